@@ -1,0 +1,37 @@
+import { base64url } from 'jose'
+
+/** Bytes and text, strictly: every decoder answers `undefined` where two readers could differ. */
+
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+const encoder = new TextEncoder()
+
+export const utf8Encode = (text: string): Uint8Array<ArrayBuffer> =>
+  encoder.encode(text) as Uint8Array<ArrayBuffer>
+
+/** UTF-8 to text; `undefined` for bytes that are not UTF-8. A byte order mark is kept. */
+export const utf8Decode = (bytes: Uint8Array): string | undefined => {
+  try {
+    return strictUtf8.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+const BASE64URL = /^[A-Za-z0-9_-]*$/
+/** What the last character may be when 2 or 3 characters remain: the unused bits are zero. */
+const LAST: Readonly<Record<number, RegExp>> = { 0: /^/, 2: /[AQgw]$/, 3: /[AEIMQUYcgkosw048]$/ }
+
+/**
+ * Whether the text is the one spelling base64url has for its bytes (RFC 4648 §5, no padding, unused
+ * bits zero), so that one token has one string.
+ */
+export const isCanonicalBase64Url = (text: string): boolean =>
+  BASE64URL.test(text) && (LAST[text.length % 4]?.test(text) ?? false)
+
+/** Canonical base64url to bytes, `undefined` for any other text. */
+export const base64UrlDecode = (text: string): Uint8Array<ArrayBuffer> | undefined =>
+  isCanonicalBase64Url(text) ? (base64url.decode(text) as Uint8Array<ArrayBuffer>) : undefined
+
+/** SHA-256 of the text's UTF-8, base64url: a fixed-length name for something of any length. */
+export const sha256Name = async (text: string): Promise<string> =>
+  base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(text))))

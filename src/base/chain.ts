@@ -1,0 +1,124 @@
+import { type Denial, type Denier, denials } from './denial.ts'
+import type { Result } from './result.ts'
+
+/**
+ * What a stage returns: facts for the stages after it, a denial, or `end`: the line stops here and
+ * the request is allowed with the facts established so far (a public route).
+ */
+export type Outcome<Adds, Code extends string> =
+  | Result<Adds, Denial<Code>>
+  | { readonly ok: true; readonly end: true; readonly value: Partial<Adds> }
+
+/** One step of the line: from the facts and ports it needs to facts, or to a denial. */
+export interface Stage<Name extends string, Needs, Ports, Adds, Code extends string> {
+  readonly name: Name
+  /** One sentence: what is known once this stage has passed. */
+  readonly establishes: string
+  readonly denials: readonly Denier<Code>[]
+  readonly run: (facts: Needs, ports: Ports) => Outcome<Adds, Code> | Promise<Outcome<Adds, Code>>
+}
+
+export const stage = <
+  const Name extends string,
+  Needs,
+  Ports,
+  Adds extends object,
+  Code extends string,
+>(
+  parts: Stage<Name, Needs, Ports, Adds, Code>,
+): Stage<Name, Needs, Ports, Adds, Code> => parts
+
+/** What one stage did, for the journal and for explanations. */
+export interface Step {
+  readonly stage: string
+  readonly outcome: 'passed' | 'ended' | 'denied'
+  /** Milliseconds; 0 where the runtime's clock stands still between waits. */
+  readonly ms: number
+}
+
+/** How a line went. `known` is whatever was established before it stopped. */
+export type Run<Facts, Code extends string> = { readonly steps: readonly Step[] } & (
+  | { readonly outcome: 'passed'; readonly known: Facts }
+  | { readonly outcome: 'ended'; readonly known: Partial<Facts> }
+  | { readonly outcome: 'denied'; readonly known: Partial<Facts>; readonly denial: Denial<Code> }
+)
+
+const deny = denials({
+  unavailable: [
+    'unavailable',
+    'The gate could not decide',
+    'Try again; if it lasts, tell the operator the request_id',
+  ],
+})
+
+type Overlap<A, B> = Extract<keyof A, keyof B>
+type Fresh<Facts, Adds> = [Overlap<Facts, Adds>] extends [never]
+  ? unknown
+  : { readonly 'fact already established': Overlap<Facts, Adds> }
+
+/**
+ * A line of stages whose order the compiler checks: a stage can only be joined where the facts it
+ * needs are established, and no stage may establish a fact twice.
+ *
+ * `and`, not `then`: an object with a `then` method would be awaited.
+ */
+export interface Chain<Given, Facts, Ports, Code extends string> {
+  and<Name extends string, P, Adds extends object, C extends string>(
+    next: Stage<Name, Facts, P, Adds, C> & Fresh<Facts, Adds>,
+  ): Chain<Given, Facts & Adds, Ports & P, Code | C>
+  /** Names, order and codes of the stages, as data. */
+  readonly stages: readonly Stage<string, never, never, object, string>[]
+  /**
+   * Runs the stages in order until one denies or ends the line. A stage that throws denies with
+   * `unavailable`; the error goes to `onError` and nowhere else.
+   */
+  run(
+    given: Given,
+    ports: Ports,
+    watch: {
+      readonly now: () => number
+      readonly onError: (stage: string, error: unknown) => void
+    },
+  ): Promise<Run<Facts, Code | 'unavailable'>>
+}
+
+type AnyStage = Stage<string, object, unknown, object, string>
+
+const build = (stages: readonly AnyStage[]) => ({
+  stages,
+  and: (next: AnyStage) => build([...stages, next]),
+  async run(
+    given: object,
+    ports: unknown,
+    watch: { now: () => number; onError: (stage: string, error: unknown) => void },
+  ) {
+    const known: Record<string, unknown> = { ...given }
+    const steps: Step[] = []
+    let mark = watch.now()
+    for (const { name, run } of stages) {
+      let outcome: Outcome<object, string>
+      try {
+        const result = run(known, ports)
+        outcome = result instanceof Promise ? await result : result
+      } catch (error) {
+        watch.onError(name, error)
+        outcome = { ok: false, reason: deny('unavailable') }
+      }
+      const now = watch.now()
+      const step = !outcome.ok ? 'denied' : 'end' in outcome ? 'ended' : 'passed'
+      steps.push({ stage: name, outcome: step, ms: now - mark })
+      mark = now
+      if (!outcome.ok) return { outcome: 'denied', denial: outcome.reason, known, steps }
+      Object.assign(known, outcome.value)
+      if (step === 'ended') return { outcome: 'ended', known, steps }
+    }
+    return { outcome: 'passed', known, steps }
+  },
+})
+
+/** An empty line over the facts it is given. */
+export const chain = <Given extends object>(): Chain<Given, Given, unknown, never> =>
+  build([]) as unknown as Chain<Given, Given, unknown, never>
+
+/** The code a stage that throws is denied with. */
+export const chainDenials = deny

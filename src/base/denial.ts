@@ -1,0 +1,96 @@
+/**
+ * What a denial looks like on the wire: a closed set, one row each. A check picks a row; it never
+ * writes a status or a challenge of its own.
+ *
+ * `error` is the RFC 6750 §3.1 code; a row with `challenge` answers with `WWW-Authenticate`
+ * (RFC 6750 §3 forbids an `error` where no credential was sent, so `unauthenticated` has none).
+ */
+export const ANSWERS = {
+  unauthenticated: { status: 401, challenge: true },
+  invalidRequest: { status: 400, challenge: true, error: 'invalid_request' },
+  badRequest: { status: 400 },
+  invalidToken: { status: 401, challenge: true, error: 'invalid_token' },
+  insufficientScope: { status: 403, challenge: true, error: 'insufficient_scope' },
+  forbidden: { status: 403 },
+  notFound: { status: 404 },
+  notAllowed: { status: 405 },
+  conflict: { status: 409 },
+  tooLarge: { status: 413 },
+  unsupported: { status: 415 },
+  misdirected: { status: 421 },
+  unavailable: { status: 503, retryAfter: 5 },
+  full: { status: 507, retryAfter: 60 },
+  badOrigin: { status: 502 },
+  originTimeout: { status: 504 },
+} as const satisfies Record<string, AnswerRow>
+
+interface AnswerRow {
+  readonly status: number
+  readonly challenge?: boolean
+  readonly error?: string
+  /** Seconds a caller should wait before it tries again. */
+  readonly retryAfter?: number
+}
+
+export type Answer = keyof typeof ANSWERS
+
+export const answerRow = (answer: Answer): AnswerRow => ANSWERS[answer]
+
+/**
+ * A refusal as a value. `summary` and `hint` are constants of the code and safe for a stranger;
+ * `detail` may hold configured values and claims and goes to logs and explanations only, never
+ * into an answer. `params` are the few facts an answer may carry (the scopes a route needs).
+ */
+export interface Denial<Code extends string = string> {
+  readonly code: Code
+  readonly answer: Answer
+  readonly summary: string
+  readonly hint: string
+  readonly detail?: Readonly<Record<string, unknown>>
+  readonly params?: DenialParams
+}
+
+/** The only request-specific facts that may leave with a denial. */
+export interface DenialParams {
+  /** Scopes the route needs, all of them. */
+  readonly requiredScopes?: readonly string[]
+  /** Scopes the route needs, one of them. */
+  readonly anyOf?: readonly string[]
+  /** RFC 9110 §15.5.6: methods a 405 names. */
+  readonly allow?: readonly string[]
+}
+
+/** One declared code: how it is answered, what it means, what the agent should do next. */
+export type DenialRow = readonly [answer: Answer, summary: string, hint: string]
+
+export type Denier<Code extends string> = {
+  /** A denial with one of the declared codes; any other code is a compile error. */
+  <C extends Code>(code: C, detail?: Denial['detail'], params?: DenialParams): Denial<C>
+  /** The declared rows, for the generated table and the tests. */
+  readonly rows: Readonly<Record<Code, DenialRow>>
+}
+
+/** The codes a check declares. */
+export type CodeOf<D> = D extends Denier<infer Code> ? Code : never
+
+/** Declares the denial codes of one check beside the check. */
+export const denials = <const Rows extends Readonly<Record<string, DenialRow>>>(
+  rows: Rows,
+): Denier<keyof Rows & string> => {
+  const deny = <C extends keyof Rows & string>(
+    code: C,
+    detail?: Denial['detail'],
+    params?: DenialParams,
+  ): Denial<C> => {
+    const [answer, summary, hint] = rows[code] as DenialRow
+    return {
+      code,
+      answer,
+      summary,
+      hint,
+      ...(detail && { detail }),
+      ...(params && { params }),
+    }
+  }
+  return Object.assign(deny, { rows })
+}

@@ -1,0 +1,59 @@
+import { LIMITS } from './limits.ts'
+
+/** A JSON object as parsed: own members only; read it with {@link own}. */
+export type JsonObject = Readonly<Record<string, unknown>>
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** A member the object itself has; never one it inherits. */
+export const own = (object: JsonObject, name: string): unknown =>
+  Object.hasOwn(object, name) ? object[name] : undefined
+
+/**
+ * Text to one JSON object. `undefined` when it is no JSON, no object, nested deeper than
+ * {@link LIMITS.jsonDepth}, or when an object in it has two members of one name: readers disagree
+ * on which of them counts (RFC 8259 §4).
+ */
+export const parseJsonObject = (text: string): JsonObject | undefined => {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  return isObject(value) && isUnambiguous(text) ? value : undefined
+}
+
+const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]/g
+
+/** One walk over text that is known to be JSON. */
+const isUnambiguous = (text: string): boolean => {
+  const open: (Set<string> | undefined)[] = []
+  let string = ''
+  for (const [token] of text.matchAll(TOKEN)) {
+    switch (token) {
+      case '{':
+      case '[':
+        if (open.length === LIMITS.jsonDepth) return false
+        open.push(token === '{' ? new Set() : undefined)
+        break
+      case '}':
+      case ']':
+        open.pop()
+        break
+      case ',':
+        break
+      case ':': {
+        const names = open.at(-1)
+        const name = string.includes('\\') ? (JSON.parse(string) as string) : string.slice(1, -1)
+        if (names?.has(name)) return false
+        names?.add(name)
+        break
+      }
+      default:
+        string = token
+    }
+  }
+  return true
+}

@@ -1,0 +1,30 @@
+/** Every bound of the gate on what strangers may send or make it hold, in one place. */
+export const LIMITS = {
+  /** Characters of a token, before anything in it is decoded. */
+  tokenLength: 16 * 1024,
+  /** Nesting of a token's JSON. */
+  jsonDepth: 32,
+  /** Characters of a header's `kid`. */
+  kidLength: 256,
+  /** Characters of a request path. */
+  pathLength: 8 * 1024,
+  /** Characters of unverified values written to the journal. */
+  claimedLength: 128,
+  /** Bytes of a fetched key set or metadata document. */
+  documentBytes: 64 * 1024,
+  /** Keys of one set that are looked at. */
+  keys: 64,
+  /** Bits of an RSA modulus (RFC 7518 §3.3). */
+  rsaBits: 2048,
+  /** Milliseconds to fetch a key set or metadata document. */
+  fetchMs: 5_000,
+  /** Bytes of a request to the gate's own endpoints. */
+  adminBodyBytes: 64 * 1024,
+  /** Revocations in one call. */
+  revocationsPerCall: 100,
+  /** Characters of a revocation's value and reason. */
+  revocationValue: 2_048,
+  revocationReason: 512,
+  /** Revocations held. */
+  revocations: 1_000_000,
+} as const

@@ -1,0 +1,155 @@
+import { type Accepts, anyOf, LAST_CODE_POINT, type Range, SETS } from './characters.ts'
+import { choice, one, type Part, repeat, sequence } from './machine.ts'
+import { misfit, refusal } from './refusal.ts'
+
+/** Where reading stands: an index of UTF-16 units, and the quantifiers seen so far. */
+interface Reader {
+  readonly source: string
+  at: number
+  quantifiers: number
+}
+
+/** UTF-16 units of the longest value that is matched; a higher repeat count could never be met. */
+export const LONGEST_VALUE = 256
+
+const SEQUENCE_END = /(?=[|)]|\$?$)/uy
+const GROUP = /\((?:\?:|(?!\?))/uy
+const SET = /\.|\\[dDwWsS]/uy
+const LITERAL = /\\([\^$\\.*+?()[\]{}|/])|([^^$\\.*+?()[\]{}|])/uy
+const CLASS_SET = /\\[dDwWsS]/uy
+const CLASS_LITERAL = /\\([\^$\\.*+?()[\]{}|/-])|([^\\\]])/uy
+const HEX = /\\u(?:([0-9A-Fa-f]{4})|\{([0-9A-Fa-f]+)\})/uy
+const QUANTIFIER = /[?*+]|\{(\d+)(?:,(\d*))?\}/uy
+
+const CONTROLS: ReadonlyMap<string, number> = new Map([
+  ['\\t', 0x09],
+  ['\\n', 0x0a],
+])
+
+const COUNTS: ReadonlyMap<string, readonly [min: number, max: number]> = new Map([
+  ['?', [0, 1]],
+  ['*', [0, Number.POSITIVE_INFINITY]],
+  ['+', [1, Number.POSITIVE_INFINITY]],
+])
+
+/**
+ * Reads a pattern: a subset of ECMA-262 §22.2.1 with the `u` flag. Throws a SyntaxError whose
+ * message is a sentence for the operator. Does not check how far the pattern unfolds.
+ */
+export const readPattern = (source: string): Part => {
+  const reader: Reader = { source, at: 0, quantifiers: 0 }
+  eat(reader, /\^/uy)
+  const part = readChoice(reader)
+  eat(reader, /\$$/uy)
+  if (reader.at < source.length) throw misfit(source, reader.at)
+  return part
+}
+
+const eat = (reader: Reader, token: RegExp): RegExpExecArray | null => {
+  token.lastIndex = reader.at
+  const found = token.exec(reader.source)
+  if (found) reader.at = token.lastIndex
+  return found
+}
+
+const readChoice = (reader: Reader): Part => {
+  const branches = [readSequence(reader)]
+  while (eat(reader, /\|/uy)) branches.push(readSequence(reader))
+  return choice(branches)
+}
+
+const readSequence = (reader: Reader): Part => {
+  const parts: Part[] = []
+  while (!eat(reader, SEQUENCE_END)) parts.push(readRepeat(reader))
+  return sequence(parts)
+}
+
+const readRepeat = (reader: Reader): Part => {
+  const before = reader.quantifiers
+  const part = readAtom(reader)
+  const from = reader.at
+  const found = eat(reader, QUANTIFIER)
+  if (!found) return part
+  const refused = (why: string) => refusal(reader.source, from, reader.at, why)
+  if (reader.quantifiers > before)
+    throw refused('repeats a group that repeats something itself; repeat only one of the two')
+  const [token, least, most] = found
+  if (Number(least) > LONGEST_VALUE || Number(most) > LONGEST_VALUE)
+    throw refused(`counts over ${LONGEST_VALUE}, the longest value; write a smaller number`)
+  const [min, max] = COUNTS.get(token) ?? [
+    Number(least),
+    most === '' ? Number.POSITIVE_INFINITY : Number(most ?? least),
+  ]
+  if (min > max) throw refused('counts backwards; write the smaller number first')
+  reader.quantifiers += 1
+  return repeat(part, min, max)
+}
+
+const readAtom = (reader: Reader): Part => {
+  const from = reader.at
+  if (eat(reader, GROUP)) {
+    const part = readChoice(reader)
+    if (!eat(reader, /\)/uy)) throw unclosed(reader, from, ')')
+    return part
+  }
+  if (eat(reader, /\[/uy)) return one(readClass(reader, from))
+  return one(anyOf(rangesOf(readMember(reader, SET, LITERAL))))
+}
+
+const readClass = (reader: Reader, from: number): Accepts => {
+  const negated = eat(reader, /\^/uy) !== null
+  if (eat(reader, /\]/uy))
+    throw refusal(reader.source, from, reader.at, 'is an empty class; name its characters')
+  const ranges: Range[] = []
+  while (!eat(reader, /\]/uy)) {
+    if (reader.at === reader.source.length) throw unclosed(reader, from, ']')
+    ranges.push(...readRange(reader))
+  }
+  return anyOf(ranges, negated)
+}
+
+const readRange = (reader: Reader): readonly Range[] => {
+  const from = reader.at
+  const first = readMember(reader, CLASS_SET, CLASS_LITERAL)
+  if (!eat(reader, /-(?!\]|$)/uy)) return rangesOf(first)
+  const last = readMember(reader, CLASS_SET, CLASS_LITERAL)
+  const refused = (why: string) => refusal(reader.source, from, reader.at, why)
+  if (typeof first !== 'number' || typeof last !== 'number')
+    throw refused(String.raw`has a set at an end of a range; write \- for a hyphen`)
+  if (first > last) throw refused('runs backwards; write the smaller code point first')
+  return [[first, last]]
+}
+
+/** One code point, or the ranges of a named set. */
+type Member = number | readonly Range[]
+
+const rangesOf = (member: Member): readonly Range[] =>
+  typeof member === 'number' ? [[member, member]] : member
+
+const readMember = (reader: Reader, set: RegExp, literal: RegExp): Member => {
+  const from = reader.at
+  const named = SETS.get(eat(reader, set)?.[0] ?? '')
+  if (named) return named
+  const [, escaped, plain] = eat(reader, literal) ?? []
+  const codePoint = (escaped ?? plain)?.codePointAt(0) ?? readEscape(reader)
+  if (codePoint === undefined) throw misfit(reader.source, from)
+  return codePoint
+}
+
+/** `undefined` for surrogates too: two escaped halves side by side would count as one character. */
+const readEscape = (reader: Reader): number | undefined => {
+  const control = CONTROLS.get(eat(reader, /\\[tn]/uy)?.[0] ?? '')
+  if (control !== undefined) return control
+  const [, four, any] = eat(reader, HEX) ?? []
+  const codePoint = Number.parseInt(four ?? any ?? '', 16)
+  const surrogate = codePoint >= 0xd800 && codePoint <= 0xdfff
+  return codePoint <= LAST_CODE_POINT && !surrogate ? codePoint : undefined
+}
+
+const unclosed = (reader: Reader, from: number, close: string): SyntaxError =>
+  refusal(
+    reader.source,
+    from,
+    from + 1,
+    String.raw`is never closed; write ${close}, or a \ before it for the character itself`,
+  )

@@ -1,0 +1,22 @@
+const CONTROL = /\p{Cc}/u
+
+/**
+ * Whether a value can name someone: non-empty text without control characters and without lone
+ * surrogates, so that it has exactly one UTF-8 form and cannot break a header.
+ */
+export const isIdentityText = (value: unknown): value is string =>
+  typeof value === 'string' && value !== '' && value.isWellFormed() && !CONTROL.test(value)
+
+/** Every byte but visible ASCII without `%`, `,`, `"` and `\`. */
+const UNSAFE = /[^\x21-\x7e]|[%,"\\]/gu
+
+/**
+ * Text as a header value: what is not visible ASCII, and `%`, `,`, `"`, `\`, percent-encoded as
+ * UTF-8 (RFC 3986 §2.1). Decoding once gives the text back; no two texts give one value.
+ */
+export const headerText = (text: string): string =>
+  text.replace(UNSAFE, (char) =>
+    char.length === 1 && char < '\x80'
+      ? `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
+      : encodeURIComponent(char),
+  )

@@ -1,0 +1,102 @@
+import { LIMITS } from './limits.ts'
+import { fail, ok, type Result } from './result.ts'
+
+/** The parts of a request's URL as it was sent; nothing is resolved or normalised. */
+export interface RawUrl {
+  readonly scheme: string
+  /** Lower-case name or address, without port. */
+  readonly host: string
+  /** Host with port as sent, lower-case. */
+  readonly authority: string
+  readonly path: string
+  /** With the leading `?`; empty without one. */
+  readonly query: string
+}
+
+const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
+const URL_PARTS = /^([a-z][a-z0-9+.-]*):\/\/([^/?#\\]*)([^?#]*)(\?[^#]*)?(#.*)?$/is
+
+/**
+ * Whether a Host header is one plain name or address with an optional port. On plain workerd
+ * `request.url` is Host and request target joined as text, so any other Host could move the path.
+ */
+export const isPlainHost = (host: string): boolean => HOST.test(host)
+
+/** Splits a URL as text. `undefined` where an authority or a fragment makes it ambiguous. */
+export const splitUrl = (url: string): RawUrl | undefined => {
+  const [, scheme, authority, path, query, fragment] = URL_PARTS.exec(url) ?? []
+  if (scheme === undefined || authority === undefined || !isPlainHost(authority)) return undefined
+  if (fragment !== undefined) return undefined
+  return {
+    scheme: scheme.toLowerCase(),
+    host: hostOf(authority),
+    authority: authority.toLowerCase(),
+    path: path || '/',
+    query: query ?? '',
+  }
+}
+
+/** An authority without its port, lower-case. */
+export const hostOf = (authority: string): string => authority.toLowerCase().replace(/:\d+$/, '')
+
+/** Why a path is refused; the names are for logs and explanations. */
+export type PathFault =
+  | 'too long'
+  | 'character'
+  | 'escape'
+  | 'utf-8'
+  | 'control character'
+  | 'empty segment'
+  | 'dot segment'
+
+/** RFC 3986 §3.3 `pchar` and `/`, without `;`; `|`, `[` and `]` are sent by real clients and pass every parser unchanged. */
+const PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/%|[\]]*$/
+const ESCAPE = /%([0-9A-Fa-f]{2})?/g
+const UNRESERVED = /[A-Za-z0-9\-._~]/
+/** Escaped backslash, and an escaped percent sign before two hex digits (double encoding). */
+const AMBIGUOUS_ESCAPE = /%5C|%25[0-9A-Fa-f]{2}/
+/** C0 and C1 control characters and DEL. */
+const CONTROL = /\p{Cc}/u
+const DOT_SEGMENT = /(?:^|\/|%2F)\.{1,2}(?=$|\/|%2F)/
+
+/**
+ * The one spelling of a request path: escapes of unreserved characters decoded, other escapes in
+ * upper case (RFC 3986 §6.2.2). What two servers could read differently is a fault instead.
+ * `%2F` is kept: whether it may stand is the matched rule's decision.
+ */
+export const canonicalPath = (raw: string): Result<string, PathFault> => {
+  if (raw.length > LIMITS.pathLength) return fail('too long')
+  if (!PATH.test(raw)) return fail('character')
+  let broken = false
+  const path = raw.replace(ESCAPE, (triplet, hex: string | undefined) => {
+    if (hex === undefined) broken = true
+    const char = String.fromCharCode(Number.parseInt(hex ?? '0', 16))
+    return UNRESERVED.test(char) ? char : triplet.toUpperCase()
+  })
+  if (broken || AMBIGUOUS_ESCAPE.test(path)) return fail('escape')
+  const decoded = decodeSegment(path)
+  if (decoded === undefined) return fail('utf-8')
+  if (CONTROL.test(decoded)) return fail('control character')
+  if (path.includes('//')) return fail('empty segment')
+  if (DOT_SEGMENT.test(path)) return fail('dot segment')
+  return ok(path)
+}
+
+/** Percent-decodes as UTF-8; `undefined` where the bytes are not UTF-8. */
+export const decodeSegment = (text: string): string | undefined => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether two URLs have one scheme, name and port. */
+export const sameOrigin = (a: URL, b: URL): boolean => a.origin === b.origin
+
+/** Hosts that only this machine can reach (RFC 6761 §6.3, RFC 1122 §3.2.1.3). */
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' ||
+  host.endsWith('.localhost') ||
+  host === '[::1]' ||
+  /^127(?:\.\d{1,3}){3}$/.test(host)

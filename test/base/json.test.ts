@@ -1,0 +1,86 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { own, parseJsonObject } from '../../src/base/json.ts'
+import { LIMITS } from '../../src/base/limits.ts'
+
+/** An object whose innermost value is `levels` deep, the object itself counted. */
+const nested = (levels: number) => `{"a":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`
+
+describe('parseJsonObject', () => {
+  it.each([
+    '{}',
+    '{"a":1}',
+    ' {\n"a" : [1, {"a": 2}, {"a": 3}] } ',
+    '{"a":{"b":1},"b":{"a":2}}',
+    '{"a":"a","b":"a","c":["a","a"]}',
+    '{"a":"{\\"a\\":1,","b":"\\\\","c":"]}"}',
+    '{"a":1,"A":2,"á":3,"a\\u0301":4}',
+    '{"":1," ":2}',
+    '{"a":1e300,"b":-0.5,"c":null,"d":true}',
+    '{"__proto__":1,"constructor":2,"toString":3}',
+    nested(LIMITS.jsonDepth),
+  ])('takes %.60s', (text) => {
+    expect(parseJsonObject(text)).toEqual(JSON.parse(text))
+  })
+
+  it.each([
+    '',
+    'null',
+    '[]',
+    '[{}]',
+    '"{}"',
+    '1',
+    '{',
+    '{}{}',
+    '{"a":1,}',
+    "{'a':1}",
+    '{a:1}',
+    '{"a":NaN}',
+    '{"a":01}',
+    '{"a":"\n"}',
+    '\ufeff{}',
+    '{} // x',
+    '{"a":1,"a":1}',
+    '{"a":1,"b":2,"a":3}',
+    '{"a":1,"\\u0061":2}',
+    '{"\\u0061":1,"\\u0061":2}',
+    '{"\\"":1,"\\u0022":2}',
+    '{"a":{"b":1,"b":2}}',
+    '{"a":[{"b":{"c":1,"c":2}}]}',
+    '{"a":"}","a":2}',
+    '{"a":[],"a":[]}',
+    '{"a":{},"a":{}}',
+    '{"":1,"":2}',
+    '{"__proto__":1,"__proto__":2}',
+    nested(LIMITS.jsonDepth + 1),
+    nested(5_000),
+  ])('refuses %.60s', (text) => {
+    expect(parseJsonObject(text)).toBeUndefined()
+  })
+
+  it('gives back any object, and refuses it with its last member doubled', () => {
+    const value = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 }), { minKeys: 1 })
+    fc.assert(
+      fc.property(value, (object) => {
+        const text = JSON.stringify(object)
+        const name = Object.keys(object).at(-1) ?? ''
+        expect(parseJsonObject(text)).toEqual(JSON.parse(text))
+        expect(
+          parseJsonObject(`${text.slice(0, -1)},${JSON.stringify(name)}:0}`),
+        ).toBeUndefined()
+      }),
+      { seed: 20_264, numRuns: 300 },
+    )
+  })
+})
+
+it.each([
+  ['{}', '__proto__', undefined],
+  ['{}', 'constructor', undefined],
+  ['{}', 'hasOwnProperty', undefined],
+  ['{"__proto__":{"x":1}}', 'x', undefined],
+  ['{"__proto__":2}', '__proto__', 2],
+  ['{"hasOwnProperty":1,"x":2}', 'x', 2],
+])('own(%s, %s)', (text, name, value) => {
+  expect(own(parseJsonObject(text) ?? {}, name)).toBe(value)
+})

@@ -1,0 +1,73 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { headerText, isIdentityText } from '../../src/base/text.ts'
+
+it.each([
+  ['a', true],
+  ['agent 1/€ 😀', true],
+  ['__proto__', true],
+  ['', false],
+  ['a\0', false],
+  ['a\r\nX-Agent-Id: root', false],
+  ['a\tb', false],
+  ['a\x7f', false],
+  ['a\x85', false],
+  ['a\x9f', false],
+  ['\ud800', false],
+  ['a\udc00b', false],
+  ['\udc00\ud800', false],
+  [undefined, false],
+  [null, false],
+  [1, false],
+  [['a'], false],
+  [{ toString: () => 'a' }, false],
+])('isIdentityText(%j) is %s', (value, holds) => {
+  expect(isIdentityText(value)).toBe(holds)
+})
+
+describe('headerText', () => {
+  it.each([
+    ['agent-1', 'agent-1'],
+    ['https://auth.example.com', 'https://auth.example.com'],
+    ['a b', 'a%20b'],
+    ['a,b', 'a%2Cb'],
+    ['50%', '50%25'],
+    ['%2C', '%252C'],
+    ['"\\"', '%22%5C%22'],
+    ['\r\n', '%0D%0A'],
+    ['\0\x7f', '%00%7F'],
+    ['ä', '%C3%A4'],
+    ['\x80', '%C2%80'],
+    ['€', '%E2%82%AC'],
+    ['😀', '%F0%9F%98%80'],
+    ["!#$&'()*+-./:;<=>?@[]^_`{|}~", "!#$&'()*+-./:;<=>?@[]^_`{|}~"],
+  ])('%j is %s', (text, value) => {
+    expect(headerText(text)).toBe(value)
+  })
+
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.string({ unit: fc.constantFrom('%', '2', 'C', ',', ' ', '"', '\\', 'ä', '\n', '😀') }),
+  )
+
+  it('is visible ASCII without separators, and decodes to the text', () => {
+    fc.assert(
+      fc.property(text, (one) => {
+        const value = headerText(one)
+        expect(value).toMatch(/^[\x21-\x7e]*$/)
+        expect(value).not.toMatch(/[,"\\]|%(?![0-9A-F]{2})/)
+        expect(decodeURIComponent(value)).toBe(one)
+      }),
+      { seed: 20_265, numRuns: 1_000 },
+    )
+  })
+
+  it('gives two texts two values', () => {
+    fc.assert(
+      fc.property(text, text, (a, b) => {
+        expect(headerText(a) === headerText(b)).toBe(a === b)
+      }),
+      { seed: 20_266, numRuns: 1_000 },
+    )
+  })
+})
