@@ -1,0 +1,11 @@
+const WELL_KNOWN = '/.well-known/oauth-protected-resource'
+
+/** Path of a resource's metadata: the well-known name goes between host and path (RFC 9728 §3.1). */
+export const metadataPath = (resource: string): string => {
+  const { pathname } = new URL(resource)
+  return WELL_KNOWN + (pathname === '/' ? '' : pathname)
+}
+
+/** URL of a resource's metadata. */
+export const metadataUrl = (resource: string): string =>
+  new URL(resource).origin + metadataPath(resource)

@@ -1,0 +1,43 @@
+import type { Issuer } from './issuer.ts'
+import type { Router } from './route.ts'
+
+/** Settings of the gate as a whole. */
+export interface Gate {
+  /** Identifier of the protected resource, as configured (RFC 8707 §2, RFC 9728 §2). */
+  readonly resource: string
+  readonly hosts: ReadonlySet<string>
+  readonly insecureHttp: boolean
+  /** Seconds, for exp, nbf and iat. */
+  readonly clockTolerance: number
+  /** Path under which everything is the gate's own. */
+  readonly prefix: string
+  readonly identityPrefix: string
+  /** Further inbound header names to remove, lower-case, with `-` for other characters. */
+  readonly stripHeaders: ReadonlySet<string>
+  /** Header that holds the caller's address, or where else it comes from. */
+  readonly clientIp:
+    | { readonly from: 'header'; readonly name: string }
+    | { readonly from: 'connection' | 'none' }
+  /** Revocation ids that do not count. */
+  readonly lift: ReadonlySet<string>
+}
+
+/** What a protected resource's metadata says of it (RFC 9728 §2). */
+export interface ResourceInfo {
+  /** Scopes its rules ask for: no templates, none of the gate's own. */
+  readonly scopes: readonly string[]
+  /** Issuers its rules take whose keys are not written in the configuration. */
+  readonly authorizationServers: readonly string[]
+}
+
+/** The validated configuration: the first facts of every line. Frozen once made. */
+export interface Policy {
+  readonly gate: Gate
+  /** By exact `iss`. */
+  readonly issuers: ReadonlyMap<string, Issuer>
+  readonly router: Router
+  /** For each scope, every scope that includes it, itself first. Declared implications only. */
+  readonly includedBy: (scope: string) => readonly string[]
+  /** By identifier of the protected resource, as configured. */
+  readonly resources: ReadonlyMap<string, ResourceInfo>
+}

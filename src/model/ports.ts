@@ -1,0 +1,73 @@
+import type { Result } from '../base/result.ts'
+import type { Algorithm, Issuer } from './issuer.ts'
+import type { Kind, Revocation, RevocationSubject } from './revocation.ts'
+
+/** The time. Stages read no other clock. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number
+}
+
+/** A key of an issuer that fits one algorithm, ready to verify with. */
+export interface VerificationKey {
+  readonly key: CryptoKey
+  readonly kid?: string
+}
+
+/**
+ * Why there is no key. `unknown`: the issuer's current set has none that fits.
+ * `unavailable`: the set could not be had, so nothing can be said.
+ */
+export type KeyFault = 'unknown' | 'unavailable'
+
+/** Finds the key of an issuer a token's header names. Never looks a `kid` up across issuers. */
+export interface KeySource {
+  find(
+    issuer: Issuer,
+    header: { readonly algorithm: Algorithm; readonly kid?: string },
+  ): Promise<Result<VerificationKey, KeyFault>> | Result<VerificationKey, KeyFault>
+}
+
+/** Reads the revocation set. Rejects when it cannot be read: an unreachable set is no answer. */
+export interface Revocations {
+  lookup(subjects: readonly RevocationSubject[]): Promise<readonly Revocation[]>
+}
+
+/** Which entries to list; absent members limit nothing. */
+export interface RevocationQuery {
+  readonly kind?: Kind
+  readonly issuer?: string
+  readonly value?: string
+  readonly limit: number
+  /** Where the page before ended. */
+  readonly cursor?: number
+}
+
+/** Entries in the order they were first made. `cursor` is there when more may follow. */
+export interface RevocationPage {
+  readonly revocations: readonly Revocation[]
+  readonly cursor?: number
+}
+
+/**
+ * Keeps the revocation set. Every method rejects when the set cannot be reached; entries that have
+ * expired are as good as absent. Judges neither who asks nor what an entry says.
+ */
+export interface RevocationStore {
+  /**
+   * Stores all entries or, where they do not fit, none. An entry that is there already is renewed
+   * and keeps when and by whom it was made.
+   */
+  add(
+    entries: readonly Revocation[],
+  ): Promise<{ readonly added: readonly Revocation[] } | { readonly full: true }>
+  list(query: RevocationQuery): Promise<RevocationPage>
+  get(id: string): Promise<Revocation | undefined>
+  /** Whether there was such an entry. */
+  remove(id: string): Promise<boolean>
+}
+
+/** Where decisions are written. Must not throw and must not delay an answer. */
+export interface Journal {
+  record(entry: Readonly<Record<string, unknown>>): void
+}

@@ -1,0 +1,74 @@
+import { sha256Name } from '../base/bytes.ts'
+
+/** What can be revoked, always within an issuer. */
+export const KINDS = ['token', 'agent', 'subject', 'client', 'workflow', 'key', 'issuer'] as const
+export type Kind = (typeof KINDS)[number]
+
+/** `block`: until lifted or expired. `before`: tokens issued up to a moment. */
+export const MODES = ['block', 'before'] as const
+export type Mode = (typeof MODES)[number]
+
+/** What an entry covers. `value` is empty for kind `issuer`. */
+export interface RevocationSubject {
+  readonly kind: Kind
+  readonly issuer: string
+  readonly value: string
+}
+
+/** One entry of the revocation set. Times are seconds since the epoch. */
+export interface Revocation extends RevocationSubject {
+  /** Derived from kind, issuer, value and mode: the same entry has the same id. */
+  readonly id: string
+  readonly mode: Mode
+  /** Only for `before`: the moment up to which issued tokens are revoked. */
+  readonly at?: number
+  /** When the entry leaves by itself. */
+  readonly expires?: number
+  readonly reason?: string
+  readonly created: number
+  readonly createdBy: string
+}
+
+/** The id of an entry: 128 bits of SHA-256, base64url. */
+export const revocationId = async (subject: RevocationSubject, mode: Mode): Promise<string> =>
+  (await sha256Name(JSON.stringify([subject.kind, subject.issuer, subject.value, mode]))).slice(
+    0,
+    22,
+  )
+
+/** The one spelling of a subject, used as its key. */
+export const subjectKey = ({ kind, issuer, value }: RevocationSubject): string =>
+  JSON.stringify([kind, issuer, value])
+
+/** Whether an entry revokes a token issued at `issuedAt`; `tolerance` covers issuers' clocks. */
+export const isRevoked = (
+  entry: Pick<Revocation, 'mode' | 'at' | 'expires'>,
+  token: { readonly issuedAt: number; readonly now: number; readonly tolerance: number },
+): boolean => {
+  if (hasExpired(entry, token.now)) return false
+  return entry.mode === 'block' || token.issuedAt <= (entry.at ?? 0) + token.tolerance
+}
+
+/** Whether an entry has left by itself at `now`, in seconds. */
+export const hasExpired = (entry: Pick<Revocation, 'expires'>, now: number): boolean =>
+  entry.expires !== undefined && entry.expires <= now
+
+/**
+ * What an entry becomes when it is made again: the new wording with the old origin. The moment of a
+ * `before` never moves back, and an earlier one cannot shorten the life of a later one.
+ */
+export const renewed = (old: Revocation, next: Revocation): Revocation => {
+  const { created, createdBy } = old
+  if (next.at === undefined || old.at === undefined || next.at >= old.at) {
+    return { ...next, created, createdBy }
+  }
+  const { expires: _, ...rest } = next
+  const forever = old.expires === undefined || next.expires === undefined
+  return {
+    ...rest,
+    at: old.at,
+    ...(!forever && { expires: Math.max(old.expires, next.expires) }),
+    created,
+    createdBy,
+  }
+}

@@ -1,0 +1,99 @@
+import type { ClaimRule } from './claims.ts'
+import type { DelegationRule } from './issuer.ts'
+
+/** The methods a rule may name; `*` stands for all of them. */
+export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+
+export type Method = (typeof METHODS)[number]
+
+/** A scope token, or a template: text with `{parameter}` holes. */
+export interface ScopeTemplate {
+  readonly source: string
+  /** Literal text at even places, parameter names at odd ones. */
+  readonly parts: readonly string[]
+}
+
+/** What a token's scopes must cover. */
+export interface ScopeRule {
+  readonly mode: 'all' | 'any'
+  readonly scopes: readonly ScopeTemplate[]
+}
+
+/** Where a request names the workflow its token must belong to. */
+export interface WorkflowSource {
+  readonly from: 'path' | 'header' | 'query'
+  readonly name: string
+}
+
+/** Cross-origin rules of a route (Fetch standard, CORS protocol). */
+export interface CorsRule {
+  readonly origins: readonly string[]
+  readonly methods: readonly string[]
+  readonly headers: readonly string[]
+  readonly expose: readonly string[]
+  readonly credentials: boolean
+  /** Seconds. */
+  readonly maxAge?: number
+}
+
+/** Where allowed requests of a route go. */
+export interface Target {
+  /** Scheme, host and base path; for a service binding the resource's scheme and host. */
+  readonly url: URL
+  /** Name of a service binding; without it the network. */
+  readonly service?: string
+  /** Whole segments removed from the front of the path. */
+  readonly stripPrefix: string
+  /** Milliseconds from the last byte of the request to the response's headers. */
+  readonly timeout: number
+}
+
+/** An endpoint of the gate itself, served instead of an origin; `none` is what is not there. */
+export type Endpoint = 'ready' | 'metadata' | 'revocations' | 'none'
+
+/** One rule: which requests it is for, what they need, where they go. */
+export interface Route {
+  /** Methods and path as configured: the rule's name in logs. */
+  readonly name: string
+  readonly methods: readonly Method[]
+  readonly path: string
+  readonly host?: string
+  /** Identifier of the protected resource (RFC 9728 §2); the default audience. */
+  readonly resource: string
+  readonly access: 'required' | 'public' | 'optional'
+  readonly scopes: ScopeRule
+  /** Accepted `iss` values; without it every configured issuer. */
+  readonly issuers?: ReadonlySet<string>
+  readonly audiences?: readonly string[]
+  readonly maxLifetime?: number
+  readonly claims: readonly ClaimRule[]
+  readonly agentTypes?: ReadonlySet<string>
+  readonly workflow?: WorkflowSource
+  readonly delegation?: DelegationRule
+  readonly cors?: CorsRule
+  readonly target: Target
+  /** Headers set on the way to the origin; values hold the operator's secrets. */
+  readonly inject: readonly (readonly [name: string, value: string])[]
+  readonly forwardToken: boolean
+  readonly encodedSlash: boolean
+  /** Set on the gate's own endpoints, which are never forwarded. */
+  readonly endpoint?: Endpoint
+}
+
+/** A rule and what its path matched. */
+export interface RouteMatch {
+  readonly route: Route
+  /** Raw values of the path's parameters, still percent-encoded. */
+  readonly params: ReadonlyMap<string, string>
+}
+
+/** Finds rules by method, host and canonical path. */
+export interface Router {
+  /** The first rule in file order. */
+  find(method: Method, host: string, path: string): RouteMatch | undefined
+  /**
+   * Whether a reader that ignores case and a trailing slash would meet an earlier rule than
+   * {@link find} does.
+   */
+  isAmbiguous(method: Method, host: string, path: string): boolean
+}

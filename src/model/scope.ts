@@ -1,0 +1,54 @@
+import type { JsonObject } from '../base/json.ts'
+import { readClaim } from './claims.ts'
+import type { Issuer } from './issuer.ts'
+import type { ScopeTemplate } from './route.ts'
+
+/** One scope token (RFC 6749 §3.3). */
+const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
+
+export const isScopeToken = (value: unknown): value is string =>
+  typeof value === 'string' && SCOPE_TOKEN.test(value)
+
+/** Scopes that open the gate's own endpoints. */
+export const ADMIN_SCOPE_PREFIX = 'edgewarden:'
+
+/**
+ * The scopes a token has, by its issuer's entry: a string of tokens separated by single spaces
+ * (RFC 6749 §3.3), or an array of single tokens; none without the claim. `undefined` when the
+ * claim is neither. Scopes of the gate's own endpoints are left out unless the issuer's `admin`
+ * allows them.
+ */
+export const readScopes = (claims: JsonObject, issuer: Issuer): readonly string[] | undefined => {
+  const scopes = new Set<string>()
+  for (const path of issuer.scope) {
+    const value = readClaim(claims, path)
+    if (value === undefined || value === '') continue
+    const tokens = typeof value === 'string' ? value.split(' ') : value
+    if (!Array.isArray(tokens) || !tokens.every(isScopeToken)) return undefined
+    for (const token of tokens) {
+      if (issuer.admin || !token.startsWith(ADMIN_SCOPE_PREFIX)) scopes.add(token)
+    }
+  }
+  return [...scopes]
+}
+
+/** What a path parameter must look like to stand in a scope. */
+const SCOPE_VALUE = /^[A-Za-z0-9._~-]{1,128}$/
+
+/** The scope a template stands for; `undefined` where a parameter's value may not stand in one. */
+export const resolveScope = (
+  template: ScopeTemplate,
+  params: ReadonlyMap<string, string>,
+): string | undefined => {
+  let scope = ''
+  for (const [i, part] of template.parts.entries()) {
+    if (i % 2 === 0) {
+      scope += part
+      continue
+    }
+    const value = params.get(part) ?? ''
+    if (!SCOPE_VALUE.test(value)) return undefined
+    scope += value
+  }
+  return scope
+}

@@ -1,0 +1,23 @@
+/** Media types of JWTs that are for something else and must never pass as access tokens (RFC 8725 §3.12). */
+export const FORBIDDEN_TYPES: ReadonlySet<string> = new Set([
+  'aa-agent+jwt',
+  'aa-auth+jwt',
+  'aa-person+jwt',
+  'aa-resource+jwt',
+  'agent-assertion+jwt',
+  'client-authentication+jwt',
+  'dpop+jwt',
+  'entity-statement+jwt',
+  'jwk-set+jwt',
+  'logout+jwt',
+  'oauth-authz-req+jwt',
+  'oauth-client-attestation+jwt',
+  'oauth-client-attestation-pop+jwt',
+  'oauth-id-jag+jwt',
+  'secevent+jwt',
+  'statuslist+jwt',
+  'token-introspection+jwt',
+  'txntoken+jwt',
+  'wit+jwt',
+  'wpt+jwt',
+])
