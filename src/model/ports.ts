@@ -1,3 +1,4 @@
+import type { CryptoKey } from 'jose'
 import type { Result } from '../base/result.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
 import type { Kind, Revocation, RevocationSubject } from './revocation.ts'

@@ -1,0 +1,192 @@
+import { type Outcome, stage } from '../base/chain.ts'
+import { type CodeOf, denials } from '../base/denial.ts'
+import { type JsonObject, own } from '../base/json.ts'
+import { fail, ok } from '../base/result.ts'
+import { isIdentityText } from '../base/text.ts'
+import { readClaim } from '../model/claims.ts'
+import type { Issuer } from '../model/issuer.ts'
+import type { Policy } from '../model/policy.ts'
+import type { Clock } from '../model/ports.ts'
+import type { Route } from '../model/route.ts'
+import { readScopes } from '../model/scope.ts'
+import type { AccessToken, VerifiedToken } from '../model/token.ts'
+
+const renew = 'Get a new token from the authorization server'
+
+const deny = denials({
+  time_malformed: [
+    'invalidToken',
+    "The token's exp, iat or nbf is missing or not a number of seconds",
+    'The authorization server must issue tokens with numeric exp and iat',
+  ],
+  token_expired: ['invalidToken', 'The token has expired', renew],
+  token_not_yet_valid: [
+    'invalidToken',
+    'The token is not valid yet',
+    "Wait until the token's nbf, or check the authorization server's clock",
+  ],
+  token_issued_in_future: [
+    'invalidToken',
+    'The token was issued in the future',
+    "The authorization server's clock is ahead; try again in a moment",
+  ],
+  token_lifetime: [
+    'invalidToken',
+    'The token lives longer than is accepted here',
+    'Ask the authorization server for a token with a shorter life',
+  ],
+  audience_mismatch: [
+    'invalidToken',
+    'The token is for another resource',
+    'Request a token for this resource (RFC 8707 resource indicator); the metadata names it',
+  ],
+  claim_missing: [
+    'invalidToken',
+    'The token lacks a claim that is required of its issuer',
+    'The authorization server must put the claims of its profile (RFC 9068 §2.2) into the token',
+  ],
+  id_token: [
+    'invalidToken',
+    'The token looks like an ID token',
+    'Send the access token instead of the ID token',
+  ],
+  claim_malformed: [
+    'invalidToken',
+    'An identity or scope claim of the token is not well formed',
+    'The authorization server must issue non-empty text without control characters, and scopes as RFC 6749 §3.3 has them',
+  ],
+  claim_rejected: [
+    'invalidToken',
+    'A claim of the token is not as the policy wants it',
+    'Request a token that fits this resource',
+  ],
+})
+
+type Code = CodeOf<typeof deny>
+
+interface Needs {
+  readonly policy: Policy
+  readonly route: Route
+  readonly issuer: Issuer
+  readonly token: VerifiedToken
+}
+
+interface Judged extends Needs {
+  readonly claims: JsonObject
+  /** Seconds since the epoch. */
+  readonly now: number
+  readonly tolerance: number
+  readonly exp: number
+  readonly iat: number
+  readonly nbf: number
+}
+
+type Rule = readonly [code: Code, holds: (judged: Judged) => boolean]
+
+/** What must hold of every verified token, in the order it is judged (RFC 7519 §4.1, RFC 9068 §4). */
+const RULES: readonly Rule[] = [
+  ['time_malformed', ({ exp, iat, nbf }) => [exp, iat, nbf].every(Number.isFinite)],
+  ['token_expired', ({ exp, now, tolerance }) => exp > now - tolerance],
+  ['token_not_yet_valid', ({ nbf, now, tolerance }) => nbf <= now + tolerance],
+  ['token_issued_in_future', ({ iat, now, tolerance }) => iat <= now + tolerance],
+  [
+    'token_lifetime',
+    ({ exp, iat, issuer, route }) =>
+      exp - iat <= Math.min(issuer.maxLifetime, route.maxLifetime ?? Number.POSITIVE_INFINITY),
+  ],
+  ['audience_mismatch', isForThisResource],
+  [
+    'claim_missing',
+    ({ claims, issuer }) => issuer.requiredClaims.every((name) => Object.hasOwn(claims, name)),
+  ],
+  ['id_token', ({ claims }) => !ID_TOKEN_CLAIMS.some((name) => Object.hasOwn(claims, name))],
+  [
+    'claim_rejected',
+    ({ claims, issuer, route }) =>
+      [...issuer.claims, ...route.claims].every(({ path, accepts }) =>
+        accepts(readClaim(claims, path)),
+      ),
+  ],
+]
+
+/** OpenID Connect Core §2, §3.1.3.6: hashes that only ID tokens carry. */
+const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash'] as const
+
+/**
+ * The token is an access token for this resource that lives now and is as its issuer's entry
+ * wants it. Runs on every request, also when the signature is already known. Does not judge
+ * `cnf`, `act`, scopes against the route, or revocation.
+ */
+export const claims = stage({
+  name: 'claims',
+  establishes:
+    'the token is for this resource, lives now, not too long, and has the claims its issuer promises',
+  denials: [deny],
+  run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<{ access: AccessToken }, Code> {
+    const { policy, issuer, token } = needs
+    const { claims } = token
+    const time = (name: string, absent: number) => {
+      const value = own(claims, name)
+      return value === undefined ? absent : typeof value === 'number' ? value : Number.NaN
+    }
+    const judged: Judged = {
+      ...needs,
+      claims,
+      now: Math.floor(clock.now() / 1000),
+      tolerance: policy.gate.clockTolerance,
+      exp: time('exp', Number.NaN),
+      iat: time('iat', Number.NaN),
+      nbf: time('nbf', 0),
+    }
+    const broken = RULES.find(([, holds]) => !holds(judged))
+    if (broken) return fail(deny(broken[0], detailOf(judged)))
+    const subject = identityClaim(claims, 'sub')
+    const clientId = identityClaim(claims, Object.hasOwn(claims, 'client_id') ? 'client_id' : 'azp')
+    const id = identityClaim(claims, 'jti')
+    const scopes = readScopes(claims, issuer)
+    if (subject === null || clientId === null || id === null || !scopes) {
+      return fail(deny('claim_malformed'))
+    }
+    return ok({
+      access: {
+        claims,
+        issuer: issuer.issuer,
+        issuedAt: judged.iat,
+        expires: judged.exp,
+        scopes,
+        ...(token.kid !== undefined && { kid: token.kid }),
+        ...(subject !== undefined && { subject }),
+        ...(clientId !== undefined && { clientId }),
+        ...(id !== undefined && { id }),
+      },
+    })
+  },
+})
+
+const detailOf = ({ exp, iat, nbf, now, tolerance, claims }: Judged) => ({
+  exp,
+  iat,
+  nbf,
+  now,
+  tolerance,
+  aud: own(claims, 'aud'),
+})
+
+/** `null` where the claim is there and is no text an identity can be. */
+const identityClaim = (claims: JsonObject, name: string): string | undefined | null => {
+  const value = own(claims, name)
+  return value === undefined ? undefined : isIdentityText(value) ? value : null
+}
+
+/** RFC 7519 §4.1.3: any one of the accepted audiences, compared exactly. */
+function isForThisResource({ claims, issuer, route }: Judged): boolean {
+  const aud = own(claims, 'aud')
+  const named = typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud : []
+  if (!named.every((one) => typeof one === 'string')) return false
+  const accepted = route.audiences ?? issuer.audiences ?? [route.resource]
+  return accepted.some((one) => named.some((other) => bare(other) === bare(one)))
+}
+
+/** A resource without a path may be written with or without its one trailing slash (RFC 3986 §6.2.3). */
+const bare = (resource: string): string =>
+  /^https?:\/\/[^/]+\/$/.test(resource) ? resource.slice(0, -1) : resource

@@ -1,0 +1,141 @@
+import { type Outcome, stage } from '../base/chain.ts'
+import { type CodeOf, denials } from '../base/denial.ts'
+import { own } from '../base/json.ts'
+import { decodeJwsPart, splitJws } from '../base/jws.ts'
+import { LIMITS } from '../base/limits.ts'
+import { queryValues } from '../base/request.ts'
+import { fail, ok } from '../base/result.ts'
+import { algorithmOf } from '../model/issuer.ts'
+import type { Credential } from '../model/token.ts'
+import { FORBIDDEN_TYPES } from '../model/types.ts'
+import type { Routed } from './route.ts'
+
+const malformed = 'Get a new token from the authorization server and send it unchanged'
+
+const deny = denials({
+  credential_missing: [
+    'unauthenticated',
+    'No access token was sent',
+    'Send Authorization: Bearer with an access token; the challenge names the metadata that says where to get one',
+  ],
+  credential_malformed: [
+    'invalidRequest',
+    'The Authorization header is not one Bearer token',
+    'Send exactly one Authorization header: the word Bearer, a space, the token',
+  ],
+  credential_in_query: [
+    'invalidRequest',
+    'An access token was sent in the query',
+    'Send the token in the Authorization header only, and get a new one: URLs are logged',
+  ],
+  token_too_long: ['invalidToken', 'The token is longer than this gate reads', malformed],
+  token_malformed: ['invalidToken', 'The token is not a well-formed compact JWS', malformed],
+  token_encrypted: [
+    'invalidToken',
+    'Encrypted tokens are not taken',
+    'Ask the authorization server for signed tokens that are not encrypted',
+  ],
+  header_forbidden: [
+    'invalidToken',
+    'The token header has a parameter that this gate refuses',
+    malformed,
+  ],
+  algorithm_forbidden: [
+    'invalidToken',
+    'The token is not signed with an algorithm this gate takes',
+    malformed,
+  ],
+  type_forbidden: [
+    'invalidToken',
+    'The token is of a kind that is never an access token',
+    'Send an access token, not another JWT of the same server',
+  ],
+})
+
+/** A token that brings its own key, or an extension that changes what is signed (RFC 7515 §4.1). */
+const FORBIDDEN_PARAMETERS = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c'] as const
+
+const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i
+const TAKEN_SCHEME = /(?:^|,)\s*(?:bearer|dpop)(?:\s|,|$)/i
+const DPOP = /^dpop +[A-Za-z0-9\-._~+/]+=*$/i
+const KID = /^[\x21-\x7e]+$/
+
+type Presented = Outcome<{ readonly credential: Credential }, CodeOf<typeof deny>>
+
+interface Needs extends Pick<Routed, 'route' | 'address'> {
+  readonly request: Request
+}
+
+/**
+ * Exactly one bearer token, in the Authorization header (RFC 6750 §2.1), of bounded length, a
+ * compact JWS with an acceptable header. Verifies nothing: the issuer it names is only a claim.
+ * Ends the line on a public route, and on an optional one where no credential was sent.
+ */
+export const credential = stage({
+  name: 'credential',
+  establishes:
+    'exactly one bounded, well-formed token in the Authorization header; nothing in it is verified',
+  denials: [deny],
+  run({ request, route, address }: Needs): Presented {
+    const anonymous = { ok: true, end: true, value: {} } as const
+    if (route.access === 'public') return anonymous
+    const header = request.headers.get('authorization')
+    if (queryValues(address.query, 'access_token').length > 0)
+      return fail(deny('credential_in_query'))
+    if (header === null) {
+      return route.access === 'optional' ? anonymous : fail(deny('credential_missing'))
+    }
+    const token = BEARER.exec(header)?.[1]
+    if (token === undefined) {
+      return fail(
+        deny(
+          TAKEN_SCHEME.test(header) && !DPOP.test(header)
+            ? 'credential_malformed'
+            : 'credential_missing',
+        ),
+      )
+    }
+    return readToken(token)
+  },
+})
+
+const readToken = (token: string): Presented => {
+  if (token.length > LIMITS.tokenLength) return fail(deny('token_too_long'))
+  const parts = splitJws(token)
+  if (!parts) {
+    return fail(deny(token.split('.', 6).length === 5 ? 'token_encrypted' : 'token_malformed'))
+  }
+  const header = decodeJwsPart(parts.header)
+  const claims = decodeJwsPart(parts.payload)
+  if (!header || !claims) return fail(deny('token_malformed'))
+  const claimedIssuer = own(claims, 'iss')
+  const kid = own(header, 'kid')
+  if (typeof claimedIssuer !== 'string') return fail(deny('token_malformed', { member: 'iss' }))
+  const forbidden = FORBIDDEN_PARAMETERS.find((name) => Object.hasOwn(header, name))
+  if (forbidden) return fail(deny('header_forbidden', { parameter: forbidden }))
+  const algorithm = algorithmOf(own(header, 'alg'))
+  if (!algorithm) return fail(deny('algorithm_forbidden'))
+  if (kid !== undefined && !isKid(kid)) return fail(deny('token_malformed', { member: 'kid' }))
+  const type = typeOf(own(header, 'typ'))
+  if (type === undefined) return fail(deny('token_malformed', { member: 'typ' }))
+  if (FORBIDDEN_TYPES.has(type)) return fail(deny('type_forbidden', { type }))
+  const credential: Credential = {
+    token,
+    algorithm,
+    type,
+    claimedIssuer,
+    ...(kid !== undefined && { kid }),
+  }
+  return ok({ credential })
+}
+
+/** A `kid` is a name in one issuer's key set: visible ASCII of bounded length. */
+const isKid = (kid: unknown): kid is string =>
+  typeof kid === 'string' && kid.length <= LIMITS.kidLength && KID.test(kid)
+
+/** RFC 7515 §4.1.9: compared without case and without the `application/` prefix. */
+const typeOf = (typ: unknown): string | undefined => {
+  if (typ === undefined) return 'absent'
+  if (typeof typ !== 'string' || typ === '') return undefined
+  return typ.toLowerCase().replace(/^application\//, '')
+}

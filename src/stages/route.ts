@@ -1,0 +1,159 @@
+import { type Outcome, stage } from '../base/chain.ts'
+import { type CodeOf, denials } from '../base/denial.ts'
+import { type Address, queryValues, readAddress } from '../base/request.ts'
+import { fail, ok } from '../base/result.ts'
+import type { Policy } from '../model/policy.ts'
+import { METHODS, type Method, type Route, type RouteMatch } from '../model/route.ts'
+
+const deny = denials({
+  host_malformed: [
+    'badRequest',
+    'The Host header is not one plain name with an optional port',
+    'Send one Host header with the name of the API',
+  ],
+  host_unknown: [
+    'misdirected',
+    'This gate does not serve that host',
+    'Use the host of the API in the request URL',
+  ],
+  path_ambiguous: [
+    'badRequest',
+    'The path could be read in more than one way',
+    'Send the path in its plain form: no dot segments, double slashes, encoded slashes or double encoding, in the exact case and with the exact trailing slash of the API',
+  ],
+  method_unknown: [
+    'notAllowed',
+    'The method is not one this gate knows',
+    'Use one of the methods the Allow header names',
+  ],
+  route_unknown: [
+    'notFound',
+    'No route matches this method and path',
+    'Check method and path against the documentation of the API',
+  ],
+  insecure_transport: [
+    'forbidden',
+    'This resource is served over https only',
+    'Repeat the request over https, with a new token: this one has crossed the network in clear',
+  ],
+  parameter_ambiguous: [
+    'badRequest',
+    'A parameter that this route reads is missing or given more than once',
+    'Send the parameter that names the workflow exactly once',
+  ],
+  preflight_refused: [
+    'forbidden',
+    'This route does not take cross-origin requests',
+    'Call the API from a server, or ask the operator to allow cross-origin requests on this route',
+  ],
+})
+
+/** What the request asks for, and the rule it falls under. */
+export interface Routed {
+  readonly route: Route
+  readonly params: RouteMatch['params']
+  readonly address: Address
+  /** The workflow the request names, where its route says to read one. */
+  readonly namedWorkflow?: string
+}
+
+interface Needs {
+  readonly request: Request
+  readonly policy: Policy
+}
+
+/** RFC 9728 and RFC 8414 documents reach an origin only where a rule spells them out. */
+const RESERVED = /^\/\.well-known\/(?:oauth-|openid-configuration(?:\/|$))/i
+
+/**
+ * Host known, one canonical path, first matching rule in file order, transport good enough, and
+ * the request parameters that the rule reads present once. Reads no credential. A CORS preflight
+ * ends the line here: it is judged by the rule for the method it announces (Fetch standard).
+ */
+export const route = stage({
+  name: 'route',
+  establishes:
+    'the host is served here, the path has one reading, and this rule is the first that matches',
+  denials: [deny],
+  run({ request, policy }: Needs): Outcome<Routed, CodeOf<typeof deny>> {
+    const { gate, router } = policy
+    const reading = readAddress(request)
+    if (!reading.ok) {
+      return fail(
+        reading.reason === 'host'
+          ? deny('host_malformed')
+          : deny('path_ambiguous', { fault: reading.reason }),
+      )
+    }
+    const address = reading.value
+    if (!gate.hosts.has(address.host)) return fail(deny('host_unknown', { host: address.host }))
+    if (!isMethod(request.method)) {
+      return fail(deny('method_unknown', { method: request.method }, { allow: METHODS }))
+    }
+    const announced = announcedMethod(request)
+    if (announced !== undefined && !isMethod(announced)) return fail(deny('preflight_refused'))
+    const method = announced ?? request.method
+    const match = router.find(method, address.host, address.path)
+    if (address.path.includes('%2F') && !(match && slashesAreInParameters(address.path, match))) {
+      return fail(deny('path_ambiguous', { fault: 'encoded slash' }))
+    }
+    if (!match) return fail(deny('route_unknown'))
+    if (router.isAmbiguous(method, address.host, address.path)) {
+      return fail(
+        deny('path_ambiguous', { fault: 'an earlier rule differs by case or trailing slash' }),
+      )
+    }
+    const found = match.route
+    if (found.endpoint === 'none') return fail(deny('route_unknown'))
+    if (!found.endpoint && RESERVED.test(address.path) && found.path !== address.path) {
+      return fail(deny('route_unknown', { fault: 'reserved well-known path' }))
+    }
+    if (address.scheme !== 'https' && !gate.insecureHttp && found.resource.startsWith('https:')) {
+      return fail(deny('insecure_transport'))
+    }
+    const facts = { route: found, params: match.params, address }
+    if (announced !== undefined) {
+      return found.cors ? { ok: true, end: true, value: facts } : fail(deny('preflight_refused'))
+    }
+    if (!found.workflow) return ok(facts)
+    const named = workflowNamed(request, facts, found.workflow)
+    return named === undefined
+      ? fail(deny('parameter_ambiguous', { parameter: found.workflow.name }))
+      : ok({ ...facts, namedWorkflow: named })
+  },
+})
+
+const isMethod = (method: string): method is Method =>
+  (METHODS as readonly string[]).includes(method)
+
+/** The method a CORS preflight announces; `undefined` for an ordinary request. */
+const announcedMethod = (request: Request): string | undefined =>
+  request.method === 'OPTIONS' && request.headers.has('origin')
+    ? (request.headers.get('access-control-request-method') ?? undefined)
+    : undefined
+
+const slashesAreInParameters = (path: string, { route, params }: RouteMatch): boolean => {
+  if (!route.encodedSlash) return false
+  const count = (text: string) => text.split('%2F').length - 1
+  return [...params.values()].reduce((sum, value) => sum + count(value), 0) === count(path)
+}
+
+/** The one value of the parameter that names the workflow. */
+const workflowNamed = (
+  request: Request,
+  { params, address }: Routed,
+  { from, name }: NonNullable<Route['workflow']>,
+): string | undefined => {
+  switch (from) {
+    case 'path':
+      return decodeURIComponent(params.get(name) ?? '') || undefined
+    case 'header': {
+      const value = request.headers.get(name)
+      return value?.includes(',') ? undefined : value?.trim() || undefined
+    }
+    case 'query': {
+      const values = queryValues(address.query, name)
+      return values.length === 1 ? values[0] || undefined : undefined
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import { type Outcome, stage } from '../base/chain.ts'
+import { type CodeOf, denials } from '../base/denial.ts'
+import { fail, ok } from '../base/result.ts'
+import type { Issuer } from '../model/issuer.ts'
+import type { Policy } from '../model/policy.ts'
+import type { Clock, Revocations } from '../model/ports.ts'
+import {
+  isRevoked,
+  type Kind,
+  type Revocation,
+  type RevocationSubject,
+} from '../model/revocation.ts'
+import type { AccessToken, AgentIdentity } from '../model/token.ts'
+
+const deny = denials({
+  token_revoked: [
+    'invalidToken',
+    'The token, or the agent or key behind it, has been revoked',
+    'Stop using this token; a new one helps only if the agent itself was not revoked',
+  ],
+  revocations_unavailable: [
+    'unavailable',
+    'Whether the token was revoked cannot be known at the moment',
+    'Keep the token and try again after Retry-After',
+  ],
+  token_expired_meanwhile: [
+    'invalidToken',
+    'The token expired while the request was being decided',
+    'Get a new token from the authorization server',
+  ],
+})
+
+interface Needs {
+  readonly policy: Policy
+  readonly issuer: Issuer
+  readonly access: AccessToken
+  readonly agent: AgentIdentity
+}
+
+interface Ports {
+  readonly clock: Clock
+  readonly revocations: Revocations
+}
+
+/**
+ * The token still stands: nothing about it is revoked, and it has not expired while the request
+ * waited. The last wait before a request is forwarded, asked on each request; an unreachable
+ * revocation set denies.
+ */
+export const standing = stage({
+  name: 'standing',
+  establishes:
+    'nothing about the token is revoked as of this request, and it has not expired meanwhile',
+  denials: [deny],
+  async run(
+    { policy, access, agent }: Needs,
+    { clock, revocations }: Ports,
+  ): Promise<Outcome<object, CodeOf<typeof deny>>> {
+    const { clockTolerance: tolerance, lift } = policy.gate
+    let entries: readonly Revocation[]
+    try {
+      entries = await revocations.lookup(revocableSubjects(access, agent))
+    } catch (error) {
+      return fail(deny('revocations_unavailable', { error: String(error) }))
+    }
+    const now = Math.floor(clock.now() / 1000)
+    const token = { issuedAt: access.issuedAt, now, tolerance }
+    const entry = entries.find((one) => !lift.has(one.id) && isRevoked(one, token))
+    if (entry) return fail(deny('token_revoked', { id: entry.id, kind: entry.kind }))
+    if (access.expires <= now - tolerance) return fail(deny('token_expired_meanwhile'))
+    return ok({})
+  },
+})
+
+/** The codes of this check, for those who read the revocation set elsewhere. */
+export const standingDenials = deny
+
+/** Everything a revocation could name to cover this token, each within its issuer. */
+export const revocableSubjects = (
+  access: AccessToken,
+  agent: AgentIdentity,
+): readonly RevocationSubject[] => {
+  const of = (kind: Kind, value: string | undefined, issuer = access.issuer) =>
+    value === undefined ? [] : [{ kind, issuer, value }]
+  return [
+    ...of('issuer', ''),
+    ...of('key', access.kid),
+    ...of('token', access.id),
+    ...of('agent', agent.id),
+    ...(agent.name === agent.id ? [] : of('agent', agent.name)),
+    ...of('subject', access.subject),
+    ...of('client', access.clientId),
+    ...of('workflow', agent.workflowId),
+    ...agent.actors.flatMap((actor) => of('agent', actor.sub, actor.issuer)),
+  ]
+}
