@@ -1,0 +1,83 @@
+import type { Clock } from '../../model/ports.ts'
+
+interface Flight {
+  readonly promise: Promise<void>
+  readonly startedAt: number
+}
+
+/** Work that is going on, by name; shared by the requests of an isolate. */
+export type Flights = Map<string, Flight>
+
+/** What a flight needs of the request that starts it. */
+export interface FlightTerms {
+  readonly clock: Clock
+  readonly waitUntil: (promise: Promise<unknown>) => void
+  /** Milliseconds after which a flight counts as lost and is started again. */
+  readonly maxAgeMs: number
+}
+
+/** What workerd says of a promise whose request is over; it will never settle otherwise. */
+const ORPHANED = /has since ended|different request/
+
+/** Whether such work is going on and young enough to be waited for. */
+export const isFlying = (
+  flights: Flights,
+  name: string,
+  { clock, maxAgeMs }: FlightTerms,
+): boolean => {
+  const flight = flights.get(name)
+  return flight !== undefined && clock.now() - flight.startedAt < maxAgeMs
+}
+
+/** Flights one caller waits for to their very end: with work that hangs, patience must end too. */
+const WAITS = 2
+
+/**
+ * Runs work once for all who ask for it at the same time, and waits for it no longer than two
+ * flights last. A request that leaves takes no one with it: its work goes on under `waitUntil`, and where
+ * the runtime ends it all the same, the next one waiting starts anew. `work` must leave plain data
+ * behind, never a response or stream of its request.
+ */
+export const share = async (
+  flights: Flights,
+  name: string,
+  terms: FlightTerms,
+  work: () => Promise<void>,
+): Promise<void> => {
+  let waits = 0
+  const drop = (flight: Flight) => {
+    if (flights.get(name) === flight) flights.delete(name)
+  }
+  for (
+    let flight = flights.get(name);
+    flight && isFlying(flights, name, terms);
+    flight = flights.get(name)
+  ) {
+    try {
+      if ((await isOverInTime(flight, terms)) || ++waits === WAITS) return
+    } catch (error) {
+      if (!ORPHANED.test(String(error))) throw error
+    }
+    drop(flight)
+  }
+  const flight: Flight = { promise: work(), startedAt: terms.clock.now() }
+  flights.set(name, flight)
+  // Part of what outlives the request: a `finally` of the request itself would not run for one that left.
+  const clear = () => drop(flight)
+  terms.waitUntil(flight.promise.then(clear, clear))
+  await isOverInTime(flight, terms)
+}
+
+/** A promise of a context that was torn down may stay silent for ever, so a timer of our own runs. */
+const isOverInTime = async (
+  { promise, startedAt }: Flight,
+  { clock, maxAgeMs }: FlightTerms,
+): Promise<boolean> => {
+  const late = Promise.withResolvers<boolean>()
+  const timer = setTimeout(() => late.resolve(false), startedAt + maxAgeMs - clock.now())
+  try {
+    return await Promise.race([promise.then(() => true), late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
