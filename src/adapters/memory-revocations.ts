@@ -1,0 +1,95 @@
+import { LIMITS } from '../base/limits.ts'
+import type { Clock, RevocationPage, RevocationStore, Revocations } from '../model/ports.ts'
+import { hasExpired, type Revocation, renewed, subjectKey } from '../model/revocation.ts'
+
+interface Held {
+  readonly seq: number
+  readonly entry: Revocation
+}
+
+/**
+ * A revocation set in the memory of one process: for libraries with one instance, and for tests.
+ * Other instances do not see it, and it is gone when the process ends.
+ */
+export const createMemoryRevocations = ({
+  clock,
+  capacity = LIMITS.revocations,
+}: {
+  readonly clock: Clock
+  readonly capacity?: number
+}): Revocations & RevocationStore => {
+  const byId = new Map<string, Held>()
+  const idsBySubject = new Map<string, Set<string>>()
+  let made = 0
+
+  const now = () => Math.floor(clock.now() / 1000)
+  const live = (id: string): Held | undefined => {
+    const held = byId.get(id)
+    return held && !hasExpired(held.entry, now()) ? held : undefined
+  }
+  const drop = (id: string): void => {
+    const held = byId.get(id)
+    if (!held) return
+    const key = subjectKey(held.entry)
+    const ids = idsBySubject.get(key)
+    ids?.delete(id)
+    if (ids?.size === 0) idsBySubject.delete(key)
+    byId.delete(id)
+  }
+  const put = (entry: Revocation): void => {
+    const old = live(entry.id)
+    if (old) {
+      byId.set(entry.id, { seq: old.seq, entry: renewed(old.entry, entry) })
+      return
+    }
+    drop(entry.id)
+    made += 1
+    byId.set(entry.id, { seq: made, entry })
+    const key = subjectKey(entry)
+    idsBySubject.set(key, (idsBySubject.get(key) ?? new Set()).add(entry.id))
+  }
+  const sweep = (): void => {
+    for (const [id, { entry }] of byId) if (hasExpired(entry, now())) drop(id)
+  }
+
+  return {
+    async lookup(subjects) {
+      return subjects
+        .flatMap((subject) => [...(idsBySubject.get(subjectKey(subject)) ?? [])])
+        .flatMap((id) => live(id)?.entry ?? [])
+    },
+    async add(entries) {
+      const ids = new Set(entries.map(({ id }) => id))
+      const fresh = () => [...ids].filter((id) => !byId.has(id)).length
+      if (byId.size + fresh() > capacity) sweep()
+      if (byId.size + fresh() > capacity) return { full: true }
+      for (const entry of entries) put(entry)
+      return { added: [...ids].flatMap((id) => live(id)?.entry ?? []) }
+    },
+    async list({ limit, cursor = 0, ...filter }) {
+      // Map order is the order of `seq`: a renewed entry keeps its place, a new one goes last.
+      const rest = [...byId.values()].filter(
+        ({ seq, entry }) =>
+          seq > cursor &&
+          !hasExpired(entry, now()) &&
+          entry.kind === (filter.kind ?? entry.kind) &&
+          entry.issuer === (filter.issuer ?? entry.issuer) &&
+          entry.value === (filter.value ?? entry.value),
+      )
+      const page = rest.slice(0, limit)
+      const last = page.at(-1)
+      return {
+        revocations: page.map(({ entry }) => entry),
+        ...(rest.length > limit && last && { cursor: last.seq }),
+      } satisfies RevocationPage
+    },
+    async get(id) {
+      return live(id)?.entry
+    },
+    async remove(id) {
+      const there = live(id) !== undefined
+      drop(id)
+      return there
+    },
+  }
+}

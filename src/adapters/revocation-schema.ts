@@ -1,0 +1,43 @@
+/**
+ * The set's tables, one step per version, only ever added to: an object keeps its data over
+ * deployments and takes the steps it has not taken yet.
+ */
+const STEPS: readonly string[] = [
+  // `seq` is never given out twice, so a cursor stays good when entries leave.
+  `CREATE TABLE entries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    subject TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    value TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    at INTEGER,
+    expires INTEGER,
+    reason TEXT,
+    created INTEGER NOT NULL,
+    created_by TEXT NOT NULL
+  );
+  CREATE INDEX entries_by_subject ON entries (subject);
+  CREATE INDEX entries_by_issuer ON entries (issuer);
+  CREATE INDEX entries_by_expiry ON entries (expires) WHERE expires IS NOT NULL;`,
+]
+
+/**
+ * Brings an object's tables to this version. Throws where a newer version wrote them: what it
+ * added is unknown here, so the set must not be answered from.
+ */
+export const migrate = (storage: DurableObjectStorage): void => {
+  storage.transactionSync(() => {
+    const { sql } = storage
+    sql.exec('CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL)')
+    const [row] = sql
+      .exec<{ value: number }>("SELECT value FROM meta WHERE name = 'schema'")
+      .toArray()
+    const version = row?.value ?? 0
+    if (version === STEPS.length) return
+    if (version > STEPS.length) throw new Error(`revocations are of schema ${version}`)
+    for (const step of STEPS.slice(version)) sql.exec(step)
+    sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('schema', ?)", STEPS.length)
+  })
+}

@@ -1,0 +1,13 @@
+import { afterEach, beforeEach, describe, vi } from 'vitest'
+import { createMemoryRevocations } from '../../src/adapters/memory-revocations.ts'
+import { itIsBounded, itKeepsRevocations, setNow, T } from '../kit/revocation-store.ts'
+
+const clock = { now: () => Date.now() }
+
+beforeEach(() => setNow(T))
+afterEach(() => vi.useRealTimers())
+
+describe('revocations in memory', () => {
+  itKeepsRevocations(() => createMemoryRevocations({ clock }))
+  itIsBounded(() => createMemoryRevocations({ clock, capacity: 3 }))
+})

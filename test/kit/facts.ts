@@ -1,0 +1,136 @@
+import { readAddress } from '../../src/base/request.ts'
+import type { Issuer } from '../../src/model/issuer.ts'
+import type { Gate, Policy } from '../../src/model/policy.ts'
+import type { Route, ScopeRule } from '../../src/model/route.ts'
+import type { AccessToken, AgentIdentity, Credential } from '../../src/model/token.ts'
+import { compileRouter, parseMatch } from '../../src/policy/router.ts'
+
+/** Facts as the stages hand them on, written as literals: no token is minted for them. */
+
+export const RESOURCE = 'https://api.example.com'
+export const ISSUER = 'https://auth.example.com'
+
+/** 2026-01-01T00:00:00Z, in seconds. */
+export const NOW = 1_767_225_600
+
+/** A clock that stands still, as the stages read it. */
+export const clock = { now: () => NOW * 1000 }
+
+export const gateOf = (changes: Partial<Gate> = {}): Gate => ({
+  resource: RESOURCE,
+  hosts: new Set(['api.example.com']),
+  insecureHttp: false,
+  clockTolerance: 5,
+  prefix: '/.edgewarden',
+  identityPrefix: 'x-agent-',
+  stripHeaders: new Set(),
+  clientIp: { from: 'header', name: 'cf-connecting-ip' },
+  lift: new Set(),
+  ...changes,
+})
+
+export const issuerOf = (changes: Partial<Issuer> = {}): Issuer => ({
+  name: 'acme',
+  issuer: ISSUER,
+  keys: { kind: 'discovery' },
+  allowInsecureHttp: false,
+  algorithms: ['ES256', 'RS256', 'PS256', 'Ed25519'],
+  types: new Set(['at+jwt']),
+  maxLifetime: 900,
+  requiredClaims: ['jti'],
+  claims: [],
+  agentId: [['agent_id'], ['client_id']],
+  agentPrefix: '',
+  agentType: ['agent_type'],
+  workflowId: ['workflow_id'],
+  scope: [['scope']],
+  admin: false,
+  delegation: { maxDepth: 3, requireActor: false, issuers: new Set() },
+  ...changes,
+})
+
+/** A scope rule as the policy would read it; `{name}` is a path parameter. */
+export const scopesOf = (mode: 'all' | 'any', ...sources: string[]): ScopeRule => ({
+  mode,
+  scopes: sources.map((source) => ({ source, parts: source.split(/\{(\w+)\}/) })),
+})
+
+/** A rule for a `match`; an error where the match is none. */
+export const routeOf = (match: string, changes: Partial<Route> = {}): Route => {
+  const reading = parseMatch(match)
+  if (!reading.ok) throw new Error(`${match}: ${reading.reason}`)
+  const { methods, path } = reading.value
+  return {
+    name: match,
+    methods,
+    path,
+    resource: RESOURCE,
+    access: 'required',
+    scopes: scopesOf('all'),
+    claims: [],
+    target: { url: new URL('https://origin.example.net'), stripPrefix: '', timeout: 60_000 },
+    inject: [],
+    forwardToken: false,
+    encodedSlash: false,
+    ...changes,
+  }
+}
+
+export const policyOf = (
+  routes: readonly Route[] = [],
+  { gate = gateOf(), issuers = [issuerOf()] }: { gate?: Gate; issuers?: readonly Issuer[] } = {},
+): Policy => ({
+  gate,
+  issuers: new Map(issuers.map((one) => [one.issuer, one])),
+  router: compileRouter(routes),
+  includedBy: (scope) => [scope],
+  resources: new Map(),
+})
+
+export const credentialOf = (changes: Partial<Credential> = {}): Credential => ({
+  token: 'e30.e30.AA',
+  algorithm: 'ES256',
+  type: 'at+jwt',
+  claimedIssuer: ISSUER,
+  ...changes,
+})
+
+export const accessOf = (changes: Partial<AccessToken> = {}): AccessToken => ({
+  claims: { iss: ISSUER, agent_id: 'planner' },
+  issuer: ISSUER,
+  subject: 'alice',
+  clientId: 'app',
+  id: 'token-1',
+  kid: 'key-1',
+  issuedAt: NOW - 60,
+  expires: NOW + 600,
+  scopes: ['docs:read'],
+  ...changes,
+})
+
+export const agentOf = (changes: Partial<AgentIdentity> = {}): AgentIdentity => ({
+  id: 'planner',
+  name: 'planner',
+  issuer: ISSUER,
+  subject: 'alice',
+  clientId: 'app',
+  actors: [],
+  ...changes,
+})
+
+/** A request whose `url` is exactly this text, as plain workerd gives it; nothing is resolved. */
+export const requestTo = (url: string, init: RequestInit = {}): Request =>
+  Object.defineProperty(new Request(RESOURCE, init), 'url', { value: url })
+
+/** The gate's reading of an address that has one. */
+export const addressOf = (url: string) => {
+  const reading = readAddress(requestTo(url))
+  if (!reading.ok) throw new Error(`${url}: ${reading.reason}`)
+  return reading.value
+}
+
+/** A fact's value, or the code it was denied with. */
+export const codeOf = (outcome: {
+  readonly ok: boolean
+  readonly reason?: { readonly code: string }
+}): string => (outcome.ok ? ('end' in outcome ? 'end' : 'ok') : (outcome.reason?.code ?? ''))

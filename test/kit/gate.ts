@@ -1,0 +1,167 @@
+import { mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { inject } from 'vitest'
+import { type Kv, kvAt } from './kv.ts'
+import { type RawResponse, sendRaw } from './raw.ts'
+import { deployment } from './repository.ts'
+import { request } from './request.ts'
+import { serve, type Workerd } from './workerd.ts'
+import { type Binding, capnp, type WorkerService } from './workerd-config.ts'
+
+/** What a gate under test is made of. */
+export interface GateOptions {
+  /** The policy: each member is a JSON variable, as wrangler hands over `[vars]`. */
+  readonly vars: Readonly<Record<string, unknown>>
+  readonly secrets?: Readonly<Record<string, string>>
+  /** Binding name → URL of an http server on this machine. */
+  readonly services?: Readonly<Record<string, string>>
+  /** Whether `JWKS_CACHE` is bound; true by default. */
+  readonly kv?: boolean
+  /** Whether the namespaces of wrangler.toml are bound (the default), or which: name → class. */
+  readonly durableObjects?: boolean | Readonly<Record<string, string>>
+  /** Keeps what is stored when the gate stops; for one gate at a time. */
+  readonly dataDir?: string
+  /** Beside those of wrangler.toml. */
+  readonly compatibilityFlags?: readonly string[]
+  /** Where to listen, for a policy that names the port (see `freePort`); else any free port. */
+  readonly port?: number
+  /** Another Worker than the one that was built for this run. */
+  readonly bundle?: string
+}
+
+/** A gate that runs in plain workerd, as a self-hosted one does. */
+export interface Gate {
+  /** `http://127.0.0.1:port`, without a path. */
+  readonly url: string
+  readonly port: number
+  /** `127.0.0.1:port`. */
+  readonly host: string
+  /** The KV namespace; using it is an error where `kv` is false. */
+  readonly kv: Kv
+  /** Every line of console.log so far that is a JSON object. */
+  journal(): readonly Record<string, unknown>[]
+  /** The first such line that fits, waited for; a line may come later than its answer. */
+  journalLine(
+    fits: (line: Record<string, unknown>) => boolean,
+    timeoutMs?: number,
+  ): Promise<Record<string, unknown>>
+  /** All that workerd and the Worker have written. */
+  output(): string
+  /** See `request`: exact path, settable Host, nothing followed, nothing decompressed. */
+  fetch(path: string, init?: RequestInit): Promise<Response>
+  /** Sends exactly these bytes over a connection of their own. */
+  raw(bytes: string | Uint8Array, timeoutMs?: number): Promise<RawResponse>
+  /** Ends the process: gently, or by SIGKILL as a crash would. Twice is fine. */
+  stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>
+}
+
+/** Starts a gate; it listens, its code is loaded, and it has seen no request. */
+export async function startGate(options: GateOptions): Promise<Gate> {
+  const directory = await realpath(await mkdtemp(join(tmpdir(), 'edgewarden-gate-')))
+  const disk = resolve(options.dataDir ?? join(directory, 'data'))
+  await mkdir(disk, { recursive: true })
+  const withKv = options.kv !== false
+  const externals = Object.entries(options.services ?? {})
+  const config = capnp({
+    workers: [gateWorker(options, directory), ...(withKv ? [kvWorker(directory)] : [])],
+    externals: Object.fromEntries(externals.map(([n, url]) => [`to-${n}`, new URL(url).host])),
+    sockets: {
+      gate: { port: options.port ?? 0, service: 'gate' },
+      ...(withKv ? { kv: { port: 0, service: 'kv' } } : {}),
+    },
+    disk,
+  })
+  const path = join(directory, 'config.capnp')
+  // Secrets stand in it.
+  await writeFile(path, config, { mode: 0o600 })
+  return gateOf(await serve(path, withKv ? ['gate', 'kv'] : ['gate'], directory))
+}
+
+/** A port nobody listens on now. Another process may take it first. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const address = server.address()
+  await new Promise((done) => server.close(done))
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+function gateOf(workerd: Workerd): Gate {
+  const { gate: port = 0, kv: kvPort } = workerd.ports
+  const lines: Record<string, unknown>[] = []
+  let read = 0
+  const journal = () => {
+    for (; read < workerd.lines.length; read++) {
+      const line = objectOf(workerd.lines[read] ?? '')
+      if (line !== undefined) lines.push(line)
+    }
+    return lines
+  }
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    host: `127.0.0.1:${port}`,
+    get kv() {
+      if (kvPort === undefined) throw new Error('this gate has no KV namespace')
+      return kvAt(kvPort)
+    },
+    journal,
+    journalLine: (fits, timeoutMs = 3_000) =>
+      workerd.until(
+        () => journal().find(fits),
+        timeoutMs,
+        () => `no such line in the journal\n${workerd.output()}`,
+      ),
+    output: workerd.output,
+    fetch: (path, init) => request(port, path, init),
+    raw: (bytes, timeoutMs) => sendRaw(port, bytes, timeoutMs),
+    stop: workerd.stop,
+  }
+}
+
+function gateWorker(options: GateOptions, directory: string): WorkerService {
+  const { compatibilityDate, compatibilityFlags, durableObjects } = deployment()
+  const { durableObjects: wanted = true } = options
+  const objects = wanted === true ? durableObjects : wanted === false ? {} : wanted
+  const bindings: Binding[] = [
+    ...Object.entries(options.vars).map(([name, json]) => ({ name, json })),
+    ...Object.entries(options.secrets ?? {}).map(([name, text]) => ({ name, text })),
+    ...Object.keys(options.services ?? {}).map((name) => ({ name, service: `to-${name}` })),
+    ...(options.kv === false ? [] : [{ name: 'JWKS_CACHE', kvNamespace: 'kv' }]),
+    ...Object.entries(objects).map(([name, durableObjectNamespace]) => ({
+      name,
+      durableObjectNamespace,
+    })),
+  ]
+  return {
+    name: 'gate',
+    module: relative(directory, options.bundle ?? inject('bundle')),
+    compatibilityDate,
+    compatibilityFlags: [...compatibilityFlags, ...(options.compatibilityFlags ?? [])],
+    bindings,
+    classes: Object.fromEntries(Object.values(objects).map((name) => [name, `gate-${name}`])),
+  }
+}
+
+function kvWorker(directory: string): WorkerService {
+  return {
+    name: 'kv',
+    module: relative(directory, fileURLToPath(new URL('kv-worker.js', import.meta.url))),
+    compatibilityDate: deployment().compatibilityDate,
+    bindings: [{ name: 'STORE', durableObjectNamespace: 'KvNamespace' }],
+    classes: { KvNamespace: 'kv' },
+  }
+}
+
+function objectOf(line: string): Record<string, unknown> | undefined {
+  if (!line.startsWith('{')) return undefined
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}

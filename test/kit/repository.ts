@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs'
+import { basename, extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'smol-toml'
+
+/** The root of the repository, where wrangler.toml is. */
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+
+/** What the tests take from wrangler.toml, so that it is written in one place only. */
+export interface Deployment {
+  readonly compatibilityDate: string
+  readonly compatibilityFlags: readonly string[]
+  /** Binding name → class name of every Durable Object the gate has. */
+  readonly durableObjects: Readonly<Record<string, string>>
+  /** The file name wrangler gives to the bundle of `main`. */
+  readonly bundleName: string
+}
+
+interface WranglerFile {
+  readonly main?: string
+  readonly compatibility_date?: string
+  readonly compatibility_flags?: readonly string[]
+  readonly durable_objects?: {
+    readonly bindings?: readonly { readonly name: string; readonly class_name: string }[]
+  }
+}
+
+/** Reads wrangler.toml; it checks no more than that the two keys without a default are there. */
+export function deployment(root: string = ROOT): Deployment {
+  const file: WranglerFile = parse(readFileSync(join(root, 'wrangler.toml'), 'utf8'))
+  if (file.main === undefined || file.compatibility_date === undefined) {
+    throw new Error('wrangler.toml lacks main or compatibility_date')
+  }
+  return {
+    compatibilityDate: file.compatibility_date,
+    compatibilityFlags: file.compatibility_flags ?? [],
+    durableObjects: Object.fromEntries(
+      (file.durable_objects?.bindings ?? []).map((entry) => [entry.name, entry.class_name]),
+    ),
+    bundleName: `${basename(file.main, extname(file.main))}.js`,
+  }
+}

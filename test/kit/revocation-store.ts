@@ -1,0 +1,208 @@
+import { expect, it, vi } from 'vitest'
+import type { RevocationStore, Revocations } from '../../src/model/ports.ts'
+import {
+  type Mode,
+  type Revocation,
+  type RevocationSubject,
+  revocationId,
+} from '../../src/model/revocation.ts'
+
+/** Seconds: a moment after every real one, so that no alarm of the platform rings by itself. */
+export const T = Date.UTC(2040) / 1000
+export const ACME = 'https://auth.acme.example'
+export const OTHER = 'https://auth.other.example'
+
+/** Moves the clock of everything that reads `Date`. */
+export const setNow = (seconds: number): void => {
+  vi.useFakeTimers({ toFake: ['Date'], now: seconds * 1000 })
+}
+
+export const entryOf = async (
+  parts: Partial<Revocation> & { readonly value: string },
+): Promise<Revocation> => {
+  const subject: RevocationSubject = { kind: 'token', issuer: ACME, ...parts }
+  const mode: Mode = parts.mode ?? 'block'
+  return {
+    mode,
+    created: T,
+    createdBy: `${ACME} ops`,
+    ...parts,
+    ...subject,
+    id: await revocationId(subject, mode),
+  }
+}
+
+/** What every keeper of a revocation set does, whatever it is made of. */
+export const itKeepsRevocations = (open: () => Revocations & RevocationStore): void => {
+  const named = (entries: readonly Revocation[]) => entries.map(({ value }) => value).sort()
+
+  it('finds an entry by each of its parts together, and by nothing less', async () => {
+    const set = open()
+    const entry = await entryOf({ value: 'one', expires: T + 10, reason: 'stolen' })
+    expect(await set.add([entry])).toEqual({ added: [entry] })
+    const { kind, issuer, value } = entry
+    expect(await set.lookup([{ kind, issuer, value }])).toEqual([entry])
+    expect(
+      await set.lookup([
+        { kind: 'agent', issuer, value },
+        { kind, issuer: OTHER, value },
+        { kind, issuer, value: 'ONE' },
+      ]),
+    ).toEqual([])
+    expect(await set.lookup([])).toEqual([])
+    expect(await set.get(entry.id)).toEqual(entry)
+    expect(await set.get('nothing')).toBeUndefined()
+  })
+
+  it('answers for more subjects than a statement has parameters', async () => {
+    const set = open()
+    const entry = await entryOf({ value: 'v249', mode: 'before', at: T })
+    await set.add([entry, await entryOf({ value: 'v249' })])
+    const subjects = Array.from({ length: 250 }, (_, index) => ({
+      kind: 'token' as const,
+      issuer: ACME,
+      value: `v${index}`,
+    }))
+    expect((await set.lookup(subjects)).map(({ mode }) => mode).sort()).toEqual(['before', 'block'])
+  })
+
+  it('renews an entry and keeps its origin', async () => {
+    const set = open()
+    const first = await entryOf({ value: 'one', expires: T + 10, reason: 'a' })
+    await set.add([first])
+    const { expires: _, ...forever } = first
+    const again = { ...forever, reason: 'b', created: T + 5, createdBy: 'someone else' }
+    const kept = { ...forever, reason: 'b' }
+    expect(await set.add([again])).toEqual({ added: [kept] })
+    expect((await set.list({ limit: 10 })).revocations).toEqual([kept])
+  })
+
+  it.each<[string, Partial<Revocation>, Partial<Revocation>, Partial<Revocation>]>([
+    [
+      'a later at wins',
+      { at: T, expires: T + 50 },
+      { at: T + 9, expires: T + 20 },
+      { at: T + 9, expires: T + 20 },
+    ],
+    [
+      'an earlier at does not',
+      { at: T, expires: T + 50 },
+      { at: T - 9, expires: T + 20 },
+      { at: T, expires: T + 50 },
+    ],
+    [
+      'an earlier at may stay longer',
+      { at: T, expires: T + 50 },
+      { at: T - 9, expires: T + 90 },
+      { at: T, expires: T + 90 },
+    ],
+    ['an earlier at may stay for good', { at: T, expires: T + 50 }, { at: T - 9 }, { at: T }],
+    ['for good stays for good', { at: T }, { at: T - 9, expires: T + 20 }, { at: T }],
+  ])('before: %s', async (_, first, second, expected) => {
+    const set = open()
+    const base = await entryOf({ value: 'one', mode: 'before' })
+    await set.add([{ ...base, ...first }])
+    const stored = { ...base, ...expected }
+    expect(await set.add([{ ...base, ...second }])).toEqual({ added: [stored] })
+    expect(await set.lookup([base])).toEqual([stored])
+  })
+
+  it('takes one entry that is named twice in a call once', async () => {
+    const set = open()
+    const base = await entryOf({ value: 'one', mode: 'before' })
+    expect(
+      await set.add([
+        { ...base, at: T },
+        { ...base, at: T - 5 },
+      ]),
+    ).toEqual({
+      added: [{ ...base, at: T }],
+    })
+  })
+
+  it('lets an entry go when it expires, and makes it anew', async () => {
+    const set = open()
+    const entry = await entryOf({ value: 'one', mode: 'before', at: T + 3, expires: T + 10 })
+    const gone = await entryOf({ value: 'gone', expires: T + 10 })
+    await set.add([entry, gone])
+    setNow(T + 9)
+    expect(await set.lookup([entry])).toEqual([entry])
+    setNow(T + 10)
+    expect(await set.lookup([entry])).toEqual([])
+    expect(await set.get(entry.id)).toBeUndefined()
+    expect(await set.list({ limit: 10 })).toEqual({ revocations: [] })
+    expect(await set.remove(gone.id)).toBe(false)
+    const again = { ...entry, at: T, expires: T + 30, created: T + 10, createdBy: 'later' }
+    const between = await entryOf({ value: 'two' })
+    await set.add([between])
+    expect(await set.add([again])).toEqual({ added: [again] })
+    expect((await set.list({ limit: 10 })).revocations).toEqual([between, again])
+  })
+
+  it('removes an entry once', async () => {
+    const set = open()
+    const entry = await entryOf({ value: 'one' })
+    await set.add([entry])
+    expect(await set.remove(entry.id)).toBe(true)
+    expect(await set.remove(entry.id)).toBe(false)
+    expect(await set.lookup([entry])).toEqual([])
+  })
+
+  it('lists by every filter', async () => {
+    const set = open()
+    await set.add([
+      await entryOf({ value: 'a' }),
+      await entryOf({ value: 'a', kind: 'agent' }),
+      await entryOf({ value: 'a', issuer: OTHER }),
+      await entryOf({ value: 'b' }),
+    ])
+    const count = async (filter: object) =>
+      (await set.list({ limit: 10, ...filter })).revocations.length
+    expect(await count({})).toBe(4)
+    expect(await count({ kind: 'token' })).toBe(3)
+    expect(await count({ issuer: ACME })).toBe(3)
+    expect(await count({ value: 'a' })).toBe(3)
+    expect(await count({ issuer: ACME, value: 'a' })).toBe(2)
+    expect(await count({ kind: 'token', issuer: ACME, value: 'a' })).toBe(1)
+    expect(await count({ kind: 'key' })).toBe(0)
+  })
+
+  it('pages through a set that changes meanwhile without a repeat or a gap', async () => {
+    const set = open()
+    const entries = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((value) => entryOf({ value })))
+    await set.add(entries)
+    const first = await set.list({ limit: 2 })
+    expect(named(first.revocations)).toEqual(['a', 'b'])
+    await set.remove(entries[1]?.id ?? '')
+    await set.add([await entryOf({ value: 'a', reason: 'renewed' }), await entryOf({ value: 'f' })])
+    const second = await set.list({ limit: 2, cursor: first.cursor ?? 0 })
+    expect(named(second.revocations)).toEqual(['c', 'd'])
+    const third = await set.list({ limit: 2, cursor: second.cursor ?? 0 })
+    expect(named(third.revocations)).toEqual(['e', 'f'])
+    expect(third.cursor).toBeUndefined()
+  })
+}
+
+/** How a keeper that holds three entries behaves when they do not fit. */
+export const itIsBounded = (open: () => Revocations & RevocationStore): void => {
+  it('takes all of a call or nothing, renews when full, and makes room of what expired', async () => {
+    const set = open()
+    const [a, b, c, d] = await Promise.all([
+      entryOf({ value: 'a', expires: T + 10 }),
+      entryOf({ value: 'b' }),
+      entryOf({ value: 'c' }),
+      entryOf({ value: 'd' }),
+    ])
+    await set.add([a, b])
+    expect(await set.add([{ ...b, reason: 'renewed' }, c, d])).toEqual({ full: true })
+    expect((await set.list({ limit: 10 })).revocations).toEqual([a, b])
+    expect(await set.add([c])).toEqual({ added: [c] })
+    expect(await set.add([d])).toEqual({ full: true })
+    expect(await set.add([{ ...b, reason: 'renewed' }])).toEqual({
+      added: [{ ...b, reason: 'renewed' }],
+    })
+    setNow(T + 10)
+    expect(await set.add([d])).toEqual({ added: [d] })
+    expect(await set.add([await entryOf({ value: 'a' })])).toEqual({ full: true })
+  })
+}
