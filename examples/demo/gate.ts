@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { stringify } from 'smol-toml'
+
+const START_DEADLINE = 60_000
+const WORKER = fileURLToPath(new URL('../../src/worker.ts', import.meta.url))
+const require = createRequire(import.meta.url)
+
+/** A running gate under `wrangler dev`. */
+export interface DemoGate {
+  readonly url: string
+  /** Ends the gate and removes its folder. */
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Starts the gate under `wrangler dev` on 127.0.0.1 with the given policy variables, KV and
+ * Durable Objects of its own, in a folder of its own. Rejects with wrangler's output if it does
+ * not come up.
+ */
+export async function startGate(
+  port: number,
+  vars: Readonly<Record<string, unknown>>,
+): Promise<DemoGate> {
+  const folder = await mkdtemp(join(tmpdir(), 'edgewarden-demo-'))
+  const config = join(folder, 'wrangler.toml')
+  await writeFile(config, stringify({ ...CONFIG, main: WORKER, vars }))
+  const child = spawn(process.execPath, [wrangler(), ...ARGUMENTS, config, '--port', `${port}`], {
+    cwd: folder,
+    detached: true,
+    env: { ...process.env, ...QUIET, WRANGLER_LOG_PATH: folder },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  const collect = (chunk: Buffer) => {
+    output = (output + chunk.toString()).slice(-20_000)
+  }
+  child.stdout.on('data', collect)
+  child.stderr.on('data', collect)
+  const close = async () => {
+    await end(child)
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+  process.once('exit', () => kill(child))
+  const url = `http://127.0.0.1:${port}`
+  if (!(await isUp(`${url}/.edgewarden/health`, child))) {
+    await close()
+    throw new Error(`the gate did not start:\n${output}`)
+  }
+  return { url, close }
+}
+
+const CONFIG = {
+  name: 'edgewarden-demo',
+  compatibility_date: '2026-11-01',
+  send_metrics: false,
+  kv_namespaces: [{ binding: 'JWKS_CACHE' }],
+  durable_objects: { bindings: [{ name: 'REVOCATIONS', class_name: 'RevocationShard' }] },
+  exports: { RevocationShard: { type: 'durable-object', storage: 'sqlite' } },
+}
+
+const ARGUMENTS = ['dev', '--ip', '127.0.0.1', '--inspector-port', '0', '--config']
+
+const QUIET = {
+  CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+  WRANGLER_HIDE_BANNER: 'true',
+  WRANGLER_SEND_METRICS: 'false',
+  X_LOCAL_OBSERVABILITY: 'false',
+}
+
+const wrangler = () => join(require.resolve('wrangler/package.json'), '../bin/wrangler.js')
+
+const isUp = async (health: string, child: ChildProcess): Promise<boolean> => {
+  const deadline = Date.now() + START_DEADLINE
+  while (Date.now() < deadline && child.exitCode === null) {
+    const response = await fetch(health, { signal: AbortSignal.timeout(5_000) }).catch(() => null)
+    if (response?.ok) return true
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  return false
+}
+
+/** wrangler starts processes of its own: the whole group ends. */
+const kill = (child: ChildProcess) => {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM')
+  } catch {
+    // The group is gone already.
+  }
+}
+
+const end = async (child: ChildProcess) => {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exited = once(child, 'exit')
+  kill(child)
+  await exited
+}

@@ -1,0 +1,115 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { styleText } from 'node:util'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { startAuthorizationServer } from './authorization-server.ts'
+import { curlLines } from './curl.ts'
+import { startGate } from './gate.ts'
+import { startOrigin } from './origin.ts'
+import { type Step, walk } from './walk.ts'
+
+/** Identifier of the operators' own issuer: its key is in the policy, so it has no server. */
+const OPS = 'https://ops.demo.invalid'
+
+const CLIENTS = [
+  {
+    clientId: 'researcher',
+    clientSecret: 'researcher-secret',
+    scopes: ['chat:write', 'documents:read'],
+    agentType: 'orchestrator',
+  },
+  { clientId: 'reader', clientSecret: 'reader-secret', scopes: ['documents:read'] },
+  {
+    clientId: 'sprinter',
+    clientSecret: 'sprinter-secret',
+    scopes: ['documents:read'],
+    tokenLifetime: 1,
+  },
+] as const
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+const main = async (): Promise<number> => {
+  const started = performance.now()
+  const port = await freePort()
+  const resource = `http://127.0.0.1:${port}`
+  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+  const origin = await startOrigin()
+  const server = await startAuthorizationServer({ resource, clients: [...CLIENTS] })
+  const stop: (() => Promise<void>)[] = [origin.close, server.close]
+  const close = async () => {
+    for (const one of stop.splice(0).reverse()) await one()
+  }
+  const interrupted = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)))
+  try {
+    const gate = await startGate(port, {
+      GATE: { resource, origin: origin.url, clock_tolerance: '0s' },
+      ISSUERS: {
+        demo: { issuer: server.issuer, agent_prefix: 'demo/', allow_insecure_http: true },
+        ops: {
+          issuer: OPS,
+          agent_prefix: 'ops/',
+          admin: 'all',
+          jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'ops', alg: 'ES256' }] },
+        },
+      },
+      ROUTES: [
+        { match: 'GET /v1/models', scopes: [] },
+        { match: 'GET /v1/documents/{id}', scopes: ['documents:read'] },
+        { match: 'POST /v1/chat/completions', scopes: ['chat:write'] },
+        { match: 'GET /whoami', scopes: [] },
+      ],
+    })
+    stop.push(gate.close)
+    print(`authorization server  ${server.issuer}`)
+    print(`gate                  ${gate.url}`)
+    print(`origin                ${origin.url}\n`)
+    const opsToken = () =>
+      new SignJWT({ client_id: 'demo-operator', scope: 'edgewarden:revoke' })
+        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'ops' })
+        .setIssuer(OPS)
+        .setSubject('demo-operator')
+        .setAudience(resource)
+        .setJti(crypto.randomUUID())
+        .setIssuedAt()
+        .setExpirationTime('60s')
+        .sign(privateKey)
+    let failed = 0
+    for await (const step of walk({ gate: gate.url, server, clients: CLIENTS, opsToken })) {
+      if (!step.asExpected) failed += 1
+      print(line(step))
+      if (step.first) print(dim(`  ${seconds(started)} s from the start to the first answer`))
+    }
+    if (process.argv.includes('--once')) {
+      print(
+        failed === 0
+          ? '\nEvery step was as it should be.'
+          : `\n${failed} steps were not as they should be.`,
+      )
+      return failed === 0 ? 0 : 1
+    }
+    print(curlLines({ gate: gate.url, server, client: CLIENTS[0] }))
+    await interrupted
+    return 0
+  } finally {
+    await close()
+  }
+}
+
+const print = (text: string) => process.stdout.write(`${text}\n`)
+const dim = (text: string) => styleText('dim', text)
+const seconds = (from: number) => ((performance.now() - from) / 1000).toFixed(1)
+
+const line = ({ asExpected, status, reason, what }: Step): string => {
+  const mark = asExpected ? styleText('green', '✔') : styleText('red', '✘')
+  return `${mark} ${status} ${reason.padEnd(22)} ${what}`
+}
+
+process.exitCode = await main()

@@ -1,0 +1,290 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
+import OpenAI from 'openai'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  type AuthorizationServer,
+  startAuthorizationServer,
+} from '../../examples/demo/authorization-server.ts'
+import type { Loopback } from '../../examples/demo/loopback.ts'
+import { startOrigin } from '../../examples/demo/origin.ts'
+
+const resource = 'http://127.0.0.1:8787'
+// What form encoding has to carry through an Authorization header.
+const secret = 'p+ss/w%rd: "#&='
+const summarizer = {
+  clientId: 'summarizer',
+  clientSecret: secret,
+  scopes: ['chat:write', 'documents:read'],
+  agentType: 'assistant',
+}
+const auditor = {
+  clientId: 'auditor',
+  clientSecret: 'another secret',
+  scopes: ['audit:read'],
+  tokenLifetime: 2,
+}
+
+describe('the authorization server', () => {
+  let server: AuthorizationServer
+  const request = { clientId: 'summarizer', clientSecret: secret, scope: 'chat:write', resource }
+
+  beforeAll(async () => {
+    server = await startAuthorizationServer({ resource, clients: [summarizer, auditor] })
+  })
+  afterAll(() => server.close())
+
+  it('issues RFC 9068 access tokens that verify against its key set', async () => {
+    const token = await server.token({ ...request, scope: 'chat:write documents:read' })
+    const { payload, protectedHeader } = await jwtVerify(
+      token,
+      createRemoteJWKSet(new URL(server.jwksUri)),
+      { issuer: server.issuer, audience: resource, typ: 'at+jwt', algorithms: ['ES256'] },
+    )
+    expect(protectedHeader).toEqual({ alg: 'ES256', typ: 'at+jwt', kid: expect.any(String) })
+    expect(payload).toEqual({
+      iss: server.issuer,
+      sub: 'summarizer',
+      client_id: 'summarizer',
+      aud: resource,
+      iat: expect.any(Number),
+      exp: Number(payload.iat) + 300,
+      jti: expect.any(String),
+      scope: 'chat:write documents:read',
+      agent_type: 'assistant',
+    })
+  })
+
+  it('gives each token an id of its own', async () => {
+    const tokens = await Promise.all([server.token(request), server.token(request)])
+    const [first, second] = tokens.map((token) => decodeJwt(token).jti)
+    expect(first).not.toBe(second)
+  })
+
+  it('uses lifetime and agent type of the client, and its one resource by default', async () => {
+    const claims = decodeJwt(await server.token({ ...auditor, scope: 'audit:read' }))
+    expect(claims).toMatchObject({ aud: resource, exp: Number(claims.iat) + 2 })
+    expect(claims).not.toHaveProperty('agent_type')
+  })
+
+  it.each([
+    ['a wrong secret', { clientSecret: 'wrong secret' }, 'invalid_client'],
+    ['a client that is not registered', { clientId: 'nobody' }, 'invalid_client'],
+    ["another client's scope", { scope: 'audit:read' }, 'invalid_scope'],
+    ['a scope that nobody has', { scope: 'chat:write admin' }, 'invalid_scope'],
+    ['a malformed scope', { scope: 'chat:write  documents:read' }, 'invalid_scope'],
+    ['another resource', { resource: `${resource}/` }, 'invalid_target'],
+  ])('refuses %s', async (_name, change, code) => {
+    const attempt = { ...request, ...change }
+    const error: unknown = await server.token(attempt).catch((cause: unknown) => cause)
+    expect(error).toMatchObject({ code, message: `no token: ${code}` })
+    expect(error).not.toHaveProperty('cause')
+  })
+
+  it.each(['openid-configuration', 'oauth-authorization-server'])(
+    'describes itself in %s',
+    async (document) => {
+      const response = await fetch(`${server.issuer}/.well-known/${document}`)
+      expect(response.status).toBe(200)
+      expect(await response.json()).toMatchObject({
+        issuer: server.issuer,
+        jwks_uri: server.jwksUri,
+        token_endpoint: server.tokenEndpoint,
+        scopes_supported: expect.arrayContaining([...summarizer.scopes, ...auditor.scopes]),
+      })
+    },
+  )
+
+  it('publishes only the public half of the key it signs with', async () => {
+    const { keys } = (await (await fetch(server.jwksUri)).json()) as {
+      keys: Record<string, string>[]
+    }
+    const { kid } = decodeProtectedHeader(await server.token(request))
+    expect(keys).toEqual([
+      {
+        kty: 'EC',
+        crv: 'P-256',
+        alg: 'ES256',
+        use: 'sig',
+        kid,
+        x: expect.any(String),
+        y: expect.any(String),
+      },
+    ])
+  })
+
+  it('rejects when its port is taken', async () => {
+    const port = Number(new URL(server.issuer).port)
+    await expect(startAuthorizationServer({ port, resource, clients: [] })).rejects.toMatchObject({
+      code: 'EADDRINUSE',
+    })
+  })
+
+  it('rejects a client that could never get a token', async () => {
+    const clients = [{ ...summarizer, clientSecret: '' }]
+    await expect(startAuthorizationServer({ resource, clients })).rejects.toThrow(
+      'invalid_client_metadata',
+    )
+  })
+})
+
+describe('the origin', () => {
+  let origin: Loopback
+  const headers = { 'x-agent-id': 'summarizer', 'x-agent-scope': 'chat:write' }
+
+  beforeAll(async () => {
+    origin = await startOrigin()
+  })
+  afterAll(() => origin.close())
+
+  it.each([
+    ['GET', '/v1/models?limit=1', 200, { object: 'list', data: [{ id: 'demo-small' }] }],
+    ['GET', '/v1/documents/annual-report.2', 200, { id: 'annual-report.2', read_by: 'summarizer' }],
+    ['GET', '/', 404, { error: { code: 'not_found' } }],
+    ['GET', '/v1/documents/', 404, { error: { code: 'not_found' } }],
+    ['GET', '/v1/documents/a/b', 404, { error: { code: 'not_found' } }],
+    ['GET', '/v1/chat/completions', 404, { error: { code: 'not_found' } }],
+    ['POST', '/v1/models', 404, { error: { code: 'not_found' } }],
+  ])('answers %s %s with %i', async (method, path, status, body) => {
+    const response = await fetch(origin.url + path, { method, headers })
+    expect(response.status).toBe(status)
+    expect(response.headers.get('content-type')).toBe('application/json')
+    expect(await response.json()).toMatchObject(body)
+  })
+
+  it('answers HEAD like GET, without a body', async () => {
+    const response = await fetch(`${origin.url}/v1/models`, { method: 'HEAD' })
+    expect([response.status, await response.text()]).toEqual([200, ''])
+  })
+
+  it('tells who is calling, and repeats no credential', async () => {
+    const response = await fetch(`${origin.url}/whoami`, {
+      headers: { ...headers, authorization: 'Bearer abc', cookie: 'a=b' },
+    })
+    expect(await response.json()).toEqual(headers)
+  })
+
+  it.each([
+    ['no JSON', '{', 400],
+    ['no object', 'null', 400],
+    ['no messages', '{"messages":"hello"}', 400],
+    ['an unfinished conversation', '{"messages":[null]}', 200],
+  ])('survives %s', async (_name, body, status) => {
+    const response = await fetch(`${origin.url}/v1/chat/completions`, { method: 'POST', body })
+    expect(response.status).toBe(status)
+    await response.json()
+  })
+
+  it('refuses a body over the limit, and the connection with it', async () => {
+    const body = ' '.repeat(8 << 20)
+    const response = await fetch(`${origin.url}/v1/chat/completions`, { method: 'POST', body })
+    expect([response.status, response.headers.get('connection')]).toEqual([413, 'close'])
+    expect(await response.json()).toMatchObject({ error: { code: 'body_too_large' } })
+  })
+
+  describe('with the openai client', () => {
+    const messages = [{ role: 'user' as const, content: 'What is new?' }]
+    const answer = 'Hello, summarizer. You asked: What is new?'
+    let client: OpenAI
+
+    beforeAll(() => {
+      client = new OpenAI({
+        baseURL: `${origin.url}/v1`,
+        apiKey: 'stands for a token',
+        defaultHeaders: headers,
+        maxRetries: 0,
+      })
+    })
+
+    it('lists models', async () => {
+      const { data } = await client.models.list()
+      expect(data.map(({ id }) => id)).toEqual(['demo-small'])
+    })
+
+    it('completes a chat', async () => {
+      const { choices, model } = await client.chat.completions.create({ model: 'any', messages })
+      expect(model).toBe('any')
+      expect(choices).toMatchObject([
+        { finish_reason: 'stop', message: { role: 'assistant', content: answer } },
+      ])
+    })
+
+    it('streams a chat', async () => {
+      const stream = await client.chat.completions.create({ model: 'any', messages, stream: true })
+      const choices = []
+      for await (const { choices: some } of stream) choices.push(...some)
+      expect(choices.map(({ delta }) => delta.content ?? '').join('')).toBe(answer)
+      expect(choices.length).toBeGreaterThan(4)
+      expect(choices.at(-1)?.finish_reason).toBe('stop')
+    })
+
+    it('turns an error into one of its own', async () => {
+      await expect(client.models.retrieve('missing')).rejects.toMatchObject({
+        status: 404,
+        code: 'not_found',
+      })
+    })
+  })
+
+  it('sends each delta when it is there, and goes on when the caller leaves', async () => {
+    const body = JSON.stringify({ stream: true, messages: [{ content: 'word '.repeat(40) }] })
+    const response = await fetch(`${origin.url}/v1/chat/completions`, { method: 'POST', body })
+    expect(response.headers.get('content-type')).toBe('text/event-stream')
+    const reader = response.body?.getReader()
+    const first = await reader?.read()
+    const text = new TextDecoder().decode(first?.value)
+    expect(text).toMatch(/^data: \{.*\}\n\n/)
+    expect(text).not.toContain('[DONE]')
+    await reader?.cancel()
+    expect((await fetch(`${origin.url}/v1/models`)).status).toBe(200)
+  })
+
+  it('breaks an open stream off when it closes', async () => {
+    const other = await startOrigin()
+    const body = JSON.stringify({ stream: true, messages: [{ content: 'word '.repeat(40) }] })
+    const response = await fetch(`${other.url}/v1/chat/completions`, { method: 'POST', body })
+    await other.close()
+    await expect(response.text()).rejects.toThrow()
+  })
+})
+
+it('prints nothing and lets the process end, whatever its callers do', async () => {
+  const script = `
+    import { once } from 'node:events'
+    import { connect } from 'node:net'
+    import { startAuthorizationServer } from './examples/demo/authorization-server.ts'
+    import { startOrigin } from './examples/demo/origin.ts'
+    const client = { clientId: 'a', clientSecret: 'b', scopes: ['c'] }
+    const server = await startAuthorizationServer({ resource: '${resource}', clients: [client] })
+    const origin = await startOrigin()
+    await server.token({ ...client, scope: 'c' })
+    await server.token({ ...client, scope: 'd' }).catch(() => {})
+    await fetch(server.issuer + '/auth', { headers: { origin: 'http://localhost' } })
+    await fetch(server.tokenEndpoint, { method: 'POST', headers: { origin: 'http://localhost' },
+      body: new URLSearchParams({ grant_type: 'client_credentials', client_id: 'a', client_secret: 'b' }) })
+    for (const url of [server.issuer, origin.url]) {
+      await fetch(url + '/v1/models')
+      const path = url === origin.url ? '/v1/chat/completions' : '/token'
+      const half = connect(Number(new URL(url).port), '127.0.0.1')
+      half.write('POST ' + path + ' HTTP/1.1\\r\\nHost: x\\r\\nTransfer-Encoding: chunked\\r\\n' +
+        'Content-Type: application/x-www-form-urlencoded\\r\\n\\r\\n1\\r\\na\\r\\nzz\\r\\n')
+      await once(half.resume(), 'close')
+    }
+    const broken = { resource: '${resource}', clients: [{ ...client, clientSecret: '' }] }
+    await startAuthorizationServer(broken).catch(() => {})
+    await fetch(origin.url + '/v1/chat/completions', { method: 'POST',
+      body: JSON.stringify({ stream: true, messages: [{ content: 'a '.repeat(100) }] }) })
+    await Promise.all([server.close(), origin.close()])
+    await Promise.all([server.close(), origin.close()])
+  `
+  const run = promisify(execFile)
+  // The stream left open would run for six seconds.
+  const options = { cwd: new URL('../..', import.meta.url), timeout: 5000 }
+  const { stdout, stderr } = await run(
+    process.execPath,
+    ['--input-type=module', '-e', script],
+    options,
+  )
+  expect({ stdout, stderr }).toEqual({ stdout: '', stderr: '' })
+})
