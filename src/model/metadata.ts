@@ -1,9 +1,10 @@
-const WELL_KNOWN = '/.well-known/oauth-protected-resource'
+/** RFC 9728 §3. */
+export const METADATA_PATH = '/.well-known/oauth-protected-resource'
 
 /** Path of a resource's metadata: the well-known name goes between host and path (RFC 9728 §3.1). */
 export const metadataPath = (resource: string): string => {
   const { pathname } = new URL(resource)
-  return WELL_KNOWN + (pathname === '/' ? '' : pathname)
+  return METADATA_PATH + (pathname === '/' ? '' : pathname)
 }
 
 /** URL of a resource's metadata. */

@@ -1,0 +1,106 @@
+import type { Issuer } from '../model/issuer.ts'
+import { metadataPath } from '../model/metadata.ts'
+import type { PolicyEnv } from './env.ts'
+import type { Origin } from './fields.ts'
+import type { GateEntry } from './gate.ts'
+import type { IssuerEntry } from './issuer.ts'
+import { quote, type Report, under } from './issues.ts'
+import type { RouteEntry } from './route.ts'
+
+interface Rule {
+  readonly entry: RouteEntry
+  readonly report: Report
+}
+
+type Entries = ReadonlyMap<string, IssuerEntry>
+
+/** Issuers are told apart by `iss`, and their agents by prefix. */
+export const checkIssuers = (entries: Entries, gate: GateEntry, report: Report): void => {
+  const byIss = new Map<string, string>()
+  const byPrefix = new Map<string, string>()
+  for (const [name, { issuer, agent_prefix: prefix = '' }] of entries) {
+    const same = issuer && byIss.get(issuer.text)
+    const alike = byPrefix.get(prefix)
+    if (same !== undefined) report([name, 'issuer'], `is also that of ${quote(same)}`)
+    if (alike !== undefined && !gate.shared_ids) {
+      report(
+        [name, 'agent_prefix'],
+        `is also that of ${quote(alike)}: origins could take one agent for another. Set another prefix, or GATE.shared_ids = true if they read X-Agent-Issuer too`,
+      )
+    }
+    if (issuer) byIss.set(issuer.text, name)
+    byPrefix.set(prefix, name)
+  }
+}
+
+/** Each resource has a metadata document at an address of its own (RFC 9728 §3.1). */
+export const checkResources = (
+  resources: ReadonlyMap<string, URL>,
+  rules: readonly Rule[],
+  gate: GateEntry,
+  report: Report,
+): void => {
+  const seen = new Map<string, string>()
+  for (const [identifier, url] of resources) {
+    const path = metadataPath(url.href).toLowerCase().replace(/\/$/, '')
+    const address = `${url.hostname}${path}`
+    const same = seen.get(address)
+    seen.set(address, identifier)
+    if (same === undefined) continue
+    const message = `differs from ${quote(same)} only by port, case or a / at its end; write one of them everywhere`
+    const rule = rules.find(({ entry }) => entry.resource?.text === identifier)
+    if (rule && gate.resource?.text !== identifier) rule.report(['resource'], message)
+    else report(['resource'], message)
+  }
+}
+
+interface Addressed {
+  readonly gate: GateEntry
+  readonly hosts: ReadonlySet<string>
+  readonly resources: ReadonlyMap<string, URL>
+  readonly entries: Entries
+  readonly rules: readonly Rule[]
+  readonly env: PolicyEnv
+}
+
+/** Nothing is sent to or fetched from the gate itself, and service bindings are there. */
+export const checkAddresses = (
+  { gate, hosts, resources, entries, rules, env }: Addressed,
+  at: (base: string) => Report,
+): void => {
+  const own = new Set([...resources.values()].map(({ origin }) => origin))
+  for (const host of hosts) own.add(`https://${host}`).add(`http://${host}`)
+  const isOwn = (url: URL) => own.has(url.origin)
+  const checkOrigin = (origin: Origin | undefined, report: Report) => {
+    if (origin?.kind === 'url' && isOwn(origin.url)) {
+      report([], "is the gate's own scheme, name and port: requests would go round in circles")
+    }
+    if (origin?.kind === 'service' && !env.has('service', origin.name)) {
+      report([], `needs the service binding ${quote(origin.name)}, which is not there`)
+    }
+  }
+  checkOrigin(gate.origin, under(at('GATE'), 'origin'))
+  for (const { entry, report } of rules) checkOrigin(entry.origin, under(report, 'origin'))
+  for (const [name, { issuer, jwks, jwks_uri: uri }] of entries) {
+    const report = under(at('ISSUERS'), name)
+    if (uri && isOwn(uri.url)) report(['jwks_uri'], "is the gate's own scheme, name and port")
+    if (!jwks && !uri && issuer && isOwn(issuer.url)) {
+      report(['issuer'], "is the gate's own scheme, name and port; set jwks_uri or jwks")
+    }
+  }
+}
+
+/** The bindings every policy needs, and those this one does. */
+export const checkBindings = (
+  issuers: ReadonlyMap<string, Issuer>,
+  env: PolicyEnv,
+  report: Report,
+): void => {
+  const fetched = [...issuers.values()].some(({ keys }) => keys.kind !== 'inline')
+  if (fetched && !env.has('kv', 'JWKS_CACHE')) {
+    report(['JWKS_CACHE'], 'is not there: a KV namespace, needed by issuers without inline jwks')
+  }
+  if (!env.has('durable_object', 'REVOCATIONS')) {
+    report(['REVOCATIONS'], 'is not there: the Durable Object namespace of RevocationShard')
+  }
+}

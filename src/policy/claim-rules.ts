@@ -1,0 +1,85 @@
+import { isObject } from '../base/json.ts'
+import { parsePattern } from '../base/pattern.ts'
+import { fail, ok, type Result } from '../base/result.ts'
+import type { ClaimRule } from '../model/claims.ts'
+import { readClaimPath } from './fields.ts'
+import { unknownName } from './issues.ts'
+import { field } from './table.ts'
+
+type Accepts = ClaimRule['accepts']
+type Scalar = string | number | boolean
+
+const isScalar = (value: unknown): value is Scalar =>
+  typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)
+
+const isNumber = (value: unknown): value is number => Number.isFinite(value)
+
+/** An array claim fits when one of its members does. */
+const member =
+  (fits: (value: unknown) => boolean): Accepts =>
+  (value) =>
+    Array.isArray(value) ? value.some(fits) : fits(value)
+
+/**
+ * What a claim must be: one value, one of a list, `{ pattern }` for the whole of a text, or
+ * `{ min, max }` for a number. A claim that is an array fits a value, list or pattern when one of
+ * its members does, and never fits a range.
+ */
+const readRule = (value: unknown): Result<Accepts, string> => {
+  if (isScalar(value)) return ok(member((claim) => claim === value))
+  if (Array.isArray(value)) {
+    if (value.length === 0) return fail('must not be an empty list: no claim could fit')
+    if (!value.every(isScalar)) return fail('must list strings, numbers, true or false')
+    const allowed = new Set<unknown>(value)
+    return ok(member((claim) => allowed.has(claim)))
+  }
+  if (!isObject(value))
+    return fail('must be a value, a list of values, { pattern } or { min, max }')
+  const keys = Object.keys(value)
+  const unknown = keys.find((key) => !['pattern', 'min', 'max'].includes(key))
+  if (unknown !== undefined) return fail(unknownName('key', unknown, ['pattern', 'min', 'max']))
+  if (keys.includes('pattern')) {
+    return keys.length === 1
+      ? patternRule(value.pattern)
+      : fail('must be { pattern } or { min, max }')
+  }
+  return rangeRule(value)
+}
+
+const patternRule = (source: unknown): Result<Accepts, string> => {
+  if (typeof source !== 'string') return fail('must have a pattern that is a string')
+  const pattern = parsePattern(source)
+  if (!pattern.ok) return pattern
+  const { matches } = pattern.value
+  return ok(member((claim) => typeof claim === 'string' && matches(claim)))
+}
+
+const rangeRule = (range: {
+  readonly min?: unknown
+  readonly max?: unknown
+}): Result<Accepts, string> => {
+  const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = range
+  const bounds = Object.values(range)
+  if (bounds.length === 0) return fail('must have pattern, min or max')
+  if (!bounds.every(isNumber)) return fail('must have finite numbers as min and max')
+  if ((min as number) > (max as number)) return fail('must have a min that is not above its max')
+  return ok((claim) => isNumber(claim) && claim >= (min as number) && claim <= (max as number))
+}
+
+/** A table of claim path → what the claim must be. */
+export const claimRules = field<readonly ClaimRule[]>((value, report) => {
+  const rules: ClaimRule[] = []
+  if (!isObject(value)) {
+    report([], 'must be a table of claim path → value, list, { pattern } or { min, max }')
+    return rules
+  }
+  for (const [key, raw] of Object.entries(value)) {
+    const path = readClaimPath(key)
+    const accepts = readRule(raw)
+    if (!path.ok) report([key], path.reason)
+    if (!accepts.ok) report([key], accepts.reason)
+    if (path.ok && accepts.ok)
+      rules.push(Object.freeze({ path: path.value, accepts: accepts.value }))
+  }
+  return rules
+})

@@ -1,0 +1,89 @@
+import { isObject } from '../base/json.ts'
+import { fail, ok } from '../base/result.ts'
+import { isIdentityText } from '../base/text.ts'
+import type { ActorRule, DelegationRule } from '../model/issuer.ts'
+import { flag, nameList, nameText } from './fields.ts'
+import { type Report, unknownName } from './issues.ts'
+import { field, list, type Readable, reads, readTable, table } from './table.ts'
+
+/** Deepest chain a policy may allow. */
+const DEEPEST = 10
+
+const depth = reads<number>((value) =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= DEEPEST
+    ? ok(value as number)
+    : fail(`must be a whole number from 0 to ${DEEPEST}`),
+)
+
+/** An agent by its `sub`, or by issuer and `sub`. */
+const actor = field<ActorRule>((value, report) => {
+  if (isObject(value)) {
+    const { sub = '', issuer } = readTable(
+      { issuer: nameText, sub: nameText },
+      ['sub'],
+      value,
+      report,
+    )
+    return { sub, ...(issuer !== undefined && { issuer }) }
+  }
+  if (!isIdentityText(value)) report([], 'must be the sub of an agent, or { issuer, sub }')
+  return { sub: typeof value === 'string' ? value : '' }
+})
+
+const FIELDS = {
+  max_depth: depth,
+  require_actor: flag,
+  actors: list(actor),
+  subjects: nameList,
+  issuers: list(nameText, { empty: true }),
+}
+
+/** A `delegation` table, of an issuer or of a rule (RFC 8693 §4.1). */
+export const delegationField = table(FIELDS)
+export type DelegationEntry = Readable<typeof FIELDS>
+
+/** Known issuers: name in the configuration → `iss`. */
+export type IssuerNames = ReadonlyMap<string, string>
+
+/** An issuer by its name in the configuration, or a URL that is an `iss` nobody configured. */
+const issOf = (text: string, names: IssuerNames, report: Report): string => {
+  const named = names.get(text)
+  if (named === undefined && !text.includes('://'))
+    report([], unknownName('issuer', text, [...names.keys()]))
+  return named ?? text
+}
+
+/** The limits a table sets; what it leaves out is as in `unset`. */
+export const delegationOf = (
+  entry: DelegationEntry | undefined,
+  unset: Pick<DelegationRule, 'maxDepth' | 'issuers'>,
+  names: IssuerNames,
+  report: Report,
+): DelegationRule => {
+  const at =
+    (...path: (string | number)[]): Report =>
+    (_, message) =>
+      report(path, message)
+  return Object.freeze({
+    maxDepth: entry?.max_depth ?? unset.maxDepth,
+    requireActor: entry?.require_actor ?? false,
+    issuers: entry?.issuers
+      ? new Set(entry.issuers.map((one, i) => issOf(one, names, at('issuers', i))))
+      : unset.issuers,
+    ...(entry?.actors && {
+      actors: Object.freeze(
+        entry.actors.map(({ sub, issuer }, i) =>
+          issuer === undefined
+            ? { sub }
+            : { sub, issuer: issOf(issuer, names, at('actors', i, 'issuer')) },
+        ),
+      ),
+    }),
+    ...(entry?.subjects && { subjects: new Set(entry.subjects) }),
+  })
+}
+
+/** Deepest chain where nothing is configured. */
+export const DEFAULT_DEPTH = 3
+/** No limit of a rule's own. */
+export const ANY_DEPTH = DEEPEST

@@ -1,0 +1,40 @@
+/** What the policy may need beside its variables. */
+export type BindingKind = 'service' | 'secret' | 'kv' | 'durable_object'
+
+/**
+ * The environment a policy is checked against. A checker without values answers `has` from the
+ * configuration and `undefined` for every secret; a policy parsed that way must not serve.
+ */
+export interface PolicyEnv {
+  has(kind: BindingKind, name: string): boolean
+  secret(name: string): string | undefined
+}
+
+const METHODS_OF: Readonly<Record<Exclude<BindingKind, 'secret'>, readonly string[]>> = {
+  service: ['fetch'],
+  kv: ['get', 'put'],
+  durable_object: ['idFromName', 'get'],
+}
+
+/** A Worker's `env` as it is. Own names only. */
+export const workerEnv = (env: Readonly<Record<string, unknown>>): PolicyEnv => {
+  const value = (name: string) => (Object.hasOwn(env, name) ? env[name] : undefined)
+  const secret = (name: string) => {
+    const text = value(name)
+    return typeof text === 'string' ? text : undefined
+  }
+  return {
+    secret,
+    has(kind, name) {
+      if (kind === 'secret') return secret(name) !== undefined
+      const binding = value(name)
+      return (
+        typeof binding === 'object' &&
+        binding !== null &&
+        METHODS_OF[kind].every(
+          (method) => typeof (binding as Record<string, unknown>)[method] === 'function',
+        )
+      )
+    },
+  }
+}

@@ -1,0 +1,195 @@
+import { fail, ok, type Result } from '../base/result.ts'
+import { isIdentityText } from '../base/text.ts'
+import { canonicalPath, hostOf, isLoopback, isPlainHost, splitUrl } from '../base/url.ts'
+import { type ClaimPath, claimPath } from '../model/claims.ts'
+import { quote, type Report, unknownName } from './issues.ts'
+import { parseMatch } from './router.ts'
+import { field, list, readField, reads } from './table.ts'
+
+/** A field for text, with its own reading. */
+export const text = <Value>(read: (value: string) => Result<Value, string>) =>
+  reads((value) => (typeof value === 'string' ? read(value) : fail('must be a string')))
+
+export const flag = reads<boolean>((value) =>
+  typeof value === 'boolean' ? ok(value) : fail('must be true or false'),
+)
+
+/** One of a few words. */
+export const word = <const Word extends string>(words: readonly Word[]) =>
+  text<Word>((value) => {
+    const found = words.find((one) => one === value)
+    return found === undefined ? fail(unknownName('value', value, words)) : ok(found)
+  })
+
+/** Text that can name someone or something: not empty, no control characters. */
+export const nameText = text((value) =>
+  isIdentityText(value) ? ok(value) : fail('must be non-empty text without control characters'),
+)
+
+export const nameList = list(nameText)
+
+const DURATION = /^(\d{1,15})(ms|s|m|h|d)$/
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
+
+/** Milliseconds of the longest duration: what a timer can wait for. */
+const LONGEST = 2_147_483_647
+
+interface Span {
+  readonly least?: number
+  readonly most?: number
+}
+
+/** Milliseconds of a duration, within bounds (milliseconds, inclusive). */
+const readDuration = (
+  value: string,
+  { least = 1, most = LONGEST }: Span,
+): Result<number, string> => {
+  const [, count, unit = ''] = DURATION.exec(value) ?? []
+  if (count === undefined) return fail('must be a number and a unit (ms, s, m, h, d), like `10s`')
+  const duration = Number(count) * (UNITS[unit] ?? Number.NaN)
+  if (!(duration >= least)) return fail('must be longer than nothing')
+  return duration <= most ? ok(duration) : fail(`must be at most ${Math.floor(most / 1000)}s`)
+}
+
+/** A duration in milliseconds, longer than nothing. */
+export const milliseconds = text((value) => readDuration(value, {}))
+
+/** A duration in whole seconds; bounds in seconds, inclusive. */
+export const seconds = ({ least = 1, most = Math.floor(LONGEST / 1000) }: Span = {}) =>
+  text((value) => {
+    const duration = readDuration(value, { least: least * 1000, most: most * 1000 })
+    if (!duration.ok) return duration
+    return duration.value % 1000 === 0 ? ok(duration.value / 1000) : fail('must be whole seconds')
+  })
+
+/** Header names (RFC 9110 §5.1), lower-case. */
+export const headerName = text((value) =>
+  isHeaderName(value)
+    ? ok(value.toLowerCase())
+    : fail(`${quote(value)} is no header name (RFC 9110 §5.1)`),
+)
+
+export const isHeaderName = (value: string): boolean =>
+  /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/.test(value)
+
+/** A host as rules compare it: lower-case, without port. */
+export const hostName = text((value) =>
+  isPlainHost(value) && hostOf(value) === value
+    ? ok(value)
+    : fail('must be one plain host name, lower-case, without scheme, port or path'),
+)
+
+/** A path of literal segments in its canonical spelling, not ending in `/`. */
+export const literalPath = text((value) => {
+  const match = parseMatch(`GET ${value}`)
+  if (!match.ok) return fail(`must be a path of literal segments: ${match.reason}`)
+  if (match.value.params.length > 0 || /[*%]/.test(value)) {
+    return fail('must be literal: no {parameter}, no *, no percent-encoding')
+  }
+  return value.endsWith('/') ? fail('must have a segment, and not end in /') : ok(value)
+})
+
+/** What a configured URL may be. */
+interface UrlRule {
+  /** `loopback`: http for a host only this machine can reach. */
+  readonly http: 'never' | 'loopback' | 'any'
+  readonly query?: boolean
+}
+
+/** An absolute URL as text: no credentials, no fragment, path without dot segments. */
+export const readUrl = (value: string, { http, query = false }: UrlRule): Result<URL, string> => {
+  const parts = splitUrl(value)
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (!parts || !url || url.username !== '' || url.hash !== '' || !isWritten(value)) {
+    return fail('must be an absolute URL without credentials, fragment or spaces')
+  }
+  if (parts.query !== '' && !query) return fail('must be a URL without a query')
+  if (parts.host !== url.hostname)
+    return fail(`must be a URL whose host is written ${quote(url.hostname)}`)
+  if (parts.path !== url.pathname) return fail('must be a URL whose path has no dot segments')
+  if (parts.scheme === 'https') return ok(url)
+  if (parts.scheme !== 'http') return fail('must be an https URL')
+  if (http === 'any' || (http === 'loopback' && isLoopback(url.hostname))) return ok(url)
+  return fail(
+    http === 'never'
+      ? 'must be an https URL'
+      : 'must be an https URL; http is only for a loopback host',
+  )
+}
+
+const isWritten = (value: string): boolean => /^[\x21-\x7e]+$/.test(value) && !value.endsWith('?')
+
+/** A URL with the text that it was written as. */
+export interface WrittenUrl {
+  readonly text: string
+  readonly url: URL
+}
+
+export const urlField = (rule: UrlRule) =>
+  text<WrittenUrl>((value) => {
+    const url = readUrl(value, rule)
+    return url.ok ? ok({ text: value, url: url.value }) : url
+  })
+
+/** An identifier of a protected resource (RFC 8707 §2): its path is one that requests can have. */
+export const resourceField = text<WrittenUrl>((value) => {
+  const url = readUrl(value, { http: 'loopback' })
+  if (!url.ok) return url
+  const { pathname } = url.value
+  return parseMatch(`GET ${pathname}`).ok && !pathname.includes('*')
+    ? ok({ text: value, url: url.value })
+    : fail('must be a URL whose path a request can have, in canonical form, without *')
+})
+
+/** Where allowed requests go, as configured. */
+export type Origin =
+  | { readonly kind: 'url'; readonly url: URL }
+  | { readonly kind: 'service'; readonly name: string }
+
+export const originField = text<Origin>((value) => {
+  if (value.startsWith('service:')) {
+    const name = value.slice('service:'.length)
+    return /^[A-Za-z_$][\w$]*$/.test(name)
+      ? ok({ kind: 'service', name })
+      : fail('must be `service:` and the name of a service binding')
+  }
+  const url = readUrl(value, { http: 'any' })
+  if (!url.ok) return fail(`${url.reason}; or \`service:NAME\` for a service binding`)
+  const path = canonicalPath(url.value.pathname)
+  return path.ok && path.value === url.value.pathname
+    ? ok({ kind: 'url', url: url.value })
+    : fail('must be a URL whose path is in canonical form')
+})
+
+/** A claim path: JSON Pointer, namespaced name, or names with dots between. */
+export const claimPathField = text<ClaimPath>((value) => readClaimPath(value))
+
+export const readClaimPath = (value: string): Result<ClaimPath, string> => {
+  if (value.startsWith('/') && /~(?![01])/.test(value)) {
+    return fail('must be a JSON Pointer, in which ~ is written ~0 (RFC 6901 §3)')
+  }
+  const path = claimPath(value)
+  return value !== '' && path.every((name) => name !== '')
+    ? ok(Object.freeze(path))
+    : fail('must be a claim path without empty names, like `agent.id`, `/agent/id` or a URL')
+}
+
+/** One claim path, or a list of which the first present one counts. */
+export const claimPaths = field<readonly ClaimPath[]>((value, report) => {
+  const many = typeof value === 'string' ? [value] : value
+  return (
+    readField(list(claimPathField), many, typeof value === 'string' ? atOnce(report) : report) ?? []
+  )
+})
+
+/** Mistakes of the only item of a list, reported as the value's own. */
+const atOnce =
+  (report: Report): Report =>
+  (_path, message) =>
+    report([], message)

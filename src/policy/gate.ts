@@ -1,0 +1,103 @@
+import { fail, ok } from '../base/result.ts'
+import type { Gate } from '../model/policy.ts'
+import {
+  flag,
+  headerName,
+  hostName,
+  isHeaderName,
+  literalPath,
+  milliseconds,
+  originField,
+  resourceField,
+  seconds,
+  text,
+} from './fields.ts'
+import { quote, type Report, unknownName } from './issues.ts'
+import { list, type Readable, readTable, table } from './table.ts'
+
+const IDENTITY_PREFIX = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+-$/
+
+/** Families of headers that mean something else, and that the gate sets or a browser sends. */
+const TAKEN_PREFIXES = ['access-control-', 'sec-fetch-', 'x-forwarded-', 'x-request-']
+
+const identityPrefix = text((value) => {
+  if (!IDENTITY_PREFIX.test(value)) {
+    return fail('must be at least two lower-case words, each followed by -, like `x-agent-`')
+  }
+  return TAKEN_PREFIXES.includes(value)
+    ? fail(`${quote(value)} is the beginning of other headers`)
+    : ok(value)
+})
+
+const clientIp = text<Gate['clientIp']>((value) => {
+  if (value === 'connection' || value === 'none') return ok({ from: value })
+  return isHeaderName(value)
+    ? ok({ from: 'header', name: value.toLowerCase() })
+    : fail('must be a header name, `connection` or `none`')
+})
+
+const consistency = text<'strict'>((value) => {
+  if (value === 'strict') return ok(value)
+  return fail(
+    value === 'bounded'
+      ? '`bounded` is not supported. Allowed: `strict`'
+      : unknownName('value', value, ['strict']),
+  )
+})
+
+const revocationId = text((value) =>
+  /^[A-Za-z0-9_-]{1,64}$/.test(value)
+    ? ok(value)
+    : fail('must be the id of a revocation, as its creation answered it'),
+)
+
+const FIELDS = {
+  resource: resourceField,
+  origin: originField,
+  hosts: list(hostName),
+  insecure_http: flag,
+  clock_tolerance: seconds({ least: 0, most: 60 }),
+  prefix: literalPath,
+  revocation: table({ consistency }),
+  identity_prefix: identityPrefix,
+  strip_headers: list(headerName, { empty: true }),
+  client_ip: clientIp,
+  timeout: milliseconds,
+  shared_ids: flag,
+  lift: list(revocationId, { empty: true }),
+}
+
+/** GATE as configured, without what could not be read. */
+export type GateEntry = Readable<typeof FIELDS>
+
+/** Reads GATE by itself: nothing that needs the issuers, the rules or the bindings. */
+export const readGate = (value: unknown, report: Report): GateEntry => {
+  const entry = readTable(FIELDS, ['resource', 'origin'], value, report)
+  const { prefix } = entry
+  if (prefix !== undefined && /^\/\.well-known(?:\/|$)/i.test(prefix)) {
+    report(['prefix'], 'must not be under /.well-known, which other documents share')
+  }
+  return entry
+}
+
+/** Where everything is the gate's own, unless configured. */
+export const DEFAULT_PREFIX = '/.edgewarden'
+export const DEFAULT_IDENTITY_PREFIX = 'x-agent-'
+/** Milliseconds: a model may think for minutes. */
+export const DEFAULT_TIMEOUT = 600_000
+
+const dashed = (header: string): string => header.replace(/[^a-z0-9]/g, '-')
+
+/** The gate's settings with every default filled in. */
+export const gateOf = (entry: GateEntry, resource: string, hosts: ReadonlySet<string>): Gate =>
+  Object.freeze({
+    resource,
+    hosts,
+    insecureHttp: entry.insecure_http ?? false,
+    clockTolerance: entry.clock_tolerance ?? 5,
+    prefix: entry.prefix ?? DEFAULT_PREFIX,
+    identityPrefix: entry.identity_prefix ?? DEFAULT_IDENTITY_PREFIX,
+    stripHeaders: new Set((entry.strip_headers ?? []).map(dashed)),
+    clientIp: Object.freeze(entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' }),
+    lift: new Set(entry.lift),
+  })

@@ -1,0 +1,92 @@
+import { isObject } from '../base/json.ts'
+import type { PolicyEnv } from './env.ts'
+import { isHeaderName } from './fields.ts'
+import { quote, type Report } from './issues.ts'
+import { field } from './table.ts'
+
+/** A header to set, before the secrets are put in: text at even places, secret names at odd ones. */
+export interface Injection {
+  readonly header: string
+  readonly parts: readonly string[]
+}
+
+/** How a template names a secret, for messages. */
+const NAMED = '$' + '{NAME}'
+const SECRET = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/
+const HEADER_TEXT = /^[\x20-\x7e]*$/
+
+/** Headers of the connection (RFC 9110 §7.6.1), of the message, or set by the gate itself. */
+const NOT_INJECTED: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'forwarded',
+  'host',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'via',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-request-id',
+])
+
+/** An `inject` table: header → template with at least one `${NAME}`. Looks no secret up. */
+export const injectField = field<readonly Injection[]>((value, report) => {
+  const injections: Injection[] = []
+  if (!isObject(value)) {
+    report([], `must be a table of header → template, like Authorization = "Bearer ${NAMED}"`)
+    return injections
+  }
+  for (const [name, template] of Object.entries(value)) {
+    const header = name.toLowerCase()
+    if (!isHeaderName(name)) report([name], 'is no header name (RFC 9110 §5.1)')
+    if (NOT_INJECTED.has(header)) report([name], 'is a header that cannot be injected')
+    if (injections.some((one) => one.header === header)) report([name], 'is injected twice')
+    const parts = typeof template === 'string' ? template.split(SECRET) : []
+    if (parts.length < 3) {
+      report([name], `must be a template that names a secret, like \`Bearer ${NAMED}\``)
+    } else if (!parts.every((part) => HEADER_TEXT.test(part) && !part.includes('${'))) {
+      report([name], `must be visible ASCII, with secrets written ${NAMED}`)
+    } else injections.push({ header, parts })
+  }
+  return injections
+})
+
+/** Puts the secrets in. Reports one that is missing or cannot stand in a header, by name only. */
+export const injectionsOf = (
+  injections: readonly Injection[],
+  identityPrefix: string,
+  env: PolicyEnv,
+  report: Report,
+): readonly (readonly [name: string, value: string])[] => {
+  const headers = injections.map(({ header, parts }) => {
+    const dashed = header.replace(/[^a-z0-9]/g, '-')
+    if (dashed.startsWith(identityPrefix) || dashed.startsWith('x-agent-')) {
+      report([header], 'is an identity header, which only the gate sets')
+    }
+    const value = parts.map((part, i) => (i % 2 === 0 ? part : secretOf(part, env, report, header)))
+    return Object.freeze([header, value.join('')] as const)
+  })
+  return Object.freeze(headers)
+}
+
+const secretOf = (name: string, env: PolicyEnv, report: Report, header: string): string => {
+  const secret = env.secret(name)
+  if (!env.has('secret', name))
+    report([header], `needs the secret ${quote(name)}, which is not set`)
+  else if (secret === '') report([header], `needs the secret ${quote(name)}, which is empty`)
+  else if (secret !== undefined && !HEADER_TEXT.test(secret)) {
+    report(
+      [header],
+      `the secret ${quote(name)} has a character that cannot stand in a header, like a line break`,
+    )
+  }
+  return secret ?? ''
+}

@@ -1,0 +1,153 @@
+import { fail, ok } from '../base/result.ts'
+import { isLoopback } from '../base/url.ts'
+import { claimPath } from '../model/claims.ts'
+import {
+  type AdminReach,
+  ALGORITHMS,
+  type Algorithm,
+  algorithmOf,
+  type Issuer,
+  type KeyLocation,
+} from '../model/issuer.ts'
+import { FORBIDDEN_TYPES } from '../model/types.ts'
+import { claimRules } from './claim-rules.ts'
+import { DEFAULT_DEPTH, delegationField, delegationOf, type IssuerNames } from './delegation.ts'
+import {
+  claimPathField,
+  claimPaths,
+  flag,
+  nameList,
+  seconds,
+  text,
+  urlField,
+  type WrittenUrl,
+  word,
+} from './fields.ts'
+import { quote, type Report, under, unknownName } from './issues.ts'
+import { canVerify, inlineKeys } from './jwks.ts'
+import { PROFILE_NAMES, PROFILES } from './profiles.ts'
+import { list, type Readable, reads, readTable } from './table.ts'
+
+const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['ES256', 'RS256', 'PS256', 'Ed25519']
+
+const algorithm = text<Algorithm>((value) => {
+  const found = algorithmOf(value)
+  if (found) return ok(found)
+  if (/^none$/i.test(value))
+    return fail('`none` is never accepted: a token without a signature proves nothing')
+  if (/^hs\d/i.test(value)) {
+    return fail(`${quote(value)} is never accepted: who can verify with a shared key can also sign`)
+  }
+  return fail(unknownName('algorithm', value, [...ALGORITHMS, 'EdDSA']))
+})
+
+const type = text((value) => {
+  const name = value.toLowerCase().replace(/^application\//, '')
+  if (!/^[a-z0-9!#$&^_.+-]{1,127}$/.test(name)) return fail('must be a media type, or `absent`')
+  return FORBIDDEN_TYPES.has(name)
+    ? fail(`${quote(name)} is the type of JWTs that are never access tokens (RFC 8725 §3.12)`)
+    : ok(name)
+})
+
+const admin = reads<AdminReach>((value) =>
+  value === false || value === 'own' || value === 'all'
+    ? ok(value)
+    : fail('must be false, `own` or `all`'),
+)
+
+const plainText = text((value) =>
+  /^\P{Cc}*$/u.test(value) && value.isWellFormed()
+    ? ok(value)
+    : fail('must be text without control characters'),
+)
+
+const FIELDS = {
+  issuer: urlField({ http: 'any' }),
+  jwks_uri: urlField({ http: 'any', query: true }),
+  jwks: inlineKeys,
+  audiences: nameList,
+  algorithms: list(algorithm),
+  typ: list(type),
+  max_lifetime: seconds(),
+  profile: word(PROFILE_NAMES),
+  required_claims: list(
+    text((value) => (value === '' ? fail('must be a claim name') : ok(value))),
+    { empty: true },
+  ),
+  claims: claimRules,
+  agent_id: claimPaths,
+  agent_prefix: plainText,
+  agent_type: claimPathField,
+  workflow_id: claimPathField,
+  scope: claimPaths,
+  admin,
+  delegation: delegationField,
+  allow_insecure_http: flag,
+}
+
+/** One table of ISSUERS as configured, without what could not be read. */
+export type IssuerEntry = Readable<typeof FIELDS>
+
+/** Reads one table of ISSUERS by itself. */
+export const readIssuer = (value: unknown, report: Report): IssuerEntry => {
+  const entry = readTable(FIELDS, ['issuer'], value, report)
+  const { issuer, jwks, jwks_uri, allow_insecure_http: insecure = false } = entry
+  if (insecure && issuer && !isLoopback(issuer.url.hostname)) {
+    report(['allow_insecure_http'], 'is only for an issuer on a loopback host')
+  }
+  checkScheme(issuer, insecure, under(report, 'issuer'))
+  checkScheme(jwks_uri, insecure, under(report, 'jwks_uri'))
+  if (jwks && jwks_uri)
+    report(['jwks_uri'], 'and jwks cannot both be set: keys come from one place')
+  const algorithms = entry.algorithms ?? DEFAULT_ALGORITHMS
+  if (jwks && !jwks.some((key) => algorithms.some((one) => canVerify(key, one)))) {
+    report(['jwks'], `must hold a public key for one of ${algorithms.map(quote).join(', ')}`)
+  }
+  return entry
+}
+
+const checkScheme = (written: WrittenUrl | undefined, insecure: boolean, report: Report) => {
+  if (!written || written.url.protocol === 'https:') return
+  if (insecure && isLoopback(written.url.hostname)) return
+  report([], 'must be an https URL; http needs allow_insecure_http = true and a loopback host')
+}
+
+const keysOf = ({ jwks, jwks_uri }: IssuerEntry): KeyLocation => {
+  if (jwks) return { kind: 'inline', keys: jwks }
+  return jwks_uri ? { kind: 'uri', uri: jwks_uri.text } : { kind: 'discovery' }
+}
+
+/** The issuer with every default filled in. */
+export const issuerOf = (
+  name: string,
+  iss: string,
+  entry: IssuerEntry,
+  names: IssuerNames,
+  report: Report,
+): Issuer => {
+  const profile = PROFILES[entry.profile ?? 'rfc9068']
+  return Object.freeze({
+    name,
+    issuer: iss,
+    keys: Object.freeze(keysOf(entry)),
+    allowInsecureHttp: entry.allow_insecure_http ?? false,
+    algorithms: Object.freeze(entry.algorithms ?? DEFAULT_ALGORITHMS),
+    types: new Set<string>(entry.typ ?? profile.types),
+    ...(entry.audiences && { audiences: Object.freeze(entry.audiences) }),
+    maxLifetime: entry.max_lifetime ?? profile.maxLifetime,
+    requiredClaims: Object.freeze(entry.required_claims ?? profile.requiredClaims),
+    claims: Object.freeze(entry.claims ?? []),
+    agentId: Object.freeze(entry.agent_id ?? profile.agentId),
+    agentPrefix: entry.agent_prefix ?? '',
+    agentType: entry.agent_type ?? claimPath('agent_type'),
+    workflowId: entry.workflow_id ?? claimPath('workflow_id'),
+    scope: Object.freeze(entry.scope ?? profile.scope),
+    admin: entry.admin ?? false,
+    delegation: delegationOf(
+      entry.delegation,
+      { maxDepth: DEFAULT_DEPTH, issuers: new Set() },
+      names,
+      under(report, 'delegation'),
+    ),
+  })
+}

@@ -1,0 +1,213 @@
+import { isObject } from '../base/json.ts'
+import { fail, ok, type Result } from '../base/result.ts'
+import type { Issuer } from '../model/issuer.ts'
+import type { Policy, ResourceInfo } from '../model/policy.ts'
+import type { Route } from '../model/route.ts'
+import { checkAddresses, checkBindings, checkIssuers, checkResources } from './checks.ts'
+import { ownRoutes } from './endpoints.ts'
+import type { PolicyEnv } from './env.ts'
+import { DEFAULT_PREFIX, DEFAULT_TIMEOUT, gateOf, readGate } from './gate.ts'
+import { type IssuerEntry, issuerOf, readIssuer } from './issuer.ts'
+import { type PolicyIssue, pathText, quote, type Report, under } from './issues.ts'
+import {
+  type RouteEntry,
+  readRoute,
+  routeOf,
+  type Surroundings,
+  takenIssuers,
+  targetOf,
+} from './route.ts'
+import { checkRoute } from './route-checks.ts'
+import { compileRouter, unreachable } from './router.ts'
+import { readIncludes } from './scopes.ts'
+import { type PolicyVars, readVars } from './vars.ts'
+import { warningsOf } from './warnings.ts'
+
+/** A policy that is in order, and what its operator should still know. */
+export interface PolicyBundle {
+  readonly policy: Policy
+  readonly warnings: readonly PolicyIssue[]
+}
+
+/** Rules of one policy. */
+const MOST_RULES = 10_000
+
+/**
+ * Reads a whole policy: every mistake at once, each with its path, or a frozen policy. An unknown
+ * key is a mistake. Never throws, whatever the variables hold. Fetches nothing: whether issuers
+ * and origins can be reached is not known after it.
+ */
+export const parsePolicy = (
+  vars: PolicyVars,
+  env: PolicyEnv,
+): Result<PolicyBundle, readonly PolicyIssue[]> => {
+  const issues: PolicyIssue[] = []
+  const given: PolicyVars = isObject(vars) ? vars : {}
+  const at = into(issues)
+  const gate = readGate(given.GATE ?? {}, at('GATE'))
+  const { entries, issuers, names, declared } = readIssuers(given.ISSUERS ?? {}, at('ISSUERS'))
+  const includedBy = readIncludes(given.SCOPES, at('SCOPES'))
+  const rules = readRoutes(given, at)
+  const hosts = new Set(gate.hosts ?? hostsOf(gate.resource?.url, rules))
+  const around: Surroundings = { gate, hosts, issuers, names, declared, env }
+  const routes: { readonly route: Route; readonly report: Report }[] = []
+  for (const { raw, entry, report } of rules) {
+    checkRoute(raw, entry, around, report)
+    const route = routeOf(entry, around, report)
+    if (route) routes.push({ route, report })
+  }
+  const isPublic = rules.every(({ entry }) => entry.access === 'public')
+  if (isEmpty(given.ISSUERS) && !isPublic)
+    at('ISSUERS')([], 'must hold an issuer, unless every rule is public')
+  const resources = resourcesOf(gate.resource, rules)
+  checkIssuers(entries, gate, at('ISSUERS'))
+  checkResources(resources, rules, gate, at('GATE'))
+  checkAddresses({ gate, hosts, resources, entries, rules, env }, at)
+  checkBindings(issuers, env, at('bindings'))
+  if (!gate.resource || !gate.origin) return fail(issues)
+  const resource = gate.resource.text
+  const own = ownRoutes({
+    prefix: gate.prefix ?? DEFAULT_PREFIX,
+    resource,
+    resources,
+    target: targetOf(gate.origin, resource, '', gate.timeout ?? DEFAULT_TIMEOUT),
+  })
+  const all = Object.freeze([...own, ...routes.map(({ route }) => route)])
+  for (const { index, by } of unreachable(all, tellingHosts(all, hosts))) {
+    const shadowed = routes[index - own.length]
+    if (shadowed && by >= own.length) {
+      shadowed.report(
+        ['match'],
+        `can never match: ${quote(all[by]?.name ?? '')} before it takes all of it`,
+      )
+    }
+  }
+  if (issues.length > 0) return fail(issues)
+  const policy: Policy = Object.freeze({
+    gate: gateOf(gate, resource, hosts),
+    issuers: new Map([...issuers.values()].map((issuer) => [issuer.issuer, issuer])),
+    router: Object.freeze(compileRouter(all)),
+    includedBy,
+    resources: new Map(
+      [...resources.keys()].map((id) => [id, infoOf(id, resource, rules, around)]),
+    ),
+  })
+  const warnings: PolicyIssue[] = []
+  warningsOf({ gate, hosts, issuers, rules }, into(warnings))
+  return ok({ policy, warnings: Object.freeze(warnings) })
+}
+
+/** The hosts that some rule is only for, and one of the others: rules treat all others alike. */
+const tellingHosts = (routes: readonly Route[], hosts: ReadonlySet<string>) => {
+  const named = new Set(routes.map(({ host }) => host))
+  const other = [...hosts].find((host) => !named.has(host))
+  return new Set([...hosts].filter((host) => host === other || named.has(host)))
+}
+
+/** Absent or without a table in it; what is no table is another mistake. */
+const isEmpty = (issuers: unknown): boolean =>
+  issuers === undefined || (isObject(issuers) && Object.keys(issuers).length === 0)
+
+const into =
+  (issues: PolicyIssue[]) =>
+  (base: string): Report =>
+  (path, message) =>
+    issues.push({ path: pathText(base, path), message })
+
+/** Gathers the variables of an environment and reads the policy they make, all mistakes at once. */
+export const readPolicy = (
+  variables: Readonly<Record<string, unknown>>,
+  env: PolicyEnv,
+): Result<PolicyBundle, readonly PolicyIssue[]> => {
+  const { vars, issues } = readVars(variables)
+  const bundle = parsePolicy(vars, env)
+  if (issues.length === 0) return bundle
+  return fail(bundle.ok ? issues : [...issues, ...bundle.reason])
+}
+
+/** A rule as read, where it is written, and where to report what is wrong with it. */
+interface Rule {
+  readonly path: string
+  readonly raw: unknown
+  readonly entry: RouteEntry
+  readonly report: Report
+}
+
+const readRoutes = (
+  { ROUTES, routePaths = [] }: PolicyVars,
+  at: (base: string) => Report,
+): readonly Rule[] => {
+  const report = at('ROUTES')
+  if (ROUTES === undefined || (Array.isArray(ROUTES) && ROUTES.length === 0)) {
+    report([], 'must hold a rule: [[vars.ROUTES]]')
+    return []
+  }
+  if (!Array.isArray(ROUTES)) {
+    report([], 'must be a list of tables: [[vars.ROUTES]]')
+    return []
+  }
+  if (ROUTES.length > MOST_RULES) {
+    report(
+      [],
+      `holds ${ROUTES.length} rules, over ${MOST_RULES}; rules with {parameters} need fewer`,
+    )
+    return []
+  }
+  return ROUTES.map((raw: unknown, i) => {
+    const path = routePaths[i] ?? `ROUTES[${i}]`
+    const own = at(path)
+    return { path, raw, entry: readRoute(raw, own), report: own }
+  })
+}
+
+const readIssuers = (value: unknown, report: Report) => {
+  const entries = new Map<string, IssuerEntry>()
+  if (!isObject(value)) report([], 'must be a table of name → issuer: [vars.ISSUERS.name]')
+  for (const [name, raw] of isObject(value) ? Object.entries(value) : []) {
+    entries.set(name, readIssuer(raw, under(report, name)))
+  }
+  const names = new Map<string, string>()
+  for (const [name, { issuer }] of entries) if (issuer) names.set(name, issuer.text)
+  const issuers = new Map<string, Issuer>()
+  for (const [name, iss] of names) {
+    const entry = entries.get(name) ?? {}
+    issuers.set(name, issuerOf(name, iss, entry, names, under(report, name)))
+  }
+  return { entries, names, issuers, declared: new Set(entries.keys()) }
+}
+
+const hostsOf = (resource: URL | undefined, rules: readonly Rule[]): readonly string[] =>
+  [
+    resource?.hostname,
+    ...rules.flatMap(({ entry }) => [entry.resource?.url.hostname, entry.host]),
+  ].filter((host) => host !== undefined)
+
+const resourcesOf = (
+  resource: RouteEntry['resource'],
+  rules: readonly Rule[],
+): ReadonlyMap<string, URL> => {
+  const named = [resource, ...rules.map(({ entry }) => entry.resource)]
+  return new Map(named.flatMap((one) => (one ? [[one.text, one.url] as const] : [])))
+}
+
+const infoOf = (
+  identifier: string,
+  fallback: string,
+  rules: readonly Rule[],
+  around: Surroundings,
+): ResourceInfo => {
+  const scopes = new Set<string>()
+  const servers = new Set<string>()
+  for (const { entry } of rules) {
+    if ((entry.resource?.text ?? fallback) !== identifier || entry.access === 'public') continue
+    for (const { source, parts } of entry.scopes?.scopes ?? [])
+      if (parts.length === 1) scopes.add(source)
+    for (const { keys, issuer } of takenIssuers(entry, around)) {
+      if (keys.kind !== 'inline') servers.add(issuer)
+    }
+  }
+  return Object.freeze({
+    scopes: Object.freeze([...scopes]),
+    authorizationServers: Object.freeze([...servers]),
+  })
+}

@@ -1,0 +1,137 @@
+import { isObject } from '../base/json.ts'
+import { METADATA_PATH } from '../model/metadata.ts'
+import { DEFAULT_PREFIX } from './gate.ts'
+import { quote, quoteAll, type Report, unknownName } from './issues.ts'
+import { type RouteEntry, type Surroundings, takenIssuers } from './route.ts'
+
+interface Judged extends Surroundings {
+  readonly entry: RouteEntry
+  /** Whether the key is written, readable or not. */
+  readonly has: (key: string) => boolean
+  readonly report: Report
+}
+
+/** Keys that speak of a token, which a public rule never reads. */
+const TOKEN_KEYS = [
+  'issuers',
+  'audiences',
+  'max_lifetime',
+  'claims',
+  'agent_types',
+  'workflow',
+  'delegation',
+] as const
+
+const isUnder = (path: string, base: string): boolean =>
+  `${path.toLowerCase()}/`.startsWith(`${base.toLowerCase()}/`)
+
+/** What must hold between the keys of a rule, and between a rule and the rest of the policy. */
+const CHECKS: readonly ((judged: Judged) => void)[] = [
+  function scopesAreSaid({ entry, has, report }) {
+    if (entry.access !== 'public' && !has('scopes')) {
+      report(['scopes'], 'is required unless access = "public"; [] means any valid token')
+    }
+    if (entry.access === 'public' && (entry.scopes?.scopes.length ?? 0) > 0) {
+      report(['scopes'], 'cannot be asked for on a public rule, which reads no token')
+    }
+  },
+  function scopesNameParameters({ entry: { match, scopes }, report }) {
+    if (!match || !scopes) return
+    for (const [i, { source, parts }] of scopes.scopes.entries()) {
+      const hole = parts.find((part, n) => n % 2 === 1 && !match.params.includes(part))
+      if (hole === undefined) continue
+      const path = scopes.mode === 'any' ? ['scopes', 'any', i] : ['scopes', i]
+      report(path, `${quote(source)}: ${unknownName('path parameter', hole, match.params)}`)
+    }
+  },
+  function publicReadsNoToken({ entry, has, report }) {
+    if (entry.access !== 'public') return
+    for (const key of TOKEN_KEYS) {
+      if (has(key)) report([key], 'has no effect on a public rule, which reads no token; remove it')
+    }
+  },
+  function workflowIsInPath({ entry: { match, workflow }, report }) {
+    if (!match || workflow?.from !== 'path' || match.params.includes(workflow.name)) return
+    report(['workflow'], unknownName('path parameter', workflow.name, match.params))
+  },
+  function injectNeedsToken({ entry, has, report }) {
+    const { access = 'required' } = entry
+    if (!has('inject')) return
+    if (access !== 'required') {
+      report(['inject'], `is only for rules with access = "required": this one is ${access}`)
+    }
+    if (entry.forward_token && entry.inject?.some(({ header }) => header === 'authorization')) {
+      report(['forward_token'], 'and an injected Authorization cannot both be sent')
+    }
+  },
+  function slashNeedsParameter({ entry: { match, encoded_slash: slash }, report }) {
+    if (slash && match?.params.length === 0) {
+      report(['encoded_slash'], 'needs a {parameter} in the path of match')
+    }
+  },
+  function prefixIsInPath({ entry: { match, strip_prefix: prefix }, report }) {
+    if (match && prefix !== undefined && !`${match.path}/`.startsWith(`${prefix}/`)) {
+      report(['strip_prefix'], `must be the first whole segments of ${quote(match.path)}`)
+    }
+  },
+  function pathIsNotTheGates({ entry: { match }, gate, report }) {
+    for (const base of [gate.prefix ?? DEFAULT_PREFIX, METADATA_PATH]) {
+      if (match && isUnder(match.path, base)) {
+        report(['match'], `${quote(base)} and everything under it is served by the gate itself`)
+      }
+    }
+  },
+  function hostIsServed({ entry: { host }, hosts, report }) {
+    if (host !== undefined && !hosts.has(host)) {
+      report(['host'], `can never match: ${quote(host)} is not in GATE.hosts`)
+    }
+  },
+  function issuersAreConfigured({ entry: { issuers = [] }, declared, report }) {
+    for (const [i, name] of issuers.entries()) {
+      if (!declared.has(name)) report(['issuers', i], unknownName('issuer', name, [...declared]))
+    }
+  },
+  function lifetimeIsShorter({ entry, report, ...around }) {
+    const { max_lifetime: lifetime = 0 } = entry
+    const least = takenIssuers(entry, around).filter((one) => one.maxLifetime < lifetime)
+    if (least.length > 0) {
+      const names = quoteAll(least.map(({ name }) => name))
+      report(
+        ['max_lifetime'],
+        `must be at most that of each issuer it takes; longer than of ${names}`,
+      )
+    }
+  },
+  function delegationIsNarrower({ entry, report, names, ...around }) {
+    const { max_depth: depth = 0, issuers = [] } = entry.delegation ?? {}
+    const taken = takenIssuers(entry, around)
+    const wider = taken.filter(({ delegation }) => delegation.maxDepth < depth)
+    if (wider.length > 0) {
+      const list = quoteAll(wider.map(({ name }) => name))
+      report(
+        ['delegation', 'max_depth'],
+        `must be at most that of each issuer; above that of ${list}`,
+      )
+    }
+    for (const [i, name] of issuers.entries()) {
+      const iss = names.get(name) ?? name
+      if (!taken.some((one) => one.issuer === iss || one.delegation.issuers.has(iss))) {
+        report(
+          ['delegation', 'issuers', i],
+          `${quote(name)} does not count for any issuer it takes`,
+        )
+      }
+    }
+  },
+]
+
+/** Judges one rule against itself and its surroundings. */
+export const checkRoute = (
+  raw: unknown,
+  entry: RouteEntry,
+  around: Surroundings,
+  report: Report,
+): void => {
+  const has = (key: string) => isObject(raw) && Object.hasOwn(raw, key)
+  for (const check of CHECKS) check({ ...around, entry, has, report })
+}

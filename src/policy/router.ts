@@ -1,0 +1,238 @@
+import { TrieRouter } from 'hono/router/trie-router'
+import { fail, ok, type Result } from '../base/result.ts'
+import { canonicalPath } from '../base/url.ts'
+import { METHODS, type Method, type Route, type RouteMatch, type Router } from '../model/route.ts'
+
+/** A rule's `match`, taken apart. */
+export interface Match {
+  readonly methods: readonly Method[]
+  readonly path: string
+  readonly params: readonly string[]
+}
+
+/** One segment of a rule's path: literal text, or a parameter and the literal behind it. */
+type Segment = { readonly literal: string } | { readonly param: string; readonly suffix: string }
+
+const PARAM = /^\{([A-Za-z_][A-Za-z0-9_]*)\}((?:[:.][^{}]*)?)$/
+
+/**
+ * Reads `"METHOD path"`: methods separated by commas or `*`, a canonical path whose segments are
+ * literals, `{name}`, `{name}:literal` or `{name}.literal`, and whose last may be `*`. The reason
+ * of a failure is a sentence for the operator.
+ */
+export const parseMatch = (text: string): Result<Match, string> => {
+  const [methodText = '', path, ...rest] = text.split(' ')
+  if (path === undefined || rest.length > 0) {
+    return fail('write "METHOD /path", with one space between')
+  }
+  const names = methodText.split(',')
+  const unknown = names.find(
+    (name) => name !== '*' && !(METHODS as readonly string[]).includes(name),
+  )
+  if (unknown !== undefined) {
+    return fail(`"${unknown}" is no method; write one or more of ${METHODS.join(', ')}, or *`)
+  }
+  if (names.includes('*') && names.length > 1) return fail('"*" already stands for every method')
+  if (new Set(names).size < names.length) return fail('a method is named twice')
+  if (!path.startsWith('/')) return fail('the path must begin with "/"')
+  const segments = path.slice(1).split('/')
+  const params: string[] = []
+  for (const [i, text] of segments.entries()) {
+    const last = i === segments.length - 1
+    if (text === '*' && last) continue
+    if (text.includes('*')) return fail('"*" stands only for the whole rest, as the last segment')
+    const param = PARAM.exec(text)
+    if (param?.[1] !== undefined) params.push(param[1])
+    else if (/[{}]/.test(text)) {
+      return fail(
+        `"${text}": a parameter is {name}, alone or before a literal that begins with ":" or "."`,
+      )
+    } else if (text.startsWith(':'))
+      return fail(`"${text}": a parameter is written {${text.slice(1)}}`)
+  }
+  if (new Set(params).size < params.length) return fail('a parameter is named twice')
+  const literal = segments.map((text) => text.replace(PARAM, 'x$2').replace(/^\*$/, 'x')).join('/')
+  const canonical = canonicalPath(`/${literal}`)
+  if (!canonical.ok) return fail(`no request can have this path (${canonical.reason})`)
+  if (canonical.value !== `/${literal}`) return fail(`write the path as ${canonical.value}`)
+  if (literal.includes('%2F')) return fail('an escaped slash can only stand inside a {parameter}')
+  const methods: readonly Method[] = names.includes('*')
+    ? METHODS
+    : METHODS.filter((m) => names.includes(m) || (m === 'HEAD' && names.includes('GET')))
+  return ok({ methods, path, params })
+}
+
+const segmentsOf = (path: string): readonly Segment[] =>
+  path
+    .slice(1)
+    .split('/')
+    .map((text) => {
+      const [, param, suffix = ''] = PARAM.exec(text) ?? []
+      return param === undefined ? { literal: text } : { param, suffix }
+    })
+
+/** Rules of one shape: equal but for parameter names, suffixes and hosts. */
+interface Shape {
+  /** Places of the segments that are parameters. */
+  readonly places: readonly number[]
+  /** Lengths of the suffixes that occur at each of those places. */
+  readonly lengths: readonly Set<number>[]
+  /** Suffixes at those places, joined → rules in file order. */
+  readonly bySuffixes: Map<string, number[]>
+  /** For a shape that ends in `*`: segments before the rest. */
+  readonly rest?: number
+}
+
+/**
+ * Hono's trie over the rules' shapes. Rules that differ only in parameter names or in the literal
+ * behind a parameter share one entry, so that a request looks at as many entries for 1,000 rules
+ * as for 10.
+ */
+class Index {
+  readonly #trie = new TrieRouter<Shape>()
+  readonly #shapes = new Map<string, Shape>()
+
+  add(index: number, methods: readonly Method[], path: string): void {
+    const segments = segmentsOf(path)
+    const wild = path.endsWith('/*')
+    const places = segments.flatMap((segment, i) => ('param' in segment ? [i] : []))
+    const suffixes = segments.flatMap((segment) => ('param' in segment ? [segment.suffix] : []))
+    const key = segments.map((one) => ('param' in one ? ':p' : one.literal)).join('/')
+    for (const method of methods) {
+      const name = `${method} ${key}`
+      let shape = this.#shapes.get(name)
+      if (!shape) {
+        shape = {
+          places,
+          lengths: places.map(() => new Set()),
+          bySuffixes: new Map(),
+          ...(wild && { rest: segments.length - 1 }),
+        }
+        this.#shapes.set(name, shape)
+        this.#trie.add(method, `/${key}`, shape)
+      }
+      for (const [i, suffix] of suffixes.entries()) shape.lengths[i]?.add(suffix.length)
+      const joined = suffixes.join('/')
+      const rules = shape.bySuffixes.get(joined)
+      if (rules) rules.push(index)
+      else shape.bySuffixes.set(joined, [index])
+    }
+  }
+
+  /** Every rule that matches, in no order. */
+  find(method: Method, path: string): readonly number[] {
+    const segments = path.slice(1).split('/')
+    const [shapes] = this.#trie.match(method, path)
+    return shapes.flatMap(([shape]) =>
+      shape.rest !== undefined && segments.length <= shape.rest
+        ? []
+        : combinations(shape, segments).flatMap((key) => shape.bySuffixes.get(key) ?? []),
+    )
+  }
+}
+
+/** The ways a path's segments can end in suffixes of a shape, as keys. */
+const combinations = (
+  { places, lengths }: Shape,
+  segments: readonly string[],
+): readonly string[] => {
+  let keys: readonly string[] | undefined
+  for (const [i, place] of places.entries()) {
+    const segment = segments[place] ?? ''
+    const suffixes = [...(lengths[i] ?? [])]
+      .filter((length) => length < segment.length)
+      .map((length) => segment.slice(segment.length - length))
+    keys = keys ? keys.flatMap((key) => suffixes.map((one) => `${key}/${one}`)) : suffixes
+  }
+  return keys ?? ['']
+}
+
+/** A path with its last slash added or taken away. */
+const toggled = (path: string): string => (path.endsWith('/') ? path.slice(0, -1) : `${path}/`)
+
+/** Compiles rules, in file order, into a router. */
+export const compileRouter = (routes: readonly Route[]): Router => {
+  const exact = new Index()
+  const loose = new Index()
+  const segments = routes.map((route) => segmentsOf(route.path))
+  for (const [i, route] of routes.entries()) {
+    exact.add(i, route.methods, route.path)
+    loose.add(i, route.methods, lowerLiterals(route.path))
+  }
+  const first = (found: readonly number[], host: string) =>
+    found.reduce((least, i) => {
+      const rule = routes[i]
+      const serves = rule && (rule.host === undefined || rule.host === host)
+      return serves && i < least ? i : least
+    }, routes.length)
+  return {
+    find(method, host, path): RouteMatch | undefined {
+      const index = first(exact.find(method, path), host)
+      const route = routes[index]
+      if (!route) return undefined
+      return { route, params: paramsOf(segments[index] ?? [], path) }
+    },
+    isAmbiguous(method, host, path) {
+      const lower = path.toLowerCase()
+      const found = [...loose.find(method, lower), ...loose.find(method, toggled(lower))]
+      return first(found, host) < first(exact.find(method, path), host)
+    },
+  }
+}
+
+const paramsOf = (rule: readonly Segment[], path: string): ReadonlyMap<string, string> => {
+  const params = new Map<string, string>()
+  const segments = path.slice(1).split('/')
+  for (const [i, segment] of rule.entries()) {
+    const text = segments[i] ?? ''
+    if ('param' in segment)
+      params.set(segment.param, text.slice(0, text.length - segment.suffix.length))
+  }
+  return params
+}
+
+const lowerLiterals = (path: string): string =>
+  path
+    .split('/')
+    .map((text) => text.replace(PARAM, (_, param, suffix) => `{${param}}${suffix.toLowerCase()}`))
+    .map((text) => (PARAM.test(text) ? text : text.toLowerCase()))
+    .join('/')
+
+/** What no literal of a rule can be: stands for any value of a parameter. */
+const ANYTHING = '\u0001'
+
+/**
+ * Rules that no request can reach, because earlier rules take all of it, also when case and a
+ * trailing slash are ignored (such a request is refused as ambiguous).
+ */
+export const unreachable = (
+  routes: readonly Route[],
+  hosts: ReadonlySet<string>,
+): readonly { readonly index: number; readonly by: number }[] => {
+  const loose = new Index()
+  const depth = Math.max(0, ...routes.map((route) => route.path.split('/').length))
+  const found: { index: number; by: number }[] = []
+  for (const [index, route] of routes.entries()) {
+    const samples = samplesOf(route.path, depth)
+    const takers = route.methods.flatMap((method) =>
+      samples.flatMap((sample) => {
+        const rules = [...loose.find(method, sample), ...loose.find(method, toggled(sample))]
+        return (route.host === undefined ? [...hosts] : [route.host]).map((host) =>
+          rules.find((i) => routes[i]?.host === undefined || routes[i]?.host === host),
+        )
+      }),
+    )
+    const by = takers[0]
+    if (by !== undefined && takers.every((taker) => taker !== undefined)) found.push({ index, by })
+    loose.add(index, route.methods, lowerLiterals(route.path))
+  }
+  return found
+}
+
+/** Paths that stand for all a rule matches; a rest is tried at every depth that rules have. */
+const samplesOf = (path: string, depth: number): readonly string[] => {
+  const sample = lowerLiterals(path).replace(/\{[A-Za-z0-9_]+\}/g, ANYTHING)
+  if (!sample.endsWith('/*')) return [sample]
+  const base = sample.slice(0, -1)
+  return Array.from({ length: depth + 1 }, (_, n) => base + Array(n).fill(ANYTHING).join('/'))
+}

@@ -1,0 +1,128 @@
+import { isObject, type JsonObject, own, parseJsonObject } from '../base/json.ts'
+import { fail, ok, type Result } from '../base/result.ts'
+import { distance, type PolicyIssue, pathText, quote } from './issues.ts'
+
+/** The policy's variables, gathered. */
+export interface PolicyVars {
+  readonly GATE?: unknown
+  readonly ISSUERS?: unknown
+  readonly ROUTES?: unknown
+  readonly SCOPES?: unknown
+  /** Where each rule was written, beside ROUTES; without it `ROUTES[i]`. */
+  readonly routePaths?: readonly string[]
+}
+
+/** The names that hold policy; each also with `_` and anything behind it. */
+const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES'] as const
+type Name = (typeof NAMES)[number]
+
+/** Names that only a mistyped table header brings into the environment. */
+const HEADERS = ['var', 'vars']
+
+/** Whether a variable is one of the policy's: for telling when a policy must be read again. */
+export const isPolicyVariable = (name: string): boolean =>
+  NAMES.some((base) => name === base || name.startsWith(`${base}_`))
+
+/**
+ * Gathers the policy's variables from an environment that also holds secrets and bindings: ROUTES
+ * and then every `ROUTES_*` by code-unit order, ISSUERS and SCOPES merged, `GATE_*` laid over
+ * GATE key by key. Text is read as JSON. Does not look into what the variables say.
+ */
+export const readVars = (
+  env: Readonly<Record<string, unknown>>,
+): { readonly vars: PolicyVars; readonly issues: readonly PolicyIssue[] } => {
+  const issues: PolicyIssue[] = []
+  const report = (path: string, message: string) => issues.push({ path, message })
+  for (const name of Object.keys(env)) {
+    const meant = nearMiss(name, env[name])
+    if (meant) report(name, meant)
+  }
+  const gathered = (base: Name) =>
+    Object.keys(env)
+      .filter((name) => name === base || name.startsWith(`${base}_`))
+      .sort((a, b) => (a < b ? -1 : 1))
+      .flatMap((name) => {
+        const value = readValue(env[name])
+        if (!value.ok) report(name, value.reason)
+        return value.ok ? [{ name, value: value.value }] : []
+      })
+  const tables = (base: Name) =>
+    gathered(base).flatMap(({ name, value }) => {
+      if (isObject(value)) return [{ name, value }]
+      report(name, 'must be a table')
+      return []
+    })
+  const merged = (base: Name): JsonObject => {
+    const all = new Map<string, unknown>()
+    for (const { name, value } of tables(base)) {
+      for (const [key, entry] of Object.entries(value)) {
+        if (all.has(key))
+          report(pathText(name, [key]), `${quote(key)} is already in another variable`)
+        else all.set(key, entry)
+      }
+    }
+    return Object.fromEntries(all)
+  }
+  const laid = (base: Name): JsonObject =>
+    Object.fromEntries(tables(base).flatMap(({ value }) => Object.entries(value)))
+  const routes: unknown[] = []
+  const routePaths: string[] = []
+  for (const { name, value } of gathered('ROUTES')) {
+    if (!Array.isArray(value)) report(name, 'must be a list of tables: [[vars.ROUTES]]')
+    for (const [i, rule] of Array.isArray(value) ? value.entries() : []) {
+      routes.push(rule)
+      routePaths.push(`${name}[${i}]`)
+    }
+  }
+  const vars = {
+    GATE: laid('GATE'),
+    ISSUERS: merged('ISSUERS'),
+    SCOPES: merged('SCOPES'),
+    ROUTES: routes,
+    routePaths,
+  }
+  return { vars, issues }
+}
+
+const isJsonValue = (value: unknown): boolean =>
+  Array.isArray(value) || Object.prototype.toString.call(value) === '[object Object]'
+
+/** A variable as the runtime hands it over; text is JSON without a name twice in one object. */
+const readValue = (value: unknown): Result<unknown, string> => {
+  if (isJsonValue(value)) return ok(value)
+  if (typeof value !== 'string')
+    return fail('must be a table or a list; the name is for the policy')
+  try {
+    JSON.parse(value)
+  } catch {
+    return fail('is text that is not JSON; the name is for the policy')
+  }
+  const read = parseJsonObject(`{"value":${value}}`)
+  return read
+    ? ok(own(read, 'value'))
+    : fail('is JSON that has a name twice in one object, or is nested too deep')
+}
+
+/** Whether a value could have been meant as policy: secrets and bindings are none of ours. */
+const looksLikePolicy = (value: unknown): boolean =>
+  typeof value === 'string' ? /^\s*[[{]/.test(value) && readValue(value).ok : isJsonValue(value)
+
+/** What a mistyped name was meant to be, as a sentence. */
+const nearMiss = (name: string, value: unknown): string | undefined => {
+  if (isPolicyVariable(name) || !looksLikePolicy(value)) return undefined
+  if (HEADERS.includes(name.toLowerCase())) {
+    return 'is not read; write [vars.GATE], [vars.ISSUERS.name], [[vars.ROUTES]]'
+  }
+  const upper = name.toUpperCase()
+  const head = upper.split(/[_-]/, 1)[0] ?? ''
+  const base = NAMES.find((one) => isVariant(head, one) || isNear(upper, one))
+  return base && `is not read; did you mean \`${base}\` (or \`${base}_…\`)?`
+}
+
+/** Equal but for a plural. */
+const isVariant = (text: string, base: Name): boolean =>
+  text === base || `${text}S` === base || text === `${base}S`
+
+/** A character off; in a short name, where other words are near, only more or less of one. */
+const isNear = (text: string, base: Name): boolean =>
+  distance(text, base, 1) !== undefined && (base.length > 4 || text.length !== base.length)

@@ -1,0 +1,56 @@
+import { isLoopback } from '../base/url.ts'
+import type { Issuer } from '../model/issuer.ts'
+import type { Origin } from './fields.ts'
+import type { GateEntry } from './gate.ts'
+import { quote, type Report, under } from './issues.ts'
+import { LONG_LIFETIME } from './profiles.ts'
+import type { RouteEntry } from './route.ts'
+
+interface Read {
+  readonly gate: GateEntry
+  readonly hosts: ReadonlySet<string>
+  readonly issuers: ReadonlyMap<string, Issuer>
+  readonly rules: readonly { readonly entry: RouteEntry; readonly path: string }[]
+}
+
+/** What is allowed, and what it costs. Changes nothing about the policy. */
+export const warningsOf = ({ gate, hosts, issuers, rules }: Read, at: (base: string) => Report) => {
+  const report = at('GATE')
+  if (gate.insecure_http && gate.resource?.url.protocol === 'https:') {
+    report(['insecure_http'], 'lets tokens for an https resource cross the network in clear')
+  }
+  if (gate.resource && !hosts.has(gate.resource.url.hostname)) {
+    report(
+      ['hosts'],
+      `lacks ${quote(gate.resource.url.hostname)}: the metadata of the resource cannot be had`,
+    )
+  }
+  warnOrigin(gate.origin, under(report, 'origin'))
+  for (const [name, { maxLifetime, requiredClaims }] of issuers) {
+    if (maxLifetime > LONG_LIFETIME) {
+      at('ISSUERS')(
+        [name, 'max_lifetime'],
+        'takes tokens that live longer than 15m; let the issuer give out shorter ones',
+      )
+    }
+    if (!requiredClaims.includes('jti')) {
+      at('ISSUERS')([name], 'does not require jti: a single token without one cannot be revoked')
+    }
+  }
+  for (const { entry, path } of rules) {
+    const own = at(path)
+    if (entry.forward_token)
+      own(['forward_token'], "sends the agent's token to the origin, which can use it elsewhere")
+    warnOrigin(entry.origin, under(own, 'origin'))
+  }
+}
+
+const warnOrigin = (origin: Origin | undefined, report: Report) => {
+  if (
+    origin?.kind === 'url' &&
+    origin.url.protocol === 'http:' &&
+    !isLoopback(origin.url.hostname)
+  ) {
+    report([], 'is plain http: identities and injected secrets cross the network in clear')
+  }
+}

@@ -1,0 +1,136 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { parsePolicy, readPolicy } from '../../src/policy/parse.ts'
+import { type PolicyVars, readVars } from '../../src/policy/vars.ts'
+import { ACME, CHAT, ENV, GATE, ITEM } from './support.ts'
+
+const WORDS = [
+  'GATE',
+  'ISSUERS',
+  'ROUTES',
+  'SCOPES',
+  'resource',
+  'origin',
+  'issuer',
+  'match',
+  'scopes',
+  'any',
+  'claims',
+  'jwks',
+  'keys',
+  'cors',
+  'inject',
+  'delegation',
+  'actors',
+  '__proto__',
+  'constructor',
+  'toString',
+  '',
+]
+const { value } = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 5 },
+    fc.jsonValue(),
+    fc.constantFrom(
+      'GET /a/{id}',
+      'https://a.example',
+      'service:A',
+      '5m',
+      '$' + '{KEY}',
+      'a:{id}',
+      '*',
+      'public',
+    ),
+    fc.array(tie('value'), { maxLength: 4 }),
+    fc
+      .array(fc.tuple(fc.constantFrom(...WORDS), tie('value')), { maxLength: 6 })
+      .map((all) => Object.fromEntries(all)),
+  ),
+}))
+const GOOD = { GATE, ISSUERS: { acme: ACME }, ROUTES: [CHAT, ITEM], SCOPES: { a: ['b'] } }
+
+describe('reading a policy never throws', () => {
+  it('whatever the variables are', () => {
+    fc.assert(
+      fc.property(value, (vars) => {
+        const read = parsePolicy(vars as PolicyVars, ENV)
+        expect(read.ok || read.reason.length > 0).toBe(true)
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  it('whatever one variable, table or key is', () => {
+    const places = fc.constantFrom<readonly string[]>(
+      ...Object.keys(GOOD).map((name) => [name]),
+      ['ISSUERS', 'acme'],
+      ['ROUTES', '0'],
+      ...['jwks', 'claims', 'delegation', 'agent_id', 'typ'].map((key) => ['ISSUERS', 'acme', key]),
+      ...['match', 'scopes', 'cors', 'inject', 'workflow', 'delegation', 'claims', 'issuers'].map(
+        (key) => ['ROUTES', '0', key],
+      ),
+      ...['revocation', 'hosts', 'prefix', 'lift', 'origin'].map((key) => ['GATE', key]),
+    )
+    fc.assert(
+      fc.property(places, value, (place, put) => {
+        const vars = structuredClone(GOOD) as Record<string, unknown>
+        const last = place.at(-1) ?? ''
+        const holder = place
+          .slice(0, -1)
+          .reduce<Record<string, unknown>>((at, key) => at[key] as Record<string, unknown>, vars)
+        Object.defineProperty(holder, last, { value: put, enumerable: true, configurable: true })
+        parsePolicy(vars, ENV)
+        readPolicy(vars, ENV)
+      }),
+      { numRuns: 3_000 },
+    )
+  })
+
+  it('whatever the names in an environment are', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(
+          fc.oneof(fc.constantFrom('ROUTES_1', 'GATE_', 'gate', 'var'), fc.string()),
+          value,
+        ),
+        (env) => {
+          readVars(env)
+        },
+      ),
+    )
+  })
+
+  it.each([
+    ['a million rules', { ROUTES: Array(1_000_000).fill(CHAT) }],
+    ['a million broken scopes', { ROUTES: [{ ...CHAT, scopes: Array(1_000_000).fill(0) }] }],
+    ['a name of a million characters', { ROUTES: [{ ...CHAT, ['s'.repeat(1_000_000)]: 1 }] }],
+    [
+      'deep nesting',
+      {
+        ROUTES: [
+          { ...CHAT, claims: { a: JSON.parse(`${'['.repeat(5_000)}${']'.repeat(5_000)}`) } },
+        ],
+      },
+    ],
+    [
+      'names of members',
+      {
+        ISSUERS: JSON.parse(
+          '{"__proto__":{"issuer":"https://a.example"},"acme":{"__proto__":1,"issuer":"https://b.example"}}',
+        ),
+      },
+    ],
+  ])('%s', (_, change) => {
+    const read = parsePolicy({ ...GOOD, ...change }, ENV)
+    expect(read.ok).toBe(false)
+    expect(!read.ok && read.reason[0]?.message.length).toBeLessThan(1_000)
+  })
+
+  it('reads a thousand rules in a moment', () => {
+    const rules = Array.from({ length: 1_000 }, (_, i) => ({
+      ...ITEM,
+      match: `GET /v1/kind${i}/{id}`,
+    }))
+    expect(parsePolicy({ ...GOOD, ROUTES: rules }, ENV).ok).toBe(true)
+  })
+})

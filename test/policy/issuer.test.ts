@@ -1,0 +1,321 @@
+import { describe, expect, it } from 'vitest'
+import { ACME, CHAT, ENV, GATE, mistakes, policy, type Vars } from './support.ts'
+
+const acme = (change: object): Vars => ({ ISSUERS: { acme: { ...ACME, ...change } } })
+const delegation = (change: object): Vars => acme({ delegation: change })
+
+const EC = {
+  kty: 'EC',
+  crv: 'P-256',
+  x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+  y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
+}
+const keys = (...list: readonly object[]): Vars => acme({ jwks: { keys: list } })
+const other = { issuer: 'https://other.example', agent_prefix: 'other:' }
+
+const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, says: RegExp])[] = [
+  ['no issuers', { ISSUERS: {} }, 'ISSUERS', /must hold an issuer/],
+  ['no table', { ISSUERS: { acme: 'x' } }, 'ISSUERS.acme', /must be a table/],
+  ['issuers a list', { ISSUERS: [] }, 'ISSUERS', /table of name/],
+  ['no issuer', { ISSUERS: { acme: {} } }, 'ISSUERS.acme.issuer', /required/],
+  ['unknown key', acme({ algorithm: [] }), 'ISSUERS.acme.algorithm', /did you mean `algorithms`/],
+  ['a key not built yet', acme({ possession: 'dpop' }), 'ISSUERS.acme.possession', /unknown key/],
+  ['http', acme({ issuer: 'http://auth.acme.example' }), 'ISSUERS.acme.issuer', /https/],
+  [
+    'http on loopback',
+    acme({ issuer: 'http://localhost:9000' }),
+    'ISSUERS.acme.issuer',
+    /allow_insecure_http/,
+  ],
+  ['query', acme({ issuer: 'https://auth.acme.example/?x' }), 'ISSUERS.acme.issuer', /query/],
+  [
+    'allowed http elsewhere',
+    acme({ allow_insecure_http: true }),
+    'ISSUERS.acme.allow_insecure_http',
+    /loopback/,
+  ],
+  [
+    'jwks_uri http',
+    acme({ jwks_uri: 'http://auth.acme.example/jwks' }),
+    'ISSUERS.acme.jwks_uri',
+    /https/,
+  ],
+  [
+    'jwks_uri of the gate',
+    acme({ jwks_uri: 'https://api.example.com/jwks' }),
+    'ISSUERS.acme.jwks_uri',
+    /own scheme/,
+  ],
+  [
+    'discovery at the gate',
+    acme({ issuer: 'https://api.example.com' }),
+    'ISSUERS.acme.issuer',
+    /set jwks_uri or jwks/,
+  ],
+  [
+    'two places for keys',
+    acme({ jwks_uri: 'https://auth.acme.example/jwks', jwks: { keys: [EC] } }),
+    'ISSUERS.acme.jwks_uri',
+    /both/,
+  ],
+  ['jwks no set', acme({ jwks: [EC] }), 'ISSUERS.acme.jwks', /JWK set/],
+  ['jwks empty', acme({ jwks: { keys: [] } }), 'ISSUERS.acme.jwks', /a key in it/],
+  [
+    'private key',
+    keys({ ...EC, d: 'jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI' }),
+    'ISSUERS.acme.jwks.keys[0]',
+    /private member `d`/,
+  ],
+  [
+    'shared key',
+    keys({ kty: 'oct', k: 'AAAA' }),
+    'ISSUERS.acme.jwks.keys[0]',
+    /private member `k`/,
+  ],
+  [
+    'short RSA key',
+    keys({ kty: 'RSA', n: 'AQAB', e: 'AQAB' }),
+    'ISSUERS.acme.jwks',
+    /public key for one of/,
+  ],
+  ['encryption key', keys({ ...EC, use: 'enc' }), 'ISSUERS.acme.jwks', /public key for one of/],
+  [
+    'key of another algorithm',
+    acme({ jwks: { keys: [EC] }, algorithms: ['RS256'] }),
+    'ISSUERS.acme.jwks',
+    /`RS256`/,
+  ],
+  ['key of one coordinate', keys({ ...EC, y: undefined }), 'ISSUERS.acme.jwks', /public key/],
+  ['none', acme({ algorithms: ['none'] }), 'ISSUERS.acme.algorithms[0]', /never accepted/],
+  [
+    'HS256',
+    acme({ algorithms: ['ES256', 'HS256'] }),
+    'ISSUERS.acme.algorithms[1]',
+    /can also sign/,
+  ],
+  [
+    'unknown algorithm',
+    acme({ algorithms: ['ES265'] }),
+    'ISSUERS.acme.algorithms[0]',
+    /did you mean `ES256`/,
+  ],
+  ['no algorithm', acme({ algorithms: [] }), 'ISSUERS.acme.algorithms', /empty/],
+  ['audiences', acme({ audiences: [''] }), 'ISSUERS.acme.audiences[0]', /non-empty/],
+  [
+    'typ of a proof',
+    acme({ typ: ['application/DPoP+jwt'] }),
+    'ISSUERS.acme.typ[0]',
+    /never access tokens/,
+  ],
+  ['typ no media type', acme({ typ: ['a b'] }), 'ISSUERS.acme.typ[0]', /media type/],
+  ['lifetime', acme({ max_lifetime: '0s' }), 'ISSUERS.acme.max_lifetime', /longer/],
+  ['profile', acme({ profile: 'okta' }), 'ISSUERS.acme.profile', /Allowed: `rfc9068`, `generic`/],
+  ['required_claims', acme({ required_claims: [1] }), 'ISSUERS.acme.required_claims[0]', /string/],
+  ['claims no table', acme({ claims: [] }), 'ISSUERS.acme.claims', /table/],
+  ['claim path', acme({ claims: { 'a..b': 1 } }), 'ISSUERS.acme.claims["a..b"]', /empty names/],
+  ['claim pointer', acme({ claims: { '/a~2': 1 } }), 'ISSUERS.acme.claims["/a~2"]', /Pointer/],
+  ['claim null', acme({ claims: { a: null } }), 'ISSUERS.acme.claims.a', /value/],
+  ['claim empty list', acme({ claims: { a: [] } }), 'ISSUERS.acme.claims.a', /empty/],
+  ['claim pattern', acme({ claims: { a: { pattern: '(a+)+' } } }), 'ISSUERS.acme.claims.a', /./],
+  [
+    'claim pattern and min',
+    acme({ claims: { a: { pattern: 'a', min: 1 } } }),
+    'ISSUERS.acme.claims.a',
+    /pattern/,
+  ],
+  [
+    'claim range key',
+    acme({ claims: { a: { mim: 1 } } }),
+    'ISSUERS.acme.claims.a',
+    /did you mean `min`/,
+  ],
+  [
+    'claim range',
+    acme({ claims: { a: { min: 2, max: 1 } } }),
+    'ISSUERS.acme.claims.a',
+    /not above/,
+  ],
+  ['claim range text', acme({ claims: { a: { min: '2' } } }), 'ISSUERS.acme.claims.a', /finite/],
+  ['claim empty rule', acme({ claims: { a: {} } }), 'ISSUERS.acme.claims.a', /pattern, min or max/],
+  ['agent_id', acme({ agent_id: '' }), 'ISSUERS.acme.agent_id', /claim path/],
+  ['agent_id in a list', acme({ agent_id: ['sub', ''] }), 'ISSUERS.acme.agent_id[1]', /claim path/],
+  ['agent_prefix', acme({ agent_prefix: 'a\n' }), 'ISSUERS.acme.agent_prefix', /control/],
+  ['agent_type', acme({ agent_type: ['a'] }), 'ISSUERS.acme.agent_type', /string/],
+  ['scope', acme({ scope: [] }), 'ISSUERS.acme.scope', /empty/],
+  ['admin', acme({ admin: true }), 'ISSUERS.acme.admin', /`own` or `all`/],
+  ['depth', delegation({ max_depth: 11 }), 'ISSUERS.acme.delegation.max_depth', /0 to 10/],
+  ['depth in parts', delegation({ max_depth: 1.5 }), 'ISSUERS.acme.delegation.max_depth', /whole/],
+  ['actor', delegation({ actors: [[]] }), 'ISSUERS.acme.delegation.actors[0]', /sub/],
+  [
+    'actor without sub',
+    delegation({ actors: [{ issuer: 'acme' }] }),
+    'ISSUERS.acme.delegation.actors[0].sub',
+    /required/,
+  ],
+  [
+    'actor of no issuer',
+    delegation({ actors: [{ issuer: 'acne', sub: 'a' }] }),
+    'ISSUERS.acme.delegation.actors[0].issuer',
+    /did you mean `acme`/,
+  ],
+  [
+    'delegation issuer',
+    delegation({ issuers: ['acne'] }),
+    'ISSUERS.acme.delegation.issuers[0]',
+    /did you mean `acme`/,
+  ],
+  ['delegation key', delegation({ depth: 1 }), 'ISSUERS.acme.delegation.depth', /unknown key/],
+  ['subjects', delegation({ subjects: [] }), 'ISSUERS.acme.delegation.subjects', /empty/],
+  [
+    'one iss twice',
+    { ISSUERS: { acme: ACME, other: { ...other, ...ACME } } },
+    'ISSUERS.other.issuer',
+    /also that of `acme`/,
+  ],
+  [
+    'one prefix twice',
+    { ISSUERS: { acme: ACME, other: { issuer: other.issuer } } },
+    'ISSUERS.other.agent_prefix',
+    /shared_ids/,
+  ],
+]
+
+describe('mistakes in ISSUERS', () => {
+  it.each(MISTAKES)('%s', (_, vars, path, says) => {
+    const found = mistakes(vars).filter((line) => line.startsWith(`${path}: `))
+    expect(found).toHaveLength(1)
+    expect(found[0]).toMatch(says)
+  })
+
+  it('never show a private key', () => {
+    expect(mistakes(keys({ ...EC, d: 'jpsQnnGQmL' })).join()).not.toContain('jpsQnnGQmL')
+  })
+
+  it('name the bindings that are not there', () => {
+    const none = { ...ENV, has: () => false }
+    expect(mistakes({}, none).map((line) => line.split(':', 1)[0])).toEqual([
+      'bindings.JWKS_CACHE',
+      'bindings.REVOCATIONS',
+    ])
+    expect(mistakes(keys(EC), none).map((line) => line.split(':', 1)[0])).toEqual([
+      'bindings.REVOCATIONS',
+    ])
+  })
+})
+
+const issuer = (vars: Vars = {}) => policy(vars).issuers.get(ACME.issuer)
+
+describe('ISSUERS', () => {
+  it('has the documented defaults', () => {
+    expect(issuer()).toEqual({
+      name: 'acme',
+      issuer: 'https://auth.acme.example',
+      keys: { kind: 'discovery' },
+      allowInsecureHttp: false,
+      algorithms: ['ES256', 'RS256', 'PS256', 'Ed25519'],
+      types: new Set(['at+jwt']),
+      maxLifetime: 900,
+      requiredClaims: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
+      claims: [],
+      agentId: [['client_id']],
+      agentPrefix: '',
+      agentType: ['agent_type'],
+      workflowId: ['workflow_id'],
+      scope: [['scope']],
+      admin: false,
+      delegation: { maxDepth: 3, requireActor: false, issuers: new Set() },
+    })
+  })
+
+  it('has those of the generic profile, unless configured', () => {
+    expect(issuer(acme({ profile: 'generic', typ: ['application/JWT', 'absent'] }))).toMatchObject({
+      types: new Set(['jwt', 'absent']),
+      requiredClaims: ['iss', 'exp', 'aud', 'iat'],
+      agentId: [['client_id'], ['azp'], ['sub']],
+      scope: [['scope'], ['scp']],
+    })
+  })
+
+  it('reads every key', () => {
+    expect(
+      issuer({
+        ISSUERS: {
+          other,
+          acme: {
+            ...ACME,
+            jwks_uri: 'https://keys.acme.example/jwks?tenant=1',
+            audiences: ['api'],
+            algorithms: ['EdDSA'],
+            max_lifetime: '5m',
+            required_claims: ['jti'],
+            agent_id: ['/agent~1id', 'https://acme.example/agent', 'agent.id'],
+            agent_type: 'kind',
+            workflow_id: 'run',
+            agent_prefix: 'acme:',
+            scope: 'permissions',
+            admin: 'own',
+            delegation: {
+              max_depth: 0,
+              require_actor: true,
+              actors: ['a', { issuer: 'other', sub: 'b' }],
+              subjects: ['s'],
+              issuers: ['other', 'https://third.example'],
+            },
+          },
+        },
+      }),
+    ).toMatchObject({
+      keys: { kind: 'uri', uri: 'https://keys.acme.example/jwks?tenant=1' },
+      audiences: ['api'],
+      algorithms: ['Ed25519'],
+      maxLifetime: 300,
+      requiredClaims: ['jti'],
+      agentId: [['agent/id'], ['https://acme.example/agent'], ['agent', 'id']],
+      agentType: ['kind'],
+      workflowId: ['run'],
+      agentPrefix: 'acme:',
+      scope: [['permissions']],
+      admin: 'own',
+      delegation: {
+        maxDepth: 0,
+        requireActor: true,
+        actors: [{ sub: 'a' }, { sub: 'b', issuer: 'https://other.example' }],
+        subjects: new Set(['s']),
+        issuers: new Set(['https://other.example', 'https://third.example']),
+      },
+    })
+  })
+
+  it('takes an inline key, and http on loopback where allowed', () => {
+    expect(issuer(keys(EC))?.keys).toMatchObject({ kind: 'inline', keys: [EC] })
+    const local = { issuer: 'http://127.0.0.1:9000', allow_insecure_http: true }
+    expect(policy({ ISSUERS: { local } }).issuers.get(local.issuer)?.allowInsecureHttp).toBe(true)
+  })
+
+  it('may share ids, and be none where every rule is public', () => {
+    const two = { acme: ACME, other: { issuer: other.issuer } }
+    expect(mistakes({ GATE: { ...GATE, shared_ids: true }, ISSUERS: two })).toEqual([])
+    expect(mistakes({ ISSUERS: {}, ROUTES: [{ match: CHAT.match, access: 'public' }] })).toEqual([])
+  })
+
+  it.each([
+    ['a', 'a', true],
+    ['a', 'b', false],
+    ['a', undefined, false],
+    ['a', ['b', 'a'], true],
+    ['1', 1, false],
+    [['a', 1], 1, true],
+    [['a', 1], [], false],
+    [{ pattern: 'a+' }, 'aaa', true],
+    [{ pattern: 'a+' }, 'aab', false],
+    [{ pattern: 'a+' }, ['b', 'a'], true],
+    [{ pattern: '1' }, 1, false],
+    [{ min: 1, max: 2 }, 1, true],
+    [{ min: 1, max: 2 }, 2.5, false],
+    [{ min: 1 }, '1', false],
+    [{ min: 1 }, [1], false],
+    [{ max: 1 }, undefined, false],
+  ])('a claim that must be %j judges %j: %j', (rule, value, fits) => {
+    expect(issuer(acme({ claims: { 'a.b': rule } }))?.claims[0]?.accepts(value)).toBe(fits)
+  })
+})

@@ -1,0 +1,47 @@
+import type { PolicyEnv } from '../../src/policy/env.ts'
+import { parsePolicy } from '../../src/policy/parse.ts'
+
+/** A policy without a mistake, to break in one place. */
+export const GATE = { resource: 'https://api.example.com', origin: 'https://origin.example.com' }
+export const ACME = { issuer: 'https://auth.acme.example' }
+export const CHAT = { match: 'POST /v1/chat', scopes: ['chat:write'] }
+export const ITEM = { match: 'GET /v1/items/{id}', scopes: ['items:read'] }
+
+/** Everything that has been bound, with one secret. */
+export const ENV: PolicyEnv = {
+  has: (kind, name) => (kind === 'secret' ? name === 'KEY' : name !== 'MISSING'),
+  secret: (name) => (name === 'KEY' ? 's3cr3t-value' : undefined),
+}
+
+export interface Vars {
+  readonly GATE?: object
+  readonly ISSUERS?: object
+  readonly ROUTES?: readonly unknown[]
+  readonly SCOPES?: object
+}
+
+export const parse = (vars: Vars, env: PolicyEnv = ENV) =>
+  parsePolicy({ GATE, ISSUERS: { acme: ACME }, ROUTES: [CHAT], ...vars }, env)
+
+/** Mistakes as `path: message` lines. */
+export const mistakes = (vars: Vars, env?: PolicyEnv): readonly string[] => {
+  const parsed = parse(vars, env)
+  return parsed.ok ? [] : parsed.reason.map(({ path, message }) => `${path}: ${message}`)
+}
+
+export const policy = (vars: Vars = {}, env?: PolicyEnv) => {
+  const parsed = parse(vars, env)
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.reason, undefined, 2))
+  return parsed.value.policy
+}
+
+/** The rule a request of this policy falls under. */
+export const rule = (
+  vars: Vars,
+  path = '/v1/chat',
+  method: 'GET' | 'POST' | 'OPTIONS' = 'POST',
+) => {
+  const found = policy(vars).router.find(method, 'api.example.com', path)
+  if (!found) throw new Error(`no rule for ${method} ${path}`)
+  return found.route
+}
