@@ -1,0 +1,13 @@
+import type { RevocationShard } from './revocation-shard.ts'
+
+/**
+ * What wrangler.toml binds. Policy variables are `unknown`: an operator's edit must not break the
+ * compiler, and they are judged by the policy's own decoder.
+ */
+export interface Env {
+  readonly JWKS_CACHE?: KVNamespace
+  readonly REVOCATIONS?: DurableObjectNamespace<RevocationShard>
+  /** `[version_metadata] binding = "CF_VERSION_METADATA"`, where an operator adds it. */
+  readonly CF_VERSION_METADATA?: WorkerVersionMetadata
+  readonly [name: string]: unknown
+}

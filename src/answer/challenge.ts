@@ -1,0 +1,33 @@
+import { answerRow, type Denial } from '../base/denial.ts'
+import { metadataUrl } from '../model/metadata.ts'
+import type { Route } from '../model/route.ts'
+
+/** A quoted-string (RFC 9110 §5.6.4) of constants and validated scopes: nothing needs escaping. */
+const quoted = ([name, value]: readonly [string, string]): string => `${name}="${value}"`
+
+/**
+ * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9728 §5.1); `undefined` where its
+ * answer has none. Nothing of the request or its token is in it but the scopes the route needs.
+ */
+export const challenge = (denial: Denial, route: Route): string | undefined => {
+  const row = answerRow(denial.answer)
+  if (!row.challenge) return undefined
+  const scope = scopesOf(denial, route)
+  const parameters: (readonly [string, string])[] = [['realm', new URL(route.resource).host]]
+  if (row.error !== undefined) {
+    parameters.push(['error', row.error], ['error_description', denial.summary])
+  }
+  if (scope !== '') parameters.push(['scope', scope])
+  parameters.push(['resource_metadata', metadataUrl(route.resource)])
+  return `Bearer ${parameters.map(quoted).join(', ')}`
+}
+
+/** All scopes the route needs; of alternatives, the first. Templates are left to the denial. */
+const scopesOf = ({ answer, params }: Denial, route: Route): string => {
+  if (params?.requiredScopes) return params.requiredScopes.join(' ')
+  if (params?.anyOf) return params.anyOf[0] ?? ''
+  if (answer !== 'unauthenticated') return ''
+  const { mode, scopes } = route.scopes
+  const plain = scopes.filter(({ parts }) => parts.length === 1).map(({ source }) => source)
+  return mode === 'all' ? plain.join(' ') : (plain[0] ?? '')
+}

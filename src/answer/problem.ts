@@ -1,0 +1,51 @@
+import { answerRow, type Denial } from '../base/denial.ts'
+import type { Route } from '../model/route.ts'
+import { challenge } from './challenge.ts'
+
+/** What the answer to a denial may depend on besides the denial. */
+export interface ProblemContext {
+  readonly requestId: string
+  /** The request's method: HEAD gets no body. */
+  readonly method: string
+  /** The rule the request fell under, once that is known. */
+  readonly route?: Route | undefined
+}
+
+/**
+ * The answer to a denial: problem details (RFC 9457), the challenge where one is due, never
+ * cached. Holds nothing of the token, of keys or of configured values but the scopes the route
+ * needs and the metadata URL. `extra` members are for the gate's own endpoints.
+ */
+export const problem = (
+  denial: Denial,
+  { requestId, method, route }: ProblemContext,
+  extra: Readonly<Record<string, unknown>> = {},
+): Response => {
+  const row = answerRow(denial.answer)
+  const { requiredScopes, anyOf, allow } = denial.params ?? {}
+  const headers = new Headers({
+    'Content-Type': 'application/problem+json',
+    'Cache-Control': 'no-store',
+    'X-Request-Id': requestId,
+  })
+  const authenticate = route && challenge(denial, route)
+  if (authenticate) headers.set('WWW-Authenticate', authenticate)
+  if (row.retryAfter !== undefined) headers.set('Retry-After', String(row.retryAfter))
+  if (allow) headers.set('Allow', allow.join(', '))
+  const body = {
+    type: `https://edgewarden.dev/denials#${denial.code}`,
+    title: denial.summary,
+    status: row.status,
+    code: denial.code,
+    ...(row.error !== undefined && { error: row.error }),
+    ...(requiredScopes && { required_scopes: requiredScopes }),
+    ...(anyOf && { any_of: anyOf }),
+    request_id: requestId,
+    hint: denial.hint,
+    ...extra,
+  }
+  return new Response(method === 'HEAD' ? null : JSON.stringify(body), {
+    status: row.status,
+    headers,
+  })
+}

@@ -1,0 +1,73 @@
+import type { Address } from '../base/request.ts'
+import type { Route } from '../model/route.ts'
+
+/** Headers an origin may not send to an agent on a route that reads a token. */
+const CREDENTIAL_HEADERS = ['www-authenticate', 'proxy-authenticate', 'dpop-nonce'] as const
+const SHARED_CACHE_HEADERS = ['cdn-cache-control', 'cloudflare-cdn-cache-control'] as const
+const CORS_PREFIX = 'access-control-'
+
+/**
+ * The origin's response as the agent gets it: body untouched, `Location` on the gate's own host,
+ * nothing that a shared cache could give to another agent, no challenge but the gate's. A 101
+ * keeps its WebSocket.
+ */
+export const toAgent = (
+  response: Response,
+  { route, address, requestId }: { route: Route; address: Address; requestId: string },
+): Response => {
+  const answer = new Response(response.body, response)
+  const { headers } = answer
+  const id = headers.get('x-request-id')
+  if (id !== null) headers.set('X-Origin-Request-Id', id)
+  headers.set('X-Request-Id', requestId)
+  for (const name of ['location', 'content-location']) {
+    const location = headers.get(name)
+    const rewritten = location === null ? undefined : rewriteLocation(location, route, address)
+    if (rewritten !== undefined) headers.set(name, rewritten)
+  }
+  if (route.access !== 'public') {
+    for (const name of [...CREDENTIAL_HEADERS, ...SHARED_CACHE_HEADERS]) headers.delete(name)
+    headers.set('Cache-Control', privateCacheControl(headers.get('cache-control')))
+    if (!/(?:^|,)\s*(?:\*|authorization)\s*(?:,|$)/i.test(headers.get('vary') ?? '')) {
+      headers.append('Vary', 'Authorization')
+    }
+  }
+  if (route.cors) {
+    for (const name of [...headers.keys()]) if (name.startsWith(CORS_PREFIX)) headers.delete(name)
+  }
+  return answer
+}
+
+/** RFC 9111 §5.2.2: without `public` and `s-maxage`, with `private`. */
+const privateCacheControl = (value: string | null): string => {
+  const directives = (value ?? '')
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '' && !/^(?:public|private|s-maxage)(?:$|\s*=)/i.test(one))
+  return ['private', ...directives].join(', ')
+}
+
+/**
+ * A location on the route's origin, moved to the gate's host with `strip_prefix` put back;
+ * `undefined` for one that is elsewhere or that needs no change.
+ */
+const rewriteLocation = (location: string, route: Route, address: Address): string | undefined => {
+  const { url, stripPrefix } = route.target
+  const base = url.pathname.replace(/\/$/, '')
+  const isPath = location.startsWith('/') && !location.startsWith('//')
+  const absolute = /^[a-z][a-z0-9+.-]*:|^\/\//i.test(location)
+  if (!isPath && !absolute) return undefined
+  if (isPath && base === '' && stripPrefix === '') return undefined
+  if (!URL.canParse(location, url.href)) return undefined
+  const there = new URL(location, url.href)
+  if (there.origin !== url.origin) return undefined
+  if (base !== '' && there.pathname !== base && !there.pathname.startsWith(`${base}/`)) {
+    return undefined
+  }
+  const path = stripPrefix + there.pathname.slice(base.length) || '/'
+  const rewritten = path + there.search + there.hash
+  // `//x` would be another host.
+  return isPath && !path.startsWith('//')
+    ? rewritten
+    : `${address.scheme}://${address.authority}${rewritten}`
+}

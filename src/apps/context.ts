@@ -1,0 +1,60 @@
+import type { Send } from '../answer/forward.ts'
+import type { Denial } from '../base/denial.ts'
+import type { Decision, GuardPorts } from '../guard.ts'
+import type { Policy } from '../model/policy.ts'
+import type { Journal, RevocationStore } from '../model/ports.ts'
+import type { AccessToken, AgentIdentity } from '../model/token.ts'
+
+/** What the gate's apps reach the world through. */
+export interface GatePorts extends GuardPorts {
+  readonly store: RevocationStore
+  readonly journal: Journal
+  readonly send: Send
+  /** Whether each part the gate needs is at hand now; never fetches. */
+  readonly readiness: () => Promise<Readiness>
+}
+
+/** What `PREFIX/ready` knows. */
+export interface Readiness {
+  readonly keys: boolean
+  readonly revocations: boolean
+  /** Per issuer, for those who may see it. */
+  readonly issuers: readonly Readonly<Record<string, unknown>>[]
+}
+
+/** What the gate's apps are given for one request. */
+export interface Opened {
+  /** The path under which everything is the gate's, also while the policy is broken. */
+  readonly prefix: string
+  /** `undefined` while the configuration is not valid. */
+  readonly policy: Policy | undefined
+  readonly ports: GatePorts
+  /** Id of the deployment, where the platform tells it. */
+  readonly version: string | undefined
+  /** Data centre, where the platform tells it. */
+  readonly colo: string | undefined
+  /** The socket's remote address, where the runtime tells it. */
+  readonly connection: string | undefined
+}
+
+/** Values a request carries through the gate's apps. */
+export interface GateVariables {
+  policy: Policy
+  ports: GatePorts
+  requestId: string
+  decision: Decision
+  /** Set on routes where a token was read. */
+  agent: AgentIdentity
+  access: AccessToken
+  /** Answers a denial in the gate's own form; `extra` members join the body. */
+  deny: (denial: Denial, extra?: Readonly<Record<string, unknown>>) => Response
+  /** What became of the request after the line, for the journal. */
+  originStatus: number
+  denial: Denial
+}
+
+/** The environment of the gate's Hono apps. */
+export interface GateEnv {
+  Bindings: Opened
+  Variables: GateVariables
+}

@@ -1,0 +1,169 @@
+import { type Context, Hono } from 'hono'
+import { utf8Decode } from '../base/bytes.ts'
+import { type Denial, denials } from '../base/denial.ts'
+import { parseJsonObject } from '../base/json.ts'
+import { fail, ok, type Result } from '../base/result.ts'
+import type { RevocationStore } from '../model/ports.ts'
+import { isRevoked, type Revocation, subjectKey } from '../model/revocation.ts'
+import { revocableSubjects, standingDenials } from '../stages/standing.ts'
+import { readJsonBody } from './body.ts'
+import type { GateEnv } from './context.ts'
+import {
+  decodeQuery,
+  decodeRevocations,
+  type Problem,
+  toRevocations,
+} from './revocation-request.ts'
+
+/** The codes of the revocation endpoints. */
+export const revocationDenials = denials({
+  revocation_invalid: [
+    'badRequest',
+    'The request does not say well what to revoke or to list',
+    'Correct what `problems` names; nothing was changed',
+  ],
+  admin_reach: [
+    'forbidden',
+    "This token may not administer that issuer's revocations",
+    'Use a token of that issuer, or of one that may administer every issuer',
+  ],
+  would_lock_out: [
+    'conflict',
+    'The revocation covers the token that asks for it',
+    'Repeat the call with "force": true if that is meant; nothing was changed',
+  ],
+  revocation_unknown: [
+    'notFound',
+    'There is no such revocation',
+    'It may have expired or been lifted; list the revocations to see what is there',
+  ],
+  revocations_full: [
+    'full',
+    'The revocation set is full',
+    'Lift or wait out old revocations, or revoke something wider in place of many tokens',
+  ],
+})
+
+const deny = revocationDenials
+
+/** The set is kept by one object, and an answer is given only once that object has it. */
+const SHARDS = { total: 1, acknowledged: 1 }
+const ID = /^[A-Za-z0-9_-]{22}$/
+
+type Admin = Context<GateEnv>
+
+/**
+ * `POST`, `GET` and `DELETE /revocations`: makes, lists and lifts entries within the caller's
+ * reach. Relies on the line before it for who calls and with which scope; it judges only what the
+ * caller may reach.
+ */
+export const revocationsApp = new Hono<GateEnv>()
+  .post('/revocations', async (c) => {
+    const body = await readJsonBody(c.req.raw)
+    if (!body.ok) return c.get('deny')(body.reason)
+    const json = parseJsonObject(utf8Decode(body.value) ?? '')
+    if (!json) return invalid(c, [{ path: '', message: 'must be one JSON object in UTF-8' }])
+    const wanted = decodeRevocations(json)
+    if (!wanted.ok) return invalid(c, wanted.reason)
+    // Before the entries are held against the policy: what is out of reach is not told apart.
+    if (!wanted.value.entries.every((one) => isReached(c, one.wanted.issuer))) return beyond(c)
+    const { id, issuer } = c.get('agent')
+    const now = Math.floor(c.get('ports').clock.now() / 1000)
+    const entries = await toRevocations(wanted.value, {
+      policy: c.get('policy'),
+      now,
+      createdBy: `${issuer} ${id}`,
+    })
+    if (!entries.ok) return invalid(c, entries.reason)
+    if (!wanted.value.force && locksOut(c, entries.value, now)) {
+      return c.get('deny')(deny('would_lock_out'))
+    }
+    const stored = await ask(c, (store) => store.add(entries.value))
+    if (!stored.ok) return c.get('deny')(stored.reason)
+    if ('full' in stored.value) return c.get('deny')(deny('revocations_full'))
+    return answer(c, { revocations: stored.value.added.map(present), shards: SHARDS })
+  })
+  .get('/revocations', async (c) => {
+    const query = decodeQuery(c.req.queries())
+    if (!query.ok) return invalid(c, query.reason)
+    const { issuer = ownIssuer(c), ...rest } = query.value
+    if (issuer !== undefined && !isReached(c, issuer)) return beyond(c)
+    const page = await ask(c, (store) =>
+      store.list({ ...rest, ...(issuer !== undefined && { issuer }) }),
+    )
+    if (!page.ok) return c.get('deny')(page.reason)
+    const { revocations, cursor } = page.value
+    return answer(c, {
+      revocations: revocations.map(present),
+      ...(cursor !== undefined && { cursor: String(cursor) }),
+    })
+  })
+  .get('/revocations/:id', async (c) => {
+    const entry = await find(c, c.req.param('id'))
+    if (!entry.ok) return c.get('deny')(entry.reason)
+    return answer(c, { revocation: present(entry.value), shards: SHARDS })
+  })
+  .delete('/revocations/:id', async (c) => {
+    const entry = await find(c, c.req.param('id'))
+    if (!entry.ok) return c.get('deny')(entry.reason)
+    const removed = await ask(c, (store) => store.remove(entry.value.id))
+    if (!removed.ok) return c.get('deny')(removed.reason)
+    if (!removed.value) return c.get('deny')(deny('revocation_unknown'))
+    return c.body(null, 204, { 'cache-control': 'no-store' })
+  })
+
+const answer = (c: Admin, body: object): Response =>
+  c.json(body, 200, { 'cache-control': 'no-store' })
+
+const invalid = (c: Admin, problems: readonly Problem[]): Response =>
+  c.get('deny')(deny('revocation_invalid'), { problems })
+
+const beyond = (c: Admin): Response => c.get('deny')(deny('admin_reach'))
+
+const reach = (c: Admin) => c.get('policy').issuers.get(c.get('access').issuer)?.admin ?? false
+
+const isReached = (c: Admin, issuer: string): boolean =>
+  reach(c) === 'all' || (reach(c) === 'own' && issuer === c.get('access').issuer)
+
+/** The issuer a list is limited to where the caller names none; `undefined` is every issuer. */
+const ownIssuer = (c: Admin): string | undefined =>
+  reach(c) === 'all' ? undefined : c.get('access').issuer
+
+const ask = async <Value>(
+  c: Admin,
+  call: (store: RevocationStore) => Promise<Value>,
+): Promise<Result<Value, Denial>> => {
+  try {
+    return ok(await call(c.get('ports').store))
+  } catch (error) {
+    return fail(standingDenials('revocations_unavailable', { error: String(error) }))
+  }
+}
+
+/** The entry with this id, where the caller reaches it. */
+const find = async (c: Admin, id: string): Promise<Result<Revocation, Denial>> => {
+  if (!ID.test(id)) return fail(deny('revocation_unknown'))
+  const found = await ask(c, (store) => store.get(id))
+  if (!found.ok) return found
+  if (!found.value) return fail(deny('revocation_unknown'))
+  return isReached(c, found.value.issuer) ? ok(found.value) : fail(deny('admin_reach'))
+}
+
+/** Whether one of the entries would revoke the token that asks for it. */
+const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolean => {
+  const access = c.get('access')
+  const own = new Set(revocableSubjects(access, c.get('agent')).map(subjectKey))
+  const token = {
+    issuedAt: access.issuedAt,
+    now,
+    tolerance: c.get('policy').gate.clockTolerance,
+  }
+  return entries.some((entry) => own.has(subjectKey(entry)) && isRevoked(entry, token))
+}
+
+const present = ({ value, created, createdBy, ...entry }: Revocation) => ({
+  ...entry,
+  ...(entry.kind !== 'issuer' && { value }),
+  created,
+  created_by: createdBy,
+})
