@@ -1,0 +1,183 @@
+import type { JsonObject } from '../base/json.ts'
+import type { Policy } from '../model/policy.ts'
+import type { PolicyEnv } from '../policy/env.ts'
+import type { PolicyIssue } from '../policy/issues.ts'
+import { parsePolicy } from '../policy/parse.ts'
+import { readVars } from '../policy/vars.ts'
+import { lint, placeholders, tooLarge } from './lint.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
+
+export interface CheckOptions {
+  readonly file?: string
+  /** Only this `[env.x]`; without it the top level and every one. */
+  readonly env?: string
+}
+
+/** What was found about one environment. */
+interface Finding {
+  readonly environment: string | null
+  readonly mistakes: readonly PolicyIssue[]
+  readonly warnings: readonly PolicyIssue[]
+  /** Secrets the policy names; a file cannot say whether they are set. */
+  readonly secrets: readonly string[]
+  /** Only of a valid policy. */
+  readonly summary?: Summary
+}
+
+interface Summary {
+  readonly resources: readonly string[]
+  readonly issuers: readonly string[]
+  readonly rules: number
+}
+
+/**
+ * Validates a wrangler.toml, every environment of it, and reports all mistakes at once. Asks no
+ * network: whether hosts answer, keys are published and secrets are set is not known here.
+ */
+export const check = async ({ file = 'wrangler.toml', env }: CheckOptions): Promise<Outcome> => {
+  const read = await readWranglerFile(file)
+  if (!read.ok) {
+    const { kind, message, ...place } = read.reason
+    if (kind === 'unreadable') return cannotTell(message)
+    const json = { valid: false, file, error: message, ...place, environments: [] }
+    return { exitCode: EXIT.no, json, out: [], err: [message] }
+  }
+  const chosen = read.value.filter(({ name }) => env === undefined || name === env)
+  if (chosen.length === 0) {
+    const names = read.value.flatMap(({ name }) => (name === undefined ? [] : [name]))
+    const there = names.length === 0 ? 'none' : names.join(', ')
+    return cannotTell(`${file} has no [env.${env}]; its environments: ${there}`)
+  }
+  const findings = chosen.map(judge)
+  const valid = findings.every(({ mistakes }) => mistakes.length === 0)
+  const count = findings.reduce((sum, { mistakes }) => sum + mistakes.length, 0)
+  return {
+    exitCode: valid ? EXIT.yes : EXIT.no,
+    json: { valid, file, environments: findings },
+    out: findings.flatMap(summaryLines),
+    err: [
+      ...findings.flatMap(issueLines),
+      ...(valid ? [] : [`${file}: ${count} ${count === 1 ? 'mistake' : 'mistakes'}`]),
+    ],
+  }
+}
+
+const judge = (environment: WranglerEnvironment): Finding => {
+  const { name, inheritedRoutes, issues } = environment
+  const { vars, issues: variableIssues } = readVars(environment.vars)
+  const secrets = new Set<string>()
+  const parsed = parsePolicy(vars, fileEnv(environment, secrets))
+  const inherited =
+    inheritedRoutes === undefined
+      ? []
+      : [
+          {
+            path: inheritedRoutes,
+            message: `is inherited from the top level, but vars and bindings are not: a deploy of ${name} would take over those addresses; write ${inheritedRoutes} under [env.${name}], or routes = []`,
+          },
+        ]
+  const mistakes = [
+    ...issues,
+    ...inherited,
+    ...variableIssues,
+    ...(parsed.ok ? [] : parsed.reason.map((issue) => withAdvice(issue, name))),
+    ...placeholders(environment, vars),
+    ...tooLarge(environment.vars),
+  ]
+  const warnings = parsed.ok
+    ? merged(
+        [...lint(parsed.value.policy, vars), ...exposed(environment, secrets)],
+        parsed.value.warnings,
+      )
+    : []
+  return {
+    environment: name ?? null,
+    mistakes,
+    warnings,
+    secrets: [...secrets].sort(),
+    ...(parsed.ok &&
+      mistakes.length === 0 && { summary: summaryOf(parsed.value.policy, vars.ROUTES) }),
+  }
+}
+
+/** Where a binding is written that the policy needs, by the path of the mistake. */
+const BINDINGS: Readonly<Record<string, (env: string) => string>> = {
+  'bindings.JWKS_CACHE': (env) => `[[${env}kv_namespaces]] with binding = "JWKS_CACHE"`,
+  'bindings.REVOCATIONS': (env) =>
+    `[${env}durable_objects] with bindings = [{ name = "REVOCATIONS", class_name = "RevocationShard" }]`,
+}
+
+const withAdvice = ({ path, message }: PolicyIssue, env: string | undefined): PolicyIssue => {
+  const table = Object.hasOwn(BINDINGS, path) ? BINDINGS[path] : undefined
+  return table
+    ? { path, message: `${message}; write ${table(env === undefined ? '' : `env.${env}.`)}` }
+    : { path, message }
+}
+
+/** Bindings as the file has them. Every secret is taken to be set, and its name is kept. */
+const fileEnv = ({ bindings }: WranglerEnvironment, secrets: Set<string>): PolicyEnv => ({
+  secret: () => undefined,
+  has(kind, name) {
+    if (kind !== 'secret') return bindings[kind].has(name)
+    secrets.add(name)
+    return true
+  },
+})
+
+/** Secrets whose value stands in the file. */
+const exposed = (
+  { vars }: { readonly vars: JsonObject },
+  secrets: ReadonlySet<string>,
+): readonly PolicyIssue[] =>
+  [...secrets]
+    .filter((name) => Object.hasOwn(vars, name))
+    .map((name) => ({
+      path: name,
+      message:
+        'is a secret in plain text; take it out of the file and set it with wrangler secret put',
+    }))
+
+/** Warnings of two readers; about one path the first one speaks. */
+const merged = (
+  first: readonly PolicyIssue[],
+  second: readonly PolicyIssue[],
+): readonly PolicyIssue[] => {
+  const paths = new Set(first.map(({ path }) => path))
+  return [...first, ...second.filter(({ path }) => !paths.has(path))]
+}
+
+const summaryOf = (policy: Policy, rules: unknown): Summary => ({
+  resources: [...policy.resources.keys()],
+  issuers: [...policy.issuers.values()].map(({ issuer }) => issuer),
+  rules: Array.isArray(rules) ? rules.length : 0,
+})
+
+const labelOf = ({ environment }: Finding): string =>
+  environment === null ? '' : `env ${environment}: `
+
+const issueLines = (finding: Finding): readonly string[] => {
+  const label = labelOf(finding)
+  const line = (kind: string, { path, message }: PolicyIssue) =>
+    `${kind}${label}${path === '' ? '' : `${path}: `}${message}`
+  return [
+    ...finding.mistakes.map((issue) => line('', issue)),
+    ...finding.warnings.map((issue) => line('warning: ', issue)),
+  ]
+}
+
+const summaryLines = (finding: Finding): readonly string[] => {
+  const { summary, secrets, environment } = finding
+  const label = labelOf(finding)
+  const put = environment === null ? '' : ` --env ${environment}`
+  return [
+    ...(summary
+      ? [
+          `${label}valid: ${summary.rules} ${summary.rules === 1 ? 'rule' : 'rules'}`,
+          ...summary.resources.map((resource) => `  resource ${resource}`),
+          ...summary.issuers.map((issuer) => `  issuer   ${issuer}`),
+        ]
+      : []),
+    ...secrets.map((name) => `${label}needs secret ${name}: npx wrangler secret put ${name}${put}`),
+  ]
+}

@@ -1,0 +1,146 @@
+#!/usr/bin/env node
+import { Command, CommanderError, Option } from 'commander'
+import { KINDS, MODES } from '../model/revocation.ts'
+import { DEFAULT_PREFIX } from '../policy/gate.ts'
+import { TOKEN_VARIABLE } from './access.ts'
+import { type CheckOptions, check } from './check.ts'
+import { type KeygenOptions, keygen } from './keygen.ts'
+import { type MintOptions, mint } from './mint.ts'
+import { cannotTell, EXIT, type Outcome, render } from './output.ts'
+import {
+  type GateOptions,
+  type ListOptions,
+  lift,
+  list,
+  type RevokeOptions,
+  revoke,
+} from './revocations.ts'
+
+const wantsJson = process.argv.includes('--json')
+const now = () => Date.now() / 1000
+const around = { env: process.env, now }
+
+// A reader that leaves early (`| head`) or a full disk: what was asked for was not delivered.
+process.stdout.on('error', () => {
+  process.exitCode = EXIT.unknown
+})
+
+const print = (outcome: Outcome): void => {
+  const { stdout, stderr } = render(outcome, wantsJson)
+  process.stdout.write(stdout)
+  process.stderr.write(stderr)
+  process.exitCode = outcome.exitCode
+}
+
+const program = new Command('edgewarden')
+  .description('Commands for a gate in front of AI APIs and MCP servers.')
+  .exitOverride()
+  .configureOutput({ outputError: () => {} })
+  .addHelpText('after', '\nExit status: 0 yes, 1 the answer is no, 2 cannot tell.')
+
+const command = (name: string, description: string, example: string): Command =>
+  program
+    .command(name)
+    .description(description)
+    .option('--json', 'print one JSON document on standard output')
+    .addHelpText('after', `\nExample:\n  npx edgewarden ${example}`)
+
+const KEY_HELP = `\n
+With --key the command signs its own token (60 s, scope edgewarden:revoke). The token's audience
+is --audience, or the resource that GATE/.well-known/oauth-protected-resource tells: only when that
+has the origin of --gate, or the gate is on this machine.`
+
+const gateCommand = (name: string, description: string, example: string): Command =>
+  command(name, description, example)
+    .requiredOption('--gate <url>', 'scheme and host of the gate')
+    .option('--prefix <path>', "path of the gate's own endpoints", DEFAULT_PREFIX)
+    .option('--token-env <name>', `environment variable with a token (else ${TOKEN_VARIABLE})`)
+    .option('--token-file <file>', 'file with a token')
+    .option('--key <file>', 'key file of keygen: sign a token for this call')
+    .option('--audience <resource>', 'with --key: the resource of the gate')
+    .addHelpText('after', KEY_HELP)
+
+command('check', 'Validate wrangler.toml and all its environments.', 'check --env staging')
+  .argument('[file]', 'the file to check', 'wrangler.toml')
+  .option('--env <name>', 'only this environment')
+  .action(async (file: string, options: CheckOptions) => print(await check({ ...options, file })))
+
+command(
+  'keygen',
+  'Make a signing key: prints the issuer table for wrangler.toml, writes the private key.',
+  'keygen --issuer ops >> wrangler.toml',
+)
+  .requiredOption('--issuer <name>', 'name of the table under [vars.ISSUERS]')
+  .option('--out <file>', 'where the private key goes (default: NAME.jwk); never overwritten')
+  .option('--url <url>', 'the issuer (default: https://NAME.ops.invalid)')
+  .action(async (options: KeygenOptions) => print(await keygen(options)))
+
+const collect = (value: string, before: readonly string[] = []) => [...before, value]
+
+command(
+  'mint',
+  'Sign an access token for development.',
+  `mint --key ops.jwk --audience https://api.my-company.com --scope "chat:write"`,
+)
+  .requiredOption('--key <file>', 'key file of keygen')
+  .requiredOption('--audience <resource>', 'resource the token is for (aud)')
+  .option('--scope <scopes>', 'scopes, separated by spaces')
+  .option('--subject <sub>', 'subject (default: the client)')
+  .option('--client <id>', 'client_id', 'edgewarden-cli')
+  .option('--lifetime <duration>', 'how long it lives, at most 24h', '5m')
+  .option('--claim <name=json>', 'a further claim; may be repeated', collect)
+  .action(async (options: MintOptions) => print(await mint(options, now())))
+
+const kind = () => new Option('--kind <kind>', 'what kind of thing').choices(KINDS)
+
+gateCommand(
+  'revoke',
+  'Revoke a token, agent, subject, client, workflow, key or issuer at a running gate.',
+  'revoke --gate https://api.my-company.com --key ops.jwk --kind agent \\\n    --issuer https://auth.my-company.com --value agent-7 --reason "leaked key"',
+)
+  .addOption(kind().makeOptionMandatory())
+  .option('--issuer <iss>', 'the issuer it belongs to, as in iss')
+  .option('--value <value>', 'which one: jti, agent id, sub, client_id, workflow id or kid')
+  .addOption(
+    new Option('--mode <mode>', 'block, or before: tokens issued up to --at')
+      .choices(MODES)
+      .default('block'),
+  )
+  .option('--at <seconds>', 'with --mode before: seconds since the epoch (default: now)')
+  .option('--expires <moment>', 'when it ends: seconds since the epoch, or a duration such as 24h')
+  .option('--reason <text>', 'why, for those who list it')
+  .option('--force', 'also when it covers the token of this call')
+  .action(async (options: RevokeOptions) => print(await revoke(options, around)))
+
+gateCommand(
+  'lift',
+  'Lift a revocation at a running gate.',
+  'lift 2hT1Zs0yX3kq8bN5vC7m9A --gate https://api.my-company.com --key ops.jwk',
+)
+  .argument('<id>', 'its id, as list shows it')
+  .action(async (id: string, options: GateOptions) => print(await lift(id, options, around)))
+
+gateCommand(
+  'list',
+  'List the revocations of a running gate.',
+  'list --gate https://api.my-company.com --key ops.jwk --kind agent --all',
+)
+  .addOption(kind())
+  .option('--issuer <iss>', 'only of this issuer')
+  .option('--value <value>', 'only of this value')
+  .option('--all', 'every page')
+  .action(async (options: ListOptions) => print(await list(options, around)))
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof CommanderError)) {
+    print(cannotTell('Something in this command itself is broken; please report it.'))
+  } else if (error.exitCode === 0) {
+    process.exitCode = EXIT.yes
+  } else if (error.code === 'commander.help') {
+    process.exitCode = EXIT.unknown
+  } else {
+    print(cannotTell(`${error.message.replace(/^error: /, '')} (see: npx edgewarden --help)`))
+  }
+}

@@ -1,0 +1,53 @@
+/** What an exit status says: the answer is yes, the answer is no, or there is no answer. */
+export const EXIT = { yes: 0, no: 1, unknown: 2 } as const
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+/** What a command came to. Nothing in it is escaped yet: {@link render} does that. */
+export interface Outcome {
+  readonly exitCode: ExitCode
+  /** The document that `--json` prints. */
+  readonly json: unknown
+  /** For people: the result, on standard output. */
+  readonly out: readonly string[]
+  /** For people: mistakes, warnings and notes, on standard error. */
+  readonly err: readonly string[]
+}
+
+/** The outcome of a command that cannot say yes or no: wrong usage, an unreadable file, no network. */
+export const cannotTell = (message: string): Outcome => ({
+  exitCode: EXIT.unknown,
+  json: { error: message },
+  out: [],
+  err: [message],
+})
+
+/** Control and format characters, line separators, lone surrogates: what can act on a terminal. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu
+
+const escaped = (char: string): string =>
+  [...Array(char.length).keys()]
+    .map((i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`)
+    .join('')
+
+/** Text in which nothing can move the cursor, start a line or reorder what is shown. */
+export const printable = (text: string): string => text.replace(UNPRINTABLE, escaped)
+
+/** A value as JSON text that is printable and still the same JSON. */
+const jsonText = (value: unknown): string =>
+  JSON.stringify(value, null, 2)
+    .split('\n')
+    .map((line) => printable(line))
+    .join('\n')
+
+const lines = (texts: readonly string[]): string =>
+  texts.map((text) => `${printable(text)}\n`).join('')
+
+/** An outcome as text for the two streams. With `json` one document and nothing else. */
+export const render = (
+  outcome: Outcome,
+  json: boolean,
+): { readonly stdout: string; readonly stderr: string } =>
+  json
+    ? { stdout: `${jsonText(outcome.json)}\n`, stderr: '' }
+    : { stdout: lines(outcome.out), stderr: lines(outcome.err) }

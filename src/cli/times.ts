@@ -1,0 +1,41 @@
+import { fail, ok, type Result } from '../base/result.ts'
+
+const UNITS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3_600, d: 86_400 }
+const DURATION = /^(\d+)(ms|s|m|h|d)$/
+/** Seconds since the epoch stay below this for three thousand years; milliseconds do not. */
+const LATEST_SECONDS = 1e11
+
+/** A duration such as `15m` in seconds; the reason of a failure is a sentence for people. */
+export const durationSeconds = (text: string): Result<number, string> => {
+  const [, count, unit] = DURATION.exec(text) ?? []
+  if (count === undefined || unit === undefined) {
+    return fail(`"${text}" is no duration; write a number and ms, s, m, h or d, such as 15m`)
+  }
+  return ok(Number(count) * (UNITS[unit] ?? 1))
+}
+
+/** Whole seconds since the epoch, as written. */
+export const epochSeconds = (text: string): Result<number, string> => {
+  if (!/^\d+$/.test(text)) {
+    return fail(`"${text}" is no moment; write whole seconds since the epoch, such as 1767225600`)
+  }
+  const seconds = Number(text)
+  return seconds < LATEST_SECONDS
+    ? ok(seconds)
+    : fail(`"${text}" is in milliseconds; write seconds since the epoch`)
+}
+
+/** A moment: seconds since the epoch, or a duration counted from `now` (seconds). */
+export const moment = (text: string, now: number): Result<number, string> => {
+  if (/^\d+$/.test(text)) return epochSeconds(text)
+  const duration = durationSeconds(text)
+  return duration.ok ? ok(Math.ceil(now + duration.value)) : duration
+}
+
+/** Seconds since the epoch for people, in UTC. */
+export const utc = (seconds: number): string => {
+  const date = new Date(seconds * 1000)
+  return Number.isNaN(date.getTime())
+    ? String(seconds)
+    : `${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`
+}

@@ -1,0 +1,152 @@
+import { parse, TomlError } from 'smol-toml'
+import { isObject, type JsonObject, own } from '../base/json.ts'
+import { fail, ok, type Result } from '../base/result.ts'
+import type { BindingKind } from '../policy/env.ts'
+import { distance, type PolicyIssue } from '../policy/issues.ts'
+import { readText } from './files.ts'
+
+/** One environment of a wrangler file: what a deploy of it would give the Worker. */
+export interface WranglerEnvironment {
+  /** `undefined` for the top level. */
+  readonly name?: string
+  /** As the Worker gets them. */
+  readonly vars: JsonObject
+  readonly bindings: Readonly<Record<Exclude<BindingKind, 'secret'>, ReadonlySet<string>>>
+  /** Patterns and zones this environment is deployed to, with where they are written. */
+  readonly routes: readonly PolicyIssue[]
+  /** `route` or `routes` of the top level, which wrangler takes where there is none here. */
+  readonly inheritedRoutes?: string
+  /** What is wrong with the table itself. */
+  readonly issues: readonly PolicyIssue[]
+}
+
+/** Why there are no environments to look at. `broken` is the file's own fault. */
+export interface WranglerFault {
+  readonly kind: 'unreadable' | 'broken'
+  readonly message: string
+  readonly line?: number
+  readonly column?: number
+}
+
+/** Tables the policy lives in; a misspelt one is silently without effect. */
+const TABLES = ['vars', 'kv_namespaces', 'durable_objects', 'services', 'env'] as const
+/** Names of variables that are sometimes written without `vars.` in front. */
+const VARIABLES = /^(?:GATE|ISSUERS|SCOPES|ROUTES)(?:_.*)?$/
+
+/**
+ * Reads a wrangler.toml: the top level first, then each `[env.x]` with what wrangler inherits into
+ * it. Judges the names of tables only, not what they say.
+ */
+export const readWranglerFile = async (
+  path: string,
+): Promise<Result<readonly WranglerEnvironment[], WranglerFault>> => {
+  if (/\.jsonc?$/i.test(path)) {
+    return fail({ kind: 'unreadable', message: `${path} is no TOML; check reads wrangler.toml.` })
+  }
+  const text = await readText(path)
+  if (!text.ok) return fail({ kind: 'unreadable', message: text.reason })
+  try {
+    return ok(environmentsOf(plain(parse(text.value)) as JsonObject))
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error
+    const { line, column } = error
+    const what = error.message.split('\n', 1)[0]?.replace(/^Invalid TOML document: /, '') ?? ''
+    const message = `${path}:${line}:${column}: no valid TOML: ${what}`
+    return fail({ kind: 'broken', message, line, column })
+  }
+}
+
+/** The value as wrangler hands it on: dates become text, as in JSON. */
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+
+const environmentsOf = (file: JsonObject): readonly WranglerEnvironment[] => {
+  const routed = ['routes', 'route'].find((key) => !isEmpty(own(file, key)))
+  const top = environment(file, undefined)
+  const tables = own(file, 'env')
+  const named = isObject(tables) ? Object.entries(tables) : []
+  return [
+    top,
+    ...named.map(([name, table]) => {
+      if (!isObject(table)) {
+        const issues = [{ path: `env.${name}`, message: `must be a table: [env.${name}]` }]
+        return { ...environment({}, name), issues }
+      }
+      const inherits = own(table, 'routes') === undefined && own(table, 'route') === undefined
+      return {
+        ...environment(table, name),
+        ...(routed !== undefined && inherits && { inheritedRoutes: routed }),
+      }
+    }),
+  ]
+}
+
+const isEmpty = (value: unknown): boolean =>
+  value === undefined || (Array.isArray(value) && value.length === 0)
+
+const environment = (table: JsonObject, name: string | undefined): WranglerEnvironment => {
+  const vars = own(table, 'vars')
+  const issues = [...misspelt(table, name)]
+  if (vars !== undefined && !isObject(vars)) {
+    issues.push({ path: 'vars', message: 'must be a table: [vars.GATE], [vars.ISSUERS.name]' })
+  }
+  const objects = own(table, 'durable_objects')
+  return {
+    ...(name !== undefined && { name }),
+    vars: isObject(vars) ? vars : {},
+    bindings: {
+      kv: names(own(table, 'kv_namespaces'), 'binding'),
+      durable_object: names(isObject(objects) ? own(objects, 'bindings') : undefined, 'name'),
+      service: names(own(table, 'services'), 'binding'),
+    },
+    routes: routesOf(table),
+    issues,
+  }
+}
+
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
+
+const names = (tables: unknown, key: string): ReadonlySet<string> =>
+  new Set(
+    listOf(tables)
+      .map((table) => (isObject(table) ? own(table, key) : undefined))
+      .filter((name) => typeof name === 'string'),
+  )
+
+/** Each text of `route` and `routes`; `message` holds the pattern or zone. */
+const routesOf = (table: JsonObject): readonly PolicyIssue[] => {
+  const one = own(table, 'route')
+  const all = listOf(own(table, 'routes')).map((route, i) => [`routes[${i}]`, route] as const)
+  return [...(one === undefined ? [] : [['route', one] as const]), ...all].flatMap(
+    ([path, route]) => {
+      if (typeof route === 'string') return [{ path, message: route }]
+      if (!isObject(route)) return []
+      return ['pattern', 'zone_name'].flatMap((key) => {
+        const value = own(route, key)
+        return typeof value === 'string' ? [{ path: `${path}.${key}`, message: value }] : []
+      })
+    },
+  )
+}
+
+/** Letters of a name, so that `kvNamespaces` and `kv-namespaces` are read alike. */
+const letters = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, '')
+
+const misspelt = (table: JsonObject, env: string | undefined): readonly PolicyIssue[] =>
+  Object.keys(table).flatMap((key) => {
+    if ((TABLES as readonly string[]).includes(key)) {
+      return env !== undefined && key === 'env'
+        ? [{ path: key, message: 'an environment cannot hold environments' }]
+        : []
+    }
+    const inside = env === undefined ? '' : `env.${env}.`
+    if (VARIABLES.test(key)) {
+      return [{ path: key, message: `is not read here; write it as [${inside}vars.${key}]` }]
+    }
+    const meant = TABLES.find((one) => {
+      const limit = one.length < 5 ? 1 : 2
+      return distance(letters(key), letters(one), limit) !== undefined
+    })
+    return meant === undefined
+      ? []
+      : [{ path: key, message: `is not read; did you mean [${inside}${meant}]?` }]
+  })

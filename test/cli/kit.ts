@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
+import { ROOT } from '../kit/repository.ts'
+
+/** A folder that is gone after the tests of the file. */
+export const folder = async (): Promise<string> => {
+  const path = await mkdtemp(join(tmpdir(), 'edgewarden-cli-'))
+  afterAll(() => rm(path, { recursive: true, force: true }))
+  return path
+}
+
+/** Writes a file into a folder and returns its path. */
+export const write = async (directory: string, name: string, text: string): Promise<string> => {
+  const path = join(directory, name)
+  await writeFile(path, text)
+  return path
+}
+
+/** A wrangler.toml without a mistake, in parts that a test can leave out or replace. */
+export const PARTS = {
+  top: 'name = "gate"\nmain = "src/worker.ts"\ncompatibility_date = "2026-11-01"',
+  kv: '[[kv_namespaces]]\nbinding = "JWKS_CACHE"',
+  objects:
+    '[durable_objects]\nbindings = [{ name = "REVOCATIONS", class_name = "RevocationShard" }]',
+  gate: '[vars.GATE]\nresource = "https://api.acme.dev"\norigin = "https://origin.acme.dev"',
+  issuer: '[vars.ISSUERS.acme]\nissuer = "https://auth.acme.dev"\nalgorithms = ["ES256"]',
+  route: '[[vars.ROUTES]]\nmatch = "GET /a"\nscopes = ["a:read"]',
+  more: '',
+} as const
+
+export const toml = (changes: Partial<Record<keyof typeof PARTS, string>> = {}): string =>
+  `${Object.values({ ...PARTS, ...changes }).join('\n\n')}\n`
+
+/** The tables of an environment that has everything the top level has. */
+export const environmentToml = (name: string): string =>
+  [PARTS.kv, PARTS.objects, PARTS.gate, PARTS.issuer, PARTS.route]
+    .join('\n\n')
+    .replace(/^(\[+)/gm, `$1env.${name}.`)
+
+/** Runs the command as a process of its own. */
+export const run = (
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> =>
+  new Promise((done, failed) => {
+    execFile(
+      process.execPath,
+      [join(ROOT, 'src/cli/main.ts'), ...args],
+      { env: { ...env, NO_COLOR: '1' }, cwd: tmpdir() },
+      (error, stdout, stderr) => {
+        if (error && typeof error.code !== 'number') failed(error)
+        else done({ code: Number(error?.code ?? 0), stdout, stderr })
+      },
+    )
+  })
+
+/** An inline ES256 key, so that an issuer needs no fetch. */
+export const KEY =
+  '{ kty = "EC", crv = "P-256", x = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", y = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" }'
