@@ -1,0 +1,219 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { parse } from 'smol-toml'
+import { describe, expect, it } from 'vitest'
+import { blocksOf, denialGroups, GENERATED_PAGES, regenerated } from '../scripts/docs.ts'
+import { identityHeaders } from '../src/answer/headers.ts'
+import { recordOf } from '../src/answer/record.ts'
+import { parsePattern } from '../src/base/pattern.ts'
+import type { Decision, Facts } from '../src/guard.ts'
+import { parsePolicy } from '../src/policy/parse.ts'
+import { ROOT } from './kit/repository.ts'
+
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
+
+const filesIn = (folder: string, ending: string): readonly string[] =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith(ending))
+    .map((path) => join(folder, path))
+
+const PAGES = [
+  ...readdirSync(ROOT).filter((name) => name.endsWith('.md')),
+  ...filesIn('docs', '.md'),
+]
+const README = read('README.md')
+
+const all = (text: string, pattern: RegExp): readonly string[] =>
+  [...text.matchAll(pattern)].map(([, found]) => found ?? '')
+
+const twice = (names: readonly string[]): readonly string[] =>
+  names.filter((name, i) => names.indexOf(name) !== i)
+
+describe('generated blocks are what the code says', () => {
+  for (const [path, blocks] of Object.entries(GENERATED_PAGES)) {
+    it(path, () => {
+      const page = read(path)
+      expect(blocksOf(page)).toEqual(blocks)
+      expect(page, 'run: npm run docs').toBe(regenerated(page))
+    })
+  }
+
+  it('a block that nothing generates is an error', () => {
+    expect(() => regenerated('<!-- generated: other -->\n<!-- /generated -->')).toThrow('"other"')
+  })
+})
+
+describe('the table of denials', () => {
+  const inTable = all(read('docs/denials.md'), /^\| <a id="([a-z_]+)"><\/a>`\1` \|/gm)
+
+  it('holds every code that is declared in src, once', () => {
+    const declared = filesIn('src', '.ts').flatMap((path) =>
+      all(read(path), /\bdenials\(\{\n(.*?)\n\}\)/gs).flatMap((block) =>
+        all(block, /^ {2}([a-z_]+): \[/gm),
+      ),
+    )
+    expect(declared.length).toBeGreaterThan(40)
+    expect(twice(declared)).toEqual([])
+    expect([...inTable].sort()).toEqual([...declared].sort())
+  })
+
+  it('holds what the groups hold', () => {
+    expect(inTable).toEqual(denialGroups().flatMap(({ rows }) => rows.map(([code]) => code)))
+  })
+})
+
+describe('the README', () => {
+  it('is short', () => {
+    expect(README.split('\n').length).toBeLessThan(250)
+  })
+
+  it('shows a policy that is valid', () => {
+    const [block = ''] = all(README, /```toml\n(\[vars\.GATE\].*?)```/gs)
+    const { vars } = parse(block) as { vars: object }
+    const env = { has: () => true, secret: () => 'secret' }
+    expect(parsePolicy(vars, env)).toMatchObject({ ok: true })
+  })
+
+  it('names npm scripts that exist', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+    const named = PAGES.flatMap((page) => all(read(page), /\bnpm run ([a-z:]+)/g))
+    expect(named).toContain('docs')
+    expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([])
+  })
+
+  it('names commands and options that exist', () => {
+    const help = (...args: readonly string[]) =>
+      spawnSync(process.execPath, [join(ROOT, 'src/cli/main.ts'), ...args, '--help'], {
+        encoding: 'utf8',
+      }).stdout
+    const calls = PAGES.flatMap((page) =>
+      all(read(page).replaceAll('\\\n', ''), /\bnpx edgewarden ([a-z]+[^`\n]*)/g),
+    )
+    const options = new Map<string, Set<string>>()
+    for (const call of calls) {
+      const name = call.split(/[^a-z]/, 1)[0] ?? ''
+      const known = options.get(name) ?? new Set()
+      for (const option of call.match(/--[a-z-]+/g) ?? []) known.add(option)
+      options.set(name, known)
+    }
+    expect(options.size).toBeGreaterThan(4)
+    for (const [name, used] of options) {
+      const text = help(name)
+      expect(text).toContain(`edgewarden ${name}`)
+      for (const option of used) expect(text, `of ${name}`).toContain(option)
+    }
+  }, 60_000)
+})
+
+/** The anchor GitHub gives to a heading. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}_ -]/gu, '')
+    .replaceAll(' ', '-')
+
+describe('relative links lead somewhere', () => {
+  for (const page of PAGES) {
+    it(page, () => {
+      const broken = all(read(page), /\]\((?![a-z]+:)([^)\s]+)\)/g).filter((link) => {
+        const [path = '', anchor] = link.split('#')
+        const target = path === '' ? page : join(dirname(page), path)
+        if (!existsSync(join(ROOT, target))) return true
+        if (anchor === undefined) return false
+        const text = read(target)
+        const anchors = all(text, /^#+ (.+)$/gm).map(anchorOf)
+        return !anchors.includes(anchor) && !text.includes(`<a id="${anchor}">`)
+      })
+      expect(broken).toEqual([])
+    })
+  }
+})
+
+describe('docs/configuration.md', () => {
+  const page = read('docs/configuration.md')
+
+  /** Keys in the first table under a heading. */
+  const documented = (heading: string): readonly string[] => {
+    const [, section = ''] = page.split(new RegExp(`^#+ ${heading}$`, 'm'))
+    const [table = ''] = section.match(/(?:^\|.*\n)+/m) ?? []
+    return all(table, /^\| `([a-z_]+)` \|/gm)
+  }
+
+  /** Keys the policy takes, as it tells them to whoever wrote another. */
+  const accepted = (vars: object, path: string): readonly string[] => {
+    const bundle = parsePolicy(vars, { has: () => true, secret: () => undefined })
+    const issue = bundle.ok ? undefined : bundle.reason.find((one) => one.path === path)
+    return all(issue?.message.split('Allowed: ')[1] ?? '', /`([a-z_]+)`/g)
+  }
+
+  const wrong = { surely_no_key: 1 }
+  const cases: readonly (readonly [heading: string, vars: object, path: string])[] = [
+    ['GATE', { GATE: wrong }, 'GATE.surely_no_key'],
+    ['ISSUERS', { ISSUERS: { acme: wrong } }, 'ISSUERS.acme.surely_no_key'],
+    ['ROUTES', { ROUTES: [wrong] }, 'ROUTES[0].surely_no_key'],
+    [
+      'Delegation',
+      { ISSUERS: { acme: { delegation: wrong } } },
+      'ISSUERS.acme.delegation.surely_no_key',
+    ],
+    ['CORS', { ROUTES: [{ cors: wrong }] }, 'ROUTES[0].cors.surely_no_key'],
+  ]
+  for (const [heading, vars, path] of cases) {
+    it(`has every key of ${heading}, and no other`, () => {
+      const keys = accepted(vars, path)
+      expect(keys).not.toEqual([])
+      expect([...documented(heading)].sort()).toEqual([...keys].sort())
+    })
+  }
+
+  it('tells the truth about patterns', () => {
+    const [, refused = ''] = page.split('| refused | example | write |')
+    const [table = ''] = refused.match(/(?:^\|.*\n)+/m) ?? []
+    const examples = all(table, /^\| [a-z -]+ \| `([^`]+)` \|/gm)
+    expect(examples).toHaveLength(6)
+    expect(examples.filter((source) => parsePattern(source).ok)).toEqual([])
+    const anchored = parsePattern('^a|b$')
+    const matching = (values: readonly string[]) =>
+      values.filter((value) => anchored.ok && anchored.value.matches(value))
+    expect(matching(['a', 'b', 'ab', 'ax', 'xb'])).toEqual(['a', 'b'])
+  })
+})
+
+describe('what the gate writes and sends is documented', () => {
+  it('every field of a journal line, and no other', () => {
+    const context = { id: 'id', time: 0, requestId: 'request' }
+    const fields = (known: object) =>
+      Object.keys(recordOf({ outcome: 'ended', known, steps: [] } as unknown as Decision, context))
+    const [table = ''] = read('docs/journal.md').match(/(?:^\|.*\n)+/m) ?? []
+    const documented = all(table, /^\| (`.*?) \|/gm).flatMap((cell) => all(cell, /`([a-z_]+)`/g))
+    expect(new Set(documented)).toEqual(new Set([...fields({}), ...fields({ token: {} })]))
+  })
+
+  it('every identity header, and no other', () => {
+    const names = identityHeaders({
+      agent: {
+        id: 'a',
+        name: 'a',
+        issuer: 'i',
+        subject: 's',
+        clientId: 'c',
+        type: 't',
+        workflowId: 'w',
+        actors: [{ sub: 'b', issuer: 'i' }],
+      },
+      access: { scopes: ['x'], id: 'j', expires: 1 },
+      grant: ['x'],
+      possession: 'bearer',
+    } as unknown as Facts).map(([name]) => `x-agent-${name}`)
+    const [table = ''] = read('docs/origin.md').match(/(?:^\|.*\n)+/m) ?? []
+    const documented = all(table, /`(X-Agent-[A-Za-z-]+)`/g).map((name) => name.toLowerCase())
+    expect(documented.sort()).toEqual([...names].sort())
+  })
+})
+
+it('TOML in the pages can be read', () => {
+  const blocks = PAGES.flatMap((page) => all(read(page), /^ *```toml\n(.*?)^ *```$/gms))
+  expect(blocks.length).toBeGreaterThan(2)
+  for (const block of blocks) expect(() => parse(block)).not.toThrow()
+})
