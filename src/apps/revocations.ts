@@ -30,7 +30,7 @@ export const revocationDenials = denials({
   would_lock_out: [
     'conflict',
     'The revocation covers the token that asks for it',
-    'Repeat the call with "force": true if that is meant; nothing was changed',
+    'Repeat the call with force set to true if that is meant; nothing was changed',
   ],
   revocation_unknown: [
     'notFound',

@@ -137,5 +137,7 @@ const isKid = (kid: unknown): kid is string =>
 const typeOf = (typ: unknown): string | undefined => {
   if (typ === undefined) return 'absent'
   if (typeof typ !== 'string' || typ === '') return undefined
-  return typ.toLowerCase().replace(/^application\//, '')
+  const type = typ.toLowerCase().replace(/^application\//, '')
+  // The word for "no typ" must not be spoken by a token.
+  return type === 'absent' ? undefined : type
 }

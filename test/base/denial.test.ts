@@ -8,7 +8,12 @@ const deny = denials({
 
 describe('denials', () => {
   it('gives the declared row, and only what was handed over', () => {
-    expect(deny('one')).toEqual({ code: 'one', answer: 'forbidden', summary: 'It may not', hint: 'Ask' })
+    expect(deny('one')).toEqual({
+      code: 'one',
+      answer: 'forbidden',
+      summary: 'It may not',
+      hint: 'Ask',
+    })
     expect(deny('two', { aud: 'x' }, { requiredScopes: ['a'] })).toEqual({
       code: 'two',
       answer: 'invalidToken',

@@ -65,9 +65,7 @@ describe('parseJsonObject', () => {
         const text = JSON.stringify(object)
         const name = Object.keys(object).at(-1) ?? ''
         expect(parseJsonObject(text)).toEqual(JSON.parse(text))
-        expect(
-          parseJsonObject(`${text.slice(0, -1)},${JSON.stringify(name)}:0}`),
-        ).toBeUndefined()
+        expect(parseJsonObject(`${text.slice(0, -1)},${JSON.stringify(name)}:0}`)).toBeUndefined()
       }),
       { seed: 20_264, numRuns: 300 },
     )

@@ -1,0 +1,224 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { Send } from '../../src/answer/forward.ts'
+import type { Decision } from '../../src/guard.ts'
+import { gateOf, ISSUER, NOW, policyOf } from '../kit/facts.ts'
+import { forwarded } from '../kit/forwarded.ts'
+
+const ended = { outcome: 'ended', steps: [], known: {} } as unknown as Decision
+
+describe('where a request goes', () => {
+  const at = (url: string, stripPrefix = '') => ({ url: new URL(url), stripPrefix })
+
+  it.each([
+    ['/x', at('https://o.example'), 'https://o.example/x'],
+    ['/', at('https://o.example'), 'https://o.example/'],
+    ['/x/?a=1&b', at('https://o.example:8443/'), 'https://o.example:8443/x/?a=1&b'],
+    ['/x', at('https://o.example/base'), 'https://o.example/base/x'],
+    ['/x', at('https://o.example/base/'), 'https://o.example/base/x'],
+    ['/', at('https://o.example/base'), 'https://o.example/base/'],
+    ['/api/x?q', at('https://o.example', '/api'), 'https://o.example/x?q'],
+    ['/api', at('https://o.example', '/api'), 'https://o.example/'],
+    ['/api/', at('https://o.example/base', '/api'), 'https://o.example/base/'],
+    ['/a%2fb/%e2%82%ac%61', at('https://o.example'), 'https://o.example/a%2Fb/%E2%82%ACa'],
+    ['/a|b[1]', at('https://o.example'), 'https://o.example/a|b[1]'],
+    ['/x?a=%2e%2e/../', at('https://o.example'), 'https://o.example/x?a=%2e%2e/../'],
+  ])('%s to %j', async (path, target, url) => {
+    const { request } = await forwarded({ url: `https://api.example.com${path}`, target })
+    expect(request.url).toBe(url)
+  })
+
+  it('goes once, and redirects are handed back', async () => {
+    const redirect = new Response(null, { status: 302, headers: { location: '/y' } })
+    const { result, request, sent } = await forwarded({ send: async () => redirect })
+    expect([request.redirect, sent]).toEqual(['manual', 1])
+    expect(result.ok && result.value).toBe(redirect)
+  })
+
+  it.each(['GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD'])('keeps %s', async (method) => {
+    const init = { method, headers: { 'x-http-method-override': 'PUT' } }
+    const { request } = await forwarded({ init })
+    expect(request.method).toBe(method)
+    expect(request.headers.has('x-http-method-override')).toBe(false)
+  })
+})
+
+describe('what an origin is told', () => {
+  const inbound = {
+    authorization: 'Bearer agent-secret',
+    cookie: 'a=1',
+    'x-agent-id': 'root',
+    x_agent_id: 'root',
+    'x-agent-role': 'root',
+    'x-forwarded-for': '6.6.6.6',
+    'x-forwarded-user': 'root',
+    'cf-connecting-ip': '6.6.6.6',
+    'x-request-id': 'theirs',
+    via: '1.1 evil',
+  }
+
+  it('is the verified identity, and nothing that only looks like it', async () => {
+    const { request } = await forwarded({
+      url: 'https://api.example.com:8443/x',
+      init: { headers: inbound },
+      clientIp: '192.0.2.1',
+    })
+    expect(Object.fromEntries(request.headers)).toEqual({
+      cookie: 'a=1',
+      via: '1.1 edgewarden',
+      'x-agent-client-id': 'app',
+      'x-agent-grant': 'docs:read',
+      'x-agent-id': 'planner',
+      'x-agent-issuer': ISSUER,
+      'x-agent-possession': 'bearer',
+      'x-agent-scope': 'docs:read',
+      'x-agent-subject': 'alice',
+      'x-agent-token-expires': String(NOW + 600),
+      'x-agent-token-id': 'token-1',
+      'x-forwarded-for': '192.0.2.1',
+      'x-forwarded-host': 'api.example.com:8443',
+      'x-forwarded-proto': 'https',
+      'x-request-id': 'request-1',
+    })
+  })
+
+  it('is no identity where there is none', async () => {
+    const { request } = await forwarded({ init: { headers: inbound }, decision: ended })
+    const names = [...request.headers.keys()]
+    expect(names.filter((name) => /agent|auth/.test(name))).toEqual([])
+    expect(request.headers.has('x-forwarded-for')).toBe(false)
+  })
+
+  it('has the prefix of the policy, and the headers of the route', async () => {
+    const { request } = await forwarded({
+      policy: policyOf([], { gate: gateOf({ identityPrefix: 'x-acme-bot-' }) }),
+      route: { inject: [['Authorization', 'Bearer key']] },
+      init: { headers: { ...inbound, 'x-acme-bot-id': 'root' } },
+    })
+    expect(request.headers.get('authorization')).toBe('Bearer key')
+    expect(request.headers.get('x-acme-bot-id')).toBe('planner')
+    expect(request.headers.has('x-agent-id')).toBe(false)
+  })
+
+  it('is never overruled by what a route injects', async () => {
+    const inject = [['x-agent-id', 'root']] as const
+    const { request } = await forwarded({ route: { inject } })
+    expect(request.headers.get('x-agent-id')).toBe('planner')
+  })
+
+  it.each([
+    [{}, null],
+    [{ service: 'API', url: new URL('https://api.example.com:8443') }, 'api.example.com:8443'],
+  ])('has the Host of a service binding only (%j)', async (target, host) => {
+    const { request } = await forwarded({ target, init: { headers: { host: 'evil.example' } } })
+    expect(request.headers.get('host')).toBe(host)
+  })
+
+  it.each([
+    ['websocket', 'websocket'],
+    ['WebSocket', 'websocket'],
+    ['h2c', null],
+    ['websocket, h2c', null],
+  ])('keeps an upgrade to %s as %s', async (upgrade, kept) => {
+    const { request } = await forwarded({ init: { headers: { upgrade, connection: 'upgrade' } } })
+    expect(request.headers.get('upgrade')).toBe(kept)
+    expect(request.headers.has('connection')).toBe(false)
+  })
+})
+
+describe('what comes back', () => {
+  const denied = { ok: false } as const
+
+  it.each([
+    ['origin_unreachable', 'badOrigin', () => Promise.reject(new Error('refused by 10.0.0.7'))],
+    [
+      'origin_unreachable',
+      'badOrigin',
+      () => {
+        throw new Error('no such binding')
+      },
+    ],
+  ] as const)('is %s', async (code, answer, send) => {
+    const { result } = await forwarded({ send })
+    expect(result).toMatchObject({ ...denied, reason: { code, answer } })
+  })
+
+  it.each([
+    [401, [['Authorization', 'Bearer key']], 'origin_credential_refused'],
+    [403, [['Authorization', 'Bearer key']], undefined],
+    [401, [], undefined],
+  ] as const)('with %i and inject %j: %s', async (status, inject, code) => {
+    let cancelled = false
+    const body = new ReadableStream({
+      cancel() {
+        cancelled = true
+      },
+    })
+    const response = new Response(body, { status })
+    const { result } = await forwarded({ route: { inject }, send: async () => response })
+    if (code === undefined) expect(result).toEqual({ ok: true, value: response })
+    else expect(result).toMatchObject({ ...denied, reason: { code, answer: 'badOrigin' } })
+    expect(cancelled).toBe(code !== undefined)
+  })
+})
+
+describe('time', () => {
+  afterEach(() => void vi.useRealTimers())
+
+  /** An origin that takes the whole body and then says nothing. */
+  const silent: Send = async (_, request) => {
+    const gone = new Promise<never>((_, reject) => {
+      request.signal.addEventListener('abort', () => reject(new Error('aborted')))
+    })
+    await request.text()
+    return gone
+  }
+
+  it('is up when an origin does not answer', async () => {
+    const { result } = await forwarded({ target: { timeout: 20 }, send: silent })
+    expect(result).toMatchObject({ reason: { code: 'origin_timeout', answer: 'originTimeout' } })
+  })
+
+  it('begins with the last byte of the request', async () => {
+    vi.useFakeTimers()
+    let sender: ReadableStreamDefaultController | undefined
+    const body = new ReadableStream({
+      start(controller) {
+        sender = controller
+      },
+    })
+    const running = forwarded({
+      target: { timeout: 1_000 },
+      send: silent,
+      init: { method: 'POST', body, duplex: 'half' },
+    })
+    let done = false
+    running.then(() => {
+      done = true
+    })
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(done).toBe(false)
+    sender?.close()
+    await vi.advanceTimersByTimeAsync(999)
+    expect(done).toBe(false)
+    await vi.advanceTimersByTimeAsync(2)
+    expect(await running).toMatchObject({ result: { reason: { code: 'origin_timeout' } } })
+  })
+
+  it('does not run on once the origin has answered', async () => {
+    vi.useFakeTimers()
+    const { result, request } = await forwarded({ target: { timeout: 1_000 } })
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(request.signal.aborted).toBe(false)
+    expect(result.ok && (await result.value.text())).toBe('hello')
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('lets a body stream through as it came', async () => {
+    const { request, result } = await forwarded({
+      init: { method: 'POST', body: 'one two', headers: { 'content-type': 'text/x' } },
+      send: async (_, request) => new Response(await request.text()),
+    })
+    expect(request.headers.get('content-type')).toBe('text/x')
+    expect(result.ok && (await result.value.text())).toBe('one two')
+  })
+})

@@ -1,0 +1,230 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { foldedName, identityHeaders, stripInbound } from '../../src/answer/headers.ts'
+import type { Route } from '../../src/model/route.ts'
+import { accessOf, agentOf, gateOf, ISSUER, NOW, routeOf } from '../kit/facts.ts'
+
+type Inbound = NonNullable<RequestInit['headers']>
+
+const names = (
+  inbound: Inbound,
+  { gate = gateOf(), route = {} as Partial<Route> } = {},
+): string[] => [...stripInbound(new Headers(inbound), gate, routeOf('GET /x', route)).keys()]
+
+/** Every character a header name may have beside letters and digits (RFC 9110 §5.6.2). */
+const SEPARATORS = [..."!#$%&'*+-.^_`|~"]
+
+describe('stripInbound', () => {
+  it.each([
+    'X-Agent-Id',
+    'X-Agent-',
+    'X-Agent-Assertion',
+    'X-Agent-Anything-Else',
+    'X-Original-URL',
+    'X-Original-Method',
+    'X-Rewrite-URL',
+    'X-HTTP-Method',
+    'X-HTTP-Method-Override',
+    'X-HTTP-MethodOverride',
+    'X-Method-Override',
+    'Forwarded',
+    'X-Forwarded-For',
+    'X-Forwarded-Host',
+    'X-Forwarded-Proto',
+    'X-Forwarded-Uri',
+    'X-Forwarded-Prefix',
+    'X-Forwarded-User',
+    'X-Forwarded-Client-Cert',
+    'X-Real-IP',
+    'True-Client-IP',
+    'CF-Connecting-IP',
+    'CF-Access-Jwt-Assertion',
+    'CF-Worker',
+    'Client-Cert',
+    'Client-Cert-Chain',
+    'X-Client-Cert',
+    'X-Client-Cert-Dn',
+    'X-SSL-Client-Verify',
+    'Remote-User',
+    'X-Remote-User',
+    'X-Remote-Groups',
+    'X-Auth-Request-Email',
+    'X-Request-Id',
+    'Via',
+    'Authorization',
+    'Proxy-Authorization',
+    'DPoP',
+    'Connection',
+    'Keep-Alive',
+    'Proxy-Authenticate',
+    'Proxy-Connection',
+    'TE',
+    'Trailer',
+    'Transfer-Encoding',
+    'Upgrade',
+  ])('removes %s in every spelling', (name) => {
+    const spellings = SEPARATORS.map((one) => name.replaceAll('-', one))
+    const cases = spellings.flatMap((one) => [one, one.toLowerCase(), one.toUpperCase()])
+    for (const spelling of cases)
+      expect(names({ [spelling]: 'x', accept: '*/*' })).toEqual(['accept'])
+  })
+
+  it.each([
+    'accept',
+    'agent-id',
+    'x-agent',
+    'x-agentid',
+    'xx-agent-id',
+    'x-forwarded',
+    'content-type',
+    'cookie',
+    'cfx',
+    'x-http',
+    'te-x',
+    'user-agent',
+    'traceparent',
+    'mcp-method',
+  ])('leaves %s', (name) => {
+    expect(names({ [name]: 'x' })).toEqual([name])
+  })
+
+  it.each([
+    ['keep-alive, X-Trace', 'x-trace'],
+    ['x_trace', 'x-trace'],
+    ['X-TRACE,,close', 'x_trace'],
+    [' , x.trace ', 'X~Trace'],
+  ])('removes what Connection (%s) names', (connection, name) => {
+    expect(names({ connection, [name]: 'x', accept: '*/*' })).toEqual(['accept'])
+  })
+
+  it('removes what the route injects, and what the policy names, in every spelling', () => {
+    const route = { inject: [['X-Api-Key', 'k'] as const] }
+    const gate = gateOf({ stripHeaders: new Set(['x-internal']) })
+    const inbound = { 'x-api-key': '1', x_api_key: '2', 'x.internal': '3', 'x-internal-x': '4' }
+    expect(names(inbound, { gate, route })).toEqual(['x-internal-x'])
+  })
+
+  it('removes both its own prefix and the usual one', () => {
+    const gate = gateOf({ identityPrefix: 'x-acme-bot-' })
+    const inbound = {
+      'x-acme-bot-id': '1',
+      x_acme_bot_id: '2',
+      'x-agent-id': '3',
+      'x-acme-id': '4',
+    }
+    expect(names(inbound, { gate })).toEqual(['x-acme-id'])
+  })
+
+  it.each<[Partial<Route>, Record<string, string>, string[]]>([
+    [{}, { authorization: 'Bearer t', dpop: 'p' }, []],
+    [{ access: 'public' }, { authorization: 'Bearer t' }, []],
+    [{ forwardToken: true }, { authorization: 'Bearer t', dpop: 'p' }, ['authorization', 'dpop']],
+    [{ forwardToken: true, access: 'public' }, { authorization: 'Bearer t' }, ['authorization']],
+    [{ forwardToken: true }, { 'proxy-authorization': 'x' }, []],
+    [
+      { forwardToken: true },
+      { 'd.pop': 'x', Authorization: 'Bearer t' },
+      ['authorization', 'd.pop'],
+    ],
+    [
+      { forwardToken: true, inject: [['Authorization', 'Bearer k']] },
+      { authorization: 'Bearer t' },
+      [],
+    ],
+    [{ forwardToken: true }, { authorization: 'Bearer t', connection: 'authorization' }, []],
+  ])('on a route with %j', (route, inbound, left) => {
+    expect(names(inbound, { route })).toEqual(left)
+  })
+
+  it('changes a copy', () => {
+    const inbound = new Headers({ 'x-agent-id': 'root' })
+    stripInbound(inbound, gateOf(), routeOf('GET /x'))
+    expect(inbound.get('x-agent-id')).toBe('root')
+  })
+
+  it('folds a name as the laxest server does', () => {
+    expect(foldedName("X_A.b~C!1'")).toBe('x-a-b-c-1-')
+  })
+})
+
+describe('identityHeaders', () => {
+  const headersOf = (facts: Partial<Parameters<typeof identityHeaders>[0]> = {}) =>
+    Object.fromEntries(
+      identityHeaders({
+        agent: agentOf(),
+        access: accessOf(),
+        grant: ['docs:read'],
+        possession: 'bearer',
+        ...facts,
+      }),
+    )
+
+  it('says all there is to say', () => {
+    expect(
+      headersOf({
+        agent: agentOf({ name: 'acme/planner', type: 'crawler', workflowId: 'w 1' }),
+        access: accessOf({ scopes: ['a', 'b%c'], expires: NOW + 0.9 }),
+        grant: ['a', 'b%c'],
+      }),
+    ).toEqual({
+      id: 'acme/planner',
+      issuer: ISSUER,
+      subject: 'alice',
+      'client-id': 'app',
+      type: 'crawler',
+      'workflow-id': 'w%201',
+      scope: 'a b%25c',
+      grant: 'a b%25c',
+      'token-id': 'token-1',
+      'token-expires': String(NOW),
+      possession: 'bearer',
+    })
+  })
+
+  it('has no header for what the token does not say', () => {
+    const { subject, clientId, ...agent } = agentOf()
+    const { id, ...access } = accessOf({ scopes: [] })
+    expect(Object.keys(headersOf({ agent, access, grant: [] }))).toEqual([
+      'id',
+      'issuer',
+      'token-expires',
+      'possession',
+    ])
+  })
+
+  it.each([
+    [[{ sub: 'a', issuer: ISSUER }], 'a'],
+    [
+      [
+        { sub: 'a', issuer: ISSUER },
+        { sub: 'b', issuer: 'https://o.example' },
+      ],
+      'a,https://o.example;b',
+    ],
+    [[{ sub: 'a,b', issuer: ISSUER }], 'a%2Cb'],
+    [[{ sub: 'https://o.example;b', issuer: ISSUER }], 'https://o.example%3Bb'],
+  ])('writes the chain %j as %s', (actors, value) => {
+    expect(headersOf({ agent: agentOf({ actors }) }).delegation).toBe(value)
+  })
+
+  it('gives two chains two values, and every value is safe in a header', () => {
+    const word = fc.string({
+      unit: fc.constantFrom('a', ';', ',', '%', ' ', 'ä'),
+      minLength: 1,
+      maxLength: 3,
+    })
+    const chain = fc.array(fc.record({ sub: word, issuer: fc.oneof(fc.constant(ISSUER), word) }), {
+      minLength: 1,
+      maxLength: 2,
+    })
+    const written = (actors: readonly { sub: string; issuer: string }[]) =>
+      headersOf({ agent: agentOf({ actors }) }).delegation ?? ''
+    fc.assert(
+      fc.property(chain, chain, (a, b) => {
+        expect(written(a)).toMatch(/^[\x21-\x7e]+$/)
+        expect(written(a) === written(b)).toBe(JSON.stringify(a) === JSON.stringify(b))
+      }),
+      { seed: 20_269, numRuns: 1_000 },
+    )
+  })
+})

@@ -1,0 +1,118 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, posix } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { ROOT } from './kit/repository.ts'
+
+/** Floors from below; what stands on one imports from its own or from those below it. */
+const FLOORS: readonly (readonly [floor: number, prefix: string])[] = [
+  [0, 'base/'],
+  [1, 'model/'],
+  [2, 'stages/'],
+  [3, 'policy/'],
+  [4, 'guard.ts'],
+  [5, 'answer/'],
+  [6, 'adapters/'],
+  [7, 'apps/'],
+  [7, 'hono.ts'],
+  [8, 'worker.ts'],
+  [8, 'cli/'],
+]
+
+/** The highest floor that knows no platform but the web's own. */
+const PORTABLE = 5
+
+const MAX_LINES = 250
+
+interface Import {
+  readonly from: string
+  readonly typeOnly: boolean
+}
+
+/** Import and re-export statements, and dynamic imports of a literal. */
+const IMPORT =
+  /^(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/gm
+
+const importsOf = (text: string): readonly Import[] =>
+  [...text.matchAll(IMPORT)].map(([, type, from, dynamic]) => ({
+    from: from ?? dynamic ?? '',
+    typeOnly: type !== undefined,
+  }))
+
+const files = new Map(
+  readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => [name, readFileSync(join(ROOT, 'src', name), 'utf8')]),
+)
+
+const floorOf = (name: string): number | undefined =>
+  FLOORS.find(
+    ([, prefix]) => name === prefix || (prefix.endsWith('/') && name.startsWith(prefix)),
+  )?.[0]
+
+/** What a file loads from the tree when it runs. */
+const loads = new Map(
+  [...files].map(([name, text]) => [
+    name,
+    importsOf(text)
+      .filter(({ from, typeOnly }) => from.startsWith('.') && !typeOnly)
+      .map(({ from }) => posix.join(posix.dirname(name), from)),
+  ]),
+)
+
+describe('imports', () => {
+  it('are read from every kind of statement', () => {
+    const text = [
+      "import { a } from './a.ts'",
+      "import type { B } from './b.ts'",
+      "import {\n  c,\n  type D,\n} from './c.ts'",
+      "import './d.ts'",
+      "export { e } from './e.ts'",
+      "export * from './f.ts'",
+      "export type { G } from './g.ts'",
+      "const h = await import('./h.ts')",
+      "const text = 'import nothing'",
+      "export const from = 'x'",
+    ].join('\n')
+    expect(importsOf(text)).toEqual(
+      [...'abcdefgh'].map((name) => ({
+        from: `./${name}.ts`,
+        typeOnly: name === 'b' || name === 'g',
+      })),
+    )
+  })
+
+  it.each([...files.keys()])('of %s stay on its floor or below', (name) => {
+    const floor = floorOf(name)
+    expect(floor, `${name} stands on no floor`).toBeDefined()
+    for (const target of loads.get(name) ?? []) {
+      expect(files.has(target), `${target} is not there`).toBe(true)
+      expect(floorOf(target), `${name} → ${target}`).toBeLessThanOrEqual(floor ?? 0)
+    }
+  })
+
+  it('make no circle', () => {
+    const done = new Set<string>()
+    const visit = (name: string, path: readonly string[]): void => {
+      if (done.has(name)) return
+      expect(path, [...path, name].join(' → ')).not.toContain(name)
+      for (const next of loads.get(name) ?? []) visit(next, [...path, name])
+      done.add(name)
+    }
+    for (const name of files.keys()) visit(name, [])
+    expect(done.size).toBe(files.size)
+  })
+
+  it.each([...files.keys()].filter((name) => (floorOf(name) ?? 0) <= PORTABLE))(
+    'of %s name no platform',
+    (name) => {
+      const platform = importsOf(files.get(name) ?? '').filter(({ from }) =>
+        /^(?:cloudflare|node|bun|workerd):/.test(from),
+      )
+      expect(platform).toEqual([])
+    },
+  )
+})
+
+it.each([...files])('%s is short', (_, text) => {
+  expect(text.split('\n').length - 1).toBeLessThanOrEqual(MAX_LINES)
+})

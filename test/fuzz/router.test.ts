@@ -1,0 +1,142 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Method, Route } from '../../src/model/route.ts'
+import { compileRouter, unreachable } from '../../src/policy/router.ts'
+import { routeOf } from '../kit/facts.ts'
+
+const HOST = 'api.example.com'
+
+/** Rules and paths from the same few pieces, so that they meet often. */
+const literals = [
+  'a',
+  'A',
+  'b',
+  'a:v',
+  'b.x',
+  '__proto__',
+  'constructor',
+  'toString',
+  'hasOwnProperty',
+]
+const segment = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom(...literals) },
+  { weight: 3, arbitrary: fc.constantFrom('{p}', '{q}', '{p}:v', '{q}:V', '{p}.x', '{p}:v:v') },
+)
+const rulePath = fc
+  .tuple(fc.array(segment, { maxLength: 3 }), fc.constantFrom('', '', '/', '/*'))
+  .map(([segments, end]) => {
+    const names = segments.map((text, i) => text.replace(/^\{./, `{n${i}`))
+    return (names.length > 0 ? `/${names.join('/')}` : '') + end || '/'
+  })
+const rule = fc
+  .tuple(
+    fc.constantFrom('GET', 'HEAD', 'POST', 'GET,POST', '*'),
+    rulePath,
+    fc.constantFrom('', '', HOST, 'o.example.com'),
+  )
+  .map(([methods, path, host]) => routeOf(`${methods} ${path}`, host === '' ? {} : { host }))
+const rules = fc.array(rule, { maxLength: 7 })
+
+const requestSegment = fc.constantFrom(
+  ...literals,
+  ...['c', 'c:v', 'C:V', 'c.x', 'c:v:v', ':v', '.x', '*', '**', ':p', ':n0', '%2F', 'B.X'],
+)
+const requestPath = fc
+  .tuple(fc.array(requestSegment, { maxLength: 4 }), fc.boolean())
+  .map(([segments, slash]) =>
+    segments.length === 0 ? '/' : `/${segments.join('/')}${slash ? '/' : ''}`,
+  )
+const asked = fc.record({
+  method: fc.constantFrom<Method>('GET', 'HEAD', 'POST', 'PUT'),
+  host: fc.constantFrom(HOST, 'o.example.com'),
+  path: requestPath,
+})
+
+/** A rule's path read in the plainest way: segment by segment. */
+const fits = (pattern: string, path: string): Record<string, string> | undefined => {
+  const want = pattern.split('/')
+  const have = path.split('/')
+  const rest = want.at(-1) === '*'
+  if (rest ? have.length < want.length : have.length !== want.length) return undefined
+  const params: Record<string, string> = {}
+  for (const [i, text] of (rest ? want.slice(0, -1) : want).entries()) {
+    const [, name, suffix = ''] = /^\{(\w+)\}(.*)$/.exec(text) ?? []
+    const got = have[i] ?? ''
+    if (name === undefined ? got !== text : !got.endsWith(suffix) || got.length <= suffix.length) {
+      return undefined
+    }
+    if (name !== undefined) params[name] = got.slice(0, got.length - suffix.length)
+  }
+  return params
+}
+
+interface Asked {
+  readonly method: Method
+  readonly host: string
+  readonly path: string
+}
+
+const serves = (route: Route, { method, host }: Asked) =>
+  route.methods.includes(method) && (route.host === undefined || route.host === host)
+
+const firstOf = (file: readonly Route[], request: Asked) =>
+  file.findIndex((route) => serves(route, request) && fits(route.path, request.path))
+
+const firstLoose = (file: readonly Route[], request: Asked) => {
+  const lower = request.path.toLowerCase()
+  const other = lower.endsWith('/') ? lower.slice(0, -1) : `${lower}/`
+  // Names of parameters may change their case too: only literals are compared.
+  return file.findIndex(
+    (route) =>
+      serves(route, request) && [lower, other].some((path) => fits(route.path.toLowerCase(), path)),
+  )
+}
+
+describe('against the plainest reading', () => {
+  it('finds the same rule with the same parameters, and the same ambiguity', () => {
+    const seen = { found: 0, ambiguous: 0 }
+    fc.assert(
+      fc.property(rules, fc.array(asked, { minLength: 4, maxLength: 12 }), (file, requests) => {
+        const router = compileRouter(file)
+        for (const request of requests) {
+          const { method, host, path } = request
+          const index = firstOf(file, request)
+          const route = file[index]
+          const match = router.find(method, host, path)
+          expect(match?.route).toBe(route)
+          if (route) {
+            seen.found++
+            expect(Object.fromEntries(match?.params ?? [])).toEqual(fits(route.path, path))
+          }
+          const loose = firstLoose(file, request)
+          const ambiguous = loose >= 0 && (index < 0 || loose < index)
+          if (ambiguous) seen.ambiguous++
+          expect(router.isAmbiguous(method, host, path)).toBe(ambiguous)
+        }
+      }),
+      { seed: 20_267, numRuns: 1_200 },
+    )
+    expect(seen.found).toBeGreaterThan(1_000)
+    expect(seen.ambiguous).toBeGreaterThan(40)
+  })
+
+  it('never calls a rule unreachable that some request reaches', () => {
+    let reported = 0
+    fc.assert(
+      fc.property(rules, fc.array(asked, { minLength: 20, maxLength: 60 }), (file, requests) => {
+        const dead = new Set(
+          unreachable(file, new Set([HOST, 'o.example.com'])).map(({ index }) => index),
+        )
+        reported += dead.size
+        const router = compileRouter(file)
+        for (const { method, host, path } of requests) {
+          const index = file.indexOf(router.find(method, host, path)?.route as Route)
+          if (router.isAmbiguous(method, host, path)) continue
+          expect(dead.has(index)).toBe(false)
+        }
+      }),
+      { seed: 20_268, numRuns: 500 },
+    )
+    expect(reported).toBeGreaterThan(40)
+  })
+})

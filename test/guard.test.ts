@@ -1,0 +1,227 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { importJWK, type JWK, SignJWT } from 'jose'
+import { describe, expect, it } from 'vitest'
+import { fail, ok } from '../src/base/result.ts'
+import { GUARD, type GuardPorts, guard } from '../src/guard.ts'
+import type { Policy } from '../src/model/policy.ts'
+import type { VerificationKey } from '../src/model/ports.ts'
+import {
+  clock,
+  ISSUER,
+  issuerOf,
+  NOW,
+  policyOf,
+  RESOURCE,
+  requestTo,
+  routeOf,
+  scopesOf,
+} from './kit/facts.ts'
+
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+const keyFor = async (use: string) =>
+  (await importJWK(publicKey.export({ format: 'jwk' }) as JWK, use)) as VerificationKey['key']
+const key = await keyFor('ES256')
+
+/** The same key, imported for something else. */
+const wrongKey = await keyFor('ECDH-ES')
+
+const tokenWith = (claims: Record<string, unknown> = {}) =>
+  new SignJWT({
+    iss: ISSUER,
+    aud: RESOURCE,
+    sub: 'alice',
+    client_id: 'app',
+    agent_id: 'planner',
+    jti: 'token-1',
+    scope: 'docs:read other',
+    iat: NOW - 60,
+    exp: NOW + 600,
+    ...claims,
+  })
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'key-1' })
+    .sign(privateKey)
+
+const TOKEN = await tokenWith()
+
+const POLICY = policyOf([
+  routeOf('GET /docs/{id}', { scopes: scopesOf('all', 'docs:read') }),
+  routeOf('GET /crawl', { agentTypes: new Set(['crawler']) }),
+  routeOf('GET /open', { access: 'public' }),
+])
+
+const run = async (
+  path: string,
+  {
+    claims,
+    token,
+    ports = {},
+    policy = POLICY,
+  }: {
+    claims?: Record<string, unknown>
+    token?: string
+    ports?: Partial<GuardPorts>
+    policy?: Policy
+  } = {},
+) => {
+  const sent = token ?? (claims ? await tokenWith(claims) : TOKEN)
+  const errors: [string, unknown][] = []
+  const headers: Record<string, string> = sent === '' ? {} : { authorization: `Bearer ${sent}` }
+  const decision = await guard(requestTo(`${RESOURCE}${path}`, { headers }), policy, {
+    clock,
+    keys: { find: () => ok({ key, kid: 'key-1' }) },
+    revocations: { lookup: async () => [] },
+    onError: (stage, error) => void errors.push([stage, error]),
+    ...ports,
+  })
+  return { decision, errors, stages: decision.steps.map(({ stage }) => stage) }
+}
+
+const ORDER = [
+  'route',
+  'credential',
+  'issuer',
+  'signature',
+  'claims',
+  'possession',
+  'delegation',
+  'agent',
+  'operation',
+  'scope',
+  'standing',
+]
+
+describe('the line', () => {
+  it('has one order', () => {
+    expect(GUARD.stages.map(({ name }) => name)).toEqual(ORDER)
+  })
+
+  it('says of each stage what it establishes, in one sentence', () => {
+    for (const { establishes } of GUARD.stages) expect(establishes).toMatch(/^[a-z].*[^.\s]$/)
+  })
+
+  it('lets an agent pass, with everything it established', async () => {
+    const { decision, stages, errors } = await run('/docs/7?q')
+    expect(decision).toMatchObject({
+      outcome: 'passed',
+      known: {
+        route: { name: 'GET /docs/{id}' },
+        params: new Map([['id', '7']]),
+        agent: { id: 'planner', issuer: ISSUER, subject: 'alice' },
+        grant: ['docs:read'],
+        possession: 'bearer',
+        operation: { kind: 'http', method: 'GET' },
+      },
+    })
+    expect(stages).toEqual(ORDER)
+    expect(errors).toEqual([])
+  })
+
+  it('ends on a public route, without an identity', async () => {
+    const { decision, stages } = await run('/open', { token: 'rubbish' })
+    expect(decision.outcome).toBe('ended')
+    expect(decision.known).not.toHaveProperty('agent')
+    expect(stages).toEqual(['route', 'credential'])
+  })
+
+  const entry = {
+    id: 'e',
+    kind: 'token',
+    issuer: ISSUER,
+    value: 'token-1',
+    mode: 'block',
+    created: NOW,
+    createdBy: 'admin',
+  } as const
+
+  it.each<[string, string, string, Parameters<typeof run>[1]?]>([
+    ['route', 'route_unknown', '/none'],
+    ['credential', 'credential_missing', '/docs/7', { token: '' }],
+    ['issuer', 'issuer_unknown', '/docs/7', { claims: { iss: 'https://x.example' } }],
+    [
+      'issuer',
+      'algorithm_not_accepted',
+      '/docs/7',
+      { policy: { ...POLICY, issuers: new Map([[ISSUER, issuerOf({ algorithms: ['RS256'] })]]) } },
+    ],
+    [
+      'signature',
+      'signature_invalid',
+      '/docs/7',
+      { token: `${TOKEN.slice(0, TOKEN.lastIndexOf('.') + 1)}${'A'.repeat(86)}` },
+    ],
+    ['signature', 'key_unknown', '/docs/7', { ports: { keys: { find: () => fail('unknown') } } }],
+    ['claims', 'token_expired', '/docs/7', { claims: { exp: NOW - 9 } }],
+    ['possession', 'confirmation_unsupported', '/docs/7', { claims: { cnf: {} } }],
+    ['delegation', 'delegation_malformed', '/docs/7', { claims: { act: [] } }],
+    ['agent', 'agent_type_not_allowed', '/crawl'],
+    ['scope', 'scope_missing', '/docs/7', { claims: { scope: 'docs' } }],
+    [
+      'standing',
+      'token_revoked',
+      '/docs/7',
+      { ports: { revocations: { lookup: async () => [entry] } } },
+    ],
+    [
+      'standing',
+      'revocations_unavailable',
+      '/docs/7',
+      { ports: { revocations: { lookup: () => Promise.reject(new Error('down')) } } },
+    ],
+  ])('stops in %s with %s', async (stage, code, path, given) => {
+    const { decision, stages } = await run(path, given)
+    expect(decision).toMatchObject({ outcome: 'denied', denial: { code } })
+    expect(stages).toEqual(ORDER.slice(0, ORDER.indexOf(stage) + 1))
+    expect(decision.steps.at(-1)?.outcome).toBe('denied')
+  })
+
+  it('asks for keys only what is worth it, and for revocations only what would pass', async () => {
+    const asked: string[] = []
+    const ports: Partial<GuardPorts> = {
+      keys: {
+        find: () => {
+          asked.push('keys')
+          return ok({ key })
+        },
+      },
+      revocations: {
+        lookup: async () => {
+          asked.push('revocations')
+          return []
+        },
+      },
+    }
+    await run('/docs/7', { ports, claims: { iss: 'https://x.example' } })
+    expect(asked).toEqual([])
+    await run('/docs/7', { ports, claims: { scope: '' } })
+    expect(asked).toEqual(['keys'])
+  })
+})
+
+describe('a stage that throws', () => {
+  const broken = new Error('secret of the inside')
+  const boom = () => {
+    throw broken
+  }
+  const brokenPolicy: Policy = { ...POLICY, router: { find: boom, isAmbiguous: boom } }
+
+  it.each<[string, Parameters<typeof run>[1], unknown]>([
+    ['route', { policy: brokenPolicy }, broken],
+    ['signature', { ports: { keys: { find: boom } } }, broken],
+    ['signature', { ports: { keys: { find: () => Promise.reject(broken) } } }, broken],
+    [
+      'signature',
+      { ports: { keys: { find: () => ok({ key: wrongKey }) } } },
+      expect.any(TypeError),
+    ],
+    ['scope', { policy: { ...POLICY, includedBy: boom } }, broken],
+  ])('denies (%s), and only onError is told why', async (stage, given, error) => {
+    const { decision, errors } = await run('/docs/7', given)
+    expect(decision).toMatchObject({
+      outcome: 'denied',
+      denial: { code: 'unavailable', answer: 'unavailable' },
+    })
+    expect(decision.outcome === 'denied' && decision.denial.detail).toBeUndefined()
+    expect(errors).toEqual([[stage, error]])
+    expect(decision.steps.at(-1)).toMatchObject({ stage, outcome: 'denied' })
+  })
+})

@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest'
+import type { Route } from '../../src/model/route.ts'
+import type { AgentIdentity } from '../../src/model/token.ts'
+import { agent } from '../../src/stages/agent.ts'
+import { agentOf, codeOf, routeOf } from '../kit/facts.ts'
+
+const crawlers = { agentTypes: new Set(['crawler', 'planner']) }
+const byRun = { workflow: { from: 'header', name: 'x-run' } } as const
+
+it.each<[string, Partial<Route>, Partial<AgentIdentity>, string?]>([
+  ['ok', {}, {}],
+  ['ok', {}, { type: 'anything', workflowId: 'w' }],
+  ['ok', crawlers, { type: 'crawler' }],
+  ['agent_type_not_allowed', crawlers, {}],
+  ['agent_type_not_allowed', crawlers, { type: 'Crawler' }],
+  ['agent_type_not_allowed', { agentTypes: new Set() }, { type: 'crawler' }],
+  ['ok', byRun, { workflowId: 'w1' }, 'w1'],
+  ['workflow_mismatch', byRun, { workflowId: 'w1' }, 'w2'],
+  ['workflow_mismatch', byRun, { workflowId: 'w1' }, 'W1'],
+  ['workflow_mismatch', byRun, {}, 'w1'],
+  ['workflow_mismatch', byRun, { workflowId: 'w1' }],
+  ['workflow_mismatch', byRun, {}],
+  ['agent_type_not_allowed', { ...crawlers, ...byRun }, {}, 'w1'],
+])('%s on a route with %j for %j', async (code, route, identity, namedWorkflow) => {
+  const outcome = await agent.run(
+    {
+      route: routeOf('GET /x', route),
+      agent: agentOf(identity),
+      ...(namedWorkflow !== undefined && { namedWorkflow }),
+    },
+    undefined,
+  )
+  expect(codeOf(outcome)).toBe(code)
+})

@@ -1,0 +1,190 @@
+import { describe, expect, it } from 'vitest'
+import { parseJsonObject } from '../../src/base/json.ts'
+import type { Issuer } from '../../src/model/issuer.ts'
+import type { Route } from '../../src/model/route.ts'
+import type { VerifiedToken } from '../../src/model/token.ts'
+import { claims } from '../../src/stages/claims.ts'
+import { clock, codeOf, ISSUER, issuerOf, NOW, policyOf, RESOURCE, routeOf } from '../kit/facts.ts'
+
+const CLAIMS = {
+  iss: ISSUER,
+  aud: RESOURCE,
+  sub: 'alice',
+  client_id: 'app',
+  jti: 'token-1',
+  scope: 'docs:read docs:write',
+  iat: NOW - 60,
+  exp: NOW + 600,
+}
+
+interface Rules {
+  readonly issuer?: Partial<Issuer>
+  readonly route?: Partial<Route>
+}
+
+const run = async (changes: object | string, { issuer = {}, route = {} }: Rules = {}) => {
+  const text = typeof changes === 'string' ? changes : JSON.stringify({ ...CLAIMS, ...changes })
+  const token = { token: 'a.b.c', claims: parseJsonObject(text), kid: 'key-1' }
+  return claims.run(
+    {
+      policy: policyOf(),
+      route: routeOf('GET /x', route),
+      issuer: issuerOf(issuer),
+      token: token as unknown as VerifiedToken,
+    },
+    { clock },
+  )
+}
+
+const isAcme = { path: ['org', 'name'], accepts: (value: unknown) => value === 'acme' }
+
+describe('claims', () => {
+  it.each<[string, object, Rules?]>([
+    ['ok', {}],
+    // The tolerance is 5 seconds.
+    ['ok', { exp: NOW + 1 }],
+    ['ok', { exp: NOW - 4 }],
+    ['ok', { exp: NOW - 4.5 }],
+    ['token_expired', { exp: NOW - 5 }],
+    ['token_expired', { exp: NOW - 6 }],
+    ['token_expired', { exp: 0 }],
+    ['token_expired', { exp: -1 }],
+    ['ok', { nbf: NOW + 5 }],
+    ['token_not_yet_valid', { nbf: NOW + 6 }],
+    ['ok', { nbf: 0 }],
+    ['ok', { iat: NOW + 5 }],
+    ['token_issued_in_future', { iat: NOW + 6 }],
+    ['token_issued_in_future', { iat: 1e300, exp: 1e300 }],
+    ['ok', { iat: NOW - 300, exp: NOW + 600 }],
+    ['token_lifetime', { iat: NOW - 301, exp: NOW + 600 }],
+    ['token_lifetime', { exp: 1e300 }],
+    ['token_lifetime', { iat: -1e300 }],
+    ['ok', {}, { route: { maxLifetime: 660 } }],
+    ['token_lifetime', {}, { route: { maxLifetime: 659 } }],
+    ['token_lifetime', { iat: NOW - 301 }, { route: { maxLifetime: 100_000 } }],
+    // Milliseconds where seconds belong.
+    ['token_issued_in_future', { iat: NOW * 1000, exp: (NOW + 600) * 1000 }],
+    ['time_malformed', { exp: undefined }],
+    ['time_malformed', { iat: undefined }],
+    ['time_malformed', { exp: String(NOW + 600) }],
+    ['time_malformed', { exp: null }],
+    ['time_malformed', { exp: [NOW + 600] }],
+    ['time_malformed', { exp: true }],
+    ['time_malformed', { iat: '0' }],
+    ['time_malformed', { iat: null }],
+    ['time_malformed', { nbf: null }],
+    ['time_malformed', { nbf: 'soon' }],
+    ['ok', { aud: [RESOURCE] }],
+    ['ok', { aud: ['https://x.example', RESOURCE] }],
+    ['ok', { aud: `${RESOURCE}/` }],
+    ['audience_mismatch', { aud: undefined }],
+    ['audience_mismatch', { aud: null }],
+    ['audience_mismatch', { aud: '' }],
+    ['audience_mismatch', { aud: [] }],
+    ['audience_mismatch', { aud: [[RESOURCE]] }],
+    ['audience_mismatch', { aud: [RESOURCE, 1] }],
+    ['audience_mismatch', { aud: { [RESOURCE]: true } }],
+    ['audience_mismatch', { aud: 'https://api.example.co' }],
+    ['audience_mismatch', { aud: `${RESOURCE}.evil.example` }],
+    ['audience_mismatch', { aud: `${RESOURCE}//` }],
+    ['audience_mismatch', { aud: `${RESOURCE}/mcp` }],
+    ['audience_mismatch', { aud: `${RESOURCE} x` }],
+    ['audience_mismatch', { aud: 'https://API.example.com' }],
+    ['ok', { aud: `${RESOURCE}/mcp` }, { route: { resource: `${RESOURCE}/mcp` } }],
+    ['audience_mismatch', { aud: `${RESOURCE}/mcp/` }, { route: { resource: `${RESOURCE}/mcp` } }],
+    ['audience_mismatch', {}, { route: { resource: `${RESOURCE}/mcp` } }],
+    ['ok', { aud: 'api' }, { issuer: { audiences: ['api'] } }],
+    ['audience_mismatch', { aud: 'api/' }, { issuer: { audiences: ['api'] } }],
+    ['audience_mismatch', {}, { issuer: { audiences: ['api'] } }],
+    [
+      'audience_mismatch',
+      { aud: 'api' },
+      { issuer: { audiences: ['api'] }, route: { audiences: ['b'] } },
+    ],
+    ['ok', { aud: 'b' }, { issuer: { audiences: ['api'] }, route: { audiences: ['a', 'b'] } }],
+    ['claim_missing', { jti: undefined }],
+    ['claim_missing', {}, { issuer: { requiredClaims: ['toString'] } }],
+    ['ok', { jti: undefined }, { issuer: { requiredClaims: [] } }],
+    ['id_token', { nonce: 'n' }],
+    ['id_token', { at_hash: 'h' }],
+    ['id_token', { c_hash: null }],
+    ['claim_malformed', { jti: null }],
+    ['claim_malformed', { jti: '' }],
+    ['claim_malformed', { jti: 1 }],
+    ['claim_malformed', { sub: '' }],
+    ['claim_malformed', { sub: ['alice'] }],
+    ['claim_malformed', { sub: 'a\r\nX-Agent-Id: root' }],
+    ['claim_malformed', { sub: '\ud800' }],
+    ['claim_malformed', { client_id: 1 }],
+    ['claim_malformed', { client_id: null, azp: 'app' }],
+    ['claim_malformed', { client_id: '', azp: 'app' }],
+    ['claim_malformed', { client_id: undefined, azp: {} }],
+    ['ok', { client_id: undefined, azp: 'app' }],
+    ['claim_malformed', { scope: 1 }],
+    ['claim_malformed', { scope: null }],
+    ['claim_malformed', { scope: {} }],
+    ['claim_malformed', { scope: ' a' }],
+    ['claim_malformed', { scope: 'a  b' }],
+    ['claim_malformed', { scope: 'a\tb' }],
+    ['claim_malformed', { scope: 'a"b' }],
+    ['claim_malformed', { scope: ['a b'] }],
+    ['claim_malformed', { scope: ['a', 1] }],
+    ['claim_malformed', { scope: [['a']] }],
+    ['ok', { org: { name: 'acme' } }, { issuer: { claims: [isAcme] } }],
+    ['claim_rejected', { org: { name: 'other' } }, { issuer: { claims: [isAcme] } }],
+    ['claim_rejected', {}, { issuer: { claims: [isAcme] } }],
+    ['claim_rejected', { org: [{ name: 'acme' }] }, { route: { claims: [isAcme] } }],
+    [
+      'claim_rejected',
+      { org: { name: 'acme' } },
+      { issuer: { claims: [isAcme] }, route: { claims: [{ ...isAcme, path: ['x'] }] } },
+    ],
+  ])('%s for %j (%j)', async (code, changes, rules) => {
+    expect(codeOf(await run(changes, rules))).toBe(code)
+  })
+
+  it('judges in one order: the first rule that does not hold gives the code', async () => {
+    const all = { exp: 0, nbf: NOW + 60, aud: 'x', nonce: 'n', jti: undefined }
+    expect(codeOf(await run(all))).toBe('token_expired')
+    expect(codeOf(await run({ ...all, exp: NOW + 600 }))).toBe('token_not_yet_valid')
+    expect(codeOf(await run({ ...all, exp: NOW + 600, nbf: 0 }))).toBe('audience_mismatch')
+  })
+
+  it('gives the typed claims', async () => {
+    expect(await run({})).toEqual({
+      ok: true,
+      value: {
+        access: {
+          claims: CLAIMS,
+          issuer: ISSUER,
+          subject: 'alice',
+          clientId: 'app',
+          id: 'token-1',
+          kid: 'key-1',
+          issuedAt: NOW - 60,
+          expires: NOW + 600,
+          scopes: ['docs:read', 'docs:write'],
+        },
+      },
+    })
+  })
+
+  it.each<[object, Partial<Issuer>, readonly string[]]>([
+    [{ scope: undefined }, {}, []],
+    [{ scope: '' }, {}, []],
+    [{ scope: 'a a b' }, {}, ['a', 'b']],
+    [{ scope: ['a', 'b'] }, {}, ['a', 'b']],
+    [{ scope: 'a', roles: ['b', 'a'] }, { scope: [['scope'], ['roles']] }, ['a', 'b']],
+    [{ scope: 'a edgewarden:revoke' }, {}, ['a']],
+    [{ scope: 'a edgewarden:revoke' }, { admin: 'own' }, ['a', 'edgewarden:revoke']],
+    [{ scope: 'edgewarden' }, {}, ['edgewarden']],
+  ])('reads the scopes of %j', async (changes, issuer, scopes) => {
+    expect(await run(changes, { issuer })).toMatchObject({ value: { access: { scopes } } })
+  })
+
+  it('never reads an inherited claim', async () => {
+    const { exp, ...rest } = CLAIMS
+    const text = JSON.stringify(rest).replace('{', `{"__proto__":{"exp":${exp}},`)
+    expect(codeOf(await run(text))).toBe('time_malformed')
+  })
+})

@@ -1,0 +1,196 @@
+import { describe, expect, it } from 'vitest'
+import { LIMITS } from '../../src/base/limits.ts'
+import { FORBIDDEN_TYPES } from '../../src/model/types.ts'
+import { credential } from '../../src/stages/credential.ts'
+import { addressOf, codeOf, ISSUER, RESOURCE, requestTo, routeOf } from '../kit/facts.ts'
+
+const part = (value: unknown) =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
+
+const HEADER = { alg: 'ES256', typ: 'at+jwt', kid: 'key-1' }
+const CLAIMS = { iss: ISSUER, sub: 'alice' }
+
+/** A token nobody signed: here nothing is verified yet. */
+const tokenOf = (header: unknown = {}, claims: unknown = CLAIMS) =>
+  `${part(typeof header === 'object' ? { ...HEADER, ...header } : header)}.${part(claims)}.AA`
+
+const TOKEN = tokenOf()
+
+const run = async (
+  authorization: string | Headers | undefined,
+  { query = '', access = 'required' as 'required' | 'public' | 'optional' } = {},
+) => {
+  const headers =
+    authorization instanceof Headers
+      ? authorization
+      : new Headers(authorization === undefined ? {} : { authorization })
+  const url = `${RESOURCE}/x${query}`
+  return credential.run(
+    {
+      request: requestTo(url, { headers }),
+      route: routeOf('GET /x', { access }),
+      address: addressOf(url),
+    },
+    undefined,
+  )
+}
+
+describe('the Authorization header', () => {
+  it.each<[string, string | undefined]>([
+    ['ok', `Bearer ${TOKEN}`],
+    ['ok', `bearer ${TOKEN}`],
+    ['ok', `BEARER   ${TOKEN}`],
+    ['credential_missing', undefined],
+    ['credential_missing', ''],
+    ['credential_missing', 'Basic YTpi'],
+    ['credential_missing', TOKEN],
+    ['credential_missing', `Bearer${TOKEN}`],
+    ['credential_missing', `Token ${TOKEN}`],
+    ['credential_missing', `DPoP ${TOKEN}`],
+    ['credential_malformed', 'Bearer'],
+    ['credential_malformed', 'DPoP'],
+    ['credential_malformed', `DPoP ${TOKEN} ${TOKEN}`],
+    ['credential_malformed', 'DPoP "x"'],
+    ['credential_malformed', `Bearer\t${TOKEN}`],
+    ['credential_malformed', `Bearer ${TOKEN} ${TOKEN}`],
+    ['credential_malformed', `Bearer ${TOKEN}, Bearer ${TOKEN}`],
+    ['credential_malformed', `Bearer ${TOKEN},`],
+    ['credential_malformed', `Basic YTpi, Bearer ${TOKEN}`],
+    ['credential_malformed', `Bearer ${TOKEN}, Basic YTpi`],
+    ['credential_malformed', `DPoP ${TOKEN}, Bearer ${TOKEN}`],
+    ['credential_malformed', `Bearer "${TOKEN}"`],
+    ['credential_malformed', `Bearer token=${TOKEN}`],
+    ['credential_malformed', `Bearer ${TOKEN}\u00e4`],
+    ['credential_malformed', 'Bearer {}.{}.AA'],
+    ['token_malformed', `Bearer ${TOKEN}=`],
+    ['token_malformed', `Bearer ${TOKEN}==`],
+  ])('%s for %.60j', async (code, authorization) => {
+    expect(codeOf(await run(authorization))).toBe(code)
+  })
+
+  it('counts once: two headers are refused, also when they are equal', async () => {
+    const headers = new Headers()
+    headers.append('authorization', `Bearer ${TOKEN}`)
+    headers.append('authorization', `Bearer ${TOKEN}`)
+    expect(codeOf(await run(headers))).toBe('credential_malformed')
+  })
+
+  it.each([
+    ['?access_token=x', 'credential_in_query'],
+    ['?access_token', 'credential_in_query'],
+    ['?a=1&access%5Ftoken=x', 'credential_in_query'],
+    ['?access_token_hint=x', 'ok'],
+    ['?q=access_token', 'ok'],
+  ])('with the query %s: %s', async (query, code) => {
+    expect(codeOf(await run(`Bearer ${TOKEN}`, { query }))).toBe(code)
+  })
+
+  it.each([
+    ['public', undefined, '', 'end'],
+    ['public', 'Bearer rubbish', '', 'end'],
+    ['public', undefined, '?access_token=x', 'end'],
+    ['optional', undefined, '', 'end'],
+    ['optional', `Bearer ${TOKEN}`, '', 'ok'],
+    ['optional', '', '', 'credential_missing'],
+    ['optional', 'Basic YTpi', '', 'credential_missing'],
+    ['optional', 'Bearer', '', 'credential_malformed'],
+    ['optional', 'Bearer rubbish', '', 'token_malformed'],
+    ['optional', undefined, '?access_token=x', 'credential_in_query'],
+  ] as const)('on a %s route, %j%s: %s', async (access, authorization, query, code) => {
+    expect(codeOf(await run(authorization, { access, query }))).toBe(code)
+  })
+})
+
+describe('the token', () => {
+  it.each<[string, string]>([
+    ['token_malformed', 'x'],
+    ['token_malformed', '.'.repeat(2)],
+    ['token_malformed', '.'.repeat(LIMITS.tokenLength)],
+    ['token_malformed', TOKEN.slice(0, TOKEN.lastIndexOf('.'))],
+    ['token_malformed', `${TOKEN}.`],
+    ['token_malformed', `${TOKEN}.AA`],
+    ['token_encrypted', `${TOKEN}.AA.AA`],
+    ['token_malformed', `${TOKEN}.AA.AA.AA`],
+    ['token_malformed', tokenOf({}, '{"iss":"a","iss":"b"}')],
+    ['token_malformed', tokenOf('{"alg":"ES256","alg":"none"}')],
+    ['token_malformed', tokenOf('[]')],
+    ['token_malformed', tokenOf({}, '"x"')],
+    ['token_malformed', tokenOf({}, '')],
+    ['token_malformed', tokenOf({}, {})],
+    ['token_malformed', tokenOf({}, { iss: 1 })],
+    ['token_malformed', tokenOf({}, { iss: null })],
+    ['token_malformed', tokenOf({}, { iss: [ISSUER] })],
+    ['token_malformed', tokenOf({}, `{"__proto__":{"iss":"${ISSUER}"}}`)],
+    ['token_malformed', tokenOf({}, `{"iss":"${ISSUER}","a":${'['.repeat(40)}${']'.repeat(40)}}`)],
+    ['token_malformed', TOKEN.replace(/AA$/, 'AB')],
+    ['token_too_long', `${TOKEN}${'A'.repeat(LIMITS.tokenLength)}`],
+    ['header_forbidden', tokenOf({ crit: ['exp'], exp: 1 })],
+    ['header_forbidden', tokenOf({ crit: [] })],
+    ['header_forbidden', tokenOf({ b64: true })],
+    ['header_forbidden', tokenOf({ jwk: {} })],
+    ['header_forbidden', tokenOf({ jku: 'https://evil.example' })],
+    ['header_forbidden', tokenOf({ x5u: 'https://evil.example' })],
+    ['header_forbidden', tokenOf({ x5c: [] })],
+    ['header_forbidden', tokenOf({ x5c: null })],
+    ...['none', 'None', 'noNE', '', 'HS256', 'HS512', 'es256', 'ES256K', 'RSA1_5', ' ES256'].map(
+      (alg): [string, string] => ['algorithm_forbidden', tokenOf({ alg })],
+    ),
+    ['algorithm_forbidden', tokenOf({ alg: ['ES256'] })],
+    ['algorithm_forbidden', tokenOf({ alg: undefined })],
+    ['algorithm_forbidden', tokenOf({ alg: 'constructor' })],
+    ['token_malformed', tokenOf({ kid: '' })],
+    ['token_malformed', tokenOf({ kid: 1 })],
+    ['token_malformed', tokenOf({ kid: null })],
+    ['token_malformed', tokenOf({ kid: 'a b' })],
+    ['token_malformed', tokenOf({ kid: 'a\n' })],
+    ['token_malformed', tokenOf({ kid: 'ä' })],
+    ['token_malformed', tokenOf({ kid: 'a'.repeat(LIMITS.kidLength + 1) })],
+    ['ok', tokenOf({ kid: 'a'.repeat(LIMITS.kidLength) })],
+    ['ok', tokenOf({ kid: '../../etc/passwd' })],
+    ['ok', tokenOf({ kid: '__proto__' })],
+    ['token_malformed', tokenOf({ typ: '' })],
+    ['token_malformed', tokenOf({ typ: 1 })],
+    ['token_malformed', tokenOf({ typ: null })],
+    ['token_malformed', tokenOf({ typ: ['at+jwt'] })],
+    ['token_malformed', tokenOf({ typ: 'application/Absent' })],
+    ...[...FORBIDDEN_TYPES].flatMap((typ): [string, string][] => [
+      ['type_forbidden', tokenOf({ typ })],
+      ['type_forbidden', tokenOf({ typ: `Application/${typ.toUpperCase()}` })],
+    ]),
+  ])('%s for %.60s', async (code, token) => {
+    expect(codeOf(await run(`Bearer ${token}`))).toBe(code)
+  })
+
+  it('may be just as long as the limit', async () => {
+    const pad = LIMITS.tokenLength - TOKEN.length
+    const full = TOKEN.slice(0, -2) + 'A'.repeat(pad + 2 - ((pad + 2) % 4))
+    expect(codeOf(await run(`Bearer ${full}`))).toBe('ok')
+  })
+
+  it.each<[object, object]>([
+    [{}, { algorithm: 'ES256', type: 'at+jwt', kid: 'key-1' }],
+    [{ typ: 'application/AT+JWT' }, { type: 'at+jwt' }],
+    [{ typ: 'JWT' }, { type: 'jwt' }],
+    [{ typ: undefined }, { type: 'absent' }],
+    [{ alg: 'EdDSA' }, { algorithm: 'Ed25519' }],
+    [{ alg: 'Ed25519' }, { algorithm: 'Ed25519' }],
+    [{ alg: 'PS512' }, { algorithm: 'PS512' }],
+  ])('with the header %j reads %j', async (header, facts) => {
+    const token = tokenOf(header)
+    expect(await run(`Bearer ${token}`)).toMatchObject({
+      ok: true,
+      value: { credential: { token, claimedIssuer: ISSUER, ...facts } },
+    })
+  })
+
+  it('lets nothing unverified be read but the header and the issuer', async () => {
+    const outcome = await run(`Bearer ${tokenOf({ kid: undefined })}`)
+    if (!outcome.ok) throw new Error(outcome.reason.code)
+    expect(Object.keys(outcome.value.credential ?? {}).sort()).toEqual([
+      'algorithm',
+      'claimedIssuer',
+      'token',
+      'type',
+    ])
+  })
+})

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest'
+import type { Route } from '../../src/model/route.ts'
+import type { Credential } from '../../src/model/token.ts'
+import { issuer } from '../../src/stages/issuer.ts'
+import { codeOf, credentialOf, ISSUER, issuerOf, policyOf, routeOf } from '../kit/facts.ts'
+
+const OTHER = 'https://other.example.com'
+const entry = issuerOf()
+const policy = policyOf([], {
+  issuers: [
+    entry,
+    issuerOf({ issuer: OTHER, algorithms: ['Ed25519'], types: new Set(['absent']) }),
+  ],
+})
+
+const run = async (changes: Partial<Credential>, route: Partial<Route> = {}) =>
+  issuer.run(
+    { policy, route: routeOf('GET /x', route), credential: credentialOf(changes) },
+    undefined,
+  )
+
+describe('issuer', () => {
+  it.each<[string, Partial<Credential>, Partial<Route>?]>([
+    ['ok', {}],
+    ['ok', { algorithm: 'Ed25519' }],
+    ['ok', {}, { issuers: new Set([ISSUER]) }],
+    ['ok', { claimedIssuer: OTHER, algorithm: 'Ed25519', type: 'absent' }],
+    ['issuer_unknown', { claimedIssuer: '' }],
+    ['issuer_unknown', { claimedIssuer: `${ISSUER}/` }],
+    ['issuer_unknown', { claimedIssuer: ISSUER.toUpperCase() }],
+    ['issuer_unknown', { claimedIssuer: ` ${ISSUER}` }],
+    ['issuer_unknown', { claimedIssuer: 'acme' }],
+    ['issuer_unknown', { claimedIssuer: '__proto__' }],
+    ['issuer_unknown', { claimedIssuer: 'constructor' }],
+    ['issuer_not_accepted', {}, { issuers: new Set([OTHER]) }],
+    ['issuer_not_accepted', {}, { issuers: new Set() }],
+    ['algorithm_not_accepted', { algorithm: 'ES384' }],
+    ['algorithm_not_accepted', { algorithm: 'RS512' }],
+    ['algorithm_not_accepted', { claimedIssuer: OTHER, type: 'absent' }],
+    ['type_not_accepted', { type: 'jwt' }],
+    ['type_not_accepted', { type: 'absent' }],
+    ['type_not_accepted', { claimedIssuer: OTHER, algorithm: 'Ed25519' }],
+  ])('%s for %j', async (code, changes, route) => {
+    expect(codeOf(await run(changes, route))).toBe(code)
+  })
+
+  it('gives the configured entry', async () => {
+    expect(await run({})).toEqual({ ok: true, value: { issuer: entry } })
+  })
+})

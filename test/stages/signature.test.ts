@@ -1,0 +1,169 @@
+import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { importJWK, type JWK } from 'jose'
+import { describe, expect, it } from 'vitest'
+import { fail, ok } from '../../src/base/result.ts'
+import { ALGORITHMS, type Algorithm, algorithmOf } from '../../src/model/issuer.ts'
+import type { KeySource, VerificationKey } from '../../src/model/ports.ts'
+import { signature } from '../../src/stages/signature.ts'
+import { codeOf, credentialOf, ISSUER, issuerOf } from '../kit/facts.ts'
+
+const CLAIMS = JSON.stringify({ iss: ISSUER, sub: 'alice' })
+const part = (value: string | Uint8Array) => Buffer.from(value).toString('base64url')
+
+const pair = (algorithm: Algorithm) =>
+  algorithm === 'Ed25519'
+    ? generateKeyPairSync('ed25519')
+    : algorithm.startsWith('ES')
+      ? generateKeyPairSync('ec', {
+          namedCurve: `P-${algorithm === 'ES512' ? 521 : algorithm.slice(2)}`,
+        })
+      : RSA
+
+const RSA = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const PAIRS = new Map(ALGORITHMS.map((algorithm) => [algorithm, pair(algorithm)]))
+
+const privateOf = (algorithm: Algorithm): KeyObject => {
+  const found = PAIRS.get(algorithm)
+  if (!found) throw new Error(algorithm)
+  return createPrivateKey(found.privateKey.export({ type: 'pkcs8', format: 'pem' }))
+}
+
+/** The public key as a key source gives it: imported for this one algorithm. */
+const keyOf = async (algorithm: Algorithm, of: Algorithm = algorithm): Promise<VerificationKey> => {
+  const jwk = PAIRS.get(of)?.publicKey.export({ format: 'jwk' }) as JWK
+  return {
+    key: (await importJWK(jwk, algorithm)) as VerificationKey['key'],
+    kid: `kid-${algorithm}`,
+  }
+}
+
+const signed = (input: string, algorithm: Algorithm, der = false): Uint8Array =>
+  sign(algorithm === 'Ed25519' ? null : `sha${algorithm.slice(2)}`, Buffer.from(input), {
+    key: privateOf(algorithm),
+    ...(algorithm.startsWith('PS') && { padding: 6, saltLength: Number(algorithm.slice(2)) / 8 }),
+    ...(algorithm.startsWith('ES') && { dsaEncoding: der ? 'der' : 'ieee-p1363' }),
+  })
+
+interface Parts {
+  readonly header?: object
+  readonly payload?: string | Uint8Array
+  /** What is written as signature instead of the right one. */
+  readonly signature?: Uint8Array
+  readonly der?: boolean
+}
+
+const tokenOf = (
+  algorithm: Algorithm,
+  { header, payload = CLAIMS, signature, der }: Parts = {},
+) => {
+  const input = `${part(JSON.stringify({ alg: algorithm, ...header }))}.${part(payload)}`
+  return `${input}.${part(signature ?? signed(input, algorithm, der))}`
+}
+
+const keysFrom = (found: ReturnType<KeySource['find']>): { keys: KeySource } => ({
+  keys: { find: () => found },
+})
+
+const run = async (
+  token: string,
+  algorithm: Algorithm,
+  key: VerificationKey | Promise<VerificationKey> = keyOf(algorithm),
+) =>
+  signature.run(
+    { issuer: issuerOf(), credential: credentialOf({ token, algorithm }) },
+    keysFrom(ok(await key)),
+  )
+
+describe('signature', () => {
+  it.each(ALGORITHMS)('takes %s, and refuses it once a bit is changed', async (algorithm) => {
+    const token = tokenOf(algorithm)
+    expect(await run(token, algorithm)).toEqual({
+      ok: true,
+      value: { token: { token, claims: JSON.parse(CLAIMS), kid: `kid-${algorithm}` } },
+    })
+    const [header, , signed] = token.split('.')
+    const payload = part(CLAIMS.replace('alice', 'mallory'))
+    expect(codeOf(await run(`${header}.${payload}.${signed}`, algorithm))).toBe('signature_invalid')
+    const bytes = Buffer.from(signed ?? '', 'base64url')
+    bytes[10] = (bytes[10] ?? 0) ^ 1
+    expect(codeOf(await run(tokenOf(algorithm, { signature: bytes }), algorithm))).toBe(
+      'signature_invalid',
+    )
+  })
+
+  it('takes the old name of Ed25519', async () => {
+    const token = tokenOf('Ed25519', { header: { alg: 'EdDSA' } })
+    expect(algorithmOf('EdDSA')).toBe('Ed25519')
+    expect(codeOf(await run(token, 'Ed25519'))).toBe('ok')
+  })
+
+  it.each<[string, Algorithm, string]>([
+    ['no signature', 'ES256', tokenOf('ES256', { signature: new Uint8Array() })],
+    ['r = s = 0', 'ES256', tokenOf('ES256', { signature: new Uint8Array(64) })],
+    ['r = s = 0', 'ES384', tokenOf('ES384', { signature: new Uint8Array(96) })],
+    ['r = s = 0', 'ES512', tokenOf('ES512', { signature: new Uint8Array(132) })],
+    ['r = s = all ones', 'ES256', tokenOf('ES256', { signature: new Uint8Array(64).fill(255) })],
+    ['DER', 'ES256', tokenOf('ES256', { der: true })],
+    ['DER', 'ES384', tokenOf('ES384', { der: true })],
+    ['zeros', 'Ed25519', tokenOf('Ed25519', { signature: new Uint8Array(64) })],
+    ['zeros', 'RS256', tokenOf('RS256', { signature: new Uint8Array(256) })],
+    ['PS256 as RS256', 'RS256', tokenOf('PS256', { header: { alg: 'RS256' } })],
+    ['RS256 as PS256', 'PS256', tokenOf('RS256', { header: { alg: 'PS256' } })],
+    ['RS256 as RS512', 'RS512', tokenOf('RS256', { header: { alg: 'RS512' } })],
+    ['ES384 as ES256', 'ES256', tokenOf('ES384', { header: { alg: 'ES256' } })],
+    [
+      'a header that names another algorithm',
+      'ES256',
+      tokenOf('ES256', { header: { alg: 'ES384' } }),
+    ],
+    ['none', 'ES256', tokenOf('ES256', { header: { alg: 'none' }, signature: new Uint8Array() })],
+    ['HS256', 'RS256', tokenOf('RS256', { header: { alg: 'HS256' } })],
+    ['an extension', 'ES256', tokenOf('ES256', { header: { crit: ['x'], x: 1 } })],
+    ['b64', 'ES256', tokenOf('ES256', { header: { crit: ['b64'], b64: false } })],
+    ['doubled claims', 'ES256', tokenOf('ES256', { payload: '{"sub":"a","sub":"b"}' })],
+    ['a list of claims', 'ES256', tokenOf('ES256', { payload: '[]' })],
+    ['no claims', 'ES256', tokenOf('ES256', { payload: '' })],
+    [
+      'bytes that are no text',
+      'ES256',
+      tokenOf('ES256', { payload: Uint8Array.of(0x7b, 0xff, 0x7d) }),
+    ],
+    ['a byte order mark', 'ES256', tokenOf('ES256', { payload: '\ufeff{}' })],
+  ])('refuses %s (%s)', async (_, algorithm, token) => {
+    expect(codeOf(await run(token, algorithm))).toBe('signature_invalid')
+  })
+
+  it("refuses another issuer's key", async () => {
+    const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey
+    const key = (await importJWK(
+      other.export({ format: 'jwk' }) as JWK,
+      'ES256',
+    )) as VerificationKey['key']
+    expect(codeOf(await run(tokenOf('ES256'), 'ES256', { key }))).toBe('signature_invalid')
+  })
+
+  it('never verifies with a key that was imported for another algorithm', async () => {
+    const run256 = run(tokenOf('RS256'), 'RS256', keyOf('PS256', 'RS256'))
+    await expect(run256).rejects.toThrow()
+  })
+
+  it.each([
+    ['key_unknown', 'unknown'],
+    ['keys_unavailable', 'unavailable'],
+  ] as const)('%s where the key is %s', async (code, fault) => {
+    const needs = { issuer: issuerOf(), credential: credentialOf() }
+    const outcome = await signature.run(needs, keysFrom(fail(fault)))
+    expect(codeOf(outcome)).toBe(code)
+  })
+
+  it('asks for a key of that issuer only, by algorithm and kid', async () => {
+    const asked: unknown[] = []
+    const issuer = issuerOf()
+    const find: KeySource['find'] = (of, { algorithm, kid }) => {
+      asked.push([of, algorithm, kid])
+      return fail('unknown')
+    }
+    await signature.run({ issuer, credential: credentialOf({ kid: '../x' }) }, { keys: { find } })
+    expect(asked).toEqual([[issuer, 'ES256', '../x']])
+  })
+})

@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest'
+import type { Revocation, RevocationSubject } from '../../src/model/revocation.ts'
+import type { AccessToken, AgentIdentity } from '../../src/model/token.ts'
+import { revocableSubjects, standing } from '../../src/stages/standing.ts'
+import { accessOf, agentOf, codeOf, gateOf, ISSUER, issuerOf, NOW, policyOf } from '../kit/facts.ts'
+
+const OTHER = 'https://other.example.com'
+
+const entryOf = (changes: Partial<Revocation> = {}): Revocation => ({
+  id: 'entry-1',
+  kind: 'token',
+  issuer: ISSUER,
+  value: 'token-1',
+  mode: 'block',
+  created: NOW - 10,
+  createdBy: 'admin',
+  ...changes,
+})
+
+interface Given {
+  readonly access?: Partial<AccessToken>
+  readonly lift?: readonly string[]
+  /** What the clock says when the set has answered. */
+  readonly now?: number
+  readonly lookup?: () => Promise<readonly Revocation[]>
+}
+
+const run = async (
+  entries: readonly Revocation[],
+  { access = {}, lift = [], now = NOW, lookup = async () => entries }: Given = {},
+) =>
+  standing.run(
+    {
+      policy: policyOf([], { gate: gateOf({ lift: new Set(lift) }) }),
+      issuer: issuerOf(),
+      access: accessOf(access),
+      agent: agentOf(),
+    },
+    { clock: { now: () => now * 1000 }, revocations: { lookup } },
+  )
+
+/** The token was issued a minute before `NOW`; the tolerance is 5 seconds. */
+const issued = NOW - 60
+
+describe('standing', () => {
+  it.each<[string, readonly Revocation[], Given?]>([
+    ['ok', []],
+    ['token_revoked', [entryOf()]],
+    ['token_revoked', [entryOf({ kind: 'issuer', value: '' })]],
+    ['token_revoked', [entryOf({ expires: NOW + 1 })]],
+    ['ok', [entryOf({ expires: NOW })]],
+    ['ok', [entryOf({ expires: NOW - 1 })]],
+    ['token_revoked', [entryOf({ expires: NOW - 1 }), entryOf()]],
+    ['token_revoked', [entryOf({ mode: 'before', at: issued })]],
+    ['token_revoked', [entryOf({ mode: 'before', at: issued - 5 })]],
+    ['ok', [entryOf({ mode: 'before', at: issued - 6 })]],
+    ['ok', [entryOf({ mode: 'before' })]],
+    ['ok', [entryOf({ mode: 'before', at: NOW, expires: NOW })]],
+    ['ok', [entryOf()], { lift: ['entry-1'] }],
+    ['token_revoked', [entryOf(), entryOf({ id: 'entry-2' })], { lift: ['entry-1'] }],
+    ['ok', [], { access: { expires: NOW + 4 }, now: NOW + 8 }],
+    ['token_expired_meanwhile', [], { access: { expires: NOW + 4 }, now: NOW + 9 }],
+    ['token_revoked', [entryOf()], { access: { expires: NOW - 100 } }],
+  ])('%s for %j (%j)', async (code, entries, given) => {
+    expect(codeOf(await run(entries, given))).toBe(code)
+  })
+
+  it.each([
+    ['rejects', () => Promise.reject(new Error('no such shard'))],
+    [
+      'throws',
+      () => {
+        throw new Error('no such shard')
+      },
+    ],
+  ])('denies when the set %s', async (_, lookup) => {
+    const outcome = await run([], { lookup })
+    expect(codeOf(outcome)).toBe('revocations_unavailable')
+    expect(outcome).toMatchObject({ reason: { answer: 'unavailable' } })
+  })
+})
+
+describe('what a revocation can name', () => {
+  const of = (kind: RevocationSubject['kind'], value: string, issuer = ISSUER) => ({
+    kind,
+    issuer,
+    value,
+  })
+
+  it.each<[string, Partial<AccessToken>, Partial<AgentIdentity>, readonly RevocationSubject[]]>([
+    [
+      'all there is',
+      {},
+      {
+        name: 'acme/planner',
+        workflowId: 'w1',
+        actors: [
+          { sub: 'a', issuer: ISSUER },
+          { sub: 'b', issuer: OTHER },
+        ],
+      },
+      [
+        of('issuer', ''),
+        of('key', 'key-1'),
+        of('token', 'token-1'),
+        of('agent', 'planner'),
+        of('agent', 'acme/planner'),
+        of('subject', 'alice'),
+        of('client', 'app'),
+        of('workflow', 'w1'),
+        of('agent', 'a'),
+        of('agent', 'b', OTHER),
+      ],
+    ],
+    ['the least', {}, {}, [of('issuer', ''), of('agent', 'planner')]],
+  ])('%s', (name, access, agent, subjects) => {
+    const { subject, clientId, id, kid, ...bare } = accessOf(access)
+    const token = name === 'the least' ? bare : { ...bare, subject, clientId, id, kid }
+    expect(revocableSubjects(token as AccessToken, agentOf(agent))).toEqual(subjects)
+  })
+
+  it('is asked for, all of it at once', async () => {
+    const asked: unknown[] = []
+    const lookup = async (subjects?: unknown) => {
+      asked.push(subjects)
+      return []
+    }
+    await run([], { lookup })
+    expect(asked).toEqual([revocableSubjects(accessOf(), agentOf())])
+  })
+})
