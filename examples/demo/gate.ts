@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -46,7 +47,10 @@ export async function startGate(
     await end(child)
     await rm(folder, { recursive: true, force: true, maxRetries: 5 })
   }
-  process.once('exit', () => kill(child))
+  process.once('exit', () => {
+    kill(child)
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  })
   const url = `http://127.0.0.1:${port}`
   if (!(await isUp(`${url}/.edgewarden/health`, child))) {
     await close()

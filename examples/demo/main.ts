@@ -36,71 +36,76 @@ const freePort = async (): Promise<number> => {
   return port
 }
 
+/** Starts everything and walks; ends after the walk with `--once`, else when it is interrupted. */
 const main = async (): Promise<number> => {
+  const interrupted = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)))
+  const stop: (() => Promise<void>)[] = []
+  const session = run(stop)
+  try {
+    const early = await Promise.race([session, interrupted.then(() => INTERRUPTED)])
+    if (early !== INTERRUPTED && !process.argv.includes('--once')) await interrupted
+    return early
+  } finally {
+    session.catch(() => undefined)
+    for (const one of stop.reverse()) await one()
+  }
+}
+
+/** What a shell reports of a command that was interrupted. */
+const INTERRUPTED = 130
+
+const run = async (stop: (() => Promise<void>)[]): Promise<number> => {
   const started = performance.now()
   const port = await freePort()
   const resource = `http://127.0.0.1:${port}`
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
   const origin = await startOrigin()
+  stop.push(origin.close)
   const server = await startAuthorizationServer({ resource, clients: [...CLIENTS] })
-  const stop: (() => Promise<void>)[] = [origin.close, server.close]
-  const close = async () => {
-    for (const one of stop.splice(0).reverse()) await one()
-  }
-  const interrupted = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)))
-  try {
-    const gate = await startGate(port, {
-      GATE: { resource, origin: origin.url, clock_tolerance: '0s' },
-      ISSUERS: {
-        demo: { issuer: server.issuer, agent_prefix: 'demo/', allow_insecure_http: true },
-        ops: {
-          issuer: OPS,
-          agent_prefix: 'ops/',
-          admin: 'all',
-          jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'ops', alg: 'ES256' }] },
-        },
+  stop.push(server.close)
+  const gate = await startGate(port, {
+    GATE: { resource, origin: origin.url, clock_tolerance: '0s' },
+    ISSUERS: {
+      demo: { issuer: server.issuer, agent_prefix: 'demo/', allow_insecure_http: true },
+      ops: {
+        issuer: OPS,
+        agent_prefix: 'ops/',
+        admin: 'all',
+        jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'ops', alg: 'ES256' }] },
       },
-      ROUTES: [
-        { match: 'GET /v1/models', scopes: [] },
-        { match: 'GET /v1/documents/{id}', scopes: ['documents:read'] },
-        { match: 'POST /v1/chat/completions', scopes: ['chat:write'] },
-        { match: 'GET /whoami', scopes: [] },
-      ],
-    })
-    stop.push(gate.close)
-    print(`authorization server  ${server.issuer}`)
-    print(`gate                  ${gate.url}`)
-    print(`origin                ${origin.url}\n`)
-    const opsToken = () =>
-      new SignJWT({ client_id: 'demo-operator', scope: 'edgewarden:revoke' })
-        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'ops' })
-        .setIssuer(OPS)
-        .setSubject('demo-operator')
-        .setAudience(resource)
-        .setJti(crypto.randomUUID())
-        .setIssuedAt()
-        .setExpirationTime('60s')
-        .sign(privateKey)
-    let failed = 0
-    for await (const step of walk({ gate: gate.url, server, clients: CLIENTS, opsToken })) {
-      if (!step.asExpected) failed += 1
-      print(line(step))
-      if (step.first) print(dim(`  ${seconds(started)} s from the start to the first answer`))
-    }
-    if (process.argv.includes('--once')) {
-      print(
-        failed === 0
-          ? '\nEvery step was as it should be.'
-          : `\n${failed} steps were not as they should be.`,
-      )
-      return failed === 0 ? 0 : 1
-    }
-    print(curlLines({ gate: gate.url, server, client: CLIENTS[0] }))
-    await interrupted
-    return 0
-  } finally {
-    await close()
+    },
+    ROUTES: [
+      { match: 'GET /v1/models', scopes: [] },
+      { match: 'GET /v1/documents/{id}', scopes: ['documents:read'] },
+      { match: 'POST /v1/chat/completions', scopes: ['chat:write'] },
+      { match: 'GET /whoami', scopes: [] },
+    ],
+  })
+  stop.push(gate.close)
+  print(`authorization server  ${server.issuer}`)
+  print(`gate                  ${gate.url}`)
+  print(`origin                ${origin.url}\n`)
+  const opsToken = () =>
+    new SignJWT({ client_id: 'demo-operator', scope: 'edgewarden:revoke' })
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'ops' })
+      .setIssuer(OPS)
+      .setSubject('demo-operator')
+      .setAudience(resource)
+      .setJti(crypto.randomUUID())
+      .setIssuedAt()
+      .setExpirationTime('60s')
+      .sign(privateKey)
+  let failed = 0
+  for await (const step of walk({ gate: gate.url, server, clients: CLIENTS, opsToken })) {
+    if (!step.asExpected) failed += 1
+    print(line(step))
+    if (step.first) print(dim(`  ${seconds(started)} s from the start to the first answer`))
   }
+  print(failed === 0 ? '\nEvery step was as it should be.' : `\n${failed} steps were not.`)
+  if (!process.argv.includes('--once')) {
+    print(curlLines({ gate: gate.url, server, client: CLIENTS[0] }))
+  }
+  return failed === 0 ? 0 : 1
 }
 
 const print = (text: string) => process.stdout.write(`${text}\n`)
@@ -112,4 +117,4 @@ const line = ({ asExpected, status, reason, what }: Step): string => {
   return `${mark} ${status} ${reason.padEnd(22)} ${what}`
 }
 
-process.exitCode = await main()
+process.exit(await main())

@@ -97,14 +97,13 @@ export const route = stage({
     if (address.path.includes('%2F') && !(match && slashesAreInParameters(address.path, match))) {
       return fail(deny('path_ambiguous', { fault: 'encoded slash' }))
     }
-    if (!match) return fail(deny('route_unknown'))
+    if (!match || match.route.endpoint === 'none') return fail(deny('route_unknown'))
     if (router.isAmbiguous(method, address.host, address.path)) {
       return fail(
         deny('path_ambiguous', { fault: 'an earlier rule differs by case or trailing slash' }),
       )
     }
     const found = match.route
-    if (found.endpoint === 'none') return fail(deny('route_unknown'))
     if (!found.endpoint && RESERVED.test(address.path) && found.path !== address.path) {
       return fail(deny('route_unknown', { fault: 'reserved well-known path' }))
     }
