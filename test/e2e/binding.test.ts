@@ -1,0 +1,173 @@
+import { once } from 'node:events'
+import { mkdtemp, realpath, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { createIssuer, type Issuer } from '../kit/issuer.ts'
+import { deployment } from '../kit/repository.ts'
+import { request } from '../kit/request.ts'
+import { serve, type Workerd } from '../kit/workerd.ts'
+import { capnp, type WorkerService } from '../kit/workerd-config.ts'
+import { outcome } from './setting.ts'
+
+const HOST = 'api.example.com'
+
+let issuer: Issuer
+let workerd: Workerd
+let token: string
+
+beforeAll(async () => {
+  issuer = await createIssuer()
+  token = await issuer.mint()
+  const directory = await realpath(await mkdtemp(join(tmpdir(), 'edgewarden-binding-')))
+  const path = join(directory, 'config.capnp')
+  await writeFile(path, configIn(directory))
+  workerd = await serve(path, ['gate', 'caller'], directory)
+})
+afterAll(async () => {
+  await workerd.stop()
+  await issuer.close()
+})
+
+const VARS = () => ({
+  GATE: { resource: `https://${HOST}`, origin: 'service:MODELS', client_ip: 'none' },
+  ISSUERS: {
+    acme: { issuer: issuer.issuer, jwks: { keys: [issuer.jwk] }, allow_insecure_http: true },
+  },
+  ROUTES: [
+    { match: 'GET /v1/socket', scopes: [] },
+    { match: 'GET,POST /v1/*', scopes: [] },
+    { match: 'GET /tools/*', scopes: [], strip_prefix: '/tools' },
+  ],
+})
+
+function configIn(directory: string): string {
+  const { compatibilityDate, durableObjects } = deployment()
+  const neighbours = relative(
+    directory,
+    fileURLToPath(new URL('../kit/neighbour-worker.js', import.meta.url)),
+  )
+  const worker = (name: string, rest: Partial<WorkerService>): WorkerService => ({
+    name,
+    module: neighbours,
+    compatibilityDate,
+    bindings: [],
+    classes: {},
+    ...rest,
+  })
+  return capnp({
+    workers: [
+      worker('gate', {
+        module: relative(directory, inject('bundle')),
+        bindings: [
+          ...Object.entries(VARS()).map(([name, json]) => ({ name, json })),
+          { name: 'MODELS', service: 'models' },
+          ...Object.entries(durableObjects).map(([name, durableObjectNamespace]) => ({
+            name,
+            durableObjectNamespace,
+          })),
+        ],
+        classes: Object.fromEntries(Object.values(durableObjects).map((name) => [name, name])),
+      }),
+      worker('caller', { bindings: [{ name: 'GATE', service: 'gate' }] }),
+      worker('models', {}),
+    ],
+    externals: {},
+    sockets: {
+      gate: { port: 0, service: 'gate' },
+      caller: { port: 0, service: 'caller' },
+    },
+    disk: directory,
+  })
+}
+
+/** Has the neighbour call the gate over its binding. */
+const call = (url: string, headers: Record<string, string> = {}, init: RequestInit = {}) =>
+  request(workerd.ports.caller ?? 0, '/', {
+    ...init,
+    headers: { 'x-target': url, 'x-host': 'none', authorization: `Bearer ${token}`, ...headers },
+  })
+
+interface Seen {
+  readonly url: string
+  readonly method: string
+  readonly body: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+const seenOf = async (response: Response) => {
+  expect(response.status).toBe(200)
+  return (await response.json()) as Seen
+}
+
+describe('a caller and an origin over service bindings', () => {
+  it('keeps scheme and host of the resource, and says Host', async () => {
+    const seen = await seenOf(await call(`https://${HOST}/v1/x?q=1`))
+    expect(seen.url).toBe(`https://${HOST}/v1/x?q=1`)
+    expect(seen.headers).toMatchObject({
+      host: HOST,
+      'x-agent-id': 'agent-1',
+      'x-forwarded-host': HOST,
+      'x-forwarded-proto': 'https',
+    })
+    expect(seen.headers).not.toHaveProperty('authorization')
+    expect(seen.headers).not.toHaveProperty('x-forwarded-for')
+  })
+
+  it('streams a body', async () => {
+    const body = 'x'.repeat(300_000)
+    const seen = await seenOf(await call(`https://${HOST}/v1/x`, {}, { method: 'POST', body }))
+    expect(seen.body).toBe(body)
+  })
+
+  it('hands redirects back', async () => {
+    const response = await call(`https://${HOST}/tools/moved`)
+    expect(response.status).toBe(302)
+    expect(response.headers.get('location')).toBe('/tools/there')
+  })
+
+  it('is decided by the URL, whatever Host the caller sends along', async () => {
+    const other = { 'x-host': 'kept', host: 'elsewhere.example' }
+    const seen = await seenOf(await call(`https://${HOST}/v1/x`, other))
+    expect(seen.headers.host).toBe(HOST)
+    const answer = await outcome(await call('https://elsewhere.example/v1/x', { host: HOST }))
+    expect(answer).toEqual({ status: 421, code: 'host_unknown' })
+  })
+
+  it('is refused over plain http', async () => {
+    const answer = await outcome(await call(`http://${HOST}/v1/x`))
+    expect(answer).toEqual({ status: 403, code: 'insecure_transport' })
+  })
+
+  it.each([
+    ['x-agent-id', 'root'],
+    ['X.Agent.Id', 'root'],
+    ['te', 'trailers'],
+    ['cf-connecting-ip', '192.0.2.1'],
+    ['x-forwarded-for', '192.0.2.1'],
+  ])('hands no %s on', async (name, value) => {
+    const { headers } = await seenOf(await call(`https://${HOST}/v1/x`, { [name]: value }))
+    expect(Object.values(headers)).not.toContain(value)
+  })
+
+  it('refuses who has no token', async () => {
+    const response = await call(`https://${HOST}/v1/x`, { authorization: '' })
+    expect(response.status).toBe(401)
+  })
+
+  it('connects a WebSocket', async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${workerd.ports.caller}/`, {
+      headers: {
+        'x-target': `https://${HOST}/v1/socket`,
+        'x-host': 'none',
+        authorization: `Bearer ${token}`,
+      },
+    })
+    await once(socket, 'open')
+    socket.send('hello')
+    expect(String((await once(socket, 'message'))[0])).toBe(`https://${HOST}/v1/socket hello`)
+    socket.terminate()
+  })
+})

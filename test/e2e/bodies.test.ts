@@ -1,0 +1,156 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { later, reply } from '../kit/answers.ts'
+import { type Header, rawRequest } from '../kit/raw.ts'
+import { HOST, outcome, type Setting, startSetting } from './setting.ts'
+
+let setting: Setting
+
+beforeAll(async () => {
+  setting = await startSetting({
+    routes: [
+      { match: 'GET,POST /v1/hasty', scopes: [], timeout: '500ms' },
+      { match: 'GET,POST /v1/patient', scopes: [], timeout: '10s' },
+    ],
+  })
+})
+beforeEach(() => setting.origin.clear())
+afterAll(() => setting.close())
+
+describe('bodies and patience', () => {
+  it('hands an upload on while it is still being sent', async () => {
+    const hash = createHash('sha256')
+    const part = randomBytes(1024 * 1024)
+    let sent = 0
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        if (sent === 20) return controller.close()
+        if (sent === 19) {
+          const { received } = await setting.origin.arrival()
+          await received(10 * part.length)
+        }
+        sent++
+        hash.update(part)
+        return controller.enqueue(part)
+      },
+    })
+    const init = { method: 'POST', token: await setting.token(), body, duplex: 'half' } as const
+    const response = await setting.ask('/v1/patient', init)
+    expect(response.status).toBe(200)
+    const [seen] = setting.origin.requests
+    expect(seen?.bodyLength).toBe(20 * part.length)
+    expect(seen?.bodySha256).toBe(hash.digest('base64url'))
+  })
+
+  it('waits for a silent origin as long as the rule allows', async () => {
+    const release = Promise.withResolvers<void>()
+    setting.origin.on('/v1/patient', later(release.promise, reply(200, {}, 'at last')))
+    const token = await setting.token()
+    const patient = setting.ask('/v1/patient', { token })
+    // As long as another rule's whole patience, measured by that rule.
+    setting.origin.on('/v1/hasty', later(new Promise(() => {}), reply(200)))
+    const begun = Date.now()
+    const hasty = await setting.ask('/v1/hasty', { token })
+    expect(await outcome(hasty)).toEqual({ status: 504, code: 'origin_timeout' })
+    expect(Date.now() - begun).toBeGreaterThanOrEqual(490)
+    release.resolve()
+    expect(await (await patient).text()).toBe('at last')
+  })
+
+  it('counts the time from the last byte of the request', async () => {
+    const token = await setting.token()
+    const begun = Date.now()
+    const body = slowly(['a', 'b', 'c', 'd'], 200)
+    const response = await setting.ask('/v1/hasty', {
+      method: 'POST',
+      token,
+      body,
+      duplex: 'half',
+    } as RequestInit)
+    expect(response.status).toBe(200)
+    expect(Date.now() - begun).toBeGreaterThan(600)
+    expect(setting.origin.requests[0]?.body).toBe('abcd')
+  })
+
+  it('times out after an upload, too', async () => {
+    setting.origin.on('/v1/hasty', later(new Promise(() => {}), reply(200)))
+    const response = await setting.ask('/v1/hasty', {
+      method: 'POST',
+      token: await setting.token(),
+      body: 'all of it',
+    })
+    expect(await outcome(response)).toEqual({ status: 504, code: 'origin_timeout' })
+  })
+
+  it('does not cut a body that flows for longer', async () => {
+    setting.origin.on('/v1/hasty', async (_req, res) => {
+      res.writeHead(200)
+      for await (const part of slowly(['a', 'b', 'c', 'd'], 200)) res.write(part)
+      res.end()
+    })
+    const response = await setting.ask('/v1/hasty', { token: await setting.token() })
+    expect(await response.text()).toBe('abcd')
+  })
+})
+
+describe('an upload', () => {
+  it.each([
+    ['with a length', ['Content-Length', '1000'], 'x'.repeat(500)],
+    ['in chunks', ['Transfer-Encoding', 'chunked'], `1f4\r\n${'x'.repeat(500)}\r\n`],
+  ] as const)(
+    'that the client cuts is not whole at the origin, %s',
+    async (_name, framing, part) => {
+      const headers: readonly Header[] = [
+        ['Host', HOST],
+        ['Authorization', `Bearer ${await setting.token()}`],
+        framing,
+      ]
+      const socket = connect({ port: setting.gate.port, host: '127.0.0.1' })
+      socket.on('error', () => {})
+      await once(socket, 'connect')
+      socket.write(rawRequest({ method: 'POST', target: '/v1/patient', headers, body: part }))
+      const seen = await setting.origin.arrival()
+      await seen.received(500)
+      socket.resetAndDestroy()
+      expect(await seen.finished()).toBe('cut')
+      expect(seen.bodyLength).toBe(500)
+      const { status } = await setting.ask('/v1/patient', { token: await setting.token() })
+      expect(status).toBe(200)
+    },
+  )
+
+  it('may be answered before it is through', async () => {
+    setting.origin.on('/v1/patient', (_req, res) => {
+      res.writeHead(413, { connection: 'close' }).end('too much')
+    })
+    let sent = 0
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (sent++ < 2) controller.enqueue(randomBytes(1024))
+      },
+    })
+    const init = { method: 'POST', token: await setting.token(), body, duplex: 'half' } as const
+    const response = await setting.ask('/v1/patient', init)
+    expect([response.status, await response.text()]).toEqual([413, 'too much'])
+  })
+
+  it('may be empty', async () => {
+    const init = { method: 'POST', token: await setting.token(), body: '' }
+    expect((await setting.ask('/v1/hasty', init)).status).toBe(200)
+    expect(setting.origin.requests[0]?.header('content-length')).toBe('0')
+  })
+})
+
+function slowly(parts: readonly string[], ms: number): ReadableStream<Uint8Array> {
+  const rest = parts.map((part) => Buffer.from(part))
+  return new ReadableStream({
+    async pull(controller) {
+      const next = rest.shift()
+      if (next === undefined) return controller.close()
+      await new Promise((done) => setTimeout(done, ms))
+      return controller.enqueue(next)
+    },
+  })
+}

@@ -1,0 +1,156 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parse } from 'smol-toml'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Gate } from '../kit/gate.ts'
+import { ROOT } from '../kit/repository.ts'
+import { askGate, RESOURCE, type Setting, startSetting } from './setting.ts'
+
+interface Run {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+interface Entry {
+  readonly id: string
+  readonly kind: string
+  readonly value?: string
+  readonly created_by: string
+}
+
+let directory: string
+let setting: Setting
+let gate: Gate
+let keygen: Run
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'edgewarden-cli-'))
+  keygen = await edgewarden('keygen', '--issuer', 'ops')
+  const printed = parse(keygen.stdout) as { vars: { ISSUERS: object } }
+  setting = await startSetting({
+    issuer: { agent_prefix: 'acme/' },
+    more: { ISSUERS_OPS: printed.vars.ISSUERS },
+  })
+  gate = setting.gate
+})
+afterAll(async () => {
+  await setting.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+/** Runs the command in a folder of its own, without a token in its environment. */
+function edgewarden(...args: readonly string[]): Promise<Run> {
+  const command = [join(ROOT, 'src/cli/main.ts'), ...args]
+  const { EDGEWARDEN_TOKEN: _, ...env } = process.env
+  return new Promise((done) => {
+    execFile(process.execPath, command, { cwd: directory, env }, (error, stdout, stderr) => {
+      done({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+    })
+  })
+}
+
+const atGate = (name: string, ...args: readonly string[]) =>
+  edgewarden(name, ...args, '--gate', gate.url, '--key', 'ops.jwk', '--json')
+
+const agent = (value: string) => [
+  '--kind',
+  'agent',
+  '--issuer',
+  setting.issuer.issuer,
+  '--value',
+  value,
+]
+
+const entriesOf = ({ stdout }: Run) => (JSON.parse(stdout) as { revocations: Entry[] }).revocations
+
+const status = async (client_id: string) =>
+  (await askGate(gate, '/v1/x', { token: await setting.token({ client_id }) })).status
+
+describe('an operator with a key of keygen', () => {
+  it('has a private key that nobody else can read, and that is printed nowhere', async () => {
+    expect(keygen.code).toBe(0)
+    const path = join(directory, 'ops.jwk')
+    expect((await stat(path)).mode & 0o777).toBe(0o600)
+    const { d } = JSON.parse(await readFile(path, 'utf8')) as { d: string }
+    expect(d).toMatch(/^[\w-]{43}$/)
+    expect(keygen.stdout + keygen.stderr).not.toContain(d)
+  })
+
+  it('revokes, lists and lifts, and each counts at once', async () => {
+    expect(await status('rogue')).toBe(200)
+    const revoked = await atGate('revoke', ...agent('rogue'), '--reason', 'leaked')
+    expect(revoked).toMatchObject({ code: 0, stderr: '' })
+    const [entry] = entriesOf(revoked)
+    expect(entry).toMatchObject({ kind: 'agent', value: 'rogue' })
+    expect(await status('rogue')).toBe(401)
+    expect(await status('other')).toBe(200)
+
+    const listed = await atGate('list', '--kind', 'agent', '--all')
+    expect(listed.code).toBe(0)
+    expect(entriesOf(listed)).toEqual([entry])
+    expect(entry?.created_by).toContain('https://ops.ops.invalid')
+
+    const id = entry?.id ?? ''
+    expect(await atGate('lift', id)).toMatchObject({ code: 0 })
+    expect(await status('rogue')).toBe(200)
+    expect(entriesOf(await atGate('list'))).toEqual([])
+    const again = await atGate('lift', id)
+    expect(again.code).toBe(1)
+    expect(JSON.parse(again.stdout)).toMatchObject({ problem: { code: 'revocation_unknown' } })
+  })
+
+  it('is kept from locking itself out, unless it insists', async () => {
+    const own = ['--kind', 'issuer', '--issuer', 'https://ops.ops.invalid']
+    const refused = await atGate('revoke', ...own)
+    expect(refused.code).toBe(1)
+    expect(JSON.parse(refused.stdout)).toMatchObject({ problem: { code: 'would_lock_out' } })
+    expect((await atGate('list')).code).toBe(0)
+  })
+
+  it('revokes while the identity provider is down', async () => {
+    setting.issuer.fail('destroy')
+    try {
+      expect((await atGate('revoke', ...agent('late'))).code).toBe(0)
+      expect(await status('late')).toBe(401)
+    } finally {
+      setting.issuer.fail()
+    }
+  })
+
+  it('names what the gate finds wrong', async () => {
+    const unknown = ['--kind', 'agent', '--issuer', 'https://unknown.example', '--value', 'x']
+    const run = await edgewarden('revoke', ...unknown, '--gate', gate.url, '--key', 'ops.jwk')
+    expect(run.code).toBe(1)
+    expect(run.stderr).toContain('revocation_invalid')
+    expect(run.stderr).toContain('issuer')
+  })
+})
+
+describe('an operator with a token', () => {
+  it('gets a no without the scope, and no answer where no gate is', async () => {
+    await writeFile(join(directory, 'token'), await setting.token({ scope: 'edgewarden:revoke' }))
+    const args = ['list', '--token-file', 'token', '--json']
+    // This issuer administers nothing, so its scope counts as absent.
+    const refused = await edgewarden(...args, '--gate', gate.url)
+    expect(refused.code).toBe(1)
+    expect(JSON.parse(refused.stdout)).toMatchObject({ problem: { code: 'scope_missing' } })
+    const silent = await edgewarden(...args, '--gate', 'http://127.0.0.1:1')
+    expect(silent.code).toBe(2)
+  })
+})
+
+describe('mint', () => {
+  it('signs a token that the gate takes', async () => {
+    const minted = await edgewarden(
+      ...['mint', '--key', 'ops.jwk', '--audience', RESOURCE, '--client', 'dev', '--json'],
+    )
+    expect(minted.code).toBe(0)
+    const { token } = JSON.parse(minted.stdout) as { token: string }
+    setting.origin.clear()
+    expect((await askGate(gate, '/v1/x', { token })).status).toBe(200)
+    expect(setting.origin.requests[0]?.header('x-agent-id')).toBe('ops:dev')
+  })
+})

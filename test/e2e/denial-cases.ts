@@ -1,0 +1,233 @@
+import { expect } from 'vitest'
+import { reply } from '../kit/answers.ts'
+import type { Header } from '../kit/raw.ts'
+import { createKey, type Members } from '../kit/signing.ts'
+import type { Challenge } from './denied.ts'
+import { AGENT, type Ask, GONE, REVOCATIONS, type World } from './world.ts'
+
+/** Gates that differ in one thing: http refused, policy broken, another revocation set. */
+export type GateName = 'main' | 'strictHttp' | 'invalid' | 'unreachable' | 'full' | 'slow'
+
+/** A request that is denied, and how. */
+export interface Case {
+  readonly status: number
+  readonly challenge: Challenge
+  /** The gate it happens at; the main one unless given. */
+  readonly at?: GateName
+  readonly ask: (world: World) => Ask | Promise<Ask>
+  /** Members of the body beside those every denial has. */
+  readonly body?: Members
+  readonly headers?: readonly Header[]
+}
+
+const now = () => Math.floor(Date.now() / 1000)
+
+/** Sends a good token of `acme` with these claims and header members. */
+const token =
+  (claims: Members = {}, ask: Ask = {}, header: Members = {}) =>
+  async (world: World): Promise<Ask> => ({ token: await world.token(claims, header), ...ask })
+
+/** Sends what is no good token. */
+const bare = (ask: Ask) => () => ask
+
+const badToken = (ask: Case['ask']): Case => ({ status: 401, challenge: 'invalid_token', ask })
+const forbidden = (ask: Case['ask']): Case => ({ status: 403, challenge: 'none', ask })
+const badRequest = (ask: Case['ask']): Case => ({ status: 400, challenge: 'none', ask })
+const unavailable = (ask: Case['ask'], at?: Case['at']): Case => ({
+  status: 503,
+  challenge: 'none',
+  ask,
+  headers: [['Retry-After', '5']],
+  ...(at && { at }),
+})
+
+const admin =
+  (ask: Ask, claims: Members = {}) =>
+  async (world: World): Promise<Ask> => ({
+    target: REVOCATIONS,
+    token: await world.admin(claims),
+    ...ask,
+  })
+
+const revoke =
+  (entry: (world: World) => Members, by: 'ops' | 'beta' = 'ops') =>
+  async (world: World): Promise<Ask> => ({
+    method: 'POST',
+    target: REVOCATIONS,
+    token: await world[by].mint({ scope: 'edgewarden:revoke' }),
+    body: JSON.stringify(entry(world)),
+  })
+
+const preflight: Header[] = [
+  ['Origin', 'https://app.example.com'],
+  ['Access-Control-Request-Method', 'GET'],
+]
+
+/** One request for every code, and what comes back. */
+export const CASES: Readonly<Record<string, Case>> = {
+  host_malformed: badRequest(token({}, { hosts: ['api.example.com, evil.example'] })),
+  host_unknown: { status: 421, challenge: 'none', ask: token({}, { hosts: ['evil.example'] }) },
+  path_ambiguous: badRequest(token({}, { target: '/v1//any' })),
+  method_unknown: {
+    status: 405,
+    challenge: 'none',
+    ask: token({}, { method: 'PROPFIND' }),
+    headers: [['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']],
+  },
+  route_unknown: { status: 404, challenge: 'none', ask: token({}, { target: '/nowhere' }) },
+  insecure_transport: { ...forbidden(token()), at: 'strictHttp' },
+  parameter_ambiguous: badRequest(token({}, { target: '/v1/runs-by-query?run=1&run=2' })),
+  preflight_refused: forbidden(bare({ method: 'OPTIONS', headers: preflight })),
+
+  credential_missing: { status: 401, challenge: 'plain', ask: bare({}) },
+  credential_malformed: {
+    status: 400,
+    challenge: 'invalid_request',
+    ask: token({}, { headers: [['Authorization', 'Bearer other']] }),
+  },
+  credential_in_query: {
+    status: 400,
+    challenge: 'invalid_request',
+    ask: async (world) => ({ target: `/v1/any?access_token=${await world.token()}` }),
+  },
+  token_too_long: badToken(token({ fill: 'x'.repeat(13_000) })),
+  token_malformed: badToken(bare({ token: 'not-a-token' })),
+  token_encrypted: badToken(bare({ token: 'a.b.c.d.e' })),
+  header_forbidden: badToken(token({}, {}, { jku: 'https://evil.example' })),
+  algorithm_forbidden: badToken(({ acme }) => ({
+    token: acme.unsigned({ alg: 'none' }, acme.claims(), 'AAAA'),
+  })),
+  type_forbidden: badToken(token({}, {}, { typ: 'dpop+jwt' })),
+
+  issuer_unknown: badToken(token({ iss: 'https://evil.example' })),
+  issuer_not_accepted: badToken(token({}, { target: '/v1/beta-only' })),
+  algorithm_not_accepted: badToken(async ({ acme }) => ({
+    token: await acme.mint({}, {}, { key: await createKey('RS256') }),
+  })),
+  type_not_accepted: badToken(token({}, {}, { typ: 'JWT' })),
+
+  key_unknown: badToken(token({}, {}, { kid: 'nobody' })),
+  keys_unavailable: unavailable(token({ iss: GONE })),
+  signature_invalid: badToken(async ({ acme, beta }) => ({
+    token: await beta.mint(acme.claims()),
+  })),
+
+  time_malformed: badToken(token({ exp: 'soon' })),
+  token_expired: badToken(async (w) => token({ iat: now() - 100, exp: now() - 50 })(w)),
+  token_not_yet_valid: badToken(async (w) => token({ nbf: now() + 50 })(w)),
+  token_issued_in_future: badToken(async (w) => token({ iat: now() + 50 })(w)),
+  token_lifetime: badToken(async (w) => token({ exp: now() + 90_000 })(w)),
+  audience_mismatch: badToken(token({ aud: 'https://other.example' })),
+  claim_missing: badToken(token({ jti: undefined })),
+  id_token: badToken(token({ nonce: 'n' })),
+  claim_malformed: badToken(token({ sub: 'a\nb' })),
+  claim_rejected: badToken(token({}, { target: '/v1/tenant' })),
+  confirmation_unsupported: badToken(token({ cnf: { jkt: 'x' } })),
+
+  delegation_malformed: badToken(token({ act: [] })),
+  delegation_too_deep: forbidden(
+    token({ act: { sub: 'a', act: { sub: 'b', act: { sub: 'c', act: { sub: 'd' } } } } }),
+  ),
+  actor_missing: forbidden(token({}, { target: '/v1/delegated' })),
+  actor_issuer_unknown: forbidden(token({ act: { sub: 'a', iss: 'https://evil.example' } })),
+  actor_not_allowed: forbidden(token({ act: { sub: 'a' } }, { target: '/v1/delegated' })),
+  subject_not_allowed: forbidden(token({ act: { sub: 'planner' } }, { target: '/v1/delegated' })),
+  agent_id_missing: badToken(async ({ ops }) => ({ token: await ops.mint({ agent: {} }) })),
+  agent_id_malformed: badToken(token({ agent_type: 5 })),
+  agent_type_not_allowed: forbidden(token({}, { target: '/v1/planners' })),
+  workflow_mismatch: forbidden(token({ workflow_id: 'r2' }, { target: '/v1/runs/r1/log' })),
+
+  scope_missing: {
+    status: 403,
+    challenge: 'insufficient_scope',
+    ask: token({}, { target: '/v1/docs/7' }),
+    body: { error: 'insufficient_scope', any_of: ['docs:read', 'docs:read:7'] },
+  },
+  scope_value_invalid: forbidden(
+    token({ scope: 'docs:write' }, { method: 'DELETE', target: '/v1/docs/a%20b' }),
+  ),
+
+  token_revoked: badToken(async (world) => {
+    const jti = 'revoked-token'
+    const made = await world.send(
+      await revoke(({ acme }) => ({ kind: 'token', issuer: acme.issuer, value: jti }))(world),
+    )
+    expect(made.status).toBe(200)
+    return { token: await world.token({ jti }) }
+  }),
+  revocations_unavailable: unavailable(token(), 'unreachable'),
+  token_expired_meanwhile: {
+    // The tolerance is five seconds, so it is good for the first two of the two and a half.
+    ...badToken(async (w) => token({ iat: now() - 60, exp: now() - 3 })(w)),
+    at: 'slow',
+  },
+
+  origin_unreachable: { ...forbidden(token({}, { target: '/v1/dead' })), status: 502 },
+  origin_timeout: {
+    ...forbidden((world) => {
+      world.origin.on('/v1/slow', () => {})
+      return token({}, { target: '/v1/slow' })(world)
+    }),
+    status: 504,
+  },
+  origin_credential_refused: {
+    ...forbidden((world) => {
+      const challenge = { 'www-authenticate': 'Basic realm="origin"' }
+      world.origin.on('/v1/injected', reply(401, challenge, `no ${AGENT}`))
+      return token({}, { target: '/v1/injected' })(world)
+    }),
+    status: 502,
+  },
+
+  body_too_large: {
+    ...forbidden(admin({ method: 'POST', body: `{"x":"${'x'.repeat(65_536)}"}` })),
+    status: 413,
+  },
+  content_type_unsupported: {
+    ...forbidden(admin({ method: 'POST', body: '{}', headers: [['Content-Type', 'text/plain']] })),
+    status: 415,
+  },
+  revocation_invalid: {
+    ...badRequest(revoke(() => ({ kind: 'everything' }))),
+    body: { problems: expect.arrayContaining([{ path: 'kind', message: expect.any(String) }]) },
+  },
+  admin_reach: forbidden(
+    revoke(({ acme }) => ({ kind: 'agent', issuer: acme.issuer, value: AGENT }), 'beta'),
+  ),
+  would_lock_out: {
+    ...forbidden(
+      revoke(({ beta }) => ({ kind: 'agent', issuer: beta.issuer, value: AGENT }), 'beta'),
+    ),
+    status: 409,
+  },
+  revocation_unknown: {
+    ...forbidden(admin({ target: `${REVOCATIONS}/AAAAAAAAAAAAAAAAAAAAAA` })),
+    status: 404,
+  },
+  revocations_full: {
+    ...forbidden(revoke(({ acme }) => ({ kind: 'agent', issuer: acme.issuer, value: 'x' }))),
+    status: 507,
+    at: 'full',
+    headers: [['Retry-After', '60']],
+  },
+
+  policy_invalid: unavailable(token(), 'invalid'),
+}
+
+/** Codes that no request can bring about. */
+export const EXEMPT: Readonly<Record<string, string>> = {
+  unavailable: 'stands for an error in the gate itself; a request that leads to it is a bug',
+}
+
+/** Codes of requests that are not GET, so that there is no HEAD for them. */
+export const NOT_GET: ReadonlySet<string> = new Set([
+  'method_unknown',
+  'preflight_refused',
+  'scope_value_invalid',
+  'body_too_large',
+  'content_type_unsupported',
+  'revocation_invalid',
+  'admin_reach',
+  'would_lock_out',
+  'revocations_full',
+])

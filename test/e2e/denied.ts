@@ -1,0 +1,64 @@
+import { expect } from 'vitest'
+import type { RawResponse } from '../kit/raw.ts'
+import { AGENT, GONE, HOST, METADATA, SECRET, type World } from './world.ts'
+
+/** What kind of challenge an answer has (RFC 6750 §3, RFC 9728 §5.1). */
+export type Challenge =
+  | 'none'
+  | 'plain'
+  | 'invalid_request'
+  | 'invalid_token'
+  | 'insufficient_scope'
+
+const PARAMETERS = /([a-z_]+)="([^"\\]*)"/g
+const BEARER = /^Bearer (?:[a-z_]+="[^"\\]*")(?:, [a-z_]+="[^"\\]*")*$/
+
+/** The denial's form: problem details that agree with the status line, never cached, with an id. */
+export function expectDenial(response: RawResponse, status: number, code: string): void {
+  const problem = response.body === '' ? {} : JSON.parse(response.body)
+  expect({ status: response.status, code: problem.code }).toEqual({ status, code })
+  expect(problem).toMatchObject({
+    type: `https://edgewarden.dev/denials#${code}`,
+    status,
+    title: expect.stringMatching(/\S/),
+    hint: expect.stringMatching(/\S/),
+    request_id: response.header('x-request-id'),
+  })
+  expectDenialHeaders(response, status)
+  expect(response.header('content-type')).toBe('application/problem+json')
+}
+
+/** What every denial has in its head, HEAD requests included. */
+export function expectDenialHeaders(response: RawResponse, status: number): void {
+  expect(response.status).toBe(status)
+  expect(response.complete).toBe(true)
+  expect(response.header('cache-control')).toBe('no-store')
+  expect(response.header('x-request-id')).toMatch(/^[A-Za-z0-9._-]{8,64}$/)
+}
+
+/** The challenge, parsed: one scheme, the gate's realm and metadata, and the right `error`. */
+export function expectChallenge(response: RawResponse, challenge: Challenge): void {
+  const header = response.header('www-authenticate')
+  if (challenge === 'none') {
+    expect(header).toBeUndefined()
+    return
+  }
+  expect(header).toMatch(BEARER)
+  const pairs = [...(header ?? '').matchAll(PARAMETERS)].map(([, name, value]) => [name, value])
+  const parameters = Object.fromEntries(pairs)
+  expect(pairs).toHaveLength(Object.keys(parameters).length)
+  expect(parameters).toMatchObject({ realm: HOST, resource_metadata: METADATA })
+  expect(parameters.error).toBe(challenge === 'plain' ? undefined : challenge)
+  if (challenge === 'insufficient_scope') expect(parameters.scope).toMatch(/^\S+( \S+)*$/)
+}
+
+/** Nothing of the token, of the agent or of the configuration is in the answer. */
+export function expectNoLeak(response: RawResponse, world: World, token?: string): void {
+  const text = response.raw.toString('latin1')
+  const parts = (token ?? '').split('.').filter((part) => part.length > 8)
+  const { acme, beta, ops, origin } = world
+  const urls = [acme, beta, ops].map(({ issuer }) => new URL(issuer).host)
+  for (const secret of [...parts, ...urls, origin.host, GONE, SECRET, AGENT]) {
+    expect(text).not.toContain(secret)
+  }
+}

@@ -1,0 +1,205 @@
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { hangUp, rawReply, reply } from '../kit/answers.ts'
+import { freePort } from '../kit/gate.ts'
+import { HOST, outcome, type Setting, startSetting } from './setting.ts'
+
+let setting: Setting
+let token: string
+
+beforeAll(async () => {
+  const nobody = await freePort()
+  setting = await startSetting({
+    services: { MODELS: 'http://127.0.0.1:1' },
+    routes: [
+      { match: 'GET /v1/down', scopes: [], origin: `http://127.0.0.1:${nobody}` },
+      { match: 'GET /v1/bound', scopes: [], origin: 'service:MODELS' },
+      { match: '* /v1/*', scopes: [] },
+      { match: '* /public/*', access: 'public' },
+    ],
+  })
+  token = await setting.token()
+})
+beforeEach(() => setting.origin.clear())
+afterAll(() => setting.close())
+
+const ask = (path: string, init: RequestInit = {}) => setting.ask(path, { token, ...init })
+
+describe('methods', () => {
+  it('keeps Content-Length of HEAD and gives no body', async () => {
+    setting.origin.on('/v1/file', (req, res) => {
+      res.writeHead(200, { 'content-length': '12345', 'content-type': 'text/plain' })
+      res.end(req.method === 'HEAD' ? undefined : 'x'.repeat(12345))
+    })
+    const response = await ask('/v1/file', { method: 'HEAD' })
+    expect(response.headers.get('content-length')).toBe('12345')
+    expect(await response.text()).toBe('')
+    expect(setting.origin.requests[0]?.method).toBe('HEAD')
+  })
+
+  it('answers a refused HEAD without a body', async () => {
+    const response = await setting.ask('/v1/file', { method: 'HEAD' })
+    expect(response.status).toBe(401)
+    expect(response.headers.get('www-authenticate')).toMatch(/^Bearer /)
+    expect(await response.text()).toBe('')
+  })
+
+  it.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])(
+    'hands on %s with its query and body',
+    async (method) => {
+      const body = method === 'GET' ? {} : { body: `body of ${method}` }
+      const response = await ask('/v1/thing?a=1&b=%20x', { method, ...body })
+      expect(response.status).toBe(200)
+      expect(setting.origin.requests[0]).toMatchObject({
+        method,
+        url: '/v1/thing?a=1&b=%20x',
+        body: body.body ?? '',
+      })
+    },
+  )
+
+  it('keeps Content-Length where there is one, and sends none for a bodiless request', async () => {
+    await ask('/v1/thing', { method: 'POST', body: 'twelve bytes' })
+    await ask('/v1/thing', { method: 'DELETE' })
+    const [post, remove] = setting.origin.requests
+    expect(post?.header('content-length')).toBe('12')
+    expect(post?.header('transfer-encoding')).toBeUndefined()
+    expect(remove?.bodyLength).toBe(0)
+    expect(remove?.header('transfer-encoding')).toBeUndefined()
+  })
+})
+
+describe('broken origins', () => {
+  it('is 502 where nobody listens', async () => {
+    const answer = await outcome(await ask('/v1/down'))
+    expect(answer).toEqual({ status: 502, code: 'origin_unreachable' })
+  })
+
+  it('is 502 where a service binding leads nowhere', async () => {
+    const answer = await outcome(await ask('/v1/bound'))
+    expect(answer).toEqual({ status: 502, code: 'origin_unreachable' })
+  })
+
+  it.each([
+    ['hangs up', hangUp],
+    ['sends no HTTP', rawReply('nonsense\r\n\r\n')],
+  ])('is 502 where the origin %s', async (_name, handler) => {
+    setting.origin.on('/v1/broken', handler)
+    const answer = await outcome(await ask('/v1/broken'))
+    expect(answer).toEqual({ status: 502, code: 'origin_unreachable' })
+    const post = await outcome(await ask('/v1/broken', { method: 'POST', body: 'x' }))
+    expect(post).toEqual({ status: 502, code: 'origin_unreachable' })
+  })
+
+  it.each([
+    ['with a length', 'Content-Length: 100\r\n\r\npart of it'],
+    ['in chunks', 'Transfer-Encoding: chunked\r\n\r\na\r\npart of it\r\n'],
+  ])('never ends a body as whole that the origin cut, %s', async (_name, rest) => {
+    setting.origin.on('/v1/cut', rawReply(`HTTP/1.1 200 OK\r\n${rest}`))
+    const head = `GET /v1/cut HTTP/1.1\r\nHost: ${HOST}\r\nAuthorization: Bearer ${token}\r\n\r\n`
+    const answer = await setting.gate.raw(head)
+    expect(answer.status).toBe(200)
+    expect(answer.complete).toBe(false)
+  })
+})
+
+describe('answers', () => {
+  it.each([
+    // Stored, not compressed: whoever encodes anew does not come to these bytes.
+    ['gzip', gzipSync('Hello, hello, hello', { level: 0 })],
+    ['br', brotliCompressSync('Hello, hello', { params: { [constants.BROTLI_PARAM_QUALITY]: 0 } })],
+    ['zstd', Buffer.from('not understood by anyone on the way')],
+    ['gzip', Buffer.from('not gzip at all')],
+  ])('keeps the bytes of %s as they are', async (encoding, bytes) => {
+    const headers = { 'content-encoding': encoding, 'content-type': 'text/plain' }
+    const length = bytes.length
+    setting.origin.on('/v1/measured', reply(200, { ...headers, 'content-length': length }, bytes))
+    setting.origin.on('/v1/chunked', reply(200, headers, bytes))
+    for (const path of ['/v1/measured', '/v1/chunked', '/public/chunked']) {
+      if (path === '/public/chunked') setting.origin.on(path, reply(200, headers, bytes))
+      const response = await ask(path, { headers: { 'accept-encoding': encoding } })
+      expect(response.headers.get('content-encoding')).toBe(encoding)
+      expect(Buffer.from(await response.arrayBuffer())).toEqual(bytes)
+      const expected = path === '/v1/measured' ? String(length) : null
+      expect(response.headers.get('content-length')).toBe(expected)
+    }
+    expect(setting.origin.requests[0]?.header('accept-encoding')).toBe(encoding)
+  })
+
+  it.each(['br', 'identity', undefined])('hands Accept-Encoding %s on', async (accept) => {
+    await ask('/v1/x', accept === undefined ? {} : { headers: { 'accept-encoding': accept } })
+    expect(setting.origin.requests[0]?.header('accept-encoding')).toBe(accept)
+  })
+
+  it('keeps Content-Length and each Set-Cookie', async () => {
+    const cookies = ['a=1; Path=/', 'b=2; Expires=Wed, 21 Oct 2026 07:28:00 GMT']
+    setting.origin.on(
+      '/v1/cookies',
+      reply(200, { 'set-cookie': cookies, 'content-length': 4 }, 'body'),
+    )
+    const response = await ask('/v1/cookies')
+    expect(response.headers.getSetCookie()).toEqual(cookies)
+    expect(response.headers.get('content-length')).toBe('4')
+  })
+
+  it.each([204, 304, 404, 418, 500, 503])('keeps status %d', async (status) => {
+    setting.origin.on('/v1/status', reply(status))
+    expect((await ask('/v1/status')).status).toBe(status)
+  })
+
+  it.each([
+    ['public, max-age=60, s-maxage=90', 'private, max-age=60'],
+    ['no-store', 'private, no-store'],
+    [undefined, 'private'],
+  ])('makes Cache-Control %s private', async (given, expected) => {
+    const headers = { vary: 'Accept', 'cdn-cache-control': 'max-age=9' }
+    setting.origin.on('*', reply(200, { ...headers, ...(given && { 'cache-control': given }) }))
+    const response = await ask('/v1/cached')
+    expect(response.headers.get('cache-control')).toBe(expected)
+    expect(response.headers.get('vary')).toBe('Accept, Authorization')
+    expect(response.headers.get('cdn-cache-control')).toBeNull()
+  })
+
+  it('leaves caching alone where no token is read', async () => {
+    const headers = { 'cache-control': 'public, s-maxage=9', 'cdn-cache-control': 'max-age=9' }
+    setting.origin.on('*', reply(200, headers))
+    const response = await setting.ask('/public/cached')
+    expect(response.headers.get('cache-control')).toBe('public, s-maxage=9')
+    expect(response.headers.get('cdn-cache-control')).toBe('max-age=9')
+    expect(response.headers.get('vary')).toBeNull()
+  })
+
+  it.each([
+    ['a good one', 'request-0001', 'request-0001'],
+    ['a short one', 'short', /^[0-9a-f-]{36}$/],
+    ['a wrong one', 'has spaces in it', /^[0-9a-f-]{36}$/],
+    ['none', undefined, /^[0-9a-f-]{36}$/],
+  ])('has a request id for %s', async (_name, given, expected) => {
+    setting.origin.on('*', reply(200, { 'x-request-id': 'of-the-origin' }))
+    const headers = given === undefined ? {} : { 'x-request-id': given }
+    const response = await ask('/v1/id', { headers })
+    const id = response.headers.get('x-request-id')
+    expect(id).toMatch(expected)
+    expect(setting.origin.requests[0]?.header('x-request-id')).toBe(id)
+    expect(response.headers.get('x-origin-request-id')).toBe('of-the-origin')
+    const denied = await setting.ask('/v1/id', { headers })
+    expect(denied.headers.get('x-request-id')).toMatch(expected)
+    expect(((await denied.json()) as { request_id: string }).request_id).toBe(
+      denied.headers.get('x-request-id'),
+    )
+  })
+
+  it('drops challenges of the origin where a token is read', async () => {
+    const headers = {
+      'www-authenticate': 'Basic',
+      'proxy-authenticate': 'Basic',
+      'dpop-nonce': 'n',
+    }
+    setting.origin.on('*', reply(401, headers))
+    const response = await ask('/v1/refused')
+    expect(response.status).toBe(401)
+    for (const name of Object.keys(headers)) expect(response.headers.get(name)).toBeNull()
+    const open = await setting.ask('/public/refused')
+    expect(open.headers.get('www-authenticate')).toBe('Basic')
+  })
+})

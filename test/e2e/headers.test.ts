@@ -1,0 +1,148 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Header } from '../kit/raw.ts'
+import { arrivals } from './arrivals.ts'
+import { IDENTITY, OTHERS } from './attacks/header-names.ts'
+import { AGENT, HOST, SECRET, startWorld, type World } from './world.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await startWorld({ gate: { strip_headers: ['x-internal-user'] } })
+})
+beforeEach(() => world.origin.clear())
+afterAll(() => world.close())
+
+const { arrived, passed } = arrivals(() => world)
+
+const folded = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
+
+describe('headers that only the gate may set', () => {
+  const routes = [
+    ['a route that needs a token', '/v1/any'],
+    ['a public route', '/public/x'],
+    ['an optional route without a token', '/optional'],
+    ['a route with its own credential', '/v1/injected'],
+  ] as const
+
+  it.each(routes)('never reach the origin of %s', async (_name, target) => {
+    // Not itself among the names: a header that reads as Authorization makes no second credential.
+    const headers = [...IDENTITY, ...OTHERS].map((name): Header => [name, 'forged-value'])
+    const anonymous = target !== '/v1/any' && target !== '/v1/injected'
+    const sent = { target, headers, ...(!anonymous && { token: await world.token() }) }
+    expect((await world.send(sent)).status).toBe(200)
+    const [request] = world.origin.requests
+    const left = request?.rawHeaders.filter(([, value]) => value.includes('forged-value'))
+    expect(left).toEqual([])
+  })
+
+  it.each([...IDENTITY, ...OTHERS])('%s does not reach the origin', async (name) => {
+    const request = await arrived({ headers: [[name, 'forged-value']] })
+    expect(request.rawHeaders.filter(([, value]) => value.includes('forged-value'))).toEqual([])
+  })
+
+  it('leave every name in one spelling only', async () => {
+    const headers = IDENTITY.map((name): Header => [name, 'x'])
+    const { rawHeaders } = await arrived({ headers })
+    const names = rawHeaders.map(([name]) => folded(name))
+    expect([...new Set(names)].sort()).toEqual([...names].sort())
+  })
+
+  it('cannot be removed by naming them in Connection', async () => {
+    const names = 'X-Agent-Id, X-Agent-Issuer, X-Agent-Scope, X-Forwarded-For, X-Request-Id, close'
+    const request = await arrived({ headers: [['Connection', names]] })
+    expect(request.header('x-agent-id')).toBe(`acme/${AGENT}`)
+    expect(request.header('x-agent-issuer')).toBe(world.acme.issuer)
+    expect(request.header('x-agent-scope')).toBe('chat:write')
+    expect(request.header('x-forwarded-for')).toBe('127.0.0.1')
+    expect(request.header('x-request-id')).toMatch(/^[0-9a-f-]{36}$/)
+  })
+
+  it('end at this hop where Connection names them', async () => {
+    const headers: Header[] = [
+      ['Connection', 'close, X-Hop, x_other'],
+      ['X-Hop', 'forged-value'],
+      ['X-Other', 'forged-value'],
+    ]
+    const { rawHeaders } = await arrived({ headers })
+    expect(rawHeaders.filter(([, value]) => value.includes('forged-value'))).toEqual([])
+  })
+
+  it('come from the gate with its own values', async () => {
+    const headers: Header[] = [
+      ['X-Forwarded-For', '6.6.6.6'],
+      ['X-Forwarded-Proto', 'https'],
+      ['X-Forwarded-Host', 'evil.example'],
+      ['Via', '1.0 evil'],
+      ['X-Request-Id', 'a b'],
+    ]
+    const request = await arrived({ headers })
+    expect(request.header('x-forwarded-for')).toBe('127.0.0.1')
+    expect(request.header('x-forwarded-proto')).toBe('http')
+    expect(request.header('x-forwarded-host')).toBe(HOST)
+    expect(request.header('via')).toBe('1.1 edgewarden')
+    expect(request.header('x-request-id')).toMatch(/^[0-9a-f-]{36}$/)
+    expect(request.header('host')).toBe(world.origin.host)
+  })
+
+  it('leaves other headers, and a request id that is well formed', async () => {
+    const headers: Header[] = [
+      ['X-Custom', 'a, b'],
+      ['Accept', 'text/event-stream'],
+      ['X-Request-Id', 'abc-123_DEF.4'],
+      ['X-Agents', 'kept'],
+    ]
+    const request = await arrived({ headers })
+    for (const [name, value] of headers) expect(request.header(name)).toBe(value)
+  })
+})
+
+describe('credentials', () => {
+  it('of the agent never reach the origin', async () => {
+    const token = await world.token()
+    const request = await arrived({ token })
+    expect(request.header('authorization')).toBeUndefined()
+    expect(JSON.stringify(request.rawHeaders)).not.toContain(token.split('.')[2])
+  })
+
+  it('of the origin take the place of the agent’s', async () => {
+    const request = await arrived({ target: '/v1/injected' })
+    const all = request.rawHeaders.filter(([name]) => folded(name) === 'authorization')
+    expect(all.map(([, value]) => value)).toEqual([`Bearer ${SECRET}`])
+  })
+
+  it('goes on where the rule says so, and only in its own spelling', async () => {
+    const token = await world.token()
+    const headers: Header[] = [['Proxy-Authorization', 'Basic YTpi']]
+    const request = await arrived({ target: '/v1/with-token', token, headers })
+    expect(request.header('authorization')).toBe(`Bearer ${token}`)
+    expect(request.header('proxy-authorization')).toBeUndefined()
+  })
+
+  it.each(['/public/x', '/public/x?access_token=abc'])(
+    'are neither read nor sent on at %s',
+    async (target) => {
+      const headers: Header[] = [['Authorization', 'Bearer whatever']]
+      const { rawHeaders } = await passed({ target, headers })
+      expect(rawHeaders.map(([name]) => folded(name)).join(' ')).not.toMatch(/authorization|agent/)
+    },
+  )
+})
+
+describe('the path the origin gets', () => {
+  it.each([
+    ['/v1/%61ny', '/v1/any'],
+    ['/v1/any?q=/../%2e#x', '/v1/any?q=/../%2e'],
+    ['/v1/a%c3%a4', '/v1/a%C3%A4'],
+    ['/v1/a%3ab', '/v1/a%3Ab'],
+    ['/v1/models/meta-llama%2fLlama-3', '/v1/models/meta-llama%2FLlama-3'],
+    ['/v1/models/gpt:4', '/v1/models/gpt:4'],
+    ['/tools/run', '/run'],
+    ['/tools/', '/'],
+    ['http://evil.example/v1/any', '/v1/any'],
+    [`http://user@${HOST}/v1/any`, '/v1/any'],
+    ['/v1/any#/../admin/users', '/v1/any'],
+  ])('of %s is %s, the one that was decided on', async (target, url) => {
+    const request = await arrived({ target })
+    expect(request.url).toBe(url)
+    expect(request.header('x-forwarded-host')).toBe(HOST)
+  })
+})

@@ -1,0 +1,155 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { KINDS } from '../../src/model/revocation.ts'
+import { administration, SAME, TWO } from './administration.ts'
+import { expectDenial } from './denied.ts'
+import { AGENT, REVOCATIONS, startWorld, type World } from './world.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await startWorld({ issuers: { acme: { admin: 'own' } } })
+})
+beforeEach(() => world.origin.clear())
+afterEach(() => liftAll())
+afterAll(() => world.close())
+
+const { issuerOf, ask, call, revoke, ids, entryOf, liftAll } = administration(() => world)
+
+describe('two issuers with one kid', () => {
+  it.each(TWO)('a key of %s never verifies a token of %s', async (signer, claimed) => {
+    // Both key sets are at hand by now, whichever was fetched first.
+    for (const name of [signer, claimed]) expect((await ask(name)).status).toBe(200)
+    const { iss } = issuerOf(claimed).claims()
+    const forged = await issuerOf(signer).mint({ ...SAME, iss })
+    expectDenial(await world.send({ token: forged }), 401, 'signature_invalid')
+    expect((await ask(claimed)).status).toBe(200)
+  })
+
+  it.each(TWO)('a token of %s under the name of %s is no other issuer’s', async (name, other) => {
+    for (const iss of [
+      [issuerOf(name).issuer, issuerOf(other).issuer],
+      `${issuerOf(name).issuer} ${issuerOf(other).issuer}`,
+      `${issuerOf(name).issuer},${issuerOf(other).issuer}`,
+    ]) {
+      const { status } = await world.send({ token: await issuerOf(name).mint({ iss }) })
+      expect(status).toBe(401)
+    }
+  })
+
+  it('a new key of one is no key of the other', async () => {
+    const fresh = await startWorld()
+    try {
+      await fresh.beta.rotate()
+      expect((await fresh.send({ token: await fresh.beta.mint() })).status).toBe(200)
+      const forged = await fresh.beta.mint({ iss: fresh.acme.issuer })
+      expectDenial(await fresh.send({ token: forged }), 401, 'key_unknown')
+    } finally {
+      await fresh.close()
+    }
+  })
+})
+
+describe('two issuers with one agent id', () => {
+  it('give the origin two identities', async () => {
+    for (const name of ['acme', 'beta'] as const) expect((await ask(name)).status).toBe(200)
+    const seen = world.origin.requests.map((request) => ({
+      id: request.header('x-agent-id'),
+      issuer: request.header('x-agent-issuer'),
+    }))
+    expect(seen).toEqual([
+      { id: `acme/${AGENT}`, issuer: world.acme.issuer },
+      { id: `beta/${AGENT}`, issuer: world.beta.issuer },
+    ])
+  })
+
+  it('cannot take the other’s name by its prefix', async () => {
+    await ask('acme', { client_id: `beta/${AGENT}` })
+    await ask('beta', { client_id: AGENT })
+    const [mine, theirs] = world.origin.requests.map((one) => one.header('x-agent-id'))
+    expect(mine).toBe(`acme/beta/${AGENT}`)
+    expect(theirs).toBe(`beta/${AGENT}`)
+  })
+
+  it('cannot name the other in a claim', async () => {
+    const claims = { issuer: 'x', agent_iss: 'x', azp: 'x', 'x-agent-issuer': 'x' }
+    await ask('acme', { ...claims, act: { sub: AGENT, iss: world.beta.issuer } })
+    const [request] = world.origin.requests
+    expect(request?.header('x-agent-issuer')).toBe(world.acme.issuer)
+    expect(request?.header('x-agent-id')).toBe(`acme/${AGENT}`)
+    expect(request?.header('x-agent-delegation')).toBe(`${world.beta.issuer};${AGENT}`)
+  })
+})
+
+describe('a revocation', () => {
+  const cases = KINDS.flatMap((kind) => TWO.map(([name, other]) => [kind, name, other] as const))
+
+  it.each(cases)('of kind %s in %s leaves %s alone', async (kind, name, other) => {
+    const id = await revoke('ops', entryOf(kind, name))
+    expectDenial(await ask(name), 401, 'token_revoked')
+    expect((await ask(other)).status).toBe(200)
+    await call('ops', { method: 'DELETE', target: `${REVOCATIONS}/${id}` })
+    expect((await ask(name)).status).toBe(200)
+  })
+
+  it.each(cases)('before now of kind %s in %s leaves %s alone', async (kind, name, other) => {
+    await revoke('ops', { ...entryOf(kind, name), mode: 'before' })
+    expectDenial(await ask(name), 401, 'token_revoked')
+    expect((await ask(other)).status).toBe(200)
+  })
+
+  it.each(TWO)('of an agent with its prefix holds in %s and not in %s', async (name, other) => {
+    await revoke('ops', { ...entryOf('agent', name), value: `${name}/${AGENT}` })
+    expectDenial(await ask(name), 401, 'token_revoked')
+    expect((await ask(other)).status).toBe(200)
+    await revoke('ops', { ...entryOf('agent', name), value: `${other}/${AGENT}` })
+    expect((await ask(other)).status).toBe(200)
+  })
+
+  it('covers nothing when its parts are put together in another way', async () => {
+    const { issuer } = world.acme
+    for (const value of [
+      `${issuer}","${AGENT}`,
+      `${issuer} ${AGENT}`,
+      `"${AGENT}"`,
+      AGENT.toUpperCase(),
+      ` ${AGENT}`,
+      `${AGENT}%`,
+      '%',
+      '*',
+    ]) {
+      await revoke('ops', { ...entryOf('agent', 'beta'), value })
+    }
+    for (const name of ['acme', 'beta'] as const) expect((await ask(name)).status).toBe(200)
+  })
+
+  it('of an actor holds in the actor’s own issuer only', async () => {
+    const actor = 'planner'
+    const of = (iss?: string) => ({ act: { sub: actor, ...(iss !== undefined && { iss }) } })
+    const id = await revoke('ops', { ...entryOf('agent', 'beta'), value: actor })
+    expect((await ask('acme', of())).status).toBe(200)
+    expect((await ask('acme', of(world.acme.issuer))).status).toBe(200)
+    expectDenial(await ask('acme', of(world.beta.issuer)), 401, 'token_revoked')
+    const inner = { act: { sub: 'x', ...of(world.beta.issuer) } }
+    expectDenial(await ask('acme', inner), 401, 'token_revoked')
+    await call('ops', { method: 'DELETE', target: `${REVOCATIONS}/${id}` })
+    await revoke('ops', { ...entryOf('agent', 'acme'), value: actor })
+    expect((await ask('acme', of(world.beta.issuer))).status).toBe(200)
+    expectDenial(await ask('acme', of()), 401, 'token_revoked')
+  })
+
+  it('has another id in each issuer, and the same one when it is made again', async () => {
+    const made = [
+      await revoke('ops', entryOf('token', 'acme')),
+      await revoke('ops', entryOf('token', 'beta')),
+      await revoke('acme', entryOf('token', 'acme')),
+    ]
+    expect(made[0]).toBe(made[2])
+    expect(new Set(made).size).toBe(2)
+    expect((await ids('ops')).sort()).toEqual([...new Set(made)].sort())
+  })
+
+  it('of kind issuer does not reach the administrator of another', async () => {
+    await revoke('ops', entryOf('issuer', 'acme'))
+    expectDenial(await call('acme', {}), 401, 'token_revoked')
+    expect((await call('beta', {})).status).toBe(200)
+  })
+})

@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { reply } from '../kit/answers.ts'
+import { feed, sse } from '../kit/sse.ts'
+import { type AskInit, outcome, type Setting, startSetting } from './setting.ts'
+
+const STAGES = [
+  'route',
+  'credential',
+  'issuer',
+  'signature',
+  'claims',
+  'possession',
+  'delegation',
+  'agent',
+  'operation',
+  'scope',
+  'standing',
+]
+const MEMBERS = ['v', 'id', 'time', 'request_id', 'decision', 'mode', 'ms']
+
+let setting: Setting
+let asked = 0
+
+beforeAll(async () => {
+  setting = await startSetting({
+    routes: [
+      { match: 'GET,POST /v1/{id}', scopes: ['chat:write'] },
+      { match: 'GET /public', access: 'public' },
+    ],
+  })
+})
+afterAll(() => setting.close())
+
+/** Asks, and gives the one journal line of that request with the answer. */
+const lineOf = async (path: string, init: AskInit = {}) => {
+  const id = `journal-${++asked}`
+  const headers = { 'x-request-id': id, ...(init.headers as Record<string, string>) }
+  const response = await setting.ask(path, { ...init, headers })
+  const { code, status } = await outcome(response)
+  const line = await setting.gate.journalLine(({ request_id }) => request_id === id)
+  expect(setting.gate.journal().filter(({ request_id }) => request_id === id)).toHaveLength(1)
+  expect(Object.keys(line)).toEqual(expect.arrayContaining(MEMBERS))
+  expect(line).toMatchObject({ v: 1, mode: 'enforce' })
+  expect(new Date(String(line.time)).toISOString()).toBe(line.time)
+  expect(line.code).toBe(code)
+  return { line, status }
+}
+
+describe('the journal', () => {
+  it('has one line for an allowed request, with who it was', async () => {
+    setting.origin.on('/v1/x', reply(418, {}, 'answer-body-77'))
+    const claims = { client_id: 'agent-7', jti: 'token-7', act: { sub: 'actor-7' } }
+    const token = await setting.token(claims)
+    const { line } = await lineOf('/v1/x?query-77=1', { token, method: 'POST', body: 'body-77' })
+    expect(line).toMatchObject({
+      decision: 'allowed',
+      route: 'GET,POST /v1/{id}',
+      issuer: setting.issuer.issuer,
+      kid: setting.issuer.kid,
+      agent: 'agent-7',
+      client: 'agent-7',
+      jti: 'token-7',
+      actors: [expect.objectContaining({ sub: 'actor-7' })],
+      origin_status: 418,
+    })
+    expect(Object.keys(line.ms as object)).toEqual(STAGES)
+    for (const ms of Object.values(line.ms as object)) expect(ms).toBeGreaterThanOrEqual(0)
+    expect(line).not.toHaveProperty('claimed_issuer')
+    expect(line).not.toHaveProperty('claimed_kid')
+  })
+
+  it('has ids of its own', async () => {
+    const { line: one } = await lineOf('/public')
+    const { line: two } = await lineOf('/public')
+    expect(one.id).not.toBe(two.id)
+    expect(one).toMatchObject({ decision: 'allowed', route: 'GET /public', origin_status: 200 })
+    for (const name of ['agent', 'issuer', 'kid', 'claimed_issuer']) {
+      expect(one).not.toHaveProperty(name)
+    }
+  })
+
+  it.each([
+    ['no token', () => undefined],
+    ['no JWT', () => 'opaque-secret-88'],
+  ])('names nobody for %s', async (_name, token) => {
+    const bearer = token()
+    const { line } = await lineOf('/v1/x', bearer === undefined ? {} : { token: bearer })
+    expect(line).toMatchObject({ decision: 'denied', route: 'GET,POST /v1/{id}' })
+    for (const name of ['agent', 'issuer', 'kid', 'client', 'jti', 'claimed_issuer']) {
+      expect(line).not.toHaveProperty(name)
+    }
+  })
+
+  it('writes what an unverified token claims as a claim, cut short', async () => {
+    const long = 'k'.repeat(200)
+    const other = 'https://unknown.example/'.padEnd(200, 'i')
+    const foreign = await setting.issuer.mint({ iss: other }, { kid: long })
+    const { line } = await lineOf('/v1/x', { token: foreign })
+    expect(line).toMatchObject({
+      decision: 'denied',
+      claimed_issuer: other.slice(0, 128),
+      claimed_kid: long.slice(0, 128),
+    })
+    const [head, payload] = (await setting.token({ jti: 'unverified-99' })).split('.')
+    const forged = await lineOf('/v1/x', { token: `${head}.${payload}.${'A'.repeat(86)}` })
+    expect(forged.line).toMatchObject({
+      code: 'signature_invalid',
+      claimed_issuer: setting.issuer.issuer,
+      claimed_kid: setting.issuer.kid,
+    })
+    for (const name of ['agent', 'issuer', 'kid', 'client', 'jti', 'actors']) {
+      expect(line).not.toHaveProperty(name)
+      expect(forged.line).not.toHaveProperty(name)
+    }
+    expect(setting.gate.output()).not.toContain('unverified-99')
+  })
+
+  it('takes nothing else from an unverified token', async () => {
+    const claims = { sub: 'claim-sub-44', client_id: 'claim-client-44', jti: 'claim-jti-44' }
+    const headers = [
+      { typ: 'header-typ-44' },
+      { alg: 'header-alg-44' },
+      { crit: ['header-crit-44'] },
+      { jku: 'header-jku-44' },
+    ]
+    for (const header of headers) {
+      const named = { typ: 'at+jwt', alg: 'ES256', kid: setting.issuer.kid, ...header }
+      const token = setting.issuer.unsigned(named, setting.issuer.claims(claims), 'AAAA')
+      expect((await lineOf('/v1/x', { token })).line.decision).toBe('denied')
+    }
+    expect(setting.gate.output()).not.toMatch(/(?:claim|header)-[a-z]+-44/)
+  })
+
+  it('names the agent that lacks a scope, and how far it got', async () => {
+    const token = await setting.token({ scope: 'chat:read' })
+    const { line } = await lineOf('/v1/x', { token })
+    expect(line).toMatchObject({ decision: 'denied', code: 'scope_missing', agent: 'agent-1' })
+    expect(Object.keys(line.ms as object).at(-1)).toBe('scope')
+    expect(line).not.toHaveProperty('origin_status')
+  })
+
+  it.each([
+    ['/unknown/x', 404],
+    ['/.edgewarden/unknown', 404],
+    ['/v1/a//b', 400],
+    ['/v1/%00', 400],
+  ])('has a line for %s', async (path, status) => {
+    const told = await lineOf(path)
+    expect(told.status).toBe(status)
+    expect(told.line.decision).toBe('denied')
+  })
+
+  it('writes the line of a stream when it begins', async () => {
+    const events = feed()
+    setting.origin.on('/v1/stream', (_req, res) => sse(res, events))
+    const headers = { 'x-request-id': 'journal-stream' }
+    const response = await setting.ask('/v1/stream', { token: await setting.token(), headers })
+    const line = await setting.gate.journalLine(({ request_id }) => request_id === 'journal-stream')
+    expect(line).toMatchObject({ decision: 'allowed', origin_status: 200 })
+    events.end()
+    await response.text()
+  })
+
+  it('has no token, no query and no body anywhere', async () => {
+    const { line: last } = await lineOf('/v1/x?last-query-66=1')
+    expect(last.decision).toBe('denied')
+    const query = await lineOf('/v1/x?access_token=query-secret-55')
+    expect(query.line.code).toBe('credential_in_query')
+    const output = setting.gate.output()
+    for (const secret of [
+      'query-77',
+      'body-77',
+      'opaque-secret-88',
+      'last-query-66',
+      'secret-55',
+    ]) {
+      expect(output).not.toContain(secret)
+    }
+    // The beginning of every JWT.
+    expect(output).not.toContain('eyJ')
+  })
+})

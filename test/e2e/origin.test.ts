@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { redirect, reply } from '../kit/answers.ts'
+import { type Origin, startOrigin } from '../kit/origin.ts'
+import { HOST, type Setting, startSetting } from './setting.ts'
+
+let setting: Setting
+let token: string
+/** Another origin, whose API begins at `/base`. */
+let based: Origin
+
+beforeAll(async () => {
+  based = await startOrigin()
+  const origin = `${based.url}/base`
+  setting = await startSetting({
+    routes: [
+      { match: '* /v1/*', scopes: [] },
+      { match: '* /public/*', access: 'public' },
+      { match: '* /tools/*', scopes: [], strip_prefix: '/tools' },
+      { match: 'GET /token/x', scopes: [], forward_token: true },
+      { match: 'GET /public-token', access: 'public', forward_token: true },
+      { match: 'GET /based/*', scopes: [], origin },
+      { match: 'GET /moved/*', scopes: [], origin: `${origin}/`, strip_prefix: '/moved' },
+    ],
+  })
+  token = await setting.token()
+})
+beforeEach(() => {
+  setting.origin.clear()
+  based.clear()
+})
+afterAll(async () => {
+  await setting.close()
+  await based.close()
+})
+
+const ask = (path: string, init: RequestInit = {}) => setting.ask(path, { token, ...init })
+
+describe('redirects are handed back', () => {
+  const location = async (path: string, to: string) => {
+    setting.origin.on('*', redirect(to))
+    const response = await ask(path)
+    expect(response.status).toBe(302)
+    expect(setting.origin.requests).toHaveLength(1)
+    return response.headers.get('location')
+  }
+
+  it.each([
+    ['on the origin', '/v1/a', 'ORIGIN/v1/b?x=1#f', `http://${HOST}/v1/b?x=1#f`],
+    ['on the origin, below a prefix', '/tools/a', 'ORIGIN/b', `http://${HOST}/tools/b`],
+    ['a path', '/v1/a', '/v1/b', '/v1/b'],
+    ['a path below a prefix', '/tools/a', '/b?x=1', '/tools/b?x=1'],
+    ['relative', '/tools/a', 'b', 'b'],
+    ['a query only', '/tools/a', '?page=2', '?page=2'],
+    ['elsewhere', '/tools/a', 'https://elsewhere.example/b', 'https://elsewhere.example/b'],
+    ['elsewhere without scheme', '/tools/a', '//elsewhere.example/b', '//elsewhere.example/b'],
+    ['another port', '/tools/a', 'http://127.0.0.1:1/b', 'http://127.0.0.1:1/b'],
+  ])('%s', async (_name, path, to, expected) => {
+    const { origin } = setting
+    expect(await location(path, to.replace('ORIGIN', origin.url))).toBe(expected)
+  })
+
+  it('rewrites Content-Location, too', async () => {
+    setting.origin.on('*', reply(201, { 'content-location': '/made/1' }))
+    const response = await ask('/tools/make', { method: 'POST', body: 'x' })
+    expect(response.headers.get('content-location')).toBe('/tools/made/1')
+  })
+})
+
+describe('what the origin is asked', () => {
+  it('says who forwarded it', async () => {
+    await ask('/v1/x')
+    const [seen] = setting.origin.requests
+    expect(seen?.header('host')).toBe(setting.origin.host)
+    expect(seen?.header('x-forwarded-for')).toBe('127.0.0.1')
+    expect(seen?.header('x-forwarded-proto')).toBe('http')
+    expect(seen?.header('x-forwarded-host')).toBe(HOST)
+    expect(seen?.header('via')).toBe('1.1 edgewarden')
+  })
+
+  it('removes a prefix', async () => {
+    await ask('/tools/a/b?c=d')
+    await ask('/tools/')
+    expect(setting.origin.requests.map(({ url }) => url)).toEqual(['/a/b?c=d', '/'])
+  })
+
+  it('hands the token on only where the rule says so', async () => {
+    for (const path of ['/v1/x', '/token/x', '/public-token', '/public/x']) await ask(path)
+    const seen = setting.origin.requests.map((request) => request.header('authorization'))
+    expect(seen).toEqual([undefined, `Bearer ${token}`, `Bearer ${token}`, undefined])
+  })
+})
+
+describe('an origin with a path of its own', () => {
+  it('has it in front of what is asked', async () => {
+    for (const path of ['/based/x?y=/z', '/moved/x', '/moved/']) await ask(path)
+    expect(based.requests.map(({ url }) => url)).toEqual([
+      '/base/based/x?y=/z',
+      '/base/x',
+      '/base/',
+    ])
+  })
+
+  it.each([
+    ['/based/a', '/base/based/b', '/based/b'],
+    ['/moved/a', '/base/b?x=1', '/moved/b?x=1'],
+    ['/moved/a', 'ORIGIN/base/b', `http://${HOST}/moved/b`],
+    ['/moved/a', '/base', '/moved'],
+    // Nothing of the gate leads there.
+    ['/moved/a', '/basement/b', '/basement/b'],
+    ['/moved/a', '/elsewhere', '/elsewhere'],
+  ])('is taken out of a Location again: %s to %s', async (path, to, expected) => {
+    based.on('*', redirect(to.replace('ORIGIN', based.url)))
+    const response = await ask(path)
+    expect(response.headers.get('location')).toBe(expected)
+  })
+})

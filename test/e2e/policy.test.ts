@@ -1,0 +1,178 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Gate } from '../kit/gate.ts'
+import {
+  askGate,
+  outcome,
+  RESOURCE,
+  type Setting,
+  type SettingOptions,
+  startSetting,
+} from './setting.ts'
+
+const METADATA = '/.well-known/oauth-protected-resource'
+const INVALID = { status: 503, code: 'policy_invalid' }
+
+let setting: Setting
+let token: string
+
+beforeAll(async () => {
+  setting = await startSetting()
+  token = await setting.token()
+})
+beforeEach(() => setting.origin.clear())
+afterAll(() => setting.close())
+
+const withGate = async (options: SettingOptions, use: (gate: Gate) => Promise<void>) => {
+  const gate = await setting.another(options)
+  try {
+    await use(gate)
+  } finally {
+    await gate.stop()
+  }
+}
+
+/** What the gate wrote of its policy's mistakes, by line; it may come later than its answer. */
+const mistakesOf = (gate: Gate) =>
+  vi.waitFor(() => {
+    const lines = gate
+      .output()
+      .split('\n')
+      .filter((line) => line.includes('"event":"policy_invalid"'))
+    expect(lines).not.toEqual([])
+    return lines.map((line) => JSON.parse(line).mistakes as string[])
+  })
+
+describe('a broken policy', () => {
+  it('answers everything but health with 503, and says every mistake at once', async () => {
+    const options = {
+      gate: { orgin: 'x', timeout: 'soon', prefix: '/ops' },
+      issuer: { algorithms: ['HS256'], jwks_url: 'x' },
+      routes: [
+        { match: 'GET /a', scopes: [], scope: [] },
+        { match: 'FETCH /b', scopes: [] },
+        { match: 'GET /c' },
+      ],
+      more: { ROUTE: [{ match: 'GET /d', scopes: [] }] },
+    }
+    await withGate(options, async (gate) => {
+      for (const path of ['/a', '/v1/x', '/public/x', '/ops/ready', '/ops/x', METADATA]) {
+        const response = await askGate(gate, path, { token })
+        expect(response.headers.get('retry-after')).toMatch(/^\d+$/)
+        expect(response.headers.get('x-request-id')).toMatch(/^\S{8,}$/)
+        const text = await response.clone().text()
+        expect(text).not.toContain('orgin')
+        expect(await outcome(response)).toEqual(INVALID)
+      }
+      const health = await askGate(gate, '/ops/health')
+      expect([health.status, await health.json()]).toEqual([200, { status: 'ok' }])
+      const lines = await mistakesOf(gate)
+      expect(lines).toHaveLength(1)
+      const paths = lines[0]?.map((mistake) => mistake.split(': ', 1)[0])
+      expect(paths?.sort()).toEqual([
+        'GATE.orgin',
+        'GATE.timeout',
+        'ISSUERS.acme.algorithms[0]',
+        'ISSUERS.acme.jwks_url',
+        'ROUTE',
+        'ROUTES[0].scope',
+        'ROUTES[1].match',
+        'ROUTES[2].scopes',
+      ])
+      expect(setting.origin.requests).toHaveLength(0)
+      const line = await gate.journalLine(({ code }) => code === 'policy_invalid')
+      expect(line).toMatchObject({ v: 1, decision: 'denied' })
+    })
+  })
+
+  const broken: readonly [string, SettingOptions, RegExp][] = [
+    ['no issuer', { vars: { ISSUERS: {} } }, /ISSUERS/],
+    ['no rule', { routes: [] }, /ROUTES/],
+    ['no KV namespace', { kv: false }, /JWKS_CACHE/],
+    ['no Durable Object namespace', { durableObjects: false }, /REVOCATIONS/],
+    [
+      'a missing secret',
+      { routes: [{ match: 'GET /x', scopes: [], inject: { 'x-api-key': `\${KEY}` } }] },
+      /KEY/,
+    ],
+    ['a missing service', { gate: { origin: 'service:MODELS' } }, /MODELS/],
+    ['itself as its origin', { gate: { origin: RESOURCE } }, /GATE\.origin/],
+    ['bounded revocation', { gate: { revocation: { consistency: 'bounded' } } }, /revocation/],
+    ['a key of later', { gate: { assertion: 'identity' } }, /GATE\.assertion/],
+    ['text that is no JSON', { vars: { GATE_LOCAL: '{hosts' } }, /GATE_LOCAL/],
+    ['a near miss', { vars: { ROUTS: [{ match: 'GET /x', scopes: [] }] } }, /ROUTS/],
+    [
+      'a rule that can never match',
+      {
+        routes: [
+          { match: 'GET /v1/*', scopes: [] },
+          { match: 'GET /v1/x', scopes: ['a'] },
+        ],
+      },
+      /ROUTES\[1\]/,
+    ],
+  ]
+  it.each(broken)('is one with %s', async (_name, options, path) => {
+    await withGate(options, async (gate) => {
+      expect(await outcome(await askGate(gate, '/v1/x', { token }))).toEqual(INVALID)
+      expect((await mistakesOf(gate)).flat().join('\n')).toMatch(path)
+      expect((await askGate(gate, '/.edgewarden/health')).status).toBe(200)
+      expect(setting.origin.requests).toHaveLength(0)
+    })
+  })
+
+  it('needs no KV namespace where every issuer’s keys are in the policy', async () => {
+    const { jwk } = setting.issuer
+    const issuer = { jwks_uri: undefined, jwks: { keys: [jwk] } }
+    await withGate({ kv: false, issuer }, async (gate) => {
+      expect((await askGate(gate, '/v1/x', { token })).status).toBe(200)
+    })
+  })
+})
+
+describe('many rules', () => {
+  it('are one list, in the order of the variables’ names', async () => {
+    const variables = Array.from({ length: 10 }, (_, i) => {
+      const rules = Array.from({ length: 99 }, (_, j) => ({
+        match: `GET /v${i}/r${j}/{id}`,
+        scopes: [`r${i}-${j}:{id}`],
+      }))
+      const order = i === 1 ? '/order/{id}' : i === 2 ? '/order/*' : `/order-${i}`
+      const rule = { match: `GET ${order}`, scopes: [`order-${i}`] }
+      // Written in reverse, so that the order of the table does not count.
+      return [`ROUTES_${String(i).padStart(2, '0')}`, [...rules, rule]] as const
+    }).reverse()
+    const more = Object.fromEntries(variables)
+    await withGate({ more, routes: [{ match: 'GET /first', scopes: [] }] }, async (gate) => {
+      const needs = async (path: string) => {
+        const response = await askGate(gate, path, { token })
+        return ((await response.json()) as { required_scopes?: string[] }).required_scopes
+      }
+      expect(await needs('/v0/r0/a')).toEqual(['r0-0:a'])
+      expect(await needs('/v9/r98/b')).toEqual(['r9-98:b'])
+      expect(await needs('/order/1')).toEqual(['order-1'])
+      expect(await needs('/order/1/2')).toEqual(['order-2'])
+      const scope = 'r5-50:c'
+      const allowed = await askGate(gate, '/v5/r50/c', { token: await setting.token({ scope }) })
+      expect(allowed.status).toBe(200)
+      expect((await askGate(gate, '/first', { token })).status).toBe(200)
+      const unknown = await outcome(await askGate(gate, '/v9/r99/b', { token }))
+      expect(unknown).toEqual({ status: 404, code: 'route_unknown' })
+    })
+  })
+})
+
+describe('variables', () => {
+  it('are laid over and merged, and may be text', async () => {
+    const vars = {
+      GATE_LOCAL: '{"hosts":["local.example.com"]}',
+      ROUTES_01: JSON.stringify([{ match: 'GET /extra', scopes: ['a:write'] }]),
+      SCOPES_MORE: { 'chat:write': ['a:write'] },
+    }
+    await withGate({ vars, gate: { hosts: undefined } }, async (gate) => {
+      const headers = { host: 'local.example.com' }
+      expect((await askGate(gate, '/extra', { token, headers })).status).toBe(200)
+      const other = await outcome(await askGate(gate, '/extra', { token }))
+      expect(other).toEqual({ status: 421, code: 'host_unknown' })
+    })
+  })
+})

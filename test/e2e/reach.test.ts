@@ -1,0 +1,116 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { KINDS } from '../../src/model/revocation.ts'
+import { administration, SAME, TWO } from './administration.ts'
+import { expectDenial } from './denied.ts'
+import { AGENT, REVOCATIONS, startWorld, type World } from './world.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await startWorld({ issuers: { acme: { admin: 'own' } } })
+})
+beforeEach(() => world.origin.clear())
+afterEach(() => liftAll())
+afterAll(() => world.close())
+
+const { issuerOf, ask, call, revoke, list, ids, entryOf, liftAll } = administration(() => world)
+
+describe('an administrator of one issuer', () => {
+  it.each(TWO)('of %s cannot revoke in %s', async (name, other) => {
+    for (const kind of KINDS) {
+      const response = await call(name, { method: 'POST', body: entryOf(kind, other) })
+      expectDenial(response, 403, 'admin_reach')
+    }
+    expect(await list('ops')).toEqual([])
+    expect((await ask(other)).status).toBe(200)
+  })
+
+  it.each(TWO)('of %s makes nothing of a list that reaches into %s', async (name, other) => {
+    const revocations = [entryOf('token', name), entryOf('token', other)]
+    for (const body of [{ revocations }, { revocations, force: true }]) {
+      expectDenial(await call(name, { method: 'POST', body }), 403, 'admin_reach')
+    }
+    expect(await list('ops')).toEqual([])
+  })
+
+  it.each(TWO)('of %s sees and lifts nothing of %s', async (name, other) => {
+    const mine = await revoke(name, entryOf('token', name))
+    const theirs = await revoke(other, entryOf('token', other))
+    expect(await ids(name)).toEqual([mine])
+    const iss = encodeURIComponent(issuerOf(other).issuer)
+    expectDenial(await call(name, { target: `${REVOCATIONS}?issuer=${iss}` }), 403, 'admin_reach')
+    expect(await list(name, `?value=${SAME.jti}`)).toHaveLength(1)
+    for (const method of ['GET', 'DELETE']) {
+      const response = await call(name, { method, target: `${REVOCATIONS}/${theirs}` })
+      expectDenial(response, 403, 'admin_reach')
+      expect(response.body).not.toContain(issuerOf(other).issuer)
+    }
+    expectDenial(await ask(other), 401, 'token_revoked')
+    expect((await ids('ops')).sort()).toEqual([mine, theirs].sort())
+  })
+
+  it.each(TWO)('of %s learns nothing of what issuers there are beside %s', async (name) => {
+    for (const issuer of ['https://nobody.example', world.ops.issuer, `${world.ops.issuer}/`]) {
+      const body = { kind: 'token', issuer, value: 'x' }
+      expectDenial(await call(name, { method: 'POST', body }), 403, 'admin_reach')
+    }
+  })
+
+  it('may lift what an administrator of every issuer has made in it', async () => {
+    const id = await revoke('ops', entryOf('token', 'acme'))
+    const lifted = await call('acme', { method: 'DELETE', target: `${REVOCATIONS}/${id}` })
+    expect(lifted.status).toBe(204)
+    expect((await ask('acme')).status).toBe(200)
+  })
+
+  it('is locked out by its own agent id, not by the other issuer’s', async () => {
+    const claims = { agent: { id: AGENT }, client_id: AGENT, sub: AGENT }
+    const own = await call('beta', { method: 'POST', body: entryOf('agent', 'beta') }, claims)
+    expectDenial(own, 409, 'would_lock_out')
+    const other = await call('ops', { method: 'POST', body: entryOf('agent', 'beta') }, claims)
+    expect(other.status).toBe(200)
+  })
+})
+
+describe('an administrator of every issuer', () => {
+  it('revokes, sees and lifts in all of them', async () => {
+    const made = [
+      await revoke('ops', entryOf('token', 'acme')),
+      await revoke('ops', entryOf('token', 'beta')),
+    ]
+    expect((await list('ops')).map(({ issuer }) => issuer)).toEqual([
+      world.acme.issuer,
+      world.beta.issuer,
+    ])
+    for (const id of made) {
+      const lifted = await call('ops', { method: 'DELETE', target: `${REVOCATIONS}/${id}` })
+      expect(lifted.status).toBe(204)
+    }
+  })
+
+  it('still needs the scope, and the scope needs an issuer that may have it', async () => {
+    expectDenial(await call('ops', {}, { scope: 'edgewarden:read' }), 403, 'scope_missing')
+    for (const scope of ['edgewarden:*', 'edgewarden', 'Edgewarden:revoke', 'edgewarden:revoke2']) {
+      expectDenial(await call('ops', {}, { scope }), 403, 'scope_missing')
+    }
+    const plain = await startWorld({ issuers: { beta: { admin: false } } })
+    try {
+      for (const issuer of [plain.acme, plain.beta]) {
+        const token = await issuer.mint({ scope: 'edgewarden:revoke edgewarden:read' })
+        const response = await plain.send({ target: REVOCATIONS, token })
+        expectDenial(response, 403, 'scope_missing')
+      }
+      const ready = await plain.send({ target: '/.edgewarden/ready', token: await plain.token() })
+      expectDenial(ready, 403, 'scope_missing')
+    } finally {
+      await plain.close()
+    }
+  })
+
+  it('is one only under its own key', async () => {
+    const forged = await world.acme.mint({ iss: world.ops.issuer, scope: 'edgewarden:revoke' })
+    const response = await world.send({ target: REVOCATIONS, token: forged })
+    expectDenial(response, 401, 'algorithm_not_accepted')
+    const same = await world.beta.mint({ iss: world.acme.issuer, scope: 'edgewarden:revoke' })
+    expectDenial(await world.send({ target: REVOCATIONS, token: same }), 401, 'signature_invalid')
+  })
+})

@@ -1,0 +1,107 @@
+import { type Gate, type GateOptions, startGate } from '../kit/gate.ts'
+import { createIssuer, type Issuer, type IssuerOptions } from '../kit/issuer.ts'
+import { type Origin, startOrigin } from '../kit/origin.ts'
+import type { Members } from '../kit/signing.ts'
+
+/** The name clients ask for where they can say one. */
+export const HOST = 'api.example.com'
+export const RESOURCE = `https://${HOST}`
+
+/** What a test wants of its gate; the rest is the plainest policy that serves. */
+export interface SettingOptions extends Partial<GateOptions> {
+  /** Laid over GATE; `undefined` leaves a key out. */
+  readonly gate?: Members
+  /** Laid over the one issuer's table. */
+  readonly issuer?: Members
+  readonly routes?: readonly Members[]
+  /** Further policy variables. */
+  readonly more?: Members
+  readonly signing?: IssuerOptions
+}
+
+/** A request init that may carry a token. */
+export type AskInit = RequestInit & { readonly token?: string }
+
+/** One issuer, one origin, and a gate between them. */
+export interface Setting {
+  readonly issuer: Issuer
+  readonly origin: Origin
+  readonly gate: Gate
+  /** A good token with these claims laid over it. */
+  token(claims?: Members): Promise<string>
+  /** Asks the gate by its proper name; the token goes into `Authorization`. */
+  ask(path: string, init?: AskInit): Promise<Response>
+  /** Starts another gate before the same issuer and origin; it ends with the setting. */
+  another(options: SettingOptions): Promise<Gate>
+  close(): Promise<void>
+}
+
+/** Starts all three. */
+export async function startSetting(options: SettingOptions = {}): Promise<Setting> {
+  const [issuer, origin] = await Promise.all([createIssuer(options.signing), startOrigin()])
+  const gates: Gate[] = []
+  const another = async (changes: SettingOptions) => {
+    const gate = await startGate({
+      ...changes,
+      vars: { ...policyOf(changes, issuer, origin), ...changes.vars },
+    })
+    gates.push(gate)
+    return gate
+  }
+  const gate = await another(options)
+  return {
+    issuer,
+    origin,
+    gate,
+    token: (claims) => issuer.mint(claims),
+    ask: (path, init) => askGate(gate, path, init),
+    another,
+    async close() {
+      await Promise.all(gates.map((one) => one.stop()))
+      await Promise.all([issuer.close(), origin.close()])
+    },
+  }
+}
+
+/** Asks any gate by the proper name. */
+export function askGate(gate: Gate, path: string, { token, ...init }: AskInit = {}) {
+  const headers = new Headers(init.headers)
+  if (!headers.has('host')) headers.set('host', HOST)
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
+  return gate.fetch(path, { ...init, headers: Object.fromEntries(headers) })
+}
+
+/** The policy's variables for an issuer and an origin. */
+export function policyOf(options: SettingOptions, issuer: Issuer, origin: Origin): Members {
+  return {
+    GATE: withoutUndefined({
+      resource: RESOURCE,
+      origin: origin.url,
+      hosts: [HOST, '127.0.0.1'],
+      insecure_http: true,
+      client_ip: 'connection',
+      ...options.gate,
+    }),
+    ISSUERS: {
+      acme: withoutUndefined({
+        issuer: issuer.issuer,
+        jwks_uri: issuer.jwksUri,
+        allow_insecure_http: true,
+        ...options.issuer,
+      }),
+    },
+    ROUTES: options.routes ?? [{ match: 'GET,POST /v1/*', scopes: [] }],
+    ...options.more,
+  }
+}
+
+/** The status and code of a denial; an answer that is none has no code. */
+export async function outcome(response: Response) {
+  const text = await response.text()
+  const problem = response.headers.get('content-type') === 'application/problem+json'
+  return { status: response.status, code: problem ? JSON.parse(text).code : undefined }
+}
+
+function withoutUndefined(members: Members): Members {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+}

@@ -1,0 +1,41 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/**
+ * Classes that take the place of the revocation set, for what the real one does not do on demand:
+ * `UnreachableShard` rejects every call, `FullShard` has no room, `SlowShard` answers a lookup
+ * after 2.5 seconds.
+ */
+const CLASSES = `
+import { DurableObject as Base__ } from 'cloudflare:workers'
+export class UnreachableShard extends Base__ {
+  fail() { throw new Error('unreachable') }
+  lookup() { this.fail() }
+  list() { this.fail() }
+  get() { this.fail() }
+  add() { this.fail() }
+  remove() { this.fail() }
+}
+export class FullShard extends Base__ {
+  lookup() { return [] }
+  add() { return { full: true } }
+}
+export class SlowShard extends Base__ {
+  async lookup() {
+    await new Promise((done) => setTimeout(done, 2_500))
+    return []
+  }
+}
+`
+
+/** The built Worker with those classes beside its own. */
+export async function withShards(
+  bundle: string,
+): Promise<{ readonly path: string; remove(): Promise<void> }> {
+  const directory = await mkdtemp(join(tmpdir(), 'edgewarden-shards-'))
+  const path = join(directory, 'worker.js')
+  const code = (await readFile(bundle, 'utf8')).replace(/^\/\/# sourceMappingURL=.*$/m, '')
+  await writeFile(path, code + CLASSES)
+  return { path, remove: () => rm(directory, { recursive: true, force: true }) }
+}

@@ -1,0 +1,197 @@
+import { freePort, type Gate, type GateOptions, startGate } from '../kit/gate.ts'
+import { createIssuer, type Issuer } from '../kit/issuer.ts'
+import { type Origin, startOrigin } from '../kit/origin.ts'
+import { type Header, type RawResponse, rawRequest } from '../kit/raw.ts'
+import type { Members } from '../kit/signing.ts'
+
+/** The name the gate is asked by, whatever port it listens on. */
+export const HOST = 'api.example.com'
+export const RESOURCE = `https://${HOST}`
+export const METADATA = `${RESOURCE}/.well-known/oauth-protected-resource`
+export const REVOCATIONS = '/.edgewarden/revocations'
+
+/** The origin's own credential; no agent may ever see it. */
+export const SECRET = 'origin-credential-93b1f07d'
+/** The agent of every token that does not say another. */
+export const AGENT = 'agent-4e1c7a'
+/** The key id that all issuers have in common. */
+export const KID = 'signing-key'
+
+/** A request in parts, as it goes onto the wire. */
+export interface Ask {
+  readonly method?: string
+  readonly target?: string
+  /** Sent as `Authorization: Bearer`. */
+  readonly token?: string
+  /** One Host header each; one good one unless given. */
+  readonly hosts?: readonly string[]
+  readonly headers?: readonly Header[]
+  /** Sent with its Content-Length, as JSON unless `headers` say otherwise. */
+  readonly body?: string
+}
+
+/** A gate with all it needs around it. */
+export interface World {
+  /** `acme`: ES256, prefix `acme/`, counts actors of `beta`, no admin. */
+  readonly acme: Issuer
+  /** `beta`: ES256, prefix `beta/`, administers its own things. */
+  readonly beta: Issuer
+  /** `ops`: Ed25519, prefix `ops/`, agent id in `/agent/id`, administers everything. */
+  readonly ops: Issuer
+  readonly origin: Origin
+  readonly gate: Gate
+  /** A good token of `acme`, with these claims laid over it. */
+  token(claims?: Members, header?: Members): Promise<string>
+  /** A token of `ops` that may administer revocations. */
+  admin(claims?: Members): Promise<string>
+  /** Sends one request over a socket of its own, exactly as written. */
+  send(ask: Ask): Promise<RawResponse>
+  /** Starts another gate before the same issuers and origin; it ends with the world. */
+  another(options: Partial<GateOptions>, gate?: Members): Promise<Sender>
+  close(): Promise<void>
+}
+
+/** A gate that can be asked. */
+export interface Sender {
+  readonly gate: Gate
+  send(ask: Ask): Promise<RawResponse>
+}
+
+/** What a test file wants otherwise than it is here. */
+export interface WorldOptions {
+  /** Laid over GATE. */
+  readonly gate?: Members
+  /** Laid over each issuer's entry, by name. */
+  readonly issuers?: Readonly<Record<string, Members>>
+  /** In front of the rules. */
+  readonly routes?: readonly Members[]
+}
+
+/** Starts issuers, origin and gate. */
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
+  const named = { sub: AGENT, client_id: AGENT }
+  const [acme, beta, ops, origin, nobody] = await Promise.all([
+    createIssuer({ kid: KID, defaults: named }),
+    createIssuer({ kid: KID, defaults: named }),
+    createIssuer({ kid: KID, alg: 'Ed25519', defaults: { ...named, agent: { id: 'operator' } } }),
+    startOrigin(),
+    freePort(),
+  ])
+  const vars = (gate: Members = {}) => ({
+    GATE: {
+      resource: RESOURCE,
+      origin: origin.url,
+      insecure_http: true,
+      client_ip: 'connection',
+      ...options.gate,
+      ...gate,
+    },
+    ISSUERS: issuersOf({ acme, beta, ops }, nobody, options.issuers),
+    ROUTES: [...(options.routes ?? []), ...routesOf(nobody)],
+    SCOPES: { 'chat:admin': ['chat:write'] },
+  })
+  const gates: Gate[] = []
+  const start = async (more: Partial<GateOptions> = {}, over?: Members): Promise<Sender> => {
+    const gate = await startGate({ vars: vars(over), secrets: { ORIGIN_KEY: SECRET }, ...more })
+    gates.push(gate)
+    return { gate, send: (ask) => gate.raw(requestBytes(ask)) }
+  }
+  const { gate, send } = await start()
+  return {
+    acme,
+    beta,
+    ops,
+    origin,
+    gate,
+    token: (claims, header) => acme.mint(claims, header),
+    admin: (claims) => ops.mint({ scope: 'edgewarden:revoke', ...claims }),
+    send,
+    another: start,
+    async close() {
+      await Promise.all([...gates, acme, beta, ops, origin].map(stop))
+    },
+  }
+}
+
+const stop = (one: { stop(): Promise<void> } | { close(): Promise<void> }) =>
+  'stop' in one ? one.stop() : one.close()
+
+/** The bytes of a request. */
+export function requestBytes({ hosts = [HOST], headers = [], token, body, ...rest }: Ask): Buffer {
+  const has = (name: string) => headers.some(([one]) => one.toLowerCase() === name)
+  const all: Header[] = hosts.map((host) => ['Host', host])
+  if (token !== undefined) all.push(['Authorization', `Bearer ${token}`])
+  if (body !== undefined) {
+    all.push(['Content-Length', String(Buffer.byteLength(body))])
+    if (!has('content-type')) all.push(['Content-Type', 'application/json'])
+  }
+  return rawRequest({
+    target: '/v1/any',
+    ...rest,
+    headers: [...all, ...headers],
+    ...(body !== undefined && { body: Buffer.from(body) }),
+  })
+}
+
+function issuersOf(
+  { acme, beta, ops }: Readonly<Record<'acme' | 'beta' | 'ops', Issuer>>,
+  nobody: number,
+  over: WorldOptions['issuers'] = {},
+) {
+  const entry = (name: string, { issuer, jwksUri }: Pick<Issuer, 'issuer' | 'jwksUri'>) => ({
+    issuer,
+    jwks_uri: jwksUri,
+    allow_insecure_http: true,
+    agent_prefix: `${name}/`,
+    ...over[name],
+  })
+  return {
+    acme: { algorithms: ['ES256'], delegation: { issuers: ['beta'] }, ...entry('acme', acme) },
+    beta: { algorithms: ['ES256'], admin: 'own', ...entry('beta', beta) },
+    ops: {
+      algorithms: ['Ed25519'],
+      admin: 'all',
+      profile: 'generic',
+      agent_id: '/agent/id',
+      ...entry('ops', ops),
+    },
+    // Nobody listens there: its keys cannot be had.
+    gone: entry('gone', { issuer: GONE, jwksUri: `http://127.0.0.1:${nobody}/jwks` }),
+  }
+}
+
+/** An issuer that is trusted and cannot be reached. */
+export const GONE = 'http://gone.localhost'
+
+function routesOf(nobody: number): readonly Members[] {
+  const any = { scopes: [] }
+  return [
+    { match: 'GET,POST /v1/chat/completions', scopes: ['chat:write'] },
+    { match: 'GET /v1/admin/users', scopes: ['admin:all'] },
+    { match: 'GET /v1/docs/{id}', scopes: { any: ['docs:read', 'docs:read:{id}'] } },
+    { match: 'DELETE /v1/docs/{id}', scopes: ['docs:write', 'docs:delete:{id}'] },
+    { match: 'GET /v1/models/{model}', scopes: ['chat:write'], encoded_slash: true },
+    { match: 'GET /v1/planners', ...any, agent_types: ['planner'] },
+    { match: 'GET /v1/runs/{run}/log', ...any, workflow: 'path:run' },
+    { match: 'GET /v1/runs-by-header', ...any, workflow: 'header:x-run' },
+    { match: 'GET /v1/runs-by-query', ...any, workflow: 'query:run' },
+    {
+      match: 'GET /v1/delegated',
+      ...any,
+      delegation: { require_actor: true, actors: ['planner'], subjects: ['alice'] },
+    },
+    { match: 'GET /v1/beta-only', ...any, issuers: ['beta'] },
+    { match: 'GET /v1/tenant', ...any, claims: { tenant: 'blue' } },
+    { match: 'GET /v1/short', ...any, max_lifetime: '1m' },
+    { match: 'GET /v1/other-audience', ...any, audiences: ['urn:other'] },
+    { match: 'GET /v1/browser', ...any, cors: { origins: ['https://app.example.com'] } },
+    { match: 'GET /v1/dead', ...any, origin: `http://127.0.0.1:${nobody}` },
+    { match: 'GET /v1/slow', ...any, timeout: '100ms' },
+    { match: 'GET /v1/injected', ...any, inject: { Authorization: `Bearer \${ORIGIN_KEY}` } },
+    { match: 'GET /v1/with-token', ...any, forward_token: true },
+    { match: 'GET,POST /v1/*', ...any },
+    { match: '* /public/*', access: 'public' },
+    { match: 'GET /optional', ...any, access: 'optional' },
+    { match: '* /tools/*', scopes: ['chat:write'], strip_prefix: '/tools' },
+  ]
+}
