@@ -34,7 +34,7 @@ export const recordOf = (
     route: known.route?.name,
     decision: refused ? 'denied' : 'allowed',
     code: refused?.code,
-    detail: refused?.detail,
+    detail: refused?.detail && short(refused.detail),
     mode: 'enforce',
     version,
     colo,
@@ -43,6 +43,17 @@ export const recordOf = (
     origin_status: originStatus,
   }
 }
+
+/** Details may come from a stranger or a large claim: each is a number or a bounded text. */
+const short = (detail: NonNullable<Denial['detail']>) =>
+  Object.fromEntries(
+    Object.entries(detail).map(([name, value]) => [
+      name,
+      typeof value === 'string' || typeof value === 'object'
+        ? (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, LIMITS.claimedLength)
+        : value,
+    ]),
+  )
 
 const identity = ({ known }: Decision): Readonly<Record<string, unknown>> => {
   const { token, access, agent, credential, issuer } = known
