@@ -7,9 +7,14 @@ import type { Route, Target } from '../model/route.ts'
 import { identityHeaders, stripInbound } from './headers.ts'
 
 const deny = denials({
+  body_unexpected: [
+    'badRequest',
+    'A GET or HEAD request with a body cannot be forwarded',
+    'Send the request without a body, or with a method whose body has a meaning (RFC 9110 §9.3.1)',
+  ],
   origin_unreachable: [
     'badOrigin',
-    'The origin behind the gate could not be reached',
+    'The origin behind the gate could not be reached, or its answer is no HTTP answer',
     'Try again; if it lasts, tell the operator the request_id',
   ],
   origin_timeout: [
@@ -41,6 +46,12 @@ export interface ForwardContext {
   readonly send: Send
 }
 
+/** Why there is no answer to hand back, and the origin's status where it gave one. */
+export interface ForwardFault {
+  readonly denial: Denial
+  readonly status?: number
+}
+
 /**
  * Sends an allowed request to its origin: inbound identity and forwarding headers removed, the
  * verified ones set, the path as it was matched, bodies streaming both ways, redirects handed
@@ -49,46 +60,72 @@ export interface ForwardContext {
 export const forward = async (
   request: Request,
   context: ForwardContext,
-): Promise<Result<Response, Denial>> => {
+): Promise<Result<Response, ForwardFault>> => {
   const { route, send } = context
-  const deadline = new AbortController()
-  const body = requestBody(request)
-  let timedOut = false
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const start = () => {
-    timer = setTimeout(() => {
-      timedOut = true
-      deadline.abort()
-    }, route.target.timeout)
+  if (isBodiless(request.method) && hasBody(request)) {
+    return fail({ denial: deny('body_unexpected') })
   }
+  const wait = patience(route.target.timeout)
+  const body = isBodiless(request.method) ? undefined : streamed(request, wait)
   const outbound = new Request(originUrl(context), {
     method: request.method,
     headers: originHeaders(request, context),
     redirect: 'manual',
-    signal: deadline.signal,
-    ...(body && { body: body.stream, duplex: 'half' }),
+    signal: wait.signal,
+    ...(body && { body, duplex: 'half' }),
   } as RequestInit)
-  let answered = false
-  if (body)
-    body.sent.then(
-      () => answered || start(),
-      () => answered || start(),
-    )
-  else start()
+  if (!body) wait.begin()
   try {
     const response = await send(route.target, outbound)
-    if (route.inject.length === 0 || response.status !== 401) return ok(response)
+    const { status } = response
+    if (!isAnswer(response)) return fail({ denial: deny('origin_unreachable', { status }), status })
+    if (route.inject.length === 0 || status !== 401) return ok(response)
     await response.body?.cancel()
-    return fail(deny('origin_credential_refused'))
+    return fail({ denial: deny('origin_credential_refused'), status })
   } catch (error) {
-    return fail(
-      timedOut
+    return fail({
+      denial: wait.signal.aborted
         ? deny('origin_timeout', { timeout: route.target.timeout })
         : deny('origin_unreachable', { error: String(error) }),
-    )
+    })
   } finally {
-    answered = true
+    wait.over()
+  }
+}
+
+/** A final status (RFC 9110 §15), or a WebSocket that was agreed on. */
+const isAnswer = (response: Response): boolean =>
+  (response.status >= 200 && response.status <= 599) ||
+  Boolean((response as { webSocket?: unknown }).webSocket)
+
+/** Methods whose body no request of the platform can carry. */
+const isBodiless = (method: string): boolean => method === 'GET' || method === 'HEAD'
+
+const hasBody = (request: Request): boolean =>
+  request.body !== null && request.headers.get('content-length') !== '0'
+
+/**
+ * Counts the time the origin keeps a request waiting, and aborts once that is `timeout` (ms) at a
+ * stretch. The caller's own slowness is not counted, nor anything after the origin's answer.
+ */
+const patience = (timeout: number) => {
+  const abort = new AbortController()
+  let over = false
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const end = () => {
     if (timer !== undefined) clearTimeout(timer)
+  }
+  return {
+    signal: abort.signal,
+    begin() {
+      end()
+      if (!over) timer = setTimeout(() => abort.abort(), timeout)
+    },
+    end,
+    over() {
+      over = true
+      end()
+    },
   }
 }
 
@@ -100,14 +137,39 @@ type FixedLength = new (
   readonly writable: WritableStream<Uint8Array>
 }
 
-/** The body, and a promise of the moment its last byte was taken: there the origin's time begins. */
-const requestBody = (request: Request) => {
+/** The request's body, passed on chunk by chunk; the origin's time runs while it takes none. */
+const streamed = (
+  request: Request,
+  wait: ReturnType<typeof patience>,
+): ReadableStream<Uint8Array> | undefined => {
   if (!request.body) return undefined
   const length = Number(request.headers.get('content-length') ?? Number.NaN)
   const Fixed = (globalThis as { FixedLengthStream?: FixedLength }).FixedLengthStream
   const pipe =
     Fixed && Number.isSafeInteger(length) ? new Fixed(length) : new TransformStream<Uint8Array>()
-  return { stream: pipe.readable, sent: request.body.pipeTo(pipe.writable) }
+  void pump(request.body.getReader(), pipe.writable.getWriter(), wait)
+  return pipe.readable
+}
+
+/** Never rejects: a side that breaks off breaks the other off, and the response tells the rest. */
+const pump = async (
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+  wait: ReturnType<typeof patience>,
+): Promise<void> => {
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      wait.begin()
+      if (done) break
+      await writer.write(value)
+      wait.end()
+    }
+    await writer.close()
+  } catch (error) {
+    wait.begin()
+    await Promise.allSettled([reader.cancel(error), writer.abort(error)])
+  }
 }
 
 /** Where the request goes: the origin's own path in front, `strip_prefix` taken away. */

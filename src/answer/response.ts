@@ -40,8 +40,7 @@ export const toAgent = (
 
 /** RFC 9111 §5.2.2: without `public` and `s-maxage`, with `private`. */
 const privateCacheControl = (value: string | null): string => {
-  const directives = (value ?? '')
-    .split(',')
+  const directives = ((value ?? '').match(/(?:[^,"]|"[^"]*"?)+/g) ?? [])
     .map((one) => one.trim())
     .filter((one) => one !== '' && !/^(?:public|private|s-maxage)(?:$|\s*=)/i.test(one))
   return ['private', ...directives].join(', ')

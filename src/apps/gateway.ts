@@ -105,8 +105,9 @@ gateway.all('*', async (c) => {
     clientIp,
     send,
   })
-  if (!sent.ok) return c.get('deny')(sent.reason)
-  c.set('originStatus', sent.value.status)
+  const { status } = sent.ok ? sent.value : sent.reason
+  if (status !== undefined) c.set('originStatus', status)
+  if (!sent.ok) return c.get('deny')(sent.reason.denial)
   return toAgent(sent.value, { route, address, requestId })
 })
 

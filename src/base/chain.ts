@@ -1,12 +1,12 @@
 import { type Denial, type Denier, denials } from './denial.ts'
-import type { Result } from './result.ts'
 
 /**
- * What a stage returns: facts for the stages after it, a denial, or `end`: the line stops here and
- * the request is allowed with the facts established so far (a public route).
+ * What a stage returns: facts for the stages after it, a denial (with the facts its answer needs),
+ * or `end`: the line stops here and the request is allowed with the facts established so far.
  */
 export type Outcome<Adds, Code extends string> =
-  | Result<Adds, Denial<Code>>
+  | { readonly ok: true; readonly value: Adds }
+  | { readonly ok: false; readonly reason: Denial<Code>; readonly value?: Partial<Adds> }
   | { readonly ok: true; readonly end: true; readonly value: Partial<Adds> }
 
 /** One step of the line: from the facts and ports it needs to facts, or to a denial. */
@@ -108,8 +108,8 @@ const build = (stages: readonly AnyStage[]) => ({
       const step = !outcome.ok ? 'denied' : 'end' in outcome ? 'ended' : 'passed'
       steps.push({ stage: name, outcome: step, ms: now - mark })
       mark = now
-      if (!outcome.ok) return { outcome: 'denied', denial: outcome.reason, known, steps }
       Object.assign(known, outcome.value)
+      if (!outcome.ok) return { outcome: 'denied', denial: outcome.reason, known, steps }
       if (step === 'ended') return { outcome: 'ended', known, steps }
     }
     return { outcome: 'passed', known, steps }

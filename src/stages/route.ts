@@ -107,17 +107,17 @@ export const route = stage({
     if (!found.endpoint && RESERVED.test(address.path) && found.path !== address.path) {
       return fail(deny('route_unknown', { fault: 'reserved well-known path' }))
     }
-    if (address.scheme !== 'https' && !gate.insecureHttp && found.resource.startsWith('https:')) {
-      return fail(deny('insecure_transport'))
-    }
     const facts = { route: found, params: match.params, address }
+    if (address.scheme !== 'https' && !gate.insecureHttp && found.resource.startsWith('https:')) {
+      return { ...fail(deny('insecure_transport')), value: facts }
+    }
     if (announced !== undefined) {
       return found.cors ? { ok: true, end: true, value: facts } : fail(deny('preflight_refused'))
     }
     if (!found.workflow) return ok(facts)
     const named = workflowNamed(request, facts, found.workflow)
     return named === undefined
-      ? fail(deny('parameter_ambiguous', { parameter: found.workflow.name }))
+      ? { ...fail(deny('parameter_ambiguous', { parameter: found.workflow.name })), value: facts }
       : ok({ ...facts, namedWorkflow: named })
   },
 })

@@ -139,7 +139,7 @@ describe('what comes back', () => {
     ],
   ] as const)('is %s', async (code, answer, send) => {
     const { result } = await forwarded({ send })
-    expect(result).toMatchObject({ ...denied, reason: { code, answer } })
+    expect(result).toMatchObject({ ...denied, reason: { denial: { code, answer } } })
   })
 
   it.each([
@@ -156,7 +156,8 @@ describe('what comes back', () => {
     const response = new Response(body, { status })
     const { result } = await forwarded({ route: { inject }, send: async () => response })
     if (code === undefined) expect(result).toEqual({ ok: true, value: response })
-    else expect(result).toMatchObject({ ...denied, reason: { code, answer: 'badOrigin' } })
+    else
+      expect(result).toMatchObject({ ...denied, reason: { denial: { code, answer: 'badOrigin' } } })
     expect(cancelled).toBe(code !== undefined)
   })
 })
@@ -175,7 +176,9 @@ describe('time', () => {
 
   it('is up when an origin does not answer', async () => {
     const { result } = await forwarded({ target: { timeout: 20 }, send: silent })
-    expect(result).toMatchObject({ reason: { code: 'origin_timeout', answer: 'originTimeout' } })
+    expect(result).toMatchObject({
+      reason: { denial: { code: 'origin_timeout', answer: 'originTimeout' } },
+    })
   })
 
   it('begins with the last byte of the request', async () => {
@@ -201,7 +204,9 @@ describe('time', () => {
     await vi.advanceTimersByTimeAsync(999)
     expect(done).toBe(false)
     await vi.advanceTimersByTimeAsync(2)
-    expect(await running).toMatchObject({ result: { reason: { code: 'origin_timeout' } } })
+    expect(await running).toMatchObject({
+      result: { reason: { denial: { code: 'origin_timeout' } } },
+    })
   })
 
   it('does not run on once the origin has answered', async () => {

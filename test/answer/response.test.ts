@@ -73,6 +73,8 @@ describe('what a shared cache may not keep', () => {
     ['public', 'private'],
     ['Public, max-age=60', 'private, max-age=60'],
     ['public,s-maxage=60,max-age=5', 'private, max-age=5'],
+    ['private="a, b", max-age=5', 'private, max-age=5'],
+    ['no-cache="a, public", max-age=5', 'private, no-cache="a, public", max-age=5'],
     ['S-MaxAge = 60', 'private'],
     ['no-store', 'private, no-store'],
     ['private, max-age=1', 'private, max-age=1'],

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { later, reply } from '../kit/answers.ts'
 import { type Header, rawRequest } from '../kit/raw.ts'
-import { HOST, outcome, type Setting, startSetting } from './setting.ts'
+import { askGate, HOST, outcome, type Setting, startSetting } from './setting.ts'
 
 let setting: Setting
 
@@ -140,6 +140,60 @@ describe('an upload', () => {
     const init = { method: 'POST', token: await setting.token(), body: '' }
     expect((await setting.ask('/v1/hasty', init)).status).toBe(200)
     expect(setting.origin.requests[0]?.header('content-length')).toBe('0')
+  })
+})
+
+describe('an origin that takes nothing more', () => {
+  it('keeps an upload waiting no longer than the timeout', async () => {
+    const sockets: Socket[] = []
+    const stuck = createServer({ pauseOnConnect: true }, (socket) => sockets.push(socket))
+    stuck.listen(0, '127.0.0.1')
+    await once(stuck, 'listening')
+    const { port } = stuck.address() as { port: number }
+    const gate = await setting.another({
+      routes: [
+        {
+          match: 'POST /v1/stuck',
+          scopes: [],
+          timeout: '500ms',
+          origin: `http://127.0.0.1:${port}`,
+        },
+      ],
+    })
+    const response = await askGate(gate, '/v1/stuck', {
+      method: 'POST',
+      token: await setting.token(),
+      body: new Uint8Array(16 * 1024 * 1024),
+    })
+    expect(await outcome(response)).toEqual({ status: 504, code: 'origin_timeout' })
+    for (const socket of sockets) socket.destroy()
+    stuck.close()
+  })
+})
+
+describe('GET and HEAD', () => {
+  const ask = async (method: string, framing: Header, body = '') =>
+    setting.gate.raw(
+      rawRequest({
+        method,
+        target: '/v1/hasty',
+        headers: [['Host', HOST], ['Authorization', `Bearer ${await setting.token()}`], framing],
+        body,
+      }),
+    )
+
+  it.each(['GET', 'HEAD'])('%s may say that it has no body', async (method) => {
+    expect((await ask(method, ['Content-Length', '0'])).status).toBe(200)
+    expect(setting.origin.requests).toHaveLength(1)
+  })
+
+  it.each([
+    ['GET', ['Content-Length', '5'], 'hello'],
+    ['HEAD', ['Content-Length', '5'], 'hello'],
+    ['GET', ['Transfer-Encoding', 'chunked'], '5\r\nhello\r\n0\r\n\r\n'],
+  ] as const)('%s with a body (%s) is refused', async (method, framing, body) => {
+    expect((await ask(method, framing, body)).status).toBe(400)
+    expect(setting.origin.requests).toHaveLength(0)
   })
 })
 

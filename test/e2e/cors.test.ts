@@ -25,6 +25,7 @@ beforeAll(async () => {
       { match: 'OPTIONS /v1/thing', scopes: [] },
       { match: 'GET /v1/any', scopes: [], cors: { origins: ['*'] } },
       { match: 'GET /v1/plain', scopes: [] },
+      { match: 'GET /v1/run', scopes: [], workflow: 'header:x-run', cors: { origins: [APP] } },
     ],
   })
   token = await setting.token()
@@ -47,6 +48,14 @@ const corsHeaders = ({ headers }: Response) =>
 
 const listOf = (response: Response, name: string) =>
   (response.headers.get(name) ?? '').toLowerCase().split(/\s*,\s*/)
+
+describe('a denial before any credential is read', () => {
+  it('carries CORS headers on a cors route', async () => {
+    const response = await setting.ask('/v1/run', { headers: { origin: APP } })
+    expect(response.headers.get('access-control-allow-origin')).toBe(APP)
+    expect(await outcome(response)).toEqual({ status: 400, code: 'parameter_ambiguous' })
+  })
+})
 
 describe('a preflight', () => {
   it('is answered by the gate alone', async () => {

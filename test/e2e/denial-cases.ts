@@ -162,6 +162,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     at: 'slow',
   },
 
+  body_unexpected: badRequest(token({}, { target: '/v1/any', body: 'x' })),
   origin_unreachable: { ...forbidden(token({}, { target: '/v1/dead' })), status: 502 },
   origin_timeout: {
     ...forbidden((world) => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { redirect, reply } from '../kit/answers.ts'
+import { rawReply, redirect, reply } from '../kit/answers.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
-import { HOST, type Setting, startSetting } from './setting.ts'
+import { HOST, outcome, type Setting, startSetting } from './setting.ts'
 
 let setting: Setting
 let token: string
@@ -34,6 +34,16 @@ afterAll(async () => {
 })
 
 const ask = (path: string, init: RequestInit = {}) => setting.ask(path, { token, ...init })
+
+describe('an answer that is no HTTP answer', () => {
+  it.each([101, 600, 999])('%i is 502', async (status) => {
+    setting.origin.on(
+      '*',
+      rawReply(`HTTP/1.1 ${status} Odd\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`),
+    )
+    expect(await outcome(await ask('/v1/a'))).toEqual({ status: 502, code: 'origin_unreachable' })
+  })
+})
 
 describe('redirects are handed back', () => {
   const location = async (path: string, to: string) => {
