@@ -74,6 +74,7 @@ const tableLines = (
   })
   return [
     `[vars.ISSUERS.${name}]`,
+    '# Every other issuer now needs an agent_prefix of its own, or set GATE.shared_ids = true.',
     ...stringify(rest).trimEnd().split('\n'),
     `jwks = { keys = [${keys.join(', ')}] }`,
   ]

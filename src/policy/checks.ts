@@ -14,22 +14,23 @@ interface Rule {
 
 type Entries = ReadonlyMap<string, IssuerEntry>
 
-/** Issuers are told apart by `iss`, and their agents by prefix. */
+/** Issuers are told apart by `iss`, and no two prefixes and ids can make one agent's name. */
 export const checkIssuers = (entries: Entries, gate: GateEntry, report: Report): void => {
   const byIss = new Map<string, string>()
-  const byPrefix = new Map<string, string>()
+  const before: (readonly [name: string, prefix: string])[] = []
   for (const [name, { issuer, agent_prefix: prefix = '' }] of entries) {
     const same = issuer && byIss.get(issuer.text)
-    const alike = byPrefix.get(prefix)
     if (same !== undefined) report([name, 'issuer'], `is also that of ${quote(same)}`)
-    if (alike !== undefined && !gate.shared_ids) {
+    // `a-` before `foo` and nothing before `a-foo` are one name.
+    const alike = before.find(([, one]) => one.startsWith(prefix) || prefix.startsWith(one))
+    if (alike && !gate.shared_ids) {
       report(
         [name, 'agent_prefix'],
-        `is also that of ${quote(alike)}: origins could take one agent for another. Set another prefix, or GATE.shared_ids = true if they read X-Agent-Issuer too`,
+        `of ${quote(name)} begins that of ${quote(alike[0])}, or the other way round: origins could take one agent for another. Set prefixes of which none begins another, like \`acme/\` and \`beta/\`, or GATE.shared_ids = true if origins read X-Agent-Issuer too`,
       )
     }
     if (issuer) byIss.set(issuer.text, name)
-    byPrefix.set(prefix, name)
+    before.push([name, prefix])
   }
 }
 

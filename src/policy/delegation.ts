@@ -3,7 +3,7 @@ import { fail, ok } from '../base/result.ts'
 import { isIdentityText } from '../base/text.ts'
 import type { ActorRule, DelegationRule } from '../model/issuer.ts'
 import { flag, nameList, nameText } from './fields.ts'
-import { type Report, unknownName } from './issues.ts'
+import { quote, type Report, unknownName } from './issues.ts'
 import { field, list, type Readable, reads, readTable, table } from './table.ts'
 
 /** Deepest chain a policy may allow. */
@@ -81,6 +81,34 @@ export const delegationOf = (
     }),
     ...(entry?.subjects && { subjects: new Set(entry.subjects) }),
   })
+}
+
+interface Judged {
+  /** The longest chain that can pass. */
+  readonly maxDepth: number
+  /** Whether an issuer's actors count. */
+  readonly counts: (iss: string) => boolean
+  readonly names: IssuerNames
+}
+
+/** Actors that are asked for can be there: the chain may have one, of an issuer that counts. */
+export const checkActors = (
+  { require_actor, actors }: DelegationEntry,
+  { maxDepth, counts, names }: Judged,
+  report: Report,
+): void => {
+  const none = 'asks for an actor, and none can be there: max_depth is 0'
+  if (maxDepth === 0 && require_actor) report(['require_actor'], none)
+  if (maxDepth === 0 && actors) report(['actors'], none)
+  for (const [i, { issuer }] of (actors ?? []).entries()) {
+    if (issuer === undefined || !(names.has(issuer) || issuer.includes('://'))) continue
+    if (!counts(names.get(issuer) ?? issuer)) {
+      report(
+        ['actors', i, 'issuer'],
+        `${quote(issuer)} does not count: it is not in delegation.issuers`,
+      )
+    }
+  }
 }
 
 /** Deepest chain where nothing is configured. */

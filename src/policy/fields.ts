@@ -78,6 +78,15 @@ export const headerName = text((value) =>
 export const isHeaderName = (value: string): boolean =>
   /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/.test(value)
 
+/** A header name as the laxest server reads it: lower-case, all but letters and digits as `-`. */
+export const foldedHeader = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
+
+const CREDENTIAL_HEADERS = ['authorization', 'proxy-authorization', 'dpop', 'cookie']
+
+/** Whether a header holds a credential, in any spelling; its value is for no log and no origin. */
+export const isCredentialHeader = (name: string): boolean =>
+  CREDENTIAL_HEADERS.includes(foldedHeader(name))
+
 /** A host as rules compare it: lower-case, without port. */
 export const hostName = text((value) =>
   isPlainHost(value) && hostOf(value) === value

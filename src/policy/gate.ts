@@ -2,8 +2,10 @@ import { fail, ok } from '../base/result.ts'
 import type { Gate } from '../model/policy.ts'
 import {
   flag,
+  foldedHeader,
   headerName,
   hostName,
+  isCredentialHeader,
   isHeaderName,
   literalPath,
   milliseconds,
@@ -31,6 +33,7 @@ const identityPrefix = text((value) => {
 
 const clientIp = text<Gate['clientIp']>((value) => {
   if (value === 'connection' || value === 'none') return ok({ from: value })
+  if (isCredentialHeader(value)) return fail(`${quote(value)} holds a credential, not an address`)
   return isHeaderName(value)
     ? ok({ from: 'header', name: value.toLowerCase() })
     : fail('must be a header name, `connection` or `none`')
@@ -86,8 +89,6 @@ export const DEFAULT_IDENTITY_PREFIX = 'x-agent-'
 /** Milliseconds: a model may think for minutes. */
 export const DEFAULT_TIMEOUT = 600_000
 
-const dashed = (header: string): string => header.replace(/[^a-z0-9]/g, '-')
-
 /** The gate's settings with every default filled in. */
 export const gateOf = (entry: GateEntry, resource: string, hosts: ReadonlySet<string>): Gate =>
   Object.freeze({
@@ -97,7 +98,7 @@ export const gateOf = (entry: GateEntry, resource: string, hosts: ReadonlySet<st
     clockTolerance: entry.clock_tolerance ?? 5,
     prefix: entry.prefix ?? DEFAULT_PREFIX,
     identityPrefix: entry.identity_prefix ?? DEFAULT_IDENTITY_PREFIX,
-    stripHeaders: new Set((entry.strip_headers ?? []).map(dashed)),
+    stripHeaders: new Set((entry.strip_headers ?? []).map(foldedHeader)),
     clientIp: Object.freeze(entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' }),
     lift: new Set(entry.lift),
   })

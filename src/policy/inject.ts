@@ -1,6 +1,6 @@
 import { isObject } from '../base/json.ts'
 import type { PolicyEnv } from './env.ts'
-import { isHeaderName } from './fields.ts'
+import { foldedHeader, isHeaderName } from './fields.ts'
 import { quote, type Report } from './issues.ts'
 import { field } from './table.ts'
 
@@ -15,7 +15,7 @@ const NAMED = '$' + '{NAME}'
 const SECRET = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/
 const HEADER_TEXT = /^[\x20-\x7e]*$/
 
-/** Headers of the connection (RFC 9110 §7.6.1), of the message, or set by the gate itself. */
+/** Folded: headers of the connection (RFC 9110 §7.6.1), of the message, or set by the gate. */
 const NOT_INJECTED: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
@@ -46,9 +46,11 @@ export const injectField = field<readonly Injection[]>((value, report) => {
   }
   for (const [name, template] of Object.entries(value)) {
     const header = name.toLowerCase()
+    const folded = foldedHeader(name)
     if (!isHeaderName(name)) report([name], 'is no header name (RFC 9110 §5.1)')
-    if (NOT_INJECTED.has(header)) report([name], 'is a header that cannot be injected')
-    if (injections.some((one) => one.header === header)) report([name], 'is injected twice')
+    if (NOT_INJECTED.has(folded)) report([name], 'is a header that cannot be injected')
+    if (injections.some((one) => foldedHeader(one.header) === folded))
+      report([name], 'is injected twice')
     const parts = typeof template === 'string' ? template.split(SECRET) : []
     if (parts.length < 3) {
       report([name], `must be a template that names a secret, like \`Bearer ${NAMED}\``)
@@ -67,8 +69,8 @@ export const injectionsOf = (
   report: Report,
 ): readonly (readonly [name: string, value: string])[] => {
   const headers = injections.map(({ header, parts }) => {
-    const dashed = header.replace(/[^a-z0-9]/g, '-')
-    if (dashed.startsWith(identityPrefix) || dashed.startsWith('x-agent-')) {
+    const folded = foldedHeader(header)
+    if (folded.startsWith(identityPrefix) || folded.startsWith('x-agent-')) {
       report([header], 'is an identity header, which only the gate sets')
     }
     const value = parts.map((part, i) => (i % 2 === 0 ? part : secretOf(part, env, report, header)))

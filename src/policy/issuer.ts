@@ -11,7 +11,13 @@ import {
 } from '../model/issuer.ts'
 import { FORBIDDEN_TYPES } from '../model/types.ts'
 import { claimRules } from './claim-rules.ts'
-import { DEFAULT_DEPTH, delegationField, delegationOf, type IssuerNames } from './delegation.ts'
+import {
+  checkActors,
+  DEFAULT_DEPTH,
+  delegationField,
+  delegationOf,
+  type IssuerNames,
+} from './delegation.ts'
 import {
   claimPathField,
   claimPaths,
@@ -126,6 +132,15 @@ export const issuerOf = (
   report: Report,
 ): Issuer => {
   const profile = PROFILES[entry.profile ?? 'rfc9068']
+  const delegation = delegationOf(
+    entry.delegation,
+    { maxDepth: DEFAULT_DEPTH, issuers: new Set() },
+    names,
+    under(report, 'delegation'),
+  )
+  const { maxDepth, issuers } = delegation
+  const counts = (one: string) => one === iss || issuers.has(one)
+  checkActors(entry.delegation ?? {}, { maxDepth, counts, names }, under(report, 'delegation'))
   return Object.freeze({
     name,
     issuer: iss,
@@ -143,11 +158,6 @@ export const issuerOf = (
     workflowId: entry.workflow_id ?? claimPath('workflow_id'),
     scope: Object.freeze(entry.scope ?? profile.scope),
     admin: entry.admin ?? false,
-    delegation: delegationOf(
-      entry.delegation,
-      { maxDepth: DEFAULT_DEPTH, issuers: new Set() },
-      names,
-      under(report, 'delegation'),
-    ),
+    delegation,
   })
 }

@@ -56,7 +56,7 @@ export const parsePolicy = (
     const route = routeOf(entry, around, report)
     if (route) routes.push({ route, report })
   }
-  const isPublic = rules.every(({ entry }) => entry.access === 'public')
+  const isPublic = rules.length > 0 && rules.every(({ entry }) => entry.access === 'public')
   if (isEmpty(given.ISSUERS) && !isPublic)
     at('ISSUERS')([], 'must hold an issuer, unless every rule is public')
   const resources = resourcesOf(gate.resource, rules)

@@ -1,8 +1,10 @@
 import { isObject } from '../base/json.ts'
 import { METADATA_PATH } from '../model/metadata.ts'
+import { checkActors } from './delegation.ts'
 import { DEFAULT_PREFIX } from './gate.ts'
-import { quote, quoteAll, type Report, unknownName } from './issues.ts'
+import { quote, quoteAll, type Report, under, unknownName } from './issues.ts'
 import { type RouteEntry, type Surroundings, takenIssuers } from './route.ts'
+import { loosely } from './route-index.ts'
 
 interface Judged extends Surroundings {
   readonly entry: RouteEntry
@@ -23,7 +25,7 @@ const TOKEN_KEYS = [
 ] as const
 
 const isUnder = (path: string, base: string): boolean =>
-  `${path.toLowerCase()}/`.startsWith(`${base.toLowerCase()}/`)
+  `${loosely(path)}/`.startsWith(`${loosely(base)}/`)
 
 /** What must hold between the keys of a rule, and between a rule and the rest of the policy. */
 const CHECKS: readonly ((judged: Judged) => void)[] = [
@@ -62,6 +64,12 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
     }
     if (entry.forward_token && entry.inject?.some(({ header }) => header === 'authorization')) {
       report(['forward_token'], 'and an injected Authorization cannot both be sent')
+    }
+  },
+  function corsNamesItsMethods({ entry: { match, cors }, report }) {
+    for (const [i, method] of (cors?.methods ?? []).entries()) {
+      if (!match || match.methods.includes(method)) continue
+      report(['cors', 'methods', i], `${quote(method)} is no method of ${quote(match.text)}`)
     }
   },
   function slashNeedsParameter({ entry: { match, encoded_slash: slash }, report }) {
@@ -122,6 +130,20 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
         )
       }
     }
+  },
+  function actorsCanBeThere({ entry, report, names, ...around }) {
+    const { delegation } = entry
+    const taken = takenIssuers(entry, around)
+    if (!delegation || taken.length === 0) return
+    const own =
+      delegation.issuers && new Set(delegation.issuers.map((one) => names.get(one) ?? one))
+    const counts = (iss: string) =>
+      taken.some(
+        (one) => one.issuer === iss || (one.delegation.issuers.has(iss) && (!own || own.has(iss))),
+      )
+    const deepest = Math.max(...taken.map((one) => one.delegation.maxDepth))
+    const maxDepth = Math.min(delegation.max_depth ?? deepest, deepest)
+    checkActors(delegation, { maxDepth, counts, names }, under(report, 'delegation'))
   },
 ]
 

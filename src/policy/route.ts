@@ -8,6 +8,7 @@ import type { PolicyEnv } from './env.ts'
 import {
   flag,
   hostName,
+  isCredentialHeader,
   isHeaderName,
   literalPath,
   milliseconds,
@@ -34,6 +35,12 @@ const match = text<Match & { readonly text: string }>((value) => {
 const workflow = text<WorkflowSource>((value) => {
   const [, from, name = ''] = /^(path|header|query):(.+)$/.exec(value) ?? []
   if (from === 'header' && !isHeaderName(name)) return fail(`${quote(name)} is no header name`)
+  if (from === 'header' && isCredentialHeader(name)) {
+    return fail(`${quote(name)} holds a credential, and names no workflow`)
+  }
+  if (from === 'query' && name.toLowerCase() === 'access_token') {
+    return fail('`access_token` in a query is refused as a credential (RFC 6750 §2.3)')
+  }
   if (from === 'path' || from === 'header' || from === 'query') {
     return ok(Object.freeze({ from, name: from === 'header' ? name.toLowerCase() : name }))
   }

@@ -1,7 +1,7 @@
-import { TrieRouter } from 'hono/router/trie-router'
 import { fail, ok, type Result } from '../base/result.ts'
 import { canonicalPath } from '../base/url.ts'
 import { METHODS, type Method, type Route, type RouteMatch, type Router } from '../model/route.ts'
+import { Index, loosely, looseSegments, PARAM, type Segment, segmentsOf } from './route-index.ts'
 
 /** A rule's `match`, taken apart. */
 export interface Match {
@@ -9,11 +9,6 @@ export interface Match {
   readonly path: string
   readonly params: readonly string[]
 }
-
-/** One segment of a rule's path: literal text, or a parameter and the literal behind it. */
-type Segment = { readonly literal: string } | { readonly param: string; readonly suffix: string }
-
-const PARAM = /^\{([A-Za-z_][A-Za-z0-9_]*)\}((?:[:.][^{}]*)?)$/
 
 /**
  * Reads `"METHOD path"`: methods separated by commas or `*`, a canonical path whose segments are
@@ -62,91 +57,6 @@ export const parseMatch = (text: string): Result<Match, string> => {
   return ok({ methods, path, params })
 }
 
-const segmentsOf = (path: string): readonly Segment[] =>
-  path
-    .slice(1)
-    .split('/')
-    .map((text) => {
-      const [, param, suffix = ''] = PARAM.exec(text) ?? []
-      return param === undefined ? { literal: text } : { param, suffix }
-    })
-
-/** Rules of one shape: equal but for parameter names, suffixes and hosts. */
-interface Shape {
-  /** Places of the segments that are parameters. */
-  readonly places: readonly number[]
-  /** Lengths of the suffixes that occur at each of those places. */
-  readonly lengths: readonly Set<number>[]
-  /** Suffixes at those places, joined → rules in file order. */
-  readonly bySuffixes: Map<string, number[]>
-  /** For a shape that ends in `*`: segments before the rest. */
-  readonly rest?: number
-}
-
-/**
- * Hono's trie over the rules' shapes. Rules that differ only in parameter names or in the literal
- * behind a parameter share one entry, so that a request looks at as many entries for 1,000 rules
- * as for 10.
- */
-class Index {
-  readonly #trie = new TrieRouter<Shape>()
-  readonly #shapes = new Map<string, Shape>()
-
-  add(index: number, methods: readonly Method[], path: string): void {
-    const segments = segmentsOf(path)
-    const wild = path.endsWith('/*')
-    const places = segments.flatMap((segment, i) => ('param' in segment ? [i] : []))
-    const suffixes = segments.flatMap((segment) => ('param' in segment ? [segment.suffix] : []))
-    const key = segments.map((one) => ('param' in one ? ':p' : one.literal)).join('/')
-    for (const method of methods) {
-      const name = `${method} ${key}`
-      let shape = this.#shapes.get(name)
-      if (!shape) {
-        shape = {
-          places,
-          lengths: places.map(() => new Set()),
-          bySuffixes: new Map(),
-          ...(wild && { rest: segments.length - 1 }),
-        }
-        this.#shapes.set(name, shape)
-        this.#trie.add(method, `/${key}`, shape)
-      }
-      for (const [i, suffix] of suffixes.entries()) shape.lengths[i]?.add(suffix.length)
-      const joined = suffixes.join('/')
-      const rules = shape.bySuffixes.get(joined)
-      if (rules) rules.push(index)
-      else shape.bySuffixes.set(joined, [index])
-    }
-  }
-
-  /** Every rule that matches, in no order. */
-  find(method: Method, path: string): readonly number[] {
-    const segments = path.slice(1).split('/')
-    const [shapes] = this.#trie.match(method, path)
-    return shapes.flatMap(([shape]) =>
-      shape.rest !== undefined && segments.length <= shape.rest
-        ? []
-        : combinations(shape, segments).flatMap((key) => shape.bySuffixes.get(key) ?? []),
-    )
-  }
-}
-
-/** The ways a path's segments can end in suffixes of a shape, as keys. */
-const combinations = (
-  { places, lengths }: Shape,
-  segments: readonly string[],
-): readonly string[] => {
-  let keys: readonly string[] | undefined
-  for (const [i, place] of places.entries()) {
-    const segment = segments[place] ?? ''
-    const suffixes = [...(lengths[i] ?? [])]
-      .filter((length) => length < segment.length)
-      .map((length) => segment.slice(segment.length - length))
-    keys = keys ? keys.flatMap((key) => suffixes.map((one) => `${key}/${one}`)) : suffixes
-  }
-  return keys ?? ['']
-}
-
 /** A path with its last slash added or taken away. */
 const toggled = (path: string): string => (path.endsWith('/') ? path.slice(0, -1) : `${path}/`)
 
@@ -156,8 +66,8 @@ export const compileRouter = (routes: readonly Route[]): Router => {
   const loose = new Index()
   const segments = routes.map((route) => segmentsOf(route.path))
   for (const [i, route] of routes.entries()) {
-    exact.add(i, route.methods, route.path)
-    loose.add(i, route.methods, lowerLiterals(route.path))
+    exact.add(i, route.methods, segments[i] ?? [])
+    loose.add(i, route.methods, looseSegments(route.path))
   }
   const first = (found: readonly number[], host: string) =>
     found.reduce((least, i) => {
@@ -173,8 +83,8 @@ export const compileRouter = (routes: readonly Route[]): Router => {
       return { route, params: paramsOf(segments[index] ?? [], path) }
     },
     isAmbiguous(method, host, path) {
-      const lower = path.toLowerCase()
-      const found = [...loose.find(method, lower), ...loose.find(method, toggled(lower))]
+      const plain = loosely(path)
+      const found = [...loose.find(method, plain), ...loose.find(method, toggled(plain))]
       return first(found, host) < first(exact.find(method, path), host)
     },
   }
@@ -191,19 +101,12 @@ const paramsOf = (rule: readonly Segment[], path: string): ReadonlyMap<string, s
   return params
 }
 
-const lowerLiterals = (path: string): string =>
-  path
-    .split('/')
-    .map((text) => text.replace(PARAM, (_, param, suffix) => `{${param}}${suffix.toLowerCase()}`))
-    .map((text) => (PARAM.test(text) ? text : text.toLowerCase()))
-    .join('/')
-
 /** What no literal of a rule can be: stands for any value of a parameter. */
 const ANYTHING = '\u0001'
 
 /**
- * Rules that no request can reach, because earlier rules take all of it, also when case and a
- * trailing slash are ignored (such a request is refused as ambiguous).
+ * Rules that no request can reach, because earlier rules take all of it, also when case, escapes
+ * and a trailing slash are ignored (such a request is refused as ambiguous).
  */
 export const unreachable = (
   routes: readonly Route[],
@@ -224,14 +127,17 @@ export const unreachable = (
     )
     const by = takers[0]
     if (by !== undefined && takers.every((taker) => taker !== undefined)) found.push({ index, by })
-    loose.add(index, route.methods, lowerLiterals(route.path))
+    loose.add(index, route.methods, looseSegments(route.path))
   }
   return found
 }
 
 /** Paths that stand for all a rule matches; a rest is tried at every depth that rules have. */
 const samplesOf = (path: string, depth: number): readonly string[] => {
-  const sample = lowerLiterals(path).replace(/\{[A-Za-z0-9_]+\}/g, ANYTHING)
+  const texts = looseSegments(path).map((one) =>
+    'param' in one ? ANYTHING + one.suffix : one.literal,
+  )
+  const sample = `/${texts.join('/')}`
   if (!sample.endsWith('/*')) return [sample]
   const base = sample.slice(0, -1)
   return Array.from({ length: depth + 1 }, (_, n) => base + Array(n).fill(ANYTHING).join('/'))

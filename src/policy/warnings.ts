@@ -41,6 +41,12 @@ export const warningsOf = ({ gate, hosts, issuers, rules }: Read, at: (base: str
     const own = at(path)
     if (entry.forward_token)
       own(['forward_token'], "sends the agent's token to the origin, which can use it elsewhere")
+    if (entry.resource && !hosts.has(entry.resource.url.hostname)) {
+      own(
+        ['resource'],
+        `${quote(entry.resource.url.hostname)} is not in GATE.hosts: the metadata of the resource cannot be had`,
+      )
+    }
     warnOrigin(entry.origin, under(own, 'origin'))
   }
 }

@@ -63,10 +63,20 @@ describe('keygen', () => {
   })
 
   it('prints a table that check takes beside another issuer', async () => {
-    const text = toml({ more: shared.outcome.out.join('\n') })
-    const outcome = await check({ file: await write(directory, 'with-ops.toml', text) })
+    const more = shared.outcome.out.join('\n')
+    const acme = '[vars.ISSUERS.acme]\nissuer = "https://auth.acme.dev"'
+    const issuer = `${acme}\nagent_prefix = "acme/"`
+    const file = await write(directory, 'with-ops.toml', toml({ issuer, more }))
+    const outcome = await check({ file })
     expect(outcome).toMatchObject({ exitCode: 0, err: [] })
     expect(outcome.out).toContain('  issuer   https://ops.ops.invalid')
+  })
+
+  it('says that another issuer then needs a prefix, which check asks for', async () => {
+    const more = shared.outcome.out.join('\n')
+    expect(more).toMatch(/^# .*agent_prefix.*GATE\.shared_ids = true/m)
+    const { exitCode } = await check({ file: await write(directory, 'bare.toml', toml({ more })) })
+    expect(exitCode).toBe(1)
   })
 
   it('never overwrites a file', async () => {

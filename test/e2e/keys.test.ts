@@ -76,6 +76,7 @@ describe('an issuer that is down', () => {
     cleanup.push(() => other.close())
     other.fail('destroy')
     const { ask, token } = await start({
+      issuer: { agent_prefix: 'acme/' },
       more: {
         ISSUERS_2: {
           other: {

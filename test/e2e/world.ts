@@ -171,6 +171,8 @@ function routesOf(nobody: number): readonly Members[] {
     { match: 'GET /v1/docs/{id}', scopes: { any: ['docs:read', 'docs:read:{id}'] } },
     { match: 'DELETE /v1/docs/{id}', scopes: ['docs:write', 'docs:delete:{id}'] },
     { match: 'GET /v1/models/{model}', scopes: ['chat:write'], encoded_slash: true },
+    { match: 'GET /v1/engines/{engine}:run', scopes: ['admin:all'] },
+    { match: 'GET /v1/reports/$top=1@latest', scopes: ['admin:all'] },
     { match: 'GET /v1/planners', ...any, agent_types: ['planner'] },
     { match: 'GET /v1/runs/{run}/log', ...any, workflow: 'path:run' },
     { match: 'GET /v1/runs-by-header', ...any, workflow: 'header:x-run' },

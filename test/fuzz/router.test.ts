@@ -13,6 +13,12 @@ const literals = [
   'b',
   'a:v',
   'b.x',
+  'a%3Av',
+  'b@',
+  'b%40',
+  '%2A',
+  '%3An0',
+  '%7Bn0%7D',
   '__proto__',
   'constructor',
   'toString',
@@ -39,7 +45,27 @@ const rules = fc.array(rule, { maxLength: 7 })
 
 const requestSegment = fc.constantFrom(
   ...literals,
-  ...['c', 'c:v', 'C:V', 'c.x', 'c:v:v', ':v', '.x', '*', '**', ':p', ':n0', '%2F', 'B.X'],
+  ...[
+    'c',
+    'c:v',
+    'C:V',
+    'c.x',
+    'c:v:v',
+    'c%3Av',
+    'c:v%3AV',
+    '%3Av',
+    'B@',
+    'B%40',
+    '%2A',
+    ':v',
+    '.x',
+    '*',
+    '**',
+    ':p',
+    ':n0',
+    '%2F',
+    'B.X',
+  ],
 )
 const requestPath = fc
   .tuple(fc.array(requestSegment, { maxLength: 4 }), fc.boolean())
@@ -52,17 +78,33 @@ const asked = fc.record({
   path: requestPath,
 })
 
+/** A text as an origin may read it that decodes what it can and ignores case. */
+const lax = (text: string): string =>
+  text
+    .replace(/%[0-9A-F]{2}/gi, (triplet) => {
+      const char = String.fromCharCode(Number.parseInt(triplet.slice(1), 16))
+      return /^[\x20-\x7e]$/.test(char) && !'/%?#\\'.includes(char) ? char : triplet
+    })
+    .toLowerCase()
+
 /** A rule's path read in the plainest way: segment by segment. */
-const fits = (pattern: string, path: string): Record<string, string> | undefined => {
+const fits = (
+  pattern: string,
+  path: string,
+  read = (text: string) => text,
+): Record<string, string> | undefined => {
   const want = pattern.split('/')
   const have = path.split('/')
   const rest = want.at(-1) === '*'
   if (rest ? have.length < want.length : have.length !== want.length) return undefined
   const params: Record<string, string> = {}
   for (const [i, text] of (rest ? want.slice(0, -1) : want).entries()) {
-    const [, name, suffix = ''] = /^\{(\w+)\}(.*)$/.exec(text) ?? []
-    const got = have[i] ?? ''
-    if (name === undefined ? got !== text : !got.endsWith(suffix) || got.length <= suffix.length) {
+    const [, name, behind = ''] = /^\{(\w+)\}(.*)$/.exec(text) ?? []
+    const suffix = read(behind)
+    const got = read(have[i] ?? '')
+    if (
+      name === undefined ? got !== read(text) : !got.endsWith(suffix) || got.length <= suffix.length
+    ) {
       return undefined
     }
     if (name !== undefined) params[name] = got.slice(0, got.length - suffix.length)
@@ -83,12 +125,10 @@ const firstOf = (file: readonly Route[], request: Asked) =>
   file.findIndex((route) => serves(route, request) && fits(route.path, request.path))
 
 const firstLoose = (file: readonly Route[], request: Asked) => {
-  const lower = request.path.toLowerCase()
-  const other = lower.endsWith('/') ? lower.slice(0, -1) : `${lower}/`
-  // Names of parameters may change their case too: only literals are compared.
+  const { path } = request
+  const other = path.endsWith('/') ? path.slice(0, -1) : `${path}/`
   return file.findIndex(
-    (route) =>
-      serves(route, request) && [lower, other].some((path) => fits(route.path.toLowerCase(), path)),
+    (route) => serves(route, request) && [path, other].some((one) => fits(route.path, one, lax)),
   )
 }
 

@@ -130,6 +130,10 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
   ],
   ['strip_headers', gate({ strip_headers: ['a b'] }), 'GATE.strip_headers[0]', /header name/],
   ['client_ip', gate({ client_ip: 'a b' }), 'GATE.client_ip', /connection/],
+  ...['Authorization', 'proxy_authorization', 'DPoP', 'cookie'].map(
+    (name) =>
+      [`client_ip ${name}`, gate({ client_ip: name }), 'GATE.client_ip', /credential/] as const,
+  ),
   ['shared_ids', gate({ shared_ids: 1 }), 'GATE.shared_ids', /true or false/],
   ['lift', gate({ lift: ['a+b'] }), 'GATE.lift[0]', /id of a revocation/],
 ]
@@ -251,6 +255,13 @@ describe('GATE', () => {
     [{ ISSUERS: { acme: { ...ACME, max_lifetime: '1h' } } }, 'ISSUERS.acme.max_lifetime'],
     [{ ISSUERS: { acme: { ...ACME, profile: 'generic' } } }, 'ISSUERS.acme'],
     [{ ROUTES: [{ ...CHAT, forward_token: true }] }, 'ROUTES[0].forward_token'],
+    [
+      {
+        ...gate({ hosts: ['api.example.com'] }),
+        ROUTES: [{ ...CHAT, resource: 'https://b.example.com' }],
+      },
+      'ROUTES[0].resource',
+    ],
   ] as const)('warns %#', (vars, path) => {
     const parsed = parse(vars)
     expect(parsed.ok && parsed.value.warnings.map((warning) => warning.path)).toEqual([path])

@@ -12,6 +12,12 @@ const EC = {
 }
 const keys = (...list: readonly object[]): Vars => acme({ jwks: { keys: list } })
 const other = { issuer: 'https://other.example', agent_prefix: 'other:' }
+const prefixes = (first: string | undefined, second: string | undefined): Vars => ({
+  ISSUERS: {
+    acme: { ...ACME, ...(first !== undefined && { agent_prefix: first }) },
+    other: { issuer: other.issuer, ...(second !== undefined && { agent_prefix: second }) },
+  },
+})
 
 const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, says: RegExp])[] = [
   ['no issuers', { ISSUERS: {} }, 'ISSUERS', /must hold an issuer/],
@@ -168,7 +174,7 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
   ['subjects', delegation({ subjects: [] }), 'ISSUERS.acme.delegation.subjects', /empty/],
   [
     'one iss twice',
-    { ISSUERS: { acme: ACME, other: { ...other, ...ACME } } },
+    { ISSUERS: { acme: { ...ACME, agent_prefix: 'acme:' }, other: { ...other, ...ACME } } },
     'ISSUERS.other.issuer',
     /also that of `acme`/,
   ],
@@ -177,6 +183,40 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     { ISSUERS: { acme: ACME, other: { issuer: other.issuer } } },
     'ISSUERS.other.agent_prefix',
     /shared_ids/,
+  ],
+  ...[
+    ['acme/', undefined],
+    [undefined, 'beta/'],
+    ['', 'beta/'],
+    ['a', 'a-'],
+    ['a-', 'a'],
+  ].map(
+    ([first, second]) =>
+      [
+        `prefixes ${first} and ${second}`,
+        prefixes(first, second),
+        'ISSUERS.other.agent_prefix',
+        /`other`.*`acme`.*none begins another.*`acme\/` and `beta\/`.*shared_ids = true/,
+      ] as const,
+  ),
+  ['no rules either', { ISSUERS: {}, ROUTES: [] }, 'ISSUERS', /must hold an issuer/],
+  [
+    'actor of an issuer that does not count',
+    delegation({ actors: ['a', { issuer: 'https://third.example', sub: 'a' }] }),
+    'ISSUERS.acme.delegation.actors[1].issuer',
+    /does not count/,
+  ],
+  [
+    'actor asked for at depth 0',
+    delegation({ max_depth: 0, require_actor: true }),
+    'ISSUERS.acme.delegation.require_actor',
+    /max_depth is 0/,
+  ],
+  [
+    'actors at depth 0',
+    delegation({ max_depth: 0, actors: ['a'] }),
+    'ISSUERS.acme.delegation.actors',
+    /max_depth is 0/,
   ],
 ]
 
@@ -255,7 +295,7 @@ describe('ISSUERS', () => {
             scope: 'permissions',
             admin: 'own',
             delegation: {
-              max_depth: 0,
+              max_depth: 1,
               require_actor: true,
               actors: ['a', { issuer: 'other', sub: 'b' }],
               subjects: ['s'],
@@ -277,7 +317,7 @@ describe('ISSUERS', () => {
       scope: [['permissions']],
       admin: 'own',
       delegation: {
-        maxDepth: 0,
+        maxDepth: 1,
         requireActor: true,
         actors: [{ sub: 'a' }, { sub: 'b', issuer: 'https://other.example' }],
         subjects: new Set(['s']),
@@ -290,6 +330,19 @@ describe('ISSUERS', () => {
     expect(issuer(keys(EC))?.keys).toMatchObject({ kind: 'inline', keys: [EC] })
     const local = { issuer: 'http://127.0.0.1:9000', allow_insecure_http: true }
     expect(policy({ ISSUERS: { local } }).issuers.get(local.issuer)?.allowInsecureHttp).toBe(true)
+  })
+
+  it('may have prefixes of which none begins another, or share ids', () => {
+    expect(mistakes(prefixes('acme/', 'acme-2/'))).toEqual([])
+    const shared = { GATE: { ...GATE, shared_ids: true }, ...prefixes(undefined, 'beta/') }
+    expect(mistakes(shared)).toEqual([])
+  })
+
+  it('may name the actors of an issuer that counts, and its own', () => {
+    const third = 'https://third.example'
+    const actors = [{ issuer: third, sub: 'a' }, { issuer: 'acme', sub: 'b' }, 'c']
+    expect(mistakes(delegation({ issuers: [third], actors }))).toEqual([])
+    expect(mistakes(delegation({ max_depth: 0 }))).toEqual([])
   })
 
   it('may share ids, and be none where every rule is public', () => {

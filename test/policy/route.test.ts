@@ -117,6 +117,59 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     'ROUTES[0].cors.headers',
     /credentials/,
   ],
+  [
+    'cors method of another rule',
+    cors({ methods: ['POST', 'PUT'] }),
+    'ROUTES[0].cors.methods[1]',
+    /`PUT` is no method of `POST \/v1\/chat`/,
+  ],
+  [
+    'actor of an issuer that does not count',
+    chat({ delegation: { actors: ['a', { issuer: 'https://x.example', sub: 'a' }] } }),
+    'ROUTES[0].delegation.actors[1].issuer',
+    /does not count/,
+  ],
+  [
+    'actor of an issuer that the rule leaves out',
+    {
+      ISSUERS: { acme: { ...ACME, delegation: { issuers: ['https://x.example'] } } },
+      ...chat({ delegation: { issuers: [], actors: [{ issuer: 'https://x.example', sub: 'a' }] } }),
+    },
+    'ROUTES[0].delegation.actors[0].issuer',
+    /does not count/,
+  ],
+  [
+    'actor at depth 0',
+    chat({ delegation: { max_depth: 0, require_actor: true } }),
+    at('delegation.require_actor'),
+    /max_depth is 0/,
+  ],
+  [
+    'actors where the issuers have none',
+    {
+      ISSUERS: { acme: { ...ACME, delegation: { max_depth: 0 } } },
+      ...chat({ delegation: { actors: ['a'] } }),
+    },
+    at('delegation.actors'),
+    /max_depth is 0/,
+  ],
+  ['workflow token', chat({ workflow: 'query:access_token' }), at('workflow'), /credential/],
+  ...['Authorization', 'Proxy_Authorization', 'dpop', 'cookie'].map(
+    (name) =>
+      [
+        `workflow ${name}`,
+        chat({ workflow: `header:${name}` }),
+        at('workflow'),
+        /credential/,
+      ] as const,
+  ),
+  [
+    'inject X_Request_Id',
+    chat({ inject: { X_Request_Id: KEY } }),
+    at('inject.X_Request_Id'),
+    /cannot be injected/,
+  ],
+  ['inject twice, folded', chat({ inject: { 'a-b': KEY, A_B: KEY } }), at('inject.A_B'), /twice/],
   ['cors method', cors({ methods: ['FETCH'] }), 'ROUTES[0].cors.methods[0]', /Allowed/],
   ['cors max_age', cors({ max_age: 5 }), 'ROUTES[0].cors.max_age', /string/],
   ['cors key', cors({ origin: '*' }), 'ROUTES[0].cors.origin', /did you mean `origins`/],
@@ -184,6 +237,12 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
   ],
   ['encoded_slash', chat({ encoded_slash: true }), at('encoded_slash'), /\{parameter\}/],
   ['under the prefix', chat({ match: 'GET /.edgewarden/x' }), at('match'), /gate itself/],
+  [
+    'under the prefix, escaped',
+    { ...chat({ match: 'GET /ops%3Agate/x' }), GATE: { ...GATE, prefix: '/ops:gate' } },
+    at('match'),
+    /gate itself/,
+  ],
   ['the prefix', chat({ match: 'GET /.edgewarden' }), at('match'), /gate itself/],
   [
     'under metadata',
@@ -300,6 +359,19 @@ describe('ROUTES', () => {
       stripPrefix: '',
       timeout: 7_000,
     })
+  })
+
+  it('a rule may name the actors of its issuers and of those that count for them', () => {
+    const third = 'https://x.example'
+    const actors = [
+      { issuer: third, sub: 'a' },
+      { issuer: 'acme', sub: 'b' },
+    ]
+    const vars = {
+      ISSUERS: { acme: { ...ACME, delegation: { issuers: [third] } } },
+      ...chat({ delegation: { actors } }),
+    }
+    expect(mistakes(vars)).toEqual([])
   })
 
   it('a rule narrows delegation within what its issuers allow', () => {

@@ -209,6 +209,68 @@ describe('isAmbiguous', () => {
   })
 })
 
+describe('isAmbiguous, of characters that may stand plain or escaped', () => {
+  const strict = { host: HOST }
+  const verbs = [routeOf('POST /v1/models/{model}:generate', strict), routeOf('* /v1/models/{m}')]
+  const literals = [
+    routeOf('GET /a:b'),
+    routeOf('GET /c%3Ad'),
+    routeOf('GET /x/%2A'),
+    routeOf('GET /y/%7Bid%7D'),
+    routeOf('GET /z/%3Aid'),
+    routeOf("GET /!$&'()+,=@|[]"),
+    routeOf('* /*'),
+  ]
+
+  it.each<[readonly Route[], Method, string, boolean]>([
+    [verbs, 'POST', '/v1/models/gpt:generate', false],
+    [verbs, 'POST', '/v1/models/gpt%3Agenerate', true],
+    [verbs, 'POST', '/v1/models/gpt%3AGenerate', true],
+    [verbs, 'POST', '/v1/models/gpt%3Agenerate/', true],
+    [verbs, 'POST', '/v1/models/a%3Ab%3Agenerate', true],
+    [verbs, 'GET', '/v1/models/gpt%3Agenerate', false],
+    [verbs, 'POST', '/v1/models/gpt%3Aload', false],
+    [verbs, 'POST', '/v1/models/%3Agenerate', false],
+    [literals, 'GET', '/a:b', false],
+    [literals, 'GET', '/a%3Ab', true],
+    [literals, 'GET', '/A%3Ab/', true],
+    [literals, 'GET', '/c%3Ad', false],
+    [literals, 'GET', '/c:d', true],
+    [literals, 'GET', '/x/*', true],
+    [literals, 'GET', '/x/q', false],
+    [literals, 'GET', '/x/%2A/q', false],
+    [literals, 'GET', '/y/q', false],
+    [literals, 'GET', '/y/%7Bid%7D', false],
+    [literals, 'GET', '/z/q', false],
+    [literals, 'GET', '/z/:id', true],
+    [literals, 'GET', '/a%2Fb', false],
+    [literals, 'GET', '/e%40f', false],
+    ...[..."!$&'()+,=@|[]"].map((char): [readonly Route[], Method, string, boolean] => {
+      const triplet = `%${char.charCodeAt(0).toString(16).toUpperCase()}`
+      return [literals, 'GET', "/!$&'()+,=@|[]".replace(char, () => triplet), true]
+    }),
+  ])('%# %s %s: %s', (file, method, path, ambiguous) => {
+    expect(compileRouter(file).isAmbiguous(method, HOST, path)).toBe(ambiguous)
+  })
+
+  it('leaves an escape as it is where no earlier rule is concerned', () => {
+    expect(found(verbs, 'POST', '/v1/models/gpt%3Aload%40x')?.[1]).toEqual({ m: 'gpt%3Aload%40x' })
+  })
+})
+
+describe('suffixes', () => {
+  const four = (suffix: string) => `/{a}${suffix}/{b}${suffix}/{c}${suffix}/{d}${suffix}`
+  const nested = Array.from({ length: 30 }, (_, i) => ':a'.repeat(i + 1))
+  const file = nested.map((suffix) => routeOf(`GET ${four(suffix)}`)).toReversed()
+
+  it('are looked up without trying their combinations', () => {
+    const path = `/x${nested.at(-1)}`.repeat(4)
+    expect(found(file, 'GET', path)?.[0]).toBe(file[0]?.name)
+    expect(found(file, 'GET', '/x:a:a/x:a/x:a:a/x:a:a')?.[0]).toBe(`GET ${four(':a')}`)
+    expect(found(file, 'GET', '/x:a/x:a/x:a/x')).toBeUndefined()
+  })
+})
+
 describe('unreachable', () => {
   const hosts = new Set([HOST, 'o.example.com'])
   const here = { host: HOST }
@@ -230,6 +292,11 @@ describe('unreachable', () => {
     ['one method left', [routeOf('GET /a'), routeOf('GET,POST /a')], []],
     ['methods taken by two', [routeOf('GET /a'), routeOf('POST /a'), routeOf('GET,POST /a')], [2]],
     ['another case', [routeOf('GET /a'), routeOf('GET /A')], [1]],
+    ['an escape of a plain rule', [routeOf('GET /a:b'), routeOf('GET /a%3Ab')], [1]],
+    ['the plain form of an escape', [routeOf('GET /a%40b'), routeOf('GET /a@b')], [1]],
+    ['an escape behind a suffix', [routeOf('GET /{p}:v'), routeOf('GET /a%3Av')], [1]],
+    ['an escaped star before a rest', [routeOf('GET /a/%2A'), routeOf('GET /a/*')], []],
+    ['an escaped brace', [routeOf('GET /%7Bp%7D'), routeOf('GET /a')], []],
     ['another last slash', [routeOf('GET /a'), routeOf('GET /a/')], [1]],
     ['all hosts behind one', [routeOf('GET /a', here), routeOf('GET /a')], []],
     ['one host behind all', [routeOf('GET /a'), routeOf('GET /a', here)], [1]],

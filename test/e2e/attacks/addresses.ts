@@ -67,6 +67,15 @@ export const PATHS: readonly RequestAttack[] = [
     '/.edgewarden/a%2fb',
     '/nowhere%2Fx',
     '/v1/Planners',
+    '/v1/engines/x%3Arun',
+    '/v1/engines/x%3arun',
+    '/v1/engines/x%3ARUN/',
+    '/v1/engines/a%3Ab%3Arun',
+    '/v1/reports/%24top=1@latest',
+    '/v1/reports/$top%3D1@latest',
+    '/v1/reports/$top%3d1@latest',
+    '/v1/reports/$top=1%40latest',
+    '/v1/reports/%24top%3D1%40latest',
   ].map(
     (target): RequestAttack => [
       target.length > 80 ? 'a long path' : target,
@@ -95,7 +104,7 @@ export const PATHS: readonly RequestAttack[] = [
     '/%2eedgewarden/nothing',
   ].map((target): RequestAttack => [target, 404, 'route_unknown', at(target)]),
   // An escape of an unreserved character is the character: the strict rule counts.
-  ...['/v1/%61dmin/users', '/v1/admin/user%73', '/%76%31/admin/users'].map(
+  ...['/v1/%61dmin/users', '/v1/admin/user%73', '/%76%31/admin/users', '/v1/engines/x:run'].map(
     (target): RequestAttack => [target, 403, 'scope_missing', at(target)],
   ),
 ]
