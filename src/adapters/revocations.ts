@@ -1,3 +1,4 @@
+import { LIMITS } from '../base/limits.ts'
 import type { RevocationStore, Revocations } from '../model/ports.ts'
 import { subjectKey } from '../model/revocation.ts'
 import type { RevocationShard } from './revocation-shard.ts'
@@ -6,8 +7,9 @@ import type { RevocationShard } from './revocation-shard.ts'
 const NAME = '0'
 
 /**
- * The revocation set behind a Durable Object namespace. A read that fails is tried once more, a
- * write never is; then the call rejects. Keeps nothing between calls.
+ * The revocation set behind a Durable Object namespace. A read that fails, or takes longer than
+ * {@link LIMITS.revocationReadMs}, is tried once more; then the call rejects. A write is tried once
+ * and has no deadline: given up, it could still be stored. Keeps nothing between calls.
  */
 export const createRevocations = (
   namespace: DurableObjectNamespace<RevocationShard>,
@@ -28,8 +30,19 @@ export const createRevocations = (
 
 const twice = async <Value>(read: () => Promise<Value>): Promise<Value> => {
   try {
-    return await read()
+    return await inTime(read)
   } catch {
-    return await read()
+    return await inTime(read)
+  }
+}
+
+const inTime = async <Value>(read: () => Promise<Value>): Promise<Value> => {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const error = new Error(`no answer within ${LIMITS.revocationReadMs} ms`)
+  const timer = setTimeout(reject, LIMITS.revocationReadMs, error)
+  try {
+    return await Promise.race([read(), late])
+  } finally {
+    clearTimeout(timer)
   }
 }

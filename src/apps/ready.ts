@@ -1,9 +1,11 @@
 import type { Handler } from 'hono'
 import type { GateEnv } from './context.ts'
+import { isReached } from './reach.ts'
 
 /**
- * Whether the gate can decide now: policy, keys and revocations at hand. Never fetches. Details
- * per issuer only for a caller whose token was read (scope `edgewarden:read`).
+ * Whether anything the gate needs is known to be missing: policy, keys or revocations. Never
+ * fetches, so keys nobody has asked for yet do not count against it. Details per issuer only for a
+ * caller whose token was read (scope `edgewarden:read`), and only of issuers within its reach.
  */
 export const ready: Handler<GateEnv> = async (c) => {
   const { keys, revocations, issuers } = await c.get('ports').readiness()
@@ -12,7 +14,9 @@ export const ready: Handler<GateEnv> = async (c) => {
     {
       ready,
       checks: { policy: true, keys, revocations },
-      ...(c.get('decision').outcome === 'passed' && { issuers }),
+      ...(c.get('decision').outcome === 'passed' && {
+        issuers: issuers.filter(({ issuer }) => isReached(c, issuer)),
+      }),
     },
     ready ? 200 : 503,
     { 'Cache-Control': 'no-store' },

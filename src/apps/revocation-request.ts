@@ -118,7 +118,7 @@ export const toRevocations = async (
     const expires =
       wanted.expires ?? (at !== undefined ? at + life : kind === 'token' ? now + life : undefined)
     const rules: readonly (readonly [broken: boolean, field: string, message: string])[] = [
-      [!policy.issuers.has(issuer), 'issuer', 'is not an issuer of this gate'],
+      [!isKnown(policy, wanted), 'issuer', 'is not an issuer of this gate'],
       [kind === 'issuer' && value !== '', 'value', 'must be left out for kind issuer'],
       [kind !== 'issuer' && value === '', 'value', 'is required'],
       [mode === 'block' && wanted.at !== undefined, 'at', 'is only for mode before'],
@@ -149,6 +149,11 @@ export const toRevocations = async (
   }
   return problems.length > 0 ? fail(problems) : ok(stored)
 }
+
+/** An issuer whose tokens are taken or, for kind `agent`, whose actors count in some of them. */
+const isKnown = ({ issuers }: Policy, { kind, issuer }: Pick<Revocation, 'kind' | 'issuer'>) =>
+  issuers.has(issuer) ||
+  (kind === 'agent' && [...issuers.values()].some((one) => one.delegation.issuers.has(issuer)))
 
 /** Seconds after which every token issued now is refused for its age, at least a day. */
 const longestLife = ({ issuers, gate }: Policy): number =>

@@ -8,6 +8,7 @@ import { isRevoked, type Revocation, subjectKey } from '../model/revocation.ts'
 import { revocableSubjects, standingDenials } from '../stages/standing.ts'
 import { readJsonBody } from './body.ts'
 import type { GateEnv } from './context.ts'
+import { isReached, ownIssuer } from './reach.ts'
 import {
   decodeQuery,
   decodeRevocations,
@@ -120,15 +121,6 @@ const invalid = (c: Admin, problems: readonly Problem[]): Response =>
 
 const beyond = (c: Admin): Response => c.get('deny')(deny('admin_reach'))
 
-const reach = (c: Admin) => c.get('policy').issuers.get(c.get('access').issuer)?.admin ?? false
-
-const isReached = (c: Admin, issuer: string): boolean =>
-  reach(c) === 'all' || (reach(c) === 'own' && issuer === c.get('access').issuer)
-
-/** The issuer a list is limited to where the caller names none; `undefined` is every issuer. */
-const ownIssuer = (c: Admin): string | undefined =>
-  reach(c) === 'all' ? undefined : c.get('access').issuer
-
 const ask = async <Value>(
   c: Admin,
   call: (store: RevocationStore) => Promise<Value>,
@@ -152,7 +144,8 @@ const find = async (c: Admin, id: string): Promise<Result<Revocation, Denial>> =
 /** Whether one of the entries would revoke the token that asks for it. */
 const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolean => {
   const access = c.get('access')
-  const own = new Set(revocableSubjects(access, c.get('agent')).map(subjectKey))
+  const subjects = revocableSubjects(access, c.get('agent'), c.get('policy'))
+  const own = new Set(subjects.map(subjectKey))
   const token = {
     issuedAt: access.issuedAt,
     now,

@@ -12,8 +12,8 @@ export const own = (object: JsonObject, name: string): unknown =>
 
 /**
  * Text to one JSON object. `undefined` when it is no JSON, no object, nested deeper than
- * {@link LIMITS.jsonDepth}, or when an object in it has two members of one name: readers disagree
- * on which of them counts (RFC 8259 §4).
+ * {@link LIMITS.jsonDepth}, when an object in it has two members of one name, or one named
+ * `__proto__`: readers disagree on what these say (RFC 8259 §4).
  */
 export const parseJsonObject = (text: string): JsonObject | undefined => {
   let value: unknown
@@ -47,7 +47,7 @@ const isUnambiguous = (text: string): boolean => {
       case ':': {
         const names = open.at(-1)
         const name = string.includes('\\') ? (JSON.parse(string) as string) : string.slice(1, -1)
-        if (names?.has(name)) return false
+        if (name === '__proto__' || names?.has(name)) return false
         names?.add(name)
         break
       }

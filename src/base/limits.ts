@@ -22,9 +22,11 @@ export const LIMITS = {
   adminBodyBytes: 64 * 1024,
   /** Revocations in one call. */
   revocationsPerCall: 100,
-  /** Characters of a revocation's value and reason. */
+  /** Characters of a revocation's value, so of everything it can name; and of its reason. */
   revocationValue: 2_048,
   revocationReason: 512,
+  /** Milliseconds one try to read the revocation set may take. */
+  revocationReadMs: 3_000,
   /** Revocations held. */
   revocations: 1_000_000,
 } as const

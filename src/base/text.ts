@@ -1,11 +1,18 @@
+import { LIMITS } from './limits.ts'
+
 const CONTROL = /\p{Cc}/u
 
 /**
  * Whether a value can name someone: non-empty text without control characters and without lone
- * surrogates, so that it has exactly one UTF-8 form and cannot break a header.
+ * surrogates, so that it has exactly one UTF-8 form and cannot break a header; of at most
+ * {@link LIMITS.revocationValue} characters, so that whoever has it can be revoked.
  */
 export const isIdentityText = (value: unknown): value is string =>
-  typeof value === 'string' && value !== '' && value.isWellFormed() && !CONTROL.test(value)
+  typeof value === 'string' &&
+  value !== '' &&
+  value.length <= LIMITS.revocationValue &&
+  value.isWellFormed() &&
+  !CONTROL.test(value)
 
 /** Every byte but visible ASCII without `%`, `,`, `"` and `\`. */
 const UNSAFE = /[^\x21-\x7e]|[%,"\\]/gu

@@ -57,6 +57,9 @@ const FORBIDDEN_PARAMETERS = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c'] as cons
 
 const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i
 const TAKEN_SCHEME = /(?:^|,)\s*(?:bearer|dpop)(?:\s|,|$)/i
+/** A quoted string of RFC 9110 §5.6.4; without its end it is matched, so that no text is slow. */
+const QUOTED = /"(?:[^"\\]|\\.?)*("?)/g
+const PARAMETER = /^\s*[\w!#$%&'*+\-.^`|~]+\s*=/
 const DPOP = /^dpop +[A-Za-z0-9\-._~+/]+=*$/i
 const KID = /^[\x21-\x7e]+$/
 
@@ -86,18 +89,27 @@ export const credential = stage({
       return route.access === 'optional' ? anonymous : fail(deny('credential_missing'))
     }
     const token = BEARER.exec(header)?.[1]
-    if (token === undefined) {
-      return fail(
-        deny(
-          TAKEN_SCHEME.test(header) && !DPOP.test(header)
-            ? 'credential_malformed'
-            : 'credential_missing',
-        ),
-      )
-    }
-    return readToken(token)
+    if (token !== undefined) return readToken(token)
+    const bare = header.replace(QUOTED, (all, end) => (end === '' ? all : '""'))
+    return fail(
+      deny(
+        isSeveral(bare) || (TAKEN_SCHEME.test(bare) && !DPOP.test(bare))
+          ? 'credential_malformed'
+          : 'credential_missing',
+      ),
+    )
   },
 })
+
+/**
+ * Whether there is more than one credential of any scheme: after a comma comes something other than
+ * a further parameter `name=` (RFC 9110 §11.4). Wants the header without its quoted strings.
+ */
+const isSeveral = (bare: string): boolean =>
+  bare
+    .split(',')
+    .slice(1)
+    .some((part) => part.trim() !== '' && !PARAMETER.test(part))
 
 const readToken = (token: string): Presented => {
   if (token.length > LIMITS.tokenLength) return fail(deny('token_too_long'))

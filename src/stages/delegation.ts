@@ -85,10 +85,12 @@ export const delegation = stage({
     if (!isIdentityText(id) || type === null || workflowId === null) {
       return fail(deny('agent_id_malformed'))
     }
+    const name = issuer.agentPrefix + id
+    if (!isIdentityText(name)) return fail(deny('agent_id_malformed'))
     return ok({
       agent: {
         id,
-        name: issuer.agentPrefix + id,
+        name,
         issuer: issuer.issuer,
         actors,
         ...(access.subject !== undefined && { subject: access.subject }),

@@ -10,7 +10,7 @@ import {
   type Revocation,
   type RevocationSubject,
 } from '../model/revocation.ts'
-import type { AccessToken, AgentIdentity } from '../model/token.ts'
+import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
 
 const deny = denials({
   token_revoked: [
@@ -59,7 +59,7 @@ export const standing = stage({
     const { clockTolerance: tolerance, lift } = policy.gate
     let entries: readonly Revocation[]
     try {
-      entries = await revocations.lookup(revocableSubjects(access, agent))
+      entries = await revocations.lookup(revocableSubjects(access, agent, policy))
     } catch (error) {
       return fail(deny('revocations_unavailable', { error: String(error) }))
     }
@@ -75,13 +75,21 @@ export const standing = stage({
 /** The codes of this check, for those who read the revocation set elsewhere. */
 export const standingDenials = deny
 
-/** Everything a revocation could name to cover this token, each within its issuer. */
+/**
+ * Everything a revocation could name to cover this token, each within its issuer. Agents and
+ * actors count with and without the prefix of their issuer, where that issuer has one here.
+ */
 export const revocableSubjects = (
   access: AccessToken,
   agent: AgentIdentity,
+  { issuers }: Pick<Policy, 'issuers'>,
 ): readonly RevocationSubject[] => {
   const of = (kind: Kind, value: string | undefined, issuer = access.issuer) =>
     value === undefined ? [] : [{ kind, issuer, value }]
+  const prefixed = ({ sub, issuer }: Actor) => {
+    const prefix = issuers.get(issuer)?.agentPrefix ?? ''
+    return prefix === '' ? [] : of('agent', prefix + sub, issuer)
+  }
   return [
     ...of('issuer', ''),
     ...of('key', access.kid),
@@ -91,6 +99,9 @@ export const revocableSubjects = (
     ...of('subject', access.subject),
     ...of('client', access.clientId),
     ...of('workflow', agent.workflowId),
-    ...agent.actors.flatMap((actor) => of('agent', actor.sub, actor.issuer)),
+    ...agent.actors.flatMap((actor) => [
+      ...of('agent', actor.sub, actor.issuer),
+      ...prefixed(actor),
+    ]),
   ]
 }

@@ -18,8 +18,19 @@ const OPS = 'https://ops.example'
 const ACME = 'https://auth.acme.example'
 const LONG = 'https://auth.long.example'
 
+/** Its actors count, its tokens do not. */
+const ACTORS = 'https://actors.example'
+const delegation = { maxDepth: 3, requireActor: false, issuers: new Set([ACTORS]) }
+
 const issuer = (name: string, maxLifetime: number, admin: AdminReach) =>
-  ({ name, issuer: name, maxLifetime, admin }) as Issuer
+  ({
+    name,
+    issuer: name,
+    maxLifetime,
+    admin,
+    agentPrefix: `${name}#`,
+    delegation,
+  }) as Partial<Issuer> as Issuer
 
 const policyOf = (admin: AdminReach, longest = 900) =>
   ({
@@ -199,7 +210,7 @@ describe('POST /revocations', () => {
       ['revocations[0].force'],
     ],
     ['an entry beside a list', { revocations: [token('x')], kind: 'token' }, ['kind']],
-    ['a prototype', '{"__proto__":{"kind":"token"}}', ['kind', 'issuer', '__proto__']],
+    ['a prototype', '{"__proto__":{"kind":"token"}}', ['']],
     ['an empty list', { revocations: [] }, ['revocations']],
     ['a long list', { revocations: many(LIMITS.revocationsPerCall + 1) }, ['revocations']],
     ['no list', { revocations: token('x') }, ['revocations']],
@@ -330,6 +341,16 @@ describe('reach', () => {
     expect(answer.status).toBe(status)
     if (status === 403) expect(answer.body.code).toBe('admin_reach')
     expect((await call('GET', `?issuer=${encodeURIComponent(issuer)}`)).status).toBe(status)
+  })
+
+  it.each<[AdminReach, string, number, string?]>([
+    ['all', 'agent', 200],
+    ['all', 'token', 400, 'revocation_invalid'],
+    ['all', 'subject', 400, 'revocation_invalid'],
+    ['own', 'agent', 403, 'admin_reach'],
+  ])('%s on a %s of an issuer of actors: %i', async (admin, kind, status, code) => {
+    const answer = await gate({ admin }).post(token('x', { kind, issuer: ACTORS }))
+    expect([answer.status, answer.body.code]).toEqual([status, code])
   })
 
   it('refuses a list with one entry beyond it', async () => {

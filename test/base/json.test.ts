@@ -17,7 +17,7 @@ describe('parseJsonObject', () => {
     '{"a":1,"A":2,"á":3,"a\\u0301":4}',
     '{"":1," ":2}',
     '{"a":1e300,"b":-0.5,"c":null,"d":true}',
-    '{"__proto__":1,"constructor":2,"toString":3}',
+    '{"constructor":2,"toString":3,"a":"__proto__","b":["__proto__"]}',
     nested(LIMITS.jsonDepth),
   ])('takes %.60s', (text) => {
     expect(parseJsonObject(text)).toEqual(JSON.parse(text))
@@ -51,7 +51,9 @@ describe('parseJsonObject', () => {
     '{"a":[],"a":[]}',
     '{"a":{},"a":{}}',
     '{"":1,"":2}',
-    '{"__proto__":1,"__proto__":2}',
+    '{"__proto__":1}',
+    '{"a":[{"__proto__":{"b":1}}]}',
+    '{"\\u005f_proto__":null}',
     nested(LIMITS.jsonDepth + 1),
     nested(5_000),
   ])('refuses %.60s', (text) => {
@@ -63,6 +65,7 @@ describe('parseJsonObject', () => {
     fc.assert(
       fc.property(value, (object) => {
         const text = JSON.stringify(object)
+        fc.pre(!text.includes('"__proto__":'))
         const name = Object.keys(object).at(-1) ?? ''
         expect(parseJsonObject(text)).toEqual(JSON.parse(text))
         expect(parseJsonObject(`${text.slice(0, -1)},${JSON.stringify(name)}:0}`)).toBeUndefined()
@@ -80,5 +83,5 @@ it.each([
   ['{"__proto__":2}', '__proto__', 2],
   ['{"hasOwnProperty":1,"x":2}', 'x', 2],
 ])('own(%s, %s)', (text, name, value) => {
-  expect(own(parseJsonObject(text) ?? {}, name)).toBe(value)
+  expect(own(JSON.parse(text), name)).toBe(value)
 })

@@ -16,6 +16,8 @@ it.each([
   ['\ud800', false],
   ['a\udc00b', false],
   ['\udc00\ud800', false],
+  ['a'.repeat(2_048), true],
+  ['a'.repeat(2_049), false],
   [undefined, false],
   [null, false],
   [1, false],

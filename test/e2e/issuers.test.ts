@@ -136,6 +136,18 @@ describe('a revocation', () => {
     expectDenial(await ask('acme', of()), 401, 'token_revoked')
   })
 
+  it('of an agent with its prefix covers the chains it stands in', async () => {
+    const act = { sub: 'planner', iss: world.beta.issuer }
+    for (const value of ['acme/planner', 'planner/beta']) {
+      await revoke('ops', { ...entryOf('agent', 'beta'), value })
+    }
+    expect((await ask('acme', { act })).status).toBe(200)
+    await revoke('ops', { ...entryOf('agent', 'beta'), value: 'beta/planner' })
+    expectDenial(await ask('acme', { act }), 401, 'token_revoked')
+    expectDenial(await ask('acme', { act: { sub: 'x', act } }), 401, 'token_revoked')
+    expect((await ask('acme', { act: { sub: 'planner' } })).status).toBe(200)
+  })
+
   it('has another id in each issuer, and the same one when it is made again', async () => {
     const made = [
       await revoke('ops', entryOf('token', 'acme')),

@@ -1,12 +1,16 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { KINDS } from '../../src/model/revocation.ts'
-import { administration, SAME, TWO } from './administration.ts'
+import { administration, type Name, SAME, TWO } from './administration.ts'
 import { expectDenial } from './denied.ts'
 import { AGENT, REVOCATIONS, startWorld, type World } from './world.ts'
 
+/** Its actors count in tokens of `acme`; its own tokens are not taken. */
+const ACTORS = 'https://actors.example'
+
 let world: World
 beforeAll(async () => {
-  world = await startWorld({ issuers: { acme: { admin: 'own' } } })
+  const delegation = { issuers: ['beta', ACTORS] }
+  world = await startWorld({ issuers: { acme: { admin: 'own', delegation } } })
 })
 beforeEach(() => world.origin.clear())
 afterEach(() => liftAll())
@@ -71,6 +75,20 @@ describe('an administrator of one issuer', () => {
   })
 })
 
+describe('the details of ready', () => {
+  it.each<[Name, readonly Name[]]>([
+    ['acme', ['acme']],
+    ['beta', ['beta']],
+    ['ops', ['acme', 'beta', 'ops']],
+  ])('for an administrator of %s are of %j', async (name, seen) => {
+    const token = await issuerOf(name).mint({ scope: 'edgewarden:read' })
+    const { body } = await world.send({ target: '/.edgewarden/ready', token })
+    const told = (JSON.parse(body).issuers as { issuer: string }[]).map(({ issuer }) => issuer)
+    expect(told).toEqual(expect.arrayContaining(seen.map((one) => issuerOf(one).issuer)))
+    if (name !== 'ops') expect(told).toHaveLength(1)
+  })
+})
+
 describe('an administrator of every issuer', () => {
   it('revokes, sees and lifts in all of them', async () => {
     const made = [
@@ -84,6 +102,19 @@ describe('an administrator of every issuer', () => {
     for (const id of made) {
       const lifted = await call('ops', { method: 'DELETE', target: `${REVOCATIONS}/${id}` })
       expect(lifted.status).toBe(204)
+    }
+  })
+
+  it('revokes actors of an issuer whose tokens are not taken, and nothing else of it', async () => {
+    const act = { sub: 'planner', iss: ACTORS }
+    expect((await ask('acme', { act })).status).toBe(200)
+    const entry = { kind: 'agent', issuer: ACTORS, value: 'planner' }
+    expectDenial(await call('acme', { method: 'POST', body: entry }), 403, 'admin_reach')
+    await revoke('ops', entry)
+    expectDenial(await ask('acme', { act }), 401, 'token_revoked')
+    for (const kind of ['token', 'subject', 'client', 'workflow', 'key']) {
+      const body = { ...entry, kind }
+      expectDenial(await call('ops', { method: 'POST', body }), 400, 'revocation_invalid')
     }
   })
 

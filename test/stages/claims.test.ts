@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseJsonObject } from '../../src/base/json.ts'
+import { LIMITS } from '../../src/base/limits.ts'
 import type { Issuer } from '../../src/model/issuer.ts'
 import type { Route } from '../../src/model/route.ts'
 import type { VerifiedToken } from '../../src/model/token.ts'
@@ -17,6 +17,8 @@ const CLAIMS = {
   exp: NOW + 600,
 }
 
+const LONGEST = 'x'.repeat(LIMITS.revocationValue)
+
 interface Rules {
   readonly issuer?: Partial<Issuer>
   readonly route?: Partial<Route>
@@ -24,7 +26,7 @@ interface Rules {
 
 const run = async (changes: object | string, { issuer = {}, route = {} }: Rules = {}) => {
   const text = typeof changes === 'string' ? changes : JSON.stringify({ ...CLAIMS, ...changes })
-  const token = { token: 'a.b.c', claims: parseJsonObject(text), kid: 'key-1' }
+  const token = { token: 'a.b.c', claims: JSON.parse(text), kid: 'key-1' }
   return claims.run(
     {
       policy: policyOf(),
@@ -120,6 +122,11 @@ describe('claims', () => {
     ['claim_malformed', { client_id: '', azp: 'app' }],
     ['claim_malformed', { client_id: undefined, azp: {} }],
     ['ok', { client_id: undefined, azp: 'app' }],
+    ['ok', { sub: LONGEST, client_id: LONGEST, jti: LONGEST }],
+    ['claim_malformed', { sub: `${LONGEST}x` }],
+    ['claim_malformed', { client_id: `${LONGEST}x` }],
+    ['claim_malformed', { client_id: undefined, azp: `${LONGEST}x` }],
+    ['claim_malformed', { jti: `${LONGEST}x` }],
     ['claim_malformed', { scope: 1 }],
     ['claim_malformed', { scope: null }],
     ['claim_malformed', { scope: {} }],

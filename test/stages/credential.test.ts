@@ -58,6 +58,14 @@ describe('the Authorization header', () => {
     ['credential_malformed', `Basic YTpi, Bearer ${TOKEN}`],
     ['credential_malformed', `Bearer ${TOKEN}, Basic YTpi`],
     ['credential_malformed', `DPoP ${TOKEN}, Bearer ${TOKEN}`],
+    ['credential_malformed', 'Basic YTpi, Basic YzpkZA=='],
+    ['credential_malformed', 'Basic YTpi,Negotiate'],
+    ['credential_malformed', 'Basic YTpi, Digest username="a", realm="b"'],
+    ['credential_malformed', 'Digest realm="a\\", b", Basic YTpi'],
+    ['credential_malformed', 'Digest realm="a, Basic YTpi'],
+    ['credential_missing', 'Basic YTpi,'],
+    ['credential_missing', 'Digest username="a", realm="b, Basic c", nc=00000001, qop = auth'],
+    ['credential_missing', 'Digest realm="a\\", Bearer b", uri="/"'],
     ['credential_malformed', `Bearer "${TOKEN}"`],
     ['credential_malformed', `Bearer token=${TOKEN}`],
     ['credential_malformed', `Bearer ${TOKEN}\u00e4`],
@@ -73,6 +81,12 @@ describe('the Authorization header', () => {
     headers.append('authorization', `Bearer ${TOKEN}`)
     headers.append('authorization', `Bearer ${TOKEN}`)
     expect(codeOf(await run(headers))).toBe('credential_malformed')
+  })
+
+  it('is read in no time, however many quotes it has', async () => {
+    const started = performance.now()
+    expect(codeOf(await run(`Digest ${'"\\'.repeat(30_000)}`))).toBe('credential_missing')
+    expect(performance.now() - started).toBeLessThan(500)
   })
 
   it.each([
@@ -121,6 +135,8 @@ describe('the token', () => {
     ['token_malformed', tokenOf({}, { iss: null })],
     ['token_malformed', tokenOf({}, { iss: [ISSUER] })],
     ['token_malformed', tokenOf({}, `{"__proto__":{"iss":"${ISSUER}"}}`)],
+    ['token_malformed', tokenOf({}, `{"iss":"${ISSUER}","a":[{"__proto__":1}]}`)],
+    ['token_malformed', tokenOf('{"alg":"ES256","__proto__":null}')],
     ['token_malformed', tokenOf({}, `{"iss":"${ISSUER}","a":${'['.repeat(40)}${']'.repeat(40)}}`)],
     ['token_malformed', TOKEN.replace(/AA$/, 'AB')],
     ['token_too_long', `${TOKEN}${'A'.repeat(LIMITS.tokenLength)}`],

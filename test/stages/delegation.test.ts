@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseJsonObject } from '../../src/base/json.ts'
+import { LIMITS } from '../../src/base/limits.ts'
 import type { DelegationRule, Issuer } from '../../src/model/issuer.ts'
 import { delegation } from '../../src/stages/delegation.ts'
 import { accessOf, codeOf, ISSUER, issuerOf, routeOf } from '../kit/facts.ts'
@@ -12,6 +12,8 @@ interface Rules {
   readonly entry?: Partial<Issuer>
 }
 
+const LONGEST = 'x'.repeat(LIMITS.revocationValue)
+
 const rule = (changes: Partial<DelegationRule>): DelegationRule => ({
   maxDepth: 3,
   requireActor: false,
@@ -21,7 +23,7 @@ const rule = (changes: Partial<DelegationRule>): DelegationRule => ({
 
 const run = async (claims: object | string, { issuer = {}, route, entry = {} }: Rules = {}) => {
   const text = typeof claims === 'string' ? claims : JSON.stringify(claims)
-  const access = accessOf({ claims: parseJsonObject(text) ?? {} })
+  const access = accessOf({ claims: JSON.parse(text) })
   return delegation.run(
     {
       route: routeOf('GET /x', route ? { delegation: rule(route) } : {}),
@@ -60,6 +62,10 @@ describe('the chain of actors', () => {
     ['delegation_malformed', chainOf(1)],
     ['delegation_malformed', chainOf('a\n')],
     ['delegation_malformed', chainOf('a', '')],
+    ['ok', chainOf('a', LONGEST)],
+    ['delegation_malformed', chainOf('a', `${LONGEST}x`)],
+    ['actor_issuer_unknown', { agent_id: 'p', act: { sub: 'a', iss: LONGEST } }],
+    ['delegation_malformed', { agent_id: 'p', act: { sub: 'a', iss: `${LONGEST}x` } }],
     ['delegation_malformed', chainOf('a', 'b', 'c', 'd', 5)],
     ['actor_missing', chainOf(), { issuer: { requireActor: true } }],
     ['actor_missing', chainOf(), { route: { requireActor: true } }],
@@ -140,6 +146,12 @@ describe('the agent', () => {
     ['agent_id_malformed', { agent_id: 'p', agent_type: ['a'] }],
     ['agent_id_malformed', { agent_id: 'p', workflow_id: null }],
     ['agent_id_malformed', { agent_id: 'p', workflow_id: 7 }],
+    ['ok', { agent_id: LONGEST, agent_type: LONGEST, workflow_id: LONGEST }],
+    ['agent_id_malformed', { agent_id: `${LONGEST}x` }],
+    ['agent_id_malformed', { agent_id: 'p', agent_type: `${LONGEST}x` }],
+    ['agent_id_malformed', { agent_id: 'p', workflow_id: `${LONGEST}x` }],
+    ['ok', { agent_id: LONGEST.slice(2) }, { agentPrefix: 'a/' }],
+    ['agent_id_malformed', { agent_id: LONGEST.slice(1) }, { agentPrefix: 'a/' }],
     ['ok', { agent: { id: 'p' } }, { agentId: [['agent', 'id']] }],
     ['agent_id_missing', { agent: [{ id: 'p' }] }, { agentId: [['agent', '0', 'id']] }],
     ['agent_id_missing', { agent: 'p' }, { agentId: [['agent', 'length']] }],

@@ -87,6 +87,10 @@ describe('what a revocation can name', () => {
     value,
   })
 
+  const policy = policyOf([], {
+    issuers: [issuerOf({ agentPrefix: 'acme/' }), issuerOf({ issuer: OTHER })],
+  })
+
   it.each<[string, Partial<AccessToken>, Partial<AgentIdentity>, readonly RevocationSubject[]]>([
     [
       'all there is',
@@ -97,6 +101,7 @@ describe('what a revocation can name', () => {
         actors: [
           { sub: 'a', issuer: ISSUER },
           { sub: 'b', issuer: OTHER },
+          { sub: 'c', issuer: 'https://nobody.example.com' },
         ],
       },
       [
@@ -109,14 +114,16 @@ describe('what a revocation can name', () => {
         of('client', 'app'),
         of('workflow', 'w1'),
         of('agent', 'a'),
+        of('agent', 'acme/a'),
         of('agent', 'b', OTHER),
+        of('agent', 'c', 'https://nobody.example.com'),
       ],
     ],
     ['the least', {}, {}, [of('issuer', ''), of('agent', 'planner')]],
   ])('%s', (name, access, agent, subjects) => {
     const { subject, clientId, id, kid, ...bare } = accessOf(access)
     const token = name === 'the least' ? bare : { ...bare, subject, clientId, id, kid }
-    expect(revocableSubjects(token as AccessToken, agentOf(agent))).toEqual(subjects)
+    expect(revocableSubjects(token as AccessToken, agentOf(agent), policy)).toEqual(subjects)
   })
 
   it('is asked for, all of it at once', async () => {
@@ -126,6 +133,6 @@ describe('what a revocation can name', () => {
       return []
     }
     await run([], { lookup })
-    expect(asked).toEqual([revocableSubjects(accessOf(), agentOf())])
+    expect(asked).toEqual([revocableSubjects(accessOf(), agentOf(), policyOf())])
   })
 })

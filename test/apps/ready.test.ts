@@ -1,0 +1,41 @@
+import { Hono } from 'hono'
+import { expect, it } from 'vitest'
+import type { GateEnv, GatePorts } from '../../src/apps/context.ts'
+import { ready } from '../../src/apps/ready.ts'
+import type { Decision } from '../../src/guard.ts'
+import type { AdminReach } from '../../src/model/issuer.ts'
+import { accessOf, ISSUER, issuerOf, policyOf } from '../kit/facts.ts'
+
+const OTHER = 'https://other.example.com'
+
+const ask = async (outcome: Decision['outcome'], admin: AdminReach) => {
+  const issuers = [{ issuer: ISSUER }, { issuer: OTHER, error: 'no answer' }]
+  const readiness = async () => ({ keys: false, revocations: true, issuers })
+  const app = new Hono<GateEnv>()
+    .use(async (c, next) => {
+      c.set('policy', policyOf([], { issuers: [issuerOf({ admin })] }))
+      c.set('ports', { readiness } as unknown as GatePorts)
+      c.set('decision', { outcome, known: {}, steps: [] } as Decision)
+      if (outcome === 'passed') c.set('access', accessOf())
+      await next()
+    })
+    .get('/ready', ready)
+  const response = await app.request('/ready')
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+}
+
+it.each<[Decision['outcome'], AdminReach, readonly object[] | undefined]>([
+  ['passed', 'all', [{ issuer: ISSUER }, { issuer: OTHER, error: 'no answer' }]],
+  ['passed', 'own', [{ issuer: ISSUER }]],
+  ['passed', false, []],
+  ['ended', 'all', undefined],
+])('a request that %s is told of issuers within reach %s', async (outcome, admin, issuers) => {
+  expect(await ask(outcome, admin)).toEqual({
+    status: 503,
+    body: {
+      ready: false,
+      checks: { policy: true, keys: false, revocations: true },
+      ...(issuers && { issuers }),
+    },
+  })
+})
