@@ -1,0 +1,212 @@
+import { generateKeyPairSync, sign } from 'node:crypto'
+import fc from 'fast-check'
+import { importJWK, type JWK } from 'jose'
+import { describe, expect, it } from 'vitest'
+import { ok } from '../../src/base/result.ts'
+import { type Decision, GUARD, guard } from '../../src/guard.ts'
+import type { VerificationKey } from '../../src/model/ports.ts'
+import { clock, ISSUER, NOW, RESOURCE, requestTo } from '../kit/facts.ts'
+import { policy } from '../policy/support.ts'
+import { anyText, headersAround, url } from './hostile.ts'
+
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+const key = (await importJWK(
+  publicKey.export({ format: 'jwk' }) as JWK,
+  'ES256',
+)) as VerificationKey['key']
+
+const POLICY = policy({
+  ISSUERS: {
+    acme: { issuer: ISSUER, agent_id: ['agent_id', 'client_id'], delegation: { max_depth: 3 } },
+  },
+  ROUTES: [
+    { match: 'GET /docs/{id}', scopes: ['docs:read'] },
+    { match: 'GET /crawl', scopes: [], agent_types: ['crawler'] },
+    { match: 'POST /teams/{team}/*', scopes: ['team:{team}'] },
+    { match: 'GET /open', access: 'public' },
+  ],
+})
+
+const CLAIMS = {
+  iss: ISSUER,
+  aud: RESOURCE,
+  sub: 'alice',
+  client_id: 'app',
+  jti: 'token-1',
+  scope: 'docs:read team:red',
+  iat: NOW - 60,
+  exp: NOW + 600,
+}
+const HEADER = { alg: 'ES256', typ: 'at+jwt', kid: 'key-1' }
+const minted = (claims: object, header: object = HEADER): string => {
+  const input = [header, claims]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.')
+  const bytes = sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' })
+  return `${input}.${bytes.toString('base64url')}`
+}
+const GOOD = minted(CLAIMS)
+const OTHER = minted({ ...CLAIMS, sub: 'mallory', jti: 'token-2' })
+const DOCS = `${RESOURCE}/docs/7`
+
+const CODES = new Set(
+  GUARD.stages.flatMap((one) => one.denials.flatMap(({ rows }) => Object.keys(rows))),
+)
+
+interface Asked {
+  readonly url?: string
+  readonly authorization?: string
+  readonly method?: string
+  readonly host?: string
+}
+
+/** Headers that hold any text, also what `Headers` would not take. */
+const headersOf = (given: Readonly<Record<string, string | undefined>>) => ({
+  get: (name: string) => given[name.toLowerCase()] ?? null,
+  has: (name: string) => given[name.toLowerCase()] !== undefined,
+})
+
+/** Decides; whatever is asked, the answer is a decision that some stage declared. */
+const decide = async ({ url = DOCS, method = 'GET', ...given }: Asked): Promise<Decision> => {
+  const request = Object.defineProperties(requestTo(url), {
+    method: { value: method },
+    headers: { value: headersOf({ ...given }) },
+  })
+  const errors: unknown[] = []
+  const decision = await guard(request, POLICY, {
+    clock,
+    keys: { find: () => ok({ key, kid: 'key-1' }) },
+    revocations: { lookup: async () => [] },
+    onError: (...error) => void errors.push(error),
+  })
+  expect(errors).toEqual([])
+  expect(CODES).not.toContain('unavailable')
+  expect(['passed', 'ended', 'denied']).toContain(decision.outcome)
+  if (decision.outcome === 'denied') expect(CODES).toContain(decision.denial.code)
+  return decision
+}
+
+/** The good token behind the scheme and nothing else. */
+const isUntouched = (header: string) => header.replace(/^bearer +/i, '') === GOOD
+
+describe('the line', () => {
+  it('decides on any Authorization header, and passes none but an untouched token', async () => {
+    const seen = { passed: 0, denied: 0 }
+    const codes = new Set<string>()
+    await fc.assert(
+      fc.asyncProperty(headersAround(GOOD, OTHER), async (header) => {
+        const decision = await decide({ authorization: header })
+        expect(decision.outcome).toBe(isUntouched(header) ? 'passed' : 'denied')
+        if (decision.outcome === 'denied') codes.add(decision.denial.code)
+        seen[decision.outcome as keyof typeof seen]++
+      }),
+      { seed: 20_270, numRuns: 2_000 },
+    )
+    expect(seen.passed).toBeGreaterThan(50)
+    expect(seen.denied).toBeGreaterThan(1_000)
+    expect([...codes]).toEqual(
+      expect.arrayContaining([
+        'credential_missing',
+        'credential_malformed',
+        'token_malformed',
+        'signature_invalid',
+      ]),
+    )
+  })
+
+  it('decides on any address, method and host, and passes none without a token', async () => {
+    const seen = { passed: 0, ended: 0, denied: 0 }
+    const method = fc.oneof(
+      { weight: 6, arbitrary: fc.constantFrom('GET', 'GET', 'POST', 'OPTIONS', 'get') },
+      { weight: 1, arbitrary: anyText },
+    )
+    const host = fc.oneof(
+      { weight: 6, arbitrary: fc.constant(undefined) },
+      { weight: 1, arbitrary: fc.constantFrom('api.example.com', 'api.example.com:443', 'x') },
+      { weight: 1, arbitrary: anyText },
+    )
+    await fc.assert(
+      fc.asyncProperty(url, method, host, fc.boolean(), async (url, method, host, sent) => {
+        const decision = await decide({
+          url,
+          method,
+          ...(host !== undefined && { host }),
+          ...(sent && { authorization: `Bearer ${GOOD}` }),
+        })
+        seen[decision.outcome]++
+        if (!sent) expect(decision.outcome).not.toBe('passed')
+        if (decision.outcome === 'ended') expect(decision.known.route?.access).toBe('public')
+        if (decision.outcome === 'passed') {
+          expect(['GET /docs/{id}', 'POST /teams/{team}/*']).toContain(decision.known.route.name)
+        }
+      }),
+      { seed: 20_271, numRuns: 2_000 },
+    )
+    expect(seen.passed).toBeGreaterThan(50)
+    expect(seen.ended).toBeGreaterThan(0)
+    expect(seen.denied).toBeGreaterThan(1_000)
+  })
+
+  it('decides on any claims and header parameters that its issuer really signed', async () => {
+    const seen = { passed: 0, denied: 0 }
+    const stages = new Set<string>()
+    const value = fc.oneof(
+      fc.jsonValue({ maxDepth: 4 }),
+      anyText,
+      fc.constantFrom<unknown>({ sub: 'b' }, { sub: 'b', act: { sub: 'c' } }, { jkt: 'x' }, ''),
+    )
+    const claim = fc.tuple(
+      fc.oneof(
+        fc.constantFrom(...Object.keys(CLAIMS), 'act', 'cnf', 'may_act', 'agent_id', 'agent_type'),
+        fc.constantFrom(
+          'act',
+          'cnf',
+          'agent_id',
+          'scope',
+          'nbf',
+          'azp',
+          'workflow_id',
+          '__proto__',
+        ),
+      ),
+      value,
+    )
+    const parameter = fc.tuple(fc.constantFrom('typ', 'alg', 'kid', 'crit', 'jwk', 'x'), value)
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(claim, { maxLength: 2 }),
+        fc.oneof(
+          { weight: 4, arbitrary: fc.constant([]) },
+          { weight: 1, arbitrary: fc.array(parameter, { maxLength: 2 }) },
+        ),
+        fc.constantFrom('/docs/7', '/crawl', '/docs/8'),
+        async (claims, header, path) => {
+          const token = minted(
+            { ...CLAIMS, ...Object.fromEntries(claims) },
+            { ...HEADER, ...Object.fromEntries(header) },
+          )
+          const decision = await decide({
+            url: RESOURCE + path,
+            authorization: `Bearer ${token}`,
+          })
+          expect(decision.outcome).not.toBe('ended')
+          seen[decision.outcome as keyof typeof seen]++
+          stages.add(decision.steps.at(-1)?.stage ?? '')
+        },
+      ),
+      { seed: 20_272, numRuns: 1_500 },
+    )
+    expect(seen.passed).toBeGreaterThan(100)
+    expect(seen.denied).toBeGreaterThan(500)
+    expect([...stages]).toEqual(
+      expect.arrayContaining([
+        'credential',
+        'claims',
+        'possession',
+        'delegation',
+        'agent',
+        'scope',
+      ]),
+    )
+  })
+})
