@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,25 +12,24 @@ const START_DEADLINE = 60_000
 const WORKER = fileURLToPath(new URL('../../src/worker.ts', import.meta.url))
 const require = createRequire(import.meta.url)
 
-/** A running gate under `wrangler dev`. */
+/** A gate under `wrangler dev` that is starting. */
 export interface DemoGate {
   readonly url: string
-  /** Ends the gate and removes its folder. */
+  /** Resolves once it answers; rejects with wrangler's output if it does not come up. */
+  readonly up: () => Promise<void>
+  /** Ends the gate and removes its folder; may be called at any time. */
   readonly close: () => Promise<void>
 }
 
 /**
  * Starts the gate under `wrangler dev` on 127.0.0.1 with the given policy variables, KV and
- * Durable Objects of its own, in a folder of its own. Rejects with wrangler's output if it does
- * not come up.
+ * Durable Objects of its own, in a folder of its own. Synchronous, so that whoever starts it can
+ * end it from the same moment on.
  */
-export async function startGate(
-  port: number,
-  vars: Readonly<Record<string, unknown>>,
-): Promise<DemoGate> {
-  const folder = await mkdtemp(join(tmpdir(), 'edgewarden-demo-'))
+export function startGate(port: number, vars: Readonly<Record<string, unknown>>): DemoGate {
+  const folder = mkdtempSync(join(tmpdir(), 'edgewarden-demo-'))
   const config = join(folder, 'wrangler.toml')
-  await writeFile(config, stringify({ ...CONFIG, main: WORKER, vars }))
+  writeFileSync(config, stringify({ ...CONFIG, main: WORKER, vars }))
   const child = spawn(process.execPath, [wrangler(), ...ARGUMENTS, config, '--port', `${port}`], {
     cwd: folder,
     detached: true,
@@ -43,20 +42,19 @@ export async function startGate(
   }
   child.stdout.on('data', collect)
   child.stderr.on('data', collect)
-  const close = async () => {
-    await end(child)
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
-  }
-  process.once('exit', () => {
-    kill(child)
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
-  })
+  process.once('exit', () => kill(child))
   const url = `http://127.0.0.1:${port}`
-  if (!(await isUp(`${url}/.edgewarden/health`, child))) {
-    await close()
-    throw new Error(`the gate did not start:\n${output}`)
+  return {
+    url,
+    async up() {
+      if (await isUp(`${url}/.edgewarden/health`, child)) return
+      throw new Error(`the gate did not start:\n${output}`)
+    },
+    async close() {
+      await end(child)
+      await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+    },
   }
-  return { url, close }
 }
 
 const CONFIG = {

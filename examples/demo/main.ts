@@ -40,13 +40,15 @@ const freePort = async (): Promise<number> => {
 const main = async (): Promise<number> => {
   const interrupted = Promise.race(['SIGINT', 'SIGTERM'].map((signal) => once(process, signal)))
   const stop: (() => Promise<void>)[] = []
-  const session = run(stop)
+  const abort = new AbortController()
+  const session = run(stop, abort.signal)
   try {
     const early = await Promise.race([session, interrupted.then(() => INTERRUPTED)])
     if (early !== INTERRUPTED && !process.argv.includes('--once')) await interrupted
     return early
   } finally {
     session.catch(() => undefined)
+    abort.abort()
     for (const one of stop.reverse()) await one()
   }
 }
@@ -54,7 +56,7 @@ const main = async (): Promise<number> => {
 /** What a shell reports of a command that was interrupted. */
 const INTERRUPTED = 130
 
-const run = async (stop: (() => Promise<void>)[]): Promise<number> => {
+const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<number> => {
   const started = performance.now()
   const port = await freePort()
   const resource = `http://127.0.0.1:${port}`
@@ -63,7 +65,8 @@ const run = async (stop: (() => Promise<void>)[]): Promise<number> => {
   stop.push(origin.close)
   const server = await startAuthorizationServer({ resource, clients: [...CLIENTS] })
   stop.push(server.close)
-  const gate = await startGate(port, {
+  signal.throwIfAborted()
+  const gate = startGate(port, {
     GATE: { resource, origin: origin.url, clock_tolerance: '0s' },
     ISSUERS: {
       demo: { issuer: server.issuer, agent_prefix: 'demo/', allow_insecure_http: true },
@@ -82,6 +85,7 @@ const run = async (stop: (() => Promise<void>)[]): Promise<number> => {
     ],
   })
   stop.push(gate.close)
+  await gate.up()
   print(`authorization server  ${server.issuer}`)
   print(`gate                  ${gate.url}`)
   print(`origin                ${origin.url}\n`)
