@@ -84,7 +84,7 @@ export const forward = async (
     return fail({ denial: deny('origin_credential_refused'), status })
   } catch (error) {
     return fail({
-      denial: wait.signal.aborted
+      denial: wait.timedOut()
         ? deny('origin_timeout', { timeout: route.target.timeout })
         : deny('origin_unreachable', { error: String(error) }),
     })
@@ -111,15 +111,23 @@ const hasBody = (request: Request): boolean =>
 const patience = (timeout: number) => {
   const abort = new AbortController()
   let over = false
+  let timedOut = false
   let timer: ReturnType<typeof setTimeout> | undefined
+  const expire = () => {
+    timedOut = true
+    abort.abort()
+  }
   const end = () => {
     if (timer !== undefined) clearTimeout(timer)
   }
   return {
     signal: abort.signal,
+    timedOut: () => timedOut,
+    /** Breaks the request to the origin off, also once it has answered. */
+    cut: () => abort.abort(),
     begin() {
       end()
-      if (!over) timer = setTimeout(() => abort.abort(), timeout)
+      if (!over) timer = setTimeout(expire, timeout)
     },
     end,
     over() {
@@ -159,7 +167,11 @@ const pump = async (
 ): Promise<void> => {
   try {
     for (;;) {
-      const { done, value } = await reader.read()
+      // Only an abort breaks the outgoing request off: a stream that fails ends as if complete.
+      const { done, value } = await reader.read().catch((error: unknown) => {
+        wait.cut()
+        throw error
+      })
       wait.begin()
       if (done) break
       await writer.write(value)

@@ -72,9 +72,9 @@ const ending = (
 const SUFFIX_START = ':.%'
 
 /**
- * Rules by method and path: Hono's trie over their shapes. Knows no hosts. Rules that differ only in parameter names or in the literal
- * behind a parameter share one entry, so that a request looks at as many entries for 1,000 rules
- * as for 10.
+ * Rules by method and path: Hono's trie over their shapes. Knows no hosts. Rules that differ only
+ * in parameter names or in the literal behind a parameter share one entry, so that a request looks
+ * at as many entries for 1,000 rules as for 10.
  */
 export class Index {
   readonly #trie = new TrieRouter<Shape>()
@@ -125,7 +125,16 @@ const SPELLED_TWICE = /[!$&'()*+,=:@|[\]]/g
  * look like a parameter or a rest.
  */
 export const loosely = (text: string): string =>
-  text.replace(SPELLED_TWICE, (char) => `%${char.charCodeAt(0).toString(16)}`).toLowerCase()
+  text
+    .replace(NOT_ASCII, (run) => encodeURIComponent(withoutCase(decodeURIComponent(run))))
+    .replace(SPELLED_TWICE, (char) => `%${char.charCodeAt(0).toString(16)}`)
+    .toLowerCase()
+
+/** UTF-8 of characters beyond ASCII; a canonical path holds no other such bytes. */
+const NOT_ASCII = /(?:%[89A-F][0-9A-F])+/g
+
+/** Upper case first: some characters differ in lower case only. */
+const withoutCase = (text: string): string => text.toUpperCase().toLowerCase()
 
 /** A rule's segments with their literals {@link loosely} read. */
 export const looseSegments = (path: string): readonly Segment[] =>

@@ -96,12 +96,15 @@ describe('bodies and patience', () => {
 })
 
 describe('an upload', () => {
-  it.each([
+  const FRAMINGS = [
     ['with a length', ['Content-Length', '1000'], 'x'.repeat(500)],
     ['in chunks', ['Transfer-Encoding', 'chunked'], `1f4\r\n${'x'.repeat(500)}\r\n`],
-  ] as const)(
-    'that the client cuts is not whole at the origin, %s',
-    async (_name, framing, part) => {
+  ] as const
+  const WAYS = ['resetAndDestroy', 'destroy', 'end'] as const
+
+  it.each(FRAMINGS.flatMap((framing) => WAYS.map((way) => [...framing, way] as const)))(
+    'that the client cuts is not whole at the origin, %s (%s, %s, by %s)',
+    async (_name, framing, part, way) => {
       const headers: readonly Header[] = [
         ['Host', HOST],
         ['Authorization', `Bearer ${await setting.token()}`],
@@ -113,7 +116,7 @@ describe('an upload', () => {
       socket.write(rawRequest({ method: 'POST', target: '/v1/patient', headers, body: part }))
       const seen = await setting.origin.arrival()
       await seen.received(500)
-      socket.resetAndDestroy()
+      socket[way]()
       expect(await seen.finished()).toBe('cut')
       expect(seen.bodyLength).toBe(500)
       const { status } = await setting.ask('/v1/patient', { token: await setting.token() })

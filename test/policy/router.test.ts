@@ -212,6 +212,7 @@ describe('isAmbiguous', () => {
 describe('isAmbiguous, of characters that may stand plain or escaped', () => {
   const strict = { host: HOST }
   const verbs = [routeOf('POST /v1/models/{model}:generate', strict), routeOf('* /v1/models/{m}')]
+  const accents = ['GET /caf%C3%A9', 'GET /kelvin', 'GET /*'].map((match) => routeOf(match))
   const literals = [
     routeOf('GET /a:b'),
     routeOf('GET /c%3Ad'),
@@ -234,6 +235,11 @@ describe('isAmbiguous, of characters that may stand plain or escaped', () => {
     [literals, 'GET', '/a:b', false],
     [literals, 'GET', '/a%3Ab', true],
     [literals, 'GET', '/A%3Ab/', true],
+    [accents, 'GET', '/caf%C3%A9', false],
+    [accents, 'GET', '/caf%C3%89', true],
+    [accents, 'GET', '/CAF%C3%89/', true],
+    [accents, 'GET', '/%E2%84%AAelvin', true],
+    [accents, 'GET', '/caf%C3%A8', false],
     [literals, 'GET', '/c%3Ad', false],
     [literals, 'GET', '/c:d', true],
     [literals, 'GET', '/x/*', true],

@@ -4,7 +4,17 @@ import type { Issuer } from '../../src/model/issuer.ts'
 import type { Route } from '../../src/model/route.ts'
 import type { VerifiedToken } from '../../src/model/token.ts'
 import { claims } from '../../src/stages/claims.ts'
-import { clock, codeOf, ISSUER, issuerOf, NOW, policyOf, RESOURCE, routeOf } from '../kit/facts.ts'
+import {
+  clock,
+  codeOf,
+  gateOf,
+  ISSUER,
+  issuerOf,
+  NOW,
+  policyOf,
+  RESOURCE,
+  routeOf,
+} from '../kit/facts.ts'
 
 const CLAIMS = {
   iss: ISSUER,
@@ -22,14 +32,18 @@ const LONGEST = 'x'.repeat(LIMITS.revocationValue)
 interface Rules {
   readonly issuer?: Partial<Issuer>
   readonly route?: Partial<Route>
+  readonly tolerance?: number
 }
 
-const run = async (changes: object | string, { issuer = {}, route = {} }: Rules = {}) => {
+const run = async (
+  changes: object | string,
+  { issuer = {}, route = {}, tolerance = 5 }: Rules = {},
+) => {
   const text = typeof changes === 'string' ? changes : JSON.stringify({ ...CLAIMS, ...changes })
   const token = { token: 'a.b.c', claims: JSON.parse(text), kid: 'key-1' }
   return claims.run(
     {
-      policy: policyOf(),
+      policy: policyOf([], { gate: gateOf({ clockTolerance: tolerance }) }),
       route: routeOf('GET /x', route),
       issuer: issuerOf(issuer),
       token: token as unknown as VerifiedToken,
@@ -51,6 +65,10 @@ describe('claims', () => {
     ['token_expired', { exp: NOW - 6 }],
     ['token_expired', { exp: 0 }],
     ['token_expired', { exp: -1 }],
+    ['ok', { exp: NOW, iat: NOW - 60 }, { tolerance: 1 }],
+    ['token_expired', { exp: NOW - 4 }, { tolerance: 0 }],
+    ['token_lifetime', {}, { issuer: { maxLifetime: 659 } }],
+    ['ok', {}, { issuer: { maxLifetime: 660 } }],
     ['ok', { nbf: NOW + 5 }],
     ['token_not_yet_valid', { nbf: NOW + 6 }],
     ['ok', { nbf: 0 }],

@@ -178,4 +178,12 @@ describe('the agent', () => {
       },
     })
   })
+
+  it('has its type and workflow from where its issuer says', async () => {
+    const claims = { agent_id: 'p', kind: 'crawler', intent: { run: 'w1' }, agent_type: 'x' }
+    const entry = { agentType: ['kind'], workflowId: ['intent', 'run'] }
+    expect(await run(claims, { entry })).toMatchObject({
+      value: { agent: { type: 'crawler', workflowId: 'w1' } },
+    })
+  })
 })

@@ -20,6 +20,7 @@ const entryOf = (changes: Partial<Revocation> = {}): Revocation => ({
 interface Given {
   readonly access?: Partial<AccessToken>
   readonly lift?: readonly string[]
+  readonly tolerance?: number
   /** What the clock says when the set has answered. */
   readonly now?: number
   readonly lookup?: () => Promise<readonly Revocation[]>
@@ -27,11 +28,11 @@ interface Given {
 
 const run = async (
   entries: readonly Revocation[],
-  { access = {}, lift = [], now = NOW, lookup = async () => entries }: Given = {},
+  { access = {}, lift = [], tolerance = 5, now = NOW, lookup = async () => entries }: Given = {},
 ) =>
   standing.run(
     {
-      policy: policyOf([], { gate: gateOf({ lift: new Set(lift) }) }),
+      policy: policyOf([], { gate: gateOf({ lift: new Set(lift), clockTolerance: tolerance }) }),
       issuer: issuerOf(),
       access: accessOf(access),
       agent: agentOf(),
@@ -54,6 +55,8 @@ describe('standing', () => {
     ['token_revoked', [entryOf({ mode: 'before', at: issued })]],
     ['token_revoked', [entryOf({ mode: 'before', at: issued - 5 })]],
     ['ok', [entryOf({ mode: 'before', at: issued - 6 })]],
+    ['ok', [entryOf({ mode: 'before', at: issued - 1 })], { tolerance: 0 }],
+    ['token_revoked', [entryOf({ mode: 'before', at: issued - 6 })], { tolerance: 6 }],
     ['ok', [entryOf({ mode: 'before' })]],
     ['ok', [entryOf({ mode: 'before', at: NOW, expires: NOW })]],
     ['ok', [entryOf()], { lift: ['entry-1'] }],
