@@ -101,6 +101,37 @@ describe('the shared cache', () => {
     expect(issuer.requests).toHaveLength(1)
   })
 
+  it('goes on with keys it could not renew, and gives them up after a day', async () => {
+    const dataDir = await temporary()
+    const { issuer, gate, another, token } = await start({ dataDir })
+    expect((await askGate(gate, '/v1/x', { token: await token() })).status).toBe(200)
+    await stored(gate)
+    const [{ name = '' } = {}] = await gate.kv.list()
+    const record = JSON.parse((await gate.kv.get(name)) ?? '')
+    const aged = (minutes: number) =>
+      JSON.stringify({ ...record, fetchedAt: record.fetchedAt - minutes * 60_000 })
+    await gate.kv.put(name, aged(11))
+    await gate.stop()
+    issuer.fail(503)
+    const next = await another({ dataDir })
+    const ask = async () => askGate(next, '/v1/x', { token: await token() })
+    expect((await ask()).status).toBe(200)
+    await until(
+      async () => issuer.requests.length,
+      (asked) => asked === 2,
+      3_000,
+    )
+    const rotated = await issuer.mint({}, { kid: 'unknown' })
+    const refused = await askGate(next, '/v1/x', { token: rotated })
+    expect(await outcome(refused)).toEqual({ status: 503, code: 'keys_unavailable' })
+    expect((await ask()).status).toBe(200)
+    await next.kv.put(name, aged(25 * 60))
+    await next.stop()
+    const later = await another({ dataDir })
+    const gone = await askGate(later, '/v1/x', { token: await token() })
+    expect(await outcome(gone)).toEqual({ status: 503, code: 'keys_unavailable' })
+  })
+
   it.each([
     '{',
     '{"jwks":{"keys":[]},"fetchedAt":"now"}',
