@@ -46,6 +46,8 @@ const privateCacheControl = (value: string | null): string => {
   return ['private', ...directives].join(', ')
 }
 
+const UPWARDS = /^(?:[^?#]*\/)?\.\.(?:[/?#]|$)/
+
 /**
  * A location on the route's origin, moved to the gate's host with `strip_prefix` put back;
  * `undefined` for one that is elsewhere or that needs no change.
@@ -55,10 +57,12 @@ const rewriteLocation = (location: string, route: Route, address: Address): stri
   const base = url.pathname.replace(/\/$/, '')
   const isPath = location.startsWith('/') && !location.startsWith('//')
   const absolute = /^[a-z][a-z0-9+.-]*:|^\/\//i.test(location)
-  if (!isPath && !absolute) return undefined
-  if (isPath && base === '' && stripPrefix === '') return undefined
-  if (!URL.canParse(location, url.href)) return undefined
-  const there = new URL(location, url.href)
+  // A relative location without dot segments leads to the same place on both sides.
+  if (!isPath && !absolute && !UPWARDS.test(location)) return undefined
+  if (!absolute && base === '' && stripPrefix === '') return undefined
+  const from = url.origin + base + address.path.slice(stripPrefix.length)
+  if (!URL.canParse(location, from)) return undefined
+  const there = new URL(location, from)
   if (there.origin !== url.origin) return undefined
   if (base !== '' && there.pathname !== base && !there.pathname.startsWith(`${base}/`)) {
     return undefined
@@ -66,7 +70,7 @@ const rewriteLocation = (location: string, route: Route, address: Address): stri
   const path = stripPrefix + there.pathname.slice(base.length) || '/'
   const rewritten = path + there.search + there.hash
   // `//x` would be another host.
-  return isPath && !path.startsWith('//')
+  return !absolute && !path.startsWith('//')
     ? rewritten
     : `${address.scheme}://${address.authority}${rewritten}`
 }
