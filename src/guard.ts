@@ -43,7 +43,6 @@ export interface GuardPorts {
  */
 export type Decision = Awaited<ReturnType<typeof GUARD.run>>
 export type Passed = Extract<Decision, { outcome: 'passed' }>
-export type DenialCode = Extract<Decision, { outcome: 'denied' }>['denial']['code']
 export type Facts = Passed['known']
 
 /** Decides one request under a policy. Forwards nothing and writes nothing. */
