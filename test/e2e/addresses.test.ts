@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Gate } from '../kit/gate.ts'
 import {
   askGate,
   HOST,
   outcome,
   RESOURCE,
   type Setting,
-  type SettingOptions,
   startSetting,
+  withGate,
 } from './setting.ts'
 
 const METADATA = '/.well-known/oauth-protected-resource'
@@ -22,15 +21,6 @@ beforeAll(async () => {
 beforeEach(() => setting.origin.clear())
 afterAll(() => setting.close())
 
-const withGate = async (options: SettingOptions, use: (gate: Gate) => Promise<void>) => {
-  const gate = await setting.another(options)
-  try {
-    await use(gate)
-  } finally {
-    await gate.stop()
-  }
-}
-
 describe('hosts', () => {
   it('are those of resources and rules, ports ignored', async () => {
     const routes = [
@@ -38,7 +28,7 @@ describe('hosts', () => {
       { match: 'GET /mcp', scopes: ['mcp:use'], resource: 'https://third.example.com/mcp' },
       { match: 'GET /v1/*', scopes: ['chat:write'] },
     ]
-    await withGate({ gate: { hosts: undefined }, routes }, async (gate) => {
+    await withGate(setting, { gate: { hosts: undefined }, routes }, async (gate) => {
       const ask = async (host: string, path = '/v1/x') =>
         outcome(await askGate(gate, path, { token, headers: { host } }))
       expect(await ask('second.example.com:8443')).toEqual({ status: 200, code: undefined })
@@ -53,7 +43,7 @@ describe('hosts', () => {
   })
 
   it('take no plain http for an https resource', async () => {
-    await withGate({ gate: { insecure_http: false } }, async (gate) => {
+    await withGate(setting, { gate: { insecure_http: false } }, async (gate) => {
       const response = await askGate(gate, '/v1/x', { token })
       expect(response.headers.get('location')).toBeNull()
       expect(await outcome(response)).toEqual({ status: 403, code: 'insecure_transport' })
@@ -66,6 +56,7 @@ describe('hosts', () => {
 describe('names that may be chosen', () => {
   it('are the prefix of the gate’s paths', async () => {
     await withGate(
+      setting,
       { gate: { prefix: '/ops/gate' }, routes: [{ match: '* /*', scopes: [] }] },
       async (gate) => {
         const at = async (path: string, method = 'GET') =>
@@ -85,7 +76,7 @@ describe('names that may be chosen', () => {
 
   it('are the prefix of identity headers, and headers to remove', async () => {
     const gate = { identity_prefix: 'x-caller-is-', strip_headers: ['X-Internal'] }
-    await withGate({ gate }, async (one) => {
+    await withGate(setting, { gate }, async (one) => {
       const lies = ['x-caller-is-id', 'x_caller_is_id', 'x-agent-id', 'X.Internal', 'x-internal']
       const headers = Object.fromEntries(lies.map((name) => [name, 'lie']))
       await askGate(one, '/v1/x', { token, headers })
@@ -102,7 +93,7 @@ describe('names that may be chosen', () => {
     ['connection', '127.0.0.1'],
     ['none', undefined],
   ])('are where the caller’s address is: %s', async (client_ip, expected) => {
-    await withGate({ gate: { client_ip } }, async (gate) => {
+    await withGate(setting, { gate: { client_ip } }, async (gate) => {
       const headers = {
         'cf-connecting-ip': '192.0.2.1',
         'x-client': '192.0.2.2',
@@ -124,7 +115,7 @@ describe('the gate’s own documents', () => {
       { match: 'GET /v1/x', scopes: ['b:read'] },
       { match: 'GET /v1/{id}', scopes: { any: ['a:read', 'a:read:{id}'] } },
     ]
-    await withGate({ routes }, async (gate) => {
+    await withGate(setting, { routes }, async (gate) => {
       const document = async (path: string) => (await askGate(gate, path)).json()
       expect(await document(METADATA)).toEqual({
         resource: RESOURCE,
@@ -152,7 +143,7 @@ describe('the gate’s own documents', () => {
   })
 
   it('say whether the gate is ready; details only to those who may read them', async () => {
-    await withGate({ issuer: { admin: 'all' } }, async (gate) => {
+    await withGate(setting, { issuer: { admin: 'all' } }, async (gate) => {
       const ready = (init = {}) => askGate(gate, '/.edgewarden/ready', init)
       const open = await ready()
       expect(open.status).toBe(200)

@@ -1,10 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
-import { askGate, outcome, type Setting, type SettingOptions, startSetting } from './setting.ts'
+import {
+  askGate,
+  outcome,
+  type Setting,
+  type SettingOptions,
+  startSetting,
+  until,
+} from './setting.ts'
 
 const cleanup: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -21,17 +27,6 @@ const temporary = async () => {
   const directory = await mkdtemp(join(tmpdir(), 'edgewarden-keys-'))
   cleanup.push(() => rm(directory, { recursive: true, force: true }))
   return directory
-}
-
-/** Asks until the answer is content, and gives the answers on the way. */
-const until = async <T>(ask: () => Promise<T>, content: (answer: T) => boolean, ms: number) => {
-  const answers: T[] = []
-  for (const end = Date.now() + ms; ; await wait(100)) {
-    const answer = await ask()
-    answers.push(answer)
-    if (content(answer)) return answers
-    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${JSON.stringify(answers)}`)
-  }
 }
 
 describe('discovery', () => {

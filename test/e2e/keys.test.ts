@@ -1,12 +1,11 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { later, reply } from '../kit/answers.ts'
 import { createIssuer } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { type Header, rawRequest } from '../kit/raw.ts'
-import { HOST, outcome, type Setting, type SettingOptions, startSetting } from './setting.ts'
+import { HOST, outcome, type Setting, type SettingOptions, startSetting, until } from './setting.ts'
 
 const cleanup: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -17,17 +16,6 @@ const start = async (options?: SettingOptions): Promise<Setting> => {
   const setting = await startSetting(options)
   cleanup.push(() => setting.close())
   return setting
-}
-
-/** Asks until the answer is content, and gives the answers on the way. */
-const until = async <T>(ask: () => Promise<T>, content: (answer: T) => boolean, ms: number) => {
-  const answers: T[] = []
-  for (const end = Date.now() + ms; ; await wait(100)) {
-    const answer = await ask()
-    answers.push(answer)
-    if (content(answer)) return answers
-    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${JSON.stringify(answers)}`)
-  }
 }
 
 describe('an issuer that is down', () => {

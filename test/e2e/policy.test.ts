@@ -7,6 +7,7 @@ import {
   type Setting,
   type SettingOptions,
   startSetting,
+  withGate,
 } from './setting.ts'
 
 const METADATA = '/.well-known/oauth-protected-resource'
@@ -21,15 +22,6 @@ beforeAll(async () => {
 })
 beforeEach(() => setting.origin.clear())
 afterAll(() => setting.close())
-
-const withGate = async (options: SettingOptions, use: (gate: Gate) => Promise<void>) => {
-  const gate = await setting.another(options)
-  try {
-    await use(gate)
-  } finally {
-    await gate.stop()
-  }
-}
 
 /** What the gate wrote of its policy's mistakes, by line; it may come later than its answer. */
 const mistakesOf = (gate: Gate) =>
@@ -54,7 +46,7 @@ describe('a broken policy', () => {
       ],
       more: { ROUTE: [{ match: 'GET /d', scopes: [] }] },
     }
-    await withGate(options, async (gate) => {
+    await withGate(setting, options, async (gate) => {
       for (const path of ['/a', '/v1/x', '/public/x', '/ops/ready', '/ops/x', METADATA]) {
         const response = await askGate(gate, path, { token })
         expect(response.headers.get('retry-after')).toMatch(/^\d+$/)
@@ -112,7 +104,7 @@ describe('a broken policy', () => {
     ],
   ]
   it.each(broken)('is one with %s', async (_name, options, path) => {
-    await withGate(options, async (gate) => {
+    await withGate(setting, options, async (gate) => {
       expect(await outcome(await askGate(gate, '/v1/x', { token }))).toEqual(INVALID)
       expect((await mistakesOf(gate)).flat().join('\n')).toMatch(path)
       expect((await askGate(gate, '/.edgewarden/health')).status).toBe(200)
@@ -123,7 +115,7 @@ describe('a broken policy', () => {
   it('needs no KV namespace where every issuer’s keys are in the policy', async () => {
     const { jwk } = setting.issuer
     const issuer = { jwks_uri: undefined, jwks: { keys: [jwk] } }
-    await withGate({ kv: false, issuer }, async (gate) => {
+    await withGate(setting, { kv: false, issuer }, async (gate) => {
       expect((await askGate(gate, '/v1/x', { token })).status).toBe(200)
     })
   })
@@ -142,22 +134,26 @@ describe('many rules', () => {
       return [`ROUTES_${String(i).padStart(2, '0')}`, [...rules, rule]] as const
     }).reverse()
     const more = Object.fromEntries(variables)
-    await withGate({ more, routes: [{ match: 'GET /first', scopes: [] }] }, async (gate) => {
-      const needs = async (path: string) => {
-        const response = await askGate(gate, path, { token })
-        return ((await response.json()) as { required_scopes?: string[] }).required_scopes
-      }
-      expect(await needs('/v0/r0/a')).toEqual(['r0-0:a'])
-      expect(await needs('/v9/r98/b')).toEqual(['r9-98:b'])
-      expect(await needs('/order/1')).toEqual(['order-1'])
-      expect(await needs('/order/1/2')).toEqual(['order-2'])
-      const scope = 'r5-50:c'
-      const allowed = await askGate(gate, '/v5/r50/c', { token: await setting.token({ scope }) })
-      expect(allowed.status).toBe(200)
-      expect((await askGate(gate, '/first', { token })).status).toBe(200)
-      const unknown = await outcome(await askGate(gate, '/v9/r99/b', { token }))
-      expect(unknown).toEqual({ status: 404, code: 'route_unknown' })
-    })
+    await withGate(
+      setting,
+      { more, routes: [{ match: 'GET /first', scopes: [] }] },
+      async (gate) => {
+        const needs = async (path: string) => {
+          const response = await askGate(gate, path, { token })
+          return ((await response.json()) as { required_scopes?: string[] }).required_scopes
+        }
+        expect(await needs('/v0/r0/a')).toEqual(['r0-0:a'])
+        expect(await needs('/v9/r98/b')).toEqual(['r9-98:b'])
+        expect(await needs('/order/1')).toEqual(['order-1'])
+        expect(await needs('/order/1/2')).toEqual(['order-2'])
+        const scope = 'r5-50:c'
+        const allowed = await askGate(gate, '/v5/r50/c', { token: await setting.token({ scope }) })
+        expect(allowed.status).toBe(200)
+        expect((await askGate(gate, '/first', { token })).status).toBe(200)
+        const unknown = await outcome(await askGate(gate, '/v9/r99/b', { token }))
+        expect(unknown).toEqual({ status: 404, code: 'route_unknown' })
+      },
+    )
   })
 })
 
@@ -168,7 +164,7 @@ describe('variables', () => {
       ROUTES_01: JSON.stringify([{ match: 'GET /extra', scopes: ['a:write'] }]),
       SCOPES_MORE: { 'chat:write': ['a:write'] },
     }
-    await withGate({ vars, gate: { hosts: undefined } }, async (gate) => {
+    await withGate(setting, { vars, gate: { hosts: undefined } }, async (gate) => {
       const headers = { host: 'local.example.com' }
       expect((await askGate(gate, '/extra', { token, headers })).status).toBe(200)
       const other = await outcome(await askGate(gate, '/extra', { token }))

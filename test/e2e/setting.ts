@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { type Gate, type GateOptions, startGate } from '../kit/gate.ts'
 import { createIssuer, type Issuer, type IssuerOptions } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
@@ -104,4 +105,33 @@ export async function outcome(response: Response) {
 
 function withoutUndefined(members: Members): Members {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+}
+
+/** Uses another gate before the same issuer and origin, and ends it. */
+export async function withGate(
+  setting: Setting,
+  options: SettingOptions,
+  use: (gate: Gate) => Promise<void>,
+): Promise<void> {
+  const gate = await setting.another(options)
+  try {
+    await use(gate)
+  } finally {
+    await gate.stop()
+  }
+}
+
+/** Asks until the answer is content, and gives the answers on the way. */
+export const until = async <T>(
+  ask: () => Promise<T>,
+  content: (answer: T) => boolean,
+  ms: number,
+) => {
+  const answers: T[] = []
+  for (const end = Date.now() + ms; ; await wait(100)) {
+    const answer = await ask()
+    answers.push(answer)
+    if (content(answer)) return answers
+    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${JSON.stringify(answers)}`)
+  }
 }
