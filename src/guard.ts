@@ -1,6 +1,8 @@
-import { chain } from './base/chain.ts'
+import { chain, type Step } from './base/chain.ts'
+import type { Denial } from './base/denial.ts'
+import type { RequestHead } from './base/request.ts'
 import type { Policy } from './model/policy.ts'
-import type { Clock, KeySource, Revocations } from './model/ports.ts'
+import type { Clock, KeySource, Revocations, TokenMemory } from './model/ports.ts'
 import { agent } from './stages/agent.ts'
 import { claims } from './stages/claims.ts'
 import { credential } from './stages/credential.ts'
@@ -14,7 +16,7 @@ import { signature } from './stages/signature.ts'
 import { standing } from './stages/standing.ts'
 
 /** The line every request walks: local before remote, pure before stateful, spending last. */
-export const GUARD = chain<{ readonly request: Request; readonly policy: Policy }>()
+export const GUARD = chain<{ readonly request: RequestHead; readonly policy: Policy }>()
   .and(route)
   .and(credential)
   .and(issuer)
@@ -31,20 +33,64 @@ export const GUARD = chain<{ readonly request: Request; readonly policy: Policy 
 export interface GuardPorts {
   readonly clock: Clock
   readonly keys: KeySource
+  readonly tokens: TokenMemory
   readonly revocations: Revocations
   /** Told of an error that a stage did not expect; the request is denied. Must not throw. */
   readonly onError: (stage: string, error: unknown) => void
 }
 
 /**
- * What the line decided, with everything it established and a step per stage. `passed`: an agent
- * may go on. `ended`: the request goes on without an identity (public route, preflight). `denied`:
- * it does not.
+ * What the line decided, with everything it established. `passed`: an agent may go on. `ended`:
+ * the request goes on without an identity (public route, preflight). `denied`: it does not, but
+ * see {@link refusalOf}.
  */
-export type Decision = Awaited<ReturnType<typeof GUARD.run>>
+export type Decision = Awaited<ReturnType<typeof GUARD.run>> & {
+  /** Every step, under a policy with `errors = "detailed"`. */
+  readonly steps?: readonly Step[]
+}
 export type Passed = Extract<Decision, { outcome: 'passed' }>
 export type Facts = Passed['known']
 
-/** Decides one request under a policy. Forwards nothing and writes nothing. */
-export const guard = (request: Request, policy: Policy, ports: GuardPorts): Promise<Decision> =>
-  GUARD.run({ request, policy }, ports, { now: () => ports.clock.now(), onError: ports.onError })
+/** Decides requests under one policy. */
+export interface Guard {
+  /** Decides one request; its body is not read. `trace` is told of each step. */
+  (request: RequestHead, trace?: (step: Step) => void): Promise<Decision>
+  readonly policy: Policy
+}
+
+/** A guard over a policy and its ports. Forwards nothing and writes nothing but token memory. */
+export const createGuard = (policy: Policy, ports: GuardPorts): Guard => {
+  const { onError } = ports
+  const now = () => ports.clock.now()
+  const decide = async (request: RequestHead, asked?: (step: Step) => void): Promise<Decision> => {
+    const steps: Step[] | undefined = policy.gate.errors === 'detailed' ? [] : undefined
+    const trace = (step: Step) => {
+      steps?.push(step)
+      asked?.(step)
+    }
+    const decision = await GUARD.run({ request, policy }, ports, {
+      now,
+      onError,
+      trace: steps || asked ? trace : undefined,
+    })
+    if (decision.outcome === 'passed') remember(decision.known, ports.tokens)
+    return steps ? { ...decision, steps } : decision
+  }
+  return Object.assign(decide, { policy })
+}
+
+/** Only what has passed the whole line: a token that failed anywhere takes nobody's place. */
+const remember = ({ credential, token, access }: Facts, tokens: TokenMemory): void => {
+  if (tokens.find(credential.token)?.token !== token) {
+    tokens.keep({ credential, token }, access.expires)
+  }
+}
+
+/**
+ * Why a request must not go on; `undefined` where it may: because it is allowed, or because its
+ * route is in shadow mode, where a request that would be denied goes on without an identity.
+ */
+export const refusalOf = (decision: Decision): Denial | undefined =>
+  decision.outcome === 'denied' && decision.known.route?.mode !== 'shadow'
+    ? decision.denial
+    : undefined

@@ -1,52 +1,69 @@
+import type { Context, MiddlewareHandler } from 'hono'
 import { cors } from 'hono/cors'
-import { createMiddleware } from 'hono/factory'
-import type { GateEnv } from './apps/context.ts'
-import { guard } from './guard.ts'
+import { answerRefusal } from './answer/respond.ts'
+import type { Denial } from './base/denial.ts'
+import { perObject } from './base/memo.ts'
+import { type Decision, type Guard, refusalOf } from './guard.ts'
 import type { CorsRule } from './model/route.ts'
+import type { AccessToken, AgentIdentity } from './model/token.ts'
+
+/** What handlers behind {@link agentGuard} read with `c.get`. */
+export interface AgentVariables {
+  /** What the line decided, and everything it established. */
+  decision: Decision
+  /**
+   * Who is calling. `undefined` where no token was read: on a public route, on an optional one
+   * without a token, and in shadow mode for a request that would be denied.
+   */
+  agent: AgentIdentity | undefined
+  /** What its token says; there whenever `agent` is. */
+  access: AccessToken | undefined
+}
 
 /**
- * The line as Hono middleware: allowed requests go on with `c.get('decision')` (and `agent` and
- * `access` where a token was read), denied ones are answered here. On a route with `cors` the
- * answer carries CORS headers whatever was decided, and a preflight is answered without a token.
+ * The line as Hono middleware: allowed requests go on with {@link AgentVariables}, denied ones are
+ * answered here with problem details, or by `refuse`. On a route with `cors` the answer carries CORS headers
+ * whatever was decided, and a preflight is answered without a token. Which rule a request falls
+ * under is the policy's matter, not that of the path the middleware is mounted on.
  */
-export const agentGuard = createMiddleware<GateEnv>(async (c, next) => {
-  const decision = await guard(c.req.raw, c.get('policy'), c.get('ports'))
-  c.set('decision', decision)
-  const answer = async () => {
-    if (decision.outcome === 'denied') {
-      c.res = c.get('deny')(decision.denial)
-      return
+export const agentGuard =
+  <E extends { Variables: AgentVariables } = { Variables: AgentVariables }>(
+    guard: Guard,
+    refuse: (request: Request, denial: Denial, decision: Decision) => Response = answerRefusal,
+  ): MiddlewareHandler<E> =>
+  async (context, next) => {
+    const c = context as unknown as Context<{ Variables: AgentVariables }>
+    const decision = await guard(c.req.raw)
+    c.set('decision', decision)
+    const answer = async () => {
+      const denial = refusalOf(decision)
+      if (denial) {
+        c.res = refuse(c.req.raw, denial, decision)
+        return
+      }
+      if (decision.outcome === 'passed') {
+        c.set('agent', decision.known.agent)
+        c.set('access', decision.known.access)
+      }
+      await next()
     }
-    if (decision.outcome === 'passed') {
-      c.set('agent', decision.known.agent)
-      c.set('access', decision.known.access)
-    }
-    await next()
+    const rule = decision.known.route?.cors
+    if (!rule || isPlainOptions(c.req.raw)) return answer()
+    return corsOf(rule)(c, answer)
   }
-  const rule = decision.known.route?.cors
-  if (!rule || isPlainOptions(c.req.raw)) return answer()
-  return corsOf(rule)(c, answer)
-})
 
 /** An OPTIONS request that is no preflight; Hono's cors would answer it as one. */
 const isPlainOptions = (request: Request): boolean =>
   request.method === 'OPTIONS' &&
   !(request.headers.has('origin') && request.headers.has('access-control-request-method'))
 
-const compiled = new WeakMap<CorsRule, ReturnType<typeof cors>>()
-
-const corsOf = (rule: CorsRule): ReturnType<typeof cors> => {
-  let middleware = compiled.get(rule)
-  if (!middleware) {
-    middleware = cors({
-      origin: rule.origins.includes('*') ? '*' : [...rule.origins],
-      allowMethods: [...rule.methods],
-      allowHeaders: [...rule.headers],
-      exposeHeaders: [...rule.expose],
-      credentials: rule.credentials,
-      ...(rule.maxAge !== undefined && { maxAge: rule.maxAge }),
-    })
-    compiled.set(rule, middleware)
-  }
-  return middleware
-}
+const corsOf = perObject((rule: CorsRule) =>
+  cors({
+    origin: rule.origins.includes('*') ? '*' : [...rule.origins],
+    allowMethods: [...rule.methods],
+    allowHeaders: [...rule.headers],
+    exposeHeaders: [...rule.expose],
+    credentials: rule.credentials,
+    ...(rule.maxAge !== undefined && { maxAge: rule.maxAge }),
+  }),
+)

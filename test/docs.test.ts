@@ -184,10 +184,10 @@ describe('what the gate writes and sends is documented', () => {
   it('every field of a journal line, and no other', () => {
     const context = { id: 'id', time: 0, requestId: 'request' }
     const fields = (known: object) =>
-      Object.keys(recordOf({ outcome: 'ended', known, steps: [] } as unknown as Decision, context))
+      Object.keys(recordOf({ outcome: 'ended', known, waits: {} } as unknown as Decision, context))
     const [table = ''] = read('docs/journal.md').match(/(?:^\|.*\n)+/m) ?? []
     const documented = all(table, /^\| (`.*?) \|/gm).flatMap((cell) => all(cell, /`([a-z_]+)`/g))
-    expect(new Set(documented)).toEqual(new Set([...fields({}), ...fields({ token: {} })]))
+    expect(new Set(documented)).toEqual(new Set([...fields({}), ...fields({ token: { key: {} } })]))
   })
 
   it('every identity header, and no other', () => {

@@ -1,8 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { importJWK, type JWK, SignJWT } from 'jose'
 import { describe, expect, it } from 'vitest'
+import type { Step } from '../src/base/chain.ts'
 import { fail, ok } from '../src/base/result.ts'
-import { GUARD, type GuardPorts, guard } from '../src/guard.ts'
+import { createGuard, GUARD, type GuardPorts } from '../src/guard.ts'
 import type { Policy } from '../src/model/policy.ts'
 import type { VerificationKey } from '../src/model/ports.ts'
 import {
@@ -10,6 +11,7 @@ import {
   ISSUER,
   issuerOf,
   NOW,
+  noTokens,
   policyOf,
   RESOURCE,
   requestTo,
@@ -66,14 +68,18 @@ const run = async (
   const sent = token ?? (claims ? await tokenWith(claims) : TOKEN)
   const errors: [string, unknown][] = []
   const headers: Record<string, string> = sent === '' ? {} : { authorization: `Bearer ${sent}` }
-  const decision = await guard(requestTo(`${RESOURCE}${path}`, { headers }), policy, {
+  const steps: Step[] = []
+  const guard = createGuard(policy, {
     clock,
+    tokens: noTokens,
     keys: { find: () => ok({ key, kid: 'key-1' }) },
     revocations: { lookup: async () => [] },
     onError: (stage, error) => void errors.push([stage, error]),
     ...ports,
   })
-  return { decision, errors, stages: decision.steps.map(({ stage }) => stage) }
+  const request = requestTo(`${RESOURCE}${path}`, { headers })
+  const decision = await guard(request, (step) => void steps.push(step))
+  return { decision, errors, steps, stages: steps.map(({ stage }) => stage) }
 }
 
 const ORDER = [
@@ -168,10 +174,10 @@ describe('the line', () => {
       { ports: { revocations: { lookup: () => Promise.reject(new Error('down')) } } },
     ],
   ])('stops in %s with %s', async (stage, code, path, given) => {
-    const { decision, stages } = await run(path, given)
+    const { decision, steps, stages } = await run(path, given)
     expect(decision).toMatchObject({ outcome: 'denied', denial: { code } })
     expect(stages).toEqual(ORDER.slice(0, ORDER.indexOf(stage) + 1))
-    expect(decision.steps.at(-1)?.outcome).toBe('denied')
+    expect(steps.at(-1)?.outcome).toBe('denied')
   })
 
   it('asks for keys only what is worth it, and for revocations only what would pass', async () => {
@@ -215,13 +221,13 @@ describe('a stage that throws', () => {
     ],
     ['scope', { policy: { ...POLICY, includedBy: boom } }, broken],
   ])('denies (%s), and only onError is told why', async (stage, given, error) => {
-    const { decision, errors } = await run('/docs/7', given)
+    const { decision, errors, steps } = await run('/docs/7', given)
     expect(decision).toMatchObject({
       outcome: 'denied',
       denial: { code: 'unavailable', answer: 'unavailable' },
     })
     expect(decision.outcome === 'denied' && decision.denial.detail).toBeUndefined()
     expect(errors).toEqual([[stage, error]])
-    expect(decision.steps.at(-1)).toMatchObject({ stage, outcome: 'denied' })
+    expect(steps.at(-1)).toMatchObject({ stage, outcome: 'denied' })
   })
 })

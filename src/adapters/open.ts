@@ -8,6 +8,7 @@ import { createKeySource } from './keys/source.ts'
 import { createPolicyLoader } from './policy.ts'
 import { createReadiness } from './readiness.ts'
 import { createRevocations } from './revocations.ts'
+import { createTokenMemory } from './verified-tokens.ts'
 
 const log = (event: Record<string, unknown>) => console.error(JSON.stringify(event))
 const clock: Clock = { now: () => Date.now() }
@@ -15,6 +16,7 @@ const clock: Clock = { now: () => Date.now() }
 /** What an isolate keeps between requests: plain data and keys, never a stub or a stream. */
 const policyOf = createPolicyLoader(log)
 const keyCache = createKeyCache()
+const tokens = createTokenMemory({ clock })
 const readinessOf = createReadiness(keyCache, clock)
 
 /** Everything one request needs, made from its environment. Opens no connection. */
@@ -43,6 +45,7 @@ const portsOf = (env: Env, ctx: ExecutionContext, policy: Opened['policy']): Gat
       waitUntil: (promise) => ctx.waitUntil(promise),
       log,
     }),
+    tokens,
     revocations,
     store: revocations,
     journal: consoleJournal,

@@ -1,6 +1,7 @@
 import { LIMITS } from '../base/limits.ts'
+import { perObject } from '../base/memo.ts'
 import type { RevocationStore, Revocations } from '../model/ports.ts'
-import { subjectKey } from '../model/revocation.ts'
+import { type RevocationSubject, subjectKey } from '../model/revocation.ts'
 import type { RevocationShard } from './revocation-shard.ts'
 
 /** The one object that holds the set. */
@@ -18,7 +19,7 @@ export const createRevocations = (
   const shard = () => namespace.getByName(NAME)
   return {
     lookup: (subjects) => {
-      const keys = subjects.map(subjectKey)
+      const keys = keysOf(subjects)
       return twice(async () => await shard().lookup(keys))
     },
     list: (query) => twice(async () => await shard().list(query)),
@@ -27,6 +28,9 @@ export const createRevocations = (
     remove: async (id) => await shard().remove(id),
   }
 }
+
+/** Once for all requests of one token, which bring the same list. */
+const keysOf = perObject((subjects: readonly RevocationSubject[]) => subjects.map(subjectKey))
 
 const twice = async <Value>(read: () => Promise<Value>): Promise<Value> => {
   try {

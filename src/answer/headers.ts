@@ -95,7 +95,7 @@ export const identityHeaders = ({
     ...optional('client-id', agent.clientId),
     ...optional('type', agent.type),
     ...optional('workflow-id', agent.workflowId),
-    ...list('scope', access.scopes),
+    ...list('scope', [...access.scopes]),
     ...list('grant', grant),
     ...optional('token-id', access.id),
     ['token-expires', String(Math.floor(access.expires))],

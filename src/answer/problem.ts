@@ -1,3 +1,4 @@
+import type { Step } from '../base/chain.ts'
 import { answerRow, type Denial } from '../base/denial.ts'
 import type { Route } from '../model/route.ts'
 import { challenge } from './challenge.ts'
@@ -9,6 +10,8 @@ export interface ProblemContext {
   readonly method: string
   /** The rule the request fell under, once that is known. */
   readonly route?: Route | undefined
+  /** Every step of the decision, where the policy has `errors = "detailed"`. */
+  readonly steps?: readonly Step[] | undefined
 }
 
 /**
@@ -18,7 +21,7 @@ export interface ProblemContext {
  */
 export const problem = (
   denial: Denial,
-  { requestId, method, route }: ProblemContext,
+  { requestId, method, route, steps }: ProblemContext,
   extra: Readonly<Record<string, unknown>> = {},
 ): Response => {
   const row = answerRow(denial.answer)
@@ -42,6 +45,7 @@ export const problem = (
     ...(anyOf && { any_of: anyOf }),
     request_id: requestId,
     hint: denial.hint,
+    ...(steps && { steps }),
     ...extra,
   }
   return new Response(method === 'HEAD' ? null : JSON.stringify(body), {

@@ -1,6 +1,7 @@
 import type { Denial } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
-import type { Decision } from '../guard.ts'
+import { type Decision, refusalOf } from '../guard.ts'
+import type { Gate } from '../model/policy.ts'
 
 /** What a journal line says beside the decision. */
 export interface RecordContext {
@@ -16,6 +17,19 @@ export interface RecordContext {
   readonly originStatus?: number | undefined
 }
 
+/** What a route in shadow mode let through. */
+const shadowedDenial = (decision: Decision): Denial | undefined =>
+  decision.outcome === 'denied' && !refusalOf(decision) ? decision.denial : undefined
+
+/** Whether a decision is written: every denial, also one that shadow mode let through; of the rest a share. */
+export const isRecorded = (
+  decision: Decision,
+  denial: Denial | undefined,
+  { allowed }: Gate['journal'] = { allowed: 1 },
+  random: () => number = Math.random,
+): boolean =>
+  denial !== undefined || decision.outcome === 'denied' || allowed === 1 || random() < allowed
+
 /**
  * One journal line. What an unverified token claims is written as a claim, cut short, and only
  * until the signature is verified. Never a token, a query or a body.
@@ -24,8 +38,10 @@ export const recordOf = (
   decision: Decision,
   { id, time, requestId, version, colo, denial, originStatus }: RecordContext,
 ): Readonly<Record<string, unknown>> => {
-  const { known, steps } = decision
-  const refused = decision.outcome === 'denied' ? decision.denial : denial
+  const { known, waits } = decision
+  const refused = refusalOf(decision) ?? denial
+  const shadowed = shadowedDenial(decision)
+  const reason = refused ?? shadowed
   return {
     v: 1,
     id,
@@ -33,13 +49,14 @@ export const recordOf = (
     request_id: requestId,
     route: known.route?.name,
     decision: refused ? 'denied' : 'allowed',
-    code: refused?.code,
-    detail: refused?.detail && short(refused.detail),
-    mode: 'enforce',
+    code: reason?.code,
+    detail: reason?.detail && short(reason.detail),
+    would_deny: shadowed ? true : undefined,
+    mode: known.route?.mode ?? 'enforce',
     version,
     colo,
     ...identity(decision),
-    ms: Object.fromEntries(steps.map(({ stage, ms }) => [stage, ms])),
+    ms: waits,
     origin_status: originStatus,
   }
 }
@@ -65,7 +82,7 @@ const identity = ({ known }: Decision): Readonly<Record<string, unknown>> => {
   }
   return {
     issuer: issuer?.issuer,
-    kid: token.kid,
+    kid: token.key.kid,
     agent: agent?.id,
     client: agent?.clientId,
     jti: access?.id,

@@ -1,6 +1,7 @@
 import type { Send } from '../answer/forward.ts'
 import type { Denial } from '../base/denial.ts'
-import type { Decision, GuardPorts } from '../guard.ts'
+import type { GuardPorts } from '../guard.ts'
+import type { AgentVariables } from '../hono.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Journal, RevocationStore } from '../model/ports.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
@@ -38,12 +39,13 @@ export interface Opened {
 }
 
 /** Values a request carries through the gate's apps. */
-export interface GateVariables {
+export interface GateVariables extends AgentVariables {
   policy: Policy
   ports: GatePorts
+  /** The gate's own id of the decision. */
+  id: string
   requestId: string
-  decision: Decision
-  /** Set on routes where a token was read. */
+  /** Set on the gate's own endpoints that ask for a token, and there it always is. */
   agent: AgentIdentity
   access: AccessToken
   /** Answers a denial in the gate's own form; `extra` members join the body. */

@@ -1,13 +1,16 @@
-import { Hono } from 'hono'
 import { forward } from '../answer/forward.ts'
 import { problem } from '../answer/problem.ts'
-import { recordOf } from '../answer/record.ts'
+import { isRecorded, recordOf } from '../answer/record.ts'
+import { requestIdOf } from '../answer/request-id.ts'
 import { toAgent } from '../answer/response.ts'
+import { serverTiming } from '../answer/server-timing.ts'
 import { chainDenials } from '../base/chain.ts'
 import { type Denial, denials } from '../base/denial.ts'
 import { readAddress } from '../base/request.ts'
+import { createGuard, type Decision } from '../guard.ts'
 import { agentGuard } from '../hono.ts'
 import type { Gate } from '../model/policy.ts'
+import { createApp } from './app.ts'
 import type { GateEnv } from './context.ts'
 import { metadata } from './metadata.ts'
 import { ready } from './ready.ts'
@@ -25,7 +28,8 @@ export const gatewayDenials = deny
 
 /** Where the gate's own endpoints are mounted: no canonical path begins like this. */
 const OWN = '/<gate>'
-const REQUEST_ID = /^[A-Za-z0-9._-]{8,64}$/
+/** Before the line has run, and where it does not run at all. */
+const UNDECIDED: Decision = { outcome: 'ended', known: {}, waits: {} }
 
 /** The path the apps are matched by: the canonical one, the gate's own under {@link OWN}. */
 const appPath = (request: Request, prefix: string): string => {
@@ -41,22 +45,25 @@ const prefixOf = (opened: unknown): string => (opened as GateEnv['Bindings']).pr
  * The gate as one Hono app: its own endpoints, and everything else forwarded. Every request but
  * `PREFIX/health` walks the line first, and every decision is written to the journal.
  */
-export const gateway = new Hono<GateEnv>({
-  getPath: (request, options) => appPath(request, prefixOf(options?.env)),
-})
+export const gateway = createApp((request, options) => appPath(request, prefixOf(options?.env)))
 
 gateway.use(async (c, next) => {
-  const inbound = c.req.raw.headers.get('x-request-id') ?? ''
-  const requestId = REQUEST_ID.test(inbound) ? inbound : crypto.randomUUID()
+  const { raw } = c.req
+  const id = crypto.randomUUID()
+  const requestId = requestIdOf(raw, id)
+  c.set('id', id)
   c.set('requestId', requestId)
   c.set('ports', c.env.ports)
   c.set('deny', (denial, extra) => {
     c.set('denial', denial)
-    const route = c.get('decision')?.known.route
-    return problem(denial, { requestId, method: c.req.raw.method, route }, extra)
+    const { known, steps } = c.get('decision') ?? UNDECIDED
+    return problem(denial, { requestId, method: raw.method, route: known.route, steps }, extra)
   })
   await next()
-  if (!c.res.headers.has('x-request-id')) c.res.headers.set('X-Request-Id', requestId)
+  const { headers } = c.res
+  if (!headers.has('x-request-id')) headers.set('X-Request-Id', requestId)
+  const steps = c.get('decision')?.steps
+  if (steps) headers.append('Server-Timing', serverTiming(steps))
 })
 
 gateway.get(`${OWN}/health`, (c) => c.json({ status: 'ok' }, 200, { 'Cache-Control': 'no-store' }))
@@ -70,21 +77,27 @@ gateway.use(async (c, next) => {
   } else {
     c.res = c.get('deny')(deny('policy_invalid'))
   }
-  const decision = c.get('decision') ?? { outcome: 'ended', known: {}, steps: [] }
+  const decision = c.get('decision') ?? UNDECIDED
+  const denial = c.get('denial')
+  if (!isRecorded(decision, denial, policy?.gate.journal)) return
   ports.journal.record(
     recordOf(decision, {
-      id: crypto.randomUUID(),
+      id: c.get('id'),
       time,
       requestId: c.get('requestId'),
       version,
       colo,
-      denial: c.get('denial'),
+      denial,
       originStatus: c.get('originStatus'),
     }),
   )
 })
 
-gateway.use(agentGuard)
+gateway.use((c, next) => {
+  const { policy, ports, deny } = c.var
+  const guard = agentGuard<GateEnv>(createGuard(policy, ports), (_request, denial) => deny(denial))
+  return guard(c, next)
+})
 gateway.get(`${OWN}/ready`, ready)
 gateway.route(OWN, revocationsApp)
 gateway.on(['GET', 'OPTIONS'], '/.well-known/oauth-protected-resource/*', metadata)

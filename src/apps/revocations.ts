@@ -1,4 +1,4 @@
-import { type Context, Hono } from 'hono'
+import type { Context } from 'hono'
 import { utf8Decode } from '../base/bytes.ts'
 import { type Denial, denials } from '../base/denial.ts'
 import { parseJsonObject } from '../base/json.ts'
@@ -6,6 +6,7 @@ import { fail, ok, type Result } from '../base/result.ts'
 import type { RevocationStore } from '../model/ports.ts'
 import { isRevoked, type Revocation, subjectKey } from '../model/revocation.ts'
 import { revocableSubjects, standingDenials } from '../stages/standing.ts'
+import { createApp } from './app.ts'
 import { readJsonBody } from './body.ts'
 import type { GateEnv } from './context.ts'
 import { isReached, ownIssuer } from './reach.ts'
@@ -58,7 +59,7 @@ type Admin = Context<GateEnv>
  * reach. Relies on the line before it for who calls and with which scope; it judges only what the
  * caller may reach.
  */
-export const revocationsApp = new Hono<GateEnv>()
+export const revocationsApp = createApp()
   .post('/revocations', async (c) => {
     const body = await readJsonBody(c.req.raw)
     if (!body.ok) return c.get('deny')(body.reason)

@@ -9,11 +9,16 @@ export type Outcome<Adds, Code extends string> =
   | { readonly ok: false; readonly reason: Denial<Code>; readonly value?: Partial<Adds> }
   | { readonly ok: true; readonly end: true; readonly value: Partial<Adds> }
 
+/** What a step shows of itself: configured values and claims, for operators only. */
+export type Detail = Readonly<Record<string, unknown>>
+
 /** One step of the line: from the facts and ports it needs to facts, or to a denial. */
 export interface Stage<Name extends string, Needs, Ports, Adds, Code extends string> {
   readonly name: Name
   /** One sentence: what is known once this stage has passed. */
   readonly establishes: string
+  /** What it found, for explanations. Asked only where a trace is, and only of a stage that passed. */
+  readonly found?: (facts: Needs & Adds) => Detail
   readonly denials: readonly Denier<Code>[]
   readonly run: (facts: Needs, ports: Ports) => Outcome<Adds, Code> | Promise<Outcome<Adds, Code>>
 }
@@ -28,20 +33,37 @@ export const stage = <
   parts: Stage<Name, Needs, Ports, Adds, Code>,
 ): Stage<Name, Needs, Ports, Adds, Code> => parts
 
-/** What one stage did, for the journal and for explanations. */
+/** What one stage did, for explanations. */
 export interface Step {
   readonly stage: string
   readonly outcome: 'passed' | 'ended' | 'denied'
-  /** Milliseconds; 0 where the runtime's clock stands still between waits. */
+  /** Milliseconds it waited for something outside; 0 for a stage that did not wait. */
   readonly ms: number
+  /** What it found, or what its denial says beside the code. */
+  readonly detail: Detail
 }
 
-/** How a line went. `known` is whatever was established before it stopped. */
-export type Run<Facts, Code extends string> = { readonly steps: readonly Step[] } & (
+/**
+ * How a line went. `known` is whatever was established before it stopped; `waits` the milliseconds
+ * of each stage that waited for something outside.
+ */
+export type Run<Facts, Code extends string> = {
+  readonly waits: Readonly<Record<string, number>>
+} & (
   | { readonly outcome: 'passed'; readonly known: Facts }
   | { readonly outcome: 'ended'; readonly known: Partial<Facts> }
   | { readonly outcome: 'denied'; readonly known: Partial<Facts>; readonly denial: Denial<Code> }
 )
+
+/** What a run reads the time from and tells of itself. */
+export interface Watch {
+  /** Milliseconds. */
+  readonly now: () => number
+  /** Told of an error that a stage did not expect. */
+  readonly onError: (stage: string, error: unknown) => void
+  /** Told of each step, where somebody asks for a trace. */
+  readonly trace?: ((step: Step) => void) | undefined
+}
 
 const deny = denials({
   unavailable: [
@@ -72,14 +94,7 @@ export interface Chain<Given, Facts, Ports, Code extends string> {
    * Runs the stages in order until one denies or ends the line. A stage that throws denies with
    * `unavailable`; the error goes to `onError` and nowhere else.
    */
-  run(
-    given: Given,
-    ports: Ports,
-    watch: {
-      readonly now: () => number
-      readonly onError: (stage: string, error: unknown) => void
-    },
-  ): Promise<Run<Facts, Code | 'unavailable'>>
+  run(given: Given, ports: Ports, watch: Watch): Promise<Run<Facts, Code | 'unavailable'>>
 }
 
 type AnyStage = Stage<string, object, unknown, object, string>
@@ -87,32 +102,36 @@ type AnyStage = Stage<string, object, unknown, object, string>
 const build = (stages: readonly AnyStage[]) => ({
   stages,
   and: (next: AnyStage) => build([...stages, next]),
-  async run(
-    given: object,
-    ports: unknown,
-    watch: { now: () => number; onError: (stage: string, error: unknown) => void },
-  ) {
+  async run(given: object, ports: unknown, { now, onError, trace }: Watch) {
     const known: Record<string, unknown> = { ...given }
-    const steps: Step[] = []
-    let mark = watch.now()
-    for (const { name, run } of stages) {
+    const waits: Record<string, number> = {}
+    for (const { name, run, found } of stages) {
       let outcome: Outcome<object, string>
+      let ms = 0
       try {
         const result = run(known, ports)
-        outcome = result instanceof Promise ? await result : result
+        if (result instanceof Promise) {
+          const since = now()
+          outcome = await result
+          waits[name] = ms = now() - since
+        } else outcome = result
       } catch (error) {
-        watch.onError(name, error)
+        onError(name, error)
         outcome = { ok: false, reason: deny('unavailable') }
       }
-      const now = watch.now()
-      const step = !outcome.ok ? 'denied' : 'end' in outcome ? 'ended' : 'passed'
-      steps.push({ stage: name, outcome: step, ms: now - mark })
-      mark = now
       Object.assign(known, outcome.value)
-      if (!outcome.ok) return { outcome: 'denied', denial: outcome.reason, known, steps }
-      if (step === 'ended') return { outcome: 'ended', known, steps }
+      if (!outcome.ok) {
+        const { reason } = outcome
+        trace?.({ stage: name, outcome: 'denied', ms, detail: reason.detail ?? {} })
+        return { outcome: 'denied', denial: reason, known, waits }
+      }
+      if ('end' in outcome) {
+        trace?.({ stage: name, outcome: 'ended', ms, detail: {} })
+        return { outcome: 'ended', known, waits }
+      }
+      trace?.({ stage: name, outcome: 'passed', ms, detail: found?.(known) ?? {} })
     }
-    return { outcome: 'passed', known, steps }
+    return { outcome: 'passed', known, waits }
   },
 })
 

@@ -1,5 +1,9 @@
+import { perObject } from './memo.ts'
 import { fail, ok, type Result } from './result.ts'
 import { canonicalPath, isPlainHost, type PathFault, splitUrl } from './url.ts'
+
+/** What the line reads of a request: all but its body. */
+export type RequestHead = Pick<Request, 'method' | 'url' | 'headers'>
 
 /** A request's address, read once: every part of the gate uses this reading and no other. */
 export interface Address {
@@ -16,31 +20,20 @@ export interface Address {
 
 export type AddressFault = 'host' | PathFault
 
-const readings = new WeakMap<Request, Result<Address, AddressFault>>()
-
 /**
  * Reads scheme, host, path and query from a request's URL text, never through a URL parser: a
  * parser would resolve what must be refused. A Host header must be plain; a request without one
  * (service binding) takes its host from the URL. Checks nothing against a policy.
  */
-export const readAddress = (request: Request): Result<Address, AddressFault> => {
-  let reading = readings.get(request)
-  if (!reading) {
-    reading = read(request)
-    readings.set(request, reading)
-  }
-  return reading
-}
-
-const read = (request: Request): Result<Address, AddressFault> => {
+export const readAddress = perObject((request: RequestHead): Result<Address, AddressFault> => {
   const host = request.headers.get('host')
   if (host !== null && !isPlainHost(host)) return fail('host')
   const url = splitUrl(request.url)
   if (!url) return fail('host')
   const path = canonicalPath(url.path)
   return path.ok ? ok({ ...url, path: path.value }) : path
-}
+})
 
 /** Values of a query parameter, decoded, in order (WHATWG URL, form-urlencoded parsing). */
 export const queryValues = (query: string, name: string): readonly string[] =>
-  new URLSearchParams(query).getAll(name)
+  query === '' ? [] : new URLSearchParams(query).getAll(name)

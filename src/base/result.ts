@@ -1,3 +1,9 @@
+/** Goes on at once where a value is there already, so that nobody waits for what is known. */
+export const onceKnown = <Value, Next>(
+  value: Value | Promise<Value>,
+  next: (value: Value) => Next | Promise<Next>,
+): Next | Promise<Next> => (value instanceof Promise ? value.then(next) : next(value))
+
 /** Success with what it brought, or a reason. Reasons are values: nothing here throws. */
 export type Result<Value, Reason> =
   | { readonly ok: true; readonly value: Value }

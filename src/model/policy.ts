@@ -18,6 +18,10 @@ export interface Gate {
   readonly clientIp:
     | { readonly from: 'header'; readonly name: string }
     | { readonly from: 'connection' | 'none' }
+  /** Share of allowed decisions that are written to the journal, 0 to 1; denials always are. */
+  readonly journal: { readonly allowed: number }
+  /** `detailed`: answers tell every step of the decision; never but on a loopback resource. */
+  readonly errors: 'standard' | 'detailed'
   /** Revocation ids that do not count. */
   readonly lift: ReadonlySet<string>
 }

@@ -2,6 +2,7 @@ import type { CryptoKey } from 'jose'
 import type { Result } from '../base/result.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
 import type { Kind, Revocation, RevocationSubject } from './revocation.ts'
+import type { RememberedToken } from './token.ts'
 
 /** The time. Stages read no other clock. */
 export interface Clock {
@@ -27,6 +28,18 @@ export interface KeySource {
     issuer: Issuer,
     header: { readonly algorithm: Algorithm; readonly kid?: string },
   ): Promise<Result<VerificationKey, KeyFault>> | Result<VerificationKey, KeyFault>
+}
+
+/**
+ * Remembers tokens that passed the line, so that their signatures are not verified again. It is no
+ * decision: whoever finds a token here must hold its key and issuer against the present ones, and
+ * judge everything else anew.
+ */
+export interface TokenMemory {
+  /** By the exact text of the token. */
+  find(token: string): RememberedToken | undefined
+  /** `expires`: seconds since the epoch, when it may be forgotten. */
+  keep(remembered: RememberedToken, expires: number): void
 }
 
 /** Reads the revocation set. Rejects when it cannot be read: an unreachable set is no answer. */

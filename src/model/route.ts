@@ -51,6 +51,9 @@ export interface Target {
 /** An endpoint of the gate itself, served instead of an origin; `none` is what is not there. */
 export type Endpoint = 'ready' | 'metadata' | 'revocations' | 'none'
 
+/** `shadow`: what would be denied goes on as it came, without an identity. */
+export type Mode = 'enforce' | 'shadow'
+
 /** One rule: which requests it is for, what they need, where they go. */
 export interface Route {
   /** Methods and path as configured: the rule's name in logs. */
@@ -71,6 +74,7 @@ export interface Route {
   readonly workflow?: WorkflowSource
   readonly delegation?: DelegationRule
   readonly cors?: CorsRule
+  readonly mode: Mode
   readonly target: Target
   /** Headers set on the way to the origin; values hold the operator's secrets. */
   readonly inject: readonly (readonly [name: string, value: string])[]

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../base/json.ts'
-import type { Algorithm } from './issuer.ts'
+import type { Algorithm, Issuer } from './issuer.ts'
+import type { VerificationKey } from './ports.ts'
 
 /**
  * The one token a request presents. Nothing in it is verified; only its header and the issuer it
@@ -14,20 +15,39 @@ export interface Credential {
   readonly claimedIssuer: string
 }
 
+const sealed = new WeakMap<Credential, JsonObject>()
+
+/** Lays aside what a credential's payload says: parsed once, read by nobody before it is verified. */
+export const seal = (credential: Credential, claims: JsonObject): void => {
+  sealed.set(credential, claims)
+}
+
+/** What was laid aside with {@link seal}; only for the stage that has verified the signature. */
+export const unseal = (credential: Credential): JsonObject | undefined => sealed.get(credential)
+
 declare const verified: unique symbol
 
 /** Claims whose signature was verified with a key of their issuer. Only `signature` makes one. */
 export interface VerifiedToken {
   readonly [verified]: true
-  readonly token: string
   readonly claims: JsonObject
-  readonly kid?: string
+  /** The entry whose key verified it. */
+  readonly issuer: Issuer
+  readonly key: VerificationKey
+}
+
+/** A token that once passed the whole line, with its credential as it was read then. */
+export interface RememberedToken {
+  readonly credential: Credential
+  readonly token: VerifiedToken
 }
 
 /** A verified token that is meant for this resource and lives now (RFC 9068 §2.2). */
 export interface AccessToken {
   readonly claims: JsonObject
   readonly issuer: string
+  /** The issuer's entry, by which the claims were read. */
+  readonly entry: Issuer
   readonly subject?: string
   readonly clientId?: string
   readonly id?: string
@@ -36,7 +56,7 @@ export interface AccessToken {
   readonly issuedAt: number
   readonly expires: number
   /** Scope tokens the gate counts, in the token's order. */
-  readonly scopes: readonly string[]
+  readonly scopes: ReadonlySet<string>
 }
 
 /** Who acts (RFC 8693 §4.1); `issuer` is the namespace of `sub`. */

@@ -1,3 +1,4 @@
+import { isLoopback } from '../base/url.ts'
 import type { Issuer } from '../model/issuer.ts'
 import { metadataPath } from '../model/metadata.ts'
 import type { PolicyEnv } from './env.ts'
@@ -52,6 +53,21 @@ export const checkResources = (
     const rule = rules.find(({ entry }) => entry.resource?.text === identifier)
     if (rule && gate.resource?.text !== identifier) rule.report(['resource'], message)
     else report(['resource'], message)
+  }
+}
+
+/** Who can reach a gate that tells every step is its developer. */
+export const checkErrors = (
+  { errors }: GateEntry,
+  resources: ReadonlyMap<string, URL>,
+  report: Report,
+): void => {
+  if (errors !== 'detailed') return
+  if ([...resources.values()].some(({ hostname }) => !isLoopback(hostname))) {
+    report(
+      ['errors'],
+      '`detailed` tells callers how decisions are made; it is only for resources on a loopback host',
+    )
   }
 }
 

@@ -68,6 +68,7 @@ export const ownRoutes = ({ prefix, resource, resources, target }: Own): readonl
       access,
       scopes: Object.freeze({ mode: 'all', scopes: Object.freeze([]) }),
       claims: Object.freeze([]),
+      mode: 'enforce',
       target,
       inject: Object.freeze([]),
       forwardToken: false,

@@ -13,9 +13,10 @@ import {
   resourceField,
   seconds,
   text,
+  word,
 } from './fields.ts'
 import { quote, type Report, unknownName } from './issues.ts'
-import { list, type Readable, readTable, table } from './table.ts'
+import { list, type Readable, reads, readTable, table } from './table.ts'
 
 const IDENTITY_PREFIX = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+-$/
 
@@ -48,6 +49,15 @@ const consistency = text<'strict'>((value) => {
   )
 })
 
+/** Whether rules are enforced, or only judged; also a key of a rule. */
+export const modeField = word(['enforce', 'shadow'])
+
+const share = reads<number>((value) =>
+  typeof value === 'number' && value >= 0 && value <= 1
+    ? ok(value)
+    : fail('must be a number from 0 to 1'),
+)
+
 const revocationId = text((value) =>
   /^[A-Za-z0-9_-]{1,64}$/.test(value)
     ? ok(value)
@@ -68,6 +78,9 @@ const FIELDS = {
   timeout: milliseconds,
   shared_ids: flag,
   lift: list(revocationId, { empty: true }),
+  mode: modeField,
+  journal: table({ allowed: share }),
+  errors: word(['standard', 'detailed']),
 }
 
 /** GATE as configured, without what could not be read. */
@@ -100,5 +113,7 @@ export const gateOf = (entry: GateEntry, resource: string, hosts: ReadonlySet<st
     identityPrefix: entry.identity_prefix ?? DEFAULT_IDENTITY_PREFIX,
     stripHeaders: new Set((entry.strip_headers ?? []).map(foldedHeader)),
     clientIp: Object.freeze(entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' }),
+    journal: Object.freeze({ allowed: entry.journal?.allowed ?? 1 }),
+    errors: entry.errors ?? 'standard',
     lift: new Set(entry.lift),
   })

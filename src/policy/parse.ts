@@ -3,7 +3,13 @@ import { fail, ok, type Result } from '../base/result.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy, ResourceInfo } from '../model/policy.ts'
 import type { Route } from '../model/route.ts'
-import { checkAddresses, checkBindings, checkIssuers, checkResources } from './checks.ts'
+import {
+  checkAddresses,
+  checkBindings,
+  checkErrors,
+  checkIssuers,
+  checkResources,
+} from './checks.ts'
 import { ownRoutes } from './endpoints.ts'
 import type { PolicyEnv } from './env.ts'
 import { DEFAULT_PREFIX, DEFAULT_TIMEOUT, gateOf, readGate } from './gate.ts'
@@ -62,6 +68,7 @@ export const parsePolicy = (
   const resources = resourcesOf(gate.resource, rules)
   checkIssuers(entries, gate, at('ISSUERS'))
   checkResources(resources, rules, gate, at('GATE'))
+  checkErrors(gate, resources, at('GATE'))
   checkAddresses({ gate, hosts, resources, entries, rules, env }, at)
   checkBindings(issuers, env, at('bindings'))
   if (!gate.resource || !gate.origin) return fail(issues)

@@ -20,7 +20,7 @@ import {
   text,
   word,
 } from './fields.ts'
-import { DEFAULT_IDENTITY_PREFIX, DEFAULT_TIMEOUT, type GateEntry } from './gate.ts'
+import { DEFAULT_IDENTITY_PREFIX, DEFAULT_TIMEOUT, type GateEntry, modeField } from './gate.ts'
 import { injectField, injectionsOf } from './inject.ts'
 import { quote, type Report, under } from './issues.ts'
 import { type Match, parseMatch } from './router.ts'
@@ -67,6 +67,7 @@ const FIELDS = {
   inject: injectField,
   forward_token: flag,
   encoded_slash: flag,
+  mode: modeField,
 }
 
 /** One table of ROUTES as configured, without what could not be read. */
@@ -157,6 +158,8 @@ export const routeOf = (
     ...(entry.workflow && { workflow: entry.workflow }),
     ...(delegation && { delegation }),
     ...(entry.cors && { cors: corsOf(entry.cors, methods) }),
+    // The origin's own credential is for requests that were allowed, and for nothing else.
+    mode: entry.inject ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
     target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout),
     inject,
     forwardToken: entry.forward_token ?? false,

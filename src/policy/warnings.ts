@@ -39,6 +39,9 @@ export const warningsOf = ({ gate, hosts, issuers, rules }: Read, at: (base: str
   }
   for (const { entry, path } of rules) {
     const own = at(path)
+    if (entry.inject && (entry.mode ?? gate.mode) === 'shadow') {
+      own(['mode'], 'is `enforce` here all the same: the rule has inject')
+    }
     if (entry.forward_token)
       own(['forward_token'], "sends the agent's token to the origin, which can use it elsewhere")
     if (entry.resource && !hosts.has(entry.resource.url.hostname)) {

@@ -28,6 +28,7 @@ interface Needs extends Pick<Routed, 'route' | 'namedWorkflow'> {
 export const agent = stage({
   name: 'agent',
   establishes: "the agent's type may use the route, and its workflow is the one the request names",
+  found: ({ agent, namedWorkflow }) => ({ type: agent.type, workflow: namedWorkflow }),
   denials: [deny],
   run({ route, namedWorkflow, agent }: Needs): Outcome<object, CodeOf<typeof deny>> {
     if (route.agentTypes && (agent.type === undefined || !route.agentTypes.has(agent.type))) {

@@ -1,6 +1,7 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
 import { type JsonObject, own } from '../base/json.ts'
+import { perObject } from '../base/memo.ts'
 import { fail, ok } from '../base/result.ts'
 import { isIdentityText } from '../base/text.ts'
 import { readClaim } from '../model/claims.ts'
@@ -121,47 +122,58 @@ export const claims = stage({
   name: 'claims',
   establishes:
     'the token is for this resource, lives now, not too long, and has the claims its issuer promises',
+  found: ({ access: { claims, issuedAt, expires, scopes } }) => ({
+    aud: own(claims, 'aud'),
+    iat: issuedAt,
+    exp: expires,
+    scopes: [...scopes],
+  }),
   denials: [deny],
   run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<{ access: AccessToken }, Code> {
-    const { policy, issuer, token } = needs
+    const { policy, token } = needs
     const { claims } = token
-    const time = (name: string, absent: number) => {
-      const value = own(claims, name)
-      return value === undefined ? absent : typeof value === 'number' ? value : Number.NaN
-    }
     const judged: Judged = {
       ...needs,
       claims,
       now: Math.floor(clock.now() / 1000),
       tolerance: policy.gate.clockTolerance,
-      exp: time('exp', Number.NaN),
-      iat: time('iat', Number.NaN),
-      nbf: time('nbf', 0),
+      exp: timeClaim(claims, 'exp', Number.NaN),
+      iat: timeClaim(claims, 'iat', Number.NaN),
+      nbf: timeClaim(claims, 'nbf', 0),
     }
     const broken = RULES.find(([, holds]) => !holds(judged))
     if (broken) return fail(deny(broken[0], detailOf(judged)))
-    const subject = identityClaim(claims, 'sub')
-    const clientId = identityClaim(claims, Object.hasOwn(claims, 'client_id') ? 'client_id' : 'azp')
-    const id = identityClaim(claims, 'jti')
-    const scopes = readScopes(claims, issuer)
-    if (subject === null || clientId === null || id === null || !scopes) {
-      return fail(deny('claim_malformed'))
-    }
-    return ok({
-      access: {
-        claims,
-        issuer: issuer.issuer,
-        issuedAt: judged.iat,
-        expires: judged.exp,
-        scopes,
-        ...(token.kid !== undefined && { kid: token.kid }),
-        ...(subject !== undefined && { subject }),
-        ...(clientId !== undefined && { clientId }),
-        ...(id !== undefined && { id }),
-      },
-    })
+    const access = accessOf(token)
+    return access ? ok({ access }) : fail(deny('claim_malformed'))
   },
 })
+
+/** What a token says, made once for all requests that carry it; `undefined` where malformed. */
+const accessOf = perObject(({ claims, issuer, key }: VerifiedToken): AccessToken | undefined => {
+  const subject = identityClaim(claims, 'sub')
+  const clientId = identityClaim(claims, Object.hasOwn(claims, 'client_id') ? 'client_id' : 'azp')
+  const id = identityClaim(claims, 'jti')
+  const scopes = readScopes(claims, issuer)
+  if (subject === null || clientId === null || id === null || !scopes) return undefined
+  return {
+    claims,
+    issuer: issuer.issuer,
+    entry: issuer,
+    issuedAt: timeClaim(claims, 'iat', Number.NaN),
+    expires: timeClaim(claims, 'exp', Number.NaN),
+    scopes,
+    ...(key.kid !== undefined && { kid: key.kid }),
+    ...(subject !== undefined && { subject }),
+    ...(clientId !== undefined && { clientId }),
+    ...(id !== undefined && { id }),
+  }
+})
+
+/** Seconds; `NaN` for what is no number. */
+const timeClaim = (claims: JsonObject, name: string, absent: number): number => {
+  const value = own(claims, name)
+  return value === undefined ? absent : typeof value === 'number' ? value : Number.NaN
+}
 
 const detailOf = ({ exp, iat, nbf, now, tolerance, claims }: Judged) => ({
   exp,
@@ -184,7 +196,7 @@ function isForThisResource({ claims, issuer, route }: Judged): boolean {
   const named = typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud : []
   if (!named.every((one) => typeof one === 'string')) return false
   const accepted = route.audiences ?? issuer.audiences ?? [route.resource]
-  return accepted.some((one) => named.some((other) => bare(other) === bare(one)))
+  return accepted.some((one) => named.some((other) => other === one || bare(other) === bare(one)))
 }
 
 /** A resource without a path may be written with or without its one trailing slash (RFC 3986 §6.2.3). */

@@ -3,10 +3,11 @@ import { type CodeOf, denials } from '../base/denial.ts'
 import { own } from '../base/json.ts'
 import { decodeJwsPart, splitJws } from '../base/jws.ts'
 import { LIMITS } from '../base/limits.ts'
-import { queryValues } from '../base/request.ts'
+import { queryValues, type RequestHead } from '../base/request.ts'
 import { fail, ok } from '../base/result.ts'
 import { algorithmOf } from '../model/issuer.ts'
-import type { Credential } from '../model/token.ts'
+import type { TokenMemory } from '../model/ports.ts'
+import { type Credential, seal } from '../model/token.ts'
 import { FORBIDDEN_TYPES } from '../model/types.ts'
 import type { Routed } from './route.ts'
 
@@ -55,6 +56,8 @@ const deny = denials({
 /** A token that brings its own key, or an extension that changes what is signed (RFC 7515 §4.1). */
 const FORBIDDEN_PARAMETERS = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c'] as const
 
+/** As nearly everybody writes it. */
+const PLAIN_BEARER = 'Bearer '
 const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i
 const TAKEN_SCHEME = /(?:^|,)\s*(?:bearer|dpop)(?:\s|,|$)/i
 /** A quoted string of RFC 9110 §5.6.4; without its end it is matched, so that no text is slow. */
@@ -66,7 +69,11 @@ const KID = /^[\x21-\x7e]+$/
 type Presented = Outcome<{ readonly credential: Credential }, CodeOf<typeof deny>>
 
 interface Needs extends Pick<Routed, 'route' | 'address'> {
-  readonly request: Request
+  readonly request: RequestHead
+}
+
+interface Ports {
+  readonly tokens: TokenMemory
 }
 
 /**
@@ -79,7 +86,13 @@ export const credential = stage({
   establishes:
     'exactly one bounded, well-formed token in the Authorization header; nothing in it is verified',
   denials: [deny],
-  run({ request, route, address }: Needs): Presented {
+  found: ({ credential: { algorithm, type, kid, claimedIssuer } }) => ({
+    alg: algorithm,
+    typ: type,
+    kid,
+    claimed_issuer: claimedIssuer,
+  }),
+  run({ request, route, address }: Needs, { tokens }: Ports): Presented {
     const anonymous = { ok: true, end: true, value: {} } as const
     if (route.access === 'public') return anonymous
     const header = request.headers.get('authorization')
@@ -88,6 +101,11 @@ export const credential = stage({
     if (header === null) {
       return route.access === 'optional' ? anonymous : fail(deny('credential_missing'))
     }
+    // What is remembered under this very text was read from it before.
+    const known = header.startsWith(PLAIN_BEARER)
+      ? tokens.find(header.slice(PLAIN_BEARER.length))
+      : undefined
+    if (known) return ok({ credential: known.credential })
     const token = BEARER.exec(header)?.[1]
     if (token !== undefined) return readToken(token)
     const bare = header.replace(QUOTED, (all, end) => (end === '' ? all : '""'))
@@ -138,6 +156,7 @@ const readToken = (token: string): Presented => {
     claimedIssuer,
     ...(kid !== undefined && { kid }),
   }
+  seal(credential, claims)
   return ok({ credential })
 }
 

@@ -1,6 +1,7 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
 import { isObject, type JsonObject, own } from '../base/json.ts'
+import { perObject } from '../base/memo.ts'
 import { fail, ok } from '../base/result.ts'
 import { isIdentityText } from '../base/text.ts'
 import { type ClaimPath, readClaim } from '../model/claims.ts'
@@ -68,42 +69,23 @@ export const delegation = stage({
   name: 'delegation',
   establishes:
     "the agent's id within its issuer, and a well-formed chain of actors no deeper than allowed",
+  found: ({ agent: { id, name, actors } }) => ({ agent: name, id, actors }),
   denials: [deny],
   run({ route, issuer, access }: Needs): Outcome<{ agent: AgentIdentity }, Code> {
-    const { claims } = access
-    const actors = readActors(claims, issuer.issuer)
+    const actors = actorsOf(access)
     if (!actors) return fail(deny('delegation_malformed'))
     for (const rule of [issuer.delegation, route.delegation]) {
       const code = rule && broken(rule, actors, access)
       if (code) return fail(deny(code, { depth: actors.length }))
     }
-    const present = issuer.agentId.map((path) => readClaim(claims, path))
-    const id = present.find((value) => value !== undefined)
-    const type = optionalText(claims, issuer.agentType)
-    const workflowId = optionalText(claims, issuer.workflowId)
-    if (id === undefined) return fail(deny('agent_id_missing'))
-    if (!isIdentityText(id) || type === null || workflowId === null) {
-      return fail(deny('agent_id_malformed'))
-    }
-    const name = issuer.agentPrefix + id
-    if (!isIdentityText(name)) return fail(deny('agent_id_malformed'))
-    return ok({
-      agent: {
-        id,
-        name,
-        issuer: issuer.issuer,
-        actors,
-        ...(access.subject !== undefined && { subject: access.subject }),
-        ...(access.clientId !== undefined && { clientId: access.clientId }),
-        ...(type !== undefined && { type }),
-        ...(workflowId !== undefined && { workflowId }),
-      },
-    })
+    const agent = agentOf(access)
+    if (typeof agent === 'string') return fail(deny(agent))
+    return ok({ agent })
   },
 })
 
 /** The chain from the outside in; `undefined` when any part of it is malformed. */
-const readActors = (claims: JsonObject, issuer: string): readonly Actor[] | undefined => {
+const actorsOf = perObject(({ claims, issuer }: AccessToken): readonly Actor[] | undefined => {
   const actors: Actor[] = []
   let holder = claims
   while (Object.hasOwn(holder, 'act')) {
@@ -116,7 +98,32 @@ const readActors = (claims: JsonObject, issuer: string): readonly Actor[] | unde
     holder = act
   }
   return actors
-}
+})
+
+/** Who the token says is calling, made once for all requests that carry it; or why it cannot tell. */
+const agentOf = perObject((access: AccessToken): AgentIdentity | Code => {
+  const { claims, entry, subject, clientId } = access
+  const actors = actorsOf(access)
+  if (!actors) return 'delegation_malformed'
+  const present = entry.agentId.map((path) => readClaim(claims, path))
+  const id = present.find((value) => value !== undefined)
+  if (id === undefined) return 'agent_id_missing'
+  const type = optionalText(claims, entry.agentType)
+  const workflowId = optionalText(claims, entry.workflowId)
+  if (!isIdentityText(id) || type === null || workflowId === null) return 'agent_id_malformed'
+  const name = entry.agentPrefix + id
+  if (!isIdentityText(name)) return 'agent_id_malformed'
+  return {
+    id,
+    name,
+    issuer: entry.issuer,
+    actors,
+    ...(subject !== undefined && { subject }),
+    ...(clientId !== undefined && { clientId }),
+    ...(type !== undefined && { type }),
+    ...(workflowId !== undefined && { workflowId }),
+  }
+})
 
 const broken = (
   rule: DelegationRule,

@@ -44,6 +44,7 @@ export const issuer = stage({
   name: 'issuer',
   establishes:
     'the claimed issuer is trusted on this route, and its entry allows the algorithm and type',
+  found: ({ issuer }) => ({ issuer: issuer.issuer, entry: issuer.name }),
   denials: [deny],
   run({ policy, route, credential }: Needs): Outcome<{ issuer: Issuer }, CodeOf<typeof deny>> {
     const entry = policy.issuers.get(credential.claimedIssuer)

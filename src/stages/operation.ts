@@ -1,4 +1,5 @@
-import { stage } from '../base/chain.ts'
+import { type Outcome, stage } from '../base/chain.ts'
+import type { RequestHead } from '../base/request.ts'
 import { ok } from '../base/result.ts'
 import type { Operation } from '../model/token.ts'
 
@@ -6,7 +7,8 @@ import type { Operation } from '../model/token.ts'
 export const operation = stage({
   name: 'operation',
   establishes: 'what is asked inside the route: for an HTTP API, its method',
+  found: ({ operation }) => ({ ...operation }),
   denials: [],
-  run: ({ request }: { readonly request: Request }) =>
-    ok<{ operation: Operation }>({ operation: { kind: 'http', method: request.method } }),
+  run: ({ request }: { readonly request: RequestHead }): Outcome<{ operation: Operation }, never> =>
+    ok({ operation: { kind: 'http', method: request.method } }),
 })

@@ -18,6 +18,7 @@ const deny = denials({
 export const possession = stage({
   name: 'possession',
   establishes: 'the token is a bearer token: it names no key whose proof would be needed',
+  found: ({ possession }) => ({ possession }),
   denials: [deny],
   run({
     access,

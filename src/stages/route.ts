@@ -1,6 +1,6 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
-import { type Address, queryValues, readAddress } from '../base/request.ts'
+import { type Address, queryValues, type RequestHead, readAddress } from '../base/request.ts'
 import { fail, ok } from '../base/result.ts'
 import type { Policy } from '../model/policy.ts'
 import { METHODS, type Method, type Route, type RouteMatch } from '../model/route.ts'
@@ -58,7 +58,7 @@ export interface Routed {
 }
 
 interface Needs {
-  readonly request: Request
+  readonly request: RequestHead
   readonly policy: Policy
 }
 
@@ -74,6 +74,12 @@ export const route = stage({
   name: 'route',
   establishes:
     'the host is served here, the path has one reading, and this rule is the first that matches',
+  found: ({ route, params, address, namedWorkflow }) => ({
+    route: route.name,
+    path: address.path,
+    params: Object.fromEntries(params),
+    workflow: namedWorkflow,
+  }),
   denials: [deny],
   run({ request, policy }: Needs): Outcome<Routed, CodeOf<typeof deny>> {
     const { gate, router } = policy
@@ -112,7 +118,9 @@ export const route = stage({
       return { ...fail(deny('insecure_transport')), value: facts }
     }
     if (announced !== undefined) {
-      return found.cors ? { ok: true, end: true, value: facts } : fail(deny('preflight_refused'))
+      return found.cors
+        ? { ok: true, end: true, value: facts }
+        : { ...fail(deny('preflight_refused')), value: facts }
     }
     if (!found.workflow) return ok(facts)
     const named = workflowNamed(request, facts, found.workflow)
@@ -126,7 +134,7 @@ const isMethod = (method: string): method is Method =>
   (METHODS as readonly string[]).includes(method)
 
 /** The method a CORS preflight announces; `undefined` for an ordinary request. */
-const announcedMethod = (request: Request): string | undefined =>
+const announcedMethod = (request: RequestHead): string | undefined =>
   request.method === 'OPTIONS' && request.headers.has('origin')
     ? (request.headers.get('access-control-request-method') ?? undefined)
     : undefined
@@ -139,7 +147,7 @@ const slashesAreInParameters = (path: string, { route, params }: RouteMatch): bo
 
 /** The one value of the parameter that names the workflow. */
 const workflowNamed = (
-  request: Request,
+  request: RequestHead,
   { params, address }: Routed,
   { from, name }: NonNullable<Route['workflow']>,
 ): string | undefined => {

@@ -32,13 +32,15 @@ interface Needs extends Pick<Routed, 'route' | 'params'> {
 export const scope = stage({
   name: 'scope',
   establishes: "the token's scopes cover what the route needs",
+  found: ({ grant }) => ({ grant }),
   denials: [deny],
   run({ policy, route, params, access }: Needs): Outcome<{ grant: Grant }, CodeOf<typeof deny>> {
     const { mode, scopes } = route.scopes
-    const held = new Set(access.scopes)
     const needed = scopes.map((template) => resolveScope(template, params))
     const used = needed.map((name) =>
-      name === undefined ? undefined : policy.includedBy(name).find((one) => held.has(one)),
+      name === undefined
+        ? undefined
+        : policy.includedBy(name).find((one) => access.scopes.has(one)),
     )
     const covered = used.filter((one) => one !== undefined)
     const first = covered[0]

@@ -1,12 +1,10 @@
-import { type CryptoKey, compactVerify, errors } from 'jose'
-import { utf8Decode } from '../base/bytes.ts'
+import { compactVerify, errors } from 'jose'
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
-import { parseJsonObject } from '../base/json.ts'
-import { fail, ok } from '../base/result.ts'
+import { fail, ok, onceKnown } from '../base/result.ts'
 import type { Issuer } from '../model/issuer.ts'
-import type { KeySource } from '../model/ports.ts'
-import type { Credential, VerifiedToken } from '../model/token.ts'
+import type { KeySource, TokenMemory, VerificationKey } from '../model/ports.ts'
+import { type Credential, unseal, type VerifiedToken } from '../model/token.ts'
 
 const deny = denials({
   key_unknown: [
@@ -31,37 +29,52 @@ interface Needs {
   readonly credential: Credential
 }
 
+interface Ports {
+  readonly keys: KeySource
+  readonly tokens: TokenMemory
+}
+
+type Signed = Outcome<{ token: VerifiedToken }, CodeOf<typeof deny>>
+
 /**
  * The token was signed by its issuer: one key of that issuer's set, one algorithm, verified by
- * jose (RFC 7515 §5.2). The only maker of a {@link VerifiedToken}. Judges no claim.
+ * jose (RFC 7515 §5.2), or remembered as verified by that very key under that very entry. The only
+ * maker of a {@link VerifiedToken}. Judges no claim.
  */
 export const signature = stage({
   name: 'signature',
   establishes: "the token's signature was verified with a key of its issuer",
+  found: ({ token }) => ({ kid: token.key.kid }),
   denials: [deny],
-  async run(
-    { issuer, credential }: Needs,
-    { keys }: { readonly keys: KeySource },
-  ): Promise<Outcome<{ token: VerifiedToken }, CodeOf<typeof deny>>> {
-    const found = await keys.find(issuer, credential)
-    if (!found.ok) {
-      return fail(deny(found.reason === 'unknown' ? 'key_unknown' : 'keys_unavailable'))
-    }
-    const { key, kid } = found.value
-    const claims = await verifiedClaims(credential, key)
-    if (!claims) return fail(deny('signature_invalid'))
-    const token = { token: credential.token, claims, ...(kid !== undefined && { kid }) }
-    return ok({ token: token as VerifiedToken })
-  },
+  run: ({ issuer, credential }: Needs, { keys, tokens }: Ports): Signed | Promise<Signed> =>
+    onceKnown(keys.find(issuer, credential), (found) => {
+      if (!found.ok) {
+        return fail(deny(found.reason === 'unknown' ? 'key_unknown' : 'keys_unavailable'))
+      }
+      const known = tokens.find(credential.token)?.token
+      return known?.issuer === issuer && known.key.key === found.value.key
+        ? ok({ token: known })
+        : verify(issuer, credential, found.value)
+    }),
 })
 
-const verifiedClaims = async ({ token, algorithm }: Credential, key: CryptoKey) => {
+const verify = async (
+  issuer: Issuer,
+  credential: Credential,
+  key: VerificationKey,
+): Promise<Signed> => {
+  const { token, algorithm } = credential
   const algorithms = algorithm === 'Ed25519' ? ['Ed25519', 'EdDSA'] : [algorithm]
   try {
-    const { payload } = await compactVerify(token, key, { algorithms })
-    return parseJsonObject(utf8Decode(payload) ?? '')
+    const { protectedHeader } = await compactVerify(token, key.key, { algorithms })
+    // An extension can change what is signed (RFC 7797), and then the claims are not what was.
+    if (protectedHeader.crit !== undefined) return fail(deny('signature_invalid'))
   } catch (error) {
-    if (error instanceof errors.JOSEError) return undefined
+    if (error instanceof errors.JOSEError) return fail(deny('signature_invalid'))
     throw error
   }
+  const claims = unseal(credential)
+  return claims
+    ? ok({ token: { claims, issuer, key } as VerifiedToken })
+    : fail(deny('signature_invalid'))
 }

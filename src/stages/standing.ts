@@ -51,6 +51,9 @@ export const standing = stage({
   name: 'standing',
   establishes:
     'nothing about the token is revoked as of this request, and it has not expired meanwhile',
+  found: ({ access, agent, policy }) => ({
+    asked: revocableSubjects(access, agent, policy).map(({ kind }) => kind),
+  }),
   denials: [deny],
   async run(
     { policy, access, agent }: Needs,
@@ -59,7 +62,7 @@ export const standing = stage({
     const { clockTolerance: tolerance, lift } = policy.gate
     let entries: readonly Revocation[]
     try {
-      entries = await revocations.lookup(revocableSubjects(access, agent, policy))
+      entries = await revocations.lookup(subjectsOf(access, agent, policy))
     } catch (error) {
       return fail(deny('revocations_unavailable', { error: String(error) }))
     }
@@ -71,6 +74,22 @@ export const standing = stage({
     return ok({})
   },
 })
+
+interface Subjects {
+  readonly policy: Policy
+  readonly subjects: readonly RevocationSubject[]
+}
+
+const remembered = new WeakMap<AccessToken, Subjects>()
+
+/** {@link revocableSubjects}, made once for all requests that carry the token. */
+const subjectsOf = (access: AccessToken, agent: AgentIdentity, policy: Policy) => {
+  const known = remembered.get(access)
+  if (known?.policy === policy) return known.subjects
+  const subjects = revocableSubjects(access, agent, policy)
+  remembered.set(access, { policy, subjects })
+  return subjects
+}
 
 /** The codes of this check, for those who read the revocation set elsewhere. */
 export const standingDenials = deny

@@ -4,7 +4,7 @@ import type { Decision } from '../../src/guard.ts'
 import { gateOf, ISSUER, NOW, policyOf } from '../kit/facts.ts'
 import { forwarded } from '../kit/forwarded.ts'
 
-const ended = { outcome: 'ended', steps: [], known: {} } as unknown as Decision
+const ended = { outcome: 'ended', waits: {}, known: {} } as unknown as Decision
 
 describe('where a request goes', () => {
   const at = (url: string, stripPrefix = '') => ({ url: new URL(url), stripPrefix })

@@ -15,7 +15,7 @@ const ask = async (outcome: Decision['outcome'], admin: AdminReach) => {
     .use(async (c, next) => {
       c.set('policy', policyOf([], { issuers: [issuerOf({ admin })] }))
       c.set('ports', { readiness } as unknown as GatePorts)
-      c.set('decision', { outcome, known: {}, steps: [] } as Decision)
+      c.set('decision', { outcome, known: {}, waits: {} } as Decision)
       if (outcome === 'passed') c.set('access', accessOf())
       await next()
     })

@@ -45,13 +45,14 @@ const policyOf = (admin: AdminReach, longest = 900) =>
 const access: AccessToken = {
   claims: {},
   issuer: OPS,
+  entry: issuer(OPS, 60, 'all'),
   subject: 'ops-subject',
   clientId: 'ops-client',
   id: 'ops-token',
   kid: 'ops-key',
   issuedAt: NOW - 10,
   expires: NOW + 50,
-  scopes: ['edgewarden:revoke'],
+  scopes: new Set(['edgewarden:revoke']),
 }
 
 const agent: AgentIdentity = {

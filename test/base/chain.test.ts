@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { chain, stage } from '../../src/base/chain.ts'
+import { chain, type Step, stage } from '../../src/base/chain.ts'
 import { denials } from '../../src/base/denial.ts'
 import { fail, ok } from '../../src/base/result.ts'
 
@@ -8,6 +8,7 @@ const deny = denials({ odd: ['forbidden', 'The number is odd', 'Send an even one
 const half = stage({
   name: 'half',
   establishes: 'the half of the number',
+  found: ({ half }) => ({ half }),
   denials: [deny],
   run: ({ n }: { readonly n: number }) =>
     n % 2 === 0 ? ok({ half: n / 2 }) : fail(deny('odd', { n })),
@@ -41,20 +42,23 @@ const add = (n: number) => n + 1
 
 describe('a chain', () => {
   it('hands facts on in order, and says what each stage did', async () => {
-    expect(await line.run({ n: 4 }, { add }, watch())).toEqual({
+    const steps: Step[] = []
+    const trace = (step: Step) => void steps.push(step)
+    expect(await line.run({ n: 4 }, { add }, { ...watch(), trace })).toEqual({
       outcome: 'passed',
       known: { n: 4, half: 2, sum: 3 },
-      steps: [
-        { stage: 'half', outcome: 'passed', ms: 1 },
-        { stage: 'later', outcome: 'passed', ms: 1 },
-      ],
+      waits: { later: 1 },
     })
+    expect(steps).toEqual([
+      { stage: 'half', outcome: 'passed', ms: 0, detail: { half: 2 } },
+      { stage: 'later', outcome: 'passed', ms: 1, detail: {} },
+    ])
   })
 
   it('stops at a denial', async () => {
     const run = await line.run({ n: 3 }, { add }, watch())
     expect(run).toMatchObject({ outcome: 'denied', denial: { code: 'odd', detail: { n: 3 } } })
-    expect(run.steps).toEqual([{ stage: 'half', outcome: 'denied', ms: 1 }])
+    expect(run.waits).toEqual({})
     expect(run.known).toEqual({ n: 3 })
   })
 

@@ -17,6 +17,7 @@ import {
   gateOf,
   ISSUER,
   issuerOf,
+  noTokens,
   policyOf,
   RESOURCE,
   requestTo,
@@ -62,6 +63,7 @@ const ADDRESS = addressOf(URL_TEXT)
 const PORTS = {
   clock: { now: () => INSTANT },
   keys: { find: () => ok({ key, kid: 'key-1' }) },
+  tokens: noTokens,
 }
 
 /** The code the line refuses with, `ok` where it passes. */

@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import { importJWK, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { ok } from '../../src/base/result.ts'
-import { type Decision, GUARD, guard } from '../../src/guard.ts'
+import { createGuard, type Decision, GUARD } from '../../src/guard.ts'
 import type { VerificationKey } from '../../src/model/ports.ts'
-import { clock, ISSUER, NOW, RESOURCE, requestTo } from '../kit/facts.ts'
+import { clock, ISSUER, NOW, noTokens, RESOURCE, requestTo } from '../kit/facts.ts'
 import { policy } from '../policy/support.ts'
 import { anyText, headersAround, url } from './hostile.ts'
 
@@ -67,23 +67,29 @@ const headersOf = (given: Readonly<Record<string, string | undefined>>) => ({
 })
 
 /** Decides; whatever is asked, the answer is a decision that some stage declared. */
-const decide = async ({ url = DOCS, method = 'GET', ...given }: Asked): Promise<Decision> => {
+const decide = async ({
+  url = DOCS,
+  method = 'GET',
+  ...given
+}: Asked): Promise<Decision & { readonly reached: readonly string[] }> => {
   const request = Object.defineProperties(requestTo(url), {
     method: { value: method },
     headers: { value: headersOf({ ...given }) },
   })
   const errors: unknown[] = []
-  const decision = await guard(request, POLICY, {
+  const reached: string[] = []
+  const decision = await createGuard(POLICY, {
     clock,
+    tokens: noTokens,
     keys: { find: () => ok({ key, kid: 'key-1' }) },
     revocations: { lookup: async () => [] },
     onError: (...error) => void errors.push(error),
-  })
+  })(request, ({ stage }) => void reached.push(stage))
   expect(errors).toEqual([])
   expect(CODES).not.toContain('unavailable')
   expect(['passed', 'ended', 'denied']).toContain(decision.outcome)
   if (decision.outcome === 'denied') expect(CODES).toContain(decision.denial.code)
-  return decision
+  return { ...decision, reached }
 }
 
 /** The good token behind the scheme and nothing else. */
@@ -191,7 +197,7 @@ describe('the line', () => {
           })
           expect(decision.outcome).not.toBe('ended')
           seen[decision.outcome as keyof typeof seen]++
-          stages.add(decision.steps.at(-1)?.stage ?? '')
+          stages.add(decision.reached.at(-1) ?? '')
         },
       ),
       { seed: 20_272, numRuns: 1_500 },

@@ -1,8 +1,15 @@
+import { decodeJwsPart } from '../../src/base/jws.ts'
 import { readAddress } from '../../src/base/request.ts'
 import type { Issuer } from '../../src/model/issuer.ts'
 import type { Gate, Policy } from '../../src/model/policy.ts'
+import type { TokenMemory } from '../../src/model/ports.ts'
 import type { Route, ScopeRule } from '../../src/model/route.ts'
-import type { AccessToken, AgentIdentity, Credential } from '../../src/model/token.ts'
+import {
+  type AccessToken,
+  type AgentIdentity,
+  type Credential,
+  seal,
+} from '../../src/model/token.ts'
 import { compileRouter, parseMatch } from '../../src/policy/router.ts'
 
 /** Facts as the stages hand them on, written as literals: no token is minted for them. */
@@ -25,6 +32,8 @@ export const gateOf = (changes: Partial<Gate> = {}): Gate => ({
   identityPrefix: 'x-agent-',
   stripHeaders: new Set(),
   clientIp: { from: 'header', name: 'cf-connecting-ip' },
+  journal: { allowed: 1 },
+  errors: 'standard',
   lift: new Set(),
   ...changes,
 })
@@ -55,6 +64,9 @@ export const scopesOf = (mode: 'all' | 'any', ...sources: string[]): ScopeRule =
   scopes: sources.map((source) => ({ source, parts: source.split(/\{(\w+)\}/) })),
 })
 
+/** A memory that keeps nothing, so that every token is verified. */
+export const noTokens: TokenMemory = { find: () => undefined, keep: () => {} }
+
 /** A rule for a `match`; an error where the match is none. */
 export const routeOf = (match: string, changes: Partial<Route> = {}): Route => {
   const reading = parseMatch(match)
@@ -68,6 +80,7 @@ export const routeOf = (match: string, changes: Partial<Route> = {}): Route => {
     access: 'required',
     scopes: scopesOf('all'),
     claims: [],
+    mode: 'enforce',
     target: { url: new URL('https://origin.example.net'), stripPrefix: '', timeout: 60_000 },
     inject: [],
     forwardToken: false,
@@ -87,24 +100,31 @@ export const policyOf = (
   resources: new Map(),
 })
 
-export const credentialOf = (changes: Partial<Credential> = {}): Credential => ({
-  token: 'e30.e30.AA',
-  algorithm: 'ES256',
-  type: 'at+jwt',
-  claimedIssuer: ISSUER,
-  ...changes,
-})
+/** A credential as it is read from a token: what the payload says, where it can, is laid aside. */
+export const credentialOf = (changes: Partial<Credential> = {}): Credential => {
+  const credential: Credential = {
+    token: 'e30.e30.AA',
+    algorithm: 'ES256',
+    type: 'at+jwt',
+    claimedIssuer: ISSUER,
+    ...changes,
+  }
+  const claims = decodeJwsPart(credential.token.split('.')[1] ?? '')
+  if (claims) seal(credential, claims)
+  return credential
+}
 
 export const accessOf = (changes: Partial<AccessToken> = {}): AccessToken => ({
   claims: { iss: ISSUER, agent_id: 'planner' },
   issuer: ISSUER,
+  entry: issuerOf(),
   subject: 'alice',
   clientId: 'app',
   id: 'token-1',
   kid: 'key-1',
   issuedAt: NOW - 60,
   expires: NOW + 600,
-  scopes: ['docs:read'],
+  scopes: new Set(['docs:read']),
   ...changes,
 })
 

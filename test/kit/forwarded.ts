@@ -5,7 +5,7 @@ import { accessOf, addressOf, agentOf, policyOf, routeOf } from './facts.ts'
 
 const passed = {
   outcome: 'passed',
-  steps: [],
+  waits: {},
   known: { agent: agentOf(), access: accessOf(), grant: ['docs:read'], possession: 'bearer' },
 } as unknown as Decision
 

@@ -14,7 +14,13 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     /unknown key `host`; did you mean `hosts`\? Allowed: `resource`/,
   ],
   ['inherited key', gate({ constructor: 1 }), 'GATE.constructor', /unknown key/],
-  ['a key not built yet', gate({ mode: 'shadow' }), 'GATE.mode', /unknown key/],
+  ['a key not built yet', gate({ assertion: 'off' }), 'GATE.assertion', /unknown key/],
+  ['mode', gate({ mode: 'off' }), 'GATE.mode', /Allowed: `enforce`, `shadow`/],
+  ['errors', gate({ errors: 'verbose' }), 'GATE.errors', /Allowed: `standard`, `detailed`/],
+  ['errors on a public resource', gate({ errors: 'detailed' }), 'GATE.errors', /loopback/],
+  ['journal over all', gate({ journal: { allowed: 1.5 } }), 'GATE.journal.allowed', /0 to 1/],
+  ['journal below none', gate({ journal: { allowed: -1 } }), 'GATE.journal.allowed', /0 to 1/],
+  ['journal of denials', gate({ journal: { denied: 0 } }), 'GATE.journal.denied', /unknown key/],
   ['resource http', gate({ resource: 'http://api.example.com' }), 'GATE.resource', /https/],
   [
     'resource fragment',
@@ -181,6 +187,8 @@ describe('GATE', () => {
       identityPrefix: 'x-agent-',
       stripHeaders: new Set(),
       clientIp: { from: 'header', name: 'cf-connecting-ip' },
+      journal: { allowed: 1 },
+      errors: 'standard',
       lift: new Set(),
     })
   })
@@ -199,6 +207,9 @@ describe('GATE', () => {
         timeout: '90s',
         shared_ids: true,
         lift: ['abc_-1'],
+        mode: 'enforce',
+        journal: { allowed: 0.25 },
+        errors: 'standard',
       }),
     )
     expect(read).toMatchObject({
@@ -207,6 +218,7 @@ describe('GATE', () => {
       prefix: '/ops/gate',
       stripHeaders: new Set(['x-tenant']),
       clientIp: { from: 'connection' },
+      journal: { allowed: 0.25 },
       lift: new Set(['abc_-1']),
     })
   })

@@ -296,6 +296,7 @@ describe('ROUTES', () => {
       access: 'required',
       scopes: { mode: 'all', scopes: [{ source: 'chat:write', parts: ['chat:write'] }] },
       claims: [],
+      mode: 'enforce',
       target: { url: new URL('https://origin.example.com'), stripPrefix: '', timeout: 600_000 },
       inject: [],
       forwardToken: false,

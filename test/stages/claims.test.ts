@@ -40,12 +40,13 @@ const run = async (
   { issuer = {}, route = {}, tolerance = 5 }: Rules = {},
 ) => {
   const text = typeof changes === 'string' ? changes : JSON.stringify({ ...CLAIMS, ...changes })
-  const token = { token: 'a.b.c', claims: JSON.parse(text), kid: 'key-1' }
+  const entry = issuerOf(issuer)
+  const token = { claims: JSON.parse(text), issuer: entry, key: { kid: 'key-1' } }
   return claims.run(
     {
       policy: policyOf([], { gate: gateOf({ clockTolerance: tolerance }) }),
       route: routeOf('GET /x', route),
-      issuer: issuerOf(issuer),
+      issuer: entry,
       token: token as unknown as VerifiedToken,
     },
     { clock },
@@ -182,13 +183,14 @@ describe('claims', () => {
         access: {
           claims: CLAIMS,
           issuer: ISSUER,
+          entry: issuerOf(),
           subject: 'alice',
           clientId: 'app',
           id: 'token-1',
           kid: 'key-1',
           issuedAt: NOW - 60,
           expires: NOW + 600,
-          scopes: ['docs:read', 'docs:write'],
+          scopes: new Set(['docs:read', 'docs:write']),
         },
       },
     })
@@ -204,7 +206,8 @@ describe('claims', () => {
     [{ scope: 'a edgewarden:revoke' }, { admin: 'own' }, ['a', 'edgewarden:revoke']],
     [{ scope: 'edgewarden' }, {}, ['edgewarden']],
   ])('reads the scopes of %j', async (changes, issuer, scopes) => {
-    expect(await run(changes, { issuer })).toMatchObject({ value: { access: { scopes } } })
+    const outcome = await run(changes, { issuer })
+    expect(outcome).toMatchObject({ value: { access: { scopes: new Set(scopes) } } })
   })
 
   it('never reads an inherited claim', async () => {

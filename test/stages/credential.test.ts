@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../src/base/limits.ts'
 import { FORBIDDEN_TYPES } from '../../src/model/types.ts'
 import { credential } from '../../src/stages/credential.ts'
-import { addressOf, codeOf, ISSUER, RESOURCE, requestTo, routeOf } from '../kit/facts.ts'
+import { addressOf, codeOf, ISSUER, noTokens, RESOURCE, requestTo, routeOf } from '../kit/facts.ts'
 
 const part = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
@@ -31,7 +31,7 @@ const run = async (
       route: routeOf('GET /x', { access }),
       address: addressOf(url),
     },
-    undefined,
+    { tokens: noTokens },
   )
 }
 

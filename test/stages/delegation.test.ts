@@ -23,11 +23,12 @@ const rule = (changes: Partial<DelegationRule>): DelegationRule => ({
 
 const run = async (claims: object | string, { issuer = {}, route, entry = {} }: Rules = {}) => {
   const text = typeof claims === 'string' ? claims : JSON.stringify(claims)
-  const access = accessOf({ claims: JSON.parse(text) })
+  const own = issuerOf({ delegation: rule(issuer), ...entry })
+  const access = accessOf({ claims: JSON.parse(text), entry: own })
   return delegation.run(
     {
       route: routeOf('GET /x', route ? { delegation: rule(route) } : {}),
-      issuer: issuerOf({ delegation: rule(issuer), ...entry }),
+      issuer: own,
       access,
     },
     undefined,

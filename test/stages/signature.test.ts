@@ -5,7 +5,7 @@ import { fail, ok } from '../../src/base/result.ts'
 import { ALGORITHMS, type Algorithm, algorithmOf } from '../../src/model/issuer.ts'
 import type { KeySource, VerificationKey } from '../../src/model/ports.ts'
 import { signature } from '../../src/stages/signature.ts'
-import { codeOf, credentialOf, ISSUER, issuerOf } from '../kit/facts.ts'
+import { codeOf, credentialOf, ISSUER, issuerOf, noTokens } from '../kit/facts.ts'
 
 const CLAIMS = JSON.stringify({ iss: ISSUER, sub: 'alice' })
 const part = (value: string | Uint8Array) => Buffer.from(value).toString('base64url')
@@ -60,8 +60,9 @@ const tokenOf = (
   return `${input}.${part(signature ?? signed(input, algorithm, der))}`
 }
 
-const keysFrom = (found: ReturnType<KeySource['find']>): { keys: KeySource } => ({
+const keysFrom = (found: ReturnType<KeySource['find']>) => ({
   keys: { find: () => found },
+  tokens: noTokens,
 })
 
 const run = async (
@@ -79,7 +80,9 @@ describe('signature', () => {
     const token = tokenOf(algorithm)
     expect(await run(token, algorithm)).toEqual({
       ok: true,
-      value: { token: { token, claims: JSON.parse(CLAIMS), kid: `kid-${algorithm}` } },
+      value: {
+        token: { claims: JSON.parse(CLAIMS), issuer: issuerOf(), key: await keyOf(algorithm) },
+      },
     })
     const [header, , signed] = token.split('.')
     const payload = part(CLAIMS.replace('alice', 'mallory'))
@@ -163,7 +166,10 @@ describe('signature', () => {
       asked.push([of, algorithm, kid])
       return fail('unknown')
     }
-    await signature.run({ issuer, credential: credentialOf({ kid: '../x' }) }, { keys: { find } })
+    await signature.run(
+      { issuer, credential: credentialOf({ kid: '../x' }) },
+      { keys: { find }, tokens: noTokens },
+    )
     expect(asked).toEqual([[issuer, 'ES256', '../x']])
   })
 })

@@ -11,6 +11,7 @@ import {
   codeOf,
   credentialOf,
   issuerOf,
+  noTokens,
   RESOURCE,
   requestTo,
   routeOf,
@@ -39,7 +40,7 @@ const verified = async (vector: Vector, token: string) => {
   const key = await keyOf(vector)
   return signature.run(
     { issuer: issuerOf(), credential: credentialOf({ token, algorithm: vector.algorithm }) },
-    { keys: { find: () => ok({ key }) } },
+    { keys: { find: () => ok({ key }) }, tokens: noTokens },
   )
 }
 
@@ -50,7 +51,7 @@ const presented = ({ token }: Vector) =>
       route: routeOf('GET /x'),
       address: addressOf(`${RESOURCE}/x`),
     },
-    {},
+    { tokens: noTokens },
   )
 
 /** The first bit of the part changed. */

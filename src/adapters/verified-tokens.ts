@@ -1,0 +1,79 @@
+import { LIMITS } from '../base/limits.ts'
+import type { Clock, TokenMemory } from '../model/ports.ts'
+import type { RememberedToken } from '../model/token.ts'
+
+interface Held extends RememberedToken {
+  /** Seconds since the epoch. */
+  readonly expires: number
+  readonly bytes: number
+  /** Whether it was found since it was last considered for removal. */
+  used: boolean
+}
+
+/** Bytes that are kept for a token of so many characters: its text, claims and what is made of them. */
+const weightOf = (token: string): number => 4 * token.length + 2_048
+
+/**
+ * Verified tokens in the memory of one isolate, bounded in entries and in bytes. When it is full,
+ * the oldest that were not found since they were last passed over make room. Holds whatever it is
+ * given until its `expires`; it is the line that gives it nothing but tokens that passed.
+ */
+export const createTokenMemory = ({
+  clock,
+  entries = LIMITS.verifiedTokens,
+  bytes = LIMITS.verifiedTokenBytes,
+}: {
+  readonly clock: Clock
+  readonly entries?: number
+  readonly bytes?: number
+}): TokenMemory & { readonly size: number; readonly bytes: number } => {
+  const held = new Map<string, Held>()
+  let total = 0
+
+  const drop = (token: string, entry: Held): void => {
+    held.delete(token)
+    total -= entry.bytes
+  }
+  const makeRoom = (weight: number): void => {
+    const now = clock.now() / 1000
+    for (const [token, entry] of held) {
+      if (held.size < entries && total + weight <= bytes) return
+      held.delete(token)
+      if (entry.used && entry.expires > now) {
+        entry.used = false
+        held.set(token, entry)
+      } else {
+        total -= entry.bytes
+      }
+    }
+  }
+
+  return {
+    get size() {
+      return held.size
+    },
+    get bytes() {
+      return total
+    },
+    find(token) {
+      const entry = held.get(token)
+      if (!entry) return undefined
+      if (entry.expires <= clock.now() / 1000) {
+        drop(token, entry)
+        return undefined
+      }
+      entry.used = true
+      return entry
+    },
+    keep(remembered, expires) {
+      const { token } = remembered.credential
+      const old = held.get(token)
+      if (old) drop(token, old)
+      const weight = weightOf(token)
+      if (entries < 1 || weight > bytes) return
+      makeRoom(weight)
+      held.set(token, { ...remembered, expires, bytes: weight, used: false })
+      total += weight
+    },
+  }
+}

@@ -1,0 +1,23 @@
+import type { Denial } from '../base/denial.ts'
+import type { RequestHead } from '../base/request.ts'
+import { type Decision, refusalOf } from '../guard.ts'
+import { problem } from './problem.ts'
+import { requestIdOf } from './request-id.ts'
+
+/** The answer to a refusal: problem details (RFC 9457), with the challenge where one is due. */
+export const answerRefusal = (
+  request: RequestHead,
+  denial: Denial,
+  { known, steps }: Decision,
+): Response => {
+  const { method } = request
+  return problem(denial, { requestId: requestIdOf(request), method, route: known.route, steps })
+}
+
+/**
+ * The answer to a request that must not go on; `undefined` for one that may. Adds no CORS headers.
+ */
+export const respond = (request: RequestHead, decision: Decision): Response | undefined => {
+  const denial = refusalOf(decision)
+  return denial && answerRefusal(request, denial, decision)
+}
