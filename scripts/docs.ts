@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { forwardDenials } from '../src/answer/forward.ts'
 import { bodyDenials } from '../src/apps/body.ts'
+import { explainDenials } from '../src/apps/explain.ts'
 import { gatewayDenials } from '../src/apps/gateway.ts'
 import { revocationDenials } from '../src/apps/revocations.ts'
 import { chainDenials } from '../src/base/chain.ts'
@@ -29,7 +30,7 @@ export const denialGroups = (): readonly DenialGroup[] =>
     ...GUARD.stages.map(({ name, denials }, i) => group(`${i + 1}. ${name}`, ...denials)),
     group('In any stage', chainDenials),
     group('At the origin', forwardDenials),
-    group("At the gate's own endpoints", bodyDenials, revocationDenials),
+    group("At the gate's own endpoints", bodyDenials, revocationDenials, explainDenials),
   ].filter(({ rows }) => rows.length > 0)
 
 /** A table cell: a `|` would end it. */

@@ -29,7 +29,8 @@ export interface AgentVariables {
 export const agentGuard =
   <E extends { Variables: AgentVariables } = { Variables: AgentVariables }>(
     guard: Guard,
-    refuse: (request: Request, denial: Denial, decision: Decision) => Response = answerRefusal,
+    refuse: (denial: Denial, c: Context<E>) => Response = (denial, c) =>
+      answerRefusal(c.req.raw, denial, c.get('decision')),
   ): MiddlewareHandler<E> =>
   async (context, next) => {
     const c = context as unknown as Context<{ Variables: AgentVariables }>
@@ -38,7 +39,7 @@ export const agentGuard =
     const answer = async () => {
       const denial = refusalOf(decision)
       if (denial) {
-        c.res = refuse(c.req.raw, denial, decision)
+        c.res = refuse(denial, context)
         return
       }
       if (decision.outcome === 'passed') {

@@ -6,5 +6,5 @@ export { RevocationShard } from './adapters/revocation-shard.ts'
 
 /** The Worker: one request, its environment opened, through the gateway. */
 export default {
-  fetch: (request, env, ctx) => gateway.fetch(request, openGate(request, env, ctx), ctx),
+  fetch: (request, env, ctx) => gateway.fetch(request, openGate(request, env), ctx),
 } satisfies ExportedHandler<Env>

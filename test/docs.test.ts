@@ -7,7 +7,7 @@ import { blocksOf, denialGroups, GENERATED_PAGES, regenerated } from '../scripts
 import { identityHeaders } from '../src/answer/headers.ts'
 import { recordOf } from '../src/answer/record.ts'
 import { parsePattern } from '../src/base/pattern.ts'
-import type { Decision, Facts } from '../src/guard.ts'
+import type { Facts } from '../src/guard.ts'
 import { parsePolicy } from '../src/policy/parse.ts'
 import { ROOT } from './kit/repository.ts'
 
@@ -183,11 +183,19 @@ describe('docs/configuration.md', () => {
 describe('what the gate writes and sends is documented', () => {
   it('every field of a journal line, and no other', () => {
     const context = { id: 'id', time: 0, requestId: 'request' }
-    const fields = (known: object) =>
-      Object.keys(recordOf({ outcome: 'ended', known, waits: {} } as unknown as Decision, context))
+    const fields = Object.keys(recordOf({ outcome: 'ended', known: {}, waits: {} }, context))
     const [table = ''] = read('docs/journal.md').match(/(?:^\|.*\n)+/m) ?? []
     const documented = all(table, /^\| (`.*?) \|/gm).flatMap((cell) => all(cell, /`([a-z_]+)`/g))
-    expect(new Set(documented)).toEqual(new Set([...fields({}), ...fields({ token: { key: {} } })]))
+    expect(new Set(documented)).toEqual(new Set(fields))
+  })
+
+  it('and the saved queries ask for fields that there are', () => {
+    const fields = new Set(all(read('docs/journal.md'), /`([a-z_]+)`/g))
+    const rows = all(read('docs/observability.md'), /^\| (?:Filter|Group by) \| (.*) \|$/gm)
+    const named = rows.flatMap((row) => all(row.replace(/ equals .*/, ''), /`([a-z_]+)`/g))
+    const asked = all(read('docs/observability.md'), /"(?:key|value)": "([a-z_]+)"/g)
+    expect(named.length).toBeGreaterThan(10)
+    expect([...named, ...asked].filter((name) => !fields.has(name))).toEqual([])
   })
 
   it('every identity header, and no other', () => {

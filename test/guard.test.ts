@@ -208,7 +208,7 @@ describe('a stage that throws', () => {
   const boom = () => {
     throw broken
   }
-  const brokenPolicy: Policy = { ...POLICY, router: { find: boom, isAmbiguous: boom } }
+  const brokenPolicy: Policy = { ...POLICY, router: { find: boom } }
 
   it.each<[string, Parameters<typeof run>[1], unknown]>([
     ['route', { policy: brokenPolicy }, broken],

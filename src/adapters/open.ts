@@ -1,10 +1,13 @@
+import { waitUntil } from 'cloudflare:workers'
 import type { Send } from '../answer/forward.ts'
 import type { GatePorts, Opened } from '../apps/context.ts'
+import { createGuard } from '../guard.ts'
 import type { Clock } from '../model/ports.ts'
 import type { Env } from './env.ts'
+import { explainingPorts } from './explaining.ts'
 import { consoleJournal } from './journal.ts'
 import { createKeyCache } from './keys/cache.ts'
-import { createKeySource } from './keys/source.ts'
+import { createKeySource, type KeySourceOptions } from './keys/source.ts'
 import { createPolicyLoader } from './policy.ts'
 import { createReadiness } from './readiness.ts'
 import { createRevocations } from './revocations.ts'
@@ -19,37 +22,47 @@ const keyCache = createKeyCache()
 const tokens = createTokenMemory({ clock })
 const readinessOf = createReadiness(keyCache, clock)
 
-/** Everything one request needs, made from its environment. Opens no connection. */
-export const openGate = (request: Request, env: Env, ctx: ExecutionContext): Opened => {
+type Gate = Omit<Opened, 'cf'>
+
+let opened: { readonly env: Env; readonly gate: Gate } | undefined
+
+/** Everything one request needs; all but what the request brings is made once per environment. */
+export const openGate = (request: Request, env: Env): Opened => {
+  if (opened?.env !== env) opened = { env, gate: gateOf(env) }
+  return { ...opened.gate, cf: (request as Pick<Opened, 'cf'>).cf }
+}
+
+const gateOf = (env: Env): Gate => {
   const { policy, prefix } = policyOf(env)
-  const { cf } = request as { readonly cf?: { readonly colo?: string; readonly clientIp?: string } }
+  const ports = portsOf(env, policy)
   return {
     prefix,
     policy,
-    ports: portsOf(env, ctx, policy),
+    ports,
+    guard: policy && createGuard(policy, ports),
     version: env.CF_VERSION_METADATA?.id,
-    colo: cf?.colo,
-    connection: cf?.clientIp?.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''),
   }
 }
 
-const portsOf = (env: Env, ctx: ExecutionContext, policy: Opened['policy']): GatePorts => {
+const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
   const revocations = env.REVOCATIONS ? createRevocations(env.REVOCATIONS) : unbound
+  const keyOptions: KeySourceOptions = {
+    cache: keyCache,
+    ...(env.JWKS_CACHE && { kv: env.JWKS_CACHE }),
+    fetch: (url, init) => fetch(url, init),
+    clock,
+    waitUntil,
+    log,
+  }
   return {
     clock,
-    keys: createKeySource({
-      cache: keyCache,
-      ...(env.JWKS_CACHE && { kv: env.JWKS_CACHE }),
-      fetch: (url, init) => fetch(url, init),
-      clock,
-      waitUntil: (promise) => ctx.waitUntil(promise),
-      log,
-    }),
+    keys: createKeySource(keyOptions),
     tokens,
     revocations,
     store: revocations,
     journal: consoleJournal,
     send: sender(env),
+    explaining: explainingPorts(keyOptions, revocations),
     readiness: () => readinessOf(policy, revocations),
     onError: (stage, error) => log({ event: 'unexpected_error', stage, error: String(error) }),
   }
@@ -65,10 +78,7 @@ const unbound: ReturnType<typeof createRevocations> = {
   remove: unreachable,
 }
 
-/** An answer for one agent is never another's: subrequests are not cached. */
 const sender =
   (env: Env): Send =>
   ({ service }, request) =>
-    service === undefined
-      ? fetch(request, { cache: 'no-store' })
-      : (env[service] as Fetcher).fetch(request, { cache: 'no-store' })
+    service === undefined ? fetch(request) : (env[service] as Fetcher).fetch(request)

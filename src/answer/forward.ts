@@ -66,28 +66,32 @@ export const forward = async (
     return fail({ denial: deny('body_unexpected') })
   }
   const wait = patience(route.target.timeout)
-  const body = isBodiless(request.method) ? undefined : streamed(request, wait)
+  const upload = isBodiless(request.method) || !request.body ? undefined : new AbortController()
   const outbound = new Request(originUrl(context), {
     method: request.method,
-    headers: originHeaders(request, context),
+    headers: request.headers,
     redirect: 'manual',
-    signal: wait.signal,
-    ...(body && { body, duplex: 'half' }),
+    // An answer for one agent is never another's.
+    cache: 'no-store',
+    ...(upload && { body: streamed(request, wait, upload), duplex: 'half', signal: upload.signal }),
   } as RequestInit)
-  if (!body) wait.begin()
+  setOriginHeaders(outbound.headers, context)
+  if (!upload) wait.begin()
   try {
-    const response = await send(route.target, outbound)
+    const sending = send(route.target, outbound)
+    const response = await Promise.race([sending, wait.timeout])
+    if (!response) {
+      upload?.abort()
+      void sending.then((late) => late.body?.cancel()).catch(() => {})
+      return fail({ denial: deny('origin_timeout', { timeout: route.target.timeout }) })
+    }
     const { status } = response
     if (!isAnswer(response)) return fail({ denial: deny('origin_unreachable', { status }), status })
     if (route.inject.length === 0 || status !== 401) return ok(response)
     await response.body?.cancel()
     return fail({ denial: deny('origin_credential_refused'), status })
   } catch (error) {
-    return fail({
-      denial: wait.timedOut()
-        ? deny('origin_timeout', { timeout: route.target.timeout })
-        : deny('origin_unreachable', { error: String(error) }),
-    })
+    return fail({ denial: deny('origin_unreachable', { error: String(error) }) })
   } finally {
     wait.over()
   }
@@ -105,29 +109,24 @@ const hasBody = (request: Request): boolean =>
   request.body !== null && request.headers.get('content-length') !== '0'
 
 /**
- * Counts the time the origin keeps a request waiting, and aborts once that is `timeout` (ms) at a
+ * Counts the time the origin keeps a request waiting, and ends `timeout` once that is `ms` at a
  * stretch. The caller's own slowness is not counted, nor anything after the origin's answer.
  */
-const patience = (timeout: number) => {
-  const abort = new AbortController()
+const patience = (ms: number) => {
+  let expire = () => {}
+  const timeout = new Promise<undefined>((resolve) => {
+    expire = () => resolve(undefined)
+  })
   let over = false
-  let timedOut = false
   let timer: ReturnType<typeof setTimeout> | undefined
-  const expire = () => {
-    timedOut = true
-    abort.abort()
-  }
   const end = () => {
     if (timer !== undefined) clearTimeout(timer)
   }
   return {
-    signal: abort.signal,
-    timedOut: () => timedOut,
-    /** Breaks the request to the origin off, also once it has answered. */
-    cut: () => abort.abort(),
+    timeout,
     begin() {
       end()
-      if (!over) timer = setTimeout(expire, timeout)
+      if (!over) timer = setTimeout(expire, ms)
     },
     end,
     over() {
@@ -149,13 +148,14 @@ type FixedLength = new (
 const streamed = (
   request: Request,
   wait: ReturnType<typeof patience>,
+  upload: AbortController,
 ): ReadableStream<Uint8Array> | undefined => {
   if (!request.body) return undefined
   const length = Number(request.headers.get('content-length') ?? Number.NaN)
   const Fixed = (globalThis as { FixedLengthStream?: FixedLength }).FixedLengthStream
   const pipe =
     Fixed && Number.isSafeInteger(length) ? new Fixed(length) : new TransformStream<Uint8Array>()
-  void pump(request.body.getReader(), pipe.writable.getWriter(), wait)
+  void pump(request.body.getReader(), pipe.writable.getWriter(), wait, upload)
   return pipe.readable
 }
 
@@ -164,12 +164,13 @@ const pump = async (
   reader: ReadableStreamDefaultReader<Uint8Array>,
   writer: WritableStreamDefaultWriter<Uint8Array>,
   wait: ReturnType<typeof patience>,
+  upload: AbortController,
 ): Promise<void> => {
   try {
     for (;;) {
       // Only an abort breaks the outgoing request off: a stream that fails ends as if complete.
       const { done, value } = await reader.read().catch((error: unknown) => {
-        wait.cut()
+        upload.abort()
         throw error
       })
       wait.begin()
@@ -192,12 +193,12 @@ const originUrl = ({ route, address }: ForwardContext): string => {
   return url.origin + base + (path.startsWith('/') ? path : `/${path}`) + address.query
 }
 
-const originHeaders = (request: Request, context: ForwardContext): Headers => {
+/** Turns the headers a request came with into those the origin is told, in place. */
+const setOriginHeaders = (headers: Headers, context: ForwardContext): void => {
   const { policy, route, address, decision, requestId, clientIp } = context
-  const headers = stripInbound(request.headers, policy.gate, route)
-  if (request.headers.get('upgrade')?.toLowerCase() === 'websocket') {
-    headers.set('Upgrade', 'websocket')
-  }
+  const upgrade = headers.get('upgrade')
+  stripInbound(headers, policy.gate, route)
+  if (upgrade?.toLowerCase() === 'websocket') headers.set('Upgrade', 'websocket')
   if (route.target.service) headers.set('Host', route.target.url.host)
   else headers.delete('host')
   if (clientIp !== undefined) headers.set('X-Forwarded-For', clientIp)
@@ -211,5 +212,4 @@ const originHeaders = (request: Request, context: ForwardContext): Headers => {
       headers.set(policy.gate.identityPrefix + name, value)
     }
   }
-  return headers
 }

@@ -1,16 +1,21 @@
+import { perObject } from '../base/memo.ts'
 import { headerText } from '../base/text.ts'
 import type { Facts } from '../guard.ts'
 import type { Gate } from '../model/policy.ts'
 import type { Route } from '../model/route.ts'
+import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
 
 /**
  * A header name as the laxest server reads it: lower-case, every character that is not a letter
  * or digit as `-`. `X_Agent_Id` and `X.Agent.Id` are `x-agent-id` to some of them.
  */
-export const foldedName = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
+export const foldedName = (name: string): string =>
+  PLAIN_NAME.test(name) ? name : name.toLowerCase().replace(/[^a-z0-9]/g, '-')
+
+const PLAIN_NAME = /^[a-z0-9-]*$/
 
 /** Inbound names that never reach an origin, folded. */
-const REMOVED: ReadonlySet<string> = new Set([
+const REMOVED = [
   'forwarded',
   'via',
   'x-real-ip',
@@ -29,7 +34,7 @@ const REMOVED: ReadonlySet<string> = new Set([
   'trailer',
   'transfer-encoding',
   'upgrade',
-])
+]
 
 /** Beginnings of names that never reach an origin, folded. */
 const REMOVED_PREFIXES = [
@@ -43,36 +48,46 @@ const REMOVED_PREFIXES = [
   'x-ssl-',
   'x-remote-',
   'x-auth-request-',
-] as const
+]
+
+/** The agent's own credentials: only for an origin that is to have them. */
+const CREDENTIALS = ['authorization', 'dpop']
+
+/** One expression over all names a gate removes: they are letters, digits and `-` only. */
+const removedBy = perObject(
+  ({ stripHeaders, identityPrefix }: Gate): RegExp =>
+    new RegExp(
+      `^(?:(?:${[...REMOVED, ...stripHeaders].join('|')})$|${[...REMOVED_PREFIXES, identityPrefix].join('|')})`,
+    ),
+)
 
 /**
- * Removes, from a copy of a request's headers, everything an origin could take for the gate's
- * word or that ends at this hop. Does not add anything.
+ * Removes from a request's headers, in place, everything an origin could take for the gate's word
+ * or that ends at this hop. The agent's credentials stay where its route forwards tokens, and in
+ * shadow mode. Does not add anything.
  */
-export const stripInbound = (inbound: Headers, gate: Gate, route: Route): Headers => {
-  const headers = new Headers(inbound)
-  const named = (inbound.get('connection') ?? '').split(',').map((name) => foldedName(name.trim()))
-  const injected = route.inject.map(([name]) => foldedName(name))
-  const removed = new Set([...named, ...injected])
+export const stripInbound = (headers: Headers, gate: Gate, route: Route): void => {
+  const removed = removedBy(gate)
+  const named = connectionOptions(headers.get('connection'))
+  const forwardsToken = route.forwardToken || route.mode === 'shadow'
   for (const name of [...headers.keys()]) {
     const folded = foldedName(name)
-    const kept =
-      (folded === 'authorization' || folded === 'dpop') && name === folded && route.forwardToken
-    if (kept && !removed.has(folded)) continue
-    if (
-      folded === 'authorization' ||
-      folded === 'dpop' ||
-      removed.has(folded) ||
-      REMOVED.has(folded) ||
-      gate.stripHeaders.has(folded) ||
-      folded.startsWith(gate.identityPrefix) ||
-      REMOVED_PREFIXES.some((prefix) => folded.startsWith(prefix))
-    ) {
-      headers.delete(name)
-    }
+    const isNamed =
+      named.includes(folded) || route.inject.some(([one]) => foldedName(one) === folded)
+    const goes = CREDENTIALS.includes(folded)
+      ? !forwardsToken || name !== folded
+      : removed.test(folded)
+    if (goes || isNamed) headers.delete(name)
   }
-  return headers
 }
+
+/** Names that end at this hop because `Connection` says so (RFC 9110 §7.6.1), folded. */
+const connectionOptions = (value: string | null): readonly string[] =>
+  value === null || value === 'keep-alive'
+    ? []
+    : value.split(',').map((name) => foldedName(name.trim()))
+
+type Pairs = readonly (readonly [name: string, value: string])[]
 
 /** The identity an origin is told, as header name (without prefix) and value. */
 export const identityHeaders = ({
@@ -80,31 +95,40 @@ export const identityHeaders = ({
   access,
   grant,
   possession,
-}: Pick<Facts, 'agent' | 'access' | 'grant' | 'possession'>): readonly (readonly [
-  name: string,
-  value: string,
-])[] => {
-  const optional = (name: string, value: string | undefined) =>
-    value === undefined ? [] : [[name, headerText(value)] as const]
-  const list = (name: string, scopes: readonly string[]) =>
-    scopes.length === 0 ? [] : [[name, scopes.map(headerText).join(' ')] as const]
-  return [
+}: Pick<Facts, 'agent' | 'access' | 'grant' | 'possession'>): Pairs => [
+  ...agentHeaders(agent),
+  ...tokenHeaders(access),
+  ...scopeList('grant', grant),
+  ['possession', possession],
+]
+
+const optional = (name: string, value: string | undefined): Pairs =>
+  value === undefined ? [] : [[name, headerText(value)]]
+
+const scopeList = (name: string, scopes: readonly string[]): Pairs =>
+  scopes.length === 0 ? [] : [[name, scopes.map(headerText).join(' ')]]
+
+const agentHeaders = perObject(
+  (agent: AgentIdentity): Pairs => [
     ...optional('id', agent.name),
     ...optional('issuer', agent.issuer),
     ...optional('subject', agent.subject),
     ...optional('client-id', agent.clientId),
     ...optional('type', agent.type),
     ...optional('workflow-id', agent.workflowId),
-    ...list('scope', [...access.scopes]),
-    ...list('grant', grant),
-    ...optional('token-id', access.id),
-    ['token-expires', String(Math.floor(access.expires))],
     ...(agent.actors.length > 0
       ? [['delegation', agent.actors.map(actorText(agent.issuer)).join(',')] as const]
       : []),
-    ['possession', possession],
-  ]
-}
+  ],
+)
+
+const tokenHeaders = perObject(
+  (access: AccessToken): Pairs => [
+    ...scopeList('scope', [...access.scopes]),
+    ...optional('token-id', access.id),
+    ['token-expires', String(Math.floor(access.expires))],
+  ],
+)
 
 /**
  * An actor of the token's own issuer is its id; one of another issuer is `issuer;id`, both
@@ -112,7 +136,7 @@ export const identityHeaders = ({
  */
 const actorText =
   (own: string) =>
-  ({ sub, issuer }: { readonly sub: string; readonly issuer: string }): string => {
+  ({ sub, issuer }: Actor): string => {
     const item = (text: string) => headerText(text).replace(/;/g, '%3B')
     return issuer === own ? item(sub) : `${item(issuer)};${item(sub)}`
   }

@@ -39,6 +39,7 @@ export const recordOf = (
   { id, time, requestId, version, colo, denial, originStatus }: RecordContext,
 ): Readonly<Record<string, unknown>> => {
   const { known, waits } = decision
+  const { token, access, agent, credential } = known
   const refused = refusalOf(decision) ?? denial
   const shadowed = shadowedDenial(decision)
   const reason = refused ?? shadowed
@@ -55,7 +56,14 @@ export const recordOf = (
     mode: known.route?.mode ?? 'enforce',
     version,
     colo,
-    ...identity(decision),
+    claimed_issuer: token ? undefined : claimed(credential?.claimedIssuer),
+    claimed_kid: token ? undefined : claimed(credential?.kid),
+    issuer: token?.issuer.issuer,
+    kid: token?.key.kid,
+    agent: agent?.id,
+    client: agent?.clientId,
+    jti: access?.id,
+    actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
     ms: waits,
     origin_status: originStatus,
   }
@@ -72,20 +80,5 @@ const short = (detail: NonNullable<Denial['detail']>) =>
     ]),
   )
 
-const identity = ({ known }: Decision): Readonly<Record<string, unknown>> => {
-  const { token, access, agent, credential, issuer } = known
-  if (!token) {
-    return {
-      claimed_issuer: credential?.claimedIssuer.slice(0, LIMITS.claimedLength),
-      claimed_kid: credential?.kid?.slice(0, LIMITS.claimedLength),
-    }
-  }
-  return {
-    issuer: issuer?.issuer,
-    kid: token.key.kid,
-    agent: agent?.id,
-    client: agent?.clientId,
-    jti: access?.id,
-    actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
-  }
-}
+/** What a stranger says of itself, cut short. */
+const claimed = (text: string | undefined) => text?.slice(0, LIMITS.claimedLength)

@@ -2,7 +2,8 @@ import type { Address } from '../base/request.ts'
 import type { Route } from '../model/route.ts'
 
 /** Headers an origin may not send to an agent on a route that reads a token. */
-const CREDENTIAL_HEADERS = ['www-authenticate', 'proxy-authenticate', 'dpop-nonce'] as const
+const CHALLENGES = ['www-authenticate', 'proxy-authenticate', 'dpop-nonce'] as const
+/** What only shared caches read. */
 const SHARED_CACHE_HEADERS = ['cdn-cache-control', 'cloudflare-cdn-cache-control'] as const
 const CORS_PREFIX = 'access-control-'
 
@@ -26,9 +27,13 @@ export const toAgent = (
     if (rewritten !== undefined) headers.set(name, rewritten)
   }
   if (route.access !== 'public') {
-    for (const name of [...CREDENTIAL_HEADERS, ...SHARED_CACHE_HEADERS]) headers.delete(name)
-    headers.set('Cache-Control', privateCacheControl(headers.get('cache-control')))
-    if (!/(?:^|,)\s*(?:\*|authorization)\s*(?:,|$)/i.test(headers.get('vary') ?? '')) {
+    // In shadow mode the origin goes on asking for its own credentials.
+    if (route.mode !== 'shadow') for (const name of CHALLENGES) headers.delete(name)
+    for (const name of SHARED_CACHE_HEADERS) headers.delete(name)
+    const cacheControl = headers.get('cache-control')
+    headers.set('Cache-Control', cacheControl === null ? 'private' : privately(cacheControl))
+    const vary = headers.get('vary')
+    if (vary === null || !/(?:^|,)\s*(?:\*|authorization)\s*(?:,|$)/i.test(vary)) {
       headers.append('Vary', 'Authorization')
     }
   }
@@ -39,8 +44,8 @@ export const toAgent = (
 }
 
 /** RFC 9111 §5.2.2: without `public` and `s-maxage`, with `private`. */
-const privateCacheControl = (value: string | null): string => {
-  const directives = ((value ?? '').match(/(?:[^,"]|"[^"]*"?)+/g) ?? [])
+const privately = (value: string): string => {
+  const directives = (value.match(/(?:[^,"]|"[^"]*"?)+/g) ?? [])
     .map((one) => one.trim())
     .filter((one) => one !== '' && !/^(?:public|private|s-maxage)(?:$|\s*=)/i.test(one))
   return ['private', ...directives].join(', ')

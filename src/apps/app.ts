@@ -1,9 +1,29 @@
 import { HonoBase } from 'hono/hono-base'
+import type { Router } from 'hono/router'
 import { TrieRouter } from 'hono/router/trie-router'
+import { createTextMemo } from '../base/memo.ts'
 import type { GateEnv } from './context.ts'
 
-/** A Hono app of the gate, on the router that the rules use too: no second one is bundled. */
+/**
+ * A Hono app of the gate, on the router that the rules use too, so that no second one is bundled.
+ * Its answers are remembered: nearly all requests have one and the same path here.
+ */
 export const createApp = (
   getPath?: (request: Request, options?: { env?: GateEnv['Bindings'] }) => string,
 ): HonoBase<GateEnv> =>
-  new HonoBase<GateEnv>({ router: new TrieRouter(), ...(getPath && { getPath }) })
+  new HonoBase<GateEnv>({
+    router: remembering(new TrieRouter()),
+    ...(getPath && { getPath }),
+  })
+
+const remembering = <Handler>(router: Router<Handler>): Router<Handler> => {
+  const known = createTextMemo<ReturnType<Router<Handler>['match']>>()
+  return {
+    name: router.name,
+    add: (method, path, handler) => router.add(method, path, handler),
+    match(method, path) {
+      const text = `${method} ${path}`
+      return known.get(text) ?? known.keep(text, router.match(method, path))
+    },
+  }
+}

@@ -1,6 +1,6 @@
 import type { Send } from '../answer/forward.ts'
 import type { Denial } from '../base/denial.ts'
-import type { GuardPorts } from '../guard.ts'
+import type { Guard, GuardPorts } from '../guard.ts'
 import type { AgentVariables } from '../hono.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Journal, RevocationStore } from '../model/ports.ts'
@@ -11,6 +11,8 @@ export interface GatePorts extends GuardPorts {
   readonly store: RevocationStore
   readonly journal: Journal
   readonly send: Send
+  /** What decisions are explained with: ports that write, spend and fetch nothing. */
+  readonly explaining: GuardPorts
   /** Whether each part the gate needs is at hand now; never fetches. */
   readonly readiness: () => Promise<Readiness>
 }
@@ -30,26 +32,26 @@ export interface Opened {
   /** `undefined` while the configuration is not valid. */
   readonly policy: Policy | undefined
   readonly ports: GatePorts
+  /** The line under the policy, where there is one. */
+  readonly guard: Guard | undefined
   /** Id of the deployment, where the platform tells it. */
   readonly version: string | undefined
-  /** Data centre, where the platform tells it. */
-  readonly colo: string | undefined
-  /** The socket's remote address, where the runtime tells it. */
-  readonly connection: string | undefined
+  /** What the platform tells of a request: the data centre, or on plain workerd the socket. */
+  readonly cf?: { readonly colo?: string; readonly clientIp?: string } | undefined
 }
 
 /** Values a request carries through the gate's apps. */
 export interface GateVariables extends AgentVariables {
   policy: Policy
   ports: GatePorts
-  /** The gate's own id of the decision. */
-  id: string
   requestId: string
   /** Set on the gate's own endpoints that ask for a token, and there it always is. */
   agent: AgentIdentity
   access: AccessToken
   /** Answers a denial in the gate's own form; `extra` members join the body. */
   deny: (denial: Denial, extra?: Readonly<Record<string, unknown>>) => Response
+  /** Set where no decision is made, so that none is written. */
+  isUnwritten: boolean
   /** What became of the request after the line, for the journal. */
   originStatus: number
   denial: Denial

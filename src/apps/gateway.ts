@@ -6,13 +6,17 @@ import { toAgent } from '../answer/response.ts'
 import { serverTiming } from '../answer/server-timing.ts'
 import { chainDenials } from '../base/chain.ts'
 import { type Denial, denials } from '../base/denial.ts'
+import { perObject } from '../base/memo.ts'
 import { readAddress } from '../base/request.ts'
-import { createGuard, type Decision } from '../guard.ts'
+import type { Decision, Guard } from '../guard.ts'
 import { agentGuard } from '../hono.ts'
+import { METADATA_PATH } from '../model/metadata.ts'
 import type { Gate } from '../model/policy.ts'
 import { createApp } from './app.ts'
-import type { GateEnv } from './context.ts'
+import type { GateEnv, Opened } from './context.ts'
+import { explainRequest } from './explain.ts'
 import { metadata } from './metadata.ts'
+import { policyInForce } from './policy.ts'
 import { ready } from './ready.ts'
 import { revocationsApp } from './revocations.ts'
 
@@ -31,12 +35,13 @@ const OWN = '/<gate>'
 /** Before the line has run, and where it does not run at all. */
 const UNDECIDED: Decision = { outcome: 'ended', known: {}, waits: {} }
 
-/** The path the apps are matched by: the canonical one, the gate's own under {@link OWN}. */
+/** The path the apps are matched by; which rule a request falls under is the line's matter. */
 const appPath = (request: Request, prefix: string): string => {
   const reading = readAddress(request)
   if (!reading.ok) return '/<unreadable>'
   const { path } = reading.value
-  return path.startsWith(`${prefix}/`) ? OWN + path.slice(prefix.length) : path
+  if (path.startsWith(`${prefix}/`)) return OWN + path.slice(prefix.length)
+  return path.startsWith(METADATA_PATH) ? path : '/<origin>'
 }
 
 const prefixOf = (opened: unknown): string => (opened as GateEnv['Bindings']).prefix
@@ -48,67 +53,64 @@ const prefixOf = (opened: unknown): string => (opened as GateEnv['Bindings']).pr
 export const gateway = createApp((request, options) => appPath(request, prefixOf(options?.env)))
 
 gateway.use(async (c, next) => {
+  const { policy, ports, version, cf } = c.env
   const { raw } = c.req
+  const time = ports.clock.now()
   const id = crypto.randomUUID()
   const requestId = requestIdOf(raw, id)
-  c.set('id', id)
   c.set('requestId', requestId)
-  c.set('ports', c.env.ports)
+  c.set('ports', ports)
   c.set('deny', (denial, extra) => {
     c.set('denial', denial)
     const { known, steps } = c.get('decision') ?? UNDECIDED
     return problem(denial, { requestId, method: raw.method, route: known.route, steps }, extra)
   })
+  if (policy) c.set('policy', policy)
   await next()
-  const { headers } = c.res
-  if (!headers.has('x-request-id')) headers.set('X-Request-Id', requestId)
-  const steps = c.get('decision')?.steps
-  if (steps) headers.append('Server-Timing', serverTiming(steps))
-})
-
-gateway.get(`${OWN}/health`, (c) => c.json({ status: 'ok' }, 200, { 'Cache-Control': 'no-store' }))
-
-gateway.use(async (c, next) => {
-  const { policy, ports, version, colo } = c.env
-  const time = ports.clock.now()
-  if (policy) {
-    c.set('policy', policy)
-    await next()
-  } else {
-    c.res = c.get('deny')(deny('policy_invalid'))
-  }
+  const originStatus = c.get('originStatus')
+  // What came from the origin has it already.
+  if (originStatus === undefined) c.res.headers.set('X-Request-Id', requestId)
+  if (c.get('isUnwritten')) return
   const decision = c.get('decision') ?? UNDECIDED
+  const { steps } = decision
+  if (steps) c.res.headers.append('Server-Timing', serverTiming(steps))
   const denial = c.get('denial')
   if (!isRecorded(decision, denial, policy?.gate.journal)) return
+  const { colo } = cf ?? {}
   ports.journal.record(
-    recordOf(decision, {
-      id: c.get('id'),
-      time,
-      requestId: c.get('requestId'),
-      version,
-      colo,
-      denial,
-      originStatus: c.get('originStatus'),
-    }),
+    recordOf(decision, { id, time, requestId, version, colo, denial, originStatus }),
   )
 })
 
+gateway.get(`${OWN}/health`, (c) => {
+  c.set('isUnwritten', true)
+  return c.json({ status: 'ok' }, 200, { 'Cache-Control': 'no-store' })
+})
+
+const guarded = perObject((guard: Guard) =>
+  agentGuard<GateEnv>(guard, (denial, c) => c.get('deny')(denial)),
+)
+
 gateway.use((c, next) => {
-  const { policy, ports, deny } = c.var
-  const guard = agentGuard<GateEnv>(createGuard(policy, ports), (_request, denial) => deny(denial))
-  return guard(c, next)
+  const { guard } = c.env
+  if (guard) return guarded(guard)(c, next)
+  c.res = c.get('deny')(deny('policy_invalid'))
+  return Promise.resolve()
 })
 gateway.get(`${OWN}/ready`, ready)
 gateway.route(OWN, revocationsApp)
+gateway.post(`${OWN}/explain`, explainRequest)
+gateway.get(`${OWN}/policy`, policyInForce)
 gateway.on(['GET', 'OPTIONS'], '/.well-known/oauth-protected-resource/*', metadata)
 
 gateway.all('*', async (c) => {
   const decision = c.get('decision')
   const { route, address } = decision.known
   if (!route || !address || route.endpoint) return c.get('deny')(chainDenials('unavailable'))
-  const { policy, ports, requestId } = c.var
-  const clientIp = addressOf(c.req.raw, policy.gate, c.env.connection)
-  const { send } = ports
+  const policy = c.get('policy')
+  const requestId = c.get('requestId')
+  const { send } = c.get('ports')
+  const clientIp = addressOf(c.req.raw, policy.gate, c.env.cf)
   const sent = await forward(c.req.raw, {
     policy,
     route,
@@ -132,16 +134,12 @@ gateway.onError((error, c) => {
 
 const unexpected = (): Denial => chainDenials('unavailable')
 
-const addressOf = (
-  request: Request,
-  { clientIp }: Gate,
-  connection: string | undefined,
-): string | undefined => {
+const addressOf = (request: Request, { clientIp }: Gate, cf: Opened['cf']): string | undefined => {
   switch (clientIp.from) {
     case 'header':
       return request.headers.get(clientIp.name) ?? undefined
     case 'connection':
-      return connection
+      return cf?.clientIp?.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
     case 'none':
       return undefined
   }

@@ -1,4 +1,4 @@
-import { perObject } from './memo.ts'
+import { createTextMemo } from './memo.ts'
 import { fail, ok, type Result } from './result.ts'
 import { canonicalPath, isPlainHost, type PathFault, splitUrl } from './url.ts'
 
@@ -25,14 +25,22 @@ export type AddressFault = 'host' | PathFault
  * parser would resolve what must be refused. A Host header must be plain; a request without one
  * (service binding) takes its host from the URL. Checks nothing against a policy.
  */
-export const readAddress = perObject((request: RequestHead): Result<Address, AddressFault> => {
-  const host = request.headers.get('host')
+export const readAddress = ({ url, headers }: RequestHead): Result<Address, AddressFault> => {
+  const host = headers.get('host')
+  const text = `${host ?? ''} ${url}`
+  return readings.get(text) ?? readings.keep(text, read(url, host))
+}
+
+/** Agents ask for few addresses, and a text has one reading. */
+const readings = createTextMemo<Result<Address, AddressFault>>()
+
+const read = (url: string, host: string | null): Result<Address, AddressFault> => {
   if (host !== null && !isPlainHost(host)) return fail('host')
-  const url = splitUrl(request.url)
-  if (!url) return fail('host')
-  const path = canonicalPath(url.path)
-  return path.ok ? ok({ ...url, path: path.value }) : path
-})
+  const parts = splitUrl(url)
+  if (!parts) return fail('host')
+  const path = canonicalPath(parts.path)
+  return path.ok ? ok({ ...parts, path: path.value }) : path
+}
 
 /** Values of a query parameter, decoded, in order (WHATWG URL, form-urlencoded parsing). */
 export const queryValues = (query: string, name: string): readonly string[] =>

@@ -36,6 +36,11 @@ export const splitUrl = (url: string): RawUrl | undefined => {
   }
 }
 
+/** The URL a text is, resolved and normalised; `undefined` for any other text. */
+export const parseUrl = (text: string): URL | undefined =>
+  // Node 20 has no `URL.parse`.
+  URL.canParse(text) ? new URL(text) : undefined
+
 /** An authority without its port, lower-case. */
 export const hostOf = (authority: string): string => authority.toLowerCase().replace(/:\d+$/, '')
 

@@ -25,9 +25,28 @@ export const readClaim = (claims: JsonObject, path: ClaimPath): unknown => {
   return value
 }
 
+/** A claim path as it is written: {@link claimPath} reads it back. */
+export const claimPathText = (path: ClaimPath): string => {
+  const dotted = path.join('.')
+  const read = claimPath(dotted)
+  if (read.length === path.length && read.every((name, i) => name === path[i])) return dotted
+  return path.map((name) => `/${name.replace(/~/g, '~0').replace(/\//g, '~1')}`).join('')
+}
+
+type Scalar = string | number | boolean
+
+/** What a claim must be, as the configuration says it. */
+export type ClaimExpectation =
+  | Scalar
+  | readonly Scalar[]
+  | { readonly pattern: string }
+  | { readonly min?: number; readonly max?: number }
+
 /** A configured expectation about one claim. */
 export interface ClaimRule {
   readonly path: ClaimPath
+  /** For display; {@link accepts} judges. */
+  readonly expected: ClaimExpectation
   /** Whether the value is as expected; an absent claim never is. */
   readonly accepts: (value: unknown) => boolean
 }

@@ -1,5 +1,5 @@
 import type { Issuer } from './issuer.ts'
-import type { Router } from './route.ts'
+import type { Route, Router } from './route.ts'
 
 /** Settings of the gate as a whole. */
 export interface Gate {
@@ -39,7 +39,11 @@ export interface Policy {
   readonly gate: Gate
   /** By exact `iss`. */
   readonly issuers: ReadonlyMap<string, Issuer>
+  /** The configured rules in file order, without the gate's own endpoints. */
+  readonly routes: readonly Route[]
   readonly router: Router
+  /** As declared: scope → the scopes it includes. */
+  readonly scopes: ReadonlyMap<string, readonly string[]>
   /** For each scope, every scope that includes it, itself first. Declared implications only. */
   readonly includedBy: (scope: string) => readonly string[]
   /** By identifier of the protected resource, as configured. */

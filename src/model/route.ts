@@ -49,7 +49,7 @@ export interface Target {
 }
 
 /** An endpoint of the gate itself, served instead of an origin; `none` is what is not there. */
-export type Endpoint = 'ready' | 'metadata' | 'revocations' | 'none'
+export type Endpoint = 'ready' | 'metadata' | 'revocations' | 'explain' | 'policy' | 'none'
 
 /** `shadow`: what would be denied goes on as it came, without an identity. */
 export type Mode = 'enforce' | 'shadow'
@@ -91,13 +91,15 @@ export interface RouteMatch {
   readonly params: ReadonlyMap<string, string>
 }
 
+/** What a router says of one method, host and path. */
+export interface Found {
+  /** The first rule in file order. */
+  readonly match: RouteMatch | undefined
+  /** Whether a reader that ignores case and a trailing slash would meet an earlier rule. */
+  readonly ambiguous: boolean
+}
+
 /** Finds rules by method, host and canonical path. */
 export interface Router {
-  /** The first rule in file order. */
-  find(method: Method, host: string, path: string): RouteMatch | undefined
-  /**
-   * Whether a reader that ignores case and a trailing slash would meet an earlier rule than
-   * {@link find} does.
-   */
-  isAmbiguous(method: Method, host: string, path: string): boolean
+  find(method: Method, host: string, path: string): Found
 }

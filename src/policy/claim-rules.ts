@@ -1,7 +1,7 @@
 import { isObject } from '../base/json.ts'
 import { parsePattern } from '../base/pattern.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import type { ClaimRule } from '../model/claims.ts'
+import type { ClaimExpectation, ClaimRule } from '../model/claims.ts'
 import { readClaimPath } from './fields.ts'
 import { unknownName } from './issues.ts'
 import { field } from './table.ts'
@@ -66,6 +66,12 @@ const rangeRule = (range: {
   return ok((claim) => isNumber(claim) && claim >= (min as number) && claim <= (max as number))
 }
 
+/** A copy, so that nobody's changes to the variables reach the policy. */
+const expectationOf = (value: ClaimExpectation): ClaimExpectation =>
+  typeof value === 'object'
+    ? Object.freeze(Array.isArray(value) ? [...value] : { ...value })
+    : value
+
 /** A table of claim path → what the claim must be. */
 export const claimRules = field<readonly ClaimRule[]>((value, report) => {
   const rules: ClaimRule[] = []
@@ -78,8 +84,10 @@ export const claimRules = field<readonly ClaimRule[]>((value, report) => {
     const accepts = readRule(raw)
     if (!path.ok) report([key], path.reason)
     if (!accepts.ok) report([key], accepts.reason)
-    if (path.ok && accepts.ok)
-      rules.push(Object.freeze({ path: path.value, accepts: accepts.value }))
+    if (path.ok && accepts.ok) {
+      const expected = expectationOf(raw as ClaimExpectation)
+      rules.push(Object.freeze({ path: path.value, expected, accepts: accepts.value }))
+    }
   }
   return rules
 })

@@ -33,6 +33,8 @@ const ROWS: readonly Row[] = [
     access: 'required',
     scope: 'edgewarden:revoke',
   },
+  { match: 'POST /explain', endpoint: 'explain', access: 'required', scope: 'edgewarden:read' },
+  { match: 'GET /policy', endpoint: 'policy', access: 'required', scope: 'edgewarden:read' },
   { match: '*', endpoint: 'none', access: 'public' },
   { match: '* /*', endpoint: 'none', access: 'public' },
 ]

@@ -52,7 +52,7 @@ export const parsePolicy = (
   const at = into(issues)
   const gate = readGate(given.GATE ?? {}, at('GATE'))
   const { entries, issuers, names, declared } = readIssuers(given.ISSUERS ?? {}, at('ISSUERS'))
-  const includedBy = readIncludes(given.SCOPES, at('SCOPES'))
+  const { scopes, includedBy } = readIncludes(given.SCOPES, at('SCOPES'))
   const rules = readRoutes(given, at)
   const hosts = new Set(gate.hosts ?? hostsOf(gate.resource?.url, rules))
   const around: Surroundings = { gate, hosts, issuers, names, declared, env }
@@ -93,7 +93,9 @@ export const parsePolicy = (
   const policy: Policy = Object.freeze({
     gate: gateOf(gate, resource, hosts),
     issuers: new Map([...issuers.values()].map((issuer) => [issuer.issuer, issuer])),
+    routes: Object.freeze(routes.map(({ route }) => route)),
     router: Object.freeze(compileRouter(all)),
+    scopes,
     includedBy,
     resources: new Map(
       [...resources.keys()].map((id) => [id, infoOf(id, resource, rules, around)]),

@@ -1,6 +1,7 @@
+import { createTextMemo } from '../base/memo.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { canonicalPath } from '../base/url.ts'
-import { METHODS, type Method, type Route, type RouteMatch, type Router } from '../model/route.ts'
+import { type Found, METHODS, type Method, type Route, type Router } from '../model/route.ts'
 import { Index, loosely, looseSegments, PARAM, type Segment, segmentsOf } from './route-index.ts'
 
 /** A rule's `match`, taken apart. */
@@ -75,18 +76,25 @@ export const compileRouter = (routes: readonly Route[]): Router => {
       const serves = rule && (rule.host === undefined || rule.host === host)
       return serves && i < least ? i : least
     }, routes.length)
-  return {
-    find(method, host, path): RouteMatch | undefined {
-      const index = first(exact.find(method, path), host)
-      const route = routes[index]
-      if (!route) return undefined
-      return { route, params: paramsOf(segments[index] ?? [], path) }
-    },
-    isAmbiguous(method, host, path) {
-      const plain = loosely(path)
-      const found = [...loose.find(method, plain), ...loose.find(method, toggled(plain))]
-      return first(found, host) < first(exact.find(method, path), host)
-    },
+  const find = (method: Method, host: string, path: string): Found => {
+    const index = first(exact.find(method, path), host)
+    const route = routes[index]
+    const plain = loosely(path)
+    const near = [...loose.find(method, plain), ...loose.find(method, toggled(plain))]
+    return {
+      match: route && { route, params: paramsOf(segments[index] ?? [], path) },
+      ambiguous: first(near, host) < index,
+    }
+  }
+  return { find: remembering(find) }
+}
+
+/** Most requests are for few addresses, and what is found for one is the same each time. */
+const remembering = (find: Router['find']): Router['find'] => {
+  const known = createTextMemo<Found>()
+  return (method, host, path) => {
+    const text = `${method} ${host}${path}`
+    return known.get(text) ?? known.keep(text, find(method, host, path))
   }
 }
 

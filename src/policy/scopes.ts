@@ -52,7 +52,13 @@ export const scopeRule = field<ScopeRule | undefined>((value, report) => {
   return any && Object.freeze({ mode: 'any', scopes: Object.freeze(any) })
 })
 
-type IncludedBy = (scope: string) => readonly string[]
+/** What SCOPES says. */
+export interface Includes {
+  /** As written: scope → the scopes it includes. */
+  readonly scopes: ReadonlyMap<string, readonly string[]>
+  /** Every scope that includes a scope, itself first, through any number of steps. */
+  readonly includedBy: (scope: string) => readonly string[]
+}
 
 const declared = text<string>((value) => {
   const reading = readTemplate(value)
@@ -62,12 +68,9 @@ const declared = text<string>((value) => {
     : fail(`${quote(value)}: a template cannot be declared; write whole scopes`)
 })
 
-/**
- * Reads SCOPES: scope → the scopes it includes. The answer gives for a scope every scope that
- * includes it, itself first, through any number of steps. Scopes of the gate's own endpoints
- * cannot be included.
- */
-export const readIncludes = (value: unknown, report: Report): IncludedBy => {
+/** Reads SCOPES. Scopes of the gate's own endpoints cannot be included. */
+export const readIncludes = (value: unknown, report: Report): Includes => {
+  const scopes = new Map<string, readonly string[]>()
   const parents = new Map<string, string[]>()
   if (value !== undefined && !isObject(value))
     report([], 'must be a table of scope → list of scopes')
@@ -75,14 +78,16 @@ export const readIncludes = (value: unknown, report: Report): IncludedBy => {
     if (!isScopeToken(scope) || /[{}]/.test(scope)) {
       report([scope], `${quote(scope)} is not one scope token without templates (RFC 6749 §3.3)`)
     }
-    for (const child of readField(list(declared), raw, under(report, scope)) ?? []) {
+    const children = readField(list(declared), raw, under(report, scope)) ?? []
+    scopes.set(scope, Object.freeze(children))
+    for (const child of children) {
       const known = parents.get(child)
       if (known) known.push(scope)
       else parents.set(child, [scope])
     }
   }
   const closures = new Map<string, readonly string[]>()
-  return (scope) => {
+  const includedBy = (scope: string) => {
     if (!parents.has(scope)) return [scope]
     let closure = closures.get(scope)
     if (!closure) {
@@ -91,6 +96,7 @@ export const readIncludes = (value: unknown, report: Report): IncludedBy => {
     }
     return closure
   }
+  return { scopes, includedBy }
 }
 
 /** Everything reached upwards, each once, nearest first. */

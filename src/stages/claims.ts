@@ -1,10 +1,10 @@
-import { type Outcome, stage } from '../base/chain.ts'
+import { type Detail, type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
 import { type JsonObject, own } from '../base/json.ts'
 import { perObject } from '../base/memo.ts'
 import { fail, ok } from '../base/result.ts'
 import { isIdentityText } from '../base/text.ts'
-import { readClaim } from '../model/claims.ts'
+import { claimPathText, readClaim } from '../model/claims.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Clock } from '../model/ports.ts'
@@ -82,7 +82,12 @@ interface Judged extends Needs {
   readonly nbf: number
 }
 
-type Rule = readonly [code: Code, holds: (judged: Judged) => boolean]
+/** `seen`: what its denial says beside the times. */
+type Rule = readonly [
+  code: Code,
+  holds: (judged: Judged) => boolean,
+  seen?: (judged: Judged) => Detail,
+]
 
 /** What must hold of every verified token, in the order it is judged (RFC 7519 §4.1, RFC 9068 §4). */
 const RULES: readonly Rule[] = [
@@ -92,23 +97,35 @@ const RULES: readonly Rule[] = [
   ['token_issued_in_future', ({ iat, now, tolerance }) => iat <= now + tolerance],
   [
     'token_lifetime',
-    ({ exp, iat, issuer, route }) =>
-      exp - iat <= Math.min(issuer.maxLifetime, route.maxLifetime ?? Number.POSITIVE_INFINITY),
+    (judged) => judged.exp - judged.iat <= longestLife(judged),
+    (judged) => ({ max_lifetime: longestLife(judged) }),
   ],
-  ['audience_mismatch', isForThisResource],
+  ['audience_mismatch', isForThisResource, (judged) => ({ accepted: acceptedAudiences(judged) })],
   [
     'claim_missing',
-    ({ claims, issuer }) => issuer.requiredClaims.every((name) => Object.hasOwn(claims, name)),
+    (judged) => missingClaims(judged).length === 0,
+    (judged) => ({ claims: missingClaims(judged) }),
   ],
   ['id_token', ({ claims }) => !ID_TOKEN_CLAIMS.some((name) => Object.hasOwn(claims, name))],
   [
     'claim_rejected',
-    ({ claims, issuer, route }) =>
-      [...issuer.claims, ...route.claims].every(({ path, accepts }) =>
-        accepts(readClaim(claims, path)),
-      ),
+    (judged) => rejectedClaims(judged).length === 0,
+    (judged) => ({ claims: rejectedClaims(judged) }),
   ],
 ]
+
+/** Seconds. */
+const longestLife = ({ issuer, route }: Judged): number =>
+  Math.min(issuer.maxLifetime, route.maxLifetime ?? Number.POSITIVE_INFINITY)
+
+const missingClaims = ({ claims, issuer }: Judged): readonly string[] =>
+  issuer.requiredClaims.filter((name) => !Object.hasOwn(claims, name))
+
+/** Paths only: what they hold may be anything, and is for no log. */
+const rejectedClaims = ({ claims, issuer, route }: Judged): readonly string[] =>
+  [...issuer.claims, ...route.claims]
+    .filter(({ path, accepts }) => !accepts(readClaim(claims, path)))
+    .map(({ path }) => claimPathText(path))
 
 /** OpenID Connect Core §2, §3.1.3.6: hashes that only ID tokens carry. */
 const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash'] as const
@@ -142,7 +159,10 @@ export const claims = stage({
       nbf: timeClaim(claims, 'nbf', 0),
     }
     const broken = RULES.find(([, holds]) => !holds(judged))
-    if (broken) return fail(deny(broken[0], detailOf(judged)))
+    if (broken) {
+      const [code, , seen] = broken
+      return fail(deny(code, { ...detailOf(judged), ...seen?.(judged) }))
+    }
     const access = accessOf(token)
     return access ? ok({ access }) : fail(deny('claim_malformed'))
   },
@@ -191,13 +211,17 @@ const identityClaim = (claims: JsonObject, name: string): string | undefined | n
 }
 
 /** RFC 7519 §4.1.3: any one of the accepted audiences, compared exactly. */
-function isForThisResource({ claims, issuer, route }: Judged): boolean {
-  const aud = own(claims, 'aud')
+function isForThisResource(judged: Judged): boolean {
+  const aud = own(judged.claims, 'aud')
   const named = typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud : []
   if (!named.every((one) => typeof one === 'string')) return false
-  const accepted = route.audiences ?? issuer.audiences ?? [route.resource]
-  return accepted.some((one) => named.some((other) => other === one || bare(other) === bare(one)))
+  return acceptedAudiences(judged).some((one) =>
+    named.some((other) => other === one || bare(other) === bare(one)),
+  )
 }
+
+const acceptedAudiences = ({ issuer, route }: Judged): readonly string[] =>
+  route.audiences ?? issuer.audiences ?? [route.resource]
 
 /** A resource without a path may be written with or without its one trailing slash (RFC 3986 §6.2.3). */
 const bare = (resource: string): string =>

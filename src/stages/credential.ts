@@ -72,7 +72,7 @@ interface Needs extends Pick<Routed, 'route' | 'address'> {
   readonly request: RequestHead
 }
 
-interface Ports {
+export interface Ports {
   readonly tokens: TokenMemory
 }
 

@@ -76,7 +76,7 @@ export const delegation = stage({
     if (!actors) return fail(deny('delegation_malformed'))
     for (const rule of [issuer.delegation, route.delegation]) {
       const code = rule && broken(rule, actors, access)
-      if (code) return fail(deny(code, { depth: actors.length }))
+      if (code) return fail(deny(code, { depth: actors.length, actors }))
     }
     const agent = agentOf(access)
     if (typeof agent === 'string') return fail(deny(agent))

@@ -99,12 +99,12 @@ export const route = stage({
     const announced = announcedMethod(request)
     if (announced !== undefined && !isMethod(announced)) return fail(deny('preflight_refused'))
     const method = announced ?? request.method
-    const match = router.find(method, address.host, address.path)
+    const { match, ambiguous } = router.find(method, address.host, address.path)
     if (address.path.includes('%2F') && !(match && slashesAreInParameters(address.path, match))) {
       return fail(deny('path_ambiguous', { fault: 'encoded slash' }))
     }
     if (!match || match.route.endpoint === 'none') return fail(deny('route_unknown'))
-    if (router.isAmbiguous(method, address.host, address.path)) {
+    if (ambiguous) {
       return fail(
         deny('path_ambiguous', { fault: 'an earlier rule differs by case or trailing slash' }),
       )

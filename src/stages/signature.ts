@@ -29,7 +29,7 @@ interface Needs {
   readonly credential: Credential
 }
 
-interface Ports {
+export interface Ports {
   readonly keys: KeySource
   readonly tokens: TokenMemory
 }

@@ -37,7 +37,7 @@ interface Needs {
   readonly agent: AgentIdentity
 }
 
-interface Ports {
+export interface Ports {
   readonly clock: Clock
   readonly revocations: Revocations
 }

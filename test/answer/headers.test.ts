@@ -9,7 +9,11 @@ type Inbound = NonNullable<RequestInit['headers']>
 const names = (
   inbound: Inbound,
   { gate = gateOf(), route = {} as Partial<Route> } = {},
-): string[] => [...stripInbound(new Headers(inbound), gate, routeOf('GET /x', route)).keys()]
+): string[] => {
+  const headers = new Headers(inbound)
+  stripInbound(headers, gate, routeOf('GET /x', route))
+  return [...headers.keys()]
+}
 
 /** Every character a header name may have beside letters and digits (RFC 9110 §5.6.2). */
 const SEPARATORS = [..."!#$%&'*+-.^_`|~"]
@@ -134,12 +138,6 @@ describe('stripInbound', () => {
     [{ forwardToken: true }, { authorization: 'Bearer t', connection: 'authorization' }, []],
   ])('on a route with %j', (route, inbound, left) => {
     expect(names(inbound, { route })).toEqual(left)
-  })
-
-  it('changes a copy', () => {
-    const inbound = new Headers({ 'x-agent-id': 'root' })
-    stripInbound(inbound, gateOf(), routeOf('GET /x'))
-    expect(inbound.get('x-agent-id')).toBe('root')
   })
 
   it('folds a name as the laxest server does', () => {

@@ -3,7 +3,7 @@ import { reply } from '../kit/answers.ts'
 import type { Header } from '../kit/raw.ts'
 import { createKey, type Members } from '../kit/signing.ts'
 import type { Challenge } from './denied.ts'
-import { AGENT, type Ask, GONE, REVOCATIONS, type World } from './world.ts'
+import { AGENT, type Ask, EXPLAIN, GONE, REVOCATIONS, type World } from './world.ts'
 
 /** Gates that differ in one thing: http refused, policy broken, another revocation set. */
 export type GateName = 'main' | 'strictHttp' | 'invalid' | 'unreachable' | 'full' | 'slow'
@@ -212,6 +212,16 @@ export const CASES: Readonly<Record<string, Case>> = {
     headers: [['Retry-After', '60']],
   },
 
+  explain_invalid: {
+    ...badRequest(
+      admin(
+        { method: 'POST', target: EXPLAIN, body: '{"method":"GET"}' },
+        { scope: 'edgewarden:read' },
+      ),
+    ),
+    body: { problems: [{ path: 'url', message: 'is required' }] },
+  },
+
   policy_invalid: unavailable(token(), 'invalid'),
 }
 
@@ -231,4 +241,5 @@ export const NOT_GET: ReadonlySet<string> = new Set([
   'admin_reach',
   'would_lock_out',
   'revocations_full',
+  'explain_invalid',
 ])

@@ -1,37 +1,27 @@
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Header, RawResponse } from '../kit/raw.ts'
-import { CASES, type Case, EXEMPT, type GateName, NOT_GET } from './denial-cases.ts'
+import { CASES, type Case, EXEMPT, NOT_GET } from './denial-cases.ts'
 import { declaredCodes } from './denial-codes.ts'
+import { type DenialGates, startDenialGates } from './denial-gates.ts'
 import { expectChallenge, expectDenial, expectDenialHeaders, expectNoLeak } from './denied.ts'
-import { withShards } from './shards.ts'
-import { type Ask, type Sender, startWorld, type World } from './world.ts'
+import { type Ask, startWorld, type World } from './world.ts'
 
 let world: World
-let gates: Readonly<Record<GateName, Sender>>
-let shards: Awaited<ReturnType<typeof withShards>>
+let started: DenialGates
 
 beforeAll(async () => {
   world = await startWorld()
-  shards = await withShards(inject('bundle'))
-  const withClass = (REVOCATIONS: string) =>
-    world.another({ bundle: shards.path, durableObjects: { REVOCATIONS } })
-  const [strictHttp, invalid, unreachable, full, slow] = await Promise.all([
-    world.another({}, { insecure_http: false }),
-    world.another({}, { no_such_key: 'confidential-value' }),
-    withClass('UnreachableShard'),
-    withClass('FullShard'),
-    withClass('SlowShard'),
-  ])
-  gates = { main: world, strictHttp, invalid, unreachable, full, slow }
+  started = await startDenialGates(world)
 })
 afterAll(async () => {
   await world.close()
-  await shards.remove()
+  await started.remove()
 })
 
 const GETS = Object.entries(CASES).filter(([code]) => !NOT_GET.has(code))
 
-const send = (at: Case['at'] = 'main', ask: Ask): Promise<RawResponse> => gates[at].send(ask)
+const send = (at: Case['at'] = 'main', ask: Ask): Promise<RawResponse> =>
+  started.gates[at].send(ask)
 
 describe('every denial code', () => {
   it('that the source declares has a request here', () => {
@@ -147,7 +137,8 @@ describe('a denial', () => {
     const target = '/v1/any?q=query-confidential'
     await world.send({ token: secret, target, headers: [['X-Request-Id', 'log-probe-1']] })
     await world.gate.journalLine((line) => line.request_id === 'log-probe-1')
-    const output = [gates.main, gates.invalid, gates.full].map(({ gate }) => gate.output()).join()
+    const { main, invalid, full } = started.gates
+    const output = [main, invalid, full].map(({ gate }) => gate.output()).join()
     for (const text of [payload, signature, 'query-confidential', 'origin-credential-']) {
       expect(output).not.toContain(text)
     }

@@ -9,6 +9,7 @@ export const HOST = 'api.example.com'
 export const RESOURCE = `https://${HOST}`
 export const METADATA = `${RESOURCE}/.well-known/oauth-protected-resource`
 export const REVOCATIONS = '/.edgewarden/revocations'
+export const EXPLAIN = '/.edgewarden/explain'
 
 /** The origin's own credential; no agent may ever see it. */
 export const SECRET = 'origin-credential-93b1f07d'

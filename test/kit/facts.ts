@@ -95,7 +95,9 @@ export const policyOf = (
 ): Policy => ({
   gate,
   issuers: new Map(issuers.map((one) => [one.issuer, one])),
+  routes: routes.filter(({ endpoint }) => !endpoint),
   router: compileRouter(routes),
+  scopes: new Map(),
   includedBy: (scope) => [scope],
   resources: new Map(),
 })

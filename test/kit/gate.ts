@@ -22,6 +22,8 @@ export interface GateOptions {
   readonly kv?: boolean
   /** Whether the namespaces of wrangler.toml are bound (the default), or which: name → class. */
   readonly durableObjects?: boolean | Readonly<Record<string, string>>
+  /** Id of the deployment, bound as wrangler.toml says; `false` as on a plain workerd. */
+  readonly version?: string | false
   /** Keeps what is stored when the gate stops; for one gate at a time. */
   readonly dataDir?: string
   /** Beside those of wrangler.toml. */
@@ -31,6 +33,10 @@ export interface GateOptions {
   /** Another Worker than the one that was built for this run. */
   readonly bundle?: string
 }
+
+/** The deployment a gate is of unless a test says another. */
+export const VERSION = 'a3c7f0d2-5b1e-4c88-9d0a-6f2e81b47c35'
+const DEPLOYED = '2026-11-02T09:30:00.000Z'
 
 /** A gate that runs in plain workerd, as a self-hosted one does. */
 export interface Gate {
@@ -124,8 +130,8 @@ function gateOf(workerd: Workerd): Gate {
 }
 
 function gateWorker(options: GateOptions, directory: string): WorkerService {
-  const { compatibilityDate, compatibilityFlags, durableObjects } = deployment()
-  const { durableObjects: wanted = true } = options
+  const { compatibilityDate, compatibilityFlags, durableObjects, versionMetadata } = deployment()
+  const { durableObjects: wanted = true, version = VERSION } = options
   const objects = wanted === true ? durableObjects : wanted === false ? {} : wanted
   const bindings: Binding[] = [
     ...Object.entries(options.vars).map(([name, json]) => ({ name, json })),
@@ -136,6 +142,9 @@ function gateWorker(options: GateOptions, directory: string): WorkerService {
       name,
       durableObjectNamespace,
     })),
+    ...(versionMetadata !== undefined && version !== false
+      ? [{ name: versionMetadata, json: { id: version, tag: '', timestamp: DEPLOYED } }]
+      : []),
   ]
   return {
     name: 'gate',

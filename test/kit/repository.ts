@@ -12,6 +12,8 @@ export interface Deployment {
   readonly compatibilityFlags: readonly string[]
   /** Binding name → class name of every Durable Object the gate has. */
   readonly durableObjects: Readonly<Record<string, string>>
+  /** The binding that says which deployment runs, where there is one. */
+  readonly versionMetadata?: string
   /** The file name wrangler gives to the bundle of `main`. */
   readonly bundleName: string
 }
@@ -23,6 +25,7 @@ interface WranglerFile {
   readonly durable_objects?: {
     readonly bindings?: readonly { readonly name: string; readonly class_name: string }[]
   }
+  readonly version_metadata?: { readonly binding: string }
 }
 
 /** Reads wrangler.toml; it checks no more than that the two keys without a default are there. */
@@ -37,6 +40,7 @@ export function deployment(root: string = ROOT): Deployment {
     durableObjects: Object.fromEntries(
       (file.durable_objects?.bindings ?? []).map((entry) => [entry.name, entry.class_name]),
     ),
+    ...(file.version_metadata && { versionMetadata: file.version_metadata.binding }),
     bundleName: `${basename(file.main, extname(file.main))}.js`,
   }
 }

@@ -36,6 +36,30 @@ const ROWS: readonly (readonly [Method, host: string, path: string, object])[] =
     '/.edgewarden/revocations/abc',
     { endpoint: 'revocations', access: 'required' },
   ],
+  [
+    'POST',
+    'api.example.com',
+    '/.edgewarden/explain',
+    {
+      endpoint: 'explain',
+      access: 'required',
+      mode: 'enforce',
+      scopes: { mode: 'all', scopes: [{ source: 'edgewarden:read' }] },
+    },
+  ],
+  ['GET', 'api.example.com', '/.edgewarden/explain', { endpoint: 'none' }],
+  [
+    'GET',
+    'api.example.com',
+    '/.edgewarden/policy',
+    {
+      endpoint: 'policy',
+      access: 'required',
+      mode: 'enforce',
+      scopes: { mode: 'all', scopes: [{ source: 'edgewarden:read' }] },
+    },
+  ],
+  ['POST', 'api.example.com', '/.edgewarden/policy', { endpoint: 'none' }],
   ['POST', 'api.example.com', '/.edgewarden/ready', { endpoint: 'none', access: 'public' }],
   ['GET', 'api.example.com', '/.edgewarden', { endpoint: 'none' }],
   ['PATCH', 'api.example.com', '/.edgewarden/a/b', { endpoint: 'none' }],
@@ -52,7 +76,7 @@ const ROWS: readonly (readonly [Method, host: string, path: string, object])[] =
 
 describe("the gate's own rules", () => {
   it.each(ROWS)('%s %s%s', (method, host, path, expected) => {
-    expect(made.router.find(method, host, path)?.route).toMatchObject(expected)
+    expect(made.router.find(method, host, path).match?.route).toMatchObject(expected)
   })
 
   it('stand under the configured prefix', () => {
@@ -60,7 +84,8 @@ describe("the gate's own rules", () => {
       GATE: { ...GATE, prefix: '/ops/gate' },
       ROUTES: [{ ...CHAT, match: '* /*' }],
     })
-    const endpoint = (path: string) => router.find('GET', 'api.example.com', path)?.route.endpoint
+    const endpoint = (path: string) =>
+      router.find('GET', 'api.example.com', path).match?.route.endpoint
     expect(['/ops/gate/ready', '/ops/gate/x', '/.edgewarden/ready'].map(endpoint)).toEqual([
       'ready',
       'none',

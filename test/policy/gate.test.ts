@@ -252,7 +252,7 @@ describe('GATE', () => {
       made.router,
     ]
     expect(frozen.every((part) => Object.isFrozen(part))).toBe(true)
-    const route = made.router.find('POST', 'api.example.com', '/v1/chat')?.route
+    const route = made.router.find('POST', 'api.example.com', '/v1/chat').match?.route
     expect(
       [route, route?.scopes, route?.scopes.scopes, route?.target, route?.methods].every(
         Object.isFrozen,

@@ -16,6 +16,14 @@ describe('SCOPES', () => {
     expect(includedBy(scopes, scope)).toEqual(expected)
   })
 
+  it('is kept as it is declared, beside what follows from it', () => {
+    const { scopes } = policy({ SCOPES: { x: ['w'], w: ['r', 's'] } })
+    expect([...scopes]).toEqual([
+      ['x', ['w']],
+      ['w', ['r', 's']],
+    ])
+  })
+
   it.each([
     ['admin scope', { a: ['edgewarden:read'] }, /^SCOPES\.a\[0\]: .*own endpoints/],
     ['no token', { a: ['b c'] }, /^SCOPES\.a\[0\]: .*RFC 6749/],

@@ -41,7 +41,7 @@ export const rule = (
   path = '/v1/chat',
   method: 'GET' | 'POST' | 'OPTIONS' = 'POST',
 ) => {
-  const found = policy(vars).router.find(method, 'api.example.com', path)
+  const found = policy(vars).router.find(method, 'api.example.com', path).match
   if (!found) throw new Error(`no rule for ${method} ${path}`)
   return found.route
 }

@@ -53,7 +53,11 @@ const run = async (
   )
 }
 
-const isAcme = { path: ['org', 'name'], accepts: (value: unknown) => value === 'acme' }
+const isAcme = {
+  path: ['org', 'name'],
+  expected: 'acme',
+  accepts: (value: unknown) => value === 'acme',
+}
 
 describe('claims', () => {
   it.each<[string, object, Rules?]>([
@@ -175,6 +179,41 @@ describe('claims', () => {
     expect(codeOf(await run({ ...all, exp: NOW + 600 }))).toBe('token_not_yet_valid')
     expect(codeOf(await run({ ...all, exp: NOW + 600, nbf: 0 }))).toBe('audience_mismatch')
   })
+
+  it.each<[string, object, Rules | undefined, object]>([
+    ['token_expired', { exp: NOW - 6 }, undefined, { exp: NOW - 6, now: NOW, tolerance: 5 }],
+    [
+      'token_lifetime',
+      { exp: NOW + 841 },
+      { route: { maxLifetime: 901 } },
+      { exp: NOW + 841, iat: NOW - 60, max_lifetime: 900 },
+    ],
+    [
+      'audience_mismatch',
+      { aud: 'urn:x' },
+      { issuer: { audiences: ['urn:a', 'urn:b'] } },
+      { aud: 'urn:x', accepted: ['urn:a', 'urn:b'] },
+    ],
+    [
+      'claim_missing',
+      {},
+      { issuer: { requiredClaims: ['jti', 'tenant', 'cnf'] } },
+      { claims: ['tenant', 'cnf'] },
+    ],
+    [
+      'claim_rejected',
+      { org: { name: 'confidential-1' }, x: 'confidential-2' },
+      { issuer: { claims: [isAcme] }, route: { claims: [{ ...isAcme, path: ['x'] }] } },
+      { claims: ['org.name', 'x'] },
+    ],
+  ])(
+    'says of %s what it saw, and no claim that may be anything',
+    async (code, changes, rules, seen) => {
+      const outcome = await run(changes, rules)
+      expect(outcome).toMatchObject({ ok: false, reason: { code, detail: seen } })
+      expect(JSON.stringify(outcome)).not.toContain('confidential')
+    },
+  )
 
   it('gives the typed claims', async () => {
     expect(await run({})).toEqual({

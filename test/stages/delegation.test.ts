@@ -126,6 +126,17 @@ describe('the chain of actors', () => {
     })
   })
 
+  it('is told where it is the reason', async () => {
+    const claims = { agent_id: 'p', act: { sub: 'planner' } }
+    const rules = { issuer: { actors: [{ sub: 'other' }] } }
+    expect(await run(claims, rules)).toMatchObject({
+      reason: {
+        code: 'actor_not_allowed',
+        detail: { depth: 1, actors: [{ sub: 'planner', issuer: ISSUER }] },
+      },
+    })
+  })
+
   it('is not inherited', async () => {
     expect(codeOf(await run('{"agent_id":"p","__proto__":{"act":null}}'))).toBe('ok')
   })

@@ -11,12 +11,17 @@ export interface KeyHeader {
   readonly kid?: string
 }
 
+type MaybeKey = VerificationKey | undefined
+
 /** The keys of one issuer, each bound to one algorithm. */
 export interface KeySet {
   /** Keys that can be used at all. */
   readonly size: number
-  /** The one key that fits. `undefined` where none does, or where several do. Never throws. */
-  find(header: KeyHeader): Promise<VerificationKey | undefined>
+  /**
+   * The one key that fits. `undefined` where none does, or where several do. Never throws, and
+   * waits only for keys that are not imported yet.
+   */
+  find(header: KeyHeader): MaybeKey | Promise<MaybeKey>
 }
 
 interface Shape {
@@ -71,14 +76,13 @@ export const createKeySet = (
   const candidates = keys.flatMap((jwk) => candidate(jwk, algorithms) ?? [])
   return {
     size: candidates.length,
-    async find({ algorithm, kid }) {
+    find({ algorithm, kid }) {
       const fitting = candidates.filter(
         (one) => one.algorithm === algorithm && (kid === undefined || one.kid === kid),
       )
-      const found = (await Promise.all(fitting.map(verificationKey))).filter(
-        (key) => key !== undefined,
-      )
-      return found.length === 1 ? found[0] : undefined
+      return fitting.every(({ imported }) => imported)
+        ? onlyKey(fitting)
+        : Promise.all(fitting.map(load)).then(() => onlyKey(fitting))
     },
   }
 }
@@ -133,9 +137,13 @@ const unsigned = (text: unknown): Uint8Array | undefined => {
   return first < 0 ? undefined : bytes?.subarray(first)
 }
 
-const verificationKey = async (one: Candidate): Promise<VerificationKey | undefined> => {
+const load = async (one: Candidate): Promise<void> => {
   one.imported ??= { key: await imported(one) }
-  return one.imported.key
+}
+
+const onlyKey = (candidates: readonly Candidate[]): MaybeKey => {
+  const keys = candidates.flatMap(({ imported }) => imported?.key ?? [])
+  return keys.length === 1 ? keys[0] : undefined
 }
 
 const imported = async ({ jwk, algorithm, kid }: Candidate) => {

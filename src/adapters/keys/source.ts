@@ -1,4 +1,4 @@
-import { fail, ok, type Result } from '../../base/result.ts'
+import { fail, ok, onceKnown, type Result } from '../../base/result.ts'
 import type { Issuer } from '../../model/issuer.ts'
 import type { Clock, KeyFault, KeySource, VerificationKey } from '../../model/ports.ts'
 import { ageOf, entryOf, type KeyCache, type KeyEntry, liveKeys } from './cache.ts'
@@ -38,20 +38,43 @@ export interface KeySourceOptions {
 export const createKeySource = (options: KeySourceOptions): KeySource => {
   const { cache, clock, waitUntil } = options
   return {
-    async find(issuer, header) {
+    find(issuer, header) {
       const entry = entryOf(cache, issuer)
-      const known = await search(entry, header, clock)
-      if (known) {
-        if (isRenewalDue(entry, options)) waitUntil(renew(issuer, entry, options))
-        return ok(known)
-      }
-      if (issuer.keys.kind === 'inline') return fail('unknown')
-      return findAnew(issuer, entry, { header, options })
+      return onceKnown(search(entry, header, clock), (known) => {
+        if (known) {
+          if (isRenewalDue(entry, options)) waitUntil(renew(issuer, entry, options))
+          return ok(known)
+        }
+        if (issuer.keys.kind === 'inline') return fail('unknown')
+        return findAnew(issuer, entry, { header, options })
+      })
     },
   }
 }
 
-const search = async (entry: KeyEntry, header: KeyHeader, clock: Clock) =>
+/**
+ * Keys from memory and then KV only, for explanations: asks no issuer, starts no renewal, and
+ * leaves questions and failures counted as they are. `unknown` is what a held set says; an issuer
+ * that was asked might have the key all the same.
+ */
+export const createKeyReader = (options: KeySourceOptions): KeySource => {
+  const { cache, clock } = options
+  return {
+    async find(issuer, header) {
+      const entry = entryOf(cache, issuer)
+      const known = await search(entry, header, clock)
+      if (known) return ok(known)
+      if (issuer.keys.kind === 'inline') return fail('unknown')
+      if (!standingFault(entry, clock.now())) await recall(issuer, entry, options)
+      const recalled = await search(entry, header, clock)
+      if (recalled) return ok(recalled)
+      const now = clock.now()
+      return fail(standingFault(entry, now) ?? (liveKeys(entry, now) ? 'unknown' : 'unavailable'))
+    },
+  }
+}
+
+const search = (entry: KeyEntry, header: KeyHeader, clock: Clock) =>
   liveKeys(entry, clock.now())?.set.find(header)
 
 interface Search {

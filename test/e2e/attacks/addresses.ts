@@ -98,11 +98,13 @@ export const PATHS: readonly RequestAttack[] = [
     '/.edgewarden/Ready',
     '/.EDGEWARDEN/ready',
     '/.edgewarden/nothing',
-    '/.edgewarden/policy',
+    '/.edgewarden/explain',
+    '/.edgewarden/policy/x',
     '/.edgewarden/jwks.json',
     '/.edgewarden/health/x',
     '/%2eedgewarden/nothing',
   ].map((target): RequestAttack => [target, 404, 'route_unknown', at(target)]),
+  ['/.edgewarden/policy', 403, 'scope_missing', at('/.edgewarden/policy')],
   // An escape of an unreserved character is the character: the strict rule counts.
   ...['/v1/%61dmin/users', '/v1/admin/user%73', '/%76%31/admin/users', '/v1/engines/x:run'].map(
     (target): RequestAttack => [target, 403, 'scope_missing', at(target)],

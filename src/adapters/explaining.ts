@@ -1,0 +1,21 @@
+import type { GuardPorts } from '../guard.ts'
+import type { Revocations } from '../model/ports.ts'
+import { createKeyReader, type KeySourceOptions } from './keys/source.ts'
+
+/**
+ * Ports to explain decisions with: the line on them writes nothing, remembers no token, and asks
+ * no issuer. Keys are those of memory and KV; revocations are read as for any request.
+ */
+export const explainingPorts = (keys: KeySourceOptions, revocations: Revocations): GuardPorts => ({
+  clock: keys.clock,
+  keys: createKeyReader(keys),
+  tokens: { find: () => undefined, keep: () => {} },
+  revocations,
+  // The text of an error may quote what is explained, which is for no log.
+  onError: (stage, error) =>
+    keys.log({
+      event: 'unexpected_error',
+      stage: `explain ${stage}`,
+      error: error instanceof Error ? error.name : typeof error,
+    }),
+})

@@ -1,0 +1,163 @@
+import type { Detail, Step } from '../base/chain.ts'
+import { answerRow, type Denial } from '../base/denial.ts'
+import type { RequestHead } from '../base/request.ts'
+import type { Decision, Guard } from '../guard.ts'
+import type { Mode, Route } from '../model/route.ts'
+import type { Actor, AgentIdentity } from '../model/token.ts'
+import { type WrittenScopes, writtenScopes } from '../policy/show.ts'
+import { challenge } from './challenge.ts'
+
+/** How one request is decided, for its operator: a shape of JSON, made of claims and settings. */
+export interface Explanation {
+  /** What the line decides. In shadow mode the request goes on all the same; `mode` says so. */
+  readonly allowed: boolean
+  readonly mode: Mode
+  readonly denial?: ExplainedDenial
+  /** Who is calling, where the line came to know it. */
+  readonly agent?: ExplainedAgent
+  /** The rule the request falls under, where there is one. */
+  readonly route?: ExplainedRoute
+  /** Up to where the line stopped. */
+  readonly steps: readonly ExplainedStep[]
+}
+
+/** What the answer to a denied request says. */
+export interface ExplainedDenial {
+  readonly code: string
+  readonly status: number
+  readonly title: string
+  /** What to do next. */
+  readonly hint: string
+  readonly required_scopes?: readonly string[]
+  readonly any_of?: readonly string[]
+  /** `WWW-Authenticate`. */
+  readonly challenge?: string
+}
+
+export interface ExplainedAgent {
+  readonly id: string
+  readonly name: string
+  readonly issuer: string
+  readonly subject?: string
+  readonly client_id?: string
+  readonly type?: string
+  readonly workflow_id?: string
+  readonly actors: readonly Actor[]
+  readonly scopes: readonly string[]
+}
+
+export interface ExplainedRoute {
+  readonly match: string
+  readonly host?: string
+  readonly resource: string
+  readonly access: Route['access']
+  /** As written in the rule. */
+  readonly scopes: WrittenScopes
+  readonly mode: Mode
+}
+
+export interface ExplainedStep {
+  readonly stage: string
+  readonly outcome: Step['outcome']
+  /** Milliseconds it waited for something outside; absent where it did not. */
+  readonly ms?: number
+  /** What it found; of the stage that denied, the code, what it saw, and what to do. */
+  readonly detail: Detail
+}
+
+/** An explanation that says how a request is decided, and nothing of its token. */
+export interface RestrictedExplanation {
+  readonly allowed: boolean
+  readonly denial?: Pick<ExplainedDenial, 'code'>
+  readonly steps: readonly Pick<ExplainedStep, 'stage' | 'outcome'>[]
+}
+
+/**
+ * Walks a request down the guard's line and tells each step. It is as free of effects as the
+ * guard's ports are. `url` of the request is read as text, so give it as it was sent, not through
+ * a URL parser. `notes` are sentences to add where a denial has that code.
+ */
+export const explain = async (
+  guard: Guard,
+  request: RequestHead,
+  notes: Readonly<Record<string, string>> = {},
+): Promise<Explanation> => {
+  const steps: Step[] = []
+  const decision = await guard(request, (step) => void steps.push(step))
+  const denial = decision.outcome === 'denied' ? decision.denial : undefined
+  const { route, agent } = decision.known
+  return {
+    allowed: denial === undefined,
+    mode: route?.mode ?? 'enforce',
+    ...(denial && { denial: denialOf(denial, route) }),
+    ...(agent && { agent: agentOf(agent, decision) }),
+    ...(route && { route: routeOf(route) }),
+    steps: steps.map((step) => stepOf(step, denial, notes)),
+  }
+}
+
+/** An explanation cut down to stages and code, for a token whose content is not to be shown. */
+export const restricted = ({ allowed, denial, steps }: Explanation): RestrictedExplanation => ({
+  allowed,
+  ...(denial && { denial: { code: denial.code } }),
+  steps: steps.map(({ stage, outcome }) => ({ stage, outcome })),
+})
+
+const scopesOf = ({ params }: Denial) => ({
+  ...(params?.requiredScopes && { required_scopes: params.requiredScopes }),
+  ...(params?.anyOf && { any_of: params.anyOf }),
+})
+
+const denialOf = (denial: Denial, route: Route | undefined): ExplainedDenial => {
+  const authenticate = route && challenge(denial, route)
+  return {
+    code: denial.code,
+    status: answerRow(denial.answer).status,
+    title: denial.summary,
+    hint: denial.hint,
+    ...scopesOf(denial),
+    ...(authenticate !== undefined && { challenge: authenticate }),
+  }
+}
+
+const agentOf = (agent: AgentIdentity, { known }: Decision): ExplainedAgent => ({
+  id: agent.id,
+  name: agent.name,
+  issuer: agent.issuer,
+  ...(agent.subject !== undefined && { subject: agent.subject }),
+  ...(agent.clientId !== undefined && { client_id: agent.clientId }),
+  ...(agent.type !== undefined && { type: agent.type }),
+  ...(agent.workflowId !== undefined && { workflow_id: agent.workflowId }),
+  actors: agent.actors,
+  scopes: [...(known.access?.scopes ?? [])],
+})
+
+const routeOf = ({ name, host, resource, access, scopes, mode }: Route): ExplainedRoute => ({
+  match: name,
+  ...(host !== undefined && { host }),
+  resource,
+  access,
+  scopes: writtenScopes(scopes),
+  mode,
+})
+
+const stepOf = (
+  { stage, outcome, ms, detail }: Step,
+  denial: Denial | undefined,
+  notes: Readonly<Record<string, string>>,
+): ExplainedStep => ({
+  stage,
+  outcome,
+  ...(ms > 0 && { ms }),
+  detail: {
+    ...Object.fromEntries(Object.entries(detail).filter(([, value]) => value !== undefined)),
+    ...(outcome === 'denied' && denial && adviceOf(denial, notes)),
+  },
+})
+
+const adviceOf = (denial: Denial, notes: Readonly<Record<string, string>>): Detail => ({
+  code: denial.code,
+  ...scopesOf(denial),
+  hint: denial.hint,
+  ...(Object.hasOwn(notes, denial.code) && { note: notes[denial.code] }),
+})

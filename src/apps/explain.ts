@@ -1,0 +1,58 @@
+import type { Context } from 'hono'
+import { explain, restricted } from '../answer/explain.ts'
+import { utf8Decode } from '../base/bytes.ts'
+import { denials } from '../base/denial.ts'
+import { parseJsonObject } from '../base/json.ts'
+import { createGuard } from '../guard.ts'
+import { readJsonBody } from './body.ts'
+import type { GateEnv } from './context.ts'
+import { claimedBy, decodeExplanation } from './explain-request.ts'
+import { isReached } from './reach.ts'
+import type { Problem } from './revocation-request.ts'
+
+const deny = denials({
+  explain_invalid: [
+    'badRequest',
+    'The request does not say well what to explain',
+    'Correct what `problems` names',
+  ],
+})
+
+/** The codes of the explain endpoint. */
+export const explainDenials = deny
+
+/** What an explanation cannot know, by the code it then has. */
+const NOTES = {
+  key_unknown:
+    'An explanation asks no issuer: for a request the gate may, and find a key that was added since',
+  keys_unavailable:
+    'An explanation asks no issuer: this part of the gate has no keys of it yet, or they are too old',
+}
+
+/**
+ * `POST /explain`: how a request would be decided now, step by step, by the same line that decides
+ * requests, on ports that change nothing. Shows stages and code only of a token that is not of an
+ * issuer within the caller's reach, and of an encrypted one. Relies on the line before it for who
+ * calls and with which scope.
+ */
+export const explainRequest = async (c: Context<GateEnv>): Promise<Response> => {
+  const body = await readJsonBody(c.req.raw)
+  if (!body.ok) return c.get('deny')(body.reason)
+  const json = parseJsonObject(utf8Decode(body.value) ?? '')
+  if (!json) return invalid(c, [{ path: '', message: 'must be one JSON object in UTF-8' }])
+  const wanted = decodeExplanation(json)
+  if (!wanted.ok) return invalid(c, wanted.reason)
+  const { request, token } = wanted.value
+  const guard = createGuard(c.get('policy'), c.get('ports').explaining)
+  const told = await explain(guard, request, NOTES)
+  const shown = token === undefined || isShown(c, token) ? told : restricted(told)
+  return c.json(shown, 200, { 'Cache-Control': 'no-store' })
+}
+
+const isShown = (c: Context<GateEnv>, token: string): boolean => {
+  const { issuer, encrypted } = claimedBy(token)
+  return !encrypted && isReached(c, issuer)
+}
+
+const invalid = (c: Context<GateEnv>, problems: readonly Problem[]): Response =>
+  c.get('deny')(deny('explain_invalid'), { problems })

@@ -1,0 +1,199 @@
+import { own } from '../base/json.ts'
+import { type ClaimPath, type ClaimRule, claimPathText } from '../model/claims.ts'
+import type { DelegationRule, Issuer, KeyLocation } from '../model/issuer.ts'
+import type { Gate, Policy } from '../model/policy.ts'
+import type { CorsRule, Route, ScopeRule, Target } from '../model/route.ts'
+
+/** A table in the words of the configuration; what is not set is not there. */
+export type Shown = Readonly<Record<string, unknown>>
+
+/** A policy in the words of the configuration, every default filled in. */
+export interface ShownPolicy {
+  readonly gate: Shown
+  /** By their names in the configuration. */
+  readonly issuers: Readonly<Record<string, Shown>>
+  /** In file order. */
+  readonly routes: readonly Shown[]
+  readonly scopes: Readonly<Record<string, readonly string[]>>
+}
+
+/** Stands for every value that is the operator's secret, or was made with one. */
+const REDACTED = 'redacted'
+
+/**
+ * The policy in force, as JSON. Without secrets: an injected header is shown by its name, an inline
+ * key by its `kid`, an address of keys without its query. With `within`, the `iss` of an issuer,
+ * only that issuer and the rules that take its tokens or none at all.
+ */
+export const showPolicy = (policy: Policy, within?: string): ShownPolicy => {
+  const issuers = [...policy.issuers.values()].filter(
+    ({ issuer }) => within === undefined || issuer === within,
+  )
+  return {
+    gate: showGate(policy.gate),
+    issuers: Object.fromEntries(issuers.map((one) => [one.name, showIssuer(one)])),
+    routes: policy.routes
+      .filter((route) => within === undefined || !isReading(route) || takes(route, within))
+      .map((route) => showRoute(route, issuers)),
+    scopes: Object.fromEntries(policy.scopes),
+  }
+}
+
+/** A rule in a table of rules. */
+export interface RouteRow {
+  readonly match: string
+  readonly host?: string
+  readonly access: Route['access']
+  /** What a token needs, in words. */
+  readonly needs: string
+  readonly scopes: WrittenScopes
+  /** Names of the issuers whose tokens count; none where no token is read. */
+  readonly issuers: readonly string[]
+  /** A URL, or `service:NAME`. */
+  readonly origin: string
+  readonly mode: Route['mode']
+}
+
+/** The configured rules in file order, one row each. */
+export const routesOf = ({ routes, issuers }: Policy): readonly RouteRow[] =>
+  routes.map((route) => ({
+    match: route.name,
+    ...(route.host !== undefined && { host: route.host }),
+    access: route.access,
+    needs: needsOf(route),
+    scopes: writtenScopes(route.scopes),
+    issuers: issuerNames(route, [...issuers.values()]),
+    origin: originText(route.target),
+    mode: route.mode,
+  }))
+
+/** The scopes of a rule as they are written in it: all of a list, or one of `any`. */
+export type WrittenScopes = readonly string[] | { readonly any: readonly string[] }
+
+/** A rule's scopes in the words of the configuration; templates are not resolved. */
+export const writtenScopes = ({ mode, scopes }: ScopeRule): WrittenScopes => {
+  const sources = scopes.map(({ source }) => source)
+  return mode === 'all' ? sources : { any: sources }
+}
+
+const needsOf = (route: Route): string => {
+  if (!isReading(route)) return 'nothing'
+  const names = route.scopes.scopes.map(({ source }) => source)
+  const scopes =
+    names.length === 0
+      ? 'any valid token'
+      : route.scopes.mode === 'all'
+        ? names.join(' and ')
+        : `one of ${names.join(', ')}`
+  return route.access === 'optional' ? `no token, or ${scopes}` : scopes
+}
+
+const isReading = ({ access }: Route): boolean => access !== 'public'
+
+const takes = ({ issuers }: Route, issuer: string): boolean => !issuers || issuers.has(issuer)
+
+const issuerNames = (route: Route, among: readonly Issuer[]): readonly string[] =>
+  isReading(route) ? among.filter((one) => takes(route, one.issuer)).map(({ name }) => name) : []
+
+const showGate = (gate: Gate): Shown => ({
+  resource: gate.resource,
+  hosts: [...gate.hosts],
+  insecure_http: gate.insecureHttp,
+  clock_tolerance: secondsText(gate.clockTolerance),
+  prefix: gate.prefix,
+  identity_prefix: gate.identityPrefix,
+  strip_headers: [...gate.stripHeaders],
+  client_ip: gate.clientIp.from === 'header' ? gate.clientIp.name : gate.clientIp.from,
+  journal: { ...gate.journal },
+  errors: gate.errors,
+  lift: [...gate.lift],
+})
+
+const showIssuer = (issuer: Issuer): Shown => ({
+  issuer: issuer.issuer,
+  ...showKeys(issuer.keys),
+  algorithms: issuer.algorithms,
+  typ: [...issuer.types],
+  ...(issuer.audiences && { audiences: issuer.audiences }),
+  max_lifetime: secondsText(issuer.maxLifetime),
+  required_claims: issuer.requiredClaims,
+  claims: showClaims(issuer.claims),
+  agent_id: showPaths(issuer.agentId),
+  agent_prefix: issuer.agentPrefix,
+  agent_type: claimPathText(issuer.agentType),
+  workflow_id: claimPathText(issuer.workflowId),
+  scope: showPaths(issuer.scope),
+  admin: issuer.admin,
+  delegation: showDelegation(issuer.delegation),
+  allow_insecure_http: issuer.allowInsecureHttp,
+})
+
+const showRoute = (route: Route, issuers: readonly Issuer[]): Shown => {
+  const { target, workflow } = route
+  return {
+    match: route.name,
+    ...(route.host !== undefined && { host: route.host }),
+    resource: route.resource,
+    access: route.access,
+    ...(isReading(route) && {
+      scopes: writtenScopes(route.scopes),
+      issuers: issuerNames(route, issuers),
+      claims: showClaims(route.claims),
+    }),
+    ...(route.audiences && { audiences: route.audiences }),
+    ...(route.maxLifetime !== undefined && { max_lifetime: secondsText(route.maxLifetime) }),
+    ...(route.agentTypes && { agent_types: [...route.agentTypes] }),
+    ...(workflow && { workflow: `${workflow.from}:${workflow.name}` }),
+    ...(route.delegation && { delegation: showDelegation(route.delegation) }),
+    ...(route.cors && { cors: showCors(route.cors) }),
+    mode: route.mode,
+    origin: originText(target),
+    ...(target.stripPrefix !== '' && { strip_prefix: target.stripPrefix }),
+    timeout: millisecondsText(target.timeout),
+    ...(route.inject.length > 0 && {
+      inject: Object.fromEntries(route.inject.map(([header]) => [header, REDACTED])),
+    }),
+    forward_token: route.forwardToken,
+    encoded_slash: route.encodedSlash,
+  }
+}
+
+const showKeys = (keys: KeyLocation): Shown => {
+  switch (keys.kind) {
+    case 'inline':
+      return { jwks: { keys: keys.keys.map((key) => ({ kid: own(key, 'kid') })) } }
+    case 'uri':
+      return { jwks_uri: keys.uri.replace(/\?.*$/s, `?${REDACTED}`) }
+    case 'discovery':
+      return {}
+  }
+}
+
+const showClaims = (rules: readonly ClaimRule[]): Shown =>
+  Object.fromEntries(rules.map(({ path, expected }) => [claimPathText(path), expected]))
+
+const showPaths = (paths: readonly ClaimPath[]): readonly string[] => paths.map(claimPathText)
+
+const showDelegation = (rule: DelegationRule): Shown => ({
+  max_depth: rule.maxDepth,
+  require_actor: rule.requireActor,
+  ...(rule.actors && {
+    actors: rule.actors.map((actor) => (actor.issuer === undefined ? actor.sub : { ...actor })),
+  }),
+  ...(rule.subjects && { subjects: [...rule.subjects] }),
+  issuers: [...rule.issuers],
+})
+
+const showCors = ({ maxAge, ...rule }: CorsRule): Shown => ({
+  ...rule,
+  ...(maxAge !== undefined && { max_age: secondsText(maxAge) }),
+})
+
+/** Scheme, host and path of the origin, or the binding's name. */
+const originText = ({ url, service }: Target): string =>
+  service !== undefined ? `service:${service}` : url.pathname === '/' ? url.origin : url.href
+
+const secondsText = (seconds: number): string => `${seconds}s`
+
+const millisecondsText = (milliseconds: number): string =>
+  milliseconds % 1000 === 0 ? secondsText(milliseconds / 1000) : `${milliseconds}ms`

@@ -1,0 +1,36 @@
+import { expect, it } from 'vitest'
+import { explainingPorts } from '../../src/adapters/explaining.ts'
+import { createKeyCache } from '../../src/adapters/keys/cache.ts'
+import { clock } from '../kit/facts.ts'
+
+const events: Record<string, unknown>[] = []
+const revocations = { lookup: async () => [] }
+const ports = explainingPorts(
+  {
+    cache: createKeyCache(),
+    fetch: () => Promise.reject(new Error('nobody is asked')),
+    clock,
+    waitUntil: () => {},
+    log: (event) => void events.push(event),
+  },
+  revocations,
+)
+
+it('remembers no token', () => {
+  ports.tokens.keep({ credential: { token: 't' } } as never, Number.MAX_SAFE_INTEGER)
+  expect(ports.tokens.find('t')).toBeUndefined()
+})
+
+it('reads the time and the revocations of every request', () => {
+  expect(ports.clock).toBe(clock)
+  expect(ports.revocations).toBe(revocations)
+})
+
+it('tells of an error by its name only', () => {
+  ports.onError('route', new TypeError('what was explained'))
+  ports.onError('scope', 'what was explained')
+  expect(events).toEqual([
+    { event: 'unexpected_error', stage: 'explain route', error: 'TypeError' },
+    { event: 'unexpected_error', stage: 'explain scope', error: 'string' },
+  ])
+})

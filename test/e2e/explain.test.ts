@@ -1,0 +1,414 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createKey, type Members } from '../kit/signing.ts'
+import { administration } from './administration.ts'
+import { expectChallenge, expectDenial } from './denied.ts'
+import { bodyOf, explaining, type Wanted } from './explaining.ts'
+import { AGENT, EXPLAIN, HOST, KID, RESOURCE, SECRET, startWorld, type World } from './world.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await startWorld({
+    routes: [{ match: 'GET /v1/watched', scopes: ['admin:all'], mode: 'shadow' }],
+  })
+  // So that the gate holds the keys of all of them.
+  for (const name of ['acme', 'beta', 'ops'] as const) {
+    expect((await world.send({ token: await world[name].mint() })).status).toBe(200)
+  }
+})
+afterAll(() => world.close())
+
+const { ask, told } = explaining(() => world)
+const { revoke, liftAll } = administration(() => world)
+
+const STAGES = [
+  'route',
+  'credential',
+  'issuer',
+  'signature',
+  'claims',
+  'possession',
+  'delegation',
+  'agent',
+  'operation',
+  'scope',
+  'standing',
+]
+
+describe('an allowed request', () => {
+  it('is explained in full', async () => {
+    world.origin.clear()
+    const claims = { sub: 'alice', workflow_id: 'run-1', act: { sub: 'planner' }, jti: 'jti-1' }
+    const token = await world.token({ ...claims, agent_type: 'planner' })
+    const response = await ask('ops', {
+      body: bodyOf({ token, method: 'POST', path: '/v1/chat/completions?x=1' }),
+    })
+    expect(response.status).toBe(200)
+    expect(response.header('content-type')).toMatch(/^application\/json/)
+    expect(response.header('cache-control')).toBe('no-store')
+    const explanation = JSON.parse(response.body)
+    expect(explanation).toMatchObject({
+      allowed: true,
+      mode: 'enforce',
+      agent: {
+        id: AGENT,
+        name: `acme/${AGENT}`,
+        issuer: world.acme.issuer,
+        subject: 'alice',
+        client_id: AGENT,
+        type: 'planner',
+        workflow_id: 'run-1',
+        actors: [{ sub: 'planner', issuer: world.acme.issuer }],
+        scopes: ['chat:write'],
+      },
+      route: {
+        match: 'GET,POST /v1/chat/completions',
+        resource: RESOURCE,
+        access: 'required',
+        scopes: ['chat:write'],
+        mode: 'enforce',
+      },
+    })
+    expect(explanation.steps.map(({ stage }: { stage: string }) => stage)).toEqual(STAGES)
+    expect(explanation).not.toHaveProperty('denial')
+    expect(world.origin.requests).toEqual([])
+  })
+
+  it('may be one without a token', async () => {
+    const open = await told('ops', { path: '/public/x' })
+    expect(open).toMatchObject({ allowed: true, route: { match: '* /public/*' } })
+    expect(open.steps.at(-1)).toEqual({ stage: 'credential', outcome: 'ended', detail: {} })
+  })
+
+  it("may be one to the gate's own endpoints", async () => {
+    const token = await world.admin()
+    const own = await told('ops', { token, method: 'POST', path: '/.edgewarden/revocations' })
+    expect(own).toMatchObject({
+      allowed: true,
+      route: { match: 'GET,POST /.edgewarden/revocations', scopes: ['edgewarden:revoke'] },
+    })
+    const unread = await told('ops', { token, method: 'POST', path: EXPLAIN })
+    expect(unread.denial).toMatchObject({
+      code: 'scope_missing',
+      required_scopes: ['edgewarden:read'],
+    })
+    const none = await told('ops', { token, path: EXPLAIN })
+    expect(none.denial?.code).toBe('route_unknown')
+  })
+})
+
+/** A request for a token of `acme` with these claims. */
+const of =
+  (claims: Members, wanted: Wanted = {}) =>
+  async (): Promise<Wanted> => ({
+    token: await world.token(claims),
+    ...wanted,
+  })
+const now = () => Math.floor(Date.now() / 1000)
+
+type Denied = [
+  stage: string,
+  code: string,
+  status: number,
+  wanted: () => Wanted | Promise<Wanted>,
+  detail?: Members,
+]
+
+const DENIED: Denied[] = [
+  ['route', 'path_ambiguous', 400, of({}, { path: '/v1/../v1/any' }), { fault: 'dot segment' }],
+  ['route', 'path_ambiguous', 400, of({}, { path: '/v1//any' }), { fault: 'empty segment' }],
+  ['route', 'host_unknown', 421, () => ({ url: 'https://evil.example/v1/any' })],
+  ['route', 'host_malformed', 400, () => ({ headers: { host: `${HOST}, evil.example` } })],
+  ['route', 'method_unknown', 405, () => ({ method: 'PROPFIND' })],
+  ['route', 'route_unknown', 404, () => ({ path: '/nowhere' })],
+  ['credential', 'credential_missing', 401, () => ({})],
+  ['credential', 'credential_missing', 401, () => ({ headers: { Authorization: 'Basic YTpi' } })],
+  ['credential', 'credential_in_query', 400, of({}, { path: '/v1/any?access_token=x' })],
+  [
+    'credential',
+    'credential_malformed',
+    400,
+    async () => {
+      const token = await world.token()
+      return { headers: { Authorization: `Bearer ${token}`, authorization: `Bearer ${token}` } }
+    },
+  ],
+  ['credential', 'token_malformed', 401, () => ({ token: 'rubbish' })],
+  ['issuer', 'issuer_unknown', 401, of({ iss: 'https://unknown.example' })],
+  ['issuer', 'issuer_not_accepted', 401, of({}, { path: '/v1/beta-only' })],
+  [
+    'signature',
+    'key_unknown',
+    401,
+    async () => ({ token: await world.token({}, { kid: 'other' }) }),
+    { note: expect.stringMatching(/asks no issuer/) },
+  ],
+  [
+    'signature',
+    'signature_invalid',
+    401,
+    async () => ({ token: await world.acme.mint({}, {}, { key: await createKey('ES256', KID) }) }),
+  ],
+  [
+    'claims',
+    'token_expired',
+    401,
+    () => of({ iat: now() - 60, exp: now() - 30 })(),
+    { exp: expect.any(Number), now: expect.any(Number), tolerance: 5 },
+  ],
+  ['claims', 'audience_mismatch', 401, of({ aud: 'urn:other' }), { aud: 'urn:other' }],
+  ['possession', 'confirmation_unsupported', 401, of({ cnf: { jkt: 'x' } })],
+  ['delegation', 'actor_missing', 403, of({ sub: 'alice' }, { path: '/v1/delegated' })],
+  ['agent', 'agent_type_not_allowed', 403, of({}, { path: '/v1/planners' })],
+  [
+    'agent',
+    'workflow_mismatch',
+    403,
+    of({ workflow_id: 'a' }, { path: '/v1/runs-by-header', headers: { 'X-Run': 'b' } }),
+  ],
+  [
+    'scope',
+    'scope_missing',
+    403,
+    of({}, { path: '/v1/docs/7' }),
+    { any_of: ['docs:read', 'docs:read:7'] },
+  ],
+]
+
+describe('a denied request', () => {
+  it.each<Denied>(DENIED)(
+    'stops in %s with %s',
+    async (stage, code, status, wanted, detail = {}) => {
+      const explanation = await told('ops', await wanted())
+      expect(explanation).toMatchObject({
+        allowed: false,
+        mode: 'enforce',
+        denial: { code, status, title: expect.stringMatching(/\S/), hint: expect.any(String) },
+      })
+      const steps = explanation.steps
+      expect(steps.map((one) => one.stage)).toEqual(STAGES.slice(0, STAGES.indexOf(stage) + 1))
+      expect(steps.slice(0, -1).every(({ outcome }) => outcome === 'passed')).toBe(true)
+      expect(steps.at(-1)).toMatchObject({
+        outcome: 'denied',
+        detail: { code, hint: explanation.denial?.hint, ...detail },
+      })
+    },
+  )
+
+  it('is told the challenge of its answer', async () => {
+    const token = await world.token()
+    const { denial } = await told('ops', { token, path: '/v1/admin/users' })
+    const answer = await world.send({ token, target: '/v1/admin/users' })
+    expect(denial?.challenge).toBe(answer.header('www-authenticate'))
+    expect(answer.status).toBe(denial?.status)
+  })
+
+  it('may be one whose token is revoked', async () => {
+    const token = await world.token({ jti: 'explained-1' })
+    const entry = { kind: 'token', issuer: world.acme.issuer, value: 'explained-1' }
+    const id = await revoke('ops', entry)
+    const explanation = await told('ops', { token })
+    await liftAll()
+    expect(explanation.denial?.code).toBe('token_revoked')
+    expect(explanation.steps.at(-1)).toMatchObject({
+      stage: 'standing',
+      detail: { id, kind: 'token' },
+    })
+    expect((await told('ops', { token })).allowed).toBe(true)
+  })
+
+  it('says that shadow mode would let it go on', async () => {
+    const token = await world.token()
+    expect(await told('ops', { token, path: '/v1/watched' })).toMatchObject({
+      allowed: false,
+      mode: 'shadow',
+      denial: { code: 'scope_missing' },
+    })
+  })
+
+  it('is judged as the request itself is', async () => {
+    for (const path of ['/v1/any', '/v1/planners', '/v1/tenant', '/v1/Any', '/optional', '/x']) {
+      const token = await world.token()
+      const answer = await world.send({ token, target: path })
+      const { denial } = await told('ops', { token, path })
+      const code = answer.status === 200 ? undefined : JSON.parse(answer.body).code
+      expect(denial?.code).toBe(code)
+    }
+  })
+})
+
+describe('a token outside the reach of who asks', () => {
+  /** What a token of `acme` says, and nobody of `beta` may learn by asking. */
+  const CLAIMS = { jti: 'jti-9d1c', sub: 'subject-9d1c', client_id: 'client-9d1c', act: 'act-9d1c' }
+
+  it.each<[string, Wanted, Members]>([
+    ['allowed', {}, { act: { sub: 'actor-9d1c' } }],
+    ['denied', { path: '/v1/docs/7' }, { act: { sub: 'actor-9d1c' } }],
+    ['malformed', {}, CLAIMS],
+    ['not read', { path: '/public/x' }, CLAIMS],
+  ])('is shown by stage and code only (%s)', async (_name, wanted, claims) => {
+    const token = await world.token({ ...CLAIMS, ...claims })
+    const response = await ask('beta', { body: bodyOf({ token, ...wanted }) })
+    const full = await told('ops', { token, ...wanted })
+    expect(JSON.parse(response.body)).toEqual({
+      allowed: full.allowed,
+      ...(full.denial && { denial: { code: full.denial.code } }),
+      steps: full.steps.map(({ stage, outcome }) => ({ stage, outcome })),
+    })
+    for (const text of ['9d1c', world.acme.issuer, 'acme', KID, token]) {
+      expect(response.body).not.toContain(text)
+    }
+  })
+
+  it.each(['rubbish', 'a.b.c', 'e30.e30.AA'])('may be one of nobody: %s', async (token) => {
+    const explanation = await told('beta', { token })
+    expect(explanation).toEqual({
+      allowed: false,
+      denial: { code: 'token_malformed' },
+      steps: [
+        { stage: 'route', outcome: 'passed' },
+        { stage: 'credential', outcome: 'denied' },
+      ],
+    })
+    expect((await told('ops', { token })).denial).toMatchObject({ status: 401 })
+  })
+
+  it('is none where it is of the own issuer, or where there is none', async () => {
+    const own = await told('beta', { token: await world.beta.mint({ jti: 'own' }) })
+    expect(own).toMatchObject({ allowed: true, agent: { issuer: world.beta.issuer } })
+    const none = await told('beta', {})
+    expect(none.denial).toMatchObject({ code: 'credential_missing', status: 401 })
+  })
+
+  it('may come in a header as well', async () => {
+    const headers = { Authorization: `Bearer ${await world.token(CLAIMS)}` }
+    expect(Object.keys(await told('beta', { headers })).sort()).toEqual([
+      'allowed',
+      'denial',
+      'steps',
+    ])
+  })
+})
+
+it('an encrypted token is shown by stage and code only, whoever asks', async () => {
+  const token = `${Buffer.from('{"alg":"RSA-OAEP-256"}').toString('base64url')}.AA.AA.AA.AA`
+  for (const by of ['beta', 'ops'] as const) {
+    expect(await told(by, { token })).toEqual({
+      allowed: false,
+      denial: { code: 'token_encrypted' },
+      steps: [
+        { stage: 'route', outcome: 'passed' },
+        { stage: 'credential', outcome: 'denied' },
+      ],
+    })
+    const open = await told(by, { token, path: '/public/x' })
+    expect(open).toMatchObject({ allowed: true })
+    expect(open).not.toHaveProperty('route')
+  }
+})
+
+describe('the endpoint', () => {
+  it('needs a token, with its scope, of an issuer that administers', async () => {
+    const body = bodyOf({})
+    const none = await world.send({ method: 'POST', target: EXPLAIN, body })
+    expectDenial(none, 401, 'credential_missing')
+    expectChallenge(none, 'plain')
+    for (const [by, scope] of [
+      ['ops', 'edgewarden:revoke'],
+      ['acme', 'edgewarden:read'],
+    ] as const) {
+      const response = await ask(by, { body }, { scope })
+      expectDenial(response, 403, 'scope_missing')
+      expectChallenge(response, 'insufficient_scope')
+    }
+  })
+
+  it('is there for POST only', async () => {
+    for (const method of ['GET', 'PUT', 'DELETE', 'OPTIONS']) {
+      expectDenial(await ask('ops', { method }), 404, 'route_unknown')
+    }
+    expect((await ask('ops', { method: 'HEAD' })).status).toBe(404)
+  })
+
+  it.each<[string, string, number, string]>([
+    ['too large', `{"token":"${'x'.repeat(65_536)}"}`, 413, 'body_too_large'],
+    ['no JSON', '{', 400, 'explain_invalid'],
+    ['no object', '[]', 400, 'explain_invalid'],
+    ['ambiguous', bodyOf({}).replace('{', '{"method":"POST",'), 400, 'explain_invalid'],
+    ['with another prototype', '{"__proto__":{"method":"GET"}}', 400, 'explain_invalid'],
+    ['empty', '', 400, 'explain_invalid'],
+  ])('refuses a body that is %s', async (_name, body, status, code) => {
+    expectDenial(await ask('ops', { body }), status, code)
+  })
+
+  it('takes JSON only', async () => {
+    const headers = [['Content-Type', 'text/plain']] as const
+    const response = await ask('ops', { body: bodyOf({}), headers })
+    expectDenial(response, 415, 'content_type_unsupported')
+  })
+
+  it('names every problem, and repeats no value', async () => {
+    const response = await ask('ops', {
+      body: bodyOf({ url: '/v1/secret-1', token: 'secret-2\n-', headers: { 'X-A': 3 }, more: 1 }),
+    })
+    expectDenial(response, 400, 'explain_invalid')
+    const { problems } = JSON.parse(response.body)
+    expect(problems.map(({ path }: { path: string }) => path).sort()).toEqual([
+      'headers.X-A',
+      'more',
+      'token',
+      'url',
+    ])
+    expect(response.body).not.toContain('secret-')
+  })
+})
+
+describe('the journal', () => {
+  it('has the line of who asked, and nothing of what was explained', async () => {
+    const token = await world.token({ jti: 'journal-7c2e', sub: 'subject-7c2e' })
+    const wanted = {
+      token,
+      path: '/v1/any/path-7c2e?query-7c2e=1',
+      headers: { 'X-Seven': 'header-7c2e' },
+    }
+    const bodies = [
+      bodyOf(wanted),
+      bodyOf({ ...wanted, path: '/v1/../path-7c2e' }),
+      bodyOf({ ...wanted, token: 'token-7c2e' }),
+      bodyOf({ ...wanted, method: 'method 7c2e' }),
+      `${bodyOf(wanted)}7c2e`,
+    ]
+    const before = world.gate.journal().length
+    for (const [i, body] of bodies.entries()) {
+      await ask('ops', { body, headers: [['X-Request-Id', `explained-${i}`]] })
+    }
+    await world.gate.journalLine(({ request_id }) => request_id === 'explained-4')
+    const lines = world.gate.journal().slice(before)
+    expect(lines.map(({ request_id, decision, code }) => [request_id, decision, code])).toEqual([
+      ['explained-0', 'allowed', undefined],
+      ['explained-1', 'allowed', undefined],
+      ['explained-2', 'allowed', undefined],
+      ['explained-3', 'denied', 'explain_invalid'],
+      ['explained-4', 'denied', 'explain_invalid'],
+    ])
+    for (const line of lines) {
+      expect(line).toMatchObject({
+        route: `POST ${EXPLAIN}`,
+        issuer: world.ops.issuer,
+        agent: 'operator',
+      })
+    }
+    const output = world.gate.output()
+    expect(output).not.toContain('7c2e')
+    expect(output).not.toContain('unexpected_error')
+    for (const text of token.split('.').slice(1)) expect(output).not.toContain(text)
+  })
+
+  it('and no answer has a secret', async () => {
+    const token = await world.token()
+    const response = await ask('ops', { body: bodyOf({ token, path: '/v1/injected' }) })
+    expect(JSON.parse(response.body).allowed).toBe(true)
+    for (const secret of [SECRET, 'ORIGIN_KEY', token]) {
+      expect(response.raw.toString()).not.toContain(secret)
+    }
+  })
+})

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { reply } from '../kit/answers.ts'
+import type { Gate } from '../kit/gate.ts'
+import { askGate, HOST, outcome, type Setting, startSetting, withGate } from './setting.ts'
+
+const APP = 'https://app.example.com'
+const ROUTES = [
+  { match: 'GET /v1/watched', scopes: ['a:read'], mode: 'shadow' },
+  { match: 'GET /v1/enforced', scopes: ['a:read'], mode: 'enforce' },
+  { match: 'GET /browser', scopes: [], mode: 'shadow', cors: { origins: [APP] } },
+  { match: 'GET /.well-known/*', scopes: [], mode: 'shadow' },
+  { match: '* /v1/*', scopes: ['a:read'] },
+]
+const ALLOWED = { status: 200, code: undefined }
+const MISSING = { status: 401, code: 'credential_missing' }
+
+let setting: Setting
+/** Everything in shadow mode but what says otherwise. */
+let shadow: Gate
+
+beforeAll(async () => {
+  setting = await startSetting({ routes: ROUTES })
+  shadow = await setting.another({ routes: ROUTES, gate: { mode: 'shadow' } })
+})
+beforeEach(() => setting.origin.clear())
+afterAll(() => setting.close())
+
+const use = async (gate: Gate, path: string, token?: string) =>
+  outcome(await askGate(gate, path, token === undefined ? {} : { token }))
+
+describe('mode of a rule', () => {
+  it('lets through on that rule only', async () => {
+    expect(await use(setting.gate, '/v1/watched')).toEqual(ALLOWED)
+    expect(await use(setting.gate, '/v1/enforced')).toEqual(MISSING)
+    expect(await use(setting.gate, '/v1/other')).toEqual(MISSING)
+    const token = await setting.token()
+    expect(await use(setting.gate, '/v1/watched', token)).toEqual(ALLOWED)
+    const denied = { status: 403, code: 'scope_missing' }
+    expect(await use(setting.gate, '/v1/enforced', token)).toEqual(denied)
+    expect(setting.origin.requests.map(({ url }) => url)).toEqual(['/v1/watched', '/v1/watched'])
+  })
+
+  it('enforces on that rule only', async () => {
+    expect(await use(shadow, '/v1/enforced')).toEqual(MISSING)
+    expect(await use(shadow, '/v1/watched')).toEqual(ALLOWED)
+    expect(await use(shadow, '/v1/other')).toEqual(ALLOWED)
+    expect(setting.origin.requests.map(({ url }) => url)).toEqual(['/v1/watched', '/v1/other'])
+  })
+
+  it('removes the token where it is enforced, and keeps it where it is not', async () => {
+    const token = await setting.token({ scope: 'a:read' })
+    for (const [path, authorization] of [
+      ['/v1/watched', `Bearer ${token}`],
+      ['/v1/enforced', undefined],
+    ] as const) {
+      setting.origin.clear()
+      expect(await use(shadow, path, token)).toEqual(ALLOWED)
+      const [request] = setting.origin.requests
+      expect(request?.header('authorization')).toBe(authorization)
+      expect(request?.header('x-agent-id')).toBe('agent-1')
+    }
+  })
+
+  it('does not open what lies beside it', async () => {
+    for (const [path, status] of [
+      ['/v1/Watched', 400],
+      ['/v1/watched/', 400],
+      ['/v1//watched', 400],
+      ['/v1/%2e%2e/v1/watched', 400],
+      ['/watched', 404],
+      ['/.well-known/oauth-authorization-server', 404],
+    ] as const) {
+      expect((await askGate(setting.gate, path)).status).toBe(status)
+    }
+    const post = await askGate(setting.gate, '/v1/watched', { method: 'POST', body: 'x' })
+    expect(await outcome(post)).toEqual(MISSING)
+    expect(setting.origin.requests).toHaveLength(0)
+  })
+})
+
+describe('what would be denied', () => {
+  it('has no identity under the prefix of this gate, in any spelling', async () => {
+    const gate = { mode: 'shadow', identity_prefix: 'x-caller-' }
+    await withGate(setting, { routes: ROUTES, gate }, async (other) => {
+      const names = ['X-Caller-Id', 'x_caller_id', 'X.Caller_Id', 'X-Caller-', 'X-Agent-Id']
+      const headers = Object.fromEntries(names.map((name) => [name, 'forged']))
+      expect((await askGate(other, '/v1/other', { headers })).status).toBe(200)
+      const [request] = setting.origin.requests
+      expect(request?.rawHeaders.filter(([, value]) => value === 'forged')).toEqual([])
+    })
+  })
+
+  it('keeps a body of unknown length whole', async () => {
+    setting.origin.on('*', reply(201))
+    const parts = Array.from({ length: 50 }, (_, i) => Buffer.alloc(20_000, i))
+    const body = ReadableStream.from(parts)
+    const init = { method: 'POST', body, duplex: 'half' } as RequestInit
+    expect((await askGate(shadow, '/v1/upload', init)).status).toBe(201)
+    const [request] = setting.origin.requests
+    expect(request?.bodyLength).toBe(1_000_000)
+    const hash = createHash('sha256').update(Buffer.concat(parts)).digest('base64url')
+    expect(request?.bodySha256).toBe(hash)
+  })
+
+  it('connects a WebSocket', async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${shadow.port}/v1/socket`, {
+      headers: { host: HOST, authorization: 'Basic dXNlcjpwYXNz' },
+    })
+    const echo = await new Promise((done, fail) => {
+      socket.on('open', () => socket.send('hello'))
+      socket.on('message', (data) => done(String(data)))
+      socket.on('error', fail)
+    })
+    socket.terminate()
+    expect(echo).toBe('hello')
+    expect(setting.origin.requests[0]?.header('authorization')).toBe('Basic dXNlcjpwYXNz')
+  })
+
+  it('has an answer that a browser may read where the rule has cors', async () => {
+    setting.origin.on('*', reply(200, { 'access-control-allow-origin': '*' }, 'open'))
+    const response = await askGate(setting.gate, '/browser', { headers: { origin: APP } })
+    expect(await response.text()).toBe('open')
+    expect(response.headers.get('access-control-allow-origin')).toBe(APP)
+  })
+
+  it('has a preflight judged as ever', async () => {
+    const preflight = (path: string) =>
+      askGate(shadow, path, {
+        method: 'OPTIONS',
+        headers: { origin: APP, 'access-control-request-method': 'GET' },
+      })
+    expect((await preflight('/browser')).headers.get('access-control-allow-origin')).toBe(APP)
+    expect(setting.origin.requests).toHaveLength(0)
+    expect((await preflight('/v1/watched')).status).toBe(200)
+    expect(setting.origin.requests).toHaveLength(1)
+    const refused = { status: 403, code: 'preflight_refused' }
+    expect(await outcome(await preflight('/v1/enforced'))).toEqual(refused)
+  })
+})

@@ -1,0 +1,81 @@
+import { vi } from 'vitest'
+import { createMemoryRevocations } from '../../src/adapters/memory-revocations.ts'
+import { createTokenMemory } from '../../src/adapters/verified-tokens.ts'
+import { createGuard, type GuardPorts } from '../../src/guard.ts'
+import type { Policy } from '../../src/model/policy.ts'
+import type { KeySource } from '../../src/model/ports.ts'
+import { type Kind, revocationId } from '../../src/model/revocation.ts'
+import { ISSUER, NOW, RESOURCE, requestTo } from './facts.ts'
+
+/** What an isolate keeps between requests, around the line itself. */
+export interface LineOptions {
+  readonly keys: KeySource
+  readonly entries?: number
+  readonly bytes?: number
+  /** Seconds since the epoch when it begins. */
+  readonly now?: number
+}
+
+/** How one request is asked otherwise than with `GET` of the resource and a good time. */
+export interface Asked {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly ports?: Partial<GuardPorts>
+}
+
+/** One isolate: a clock to move, the memory of tokens and a revocation set, and real signatures. */
+export const startLine = ({ keys, now = NOW, ...bounds }: LineOptions) => {
+  const clock = { at: now * 1000, now: () => clock.at }
+  const tokens = createTokenMemory({ clock, ...bounds })
+  const keep = vi.spyOn(tokens, 'keep')
+  const verify = vi.spyOn(crypto.subtle, 'verify')
+  const revocations = createMemoryRevocations({ clock })
+  const errors: unknown[] = []
+  return {
+    clock,
+    tokens,
+    revocations,
+    errors,
+    /** Calls that gave the memory a token, in order. */
+    kept: () => keep.mock.calls.map(([{ credential }]) => credential.token),
+    /** Signatures verified since this was asked last. */
+    verified() {
+      const { length } = verify.mock.calls
+      verify.mockClear()
+      return length
+    },
+    /** Revokes until the function it gives is called. */
+    async revoke(kind: Kind, value: string, issuer = ISSUER) {
+      const subject = { kind, issuer, value }
+      const id = await revocationId(subject, 'block')
+      const entry = { ...subject, id, mode: 'block', created: now, createdBy: 'operator' } as const
+      await revocations.add([entry])
+      return () => revocations.remove(id)
+    },
+    /** What one request under this policy comes to. */
+    async ask(
+      policy: Policy,
+      path: string,
+      token?: string,
+      { method, headers, ports }: Asked = {},
+    ) {
+      const guard = createGuard(policy, {
+        clock,
+        keys,
+        tokens,
+        revocations,
+        onError: (_, error) => void errors.push(error),
+        ...ports,
+      })
+      const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` }
+      const decision = await guard(
+        requestTo(path.startsWith('https:') ? path : RESOURCE + path, {
+          ...(method !== undefined && { method }),
+          headers: { ...authorization, ...headers },
+        }),
+      )
+      const code = decision.outcome === 'denied' ? decision.denial.code : decision.outcome
+      return { code, decision, known: decision.known }
+    },
+  }
+}
