@@ -1,8 +1,17 @@
 import { own } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
+import { parseUrl } from '../base/url.ts'
 import { metadataPath } from '../model/metadata.ts'
+import { DEFAULT_PREFIX } from '../policy/gate.ts'
 import { readText } from './files.ts'
-import { callGate, type GateAddress, type GateFault } from './gate-client.ts'
+import {
+  callGate,
+  type GateAddress,
+  type GateAnswer,
+  type GateCall,
+  type GateFault,
+  gateAddress,
+} from './gate-client.ts'
 import { accessTokenClaims, readKeyFile, signToken } from './key-file.ts'
 
 /** Where the token of a call comes from: at most one source, else `EDGEWARDEN_TOKEN`. */
@@ -11,6 +20,12 @@ export interface TokenOptions {
   readonly tokenFile?: string
   readonly key?: string
   readonly audience?: string
+}
+
+/** What every call of a gate needs. */
+export interface GateOptions extends TokenOptions {
+  readonly gate: string
+  readonly prefix?: string
 }
 
 /** The process as a command sees it. */
@@ -62,6 +77,20 @@ export const tokenFor = async (
   )
 }
 
+/** Calls a gate once, where and with whose token the options say; the scope is what it must allow. */
+export const callAs = async (
+  options: GateOptions,
+  scope: string,
+  around: Surroundings,
+  make: (gate: GateAddress) => GateCall,
+): Promise<Result<GateAnswer, GateFault>> => {
+  const gate = gateAddress(options.gate, options.prefix ?? DEFAULT_PREFIX)
+  if (!gate.ok) return unclear(gate.reason)
+  const token = await tokenFor(gate.value, options, scope, around)
+  if (!token.ok) return token
+  return callGate(gate.value, { ...make(gate.value), token: token.value })
+}
+
 const plain = (text: string, source: string): Result<string, GateFault> =>
   TOKEN68.test(text.trim()) ? ok(text.trim()) : unclear(`${source} does not hold one token.`)
 
@@ -102,7 +131,7 @@ const resourceOf = async (gate: GateAddress): Promise<Result<string, GateFault>>
   }
   const resource = own(answer.value.body, 'resource')
   if (typeof resource !== 'string') return unclear(`The gate tells no resource; ${advice}.`)
-  if (gate.loopback || URL.parse(resource)?.origin === gate.origin) return ok(resource)
+  if (gate.loopback || parseUrl(resource)?.origin === gate.origin) return ok(resource)
   return unclear(
     `The gate at ${gate.origin} says it is ${resource}. If that is meant, ${advice}; otherwise --gate is wrong.`,
   )

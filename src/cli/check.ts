@@ -1,9 +1,7 @@
 import type { JsonObject } from '../base/json.ts'
 import type { Policy } from '../model/policy.ts'
-import type { PolicyEnv } from '../policy/env.ts'
 import type { PolicyIssue } from '../policy/issues.ts'
-import { parsePolicy } from '../policy/parse.ts'
-import { readVars } from '../policy/vars.ts'
+import { counted, issueLine, noEnvironment, readEnvironment } from './file-policy.ts'
 import { lint, placeholders, tooLarge } from './lint.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
@@ -44,11 +42,7 @@ export const check = async ({ file = 'wrangler.toml', env }: CheckOptions): Prom
     return { exitCode: EXIT.no, json, out: [], err: [message] }
   }
   const chosen = read.value.filter(({ name }) => env === undefined || name === env)
-  if (chosen.length === 0) {
-    const names = read.value.flatMap(({ name }) => (name === undefined ? [] : [name]))
-    const there = names.length === 0 ? 'none' : names.join(', ')
-    return cannotTell(`${file} has no [env.${env}]; its environments: ${there}`)
-  }
+  if (chosen.length === 0) return cannotTell(noEnvironment(file, env ?? '', read.value))
   const findings = chosen.map(judge)
   const valid = findings.every(({ mistakes }) => mistakes.length === 0)
   const count = findings.reduce((sum, { mistakes }) => sum + mistakes.length, 0)
@@ -58,16 +52,14 @@ export const check = async ({ file = 'wrangler.toml', env }: CheckOptions): Prom
     out: findings.flatMap(summaryLines),
     err: [
       ...findings.flatMap(issueLines),
-      ...(valid ? [] : [`${file}: ${count} ${count === 1 ? 'mistake' : 'mistakes'}`]),
+      ...(valid ? [] : [`${file}: ${counted(count, 'mistake')}`]),
     ],
   }
 }
 
 const judge = (environment: WranglerEnvironment): Finding => {
   const { name, inheritedRoutes, issues } = environment
-  const { vars, issues: variableIssues } = readVars(environment.vars)
-  const secrets = new Set<string>()
-  const parsed = parsePolicy(vars, fileEnv(environment, secrets))
+  const { vars, variableIssues, parsed, secrets } = readEnvironment(environment)
   const inherited =
     inheritedRoutes === undefined
       ? []
@@ -81,7 +73,7 @@ const judge = (environment: WranglerEnvironment): Finding => {
     ...issues,
     ...inherited,
     ...variableIssues,
-    ...(parsed.ok ? [] : parsed.reason.map((issue) => withAdvice(issue, name))),
+    ...(parsed.ok ? [] : parsed.reason),
     ...placeholders(environment, vars),
     ...tooLarge(environment.vars),
   ]
@@ -100,30 +92,6 @@ const judge = (environment: WranglerEnvironment): Finding => {
       mistakes.length === 0 && { summary: summaryOf(parsed.value.policy, vars.ROUTES) }),
   }
 }
-
-/** Where a binding is written that the policy needs, by the path of the mistake. */
-const BINDINGS: Readonly<Record<string, (env: string) => string>> = {
-  'bindings.JWKS_CACHE': (env) => `[[${env}kv_namespaces]] with binding = "JWKS_CACHE"`,
-  'bindings.REVOCATIONS': (env) =>
-    `[${env}durable_objects] with bindings = [{ name = "REVOCATIONS", class_name = "RevocationShard" }]`,
-}
-
-const withAdvice = ({ path, message }: PolicyIssue, env: string | undefined): PolicyIssue => {
-  const table = Object.hasOwn(BINDINGS, path) ? BINDINGS[path] : undefined
-  return table
-    ? { path, message: `${message}; write ${table(env === undefined ? '' : `env.${env}.`)}` }
-    : { path, message }
-}
-
-/** Bindings as the file has them. Every secret is taken to be set, and its name is kept. */
-const fileEnv = ({ bindings }: WranglerEnvironment, secrets: Set<string>): PolicyEnv => ({
-  secret: () => undefined,
-  has(kind, name) {
-    if (kind !== 'secret') return bindings[kind].has(name)
-    secrets.add(name)
-    return true
-  },
-})
 
 /** Secrets whose value stands in the file. */
 const exposed = (
@@ -158,11 +126,9 @@ const labelOf = ({ environment }: Finding): string =>
 
 const issueLines = (finding: Finding): readonly string[] => {
   const label = labelOf(finding)
-  const line = (kind: string, { path, message }: PolicyIssue) =>
-    `${kind}${label}${path === '' ? '' : `${path}: `}${message}`
   return [
-    ...finding.mistakes.map((issue) => line('', issue)),
-    ...finding.warnings.map((issue) => line('warning: ', issue)),
+    ...finding.mistakes.map((issue) => issueLine(issue, label)),
+    ...finding.warnings.map((issue) => issueLine(issue, `warning: ${label}`)),
   ]
 }
 
@@ -173,7 +139,7 @@ const summaryLines = (finding: Finding): readonly string[] => {
   return [
     ...(summary
       ? [
-          `${label}valid: ${summary.rules} ${summary.rules === 1 ? 'rule' : 'rules'}`,
+          `${label}valid: ${counted(summary.rules, 'rule')}`,
           ...summary.resources.map((resource) => `  resource ${resource}`),
           ...summary.issuers.map((issuer) => `  issuer   ${issuer}`),
         ]

@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, own } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import { isLoopback } from '../base/url.ts'
+import { isLoopback, parseUrl } from '../base/url.ts'
 import { EXIT, type Outcome } from './output.ts'
 
 /** Where a gate is. */
@@ -39,7 +39,7 @@ const PREFIX = /^(?:\/[A-Za-z0-9._~-]+)+$/
 
 /** Reads where a gate is. Plain http passes only to this machine: the call carries a token. */
 export const gateAddress = (url: string, prefix: string): Result<GateAddress, string> => {
-  const parsed = URL.parse(url)
+  const parsed = parseUrl(url)
   if (!parsed || !/^https?:$/.test(parsed.protocol)) {
     return fail('--gate must be a URL, such as https://api.my-company.com')
   }

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import { stringify } from 'smol-toml'
+import { parseUrl } from '../base/url.ts'
 import { fileReason } from './files.ts'
 import { keyFileText } from './key-file.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
@@ -29,7 +30,7 @@ export const keygen = async ({ issuer: name, out, url }: KeygenOptions): Promise
   }
   // RFC 6761 §6.4: nobody can ever own a name under .invalid, so no real issuer has this URL.
   const issuer = url ?? `https://${name}.ops.invalid`
-  const parsed = URL.parse(issuer)
+  const parsed = parseUrl(issuer)
   if (parsed?.protocol !== 'https:' || parsed.search !== '' || parsed.hash !== '') {
     return cannotTell(`--url must be an https URL without query and fragment`)
   }

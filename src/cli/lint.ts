@@ -1,5 +1,6 @@
 import { utf8Encode } from '../base/bytes.ts'
 import { isObject, type JsonObject, own } from '../base/json.ts'
+import { parseUrl } from '../base/url.ts'
 import type { Policy } from '../model/policy.ts'
 import { type PolicyIssue, pathText } from '../policy/issues.ts'
 import { canVerify } from '../policy/jwks.ts'
@@ -25,7 +26,7 @@ const PLACEHOLDER = /(?:^|[/@.])(?:example\.com|[a-z0-9-]+\.example)\.?(?=$|[:/?
 
 /** Whether a URL or host still has a name from the documentation. */
 export const isPlaceholder = (text: string): boolean => {
-  const host = URL.parse(text)?.host ?? text.split('/', 1)[0] ?? ''
+  const host = parseUrl(text)?.host ?? text.split('/', 1)[0] ?? ''
   return PLACEHOLDER.test(host)
 }
 

@@ -2,19 +2,15 @@
 import { Command, CommanderError, Option } from 'commander'
 import { KINDS, MODES } from '../model/revocation.ts'
 import { DEFAULT_PREFIX } from '../policy/gate.ts'
-import { TOKEN_VARIABLE } from './access.ts'
+import { type GateOptions, TOKEN_VARIABLE } from './access.ts'
 import { type CheckOptions, check } from './check.ts'
+import { type ExplainOptions, explain } from './explain.ts'
+import { readStdin } from './explain-request.ts'
 import { type KeygenOptions, keygen } from './keygen.ts'
 import { type MintOptions, mint } from './mint.ts'
 import { cannotTell, EXIT, type Outcome, render } from './output.ts'
-import {
-  type GateOptions,
-  type ListOptions,
-  lift,
-  list,
-  type RevokeOptions,
-  revoke,
-} from './revocations.ts'
+import { type ListOptions, lift, list, type RevokeOptions, revoke } from './revocations.ts'
+import { type RoutesOptions, routes } from './routes.ts'
 
 const wantsJson = process.argv.includes('--json')
 const now = () => Date.now() / 1000
@@ -38,6 +34,15 @@ const program = new Command('edgewarden')
   .configureOutput({ outputError: () => {} })
   .addHelpText('after', '\nExit status: 0 yes, 1 the answer is no, 2 cannot tell.')
 
+const EXPLAIN_HELP = `
+Other users of this machine can see a token that is written on the command line: prefer @FILE or -.
+By wrangler.toml nothing is fetched: the issuer's keys are those in the policy or in --jwks FILE, and
+no revocation is known. --gate asks a running gate, which forwards nothing; the token of the call
+itself is --key, --token-file, --token-env or ${TOKEN_VARIABLE}.
+Exit status: 0 allowed, 1 denied (also where shadow mode lets it pass), 2 cannot tell.`
+
+const collect = (value: string, before: readonly string[] = []) => [...before, value]
+
 const command = (name: string, description: string, example: string): Command =>
   program
     .command(name)
@@ -45,25 +50,38 @@ const command = (name: string, description: string, example: string): Command =>
     .option('--json', 'print one JSON document on standard output')
     .addHelpText('after', `\nExample:\n  npx edgewarden ${example}`)
 
-const KEY_HELP = `\n
-With --key the command signs its own token (60 s, scope edgewarden:revoke). The token's audience
+const keyHelp = (scope: string): string => `\n
+With --key the command signs its own token (60 s, scope ${scope}). The token's audience
 is --audience, or the resource that GATE/.well-known/oauth-protected-resource tells: only when that
 has the origin of --gate, or the gate is on this machine.`
 
-const gateCommand = (name: string, description: string, example: string): Command =>
-  command(name, description, example)
-    .requiredOption('--gate <url>', 'scheme and host of the gate')
-    .option('--prefix <path>', "path of the gate's own endpoints", DEFAULT_PREFIX)
+const withAccess = (one: Command, scope: string): Command =>
+  one
+    .option('--prefix <path>', `path of the gate's own endpoints (default: ${DEFAULT_PREFIX})`)
     .option('--token-env <name>', `environment variable with a token (else ${TOKEN_VARIABLE})`)
     .option('--token-file <file>', 'file with a token')
     .option('--key <file>', 'key file of keygen: sign a token for this call')
     .option('--audience <resource>', 'with --key: the resource of the gate')
-    .addHelpText('after', KEY_HELP)
+    .addHelpText('after', keyHelp(scope))
+
+const gateCommand = (name: string, description: string, example: string): Command =>
+  withAccess(
+    command(name, description, example).requiredOption(
+      '--gate <url>',
+      'scheme and host of the gate',
+    ),
+    'edgewarden:revoke',
+  )
 
 command('check', 'Validate wrangler.toml and all its environments.', 'check --env staging')
   .argument('[file]', 'the file to check', 'wrangler.toml')
   .option('--env <name>', 'only this environment')
   .action(async (file: string, options: CheckOptions) => print(await check({ ...options, file })))
+
+command('routes', 'List the rules of wrangler.toml and what each needs.', 'routes --env staging')
+  .argument('[file]', 'the file to read', 'wrangler.toml')
+  .option('--env <name>', 'of this environment')
+  .action(async (file: string, options: RoutesOptions) => print(await routes({ ...options, file })))
 
 command(
   'keygen',
@@ -74,8 +92,6 @@ command(
   .option('--out <file>', 'where the private key goes (default: NAME.jwk); never overwritten')
   .option('--url <url>', 'the issuer (default: https://NAME.ops.invalid)')
   .action(async (options: KeygenOptions) => print(await keygen(options)))
-
-const collect = (value: string, before: readonly string[] = []) => [...before, value]
 
 command(
   'mint',
@@ -131,6 +147,29 @@ gateCommand(
   .option('--all', 'every page')
   .action(async (options: ListOptions) => print(await list(options, around)))
 
+withAccess(
+  command(
+    'explain',
+    'Tell how a request is decided, stage by stage: by wrangler.toml, or by a running gate.',
+    'explain GET https://api.my-company.com/v1/documents/7 --token @token.txt',
+  )
+    .argument('<method>', 'method of the request')
+    .argument('<url>', 'its whole URL, exactly as it is sent')
+    .option('--token <token>', 'the token to explain: @FILE, - for standard input, or itself')
+    .option('--header <name: value>', 'a further header of the request; may be repeated', collect)
+    .optionsGroup('To judge by wrangler.toml:')
+    .option('--config <file>', 'the file to judge by (default: wrangler.toml)')
+    .option('--env <name>', 'of this environment')
+    .option('--jwks <file>', "file with the JWK set of the token's issuer")
+    .option('--at <time>', 'judge as of then: seconds since the epoch, or 2026-11-01T12:00:00Z')
+    .optionsGroup('To ask a running gate:')
+    .option('--gate <url>', 'scheme and host of the gate')
+    .addHelpText('after', EXPLAIN_HELP),
+  'edgewarden:read',
+).action(async (method: string, url: string, options: ExplainOptions) =>
+  print(await explain(method, url, options, { ...around, stdin: readStdin })),
+)
+
 try {
   await program.parseAsync()
 } catch (error) {
@@ -141,6 +180,8 @@ try {
   } else if (error.code === 'commander.help') {
     process.exitCode = EXIT.unknown
   } else {
-    print(cannotTell(`${error.message.replace(/^error: /, '')} (see: npx edgewarden --help)`))
+    // What is given to a misspelt option may be a token.
+    const message = error.message.replace(/^error: /, '').replace(/('--[^'=]+)=[^']*/, '$1')
+    print(cannotTell(`${message} (see: npx edgewarden --help)`))
   }
 }

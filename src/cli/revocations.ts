@@ -1,25 +1,10 @@
 import { isObject, type JsonObject, own } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { KINDS, MODES } from '../model/revocation.ts'
-import { DEFAULT_PREFIX } from '../policy/gate.ts'
-import { type Surroundings, type TokenOptions, tokenFor } from './access.ts'
-import {
-  callGate,
-  faultOutcome,
-  type GateAddress,
-  type GateAnswer,
-  type GateCall,
-  type GateFault,
-  gateAddress,
-} from './gate-client.ts'
+import { callAs, type GateOptions, type Surroundings } from './access.ts'
+import { faultOutcome, type GateAddress, type GateCall } from './gate-client.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { epochSeconds, moment, utc } from './times.ts'
-
-/** What every call of a gate needs. */
-export interface GateOptions extends TokenOptions {
-  readonly gate: string
-  readonly prefix?: string
-}
 
 export interface RevokeOptions extends GateOptions {
   readonly kind: string
@@ -135,17 +120,8 @@ export const list = async (options: ListOptions, around: Surroundings): Promise<
   }
 }
 
-const call = async (
-  options: GateOptions,
-  around: Surroundings,
-  make: (gate: GateAddress) => GateCall,
-): Promise<Result<GateAnswer, GateFault>> => {
-  const gate = gateAddress(options.gate, options.prefix ?? DEFAULT_PREFIX)
-  if (!gate.ok) return fail({ kind: 'silent', message: gate.reason })
-  const token = await tokenFor(gate.value, options, SCOPE, around)
-  if (!token.ok) return token
-  return callGate(gate.value, { ...make(gate.value), token: token.value })
-}
+const call = (options: GateOptions, around: Surroundings, make: (gate: GateAddress) => GateCall) =>
+  callAs(options, SCOPE, around, make)
 
 const isOneOf = (names: readonly string[], name: string): boolean => names.includes(name)
 

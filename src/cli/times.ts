@@ -32,6 +32,18 @@ export const moment = (text: string, now: number): Result<number, string> => {
   return duration.ok ? ok(Math.ceil(now + duration.value)) : duration
 }
 
+/** RFC 3339 §5.6, with its zone: without one the text is another moment on each machine. */
+const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/i
+
+/** A moment on the calendar, in seconds since the epoch: those themselves, or a date with time and zone. */
+export const instant = (text: string): Result<number, string> => {
+  if (/^\d+$/.test(text)) return epochSeconds(text)
+  const ms = DATE_TIME.test(text) ? Date.parse(text.toUpperCase()) : Number.NaN
+  return Number.isNaN(ms)
+    ? fail(`"${text}" is no moment; write seconds since the epoch, or such as 2026-11-01T12:00:00Z`)
+    : ok(ms / 1000)
+}
+
 /** Seconds since the epoch for people, in UTC. */
 export const utc = (seconds: number): string => {
   const date = new Date(seconds * 1000)

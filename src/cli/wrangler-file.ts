@@ -41,7 +41,10 @@ export const readWranglerFile = async (
   path: string,
 ): Promise<Result<readonly WranglerEnvironment[], WranglerFault>> => {
   if (/\.jsonc?$/i.test(path)) {
-    return fail({ kind: 'unreadable', message: `${path} is no TOML; check reads wrangler.toml.` })
+    return fail({
+      kind: 'unreadable',
+      message: `${path} is no TOML; the policy is read from wrangler.toml.`,
+    })
   }
   const text = await readText(path)
   if (!text.ok) return fail({ kind: 'unreadable', message: text.reason })

@@ -1,0 +1,86 @@
+import { createKeySet, publicKeys } from '../adapters/keys/set.ts'
+import { type Explanation, explain } from '../answer/explain.ts'
+import { type JsonObject, parseJsonObject } from '../base/json.ts'
+import { fail, ok, type Result } from '../base/result.ts'
+import { createGuard, type GuardPorts } from '../guard.ts'
+import type { Policy } from '../model/policy.ts'
+import type { KeySource } from '../model/ports.ts'
+import type { AskedRequest } from './explain-request.ts'
+import { readText } from './files.ts'
+
+/** What a decision is made of besides the policy and the request. */
+export interface OfflineOptions {
+  /** Public keys of the token's issuer, where the policy has none written in it. */
+  readonly keys?: readonly JsonObject[] | undefined
+  /** Seconds since the epoch. */
+  readonly at: number
+}
+
+/** An explanation as JSON. */
+export interface OfflineExplanation {
+  readonly explanation: JsonObject
+  /** Whether the issuer's keys stand in the policy, so that no others count. */
+  readonly inlineKeys: boolean
+}
+
+/** What to do here where the line's own advice is for a caller of a running gate. */
+const HINTS: Readonly<Record<string, string>> = {
+  keys_unavailable:
+    'Give the JWK set of the issuer with --jwks FILE (nothing is fetched here), or ask the running gate with --gate URL',
+}
+
+/**
+ * Walks a request down the line of a policy. Fetches nothing and knows no revocation: standing is
+ * judged as if nothing were revoked.
+ */
+export const explainOffline = async (
+  policy: Policy,
+  { method, url, token, headers: given }: AskedRequest,
+  { keys, at }: OfflineOptions,
+): Promise<OfflineExplanation> => {
+  let inlineKeys = false
+  const source: KeySource = {
+    async find({ keys: own, algorithms }, header) {
+      inlineKeys = own.kind === 'inline'
+      const here = own.kind === 'inline' ? publicKeys(own) : keys
+      if (!here) return fail('unavailable')
+      const found = await createKeySet(here, algorithms).find(header)
+      return found ? ok(found) : fail('unknown')
+    },
+  }
+  const ports: GuardPorts = {
+    clock: { now: () => at * 1000 },
+    keys: source,
+    tokens: { find: () => undefined, keep: () => {} },
+    revocations: { lookup: async () => [] },
+    onError: () => {},
+  }
+  const headers = new Headers(given)
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
+  const explanation = await explain(createGuard(policy, ports), { method, url, headers })
+  return { explanation: json(advised(explanation)), inlineKeys }
+}
+
+const advised = (explanation: Explanation): Explanation => {
+  const { denial, steps } = explanation
+  const hint = denial && Object.hasOwn(HINTS, denial.code) ? HINTS[denial.code] : undefined
+  if (!denial || hint === undefined) return explanation
+  return {
+    ...explanation,
+    denial: { ...denial, hint },
+    steps: steps.map((step) =>
+      step.outcome === 'denied' ? { ...step, detail: { ...step.detail, hint } } : step,
+    ),
+  }
+}
+
+const json = (explanation: Explanation): JsonObject => JSON.parse(JSON.stringify(explanation))
+
+/** The public keys of a JWK set in a file; the reason of a failure is a sentence for people. */
+export const readKeySet = async (path: string): Promise<Result<readonly JsonObject[], string>> => {
+  const text = await readText(path)
+  if (!text.ok) return text
+  const keys = publicKeys(parseJsonObject(text.value))
+  if (!keys) return fail(`${path} is no JWK set: { "keys": [ … ] } as an issuer publishes it`)
+  return keys.length > 0 ? ok(keys) : fail(`${path} holds no public key`)
+}

@@ -1,0 +1,84 @@
+import { text as textOf } from 'node:stream/consumers'
+import { fail, ok, type Result } from '../base/result.ts'
+import { readText } from './files.ts'
+
+/** A request to explain, as the command line says it. */
+export interface RequestOptions {
+  /** The token itself, `@FILE`, or `-` for standard input. */
+  readonly token?: string
+  /** `name: value`, each. */
+  readonly header?: readonly string[]
+}
+
+/** A request to explain. `url` is the text as it was given; no parser has seen it. */
+export interface AskedRequest {
+  readonly method: string
+  readonly url: string
+  readonly token?: string
+  /** All headers but the one that carries `token`. */
+  readonly headers: Headers
+}
+
+/** RFC 9110 §5.6.2. */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
+const HEADER = /^([\w!#$%&'*+.^`|~-]+):(.*)$/s
+/** An access token of whatever form: one word. Whether it is well formed is the gate's matter. */
+const WORD = /^[\x21-\x7e]+$/
+
+/**
+ * Reads a request to explain. Refuses what no client can send, or what was surely not meant; the
+ * reason of a failure is a sentence for people and repeats nothing that could be a token.
+ */
+export const readRequest = async (
+  method: string,
+  url: string,
+  { token: given, header = [] }: RequestOptions,
+  stdin: () => Promise<string>,
+): Promise<Result<AskedRequest, string>> => {
+  if (!TOKEN.test(method)) return fail('METHOD must be one word, such as GET')
+  if (!/^https?:\/\/[^/]/i.test(url)) {
+    return fail('URL must be whole, such as https://api.my-company.com/v1/documents/7')
+  }
+  if (url.includes('#')) return fail('URL must end before #: a fragment is never sent')
+  const headers = readHeaders(header)
+  if (!headers.ok) return headers
+  const asked = { method: method.toUpperCase(), url, headers: headers.value }
+  if (given === undefined) return ok(asked)
+  if (headers.value.has('authorization')) {
+    return fail('Give the credential with --token or with --header "authorization: …", not both.')
+  }
+  const token = await readToken(given, stdin)
+  return token.ok ? ok({ ...asked, token: token.value }) : token
+}
+
+const readToken = async (
+  given: string,
+  stdin: () => Promise<string>,
+): Promise<Result<string, string>> => {
+  const isFile = given.startsWith('@')
+  const read = isFile ? await readText(given.slice(1)) : ok(given === '-' ? await stdin() : given)
+  if (!read.ok) return fail(`--token: ${read.reason}`)
+  const token = read.value.trim()
+  if (WORD.test(token)) return ok(token)
+  const place = isFile ? given.slice(1) : given === '-' ? 'standard input' : 'what is given'
+  return fail(`--token: ${place} is not one token; write it alone, without the word Bearer`)
+}
+
+const readHeaders = (texts: readonly string[]): Result<Headers, string> => {
+  const headers = new Headers()
+  for (const text of texts) {
+    const [, name, value] = HEADER.exec(text) ?? []
+    if (name === undefined || value === undefined) {
+      return fail('--header must be "name: value", such as "origin: https://app.my-company.com"')
+    }
+    try {
+      headers.append(name, value)
+    } catch {
+      return fail(`--header: the value of ${name} has a character that no header can hold`)
+    }
+  }
+  return ok(headers)
+}
+
+/** Standard input to its end, as UTF-8. */
+export const readStdin = (): Promise<string> => textOf(process.stdin)

@@ -1,0 +1,145 @@
+import type { JsonObject } from '../base/json.ts'
+import { fail, ok, type Result } from '../base/result.ts'
+import type { Policy } from '../model/policy.ts'
+import type { PolicyEnv } from '../policy/env.ts'
+import type { PolicyIssue } from '../policy/issues.ts'
+import { type PolicyBundle, parsePolicy } from '../policy/parse.ts'
+import { type PolicyVars, readVars } from '../policy/vars.ts'
+import { cannotTell, type ExitCode, type Outcome } from './output.ts'
+import { readWranglerFile, type WranglerEnvironment, type WranglerFault } from './wrangler-file.ts'
+
+/** What the variables and bindings of one environment come to. */
+export interface PolicyReading {
+  readonly vars: PolicyVars
+  /** What is wrong with the variables before the policy in them is looked at. */
+  readonly variableIssues: readonly PolicyIssue[]
+  readonly parsed: Result<PolicyBundle, readonly PolicyIssue[]>
+  /** Secrets the policy names; a file cannot say whether they are set. */
+  readonly secrets: ReadonlySet<string>
+}
+
+/** Reads the policy of one environment with the bindings the file gives it, every secret taken as set. */
+export const readEnvironment = (environment: WranglerEnvironment): PolicyReading => {
+  const { vars, issues: variableIssues } = readVars(environment.vars)
+  const secrets = new Set<string>()
+  const parsed = parsePolicy(vars, fileEnv(environment, secrets))
+  return {
+    vars,
+    variableIssues,
+    secrets,
+    parsed: parsed.ok
+      ? parsed
+      : fail(parsed.reason.map((issue) => withAdvice(issue, environment.name))),
+  }
+}
+
+/** Where a binding is written that the policy needs, by the path of the mistake. */
+const BINDINGS: Readonly<Record<string, (env: string) => string>> = {
+  'bindings.JWKS_CACHE': (env) => `[[${env}kv_namespaces]] with binding = "JWKS_CACHE"`,
+  'bindings.REVOCATIONS': (env) =>
+    `[${env}durable_objects] with bindings = [{ name = "REVOCATIONS", class_name = "RevocationShard" }]`,
+}
+
+const withAdvice = ({ path, message }: PolicyIssue, env: string | undefined): PolicyIssue => {
+  const table = Object.hasOwn(BINDINGS, path) ? BINDINGS[path] : undefined
+  return table
+    ? { path, message: `${message}; write ${table(env === undefined ? '' : `env.${env}.`)}` }
+    : { path, message }
+}
+
+/** Bindings as the file has them. Every secret is taken to be set, and its name is kept. */
+const fileEnv = ({ bindings }: WranglerEnvironment, secrets: Set<string>): PolicyEnv => ({
+  secret: () => undefined,
+  has(kind, name) {
+    if (kind !== 'secret') return bindings[kind].has(name)
+    secrets.add(name)
+    return true
+  },
+})
+
+/** Which policy a command is about. */
+export interface PolicyChoice {
+  readonly file: string
+  /** An `[env.x]`; without it the top level. */
+  readonly env?: string | undefined
+}
+
+/** A policy without a mistake, and which environment it is of; `null` for the top level. */
+export interface FilePolicy extends PolicyReading {
+  readonly policy: Policy
+  readonly environment: string | null
+}
+
+/** Why a file gives no policy: it cannot be looked at, or it was, and is wrong. */
+export type FileFault =
+  | { readonly kind: 'unreadable'; readonly message: string }
+  | {
+      readonly kind: 'broken'
+      readonly message: string
+      readonly mistakes: readonly PolicyIssue[]
+      readonly json: JsonObject
+    }
+
+/**
+ * The policy of one environment of a wrangler.toml. Passes over what only a deploy would meet:
+ * placeholder hosts, the size of variables, addresses an environment inherits.
+ */
+export const readFilePolicy = async ({
+  file,
+  env,
+}: PolicyChoice): Promise<Result<FilePolicy, FileFault>> => {
+  const read = await readWranglerFile(file)
+  if (!read.ok) return fail(unreadFault(file, read.reason))
+  const chosen = read.value.find(({ name }) => name === env)
+  if (!chosen) {
+    return fail({ kind: 'unreadable', message: noEnvironment(file, env ?? '', read.value) })
+  }
+  const reading = readEnvironment(chosen)
+  const { parsed, variableIssues } = reading
+  const mistakes = [...chosen.issues, ...variableIssues, ...(parsed.ok ? [] : parsed.reason)]
+  if (parsed.ok && mistakes.length === 0) {
+    return ok({ ...reading, policy: parsed.value.policy, environment: env ?? null })
+  }
+  const others = env === undefined ? environmentNames(read.value) : []
+  const message = `${file}: ${counted(mistakes.length, 'mistake')}${
+    others.length === 0
+      ? ''
+      : ` at the top level; for another environment: --env ${others.join('|')}`
+  }`
+  const json = { valid: false, file, environment: env ?? null, error: message, mistakes }
+  return fail({ kind: 'broken', message, mistakes, json })
+}
+
+const unreadFault = (file: string, { kind, message, ...place }: WranglerFault): FileFault =>
+  kind === 'unreadable'
+    ? { kind, message }
+    : { kind, message, mistakes: [], json: { valid: false, file, error: message, ...place } }
+
+/** The outcome where a file gives no policy; `broken` is the exit status for one that is wrong. */
+export const fileFaultOutcome = (fault: FileFault, broken: ExitCode): Outcome => {
+  const { message } = fault
+  if (fault.kind === 'unreadable') return cannotTell(message)
+  const err = [...fault.mistakes.map((issue) => issueLine(issue)), message]
+  return { exitCode: broken, json: fault.json, out: [], err }
+}
+
+/** A mistake or warning on one line, `label` in front. */
+export const issueLine = ({ path, message }: PolicyIssue, label = ''): string =>
+  `${label}${path === '' ? '' : `${path}: `}${message}`
+
+/** A number of things. */
+export const counted = (count: number, thing: string): string =>
+  `${count} ${thing}${count === 1 ? '' : 's'}`
+
+const environmentNames = (environments: readonly WranglerEnvironment[]): readonly string[] =>
+  environments.flatMap(({ name }) => (name === undefined ? [] : [name]))
+
+/** A sentence about an environment that is not in a file. */
+export const noEnvironment = (
+  file: string,
+  env: string,
+  environments: readonly WranglerEnvironment[],
+): string => {
+  const names = environmentNames(environments)
+  return `${file} has no [env.${env}]; its environments: ${names.length === 0 ? 'none' : names.join(', ')}`
+}
