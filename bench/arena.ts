@@ -1,0 +1,133 @@
+import { rmSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { deployment } from '../test/kit/repository.ts'
+import { type Binding, capnp, type WorkerService } from '../test/kit/workerd-config.ts'
+import { type Bundles, bundleAll } from './bundles.ts'
+import { type Contender, isGate, USUAL_RULES } from './lineup.ts'
+import { ISSUER, policyVars, RESOURCE } from './policy.ts'
+import type { PublicKey } from './public-key.ts'
+import { type Server, serve } from './workerd.ts'
+
+/** One workerd process with every contender in it, each on a port of its own. */
+export interface Arena {
+  readonly server: Server
+  /** The bundle of a contender. */
+  bundle(contender: Contender): Promise<string>
+  close(): Promise<void>
+}
+
+/** How the arena is built. */
+export interface ArenaOptions {
+  readonly contenders: readonly Contender[]
+  readonly keys: readonly PublicKey[]
+  /** Readable names for a profiler; else the gate is the minified bundle of a deploy. */
+  readonly readable?: boolean
+  /** The origin behind a service binding, or over HTTP on this machine. */
+  readonly origin?: 'binding' | 'loopback'
+  /** Further arguments of `workerd serve`. */
+  readonly flags?: readonly string[]
+}
+
+/** Builds the Workers and starts the process. Nobody has been asked anything yet. */
+export const openArena = async (options: ArenaOptions): Promise<Arena> => {
+  const directory = await mkdtemp(join(tmpdir(), 'edgewarden-bench-'))
+  const remove = () => {
+    process.off('exit', remove)
+    rmSync(directory, { recursive: true, force: true })
+  }
+  process.once('exit', remove)
+  try {
+    const disk = join(directory, 'data')
+    await mkdir(disk)
+    const bundles = await bundleAll(options.contenders, options.readable ?? false, directory)
+    const loopback = options.origin === 'loopback' ? await freePort() : undefined
+    const originService = loopback === undefined ? 'origin' : 'origin-http'
+    const sockets = options.contenders.map(({ id }) => id)
+    const config = capnp({
+      workers: [
+        plainWorker('origin', bundles.origin ?? '', []),
+        kvWorker(directory),
+        ...options.contenders.map((one) => workerOf(one, options.keys, bundles, originService)),
+      ],
+      externals: loopback === undefined ? {} : { [originService]: `127.0.0.1:${loopback}` },
+      sockets: {
+        ...Object.fromEntries(sockets.map((id) => [id, { port: 0, service: id }])),
+        ...(loopback !== undefined && { origin: { port: loopback, service: 'origin' } }),
+      },
+      disk,
+    })
+    const path = join(directory, 'config.capnp')
+    await writeFile(path, config)
+    const server = await serve(path, sockets, options.flags)
+    return {
+      server,
+      bundle: ({ module }) => readFile(join(directory, bundles[module] ?? ''), 'utf8'),
+      async close() {
+        await server.stop()
+        remove()
+      },
+    }
+  } catch (error) {
+    remove()
+    throw error
+  }
+}
+
+const workerOf = (
+  contender: Contender,
+  keys: readonly PublicKey[],
+  bundles: Bundles,
+  origin: string,
+): WorkerService => {
+  const { id, module, gate, rules = USUAL_RULES } = contender
+  const bundle = bundles[module] ?? ''
+  if (!isGate(contender)) {
+    return plainWorker(id, bundle, [
+      { name: 'ORIGIN', service: origin },
+      { name: 'ISSUER', text: ISSUER },
+      { name: 'AUDIENCE', text: RESOURCE },
+      { name: 'KEYS', json: keys },
+    ])
+  }
+  const { durableObjects } = deployment()
+  const vars = Object.entries(policyVars(keys, rules, gate))
+  return {
+    ...plainWorker(id, bundle, [
+      ...vars.map(([name, json]) => ({ name, json })),
+      { name: 'ORIGIN', service: origin },
+      { name: 'JWKS_CACHE', kvNamespace: 'kv' },
+      ...Object.entries(durableObjects).map(([name, durableObjectNamespace]) => ({
+        name,
+        durableObjectNamespace,
+      })),
+    ]),
+    classes: Object.fromEntries(Object.values(durableObjects).map((name) => [name, id + name])),
+  }
+}
+
+const plainWorker = (name: string, module: string, bindings: readonly Binding[]): WorkerService => {
+  const { compatibilityDate, compatibilityFlags } = deployment()
+  return { name, module, compatibilityDate, compatibilityFlags, bindings, classes: {} }
+}
+
+const kvWorker = (directory: string): WorkerService => {
+  const source = fileURLToPath(new URL('../test/kit/kv-worker.js', import.meta.url))
+  return {
+    ...plainWorker('kv', relative(directory, source), [
+      { name: 'STORE', durableObjectNamespace: 'KvNamespace' },
+    ]),
+    classes: { KvNamespace: 'kv' },
+  }
+}
+
+const freePort = async (): Promise<number> => {
+  const server = createServer()
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const address = server.address()
+  await new Promise((done) => server.close(done))
+  return typeof address === 'object' && address !== null ? address.port : 0
+}

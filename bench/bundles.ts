@@ -1,0 +1,50 @@
+import { join, relative, resolve } from 'node:path'
+import { build as esbuild } from 'esbuild'
+import { build as wranglerBuild } from '../test/kit/bundle.ts'
+import { ROOT } from '../test/kit/repository.ts'
+import type { Contender } from './lineup.ts'
+
+/** Module of a contender, or `origin` → path of its bundle, relative to where it was built. */
+export type Bundles = Readonly<Record<string, string>>
+
+/**
+ * Bundles what the contenders need into `directory`: the gate as a deploy does, or not minified
+ * where it is to be readable. `EDGEWARDEN_BUNDLE` names a bundle to take for the gate.
+ */
+export const bundleAll = async (
+  contenders: readonly Contender[],
+  readable: boolean,
+  directory: string,
+): Promise<Bundles> => {
+  const given = process.env.EDGEWARDEN_BUNDLE
+  const bundles: Record<string, string> = {}
+  for (const module of new Set(['origin' as const, ...contenders.map((one) => one.module)])) {
+    if (module === 'gate' && given !== undefined) {
+      bundles[module] = relative(directory, resolve(given))
+    } else if (module === 'gate' && !readable) {
+      bundles[module] = relative(directory, await wranglerBuild(join(directory, 'wrangler')))
+    } else {
+      const source = module === 'gate' ? 'src/worker.ts' : `bench/contenders/${module}.ts`
+      bundles[module] = `${module}.js`
+      await bundle(join(ROOT, source), join(directory, `${module}.js`), !readable)
+    }
+  }
+  return bundles
+}
+
+/** As wrangler bundles: the conditions of Workers, the platform's modules left out. */
+const bundle = async (source: string, outfile: string, minify: boolean): Promise<void> => {
+  await esbuild({
+    entryPoints: [source],
+    outfile,
+    // Comments in the bundle name the files from here.
+    absWorkingDir: ROOT,
+    minify,
+    bundle: true,
+    format: 'esm',
+    target: 'es2024',
+    conditions: ['workerd', 'worker', 'browser'],
+    external: ['cloudflare:*', 'node:*'],
+    logLevel: 'error',
+  })
+}

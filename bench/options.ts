@@ -1,0 +1,83 @@
+import { parseArgs } from 'node:util'
+import { type Contender, chosen, LINEUP } from './lineup.ts'
+import { ALGORITHMS, type Algorithm } from './public-key.ts'
+
+/** What the command line asks for. */
+export interface Options {
+  readonly contenders: readonly Contender[]
+  readonly algorithms: readonly Algorithm[]
+  readonly rounds: number
+  readonly seconds: number
+  readonly warmup: number
+  readonly origin: 'binding' | 'loopback'
+  /** Where the report goes; a run of everything, not quick, has a place of its own. */
+  readonly json: string | undefined
+  /** Where a CPU profile of the first contender goes. */
+  readonly profile: string | undefined
+  /** Whether policies of several sizes are measured too. */
+  readonly policies: boolean
+}
+
+/** The help text. */
+export const USAGE = `npm run bench -- [options]
+
+  --only a,b,e       these contenders: ${LINEUP.map(({ id }) => id).join(', ')}
+  --alg ES256        these algorithms: ${ALGORITHMS.join(', ')}
+  --rounds 5         rounds, each with every contender once
+  --seconds 3        length of one measurement
+  --quick            3 rounds of 1 s, ES256 only: for a look, not for a number
+  --origin loopback  reach the origin over HTTP instead of a service binding
+  --json FILE        save the report (a run of everything saves bench/results/latest.json)
+  --profile FILE     save a CPU profile of the first contender and list its functions`
+
+/** Reads the command line; `undefined` when help is asked for. Throws at what it does not know. */
+export const readOptions = (
+  args: readonly string[],
+  standardReport: string,
+): Options | undefined => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      only: { type: 'string' },
+      alg: { type: 'string' },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      origin: { type: 'string', default: 'binding' },
+      json: { type: 'string' },
+      profile: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return undefined
+  const { only, alg, quick, origin, profile } = values
+  const whole = [only, alg, profile].every((one) => one === undefined) && !quick
+  if (origin !== 'binding' && origin !== 'loopback') {
+    throw new Error('--origin is binding or loopback')
+  }
+  return {
+    contenders: chosen(only?.split(',')),
+    algorithms: alg === undefined ? (quick ? ['ES256'] : ALGORITHMS) : algorithmsIn(alg),
+    rounds: positive('rounds', values.rounds, quick ? 3 : 5),
+    seconds: positive('seconds', values.seconds, quick ? 1 : 3),
+    warmup: quick ? 1 : 2,
+    origin,
+    json: values.json ?? (whole && origin === 'binding' ? standardReport : undefined),
+    profile,
+    policies: only === undefined,
+  }
+}
+
+const algorithmsIn = (text: string): readonly Algorithm[] =>
+  text.split(',').map((name) => {
+    const found = ALGORITHMS.find((alg) => alg === name)
+    if (!found) throw new Error(`no such algorithm: ${name}; there are ${ALGORITHMS.join(', ')}`)
+    return found
+  })
+
+const positive = (name: string, text: string | undefined, usual: number): number => {
+  const value = text === undefined ? usual : Number(text)
+  if (!(Number.isInteger(value) && value > 0))
+    throw new Error(`--${name} is a whole number above 0`)
+  return value
+}

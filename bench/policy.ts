@@ -1,0 +1,61 @@
+import type { PublicKey } from './public-key.ts'
+
+/** What clients ask for: the name, and the identifier of the API. */
+export const HOST = 'api.example.com'
+export const RESOURCE = `https://${HOST}`
+export const ISSUER = 'https://auth.acme.example'
+
+/** A path that meets the last rule; another for each `id`. */
+export const pathOf = (id: string | number): string => `/v1/documents/doc_${id}`
+export const PATH = pathOf('7f3a9c')
+
+/** Bytes of one variable of a Worker. */
+const VARIABLE_SIZE = 5_000
+
+/** So many rules; all have a parameter, the last one is what `pathOf` is for. */
+export const rulesOf = (count: number): readonly unknown[] => [
+  ...Array.from({ length: count - 1 }, (_, i) => ({
+    match: `GET /v1/collection-${i}/{id}`,
+    scopes: [`collection-${i}:read`],
+  })),
+  {
+    match: 'GET /v1/documents/{id}',
+    scopes: { any: ['documents:read', 'documents:read:{id}'] },
+  },
+]
+
+/** The variables of a gate's policy, none larger than Cloudflare takes. */
+export const policyVars = (
+  keys: readonly PublicKey[],
+  count: number,
+  gate: Readonly<Record<string, unknown>> = {},
+): Readonly<Record<string, unknown>> => ({
+  GATE: {
+    resource: RESOURCE,
+    origin: 'service:ORIGIN',
+    insecure_http: true,
+    revocation: { consistency: 'strict' },
+    ...gate,
+  },
+  ISSUERS: {
+    acme: { issuer: ISSUER, agent_prefix: 'acme/', jwks: { keys }, max_lifetime: '60m' },
+  },
+  ...Object.fromEntries(
+    inPieces(rulesOf(count)).map((piece, i) => [`ROUTES_${String(i).padStart(4, '0')}`, piece]),
+  ),
+})
+
+const inPieces = (rules: readonly unknown[]): readonly (readonly unknown[])[] => {
+  const pieces: unknown[][] = []
+  let size = VARIABLE_SIZE
+  for (const rule of rules) {
+    const length = JSON.stringify(rule).length + 1
+    if (size + length > VARIABLE_SIZE - 2) {
+      pieces.push([])
+      size = 0
+    }
+    pieces.at(-1)?.push(rule)
+    size += length
+  }
+  return pieces
+}

@@ -1,0 +1,99 @@
+import type { Measure } from './load.ts'
+import type { Series } from './match.ts'
+import type { PolicySize } from './policy-size.ts'
+import type { Algorithm } from './public-key.ts'
+import { median } from './statistics.ts'
+
+/** What one run found, as it is saved. Names no host and no path. */
+export interface Report {
+  /** `YYYY-MM-DD`. */
+  readonly date: string
+  readonly machine: { readonly system: string; readonly cpu: string; readonly cores: number }
+  readonly versions: Readonly<Record<string, string>>
+  readonly settings: {
+    readonly rounds: number
+    readonly seconds: number
+    readonly connections: number
+    /** `binding`: a service binding; `loopback`: over HTTP on this machine. */
+    readonly origin: 'binding' | 'loopback'
+    /** Where the journal went. */
+    readonly stdout: '/dev/null'
+    /** Characters of a token. */
+    readonly tokens: Readonly<Partial<Record<Algorithm, number>>>
+  }
+  readonly lines: readonly Line[]
+  readonly policy: readonly PolicySize[]
+}
+
+/** One contender under one algorithm: medians over the rounds. */
+export interface Line {
+  readonly id: string
+  readonly title: string
+  readonly alg: Algorithm
+  /** Requests a second. */
+  readonly rate: number
+  /** Throughput as a multiple of (a) and of (b): the median of each round's own ratio. */
+  readonly toA?: number
+  readonly toB?: number
+  /** Latency in milliseconds. */
+  readonly p50: number
+  readonly p99: number
+  /** Microseconds of workerd's processor time for a request. */
+  readonly cpu?: number
+  /** Share of one processor that workerd and the client had. */
+  readonly busy?: number
+  readonly client: number
+  /** Requests a second of each round. */
+  readonly rates: readonly number[]
+}
+
+/** The median of each round's own ratio: what slows a whole round down counts on both sides. */
+export const pairedRatio = (rates: readonly number[], others: readonly number[]): number =>
+  median(rates.map((rate, i) => rate / (others[i] ?? Number.NaN)))
+
+/** Medians and ratios of all series, in their order. */
+export const linesOf = (all: readonly Series[]): readonly Line[] =>
+  all.map(({ contender: { id, title }, alg, measures }) => {
+    const of = (value: (one: Measure) => number) => median(measures.map(value))
+    const rates = measures.map(({ rate }) => rate)
+    const over = (other: string) => {
+      const found = all.find(({ contender, alg: its }) => contender.id === other && its === alg)
+      return pairedRatio(rates, found?.measures.map(({ rate }) => rate) ?? [])
+    }
+    return {
+      id,
+      title,
+      alg,
+      rate: rounded(0, median(rates)),
+      ...known('toA', 3, over('a')),
+      ...known('toB', 3, over('b')),
+      p50: rounded(
+        2,
+        of(({ p50 }) => p50),
+      ),
+      p99: rounded(
+        2,
+        of(({ p99 }) => p99),
+      ),
+      ...known(
+        'cpu',
+        1,
+        of(({ cpu = Number.NaN }) => cpu),
+      ),
+      ...known(
+        'busy',
+        2,
+        of(({ cpu = Number.NaN, rate }) => (cpu * rate) / 1e6),
+      ),
+      client: rounded(
+        2,
+        of(({ client }) => client),
+      ),
+      rates: rates.map((rate) => rounded(0, rate)),
+    }
+  })
+
+const rounded = (digits: number, value: number): number => Number(value.toFixed(digits))
+
+const known = <Name extends string>(name: Name, digits: number, value: number) =>
+  Number.isNaN(value) ? {} : ({ [name]: rounded(digits, value) } as Record<Name, number>)

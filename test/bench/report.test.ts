@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest'
+import { chosen } from '../../bench/lineup.ts'
+import type { Measure } from '../../bench/load.ts'
+import type { Series } from '../../bench/match.ts'
+import { linesOf, pairedRatio, type Report } from '../../bench/report.ts'
+import { targetLines, trustLines } from '../../bench/targets.ts'
+
+const measure = (rate: number, more: Partial<Measure> = {}): Measure => ({
+  rate,
+  p50: 4,
+  p99: 20,
+  client: 0.1,
+  ...more,
+})
+
+const series = (id: string, measures: Measure[], alg: Series['alg'] = 'ES256'): Series => {
+  const [contender] = chosen([id])
+  if (!contender) throw new Error(`no ${id}`)
+  return { contender, alg, measures }
+}
+
+describe('ratios', () => {
+  it('are taken within each round', () => {
+    // The second round was slow for both.
+    expect(pairedRatio([500, 50, 480], [1000, 100, 1000])).toBe(0.5)
+  })
+
+  it('of nothing are no number', () => {
+    expect(pairedRatio([1, 2], [])).toBeNaN()
+  })
+})
+
+describe('lines', () => {
+  it('hold medians, and ratios to the pass-through and to jose under the same algorithm', () => {
+    const lines = linesOf([
+      series('a', [measure(8000), measure(4000), measure(9000)]),
+      series('a', [measure(1)], 'RS256'),
+      series('b', [measure(4000), measure(2000), measure(3000)]),
+      series('e', [
+        measure(6000.4, { p50: 5.123, p99: 30, cpu: 150, client: 0.2 }),
+        measure(3000, { p50: 6, p99: 50, cpu: 160, client: 0.1 }),
+        measure(6300, { p50: 5.5, p99: 40.5678, cpu: 155.55, client: 0.3 }),
+      ]),
+    ])
+    expect(lines.find(({ id }) => id === 'e')).toEqual({
+      id: 'e',
+      title: 'gate, warm',
+      alg: 'ES256',
+      rate: 6000,
+      toA: 0.75,
+      toB: 1.5,
+      p50: 5.5,
+      p99: 40.57,
+      cpu: 155.6,
+      busy: 0.9,
+      client: 0.2,
+      rates: [6000, 3000, 6300],
+    })
+  })
+
+  it('leave out what is not known', () => {
+    const [line] = linesOf([series('e', [measure(1000)])])
+    for (const name of ['toA', 'toB', 'cpu', 'busy']) expect(line).not.toHaveProperty(name)
+  })
+})
+
+describe('what is printed below the table', () => {
+  const reportOf = (all: readonly Series[]): Report => ({
+    date: '2026-11-25',
+    machine: { system: 'linux x64', cpu: 'a processor', cores: 2 },
+    versions: {},
+    settings: {
+      rounds: 1,
+      seconds: 1,
+      connections: 32,
+      origin: 'binding',
+      stdout: '/dev/null',
+      tokens: {},
+    },
+    lines: linesOf(all),
+    policy: [],
+  })
+
+  it('says which targets are reached, and nothing of those that were not measured', () => {
+    const report = reportOf([
+      series('a', [measure(1000, { cpu: 100 })]),
+      series('b', [measure(500, { cpu: 200 })]),
+      series('e-open', [measure(760, { cpu: 125 })]),
+    ])
+    expect(targetLines(report).map((line) => line.replace(/ +/g, ' '))).toEqual([
+      'ES256 (e-open) ÷ (a) 0.76, by processor time 0.80 warm, but for the revocation call: 0.75 is reached',
+      'ES256 (e-open) ÷ (b) 1.52, by processor time 1.60 warm, but for the revocation call: 1.80 is not reached',
+    ])
+  })
+
+  it('says who was busy', () => {
+    const report = reportOf([
+      series('a', [measure(1000, { cpu: 900 }), measure(3000, { cpu: 300 })]),
+    ])
+    expect(trustLines(report).map((line) => line.replace(/ +/g, ' '))).toEqual([
+      'ES256 (a) 600 µs/request workerd 90 %, client 10 % of a processor 1000 to 3000 req/s',
+    ])
+    expect(trustLines(reportOf([series('a', [measure(1000)])]))[0]).toContain('workerd –')
+  })
+})

@@ -1,0 +1,77 @@
+import { expect, it } from 'vitest'
+import type { Line, Report } from '../../bench/report.ts'
+import { renderPolicyTable, renderTable } from '../../bench/table.ts'
+
+const line = (id: string, title: string, alg: Line['alg'], more: Partial<Line> = {}): Line => ({
+  id,
+  title,
+  alg,
+  rate: 7412,
+  p50: 3.65,
+  p99: 48.561,
+  client: 0.1,
+  rates: [7412],
+  ...more,
+})
+
+const report: Report = {
+  date: '2026-11-25',
+  machine: { system: 'linux x64', cpu: 'a processor', cores: 2 },
+  versions: { workerd: '1.2.3' },
+  settings: {
+    rounds: 5,
+    seconds: 3,
+    connections: 32,
+    origin: 'binding',
+    stdout: '/dev/null',
+    tokens: { ES256: 640, RS256: 896 },
+  },
+  lines: [
+    line('a', 'pass-through', 'ES256', { rate: 1_234_567, toA: 1, toB: 1.994 }),
+    line('a', 'pass-through', 'RS256', { rate: 999, toA: 1, toB: 1.5 }),
+    line('e', 'gate', 'ES256', { toA: 0.756 }),
+    line('p-10', '10 rules', 'ES256'),
+    line('p-1000', '1,000 rules', 'ES256', { rate: 7000 }),
+  ],
+  policy: [
+    { rules: 10, parse: 0.42, find: 800 },
+    { rules: 1000, parse: 31.6, find: 1030 },
+    { rules: 10_000, parse: 612.3, find: 1201 },
+  ],
+}
+
+it('has a row per contender and a group of columns per algorithm', () => {
+  expect(renderTable(report)).toBe(
+    [
+      '|  | ES256 req/s | × (a) | × (b) | p50 / p99 ms | RS256 req/s | × (a) | × (b) | p50 / p99 ms |',
+      '| --- | --: | --: | --: | --: | --: | --: | --: | --: |',
+      '| (a) pass-through | 1,234,567 | 1.00 | 1.99 | 3.6 / 48.6 | 999 | 1.00 | 1.50 | 3.6 / 48.6 |',
+      '| (e) gate | 7,412 | 0.76 | – | 3.6 / 48.6 | – | – | – | – |',
+      '| (p-10) 10 rules | 7,412 | – | – | 3.6 / 48.6 | – | – | – | – |',
+      '| (p-1000) 1,000 rules | 7,000 | – | – | 3.6 / 48.6 | – | – | – | – |',
+    ].join('\n'),
+  )
+})
+
+it('has no columns for an algorithm that did not take part', () => {
+  const lines = report.lines.filter(({ alg }) => alg === 'RS256')
+  expect(renderTable({ ...report, lines }).split('\n')[0]).toBe(
+    '|  | RS256 req/s | × (a) | × (b) | p50 / p99 ms |',
+  )
+})
+
+it('says what a policy of each size costs', () => {
+  expect(renderPolicyTable(report)).toBe(
+    [
+      '| rules | gate, warm, each path new (ES256) | reading the policy | finding the rule |',
+      '| --- | --: | --: | --: |',
+      '| 10 | 7,412 req/s | 0.4 ms | 800 ns |',
+      '| 1,000 | 7,000 req/s | 32 ms | 1,030 ns |',
+      '| 10,000 | – | 612 ms | 1,201 ns |',
+    ].join('\n'),
+  )
+})
+
+it('survives being saved', () => {
+  expect(renderTable(JSON.parse(JSON.stringify(report)))).toBe(renderTable(report))
+})
