@@ -63,6 +63,7 @@ const CONFIG = {
   send_metrics: false,
   kv_namespaces: [{ binding: 'JWKS_CACHE' }],
   durable_objects: { bindings: [{ name: 'REVOCATIONS', class_name: 'RevocationShard' }] },
+  version_metadata: { binding: 'CF_VERSION_METADATA' },
   exports: { RevocationShard: { type: 'durable-object', storage: 'sqlite' } },
 }
 

@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest'
+import { isRecorded, recordOf } from '../../src/answer/record.ts'
+import { denials } from '../../src/base/denial.ts'
+import type { Decision } from '../../src/guard.ts'
+import { accessOf, agentOf, credentialOf, ISSUER, issuerOf, routeOf } from '../kit/facts.ts'
+
+const deny = denials({
+  refused: ['forbidden', 'It is refused', 'Do not ask'],
+  broken: ['badOrigin', 'The origin is broken', 'Wait'],
+})
+
+type Mode = 'enforce' | 'shadow'
+
+const known = (mode: Mode) => ({ route: routeOf('GET /x', { mode }) })
+const decisionOf = (outcome: Decision['outcome'], mode: Mode = 'enforce', more: object = {}) =>
+  ({
+    outcome,
+    known: { ...known(mode), ...more },
+    waits: {},
+    ...(outcome === 'denied' && { denial: deny('refused') }),
+  }) as unknown as Decision
+
+const ALLOWED = decisionOf('passed')
+
+/** Numbers from 0 to 1 that are the same on each run (Park and Miller, "minimal standard"). */
+const seeded = (seed: number) => () => {
+  seed = (seed * 48_271) % 2_147_483_647
+  return (seed - 1) / 2_147_483_646
+}
+const never = () => {
+  throw new Error('nothing is left to chance here')
+}
+
+describe('isRecorded', () => {
+  it.each([
+    [0.001, 1],
+    [0.01, 2],
+    [0.25, 3],
+    [0.5, 4],
+    [0.9, 5],
+    [0.999, 6],
+  ])('writes a share of %d of the allowed', (allowed, seed) => {
+    const random = seeded(seed)
+    const asked = 10_000
+    let written = 0
+    for (let i = 0; i < asked; i++) {
+      if (isRecorded(ALLOWED, undefined, { allowed }, random)) written++
+    }
+    const deviation = Math.sqrt(asked * allowed * (1 - allowed))
+    expect(Math.abs(written - asked * allowed)).toBeLessThan(4 * deviation)
+  })
+
+  it.each([
+    [0, 0],
+    [0, 0.5],
+    [0, 1 - 2 ** -53],
+    [0.5, 0.5],
+  ])('does not write an allowed one at %d where chance says %d', (allowed, chance) => {
+    expect(isRecorded(ALLOWED, undefined, { allowed }, () => chance)).toBe(false)
+  })
+
+  it('writes every allowed one at 1, where there is no policy, and unless told', () => {
+    expect(isRecorded(ALLOWED, undefined, { allowed: 1 }, never)).toBe(true)
+    expect(isRecorded(ALLOWED, undefined, undefined, never)).toBe(true)
+    expect(isRecorded(decisionOf('ended'), undefined, undefined, never)).toBe(true)
+  })
+
+  it.each<[string, Decision, boolean]>([
+    ['a denial', decisionOf('denied'), false],
+    ['what shadow mode lets through', decisionOf('denied', 'shadow'), false],
+    ['an allowed one that its origin failed', ALLOWED, true],
+    ['a refusal of an endpoint', decisionOf('ended'), true],
+    ['what shadow mode lets through to a broken origin', decisionOf('denied', 'shadow'), true],
+  ])('writes %s whatever the share', (_name, decision, failed) => {
+    const denial = failed ? deny('broken') : undefined
+    expect(isRecorded(decision, denial, { allowed: 0 }, never)).toBe(true)
+  })
+})
+
+describe('recordOf', () => {
+  const context = { id: 'id', time: 0, requestId: 'request-1' }
+  const row = (decision: Decision, denial?: 'broken') =>
+    recordOf(decision, { ...context, denial: denial && deny(denial) })
+
+  it.each<[string, Decision, 'broken' | undefined, object]>([
+    ['allowed', ALLOWED, undefined, { decision: 'allowed', mode: 'enforce' }],
+    ['denied', decisionOf('denied'), undefined, { decision: 'denied', code: 'refused' }],
+    [
+      'denied, but let through',
+      decisionOf('denied', 'shadow'),
+      undefined,
+      { decision: 'allowed', code: 'refused', would_deny: true, mode: 'shadow' },
+    ],
+    [
+      'let through to a broken origin',
+      decisionOf('denied', 'shadow'),
+      'broken',
+      { decision: 'denied', code: 'broken', would_deny: true, mode: 'shadow' },
+    ],
+    [
+      'allowed in shadow mode',
+      decisionOf('passed', 'shadow'),
+      undefined,
+      { decision: 'allowed', code: undefined, would_deny: undefined, mode: 'shadow' },
+    ],
+    [
+      'allowed to a broken origin',
+      ALLOWED,
+      'broken',
+      { decision: 'denied', code: 'broken', would_deny: undefined },
+    ],
+  ])('%s', (_name, decision, denial, expected) => {
+    expect(row(decision, denial)).toMatchObject(expected)
+  })
+
+  it('names the version where it is known', () => {
+    expect(recordOf(ALLOWED, { ...context, version: 'v-1', colo: 'AMS' })).toMatchObject({
+      version: 'v-1',
+      colo: 'AMS',
+    })
+    expect(JSON.parse(JSON.stringify(row(ALLOWED)))).not.toHaveProperty('version')
+  })
+
+  it.each<Mode>(['enforce', 'shadow'])('claims nothing unverified in mode %s', (mode) => {
+    const credential = credentialOf({ claimedIssuer: 'i'.repeat(500), kid: 'k'.repeat(500) })
+    const line = row(decisionOf('denied', mode, { credential, issuer: issuerOf() }))
+    expect(line).toMatchObject({ claimed_issuer: 'i'.repeat(128), claimed_kid: 'k'.repeat(128) })
+    for (const name of ['issuer', 'kid', 'agent', 'client', 'jti']) {
+      expect(line[name]).toBeUndefined()
+    }
+    const token = { issuer: issuerOf(), key: { kid: 'key-1' } }
+    const verified = { token, access: accessOf(), agent: agentOf() }
+    const named = row(decisionOf('denied', mode, { credential, issuer: issuerOf(), ...verified }))
+    expect(named).toMatchObject({
+      issuer: ISSUER,
+      kid: 'key-1',
+      agent: 'planner',
+      client: 'app',
+      jti: 'token-1',
+    })
+    expect(named).toMatchObject({ claimed_issuer: undefined, claimed_kid: undefined })
+  })
+})

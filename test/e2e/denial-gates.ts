@@ -1,0 +1,27 @@
+import { inject } from 'vitest'
+import type { GateName } from './denial-cases.ts'
+import { withShards } from './shards.ts'
+import type { Sender, World } from './world.ts'
+
+/** Every gate that the denial cases happen at, before the issuers and the origin of one world. */
+export interface DenialGates {
+  readonly gates: Readonly<Record<GateName, Sender>>
+  /** Removes what the gates were built from; they end with their world. */
+  remove(): Promise<void>
+}
+
+/** Starts them; each has the world's GATE but for the one thing that denies. */
+export async function startDenialGates(world: World): Promise<DenialGates> {
+  const shards = await withShards(inject('bundle'))
+  const withClass = (REVOCATIONS: string) =>
+    world.another({ bundle: shards.path, durableObjects: { REVOCATIONS } })
+  const [strictHttp, invalid, unreachable, full, slow] = await Promise.all([
+    world.another({}, { insecure_http: false }),
+    world.another({}, { no_such_key: 'confidential-value' }),
+    withClass('UnreachableShard'),
+    withClass('FullShard'),
+    withClass('SlowShard'),
+  ])
+  const gates = { main: world, strictHttp, invalid, unreachable, full, slow }
+  return { gates, remove: shards.remove }
+}

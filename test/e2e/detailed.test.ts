@@ -1,0 +1,228 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { GUARD } from '../../src/guard.ts'
+import { reply } from '../kit/answers.ts'
+import type { Gate } from '../kit/gate.ts'
+import { createKey, type Members } from '../kit/signing.ts'
+import { type AskInit, askGate, outcome, type Setting, startSetting, withGate } from './setting.ts'
+
+const LOCAL = 'http://localhost:8787'
+const SECRET = 'origin-credential-93b1f07d'
+const STAGES = GUARD.stages.map(({ name }) => name)
+const REVOCATIONS = '/.edgewarden/revocations'
+
+const OPTIONS = {
+  gate: { resource: LOCAL, errors: 'detailed' },
+  issuer: { admin: 'own' },
+  secrets: { KEY: SECRET },
+  routes: [
+    { match: 'GET /v1/planners', scopes: [], agent_types: ['planner'] },
+    { match: 'GET /v1/injected', scopes: ['a:read'], inject: { Authorization: `Bearer \${KEY}` } },
+    { match: 'GET,POST /v1/{id}', scopes: ['chat:write'] },
+    { match: 'GET /public', access: 'public' },
+  ],
+}
+
+interface Step {
+  readonly stage: string
+  readonly outcome: string
+  readonly ms: number
+  readonly detail: Members
+}
+
+let setting: Setting
+/** The same gate without details. */
+let standard: Gate
+
+beforeAll(async () => {
+  setting = await startSetting({ ...OPTIONS, signing: { defaults: { aud: LOCAL } } })
+  standard = await setting.another({ ...OPTIONS, gate: { resource: LOCAL } })
+})
+beforeEach(() => setting.origin.clear())
+afterAll(() => setting.close())
+
+const now = () => Math.floor(Date.now() / 1000)
+const token = (claims: Members = {}, header: Members = {}) => setting.issuer.mint(claims, header)
+
+const revoked = async () => {
+  const made = await setting.ask(REVOCATIONS, {
+    method: 'POST',
+    token: await token({ scope: 'edgewarden:revoke' }),
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ kind: 'token', issuer: setting.issuer.issuer, value: 'revoked-1' }),
+  })
+  expect(made.status).toBe(200)
+  return token({ jti: 'revoked-1' })
+}
+
+type Row = readonly [stage: string, code: string, path: string, token: () => Promise<string>]
+
+const ROWS: readonly Row[] = [
+  ['route', 'route_unknown', '/nowhere', token],
+  ['route', 'path_ambiguous', '/v1//x', token],
+  ['credential', 'token_malformed', '/v1/x', async () => 'no-token-at-all-3141'],
+  ['issuer', 'issuer_unknown', '/v1/x', () => token({ iss: 'https://evil.example' })],
+  [
+    'signature',
+    'signature_invalid',
+    '/v1/x',
+    async () => setting.issuer.mint({}, { kid: setting.issuer.kid }, { key: await createKey() }),
+  ],
+  ['claims', 'token_expired', '/v1/x', () => token({ iat: now() - 100, exp: now() - 50 })],
+  ['possession', 'confirmation_unsupported', '/v1/x', () => token({ cnf: { jkt: 'x' } })],
+  ['delegation', 'delegation_malformed', '/v1/x', () => token({ act: [] })],
+  ['agent', 'agent_type_not_allowed', '/v1/planners', token],
+  ['scope', 'scope_missing', '/v1/injected', token],
+  ['scope', 'scope_missing', REVOCATIONS, token],
+  ['standing', 'token_revoked', '/v1/x', revoked],
+]
+
+/** Everything in the text that only its issuer, its bearer or the gate may know. */
+const expectNoSecret = (text: string, bearer: string): void => {
+  const { x, y, d } = setting.issuer.privateJwk
+  const parts = bearer.split('.').filter((part) => part.length > 8)
+  for (const secret of [bearer, ...parts, x, y, d, SECRET]) expect(text).not.toContain(secret)
+}
+
+const timing = (response: Response) =>
+  (response.headers.get('server-timing') ?? '').split(', ').map((metric) => {
+    const [, stage, desc, dur] = /^([a-z]+);desc="([a-z]+)";dur=(\d+(?:\.\d+)?)$/.exec(metric) ?? []
+    return [stage, desc, Number(dur) >= 0]
+  })
+
+const stepsOf = (stage: string, last: string) =>
+  STAGES.slice(0, STAGES.indexOf(stage) + 1).map((name) => [name, name === stage ? last : 'passed'])
+
+const timed = (steps: readonly (readonly unknown[])[]) => steps.map((step) => [...step, true])
+
+describe('a denial', () => {
+  it('is tried at every stage that denies', () => {
+    const denying = GUARD.stages.filter(({ denials }) => denials.length > 0)
+    expect(new Set(ROWS.map(([stage]) => stage))).toEqual(new Set(denying.map(({ name }) => name)))
+  })
+
+  it.each(ROWS)('at %s (%s, %s) tells every step until then', async (stage, code, path, make) => {
+    const bearer = await make()
+    const response = await setting.ask(path, { token: bearer })
+    const text = await response.clone().text()
+    const body = JSON.parse(text) as { readonly code: string; readonly steps: readonly Step[] }
+    expect(body.code).toBe(code)
+    expect(body.steps.map((step) => [step.stage, step.outcome])).toEqual(stepsOf(stage, 'denied'))
+    for (const { ms, detail } of body.steps) {
+      expect(ms).toBeGreaterThanOrEqual(0)
+      expect(detail).toEqual(expect.any(Object))
+    }
+    expect(timing(response)).toEqual(timed(stepsOf(stage, 'denied')))
+    expectNoSecret(text + JSON.stringify([...response.headers]), bearer)
+    expect(setting.origin.requests).toHaveLength(0)
+  })
+
+  it('tells what each step found', async () => {
+    const bearer = await token({ client_id: 'agent-7', scope: 'a:write b:read' })
+    const response = await setting.ask('/v1/x?query-confidential', { token: bearer })
+    const { steps } = (await response.json()) as { readonly steps: readonly Step[] }
+    const found = Object.fromEntries(steps.map(({ stage, detail }) => [stage, detail]))
+    const { issuer, kid } = setting.issuer
+    expect(found).toMatchObject({
+      route: { route: 'GET,POST /v1/{id}', path: '/v1/x', params: { id: 'x' } },
+      credential: { alg: 'ES256', typ: 'at+jwt', kid, claimed_issuer: issuer },
+      issuer: { issuer, entry: 'acme' },
+      signature: { kid },
+      claims: { aud: LOCAL, scopes: ['a:write', 'b:read'] },
+      delegation: { agent: 'agent-7', actors: [] },
+    })
+    expect(JSON.stringify(steps)).not.toContain('query-confidential')
+  })
+
+  it('tells of the claims of an unverified token only who issued it', async () => {
+    const claims = { sub: 'claim-sub-44', client_id: 'claim-client-44', jti: 'claim-jti-44' }
+    const [head, payload] = (await token(claims)).split('.')
+    const response = await setting.ask('/v1/x', { token: `${head}.${payload}.${'A'.repeat(86)}` })
+    const text = await response.text()
+    expect(JSON.parse(text)).toMatchObject({ code: 'signature_invalid' })
+    expect(text).not.toMatch(/claim-[a-z]+-44/)
+  })
+
+  it('of HEAD has no body, and Server-Timing all the same', async () => {
+    const response = await setting.ask('/v1/x', { method: 'HEAD' })
+    expect([response.status, await response.text()]).toEqual([401, ''])
+    expect(timing(response)).toEqual(timed(stepsOf('credential', 'denied')))
+  })
+})
+
+describe('Server-Timing of an allowed request', () => {
+  it('has every stage, behind what the origin says', async () => {
+    setting.origin.on('*', reply(200, { 'server-timing': 'db;dur=5' }, 'fine'))
+    const response = await setting.ask('/v1/x', { token: await token() })
+    expect(await response.text()).toBe('fine')
+    const all = response.headers.get('server-timing') ?? ''
+    expect(all.startsWith('db;dur=5, ')).toBe(true)
+    expect([...all.matchAll(/([a-z]+);desc="passed"/g)].map(([, name]) => name)).toEqual(STAGES)
+  })
+
+  it.each([
+    ['a public rule', '/public', stepsOf('credential', 'ended')],
+    ['the metadata', '/.well-known/oauth-protected-resource', stepsOf('credential', 'ended')],
+  ])('ends where the line ended: %s', async (_name, path, steps) => {
+    const response = await setting.ask(path)
+    expect(response.status).toBe(200)
+    expect(timing(response)).toEqual(timed(steps))
+  })
+
+  it('says where a rule in shadow mode would have denied', async () => {
+    const gate = { ...OPTIONS.gate, mode: 'shadow' }
+    await withGate(setting, { ...OPTIONS, gate }, async (other) => {
+      const response = await askGate(other, '/v1/x')
+      expect(response.status).toBe(200)
+      expect(timing(response)).toEqual(timed(stepsOf('credential', 'denied')))
+    })
+  })
+
+  it('has the steps of a request that its origin failed', async () => {
+    setting.origin.on('*', (req) => req.socket.destroy())
+    const response = await setting.ask('/v1/x', { token: await token() })
+    expect(response.status).toBe(502)
+    expect(timing(response)).toEqual(timed(STAGES.map((name) => [name, 'passed'])))
+    expect(await response.json()).toMatchObject({
+      code: 'origin_unreachable',
+      steps: STAGES.map((stage) => ({ stage, outcome: 'passed' })),
+    })
+  })
+})
+
+describe('without details', () => {
+  it.each<[string, string, () => Promise<AskInit>]>([
+    ['a denial', '/v1/x', async () => ({})],
+    ['a denial far behind', '/v1/injected', async () => ({ token: await token() })],
+    ['an allowed request', '/v1/x', async () => ({ token: await token() })],
+    ['a public rule', '/public', async () => ({})],
+  ])('there are neither steps nor Server-Timing: %s', async (_name, path, init) => {
+    const response = await askGate(standard, path, await init())
+    expect(response.headers.has('server-timing')).toBe(false)
+    expect(await response.json()).not.toHaveProperty('steps')
+  })
+})
+
+describe('details where others can call', () => {
+  it.each<[string, Members, readonly Members[]]>([
+    ['a public resource', { resource: 'https://api.example.com' }, []],
+    [
+      'a public resource of one rule',
+      { resource: LOCAL },
+      [{ match: 'GET /mcp', scopes: [], resource: 'https://api.example.com/mcp' }],
+    ],
+  ])('make the policy invalid: %s', async (_name, gate, routes) => {
+    const options = {
+      gate: { ...gate, errors: 'detailed' },
+      routes: [...routes, ...OPTIONS.routes],
+    }
+    await withGate(setting, { ...OPTIONS, ...options }, async (other) => {
+      for (const path of ['/v1/x', '/public', '/nowhere', REVOCATIONS]) {
+        const response = await askGate(other, path, { token: await token() })
+        expect(response.headers.has('server-timing')).toBe(false)
+        expect(await response.clone().json()).not.toHaveProperty('steps')
+        expect(await outcome(response)).toEqual({ status: 503, code: 'policy_invalid' })
+      }
+      expect(setting.origin.requests).toHaveLength(0)
+    })
+  })
+})
