@@ -7,6 +7,8 @@ import { type Decision, type Guard, refusalOf } from './guard.ts'
 import type { CorsRule } from './model/route.ts'
 import type { AccessToken, AgentIdentity } from './model/token.ts'
 
+export { resourceMetadata } from './apps/metadata.ts'
+
 /** What handlers behind {@link agentGuard} read with `c.get`. */
 export interface AgentVariables {
   /** What the line decided, and everything it established. */

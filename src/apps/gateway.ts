@@ -15,7 +15,7 @@ import type { Gate } from '../model/policy.ts'
 import { createApp } from './app.ts'
 import type { GateEnv, Opened } from './context.ts'
 import { explainRequest } from './explain.ts'
-import { metadata } from './metadata.ts'
+import { resourceMetadata } from './metadata.ts'
 import { policyInForce } from './policy.ts'
 import { ready } from './ready.ts'
 import { revocationsApp } from './revocations.ts'
@@ -101,7 +101,7 @@ gateway.get(`${OWN}/ready`, ready)
 gateway.route(OWN, revocationsApp)
 gateway.post(`${OWN}/explain`, explainRequest)
 gateway.get(`${OWN}/policy`, policyInForce)
-gateway.on(['GET', 'OPTIONS'], '/.well-known/oauth-protected-resource/*', metadata)
+gateway.use(`${METADATA_PATH}/*`, resourceMetadata)
 
 gateway.all('*', async (c) => {
   const decision = c.get('decision')

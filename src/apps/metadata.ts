@@ -1,27 +1,14 @@
-import type { Handler } from 'hono'
-import type { GateEnv } from './context.ts'
+import type { Context, Next } from 'hono'
+import { metadataAnswer } from '../answer/metadata.ts'
+import type { AgentVariables } from '../hono.ts'
 
-/**
- * RFC 9728 §3.2: what a client needs to know to get a token for one resource, from the same table
- * as the rules. Empty lists are left out.
- */
-export const metadata: Handler<GateEnv> = (c, next) => {
-  const { route } = c.get('decision').known
-  if (route?.endpoint !== 'metadata') return next()
-  if (c.req.raw.method === 'OPTIONS') {
-    return c.body(null, 204, { Allow: 'GET, HEAD, OPTIONS', 'Access-Control-Allow-Origin': '*' })
-  }
-  const info = c.get('policy').resources.get(route.resource)
-  const list = (name: string, values: readonly string[] = []) =>
-    values.length > 0 ? { [name]: values } : {}
-  return c.json(
-    {
-      resource: route.resource,
-      ...list('authorization_servers', info?.authorizationServers),
-      ...list('scopes_supported', info?.scopes),
-      bearer_methods_supported: ['header'],
-    },
-    200,
-    { 'Cache-Control': 'public, max-age=300' },
-  )
+/** Serves a protected resource's metadata (RFC 9728) behind the guard; other requests go on. */
+export const resourceMetadata = async <E extends { Variables: AgentVariables }>(
+  c: Context<E>,
+  next: Next,
+): Promise<Response | undefined> => {
+  const { req, var: variables } = c as unknown as Context<{ Variables: AgentVariables }>
+  const answer = metadataAnswer(req.raw, variables.decision)
+  if (!answer) await next()
+  return answer
 }

@@ -48,6 +48,9 @@ const deny = denials({
   ],
 })
 
+/** The codes of this stage, for those who have no route to serve. */
+export const routeDenials = deny
+
 /** What the request asks for, and the rule it falls under. */
 export interface Routed {
   readonly route: Route

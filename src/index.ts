@@ -1,0 +1,146 @@
+/**
+ * Edgewarden as a library, for any runtime with Fetch and WebCrypto: the line, the policy, and the
+ * answers. Needs neither Workers nor Node.
+ */
+import { createKeyCache } from './adapters/keys/cache.ts'
+import { createKeySource } from './adapters/keys/source.ts'
+import { createMemoryRevocations } from './adapters/memory-revocations.ts'
+import { createTokenMemory } from './adapters/verified-tokens.ts'
+import { type Send, forward as send } from './answer/forward.ts'
+import { metadataAnswer } from './answer/metadata.ts'
+import { requestIdOf } from './answer/request-id.ts'
+import { answerRefusal, respond } from './answer/respond.ts'
+import { toAgent } from './answer/response.ts'
+import type { Result } from './base/result.ts'
+import { type Decision, type Guard, type GuardPorts, createGuard as guardWith } from './guard.ts'
+import type { Policy } from './model/policy.ts'
+import type { Clock, KeySource } from './model/ports.ts'
+import type { PolicyIssue } from './policy/issues.ts'
+import { type PolicyBundle, parsePolicy as parse } from './policy/parse.ts'
+import type { PolicyVars } from './policy/vars.ts'
+import { routeDenials } from './stages/route.ts'
+
+export type { Send } from './answer/forward.ts'
+export type { Step } from './base/chain.ts'
+export type { Denial } from './base/denial.ts'
+export type { RequestHead } from './base/request.ts'
+export type { Result } from './base/result.ts'
+export {
+  type Decision,
+  type Facts,
+  GUARD,
+  type Guard,
+  type GuardPorts,
+  refusalOf,
+} from './guard.ts'
+export type { Issuer } from './model/issuer.ts'
+export type { Policy } from './model/policy.ts'
+export type * from './model/ports.ts'
+export type { Revocation, RevocationSubject } from './model/revocation.ts'
+export type { Route } from './model/route.ts'
+export type { AccessToken, AgentIdentity } from './model/token.ts'
+export type { PolicyIssue } from './policy/issues.ts'
+export type { PolicyBundle } from './policy/parse.ts'
+export type { PolicyVars } from './policy/vars.ts'
+export { createMemoryRevocations, createTokenMemory, respond }
+
+const systemClock: Clock = { now: () => Date.now() }
+
+/** What a policy needs beside its variables. */
+export interface PolicySurroundings {
+  /** Values of the secrets that `inject` names. */
+  readonly secrets?: Readonly<Record<string, string>>
+  /** Names that `origin = "service:NAME"` may have; sending to them is the matter of `Send`. */
+  readonly services?: readonly string[]
+}
+
+/**
+ * Reads a policy: GATE, ISSUERS, ROUTES and SCOPES as in wrangler.toml. Every mistake at once, each
+ * with its path, or a frozen policy with what its operator should know. Never throws.
+ */
+export const parsePolicy = (
+  vars: PolicyVars,
+  { secrets = {}, services = [] }: PolicySurroundings = {},
+): Result<PolicyBundle, readonly PolicyIssue[]> => {
+  const secret = (name: string) => (Object.hasOwn(secrets, name) ? secrets[name] : undefined)
+  return parse(vars, {
+    secret,
+    has: (kind, name) => {
+      if (kind === 'secret') return secret(name) !== undefined
+      return kind === 'service' ? services.includes(name) : true
+    },
+  })
+}
+
+/**
+ * The issuers' keys in the memory of one process: fetched when they are needed, kept, renewed in the
+ * background, and good through an outage for a day.
+ */
+export const createMemoryKeys = ({
+  clock = systemClock,
+  fetch: load = (url, init) => fetch(url, init),
+  log = () => {},
+}: {
+  readonly clock?: Clock
+  readonly fetch?: (url: string, init: RequestInit) => Promise<Response>
+  /** Told of keys that could not be had; never a key or a token. */
+  readonly log?: (event: Record<string, unknown>) => void
+} = {}): KeySource =>
+  createKeySource({ cache: createKeyCache(), fetch: load, clock, log, waitUntil: () => {} })
+
+/**
+ * A guard over a policy. Ports that are not given live in the memory of this process: keys fetched
+ * from the issuers, tokens remembered, and a revocation set that is empty. Errors that a stage did not
+ * expect deny with `unavailable`, and go to `onError`, or to the console.
+ */
+export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Guard => {
+  const { clock = systemClock } = ports
+  return guardWith(policy, {
+    clock,
+    keys: ports.keys ?? createMemoryKeys({ clock }),
+    tokens: ports.tokens ?? createTokenMemory({ clock }),
+    revocations: ports.revocations ?? createMemoryRevocations({ clock }),
+    onError: ports.onError ?? ((stage, error) => console.error('edgewarden', stage, error)),
+  })
+}
+
+/** How {@link forward} sends a request on. */
+export interface ForwardOptions {
+  /** By default `fetch`. */
+  readonly send?: Send
+  /** By default the caller's `X-Request-Id`, or a new one. */
+  readonly requestId?: string
+  /** The caller's address, for `X-Forwarded-For`. */
+  readonly clientIp?: string
+}
+
+/**
+ * Sends a request that may go on to its origin, with the verified identity, and gives back what the
+ * agent gets: the origin's answer, or a problem where there is none. A request that must not go on
+ * is refused here as well. Serves the resource's metadata; adds no CORS headers.
+ */
+export const forward = async (
+  request: Request,
+  decision: Decision,
+  { send: sendBy = (_, outbound) => fetch(outbound), ...given }: ForwardOptions = {},
+): Promise<Response> => {
+  const early = respond(request, decision) ?? metadataAnswer(request, decision)
+  if (early) return early
+  const { route, address, policy } = decision.known
+  if (!route || !address || !policy || route.endpoint) {
+    return answerRefusal(request, routeDenials('route_unknown'), decision)
+  }
+  const { requestId = requestIdOf(request), clientIp } = given
+  const sent = await send(request, {
+    policy,
+    route,
+    address,
+    decision,
+    requestId,
+    clientIp,
+    send: sendBy,
+  })
+  return sent.ok
+    ? toAgent(sent.value, { route, address, requestId })
+    : answerRefusal(request, sent.reason.denial, decision)
+}
