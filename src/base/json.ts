@@ -22,8 +22,20 @@ export const parseJsonObject = (text: string): JsonObject | undefined => {
   } catch {
     return undefined
   }
-  return isObject(value) && isUnambiguous(text) ? value : undefined
+  return isObject(value) && (isPlain(text, value) || isUnambiguous(text)) ? value : undefined
 }
+
+/** Openings that text may have and be no deeper than {@link LIMITS.jsonDepth}, however they nest. */
+const OPENINGS = /[{[]/g
+
+/**
+ * Whether the text is exactly what its value is written as, with few openings: then it says each
+ * member once. So are nearly all tokens; what is not is walked through.
+ */
+const isPlain = (text: string, value: JsonObject): boolean =>
+  (text.match(OPENINGS)?.length ?? 0) <= LIMITS.jsonDepth &&
+  !text.includes('__proto__') &&
+  JSON.stringify(value) === text
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]/g
 
