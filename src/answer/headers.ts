@@ -124,7 +124,7 @@ const agentHeaders = perObject(
 
 const tokenHeaders = perObject(
   (access: AccessToken): Pairs => [
-    ...scopeList('scope', [...access.scopes]),
+    ...scopeList('scope', access.scopes),
     ...optional('token-id', access.id),
     ['token-expires', String(Math.floor(access.expires))],
   ],

@@ -26,8 +26,8 @@ export const LIMITS = {
   revocationValue: 2_048,
   revocationReason: 512,
   /** Verified tokens an isolate remembers, and the bytes they may take. */
-  verifiedTokens: 10_000,
-  verifiedTokenBytes: 32 * 1024 * 1024,
+  verifiedTokens: 5_000,
+  verifiedTokenBytes: 48 * 1024 * 1024,
   /** Milliseconds one try to read the revocation set may take. */
   revocationReadMs: 3_000,
   /** Revocations held. */

@@ -18,7 +18,7 @@ export const ADMIN_SCOPE_PREFIX = 'edgewarden:'
  * claim is neither. Scopes of the gate's own endpoints are left out unless the issuer's `admin`
  * allows them.
  */
-export const readScopes = (claims: JsonObject, issuer: Issuer): ReadonlySet<string> | undefined => {
+export const readScopes = (claims: JsonObject, issuer: Issuer): readonly string[] | undefined => {
   const scopes = new Set<string>()
   for (const path of issuer.scope) {
     const value = readClaim(claims, path)
@@ -29,7 +29,7 @@ export const readScopes = (claims: JsonObject, issuer: Issuer): ReadonlySet<stri
       if (issuer.admin || !token.startsWith(ADMIN_SCOPE_PREFIX)) scopes.add(token)
     }
   }
-  return scopes
+  return Object.freeze([...scopes])
 }
 
 /** What a path parameter must look like to stand in a scope. */

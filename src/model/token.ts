@@ -56,7 +56,7 @@ export interface AccessToken {
   readonly issuedAt: number
   readonly expires: number
   /** Scope tokens the gate counts, in the token's order. */
-  readonly scopes: ReadonlySet<string>
+  readonly scopes: readonly string[]
 }
 
 /** Who acts (RFC 8693 §4.1); `issuer` is the namespace of `sub`. */

@@ -143,7 +143,7 @@ export const claims = stage({
     aud: own(claims, 'aud'),
     iat: issuedAt,
     exp: expires,
-    scopes: [...scopes],
+    scopes,
   }),
   denials: [deny],
   run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<{ access: AccessToken }, Code> {
@@ -175,7 +175,7 @@ const accessOf = perObject(({ claims, issuer, key }: VerifiedToken): AccessToken
   const id = identityClaim(claims, 'jti')
   const scopes = readScopes(claims, issuer)
   if (subject === null || clientId === null || id === null || !scopes) return undefined
-  return {
+  return Object.freeze({
     claims,
     issuer: issuer.issuer,
     entry: issuer,
@@ -186,7 +186,7 @@ const accessOf = perObject(({ claims, issuer, key }: VerifiedToken): AccessToken
     ...(subject !== undefined && { subject }),
     ...(clientId !== undefined && { clientId }),
     ...(id !== undefined && { id }),
-  }
+  })
 })
 
 /** Seconds; `NaN` for what is no number. */

@@ -58,7 +58,8 @@ const FORBIDDEN_PARAMETERS = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c'] as cons
 
 /** As nearly everybody writes it. */
 const PLAIN_BEARER = 'Bearer '
-const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i
+/** A few spaces at most: what is remembered of a header should not be mostly those. */
+const BEARER = /^bearer {1,16}([A-Za-z0-9\-._~+/]+=*)$/i
 const TAKEN_SCHEME = /(?:^|,)\s*(?:bearer|dpop)(?:\s|,|$)/i
 /** A quoted string of RFC 9110 §5.6.4; without its end it is matched, so that no text is slow. */
 const QUOTED = /"(?:[^"\\]|\\.?)*("?)/g

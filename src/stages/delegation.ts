@@ -94,10 +94,10 @@ const actorsOf = perObject(({ claims, issuer }: AccessToken): readonly Actor[] |
     const sub = own(act, 'sub')
     const namespace = Object.hasOwn(act, 'iss') ? own(act, 'iss') : issuer
     if (!isIdentityText(sub) || !isIdentityText(namespace)) return undefined
-    actors.push({ sub, issuer: namespace })
+    actors.push(Object.freeze({ sub, issuer: namespace }))
     holder = act
   }
-  return actors
+  return Object.freeze(actors)
 })
 
 /** Who the token says is calling, made once for all requests that carry it; or why it cannot tell. */
@@ -113,7 +113,7 @@ const agentOf = perObject((access: AccessToken): AgentIdentity | Code => {
   if (!isIdentityText(id) || type === null || workflowId === null) return 'agent_id_malformed'
   const name = entry.agentPrefix + id
   if (!isIdentityText(name)) return 'agent_id_malformed'
-  return {
+  return Object.freeze({
     id,
     name,
     issuer: entry.issuer,
@@ -122,7 +122,7 @@ const agentOf = perObject((access: AccessToken): AgentIdentity | Code => {
     ...(clientId !== undefined && { clientId }),
     ...(type !== undefined && { type }),
     ...(workflowId !== undefined && { workflowId }),
-  }
+  })
 })
 
 const broken = (

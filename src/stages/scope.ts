@@ -40,7 +40,7 @@ export const scope = stage({
     const used = needed.map((name) =>
       name === undefined
         ? undefined
-        : policy.includedBy(name).find((one) => access.scopes.has(one)),
+        : policy.includedBy(name).find((one) => access.scopes.includes(one)),
     )
     const covered = used.filter((one) => one !== undefined)
     const first = covered[0]

@@ -1,6 +1,7 @@
 import { compactVerify, errors } from 'jose'
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
+import { deepFreeze } from '../base/json.ts'
 import { fail, ok, onceKnown } from '../base/result.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { KeySource, TokenMemory, VerificationKey } from '../model/ports.ts'
@@ -52,11 +53,14 @@ export const signature = stage({
         return fail(deny(found.reason === 'unknown' ? 'key_unknown' : 'keys_unavailable'))
       }
       const known = tokens.find(credential.token)?.token
-      return known?.issuer === issuer && known.key.key === found.value.key
+      return known?.issuer === issuer && isSameKey(known.key, found.value)
         ? ok({ token: known })
         : verify(issuer, credential, found.value)
     }),
 })
+
+const isSameKey = (one: VerificationKey, other: VerificationKey): boolean =>
+  one.key === other.key && one.kid === other.kid
 
 const verify = async (
   issuer: Issuer,
@@ -75,6 +79,7 @@ const verify = async (
   }
   const claims = unseal(credential)
   return claims
-    ? ok({ token: { claims, issuer, key } as VerifiedToken })
+    ? // Remembered for other requests, so that none can change what the next one reads.
+      ok({ token: Object.freeze({ claims: deepFreeze(claims), issuer, key }) as VerifiedToken })
     : fail(deny('signature_invalid'))
 }

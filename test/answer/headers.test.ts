@@ -161,7 +161,7 @@ describe('identityHeaders', () => {
     expect(
       headersOf({
         agent: agentOf({ name: 'acme/planner', type: 'crawler', workflowId: 'w 1' }),
-        access: accessOf({ scopes: new Set(['a', 'b%c']), expires: NOW + 0.9 }),
+        access: accessOf({ scopes: ['a', 'b%c'], expires: NOW + 0.9 }),
         grant: ['a', 'b%c'],
       }),
     ).toEqual({
@@ -181,7 +181,7 @@ describe('identityHeaders', () => {
 
   it('has no header for what the token does not say', () => {
     const { subject, clientId, ...agent } = agentOf()
-    const { id, ...access } = accessOf({ scopes: new Set() })
+    const { id, ...access } = accessOf({ scopes: [] })
     expect(Object.keys(headersOf({ agent, access, grant: [] }))).toEqual([
       'id',
       'issuer',

@@ -52,7 +52,7 @@ const access: AccessToken = {
   kid: 'ops-key',
   issuedAt: NOW - 10,
   expires: NOW + 50,
-  scopes: new Set(['edgewarden:revoke']),
+  scopes: ['edgewarden:revoke'],
 }
 
 const agent: AgentIdentity = {

@@ -126,7 +126,7 @@ export const accessOf = (changes: Partial<AccessToken> = {}): AccessToken => ({
   kid: 'key-1',
   issuedAt: NOW - 60,
   expires: NOW + 600,
-  scopes: new Set(['docs:read']),
+  scopes: ['docs:read'],
   ...changes,
 })
 

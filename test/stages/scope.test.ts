@@ -18,7 +18,7 @@ const run = async (
       policy: { ...policyOf(), includedBy: (one) => INCLUDED_BY[one] ?? [one] },
       route: routeOf('GET /x', { scopes: needed }),
       params: new Map(Object.entries(params)),
-      access: accessOf({ scopes: new Set(held) }),
+      access: accessOf({ scopes: held }),
     },
     undefined,
   )

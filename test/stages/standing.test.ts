@@ -138,4 +138,30 @@ describe('what a revocation can name', () => {
     await run([], { lookup })
     expect(asked).toEqual([revocableSubjects(accessOf(), agentOf(), policyOf())])
   })
+
+  it('is made once for a token and a policy, and anew for another of either', async () => {
+    const actors = [{ sub: 'b', issuer: OTHER }]
+    const agent = agentOf({ actors })
+    const other = policyOf([], { issuers: [issuerOf({ issuer: OTHER, agentPrefix: 'other/' })] })
+    const asked: (readonly RevocationSubject[])[] = []
+    const lookup = async (subjects: readonly RevocationSubject[]) => {
+      asked.push(subjects)
+      return []
+    }
+    const [one, two] = [accessOf(), accessOf({ id: 'token-2' })]
+    for (const [access, under] of [
+      [one, policy],
+      [one, policy],
+      [one, other],
+      [two, other],
+      [one, policy],
+    ] as const) {
+      const needs = { policy: under, issuer: issuerOf(), access, agent }
+      await standing.run(needs, { clock: { now: () => NOW * 1000 }, revocations: { lookup } })
+      expect(asked.at(-1)).toEqual(revocableSubjects(access, agent, under))
+    }
+    expect(asked[1]).toBe(asked[0])
+    expect(asked[2]).toContainEqual(of('agent', 'other/b', OTHER))
+    expect(asked[4]).not.toContainEqual(of('agent', 'other/b', OTHER))
+  })
 })

@@ -1,0 +1,194 @@
+import { describe, expect, it } from 'vitest'
+import { createTokenMemory } from '../../src/adapters/verified-tokens.ts'
+import { LIMITS } from '../../src/base/limits.ts'
+import type { RememberedToken, VerifiedToken } from '../../src/model/token.ts'
+import { credentialOf, issuerOf, NOW } from '../kit/facts.ts'
+
+/** A token of so many characters, as the line hands it over; nobody has signed it. */
+const tokenOf = (name: string, length = 100): RememberedToken => ({
+  credential: credentialOf({ token: name.padEnd(length, '.') }),
+  token: { claims: { jti: name }, issuer: issuerOf(), key: {} } as unknown as VerifiedToken,
+})
+const LATER = NOW + 600
+
+interface Given {
+  readonly entries?: number
+  readonly bytes?: number
+}
+
+/** A memory, and the time it is there, in seconds. */
+const memoryOf = (bounds: Given = {}) => {
+  const time = { now: NOW }
+  const memory = createTokenMemory({ clock: { now: () => time.now * 1000 }, ...bounds })
+  return Object.assign(memory, {
+    time,
+    /** Which of these it still has. Asking counts as use, so a test asks last. */
+    has: (...tokens: readonly RememberedToken[]) =>
+      tokens.map(({ credential }) => memory.find(credential.token) !== undefined),
+    use: ({ credential }: RememberedToken) => memory.find(credential.token),
+  })
+}
+
+/** What a token weighs, by the memory's own account. */
+const weightOf = (one: RememberedToken): number => {
+  const memory = createTokenMemory({ clock: { now: () => NOW * 1000 } })
+  memory.keep(one, LATER)
+  return memory.bytes
+}
+
+const [A, B, C, D] = [tokenOf('a'), tokenOf('b'), tokenOf('c'), tokenOf('d')] as const
+const WEIGHT = weightOf(A)
+
+describe('a memory of verified tokens', () => {
+  it('is empty at first, and bounded as the limits say', () => {
+    const memory = memoryOf()
+    expect([memory.size, memory.bytes, memory.has(A)]).toEqual([0, 0, [false]])
+    for (let i = 0; i < LIMITS.verifiedTokens + 10; i++) memory.keep(tokenOf(`${i}`), LATER)
+    expect(memory.size).toBe(LIMITS.verifiedTokens)
+    for (let i = 0; i < 1_000; i++) memory.keep(tokenOf(`large-${i}`, LIMITS.tokenLength), LATER)
+    expect(memory.size).toBeLessThan(LIMITS.verifiedTokens)
+    expect(memory.bytes).toBeLessThanOrEqual(LIMITS.verifiedTokenBytes)
+    expect(memory.bytes).toBeGreaterThan(0.9 * LIMITS.verifiedTokenBytes)
+  })
+
+  it('gives back what it was given, for exactly that text', () => {
+    const memory = memoryOf()
+    for (const one of [A, B]) memory.keep(one, LATER)
+    expect(memory.use(A)?.credential).toBe(A.credential)
+    expect(memory.use(A)?.token).toBe(A.token)
+    expect(memory.use(B)?.token).toBe(B.token)
+    const { token } = A.credential
+    for (const text of [
+      '',
+      ` ${token}`,
+      `${token} `,
+      `${token}.`,
+      token.slice(0, -1),
+      token.toUpperCase(),
+      '__proto__',
+      'constructor',
+      'size',
+    ]) {
+      expect(memory.find(text), text).toBeUndefined()
+    }
+  })
+
+  it('weighs more than the text, and more for a longer one', () => {
+    expect(WEIGHT).toBeGreaterThan(A.credential.token.length)
+    expect(weightOf(tokenOf('a', 1_000))).toBeGreaterThan(WEIGHT + 900)
+    const memory = memoryOf()
+    for (const one of [A, B, C]) memory.keep(one, LATER)
+    expect([memory.size, memory.bytes]).toEqual([3, 3 * WEIGHT])
+  })
+
+  it('counts a token once, however often it is kept, and has what was kept last', () => {
+    const memory = memoryOf({ entries: 2 })
+    const again = { ...A, token: { ...A.token } }
+    memory.keep(B, LATER)
+    for (const one of [A, A, again, A, again]) memory.keep(one, LATER)
+    expect([memory.size, memory.bytes]).toEqual([2, 2 * WEIGHT])
+    expect(memory.use(A)?.token).toBe(again.token)
+    expect(memory.has(B)).toEqual([true])
+  })
+
+  it('has a token until it expires and not a moment longer', () => {
+    const memory = memoryOf()
+    memory.keep(A, NOW + 1.5)
+    for (const [now, held] of [
+      [NOW + 1, true],
+      [NOW + 1.499, true],
+      [NOW + 1.5, false],
+      [NOW + 1, false],
+    ] as const) {
+      memory.time.now = now
+      expect(memory.has(A), String(now)).toEqual([held])
+    }
+    expect([memory.size, memory.bytes]).toEqual([0, 0])
+  })
+
+  it.each([
+    ['is over already', NOW],
+    ['was over long ago', 0],
+    ['is no number', Number.NaN],
+  ])('takes nobody’s place for a token whose time %s', (_, expires) => {
+    const memory = memoryOf({ entries: 2 })
+    for (const one of [A, B]) memory.keep(one, LATER)
+    memory.keep(C, expires)
+    expect(memory.has(A, B, C)).toEqual([true, true, false])
+    memory.keep(A, expires)
+    expect(memory.has(A, B)).toEqual([false, true])
+    expect([memory.size, memory.bytes]).toEqual([1, WEIGHT])
+  })
+
+  it.each<[string, Given]>([
+    ['entries', { entries: 3 }],
+    ['bytes', { bytes: 3 * WEIGHT }],
+    ['bytes, to the last', { bytes: 4 * WEIGHT - 1 }],
+  ])('full by %s, lets the oldest go that was not used', (_, bounds) => {
+    const memory = memoryOf(bounds)
+    for (const one of [A, B, C]) memory.keep(one, LATER)
+    memory.use(A)
+    memory.keep(D, LATER)
+    expect([memory.size, memory.bytes]).toEqual([3, 3 * WEIGHT])
+    expect(memory.has(A, B, C, D)).toEqual([true, false, true, true])
+  })
+
+  it.each([
+    ['again each time it was used again', [C, D, B], true],
+    ['not twice for one use', [C], false],
+  ])('spares a used one, and %s', (_, afterUse, spared) => {
+    const memory = memoryOf({ entries: 2 })
+    for (const one of [A, B]) memory.keep(one, LATER)
+    for (const one of [C, D, B]) {
+      if (afterUse.includes(one)) memory.use(A)
+      memory.keep(one, LATER)
+    }
+    expect(memory.has(A, B)).toEqual([spared, true])
+  })
+
+  it('makes room where all were used, by the oldest', () => {
+    const memory = memoryOf({ entries: 3 })
+    for (const one of [A, B, C]) memory.keep(one, LATER)
+    memory.has(A, B, C)
+    memory.keep(D, LATER)
+    expect(memory.has(A, B, C, D)).toEqual([false, true, true, true])
+  })
+
+  it('spares none that has expired, however much it was used', () => {
+    const memory = memoryOf({ entries: 2 })
+    memory.keep(A, NOW + 1)
+    memory.keep(B, LATER)
+    memory.use(A)
+    memory.time.now = NOW + 1
+    memory.keep(C, LATER)
+    expect(memory.has(A, B, C)).toEqual([false, true, true])
+  })
+
+  it('makes as much room as a large one needs, and no more', () => {
+    const large = tokenOf('large', 300)
+    const small = Array.from({ length: 10 }, (_, i) => tokenOf(`${i}`))
+    const memory = memoryOf({ bytes: 10 * WEIGHT })
+    for (const one of small) memory.keep(one, LATER)
+    memory.keep(large, LATER)
+    const left = Math.floor((10 * WEIGHT - weightOf(large)) / WEIGHT)
+    expect(memory.has(large, ...small)).toEqual([true, ...small.map((_, i) => i >= 10 - left)])
+    expect(memory.bytes).toBe(left * WEIGHT + weightOf(large))
+  })
+
+  it.each<[string, Given]>([
+    ['no entries', { entries: 0 }],
+    ['no bytes', { bytes: 0 }],
+    ['a byte too few', { bytes: WEIGHT - 1 }],
+  ])('with %s keeps nothing', (_, bounds) => {
+    const memory = memoryOf(bounds)
+    memory.keep(A, LATER)
+    expect([memory.size, memory.bytes, memory.has(A)]).toEqual([0, 0, [false]])
+  })
+
+  it('lets nobody go for one that is too large at all', () => {
+    const memory = memoryOf({ bytes: 2 * WEIGHT })
+    const large = tokenOf('large', 10_000)
+    for (const one of [A, B, large]) memory.keep(one, LATER)
+    expect(memory.has(A, B, large)).toEqual([true, true, false])
+  })
+})

@@ -1,0 +1,131 @@
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { importJWK, type JWK } from 'jose'
+import { fail, ok } from '../src/base/result.ts'
+import type { KeySource, VerificationKey } from '../src/model/ports.ts'
+import { ISSUER, NOW, RESOURCE } from './kit/facts.ts'
+import type { Asked } from './kit/line.ts'
+import { policy } from './policy/support.ts'
+
+/** A policy, a token that it lets pass, and every way in which the line may come to another end. */
+
+const PAIR = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+export const FOREIGN = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+const KEY: VerificationKey = {
+  key: (await importJWK(
+    PAIR.publicKey.export({ format: 'jwk' }) as JWK,
+    'ES256',
+  )) as VerificationKey['key'],
+  kid: 'key-1',
+}
+export const keys: KeySource = { find: async () => ok(KEY) }
+
+const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+/** A token with these claims laid over good ones, signed by the issuer's key unless told. */
+export const minted = (
+  claims: object = {},
+  by: KeyObject = PAIR.privateKey,
+  header: object = {},
+) => {
+  const full = {
+    iss: ISSUER,
+    aud: RESOURCE,
+    sub: 'alice',
+    client_id: 'planner',
+    agent_type: 'planner',
+    workflow_id: 'run-1',
+    tenant: 'blue',
+    jti: 'token-1',
+    scope: 'docs:read',
+    iat: NOW - 60,
+    exp: NOW + 600,
+    ...claims,
+  }
+  const input = `${part({ alg: 'ES256', typ: 'at+jwt', kid: 'key-1', ...header })}.${part(full)}`
+  const bytes = sign('sha256', Buffer.from(input), { key: by, dsaEncoding: 'ieee-p1363' })
+  return `${input}.${bytes.toString('base64url')}`
+}
+export const TOKEN = minted()
+
+const any = { scopes: [] }
+const ROUTES = [
+  { match: 'GET /docs/{id}', scopes: ['docs:read'], cors: { origins: ['https://app.example'] } },
+  { match: 'GET /admin', scopes: ['admin:all'] },
+  { match: 'GET /crawl', ...any, agent_types: ['crawler'] },
+  { match: 'GET /other', ...any, audiences: ['urn:other'] },
+  { match: 'GET /moved', ...any, resource: 'https://api.example.com/moved' },
+  { match: 'GET /beta', ...any, issuers: ['beta'] },
+  { match: 'GET /short', ...any, max_lifetime: '1m' },
+  { match: 'GET /tenant', ...any, claims: { tenant: 'red' } },
+  { match: 'GET /runs/{run}', ...any, workflow: 'path:run' },
+  { match: 'GET /delegated', ...any, delegation: { require_actor: true } },
+  { match: 'GET /shadow', scopes: ['admin:all'], mode: 'shadow' },
+  { match: 'GET /open', access: 'public' },
+  { match: 'GET /optional', ...any, access: 'optional' },
+]
+export const POLICY = policy({
+  ISSUERS: {
+    acme: { issuer: ISSUER, agent_prefix: 'acme/' },
+    beta: { issuer: 'https://auth.beta.example', agent_prefix: 'beta/' },
+  },
+  ROUTES,
+})
+
+const down = { lookup: () => Promise.reject(new Error('down')) }
+
+/** One request that does not pass. */
+export interface Failing {
+  readonly code: string
+  readonly path: string
+  /** Absent where none is sent. */
+  readonly token?: string
+  readonly asked?: Asked
+}
+
+const failing = (code: string, path: string, token?: string, asked?: Asked): Failing => ({
+  code,
+  path,
+  ...(token !== undefined && { token }),
+  ...(asked && { asked }),
+})
+
+/** What the line says, of which path, to which token. */
+export const FAILING: readonly Failing[] = [
+  failing('route_unknown', '/none', TOKEN),
+  failing('token_malformed', '/docs/1', TOKEN.slice(0, -1)),
+  failing('issuer_unknown', '/docs/1', minted({ iss: 'https://x.example' })),
+  failing('issuer_not_accepted', '/beta', TOKEN),
+  failing('type_not_accepted', '/docs/1', minted({}, PAIR.privateKey, { typ: 'jwt' })),
+  failing('key_unknown', '/docs/1', TOKEN, { ports: { keys: { find: () => fail('unknown') } } }),
+  failing('keys_unavailable', '/docs/1', TOKEN, {
+    ports: { keys: { find: () => fail('unavailable') } },
+  }),
+  failing('signature_invalid', '/docs/1', minted({}, FOREIGN.privateKey)),
+  failing('time_malformed', '/docs/1', minted({ exp: '9' })),
+  failing('token_expired', '/docs/1', minted({ exp: NOW - 9 })),
+  failing('token_not_yet_valid', '/docs/1', minted({ nbf: NOW + 99 })),
+  failing('token_issued_in_future', '/docs/1', minted({ iat: NOW + 99 })),
+  failing('token_lifetime', '/docs/1', minted({ exp: NOW + 6_000 })),
+  failing('token_lifetime', '/short', TOKEN),
+  failing('audience_mismatch', '/docs/1', minted({ aud: 'urn:other' })),
+  failing('audience_mismatch', '/other', TOKEN),
+  failing('audience_mismatch', '/moved', TOKEN),
+  failing('claim_missing', '/docs/1', minted({ jti: undefined })),
+  failing('id_token', '/docs/1', minted({ nonce: 'n' })),
+  failing('claim_malformed', '/docs/1', minted({ sub: '' })),
+  failing('claim_rejected', '/tenant', TOKEN),
+  failing('confirmation_unsupported', '/docs/1', minted({ cnf: {} })),
+  failing('delegation_malformed', '/docs/1', minted({ act: [] })),
+  failing('actor_missing', '/delegated', TOKEN),
+  failing('agent_id_malformed', '/docs/1', minted({ workflow_id: 7 })),
+  failing('agent_type_not_allowed', '/crawl', TOKEN),
+  failing('workflow_mismatch', '/runs/run-2', TOKEN),
+  failing('scope_missing', '/admin', TOKEN),
+  failing('scope_missing', '/shadow', TOKEN),
+  failing('revocations_unavailable', '/docs/1', TOKEN, { ports: { revocations: down } }),
+  failing('ended', '/open', TOKEN),
+  failing('ended', '/docs/1', TOKEN, {
+    method: 'OPTIONS',
+    headers: { origin: 'https://app.example', 'access-control-request-method': 'GET' },
+  }),
+  failing('ended', '/optional', undefined),
+]
