@@ -80,13 +80,16 @@ export const createMemoryKeys = ({
   clock = systemClock,
   fetch: load = (url, init) => fetch(url, init),
   log = () => {},
+  waitUntil = () => {},
 }: {
   readonly clock?: Clock
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>
   /** Told of keys that could not be had; never a key or a token. */
   readonly log?: (event: Record<string, unknown>) => void
+  /** Keeps the renewal of keys alive after an answer, where a runtime would end it. */
+  readonly waitUntil?: (promise: Promise<unknown>) => void
 } = {}): KeySource =>
-  createKeySource({ cache: createKeyCache(), fetch: load, clock, log, waitUntil: () => {} })
+  createKeySource({ cache: createKeyCache(), fetch: load, clock, log, waitUntil })
 
 /**
  * A guard over a policy. Ports that are not given live in the memory of this process: keys fetched
@@ -102,6 +105,23 @@ export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Gu
     revocations: ports.revocations ?? createMemoryRevocations({ clock }),
     onError: ports.onError ?? ((stage, error) => console.error('edgewarden', stage, error)),
   })
+}
+
+/** What `fetch` outside of workerd decodes by itself, though the answer still says it is encoded. */
+const DECODED = /^(?:(?:x-)?gzip|deflate|br)(?:\s*,\s*(?:(?:x-)?gzip|deflate|br))*$/i
+
+/** `fetch`, with a body that is what its headers say: workerd passes it on as it came. */
+const fetchOrigin: Send = async (_, outbound) => {
+  if ('FixedLengthStream' in globalThis) return fetch(outbound)
+  // Node's fetch refuses to send it; the server before this has answered it already.
+  outbound.headers.delete('expect')
+  outbound.headers.set('accept-encoding', 'gzip')
+  const response = await fetch(outbound)
+  if (!DECODED.test(response.headers.get('content-encoding') ?? '')) return response
+  const decoded = new Response(response.body, response)
+  decoded.headers.delete('content-encoding')
+  decoded.headers.delete('content-length')
+  return decoded
 }
 
 /** How {@link forward} sends a request on. */
@@ -122,7 +142,7 @@ export interface ForwardOptions {
 export const forward = async (
   request: Request,
   decision: Decision,
-  { send: sendBy = (_, outbound) => fetch(outbound), ...given }: ForwardOptions = {},
+  { send: sendBy = fetchOrigin, ...given }: ForwardOptions = {},
 ): Promise<Response> => {
   const early = respond(request, decision) ?? metadataAnswer(request, decision)
   if (early) return early

@@ -14,6 +14,7 @@ const FLOORS: readonly (readonly [floor: number, prefix: string])[] = [
   [6, 'adapters/'],
   [7, 'apps/'],
   [7, 'hono.ts'],
+  [8, 'index.ts'],
   [8, 'worker.ts'],
   [8, 'cli/'],
 ]
@@ -111,6 +112,56 @@ describe('imports', () => {
       expect(platform).toEqual([])
     },
   )
+})
+
+/** What users of the package import, as package.json says, and the command. */
+const { exports, bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  readonly exports: Readonly<Record<string, string | { readonly default: string }>>
+  readonly bin: Readonly<Record<string, string>>
+}
+const sourceOf = (built: string): string => built.replace(/^(?:\.\/)?lib\/(.*)\.js$/, '$1.ts')
+const LIBRARY = Object.values(exports).flatMap((one) =>
+  typeof one === 'string' ? [] : [sourceOf(one.default)],
+)
+const COMMANDS = Object.values(bin).map(sourceOf)
+
+/** Every file that is reached from some, by code or by type, and what they import beside files. */
+const reach = (entries: readonly string[]) => {
+  const names = new Set(entries)
+  const packages = new Set<string>()
+  for (const name of names) {
+    for (const { from } of importsOf(files.get(name) ?? '')) {
+      if (from.startsWith('.')) names.add(posix.join(posix.dirname(name), from))
+      else packages.add(from)
+    }
+  }
+  return { names: [...names], packages: [...packages] }
+}
+
+describe('the package', () => {
+  it('is built and checked from its entries', () => {
+    const filesOf = (path: string): unknown =>
+      JSON.parse(readFileSync(join(ROOT, path), 'utf8')).files
+    const entries = LIBRARY.map((name) => `src/${name}`)
+    expect(filesOf('tsconfig.library.json')).toEqual(entries)
+    expect(filesOf('tsconfig.build.json')).toEqual([
+      ...entries,
+      ...COMMANDS.map((name) => `src/${name}`),
+    ])
+  })
+
+  it.each(LIBRARY)('needs no platform for %s', (entry) => {
+    const { names, packages } = reach([entry])
+    expect(names.filter((name) => !files.has(name))).toEqual([])
+    expect(packages.filter((name) => !/^(?:jose|valibot|hono(?:\/.+)?)$/.test(name))).toEqual([])
+  })
+
+  it('calls nothing that Node 20 lacks and the compiler takes for a given', () => {
+    const { names } = reach([...LIBRARY, ...COMMANDS])
+    expect(names.length).toBeGreaterThan(LIBRARY.length + COMMANDS.length)
+    const newer = /\bURL\.parse\(|\.bytes\(\)|\bnew (?:WebSocket|EventSource|CloseEvent)\b/
+    expect(names.filter((name) => newer.test(files.get(name) ?? ''))).toEqual([])
+  })
 })
 
 it.each([...files])('%s is short', (_, text) => {

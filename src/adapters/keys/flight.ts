@@ -73,10 +73,14 @@ const isOverInTime = async (
   { promise, startedAt }: Flight,
   { clock, maxAgeMs }: FlightTerms,
 ): Promise<boolean> => {
-  const late = Promise.withResolvers<boolean>()
-  const timer = setTimeout(() => late.resolve(false), startedAt + maxAgeMs - clock.now())
+  // Node 20 has no `Promise.withResolvers`.
+  let giveUp = () => {}
+  const late = new Promise<boolean>((resolve) => {
+    giveUp = () => resolve(false)
+  })
+  const timer = setTimeout(() => giveUp(), startedAt + maxAgeMs - clock.now())
   try {
-    return await Promise.race([promise.then(() => true), late.promise])
+    return await Promise.race([promise.then(() => true), late])
   } finally {
     clearTimeout(timer)
   }

@@ -1,0 +1,21 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** Compiles the package from src/ into lib/: JavaScript, types and maps, nothing left from before. */
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url))
+const LIB = join(ROOT, 'lib')
+
+const manifest = createRequire(import.meta.url).resolve('typescript/package.json')
+const tsc = join(dirname(manifest), 'bin', 'tsc')
+
+rmSync(LIB, { recursive: true, force: true })
+const { status } = spawnSync(process.execPath, [tsc, '-p', join(ROOT, 'tsconfig.build.json')], {
+  stdio: 'inherit',
+})
+// npm sets it when it links a command, which is once; a later build writes the file anew.
+if (status === 0) chmodSync(join(LIB, 'cli', 'main.js'), 0o755)
+process.exitCode = status ?? 1

@@ -1,0 +1,191 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, posix } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ROOT } from '../kit/repository.ts'
+import { request } from '../kit/request.ts'
+import { createKey } from '../kit/signing.ts'
+import { run } from './host.ts'
+import { compile, createProject, tsconfig } from './project.ts'
+import { onNode, onWorkerd, type Served } from './runtimes.ts'
+import { COMPANIONS, openWorld, RESOURCE, type World } from './world.ts'
+
+const NODE = `Node ${(await run(tmpdir(), ['node', '--version'])).stdout.trim()}`
+
+let world: World
+beforeAll(async () => {
+  world = await openWorld()
+}, 60_000)
+afterAll(() => world?.close())
+
+describe('the tarball', () => {
+  const paths = () => world.packed.files.map(({ path }) => path)
+
+  it('holds the package and nothing else of the repository', () => {
+    const rest = paths().filter(
+      (path) => !/^src\/.*\.ts$|^lib\/.*(?:\.js|\.d\.ts)(?:\.map)?$/.test(path),
+    )
+    expect(rest.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+  })
+
+  it('holds what package.json names', async () => {
+    const manifest = await readFile(join(ROOT, 'package.json'), 'utf8')
+    const { exports, bin } = JSON.parse(manifest) as {
+      readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>
+      readonly bin: Readonly<Record<string, string>>
+    }
+    const named = [...Object.values(exports), bin]
+      .flatMap((one) => (typeof one === 'string' ? one : Object.values(one)))
+      .map((path) => posix.normalize(path))
+    expect(named.length).toBeGreaterThan(5)
+    expect(named.filter((path) => !paths().includes(path))).toEqual([])
+    const command = world.packed.files.find(({ path }) => path === bin.edgewarden)
+    expect((command?.mode ?? 0) & 0o111).toBe(0o111)
+  })
+
+  it('maps every module and its types to their source', async () => {
+    const made = paths().filter((path) => /^lib\/.*(?:\.js|\.d\.ts)$/.test(path))
+    expect(made.length).toBeGreaterThan(100)
+    for (const path of made) {
+      const map = join(world.project.directory, 'node_modules/edgewarden', `${path}.map`)
+      const { sources } = JSON.parse(await readFile(map, 'utf8')) as { sources: readonly string[] }
+      const found = sources.map((source) => posix.join(posix.dirname(path), source))
+      expect(found).toEqual([path.replace(/^lib\/(.*?)(?:\.js|\.d\.ts)$/, 'src/$1.ts')])
+      expect(paths()).toContain(found[0])
+    }
+  })
+})
+
+describe(`an empty project on ${NODE}`, () => {
+  it('gets each package once, hono among them', async () => {
+    const { stdout } = await world.project.run('npm', 'query', ':root *')
+    const names = (JSON.parse(stdout) as { name: string }[]).map(({ name }) => name)
+    expect(names.sort()).toEqual([...COMPANIONS, 'edgewarden'].sort())
+  })
+
+  it('has the command', async () => {
+    const { project, origin } = world
+    const key = ['--key', 'ops.jwk'] as const
+    await project.run('npx', 'edgewarden', 'keygen', '--issuer', 'ops')
+    const mint = ['npx', 'edgewarden', 'mint', '--json', '--audience', RESOURCE] as const
+    const { stdout } = await project.run(...mint, ...key)
+    expect(JSON.parse(stdout)).toMatchObject({ claims: { aud: RESOURCE } })
+    // An origin is no gate, and tells no resource.
+    const list = project.run('npx', 'edgewarden', 'list', '--gate', origin.url, ...key)
+    await expect(list).rejects.toThrow('The gate tells no resource')
+  })
+
+  it('shares the hono that is there already', async () => {
+    const { directory, registry, tarball } = world
+    const hono = join(directory, 'hono')
+    await mkdir(hono)
+    const manifest = { name: 'hono', version: '4.999.0' }
+    await writeFile(join(hono, 'package.json'), JSON.stringify(manifest))
+    const project = await createProject(join(directory, 'other'), registry)
+    await project.run('npm', 'install', '--package-lock-only', hono, tarball)
+    const lock = await readFile(join(project.directory, 'package-lock.json'), 'utf8')
+    const { packages } = JSON.parse(lock) as { packages: Readonly<Record<string, object>> }
+    const copies = Object.entries(packages).filter(([path]) => /(?:^|\/)hono$/.test(path))
+    expect(copies).toEqual([
+      ['../hono', { version: manifest.version }],
+      ['node_modules/hono', { resolved: '../hono', link: true }],
+    ])
+  })
+})
+
+describe('the types', () => {
+  const at = (name: string) => join(ROOT, 'node_modules', name)
+
+  it.each([
+    ['no platform', { lib: ['es2022', 'dom'], types: [] }],
+    ['Node', { lib: ['es2022'], types: [at('@types/node')] }],
+    ['Workers', { lib: ['es2022'], types: [at('@cloudflare/workers-types')] }],
+  ])('compile beside those of %s', async (name, around) => {
+    const options = { ...around, module: 'esnext', moduleResolution: 'bundler', noEmit: true }
+    const path = `tsconfig.${name.replace(' ', '-')}.json`
+    await world.project.write(path, tsconfig(options))
+    await compile(world.project, path)
+  })
+})
+
+const RUNTIMES = [
+  [NODE, onNode],
+  ['workerd', onWorkerd],
+] as const
+
+describe.each(RUNTIMES)('on %s', (_, start) => {
+  describe.each(['plain', 'hono'])('the example %s', (name) => {
+    let served: Served
+    beforeAll(async () => {
+      served = await start(world.project.directory, `built/${name}.js`)
+    })
+    afterAll(() => served?.stop())
+
+    const ask = async (token?: string, init: RequestInit = {}) => {
+      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+      return request(served.port, '/v1/notes', { ...init, headers })
+    }
+    const write = (token?: string) => ask(token, { method: 'POST', body: 'to be continued' })
+
+    it('lets a crowd through that comes before the keys are known', async () => {
+      const token = await world.issuer.mint({ scope: 'notes:read' })
+      const answers = await Promise.all(Array.from({ length: 8 }, () => ask(token)))
+      expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(200))
+    })
+
+    it('knows who writes', async () => {
+      world.origin.clear()
+      const answer = await write(await world.issuer.mint({ scope: 'notes:write' }))
+      const [arrived] = world.origin.requests
+      if (name === 'hono') {
+        expect(answer.status).toBe(201)
+        expect(await answer.json()).toEqual({ by: 'agent-1', text: 'to be continued' })
+        expect(arrived).toBeUndefined()
+      } else {
+        expect(answer.status).toBe(200)
+        expect(await answer.json()).toMatchObject({ method: 'POST', bodyLength: 15 })
+        expect(arrived?.header('x-agent-id')).toBe('agent-1')
+        expect(arrived?.header('authorization')).toBeUndefined()
+      }
+    })
+
+    it.runIf(name === 'plain')('hands a compressed answer on so that it can be read', async () => {
+      world.origin.on('/v1/notes', (_, response) => {
+        const headers = { 'content-encoding': 'gzip', 'content-type': 'text/plain' }
+        response.writeHead(200, headers).end(gzipSync('a note'))
+      })
+      const token = await world.issuer.mint({ scope: 'notes:read' })
+      const headers = { authorization: `Bearer ${token}` }
+      const answer = await fetch(`http://127.0.0.1:${served.port}/v1/notes`, { headers })
+      expect(await answer.text()).toBe('a note')
+    })
+
+    it('takes an upload that is announced', async () => {
+      const token = await world.issuer.mint({ scope: 'notes:write' })
+      const headers = { authorization: `Bearer ${token}`, expect: '100-continue' }
+      const init = { method: 'POST', body: 'to be continued', headers }
+      const answer = await request(served.port, '/v1/notes', init)
+      expect(answer.status).toBe(name === 'hono' ? 201 : 200)
+    })
+
+    it.each<[string, () => Promise<string | undefined>, number, string]>([
+      ['no token', async () => undefined, 401, 'credential_missing'],
+      ['a missing scope', () => world.issuer.mint({ scope: 'notes:read' }), 403, 'scope_missing'],
+      ['a forged token', forged, 401, 'signature_invalid'],
+      ['an expired token', () => world.issuer.mint({ iat: 1_700_000_000 }), 401, 'token_expired'],
+    ])('refuses %s', async (_, token, status, code) => {
+      const answer = await write(await token())
+      expect(answer.status).toBe(status)
+      expect(answer.headers.get('content-type')).toBe('application/problem+json')
+      expect(answer.headers.has('www-authenticate')).toBe(true)
+      expect(await answer.json()).toMatchObject({ status, code })
+    })
+  })
+})
+
+/** Signed by another key, under the name of the issuer's own. */
+const forged = async (): Promise<string> => {
+  const key = await createKey('ES256', world.issuer.kid)
+  return world.issuer.mint({ scope: 'notes:write' }, {}, { key })
+}
