@@ -51,14 +51,15 @@ export const agentGuard =
       await next()
     }
     const rule = decision.known.route?.cors
-    if (!rule || isPlainOptions(c.req.raw)) return answer()
+    // Hono's cors answers every OPTIONS as a preflight that is allowed.
+    const isItsOwn = decision.outcome === 'ended' && isPreflight(c.req.raw)
+    if (!rule || (c.req.raw.method === 'OPTIONS' && !isItsOwn)) return answer()
     return corsOf(rule)(c, answer)
   }
 
-/** An OPTIONS request that is no preflight; Hono's cors would answer it as one. */
-const isPlainOptions = (request: Request): boolean =>
-  request.method === 'OPTIONS' &&
-  !(request.headers.has('origin') && request.headers.has('access-control-request-method'))
+/** Fetch standard, CORS preflight. */
+const isPreflight = ({ headers }: Request): boolean =>
+  headers.has('origin') && headers.has('access-control-request-method')
 
 const corsOf = perObject((rule: CorsRule) =>
   cors({

@@ -36,7 +36,12 @@ export {
 export type { Issuer } from './model/issuer.ts'
 export type { Policy } from './model/policy.ts'
 export type * from './model/ports.ts'
-export type { Revocation, RevocationSubject } from './model/revocation.ts'
+export {
+  type Revocation,
+  type RevocationSubject,
+  revocationId,
+  subjectKey,
+} from './model/revocation.ts'
 export type { Route } from './model/route.ts'
 export type { AccessToken, AgentIdentity } from './model/token.ts'
 export type { PolicyIssue } from './policy/issues.ts'
@@ -117,12 +122,24 @@ const fetchOrigin: Send = async (_, outbound) => {
   outbound.headers.delete('expect')
   outbound.headers.set('accept-encoding', 'gzip')
   const response = await fetch(outbound)
-  if (!DECODED.test(response.headers.get('content-encoding') ?? '')) return response
-  const decoded = new Response(response.body, response)
-  decoded.headers.delete('content-encoding')
-  decoded.headers.delete('content-length')
-  return decoded
+  const answer = new Response(response.body, response)
+  for (const name of HOP_BY_HOP) answer.headers.delete(name)
+  if (!DECODED.test(response.headers.get('content-encoding') ?? '')) return answer
+  answer.headers.delete('content-encoding')
+  answer.headers.delete('content-length')
+  return answer
 }
+
+/** What the line ends without a token on a rule with `cors` (Fetch standard, CORS preflight). */
+const isPreflight = ({ method, headers }: Request, { outcome, known }: Decision): boolean =>
+  outcome === 'ended' &&
+  known.route?.cors !== undefined &&
+  method === 'OPTIONS' &&
+  headers.has('origin') &&
+  headers.has('access-control-request-method')
+
+/** Ends at this hop (RFC 9110 §7.6.1); workerd shows none of it. */
+const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding']
 
 /** How {@link forward} sends a request on. */
 export interface ForwardOptions {
@@ -137,7 +154,8 @@ export interface ForwardOptions {
 /**
  * Sends a request that may go on to its origin, with the verified identity, and gives back what the
  * agent gets: the origin's answer, or a problem where there is none. A request that must not go on
- * is refused here as well. Serves the resource's metadata; adds no CORS headers.
+ * is refused here as well. Serves the resource's metadata. Adds no CORS headers: a preflight, which
+ * needs no token, is answered without any and never sent on.
  */
 export const forward = async (
   request: Request,
@@ -146,6 +164,7 @@ export const forward = async (
 ): Promise<Response> => {
   const early = respond(request, decision) ?? metadataAnswer(request, decision)
   if (early) return early
+  if (isPreflight(request, decision)) return new Response(null, { status: 204 })
   const { route, address, policy } = decision.known
   if (!route || !address || !policy || route.endpoint) {
     return answerRefusal(request, routeDenials('route_unknown'), decision)

@@ -6,6 +6,7 @@ import type { Mode, Route } from '../model/route.ts'
 import type { Actor, AgentIdentity } from '../model/token.ts'
 import { type WrittenScopes, writtenScopes } from '../policy/show.ts'
 import { challenge } from './challenge.ts'
+import { requiredBy } from './required.ts'
 
 /** How one request is decided, for its operator: a shape of JSON, made of claims and settings. */
 export interface Explanation {
@@ -75,15 +76,24 @@ export interface RestrictedExplanation {
 /**
  * Walks a request down the guard's line and tells each step. It is as free of effects as the
  * guard's ports are. `url` of the request is read as text, so give it as it was sent, not through
- * a URL parser. `notes` are sentences to add where a denial has that code.
+ * a URL parser.
  */
 export const explain = async (
   guard: Guard,
   request: RequestHead,
-  notes: Readonly<Record<string, string>> = {},
+  notes?: Readonly<Record<string, string>>,
 ): Promise<Explanation> => {
   const steps: Step[] = []
   const decision = await guard(request, (step) => void steps.push(step))
+  return explanationOf(decision, steps, notes)
+}
+
+/** A decision and its steps, told. `notes` are sentences to add where a denial has that code. */
+export const explanationOf = (
+  decision: Decision,
+  steps: readonly Step[],
+  notes: Readonly<Record<string, string>> = {},
+): Explanation => {
   const denial = decision.outcome === 'denied' ? decision.denial : undefined
   const { route, agent } = decision.known
   return {
@@ -103,11 +113,6 @@ export const restricted = ({ allowed, denial, steps }: Explanation): RestrictedE
   steps: steps.map(({ stage, outcome }) => ({ stage, outcome })),
 })
 
-const scopesOf = ({ params }: Denial) => ({
-  ...(params?.requiredScopes && { required_scopes: params.requiredScopes }),
-  ...(params?.anyOf && { any_of: params.anyOf }),
-})
-
 const denialOf = (denial: Denial, route: Route | undefined): ExplainedDenial => {
   const authenticate = route && challenge(denial, route)
   return {
@@ -115,7 +120,7 @@ const denialOf = (denial: Denial, route: Route | undefined): ExplainedDenial => 
     status: answerRow(denial.answer).status,
     title: denial.summary,
     hint: denial.hint,
-    ...scopesOf(denial),
+    ...requiredBy(denial),
     ...(authenticate !== undefined && { challenge: authenticate }),
   }
 }
@@ -157,7 +162,7 @@ const stepOf = (
 
 const adviceOf = (denial: Denial, notes: Readonly<Record<string, string>>): Detail => ({
   code: denial.code,
-  ...scopesOf(denial),
+  ...requiredBy(denial),
   hint: denial.hint,
   ...(Object.hasOwn(notes, denial.code) && { note: notes[denial.code] }),
 })

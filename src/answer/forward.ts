@@ -66,22 +66,24 @@ export const forward = async (
     return fail({ denial: deny('body_unexpected') })
   }
   const wait = patience(route.target.timeout)
-  const upload = isBodiless(request.method) || !request.body ? undefined : new AbortController()
+  const body = isBodiless(request.method) ? null : request.body
+  const abort = body || !ENDS_WITH_REQUEST ? new AbortController() : undefined
   const outbound = new Request(originUrl(context), {
     method: request.method,
     headers: request.headers,
     redirect: 'manual',
     // An answer for one agent is never another's.
     cache: 'no-store',
-    ...(upload && { body: streamed(request, wait, upload), duplex: 'half', signal: upload.signal }),
+    ...(abort && { signal: abort.signal }),
+    ...(body && abort && { body: streamed(body, request, { wait, abort }), duplex: 'half' }),
   } as RequestInit)
   setOriginHeaders(outbound.headers, context)
-  if (!upload) wait.begin()
+  if (!body) wait.begin()
   try {
     const sending = send(route.target, outbound)
     const response = await Promise.race([sending, wait.timeout])
     if (!response) {
-      upload?.abort()
+      abort?.abort()
       void sending.then((late) => late.body?.cancel()).catch(() => {})
       return fail({ denial: deny('origin_timeout', { timeout: route.target.timeout }) })
     }
@@ -96,6 +98,9 @@ export const forward = async (
     wait.over()
   }
 }
+
+/** workerd, told by a stream of its own, ends what a request has started when the request is over. */
+const ENDS_WITH_REQUEST = 'FixedLengthStream' in globalThis
 
 /** A final status (RFC 9110 §15), or a WebSocket that was agreed on. */
 const isAnswer = (response: Response): boolean =>
@@ -144,18 +149,23 @@ type FixedLength = new (
   readonly writable: WritableStream<Uint8Array>
 }
 
+/** What an upload on its way is watched and broken off by. */
+interface Upload {
+  readonly wait: ReturnType<typeof patience>
+  readonly abort: AbortController
+}
+
 /** The request's body, passed on chunk by chunk; the origin's time runs while it takes none. */
 const streamed = (
+  body: ReadableStream<Uint8Array>,
   request: Request,
-  wait: ReturnType<typeof patience>,
-  upload: AbortController,
-): ReadableStream<Uint8Array> | undefined => {
-  if (!request.body) return undefined
+  upload: Upload,
+): ReadableStream<Uint8Array> => {
   const length = Number(request.headers.get('content-length') ?? Number.NaN)
   const Fixed = (globalThis as { FixedLengthStream?: FixedLength }).FixedLengthStream
   const pipe =
     Fixed && Number.isSafeInteger(length) ? new Fixed(length) : new TransformStream<Uint8Array>()
-  void pump(request.body.getReader(), pipe.writable.getWriter(), wait, upload)
+  void pump(body.getReader(), pipe.writable.getWriter(), upload)
   return pipe.readable
 }
 
@@ -163,14 +173,13 @@ const streamed = (
 const pump = async (
   reader: ReadableStreamDefaultReader<Uint8Array>,
   writer: WritableStreamDefaultWriter<Uint8Array>,
-  wait: ReturnType<typeof patience>,
-  upload: AbortController,
+  { wait, abort }: Upload,
 ): Promise<void> => {
   try {
     for (;;) {
       // Only an abort breaks the outgoing request off: a stream that fails ends as if complete.
       const { done, value } = await reader.read().catch((error: unknown) => {
-        upload.abort()
+        abort.abort()
         throw error
       })
       wait.begin()
@@ -206,8 +215,8 @@ const setOriginHeaders = (headers: Headers, context: ForwardContext): void => {
   headers.set('X-Forwarded-Host', address.authority)
   headers.set('Via', '1.1 edgewarden')
   headers.set('X-Request-Id', requestId)
-  for (const [name, value] of route.inject) headers.set(name, value)
   if (decision.outcome === 'passed') {
+    for (const [name, value] of route.inject) headers.set(name, value)
     for (const [name, value] of identityHeaders(decision.known)) {
       headers.set(policy.gate.identityPrefix + name, value)
     }

@@ -2,6 +2,7 @@ import type { Step } from '../base/chain.ts'
 import { answerRow, type Denial } from '../base/denial.ts'
 import type { Route } from '../model/route.ts'
 import { challenge } from './challenge.ts'
+import { requiredBy } from './required.ts'
 
 /** What the answer to a denial may depend on besides the denial. */
 export interface ProblemContext {
@@ -25,7 +26,7 @@ export const problem = (
   extra: Readonly<Record<string, unknown>> = {},
 ): Response => {
   const row = answerRow(denial.answer)
-  const { requiredScopes, anyOf, allow } = denial.params ?? {}
+  const { allow } = denial.params ?? {}
   const headers = new Headers({
     'Content-Type': 'application/problem+json',
     'Cache-Control': 'no-store',
@@ -41,8 +42,7 @@ export const problem = (
     status: row.status,
     code: denial.code,
     ...(row.error !== undefined && { error: row.error }),
-    ...(requiredScopes && { required_scopes: requiredScopes }),
-    ...(anyOf && { any_of: anyOf }),
+    ...requiredBy(denial),
     request_id: requestId,
     hint: denial.hint,
     ...(steps && { steps }),

@@ -2,6 +2,7 @@ import type { Denial } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
 import { type Decision, refusalOf } from '../guard.ts'
 import type { Gate } from '../model/policy.ts'
+import { requiredBy } from './required.ts'
 
 /** What a journal line says beside the decision. */
 export interface RecordContext {
@@ -51,7 +52,7 @@ export const recordOf = (
     route: known.route?.name,
     decision: refused ? 'denied' : 'allowed',
     code: reason?.code,
-    detail: reason?.detail && short(reason.detail),
+    detail: reason && detailOf(reason),
     would_deny: shadowed ? true : undefined,
     mode: known.route?.mode ?? 'enforce',
     version,
@@ -67,6 +68,11 @@ export const recordOf = (
     ms: waits,
     origin_status: originStatus,
   }
+}
+
+const detailOf = (denial: Denial) => {
+  const detail = { ...requiredBy(denial), ...denial.detail }
+  return Object.keys(detail).length > 0 ? short(detail) : undefined
 }
 
 /** Details may come from a stranger or a large claim: each is a number or a bounded text. */

@@ -1,13 +1,15 @@
 import type { Context } from 'hono'
-import { explain, restricted } from '../answer/explain.ts'
+import { explanationOf, restricted } from '../answer/explain.ts'
 import { utf8Decode } from '../base/bytes.ts'
+import type { Step } from '../base/chain.ts'
 import { denials } from '../base/denial.ts'
 import { parseJsonObject } from '../base/json.ts'
-import { createGuard } from '../guard.ts'
+import { createGuard, type Decision } from '../guard.ts'
+import { isWithin } from '../policy/show.ts'
 import { readJsonBody } from './body.ts'
 import type { GateEnv } from './context.ts'
 import { claimedBy, decodeExplanation } from './explain-request.ts'
-import { isReached } from './reach.ts'
+import { isReached, ownIssuer } from './reach.ts'
 import type { Problem } from './revocation-request.ts'
 
 const deny = denials({
@@ -32,7 +34,7 @@ const NOTES = {
 /**
  * `POST /explain`: how a request would be decided now, step by step, by the same line that decides
  * requests, on ports that change nothing. Shows stages and code only of a token that is not of an
- * issuer within the caller's reach, and of an encrypted one. Relies on the line before it for who
+ * issuer within the caller's reach, of an encrypted one, and under a rule beyond that reach. Relies on the line before it for who
  * calls and with which scope.
  */
 export const explainRequest = async (c: Context<GateEnv>): Promise<Response> => {
@@ -44,14 +46,22 @@ export const explainRequest = async (c: Context<GateEnv>): Promise<Response> => 
   if (!wanted.ok) return invalid(c, wanted.reason)
   const { request, token } = wanted.value
   const guard = createGuard(c.get('policy'), c.get('ports').explaining)
-  const told = await explain(guard, request, NOTES)
-  const shown = token === undefined || isShown(c, token) ? told : restricted(told)
-  return c.json(shown, 200, { 'Cache-Control': 'no-store' })
+  const steps: Step[] = []
+  const decision = await guard(request, (step) => void steps.push(step))
+  const told = explanationOf(decision, steps, NOTES)
+  const isShown = isTokenReached(c, token) && isRuleReached(c, decision)
+  return c.json(isShown ? told : restricted(told), 200, { 'Cache-Control': 'no-store' })
 }
 
-const isShown = (c: Context<GateEnv>, token: string): boolean => {
+const isTokenReached = (c: Context<GateEnv>, token: string | undefined): boolean => {
+  if (token === undefined) return true
   const { issuer, encrypted } = claimedBy(token)
   return !encrypted && isReached(c, issuer)
+}
+
+const isRuleReached = (c: Context<GateEnv>, { known: { route } }: Decision): boolean => {
+  const own = ownIssuer(c)
+  return own === undefined || route === undefined || isWithin(route, own)
 }
 
 const invalid = (c: Context<GateEnv>, problems: readonly Problem[]): Response =>

@@ -27,7 +27,8 @@ export type AddressFault = 'host' | PathFault
  */
 export const readAddress = ({ url, headers }: RequestHead): Result<Address, AddressFault> => {
   const host = headers.get('host')
-  const text = `${host ?? ''} ${url}`
+  // With its length, so that no two pairs make one text; no Host is not an empty one.
+  const text = `${host?.length} ${host} ${url}`
   return readings.get(text) ?? readings.keep(text, read(url, host))
 }
 
@@ -39,7 +40,8 @@ const read = (url: string, host: string | null): Result<Address, AddressFault> =
   const parts = splitUrl(url)
   if (!parts) return fail('host')
   const path = canonicalPath(parts.path)
-  return path.ok ? ok({ ...parts, path: path.value }) : path
+  // Remembered for other requests, so that none can change what the next one reads.
+  return path.ok ? ok(Object.freeze({ ...parts, path: path.value })) : path
 }
 
 /** Values of a query parameter, decoded, in order (WHATWG URL, form-urlencoded parsing). */

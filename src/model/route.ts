@@ -49,7 +49,15 @@ export interface Target {
 }
 
 /** An endpoint of the gate itself, served instead of an origin; `none` is what is not there. */
-export type Endpoint = 'ready' | 'metadata' | 'revocations' | 'explain' | 'policy' | 'none'
+export type Endpoint =
+  | 'health'
+  | 'health'
+  | 'ready'
+  | 'metadata'
+  | 'revocations'
+  | 'explain'
+  | 'policy'
+  | 'none'
 
 /** `shadow`: what would be denied goes on as it came, without an identity. */
 export type Mode = 'enforce' | 'shadow'

@@ -59,14 +59,16 @@ export const checkResources = (
 /** Who can reach a gate that tells every step is its developer. */
 export const checkErrors = (
   { errors }: GateEntry,
+  hosts: ReadonlySet<string>,
   resources: ReadonlyMap<string, URL>,
   report: Report,
 ): void => {
   if (errors !== 'detailed') return
-  if ([...resources.values()].some(({ hostname }) => !isLoopback(hostname))) {
+  const names = [...hosts, ...[...resources.values()].map(({ hostname }) => hostname)]
+  if (names.some((name) => !isLoopback(name))) {
     report(
       ['errors'],
-      '`detailed` tells callers how decisions are made; it is only for resources on a loopback host',
+      '`detailed` tells callers how decisions are made; it is only for resources and hosts of this machine, like `localhost`',
     )
   }
 }

@@ -20,6 +20,7 @@ interface Row {
 
 /** The gate's endpoints under its prefix. */
 const ROWS: readonly Row[] = [
+  { match: 'GET /health', endpoint: 'health', access: 'public' },
   { match: 'GET /ready', endpoint: 'ready', access: 'optional', scope: 'edgewarden:read' },
   {
     match: 'GET,POST /revocations',

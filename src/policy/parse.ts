@@ -68,7 +68,7 @@ export const parsePolicy = (
   const resources = resourcesOf(gate.resource, rules)
   checkIssuers(entries, gate, at('ISSUERS'))
   checkResources(resources, rules, gate, at('GATE'))
-  checkErrors(gate, resources, at('GATE'))
+  checkErrors(gate, hosts, resources, at('GATE'))
   checkAddresses({ gate, hosts, resources, entries, rules, env }, at)
   checkBindings(issuers, env, at('bindings'))
   if (!gate.resource || !gate.origin) return fail(issues)

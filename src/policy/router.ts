@@ -94,7 +94,9 @@ const remembering = (find: Router['find']): Router['find'] => {
   const known = createTextMemo<Found>()
   return (method, host, path) => {
     const text = `${method} ${host}${path}`
-    return known.get(text) ?? known.keep(text, find(method, host, path))
+    const { match, ambiguous } = known.get(text) ?? known.keep(text, find(method, host, path))
+    // A copy: what is remembered must not be changed by whoever reads it.
+    return { match: match && { ...match, params: new Map(match.params) }, ambiguous }
   }
 }
 

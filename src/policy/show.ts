@@ -23,7 +23,7 @@ const REDACTED = 'redacted'
 /**
  * The policy in force, as JSON. Without secrets: an injected header is shown by its name, an inline
  * key by its `kid`, an address of keys without its query. With `within`, the `iss` of an issuer,
- * only that issuer and the rules that take its tokens or none at all.
+ * only that issuer, the rules that take its tokens or none at all, and the actors that are its own.
  */
 export const showPolicy = (policy: Policy, within?: string): ShownPolicy => {
   const issuers = [...policy.issuers.values()].filter(
@@ -31,10 +31,10 @@ export const showPolicy = (policy: Policy, within?: string): ShownPolicy => {
   )
   return {
     gate: showGate(policy.gate),
-    issuers: Object.fromEntries(issuers.map((one) => [one.name, showIssuer(one)])),
+    issuers: Object.fromEntries(issuers.map((one) => [one.name, showIssuer(one, within)])),
     routes: policy.routes
-      .filter((route) => within === undefined || !isReading(route) || takes(route, within))
-      .map((route) => showRoute(route, issuers)),
+      .filter((route) => within === undefined || isWithin(route, within))
+      .map((route) => showRoute(route, issuers, within)),
     scopes: Object.fromEntries(policy.scopes),
   }
 }
@@ -90,6 +90,10 @@ const needsOf = (route: Route): string => {
 
 const isReading = ({ access }: Route): boolean => access !== 'public'
 
+/** Whether a rule is one that somebody who administers only this issuer may see. */
+export const isWithin = (route: Route, issuer: string): boolean =>
+  !isReading(route) || takes(route, issuer)
+
 const takes = ({ issuers }: Route, issuer: string): boolean => !issuers || issuers.has(issuer)
 
 const issuerNames = (route: Route, among: readonly Issuer[]): readonly string[] =>
@@ -104,12 +108,13 @@ const showGate = (gate: Gate): Shown => ({
   identity_prefix: gate.identityPrefix,
   strip_headers: [...gate.stripHeaders],
   client_ip: gate.clientIp.from === 'header' ? gate.clientIp.name : gate.clientIp.from,
+  revocation: { consistency: 'strict' },
   journal: { ...gate.journal },
   errors: gate.errors,
   lift: [...gate.lift],
 })
 
-const showIssuer = (issuer: Issuer): Shown => ({
+const showIssuer = (issuer: Issuer, within?: string): Shown => ({
   issuer: issuer.issuer,
   ...showKeys(issuer.keys),
   algorithms: issuer.algorithms,
@@ -124,11 +129,11 @@ const showIssuer = (issuer: Issuer): Shown => ({
   workflow_id: claimPathText(issuer.workflowId),
   scope: showPaths(issuer.scope),
   admin: issuer.admin,
-  delegation: showDelegation(issuer.delegation),
+  delegation: showDelegation(issuer.delegation, within),
   allow_insecure_http: issuer.allowInsecureHttp,
 })
 
-const showRoute = (route: Route, issuers: readonly Issuer[]): Shown => {
+const showRoute = (route: Route, issuers: readonly Issuer[], within?: string): Shown => {
   const { target, workflow } = route
   return {
     match: route.name,
@@ -144,7 +149,7 @@ const showRoute = (route: Route, issuers: readonly Issuer[]): Shown => {
     ...(route.maxLifetime !== undefined && { max_lifetime: secondsText(route.maxLifetime) }),
     ...(route.agentTypes && { agent_types: [...route.agentTypes] }),
     ...(workflow && { workflow: `${workflow.from}:${workflow.name}` }),
-    ...(route.delegation && { delegation: showDelegation(route.delegation) }),
+    ...(route.delegation && { delegation: showDelegation(route.delegation, within) }),
     ...(route.cors && { cors: showCors(route.cors) }),
     mode: route.mode,
     origin: originText(target),
@@ -174,15 +179,22 @@ const showClaims = (rules: readonly ClaimRule[]): Shown =>
 
 const showPaths = (paths: readonly ClaimPath[]): readonly string[] => paths.map(claimPathText)
 
-const showDelegation = (rule: DelegationRule): Shown => ({
-  max_depth: rule.maxDepth,
-  require_actor: rule.requireActor,
-  ...(rule.actors && {
-    actors: rule.actors.map((actor) => (actor.issuer === undefined ? actor.sub : { ...actor })),
-  }),
-  ...(rule.subjects && { subjects: [...rule.subjects] }),
-  issuers: [...rule.issuers],
-})
+const showDelegation = (rule: DelegationRule, within?: string): Shown => {
+  const isShown = (issuer: string) => within === undefined || issuer === within
+  const withheld = rule.actors?.some(({ issuer }) => issuer !== undefined && !isShown(issuer))
+  return {
+    max_depth: rule.maxDepth,
+    require_actor: rule.requireActor,
+    ...(rule.actors && {
+      actors: rule.actors
+        .filter(({ issuer }) => issuer === undefined || isShown(issuer))
+        .map((actor) => (actor.issuer === undefined ? actor.sub : { ...actor })),
+    }),
+    ...(withheld && { other_actors: REDACTED }),
+    ...(rule.subjects && { subjects: [...rule.subjects] }),
+    issuers: [...rule.issuers].filter(isShown),
+  }
+}
 
 const showCors = ({ maxAge, ...rule }: CorsRule): Shown => ({
   ...rule,

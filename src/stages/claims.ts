@@ -195,10 +195,11 @@ const timeClaim = (claims: JsonObject, name: string, absent: number): number => 
   return value === undefined ? absent : typeof value === 'number' ? value : Number.NaN
 }
 
-const detailOf = ({ exp, iat, nbf, now, tolerance, claims }: Judged) => ({
-  exp,
-  iat,
-  nbf,
+/** What the token says of times and audience, and nothing it does not say. */
+const detailOf = ({ now, tolerance, claims }: Judged) => ({
+  exp: own(claims, 'exp'),
+  iat: own(claims, 'iat'),
+  nbf: own(claims, 'nbf'),
   now,
   tolerance,
   aud: own(claims, 'aud'),

@@ -1,9 +1,8 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
-import { deepFreeze, type JsonObject, own } from '../base/json.ts'
+import { own } from '../base/json.ts'
 import { decodeJwsPart, splitJws } from '../base/jws.ts'
 import { LIMITS } from '../base/limits.ts'
-import { createTextMemo } from '../base/memo.ts'
 import { queryValues, type RequestHead } from '../base/request.ts'
 import { fail, ok } from '../base/result.ts'
 import { algorithmOf } from '../model/issuer.ts'
@@ -131,21 +130,13 @@ const isSeveral = (bare: string): boolean =>
     .slice(1)
     .some((part) => part.trim() !== '' && !PARAMETER.test(part))
 
-/** Tokens of one key have one header, and a text has one meaning. */
-const headers = createTextMemo<JsonObject>()
-
-const readHeader = (part: string): JsonObject | undefined => {
-  const header = decodeJwsPart(part)
-  return header && headers.keep(part, deepFreeze(header))
-}
-
 const readToken = (token: string): Presented => {
   if (token.length > LIMITS.tokenLength) return fail(deny('token_too_long'))
   const parts = splitJws(token)
   if (!parts) {
     return fail(deny(token.split('.', 6).length === 5 ? 'token_encrypted' : 'token_malformed'))
   }
-  const header = headers.get(parts.header) ?? readHeader(parts.header)
+  const header = decodeJwsPart(parts.header)
   const claims = decodeJwsPart(parts.payload)
   if (!header || !claims) return fail(deny('token_malformed'))
   const claimedIssuer = own(claims, 'iss')

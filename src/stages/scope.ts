@@ -54,7 +54,7 @@ export const scope = stage({
     return fail(
       deny(
         'scope_missing',
-        undefined,
+        { held: access.scopes },
         mode === 'all' ? { requiredScopes: named } : { anyOf: named },
       ),
     )

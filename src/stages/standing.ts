@@ -52,7 +52,7 @@ export const standing = stage({
   establishes:
     'nothing about the token is revoked as of this request, and it has not expired meanwhile',
   found: ({ access, agent, policy }) => ({
-    asked: revocableSubjects(access, agent, policy).map(({ kind }) => kind),
+    asked: [...new Set(subjectsOf(access, agent, policy).map(({ kind }) => kind))],
   }),
   denials: [deny],
   async run(

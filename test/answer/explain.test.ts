@@ -135,6 +135,7 @@ describe('explain', () => {
       detail: {
         code: 'scope_missing',
         any_of: ['docs:all', 'docs:write:7'],
+        held: ['docs:read'],
         hint: told.denial?.hint,
       },
     })

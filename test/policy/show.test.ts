@@ -31,6 +31,7 @@ describe('showPolicy', () => {
         identity_prefix: 'x-agent-',
         strip_headers: [],
         client_ip: 'cf-connecting-ip',
+        revocation: { consistency: 'strict' },
         journal: { allowed: 1 },
         errors: 'standard',
         lift: [],
