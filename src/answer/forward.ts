@@ -1,4 +1,5 @@
 import { type Denial, denials } from '../base/denial.ts'
+import { LIMITS } from '../base/limits.ts'
 import type { Address } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { Decision } from '../guard.ts'
@@ -68,6 +69,7 @@ export const forward = async (
   const wait = patience(route.target.timeout)
   const body = isBodiless(request.method) ? null : request.body
   const abort = body || !ENDS_WITH_REQUEST ? new AbortController() : undefined
+  const overNetwork = route.target.service === undefined
   const outbound = new Request(originUrl(context), {
     method: request.method,
     headers: request.headers,
@@ -75,7 +77,8 @@ export const forward = async (
     // An answer for one agent is never another's.
     cache: 'no-store',
     ...(abort && { signal: abort.signal }),
-    ...(body && abort && { body: streamed(body, request, { wait, abort }), duplex: 'half' }),
+    ...(body &&
+      abort && { body: streamed(body, request, { wait, abort, overNetwork }), duplex: 'half' }),
   } as RequestInit)
   setOriginHeaders(outbound.headers, context)
   if (!body) wait.begin()
@@ -153,9 +156,13 @@ type FixedLength = new (
 interface Upload {
   readonly wait: ReturnType<typeof patience>
   readonly abort: AbortController
+  readonly overNetwork: boolean
 }
 
-/** The request's body, passed on chunk by chunk; the origin's time runs while it takes none. */
+/**
+ * The request's body, passed on chunk by chunk; the origin's time runs while it takes none. A small one
+ * fits the buffers of a connection, whatever the origin does, and is left to the runtime.
+ */
 const streamed = (
   body: ReadableStream<Uint8Array>,
   request: Request,
@@ -165,7 +172,11 @@ const streamed = (
   const Fixed = (globalThis as { FixedLengthStream?: FixedLength }).FixedLengthStream
   const pipe =
     Fixed && Number.isSafeInteger(length) ? new Fixed(length) : new TransformStream<Uint8Array>()
-  void pump(body.getReader(), pipe.writable.getWriter(), upload)
+  if (Fixed && length <= LIMITS.smallBodyBytes && upload.overNetwork) {
+    void body.pipeTo(pipe.writable).then(upload.wait.begin, upload.wait.begin)
+  } else {
+    void pump(body.getReader(), pipe.writable.getWriter(), upload)
+  }
   return pipe.readable
 }
 

@@ -18,6 +18,8 @@ export const LIMITS = {
   rsaBits: 2048,
   /** Milliseconds to fetch a key set or metadata document. */
   fetchMs: 5_000,
+  /** Bytes of a request's body that a connection takes in at once. */
+  smallBodyBytes: 16 * 1024,
   /** Bytes of a request to the gate's own endpoints. */
   adminBodyBytes: 64 * 1024,
   /** Revocations in one call. */
