@@ -35,6 +35,7 @@ export const agentGuard =
       answerRefusal(c.req.raw, denial, c.get('decision')),
   ): MiddlewareHandler<E> =>
   async (context, next) => {
+    // Hono's types do not give the known part of an environment that is not known whole.
     const c = context as unknown as Context<{ Variables: AgentVariables }>
     const decision = await guard(c.req.raw)
     c.set('decision', decision)

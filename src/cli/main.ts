@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { KINDS, MODES } from '../model/revocation.ts'
 import { DEFAULT_PREFIX } from '../policy/gate.ts'
@@ -28,7 +29,12 @@ const print = (outcome: Outcome): void => {
   process.exitCode = outcome.exitCode
 }
 
+const { version } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+) as { version: string }
+
 const program = new Command('edgewarden')
+  .version(version)
   .description('Commands for a gate in front of AI APIs and MCP servers.')
   .exitOverride()
   .configureOutput({ outputError: () => {} })

@@ -37,6 +37,11 @@ describe('the command', () => {
     expect(stderr).not.toContain('    at ')
   })
 
+  it('says which version it is', async () => {
+    const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))
+    expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+  })
+
   it('answers wrong usage as JSON where JSON is asked for', async () => {
     const { code, stdout, stderr } = await run(['mint', '--json'])
     expect(code).toBe(2)
