@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { NOW } from './kit/facts.ts'
+import { NOW, policyOf, routeOf, scopesOf } from './kit/facts.ts'
 import { type Asked, startLine } from './kit/line.ts'
-import { FAILING, keys, POLICY, TOKEN } from './line-cases.ts'
+import { FAILING, keys, minted, POLICY, TOKEN } from './line-cases.ts'
 
 let line: ReturnType<typeof startLine>
 beforeEach(() => {
@@ -57,6 +57,21 @@ describe('a token that passed', () => {
     expect(line.tokens.size).toBe(0)
     line.clock.at = (NOW + 605) * 1000
     expect(await ask('/docs/1', TOKEN)).toBe('token_expired')
+  })
+})
+
+describe('what is remembered of an address', () => {
+  const policy = policyOf([routeOf('GET /d/{id}', { scopes: scopesOf('all', 'd:{id}') })])
+  const one = minted({ scope: 'd:1' })
+
+  it('is not changed by whoever reads a decision', async () => {
+    for (let i = 0; i < 3; i++) {
+      const { code, known } = await line.ask(policy, '/d/2', one)
+      expect(code).toBe('scope_missing')
+      const params = known.params as Map<string, string>
+      params.set('id', '1')
+    }
+    expect((await line.ask(policy, '/d/1', one)).code).toBe('passed')
   })
 })
 

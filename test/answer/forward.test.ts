@@ -99,6 +99,13 @@ describe('what an origin is told', () => {
     expect(request.headers.has('x-agent-id')).toBe(false)
   })
 
+  it.each(['ended', 'denied'])('is no secret of the route where the line %s', async (outcome) => {
+    const inject = [['Authorization', 'Bearer key']] as const
+    const decision = { ...ended, outcome } as Decision
+    const { request } = await forwarded({ route: { inject }, decision })
+    expect([...request.headers].flat().join(' ')).not.toContain('Bearer key')
+  })
+
   it('is never overruled by what a route injects', async () => {
     const inject = [['x-agent-id', 'root']] as const
     const { request } = await forwarded({ route: { inject } })

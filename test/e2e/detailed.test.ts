@@ -6,12 +6,13 @@ import { createKey, type Members } from '../kit/signing.ts'
 import { type AskInit, askGate, outcome, type Setting, startSetting, withGate } from './setting.ts'
 
 const LOCAL = 'http://localhost:8787'
+const NAMES = ['localhost', 'gate.localhost', '127.0.0.1']
 const SECRET = 'origin-credential-93b1f07d'
 const STAGES = GUARD.stages.map(({ name }) => name)
 const REVOCATIONS = '/.edgewarden/revocations'
 
 const OPTIONS = {
-  gate: { resource: LOCAL, errors: 'detailed' },
+  gate: { resource: LOCAL, hosts: NAMES, errors: 'detailed' },
   issuer: { admin: 'own' },
   secrets: { KEY: SECRET },
   routes: [
@@ -35,16 +36,21 @@ let standard: Gate
 
 beforeAll(async () => {
   setting = await startSetting({ ...OPTIONS, signing: { defaults: { aud: LOCAL } } })
-  standard = await setting.another({ ...OPTIONS, gate: { resource: LOCAL } })
+  standard = await setting.another({ ...OPTIONS, gate: { ...OPTIONS.gate, errors: 'standard' } })
 })
 beforeEach(() => setting.origin.clear())
 afterAll(() => setting.close())
+
+/** Asks by the name of the resource. */
+const askBy = (gate: Gate, path: string, { headers, ...init }: AskInit = {}) =>
+  askGate(gate, path, { ...init, headers: { host: 'localhost', ...headers } })
+const ask = (path: string, init?: AskInit) => askBy(setting.gate, path, init)
 
 const now = () => Math.floor(Date.now() / 1000)
 const token = (claims: Members = {}, header: Members = {}) => setting.issuer.mint(claims, header)
 
 const revoked = async () => {
-  const made = await setting.ask(REVOCATIONS, {
+  const made = await ask(REVOCATIONS, {
     method: 'POST',
     token: await token({ scope: 'edgewarden:revoke' }),
     headers: { 'content-type': 'application/json' },
@@ -102,7 +108,7 @@ describe('a denial', () => {
 
   it.each(ROWS)('at %s (%s, %s) tells every step until then', async (stage, code, path, make) => {
     const bearer = await make()
-    const response = await setting.ask(path, { token: bearer })
+    const response = await ask(path, { token: bearer })
     const text = await response.clone().text()
     const body = JSON.parse(text) as { readonly code: string; readonly steps: readonly Step[] }
     expect(body.code).toBe(code)
@@ -118,7 +124,7 @@ describe('a denial', () => {
 
   it('tells what each step found', async () => {
     const bearer = await token({ client_id: 'agent-7', scope: 'a:write b:read' })
-    const response = await setting.ask('/v1/x?query-confidential', { token: bearer })
+    const response = await ask('/v1/x?query-confidential', { token: bearer })
     const { steps } = (await response.json()) as { readonly steps: readonly Step[] }
     const found = Object.fromEntries(steps.map(({ stage, detail }) => [stage, detail]))
     const { issuer, kid } = setting.issuer
@@ -136,14 +142,14 @@ describe('a denial', () => {
   it('tells of the claims of an unverified token only who issued it', async () => {
     const claims = { sub: 'claim-sub-44', client_id: 'claim-client-44', jti: 'claim-jti-44' }
     const [head, payload] = (await token(claims)).split('.')
-    const response = await setting.ask('/v1/x', { token: `${head}.${payload}.${'A'.repeat(86)}` })
+    const response = await ask('/v1/x', { token: `${head}.${payload}.${'A'.repeat(86)}` })
     const text = await response.text()
     expect(JSON.parse(text)).toMatchObject({ code: 'signature_invalid' })
     expect(text).not.toMatch(/claim-[a-z]+-44/)
   })
 
   it('of HEAD has no body, and Server-Timing all the same', async () => {
-    const response = await setting.ask('/v1/x', { method: 'HEAD' })
+    const response = await ask('/v1/x', { method: 'HEAD' })
     expect([response.status, await response.text()]).toEqual([401, ''])
     expect(timing(response)).toEqual(timed(stepsOf('credential', 'denied')))
   })
@@ -152,7 +158,7 @@ describe('a denial', () => {
 describe('Server-Timing of an allowed request', () => {
   it('has every stage, behind what the origin says', async () => {
     setting.origin.on('*', reply(200, { 'server-timing': 'db;dur=5' }, 'fine'))
-    const response = await setting.ask('/v1/x', { token: await token() })
+    const response = await ask('/v1/x', { token: await token() })
     expect(await response.text()).toBe('fine')
     const all = response.headers.get('server-timing') ?? ''
     expect(all.startsWith('db;dur=5, ')).toBe(true)
@@ -163,7 +169,7 @@ describe('Server-Timing of an allowed request', () => {
     ['a public rule', '/public', stepsOf('credential', 'ended')],
     ['the metadata', '/.well-known/oauth-protected-resource', stepsOf('credential', 'ended')],
   ])('ends where the line ended: %s', async (_name, path, steps) => {
-    const response = await setting.ask(path)
+    const response = await ask(path)
     expect(response.status).toBe(200)
     expect(timing(response)).toEqual(timed(steps))
   })
@@ -171,7 +177,7 @@ describe('Server-Timing of an allowed request', () => {
   it('says where a rule in shadow mode would have denied', async () => {
     const gate = { ...OPTIONS.gate, mode: 'shadow' }
     await withGate(setting, { ...OPTIONS, gate }, async (other) => {
-      const response = await askGate(other, '/v1/x')
+      const response = await askBy(other, '/v1/x')
       expect(response.status).toBe(200)
       expect(timing(response)).toEqual(timed(stepsOf('credential', 'denied')))
     })
@@ -179,7 +185,7 @@ describe('Server-Timing of an allowed request', () => {
 
   it('has the steps of a request that its origin failed', async () => {
     setting.origin.on('*', (req) => req.socket.destroy())
-    const response = await setting.ask('/v1/x', { token: await token() })
+    const response = await ask('/v1/x', { token: await token() })
     expect(response.status).toBe(502)
     expect(timing(response)).toEqual(timed(STAGES.map((name) => [name, 'passed'])))
     expect(await response.json()).toMatchObject({
@@ -196,7 +202,7 @@ describe('without details', () => {
     ['an allowed request', '/v1/x', async () => ({ token: await token() })],
     ['a public rule', '/public', async () => ({})],
   ])('there are neither steps nor Server-Timing: %s', async (_name, path, init) => {
-    const response = await askGate(standard, path, await init())
+    const response = await askBy(standard, path, await init())
     expect(response.headers.has('server-timing')).toBe(false)
     expect(await response.json()).not.toHaveProperty('steps')
   })
@@ -207,17 +213,23 @@ describe('details where others can call', () => {
     ['a public resource', { resource: 'https://api.example.com' }, []],
     [
       'a public resource of one rule',
-      { resource: LOCAL },
+      {},
       [{ match: 'GET /mcp', scopes: [], resource: 'https://api.example.com/mcp' }],
+    ],
+    ['a public name', { hosts: [...NAMES, 'api.example.com'] }, []],
+    [
+      'a public name of one rule',
+      { hosts: undefined },
+      [{ match: 'GET /mcp', scopes: [], host: 'api.example.com' }],
     ],
   ])('make the policy invalid: %s', async (_name, gate, routes) => {
     const options = {
-      gate: { ...gate, errors: 'detailed' },
+      gate: { ...OPTIONS.gate, ...gate },
       routes: [...routes, ...OPTIONS.routes],
     }
     await withGate(setting, { ...OPTIONS, ...options }, async (other) => {
       for (const path of ['/v1/x', '/public', '/nowhere', REVOCATIONS]) {
-        const response = await askGate(other, path, { token: await token() })
+        const response = await askBy(other, path, { token: await token() })
         expect(response.headers.has('server-timing')).toBe(false)
         expect(await response.clone().json()).not.toHaveProperty('steps')
         expect(await outcome(response)).toEqual({ status: 503, code: 'policy_invalid' })

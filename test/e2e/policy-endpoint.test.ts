@@ -18,6 +18,14 @@ beforeAll(async () => {
           Cookie: `s=\${ORIGIN_KEY}`,
         },
       },
+      {
+        match: 'GET /v1/acted',
+        scopes: [],
+        delegation: {
+          issuers: ['acme', 'beta'],
+          actors: ['anyone', { issuer: 'acme', sub: 'actor-66cc' }, { issuer: 'beta', sub: 'own' }],
+        },
+      },
     ],
   })
 })
@@ -57,7 +65,7 @@ describe('the policy in force', () => {
       admin: false,
       delegation: { max_depth: 3, issuers: [world.beta.issuer] },
     })
-    expect(body.routes[1]).toMatchObject({
+    expect(body.routes[2]).toMatchObject({
       match: 'GET,POST /v1/chat/completions',
       scopes: ['chat:write'],
       access: 'required',
@@ -81,9 +89,13 @@ describe('the policy in force', () => {
     expect(matches(body.routes)).toEqual(matches(all.routes))
     const named = body.routes.flatMap(({ issuers = [] }: { issuers?: string[] }) => issuers)
     expect(new Set(named)).toEqual(new Set(['beta']))
-    for (const other of [world.acme.issuer, world.ops.issuer, GONE, 'acme/', 'ops/']) {
+    for (const other of [world.acme.issuer, world.ops.issuer, GONE, 'acme/', 'ops/', '66cc']) {
       expect(text).not.toContain(other)
     }
+    expect(body.routes[1].delegation).toMatchObject({
+      actors: ['anyone', { issuer: world.beta.issuer, sub: 'own' }],
+      issuers: [world.beta.issuer],
+    })
   })
 
   it('holds header names of injected headers, and nothing of their values', async () => {

@@ -17,7 +17,6 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
   ['a key not built yet', gate({ assertion: 'off' }), 'GATE.assertion', /unknown key/],
   ['mode', gate({ mode: 'off' }), 'GATE.mode', /Allowed: `enforce`, `shadow`/],
   ['errors', gate({ errors: 'verbose' }), 'GATE.errors', /Allowed: `standard`, `detailed`/],
-  ['errors on a public resource', gate({ errors: 'detailed' }), 'GATE.errors', /loopback/],
   ['journal over all', gate({ journal: { allowed: 1.5 } }), 'GATE.journal.allowed', /0 to 1/],
   ['journal below none', gate({ journal: { allowed: -1 } }), 'GATE.journal.allowed', /0 to 1/],
   ['journal of denials', gate({ journal: { denied: 0 } }), 'GATE.journal.denied', /unknown key/],

@@ -1,0 +1,231 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createGuard, forward, type Guard, parsePolicy, respond } from '../src/index.ts'
+import { reply } from './kit/answers.ts'
+import { createIssuer, type Issuer } from './kit/issuer.ts'
+import { type Origin, startOrigin } from './kit/origin.ts'
+
+const RESOURCE = 'https://api.example.com'
+const APP = 'https://app.example.com'
+/** The origin's own credential. */
+const SECRET = 'origin-credential-93b1f07d'
+const PREFLIGHT = { origin: APP, 'access-control-request-method': 'GET' }
+
+let issuer: Issuer
+let origin: Origin
+let guard: Guard
+let token: string
+
+beforeAll(async () => {
+  ;[issuer, origin] = await Promise.all([createIssuer(), startOrigin()])
+  guard = createGuard(policyOf())
+  token = await issuer.mint({ scope: 'notes:read edgewarden:read' })
+})
+beforeEach(() => origin.clear())
+afterAll(() => Promise.all([issuer.close(), origin.close()]))
+
+const policyOf = () => {
+  const cors = { origins: [APP] }
+  const parsed = parsePolicy(
+    {
+      GATE: { resource: RESOURCE, origin: origin.url },
+      ISSUERS: { acme: { issuer: issuer.issuer, allow_insecure_http: true, admin: 'own' } },
+      ROUTES: [
+        {
+          match: 'GET /v1/injected',
+          scopes: ['notes:read'],
+          cors,
+          inject: { Authorization: `Bearer \${KEY}` },
+        },
+        { match: 'GET,OPTIONS /v1/notes', scopes: ['notes:read'], cors },
+        { match: 'GET /v1/plain', scopes: ['notes:write'] },
+        { match: 'GET /v1/shadow', scopes: ['notes:write'], cors, mode: 'shadow' },
+        { match: '* /v1/slow', scopes: [], timeout: '200ms' },
+        { match: '* /open', access: 'public', cors },
+      ],
+    },
+    { secrets: { KEY: SECRET } },
+  )
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.reason))
+  return parsed.value.policy
+}
+
+type Init = RequestInit & { readonly bearer?: string; readonly duplex?: 'half' }
+
+const requestOf = (path: string, { bearer, ...init }: Init = {}) => {
+  const request = new Request(RESOURCE + path, init)
+  if (bearer !== undefined) request.headers.set('authorization', `Bearer ${bearer}`)
+  return request
+}
+const ask = async (path: string, init?: Init) => {
+  const request = requestOf(path, init)
+  return forward(request, await guard(request))
+}
+const codeOf = async (response: Response) => [
+  response.status,
+  ((await response.json()) as { readonly code?: string }).code,
+]
+const corsHeaders = ({ headers }: Response) =>
+  [...headers.keys()].filter((name) => name.startsWith('access-control-'))
+
+describe('a preflight', () => {
+  it.each(['/v1/injected', '/v1/notes', '/open'])(
+    'to %s is answered without a token, and never sent on',
+    async (path) => {
+      const response = await ask(path, { method: 'OPTIONS', headers: PREFLIGHT })
+      expect([response.status, await response.text()]).toEqual([204, ''])
+      expect(corsHeaders(response)).toEqual([])
+      expect(origin.requests).toEqual([])
+    },
+  )
+
+  it('to a rule without cors is refused', async () => {
+    const response = await ask('/v1/plain', { method: 'OPTIONS', headers: PREFLIGHT })
+    expect(await codeOf(response)).toEqual([403, 'preflight_refused'])
+    expect(origin.requests).toEqual([])
+  })
+
+  it('that is denied is refused, or goes on where its rule is in shadow mode', async () => {
+    const preflight = async (path: string) => {
+      const init = { method: 'OPTIONS', headers: PREFLIGHT }
+      const request = new Request(`http://api.example.com${path}`, init)
+      return forward(request, await guard(request))
+    }
+    expect(await codeOf(await preflight('/v1/notes'))).toEqual([403, 'insecure_transport'])
+    expect(origin.requests).toEqual([])
+    expect((await preflight('/v1/shadow')).status).toBe(200)
+    expect(origin.requests.map(({ method }) => method)).toEqual(['OPTIONS'])
+  })
+
+  it.each([
+    ['has neither header', {}],
+    ['has Origin alone', { origin: APP }],
+    ['announces a method alone', { 'access-control-request-method': 'GET' }],
+  ])('is no OPTIONS that %s: that goes on', async (_, headers) => {
+    for (const path of ['/open', '/v1/notes']) {
+      const bearer = path === '/open' ? {} : { bearer: token }
+      const response = await ask(path, { method: 'OPTIONS', headers, ...bearer })
+      expect([response.status, await response.json()]).toMatchObject([200, { url: path }])
+    }
+    expect(await codeOf(await ask('/v1/notes', { method: 'OPTIONS', headers }))).toEqual([
+      401,
+      'credential_missing',
+    ])
+    expect(origin.requests.map(({ method, url }) => [method, url])).toEqual([
+      ['OPTIONS', '/open'],
+      ['OPTIONS', '/v1/notes'],
+    ])
+  })
+})
+
+it('only an agent that passed goes on with what its rule injects', async () => {
+  const response = await ask('/v1/injected', { bearer: token })
+  expect(response.status).toBe(200)
+  for (const init of [{}, { bearer: 'x.y.z' }, { method: 'OPTIONS', headers: PREFLIGHT }]) {
+    await ask('/v1/injected', init)
+  }
+  expect(origin.requests.map((one) => one.header('authorization'))).toEqual([`Bearer ${SECRET}`])
+})
+
+describe("the gate's own addresses", () => {
+  it.each([
+    ['GET', '/.edgewarden/health', 'route_unknown'],
+    ['GET', '/.edgewarden/ready', 'route_unknown'],
+    ['GET', '/.edgewarden/policy', 'credential_missing'],
+    ['POST', '/.edgewarden/explain', 'credential_missing'],
+    ['POST', '/.edgewarden/none', 'route_unknown'],
+    ['GET', '/.edgewarden', 'route_unknown'],
+  ])('are not there: %s %s', async (method, path, code) => {
+    expect((await codeOf(await ask(path, { method })))[1]).toBe(code)
+    const allowed = await ask(path, { method, bearer: token })
+    expect(await codeOf(allowed)).toEqual([404, 'route_unknown'])
+    expect(origin.requests).toEqual([])
+  })
+
+  it('tell what a client needs to know to get a token', async () => {
+    const path = '/.well-known/oauth-protected-resource'
+    expect(await (await ask(path)).json()).toMatchObject({
+      resource: RESOURCE,
+      authorization_servers: [issuer.issuer],
+    })
+    const head = await ask(path, { method: 'HEAD' })
+    expect([head.status, await head.text()]).toEqual([200, ''])
+    for (const headers of [{}, PREFLIGHT]) {
+      const options = await ask(path, { method: 'OPTIONS', headers })
+      expect([options.status, options.headers.get('access-control-allow-origin')]).toEqual([
+        204,
+        '*',
+      ])
+    }
+    expect(await codeOf(await ask(`${path}/other`))).toEqual([404, 'route_unknown'])
+    expect(origin.requests).toEqual([])
+  })
+})
+
+describe('a decision', () => {
+  it.each([
+    ['/v1/notes', undefined, 401, 'credential_missing'],
+    ['/v1/notes', 'x.y.z', 401, 'token_malformed'],
+    ['/v1/plain', 'good', 403, 'scope_missing'],
+    ['/none', 'good', 404, 'route_unknown'],
+  ])('that refuses is answered alike by both: %s %s', async (path, kind, status, code) => {
+    const bearer = kind === 'good' ? token : kind
+    const request = requestOf(path, bearer === undefined ? {} : { bearer })
+    const decision = await guard(request)
+    for (const response of [respond(request, decision), await forward(request, decision)]) {
+      expect(response && (await codeOf(response))).toEqual([status, code])
+      expect(response?.headers.has('www-authenticate')).toBe(status !== 404)
+    }
+    expect(origin.requests).toEqual([])
+  })
+
+  it('that allows is answered by the origin, which is told who calls', async () => {
+    const request = requestOf('/v1/notes?a=1', { bearer: token })
+    const decision = await guard(request)
+    expect(respond(request, decision)).toBeUndefined()
+    expect((await forward(request, decision)).status).toBe(200)
+    const [arrived] = origin.requests
+    expect(arrived?.url).toBe('/v1/notes?a=1')
+    expect(arrived?.header('x-agent-issuer')).toBe(issuer.issuer)
+    expect(arrived?.header('authorization')).toBeUndefined()
+  })
+
+  it('that only shadow mode lets through goes on as it came', async () => {
+    const request = requestOf('/v1/shadow', { bearer: token, headers: { 'x-agent-id': 'root' } })
+    const decision = await guard(request)
+    expect([decision.outcome, respond(request, decision)]).toEqual(['denied', undefined])
+    expect((await forward(request, decision)).status).toBe(200)
+    const [arrived] = origin.requests
+    expect(arrived?.header('authorization')).toBe(`Bearer ${token}`)
+    expect(arrived?.header('x-agent-id')).toBeUndefined()
+  })
+})
+
+describe('an origin', () => {
+  it.each<[string, Init]>([
+    ['GET', {}],
+    ['HEAD', {}],
+    ['DELETE', {}],
+    ['POST', { body: 'a body' }],
+  ])('that is silent is left, and its %s answered 504', async (method, init) => {
+    origin.on('/v1/slow', () => {})
+    const response = await ask('/v1/slow', { method, bearer: token, ...init })
+    expect(response.status).toBe(504)
+    if (method !== 'HEAD') expect(await codeOf(response)).toEqual([504, 'origin_timeout'])
+    expect(await (await origin.arrival()).answered()).toBe('cut')
+  })
+
+  it('keeps its own connection to itself', async () => {
+    const own = {
+      connection: 'keep-alive',
+      'keep-alive': 'timeout=5',
+      'proxy-connection': 'keep-alive',
+      'transfer-encoding': 'chunked',
+    }
+    origin.on('/v1/notes', reply(200, { ...own, 'x-kept': '1' }, 'hello'))
+    const response = await ask('/v1/notes', { bearer: token })
+    expect(await response.text()).toBe('hello')
+    const names = [...response.headers.keys()]
+    expect(names).toContain('x-kept')
+    for (const name of Object.keys(own)) expect(names).not.toContain(name)
+  })
+})
