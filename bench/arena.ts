@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { deployment } from '../test/kit/repository.ts'
 import { type Binding, capnp, type WorkerService } from '../test/kit/workerd-config.ts'
 import { type Bundles, bundleAll } from './bundles.ts'
-import { type Contender, isGate, USUAL_RULES } from './lineup.ts'
-import { ISSUER, policyVars, RESOURCE } from './policy.ts'
+import { type Contender, isGate } from './lineup.ts'
+import { ISSUER, policyVars, RESOURCE, USUAL_RULES } from './policy.ts'
 import type { PublicKey } from './public-key.ts'
 import { type Server, serve } from './workerd.ts'
 
@@ -83,7 +83,7 @@ const workerOf = (
   bundles: Bundles,
   origin: string,
 ): WorkerService => {
-  const { id, module, gate, rules = USUAL_RULES } = contender
+  const { id, module, gate, rules = USUAL_RULES, times = 1 } = contender
   const bundle = bundles[module] ?? ''
   if (!isGate(contender)) {
     return plainWorker(id, bundle, [
@@ -91,6 +91,8 @@ const workerOf = (
       { name: 'ISSUER', text: ISSUER },
       { name: 'AUDIENCE', text: RESOURCE },
       { name: 'KEYS', json: keys },
+      { name: 'STEP', text: id },
+      { name: 'TIMES', json: times },
     ])
   }
   const { durableObjects } = deployment()

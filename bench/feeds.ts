@@ -11,8 +11,11 @@ export interface FeedSource {
   of(contender: Contender, alg: Algorithm): Feeds
 }
 
-/** Requests per connection that are built where the token repeats. */
-const REPEATED = 256
+/**
+ * Requests per connection that are built where the token repeats. Where each has a path of its own,
+ * these are more paths than the gate remembers.
+ */
+const REPEATED = 128
 
 /** More than expected: a measurement whose tokens run out ends early. */
 const SPARE = 1.5

@@ -6,6 +6,9 @@ import type { Server } from './workerd.ts'
 /** Keep-alive connections, each with one request at a time. */
 export const CONNECTIONS = 32
 
+/** Seconds to wait for a last answer, where none ends the measurement. */
+const PATIENCE = 10
+
 /** Headers beside Host and Authorization: an agent's client's, and the one Cloudflare adds. */
 export const HEADERS: Readonly<Record<string, string>> = {
   accept: 'application/json',
@@ -67,7 +70,7 @@ export const load = async (server: Server, task: Task): Promise<Measure> => {
       {
         url: `http://127.0.0.1:${port}`,
         connections: CONNECTIONS,
-        duration: seconds,
+        duration: seconds + PATIENCE,
         sampleInt: 100,
         headers: { host: HOST, ...HEADERS },
         expectBody,

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openArena } from './arena.ts'
+import { type Contender, PASS_THROUGH } from './lineup.ts'
 import { CONNECTIONS } from './load.ts'
 import { machine, versions } from './machine.ts'
 import { runMatch, type Series } from './match.ts'
@@ -9,7 +10,8 @@ import { type Options, readOptions, USAGE } from './options.ts'
 import { measurePolicies } from './policy-size.ts'
 import { bySelfTime, startProfile } from './profile.ts'
 import { linesOf, type Report } from './report.ts'
-import { renderPolicyTable, renderTable } from './table.ts'
+import { type StepReport, stepsOf, TURN } from './steps.ts'
+import { renderPolicyTable, renderSteps, renderTable } from './table.ts'
 import { targetLines, trustLines } from './targets.ts'
 import { createMint, type Mint } from './tokens.ts'
 
@@ -17,29 +19,36 @@ const LATEST = fileURLToPath(new URL('results/latest.json', import.meta.url))
 
 const print = (lines: readonly string[]) => console.log(lines.join('\n'))
 
-const compete = async (mint: Mint, options: Options): Promise<readonly Series[]> => {
-  const { profile, contenders } = options
+/** Measures some contenders side by side, and profiles the one that is asked for if it takes part. */
+const compete = async (
+  mint: Mint,
+  contenders: readonly Contender[],
+  options: Options,
+): Promise<readonly Series[]> => {
+  const subject = options.profile === undefined ? undefined : profiled(options)
+  const watched = contenders.find((one) => one === subject)
   const arena = await openArena({
     ...options,
+    contenders,
     keys: mint.keys,
-    readable: profile !== undefined,
-    flags: profile === undefined ? [] : ['--inspector-addr=127.0.0.1:0'],
+    readable: watched !== undefined,
+    flags: watched ? ['--inspector-addr=127.0.0.1:0'] : [],
   })
-  const [first] = contenders
   let stopProfile: Awaited<ReturnType<typeof startProfile>> | undefined
   try {
     const series = await runMatch(arena.server, mint, {
       ...options,
+      contenders,
       note: (text) => console.error(text),
       async onWarm() {
         const { inspector } = arena.server.ports
-        if (first && inspector) stopProfile = await startProfile(inspector, first.id)
+        if (watched && inspector) stopProfile = await startProfile(inspector, watched.id)
       },
     })
-    if (profile !== undefined && first && stopProfile) {
+    if (options.profile !== undefined && watched && stopProfile) {
       const found = await stopProfile()
-      await writeFile(profile, JSON.stringify(found))
-      print(bySelfTime(found, await arena.bundle(first)))
+      await writeFile(options.profile, JSON.stringify(found))
+      print(bySelfTime(found, await arena.bundle(watched)))
     }
     return series
   } finally {
@@ -47,8 +56,28 @@ const compete = async (mint: Mint, options: Options): Promise<readonly Series[]>
   }
 }
 
+const profiled = ({ contenders, steps }: Options): Contender | undefined =>
+  contenders[0] ?? steps[0]
+
+/** The same time for each as in the comparison, in shorter turns. */
+const turnsIn = ({ rounds, seconds }: Options) => ({
+  rounds: Math.ceil((rounds * seconds) / TURN),
+  seconds: TURN,
+})
+
+const measureSteps = async (mint: Mint, options: Options): Promise<StepReport> => {
+  const { steps, algorithms } = options
+  if (steps.length === 0) return { lines: [] }
+  const series = await compete(mint, [PASS_THROUGH, ...steps], {
+    ...options,
+    ...turnsIn(options),
+    algorithms: algorithms.slice(0, 1),
+  })
+  return stepsOf(series, PASS_THROUGH.id)
+}
+
 const run = async (options: Options): Promise<void> => {
-  const { algorithms, rounds, seconds, origin, json } = options
+  const { contenders, steps, algorithms, rounds, seconds, origin, json } = options
   const mint = await createMint()
   const lengths = algorithms.map(
     async (alg) => [alg, (await mint.mint(alg, 1))[0]?.length] as const,
@@ -60,15 +89,20 @@ const run = async (options: Options): Promise<void> => {
     settings: {
       rounds,
       seconds,
+      ...(steps.length > 0 && { turns: turnsIn(options) }),
       connections: CONNECTIONS,
       origin,
       stdout: '/dev/null',
       tokens: Object.fromEntries(await Promise.all(lengths)),
     },
-    lines: linesOf(await compete(mint, options)),
+    lines: contenders.length > 0 ? linesOf(await compete(mint, contenders, options)) : [],
+    steps: await measureSteps(mint, options),
     policy: options.policies ? measurePolicies(mint.keys) : [],
   }
-  print(['', renderTable(report), '', ...trustLines(report), '', ...targetLines(report)])
+  if (contenders.length > 0) {
+    print(['', renderTable(report), '', ...trustLines(report), '', ...targetLines(report)])
+  }
+  if (steps.length > 0) print(['', renderSteps(report)])
   if (options.policies) print(['', renderPolicyTable(report)])
   if (json === undefined) return
   await mkdir(dirname(json), { recursive: true })

@@ -1,10 +1,13 @@
 import { parseArgs } from 'node:util'
-import { type Contender, chosen, LINEUP } from './lineup.ts'
+import { type Contender, LINEUP } from './lineup.ts'
 import { ALGORITHMS, type Algorithm } from './public-key.ts'
+import { STEPS, type Step } from './steps.ts'
 
 /** What the command line asks for. */
 export interface Options {
   readonly contenders: readonly Contender[]
+  /** Single steps, measured against the pass-through in a match of their own. */
+  readonly steps: readonly Step[]
   readonly algorithms: readonly Algorithm[]
   readonly rounds: number
   readonly seconds: number
@@ -18,14 +21,18 @@ export interface Options {
   readonly policies: boolean
 }
 
+const idsOf = (all: readonly Contender[]): string => all.map(({ id }) => id).join(', ')
+
 /** The help text. */
 export const USAGE = `npm run bench -- [options]
 
-  --only a,b,e       these contenders: ${LINEUP.map(({ id }) => id).join(', ')}
+  --only a,b,e       these contenders: ${idsOf(LINEUP)}
+                     or steps: ${idsOf(STEPS)};
+                     "steps" stands for all of those
   --alg ES256        these algorithms: ${ALGORITHMS.join(', ')}
   --rounds 5         rounds, each with every contender once
   --seconds 3        length of one measurement
-  --quick            3 rounds of 1 s, ES256 only: for a look, not for a number
+  --quick            3 rounds of 1 s, ES256 only, no steps: for a look, not for a number
   --origin loopback  reach the origin over HTTP instead of a service binding
   --json FILE        save the report (a run of everything saves bench/results/latest.json)
   --profile FILE     save a CPU profile of the first contender and list its functions`
@@ -56,7 +63,9 @@ export const readOptions = (
     throw new Error('--origin is binding or loopback')
   }
   return {
-    contenders: chosen(only?.split(',')),
+    ...(only === undefined
+      ? { contenders: LINEUP, steps: quick ? [] : STEPS }
+      : chosen(only.split(','))),
     algorithms: alg === undefined ? (quick ? ['ES256'] : ALGORITHMS) : algorithmsIn(alg),
     rounds: positive('rounds', values.rounds, quick ? 3 : 5),
     seconds: positive('seconds', values.seconds, quick ? 1 : 3),
@@ -65,6 +74,21 @@ export const readOptions = (
     json: values.json ?? (whole && origin === 'binding' ? standardReport : undefined),
     profile,
     policies: only === undefined,
+  }
+}
+
+/** The ones named, in the order of their tables. Throws for a name that is none. */
+const chosen = (ids: readonly string[]): Pick<Options, 'contenders' | 'steps'> => {
+  const known = [...LINEUP, ...STEPS].map(({ id }) => id)
+  const unknown = ids.filter((id) => id !== 'steps' && !known.includes(id))
+  if (unknown.length > 0) {
+    throw new Error(
+      `no such contender: ${unknown.join(', ')}; there are steps, ${known.join(', ')}`,
+    )
+  }
+  return {
+    contenders: LINEUP.filter(({ id }) => ids.includes(id)),
+    steps: STEPS.filter(({ id }) => ids.includes(id) || ids.includes('steps')),
   }
 }
 

@@ -5,6 +5,9 @@ export const HOST = 'api.example.com'
 export const RESOURCE = `https://${HOST}`
 export const ISSUER = 'https://auth.acme.example'
 
+/** Few rules, as a usual policy has. */
+export const USUAL_RULES = 10
+
 /** A path that meets the last rule; another for each `id`. */
 export const pathOf = (id: string | number): string => `/v1/documents/doc_${id}`
 export const PATH = pathOf('7f3a9c')

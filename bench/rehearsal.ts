@@ -14,7 +14,7 @@ export type Rehearsal =
  * must refuse unless it verifies nothing. Throws when it does otherwise.
  */
 export const rehearse = async (
-  { id, module }: Contender,
+  { id, verifies = true }: Contender,
   port: number,
   token: string,
 ): Promise<Rehearsal> => {
@@ -30,7 +30,7 @@ export const rehearse = async (
   if (good.status !== 200) throw new Error(`${id} answers a good token with ${describe(good)}`)
   const forged = await ask(`Bearer ${forge(token)}`)
   const refused = forged.status === 401 || forged.status === 403
-  if (refused === (module === 'pass-through')) {
+  if (refused !== verifies) {
     throw new Error(`${id} answers a forged token with ${describe(forged)}`)
   }
   return { outcome: 'ready', body: good.body }

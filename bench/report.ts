@@ -2,7 +2,8 @@ import type { Measure } from './load.ts'
 import type { Series } from './match.ts'
 import type { PolicySize } from './policy-size.ts'
 import type { Algorithm } from './public-key.ts'
-import { median } from './statistics.ts'
+import { fasterHalf, median, rounded } from './statistics.ts'
+import type { StepReport } from './steps.ts'
 
 /** What one run found, as it is saved. Names no host and no path. */
 export interface Report {
@@ -13,6 +14,8 @@ export interface Report {
   readonly settings: {
     readonly rounds: number
     readonly seconds: number
+    /** Of the steps, if any were measured. */
+    readonly turns?: { readonly rounds: number; readonly seconds: number }
     readonly connections: number
     /** `binding`: a service binding; `loopback`: over HTTP on this machine. */
     readonly origin: 'binding' | 'loopback'
@@ -23,9 +26,13 @@ export interface Report {
   }
   readonly lines: readonly Line[]
   readonly policy: readonly PolicySize[]
+  readonly steps: StepReport
 }
 
-/** One contender under one algorithm: medians over the rounds. */
+/** A report as it was saved, with nothing where an earlier run did not measure something. */
+export const readReport = (text: string): Report => ({ steps: { lines: [] }, ...JSON.parse(text) })
+
+/** One contender under one algorithm: medians over the rounds, but for processor time. */
 export interface Line {
   readonly id: string
   readonly title: string
@@ -38,7 +45,7 @@ export interface Line {
   /** Latency in milliseconds. */
   readonly p50: number
   readonly p99: number
-  /** Microseconds of workerd's processor time for a request. */
+  /** Microseconds of workerd's processor time for a request; of the faster half of the rounds. */
   readonly cpu?: number
   /** Share of one processor that workerd and the client had. */
   readonly busy?: number
@@ -75,11 +82,7 @@ export const linesOf = (all: readonly Series[]): readonly Line[] =>
         2,
         of(({ p99 }) => p99),
       ),
-      ...known(
-        'cpu',
-        1,
-        of(({ cpu = Number.NaN }) => cpu),
-      ),
+      ...known('cpu', 1, fasterHalf(measures.flatMap(({ cpu }) => cpu ?? []))),
       ...known(
         'busy',
         2,
@@ -92,8 +95,6 @@ export const linesOf = (all: readonly Series[]): readonly Line[] =>
       rates: rates.map((rate) => rounded(0, rate)),
     }
   })
-
-const rounded = (digits: number, value: number): number => Number(value.toFixed(digits))
 
 const known = <Name extends string>(name: Name, digits: number, value: number) =>
   Number.isNaN(value) ? {} : ({ [name]: rounded(digits, value) } as Record<Name, number>)

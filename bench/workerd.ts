@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 
 /** A running `workerd serve` whose console.log nobody reads. */
@@ -67,11 +68,22 @@ const listening = async (events: Readable, sockets: readonly string[]) => {
   throw new Error('workerd does not listen')
 }
 
-/** Clock ticks of user and system time (proc_pid_stat(5)), 100 a second. */
+/**
+ * Of all threads, in seconds: the first field of a thread's schedstat is in nanoseconds, where
+ * proc_pid_stat(5) counts in hundredths of a second.
+ */
 const processorTime = ({ pid }: ChildProcess): number | undefined => {
-  if (process.platform !== 'linux') return undefined
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) / 100
+  const tasks = `/proc/${pid}/task`
+  try {
+    const times = readdirSync(tasks).map((task) => {
+      const [used] = readFileSync(join(tasks, task, 'schedstat'), 'utf8').split(' ')
+      return Number(used)
+    })
+    // A kernel that does not count says nothing but zero.
+    return times.reduce((sum, time) => sum + time, 0) / 1e9 || undefined
+  } catch {
+    return undefined
+  }
 }
 
 const workerdPath = (): string => {

@@ -1,6 +1,15 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { type Report, readReport } from '../bench/report.ts'
+import {
+  renderDifferences,
+  renderMain,
+  renderPolicyTable,
+  renderSteps,
+  renderSurroundings,
+} from '../bench/table.ts'
+import { renderTargets } from '../bench/targets.ts'
 import { forwardDenials } from '../src/answer/forward.ts'
 import { bodyDenials } from '../src/apps/body.ts'
 import { explainDenials } from '../src/apps/explain.ts'
@@ -62,19 +71,29 @@ const stageTable = (): string =>
     GUARD.stages.map(({ name, establishes }, i) => [`${i + 1}`, `\`${name}\``, cell(establishes)]),
   )
 
+/** Of the last whole run of the bench. */
+const measured = (render: (report: Report) => string) => (): string =>
+  render(readReport(readFileSync(join(ROOT, 'bench/results/latest.json'), 'utf8')))
+
 /** What stands between `<!-- generated: name -->` and `<!-- /generated -->`, by name. */
 const BLOCKS: Readonly<Record<string, () => string>> = {
   denials: denialTables,
   stages: stageTable,
+  bench: measured((report) => `${renderMain(report)}\n\n${renderSurroundings(report)}`),
+  'bench-differences': measured(renderDifferences),
+  'bench-policy': measured(renderPolicyTable),
+  'bench-steps': measured(renderSteps),
+  'bench-targets': measured(renderTargets),
 }
 
 /** The pages that hold generated blocks, and the blocks that must be in each. */
 export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
-  'README.md': ['stages'],
+  'README.md': ['stages', 'bench'],
   'docs/denials.md': ['denials'],
+  'docs/performance.md': ['bench-differences', 'bench-steps', 'bench-policy', 'bench-targets'],
 }
 
-const BLOCK = /(<!-- generated: ([a-z]+) -->\n).*?(<!-- \/generated -->)/gs
+const BLOCK = /(<!-- generated: ([a-z-]+) -->\n).*?(<!-- \/generated -->)/gs
 
 /** Names of the generated blocks of a page, in its order. */
 export const blocksOf = (page: string): readonly string[] =>

@@ -1,12 +1,29 @@
 import { expect, it } from 'vitest'
-import { chosen, LINEUP } from '../../bench/lineup.ts'
-import { readOptions } from '../../bench/options.ts'
+import { LINEUP } from '../../bench/lineup.ts'
+import { readOptions, USAGE } from '../../bench/options.ts'
+import { STEPS } from '../../bench/steps.ts'
 
-it('contenders are chosen in the order of the table, and each has one id', () => {
-  expect(new Set(LINEUP.map(({ id }) => id)).size).toBe(LINEUP.length)
-  expect(chosen(undefined)).toEqual(LINEUP)
-  expect(chosen(['e', 'a']).map(({ id }) => id)).toEqual(['a', 'e'])
-  expect(() => chosen(['a', 'z'])).toThrow('no such contender: z')
+const idsOf = (all: readonly { readonly id: string }[] | undefined) => all?.map(({ id }) => id)
+
+it('everything that is measured has an id of its own, and the help names it', () => {
+  const ids = [...LINEUP, ...STEPS].map(({ id }) => id)
+  expect(new Set([...ids, 'steps']).size).toBe(ids.length + 1)
+  for (const id of ids) expect(USAGE).toContain(id)
+})
+
+it.each([
+  [[], LINEUP, STEPS],
+  [['--quick'], LINEUP, []],
+  [['--only', 'steps'], [], STEPS],
+  [['--quick', '--only', 'steps'], [], STEPS],
+])('%j measures these', (args, contenders, steps) => {
+  expect(readOptions(args, 'latest')).toMatchObject({ contenders, steps })
+})
+
+it('those that are named come in the order of their tables', () => {
+  const options = readOptions(['--only', 'floor,e,headers-copied,a'], 'latest')
+  expect(idsOf(options?.contenders)).toEqual(['a', 'e'])
+  expect(idsOf(options?.steps)).toEqual(['headers-copied', 'floor'])
 })
 
 it('only a run of everything is saved as the latest', () => {
@@ -16,6 +33,7 @@ it('only a run of everything is saved as the latest', () => {
   for (const args of [
     ['--quick'],
     ['--only', 'a'],
+    ['--only', 'steps'],
     ['--alg', 'ES256'],
     ['--profile', 'x'],
     ['--origin', 'loopback'],
@@ -28,6 +46,7 @@ it('only a run of everything is saved as the latest', () => {
 it.each([
   [['--rounds', '0'], '--rounds'],
   [['--seconds', 'x'], '--seconds'],
+  [['--only', 'a,z'], 'no such contender: z'],
   [['--alg', 'ES512'], 'no such algorithm'],
   [['--origin', 'moon'], '--origin'],
   [['--fast'], '--fast'],

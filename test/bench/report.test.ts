@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { chosen } from '../../bench/lineup.ts'
+import { LINEUP } from '../../bench/lineup.ts'
 import type { Measure } from '../../bench/load.ts'
 import type { Series } from '../../bench/match.ts'
-import { linesOf, pairedRatio, type Report } from '../../bench/report.ts'
-import { targetLines, trustLines } from '../../bench/targets.ts'
+import { linesOf, pairedRatio, type Report, readReport } from '../../bench/report.ts'
+import { renderTargets, targetLines, trustLines } from '../../bench/targets.ts'
 
 const measure = (rate: number, more: Partial<Measure> = {}): Measure => ({
   rate,
@@ -14,7 +14,7 @@ const measure = (rate: number, more: Partial<Measure> = {}): Measure => ({
 })
 
 const series = (id: string, measures: Measure[], alg: Series['alg'] = 'ES256'): Series => {
-  const [contender] = chosen([id])
+  const contender = LINEUP.find((one) => one.id === id)
   if (!contender) throw new Error(`no ${id}`)
   return { contender, alg, measures }
 }
@@ -44,14 +44,14 @@ describe('lines', () => {
     ])
     expect(lines.find(({ id }) => id === 'e')).toEqual({
       id: 'e',
-      title: 'gate, warm',
+      title: 'gate, known token',
       alg: 'ES256',
       rate: 6000,
       toA: 0.75,
       toB: 1.5,
       p50: 5.5,
       p99: 40.57,
-      cpu: 155.6,
+      cpu: 152.8,
       busy: 0.9,
       client: 0.2,
       rates: [6000, 3000, 6300],
@@ -65,7 +65,8 @@ describe('lines', () => {
 })
 
 describe('what is printed below the table', () => {
-  const reportOf = (all: readonly Series[]): Report => ({
+  const FLOOR = { id: 'floor', title: 'floor', isOurs: true, above: 50 }
+  const reportOf = (all: readonly Series[], floor?: number): Report => ({
     date: '2026-11-25',
     machine: { system: 'linux x64', cpu: 'a processor', cores: 2 },
     versions: {},
@@ -79,6 +80,7 @@ describe('what is printed below the table', () => {
     },
     lines: linesOf(all),
     policy: [],
+    steps: { lines: floor === undefined ? [] : [{ ...FLOOR, toA: floor }] },
   })
 
   it('says which targets are reached, and nothing of those that were not measured', () => {
@@ -88,9 +90,34 @@ describe('what is printed below the table', () => {
       series('e-open', [measure(760, { cpu: 125 })]),
     ])
     expect(targetLines(report).map((line) => line.replace(/ +/g, ' '))).toEqual([
-      'ES256 (e-open) ÷ (a) 0.76, by processor time 0.80 warm, but for the revocation call: 0.75 is reached',
-      'ES256 (e-open) ÷ (b) 1.52, by processor time 1.60 warm, but for the revocation call: 1.80 is not reached',
+      'ES256 (e-open) ÷ (a) 0.76, by processor time 0.80 known token, no revocation call: 0.75 is reached',
+      'ES256 (e-open) ÷ (b) 1.52, by processor time 1.60 known token, no revocation call: 1.80 is not reached',
     ])
+  })
+
+  it('says what the floor alone would leave possible', () => {
+    const all = [
+      series('a', [measure(1000, { cpu: 100 })]),
+      series('d', [measure(700, { cpu: 180 })]),
+      series('b', [measure(500, { cpu: 207 })]),
+      series('e-open', [measure(760, { cpu: 125 })]),
+      series('f', [measure(250, { cpu: 414 })]),
+    ]
+    expect(renderTargets(reportOf(all, 1.5))).toBe(
+      [
+        '| aimed at | at least | ES256 | with the floor alone |',
+        '| --- | --: | --: | --: |',
+        '| known token, no revocation call: (e-open) ÷ (a) | 0.75 | 0.76, reached | 0.67 |',
+        '| known token, no revocation call: (e-open) ÷ (b) | 1.80 | 1.52, not reached | 1.38 |',
+        '| new tokens: (f) ÷ (b) | 0.95 | 0.50, not reached | 0.90 |',
+      ].join('\n'),
+    )
+    expect(renderTargets(reportOf(all))).toContain('| 0.75 | 0.76, reached | – |')
+    const rs256 = [series('a', [measure(1000)], 'RS256'), series('e-open', [measure(800)], 'RS256')]
+    const [, , first, second] = renderTargets(reportOf([...all, ...rs256], 1.5)).split('\n')
+    expect(first).toMatch(/\| 0\.76, reached \| 0\.67 \| 0\.80, reached \| – \|$/)
+    expect(second).toMatch(/\| 1\.52, not reached \| 1\.38 \| – \| – \|$/)
+    expect(renderTargets(reportOf([]))).toBe('Not measured.')
   })
 
   it('says who was busy', () => {
@@ -98,8 +125,18 @@ describe('what is printed below the table', () => {
       series('a', [measure(1000, { cpu: 900 }), measure(3000, { cpu: 300 })]),
     ])
     expect(trustLines(report).map((line) => line.replace(/ +/g, ' '))).toEqual([
-      'ES256 (a) 600 µs/request workerd 90 %, client 10 % of a processor 1000 to 3000 req/s',
+      'ES256 (a) 300 µs/request workerd 90 %, client 10 % of a processor 1000 to 3000 req/s',
     ])
     expect(trustLines(reportOf([series('a', [measure(1000)])]))[0]).toContain('workerd –')
   })
+})
+
+it('a report that was saved before there were steps can be read', () => {
+  expect(readReport('{"date":"2026-11-25","lines":[]}')).toEqual({
+    date: '2026-11-25',
+    lines: [],
+    steps: { lines: [] },
+  })
+  const steps = { base: 100, lines: [] }
+  expect(readReport(JSON.stringify({ steps })).steps).toEqual(steps)
 })

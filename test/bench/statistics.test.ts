@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { median, orderOf, percentile } from '../../bench/statistics.ts'
+import { fasterHalf, median, orderOf, percentile } from '../../bench/statistics.ts'
 
 it.each([
   [[], Number.NaN],
@@ -11,6 +11,15 @@ it.each([
   const before = [...values]
   expect(median(values)).toBe(expected)
   expect(values).toEqual(before)
+})
+
+it.each([
+  [[], Number.NaN],
+  [[3], 3],
+  [[100, 1, 9], 5],
+  [[9, 100, 1, 100], 5],
+])('the faster half of %j is %d on average', (values, expected) => {
+  expect(fasterHalf(values)).toBe(expected)
 })
 
 it.each([
