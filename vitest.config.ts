@@ -1,7 +1,13 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 
-/** Two projects over one tree: `*.workerd.test.ts` runs inside workerd, the rest in Node. */
+/** Watches which tables are declared while the sources load, so nothing may have loaded them before. */
+const ALONE = 'test/denials.test.ts'
+
+/**
+ * Projects over one tree: `*.workerd.test.ts` runs inside workerd, the rest in Node, where files share
+ * what they load; the modules keep nothing between uses but what was made of the same text or object.
+ */
 export default defineConfig({
   test: {
     projects: [
@@ -9,12 +15,15 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.workerd.test.ts'],
+          exclude: ['test/**/*.workerd.test.ts', ALONE],
+          isolate: false,
+          unstubGlobals: true,
           globalSetup: ['test/kit/bundle.ts'],
           testTimeout: 20_000,
           hookTimeout: 30_000,
         },
       },
+      { test: { name: 'alone', include: [ALONE] } },
       {
         plugins: [
           cloudflareTest({

@@ -238,11 +238,16 @@ describe('a denied request', () => {
 
 describe('a token outside the reach of who asks', () => {
   /** What a token of `acme` says, and nobody of `beta` may learn by asking. */
-  const CLAIMS = { jti: 'jti-9d1c', sub: 'subject-9d1c', client_id: 'client-9d1c', act: 'act-9d1c' }
+  const CLAIMS = {
+    jti: 'jti-yankee',
+    sub: 'subject-yankee',
+    client_id: 'client-yankee',
+    act: 'act-yankee',
+  }
 
   it.each<[string, Wanted, Members]>([
-    ['allowed', {}, { act: { sub: 'actor-9d1c' } }],
-    ['denied', { path: '/v1/docs/7' }, { act: { sub: 'actor-9d1c' } }],
+    ['allowed', {}, { act: { sub: 'actor-yankee' } }],
+    ['denied', { path: '/v1/docs/7' }, { act: { sub: 'actor-yankee' } }],
     ['malformed', {}, CLAIMS],
     ['not read', { path: '/public/x' }, CLAIMS],
   ])('is shown by stage and code only (%s)', async (_name, wanted, claims) => {
@@ -254,7 +259,7 @@ describe('a token outside the reach of who asks', () => {
       ...(full.denial && { denial: { code: full.denial.code } }),
       steps: full.steps.map(({ stage, outcome }) => ({ stage, outcome })),
     })
-    for (const text of ['9d1c', world.acme.issuer, 'acme', KID, token]) {
+    for (const text of ['yankee', world.acme.issuer, 'acme', KID, token]) {
       expect(response.body).not.toContain(text)
     }
   })
@@ -364,18 +369,18 @@ describe('the endpoint', () => {
 
 describe('the journal', () => {
   it('has the line of who asked, and nothing of what was explained', async () => {
-    const token = await world.token({ jti: 'journal-7c2e', sub: 'subject-7c2e' })
+    const token = await world.token({ jti: 'journal-zulu', sub: 'subject-zulu' })
     const wanted = {
       token,
-      path: '/v1/any/path-7c2e?query-7c2e=1',
-      headers: { 'X-Seven': 'header-7c2e' },
+      path: '/v1/any/path-zulu?query-zulu=1',
+      headers: { 'X-Seven': 'header-zulu' },
     }
     const bodies = [
       bodyOf(wanted),
-      bodyOf({ ...wanted, path: '/v1/../path-7c2e' }),
-      bodyOf({ ...wanted, token: 'token-7c2e' }),
-      bodyOf({ ...wanted, method: 'method 7c2e' }),
-      `${bodyOf(wanted)}7c2e`,
+      bodyOf({ ...wanted, path: '/v1/../path-zulu' }),
+      bodyOf({ ...wanted, token: 'token-zulu' }),
+      bodyOf({ ...wanted, method: 'method zulu' }),
+      `${bodyOf(wanted)}zulu`,
     ]
     const before = world.gate.journal().length
     for (const [i, body] of bodies.entries()) {
@@ -398,7 +403,7 @@ describe('the journal', () => {
       })
     }
     const output = world.gate.output()
-    expect(output).not.toContain('7c2e')
+    expect(output).not.toContain('zulu')
     expect(output).not.toContain('unexpected_error')
     for (const text of token.split('.').slice(1)) expect(output).not.toContain(text)
   })

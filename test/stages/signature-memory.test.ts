@@ -1,5 +1,5 @@
 import { type CryptoKey, importJWK } from 'jose'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { fail, ok } from '../../src/base/result.ts'
 import type { KeySource, TokenMemory, VerificationKey } from '../../src/model/ports.ts'
 import type { RememberedToken } from '../../src/model/token.ts'
@@ -21,6 +21,7 @@ const TOKEN = await tokenOf()
 describe('a token that is remembered', () => {
   const verify = vi.spyOn(crypto.subtle, 'verify')
   afterEach(() => verify.mockClear())
+  afterAll(() => verify.mockRestore())
 
   const issuer = issuerOf()
   const credential = credentialOf({ token: TOKEN })
