@@ -143,7 +143,7 @@ describe('the package', () => {
     const filesOf = (path: string): unknown =>
       JSON.parse(readFileSync(join(ROOT, path), 'utf8')).files
     const entries = LIBRARY.map((name) => `src/${name}`)
-    expect(filesOf('tsconfig.library.json')).toEqual(entries)
+    expect(filesOf('tsconfig.portable.json')).toEqual(entries)
     expect(filesOf('tsconfig.build.json')).toEqual([
       ...entries,
       ...COMMANDS.map((name) => `src/${name}`),

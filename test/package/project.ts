@@ -11,7 +11,7 @@ const SOURCES = [
   'LICENSE',
   'CHANGELOG.md',
   'tsconfig.base.json',
-  'tsconfig.library.json',
+  'tsconfig.portable.json',
   'tsconfig.build.json',
   'scripts',
   'src',
