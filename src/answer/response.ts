@@ -7,6 +7,15 @@ const CHALLENGES = ['www-authenticate', 'proxy-authenticate', 'dpop-nonce'] as c
 const SHARED_CACHE_HEADERS = ['cdn-cache-control', 'cloudflare-cdn-cache-control'] as const
 const CORS_PREFIX = 'access-control-'
 
+/** What an answer is made the agent's with. */
+export interface ToAgent {
+  readonly route: Route
+  readonly address: Address
+  readonly requestId: string
+  /** Whether the origin answers for itself across origins, though the route has `cors`. */
+  readonly keepsCors?: boolean
+}
+
 /**
  * The origin's response as the agent gets it: body untouched, `Location` on the gate's own host,
  * nothing that a shared cache could give to another agent, no challenge but the gate's. A 101
@@ -14,7 +23,7 @@ const CORS_PREFIX = 'access-control-'
  */
 export const toAgent = (
   response: Response,
-  { route, address, requestId }: { route: Route; address: Address; requestId: string },
+  { route, address, requestId, keepsCors = false }: ToAgent,
 ): Response => {
   const answer = new Response(response.body, response)
   const { headers } = answer
@@ -37,7 +46,7 @@ export const toAgent = (
       headers.append('Vary', 'Authorization')
     }
   }
-  if (route.cors) {
+  if (route.cors && !keepsCors) {
     for (const name of [...headers.keys()]) if (name.startsWith(CORS_PREFIX)) headers.delete(name)
   }
   return answer

@@ -123,7 +123,9 @@ gateway.all('*', async (c) => {
   const { status } = sent.ok ? sent.value : sent.reason
   if (status !== undefined) c.set('originStatus', status)
   if (!sent.ok) return c.get('deny')(sent.reason.denial)
-  return toAgent(sent.value, { route, address, requestId })
+  // A preflight that shadow mode let through is the origin's to answer.
+  const keepsCors = c.req.raw.method === 'OPTIONS' && decision.outcome === 'denied'
+  return toAgent(sent.value, { route, address, requestId, keepsCors })
 })
 
 gateway.notFound((c) => c.get('deny')(unexpected()))

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { reply } from '../kit/answers.ts'
 import { outcome, type Setting, startSetting } from './setting.ts'
 
 const APP = 'https://app.example.com'
@@ -47,14 +48,16 @@ describe('a preflight over plain http', () => {
   })
 
   it('goes on to the origin in shadow mode', async () => {
+    setting.origin.on('/v1/watched', reply(204, { 'access-control-allow-origin': APP }, ''))
     const { response, line } = await preflight('/v1/watched')
-    expect(response.status).toBe(200)
+    expect(response.status).toBe(204)
+    expect(response.headers.get('access-control-allow-origin')).toBe(APP)
     expect(line).toMatchObject({
       decision: 'allowed',
       would_deny: true,
       code: 'insecure_transport',
       mode: 'shadow',
-      origin_status: 200,
+      origin_status: 204,
     })
     expect(setting.origin.requests.map(({ method, url }) => [method, url])).toEqual([
       ['OPTIONS', '/v1/watched'],
