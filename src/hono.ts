@@ -3,6 +3,7 @@ import { cors } from 'hono/cors'
 import { answerRefusal } from './answer/respond.ts'
 import type { Denial } from './base/denial.ts'
 import { perObject } from './base/memo.ts'
+import { isPreflight } from './base/request.ts'
 import { type Decision, type Guard, refusalOf } from './guard.ts'
 import type { CorsRule } from './model/route.ts'
 import type { AccessToken, AgentIdentity } from './model/token.ts'
@@ -24,9 +25,10 @@ export interface AgentVariables {
 
 /**
  * The line as Hono middleware: allowed requests go on with {@link AgentVariables}, denied ones are
- * answered here with problem details, or by `refuse`. On a route with `cors` the answer carries CORS headers
- * whatever was decided, and a preflight is answered without a token. Which rule a request falls
- * under is the policy's matter, not that of the path the middleware is mounted on.
+ * answered here with problem details, or by `refuse`. On a route with `cors` answers carry CORS
+ * headers, and a preflight that the line lets pass is answered without a token; a refused one, and
+ * any other OPTIONS, carries none. Which rule a request falls under is the policy's matter, not that
+ * of the path the middleware is mounted on.
  */
 export const agentGuard =
   <E extends { Variables: AgentVariables } = { Variables: AgentVariables }>(
@@ -57,10 +59,6 @@ export const agentGuard =
     if (!rule || (c.req.raw.method === 'OPTIONS' && !isItsOwn)) return answer()
     return corsOf(rule)(c, answer)
   }
-
-/** Fetch standard, CORS preflight. */
-const isPreflight = ({ headers }: Request): boolean =>
-  headers.has('origin') && headers.has('access-control-request-method')
 
 const corsOf = perObject((rule: CorsRule) =>
   cors({

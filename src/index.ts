@@ -7,10 +7,12 @@ import { createKeySource } from './adapters/keys/source.ts'
 import { createMemoryRevocations } from './adapters/memory-revocations.ts'
 import { createTokenMemory } from './adapters/verified-tokens.ts'
 import { type Send, forward as send } from './answer/forward.ts'
+import { stripHopByHop } from './answer/headers.ts'
 import { metadataAnswer } from './answer/metadata.ts'
 import { requestIdOf } from './answer/request-id.ts'
 import { answerRefusal, respond } from './answer/respond.ts'
 import { toAgent } from './answer/response.ts'
+import { isPreflight } from './base/request.ts'
 import type { Result } from './base/result.ts'
 import { type Decision, type Guard, type GuardPorts, createGuard as guardWith } from './guard.ts'
 import type { Policy } from './model/policy.ts'
@@ -123,23 +125,12 @@ const fetchOrigin: Send = async (_, outbound) => {
   outbound.headers.set('accept-encoding', 'gzip')
   const response = await fetch(outbound)
   const answer = new Response(response.body, response)
-  for (const name of HOP_BY_HOP) answer.headers.delete(name)
+  stripHopByHop(answer.headers)
   if (!DECODED.test(response.headers.get('content-encoding') ?? '')) return answer
   answer.headers.delete('content-encoding')
   answer.headers.delete('content-length')
   return answer
 }
-
-/** What the line ends without a token on a rule with `cors` (Fetch standard, CORS preflight). */
-const isPreflight = ({ method, headers }: Request, { outcome, known }: Decision): boolean =>
-  outcome === 'ended' &&
-  known.route?.cors !== undefined &&
-  method === 'OPTIONS' &&
-  headers.has('origin') &&
-  headers.has('access-control-request-method')
-
-/** Ends at this hop (RFC 9110 §7.6.1); workerd shows none of it. */
-const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding']
 
 /** How {@link forward} sends a request on. */
 export interface ForwardOptions {
@@ -164,8 +155,10 @@ export const forward = async (
 ): Promise<Response> => {
   const early = respond(request, decision) ?? metadataAnswer(request, decision)
   if (early) return early
-  if (isPreflight(request, decision)) return new Response(null, { status: 204 })
   const { route, address, policy } = decision.known
+  if (route?.cors && decision.outcome === 'ended' && isPreflight(request)) {
+    return new Response(null, { status: 204 })
+  }
   if (!route || !address || !policy || route.endpoint) {
     return answerRefusal(request, routeDenials('route_unknown'), decision)
   }

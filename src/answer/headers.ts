@@ -1,18 +1,21 @@
 import { perObject } from '../base/memo.ts'
-import { headerText } from '../base/text.ts'
+import { foldedName, headerText } from '../base/text.ts'
 import type { Facts } from '../guard.ts'
 import type { Gate } from '../model/policy.ts'
 import type { Route } from '../model/route.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
 
-/**
- * A header name as the laxest server reads it: lower-case, every character that is not a letter
- * or digit as `-`. `X_Agent_Id` and `X.Agent.Id` are `x-agent-id` to some of them.
- */
-export const foldedName = (name: string): string =>
-  PLAIN_NAME.test(name) ? name : name.toLowerCase().replace(/[^a-z0-9]/g, '-')
-
-const PLAIN_NAME = /^[a-z0-9-]*$/
+/** Names that end at one hop (RFC 9110 §7.6.1). */
+const HOP_BY_HOP = [
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
 
 /** Inbound names that never reach an origin, folded. */
 const REMOVED = [
@@ -25,15 +28,7 @@ const REMOVED = [
   'remote-user',
   'x-request-id',
   'proxy-authorization',
-  // Hop by hop (RFC 9110 §7.6.1).
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
+  ...HOP_BY_HOP,
 ]
 
 /** Beginnings of names that never reach an origin, folded. */
@@ -69,15 +64,25 @@ const removedBy = perObject(
 export const stripInbound = (headers: Headers, gate: Gate, route: Route): void => {
   const removed = removedBy(gate)
   const named = connectionOptions(headers.get('connection'))
+  const injected = injectedBy(route)
   const forwardsToken = route.forwardToken || route.mode === 'shadow'
   for (const name of [...headers.keys()]) {
     const folded = foldedName(name)
-    const isNamed =
-      named.includes(folded) || route.inject.some(([one]) => foldedName(one) === folded)
+    const isNamed = named.includes(folded) || injected.includes(folded)
     const goes = CREDENTIALS.includes(folded)
       ? !forwardsToken || name !== folded
       : removed.test(folded)
     if (goes || isNamed) headers.delete(name)
+  }
+}
+
+/** Names of the headers a rule injects, folded. */
+const injectedBy = perObject(({ inject }: Route) => inject.map(([name]) => foldedName(name)))
+
+/** Removes from an answer's headers, in place, what ends at this hop. */
+export const stripHopByHop = (headers: Headers): void => {
+  for (const name of [...HOP_BY_HOP, ...connectionOptions(headers.get('connection'))]) {
+    headers.delete(name)
   }
 }
 

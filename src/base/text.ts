@@ -27,3 +27,12 @@ export const headerText = (text: string): string =>
       ? `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
       : encodeURIComponent(char),
   )
+
+const PLAIN_NAME = /^[a-z0-9-]*$/
+
+/**
+ * A header name as the laxest server reads it: lower-case, every character that is not a letter
+ * or digit as `-`. `X_Agent_Id` and `X.Agent.Id` are `x-agent-id` to some of them.
+ */
+export const foldedName = (name: string): string =>
+  PLAIN_NAME.test(name) ? name : name.toLowerCase().replace(/[^a-z0-9]/g, '-')

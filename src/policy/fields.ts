@@ -1,5 +1,5 @@
 import { fail, ok, type Result } from '../base/result.ts'
-import { isIdentityText } from '../base/text.ts'
+import { foldedName, isIdentityText } from '../base/text.ts'
 import { canonicalPath, hostOf, isLoopback, isPlainHost, splitUrl } from '../base/url.ts'
 import { type ClaimPath, claimPath } from '../model/claims.ts'
 import { quote, type Report, unknownName } from './issues.ts'
@@ -78,14 +78,11 @@ export const headerName = text((value) =>
 export const isHeaderName = (value: string): boolean =>
   /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/.test(value)
 
-/** A header name as the laxest server reads it: lower-case, all but letters and digits as `-`. */
-export const foldedHeader = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
-
 const CREDENTIAL_HEADERS = ['authorization', 'proxy-authorization', 'dpop', 'cookie']
 
 /** Whether a header holds a credential, in any spelling; its value is for no log and no origin. */
 export const isCredentialHeader = (name: string): boolean =>
-  CREDENTIAL_HEADERS.includes(foldedHeader(name))
+  CREDENTIAL_HEADERS.includes(foldedName(name))
 
 /** A host as rules compare it: lower-case, without port. */
 export const hostName = text((value) =>

@@ -1,8 +1,8 @@
 import { fail, ok } from '../base/result.ts'
+import { foldedName } from '../base/text.ts'
 import type { Gate } from '../model/policy.ts'
 import {
   flag,
-  foldedHeader,
   headerName,
   hostName,
   isCredentialHeader,
@@ -111,7 +111,7 @@ export const gateOf = (entry: GateEntry, resource: string, hosts: ReadonlySet<st
     clockTolerance: entry.clock_tolerance ?? 5,
     prefix: entry.prefix ?? DEFAULT_PREFIX,
     identityPrefix: entry.identity_prefix ?? DEFAULT_IDENTITY_PREFIX,
-    stripHeaders: new Set((entry.strip_headers ?? []).map(foldedHeader)),
+    stripHeaders: new Set((entry.strip_headers ?? []).map(foldedName)),
     clientIp: Object.freeze(entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' }),
     journal: Object.freeze({ allowed: entry.journal?.allowed ?? 1 }),
     errors: entry.errors ?? 'standard',

@@ -1,6 +1,7 @@
 import { isObject } from '../base/json.ts'
+import { foldedName } from '../base/text.ts'
 import type { PolicyEnv } from './env.ts'
-import { foldedHeader, isHeaderName } from './fields.ts'
+import { isHeaderName } from './fields.ts'
 import { quote, type Report } from './issues.ts'
 import { field } from './table.ts'
 
@@ -46,10 +47,10 @@ export const injectField = field<readonly Injection[]>((value, report) => {
   }
   for (const [name, template] of Object.entries(value)) {
     const header = name.toLowerCase()
-    const folded = foldedHeader(name)
+    const folded = foldedName(name)
     if (!isHeaderName(name)) report([name], 'is no header name (RFC 9110 §5.1)')
     if (NOT_INJECTED.has(folded)) report([name], 'is a header that cannot be injected')
-    if (injections.some((one) => foldedHeader(one.header) === folded))
+    if (injections.some((one) => foldedName(one.header) === folded))
       report([name], 'is injected twice')
     const parts = typeof template === 'string' ? template.split(SECRET) : []
     if (parts.length < 3) {
@@ -69,7 +70,7 @@ export const injectionsOf = (
   report: Report,
 ): readonly (readonly [name: string, value: string])[] => {
   const headers = injections.map(({ header, parts }) => {
-    const folded = foldedHeader(header)
+    const folded = foldedName(header)
     if (folded.startsWith(identityPrefix) || folded.startsWith('x-agent-')) {
       report([header], 'is an identity header, which only the gate sets')
     }

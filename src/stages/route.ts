@@ -1,6 +1,12 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
-import { type Address, queryValues, type RequestHead, readAddress } from '../base/request.ts'
+import {
+  type Address,
+  isPreflight,
+  queryValues,
+  type RequestHead,
+  readAddress,
+} from '../base/request.ts'
 import { fail, ok } from '../base/result.ts'
 import type { Policy } from '../model/policy.ts'
 import { METHODS, type Method, type Route, type RouteMatch } from '../model/route.ts'
@@ -138,7 +144,7 @@ const isMethod = (method: string): method is Method =>
 
 /** The method a CORS preflight announces; `undefined` for an ordinary request. */
 const announcedMethod = (request: RequestHead): string | undefined =>
-  request.method === 'OPTIONS' && request.headers.has('origin')
+  isPreflight(request)
     ? (request.headers.get('access-control-request-method') ?? undefined)
     : undefined
 

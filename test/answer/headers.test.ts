@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { foldedName, identityHeaders, stripInbound } from '../../src/answer/headers.ts'
+import { identityHeaders, stripHopByHop, stripInbound } from '../../src/answer/headers.ts'
 import type { Route } from '../../src/model/route.ts'
 import { accessOf, agentOf, gateOf, ISSUER, NOW, routeOf } from '../kit/facts.ts'
 
@@ -139,9 +139,22 @@ describe('stripInbound', () => {
   ])('on a route with %j', (route, inbound, left) => {
     expect(names(inbound, { route })).toEqual(left)
   })
+})
 
-  it('folds a name as the laxest server does', () => {
-    expect(foldedName("X_A.b~C!1'")).toBe('x-a-b-c-1-')
+describe('stripHopByHop', () => {
+  it('removes what ends at one hop, and what Connection names', () => {
+    const headers = new Headers({
+      connection: 'close, X-Trace',
+      'keep-alive': 'timeout=5',
+      'transfer-encoding': 'chunked',
+      trailer: 'x-sum',
+      upgrade: 'h2c',
+      'x-trace': 'a',
+      'x-other': 'b',
+      'content-type': 'text/plain',
+    })
+    stripHopByHop(headers)
+    expect([...headers.keys()]).toEqual(['content-type', 'x-other'])
   })
 })
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { headerText, isIdentityText } from '../../src/base/text.ts'
+import { foldedName, headerText, isIdentityText } from '../../src/base/text.ts'
 
 it.each([
   ['a', true],
@@ -71,5 +71,15 @@ describe('headerText', () => {
       }),
       { seed: 20_266, numRuns: 1_000 },
     )
+  })
+})
+
+describe('foldedName', () => {
+  it.each([
+    ["X_A.b~C!1'", 'x-a-b-c-1-'],
+    ['x-agent-id', 'x-agent-id'],
+    ['X-Agent-Id', 'x-agent-id'],
+  ])('reads %s as the laxest server does', (name, folded) => {
+    expect(foldedName(name)).toBe(folded)
   })
 })
