@@ -15,8 +15,16 @@ import { scope } from './stages/scope.ts'
 import { signature } from './stages/signature.ts'
 import { standing } from './stages/standing.ts'
 
+/** What the line is given. */
+export interface Given {
+  readonly request: RequestHead
+  readonly policy: Policy
+  /** The address of who sent the request, where it is known. Nothing is allowed because of it. */
+  readonly caller?: string | undefined
+}
+
 /** The line every request walks: local before remote, pure before stateful, spending last. */
-export const GUARD = chain<{ readonly request: RequestHead; readonly policy: Policy }>()
+export const GUARD = chain<Given>()
   .and(route)
   .and(credential)
   .and(issuer)
@@ -51,39 +59,53 @@ export type Decision = Awaited<ReturnType<typeof GUARD.run>> & {
 export type Passed = Extract<Decision, { outcome: 'passed' }>
 export type Facts = Passed['known']
 
+/** What a guard may be told beside the request. */
+export interface Around {
+  /** The address of who sent it, so that one caller's unknown keys are held against that one. */
+  readonly caller?: string | undefined
+  /** Told of each step. */
+  readonly trace?: ((step: Step) => void) | undefined
+}
+
 /** Decides requests under one policy. */
 export interface Guard {
-  /** Decides one request; its body is not read. `trace` is told of each step. */
-  (request: RequestHead, trace?: (step: Step) => void): Promise<Decision>
+  /** Decides one request; its body is not read. */
+  (request: RequestHead, around?: Around): Promise<Decision>
   readonly policy: Policy
 }
+
+const NOTHING: Around = {}
 
 /** A guard over a policy and its ports. Forwards nothing and writes nothing but token memory. */
 export const createGuard = (policy: Policy, ports: GuardPorts): Guard => {
   const { onError } = ports
   const now = () => ports.clock.now()
-  const decide = async (request: RequestHead, asked?: (step: Step) => void): Promise<Decision> => {
+  const decide = async (
+    request: RequestHead,
+    { caller, trace: asked }: Around = NOTHING,
+  ): Promise<Decision> => {
     const steps: Step[] | undefined = policy.gate.errors === 'detailed' ? [] : undefined
     const trace = (step: Step) => {
       steps?.push(step)
       asked?.(step)
     }
-    const decision = await GUARD.run({ request, policy }, ports, {
+    const decision = await GUARD.run({ request, policy, caller }, ports, {
       now,
       onError,
       trace: steps || asked ? trace : undefined,
     })
-    if (decision.outcome === 'passed') remember(decision.known, ports.tokens)
+    if (decision.outcome === 'passed') remember(decision.known, ports)
     return steps ? { ...decision, steps } : decision
   }
   return Object.assign(decide, { policy })
 }
 
 /** Only what has passed the whole line: a token that failed anywhere takes nobody's place. */
-const remember = ({ credential, token, access }: Facts, tokens: TokenMemory): void => {
-  if (tokens.find(credential.token)?.token !== token) {
-    tokens.keep({ credential, token }, access.expires)
-  }
+const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {
+  const { credential, token, access, issuer, caller } = facts
+  if (tokens.find(credential.token)?.token === token) return
+  tokens.keep({ credential, token }, access.expires)
+  keys.vouch?.(issuer, caller)
 }
 
 /**

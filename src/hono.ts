@@ -23,6 +23,17 @@ export interface AgentVariables {
   access: AccessToken | undefined
 }
 
+/** What {@link agentGuard} does otherwise than by default. */
+export interface AgentGuardOptions<E extends { Variables: AgentVariables }> {
+  /** Answers a denial; by default with problem details. */
+  readonly refuse?: (denial: Denial, c: Context<E>) => Response
+  /**
+   * The caller's address, from where callers cannot write it: whose tokens name unknown keys is
+   * counted by it. By default nobody is told apart.
+   */
+  readonly clientIp?: (c: Context<E>) => string | undefined
+}
+
 /**
  * The line as Hono middleware: allowed requests go on with {@link AgentVariables}, denied ones are
  * answered here with problem details, or by `refuse`. On a route with `cors` answers carry CORS
@@ -33,13 +44,15 @@ export interface AgentVariables {
 export const agentGuard =
   <E extends { Variables: AgentVariables } = { Variables: AgentVariables }>(
     guard: Guard,
-    refuse: (denial: Denial, c: Context<E>) => Response = (denial, c) =>
-      answerRefusal(c.req.raw, denial, c.get('decision')),
+    {
+      refuse = (denial, c) => answerRefusal(c.req.raw, denial, c.get('decision')),
+      clientIp,
+    }: AgentGuardOptions<E> = {},
   ): MiddlewareHandler<E> =>
   async (context, next) => {
     // Hono's types do not give the known part of an environment that is not known whole.
     const c = context as unknown as Context<{ Variables: AgentVariables }>
-    const decision = await guard(c.req.raw)
+    const decision = await guard(c.req.raw, { caller: clientIp?.(context) })
     c.set('decision', decision)
     const answer = async () => {
       const denial = refusalOf(decision)

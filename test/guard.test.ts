@@ -78,7 +78,7 @@ const run = async (
     ...ports,
   })
   const request = requestTo(`${RESOURCE}${path}`, { headers })
-  const decision = await guard(request, (step) => void steps.push(step))
+  const decision = await guard(request, { trace: (step) => void steps.push(step) })
   return { decision, errors, steps, stages: steps.map(({ stage }) => stage) }
 }
 

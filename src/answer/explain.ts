@@ -84,7 +84,7 @@ export const explain = async (
   notes?: Readonly<Record<string, string>>,
 ): Promise<Explanation> => {
   const steps: Step[] = []
-  const decision = await guard(request, (step) => void steps.push(step))
+  const decision = await guard(request, { trace: (step) => void steps.push(step) })
   return explanationOf(decision, steps, notes)
 }
 

@@ -45,6 +45,8 @@ export interface GateVariables extends AgentVariables {
   policy: Policy
   ports: GatePorts
   requestId: string
+  /** The caller's address, as the policy says where it is found. */
+  clientIp: string | undefined
   /** Set on the gate's own endpoints that ask for a token, and there it always is. */
   agent: AgentIdentity
   access: AccessToken

@@ -47,7 +47,7 @@ export const explainRequest = async (c: Context<GateEnv>): Promise<Response> => 
   const { request, token } = wanted.value
   const guard = createGuard(c.get('policy'), c.get('ports').explaining)
   const steps: Step[] = []
-  const decision = await guard(request, (step) => void steps.push(step))
+  const decision = await guard(request, { trace: (step) => void steps.push(step) })
   const told = explanationOf(decision, steps, NOTES)
   const isShown = isTokenReached(c, token) && isRuleReached(c, decision)
   return c.json(isShown ? told : restricted(told), 200, { 'Cache-Control': 'no-store' })

@@ -65,7 +65,10 @@ gateway.use(async (c, next) => {
     const { known, steps } = c.get('decision') ?? UNDECIDED
     return problem(denial, { requestId, method: raw.method, route: known.route, steps }, extra)
   })
-  if (policy) c.set('policy', policy)
+  if (policy) {
+    c.set('policy', policy)
+    c.set('clientIp', addressOf(raw, policy.gate, cf))
+  }
   await next()
   const originStatus = c.get('originStatus')
   // What came from the origin has it already.
@@ -88,7 +91,10 @@ gateway.get(`${OWN}/health`, (c) => {
 })
 
 const guarded = perObject((guard: Guard) =>
-  agentGuard<GateEnv>(guard, (denial, c) => c.get('deny')(denial)),
+  agentGuard<GateEnv>(guard, {
+    refuse: (denial, c) => c.get('deny')(denial),
+    clientIp: (c) => c.get('clientIp'),
+  }),
 )
 
 gateway.use((c, next) => {
@@ -110,7 +116,7 @@ gateway.all('*', async (c) => {
   const policy = c.get('policy')
   const requestId = c.get('requestId')
   const { send } = c.get('ports')
-  const clientIp = addressOf(c.req.raw, policy.gate, c.env.cf)
+  const clientIp = c.get('clientIp')
   const sent = await forward(c.req.raw, {
     policy,
     route,

@@ -17,17 +17,24 @@ export interface VerificationKey {
 }
 
 /**
- * Why there is no key. `unknown`: the issuer's current set has none that fits.
- * `unavailable`: the set could not be had, so nothing can be said.
+ * Why a set gives no key. `unknown`: none fits. `ambiguous`: several do, and which one is meant is
+ * not said. `unsupported`: one does, of a kind this runtime cannot verify with.
  */
-export type KeyFault = 'unknown' | 'unavailable'
+export type KeyMiss = 'unknown' | 'ambiguous' | 'unsupported'
+
+/** Why there is no key. `unavailable`: the set could not be had, so nothing can be said. */
+export type KeyFault = KeyMiss | 'unavailable'
 
 /** Finds the key of an issuer a token's header names. Never looks a `kid` up across issuers. */
 export interface KeySource {
+  /** `caller`: the address the token came from, where it is known; it is only counted by. */
   find(
     issuer: Issuer,
     header: { readonly algorithm: Algorithm; readonly kid?: string },
+    caller?: string,
   ): Promise<Result<VerificationKey, KeyFault>> | Result<VerificationKey, KeyFault>
+  /** Told that a token of the issuer has passed the line, by whom it was sent. */
+  vouch?(issuer: Issuer, caller: string | undefined): void
 }
 
 /**

@@ -84,7 +84,7 @@ const decide = async ({
     keys: { find: () => ok({ key, kid: 'key-1' }) },
     revocations: { lookup: async () => [] },
     onError: (...error) => void errors.push(error),
-  })(request, ({ stage }) => void reached.push(stage))
+  })(request, { trace: ({ stage }) => void reached.push(stage) })
   expect(errors).toEqual([])
   expect(CODES).not.toContain('unavailable')
   expect(['passed', 'ended', 'denied']).toContain(decision.outcome)
