@@ -1,5 +1,6 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
+import { outside } from './test/kit/key-host.ts'
 
 /** Watches which tables are declared while the sources load, so nothing may have loaded them before. */
 const ALONE = 'test/denials.test.ts'
@@ -29,8 +30,7 @@ export default defineConfig({
           cloudflareTest({
             wrangler: { configPath: './wrangler.toml' },
             miniflare: {
-              outboundService: (request: Request) =>
-                new Response(`no network in tests: ${request.url}`, { status: 599 }),
+              outboundService: outside(),
             },
           }),
         ],

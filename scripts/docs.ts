@@ -18,6 +18,8 @@ import { revocationDenials } from '../src/apps/revocations.ts'
 import { chainDenials } from '../src/base/chain.ts'
 import { answerRow, type DenialRow } from '../src/base/denial.ts'
 import { GUARD } from '../src/guard.ts'
+import { type ClaimPath, claimPathText } from '../src/model/claims.ts'
+import { PROFILES, type Profile } from '../src/policy/profiles.ts'
 
 /** A part of the gate and the denial codes it declares. */
 export interface DenialGroup {
@@ -71,6 +73,57 @@ const stageTable = (): string =>
     GUARD.stages.map(({ name, establishes }, i) => [`${i + 1}`, `\`${name}\``, cell(establishes)]),
   )
 
+const code = (text: string): string => `\`${text}\``
+const codes = (texts: readonly string[], between = ', '): string => texts.map(code).join(between)
+const pathCodes = (paths: readonly ClaimPath[], between?: string): string =>
+  codes(paths.map(claimPathText), between)
+
+const NONE = '–'
+
+/** What an access token has of its own, the strongest that a profile asks for. */
+const toldBy = ({ types, claims, clientId, clientRequired }: Profile): string => {
+  const rules = Object.entries(claims).map(
+    ([path, values]) => `${code(path)} is ${codes([values].flat(), ' or ')}`,
+  )
+  if (rules.length > 0) return rules.join(', ')
+  if (clientRequired) return `${pathCodes(clientId, ' or ')} is there`
+  return types.every((type) => type === 'at+jwt') ? 'header `typ`' : '`aud` alone'
+}
+
+/** What RFC 9068 tokens have under these names, and other issuers do not always. */
+const NOT_ALWAYS = ['aud', 'sub', 'jti']
+
+const profileTable = (): string =>
+  tableOf(
+    [
+      'profile',
+      'header `typ`',
+      'agent id',
+      'client id',
+      'scope',
+      'required claims',
+      'longest life',
+      'told from ID tokens by',
+      'may be missing',
+    ],
+    Object.entries(PROFILES as Readonly<Record<string, Profile>>).map(([name, profile]) => [
+      code(name),
+      profile.types.map((type) => (type === 'absent' ? 'none' : code(type))).join(', '),
+      pathCodes(profile.agentId),
+      pathCodes(profile.clientId),
+      [profile.scope, profile.scopeElse]
+        .filter((paths) => paths.length > 0)
+        .map((paths) => pathCodes(paths))
+        .join('; without it '),
+      codes(profile.requiredClaims, ' '),
+      profile.maxLifetime > 7_200
+        ? `${profile.maxLifetime / 3_600}h`
+        : `${profile.maxLifetime / 60}m`,
+      toldBy(profile),
+      codes(NOT_ALWAYS.filter((claim) => !profile.requiredClaims.includes(claim))) || NONE,
+    ]),
+  )
+
 /** Of the last whole run of the bench. */
 const measured = (render: (report: Report) => string) => (): string =>
   render(readReport(readFileSync(join(ROOT, 'bench/results/latest.json'), 'utf8')))
@@ -79,6 +132,7 @@ const measured = (render: (report: Report) => string) => (): string =>
 const BLOCKS: Readonly<Record<string, () => string>> = {
   denials: denialTables,
   stages: stageTable,
+  profiles: profileTable,
   bench: measured((report) => `${renderMain(report)}\n\n${renderSurroundings(report)}`),
   'bench-differences': measured(renderDifferences),
   'bench-policy': measured(renderPolicyTable),
@@ -90,6 +144,7 @@ const BLOCKS: Readonly<Record<string, () => string>> = {
 export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'README.md': ['stages', 'bench'],
   'docs/denials.md': ['denials'],
+  'docs/issuers.md': ['profiles'],
   'docs/performance.md': ['bench-differences', 'bench-steps', 'bench-policy', 'bench-targets'],
 }
 

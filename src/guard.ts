@@ -95,10 +95,20 @@ export const createGuard = (policy: Policy, ports: GuardPorts): Guard => {
       trace: steps || asked ? trace : undefined,
     })
     if (decision.outcome === 'passed') remember(decision.known, ports)
-    return steps ? { ...decision, steps } : decision
+    return steps ? { ...decision, steps: toldOf(decision, steps) } : decision
   }
   return Object.assign(decide, { policy })
 }
+
+/**
+ * The steps of a decision as they may be told to whoever sent or holds the token: of an encrypted
+ * one, which they may not be able to read, without what was found in it.
+ */
+export const toldOf = (
+  { known }: Pick<Decision, 'known'>,
+  steps: readonly Step[],
+): readonly Step[] =>
+  known.credential?.opened ? steps.map((step) => ({ ...step, detail: {} })) : steps
 
 /** Only what has passed the whole line: a token that failed anywhere takes nobody's place. */
 const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {

@@ -3,6 +3,7 @@
  * answers. Needs neither Workers nor Node.
  */
 import { createKeyCache } from './adapters/keys/cache.ts'
+import { createMemoryKeepers } from './adapters/keys/memory-keepers.ts'
 import { createKeySource } from './adapters/keys/source.ts'
 import { createMemoryRevocations } from './adapters/memory-revocations.ts'
 import { createTokenMemory } from './adapters/verified-tokens.ts'
@@ -55,7 +56,7 @@ const systemClock: Clock = { now: () => Date.now() }
 
 /** What a policy needs beside its variables. */
 export interface PolicySurroundings {
-  /** Values of the secrets that `inject` names. */
+  /** Values of the secrets that `inject` and `decrypt` name. */
   readonly secrets?: Readonly<Record<string, string>>
   /** Names that `origin = "service:NAME"` may have; sending to them is the matter of `Send`. */
   readonly services?: readonly string[]
@@ -80,8 +81,8 @@ export const parsePolicy = (
 }
 
 /**
- * The issuers' keys in the memory of one process: fetched when they are needed, kept, renewed in the
- * background, and good through an outage for a day.
+ * The issuers' keys in the memory of one process: fetched when they are needed, kept as long as the
+ * issuer says, renewed in the background, and good through an outage for a day.
  */
 export const createMemoryKeys = ({
   clock = systemClock,
@@ -96,7 +97,13 @@ export const createMemoryKeys = ({
   /** Keeps the renewal of keys alive after an answer, where a runtime would end it. */
   readonly waitUntil?: (promise: Promise<unknown>) => void
 } = {}): KeySource =>
-  createKeySource({ cache: createKeyCache(), fetch: load, clock, log, waitUntil })
+  createKeySource({
+    cache: createKeyCache(clock),
+    keeper: createMemoryKeepers({ fetch: load, clock, random: Math.random, log, waitUntil }),
+    clock,
+    log,
+    waitUntil,
+  })
 
 /**
  * A guard over a policy. Ports that are not given live in the memory of this process: keys fetched

@@ -1,10 +1,15 @@
 import type { Env } from './adapters/env.ts'
-import { openGate } from './adapters/open.ts'
+import { openGate, refreshKeys } from './adapters/open.ts'
 import { gateway } from './apps/gateway.ts'
 
+export { KeyKeeper } from './adapters/key-keeper.ts'
 export { RevocationShard } from './adapters/revocation-shard.ts'
 
-/** The Worker: one request, its environment opened, through the gateway. */
+/**
+ * The Worker: one request, its environment opened, through the gateway; and keys renewed on time, so
+ * that requests find them.
+ */
 export default {
   fetch: (request, env, ctx) => gateway.fetch(request, openGate(request, env), ctx),
+  scheduled: (_, env) => refreshKeys(env),
 } satisfies ExportedHandler<Env>

@@ -9,6 +9,7 @@ import { recordOf } from '../src/answer/record.ts'
 import { parsePattern } from '../src/base/pattern.ts'
 import type { Facts } from '../src/guard.ts'
 import { parsePolicy } from '../src/policy/parse.ts'
+import { PROFILE_NAMES } from '../src/policy/profiles.ts'
 import { ROOT } from './kit/repository.ts'
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
@@ -158,6 +159,11 @@ describe('docs/configuration.md', () => {
       'ISSUERS.acme.delegation.surely_no_key',
     ],
     ['CORS', { ROUTES: [{ cors: wrong }] }, 'ROUTES[0].cors.surely_no_key'],
+    [
+      'Encrypted tokens',
+      { ISSUERS: { acme: { decrypt: wrong } } },
+      'ISSUERS.acme.decrypt.surely_no_key',
+    ],
   ]
   for (const [heading, vars, path] of cases) {
     it(`has every key of ${heading}, and no other`, () => {
@@ -177,6 +183,31 @@ describe('docs/configuration.md', () => {
     const matching = (values: readonly string[]) =>
       values.filter((value) => anchored.ok && anchored.value.matches(value))
     expect(matching(['a', 'b', 'ab', 'ax', 'xb'])).toEqual(['a', 'b'])
+  })
+})
+
+describe('docs/issuers.md', () => {
+  const blocks = all(read('docs/issuers.md'), /^ *```toml\n(.*?)^ *```$/gms)
+  const entries = blocks.map((block) => {
+    const { vars } = parse(block) as { vars: { ISSUERS: Record<string, { profile?: string }> } }
+    return vars
+  })
+
+  it('has an entry for each profile but the default', () => {
+    const named = new Set(
+      entries.flatMap((vars) => Object.values(vars.ISSUERS).map((one) => one.profile)),
+    )
+    expect([...named].sort()).toEqual(PROFILE_NAMES.filter((name) => name !== 'rfc9068').sort())
+  })
+
+  it.each(entries)('has entries that are valid: $ISSUERS', (vars) => {
+    const GATE = { resource: 'https://api.example.com', origin: 'https://origin.example.com' }
+    const ROUTES = [{ match: 'GET /v1/*', scopes: [] }]
+    const parsed = parsePolicy(
+      { GATE, ROUTES, ...vars },
+      { has: () => true, secret: () => undefined },
+    )
+    expect(parsed).toMatchObject({ ok: true })
   })
 })
 

@@ -1,12 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createKeyCache } from '../src/adapters/keys/cache.ts'
+import { createMemoryKeepers } from '../src/adapters/keys/memory-keepers.ts'
 import { createKeySource } from '../src/adapters/keys/source.ts'
-import { KEY_TIMES } from '../src/adapters/keys/times.ts'
 import type { Policy } from '../src/model/policy.ts'
 import { createIssuer, type Issuer } from './kit/issuer.ts'
 import { startLine } from './kit/line.ts'
 import { createKey } from './kit/signing.ts'
 import { policy } from './policy/support.ts'
+
+/** Milliseconds; the usual freshness lifetime and its second half. */
+const COOLDOWN = 30_000
+const LIFETIME = 600_000
 
 let issuer: Issuer
 let line: ReturnType<typeof startLine>
@@ -23,21 +27,19 @@ const policyOf = (jwks_uri: string) =>
 beforeEach(async () => {
   issuer = await createIssuer({ kid: 'key-1' })
   left = []
-  const cache = createKeyCache()
   const iat = Math.floor(Date.now() / 1000)
-  line = startLine({
-    now: iat,
-    keys: {
-      find: (of, header) =>
-        createKeySource({
-          cache,
-          clock: line.clock,
-          fetch: (url, init) => fetch(url, init),
-          waitUntil: (work) => void left.push(work),
-          log: () => {},
-        }).find(of, header),
-    },
+  const ports = {
+    clock: { now: () => line.clock.at },
+    waitUntil: (work: Promise<unknown>) => void left.push(work),
+    log: () => {},
+  }
+  const keeper = createMemoryKeepers({
+    ...ports,
+    fetch: (url, init) => fetch(url, init),
+    random: () => 1,
   })
+  const cache = createKeyCache(ports.clock)
+  line = startLine({ now: iat, keys: createKeySource({ ...ports, cache, keeper }) })
   rules = policyOf(issuer.jwksUri)
   token = await issuer.mint({ iat, exp: iat + 840 })
   for (let i = 0; i < 2; i++) expect(await ask()).toBe('passed')
@@ -59,7 +61,7 @@ const settle = async () => {
 describe('under a warm token, keys', () => {
   /** The gate looks for a key it does not know, once it may. */
   const refresh = async () => {
-    line.clock.at += KEY_TIMES.cooldownMs + 1_000
+    line.clock.at += COOLDOWN
     expect(await ask(await issuer.mint({}, { kid: 'unknown' }))).toBe('key_unknown')
     expect(issuer.requests).toHaveLength(2)
     line.verified()
@@ -73,15 +75,18 @@ describe('under a warm token, keys', () => {
     expect(await ask(await issuer.mint())).toBe('passed')
   })
 
-  it('leave none where there is no key at all', async () => {
+  it('stay as they were where the issuer publishes none at all', async () => {
     issuer.setKeys([])
-    await refresh()
-    expect(await ask()).toBe('key_unknown')
+    line.clock.at += LIFETIME
+    line.verified()
+    for (let i = 0; i < 2; i++) expect(await ask()).toBe('passed')
+    expect(issuer.requests).toHaveLength(2)
+    expect(line.verified()).toBe(0)
   })
 
   it('count in the background too, from the request on that follows', async () => {
     await issuer.rotate({ keep: false })
-    line.clock.at += KEY_TIMES.freshMs
+    line.clock.at += LIFETIME / 2
     expect(await ask()).toBe('passed')
     await settle()
     expect(await ask()).toBe('key_unknown')
@@ -95,16 +100,37 @@ describe('under a warm token, keys', () => {
     expect(line.verified()).toBe(2)
   })
 
-  it('that are the same have it verified once more, and no more than once', async () => {
+  it('that are the same keep it warm', async () => {
     await refresh()
     for (let i = 0; i < 3; i++) expect(await ask()).toBe('passed')
-    expect(line.verified()).toBe(1)
+    expect(line.verified()).toBe(0)
     expect(line.tokens.size).toBe(1)
+  })
+
+  it('that others have joined keep it warm, and those it had once do not', async () => {
+    const { jwk } = issuer
+    await issuer.rotate()
+    await refresh()
+    expect(await ask()).toBe('passed')
+    expect(line.verified()).toBe(0)
+    issuer.setKeys([issuer.jwk])
+    line.clock.at += LIFETIME
+    expect(await ask()).toBe('key_unknown')
+    issuer.setKeys([jwk])
+    line.clock.at += COOLDOWN
+    for (let i = 0; i < 2; i++) expect(await ask()).toBe('passed')
+    expect(line.verified()).toBe(1)
+  })
+
+  it('that are past their life are asked for before it passes', async () => {
+    await issuer.rotate({ keep: false })
+    line.clock.at += LIFETIME
+    expect(await ask()).toBe('key_unknown')
   })
 
   it('that cannot be asked for do not take those away that are known', async () => {
     issuer.fail('destroy')
-    line.clock.at += KEY_TIMES.freshMs
+    line.clock.at += LIFETIME
     line.verified()
     for (let i = 0; i < 3; i++) expect(await ask()).toBe('passed')
     expect(line.verified()).toBe(0)

@@ -38,14 +38,11 @@ let load: ReturnType<typeof createPolicyLoader>
 let token: string
 
 beforeEach(async () => {
-  const cache = createKeyCache()
-  const nobody = () => Promise.reject(new Error('nobody is asked'))
-  const rest = { fetch: nobody, waitUntil: () => {}, log: () => {} }
-  line = startLine({
-    keys: {
-      find: (of, header) => createKeySource({ cache, clock: line.clock, ...rest }).find(of, header),
-    },
-  })
+  const keeper = { ask: () => Promise.reject(new Error('nobody is asked')) }
+  const clock = { now: () => line.clock.at }
+  const cache = createKeyCache(clock)
+  const keys = createKeySource({ cache, keeper, clock, waitUntil: () => {}, log: () => {} })
+  line = startLine({ keys })
   load = createPolicyLoader((mistakes) => expect(mistakes).toBeUndefined())
   token = await minted({})
   line.verified()
@@ -72,6 +69,7 @@ const envOf = (change: Change): Env => {
   const name = JSON.stringify(change)
   const env = environments.get(name) ?? {
     JWKS_CACHE: binding,
+    KEY_KEEPER: binding,
     REVOCATIONS: binding,
     GATE: { resource: RESOURCE, origin: 'https://origin.test.net', ...change.gate },
     ISSUERS: change.issuers ?? {

@@ -3,7 +3,11 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 
 /** The Worker as wrangler.toml deploys it, with its own policy: only what is outside is ours. */
-const { default: worker } = exports as unknown as { readonly default: Pick<Fetcher, 'fetch'> }
+const { default: worker } = exports as unknown as {
+  readonly default: Pick<Fetcher, 'fetch'> & {
+    scheduled(controller: { readonly cron: string }): Promise<void>
+  }
+}
 const ISSUER = 'https://auth.acme.example'
 const RESOURCE = 'https://api.example.com'
 
@@ -54,6 +58,15 @@ const asked = async (token: string, times: number) => {
   }
   return { statuses, verified: verify.mock.calls.length }
 }
+
+it('asks for keys when the cron trigger runs, so that the first request finds them', async () => {
+  await worker.scheduled({ cron: '*/5 * * * *' })
+  const fetched = () => vi.mocked(fetch).mock.calls.map(([input]) => new Request(input).url)
+  const keys = [`${ISSUER}/.well-known/oauth-authorization-server`, `${ISSUER}/jwks`]
+  expect(fetched()).toEqual(keys)
+  expect((await asked(await minted('first'), 1)).statuses).toEqual([200])
+  expect(fetched()).toEqual([...keys, 'https://origin.example.com/v1/documents/7'])
+})
 
 it('verifies a token once, whatever comes between, and another one once more', async () => {
   const [one, other] = await Promise.all([minted('one'), minted('other')])

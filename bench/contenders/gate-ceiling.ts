@@ -6,6 +6,7 @@ import { gateway } from '../../src/apps/gateway.ts'
 import { perObject } from '../../src/base/memo.ts'
 import { createGuard } from '../../src/guard.ts'
 
+export { KeyKeeper } from '../../src/adapters/key-keeper.ts'
 export { RevocationShard } from '../../src/adapters/revocation-shard.ts'
 
 const none = createMemoryRevocations({ clock: { now: () => Date.now() } })

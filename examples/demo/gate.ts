@@ -62,9 +62,17 @@ const CONFIG = {
   compatibility_date: '2026-11-01',
   send_metrics: false,
   kv_namespaces: [{ binding: 'JWKS_CACHE' }],
-  durable_objects: { bindings: [{ name: 'REVOCATIONS', class_name: 'RevocationShard' }] },
+  durable_objects: {
+    bindings: [
+      { name: 'REVOCATIONS', class_name: 'RevocationShard' },
+      { name: 'KEY_KEEPER', class_name: 'KeyKeeper' },
+    ],
+  },
   version_metadata: { binding: 'CF_VERSION_METADATA' },
-  exports: { RevocationShard: { type: 'durable-object', storage: 'sqlite' } },
+  exports: {
+    RevocationShard: { type: 'durable-object', storage: 'sqlite' },
+    KeyKeeper: { type: 'durable-object', storage: 'sqlite' },
+  },
 }
 
 const ARGUMENTS = ['dev', '--ip', '127.0.0.1', '--inspector-port', '0', '--config']

@@ -1,3 +1,4 @@
+import type { KeyKeeper } from './key-keeper.ts'
 import type { RevocationShard } from './revocation-shard.ts'
 
 /**
@@ -6,6 +7,7 @@ import type { RevocationShard } from './revocation-shard.ts'
  */
 export interface Env {
   readonly JWKS_CACHE?: KVNamespace
+  readonly KEY_KEEPER?: DurableObjectNamespace<KeyKeeper>
   readonly REVOCATIONS?: DurableObjectNamespace<RevocationShard>
   /** `[version_metadata] binding = "CF_VERSION_METADATA"`, where an operator adds it. */
   readonly CF_VERSION_METADATA?: WorkerVersionMetadata

@@ -2,25 +2,25 @@ import { waitUntil } from 'cloudflare:workers'
 import type { Send } from '../answer/forward.ts'
 import type { GatePorts, Opened } from '../apps/context.ts'
 import { createGuard } from '../guard.ts'
-import type { Clock } from '../model/ports.ts'
 import type { Env } from './env.ts'
 import { explainingPorts } from './explaining.ts'
 import { consoleJournal } from './journal.ts'
+import { createKeepers, refreshAhead } from './keepers.ts'
 import { createKeyCache } from './keys/cache.ts'
 import { createKeySource, type KeySourceOptions } from './keys/source.ts'
 import { createPolicyLoader } from './policy.ts'
 import { createReadiness } from './readiness.ts'
 import { createRevocations } from './revocations.ts'
+import { system } from './system.ts'
 import { createTokenMemory } from './verified-tokens.ts'
 
-const log = (event: Record<string, unknown>) => console.error(JSON.stringify(event))
-const clock: Clock = { now: () => Date.now() }
+const { clock, log } = system
 
 /** What an isolate keeps between requests: plain data and keys, never a stub or a stream. */
 const policyOf = createPolicyLoader(log)
-const keyCache = createKeyCache()
+const keyCache = createKeyCache(clock)
 const tokens = createTokenMemory({ clock })
-const readinessOf = createReadiness(keyCache, clock)
+const readinessOf = createReadiness(clock)
 
 type Gate = Omit<Opened, 'cf'>
 
@@ -30,6 +30,12 @@ let opened: { readonly env: Env; readonly gate: Gate } | undefined
 export const openGate = (request: Request, env: Env): Opened => {
   if (opened?.env !== env) opened = { env, gate: gateOf(env) }
   return { ...opened.gate, cf: (request as Pick<Opened, 'cf'>).cf }
+}
+
+/** What the cron trigger is for: see {@link refreshAhead}. */
+export const refreshKeys = async (env: Env): Promise<void> => {
+  const { policy } = policyOf(env)
+  if (policy && env.KEY_KEEPER) await refreshAhead(policy, createKeepers(env.KEY_KEEPER), log)
 }
 
 const gateOf = (env: Env): Gate => {
@@ -49,7 +55,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
   const keyOptions: KeySourceOptions = {
     cache: keyCache,
     ...(env.JWKS_CACHE && { kv: env.JWKS_CACHE }),
-    fetch: (url, init) => fetch(url, init),
+    keeper: env.KEY_KEEPER ? createKeepers(env.KEY_KEEPER) : unkept,
     clock,
     waitUntil,
     log,
@@ -63,13 +69,14 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     journal: consoleJournal,
     send: sender(env),
     explaining: explainingPorts(keyOptions, revocations),
-    readiness: () => readinessOf(policy, revocations),
+    readiness: () => readinessOf(policy, keyOptions, revocations),
     onError: (stage, error) => log({ event: 'unexpected_error', stage, error: String(error) }),
   }
 }
 
-/** Without its binding a policy is not valid, so nobody is answered from this. */
+/** Without its bindings a policy is not valid, so nobody is answered from these. */
 const unreachable = () => Promise.reject(new Error('REVOCATIONS is not bound'))
+const unkept = { ask: () => Promise.reject(new Error('KEY_KEEPER is not bound')) }
 const unbound: ReturnType<typeof createRevocations> = {
   lookup: unreachable,
   list: unreachable,

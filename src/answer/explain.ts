@@ -1,7 +1,7 @@
 import type { Detail, Step } from '../base/chain.ts'
 import { answerRow, type Denial } from '../base/denial.ts'
 import type { RequestHead } from '../base/request.ts'
-import type { Decision, Guard } from '../guard.ts'
+import { type Decision, type Guard, toldOf } from '../guard.ts'
 import type { Mode, Route } from '../model/route.ts'
 import type { Actor, AgentIdentity } from '../model/token.ts'
 import { type WrittenScopes, writtenScopes } from '../policy/show.ts'
@@ -88,21 +88,25 @@ export const explain = async (
   return explanationOf(decision, steps, notes)
 }
 
-/** A decision and its steps, told. `notes` are sentences to add where a denial has that code. */
+/**
+ * A decision and its steps, told; nothing of who is behind an encrypted token. `notes` are sentences
+ * to add where a denial has that code.
+ */
 export const explanationOf = (
   decision: Decision,
   steps: readonly Step[],
   notes: Readonly<Record<string, string>> = {},
 ): Explanation => {
   const denial = decision.outcome === 'denied' ? decision.denial : undefined
-  const { route, agent } = decision.known
+  const { route, agent: found, credential } = decision.known
+  const agent = credential?.opened ? undefined : found
   return {
     allowed: denial === undefined,
     mode: route?.mode ?? 'enforce',
     ...(denial && { denial: denialOf(denial, route) }),
     ...(agent && { agent: agentOf(agent, decision) }),
     ...(route && { route: routeOf(route) }),
-    steps: steps.map((step) => stepOf(step, denial, notes)),
+    steps: toldOf(decision, steps).map((step) => stepOf(step, denial, notes)),
   }
 }
 

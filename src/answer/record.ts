@@ -33,7 +33,7 @@ export const isRecorded = (
 
 /**
  * One journal line. What an unverified token claims is written as a claim, cut short, and only
- * until the signature is verified. Never a token, a query or a body.
+ * until the signature is verified; of an encrypted one it is not written at all. Never a token, a query or a body.
  */
 export const recordOf = (
   decision: Decision,
@@ -43,6 +43,7 @@ export const recordOf = (
   const { token, access, agent, credential } = known
   const refused = refusalOf(decision) ?? denial
   const shadowed = shadowedDenial(decision)
+  const claims = token || credential?.opened ? undefined : credential
   const reason = refused ?? shadowed
   return {
     v: 1,
@@ -57,8 +58,8 @@ export const recordOf = (
     mode: known.route?.mode ?? 'enforce',
     version,
     colo,
-    claimed_issuer: token ? undefined : claimed(credential?.claimedIssuer),
-    claimed_kid: token ? undefined : claimed(credential?.kid),
+    claimed_issuer: claimed(claims?.claimedIssuer),
+    claimed_kid: claimed(claims?.kid),
     issuer: token?.issuer.issuer,
     kid: token?.key.kid,
     agent: agent?.id,

@@ -1,5 +1,6 @@
 import { base64UrlDecode, isCanonicalBase64Url, utf8Decode } from './bytes.ts'
 import { type JsonObject, parseJsonObject } from './json.ts'
+import { LIMITS } from './limits.ts'
 
 /** The three parts of a compact JWS (RFC 7515 §7.1), each canonical base64url. */
 export interface CompactJws {
@@ -30,3 +31,27 @@ export const decodeJwsPart = (part: string): JsonObject | undefined => {
   const text = bytes && utf8Decode(bytes)
   return text === undefined ? undefined : parseJsonObject(text)
 }
+
+/** A token that brings its own key, or an extension that changes what is signed (RFC 7515 §4.1). */
+export const FORBIDDEN_PARAMETERS = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c'] as const
+
+const KID = /^[\x21-\x7e]+$/
+
+/** A `kid` is a name in one key set: visible ASCII of bounded length. */
+export const isKid = (kid: unknown): kid is string =>
+  typeof kid === 'string' && kid.length <= LIMITS.kidLength && KID.test(kid)
+
+/** Whether a token has the five parts of a compact JWE (RFC 7516 §7.1), whatever they are. */
+export const hasJweParts = (token: string): boolean => token.split('.', 6).length === 5
+
+/**
+ * The header of a compact JWE; `undefined` unless every part is the canonical base64url of
+ * something, and the header one unambiguous JSON object. Opens nothing. Wants {@link hasJweParts}.
+ */
+export const jweHeader = (token: string): JsonObject | undefined => {
+  const parts = token.split('.', 6)
+  return parts.every(isCanonicalBase64Url) ? decodeJwsPart(parts[0] ?? '') : undefined
+}
+
+/** A media type as `typ` and `cty` have it, without case and `application/` (RFC 7515 §4.1.9, §4.1.10). */
+export const mediaType = (text: string): string => text.toLowerCase().replace(/^application\//, '')

@@ -14,8 +14,9 @@ export const LIMITS = {
   documentBytes: 64 * 1024,
   /** Keys of one set that are looked at. */
   keys: 64,
-  /** Bits of an RSA modulus (RFC 7518 §3.3). */
+  /** Bits of an RSA modulus, at least (RFC 7518 §3.3) and at most: verifying costs their square. */
   rsaBits: 2048,
+  rsaBitsMost: 16_384,
   /** Milliseconds to fetch a key set or metadata document. */
   fetchMs: 5_000,
   /** Bytes of a request's body that a connection takes in at once. */

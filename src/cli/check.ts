@@ -79,7 +79,11 @@ const judge = (environment: WranglerEnvironment): Finding => {
   ]
   const warnings = parsed.ok
     ? merged(
-        [...lint(parsed.value.policy, vars), ...exposed(environment, secrets)],
+        [
+          ...lint(parsed.value.policy, vars),
+          ...exposed(environment, secrets),
+          ...unrenewed(environment, parsed.value.policy),
+        ],
         parsed.value.warnings,
       )
     : []
@@ -105,6 +109,21 @@ const exposed = (
       message:
         'is a secret in plain text; take it out of the file and set it with wrangler secret put',
     }))
+
+/** Keys that only requests renew. */
+const unrenewed = (
+  { hasCron }: WranglerEnvironment,
+  { issuers }: Policy,
+): readonly PolicyIssue[] =>
+  hasCron || [...issuers.values()].every(({ keys }) => keys.kind === 'inline')
+    ? []
+    : [
+        {
+          path: 'triggers',
+          message:
+            'has no cron: issuers are asked for their keys only when requests come; set crons = ["*/5 * * * *"]',
+        },
+      ]
 
 /** Warnings of two readers; about one path the first one speaks. */
 const merged = (

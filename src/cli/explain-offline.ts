@@ -25,6 +25,8 @@ export interface OfflineExplanation {
 
 /** What to do here where the line's own advice is for a caller of a running gate. */
 const HINTS: Readonly<Record<string, string>> = {
+  decryption_unavailable:
+    'The key that opens the token is a secret of the gate, which is not known here: ask the running gate with --gate URL, or explain the signed token that is inside',
   keys_unavailable:
     'Give the JWK set of the issuer with --jwks FILE (nothing is fetched here), or ask the running gate with --gate URL',
 }
@@ -45,7 +47,7 @@ export const explainOffline = async (
       const here = own.kind === 'inline' ? publicKeys(own) : keys
       if (!here) return fail('unavailable')
       const found = await createKeySet(here, algorithms).find(header)
-      return found ? ok(found) : fail('unknown')
+      return typeof found === 'string' ? fail(found) : ok(found)
     },
   }
   const ports: GuardPorts = {

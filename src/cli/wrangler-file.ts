@@ -12,6 +12,8 @@ export interface WranglerEnvironment {
   /** As the Worker gets them. */
   readonly vars: JsonObject
   readonly bindings: Readonly<Record<Exclude<BindingKind, 'secret'>, ReadonlySet<string>>>
+  /** Whether a cron trigger is set; wrangler takes the top level's where there is none here. */
+  readonly hasCron: boolean
   /** Patterns and zones this environment is deployed to, with where they are written. */
   readonly routes: readonly PolicyIssue[]
   /** `route` or `routes` of the top level, which wrangler takes where there is none here. */
@@ -29,7 +31,7 @@ export interface WranglerFault {
 }
 
 /** Tables the policy lives in; a misspelt one is silently without effect. */
-const TABLES = ['vars', 'kv_namespaces', 'durable_objects', 'services', 'env'] as const
+const TABLES = ['vars', 'kv_namespaces', 'durable_objects', 'services', 'triggers', 'env'] as const
 /** Names of variables that are sometimes written without `vars.` in front. */
 const VARIABLES = /^(?:GATE|ISSUERS|SCOPES|ROUTES)(?:_.*)?$/
 
@@ -76,7 +78,7 @@ const environmentsOf = (file: JsonObject): readonly WranglerEnvironment[] => {
       }
       const inherits = own(table, 'routes') === undefined && own(table, 'route') === undefined
       return {
-        ...environment(table, name),
+        ...environment({ triggers: own(file, 'triggers'), ...table }, name),
         ...(routed !== undefined && inherits && { inheritedRoutes: routed }),
       }
     }),
@@ -93,6 +95,7 @@ const environment = (table: JsonObject, name: string | undefined): WranglerEnvir
     issues.push({ path: 'vars', message: 'must be a table: [vars.GATE], [vars.ISSUERS.name]' })
   }
   const objects = own(table, 'durable_objects')
+  const triggers = own(table, 'triggers')
   return {
     ...(name !== undefined && { name }),
     vars: isObject(vars) ? vars : {},
@@ -101,6 +104,7 @@ const environment = (table: JsonObject, name: string | undefined): WranglerEnvir
       durable_object: names(isObject(objects) ? own(objects, 'bindings') : undefined, 'name'),
       service: names(own(table, 'services'), 'binding'),
     },
+    hasCron: isObject(triggers) && listOf(own(triggers, 'crons')).length > 0,
     routes: routesOf(table),
     issues,
   }

@@ -1,7 +1,8 @@
 import type { JsonObject } from '../base/json.ts'
 import type { ClaimPath, ClaimRule } from './claims.ts'
+import type { Decryption } from './decryption.ts'
 
-/** Signature algorithms an issuer may be allowed (RFC 7518 §3.1, RFC 9864). No MAC, no `none`. */
+/** What an issuer may sign with (RFC 7518 §3.1, RFC 9864, RFC 9964). No MAC, no `none`. */
 export const ALGORITHMS = [
   'ES256',
   'ES384',
@@ -13,6 +14,9 @@ export const ALGORITHMS = [
   'PS384',
   'PS512',
   'Ed25519',
+  'ML-DSA-44',
+  'ML-DSA-65',
+  'ML-DSA-87',
 ] as const
 
 export type Algorithm = (typeof ALGORITHMS)[number]
@@ -25,8 +29,21 @@ export const algorithmOf = (name: unknown): Algorithm | undefined =>
 export type KeyLocation =
   | { readonly kind: 'inline'; readonly keys: readonly JsonObject[] }
   | { readonly kind: 'uri'; readonly uri: string }
-  /** RFC 8414 metadata, then OpenID discovery. */
-  | { readonly kind: 'discovery' }
+  /** RFC 8414 metadata, then OpenID discovery; `never` are origins it must not lead to. */
+  | { readonly kind: 'discovery'; readonly never: readonly string[] }
+
+/** How long fetched keys are believed, in milliseconds. */
+export interface KeyTimes {
+  /** Longest freshness lifetime (RFC 9111 §4.2), whatever the issuer says. */
+  readonly maxFresh: number
+  /** Age up to which keys serve while the issuer cannot be asked (RFC 5861 §4). */
+  readonly staleIfError: number
+  /** Between two questions that unknown key ids may cause. */
+  readonly cooldown: number
+}
+
+/** The claim in which an issuer's access tokens say whom they are for. */
+export type AudienceClaim = 'aud' | 'client_id'
 
 /** Whose endpoints of the gate an issuer's tokens may use. */
 export type AdminReach = false | 'own' | 'all'
@@ -54,25 +71,39 @@ export interface DelegationRule {
 export interface Issuer {
   /** The table's name in the configuration. */
   readonly name: string
+  /** The profile its entry was filled in from. */
+  readonly profile: string
   /** Exact value of `iss` (RFC 8414 §2). */
   readonly issuer: string
   readonly keys: KeyLocation
+  readonly keyTimes: KeyTimes
   readonly allowInsecureHttp: boolean
   readonly algorithms: readonly Algorithm[]
   /** Accepted `typ`, lower-case, without `application/`; `absent` stands for no `typ`. */
   readonly types: ReadonlySet<string>
-  /** Accepted audiences; without it the route's resource. */
+  readonly audienceClaim: AudienceClaim
+  /** Accepted audiences; without it the route's resource, which no `client_id` is compared with. */
   readonly audiences?: readonly string[]
   /** Seconds between `iat` and `exp`, at most. */
   readonly maxLifetime: number
   readonly requiredClaims: readonly string[]
+  /** Those of the profile, then those of the entry; all hold. */
   readonly claims: readonly ClaimRule[]
+  /** Claims that name the client; first present wins. */
+  readonly clientId: readonly ClaimPath[]
+  /** Whether a token that names no client is refused. */
+  readonly clientRequired: boolean
   /** First present wins. */
   readonly agentId: readonly ClaimPath[]
   readonly agentPrefix: string
   readonly agentType: ClaimPath
   readonly workflowId: ClaimPath
+  /** All present ones together. */
   readonly scope: readonly ClaimPath[]
+  /** Where none of those is there. */
+  readonly scopeElse: readonly ClaimPath[]
   readonly admin: AdminReach
+  /** Present where its tokens may come encrypted. */
+  readonly decrypt?: Decryption
   readonly delegation: DelegationRule
 }

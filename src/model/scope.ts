@@ -20,7 +20,8 @@ export const ADMIN_SCOPE_PREFIX = 'edgewarden:'
  */
 export const readScopes = (claims: JsonObject, issuer: Issuer): readonly string[] | undefined => {
   const scopes = new Set<string>()
-  for (const path of issuer.scope) {
+  const isThere = issuer.scope.some((path) => readClaim(claims, path) !== undefined)
+  for (const path of isThere ? issuer.scope : issuer.scopeElse) {
     const value = readClaim(claims, path)
     if (value === undefined || value === '') continue
     const tokens = typeof value === 'string' ? value.split(' ') : value

@@ -7,13 +7,27 @@ import type { VerificationKey } from './ports.ts'
  * claims can be read from here.
  */
 export interface Credential {
+  /** As it was sent: what it is remembered by. */
   readonly token: string
+  /** What was inside, where it was encrypted; all the rest is read from there. */
+  readonly opened?: Opened
   readonly algorithm: Algorithm
   /** Lower-case, without `application/`; `absent` where there is none. */
   readonly type: string
   readonly kid?: string
   readonly claimedIssuer: string
 }
+
+/** What was inside an encrypted token. Whoever has the public key can have written it. */
+export interface Opened {
+  /** The entry whose key opened it. */
+  readonly by: Issuer
+  /** The compact JWS that was in it. */
+  readonly signed: string
+}
+
+/** The compact JWS to verify: the token itself, or what was inside it. */
+export const signedOf = ({ token, opened }: Credential): string => opened?.signed ?? token
 
 const sealed = new WeakMap<Credential, JsonObject>()
 

@@ -75,8 +75,7 @@ export const checkErrors = (
 
 interface Addressed {
   readonly gate: GateEntry
-  readonly hosts: ReadonlySet<string>
-  readonly resources: ReadonlyMap<string, URL>
+  readonly gateOrigins: ReadonlySet<string>
   readonly entries: Entries
   readonly rules: readonly Rule[]
   readonly env: PolicyEnv
@@ -84,12 +83,10 @@ interface Addressed {
 
 /** Nothing is sent to or fetched from the gate itself, and service bindings are there. */
 export const checkAddresses = (
-  { gate, hosts, resources, entries, rules, env }: Addressed,
+  { gate, gateOrigins, entries, rules, env }: Addressed,
   at: (base: string) => Report,
 ): void => {
-  const own = new Set([...resources.values()].map(({ origin }) => origin))
-  for (const host of hosts) own.add(`https://${host}`).add(`http://${host}`)
-  const isOwn = (url: URL) => own.has(url.origin)
+  const isOwn = (url: URL) => gateOrigins.has(url.origin)
   const checkOrigin = (origin: Origin | undefined, report: Report) => {
     if (origin?.kind === 'url' && isOwn(origin.url)) {
       report([], "is the gate's own scheme, name and port: requests would go round in circles")
@@ -118,6 +115,12 @@ export const checkBindings = (
   const fetched = [...issuers.values()].some(({ keys }) => keys.kind !== 'inline')
   if (fetched && !env.has('kv', 'JWKS_CACHE')) {
     report(['JWKS_CACHE'], 'is not there: a KV namespace, needed by issuers without inline jwks')
+  }
+  if (fetched && !env.has('durable_object', 'KEY_KEEPER')) {
+    report(
+      ['KEY_KEEPER'],
+      'is not there: the Durable Object namespace of KeyKeeper, needed by issuers without inline jwks',
+    )
   }
   if (!env.has('durable_object', 'REVOCATIONS')) {
     report(['REVOCATIONS'], 'is not there: the Durable Object namespace of RevocationShard')

@@ -53,12 +53,14 @@ const readDuration = (
   const [, count, unit = ''] = DURATION.exec(value) ?? []
   if (count === undefined) return fail('must be a number and a unit (ms, s, m, h, d), like `10s`')
   const duration = Number(count) * (UNITS[unit] ?? Number.NaN)
-  if (!(duration >= least)) return fail('must be longer than nothing')
+  if (!(duration >= least)) {
+    return fail(least > 1_000 ? `must be at least ${least / 1000}s` : 'must be longer than nothing')
+  }
   return duration <= most ? ok(duration) : fail(`must be at most ${Math.floor(most / 1000)}s`)
 }
 
-/** A duration in milliseconds, longer than nothing. */
-export const milliseconds = text((value) => readDuration(value, {}))
+/** A duration in milliseconds; bounds likewise, inclusive. */
+export const milliseconds = (span: Span = {}) => text((value) => readDuration(value, span))
 
 /** A duration in whole seconds; bounds in seconds, inclusive. */
 export const seconds = ({ least = 1, most = Math.floor(LONGEST / 1000) }: Span = {}) =>

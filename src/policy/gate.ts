@@ -75,7 +75,7 @@ const FIELDS = {
   identity_prefix: identityPrefix,
   strip_headers: list(headerName, { empty: true }),
   client_ip: clientIp,
-  timeout: milliseconds,
+  timeout: milliseconds(),
   shared_ids: flag,
   lift: list(revocationId, { empty: true }),
   mode: modeField,

@@ -1,3 +1,4 @@
+import { isPrivateHost } from '../base/address.ts'
 import { fail, ok } from '../base/result.ts'
 import { isLoopback } from '../base/url.ts'
 import { claimPath } from '../model/claims.ts'
@@ -9,8 +10,10 @@ import {
   type Issuer,
   type KeyLocation,
 } from '../model/issuer.ts'
+import { publicKeyOf } from '../model/jwk.ts'
 import { FORBIDDEN_TYPES } from '../model/types.ts'
 import { claimRules } from './claim-rules.ts'
+import { decryptField, decryptionOf } from './decrypt.ts'
 import {
   checkActors,
   DEFAULT_DEPTH,
@@ -18,6 +21,7 @@ import {
   delegationOf,
   type IssuerNames,
 } from './delegation.ts'
+import type { PolicyEnv } from './env.ts'
 import {
   claimPathField,
   claimPaths,
@@ -30,9 +34,10 @@ import {
   word,
 } from './fields.ts'
 import { quote, type Report, under, unknownName } from './issues.ts'
-import { canVerify, inlineKeys } from './jwks.ts'
-import { PROFILE_NAMES, PROFILES } from './profiles.ts'
-import { list, type Readable, reads, readTable } from './table.ts'
+import { inlineKeys } from './jwks.ts'
+import { keyTimesField, keyTimesOf } from './key-times.ts'
+import { PROFILE_NAMES, PROFILES, type Profile } from './profiles.ts'
+import { list, type Readable, readField, reads, readTable } from './table.ts'
 
 const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['ES256', 'RS256', 'PS256', 'Ed25519']
 
@@ -71,6 +76,7 @@ const FIELDS = {
   issuer: urlField({ http: 'any' }),
   jwks_uri: urlField({ http: 'any', query: true }),
   jwks: inlineKeys,
+  jwks_cache: keyTimesField,
   audiences: nameList,
   algorithms: list(algorithm),
   typ: list(type),
@@ -87,6 +93,7 @@ const FIELDS = {
   workflow_id: claimPathField,
   scope: claimPaths,
   admin,
+  decrypt: decryptField,
   delegation: delegationField,
   allow_insecure_http: flag,
 }
@@ -103,10 +110,17 @@ export const readIssuer = (value: unknown, report: Report): IssuerEntry => {
   }
   checkScheme(issuer, insecure, under(report, 'issuer'))
   checkScheme(jwks_uri, insecure, under(report, 'jwks_uri'))
+  const place = jwks_uri ?? (jwks ? undefined : issuer)
+  if (place?.url.protocol === 'https:' && !insecure && isPrivateHost(place.url.hostname)) {
+    under(report, place === issuer ? 'issuer' : 'jwks_uri')(
+      [],
+      'is an address the public internet does not lead to, so no keys are fetched from it; use a name, or jwks',
+    )
+  }
   if (jwks && jwks_uri)
     report(['jwks_uri'], 'and jwks cannot both be set: keys come from one place')
   const algorithms = entry.algorithms ?? DEFAULT_ALGORITHMS
-  if (jwks && !jwks.some((key) => algorithms.some((one) => canVerify(key, one)))) {
+  if (jwks && !jwks.some((key) => publicKeyOf(key, algorithms))) {
     report(['jwks'], `must hold a public key for one of ${algorithms.map(quote).join(', ')}`)
   }
   return entry
@@ -118,9 +132,17 @@ const checkScheme = (written: WrittenUrl | undefined, insecure: boolean, report:
   report([], 'must be an https URL; http needs allow_insecure_http = true and a loopback host')
 }
 
-const keysOf = ({ jwks, jwks_uri }: IssuerEntry): KeyLocation => {
+const keysOf = ({ jwks, jwks_uri }: IssuerEntry, never: readonly string[]): KeyLocation => {
   if (jwks) return { kind: 'inline', keys: jwks }
-  return jwks_uri ? { kind: 'uri', uri: jwks_uri.text } : { kind: 'discovery' }
+  return jwks_uri ? { kind: 'uri', uri: jwks_uri.text } : { kind: 'discovery', never }
+}
+
+/** What an issuer's entry is read beside. */
+export interface IssuerSurroundings {
+  readonly names: IssuerNames
+  readonly env: PolicyEnv
+  /** Origins that are the gate's own, so that discovery must not lead to them. */
+  readonly never: readonly string[]
 }
 
 /** The issuer with every default filled in. */
@@ -128,10 +150,11 @@ export const issuerOf = (
   name: string,
   iss: string,
   entry: IssuerEntry,
-  names: IssuerNames,
+  { names, never, env }: IssuerSurroundings,
   report: Report,
 ): Issuer => {
-  const profile = PROFILES[entry.profile ?? 'rfc9068']
+  const profileName = entry.profile ?? 'rfc9068'
+  const profile: Profile = PROFILES[profileName]
   const delegation = delegationOf(
     entry.delegation,
     { maxDepth: DEFAULT_DEPTH, issuers: new Set() },
@@ -141,23 +164,42 @@ export const issuerOf = (
   const { maxDepth, issuers } = delegation
   const counts = (one: string) => one === iss || issuers.has(one)
   checkActors(entry.delegation ?? {}, { maxDepth, counts, names }, under(report, 'delegation'))
+  if (profile.audienceClaim !== 'aud' && !entry.audiences) {
+    report(
+      ['audiences'],
+      `is required with profile ${quote(profileName)}: its access tokens have no aud; write the ids of the clients whose tokens are for this API, which are compared with ${profile.audienceClaim}`,
+    )
+  }
+  const decrypt = entry.decrypt && decryptionOf(entry.decrypt, env, under(report, 'decrypt'))
+  const told = readField(claimRules, profile.claims, under(report, 'profile')) ?? []
   return Object.freeze({
     name,
+    profile: profileName,
     issuer: iss,
-    keys: Object.freeze(keysOf(entry)),
+    keys: Object.freeze(keysOf(entry, never)),
+    keyTimes: keyTimesOf(
+      entry.jwks_cache,
+      entry.allow_insecure_http ?? false,
+      under(report, 'jwks_cache'),
+    ),
     allowInsecureHttp: entry.allow_insecure_http ?? false,
     algorithms: Object.freeze(entry.algorithms ?? DEFAULT_ALGORITHMS),
     types: new Set<string>(entry.typ ?? profile.types),
+    audienceClaim: profile.audienceClaim,
     ...(entry.audiences && { audiences: Object.freeze(entry.audiences) }),
     maxLifetime: entry.max_lifetime ?? profile.maxLifetime,
     requiredClaims: Object.freeze(entry.required_claims ?? profile.requiredClaims),
-    claims: Object.freeze(entry.claims ?? []),
+    claims: Object.freeze([...told, ...(entry.claims ?? [])]),
+    clientId: Object.freeze(profile.clientId),
+    clientRequired: profile.clientRequired,
     agentId: Object.freeze(entry.agent_id ?? profile.agentId),
     agentPrefix: entry.agent_prefix ?? '',
     agentType: entry.agent_type ?? claimPath('agent_type'),
     workflowId: entry.workflow_id ?? claimPath('workflow_id'),
     scope: Object.freeze(entry.scope ?? profile.scope),
+    scopeElse: Object.freeze(entry.scope ? [] : profile.scopeElse),
     admin: entry.admin ?? false,
+    ...(decrypt && { decrypt }),
     delegation,
   })
 }

@@ -10,6 +10,7 @@ import {
   checkIssuers,
   checkResources,
 } from './checks.ts'
+import { checkDecryption } from './decrypt.ts'
 import { ownRoutes } from './endpoints.ts'
 import type { PolicyEnv } from './env.ts'
 import { DEFAULT_PREFIX, DEFAULT_TIMEOUT, gateOf, readGate } from './gate.ts'
@@ -51,10 +52,17 @@ export const parsePolicy = (
   const given: PolicyVars = isObject(vars) ? vars : {}
   const at = into(issues)
   const gate = readGate(given.GATE ?? {}, at('GATE'))
-  const { entries, issuers, names, declared } = readIssuers(given.ISSUERS ?? {}, at('ISSUERS'))
   const { scopes, includedBy } = readIncludes(given.SCOPES, at('SCOPES'))
   const rules = readRoutes(given, at)
   const hosts = new Set(gate.hosts ?? hostsOf(gate.resource?.url, rules))
+  const resources = resourcesOf(gate.resource, rules)
+  const gateOrigins = gateOriginsOf(hosts, resources)
+  const { entries, issuers, names, declared } = readIssuers(
+    given.ISSUERS ?? {},
+    [...gateOrigins],
+    env,
+    at('ISSUERS'),
+  )
   const around: Surroundings = { gate, hosts, issuers, names, declared, env }
   const routes: { readonly route: Route; readonly report: Report }[] = []
   for (const { raw, entry, report } of rules) {
@@ -65,11 +73,11 @@ export const parsePolicy = (
   const isPublic = rules.length > 0 && rules.every(({ entry }) => entry.access === 'public')
   if (isEmpty(given.ISSUERS) && !isPublic)
     at('ISSUERS')([], 'must hold an issuer, unless every rule is public')
-  const resources = resourcesOf(gate.resource, rules)
   checkIssuers(entries, gate, at('ISSUERS'))
+  checkDecryption(issuers, at('ISSUERS'))
   checkResources(resources, rules, gate, at('GATE'))
   checkErrors(gate, hosts, resources, at('GATE'))
-  checkAddresses({ gate, hosts, resources, entries, rules, env }, at)
+  checkAddresses({ gate, gateOrigins, entries, rules, env }, at)
   checkBindings(issuers, env, at('bindings'))
   if (!gate.resource || !gate.origin) return fail(issues)
   const resource = gate.resource.text
@@ -169,7 +177,7 @@ const readRoutes = (
   })
 }
 
-const readIssuers = (value: unknown, report: Report) => {
+const readIssuers = (value: unknown, never: readonly string[], env: PolicyEnv, report: Report) => {
   const entries = new Map<string, IssuerEntry>()
   if (!isObject(value)) report([], 'must be a table of name → issuer: [vars.ISSUERS.name]')
   for (const [name, raw] of isObject(value) ? Object.entries(value) : []) {
@@ -180,7 +188,7 @@ const readIssuers = (value: unknown, report: Report) => {
   const issuers = new Map<string, Issuer>()
   for (const [name, iss] of names) {
     const entry = entries.get(name) ?? {}
-    issuers.set(name, issuerOf(name, iss, entry, names, under(report, name)))
+    issuers.set(name, issuerOf(name, iss, entry, { names, never, env }, under(report, name)))
   }
   return { entries, names, issuers, declared: new Set(entries.keys()) }
 }
@@ -190,6 +198,16 @@ const hostsOf = (resource: URL | undefined, rules: readonly Rule[]): readonly st
     resource?.hostname,
     ...rules.flatMap(({ entry }) => [entry.resource?.url.hostname, entry.host]),
   ].filter((host) => host !== undefined)
+
+/** Schemes, names and ports under which the gate itself answers. */
+const gateOriginsOf = (
+  hosts: ReadonlySet<string>,
+  resources: ReadonlyMap<string, URL>,
+): ReadonlySet<string> =>
+  new Set([
+    ...[...resources.values()].map(({ origin }) => origin),
+    ...[...hosts].flatMap((host) => [`https://${host}`, `http://${host}`]),
+  ])
 
 const resourcesOf = (
   resource: RouteEntry['resource'],

@@ -1,11 +1,23 @@
 import { type ClaimPath, claimPath } from '../model/claims.ts'
+import type { AudienceClaim } from '../model/issuer.ts'
 
 /** What an issuer's tokens look like where its entry does not say otherwise. */
 export interface Profile {
   readonly types: readonly string[]
+  readonly audienceClaim: AudienceClaim
   readonly requiredClaims: readonly string[]
+  /** As in an issuer's entry; they hold beside the entry's own. */
+  readonly claims: Readonly<Record<string, string | readonly string[]>>
   readonly agentId: readonly ClaimPath[]
+  readonly clientId: readonly ClaimPath[]
+  /** Whether a token that names no client is refused: ID tokens of most issuers name none. */
+  readonly clientRequired: boolean
   readonly scope: readonly ClaimPath[]
+  /**
+   * What is read where none of `scope` is there. Roles: beside scopes they are the user's, and an
+   * agent must not have all that its user may do.
+   */
+  readonly scopeElse: readonly ClaimPath[]
   /** Seconds. */
   readonly maxLifetime: number
 }
@@ -13,23 +25,99 @@ export interface Profile {
 const paths = (...names: readonly string[]) => names.map(claimPath)
 
 const MINUTE = 60
+const HOUR = 60 * MINUTE
 
 /** By the name an issuer's entry gives. */
 export const PROFILES = {
   /** RFC 9068 §2.1, §2.2. */
   rfc9068: {
     types: ['at+jwt'],
+    audienceClaim: 'aud',
     requiredClaims: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
+    claims: {},
     agentId: paths('client_id'),
+    clientId: paths('client_id', 'azp'),
+    clientRequired: false,
     scope: paths('scope'),
+    scopeElse: [],
     maxLifetime: 15 * MINUTE,
+  },
+  /** Both dialects of an Auth0 API: its own (`jwt`, `azp`) and RFC 9068 (`at+jwt`, `client_id`). */
+  auth0: {
+    types: ['jwt', 'at+jwt'],
+    audienceClaim: 'aud',
+    requiredClaims: ['iss', 'exp', 'aud', 'sub', 'iat'],
+    claims: {},
+    agentId: paths('azp', 'client_id'),
+    clientId: paths('azp', 'client_id'),
+    clientRequired: true,
+    scope: paths('scope'),
+    scopeElse: paths('permissions'),
+    maxLifetime: 24 * HOUR,
+  },
+  /** Custom authorization servers of Okta. Those of the org are for Okta's own API. */
+  okta: {
+    types: ['absent'],
+    audienceClaim: 'aud',
+    requiredClaims: ['iss', 'exp', 'aud', 'sub', 'cid', 'iat', 'jti'],
+    claims: {},
+    agentId: paths('cid'),
+    clientId: paths('cid'),
+    clientRequired: true,
+    scope: paths('scp'),
+    scopeElse: [],
+    maxLifetime: HOUR,
+  },
+  /** Microsoft Entra ID, tokens of version 1.0 (`appid`) and 2.0 (`azp`). */
+  entra: {
+    types: ['jwt'],
+    audienceClaim: 'aud',
+    requiredClaims: ['iss', 'exp', 'aud', 'sub', 'iat', 'tid', 'ver'],
+    claims: {},
+    agentId: paths('azp', 'appid'),
+    clientId: paths('azp', 'appid'),
+    clientRequired: true,
+    scope: paths('scp'),
+    scopeElse: paths('roles'),
+    maxLifetime: 90 * MINUTE,
+  },
+  /** The payload's `typ` says what a token of Keycloak is; all of them name a client. */
+  keycloak: {
+    types: ['jwt', 'at+jwt'],
+    audienceClaim: 'aud',
+    requiredClaims: ['iss', 'exp', 'aud', 'sub', 'azp', 'iat', 'jti'],
+    claims: { typ: ['Bearer', 'DPoP'] },
+    agentId: paths('azp', 'client_id'),
+    clientId: paths('azp', 'client_id'),
+    clientRequired: true,
+    scope: paths('scope'),
+    scopeElse: paths('realm_access.roles'),
+    maxLifetime: 15 * MINUTE,
+  },
+  /** User pools of Amazon Cognito, whose access tokens have `aud` only where one was asked for. */
+  cognito: {
+    types: ['absent'],
+    audienceClaim: 'client_id',
+    requiredClaims: ['iss', 'exp', 'sub', 'client_id', 'token_use', 'iat', 'jti'],
+    claims: { token_use: 'access' },
+    agentId: paths('client_id'),
+    clientId: paths('client_id'),
+    clientRequired: true,
+    scope: paths('scope'),
+    scopeElse: [],
+    maxLifetime: HOUR,
   },
   /** Issuers that follow RFC 7519 only. */
   generic: {
     types: ['at+jwt', 'jwt'],
+    audienceClaim: 'aud',
     requiredClaims: ['iss', 'exp', 'aud', 'iat'],
+    claims: {},
     agentId: paths('client_id', 'azp', 'sub'),
+    clientId: paths('client_id', 'azp'),
+    clientRequired: false,
     scope: paths('scope', 'scp'),
+    scopeElse: [],
     maxLifetime: 15 * MINUTE,
   },
 } as const satisfies Record<string, Profile>

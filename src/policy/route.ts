@@ -63,7 +63,7 @@ const FIELDS = {
   cors: corsField,
   origin: originField,
   strip_prefix: literalPath,
-  timeout: milliseconds,
+  timeout: milliseconds(),
   inject: injectField,
   forward_token: flag,
   encoded_slash: flag,

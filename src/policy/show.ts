@@ -1,5 +1,6 @@
 import { own } from '../base/json.ts'
 import { type ClaimPath, type ClaimRule, claimPathText } from '../model/claims.ts'
+import type { Decryption } from '../model/decryption.ts'
 import type { DelegationRule, Issuer, KeyLocation } from '../model/issuer.ts'
 import type { Gate, Policy } from '../model/policy.ts'
 import type { CorsRule, Route, ScopeRule, Target } from '../model/route.ts'
@@ -22,8 +23,9 @@ const REDACTED = 'redacted'
 
 /**
  * The policy in force, as JSON. Without secrets: an injected header is shown by its name, an inline
- * key by its `kid`, an address of keys without its query. With `within`, the `iss` of an issuer,
- * only that issuer, the rules that take its tokens or none at all, and the actors that are its own.
+ * or private key by its `kid`, an address of keys without its query. With `within`, the `iss` of an
+ * issuer, only that issuer, the rules that take its tokens or none at all, and the actors that are
+ * its own.
  */
 export const showPolicy = (policy: Policy, within?: string): ShownPolicy => {
   const issuers = [...policy.issuers.values()].filter(
@@ -116,6 +118,7 @@ const showGate = (gate: Gate): Shown => ({
 
 const showIssuer = (issuer: Issuer, within?: string): Shown => ({
   issuer: issuer.issuer,
+  profile: issuer.profile,
   ...showKeys(issuer.keys),
   algorithms: issuer.algorithms,
   typ: [...issuer.types],
@@ -128,7 +131,9 @@ const showIssuer = (issuer: Issuer, within?: string): Shown => ({
   agent_type: claimPathText(issuer.agentType),
   workflow_id: claimPathText(issuer.workflowId),
   scope: showPaths(issuer.scope),
+  ...(issuer.scopeElse.length > 0 && { scope_else: showPaths(issuer.scopeElse) }),
   admin: issuer.admin,
+  ...(issuer.decrypt && { decrypt: showDecryption(issuer.decrypt) }),
   delegation: showDelegation(issuer.delegation, within),
   allow_insecure_http: issuer.allowInsecureHttp,
 })
@@ -173,6 +178,13 @@ const showKeys = (keys: KeyLocation): Shown => {
       return {}
   }
 }
+
+const showDecryption = (decrypt: Decryption): Shown => ({
+  secret: decrypt.secret,
+  key_management: decrypt.keyManagement,
+  content_encryption: decrypt.contentEncryption,
+  keys: (decrypt.keys ?? []).map(({ kid }) => ({ kid })),
+})
 
 const showClaims = (rules: readonly ClaimRule[]): Shown =>
   Object.fromEntries(rules.map(({ path, expected }) => [claimPathText(path), expected]))

@@ -1,9 +1,9 @@
 import { isLoopback } from '../base/url.ts'
 import type { Issuer } from '../model/issuer.ts'
+import { issuerAdvice } from './advice.ts'
 import type { Origin } from './fields.ts'
 import type { GateEntry } from './gate.ts'
 import { quote, type Report, under } from './issues.ts'
-import { LONG_LIFETIME } from './profiles.ts'
 import type { RouteEntry } from './route.ts'
 
 interface Read {
@@ -26,16 +26,8 @@ export const warningsOf = ({ gate, hosts, issuers, rules }: Read, at: (base: str
     )
   }
   warnOrigin(gate.origin, under(report, 'origin'))
-  for (const [name, { maxLifetime, requiredClaims }] of issuers) {
-    if (maxLifetime > LONG_LIFETIME) {
-      at('ISSUERS')(
-        [name, 'max_lifetime'],
-        'takes tokens that live longer than 15m; let the issuer give out shorter ones',
-      )
-    }
-    if (!requiredClaims.includes('jti')) {
-      at('ISSUERS')([name], 'does not require jti: a single token without one cannot be revoked')
-    }
+  for (const [name, issuer] of issuers) {
+    for (const [path, message] of issuerAdvice(issuer)) at('ISSUERS')([name, ...path], message)
   }
   for (const { entry, path } of rules) {
     const own = at(path)

@@ -4,7 +4,8 @@ import { type JsonObject, own } from '../base/json.ts'
 import { perObject } from '../base/memo.ts'
 import { fail, ok } from '../base/result.ts'
 import { isIdentityText } from '../base/text.ts'
-import { claimPathText, readClaim } from '../model/claims.ts'
+import { acceptedAudiences, isForRoute } from '../model/audience.ts'
+import { type ClaimPath, claimPathText, readClaim } from '../model/claims.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Clock } from '../model/ports.ts'
@@ -100,13 +101,23 @@ const RULES: readonly Rule[] = [
     (judged) => judged.exp - judged.iat <= longestLife(judged),
     (judged) => ({ max_lifetime: longestLife(judged) }),
   ],
-  ['audience_mismatch', isForThisResource, (judged) => ({ accepted: acceptedAudiences(judged) })],
+  [
+    'audience_mismatch',
+    ({ claims, issuer, route }) => isForRoute(claims, issuer, route),
+    ({ claims, issuer, route }) => ({
+      accepted: acceptedAudiences(issuer, route),
+      ...(issuer.audienceClaim === 'client_id' && {
+        client_id: own(claims, 'client_id'),
+        resource: route.resource,
+      }),
+    }),
+  ],
+  ['id_token', ({ claims }) => !ID_TOKEN_CLAIMS.some((name) => Object.hasOwn(claims, name))],
   [
     'claim_missing',
     (judged) => missingClaims(judged).length === 0,
     (judged) => ({ claims: missingClaims(judged) }),
   ],
-  ['id_token', ({ claims }) => !ID_TOKEN_CLAIMS.some((name) => Object.hasOwn(claims, name))],
   [
     'claim_rejected',
     (judged) => rejectedClaims(judged).length === 0,
@@ -118,8 +129,12 @@ const RULES: readonly Rule[] = [
 const longestLife = ({ issuer, route }: Judged): number =>
   Math.min(issuer.maxLifetime, route.maxLifetime ?? Number.POSITIVE_INFINITY)
 
-const missingClaims = ({ claims, issuer }: Judged): readonly string[] =>
-  issuer.requiredClaims.filter((name) => !Object.hasOwn(claims, name))
+const missingClaims = ({ claims, issuer }: Judged): readonly string[] => {
+  const missing = issuer.requiredClaims.filter((name) => !Object.hasOwn(claims, name))
+  return issuer.clientRequired && firstPresent(claims, issuer.clientId) === undefined
+    ? [...new Set([...missing, issuer.clientId.map(claimPathText).join(' or ')])]
+    : missing
+}
 
 /** Paths only: what they hold may be anything, and is for no log. */
 const rejectedClaims = ({ claims, issuer, route }: Judged): readonly string[] =>
@@ -170,9 +185,9 @@ export const claims = stage({
 
 /** What a token says, made once for all requests that carry it; `undefined` where malformed. */
 const accessOf = perObject(({ claims, issuer, key }: VerifiedToken): AccessToken | undefined => {
-  const subject = identityClaim(claims, 'sub')
-  const clientId = identityClaim(claims, Object.hasOwn(claims, 'client_id') ? 'client_id' : 'azp')
-  const id = identityClaim(claims, 'jti')
+  const subject = identityOf(own(claims, 'sub'))
+  const clientId = identityOf(firstPresent(claims, issuer.clientId))
+  const id = identityOf(own(claims, 'jti'))
   const scopes = readScopes(claims, issuer)
   if (subject === null || clientId === null || id === null || !scopes) return undefined
   return Object.freeze({
@@ -206,24 +221,13 @@ const detailOf = ({ now, tolerance, claims }: Judged) => ({
 })
 
 /** `null` where the claim is there and is no text an identity can be. */
-const identityClaim = (claims: JsonObject, name: string): string | undefined | null => {
-  const value = own(claims, name)
-  return value === undefined ? undefined : isIdentityText(value) ? value : null
+const identityOf = (value: unknown): string | undefined | null =>
+  value === undefined ? undefined : isIdentityText(value) ? value : null
+
+const firstPresent = (claims: JsonObject, paths: readonly ClaimPath[]): unknown => {
+  for (const path of paths) {
+    const value = readClaim(claims, path)
+    if (value !== undefined) return value
+  }
+  return undefined
 }
-
-/** RFC 7519 §4.1.3: any one of the accepted audiences, compared exactly. */
-function isForThisResource(judged: Judged): boolean {
-  const aud = own(judged.claims, 'aud')
-  const named = typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud : []
-  if (!named.every((one) => typeof one === 'string')) return false
-  return acceptedAudiences(judged).some((one) =>
-    named.some((other) => other === one || bare(other) === bare(one)),
-  )
-}
-
-const acceptedAudiences = ({ issuer, route }: Judged): readonly string[] =>
-  route.audiences ?? issuer.audiences ?? [route.resource]
-
-/** A resource without a path may be written with or without its one trailing slash (RFC 3986 §6.2.3). */
-const bare = (resource: string): string =>
-  /^https?:\/\/[^/]+\/$/.test(resource) ? resource.slice(0, -1) : resource

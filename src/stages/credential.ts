@@ -1,14 +1,23 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
 import { own } from '../base/json.ts'
-import { decodeJwsPart, splitJws } from '../base/jws.ts'
+import {
+  decodeJwsPart,
+  FORBIDDEN_PARAMETERS,
+  hasJweParts,
+  isKid,
+  mediaType,
+  splitJws,
+} from '../base/jws.ts'
 import { LIMITS } from '../base/limits.ts'
 import { queryValues, type RequestHead } from '../base/request.ts'
 import { fail, ok } from '../base/result.ts'
 import { algorithmOf } from '../model/issuer.ts'
+import type { Policy } from '../model/policy.ts'
 import type { TokenMemory } from '../model/ports.ts'
-import { type Credential, seal } from '../model/token.ts'
+import { type Credential, type Opened, seal } from '../model/token.ts'
 import { FORBIDDEN_TYPES } from '../model/types.ts'
+import { isStillOpened, openersOf, openToken } from './decryption.ts'
 import type { Routed } from './route.ts'
 
 const malformed = 'Get a new token from the authorization server and send it unchanged'
@@ -30,11 +39,30 @@ const deny = denials({
     'Send the token in the Authorization header only, and get a new one: URLs are logged',
   ],
   token_too_long: ['invalidToken', 'The token is longer than this gate reads', malformed],
-  token_malformed: ['invalidToken', 'The token is not a well-formed compact JWS', malformed],
+  token_malformed: [
+    'invalidToken',
+    'The token is not a well-formed compact JWS, alone or encrypted',
+    malformed,
+  ],
   token_encrypted: [
     'invalidToken',
-    'Encrypted tokens are not taken',
+    'Encrypted tokens are not taken here',
     'Ask the authorization server for signed tokens that are not encrypted',
+  ],
+  encryption_not_accepted: [
+    'invalidToken',
+    'The token is not encrypted in a way that is accepted here',
+    'The authorization server must encrypt a signed JWT (cty JWT) with algorithms that the operator has allowed',
+  ],
+  decryption_failed: [
+    'invalidToken',
+    'The encrypted token cannot be opened',
+    "Get a new token; if it lasts, the authorization server must encrypt with this gate's present key, and name it (kid)",
+  ],
+  decryption_unavailable: [
+    'unavailable',
+    'The key that opens the token cannot be used at the moment',
+    'Keep the token, try again after Retry-After, and tell the operator if it lasts',
   ],
   header_forbidden: [
     'invalidToken',
@@ -53,9 +81,6 @@ const deny = denials({
   ],
 })
 
-/** A token that brings its own key, or an extension that changes what is signed (RFC 7515 §4.1). */
-const FORBIDDEN_PARAMETERS = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c'] as const
-
 /** As nearly everybody writes it. */
 const PLAIN_BEARER = 'Bearer '
 /** A few spaces at most: what is remembered of a header should not be mostly those. */
@@ -65,12 +90,12 @@ const TAKEN_SCHEME = /(?:^|,)\s*(?:bearer|dpop)(?:\s|,|$)/i
 const QUOTED = /"(?:[^"\\]|\\.?)*("?)/g
 const PARAMETER = /^\s*[\w!#$%&'*+\-.^`|~]+\s*=/
 const DPOP = /^dpop +[A-Za-z0-9\-._~+/]+=*$/i
-const KID = /^[\x21-\x7e]+$/
 
 type Presented = Outcome<{ readonly credential: Credential }, CodeOf<typeof deny>>
 
 interface Needs extends Pick<Routed, 'route' | 'address'> {
   readonly request: RequestHead
+  readonly policy: Policy
 }
 
 export interface Ports {
@@ -79,13 +104,13 @@ export interface Ports {
 
 /**
  * Exactly one bearer token, in the Authorization header (RFC 6750 §2.1), of bounded length, a
- * compact JWS with an acceptable header. Verifies nothing: the issuer it names is only a claim.
- * Ends the line on a public route, and on an optional one where no credential was sent.
+ * compact JWS with an acceptable header, or one inside a JWE that a key for this route opens.
+ * Verifies nothing: the issuer it names is only a claim. Ends the line on a public route, and on an optional one where no credential was sent.
  */
 export const credential = stage({
   name: 'credential',
   establishes:
-    'exactly one bounded, well-formed token in the Authorization header; nothing in it is verified',
+    'exactly one bounded, well-formed token in the Authorization header, opened where it was encrypted; nothing in it is verified',
   denials: [deny],
   found: ({ credential: { algorithm, type, kid, claimedIssuer } }) => ({
     alg: algorithm,
@@ -93,7 +118,8 @@ export const credential = stage({
     kid,
     claimed_issuer: claimedIssuer,
   }),
-  run({ request, route, address }: Needs, { tokens }: Ports): Presented {
+  run(needs: Needs, { tokens }: Ports): Presented | Promise<Presented> {
+    const { request, route, address } = needs
     const anonymous = { ok: true, end: true, value: {} } as const
     if (route.access === 'public') return anonymous
     const header = request.headers.get('authorization')
@@ -106,9 +132,9 @@ export const credential = stage({
     const known = header.startsWith(PLAIN_BEARER)
       ? tokens.find(header.slice(PLAIN_BEARER.length))
       : undefined
-    if (known) return ok({ credential: known.credential })
+    if (known && isStillGood(known.credential, needs)) return ok({ credential: known.credential })
     const token = BEARER.exec(header)?.[1]
-    if (token !== undefined) return readToken(token)
+    if (token !== undefined) return readToken(token, needs, tokens)
     const bare = header.replace(QUOTED, (all, end) => (end === '' ? all : '""'))
     return fail(
       deny(
@@ -130,12 +156,43 @@ const isSeveral = (bare: string): boolean =>
     .slice(1)
     .some((part) => part.trim() !== '' && !PARAMETER.test(part))
 
-const readToken = (token: string): Presented => {
+/** What was read of a remembered token holds; what was opened, only where it could be opened now. */
+const isStillGood = ({ opened }: Credential, { policy, route }: Needs): boolean =>
+  !opened || isStillOpened(opened, policy, route)
+
+const readToken = (
+  token: string,
+  needs: Needs,
+  tokens: TokenMemory,
+): Presented | Promise<Presented> => {
   if (token.length > LIMITS.tokenLength) return fail(deny('token_too_long'))
-  const parts = splitJws(token)
-  if (!parts) {
-    return fail(deny(token.split('.', 6).length === 5 ? 'token_encrypted' : 'token_malformed'))
-  }
+  return hasJweParts(token) ? readEncrypted(token, needs, tokens) : readSigned(token)
+}
+
+const readEncrypted = async (
+  token: string,
+  needs: Needs,
+  tokens: TokenMemory,
+): Promise<Presented> => {
+  // Of a plain token another spelling of the scheme costs nothing, of this one a private key's work.
+  const known = tokens.find(token)?.credential
+  if (known && isStillGood(known, needs)) return ok({ credential: known })
+  const openers = openersOf(needs.policy, needs.route)
+  if (openers.length === 0) return fail(deny('token_encrypted'))
+  const opening = await openToken(token, openers)
+  if (!opening.ok) return fail(deny(...opening.reason))
+  const inner = readSigned(opening.value.signed, { token, opened: opening.value })
+  // What is wrong with what nobody else may read is said without anything of it.
+  return inner.ok ? inner : fail(deny(inner.reason.code))
+}
+
+/** Reads a compact JWS; `outer` is how it came where it was not sent as it is. */
+const readSigned = (
+  signed: string,
+  outer: { readonly token: string; readonly opened?: Opened } = { token: signed },
+): Presented => {
+  const parts = signed.length <= LIMITS.tokenLength ? splitJws(signed) : undefined
+  if (!parts) return fail(deny('token_malformed'))
   const header = decodeJwsPart(parts.header)
   const claims = decodeJwsPart(parts.payload)
   if (!header || !claims) return fail(deny('token_malformed'))
@@ -151,7 +208,7 @@ const readToken = (token: string): Presented => {
   if (type === undefined) return fail(deny('token_malformed', { member: 'typ' }))
   if (FORBIDDEN_TYPES.has(type)) return fail(deny('type_forbidden', { type }))
   const credential: Credential = {
-    token,
+    ...outer,
     algorithm,
     type,
     claimedIssuer,
@@ -161,15 +218,11 @@ const readToken = (token: string): Presented => {
   return ok({ credential })
 }
 
-/** A `kid` is a name in one issuer's key set: visible ASCII of bounded length. */
-const isKid = (kid: unknown): kid is string =>
-  typeof kid === 'string' && kid.length <= LIMITS.kidLength && KID.test(kid)
-
 /** RFC 7515 §4.1.9: compared without case and without the `application/` prefix. */
 const typeOf = (typ: unknown): string | undefined => {
   if (typ === undefined) return 'absent'
   if (typeof typ !== 'string' || typ === '') return undefined
-  const type = typ.toLowerCase().replace(/^application\//, '')
+  const type = mediaType(typ)
   // The word for "no typ" must not be spoken by a token.
   return type === 'absent' ? undefined : type
 }

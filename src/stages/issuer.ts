@@ -12,6 +12,11 @@ const deny = denials({
     'The token is from an issuer this gate does not trust',
     'Get a token from an authorization server the resource metadata lists',
   ],
+  encryption_issuer_mismatch: [
+    'invalidToken',
+    'The token was encrypted for another issuer than it is from',
+    'The authorization server must encrypt with the key that was made for its own tokens',
+  ],
   issuer_not_accepted: [
     'invalidToken',
     'This route does not take tokens of that issuer',
@@ -36,8 +41,8 @@ interface Needs {
 }
 
 /**
- * The claimed `iss`, compared exactly, is a configured issuer that this route takes, and the
- * token's `alg` and `typ` are allowed by that issuer's entry (RFC 8725 §3.1, §3.8, §3.11). The
+ * The claimed `iss`, compared exactly, is a configured issuer that this route takes, the one whose
+ * key opened the token where it was encrypted, and the token's `alg` and `typ` are allowed by that issuer's entry (RFC 8725 §3.1, §3.8, §3.11). The
  * issuer is chosen first and its keys after it, never the other way round. Verifies nothing yet.
  */
 export const issuer = stage({
@@ -48,6 +53,9 @@ export const issuer = stage({
   denials: [deny],
   run({ policy, route, credential }: Needs): Outcome<{ issuer: Issuer }, CodeOf<typeof deny>> {
     const entry = policy.issuers.get(credential.claimedIssuer)
+    if (credential.opened && credential.opened.by !== entry) {
+      return fail(deny('encryption_issuer_mismatch'))
+    }
     if (!entry) return fail(deny('issuer_unknown'))
     if (route.issuers && !route.issuers.has(entry.issuer)) return fail(deny('issuer_not_accepted'))
     if (!entry.algorithms.includes(credential.algorithm)) {

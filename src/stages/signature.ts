@@ -4,14 +4,24 @@ import { type CodeOf, denials } from '../base/denial.ts'
 import { deepFreeze } from '../base/json.ts'
 import { fail, ok, onceKnown } from '../base/result.ts'
 import type { Issuer } from '../model/issuer.ts'
-import type { KeySource, TokenMemory, VerificationKey } from '../model/ports.ts'
-import { type Credential, unseal, type VerifiedToken } from '../model/token.ts'
+import type { KeyFault, KeySource, TokenMemory, VerificationKey } from '../model/ports.ts'
+import { type Credential, signedOf, unseal, type VerifiedToken } from '../model/token.ts'
 
 const deny = denials({
   key_unknown: [
     'invalidToken',
     'The issuer has no key that fits this token',
     'Get a new token; if the issuer has just changed its keys, try again in half a minute',
+  ],
+  key_ambiguous: [
+    'invalidToken',
+    'Several keys of the issuer fit this token, and it does not say which is meant',
+    'The authorization server must name the key of each token (kid), and give no two keys one name',
+  ],
+  algorithm_unsupported: [
+    'invalidToken',
+    'This gate cannot verify the algorithm the token is signed with',
+    'Ask the authorization server for tokens signed with ES256 or another usual algorithm',
   ],
   keys_unavailable: [
     'unavailable',
@@ -28,12 +38,21 @@ const deny = denials({
 interface Needs {
   readonly issuer: Issuer
   readonly credential: Credential
+  /** The address of who sent it, where it is known. */
+  readonly caller?: string | undefined
 }
 
 export interface Ports {
   readonly keys: KeySource
   readonly tokens: TokenMemory
 }
+
+const CODES = {
+  unknown: 'key_unknown',
+  ambiguous: 'key_ambiguous',
+  unsupported: 'algorithm_unsupported',
+  unavailable: 'keys_unavailable',
+} as const satisfies Record<KeyFault, CodeOf<typeof deny>>
 
 type Signed = Outcome<{ token: VerifiedToken }, CodeOf<typeof deny>>
 
@@ -47,14 +66,14 @@ export const signature = stage({
   establishes: "the token's signature was verified with a key of its issuer",
   found: ({ token }) => ({ kid: token.key.kid }),
   denials: [deny],
-  run: ({ issuer, credential }: Needs, { keys, tokens }: Ports): Signed | Promise<Signed> =>
-    onceKnown(keys.find(issuer, credential), (found) => {
-      if (!found.ok) {
-        return fail(deny(found.reason === 'unknown' ? 'key_unknown' : 'keys_unavailable'))
-      }
-      const known = tokens.find(credential.token)?.token
-      return known?.issuer === issuer && isSameKey(known.key, found.value)
-        ? ok({ token: known })
+  run: ({ issuer, credential, caller }: Needs, { keys, tokens }: Ports): Signed | Promise<Signed> =>
+    onceKnown(keys.find(issuer, credential, caller), (found) => {
+      if (!found.ok) return fail(deny(CODES[found.reason]))
+      const known = tokens.find(credential.token)
+      return known?.token.issuer === issuer &&
+        isSameKey(known.token.key, found.value) &&
+        signedOf(known.credential) === signedOf(credential)
+        ? ok({ token: known.token })
         : verify(issuer, credential, found.value)
     }),
 })
@@ -67,10 +86,10 @@ const verify = async (
   credential: Credential,
   key: VerificationKey,
 ): Promise<Signed> => {
-  const { token, algorithm } = credential
+  const { algorithm } = credential
   const algorithms = algorithm === 'Ed25519' ? ['Ed25519', 'EdDSA'] : [algorithm]
   try {
-    const { protectedHeader } = await compactVerify(token, key.key, { algorithms })
+    const { protectedHeader } = await compactVerify(signedOf(credential), key.key, { algorithms })
     // An extension can change what is signed (RFC 7797), and then the claims are not what was.
     if (protectedHeader.crit !== undefined) return fail(deny('signature_invalid'))
   } catch (error) {

@@ -1,14 +1,20 @@
 import { expect, it } from 'vitest'
 import { explainingPorts } from '../../src/adapters/explaining.ts'
 import { createKeyCache } from '../../src/adapters/keys/cache.ts'
-import { clock } from '../kit/facts.ts'
+import { clock, issuerOf } from '../kit/facts.ts'
 
+const asked: string[] = []
 const events: Record<string, unknown>[] = []
 const revocations = { lookup: async () => [] }
 const ports = explainingPorts(
   {
-    cache: createKeyCache(),
-    fetch: () => Promise.reject(new Error('nobody is asked')),
+    cache: createKeyCache(clock),
+    keeper: {
+      async ask({ why }) {
+        asked.push(why)
+        return {}
+      },
+    },
     clock,
     waitUntil: () => {},
     log: (event) => void events.push(event),
@@ -19,6 +25,13 @@ const ports = explainingPorts(
 it('remembers no token', () => {
   ports.tokens.keep({ credential: { token: 't' } } as never, Number.MAX_SAFE_INTEGER)
   expect(ports.tokens.find('t')).toBeUndefined()
+})
+
+it('looks at what is known of keys, and has nobody ask for them', async () => {
+  const found = await ports.keys.find(issuerOf(), { algorithm: 'ES256', kid: 'x' }, '192.0.2.1')
+  expect(found).toEqual({ ok: false, reason: 'unavailable' })
+  expect(asked).toEqual(['look'])
+  expect(ports.keys.vouch).toBeUndefined()
 })
 
 it('reads the time and the revocations of every request', () => {

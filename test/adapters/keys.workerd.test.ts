@@ -4,9 +4,11 @@ import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { createKeyCache, type KeyCache } from '../../src/adapters/keys/cache.ts'
 import { type Flights, isFlying, share } from '../../src/adapters/keys/flight.ts'
+import { createMemoryKeepers } from '../../src/adapters/keys/memory-keepers.ts'
 import { createKeySource } from '../../src/adapters/keys/source.ts'
 import type { KvLike } from '../../src/adapters/keys/store.ts'
 import type { Issuer } from '../../src/model/issuer.ts'
+import { DEFAULT_KEY_TIMES } from '../../src/policy/key-times.ts'
 
 interface Bindings {
   readonly JWKS_CACHE: KvLike
@@ -18,19 +20,25 @@ let names = 0
 /** An issuer of its own for each test: KV is shared within a file. */
 const issuerOf = (over: Partial<Issuer> = {}): Issuer => ({
   name: 'acme',
+  profile: 'rfc9068',
   issuer: 'https://auth.acme.example',
   keys: { kind: 'uri', uri: `https://auth.acme.example/jwks/${names++}` },
+  keyTimes: DEFAULT_KEY_TIMES,
   allowInsecureHttp: false,
   algorithms: ['ES256', 'RS256', 'PS256', 'Ed25519'],
   types: new Set(['at+jwt']),
+  audienceClaim: 'aud',
   maxLifetime: 900,
   requiredClaims: [],
   claims: [],
+  clientId: [['client_id'], ['azp']],
+  clientRequired: false,
   agentId: [],
   agentPrefix: '',
   agentType: ['agent_type'],
   workflowId: ['workflow_id'],
   scope: [],
+  scopeElse: [],
   admin: false,
   delegation: { maxDepth: 4, requireActor: false, issuers: new Set() },
   ...over,
@@ -69,84 +77,71 @@ const SORTS = [
   },
 ] as const
 
-interface Isolate {
-  readonly cache?: KeyCache
-  readonly answer?: () => Promise<Response>
-  readonly waitUntil?: (promise: Promise<unknown>) => void
-}
+const clock = { now: () => Date.now() }
 
-/** Requests of one isolate, with the number of times the issuer was asked. */
-const startIsolate = ({ cache = createKeyCache(), ...over }: Isolate = {}) => {
+/** A keeper whose issuers all answer this, with the number of times they were asked. */
+const startKeeper = (answer = async () => Response.json(KEYS)) => {
   const left: Promise<unknown>[] = []
-  const isolate = {
-    asked: 0,
-    events: [] as Record<string, unknown>[],
-    cache,
-    request: (own: Isolate = {}) =>
-      createKeySource({
-        cache,
-        kv: JWKS_CACHE,
-        clock: { now: () => Date.now() },
-        fetch: async () => {
-          isolate.asked++
-          return (own.answer ?? over.answer ?? (async () => Response.json(KEYS)))()
-        },
-        waitUntil:
-          own.waitUntil ??
-          ((promise) => {
-            left.push(promise)
-          }),
-        log: (event) => {
-          isolate.events.push(event)
-        },
-      }),
+  const events: Record<string, unknown>[] = []
+  const waitUntil = (promise: Promise<unknown>) => void left.push(promise)
+  const log = (event: Record<string, unknown>) => void events.push(event)
+  const asked: Request[] = []
+  const keeper = createMemoryKeepers({
+    fetch: async (url, init) => {
+      asked.push(new Request(url, init))
+      return answer()
+    },
+    clock,
+    random: () => 1,
+    kv: JWKS_CACHE,
+    waitUntil,
+    log,
+  })
+  return {
+    asked,
+    events,
+    /** Requests of one isolate. */
+    isolate(cache: KeyCache = createKeyCache(clock)) {
+      return () => createKeySource({ cache, kv: JWKS_CACHE, keeper, clock, waitUntil, log })
+    },
     settle: async () => {
       while (left.length > 0) await Promise.allSettled(left.splice(0))
     },
   }
-  return isolate
 }
 
 describe('keys with the KV binding', () => {
   it('are asked for once by concurrent requests and found in KV by the next isolate', async () => {
     const issuer = issuerOf()
-    const first = startIsolate()
-    const many = Array.from({ length: 20 }, () => first.request().find(issuer, HEADER))
+    const first = startKeeper()
+    const request = first.isolate()
+    const many = Array.from({ length: 20 }, () => request().find(issuer, HEADER))
     for (const found of await Promise.all(many)) expect(found).toMatchObject({ ok: true })
-    expect(first.asked).toBe(1)
+    expect(first.asked).toHaveLength(1)
     await first.settle()
-    const second = startIsolate()
-    expect(await second.request().find(issuer, HEADER)).toMatchObject({ ok: true })
-    expect([second.asked, first.events, second.events]).toEqual([0, [], []])
+    const second = startKeeper()
+    expect(await second.isolate()().find(issuer, HEADER)).toMatchObject({ ok: true })
+    expect([second.asked, first.events, second.events]).toEqual([[], [], []])
   })
 
   it('are fetched with what this runtime accepts', async () => {
-    const issuer = issuerOf()
-    const isolate = startIsolate()
-    const source = createKeySource({
-      cache: isolate.cache,
-      clock: { now: () => Date.now() },
-      fetch: async (url, init) => {
-        expect(new Request(url, init).headers.get('accept')).toBe('application/json')
-        return Response.json(KEYS)
-      },
-      waitUntil: () => {},
-      log: () => {},
-    })
-    expect(await source.find(issuer, HEADER)).toMatchObject({ ok: true })
+    const { isolate, asked } = startKeeper()
+    expect(await isolate()().find(issuerOf(), HEADER)).toMatchObject({ ok: true })
+    expect(asked.map(({ headers }) => headers.get('accept'))).toEqual(['application/json'])
   })
 
   it('are not taken from a body over the limit', async () => {
-    const answer = async () => new Response(`{"keys":[],"x":"${'x'.repeat(70_000)}"}`)
-    const isolate = startIsolate({ answer })
-    const found = await isolate.request().find(issuerOf(), HEADER)
+    const { isolate, events } = startKeeper(async () =>
+      Response.json({ keys: [], x: 'x'.repeat(70_000) }),
+    )
+    const found = await isolate()().find(issuerOf(), HEADER)
     expect(found).toEqual({ ok: false, reason: 'unavailable' })
-    expect(isolate.events).toMatchObject([{ error: 'too large' }])
+    expect(events).toMatchObject([{ error: 'too large' }])
   })
 
   it('are had by the others when the context that asked for them is torn down', async () => {
     const flights: Flights = new Map()
-    const terms = { clock: { now: () => Date.now() }, maxAgeMs: 300, waitUntil: () => {} }
+    const terms = { clock, maxAgeMs: 300, waitUntil: () => {} }
     let runs = 0
     const work = (ms: number) => async () => {
       runs++
@@ -165,19 +160,20 @@ describe('keys with the KV binding', () => {
 
   it('serve others when they were fetched and imported in another request', async () => {
     const issuer = issuerOf()
-    const isolate = startIsolate()
+    const { isolate, asked, settle } = startKeeper()
+    const request = isolate()
     const stub = REVOCATIONS.get(REVOCATIONS.idFromName('one that stays'))
     await runInDurableObject(stub, async () => {
-      await isolate.request().find(issuer, HEADER)
-      await isolate.settle()
+      await request().find(issuer, HEADER)
+      await settle()
     })
-    const found = await isolate.request().find(issuer, HEADER)
+    const found = await request().find(issuer, HEADER)
     expect(found).toMatchObject({ ok: true, value: { kid: 'a' } })
-    expect(isolate.asked).toBe(1)
+    expect(asked).toHaveLength(1)
   })
 
   it.each(SORTS)('import $name as far as it is sound', async ({ key, algorithm, ok }) => {
     const issuer = issuerOf({ keys: { kind: 'inline', keys: [{ ...key }] } })
-    expect(await startIsolate().request().find(issuer, { algorithm })).toMatchObject({ ok })
+    expect(await startKeeper().isolate()().find(issuer, { algorithm })).toMatchObject({ ok })
   })
 })

@@ -8,7 +8,15 @@ const ROUTES = [{ match: 'GET /x', scopes: [] }]
 
 const binding = { get() {}, put() {}, idFromName() {} }
 const envOf = (vars: Readonly<Record<string, unknown>> = {}) =>
-  ({ JWKS_CACHE: binding, REVOCATIONS: binding, GATE, ISSUERS, ROUTES, ...vars }) as unknown as Env
+  ({
+    JWKS_CACHE: binding,
+    KEY_KEEPER: binding,
+    REVOCATIONS: binding,
+    GATE,
+    ISSUERS,
+    ROUTES,
+    ...vars,
+  }) as unknown as Env
 
 const start = () => {
   const logged: Record<string, unknown>[] = []

@@ -1,35 +1,135 @@
-import { expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { createKeyCache, entryOf } from '../../src/adapters/keys/cache.ts'
+import type { KeyAnswer, Question } from '../../src/adapters/keys/keeper.ts'
+import type { KeySourceOptions } from '../../src/adapters/keys/source.ts'
 import { createReadiness } from '../../src/adapters/readiness.ts'
 import type { KeyLocation } from '../../src/model/issuer.ts'
-import { clock, issuerOf, policyOf } from '../kit/facts.ts'
+import { issuerOf, NOW, policyOf } from '../kit/facts.ts'
 import { createKey } from '../kit/signing.ts'
 
+const { jwk } = await createKey('ES256')
 const revocations = { lookup: async () => [] }
-const discovery: KeyLocation = { kind: 'discovery' }
-const inline = async (): Promise<KeyLocation> => {
-  const { jwk } = await createKey('ES256')
-  return { kind: 'inline', keys: [jwk] }
-}
+const inline: KeyLocation = { kind: 'inline', keys: [jwk] }
+const HOUR = 3_600_000
 
-it.each([
-  ['inline keys', inline, false, true, { state: 'held', keys: 1 }],
-  ['keys nobody has asked for', async () => discovery, false, true, { state: 'unknown', keys: 0 }],
-  ['keys that could not be had', async () => discovery, true, false, { state: 'failed', keys: 0 }],
-] as const)('with %s', async (_, location, failed, keys, status) => {
-  const cache = createKeyCache()
-  const issuer = issuerOf({ keys: await location() })
-  if (failed) entryOf(cache, issuer).failure = { at: clock.now(), error: 'no answer' }
+const clock = { at: 0, now: () => clock.at }
+let questions: Question[]
+let answer: KeyAnswer | Error
+let keys: KeySourceOptions
+beforeEach(() => {
+  clock.at = NOW * 1000
+  questions = []
+  answer = {}
+  keys = {
+    cache: createKeyCache(clock),
+    keeper: {
+      async ask(question) {
+        questions.push(question)
+        if (answer instanceof Error) throw answer
+        return answer
+      },
+    },
+    clock,
+    waitUntil: () => {},
+    log: () => {},
+  }
+})
+
+const recordOf = (age: number) => ({
+  keys: [jwk as never],
+  fetchedAt: clock.at - age,
+  rotations: [{ at: clock.at - age, added: ['key-1'], removed: [] }],
+})
+const failure = { error: 'status 500', at: NOW * 1000, retryAt: NOW * 1000 + 5_000 }
+const issuer = issuerOf()
+const ready = (readiness = createReadiness(clock), of = issuer) =>
+  readiness(policyOf([], { issuers: [of] }), keys, revocations)
+
+describe('an isolate that has just started', () => {
+  it.each<[string, () => KeyAnswer | Error, boolean, object]>([
+    ['knows nothing', () => ({}), true, { state: 'unknown', keys: 0 }],
+    [
+      'has keys',
+      () => ({ record: recordOf(HOUR / 60) }),
+      true,
+      { state: 'held', keys: 1, age: 60 },
+    ],
+    ['has old keys', () => ({ record: recordOf(HOUR) }), true, { state: 'stale', keys: 1 }],
+    [
+      'has keys that nobody can renew',
+      () => ({ record: recordOf(HOUR), failure }),
+      true,
+      { state: 'stale', keys: 1, error: 'status 500', rotated: NOW - 3_600 },
+    ],
+    [
+      'has keys whose life is over',
+      () => ({ record: recordOf(24 * HOUR), failure }),
+      false,
+      { state: 'failed', keys: 0, error: 'status 500' },
+    ],
+    ['could not have any', () => ({ failure }), false, { state: 'failed', error: 'status 500' }],
+    ['cannot be reached', () => new Error('no keeper'), true, { state: 'unknown', keys: 0 }],
+  ])('learns that its keeper %s', async (_, answerOf, isReady, status) => {
+    answer = answerOf()
+    expect(await ready()).toMatchObject({
+      keys: isReady,
+      revocations: true,
+      issuers: [{ issuer: issuer.issuer, ...status }],
+    })
+    expect(questions.map(({ why }) => why)).toEqual(['look'])
+  })
+})
+
+it('asks nobody where keys are held in time, or inline', async () => {
+  answer = { record: recordOf(0) }
+  await ready()
+  expect((await ready()).issuers).toMatchObject([{ state: 'held', source: 'issuer', age: 0 }])
+  expect((await ready(createReadiness(clock), issuerOf({ keys: inline }))).issuers).toEqual([
+    { issuer: issuer.issuer, state: 'held', source: 'inline', keys: 1, age: undefined },
+  ])
+  expect(questions).toHaveLength(1)
+})
+
+it('tells of a failure of the isolate’s own', async () => {
+  answer = new Error('no keeper')
+  entryOf(keys.cache, issuer).failure = { ...failure, error: 'keeper unreachable' }
+  expect(await ready()).toMatchObject({
+    keys: false,
+    issuers: [{ state: 'failed', error: 'keeper unreachable' }],
+  })
+})
+
+it('gives one answer for five seconds', async () => {
+  const readiness = createReadiness(clock)
   const policy = policyOf([], { issuers: [issuer] })
-  expect(await createReadiness(cache, clock)(policy, revocations)).toMatchObject({
-    keys,
-    revocations: true,
-    issuers: [{ issuer: issuer.issuer, ...status }],
+  const first = await readiness(policy, keys, revocations)
+  answer = { record: recordOf(0) }
+  clock.at += 4_999
+  expect(await readiness(policy, keys, revocations)).toBe(first)
+  clock.at += 1
+  expect((await readiness(policy, keys, revocations)).issuers).toMatchObject([{ state: 'held' }])
+})
+
+it('is not ready where one issuer of several is not', async () => {
+  const other = issuerOf({ issuer: 'https://other.example', keys: inline })
+  answer = { failure }
+  const policy = policyOf([], { issuers: [other, issuer] })
+  expect(await createReadiness(clock)(policy, keys, revocations)).toMatchObject({
+    keys: false,
+    issuers: [{ state: 'held' }, { state: 'failed' }],
+  })
+})
+
+it('is not ready without a policy, and asks nobody', async () => {
+  expect(await createReadiness(clock)(undefined, keys, revocations)).toEqual({
+    keys: false,
+    revocations: false,
+    issuers: [],
   })
 })
 
 it('says that revocations cannot be read', async () => {
   const lookup = () => Promise.reject(new Error('no answer within 3000 ms'))
-  const readiness = await createReadiness(createKeyCache(), clock)(policyOf(), { lookup })
+  const readiness = await createReadiness(clock)(policyOf(), keys, { lookup })
   expect(readiness.revocations).toBe(false)
 })

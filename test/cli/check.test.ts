@@ -110,6 +110,11 @@ const MISTAKES: readonly (readonly [what: string, text: string, ...expected: str
   ['no KV namespace', toml({ kv: '' }), 'JWKS_CACHE: is not there', '[[kv_namespaces]]'],
   ['no Durable Object', toml({ objects: '' }), 'REVOCATIONS: is not there', '[durable_objects]'],
   [
+    'no Durable Object for keys',
+    toml({ objects: PARTS.objects.replace('KEY_', 'KEYS_') }),
+    'KEY_KEEPER: is not there',
+  ],
+  [
     'no service binding',
     toml({ gate: PARTS.gate.replace('https://origin.acme.dev', 'service:API') }),
     'GATE.origin: needs the service binding `API`',

@@ -23,8 +23,13 @@ export const write = async (directory: string, name: string, text: string): Prom
 export const PARTS = {
   top: 'name = "gate"\nmain = "src/worker.ts"\ncompatibility_date = "2026-11-01"',
   kv: '[[kv_namespaces]]\nbinding = "JWKS_CACHE"',
-  objects:
-    '[durable_objects]\nbindings = [{ name = "REVOCATIONS", class_name = "RevocationShard" }]',
+  objects: `[durable_objects]
+bindings = [
+  { name = "REVOCATIONS", class_name = "RevocationShard" },
+  { name = "KEY_KEEPER", class_name = "KeyKeeper" },
+]
+[triggers]
+crons = ["*/5 * * * *"]`,
   gate: '[vars.GATE]\nresource = "https://api.acme.dev"\norigin = "https://origin.acme.dev"',
   issuer: '[vars.ISSUERS.acme]\nissuer = "https://auth.acme.dev"\nalgorithms = ["ES256"]',
   route: '[[vars.ROUTES]]\nmatch = "GET /a"\nscopes = ["a:read"]',

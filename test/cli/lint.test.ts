@@ -3,6 +3,9 @@ import { check } from '../../src/cli/check.ts'
 import { isPlaceholder } from '../../src/cli/lint.ts'
 import { folder, KEY, PARTS, toml, write } from './kit.ts'
 
+/** A modulus of 2048 bits, as far as its form goes. */
+const RSA = `${'_'.repeat(341)}w`
+
 const directory = await folder()
 const checkText = async (text: string) => check({ file: await write(directory, 'w.toml', text) })
 
@@ -27,6 +30,13 @@ describe('warnings', () => {
       'an algorithm without an inline key',
       toml({
         issuer: `${PARTS.issuer.replace('"ES256"', '"ES256", "PS256"')}\njwks = { keys = [${KEY}] }`,
+      }),
+      'warning: ISSUERS.acme.jwks: no inline key is for PS256',
+    ],
+    [
+      'an algorithm that an inline key is not for, though its type fits',
+      toml({
+        issuer: `${PARTS.issuer.replace('"ES256"', '"RS256", "PS256"')}\njwks = { keys = [{ kty = "RSA", e = "AQAB", n = "${RSA}" }] }`,
       }),
       'warning: ISSUERS.acme.jwks: no inline key is for PS256',
     ],

@@ -1,12 +1,24 @@
 import { expect } from 'vitest'
 import { reply } from '../kit/answers.ts'
+import { type EncryptionKey, encrypt } from '../kit/encryption.ts'
 import type { Header } from '../kit/raw.ts'
 import { createKey, type Members } from '../kit/signing.ts'
 import type { Challenge } from './denied.ts'
-import { AGENT, type Ask, EXPLAIN, GONE, REVOCATIONS, type World } from './world.ts'
+import { BROKEN, SEALED } from './sealed.ts'
+import { AGENT, type Ask, EXPLAIN, GONE, LATTICE, REVOCATIONS, TWINS, type World } from './world.ts'
 
-/** Gates that differ in one thing: http refused, policy broken, another revocation set. */
-export type GateName = 'main' | 'strictHttp' | 'invalid' | 'unreachable' | 'full' | 'slow'
+/**
+ * Gates that differ in one thing: http refused, policy broken, encrypted tokens taken, another
+ * revocation set.
+ */
+export type GateName =
+  | 'main'
+  | 'strictHttp'
+  | 'invalid'
+  | 'opening'
+  | 'unreachable'
+  | 'full'
+  | 'slow'
 
 /** A request that is denied, and how. */
 export interface Case {
@@ -31,6 +43,11 @@ const token =
 const bare = (ask: Ask) => () => ask
 
 const badToken = (ask: Case['ask']): Case => ({ status: 401, challenge: 'invalid_token', ask })
+/** A good token of `acme`, encrypted for another issuer of a gate that takes encrypted ones. */
+const encrypted = (key: EncryptionKey, header: Members = {}): Case => ({
+  ...badToken(async (world) => ({ token: await encrypt(await world.token(), key, header) })),
+  at: 'opening',
+})
 const forbidden = (ask: Case['ask']): Case => ({ status: 403, challenge: 'none', ask })
 const badRequest = (ask: Case['ask']): Case => ({ status: 400, challenge: 'none', ask })
 const unavailable = (ask: Case['ask'], at?: Case['at']): Case => ({
@@ -93,6 +110,14 @@ export const CASES: Readonly<Record<string, Case>> = {
   token_too_long: badToken(token({ fill: 'x'.repeat(13_000) })),
   token_malformed: badToken(bare({ token: 'not-a-token' })),
   token_encrypted: badToken(bare({ token: 'a.b.c.d.e' })),
+  encryption_not_accepted: encrypted(SEALED, { cty: undefined }),
+  decryption_failed: encrypted(SEALED, { kid: 'another' }),
+  decryption_unavailable: {
+    ...encrypted(BROKEN),
+    status: 503,
+    challenge: 'none',
+    headers: [['Retry-After', '5']],
+  },
   header_forbidden: badToken(token({}, {}, { jku: 'https://evil.example' })),
   algorithm_forbidden: badToken(({ acme }) => ({
     token: acme.unsigned({ alg: 'none' }, acme.claims(), 'AAAA'),
@@ -100,6 +125,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   type_forbidden: badToken(token({}, {}, { typ: 'dpop+jwt' })),
 
   issuer_unknown: badToken(token({ iss: 'https://evil.example' })),
+  encryption_issuer_mismatch: encrypted(SEALED),
   issuer_not_accepted: badToken(token({}, { target: '/v1/beta-only' })),
   algorithm_not_accepted: badToken(async ({ acme }) => ({
     token: await acme.mint({}, {}, { key: await createKey('RS256') }),
@@ -107,6 +133,12 @@ export const CASES: Readonly<Record<string, Case>> = {
   type_not_accepted: badToken(token({}, {}, { typ: 'JWT' })),
 
   key_unknown: badToken(token({}, {}, { kid: 'nobody' })),
+  key_ambiguous: badToken(async ({ beta }) => ({
+    token: await beta.mint({}, {}, { key: TWINS[0] }),
+  })),
+  algorithm_unsupported: badToken(async ({ beta }) => ({
+    token: await beta.mint({}, {}, { key: LATTICE }),
+  })),
   keys_unavailable: unavailable(token({ iss: GONE })),
   signature_invalid: badToken(async ({ acme, beta }) => ({
     token: await beta.mint(acme.claims()),

@@ -1,5 +1,6 @@
 import { inject } from 'vitest'
 import type { GateName } from './denial-cases.ts'
+import { OPENING } from './sealed.ts'
 import { withShards } from './shards.ts'
 import type { Sender, World } from './world.ts'
 
@@ -14,14 +15,15 @@ export interface DenialGates {
 export async function startDenialGates(world: World): Promise<DenialGates> {
   const shards = await withShards(inject('bundle'))
   const withClass = (REVOCATIONS: string) =>
-    world.another({ bundle: shards.path, durableObjects: { REVOCATIONS } })
-  const [strictHttp, invalid, unreachable, full, slow] = await Promise.all([
+    world.another({ bundle: shards.path, durableObjects: { REVOCATIONS, KEY_KEEPER: 'KeyKeeper' } })
+  const [strictHttp, invalid, opening, unreachable, full, slow] = await Promise.all([
     world.another({}, { insecure_http: false }),
     world.another({}, { no_such_key: 'confidential-value' }),
+    world.another(OPENING),
     withClass('UnreachableShard'),
     withClass('FullShard'),
     withClass('SlowShard'),
   ])
-  const gates = { main: world, strictHttp, invalid, unreachable, full, slow }
+  const gates = { main: world, strictHttp, invalid, opening, unreachable, full, slow }
   return { gates, remove: shards.remove }
 }

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
@@ -21,12 +18,9 @@ let setting: Setting
 beforeEach(async () => {
   ops = await createIssuer()
   cleanup.push(() => ops.close())
-  const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-explain-'))
-  cleanup.push(() => rm(dataDir, { recursive: true, force: true }))
   const jwks = { keys: [ops.jwk] }
   const entry = { issuer: ops.issuer, jwks, allow_insecure_http: true, agent_prefix: 'ops/' }
   options = {
-    dataDir,
     issuer: { agent_prefix: 'acme/' },
     more: { ISSUERS_OPS: { ops: { ...entry, admin: 'all' } } },
   }
@@ -58,8 +52,7 @@ const withStoredKeys = async (minutes: number) => {
   const record = JSON.parse((await gate.kv.get(name)) ?? '')
   const fetchedAt = record.fetchedAt - minutes * 60_000
   await gate.kv.put(name, JSON.stringify({ ...record, fetchedAt }))
-  await gate.stop()
-  return setting.another(options)
+  return setting.another({ ...options, kv: gate })
 }
 
 const codeOf = async (gate: Gate, token: string) => (await explain(gate, token)).denial?.code
@@ -67,7 +60,7 @@ const codeOf = async (gate: Gate, token: string) => (await explain(gate, token))
 describe('a cold gate', () => {
   it('explains in full with the keys that are in KV', async () => {
     const next = await withStoredKeys(1)
-    setting.issuer.fail('destroy')
+    await setting.issuer.fail('down')
     const told = await explain(next, await setting.token())
     expect(told).toMatchObject({ allowed: true, agent: { issuer: setting.issuer.issuer } })
     expect(told.steps).toHaveLength(11)

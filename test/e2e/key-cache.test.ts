@@ -80,67 +80,122 @@ describe('the shared cache', () => {
     )
   }
 
-  it('serves a restarted gate while the issuer is down', async () => {
-    const dataDir = await temporary()
-    const { issuer, gate, another, token } = await start({ dataDir })
+  /** A gate that has just been started, whose keeper knows nothing: only KV is what it was. */
+  const cold = ({ gate, another }: Setting, options: SettingOptions = {}) =>
+    another({ ...options, kv: gate })
+
+  it('serves a cold gate while the issuer is down', async () => {
+    const setting = await start()
+    const { issuer, gate, token } = setting
     expect((await askGate(gate, '/v1/x', { token: await token() })).status).toBe(200)
     await stored(gate)
     const [entry] = await gate.kv.list()
+    expect(entry?.name).toMatch(/^jwks:2:/)
     expect(entry?.expiration).toBeGreaterThan(Date.now() / 1000)
     const value = (await gate.kv.get(entry?.name ?? '')) ?? ''
     expect(value).toContain(issuer.jwk.x)
-    await gate.stop()
-    issuer.fail('destroy')
-    const next = await another({ dataDir })
+    await issuer.fail('down')
+    const next = await cold(setting)
     expect((await askGate(next, '/v1/x', { token: await token() })).status).toBe(200)
     expect(issuer.requests).toHaveLength(1)
   })
 
-  it('goes on with keys it could not renew, and gives them up after a day', async () => {
+  it('is not all that is kept: a gate restarted without it has its keys as well', async () => {
     const dataDir = await temporary()
     const { issuer, gate, another, token } = await start({ dataDir })
     expect((await askGate(gate, '/v1/x', { token: await token() })).status).toBe(200)
     await stored(gate)
     const [{ name = '' } = {}] = await gate.kv.list()
-    const record = JSON.parse((await gate.kv.get(name)) ?? '')
-    const aged = (minutes: number) =>
-      JSON.stringify({ ...record, fetchedAt: record.fetchedAt - minutes * 60_000 })
-    await gate.kv.put(name, aged(11))
+    await gate.kv.delete(name)
     await gate.stop()
-    issuer.fail(503)
+    await issuer.fail('down')
     const next = await another({ dataDir })
-    const ask = async () => askGate(next, '/v1/x', { token: await token() })
-    expect((await ask()).status).toBe(200)
+    expect((await askGate(next, '/v1/x', { token: await token() })).status).toBe(200)
+    expect(issuer.requests).toHaveLength(1)
+  })
+
+  /** Has KV hold the issuer's keys as if they were so old, and starts a gate that finds them. */
+  const aged = async (setting: Setting) => {
+    const { gate, ask, token } = setting
+    expect((await ask('/v1/x', { token: await token() })).status).toBe(200)
+    await stored(gate)
+    const [{ name = '' } = {}] = await gate.kv.list()
+    const record = JSON.parse((await gate.kv.get(name)) ?? '')
+    return async (minutes: number, options?: SettingOptions) => {
+      const fetchedAt = record.fetchedAt - minutes * 60_000
+      await gate.kv.put(name, JSON.stringify({ ...record, fetchedAt }))
+      return cold(setting, options)
+    }
+  }
+
+  it('is renewed behind requests in the second half of its fresh time', async () => {
+    const setting = await start()
+    const { issuer, token } = setting
+    const gateAfter = await aged(setting)
+    const next = await gateAfter(4)
+    expect((await askGate(next, '/v1/x', { token: await token() })).status).toBe(200)
+    expect((await askGate(next, '/.edgewarden/ready')).status).toBe(200)
+    expect(issuer.requests).toHaveLength(1)
+    const later = await gateAfter(6)
+    await issuer.fail('hang')
+    for (let i = 0; i < 3; i++) {
+      expect((await askGate(later, '/v1/x', { token: await token() })).status).toBe(200)
+    }
     await until(
       async () => issuer.requests.length,
       (asked) => asked === 2,
       3_000,
     )
+  })
+
+  it('goes on with keys it could not renew, and gives them up after a day', async () => {
+    const setting = await start()
+    const { issuer, token } = setting
+    const gateAfter = await aged(setting)
+    issuer.fail(503)
+    const next = await gateAfter(11)
+    const ask = async () => askGate(next, '/v1/x', { token: await token() })
+    expect((await ask()).status).toBe(200)
+    expect(issuer.requests).toHaveLength(2)
     const rotated = await issuer.mint({}, { kid: 'unknown' })
     const refused = await askGate(next, '/v1/x', { token: rotated })
     expect(await outcome(refused)).toEqual({ status: 503, code: 'keys_unavailable' })
     expect((await ask()).status).toBe(200)
-    await next.kv.put(name, aged(25 * 60))
-    await next.stop()
-    const later = await another({ dataDir })
+    const later = await gateAfter(25 * 60)
     const gone = await askGate(later, '/v1/x', { token: await token() })
     expect(await outcome(gone)).toEqual({ status: 503, code: 'keys_unavailable' })
   })
 
+  it('is given up sooner where the entry says so', async () => {
+    const options = { issuer: { jwks_cache: { stale_if_error: '1h' } } }
+    const setting = await start(options)
+    const { issuer, token } = setting
+    const gateAfter = await aged(setting)
+    issuer.fail('destroy')
+    for (const [minutes, status] of [
+      [59, 200],
+      [61, 503],
+    ] as const) {
+      const next = await gateAfter(minutes, options)
+      expect((await askGate(next, '/v1/x', { token: await token() })).status).toBe(status)
+    }
+  })
+
   it.each([
     '{',
-    '{"jwks":{"keys":[]},"fetchedAt":"now"}',
     '[]',
-    `{"jwks":{"keys":{}},"fetchedAt":${Date.now()}}`,
+    '{"jwks":{"keys":[]},"fetchedAt":"now","rotations":[]}',
+    `{"jwks":{"keys":{}},"fetchedAt":${Date.now()},"rotations":[]}`,
+    `{"jwks":{"keys":[{"kty":"oct","kid":"x","k":"AA"}]},"fetchedAt":${Date.now()},"rotations":0}`,
+    `{"jwks":{"keys":[]},"fetchedAt":${Date.now() + 3_600_000},"rotations":[]}`,
   ])('is checked like the issuer: %s', async (broken) => {
-    const dataDir = await temporary()
-    const { gate, another, token, issuer } = await start({ dataDir })
+    const setting = await start()
+    const { gate, token, issuer } = setting
     expect((await askGate(gate, '/v1/x', { token: await token() })).status).toBe(200)
     await stored(gate)
     const [entry] = await gate.kv.list()
     await gate.kv.put(entry?.name ?? '', broken)
-    await gate.stop()
-    const next = await another({ dataDir })
+    const next = await cold(setting)
     expect((await askGate(next, '/v1/x', { token: await token() })).status).toBe(200)
     expect(issuer.requests).toHaveLength(2)
   })

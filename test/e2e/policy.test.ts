@@ -81,6 +81,7 @@ describe('a broken policy', () => {
     ['no rule', { routes: [] }, /ROUTES/],
     ['no KV namespace', { kv: false }, /JWKS_CACHE/],
     ['no Durable Object namespace', { durableObjects: false }, /REVOCATIONS/],
+    ['no keeper of keys', { durableObjects: { REVOCATIONS: 'RevocationShard' } }, /KEY_KEEPER/],
     [
       'a missing secret',
       { routes: [{ match: 'GET /x', scopes: [], inject: { 'x-api-key': `\${KEY}` } }] },

@@ -2,7 +2,7 @@ import { freePort, type Gate, type GateOptions, startGate } from '../kit/gate.ts
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { type Header, type RawResponse, rawRequest } from '../kit/raw.ts'
-import type { Members } from '../kit/signing.ts'
+import { createKey, type Members } from '../kit/signing.ts'
 
 /** The name the gate is asked by, whatever port it listens on. */
 export const HOST = 'api.example.com'
@@ -17,6 +17,11 @@ export const SECRET = 'origin-credential-93b1f07d'
 export const AGENT = 'agent-4e1c7a'
 /** The key id that all issuers have in common. */
 export const KID = 'signing-key'
+
+/** Different keys of `beta` under one name. */
+export const TWINS = await Promise.all([createKey('ES256', 'twin'), createKey('ES256', 'twin')])
+/** A key of `beta` that workerd verifies with only where a compatibility flag says so. */
+export const LATTICE = await createKey('ML-DSA-44', 'lattice')
 
 /** A request in parts, as it goes onto the wire. */
 export interface Ask {
@@ -35,7 +40,7 @@ export interface Ask {
 export interface World {
   /** `acme`: ES256, prefix `acme/`, counts actors of `beta`, no admin. */
   readonly acme: Issuer
-  /** `beta`: ES256, prefix `beta/`, administers its own things. */
+  /** `beta`: ES256 and ML-DSA-44, prefix `beta/`, administers its own things. */
   readonly beta: Issuer
   /** `ops`: Ed25519, prefix `ops/`, agent id in `/agent/id`, administers everything. */
   readonly ops: Issuer
@@ -78,6 +83,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     startOrigin(),
     freePort(),
   ])
+  beta.setKeys([beta, ...TWINS, LATTICE].map(({ jwk }) => jwk))
   const vars = (gate: Members = {}) => ({
     GATE: {
       resource: RESOURCE,
@@ -93,7 +99,11 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   })
   const gates: Gate[] = []
   const start = async (more: Partial<GateOptions> = {}, over?: Members): Promise<Sender> => {
-    const gate = await startGate({ vars: vars(over), secrets: { ORIGIN_KEY: SECRET }, ...more })
+    const gate = await startGate({
+      secrets: { ORIGIN_KEY: SECRET },
+      ...more,
+      vars: { ...vars(over), ...more.vars },
+    })
     gates.push(gate)
     return { gate, send: (ask) => gate.raw(requestBytes(ask)) }
   }
@@ -148,7 +158,7 @@ function issuersOf(
   })
   return {
     acme: { algorithms: ['ES256'], delegation: { issuers: ['beta'] }, ...entry('acme', acme) },
-    beta: { algorithms: ['ES256'], admin: 'own', ...entry('beta', beta) },
+    beta: { algorithms: ['ES256', 'ML-DSA-44'], admin: 'own', ...entry('beta', beta) },
     ops: {
       algorithms: ['Ed25519'],
       admin: 'all',

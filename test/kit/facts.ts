@@ -10,6 +10,7 @@ import {
   type Credential,
   seal,
 } from '../../src/model/token.ts'
+import { DEFAULT_KEY_TIMES } from '../../src/policy/key-times.ts'
 import { compileRouter, parseMatch } from '../../src/policy/router.ts'
 
 /** Facts as the stages hand them on, written as literals: no token is minted for them. */
@@ -40,19 +41,25 @@ export const gateOf = (changes: Partial<Gate> = {}): Gate => ({
 
 export const issuerOf = (changes: Partial<Issuer> = {}): Issuer => ({
   name: 'acme',
+  profile: 'rfc9068',
   issuer: ISSUER,
-  keys: { kind: 'discovery' },
+  keys: { kind: 'discovery', never: [] },
+  keyTimes: DEFAULT_KEY_TIMES,
   allowInsecureHttp: false,
   algorithms: ['ES256', 'RS256', 'PS256', 'Ed25519'],
   types: new Set(['at+jwt']),
+  audienceClaim: 'aud',
   maxLifetime: 900,
   requiredClaims: ['jti'],
   claims: [],
+  clientId: [['client_id'], ['azp']],
+  clientRequired: false,
   agentId: [['agent_id'], ['client_id']],
   agentPrefix: '',
   agentType: ['agent_type'],
   workflowId: ['workflow_id'],
   scope: [['scope']],
+  scopeElse: [],
   admin: false,
   delegation: { maxDepth: 3, requireActor: false, issuers: new Set() },
   ...changes,

@@ -143,6 +143,34 @@ describe('gate', () => {
     await rm(dataDir, { recursive: true })
   })
 
+  it('shares its KV namespace and its keeper of keys', async () => {
+    const first = await startGate({
+      bundle,
+      vars: {},
+      durableObjects: { KEY_KEEPER: 'Keeper' },
+      sharing: true,
+    })
+    const second = await startGate({
+      bundle,
+      vars: {},
+      durableObjects: false,
+      kv: first,
+      keeper: first,
+    })
+    expect(await json('/put', second)).toBe('stored')
+    expect(await json('/get', first)).toMatchObject({ value: 'value' })
+    expect(await second.kv.get('a/b ü')).toBe('value')
+    const answer = { name: 'one', question: ['place', { a: [null] }] }
+    for (const one of [first, second]) {
+      expect(await json('/ask', one)).toEqual(answer)
+      expect(await (await one.fetch('/ask-nothing')).text()).toContain('nothing asked')
+    }
+    await Promise.all([first.stop(), second.stop()])
+    const wrong = { bundle, vars: {}, durableObjects: false }
+    await expect(startGate({ ...wrong, sharing: true })).rejects.toThrow('no KEY_KEEPER')
+    await expect(startGate({ ...wrong, keeper: gate })).rejects.toThrow('shares no keeper')
+  })
+
   it('binds only what is asked for, and says why it does not start', async () => {
     const bare = await startGate({ bundle, vars: {}, kv: false, durableObjects: false })
     expect(await json('/env', bare)).toEqual({ kv: false })

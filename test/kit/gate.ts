@@ -18,10 +18,14 @@ export interface GateOptions {
   readonly secrets?: Readonly<Record<string, string>>
   /** Binding name → URL of an http server on this machine. */
   readonly services?: Readonly<Record<string, string>>
-  /** Whether `JWKS_CACHE` is bound; true by default. */
-  readonly kv?: boolean
+  /** Whether `JWKS_CACHE` is bound (true by default), or the gate whose namespace it is. */
+  readonly kv?: boolean | Gate
   /** Whether the namespaces of wrangler.toml are bound (the default), or which: name → class. */
   readonly durableObjects?: boolean | Readonly<Record<string, string>>
+  /** The gate whose keeper of keys serves this one in place of its own, made with `sharing`. */
+  readonly keeper?: Gate
+  /** Whether other gates may use this one's keeper of keys. */
+  readonly sharing?: boolean
   /** Id of the deployment, bound as wrangler.toml says; `false` as on a plain workerd. */
   readonly version?: string | false
   /** Keeps what is stored when the gate stops; for one gate at a time. */
@@ -47,6 +51,8 @@ export interface Gate {
   readonly host: string
   /** The KV namespace; using it is an error where `kv` is false. */
   readonly kv: Kv
+  /** `127.0.0.1:port` of what it shares: KV, and its keeper of keys. */
+  readonly shared: Readonly<Record<'kv' | 'keeper', string | undefined>>
   /** Every line of console.log so far that is a JSON object. */
   journal(): readonly Record<string, unknown>[]
   /** The first such line that fits, waited for; a line may come later than its answer. */
@@ -66,24 +72,42 @@ export interface Gate {
 
 /** Starts a gate; it listens, its code is loaded, and it has seen no request. */
 export async function startGate(options: GateOptions): Promise<Gate> {
+  const { kv = true } = options
+  const externals = externalsOf(options)
+  const served = options.sharing === true ? keeperOf(options) : undefined
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'edgewarden-gate-')))
   const disk = resolve(options.dataDir ?? join(directory, 'data'))
   await mkdir(disk, { recursive: true })
-  const withKv = options.kv !== false
-  const externals = Object.entries(options.services ?? {})
+  const beside = [
+    ...(kv === true ? [kvWorker(directory)] : []),
+    ...(served === undefined ? [] : [keeperWorker(served, directory)]),
+  ]
+  const sockets = ['gate', ...beside.map(({ name }) => name)]
+  const port = (name: string) => (name === 'gate' ? (options.port ?? 0) : 0)
   const config = capnp({
-    workers: [gateWorker(options, directory), ...(withKv ? [kvWorker(directory)] : [])],
-    externals: Object.fromEntries(externals.map(([n, url]) => [`to-${n}`, new URL(url).host])),
-    sockets: {
-      gate: { port: options.port ?? 0, service: 'gate' },
-      ...(withKv ? { kv: { port: 0, service: 'kv' } } : {}),
-    },
+    workers: [gateWorker(options, directory), ...beside],
+    modules: { [KEEPER_LINK]: inKit(directory, 'keeper-link.js') },
+    externals,
+    sockets: Object.fromEntries(sockets.map((name) => [name, { port: port(name), service: name }])),
     disk,
   })
   const path = join(directory, 'config.capnp')
   // Secrets stand in it.
   await writeFile(path, config, { mode: 0o600 })
-  return gateOf(await serve(path, withKv ? ['gate', 'kv'] : ['gate'], directory))
+  return gateOf(await serve(path, sockets, directory), kv)
+}
+
+/** Service name → `host:port` of what the gate uses and is not part of its own process. */
+const externalsOf = ({ services = {}, kv, keeper }: GateOptions) => ({
+  ...Object.fromEntries(Object.entries(services).map(([n, url]) => [`to-${n}`, new URL(url).host])),
+  ...(typeof kv === 'object' && { kv: hostOf(kv, 'kv') }),
+  ...(keeper && { keeper: hostOf(keeper, 'keeper') }),
+})
+
+const hostOf = ({ shared }: Gate, what: keyof Gate['shared']): string => {
+  const host = shared[what]
+  if (host === undefined) throw new Error(`that gate shares no ${what}`)
+  return host
 }
 
 /** A port nobody listens on now. Another process may take it first. */
@@ -96,8 +120,9 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-function gateOf(workerd: Workerd): Gate {
-  const { gate: port = 0, kv: kvPort } = workerd.ports
+function gateOf(workerd: Workerd, kv: boolean | Gate): Gate {
+  const { gate: port = 0, kv: kvPort, keeper: keeperPort } = workerd.ports
+  const at = (port: number | undefined) => (port === undefined ? undefined : `127.0.0.1:${port}`)
   const lines: Record<string, unknown>[] = []
   let read = 0
   const journal = () => {
@@ -112,9 +137,11 @@ function gateOf(workerd: Workerd): Gate {
     port,
     host: `127.0.0.1:${port}`,
     get kv() {
+      if (typeof kv === 'object') return kv.kv
       if (kvPort === undefined) throw new Error('this gate has no KV namespace')
       return kvAt(kvPort)
     },
+    shared: { kv: at(kvPort), keeper: at(keeperPort) },
     journal,
     journalLine: (fits, timeoutMs = 3_000) =>
       workerd.until(
@@ -130,9 +157,9 @@ function gateOf(workerd: Workerd): Gate {
 }
 
 function gateWorker(options: GateOptions, directory: string): WorkerService {
-  const { compatibilityDate, compatibilityFlags, durableObjects, versionMetadata } = deployment()
-  const { durableObjects: wanted = true, version = VERSION } = options
-  const objects = wanted === true ? durableObjects : wanted === false ? {} : wanted
+  const { compatibilityDate, compatibilityFlags, versionMetadata } = deployment()
+  const { version = VERSION } = options
+  const objects = objectsOf(options)
   const bindings: Binding[] = [
     ...Object.entries(options.vars).map(([name, json]) => ({ name, json })),
     ...Object.entries(options.secrets ?? {}).map(([name, text]) => ({ name, text })),
@@ -142,6 +169,9 @@ function gateWorker(options: GateOptions, directory: string): WorkerService {
       name,
       durableObjectNamespace,
     })),
+    ...(options.keeper
+      ? [{ name: KEEPER, wrapped: { moduleName: KEEPER_LINK, service: 'keeper' } }]
+      : []),
     ...(versionMetadata !== undefined && version !== false
       ? [{ name: versionMetadata, json: { id: version, tag: '', timestamp: DEPLOYED } }]
       : []),
@@ -156,15 +186,45 @@ function gateWorker(options: GateOptions, directory: string): WorkerService {
   }
 }
 
+/** Binding name → class name of the gate's own objects. */
+function objectsOf({ durableObjects: wanted = true, keeper }: GateOptions) {
+  const all = wanted === true ? deployment().durableObjects : wanted === false ? {} : wanted
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !keeper || name !== KEEPER))
+}
+
 function kvWorker(directory: string): WorkerService {
   return {
     name: 'kv',
-    module: relative(directory, fileURLToPath(new URL('kv-worker.js', import.meta.url))),
+    module: inKit(directory, 'kv-worker.js'),
     compatibilityDate: deployment().compatibilityDate,
     bindings: [{ name: 'STORE', durableObjectNamespace: 'KvNamespace' }],
     classes: { KvNamespace: 'kv' },
   }
 }
+
+const KEEPER = 'KEY_KEEPER'
+const KEEPER_LINK = 'kit:keeper-link'
+
+/** The class of the gate's own keeper of keys. */
+function keeperOf(options: GateOptions): string {
+  const className = objectsOf(options)[KEEPER]
+  if (className === undefined) throw new Error(`this gate has no ${KEEPER}`)
+  return className
+}
+
+/** Serves the gate's keeper of keys to the gates that are linked to it. */
+function keeperWorker(className: string, directory: string): WorkerService {
+  return {
+    name: 'keeper',
+    module: inKit(directory, 'keeper-worker.js'),
+    compatibilityDate: deployment().compatibilityDate,
+    bindings: [{ name: KEEPER, durableObjectNamespace: { className, serviceName: 'gate' } }],
+    classes: {},
+  }
+}
+
+const inKit = (directory: string, name: string): string =>
+  relative(directory, fileURLToPath(new URL(name, import.meta.url)))
 
 function objectOf(line: string): Record<string, unknown> | undefined {
   if (!line.startsWith('{')) return undefined

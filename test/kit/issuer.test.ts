@@ -1,6 +1,7 @@
 import { createLocalJWKSet, createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createIssuer, type Issuer } from './issuer.ts'
+import { FAULTS, type FaultName } from './issuer-faults.ts'
 
 describe('issuer', () => {
   let issuer: Issuer
@@ -81,5 +82,81 @@ describe('issuer', () => {
     issuer.setDocument('{')
     expect(await (await get()).text()).toBe('{')
     expect(issuer.requests[1]?.header('if-none-match')).toBe('"1"')
+  })
+})
+
+describe('a fault', () => {
+  const document = (issuer: Issuer) => JSON.stringify({ keys: [issuer.jwk] })
+  const patience = () => ({ signal: AbortSignal.timeout(150), redirect: 'manual' }) as const
+
+  /** What a client gets to see of each. */
+  const seen: Readonly<Record<FaultName, (issuer: Issuer) => Promise<unknown>>> = {
+    down: () => refused('ECONNREFUSED'),
+    destroy: () => refused('UND_ERR_SOCKET'),
+    hang: (issuer) => expect(get(issuer)).rejects.toThrow('timeout'),
+    slow: (issuer) => expect(get(issuer)).rejects.toThrow('timeout'),
+    dribble: async (issuer) => {
+      const response = await get(issuer)
+      expect(response.status).toBe(200)
+      await expect(response.text()).rejects.toThrow('timeout')
+    },
+    error: async (issuer) => expect((await get(issuer)).status).toBe(500),
+    flapping: async (issuer) => {
+      const first = (await get(issuer)).status
+      const statuses = [(await get(issuer)).status, (await get(issuer)).status]
+      expect(statuses).toEqual(first === 200 ? [503, 200] : [200, 503])
+    },
+    elsewhere: async (issuer) => {
+      const to = (await get(issuer)).headers.get('location') ?? ''
+      expect(new URL(to).origin).not.toBe(new URL(issuer.jwksUri).origin)
+      expect(await (await fetch(to)).text()).toBe(document(issuer))
+    },
+    loop: async (issuer) =>
+      expect((await get(issuer)).headers.get('location')).toBe(issuer.jwksUri),
+    page: async (issuer) => {
+      const response = await get(issuer)
+      expect(response.headers.get('content-type')).toMatch('text/html')
+      expect(await response.text()).toBe(document(issuer))
+    },
+    truncated: async (issuer) => expect((await get(issuer)).text()).rejects.toThrow('terminated'),
+    huge: async (issuer) => {
+      const text = await (await fetch(issuer.jwksUri)).text()
+      expect(text.length).toBeGreaterThan(10 * 1024 * 1024)
+      expect(JSON.parse(text)).toEqual({ keys: [issuer.jwk] })
+    },
+    broken: async (issuer) => expect((await get(issuer)).json()).rejects.toThrow('JSON'),
+    keyless: async (issuer) => expect(await (await get(issuer)).json()).toEqual({}),
+    empty: async (issuer) => expect(await (await get(issuer)).json()).toEqual({ keys: [] }),
+    private: async (issuer) => {
+      const secret = { ...issuer.privateJwk, kid: 'private' }
+      expect(await (await get(issuer)).json()).toEqual({ keys: [secret, issuer.jwk] })
+    },
+    stranger: async (issuer) =>
+      expect(await metadata(issuer)).toEqual({
+        issuer: `${issuer.issuer}/`,
+        jwks_uri: issuer.jwksUri,
+      }),
+    nowhere: async (issuer) => {
+      const { jwks_uri } = (await metadata(issuer)) as { jwks_uri: string }
+      await expect(fetch(jwks_uri)).rejects.toMatchObject({ cause: { syscall: 'getaddrinfo' } })
+    },
+  }
+  let issuer: Issuer
+  const get = ({ jwksUri }: Issuer) => fetch(jwksUri, patience())
+  const metadata = async (issuer: Issuer) =>
+    (await fetch(`${issuer.issuer}/.well-known/oauth-authorization-server`)).json()
+  const refused = (code: string) => expect(get(issuer)).rejects.toMatchObject({ cause: { code } })
+
+  beforeAll(async () => {
+    issuer = await createIssuer()
+  })
+  afterAll(() => issuer.close())
+
+  it.each(Object.keys(FAULTS) as FaultName[])('%s looks as it should, and ends', async (name) => {
+    await issuer.fail(name)
+    await seen[name](issuer)
+    await issuer.fail()
+    expect(await (await get(issuer)).text()).toBe(document(issuer))
+    expect(await metadata(issuer)).toMatchObject({ issuer: issuer.issuer })
   })
 })

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { CryptoKey, JWK } from 'jose'
+import { type Failure, type Fault, faultOf } from './issuer-faults.ts'
 import { type RecordedRequest, startOrigin } from './origin.ts'
 import {
   type Algorithm,
@@ -23,9 +24,6 @@ export interface IssuerOptions {
   /** Laid over the default claims of every token. */
   readonly defaults?: Members
 }
-
-/** How the key set is withheld: a status, silence, or a dropped connection. */
-export type Failure = number | 'hang' | 'destroy'
 
 /** Metadata to serve: an object as JSON, a text as it is, a number as the status. */
 export type Metadata = Members | string | number
@@ -58,8 +56,8 @@ export interface Issuer {
   setDocument(text: string): void
   /** Headers of the key set. An `etag` makes a matching If-None-Match a 304. */
   setHeaders(headers: OutgoingHttpHeaders): void
-  /** Withholds the key set until called without an argument. */
-  fail(failure?: Failure): void
+  /** Misbehaves in this way until called without an argument; only `down` needs to be awaited. */
+  fail(failure?: Failure): Promise<void>
   /** Changes what the well-known documents say; 404 for `openid` unless set. */
   setMetadata(metadata: { readonly oauth?: Metadata; readonly openid?: Metadata }): void
   /** Signs with a new key from now on; the old one stays published unless `keep` is false. */
@@ -81,7 +79,7 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
   let keys: readonly unknown[] = [key.jwk]
   let document: string | undefined
   let headers: OutgoingHttpHeaders = {}
-  let failure: Failure | undefined
+  let fault: Fault | undefined
   const metadata: { oauth: Metadata; openid: Metadata } = {
     oauth: {
       issuer,
@@ -93,15 +91,21 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
     openid: 404,
   }
 
+  const asked = () => server.requests.filter(({ url }) => url.startsWith('/jwks'))
+  const published = () => ({
+    issuer,
+    jwksUri,
+    document: document ?? JSON.stringify({ keys }),
+    privateJwk: key.privateJwk,
+    asked: asked().length,
+  })
   server.on('/jwks', (req: IncomingMessage, res: ServerResponse) => {
-    if (failure === 'hang') return
-    if (failure === 'destroy') return req.socket.destroy()
-    if (failure !== undefined) return res.writeHead(failure).end()
+    if (fault && 'keys' in fault) return fault.keys(res, published())
     if (headers.etag !== undefined && req.headers['if-none-match'] === headers.etag) {
       return res.writeHead(304, headers).end()
     }
     res.writeHead(200, { 'content-type': 'application/jwk-set+json', ...headers })
-    return res.end(document ?? JSON.stringify({ keys }))
+    return res.end(published().document)
   })
   const path = new URL(issuer).pathname.replace(/\/$/, '')
   const wellKnown = {
@@ -113,7 +117,13 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
     ],
   } as const
   for (const kind of ['oauth', 'openid'] as const) {
-    for (const at of wellKnown[kind]) server.on(at, (_req, res) => answer(res, metadata[kind]))
+    for (const at of wellKnown[kind]) {
+      server.on(at, (_req, res) =>
+        fault && 'metadata' in fault
+          ? fault.metadata(res, published())
+          : answer(res, metadata[kind]),
+      )
+    }
   }
   server.on('*', (_req, res) => answer(res, 404))
 
@@ -152,7 +162,7 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
       return key.privateJwk
     },
     get requests() {
-      return server.requests.filter(({ url }) => url.startsWith('/jwks'))
+      return asked()
     },
     get discoveries() {
       return server.requests.filter(({ url }) => url.includes('/.well-known/'))
@@ -173,7 +183,8 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
       headers = next
     },
     fail(next) {
-      failure = next
+      fault = next === undefined ? undefined : faultOf(next)
+      return server.accept(!(fault && 'connections' in fault))
     },
     setMetadata: (next) => {
       Object.assign(metadata, next)

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { hangUp, later, rawReply, reply } from './answers.ts'
+import { startFlood } from './flood.ts'
 import { type Origin, startOrigin } from './origin.ts'
 import { connectRaw, rawRequest, sendRaw } from './raw.ts'
 import { feed, readEvents, sse } from './sse.ts'
@@ -82,6 +83,31 @@ describe('raw client', () => {
     connection.close()
     const head = await sendRaw(origin.port, rawRequest({ method: 'HEAD' }))
     expect(head).toMatchObject({ status: 200, body: '', complete: true })
+  })
+})
+
+describe('flood', () => {
+  it('goes on over its connections until it is ended, and tells what was answered', async () => {
+    const problem = reply(401, { 'content-type': 'application/problem+json' }, '{"code":"no"}')
+    origin.on('/odd', problem)
+    const flood = startFlood(origin.port, 3, (count) => ({
+      path: count % 2 === 1 ? '/odd' : '/even',
+      headers: { 'x-count': `${count}` },
+    }))
+    await flood.reached(100)
+    await flood.end()
+    const { length } = origin.requests
+    expect(flood.count).toBe(length)
+    expect(length).toBeGreaterThanOrEqual(100)
+    expect(Object.fromEntries(flood.answers)).toEqual({
+      '200': Math.ceil(length / 2),
+      '401 no': Math.floor(length / 2),
+    })
+    const counts = origin.requests.map((request) => request.header('x-count'))
+    expect(new Set(counts).size).toBe(length)
+    origin.on('/even', hangUp)
+    const broken = startFlood(origin.port, 1, () => ({ path: '/even', headers: {} }))
+    await expect(broken.reached(1)).rejects.toThrow('socket hang up')
   })
 })
 

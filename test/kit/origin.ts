@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
@@ -33,6 +34,8 @@ export interface Origin {
   ): Promise<RecordedRequest>
   /** Forgets the requests and the handlers. */
   clear(): void
+  /** Refuses connections and drops those there are, or takes them again, on the same port. */
+  accept(connections: boolean): Promise<void>
   /** Drops all connections and stops listening. */
   close(): Promise<void>
 }
@@ -84,6 +87,18 @@ export async function startOrigin(): Promise<Origin> {
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   const { port } = server.address() as AddressInfo
+  const refuse = async () => {
+    if (!server.listening) return
+    for (const socket of sockets.clients) socket.terminate()
+    const closed = new Promise((done) => server.close(done))
+    server.closeAllConnections()
+    await closed
+  }
+  const listen = async () => {
+    if (server.listening) return
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+  }
   return {
     url: `http://127.0.0.1:${port}`,
     port,
@@ -105,12 +120,8 @@ export async function startOrigin(): Promise<Origin> {
       requests.length = 0
       handlers.clear()
     },
-    async close() {
-      for (const socket of sockets.clients) socket.terminate()
-      const closed = new Promise((done) => server.close(done))
-      server.closeAllConnections()
-      await closed
-    },
+    accept: (connections) => (connections ? listen() : refuse()),
+    close: refuse,
   }
 }
 

@@ -2,7 +2,14 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { base64url, CompactSign, type CryptoKey, exportJWK, generateKeyPair, type JWK } from 'jose'
 
 /** The algorithms a test key may have. */
-export type Algorithm = 'ES256' | 'RS256' | 'PS256' | 'Ed25519'
+export type Algorithm =
+  | 'ES256'
+  | 'RS256'
+  | 'PS256'
+  | 'Ed25519'
+  | 'ML-DSA-44'
+  | 'ML-DSA-65'
+  | 'ML-DSA-87'
 
 /** A JSON object whose members a test may set to anything; `undefined` leaves one out. */
 export type Members = Readonly<Record<string, unknown>>
@@ -25,6 +32,9 @@ const WEB_CRYPTO = {
   RS256: { name: 'RSASSA-PKCS1-v1_5' },
   PS256: { name: 'RSA-PSS', saltLength: 32 },
   Ed25519: { name: 'Ed25519' },
+  'ML-DSA-44': { name: 'ML-DSA-44' },
+  'ML-DSA-65': { name: 'ML-DSA-65' },
+  'ML-DSA-87': { name: 'ML-DSA-87' },
 } as const
 
 /** Makes a key pair; RSA keys have 2048 bits. */

@@ -4,7 +4,22 @@ export type Binding =
   | { readonly name: string; readonly text: string }
   | { readonly name: string; readonly service: string }
   | { readonly name: string; readonly kvNamespace: string }
-  | { readonly name: string; readonly durableObjectNamespace: string }
+  | { readonly name: string; readonly durableObjectNamespace: string | ClassOf }
+  | { readonly name: string; readonly wrapped: Wrapped }
+
+/** A class of another Worker of the configuration. */
+export interface ClassOf {
+  readonly className: string
+  readonly serviceName: string
+}
+
+/** What a module makes of a service: the value its default export returns for `{ service }`. */
+export interface Wrapped {
+  /** One of `modules`. */
+  readonly moduleName: string
+  /** Handed to the module, under the name `service`. */
+  readonly service: string
+}
 
 /** A Worker of the configuration. */
 export interface WorkerService {
@@ -21,6 +36,8 @@ export interface WorkerService {
 /** The whole configuration. */
 export interface WorkerdConfig {
   readonly workers: readonly WorkerService[]
+  /** Modules that bindings are made by: name → path, relative to the configuration file. */
+  readonly modules?: Readonly<Record<string, string>>
   /** Service name → `host:port` of a plain http server. */
   readonly externals: Readonly<Record<string, string>>
   /** Socket name → port (0 for a free one) and the service behind it. */
@@ -47,11 +64,15 @@ export function capnp(config: WorkerdConfig): string {
     ([name, { port, service }]) =>
       `(name = ${text(name)}, address = "127.0.0.1:${port}", http = (), service = ${text(service)})`,
   )
+  const modules = Object.entries(config.modules ?? {}).map(
+    ([name, path]) => `(name = ${text(name)}, esModule = embed ${text(path)}, internal = true)`,
+  )
   return [
     'using Workerd = import "/workerd/workerd.capnp";',
     'const config :Workerd.Config = (',
     `services = ${list(services)},`,
     `sockets = ${list(sockets)},`,
+    `extensions = [(modules = ${list(modules)})],`,
     ');',
   ].join('\n')
 }
@@ -74,9 +95,18 @@ function worker(service: WorkerService): string {
 
 function binding(entry: Binding): string {
   const { name, ...kind } = entry
-  const [key = '', value] = Object.entries(kind)[0] ?? []
-  const written = key === 'json' ? JSON.stringify(value) : String(value)
-  return `(name = ${text(name)}, ${key} = ${text(written)})`
+  if ('json' in kind) return `(name = ${text(name)}, json = ${text(JSON.stringify(kind.json))})`
+  const [[key, value]] = Object.entries(kind) as [[string, string | ClassOf | Wrapped]]
+  return `(name = ${text(name)}, ${key} = ${written(value)})`
+}
+
+function written(value: string | ClassOf | Wrapped): string {
+  if (typeof value === 'string') return text(value)
+  if ('className' in value) {
+    return `(className = ${text(value.className)}, serviceName = ${text(value.serviceName)})`
+  }
+  const inner = `(name = "service", service = ${text(value.service)})`
+  return `(moduleName = ${text(value.moduleName)}, innerBindings = [${inner}])`
 }
 
 function list(items: readonly string[]): string {

@@ -10,6 +10,8 @@ const EC = {
   x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
   y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
 }
+/** 1312 bytes, as many as a public key of ML-DSA-44 has. */
+const PUB = 'A'.repeat(1750)
 const keys = (...list: readonly object[]): Vars => acme({ jwks: { keys: list } })
 const other = { issuer: 'https://other.example', agent_prefix: 'other:' }
 const prefixes = (first: string | undefined, second: string | undefined): Vars => ({
@@ -39,6 +41,30 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     acme({ allow_insecure_http: true }),
     'ISSUERS.acme.allow_insecure_http',
     /loopback/,
+  ],
+  [
+    'a private address to find keys at',
+    acme({ issuer: 'https://10.0.0.5' }),
+    'ISSUERS.acme.issuer',
+    /public internet/,
+  ],
+  [
+    'a link-local address of keys',
+    acme({ jwks_uri: 'https://169.254.169.254/jwks' }),
+    'ISSUERS.acme.jwks_uri',
+    /public internet/,
+  ],
+  [
+    'keys believed too long',
+    acme({ jwks_cache: { stale_if_error: '25h' } }),
+    'ISSUERS.acme.jwks_cache.stale_if_error',
+    /at most/,
+  ],
+  [
+    'an issuer asked too often',
+    acme({ jwks_cache: { cooldown: '1s' } }),
+    'ISSUERS.acme.jwks_cache.cooldown',
+    /at least 10s/,
   ],
   [
     'jwks_uri http',
@@ -84,6 +110,31 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     'ISSUERS.acme.jwks',
     /public key for one of/,
   ],
+  [
+    'RSA key beyond all bounds',
+    keys({ kty: 'RSA', n: `${'_'.repeat(2731)}w`, e: 'AQAB' }),
+    'ISSUERS.acme.jwks',
+    /public key for one of/,
+  ],
+  ['key whose name is a number', keys({ ...EC, kid: 7 }), 'ISSUERS.acme.jwks', /public key/],
+  [
+    'private key of ML-DSA',
+    keys({ kty: 'AKP', alg: 'ML-DSA-44', pub: PUB, priv: 'AAAA' }),
+    'ISSUERS.acme.jwks.keys[0]',
+    /private member `priv`/,
+  ],
+  [
+    'ML-DSA unless it is written',
+    keys({ kty: 'AKP', alg: 'ML-DSA-44', pub: PUB }),
+    'ISSUERS.acme.jwks',
+    /public key for one of `ES256`, `RS256`, `PS256`, `Ed25519`/,
+  ],
+  [
+    'ML-DSA key that does not say which',
+    acme({ jwks: { keys: [{ kty: 'AKP', pub: PUB }] }, algorithms: ['ML-DSA-44'] }),
+    'ISSUERS.acme.jwks',
+    /public key/,
+  ],
   ['encryption key', keys({ ...EC, use: 'enc' }), 'ISSUERS.acme.jwks', /public key for one of/],
   [
     'key of another algorithm',
@@ -115,7 +166,13 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
   ],
   ['typ no media type', acme({ typ: ['a b'] }), 'ISSUERS.acme.typ[0]', /media type/],
   ['lifetime', acme({ max_lifetime: '0s' }), 'ISSUERS.acme.max_lifetime', /longer/],
-  ['profile', acme({ profile: 'okta' }), 'ISSUERS.acme.profile', /Allowed: `rfc9068`, `generic`/],
+  ['profile', acme({ profile: 'octa' }), 'ISSUERS.acme.profile', /did you mean `okta`/],
+  [
+    'cognito without audiences',
+    acme({ profile: 'cognito' }),
+    'ISSUERS.acme.audiences',
+    /required with profile `cognito`.*client_id/,
+  ],
   ['required_claims', acme({ required_claims: [1] }), 'ISSUERS.acme.required_claims[0]', /string/],
   ['claims no table', acme({ claims: [] }), 'ISSUERS.acme.claims', /table/],
   ['claim path', acme({ claims: { 'a..b': 1 } }), 'ISSUERS.acme.claims["a..b"]', /empty names/],
@@ -235,6 +292,7 @@ describe('mistakes in ISSUERS', () => {
     const none = { ...ENV, has: () => false }
     expect(mistakes({}, none).map((line) => line.split(':', 1)[0])).toEqual([
       'bindings.JWKS_CACHE',
+      'bindings.KEY_KEEPER',
       'bindings.REVOCATIONS',
     ])
     expect(mistakes(keys(EC), none).map((line) => line.split(':', 1)[0])).toEqual([
@@ -249,19 +307,25 @@ describe('ISSUERS', () => {
   it('has the documented defaults', () => {
     expect(issuer()).toEqual({
       name: 'acme',
+      profile: 'rfc9068',
       issuer: 'https://auth.acme.example',
-      keys: { kind: 'discovery' },
+      keys: { kind: 'discovery', never: ['https://api.example.com', 'http://api.example.com'] },
+      keyTimes: { maxFresh: 3_600_000, staleIfError: 86_400_000, cooldown: 30_000 },
       allowInsecureHttp: false,
       algorithms: ['ES256', 'RS256', 'PS256', 'Ed25519'],
       types: new Set(['at+jwt']),
+      audienceClaim: 'aud',
       maxLifetime: 900,
       requiredClaims: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
       claims: [],
+      clientId: [['client_id'], ['azp']],
+      clientRequired: false,
       agentId: [['client_id']],
       agentPrefix: '',
       agentType: ['agent_type'],
       workflowId: ['workflow_id'],
       scope: [['scope']],
+      scopeElse: [],
       admin: false,
       delegation: { maxDepth: 3, requireActor: false, issuers: new Set() },
     })
@@ -273,6 +337,7 @@ describe('ISSUERS', () => {
       requiredClaims: ['iss', 'exp', 'aud', 'iat'],
       agentId: [['client_id'], ['azp'], ['sub']],
       scope: [['scope'], ['scp']],
+      scopeElse: [],
     })
   })
 
@@ -315,6 +380,7 @@ describe('ISSUERS', () => {
       workflowId: ['run'],
       agentPrefix: 'acme:',
       scope: [['permissions']],
+      scopeElse: [],
       admin: 'own',
       delegation: {
         maxDepth: 1,
@@ -330,6 +396,13 @@ describe('ISSUERS', () => {
     expect(issuer(keys(EC))?.keys).toMatchObject({ kind: 'inline', keys: [EC] })
     const local = { issuer: 'http://127.0.0.1:9000', allow_insecure_http: true }
     expect(policy({ ISSUERS: { local } }).issuers.get(local.issuer)?.allowInsecureHttp).toBe(true)
+  })
+
+  it('takes an inline key for ML-DSA where that is written', () => {
+    const key = { kty: 'AKP', alg: 'ML-DSA-44', pub: PUB }
+    const entry = issuer(acme({ jwks: { keys: [key] }, algorithms: ['ML-DSA-44'] }))
+    expect(entry?.algorithms).toEqual(['ML-DSA-44'])
+    expect(entry?.keys).toMatchObject({ kind: 'inline', keys: [key] })
   })
 
   it('may have prefixes of which none begins another, or share ids', () => {

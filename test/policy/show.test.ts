@@ -39,6 +39,7 @@ describe('showPolicy', () => {
       issuers: {
         acme: {
           issuer: 'https://auth.acme.example',
+          profile: 'rfc9068',
           algorithms: ['ES256', 'RS256', 'PS256', 'Ed25519'],
           typ: ['at+jwt'],
           max_lifetime: '900s',

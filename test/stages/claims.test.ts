@@ -53,6 +53,8 @@ const run = async (
   )
 }
 
+const CLIENTS = { audienceClaim: 'client_id', audiences: ['c'] } as const
+
 const isAcme = {
   path: ['org', 'name'],
   expected: 'acme',
@@ -127,7 +129,31 @@ describe('claims', () => {
       { issuer: { audiences: ['api'] }, route: { audiences: ['b'] } },
     ],
     ['ok', { aud: 'b' }, { issuer: { audiences: ['api'] }, route: { audiences: ['a', 'b'] } }],
+    ['ok', { client_id: 'c' }, { issuer: CLIENTS }],
+    ['ok', { client_id: 'c', aud: undefined }, { issuer: CLIENTS }],
+    ['ok', { client_id: 'c', aud: [`${RESOURCE}/`] }, { issuer: CLIENTS }],
+    ['audience_mismatch', { client_id: 'c', aud: 'https://x.example' }, { issuer: CLIENTS }],
+    ['audience_mismatch', { client_id: 'c', aud: 'c' }, { issuer: CLIENTS }],
+    ['audience_mismatch', { client_id: 'c', aud: null }, { issuer: CLIENTS }],
+    ['audience_mismatch', { client_id: 'd' }, { issuer: CLIENTS }],
+    ['audience_mismatch', { client_id: 'C' }, { issuer: CLIENTS }],
+    ['audience_mismatch', { client_id: ['c'] }, { issuer: CLIENTS }],
+    ['audience_mismatch', { client_id: undefined, aud: 'c' }, { issuer: CLIENTS }],
+    // A resource never stands in for a client.
+    ['audience_mismatch', { client_id: RESOURCE }, { issuer: CLIENTS }],
+    ['audience_mismatch', { client_id: RESOURCE }, { issuer: { audienceClaim: 'client_id' } }],
+    ['ok', { client_id: 'd' }, { issuer: CLIENTS, route: { audiences: ['d'] } }],
+    ['audience_mismatch', { client_id: 'c' }, { issuer: CLIENTS, route: { audiences: ['d'] } }],
     ['claim_missing', { jti: undefined }],
+    ['claim_missing', { client_id: undefined }, { issuer: { clientRequired: true } }],
+    ['ok', { client_id: undefined, azp: 'a' }, { issuer: { clientRequired: true } }],
+    [
+      'claim_missing',
+      { azp: 'a' },
+      { issuer: { clientRequired: true, clientId: [['cid'], ['toString']] } },
+    ],
+    ['claim_malformed', { cid: null }, { issuer: { clientRequired: true, clientId: [['cid']] } }],
+    ['claim_malformed', { cid: '', azp: 'a' }, { issuer: { clientId: [['cid'], ['azp']] } }],
     ['claim_missing', {}, { issuer: { requiredClaims: ['toString'] } }],
     ['ok', { jti: undefined }, { issuer: { requiredClaims: [] } }],
     ['id_token', { nonce: 'n' }],
@@ -174,10 +200,13 @@ describe('claims', () => {
   })
 
   it('judges in one order: the first rule that does not hold gives the code', async () => {
+    const good = { exp: NOW + 600, nbf: 0, aud: RESOURCE }
     const all = { exp: 0, nbf: NOW + 60, aud: 'x', nonce: 'n', jti: undefined }
     expect(codeOf(await run(all))).toBe('token_expired')
     expect(codeOf(await run({ ...all, exp: NOW + 600 }))).toBe('token_not_yet_valid')
     expect(codeOf(await run({ ...all, exp: NOW + 600, nbf: 0 }))).toBe('audience_mismatch')
+    expect(codeOf(await run({ ...all, ...good }))).toBe('id_token')
+    expect(codeOf(await run({ ...all, ...good, nonce: undefined }))).toBe('claim_missing')
   })
 
   it.each<[string, object, Rules | undefined, object]>([
@@ -195,10 +224,24 @@ describe('claims', () => {
       { aud: 'urn:x', accepted: ['urn:a', 'urn:b'] },
     ],
     [
+      'audience_mismatch',
+      { client_id: 'c', aud: 'urn:x' },
+      { issuer: CLIENTS },
+      { aud: 'urn:x', client_id: 'c', accepted: ['c'], resource: RESOURCE },
+    ],
+    [
       'claim_missing',
       {},
       { issuer: { requiredClaims: ['jti', 'tenant', 'cnf'] } },
       { claims: ['tenant', 'cnf'] },
+    ],
+    [
+      'claim_missing',
+      { client_id: undefined },
+      {
+        issuer: { clientRequired: true, clientId: [['azp'], ['x', 'y']], requiredClaims: ['azp'] },
+      },
+      { claims: ['azp', 'azp or x.y'] },
     ],
     [
       'claim_rejected',
@@ -235,12 +278,28 @@ describe('claims', () => {
     })
   })
 
+  it.each<[object, Partial<Issuer>, string | undefined]>([
+    [{}, {}, 'app'],
+    [{ azp: 'a' }, {}, 'app'],
+    [{ azp: 'a' }, { clientId: [['azp'], ['client_id']] }, 'a'],
+    [{ cid: 'c' }, { clientId: [['cid']] }, 'c'],
+    [{}, { clientId: [['cid']] }, undefined],
+    [{ app: { id: 'x' } }, { clientId: [['app', 'id']] }, 'x'],
+  ])('reads the client of %j by %j: %s', async (changes, issuer, clientId) => {
+    const outcome = await run(changes, { issuer })
+    expect(outcome).toMatchObject({ ok: true })
+    expect(outcome.ok && 'value' in outcome && outcome.value.access?.clientId).toBe(clientId)
+  })
+
   it.each<[object, Partial<Issuer>, readonly string[]]>([
     [{ scope: undefined }, {}, []],
     [{ scope: '' }, {}, []],
     [{ scope: 'a a b' }, {}, ['a', 'b']],
     [{ scope: ['a', 'b'] }, {}, ['a', 'b']],
     [{ scope: 'a', roles: ['b', 'a'] }, { scope: [['scope'], ['roles']] }, ['a', 'b']],
+    [{ scope: 'a', roles: ['b'] }, { scope: [['scope']], scopeElse: [['roles']] }, ['a']],
+    [{ scope: '', roles: ['b'] }, { scope: [['scope']], scopeElse: [['roles']] }, []],
+    [{ scope: undefined, roles: ['b'] }, { scope: [['scope']], scopeElse: [['roles']] }, ['b']],
     [{ scope: 'a edgewarden:revoke' }, {}, ['a']],
     [{ scope: 'a edgewarden:revoke' }, { admin: 'own' }, ['a', 'edgewarden:revoke']],
     [{ scope: 'edgewarden' }, {}, ['edgewarden']],

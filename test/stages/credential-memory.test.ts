@@ -2,7 +2,16 @@ import { describe, expect, it } from 'vitest'
 import type { TokenMemory } from '../../src/model/ports.ts'
 import type { VerifiedToken } from '../../src/model/token.ts'
 import { credential } from '../../src/stages/credential.ts'
-import { addressOf, codeOf, ISSUER, noTokens, RESOURCE, requestTo, routeOf } from '../kit/facts.ts'
+import {
+  addressOf,
+  codeOf,
+  ISSUER,
+  noTokens,
+  policyOf,
+  RESOURCE,
+  requestTo,
+  routeOf,
+} from '../kit/facts.ts'
 
 const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 /** A token nobody signed: here nothing is verified yet. */
@@ -25,7 +34,8 @@ const run = async (
   const url = `${RESOURCE}/x${query}`
   const request = requestTo(url, { headers })
   const route = routeOf('GET /x', { access })
-  return credential.run({ request, route, address: addressOf(url) }, { tokens })
+  const policy = policyOf()
+  return credential.run({ request, policy, route, address: addressOf(url) }, { tokens })
 }
 
 describe('the memory of verified tokens', () => {

@@ -1,8 +1,21 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { LIMITS } from '../../src/base/limits.ts'
+import { signedOf, type VerifiedToken } from '../../src/model/token.ts'
 import { FORBIDDEN_TYPES } from '../../src/model/types.ts'
+import { decryptionOf } from '../../src/policy/decrypt.ts'
 import { credential } from '../../src/stages/credential.ts'
-import { addressOf, codeOf, ISSUER, noTokens, RESOURCE, requestTo, routeOf } from '../kit/facts.ts'
+import { createEncryptionKey, encrypt, secretOf } from '../kit/encryption.ts'
+import {
+  addressOf,
+  codeOf,
+  ISSUER,
+  issuerOf,
+  noTokens,
+  policyOf,
+  RESOURCE,
+  requestTo,
+  routeOf,
+} from '../kit/facts.ts'
 
 const part = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
@@ -18,7 +31,13 @@ const TOKEN = tokenOf()
 
 const run = async (
   authorization: string | Headers | undefined,
-  { query = '', access = 'required' as 'required' | 'public' | 'optional' } = {},
+  {
+    query = '',
+    access = 'required' as 'required' | 'public' | 'optional',
+    policy = policyOf(),
+    issuers = undefined as ReadonlySet<string> | undefined,
+    tokens = noTokens,
+  } = {},
 ) => {
   const headers =
     authorization instanceof Headers
@@ -28,10 +47,11 @@ const run = async (
   return credential.run(
     {
       request: requestTo(url, { headers }),
-      route: routeOf('GET /x', { access }),
+      policy,
+      route: routeOf('GET /x', { access, ...(issuers && { issuers }) }),
       address: addressOf(url),
     },
-    { tokens: noTokens },
+    { tokens },
   )
 }
 
@@ -208,5 +228,161 @@ describe('the token', () => {
       'token',
       'type',
     ])
+  })
+})
+
+describe('an encrypted token', async () => {
+  const OTHER = 'https://other.example.com'
+  const [key, foreign] = await Promise.all([createEncryptionKey(), createEncryptionKey()])
+  const entryOf = (issuer: string, secret = secretOf(key)) => {
+    const decrypt = decryptionOf(
+      { secret: 'KEYS' },
+      { has: () => true, secret: () => secret },
+      () => {},
+    )
+    return issuerOf({ issuer, ...(decrypt && { decrypt }) })
+  }
+  const entry = entryOf(ISSUER)
+  const policy = policyOf([], { issuers: [entry, issuerOf({ issuer: OTHER })] })
+  const sealed = (inner: string | Uint8Array = TOKEN) => encrypt(inner, key)
+  const ask = async (token: string | Promise<string>, given: Parameters<typeof run>[1] = {}) =>
+    run(`Bearer ${await token}`, { policy, ...given })
+
+  it('is read from what is inside it', async () => {
+    const token = await sealed()
+    const outcome = await ask(token)
+    expect(outcome).toEqual({
+      ok: true,
+      value: {
+        credential: {
+          token,
+          opened: { by: entry, signed: TOKEN },
+          algorithm: 'ES256',
+          type: 'at+jwt',
+          kid: 'key-1',
+          claimedIssuer: ISSUER,
+        },
+      },
+    })
+    if (!outcome.ok || !outcome.value.credential) throw new Error('not read')
+    expect(outcome.value.credential.opened?.by).toBe(entry)
+    expect(signedOf(outcome.value.credential)).toBe(TOKEN)
+    const plain = await ask(TOKEN)
+    if (!plain.ok || !plain.value.credential) throw new Error('not read')
+    expect(plain.value.credential).not.toHaveProperty('opened')
+    expect(signedOf(plain.value.credential)).toBe(TOKEN)
+  })
+
+  it.each<[string, object]>([
+    ['ok', {}],
+    ['ok', { access: 'optional' }],
+    ['ok', { issuers: new Set([ISSUER]) }],
+    ['token_encrypted', { issuers: new Set([OTHER]) }],
+    ['token_encrypted', { policy: policyOf() }],
+    ['end', { access: 'public' }],
+    ['credential_in_query', { query: '?access_token=x' }],
+  ])('is %s given %j', async (code, given) => {
+    expect(codeOf(await ask(sealed(), given))).toBe(code)
+  })
+
+  it.each<[string, string, string | (() => string | Promise<string>)]>([
+    ['no token', 'token_malformed', 'x'],
+    ['nothing', 'token_malformed', ''],
+    ['another one', 'token_malformed', sealed],
+    ['the claims alone', 'token_malformed', JSON.stringify(CLAIMS)],
+    ['a token and more', 'token_malformed', `${TOKEN}.AA`],
+    ['a token and a line break', 'token_malformed', `${TOKEN}\n`],
+    ['a byte order mark', 'token_malformed', `\ufeff${TOKEN}`],
+    ['one without iss', 'token_malformed', tokenOf({}, {})],
+    ['members said twice', 'token_malformed', tokenOf({}, '{"iss":"a","iss":"b"}')],
+    ['one nobody signed', 'algorithm_forbidden', tokenOf({ alg: 'none' })],
+    ['one signed with a shared key', 'algorithm_forbidden', tokenOf({ alg: 'HS256' })],
+    ['one that brings its key', 'header_forbidden', tokenOf({ jwk: {} })],
+    ['a JWT of another kind', 'type_forbidden', tokenOf({ typ: 'dpop+jwt' })],
+    ['an issuer that is unknown', 'ok', tokenOf({}, { iss: 'https://evil.example' })],
+  ])('that holds %s: %s', async (_what, code, inner) => {
+    const held = typeof inner === 'string' ? inner : await inner()
+    const outcome = await ask(sealed(held))
+    expect(codeOf(outcome)).toBe(code)
+    // What is inside is for nobody but the gate.
+    if (!outcome.ok) expect(outcome.reason.detail).toBeUndefined()
+  })
+
+  it('of another key, or changed, has one code', async () => {
+    const token = await sealed()
+    for (const one of [
+      await encrypt(TOKEN, { ...foreign, kid: key.kid }),
+      await encrypt(TOKEN, foreign),
+      token.replace(/[^.]{22}$/, 'A'.repeat(22)),
+    ]) {
+      expect(codeOf(await ask(one))).toBe('decryption_failed')
+    }
+  })
+
+  it('is no longer than any other', async () => {
+    const padded = (length: number) => encrypt(TOKEN.replace(/AA$/, 'A'.repeat(length)), key)
+    const long = await padded(LIMITS.tokenLength)
+    expect(long.length).toBeGreaterThan(LIMITS.tokenLength)
+    expect(codeOf(await ask(long))).toBe('token_too_long')
+    const most = await padded(11_400)
+    expect(most.length).toBeLessThanOrEqual(LIMITS.tokenLength)
+    expect(codeOf(await ask(most))).toBe('ok')
+  })
+
+  describe('that is remembered', () => {
+    const decrypt = vi.spyOn(crypto.subtle, 'decrypt')
+    afterEach(() => decrypt.mockClear())
+    const memoryOf = async (by = entry) => {
+      const token = await sealed()
+      const outcome = await ask(token, { policy: policyOf([], { issuers: [by] }) })
+      if (!outcome.ok || !outcome.value.credential) throw new Error('not read')
+      decrypt.mockClear()
+      const { credential } = outcome.value
+      const held = { credential, token: {} as VerifiedToken }
+      const find = (text: string) => (text === token ? held : undefined)
+      return { token, credential, tokens: { find, keep: () => {} } }
+    }
+
+    it('is not opened again, in whatever spelling of the scheme', async () => {
+      const { token, credential, tokens } = await memoryOf()
+      for (const scheme of ['Bearer', 'bearer', 'BEARER  ']) {
+        const outcome = await run(`${scheme} ${token}`, { policy, tokens })
+        expect(outcome.ok && outcome.value.credential).toBe(credential)
+      }
+      expect(decrypt).not.toHaveBeenCalled()
+    })
+
+    it('is opened anew by another entry, be it equal', async () => {
+      const { token, credential, tokens } = await memoryOf()
+      const again = entryOf(ISSUER)
+      const outcome = await ask(token, { policy: policyOf([], { issuers: [again] }), tokens })
+      if (!outcome.ok) throw new Error(outcome.reason.code)
+      expect(outcome.value.credential).not.toBe(credential)
+      expect(outcome.value.credential?.opened?.by).toBe(again)
+      expect(decrypt).toHaveBeenCalled()
+    })
+
+    it.each<[string, string, object]>([
+      ['where its issuer is not taken', 'token_encrypted', { issuers: new Set([OTHER]) }],
+      ['once no key is there', 'token_encrypted', { policy: policyOf() }],
+      [
+        'once its key is another',
+        'decryption_failed',
+        { policy: policyOf([], { issuers: [entryOf(ISSUER, secretOf(foreign))] }) },
+      ],
+      [
+        'where another issuer has its key',
+        'ok',
+        { policy: policyOf([], { issuers: [issuerOf(), entryOf(OTHER)] }) },
+      ],
+    ])('does not count %s: %s', async (_when, code, given) => {
+      const { token, credential, tokens } = await memoryOf()
+      const outcome = await ask(token, { tokens, ...given })
+      expect(codeOf(outcome)).toBe(code)
+      if (outcome.ok) {
+        expect(outcome.value.credential?.opened?.by.issuer).toBe(OTHER)
+        expect(outcome.value.credential).not.toBe(credential)
+      }
+    })
   })
 })

@@ -44,6 +44,25 @@ describe('issuer', () => {
     expect(codeOf(await run(changes, route))).toBe(code)
   })
 
+  const other = policy.issuers.get(OTHER)
+  it.each<[string, Partial<Credential>]>([
+    ['ok', { opened: { by: entry, signed: 'e30.e30.AA' } }],
+    ['encryption_issuer_mismatch', { opened: { by: other ?? entry, signed: 'e30.e30.AA' } }],
+    ['encryption_issuer_mismatch', { opened: { by: { ...entry }, signed: 'e30.e30.AA' } }],
+    [
+      'encryption_issuer_mismatch',
+      { opened: { by: entry, signed: 'e30.e30.AA' }, claimedIssuer: OTHER },
+    ],
+    [
+      'encryption_issuer_mismatch',
+      { opened: { by: entry, signed: 'e30.e30.AA' }, claimedIssuer: 'https://evil.example' },
+    ],
+  ])('is the one whose key opened it: %s', async (code, changes) => {
+    expect(codeOf(await run(changes))).toBe(code)
+    const apart = { issuers: new Set<string>() }
+    expect(codeOf(await run(changes, apart))).toBe(code === 'ok' ? 'issuer_not_accepted' : code)
+  })
+
   it('gives the configured entry', async () => {
     expect(await run({})).toEqual({ ok: true, value: { issuer: entry } })
   })

@@ -2,7 +2,7 @@ import { type CryptoKey, importJWK } from 'jose'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { fail, ok } from '../../src/base/result.ts'
 import type { KeySource, TokenMemory, VerificationKey } from '../../src/model/ports.ts'
-import type { RememberedToken } from '../../src/model/token.ts'
+import { type RememberedToken, seal } from '../../src/model/token.ts'
 import { signature } from '../../src/stages/signature.ts'
 import { codeOf, credentialOf, ISSUER, issuerOf, noTokens } from '../kit/facts.ts'
 import { createKey, type SigningKey, sign } from '../kit/signing.ts'
@@ -91,6 +91,22 @@ describe('a token that is remembered', () => {
     const { tokens } = await memoryOf(await keyOf())
     const keys: KeySource = { find: async () => fail(fault) }
     expect(codeOf(await signature.run({ issuer, credential }, { keys, tokens }))).toBe(code)
+  })
+
+  it('is not what else may once have been inside the same encrypted text', async () => {
+    const key = await keyOf()
+    const memory = await memoryOf(key)
+    const signed = await tokenOf({ ...CLAIMS, sub: 'mallory' })
+    const claimed = credentialOf({ token: signed })
+    const needs = {
+      issuer,
+      credential: { ...claimed, token: TOKEN, opened: { by: issuer, signed } },
+    }
+    seal(needs.credential, { ...CLAIMS, sub: 'mallory' })
+    const keys: KeySource = { find: () => ok(key) }
+    const outcome = await signature.run(needs, { keys, tokens: memory.tokens })
+    expect(outcome.ok && outcome.value.token?.claims.sub).toBe('mallory')
+    expect(verify).toHaveBeenCalledTimes(1)
   })
 
   it('is no other token, and nothing is kept before the whole line is passed', async () => {

@@ -10,35 +10,49 @@ import { codeOf, credentialOf, ISSUER, issuerOf, noTokens } from '../kit/facts.t
 const CLAIMS = JSON.stringify({ iss: ISSUER, sub: 'alice' })
 const part = (value: string | Uint8Array) => Buffer.from(value).toString('base64url')
 
-const pair = (algorithm: Algorithm) =>
-  algorithm === 'Ed25519'
-    ? generateKeyPairSync('ed25519')
-    : algorithm.startsWith('ES')
-      ? generateKeyPairSync('ec', {
-          namedCurve: `P-${algorithm === 'ES512' ? 521 : algorithm.slice(2)}`,
-        })
-      : RSA
+interface KeyPair {
+  readonly publicKey: KeyObject
+  readonly privateKey: KeyObject
+}
 
+const ec = (namedCurve: string) => generateKeyPairSync('ec', { namedCurve })
 const RSA = generateKeyPairSync('rsa', { modulusLength: 2048 })
-const PAIRS = new Map(ALGORITHMS.map((algorithm) => [algorithm, pair(algorithm)]))
+
+const PAIRS: Readonly<Record<Algorithm, KeyPair>> = {
+  ES256: ec('P-256'),
+  ES384: ec('P-384'),
+  ES512: ec('P-521'),
+  RS256: RSA,
+  RS384: RSA,
+  RS512: RSA,
+  PS256: RSA,
+  PS384: RSA,
+  PS512: RSA,
+  Ed25519: generateKeyPairSync('ed25519'),
+  'ML-DSA-44': generateKeyPairSync('ml-dsa-44'),
+  'ML-DSA-65': generateKeyPairSync('ml-dsa-65'),
+  'ML-DSA-87': generateKeyPairSync('ml-dsa-87'),
+}
 
 const privateOf = (algorithm: Algorithm): KeyObject => {
-  const found = PAIRS.get(algorithm)
-  if (!found) throw new Error(algorithm)
-  return createPrivateKey(found.privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  const pem = PAIRS[algorithm].privateKey.export({ type: 'pkcs8', format: 'pem' })
+  return createPrivateKey(pem)
 }
 
 /** The public key as a key source gives it: imported for this one algorithm. */
 const keyOf = async (algorithm: Algorithm, of: Algorithm = algorithm): Promise<VerificationKey> => {
-  const jwk = PAIRS.get(of)?.publicKey.export({ format: 'jwk' }) as JWK
+  const jwk = PAIRS[of].publicKey.export({ format: 'jwk' }) as JWK
   return {
     key: (await importJWK(jwk, algorithm)) as VerificationKey['key'],
     kid: `kid-${algorithm}`,
   }
 }
 
+/** These name no hash of their own. */
+const isPure = (algorithm: Algorithm) => algorithm === 'Ed25519' || algorithm.startsWith('ML-DSA')
+
 const signed = (input: string, algorithm: Algorithm, der = false): Uint8Array =>
-  sign(algorithm === 'Ed25519' ? null : `sha${algorithm.slice(2)}`, Buffer.from(input), {
+  sign(isPure(algorithm) ? null : `sha${algorithm.slice(2)}`, Buffer.from(input), {
     key: privateOf(algorithm),
     ...(algorithm.startsWith('PS') && { padding: 6, saltLength: Number(algorithm.slice(2)) / 8 }),
     ...(algorithm.startsWith('ES') && { dsaEncoding: der ? 'der' : 'ieee-p1363' }),
@@ -109,6 +123,9 @@ describe('signature', () => {
     ['DER', 'ES256', tokenOf('ES256', { der: true })],
     ['DER', 'ES384', tokenOf('ES384', { der: true })],
     ['zeros', 'Ed25519', tokenOf('Ed25519', { signature: new Uint8Array(64) })],
+    ['zeros', 'ML-DSA-44', tokenOf('ML-DSA-44', { signature: new Uint8Array(2420) })],
+    ['no signature', 'ML-DSA-65', tokenOf('ML-DSA-65', { signature: new Uint8Array() })],
+    ['ML-DSA-44 as ML-DSA-65', 'ML-DSA-65', tokenOf('ML-DSA-44', { header: { alg: 'ML-DSA-65' } })],
     ['zeros', 'RS256', tokenOf('RS256', { signature: new Uint8Array(256) })],
     ['PS256 as RS256', 'RS256', tokenOf('PS256', { header: { alg: 'RS256' } })],
     ['RS256 as PS256', 'PS256', tokenOf('RS256', { header: { alg: 'PS256' } })],
@@ -152,6 +169,8 @@ describe('signature', () => {
 
   it.each([
     ['key_unknown', 'unknown'],
+    ['key_ambiguous', 'ambiguous'],
+    ['algorithm_unsupported', 'unsupported'],
     ['keys_unavailable', 'unavailable'],
   ] as const)('%s where the key is %s', async (code, fault) => {
     const needs = { issuer: issuerOf(), credential: credentialOf() }

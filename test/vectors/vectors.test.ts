@@ -12,6 +12,7 @@ import {
   credentialOf,
   issuerOf,
   noTokens,
+  policyOf,
   RESOURCE,
   requestTo,
   routeOf,
@@ -48,6 +49,7 @@ const presented = ({ token }: Vector) =>
   credential.run(
     {
       request: requestTo(`${RESOURCE}/x`, { headers: { authorization: `Bearer ${token}` } }),
+      policy: policyOf(),
       route: routeOf('GET /x'),
       address: addressOf(`${RESOURCE}/x`),
     },

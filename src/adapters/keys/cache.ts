@@ -1,37 +1,61 @@
 import type { Issuer } from '../../model/issuer.ts'
+import type { Clock } from '../../model/ports.ts'
+import { type Budget, createBudget } from './budget.ts'
 import type { Flights } from './flight.ts'
+import type { KeyAnswer, KeyFailure } from './keeper.ts'
 import { createKeySet, type KeySet, publicKeys } from './set.ts'
 import type { KeyRecord } from './store.ts'
-import { KEY_TIMES } from './times.ts'
+import { lifeOf, lifetimeOf } from './times.ts'
 
-/** Keys in use. */
+/** Keys in use, and the moments at which that changes, in milliseconds; inline keys never age. */
 export interface HeldKeys {
   readonly set: KeySet
   readonly source: 'inline' | 'kv' | 'issuer'
-  /** Milliseconds since the epoch; inline keys have none and never age. */
-  readonly fetchedAt?: number
+  readonly record?: KeyRecord
+  /** When the issuer was asked. */
+  readonly fetchedAt: number
+  /** From when on they are renewed behind the requests they serve. */
+  readonly renewFrom: number
+  /** From when on they serve only while the issuer cannot be asked. */
+  readonly confirmBy: number
+  /** From when on they do not serve. */
+  readonly goneAt: number
 }
 
 /** What an isolate knows of one issuer entry. */
 export interface KeyEntry {
   /** Made of all that decides which keys these are; never of a key id. */
   readonly id: string
-  held?: HeldKeys
-  /** What KV held when it was last read. */
-  stored: KeyRecord | undefined
-  /** The last question failed, at this time. */
-  failure: { readonly at: number; readonly error: string } | undefined
+  held: HeldKeys | undefined
+  /** The last question failed. */
+  failure: KeyFailure | undefined
+  /** Key ids that the issuer's set lacked, and until when (milliseconds) that is believed. */
+  readonly misses: Map<string, number>
+  /** Networks from which a token of this issuer has passed the line. */
+  readonly known: Set<string>
+  readonly budgets: { readonly known: Budget; readonly stranger: Budget }
 }
 
 /** The keys of all issuers in an isolate's memory. Make one per isolate, not per request. */
 export interface KeyCache {
+  readonly clock: Clock
   readonly entries: Map<string, KeyEntry>
   readonly byIssuer: WeakMap<Issuer, KeyEntry>
   readonly flights: Flights
 }
 
+/** Questions because of unknown key ids that the callers of one network may cause. */
+const BUDGETS = {
+  known: { capacity: 10, refillMs: 30_000 },
+  stranger: { capacity: 2, refillMs: 5 * 60_000 },
+} as const
+
+/** Of each kind: key ids that are missing, networks that are known. */
+const REMEMBERED = 1_024
+
 /** An empty memory. */
-export const createKeyCache = (): KeyCache => ({
+export const createKeyCache = (clock: Clock): KeyCache => ({
+  clock,
   entries: new Map(),
   byIssuer: new WeakMap(),
   flights: new Map(),
@@ -41,30 +65,78 @@ export const createKeyCache = (): KeyCache => ({
 export const entryOf = (cache: KeyCache, issuer: Issuer): KeyEntry => {
   const known = cache.byIssuer.get(issuer)
   if (known) return known
-  const { keys, allowInsecureHttp, algorithms } = issuer
-  const id = JSON.stringify([issuer.issuer, keys, allowInsecureHttp, algorithms])
-  const entry = cache.entries.get(id) ?? newEntry(id, issuer)
+  const { keys, keyTimes, allowInsecureHttp, algorithms } = issuer
+  const id = JSON.stringify([issuer.issuer, keys, keyTimes, allowInsecureHttp, algorithms])
+  const entry = cache.entries.get(id) ?? newEntry(id, issuer, cache.clock)
   cache.entries.set(id, entry)
   cache.byIssuer.set(issuer, entry)
   return entry
 }
 
-const newEntry = (id: string, { keys, algorithms }: Issuer): KeyEntry => ({
+const newEntry = (id: string, { keys, algorithms }: Issuer, clock: Clock): KeyEntry => ({
   id,
-  stored: undefined,
+  held:
+    keys.kind === 'inline'
+      ? {
+          set: createKeySet(publicKeys(keys) ?? [], algorithms),
+          source: 'inline',
+          fetchedAt: 0,
+          renewFrom: Number.POSITIVE_INFINITY,
+          confirmBy: Number.POSITIVE_INFINITY,
+          goneAt: Number.POSITIVE_INFINITY,
+        }
+      : undefined,
   failure: undefined,
-  ...(keys.kind === 'inline' && {
-    held: { set: createKeySet(publicKeys(keys) ?? [], algorithms), source: 'inline' },
-  }),
+  misses: new Map(),
+  known: new Set(),
+  budgets: {
+    known: createBudget(BUDGETS.known, clock),
+    stranger: createBudget(BUDGETS.stranger, clock),
+  },
 })
 
-/** The keys that may be used at `now`: inline ones, or a set within its life. */
-export const liveKeys = ({ held }: KeyEntry, now: number): HeldKeys | undefined =>
-  held && ageOf(held, now) < KEY_TIMES.staleMs ? held : undefined
+/** Takes over what a keeper says: its keys where they are newer, its failure or that there is none. */
+export const takeAnswer = (
+  entry: KeyEntry,
+  issuer: Issuer,
+  { record, failure }: KeyAnswer,
+  source: 'kv' | 'issuer',
+  now: number,
+): void => {
+  if (source === 'issuer') entry.failure = failure
+  if (!record || record.fetchedAt <= (entry.held?.fetchedAt ?? 0)) return
+  // Another machine's clock may be ahead of this one.
+  const fetchedAt = Math.min(record.fetchedAt, now)
+  const lifetime = lifetimeOf(record.maxAge, issuer.keyTimes)
+  entry.misses.clear()
+  entry.held = {
+    set: createKeySet(record.keys, issuer.algorithms, entry.held?.set),
+    source,
+    record,
+    fetchedAt,
+    renewFrom: fetchedAt + lifetime / 2,
+    confirmBy: fetchedAt + lifetime,
+    goneAt: fetchedAt + lifeOf(record.maxAge, issuer.keyTimes),
+  }
+}
 
-/** Milliseconds since the keys were asked for. */
-export const ageOf = ({ fetchedAt }: HeldKeys, now: number): number =>
-  fetchedAt === undefined ? 0 : now - fetchedAt
+/** Remembers that the set lacks a key id, in bounded memory. */
+export const missed = ({ misses }: KeyEntry, kid: string, until: number): void => {
+  bound(misses)
+  misses.set(kid, until)
+}
+
+/** Remembers where a token came from that has passed, in bounded memory. */
+export const vouched = ({ known }: KeyEntry, network: string): void => {
+  if (known.has(network)) return
+  bound(known)
+  known.add(network)
+}
+
+const bound = (held: Map<string, unknown> | Set<string>): void => {
+  const oldest = held.size >= REMEMBERED ? held.keys().next().value : undefined
+  if (oldest !== undefined) held.delete(oldest)
+}
 
 /** What can be told of an issuer's keys without asking anybody. */
 export interface KeyStatus {
@@ -73,19 +145,25 @@ export interface KeyStatus {
   readonly source: HeldKeys['source'] | undefined
   /** Keys that can be used; none once the set is past its life. */
   readonly keys: number
+  /** Whether they serve only because the issuer cannot be asked. */
+  readonly stale: boolean
+  /** Seconds since the epoch. */
+  readonly rotated?: number
   /** Why the last question failed, until one succeeds. */
   readonly error?: string
 }
 
 /** An issuer's keys as this isolate knows them at `now` (milliseconds). Never fetches. */
 export const keyStatus = (cache: KeyCache, issuer: Issuer, now: number): KeyStatus => {
-  const entry = entryOf(cache, issuer)
-  const { held, failure } = entry
-  const age = held?.fetchedAt === undefined ? undefined : Math.floor(ageOf(held, now) / 1000)
+  const { held, failure } = entryOf(cache, issuer)
+  const isAging = held && held.source !== 'inline'
+  const rotatedAt = held?.record?.rotations[0]?.at
   return {
-    age,
+    age: isAging ? Math.floor((now - held.fetchedAt) / 1000) : undefined,
     source: held?.source,
-    keys: liveKeys(entry, now)?.set.size ?? 0,
+    keys: held && now < held.goneAt ? held.set.size : 0,
+    stale: held !== undefined && now >= held.confirmBy,
+    ...(rotatedAt !== undefined && { rotated: Math.floor(rotatedAt / 1000) }),
     ...(failure && { error: failure.error }),
   }
 }

@@ -1,8 +1,10 @@
+import { isPrivateHost } from '../../base/address.ts'
 import { utf8Decode } from '../../base/bytes.ts'
 import { type JsonObject, parseJsonObject } from '../../base/json.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
-import { isLoopback, sameOrigin } from '../../base/url.ts'
+import { isLoopback, parseUrl, sameOrigin } from '../../base/url.ts'
+import { type Freshness, freshnessOf, isEntityTag } from './freshness.ts'
 import { KEY_TIMES } from './times.ts'
 
 /** What a document is asked for with. No cookie, no credential, no cached answer. */
@@ -24,77 +26,130 @@ export type DocumentFault =
   | 'redirected elsewhere'
   | 'too many redirects'
   | `status ${number}`
+  | 'not served as JSON'
+  | 'truncated'
   | 'too large'
   | 'not a JSON object'
 
 /** Where a document may come from, and how long it may take. */
 export interface DocumentRules {
   readonly fetch: Fetch
-  /** Plain http, to a host only this machine can reach. */
+  /** Plain http to a host only this machine can reach, and https to private addresses. */
   readonly allowInsecureHttp: boolean
+  /** Origins, as `URL.origin` writes them, that no document may come from. */
+  readonly never?: readonly string[]
+  /** Of the document that is held; what is no entity-tag is not sent. */
+  readonly etag?: string
   /** Milliseconds for headers, redirects and body together. */
   readonly timeoutMs?: number
 }
 
+/** A document, or that the one held is still the server's; and how long this holds. */
+export type Fetched = Freshness &
+  ({ readonly kind: 'document'; readonly document: JsonObject } | { readonly kind: 'unchanged' })
+
 /**
- * Fetches one JSON object: https (or loopback http where allowed), within {@link LIMITS.fetchMs}
- * and {@link LIMITS.documentBytes}, redirects only on the same scheme, host and port. Does not look
- * at the content type or at what the object says. Never rejects.
+ * Fetches one JSON object: https (or loopback http where allowed) from a public host, within
+ * {@link LIMITS.fetchMs} and {@link LIMITS.documentBytes}, redirects only on the same scheme, host
+ * and port. With an `etag` the answer may be that nothing changed (RFC 9110 §13.1.2). Does not look
+ * at what the object says, nor at what a name resolves to. Never rejects.
  */
 export const fetchDocument = async (
   address: string,
-  { fetch, allowInsecureHttp, timeoutMs = LIMITS.fetchMs }: DocumentRules,
-): Promise<Result<JsonObject, DocumentFault>> => {
-  const url = allowedUrl(address, allowInsecureHttp)
+  rules: DocumentRules,
+): Promise<Result<Fetched, DocumentFault>> => {
+  const url = allowedUrl(address, rules)
   if (!url) return fail('address not allowed')
-  const signal = AbortSignal.timeout(timeoutMs)
+  const signal = AbortSignal.timeout(rules.timeoutMs ?? LIMITS.fetchMs)
+  let broken: DocumentFault = 'unreachable'
   try {
-    const response = await follow(url, { fetch, signal })
-    if (!response.ok) return response
-    const bytes = await read(response.value)
-    if (!bytes) return fail('too large')
-    const document = parseJsonObject(utf8Decode(bytes) ?? '')
-    return document ? ok(document) : fail('not a JSON object')
+    const answer = await follow(url, rules, signal)
+    if (!answer.ok) return answer
+    const response = answer.value
+    const freshness = freshnessOf(response.headers)
+    if (response.status === 304) return ok({ kind: 'unchanged', ...freshness })
+    broken = 'truncated'
+    const document = await readObject(response)
+    return document.ok ? ok({ kind: 'document', document: document.value, ...freshness }) : document
   } catch {
-    return fail(signal.aborted ? 'timeout' : 'unreachable')
+    return fail(signal.aborted ? 'timeout' : broken)
   }
 }
 
-const allowedUrl = (address: string, allowInsecureHttp: boolean): URL | undefined => {
-  const url = bareUrl(address)
-  if (url === undefined || url.protocol === 'https:') return url
-  const insecure = url.protocol === 'http:' && allowInsecureHttp && isLoopback(url.hostname)
-  return insecure ? url : undefined
+const allowedUrl = (
+  address: string,
+  { allowInsecureHttp, never = [] }: DocumentRules,
+): URL | undefined => {
+  const url = parseUrl(address)
+  if (!url || hasCredential(url) || never.map(sameHost).includes(sameHost(url.origin))) {
+    return undefined
+  }
+  const allowed =
+    url.protocol === 'https:'
+      ? allowInsecureHttp || !isPrivateHost(url.hostname)
+      : url.protocol === 'http:' && allowInsecureHttp && isLoopback(url.hostname)
+  return allowed ? url : undefined
 }
 
-/** An absolute URL without a credential in it. */
-const bareUrl = (address: string, base?: URL): URL | undefined => {
-  const url = URL.canParse(address, base?.href) ? new URL(address, base) : undefined
-  return url?.username === '' && url.password === '' ? url : undefined
-}
+/** A name with a dot at its end is the same host. */
+const sameHost = (origin: string): string => origin.replace(/\.+(?=:\d+$|$)/, '')
+
+const hasCredential = (url: URL): boolean => url.username !== '' || url.password !== ''
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
+/** Brings the first answer that is no redirect: a 200, or a 304 that was asked for. */
 const follow = async (
   start: URL,
-  { fetch, signal }: { readonly fetch: Fetch; readonly signal: AbortSignal },
+  { fetch, etag = '' }: DocumentRules,
+  signal: AbortSignal,
 ): Promise<Result<Response, DocumentFault>> => {
+  const conditional = isEntityTag(etag)
+  const headers = {
+    accept: 'application/json',
+    // Without a word of its own `no-store` says `no-cache`, to which many servers give no 304.
+    ...(conditional && { 'if-none-match': etag, 'cache-control': 'max-age=0' }),
+  }
   let url = start
   for (let hop = 0; hop <= KEY_TIMES.redirects; hop++) {
     const response = await fetch(url.href, {
-      headers: { accept: 'application/json' },
+      headers,
       redirect: 'manual',
       cache: 'no-store',
       signal,
     })
     if (response.status === 200) return ok(response)
-    await response.body?.cancel()
-    if (!REDIRECTS.has(response.status)) return fail(`status ${response.status}` as const)
-    const next = bareUrl(response.headers.get('location') ?? '', url)
-    if (!next || !sameOrigin(next, start)) return fail('redirected elsewhere')
+    discard(response)
+    if (response.status === 304 && conditional) return ok(response)
+    const location = response.headers.get('location')
+    if (location === null || !REDIRECTS.has(response.status)) {
+      return fail(`status ${response.status}` as const)
+    }
+    const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined
+    if (!next || hasCredential(next) || !sameOrigin(next, start))
+      return fail('redirected elsewhere')
     url = next
   }
   return fail('too many redirects')
+}
+
+/** Lets go of a body that nobody reads; that it is broken already changes nothing. */
+const discard = (response: Response): void => {
+  response.body?.cancel().catch(() => {})
+}
+
+const JSON_TYPE = /^(?:application\/json|[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\+json)\s*(?:;|$)/i
+
+/** A body cut short rejects as it is read, or is no JSON: no object ends before its last brace. */
+const readObject = async (response: Response): Promise<Result<JsonObject, DocumentFault>> => {
+  if (!JSON_TYPE.test(response.headers.get('content-type') ?? '')) {
+    discard(response)
+    return fail('not served as JSON')
+  }
+  const bytes = await read(response)
+  if (!bytes) return fail('too large')
+  const document = parseJsonObject(utf8Decode(bytes) ?? '')
+  return document ? ok(document) : fail('not a JSON object')
 }
 
 /** Reads no further than the limit, whatever Content-Length and Content-Encoding promise. */

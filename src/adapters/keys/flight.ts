@@ -68,10 +68,13 @@ export const share = async (
   await isOverInTime(flight, terms)
 }
 
-/** A promise of a context that was torn down may stay silent for ever, so a timer of our own runs. */
-const isOverInTime = async (
+/**
+ * Whether work ends before it is too old; rejects where the work does. A promise of a context that was
+ * torn down may stay silent for ever, so a timer of our own runs.
+ */
+export const isOverInTime = async (
   { promise, startedAt }: Flight,
-  { clock, maxAgeMs }: FlightTerms,
+  { clock, maxAgeMs }: Omit<FlightTerms, 'waitUntil'>,
 ): Promise<boolean> => {
   // Node 20 has no `Promise.withResolvers`.
   let giveUp = () => {}

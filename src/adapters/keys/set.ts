@@ -1,9 +1,9 @@
 import { type CryptoKey, importJWK } from 'jose'
-import { base64UrlDecode } from '../../base/bytes.ts'
 import { isObject, type JsonObject, own } from '../../base/json.ts'
 import { LIMITS } from '../../base/limits.ts'
-import { type Algorithm, algorithmOf } from '../../model/issuer.ts'
-import type { VerificationKey } from '../../model/ports.ts'
+import type { Algorithm } from '../../model/issuer.ts'
+import { type PublicKey, publicKeyOf, secretMember } from '../../model/jwk.ts'
+import type { KeyMiss, VerificationKey } from '../../model/ports.ts'
 
 /** What a token's header says about its key. */
 export interface KeyHeader {
@@ -11,148 +11,128 @@ export interface KeyHeader {
   readonly kid?: string
 }
 
-type MaybeKey = VerificationKey | undefined
+/** A key, or why there is none. */
+export type KeyFound = VerificationKey | KeyMiss
 
 /** The keys of one issuer, each bound to one algorithm. */
 export interface KeySet {
   /** Keys that can be used at all. */
   readonly size: number
+  /** The keys by all that makes each the one it is; a set that follows takes over what is unchanged. */
+  readonly candidates: ReadonlyMap<string, Candidate>
   /**
-   * The one key that fits. `undefined` where none does, or where several do. Never throws, and
-   * waits only for keys that are not imported yet.
+   * The one key that fits: by `kid` where the token has one, else the only one of the algorithm.
+   * Never throws, and waits only for keys that are not imported yet.
    */
-  find(header: KeyHeader): MaybeKey | Promise<MaybeKey>
+  find(header: KeyHeader): KeyFound | Promise<KeyFound>
 }
 
-interface Shape {
-  readonly kty: string
-  readonly crv?: string
-  /** The public members, and the only ones handed to the import. */
-  readonly members: readonly string[]
+/** A key that can be used, until its first use as it was published. */
+export interface Candidate {
+  readonly key: PublicKey
+  /** Only the outcome is kept: a promise would belong to the request that made it. */
+  outcome?: Outcome
 }
 
-const RSA: Shape = { kty: 'RSA', members: ['n', 'e'] }
-const ec = (crv: string): Shape => ({ kty: 'EC', crv, members: ['x', 'y'] })
-
-/** RFC 7518 §3.1 and RFC 8037 §3.1. */
-const SHAPES: Readonly<Record<Algorithm, Shape>> = {
-  ES256: ec('P-256'),
-  ES384: ec('P-384'),
-  ES512: ec('P-521'),
-  RS256: RSA,
-  RS384: RSA,
-  RS512: RSA,
-  PS256: RSA,
-  PS384: RSA,
-  PS512: RSA,
-  Ed25519: { kty: 'OKP', crv: 'Ed25519', members: ['x'] },
-}
-
-/** Private and symmetric members (RFC 7518 §6.2.2, §6.3.2, §6.4.1; RFC 9964 for `priv`). */
-const SECRETS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
+type Outcome = VerificationKey | Exclude<KeyMiss, 'ambiguous'>
 
 /**
- * The entries of a JWK set document that may be kept: objects without a secret member, among the
- * first {@link LIMITS.keys}. `undefined` for what is no JWK set (RFC 7517 §5). Does not judge
- * whether an entry is usable.
+ * The entries of a JWK set document that may be kept: objects without a private or symmetric
+ * member, among the first {@link LIMITS.keys}. `undefined` for what is no JWK set (RFC 7517 §5).
+ * Does not judge whether an entry is usable.
  */
 export const publicKeys = (document: unknown): readonly JsonObject[] | undefined => {
   const keys = isObject(document) ? own(document, 'keys') : undefined
   if (!Array.isArray(keys)) return undefined
   return keys
     .slice(0, LIMITS.keys)
-    .filter((key) => isObject(key) && !SECRETS.some((member) => Object.hasOwn(key, member)))
+    .filter((key) => isObject(key) && secretMember(key) === undefined)
 }
 
 /**
- * A set to search in. Entries that cannot be used are ignored (RFC 7517 §5). An entry without `alg`
- * stands for the first of the allowed algorithms that its type fits: one key, one algorithm.
- * `keys` come from {@link publicKeys}.
+ * A set to search in. Entries that cannot be used are ignored (RFC 7517 §5), the same key twice is
+ * one, and a key that was in `before` stays the very object it was there. `keys` come from
+ * {@link publicKeys}.
  */
 export const createKeySet = (
   keys: readonly JsonObject[],
   algorithms: readonly Algorithm[],
+  before?: KeySet,
 ): KeySet => {
-  const candidates = keys.flatMap((jwk) => candidate(jwk, algorithms) ?? [])
+  const candidates = new Map<string, Candidate>()
+  for (const entry of keys) {
+    const key = publicKeyOf(entry, algorithms)
+    if (!key) continue
+    const identity = JSON.stringify([key.kid, key.jwk])
+    candidates.set(identity, before?.candidates.get(identity) ?? { key })
+  }
+  const index = indexOf(candidates.values())
   return {
-    size: candidates.length,
+    size: candidates.size,
+    candidates,
     find({ algorithm, kid }) {
-      const fitting = candidates.filter(
-        (one) => one.algorithm === algorithm && (kid === undefined || one.kid === kid),
-      )
-      return fitting.every(({ imported }) => imported)
-        ? onlyKey(fitting)
-        : Promise.all(fitting.map(load)).then(() => onlyKey(fitting))
+      const fitting = index.get(algorithm)
+      const slot = kid === undefined ? fitting?.all : fitting?.named.get(kid)
+      return slot ? (slot.found ?? settle(slot)) : 'unknown'
     },
   }
 }
 
-interface Candidate {
-  readonly jwk: JsonObject
-  readonly algorithm: Algorithm
-  readonly kid?: string
-  /** Only the outcome is kept: a promise would belong to the request that made it. */
-  imported?: { readonly key: VerificationKey | undefined }
+/** All keys that answer one question, and the answer once it is known. */
+interface Slot {
+  readonly candidates: Candidate[]
+  found?: KeyFound
 }
 
-const candidate = (jwk: JsonObject, algorithms: readonly Algorithm[]): Candidate | undefined => {
-  const kid = own(jwk, 'kid')
-  if (kid !== undefined && typeof kid !== 'string') return undefined
-  const algorithm = boundAlgorithm(jwk, algorithms)
-  if (!algorithm || !isForVerifying(jwk) || !isSound(jwk)) return undefined
-  return { jwk, algorithm, ...(kid !== undefined && { kid }) }
+interface Fitting {
+  readonly all: Slot
+  readonly named: Map<string, Slot>
 }
 
-const boundAlgorithm = (jwk: JsonObject, algorithms: readonly Algorithm[]) => {
-  const alg = own(jwk, 'alg')
-  const fits = (algorithm: Algorithm) =>
-    own(jwk, 'kty') === SHAPES[algorithm].kty && own(jwk, 'crv') === SHAPES[algorithm].crv
-  return alg === undefined
-    ? algorithms.find(fits)
-    : algorithms.find((algorithm) => algorithm === algorithmOf(alg) && fits(algorithm))
+/** Built once, so that a search costs the same however many keys there are. */
+const indexOf = (candidates: Iterable<Candidate>): ReadonlyMap<Algorithm, Fitting> => {
+  const index = new Map<Algorithm, Fitting>()
+  for (const candidate of candidates) {
+    const { algorithm, kid } = candidate.key
+    const fitting: Fitting = index.get(algorithm) ?? { all: { candidates: [] }, named: new Map() }
+    index.set(algorithm, fitting)
+    fitting.all.candidates.push(candidate)
+    if (kid === undefined) continue
+    const slot: Slot = fitting.named.get(kid) ?? { candidates: [] }
+    fitting.named.set(kid, slot)
+    slot.candidates.push(candidate)
+  }
+  return index
 }
 
-const isForVerifying = (jwk: JsonObject): boolean => {
-  const use = own(jwk, 'use')
-  const operations = own(jwk, 'key_ops')
-  if (use !== undefined && use !== 'sig') return false
-  return operations === undefined || (Array.isArray(operations) && operations.includes('verify'))
+const settle = (slot: Slot): KeyFound | Promise<KeyFound> => {
+  const waiting = slot.candidates.filter(({ outcome }) => outcome === undefined)
+  return waiting.length === 0
+    ? conclude(slot)
+    : Promise.all(waiting.map(load)).then(() => conclude(slot))
 }
 
-/** Runtimes differ in the RSA keys they refuse, so size and exponent are judged here. */
-const isSound = (jwk: JsonObject): boolean => {
-  if (own(jwk, 'kty') !== 'RSA') return true
-  const modulus = unsigned(own(jwk, 'n'))
-  const exponent = unsigned(own(jwk, 'e'))
-  if (!modulus || !exponent || exponent.length > 4) return false
-  const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24
-  const e = exponent.reduce((value, byte) => value * 256 + byte, 0)
-  return bits >= LIMITS.rsaBits && e >= 3 && e % 2 === 1
+const conclude = (slot: Slot): KeyFound => {
+  const fitting = slot.candidates.flatMap(({ outcome = 'unknown' }) =>
+    outcome === 'unknown' ? [] : outcome,
+  )
+  const found = fitting.length > 1 ? 'ambiguous' : (fitting[0] ?? 'unknown')
+  slot.found = found
+  return found
 }
 
-/** Bytes of an unsigned number without the zeros some libraries put before it (RFC 7518 §2). */
-const unsigned = (text: unknown): Uint8Array | undefined => {
-  const bytes = typeof text === 'string' ? base64UrlDecode(text) : undefined
-  const first = bytes?.findIndex((byte) => byte !== 0) ?? -1
-  return first < 0 ? undefined : bytes?.subarray(first)
+const load = async (candidate: Candidate): Promise<void> => {
+  const outcome = await imported(candidate.key)
+  // Requests import side by side; all go on with what the first brought, so that tokens stay warm.
+  candidate.outcome ??= outcome
 }
 
-const load = async (one: Candidate): Promise<void> => {
-  one.imported ??= { key: await imported(one) }
-}
-
-const onlyKey = (candidates: readonly Candidate[]): MaybeKey => {
-  const keys = candidates.flatMap(({ imported }) => imported?.key ?? [])
-  return keys.length === 1 ? keys[0] : undefined
-}
-
-const imported = async ({ jwk, algorithm, kid }: Candidate) => {
-  const { kty, crv, members } = SHAPES[algorithm]
-  const bare = Object.fromEntries(members.map((member) => [member, own(jwk, member)]))
+const imported = async ({ jwk, algorithm, kid }: PublicKey): Promise<Outcome> => {
   try {
-    const key = await importJWK({ kty, ...(crv && { crv }), ...bare }, algorithm)
-    return { key: key as CryptoKey, ...(kid !== undefined && { kid }) }
-  } catch {
-    return undefined
+    const key = (await importJWK({ ...jwk }, algorithm)) as CryptoKey
+    return { key, ...(kid !== undefined && { kid }) }
+  } catch (error) {
+    const { name } = error as Error
+    return name === 'NotSupportedError' ? 'unsupported' : 'unknown'
   }
 }

@@ -1,28 +1,22 @@
+import { networkOf } from '../../base/address.ts'
 import { fail, ok, onceKnown, type Result } from '../../base/result.ts'
 import type { Issuer } from '../../model/issuer.ts'
 import type { Clock, KeyFault, KeySource, VerificationKey } from '../../model/ports.ts'
-import { ageOf, entryOf, type KeyCache, type KeyEntry, liveKeys } from './cache.ts'
-import { discover } from './discovery.ts'
-import { type Fetch, fetchDocument } from './document.ts'
-import { isFlying, share } from './flight.ts'
-import { createKeySet, type KeyHeader, publicKeys } from './set.ts'
-import {
-  isWorthWriting,
-  type KeyRecord,
-  type KvLike,
-  readRecord,
-  recordName,
-  writeRecord,
-} from './store.ts'
+import { entryOf, type KeyCache, type KeyEntry, missed, takeAnswer, vouched } from './cache.ts'
+import { isFlying, isOverInTime, share } from './flight.ts'
+import type { Caller, Keeper, Question } from './keeper.ts'
+import type { KeyHeader } from './set.ts'
+import { type KvLike, readRecord, recordName } from './store.ts'
 import { KEY_TIMES } from './times.ts'
 
 /** What a request brings to look keys up with. */
 export interface KeySourceOptions {
   /** The isolate's memory. */
   readonly cache: KeyCache
-  /** Where isolates share what they fetched. Losing it is slow, not wrong. */
+  /** Where isolates that start look first. Losing it is slow, not wrong. */
   readonly kv?: KvLike
-  readonly fetch: Fetch
+  /** The one that asks issuers. */
+  readonly keeper: Keeper
   readonly clock: Clock
   /** Keeps work alive after the request's answer. */
   readonly waitUntil: (promise: Promise<unknown>) => void
@@ -30,173 +24,186 @@ export interface KeySourceOptions {
   readonly log: (event: Record<string, unknown>) => void
 }
 
+type Found = Result<VerificationKey, KeyFault>
+
 /**
- * Keys from memory, then KV, then the issuer. A set is renewed in the background when it is no
- * longer fresh and serves through an outage for {@link KEY_TIMES.staleMs}. A key id that is not in
- * it causes one question per {@link KEY_TIMES.cooldownMs}. Make one per request; `find` never rejects.
+ * Keys from memory, then KV, then their keeper. A set in the second half of its freshness lifetime
+ * serves while it is renewed behind; one past it is confirmed first, and serves unconfirmed only
+ * while asking is known to fail (RFC 5861). A key id that the set lacks is asked for within the
+ * caller's budget. `find` never rejects.
  */
 export const createKeySource = (options: KeySourceOptions): KeySource => {
-  const { cache, clock, waitUntil } = options
+  const { cache, clock } = options
   return {
-    find(issuer, header) {
+    find(issuer, header, caller) {
       const entry = entryOf(cache, issuer)
-      return onceKnown(search(entry, header, clock), (known) => {
-        if (known) {
-          if (isRenewalDue(entry, options)) waitUntil(renew(issuer, entry, options))
-          return ok(known)
-        }
-        if (issuer.keys.kind === 'inline') return fail('unknown')
-        return findAnew(issuer, entry, { header, options })
+      const { held } = entry
+      const now = clock.now()
+      if (!held || now >= held.confirmBy)
+        return findLate(issuer, entry, { header, caller, options })
+      return onceKnown(held.set.find(header), (found) => {
+        if (now >= held.renewFrom) renewBehind(issuer, entry, options)
+        if (typeof found !== 'string') return ok(found)
+        if (found !== 'unknown' || issuer.keys.kind === 'inline') return fail(found)
+        return findUnknown(issuer, entry, { header, caller, options })
       })
     },
+    vouch: (issuer, caller) => vouched(entryOf(cache, issuer), networkOf(caller ?? '')),
   }
 }
 
 /**
- * Keys from memory and then KV only, for explanations: asks no issuer, starts no renewal, and
- * leaves questions and failures counted as they are. `unknown` is what a held set says; an issuer
- * that was asked might have the key all the same.
+ * Keys from memory, from KV and from what their keeper knows, for explanations: no issuer is asked,
+ * no renewal is started, and budgets and failures stay as they are. `unknown` is what a held set
+ * says; an issuer that was asked might have the key all the same.
  */
 export const createKeyReader = (options: KeySourceOptions): KeySource => {
   const { cache, clock } = options
   return {
     async find(issuer, header) {
       const entry = entryOf(cache, issuer)
-      const known = await search(entry, header, clock)
-      if (known) return ok(known)
-      if (issuer.keys.kind === 'inline') return fail('unknown')
-      if (!standingFault(entry, clock.now())) await recall(issuer, entry, options)
-      const recalled = await search(entry, header, clock)
-      if (recalled) return ok(recalled)
-      const now = clock.now()
-      return fail(standingFault(entry, now) ?? (liveKeys(entry, now) ? 'unknown' : 'unavailable'))
+      await look(issuer, options)
+      if (!isAlive(entry, clock)) await recall(issuer, entry, options)
+      const { held } = entry
+      if (!held || clock.now() >= held.goneAt) return fail('unavailable')
+      const found = await held.set.find(header)
+      return typeof found === 'string' ? fail(found) : ok(found)
     },
   }
 }
 
-const search = (entry: KeyEntry, header: KeyHeader, clock: Clock) =>
-  liveKeys(entry, clock.now())?.set.find(header)
+/** Brings an isolate that knows too little up to what the keeper knows. Never fetches, never rejects. */
+export const look = async (issuer: Issuer, options: KeySourceOptions): Promise<void> => {
+  const entry = entryOf(options.cache, issuer)
+  if (entry.held && options.clock.now() < entry.held.confirmBy) return
+  await ask(issuer, entry, { why: 'look' }, options)
+}
 
 interface Search {
   readonly header: KeyHeader
+  readonly caller: string | undefined
   readonly options: KeySourceOptions
 }
 
-const findAnew = async (
+/** With nothing held, or with what nobody has confirmed in time. */
+const findLate = async (issuer: Issuer, entry: KeyEntry, search: Search): Promise<Found> => {
+  const { header, options } = search
+  const { clock } = options
+  if (!isAlive(entry, clock) && !isWaitedOut(entry, clock)) await recall(issuer, entry, options)
+  if (!isConfirmed(entry, clock) && !isWaitedOut(entry, clock)) {
+    if (!isAlive(entry, clock)) await ask(issuer, entry, newer(entry), options)
+    // Nobody waits for an issuer that is known to fail, where there is something to go on with.
+    else if (entry.failure) renewBehind(issuer, entry, options)
+    else await askPatiently(issuer, entry, options)
+  }
+  const { held } = entry
+  if (!held || !isAlive(entry, clock)) return fail('unavailable')
+  const found = await held.set.find(header)
+  if (clock.now() >= held.renewFrom) renewBehind(issuer, entry, options)
+  if (typeof found !== 'string') return ok(found)
+  if (found !== 'unknown') return fail(found)
+  return isConfirmed(entry, clock) ? findUnknown(issuer, entry, search) : fail('unavailable')
+}
+
+/** With a set in time that lacks the key. */
+const findUnknown = async (
   issuer: Issuer,
   entry: KeyEntry,
-  { header, options }: Search,
-): Promise<Result<VerificationKey, KeyFault>> => {
+  { header, caller, options }: Search,
+): Promise<Found> => {
+  const { clock } = options
+  const { kid = '' } = header
+  const now = clock.now()
+  const { cooldown } = issuer.keyTimes
+  // A set just asked for settles it; a failure does not, so a key just rotated in is not called bad.
+  if (now - (entry.held?.fetchedAt ?? 0) < cooldown) return fail('unknown')
+  if (isWaitedOut(entry, clock)) return fail('unavailable')
+  const network = networkOf(caller ?? '')
+  const asking: Caller = { network, isKnown: entry.known.has(network) }
+  // What a stranger was refused, a known caller may still ask.
+  const miss = `${asking.isKnown ? 'known' : 'stranger'} ${kid}`
+  if (now < (entry.misses.get(miss) ?? 0)) return fail('unknown')
+  const question = { why: 'unknown', kid, caller: asking, ...since(entry) } as const
+  const { budgets } = entry
+  const isShared = isFlying(...flightOf(entry, question, options))
+  if (!isShared && !(asking.isKnown ? budgets.known : budgets.stranger).take(network)) {
+    return fail(entry.failure ? 'unavailable' : 'unknown')
+  }
+  await ask(issuer, entry, question, options)
+  const found = (await entry.held?.set.find(header)) ?? 'unknown'
+  if (typeof found !== 'string') return ok(found)
+  // Also after a failure that is over, as long as the issuer has not been asked again.
+  if (found === 'unknown' && entry.failure) return fail('unavailable')
+  missed(entry, miss, now + cooldown)
+  return fail(found)
+}
+
+const isConfirmed = ({ held }: KeyEntry, clock: Clock) =>
+  held !== undefined && clock.now() < held.confirmBy
+const isAlive = ({ held }: KeyEntry, clock: Clock) =>
+  held !== undefined && clock.now() < held.goneAt
+/** Whether asking has failed and is not worth trying again yet. */
+const isWaitedOut = ({ failure }: KeyEntry, clock: Clock) =>
+  failure !== undefined && clock.now() < failure.retryAt
+
+type Asked = Omit<Question, 'place' | 'times'>
+
+const since = ({ held }: KeyEntry) => (held ? { fetchedAt: held.fetchedAt } : {})
+const newer = (entry: KeyEntry): Asked => ({ why: 'newer', ...since(entry) })
+
+const flightOf = (entry: KeyEntry, { why, kid, caller }: Asked, options: KeySourceOptions) => {
+  const { cache, clock, waitUntil } = options
+  const name = JSON.stringify([entry.id, why, kid, caller?.network])
+  return [cache.flights, name, { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }] as const
+}
+
+const renewBehind = (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions): void => {
+  const question = newer(entry)
+  if (isWaitedOut(entry, options.clock)) return
+  if (isFlying(...flightOf(entry, question, options))) return
+  options.waitUntil(ask(issuer, entry, question, options))
+}
+
+/** Waits no longer than keys that are there are worth waiting for. */
+const askPatiently = async (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions) => {
   const { clock, waitUntil } = options
-  // Searched again: the set may have been replaced since the miss that led here.
-  const settle = async (fault: KeyFault) => {
-    const found = await search(entry, header, clock)
-    return found ? ok(found) : fail(fault)
-  }
-  if (!isDoing('ask', entry, options)) {
-    const fault = standingFault(entry, clock.now())
-    if (fault) return settle(fault)
-    await recall(issuer, entry, options)
-    const recalled = await search(entry, header, clock)
-    if (recalled) {
-      if (isRenewalDue(entry, options)) waitUntil(renew(issuer, entry, options))
-      return ok(recalled)
+  const startedAt = clock.now()
+  const promise = ask(issuer, entry, newer(entry), options)
+  waitUntil(promise)
+  const terms = { clock, maxAgeMs: KEY_TIMES.patienceMs }
+  if (await isOverInTime({ promise, startedAt }, terms)) return
+  const at = clock.now()
+  entry.failure ??= { error: 'slow', at, retryAt: at + KEY_TIMES.failureMs }
+}
+
+/** Asks the keeper. The outcome is in the entry: newer keys, or a failure beside the old ones. */
+const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOptions) =>
+  share(...flightOf(entry, asked, options), async () => {
+    const { keeper, clock, log } = options
+    const { name, keys, allowInsecureHttp, keyTimes: times } = issuer
+    try {
+      const place = { name, issuer: issuer.issuer, keys, allowInsecureHttp }
+      const answer = await keeper.ask({ ...asked, place, times })
+      takeAnswer(entry, issuer, answer, 'issuer', clock.now())
+    } catch (error) {
+      const at = clock.now()
+      const retryAt = at + KEY_TIMES.failureMs
+      if (asked.why !== 'look') entry.failure = { error: 'keeper unreachable', at, retryAt }
+      log({ event: 'keys_ask_failed', issuer: name, error: String(error) })
     }
-  }
-  if (isDoing('ask', entry, options) || !standingFault(entry, clock.now())) {
-    await ask(issuer, entry, options)
-  }
-  return settle(standingFault(entry, clock.now()) ?? 'unavailable')
-}
-
-/**
- * What is said of a key that is not there without asking again. A set just fetched settles it; a
- * failure does not, so a token of a key just rotated in is not called bad.
- */
-const standingFault = (entry: KeyEntry, now: number): KeyFault | undefined => {
-  const live = liveKeys(entry, now)
-  if (live && ageOf(live, now) < KEY_TIMES.cooldownMs) return 'unknown'
-  const memory = live ? KEY_TIMES.cooldownMs : KEY_TIMES.failureMs
-  return entry.failure && now - entry.failure.at < memory ? 'unavailable' : undefined
-}
-
-type Work = 'recall' | 'ask'
-
-const LASTS: Readonly<Record<Work, number>> = { recall: KEY_TIMES.recallMs, ask: KEY_TIMES.askMs }
-
-const shared = (work: Work, entry: KeyEntry, { cache, clock, waitUntil }: KeySourceOptions) =>
-  [cache.flights, `${work} ${entry.id}`, { clock, waitUntil, maxAgeMs: LASTS[work] }] as const
-
-const isDoing = (work: Work, entry: KeyEntry, options: KeySourceOptions) =>
-  isFlying(...shared(work, entry, options))
-
-const isRenewalDue = (entry: KeyEntry, options: KeySourceOptions): boolean => {
-  const now = options.clock.now()
-  if (!entry.held || ageOf(entry.held, now) < KEY_TIMES.freshMs) return false
-  if (entry.failure && now - entry.failure.at < KEY_TIMES.failureMs) return false
-  return !isDoing('ask', entry, options) && !isDoing('recall', entry, options)
-}
-
-/** Another isolate may have asked already, so KV is read first. */
-const renew = async (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions) => {
-  await recall(issuer, entry, options)
-  if (isRenewalDue(entry, options)) await ask(issuer, entry, options)
-}
+  })
 
 /** Takes over what KV holds where it is newer than what memory holds. */
 const recall = async (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions) => {
-  const { kv, clock, log } = options
+  const { cache, kv, clock, waitUntil, log } = options
   if (!kv) return
-  await share(...shared('recall', entry, options), async () => {
+  const terms = { clock, waitUntil, maxAgeMs: KEY_TIMES.recallMs }
+  await share(cache.flights, `recall ${entry.id}`, terms, async () => {
     try {
       const record = await readRecord(kv, await recordName(issuer), clock.now())
-      entry.stored = record
-      if (!record || record.fetchedAt <= (entry.held?.fetchedAt ?? 0)) return
-      const set = createKeySet(record.keys, issuer.algorithms)
-      entry.held = { set, source: 'kv', fetchedAt: record.fetchedAt }
+      if (record) takeAnswer(entry, issuer, { record }, 'kv', clock.now())
     } catch (error) {
       log({ event: 'keys_recall_failed', issuer: issuer.name, error: String(error) })
     }
   })
-}
-
-/** Asks the issuer. The outcome is in the entry: new keys, or a failure beside the old ones. */
-const ask = (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions) =>
-  share(...shared('ask', entry, options), async () => {
-    const { clock, log, waitUntil } = options
-    // The set is as old as the question: what changed while it travelled is not in it.
-    const fetchedAt = clock.now()
-    const fetched = await fetchKeys(issuer, options.fetch)
-    if (!fetched.ok) {
-      entry.failure = { at: clock.now(), error: fetched.reason }
-      log({ event: 'keys_fetch_failed', issuer: issuer.name, error: fetched.reason })
-      return
-    }
-    const record = { keys: fetched.value, fetchedAt }
-    entry.failure = undefined
-    entry.held = {
-      set: createKeySet(record.keys, issuer.algorithms),
-      source: 'issuer',
-      fetchedAt,
-    }
-    if (isWorthWriting(record, entry.stored)) waitUntil(remember(issuer, record, options))
-  })
-
-const fetchKeys = async ({ issuer, keys, allowInsecureHttp }: Issuer, fetch: Fetch) => {
-  const load = (url: string) => fetchDocument(url, { fetch, allowInsecureHttp })
-  const place = keys.kind === 'uri' ? ok(keys.uri) : await discover(issuer, load)
-  if (!place.ok) return place
-  const document = await load(place.value)
-  if (!document.ok) return document
-  const published = publicKeys(document.value)
-  return published ? ok(published) : fail('not a JWK set' as const)
-}
-
-const remember = async (issuer: Issuer, record: KeyRecord, { kv, log }: KeySourceOptions) => {
-  if (!kv) return
-  try {
-    await writeRecord(kv, await recordName(issuer), record)
-  } catch (error) {
-    log({ event: 'keys_store_failed', issuer: issuer.name, error: String(error) })
-  }
 }

@@ -10,17 +10,40 @@ export interface KvLike {
   put(key: string, value: string, options: { readonly expirationTtl: number }): Promise<void>
 }
 
-/** An issuer's published keys and when they were asked for, in milliseconds. */
+/** All that decides which keys an issuer's are. */
+export type KeyPlace = Pick<Issuer, 'name' | 'issuer' | 'keys' | 'allowInsecureHttp'>
+
+/** A change of an issuer's published set: names of keys that came and went. */
+export interface Rotation {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+}
+
+/** An issuer's published keys, as its keeper learned them. */
 export interface KeyRecord {
   readonly keys: readonly JsonObject[]
+  /** When they were last asked for, in milliseconds. */
   readonly fetchedAt: number
+  /** Seconds the issuer lets them be kept, where it says so. */
+  readonly maxAge?: number
+  /** Newest first. */
+  readonly rotations: readonly Rotation[]
 }
 
 /** Part of every name: records of another format are never read. */
-const FORMAT = 1
+const FORMAT = 2
 
-/** The KV name of an issuer's keys. Of fixed length; different for each place keys come from. */
-export const recordName = async ({ issuer, keys, allowInsecureHttp }: Issuer): Promise<string> => {
+/**
+ * The name of an issuer's keys in KV, and of their keeper. Of fixed length; different for each
+ * place keys come from.
+ */
+export const recordName = async ({
+  issuer,
+  keys,
+  allowInsecureHttp,
+}: KeyPlace): Promise<string> => {
   const place = keys.kind === 'uri' ? keys.uri : 'discovery'
   const parts = JSON.stringify([FORMAT, issuer, place, allowInsecureHttp])
   return `jwks:${FORMAT}:${await sha256Name(parts)}`
@@ -39,20 +62,28 @@ export const readRecord = async (
   if (!isObject(value)) return undefined
   const keys = publicKeys(own(value, 'jwks'))
   const fetchedAt = own(value, 'fetchedAt')
-  if (!keys || typeof fetchedAt !== 'number') return undefined
+  const maxAge = own(value, 'maxAge')
+  const rotations = own(value, 'rotations')
+  if (!keys?.length || typeof fetchedAt !== 'number') return undefined
   const age = now - fetchedAt
-  if (age >= KEY_TIMES.staleMs || age < -KEY_TIMES.skewMs) return undefined
-  return { keys, fetchedAt: Math.min(fetchedAt, now) }
+  if (age >= KEY_TIMES.kvLifeMs || age < -KEY_TIMES.skewMs) return undefined
+  return {
+    keys,
+    fetchedAt: Math.min(fetchedAt, now),
+    ...(typeof maxAge === 'number' && { maxAge }),
+    rotations: Array.isArray(rotations) ? rotations.filter(isRotation) : [],
+  }
 }
 
-/** Writes a record, to be forgotten when its life is over. Rejects where KV does. */
-export const writeRecord = (kv: KvLike, name: string, { keys, fetchedAt }: KeyRecord) =>
-  kv.put(name, JSON.stringify({ jwks: { keys }, fetchedAt }), {
-    expirationTtl: KEY_TIMES.staleMs / 1000,
-  })
+const isRotation = (value: unknown): value is Rotation =>
+  isObject(value) &&
+  Number.isFinite(value.at) &&
+  [value.added, value.removed].every(
+    (names) => Array.isArray(names) && names.every((name) => typeof name === 'string'),
+  )
 
-/** Whether KV should be told: the keys changed, or half the life of what it holds is gone. */
-export const isWorthWriting = (record: KeyRecord, stored: KeyRecord | undefined): boolean =>
-  !stored ||
-  record.fetchedAt - stored.fetchedAt >= KEY_TIMES.staleMs / 2 ||
-  JSON.stringify(record.keys) !== JSON.stringify(stored.keys)
+/** Writes a record, to be forgotten when its life is over. Rejects where KV does. */
+export const writeRecord = (kv: KvLike, name: string, { keys, ...rest }: KeyRecord) =>
+  kv.put(name, JSON.stringify({ jwks: { keys }, ...rest }), {
+    expirationTtl: KEY_TIMES.kvLifeMs / 1000,
+  })

@@ -1,11 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import {
-  isWorthWriting,
-  readRecord,
-  recordName,
-  writeRecord,
-} from '../../../src/adapters/keys/store.ts'
+import { readRecord, recordName, writeRecord } from '../../../src/adapters/keys/store.ts'
 import { KEY_TIMES } from '../../../src/adapters/keys/times.ts'
+import { DEFAULT_KEY_TIMES } from '../../../src/policy/key-times.ts'
 import { issuerOf, MemoryKv, publicJwk } from './support.ts'
 
 const NOW = 1_000_000_000_000
@@ -22,14 +18,20 @@ describe('recordName', () => {
       issuerOf({ keys: uri('https://auth.acme.example/jwks') }),
       issuerOf({ keys: uri('https://auth.acme.example/jwks/') }),
       issuerOf({ issuer: 'x'.repeat(4_000) }),
+      issuerOf({ keys: uri('discovery/') }),
     ]
     const names = await Promise.all(issuers.map(recordName))
     expect(new Set(names).size).toBe(issuers.length)
-    for (const name of names) expect(name).toMatch(/^jwks:1:[A-Za-z0-9_-]{43}$/)
+    for (const name of names) expect(name).toMatch(/^jwks:2:[A-Za-z0-9_-]{43}$/)
   })
 
   it('does not depend on what the entry is called or allows', async () => {
-    const other = issuerOf({ name: 'other', algorithms: ['ES256'] })
+    const other = issuerOf({
+      name: 'other',
+      algorithms: ['ES256'],
+      keys: { kind: 'discovery', never: ['https://gate.example'] },
+      keyTimes: { ...DEFAULT_KEY_TIMES, cooldown: 60_000 },
+    })
     expect(await recordName(other)).toBe(await recordName(issuerOf({})))
   })
 })
@@ -43,9 +45,11 @@ describe('readRecord', () => {
 
   it('reads what was written, to be forgotten after a day', async () => {
     const kv = new MemoryKv()
-    await writeRecord(kv, 'k', { keys: [{ ...KEY }], fetchedAt: NOW })
+    const rotations = [{ at: NOW, added: ['a'], removed: ['b', 'c'] }]
+    const record = { keys: [{ ...KEY }], fetchedAt: NOW, maxAge: 300, rotations }
+    await writeRecord(kv, 'k', record)
     expect(kv.puts[0]?.expirationTtl).toBe(86_400)
-    expect(await readRecord(kv, 'k', NOW)).toEqual({ keys: [KEY], fetchedAt: NOW })
+    expect(await readRecord(kv, 'k', NOW)).toEqual(record)
   })
 
   it.each([
@@ -55,28 +59,37 @@ describe('readRecord', () => {
     ['no set', { fetchedAt: NOW }],
     ['a set without keys', { jwks: {}, fetchedAt: NOW }],
     ['keys that are no array', { jwks: { keys: {} }, fetchedAt: NOW }],
-    ['no time', { jwks: { keys: [] } }],
-    ['a time that is text', { jwks: { keys: [] }, fetchedAt: String(NOW) }],
-    ['a day ago', { jwks: { keys: [] }, fetchedAt: NOW - 24 * HOUR }],
-    ['a time to come', { jwks: { keys: [] }, fetchedAt: NOW + KEY_TIMES.skewMs + 1 }],
+    ['no keys', { jwks: { keys: [] }, fetchedAt: NOW }],
+    ['secret keys only', { jwks: { keys: [{ ...KEY, d: 'x' }] }, fetchedAt: NOW }],
+    ['no time', { jwks: { keys: [KEY] } }],
+    ['a time that is text', { jwks: { keys: [KEY] }, fetchedAt: String(NOW) }],
+    ['a day ago', { jwks: { keys: [KEY] }, fetchedAt: NOW - 24 * HOUR }],
+    ['a time to come', { jwks: { keys: [KEY] }, fetchedAt: NOW + KEY_TIMES.skewMs + 1 }],
   ])('ignores %s', async (_, value) => expect(await read(value)).toBeUndefined())
 
   it('drops entries with a secret, as from a fetched set', async () => {
     const jwks = { keys: [{ ...KEY, d: 'x' }, null, KEY] }
-    expect(await read({ jwks, fetchedAt: NOW })).toEqual({ keys: [KEY], fetchedAt: NOW })
+    expect(await read({ jwks, fetchedAt: NOW })).toEqual({
+      keys: [KEY],
+      fetchedAt: NOW,
+      rotations: [],
+    })
+  })
+
+  it.each([
+    ['a max-age that is text', { maxAge: '60' }],
+    ['rotations that are no array', { rotations: {} }],
+    [
+      'what is no rotation',
+      { rotations: [null, 7, { at: NOW }, { at: 'x', added: [], removed: [] }] },
+    ],
+    ['names that are none', { rotations: [{ at: NOW, added: [7], removed: [] }] }],
+  ])('reads the keys without %s', async (_, over) => {
+    const value = { jwks: { keys: [KEY] }, fetchedAt: NOW, ...over }
+    expect(await read(value)).toEqual({ keys: [KEY], fetchedAt: NOW, rotations: [] })
   })
 
   it('does not take a clock that is ahead for freshness', async () => {
-    expect((await read({ jwks: { keys: [] }, fetchedAt: NOW + 5_000 }))?.fetchedAt).toBe(NOW)
+    expect((await read({ jwks: { keys: [KEY] }, fetchedAt: NOW + 5_000 }))?.fetchedAt).toBe(NOW)
   })
-})
-
-describe('isWorthWriting', () => {
-  const record = { keys: [{ ...KEY }], fetchedAt: NOW }
-  it.each([
-    ['nothing is stored', undefined, true],
-    ['the same is stored', { ...record, fetchedAt: NOW - 12 * HOUR + 1 }, false],
-    ['half its life is gone', { ...record, fetchedAt: NOW - 12 * HOUR }, true],
-    ['the keys changed', { keys: [], fetchedAt: NOW }, true],
-  ])('when %s', (_, stored, worth) => expect(isWorthWriting(record, stored)).toBe(worth))
 })

@@ -1,27 +1,40 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
-import { createKeyCache } from '../../../src/adapters/keys/cache.ts'
-import { createKeySource } from '../../../src/adapters/keys/source.ts'
+import { createKeyCache, keyStatus } from '../../../src/adapters/keys/cache.ts'
+import type { Keeper, Question } from '../../../src/adapters/keys/keeper.ts'
+import { createMemoryKeepers } from '../../../src/adapters/keys/memory-keepers.ts'
+import {
+  createKeyReader,
+  createKeySource,
+  type KeySourceOptions,
+} from '../../../src/adapters/keys/source.ts'
 import type { KvLike } from '../../../src/adapters/keys/store.ts'
 import type { Issuer } from '../../../src/model/issuer.ts'
+import { DEFAULT_KEY_TIMES } from '../../../src/policy/key-times.ts'
 
 /** An issuer entry of which only what concerns keys matters. */
 export const issuerOf = (over: Partial<Issuer>): Issuer => ({
   name: 'acme',
+  profile: 'rfc9068',
   issuer: 'https://auth.acme.example',
-  keys: { kind: 'discovery' },
+  keys: { kind: 'discovery', never: [] },
+  keyTimes: DEFAULT_KEY_TIMES,
   allowInsecureHttp: true,
   algorithms: ['ES256', 'RS256', 'PS256', 'Ed25519'],
   types: new Set(['at+jwt']),
+  audienceClaim: 'aud',
   maxLifetime: 900,
   requiredClaims: [],
   claims: [],
+  clientId: [['client_id'], ['azp']],
+  clientRequired: false,
   agentId: [],
   agentPrefix: '',
   agentType: ['agent_type'],
   workflowId: ['workflow_id'],
   scope: [],
+  scopeElse: [],
   admin: false,
   delegation: { maxDepth: 4, requireActor: false, issuers: new Set() },
   ...over,
@@ -39,6 +52,8 @@ export class MemoryKv implements KvLike {
   readonly puts: { key: string; value: string; expirationTtl: number }[] = []
   gets = 0
   down = false
+  /** What a write waits for before it comes to anything. */
+  slow: Promise<void> | undefined
 
   async get(key: string): Promise<unknown> {
     this.gets++
@@ -49,6 +64,7 @@ export class MemoryKv implements KvLike {
 
   async put(key: string, value: string, { expirationTtl }: { expirationTtl: number }) {
     this.puts.push({ key, value, expirationTtl })
+    await this.slow
     if (this.down) throw new Error('KV PUT failed: 429')
     this.values.set(key, value)
   }
@@ -76,8 +92,24 @@ export const startServer = async () => {
     paths,
     requests,
     heard,
-    json(path: string, value: unknown) {
-      paths.set(path, (_, response) => response.end(JSON.stringify(value)))
+    json(path: string, value: unknown, headers: Record<string, string> = {}) {
+      const text = JSON.stringify(value)
+      paths.set(path, (request, response) => {
+        const isHeld =
+          headers.etag !== undefined && request.headers['if-none-match'] === headers.etag
+        response.writeHead(isHeld ? 304 : 200, { 'content-type': 'application/json', ...headers })
+        response.end(isHeld ? '' : text)
+      })
+    },
+    /** Lets a path answer as it does, but only once the promise it is given is there. */
+    hold(path: string, until: Promise<void>) {
+      const handler = paths.get(path)
+      return new Promise<void>((arrived) => {
+        paths.set(path, (request, response) => {
+          arrived()
+          void until.then(() => handler?.(request, response))
+        })
+      })
     },
     status(path: string, status: number, headers: Record<string, string> = {}) {
       paths.set(path, (_, response) => response.writeHead(status, headers).end())
@@ -89,39 +121,80 @@ export const startServer = async () => {
   }
 }
 
-/** One isolate: its memory, its clock, and what its requests left to be done. */
-export const startIsolate = (kv?: KvLike, now = 1_000_000_000_000) => {
-  const cache = createKeyCache()
-  const events: Record<string, unknown>[] = []
-  const left: Promise<unknown>[] = []
+/** A clock that moves when it is told to. */
+export const startClock = (at = 1_000_000_000_000) => {
   const clock = {
-    at: now,
+    at,
     now: () => clock.at,
     advance(ms: number) {
       clock.at += ms
     },
   }
-  return {
-    cache,
+  return clock
+}
+
+/** What the world of one gate is made of, where it is not as usual. */
+export interface WorldOptions {
+  readonly kv?: KvLike
+  readonly random?: () => number
+}
+
+/** A keeper, KV, and isolates that share them and one clock. */
+export const startWorld = ({ kv = new MemoryKv(), random = () => 1 }: WorldOptions = {}) => {
+  const clock = startClock()
+  const events: Record<string, unknown>[] = []
+  const left: Promise<unknown>[] = []
+  const waitUntil = (promise: Promise<unknown>) => void left.push(promise)
+  const log = (event: Record<string, unknown>) => void events.push(event)
+  const keepers = createMemoryKeepers({
+    fetch: (url, init) => fetch(url, init),
+    clock,
+    random,
+    kv,
+    waitUntil,
+    log,
+  })
+  const world = {
     clock,
     events,
-    request: (over: Partial<Parameters<typeof createKeySource>[0]> = {}) =>
-      createKeySource({
-        cache,
-        ...(kv && { kv }),
-        fetch: (url, init) => fetch(url, init),
-        clock,
-        waitUntil: (promise) => {
-          left.push(promise)
-        },
-        log: (event) => {
-          events.push(event)
-        },
-        ...over,
-      }),
+    /** Whether the keeper can be reached. */
+    cut: false,
+    /** What isolates asked the keeper. */
+    questions: [] as Question[],
+    keeper: {
+      async ask(question) {
+        world.questions.push(question)
+        if (world.cut) throw new Error('no keeper')
+        // As across a network: plain data, a turn later.
+        return structuredClone(await keepers.ask(structuredClone(question)))
+      },
+    } satisfies Keeper as Keeper,
     /** All work that outlived its request is over. */
     async settle() {
       while (left.length > 0) await Promise.allSettled(left.splice(0))
     },
+    /** An isolate that has just started. */
+    isolate(over: Partial<KeySourceOptions> = {}) {
+      const cache = createKeyCache(clock)
+      const options = { cache, kv, keeper: world.keeper, clock, waitUntil, log, ...over }
+      const source = createKeySource(options)
+      const reader = createKeyReader(options)
+      const headerOf = (kid: string) => ({ algorithm: 'ES256', kid }) as const
+      return {
+        cache,
+        options,
+        find: async (issuer: Issuer, kid: string, caller?: string) =>
+          source.find(issuer, headerOf(kid), caller),
+        read: async (issuer: Issuer, kid: string) => reader.find(issuer, headerOf(kid)),
+        vouch: (issuer: Issuer, caller: string | undefined) => source.vouch?.(issuer, caller),
+        status: (issuer: Issuer) => keyStatus(cache, issuer, clock.now()),
+      }
+    },
   }
+  return world
 }
+
+/** Outcomes of a search. */
+export const FOUND = { ok: true }
+export const UNKNOWN = { ok: false, reason: 'unknown' }
+export const UNAVAILABLE = { ok: false, reason: 'unavailable' }

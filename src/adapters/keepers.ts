@@ -1,0 +1,35 @@
+import type { Policy } from '../model/policy.ts'
+import type { KeyKeeper } from './key-keeper.ts'
+import type { Keeper } from './keys/keeper.ts'
+import { recordName } from './keys/store.ts'
+
+/**
+ * The keepers behind a Durable Object namespace, one object for each place keys come from. A call that
+ * fails is tried once more, with a stub of its own: one that has failed may fail for good.
+ */
+export const createKeepers = (namespace: DurableObjectNamespace<KeyKeeper>): Keeper => ({
+  async ask(question) {
+    const name = await recordName(question.place)
+    const ask = async () => await namespace.getByName(name).ask(question)
+    return ask().catch(ask)
+  },
+})
+
+/** Has the keepers of all issuers ask ahead of time, so that no request waits for keys. Never rejects. */
+export const refreshAhead = async (
+  policy: Policy,
+  keeper: Keeper,
+  log: (event: Record<string, unknown>) => void,
+): Promise<void> => {
+  const fetched = [...policy.issuers.values()].filter(({ keys }) => keys.kind !== 'inline')
+  await Promise.all(
+    fetched.map(async ({ name, issuer, keys, allowInsecureHttp, keyTimes: times }) => {
+      try {
+        const place = { name, issuer, keys, allowInsecureHttp }
+        await keeper.ask({ place, times, why: 'ahead' })
+      } catch (error) {
+        log({ event: 'keys_ask_failed', issuer: name, error: String(error) })
+      }
+    }),
+  )
+}

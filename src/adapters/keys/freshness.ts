@@ -1,0 +1,72 @@
+/** What a server says of how long its answer holds. */
+export interface Freshness {
+  /** A well-formed entity-tag, to ask with `If-None-Match`. */
+  readonly etag?: string
+  /** Seconds from now on, the answer's age taken off; absent where the server says nothing. */
+  readonly maxAge?: number
+}
+
+/**
+ * Reads an answer's `ETag` and how long it is still fresh: `max-age`, else `Expires` minus `Date`,
+ * less `Age` (RFC 9111 §4.2.1); 0 for `no-store` and `no-cache`, also where that names fields only.
+ * Malformed numbers and tags count as absent. Does not look at the clock, nor bound what it finds.
+ */
+export const freshnessOf = (headers: Headers): Freshness => {
+  const etag = headers.get('etag')
+  const lifetime = lifetimeOf(headers)
+  return {
+    ...(etag !== null && isEntityTag(etag) && { etag }),
+    ...(lifetime !== undefined && { maxAge: Math.max(0, lifetime - ageOf(headers)) }),
+  }
+}
+
+const ENTITY_TAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/
+
+/** Whether a text is an entity-tag (RFC 9110 §8.8.3), weak or strong, of at most 256 characters. */
+export const isEntityTag = (text: string): boolean => text.length <= 256 && ENTITY_TAG.test(text)
+
+/** A comma inside quotes does not end a directive. */
+const DIRECTIVE = /(?:[^,"]|"[^"]*(?:"|$))+/g
+const NOT_KEPT = /^\s*no-(?:store|cache)\s*(?:=|$)/i
+const MAX_AGE = /^\s*max-age\s*=\s*(?:(\d+)|"(\d+)")\s*$/i
+
+const lifetimeOf = (headers: Headers): number | undefined => {
+  const directives = headers.get('cache-control')?.match(DIRECTIVE) ?? []
+  if (directives.some((directive) => NOT_KEPT.test(directive))) return 0
+  for (const directive of directives) {
+    const [, plain, quoted] = MAX_AGE.exec(directive) ?? []
+    const text = plain ?? quoted
+    if (text !== undefined) return seconds(text)
+  }
+  return untilExpiry(headers)
+}
+
+const untilExpiry = (headers: Headers): number | undefined => {
+  const expires = headers.get('expires')
+  if (expires === null) return undefined
+  const until = httpDate(expires)
+  // RFC 9111 §5.3: what is no date, "0" above all, is in the past.
+  if (until === undefined) return 0
+  const from = httpDate(headers.get('date') ?? '')
+  return from === undefined ? undefined : Math.min((until - from) / 1000, MOST_SECONDS)
+}
+
+const ageOf = (headers: Headers): number => {
+  const [, age = '0'] = /^(\d+)\s*(?:,|$)/.exec(headers.get('age') ?? '') ?? []
+  return seconds(age)
+}
+
+/** RFC 9111 §1.2.2. */
+const MOST_SECONDS = 2 ** 31
+
+const seconds = (digits: string): number => Math.min(Number(digits), MOST_SECONDS)
+
+/** IMF-fixdate, RFC 850 and asctime (RFC 9110 §5.6.7). */
+const HTTP_DATE = /^[A-Z][a-z]{2,8},? [\w -]{6,11} (?:\d{4} )?\d\d:\d\d:\d\d(?: GMT| \d{4})$/
+
+/** Milliseconds since 1970. */
+const httpDate = (text: string): number | undefined => {
+  if (!HTTP_DATE.test(text)) return undefined
+  const time = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`)
+  return Number.isNaN(time) ? undefined : time
+}

@@ -1,0 +1,29 @@
+import { type JsonObject, own } from '../../base/json.ts'
+import type { KeyRecord, Rotation } from './store.ts'
+import { KEY_TIMES } from './times.ts'
+
+/**
+ * The rotations of a set once it is `keys`, newest first: one more where a key came, went or became
+ * another. Without `keys` nothing changed. The first set is a rotation from nothing.
+ */
+export const rotated = (
+  before: KeyRecord | undefined,
+  keys: readonly JsonObject[] | undefined,
+  at: number,
+): readonly Rotation[] => {
+  const rotations = before?.rotations ?? []
+  if (!keys) return rotations
+  const old = new Map((before?.keys ?? []).map((key) => [JSON.stringify(key), key]))
+  const now = new Map(keys.map((key) => [JSON.stringify(key), key]))
+  const names = (some: typeof old, others: typeof old) =>
+    [...some].filter(([text]) => !others.has(text)).map(([, key]) => nameOf(key))
+  const added = names(now, old)
+  const removed = names(old, now)
+  if (before && added.length + removed.length === 0) return rotations
+  return [{ at, added, removed }, ...rotations].slice(0, KEY_TIMES.rotations)
+}
+
+const nameOf = (key: JsonObject): string => {
+  const kid = own(key, 'kid')
+  return typeof kid === 'string' ? kid.slice(0, 64) : '(no kid)'
+}

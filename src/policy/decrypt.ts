@@ -1,0 +1,85 @@
+import { fail, ok } from '../base/result.ts'
+import {
+  CONTENT_ENCRYPTION,
+  type ContentEncryption,
+  type Decryption,
+  type DecryptionKey,
+  KEY_MANAGEMENT,
+} from '../model/decryption.ts'
+import type { Issuer } from '../model/issuer.ts'
+import type { PolicyEnv } from './env.ts'
+import { text, word } from './fields.ts'
+import { quote, type Report, under } from './issues.ts'
+import { privateKeys } from './private-keys.ts'
+import { list, type Readable, table } from './table.ts'
+
+const FIELDS = {
+  secret: text((value) =>
+    /^[A-Za-z_][A-Za-z0-9_]*$/.test(value)
+      ? ok(value)
+      : fail('must be the name of a secret: letters, digits and _'),
+  ),
+  key_management: list(word(KEY_MANAGEMENT)),
+  content_encryption: list(word(CONTENT_ENCRYPTION)),
+}
+
+/** A `decrypt` table. Looks no secret up. */
+export const decryptField = table(FIELDS, ['secret'])
+
+/** The authenticated modes of one key; the composite one must be asked for. */
+const DEFAULT_CONTENT_ENCRYPTION: readonly ContentEncryption[] = ['A128GCM', 'A256GCM']
+
+/**
+ * What opens an issuer's encrypted tokens, with the keys of its secret. Every mistake in them is
+ * reported by its place, never with anything of a key. Whether a key's numbers belong together is
+ * known only when it is imported.
+ */
+export const decryptionOf = (
+  { secret: name, ...entry }: Readable<typeof FIELDS>,
+  env: PolicyEnv,
+  report: Report,
+): Decryption | undefined => {
+  if (name === undefined) return undefined
+  const at = under(report, 'secret')
+  const keyManagement = entry.key_management ?? KEY_MANAGEMENT
+  const value = env.secret(name)
+  if (!env.has('secret', name)) at([], `needs the secret ${quote(name)}, which is not set`)
+  const keys =
+    value === undefined || keyManagement.length === 0
+      ? undefined
+      : privateKeys(value, name, keyManagement, at)
+  return Object.freeze({
+    secret: name,
+    keyManagement: Object.freeze(keyManagement),
+    contentEncryption: Object.freeze(entry.content_encryption ?? DEFAULT_CONTENT_ENCRYPTION),
+    ...(keys && { keys: Object.freeze(keys) }),
+  })
+}
+
+/**
+ * The key that opens a token says whose it is, so no two issuers may share a secret, or have keys
+ * of one `kid` (or of none) for one algorithm.
+ */
+export const checkDecryption = (issuers: ReadonlyMap<string, Issuer>, report: Report): void => {
+  const before: (readonly [name: string, decrypt: Decryption])[] = []
+  for (const [name, { decrypt }] of issuers) {
+    if (!decrypt) continue
+    const same = before.find(([, one]) => one.secret === decrypt.secret)
+    const alike = before.find(([, one]) => (one.keys ?? []).some((key) => isAlike(key, decrypt)))
+    if (same) {
+      report(
+        [name, 'decrypt', 'secret'],
+        `is also that of ${quote(same[0])}: the key that opens a token says whose it is, so each issuer needs its own`,
+      )
+    } else if (alike) {
+      report(
+        [name, 'decrypt', 'secret'],
+        `has a key that tokens cannot tell from one of ${quote(alike[0])}: give the keys of all issuers different kids`,
+      )
+    }
+    before.push([name, decrypt])
+  }
+}
+
+const isAlike = ({ kid, algorithms }: DecryptionKey, { keys = [] }: Decryption): boolean =>
+  keys.some((key) => key.kid === kid && key.algorithms.some((one) => algorithms.includes(one)))

@@ -1,0 +1,145 @@
+import { type CryptoKey, importJWK } from 'jose'
+import { base64UrlDecode } from '../base/bytes.ts'
+import { isObject, type JsonObject, own, parseJsonObject } from '../base/json.ts'
+import { isKid } from '../base/jws.ts'
+import { LIMITS } from '../base/limits.ts'
+import type { DecryptionKey, KeyManagement } from '../model/decryption.ts'
+import { quote, quoteAll, type Report } from './issues.ts'
+
+/**
+ * The keys of a secret that holds a private JWK set (RFC 7517 §5) as JSON, for these ways of key
+ * management; every one must be usable. Reports mistakes by the name of the secret and the place of
+ * the key, and repeats nothing of it. Imports none.
+ */
+export const privateKeys = (
+  value: string,
+  name: string,
+  among: readonly KeyManagement[],
+  report: Report,
+): readonly DecryptionKey[] => {
+  const document = parseJsonObject(value)
+  const entries = document && own(document, 'keys')
+  const secret = `the secret ${quote(name)}`
+  if (!Array.isArray(entries) || entries.length === 0 || entries.length > LIMITS.keys) {
+    report(
+      [],
+      `${secret} must be a private JWK set as JSON, { "keys": [ … ] }, with 1 to ${LIMITS.keys} keys`,
+    )
+    return []
+  }
+  const keys: DecryptionKey[] = []
+  for (const [i, entry] of entries.entries()) {
+    const read = readKey(entry, among)
+    if (typeof read === 'string') report([], `key ${i + 1} of ${secret} ${read}`)
+    else keys.push(read)
+  }
+  const kids = keys.map(({ kid }) => kid)
+  if (kids.length > 1 && kids.includes(undefined)) {
+    report([], `${secret} holds several keys, so each needs a kid`)
+  }
+  if (kids.some((kid, i) => kid !== undefined && kids.indexOf(kid) !== i)) {
+    report([], `${secret} holds two keys with one kid`)
+  }
+  return keys
+}
+
+/** What a private JWK is made of (RFC 7518 §6.2, §6.3, RFC 8037 §2), and what it may be used for. */
+interface Shape {
+  readonly members: readonly string[]
+  /** Bytes of each member; RSA keys have no one length. */
+  readonly bytes?: number
+  readonly algorithms: readonly KeyManagement[]
+  readonly operations: readonly string[]
+}
+
+const agreement = (bytes: number, members: readonly string[] = ['x', 'y', 'd']): Shape => ({
+  members,
+  bytes,
+  algorithms: ['ECDH-ES', 'ECDH-ES+A256KW'],
+  operations: ['deriveKey', 'deriveBits'],
+})
+
+const SHAPES: Readonly<Record<string, Shape>> = {
+  RSA: {
+    members: ['n', 'e', 'd', 'p', 'q', 'dp', 'dq', 'qi'],
+    algorithms: ['RSA-OAEP-256'],
+    operations: ['decrypt', 'unwrapKey'],
+  },
+  'EC P-256': agreement(32),
+  'EC P-384': agreement(48),
+  'EC P-521': agreement(66),
+  'OKP X25519': agreement(32, ['x', 'd']),
+}
+
+/** A key, or what is wrong with it: the end of a sentence, without anything of the key. */
+const readKey = (jwk: unknown, among: readonly KeyManagement[]): DecryptionKey | string => {
+  if (!isObject(jwk)) return 'must be a JWK'
+  const [kty, crv, kid, alg, use] = ['kty', 'crv', 'kid', 'alg', 'use'].map((n) => own(jwk, n))
+  const kind = kty === 'RSA' ? kty : `${kty} ${crv}`
+  if (kty === 'oct') return 'is symmetric: whoever encrypts with it could also read every token'
+  const shape = Object.hasOwn(SHAPES, kind) ? SHAPES[kind] : undefined
+  if (!shape) return `must be one of ${Object.keys(SHAPES).join(', ')}`
+  if (!Object.hasOwn(jwk, 'd')) return 'is public: the gate needs the private key'
+  if (kid !== undefined && !isKid(kid)) return 'has a kid that is not short visible ASCII'
+  if (use !== undefined && use !== 'enc') return 'is not for encryption: its use must be enc'
+  if (!isForOpening(own(jwk, 'key_ops'), shape)) {
+    return `has key_ops without ${shape.operations.join(' or ')}`
+  }
+  const fitting = shape.algorithms.filter((one) => alg === undefined || one === alg)
+  const algorithms = among.filter((one) => fitting.includes(one))
+  if (algorithms.length === 0) return `is for none of ${quoteAll(among)}`
+  const bare = membersOf(jwk, shape)
+  if (!bare || Object.hasOwn(jwk, 'oth')) {
+    return `must have ${shape.members.join(', ')}, each in base64url and of its length`
+  }
+  if (kty === 'RSA' && bitsOf(bare.n) < LIMITS.rsaBits) {
+    return `has fewer than ${LIMITS.rsaBits} bits (RFC 7518 §4.3)`
+  }
+  return keyOf({ kty, ...(shape.bytes !== undefined && { crv }), ...bare }, kid, algorithms)
+}
+
+const isForOpening = (operations: unknown, shape: Shape): boolean =>
+  operations === undefined ||
+  (Array.isArray(operations) && shape.operations.some((one) => operations.includes(one)))
+
+const membersOf = (jwk: JsonObject, { members, bytes }: Shape) => {
+  const read: Record<string, string> = {}
+  for (const member of members) {
+    const text = own(jwk, member)
+    const length = typeof text === 'string' ? (base64UrlDecode(text)?.length ?? 0) : 0
+    if (length === 0 || (bytes !== undefined && length !== bytes)) return undefined
+    read[member] = text as string
+  }
+  return read
+}
+
+const bitsOf = (text = ''): number => {
+  const bytes = base64UrlDecode(text) ?? []
+  const number = bytes.slice(bytes.findIndex((byte) => byte !== 0))
+  return number.length * 8 - Math.clz32(number[0] ?? 0) + 24
+}
+
+const keyOf = (
+  jwk: JsonObject,
+  kid: string | undefined,
+  algorithms: readonly KeyManagement[],
+): DecryptionKey => {
+  // Only the outcome is kept: a promise would belong to the request that made it.
+  let imported: { readonly key: CryptoKey | undefined } | undefined
+  return Object.freeze({
+    ...(kid !== undefined && { kid }),
+    algorithms: Object.freeze(algorithms),
+    async load() {
+      imported ??= { key: await importKey(jwk, algorithms[0]) }
+      return imported.key
+    },
+  })
+}
+
+const importKey = async (jwk: JsonObject, algorithm: KeyManagement | undefined) => {
+  try {
+    return (await importJWK(jwk, algorithm, { extractable: false })) as CryptoKey
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Gate } from '../kit/gate.ts'
+import { type Algorithm, createKey, type SigningKey } from '../kit/signing.ts'
+import { askGate, outcome, type Setting, startSetting } from './setting.ts'
+
+/** Under this flag workerd's WebCrypto has the algorithms of FIPS 204. */
+const FLAG = 'webcrypto_modern_algorithms'
+
+let setting: Setting
+beforeAll(async () => {
+  setting = await startSetting()
+})
+afterAll(() => setting.close())
+
+/** What comes of a token signed with this key, whatever its header says. */
+const answer = async (gate: Gate, key: SigningKey, header: object = {}) => {
+  const token = await setting.issuer.mint({}, { ...header }, { key })
+  return { ...(await outcome(await askGate(gate, '/v1/x', { token }))), token }
+}
+
+const PASSED = { status: 200, code: undefined }
+const denied = (code: string) => ({ status: 401, code })
+
+describe('Ed25519, by its old name and the new one', () => {
+  const NAMES = ['Ed25519', 'EdDSA'] as const
+  const gates = new Map<string, Gate>()
+  const keys = new Map<string, SigningKey>()
+
+  beforeAll(async () => {
+    for (const name of NAMES) {
+      keys.set(name, await createKey('Ed25519', `key-${name}`))
+      gates.set(name, await setting.another({ issuer: { algorithms: [name] } }))
+    }
+    setting.issuer.setKeys([...keys].map(([alg, { jwk }]) => ({ ...jwk, alg })))
+  })
+
+  const all = NAMES.flatMap((list) =>
+    NAMES.flatMap((key) => NAMES.map((alg) => ({ list, key, alg }))),
+  )
+  it.each(all)('passes: $list allowed, a key for $key, a token of $alg', async (row) => {
+    const { list, key, alg } = row
+    const [gate, by] = [gates.get(list), keys.get(key)]
+    if (!gate || !by) throw new Error('not started')
+    expect(await answer(gate, by, { alg })).toMatchObject(PASSED)
+  })
+})
+
+describe('ML-DSA', () => {
+  const LATTICE = ['ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'] as const satisfies readonly Algorithm[]
+  const algorithms = ['ES256', ...LATTICE]
+  const keys = new Map<Algorithm, SigningKey>()
+  let modern: Gate
+  let plain: Gate
+
+  beforeAll(async () => {
+    for (const alg of ['ES256', ...LATTICE] as const) keys.set(alg, await createKey(alg, alg))
+    setting.issuer.setKeys([...keys.values()].map(({ jwk }) => jwk))
+    modern = await setting.another({ issuer: { algorithms }, compatibilityFlags: [FLAG] })
+    plain = await setting.another({ issuer: { algorithms } })
+  })
+
+  const keyOf = (alg: Algorithm) => {
+    const key = keys.get(alg)
+    if (!key) throw new Error(alg)
+    return key
+  }
+
+  it.each(LATTICE)('%s passes where the runtime has it', async (alg) => {
+    const { token, ...passed } = await answer(modern, keyOf(alg))
+    expect(passed).toEqual(PASSED)
+    const [header, payload, signature = ''] = token.split('.')
+    const first = signature.startsWith('A') ? 'B' : 'A'
+    const forged = [header, payload, `${first}${signature.slice(1)}`].join('.')
+    const refused = await askGate(modern, '/v1/x', { token: forged })
+    expect(await outcome(refused)).toEqual(denied('signature_invalid'))
+  })
+
+  it.each(LATTICE)('%s is refused by its own code where it has not', async (alg) => {
+    expect(await answer(plain, keyOf(alg))).toMatchObject(denied('algorithm_unsupported'))
+  })
+
+  it.each(LATTICE)('%s of a key that nobody published is an unknown key', async (alg) => {
+    const key = await createKey(alg)
+    for (const gate of [modern, plain]) {
+      expect(await answer(gate, key)).toMatchObject(denied('key_unknown'))
+    }
+  })
+
+  it('keys take nothing from the others beside them', async () => {
+    for (const gate of [modern, plain]) {
+      expect(await answer(gate, keyOf('ES256'))).toMatchObject(PASSED)
+    }
+  })
+
+  it('is not accepted unless the issuer is said to use it', async () => {
+    const refused = await answer(setting.gate, keyOf('ML-DSA-44'))
+    expect(refused).toMatchObject(denied('algorithm_not_accepted'))
+  })
+})

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest'
+import { PROFILE_NAMES, type ProfileName } from '../../src/policy/profiles.ts'
+import { ACME, parse } from './support.ts'
+
+const warnings = (entry: object): readonly (readonly [path: string, message: string])[] => {
+  const parsed = parse({ ISSUERS: { acme: { ...ACME, ...entry } } })
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.reason))
+  return parsed.value.warnings.map(({ path, message }) => [path, message])
+}
+
+/** What is said of an entry that has only a profile: its lifetime, and whether jti is missed. */
+const SAID: Readonly<Record<ProfileName, readonly [life: string | undefined, noJti: boolean]>> = {
+  rfc9068: [undefined, false],
+  auth0: ['24h', true],
+  okta: ['60m', false],
+  entra: ['90m', true],
+  keycloak: [undefined, false],
+  cognito: ['60m', false],
+  generic: [undefined, true],
+}
+
+/** Where each issuer's console has the lifetime. */
+const WORDS: Readonly<Record<ProfileName, RegExp>> = {
+  rfc9068: /have the issuer make them live 15m or less/,
+  auth0: /Maximum Access Token Lifetime.*900/,
+  okta: /Access Policies.*15 minutes/,
+  entra: /token lifetime policy.*28 hours/,
+  keycloak: /Access Token Lifespan/,
+  cognito: /Access token expiration/,
+  generic: /have the issuer make them live 15m or less/,
+}
+
+describe.each(PROFILE_NAMES)('an entry with profile %s', (profile) => {
+  const audiences = { audiences: ['client'] }
+  const [life, noJti] = SAID[profile]
+
+  it('is warned of what its defaults cost', () => {
+    const found = warnings({ profile, ...audiences })
+    expect(found.map(([path]) => path)).toEqual([
+      ...(life === undefined ? [] : ['ISSUERS.acme.max_lifetime']),
+      ...(noJti ? ['ISSUERS.acme'] : []),
+    ])
+    if (life !== undefined) expect(found[0]?.[1]).toContain(`tokens may live ${life}, and`)
+    if (noJti) expect(found.at(-1)?.[1]).toContain('cannot be revoked by itself')
+  })
+
+  it('is told how to make them live shorter at that issuer', () => {
+    const [first] = warnings({ profile, ...audiences, max_lifetime: '16m' })
+    expect(first?.[0]).toBe('ISSUERS.acme.max_lifetime')
+    expect(first?.[1]).toMatch(WORDS[profile])
+    expect(first?.[1]).toMatch(/then set max_lifetime = "15m"$/)
+  })
+
+  it('is told how to come to jti, unless it is required', () => {
+    const required = (names: readonly string[]) =>
+      warnings({ profile, ...audiences, max_lifetime: '15m', required_claims: names })
+    expect(required(['jti'])).toEqual([])
+    expect(required(['iss'])).toEqual([
+      ['ISSUERS.acme', expect.stringMatching(/^jti is not required: .* journal; ./)],
+    ])
+  })
+})
+
+it.each([
+  ['901s', 'live 901s,'],
+  ['16m', 'live 16m,'],
+  ['60m', 'live 60m,'],
+  ['90m', 'live 90m,'],
+  ['120m', 'live 2h,'],
+])('a lifetime of %s is written %s', (max_lifetime, text) => {
+  expect(warnings({ max_lifetime })[0]?.[1]).toContain(text)
+})
