@@ -51,7 +51,8 @@ export const readRequest = async (
   return token.ok ? ok({ ...asked, token: token.value }) : token
 }
 
-const readToken = async (
+/** A token as it is given: itself, `@FILE`, or `-`. No reason of a failure repeats any of it. */
+export const readToken = async (
   given: string,
   stdin: () => Promise<string>,
 ): Promise<Result<string, string>> => {

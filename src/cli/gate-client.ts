@@ -166,11 +166,17 @@ const NETWORK: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there',
   ENOTFOUND: 'the name does not exist',
   EAI_AGAIN: 'the name cannot be looked up',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'nobody known here vouches for its certificate',
+  SELF_SIGNED_CERT_IN_CHAIN: 'nobody known here vouches for its certificate',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate comes without the one that vouches for it',
   ECONNRESET: 'the connection was cut',
   UND_ERR_SOCKET: 'the connection was cut',
 }
 
-const networkReason = (error: unknown, timeoutMs: number): string => {
+/** Why a request brought no answer, as the end of a sentence. */
+export const networkReason = (error: unknown, timeoutMs: number): string => {
   if (!(error instanceof Error)) return 'the connection failed'
   if (error.name === 'TimeoutError') return `no answer within ${timeoutMs / 1000} s`
   if (error instanceof RangeError) return 'its answer is too long'

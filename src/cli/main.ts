@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { KINDS, MODES } from '../model/revocation.ts'
 import { DEFAULT_PREFIX } from '../policy/gate.ts'
+import { PROFILE_NAMES } from '../policy/profiles.ts'
 import { type GateOptions, TOKEN_VARIABLE } from './access.ts'
 import { type CheckOptions, check } from './check.ts'
+import { type DoctorOptions, doctor } from './doctor/doctor.ts'
 import { type ExplainOptions, explain } from './explain.ts'
 import { readStdin } from './explain-request.ts'
 import { type KeygenOptions, keygen } from './keygen.ts'
@@ -46,6 +48,11 @@ By wrangler.toml nothing is fetched: the issuer's keys are those in the policy o
 no revocation is known. --gate asks a running gate, which forwards nothing; the token of the call
 itself is --key, --token-file, --token-env or ${TOKEN_VARIABLE}.
 Exit status: 0 allowed, 1 denied (also where shadow mode lets it pass), 2 cannot tell.`
+
+const DOCTOR_HELP = `
+Asks from this machine: whether the gate's network reaches the issuer is not known by it. Other users
+of this machine can see a token that is written on the command line: prefer @FILE or -.
+Exit status: 0 in order (warnings or not), 1 something is wrong, 2 cannot tell: no answer.`
 
 const collect = (value: string, before: readonly string[] = []) => [...before, value]
 
@@ -175,6 +182,26 @@ withAccess(
 ).action(async (method: string, url: string, options: ExplainOptions) =>
   print(await explain(method, url, options, { ...around, stdin: readStdin })),
 )
+
+command(
+  'doctor',
+  'Ask an issuer for its keys as a gate would, and tell what is wrong and how to mend it.',
+  'doctor https://auth.my-company.com',
+)
+  .argument('<issuer>', 'its URL, exactly as iss, or the name of its table in wrangler.toml')
+  .option('--token <token>', 'a sample token to try: @FILE, - for standard input, or itself')
+  .optionsGroup('Of an issuer that is given by its URL:')
+  .option('--jwks-uri <url>', 'where its keys are, instead of what its metadata says')
+  .option('--profile <name>', `its profile: ${PROFILE_NAMES.join(', ')}`)
+  .option('--algorithms <names>', 'algorithms to allow, separated by commas')
+  .option('--allow-insecure-http', 'as in wrangler.toml; a loopback http URL implies it')
+  .optionsGroup('Of an issuer of a wrangler.toml:')
+  .option('--config <file>', 'the file that has it (default: wrangler.toml)')
+  .option('--env <name>', 'of this environment')
+  .addHelpText('after', DOCTOR_HELP)
+  .action(async (issuer: string, options: DoctorOptions) =>
+    print(await doctor(issuer, options, readStdin)),
+  )
 
 try {
   await program.parseAsync()

@@ -11,7 +11,7 @@ import { close, listen } from './recording-gate.ts'
 const directory = await folder()
 
 describe('the command', () => {
-  it.each(['check', 'routes', 'explain', 'keygen', 'mint', 'revoke', 'lift', 'list'])(
+  it.each(['check', 'routes', 'explain', 'doctor', 'keygen', 'mint', 'revoke', 'lift', 'list'])(
     'helps with %s, by an example',
     async (name) => {
       const { code, stdout, stderr } = await run([name, '--help'])

@@ -1,0 +1,172 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  type AuthorizationServer,
+  startAuthorizationServer,
+} from '../../examples/demo/authorization-server.ts'
+import { run } from '../cli/kit.ts'
+import { createIssuer, type Issuer } from '../kit/issuer.ts'
+import { startOrigin } from '../kit/origin.ts'
+
+const RESOURCE = 'http://127.0.0.1:8787'
+const CLIENT = { clientId: 'planner', clientSecret: 'secret', scopes: ['chat:write'] }
+
+/** What a terminal acts on, and what reorders the text around it. */
+const ACTS = /[^\P{C}\n]/u
+
+describe("doctor and the demo's issuer", () => {
+  let server: AuthorizationServer
+  let directory: string
+
+  beforeAll(async () => {
+    server = await startAuthorizationServer({ resource: RESOURCE, clients: [CLIENT] })
+    directory = await mkdtemp(join(tmpdir(), 'edgewarden-doctor-'))
+  })
+  afterAll(async () => {
+    await server.close()
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  it('finds it in order, without a warning', async () => {
+    const { code, stdout, stderr } = await run(['doctor', server.issuer])
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(/oauth-authorization-server +status 200, issuer equal\n/)
+    expect(stdout).toMatch(/EC P-256 +- +ES256 +sig +ES256\n {2}1 usable key\n/)
+    expect(stdout).toContain("as this machine's, within ")
+    expect(stdout).toContain(`[vars.ISSUERS.local]\nissuer = "${server.issuer}"\nalgorithms`)
+    expect(stdout).toMatch(/\n\nIn order: the gate gets 1 usable key\n$/)
+  })
+
+  it('tries one of its tokens, and does not show it', async () => {
+    const token = await server.token({ ...CLIENT, scope: 'chat:write' })
+    const file = join(directory, 'token.txt')
+    await writeFile(file, token)
+    const { code, stdout, stderr } = await run([
+      'doctor',
+      server.issuer,
+      '--token',
+      `@${file}`,
+      '--json',
+    ])
+    expect([code, stderr]).toEqual([0, ''])
+    expect(JSON.parse(stdout)).toMatchObject({
+      healthy: true,
+      keys: { usable: 1 },
+      token: { typ: 'at+jwt', profile: 'rfc9068', denial: null },
+      problems: [],
+    })
+    for (const part of token.split('.')) expect(stdout).not.toContain(part)
+  })
+
+  it('tells of a slash too many', async () => {
+    const { code, stderr } = await run(['doctor', `${server.issuer}/`])
+    expect(code).toBe(1)
+    expect(stderr).toContain('they differ by the slash at the end')
+  })
+})
+
+describe('doctor and issuers that are not in order', () => {
+  let issuer: Issuer
+
+  beforeAll(async () => {
+    issuer = await createIssuer({ kid: 'mine' })
+  })
+  afterAll(() => issuer.close())
+
+  it('names a published private key, and shows none of it', async () => {
+    await issuer.fail('private')
+    const [plain, json] = await Promise.all([
+      run(['doctor', issuer.issuer]),
+      run(['doctor', issuer.issuer, '--json']),
+    ])
+    expect(plain).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('Replace these keys NOW'),
+    })
+    expect(plain.stdout).toContain('Not in order: 1 problem\n')
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      healthy: false,
+      problems: [{ code: 'key_private', certain: true }],
+    })
+    for (const text of [plain.stdout, plain.stderr, json.stdout]) {
+      expect(text).not.toContain(issuer.privateJwk.d)
+      expect(text).not.toContain(issuer.jwk.x)
+    }
+    await issuer.fail()
+  })
+
+  it('lets nothing of theirs act on the terminal, nor fill it', async () => {
+    const hostile = '\u001b[2J\u009b31m\u202e\u2028\r\n\ud800'
+    const long = 'x'.repeat(20_000)
+    const origin = await startOrigin()
+    const key = { ...issuer.jwk, kid: hostile }
+    const document = {
+      keys: [
+        key,
+        { kty: hostile, alg: long, use: hostile, crv: hostile, kid: hostile },
+        { ...key, kid: hostile, x: 7 },
+      ],
+    }
+    const json = { 'content-type': 'application/json' }
+    origin.on('/.well-known/oauth-authorization-server', (_req, res) =>
+      res
+        .writeHead(200, json)
+        .end(JSON.stringify({ issuer: hostile + long, jwks_uri: origin.url })),
+    )
+    origin.on('/.well-known/openid-configuration', (_req, res) =>
+      res.writeHead(200, json).end(
+        JSON.stringify({
+          issuer: origin.url,
+          jwks_uri: `${origin.url}/jwks`,
+          id_token_signing_alg_values_supported: [hostile, long, 7, null],
+          token_endpoint: [hostile],
+        }),
+      ),
+    )
+    origin.on('/jwks', (_req, res) =>
+      res
+        .writeHead(200, {
+          ...json,
+          etag: `"${'e'.repeat(250)}"`,
+          'cache-control': long.slice(0, 9_000),
+          'last-modified': '\u009b31m',
+        })
+        .end(JSON.stringify(document)),
+    )
+    const [plain, machine] = await Promise.all([
+      run(['doctor', origin.url]),
+      run(['doctor', origin.url, '--json']),
+    ])
+    await origin.close()
+    expect([plain.code, machine.code]).toEqual([0, 0])
+    expect(plain.stdout).toContain('\\u001b[2J\\u009b31m\\u202e')
+    expect(JSON.parse(machine.stdout).keys.entries[0].kid).toBe(hostile)
+    for (const text of [plain.stdout, plain.stderr, machine.stdout]) {
+      expect(text).not.toMatch(ACTS)
+      expect(text.length).toBeLessThan(8_000)
+      expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThan(1_200)
+    }
+  })
+
+  it('cannot tell where nobody answers', async () => {
+    await issuer.fail('down')
+    const { code, stdout } = await run(['doctor', issuer.issuer, '--json'])
+    expect(code).toBe(2)
+    expect(JSON.parse(stdout)).toMatchObject({
+      healthy: false,
+      error: expect.any(String),
+      problems: [{ code: 'issuer_unreachable', certain: false }],
+    })
+    await issuer.fail()
+  })
+
+  it('ends in time, and at once after its answer', async () => {
+    await issuer.fail('hang')
+    const before = performance.now()
+    expect(await run(['doctor', issuer.issuer])).toMatchObject({ code: 2 })
+    expect(performance.now() - before).toBeLessThan(8_000)
+    await issuer.fail()
+  })
+})
