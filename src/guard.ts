@@ -113,9 +113,10 @@ export const toldOf = (
 /** Only what has passed the whole line: a token that failed anywhere takes nobody's place. */
 const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {
   const { credential, token, access, issuer, caller } = facts
+  // Of each request: many may send one token, from many places.
+  keys.vouch?.(issuer, caller)
   if (tokens.find(credential.token)?.token === token) return
   tokens.keep({ credential, token }, access.expires)
-  keys.vouch?.(issuer, caller)
 }
 
 /**

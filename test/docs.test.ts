@@ -8,7 +8,7 @@ import { identityHeaders } from '../src/answer/headers.ts'
 import { recordOf } from '../src/answer/record.ts'
 import { parsePattern } from '../src/base/pattern.ts'
 import type { Facts } from '../src/guard.ts'
-import { parsePolicy } from '../src/policy/parse.ts'
+import { parsePolicy, readPolicy } from '../src/policy/parse.ts'
 import { PROFILE_NAMES } from '../src/policy/profiles.ts'
 import { ROOT } from './kit/repository.ts'
 
@@ -74,6 +74,16 @@ describe('the README', () => {
     const { vars } = parse(block) as { vars: object }
     const env = { has: () => true, secret: () => 'secret' }
     expect(parsePolicy(vars, env)).toMatchObject({ ok: true })
+  })
+
+  it("shows issuers that can be put below the repository's own", () => {
+    const [block = ''] = all(README, /```toml\n(\[vars\.ISSUERS_NAMED\].*?)```/gs)
+    const { vars } = parse(`${read('wrangler.toml')}\n${block}`) as {
+      vars: Record<string, unknown>
+    }
+    const bundle = readPolicy(vars, { has: () => true, secret: () => 'secret' })
+    expect(bundle).toMatchObject({ ok: true })
+    expect(bundle.ok && bundle.value.policy.issuers.size).toBe(6)
   })
 
   it('names npm scripts that exist', () => {

@@ -4,7 +4,7 @@ import { createKeyReader, type KeySourceOptions } from './keys/source.ts'
 
 /**
  * Ports to explain decisions with: the line on them writes nothing, remembers no token, and asks
- * no issuer. Keys are those of memory and KV; revocations are read as for any request.
+ * no issuer. Keys are those of memory, their keeper and KV; revocations are read as for any request.
  */
 export const explainingPorts = (keys: KeySourceOptions, revocations: Revocations): GuardPorts => ({
   clock: keys.clock,

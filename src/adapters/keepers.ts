@@ -1,17 +1,25 @@
 import type { Policy } from '../model/policy.ts'
-import type { KeyKeeper } from './key-keeper.ts'
-import type { Keeper } from './keys/keeper.ts'
+import type { Keeper, KeyAnswer, Question } from './keys/keeper.ts'
 import { recordName } from './keys/store.ts'
+
+/** A Durable Object namespace of `KeyKeeper`, as far as keys need it. */
+export interface KeeperNamespace {
+  getByName(name: string): { ask(question: Question): PromiseLike<KeyAnswer> }
+}
 
 /**
  * The keepers behind a Durable Object namespace, one object for each place keys come from. A call that
  * fails is tried once more, with a stub of its own: one that has failed may fail for good.
  */
-export const createKeepers = (namespace: DurableObjectNamespace<KeyKeeper>): Keeper => ({
+export const createKeepers = (namespace: KeeperNamespace): Keeper => ({
   async ask(question) {
     const name = await recordName(question.place)
     const ask = async () => await namespace.getByName(name).ask(question)
-    return ask().catch(ask)
+    return ask().catch((error: unknown) => {
+      // One that has too much to do gains nothing by being asked again.
+      if ((error as { readonly overloaded?: boolean }).overloaded) throw error
+      return ask()
+    })
   },
 })
 

@@ -1,3 +1,4 @@
+import { createTextMemo } from './memo.ts'
 import { parseUrl } from './url.ts'
 
 /**
@@ -5,7 +6,13 @@ import { parseUrl } from './url.ts'
  * IPv6 as its /64 in one spelling, without its zone. Any other text is cut at 64 characters; that
  * it is an address is not checked.
  */
-export const networkOf = (address: string): string => {
+export const networkOf = (address: string): string =>
+  networks.get(address) ?? networks.keep(address, readNetwork(address))
+
+/** Callers come again and again. */
+const networks = createTextMemo<string>()
+
+const readNetwork = (address: string): string => {
   const groups = ipv6Groups(address.replace(/%.*$/s, ''))
   if (!groups) return address.slice(0, 64)
   const [high = 0, low = 0] = groups.slice(6)
@@ -90,13 +97,19 @@ const PRIVATE_IPV6: readonly string[] = [
   '::/128',
   '::1/128',
   '64:ff9b:1::/48',
+  '100::/64',
+  '2001::/32',
   'fc00::/7',
   'fe80::/10',
   'fec0::/10',
   'ff00::/8',
 ].map(networkBits)
 
-/** Networks whose next 32 bits are an IPv4 address: compatible, mapped, NAT64, 6to4. */
-const CARRIES_IPV4: readonly string[] = ['::/96', '::ffff:0:0/96', '64:ff9b::/96', '2002::/16'].map(
-  networkBits,
-)
+/** Networks whose next 32 bits are an IPv4 address: compatible, mapped, translated, NAT64, 6to4. */
+const CARRIES_IPV4: readonly string[] = [
+  '::/96',
+  '::ffff:0:0/96',
+  '::ffff:0:0:0/96',
+  '64:ff9b::/96',
+  '2002::/16',
+].map(networkBits)

@@ -32,6 +32,12 @@ export const isCanonicalBase64Url = (text: string): boolean =>
 export const base64UrlDecode = (text: string): Uint8Array<ArrayBuffer> | undefined =>
   isCanonicalBase64Url(text) ? (base64url.decode(text) as Uint8Array<ArrayBuffer>) : undefined
 
+/** Bits of an unsigned number, its first byte the highest; zeros in front count for nothing. */
+export const bitLength = (bytes: Uint8Array): number => {
+  const first = bytes.findIndex((byte) => byte !== 0)
+  return first < 0 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first] ?? 0) + 24
+}
+
 /** SHA-256 of the text's UTF-8, base64url: a fixed-length name for something of any length. */
 export const sha256Name = async (text: string): Promise<string> =>
   base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(text))))

@@ -77,7 +77,9 @@ export const tokenFor = async (
   )
 }
 
-/** Calls a gate once, where and with whose token the options say; the scope is what it must allow. */
+/**
+ * Calls a gate once, where and with whose token the options say; the scope is what it must allow.
+ */
 export const callAs = async (
   options: GateOptions,
   scope: string,

@@ -1,9 +1,11 @@
 import type { JsonObject } from '../base/json.ts'
 import type { Policy } from '../model/policy.ts'
 import type { PolicyIssue } from '../policy/issues.ts'
+import { objectIssues } from './durable-objects.ts'
 import { counted, issueLine, noEnvironment, readEnvironment } from './file-policy.ts'
-import { lint, placeholders, tooLarge } from './lint.ts'
+import { lint, tooLarge } from './lint.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { placeholders } from './placeholders.ts'
 import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
 
 export interface CheckOptions {
@@ -59,7 +61,7 @@ export const check = async ({ file = 'wrangler.toml', env }: CheckOptions): Prom
 
 const judge = (environment: WranglerEnvironment): Finding => {
   const { name, inheritedRoutes, issues } = environment
-  const { vars, variableIssues, parsed, secrets } = readEnvironment(environment)
+  const { vars, variableIssues, parsed, secrets, objects } = readEnvironment(environment)
   const inherited =
     inheritedRoutes === undefined
       ? []
@@ -74,6 +76,7 @@ const judge = (environment: WranglerEnvironment): Finding => {
     ...inherited,
     ...variableIssues,
     ...(parsed.ok ? [] : parsed.reason),
+    ...objectIssues(objects, environment),
     ...placeholders(environment, vars),
     ...tooLarge(environment.vars),
   ]

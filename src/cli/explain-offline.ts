@@ -1,4 +1,4 @@
-import { createKeySet, publicKeys } from '../adapters/keys/set.ts'
+import { keySetOf, publicKeys } from '../adapters/keys/set.ts'
 import { type Explanation, explain } from '../answer/explain.ts'
 import { type JsonObject, parseJsonObject } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
@@ -42,11 +42,12 @@ export const explainOffline = async (
 ): Promise<OfflineExplanation> => {
   let inlineKeys = false
   const source: KeySource = {
-    async find({ keys: own, algorithms }, header) {
+    async find(issuer, header) {
+      const { keys: own } = issuer
       inlineKeys = own.kind === 'inline'
       const here = own.kind === 'inline' ? publicKeys(own) : keys
       if (!here) return fail('unavailable')
-      const found = await createKeySet(here, algorithms).find(header)
+      const found = await keySetOf(here, issuer).find(header)
       return typeof found === 'string' ? fail(found) : ok(found)
     },
   }

@@ -31,7 +31,10 @@ export const verdictOf = (explanation: JsonObject): ExitCode => {
   return undecided || (typeof status === 'number' && status >= 500) ? EXIT.unknown : EXIT.no
 }
 
-/** An explanation for people: each step, what was decided, what to do. Takes whatever a gate answers. */
+/**
+ * An explanation for people: each step, what was decided, what to do. Takes whatever a gate
+ * answers.
+ */
 export const explanationLines = (explanation: JsonObject): readonly string[] => {
   const steps = stepsOf(explanation)
   const shown = steps.map((step) => {

@@ -5,6 +5,7 @@ import type { PolicyEnv } from '../policy/env.ts'
 import type { PolicyIssue } from '../policy/issues.ts'
 import { type PolicyBundle, parsePolicy } from '../policy/parse.ts'
 import { type PolicyVars, readVars } from '../policy/vars.ts'
+import { objectAdvice } from './durable-objects.ts'
 import { cannotTell, type ExitCode, type Outcome } from './output.ts'
 import { readWranglerFile, type WranglerEnvironment, type WranglerFault } from './wrangler-file.ts'
 
@@ -16,46 +17,54 @@ export interface PolicyReading {
   readonly parsed: Result<PolicyBundle, readonly PolicyIssue[]>
   /** Secrets the policy names; a file cannot say whether they are set. */
   readonly secrets: ReadonlySet<string>
+  /** Durable Object bindings the policy needs, whether they are there or not. */
+  readonly objects: ReadonlySet<string>
 }
 
-/** Reads the policy of one environment with the bindings the file gives it, every secret taken as set. */
+/**
+ * Reads the policy of one environment with the bindings the file gives it, every secret taken as
+ * set.
+ */
 export const readEnvironment = (environment: WranglerEnvironment): PolicyReading => {
   const { vars, issues: variableIssues } = readVars(environment.vars)
   const secrets = new Set<string>()
-  const parsed = parsePolicy(vars, fileEnv(environment, secrets))
+  const objects = new Set<string>()
+  const { bindings } = environment
+  const env: PolicyEnv = {
+    secret: () => undefined,
+    has(kind, name) {
+      if (kind === 'durable_object') objects.add(name)
+      if (kind !== 'secret') return bindings[kind].has(name)
+      secrets.add(name)
+      return true
+    },
+  }
+  const parsed = parsePolicy(vars, env)
   return {
     vars,
     variableIssues,
     secrets,
-    parsed: parsed.ok
-      ? parsed
-      : fail(parsed.reason.map((issue) => withAdvice(issue, environment.name))),
+    objects,
+    parsed: parsed.ok ? parsed : fail(advised(parsed.reason, environment)),
   }
 }
 
-/** Where a binding is written that the policy needs, by the path of the mistake. */
-const BINDINGS: Readonly<Record<string, (env: string) => string>> = {
-  'bindings.JWKS_CACHE': (env) => `[[${env}kv_namespaces]] with binding = "JWKS_CACHE"`,
-  'bindings.REVOCATIONS': (env) =>
-    `[${env}durable_objects] with bindings = [{ name = "REVOCATIONS", class_name = "RevocationShard" }]`,
+/** The mistakes, those about a missing binding with what to write. */
+const advised = (
+  issues: readonly PolicyIssue[],
+  environment: WranglerEnvironment,
+): readonly PolicyIssue[] => {
+  const inside = environment.name === undefined ? '' : `env.${environment.name}.`
+  const advice: Readonly<Record<string, string>> = {
+    'bindings.JWKS_CACHE': `write [[${inside}kv_namespaces]] with binding = "JWKS_CACHE"`,
+    ...objectAdvice(issues, environment, inside),
+  }
+  return issues.map(({ path, message }) =>
+    Object.hasOwn(advice, path)
+      ? { path, message: `${message}; ${advice[path]}` }
+      : { path, message },
+  )
 }
-
-const withAdvice = ({ path, message }: PolicyIssue, env: string | undefined): PolicyIssue => {
-  const table = Object.hasOwn(BINDINGS, path) ? BINDINGS[path] : undefined
-  return table
-    ? { path, message: `${message}; write ${table(env === undefined ? '' : `env.${env}.`)}` }
-    : { path, message }
-}
-
-/** Bindings as the file has them. Every secret is taken to be set, and its name is kept. */
-const fileEnv = ({ bindings }: WranglerEnvironment, secrets: Set<string>): PolicyEnv => ({
-  secret: () => undefined,
-  has(kind, name) {
-    if (kind !== 'secret') return bindings[kind].has(name)
-    secrets.add(name)
-    return true
-  },
-})
 
 /** Which policy a command is about. */
 export interface PolicyChoice {
@@ -82,7 +91,8 @@ export type FileFault =
 
 /**
  * The policy of one environment of a wrangler.toml. Passes over what only a deploy would meet:
- * placeholder hosts, the size of variables, addresses an environment inherits.
+ * placeholders, the size of variables, addresses an environment inherits, classes of Durable
+ * Objects.
  */
 export const readFilePolicy = async ({
   file,

@@ -60,8 +60,8 @@ export const gateAddress = (url: string, prefix: string): Result<GateAddress, st
 }
 
 /**
- * Calls a gate once, within 10 s unless told otherwise, and without following redirects. Trusts nothing in the answer
- * beyond its being a JSON object.
+ * Calls a gate once, within 10 s unless told otherwise, and without following redirects. Trusts
+ * nothing in the answer beyond its being a JSON object.
  */
 export const callGate = async (
   gate: GateAddress,
@@ -178,7 +178,8 @@ const NETWORK: Readonly<Record<string, string>> = {
 /** Why a request brought no answer, as the end of a sentence. */
 export const networkReason = (error: unknown, timeoutMs: number): string => {
   if (!(error instanceof Error)) return 'the connection failed'
-  if (error.name === 'TimeoutError') return `no answer within ${timeoutMs / 1000} s`
+  // Nothing but time ends a request early here, by a timeout's signal or a timer's.
+  if (/^(?:Timeout|Abort)Error$/.test(error.name)) return `no answer within ${timeoutMs / 1000} s`
   if (error instanceof RangeError) return 'its answer is too long'
   const { cause } = error
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''

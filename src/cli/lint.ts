@@ -1,65 +1,14 @@
+import { keyIdentity } from '../adapters/keys/set.ts'
 import { utf8Encode } from '../base/bytes.ts'
 import { isObject, type JsonObject, own } from '../base/json.ts'
-import { parseUrl } from '../base/url.ts'
-import { publicKeyOf } from '../model/jwk.ts'
+import type { Algorithm } from '../model/issuer.ts'
+import { type PublicKey, publicKeyOf } from '../model/jwk.ts'
 import type { Policy } from '../model/policy.ts'
-import { type PolicyIssue, pathText } from '../policy/issues.ts'
+import { type PolicyIssue, pathText, quote } from '../policy/issues.ts'
 import { isPolicyVariable, type PolicyVars } from '../policy/vars.ts'
-import type { WranglerEnvironment } from './wrangler-file.ts'
 
 /** Bytes of a variable at Cloudflare. */
 const VARIABLE_BYTES = 5_120
-
-/** Keys whose values name hosts that must exist. */
-const HOST_KEYS: ReadonlySet<string> = new Set([
-  'resource',
-  'origin',
-  'issuer',
-  'jwks_uri',
-  'host',
-  'hosts',
-])
-
-/** Hosts that stand for one's own in documents (RFC 2606 §2, §3). */
-const PLACEHOLDER = /(?:^|[/@.])(?:example\.com|[a-z0-9-]+\.example)\.?(?=$|[:/?#*])/i
-
-/** Whether a URL or host still has a name from the documentation. */
-export const isPlaceholder = (text: string): boolean => {
-  const host = parseUrl(text)?.host ?? text.split('/', 1)[0] ?? ''
-  return PLACEHOLDER.test(host)
-}
-
-/** Placeholder hosts in the policy and in the addresses the environment is deployed to. */
-export const placeholders = (
-  { routes }: WranglerEnvironment,
-  vars: PolicyVars,
-): readonly PolicyIssue[] => {
-  const rules = Array.isArray(vars.ROUTES) ? vars.ROUTES : []
-  const texts = [
-    ...hostTexts(vars.GATE, 'GATE'),
-    ...hostTexts(vars.ISSUERS, 'ISSUERS'),
-    ...rules.flatMap((rule, i) => hostTexts(rule, vars.routePaths?.[i] ?? `ROUTES[${i}]`)),
-    ...routes,
-  ]
-  return texts
-    .filter(({ message }) => isPlaceholder(message))
-    .map(({ path, message }) => ({
-      path,
-      message: `"${message}" is a placeholder; write your own host`,
-    }))
-}
-
-/** Each text below a host key, with its path; `message` holds the text. */
-const hostTexts = (value: unknown, path: string, inside = false): readonly PolicyIssue[] => {
-  if (typeof value === 'string') return inside ? [{ path, message: value }] : []
-  if (Array.isArray(value)) {
-    return value.flatMap((one, i) => hostTexts(one, pathText(path, [i]), inside))
-  }
-  if (!isObject(value)) return []
-  return Object.entries(value).flatMap(([key, one]) =>
-    hostTexts(one, pathText(path, [key]), HOST_KEYS.has(key)),
-  )
-}
 
 /** Variables that are larger than Cloudflare takes, and how to split each. */
 export const tooLarge = (vars: JsonObject): readonly PolicyIssue[] =>
@@ -88,7 +37,10 @@ const splitAdvice = (name: string): string => {
     : 'make it smaller'
 }
 
-/** What is allowed but costs something in a file, for a policy that is valid; beside what the policy's own reader warns of. */
+/**
+ * What is allowed but costs something in a file, for a policy that is valid; beside what the
+ * policy's own reader warns of.
+ */
 export const lint = (policy: Policy, vars: PolicyVars): readonly PolicyIssue[] => [
   ...[...policy.issuers.values()].flatMap((issuer) => {
     const { keys, algorithms } = issuer
@@ -100,10 +52,17 @@ export const lint = (policy: Policy, vars: PolicyVars): readonly PolicyIssue[] =
             (one) => !keys.keys.some((key) => publicKeyOf(key, algorithms)?.algorithm === one),
           )
         : []
-    return when(keyless.length > 0, {
-      path: pathText('ISSUERS', [issuer.name, 'jwks']),
-      message: `no inline key is for ${keyless.join(', ')}: tokens signed so are refused; add the key or leave the algorithm out`,
-    })
+    const path = pathText('ISSUERS', [issuer.name, 'jwks'])
+    return [
+      ...when(keyless.length > 0, {
+        path,
+        message: `no inline key is for ${keyless.join(', ')}: tokens signed so are refused; add the key or leave the algorithm out`,
+      }),
+      ...(keys.kind === 'inline' ? ambiguous(keys.keys, algorithms) : []).map((message) => ({
+        path,
+        message,
+      })),
+    ]
   }),
   ...(Array.isArray(vars.ROUTES) ? vars.ROUTES : []).flatMap((rule: unknown, i) =>
     when(isObject(rule) && own(rule, 'forward_token') === true, {
@@ -113,5 +72,31 @@ export const lint = (policy: Policy, vars: PolicyVars): readonly PolicyIssue[] =
     }),
   ),
 ]
+
+/** What is said of inline keys among which a token's own cannot be told; one key twice is one. */
+const ambiguous = (
+  entries: readonly JsonObject[],
+  algorithms: readonly Algorithm[],
+): readonly string[] => {
+  const keys = new Map<string, PublicKey>()
+  for (const entry of entries) {
+    const key = publicKeyOf(entry, algorithms)
+    if (key) keys.set(keyIdentity(key), key)
+  }
+  const names = new Map<string, string>()
+  for (const [identity, { algorithm, kid }] of keys) {
+    const isShared = [...keys].some(
+      ([other, key]) =>
+        other !== identity && key.algorithm === algorithm && (kid ?? key.kid) === key.kid,
+    )
+    if (!isShared) continue
+    const name = kid === undefined ? 'no kid' : `the kid ${quote(kid)}`
+    names.set(JSON.stringify([algorithm, kid]), `${name} for ${algorithm}`)
+  }
+  return [...names.values()].map(
+    (name) =>
+      `one of several keys has ${name}, so that tokens do not tell which is meant and are refused as key_ambiguous; give each key a kid of its own`,
+  )
+}
 
 const when = (holds: boolean, issue: PolicyIssue): readonly PolicyIssue[] => (holds ? [issue] : [])

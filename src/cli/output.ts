@@ -14,7 +14,9 @@ export interface Outcome {
   readonly err: readonly string[]
 }
 
-/** The outcome of a command that cannot say yes or no: wrong usage, an unreadable file, no network. */
+/**
+ * The outcome of a command that cannot say yes or no: wrong usage, an unreadable file, no network.
+ */
 export const cannotTell = (message: string): Outcome => ({
   exitCode: EXIT.unknown,
   json: { error: message },

@@ -16,7 +16,9 @@ const MARKS: Readonly<Record<string, string>> = { passed: '✓', ended: '✓', d
 /** What can stand behind `=` without quotes. */
 const BARE = /^[^\s"=,\\]+$/
 
-/** Steps of a decision, one line each: mark, stage, what it found. Takes whatever a gate answers. */
+/**
+ * Steps of a decision, one line each: mark, stage, what it found. Takes whatever a gate answers.
+ */
 export const stepLines = (steps: readonly JsonObject[]): readonly string[] =>
   columns(
     steps.map((step) => {

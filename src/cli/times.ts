@@ -35,7 +35,10 @@ export const moment = (text: string, now: number): Result<number, string> => {
 /** RFC 3339 §5.6, with its zone: without one the text is another moment on each machine. */
 const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/i
 
-/** A moment on the calendar, in seconds since the epoch: those themselves, or a date with time and zone. */
+/**
+ * A moment on the calendar, in seconds since the epoch: those themselves, or a date with time and
+ * zone.
+ */
 export const instant = (text: string): Result<number, string> => {
   if (/^\d+$/.test(text)) return epochSeconds(text)
   const ms = DATE_TIME.test(text) ? Date.parse(text.toUpperCase()) : Number.NaN

@@ -1,8 +1,13 @@
 import { parse, TomlError } from 'smol-toml'
 import { isObject, type JsonObject, own } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import type { BindingKind } from '../policy/env.ts'
 import { distance, type PolicyIssue } from '../policy/issues.ts'
+import {
+  type ObjectBinding,
+  type ObjectClasses,
+  objectBindings,
+  objectClasses,
+} from './durable-objects.ts'
 import { readText } from './files.ts'
 
 /** One environment of a wrangler file: what a deploy of it would give the Worker. */
@@ -11,7 +16,12 @@ export interface WranglerEnvironment {
   readonly name?: string
   /** As the Worker gets them. */
   readonly vars: JsonObject
-  readonly bindings: Readonly<Record<Exclude<BindingKind, 'secret'>, ReadonlySet<string>>>
+  readonly bindings: {
+    readonly kv: ReadonlySet<string>
+    readonly durable_object: ReadonlyMap<string, ObjectBinding>
+    readonly service: ReadonlySet<string>
+  }
+  readonly classes: ObjectClasses
   /** Whether a cron trigger is set; wrangler takes the top level's where there is none here. */
   readonly hasCron: boolean
   /** Patterns and zones this environment is deployed to, with where they are written. */
@@ -31,7 +41,16 @@ export interface WranglerFault {
 }
 
 /** Tables the policy lives in; a misspelt one is silently without effect. */
-const TABLES = ['vars', 'kv_namespaces', 'durable_objects', 'services', 'triggers', 'env'] as const
+const TABLES: readonly string[] = [
+  'vars',
+  'kv_namespaces',
+  'durable_objects',
+  'exports',
+  'migrations',
+  'services',
+  'triggers',
+  'env',
+]
 /** Names of variables that are sometimes written without `vars.` in front. */
 const VARIABLES = /^(?:GATE|ISSUERS|SCOPES|ROUTES)(?:_.*)?$/
 
@@ -79,6 +98,7 @@ const environmentsOf = (file: JsonObject): readonly WranglerEnvironment[] => {
       const inherits = own(table, 'routes') === undefined && own(table, 'route') === undefined
       return {
         ...environment({ triggers: own(file, 'triggers'), ...table }, name),
+        classes: objectClasses(table, file, name),
         ...(routed !== undefined && inherits && { inheritedRoutes: routed }),
       }
     }),
@@ -94,16 +114,16 @@ const environment = (table: JsonObject, name: string | undefined): WranglerEnvir
   if (vars !== undefined && !isObject(vars)) {
     issues.push({ path: 'vars', message: 'must be a table: [vars.GATE], [vars.ISSUERS.name]' })
   }
-  const objects = own(table, 'durable_objects')
   const triggers = own(table, 'triggers')
   return {
     ...(name !== undefined && { name }),
     vars: isObject(vars) ? vars : {},
     bindings: {
       kv: names(own(table, 'kv_namespaces'), 'binding'),
-      durable_object: names(isObject(objects) ? own(objects, 'bindings') : undefined, 'name'),
+      durable_object: objectBindings(own(table, 'durable_objects')),
       service: names(own(table, 'services'), 'binding'),
     },
+    classes: objectClasses(table),
     hasCron: isObject(triggers) && listOf(own(triggers, 'crons')).length > 0,
     routes: routesOf(table),
     issues,
@@ -140,7 +160,7 @@ const letters = (name: string): string => name.toLowerCase().replace(/[^a-z]/g, 
 
 const misspelt = (table: JsonObject, env: string | undefined): readonly PolicyIssue[] =>
   Object.keys(table).flatMap((key) => {
-    if ((TABLES as readonly string[]).includes(key)) {
+    if (TABLES.includes(key)) {
       return env !== undefined && key === 'env'
         ? [{ path: key, message: 'an environment cannot hold environments' }]
         : []

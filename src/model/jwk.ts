@@ -1,5 +1,5 @@
 import { base64url, type JWK } from 'jose'
-import { base64UrlDecode } from '../base/bytes.ts'
+import { base64UrlDecode, bitLength } from '../base/bytes.ts'
 import { type JsonObject, own } from '../base/json.ts'
 import { LIMITS } from '../base/limits.ts'
 import { type Algorithm, algorithmOf } from './issuer.ts'
@@ -27,12 +27,15 @@ const sized =
   (bytes) =>
     bytes.length === length ? bytes : undefined
 
-/** An unsigned number without the zeros some libraries put before it (RFC 7518 §2), odd and in bounds. */
+/**
+ * An unsigned number without the zeros some libraries put before it (RFC 7518 §2), odd and in
+ * bounds.
+ */
 const odd =
   (isInBounds: (bits: number) => boolean): Member =>
   (bytes) => {
-    const number = bytes.subarray(bytes.findIndex((byte) => byte !== 0))
-    const bits = number.length * 8 - Math.clz32(number[0] ?? 0) + 24
+    const bits = bitLength(bytes)
+    const number = bytes.subarray(bytes.length - Math.ceil(bits / 8))
     return (number.at(-1) ?? 0) % 2 === 1 && isInBounds(bits) ? number : undefined
   }
 

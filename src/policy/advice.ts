@@ -1,5 +1,5 @@
 import type { Issuer } from '../model/issuer.ts'
-import type { Path } from './issues.ts'
+import { type Path, quote } from './issues.ts'
 import { LONG_LIFETIME, type ProfileName } from './profiles.ts'
 
 interface Advice {
@@ -47,7 +47,25 @@ const ADVICE: Readonly<Record<ProfileName, Advice>> = {
   },
 }
 
-/** What a valid issuer's entry allows that costs something, and what to do; paths within the entry. */
+/** Hosts of Microsoft Entra ID at which the path names a tenant, and words there that name none. */
+const ENTRA_HOST =
+  /^(?:login\.(?:microsoftonline\.(?:com|us)|partner\.microsoftonline\.cn)|sts\.windows\.net)$/
+const NO_TENANT = /^\/(common|organizations|consumers)(?:\/|$)/i
+
+/**
+ * What is wrong with an issuer that is an endpoint many tenants of Entra share: no token names it,
+ * since `iss` has the tenant's own id. `undefined` for every other.
+ */
+export const sharedEndpoint = ({ hostname, pathname }: URL): string | undefined => {
+  const name = ENTRA_HOST.test(hostname) ? NO_TENANT.exec(pathname)?.[1] : undefined
+  return name === undefined
+    ? undefined
+    : `is shared by tenants, and no token names it: write the tenant's id for ${quote(name)}, as iss has it, with an entry for each tenant`
+}
+
+/**
+ * What a valid issuer's entry allows that costs something, and what to do; paths within the entry.
+ */
 export const issuerAdvice = ({
   profile,
   maxLifetime,

@@ -74,12 +74,18 @@ export const checkDecryption = (issuers: ReadonlyMap<string, Issuer>, report: Re
     } else if (alike) {
       report(
         [name, 'decrypt', 'secret'],
-        `has a key that tokens cannot tell from one of ${quote(alike[0])}: give the keys of all issuers different kids`,
+        `has a key that tokens cannot tell from one of ${quote(alike[0])}: give the keys of all issuers kids, and different ones`,
       )
     }
     before.push([name, decrypt])
   }
 }
 
+/** A token without `kid` means any key. */
+const canBeMeant = (one: string | undefined, other: string | undefined): boolean =>
+  one === undefined || other === undefined || one === other
+
 const isAlike = ({ kid, algorithms }: DecryptionKey, { keys = [] }: Decryption): boolean =>
-  keys.some((key) => key.kid === kid && key.algorithms.some((one) => algorithms.includes(one)))
+  keys.some(
+    (key) => canBeMeant(key.kid, kid) && key.algorithms.some((one) => algorithms.includes(one)),
+  )

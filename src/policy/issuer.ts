@@ -1,4 +1,5 @@
 import { isPrivateHost } from '../base/address.ts'
+import { isObject, own } from '../base/json.ts'
 import { fail, ok } from '../base/result.ts'
 import { isLoopback } from '../base/url.ts'
 import { claimPath } from '../model/claims.ts'
@@ -12,6 +13,7 @@ import {
 } from '../model/issuer.ts'
 import { publicKeyOf } from '../model/jwk.ts'
 import { FORBIDDEN_TYPES } from '../model/types.ts'
+import { sharedEndpoint } from './advice.ts'
 import { claimRules } from './claim-rules.ts'
 import { decryptField, decryptionOf } from './decrypt.ts'
 import {
@@ -35,7 +37,7 @@ import {
 } from './fields.ts'
 import { quote, type Report, under, unknownName } from './issues.ts'
 import { inlineKeys } from './jwks.ts'
-import { keyTimesField, keyTimesOf } from './key-times.ts'
+import { checkKeyTimes, keyTimesField, keyTimesOf } from './key-times.ts'
 import { PROFILE_NAMES, PROFILES, type Profile } from './profiles.ts'
 import { list, type Readable, readField, reads, readTable } from './table.ts'
 
@@ -110,6 +112,10 @@ export const readIssuer = (value: unknown, report: Report): IssuerEntry => {
   }
   checkScheme(issuer, insecure, under(report, 'issuer'))
   checkScheme(jwks_uri, insecure, under(report, 'jwks_uri'))
+  if (!insecure && isObject(value))
+    checkKeyTimes(own(value, 'jwks_cache'), under(report, 'jwks_cache'))
+  const shared = issuer && sharedEndpoint(issuer.url)
+  if (shared !== undefined) report(['issuer'], shared)
   const place = jwks_uri ?? (jwks ? undefined : issuer)
   if (place?.url.protocol === 'https:' && !insecure && isPrivateHost(place.url.hostname)) {
     under(report, place === issuer ? 'issuer' : 'jwks_uri')(
@@ -177,11 +183,7 @@ export const issuerOf = (
     profile: profileName,
     issuer: iss,
     keys: Object.freeze(keysOf(entry, never)),
-    keyTimes: keyTimesOf(
-      entry.jwks_cache,
-      entry.allow_insecure_http ?? false,
-      under(report, 'jwks_cache'),
-    ),
+    keyTimes: keyTimesOf(entry.jwks_cache),
     allowInsecureHttp: entry.allow_insecure_http ?? false,
     algorithms: Object.freeze(entry.algorithms ?? DEFAULT_ALGORITHMS),
     types: new Set<string>(entry.typ ?? profile.types),

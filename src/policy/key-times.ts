@@ -1,7 +1,8 @@
+import { isObject, own } from '../base/json.ts'
 import type { KeyTimes } from '../model/issuer.ts'
 import { milliseconds } from './fields.ts'
 import type { Report } from './issues.ts'
-import { type Readable, table } from './table.ts'
+import { type Readable, readField, table } from './table.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -28,21 +29,28 @@ const LEAST = [
   ['cooldown', 10_000, '10s'],
 ] as const
 
-/** The times as written, with the defaults. Short ones are for an issuer on this machine only. */
-export const keyTimesOf = (
-  written: Readable<typeof FIELDS> = {},
-  isLocal: boolean,
-  report: Report,
-): KeyTimes => {
+/**
+ * Reports times that are too short for an issuer on the network, whatever else is wrong with the
+ * table. What {@link keyTimesField} reports it passes over.
+ */
+export const checkKeyTimes = (written: unknown, report: Report): void => {
+  if (!isObject(written)) return
   for (const [name, least, said] of LEAST) {
-    if (!isLocal && (written[name] ?? least) < least) {
+    const time = readField(FIELDS[name], own(written, name), () => {})
+    if (time !== undefined && time < least) {
       report([name], `must be at least ${said}, unless allow_insecure_http is set`)
     }
   }
-  const { max_fresh, stale_if_error, cooldown } = written
-  return Object.freeze({
+}
+
+/** The times as written, with the defaults. */
+export const keyTimesOf = ({
+  max_fresh,
+  stale_if_error,
+  cooldown,
+}: Readable<typeof FIELDS> = {}): KeyTimes =>
+  Object.freeze({
     maxFresh: max_fresh ?? DEFAULT_KEY_TIMES.maxFresh,
     staleIfError: stale_if_error ?? DEFAULT_KEY_TIMES.staleIfError,
     cooldown: cooldown ?? DEFAULT_KEY_TIMES.cooldown,
   })
-}

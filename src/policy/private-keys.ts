@@ -1,5 +1,5 @@
 import { type CryptoKey, importJWK } from 'jose'
-import { base64UrlDecode } from '../base/bytes.ts'
+import { base64UrlDecode, bitLength } from '../base/bytes.ts'
 import { isObject, type JsonObject, own, parseJsonObject } from '../base/json.ts'
 import { isKid } from '../base/jws.ts'
 import { LIMITS } from '../base/limits.ts'
@@ -43,7 +43,9 @@ export const privateKeys = (
   return keys
 }
 
-/** What a private JWK is made of (RFC 7518 §6.2, §6.3, RFC 8037 §2), and what it may be used for. */
+/**
+ * What a private JWK is made of (RFC 7518 §6.2, §6.3, RFC 8037 §2), and what it may be used for.
+ */
 interface Shape {
   readonly members: readonly string[]
   /** Bytes of each member; RSA keys have no one length. */
@@ -92,7 +94,8 @@ const readKey = (jwk: unknown, among: readonly KeyManagement[]): DecryptionKey |
   if (!bare || Object.hasOwn(jwk, 'oth')) {
     return `must have ${shape.members.join(', ')}, each in base64url and of its length`
   }
-  if (kty === 'RSA' && bitsOf(bare.n) < LIMITS.rsaBits) {
+  const modulus = kty === 'RSA' ? base64UrlDecode(bare.n ?? '') : undefined
+  if (modulus && bitLength(modulus) < LIMITS.rsaBits) {
     return `has fewer than ${LIMITS.rsaBits} bits (RFC 7518 §4.3)`
   }
   return keyOf({ kty, ...(shape.bytes !== undefined && { crv }), ...bare }, kid, algorithms)
@@ -111,12 +114,6 @@ const membersOf = (jwk: JsonObject, { members, bytes }: Shape) => {
     read[member] = text as string
   }
   return read
-}
-
-const bitsOf = (text = ''): number => {
-  const bytes = base64UrlDecode(text) ?? []
-  const number = bytes.slice(bytes.findIndex((byte) => byte !== 0))
-  return number.length * 8 - Math.clz32(number[0] ?? 0) + 24
 }
 
 const keyOf = (

@@ -52,7 +52,7 @@ export const PROFILES = {
     clientId: paths('azp', 'client_id'),
     clientRequired: true,
     scope: paths('scope'),
-    scopeElse: paths('permissions'),
+    scopeElse: [],
     maxLifetime: 24 * HOUR,
   },
   /** Custom authorization servers of Okta. Those of the org are for Okta's own API. */

@@ -1,7 +1,7 @@
 import { own } from '../base/json.ts'
 import { type ClaimPath, type ClaimRule, claimPathText } from '../model/claims.ts'
 import type { Decryption } from '../model/decryption.ts'
-import type { DelegationRule, Issuer, KeyLocation } from '../model/issuer.ts'
+import type { DelegationRule, Issuer, KeyLocation, KeyTimes } from '../model/issuer.ts'
 import type { Gate, Policy } from '../model/policy.ts'
 import type { CorsRule, Route, ScopeRule, Target } from '../model/route.ts'
 
@@ -120,6 +120,7 @@ const showIssuer = (issuer: Issuer, within?: string): Shown => ({
   issuer: issuer.issuer,
   profile: issuer.profile,
   ...showKeys(issuer.keys),
+  ...(issuer.keys.kind !== 'inline' && { jwks_cache: showTimes(issuer.keyTimes) }),
   algorithms: issuer.algorithms,
   typ: [...issuer.types],
   ...(issuer.audiences && { audiences: issuer.audiences }),
@@ -136,6 +137,12 @@ const showIssuer = (issuer: Issuer, within?: string): Shown => ({
   ...(issuer.decrypt && { decrypt: showDecryption(issuer.decrypt) }),
   delegation: showDelegation(issuer.delegation, within),
   allow_insecure_http: issuer.allowInsecureHttp,
+})
+
+const showTimes = ({ maxFresh, staleIfError, cooldown }: KeyTimes): Shown => ({
+  max_fresh: millisecondsText(maxFresh),
+  stale_if_error: millisecondsText(staleIfError),
+  cooldown: millisecondsText(cooldown),
 })
 
 const showRoute = (route: Route, issuers: readonly Issuer[], within?: string): Shown => {

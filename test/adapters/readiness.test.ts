@@ -59,7 +59,12 @@ describe('an isolate that has just started', () => {
       'has keys that nobody can renew',
       () => ({ record: recordOf(HOUR), failure }),
       true,
-      { state: 'stale', keys: 1, error: 'status 500', rotated: NOW - 3_600 },
+      {
+        state: 'stale',
+        keys: 1,
+        error: 'status 500',
+        rotations: [{ at: NOW - 3_600, added: ['key-1'], removed: [] }],
+      },
     ],
     [
       'has keys whose life is over',

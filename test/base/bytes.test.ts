@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import {
   base64UrlDecode,
+  bitLength,
   isCanonicalBase64Url,
   sha256Name,
   utf8Decode,
@@ -72,4 +73,16 @@ it.each([
 it('names a text by its SHA-256 (FIPS 180-4, "abc")', async () => {
   expect(await sha256Name('abc')).toBe('ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0')
   expect(utf8Encode('€')).toEqual(Uint8Array.from([0xe2, 0x82, 0xac]))
+})
+
+it.each([
+  [[], 0],
+  [[0, 0], 0],
+  [[1], 1],
+  [[0x80], 8],
+  [[1, 0], 9],
+  [[0, 0x7f, 0xff], 15],
+  [[0, 0, 1, 0, 1], 17],
+])('counts the bits of the number %j: %d', (bytes, bits) => {
+  expect(bitLength(Uint8Array.from(bytes))).toBe(bits)
 })

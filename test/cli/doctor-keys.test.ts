@@ -13,7 +13,11 @@ const mlDsa = await createKey('ML-DSA-44', 'm')
 const p384 = { ...(await exportJWK((await generateKeyPair('ES384')).publicKey)), kid: 'p384' }
 
 const ALGORITHMS: readonly Algorithm[] = ['ES256', 'RS256']
-const of = (...keys: readonly unknown[]) => keyFactsOf({ keys }, ALGORITHMS)
+const ISSUER = {
+  issuer: 'https://login.example/11111111-2222-3333-4444-555555555555/v2.0',
+  algorithms: ALGORITHMS,
+}
+const of = (...keys: readonly unknown[]) => keyFactsOf({ keys }, ISSUER)
 const { kid: _, ...nameless } = ec.jwk
 
 describe('an entry of a key set', () => {
@@ -22,6 +26,11 @@ describe('an entry of a key set', () => {
     ['of RSA has a size', rsa.jwk, { kty: 'RSA', bits: 2048, verifies: 'RS256' }],
     ['without kid is used alone', nameless, { verifies: 'ES256' }],
     ['is private', ec.privateJwk, { kid: 'k1', ignored: 'private' }],
+    [
+      "is another tenant's",
+      { ...ec.jwk, issuer: 'https://login.example/91111111-2222-3333-4444-555555555555/v2.0' },
+      { ignored: 'other_tenant' },
+    ],
     ['is symmetric', { kty: 'oct', k: 'c2VjcmV0', kid: 'h' }, { ignored: 'private' }],
     [
       'is for encryption',
@@ -78,7 +87,7 @@ describe('an entry of a key set', () => {
   })
 
   it.each([undefined, {}, { keys: {} }, []])('needs a key set: %j', async (document) => {
-    expect(await keyFactsOf(document, ALGORITHMS)).toBeUndefined()
+    expect(await keyFactsOf(document, ISSUER)).toBeUndefined()
   })
 
   it('never tells key material', async () => {

@@ -105,8 +105,15 @@ describe('what is wrong', () => {
     [
       'one kid for two keys',
       (one) => one.setKeys([one.jwk, { ...second.jwk, kid: one.kid }]),
-      ['key_same_kid', 'no_usable_key'],
+      ['key_same_kid'],
       'one kid',
+    ],
+    [
+      'no kid for two keys, beside one that is too small',
+      (one) =>
+        one.setKeys([{ ...one.jwk, kid: undefined }, { ...second.jwk, kid: undefined }, weak]),
+      ['key_no_kid'],
+      'entry 1, entry 2',
     ],
     [
       'a key without kid among others',

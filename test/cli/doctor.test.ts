@@ -54,6 +54,7 @@ describe('an issuer in order', () => {
         ISSUERS: {
           local: {
             issuer: issuer.issuer,
+            agent_prefix: 'local/',
             algorithms: ['ES256'],
             profile: 'rfc9068',
             allow_insecure_http: true,
@@ -175,6 +176,7 @@ describe('an address or option', () => {
       'only for an issuer on a loopback host',
     ],
     ['https://auth.acme.dev?x', {}, 1, 'without a query'],
+    ['https://login.microsoftonline.com/common/v2.0', {}, 1, 'ISSUER is shared by tenants'],
     [
       'https://auth.acme.dev',
       { jwksUri: 'http://keys.acme.dev' },

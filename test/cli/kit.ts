@@ -30,6 +30,12 @@ bindings = [
 ]
 [triggers]
 crons = ["*/5 * * * *"]`,
+  classes: `[exports.RevocationShard]
+type = "durable-object"
+storage = "sqlite"
+[exports.KeyKeeper]
+type = "durable-object"
+storage = "sqlite"`,
   gate: '[vars.GATE]\nresource = "https://api.acme.dev"\norigin = "https://origin.acme.dev"',
   issuer: '[vars.ISSUERS.acme]\nissuer = "https://auth.acme.dev"\nalgorithms = ["ES256"]',
   route: '[[vars.ROUTES]]\nmatch = "GET /a"\nscopes = ["a:read"]',
@@ -39,7 +45,7 @@ crons = ["*/5 * * * *"]`,
 export const toml = (changes: Partial<Record<keyof typeof PARTS, string>> = {}): string =>
   `${Object.values({ ...PARTS, ...changes }).join('\n\n')}\n`
 
-/** The tables of an environment that has everything the top level has. */
+/** The tables of an environment that has everything the top level has and does not hand down. */
 export const environmentToml = (name: string): string =>
   [PARTS.kv, PARTS.objects, PARTS.gate, PARTS.issuer, PARTS.route]
     .join('\n\n')

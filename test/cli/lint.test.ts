@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { check } from '../../src/cli/check.ts'
-import { isPlaceholder } from '../../src/cli/lint.ts'
+import { isPlaceholder } from '../../src/cli/placeholders.ts'
+import { ROOT } from '../kit/repository.ts'
 import { folder, KEY, PARTS, toml, write } from './kit.ts'
 
 /** A modulus of 2048 bits, as far as its form goes. */
@@ -55,6 +58,89 @@ describe('warnings', () => {
     expect(outcome.err).toEqual([expect.stringContaining(expected)])
     expect(outcome.err.join()).not.toContain('sesame')
     expect(outcome.exitCode).toBe(0)
+  })
+})
+
+describe('inline keys that tokens do not tell apart', () => {
+  const named = (key: string, kid: string) => key.replace('{', `{ kid = "${kid}",`)
+  /** Another key as far as its form goes: nothing is imported here. */
+  const OTHER = KEY.replace(/x = "f/, 'x = "g')
+  const found = async (...keys: readonly string[]) => {
+    const issuer = `${PARTS.issuer}\njwks = { keys = [${keys.join(', ')}] }`
+    const outcome = await checkText(toml({ issuer }))
+    expect(outcome.exitCode).toBe(0)
+    return outcome.err
+  }
+
+  it('are warned of by their kid', async () => {
+    expect(await found(named(KEY, 'a'), named(OTHER, 'a'), named(KEY, 'b'))).toEqual([
+      'warning: ISSUERS.acme.jwks: one of several keys has the kid `a` for ES256, so that tokens do not tell which is meant and are refused as key_ambiguous; give each key a kid of its own',
+    ])
+    expect(await found(KEY, named(OTHER, 'b'))).toEqual([
+      expect.stringContaining('one of several keys has no kid for ES256'),
+    ])
+  })
+
+  it('are not one key twice, nor keys of several names', async () => {
+    expect(await found(named(KEY, 'a'), named(KEY, 'a'))).toEqual([])
+    expect(await found(named(KEY, 'a'), named(OTHER, 'b'))).toEqual([])
+    expect(
+      await found(named(KEY, 'a'), `{ kty = "RSA", kid = "a", e = "AQAB", n = "${RSA}" }`),
+    ).toEqual([])
+  })
+})
+
+describe('placeholders of the documentation', () => {
+  const told = async (issuer: string, route: string = PARTS.route) =>
+    (await checkText(toml({ issuer: `[vars.ISSUERS.acme]\n${issuer}`, route }))).err.filter(
+      (line) => line.includes('placeholder'),
+    )
+
+  it.each([
+    ['TENANT-ID', 'issuer = "https://login.microsoftonline.com/TENANT-ID/v2.0"'],
+    ['your-tenant', 'issuer = "https://your-tenant.us.auth0.com/"'],
+    ['your-org', 'issuer = "https://your-org.okta.com/oauth2/default"'],
+    ['us-east-1_POOL', 'issuer = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_POOL"'],
+    ['eu-west-3_POOL', 'issuer = "https://cognito-idp.eu-west-3.amazonaws.com/eu-west-3_POOL"'],
+  ])('%s: %s', async (word, entry) => {
+    const [, url] = /"(.*)"/.exec(entry) ?? []
+    expect(await told(entry)).toEqual([
+      `ISSUERS.acme.issuer: "${url}" has the placeholder ${word}; write your own`,
+    ])
+  })
+
+  it('count in the address of keys and in audiences, of issuers and of rules', async () => {
+    const entry = `issuer = "https://auth.acme.dev"
+jwks_uri = "https://login.microsoftonline.com/TENANT-ID/discovery/keys"
+audiences = ["api://API-CLIENT-ID", "APP-CLIENT-ID", "CLIENT_ID", "https://api.example.com"]`
+    const route = `${PARTS.route}\naudiences = ["API-CLIENT-ID"]`
+    expect((await told(entry, route)).map((line) => line.split(': ', 1)[0])).toEqual([
+      'ISSUERS.acme.jwks_uri',
+      'ISSUERS.acme.audiences[0]',
+      'ISSUERS.acme.audiences[1]',
+      'ISSUERS.acme.audiences[2]',
+      'ROUTES[0].audiences[0]',
+    ])
+  })
+
+  it('are whole words', async () => {
+    for (const host of ['your-organization', 'my-your-org', 'your-tenants']) {
+      expect(await told(`issuer = "https://${host}.acme.dev"`)).toEqual([])
+    }
+    const ids = '"CLIENT-IDS", "us-east-1_POOLSIDE", "us-east-1_Ab3POOL", "tenant-id"'
+    expect(await told(`issuer = "https://auth.acme.dev"\naudiences = [${ids}]`)).toEqual([])
+  })
+
+  it('are found in every entry of the README', async () => {
+    const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
+    const [, entries = ''] = /\[vars\.ISSUERS_NAMED\][^\n]*\n(.*?)```/s.exec(readme) ?? []
+    const text = toml({ issuer: `[vars.ISSUERS_NAMED]\n${entries}` })
+    const { err } = await checkText(text)
+    for (const name of ['auth0', 'okta', 'entra', 'keycloak', 'cognito']) {
+      expect(err.join('\n')).toMatch(new RegExp(`ISSUERS\\.${name}\\.issuer: .*placeholder`))
+    }
+    expect(err.join('\n')).toMatch(/entra\.audiences\[0\]: .*placeholder API-CLIENT-ID/)
+    expect(err.join('\n')).toMatch(/cognito\.audiences\[0\]: .*placeholder APP-CLIENT-ID/)
   })
 })
 

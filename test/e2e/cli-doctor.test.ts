@@ -35,7 +35,9 @@ describe("doctor and the demo's issuer", () => {
     expect(stdout).toMatch(/oauth-authorization-server +status 200, issuer equal\n/)
     expect(stdout).toMatch(/EC P-256 +- +ES256 +sig +ES256\n {2}1 usable key\n/)
     expect(stdout).toContain("as this machine's, within ")
-    expect(stdout).toContain(`[vars.ISSUERS.local]\nissuer = "${server.issuer}"\nalgorithms`)
+    expect(stdout).toContain(
+      `[vars.ISSUERS.local]\nissuer = "${server.issuer}"\nagent_prefix = "local/"\n`,
+    )
     expect(stdout).toMatch(/\n\nIn order: the gate gets 1 usable key\n$/)
   })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { PROFILE_NAMES, type ProfileName } from '../../src/policy/profiles.ts'
-import { ACME, parse } from './support.ts'
+import { ACME, mistakes, parse } from './support.ts'
 
 const warnings = (entry: object): readonly (readonly [path: string, message: string])[] => {
   const parsed = parse({ ISSUERS: { acme: { ...ACME, ...entry } } })
@@ -69,4 +69,35 @@ it.each([
   ['120m', 'live 2h,'],
 ])('a lifetime of %s is written %s', (max_lifetime, text) => {
   expect(warnings({ max_lifetime })[0]?.[1]).toContain(text)
+})
+
+describe('an endpoint that tenants of Entra share', () => {
+  const said = (issuer: string, more: object = {}) =>
+    mistakes({ ISSUERS: { entra: { issuer, ...more } } })
+
+  it.each([
+    ['https://login.microsoftonline.com/common/v2.0', 'common'],
+    ['https://login.microsoftonline.com/organizations/v2.0', 'organizations'],
+    ['https://login.microsoftonline.com/consumers/v2.0', 'consumers'],
+    ['https://login.microsoftonline.us/common/v2.0', 'common'],
+    ['https://login.partner.microsoftonline.cn/common/v2.0', 'common'],
+    ['https://sts.windows.net/common/', 'common'],
+    ['https://login.microsoftonline.com/Common', 'Common'],
+  ])('is no issuer: %s', (issuer, name) => {
+    for (const profile of ['entra', 'generic']) {
+      expect(said(issuer, { profile })).toEqual([
+        expect.stringContaining(
+          `ISSUERS.entra.issuer: is shared by tenants, and no token names it: write the tenant's id for \`${name}\``,
+        ),
+      ])
+    }
+  })
+
+  it.each([
+    'https://login.microsoftonline.com/aaaabbbb-0000-cccc-1111-dddd2222eeee/v2.0',
+    'https://login.microsoftonline.com/commons/v2.0',
+    'https://login.acme.dev/common/v2.0',
+  ])('is not %s', (issuer) => {
+    expect(said(issuer)).toEqual([])
+  })
 })

@@ -64,6 +64,14 @@ describe('the times of keys', () => {
 
   it('are a table, and all that is wrong with it is told at once', () => {
     expect(mistakes(acme('1h'))).toEqual(['ISSUERS.acme.jwks_cache: must be a table'])
-    expect(mistakes(acme({ max_fresh: '1s', cooldown: '1s' }))).toHaveLength(2)
+    const wrong = { max_fresh: '30s', cooldown: '5s', stale_if_error: '48h', foo: 1 }
+    expect([...mistakes(acme(wrong))].sort()).toEqual([
+      expect.stringMatching(/jwks_cache\.cooldown: must be at least 10s/),
+      expect.stringMatching(/jwks_cache\.foo: unknown key/),
+      expect.stringMatching(/jwks_cache\.max_fresh: must be at least 1m/),
+      expect.stringMatching(/jwks_cache\.stale_if_error: must be at most 86400s/),
+    ])
+    expect(mistakes(acme(wrong, LOCAL))).toHaveLength(2)
+    expect(mistakes(acme({ max_fresh: '30s' }, { issuer: 'no URL' }))).toHaveLength(2)
   })
 })

@@ -40,6 +40,7 @@ describe('showPolicy', () => {
         acme: {
           issuer: 'https://auth.acme.example',
           profile: 'rfc9068',
+          jwks_cache: { max_fresh: '3600s', stale_if_error: '86400s', cooldown: '30s' },
           algorithms: ['ES256', 'RS256', 'PS256', 'Ed25519'],
           typ: ['at+jwt'],
           max_lifetime: '900s',

@@ -3,8 +3,8 @@ import type { Clock } from '../../model/ports.ts'
 import { type Budget, createBudget } from './budget.ts'
 import type { Flights } from './flight.ts'
 import type { KeyAnswer, KeyFailure } from './keeper.ts'
-import { createKeySet, type KeySet, publicKeys } from './set.ts'
-import type { KeyRecord } from './store.ts'
+import { type KeySet, keySetOf, publicKeys } from './set.ts'
+import type { KeyRecord, Rotation } from './store.ts'
 import { lifeOf, lifetimeOf } from './times.ts'
 
 /** Keys in use, and the moments at which that changes, in milliseconds; inline keys never age. */
@@ -29,11 +29,13 @@ export interface KeyEntry {
   held: HeldKeys | undefined
   /** The last question failed. */
   failure: KeyFailure | undefined
+  /** When the keeper could not be reached the last time, in milliseconds. */
+  lostAt: number
   /** Key ids that the issuer's set lacked, and until when (milliseconds) that is believed. */
   readonly misses: Map<string, number>
   /** Networks from which a token of this issuer has passed the line. */
   readonly known: Set<string>
-  readonly budgets: { readonly known: Budget; readonly stranger: Budget }
+  readonly budgets: Readonly<Record<'known' | 'stranger' | 'strangers', Budget>>
 }
 
 /** The keys of all issuers in an isolate's memory. Make one per isolate, not per request. */
@@ -44,10 +46,14 @@ export interface KeyCache {
   readonly flights: Flights
 }
 
-/** Questions because of unknown key ids that the callers of one network may cause. */
+/**
+ * Questions because of unknown key ids that one network of known callers may cause, one of strangers,
+ * and all strangers together.
+ */
 const BUDGETS = {
   known: { capacity: 10, refillMs: 30_000 },
   stranger: { capacity: 2, refillMs: 5 * 60_000 },
+  strangers: { capacity: 10, refillMs: 60_000 },
 } as const
 
 /** Of each kind: key ids that are missing, networks that are known. */
@@ -73,12 +79,12 @@ export const entryOf = (cache: KeyCache, issuer: Issuer): KeyEntry => {
   return entry
 }
 
-const newEntry = (id: string, { keys, algorithms }: Issuer, clock: Clock): KeyEntry => ({
+const newEntry = (id: string, issuer: Issuer, clock: Clock): KeyEntry => ({
   id,
   held:
-    keys.kind === 'inline'
+    issuer.keys.kind === 'inline'
       ? {
-          set: createKeySet(publicKeys(keys) ?? [], algorithms),
+          set: keySetOf(publicKeys(issuer.keys) ?? [], issuer),
           source: 'inline',
           fetchedAt: 0,
           renewFrom: Number.POSITIVE_INFINITY,
@@ -87,30 +93,31 @@ const newEntry = (id: string, { keys, algorithms }: Issuer, clock: Clock): KeyEn
         }
       : undefined,
   failure: undefined,
+  lostAt: 0,
   misses: new Map(),
   known: new Set(),
   budgets: {
     known: createBudget(BUDGETS.known, clock),
     stranger: createBudget(BUDGETS.stranger, clock),
+    strangers: createBudget(BUDGETS.strangers, clock),
   },
 })
 
-/** Takes over what a keeper says: its keys where they are newer, its failure or that there is none. */
+/** Takes over the keys of a keeper or of KV where they are newer. */
 export const takeAnswer = (
   entry: KeyEntry,
   issuer: Issuer,
-  { record, failure }: KeyAnswer,
+  { record }: KeyAnswer,
   source: 'kv' | 'issuer',
   now: number,
 ): void => {
-  if (source === 'issuer') entry.failure = failure
   if (!record || record.fetchedAt <= (entry.held?.fetchedAt ?? 0)) return
   // Another machine's clock may be ahead of this one.
   const fetchedAt = Math.min(record.fetchedAt, now)
   const lifetime = lifetimeOf(record.maxAge, issuer.keyTimes)
   entry.misses.clear()
   entry.held = {
-    set: createKeySet(record.keys, issuer.algorithms, entry.held?.set),
+    set: keySetOf(record.keys, issuer, entry.held?.set),
     source,
     record,
     fetchedAt,
@@ -138,6 +145,9 @@ const bound = (held: Map<string, unknown> | Set<string>): void => {
   if (oldest !== undefined) held.delete(oldest)
 }
 
+/** Rotations that a status tells of. */
+const TOLD = 5
+
 /** What can be told of an issuer's keys without asking anybody. */
 export interface KeyStatus {
   /** Seconds since the keys were asked for. */
@@ -147,8 +157,8 @@ export interface KeyStatus {
   readonly keys: number
   /** Whether they serve only because the issuer cannot be asked. */
   readonly stale: boolean
-  /** Seconds since the epoch. */
-  readonly rotated?: number
+  /** The last changes of the published set, newest first; `at` in seconds since the epoch. */
+  readonly rotations?: readonly Rotation[]
   /** Why the last question failed, until one succeeds. */
   readonly error?: string
 }
@@ -157,13 +167,15 @@ export interface KeyStatus {
 export const keyStatus = (cache: KeyCache, issuer: Issuer, now: number): KeyStatus => {
   const { held, failure } = entryOf(cache, issuer)
   const isAging = held && held.source !== 'inline'
-  const rotatedAt = held?.record?.rotations[0]?.at
+  const rotations = held?.record?.rotations
+    .slice(0, TOLD)
+    .map((rotation) => ({ ...rotation, at: Math.floor(rotation.at / 1000) }))
   return {
     age: isAging ? Math.floor((now - held.fetchedAt) / 1000) : undefined,
     source: held?.source,
     keys: held && now < held.goneAt ? held.set.size : 0,
     stale: held !== undefined && now >= held.confirmBy,
-    ...(rotatedAt !== undefined && { rotated: Math.floor(rotatedAt / 1000) }),
+    ...(rotations && { rotations }),
     ...(failure && { error: failure.error }),
   }
 }

@@ -60,7 +60,10 @@ export const fetchDocument = async (
 ): Promise<Result<Fetched, DocumentFault>> => {
   const url = allowedUrl(address, rules)
   if (!url) return fail('address not allowed')
-  const signal = AbortSignal.timeout(rules.timeoutMs ?? LIMITS.fetchMs)
+  // Not AbortSignal.timeout: its timer would keep an object awake that has its answer.
+  const controller = new AbortController()
+  const { signal } = controller
+  const timer = setTimeout(() => controller.abort(), rules.timeoutMs ?? LIMITS.fetchMs)
   let broken: DocumentFault = 'unreachable'
   try {
     const answer = await follow(url, rules, signal)
@@ -73,6 +76,8 @@ export const fetchDocument = async (
     return document.ok ? ok({ kind: 'document', document: document.value, ...freshness }) : document
   } catch {
     return fail(signal.aborted ? 'timeout' : broken)
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../../model/ports.ts'
 interface Flight {
   readonly promise: Promise<void>
   readonly startedAt: number
+  readonly maxAgeMs: number
 }
 
 /** Work that is going on, by name; shared by the requests of an isolate. */
@@ -27,6 +28,14 @@ export const isFlying = (
 ): boolean => {
   const flight = flights.get(name)
   return flight !== undefined && clock.now() - flight.startedAt < maxAgeMs
+}
+
+/** Forgets flights of contexts that were torn down, which nobody else would; the oldest are first. */
+const dropLost = (flights: Flights, now: number): void => {
+  for (const [name, { startedAt, maxAgeMs }] of flights) {
+    if (now - startedAt < maxAgeMs) return
+    flights.delete(name)
+  }
 }
 
 /** Flights one caller waits for to their very end: with work that hangs, patience must end too. */
@@ -60,7 +69,9 @@ export const share = async (
     }
     drop(flight)
   }
-  const flight: Flight = { promise: work(), startedAt: terms.clock.now() }
+  const startedAt = terms.clock.now()
+  dropLost(flights, startedAt)
+  const flight: Flight = { promise: work(), startedAt, maxAgeMs: terms.maxAgeMs }
   flights.set(name, flight)
   // Part of what outlives the request: a `finally` of the request itself would not run for one that left.
   const clear = () => drop(flight)
@@ -73,8 +84,8 @@ export const share = async (
  * torn down may stay silent for ever, so a timer of our own runs.
  */
 export const isOverInTime = async (
-  { promise, startedAt }: Flight,
-  { clock, maxAgeMs }: Omit<FlightTerms, 'waitUntil'>,
+  { promise, startedAt, maxAgeMs }: Flight,
+  { clock }: { readonly clock: Clock },
 ): Promise<boolean> => {
   // Node 20 has no `Promise.withResolvers`.
   let giveUp = () => {}

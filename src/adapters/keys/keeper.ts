@@ -43,6 +43,7 @@ export interface KeyFailure {
 
 /** What a keeper knows, as plain data. A failure stands beside the keys that are held all the same. */
 export interface KeyAnswer {
+  /** Where it is newer than the asker's. */
   readonly record?: KeyRecord
   readonly failure?: KeyFailure
 }
@@ -126,7 +127,9 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
     const lifetime = lifetimeOf(record.maxAge, times)
     if (why === 'ahead') return age + KEY_TIMES.cronMs < lifetime / 2 ? 'no' : 'wait'
     if (why === 'newer' || age >= lifetime) {
-      if (age >= lifetime || record.fetchedAt <= fetchedAt) return 'wait'
+      if (age >= lifetime) return 'wait'
+      // Only an asker whose clock is ahead finds a set old that is this young.
+      if (record.fetchedAt <= fetchedAt) return age < lifetime / 4 ? 'no' : 'wait'
       return age < lifetime / 2 ? 'no' : 'behind'
     }
     if (kid !== undefined && record.keys.some((key) => key.kid === kid)) return 'no'
@@ -199,7 +202,8 @@ export const createKeeper = (options: KeeperOptions): Keeper => {
       if (judged === 'wait') await askIssuer(question)
       if (judged === 'behind') waitUntil(askIssuer(question))
       const { record, failure } = known()
-      return { ...(record && { record }), ...(failure && { failure }) }
+      const isNews = record && record.fetchedAt > (question.fetchedAt ?? 0)
+      return { ...(isNews && { record }), ...(failure && { failure }) }
     },
   }
 }

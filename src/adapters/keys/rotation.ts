@@ -13,8 +13,8 @@ export const rotated = (
 ): readonly Rotation[] => {
   const rotations = before?.rotations ?? []
   if (!keys) return rotations
-  const old = new Map((before?.keys ?? []).map((key) => [JSON.stringify(key), key]))
-  const now = new Map(keys.map((key) => [JSON.stringify(key), key]))
+  const old = byText(before?.keys ?? [])
+  const now = byText(keys)
   const names = (some: typeof old, others: typeof old) =>
     [...some].filter(([text]) => !others.has(text)).map(([, key]) => nameOf(key))
   const added = names(now, old)
@@ -22,6 +22,10 @@ export const rotated = (
   if (before && added.length + removed.length === 0) return rotations
   return [{ at, added, removed }, ...rotations].slice(0, KEY_TIMES.rotations)
 }
+
+/** Servers differ in the order of members, which says nothing. */
+const byText = (keys: readonly JsonObject[]) =>
+  new Map(keys.map((key) => [JSON.stringify(Object.entries(key).sort()), key]))
 
 const nameOf = (key: JsonObject): string => {
   const kid = own(key, 'kid')

@@ -1,9 +1,10 @@
 import { type CryptoKey, importJWK } from 'jose'
 import { isObject, type JsonObject, own } from '../../base/json.ts'
 import { LIMITS } from '../../base/limits.ts'
-import type { Algorithm } from '../../model/issuer.ts'
+import type { Algorithm, Issuer } from '../../model/issuer.ts'
 import { type PublicKey, publicKeyOf, secretMember } from '../../model/jwk.ts'
 import type { KeyMiss, VerificationKey } from '../../model/ports.ts'
+import { isOfAnotherTenant } from '../../model/tenant.ts'
 
 /** What a token's header says about its key. */
 export interface KeyHeader {
@@ -18,7 +19,7 @@ export type KeyFound = VerificationKey | KeyMiss
 export interface KeySet {
   /** Keys that can be used at all. */
   readonly size: number
-  /** The keys by all that makes each the one it is; a set that follows takes over what is unchanged. */
+  /** The keys by {@link keyIdentity}; a set that follows takes over what is unchanged. */
   readonly candidates: ReadonlyMap<string, Candidate>
   /**
    * The one key that fits: by `kid` where the token has one, else the only one of the algorithm.
@@ -49,6 +50,21 @@ export const publicKeys = (document: unknown): readonly JsonObject[] | undefined
     .filter((key) => isObject(key) && secretMember(key) === undefined)
 }
 
+/** All that makes a key the one it is: two entries with one identity are the same key twice. */
+export const keyIdentity = ({ kid, jwk }: PublicKey): string => JSON.stringify([kid, jwk])
+
+/** {@link createKeySet}, of the keys that speak for this issuer and with its algorithms. */
+export const keySetOf = (
+  keys: readonly JsonObject[],
+  { issuer, algorithms }: Pick<Issuer, 'issuer' | 'algorithms'>,
+  before?: KeySet,
+): KeySet =>
+  createKeySet(
+    keys.filter((key) => !isOfAnotherTenant(key, issuer)),
+    algorithms,
+    before,
+  )
+
 /**
  * A set to search in. Entries that cannot be used are ignored (RFC 7517 §5), the same key twice is
  * one, and a key that was in `before` stays the very object it was there. `keys` come from
@@ -63,7 +79,7 @@ export const createKeySet = (
   for (const entry of keys) {
     const key = publicKeyOf(entry, algorithms)
     if (!key) continue
-    const identity = JSON.stringify([key.kid, key.jwk])
+    const identity = keyIdentity(key)
     candidates.set(identity, before?.candidates.get(identity) ?? { key })
   }
   const index = indexOf(candidates.values())

@@ -91,10 +91,11 @@ const findLate = async (issuer: Issuer, entry: KeyEntry, search: Search): Promis
   const { clock } = options
   if (!isAlive(entry, clock) && !isWaitedOut(entry, clock)) await recall(issuer, entry, options)
   if (!isConfirmed(entry, clock) && !isWaitedOut(entry, clock)) {
-    if (!isAlive(entry, clock)) await ask(issuer, entry, newer(entry), options)
     // Nobody waits for an issuer that is known to fail, where there is something to go on with.
-    else if (entry.failure) renewBehind(issuer, entry, options)
-    else await askPatiently(issuer, entry, options)
+    if (isAlive(entry, clock) && isFailing(entry, clock)) renewBehind(issuer, entry, options)
+    else if (isAlive(entry, clock) && isRecent(entry, clock))
+      await askPatiently(issuer, entry, options)
+    else await ask(issuer, entry, newer(entry), options)
   }
   const { held } = entry
   if (!held || !isAlive(entry, clock)) return fail('unavailable')
@@ -124,27 +125,36 @@ const findUnknown = async (
   const miss = `${asking.isKnown ? 'known' : 'stranger'} ${kid}`
   if (now < (entry.misses.get(miss) ?? 0)) return fail('unknown')
   const question = { why: 'unknown', kid, caller: asking, ...since(entry) } as const
-  const { budgets } = entry
-  const isShared = isFlying(...flightOf(entry, question, options))
-  if (!isShared && !(asking.isKnown ? budgets.known : budgets.stranger).take(network)) {
+  if (!isFlying(...flightOf(entry, question, options)) && !permits(entry, asking)) {
     return fail(entry.failure ? 'unavailable' : 'unknown')
   }
   await ask(issuer, entry, question, options)
   const found = (await entry.held?.set.find(header)) ?? 'unknown'
   if (typeof found !== 'string') return ok(found)
   // Also after a failure that is over, as long as the issuer has not been asked again.
-  if (found === 'unknown' && entry.failure) return fail('unavailable')
+  if (found === 'unknown' && (entry.failure || entry.lostAt >= now)) return fail('unavailable')
   missed(entry, miss, now + cooldown)
   return fail(found)
 }
+
+const permits = ({ budgets }: KeyEntry, { isKnown, network }: Caller): boolean =>
+  isKnown
+    ? budgets.known.take(network)
+    : budgets.stranger.take(network) && budgets.strangers.take('')
 
 const isConfirmed = ({ held }: KeyEntry, clock: Clock) =>
   held !== undefined && clock.now() < held.confirmBy
 const isAlive = ({ held }: KeyEntry, clock: Clock) =>
   held !== undefined && clock.now() < held.goneAt
+/** Whether a set has been due for no longer than it was fresh; older ones are worth waiting for. */
+const isRecent = ({ held }: KeyEntry, clock: Clock) =>
+  held !== undefined && clock.now() - held.confirmBy < held.confirmBy - held.fetchedAt
 /** Whether asking has failed and is not worth trying again yet. */
 const isWaitedOut = ({ failure }: KeyEntry, clock: Clock) =>
   failure !== undefined && clock.now() < failure.retryAt
+/** The same, or until just now: after that nothing is known, and a withdrawn key must not gain by it. */
+const isFailing = ({ failure }: KeyEntry, clock: Clock) =>
+  failure !== undefined && clock.now() < failure.retryAt + KEY_TIMES.failureMs
 
 type Asked = Omit<Question, 'place' | 'times'>
 
@@ -153,13 +163,19 @@ const newer = (entry: KeyEntry): Asked => ({ why: 'newer', ...since(entry) })
 
 const flightOf = (entry: KeyEntry, { why, kid, caller }: Asked, options: KeySourceOptions) => {
   const { cache, clock, waitUntil } = options
-  const name = JSON.stringify([entry.id, why, kid, caller?.network])
+  // Strangers with one key id share a question; none of them asks for a known caller.
+  const name = JSON.stringify([entry.id, why, kid, caller?.isKnown && caller.network])
   return [cache.flights, name, { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }] as const
 }
 
 const renewBehind = (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions): void => {
+  const { clock } = options
   const question = newer(entry)
-  if (isWaitedOut(entry, options.clock)) return
+  if (isWaitedOut(entry, clock)) return
+  // What is being tried again is known to fail until the outcome says otherwise.
+  if (entry.failure && isFailing(entry, clock)) {
+    entry.failure = { ...entry.failure, retryAt: clock.now() + KEY_TIMES.askMs }
+  }
   if (isFlying(...flightOf(entry, question, options))) return
   options.waitUntil(ask(issuer, entry, question, options))
 }
@@ -170,10 +186,9 @@ const askPatiently = async (issuer: Issuer, entry: KeyEntry, options: KeySourceO
   const startedAt = clock.now()
   const promise = ask(issuer, entry, newer(entry), options)
   waitUntil(promise)
-  const terms = { clock, maxAgeMs: KEY_TIMES.patienceMs }
-  if (await isOverInTime({ promise, startedAt }, terms)) return
+  if (await isOverInTime({ promise, startedAt, maxAgeMs: KEY_TIMES.patienceMs }, { clock })) return
   const at = clock.now()
-  entry.failure ??= { error: 'slow', at, retryAt: at + KEY_TIMES.failureMs }
+  entry.failure = { error: 'slow', at, retryAt: at + KEY_TIMES.failureMs }
 }
 
 /** Asks the keeper. The outcome is in the entry: newer keys, or a failure beside the old ones. */
@@ -185,10 +200,15 @@ const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOp
       const place = { name, issuer: issuer.issuer, keys, allowInsecureHttp }
       const answer = await keeper.ask({ ...asked, place, times })
       takeAnswer(entry, issuer, answer, 'issuer', clock.now())
+      // Looking is no attempt: what is known to fail stands, unless the keeper has asked since.
+      const isOver = (entry.held?.fetchedAt ?? 0) > (entry.failure?.at ?? 0)
+      if (asked.why !== 'look' || answer.failure || isOver) entry.failure = answer.failure
     } catch (error) {
       const at = clock.now()
       const retryAt = at + KEY_TIMES.failureMs
-      if (asked.why !== 'look') entry.failure = { error: 'keeper unreachable', at, retryAt }
+      entry.lostAt = at
+      // A stranger's question must not decide what others do with the keys that are held.
+      if (asked.why === 'newer') entry.failure = { error: 'keeper unreachable', at, retryAt }
       log({ event: 'keys_ask_failed', issuer: name, error: String(error) })
     }
   })

@@ -4,7 +4,10 @@ import type { Exchange, Gathered } from './gather.ts'
 export interface ClockFact {
   /** Seconds by which it is surely ahead (behind below 0); 0 where the two may be the same. */
   readonly ahead: number
-  /** Seconds within which that is known: a Date is whole seconds old, a copy older, travel takes time. */
+  /**
+   * Seconds within which that is known: a Date is whole seconds old, a copy older, travel takes
+   * time.
+   */
   readonly within: number
 }
 
@@ -13,8 +16,8 @@ const IMF_DATE = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/
 
 /**
  * The issuer's clock against this machine's, by the Date headers of its own origin, else of where
- * its keys are; the answer that agrees best counts, since a copy may be older than it says. Which of
- * the two is wrong is not known.
+ * its keys are; the answer that agrees best counts, since a copy may be older than it says. Which
+ * of the two is wrong is not known.
  */
 export const clockOf = (issuer: string, { metadata, keySet, again }: Gathered) => {
   const exchanges = [...metadata, ...[keySet, again].flatMap((one) => one ?? [])].flatMap(

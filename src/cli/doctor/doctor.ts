@@ -48,7 +48,7 @@ export const doctor = async (
   const findings = findingsOf(facts)
   const exitCode = verdictOf(findings)
   const name = nameOf(target.value.issuer.issuer)
-  const table = tableOf(target.value, facts)
+  const table = tableOf(target.value, facts, name)
   return {
     exitCode,
     json: jsonOf(facts, findings, { exitCode, name, table }),
@@ -75,7 +75,7 @@ const faultOutcome = (asked: string, fault: TargetFault): Outcome => {
       level: 'wrong',
       code: 'address_refused',
       message: `No gate takes this issuer: ${message}`,
-      mend: 'An issuer is an https URL on the public internet; http is for a loopback host in development',
+      mend: 'An issuer is an https URL on the public internet, and what its tokens name as iss; http is for a loopback host in development',
     }),
   )
   const json = refusedJson(asked, findings)
@@ -88,13 +88,14 @@ const verdictOf = (findings: readonly Finding[]): ExitCode => {
 }
 
 /** The entry as it could be pasted; none where there is one, or no key to go with it. */
-const tableOf = (target: Target, { keys, profile }: Facts) => {
+const tableOf = (target: Target, { keys, profile }: Facts, name: string) => {
   if (target.table !== null || !keys?.usable) return null
   const verified = keys.entries.flatMap(({ verifies }) => verifies ?? [])
   const { issuer, jwks_uri, allow_insecure_http } = target.entry
   return {
     issuer,
     ...(jwks_uri !== undefined && { jwks_uri }),
+    agent_prefix: `${name}/`,
     algorithms: [...new Set(verified)],
     profile,
     ...(profile === 'cognito' && { audiences: ['CLIENT_ID'] }),

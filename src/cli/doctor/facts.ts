@@ -47,7 +47,7 @@ export const factsOf = async (
   const { issuer } = target
   const metadata = metadataOf(gathered)
   const document = issuer.keys.kind === 'inline' ? issuer.keys : documentOf(gathered.keySet)
-  const keys = document && (await keyFactsOf(document, issuer.algorithms))
+  const keys = document && (await keyFactsOf(document, issuer))
   const caching = cachingOf(target, gathered)
   const clock = clockOf(issuer.issuer, gathered)
   const guess = guessProfile(issuer.issuer, metadata)

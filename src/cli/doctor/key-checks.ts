@@ -1,7 +1,7 @@
 import { LIMITS } from '../../base/limits.ts'
 import type { Check, Level } from './checks.ts'
 import { faultLine, faultMend, isSilent, shown } from './faults.ts'
-import type { Ignored, KeyFact } from './keys.ts'
+import type { Ignored, KeyFact, KeyFacts } from './keys.ts'
 
 /** Keys that one finding names. */
 const NAMED = 5
@@ -74,6 +74,10 @@ const ENTRY_CHECKS: readonly Check[] = Object.entries(IGNORED).map(
   ],
 )
 
+/** Whether keys could be used, were it known which is meant: that is said of them already. */
+const isTold = ({ entries }: KeyFacts): boolean =>
+  entries.some(({ ignored }) => ignored === 'same_kid' || ignored === 'no_kid')
+
 /** What is looked for in the key set and its entries. */
 export const KEY_CHECKS: readonly Check[] = [
   ...ENTRY_CHECKS,
@@ -111,7 +115,7 @@ export const KEY_CHECKS: readonly Check[] = [
     'wrong',
     'no_usable_key',
     ({ keys, target }) =>
-      keys && keys.usable === 0 && keys.entries.length > 0
+      keys && keys.usable === 0 && keys.entries.length > 0 && !isTold(keys)
         ? `No key of the set can verify a token with ${target.issuer.algorithms.join(', ')}`
         : undefined,
     ({ keys }) => {

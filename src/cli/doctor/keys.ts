@@ -1,14 +1,16 @@
-import { createKeySet, publicKeys } from '../../adapters/keys/set.ts'
-import { base64UrlDecode } from '../../base/bytes.ts'
+import { type KeySet, keyIdentity, keySetOf, publicKeys } from '../../adapters/keys/set.ts'
+import { base64UrlDecode, bitLength } from '../../base/bytes.ts'
 import { isObject, type JsonObject, own } from '../../base/json.ts'
 import { LIMITS } from '../../base/limits.ts'
-import { ALGORITHMS, type Algorithm, algorithmOf } from '../../model/issuer.ts'
+import { ALGORITHMS, type Algorithm, algorithmOf, type Issuer } from '../../model/issuer.ts'
 import { type PublicKey, publicKeyOf, secretMember } from '../../model/jwk.ts'
+import { isOfAnotherTenant } from '../../model/tenant.ts'
 
 /** Why a gate passes over an entry of a JWK set, or cannot tell it from another. */
 export type Ignored =
   | 'no_object'
   | 'private'
+  | 'other_tenant'
   | 'kid_unusable'
   | 'not_for_signatures'
   | 'unknown_type'
@@ -79,18 +81,23 @@ const REASONS: readonly Reason[] = [
  */
 export const keyFactsOf = async (
   document: unknown,
-  algorithms: readonly Algorithm[],
+  issuer: Pick<Issuer, 'issuer' | 'algorithms'>,
 ): Promise<KeyFacts | undefined> => {
+  const { algorithms } = issuer
   const kept = publicKeys(document)
   if (!kept) return undefined
   const all = (document as { readonly keys: readonly unknown[] }).keys
-  const set = createKeySet(kept, algorithms)
+  const set = keySetOf(kept, issuer)
   const seen = new Set<string>()
   const entries: KeyFact[] = []
   for (const [i, entry] of all.slice(0, LIMITS.keys).entries()) {
     const place = i + 1
     if (!isObject(entry)) {
       entries.push({ place, ignored: 'no_object' })
+      continue
+    }
+    if (isOfAnotherTenant(entry, issuer.issuer)) {
+      entries.push({ ...described(entry, place), ignored: 'other_tenant' })
       continue
     }
     const key = publicKeyOf(entry, algorithms)
@@ -110,11 +117,11 @@ const reasonOf = (entry: JsonObject): Ignored =>
 
 const foundAs = async (
   key: PublicKey,
-  set: ReturnType<typeof createKeySet>,
+  set: KeySet,
   seen: Set<string>,
 ): Promise<Pick<KeyFact, 'verifies' | 'ignored'>> => {
   const { algorithm, kid } = key
-  const identity = JSON.stringify([kid, key.jwk])
+  const identity = keyIdentity(key)
   if (seen.has(identity)) return { ignored: 'repeated' }
   seen.add(identity)
   const found = await set.find({ algorithm, ...(kid !== undefined && { kid }) })
@@ -137,7 +144,5 @@ const described = (entry: JsonObject, place: number): KeyFact => {
 const bitsOf = (entry: JsonObject): number | undefined => {
   const n = own(entry, 'n')
   const bytes = own(entry, 'kty') === 'RSA' && typeof n === 'string' && base64UrlDecode(n)
-  if (!bytes) return undefined
-  const first = bytes.findIndex((byte) => byte !== 0)
-  return first < 0 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first] ?? 0) + 24
+  return bytes ? bitLength(bytes) : undefined
 }

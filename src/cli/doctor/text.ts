@@ -23,6 +23,7 @@ const WHY: Readonly<Record<Ignored, string>> = {
   unsupported: 'ignored: not in this runtime',
   invalid: 'ignored: not a key',
   repeated: 'the same key again',
+  other_tenant: 'marked as the key of another tenant',
   same_kid: 'REFUSED: kid twice',
   no_kid: 'REFUSED: no kid, several keys',
 }

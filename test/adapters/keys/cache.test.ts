@@ -88,15 +88,26 @@ describe('an answer', () => {
     expect(other).not.toBe(first)
   })
 
-  it('brings a failure beside keys that stay, and ends one', () => {
-    const { take, recordOf, status } = start()
+  it('brings no key of another tenant', async () => {
+    const { entry, take, recordOf } = start()
+    const marked = (tenant: string) => ({ ...A, issuer: `https://login.example/${tenant}/v2.0` })
+    const [ours, theirs] = ['1', '9'].map((digit) => `${digit}1111111-2222-3333-4444-555555555555`)
+    take({ record: recordOf(marked(`${theirs}`)) })
+    expect(entry.held?.set.size).toBe(1)
+    const tenant = issuerOf({ issuer: `https://login.example/${ours}/v2.0` })
+    const cache = createKeyCache(startClock())
+    const own = entryOf(cache, tenant)
+    const record = recordOf(marked(`${theirs}`), { ...marked(`${ours}`), kid: 'b' })
+    takeAnswer(own, tenant, { record }, 'kv', cache.clock.now())
+    expect(await own.held?.set.find(HEADER)).toBe('unknown')
+    expect(own.held?.set.size).toBe(1)
+  })
+
+  it('leaves what is known to fail to whoever asked', () => {
+    const { entry, take, recordOf, status } = start()
+    entry.failure = FAILURE
     take({ record: recordOf(A) })
-    take({ failure: FAILURE })
     expect(status()).toMatchObject({ keys: 1, error: 'status 500' })
-    take({ record: recordOf(A) }, 'kv')
-    expect(status().error).toBe('status 500')
-    take({ record: recordOf(A) })
-    expect(status()).not.toHaveProperty('error')
   })
 
   it('of a clock that is ahead is not fresh for longer', () => {
@@ -128,9 +139,14 @@ describe('what is told of keys', () => {
   it('counts what can be used, as long as it can be', () => {
     const { take, recordOf, clock, status } = start()
     take({ record: recordOf(A, B, { ...A, use: 'enc' }) })
-    const rotated = Math.floor(clock.now() / 1000)
     clock.advance(1_500)
-    expect(status()).toEqual({ age: 1, source: 'issuer', keys: 2, stale: false, rotated })
+    expect(status()).toEqual({
+      age: 1,
+      source: 'issuer',
+      keys: 2,
+      stale: false,
+      rotations: [{ at: 1_000_000_000, added: ['a'], removed: [] }],
+    })
     clock.advance(600_000 - 1_501)
     expect(status().stale).toBe(false)
     clock.advance(1)

@@ -68,7 +68,7 @@ describe('share', () => {
     const { flights, terms, work, runs } = start()
     const orphan = Promise.reject(ORPHAN)
     orphan.catch(() => {})
-    flights.set('a', { promise: orphan, startedAt: 0 })
+    flights.set('a', { promise: orphan, startedAt: 0, maxAgeMs: 1_000 })
     const again = work(new Promise((done) => setImmediate(done)))
     await Promise.all(Array.from({ length: 5 }, () => share(flights, 'a', terms, again)))
     expect(runs()).toBe(1)
@@ -89,6 +89,17 @@ describe('share', () => {
     expect(isFlying(flights, 'a', terms)).toBe(true)
     next.resolve()
     await second
+  })
+
+  it('forgets those that are lost when the next one starts', async () => {
+    const { flights, terms, work, clock } = start()
+    const silent = new Promise<void>(() => {})
+    for (let i = 0; i < 100; i++) void share(flights, `lost ${i}`, terms, work(silent))
+    clock.at = 500
+    void share(flights, 'young', terms, work(silent))
+    clock.at = 1_000
+    await share(flights, 'a', terms, work(Promise.resolve()))
+    expect([...flights.keys()]).toEqual(['young'])
   })
 
   it('waits no longer than a flight lasts', async () => {

@@ -45,10 +45,11 @@ describe('rotations', () => {
     expect(world.events).toHaveLength(25)
   })
 
-  it('are told to isolates, by when the last one was', async () => {
+  it('are told to isolates, in seconds', async () => {
     await turn(A)
     const isolate = world.isolate()
     await isolate.find(issuer, 'a')
-    expect(isolate.status(issuer).rotated).toBe(world.clock.now() / 1000)
+    const at = Math.floor(world.clock.now() / 1000)
+    expect(isolate.status(issuer).rotations).toEqual([{ at, added: ['a'], removed: [] }])
   })
 })

@@ -23,7 +23,7 @@ beforeEach(async () => {
 })
 afterEach(() => server.close())
 
-const ask = async (why: 'newer' | 'ahead' = 'newer', fetchedAt = world.clock.now()) => {
+const ask = async (why: 'newer' | 'ahead' = 'ahead', fetchedAt = world.clock.now()) => {
   await world.keeper.ask({ place: issuer, times: issuer.keyTimes, why, fetchedAt })
   await world.settle()
 }

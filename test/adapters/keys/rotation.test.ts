@@ -11,6 +11,12 @@ it.each([
   ['the same', recordOf([A, B]), [A, B], []],
   ['another order', recordOf([A, B]), [B, A], []],
   ['an answer without a set', recordOf([A]), undefined, []],
+  [
+    'the same in another order',
+    recordOf([A, B]),
+    [B, Object.fromEntries(Object.entries(A).reverse())],
+    [],
+  ],
   ['a key that came', recordOf([A]), [A, B], [{ at: 7, added: ['b'], removed: [] }]],
   ['a key that went', recordOf([A, B]), [B], [{ at: 7, added: [], removed: ['a'] }]],
   ['one for another', recordOf([A]), [B], [{ at: 7, added: ['b'], removed: ['a'] }]],

@@ -5,10 +5,13 @@ import {
   createKeySet,
   type KeyFound,
   type KeySet,
+  keyIdentity,
   publicKeys,
 } from '../../../src/adapters/keys/set.ts'
+import type { JsonObject } from '../../../src/base/json.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
 import { ALGORITHMS, type Algorithm } from '../../../src/model/issuer.ts'
+import { publicKeyOf } from '../../../src/model/jwk.ts'
 import type { VerificationKey } from '../../../src/model/ports.ts'
 import { publicJwk } from './support.ts'
 
@@ -199,6 +202,22 @@ const CHOICES: readonly (readonly [
   ['no name and one good key', [A, { ...BROKEN, kid: 'x' }], 'ES256', undefined, 'a'],
   ['no name and only a broken key', [BROKEN], 'ES256', undefined, '(unknown)'],
 ]
+
+it.each<[string, object, boolean]>([
+  ['itself, marked differently', { ...ES256, kid: 'a', use: 'sig', alg: 'ES256' }, true],
+  ['its material under another name', { ...ES256, kid: 'b' }, false],
+  ['its material without a name', ES256, false],
+  ['another key of its name', { ...OTHER_ES256, kid: 'a' }, false],
+])('the identity of a key, and of %s', (_, entry, same) => {
+  const of = (one: object) => {
+    const key = publicKeyOf(one as JsonObject, ALGORITHMS)
+    return key && keyIdentity(key)
+  }
+  const identity = of({ ...ES256, kid: 'a' })
+  expect(identity).toBeTypeOf('string')
+  expect(of(entry) === identity).toBe(same)
+  expect([...setOf([{ ...ES256, kid: 'a' }]).candidates.keys()]).toEqual([identity])
+})
 
 describe('a search', () => {
   it.each(CHOICES)('for %s', async (_, keys, algorithm, kid, found) => {

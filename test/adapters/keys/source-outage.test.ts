@@ -37,6 +37,47 @@ beforeEach(async () => {
 })
 afterEach(() => server.close())
 
+describe('what is known to fail', () => {
+  beforeEach(async () => {
+    await find('a')
+    await world.settle()
+  })
+  const DUE = 10 * MINUTE
+
+  it('is known for as long as it is waited out, and no withdrawn key lives on by it', async () => {
+    world.clock.advance(DUE / 2)
+    server.status('/jwks', 500)
+    await find('a')
+    await world.settle()
+    expect(isolate.status(issuer).error).toBe('status 500')
+    publish(B)
+    world.clock.advance(DUE)
+    expect(await find('a')).toEqual(UNKNOWN)
+  })
+
+  it('is not the issuer where a stranger could not reach the keeper', async () => {
+    world.clock.advance(MINUTE)
+    world.cut = true
+    expect(await isolate.find(issuer, 'x', '198.51.100.1')).toEqual(UNAVAILABLE)
+    world.cut = false
+    publish(B)
+    world.clock.advance(DUE)
+    expect(await find('a')).toEqual(UNKNOWN)
+  })
+
+  it('is over for those who look once the keeper has asked again', async () => {
+    world.clock.advance(DUE / 2)
+    server.status('/jwks', 500)
+    await find('a')
+    await world.settle()
+    publish(A)
+    world.clock.advance(HOUR)
+    await world.keeper.ask({ place: issuer, times: issuer.keyTimes, why: 'ahead' })
+    await isolate.read(issuer, 'a')
+    expect(isolate.status(issuer)).not.toHaveProperty('error')
+  })
+})
+
 describe('an issuer that is down from the start', () => {
   it('is unavailable, waited out, and there again by itself', async () => {
     server.status('/jwks', 500)

@@ -135,13 +135,33 @@ describe('an unknown key id', () => {
 
   it('that was refused is not asked for again, whoever brings it, within the cooldown', async () => {
     await spend()
+    const another = world.isolate()
+    await another.find(issuer, 'a')
     const questions = async (callers: number) => {
       const from = world.questions.length
-      for (let i = 0; i < callers; i++) await find('b', `203.0.113.${i}`)
+      for (let i = 0; i < callers; i++) await another.find(issuer, 'b', `203.0.113.${i}`)
       return world.questions.length - from
     }
     expect(await questions(50)).toBe(1)
     expect(await questions(50)).toBe(0)
+  })
+
+  it('of ever new strangers is ten questions of an isolate, and holds nobody up who is known', async () => {
+    await spend()
+    const another = world.isolate()
+    await another.find(issuer, 'a')
+    const questions = async () => {
+      const from = world.questions.length
+      for (let i = 0; i < 2_000; i++) {
+        await another.find(issuer, `x${i}`, `2001:db8:${i.toString(16)}::1`)
+      }
+      return world.questions.length - from
+    }
+    expect(await questions()).toBe(10)
+    expect(await questions()).toBe(0)
+    another.vouch(issuer, HERE)
+    publish(A, B)
+    expect(await another.find(issuer, 'b', HERE)).toMatchObject(FOUND)
   })
 })
 
