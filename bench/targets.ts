@@ -13,9 +13,9 @@ interface Target {
 }
 
 const TARGETS: readonly Target[] = [
-  { text: 'known token, no revocation call', of: 'e-open', over: 'a', least: 0.75, bare: 'a' },
-  { text: 'known token, no revocation call', of: 'e-open', over: 'b', least: 1.8, bare: 'a' },
-  { text: 'new tokens', of: 'f', over: 'b', least: 0.95, bare: 'd' },
+  { text: 'known token', of: 'e-bounded', over: 'a', least: 0.75, bare: 'a' },
+  { text: 'known token', of: 'e-bounded', over: 'b', least: 1.8, bare: 'a' },
+  { text: 'new tokens', of: 'f-bounded', over: 'b', least: 0.95, bare: 'd' },
   { text: '1,000 rules', of: 'p-1000', over: 'p-10', least: 1 / 1.1 },
 ]
 

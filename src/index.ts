@@ -13,6 +13,8 @@ import { metadataAnswer } from './answer/metadata.ts'
 import { requestIdOf } from './answer/request-id.ts'
 import { answerRefusal, respond } from './answer/respond.ts'
 import { toAgent } from './answer/response.ts'
+import type { WatchPorts } from './answer/stream-watch.ts'
+import { mortal } from './answer/streams.ts'
 import { isPreflight } from './base/request.ts'
 import type { Result } from './base/result.ts'
 import { type Decision, type Guard, type GuardPorts, createGuard as guardWith } from './guard.ts'
@@ -112,21 +114,36 @@ export const createMemoryKeys = ({
  */
 export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Guard => {
   const { clock = systemClock } = ports
-  return guardWith(policy, {
+  const revocations = ports.revocations ?? createMemoryRevocations({ clock })
+  const guard = guardWith(policy, {
     clock,
     keys: ports.keys ?? createMemoryKeys({ clock }),
     tokens: ports.tokens ?? createTokenMemory({ clock }),
-    revocations: ports.revocations ?? createMemoryRevocations({ clock }),
+    revocations,
     onError: ports.onError ?? ((stage, error) => console.error('edgewarden', stage, error)),
   })
+  const decide: Guard = Object.assign(
+    async (...asked: Parameters<Guard>) => {
+      const decision = await guard(...asked)
+      if (decision.outcome === 'passed') deciders.set(decision.known, { clock, revocations })
+      return decision
+    },
+    { policy },
+  )
+  return decide
 }
+
+/** Who decided, by what was known: what a stream of such a request is watched with. */
+const deciders = new WeakMap<Decision['known'], WatchPorts>()
 
 /** What `fetch` outside of workerd decodes by itself, though the answer still says it is encoded. */
 const DECODED = /^(?:(?:x-)?gzip|deflate|br)(?:\s*,\s*(?:(?:x-)?gzip|deflate|br))*$/i
 
 /** `fetch`, with a body that is what its headers say: workerd passes it on as it came. */
 const fetchOrigin: Send = async (_, outbound) => {
-  if ('FixedLengthStream' in globalThis) return fetch(outbound)
+  if ('FixedLengthStream' in globalThis) {
+    return fetch(outbound, { encodeResponseBody: 'manual' } as RequestInit)
+  }
   // Node's fetch refuses to send it; the server before this has answered it already.
   outbound.headers.delete('expect')
   outbound.headers.set('accept-encoding', 'gzip')
@@ -179,7 +196,10 @@ export const forward = async (
     clientIp,
     send: sendBy,
   })
-  return sent.ok
-    ? toAgent(sent.value, { route, address, requestId })
-    : answerRefusal(request, sent.reason.denial, decision)
+  if (!sent.ok) return answerRefusal(request, sent.reason.denial, decision)
+  const answer = toAgent(sent.value, { route, address, requestId })
+  const ports = deciders.get(decision.known)
+  return ports
+    ? mortal(answer, request, { decision, ports, isRaw: sendBy === fetchOrigin })
+    : answer
 }

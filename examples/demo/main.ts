@@ -67,7 +67,13 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
   stop.push(server.close)
   signal.throwIfAborted()
   const gate = startGate(port, {
-    GATE: { resource, origin: origin.url, clock_tolerance: '0s' },
+    GATE: {
+      resource,
+      origin: origin.url,
+      clock_tolerance: '0s',
+      // The walk revokes and tries at once; the default lets up to five seconds pass.
+      revocation: { consistency: 'strict' },
+    },
     ISSUERS: {
       demo: { issuer: server.issuer, agent_prefix: 'demo/', allow_insecure_http: true },
       ops: {

@@ -53,7 +53,8 @@ export const createMemoryRevocations = ({
   }
 
   return {
-    async lookup(subjects) {
+    // The set itself is at hand, which is as fresh as any terms could ask.
+    lookup(subjects) {
       return subjects
         .flatMap((subject) => [...(idsBySubject.get(subjectKey(subject)) ?? [])])
         .flatMap((id) => live(id)?.entry ?? [])

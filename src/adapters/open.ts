@@ -10,6 +10,7 @@ import { createKeyCache } from './keys/cache.ts'
 import { createKeySource, type KeySourceOptions } from './keys/source.ts'
 import { createPolicyLoader } from './policy.ts'
 import { createReadiness } from './readiness.ts'
+import { createSnapshotMemory } from './revocation-snapshot.ts'
 import { createRevocations } from './revocations.ts'
 import { system } from './system.ts'
 import { createTokenMemory } from './verified-tokens.ts'
@@ -21,6 +22,7 @@ const policyOf = createPolicyLoader(log)
 const keyCache = createKeyCache(clock)
 const tokens = createTokenMemory({ clock })
 const readinessOf = createReadiness(clock)
+const snapshotMemory = createSnapshotMemory()
 
 type Gate = Omit<Opened, 'cf'>
 
@@ -51,7 +53,9 @@ const gateOf = (env: Env): Gate => {
 }
 
 const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
-  const revocations = env.REVOCATIONS ? createRevocations(env.REVOCATIONS) : unbound
+  const revocations = env.REVOCATIONS
+    ? createRevocations(env.REVOCATIONS, { memory: snapshotMemory, clock, waitUntil, log })
+    : unbound
   const keyOptions: KeySourceOptions = {
     cache: keyCache,
     ...(env.JWKS_CACHE && { kv: env.JWKS_CACHE }),
@@ -85,7 +89,10 @@ const unbound: ReturnType<typeof createRevocations> = {
   remove: unreachable,
 }
 
+/** A body is passed on as it came, also where a script could read it decoded. */
+const RAW: RequestInit = { encodeResponseBody: 'manual' }
+
 const sender =
   (env: Env): Send =>
   ({ service }, request) =>
-    service === undefined ? fetch(request) : (env[service] as Fetcher).fetch(request)
+    service === undefined ? fetch(request, RAW) : (env[service] as Fetcher).fetch(request, RAW)

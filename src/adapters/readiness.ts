@@ -34,10 +34,7 @@ export const createReadiness = (clock: Clock) => {
         return { issuer: issuer.issuer, state: stateOf({ stale, ...status }), ...status }
       }),
     )
-    const reachable = await revocations.lookup([{ kind: 'issuer', issuer: '', value: '' }]).then(
-      () => true,
-      () => false,
-    )
+    const reachable = await isReachable(revocations)
     const readiness: Readiness = {
       keys: statuses.every(({ state }) => state !== 'failed'),
       revocations: reachable,
@@ -45,5 +42,14 @@ export const createReadiness = (clock: Clock) => {
     }
     kept = { policy, at: now, readiness }
     return readiness
+  }
+}
+
+const isReachable = async (revocations: Revocations): Promise<boolean> => {
+  try {
+    await revocations.lookup([{ kind: 'issuer', issuer: '', value: '' }])
+    return true
+  } catch {
+    return false
   }
 }

@@ -21,7 +21,33 @@ const STEPS: readonly string[] = [
   CREATE INDEX entries_by_subject ON entries (subject);
   CREATE INDEX entries_by_issuer ON entries (issuer);
   CREATE INDEX entries_by_expiry ON entries (expires) WHERE expires IS NOT NULL;`,
+  // `hash` is NULL only for entries older than this step, until the first pull: SQLite has no SHA-256.
+  // Removals stay for a while as tombstones, so that copies of the set hear of them. `held` is kept
+  // because counting a million entries takes longer than a lookup may wait.
+  `ALTER TABLE entries ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE entries ADD COLUMN hash BLOB;
+  CREATE INDEX entries_by_version ON entries (version);
+  CREATE INDEX entries_by_hash ON entries (hash);
+  CREATE TABLE tombstones (
+    version INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL,
+    at INTEGER NOT NULL
+  );
+  CREATE TABLE log (
+    epoch TEXT NOT NULL,
+    oldest INTEGER NOT NULL,
+    held INTEGER NOT NULL
+  );
+  INSERT INTO log (epoch, oldest, held)
+    VALUES (lower(hex(randomblob(16))), 0, (SELECT count(*) FROM entries));
+  CREATE TRIGGER entries_come AFTER INSERT ON entries
+    BEGIN UPDATE log SET held = held + 1; END;
+  CREATE TRIGGER entries_go AFTER DELETE ON entries
+    BEGIN UPDATE log SET held = held - 1; END;`,
 ]
+
+/** Of an entry that has not expired; one parameter, the second it is now. */
+export const LIVE = '(expires IS NULL OR expires > ?)'
 
 /**
  * Brings an object's tables to this version. Throws where a newer version wrote them: what it

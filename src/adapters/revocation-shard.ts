@@ -7,14 +7,14 @@ import {
   type Mode,
   type Revocation,
   renewed,
+  subjectHash,
   subjectKey,
 } from '../model/revocation.ts'
-import { migrate } from './revocation-schema.ts'
+import { createRevocationLog, type PulledChanges, type PulledPage } from './revocation-log.ts'
+import { LIVE, migrate } from './revocation-schema.ts'
 
 /** Milliseconds an alarm is set ahead at most: dates the platform refuses must not break a write. */
 const ALARM_MS = 30 * 24 * 60 * 60 * 1000
-/** Entries removed at a time, so that lookups do not wait for a large clean-up. */
-const SWEEP = 5_000
 
 /** A row as SQLite gives it: what is absent is `null`. */
 type Row = {
@@ -31,7 +31,7 @@ type Row = {
   readonly created_by: string
 }
 
-const LIVE = '(expires IS NULL OR expires > ?)'
+type Hashed = { readonly entry: Revocation; readonly hash: Uint8Array }
 
 /** Thrown to undo a transaction; never leaves the object. */
 const FULL = new Error('the revocation set is full')
@@ -43,11 +43,15 @@ const FULL = new Error('the revocation set is full')
  */
 export class RevocationShard extends DurableObject {
   readonly #sql: SqlStorage
+  readonly #log: ReturnType<typeof createRevocationLog>
+  /** The one run that hashes old entries, shared by the pulls that wait for it. */
+  #hashing: Promise<void> | undefined
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env)
     this.#sql = ctx.storage.sql
     migrate(ctx.storage)
+    this.#log = createRevocationLog(ctx.storage)
   }
 
   /** Live entries about any of the subjects, each named by its `subjectKey`. */
@@ -65,8 +69,12 @@ export class RevocationShard extends DurableObject {
    * is there is renewed; one that has expired is made anew.
    */
   async add(entries: readonly Revocation[]): Promise<{ added: Revocation[] } | { full: true }> {
+    // A transaction cannot wait, and a digest must.
+    const hashed = await Promise.all(
+      entries.map(async (entry) => ({ entry, hash: await subjectHash(subjectKey(entry)) })),
+    )
     try {
-      const added = this.ctx.storage.transactionSync(() => this.#put(entries))
+      const added = this.ctx.storage.transactionSync(() => this.#put(hashed))
       await this.#arm()
       return { added }
     } catch (error) {
@@ -114,9 +122,27 @@ export class RevocationShard extends DurableObject {
 
   /** Removes an entry; false when there is no live one with this id. */
   remove(id: string): boolean {
-    return (
-      this.#rows(`DELETE FROM entries WHERE id = ? AND ${LIVE} RETURNING *`, id, now()).length > 0
+    return this.ctx.storage.transactionSync(
+      () => this.#log.drop(now(), `id = ? AND ${LIVE}`, id, now()) > 0,
     )
+  }
+
+  /**
+   * A page of the hashes of all live entries, for a copy of the set. The copy is complete with the
+   * changes since the version of its first page.
+   */
+  async pullAll(after = 0): Promise<PulledPage> {
+    await this.#prepared()
+    return this.#log.all(now(), after)
+  }
+
+  /** What changed since a version of an epoch; `reset` where only a full pull can tell. */
+  async pullSince(
+    epoch: string,
+    version: number,
+  ): Promise<PulledChanges | { readonly reset: true }> {
+    await this.#prepared()
+    return this.#log.since(now(), epoch, version)
   }
 
   /** Removes what has expired and sets the next alarm. */
@@ -125,30 +151,41 @@ export class RevocationShard extends DurableObject {
     await this.#arm()
   }
 
+  /** Has every entry hashed and what has expired removed, as far as one round does that. */
+  async #prepared(): Promise<void> {
+    this.#hashing ??= this.#log.hashAll().finally(() => {
+      this.#hashing = undefined
+    })
+    await this.#hashing
+    this.#sweep()
+  }
+
   #rows(statement: string, ...bound: unknown[]): Row[] {
     return this.#sql.exec<Row>(statement, ...bound).toArray()
   }
 
-  #put(entries: readonly Revocation[]): Revocation[] {
-    for (const entry of entries) {
+  #put(entries: readonly Hashed[]): Revocation[] {
+    for (const { entry, hash } of entries) {
       const old = this.get(entry.id)
-      if (!old) this.#sql.exec('DELETE FROM entries WHERE id = ?', entry.id)
-      this.#write(old ? renewed(old, entry) : entry)
+      if (!old) this.#log.drop(now(), 'id = ?', entry.id)
+      this.#write(old ? renewed(old, entry) : entry, hash)
     }
     if (this.#count() > LIMITS.revocations) {
       this.#sweep()
       if (this.#count() > LIMITS.revocations) throw FULL
     }
-    return [...new Set(entries.map(({ id }) => id))].flatMap((id) => this.get(id) ?? [])
+    return [...new Set(entries.map(({ entry }) => entry.id))].flatMap((id) => this.get(id) ?? [])
   }
 
-  #write(entry: Revocation): void {
+  #write(entry: Revocation, hash: Uint8Array): void {
     this.#sql.exec(
       `INSERT INTO entries
-        (id, subject, kind, issuer, value, mode, at, expires, reason, created, created_by)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        (id, subject, kind, issuer, value, mode, at, expires, reason, created, created_by,
+          version, hash)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE
-        SET at = excluded.at, expires = excluded.expires, reason = excluded.reason`,
+        SET at = excluded.at, expires = excluded.expires, reason = excluded.reason,
+          version = excluded.version`,
       entry.id,
       subjectKey(entry),
       entry.kind,
@@ -160,25 +197,26 @@ export class RevocationShard extends DurableObject {
       entry.reason ?? null,
       entry.created,
       entry.createdBy,
+      this.#log.next(),
+      hash,
     )
   }
 
   #count(): number {
-    return this.#sql.exec<{ held: number }>('SELECT count(*) AS held FROM entries').one().held
+    return this.#sql.exec<{ held: number }>('SELECT held FROM log').one().held
   }
 
   #sweep(): void {
-    this.#sql.exec(
-      `DELETE FROM entries WHERE seq IN
-        (SELECT seq FROM entries WHERE expires <= ? ORDER BY expires LIMIT ${SWEEP})`,
-      now(),
-    )
+    this.ctx.storage.transactionSync(() => this.#log.sweep(now()))
   }
 
   /** Sets the alarm to the next expiry, unless an earlier one is set. */
   async #arm(): Promise<void> {
     const { next } = this.#sql
-      .exec<{ next: number | null }>('SELECT min(expires) AS next FROM entries')
+      .exec<{ next: number | null }>(
+        // Only so said is the index used.
+        'SELECT min(expires) AS next FROM entries WHERE expires IS NOT NULL',
+      )
       .one()
     if (next === null) return
     const at = Math.min(next * 1000, Date.now() + ALARM_MS)

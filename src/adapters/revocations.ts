@@ -1,27 +1,58 @@
 import { LIMITS } from '../base/limits.ts'
 import { perObject } from '../base/memo.ts'
 import type { RevocationStore, Revocations } from '../model/ports.ts'
-import { type RevocationSubject, subjectKey } from '../model/revocation.ts'
-import type { RevocationShard } from './revocation-shard.ts'
+import { type Revocation, type RevocationSubject, subjectKey } from '../model/revocation.ts'
+import { createBoundedLookup } from './revocation-bounded.ts'
+import type { SnapshotOptions, SnapshotSource } from './revocation-snapshot.ts'
 
 /** The one object that holds the set. */
 const NAME = '0'
 
+/** Methods as they are called from afar. */
+type Remote<Methods> = {
+  readonly [Name in keyof Methods]: Methods[Name] extends (
+    ...given: infer Given
+  ) => Promise<infer Value>
+    ? (...given: Given) => PromiseLike<Value>
+    : never
+}
+
+interface Lookup {
+  lookup(subjectKeys: readonly string[]): Promise<readonly Revocation[]>
+}
+
+/** A Durable Object namespace of `RevocationShard`, as far as the gate needs it. */
+export interface ShardNamespace {
+  getByName(name: string): Remote<Lookup & RevocationStore & SnapshotSource>
+}
+
 /**
  * The revocation set behind a Durable Object namespace. A read that fails, or takes longer than
  * {@link LIMITS.revocationReadMs}, is tried once more; then the call rejects. A write is tried once
- * and has no deadline: given up, it could still be stored. Keeps nothing between calls.
+ * and has no deadline: given up, it could still be stored. Bounded lookups are answered from the
+ * isolate's copy of the set, strict ones never; without an isolate to keep a copy in, all are strict.
  */
 export const createRevocations = (
-  namespace: DurableObjectNamespace<RevocationShard>,
+  namespace: ShardNamespace,
+  isolate?: Omit<SnapshotOptions, 'source'>,
 ): Revocations & RevocationStore => {
   // A stub of another request cannot be used, and one that has failed may fail for good.
   const shard = () => namespace.getByName(NAME)
+  const ask = (subjects: readonly RevocationSubject[]) => {
+    const keys = keysOf(subjects)
+    return twice(async () => await shard().lookup(keys))
+  }
+  // Tried once: the next request that notices the need tries again.
+  const source: SnapshotSource = {
+    pullAll: (after) => inTime(async () => await shard().pullAll(after)),
+    pullSince: (epoch, version) => inTime(async () => await shard().pullSince(epoch, version)),
+  }
+  const bounded = isolate && createBoundedLookup(ask, { ...isolate, source })
   return {
-    lookup: (subjects) => {
-      const keys = keysOf(subjects)
-      return twice(async () => await shard().lookup(keys))
-    },
+    lookup: (subjects, terms) =>
+      bounded && terms?.consistency === 'bounded'
+        ? bounded(subjects, terms.maxStaleness)
+        : ask(subjects),
     list: (query) => twice(async () => await shard().list(query)),
     get: (id) => twice(async () => await shard().get(id)),
     add: async (entries) => await shard().add(entries),

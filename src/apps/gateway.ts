@@ -4,6 +4,7 @@ import { isRecorded, recordOf } from '../answer/record.ts'
 import { requestIdOf } from '../answer/request-id.ts'
 import { toAgent } from '../answer/response.ts'
 import { serverTiming } from '../answer/server-timing.ts'
+import { mortal } from '../answer/streams.ts'
 import { chainDenials } from '../base/chain.ts'
 import { type Denial, denials } from '../base/denial.ts'
 import { perObject } from '../base/memo.ts'
@@ -131,7 +132,8 @@ gateway.all('*', async (c) => {
   if (!sent.ok) return c.get('deny')(sent.reason.denial)
   // A preflight that shadow mode let through is the origin's to answer.
   const keepsCors = c.req.raw.method === 'OPTIONS' && decision.outcome === 'denied'
-  return toAgent(sent.value, { route, address, requestId, keepsCors })
+  const answer = toAgent(sent.value, { route, address, requestId, keepsCors })
+  return mortal(answer, c.req.raw, { decision, ports: c.get('ports'), isRaw: true })
 })
 
 gateway.notFound((c) => c.get('deny')(unexpected()))

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError, Option } from 'commander'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import { KINDS, MODES } from '../model/revocation.ts'
 import { DEFAULT_PREFIX } from '../policy/gate.ts'
 import { PROFILE_NAMES } from '../policy/profiles.ts'
@@ -11,13 +12,19 @@ import { type ExplainOptions, explain } from './explain.ts'
 import { readStdin } from './explain-request.ts'
 import { type KeygenOptions, keygen } from './keygen.ts'
 import { type MintOptions, mint } from './mint.ts'
-import { cannotTell, EXIT, type Outcome, render } from './output.ts'
-import { type ListOptions, lift, list, type RevokeOptions, revoke } from './revocations.ts'
+import { cannotTell, EXIT, type Outcome, printable, render } from './output.ts'
+import { type ListOptions, lift, list } from './revocations.ts'
+import { type RevokeOptions, revoke } from './revoke.ts'
 import { type RoutesOptions, routes } from './routes.ts'
 
 const wantsJson = process.argv.includes('--json')
 const now = () => Date.now() / 1000
 const around = { env: process.env, now }
+const waiting = {
+  elapsed: () => performance.now(),
+  sleep: (ms: number) => sleep(ms),
+  tell: (line: string) => void (wantsJson || process.stderr.write(`${printable(line)}\n`)),
+}
 
 // A reader that leaves early (`| head`) or a full disk: what was asked for was not delivered.
 process.stdout.on('error', () => {
@@ -77,13 +84,18 @@ const withAccess = (one: Command, scope: string): Command =>
     .option('--audience <resource>', 'with --key: the resource of the gate')
     .addHelpText('after', keyHelp(scope))
 
-const gateCommand = (name: string, description: string, example: string): Command =>
+const gateCommand = (
+  name: string,
+  description: string,
+  example: string,
+  scope = 'edgewarden:revoke',
+): Command =>
   withAccess(
     command(name, description, example).requiredOption(
       '--gate <url>',
       'scheme and host of the gate',
     ),
-    'edgewarden:revoke',
+    scope,
   )
 
 command('check', 'Validate wrangler.toml and all its environments.', 'check --env staging')
@@ -120,26 +132,42 @@ command(
   .option('--claim <name=json>', 'a further claim; may be repeated', collect)
   .action(async (options: MintOptions) => print(await mint(options, now())))
 
-const kind = () => new Option('--kind <kind>', 'what kind of thing').choices(KINDS)
+const REVOKE_HELP = `
+A value that begins with - stands last, behind --. Without --wait the command tells when the revocation
+will be in effect everywhere; with it the command ends then, and tells how long it took. Both read the
+policy of the gate (scope edgewarden:read) for the longest bound of a rule that the token may see.
+Exit status: 0 every shard has it (with --wait: it is in effect), 1 the gate said no, or GATE.lift
+names it, 2 cannot tell.`
 
 gateCommand(
   'revoke',
   'Revoke a token, agent, subject, client, workflow, key or issuer at a running gate.',
-  'revoke --gate https://api.my-company.com --key ops.jwk --kind agent \\\n    --issuer https://auth.my-company.com --value agent-7 --reason "leaked key"',
+  'revoke agent agent-7 --issuer https://auth.my-company.com --reason "leaked key" --wait \\\n    --gate https://api.my-company.com --key ops.jwk',
+  'edgewarden:revoke and edgewarden:read',
 )
-  .addOption(kind().makeOptionMandatory())
+  .addArgument(new Argument('<kind>', 'what kind of thing').choices(KINDS))
+  .argument(
+    '[value]',
+    'which one: jti, agent id, sub, client_id, workflow id or kid; not for issuer',
+  )
   .option('--issuer <iss>', 'the issuer it belongs to, as in iss')
-  .option('--value <value>', 'which one: jti, agent id, sub, client_id, workflow id or kid')
   .addOption(
     new Option('--mode <mode>', 'block, or before: tokens issued up to --at')
       .choices(MODES)
       .default('block'),
   )
   .option('--at <seconds>', 'with --mode before: seconds since the epoch (default: now)')
+  .option('--for <duration>', 'how long it lasts, such as 1h')
   .option('--expires <moment>', 'when it ends: seconds since the epoch, or a duration such as 24h')
   .option('--reason <text>', 'why, for those who list it')
   .option('--force', 'also when it covers the token of this call')
-  .action(async (options: RevokeOptions) => print(await revoke(options, around)))
+  .option('--wait', 'end once it is in effect everywhere, and tell how long it took')
+  .addHelpText('after', REVOKE_HELP)
+  .action(async (kind: string, value: string | undefined, options: Omit<RevokeOptions, 'kind'>) =>
+    print(
+      await revoke({ ...options, kind, ...(value !== undefined && { value }) }, around, waiting),
+    ),
+  )
 
 gateCommand(
   'lift',
@@ -154,7 +182,7 @@ gateCommand(
   'List the revocations of a running gate.',
   'list --gate https://api.my-company.com --key ops.jwk --kind agent --all',
 )
-  .addOption(kind())
+  .addOption(new Option('--kind <kind>', 'only of this kind').choices(KINDS))
   .option('--issuer <iss>', 'only of this issuer')
   .option('--value <value>', 'only of this value')
   .option('--all', 'every page')

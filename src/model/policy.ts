@@ -1,4 +1,5 @@
 import type { Issuer } from './issuer.ts'
+import type { RevocationTerms } from './revocation.ts'
 import type { Route, Router } from './route.ts'
 
 /** Settings of the gate as a whole. */
@@ -22,6 +23,8 @@ export interface Gate {
   readonly journal: { readonly allowed: number }
   /** `detailed`: answers tell every step of the decision; never but on a loopback resource. */
   readonly errors: 'standard' | 'detailed'
+  /** Where a rule does not say otherwise. */
+  readonly revocation: RevocationTerms
   /** Revocation ids that do not count. */
   readonly lift: ReadonlySet<string>
 }

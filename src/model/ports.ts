@@ -1,7 +1,7 @@
 import type { CryptoKey } from 'jose'
 import type { Result } from '../base/result.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
-import type { Kind, Revocation, RevocationSubject } from './revocation.ts'
+import type { Kind, Revocation, RevocationSubject, RevocationTerms } from './revocation.ts'
 import type { RememberedToken } from './token.ts'
 
 /** The time. Stages read no other clock. */
@@ -51,7 +51,11 @@ export interface TokenMemory {
 
 /** Reads the revocation set. Rejects when it cannot be read: an unreachable set is no answer. */
 export interface Revocations {
-  lookup(subjects: readonly RevocationSubject[]): Promise<readonly Revocation[]>
+  /** Live entries about any of the subjects; without terms as `strict` asks. */
+  lookup(
+    subjects: readonly RevocationSubject[],
+    terms?: RevocationTerms,
+  ): Promise<readonly Revocation[]> | readonly Revocation[]
 }
 
 /** Which entries to list; absent members limit nothing. */

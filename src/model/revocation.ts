@@ -1,4 +1,4 @@
-import { sha256Name } from '../base/bytes.ts'
+import { sha256Name, utf8Encode } from '../base/bytes.ts'
 
 /** What can be revoked, always within an issuer. */
 export const KINDS = ['token', 'agent', 'subject', 'client', 'workflow', 'key', 'issuer'] as const
@@ -29,6 +29,15 @@ export interface Revocation extends RevocationSubject {
   readonly createdBy: string
 }
 
+/**
+ * How late a revocation may count. `strict`: the set is asked for each request, so from the moment it
+ * was made. `bounded`: from a copy of the set that is no older than `maxStaleness`, in milliseconds.
+ */
+export interface RevocationTerms {
+  readonly consistency: 'strict' | 'bounded'
+  readonly maxStaleness: number
+}
+
 /** The id of an entry: 128 bits of SHA-256, base64url. */
 export const revocationId = async (subject: RevocationSubject, mode: Mode): Promise<string> =>
   (await sha256Name(JSON.stringify([subject.kind, subject.issuer, subject.value, mode]))).slice(
@@ -39,6 +48,19 @@ export const revocationId = async (subject: RevocationSubject, mode: Mode): Prom
 /** The one spelling of a subject, used as its key. */
 export const subjectKey = ({ kind, issuer, value }: RevocationSubject): string =>
   JSON.stringify([kind, issuer, value])
+
+/** Bytes of a subject's hash. */
+export const SUBJECT_HASH_BYTES = 8
+
+/**
+ * What stands for a subject in a copy of the set: the first 8 bytes of SHA-256 of its `subjectKey`.
+ * Two subjects may share one, so a hit is a reason to ask, never an answer.
+ */
+export const subjectHash = async (key: string): Promise<Uint8Array<ArrayBuffer>> =>
+  new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(key))).slice(
+    0,
+    SUBJECT_HASH_BYTES,
+  )
 
 /** Whether an entry revokes a token issued at `issuedAt`; `tolerance` covers issuers' clocks. */
 export const isRevoked = (

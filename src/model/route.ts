@@ -1,5 +1,6 @@
 import type { ClaimRule } from './claims.ts'
 import type { DelegationRule } from './issuer.ts'
+import type { RevocationTerms } from './revocation.ts'
 
 /** The methods a rule may name; `*` stands for all of them. */
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
@@ -51,7 +52,6 @@ export interface Target {
 /** An endpoint of the gate itself, served instead of an origin; `none` is what is not there. */
 export type Endpoint =
   | 'health'
-  | 'health'
   | 'ready'
   | 'metadata'
   | 'revocations'
@@ -83,6 +83,7 @@ export interface Route {
   readonly delegation?: DelegationRule
   readonly cors?: CorsRule
   readonly mode: Mode
+  readonly revocation: RevocationTerms
   readonly target: Target
   /** Headers set on the way to the origin; values hold the operator's secrets. */
   readonly inject: readonly (readonly [name: string, value: string])[]

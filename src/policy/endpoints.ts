@@ -1,5 +1,6 @@
 import { metadataPath } from '../model/metadata.ts'
 import type { CorsRule, Endpoint, Route, Target } from '../model/route.ts'
+import { STRICT } from './revocation.ts'
 import { parseMatch } from './router.ts'
 
 /** Any page may read what anyone may read. */
@@ -72,6 +73,8 @@ export const ownRoutes = ({ prefix, resource, resources, target }: Own): readonl
       scopes: Object.freeze({ mode: 'all', scopes: Object.freeze([]) }),
       claims: Object.freeze([]),
       mode: 'enforce',
+      // Who administers the kill switch must not be one that was just revoked.
+      revocation: STRICT,
       target,
       inject: Object.freeze([]),
       forwardToken: false,

@@ -54,7 +54,7 @@ const readDuration = (
   if (count === undefined) return fail('must be a number and a unit (ms, s, m, h, d), like `10s`')
   const duration = Number(count) * (UNITS[unit] ?? Number.NaN)
   if (!(duration >= least)) {
-    return fail(least > 1_000 ? `must be at least ${least / 1000}s` : 'must be longer than nothing')
+    return fail(least > 1 ? `must be at least ${least / 1000}s` : 'must be longer than nothing')
   }
   return duration <= most ? ok(duration) : fail(`must be at most ${Math.floor(most / 1000)}s`)
 }

@@ -15,7 +15,8 @@ import {
   text,
   word,
 } from './fields.ts'
-import { quote, type Report, unknownName } from './issues.ts'
+import { quote, type Report } from './issues.ts'
+import { revocationTable, termsOf } from './revocation.ts'
 import { list, type Readable, reads, readTable, table } from './table.ts'
 
 const IDENTITY_PREFIX = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+-$/
@@ -40,15 +41,6 @@ const clientIp = text<Gate['clientIp']>((value) => {
     : fail('must be a header name, `connection` or `none`')
 })
 
-const consistency = text<'strict'>((value) => {
-  if (value === 'strict') return ok(value)
-  return fail(
-    value === 'bounded'
-      ? '`bounded` is not supported. Allowed: `strict`'
-      : unknownName('value', value, ['strict']),
-  )
-})
-
 /** Whether rules are enforced, or only judged; also a key of a rule. */
 export const modeField = word(['enforce', 'shadow'])
 
@@ -71,7 +63,7 @@ const FIELDS = {
   insecure_http: flag,
   clock_tolerance: seconds({ least: 0, most: 60 }),
   prefix: literalPath,
-  revocation: table({ consistency }),
+  revocation: revocationTable,
   identity_prefix: identityPrefix,
   strip_headers: list(headerName, { empty: true }),
   client_ip: clientIp,
@@ -115,5 +107,6 @@ export const gateOf = (entry: GateEntry, resource: string, hosts: ReadonlySet<st
     clientIp: Object.freeze(entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' }),
     journal: Object.freeze({ allowed: entry.journal?.allowed ?? 1 }),
     errors: entry.errors ?? 'standard',
+    revocation: termsOf(entry.revocation),
     lift: new Set(entry.lift),
   })

@@ -22,6 +22,7 @@ const TOKEN_KEYS = [
   'agent_types',
   'workflow',
   'delegation',
+  'revocation',
 ] as const
 
 const isUnder = (path: string, base: string): boolean =>

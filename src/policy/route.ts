@@ -23,6 +23,7 @@ import {
 import { DEFAULT_IDENTITY_PREFIX, DEFAULT_TIMEOUT, type GateEntry, modeField } from './gate.ts'
 import { injectField, injectionsOf } from './inject.ts'
 import { quote, type Report, under } from './issues.ts'
+import { revocationField, termsOf } from './revocation.ts'
 import { type Match, parseMatch } from './router.ts'
 import { scopeRule } from './scopes.ts'
 import { type Readable, readTable } from './table.ts'
@@ -68,6 +69,7 @@ const FIELDS = {
   forward_token: flag,
   encoded_slash: flag,
   mode: modeField,
+  revocation: revocationField,
 }
 
 /** One table of ROUTES as configured, without what could not be read. */
@@ -158,6 +160,7 @@ export const routeOf = (
     ...(entry.workflow && { workflow: entry.workflow }),
     ...(delegation && { delegation }),
     ...(entry.cors && { cors: corsOf(entry.cors, methods) }),
+    revocation: termsOf(entry.revocation ?? gate.revocation),
     // The origin's own credential is for requests that were allowed, and for nothing else.
     mode: entry.inject ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
     target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout),

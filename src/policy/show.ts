@@ -3,6 +3,7 @@ import { type ClaimPath, type ClaimRule, claimPathText } from '../model/claims.t
 import type { Decryption } from '../model/decryption.ts'
 import type { DelegationRule, Issuer, KeyLocation, KeyTimes } from '../model/issuer.ts'
 import type { Gate, Policy } from '../model/policy.ts'
+import type { RevocationTerms } from '../model/revocation.ts'
 import type { CorsRule, Route, ScopeRule, Target } from '../model/route.ts'
 
 /** A table in the words of the configuration; what is not set is not there. */
@@ -110,7 +111,7 @@ const showGate = (gate: Gate): Shown => ({
   identity_prefix: gate.identityPrefix,
   strip_headers: [...gate.stripHeaders],
   client_ip: gate.clientIp.from === 'header' ? gate.clientIp.name : gate.clientIp.from,
-  revocation: { consistency: 'strict' },
+  revocation: showTerms(gate.revocation),
   journal: { ...gate.journal },
   errors: gate.errors,
   lift: [...gate.lift],
@@ -139,6 +140,11 @@ const showIssuer = (issuer: Issuer, within?: string): Shown => ({
   allow_insecure_http: issuer.allowInsecureHttp,
 })
 
+const showTerms = ({ consistency, maxStaleness }: RevocationTerms): Shown => ({
+  consistency,
+  max_staleness: millisecondsText(maxStaleness),
+})
+
 const showTimes = ({ maxFresh, staleIfError, cooldown }: KeyTimes): Shown => ({
   max_fresh: millisecondsText(maxFresh),
   stale_if_error: millisecondsText(staleIfError),
@@ -164,6 +170,7 @@ const showRoute = (route: Route, issuers: readonly Issuer[], within?: string): S
     ...(route.delegation && { delegation: showDelegation(route.delegation, within) }),
     ...(route.cors && { cors: showCors(route.cors) }),
     mode: route.mode,
+    ...(isReading(route) && { revocation: showTerms(route.revocation) }),
     origin: originText(target),
     ...(target.stripPrefix !== '' && { strip_prefix: target.stripPrefix }),
     timeout: millisecondsText(target.timeout),

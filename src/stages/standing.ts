@@ -1,5 +1,5 @@
 import { type Outcome, stage } from '../base/chain.ts'
-import { type CodeOf, denials } from '../base/denial.ts'
+import { type CodeOf, type Denial, denials } from '../base/denial.ts'
 import { fail, ok } from '../base/result.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
@@ -10,6 +10,7 @@ import {
   type Revocation,
   type RevocationSubject,
 } from '../model/revocation.ts'
+import type { Route } from '../model/route.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
 
 const deny = denials({
@@ -32,10 +33,13 @@ const deny = denials({
 
 interface Needs {
   readonly policy: Policy
+  readonly route: Route
   readonly issuer: Issuer
   readonly access: AccessToken
   readonly agent: AgentIdentity
 }
+
+type Stands = Outcome<object, CodeOf<typeof deny>>
 
 export interface Ports {
   readonly clock: Clock
@@ -44,36 +48,56 @@ export interface Ports {
 
 /**
  * The token still stands: nothing about it is revoked, and it has not expired while the request
- * waited. The last wait before a request is forwarded, asked on each request; an unreachable
- * revocation set denies.
+ * waited. The last wait before a request is forwarded, as fresh as the rule asks; a revocation set
+ * that cannot be read denies.
  */
 export const standing = stage({
   name: 'standing',
   establishes:
-    'nothing about the token is revoked as of this request, and it has not expired meanwhile',
+    'nothing about the token is revoked, as of this request or of the bound that the rule allows, and it has not expired meanwhile',
   found: ({ access, agent, policy }) => ({
     asked: [...new Set(subjectsOf(access, agent, policy).map(({ kind }) => kind))],
   }),
   denials: [deny],
-  async run(
-    { policy, access, agent }: Needs,
-    { clock, revocations }: Ports,
-  ): Promise<Outcome<object, CodeOf<typeof deny>>> {
-    const { clockTolerance: tolerance, lift } = policy.gate
-    let entries: readonly Revocation[]
+  run(needs: Needs, { clock, revocations }: Ports): Stands | Promise<Stands> {
+    const { policy, route, access, agent } = needs
+    const judge = (entries: readonly Revocation[]) => judged(entries, needs, clock)
+    let entries: ReturnType<Revocations['lookup']>
     try {
-      entries = await revocations.lookup(subjectsOf(access, agent, policy))
+      entries = revocations.lookup(subjectsOf(access, agent, policy), route.revocation)
     } catch (error) {
-      return fail(deny('revocations_unavailable', { error: String(error) }))
+      return unreadable(error)
     }
-    const now = Math.floor(clock.now() / 1000)
-    const token = { issuedAt: access.issuedAt, now, tolerance }
-    const entry = entries.find((one) => !lift.has(one.id) && isRevoked(one, token))
-    if (entry) return fail(deny('token_revoked', { id: entry.id, kind: entry.kind }))
-    if (access.expires <= now - tolerance) return fail(deny('token_expired_meanwhile'))
-    return ok({})
+    return 'then' in entries ? Promise.resolve(entries).then(judge, unreadable) : judge(entries)
   },
 })
+
+const unreadable = (error: unknown): Stands =>
+  fail(deny('revocations_unavailable', { error: String(error) }))
+
+const judged = (entries: readonly Revocation[], needs: Needs, clock: Clock): Stands => {
+  const denial = fallen(needs, entries, clock.now())
+  return denial ? fail(denial) : ok({})
+}
+
+type Fallen = Denial<Exclude<CodeOf<typeof deny>, 'revocations_unavailable'>>
+
+/**
+ * Why a token does not stand at `now`, in milliseconds, where `entries` are those about its subjects;
+ * `undefined` where it does.
+ */
+export const fallen = (
+  { policy, access }: Pick<Needs, 'policy' | 'access'>,
+  entries: readonly Revocation[],
+  now: number,
+): Fallen | undefined => {
+  const { clockTolerance: tolerance, lift } = policy.gate
+  const seconds = Math.floor(now / 1000)
+  const token = { issuedAt: access.issuedAt, now: seconds, tolerance }
+  const entry = entries.find((one) => !lift.has(one.id) && isRevoked(one, token))
+  if (entry) return deny('token_revoked', { id: entry.id, kind: entry.kind })
+  return access.expires <= seconds - tolerance ? deny('token_expired_meanwhile') : undefined
+}
 
 interface Subjects {
   readonly policy: Policy
@@ -83,7 +107,7 @@ interface Subjects {
 const remembered = new WeakMap<AccessToken, Subjects>()
 
 /** {@link revocableSubjects}, made once for all requests that carry the token. */
-const subjectsOf = (access: AccessToken, agent: AgentIdentity, policy: Policy) => {
+export const subjectsOf = (access: AccessToken, agent: AgentIdentity, policy: Policy) => {
   const known = remembered.get(access)
   if (known?.policy === policy) return known.subjects
   const subjects = revocableSubjects(access, agent, policy)

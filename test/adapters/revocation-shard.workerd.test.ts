@@ -83,7 +83,7 @@ describe('its alarm', () => {
     await open().add([await entryOf({ value: 'first', expires: T + 10 })])
     await runInDurableObject(shard(), (_, { storage }) =>
       storage.sql.exec(
-        `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5001)
+        `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1001)
           INSERT INTO entries (id, subject, kind, issuer, value, mode, expires, created, created_by)
           SELECT 'id' || i, 's' || i, 'token', 'i', 'v', 'block', ?, 0, '' FROM n`,
         T + 11,

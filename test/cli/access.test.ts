@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { tokenFor } from '../../src/cli/access.ts'
+import { type Surroundings, tokenFor } from '../../src/cli/access.ts'
 import { keygen } from '../../src/cli/keygen.ts'
-import { type RevokeOptions, revoke } from '../../src/cli/revocations.ts'
+import { type RevokeOptions, revoke as revokeAt } from '../../src/cli/revoke.ts'
 import { folder, write } from './kit.ts'
-import { made, type Reply, recordingGate } from './recording-gate.ts'
+import { noWaiting, type Reply, recordingGate, willing } from './recording-gate.ts'
 
 const { origin: gate, requests, state } = await recordingGate()
 const directory = await folder()
@@ -16,6 +16,8 @@ const tokenFile = await write(directory, 'token', 'of.file\n')
 const NOW = 1_790_000_000
 const around = { env: { EDGEWARDEN_TOKEN: 'token.of.env' }, now: () => NOW }
 const AGENT: RevokeOptions = { gate, kind: 'agent', issuer: 'https://auth.acme.dev', value: 'a7' }
+
+const revoke = (options: RevokeOptions, at: Surroundings) => revokeAt(options, at, noWaiting)
 
 describe('the token', () => {
   it.each([
@@ -41,21 +43,28 @@ describe('the token', () => {
 
   it('is signed for the resource that is given, for a minute', async () => {
     await revoke({ ...AGENT, key, audience: 'https://api.acme.dev' }, around)
-    expect(requests).toHaveLength(1)
-    expect(decodeJwt(requests[0]?.authorization?.slice(7) ?? '')).toMatchObject({
-      iss: 'https://ops.ops.invalid',
-      aud: 'https://api.acme.dev',
-      scope: 'edgewarden:revoke',
-      iat: NOW,
-      exp: NOW + 60,
-    })
+    expect(requests.map(({ url }) => url)).toEqual([
+      '/.edgewarden/revocations',
+      '/.edgewarden/policy',
+    ])
+    for (const { authorization } of requests) {
+      expect(decodeJwt(authorization?.slice(7) ?? '')).toMatchObject({
+        iss: 'https://ops.ops.invalid',
+        aud: 'https://api.acme.dev',
+        scope: 'edgewarden:revoke edgewarden:read',
+        iat: NOW,
+        exp: NOW + 60,
+      })
+    }
   })
 
   it('is signed for the resource that a gate on this machine tells', async () => {
-    state.answer = ({ method }) =>
-      method === 'GET' ? { status: 200, body: { resource: 'https://api.acme.dev' } } : made
+    state.answer = (seen) =>
+      seen.url?.startsWith('/.well-known/')
+        ? { status: 200, body: { resource: 'https://api.acme.dev' } }
+        : willing(seen)
     expect(await revoke({ ...AGENT, key }, around)).toMatchObject({ exitCode: 0 })
-    expect(requests.map(({ url }) => url)).toEqual([
+    expect(requests.slice(0, 2).map(({ url }) => url)).toEqual([
       '/.well-known/oauth-protected-resource',
       '/.edgewarden/revocations',
     ])

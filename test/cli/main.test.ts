@@ -28,7 +28,12 @@ describe('the command', () => {
     [['mint'], "required option '--key <file>' not specified"],
     [['check', '--nope'], "unknown option '--nope'"],
     [['check', 'a', 'b'], 'too many arguments'],
-    [['revoke', '--gate', 'https://a.dev', '--kind', 'x'], 'Allowed choices are token'],
+    [['revoke', 'x', 'y', '--gate', 'https://a.dev'], 'Allowed choices are token'],
+    [['revoke', '--gate', 'https://a.dev'], "missing required argument 'kind'"],
+    [['revoke', '--kind', 'agent', '--gate', 'https://a.dev'], "unknown option '--kind'"],
+    [['revoke', 'agent', 'a', 'b', '--gate', 'https://a.dev'], 'too many arguments'],
+    [['revoke', 'agent', '--gate', 'https://a.dev'], '--issuer is missing'],
+    [['list', '--gate', 'https://a.dev', '--kind', 'x'], 'Allowed choices are token'],
   ])('cannot tell when used so: %j', async (args, message) => {
     const { code, stdout, stderr } = await run(args)
     expect(code).toBe(2)

@@ -35,6 +35,31 @@ export const made: Reply = {
   body: { revocations: [ENTRY], shards: { total: 4, acknowledged: 4 } },
 }
 
+/** For a command that is not to wait for anything. */
+export const noWaiting = {
+  elapsed: () => 0,
+  sleep: async () => {
+    throw new Error('it waits')
+  },
+  tell: () => {},
+}
+
+/** What a gate tells of its policy, with these terms of GATE and of its rules. */
+export const policyWith = (gate: object, ...rules: readonly object[]): Reply => ({
+  status: 200,
+  body: {
+    gate: { revocation: gate, lift: [] },
+    issuers: {},
+    routes: rules.map((rule, i) => ({ match: `GET /v${i + 1}/x`, mode: 'enforce', ...rule })),
+    scopes: {},
+  },
+})
+
+const STRICT = policyWith({ consistency: 'strict' })
+
+/** What a gate answers that does as it is told and is strict everywhere. */
+export const willing = ({ url }: Recorded): Reply => (url?.endsWith('/policy') ? STRICT : made)
+
 /** Starts a server on this machine; the caller closes it. */
 export const listen = async (
   listener: RequestListener,
@@ -63,7 +88,7 @@ const record = async (request: IncomingMessage): Promise<Recorded> => {
 /** A stand-in for a gate that records what it is asked, afresh in each test of the file. */
 export const recordingGate = async () => {
   const requests: Recorded[] = []
-  const state = { answer: (_: Recorded): Reply => made }
+  const state: { answer: (seen: Recorded) => Reply } = { answer: willing }
   const { server, origin } = await listen(async (request, response) => {
     const seen = await record(request)
     requests.push(seen)
@@ -74,7 +99,7 @@ export const recordingGate = async () => {
   afterAll(() => close(server))
   beforeEach(() => {
     requests.length = 0
-    state.answer = () => made
+    state.answer = willing
   })
   return { origin, requests, state }
 }

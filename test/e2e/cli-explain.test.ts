@@ -72,7 +72,7 @@ describe('explain --gate', () => {
   it('knows what is revoked', async () => {
     const token = await setting.token({ client_id: 'rogue', scope: 'chat:write' })
     expect(await explain(CHAT, token)).toMatchObject({ code: 0 })
-    const rogue = ['--kind', 'agent', '--issuer', setting.issuer.issuer, '--value', 'rogue']
+    const rogue = ['agent', 'rogue', '--issuer', setting.issuer.issuer]
     const access = ['--gate', setting.gate.url, '--key', key]
     expect(await run(['revoke', ...rogue, ...access])).toMatchObject({ code: 0 })
     const revoked = await explain(CHAT, token)

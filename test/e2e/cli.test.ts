@@ -18,6 +18,7 @@ interface Entry {
   readonly id: string
   readonly kind: string
   readonly value?: string
+  readonly expires?: number
   readonly created_by: string
 }
 
@@ -25,15 +26,16 @@ let directory: string
 let setting: Setting
 let gate: Gate
 let keygen: Run
+/** What keygen prints for wrangler.toml. */
+let opsTable: object
+
+const OPTIONS = { issuer: { agent_prefix: 'acme/' } }
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'edgewarden-cli-'))
   keygen = await edgewarden('keygen', '--issuer', 'ops')
-  const printed = parse(keygen.stdout) as { vars: { ISSUERS: object } }
-  setting = await startSetting({
-    issuer: { agent_prefix: 'acme/' },
-    more: { ISSUERS_OPS: printed.vars.ISSUERS },
-  })
+  opsTable = (parse(keygen.stdout) as { vars: { ISSUERS: object } }).vars.ISSUERS
+  setting = await startSetting({ ...OPTIONS, more: { ISSUERS_OPS: opsTable } })
   gate = setting.gate
 })
 afterAll(async () => {
@@ -55,19 +57,12 @@ function edgewarden(...args: readonly string[]): Promise<Run> {
 const atGate = (name: string, ...args: readonly string[]) =>
   edgewarden(name, ...args, '--gate', gate.url, '--key', 'ops.jwk', '--json')
 
-const agent = (value: string) => [
-  '--kind',
-  'agent',
-  '--issuer',
-  setting.issuer.issuer,
-  '--value',
-  value,
-]
+const agent = (value: string) => ['agent', value, '--issuer', setting.issuer.issuer]
 
 const entriesOf = ({ stdout }: Run) => (JSON.parse(stdout) as { revocations: Entry[] }).revocations
 
-const status = async (client_id: string) =>
-  (await askGate(gate, '/v1/x', { token: await setting.token({ client_id }) })).status
+const status = async (client_id: string, at = gate) =>
+  (await askGate(at, '/v1/x', { token: await setting.token({ client_id }) })).status
 
 describe('an operator with a key of keygen', () => {
   it('has a private key that nobody else can read, and that is printed nowhere', async () => {
@@ -102,8 +97,78 @@ describe('an operator with a key of keygen', () => {
     expect(JSON.parse(again.stdout)).toMatchObject({ problem: { code: 'revocation_unknown' } })
   })
 
+  it('lets a revocation end by itself', async () => {
+    const before = Math.floor(Date.now() / 1000)
+    const [entry] = entriesOf(await atGate('revoke', ...agent('for-now'), '--for', '1h'))
+    expect(entry?.expires).toBeGreaterThanOrEqual(before + 3_600)
+    expect(entry?.expires).toBeLessThan(before + 3_700)
+  })
+
+  it('waits until it is in effect everywhere, and is told how long that took', async () => {
+    const bounded = await setting.another({
+      ...OPTIONS,
+      gate: { revocation: { consistency: 'bounded', max_staleness: '1s' } },
+      more: { ISSUERS_OPS: opsTable },
+    })
+    expect(await status('waited-for', bounded)).toBe(200)
+    const args = ['revoke', ...agent('waited-for'), '--gate', bounded.url, '--key', 'ops.jwk']
+    const began = performance.now()
+    const waited = await edgewarden(...args, '--wait')
+    const took = performance.now() - began
+    expect(await status('waited-for', bounded)).toBe(401)
+    expect(waited).toMatchObject({
+      code: 0,
+      stderr: 'Every shard has it; waiting for the bound of 1.0 s.\n',
+    })
+    expect(waited.stdout).toMatch(
+      /\nIn effect everywhere after \d+\.\d s \(shards \d+\.\d s, bound 1\.0 s\)\n$/,
+    )
+    const told = Number(/after (\d+\.\d) s/.exec(waited.stdout)?.[1])
+    expect(told).toBeGreaterThanOrEqual(1)
+    expect(told).toBeLessThanOrEqual(took / 1000 + 0.05)
+
+    const json = await edgewarden(...args, '--json')
+    expect(json.stderr).toBe('')
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      shards: { total: 1, acknowledged: 1 },
+      effect: { bound_ms: 1_000, at: expect.any(Number) },
+    })
+    const strict = await atGate('revoke', ...agent('waited-for'), '--wait')
+    const { effect } = JSON.parse(strict.stdout)
+    expect(effect).toEqual({ shards_ms: effect.total_ms, bound_ms: 0, total_ms: effect.total_ms })
+    await bounded.stop()
+  })
+
+  it('is not told what its token may not read', async () => {
+    const minted = await edgewarden(
+      ...['mint', '--key', 'ops.jwk', '--audience', RESOURCE, '--scope', 'edgewarden:revoke'],
+    )
+    await writeFile(join(directory, 'revoke-only'), minted.stdout)
+    const args = ['revoke', ...agent('unread'), '--gate', gate.url, '--token-file', 'revoke-only']
+    const made = await edgewarden(...args)
+    expect(made).toMatchObject({ code: 0, stdout: expect.stringContaining('Revoked agent') })
+    expect(made.stderr).toContain('is not known: the token lacks scope edgewarden:read.')
+    expect(await edgewarden(...args, '--wait')).toMatchObject({ code: 2, stderr: made.stderr })
+    expect(await status('unread')).toBe(401)
+  })
+
+  it('is told when GATE.lift takes the effect away', async () => {
+    const [entry] = entriesOf(await atGate('revoke', ...agent('spared')))
+    const lifting = await setting.another({
+      ...OPTIONS,
+      gate: { lift: [entry?.id] },
+      more: { ISSUERS_OPS: opsTable },
+    })
+    const args = ['--gate', lifting.url, '--key', 'ops.jwk', '--wait']
+    const spared = await edgewarden('revoke', ...agent('spared'), ...args)
+    expect(spared).toMatchObject({ code: 1, stdout: '' })
+    expect(spared.stderr).toContain(`It has no effect: GATE.lift names ${entry?.id}.`)
+    expect(await status('spared', lifting)).toBe(200)
+    await lifting.stop()
+  })
+
   it('is kept from locking itself out, unless it insists', async () => {
-    const own = ['--kind', 'issuer', '--issuer', 'https://ops.ops.invalid']
+    const own = ['issuer', '--issuer', 'https://ops.ops.invalid']
     const refused = await atGate('revoke', ...own)
     expect(refused.code).toBe(1)
     expect(JSON.parse(refused.stdout)).toMatchObject({ problem: { code: 'would_lock_out' } })
@@ -121,7 +186,7 @@ describe('an operator with a key of keygen', () => {
   })
 
   it('names what the gate finds wrong', async () => {
-    const unknown = ['--kind', 'agent', '--issuer', 'https://unknown.example', '--value', 'x']
+    const unknown = ['agent', 'x', '--issuer', 'https://unknown.example']
     const run = await edgewarden('revoke', ...unknown, '--gate', gate.url, '--key', 'ops.jwk')
     expect(run.code).toBe(1)
     expect(run.stderr).toContain('revocation_invalid')

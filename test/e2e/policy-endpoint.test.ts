@@ -17,6 +17,7 @@ beforeAll(async () => {
           'X-Team': `literal-55aa \${ORIGIN_KEY} literal-55bb`,
           Cookie: `s=\${ORIGIN_KEY}`,
         },
+        revocation: { consistency: 'bounded', max_staleness: '90s' },
       },
       {
         match: 'GET /v1/acted',
@@ -55,6 +56,7 @@ describe('the policy in force', () => {
       insecure_http: true,
       prefix: '/.edgewarden',
       clock_tolerance: '5s',
+      revocation: { consistency: 'strict', max_staleness: '5s' },
       client_ip: 'connection',
     })
     expect(Object.keys(body.issuers).sort()).toEqual(['acme', 'beta', 'gone', 'ops'])
@@ -65,7 +67,9 @@ describe('the policy in force', () => {
       admin: false,
       delegation: { max_depth: 3, issuers: [world.beta.issuer] },
     })
+    expect(body.routes[0].revocation).toEqual({ consistency: 'bounded', max_staleness: '90s' })
     expect(body.routes[2]).toMatchObject({
+      revocation: { consistency: 'strict', max_staleness: '5s' },
       match: 'GET,POST /v1/chat/completions',
       scopes: ['chat:write'],
       access: 'required',

@@ -81,6 +81,8 @@ export function policyOf(options: SettingOptions, issuer: Issuer, origin: Origin
       hosts: [HOST, '127.0.0.1'],
       insecure_http: true,
       client_ip: 'connection',
+      // So that what a test revokes counts on its next request.
+      revocation: { consistency: 'strict' },
       ...options.gate,
     }),
     ISSUERS: {

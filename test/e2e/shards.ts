@@ -5,9 +5,9 @@ import { join } from 'node:path'
 /**
  * Classes that take the place of the revocation set, for what the real one does not do on demand:
  * `UnreachableShard` rejects every call, `FullShard` has no room, `SlowShard` answers a lookup
- * after 2.5 seconds.
+ * after 2.5 seconds. `FailingShard` is the real one until an entry's reason says how long it fails.
  */
-const CLASSES = `
+const classes = (real: string) => `
 import { DurableObject as Base__ } from 'cloudflare:workers'
 export class UnreachableShard extends Base__ {
   fail() { throw new Error('unreachable') }
@@ -27,6 +27,20 @@ export class SlowShard extends Base__ {
     return []
   }
 }
+export class FailingShard extends ${real} {
+  until = 0
+  reached() { if (Date.now() < this.until) throw new Error('unreachable') }
+  lookup(...given) { this.reached(); return super.lookup(...given) }
+  pullAll(...given) { this.reached(); return super.pullAll(...given) }
+  pullSince(...given) { this.reached(); return super.pullSince(...given) }
+  async add(entries) {
+    this.reached()
+    const added = await super.add(entries)
+    const [, ms] = /^fails for ([0-9]+) ms$/.exec(entries[0]?.reason ?? '') ?? []
+    if (ms) this.until = Date.now() + Number(ms)
+    return added
+  }
+}
 `
 
 /** The built Worker with those classes beside its own. */
@@ -36,6 +50,8 @@ export async function withShards(
   const directory = await mkdtemp(join(tmpdir(), 'edgewarden-shards-'))
   const path = join(directory, 'worker.js')
   const code = (await readFile(bundle, 'utf8')).replace(/^\/\/# sourceMappingURL=.*$/m, '')
-  await writeFile(path, code + CLASSES)
+  const [, real] = /\b([\w$]+) as RevocationShard\b/.exec(code) ?? []
+  if (real === undefined) throw new Error('the Worker exports no RevocationShard')
+  await writeFile(path, code + classes(real))
   return { path, remove: () => rm(directory, { recursive: true, force: true }) }
 }

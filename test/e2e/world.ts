@@ -90,6 +90,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       origin: origin.url,
       insecure_http: true,
       client_ip: 'connection',
+      // So that what a test revokes counts on its next request.
+      revocation: { consistency: 'strict' },
       ...options.gate,
       ...gate,
     },

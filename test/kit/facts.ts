@@ -11,6 +11,7 @@ import {
   seal,
 } from '../../src/model/token.ts'
 import { DEFAULT_KEY_TIMES } from '../../src/policy/key-times.ts'
+import { STRICT } from '../../src/policy/revocation.ts'
 import { compileRouter, parseMatch } from '../../src/policy/router.ts'
 
 /** Facts as the stages hand them on, written as literals: no token is minted for them. */
@@ -35,6 +36,7 @@ export const gateOf = (changes: Partial<Gate> = {}): Gate => ({
   clientIp: { from: 'header', name: 'cf-connecting-ip' },
   journal: { allowed: 1 },
   errors: 'standard',
+  revocation: STRICT,
   lift: new Set(),
   ...changes,
 })
@@ -88,6 +90,7 @@ export const routeOf = (match: string, changes: Partial<Route> = {}): Route => {
     scopes: scopesOf('all'),
     claims: [],
     mode: 'enforce',
+    revocation: STRICT,
     target: { url: new URL('https://origin.example.net'), stripPrefix: '', timeout: 60_000 },
     inject: [],
     forwardToken: false,

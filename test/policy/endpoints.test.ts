@@ -93,6 +93,17 @@ describe("the gate's own rules", () => {
     ])
   })
 
+  it('wait for nobody: each asks the revocation set itself, whatever the rules say', () => {
+    const { router } = policy({
+      GATE: { ...GATE, revocation: { consistency: 'bounded', max_staleness: '5m' } },
+    })
+    const asked = ROWS.filter(([, host]) => host === 'api.example.com').flatMap(
+      ([method, host, path]) => router.find(method, host, path).match?.route ?? [],
+    )
+    expect(asked.length).toBeGreaterThan(10)
+    for (const { revocation } of asked) expect(revocation.consistency).toBe('strict')
+  })
+
   it('document each resource', () => {
     expect([...made.resources.keys()]).toEqual([GATE.resource, OTHER.resource, MCP.resource])
     const { resources } = policy({

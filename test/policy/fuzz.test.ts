@@ -66,9 +66,10 @@ describe('reading a policy never throws', () => {
       ['ISSUERS', 'acme'],
       ['ROUTES', '0'],
       ...['jwks', 'claims', 'delegation', 'agent_id', 'typ'].map((key) => ['ISSUERS', 'acme', key]),
-      ...['match', 'scopes', 'cors', 'inject', 'workflow', 'delegation', 'claims', 'issuers'].map(
-        (key) => ['ROUTES', '0', key],
-      ),
+      ...[
+        ...['match', 'scopes', 'cors', 'inject', 'workflow', 'delegation', 'claims', 'issuers'],
+        'revocation',
+      ].map((key) => ['ROUTES', '0', key]),
       ...['revocation', 'hosts', 'prefix', 'lift', 'origin'].map((key) => ['GATE', key]),
     )
     fc.assert(

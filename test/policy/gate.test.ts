@@ -109,13 +109,6 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
   ['prefix well-known', gate({ prefix: '/.well-known' }), 'GATE.prefix', /well-known/],
   ['prefix relative', gate({ prefix: 'gate' }), 'GATE.prefix', /\//],
   [
-    'bounded',
-    gate({ revocation: { consistency: 'bounded' } }),
-    'GATE.revocation.consistency',
-    /not supported. Allowed: `strict`/,
-  ],
-  ['revocation key', gate({ revocation: { shards: 4 } }), 'GATE.revocation.shards', /unknown key/],
-  [
     'identity prefix of one word',
     gate({ identity_prefix: 'agent-' }),
     'GATE.identity_prefix',
@@ -188,6 +181,7 @@ describe('GATE', () => {
       clientIp: { from: 'header', name: 'cf-connecting-ip' },
       journal: { allowed: 1 },
       errors: 'standard',
+      revocation: { consistency: 'bounded', maxStaleness: 5_000 },
       lift: new Set(),
     })
   })
@@ -199,7 +193,7 @@ describe('GATE', () => {
         insecure_http: true,
         clock_tolerance: '0s',
         prefix: '/ops/gate',
-        revocation: { consistency: 'strict' },
+        revocation: { consistency: 'bounded', max_staleness: '90s' },
         identity_prefix: 'x-caller-',
         strip_headers: ['X_Tenant'],
         client_ip: 'connection',
@@ -215,6 +209,7 @@ describe('GATE', () => {
       hosts: new Set(['api.example.com', 'localhost', '[::1]']),
       clockTolerance: 0,
       prefix: '/ops/gate',
+      revocation: { consistency: 'bounded', maxStaleness: 90_000 },
       stripHeaders: new Set(['x-tenant']),
       clientIp: { from: 'connection' },
       journal: { allowed: 0.25 },
@@ -246,6 +241,7 @@ describe('GATE', () => {
       made,
       made.gate,
       made.gate.clientIp,
+      made.gate.revocation,
       ...made.issuers.values(),
       [...made.issuers.values()][0]?.audiences,
       made.router,
@@ -253,9 +249,14 @@ describe('GATE', () => {
     expect(frozen.every((part) => Object.isFrozen(part))).toBe(true)
     const route = made.router.find('POST', 'api.example.com', '/v1/chat').match?.route
     expect(
-      [route, route?.scopes, route?.scopes.scopes, route?.target, route?.methods].every(
-        Object.isFrozen,
-      ),
+      [
+        route,
+        route?.scopes,
+        route?.scopes.scopes,
+        route?.target,
+        route?.methods,
+        route?.revocation,
+      ].every(Object.isFrozen),
     ).toBe(true)
   })
 

@@ -165,7 +165,7 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     /never access tokens/,
   ],
   ['typ no media type', acme({ typ: ['a b'] }), 'ISSUERS.acme.typ[0]', /media type/],
-  ['lifetime', acme({ max_lifetime: '0s' }), 'ISSUERS.acme.max_lifetime', /longer/],
+  ['lifetime', acme({ max_lifetime: '0s' }), 'ISSUERS.acme.max_lifetime', /at least 1s/],
   ['profile', acme({ profile: 'octa' }), 'ISSUERS.acme.profile', /did you mean `okta`/],
   [
     'cognito without audiences',

@@ -264,6 +264,7 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
   ['claims on public', open({ claims: { a: 1 } }), at('claims'), /no effect/],
   ['workflow on public', open({ workflow: 'query:a' }), at('workflow'), /no effect/],
   ['delegation on public', open({ delegation: { max_depth: 1 } }), at('delegation'), /no effect/],
+  ['revocation on public', open({ revocation: 'strict' }), at('revocation'), /no effect/],
 ]
 
 describe('mistakes in ROUTES', () => {
@@ -297,6 +298,7 @@ describe('ROUTES', () => {
       scopes: { mode: 'all', scopes: [{ source: 'chat:write', parts: ['chat:write'] }] },
       claims: [],
       mode: 'enforce',
+      revocation: { consistency: 'bounded', maxStaleness: 5_000 },
       target: { url: new URL('https://origin.example.com'), stripPrefix: '', timeout: 600_000 },
       inject: [],
       forwardToken: false,
@@ -319,6 +321,7 @@ describe('ROUTES', () => {
         origin: 'service:ITEMS',
         strip_prefix: '/v1',
         timeout: '30s',
+        revocation: { consistency: 'bounded', max_staleness: '2s' },
         inject: { Authorization: `Bearer ${KEY}` },
         encoded_slash: true,
       }),
@@ -342,6 +345,7 @@ describe('ROUTES', () => {
       agentTypes: new Set(['worker']),
       workflow: { from: 'path', name: 'id' },
       delegation: { maxDepth: 1, requireActor: false, issuers: new Set() },
+      revocation: { consistency: 'bounded', maxStaleness: 2_000 },
       target: {
         url: new URL('https://api.example.com/'),
         service: 'ITEMS',

@@ -31,7 +31,7 @@ describe('showPolicy', () => {
         identity_prefix: 'x-agent-',
         strip_headers: [],
         client_ip: 'cf-connecting-ip',
-        revocation: { consistency: 'strict' },
+        revocation: { consistency: 'bounded', max_staleness: '5s' },
         journal: { allowed: 1 },
         errors: 'standard',
         lift: [],
@@ -65,6 +65,7 @@ describe('showPolicy', () => {
           issuers: ['acme'],
           claims: {},
           mode: 'enforce',
+          revocation: { consistency: 'bounded', max_staleness: '5s' },
           origin: 'https://origin.example.com',
           timeout: '600s',
           forward_token: false,
@@ -108,6 +109,7 @@ describe('showPolicy', () => {
       forward_token: true,
       encoded_slash: true,
       mode: 'shadow',
+      revocation: { consistency: 'bounded', max_staleness: '1500ms' },
     }
     const shown = showPolicy(
       policy({
@@ -115,6 +117,7 @@ describe('showPolicy', () => {
           ...GATE,
           hosts: ['api.example.com', 'other.example.com'],
           clock_tolerance: '1m',
+          revocation: { consistency: 'strict' },
           strip_headers: ['X-Debug'],
           client_ip: 'connection',
           journal: { allowed: 0.5 },
@@ -136,6 +139,7 @@ describe('showPolicy', () => {
     expect(shown.gate).toMatchObject({
       hosts: ['api.example.com', 'other.example.com'],
       clock_tolerance: '60s',
+      revocation: { consistency: 'strict', max_staleness: '5s' },
       strip_headers: ['x-debug'],
       client_ip: 'connection',
       journal: { allowed: 0.5 },
@@ -212,6 +216,7 @@ describe('showPolicy', () => {
       ['GET /v1/any', ['acme']],
       ['* /open/*', undefined],
     ])
+    expect(shown.routes.map((route) => 'revocation' in route)).toEqual([true, true, false])
     expect(JSON.stringify(shown)).not.toContain('beta')
     expect(shown.gate).toEqual(showPolicy(policy(TWO)).gate)
   })

@@ -1,8 +1,18 @@
 import { describe, expect, it } from 'vitest'
-import type { Revocation, RevocationSubject } from '../../src/model/revocation.ts'
+import type { Revocation, RevocationSubject, RevocationTerms } from '../../src/model/revocation.ts'
 import type { AccessToken, AgentIdentity } from '../../src/model/token.ts'
-import { revocableSubjects, standing } from '../../src/stages/standing.ts'
-import { accessOf, agentOf, codeOf, gateOf, ISSUER, issuerOf, NOW, policyOf } from '../kit/facts.ts'
+import { type Ports, revocableSubjects, standing } from '../../src/stages/standing.ts'
+import {
+  accessOf,
+  agentOf,
+  codeOf,
+  gateOf,
+  ISSUER,
+  issuerOf,
+  NOW,
+  policyOf,
+  routeOf,
+} from '../kit/facts.ts'
 
 const OTHER = 'https://other.example.com'
 
@@ -23,15 +33,28 @@ interface Given {
   readonly tolerance?: number
   /** What the clock says when the set has answered. */
   readonly now?: number
-  readonly lookup?: () => Promise<readonly Revocation[]>
+  readonly lookup?: Ports['revocations']['lookup']
+  /** The terms of the rule. */
+  readonly terms?: RevocationTerms
 }
 
-const run = async (
+const BOUNDED: RevocationTerms = { consistency: 'bounded', maxStaleness: 2_000 }
+const ROUTE = routeOf('GET /v1/x', { revocation: BOUNDED })
+
+const run = (
   entries: readonly Revocation[],
-  { access = {}, lift = [], tolerance = 5, now = NOW, lookup = async () => entries }: Given = {},
+  {
+    access = {},
+    lift = [],
+    tolerance = 5,
+    now = NOW,
+    lookup = async () => entries,
+    terms = BOUNDED,
+  }: Given = {},
 ) =>
   standing.run(
     {
+      route: { ...ROUTE, revocation: terms },
       policy: policyOf([], { gate: gateOf({ lift: new Set(lift), clockTolerance: tolerance }) }),
       issuer: issuerOf(),
       access: accessOf(access),
@@ -66,10 +89,43 @@ describe('standing', () => {
     ['token_revoked', [entryOf()], { access: { expires: NOW - 100 } }],
   ])('%s for %j (%j)', async (code, entries, given) => {
     expect(codeOf(await run(entries, given))).toBe(code)
+    // The same from a set that answers at once, and then nothing waits.
+    const outcome = run(entries, { ...given, lookup: () => entries })
+    if (outcome instanceof Promise) throw new Error('it waits')
+    expect(codeOf(outcome)).toBe(code)
   })
 
-  it.each([
+  it.each<RevocationTerms>([
+    { consistency: 'strict', maxStaleness: 5_000 },
+    { consistency: 'bounded', maxStaleness: 1_000 },
+    { consistency: 'bounded', maxStaleness: 300_000 },
+  ])('asks as the rule says, and not as GATE does: %j', async (terms) => {
+    const asked: unknown[] = []
+    const lookup: Given['lookup'] = (_, as) => {
+      asked.push(as)
+      return []
+    }
+    expect(codeOf(await run([], { lookup, terms }))).toBe('ok')
+    expect(asked).toEqual([terms])
+  })
+
+  it('takes an answer from whatever can be awaited', async () => {
+    const thenable = (entries: readonly Revocation[]) =>
+      // biome-ignore lint/suspicious/noThenProperty: a port may be made of another promise
+      ({ then: (done: (value: unknown) => void) => done(entries) }) as Promise<typeof entries>
+    expect(codeOf(await run([], { lookup: () => thenable([]) }))).toBe('ok')
+    expect(codeOf(await run([], { lookup: () => thenable([entryOf()]) }))).toBe('token_revoked')
+  })
+
+  it.each<[string, Given['lookup'] & object]>([
     ['rejects', () => Promise.reject(new Error('no such shard'))],
+    [
+      'rejects later',
+      async () => {
+        await Promise.resolve()
+        throw new Error('no such shard')
+      },
+    ],
     [
       'throws',
       () => {
@@ -79,7 +135,9 @@ describe('standing', () => {
   ])('denies when the set %s', async (_, lookup) => {
     const outcome = await run([], { lookup })
     expect(codeOf(outcome)).toBe('revocations_unavailable')
-    expect(outcome).toMatchObject({ reason: { answer: 'unavailable' } })
+    expect(outcome).toMatchObject({
+      reason: { answer: 'unavailable', detail: { error: 'Error: no such shard' } },
+    })
   })
 })
 
@@ -156,7 +214,7 @@ describe('what a revocation can name', () => {
       [two, other],
       [one, policy],
     ] as const) {
-      const needs = { policy: under, issuer: issuerOf(), access, agent }
+      const needs = { policy: under, route: ROUTE, issuer: issuerOf(), access, agent }
       await standing.run(needs, { clock: { now: () => NOW * 1000 }, revocations: { lookup } })
       expect(asked.at(-1)).toEqual(revocableSubjects(access, agent, under))
     }

@@ -1,7 +1,7 @@
 import type { Issuer } from '../../model/issuer.ts'
 import type { Clock } from '../../model/ports.ts'
+import type { Flights } from '../flight.ts'
 import { type Budget, createBudget } from './budget.ts'
-import type { Flights } from './flight.ts'
 import type { KeyAnswer, KeyFailure } from './keeper.ts'
 import { type KeySet, keySetOf, publicKeys } from './set.ts'
 import type { KeyRecord, Rotation } from './store.ts'

@@ -18,7 +18,7 @@ const IGNORED: Readonly<Partial<Record<Ignored, readonly [Level, string, string]
   private: [
     'wrong',
     'PRIVATE KEY MATERIAL IS PUBLISHED',
-    'Replace these keys NOW, and revoke them at the gate (npx edgewarden revoke --kind key): everyone can sign tokens with them. The gate ignores the entries, but not another one with the same key; publish public members only',
+    'Replace these keys NOW, and revoke them at the gate (npx edgewarden revoke key KID): everyone can sign tokens with them. The gate ignores the entries, but not another one with the same key; publish public members only',
   ],
   same_kid: [
     'wrong',

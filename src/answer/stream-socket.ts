@@ -1,0 +1,89 @@
+import type { Ending } from './stream-watch.ts'
+
+/** A WebSocket as workerd has it: told to begin, and closed with a code and a reason. */
+export interface Socket {
+  binaryType: string
+  accept(): void
+  send(data: string | ArrayBuffer): void
+  close(code?: number, reason?: string): void
+  addEventListener(type: string, listener: (event: SocketEvent) => void): void
+}
+
+interface SocketEvent {
+  readonly data: string | ArrayBuffer
+  readonly code: number
+  readonly reason: string
+}
+
+/** A WebSocket relayed message by message. */
+export interface Relay {
+  /** The agent's end, for the answer. */
+  readonly agent: Socket
+  /** Closes both sides; what arrives from then on goes nowhere. */
+  readonly cut: (ending: Ending) => void
+}
+
+/** Close codes, of those that RFC 6455 §7.4.2 leaves to applications. */
+const CLOSE_CODES: Readonly<Record<Ending, number>> = {
+  token_revoked: 4401,
+  token_expired: 4408,
+  revocations_unavailable: 4503,
+}
+
+/** RFC 6455 §7.4.1: a code that says there was none, one that says the connection was lost. */
+const NO_STATUS = 1005
+const LOST = 1006
+const INTERNAL_ERROR = 1011
+
+/**
+ * Stands between the origin's WebSocket and the agent. Messages and close codes pass as they are, pings
+ * are answered on each side; a side that is lost closes the other with 1011. `over` is called once, when
+ * a side has closed. workerd tells nobody how much waits to be sent, so a slow side is waited for in memory.
+ */
+export const relay = (origin: Socket, over: () => void): Relay => {
+  const { WebSocketPair } = globalThis as unknown as {
+    readonly WebSocketPair: new () => { readonly 0: Socket; readonly 1: Socket }
+  }
+  const { 0: agent, 1: gate } = new WebSocketPair()
+  let isOpen = true
+  const close = (closing: () => void) => {
+    if (!isOpen) return
+    isOpen = false
+    closing()
+    over()
+  }
+  link(origin, gate)
+  link(gate, origin)
+  origin.accept()
+  gate.accept()
+  return {
+    agent,
+    cut: (ending) =>
+      close(() => {
+        for (const side of [gate, origin]) attempt(() => side.close(CLOSE_CODES[ending], ending))
+      }),
+  }
+
+  function link(from: Socket, to: Socket): void {
+    from.binaryType = 'arraybuffer'
+    from.addEventListener('message', ({ data }) => {
+      if (isOpen) attempt(() => to.send(data))
+    })
+    from.addEventListener('close', ({ code, reason }) => {
+      close(() => attempt(() => closeAs(to, code, reason)))
+    })
+  }
+}
+
+const closeAs = (socket: Socket, code: number, reason: string): void => {
+  if (code === NO_STATUS) socket.close()
+  else if (code === LOST) socket.close(INTERNAL_ERROR)
+  else socket.close(code, reason)
+}
+
+/** A side that is gone already has an event on the way which says so. */
+const attempt = (act: () => void): void => {
+  try {
+    act()
+  } catch {}
+}

@@ -1,0 +1,78 @@
+import { utf8Encode } from '../base/bytes.ts'
+import { LIMITS } from '../base/limits.ts'
+import type { RequestHead } from '../base/request.ts'
+import type { Decision, Facts } from '../guard.ts'
+import { piped, pumped } from './stream-pipe.ts'
+import { relay, type Socket } from './stream-socket.ts'
+import { type Ending, type WatchPorts, watch } from './stream-watch.ts'
+
+/** What an open stream is watched with. */
+export interface StreamContext {
+  readonly decision: Decision
+  readonly ports: WatchPorts
+  /** Whether an encoded body is read as it came, which in workerd is a matter of how it was fetched. */
+  readonly isRaw: boolean
+}
+
+/**
+ * An answer that ends when its token does: expired, revoked, or nobody knows, see {@link watch}. An event
+ * stream gets a last event, a WebSocket a close code, any other body breaks off and never ends as if complete.
+ * Bodies that are small by their Content-Length are let be, and answers to requests that passed without a
+ * token or in shadow mode.
+ */
+export const mortal = (
+  response: Response,
+  request: RequestHead,
+  { decision, ports, isRaw }: StreamContext,
+): Response => {
+  if (decision.outcome !== 'passed' || decision.known.route.mode === 'shadow') return response
+  const { webSocket } = response as { readonly webSocket?: Socket | null }
+  if (webSocket) return mortalSocket(response, webSocket, decision.known, ports)
+  const { body, headers, status } = response
+  if (!body || request.method === 'HEAD' || BODILESS.has(status)) return response
+  const length = lengthOf(headers)
+  if (length !== undefined && length <= LIMITS.smallBodyBytes) return response
+  const isEncoded = encodingOf(headers) !== undefined
+  const hasLastEvent = length === undefined && !isEncoded && isEventStream(headers)
+  const { readable, over, cut } = hasLastEvent
+    ? pumped(body)
+    : piped(body, isEncoded && !isRaw ? undefined : length)
+  const stop = watch(decision.known, ports, (ending) =>
+    cut(hasLastEvent ? lastEvent(ending) : undefined),
+  )
+  void over.then(stop)
+  return new Response(readable, response)
+}
+
+const mortalSocket = (
+  response: Response,
+  origin: Socket,
+  facts: Facts,
+  ports: WatchPorts,
+): Response => {
+  let stop = () => {}
+  const { agent, cut } = relay(origin, () => stop())
+  stop = watch(facts, ports, cut)
+  const { status, headers } = response
+  return new Response(null, { status, headers, webSocket: agent } as ResponseInit)
+}
+
+/** Statuses whose answer has no body (RFC 9110 §6.4.1). */
+const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
+
+const lengthOf = (headers: Headers): number | undefined => {
+  const length = headers.get('content-length')
+  return length !== null && /^\d{1,15}$/.test(length) ? Number(length) : undefined
+}
+
+const encodingOf = (headers: Headers): string | undefined => {
+  const encoding = headers.get('content-encoding')?.trim().toLowerCase()
+  return encoding === '' || encoding === 'identity' ? undefined : encoding
+}
+
+const isEventStream = (headers: Headers): boolean =>
+  /^\s*text\/event-stream\s*(?:;|$)/i.test(headers.get('content-type') ?? '')
+
+/** The blank line first, so that an event which was on its way does not take it in. */
+const lastEvent = (code: Ending): Uint8Array =>
+  utf8Encode(`\n\nevent: edgewarden.closed\ndata: ${JSON.stringify({ code })}\n\n`)

@@ -1,0 +1,88 @@
+import { reset } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { LOG } from '../../src/adapters/revocation-log.ts'
+import type { RevocationShard } from '../../src/adapters/revocation-shard.ts'
+import type { Revocation } from '../../src/model/revocation.ts'
+import { createCopy, hashesOfAll } from '../kit/revocation-copy.ts'
+import { entryOf, setNow, T } from '../kit/revocation-store.ts'
+
+const namespace = (env as unknown as Record<string, DurableObjectNamespace<RevocationShard>>)
+  .REVOCATIONS as DurableObjectNamespace<RevocationShard>
+const shard = () => namespace.getByName('0')
+const several = (...values: readonly string[]) =>
+  Promise.all(values.map((value) => entryOf({ value })))
+
+const bounds = { ...LOG }
+beforeEach(() => setNow(T))
+afterEach(async () => {
+  Object.assign(LOG, bounds)
+  vi.useRealTimers()
+  await reset()
+})
+
+describe('pages of the whole set', () => {
+  it.each([
+    ['none', 0, 1],
+    ['fewer than a page', 2, 1],
+    ['a page', 3, 1],
+    ['one more', 4, 2],
+    ['two pages', 6, 2],
+  ])('of %s', async (_, count, pages) => {
+    Object.assign(LOG, { page: 3 })
+    const entries = await several(...Array.from({ length: count }, (_, index) => `v${index}`))
+    await shard().add(entries)
+    let pulled = 1
+    const copy = createCopy(shard)
+    await copy.pull(async () => {
+      pulled += 1
+    })
+    expect(copy.hashes()).toEqual(await hashesOfAll(entries))
+    expect(pulled).toBe(pages)
+  })
+
+  it('end where what followed has left', async () => {
+    Object.assign(LOG, { page: 2 })
+    const entries = await several('a', 'b', 'c')
+    await shard().add(entries)
+    const { after } = await shard().pullAll()
+    await shard().remove(entries[2]?.id ?? '')
+    const last = await shard().pullAll(after)
+    expect(last.hashes).toHaveLength(0)
+    expect(last).not.toHaveProperty('after')
+  })
+
+  it('and the changes since the first are the set, whatever comes and goes between', async () => {
+    Object.assign(LOG, { page: 2 })
+    const entries = (await several('a', 'b', 'c', 'd', 'e', 'f')) as Revocation[]
+    const [a, b, c, d, e, f] = entries as [
+      Revocation,
+      Revocation,
+      Revocation,
+      Revocation,
+      Revocation,
+      Revocation,
+    ]
+    const brief = await entryOf({ value: 'brief', expires: T + 10 })
+    const [late, passing] = (await several('late', 'passing')) as [Revocation, Revocation]
+    await shard().add([a, brief, b, c, d, e])
+    const between = [
+      async () => {
+        await shard().remove(a.id)
+        await shard().remove(d.id)
+        await shard().add([late, passing])
+        setNow(T + 10)
+      },
+      async () => {
+        await shard().remove(passing.id)
+        await shard().remove(b.id)
+        await shard().add([b, f])
+      },
+    ]
+    const copy = createCopy(shard)
+    await copy.pull(async () => await between.shift()?.())
+    expect(between).toEqual([])
+    expect(await copy.follow()).toBe(true)
+    expect(copy.hashes()).toEqual(await hashesOfAll([b, c, e, f, late]))
+  })
+})

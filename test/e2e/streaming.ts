@@ -1,0 +1,77 @@
+import type { ServerResponse } from 'node:http'
+import { expect } from 'vitest'
+import type { Gate } from '../kit/gate.ts'
+import { askGate, type Setting } from './setting.ts'
+
+const PATH = '/.edgewarden/revocations'
+/** `max_staleness`, and what a busy machine may add. */
+export const BOUND = 1_000
+export const SLACK = 2_000
+
+/** A gate whose streams are cut soon. */
+export const STREAMING = {
+  gate: { clock_tolerance: '0s', revocation: { consistency: 'bounded', max_staleness: '1s' } },
+  issuer: { admin: 'all' },
+  routes: [
+    { match: 'GET /v1/strict', scopes: [], revocation: 'strict' },
+    { match: 'GET /v1/shadow', scopes: [], mode: 'shadow' },
+    { match: 'GET /v1/optional', access: 'optional', scopes: [] },
+    { match: 'GET,HEAD /v1/*', scopes: [] },
+    { match: 'GET /public', access: 'public' },
+  ],
+} as const
+
+export const SSE = { 'content-type': 'text/event-stream; charset=utf-8' }
+
+/** What an event stream ends with. */
+export const lastEvent = (code: string) =>
+  `\n\nevent: edgewarden.closed\ndata: {"code":"${code}"}\n\n`
+
+let agents = 0
+/** An agent that nobody has revoked. */
+export const newAgent = () => `streaming-${++agents}`
+
+/** Revokes an agent. */
+export const revoke = async (
+  setting: Setting,
+  agent: string,
+  gate: Gate = setting.gate,
+): Promise<void> => {
+  const response = await askGate(gate, PATH, {
+    method: 'POST',
+    token: await setting.token({ client_id: 'operator', scope: 'edgewarden:revoke' }),
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ kind: 'agent', issuer: setting.issuer.issuer, value: agent }),
+  })
+  expect(response.status).toBe(200)
+}
+
+/** What becomes of a stream: told by its end, or by its error. */
+export const fate = async (response: Response) => {
+  const begun = Date.now()
+  const chunks: Uint8Array[] = []
+  let error = false
+  try {
+    for await (const chunk of response.body ?? []) chunks.push(chunk)
+  } catch {
+    error = true
+  }
+  return { bytes: Buffer.concat(chunks), error, ms: Date.now() - begun }
+}
+
+/** Answers with headers and some bytes, and then nothing; gives the first answer, to be ended. */
+export const hanging = (
+  { origin }: Setting,
+  path: string,
+  headers: Record<string, string | number>,
+  begin = '',
+): Promise<ServerResponse> => {
+  const answer = Promise.withResolvers<ServerResponse>()
+  origin.on(path, (_req, res) => {
+    res.writeHead(200, headers)
+    res.flushHeaders()
+    if (begin !== '') res.write(begin)
+    answer.resolve(res)
+  })
+  return answer.promise
+}

@@ -1,0 +1,90 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type Setting, startSetting } from './setting.ts'
+import { BOUND, fate, hanging, newAgent, revoke, SSE, STREAMING } from './streaming.ts'
+
+let setting: Setting
+
+beforeAll(async () => {
+  setting = await startSetting(STREAMING)
+})
+beforeEach(() => setting.origin.clear())
+afterAll(() => setting.close())
+
+describe('what goes on', () => {
+  const size = 3 * 1024 * 1024
+  const content = randomBytes(size)
+  const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
+  /** Sends the content in a few steps over more than the bound. */
+  const slowly = (headers: Record<string, string | number>) => {
+    setting.origin.on('/v1/slow', async (_req, res) => {
+      res.writeHead(200, headers)
+      for (let at = 0; at < size; at += size / 6) {
+        res.write(content.subarray(at, at + size / 6))
+        await new Promise((done) => setTimeout(done, BOUND / 4))
+      }
+      res.end()
+    })
+  }
+
+  it.each([
+    ['in chunks', {}],
+    ['with a length', { 'content-length': size }],
+    ['of events', SSE],
+    ['in a coding it only says it has', { 'content-encoding': 'gzip', 'content-length': size }],
+    ['of a range', { 'content-range': `bytes 0-${size - 1}/*`, 'content-length': size }],
+  ])('a stream whose token stands, to its last byte, %s', async (_name, headers) => {
+    const others = [revoke(setting, newAgent()), revoke(setting, newAgent())]
+    slowly(headers)
+    const response = await setting.ask('/v1/slow', { token: await setting.token() })
+    const { bytes, error, ms } = await fate(response)
+    expect([hash(bytes), error]).toEqual([hash(content), false])
+    expect(ms).toBeGreaterThan(BOUND)
+    const length = 'content-length' in headers ? String(size) : null
+    expect(response.headers.get('content-length')).toBe(length)
+    await Promise.all(others)
+  })
+
+  it.each([
+    ['in chunks', {}],
+    ['with a length', { 'content-length': gzipSync(content).length }],
+  ])('compressed bytes, as they are, %s', async (_name, headers) => {
+    const gzipped = gzipSync(content)
+    setting.origin.on('/v1/gzip', (_req, res) => {
+      res.writeHead(200, { 'content-encoding': 'gzip', ...headers }).end(gzipped)
+    })
+    const response = await setting.ask('/v1/gzip', { token: await setting.token() })
+    expect(hash((await fate(response)).bytes)).toBe(hash(gzipped))
+  })
+
+  it('HEAD, with its Content-Length', async () => {
+    setting.origin.on('/v1/file', (_req, res) => {
+      res.writeHead(200, { 'content-length': 1_000_000 }).end()
+    })
+    const token = await setting.token()
+    const response = await setting.ask('/v1/file', { method: 'HEAD', token })
+    expect(response.headers.get('content-length')).toBe('1000000')
+    expect(await response.text()).toBe('')
+  })
+
+  it.each([
+    ['where no token is read', '/public', false],
+    ['where none was sent', '/v1/optional', false],
+    ['where nothing is enforced', '/v1/shadow', true],
+  ])('a stream %s', async (_name, path, sends) => {
+    const agent = newAgent()
+    const origin = hanging(setting, path, SSE)
+    const token = await setting.token({ client_id: agent })
+    const response = await setting.ask(path, sends ? { token } : {})
+    const res = await origin
+    // One that is watched ends; by then this one had its looks, too.
+    hanging(setting, '/v1/events', SSE)
+    const other = await setting.ask('/v1/events', { token })
+    await revoke(setting, agent)
+    await fate(other)
+    res.end('data: still here\n\n')
+    expect((await fate(response)).bytes.toString()).toBe('data: still here\n\n')
+  })
+})

@@ -1,0 +1,230 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { WebSocket } from 'ws'
+import type { Members } from '../kit/signing.ts'
+import { readEvents, type SseEvent } from '../kit/sse.ts'
+import { askGate, type Setting, startSetting } from './setting.ts'
+import {
+  BOUND,
+  fate,
+  hanging,
+  lastEvent,
+  newAgent,
+  revoke,
+  SLACK,
+  SSE,
+  STREAMING,
+} from './streaming.ts'
+
+let setting: Setting
+
+beforeAll(async () => {
+  setting = await startSetting(STREAMING)
+})
+beforeEach(() => setting.origin.clear())
+afterAll(() => setting.close())
+
+const soon = () => Math.floor(Date.now() / 1000) + 2
+
+describe('a stream whose token is revoked', () => {
+  it.each(['/v1/events', '/v1/strict', '/v1/optional'])(
+    'of events ends with the reason, also when nothing is sent: %s',
+    async (path) => {
+      const agent = newAgent()
+      hanging(setting, path, SSE)
+      const response = await setting.ask(path, { token: await setting.token({ client_id: agent }) })
+      await revoke(setting, agent)
+      const { bytes, error, ms } = await fate(response)
+      expect([bytes.toString(), error]).toEqual([lastEvent('token_revoked'), false])
+      // A strict rule goes by the gate's own bound.
+      expect(ms).toBeLessThan(BOUND + SLACK)
+      expect(await setting.origin.requests[0]?.answered()).toBe('cut')
+    },
+  )
+
+  it('of events keeps what was sent before, and ends what was half sent', async () => {
+    const agent = newAgent()
+    hanging(setting, '/v1/events', SSE, 'data: one\n\ndata: tw')
+    const token = await setting.token({ client_id: agent })
+    const response = await setting.ask('/v1/events', { token })
+    await revoke(setting, agent)
+    const events: SseEvent[] = []
+    for await (const event of readEvents(response)) events.push(event)
+    expect(events).toEqual([
+      { data: 'one' },
+      { data: 'tw' },
+      { event: 'edgewarden.closed', data: '{"code":"token_revoked"}' },
+    ])
+  })
+
+  it.each([
+    ['in chunks', {}],
+    ['with a length', { 'content-length': 1_000_000 }],
+    ['of events in a coding', { ...SSE, 'content-encoding': 'gzip' }],
+    ['of events with a length', { ...SSE, 'content-length': 1_000_000 }],
+  ])('is broken off and not ended, %s', async (_name, headers) => {
+    const agent = newAgent()
+    hanging(setting, '/v1/file', headers, 'part of it')
+    const token = await setting.token({ client_id: agent })
+    const response = await setting.ask('/v1/file', { token })
+    await revoke(setting, agent)
+    const { bytes, error, ms } = await fate(response)
+    expect([bytes.toString(), error]).toEqual(['part of it', true])
+    expect(ms).toBeLessThan(BOUND + SLACK)
+    expect(await setting.origin.requests[0]?.answered()).toBe('cut')
+  })
+
+  it.each([
+    ['in chunks', {}, true],
+    ['of events', SSE, false],
+  ])(
+    'is over for the origin while its client reads nothing, %s',
+    async (_name, headers, broken) => {
+      const agent = newAgent()
+      setting.origin.on('/v1/file', (_req, res) => {
+        const part = randomBytes(64 * 1024)
+        const more = () => {
+          while (!res.destroyed && res.write(part));
+        }
+        res.writeHead(200, headers).on('drain', more)
+        more()
+      })
+      const token = await setting.token({ client_id: agent })
+      const response = await setting.ask('/v1/file', { token })
+      await revoke(setting, agent)
+      expect(await setting.origin.requests[0]?.answered()).toBe('cut')
+      const { bytes, error } = await fate(response)
+      const told = String(bytes.subarray(-80)).endsWith('data: {"code":"token_revoked"}\n\n')
+      expect({ error, told }).toEqual({ error: broken, told: !broken })
+    },
+  )
+})
+
+describe('a stream whose token expires', () => {
+  it('of events ends with the reason', async () => {
+    hanging(setting, '/v1/events', SSE)
+    const exp = soon()
+    const response = await setting.ask('/v1/events', { token: await setting.token({ exp }) })
+    const { bytes, error } = await fate(response)
+    expect([bytes.toString(), error]).toEqual([lastEvent('token_expired'), false])
+    expect(Date.now()).toBeGreaterThanOrEqual(exp * 1000)
+    expect(Date.now()).toBeLessThan(exp * 1000 + SLACK)
+  })
+
+  it('is broken off', async () => {
+    hanging(setting, '/v1/file', { 'content-length': 1_000_000 }, 'part of it')
+    const token = await setting.token({ exp: soon() })
+    const { bytes, error } = await fate(await setting.ask('/v1/file', { token }))
+    expect([bytes.toString(), error]).toEqual(['part of it', true])
+  })
+})
+
+describe('a WebSocket', () => {
+  const open = async (claims: Members) => {
+    const token = await setting.token(claims)
+    const socket = new WebSocket(`${setting.gate.url.replace('http', 'ws')}/v1/socket`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    const closed = once(socket, 'close').then(([code, reason]) => [code, String(reason)])
+    await once(socket, 'open')
+    const there = setting.origin.webSockets.at(-1) as WebSocket
+    const told = once(there, 'close').then(([code, reason]) => [code, String(reason)])
+    return { socket, ends: Promise.all([closed, told]) }
+  }
+
+  it('is closed on both sides with 4401 when its token is revoked', async () => {
+    const agent = newAgent()
+    const { socket, ends } = await open({ client_id: agent })
+    socket.send('hello')
+    expect(String((await once(socket, 'message'))[0])).toBe('hello')
+    await revoke(setting, agent)
+    const begun = Date.now()
+    const end = [4401, 'token_revoked']
+    expect(await ends).toEqual([end, end])
+    expect(Date.now() - begun).toBeLessThan(BOUND + SLACK)
+  })
+
+  it('is closed on both sides with 4408 when its token expires', async () => {
+    const { ends } = await open({ exp: soon() })
+    const end = [4408, 'token_expired']
+    expect(await ends).toEqual([end, end])
+  })
+
+  it.each([
+    ['the origin', 'a close without a code', [1005, '']],
+    ['the origin', 'a lost connection', [1011, '']],
+    ['the agent', 'a close without a code', [1005, '']],
+    ['the agent', 'a lost connection', [1011, '']],
+  ])('tells the other side of %s of %s', async (side, how, end) => {
+    const { socket, ends } = await open({})
+    const there = setting.origin.webSockets.at(-1) as WebSocket
+    const [from, index] = side === 'the agent' ? [socket, 1] : [there, 0]
+    if (how === 'a lost connection') from.terminate()
+    else from.close()
+    expect((await ends)[index]).toEqual(end)
+  })
+})
+
+describe('many', () => {
+  const COUNT = Number(process.env.STREAMS ?? 200)
+
+  it(`streams (${COUNT}) are all cut by one revocation, and those of others are not`, async () => {
+    const agent = newAgent()
+    const first = hanging(setting, '/v1/events', SSE)
+    const ask = async (client_id: string) =>
+      setting.ask('/v1/events', { token: await setting.token({ client_id }) })
+    const kept = await ask(newAgent())
+    const ofKept = await first
+    const open = await Promise.all(Array.from({ length: COUNT }, () => ask(agent)))
+    await revoke(setting, agent)
+    const begun = Date.now()
+    const fates = await Promise.all(open.map(fate))
+    const took = Date.now() - begun
+    const ended = fates.filter(({ bytes, error }) => !error && /token_revoked/.test(String(bytes)))
+    expect(ended).toHaveLength(COUNT)
+    expect(took).toBeLessThan(BOUND + SLACK)
+    ofKept.end('data: still here\n\n')
+    expect((await fate(kept)).bytes.toString()).toBe('data: still here\n\n')
+  })
+})
+
+/** A set that answers until the first entry is made, and then is out of reach. */
+const FADING = `
+import { DurableObject as Base__ } from 'cloudflare:workers'
+let gone = false
+const answer = (value) => { if (gone) throw new Error('unreachable'); return value }
+export class FadingShard extends Base__ {
+  lookup() { return answer([]) }
+  pullAll() { return answer({ epoch: 'e', version: 1, hashes: new Uint8Array() }) }
+  pullSince() { return answer({ epoch: 'e', version: 1, added: new Uint8Array(), removed: new Uint8Array() }) }
+  add(entries) { gone = true; return { added: entries } }
+}
+`
+
+it('a set that is out of reach for longer than the bound ends streams, too', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'edgewarden-fading-'))
+  const bundle = join(directory, 'worker.js')
+  const code = await readFile(inject('bundle'), 'utf8')
+  await writeFile(bundle, code.replace(/^\/\/# sourceMappingURL=.*$/m, '') + FADING)
+  const durableObjects = { REVOCATIONS: 'FadingShard', KEY_KEEPER: 'KeyKeeper' }
+  const gate = await setting.another({ ...STREAMING, bundle, durableObjects })
+  hanging(setting, '/v1/events', SSE)
+  const token = await setting.token()
+  const response = await askGate(gate, '/v1/events', { token })
+  const socket = new WebSocket(`${gate.url.replace('http', 'ws')}/v1/socket`, {
+    headers: { authorization: `Bearer ${token}` },
+  })
+  await once(socket, 'open')
+  const closed = once(socket, 'close')
+  await revoke(setting, newAgent(), gate)
+  const { bytes, ms } = await fate(response)
+  expect(bytes.toString()).toBe(lastEvent('revocations_unavailable'))
+  expect(ms).toBeLessThan(BOUND + SLACK)
+  expect((await closed)[0]).toBe(4503)
+  await gate.stop()
+  await rm(directory, { recursive: true, force: true })
+})
