@@ -17,8 +17,9 @@ export interface FlightTerms {
   readonly maxAgeMs: number
 }
 
-/** What workerd says of a promise whose request is over; it will never settle otherwise. */
-const ORPHANED = /has since ended|different request/
+/** Whether that is what workerd says of a promise whose request is over. */
+export const isOrphaned = (error: unknown): boolean =>
+  /has since ended|different request/.test(String(error))
 
 /** Whether such work is going on and young enough to be waited for. */
 export const isFlying = (
@@ -65,7 +66,7 @@ export const share = async (
     try {
       if ((await isOverInTime(flight, terms)) || ++waits === WAITS) return
     } catch (error) {
-      if (!ORPHANED.test(String(error))) throw error
+      if (!isOrphaned(error)) throw error
     }
     drop(flight)
   }
@@ -84,7 +85,11 @@ export const share = async (
  * torn down may stay silent for ever, so a timer of our own runs.
  */
 export const isOverInTime = async (
-  { promise, startedAt, maxAgeMs }: Flight,
+  {
+    promise,
+    startedAt,
+    maxAgeMs,
+  }: Omit<Flight, 'promise'> & { readonly promise: Promise<unknown> },
   { clock }: { readonly clock: Clock },
 ): Promise<boolean> => {
   // Node 20 has no `Promise.withResolvers`.

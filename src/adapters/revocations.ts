@@ -4,9 +4,13 @@ import type { RevocationStore, Revocations } from '../model/ports.ts'
 import { type Revocation, type RevocationSubject, subjectKey } from '../model/revocation.ts'
 import { createBoundedLookup } from './revocation-bounded.ts'
 import type { SnapshotOptions, SnapshotSource } from './revocation-snapshot.ts'
+import { createTurns } from './turns.ts'
 
 /** The one object that holds the set. */
 const NAME = '0'
+
+/** Milliseconds after which a reading counts as lost: two tries, and some slack. */
+const TURN_MS = 2 * LIMITS.revocationReadMs + 1_000
 
 /** Methods as they are called from afar. */
 type Remote<Methods> = {
@@ -29,7 +33,8 @@ export interface ShardNamespace {
 /**
  * The revocation set behind a Durable Object namespace. A read that fails, or takes longer than
  * {@link LIMITS.revocationReadMs}, is tried once more; then the call rejects. A write is tried once
- * and has no deadline: given up, it could still be stored. Bounded lookups are answered from the
+ * and has no deadline: given up, it could still be stored. Requests of one token share readings that
+ * begin after them. Bounded lookups are answered from the
  * isolate's copy of the set, strict ones never; without an isolate to keep a copy in, all are strict.
  */
 export const createRevocations = (
@@ -38,9 +43,12 @@ export const createRevocations = (
 ): Revocations & RevocationStore => {
   // A stub of another request cannot be used, and one that has failed may fail for good.
   const shard = () => namespace.getByName(NAME)
+  const read = (keys: readonly string[]) => twice(async () => await shard().lookup(keys))
+  const turns = isolate && createTurns<readonly Revocation[]>({ ...isolate, maxAgeMs: TURN_MS })
+  // One token, however many requests it makes at once, must not keep the object from others.
   const ask = (subjects: readonly RevocationSubject[]) => {
     const keys = keysOf(subjects)
-    return twice(async () => await shard().lookup(keys))
+    return turns ? turns(JSON.stringify(keys), () => read(keys)) : read(keys)
   }
   // Tried once: the next request that notices the need tries again.
   const source: SnapshotSource = {

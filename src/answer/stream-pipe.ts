@@ -1,3 +1,5 @@
+import type { Started } from './stream-start.ts'
+
 /** A body on its way, which can be ended. */
 export interface Pipe {
   readonly readable: ReadableStream<Uint8Array>
@@ -25,6 +27,9 @@ type Body = ReadableStream<Uint8Array>
 
 const { IdentityTransformStream, FixedLengthStream } = globalThis as Native
 
+/** Whether bodies move without a script, so that it is worth keeping scripts out of it. */
+export const IS_NATIVE = IdentityTransformStream !== undefined
+
 /** Milliseconds a reader has for what it is sent last. */
 const GRACE_MS = 5_000
 
@@ -45,6 +50,41 @@ export const piped = (body: Body, length?: number): Pipe => {
     readable,
     over: body.pipeTo(writable, { signal }).catch(ignore),
     cut: () => controller.abort(wasCut()),
+  }
+}
+
+/** The rest of a body whose start was read; what is left of it then moves without a script. */
+export const resumed = (body: Body, { chunks, rest }: Required<Started>): Pipe => {
+  const { readable, writable } = new (IdentityTransformStream as new () => ByteStream)()
+  const { reader, reading } = rest
+  const writer = writable.getWriter()
+  const controller = new AbortController()
+  const { signal } = controller
+  const go = async (): Promise<void> => {
+    try {
+      for (const chunk of chunks) await writer.write(chunk)
+      const { done, value } = await reading
+      if (value) await writer.write(value)
+      if (done) return await writer.close()
+    } catch (error) {
+      // What was read before goes out before the connection breaks.
+      await new Promise((done) => setTimeout(done, 0))
+      await Promise.allSettled([reader.cancel(error), writer.abort(error)])
+      return
+    }
+    reader.releaseLock()
+    writer.releaseLock()
+    await body.pipeTo(writable, { signal }).catch(ignore)
+  }
+  return {
+    readable,
+    over: go().catch(ignore),
+    cut() {
+      controller.abort(wasCut())
+      // Before the pipe has begun; afterwards these locks are gone, and nothing is done.
+      reader.cancel().catch(ignore)
+      writer.abort(wasCut()).catch(ignore)
+    },
   }
 }
 

@@ -2,8 +2,9 @@ import { utf8Encode } from '../base/bytes.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { RequestHead } from '../base/request.ts'
 import type { Decision, Facts } from '../guard.ts'
-import { piped, pumped } from './stream-pipe.ts'
+import { IS_NATIVE, type Pipe, piped, pumped, resumed } from './stream-pipe.ts'
 import { relay, type Socket } from './stream-socket.ts'
+import { joined, start } from './stream-start.ts'
 import { type Ending, type WatchPorts, watch } from './stream-watch.ts'
 
 /** What an open stream is watched with. */
@@ -20,11 +21,11 @@ export interface StreamContext {
  * Bodies that are small by their Content-Length are let be, and answers to requests that passed without a
  * token or in shadow mode.
  */
-export const mortal = (
+export const mortal = async (
   response: Response,
   request: RequestHead,
   { decision, ports, isRaw }: StreamContext,
-): Response => {
+): Promise<Response> => {
   if (decision.outcome !== 'passed' || decision.known.route.mode === 'shadow') return response
   const { webSocket } = response as { readonly webSocket?: Socket | null }
   if (webSocket) return mortalSocket(response, webSocket, decision.known, ports)
@@ -34,9 +35,14 @@ export const mortal = (
   if (length !== undefined && length <= LIMITS.smallBodyBytes) return response
   const isEncoded = encodingOf(headers) !== undefined
   const hasLastEvent = length === undefined && !isEncoded && isEventStream(headers)
-  const { readable, over, cut } = hasLastEvent
-    ? pumped(body)
-    : piped(body, isEncoded && !isRaw ? undefined : length)
+  let pipe: Pipe
+  if (hasLastEvent) pipe = pumped(body)
+  else if (length === undefined && IS_NATIVE) {
+    const { chunks, rest } = await start(body)
+    if (!rest) return new Response(joined(chunks), response)
+    pipe = resumed(body, { chunks, rest })
+  } else pipe = piped(body, isEncoded && !isRaw ? undefined : length)
+  const { readable, over, cut } = pipe
   const stop = watch(decision.known, ports, (ending) =>
     cut(hasLastEvent ? lastEvent(ending) : undefined),
   )

@@ -54,7 +54,8 @@ describe('a bounded lookup', () => {
     )
     expect(answers.flat().map(({ value }) => value)).toEqual(Array(10).fill('acting'))
     await settle()
-    expect(shard.calls().sort()).toEqual([...Array(10).fill('lookup'), 'pullAll'])
+    // The first one's, and one that all who came after it share.
+    expect(shard.calls().sort()).toEqual(['lookup', 'lookup', 'pullAll'])
   })
 
   it('is answered at once and calls nothing when it is warm', async () => {
