@@ -23,6 +23,8 @@ export interface PulledChanges {
 /** Bounds of the log: hashes of a page, changes told at once, seconds a tombstone stays. */
 export const LOG = {
   page: 100_000,
+  /** Pages that are kept packed: of a million entries there are ten. */
+  pages: 16,
   changes: 100_000,
   tombstoneSeconds: 60 * 60,
   /** Entries removed at a time, so that lookups do not wait for a large clean-up. */
@@ -45,6 +47,9 @@ interface Head {
  */
 export const createRevocationLog = (storage: DurableObjectStorage) => {
   const { sql } = storage
+  /** Pages of one version: after a deploy all isolates want the same ones at once. */
+  const pages = new Map<number, PulledPage>()
+  let packedOf = -1
 
   /**
    * The hashes of a statement's rows and the last `seq`. Hexadecimal, because one value of a hundred
@@ -148,6 +153,11 @@ export const createRevocationLog = (storage: DurableObjectStorage) => {
     /** The page of live entries behind `after`. */
     all(now: number, after: number): PulledPage {
       const { epoch, version } = head()
+      if (packedOf !== version) pages.clear()
+      packedOf = version
+      // What has expired since is in it still, which makes a copy ask once too often.
+      const known = pages.get(after)
+      if (known) return known
       const page = packed(
         `SELECT seq, hash FROM entries WHERE seq > ? AND ${LIVE} ORDER BY seq LIMIT ${LOG.page}`,
         after,
@@ -158,12 +168,14 @@ export const createRevocationLog = (storage: DurableObjectStorage) => {
         page.last,
         now,
       )
-      return {
+      const pulled: PulledPage = {
         epoch,
         version,
         hashes: page.hashes,
         ...(page.last !== null && more.toArray().length > 0 && { after: page.last }),
       }
+      if (pages.size < LOG.pages) pages.set(after, pulled)
+      return pulled
     },
 
     /** The changes since a version, or that they cannot be told. */

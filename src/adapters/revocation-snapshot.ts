@@ -58,8 +58,9 @@ interface Growing {
 export interface SnapshotMemory {
   held: Held | undefined
   growing: Growing | undefined
-  /** When a pull failed last, in milliseconds. */
+  /** When a pull failed last, and how long it is waited out, in milliseconds. */
   failedAt: number
+  pause: number
   readonly flights: Flights
 }
 
@@ -68,6 +69,7 @@ export const createSnapshotMemory = (): SnapshotMemory => ({
   held: undefined,
   growing: undefined,
   failedAt: Number.NEGATIVE_INFINITY,
+  pause: 0,
   flights: new Map(),
 })
 
@@ -83,24 +85,34 @@ export interface SnapshotOptions {
 }
 
 const PULL = 'pull'
-/** Milliseconds from a pull that failed to the next. */
-const RETRY_MS = 250
+/** Milliseconds from a pull that failed to the next: the first time, and at most for changes and for all. */
+const RETRY_MS = { first: 250, changes: 1_000, all: 10_000 }
 
 /**
  * Copies of the set, pulled behind the requests that notice the need, by one of them at a time. Each
- * call of the source is a flight of its own, lost after {@link LIMITS.revocationReadMs}; a full pull
- * goes on where another request left it.
+ * call of the source is a flight of its own, lost after {@link LIMITS.revocationReadMs} or, for a page of
+ * the whole set, {@link LIMITS.revocationPageMs}; a full pull goes on where another request left it.
+ * Failures are waited out with back-off and jitter: after a deploy all isolates begin at once.
  */
 export const createSnapshots = (options: SnapshotOptions) => {
   const { memory, clock, waitUntil, log } = options
-  const terms = { clock, waitUntil, maxAgeMs: LIMITS.revocationReadMs }
+  const isWhole = () => memory.growing !== undefined || memory.held === undefined
+  const termsOf = () => ({
+    clock,
+    waitUntil,
+    maxAgeMs: isWhole() ? LIMITS.revocationPageMs : LIMITS.revocationReadMs,
+  })
 
   const pull = async (): Promise<void> => {
     try {
-      do await share(memory.flights, PULL, terms, () => step(options))
+      do await share(memory.flights, PULL, termsOf(), () => step(options))
       while (memory.growing)
+      memory.pause = 0
     } catch (error) {
       memory.failedAt = clock.now()
+      const most = isWhole() ? RETRY_MS.all : RETRY_MS.changes
+      const longest = Math.min(Math.max(memory.pause * 2, RETRY_MS.first), most)
+      memory.pause = longest * (0.75 + Math.random() / 4)
       log({ event: 'revocations_pull_failed', error: String(error) })
     }
   }
@@ -111,11 +123,11 @@ export const createSnapshots = (options: SnapshotOptions) => {
      * on, a renewal is begun.
      */
     within(maxStaleness: number): Snapshot | undefined {
-      const { held, failedAt, flights } = memory
+      const { held, failedAt, pause, flights } = memory
       const now = clock.now()
       const age = held ? elapsed(held.askedAt, now) : Number.POSITIVE_INFINITY
-      const isDue = age >= maxStaleness / 2 && elapsed(failedAt, now) >= RETRY_MS
-      if (isDue && !isFlying(flights, PULL, terms)) waitUntil(pull())
+      const isDue = age >= maxStaleness / 2 && elapsed(failedAt, now) >= pause
+      if (isDue && !isFlying(flights, PULL, termsOf())) waitUntil(pull())
       return age < maxStaleness ? held : undefined
     },
   }

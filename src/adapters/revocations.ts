@@ -52,7 +52,7 @@ export const createRevocations = (
   }
   // Tried once: the next request that notices the need tries again.
   const source: SnapshotSource = {
-    pullAll: (after) => inTime(async () => await shard().pullAll(after)),
+    pullAll: (after) => inTime(async () => await shard().pullAll(after), LIMITS.revocationPageMs),
     pullSince: (epoch, version) => inTime(async () => await shard().pullSince(epoch, version)),
   }
   const bounded = isolate && createBoundedLookup(ask, { ...isolate, source })
@@ -79,10 +79,13 @@ const twice = async <Value>(read: () => Promise<Value>): Promise<Value> => {
   }
 }
 
-const inTime = async <Value>(read: () => Promise<Value>): Promise<Value> => {
+const inTime = async <Value>(
+  read: () => Promise<Value>,
+  ms: number = LIMITS.revocationReadMs,
+): Promise<Value> => {
   const { promise: late, reject } = Promise.withResolvers<never>()
-  const error = new Error(`no answer within ${LIMITS.revocationReadMs} ms`)
-  const timer = setTimeout(reject, LIMITS.revocationReadMs, error)
+  const error = new Error(`no answer within ${ms} ms`)
+  const timer = setTimeout(reject, ms, error)
   try {
     return await Promise.race([read(), late])
   } finally {

@@ -69,8 +69,16 @@ export const relay = (origin: Socket, over: () => void): Relay => {
     from.addEventListener('message', ({ data }) => {
       if (isOpen) attempt(() => to.send(data))
     })
+    from.addEventListener('error', () => {
+      close(() => {
+        for (const side of [from, to]) attempt(() => side.close(INTERNAL_ERROR))
+      })
+    })
     from.addEventListener('close', ({ code, reason }) => {
-      close(() => attempt(() => closeAs(to, code, reason)))
+      close(() => {
+        // Codes that may not be sent (RFC 6455 §7.4.1) are refused; open it must not stay.
+        if (!attempt(() => closeAs(to, code, reason))) attempt(() => to.close(INTERNAL_ERROR))
+      })
     })
   }
 }
@@ -82,8 +90,11 @@ const closeAs = (socket: Socket, code: number, reason: string): void => {
 }
 
 /** A side that is gone already has an event on the way which says so. */
-const attempt = (act: () => void): void => {
+const attempt = (act: () => void): boolean => {
   try {
     act()
-  } catch {}
+    return true
+  } catch {
+    return false
+  }
 }

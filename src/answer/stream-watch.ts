@@ -22,7 +22,7 @@ const JITTER = 1 / 5
 /**
  * Calls `cut` once, when the token has expired, when anything about it is revoked, or when that could
  * not be known for `max_staleness`; never after the function it gives was called, which ends the watch.
- * One timer at a time, in the context that it was called in; nothing is asked before the first period.
+ * One timer at a time, in the context that it was called in.
  */
 export const watch = (
   { policy, route, access, agent }: Facts,
@@ -51,15 +51,15 @@ export const watch = (
   }
   const look = (asked: number) => {
     const judge = (entries: readonly Revocation[]) => {
-      known = Math.max(known, asked - copy)
       const denial = fallen({ policy, access }, entries, clock.now())
+      known = Math.max(known, asked - copy)
       if (denial) end(denial.code === 'token_revoked' ? 'token_revoked' : 'token_expired')
       else arm(PERIOD)
     }
     const retry = () => arm(RETRY)
     try {
       const entries = revocations.lookup(subjects, terms)
-      if ('then' in entries) Promise.resolve(entries).then(judge, retry)
+      if ('then' in entries) Promise.resolve(entries).then(judge).catch(retry)
       else judge(entries)
     } catch {
       retry()
@@ -84,5 +84,7 @@ export const watch = (
     )
   }
   arm(PERIOD)
+  // The answer may have begun long after the request was decided.
+  look(clock.now())
   return stop
 }

@@ -31,7 +31,9 @@ export const mortal = async (
   if (webSocket) return mortalSocket(response, webSocket, decision.known, ports)
   const { body, headers, status } = response
   if (!body || request.method === 'HEAD' || BODILESS.has(status)) return response
-  const length = lengthOf(headers)
+  // Over a service binding the header is only what a Worker wrote, and frames nothing.
+  const isFramed = decision.known.route.target.service === undefined
+  const length = isFramed ? lengthOf(headers) : undefined
   if (length !== undefined && length <= LIMITS.smallBodyBytes) return response
   const isEncoded = encodingOf(headers) !== undefined
   const hasLastEvent = length === undefined && !isEncoded && isEventStream(headers)
@@ -39,7 +41,7 @@ export const mortal = async (
   if (hasLastEvent) pipe = pumped(body)
   else if (length === undefined && IS_NATIVE) {
     const { chunks, rest } = await start(body)
-    if (!rest) return new Response(joined(chunks), response)
+    if (!rest) return answerOf(joined(chunks), response, isFramed)
     pipe = resumed(body, { chunks, rest })
   } else pipe = piped(body, isEncoded && !isRaw ? undefined : length)
   const { readable, over, cut } = pipe
@@ -47,7 +49,17 @@ export const mortal = async (
     cut(hasLastEvent ? lastEvent(ending) : undefined),
   )
   void over.then(stop)
-  return new Response(readable, response)
+  return answerOf(readable, response, isFramed)
+}
+
+const answerOf = (
+  body: ConstructorParameters<typeof Response>[0],
+  response: Response,
+  isFramed: boolean,
+): Response => {
+  const answer = new Response(body, response)
+  if (!isFramed) answer.headers.delete('content-length')
+  return answer
 }
 
 const mortalSocket = (

@@ -33,6 +33,8 @@ export const LIMITS = {
   verifiedTokenBytes: 48 * 1024 * 1024,
   /** Milliseconds one try to read the revocation set may take. */
   revocationReadMs: 3_000,
+  /** Milliseconds a page of the whole set may take, when many isolates want it at once. */
+  revocationPageMs: 15_000,
   /** Revocations held. */
   revocations: 1_000_000,
 } as const

@@ -283,7 +283,7 @@ describe('a set that cannot be reached', () => {
         await settle()
       }
       expect(shard.calls()).toEqual(['pullAll'])
-      advance(250)
+      advance(250 * 2 ** round)
     }
     shard.fail(undefined)
     within()
@@ -306,7 +306,7 @@ describe('a set that cannot be reached', () => {
     expect(within()).toBeUndefined()
     await settle()
     shard.fail(undefined)
-    advance(250)
+    advance(1_000)
     within()
     await settle()
     expect(within()).toBeDefined()
@@ -359,7 +359,7 @@ describe('a pull', () => {
     await shard.revoke(...NAMES)
     const late = shard.hold()
     within()
-    advance(LIMITS.revocationReadMs)
+    advance(LIMITS.revocationPageMs)
     shard.lift('agent 0')
     const next = shard.hold()
     within()

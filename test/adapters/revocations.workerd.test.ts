@@ -131,11 +131,11 @@ describe('a copy of the set', () => {
       expect(await revocations.lookup([], bounded)).toEqual([])
     }
     expect(pulls).toHaveLength(1)
-    await vi.advanceTimersByTimeAsync(LIMITS.revocationReadMs)
+    await vi.advanceTimersByTimeAsync(LIMITS.revocationPageMs)
     await settle()
     expect(events).toMatchObject([{ event: 'revocations_pull_failed' }])
     expect(vi.getTimerCount()).toBe(0)
-    advance(LIMITS.revocationReadMs)
+    advance(LIMITS.revocationPageMs)
     await revocations.lookup([], bounded)
     expect(pulls).toHaveLength(2)
   })

@@ -54,11 +54,11 @@ const start = (setup: Setup = {}) => {
 }
 
 describe('a stream', () => {
-  it('is not looked at before a while, and has one timer', async () => {
+  it('is looked at when it begins, then not before a while, and has one timer', async () => {
     const { lookups, stop } = start()
     expect(vi.getTimerCount()).toBe(1)
     await vi.advanceTimersByTimeAsync(BOUND / 5 - 1)
-    expect(lookups).toEqual([])
+    expect(lookups).toEqual([0])
     stop()
     expect(vi.getTimerCount()).toBe(0)
   })
@@ -142,6 +142,15 @@ describe('a set that gives no answer', () => {
     expect(cuts).toEqual([['revocations_unavailable', expect.any(Number)]])
     expect(vi.getTimerCount()).toBe(0)
   })
+
+  it.each([null, {}, 7, Promise.resolve(null), Promise.resolve({})])(
+    'or answers what is no list (%j), ends the stream at the bound',
+    async (answer) => {
+      const { cuts } = start({ revocations: { lookup: () => answer as never } })
+      await vi.advanceTimersByTimeAsync(BOUND)
+      expect(cuts).toEqual([['revocations_unavailable', expect.any(Number)]])
+    },
+  )
 
   it('is asked again soon, and cuts nothing if it answers then', async () => {
     let calls = 0

@@ -122,6 +122,18 @@ describe('a caller and an origin over service bindings', () => {
     expect(seen.body).toBe(body)
   })
 
+  it.each([
+    [10, 20_000, 0],
+    [20_000, 10, 0],
+    [20_000, 40_000, 0],
+    [40_000, 20_000, 50],
+    [5, 40_000, 50],
+  ])('frames a body by its bytes: said %i, sent %i, in %i ms', async (said, sent, pause) => {
+    const response = await call(`https://${HOST}/v1/said/${said}/${sent}/${pause}`)
+    expect(response.status).toBe(200)
+    expect((await response.arrayBuffer()).byteLength).toBe(sent)
+  })
+
   it('hands redirects back', async () => {
     const response = await call(`https://${HOST}/tools/moved`)
     expect(response.status).toBe(302)

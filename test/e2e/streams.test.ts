@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
@@ -146,6 +147,21 @@ describe('a WebSocket', () => {
     const end = [4401, 'token_revoked']
     expect(await ends).toEqual([end, end])
     expect(Date.now() - begun).toBeLessThan(BOUND + SLACK)
+  })
+
+  it.each([
+    ['a frame that is none', Buffer.from([0x83, 0x00])],
+    ['bits that are reserved', Buffer.from([0xf1, 0x00])],
+    ['a close code that may not be sent', Buffer.from([0x88, 0x02, 0x03, 0xec])],
+    ['a close code out of range', Buffer.from([0x88, 0x02, 0x03, 0xe7])],
+  ])('is closed when the origin sends %s', async (_, frame) => {
+    const { socket, ends } = await open({})
+    const there = setting.origin.webSockets.at(-1) as WebSocket & { readonly _socket: Socket }
+    // Its own code comes back to the origin, which takes that for an error.
+    there.on('error', () => {})
+    ends.catch(() => {})
+    there._socket.write(frame)
+    expect((await once(socket, 'close'))[0]).toBe(1011)
   })
 
   it('is closed on both sides with 4408 when its token expires', async () => {
