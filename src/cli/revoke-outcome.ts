@@ -79,7 +79,7 @@ export const expected = (made: Made, shards: number, terms: PolicyTerms, at: num
   out: [
     ...revoked(made),
     terms.bound === 0
-      ? 'In effect everywhere now: every rule is strict'
+      ? 'In effect for every request from now on: every rule is strict. Open streams end within max_staleness of GATE'
       : `In effect everywhere from ${utc(at)} on (bound ${secondsText(terms.bound)})`,
   ],
   err: shadowNote(terms),
@@ -88,7 +88,10 @@ export const expected = (made: Made, shards: number, terms: PolicyTerms, at: num
 /** It is in effect everywhere, and this is how long it took. */
 export const measured = (made: Made, shards: number, terms: PolicyTerms): Outcome => {
   const total = shards + terms.bound
-  const bound = terms.bound === 0 ? 'every rule is strict' : `bound ${secondsText(terms.bound)}`
+  const bound =
+    terms.bound === 0
+      ? 'every rule is strict; open streams end within max_staleness of GATE'
+      : `bound ${secondsText(terms.bound)}`
   return {
     exitCode: EXIT.yes,
     json: { ...made.body, effect: { ...numbersOf(shards, terms), total_ms: total } },

@@ -184,7 +184,7 @@ describe('revoke --wait', () => {
   it('does not wait where every rule is strict', async () => {
     const { outcome, timer } = await run({ wait: true }, gateWith(policyWith(strict)))
     expect(outcome.out[1]).toBe(
-      'In effect everywhere after 0.1 s (shards 0.1 s, every rule is strict)',
+      'In effect everywhere after 0.1 s (shards 0.1 s, every rule is strict; open streams end within max_staleness of GATE)',
     )
     expect([timer.slept, timer.told]).toEqual([[], []])
   })

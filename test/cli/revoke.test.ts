@@ -31,7 +31,10 @@ describe('revoke', () => {
     expect(outcome).toEqual({
       exitCode: 0,
       json: { ...Object(made.body), effect: { shards_ms: 0, bound_ms: 0, at: NOW } },
-      out: [REVOKED, 'In effect everywhere now: every rule is strict'],
+      out: [
+        REVOKED,
+        'In effect for every request from now on: every rule is strict. Open streams end within max_staleness of GATE',
+      ],
       err: [],
     })
     expect(requests.filter(({ method }) => method !== 'GET')).toEqual([
