@@ -5,7 +5,7 @@
 import { createKeyCache } from './adapters/keys/cache.ts'
 import { createMemoryKeepers } from './adapters/keys/memory-keepers.ts'
 import { createKeySource } from './adapters/keys/source.ts'
-import { createMemoryRevocations } from './adapters/memory-revocations.ts'
+import { createMemoryRevocations } from './adapters/revocations/memory.ts'
 import { createTokenMemory } from './adapters/verified-tokens.ts'
 import { type Send, forward as send } from './answer/forward.ts'
 import { stripHopByHop } from './answer/headers.ts'

@@ -3,7 +3,7 @@ import { openGate, refreshKeys } from './adapters/open.ts'
 import { gateway } from './apps/gateway.ts'
 
 export { KeyKeeper } from './adapters/key-keeper.ts'
-export { RevocationShard } from './adapters/revocation-shard.ts'
+export { RevocationShard } from './adapters/revocations/shard.ts'
 
 /**
  * The Worker: one request, its environment opened, through the gateway; and keys renewed on time, so

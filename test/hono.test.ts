@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import { createMemoryRevocations } from '../src/adapters/memory-revocations.ts'
+import { createMemoryRevocations } from '../src/adapters/revocations/memory.ts'
 import { createGuard } from '../src/guard.ts'
 import { type AgentVariables, agentGuard } from '../src/hono.ts'
 import { clock, noTokens } from './kit/facts.ts'

@@ -1,13 +1,13 @@
 import type { Env } from '../../src/adapters/env.ts'
-import { createMemoryRevocations } from '../../src/adapters/memory-revocations.ts'
 import { openGate } from '../../src/adapters/open.ts'
+import { createMemoryRevocations } from '../../src/adapters/revocations/memory.ts'
 import type { Opened } from '../../src/apps/context.ts'
 import { gateway } from '../../src/apps/gateway.ts'
 import { perObject } from '../../src/base/memo.ts'
 import { createGuard } from '../../src/guard.ts'
 
 export { KeyKeeper } from '../../src/adapters/key-keeper.ts'
-export { RevocationShard } from '../../src/adapters/revocation-shard.ts'
+export { RevocationShard } from '../../src/adapters/revocations/shard.ts'
 
 const none = createMemoryRevocations({ clock: { now: () => Date.now() } })
 

@@ -1,5 +1,5 @@
 import type { KeyKeeper } from './key-keeper.ts'
-import type { RevocationShard } from './revocation-shard.ts'
+import type { RevocationShard } from './revocations/shard.ts'
 
 /**
  * What wrangler.toml binds. Policy variables are `unknown`: an operator's edit must not break the

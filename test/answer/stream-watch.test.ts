@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createMemoryRevocations } from '../../src/adapters/memory-revocations.ts'
+import { createMemoryRevocations } from '../../src/adapters/revocations/memory.ts'
 import { type Ending, watch } from '../../src/answer/stream-watch.ts'
 import type { Facts } from '../../src/guard.ts'
 import type { Revocations } from '../../src/model/ports.ts'

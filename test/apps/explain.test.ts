@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import { createMemoryRevocations } from '../../src/adapters/memory-revocations.ts'
+import { createMemoryRevocations } from '../../src/adapters/revocations/memory.ts'
 import type { GateEnv, GatePorts } from '../../src/apps/context.ts'
 import { explainRequest } from '../../src/apps/explain.ts'
 import type { GuardPorts } from '../../src/guard.ts'

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import { createMemoryRevocations } from '../../src/adapters/memory-revocations.ts'
+import { createMemoryRevocations } from '../../src/adapters/revocations/memory.ts'
 import { problem } from '../../src/answer/problem.ts'
 import type { GateEnv, GatePorts } from '../../src/apps/context.ts'
 import { revocationsApp } from '../../src/apps/revocations.ts'

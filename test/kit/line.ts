@@ -1,5 +1,5 @@
 import { vi } from 'vitest'
-import { createMemoryRevocations } from '../../src/adapters/memory-revocations.ts'
+import { createMemoryRevocations } from '../../src/adapters/revocations/memory.ts'
 import { createTokenMemory } from '../../src/adapters/verified-tokens.ts'
 import { createGuard, type GuardPorts } from '../../src/guard.ts'
 import type { Policy } from '../../src/model/policy.ts'

@@ -1,4 +1,4 @@
-import type { ShardNamespace } from '../../src/adapters/revocations.ts'
+import type { ShardNamespace } from '../../src/adapters/revocations/client.ts'
 import {
   type RevocationSubject,
   revocationId,

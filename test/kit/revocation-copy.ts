@@ -1,4 +1,4 @@
-import type { SnapshotSource } from '../../src/adapters/revocation-snapshot.ts'
+import type { SnapshotSource } from '../../src/adapters/revocations/snapshot.ts'
 import { type RevocationSubject, subjectHash, subjectKey } from '../../src/model/revocation.ts'
 
 /** What a copy of the set pulls from. */

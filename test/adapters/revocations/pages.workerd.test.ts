@@ -1,11 +1,11 @@
 import { reset } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { LOG } from '../../src/adapters/revocation-log.ts'
-import type { RevocationShard } from '../../src/adapters/revocation-shard.ts'
-import type { Revocation } from '../../src/model/revocation.ts'
-import { createCopy, hashesOfAll } from '../kit/revocation-copy.ts'
-import { entryOf, setNow, T } from '../kit/revocation-store.ts'
+import { LOG } from '../../../src/adapters/revocations/log.ts'
+import type { RevocationShard } from '../../../src/adapters/revocations/shard.ts'
+import type { Revocation } from '../../../src/model/revocation.ts'
+import { createCopy, hashesOfAll } from '../../kit/revocation-copy.ts'
+import { entryOf, setNow, T } from '../../kit/revocation-store.ts'
 
 const namespace = (env as unknown as Record<string, DurableObjectNamespace<RevocationShard>>)
   .REVOCATIONS as DurableObjectNamespace<RevocationShard>

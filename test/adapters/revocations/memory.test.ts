@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, vi } from 'vitest'
-import { createMemoryRevocations } from '../../src/adapters/memory-revocations.ts'
-import { itIsBounded, itKeepsRevocations, setNow, T } from '../kit/revocation-store.ts'
+import { createMemoryRevocations } from '../../../src/adapters/revocations/memory.ts'
+import { itIsBounded, itKeepsRevocations, setNow, T } from '../../kit/revocation-store.ts'
 
 const clock = { now: () => Date.now() }
 

@@ -6,11 +6,11 @@ import {
 } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { RevocationShard } from '../../src/adapters/revocation-shard.ts'
-import { createRevocations } from '../../src/adapters/revocations.ts'
-import { LIMITS } from '../../src/base/limits.ts'
-import { subjectKey } from '../../src/model/revocation.ts'
-import { entryOf, itIsBounded, itKeepsRevocations, setNow, T } from '../kit/revocation-store.ts'
+import { createRevocations } from '../../../src/adapters/revocations/client.ts'
+import type { RevocationShard } from '../../../src/adapters/revocations/shard.ts'
+import { LIMITS } from '../../../src/base/limits.ts'
+import { subjectKey } from '../../../src/model/revocation.ts'
+import { entryOf, itIsBounded, itKeepsRevocations, setNow, T } from '../../kit/revocation-store.ts'
 
 const namespace = (env as unknown as Record<string, DurableObjectNamespace<RevocationShard>>)
   .REVOCATIONS as DurableObjectNamespace<RevocationShard>

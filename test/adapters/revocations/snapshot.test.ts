@@ -3,10 +3,10 @@ import {
   createSnapshotMemory,
   createSnapshots,
   type SnapshotSource,
-} from '../../src/adapters/revocation-snapshot.ts'
-import { LIMITS } from '../../src/base/limits.ts'
-import { subjectHash, subjectKey } from '../../src/model/revocation.ts'
-import { agents, createIsolate, createMemoryShard } from '../kit/memory-shard.ts'
+} from '../../../src/adapters/revocations/snapshot.ts'
+import { LIMITS } from '../../../src/base/limits.ts'
+import { subjectHash, subjectKey } from '../../../src/model/revocation.ts'
+import { agents, createIsolate, createMemoryShard } from '../../kit/memory-shard.ts'
 
 const BOUND = 5_000
 

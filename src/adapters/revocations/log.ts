@@ -1,5 +1,5 @@
-import { subjectHash } from '../model/revocation.ts'
-import { LIVE } from './revocation-schema.ts'
+import { subjectHash } from '../../model/revocation.ts'
+import { LIVE } from './schema.ts'
 
 /** A page of the hashes of all live entries, one after the other; a subject may be there twice. */
 export interface PulledPage {

@@ -1,6 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
-import { LIMITS } from '../base/limits.ts'
-import type { RevocationPage, RevocationQuery } from '../model/ports.ts'
+import { LIMITS } from '../../base/limits.ts'
+import type { RevocationPage, RevocationQuery } from '../../model/ports.ts'
 import {
   KINDS,
   type Kind,
@@ -9,9 +9,9 @@ import {
   renewed,
   subjectHash,
   subjectKey,
-} from '../model/revocation.ts'
-import { createRevocationLog, type PulledChanges, type PulledPage } from './revocation-log.ts'
-import { LIVE, migrate } from './revocation-schema.ts'
+} from '../../model/revocation.ts'
+import { createRevocationLog, type PulledChanges, type PulledPage } from './log.ts'
+import { LIVE, migrate } from './schema.ts'
 
 /** Milliseconds an alarm is set ahead at most: dates the platform refuses must not break a write. */
 const ALARM_MS = 30 * 24 * 60 * 60 * 1000

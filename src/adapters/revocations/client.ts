@@ -1,9 +1,9 @@
-import { LIMITS } from '../base/limits.ts'
-import { perObject } from '../base/memo.ts'
-import type { RevocationStore, Revocations } from '../model/ports.ts'
-import { type Revocation, type RevocationSubject, subjectKey } from '../model/revocation.ts'
-import { createBoundedLookup } from './revocation-bounded.ts'
-import type { SnapshotOptions, SnapshotSource } from './revocation-snapshot.ts'
+import { LIMITS } from '../../base/limits.ts'
+import { perObject } from '../../base/memo.ts'
+import type { RevocationStore, Revocations } from '../../model/ports.ts'
+import { type Revocation, type RevocationSubject, subjectKey } from '../../model/revocation.ts'
+import { createBoundedLookup } from './bounded.ts'
+import type { SnapshotOptions, SnapshotSource } from './snapshot.ts'
 import { createTurns } from './turns.ts'
 
 /** The one object that holds the set. */

@@ -6,12 +6,12 @@ import {
 } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { LOG } from '../../src/adapters/revocation-log.ts'
-import type { RevocationShard } from '../../src/adapters/revocation-shard.ts'
-import { LIMITS } from '../../src/base/limits.ts'
-import type { Revocation } from '../../src/model/revocation.ts'
-import { createCopy, hashesOf, hashesOfAll } from '../kit/revocation-copy.ts'
-import { entryOf, setNow, T } from '../kit/revocation-store.ts'
+import { LOG } from '../../../src/adapters/revocations/log.ts'
+import type { RevocationShard } from '../../../src/adapters/revocations/shard.ts'
+import { LIMITS } from '../../../src/base/limits.ts'
+import type { Revocation } from '../../../src/model/revocation.ts'
+import { createCopy, hashesOf, hashesOfAll } from '../../kit/revocation-copy.ts'
+import { entryOf, setNow, T } from '../../kit/revocation-store.ts'
 
 const namespace = (env as unknown as Record<string, DurableObjectNamespace<RevocationShard>>)
   .REVOCATIONS as DurableObjectNamespace<RevocationShard>

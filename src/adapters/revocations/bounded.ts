@@ -4,9 +4,9 @@ import {
   SUBJECT_HASH_BYTES,
   subjectHash,
   subjectKey,
-} from '../model/revocation.ts'
-import { share } from './flight.ts'
-import { createSnapshots, type Snapshot, type SnapshotOptions } from './revocation-snapshot.ts'
+} from '../../model/revocation.ts'
+import { share } from '../flight.ts'
+import { createSnapshots, type Snapshot, type SnapshotOptions } from './snapshot.ts'
 
 type Subjects = readonly RevocationSubject[]
 type Entries = readonly Revocation[]

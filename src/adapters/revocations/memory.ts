@@ -1,6 +1,6 @@
-import { LIMITS } from '../base/limits.ts'
-import type { Clock, RevocationPage, RevocationStore, Revocations } from '../model/ports.ts'
-import { hasExpired, type Revocation, renewed, subjectKey } from '../model/revocation.ts'
+import { LIMITS } from '../../base/limits.ts'
+import type { Clock, RevocationPage, RevocationStore, Revocations } from '../../model/ports.ts'
+import { hasExpired, type Revocation, renewed, subjectKey } from '../../model/revocation.ts'
 
 interface Held {
   readonly seq: number

@@ -1,11 +1,11 @@
 import { abortAllDurableObjects, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { RevocationShard } from '../../src/adapters/revocation-shard.ts'
-import { createSnapshotMemory } from '../../src/adapters/revocation-snapshot.ts'
-import { createRevocations, type ShardNamespace } from '../../src/adapters/revocations.ts'
-import { LIMITS } from '../../src/base/limits.ts'
-import { entryOf } from '../kit/revocation-store.ts'
+import { createRevocations, type ShardNamespace } from '../../../src/adapters/revocations/client.ts'
+import type { RevocationShard } from '../../../src/adapters/revocations/shard.ts'
+import { createSnapshotMemory } from '../../../src/adapters/revocations/snapshot.ts'
+import { LIMITS } from '../../../src/base/limits.ts'
+import { entryOf } from '../../kit/revocation-store.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())

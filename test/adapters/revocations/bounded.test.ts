@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from 'vitest'
-import { createSnapshotMemory } from '../../src/adapters/revocation-snapshot.ts'
-import { createRevocations } from '../../src/adapters/revocations.ts'
-import type { RevocationTerms } from '../../src/model/revocation.ts'
-import { agents, createIsolate, createMemoryShard } from '../kit/memory-shard.ts'
+import { createRevocations } from '../../../src/adapters/revocations/client.ts'
+import { createSnapshotMemory } from '../../../src/adapters/revocations/snapshot.ts'
+import type { RevocationTerms } from '../../../src/model/revocation.ts'
+import { agents, createIsolate, createMemoryShard } from '../../kit/memory-shard.ts'
 
 const BOUNDED: RevocationTerms = { consistency: 'bounded', maxStaleness: 5_000 }
 const STRICT: RevocationTerms = { consistency: 'strict', maxStaleness: 5_000 }

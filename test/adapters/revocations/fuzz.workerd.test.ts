@@ -2,12 +2,12 @@ import { evictDurableObject, reset, runDurableObjectAlarm } from 'cloudflare:tes
 import { env } from 'cloudflare:workers'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { createMemoryRevocations } from '../../src/adapters/memory-revocations.ts'
-import { LOG } from '../../src/adapters/revocation-log.ts'
-import type { RevocationShard } from '../../src/adapters/revocation-shard.ts'
-import { MODES, revocationId } from '../../src/model/revocation.ts'
-import { createCopy, hashesOfAll } from '../kit/revocation-copy.ts'
-import { ACME, entryOf, setNow, T } from '../kit/revocation-store.ts'
+import { LOG } from '../../../src/adapters/revocations/log.ts'
+import { createMemoryRevocations } from '../../../src/adapters/revocations/memory.ts'
+import type { RevocationShard } from '../../../src/adapters/revocations/shard.ts'
+import { MODES, revocationId } from '../../../src/model/revocation.ts'
+import { createCopy, hashesOfAll } from '../../kit/revocation-copy.ts'
+import { ACME, entryOf, setNow, T } from '../../kit/revocation-store.ts'
 
 const namespace = (env as unknown as Record<string, DurableObjectNamespace<RevocationShard>>)
   .REVOCATIONS as DurableObjectNamespace<RevocationShard>

@@ -1,12 +1,12 @@
 import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { LOG } from '../../src/adapters/revocation-log.ts'
-import type { RevocationShard } from '../../src/adapters/revocation-shard.ts'
-import { LIMITS } from '../../src/base/limits.ts'
-import { type Revocation, subjectKey } from '../../src/model/revocation.ts'
-import { createCopy, hashesOfAll } from '../kit/revocation-copy.ts'
-import { entryOf, setNow, T } from '../kit/revocation-store.ts'
+import { LOG } from '../../../src/adapters/revocations/log.ts'
+import type { RevocationShard } from '../../../src/adapters/revocations/shard.ts'
+import { LIMITS } from '../../../src/base/limits.ts'
+import { type Revocation, subjectKey } from '../../../src/model/revocation.ts'
+import { createCopy, hashesOfAll } from '../../kit/revocation-copy.ts'
+import { entryOf, setNow, T } from '../../kit/revocation-store.ts'
 
 const namespace = (env as unknown as Record<string, DurableObjectNamespace<RevocationShard>>)
   .REVOCATIONS as DurableObjectNamespace<RevocationShard>

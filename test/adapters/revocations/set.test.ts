@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createRevocationSet, eachHash } from '../../src/adapters/revocation-set.ts'
+import { createRevocationSet, eachHash } from '../../../src/adapters/revocations/set.ts'
 
 /** Chance that is the same in each run. */
 const createChance = (seed: number) => {
