@@ -1,3 +1,4 @@
+import { type BodyFault, readBody } from '../base/body.ts'
 import { type CodeOf, type Denial, denials } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
@@ -9,6 +10,16 @@ export const bodyDenials = denials({
     'The request body is larger than this endpoint takes',
     'Send less at a time',
   ],
+  body_timeout: [
+    'tooSlow',
+    'The request body did not arrive whole in time',
+    'Send the request again, with its body at once; nothing was changed',
+  ],
+  body_incomplete: [
+    'badRequest',
+    'The request body broke off before its end',
+    'Send the request again, with its whole body; nothing was changed',
+  ],
   content_type_unsupported: [
     'unsupported',
     'This endpoint takes JSON only',
@@ -16,33 +27,33 @@ export const bodyDenials = denials({
   ],
 })
 
+type BodyCode = CodeOf<typeof bodyDenials>
+
+const CODES: Readonly<Record<BodyFault, BodyCode>> = {
+  too_large: 'body_too_large',
+  too_slow: 'body_timeout',
+  broken: 'body_incomplete',
+}
+
 const JSON_TYPE = /^application\/json[\t ]*(?:;[\t ]*charset="?utf-8"?[\t ]*)?$/i
 
 /**
- * The bytes of a JSON request, at most {@link LIMITS.adminBodyBytes}; what is over the limit is not
- * taken in. Does not look at what the bytes say. Rejects when the client goes away meanwhile.
+ * The bytes of a JSON request, within {@link LIMITS.adminBodyBytes} and {@link LIMITS.bodyReadMs};
+ * what is over them is not taken in (RFC 9110 §15.5.9, §15.5.14), and what breaks off is denied
+ * too, for whoever still listens (RFC 9112 §8). Does not look at what the bytes say.
  */
 export const readJsonBody = async (
   request: Request,
-): Promise<Result<Uint8Array<ArrayBuffer>, Denial<CodeOf<typeof bodyDenials>>>> => {
+): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> => {
   if (
     !JSON_TYPE.test(request.headers.get('content-type') ?? '') ||
     request.headers.has('content-encoding')
   ) {
     return fail(bodyDenials('content_type_unsupported'))
   }
-  const bytes = new Uint8Array(LIMITS.adminBodyBytes)
-  let length = 0
-  const reader = request.body?.getReader()
-  while (reader) {
-    const { done, value } = await reader.read()
-    if (done) break
-    if (length + value.byteLength > bytes.byteLength) {
-      await reader.cancel()
-      return fail(bodyDenials('body_too_large'))
-    }
-    bytes.set(value, length)
-    length += value.byteLength
-  }
-  return ok(bytes.subarray(0, length))
+  const read = await readBody(request.body, {
+    bytes: LIMITS.adminBodyBytes,
+    ms: LIMITS.bodyReadMs,
+  })
+  return read.ok ? ok(read.value) : fail(bodyDenials(CODES[read.reason]))
 }

@@ -14,6 +14,7 @@ export const ANSWERS = {
   forbidden: { status: 403 },
   notFound: { status: 404 },
   notAllowed: { status: 405 },
+  tooSlow: { status: 408 },
   conflict: { status: 409 },
   tooLarge: { status: 413 },
   unsupported: { status: 415 },

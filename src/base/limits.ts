@@ -23,6 +23,8 @@ export const LIMITS = {
   smallBodyBytes: 16 * 1024,
   /** Bytes of a request to the gate's own endpoints. */
   adminBodyBytes: 64 * 1024,
+  /** Milliseconds to read a whole body that an answer waits for. */
+  bodyReadMs: 10_000,
   /** Revocations in one call. */
   revocationsPerCall: 100,
   /** Characters of a revocation's value, so of everything it can name; and of its reason. */
@@ -37,4 +39,6 @@ export const LIMITS = {
   revocationPageMs: 15_000,
   /** Revocations held. */
   revocations: 1_000_000,
+  /** Objects that each hold all of them. */
+  shards: 64,
 } as const

@@ -9,7 +9,7 @@ import { AGENT, type Ask, EXPLAIN, GONE, LATTICE, REVOCATIONS, TWINS, type World
 
 /**
  * Gates that differ in one thing: http refused, policy broken, encrypted tokens taken, another
- * revocation set.
+ * revocation set, less time for bodies.
  */
 export type GateName =
   | 'main'
@@ -19,6 +19,7 @@ export type GateName =
   | 'unreachable'
   | 'full'
   | 'slow'
+  | 'hurried'
 
 /** A request that is denied, and how. */
 export interface Case {
@@ -216,6 +217,18 @@ export const CASES: Readonly<Record<string, Case>> = {
     ...forbidden(admin({ method: 'POST', body: `{"x":"${'x'.repeat(65_536)}"}` })),
     status: 413,
   },
+  body_timeout: {
+    ...forbidden(admin({ method: 'POST', body: '{', headers: [['Content-Length', '9']] })),
+    status: 408,
+    at: 'hurried',
+  },
+  body_incomplete: badRequest(
+    admin({
+      method: 'POST',
+      body: '1\r\n{\r\nno size\r\n',
+      headers: [['Transfer-Encoding', 'chunked']],
+    }),
+  ),
   content_type_unsupported: {
     ...forbidden(admin({ method: 'POST', body: '{}', headers: [['Content-Type', 'text/plain']] })),
     status: 415,
@@ -268,6 +281,8 @@ export const NOT_GET: ReadonlySet<string> = new Set([
   'preflight_refused',
   'scope_value_invalid',
   'body_too_large',
+  'body_timeout',
+  'body_incomplete',
   'content_type_unsupported',
   'revocation_invalid',
   'admin_reach',

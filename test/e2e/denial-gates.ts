@@ -1,5 +1,6 @@
 import { inject } from 'vitest'
 import type { GateName } from './denial-cases.ts'
+import { withBodyTime } from './hurried.ts'
 import { OPENING } from './sealed.ts'
 import { withShards } from './shards.ts'
 import type { Sender, World } from './world.ts'
@@ -13,17 +14,22 @@ export interface DenialGates {
 
 /** Starts them; each has the world's GATE but for the one thing that denies. */
 export async function startDenialGates(world: World): Promise<DenialGates> {
-  const shards = await withShards(inject('bundle'))
+  const bundle = inject('bundle')
+  const [shards, hurry] = await Promise.all([withShards(bundle), withBodyTime(bundle, 200)])
   const withClass = (REVOCATIONS: string) =>
     world.another({ bundle: shards.path, durableObjects: { REVOCATIONS, KEY_KEEPER: 'KeyKeeper' } })
-  const [strictHttp, invalid, opening, unreachable, full, slow] = await Promise.all([
+  const [strictHttp, invalid, opening, unreachable, full, slow, hurried] = await Promise.all([
     world.another({}, { insecure_http: false }),
     world.another({}, { no_such_key: 'confidential-value' }),
     world.another(OPENING),
     withClass('UnreachableShard'),
     withClass('FullShard'),
     withClass('SlowShard'),
+    world.another({ bundle: hurry.path }),
   ])
-  const gates = { main: world, strictHttp, invalid, opening, unreachable, full, slow }
-  return { gates, remove: shards.remove }
+  const gates = { main: world, strictHttp, invalid, opening, unreachable, full, slow, hurried }
+  const remove = async () => {
+    await Promise.all([shards.remove(), hurry.remove()])
+  }
+  return { gates, remove }
 }

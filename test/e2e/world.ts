@@ -32,7 +32,7 @@ export interface Ask {
   /** One Host header each; one good one unless given. */
   readonly hosts?: readonly string[]
   readonly headers?: readonly Header[]
-  /** Sent with its Content-Length, as JSON unless `headers` say otherwise. */
+  /** Sent with its Content-Length and as JSON, unless `headers` say otherwise. */
   readonly body?: string
 }
 
@@ -135,7 +135,9 @@ export function requestBytes({ hosts = [HOST], headers = [], token, body, ...res
   const all: Header[] = hosts.map((host) => ['Host', host])
   if (token !== undefined) all.push(['Authorization', `Bearer ${token}`])
   if (body !== undefined) {
-    all.push(['Content-Length', String(Buffer.byteLength(body))])
+    if (!has('content-length') && !has('transfer-encoding')) {
+      all.push(['Content-Length', String(Buffer.byteLength(body))])
+    }
     if (!has('content-type')) all.push(['Content-Type', 'application/json'])
   }
   return rawRequest({
