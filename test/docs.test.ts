@@ -161,6 +161,7 @@ describe('docs/configuration.md', () => {
   const wrong = { surely_no_key: 1 }
   const cases: readonly (readonly [heading: string, vars: object, path: string])[] = [
     ['GATE', { GATE: wrong }, 'GATE.surely_no_key'],
+    ['The revocation set', { GATE: { revocation: wrong } }, 'GATE.revocation.surely_no_key'],
     ['ISSUERS', { ISSUERS: { acme: wrong } }, 'ISSUERS.acme.surely_no_key'],
     ['ROUTES', { ROUTES: [wrong] }, 'ROUTES[0].surely_no_key'],
     [

@@ -23,6 +23,8 @@ const keyCache = createKeyCache(clock)
 const tokens = createTokenMemory({ clock })
 const readinessOf = createReadiness(clock)
 const snapshotMemory = createSnapshotMemory()
+/** The data centre, as the platform says with the first request; all isolates of one ask the same shard. */
+let colo: string | undefined
 
 type Gate = Omit<Opened, 'cf'>
 
@@ -31,7 +33,9 @@ let opened: { readonly env: Env; readonly gate: Gate } | undefined
 /** Everything one request needs; all but what the request brings is made once per environment. */
 export const openGate = (request: Request, env: Env): Opened => {
   if (opened?.env !== env) opened = { env, gate: gateOf(env) }
-  return { ...opened.gate, cf: (request as Pick<Opened, 'cf'>).cf }
+  const { cf } = request as Pick<Opened, 'cf'>
+  colo ??= cf?.colo
+  return { ...opened.gate, cf }
 }
 
 /** What the cron trigger is for: see {@link refreshAhead}. */
@@ -53,9 +57,16 @@ const gateOf = (env: Env): Gate => {
 }
 
 const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
-  const revocations = env.REVOCATIONS
-    ? createRevocations(env.REVOCATIONS, { memory: snapshotMemory, clock, waitUntil, log })
-    : unbound
+  const revocations =
+    env.REVOCATIONS && policy
+      ? createRevocations(env.REVOCATIONS, policy.gate.placement, {
+          memory: snapshotMemory,
+          clock,
+          waitUntil,
+          log,
+          place: () => colo ?? '',
+        })
+      : unbound
   const keyOptions: KeySourceOptions = {
     cache: keyCache,
     ...(env.JWKS_CACHE && { kv: env.JWKS_CACHE }),

@@ -4,7 +4,7 @@ import { type Denial, denials } from '../base/denial.ts'
 import { parseJsonObject } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { RevocationStore } from '../model/ports.ts'
-import { isRevoked, type Revocation, subjectKey } from '../model/revocation.ts'
+import { isRevoked, type Revocation, type Spread, subjectKey } from '../model/revocation.ts'
 import { revocableSubjects, standingDenials } from '../stages/standing.ts'
 import { createApp } from './app.ts'
 import { readJsonBody } from './body.ts'
@@ -48,8 +48,6 @@ export const revocationDenials = denials({
 
 const deny = revocationDenials
 
-/** The set is kept by one object, and an answer is given only once that object has it. */
-const SHARDS = { total: 1, acknowledged: 1 }
 const ID = /^[A-Za-z0-9_-]{22}$/
 
 type Admin = Context<GateEnv>
@@ -83,7 +81,13 @@ export const revocationsApp = createApp()
     const stored = await ask(c, (store) => store.add(entries.value))
     if (!stored.ok) return c.get('deny')(stored.reason)
     if ('full' in stored.value) return c.get('deny')(deny('revocations_full'))
-    return answer(c, { revocations: stored.value.added.map(present), shards: SHARDS })
+    const { added, shards } = stored.value
+    const told = { revocations: added.map(present), ...presentSpread(shards) }
+    if (shards.pending.length === 0) return answer(c, told)
+    // Shards take changes in their order, so that who has the one written last has them all.
+    const last = entries.value.at(-1)?.id
+    c.header('location', `${c.get('policy').gate.prefix}/revocations/${last}`)
+    return answer(c, told, 202)
   })
   .get('/revocations', async (c) => {
     const query = decodeQuery(c.req.queries())
@@ -103,19 +107,20 @@ export const revocationsApp = createApp()
   .get('/revocations/:id', async (c) => {
     const entry = await find(c, c.req.param('id'))
     if (!entry.ok) return c.get('deny')(entry.reason)
-    return answer(c, { revocation: present(entry.value), shards: SHARDS })
+    const { revocation, shards } = entry.value
+    return answer(c, { revocation: present(revocation), ...presentSpread(shards) })
   })
   .delete('/revocations/:id', async (c) => {
     const entry = await find(c, c.req.param('id'))
     if (!entry.ok) return c.get('deny')(entry.reason)
-    const removed = await ask(c, (store) => store.remove(entry.value.id))
+    const removed = await ask(c, (store) => store.remove(entry.value.revocation.id))
     if (!removed.ok) return c.get('deny')(removed.reason)
     if (!removed.value) return c.get('deny')(deny('revocation_unknown'))
     return c.body(null, 204, { 'cache-control': 'no-store' })
   })
 
-const answer = (c: Admin, body: object): Response =>
-  c.json(body, 200, { 'cache-control': 'no-store' })
+const answer = (c: Admin, body: object, status: 200 | 202 = 200): Response =>
+  c.json(body, status, { 'cache-control': 'no-store' })
 
 const invalid = (c: Admin, problems: readonly Problem[]): Response =>
   c.get('deny')(deny('revocation_invalid'), { problems })
@@ -133,13 +138,15 @@ const ask = async <Value>(
   }
 }
 
+type Found = NonNullable<Awaited<ReturnType<RevocationStore['get']>>>
+
 /** The entry with this id, where the caller reaches it. */
-const find = async (c: Admin, id: string): Promise<Result<Revocation, Denial>> => {
+const find = async (c: Admin, id: string): Promise<Result<Found, Denial>> => {
   if (!ID.test(id)) return fail(deny('revocation_unknown'))
   const found = await ask(c, (store) => store.get(id))
   if (!found.ok) return found
   if (!found.value) return fail(deny('revocation_unknown'))
-  return isReached(c, found.value.issuer) ? ok(found.value) : fail(deny('admin_reach'))
+  return isReached(c, found.value.revocation.issuer) ? ok(found.value) : fail(deny('admin_reach'))
 }
 
 /** Whether one of the entries would revoke the token that asks for it. */
@@ -154,6 +161,11 @@ const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolea
   }
   return entries.some((entry) => own.has(subjectKey(entry)) && isRevoked(entry, token))
 }
+
+/** `pending` only where something is. */
+const presentSpread = ({ total, acknowledged, pending }: Spread) => ({
+  shards: { total, acknowledged, ...(pending.length > 0 && { pending }) },
+})
 
 const present = ({ value, created, createdBy, ...entry }: Revocation) => ({
   ...entry,

@@ -1,5 +1,5 @@
 import type { Issuer } from './issuer.ts'
-import type { RevocationTerms } from './revocation.ts'
+import type { RevocationPlacement, RevocationTerms } from './revocation.ts'
 import type { Route, Router } from './route.ts'
 
 /** Settings of the gate as a whole. */
@@ -25,6 +25,7 @@ export interface Gate {
   readonly errors: 'standard' | 'detailed'
   /** Where a rule does not say otherwise. */
   readonly revocation: RevocationTerms
+  readonly placement: RevocationPlacement
   /** Revocation ids that do not count. */
   readonly lift: ReadonlySet<string>
 }

@@ -1,7 +1,7 @@
 import type { CryptoKey } from 'jose'
 import type { Result } from '../base/result.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
-import type { Kind, Revocation, RevocationSubject, RevocationTerms } from './revocation.ts'
+import type { Kind, Revocation, RevocationSubject, RevocationTerms, Spread } from './revocation.ts'
 import type { RememberedToken } from './token.ts'
 
 /** The time. Stages read no other clock. */
@@ -81,13 +81,16 @@ export interface RevocationPage {
 export interface RevocationStore {
   /**
    * Stores all entries or, where they do not fit, none. An entry that is there already is renewed
-   * and keeps when and by whom it was made.
+   * and keeps when and by whom it was made. No strict read that begins later misses one, once all
+   * shards have acknowledged.
    */
   add(
     entries: readonly Revocation[],
-  ): Promise<{ readonly added: readonly Revocation[] } | { readonly full: true }>
+  ): Promise<
+    { readonly added: readonly Revocation[]; readonly shards: Spread } | { readonly full: true }
+  >
   list(query: RevocationQuery): Promise<RevocationPage>
-  get(id: string): Promise<Revocation | undefined>
+  get(id: string): Promise<{ readonly revocation: Revocation; readonly shards: Spread } | undefined>
   /** Whether there was such an entry. */
   remove(id: string): Promise<boolean>
 }

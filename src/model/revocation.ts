@@ -38,6 +38,45 @@ export interface RevocationTerms {
   readonly maxStaleness: number
 }
 
+/** Where the platform is asked to make an object; it may choose another place. */
+export const LOCATIONS = [
+  'wnam',
+  'enam',
+  'sam',
+  'weur',
+  'eeur',
+  'apac',
+  'apac-ne',
+  'apac-se',
+  'oc',
+  'afr',
+  'me',
+] as const
+export type Location = (typeof LOCATIONS)[number]
+
+/** Where objects run and keep what they store, whoever asks. */
+export const JURISDICTIONS = ['eu', 'us', 'fedramp', 'fedramp-high'] as const
+export type Jurisdiction = (typeof JURISDICTIONS)[number]
+
+/**
+ * Where the set is kept: in `shards` objects, each of which has all of it. The location of a shard is a
+ * hint, and they are handed out in turn. Another jurisdiction is another set.
+ */
+export interface RevocationPlacement {
+  readonly shards: number
+  readonly locations: readonly Location[]
+  readonly jurisdiction?: Jurisdiction
+}
+
+/** How far an entry, or the lack of it, has come. */
+export interface Spread {
+  /** Shards that answer for the set. */
+  readonly total: number
+  readonly acknowledged: number
+  /** Names of those that have not acknowledged it. */
+  readonly pending: readonly string[]
+}
+
 /** The id of an entry: 128 bits of SHA-256, base64url. */
 export const revocationId = async (subject: RevocationSubject, mode: Mode): Promise<string> =>
   (await sha256Name(JSON.stringify([subject.kind, subject.issuer, subject.value, mode]))).slice(

@@ -16,7 +16,7 @@ import {
   word,
 } from './fields.ts'
 import { quote, type Report } from './issues.ts'
-import { revocationTable, termsOf } from './revocation.ts'
+import { placementOf, revocationTable, termsOf } from './revocation.ts'
 import { list, type Readable, reads, readTable, table } from './table.ts'
 
 const IDENTITY_PREFIX = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+-$/
@@ -108,5 +108,6 @@ export const gateOf = (entry: GateEntry, resource: string, hosts: ReadonlySet<st
     journal: Object.freeze({ allowed: entry.journal?.allowed ?? 1 }),
     errors: entry.errors ?? 'standard',
     revocation: termsOf(entry.revocation),
+    placement: placementOf(entry.revocation),
     lift: new Set(entry.lift),
   })

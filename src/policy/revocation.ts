@@ -1,16 +1,36 @@
-import type { RevocationTerms } from '../model/revocation.ts'
+import { LIMITS } from '../base/limits.ts'
+import { fail, ok } from '../base/result.ts'
+import {
+  JURISDICTIONS,
+  LOCATIONS,
+  type RevocationPlacement,
+  type RevocationTerms,
+} from '../model/revocation.ts'
 import { milliseconds, word } from './fields.ts'
-import { type Field, field, type Readable, readTable, table } from './table.ts'
+import { quote } from './issues.ts'
+import { type Field, field, list, type Readable, reads, readTable, table } from './table.ts'
 
-const FIELDS = {
+const TERMS = {
   consistency: word(['strict', 'bounded']),
   max_staleness: milliseconds({ least: 1_000, most: 5 * 60_000 }),
 }
 
-type Entry = Readable<typeof FIELDS>
+const PLACEMENT = {
+  shards: reads<number>((value) =>
+    typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= LIMITS.shards
+      ? ok(value)
+      : fail(`must be a whole number from 1 to ${LIMITS.shards}`),
+  ),
+  locations: list(word(LOCATIONS)),
+  jurisdiction: word(JURISDICTIONS),
+}
+
+type TermsEntry = Readable<typeof TERMS>
+type PlacementEntry = Readable<typeof PLACEMENT>
 
 /** Milliseconds. */
 const DEFAULT_STALENESS = 5_000
+const DEFAULT_SHARDS = 4
 
 /** What a request without a token is judged by, and the gate's own endpoints: they wait for nobody. */
 export const STRICT: RevocationTerms = Object.freeze({
@@ -19,19 +39,40 @@ export const STRICT: RevocationTerms = Object.freeze({
 })
 
 /** `GATE.revocation`. */
-export const revocationTable: Field<Entry> = table(FIELDS)
+export const revocationTable: Field<TermsEntry & PlacementEntry> = table({ ...TERMS, ...PLACEMENT })
 
-/** `revocation` of a rule: one word, or a table that replaces GATE's whole. */
-export const revocationField: Field<Entry> = field((value, report) => {
+/**
+ * `revocation` of a rule: one word, or a table that replaces GATE's terms whole. All rules ask one
+ * set, so where it is kept is no matter of theirs.
+ */
+export const revocationField: Field<TermsEntry> = field((value, report) => {
   if (value === 'strict' || value === 'bounded') return { consistency: value }
-  if (typeof value !== 'string') return readTable(FIELDS, [], value, report)
+  if (typeof value !== 'string') {
+    return readTable(TERMS, [], value, (path, message) => {
+      const [key] = path
+      const isOfGate = typeof key === 'string' && Object.hasOwn(PLACEMENT, key)
+      report(path, isOfGate ? `${message}; ${quote(key)} belongs into GATE.revocation` : message)
+    })
+  }
   report([], 'must be `strict`, `bounded` or a table')
   return {}
 })
 
 /** The terms as written, with the defaults. */
-export const termsOf = ({ consistency, max_staleness }: Entry = {}): RevocationTerms =>
+export const termsOf = ({ consistency, max_staleness }: TermsEntry = {}): RevocationTerms =>
   Object.freeze({
     consistency: consistency ?? 'bounded',
     maxStaleness: max_staleness ?? DEFAULT_STALENESS,
+  })
+
+/** Where the set is kept, as written, with the defaults. */
+export const placementOf = ({
+  shards,
+  locations,
+  jurisdiction,
+}: PlacementEntry = {}): RevocationPlacement =>
+  Object.freeze({
+    shards: shards ?? DEFAULT_SHARDS,
+    locations: Object.freeze(locations ?? []),
+    ...(jurisdiction !== undefined && { jurisdiction }),
   })

@@ -3,7 +3,7 @@ import { type ClaimPath, type ClaimRule, claimPathText } from '../model/claims.t
 import type { Decryption } from '../model/decryption.ts'
 import type { DelegationRule, Issuer, KeyLocation, KeyTimes } from '../model/issuer.ts'
 import type { Gate, Policy } from '../model/policy.ts'
-import type { RevocationTerms } from '../model/revocation.ts'
+import type { RevocationPlacement, RevocationTerms } from '../model/revocation.ts'
 import type { CorsRule, Route, ScopeRule, Target } from '../model/route.ts'
 
 /** A table in the words of the configuration; what is not set is not there. */
@@ -111,7 +111,7 @@ const showGate = (gate: Gate): Shown => ({
   identity_prefix: gate.identityPrefix,
   strip_headers: [...gate.stripHeaders],
   client_ip: gate.clientIp.from === 'header' ? gate.clientIp.name : gate.clientIp.from,
-  revocation: showTerms(gate.revocation),
+  revocation: { ...showTerms(gate.revocation), ...showPlacement(gate.placement) },
   journal: { ...gate.journal },
   errors: gate.errors,
   lift: [...gate.lift],
@@ -143,6 +143,12 @@ const showIssuer = (issuer: Issuer, within?: string): Shown => ({
 const showTerms = ({ consistency, maxStaleness }: RevocationTerms): Shown => ({
   consistency,
   max_staleness: millisecondsText(maxStaleness),
+})
+
+const showPlacement = ({ shards, locations, jurisdiction }: RevocationPlacement): Shown => ({
+  shards,
+  ...(locations.length > 0 && { locations: [...locations] }),
+  ...(jurisdiction !== undefined && { jurisdiction }),
 })
 
 const showTimes = ({ maxFresh, staleIfError, cooldown }: KeyTimes): Shown => ({

@@ -26,6 +26,12 @@ export const warningsOf = ({ gate, hosts, issuers, rules }: Read, at: (base: str
     )
   }
   warnOrigin(gate.origin, under(report, 'origin'))
+  if (gate.revocation?.shards === 1 && rules.some(({ entry }) => isStrict(entry, gate))) {
+    report(
+      ['revocation', 'shards'],
+      'is 1, and each request to a strict rule asks that one object, which answers about 1,000 a second; leave it out, or set more',
+    )
+  }
   for (const [name, issuer] of issuers) {
     for (const [path, message] of issuerAdvice(issuer)) at('ISSUERS')([name, ...path], message)
   }
@@ -45,6 +51,10 @@ export const warningsOf = ({ gate, hosts, issuers, rules }: Read, at: (base: str
     warnOrigin(entry.origin, under(own, 'origin'))
   }
 }
+
+/** Whether a rule asks the revocation set on every request with a token. */
+const isStrict = ({ access, revocation }: RouteEntry, gate: GateEntry): boolean =>
+  access !== 'public' && (revocation ?? gate.revocation)?.consistency === 'strict'
 
 const warnOrigin = (origin: Origin | undefined, report: Report) => {
   if (

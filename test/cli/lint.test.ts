@@ -44,6 +44,11 @@ describe('warnings', () => {
       'warning: ISSUERS.acme.jwks: no inline key is for PS256',
     ],
     [
+      'one shard for strict rules',
+      toml({ gate: `${PARTS.gate}\nrevocation = { consistency = "strict", shards = 1 }` }),
+      'warning: GATE.revocation.shards: is 1',
+    ],
+    [
       'a secret in plain text',
       toml({
         gate: `[vars]\nUPSTREAM = "sesame"\n${PARTS.gate}`,

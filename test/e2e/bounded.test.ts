@@ -22,7 +22,7 @@ beforeAll(async () => {
   setting = await startSetting({
     bundle: shards.path,
     durableObjects: { REVOCATIONS: 'FailingShard', KEY_KEEPER: 'KeyKeeper' },
-    gate: { revocation: { consistency: 'bounded', max_staleness: '1s' } },
+    gate: { revocation: { consistency: 'bounded', max_staleness: '1s', shards: 1 } },
     issuer: { admin: 'all' },
     routes: [
       { match: 'GET /bounded/*', scopes: [] },

@@ -90,7 +90,11 @@ describe('a broken policy', () => {
     ['a missing service', { gate: { origin: 'service:MODELS' } }, /MODELS/],
     ['itself as its origin', { gate: { origin: RESOURCE } }, /GATE\.origin/],
     ['a weaker revocation', { gate: { revocation: { consistency: 'eventual' } } }, /revocation/],
-    ['a revocation of later', { gate: { revocation: { shards: 4 } } }, /GATE\.revocation\.shards/],
+    [
+      'a revocation of later',
+      { gate: { revocation: { regions: 4 } } },
+      /GATE\.revocation\.regions/,
+    ],
     ['a key of later', { gate: { assertion: 'identity' } }, /GATE\.assertion/],
     ['text that is no JSON', { vars: { GATE_LOCAL: '{hosts' } }, /GATE_LOCAL/],
     ['a near miss', { vars: { ROUTS: [{ match: 'GET /x', scopes: [] }] } }, /ROUTS/],

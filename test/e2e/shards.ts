@@ -5,10 +5,12 @@ import { join } from 'node:path'
 /**
  * Classes that take the place of the revocation set, for what the real one does not do on demand:
  * `UnreachableShard` rejects every call, `FullShard` has no room, `SlowShard` answers a lookup
- * after 2.5 seconds. `FailingShard` is the real one until an entry's reason says how long it fails.
+ * after 2.5 seconds. `FailingShard` is the real one until an entry's reason says how long it fails,
+ * `CountedShard` the real one which logs how it is read, and when.
  */
 const classes = (real: string) => `
 import { DurableObject as Base__ } from 'cloudflare:workers'
+const NOTHING__ = { epoch: 'e', version: 1, entries: [] }
 export class UnreachableShard extends Base__ {
   fail() { throw new Error('unreachable') }
   lookup() { this.fail() }
@@ -18,14 +20,20 @@ export class UnreachableShard extends Base__ {
   remove() { this.fail() }
 }
 export class FullShard extends Base__ {
-  lookup() { return [] }
+  lookup() { return NOTHING__ }
   add() { return { full: true } }
 }
 export class SlowShard extends Base__ {
   async lookup() {
     await new Promise((done) => setTimeout(done, 2_500))
-    return []
+    return NOTHING__
   }
+}
+export class CountedShard extends ${real} {
+  say(called) { console.log(JSON.stringify({ called, at: Date.now() })) }
+  lookup(...given) { this.say('lookup'); return super.lookup(...given) }
+  pullAll(...given) { this.say('pullAll'); return super.pullAll(...given) }
+  pullSince(...given) { this.say('pullSince'); return super.pullSince(...given) }
 }
 export class FailingShard extends ${real} {
   until = 0

@@ -11,7 +11,7 @@ import {
   seal,
 } from '../../src/model/token.ts'
 import { DEFAULT_KEY_TIMES } from '../../src/policy/key-times.ts'
-import { STRICT } from '../../src/policy/revocation.ts'
+import { placementOf, STRICT } from '../../src/policy/revocation.ts'
 import { compileRouter, parseMatch } from '../../src/policy/router.ts'
 
 /** Facts as the stages hand them on, written as literals: no token is minted for them. */
@@ -37,6 +37,7 @@ export const gateOf = (changes: Partial<Gate> = {}): Gate => ({
   journal: { allowed: 1 },
   errors: 'standard',
   revocation: STRICT,
+  placement: placementOf(),
   lift: new Set(),
   ...changes,
 })

@@ -1,5 +1,7 @@
-import type { ShardNamespace } from '../../src/adapters/revocations/client.ts'
+import type { ShardNamespace } from '../../src/adapters/revocations/reach.ts'
+import type { SnapshotSource } from '../../src/adapters/revocations/snapshot.ts'
 import {
+  type RevocationPlacement,
   type RevocationSubject,
   revocationId,
   subjectHash,
@@ -50,16 +52,17 @@ export const createMemoryShard = ({ page = 100 } = {}) => {
     return { ...subject, id, mode: 'block', created: 0, createdBy: ISSUER } as const
   }
 
-  const shard: Pick<Shard, 'lookup' | 'pullAll' | 'pullSince'> = {
-    lookup: async (keys) =>
-      Promise.all(
-        await answer('lookup', () =>
-          keys
-            .filter((key) => live.has(key))
-            .map((key) => entryOf((JSON.parse(key) as string[])[2] ?? '')),
-        ),
-      ),
-    pullAll: (after) =>
+  const shard = {
+    lookup: async (keys: readonly string[]) => {
+      const { found, ...state } = await answer('lookup', () => ({
+        epoch,
+        version,
+        found: keys.filter((key) => live.has(key)),
+      }))
+      const values = found.map((key) => (JSON.parse(key) as string[])[2] ?? '')
+      return { ...state, entries: await Promise.all(values.map(entryOf)) }
+    },
+    pullAll: (after: number): ReturnType<SnapshotSource['pullAll']> =>
       answer('pullAll', () => {
         const rows = [...live.values()].filter((row) => row.version > after)
         const last = rows.slice(0, page).at(-1)
@@ -70,7 +73,7 @@ export const createMemoryShard = ({ page = 100 } = {}) => {
           ...(rows.length > page && last && { after: last.version }),
         }
       }),
-    pullSince: (known, since) =>
+    pullSince: (known: string, since: number): ReturnType<SnapshotSource['pullSince']> =>
       answer('pullSince', () => {
         if (known !== epoch) return { reset: true } as const
         const changed = (rows: Map<string, Change>) =>
@@ -80,7 +83,7 @@ export const createMemoryShard = ({ page = 100 } = {}) => {
   }
 
   return {
-    namespace: { getByName: () => shard as Shard } satisfies ShardNamespace,
+    namespace: { getByName: () => shard as unknown as Shard } satisfies ShardNamespace,
     source: {
       pullAll: async (after: number) => await shard.pullAll(after),
       pullSince: async (known: string, since: number) => await shard.pullSince(known, since),
@@ -153,3 +156,6 @@ export const createIsolate = () => {
     },
   }
 }
+
+/** A set that one object holds. */
+export const ONE_SHARD: RevocationPlacement = { shards: 1, locations: [] }

@@ -1,13 +1,28 @@
 import type { SnapshotSource } from '../../src/adapters/revocations/snapshot.ts'
 import { type RevocationSubject, subjectHash, subjectKey } from '../../src/model/revocation.ts'
 
-/** What a copy of the set pulls from. */
+type Pulled<Name extends keyof SnapshotSource> = Awaited<ReturnType<SnapshotSource[Name]>>
+
+/** What a copy of the set pulls from: a shard that answers for it. */
 export interface Shard {
-  pullAll(after?: number): PromiseLike<Awaited<ReturnType<SnapshotSource['pullAll']>>>
-  pullSince(
-    epoch: string,
-    version: number,
-  ): PromiseLike<Awaited<ReturnType<SnapshotSource['pullSince']>>>
+  pullAll(after?: number): Promise<Pulled<'pullAll'>>
+  pullSince(epoch: string, version: number): Promise<Pulled<'pullSince'>>
+}
+
+/** A stub that answers; where the shard does not, its calls reject. */
+export const answering = (stub: () => Stub): Shard => ({
+  pullAll: async (after) => there(await stub().pullAll(after)),
+  pullSince: async (epoch, version) => there(await stub().pullSince(epoch, version)),
+})
+
+interface Stub {
+  pullAll(after?: number): PromiseLike<Pulled<'pullAll'> | undefined>
+  pullSince(epoch: string, version: number): PromiseLike<Pulled<'pullSince'> | undefined>
+}
+
+const there = <Value>(value: Value | undefined): Value => {
+  if (value === undefined) throw new Error('the shard does not answer')
+  return value
 }
 
 /** The hash of a subject in hexadecimal. */
@@ -26,15 +41,15 @@ export const hashesOf = (bytes: Uint8Array): string[] =>
       .join(''),
   )
 
-/** The plainest copy of the set: a `Set` that does what it is told, over a fresh stub each time. */
-export const createCopy = (shard: () => Shard) => {
+/** The plainest copy of the set: a `Set` that does what it is told, over what it is given. */
+export const createCopy = (shard: Shard) => {
   const hashes = new Set<string>()
   let epoch = ''
   let version = 0
 
   /** Takes the changes since the last pull; false where they cannot be told. */
   const follow = async (): Promise<boolean> => {
-    const changes = await shard().pullSince(epoch, version)
+    const changes = await shard.pullSince(epoch, version)
     if ('reset' in changes) return false
     for (const hash of hashesOf(changes.removed)) hashes.delete(hash)
     for (const hash of hashesOf(changes.added)) hashes.add(hash)
@@ -48,10 +63,10 @@ export const createCopy = (shard: () => Shard) => {
     /** Pulls every page; `between` runs after each but the last. */
     async pull(between: () => Promise<void> = async () => {}): Promise<void> {
       hashes.clear()
-      const first = await shard().pullAll()
+      const first = await shard.pullAll()
       epoch = first.epoch
       version = first.version
-      for (let page = first; ; page = await shard().pullAll(page.after)) {
+      for (let page = first; ; page = await shard.pullAll(page.after)) {
         for (const hash of hashesOf(page.hashes)) hashes.add(hash)
         if (page.after === undefined) break
         await between()

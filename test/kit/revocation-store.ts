@@ -12,6 +12,9 @@ export const T = Date.UTC(2040) / 1000
 export const ACME = 'https://auth.acme.example'
 export const OTHER = 'https://auth.other.example'
 
+/** Of a set in one place. */
+const ALONE = { total: 1, acknowledged: 1, pending: [] }
+
 /** Moves the clock of everything that reads `Date`. */
 export const setNow = (seconds: number): void => {
   vi.useFakeTimers({ toFake: ['Date'], now: seconds * 1000 })
@@ -39,7 +42,7 @@ export const itKeepsRevocations = (open: () => Revocations & RevocationStore): v
   it('finds an entry by each of its parts together, and by nothing less', async () => {
     const set = open()
     const entry = await entryOf({ value: 'one', expires: T + 10, reason: 'stolen' })
-    expect(await set.add([entry])).toEqual({ added: [entry] })
+    expect(await set.add([entry])).toEqual({ added: [entry], shards: ALONE })
     const { kind, issuer, value } = entry
     expect(await set.lookup([{ kind, issuer, value }])).toEqual([entry])
     expect(
@@ -50,7 +53,7 @@ export const itKeepsRevocations = (open: () => Revocations & RevocationStore): v
       ]),
     ).toEqual([])
     expect(await set.lookup([])).toEqual([])
-    expect(await set.get(entry.id)).toEqual(entry)
+    expect(await set.get(entry.id)).toEqual({ revocation: entry, shards: ALONE })
     expect(await set.get('nothing')).toBeUndefined()
   })
 
@@ -73,7 +76,7 @@ export const itKeepsRevocations = (open: () => Revocations & RevocationStore): v
     const { expires: _, ...forever } = first
     const again = { ...forever, reason: 'b', created: T + 5, createdBy: 'someone else' }
     const kept = { ...forever, reason: 'b' }
-    expect(await set.add([again])).toEqual({ added: [kept] })
+    expect(await set.add([again])).toEqual({ added: [kept], shards: ALONE })
     expect((await set.list({ limit: 10 })).revocations).toEqual([kept])
   })
 
@@ -103,7 +106,7 @@ export const itKeepsRevocations = (open: () => Revocations & RevocationStore): v
     const base = await entryOf({ value: 'one', mode: 'before' })
     await set.add([{ ...base, ...first }])
     const stored = { ...base, ...expected }
-    expect(await set.add([{ ...base, ...second }])).toEqual({ added: [stored] })
+    expect(await set.add([{ ...base, ...second }])).toEqual({ added: [stored], shards: ALONE })
     expect(await set.lookup([base])).toEqual([stored])
   })
 
@@ -117,6 +120,7 @@ export const itKeepsRevocations = (open: () => Revocations & RevocationStore): v
       ]),
     ).toEqual({
       added: [{ ...base, at: T }],
+      shards: ALONE,
     })
   })
 
@@ -135,7 +139,7 @@ export const itKeepsRevocations = (open: () => Revocations & RevocationStore): v
     const again = { ...entry, at: T, expires: T + 30, created: T + 10, createdBy: 'later' }
     const between = await entryOf({ value: 'two' })
     await set.add([between])
-    expect(await set.add([again])).toEqual({ added: [again] })
+    expect(await set.add([again])).toEqual({ added: [again], shards: ALONE })
     expect((await set.list({ limit: 10 })).revocations).toEqual([between, again])
   })
 
@@ -196,13 +200,14 @@ export const itIsBounded = (open: () => Revocations & RevocationStore): void => 
     await set.add([a, b])
     expect(await set.add([{ ...b, reason: 'renewed' }, c, d])).toEqual({ full: true })
     expect((await set.list({ limit: 10 })).revocations).toEqual([a, b])
-    expect(await set.add([c])).toEqual({ added: [c] })
+    expect(await set.add([c])).toEqual({ added: [c], shards: ALONE })
     expect(await set.add([d])).toEqual({ full: true })
     expect(await set.add([{ ...b, reason: 'renewed' }])).toEqual({
       added: [{ ...b, reason: 'renewed' }],
+      shards: ALONE,
     })
     setNow(T + 10)
-    expect(await set.add([d])).toEqual({ added: [d] })
+    expect(await set.add([d])).toEqual({ added: [d], shards: ALONE })
     expect(await set.add([await entryOf({ value: 'a' })])).toEqual({ full: true })
   })
 }

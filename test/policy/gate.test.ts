@@ -182,6 +182,7 @@ describe('GATE', () => {
       journal: { allowed: 1 },
       errors: 'standard',
       revocation: { consistency: 'bounded', maxStaleness: 5_000 },
+      placement: { shards: 4, locations: [] },
       lift: new Set(),
     })
   })
@@ -193,7 +194,13 @@ describe('GATE', () => {
         insecure_http: true,
         clock_tolerance: '0s',
         prefix: '/ops/gate',
-        revocation: { consistency: 'bounded', max_staleness: '90s' },
+        revocation: {
+          consistency: 'bounded',
+          max_staleness: '90s',
+          shards: 8,
+          locations: ['weur', 'enam'],
+          jurisdiction: 'fedramp',
+        },
         identity_prefix: 'x-caller-',
         strip_headers: ['X_Tenant'],
         client_ip: 'connection',
@@ -210,6 +217,7 @@ describe('GATE', () => {
       clockTolerance: 0,
       prefix: '/ops/gate',
       revocation: { consistency: 'bounded', maxStaleness: 90_000 },
+      placement: { shards: 8, locations: ['weur', 'enam'], jurisdiction: 'fedramp' },
       stripHeaders: new Set(['x-tenant']),
       clientIp: { from: 'connection' },
       journal: { allowed: 0.25 },

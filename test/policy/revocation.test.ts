@@ -80,14 +80,8 @@ describe('mistakes in revocation', () => {
     ['a bound without unit', { max_staleness: '5' }, '.max_staleness', /unit/],
     ['a bound that is a number', { max_staleness: 5 }, '.max_staleness', /string/],
     ['a slip', { max_stalenes: '5s' }, '.max_stalenes', /did you mean `max_staleness`/],
-    ...['shards', 'locations', 'jurisdiction', 'toString'].map(
-      (key): [string, unknown, string, RegExp] => [
-        `what is not there: ${key}`,
-        { [key]: 4 },
-        `.${key}`,
-        /unknown key/,
-      ],
-    ),
+    ['what is not there', { regions: 4 }, '.regions', /unknown key/],
+    ['what every object has', { toString: 4 }, '.toString', /unknown key/],
     ['a list', [], '', /table/],
     ['a number', 5, '', /table/],
     ['null', null, '', /table/],
@@ -119,18 +113,33 @@ describe('mistakes in revocation', () => {
 
 it('the policy that is shown says the terms of GATE and of each rule, and reads the same again', () => {
   const made = policy({
-    GATE: { ...GATE, revocation: { consistency: 'strict', max_staleness: '10s' } },
+    GATE: {
+      ...GATE,
+      revocation: {
+        consistency: 'strict',
+        max_staleness: '10s',
+        locations: ['weur', 'eeur'],
+        jurisdiction: 'eu',
+      },
+    },
     ROUTES: [CHAT, { ...CHAT, match: 'GET /a', revocation: { max_staleness: '90s' } }],
   })
   const { gate, routes } = showPolicy(made)
-  expect(gate.revocation).toEqual({ consistency: 'strict', max_staleness: '10s' })
+  expect(gate.revocation).toEqual({
+    consistency: 'strict',
+    max_staleness: '10s',
+    shards: 4,
+    locations: ['weur', 'eeur'],
+    jurisdiction: 'eu',
+  })
   expect(routes.map(({ revocation }) => revocation)).toEqual([
     { consistency: 'strict', max_staleness: '10s' },
     { consistency: 'bounded', max_staleness: '90s' },
   ])
   const again = policy(of(routes[1]?.revocation, gate.revocation))
-  expect([again.gate.revocation, again.routes[0]?.revocation]).toEqual([
+  expect([again.gate.revocation, again.gate.placement, again.routes[0]?.revocation]).toEqual([
     made.gate.revocation,
+    made.gate.placement,
     made.routes[1]?.revocation,
   ])
 })

@@ -6,15 +6,15 @@ import {
   subjectKey,
 } from '../../model/revocation.ts'
 import { share } from '../flight.ts'
-import { createSnapshots, type Snapshot, type SnapshotOptions } from './snapshot.ts'
+import { createSnapshots, type Found, type Snapshot, type SnapshotOptions } from './snapshot.ts'
 
 type Subjects = readonly RevocationSubject[]
 type Entries = readonly Revocation[]
 /** Asks the set itself. */
-type Ask = (subjects: Subjects) => Promise<Entries>
+type Ask = (subjects: Subjects) => Promise<Found>
 
 const NONE: Entries = Object.freeze([])
-/** Subjects whose answers are remembered for one version of the set. */
+/** Subjects whose answers are remembered. */
 const MOST_ANSWERS = 1_000
 /** Milliseconds after which a shared question counts as lost; the asking has a deadline of its own. */
 const ANSWER_MS = 10_000
@@ -22,25 +22,33 @@ const ANSWER_MS = 10_000
 /**
  * Lookups in the isolate's copy of the set. Without one that is young enough, and about subjects that
  * it names, the set itself is asked: a hash is no proof, and a copy does not know what an entry says.
- * Of what is not revoked the answer is there at once, from the second time on that a list is asked for.
+ * Of what is not revoked the answer is there at once, from the second time on that a list is asked for;
+ * of what the copy names it is remembered until a change touches the subject. Entries are handed on as
+ * they were said: whether one has expired meanwhile is the caller's to judge.
  */
 export const createBoundedLookup = (ask: Ask, options: SnapshotOptions) => {
   const snapshots = createSnapshots(options)
   const { memory, clock, waitUntil } = options
   const terms = { clock, waitUntil, maxAgeMs: ANSWER_MS }
 
-  const askOnce = async (hits: Subjects, { answers }: Snapshot): Promise<Entries> => {
+  const askNow = async (subjects: Subjects): Promise<Entries> => (await ask(subjects)).entries
+
+  const askOnce = async (hits: Subjects, snapshot: Snapshot): Promise<Entries> => {
+    const { answers, epoch, version } = snapshot
     const keys = hits.map(subjectKey)
-    await share(memory.flights, JSON.stringify(keys), terms, async () =>
-      remember(answers, keys, await ask(hits)),
-    )
+    await share(memory.flights, JSON.stringify(keys), terms, async () => {
+      const [said, hashes] = await Promise.all([ask(hits), Promise.all(keys.map(subjectHash))])
+      // A shard that lags behind the copy says what the copy's changes may have made untrue.
+      const isCurrent = said.epoch === epoch && said.version >= version
+      if (isCurrent) remember(answers, keys, hashes, said.entries)
+    })
     // Others may have asked under an older version, or have filled the memory up.
-    return recall(answers, keys) ?? ask(hits)
+    return recall(answers, keys) ?? askNow(hits)
   }
 
   const lookup = (subjects: Subjects, maxStaleness: number): Promise<Entries> | Entries => {
     const snapshot = snapshots.within(maxStaleness)
-    if (!snapshot) return ask(subjects)
+    if (!snapshot) return askNow(subjects)
     const hashes = hashed.get(subjects)
     // Time passes meanwhile, so that the copy is looked at anew.
     if (!hashes) return hash(subjects).then(() => lookup(subjects, maxStaleness))
@@ -63,16 +71,19 @@ const hash = async (subjects: Subjects): Promise<void> => {
 }
 
 const recall = (answers: Snapshot['answers'], keys: readonly string[]): Entries | undefined => {
-  const known = keys.flatMap((key) => answers.get(key) ?? [])
+  const known = keys.flatMap((key) => answers.get(key)?.entries ?? [])
   return keys.every((key) => answers.has(key)) ? known : undefined
 }
 
-const remember = (answers: Snapshot['answers'], keys: readonly string[], entries: Entries) => {
+const remember = (
+  answers: Snapshot['answers'],
+  keys: readonly string[],
+  hashes: readonly Uint8Array[],
+  said: Entries,
+): void => {
   if (answers.size + keys.length > MOST_ANSWERS) answers.clear()
-  for (const key of keys) {
-    answers.set(
-      key,
-      entries.filter((entry) => subjectKey(entry) === key),
-    )
+  for (const [index, hash] of hashes.entries()) {
+    const key = keys[index] as string
+    answers.set(key, { hash, entries: said.filter((entry) => subjectKey(entry) === key) })
   }
 }

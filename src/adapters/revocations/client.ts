@@ -1,94 +1,71 @@
 import { LIMITS } from '../../base/limits.ts'
 import { perObject } from '../../base/memo.ts'
 import type { RevocationStore, Revocations } from '../../model/ports.ts'
-import { type Revocation, type RevocationSubject, subjectKey } from '../../model/revocation.ts'
+import {
+  type RevocationPlacement,
+  type RevocationSubject,
+  subjectKey,
+} from '../../model/revocation.ts'
+import { system } from '../system.ts'
 import { createBoundedLookup } from './bounded.ts'
-import type { SnapshotOptions, SnapshotSource } from './snapshot.ts'
+import { inTime } from './in-time.ts'
+import { createReach, type Reach, type ShardNamespace } from './reach.ts'
+import type { Found, SnapshotOptions, SnapshotSource } from './snapshot.ts'
 import { createTurns } from './turns.ts'
-
-/** The one object that holds the set. */
-const NAME = '0'
 
 /** Milliseconds after which a reading counts as lost: two tries, and some slack. */
 const TURN_MS = 2 * LIMITS.revocationReadMs + 1_000
 
-/** Methods as they are called from afar. */
-type Remote<Methods> = {
-  readonly [Name in keyof Methods]: Methods[Name] extends (
-    ...given: infer Given
-  ) => Promise<infer Value>
-    ? (...given: Given) => PromiseLike<Value>
-    : never
-}
-
-interface Lookup {
-  lookup(subjectKeys: readonly string[]): Promise<readonly Revocation[]>
-}
-
-/** A Durable Object namespace of `RevocationShard`, as far as the gate needs it. */
-export interface ShardNamespace {
-  getByName(name: string): Remote<Lookup & RevocationStore & SnapshotSource>
+/** What revocations are read with in an isolate. */
+export interface IsolateOptions extends Omit<SnapshotOptions, 'source'> {
+  /** Where the isolate runs, once that is known: isolates of one place share a shard. */
+  readonly place: () => string
 }
 
 /**
  * The revocation set behind a Durable Object namespace. A read that fails, or takes longer than
- * {@link LIMITS.revocationReadMs}, is tried once more; then the call rejects. A write is tried once
- * and has no deadline: given up, it could still be stored. Requests of one token share readings that
- * begin after them. Bounded lookups are answered from the
- * isolate's copy of the set, strict ones never; without an isolate to keep a copy in, all are strict.
+ * {@link LIMITS.revocationReadMs}, is tried once more, at the shard that leads; then the call rejects. A
+ * write is tried once and has no deadline: given up, it could still be stored. Requests of one token share
+ * readings that begin after them. Bounded lookups are answered from the isolate's copy of the set, strict
+ * ones never; without an isolate to keep a copy in, all are strict.
  */
 export const createRevocations = (
   namespace: ShardNamespace,
-  isolate?: Omit<SnapshotOptions, 'source'>,
+  placement: RevocationPlacement,
+  isolate?: IsolateOptions,
 ): Revocations & RevocationStore => {
-  // A stub of another request cannot be used, and one that has failed may fail for good.
-  const shard = () => namespace.getByName(NAME)
-  const read = (keys: readonly string[]) => twice(async () => await shard().lookup(keys))
-  const turns = isolate && createTurns<readonly Revocation[]>({ ...isolate, maxAgeMs: TURN_MS })
-  // One token, however many requests it makes at once, must not keep the object from others.
+  const { leader, read, pull } = createReach(namespace, placement, isolate?.clock ?? system.clock)
+  const readOf = (keys: readonly string[]) => {
+    const text = JSON.stringify(keys)
+    return { text, lookup: () => read(text, (shard) => shard.lookup(keys)) }
+  }
+  const turns = isolate && createTurns<Found>({ ...isolate, maxAgeMs: TURN_MS })
+  // One token, however many requests it makes at once, must not keep a shard from others.
   const ask = (subjects: readonly RevocationSubject[]) => {
-    const keys = keysOf(subjects)
-    return turns ? turns(JSON.stringify(keys), () => read(keys)) : read(keys)
+    const { text, lookup } = readOf(keysOf(subjects))
+    return turns ? turns(text, lookup) : lookup()
   }
-  // Tried once: the next request that notices the need tries again.
-  const source: SnapshotSource = {
-    pullAll: (after) => inTime(async () => await shard().pullAll(after), LIMITS.revocationPageMs),
-    pullSince: (epoch, version) => inTime(async () => await shard().pullSince(epoch, version)),
-  }
-  const bounded = isolate && createBoundedLookup(ask, { ...isolate, source })
+  const bounded =
+    isolate && createBoundedLookup(ask, { ...isolate, source: sourceOf(pull, isolate) })
   return {
     lookup: (subjects, terms) =>
       bounded && terms?.consistency === 'bounded'
         ? bounded(subjects, terms.maxStaleness)
-        : ask(subjects),
-    list: (query) => twice(async () => await shard().list(query)),
-    get: (id) => twice(async () => await shard().get(id)),
-    add: async (entries) => await shard().add(entries),
-    remove: async (id) => await shard().remove(id),
+        : ask(subjects).then(({ entries }) => entries),
+    list: (query) => twice(() => leader().list(query)),
+    get: (id) => twice(() => leader().get(id)),
+    add: async (entries) => await leader().add(entries),
+    remove: async (id) => await leader().remove(id),
   }
 }
+
+const sourceOf = (pull: Reach['pull'], { place }: IsolateOptions): SnapshotSource => ({
+  pullAll: (after) => pull(place(), (shard) => shard.pullAll(after), LIMITS.revocationPageMs),
+  pullSince: (epoch, version) => pull(place(), (shard) => shard.pullSince(epoch, version)),
+})
 
 /** Once for all requests of one token, which bring the same list. */
 const keysOf = perObject((subjects: readonly RevocationSubject[]) => subjects.map(subjectKey))
 
-const twice = async <Value>(read: () => Promise<Value>): Promise<Value> => {
-  try {
-    return await inTime(read)
-  } catch {
-    return await inTime(read)
-  }
-}
-
-const inTime = async <Value>(
-  read: () => Promise<Value>,
-  ms: number = LIMITS.revocationReadMs,
-): Promise<Value> => {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const error = new Error(`no answer within ${ms} ms`)
-  const timer = setTimeout(reject, ms, error)
-  try {
-    return await Promise.race([read(), late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
+const twice = <Value>(call: () => PromiseLike<Value>): Promise<Value> =>
+  inTime(call).catch(() => inTime(call))

@@ -1,11 +1,20 @@
 import { LIMITS } from '../../base/limits.ts'
 import type { Clock, RevocationPage, RevocationStore, Revocations } from '../../model/ports.ts'
-import { hasExpired, type Revocation, renewed, subjectKey } from '../../model/revocation.ts'
+import {
+  hasExpired,
+  type Revocation,
+  renewed,
+  type Spread,
+  subjectKey,
+} from '../../model/revocation.ts'
 
 interface Held {
   readonly seq: number
   readonly entry: Revocation
 }
+
+/** There is one place, and it has everything at once. */
+const HERE: Spread = Object.freeze({ total: 1, acknowledged: 1, pending: Object.freeze([]) })
 
 /**
  * A revocation set in the memory of one process: for libraries with one instance, and for tests.
@@ -65,7 +74,7 @@ export const createMemoryRevocations = ({
       if (byId.size + fresh() > capacity) sweep()
       if (byId.size + fresh() > capacity) return { full: true }
       for (const entry of entries) put(entry)
-      return { added: [...ids].flatMap((id) => live(id)?.entry ?? []) }
+      return { added: [...ids].flatMap((id) => live(id)?.entry ?? []), shards: HERE }
     },
     async list({ limit, cursor = 0, ...filter }) {
       // Map order is the order of `seq`: a renewed entry keeps its place, a new one goes last.
@@ -85,7 +94,8 @@ export const createMemoryRevocations = ({
       } satisfies RevocationPage
     },
     async get(id) {
-      return live(id)?.entry
+      const held = live(id)
+      return held && { revocation: held.entry, shards: HERE }
     },
     async remove(id) {
       const there = live(id) !== undefined

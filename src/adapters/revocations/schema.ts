@@ -44,6 +44,31 @@ const STEPS: readonly string[] = [
     BEGIN UPDATE log SET held = held + 1; END;
   CREATE TRIGGER entries_go AFTER DELETE ON entries
     BEGIN UPDATE log SET held = held - 1; END;`,
+  // The version is counted, because a shard that follows has entries of versions it has not reached.
+  // `serving`: from which version on the shard may answer; NULL for never, and with an empty epoch there is
+  // nothing to answer from. Tombstones name their entry, so that other shards can follow; older ones
+  // did not. An empty set is begun anew.
+  `ALTER TABLE log ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE log ADD COLUMN serving INTEGER;
+  UPDATE log SET version = max(
+    oldest,
+    ifnull((SELECT max(version) FROM entries), 0),
+    ifnull((SELECT max(version) FROM tombstones), 0)
+  );
+  UPDATE log SET oldest = version, serving = 0;
+  UPDATE log SET epoch = '', serving = NULL WHERE held = 0;
+  DROP TABLE tombstones;
+  CREATE TABLE tombstones (
+    version INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    at INTEGER NOT NULL
+  );
+  CREATE TABLE replicas (
+    enrolment INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    acked INTEGER NOT NULL
+  );`,
 ]
 
 /** Of an entry that has not expired; one parameter, the second it is now. */

@@ -5,9 +5,14 @@ import { type Flights, isFlying, share } from '../flight.ts'
 import { createRevocationSet, eachHash, type RevocationSet } from './set.ts'
 
 /** A state of the set. Versions of different epochs have nothing to do with each other. */
-interface Version {
+export interface Version {
   readonly epoch: string
   readonly version: number
+}
+
+/** Live entries, as of a state of the set. */
+export interface Found extends Version {
+  readonly entries: readonly Revocation[]
 }
 
 interface Page extends Version {
@@ -29,17 +34,24 @@ export interface SnapshotSource {
   pullSince(epoch: string, version: number): Promise<Changes | { readonly reset: true }>
 }
 
-/** A complete copy of the set. */
-export interface Snapshot {
-  readonly set: Pick<RevocationSet, 'has'>
-  /**
-   * For what the set itself said about subjects, by `subjectKey`, while this copy was held. That stays
-   * true as long as the copy does, because any change makes another version, with no answers.
-   */
-  readonly answers: Map<string, readonly Revocation[]>
+/** What the set itself said about a subject: all entries that were live then. */
+export interface Answer {
+  readonly hash: Uint8Array
+  readonly entries: readonly Revocation[]
 }
 
-interface Held extends Snapshot, Version {
+/** A complete copy of the set. */
+export interface Snapshot extends Version {
+  readonly set: Pick<RevocationSet, 'has'>
+  /**
+   * For what was asked while this copy was held, by `subjectKey`. That stays true as long as the copy
+   * does. Another version has a map of its own, with those answers that its changes leave true: what is
+   * asked for meanwhile ends in this one, where nobody finds it who holds the other.
+   */
+  readonly answers: Map<string, Answer>
+}
+
+interface Held extends Snapshot {
   readonly set: RevocationSet
   /** When it was asked for, in milliseconds: it may lack what came later. */
   readonly askedAt: number
@@ -162,7 +174,7 @@ const renew = async (held: Held, { memory, source, clock }: SnapshotOptions): Pr
   }
   apply(held.set, changes)
   const { version } = changes
-  memory.held = { ...held, version, askedAt, ...(version !== held.version && fresh()) }
+  memory.held = { ...held, version, askedAt, answers: untouched(held, changes) }
 }
 
 const turnPage = async (
@@ -173,6 +185,9 @@ const turnPage = async (
   const askedAt = clock.now()
   const { hashes, epoch, version, ...page } = await source.pullAll(after)
   if (memory.growing !== growing || growing.after !== after) return
+  const { first } = growing
+  // Of a shard that lags behind the one before, or of another epoch: changes would be missed.
+  if (first && (epoch !== first.epoch || version < first.version)) throw lost(memory)
   eachHash(hashes, (at) => growing.set.add(hashes, at))
   growing.first ??= { epoch, version }
   growing.after = page.after
@@ -218,4 +233,15 @@ const changesOf = (
 const apply = (set: RevocationSet, { added, removed }: Changes): void => {
   eachHash(added, (at) => set.add(added, at))
   eachHash(removed, (at) => set.delete(removed, at))
+}
+
+/** Those answers that changes leave true. */
+const untouched = (
+  { answers, ...held }: Held,
+  { version, added, removed }: Changes,
+): Snapshot['answers'] => {
+  if (version === held.version && added.length + removed.length === 0) return answers
+  const touched = createRevocationSet()
+  for (const hashes of [added, removed]) eachHash(hashes, (at) => touched.add(hashes, at))
+  return new Map([...answers].filter(([, { hash }]) => !touched.has(hash, 0)))
 }

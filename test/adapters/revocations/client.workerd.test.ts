@@ -1,25 +1,27 @@
 import { abortAllDurableObjects, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createRevocations, type ShardNamespace } from '../../../src/adapters/revocations/client.ts'
+import { createRevocations } from '../../../src/adapters/revocations/client.ts'
+import type { ShardNamespace } from '../../../src/adapters/revocations/reach.ts'
 import type { RevocationShard } from '../../../src/adapters/revocations/shard.ts'
 import { createSnapshotMemory } from '../../../src/adapters/revocations/snapshot.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
+import { ONE_SHARD } from '../../kit/memory-shard.ts'
 import { entryOf } from '../../kit/revocation-store.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 const never = () => new Promise<never>(() => {})
-const nothing = async () => []
+const nothing = async () => ({ epoch: 'e', version: 1, entries: [] })
 
 /** A namespace whose object answers one try after another in these ways. */
 const open = (...tries: readonly (() => Promise<unknown>)[]) => {
   let asked = 0
   const answer = () => tries[asked++]?.()
   const shard = { lookup: answer, list: answer, get: answer }
-  const namespace = { getByName: () => shard } as unknown as DurableObjectNamespace<RevocationShard>
-  return { revocations: createRevocations(namespace), asked: () => asked }
+  const namespace = { getByName: () => shard } as unknown as ShardNamespace
+  return { revocations: createRevocations(namespace, ONE_SHARD), asked: () => asked }
 }
 
 const READS = {
@@ -71,7 +73,8 @@ describe('a copy of the set', () => {
     let now = Date.UTC(2041)
     const kept: Promise<unknown>[] = []
     const events: unknown[] = []
-    const revocations = createRevocations(namespace, {
+    const revocations = createRevocations(namespace, ONE_SHARD, {
+      place: () => '',
       memory: createSnapshotMemory(),
       clock: { now: () => now },
       waitUntil: (promise) => void kept.push(promise),

@@ -4,12 +4,13 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
 import type { RevocationShard } from '../../../src/adapters/revocations/shard.ts'
 import type { Revocation } from '../../../src/model/revocation.ts'
-import { createCopy, hashesOfAll } from '../../kit/revocation-copy.ts'
+import { answering, createCopy, hashesOfAll } from '../../kit/revocation-copy.ts'
 import { entryOf, setNow, T } from '../../kit/revocation-store.ts'
 
 const namespace = (env as unknown as Record<string, DurableObjectNamespace<RevocationShard>>)
   .REVOCATIONS as DurableObjectNamespace<RevocationShard>
 const shard = () => namespace.getByName('0')
+const pulled = answering(shard)
 const several = (...values: readonly string[]) =>
   Promise.all(values.map((value) => entryOf({ value })))
 
@@ -32,22 +33,22 @@ describe('pages of the whole set', () => {
     Object.assign(LOG, { page: 3 })
     const entries = await several(...Array.from({ length: count }, (_, index) => `v${index}`))
     await shard().add(entries)
-    let pulled = 1
-    const copy = createCopy(shard)
+    let seen = 1
+    const copy = createCopy(pulled)
     await copy.pull(async () => {
-      pulled += 1
+      seen += 1
     })
     expect(copy.hashes()).toEqual(await hashesOfAll(entries))
-    expect(pulled).toBe(pages)
+    expect(seen).toBe(pages)
   })
 
   it('end where what followed has left', async () => {
     Object.assign(LOG, { page: 2 })
     const entries = await several('a', 'b', 'c')
     await shard().add(entries)
-    const { after } = await shard().pullAll()
+    const { after } = await pulled.pullAll()
     await shard().remove(entries[2]?.id ?? '')
-    const last = await shard().pullAll(after)
+    const last = await pulled.pullAll(after)
     expect(last.hashes).toHaveLength(0)
     expect(last).not.toHaveProperty('after')
   })
@@ -79,7 +80,7 @@ describe('pages of the whole set', () => {
         await shard().add([b, f])
       },
     ]
-    const copy = createCopy(shard)
+    const copy = createCopy(pulled)
     await copy.pull(async () => await between.shift()?.())
     expect(between).toEqual([])
     expect(await copy.follow()).toBe(true)

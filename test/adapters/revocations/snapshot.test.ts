@@ -128,7 +128,7 @@ describe('a copy', () => {
     expect(shard.calls()).toEqual(['pullAll', 'pullSince', 'pullSince'])
   })
 
-  it('forgets what was said about subjects with each version, and only then', async () => {
+  it('has a new memory of what was said about subjects with each version, and only then', async () => {
     const { refreshed, memory, shard } = start()
     await refreshed()
     const first = memory.held?.answers

@@ -1,0 +1,119 @@
+import type { Clock } from '../../model/ports.ts'
+import type { Handed, HandedPage, Handing } from './handing.ts'
+import { inTime } from './in-time.ts'
+import type { RevocationLog } from './log.ts'
+
+/** What a replica asks of the shard that it follows. */
+export interface Leader {
+  handAll(after: number): PromiseLike<HandedPage>
+  /**
+   * Counts a replica among those that every change has to reach. It may answer from the version on that
+   * it is told; `reset` where it must begin anew.
+   */
+  enrol(
+    name: string,
+    at: { readonly epoch: string; readonly version: number },
+  ): PromiseLike<{ readonly version: number } | { readonly reset: true }>
+}
+
+/** What a replica says to changes: how far it has come, or that it answers nothing and need not be told. */
+export type Taken = { readonly version: number } | { readonly out: true }
+
+/** What following is done with. */
+export interface FollowerOptions {
+  readonly name: string
+  readonly storage: DurableObjectStorage
+  readonly log: RevocationLog
+  readonly handing: Handing
+  readonly leader: () => Leader
+  readonly clock: Clock
+  readonly report: (event: Record<string, unknown>) => void
+}
+
+/** No version: the enrolment is under way, and nothing may be answered yet. */
+const NEVER = Number.MAX_SAFE_INTEGER
+/** Milliseconds between an enrolment that failed and the next. */
+const PAUSE_MS = 1_000
+
+const OUT: Taken = { out: true }
+
+/**
+ * A shard that follows another: it copies all entries, enrols, and takes every change it is handed. Only
+ * then it answers, so that a change which all enrolled shards have acknowledged is in every answer.
+ */
+export const createFollower = (options: FollowerOptions) => {
+  const { name, storage, log, handing, leader, clock, report } = options
+  let enrolling: Promise<void> | undefined
+  let failedAt = Number.NEGATIVE_INFINITY
+  /** Counts enrolments begun and refusals given: after a refusal, an enrolment before it is void. */
+  let turn = 0
+
+  const copyAll = async (): Promise<void> => {
+    storage.transactionSync(() => handing.clear())
+    const first = await inTime(() => leader().handAll(0))
+    for (let page = first; ; ) {
+      const { rows, epoch, after } = page
+      if (epoch !== first.epoch) throw new Error('the set began anew while it was copied')
+      storage.transactionSync(() => handing.takeAll(rows))
+      if (after === undefined) break
+      page = await inTime(() => leader().handAll(after))
+    }
+    // Later pages may show later versions: only what the first one knew is known to be whole.
+    storage.transactionSync(() => log.begin(first))
+  }
+
+  const enrolOnce = async (): Promise<void> => {
+    if (log.head().epoch === '') await copyAll()
+    turn += 1
+    const mine = turn
+    log.serve(NEVER)
+    const answer = await inTime(() => leader().enrol(name, log.head()))
+    if (turn !== mine) throw new Error('refused while it was enrolled')
+    if ('reset' in answer) {
+      storage.transactionSync(() => handing.clear())
+      return await enrolOnce()
+    }
+    log.serve(answer.version)
+  }
+
+  const serves = (): boolean => {
+    const { epoch, version, serving } = log.head()
+    return epoch !== '' && serving !== null && version >= serving
+  }
+
+  return {
+    serves,
+
+    /** Begins an enrolment, unless one is under way or has just failed, or it is only to catch up. */
+    enrol(): void {
+      const { serving } = log.head()
+      if (serving !== null && serving !== NEVER) return
+      if (enrolling || clock.now() - failedAt < PAUSE_MS) return
+      enrolling = enrolOnce()
+        .catch((error: unknown) => {
+          failedAt = clock.now()
+          report({ event: 'revocations_enrol_failed', shard: name, error: String(error) })
+        })
+        .finally(() => {
+          enrolling = undefined
+        })
+    },
+
+    /** Answers nothing from now on, until it is enrolled anew. */
+    leave(): void {
+      turn += 1
+      log.serve(null)
+    },
+
+    /** Takes changes in. One that cannot follow them answers nothing any more. */
+    take(now: number, handed: Handed): Taken {
+      const { epoch, version, serving } = log.head()
+      if (serving === null || epoch !== handed.epoch || version < handed.from) {
+        this.leave()
+        return OUT
+      }
+      storage.transactionSync(() => handing.take(now, handed))
+      return { version: log.head().version }
+    },
+  }
+}

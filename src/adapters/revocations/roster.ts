@@ -1,0 +1,10 @@
+/** A list of names in an object's storage. It only grows. */
+export const createRoster = ({ kv }: DurableObjectStorage) => {
+  const names = (): readonly string[] => kv.get<string[]>('names') ?? []
+  return {
+    names,
+    add(name: string): void {
+      if (!names().includes(name)) kv.put('names', [...names(), name])
+    },
+  }
+}

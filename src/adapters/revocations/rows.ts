@@ -1,0 +1,81 @@
+import { type Kind, type Mode, type Revocation, subjectKey } from '../../model/revocation.ts'
+
+/** A row of `entries` as SQLite gives it and as shards tell each other: what is absent is `null`. */
+export type Row = {
+  /** Never given out twice; `null` for an entry that gets the next one. */
+  readonly seq: number | null
+  readonly id: string
+  readonly subject: string
+  readonly kind: string
+  readonly issuer: string
+  readonly value: string
+  readonly mode: string
+  readonly at: number | null
+  readonly expires: number | null
+  readonly reason: string | null
+  readonly created: number
+  readonly created_by: string
+  /** Of the change that made it so. */
+  readonly version: number
+  /** See `subjectHash`; `null` for entries of an older schema. */
+  readonly hash: ArrayBuffer | null
+}
+
+/** The entry of a row. */
+export const toEntry = (row: Row): Revocation => ({
+  id: row.id,
+  kind: row.kind as Kind,
+  issuer: row.issuer,
+  value: row.value,
+  mode: row.mode as Mode,
+  ...(row.at !== null && { at: row.at }),
+  ...(row.expires !== null && { expires: row.expires }),
+  ...(row.reason !== null && { reason: row.reason }),
+  created: row.created,
+  createdBy: row.created_by,
+})
+
+/** The row of an entry that has no place in the order yet. */
+export const toRow = (entry: Revocation, version: number, hash: ArrayBuffer): Row => ({
+  seq: null,
+  id: entry.id,
+  subject: subjectKey(entry),
+  kind: entry.kind,
+  issuer: entry.issuer,
+  value: entry.value,
+  mode: entry.mode,
+  at: entry.at ?? null,
+  expires: entry.expires ?? null,
+  reason: entry.reason ?? null,
+  created: entry.created,
+  created_by: entry.createdBy,
+  version,
+  hash,
+})
+
+const COLUMNS = [
+  'seq',
+  'id',
+  'subject',
+  'kind',
+  'issuer',
+  'value',
+  'mode',
+  'at',
+  'expires',
+  'reason',
+  'created',
+  'created_by',
+  'version',
+  'hash',
+] as const satisfies readonly (keyof Row)[]
+
+const PUT = `INSERT INTO entries (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})
+  ON CONFLICT (id) DO UPDATE
+  SET at = excluded.at, expires = excluded.expires, reason = excluded.reason,
+    version = excluded.version`
+
+/** Writes a row; one with its id takes over what can change in an entry's life. */
+export const putRow = (sql: SqlStorage, row: Row): void => {
+  sql.exec(PUT, ...COLUMNS.map((column) => row[column]))
+}
