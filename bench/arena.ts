@@ -10,6 +10,7 @@ import { type Bundles, bundleAll } from './bundles.ts'
 import { type Contender, isGate } from './lineup.ts'
 import { ISSUER, policyVars, RESOURCE, USUAL_RULES } from './policy.ts'
 import type { PublicKey } from './public-key.ts'
+import { SET_KEY } from './revocation-set.ts'
 import { type Server, serve } from './workerd.ts'
 
 /** One workerd process with every contender in it, each on a port of its own. */
@@ -28,6 +29,8 @@ export interface ArenaOptions {
   readonly readable?: boolean
   /** The origin behind a service binding, or over HTTP on this machine. */
   readonly origin?: 'binding' | 'loopback'
+  /** The disk that has the large set, for the contenders that want it; else a new one. */
+  readonly disk?: string | undefined
   /** Further arguments of `workerd serve`. */
   readonly flags?: readonly string[]
 }
@@ -41,8 +44,8 @@ export const openArena = async (options: ArenaOptions): Promise<Arena> => {
   }
   process.once('exit', remove)
   try {
-    const disk = join(directory, 'data')
-    await mkdir(disk)
+    const disk = options.disk ?? join(directory, 'data')
+    await mkdir(disk, { recursive: true })
     const bundles = await bundleAll(options.contenders, options.readable ?? false, directory)
     const loopback = options.origin === 'loopback' ? await freePort() : undefined
     const originService = loopback === undefined ? 'origin' : 'origin-http'
@@ -83,7 +86,7 @@ const workerOf = (
   bundles: Bundles,
   origin: string,
 ): WorkerService => {
-  const { id, module, gate, rules = USUAL_RULES, times = 1 } = contender
+  const { id, module, gate, largeSet, rules = USUAL_RULES, times = 1 } = contender
   const bundle = bundles[module] ?? ''
   if (!isGate(contender)) {
     return plainWorker(id, bundle, [
@@ -96,6 +99,8 @@ const workerOf = (
     ])
   }
   const { durableObjects } = deployment()
+  const keyOf = (binding: string, name: string) =>
+    largeSet && binding === 'REVOCATIONS' ? SET_KEY : id + name
   const vars = Object.entries(policyVars(keys, rules, gate))
   return {
     ...plainWorker(id, bundle, [
@@ -107,7 +112,9 @@ const workerOf = (
         durableObjectNamespace,
       })),
     ]),
-    classes: Object.fromEntries(Object.values(durableObjects).map((name) => [name, id + name])),
+    classes: Object.fromEntries(
+      Object.entries(durableObjects).map(([binding, name]) => [name, keyOf(binding, name)]),
+    ),
   }
 }
 

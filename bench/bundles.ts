@@ -32,8 +32,8 @@ export const bundleAll = async (
   return bundles
 }
 
-/** As wrangler bundles: the conditions of Workers, the platform's modules left out. */
-const bundle = async (source: string, outfile: string, minify: boolean): Promise<void> => {
+/** Bundles one file as wrangler does: the conditions of Workers, the platform's modules left out. */
+export const bundle = async (source: string, outfile: string, minify: boolean): Promise<void> => {
   await esbuild({
     entryPoints: [source],
     outfile,

@@ -10,6 +10,9 @@ import { type Options, readOptions, USAGE } from './options.ts'
 import { measurePolicies } from './policy-size.ts'
 import { bySelfTime, startProfile } from './profile.ts'
 import { linesOf, type Report } from './report.ts'
+import { createLargeSet, type LargeSet } from './revocation-set.ts'
+import { measureRevocations } from './revocation-size.ts'
+import { renderRevocations } from './revocation-table.ts'
 import { type StepReport, stepsOf, TURN } from './steps.ts'
 import { renderPolicyTable, renderSteps, renderTable } from './table.ts'
 import { targetLines, trustLines } from './targets.ts'
@@ -23,7 +26,7 @@ const print = (lines: readonly string[]) => console.log(lines.join('\n'))
 const compete = async (
   mint: Mint,
   contenders: readonly Contender[],
-  options: Options,
+  options: Options & { readonly disk?: string | undefined },
 ): Promise<readonly Series[]> => {
   const subject = options.profile === undefined ? undefined : profiled(options)
   const watched = contenders.find((one) => one === subject)
@@ -76,6 +79,32 @@ const measureSteps = async (mint: Mint, options: Options): Promise<StepReport> =
   return stepsOf(series, PASS_THROUGH.id)
 }
 
+/** The large set, where something asks for it. */
+const setFor = async ({ contenders, revocations }: Options): Promise<LargeSet | undefined> => {
+  if (!revocations && !contenders.some(({ largeSet }) => largeSet)) return undefined
+  const set = await createLargeSet()
+  console.error(`written: 1,000,000 revocations, in ${Math.round(set.filledIn)} s`)
+  return set
+}
+
+/** What is measured with the large set, and it is removed. */
+const measureWithSet = async (
+  mint: Mint,
+  options: Options,
+): Promise<Pick<Report, 'lines' | 'revocations'>> => {
+  const { contenders } = options
+  const set = await setFor(options)
+  try {
+    const revocations = options.revocations && set ? await measureRevocations(set) : undefined
+    await set?.stop()
+    const series =
+      contenders.length > 0 ? await compete(mint, contenders, { ...options, disk: set?.disk }) : []
+    return { lines: linesOf(series), ...(revocations && { revocations }) }
+  } finally {
+    await set?.remove()
+  }
+}
+
 const run = async (options: Options): Promise<void> => {
   const { contenders, steps, algorithms, rounds, seconds, origin, json } = options
   const mint = await createMint()
@@ -95,7 +124,7 @@ const run = async (options: Options): Promise<void> => {
       stdout: '/dev/null',
       tokens: Object.fromEntries(await Promise.all(lengths)),
     },
-    lines: contenders.length > 0 ? linesOf(await compete(mint, contenders, options)) : [],
+    ...(await measureWithSet(mint, options)),
     steps: await measureSteps(mint, options),
     policy: options.policies ? measurePolicies(mint.keys) : [],
   }
@@ -104,6 +133,7 @@ const run = async (options: Options): Promise<void> => {
   }
   if (steps.length > 0) print(['', renderSteps(report)])
   if (options.policies) print(['', renderPolicyTable(report)])
+  if (options.revocations) print(['', renderRevocations(report)])
   if (json === undefined) return
   await mkdir(dirname(json), { recursive: true })
   await writeFile(json, `${JSON.stringify(report, undefined, 2)}\n`)

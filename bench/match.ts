@@ -1,6 +1,7 @@
 import { createFeeds } from './feeds.ts'
 import type { Contender } from './lineup.ts'
 import { load, type Measure } from './load.ts'
+import { REVOKED_TOKEN } from './policy.ts'
 import type { Algorithm } from './public-key.ts'
 import { rehearse } from './rehearsal.ts'
 import { orderOf } from './statistics.ts'
@@ -88,8 +89,10 @@ const rehearseAll = async (
   let expectBody = ''
   for (const alg of algorithms) {
     for (const contender of contenders) {
-      const [token = ''] = await mint.mint(alg, 1)
-      const rehearsal = await rehearse(contender, server.ports[contender.id] ?? 0, token)
+      const [good = ''] = await mint.mint(alg, 1)
+      const [revoked = ''] = await mint.mint(alg, 1, REVOKED_TOKEN)
+      const port = server.ports[contender.id] ?? 0
+      const rehearsal = await rehearse(contender, port, { good, revoked })
       if (rehearsal.outcome === 'ready') expectBody = rehearsal.body
       else if (ready.delete(contender)) {
         note(`${contender.id}: left out, this gate does not know ${JSON.stringify(contender.gate)}`)

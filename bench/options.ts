@@ -19,7 +19,12 @@ export interface Options {
   readonly profile: string | undefined
   /** Whether policies of several sizes are measured too. */
   readonly policies: boolean
+  /** Whether the large revocation set is measured too. */
+  readonly revocations: boolean
 }
+
+/** What `--only` takes beside contenders and steps. */
+const GROUPS = ['steps', 'revocations']
 
 const idsOf = (all: readonly Contender[]): string => all.map(({ id }) => id).join(', ')
 
@@ -28,11 +33,13 @@ export const USAGE = `npm run bench -- [options]
 
   --only a,b,e       these contenders: ${idsOf(LINEUP)}
                      or steps: ${idsOf(STEPS)};
-                     "steps" stands for all of those
+                     "steps" stands for all of those,
+                     "revocations" for what a set of 1,000,000 revocations costs
   --alg ES256        these algorithms: ${ALGORITHMS.join(', ')}
   --rounds 5         rounds, each with every contender once
   --seconds 3        length of one measurement
-  --quick            3 rounds of 1 s, ES256 only, no steps: for a look, not for a number
+  --quick            3 rounds of 1 s, ES256 only, no steps and no large revocation set:
+                     for a look, not for a number
   --origin loopback  reach the origin over HTTP instead of a service binding
   --json FILE        save the report (a run of everything saves bench/results/latest.json)
   --profile FILE     save a CPU profile of the first contender and list its functions`
@@ -64,7 +71,9 @@ export const readOptions = (
   }
   return {
     ...(only === undefined
-      ? { contenders: LINEUP, steps: quick ? [] : STEPS }
+      ? quick
+        ? { contenders: LINEUP.filter(({ largeSet }) => !largeSet), steps: [], revocations: false }
+        : { contenders: LINEUP, steps: STEPS, revocations: true }
       : chosen(only.split(','))),
     algorithms: alg === undefined ? (quick ? ['ES256'] : ALGORITHMS) : algorithmsIn(alg),
     rounds: positive('rounds', values.rounds, quick ? 3 : 5),
@@ -78,17 +87,16 @@ export const readOptions = (
 }
 
 /** The ones named, in the order of their tables. Throws for a name that is none. */
-const chosen = (ids: readonly string[]): Pick<Options, 'contenders' | 'steps'> => {
-  const known = [...LINEUP, ...STEPS].map(({ id }) => id)
-  const unknown = ids.filter((id) => id !== 'steps' && !known.includes(id))
+const chosen = (ids: readonly string[]): Pick<Options, 'contenders' | 'steps' | 'revocations'> => {
+  const known = [...GROUPS, ...[...LINEUP, ...STEPS].map(({ id }) => id)]
+  const unknown = ids.filter((id) => !known.includes(id))
   if (unknown.length > 0) {
-    throw new Error(
-      `no such contender: ${unknown.join(', ')}; there are steps, ${known.join(', ')}`,
-    )
+    throw new Error(`no such contender: ${unknown.join(', ')}; there are ${known.join(', ')}`)
   }
   return {
     contenders: LINEUP.filter(({ id }) => ids.includes(id)),
     steps: STEPS.filter(({ id }) => ids.includes(id) || ids.includes('steps')),
+    revocations: ids.includes('revocations'),
   }
 }
 

@@ -5,6 +5,9 @@ export const HOST = 'api.example.com'
 export const RESOURCE = `https://${HOST}`
 export const ISSUER = 'https://auth.acme.example'
 
+/** The `jti` of a token that is revoked wherever there are revocations. */
+export const REVOKED_TOKEN = 'd3b07384-revoked'
+
 /** Few rules, as a usual policy has. */
 export const USUAL_RULES = 10
 

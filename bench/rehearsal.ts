@@ -9,29 +9,41 @@ export type Rehearsal =
   /** This build of the gate does not know a key of the variant's policy. */
   | { readonly outcome: 'policy_invalid' }
 
+/** What a contender is asked with. */
+export interface RehearsalTokens {
+  readonly good: string
+  /** One that the large set revokes. */
+  readonly revoked: string
+}
+
 /**
- * Asks a contender with a good token, which it must let through, and with a forged one, which it
- * must refuse unless it verifies nothing. Throws when it does otherwise.
+ * Asks a contender with a good token, which it must let through, with a forged one, which it must
+ * refuse unless it verifies nothing, and with a revoked one where it has the large set. Throws when it
+ * does otherwise.
  */
 export const rehearse = async (
-  { id, verifies = true }: Contender,
+  { id, verifies = true, largeSet = false }: Contender,
   port: number,
-  token: string,
+  tokens: RehearsalTokens,
 ): Promise<Rehearsal> => {
   const ask = async (authorization: string) => {
     const headers = { ...HEADERS, host: HOST, authorization }
     const response = await request(port, PATH, { headers })
     return { status: response.status, body: await response.text() }
   }
-  const good = await ask(`Bearer ${token}`)
+  const good = await ask(`Bearer ${tokens.good}`)
   if (good.status === 503 && /"code":"policy_invalid"/.test(good.body)) {
     return { outcome: 'policy_invalid' }
   }
   if (good.status !== 200) throw new Error(`${id} answers a good token with ${describe(good)}`)
-  const forged = await ask(`Bearer ${forge(token)}`)
+  const forged = await ask(`Bearer ${forge(tokens.good)}`)
   const refused = forged.status === 401 || forged.status === 403
   if (refused !== verifies) {
     throw new Error(`${id} answers a forged token with ${describe(forged)}`)
+  }
+  const revoked = largeSet ? await ask(`Bearer ${tokens.revoked}`) : undefined
+  if (revoked && !/"code":"token_revoked"/.test(revoked.body)) {
+    throw new Error(`${id} answers a revoked token with ${describe(revoked)}`)
   }
   return { outcome: 'ready', body: good.body }
 }

@@ -2,6 +2,7 @@ import type { Measure } from './load.ts'
 import type { Series } from './match.ts'
 import type { PolicySize } from './policy-size.ts'
 import type { Algorithm } from './public-key.ts'
+import type { RevocationSize } from './revocation-size.ts'
 import { fasterHalf, median, rounded } from './statistics.ts'
 import type { StepReport } from './steps.ts'
 
@@ -26,6 +27,8 @@ export interface Report {
   }
   readonly lines: readonly Line[]
   readonly policy: readonly PolicySize[]
+  /** Absent where it was not measured. */
+  readonly revocations?: RevocationSize
   readonly steps: StepReport
 }
 

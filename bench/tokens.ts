@@ -6,8 +6,8 @@ import { ALGORITHMS, type Algorithm, type PublicKey } from './public-key.ts'
 /** An authorization server's keys, and tokens as RFC 9068 describes them. */
 export interface Mint {
   readonly keys: readonly PublicKey[]
-  /** So many tokens, no two alike; good for an hour. */
-  mint(alg: Algorithm, count: number): Promise<readonly string[]>
+  /** So many tokens, no two alike unless `jti` is given; good for an hour. */
+  mint(alg: Algorithm, count: number, jti?: string): Promise<readonly string[]>
 }
 
 /** Makes a key pair for each algorithm; RSA with 2048 bits. */
@@ -18,7 +18,7 @@ export const createMint = async (): Promise<Mint> => {
   )
   return {
     keys: pairs.map(({ jwk }) => jwk as unknown as PublicKey),
-    async mint(alg, count) {
+    async mint(alg, count, jti) {
       const key = privateKeys.get(alg)
       if (!key) throw new Error(`no key for ${alg}`)
       const header = encode({ typ: 'at+jwt', alg, kid: `${alg}-2026-11` })
@@ -26,7 +26,7 @@ export const createMint = async (): Promise<Mint> => {
       // A thread pool signs; more at a time than it has threads gains nothing but memory.
       while (tokens.length < count) {
         const batch = Math.min(256, count - tokens.length)
-        const inputs = Array.from({ length: batch }, () => `${header}.${encode(claims())}`)
+        const inputs = Array.from({ length: batch }, () => `${header}.${encode(claims(jti))}`)
         tokens.push(...(await Promise.all(inputs.map((input) => signed(input, key)))))
       }
       return tokens
@@ -34,7 +34,7 @@ export const createMint = async (): Promise<Mint> => {
   }
 }
 
-const claims = () => {
+const claims = (jti: string = randomUUID()) => {
   const now = Math.floor(Date.now() / 1000)
   const agent = `agent-${randomUUID().slice(0, 8)}`
   return {
@@ -44,7 +44,7 @@ const claims = () => {
     client_id: agent,
     iat: now,
     exp: now + 3600,
-    jti: randomUUID(),
+    jti,
     scope: 'documents:read documents:write chat:write models:read',
     agent_type: 'assistant',
     workflow_id: `wf-${agent.slice(6)}-quarterly-report`,

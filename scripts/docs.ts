@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Report, readReport } from '../bench/report.ts'
+import { renderRevocations } from '../bench/revocation-table.ts'
 import {
   renderDifferences,
   renderMain,
@@ -136,6 +137,7 @@ const BLOCKS: Readonly<Record<string, () => string>> = {
   bench: measured((report) => `${renderMain(report)}\n\n${renderSurroundings(report)}`),
   'bench-differences': measured(renderDifferences),
   'bench-policy': measured(renderPolicyTable),
+  'bench-revocations': measured(renderRevocations),
   'bench-steps': measured(renderSteps),
   'bench-targets': measured(renderTargets),
 }
@@ -146,6 +148,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'docs/denials.md': ['denials'],
   'docs/issuers.md': ['profiles'],
   'docs/performance.md': ['bench-differences', 'bench-steps', 'bench-policy', 'bench-targets'],
+  'docs/scale.md': ['bench-revocations'],
 }
 
 const BLOCK = /(<!-- generated: ([a-z-]+) -->\n).*?(<!-- \/generated -->)/gs

@@ -7,17 +7,35 @@ const idsOf = (all: readonly { readonly id: string }[] | undefined) => all?.map(
 
 it('everything that is measured has an id of its own, and the help names it', () => {
   const ids = [...LINEUP, ...STEPS].map(({ id }) => id)
-  expect(new Set([...ids, 'steps']).size).toBe(ids.length + 1)
-  for (const id of ids) expect(USAGE).toContain(id)
+  const groups = ['steps', 'revocations']
+  expect(new Set([...ids, ...groups]).size).toBe(ids.length + groups.length)
+  for (const id of [...ids, ...groups]) expect(USAGE).toContain(id)
 })
 
+const SMALL = LINEUP.filter(({ largeSet }) => !largeSet)
+
 it.each([
-  [[], LINEUP, STEPS],
-  [['--quick'], LINEUP, []],
-  [['--only', 'steps'], [], STEPS],
-  [['--quick', '--only', 'steps'], [], STEPS],
-])('%j measures these', (args, contenders, steps) => {
-  expect(readOptions(args, 'latest')).toMatchObject({ contenders, steps })
+  [[], LINEUP, STEPS, true],
+  [['--quick'], SMALL, [], false],
+  [['--only', 'steps'], [], STEPS, false],
+  [['--quick', '--only', 'steps'], [], STEPS, false],
+  [['--only', 'revocations'], [], [], true],
+  [['--quick', '--only', 'revocations,a'], LINEUP.slice(0, 1), [], true],
+])('%j measures these', (args, contenders, steps, revocations) => {
+  expect(readOptions(args, 'latest')).toMatchObject({ contenders, steps, revocations })
+})
+
+it('the large set has a row beside the one it is compared to', () => {
+  const ids = idsOf(LINEUP) ?? []
+  expect(idsOf(LINEUP.filter(({ largeSet }) => largeSet))).toEqual(['e-bounded-1m'])
+  expect(ids.indexOf('e-bounded-1m')).toBe(ids.indexOf('e-bounded') + 1)
+  const [small, large] = LINEUP.filter(({ id }) => id.startsWith('e-bounded'))
+  expect({ ...large, id: '', title: '', largeSet: false }).toEqual({
+    ...small,
+    id: '',
+    title: '',
+    largeSet: false,
+  })
 })
 
 it('those that are named come in the order of their tables', () => {
@@ -34,6 +52,7 @@ it('only a run of everything is saved as the latest', () => {
     ['--quick'],
     ['--only', 'a'],
     ['--only', 'steps'],
+    ['--only', 'revocations'],
     ['--alg', 'ES256'],
     ['--profile', 'x'],
     ['--origin', 'loopback'],

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { HOST, PATH, policyVars } from '../../bench/policy.ts'
+import { HOST, PATH, policyVars, REVOKED_TOKEN } from '../../bench/policy.ts'
 import { pathsFor } from '../../bench/policy-size.ts'
 import { createMint } from '../../bench/tokens.ts'
 import { workerEnv } from '../../src/policy/env.ts'
@@ -48,6 +48,14 @@ it('no variable is larger than Cloudflare takes', () => {
   const sizes = Object.values(policyVars(keys, 1000)).map((value) => JSON.stringify(value).length)
   expect(Math.max(...sizes)).toBeLessThanOrEqual(5000)
   expect(sizes.length).toBeLessThanOrEqual(64)
+})
+
+it('a token can have the name that is revoked', async () => {
+  const [token = ''] = await mint('ES256', 1, REVOKED_TOKEN)
+  const [, payload = ''] = token.split('.')
+  expect(JSON.parse(Buffer.from(payload, 'base64url').toString())).toMatchObject({
+    jti: REVOKED_TOKEN,
+  })
 })
 
 it('tokens are of a usual size, and no two are alike', async () => {

@@ -88,10 +88,12 @@ describe('what is printed below the table', () => {
       series('a', [measure(1000, { cpu: 100 })]),
       series('b', [measure(500, { cpu: 200 })]),
       series('e-bounded', [measure(760, { cpu: 125 })]),
+      series('e-bounded-1m', [measure(745, { cpu: 130 })]),
     ])
     expect(targetLines(report).map((line) => line.replace(/ +/g, ' '))).toEqual([
       'ES256 (e-bounded) ÷ (a) 0.76, by processor time 0.80 known token: 0.75 is reached',
       'ES256 (e-bounded) ÷ (b) 1.52, by processor time 1.60 known token: 1.80 is not reached',
+      'ES256 (e-bounded-1m) ÷ (e-bounded) 0.98, by processor time 0.96 1,000,000 revocations: 0.95 is reached',
     ])
   })
 

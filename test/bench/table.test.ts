@@ -139,12 +139,14 @@ it('says what parts cost, as the difference of two contenders', () => {
     line('d', 'bare', 'ES256', { cpu: 215.6 }),
     line('d', 'bare', 'RS256', { cpu: 160 }),
     line('e-bounded', 'gate', 'ES256', { cpu: 400 }),
+    line('e-bounded-1m', 'gate, many', 'ES256', { cpu: 403.4 }),
     line('f-bounded', 'gate, new', 'ES256', { cpu: 560 }),
   ]
   const rows = renderDifferences({ ...report, lines }).split('\n')
   expect(rows[0]).toBe('| µs of processor time for a request | ES256 | RS256 |')
   expect(rows).toContain('| a signature verified by `crypto.subtle` alone: (d) − (a) | 88 | – |')
   expect(rows).toContain('| what knowing the token saves: (f-bounded) − (e-bounded) | 160 | – |')
+  expect(rows).toContain('| a million entries in that copy: (e-bounded-1m) − (e-bounded) | 3 | – |')
   expect(rows).toContain('| asking the revocation set on each request: (e) − (e-bounded) | – | – |')
 })
 
