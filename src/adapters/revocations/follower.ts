@@ -1,7 +1,7 @@
 import type { Clock } from '../../model/ports.ts'
 import type { Handed, HandedPage, Handing } from './handing.ts'
 import { inTime } from './in-time.ts'
-import type { RevocationLog } from './log.ts'
+import { isServing, type RevocationLog } from './log.ts'
 
 /** What a replica asks of the shard that it follows. */
 export interface Leader {
@@ -47,6 +47,8 @@ export const createFollower = (options: FollowerOptions) => {
   let failedAt = Number.NEGATIVE_INFINITY
   /** Counts enrolments begun and refusals given: after a refusal, an enrolment before it is void. */
   let turn = 0
+  /** The last version that was heard of since the enrolment was asked for. */
+  let heard = 0
 
   const copyAll = async (): Promise<void> => {
     storage.transactionSync(() => handing.clear())
@@ -66,6 +68,7 @@ export const createFollower = (options: FollowerOptions) => {
     if (log.head().epoch === '') await copyAll()
     turn += 1
     const mine = turn
+    heard = 0
     log.serve(NEVER)
     const answer = await inTime(() => leader().enrol(name, log.head()))
     if (turn !== mine) throw new Error('refused while it was enrolled')
@@ -73,13 +76,10 @@ export const createFollower = (options: FollowerOptions) => {
       storage.transactionSync(() => handing.clear())
       return await enrolOnce()
     }
-    log.serve(answer.version)
+    log.serve(Math.max(answer.version, heard))
   }
 
-  const serves = (): boolean => {
-    const { epoch, version, serving } = log.head()
-    return epoch !== '' && serving !== null && version >= serving
-  }
+  const serves = (): boolean => isServing(log.head())
 
   return {
     serves,
@@ -112,7 +112,12 @@ export const createFollower = (options: FollowerOptions) => {
         this.leave()
         return OUT
       }
-      storage.transactionSync(() => handing.take(now, handed))
+      heard = Math.max(heard, handed.head)
+      storage.transactionSync(() => {
+        // One that answers goes on: what it may lack it has not acknowledged.
+        if (!serves()) log.serve(Math.max(serving, handed.head))
+        handing.take(now, handed)
+      })
       return { version: log.head().version }
     },
   }

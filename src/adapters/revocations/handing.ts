@@ -21,6 +21,11 @@ export interface Handed {
   /** Who has not come this far cannot follow. */
   readonly from: number
   readonly to: number
+  /**
+   * The last version there was. An entry that has changed after `to` is told with what it has become,
+   * and not before: up to this version, the set of `to` may lack it.
+   */
+  readonly head: number
   readonly changes: readonly (Row | Tombstone)[]
 }
 
@@ -49,7 +54,8 @@ export const createHanding = (storage: DurableObjectStorage, log: RevocationLog)
     since(version: number): Handed {
       const head = log.head()
       if (version < head.oldest) {
-        return { epoch: head.epoch, from: head.version, to: head.version, changes: [] }
+        const { epoch, version: last } = head
+        return { epoch, from: last, to: last, head: last, changes: [] }
       }
       const after = (table: string) =>
         `SELECT * FROM ${table} WHERE version > ? ORDER BY version LIMIT ${LOG.handed}`
@@ -60,7 +66,8 @@ export const createHanding = (storage: DurableObjectStorage, log: RevocationLog)
         .sort((one, other) => one.version - other.version)
         .slice(0, LOG.handed)
       const last = changes.length < LOG.handed ? undefined : changes.at(-1)
-      return { epoch: head.epoch, from: version, to: last?.version ?? head.version, changes }
+      const to = last?.version ?? head.version
+      return { epoch: head.epoch, from: version, to, head: head.version, changes }
     },
 
     /** Takes changes in; those that are known already change nothing. */
@@ -89,13 +96,17 @@ export const createHanding = (storage: DurableObjectStorage, log: RevocationLog)
       for (const row of rows) putRow(sql, row)
     },
 
-    /** Takes in what a page has that is not there, or is there as an older version. */
+    /**
+     * Takes in what a page has that is not there, or is there as an older version. The page may know of
+     * changes that the shard has not come to; the next one made here comes after them.
+     */
     takeNewer(rows: readonly Row[]): void {
       for (const row of rows) {
         const [known] = sql
           .exec<{ version: number }>('SELECT version FROM entries WHERE id = ?', row.id)
           .toArray()
         if (!known || known.version < row.version) putRow(sql, { ...row, seq: null })
+        sql.exec('UPDATE log SET version = max(version, ?)', row.version)
       }
     },
 

@@ -45,11 +45,11 @@ export const createLeading = ({ ctx, parts, roster, reach }: LeadingOptions) => 
   const led = async (): Promise<void> => {
     if (log.head().epoch !== '') return
     const names = () => roster().names()
-    settling ??= settle({ storage, log, handing, names, reach, enrol: outbox.enrol }).finally(
-      () => {
+    settling ??= settle({ storage, log, handing, names, reach, enrol: outbox.enrol })
+      .then(handOnLater)
+      .finally(() => {
         settling = undefined
-      },
-    )
+      })
     await settling
   }
 
@@ -92,7 +92,9 @@ export const createLeading = ({ ctx, parts, roster, reach }: LeadingOptions) => 
       if (!rows) return { full: true }
       await handOn()
       await arm()
-      const version = Math.max(...rows.map((row) => row.version))
+      // One that has changed meanwhile is told with what it has become, also to who acknowledged more.
+      const versions = rows.map((row) => (store.find(row.id) ?? row).version)
+      const version = Math.max(...versions)
       return { added: rows.map(toEntry), shards: outbox.spread(version) }
     },
 
@@ -119,8 +121,12 @@ export const createLeading = ({ ctx, parts, roster, reach }: LeadingOptions) => 
     ): Promise<{ version: number } | { reset: true }> {
       await led()
       await roster().note(name)
+      if (epoch === log.head().epoch && version > log.head().version) {
+        storage.transactionSync(log.lose)
+        // Told to begin anew, it would let go of what only it has.
+        await led()
+      }
       const head = log.head()
-      if (epoch === head.epoch && version > head.version) storage.transactionSync(log.lose)
       if (epoch !== head.epoch || version < head.oldest || version > head.version) {
         return { reset: true }
       }

@@ -29,6 +29,10 @@ export interface Head {
   readonly serving: number | null
 }
 
+/** Whether a shard that has come this far, and does not lead, may answer. */
+export const isServing = ({ epoch, version, serving }: Head): boolean =>
+  epoch !== '' && serving !== null && version >= serving
+
 export type RevocationLog = ReturnType<typeof createRevocationLog>
 
 /**

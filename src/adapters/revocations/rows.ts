@@ -73,7 +73,7 @@ const COLUMNS = [
 const PUT = `INSERT INTO entries (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})
   ON CONFLICT (id) DO UPDATE
   SET at = excluded.at, expires = excluded.expires, reason = excluded.reason,
-    version = excluded.version`
+    created = excluded.created, created_by = excluded.created_by, version = excluded.version`
 
 /** Writes a row; one with its id takes over what can change in an entry's life. */
 export const putRow = (sql: SqlStorage, row: Row): void => {

@@ -1,6 +1,6 @@
 import type { HandedPage, Handing } from './handing.ts'
 import { inTime } from './in-time.ts'
-import type { Head, RevocationLog } from './log.ts'
+import { type Head, isServing, type RevocationLog } from './log.ts'
 
 /** What may hold the set still when the shard that leads has lost it. */
 export interface Survivor {
@@ -40,8 +40,10 @@ export const settle = async (options: SettlingOptions): Promise<void> => {
     .filter(({ epoch }) => epoch !== '')
     .sort((one, other) => other.version - one.version)
   const copied = new Set<string>()
-  for (const { name, epoch, version } of survivors) {
-    const state = `${epoch} ${version}`
+  for (const survivor of survivors) {
+    const { name, epoch, version } = survivor
+    // One that is still to catch up may lack what another has that has come no further.
+    const state = isServing(survivor) ? `${epoch} ${version}` : name
     if (copied.has(state)) continue
     await takeOver(reach(name), options)
     copied.add(state)
