@@ -2,6 +2,8 @@ import { type BodyFault, readBody } from '../base/body.ts'
 import { type CodeOf, type Denial, denials } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
+import { fallen, standingDenials, subjectsOf } from '../stages/standing.ts'
+import type { Admin } from './context.ts'
 
 /** Why the body of a request to the gate itself is not read. */
 export const bodyDenials = denials({
@@ -56,4 +58,24 @@ export const readJsonBody = async (
     ms: LIMITS.bodyReadMs,
   })
   return read.ok ? ok(read.value) : fail(bodyDenials(CODES[read.reason]))
+}
+
+/** {@link readJsonBody} of somebody who must still be allowed to send it when its last byte has come. */
+export const readAdminBody = async (c: Admin): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> => {
+  const body = await readJsonBody(c.req.raw)
+  const denial = body.ok ? await fallenMeanwhile(c) : undefined
+  return denial ? fail(denial) : body
+}
+
+/** Why the token of the request does not stand any more; it did before the body was read. */
+const fallenMeanwhile = async (c: Admin): Promise<Denial | undefined> => {
+  const policy = c.get('policy')
+  const access = c.get('access')
+  const { revocations, clock } = c.get('ports')
+  try {
+    const entries = await revocations.lookup(subjectsOf(access, c.get('agent'), policy))
+    return fallen({ policy, access }, entries, clock.now())
+  } catch (error) {
+    return standingDenials('revocations_unavailable', { error: String(error) })
+  }
 }

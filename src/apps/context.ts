@@ -1,3 +1,4 @@
+import type { Context } from 'hono'
 import type { Send } from '../answer/forward.ts'
 import type { Denial } from '../base/denial.ts'
 import type { Guard, GuardPorts } from '../guard.ts'
@@ -64,3 +65,6 @@ export interface GateEnv {
   Bindings: Opened
   Variables: GateVariables
 }
+
+/** A request to an endpoint of the gate's own that asks for a token. */
+export type Admin = Context<GateEnv>

@@ -6,7 +6,7 @@ import { denials } from '../base/denial.ts'
 import { parseJsonObject } from '../base/json.ts'
 import { createGuard, type Decision } from '../guard.ts'
 import { isWithin } from '../policy/show.ts'
-import { readJsonBody } from './body.ts'
+import { readAdminBody } from './body.ts'
 import type { GateEnv } from './context.ts'
 import { claimedBy, decodeExplanation } from './explain-request.ts'
 import { isReached, ownIssuer } from './reach.ts'
@@ -38,7 +38,7 @@ const NOTES = {
  * calls and with which scope.
  */
 export const explainRequest = async (c: Context<GateEnv>): Promise<Response> => {
-  const body = await readJsonBody(c.req.raw)
+  const body = await readAdminBody(c)
   if (!body.ok) return c.get('deny')(body.reason)
   const json = parseJsonObject(utf8Decode(body.value) ?? '')
   if (!json) return invalid(c, [{ path: '', message: 'must be one JSON object in UTF-8' }])

@@ -100,9 +100,13 @@ export const decodeRevocations = (
   })
 }
 
+/** Seconds that some gate may take a token for after its `exp`: the largest tolerance, and some slack. */
+const LATE = 65
+
 /**
  * Entries as they are to be stored, with their defaults: `at` is now, a token's entry and a
- * `before` leave when no covered token can be valid any more. Does not judge who asks.
+ * `before` leave when no covered token can be valid any more; a token's entry a little later than what was
+ * given. Does not judge who asks.
  */
 export const toRevocations = async (
   { entries }: WantedRevocations,
@@ -115,8 +119,11 @@ export const toRevocations = async (
   for (const { path, wanted } of entries) {
     const { kind, issuer, value = '', mode = 'block', reason } = wanted
     const at = mode === 'before' ? (wanted.at ?? now) : undefined
+    // A token is taken for a while after its own `exp`, which is what is often given here.
+    const late = kind === 'token' ? LATE : 0
+    const given = wanted.expires === undefined ? undefined : wanted.expires + late
     const expires =
-      wanted.expires ?? (at !== undefined ? at + life : kind === 'token' ? now + life : undefined)
+      given ?? (at !== undefined ? at + life : kind === 'token' ? now + life : undefined)
     const rules: readonly (readonly [broken: boolean, field: string, message: string])[] = [
       [!isKnown(policy, wanted), 'issuer', 'is not an issuer of this gate'],
       [kind === 'issuer' && value !== '', 'value', 'must be left out for kind issuer'],
@@ -128,7 +135,7 @@ export const toRevocations = async (
         'at',
         'is so long ago that no token from before it is valid any more',
       ],
-      [wanted.expires !== undefined && wanted.expires <= now, 'expires', 'must be in the future'],
+      [given !== undefined && given <= now, 'expires', 'must be in the future'],
       [expires !== undefined && expires > LAST_EXPIRY, 'expires', 'must be before the year 2100'],
     ]
     for (const [broken, field, message] of rules) {

@@ -1,4 +1,3 @@
-import type { Context } from 'hono'
 import { utf8Decode } from '../base/bytes.ts'
 import { type Denial, denials } from '../base/denial.ts'
 import { parseJsonObject } from '../base/json.ts'
@@ -7,8 +6,8 @@ import type { RevocationStore } from '../model/ports.ts'
 import { isRevoked, type Revocation, type Spread, subjectKey } from '../model/revocation.ts'
 import { revocableSubjects, standingDenials } from '../stages/standing.ts'
 import { createApp } from './app.ts'
-import { readJsonBody } from './body.ts'
-import type { GateEnv } from './context.ts'
+import { readAdminBody } from './body.ts'
+import type { Admin } from './context.ts'
 import { isReached, ownIssuer } from './reach.ts'
 import {
   decodeQuery,
@@ -50,8 +49,6 @@ const deny = revocationDenials
 
 const ID = /^[A-Za-z0-9_-]{22}$/
 
-type Admin = Context<GateEnv>
-
 /**
  * `POST`, `GET` and `DELETE /revocations`: makes, lists and lifts entries within the caller's
  * reach. Relies on the line before it for who calls and with which scope; it judges only what the
@@ -59,7 +56,7 @@ type Admin = Context<GateEnv>
  */
 export const revocationsApp = createApp()
   .post('/revocations', async (c) => {
-    const body = await readJsonBody(c.req.raw)
+    const body = await readAdminBody(c)
     if (!body.ok) return c.get('deny')(body.reason)
     const json = parseJsonObject(utf8Decode(body.value) ?? '')
     if (!json) return invalid(c, [{ path: '', message: 'must be one JSON object in UTF-8' }])

@@ -5,7 +5,7 @@ import type { GateEnv, GatePorts } from '../../src/apps/context.ts'
 import { explainRequest } from '../../src/apps/explain.ts'
 import type { GuardPorts } from '../../src/guard.ts'
 import type { AdminReach } from '../../src/model/issuer.ts'
-import { accessOf, clock, ISSUER, noTokens, RESOURCE } from '../kit/facts.ts'
+import { accessOf, agentOf, clock, ISSUER, noTokens, RESOURCE } from '../kit/facts.ts'
 import { keys, minted } from '../line-cases.ts'
 import { policy } from '../policy/support.ts'
 
@@ -40,8 +40,9 @@ const told = async (path: string, token?: string, admin: AdminReach = 'own') => 
   const app = new Hono<GateEnv>()
     .use(async (c, next) => {
       c.set('policy', policyWith(admin))
-      c.set('ports', { explaining } as GatePorts)
+      c.set('ports', { ...explaining, explaining } as GatePorts)
       c.set('access', accessOf({ issuer: BETA }))
+      c.set('agent', agentOf({ issuer: BETA }))
       await next()
     })
     .post('/', explainRequest)

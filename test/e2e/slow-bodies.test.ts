@@ -63,9 +63,13 @@ const CASES = WISHES.flatMap((wish) => FRAMINGS.map((framing) => ({ ...wish, ...
 let made = 0
 
 /** Sends what is wished for; of the body, blanks are still to come. */
-const begin = async ({ gate }: Sender, { target, wish, framing, around }: Case) => {
+const begin = async (
+  { gate }: Sender,
+  { target, wish, framing, around }: Case,
+  claims: Readonly<Record<string, unknown>> = {},
+) => {
   const value = `slow-body-${++made}`
-  const token = await world.admin({ scope: 'edgewarden:revoke edgewarden:read' })
+  const token = await world.admin({ scope: 'edgewarden:revoke edgewarden:read', ...claims })
   const headers: Header[] = [framing, ['X-Request-Id', value]]
   const json = JSON.stringify(wish(value))
   const connection = await connectRaw(gate.port)
@@ -125,6 +129,25 @@ describe.concurrent.each(CASES)('$what whose body comes $how', (one) => {
     expect((await connection.response()).status).toBe(200)
     connection.close()
     expect(await revoked(world, value)).toHaveLength(one.target === REVOCATIONS ? 1 : 0)
+  })
+
+  it('of a sender who is revoked meanwhile changes nothing', async () => {
+    const jti = `slow-admin-${++made}`
+    const { connection, value, trickle, finish } = await begin(world, one, { jti })
+    let sent = 0
+    await trickle(() => sent++ > 3)
+    const response = await world.send({
+      method: 'POST',
+      target: REVOCATIONS,
+      token: await world.admin(),
+      headers: [['Content-Type', 'application/json']],
+      body: JSON.stringify({ kind: 'token', issuer: world.ops.issuer, value: jti }),
+    })
+    expect(response.status).toBe(200)
+    finish()
+    expectDenial(await connection.response(), 401, 'token_revoked')
+    connection.close()
+    expect(await revoked(world, value)).toEqual([])
   })
 
   it.each(['close', 'end'] as const)('and breaks off is no error of the gate (%s)', async (way) => {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
 import { askGate, outcome, type Setting, startSetting } from './setting.ts'
@@ -125,6 +126,31 @@ describe('a revocation counts on the very next request', () => {
     await revoke(setting.gate, { kind: 'agent', value: 'agent-i', mode: 'before', at })
     expect((await use(setting.gate, old)).status).toBe(401)
     expect(await use(setting.gate, fresh)).toEqual(ALLOWED)
+  })
+
+  it('a token until its own end, and for as long as it is taken after that', async () => {
+    const gate = await setting.another({ ...OPTIONS, gate: { clock_tolerance: '2s' } })
+    const exp = Math.floor(Date.now() / 1000) + 2
+    const claims = { client_id: 'agent-y', exp }
+    const token = await setting.token({ ...claims, jti: 'until-its-end' })
+    const taken = await setting.token({ ...claims, jti: 'taken' })
+    await revoke(gate, { kind: 'token', value: 'until-its-end', expires: exp })
+    const seen: (string | undefined)[] = []
+    let isTaken = true
+    while (isTaken) {
+      seen.push((await use(gate, token)).code)
+      isTaken = (await use(gate, taken)).status === 200
+      await wait(50)
+    }
+    expect(Date.now() / 1000).toBeGreaterThanOrEqual(exp + 2)
+    expect(seen.filter((code) => code !== 'token_revoked' && code !== 'token_expired')).toEqual([])
+    // It can be revoked as long as it is taken.
+    const late = await setting.token({ ...claims, exp: Math.floor(Date.now() / 1000) - 1 })
+    expect(await use(gate, late)).toEqual(ALLOWED)
+    const { jti } = JSON.parse(atob(late.split('.')[1] ?? '')) as { jti: string; exp: number }
+    await revoke(gate, { kind: 'token', value: jti, expires: Math.floor(Date.now() / 1000) - 1 })
+    expect((await use(gate, late)).code).toMatch(/^token_(?:revoked|expired)$/)
+    await gate.stop()
   })
 
   it('and outlives a restart, until GATE.lift says that it does not count', async () => {
