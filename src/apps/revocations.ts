@@ -164,9 +164,10 @@ const presentSpread = ({ total, acknowledged, pending }: Spread) => ({
   shards: { total, acknowledged, ...(pending.length > 0 && { pending }) },
 })
 
-const present = ({ value, created, createdBy, ...entry }: Revocation) => ({
+const present = ({ value, created, createdBy, renewed, renewedBy, ...entry }: Revocation) => ({
   ...entry,
   ...(entry.kind !== 'issuer' && { value }),
   created,
   created_by: createdBy,
+  ...(renewed !== undefined && { renewed, renewed_by: renewedBy }),
 })

@@ -27,6 +27,9 @@ export interface Revocation extends RevocationSubject {
   readonly reason?: string
   readonly created: number
   readonly createdBy: string
+  /** When and by whom it was made again last. */
+  readonly renewed?: number
+  readonly renewedBy?: string
 }
 
 /**
@@ -115,21 +118,23 @@ export const hasExpired = (entry: Pick<Revocation, 'expires'>, now: number): boo
   entry.expires !== undefined && entry.expires <= now
 
 /**
- * What an entry becomes when it is made again: the new wording with the old origin. The moment of a
- * `before` never moves back, and an earlier one cannot shorten the life of a later one.
+ * What an entry becomes when it is made again: as long and as late as the one or the other asks, so that
+ * nobody takes from what somebody else has revoked; that is what lifting is for. The old origin stays, and
+ * who made it again is told beside it.
  */
 export const renewed = (old: Revocation, next: Revocation): Revocation => {
-  const { created, createdBy } = old
-  if (next.at === undefined || old.at === undefined || next.at >= old.at) {
-    return { ...next, created, createdBy }
-  }
-  const { expires: _, ...rest } = next
-  const forever = old.expires === undefined || next.expires === undefined
+  const { expires: _, at: __, ...rest } = next
+  const isForever = old.expires === undefined || next.expires === undefined
+  const at = Math.max(old.at ?? 0, next.at ?? 0)
+  const reason = next.reason ?? old.reason
   return {
     ...rest,
-    at: old.at,
-    ...(!forever && { expires: Math.max(old.expires, next.expires) }),
-    created,
-    createdBy,
+    ...(next.at !== undefined && { at }),
+    ...(!isForever && { expires: Math.max(old.expires ?? 0, next.expires ?? 0) }),
+    ...(reason !== undefined && { reason }),
+    created: old.created,
+    createdBy: old.createdBy,
+    renewed: next.created,
+    renewedBy: next.createdBy,
   }
 }

@@ -185,7 +185,15 @@ describe('POST /revocations', () => {
     const [first] = (await post(token('t1'))).body.revocations as object[]
     setNow(NOW + 20)
     const second = (await post(token('t1', { reason: 'again' }))).body.revocations
-    expect(second).toEqual([{ ...first, reason: 'again', expires: NOW + 20 + DAY }])
+    expect(second).toEqual([
+      {
+        ...first,
+        reason: 'again',
+        expires: NOW + 20 + DAY,
+        renewed: NOW + 20,
+        renewed_by: `${OPS} root`,
+      },
+    ])
     expect((await call('GET')).body.revocations).toHaveLength(1)
   })
 

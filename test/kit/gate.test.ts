@@ -171,6 +171,29 @@ describe('gate', () => {
     await expect(startGate({ ...wrong, keeper: gate })).rejects.toThrow('shares no keeper')
   })
 
+  it('lends its objects to gates beside it, and to the test', async () => {
+    const vars = { POLICY: 'of its own' }
+    const first = await startGate({ ...options(), reaching: true, beside: [{ vars }] })
+    const [second] = first.beside as [Gate]
+    expect(second.port).not.toBe(first.port)
+    const { secrets } = options()
+    expect(await json('/env', second)).toEqual({
+      policy: 'of its own',
+      secret: secrets?.SECRET,
+      kv: true,
+    })
+    expect(await json('/put', second)).toBe('stored')
+    expect(await json('/get', first)).toMatchObject({ value: 'value' })
+    expect(await json('/count', first)).toBe(1)
+    expect(await json('/count', second)).toBe(2)
+    expect(await first.call('COUNTER', 'one', 'count')).toBe(3)
+    expect(await first.call('COUNTER', 'another', 'count')).toBe(1)
+    await expect(first.call('COUNTER', 'one', 'nothing')).rejects.toThrow('nothing')
+    await expect(gate.call('COUNTER', 'one', 'count')).rejects.toThrow('out of reach')
+    await second.stop()
+    await expect(first.fetch('/env')).rejects.toThrow('ECONNREFUSED')
+  })
+
   it('binds only what is asked for, and says why it does not start', async () => {
     const bare = await startGate({ bundle, vars: {}, kv: false, durableObjects: false })
     expect(await json('/env', bare)).toEqual({ kv: false })

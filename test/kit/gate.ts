@@ -1,46 +1,14 @@
 import { mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join, relative, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { inject } from 'vitest'
+import { join, resolve } from 'node:path'
+import { besideName, type GateOptions, gateConfig } from './gate-config.ts'
 import { type Kv, kvAt } from './kv.ts'
 import { type RawResponse, sendRaw } from './raw.ts'
-import { deployment } from './repository.ts'
 import { request } from './request.ts'
 import { serve, type Workerd } from './workerd.ts'
-import { type Binding, capnp, type WorkerService } from './workerd-config.ts'
 
-/** What a gate under test is made of. */
-export interface GateOptions {
-  /** The policy: each member is a JSON variable, as wrangler hands over `[vars]`. */
-  readonly vars: Readonly<Record<string, unknown>>
-  readonly secrets?: Readonly<Record<string, string>>
-  /** Binding name → URL of an http server on this machine. */
-  readonly services?: Readonly<Record<string, string>>
-  /** Whether `JWKS_CACHE` is bound (true by default), or the gate whose namespace it is. */
-  readonly kv?: boolean | Gate
-  /** Whether the namespaces of wrangler.toml are bound (the default), or which: name → class. */
-  readonly durableObjects?: boolean | Readonly<Record<string, string>>
-  /** The gate whose keeper of keys serves this one in place of its own, made with `sharing`. */
-  readonly keeper?: Gate
-  /** Whether other gates may use this one's keeper of keys. */
-  readonly sharing?: boolean
-  /** Id of the deployment, bound as wrangler.toml says; `false` as on a plain workerd. */
-  readonly version?: string | false
-  /** Keeps what is stored when the gate stops; for one gate at a time. */
-  readonly dataDir?: string
-  /** Beside those of wrangler.toml. */
-  readonly compatibilityFlags?: readonly string[]
-  /** Where to listen, for a policy that names the port (see `freePort`); else any free port. */
-  readonly port?: number
-  /** Another Worker than the one that was built for this run. */
-  readonly bundle?: string
-}
-
-/** The deployment a gate is of unless a test says another. */
-export const VERSION = 'a3c7f0d2-5b1e-4c88-9d0a-6f2e81b47c35'
-const DEPLOYED = '2026-11-02T09:30:00.000Z'
+export { type GateOptions, VERSION } from './gate-config.ts'
 
 /** A gate that runs in plain workerd, as a self-hosted one does. */
 export interface Gate {
@@ -53,6 +21,10 @@ export interface Gate {
   readonly kv: Kv
   /** `127.0.0.1:port` of what it shares: KV, and its keeper of keys. */
   readonly shared: Readonly<Record<'kv' | 'keeper', string | undefined>>
+  /** The gates beside it, in the order of the options. */
+  readonly beside: readonly Gate[]
+  /** Calls a method of one of its objects, as the gate does: arguments and answer are JSON. */
+  call(binding: string, object: string, method: string, ...given: unknown[]): Promise<unknown>
   /** Every line of console.log so far that is a JSON object. */
   journal(): readonly Record<string, unknown>[]
   /** The first such line that fits, waited for; a line may come later than its answer. */
@@ -72,42 +44,14 @@ export interface Gate {
 
 /** Starts a gate; it listens, its code is loaded, and it has seen no request. */
 export async function startGate(options: GateOptions): Promise<Gate> {
-  const { kv = true } = options
-  const externals = externalsOf(options)
-  const served = options.sharing === true ? keeperOf(options) : undefined
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'edgewarden-gate-')))
   const disk = resolve(options.dataDir ?? join(directory, 'data'))
   await mkdir(disk, { recursive: true })
-  const beside = [
-    ...(kv === true ? [kvWorker(directory)] : []),
-    ...(served === undefined ? [] : [keeperWorker(served, directory)]),
-  ]
-  const sockets = ['gate', ...beside.map(({ name }) => name)]
-  const port = (name: string) => (name === 'gate' ? (options.port ?? 0) : 0)
-  const config = capnp({
-    workers: [gateWorker(options, directory), ...beside],
-    modules: { [KEEPER_LINK]: inKit(directory, 'keeper-link.js') },
-    externals,
-    sockets: Object.fromEntries(sockets.map((name) => [name, { port: port(name), service: name }])),
-    disk,
-  })
+  const { text, sockets } = gateConfig(options, directory, disk)
   const path = join(directory, 'config.capnp')
   // Secrets stand in it.
-  await writeFile(path, config, { mode: 0o600 })
-  return gateOf(await serve(path, sockets, directory), kv)
-}
-
-/** Service name → `host:port` of what the gate uses and is not part of its own process. */
-const externalsOf = ({ services = {}, kv, keeper }: GateOptions) => ({
-  ...Object.fromEntries(Object.entries(services).map(([n, url]) => [`to-${n}`, new URL(url).host])),
-  ...(typeof kv === 'object' && { kv: hostOf(kv, 'kv') }),
-  ...(keeper && { keeper: hostOf(keeper, 'keeper') }),
-})
-
-const hostOf = ({ shared }: Gate, what: keyof Gate['shared']): string => {
-  const host = shared[what]
-  if (host === undefined) throw new Error(`that gate shares no ${what}`)
-  return host
+  await writeFile(path, text, { mode: 0o600 })
+  return gateOf(await serve(path, sockets, directory), options)
 }
 
 /** A port nobody listens on now. Another process may take it first. */
@@ -120,8 +64,8 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-function gateOf(workerd: Workerd, kv: boolean | Gate): Gate {
-  const { gate: port = 0, kv: kvPort, keeper: keeperPort } = workerd.ports
+function gateOf(workerd: Workerd, { kv = true, beside = [] }: GateOptions, name = 'gate'): Gate {
+  const { [name]: port = 0, kv: kvPort, keeper: keeperPort, objects: objectsPort } = workerd.ports
   const at = (port: number | undefined) => (port === undefined ? undefined : `127.0.0.1:${port}`)
   const lines: Record<string, unknown>[] = []
   let read = 0
@@ -142,6 +86,15 @@ function gateOf(workerd: Workerd, kv: boolean | Gate): Gate {
       return kvAt(kvPort)
     },
     shared: { kv: at(kvPort), keeper: at(keeperPort) },
+    beside: beside.map((_, index) => gateOf(workerd, { vars: {}, kv }, besideName(index))),
+    async call(binding, object, method, ...given) {
+      if (objectsPort === undefined) throw new Error("this gate's objects are out of reach")
+      const body = JSON.stringify({ binding, name: object, method, given })
+      const response = await request(objectsPort, '/', { method: 'POST', body })
+      const { answer, error } = (await response.json()) as { answer?: unknown; error?: string }
+      if (error !== undefined) throw new Error(error)
+      return answer
+    },
     journal,
     journalLine: (fits, timeoutMs = 3_000) =>
       workerd.until(
@@ -155,76 +108,6 @@ function gateOf(workerd: Workerd, kv: boolean | Gate): Gate {
     stop: workerd.stop,
   }
 }
-
-function gateWorker(options: GateOptions, directory: string): WorkerService {
-  const { compatibilityDate, compatibilityFlags, versionMetadata } = deployment()
-  const { version = VERSION } = options
-  const objects = objectsOf(options)
-  const bindings: Binding[] = [
-    ...Object.entries(options.vars).map(([name, json]) => ({ name, json })),
-    ...Object.entries(options.secrets ?? {}).map(([name, text]) => ({ name, text })),
-    ...Object.keys(options.services ?? {}).map((name) => ({ name, service: `to-${name}` })),
-    ...(options.kv === false ? [] : [{ name: 'JWKS_CACHE', kvNamespace: 'kv' }]),
-    ...Object.entries(objects).map(([name, durableObjectNamespace]) => ({
-      name,
-      durableObjectNamespace,
-    })),
-    ...(options.keeper
-      ? [{ name: KEEPER, wrapped: { moduleName: KEEPER_LINK, service: 'keeper' } }]
-      : []),
-    ...(versionMetadata !== undefined && version !== false
-      ? [{ name: versionMetadata, json: { id: version, tag: '', timestamp: DEPLOYED } }]
-      : []),
-  ]
-  return {
-    name: 'gate',
-    module: relative(directory, options.bundle ?? inject('bundle')),
-    compatibilityDate,
-    compatibilityFlags: [...compatibilityFlags, ...(options.compatibilityFlags ?? [])],
-    bindings,
-    classes: Object.fromEntries(Object.values(objects).map((name) => [name, `gate-${name}`])),
-  }
-}
-
-/** Binding name → class name of the gate's own objects. */
-function objectsOf({ durableObjects: wanted = true, keeper }: GateOptions) {
-  const all = wanted === true ? deployment().durableObjects : wanted === false ? {} : wanted
-  return Object.fromEntries(Object.entries(all).filter(([name]) => !keeper || name !== KEEPER))
-}
-
-function kvWorker(directory: string): WorkerService {
-  return {
-    name: 'kv',
-    module: inKit(directory, 'kv-worker.js'),
-    compatibilityDate: deployment().compatibilityDate,
-    bindings: [{ name: 'STORE', durableObjectNamespace: 'KvNamespace' }],
-    classes: { KvNamespace: 'kv' },
-  }
-}
-
-const KEEPER = 'KEY_KEEPER'
-const KEEPER_LINK = 'kit:keeper-link'
-
-/** The class of the gate's own keeper of keys. */
-function keeperOf(options: GateOptions): string {
-  const className = objectsOf(options)[KEEPER]
-  if (className === undefined) throw new Error(`this gate has no ${KEEPER}`)
-  return className
-}
-
-/** Serves the gate's keeper of keys to the gates that are linked to it. */
-function keeperWorker(className: string, directory: string): WorkerService {
-  return {
-    name: 'keeper',
-    module: inKit(directory, 'keeper-worker.js'),
-    compatibilityDate: deployment().compatibilityDate,
-    bindings: [{ name: KEEPER, durableObjectNamespace: { className, serviceName: 'gate' } }],
-    classes: {},
-  }
-}
-
-const inKit = (directory: string, name: string): string =>
-  relative(directory, fileURLToPath(new URL(name, import.meta.url)))
 
 function objectOf(line: string): Record<string, unknown> | undefined {
   if (!line.startsWith('{')) return undefined

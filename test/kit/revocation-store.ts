@@ -12,6 +12,9 @@ export const T = Date.UTC(2040) / 1000
 export const ACME = 'https://auth.acme.example'
 export const OTHER = 'https://auth.other.example'
 
+/** When and by whom entries of these tests are made again. */
+const RENEWED = { renewed: T, renewedBy: `${ACME} ops` }
+
 /** Of a set in one place. */
 const ALONE = { total: 1, acknowledged: 1, pending: [] }
 
@@ -75,9 +78,21 @@ export const itKeepsRevocations = (open: () => Revocations & RevocationStore): v
     await set.add([first])
     const { expires: _, ...forever } = first
     const again = { ...forever, reason: 'b', created: T + 5, createdBy: 'someone else' }
-    const kept = { ...forever, reason: 'b' }
+    const kept = { ...forever, reason: 'b', renewed: T + 5, renewedBy: 'someone else' }
     expect(await set.add([again])).toEqual({ added: [kept], shards: ALONE })
     expect((await set.list({ limit: 10 })).revocations).toEqual([kept])
+  })
+
+  it('renews an entry for as long as the one or the other asks', async () => {
+    const set = open()
+    const first = await entryOf({ value: 'one', reason: 'a' })
+    await set.add([first])
+    const again = { ...first, expires: T + 2, created: T + 5, createdBy: 'someone else' }
+    const { reason: _, ...silent } = again
+    const kept = { ...first, renewed: T + 5, renewedBy: 'someone else' }
+    expect(await set.add([silent])).toEqual({ added: [kept], shards: ALONE })
+    setNow(T + 3)
+    expect(await set.lookup([first])).toEqual([kept])
   })
 
   it.each<[string, Partial<Revocation>, Partial<Revocation>, Partial<Revocation>]>([
@@ -85,7 +100,7 @@ export const itKeepsRevocations = (open: () => Revocations & RevocationStore): v
       'a later at wins',
       { at: T, expires: T + 50 },
       { at: T + 9, expires: T + 20 },
-      { at: T + 9, expires: T + 20 },
+      { at: T + 9, expires: T + 50 },
     ],
     [
       'an earlier at does not',
@@ -105,7 +120,7 @@ export const itKeepsRevocations = (open: () => Revocations & RevocationStore): v
     const set = open()
     const base = await entryOf({ value: 'one', mode: 'before' })
     await set.add([{ ...base, ...first }])
-    const stored = { ...base, ...expected }
+    const stored = { ...base, ...expected, ...RENEWED }
     expect(await set.add([{ ...base, ...second }])).toEqual({ added: [stored], shards: ALONE })
     expect(await set.lookup([base])).toEqual([stored])
   })
@@ -119,7 +134,7 @@ export const itKeepsRevocations = (open: () => Revocations & RevocationStore): v
         { ...base, at: T - 5 },
       ]),
     ).toEqual({
-      added: [{ ...base, at: T }],
+      added: [{ ...base, at: T, ...RENEWED }],
       shards: ALONE,
     })
   })
@@ -203,7 +218,7 @@ export const itIsBounded = (open: () => Revocations & RevocationStore): void => 
     expect(await set.add([c])).toEqual({ added: [c], shards: ALONE })
     expect(await set.add([d])).toEqual({ full: true })
     expect(await set.add([{ ...b, reason: 'renewed' }])).toEqual({
-      added: [{ ...b, reason: 'renewed' }],
+      added: [{ ...b, reason: 'renewed', ...RENEWED }],
       shards: ALONE,
     })
     setNow(T + 10)

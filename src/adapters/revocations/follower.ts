@@ -1,6 +1,6 @@
 import type { Clock } from '../../model/ports.ts'
-import type { Handed, HandedPage, Handing } from './handing.ts'
-import { inTime } from './in-time.ts'
+import { COPYING, type Handed, type HandedPage, type Handing } from './handing.ts'
+import { createBreath, inTime } from './in-time.ts'
 import { isServing, type RevocationLog } from './log.ts'
 
 /** What a replica asks of the shard that it follows. */
@@ -17,7 +17,11 @@ export interface Leader {
 }
 
 /** What a replica says to changes: how far it has come, or that it answers nothing and need not be told. */
-export type Taken = { readonly version: number } | { readonly out: true }
+export type Taken =
+  | { readonly version: number }
+  | { readonly out: true }
+  /** It knows of other changes with the same versions. */
+  | { readonly contradicted: true }
 
 /** What following is done with. */
 export interface FollowerOptions {
@@ -28,6 +32,14 @@ export interface FollowerOptions {
   readonly leader: () => Leader
   readonly clock: Clock
   readonly report: (event: Record<string, unknown>) => void
+}
+
+/** How far a copy is. */
+interface Copying {
+  readonly epoch: string
+  readonly version: number
+  /** Where the next page begins. */
+  readonly after: number
 }
 
 /** No version: the enrolment is under way, and nothing may be answered yet. */
@@ -50,18 +62,34 @@ export const createFollower = (options: FollowerOptions) => {
   /** The last version that was heard of since the enrolment was asked for. */
   let heard = 0
 
+  /** Goes on where it was broken off, also by the end of this object's life. */
   const copyAll = async (): Promise<void> => {
-    storage.transactionSync(() => handing.clear())
-    const first = await inTime(() => leader().handAll(0))
-    for (let page = first; ; ) {
-      const { rows, epoch, after } = page
-      if (epoch !== first.epoch) throw new Error('the set began anew while it was copied')
-      storage.transactionSync(() => handing.takeAll(rows))
-      if (after === undefined) break
-      page = await inTime(() => leader().handAll(after))
+    const { kv } = storage
+    const breath = createBreath()
+    let copying = kv.get<Copying>(COPYING)
+    for (;;) {
+      if (!copying) storage.transactionSync(() => handing.clear())
+      const { rows, epoch, version, after } = await inTime(() =>
+        leader().handAll(copying?.after ?? 0),
+      )
+      if (copying && copying.epoch !== epoch) {
+        // The set began anew meanwhile.
+        copying = undefined
+        continue
+      }
+      // Later pages may show later versions: only what the first one knew is known to be whole.
+      const first = copying ?? { epoch, version }
+      storage.transactionSync(() => {
+        handing.takeAll(rows)
+        if (after === undefined) {
+          log.begin(first)
+          kv.delete(COPYING)
+        } else kv.put(COPYING, { ...first, after })
+      })
+      if (after === undefined) return
+      copying = { ...first, after }
+      await breath()
     }
-    // Later pages may show later versions: only what the first one knew is known to be whole.
-    storage.transactionSync(() => log.begin(first))
   }
 
   const enrolOnce = async (): Promise<void> => {
@@ -112,6 +140,7 @@ export const createFollower = (options: FollowerOptions) => {
         this.leave()
         return OUT
       }
+      if (handing.contradicts(handed)) return { contradicted: true }
       heard = Math.max(heard, handed.head)
       storage.transactionSync(() => {
         // One that answers goes on: what it may lack it has not acknowledged.

@@ -1,5 +1,6 @@
 import { type Head, LOG, type RevocationLog } from './log.ts'
 import { putRow, type Row } from './rows.ts'
+import { removeAll } from './schema.ts'
 
 /** A page of all entries of a shard, for another that begins anew. */
 export interface HandedPage extends Pick<Head, 'epoch' | 'version'> {
@@ -28,6 +29,9 @@ export interface Handed {
   readonly head: number
   readonly changes: readonly (Row | Tombstone)[]
 }
+
+/** Under which a copy in the making keeps how far it is. */
+export const COPYING = 'copying'
 
 const isRow = (change: Row | Tombstone): change is Row => 'subject' in change
 
@@ -91,6 +95,27 @@ export const createHanding = (storage: DurableObjectStorage, log: RevocationLog)
       log.trim(now)
     },
 
+    /**
+     * Whether the changes are none of those that led here: another change has one of their versions. Then
+     * whoever hands them on has gone back to an older state.
+     */
+    contradicts({ changes }: Handed): boolean {
+      const { version } = log.head()
+      return changes.some(
+        (change) =>
+          change.version <= version &&
+          sql
+            .exec<{ id: string }>(
+              `SELECT id FROM entries WHERE version = ?
+                UNION ALL SELECT id FROM tombstones WHERE version = ?`,
+              change.version,
+              change.version,
+            )
+            .toArray()
+            .some(({ id }) => id !== change.id),
+      )
+    },
+
     /** Takes a page in, as it is. */
     takeAll(rows: readonly Row[]): void {
       for (const row of rows) putRow(sql, row)
@@ -114,7 +139,8 @@ export const createHanding = (storage: DurableObjectStorage, log: RevocationLog)
     clear(): void {
       log.serve(null)
       log.begin({ epoch: '', version: 0 })
-      sql.exec('DELETE FROM entries')
+      storage.kv.delete(COPYING)
+      removeAll(sql)
     },
   }
 }

@@ -17,3 +17,19 @@ export const inTime = async <Value>(
     clearTimeout(timer)
   }
 }
+
+/** Milliseconds that work goes on before others have their turn. */
+const BREATH_MS = 20
+
+/**
+ * To be called between the parts of long work: lets others have their turn now and then. Where all objects
+ * share a thread, they would wait for all of it.
+ */
+export const createBreath = () => {
+  let since = Date.now()
+  return async (): Promise<void> => {
+    if (Date.now() - since < BREATH_MS) return
+    await new Promise((done) => setTimeout(done, 0))
+    since = Date.now()
+  }
+}

@@ -2,7 +2,7 @@ import { LIMITS } from '../../base/limits.ts'
 import type { Spread } from '../../model/revocation.ts'
 import type { Taken } from './follower.ts'
 import type { Handed, Handing } from './handing.ts'
-import { inTime } from './in-time.ts'
+import { createBreath, inTime } from './in-time.ts'
 import type { RevocationLog } from './log.ts'
 
 /** What changes are handed to. */
@@ -43,25 +43,27 @@ export const createOutbox = (options: OutboxOptions) => {
 
   const isBehind = ({ acked }: Enrolled): boolean => acked < log.head().version
 
+  const find = (name: string): Enrolled | undefined =>
+    all().find((one) => one.name === name && isBehind(one))
+
   const hand = async (name: string): Promise<void> => {
-    for (;;) {
-      const replica = all().find((one) => one.name === name)
-      if (!replica || !isBehind(replica)) return
+    const breath = createBreath()
+    for (let replica = find(name); replica; ) {
       const { acked, enrolment } = replica
       const taken = await inTime(() => reach(name).take(handing.since(acked)))
+      if ('contradicted' in taken) return storage.transactionSync(log.lose)
       if ('out' in taken) sql.exec('DELETE FROM replicas WHERE enrolment = ?', enrolment)
       else if (taken.version > log.head().version) return storage.transactionSync(log.lose)
       else sql.exec('UPDATE replicas SET acked = ? WHERE enrolment = ?', taken.version, enrolment)
+      if (find(name)) await breath()
+      replica = find(name)
     }
   }
 
   const handOnce = (name: string): Promise<void> => {
     const known = flights.get(name)
     // It may have been over, and only not been cleared up, before the latest change was made.
-    if (known)
-      return known.then(() =>
-        all().some((one) => one.name === name && isBehind(one)) ? handOnce(name) : undefined,
-      )
+    if (known) return known.then(() => (find(name) ? handOnce(name) : undefined))
     const flight = hand(name)
       .catch((error: unknown) =>
         report({ event: 'revocations_not_handed_on', shard: name, error: String(error) }),

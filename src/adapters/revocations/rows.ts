@@ -15,6 +15,8 @@ export type Row = {
   readonly reason: string | null
   readonly created: number
   readonly created_by: string
+  readonly renewed: number | null
+  readonly renewed_by: string | null
   /** Of the change that made it so. */
   readonly version: number
   /** See `subjectHash`; `null` for entries of an older schema. */
@@ -33,6 +35,8 @@ export const toEntry = (row: Row): Revocation => ({
   ...(row.reason !== null && { reason: row.reason }),
   created: row.created,
   createdBy: row.created_by,
+  ...(row.renewed !== null && { renewed: row.renewed }),
+  ...(row.renewed_by !== null && { renewedBy: row.renewed_by }),
 })
 
 /** The row of an entry that has no place in the order yet. */
@@ -49,6 +53,8 @@ export const toRow = (entry: Revocation, version: number, hash: ArrayBuffer): Ro
   reason: entry.reason ?? null,
   created: entry.created,
   created_by: entry.createdBy,
+  renewed: entry.renewed ?? null,
+  renewed_by: entry.renewedBy ?? null,
   version,
   hash,
 })
@@ -66,6 +72,8 @@ const COLUMNS = [
   'reason',
   'created',
   'created_by',
+  'renewed',
+  'renewed_by',
   'version',
   'hash',
 ] as const satisfies readonly (keyof Row)[]
@@ -73,7 +81,8 @@ const COLUMNS = [
 const PUT = `INSERT INTO entries (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})
   ON CONFLICT (id) DO UPDATE
   SET at = excluded.at, expires = excluded.expires, reason = excluded.reason,
-    created = excluded.created, created_by = excluded.created_by, version = excluded.version`
+    created = excluded.created, created_by = excluded.created_by, renewed = excluded.renewed,
+    renewed_by = excluded.renewed_by, version = excluded.version`
 
 /** Writes a row; one with its id takes over what can change in an entry's life. */
 export const putRow = (sql: SqlStorage, row: Row): void => {

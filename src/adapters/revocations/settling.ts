@@ -1,5 +1,5 @@
 import type { HandedPage, Handing } from './handing.ts'
-import { inTime } from './in-time.ts'
+import { createBreath, inTime } from './in-time.ts'
 import { type Head, isServing, type RevocationLog } from './log.ts'
 
 /** What may hold the set still when the shard that leads has lost it. */
@@ -20,6 +20,10 @@ export interface SettlingOptions {
   readonly enrol: (name: string, acked: number) => void
 }
 
+interface Held extends Head {
+  readonly name: string
+}
+
 /** A version that nobody has. */
 const NONE = -1
 
@@ -36,34 +40,50 @@ export const settle = async (options: SettlingOptions): Promise<void> => {
       ...(await inTime(() => reach(name).holds())),
     })),
   )
-  const survivors = held
-    .filter(({ epoch }) => epoch !== '')
-    .sort((one, other) => other.version - one.version)
-  const copied = new Set<string>()
-  for (const survivor of survivors) {
-    const { name, epoch, version } = survivor
-    // One that is still to catch up may lack what another has that has come no further.
-    const state = isServing(survivor) ? `${epoch} ${version}` : name
-    if (copied.has(state)) continue
-    await takeOver(reach(name), options)
-    copied.add(state)
-  }
+  const survivors = held.filter(({ epoch }) => epoch !== '')
+  await takeOver(survivors, options)
   storage.transactionSync(() => {
     const version = Math.max(log.head().version, ...survivors.map((one) => one.version))
     for (const { name } of survivors) enrol(name, NONE)
-    log.begin({ epoch: crypto.randomUUID(), version })
+    log.begin({ epoch: newEpoch(), version })
     log.serve(version)
   })
 }
 
+/** Later ones come later in order, also after those of an older schema, which are hexadecimal. */
+const newEpoch = (): string => `t${String(Date.now()).padStart(15, '0')}-${crypto.randomUUID()}`
+
+/**
+ * Takes over what those of the last epoch hold, which took over all before it. The one that has come furthest
+ * among those that answer has everything up to there, and knows what was lifted; of the others only what is
+ * newer is taken. Where none answers, each may lack something.
+ */
 const takeOver = async (
-  survivor: Survivor,
-  { storage, handing }: SettlingOptions,
+  survivors: readonly Held[],
+  { storage, handing, reach }: SettlingOptions,
 ): Promise<void> => {
-  for (let after: number | undefined = 0; after !== undefined; ) {
-    const from: number = after
-    const page = await inTime(() => survivor.handAll(from))
-    storage.transactionSync(() => handing.takeNewer(page.rows))
-    after = page.after
+  const last = survivors
+    .map(({ epoch }) => epoch)
+    .sort()
+    .at(-1)
+  const [first, ...others] = survivors
+    .filter(({ epoch }) => epoch === last)
+    .sort(
+      (one, other) =>
+        Number(isServing(other)) - Number(isServing(one)) || other.version - one.version,
+    )
+  if (!first) return
+  const known = isServing(first) ? first.version : NONE
+  const breath = createBreath()
+  const take = async (name: string, above: number): Promise<void> => {
+    for (let from = 0; ; await breath()) {
+      const { rows, after } = await inTime(() => reach(name).handAll(from))
+      const newer = rows.filter(({ version }) => version > above)
+      storage.transactionSync(() => handing.takeNewer(newer))
+      if (after === undefined) return
+      from = after
+    }
   }
+  await take(first.name, NONE)
+  for (const { name } of others) await take(name, known)
 }

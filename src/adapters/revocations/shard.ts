@@ -15,6 +15,8 @@ import type { Found } from './snapshot.ts'
 import { now } from './store.ts'
 
 const ROSTER = 'roster'
+/** Under which an object keeps its name, should it not be told by whoever wakes it. */
+const NAME = 'name'
 /** Under which a replica keeps when it was read. */
 const READ = 'read'
 /** Milliseconds without a read after which a replica need not be kept up to date, and how exactly. */
@@ -44,7 +46,9 @@ export class RevocationShard extends DurableObject {
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env)
-    this.#name = ctx.id.name ?? ''
+    const name = ctx.id.name ?? ctx.storage.kv.get<string>(NAME)
+    if (name === undefined) throw new Error('a shard without a name')
+    this.#name = name
   }
 
   /** Live entries about any of the subjects, each named by its `subjectKey`. */
@@ -199,6 +203,7 @@ const open = (
   name: string,
   sibling: (name: string) => Sibling,
 ): Opened => {
+  if (ctx.storage.kv.get(NAME) !== name) ctx.storage.kv.put(NAME, name)
   const parts = openParts(ctx.storage, { name, sibling })
   if (name !== LEADER) return { parts }
   const roster = () => sibling(ROSTER)

@@ -20,7 +20,7 @@ import {
   shard,
   sql,
   wipe,
-} from '../../kit/shards.ts'
+} from '../../kit/shards.workerd.ts'
 
 const bounds = { ...LOG }
 beforeEach(() => setNow(T))

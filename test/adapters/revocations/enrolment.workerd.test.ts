@@ -13,7 +13,7 @@ import {
   leave,
   rowsOf,
   shard,
-} from '../../kit/shards.ts'
+} from '../../kit/shards.workerd.ts'
 
 const bounds = { ...LOG }
 beforeEach(() => setNow(T))

@@ -15,7 +15,7 @@ import {
   rowsOf,
   shard,
   unreachable,
-} from '../../kit/shards.ts'
+} from '../../kit/shards.workerd.ts'
 
 const bounds = { ...LOG }
 beforeEach(() => setNow(T))

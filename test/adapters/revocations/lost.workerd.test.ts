@@ -17,7 +17,7 @@ import {
   sql,
   unreachable,
   wipe,
-} from '../../kit/shards.ts'
+} from '../../kit/shards.workerd.ts'
 
 const bounds = { ...LOG }
 beforeEach(() => setNow(T))

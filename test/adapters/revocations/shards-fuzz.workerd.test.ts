@@ -2,7 +2,7 @@ import { reset } from 'cloudflare:test'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
-import { createShardWorld, NAMES } from '../../kit/shard-world.ts'
+import { createShardWorld, NAMES } from '../../kit/shard-world.workerd.ts'
 
 const bounds = { ...LOG }
 beforeEach(() => void Object.assign(LOG, { handed: 2, page: 3, changes: 12, tombstoneSeconds: 20 }))

@@ -4,7 +4,7 @@ import { type Revocation, revocationId, subjectKey } from '../../src/model/revoc
 import { createPromises } from './promises.ts'
 import { answering, createCopy, hashesOfAll } from './revocation-copy.ts'
 import { ACME, entryOf, setNow, T } from './revocation-store.ts'
-import { alarm, crash, interceptAny, leader, rowsOf, shard, wipe } from './shards.ts'
+import { alarm, crash, interceptAny, leader, rowsOf, shard, wipe } from './shards.workerd.ts'
 
 export const NAMES = ['0', '1', '2', '3'] as const
 const VALUES = ['a', 'b', 'c', 'd', 'e', 'f']
@@ -69,12 +69,17 @@ export const createShardWorld = async (seen: Record<string, number>) => {
     const all = await Promise.all((await shard('roster').names()).map(heldBy))
     if (all.some(({ serves }) => serves)) return count('survived')
     count('lost')
+    const last = all
+      .map(({ epoch }) => epoch)
+      .sort()
+      .at(-1)
+    const left = all.filter(({ epoch }) => epoch === last)
     for (const id of promises.ids()) {
-      const held = all.flatMap(({ entries }) => entries.filter((row) => row.id === id))
-      const last = held.sort((one, other) => Number(other.version) - Number(one.version))[0]
+      const held = left.flatMap(({ entries }) => entries.filter((row) => row.id === id))
+      const row = held.sort((one, other) => Number(other.version) - Number(one.version))[0]
       promises.least(
         id,
-        last && (last.expires === null ? Number.POSITIVE_INFINITY : Number(last.expires)),
+        row && (row.expires === null ? Number.POSITIVE_INFINITY : Number(row.expires)),
       )
     }
   }
@@ -87,8 +92,10 @@ export const createShardWorld = async (seen: Record<string, number>) => {
   }
   const heldBy = async (name: string) => {
     const head = await headOf(name)
-    if (head.epoch === '') return { serves: false, entries: [] }
+    const { epoch } = head
+    if (epoch === '') return { epoch, serves: false, entries: [] }
     return {
+      epoch,
       serves: isServing(head),
       entries: await rowsOf(name, 'SELECT id, version, expires FROM entries'),
     }

@@ -1,0 +1,201 @@
+import { relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { inject } from 'vitest'
+import type { Gate } from './gate.ts'
+import { deployment } from './repository.ts'
+import {
+  type Binding,
+  type ClassOf,
+  capnp,
+  type WorkerdConfig,
+  type WorkerService,
+} from './workerd-config.ts'
+
+/** What a gate under test is made of. */
+export interface GateOptions {
+  /** The policy: each member is a JSON variable, as wrangler hands over `[vars]`. */
+  readonly vars: Readonly<Record<string, unknown>>
+  readonly secrets?: Readonly<Record<string, string>>
+  /** Binding name → URL of an http server on this machine. */
+  readonly services?: Readonly<Record<string, string>>
+  /** Whether `JWKS_CACHE` is bound (true by default), or the gate whose namespace it is. */
+  readonly kv?: boolean | Gate
+  /** Whether the namespaces of wrangler.toml are bound (the default), or which: name → class. */
+  readonly durableObjects?: boolean | Readonly<Record<string, string>>
+  /** The gate whose keeper of keys serves this one in place of its own, made with `sharing`. */
+  readonly keeper?: Gate
+  /** Whether other gates may use this one's keeper of keys. */
+  readonly sharing?: boolean
+  /** Id of the deployment, bound as wrangler.toml says; `false` as on a plain workerd. */
+  readonly version?: string | false
+  /** Keeps what is stored when the gate stops; for one gate at a time. */
+  readonly dataDir?: string
+  /** Beside those of wrangler.toml. */
+  readonly compatibilityFlags?: readonly string[]
+  /** Where to listen, for a policy that names the port (see `freePort`); else any free port. */
+  readonly port?: number
+  /** Another Worker than the one that was built for this run. */
+  readonly bundle?: string
+  /** Further gates in the same process, each an isolate of its own, that use the objects of this one. */
+  readonly beside?: readonly BesideOptions[]
+  /** Whether the test may call the gate's objects itself. */
+  readonly reaching?: boolean
+}
+
+/** What a gate that is lent its objects may have of its own; the rest is as the other's. */
+export type BesideOptions = Pick<GateOptions, 'vars' | 'secrets' | 'version'>
+
+/** The deployment a gate is of unless a test says another. */
+export const VERSION = 'a3c7f0d2-5b1e-4c88-9d0a-6f2e81b47c35'
+const DEPLOYED = '2026-11-02T09:30:00.000Z'
+
+/** Name of the socket and service of a gate beside the first. */
+export const besideName = (index: number): string => `gate-${index + 1}`
+
+/**
+ * The configuration of a gate and of what it is given along, and the names of its sockets. Paths are
+ * relative to `directory`.
+ */
+export function gateConfig(options: GateOptions, directory: string, disk: string) {
+  const { kv = true, beside = [] } = options
+  const gates = [
+    gateWorker(options, directory),
+    ...beside.map((one, index) => besideWorker(one, index, options, directory)),
+  ]
+  const others = [
+    ...(kv === true ? [kvWorker(directory)] : []),
+    ...(options.sharing === true ? [keeperWorker(keeperOf(options), directory)] : []),
+    ...(options.reaching === true ? [objectsWorker(options, directory)] : []),
+  ]
+  const workers = [...gates, ...others]
+  const sockets = workers.map(({ name }) => name)
+  const port = (name: string) => (name === GATE ? (options.port ?? 0) : 0)
+  const config: WorkerdConfig = {
+    workers,
+    modules: { [KEEPER_LINK]: inKit(directory, 'keeper-link.js') },
+    externals: externalsOf(options),
+    sockets: Object.fromEntries(sockets.map((name) => [name, { port: port(name), service: name }])),
+    disk,
+  }
+  return { text: capnp(config), sockets }
+}
+
+/** Service name → `host:port` of what the gate uses and is not part of its own process. */
+const externalsOf = ({ services = {}, kv, keeper }: GateOptions) => ({
+  ...Object.fromEntries(Object.entries(services).map(([n, url]) => [`to-${n}`, new URL(url).host])),
+  ...(typeof kv === 'object' && { kv: hostOf(kv, 'kv') }),
+  ...(keeper && { keeper: hostOf(keeper, 'keeper') }),
+})
+
+const hostOf = ({ shared }: Gate, what: keyof Gate['shared']): string => {
+  const host = shared[what]
+  if (host === undefined) throw new Error(`that gate shares no ${what}`)
+  return host
+}
+
+const GATE = 'gate'
+
+function gateWorker(options: GateOptions, directory: string): WorkerService {
+  const { compatibilityDate, compatibilityFlags, versionMetadata } = deployment()
+  const { version = VERSION } = options
+  const objects = objectsOf(options)
+  const bindings: Binding[] = [
+    ...Object.entries(options.vars).map(([name, json]) => ({ name, json })),
+    ...Object.entries(options.secrets ?? {}).map(([name, text]) => ({ name, text })),
+    ...Object.keys(options.services ?? {}).map((name) => ({ name, service: `to-${name}` })),
+    ...(options.kv === false ? [] : [{ name: 'JWKS_CACHE', kvNamespace: 'kv' }]),
+    ...Object.entries(objects).map(([name, durableObjectNamespace]) => ({
+      name,
+      durableObjectNamespace,
+    })),
+    ...(options.keeper
+      ? [{ name: KEEPER, wrapped: { moduleName: KEEPER_LINK, service: 'keeper' } }]
+      : []),
+    ...(versionMetadata !== undefined && version !== false
+      ? [{ name: versionMetadata, json: { id: version, tag: '', timestamp: DEPLOYED } }]
+      : []),
+  ]
+  return {
+    name: GATE,
+    module: relative(directory, options.bundle ?? inject('bundle')),
+    compatibilityDate,
+    compatibilityFlags: [...compatibilityFlags, ...(options.compatibilityFlags ?? [])],
+    bindings,
+    classes: Object.fromEntries(Object.values(objects).map((name) => [name, `gate-${name}`])),
+  }
+}
+
+/** Binding name → class name of the gate's own objects. */
+function objectsOf({ durableObjects: wanted = true, keeper }: GateOptions) {
+  const all = wanted === true ? deployment().durableObjects : wanted === false ? {} : wanted
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !keeper || name !== KEEPER))
+}
+
+/** The gate with other variables, and with nothing of its own to store anything in. */
+function besideWorker(
+  { vars, ...own }: BesideOptions,
+  index: number,
+  options: GateOptions,
+  directory: string,
+): WorkerService {
+  const { bindings, ...worker } = gateWorker({ ...options, ...own, vars }, directory)
+  const lent = lentObjects(options)
+  const names = new Set(lent.map(({ name }) => name))
+  return {
+    ...worker,
+    name: besideName(index),
+    bindings: [...bindings.filter(({ name }) => !names.has(name)), ...lent],
+    classes: {},
+  }
+}
+
+/** The gate's own objects, as other Workers are bound to them. */
+const lentObjects = (options: GateOptions) =>
+  Object.entries(objectsOf(options)).map(([name, className]) => ({
+    name,
+    durableObjectNamespace: { className, serviceName: GATE } satisfies ClassOf,
+  }))
+
+function objectsWorker(options: GateOptions, directory: string): WorkerService {
+  return {
+    name: 'objects',
+    module: inKit(directory, 'objects-worker.js'),
+    compatibilityDate: deployment().compatibilityDate,
+    bindings: lentObjects(options),
+    classes: {},
+  }
+}
+
+function kvWorker(directory: string): WorkerService {
+  return {
+    name: 'kv',
+    module: inKit(directory, 'kv-worker.js'),
+    compatibilityDate: deployment().compatibilityDate,
+    bindings: [{ name: 'STORE', durableObjectNamespace: 'KvNamespace' }],
+    classes: { KvNamespace: 'kv' },
+  }
+}
+
+const KEEPER = 'KEY_KEEPER'
+const KEEPER_LINK = 'kit:keeper-link'
+
+/** The class of the gate's own keeper of keys. */
+function keeperOf(options: GateOptions): string {
+  const className = objectsOf(options)[KEEPER]
+  if (className === undefined) throw new Error(`this gate has no ${KEEPER}`)
+  return className
+}
+
+/** Serves the gate's keeper of keys to the gates that are linked to it. */
+function keeperWorker(className: string, directory: string): WorkerService {
+  return {
+    name: 'keeper',
+    module: inKit(directory, 'keeper-worker.js'),
+    compatibilityDate: deployment().compatibilityDate,
+    bindings: [{ name: KEEPER, durableObjectNamespace: { className, serviceName: GATE } }],
+    classes: {},
+  }
+}
+
+const inKit = (directory: string, name: string): string =>
+  relative(directory, fileURLToPath(new URL(name, import.meta.url)))
