@@ -1,37 +1,98 @@
-import { Agent, request } from 'node:http'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { HOST, type Setting, startSetting } from './setting.ts'
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, inject, it } from 'vitest'
+import type { Gate } from '../kit/gate.ts'
+import { CUT, createCallers, createCounter, createDice, type Got } from './load.ts'
+import { type Setting, startSetting } from './setting.ts'
+import { withShards } from './shards.ts'
 
 const AGENTS = 100
 const REQUESTS = 10_000
 const CONNECTIONS = 16
 /** Milliseconds. */
 const BOUND = 1_000
+const PATH = '/.edgewarden/revocations'
+/** Sent a byte at a time, which takes a tenth of a second. */
+const SLOW = { body: 'x'.repeat(20), pace: 5 }
 
-/** An answer that broke off: its agent was revoked while it was on its way. */
-const CUT = 0
+/** Deployments, each an isolate of its own, and their shards: one, a larger one, one as before. */
+const SHARDS = { old: 4, large: 8, back: 4 }
+type Name = keyof typeof SHARDS
+
+/** Who is in service from which share of the requests on: shards are added and taken away again. */
+const ROLL: readonly (readonly [from: number, names: readonly Name[]])[] = [
+  [0, ['old']],
+  [0.2, ['old', 'large']],
+  [0.4, ['large']],
+  [0.55, ['large', 'back']],
+  [0.75, ['back']],
+]
+
+/** What befalls a shard after which share of the requests; from `3` all isolates here pull changes. */
+const TROUBLE: readonly (readonly [after: number, shard: string, what: string, how?: object])[] = [
+  [0.03, '1', 'behave', { lookups: 150 }],
+  [0.03, '3', 'behave', { pulls: 800 }],
+  [0.18, '1', 'wipe'],
+  [0.19, '0', 'behave', { pages: 300 }],
+  [0.19, '3', 'wipe'],
+  [0.21, '2', 'behave', { trouble: 'deaf' }],
+  [0.25, '7', 'behave', { takes: 200 }],
+  [0.3, '6', 'wipe'],
+  [0.32, '2', 'behave', { takes: 200 }],
+  [0.45, '0', 'stop'],
+  [0.5, '7', 'behave', {}],
+  [0.52, '2', 'stop'],
+  [0.53, '3', 'behave', { pulls: 800 }],
+  [0.54, '1', 'wipe'],
+  [0.75, '0', 'wipe'],
+  [0.8, '5', 'wipe'],
+]
 
 interface Sent {
+  /** Of this request alone, so that the origin can tell which it got. */
+  readonly number: number
   readonly agent: number
+  readonly name: Name
   readonly isStrict: boolean
+  readonly isSlow: boolean
   /** Before the request was sent, so that its decision begins later. */
   readonly at: number
   readonly status: number
 }
 
+/** When a revocation was asked for, and when it was first said that every shard has it. */
+interface Revoked {
+  readonly askedAt: number
+  readonly heldAt: number
+}
+
+const policyOf = (name: Name) => ({
+  gate: { revocation: { consistency: 'bounded', max_staleness: '1s', shards: SHARDS[name] } },
+  issuer: { admin: 'all' },
+  routes: [
+    { match: 'GET,POST /bounded/x', scopes: [] },
+    { match: 'GET,POST /strict/x', scopes: [], revocation: 'strict' },
+  ],
+})
+
 let setting: Setting
+let gates: Readonly<Record<Name, Gate>>
+let shards: Awaited<ReturnType<typeof withShards>>
 let tokens: readonly string[]
-const client = new Agent({ keepAlive: true, maxSockets: CONNECTIONS + 1 })
+let admin: string
+const { call, close } = createCallers(CONNECTIONS + 8)
 
 beforeAll(async () => {
+  shards = await withShards(inject('bundle'))
   setting = await startSetting({
-    gate: { revocation: { consistency: 'bounded', max_staleness: '1s' } },
-    issuer: { admin: 'all' },
-    routes: [
-      { match: 'GET /bounded/x', scopes: [] },
-      { match: 'GET /strict/x', scopes: [], revocation: 'strict' },
-    ],
+    ...policyOf('old'),
+    bundle: shards.path,
+    durableObjects: { REVOCATIONS: 'TroubledShard', KEY_KEEPER: 'KeyKeeper' },
+    reaching: true,
+    beside: [policyOf('large'), policyOf('back')],
   })
+  const [large, back] = setting.gate.beside as [Gate, Gate]
+  gates = { old: setting.gate, large, back }
+  admin = await setting.token({ client_id: 'ops', scope: 'edgewarden:revoke edgewarden:read' })
   tokens = await Promise.all(
     Array.from({ length: AGENTS }, (_, i) =>
       setting.token({ client_id: `agent-${i}`, sub: `agent-${i}` }),
@@ -39,88 +100,125 @@ beforeAll(async () => {
   )
 })
 afterAll(async () => {
-  client.destroy()
+  close()
   await setting.close()
+  await shards.remove()
 })
 
-const call = (path: string, token: string, body?: string): Promise<number> =>
-  new Promise((done, failed) => {
-    const sent = request(
-      {
-        port: setting.gate.port,
-        host: '127.0.0.1',
-        agent: client,
-        path,
-        method: body === undefined ? 'GET' : 'POST',
-        headers: {
-          host: HOST,
-          authorization: `Bearer ${token}`,
-          ...(body !== undefined && {
-            'content-type': 'application/json',
-            'content-length': Buffer.byteLength(body),
-          }),
-        },
-      },
-      (response) => {
-        response.resume()
-        response.on('end', () => done(response.statusCode ?? 0))
-        response.on('error', () => done(CUT))
-      },
-    )
-    sent.on('error', (error: NodeJS.ErrnoException) =>
-      error.code === 'ECONNRESET' ? done(CUT) : failed(error),
-    )
-    sent.end(body)
-  })
+const same = (one: Sent, other: Sent): boolean =>
+  (Object.keys(one) as (keyof Sent)[]).every((key) => one[key] === other[key])
 
-/** A number below `below` that looks random, the same in every run. */
-const dice = (() => {
-  let state = 7
-  return (below: number) => {
-    state = (state * 48_271) % 2_147_483_647
-    return state % below
+/** What is known of how far a revocation has come where nobody can be asked. */
+const NONE = { total: 1, acknowledged: 0 }
+
+/** Asks until every shard is said to have what was made. */
+const held = async (gate: Gate, made: Got): Promise<void> => {
+  for (let { status, text } = made; ; await wait(50)) {
+    expect([200, 202, 503]).toContain(status)
+    const { total, acknowledged } = status === 503 ? NONE : JSON.parse(text).shards
+    if (total === acknowledged) return
+    ;({ status, text } = await call(gate, { path: made.location ?? '', token: admin }))
   }
-})()
+}
 
 it('no request passes late, of ten thousand while a hundred agents are revoked', async () => {
-  const revokedAt = new Map<number, number>()
+  const dice = createDice(7)
+  const oneOf = <One>(all: readonly One[]): One => all[dice(all.length)] as One
+  const order = Array.from({ length: AGENTS }, (_, i) => (i * 37) % AGENTS)
+  const revoked = new Map<number, Revoked>()
   const all: Sent[] = []
+  const answered = createCounter()
   let begun = 0
-  const stream = async () => {
-    while (begun < REQUESTS || revokedAt.size < AGENTS) {
-      begun++
-      const agent = dice(AGENTS)
-      const isStrict = dice(2) === 0
-      const at = Date.now()
-      const status = await call(isStrict ? '/strict/x' : '/bounded/x', tokens[agent] ?? '')
-      all.push({ agent, isStrict, at, status })
-    }
-  }
-  const admin = await setting.token({ client_id: 'ops', sub: 'ops', scope: 'edgewarden:revoke' })
-  const revoke = async () => {
-    const order = Array.from({ length: AGENTS }, (_, i) => (i * 37) % AGENTS)
-    for (const [done, agent] of order.entries()) {
-      // Spread over the run, so that most requests come before or long after one of them.
-      const due = Math.floor(((done + dice(3)) * REQUESTS * 0.8) / AGENTS)
-      while (all.length < due) await new Promise((next) => setImmediate(next))
-      const entry = { kind: 'agent', issuer: setting.issuer.issuer, value: `agent-${agent}` }
-      const status = await call('/.edgewarden/revocations', admin, JSON.stringify(entry))
-      expect(status).toBe(200)
-      revokedAt.set(agent, Date.now())
-    }
-  }
-  await Promise.all([revoke(), ...Array.from({ length: CONNECTIONS }, stream)])
+  let isOver = false
 
-  const since = ({ agent, at }: Sent) => at - (revokedAt.get(agent) ?? Number.POSITIVE_INFINITY)
-  const late = all.filter((one) => one.status === 200 && since(one) > (one.isStrict ? 0 : BOUND))
+  const inService = () => ROLL.findLast(([from]) => answered.count >= from * REQUESTS)?.[1] ?? []
+
+  const ask = async (agent: number, name: Name, isStrict: boolean, isSlow = false) => {
+    const number = ++begun
+    const path = `/${isStrict ? 'strict' : 'bounded'}/x?${number}`
+    const at = performance.now()
+    const given = { path, token: tokens[agent] ?? '', ...(isSlow && SLOW) }
+    const { status } = await call(gates[name], given)
+    all.push({ number, agent, name, isStrict, isSlow, at, status })
+    answered.more()
+  }
+
+  const stream = async () => {
+    while (begun < REQUESTS || !isOver) {
+      // Most of them are of those who were revoked lately, or are next.
+      const back = dice(oneOf([8, 40, AGENTS]))
+      const agent = order[(revoked.size + AGENTS - back) % AGENTS] ?? 0
+      await ask(agent, oneOf(inService()), dice(2) === 0, dice(60) === 0)
+    }
+  }
+
+  const revoke = async (agent: number): Promise<void> => {
+    const names = inService()
+    const gate = gates[oneOf(names)]
+    const entry = { kind: 'agent', issuer: setting.issuer.issuer, value: `agent-${agent}` }
+    const askedAt = performance.now()
+    revoked.set(agent, { askedAt, heldAt: Number.POSITIVE_INFINITY })
+    const body = { body: JSON.stringify(entry), pace: dice(8) === 0 ? 1 : 0 }
+    const post = () => call(gate, { path: PATH, token: admin, ...body })
+    let made = await post()
+    // Where the shard that leads was stopped meanwhile, nobody knows whether it has stored it.
+    while (made.status === 503) made = await post()
+    await held(gate, made)
+    revoked.set(agent, { askedAt, heldAt: performance.now() })
+    // At once, before anyone could hear of it later.
+    await Promise.all(names.flatMap((name) => [ask(agent, name, true), ask(agent, name, false)]))
+  }
+
+  const revokeAll = async () => {
+    const going: Promise<void>[] = []
+    for (const [index, agent] of order.entries()) {
+      // Spread over the run, so that most requests come before or long after one of them.
+      await answered.until(Math.floor(((index + dice(3)) * REQUESTS * 0.9) / AGENTS))
+      going.push(revoke(agent))
+    }
+    await Promise.all(going)
+    isOver = true
+  }
+
+  const befall = async () => {
+    for (const [after, shard, what, ...how] of TROUBLE) {
+      await answered.until(Math.floor(after * REQUESTS))
+      const done = setting.gate.call('REVOCATIONS', shard, what, ...how)
+      if (what === 'behave') await done
+      else await expect(done).rejects.toThrow(what === 'wipe' ? 'wiped' : 'stopped')
+    }
+  }
+
+  await Promise.all([befall(), revokeAll(), ...Array.from({ length: CONNECTIONS }, stream)])
+  for (const name of ['large', 'back'] as const) {
+    await Promise.all(order.map((agent) => ask(agent, name, true)))
+  }
+
+  const since = ({ agent, at }: Sent) => at - (revoked.get(agent)?.heldAt ?? 0)
+  const passed = new Set(setting.origin.requests.map(({ url }) => Number(url.split('?')[1])))
+  const isLate = (one: Sent) => since(one) > (one.isStrict ? 0 : BOUND)
+  const late = all.filter((one) => isLate(one) && (passed.has(one.number) || one.status === 200))
   expect(late).toEqual([])
-  const cut = all.filter(({ status }) => status === CUT)
-  expect(cut.filter((one) => since(one) < -BOUND)).toEqual([])
-  expect(new Set(all.map(({ status }) => status || 401))).toEqual(new Set([200, 401]))
-  // It has proved something: many were refused of either kind, and many passed within the bound.
-  const refused = (isStrict: boolean) =>
-    all.filter((one) => one.isStrict === isStrict && one.status === 401).length
+  const isEarly = ({ agent, at }: Sent) => at < (revoked.get(agent)?.askedAt ?? 0) - BOUND
+  expect(all.filter((one) => one.status === CUT && isEarly(one))).toEqual([])
+  const others = all.filter(({ status }) => ![200, 401, CUT].includes(status))
+  // While the shard that leads is away, nobody may be let through who has to ask it.
+  expect(others.filter(({ status }) => status !== 503)).toEqual([])
+  expect(others.length).toBeLessThan(REQUESTS / 100)
+  // It has proved something: many passed and many were refused, in every way.
   expect(all.length).toBeGreaterThanOrEqual(REQUESTS)
-  expect(refused(true)).toBeGreaterThan(1_000)
-  expect(refused(false)).toBeGreaterThan(500)
-}, 60_000)
+  const count = (status: number, some: Partial<Sent>) =>
+    all.filter((one) => same({ ...one, ...some, status }, one)).length
+  for (const name of ['old', 'large', 'back'] as const) {
+    for (const isStrict of [true, false]) {
+      expect(count(200, { name, isStrict })).toBeGreaterThan(50)
+      expect(count(401, { name, isStrict })).toBeGreaterThan(200)
+    }
+  }
+  for (const status of [200, 401]) expect(count(status, { isSlow: true })).toBeGreaterThan(20)
+  // Each shard has answered since its trouble, where isolates still ask it that never saw it fail.
+  for (const shard of ['0', '1', '2', '3', '4', '7']) {
+    const lookups = await setting.gate.call('REVOCATIONS', shard, 'answers')
+    expect({ shard, lookups }).not.toEqual({ shard, lookups: 0 })
+  }
+}, 120_000)

@@ -9,7 +9,7 @@ export const HOST = 'api.example.com'
 export const RESOURCE = `https://${HOST}`
 
 /** What a test wants of its gate; the rest is the plainest policy that serves. */
-export interface SettingOptions extends Partial<GateOptions> {
+export interface SettingOptions extends Omit<Partial<GateOptions>, 'beside'> {
   /** Laid over GATE; `undefined` leaves a key out. */
   readonly gate?: Members
   /** Laid over the one issuer's table. */
@@ -18,6 +18,8 @@ export interface SettingOptions extends Partial<GateOptions> {
   /** Further policy variables. */
   readonly more?: Members
   readonly signing?: IssuerOptions
+  /** Gates in the same process, with policies of their own before the same issuer and origin. */
+  readonly beside?: readonly Pick<SettingOptions, 'gate' | 'issuer' | 'routes' | 'more' | 'vars'>[]
 }
 
 /** A request init that may carry a token. */
@@ -41,11 +43,13 @@ export interface Setting {
 export async function startSetting(options: SettingOptions = {}): Promise<Setting> {
   const [issuer, origin] = await Promise.all([createIssuer(options.signing), startOrigin()])
   const gates: Gate[] = []
+  const withVars = (changes: SettingOptions) => ({
+    ...changes,
+    vars: { ...policyOf(changes, issuer, origin), ...changes.vars },
+  })
   const another = async (changes: SettingOptions) => {
-    const gate = await startGate({
-      ...changes,
-      vars: { ...policyOf(changes, issuer, origin), ...changes.vars },
-    })
+    const beside = (changes.beside ?? []).map(withVars)
+    const gate = await startGate({ ...withVars(changes), beside })
     gates.push(gate)
     return gate
   }

@@ -6,10 +6,15 @@ import { join } from 'node:path'
  * Classes that take the place of the revocation set, for what the real one does not do on demand:
  * `UnreachableShard` rejects every call, `FullShard` has no room, `SlowShard` answers a lookup
  * after 2.5 seconds. `FailingShard` is the real one until an entry's reason says how long it fails,
- * `CountedShard` the real one which logs how it is read, and when.
+ * `CountedShard` the real one which logs how it is read, and when. `TroubledShard` is the real one that a
+ * test can call: to be stopped, to lose all that it has, to tell how many lookups it has answered, and to
+ * behave as it does in `trouble` (no call reaches it and it `fails` or `hangs`, or it is `deaf` only to what
+ * it is told), or on a slow line: so many milliseconds go by before it `takes` something, and after it has
+ * read what it answers to `lookups` and `pulls` and hands over in `pages`.
  */
 const classes = (real: string) => `
 import { DurableObject as Base__ } from 'cloudflare:workers'
+const later__ = (ms) => new Promise((done) => setTimeout(done, ms))
 const NOTHING__ = { epoch: 'e', version: 1, entries: [] }
 export class UnreachableShard extends Base__ {
   fail() { throw new Error('unreachable') }
@@ -25,7 +30,7 @@ export class FullShard extends Base__ {
 }
 export class SlowShard extends Base__ {
   async lookup() {
-    await new Promise((done) => setTimeout(done, 2_500))
+    await later__(2_500)
     return NOTHING__
   }
 }
@@ -48,6 +53,46 @@ export class FailingShard extends ${real} {
     if (ms) this.until = Date.now() + Number(ms)
     return added
   }
+}
+export class TroubledShard extends ${real} {
+  ways = {}
+  answered = 0
+  async behave(ways) { this.ways = ways }
+  async answers() { return this.answered }
+  async stop() { this.ctx.abort('stopped') }
+  async wipe() {
+    await this.ctx.storage.deleteAll()
+    await this.ctx.storage.sync()
+    this.ctx.abort('wiped')
+  }
+  async lost() {
+    while (this.ways.trouble === 'hangs') await later__(50)
+    throw new Error('unreachable')
+  }
+  reached(call) { return ['fails', 'hangs'].includes(this.ways.trouble) ? this.lost() : call() }
+  async take(...given) {
+    const { takes, trouble } = this.ways
+    if (takes) await later__(takes)
+    return await (trouble === 'deaf' ? this.lost() : this.reached(() => super.take(...given)))
+  }
+  async lookup(...given) {
+    const found = await this.reached(() => super.lookup(...given))
+    if (found) this.answered++
+    if (this.ways.lookups) await later__(this.ways.lookups)
+    return found
+  }
+  async handAll(...given) {
+    const page = await super.handAll(...given)
+    if (this.ways.pages) await later__(this.ways.pages)
+    return page
+  }
+  async pulled(call) {
+    const found = await this.reached(call)
+    if (this.ways.pulls) await later__(this.ways.pulls)
+    return found
+  }
+  pullAll(...given) { return this.pulled(() => super.pullAll(...given)) }
+  pullSince(...given) { return this.pulled(() => super.pullSince(...given)) }
 }
 `
 

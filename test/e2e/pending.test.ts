@@ -1,0 +1,236 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { subjectKey } from '../../src/model/revocation.ts'
+import type { Gate } from '../kit/gate.ts'
+import { ROOT } from '../kit/repository.ts'
+import {
+  askGate,
+  outcome,
+  type Setting,
+  type SettingOptions,
+  startSetting,
+  until,
+} from './setting.ts'
+import { withShards } from './shards.ts'
+
+const PATH = '/.edgewarden/revocations'
+const REPLICAS = ['1', '2', '3'] as const
+/** The one that cannot be reached for a while; isolates that know no place pull from it. */
+const LOST = '3'
+/** Tokens of an agent: enough that each shard is asked about one. */
+const TOKENS = 40
+/** Milliseconds until what is pending is tried again, at most, and what a slow machine adds. */
+const RETRY = 15_000
+const SLACK = 5_000
+
+const ALLOWED = [{ status: 200, code: undefined }]
+const REVOKED = [{ status: 401, code: 'token_revoked' }]
+const ALL = { total: 4, acknowledged: 4 }
+const ALL_BUT_ONE = { total: 4, acknowledged: 3, pending: [LOST] }
+
+const POLICY = {
+  gate: { revocation: { consistency: 'bounded', max_staleness: '1s', shards: 4 } },
+  issuer: { admin: 'all' },
+  routes: [
+    { match: 'GET /bounded/x', scopes: [] },
+    { match: 'GET /strict/x', scopes: [], revocation: 'strict' },
+  ],
+}
+
+/** How far a shard has come. */
+interface Head {
+  readonly epoch: string
+  readonly version: number
+}
+
+let directory: string
+let shards: Awaited<ReturnType<typeof withShards>>
+let options: SettingOptions
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'edgewarden-pending-'))
+  shards = await withShards(inject('bundle'))
+  options = {
+    ...POLICY,
+    bundle: shards.path,
+    durableObjects: { REVOCATIONS: 'TroubledShard', KEY_KEEPER: 'KeyKeeper' },
+    reaching: true,
+    beside: [POLICY],
+  }
+})
+afterAll(async () => {
+  await shards.remove()
+  await rm(directory, { recursive: true, force: true })
+})
+
+const atShard = (gate: Gate, name: string, method: string, ...given: unknown[]) =>
+  gate.call('REVOCATIONS', name, method, ...given)
+
+const holds = async (gate: Gate, name: string) => (await atShard(gate, name, 'holds')) as Head
+
+/** A gate whose replicas all answer for the set. */
+const start = async (more: SettingOptions = {}): Promise<Setting> => {
+  const setting = await startSetting({ ...options, ...more })
+  for (const name of REPLICAS) {
+    await until(
+      () => atShard(setting.gate, name, 'lookup', []),
+      (found) => found !== undefined,
+      SLACK,
+    )
+  }
+  return setting
+}
+
+const adminOf = (setting: Setting) =>
+  setting.token({ client_id: 'ops', scope: 'edgewarden:revoke edgewarden:read' })
+
+const revoke = async (setting: Setting, agent: string) => {
+  const response = await setting.ask(PATH, {
+    method: 'POST',
+    token: await adminOf(setting),
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ kind: 'agent', issuer: setting.issuer.issuer, value: agent }),
+  })
+  const { revocations, shards } = (await response.json()) as {
+    revocations: [{ id: string }]
+    shards: object
+  }
+  const location = response.headers.get('location')
+  return { status: response.status, id: revocations[0].id, location, shards }
+}
+
+const spreadAt = async (setting: Setting, gate: Gate, location: string) => {
+  const response = await askGate(gate, location, { token: await adminOf(setting) })
+  expect(response.status).toBe(200)
+  return ((await response.json()) as { shards: object }).shards
+}
+
+/** What many tokens of an agent come to, each kind of answer once. */
+const fates = async (setting: Setting, gate: Gate, agent: string, path: string) => {
+  const answers = await Promise.all(
+    Array.from({ length: TOKENS }, async () =>
+      JSON.stringify(
+        await outcome(
+          await askGate(gate, path, { token: await setting.token({ client_id: agent }) }),
+        ),
+      ),
+    ),
+  )
+  return [...new Set(answers)].map((one) => ({ code: undefined, ...JSON.parse(one) }))
+}
+
+const lose = (gate: Gate, trouble: 'fails' | 'hangs') => atShard(gate, LOST, 'behave', { trouble })
+const find = (gate: Gate) => atShard(gate, LOST, 'behave', {})
+
+/** Waits until the shard has come to a version, which only those who lead can bring it to. */
+const caughtUp = (gate: Gate, version: number) =>
+  until(
+    () => holds(gate, LOST),
+    (head) => head.version === version,
+    RETRY + SLACK,
+  )
+
+describe.concurrent('with a shard that is out of reach', { timeout: 60_000 }, () => {
+  it.each(['fails', 'hangs'] as const)(
+    '(%s) a revocation is pending, and holds',
+    async (trouble) => {
+      const setting = await start()
+      const { gate } = setting
+      const [fresh] = gate.beside as [Gate]
+      expect(await fates(setting, gate, 'lost', '/strict/x')).toEqual(ALLOWED)
+
+      await lose(gate, trouble)
+      const { status, id, location, shards } = await revoke(setting, 'lost')
+      expect({ status, location, shards }).toEqual({
+        status: 202,
+        location: `${PATH}/${id}`,
+        shards: ALL_BUT_ONE,
+      })
+      // Who would ask that shard asks the one that leads.
+      expect(await fates(setting, gate, 'lost', '/strict/x')).toEqual(REVOKED)
+      expect(await fates(setting, gate, 'other', '/strict/x')).toEqual(ALLOWED)
+      expect(await spreadAt(setting, gate, `${PATH}/${id}`)).toEqual(ALL_BUT_ONE)
+
+      const { version } = await holds(gate, '0')
+      const answered = await atShard(gate, LOST, 'answers')
+      await find(gate)
+      await caughtUp(gate, version)
+      expect(await spreadAt(setting, gate, `${PATH}/${id}`)).toEqual(ALL)
+      // An isolate that has never found that shard out of reach asks it.
+      expect(await fates(setting, fresh, 'lost', '/strict/x')).toEqual(REVOKED)
+      expect(await fates(setting, fresh, 'other', '/strict/x')).toEqual(ALLOWED)
+      expect(await atShard(gate, LOST, 'answers')).toBeGreaterThan(Number(answered))
+      for (let round = 0; round < 3; round++) {
+        expect(await fates(setting, fresh, 'lost', '/bounded/x')).toEqual(REVOKED)
+      }
+      await setting.close()
+    },
+  )
+
+  it('the command waits for it, and says so', async () => {
+    const setting = await start()
+    await writeFile(join(directory, 'token'), await adminOf(setting))
+    await lose(setting.gate, 'fails')
+    const { EDGEWARDEN_TOKEN: _, ...env } = process.env
+    const args = ['revoke', 'agent', 'waited-for', '--issuer', setting.issuer.issuer, '--wait']
+    const gate = ['--gate', setting.gate.url, '--token-file', 'token']
+    const command = spawn(process.execPath, [join(ROOT, 'src/cli/main.ts'), ...args, ...gate], {
+      cwd: directory,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const exit = new Promise((done) => command.once('close', done))
+    const out = text(command.stdout)
+    let told = ''
+    const isTold = Promise.withResolvers<void>()
+    command.stderr.setEncoding('utf8').on('data', (chunk) => {
+      told += chunk
+      if (told.includes('\n')) isTold.resolve()
+    })
+    await Promise.race([isTold.promise, exit])
+    expect(told).toBe('Not every shard has it yet (3 of 4): asking until they have.\n')
+    await find(setting.gate)
+    expect(await exit).toBe(0)
+    expect(told).toMatch(/\nEvery shard has it; waiting for the bound of 1\.0 s\.\n$/)
+    const [, all, held] =
+      /\nIn effect everywhere after (\S+) s \(shards (\S+) s, bound 1\.0 s\)\n$/.exec(await out) ??
+      []
+    expect(Number(all)).toBeCloseTo(Number(held) + 1, 1)
+    const shown = await setting.ask(`${PATH}?value=waited-for`, { token: await adminOf(setting) })
+    expect(shown.status).toBe(200)
+    expect(await fates(setting, setting.gate, 'waited-for', '/bounded/x')).toEqual(REVOKED)
+    await setting.close()
+  })
+
+  it('a crash loses nothing, and what is pending is handed on after it', async () => {
+    const dataDir = join(directory, 'data')
+    const setting = await start({ dataDir })
+    expect(await revoke(setting, 'early')).toMatchObject({ status: 200, shards: ALL })
+    const before = await holds(setting.gate, '0')
+    await lose(setting.gate, 'fails')
+    const { status, location } = await revoke(setting, 'late')
+    await setting.gate.stop('SIGKILL')
+    expect(status).toBe(202)
+
+    const gate = await setting.another({ ...options, dataDir })
+    const version = before.version + 1
+    await caughtUp(gate, version)
+    const keys = ['early', 'late'].map((value) =>
+      subjectKey({ kind: 'agent', issuer: setting.issuer.issuer, value }),
+    )
+    for (const name of ['0', ...REPLICAS]) {
+      const found = await atShard(gate, name, 'lookup', keys)
+      expect(found).toMatchObject({ epoch: before.epoch, version })
+      expect(found).toHaveProperty('entries.length', 2)
+    }
+    expect(await spreadAt(setting, gate, location ?? '')).toEqual(ALL)
+    for (const agent of ['early', 'late']) {
+      expect(await fates(setting, gate, agent, '/strict/x')).toEqual(REVOKED)
+    }
+    await setting.close()
+  })
+})
