@@ -8,6 +8,8 @@ import { durationSeconds } from './times.ts'
 export interface Shards {
   readonly total: number
   readonly acknowledged: number
+  /** Names of those that have not. */
+  readonly pending?: readonly string[]
 }
 
 /** What of a policy in force says when a revocation counts. */
@@ -29,7 +31,11 @@ export const shardsOf = (body: JsonObject): Shards | undefined => {
   if (!isObject(shards)) return undefined
   const total = own(shards, 'total')
   const acknowledged = own(shards, 'acknowledged')
-  return isCount(total) && isCount(acknowledged) && total > 0 ? { total, acknowledged } : undefined
+  const pending = own(shards, 'pending')
+  const isNamed = Array.isArray(pending) && pending.every((name) => typeof name === 'string')
+  return isCount(total) && isCount(acknowledged) && total > 0
+    ? { total, acknowledged, ...(isNamed && { pending }) }
+    : undefined
 }
 
 const isCount = (value: unknown): value is number =>

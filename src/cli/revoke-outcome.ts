@@ -23,8 +23,11 @@ const revoked = ({ entries }: Made): readonly string[] =>
 /** Milliseconds for people, to a tenth of a second. */
 export const secondsText = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 
+const lacking = ({ pending = [] }: Shards): string =>
+  pending.length === 0 ? '' : `; pending: ${pending.join(', ')}`
+
 export const countOf = (shards: Shards | undefined): string =>
-  shards === undefined ? '' : ` (${shards.acknowledged} of ${shards.total})`
+  shards === undefined ? '' : ` (${shards.acknowledged} of ${shards.total}${lacking(shards)})`
 
 /** Not every shard has it: nothing can be told yet. */
 export const pending = ({ body, entries }: Made, { location, shards, why }: Pending): Outcome => {

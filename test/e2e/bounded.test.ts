@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { outcome, type Setting, startSetting, until } from './setting.ts'
+import { askGate, outcome, type Setting, startSetting, until } from './setting.ts'
 import { withShards } from './shards.ts'
 
 const PATH = '/.edgewarden/revocations'
@@ -83,6 +83,37 @@ const poll = (ask: () => ReturnType<typeof timed>) => {
     return asking
   }
 }
+
+it('of a warm token asks no object, however often it is used', async () => {
+  const gate = await setting.another({
+    bundle: shards.path,
+    durableObjects: { REVOCATIONS: 'CountedShard', KEY_KEEPER: 'KeyKeeper' },
+    gate: { revocation: { consistency: 'bounded', max_staleness: '60s' } },
+    routes: [{ match: 'GET /bounded/*', scopes: [] }],
+  })
+  const token = await setting.token({ client_id: 'agent-warm' })
+  const ask = async () => expect((await askGate(gate, '/bounded/x', { token })).status).toBe(200)
+  const called = () =>
+    gate.journal().flatMap(({ called }) => (called === undefined ? [] : [called]))
+  // The first asks the set itself, while the copy is pulled.
+  await until(
+    async () => {
+      await ask()
+      return called()
+    },
+    (calls) => calls.includes('pullAll'),
+    SLACK,
+  )
+  await ask()
+  const before = called().length
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      for (let request = 0; request < 60; request++) await ask()
+    }),
+  )
+  expect(called()).toHaveLength(before)
+  await gate.stop()
+})
 
 describe('bounded revocation', () => {
   it('counts within the bound, and not a request later', async () => {
