@@ -16,6 +16,8 @@ export interface RecordContext {
   /** A denial after the line: forwarding failed, or an endpoint of the gate refused. */
   readonly denial?: Denial | undefined
   readonly originStatus?: number | undefined
+  /** Ids of the revocations that were made or lifted. */
+  readonly revocations?: readonly string[] | undefined
 }
 
 /** What a route in shadow mode let through. */
@@ -37,7 +39,7 @@ export const isRecorded = (
  */
 export const recordOf = (
   decision: Decision,
-  { id, time, requestId, version, colo, denial, originStatus }: RecordContext,
+  { id, time, requestId, version, colo, denial, originStatus, revocations }: RecordContext,
 ): Readonly<Record<string, unknown>> => {
   const { known, waits } = decision
   const { token, access, agent, credential } = known
@@ -68,6 +70,7 @@ export const recordOf = (
     actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
     ms: waits,
     origin_status: originStatus,
+    revocations,
   }
 }
 

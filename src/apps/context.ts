@@ -57,6 +57,8 @@ export interface GateVariables extends AgentVariables {
   isUnwritten: boolean
   /** What became of the request after the line, for the journal. */
   originStatus: number
+  /** Ids of the revocations that were made or lifted, for the journal. */
+  revocations: readonly string[]
   denial: Denial
 }
 

@@ -79,10 +79,21 @@ gateway.use(async (c, next) => {
   const { steps } = decision
   if (steps) c.res.headers.append('Server-Timing', serverTiming(steps))
   const denial = c.get('denial')
-  if (!isRecorded(decision, denial, policy?.gate.journal)) return
+  const revocations = c.get('revocations')
+  // What administrators do is written whatever the share.
+  if (!revocations && !isRecorded(decision, denial, policy?.gate.journal)) return
   const { colo } = cf ?? {}
   ports.journal.record(
-    recordOf(decision, { id, time, requestId, version, colo, denial, originStatus }),
+    recordOf(decision, {
+      id,
+      time,
+      requestId,
+      version,
+      colo,
+      denial,
+      originStatus,
+      revocations,
+    }),
   )
 })
 

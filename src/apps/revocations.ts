@@ -79,6 +79,10 @@ export const revocationsApp = createApp()
     if (!stored.ok) return c.get('deny')(stored.reason)
     if ('full' in stored.value) return c.get('deny')(deny('revocations_full'))
     const { added, shards } = stored.value
+    c.set(
+      'revocations',
+      added.map(({ id }) => id),
+    )
     const told = { revocations: added.map(present), ...presentSpread(shards) }
     if (shards.pending.length === 0) return answer(c, told)
     // Shards take changes in their order, so that who has the one written last has them all.
@@ -113,6 +117,7 @@ export const revocationsApp = createApp()
     const removed = await ask(c, (store) => store.remove(entry.value.revocation.id))
     if (!removed.ok) return c.get('deny')(removed.reason)
     if (!removed.value) return c.get('deny')(deny('revocation_unknown'))
+    c.set('revocations', [entry.value.revocation.id])
     return c.body(null, 204, { 'cache-control': 'no-store' })
   })
 

@@ -118,6 +118,17 @@ describe('a revocation counts on the very next request', () => {
     expect(await use(gate, token)).toEqual(ALLOWED)
   })
 
+  it('and who made and who lifted it is in the journal, whatever share of it is written', async () => {
+    const gate = await setting.another({ ...OPTIONS, gate: { journal: { allowed: 0 } } })
+    const made = await revoke(gate, { kind: 'agent', value: 'agent-journal' })
+    const line = await gate.journalLine(({ revocations }) => revocations !== undefined)
+    expect(line).toMatchObject({ revocations: [made.id], agent: 'operator', decision: 'allowed' })
+    await lift(gate, made)
+    const lifted = await gate.journalLine(({ route }) => String(route).includes('DELETE'))
+    expect(lifted).toMatchObject({ revocations: [made.id], agent: 'operator' })
+    await gate.stop()
+  })
+
   it('an agent, but not for a token issued later', async () => {
     const at = Math.floor(Date.now() / 1000) - 60
     const claims = { client_id: 'agent-i' }

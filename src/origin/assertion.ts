@@ -1,0 +1,53 @@
+import { compactVerify } from 'jose'
+import { deepFreeze, type JsonObject, own } from '../base/json.ts'
+import { decodeJwsPart, FORBIDDEN_PARAMETERS, isKid, mediaType, splitJws } from '../base/jws.ts'
+import { LIMITS } from '../base/limits.ts'
+import { ASSERTION_HEADER, ASSERTION_TYP } from '../model/assertion.ts'
+import { algorithmOf } from '../model/issuer.ts'
+import { AgentError } from './errors.ts'
+import type { GateKeys, KeyTools } from './keys.ts'
+import type { Settings } from './options.ts'
+import { type AgentRequest, headerValues } from './request.ts'
+
+/** The one assertion of a request, as text. Throws where there is none, or more than one. */
+export const assertionOf = (request: AgentRequest, identityPrefix: string): string => {
+  const [value, ...more] = headerValues(request, identityPrefix + ASSERTION_HEADER)
+  if (value === undefined || value === '') throw new AgentError('assertion_missing')
+  // Several headers of one name come joined by commas, which no assertion has.
+  if (more.length > 0 || value.includes(',')) throw new AgentError('assertion_repeated')
+  return value
+}
+
+/**
+ * The claims of an assertion that the gate has signed (RFC 7515 §5.2): `typ` first, then the
+ * algorithm, both from the list and nowhere else; the key by its id from the gate's own set. Judges no
+ * claim.
+ */
+export const signedClaims = async (
+  assertion: string,
+  { algorithms }: Settings,
+  keys: GateKeys,
+  tools: KeyTools,
+): Promise<JsonObject> => {
+  const parts = assertion.length <= LIMITS.tokenLength ? splitJws(assertion) : undefined
+  const header = parts && decodeJwsPart(parts.header)
+  const claims = parts && decodeJwsPart(parts.payload)
+  if (!header || !claims) throw new AgentError('assertion_malformed')
+  const typ = own(header, 'typ')
+  if (typeof typ !== 'string' || mediaType(typ) !== ASSERTION_TYP)
+    throw new AgentError('type_wrong')
+  const algorithm = algorithmOf(own(header, 'alg'))
+  if (!algorithm || !algorithms.includes(algorithm)) throw new AgentError('algorithm_refused')
+  const kid = own(header, 'kid')
+  if (!isKid(kid) || FORBIDDEN_PARAMETERS.some((name) => Object.hasOwn(header, name))) {
+    throw new AgentError('assertion_malformed')
+  }
+  const key = await keys.find(kid, algorithm, tools)
+  try {
+    const names = algorithm === 'Ed25519' ? ['Ed25519', 'EdDSA'] : [algorithm]
+    await compactVerify(assertion, key, { algorithms: names })
+  } catch {
+    throw new AgentError('signature_invalid')
+  }
+  return deepFreeze(claims)
+}

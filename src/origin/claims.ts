@@ -1,0 +1,158 @@
+import { isObject, type JsonObject, own } from '../base/json.ts'
+import { headerText, isIdentityText } from '../base/text.ts'
+import type { AssertionBinding } from '../model/assertion.ts'
+import type { Actor } from '../model/token.ts'
+import { AgentError } from './errors.ts'
+import type { Settings } from './options.ts'
+import { type AgentRequest, headerValues } from './request.ts'
+
+const POSSESSIONS = ['bearer', 'dpop', 'mtls'] as const
+
+/** Who is calling, by the gate's word. An agent is its `id` together with its `issuer`. */
+export interface VerifiedAgent {
+  readonly id: string
+  /** Who issued the agent's token. */
+  readonly issuer: string
+  /** On whose behalf the agent acts: the token's `sub`. */
+  readonly subject?: string
+  readonly clientId?: string
+  readonly type?: string
+  readonly workflowId?: string
+  /** All scopes of the token, in its order. */
+  readonly scopes: readonly string[]
+  /** Those among them that the rule of the gate needed for this request. */
+  readonly grant: readonly string[]
+  /** Outermost (current) actor first; empty without `act` (RFC 8693 §4.1). */
+  readonly actors: readonly Actor[]
+  /** `jti` of the token. */
+  readonly tokenId?: string
+  /** How the token was shown to belong to its sender. */
+  readonly possession: (typeof POSSESSIONS)[number]
+  /** Methods and path pattern that the assertion is for. */
+  readonly route: string
+  /** What the assertion was bound to, and checked against. */
+  readonly binding: AssertionBinding
+  /** Everything the assertion says. */
+  readonly claims: JsonObject
+  /** Of the assertion, in seconds since the epoch. */
+  readonly expires: number
+}
+
+/** An agent, and what else of its assertion is checked. */
+export interface ReadClaims {
+  readonly agent: VerifiedAgent
+  readonly jti: string
+  readonly htm?: string
+  readonly htu?: string
+  readonly bdh?: string
+}
+
+/** Seconds an assertion lives, at most. */
+const LONGEST = 60
+
+/**
+ * Holds signed claims against gate, audience and clock (RFC 7519 §4.1), and reads who calls. Throws
+ * for what is wrong, missing or of another type. The request is not looked at.
+ */
+export const readClaims = (claims: JsonObject, settings: Settings): ReadClaims => {
+  const iss = own(claims, 'iss')
+  if (iss !== settings.gate) throw new AgentError('issuer_mismatch', told('iss', iss))
+  const aud = own(claims, 'aud')
+  if (typeof aud !== 'string' || !settings.audiences.includes(aud)) {
+    throw new AgentError('audience_mismatch', told('aud', aud))
+  }
+  const expires = checkTimes(claims, settings)
+  const [id, issuer] = [needed(claims, 'sub'), needed(claims, 'agent_iss')]
+  const [htm, htu, bdh] = ['htm', 'htu', 'bdh'].map((name) => optional(claims, name))
+  const possession = POSSESSIONS.find((one) => one === own(claims, 'possession'))
+  if (!possession) throw new AgentError('claims_invalid', { detail: 'possession' })
+  if ((htm === undefined) !== (htu === undefined) || (bdh !== undefined && htm === undefined)) {
+    throw new AgentError('claims_invalid', { detail: 'htm, htu, bdh' })
+  }
+  const agent: VerifiedAgent = Object.freeze({
+    id,
+    issuer,
+    ...as('subject', optional(claims, 'agent_sub')),
+    ...as('clientId', optional(claims, 'client_id')),
+    ...as('type', optional(claims, 'agent_type')),
+    ...as('workflowId', optional(claims, 'workflow_id')),
+    scopes: scopeList(claims, 'scope'),
+    grant: scopeList(claims, 'grant'),
+    actors: Object.freeze(actorsOf(own(claims, 'act'))),
+    ...as('tokenId', optional(claims, 'token_jti')),
+    possession,
+    route: needed(claims, 'route'),
+    binding: bdh !== undefined ? 'body' : htm !== undefined ? 'request' : 'identity',
+    claims,
+    expires,
+  })
+  const bound = { ...as('htm', htm), ...as('htu', htu), ...as('bdh', bdh) }
+  return { agent, jti: needed(claims, 'jti'), ...bound }
+}
+
+/** `exp`, in seconds since the epoch. */
+const checkTimes = (claims: JsonObject, { clock, clockTolerance }: Settings): number => {
+  const now = clock.now() / 1000
+  const [iat, exp, nbf = iat] = ['iat', 'exp', 'nbf'].map((name) => own(claims, name))
+  if (!isTime(iat) || !isTime(exp) || !isTime(nbf) || exp <= iat) {
+    throw new AgentError('claims_invalid', { detail: 'iat, exp, nbf' })
+  }
+  if (now >= exp + clockTolerance) throw new AgentError('assertion_expired')
+  if (Math.max(iat, nbf) > now + clockTolerance) throw new AgentError('assertion_early')
+  if (exp - iat > LONGEST) throw new AgentError('lifetime_exceeded')
+  return exp
+}
+
+const isTime = (value: unknown): value is number => Number.isFinite(value)
+
+/** A claim as a log may have it. */
+const told = (name: string, value: unknown) => ({
+  detail: `${name} is ${JSON.stringify(value)?.slice(0, 256)}`,
+})
+
+const optional = (claims: JsonObject, name: string): string | undefined => {
+  const value = own(claims, name)
+  if (value === undefined || isIdentityText(value)) return value
+  throw new AgentError('claims_invalid', { detail: name })
+}
+
+const needed = (claims: JsonObject, name: string): string => {
+  const value = optional(claims, name)
+  if (value === undefined) throw new AgentError('claims_invalid', { detail: name })
+  return value
+}
+
+const as = <Name extends string>(name: Name, value: string | undefined) =>
+  (value === undefined ? {} : { [name]: value }) as { readonly [N in Name]?: string }
+
+const scopeList = (claims: JsonObject, name: string): readonly string[] => {
+  const value = own(claims, name)
+  if (value === undefined) return Object.freeze([])
+  if (typeof value !== 'string') throw new AgentError('claims_invalid', { detail: name })
+  return Object.freeze(value.split(' ').filter((scope) => scope !== ''))
+}
+
+/** The chain from the outside in; its depth is that of JSON. */
+const actorsOf = (act: unknown): readonly Actor[] => {
+  if (act === undefined) return []
+  const [sub, issuer] = isObject(act) ? [own(act, 'sub'), own(act, 'iss')] : []
+  if (!isObject(act) || !isIdentityText(sub) || !isIdentityText(issuer)) {
+    throw new AgentError('claims_invalid', { detail: 'act' })
+  }
+  return [Object.freeze({ sub, issuer }), ...actorsOf(own(act, 'act'))]
+}
+
+/**
+ * Plain identity headers are no proof, but a handler may read them all the same: where they are
+ * there, they must name the agent of the assertion.
+ */
+export const checkPlainHeaders = (
+  request: AgentRequest,
+  { id, issuer }: VerifiedAgent,
+  prefix: string,
+): void => {
+  for (const [name, value] of Object.entries({ id, issuer })) {
+    const agree = headerValues(request, prefix + name).every((one) => one === headerText(value))
+    if (!agree) throw new AgentError('identity_mismatch', { detail: prefix + name })
+  }
+}

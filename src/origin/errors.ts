@@ -1,0 +1,106 @@
+/** What went wrong: the answer's status, and one sentence that is safe for a stranger. */
+type ErrorRow = readonly [status: number, title: string]
+
+/**
+ * Every code an {@link AgentError} can have. 401 is for the assertion, 403 for what the agent may
+ * not, 503 for what could not be asked, 400, 408 and 413 for the body; 500 is the origin's own fault.
+ */
+export const AGENT_ERRORS = {
+  assertion_missing: [401, 'The request has no assertion of the gate'],
+  assertion_repeated: [401, 'The request has more than one assertion'],
+  assertion_malformed: [401, 'The assertion is no signed JWT that can be read in one way only'],
+  type_wrong: [401, 'The JWT is no assertion'],
+  algorithm_refused: [401, 'The assertion is signed with an algorithm that is not accepted'],
+  key_unknown: [401, 'The gate has no key that fits the assertion'],
+  keys_unavailable: [503, "The gate's keys cannot be had at the moment"],
+  signature_invalid: [401, "The assertion's signature is not the gate's"],
+  issuer_mismatch: [401, 'The assertion is of another gate'],
+  audience_mismatch: [401, 'The assertion is for another origin'],
+  assertion_expired: [401, 'The assertion has expired'],
+  assertion_early: [401, 'The assertion is not valid yet'],
+  lifetime_exceeded: [401, 'The assertion lives longer than an assertion may'],
+  claims_invalid: [401, 'The assertion lacks a claim, or has one that cannot be'],
+  identity_mismatch: [401, 'The identity headers are not those of the assertion'],
+  route_mismatch: [401, 'The assertion is for another method or path'],
+  binding_missing: [401, 'The assertion is not bound to the request as this origin demands'],
+  method_mismatch: [401, 'The assertion is bound to another method'],
+  url_mismatch: [401, 'The assertion is bound to another URL'],
+  body_mismatch: [401, 'The assertion is bound to another body'],
+  body_too_large: [413, 'The body is larger than this origin reads to check its digest'],
+  body_too_slow: [408, 'The body did not arrive in time'],
+  body_broken: [400, 'The body ended before it was whole'],
+  body_unavailable: [500, 'The bytes of the body cannot be had to check their digest'],
+  assertion_replayed: [401, 'The assertion has been used before'],
+  replays_unavailable: [503, 'Whether the assertion has been used before cannot be told'],
+  scope_missing: [403, 'The agent lacks a scope that this needs'],
+  verification_failed: [500, 'The assertion could not be checked'],
+} as const satisfies Readonly<Record<string, ErrorRow>>
+
+export type AgentErrorCode = keyof typeof AGENT_ERRORS
+
+/** What an {@link AgentError} tells its operator beside the code. */
+export interface AgentErrorContext {
+  readonly detail?: string
+  readonly cause?: unknown
+}
+
+/**
+ * Why a request is refused. `code` is stable; `message` is its sentence. Neither they nor `detail`
+ * hold a token or a key.
+ */
+export class AgentError extends Error {
+  override readonly name = 'AgentError'
+  readonly code: AgentErrorCode
+  /** Of the answer. */
+  readonly status: number
+  /** For logs: what was expected, or what failed. Not for an answer. */
+  readonly detail?: string
+
+  constructor(code: AgentErrorCode, { detail, cause }: AgentErrorContext = {}) {
+    const [status, title] = AGENT_ERRORS[code]
+    super(title, cause === undefined ? {} : { cause })
+    this.code = code
+    this.status = status
+    if (detail !== undefined) this.detail = detail
+  }
+
+  /** {@link problemOf} as a response; Hono calls it for an error that a handler throws. */
+  getResponse(): Response {
+    const { status, headers, body } = problemOf(this)
+    return new Response(body, { status, headers })
+  }
+}
+
+/** Seconds a caller should wait where something could not be asked. */
+const RETRY_AFTER = '5'
+
+/** The parts of the answer to an error, for servers that have no `Response`. */
+export interface Problem {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Problem details (RFC 9457) of an error: its code and sentence, never cached. */
+export const problemOf = ({ code, status, message }: AgentError): Problem => ({
+  status,
+  headers: {
+    'Content-Type': 'application/problem+json',
+    'Cache-Control': 'no-store',
+    // RFC 9110 §11.6.1: a 401 names a scheme.
+    ...(status === 401 && { 'WWW-Authenticate': 'Agent-Assertion' }),
+    ...(status === 503 && { 'Retry-After': RETRY_AFTER }),
+  },
+  body: JSON.stringify({
+    type: `https://edgewarden.dev/origin#${code}`,
+    title: message,
+    status,
+    code,
+  }),
+})
+
+/** The answer to an {@link AgentError}, as {@link problemOf}. Any other error is thrown on. */
+export const refusal = (error: unknown): Response => {
+  if (error instanceof AgentError) return error.getResponse()
+  throw error
+}

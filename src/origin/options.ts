@@ -1,0 +1,108 @@
+import { isLoopback, parseUrl } from '../base/url.ts'
+import type { AssertionBinding } from '../model/assertion.ts'
+import { type Algorithm, algorithmOf } from '../model/issuer.ts'
+import type { Clock } from '../model/ports.ts'
+import type { KeyFetch } from './key-document.ts'
+import type { Replays } from './replays.ts'
+
+/** Whose assertions an origin takes, and what it demands of them. */
+export interface VerifyOptions {
+  /** `GATE.resource`, exactly: the assertions' `iss`. */
+  readonly gate: string
+  /** This origin, exactly as the policy writes it: a URL, or `service:NAME`. Any one of several. */
+  readonly audience: string | readonly string[]
+  /** `GATE.prefix`, by default `/.edgewarden`: the keys are at `PREFIX/jwks.json` of the gate's host. */
+  readonly prefix?: string
+  /** Where the keys are instead. https, or http on this machine. */
+  readonly jwksUri?: string
+  /** `GATE.identity_prefix`, by default `x-agent-`. */
+  readonly identityPrefix?: string
+  /** Seconds by which clocks may differ; 0 to 60, by default 5. */
+  readonly clockTolerance?: number
+  /** By default `ES256` and `Ed25519`; `EdDSA` is another name of the latter. */
+  readonly algorithms?: readonly (Algorithm | 'EdDSA')[]
+  /** Refuses a bound assertion that comes a second time. Without it such a one passes. */
+  readonly replays?: Replays
+  /** What an assertion is bound to at least; by default `identity`, which is nothing. */
+  readonly requireBinding?: AssertionBinding
+  /** Bytes of a body that are read to check a digest; by default 1 MiB. */
+  readonly maxBodyBytes?: number
+  /** Fetches the keys, by default the global `fetch`: a service binding, say. */
+  readonly fetch?: KeyFetch
+  readonly clock?: Clock
+}
+
+/** {@link VerifyOptions} with every default filled in. */
+export interface Settings {
+  readonly gate: string
+  readonly audiences: readonly string[]
+  readonly jwksUri: string
+  /** Lower-case. */
+  readonly identityPrefix: string
+  readonly clockTolerance: number
+  readonly algorithms: readonly Algorithm[]
+  readonly replays?: Replays
+  readonly requireBinding: AssertionBinding
+  readonly maxBodyBytes: number
+  readonly fetch: KeyFetch
+  readonly clock: Clock
+}
+
+const DEFAULT_BODY_BYTES = 1024 * 1024
+const BINDINGS: readonly AssertionBinding[] = ['identity', 'request', 'body']
+
+const systemClock: Clock = { now: () => Date.now() }
+
+/** Reads options once. Throws a `TypeError` for what would accept nothing, or too much. */
+export const settingsOf = (options: VerifyOptions): Settings => {
+  const {
+    gate,
+    audience,
+    prefix = '/.edgewarden',
+    jwksUri,
+    identityPrefix = 'x-agent-',
+    clockTolerance = 5,
+    algorithms = ['ES256', 'Ed25519'],
+    replays,
+    requireBinding = 'identity',
+    maxBodyBytes = DEFAULT_BODY_BYTES,
+    fetch: load = (url, init) => fetch(url, init),
+    clock = systemClock,
+  } = options
+  const audiences = [audience].flat()
+  const read = algorithms.flatMap((name) => algorithmOf(name) ?? [])
+  const gateUrl = parseUrl(gate)
+  const keys = parseUrl(jwksUri ?? `${gateUrl?.origin}${prefix}/jwks.json`)
+  demand(gateUrl !== undefined, '`gate` must be the URL that GATE.resource is')
+  demand(audiences.length > 0 && audiences.every(isText), '`audience` must be named')
+  demand(keys !== undefined && isSafe(keys), 'keys are fetched by https, or from this machine')
+  demand(isText(identityPrefix), '`identityPrefix` must not be empty')
+  demand(clockTolerance >= 0 && clockTolerance <= 60, '`clockTolerance` is 0 to 60 seconds')
+  demand(read.length > 0 && read.length === algorithms.length, '`algorithms` has an unknown one')
+  demand(BINDINGS.includes(requireBinding), '`requireBinding` is identity, request or body')
+  demand(maxBodyBytes >= 0, '`maxBodyBytes` must be a number of bytes')
+  return {
+    gate,
+    audiences,
+    jwksUri: keys.href,
+    identityPrefix: identityPrefix.toLowerCase(),
+    clockTolerance,
+    algorithms: read,
+    ...(replays && { replays }),
+    requireBinding,
+    maxBodyBytes,
+    fetch: load,
+    clock,
+  }
+}
+
+function demand(holds: boolean, otherwise: string): asserts holds {
+  if (!holds) throw new TypeError(otherwise)
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
+
+const isSafe = ({ protocol, hostname, username, password }: URL): boolean =>
+  username === '' &&
+  password === '' &&
+  (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname)))

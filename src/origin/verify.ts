@@ -1,0 +1,52 @@
+import { assertionOf, signedClaims } from './assertion.ts'
+import { checkBinding } from './binding.ts'
+import { checkPlainHeaders, readClaims, type VerifiedAgent } from './claims.ts'
+import { AgentError } from './errors.ts'
+import type { GateKeys } from './keys.ts'
+import type { Settings } from './options.ts'
+import type { AgentRequest } from './request.ts'
+
+/** What belongs to one request. */
+export interface RequestExtras {
+  /** The body's bytes as they were sent, where the request cannot give them: Node and Express. */
+  readonly rawBody?: Uint8Array | undefined
+  /** Of Workers, so that keys are renewed after the answer. */
+  readonly waitUntil?: ((promise: Promise<unknown>) => void) | undefined
+}
+
+/** Everything that is checked, in its order; a used assertion is noted last, when all else holds. */
+export const verify = async (
+  request: AgentRequest,
+  settings: Settings,
+  keys: GateKeys,
+  { rawBody, waitUntil = () => {} }: RequestExtras,
+): Promise<VerifiedAgent> => {
+  const { fetch, clock, identityPrefix } = settings
+  try {
+    const assertion = assertionOf(request, identityPrefix)
+    const claims = await signedClaims(assertion, settings, keys, { fetch, clock, waitUntil })
+    const read = readClaims(claims, settings)
+    checkPlainHeaders(request, read.agent, identityPrefix)
+    await checkBinding(request, read, settings, rawBody)
+    if (read.htm !== undefined) await claim(`${settings.gate} ${read.jti}`, read.agent, settings)
+    return read.agent
+  } catch (error) {
+    if (error instanceof AgentError) throw error
+    throw new AgentError('verification_failed', { cause: error })
+  }
+}
+
+const claim = async (
+  id: string,
+  { expires }: VerifiedAgent,
+  { replays, clockTolerance }: Settings,
+): Promise<void> => {
+  if (!replays) return
+  let isFirst: unknown
+  try {
+    isFirst = await replays.claim(id, expires + clockTolerance)
+  } catch (cause) {
+    throw new AgentError('replays_unavailable', { cause })
+  }
+  if (isFirst !== true) throw new AgentError('assertion_replayed')
+}
