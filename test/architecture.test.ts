@@ -8,6 +8,7 @@ const FLOORS: readonly (readonly [floor: number, prefix: string])[] = [
   [0, 'base/'],
   [1, 'model/'],
   [2, 'stages/'],
+  [2, 'origin/'],
   [3, 'policy/'],
   [4, 'guard.ts'],
   [5, 'answer/'],
@@ -91,6 +92,21 @@ describe('imports', () => {
     }
   })
 
+  it('of origin/ are of what it shares with a gate, and no part of a gate imports it', () => {
+    const imports = [...files].flatMap(([name, text]) =>
+      importsOf(text)
+        .filter(({ from }) => from.startsWith('.'))
+        .map(({ from }) => [name, posix.join(posix.dirname(name), from)] as const),
+    )
+    const own = imports.filter(([name]) => name.startsWith('origin/'))
+    expect(own.length).toBeGreaterThan(20)
+    expect(own.filter(([, target]) => !/^(?:origin|base|model)\//.test(target))).toEqual([])
+    const strange = imports.filter(
+      ([name, target]) => target.startsWith('origin/') && !name.startsWith('origin/'),
+    )
+    expect(strange).toEqual([])
+  })
+
   it('make no circle', () => {
     const done = new Set<string>()
     const visit = (name: string, path: readonly string[]): void => {
@@ -154,6 +170,16 @@ describe('the package', () => {
     const { names, packages } = reach([entry])
     expect(names.filter((name) => !files.has(name))).toEqual([])
     expect(packages.filter((name) => !/^(?:jose|valibot|hono(?:\/.+)?)$/.test(name))).toEqual([])
+  })
+
+  it.each([
+    ['origin/index.ts', ['jose']],
+    ['origin/express.ts', ['jose']],
+    ['origin/hono.ts', ['hono', 'jose']],
+  ])('is light for whoever needs %s alone', (entry, needed) => {
+    const { names, packages } = reach([entry])
+    expect(packages.sort()).toEqual(needed)
+    expect(names.filter((name) => !/^(?:origin|base|model)\//.test(name))).toEqual([])
   })
 
   it('calls nothing that Node 20 lacks and the compiler takes for a given', () => {

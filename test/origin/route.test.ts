@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest'
+import { isUnderRoute } from '../../src/origin/route.ts'
+
+const CASES: readonly (readonly [route: string, request: string, is: boolean])[] = [
+  ['GET /v1/docs', 'GET /v1/docs', true],
+  ['GET /v1/docs', 'HEAD /v1/docs', true],
+  ['GET /v1/docs', 'POST /v1/docs', false],
+  ['GET /v1/docs', 'get /v1/docs', false],
+  ['GET /v1/docs', ' /v1/docs', false],
+  ['POST /v1/docs', 'HEAD /v1/docs', false],
+  ['HEAD /v1/docs', 'GET /v1/docs', false],
+  ['GET,HEAD,DELETE /v1/docs', 'DELETE /v1/docs', true],
+  ['GET /v1/docs', 'GET /v1/docs/', false],
+  ['GET /v1/docs', 'GET /V1/docs', false],
+  ['GET /v1/docs', 'GET /v1/doc%73', false],
+  ['GET /v1/docs', 'GET /v1', false],
+  ['GET /v1/docs', 'GET /v1/docs/7', false],
+  ['GET /', 'GET /', true],
+  ['GET /', 'GET ', false],
+  ['GET /', 'GET *', false],
+  ['GET /', 'GET /x', false],
+  // What `strip_prefix` leaves, and what an origin with a path of its own puts in front.
+  ['GET /{id}', 'GET /7', true],
+  ['GET /{id}', 'GET /', false],
+  ['GET /base/v1/{id}', 'GET /base/v1/7', true],
+  ['GET /base/v1/{id}', 'GET /v1/7', false],
+  ['GET /v1/{id}/notes', 'GET /v1/7/notes', true],
+  ['GET /v1/{id}/notes', 'GET /v1//notes', false],
+  ['GET /v1/{id}/notes', 'GET /v1/7/8/notes', false],
+  ['GET /v1/{id}', 'GET /v1/a%2Fb', true],
+  ['GET /v1/{id}', 'GET /v1/a%2fb', false],
+  ['GET /v1/{id}/notes', 'GET /v1/a%2Fb/notes', true],
+  ['GET /v1/{id}', 'GET /v1/Zo%C3%AB', true],
+  ['GET /v1/{id}', 'GET /v1/Zo%FF', false],
+  ['GET /v1/{id}', 'GET /v1/%61', false],
+  ['GET /v1/{id}', 'GET /v1/{id}', false],
+  ['GET /v1/{id}', 'GET /v1/..', false],
+  ['GET /v1/{id}', 'GET /v1/%2E%2E', false],
+  ['GET /v1/{id}', 'GET /v1/a;b', false],
+  ['GET /v1/{id}', 'GET /v1/a\\b', false],
+  ['GET /v1/{id}', 'GET /v1/a%00b', false],
+  ['GET /v1/{id}', 'GET /v1/a%252Fb', false],
+  ['POST /v1/{model}:predict', 'POST /v1/m-1:predict', true],
+  ['POST /v1/{model}:predict', 'POST /v1/a:predict:predict', true],
+  ['POST /v1/{model}:predict', 'POST /v1/:predict', false],
+  ['POST /v1/{model}:predict', 'POST /v1/m-1:delete', false],
+  ['POST /v1/{model}:predict', 'POST /v1/m-1%3Apredict', false],
+  ['POST /v1/{model}:predict', 'POST /v1/m-1', false],
+  ['GET /v1/{name}.json', 'GET /v1/a.json', true],
+  ['GET /v1/{name}.json', 'GET /v1/.json', false],
+  ['GET /v1/*', 'GET /v1/', true],
+  ['GET /v1/*', 'GET /v1/a', true],
+  ['GET /v1/*', 'GET /v1/a/b/', true],
+  ['GET /v1/*', 'GET /v1', false],
+  ['GET /v1/*', 'GET /v2/a', false],
+  ['GET /v1/*', 'GET /v1/a//b', false],
+  ['GET /v1/*', 'GET /v1/../v2', false],
+  ['GET /v1/{id}/*', 'GET /v1/7/a/b', true],
+  ['GET /v1/{id}/*', 'GET /v1//a', false],
+  ['GET /*', 'GET /', true],
+  ['GET /*', 'GET /a/b', true],
+  // What no gate writes means nothing.
+  ['', 'GET /v1', false],
+  ['GET', 'GET /v1', false],
+  ['* /v1', 'GET /v1', false],
+  ['/v1', 'GET /v1', false],
+  ['GET  /v1', 'GET /v1', false],
+  ['GET /v1 ', 'GET /v1', false],
+  ['GET, /v1', 'GET /v1', false],
+  ['get /v1', 'get /v1', false],
+  ['GET v1', 'GET v1', false],
+  ['GET /v1/*/x', 'GET /v1/a/x', false],
+  ['GET /v1/*/x', 'GET /v1/*/x', false],
+  ['GET /v1/a*', 'GET /v1/ab', false],
+  ['GET /v1/a{id}', 'GET /v1/ab', false],
+  ['GET /v1/{id}x', 'GET /v1/bx', false],
+  ['GET /v1/{}', 'GET /v1/b', false],
+]
+
+describe('a request under a route', () => {
+  it.each(CASES)('%s: %s → %s', (route, request, is) => {
+    const [method = '', path = ''] = request.split(' ')
+    expect(isUnderRoute(route, method, path)).toBe(is)
+    // The second time it is remembered.
+    expect(isUnderRoute(route, method, path)).toBe(is)
+  })
+})
