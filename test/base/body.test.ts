@@ -24,16 +24,26 @@ const byHand = () => {
 
 const of = (...parts: readonly Uint8Array[]) => ReadableStream.from(parts)
 
+/** Of every body here. */
+const MS = 97
+
 beforeEach(() => {
   vi.useFakeTimers()
+  vi.spyOn(globalThis, 'setTimeout')
+  vi.spyOn(globalThis, 'clearTimeout')
 })
 afterEach(() => {
-  expect(vi.getTimerCount()).toBe(0)
+  // Others in this process may have timers of their own.
+  const { calls, results } = vi.mocked(setTimeout).mock
+  const own = results.filter((_, i) => calls[i]?.[1] === MS).map(({ value }) => value)
+  const cleared = vi.mocked(clearTimeout).mock.calls.map(([timer]) => timer)
+  expect(cleared).toEqual(expect.arrayContaining(own))
+  vi.restoreAllMocks()
   vi.useRealTimers()
 })
 
 describe('the bytes of a body', () => {
-  const bounds = { bytes: 100_000, ms: 100 }
+  const bounds = { bytes: 100_000, ms: MS }
   const random = crypto.getRandomValues(new Uint8Array(50_000))
   const pieces = (size: number) =>
     Array.from({ length: Math.ceil(random.length / size) }, (_, i) =>
@@ -74,7 +84,7 @@ describe('the bytes of a body', () => {
 })
 
 describe('the time for a body', () => {
-  const bounds = { bytes: 1_000, ms: 100 }
+  const bounds = { bytes: 1_000, ms: MS }
 
   /** Whether it was read by now, and how. */
   const reading = (body: ReadableStream<Uint8Array>) => {
@@ -86,7 +96,7 @@ describe('the time for a body', () => {
   it('is counted in all, however steadily the bytes come', async () => {
     const { body, send, cancelled } = byHand()
     const seen = reading(body)
-    for (let ms = 0; ms < 99; ms++) {
+    for (let ms = 0; ms < MS - 1; ms++) {
       send('x')
       await vi.advanceTimersByTimeAsync(1)
     }
@@ -100,7 +110,7 @@ describe('the time for a body', () => {
     const { body, send, end } = byHand()
     const seen = reading(body)
     send('ab')
-    await vi.advanceTimersByTimeAsync(99)
+    await vi.advanceTimersByTimeAsync(MS - 1)
     send('c')
     end()
     await vi.advanceTimersByTimeAsync(0)
@@ -111,7 +121,7 @@ describe('the time for a body', () => {
     const { body, send } = byHand()
     const seen = reading(body)
     send('abc')
-    await vi.advanceTimersByTimeAsync(100)
+    await vi.advanceTimersByTimeAsync(MS)
     expect(seen).toEqual([{ ok: false, reason: 'too_slow' }])
   })
 
@@ -119,7 +129,7 @@ describe('the time for a body', () => {
     const { body, send, breakOff } = byHand()
     const seen = reading(body)
     send('abc')
-    await vi.advanceTimersByTimeAsync(when === 'before' ? 50 : 100)
+    await vi.advanceTimersByTimeAsync(when === 'before' ? 50 : MS)
     // A stream that was cancelled takes no error any more.
     breakOff()
     await vi.advanceTimersByTimeAsync(0)
@@ -131,7 +141,7 @@ describe('the time for a body', () => {
       cancel: () => Promise.reject(new Error('gone')),
     })
     const seen = reading(body)
-    await vi.advanceTimersByTimeAsync(100)
+    await vi.advanceTimersByTimeAsync(MS)
     expect(seen).toEqual([{ ok: false, reason: 'too_slow' }])
   })
 })
@@ -139,5 +149,5 @@ describe('the time for a body', () => {
 it('rejects where somebody else reads the body, and leaves no timer', async () => {
   const body = of(text('x'))
   body.getReader()
-  await expect(readBody(body, { bytes: 1, ms: 1 })).rejects.toThrow(TypeError)
+  await expect(readBody(body, { bytes: 1, ms: MS })).rejects.toThrow(TypeError)
 })

@@ -1,4 +1,4 @@
-import { freePort, type Gate, type GateOptions, startGate } from '../kit/gate.ts'
+import { type Gate, type GateOptions, startGate } from '../kit/gate.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { type Header, type RawResponse, rawRequest } from '../kit/raw.ts'
@@ -73,15 +73,17 @@ export interface WorldOptions {
   readonly routes?: readonly Members[]
 }
 
+/** A port where nobody listens, and that nobody is given by chance. */
+const NOBODY = 9
+
 /** Starts issuers, origin and gate. */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const named = { sub: AGENT, client_id: AGENT }
-  const [acme, beta, ops, origin, nobody] = await Promise.all([
+  const [acme, beta, ops, origin] = await Promise.all([
     createIssuer({ kid: KID, defaults: named }),
     createIssuer({ kid: KID, defaults: named }),
     createIssuer({ kid: KID, alg: 'Ed25519', defaults: { ...named, agent: { id: 'operator' } } }),
     startOrigin(),
-    freePort(),
   ])
   beta.setKeys([beta, ...TWINS, LATTICE].map(({ jwk }) => jwk))
   const vars = (gate: Members = {}) => ({
@@ -95,8 +97,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       ...options.gate,
       ...gate,
     },
-    ISSUERS: issuersOf({ acme, beta, ops }, nobody, options.issuers),
-    ROUTES: [...(options.routes ?? []), ...routesOf(nobody)],
+    ISSUERS: issuersOf({ acme, beta, ops }, options.issuers),
+    ROUTES: [...(options.routes ?? []), ...routesOf()],
     SCOPES: { 'chat:admin': ['chat:write'] },
   })
   const gates: Gate[] = []
@@ -150,7 +152,6 @@ export function requestBytes({ hosts = [HOST], headers = [], token, body, ...res
 
 function issuersOf(
   { acme, beta, ops }: Readonly<Record<'acme' | 'beta' | 'ops', Issuer>>,
-  nobody: number,
   over: WorldOptions['issuers'] = {},
 ) {
   const entry = (name: string, { issuer, jwksUri }: Pick<Issuer, 'issuer' | 'jwksUri'>) => ({
@@ -171,14 +172,14 @@ function issuersOf(
       ...entry('ops', ops),
     },
     // Nobody listens there: its keys cannot be had.
-    gone: entry('gone', { issuer: GONE, jwksUri: `http://127.0.0.1:${nobody}/jwks` }),
+    gone: entry('gone', { issuer: GONE, jwksUri: `http://127.0.0.1:${NOBODY}/jwks` }),
   }
 }
 
 /** An issuer that is trusted and cannot be reached. */
 export const GONE = 'http://gone.localhost'
 
-function routesOf(nobody: number): readonly Members[] {
+function routesOf(): readonly Members[] {
   const any = { scopes: [] }
   return [
     { match: 'GET,POST /v1/chat/completions', scopes: ['chat:write'] },
@@ -199,13 +200,15 @@ function routesOf(nobody: number): readonly Members[] {
     },
     { match: 'GET /v1/beta-only', ...any, issuers: ['beta'] },
     { match: 'GET /v1/tenant', ...any, claims: { tenant: 'blue' } },
+    { match: 'GET /v1/told', ...any, forward_claims: { 'X-Tenant': 'tenant' } },
     { match: 'GET /v1/short', ...any, max_lifetime: '1m' },
     { match: 'GET /v1/other-audience', ...any, audiences: ['urn:other'] },
     { match: 'GET /v1/browser', ...any, cors: { origins: ['https://app.example.com'] } },
-    { match: 'GET /v1/dead', ...any, origin: `http://127.0.0.1:${nobody}` },
+    { match: 'GET /v1/dead', ...any, origin: `http://127.0.0.1:${NOBODY}` },
     { match: 'GET /v1/slow', ...any, timeout: '100ms' },
     { match: 'GET /v1/injected', ...any, inject: { Authorization: `Bearer \${ORIGIN_KEY}` } },
     { match: 'GET /v1/with-token', ...any, forward_token: true },
+    { match: 'POST /v1/enforced', ...any, mode: 'enforce' },
     { match: 'GET,POST /v1/*', ...any },
     { match: '* /public/*', access: 'public' },
     { match: 'GET /optional', ...any, access: 'optional' },

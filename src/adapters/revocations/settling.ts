@@ -45,13 +45,16 @@ export const settle = async (options: SettlingOptions): Promise<void> => {
   storage.transactionSync(() => {
     const version = Math.max(log.head().version, ...survivors.map((one) => one.version))
     for (const { name } of survivors) enrol(name, NONE)
-    log.begin({ epoch: newEpoch(), version })
+    log.begin({ epoch: epochAfter(survivors.map(({ epoch }) => epoch)), version })
     log.serve(version)
   })
 }
 
-/** Later ones come later in order, also after those of an older schema, which are hexadecimal. */
-const newEpoch = (): string => `t${String(Date.now()).padStart(15, '0')}-${crypto.randomUUID()}`
+/** One that comes after all of these in order; those of an older schema, hexadecimal, come before any. */
+const epochAfter = (epochs: readonly string[]): string => {
+  const last = Math.max(0, ...epochs.map((epoch) => Number(/^t(\d+)-/.exec(epoch)?.[1] ?? 0)))
+  return `t${String(last + 1).padStart(9, '0')}-${crypto.randomUUID()}`
+}
 
 /**
  * Takes over what those of the last epoch hold, which took over all before it. The one that has come furthest
