@@ -12,7 +12,7 @@ const ALONE = 'test/denials.test.ts'
 export default defineConfig({
   test: {
     // Many wait for a process or a clock, so that two share a processor well.
-    maxWorkers: 2,
+    maxWorkers: 3,
     projects: [
       {
         test: {

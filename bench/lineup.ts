@@ -64,6 +64,27 @@ export const LINEUP: readonly Contender[] = [
     largeSet: true,
   },
   {
+    id: 'e-identity',
+    title: 'gate, known token, assertion of who calls',
+    module: 'gate',
+    tokens: 'warm',
+    gate: { ...bounded, assertion: 'identity' },
+  },
+  {
+    id: 'e-request',
+    title: 'gate, known token, assertion of each request',
+    module: 'gate',
+    tokens: 'warm',
+    gate: { ...bounded, assertion: 'request' },
+  },
+  {
+    id: 'e-body',
+    title: 'gate, known token, assertion of each request and its body',
+    module: 'gate',
+    tokens: 'warm',
+    gate: { ...bounded, assertion: 'body' },
+  },
+  {
     id: 'f-bounded',
     title: 'gate, new token each request',
     module: 'gate',

@@ -40,6 +40,7 @@ export const policyVars = (
     resource: RESOURCE,
     origin: 'service:ORIGIN',
     insecure_http: true,
+    assertion: 'off',
     revocation: { consistency: 'strict' },
     ...gate,
   },

@@ -12,7 +12,7 @@ import {
 } from '../bench/table.ts'
 import { renderTargets } from '../bench/targets.ts'
 import { forwardDenials } from '../src/answer/forward.ts'
-import { bodyDenials } from '../src/apps/body.ts'
+import { contentDenials } from '../src/apps/body.ts'
 import { explainDenials } from '../src/apps/explain.ts'
 import { gatewayDenials } from '../src/apps/gateway.ts'
 import { revocationDenials } from '../src/apps/revocations.ts'
@@ -42,7 +42,7 @@ export const denialGroups = (): readonly DenialGroup[] =>
     ...GUARD.stages.map(({ name, denials }, i) => group(`${i + 1}. ${name}`, ...denials)),
     group('In any stage', chainDenials),
     group('At the origin', forwardDenials),
-    group("At the gate's own endpoints", bodyDenials, revocationDenials, explainDenials),
+    group("At the gate's own endpoints", contentDenials, revocationDenials, explainDenials),
   ].filter(({ rows }) => rows.length > 0)
 
 /** A table cell: a `|` would end it. */

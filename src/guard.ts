@@ -2,7 +2,7 @@ import { chain, type Step } from './base/chain.ts'
 import type { Denial } from './base/denial.ts'
 import type { RequestHead } from './base/request.ts'
 import type { Policy } from './model/policy.ts'
-import type { Clock, KeySource, Revocations, TokenMemory } from './model/ports.ts'
+import type { Clock, KeySource, Revocations, SigningKeys, TokenMemory } from './model/ports.ts'
 import { agent } from './stages/agent.ts'
 import { claims } from './stages/claims.ts'
 import { credential } from './stages/credential.ts'
@@ -13,6 +13,7 @@ import { possession } from './stages/possession.ts'
 import { route } from './stages/route.ts'
 import { scope } from './stages/scope.ts'
 import { signature } from './stages/signature.ts'
+import { signing } from './stages/signing.ts'
 import { standing } from './stages/standing.ts'
 
 /** What the line is given. */
@@ -35,6 +36,7 @@ export const GUARD = chain<Given>()
   .and(agent)
   .and(operation)
   .and(scope)
+  .and(signing)
   .and(standing)
 
 /** What the stages of the line reach the world through. */
@@ -43,6 +45,7 @@ export interface GuardPorts {
   readonly keys: KeySource
   readonly tokens: TokenMemory
   readonly revocations: Revocations
+  readonly signingKeys: Pick<SigningKeys, 'signing'>
   /** Told of an error that a stage did not expect; the request is denied. Must not throw. */
   readonly onError: (stage: string, error: unknown) => void
 }
@@ -69,7 +72,7 @@ export interface Around {
 
 /** Decides requests under one policy. */
 export interface Guard {
-  /** Decides one request; its body is not read. */
+  /** Decides one request; its body is read only where the origin is told its digest. */
   (request: RequestHead, around?: Around): Promise<Decision>
   readonly policy: Policy
 }

@@ -2,6 +2,8 @@
  * Edgewarden as a library, for any runtime with Fetch and WebCrypto: the line, the policy, and the
  * answers. Needs neither Workers nor Node.
  */
+import { createMemoryKeeping } from './adapters/assertions/keeper.ts'
+import { createAssertionKeys, createAssertionMemory } from './adapters/assertions/keys.ts'
 import { createKeyCache } from './adapters/keys/cache.ts'
 import { createMemoryKeepers } from './adapters/keys/memory-keepers.ts'
 import { createKeySource } from './adapters/keys/source.ts'
@@ -15,11 +17,12 @@ import { answerRefusal, respond } from './answer/respond.ts'
 import { toAgent } from './answer/response.ts'
 import type { WatchPorts } from './answer/stream-watch.ts'
 import { mortal } from './answer/streams.ts'
+import { withoutCoding } from './answer/without-secrets.ts'
 import { isPreflight } from './base/request.ts'
 import type { Result } from './base/result.ts'
 import { type Decision, type Guard, type GuardPorts, createGuard as guardWith } from './guard.ts'
 import type { Policy } from './model/policy.ts'
-import type { Clock, KeySource } from './model/ports.ts'
+import type { Clock, KeySource, SigningKeys } from './model/ports.ts'
 import type { PolicyIssue } from './policy/issues.ts'
 import { type PolicyBundle, parsePolicy as parse } from './policy/parse.ts'
 import type { PolicyVars } from './policy/vars.ts'
@@ -77,7 +80,7 @@ export const parsePolicy = (
     secret,
     has: (kind, name) => {
       if (kind === 'secret') return secret(name) !== undefined
-      return kind === 'service' ? services.includes(name) : true
+      return kind === 'service' || kind === 'fetcher' ? services.includes(name) : true
     },
   })
 }
@@ -108,6 +111,35 @@ export const createMemoryKeys = ({
   })
 
 /**
+ * The keys that a policy's assertions are signed with: those of the secret `ASSERTION_KEYS`, else one that
+ * is made here and gone with the process. Origins verify by `published()`, which is yours to serve.
+ */
+export const createSigningKeys = (
+  { gate }: Policy,
+  {
+    clock = systemClock,
+    log = () => {},
+    waitUntil = () => {},
+  }: {
+    readonly clock?: Clock
+    /** Told of keys that could not be had; never a key. */
+    readonly log?: (event: Record<string, unknown>) => void
+    readonly waitUntil?: (promise: Promise<unknown>) => void
+  } = {},
+): SigningKeys => {
+  const { assertion: rule } = gate
+  if (!rule) return { signing: () => undefined, published: () => [] }
+  return createAssertionKeys({
+    memory: createAssertionMemory(),
+    rule,
+    ...(rule.brought.length === 0 && { keeper: createMemoryKeeping(clock) }),
+    clock,
+    waitUntil,
+    log,
+  })
+}
+
+/**
  * A guard over a policy. Ports that are not given live in the memory of this process: keys fetched
  * from the issuers, tokens remembered, and a revocation set that is empty. Errors that a stage did not
  * expect deny with `unavailable`, and go to `onError`, or to the console.
@@ -120,6 +152,7 @@ export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Gu
     keys: ports.keys ?? createMemoryKeys({ clock }),
     tokens: ports.tokens ?? createTokenMemory({ clock }),
     revocations,
+    signingKeys: ports.signingKeys ?? createSigningKeys(policy, { clock }),
     onError: ports.onError ?? ((stage, error) => console.error('edgewarden', stage, error)),
   })
   const decide: Guard = Object.assign(
@@ -136,24 +169,32 @@ export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Gu
 /** Who decided, by what was known: what a stream of such a request is watched with. */
 const deciders = new WeakMap<Decision['known'], WatchPorts>()
 
+/** Of a decision that was made by another guard: its token expires, and what it revokes is not known. */
+const ELSEWHERE: WatchPorts = {
+  clock: systemClock,
+  revocations: createMemoryRevocations({ clock: systemClock }),
+}
+
 /** What `fetch` outside of workerd decodes by itself, though the answer still says it is encoded. */
 const DECODED = /^(?:(?:x-)?gzip|deflate|br)(?:\s*,\s*(?:(?:x-)?gzip|deflate|br))*$/i
 
+/** What workerd decodes for a script, in this spelling only. */
+const DECODED_IN_WORKERD = /^(?:gzip|br)$/
+
 /** `fetch`, with a body that is what its headers say: workerd passes it on as it came. */
-const fetchOrigin: Send = async (_, outbound) => {
+const fetchOrigin: Send = async (_, outbound, isRead) => {
   if ('FixedLengthStream' in globalThis) {
-    return fetch(outbound, { encodeResponseBody: 'manual' } as RequestInit)
+    return isRead
+      ? withoutCoding(await fetch(outbound), DECODED_IN_WORKERD)
+      : fetch(outbound, { encodeResponseBody: 'manual' } as RequestInit)
   }
   // Node's fetch refuses to send it; the server before this has answered it already.
   outbound.headers.delete('expect')
-  outbound.headers.set('accept-encoding', 'gzip')
+  outbound.headers.set('accept-encoding', isRead ? 'identity' : 'gzip')
   const response = await fetch(outbound)
   const answer = new Response(response.body, response)
   stripHopByHop(answer.headers)
-  if (!DECODED.test(response.headers.get('content-encoding') ?? '')) return answer
-  answer.headers.delete('content-encoding')
-  answer.headers.delete('content-length')
-  return answer
+  return withoutCoding(answer, DECODED)
 }
 
 /** How {@link forward} sends a request on. */
@@ -187,6 +228,7 @@ export const forward = async (
     return answerRefusal(request, routeDenials('route_unknown'), decision)
   }
   const { requestId = requestIdOf(request), clientIp } = given
+  const ports = deciders.get(decision.known)
   const sent = await send(request, {
     policy,
     route,
@@ -194,11 +236,11 @@ export const forward = async (
     decision,
     requestId,
     clientIp,
+    ports: ports ?? ELSEWHERE,
     send: sendBy,
   })
   if (!sent.ok) return answerRefusal(request, sent.reason.denial, decision)
   const answer = toAgent(sent.value, { route, address, requestId })
-  const ports = deciders.get(decision.known)
   return ports
     ? mortal(answer, request, { decision, ports, isRaw: sendBy === fetchOrigin })
     : answer

@@ -2,6 +2,7 @@ import type { Env } from './adapters/env.ts'
 import { openGate, refreshKeys } from './adapters/open.ts'
 import { gateway } from './apps/gateway.ts'
 
+export { AssertionKeeper } from './adapters/assertion-keeper.ts'
 export { KeyKeeper } from './adapters/key-keeper.ts'
 export { RevocationShard } from './adapters/revocations/shard.ts'
 

@@ -64,6 +64,12 @@ describe('the table of denials', () => {
   })
 })
 
+/** Everything is bound, and every secret that `inject` names is set. */
+const ENV = {
+  has: () => true,
+  secret: (name: string) => (name === 'ASSERTION_KEYS' ? undefined : 'secret'),
+}
+
 describe('the README', () => {
   it('is short', () => {
     expect(README.split('\n').length).toBeLessThan(250)
@@ -72,8 +78,7 @@ describe('the README', () => {
   it('shows a policy that is valid', () => {
     const [block = ''] = all(README, /```toml\n(\[vars\.GATE\].*?)```/gs)
     const { vars } = parse(block) as { vars: object }
-    const env = { has: () => true, secret: () => 'secret' }
-    expect(parsePolicy(vars, env)).toMatchObject({ ok: true })
+    expect(parsePolicy(vars, ENV)).toMatchObject({ ok: true })
   })
 
   it("shows issuers that can be put below the repository's own", () => {
@@ -81,7 +86,7 @@ describe('the README', () => {
     const { vars } = parse(`${read('wrangler.toml')}\n${block}`) as {
       vars: Record<string, unknown>
     }
-    const bundle = readPolicy(vars, { has: () => true, secret: () => 'secret' })
+    const bundle = readPolicy(vars, ENV)
     expect(bundle).toMatchObject({ ok: true })
     expect(bundle.ok && bundle.value.policy.issuers.size).toBe(6)
   })
@@ -161,6 +166,7 @@ describe('docs/configuration.md', () => {
   const wrong = { surely_no_key: 1 }
   const cases: readonly (readonly [heading: string, vars: object, path: string])[] = [
     ['GATE', { GATE: wrong }, 'GATE.surely_no_key'],
+    ['The assertion', { GATE: { assertion: wrong } }, 'GATE.assertion.surely_no_key'],
     ['The revocation set', { GATE: { revocation: wrong } }, 'GATE.revocation.surely_no_key'],
     ['ISSUERS', { ISSUERS: { acme: wrong } }, 'ISSUERS.acme.surely_no_key'],
     ['ROUTES', { ROUTES: [wrong] }, 'ROUTES[0].surely_no_key'],

@@ -70,6 +70,7 @@ const envOf = (change: Change): Env => {
   const env = environments.get(name) ?? {
     JWKS_CACHE: binding,
     KEY_KEEPER: binding,
+    ASSERTION_KEEPER: binding,
     REVOCATIONS: binding,
     GATE: { resource: RESOURCE, origin: 'https://origin.test.net', ...change.gate },
     ISSUERS: change.issuers ?? {

@@ -11,6 +11,7 @@ import {
   ISSUER,
   issuerOf,
   NOW,
+  noSigning,
   noTokens,
   policyOf,
   RESOURCE,
@@ -74,6 +75,7 @@ const run = async (
     tokens: noTokens,
     keys: { find: () => ok({ key, kid: 'key-1' }) },
     revocations: { lookup: async () => [] },
+    signingKeys: noSigning,
     onError: (stage, error) => void errors.push([stage, error]),
     ...ports,
   })
@@ -93,6 +95,7 @@ const ORDER = [
   'agent',
   'operation',
   'scope',
+  'signing',
   'standing',
 ]
 

@@ -1,5 +1,15 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { createLocalJWKSet, jwtVerify } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createGuard, forward, type Guard, parsePolicy, respond } from '../src/index.ts'
+import {
+  createGuard,
+  createSigningKeys,
+  forward,
+  type Guard,
+  parsePolicy,
+  respond,
+} from '../src/index.ts'
+import type { Policy } from '../src/model/policy.ts'
 import { reply } from './kit/answers.ts'
 import { createIssuer, type Issuer } from './kit/issuer.ts'
 import { type Origin, startOrigin } from './kit/origin.ts'
@@ -227,5 +237,57 @@ describe('an origin', () => {
     const names = [...response.headers.keys()]
     expect(names).toContain('x-kept')
     for (const name of Object.keys(own)) expect(names).not.toContain(name)
+  })
+})
+
+describe('an assertion', () => {
+  const parsed = (gate: object, secrets: Record<string, string> = {}) => {
+    const read = parsePolicy(
+      {
+        GATE: { resource: RESOURCE, origin: origin.url, ...gate },
+        ISSUERS: { acme: { issuer: issuer.issuer, allow_insecure_http: true } },
+        ROUTES: [{ match: 'POST /v1/notes', scopes: [] }],
+      },
+      { secrets },
+    )
+    if (!read.ok) throw new Error(JSON.stringify(read.reason))
+    return read.value.policy
+  }
+  const said = async (policy: Policy, signingKeys = createSigningKeys(policy)) => {
+    const guarded = createGuard(policy, { signingKeys })
+    const request = requestOf('/v1/notes', { bearer: token, method: 'POST', body: 'hello' })
+    const response = await forward(request, await guarded(request))
+    expect(response.status).toBe(200)
+    const text = origin.requests[0]?.header('x-agent-assertion') ?? ''
+    const keys = createLocalJWKSet({ keys: [...(await signingKeys.published())] })
+    return jwtVerify(text, keys, { issuer: RESOURCE, audience: origin.url })
+  }
+
+  it('is signed by a key of this process', async () => {
+    const { payload, protectedHeader } = await said(parsed({}))
+    expect(protectedHeader.alg).toBe('ES256')
+    expect(payload).toMatchObject({ sub: 'agent-1', route: 'POST /v1/notes' })
+  })
+
+  it('is signed by a key that was brought', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519')
+    const keys = [privateKey.export({ format: 'jwk' })]
+    const policy = parsed({}, { ASSERTION_KEYS: JSON.stringify({ keys }) })
+    expect((await said(policy)).protectedHeader.alg).toBe('EdDSA')
+  })
+
+  it('has the digest of a body, which arrives', async () => {
+    const { payload } = await said(parsed({ assertion: 'body' }))
+    expect(payload).toMatchObject({ bdh: 'LPJNul-wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ' })
+    expect(origin.requests[0]?.body).toBe('hello')
+  })
+
+  it('is none, and has no keys, where nothing is signed', async () => {
+    const policy = parsed({ assertion: 'off' })
+    const keys = createSigningKeys(policy)
+    expect([keys.signing(), await keys.published()]).toEqual([undefined, []])
+    const request = requestOf('/v1/notes', { bearer: token, method: 'POST' })
+    expect((await forward(request, await createGuard(policy)(request))).status).toBe(200)
+    expect(origin.requests[0]?.header('x-agent-assertion')).toBeUndefined()
   })
 })

@@ -66,12 +66,14 @@ const CONFIG = {
     bindings: [
       { name: 'REVOCATIONS', class_name: 'RevocationShard' },
       { name: 'KEY_KEEPER', class_name: 'KeyKeeper' },
+      { name: 'ASSERTION_KEEPER', class_name: 'AssertionKeeper' },
     ],
   },
   version_metadata: { binding: 'CF_VERSION_METADATA' },
   exports: {
     RevocationShard: { type: 'durable-object', storage: 'sqlite' },
     KeyKeeper: { type: 'durable-object', storage: 'sqlite' },
+    AssertionKeeper: { type: 'durable-object', storage: 'sqlite' },
   },
 }
 

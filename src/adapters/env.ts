@@ -1,3 +1,4 @@
+import type { AssertionKeeper } from './assertion-keeper.ts'
 import type { KeyKeeper } from './key-keeper.ts'
 import type { RevocationShard } from './revocations/shard.ts'
 
@@ -6,6 +7,7 @@ import type { RevocationShard } from './revocations/shard.ts'
  * compiler, and they are judged by the policy's own decoder.
  */
 export interface Env {
+  readonly ASSERTION_KEEPER?: DurableObjectNamespace<AssertionKeeper>
   readonly JWKS_CACHE?: KVNamespace
   readonly KEY_KEEPER?: DurableObjectNamespace<KeyKeeper>
   readonly REVOCATIONS?: DurableObjectNamespace<RevocationShard>

@@ -11,6 +11,8 @@ export const explainingPorts = (keys: KeySourceOptions, revocations: Revocations
   keys: createKeyReader(keys),
   tokens: { find: () => undefined, keep: () => {} },
   revocations,
+  // Nothing is signed for an explanation, and no key is asked for.
+  signingKeys: { signing: () => undefined },
   // The text of an error may quote what is explained, which is for no log.
   onError: (stage, error) =>
     keys.log({

@@ -7,19 +7,19 @@ export interface KeeperNamespace {
   getByName(name: string): { ask(question: Question): PromiseLike<KeyAnswer> }
 }
 
-/**
- * The keepers behind a Durable Object namespace, one object for each place keys come from. A call that
- * fails is tried once more, with a stub of its own: one that has failed may fail for good.
- */
+/** Calls an object, and once more where that fails, with a stub of its own: one that has failed may fail for good. */
+export const callTwice = <Answer>(call: () => Promise<Answer>): Promise<Answer> =>
+  call().catch((error: unknown) => {
+    // One that has too much to do gains nothing by being asked again.
+    if ((error as { readonly overloaded?: boolean }).overloaded) throw error
+    return call()
+  })
+
+/** The keepers behind a Durable Object namespace, one object for each place keys come from. */
 export const createKeepers = (namespace: KeeperNamespace): Keeper => ({
   async ask(question) {
     const name = await recordName(question.place)
-    const ask = async () => await namespace.getByName(name).ask(question)
-    return ask().catch((error: unknown) => {
-      // One that has too much to do gains nothing by being asked again.
-      if ((error as { readonly overloaded?: boolean }).overloaded) throw error
-      return ask()
-    })
+    return callTwice(async () => await namespace.getByName(name).ask(question))
   },
 })
 

@@ -1,11 +1,14 @@
 import { waitUntil } from 'cloudflare:workers'
 import type { Send } from '../answer/forward.ts'
+import { withoutCoding } from '../answer/without-secrets.ts'
 import type { GatePorts, Opened } from '../apps/context.ts'
 import { createGuard } from '../guard.ts'
+import { createAssertionKeys, createAssertionMemory } from './assertions/keys.ts'
+import { KEEPER_NAME } from './assertions/plan.ts'
 import type { Env } from './env.ts'
 import { explainingPorts } from './explaining.ts'
 import { consoleJournal } from './journal.ts'
-import { createKeepers, refreshAhead } from './keepers.ts'
+import { callTwice, createKeepers, refreshAhead } from './keepers.ts'
 import { createKeyCache } from './keys/cache.ts'
 import { createKeySource, type KeySourceOptions } from './keys/source.ts'
 import { createPolicyLoader } from './policy.ts'
@@ -23,6 +26,7 @@ const keyCache = createKeyCache(clock)
 const tokens = createTokenMemory({ clock })
 const readinessOf = createReadiness(clock)
 const snapshotMemory = createSnapshotMemory()
+const assertionMemory = createAssertionMemory()
 /** The data centre, as the platform says with the first request; all isolates of one ask the same shard. */
 let colo: string | undefined
 
@@ -81,6 +85,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     tokens,
     revocations,
     store: revocations,
+    signingKeys: signingKeysOf(env, policy),
     journal: consoleJournal,
     send: sender(env),
     explaining: explainingPorts(keyOptions, revocations),
@@ -89,9 +94,29 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
   }
 }
 
+const signingKeysOf = (env: Env, policy: Opened['policy']): GatePorts['signingKeys'] => {
+  const rule = policy?.gate.assertion
+  if (!rule) return unsigned
+  const { ASSERTION_KEEPER: objects } = env
+  return createAssertionKeys({
+    memory: assertionMemory,
+    rule,
+    ...(objects && {
+      keeper: (wanted) => callTwice(async () => await objects.getByName(KEEPER_NAME).keys(wanted)),
+    }),
+    clock,
+    waitUntil,
+    log,
+  })
+}
+
 /** Without its bindings a policy is not valid, so nobody is answered from these. */
 const unreachable = () => Promise.reject(new Error('REVOCATIONS is not bound'))
 const unkept = { ask: () => Promise.reject(new Error('KEY_KEEPER is not bound')) }
+const unsigned: GatePorts['signingKeys'] = {
+  signing: () => Promise.reject(new Error('assertion is off')),
+  published: () => [],
+}
 const unbound: ReturnType<typeof createRevocations> = {
   lookup: unreachable,
   list: unreachable,
@@ -102,8 +127,15 @@ const unbound: ReturnType<typeof createRevocations> = {
 
 /** A body is passed on as it came, also where a script could read it decoded. */
 const RAW: RequestInit = { encodeResponseBody: 'manual' }
+/** What workerd decodes for a script otherwise, in this spelling only. */
+const DECODED = /^(?:gzip|br)$/
 
 const sender =
   (env: Env): Send =>
-  ({ service }, request) =>
-    service === undefined ? fetch(request, RAW) : (env[service] as Fetcher).fetch(request, RAW)
+  async ({ service, via }, request, isRead) => {
+    const name = service ?? via
+    const init = isRead ? {} : RAW
+    const sent =
+      name === undefined ? fetch(request, init) : (env[name] as Fetcher).fetch(request, init)
+    return isRead ? withoutCoding(await sent, DECODED) : sent
+  }

@@ -38,9 +38,17 @@ const inputsOf = (env: Env): readonly unknown[] =>
       return [name, isPolicyVariable(name) || typeof value === 'string' ? value : undefined]
     })
 
+/** What no check of a file can warn about, since it does not know a secret's value. */
+const OF_SECRETS = /\.inject\b/
+
 const load = (env: Env, log: (event: Record<string, unknown>) => void): LoadedPolicy => {
   const read = readPolicy(env, workerEnv(env))
-  if (read.ok) return { policy: read.value.policy, prefix: read.value.policy.gate.prefix }
+  if (read.ok) {
+    const { policy, warnings } = read.value
+    const unseen = warnings.filter(({ path }) => OF_SECRETS.test(path))
+    if (unseen.length > 0) log({ event: 'policy_warnings', warnings: unseen.map(asText) })
+    return { policy, prefix: policy.gate.prefix }
+  }
   log({ event: 'policy_invalid', mistakes: read.reason.map(asText) })
   return { policy: undefined, prefix: prefixIn(readVars(env).vars.GATE) ?? DEFAULT_PREFIX }
 }

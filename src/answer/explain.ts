@@ -4,7 +4,7 @@ import type { RequestHead } from '../base/request.ts'
 import { type Decision, type Guard, toldOf } from '../guard.ts'
 import type { Mode, Route } from '../model/route.ts'
 import type { Actor, AgentIdentity } from '../model/token.ts'
-import { type WrittenScopes, writtenScopes } from '../policy/show.ts'
+import { type WrittenScopes, writtenScopes } from '../policy/rows.ts'
 import { challenge } from './challenge.ts'
 import { requiredBy } from './required.ts'
 

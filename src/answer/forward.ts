@@ -2,10 +2,16 @@ import { type Denial, denials } from '../base/denial.ts'
 import type { Address } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { Decision } from '../guard.ts'
+import { ASSERTION_HEADER } from '../model/assertion.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Route, Target } from '../model/route.ts'
-import { identityHeaders, stripInbound } from './headers.ts'
+import { signingDenials } from '../stages/signing.ts'
+import { assertionOf } from './assertion.ts'
+import { claimHeaders, identityHeaders, stripInbound } from './headers.ts'
+import type { WatchPorts } from './stream-watch.ts'
 import { patience, streamed } from './upload.ts'
+import { watchUpload } from './upload-watch.ts'
+import { isReadable } from './without-secrets.ts'
 
 const deny = denials({
   body_unexpected: [
@@ -28,12 +34,20 @@ const deny = denials({
     "The origin refused the gate's own credential",
     'Your token is not at fault; tell the operator the request_id',
   ],
+  origin_coding_unreadable: [
+    'badOrigin',
+    'The origin answered in a content coding that the gate does not read, on a route where it must',
+    'Your request is not at fault; tell the operator the request_id',
+  ],
 })
 
 export const forwardDenials = deny
 
-/** Sends a request to an origin: the network, or a named service binding. */
-export type Send = (target: Target, request: Request) => Promise<Response>
+/**
+ * Sends a request to an origin: the network, or a named service binding. With `isRead` the answer's body will
+ * be searched: it is to be decoded, and `Content-Encoding` taken away, or left as it is and then refused.
+ */
+export type Send = (target: Target, request: Request, isRead: boolean) => Promise<Response>
 
 /** What forwarding needs to know beside the request. */
 export interface ForwardContext {
@@ -44,6 +58,8 @@ export interface ForwardContext {
   readonly requestId: string
   /** The caller's address, where it is known. */
   readonly clientIp?: string | undefined
+  /** What a long upload is watched with, and the time. */
+  readonly ports: WatchPorts
   readonly send: Send
 }
 
@@ -62,28 +78,38 @@ export const forward = async (
   request: Request,
   context: ForwardContext,
 ): Promise<Result<Response, ForwardFault>> => {
-  const { route, send } = context
-  if (isBodiless(request.method) && hasBody(request)) {
+  const { route, decision, send } = context
+  const held = decision.known.held?.bytes
+  if (isBodiless(request.method) && (held ? held.length > 0 : hasBody(request))) {
     return fail({ denial: deny('body_unexpected') })
   }
+  const url = originUrl(context)
+  const signed = assertionFor(request.method, url, context)
+  const assertion = signed instanceof Promise ? await signed : signed
+  if (assertion === UNSIGNED) return fail({ denial: signingDenials('assertion_unavailable') })
   const wait = patience(route.target.timeout)
-  const body = isBodiless(request.method) ? null : request.body
+  const body = isBodiless(request.method) || held ? null : request.body
   const abort = body || !ENDS_WITH_REQUEST ? new AbortController() : undefined
-  const overNetwork = route.target.service === undefined
-  const outbound = new Request(originUrl(context), {
+  const overNetwork = (route.target.service ?? route.target.via) === undefined
+  const outbound = new Request(url, {
     method: request.method,
     headers: request.headers,
     redirect: 'manual',
     // An answer for one agent is never another's.
     cache: 'no-store',
     ...(abort && { signal: abort.signal }),
+    ...(held && held.length > 0 && { body: held }),
     ...(body &&
       abort && { body: streamed(body, request, { wait, abort, overNetwork }), duplex: 'half' }),
   } as RequestInit)
   setOriginHeaders(outbound.headers, context)
+  if (assertion !== undefined) {
+    outbound.headers.set(context.policy.gate.identityPrefix + ASSERTION_HEADER, assertion)
+  }
+  const watched = body && abort ? watchUpload(request, decision, context.ports, abort) : undefined
   if (!body) wait.begin()
   try {
-    const sending = send(route.target, outbound)
+    const sending = send(route.target, outbound, route.secrets.length > 0)
     const response = await Promise.race([sending, wait.timeout])
     if (!response) {
       abort?.abort()
@@ -92,14 +118,39 @@ export const forward = async (
     }
     const { status } = response
     if (!isAnswer(response)) return fail({ denial: deny('origin_unreachable', { status }), status })
-    if (route.inject.length === 0 || status !== 401) return ok(response)
+    const code = refusedAnswer(response, route)
+    if (!code) return ok(response)
     await response.body?.cancel()
-    return fail({ denial: deny('origin_credential_refused'), status })
+    return fail({ denial: deny(code), status })
   } catch (error) {
-    return fail({ denial: deny('origin_unreachable', { error: String(error) }) })
+    const ended = watched?.ended()
+    return fail({ denial: ended ?? deny('origin_unreachable', { error: String(error) }) })
   } finally {
+    watched?.over()
     wait.over()
   }
+}
+
+/** What is wrong with an answer on a rule that injects. */
+const refusedAnswer = (response: Response, { inject, secrets }: Route) => {
+  if (inject.length > 0 && response.status === 401) return 'origin_credential_refused'
+  return secrets.length === 0 || isReadable(response) ? undefined : 'origin_coding_unreadable'
+}
+
+/** In place of an assertion that should be there and cannot be. */
+const UNSIGNED = Symbol('unsigned')
+
+/** What the origin is told with, where it is told who is calling. */
+const assertionFor = (
+  method: string,
+  url: string,
+  { policy, decision, ports: { clock } }: ForwardContext,
+): string | Promise<string> | typeof UNSIGNED | undefined => {
+  const rule = policy.gate.assertion
+  if (!rule || decision.outcome !== 'passed') return undefined
+  const { signing: key } = decision.known
+  if (!key) return UNSIGNED
+  return assertionOf({ rule, known: decision.known, key, clock, method, url })
 }
 
 /** workerd, told by a stream of its own, ends what a request has started when the request is over. */
@@ -138,9 +189,18 @@ const setOriginHeaders = (headers: Headers, context: ForwardContext): void => {
   headers.set('Via', '1.1 edgewarden')
   headers.set('X-Request-Id', requestId)
   if (decision.outcome === 'passed') {
+    for (const [name, value] of claimHeaders(decision.known)) headers.set(name, value)
     for (const [name, value] of route.inject) headers.set(name, value)
+    if (route.secrets.length > 0) askWhole(headers)
     for (const [name, value] of identityHeaders(decision.known)) {
       headers.set(policy.gate.identityPrefix + name, value)
     }
   }
+}
+
+/** A secret cannot be recognised in a coding, or by a part of it. */
+const askWhole = (headers: Headers): void => {
+  headers.set('Accept-Encoding', 'identity')
+  headers.delete('range')
+  headers.delete('if-range')
 }

@@ -1,6 +1,7 @@
 import { perObject } from '../base/memo.ts'
 import { foldedName, headerText } from '../base/text.ts'
 import type { Facts } from '../guard.ts'
+import { claimHeaderValue } from '../model/claim-headers.ts'
 import type { Gate } from '../model/policy.ts'
 import type { Route } from '../model/route.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
@@ -50,9 +51,9 @@ const CREDENTIALS = ['authorization', 'dpop']
 
 /** One expression over all names a gate removes: they are letters, digits and `-` only. */
 const removedBy = perObject(
-  ({ stripHeaders, identityPrefix }: Gate): RegExp =>
+  ({ stripHeaders, ownHeaders, identityPrefix }: Gate): RegExp =>
     new RegExp(
-      `^(?:(?:${[...REMOVED, ...stripHeaders].join('|')})$|${[...REMOVED_PREFIXES, identityPrefix].join('|')})`,
+      `^(?:(?:${[...REMOVED, ...stripHeaders, ...ownHeaders].join('|')})$|${[...REMOVED_PREFIXES, identityPrefix].join('|')})`,
     ),
 )
 
@@ -64,20 +65,16 @@ const removedBy = perObject(
 export const stripInbound = (headers: Headers, gate: Gate, route: Route): void => {
   const removed = removedBy(gate)
   const named = connectionOptions(headers.get('connection'))
-  const injected = injectedBy(route)
   const forwardsToken = route.forwardToken || route.mode === 'shadow'
   for (const name of [...headers.keys()]) {
     const folded = foldedName(name)
-    const isNamed = named.includes(folded) || injected.includes(folded)
+    const isNamed = named.includes(folded)
     const goes = CREDENTIALS.includes(folded)
       ? !forwardsToken || name !== folded
       : removed.test(folded)
     if (goes || isNamed) headers.delete(name)
   }
 }
-
-/** Names of the headers a rule injects, folded. */
-const injectedBy = perObject(({ inject }: Route) => inject.map(([name]) => foldedName(name)))
 
 /** Removes from an answer's headers, in place, what ends at this hop. */
 export const stripHopByHop = (headers: Headers): void => {
@@ -145,3 +142,14 @@ const actorText =
     const item = (text: string) => headerText(text).replace(/;/g, '%3B')
     return issuer === own ? item(sub) : `${item(issuer)};${item(sub)}`
   }
+
+/** Claims under the names that the origin reads them by: those of the gate and of the rule. */
+export const claimHeaders = ({
+  access: { claims },
+  policy,
+  route,
+}: Pick<Facts, 'access' | 'policy' | 'route'>): Pairs =>
+  [...policy.gate.identityHeaders, ...route.forwardClaims].flatMap((one) => {
+    const value = claimHeaderValue(claims, one)
+    return value ? [[one.header, value]] : []
+  })

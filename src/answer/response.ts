@@ -1,5 +1,6 @@
 import type { Address } from '../base/request.ts'
 import type { Route } from '../model/route.ts'
+import { withoutSecrets } from './without-secrets.ts'
 
 /** Headers an origin may not send to an agent on a route that reads a token. */
 const CHALLENGES = ['www-authenticate', 'proxy-authenticate', 'dpop-nonce'] as const
@@ -17,7 +18,7 @@ export interface ToAgent {
 }
 
 /**
- * The origin's response as the agent gets it: body untouched, `Location` on the gate's own host,
+ * The origin's response as the agent gets it: body untouched but for secrets of the rule, `Location` on the gate's own host,
  * nothing that a shared cache could give to another agent, no challenge but the gate's. A 101
  * keeps its WebSocket.
  */
@@ -27,6 +28,7 @@ export const toAgent = (
 ): Response => {
   const answer = new Response(response.body, response)
   const { headers } = answer
+  for (const name of route.removedFromAnswers) headers.delete(name)
   const id = headers.get('x-request-id')
   if (id !== null) headers.set('X-Origin-Request-Id', id)
   headers.set('X-Request-Id', requestId)
@@ -49,7 +51,7 @@ export const toAgent = (
   if (route.cors && !keepsCors) {
     for (const name of [...headers.keys()]) if (name.startsWith(CORS_PREFIX)) headers.delete(name)
   }
-  return answer
+  return withoutSecrets(answer, route)
 }
 
 /** RFC 9111 §5.2.2: without `public` and `s-maxage`, with `private`. */

@@ -89,12 +89,14 @@ export const resumed = (body: Body, { chunks, rest }: Required<Started>): Pipe =
 }
 
 /**
- * A body that may be sent last words. Chunk by chunk in workerd: slower for many bytes, but the buffers
- * of its own pipe are 150 kB for each stream, also for one that is idle.
+ * A body that may be sent last words, or that a script makes; `length` as for {@link piped}. Chunk by chunk
+ * in workerd: slower for many bytes, but the buffers of its own pipe are 150 kB for each stream, also for
+ * one that is idle.
  */
-export const pumped = (body: Body): Pipe => {
-  if (!IdentityTransformStream) return transformed(body)
-  const { readable, writable } = new IdentityTransformStream()
+export const pumped = (body: Body, length?: number): Pipe => {
+  if (!IdentityTransformStream || !FixedLengthStream) return transformed(body)
+  const { readable, writable } =
+    length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length)
   const reader = body.getReader()
   const writer = writable.getWriter()
   let isCut = false

@@ -1,3 +1,5 @@
+import { maskBytes, maskText } from './mask.ts'
+import type { Spelled } from './spellings.ts'
 import type { Ending } from './stream-watch.ts'
 
 /** A WebSocket as workerd has it: told to begin, and closed with a code and a reason. */
@@ -38,9 +40,9 @@ const INTERNAL_ERROR = 1011
 /**
  * Stands between the origin's WebSocket and the agent. Messages and close codes pass as they are, pings
  * are answered on each side; a side that is lost closes the other with 1011. `over` is called once, when
- * a side has closed. workerd tells nobody how much waits to be sent, so a slow side is waited for in memory.
+ * a side has closed. What the origin says is masked, where there are secrets. workerd tells nobody how much waits to be sent, so a slow side is waited for in memory.
  */
-export const relay = (origin: Socket, over: () => void): Relay => {
+export const relay = (origin: Socket, over: () => void, secrets?: Spelled): Relay => {
   const { WebSocketPair } = globalThis as unknown as {
     readonly WebSocketPair: new () => { readonly 0: Socket; readonly 1: Socket }
   }
@@ -52,7 +54,7 @@ export const relay = (origin: Socket, over: () => void): Relay => {
     closing()
     over()
   }
-  link(origin, gate)
+  link(origin, gate, secrets)
   link(gate, origin)
   origin.accept()
   gate.accept()
@@ -64,10 +66,10 @@ export const relay = (origin: Socket, over: () => void): Relay => {
       }),
   }
 
-  function link(from: Socket, to: Socket): void {
+  function link(from: Socket, to: Socket, hidden?: Spelled): void {
     from.binaryType = 'arraybuffer'
     from.addEventListener('message', ({ data }) => {
-      if (isOpen) attempt(() => to.send(data))
+      if (isOpen) attempt(() => to.send(hidden ? maskMessage(data, hidden) : data))
     })
     from.addEventListener('error', () => {
       close(() => {
@@ -77,11 +79,15 @@ export const relay = (origin: Socket, over: () => void): Relay => {
     from.addEventListener('close', ({ code, reason }) => {
       close(() => {
         // Codes that may not be sent (RFC 6455 §7.4.1) are refused; open it must not stay.
-        if (!attempt(() => closeAs(to, code, reason))) attempt(() => to.close(INTERNAL_ERROR))
+        if (!attempt(() => closeAs(to, code, hidden ? maskText(reason, hidden) : reason)))
+          attempt(() => to.close(INTERNAL_ERROR))
       })
     })
   }
 }
+
+const maskMessage = (data: string | ArrayBuffer, hidden: Spelled): string | ArrayBuffer =>
+  typeof data === 'string' ? maskText(data, hidden) : maskBytes(new Uint8Array(data), hidden).buffer
 
 const closeAs = (socket: Socket, code: number, reason: string): void => {
   if (code === NO_STATUS) socket.close()

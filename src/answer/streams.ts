@@ -32,13 +32,15 @@ export const mortal = async (
   const { body, headers, status } = response
   if (!body || request.method === 'HEAD' || BODILESS.has(status)) return response
   // Over a service binding the header is only what a Worker wrote, and frames nothing.
-  const isFramed = decision.known.route.target.service === undefined
+  const { service, via } = decision.known.route.target
+  const isFramed = (service ?? via) === undefined
   const length = isFramed ? lengthOf(headers) : undefined
   if (length !== undefined && length <= LIMITS.smallBodyBytes) return response
   const isEncoded = encodingOf(headers) !== undefined
   const hasLastEvent = length === undefined && !isEncoded && isEventStream(headers)
   let pipe: Pipe
-  if (hasLastEvent) pipe = pumped(body)
+  // A native pipe of a body that a script makes cannot be cut while it waits.
+  if (hasLastEvent || decision.known.route.secrets.length > 0) pipe = pumped(body, length)
   else if (length === undefined && IS_NATIVE) {
     const { chunks, rest } = await start(body)
     if (!rest) return answerOf(joined(chunks), response, isFramed)
@@ -78,7 +80,8 @@ const mortalSocket = (
 /** Statuses whose answer has no body (RFC 9110 §6.4.1). */
 const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
 
-const lengthOf = (headers: Headers): number | undefined => {
+/** Content-Length, where it is one. */
+export const lengthOf = (headers: Headers): number | undefined => {
   const length = headers.get('content-length')
   return length !== null && /^\d{1,15}$/.test(length) ? Number(length) : undefined
 }

@@ -4,12 +4,13 @@ import type { Denial } from '../base/denial.ts'
 import type { Guard, GuardPorts } from '../guard.ts'
 import type { AgentVariables } from '../hono.ts'
 import type { Policy } from '../model/policy.ts'
-import type { Journal, RevocationStore } from '../model/ports.ts'
+import type { Journal, RevocationStore, SigningKeys } from '../model/ports.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
 
 /** What the gate's apps reach the world through. */
 export interface GatePorts extends GuardPorts {
   readonly store: RevocationStore
+  readonly signingKeys: SigningKeys
   readonly journal: Journal
   readonly send: Send
   /** What decisions are explained with: ports that write, spend and fetch nothing. */

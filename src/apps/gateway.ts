@@ -16,6 +16,7 @@ import type { Gate } from '../model/policy.ts'
 import { createApp } from './app.ts'
 import type { GateEnv, Opened } from './context.ts'
 import { explainRequest } from './explain.ts'
+import { jwks } from './jwks.ts'
 import { resourceMetadata } from './metadata.ts'
 import { policyInForce } from './policy.ts'
 import { ready } from './ready.ts'
@@ -116,6 +117,7 @@ gateway.use((c, next) => {
   return Promise.resolve()
 })
 gateway.get(`${OWN}/ready`, ready)
+gateway.get(`${OWN}/jwks.json`, jwks)
 gateway.route(OWN, revocationsApp)
 gateway.post(`${OWN}/explain`, explainRequest)
 gateway.get(`${OWN}/policy`, policyInForce)
@@ -127,7 +129,7 @@ gateway.all('*', async (c) => {
   if (!route || !address || route.endpoint) return c.get('deny')(chainDenials('unavailable'))
   const policy = c.get('policy')
   const requestId = c.get('requestId')
-  const { send } = c.get('ports')
+  const ports = c.get('ports')
   const clientIp = c.get('clientIp')
   const sent = await forward(c.req.raw, {
     policy,
@@ -136,7 +138,8 @@ gateway.all('*', async (c) => {
     decision,
     requestId,
     clientIp,
-    send,
+    ports,
+    send: ports.send,
   })
   const { status } = sent.ok ? sent.value : sent.reason
   if (status !== undefined) c.set('originStatus', status)

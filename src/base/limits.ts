@@ -21,6 +21,11 @@ export const LIMITS = {
   fetchMs: 5_000,
   /** Bytes of a request's body that a connection takes in at once. */
   smallBodyBytes: 16 * 1024,
+  /** Characters of a claim that is told in a header of its own, encoded. */
+  claimHeaderLength: 4_096,
+  /** Bytes of a body that is held before it is sent on: unless configured, and at most. */
+  heldBodyBytes: 1024 * 1024,
+  heldBodyBytesMost: 16 * 1024 * 1024,
   /** Bytes of a request to the gate's own endpoints. */
   adminBodyBytes: 64 * 1024,
   /** Milliseconds to read a whole body that an answer waits for. */

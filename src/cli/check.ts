@@ -1,7 +1,7 @@
 import type { JsonObject } from '../base/json.ts'
 import type { Policy } from '../model/policy.ts'
 import type { PolicyIssue } from '../policy/issues.ts'
-import { objectIssues } from './durable-objects.ts'
+import { objectAdvice, objectIssues } from './durable-objects.ts'
 import { counted, issueLine, noEnvironment, readEnvironment } from './file-policy.ts'
 import { lint, tooLarge } from './lint.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
@@ -86,6 +86,7 @@ const judge = (environment: WranglerEnvironment): Finding => {
           ...lint(parsed.value.policy, vars),
           ...exposed(environment, secrets),
           ...unrenewed(environment, parsed.value.policy),
+          ...unmade(environment, objects),
         ],
         parsed.value.warnings,
       )
@@ -127,6 +128,21 @@ const unrenewed = (
             'has no cron: issuers are asked for their keys only when requests come; set crons = ["*/5 * * * *"]',
         },
       ]
+
+/** Keys that are the operator's to bring, since nothing makes them. */
+const unmade = (
+  environment: WranglerEnvironment,
+  objects: ReadonlySet<string>,
+): readonly PolicyIssue[] => {
+  const path = 'bindings.ASSERTION_KEEPER'
+  const { name, bindings } = environment
+  if (!objects.has('ASSERTION_KEEPER') || bindings.durable_object.has('ASSERTION_KEEPER')) return []
+  const said =
+    'is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret nothing is let through. To have keys made'
+  const inside = name === undefined ? '' : `env.${name}.`
+  const { [path]: advice } = objectAdvice([{ path, message: said }], environment, inside)
+  return [{ path, message: `${said}, ${advice}` }]
+}
 
 /** Warnings of two readers; about one path the first one speaks. */
 const merged = (

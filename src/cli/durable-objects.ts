@@ -2,7 +2,11 @@ import { isObject, type JsonObject, own } from '../base/json.ts'
 import { type PolicyIssue, quote } from '../policy/issues.ts'
 
 /** The gate's own classes, by the binding through which it uses each. */
-const CLASSES = { KEY_KEEPER: 'KeyKeeper', REVOCATIONS: 'RevocationShard' } as const
+const CLASSES = {
+  ASSERTION_KEEPER: 'AssertionKeeper',
+  KEY_KEEPER: 'KeyKeeper',
+  REVOCATIONS: 'RevocationShard',
+} as const
 
 type BindingName = keyof typeof CLASSES
 

@@ -55,6 +55,7 @@ export const explainOffline = async (
     clock: { now: () => at * 1000 },
     keys: source,
     tokens: { find: () => undefined, keep: () => {} },
+    signingKeys: { signing: () => undefined },
     revocations: { lookup: async () => [] },
     onError: () => {},
   }

@@ -1,6 +1,7 @@
 import { type JsonObject, own } from '../base/json.ts'
 import type { Policy } from '../model/policy.ts'
-import { type RouteRow, routesOf, showPolicy } from '../policy/show.ts'
+import { type RouteRow, routesOf } from '../policy/rows.ts'
+import { showPolicy } from '../policy/show.ts'
 import { columns } from './columns.ts'
 import { fileFaultOutcome, readFilePolicy } from './file-policy.ts'
 import { EXIT, type Outcome } from './output.ts'

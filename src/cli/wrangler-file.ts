@@ -20,6 +20,8 @@ export interface WranglerEnvironment {
     readonly kv: ReadonlySet<string>
     readonly durable_object: ReadonlyMap<string, ObjectBinding>
     readonly service: ReadonlySet<string>
+    /** Whatever a request can be sent through. */
+    readonly fetcher: ReadonlySet<string>
   }
   readonly classes: ObjectClasses
   /** Whether a cron trigger is set; wrangler takes the top level's where there is none here. */
@@ -48,6 +50,7 @@ const TABLES: readonly string[] = [
   'exports',
   'migrations',
   'services',
+  'mtls_certificates',
   'triggers',
   'env',
 ]
@@ -122,6 +125,7 @@ const environment = (table: JsonObject, name: string | undefined): WranglerEnvir
       kv: names(own(table, 'kv_namespaces'), 'binding'),
       durable_object: objectBindings(own(table, 'durable_objects')),
       service: names(own(table, 'services'), 'binding'),
+      fetcher: new Set(FETCHERS.flatMap((key) => [...names(own(table, key), 'binding')])),
     },
     classes: objectClasses(table),
     hasCron: isObject(triggers) && listOf(own(triggers, 'crons')).length > 0,
@@ -129,6 +133,9 @@ const environment = (table: JsonObject, name: string | undefined): WranglerEnvir
     issues,
   }
 }
+
+/** Tables of bindings that a request can be sent through. */
+const FETCHERS = ['services', 'mtls_certificates', 'vpc_services', 'vpc_networks']
 
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 

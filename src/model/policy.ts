@@ -1,3 +1,5 @@
+import type { AssertionRule } from './assertion.ts'
+import type { ClaimHeader } from './claim-headers.ts'
 import type { Issuer } from './issuer.ts'
 import type { RevocationPlacement, RevocationTerms } from './revocation.ts'
 import type { Route, Router } from './route.ts'
@@ -15,6 +17,10 @@ export interface Gate {
   readonly identityPrefix: string
   /** Further inbound header names to remove, lower-case, with `-` for other characters. */
   readonly stripHeaders: ReadonlySet<string>
+  /** Names of all headers that some rule sets, folded likewise: no request brings its own. */
+  readonly ownHeaders: ReadonlySet<string>
+  /** Claims that origins read under names of their own. */
+  readonly identityHeaders: readonly ClaimHeader[]
   /** Header that holds the caller's address, or where else it comes from. */
   readonly clientIp:
     | { readonly from: 'header'; readonly name: string }
@@ -26,6 +32,8 @@ export interface Gate {
   /** Where a rule does not say otherwise. */
   readonly revocation: RevocationTerms
   readonly placement: RevocationPlacement
+  /** Absent where origins get no signed word of who is calling. */
+  readonly assertion?: AssertionRule
   /** Revocation ids that do not count. */
   readonly lift: ReadonlySet<string>
 }

@@ -1,5 +1,6 @@
-import type { CryptoKey } from 'jose'
+import type { CryptoKey, JWK } from 'jose'
 import type { Result } from '../base/result.ts'
+import type { AssertionAlgorithm } from './assertion.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
 import type { Kind, Revocation, RevocationSubject, RevocationTerms, Spread } from './revocation.ts'
 import type { RememberedToken } from './token.ts'
@@ -93,6 +94,21 @@ export interface RevocationStore {
   get(id: string): Promise<{ readonly revocation: Revocation; readonly shards: Spread } | undefined>
   /** Whether there was such an entry. */
   remove(id: string): Promise<boolean>
+}
+
+/** A private key that assertions are signed with; it cannot be exported. */
+export interface SigningKey {
+  readonly kid: string
+  readonly algorithm: AssertionAlgorithm
+  readonly key: CryptoKey
+}
+
+/** The keys of the gate. Both reject where there are none: nothing is sent on unsigned. */
+export interface SigningKeys {
+  /** `undefined` where nothing is going to be signed. */
+  signing(): SigningKey | Promise<SigningKey> | undefined
+  /** Public keys (RFC 7517) that assertions of now, of a while ago and of soon verify by. */
+  published(): readonly JWK[] | Promise<readonly JWK[]>
 }
 
 /** Where decisions are written. Must not throw and must not delay an answer. */

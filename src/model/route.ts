@@ -1,3 +1,4 @@
+import type { ClaimHeader } from './claim-headers.ts'
 import type { ClaimRule } from './claims.ts'
 import type { DelegationRule } from './issuer.ts'
 import type { RevocationTerms } from './revocation.ts'
@@ -41,8 +42,12 @@ export interface CorsRule {
 export interface Target {
   /** Scheme, host and base path; for a service binding the resource's scheme and host. */
   readonly url: URL
+  /** As it is configured: what an assertion to it is for. */
+  readonly audience: string
   /** Name of a service binding; without it the network. */
   readonly service?: string
+  /** Name of the binding that the network is reached through: a client certificate, a private network. */
+  readonly via?: string
   /** Whole segments removed from the front of the path. */
   readonly stripPrefix: string
   /** Milliseconds from the last byte of the request to the response's headers. */
@@ -57,6 +62,7 @@ export type Endpoint =
   | 'revocations'
   | 'explain'
   | 'policy'
+  | 'jwks'
   | 'none'
 
 /** `shadow`: what would be denied goes on as it came, without an identity. */
@@ -87,6 +93,12 @@ export interface Route {
   readonly target: Target
   /** Headers set on the way to the origin; values hold the operator's secrets. */
   readonly inject: readonly (readonly [name: string, value: string])[]
+  /** Claims told in headers, beside those of the gate. */
+  readonly forwardClaims: readonly ClaimHeader[]
+  /** Names of headers that an answer loses, lower-case. */
+  readonly removedFromAnswers: readonly string[]
+  /** The secrets in those values that are looked for in answers. Never to be shown or logged. */
+  readonly secrets: readonly string[]
   readonly forwardToken: boolean
   readonly encodedSlash: boolean
   /** Set on the gate's own endpoints, which are never forwarded. */

@@ -95,8 +95,23 @@ export const checkAddresses = (
       report([], `needs the service binding ${quote(origin.name)}, which is not there`)
     }
   }
+  const checkVia = (via: string | undefined, origin: Origin | undefined, report: Report) => {
+    if (via === undefined) return
+    if (!env.has('fetcher', via)) {
+      report(
+        [],
+        `needs the binding ${quote(via)}, which is not there: [[mtls_certificates]], [[vpc_services]] or the like`,
+      )
+    }
+    if (origin?.kind === 'service')
+      report([], 'is for an origin with a URL; a service binding is one already')
+  }
   checkOrigin(gate.origin, under(at('GATE'), 'origin'))
-  for (const { entry, report } of rules) checkOrigin(entry.origin, under(report, 'origin'))
+  checkVia(gate.origin_via, gate.origin, under(at('GATE'), 'origin_via'))
+  for (const { entry, report } of rules) {
+    checkOrigin(entry.origin, under(report, 'origin'))
+    checkVia(entry.origin_via, entry.origin ?? gate.origin, under(report, 'origin_via'))
+  }
   for (const [name, { issuer, jwks, jwks_uri: uri }] of entries) {
     const report = under(at('ISSUERS'), name)
     if (uri && isOwn(uri.url)) report(['jwks_uri'], "is the gate's own scheme, name and port")

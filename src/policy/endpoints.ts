@@ -22,6 +22,7 @@ interface Row {
 /** The gate's endpoints under its prefix. */
 const ROWS: readonly Row[] = [
   { match: 'GET /health', endpoint: 'health', access: 'public' },
+  { match: 'GET /jwks.json', endpoint: 'jwks', access: 'public' },
   { match: 'GET /ready', endpoint: 'ready', access: 'optional', scope: 'edgewarden:read' },
   {
     match: 'GET,POST /revocations',
@@ -77,6 +78,9 @@ export const ownRoutes = ({ prefix, resource, resources, target }: Own): readonl
       revocation: STRICT,
       target,
       inject: Object.freeze([]),
+      secrets: Object.freeze([]),
+      forwardClaims: Object.freeze([]),
+      removedFromAnswers: Object.freeze([]),
       forwardToken: false,
       encodedSlash: false,
       endpoint,

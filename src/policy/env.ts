@@ -1,5 +1,5 @@
 /** What the policy may need beside its variables. */
-export type BindingKind = 'service' | 'secret' | 'kv' | 'durable_object'
+export type BindingKind = 'service' | 'fetcher' | 'secret' | 'kv' | 'durable_object'
 
 /**
  * The environment a policy is checked against. A checker without values answers `has` from the
@@ -12,6 +12,7 @@ export interface PolicyEnv {
 
 const METHODS_OF: Readonly<Record<Exclude<BindingKind, 'secret'>, readonly string[]>> = {
   service: ['fetch'],
+  fetcher: ['fetch'],
   kv: ['get', 'put'],
   durable_object: ['idFromName', 'get'],
 }

@@ -156,22 +156,29 @@ export const resourceField = text<WrittenUrl>((value) => {
 })
 
 /** Where allowed requests go, as configured. */
+/** The name of a binding of the Worker. */
+export const bindingName = text((value) =>
+  isBindingName(value) ? ok(value) : fail('must be the name of a binding'),
+)
+
+const isBindingName = (value: string): boolean => /^[A-Za-z_$][\w$]*$/.test(value)
+
 export type Origin =
-  | { readonly kind: 'url'; readonly url: URL }
-  | { readonly kind: 'service'; readonly name: string }
+  | { readonly kind: 'url'; readonly url: URL; readonly text: string }
+  | { readonly kind: 'service'; readonly name: string; readonly text: string }
 
 export const originField = text<Origin>((value) => {
   if (value.startsWith('service:')) {
     const name = value.slice('service:'.length)
-    return /^[A-Za-z_$][\w$]*$/.test(name)
-      ? ok({ kind: 'service', name })
+    return isBindingName(name)
+      ? ok({ kind: 'service', name, text: value })
       : fail('must be `service:` and the name of a service binding')
   }
   const url = readUrl(value, { http: 'any' })
   if (!url.ok) return fail(`${url.reason}; or \`service:NAME\` for a service binding`)
   const path = canonicalPath(url.value.pathname)
   return path.ok && path.value === url.value.pathname
-    ? ok({ kind: 'url', url: url.value })
+    ? ok({ kind: 'url', url: url.value, text: value })
     : fail('must be a URL whose path is in canonical form')
 })
 

@@ -1,7 +1,11 @@
 import { fail, ok } from '../base/result.ts'
 import { foldedName } from '../base/text.ts'
+import type { AssertionRule } from '../model/assertion.ts'
 import type { Gate } from '../model/policy.ts'
+import { assertionField } from './assertion.ts'
+import { claimHeaders } from './claim-headers.ts'
 import {
+  bindingName,
   flag,
   headerName,
   hostName,
@@ -59,12 +63,15 @@ const revocationId = text((value) =>
 const FIELDS = {
   resource: resourceField,
   origin: originField,
+  origin_via: bindingName,
   hosts: list(hostName),
   insecure_http: flag,
   clock_tolerance: seconds({ least: 0, most: 60 }),
   prefix: literalPath,
   revocation: revocationTable,
+  assertion: assertionField,
   identity_prefix: identityPrefix,
+  identity_headers: claimHeaders,
   strip_headers: list(headerName, { empty: true }),
   client_ip: clientIp,
   timeout: milliseconds(),
@@ -95,7 +102,13 @@ export const DEFAULT_IDENTITY_PREFIX = 'x-agent-'
 export const DEFAULT_TIMEOUT = 600_000
 
 /** The gate's settings with every default filled in. */
-export const gateOf = (entry: GateEntry, resource: string, hosts: ReadonlySet<string>): Gate =>
+export const gateOf = (
+  entry: GateEntry,
+  resource: string,
+  hosts: ReadonlySet<string>,
+  assertion: AssertionRule | undefined,
+  ownHeaders: ReadonlySet<string>,
+): Gate =>
   Object.freeze({
     resource,
     hosts,
@@ -104,10 +117,13 @@ export const gateOf = (entry: GateEntry, resource: string, hosts: ReadonlySet<st
     prefix: entry.prefix ?? DEFAULT_PREFIX,
     identityPrefix: entry.identity_prefix ?? DEFAULT_IDENTITY_PREFIX,
     stripHeaders: new Set((entry.strip_headers ?? []).map(foldedName)),
+    ownHeaders,
+    identityHeaders: entry.identity_headers ?? Object.freeze([]),
     clientIp: Object.freeze(entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' }),
     journal: Object.freeze({ allowed: entry.journal?.allowed ?? 1 }),
     errors: entry.errors ?? 'standard',
     revocation: termsOf(entry.revocation),
     placement: placementOf(entry.revocation),
+    ...(assertion && { assertion }),
     lift: new Set(entry.lift),
   })

@@ -17,7 +17,7 @@ const SECRET = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/
 const HEADER_TEXT = /^[\x20-\x7e]*$/
 
 /** Folded: headers of the connection (RFC 9110 §7.6.1), of the message, or set by the gate. */
-const NOT_INJECTED: ReadonlySet<string> = new Set([
+export const NOT_INJECTED: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
   'expect',
@@ -78,6 +78,44 @@ export const injectionsOf = (
     return Object.freeze([header, value.join('')] as const)
   })
   return Object.freeze(headers)
+}
+
+/** Characters of a secret that is looked for in answers, at least: shorter ones stand in them by chance. */
+const LEAST_RECOGNISED = 8
+
+/** Names of the secrets in an injection that are too short to be looked for in answers. */
+export const unrecognisable = ({ parts }: Injection, env: PolicyEnv): readonly string[] =>
+  namesIn(parts).filter((name) => {
+    const { length } = env.secret(name)?.trim() ?? { length: LEAST_RECOGNISED }
+    return length < LEAST_RECOGNISED
+  })
+
+/**
+ * What is looked for in answers: the secrets, and of `Basic` credentials the password and the pair. Without
+ * spaces around them, which no header keeps.
+ */
+export const recognised = (
+  injections: readonly Injection[],
+  headers: readonly (readonly [name: string, value: string])[],
+  env: PolicyEnv,
+): readonly string[] => {
+  const secrets = injections.flatMap(({ parts }) => namesIn(parts).map((name) => env.secret(name)))
+  const all = [...secrets, ...headers.flatMap(([, value]) => basicParts(value))]
+  const texts = all.flatMap((text) => text?.trim() ?? [])
+  return Object.freeze([...new Set(texts.filter(({ length }) => length >= LEAST_RECOGNISED))])
+}
+
+const namesIn = (parts: readonly string[]) => parts.filter((_, i) => i % 2 === 1)
+
+/** RFC 7617 §2: the user and the password, and the password. */
+const basicParts = (value: string): readonly string[] => {
+  const [, credentials = ''] = /^ *basic +([A-Za-z0-9+/]+=*) *$/i.exec(value) ?? []
+  try {
+    const pair = atob(credentials)
+    return HEADER_TEXT.test(pair) ? [pair, pair.replace(/^[^:]*:?/, '')] : []
+  } catch {
+    return []
+  }
 }
 
 const secretOf = (name: string, env: PolicyEnv, report: Report, header: string): string => {

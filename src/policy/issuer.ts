@@ -205,3 +205,25 @@ export const issuerOf = (
     delegation,
   })
 }
+
+/** Reads every issuer: its table as configured, and what becomes of it where that can be read. */
+export const readIssuers = (
+  value: unknown,
+  never: readonly string[],
+  env: PolicyEnv,
+  report: Report,
+) => {
+  const entries = new Map<string, IssuerEntry>()
+  if (!isObject(value)) report([], 'must be a table of name → issuer: [vars.ISSUERS.name]')
+  for (const [name, raw] of isObject(value) ? Object.entries(value) : []) {
+    entries.set(name, readIssuer(raw, under(report, name)))
+  }
+  const names = new Map<string, string>()
+  for (const [name, { issuer }] of entries) if (issuer) names.set(name, issuer.text)
+  const issuers = new Map<string, Issuer>()
+  for (const [name, iss] of names) {
+    const entry = entries.get(name) ?? {}
+    issuers.set(name, issuerOf(name, iss, entry, { names, never, env }, under(report, name)))
+  }
+  return { entries, names, issuers, declared: new Set(entries.keys()) }
+}

@@ -1,8 +1,8 @@
 import { isObject } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import type { Issuer } from '../model/issuer.ts'
 import type { Policy, ResourceInfo } from '../model/policy.ts'
 import type { Route } from '../model/route.ts'
+import { assertionOf } from './assertion.ts'
 import {
   checkAddresses,
   checkBindings,
@@ -10,11 +10,12 @@ import {
   checkIssuers,
   checkResources,
 } from './checks.ts'
+import { ownHeadersOf } from './claim-headers.ts'
 import { checkDecryption } from './decrypt.ts'
 import { ownRoutes } from './endpoints.ts'
 import type { PolicyEnv } from './env.ts'
 import { DEFAULT_PREFIX, DEFAULT_TIMEOUT, gateOf, readGate } from './gate.ts'
-import { type IssuerEntry, issuerOf, readIssuer } from './issuer.ts'
+import { readIssuers } from './issuer.ts'
 import { type PolicyIssue, pathText, quote, type Report, under } from './issues.ts'
 import {
   type RouteEntry,
@@ -79,13 +80,14 @@ export const parsePolicy = (
   checkErrors(gate, hosts, resources, at('GATE'))
   checkAddresses({ gate, gateOrigins, entries, rules, env }, at)
   checkBindings(issuers, env, at('bindings'))
+  const assertion = assertionOf(gate.assertion, env, under(at('GATE'), 'assertion'))
   if (!gate.resource || !gate.origin) return fail(issues)
   const resource = gate.resource.text
   const own = ownRoutes({
     prefix: gate.prefix ?? DEFAULT_PREFIX,
     resource,
     resources,
-    target: targetOf(gate.origin, resource, '', gate.timeout ?? DEFAULT_TIMEOUT),
+    target: targetOf(gate.origin, resource, '', gate.timeout ?? DEFAULT_TIMEOUT, gate.origin_via),
   })
   const all = Object.freeze([...own, ...routes.map(({ route }) => route)])
   for (const { index, by } of unreachable(all, tellingHosts(all, hosts))) {
@@ -99,7 +101,16 @@ export const parsePolicy = (
   }
   if (issues.length > 0) return fail(issues)
   const policy: Policy = Object.freeze({
-    gate: gateOf(gate, resource, hosts),
+    gate: gateOf(
+      gate,
+      resource,
+      hosts,
+      assertion,
+      ownHeadersOf(
+        gate,
+        rules.map(({ entry }) => entry),
+      ),
+    ),
     issuers: new Map([...issuers.values()].map((issuer) => [issuer.issuer, issuer])),
     routes: Object.freeze(routes.map(({ route }) => route)),
     router: Object.freeze(compileRouter(all)),
@@ -110,7 +121,7 @@ export const parsePolicy = (
     ),
   })
   const warnings: PolicyIssue[] = []
-  warningsOf({ gate, hosts, issuers, rules }, into(warnings))
+  warningsOf({ gate, hosts, issuers, rules, env }, into(warnings))
   return ok({ policy, warnings: Object.freeze(warnings) })
 }
 
@@ -175,22 +186,6 @@ const readRoutes = (
     const own = at(path)
     return { path, raw, entry: readRoute(raw, own), report: own }
   })
-}
-
-const readIssuers = (value: unknown, never: readonly string[], env: PolicyEnv, report: Report) => {
-  const entries = new Map<string, IssuerEntry>()
-  if (!isObject(value)) report([], 'must be a table of name → issuer: [vars.ISSUERS.name]')
-  for (const [name, raw] of isObject(value) ? Object.entries(value) : []) {
-    entries.set(name, readIssuer(raw, under(report, name)))
-  }
-  const names = new Map<string, string>()
-  for (const [name, { issuer }] of entries) if (issuer) names.set(name, issuer.text)
-  const issuers = new Map<string, Issuer>()
-  for (const [name, iss] of names) {
-    const entry = entries.get(name) ?? {}
-    issuers.set(name, issuerOf(name, iss, entry, { names, never, env }, under(report, name)))
-  }
-  return { entries, names, issuers, declared: new Set(entries.keys()) }
 }
 
 const hostsOf = (resource: URL | undefined, rules: readonly Rule[]): readonly string[] =>

@@ -1,4 +1,5 @@
 import { isObject } from '../base/json.ts'
+import { foldedName } from '../base/text.ts'
 import { METADATA_PATH } from '../model/metadata.ts'
 import { checkActors } from './delegation.ts'
 import { DEFAULT_PREFIX } from './gate.ts'
@@ -23,6 +24,7 @@ const TOKEN_KEYS = [
   'workflow',
   'delegation',
   'revocation',
+  'forward_claims',
 ] as const
 
 const isUnder = (path: string, base: string): boolean =>
@@ -65,6 +67,20 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
     }
     if (entry.forward_token && entry.inject?.some(({ header }) => header === 'authorization')) {
       report(['forward_token'], 'and an injected Authorization cannot both be sent')
+    }
+  },
+  function headersAreSetOnce({ entry, gate, report }) {
+    const taken = [...(gate.identity_headers ?? []), ...(entry.inject ?? [])]
+    for (const { header } of entry.forward_claims ?? []) {
+      if (taken.some((one) => foldedName(one.header) === foldedName(header))) {
+        report(['forward_claims', header], 'is set by GATE.identity_headers or inject already')
+      }
+    }
+    const ofGate = gate.identity_headers ?? []
+    for (const { header } of entry.inject ?? []) {
+      if (ofGate.some((one) => foldedName(one.header) === foldedName(header))) {
+        report(['inject', header], 'is set by GATE.identity_headers already')
+      }
     }
   },
   function corsNamesItsMethods({ entry: { match, cors }, report }) {

@@ -1,11 +1,13 @@
 import { fail, ok } from '../base/result.ts'
 import type { DelegationRule, Issuer } from '../model/issuer.ts'
 import type { Route, Target, WorkflowSource } from '../model/route.ts'
+import { claimHeaders } from './claim-headers.ts'
 import { claimRules } from './claim-rules.ts'
 import { corsField, corsOf } from './cors.ts'
 import { ANY_DEPTH, delegationField, delegationOf, type IssuerNames } from './delegation.ts'
 import type { PolicyEnv } from './env.ts'
 import {
+  bindingName,
   flag,
   hostName,
   isCredentialHeader,
@@ -21,12 +23,12 @@ import {
   word,
 } from './fields.ts'
 import { DEFAULT_IDENTITY_PREFIX, DEFAULT_TIMEOUT, type GateEntry, modeField } from './gate.ts'
-import { injectField, injectionsOf } from './inject.ts'
+import { injectField, injectionsOf, recognised } from './inject.ts'
 import { quote, type Report, under } from './issues.ts'
 import { revocationField, termsOf } from './revocation.ts'
 import { type Match, parseMatch } from './router.ts'
 import { scopeRule } from './scopes.ts'
-import { type Readable, readTable } from './table.ts'
+import { list, type Readable, readTable } from './table.ts'
 
 const match = text<Match & { readonly text: string }>((value) => {
   const reading = parseMatch(value)
@@ -48,6 +50,24 @@ const workflow = text<WorkflowSource>((value) => {
   return fail('must be `path:NAME`, `header:NAME` or `query:NAME`')
 })
 
+/** What frames an answer, keeps it from other agents, or is the gate's own. */
+const KEPT = [
+  'cache-control',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'transfer-encoding',
+  'upgrade',
+  'vary',
+  'x-request-id',
+]
+
+const removable = text((value) => {
+  const name = value.toLowerCase()
+  if (!isHeaderName(value)) return fail(`${quote(value)} is no header name (RFC 9110 §5.1)`)
+  return KEPT.includes(name) ? fail(`${quote(name)} has to stay in an answer`) : ok(name)
+})
+
 const FIELDS = {
   match,
   host: hostName,
@@ -63,6 +83,9 @@ const FIELDS = {
   delegation: delegationField,
   cors: corsField,
   origin: originField,
+  origin_via: bindingName,
+  forward_claims: claimHeaders,
+  remove_response_headers: list(removable),
   strip_prefix: literalPath,
   timeout: milliseconds(),
   inject: injectField,
@@ -104,13 +127,20 @@ export const targetOf = (
   resource: string,
   stripPrefix: string,
   timeout: number,
+  via?: string,
 ): Target =>
   Object.freeze({
     url: origin.kind === 'url' ? origin.url : new URL('/', resource),
+    audience: origin.text,
     ...(origin.kind === 'service' && { service: origin.name }),
+    ...(via !== undefined && { via }),
     stripPrefix,
     timeout,
   })
+
+/** The binding of GATE is for GATE's origin. */
+export const viaOf = (entry: RouteEntry, gate: GateEntry): string | undefined =>
+  entry.origin_via ?? (entry.origin ? undefined : gate.origin_via)
 
 const delegationRule = (
   entry: RouteEntry,
@@ -163,8 +193,11 @@ export const routeOf = (
     revocation: termsOf(entry.revocation ?? gate.revocation),
     // The origin's own credential is for requests that were allowed, and for nothing else.
     mode: entry.inject ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
-    target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout),
+    target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout, viaOf(entry, gate)),
+    forwardClaims: entry.forward_claims ?? Object.freeze([]),
+    removedFromAnswers: Object.freeze(entry.remove_response_headers ?? []),
     inject,
+    secrets: recognised(entry.inject ?? [], inject, around.env),
     forwardToken: entry.forward_token ?? false,
     encodedSlash: entry.encoded_slash ?? false,
   })

@@ -1,10 +1,12 @@
 import { own } from '../base/json.ts'
+import type { ClaimHeader } from '../model/claim-headers.ts'
 import { type ClaimPath, type ClaimRule, claimPathText } from '../model/claims.ts'
 import type { Decryption } from '../model/decryption.ts'
 import type { DelegationRule, Issuer, KeyLocation, KeyTimes } from '../model/issuer.ts'
 import type { Gate, Policy } from '../model/policy.ts'
 import type { RevocationPlacement, RevocationTerms } from '../model/revocation.ts'
-import type { CorsRule, Route, ScopeRule, Target } from '../model/route.ts'
+import type { CorsRule, Route } from '../model/route.ts'
+import { isReading, issuerNames, isWithin, originText, writtenScopes } from './rows.ts'
 
 /** A table in the words of the configuration; what is not set is not there. */
 export type Shown = Readonly<Record<string, unknown>>
@@ -42,73 +44,21 @@ export const showPolicy = (policy: Policy, within?: string): ShownPolicy => {
   }
 }
 
-/** A rule in a table of rules. */
-export interface RouteRow {
-  readonly match: string
-  readonly host?: string
-  readonly access: Route['access']
-  /** What a token needs, in words. */
-  readonly needs: string
-  readonly scopes: WrittenScopes
-  /** Names of the issuers whose tokens count; none where no token is read. */
-  readonly issuers: readonly string[]
-  /** A URL, or `service:NAME`. */
-  readonly origin: string
-  readonly mode: Route['mode']
-}
-
-/** The configured rules in file order, one row each. */
-export const routesOf = ({ routes, issuers }: Policy): readonly RouteRow[] =>
-  routes.map((route) => ({
-    match: route.name,
-    ...(route.host !== undefined && { host: route.host }),
-    access: route.access,
-    needs: needsOf(route),
-    scopes: writtenScopes(route.scopes),
-    issuers: issuerNames(route, [...issuers.values()]),
-    origin: originText(route.target),
-    mode: route.mode,
-  }))
-
-/** The scopes of a rule as they are written in it: all of a list, or one of `any`. */
-export type WrittenScopes = readonly string[] | { readonly any: readonly string[] }
-
-/** A rule's scopes in the words of the configuration; templates are not resolved. */
-export const writtenScopes = ({ mode, scopes }: ScopeRule): WrittenScopes => {
-  const sources = scopes.map(({ source }) => source)
-  return mode === 'all' ? sources : { any: sources }
-}
-
-const needsOf = (route: Route): string => {
-  if (!isReading(route)) return 'nothing'
-  const names = route.scopes.scopes.map(({ source }) => source)
-  const scopes =
-    names.length === 0
-      ? 'any valid token'
-      : route.scopes.mode === 'all'
-        ? names.join(' and ')
-        : `one of ${names.join(', ')}`
-  return route.access === 'optional' ? `no token, or ${scopes}` : scopes
-}
-
-const isReading = ({ access }: Route): boolean => access !== 'public'
-
-/** Whether a rule is one that somebody who administers only this issuer may see. */
-export const isWithin = (route: Route, issuer: string): boolean =>
-  !isReading(route) || takes(route, issuer)
-
-const takes = ({ issuers }: Route, issuer: string): boolean => !issuers || issuers.has(issuer)
-
-const issuerNames = (route: Route, among: readonly Issuer[]): readonly string[] =>
-  isReading(route) ? among.filter((one) => takes(route, one.issuer)).map(({ name }) => name) : []
-
 const showGate = (gate: Gate): Shown => ({
   resource: gate.resource,
   hosts: [...gate.hosts],
   insecure_http: gate.insecureHttp,
   clock_tolerance: secondsText(gate.clockTolerance),
   prefix: gate.prefix,
+  assertion: gate.assertion
+    ? {
+        binding: gate.assertion.binding,
+        algorithm: gate.assertion.algorithm,
+        max_body: gate.assertion.maxBody,
+      }
+    : 'off',
   identity_prefix: gate.identityPrefix,
+  identity_headers: showHeaders(gate.identityHeaders),
   strip_headers: [...gate.stripHeaders],
   client_ip: gate.clientIp.from === 'header' ? gate.clientIp.name : gate.clientIp.from,
   revocation: { ...showTerms(gate.revocation), ...showPlacement(gate.placement) },
@@ -116,6 +66,9 @@ const showGate = (gate: Gate): Shown => ({
   errors: gate.errors,
   lift: [...gate.lift],
 })
+
+const showHeaders = (headers: readonly ClaimHeader[]): Shown =>
+  Object.fromEntries(headers.map(({ header, path }) => [header, claimPathText(path)]))
 
 const showIssuer = (issuer: Issuer, within?: string): Shown => ({
   issuer: issuer.issuer,
@@ -183,6 +136,11 @@ const showRoute = (route: Route, issuers: readonly Issuer[], within?: string): S
     ...(route.inject.length > 0 && {
       inject: Object.fromEntries(route.inject.map(([header]) => [header, REDACTED])),
     }),
+    ...(target.via !== undefined && { origin_via: target.via }),
+    ...(route.forwardClaims.length > 0 && { forward_claims: showHeaders(route.forwardClaims) }),
+    ...(route.removedFromAnswers.length > 0 && {
+      remove_response_headers: route.removedFromAnswers,
+    }),
     forward_token: route.forwardToken,
     encoded_slash: route.encodedSlash,
   }
@@ -234,9 +192,6 @@ const showCors = ({ maxAge, ...rule }: CorsRule): Shown => ({
 })
 
 /** Scheme, host and path of the origin, or the binding's name. */
-const originText = ({ url, service }: Target): string =>
-  service !== undefined ? `service:${service}` : url.pathname === '/' ? url.origin : url.href
-
 const secondsText = (seconds: number): string => `${seconds}s`
 
 const millisecondsText = (milliseconds: number): string =>

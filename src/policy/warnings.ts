@@ -1,20 +1,27 @@
+import { isPrivateHost } from '../base/address.ts'
 import { isLoopback } from '../base/url.ts'
 import type { Issuer } from '../model/issuer.ts'
 import { issuerAdvice } from './advice.ts'
+import type { PolicyEnv } from './env.ts'
 import type { Origin } from './fields.ts'
 import type { GateEntry } from './gate.ts'
+import { unrecognisable } from './inject.ts'
 import { quote, type Report, under } from './issues.ts'
-import type { RouteEntry } from './route.ts'
+import { type RouteEntry, viaOf } from './route.ts'
 
 interface Read {
   readonly gate: GateEntry
   readonly hosts: ReadonlySet<string>
   readonly issuers: ReadonlyMap<string, Issuer>
   readonly rules: readonly { readonly entry: RouteEntry; readonly path: string }[]
+  readonly env: PolicyEnv
 }
 
 /** What is allowed, and what it costs. Changes nothing about the policy. */
-export const warningsOf = ({ gate, hosts, issuers, rules }: Read, at: (base: string) => Report) => {
+export const warningsOf = (
+  { gate, hosts, issuers, rules, env }: Read,
+  at: (base: string) => Report,
+) => {
   const report = at('GATE')
   if (gate.insecure_http && gate.resource?.url.protocol === 'https:') {
     report(['insecure_http'], 'lets tokens for an https resource cross the network in clear')
@@ -26,6 +33,15 @@ export const warningsOf = ({ gate, hosts, issuers, rules }: Read, at: (base: str
     )
   }
   warnOrigin(gate.origin, under(report, 'origin'))
+  const reached = rules.flatMap(({ entry }) =>
+    entry.access === 'public' || viaOf(entry, gate) ? [] : [entry.origin ?? gate.origin],
+  )
+  if (gate.assertion === undefined && reached.some(isPublic)) {
+    report(
+      ['assertion'],
+      'is not written, so origins that anyone can reach get assertions which say who is calling and not for which request. Write "identity" if every origin verifies them and nobody else can read its traffic, else "request"',
+    )
+  }
   if (gate.revocation?.shards === 1 && rules.some(({ entry }) => isStrict(entry, gate))) {
     report(
       ['revocation', 'shards'],
@@ -37,6 +53,14 @@ export const warningsOf = ({ gate, hosts, issuers, rules }: Read, at: (base: str
   }
   for (const { entry, path } of rules) {
     const own = at(path)
+    for (const injection of entry.inject ?? []) {
+      for (const name of unrecognisable(injection, env)) {
+        own(
+          ['inject', injection.header],
+          `the secret ${quote(name)} is too short to be recognised: agents get answers that repeat it as they are; use one of 8 characters or more`,
+        )
+      }
+    }
     if (entry.inject && (entry.mode ?? gate.mode) === 'shadow') {
       own(['mode'], 'is `enforce` here all the same: the rule has inject')
     }
@@ -55,6 +79,10 @@ export const warningsOf = ({ gate, hosts, issuers, rules }: Read, at: (base: str
 /** Whether a rule asks the revocation set on every request with a token. */
 const isStrict = ({ access, revocation }: RouteEntry, gate: GateEntry): boolean =>
   access !== 'public' && (revocation ?? gate.revocation)?.consistency === 'strict'
+
+/** Whether anyone could send to it. */
+const isPublic = (origin: Origin | undefined): boolean =>
+  origin?.kind === 'url' && !isPrivateHost(origin.url.hostname)
 
 const warnOrigin = (origin: Origin | undefined, report: Report) => {
   if (

@@ -5,6 +5,7 @@ import { perObject } from '../base/memo.ts'
 import { fail, ok } from '../base/result.ts'
 import { isIdentityText } from '../base/text.ts'
 import { acceptedAudiences, isForRoute } from '../model/audience.ts'
+import { claimHeaderValue } from '../model/claim-headers.ts'
 import { type ClaimPath, claimPathText, readClaim } from '../model/claims.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
@@ -56,6 +57,11 @@ const deny = denials({
     'invalidToken',
     'An identity or scope claim of the token is not well formed',
     'The authorization server must issue non-empty text without control characters, and scopes as RFC 6749 §3.3 has them',
+  ],
+  claim_unfit: [
+    'invalidToken',
+    'A claim of the token cannot be told to the origin in a header',
+    'Request a token whose claims are short text',
   ],
   claim_rejected: [
     'invalidToken',
@@ -123,6 +129,11 @@ const RULES: readonly Rule[] = [
     (judged) => rejectedClaims(judged).length === 0,
     (judged) => ({ claims: rejectedClaims(judged) }),
   ],
+  [
+    'claim_unfit',
+    (judged) => unfitClaims(judged).length === 0,
+    (judged) => ({ claims: unfitClaims(judged) }),
+  ],
 ]
 
 /** Seconds. */
@@ -140,6 +151,12 @@ const missingClaims = ({ claims, issuer }: Judged): readonly string[] => {
 const rejectedClaims = ({ claims, issuer, route }: Judged): readonly string[] =>
   [...issuer.claims, ...route.claims]
     .filter(({ path, accepts }) => !accepts(readClaim(claims, path)))
+    .map(({ path }) => claimPathText(path))
+
+/** Those that the origin reads under names of its own, and that no header can hold. */
+const unfitClaims = ({ claims, policy, route }: Judged): readonly string[] =>
+  [...policy.gate.identityHeaders, ...route.forwardClaims]
+    .filter((header) => claimHeaderValue(claims, header) === null)
     .map(({ path }) => claimPathText(path))
 
 /** OpenID Connect Core §2, §3.1.3.6: hashes that only ID tokens carry. */

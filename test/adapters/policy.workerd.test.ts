@@ -11,6 +11,7 @@ const envOf = (vars: Readonly<Record<string, unknown>> = {}) =>
   ({
     JWKS_CACHE: binding,
     KEY_KEEPER: binding,
+    ASSERTION_KEEPER: binding,
     REVOCATIONS: binding,
     GATE,
     ISSUERS,

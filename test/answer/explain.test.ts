@@ -11,6 +11,7 @@ import {
   ISSUER,
   issuerOf,
   NOW,
+  noSigning,
   noTokens,
   policyOf,
   RESOURCE,
@@ -59,6 +60,7 @@ const guardOf = (ports: Partial<GuardPorts> = {}, policy: Policy = POLICY) =>
     tokens: noTokens,
     keys: { find: () => ok({ key, kid: 'key-1' }) },
     revocations: { lookup: async () => [] },
+    signingKeys: noSigning,
     onError: () => {},
     ...ports,
   })
@@ -199,7 +201,7 @@ describe('explain', () => {
       },
     })
     const { steps } = await explained('/read', await mint(), guard)
-    expect(steps.map(({ ms }) => ms)).toEqual([...Array(10).fill(undefined), 7])
+    expect(steps.map(({ ms }) => ms)).toEqual([...Array(11).fill(undefined), 7])
   })
 
   it('adds the note of the code, and no other', async () => {
@@ -231,7 +233,7 @@ describe('restricted', () => {
       allowed: false,
       denial: { code: 'scope_missing' },
       steps: GUARD.stages
-        .slice(0, -1)
+        .slice(0, -2)
         .map(({ name: stage }) => ({ stage, outcome: stage === 'scope' ? 'denied' : 'passed' })),
     })
   })

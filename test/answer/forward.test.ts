@@ -1,6 +1,8 @@
+import { generateKeyPair } from 'jose'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Send } from '../../src/answer/forward.ts'
 import type { Decision } from '../../src/guard.ts'
+import type { SigningKey } from '../../src/model/ports.ts'
 import { gateOf, ISSUER, NOW, policyOf } from '../kit/facts.ts'
 import { forwarded } from '../kit/forwarded.ts'
 
@@ -106,6 +108,27 @@ describe('what an origin is told', () => {
     expect([...request.headers].flat().join(' ')).not.toContain('Bearer key')
   })
 
+  it.each([
+    [['12345678'], ['identity', null, null], true],
+    [[], ['gzip', 'bytes=0-1', '"1"'], false],
+  ] as const)(
+    'asks for a whole answer where it searches it for %j',
+    async (secrets, expected, reads) => {
+      let isRead: boolean | undefined
+      const { request } = await forwarded({
+        route: { secrets, inject: [['authorization', 'Bearer key']] },
+        init: { headers: { 'accept-encoding': 'gzip', range: 'bytes=0-1', 'if-range': '"1"' } },
+        send: async (_target, _request, read) => {
+          isRead = read
+          return new Response('hello')
+        },
+      })
+      const names = ['accept-encoding', 'range', 'if-range']
+      expect(names.map((name) => request.headers.get(name))).toEqual(expected)
+      expect(isRead).toBe(reads)
+    },
+  )
+
   it('is never overruled by what a route injects', async () => {
     const inject = [['x-agent-id', 'root']] as const
     const { request } = await forwarded({ route: { inject } })
@@ -129,6 +152,55 @@ describe('what an origin is told', () => {
     const { request } = await forwarded({ init: { headers: { upgrade, connection: 'upgrade' } } })
     expect(request.headers.get('upgrade')).toBe(kept)
     expect(request.headers.has('connection')).toBe(false)
+  })
+})
+
+describe('the assertion', () => {
+  const signs = (binding: 'identity' | 'body', prefix = 'x-agent-') =>
+    policyOf([], {
+      gate: gateOf({
+        identityPrefix: prefix,
+        assertion: { binding, algorithm: 'ES256', maxBody: 1, brought: [] },
+      }),
+    })
+  const key = async (): Promise<SigningKey> => {
+    const { privateKey } = await generateKeyPair('ES256')
+    return { kid: 'key-1', algorithm: 'ES256', key: privateKey }
+  }
+  const forged = { 'x-agent-assertion': 'forged', x_agent_assertion: 'forged' }
+
+  it.each(['x-agent-', 'x-acme-bot-'])('stands beside the others, after %s', async (prefix) => {
+    const { request } = await forwarded({
+      policy: signs('identity', prefix),
+      known: { signing: await key() },
+      init: { headers: forged },
+    })
+    expect(request.headers.get(`${prefix}assertion`)).toMatch(/^ey[\w-]+\.ey[\w-]+\.[\w-]{86}$/)
+    expect([...request.headers].flat().join()).not.toContain('forged')
+  })
+
+  it('is none where the line found no identity, and none where nothing is signed', async () => {
+    for (const given of [{ policy: signs('identity'), decision: ended }, {}]) {
+      const { request } = await forwarded({ ...given, init: { headers: forged } })
+      expect([...request.headers.keys()].filter((name) => /assertion/.test(name))).toEqual([])
+    }
+  })
+
+  it('is none without a key, and then nothing is sent', async () => {
+    await expect(forwarded({ policy: signs('identity') })).rejects.toThrow('nothing was sent')
+  })
+
+  it.each([
+    ['hello', 'hello'],
+    ['', ''],
+  ])('goes with the body that was held: %j', async (text, arrived) => {
+    const bytes = new TextEncoder().encode(text)
+    const { request } = await forwarded({
+      policy: signs('body'),
+      known: { signing: await key(), held: { bytes, digest: 'digest' } },
+      init: { method: 'POST', body: text },
+    })
+    expect(await request.text()).toBe(arrived)
   })
 })
 

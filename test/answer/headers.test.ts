@@ -1,8 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { identityHeaders, stripHopByHop, stripInbound } from '../../src/answer/headers.ts'
+import {
+  claimHeaders,
+  identityHeaders,
+  stripHopByHop,
+  stripInbound,
+} from '../../src/answer/headers.ts'
+import type { ClaimHeader } from '../../src/model/claim-headers.ts'
 import type { Route } from '../../src/model/route.ts'
-import { accessOf, agentOf, gateOf, ISSUER, NOW, routeOf } from '../kit/facts.ts'
+import { accessOf, agentOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../kit/facts.ts'
 
 type Inbound = NonNullable<RequestInit['headers']>
 
@@ -101,11 +107,26 @@ describe('stripInbound', () => {
     expect(names({ connection, [name]: 'x', accept: '*/*' })).toEqual(['accept'])
   })
 
-  it('removes what the route injects, and what the policy names, in every spelling', () => {
-    const route = { inject: [['X-Api-Key', 'k'] as const] }
-    const gate = gateOf({ stripHeaders: new Set(['x-internal']) })
-    const inbound = { 'x-api-key': '1', x_api_key: '2', 'x.internal': '3', 'x-internal-x': '4' }
-    expect(names(inbound, { gate, route })).toEqual(['x-internal-x'])
+  it.each<Partial<Route>>([
+    {},
+    { access: 'public' },
+    { access: 'optional' },
+    { mode: 'shadow' },
+    { forwardToken: true },
+  ])('removes what any rule sets, and what the policy names, in every spelling: %j', (route) => {
+    const gate = gateOf({
+      stripHeaders: new Set(['x-internal']),
+      ownHeaders: new Set(['x-api-key', 'tenant']),
+    })
+    const inbound = {
+      'x-api-key': '1',
+      x_api_key: '2',
+      TENANT: '3',
+      'x.internal': '4',
+      'x-internal-x': '5',
+      'tenant-id': '6',
+    }
+    expect(names(inbound, { gate, route })).toEqual(['tenant-id', 'x-internal-x'])
   })
 
   it('removes both its own prefix and the usual one', () => {
@@ -129,11 +150,6 @@ describe('stripInbound', () => {
       { forwardToken: true },
       { 'd.pop': 'x', Authorization: 'Bearer t' },
       ['authorization', 'd.pop'],
-    ],
-    [
-      { forwardToken: true, inject: [['Authorization', 'Bearer k']] },
-      { authorization: 'Bearer t' },
-      [],
     ],
     [{ forwardToken: true }, { authorization: 'Bearer t', connection: 'authorization' }, []],
   ])('on a route with %j', (route, inbound, left) => {
@@ -236,6 +252,36 @@ describe('identityHeaders', () => {
         expect(written(a) === written(b)).toBe(JSON.stringify(a) === JSON.stringify(b))
       }),
       { seed: 20_269, numRuns: 1_000 },
+    )
+  })
+})
+
+describe('claimHeaders', () => {
+  const header = (name: string, ...path: readonly string[]): ClaimHeader => ({ header: name, path })
+  const told = (
+    claims: Record<string, unknown>,
+    { gate = [], route = [] }: Record<string, readonly ClaimHeader[]>,
+  ) =>
+    claimHeaders({
+      access: accessOf({ claims: claims as ReturnType<typeof accessOf>['claims'] }),
+      policy: policyOf([], { gate: gateOf({ identityHeaders: gate }) }),
+      route: routeOf('GET /x', { forwardClaims: route }),
+    })
+
+  it("are those of the gate, then the rule's", () => {
+    const gate = [header('X-Forwarded-User', 'sub')]
+    const route = [header('X-Tenant', 'org', 'id'), header('X-Groups', 'groups')]
+    const claims = { sub: 'Zoë', org: { id: 7 }, groups: ['a b', 'c'] }
+    expect(told(claims, { gate, route })).toEqual([
+      ['X-Forwarded-User', 'Zo%C3%AB'],
+      ['X-Tenant', '7'],
+      ['X-Groups', 'a%20b,c'],
+    ])
+  })
+
+  it('are none for what the token does not say', () => {
+    expect(told({}, { gate: [header('X-User', 'sub')], route: [header('X-Org', 'org')] })).toEqual(
+      [],
     )
   })
 })

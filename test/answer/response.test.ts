@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { toAgent } from '../../src/answer/response.ts'
 import type { CorsRule, Route } from '../../src/model/route.ts'
-import { addressOf, routeOf } from '../kit/facts.ts'
+import { addressOf, routeOf, targetOf } from '../kit/facts.ts'
 
 type Inbound = NonNullable<RequestInit['headers']>
 
@@ -13,7 +13,7 @@ const answerTo = (headers: Inbound, route: Partial<Route> = {}, init: ResponseIn
   })
 
 const target = (url: string, stripPrefix = '') => ({
-  target: { url: new URL(url), stripPrefix, timeout: 1 },
+  target: targetOf({ url: new URL(url), stripPrefix }),
 })
 
 const cors: CorsRule = { origins: ['*'], methods: [], headers: [], expose: [], credentials: false }
@@ -151,6 +151,22 @@ describe('the rest', () => {
     const answer = answerTo({ 'access-control-allow-origin': '*' })
     expect(answer.headers.get('access-control-allow-origin')).toBe('*')
     expect(answer.headers.has('x-origin-request-id')).toBe(false)
+  })
+
+  it('loses what its rule removes, and nothing else', () => {
+    const inbound = { server: 'secret/1.0', 'x-powered-by': 'x', 'x-own': '1' }
+    const answer = answerTo(inbound, { removedFromAnswers: ['server', 'x-powered-by', 'x-none'] })
+    expect([...answer.headers.keys()].filter((one) => /server|power|own/.test(one))).toEqual([
+      'x-own',
+    ])
+    expect(answerTo(inbound).headers.get('server')).toBe('secret/1.0')
+  })
+
+  it("loses the origin's request id whole where its rule removes it", () => {
+    const inbound = { 'x-origin-request-id': 'origin-1', 'x-runtime': '7' }
+    const answer = answerTo(inbound, { removedFromAnswers: ['x-origin-request-id', 'x-runtime'] })
+    expect(answer.headers.has('x-origin-request-id')).toBe(false)
+    expect(answer.headers.get('x-request-id')).toBe('request-1')
   })
 
   it.each([204, 304])('has no body where the origin had none (%i)', (status) => {

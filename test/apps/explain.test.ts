@@ -5,7 +5,7 @@ import type { GateEnv, GatePorts } from '../../src/apps/context.ts'
 import { explainRequest } from '../../src/apps/explain.ts'
 import type { GuardPorts } from '../../src/guard.ts'
 import type { AdminReach } from '../../src/model/issuer.ts'
-import { accessOf, agentOf, clock, ISSUER, noTokens, RESOURCE } from '../kit/facts.ts'
+import { accessOf, agentOf, clock, ISSUER, noSigning, noTokens, RESOURCE } from '../kit/facts.ts'
 import { keys, minted } from '../line-cases.ts'
 import { policy } from '../policy/support.ts'
 
@@ -32,6 +32,7 @@ const explaining: GuardPorts = {
   keys,
   tokens: noTokens,
   revocations: createMemoryRevocations({ clock }),
+  signingKeys: noSigning,
   onError: () => {},
 }
 

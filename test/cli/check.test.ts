@@ -38,6 +38,26 @@ describe('a file without mistakes', () => {
     )
   })
 
+  it('needs the secret of assertion keys only where nobody makes them', async () => {
+    const objects = PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, '')
+    const outcome = await checkText(toml({ objects }))
+    expect(outcome.exitCode).toBe(0)
+    expect(outcome.out.at(-1)).toBe(
+      'needs secret ASSERTION_KEYS: npx wrangler secret put ASSERTION_KEYS',
+    )
+    const gate = PARTS.gate.replace('"identity"', '"off"')
+    expect(await checkText(toml({ objects, gate }))).toMatchObject({ exitCode: 0, err: [] })
+  })
+
+  it.each(['mtls_certificates', 'vpc_services', 'services'])(
+    'may reach its origin by %s',
+    async (table) => {
+      const gate = `${PARTS.gate}\norigin_via = "PRIVATE"`
+      const more = `[[${table}]]\nbinding = "PRIVATE"`
+      expect(await checkText(toml({ gate, more }))).toMatchObject({ exitCode: 0, err: [] })
+    },
+  )
+
   it('may have environments with everything of their own', async () => {
     const outcome = await checkText(toml({ more: environmentToml('staging') }))
     expect(outcome).toMatchObject({ exitCode: 0, err: [] })
@@ -113,6 +133,11 @@ const MISTAKES: readonly (readonly [what: string, text: string, ...expected: str
     'no Durable Object for keys',
     toml({ objects: PARTS.objects.replace('KEY_', 'KEYS_') }),
     'KEY_KEEPER: is not there',
+  ],
+  [
+    'no binding to the origin',
+    toml({ gate: `${PARTS.gate}\norigin_via = "PRIVATE"` }),
+    'GATE.origin_via: needs the binding `PRIVATE`, which is not there: [[mtls_certificates]]',
   ],
   [
     'no service binding',
@@ -205,7 +230,7 @@ describe('a file with mistakes', () => {
 
   it('has no valid environment in its summary', async () => {
     const outcome = await checkText(toml({ more: '[env.staging]' }))
-    expect(outcome.out.join('\n')).not.toContain('staging')
+    expect(outcome.out.join('\n')).not.toContain('staging: valid')
     expect(outcome.json).toMatchObject({
       valid: false,
       environments: [{ environment: null, mistakes: [] }, { environment: 'staging' }],
@@ -216,6 +241,7 @@ describe('a file with mistakes', () => {
     const outcome = await check({ file: join(ROOT, 'wrangler.toml') })
     expect(outcome.exitCode).toBe(1)
     expect(outcome.err.filter((line) => !line.includes('placeholder'))).toEqual([
+      expect.stringMatching(/^warning: GATE\.assertion: is not written/),
       expect.stringMatching(/: \d+ mistakes$/),
     ])
   })

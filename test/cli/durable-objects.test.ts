@@ -4,8 +4,16 @@ import { environmentToml, folder, KEY, PARTS, toml, write } from './kit.ts'
 
 const directory = await folder()
 let count = 0
+/** Where nothing is signed, so that two classes are all that is needed. */
+const PLAIN = { gate: PARTS.gate.replace('"identity"', '"off"') }
 const errors = async (changes: Parameters<typeof toml>[0]) =>
-  (await check({ file: await write(directory, `${count++}.toml`, toml(changes)) })).err
+  (
+    await check({
+      file: await write(directory, `${count++}.toml`, toml({ ...PLAIN, ...changes })),
+    })
+  ).err
+
+const STAGING = environmentToml('staging').replace('"identity"', '"off"')
 
 const REVOCATIONS = '{ name = "REVOCATIONS", class_name = "RevocationShard" }'
 const KEEPER = '{ name = "KEY_KEEPER", class_name = "KeyKeeper" }'
@@ -127,26 +135,59 @@ describe('a class of the gate', () => {
   })
 })
 
+describe('the class that makes assertion keys', () => {
+  const gate = PARTS.gate
+  const objects = bound(
+    REVOCATIONS,
+    KEEPER,
+    '{ name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" }',
+  )
+  const shown = `${declared(SQLITE)}\n[exports.AssertionKeeper]\n${SQLITE}`
+
+  it('is declared like the others', async () => {
+    expect(await errors({ gate, objects, classes: shown })).toEqual([])
+    const classes = migrations(
+      'new_sqlite_classes = ["RevocationShard", "KeyKeeper", "AssertionKeeper"]',
+    )
+    expect(await errors({ gate, objects, classes })).toEqual([])
+  })
+
+  it('is missed where it is bound and something is signed', async () => {
+    const classes = declared(SQLITE)
+    expect((await errors({ gate, objects, classes }))[0]).toMatch(
+      /^exports\.AssertionKeeper: is not there with SQLite storage/,
+    )
+    expect(await errors({ objects, classes })).toEqual([])
+  })
+
+  it('must be that of its binding', async () => {
+    const swapped = objects.replace('"AssertionKeeper"', '"KeyKeeper"')
+    expect((await errors({ gate, objects: swapped, classes: shown }))[0]).toMatch(
+      /^bindings\.ASSERTION_KEEPER: has class_name `KeyKeeper`/,
+    )
+  })
+})
+
 describe('a class of an environment', () => {
   it('is that of the top level', async () => {
-    expect(await errors({ more: environmentToml('staging') })).toEqual([])
+    expect(await errors({ more: STAGING })).toEqual([])
     const classes = migrations('new_sqlite_classes = ["RevocationShard", "KeyKeeper"]')
-    expect(await errors({ classes, more: environmentToml('staging') })).toEqual([])
+    expect(await errors({ classes, more: STAGING })).toEqual([])
   })
 
   it('is missed once for each, and written at the top', async () => {
     const classes = `[exports.RevocationShard]\n${SQLITE}`
-    const found = await errors({ classes, more: environmentToml('staging') })
+    const found = await errors({ classes, more: STAGING })
     expect(found.slice(0, 2)).toEqual([UNDECLARED, `env staging: ${UNDECLARED}`])
   })
 
   it('is its own where it has such a table, which stands for the whole of the other', async () => {
     const own = `[env.staging.exports.RevocationShard]\n${SQLITE}`
-    const found = await errors({ more: `${environmentToml('staging')}\n${own}` })
+    const found = await errors({ more: `${STAGING}\n${own}` })
     expect(found[0]).toBe(`env staging: ${UNDECLARED.replace('[exports', '[env.staging.exports')}`)
     expect(found).toHaveLength(2)
     const both = `${own}\n[env.staging.exports.KeyKeeper]\n${SQLITE}`
-    const more = `${environmentToml('staging')}\n${both}`
+    const more = `${STAGING}\n${both}`
     expect((await errors({ classes: '', more })).join('\n')).not.toContain('env staging')
   })
 })
@@ -207,7 +248,7 @@ describe('a binding of the gate', () => {
   })
 
   it('is told where an environment lacks it', async () => {
-    const found = await errors({ more: environmentToml('staging').replace(/KEY_KEEPER/, 'K') })
+    const found = await errors({ more: STAGING.replace(/KEY_KEEPER/, 'K') })
     expect(found[0]).toMatch(
       /^env staging: bindings\.KEY_KEEPER: .* among the bindings of \[env\.staging\.durable_objects\]$/,
     )

@@ -33,6 +33,7 @@ describe('a request that is allowed', () => {
       expect.stringMatching(/^✓ agent/),
       '✓ operation   kind=http method=GET',
       '✓ scope       grant=a:read',
+      '✓ signing',
       expect.stringMatching(/^✓ standing {4}asked=/),
       '',
       `Allowed by the rule "GET /a/{id}", as acme/planner-7 of ${ISSUER}`,

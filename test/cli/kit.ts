@@ -27,6 +27,7 @@ export const PARTS = {
 bindings = [
   { name = "REVOCATIONS", class_name = "RevocationShard" },
   { name = "KEY_KEEPER", class_name = "KeyKeeper" },
+  { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" },
 ]
 [triggers]
 crons = ["*/5 * * * *"]`,
@@ -35,8 +36,11 @@ type = "durable-object"
 storage = "sqlite"
 [exports.KeyKeeper]
 type = "durable-object"
+storage = "sqlite"
+[exports.AssertionKeeper]
+type = "durable-object"
 storage = "sqlite"`,
-  gate: '[vars.GATE]\nresource = "https://api.acme.dev"\norigin = "https://origin.acme.dev"',
+  gate: '[vars.GATE]\nresource = "https://api.acme.dev"\norigin = "https://origin.acme.dev"\nassertion = "identity"',
   issuer: '[vars.ISSUERS.acme]\nissuer = "https://auth.acme.dev"\nalgorithms = ["ES256"]',
   route: '[[vars.ROUTES]]\nmatch = "GET /a"\nscopes = ["a:read"]',
   more: '',

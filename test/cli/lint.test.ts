@@ -44,6 +44,24 @@ describe('warnings', () => {
       'warning: ISSUERS.acme.jwks: no inline key is for PS256',
     ],
     [
+      'an assertion that nobody wrote down',
+      toml({ gate: PARTS.gate.replace('assertion = "identity"', '') }),
+      'warning: GATE.assertion: is not written',
+    ],
+    [
+      'nobody who makes keys',
+      toml({ objects: PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, '') }),
+      'warning: bindings.ASSERTION_KEEPER: is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret nothing is let through. To have keys made, write { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" } among the bindings of [durable_objects]',
+    ],
+    [
+      'nobody who makes keys, and no class of it',
+      toml({
+        objects: PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, ''),
+        classes: PARTS.classes.replace(/\[exports\.AssertionKeeper\][^[]*/, ''),
+      }),
+      'and [exports.AssertionKeeper] with type = "durable-object" and storage = "sqlite"',
+    ],
+    [
       'one shard for strict rules',
       toml({ gate: `${PARTS.gate}\nrevocation = { consistency = "strict", shards = 1 }` }),
       'warning: GATE.revocation.shards: is 1',

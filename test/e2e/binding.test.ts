@@ -3,6 +3,7 @@ import { mkdtemp, realpath, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
@@ -32,7 +33,12 @@ afterAll(async () => {
 })
 
 const VARS = () => ({
-  GATE: { resource: `https://${HOST}`, origin: 'service:MODELS', client_ip: 'none' },
+  GATE: {
+    resource: `https://${HOST}`,
+    origin: 'service:MODELS',
+    client_ip: 'none',
+    assertion: 'request',
+  },
   ISSUERS: {
     acme: { issuer: issuer.issuer, jwks: { keys: [issuer.jwk] }, allow_insecure_http: true },
   },
@@ -114,6 +120,20 @@ describe('a caller and an origin over service bindings', () => {
     })
     expect(seen.headers).not.toHaveProperty('authorization')
     expect(seen.headers).not.toHaveProperty('x-forwarded-for')
+  })
+
+  it('is told who is calling by an assertion for the binding, and the URL as it sees it', async () => {
+    const { keys } = (await (
+      await call(`https://${HOST}/.edgewarden/jwks.json`)
+    ).json()) as JSONWebKeySet
+    const seen = await seenOf(await call(`https://${HOST}/tools/x?q=1`))
+    const { payload } = await jwtVerify(
+      seen.headers['x-agent-assertion'] ?? '',
+      createLocalJWKSet({ keys }),
+      { typ: 'agent-assertion+jwt', issuer: `https://${HOST}`, audience: 'service:MODELS' },
+    )
+    expect(payload).toMatchObject({ route: 'GET,HEAD /*', htm: 'GET', htu: `https://${HOST}/x` })
+    expect(seen.url).toBe(`https://${HOST}/x?q=1`)
   })
 
   it('streams a body', async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { deployment } from '../kit/repository.ts'
 import { askGate, outcome, type Setting, startSetting, until } from './setting.ts'
 import { withShards } from './shards.ts'
 
@@ -21,7 +22,7 @@ beforeAll(async () => {
   shards = await withShards(inject('bundle'))
   setting = await startSetting({
     bundle: shards.path,
-    durableObjects: { REVOCATIONS: 'FailingShard', KEY_KEEPER: 'KeyKeeper' },
+    durableObjects: { ...deployment().durableObjects, REVOCATIONS: 'FailingShard' },
     gate: { revocation: { consistency: 'bounded', max_staleness: '1s', shards: 1 } },
     issuer: { admin: 'all' },
     routes: [
@@ -87,7 +88,7 @@ const poll = (ask: () => ReturnType<typeof timed>) => {
 it('of a warm token asks no object, however often it is used', async () => {
   const gate = await setting.another({
     bundle: shards.path,
-    durableObjects: { REVOCATIONS: 'CountedShard', KEY_KEEPER: 'KeyKeeper' },
+    durableObjects: { ...deployment().durableObjects, REVOCATIONS: 'CountedShard' },
     gate: { revocation: { consistency: 'bounded', max_staleness: '60s' } },
     routes: [{ match: 'GET /bounded/*', scopes: [] }],
   })

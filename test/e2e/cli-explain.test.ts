@@ -119,7 +119,7 @@ const policyFile = ({ issuer }: Setting): string => `
 [[kv_namespaces]]
 binding = "JWKS_CACHE"
 [durable_objects]
-bindings = [{ name = "REVOCATIONS", class_name = "RevocationShard" }, { name = "KEY_KEEPER", class_name = "KeyKeeper" }]
+bindings = [{ name = "REVOCATIONS", class_name = "RevocationShard" }, { name = "KEY_KEEPER", class_name = "KeyKeeper" }, { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" }]
 [vars.GATE]
 resource = "${RESOURCE}"
 origin = "https://origin.acme.dev"

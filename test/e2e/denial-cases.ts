@@ -9,7 +9,7 @@ import { AGENT, type Ask, EXPLAIN, GONE, LATTICE, REVOCATIONS, TWINS, type World
 
 /**
  * Gates that differ in one thing: http refused, policy broken, encrypted tokens taken, another
- * revocation set, less time for bodies.
+ * revocation set, less time for bodies, no key to sign with, bodies held against their digest.
  */
 export type GateName =
   | 'main'
@@ -20,6 +20,8 @@ export type GateName =
   | 'full'
   | 'slow'
   | 'hurried'
+  | 'unsigned'
+  | 'digesting'
 
 /** A request that is denied, and how. */
 export interface Case {
@@ -155,6 +157,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   id_token: badToken(token({ nonce: 'n' })),
   claim_malformed: badToken(token({ sub: 'a\nb' })),
   claim_rejected: badToken(token({}, { target: '/v1/tenant' })),
+  claim_unfit: badToken(token({ tenant: { id: 7 } }, { target: '/v1/told' })),
   confirmation_unsupported: badToken(token({ cnf: { jkt: 'x' } })),
 
   delegation_malformed: badToken(token({ act: [] })),
@@ -188,11 +191,27 @@ export const CASES: Readonly<Record<string, Case>> = {
     expect(made.status).toBe(200)
     return { token: await world.token({ jti }) }
   }),
+  assertion_unavailable: unavailable(token(), 'unsigned'),
   revocations_unavailable: unavailable(token(), 'unreachable'),
   token_expired_meanwhile: {
     // The tolerance is five seconds, so it is good for the first two of the two and a half.
     ...badToken(async (w) => token({ iat: now() - 60, exp: now() - 3 })(w)),
     at: 'slow',
+  },
+
+  digest_mismatch: {
+    ...badRequest(
+      token(
+        {},
+        {
+          method: 'POST',
+          target: '/v1/enforced',
+          body: '{}',
+          headers: [['Content-Digest', `sha-256=:${'A'.repeat(43)}=:`]],
+        },
+      ),
+    ),
+    at: 'digesting',
   },
 
   body_unexpected: badRequest(token({}, { target: '/v1/any', body: 'x' })),
@@ -208,6 +227,13 @@ export const CASES: Readonly<Record<string, Case>> = {
     ...forbidden((world) => {
       const challenge = { 'www-authenticate': 'Basic realm="origin"' }
       world.origin.on('/v1/injected', reply(401, challenge, `no ${AGENT}`))
+      return token({}, { target: '/v1/injected' })(world)
+    }),
+    status: 502,
+  },
+  origin_coding_unreadable: {
+    ...forbidden((world) => {
+      world.origin.on('/v1/injected', reply(200, { 'content-encoding': 'zstd' }, 'x'))
       return token({}, { target: '/v1/injected' })(world)
     }),
     status: 502,
@@ -280,6 +306,7 @@ export const NOT_GET: ReadonlySet<string> = new Set([
   'method_unknown',
   'preflight_refused',
   'scope_value_invalid',
+  'digest_mismatch',
   'body_too_large',
   'body_timeout',
   'body_incomplete',

@@ -1,4 +1,5 @@
 import { inject } from 'vitest'
+import { deployment } from '../kit/repository.ts'
 import type { GateName } from './denial-cases.ts'
 import { withBodyTime } from './hurried.ts'
 import { OPENING } from './sealed.ts'
@@ -17,17 +18,35 @@ export async function startDenialGates(world: World): Promise<DenialGates> {
   const bundle = inject('bundle')
   const [shards, hurry] = await Promise.all([withShards(bundle), withBodyTime(bundle, 200)])
   const withClass = (REVOCATIONS: string) =>
-    world.another({ bundle: shards.path, durableObjects: { REVOCATIONS, KEY_KEEPER: 'KeyKeeper' } })
-  const [strictHttp, invalid, opening, unreachable, full, slow, hurried] = await Promise.all([
-    world.another({}, { insecure_http: false }),
-    world.another({}, { no_such_key: 'confidential-value' }),
-    world.another(OPENING),
-    withClass('UnreachableShard'),
-    withClass('FullShard'),
-    withClass('SlowShard'),
-    world.another({ bundle: hurry.path }),
-  ])
-  const gates = { main: world, strictHttp, invalid, opening, unreachable, full, slow, hurried }
+    world.another({
+      bundle: shards.path,
+      durableObjects: { ...deployment().durableObjects, REVOCATIONS },
+    })
+  const keyless = { ...deployment().durableObjects, ASSERTION_KEEPER: 'UnreachableShard' }
+  const [strictHttp, invalid, opening, unreachable, full, slow, hurried, unsigned, digesting] =
+    await Promise.all([
+      world.another({}, { insecure_http: false }),
+      world.another({}, { no_such_key: 'confidential-value' }),
+      world.another(OPENING),
+      withClass('UnreachableShard'),
+      withClass('FullShard'),
+      withClass('SlowShard'),
+      world.another({ bundle: hurry.path }),
+      world.another({ bundle: shards.path, durableObjects: keyless }),
+      world.another({}, { assertion: 'body' }),
+    ])
+  const gates = {
+    main: world,
+    strictHttp,
+    invalid,
+    opening,
+    unreachable,
+    full,
+    slow,
+    hurried,
+    unsigned,
+    digesting,
+  }
   const remove = async () => {
     await Promise.all([shards.remove(), hurry.remove()])
   }

@@ -41,7 +41,7 @@ describe('every denial code', () => {
     for (const [name, value] of headers) expect(response.header(name)).toBe(value)
     expectNoLeak(response, world, ask.token)
     expect(response.raw.toString()).not.toContain('confidential-value')
-    const reached = /^origin_(timeout|credential)/.test(code) ? 1 : 0
+    const reached = /^origin_(timeout|credential|coding)/.test(code) ? 1 : 0
     expect(world.origin.requests.length - seen).toBe(reached)
   })
 

@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { GUARD } from '../../src/guard.ts'
 import { reply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
+import { deployment } from '../kit/repository.ts'
 import { createKey, type Members } from '../kit/signing.ts'
 import { type AskInit, askGate, outcome, type Setting, startSetting, withGate } from './setting.ts'
+import { withShards } from './shards.ts'
 
 const LOCAL = 'http://localhost:8787'
 const NAMES = ['localhost', 'gate.localhost', '127.0.0.1']
@@ -82,6 +84,16 @@ const ROWS: readonly Row[] = [
   ['standing', 'token_revoked', '/v1/x', revoked],
 ]
 
+/** Stages that deny at another gate than this. */
+const ELSEWHERE = {
+  operation: { code: 'digest_mismatch', assertion: 'body', classes: {} },
+  signing: {
+    code: 'assertion_unavailable',
+    assertion: 'identity',
+    classes: { ASSERTION_KEEPER: 'UnreachableShard' },
+  },
+}
+
 /** Everything in the text that only its issuer, its bearer or the gate may know. */
 const expectNoSecret = (text: string, bearer: string): void => {
   const { x, y, d } = setting.issuer.privateJwk
@@ -103,7 +115,30 @@ const timed = (steps: readonly (readonly unknown[])[]) => steps.map((step) => [.
 describe('a denial', () => {
   it('is tried at every stage that denies', () => {
     const denying = GUARD.stages.filter(({ denials }) => denials.length > 0)
-    expect(new Set(ROWS.map(([stage]) => stage))).toEqual(new Set(denying.map(({ name }) => name)))
+    const tried = [...ROWS.map(([stage]) => stage), ...Object.keys(ELSEWHERE)]
+    expect(new Set(tried)).toEqual(new Set(denying.map(({ name }) => name)))
+  })
+
+  it.each(Object.entries(ELSEWHERE))('at %s, too', async (stage, { code, ...changes }) => {
+    const shards = await withShards(inject('bundle'))
+    const gate = { ...OPTIONS.gate, assertion: changes.assertion }
+    const { durableObjects } = deployment()
+    const options = {
+      ...OPTIONS,
+      gate,
+      bundle: shards.path,
+      durableObjects: { ...durableObjects, ...changes.classes },
+    }
+    await withGate(setting, options, async (gate) => {
+      const headers = { 'content-digest': 'sha-256=:AAAA:' }
+      const init = { method: 'POST', body: '{}', token: await token({ scope: 'chat:write' }) }
+      const response = await askBy(gate, '/v1/x', { ...init, headers })
+      expect(await response.json()).toMatchObject({
+        code,
+        steps: stepsOf(stage, 'denied').map(([stage, outcome]) => ({ stage, outcome })),
+      })
+    })
+    await shards.remove()
   })
 
   it.each(ROWS)('at %s (%s, %s) tells every step until then', async (stage, code, path, make) => {

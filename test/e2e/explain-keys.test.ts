@@ -63,7 +63,7 @@ describe('a cold gate', () => {
     await setting.issuer.fail('down')
     const told = await explain(next, await setting.token())
     expect(told).toMatchObject({ allowed: true, agent: { issuer: setting.issuer.issuer } })
-    expect(told.steps).toHaveLength(11)
+    expect(told.steps).toHaveLength(12)
     expect(setting.issuer.requests).toHaveLength(1)
   })
 

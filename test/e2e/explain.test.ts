@@ -31,6 +31,7 @@ const STAGES = [
   'agent',
   'operation',
   'scope',
+  'signing',
   'standing',
 ]
 

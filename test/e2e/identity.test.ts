@@ -31,7 +31,7 @@ describe('the identity', () => {
       act: { sub: 'planner', act: { sub: 'supervisor', iss: world.beta.issuer } },
     }
     const request = await arrived({ target: '/v1/chat/completions' }, claims)
-    const agent = request.rawHeaders.filter(([name]) => /^x-agent-/i.test(name))
+    const agent = request.rawHeaders.filter(([name]) => /^x-agent-(?!assertion$)/i.test(name))
     expect(Object.fromEntries(agent.map(([name, value]) => [name.toLowerCase(), value]))).toEqual({
       'x-agent-id': `acme/${AGENT}`,
       'x-agent-issuer': world.acme.issuer,
@@ -51,7 +51,7 @@ describe('the identity', () => {
 
   it('has no header for what the token does not say', async () => {
     const request = await arrived({ headers: [['X-Agent-Type', 'root']] }, { scope: undefined })
-    for (const name of ['type', 'workflow-id', 'scope', 'grant', 'delegation', 'assertion']) {
+    for (const name of ['type', 'workflow-id', 'scope', 'grant', 'delegation']) {
       expect(request.header(`x-agent-${name}`)).toBeUndefined()
     }
   })

@@ -81,7 +81,16 @@ describe('a broken policy', () => {
     ['no rule', { routes: [] }, /ROUTES/],
     ['no KV namespace', { kv: false }, /JWKS_CACHE/],
     ['no Durable Object namespace', { durableObjects: false }, /REVOCATIONS/],
-    ['no keeper of keys', { durableObjects: { REVOCATIONS: 'RevocationShard' } }, /KEY_KEEPER/],
+    [
+      'no keeper of keys',
+      { durableObjects: { REVOCATIONS: 'RevocationShard', ASSERTION_KEEPER: 'AssertionKeeper' } },
+      /KEY_KEEPER/,
+    ],
+    [
+      'nothing to sign with',
+      { durableObjects: { REVOCATIONS: 'RevocationShard', KEY_KEEPER: 'KeyKeeper' } },
+      /GATE\.assertion/,
+    ],
     [
       'a missing secret',
       { routes: [{ match: 'GET /x', scopes: [], inject: { 'x-api-key': `\${KEY}` } }] },
@@ -95,7 +104,7 @@ describe('a broken policy', () => {
       { gate: { revocation: { regions: 4 } } },
       /GATE\.revocation\.regions/,
     ],
-    ['a key of later', { gate: { assertion: 'identity' } }, /GATE\.assertion/],
+    ['a key of later', { gate: { dpop_nonce: true } }, /GATE\.dpop_nonce/],
     ['text that is no JSON', { vars: { GATE_LOCAL: '{hosts' } }, /GATE_LOCAL/],
     ['a near miss', { vars: { ROUTS: [{ match: 'GET /x', scopes: [] }] } }, /ROUTS/],
     [

@@ -192,7 +192,7 @@ describe('enforced all the same', () => {
     expectDenial(response, status, code)
     expectChallenge(response, challenge)
     for (const [name, value] of headers) expect(response.header(name)).toBe(value)
-    const reached = /^origin_(timeout|credential)/.test(code) ? 1 : 0
+    const reached = /^origin_(timeout|credential|coding)/.test(code) ? 1 : 0
     expect(world.origin.requests).toHaveLength(reached)
     expect(line).toMatchObject({ decision: 'denied', code })
     expect(line).not.toHaveProperty('would_deny')

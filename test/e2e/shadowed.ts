@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import { GUARD } from '../../src/guard.ts'
+import { bodyDenials } from '../../src/stages/body.ts'
 import type { RecordedRequest } from '../kit/origin.ts'
 import type { Header, RawResponse } from '../kit/raw.ts'
 import { IDENTITY, OTHERS } from './attacks/header-names.ts'
@@ -10,10 +11,15 @@ import { type Ask, SECRET } from './world.ts'
 const ROUTED = ['insecure_transport', 'parameter_ambiguous', 'preflight_refused']
 const [, ...AFTER_ROUTE] = GUARD.stages
 
+/** A rule in shadow mode leaves bodies alone. */
+const OF_BODIES = Object.keys(bodyDenials.rows)
+
 /** Every code that a rule in shadow mode lets through. */
 export const SHADOWED: readonly string[] = [
   ...ROUTED,
-  ...AFTER_ROUTE.flatMap(({ denials }) => denials.flatMap(({ rows }) => Object.keys(rows))),
+  ...AFTER_ROUTE.flatMap(({ denials }) => denials.flatMap(({ rows }) => Object.keys(rows))).filter(
+    (code) => !OF_BODIES.includes(code),
+  ),
 ]
 
 /** Every other code. */

@@ -4,15 +4,16 @@ import { join } from 'node:path'
 
 /**
  * Classes that take the place of the revocation set, for what the real one does not do on demand:
- * `UnreachableShard` rejects every call, `FullShard` has no room, `SlowShard` answers a lookup
+ * `UnreachableShard` rejects every call, also in place of the keeper of assertion keys, `FullShard` has no room, `SlowShard` answers a lookup
  * after 2.5 seconds. `FailingShard` is the real one until an entry's reason says how long it fails,
  * `CountedShard` the real one which logs how it is read, and when. `TroubledShard` is the real one that a
  * test can call: to be stopped, to lose all that it has, to tell how many lookups it has answered, and to
  * behave as it does in `trouble` (no call reaches it and it `fails` or `hangs`, or it is `deaf` only to what
  * it is told), or on a slow line: so many milliseconds go by before it `takes` something, and after it has
- * read what it answers to `lookups` and `pulls` and hands over in `pages`.
+ * read what it answers to `lookups` and `pulls` and hands over in `pages`. `OnceUnreachableKeeper` is the
+ * keeper of assertion keys, but for the first call.
  */
-const classes = (real: string) => `
+const classes = (real: string, keeper: string) => `
 import { DurableObject as Base__ } from 'cloudflare:workers'
 const later__ = (ms) => new Promise((done) => setTimeout(done, ms))
 const NOTHING__ = { epoch: 'e', version: 1, entries: [] }
@@ -23,6 +24,14 @@ export class UnreachableShard extends Base__ {
   get() { this.fail() }
   add() { this.fail() }
   remove() { this.fail() }
+  keys() { this.fail() }
+}
+export class OnceUnreachableKeeper extends ${keeper} {
+  keys(...given) {
+    if (OnceUnreachableKeeper.hasFailed) return super.keys(...given)
+    OnceUnreachableKeeper.hasFailed = true
+    throw new Error('unreachable')
+  }
 }
 export class FullShard extends Base__ {
   lookup() { return NOTHING__ }
@@ -103,8 +112,11 @@ export async function withShards(
   const directory = await mkdtemp(join(tmpdir(), 'edgewarden-shards-'))
   const path = join(directory, 'worker.js')
   const code = (await readFile(bundle, 'utf8')).replace(/^\/\/# sourceMappingURL=.*$/m, '')
-  const [, real] = /\b([\w$]+) as RevocationShard\b/.exec(code) ?? []
-  if (real === undefined) throw new Error('the Worker exports no RevocationShard')
-  await writeFile(path, code + classes(real))
+  const realName = (exported: string) => {
+    const [, name] = new RegExp(`\\b([\\w$]+) as ${exported}\\b`).exec(code) ?? []
+    if (name === undefined) throw new Error(`the Worker exports no ${exported}`)
+    return name
+  }
+  await writeFile(path, code + classes(realName('RevocationShard'), realName('AssertionKeeper')))
   return { path, remove: () => rm(directory, { recursive: true, force: true }) }
 }

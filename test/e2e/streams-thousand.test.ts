@@ -3,6 +3,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
 import { WebSocket } from 'ws'
 import type { Gate } from '../kit/gate.ts'
+import { deployment } from '../kit/repository.ts'
 import { HOST, type Setting, startSetting } from './setting.ts'
 import { withShards } from './shards.ts'
 import { hanging, lastEvent, newAgent, revoke, SLACK, SSE, STREAMING } from './streaming.ts'
@@ -26,7 +27,7 @@ beforeAll(async () => {
     ...STREAMING,
     gate: { ...STREAMING.gate, revocation },
     bundle: shards.path,
-    durableObjects: { REVOCATIONS: 'CountedShard', KEY_KEEPER: 'KeyKeeper' },
+    durableObjects: { ...deployment().durableObjects, REVOCATIONS: 'CountedShard' },
   })
 })
 afterAll(async () => {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { deployment } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { readEvents, type SseEvent } from '../kit/sse.ts'
 import { askGate, type Setting, startSetting } from './setting.ts'
@@ -203,7 +204,7 @@ it('a set that is out of reach for longer than the bound ends streams, too', asy
   const bundle = join(directory, 'worker.js')
   const code = await readFile(inject('bundle'), 'utf8')
   await writeFile(bundle, code.replace(/^\/\/# sourceMappingURL=.*$/m, '') + FADING)
-  const durableObjects = { REVOCATIONS: 'FadingShard', KEY_KEEPER: 'KeyKeeper' }
+  const durableObjects = { ...deployment().durableObjects, REVOCATIONS: 'FadingShard' }
   const gate = await setting.another({ ...STREAMING, bundle, durableObjects })
   hanging(setting, '/v1/events', SSE)
   const token = await setting.token()

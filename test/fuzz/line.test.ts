@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { ok } from '../../src/base/result.ts'
 import { createGuard, type Decision, GUARD } from '../../src/guard.ts'
 import type { VerificationKey } from '../../src/model/ports.ts'
-import { clock, ISSUER, NOW, noTokens, RESOURCE, requestTo } from '../kit/facts.ts'
+import { clock, ISSUER, NOW, noSigning, noTokens, RESOURCE, requestTo } from '../kit/facts.ts'
 import { policy } from '../policy/support.ts'
 import { anyText, headersAround, url } from './hostile.ts'
 
@@ -83,6 +83,7 @@ const decide = async ({
     tokens: noTokens,
     keys: { find: () => ok({ key, kid: 'key-1' }) },
     revocations: { lookup: async () => [] },
+    signingKeys: noSigning,
     onError: (...error) => void errors.push(error),
   })(request, { trace: ({ stage }) => void reached.push(stage) })
   expect(errors).toEqual([])

@@ -2,8 +2,8 @@ import { decodeJwsPart } from '../../src/base/jws.ts'
 import { readAddress } from '../../src/base/request.ts'
 import type { Issuer } from '../../src/model/issuer.ts'
 import type { Gate, Policy } from '../../src/model/policy.ts'
-import type { TokenMemory } from '../../src/model/ports.ts'
-import type { Route, ScopeRule } from '../../src/model/route.ts'
+import type { SigningKeys, TokenMemory } from '../../src/model/ports.ts'
+import type { Route, ScopeRule, Target } from '../../src/model/route.ts'
 import {
   type AccessToken,
   type AgentIdentity,
@@ -33,6 +33,8 @@ export const gateOf = (changes: Partial<Gate> = {}): Gate => ({
   prefix: '/.edgewarden',
   identityPrefix: 'x-agent-',
   stripHeaders: new Set(),
+  ownHeaders: new Set(),
+  identityHeaders: [],
   clientIp: { from: 'header', name: 'cf-connecting-ip' },
   journal: { allowed: 1 },
   errors: 'standard',
@@ -77,6 +79,17 @@ export const scopesOf = (mode: 'all' | 'any', ...sources: string[]): ScopeRule =
 /** A memory that keeps nothing, so that every token is verified. */
 export const noTokens: TokenMemory = { find: () => undefined, keep: () => {} }
 
+/** No key, for a gate whose origins get no assertion. */
+export const noSigning: SigningKeys = { signing: () => undefined, published: () => [] }
+
+export const targetOf = (changes: Partial<Target> = {}): Target => ({
+  url: new URL('https://origin.example.net'),
+  audience: 'https://origin.example.net',
+  stripPrefix: '',
+  timeout: 60_000,
+  ...changes,
+})
+
 /** A rule for a `match`; an error where the match is none. */
 export const routeOf = (match: string, changes: Partial<Route> = {}): Route => {
   const reading = parseMatch(match)
@@ -92,8 +105,11 @@ export const routeOf = (match: string, changes: Partial<Route> = {}): Route => {
     claims: [],
     mode: 'enforce',
     revocation: STRICT,
-    target: { url: new URL('https://origin.example.net'), stripPrefix: '', timeout: 60_000 },
+    target: targetOf(),
     inject: [],
+    forwardClaims: [],
+    removedFromAnswers: [],
+    secrets: [],
     forwardToken: false,
     encodedSlash: false,
     ...changes,

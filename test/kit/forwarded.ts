@@ -1,19 +1,32 @@
+import { createMemoryRevocations } from '../../src/adapters/revocations/memory.ts'
 import { type ForwardContext, forward } from '../../src/answer/forward.ts'
-import type { Decision } from '../../src/guard.ts'
+import type { Decision, Facts } from '../../src/guard.ts'
 import type { Route, Target } from '../../src/model/route.ts'
-import { accessOf, addressOf, agentOf, policyOf, routeOf } from './facts.ts'
+import { accessOf, addressOf, agentOf, clock, policyOf, routeOf } from './facts.ts'
 
-const passed = {
-  outcome: 'passed',
-  waits: {},
-  known: { agent: agentOf(), access: accessOf(), grant: ['docs:read'], possession: 'bearer' },
-} as unknown as Decision
+/** What the line has found out of an agent that passed, with these changes. */
+export const passed = (changes: Partial<Facts> = {}): Decision =>
+  ({
+    outcome: 'passed',
+    waits: {},
+    known: {
+      policy: policyOf(),
+      route: routeOf('* /*'),
+      agent: agentOf(),
+      access: accessOf(),
+      grant: ['docs:read'],
+      possession: 'bearer',
+      ...changes,
+    },
+  }) as unknown as Decision
 
 /** What is not as usual about a request and its rule. */
 export interface Given extends Partial<Omit<ForwardContext, 'route' | 'address'>> {
   readonly url?: string
   readonly route?: Partial<Route>
   readonly target?: Partial<Target>
+  /** Of an agent that passed. */
+  readonly known?: Partial<Facts>
   readonly init?: RequestInit & { readonly duplex?: 'half' }
 }
 
@@ -27,17 +40,20 @@ export const forwarded = async ({
 }: Given = {}) => {
   const sent: [Target, Request][] = []
   const { send = async () => new Response('hello') } = context
+  const { policy = policyOf(), known } = context
   const rule = routeOf('* /*', route)
+  const whole = { ...rule, target: { ...rule.target, ...target } }
   const result = await forward(new Request('https://api.example.com/x', init), {
-    policy: policyOf(),
-    route: { ...rule, target: { ...rule.target, ...target } },
+    policy,
+    route: whole,
     address: addressOf(url ?? 'https://api.example.com/x'),
-    decision: passed,
+    decision: passed({ policy, route: whole, ...known }),
     requestId: 'request-1',
+    ports: { clock, revocations: createMemoryRevocations({ clock }) },
     ...context,
-    send: (to, request) => {
+    send: (to, request, isRead) => {
       sent.push([to, request])
-      return send(to, request)
+      return send(to, request, isRead)
     },
   })
   const [to, request] = sent[0] ?? []

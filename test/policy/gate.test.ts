@@ -14,7 +14,7 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     /unknown key `host`; did you mean `hosts`\? Allowed: `resource`/,
   ],
   ['inherited key', gate({ constructor: 1 }), 'GATE.constructor', /unknown key/],
-  ['a key not built yet', gate({ assertion: 'off' }), 'GATE.assertion', /unknown key/],
+  ['a key not built yet', gate({ dpop_nonce: true }), 'GATE.dpop_nonce', /unknown key/],
   ['mode', gate({ mode: 'off' }), 'GATE.mode', /Allowed: `enforce`, `shadow`/],
   ['errors', gate({ errors: 'verbose' }), 'GATE.errors', /Allowed: `standard`, `detailed`/],
   ['journal over all', gate({ journal: { allowed: 1.5 } }), 'GATE.journal.allowed', /0 to 1/],
@@ -170,7 +170,8 @@ describe('mistakes in GATE', () => {
 
 describe('GATE', () => {
   it('has the documented defaults', () => {
-    expect(policy().gate).toEqual({
+    const { assertion: _, ...bare } = GATE
+    expect(policy({ GATE: bare }).gate).toEqual({
       resource: 'https://api.example.com',
       hosts: new Set(['api.example.com']),
       insecureHttp: false,
@@ -178,11 +179,14 @@ describe('GATE', () => {
       prefix: '/.edgewarden',
       identityPrefix: 'x-agent-',
       stripHeaders: new Set(),
+      ownHeaders: new Set(),
+      identityHeaders: [],
       clientIp: { from: 'header', name: 'cf-connecting-ip' },
       journal: { allowed: 1 },
       errors: 'standard',
       revocation: { consistency: 'bounded', maxStaleness: 5_000 },
       placement: { shards: 4, locations: [] },
+      assertion: { binding: 'identity', algorithm: 'ES256', maxBody: 1_048_576, brought: [] },
       lift: new Set(),
     })
   })

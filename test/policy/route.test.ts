@@ -275,7 +275,7 @@ describe('mistakes in ROUTES', () => {
   })
 
   it.each(['line\nbreak', ''])('never show a secret that cannot be sent: %j', (secret) => {
-    const env = { ...ENV, secret: () => secret }
+    const env = { ...ENV, secret: (name: string) => (name === 'KEY' ? secret : undefined) }
     const [line, ...rest] = mistakes(chat({ inject: { a: KEY } }), env)
     expect(rest).toEqual([])
     expect(line).toMatch(/^ROUTES\[0\]\.inject\.a: .*`KEY`/)
@@ -299,8 +299,16 @@ describe('ROUTES', () => {
       claims: [],
       mode: 'enforce',
       revocation: { consistency: 'bounded', maxStaleness: 5_000 },
-      target: { url: new URL('https://origin.example.com'), stripPrefix: '', timeout: 600_000 },
+      target: {
+        url: new URL('https://origin.example.com'),
+        audience: 'https://origin.example.com',
+        stripPrefix: '',
+        timeout: 600_000,
+      },
       inject: [],
+      secrets: [],
+      forwardClaims: [],
+      removedFromAnswers: [],
       forwardToken: false,
       encodedSlash: false,
     })
@@ -348,6 +356,7 @@ describe('ROUTES', () => {
       revocation: { consistency: 'bounded', maxStaleness: 2_000 },
       target: {
         url: new URL('https://api.example.com/'),
+        audience: 'service:ITEMS',
         service: 'ITEMS',
         stripPrefix: '/v1',
         timeout: 30_000,
@@ -361,6 +370,7 @@ describe('ROUTES', () => {
     const { target } = rule({ GATE: { ...GATE, origin: 'https://o.example/base', timeout: '7s' } })
     expect(target).toEqual({
       url: new URL('https://o.example/base'),
+      audience: 'https://o.example/base',
       stripPrefix: '',
       timeout: 7_000,
     })

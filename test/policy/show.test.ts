@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { claimPath, claimPathText } from '../../src/model/claims.ts'
-import { routesOf, showPolicy } from '../../src/policy/show.ts'
+import { routesOf } from '../../src/policy/rows.ts'
+import { showPolicy } from '../../src/policy/show.ts'
 import { CHAT, ENV, GATE, ITEM, parse, policy } from './support.ts'
 
 const ACME = { issuer: 'https://auth.acme.example', agent_prefix: 'acme/' }
@@ -28,7 +29,9 @@ describe('showPolicy', () => {
         insecure_http: false,
         clock_tolerance: '5s',
         prefix: '/.edgewarden',
+        assertion: { binding: 'identity', algorithm: 'ES256', max_body: 1_048_576 },
         identity_prefix: 'x-agent-',
+        identity_headers: {},
         strip_headers: [],
         client_ip: 'cf-connecting-ip',
         revocation: { consistency: 'bounded', max_staleness: '5s', shards: 4 },

@@ -2,7 +2,11 @@ import type { PolicyEnv } from '../../src/policy/env.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
 
 /** A policy without a mistake, to break in one place. */
-export const GATE = { resource: 'https://api.example.com', origin: 'https://origin.example.com' }
+export const GATE = {
+  resource: 'https://api.example.com',
+  origin: 'https://origin.example.com',
+  assertion: 'identity',
+}
 export const ACME = { issuer: 'https://auth.acme.example' }
 export const CHAT = { match: 'POST /v1/chat', scopes: ['chat:write'] }
 export const ITEM = { match: 'GET /v1/items/{id}', scopes: ['items:read'] }

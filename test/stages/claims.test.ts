@@ -189,6 +189,18 @@ describe('claims', () => {
     ['ok', { org: { name: 'acme' } }, { issuer: { claims: [isAcme] } }],
     ['claim_rejected', { org: { name: 'other' } }, { issuer: { claims: [isAcme] } }],
     ['claim_rejected', {}, { issuer: { claims: [isAcme] } }],
+    ['ok', {}, { route: { forwardClaims: [{ header: 'X-Org', path: ['org'] }] } }],
+    ['ok', { org: 'acme' }, { route: { forwardClaims: [{ header: 'X-Org', path: ['org'] }] } }],
+    [
+      'claim_unfit',
+      { org: {} },
+      { route: { forwardClaims: [{ header: 'X-Org', path: ['org'] }] } },
+    ],
+    [
+      'claim_unfit',
+      { org: { name: 'a\nb' } },
+      { route: { forwardClaims: [{ header: 'X-Org', path: ['org', 'name'] }] } },
+    ],
     ['claim_rejected', { org: [{ name: 'acme' }] }, { route: { claims: [isAcme] } }],
     [
       'claim_rejected',

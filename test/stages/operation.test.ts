@@ -1,18 +1,87 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import type { AssertionBinding } from '../../src/model/assertion.ts'
+import type { Route } from '../../src/model/route.ts'
 import { operation } from '../../src/stages/operation.ts'
-import { requestTo } from '../kit/facts.ts'
+import { codeOf, gateOf, policyOf, RESOURCE, requestTo, routeOf } from '../kit/facts.ts'
+
+const needs = (
+  request: Request,
+  { binding, maxBody = 64, route = {} }: Told & { readonly route?: Partial<Route> } = {},
+) => ({
+  request,
+  route: routeOf('* /x', route),
+  policy: policyOf([], {
+    gate: gateOf(binding && { assertion: { binding, algorithm: 'ES256', maxBody, brought: [] } }),
+  }),
+})
+
+interface Told {
+  readonly binding?: AssertionBinding
+  readonly maxBody?: number
+}
+
+const post = (body: string, headers: Record<string, string> = {}) =>
+  new Request(`${RESOURCE}/x`, { method: 'POST', body, headers })
 
 it.each(['GET', 'POST', 'DELETE'])('is the method %s, whatever a header says', async (method) => {
   const headers = { 'x-http-method-override': 'PUT' }
-  const request = requestTo('https://api.example.com/x', { method, headers })
-  expect(await operation.run({ request }, undefined)).toEqual({
+  const request = requestTo(`${RESOURCE}/x`, { method, headers })
+  expect(await operation.run(needs(request), undefined)).toEqual({
     ok: true,
-    value: { operation: { kind: 'http', method } },
+    value: { operation: { kind: 'http', method }, held: undefined },
   })
 })
 
-it('reads no body', async () => {
-  const request = new Request('https://api.example.com/x', { method: 'POST', body: 'x' })
-  await operation.run({ request }, undefined)
-  expect(request.bodyUsed).toBe(false)
+describe('a body is read', () => {
+  it.each<[string, Told & { readonly route?: Partial<Route> }]>([
+    ['where nothing is signed', {}],
+    ['for an assertion of who calls', { binding: 'identity' }],
+    ['for one of method and URL', { binding: 'request' }],
+    ['in shadow mode', { binding: 'body', route: { mode: 'shadow' } }],
+    ["at the gate's own endpoints", { binding: 'body', route: { endpoint: 'revocations' } }],
+  ])('not %s', async (_, told) => {
+    const request = post('hello')
+    expect(await operation.run(needs(request, told), undefined)).toMatchObject({
+      value: { held: undefined },
+    })
+    expect(request.bodyUsed).toBe(false)
+  })
+
+  it('where the origin is told its digest', async () => {
+    const outcome = await operation.run(needs(post('hello'), { binding: 'body' }), undefined)
+    expect(outcome).toMatchObject({
+      ok: true,
+      value: {
+        operation: { kind: 'http', method: 'POST' },
+        // printf hello | openssl dgst -sha256 -binary | basenc --base64url
+        held: { digest: 'LPJNul-wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ' },
+      },
+    })
+    if (outcome.ok && 'value' in outcome) {
+      expect(new TextDecoder().decode(outcome.value.held?.bytes)).toBe('hello')
+    }
+  })
+
+  it('of at most so many bytes', async () => {
+    const asked = (maxBody: number) =>
+      operation.run(needs(post('hello'), { binding: 'body', maxBody }), undefined)
+    expect(codeOf(await asked(5))).toBe('ok')
+    expect(codeOf(await asked(4))).toBe('body_too_large')
+  })
+
+  it('and held against what the client says of it', async () => {
+    const request = post('hello', { 'content-digest': `sha-256=:${'A'.repeat(43)}=:` })
+    const outcome = await operation.run(needs(request, { binding: 'body' }), undefined)
+    expect(codeOf(outcome)).toBe('digest_mismatch')
+  })
+})
+
+it('an explanation shows how long the body was, not what it says', () => {
+  const request = post('')
+  const found = operation.found?.({
+    ...needs(request, { binding: 'body' }),
+    operation: { kind: 'http', method: 'POST' },
+    held: { bytes: new TextEncoder().encode('secret'), digest: 'digest' },
+  })
+  expect(found).toEqual({ kind: 'http', method: 'POST', body: 6 })
 })

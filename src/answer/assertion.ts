@@ -1,0 +1,114 @@
+import { SignJWT } from 'jose'
+import { perObject } from '../base/memo.ts'
+import type { Facts } from '../guard.ts'
+import {
+  type ActClaim,
+  ASSERTION_TYP,
+  type AssertionClaims,
+  type AssertionRule,
+} from '../model/assertion.ts'
+import type { Clock, SigningKey } from '../model/ports.ts'
+import type { Route } from '../model/route.ts'
+import type { AccessToken, Actor } from '../model/token.ts'
+
+/** Seconds an assertion lives at most. */
+const LIFE = 60
+/** The share of its life that one is used for again. */
+const REUSED = 2 / 3
+/** Assertions kept for one token and rule: requests differ only by the scopes they use. */
+const MOST_KEPT = 16
+
+/** What an assertion is made of. */
+export interface Asserted {
+  readonly rule: AssertionRule
+  readonly known: Facts
+  readonly key: SigningKey
+  readonly clock: Clock
+  /** As it is sent to the origin. */
+  readonly method: string
+  readonly url: string
+}
+
+interface Kept {
+  readonly kid: string
+  readonly text: string
+  /** Milliseconds. */
+  readonly until: number
+}
+
+/**
+ * What the origin is told in a form that it can verify: a signed JWT. One that says who is calling and no
+ * more is made once and sent again for two thirds of its life, to the same rule with the same scopes; one
+ * that is bound to the request is made for each.
+ */
+export const assertionOf = (asserted: Asserted): string | Promise<string> => {
+  const { rule, known, key, clock } = asserted
+  if (rule.binding !== 'identity') return sign(claimsOf(asserted), key)
+  const kept = keptOf(known.access).get(known.route)
+  const use = known.grant.join(' ')
+  const one = kept?.get(use)
+  if (one && one.kid === key.kid && clock.now() < one.until) return one.text
+  return keep(asserted, use)
+}
+
+const keptOf = perObject((_: AccessToken) => new WeakMap<Route, Map<string, Kept>>())
+
+const keep = async (asserted: Asserted, use: string): Promise<string> => {
+  const { known, key } = asserted
+  const claims = claimsOf(asserted)
+  const text = await sign(claims, key)
+  const routes = keptOf(known.access)
+  const kept = routes.get(known.route) ?? new Map<string, Kept>()
+  if (kept.size >= MOST_KEPT) kept.clear()
+  const { iat, exp } = claims
+  kept.set(use, { kid: key.kid, text, until: (iat + (exp - iat) * REUSED) * 1000 })
+  routes.set(known.route, kept)
+  return text
+}
+
+const sign = (claims: AssertionClaims, { kid, algorithm, key }: SigningKey): Promise<string> =>
+  new SignJWT({ ...claims })
+    .setProtectedHeader({ alg: algorithm, typ: ASSERTION_TYP, kid })
+    .sign(key)
+
+const claimsOf = ({ rule, known, clock, method, url }: Asserted): AssertionClaims => {
+  const { policy, route, access, agent, grant, possession, held } = known
+  const now = Math.floor(clock.now() / 1000)
+  const exp = Math.min(now + LIFE, Math.floor(access.expires))
+  return {
+    iss: policy.gate.resource,
+    aud: route.target.audience,
+    // A token is taken for a while after its end, and what is said then has ended, too.
+    iat: Math.min(now, exp - 1),
+    exp,
+    jti: crypto.randomUUID(),
+    sub: agent.name,
+    agent_iss: agent.issuer,
+    ...(agent.subject !== undefined && { agent_sub: agent.subject }),
+    ...(agent.clientId !== undefined && { client_id: agent.clientId }),
+    ...(access.scopes.length > 0 && { scope: access.scopes.join(' ') }),
+    ...(grant.length > 0 && { grant: grant.join(' ') }),
+    ...(agent.type !== undefined && { agent_type: agent.type }),
+    ...(agent.workflowId !== undefined && { workflow_id: agent.workflowId }),
+    ...(agent.actors.length > 0 && { act: actOf(agent.actors) }),
+    ...(access.id !== undefined && { token_jti: access.id }),
+    route: routeOf(route),
+    possession,
+    ...(rule.binding !== 'identity' && { htm: method, htu: url.replace(/[?#].*$/, '') }),
+    ...(held && { bdh: held.digest }),
+  }
+}
+
+/** The chain as RFC 8693 §4.1 nests it: the outermost actor, and in it those before. */
+const actOf = ([first, ...others]: readonly Actor[]): ActClaim => {
+  const { sub, issuer } = first as Actor
+  return { sub, iss: issuer, ...(others.length > 0 && { act: actOf(others) }) }
+}
+
+/** Methods and path of a rule as its origin sees them. */
+const routeOf = perObject(({ methods, path, target }: Route): string => {
+  const { url, stripPrefix } = target
+  const base = url.pathname === '/' ? '' : url.pathname.replace(/\/$/, '')
+  const rest = path.slice(stripPrefix.length)
+  return `${methods.join(',')} ${base}${rest.startsWith('/') ? rest : `/${rest}`}`
+})

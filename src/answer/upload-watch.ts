@@ -1,0 +1,42 @@
+import type { Denial } from '../base/denial.ts'
+import { LIMITS } from '../base/limits.ts'
+import type { Decision } from '../guard.ts'
+import { standingDenials } from '../stages/standing.ts'
+import { type Ending, type WatchPorts, watch } from './stream-watch.ts'
+
+const CODES = {
+  token_expired: 'token_expired_meanwhile',
+  token_revoked: 'token_revoked',
+  revocations_unavailable: 'revocations_unavailable',
+} as const satisfies Record<Ending, string>
+
+/** A request on its way, which ends when its token does. */
+export interface WatchedUpload {
+  /** Why it was broken off. */
+  ended(): Denial | undefined
+  /** Ends the watch. */
+  over(): void
+}
+
+const UNWATCHED: WatchedUpload = { ended: () => undefined, over: () => {} }
+
+/**
+ * Breaks a request off when its token has expired or is revoked while its body is on its way. Bodies that are
+ * small by their Content-Length are let be, and requests that passed without a token or in shadow mode.
+ */
+export const watchUpload = (
+  { headers }: Request,
+  decision: Decision,
+  ports: WatchPorts,
+  abort: AbortController,
+): WatchedUpload => {
+  const length = Number(headers.get('content-length') ?? Number.NaN)
+  if (length <= LIMITS.smallBodyBytes) return UNWATCHED
+  if (decision.outcome !== 'passed' || decision.known.route.mode === 'shadow') return UNWATCHED
+  let ending: Ending | undefined
+  const over = watch(decision.known, ports, (how) => {
+    ending = how
+    abort.abort()
+  })
+  return { over, ended: () => ending && standingDenials(CODES[ending]) }
+}

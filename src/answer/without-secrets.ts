@@ -1,0 +1,62 @@
+import { LIMITS } from '../base/limits.ts'
+import type { Route } from '../model/route.ts'
+import { maskStream, maskText } from './mask.ts'
+import { type Spelled, spelled } from './spellings.ts'
+import { IS_NATIVE, piped } from './stream-pipe.ts'
+import { relay, type Socket } from './stream-socket.ts'
+import { lengthOf } from './streams.ts'
+
+/**
+ * An answer without the secrets that its rule injects, in case its origin repeats what it was sent: `*` for
+ * each of their characters in the status text, in headers, in the body as it streams, and in the messages
+ * of a WebSocket, each by itself. So lengths stay as they are. A header whose name holds one is left out.
+ * Expects a body that is in no coding, see {@link isReadable}.
+ */
+export const withoutSecrets = (answer: Response, route: Route): Response => {
+  const secrets = spelled(route)
+  if (!secrets) return answer
+  const { status, body } = answer
+  const headers = maskHeaders(answer.headers, secrets)
+  const { webSocket } = answer as { readonly webSocket?: Socket | null }
+  if (webSocket) {
+    const { agent } = relay(webSocket, () => {}, secrets)
+    return new Response(null, { status, headers, webSocket: agent } as ResponseInit)
+  }
+  const statusText = maskText(answer.statusText, secrets)
+  const masked = body?.pipeThrough(maskStream(secrets)) ?? null
+  return new Response(masked && framed(masked, headers, route), { status, statusText, headers })
+}
+
+/**
+ * Keeps Content-Length. Of longer bodies that is done where they are watched, see `mortal`: native pipes in
+ * a row stand still.
+ */
+const framed = (body: ReadableStream<Uint8Array>, headers: Headers, { target }: Route) => {
+  // Over a service binding the header is only what a Worker wrote.
+  const length = target.service === undefined ? lengthOf(headers) : undefined
+  return IS_NATIVE && length !== undefined && length <= LIMITS.smallBodyBytes
+    ? piped(body, length).readable
+    : body
+}
+
+/** Whether an answer can be searched: it is in no coding, nor would be with its body. */
+export const isReadable = ({ headers }: Response): boolean =>
+  /^\s*(?:identity\s*)?$/i.test(headers.get('content-encoding') ?? '')
+
+/** An answer whose body a script reads decoded, by the codings that are: its headers then say so. */
+export const withoutCoding = (response: Response, decoded: RegExp): Response => {
+  if (!decoded.test(response.headers.get('content-encoding') ?? '')) return response
+  const answer = new Response(response.body, response)
+  answer.headers.delete('content-encoding')
+  answer.headers.delete('content-length')
+  return answer
+}
+
+const maskHeaders = (headers: Headers, secrets: Spelled): Headers => {
+  const masked = new Headers()
+  const inName = new RegExp(secrets.find.source, 'i')
+  for (const [name, value] of headers) {
+    if (!inName.test(name)) masked.append(name, maskText(value, secrets))
+  }
+  return masked
+}

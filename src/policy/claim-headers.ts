@@ -1,0 +1,45 @@
+import { isObject } from '../base/json.ts'
+import { foldedName } from '../base/text.ts'
+import type { ClaimHeader } from '../model/claim-headers.ts'
+import { isCredentialHeader, isHeaderName, readClaimPath } from './fields.ts'
+import { NOT_INJECTED } from './inject.ts'
+import { field } from './table.ts'
+
+/** `GATE.identity_headers` and `forward_claims` of a rule: header → claim path. */
+export const claimHeaders = field<readonly ClaimHeader[]>((value, report) => {
+  const headers: ClaimHeader[] = []
+  if (!isObject(value)) {
+    report([], 'must be a table of header → claim path, like "X-Forwarded-User" = "sub"')
+    return headers
+  }
+  for (const [header, text] of Object.entries(value)) {
+    const folded = foldedName(header)
+    if (!isHeaderName(header)) report([header], 'is no header name (RFC 9110 §5.1)')
+    else if (NOT_INJECTED.has(folded) || isCredentialHeader(header)) {
+      report([header], 'is a header that no claim can be')
+    } else if (folded.startsWith('x-agent-')) {
+      report([header], 'is an identity header, whose value is not configured')
+    }
+    if (headers.some((one) => foldedName(one.header) === folded)) {
+      report([header], 'is set twice')
+    }
+    const path = typeof text === 'string' ? readClaimPath(text) : undefined
+    if (!path?.ok) report([header], path?.reason ?? 'must be a claim path, like `sub`')
+    else headers.push(Object.freeze({ header, path: path.value }))
+  }
+  return Object.freeze(headers)
+})
+
+type Named = readonly { readonly header: string }[]
+
+/** Every header that some rule sets, folded: an origin behind several rules reads it from all of them. */
+export const ownHeadersOf = (
+  gate: { readonly identity_headers?: Named },
+  rules: readonly { readonly forward_claims?: Named; readonly inject?: Named }[],
+): ReadonlySet<string> =>
+  new Set(
+    [
+      ...(gate.identity_headers ?? []),
+      ...rules.flatMap(({ forward_claims = [], inject = [] }) => [...forward_claims, ...inject]),
+    ].map(({ header }) => foldedName(header)),
+  )

@@ -1,0 +1,68 @@
+import type { Issuer } from '../model/issuer.ts'
+import type { Policy } from '../model/policy.ts'
+import type { Route, ScopeRule, Target } from '../model/route.ts'
+
+/** A rule in a table of rules. */
+export interface RouteRow {
+  readonly match: string
+  readonly host?: string
+  readonly access: Route['access']
+  /** What a token needs, in words. */
+  readonly needs: string
+  readonly scopes: WrittenScopes
+  /** Names of the issuers whose tokens count; none where no token is read. */
+  readonly issuers: readonly string[]
+  /** A URL, or `service:NAME`. */
+  readonly origin: string
+  readonly mode: Route['mode']
+}
+
+/** The configured rules in file order, one row each. */
+export const routesOf = ({ routes, issuers }: Policy): readonly RouteRow[] =>
+  routes.map((route) => ({
+    match: route.name,
+    ...(route.host !== undefined && { host: route.host }),
+    access: route.access,
+    needs: needsOf(route),
+    scopes: writtenScopes(route.scopes),
+    issuers: issuerNames(route, [...issuers.values()]),
+    origin: originText(route.target),
+    mode: route.mode,
+  }))
+
+/** The scopes of a rule as they are written in it: all of a list, or one of `any`. */
+export type WrittenScopes = readonly string[] | { readonly any: readonly string[] }
+
+/** A rule's scopes in the words of the configuration; templates are not resolved. */
+export const writtenScopes = ({ mode, scopes }: ScopeRule): WrittenScopes => {
+  const sources = scopes.map(({ source }) => source)
+  return mode === 'all' ? sources : { any: sources }
+}
+
+const needsOf = (route: Route): string => {
+  if (!isReading(route)) return 'nothing'
+  const names = route.scopes.scopes.map(({ source }) => source)
+  const scopes =
+    names.length === 0
+      ? 'any valid token'
+      : route.scopes.mode === 'all'
+        ? names.join(' and ')
+        : `one of ${names.join(', ')}`
+  return route.access === 'optional' ? `no token, or ${scopes}` : scopes
+}
+
+export const isReading = ({ access }: Route): boolean => access !== 'public'
+
+/** Whether a rule is one that somebody who administers only this issuer may see. */
+export const isWithin = (route: Route, issuer: string): boolean =>
+  !isReading(route) || takes(route, issuer)
+
+export const takes = ({ issuers }: Route, issuer: string): boolean =>
+  !issuers || issuers.has(issuer)
+
+export const issuerNames = (route: Route, among: readonly Issuer[]): readonly string[] =>
+  isReading(route) ? among.filter((one) => takes(route, one.issuer)).map(({ name }) => name) : []
+
+/** Where a rule's requests go, in short. */
+export const originText = ({ url, service }: Target): string =>
+  service !== undefined ? `service:${service}` : url.pathname === '/' ? url.origin : url.href

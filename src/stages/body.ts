@@ -1,0 +1,93 @@
+import { base64url } from 'jose'
+import { type BodyFault, readBody } from '../base/body.ts'
+import { type CodeOf, type Denial, denials } from '../base/denial.ts'
+import { LIMITS } from '../base/limits.ts'
+import type { RequestHead } from '../base/request.ts'
+import { fail, ok, type Result } from '../base/result.ts'
+
+/** Why a body that is read before the request goes on is not taken. */
+export const bodyDenials = denials({
+  body_too_large: [
+    'tooLarge',
+    'The request body is larger than what is read here',
+    'Send less at a time',
+  ],
+  body_timeout: [
+    'tooSlow',
+    'The request body did not arrive whole in time',
+    'Send the request again, with its body at once; nothing was changed',
+  ],
+  body_incomplete: [
+    'badRequest',
+    'The request body broke off before its end',
+    'Send the request again, with its whole body; nothing was changed',
+  ],
+  digest_mismatch: [
+    'badRequest',
+    'The request body is not the one that Content-Digest names',
+    'Send the body that the digest was made of, or no Content-Digest (RFC 9530 §2)',
+  ],
+})
+
+type BodyCode = CodeOf<typeof bodyDenials>
+
+const CODES: Readonly<Record<BodyFault, BodyCode>> = {
+  too_large: 'body_too_large',
+  too_slow: 'body_timeout',
+  broken: 'body_incomplete',
+}
+
+/**
+ * The whole body, of at most so many bytes and within {@link LIMITS.bodyReadMs}; what is over them is not
+ * taken in (RFC 9110 §15.5.9, §15.5.14), and what breaks off is denied too, for whoever still listens
+ * (RFC 9112 §8). Does not look at what the bytes say.
+ */
+export const wholeBody = async (
+  body: ReadableStream<Uint8Array> | null,
+  bytes: number,
+): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> => {
+  const read = await readBody(body, { bytes, ms: LIMITS.bodyReadMs })
+  return read.ok ? ok(read.value) : fail(bodyDenials(CODES[read.reason]))
+}
+
+/** A body as it was held, with its digest. */
+export interface HeldBody {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** base64url SHA-256. */
+  readonly digest: string
+}
+
+/** The whole body of a request, held against its Content-Digest (RFC 9530 §2) where there is one. */
+export const heldBody = async (
+  request: RequestHead & { readonly body?: ReadableStream<Uint8Array> | null },
+  most: number,
+): Promise<Result<HeldBody, Denial<BodyCode>>> => {
+  const read = await wholeBody(request.body ?? null, most)
+  if (!read.ok) return read
+  const bytes = read.value
+  const said = request.headers.get('content-digest')
+  if (said !== null && !(await isOf(bytes, said))) return fail(bodyDenials('digest_mismatch'))
+  return ok({ bytes, digest: base64url.encode(await digestOf('SHA-256', bytes)) })
+}
+
+/** One member of the dictionary (RFC 9530 §2, RFC 8941 §3.2): an algorithm and bytes. */
+const MEMBER = /^[ \t]*([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/]*={0,2}):[ \t]*$/
+
+/** The algorithms that are safe (RFC 9530 §5); others say nothing. */
+const ALGORITHMS: Readonly<Record<string, string>> = { 'sha-256': 'SHA-256', 'sha-512': 'SHA-512' }
+
+/** Whether a Content-Digest is well-formed, and right in every member that can be judged. */
+const isOf = async (bytes: Uint8Array<ArrayBuffer>, said: string): Promise<boolean> => {
+  for (const member of said.split(',')) {
+    const [, name = '', value = ''] = MEMBER.exec(member) ?? []
+    if (name === '') return false
+    const algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined
+    if (algorithm && value !== base64Of(await digestOf(algorithm, bytes))) return false
+  }
+  return true
+}
+
+const digestOf = async (algorithm: string, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> =>
+  new Uint8Array(await crypto.subtle.digest(algorithm, bytes))
+
+const base64Of = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes))

@@ -1,0 +1,53 @@
+import { type Outcome, stage } from '../base/chain.ts'
+import { type CodeOf, denials } from '../base/denial.ts'
+import { fail, ok } from '../base/result.ts'
+import type { Policy } from '../model/policy.ts'
+import type { SigningKey, SigningKeys } from '../model/ports.ts'
+import type { Route } from '../model/route.ts'
+
+const deny = denials({
+  assertion_unavailable: [
+    'unavailable',
+    'The gate has no key at the moment to sign what it tells the origin',
+    'Keep the token and try again after Retry-After',
+  ],
+})
+
+/** The code of this stage, for those who sign elsewhere. */
+export const signingDenials = deny
+
+interface Needs {
+  readonly policy: Policy
+  readonly route: Route
+}
+
+export interface SigningPorts {
+  readonly signingKeys: Pick<SigningKeys, 'signing'>
+}
+
+export interface SigningFacts {
+  readonly signing: SigningKey | undefined
+}
+
+type Ready = Outcome<SigningFacts, CodeOf<typeof deny>>
+
+/**
+ * The key is at hand that the origin will be told with who is calling. Before the token's standing is
+ * judged, because nothing may be waited for after that. Signs nothing yet.
+ */
+export const signing = stage({
+  name: 'signing',
+  establishes: 'the gate can sign what it tells the origin, where it is to',
+  found: ({ signing }: SigningFacts) => (signing ? { kid: signing.kid } : {}),
+  denials: [deny],
+  run({ policy, route }: Needs, { signingKeys }: SigningPorts): Ready | Promise<Ready> {
+    if (!policy.gate.assertion || route.endpoint) return ok({ signing: undefined })
+    const key = signingKeys.signing()
+    return key instanceof Promise
+      ? key.then((signing) => ok({ signing }), without)
+      : ok({ signing: key })
+  },
+})
+
+const without = (error: unknown): Ready =>
+  fail(deny('assertion_unavailable', { error: String(error) }))

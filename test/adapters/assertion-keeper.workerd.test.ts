@@ -1,0 +1,119 @@
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { AssertionKeeper } from '../../src/adapters/assertion-keeper.ts'
+import { makeKey } from '../../src/adapters/assertions/made.ts'
+import type { Wanted } from '../../src/adapters/assertions/plan.ts'
+
+const { ASSERTION_KEEPER } = env as unknown as {
+  readonly ASSERTION_KEEPER: DurableObjectNamespace<AssertionKeeper>
+}
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+const MADE: Wanted = { algorithm: 'ES256', brought: [] }
+
+/** Keeps an object from the others of this file. */
+const keeperOf = (name: string) => ASSERTION_KEEPER.getByName(name)
+
+/** What the keeper says in so many milliseconds. */
+const begin = Date.now()
+const at = (ms: number) => void vi.spyOn(Date, 'now').mockReturnValue(begin + ms)
+afterEach(() => void vi.restoreAllMocks())
+
+const brought = async () => {
+  const { privateJwk: _, signsFrom: __, ...key } = await makeKey('EdDSA', 0)
+  return key
+}
+
+describe('the keeper of assertion keys', () => {
+  it('makes one key for a hundred callers at once', async () => {
+    const keeper = keeperOf('herd')
+    const told = await Promise.all(Array.from({ length: 100 }, () => keeper.keys(MADE)))
+    expect(new Set(told.map(({ signer }) => signer.kid)).size).toBe(1)
+    expect(new Set(told.map(({ published }) => JSON.stringify(published))).size).toBe(1)
+    expect(told[0]?.published).toHaveLength(1)
+  })
+
+  it('has the same key when it was evicted', async () => {
+    const { signer } = await keeperOf('evicted').keys(MADE)
+    await abortAllDurableObjects()
+    expect((await keeperOf('evicted').keys(MADE)).signer).toEqual(signer)
+  })
+
+  it('hands the private key to the gate, and publishes none', async () => {
+    const { signer, published } = await keeperOf('private').keys(MADE)
+    expect(Object.keys(signer.privateJwk ?? {}).sort()).toEqual(['crv', 'd', 'kty', 'x', 'y'])
+    expect(published.map((jwk) => Object.keys(jwk).sort())).toEqual([
+      ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y'],
+    ])
+  })
+
+  it('stores nothing private of brought keys, and what it made', async () => {
+    const key = await brought()
+    const keeper = keeperOf('stored')
+    await keeper.keys({ algorithm: 'EdDSA', brought: [key] })
+    const stored = await runInDurableObject(keeper, (_, { storage }) =>
+      JSON.stringify([...storage.kv.list()]),
+    )
+    expect(stored).toContain(key.kid)
+    expect(stored).not.toContain('"d"')
+    expect((await keeper.keys({ algorithm: 'EdDSA', brought: [key] })).signer).toEqual({
+      kid: key.kid,
+      algorithm: 'EdDSA',
+    })
+  })
+
+  it('publishes the next key ahead, by its alarm, and signs with it when it is time', async () => {
+    const keeper = keeperOf('alarm')
+    at(0)
+    const first = await keeper.keys(MADE)
+    expect(first.changesAt).toBe(begin + 30 * DAY - HOUR)
+    const alarm = () => runInDurableObject(keeper, (_, { storage }) => storage.getAlarm())
+    expect(await alarm()).toBe(first.changesAt)
+
+    at(30 * DAY - HOUR)
+    await runDurableObjectAlarm(keeper)
+    const kids = await runInDurableObject(keeper, (_, { storage }) =>
+      storage.kv.get<readonly { readonly kid: string }[]>('keys')?.map(({ kid }) => kid),
+    )
+    expect(kids).toHaveLength(2)
+    expect(await alarm()).toBe(begin + 30 * DAY)
+
+    at(30 * DAY - 1)
+    expect((await keeper.keys(MADE)).signer.kid).toBe(first.signer.kid)
+    at(30 * DAY)
+    await runDurableObjectAlarm(keeper)
+    const second = await keeper.keys(MADE)
+    expect(second.signer.kid).toBe(kids?.[1])
+    expect(second.published.map(({ kid }) => kid)).toEqual(kids)
+
+    at(30 * DAY + 62 * MINUTE)
+    await runDurableObjectAlarm(keeper)
+    expect((await keeper.keys(MADE)).published.map(({ kid }) => kid)).toEqual([kids?.[1]])
+    expect(await alarm()).toBe(begin + 60 * DAY - HOUR)
+  })
+
+  it('has an alarm without having been asked for keys, which is nothing', async () => {
+    const keeper = keeperOf('unasked')
+    await runInDurableObject(keeper, (instance) => instance.alarm())
+    const alarm = await runInDurableObject(keeper, (_, { storage }) => storage.getAlarm())
+    expect(alarm).toBeNull()
+  })
+
+  it('changes from made to brought keys after an hour', async () => {
+    const keeper = keeperOf('change')
+    at(0)
+    const made = await keeper.keys(MADE)
+    const key = await brought()
+    const wanted: Wanted = { algorithm: 'EdDSA', brought: [key] }
+    const waiting = await keeper.keys(wanted)
+    expect(waiting.signer).toEqual(made.signer)
+    expect(waiting.changesAt).toBe(begin + HOUR)
+    at(HOUR)
+    const changed = await keeper.keys(wanted)
+    expect(changed.signer).toEqual({ kid: key.kid, algorithm: 'EdDSA' })
+    expect(changed.published.map(({ kid }) => kid)).toEqual([made.signer.kid, key.kid])
+  })
+})

@@ -1,0 +1,206 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import type { Gate } from '../kit/gate.ts'
+import { deployment } from '../kit/repository.ts'
+import { assertionIn, JWKS, keysOf } from './asserting.ts'
+import { askGate, outcome, type Setting, startSetting, withGate } from './setting.ts'
+import { withShards } from './shards.ts'
+
+const privateJwk = (kind: 'ec' | 'ed25519') =>
+  (kind === 'ec'
+    ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    : generateKeyPairSync('ed25519')
+  ).privateKey.export({ format: 'jwk' })
+const EC = privateJwk('ec')
+const ED = privateJwk('ed25519')
+
+const ROUTES = [
+  { match: 'GET /v1/*', scopes: [] },
+  { match: 'GET /public', access: 'public' },
+  { match: 'GET /shadow', scopes: [], mode: 'shadow' },
+]
+
+let setting: Setting
+let shards: Awaited<ReturnType<typeof withShards>>
+beforeAll(async () => {
+  ;[setting, shards] = await Promise.all([
+    startSetting({ routes: ROUTES }),
+    withShards(inject('bundle')),
+  ])
+})
+beforeEach(() => setting.origin.clear())
+afterAll(async () => {
+  await setting.close()
+  await shards.remove()
+})
+
+describe('the published keys', () => {
+  it('may be read by anyone and kept for five minutes, and are public', async () => {
+    const response = await setting.gate.fetch(JWKS)
+    expect(response.status).toBe(200)
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'content-type': 'application/jwk-set+json',
+      'cache-control': 'public, max-age=300',
+      'access-control-allow-origin': '*',
+    })
+    const text = await response.text()
+    expect(text).not.toMatch(/"(?:d|p|q|k|oth)"/)
+    const { keys } = JSON.parse(text)
+    expect(keys).toEqual([
+      {
+        kty: 'EC',
+        crv: 'P-256',
+        x: expect.stringMatching(/^[\w-]{43}$/),
+        y: expect.stringMatching(/^[\w-]{43}$/),
+        kid: expect.stringMatching(/^[\w-]{43}$/),
+        alg: 'ES256',
+        use: 'sig',
+      },
+    ])
+  })
+
+  it('have the same head without a body', async () => {
+    const response = await setting.gate.fetch(JWKS, { method: 'HEAD' })
+    expect([response.status, await response.text()]).toEqual([200, ''])
+    expect(response.headers.get('cache-control')).toBe('public, max-age=300')
+  })
+
+  it('are another for each gate, and are there after a restart', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-keys-'))
+    const told: unknown[] = []
+    for (let start = 0; start < 2; start++) {
+      await withGate(setting, { routes: ROUTES, dataDir }, async (gate) => {
+        told.push(await keysOf(gate))
+      })
+    }
+    expect(told[0]).toEqual(told[1])
+    expect(told[0]).not.toEqual(await keysOf(setting.gate))
+    await rm(dataDir, { recursive: true })
+  })
+
+  it('are none where the gate signs nothing', async () => {
+    const durableObjects = { REVOCATIONS: 'RevocationShard', KEY_KEEPER: 'KeyKeeper' }
+    const options = { routes: ROUTES, gate: { assertion: 'off' }, durableObjects }
+    await withGate(setting, options, async (gate) => {
+      expect(await keysOf(gate)).toEqual({ keys: [] })
+      const response = await askGate(gate, '/v1/x', { token: await setting.token() })
+      expect(response.status).toBe(200)
+    })
+  })
+})
+
+describe('keys that are brought', () => {
+  const secret = JSON.stringify({ keys: [ED, EC] })
+  const parts = [ED, EC].flatMap(({ d }) => [d ?? ''])
+
+  const signsWithFirst = async (gate: Gate) => {
+    const { keys } = await keysOf(gate)
+    expect(keys.map(({ alg, x }) => [alg, x])).toEqual([
+      ['EdDSA', ED.x],
+      ['ES256', EC.x],
+    ])
+    const response = await askGate(gate, '/v1/x', { token: await setting.token() })
+    expect(response.status).toBe(200)
+    const [request] = setting.origin.requests
+    const { protectedHeader } = await assertionIn(gate, request, setting.origin.url)
+    expect(protectedHeader).toMatchObject({ alg: 'EdDSA', kid: keys[0]?.kid })
+  }
+
+  it.each<[string, Readonly<Record<string, string>>]>([
+    ['with somebody who keeps keys', deployment().durableObjects],
+    ['without', { REVOCATIONS: 'RevocationShard', KEY_KEEPER: 'KeyKeeper' }],
+  ])('sign and are published, %s', async (_, durableObjects) => {
+    const options = { routes: ROUTES, secrets: { ASSERTION_KEYS: secret }, durableObjects }
+    await withGate(setting, options, async (gate) => {
+      await signsWithFirst(gate)
+      const text = await (await gate.fetch(JWKS)).text()
+      for (const part of parts) expect(text + gate.output()).not.toContain(part)
+    })
+  })
+
+  it('and cannot be read make a policy that is not valid, without a word of them', async () => {
+    const broken = JSON.stringify({ keys: [{ ...EC, crv: 'P-384' }] })
+    await withGate(setting, { secrets: { ASSERTION_KEYS: broken } }, async (gate) => {
+      const response = await askGate(gate, '/v1/x', { token: await setting.token() })
+      expect(await outcome(response)).toEqual({ status: 503, code: 'policy_invalid' })
+      expect(gate.output()).toContain('GATE.assertion')
+      for (const part of [EC.d, EC.x, EC.y]) expect(gate.output()).not.toContain(part)
+    })
+  })
+
+  it('and whose numbers do not belong together sign nothing', async () => {
+    const mixed = { ...EC, d: privateJwk('ec').d }
+    const secrets = { ASSERTION_KEYS: JSON.stringify({ keys: [mixed] }) }
+    await withGate(setting, { routes: ROUTES, secrets }, async (gate) => {
+      const response = await askGate(gate, '/v1/x', { token: await setting.token() })
+      expect(await outcome(response)).toEqual({ status: 503, code: 'assertion_unavailable' })
+      expect(setting.origin.requests).toEqual([])
+      for (const part of [mixed.d, mixed.x]) expect(gate.output()).not.toContain(part)
+    })
+  })
+})
+
+describe('a keeper that cannot be reached', () => {
+  const unreachable = async (use: (gate: Gate) => Promise<void>) =>
+    withGate(
+      setting,
+      {
+        routes: ROUTES,
+        bundle: shards.path,
+        durableObjects: { ...deployment().durableObjects, ASSERTION_KEEPER: 'UnreachableShard' },
+      },
+      use,
+    )
+
+  it('lets nothing through that would have to be signed', async () => {
+    await unreachable(async (gate) => {
+      const response = await askGate(gate, '/v1/x', { token: await setting.token() })
+      expect(response.headers.get('retry-after')).toBe('5')
+      expect(await outcome(response)).toEqual({ status: 503, code: 'assertion_unavailable' })
+      const keys = await gate.fetch(JWKS)
+      expect(keys.headers.get('cache-control')).toBe('no-store')
+      expect(await outcome(keys)).toEqual({ status: 503, code: 'assertion_unavailable' })
+      expect(setting.origin.requests).toEqual([])
+      expect(await gate.journalLine(({ code }) => code === 'assertion_unavailable')).toMatchObject({
+        decision: 'denied',
+        agent: 'agent-1',
+      })
+    })
+  })
+
+  it('stops nothing that is not signed', async () => {
+    await unreachable(async (gate) => {
+      const token = await setting.token()
+      for (const path of ['/public', '/shadow']) {
+        expect((await askGate(gate, path, { token })).status).toBe(200)
+      }
+      const told = setting.origin.requests.map(({ rawHeaders }) =>
+        rawHeaders.filter(([name]) => /x-agent/i.test(name)),
+      )
+      expect(told).toEqual([[], []])
+    })
+  })
+
+  it('is asked again, and then requests pass', async () => {
+    await withGate(
+      setting,
+      {
+        routes: ROUTES,
+        bundle: shards.path,
+        durableObjects: {
+          ...deployment().durableObjects,
+          ASSERTION_KEEPER: 'OnceUnreachableKeeper',
+        },
+      },
+      async (gate) => {
+        const token = await setting.token()
+        expect((await askGate(gate, '/v1/x', { token })).status).toBe(200)
+        const [request] = setting.origin.requests
+        await assertionIn(gate, request, setting.origin.url)
+      },
+    )
+  })
+})

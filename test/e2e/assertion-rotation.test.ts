@@ -1,0 +1,117 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, inject, it } from 'vitest'
+import type { Gate } from '../kit/gate.ts'
+import { cachingVerifier, withKeyTimes } from './asserting.ts'
+import { askGate, type Setting, startSetting, until } from './setting.ts'
+
+/** Milliseconds, in the order of the real ones: an hour is a second and a half. */
+const TIMES = { ahead: 1_500, after: 1_600, rotation: 3_000, fresh: 200, usable: 1_200 }
+/** How long the origin keeps the keys it has fetched. */
+const KEPT = 1_000
+
+let setting: Setting
+let worker: Awaited<ReturnType<typeof withKeyTimes>>
+let dataDir: string
+
+beforeAll(async () => {
+  worker = await withKeyTimes(inject('bundle'), TIMES)
+  dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-rotation-'))
+  setting = await startSetting()
+})
+afterAll(async () => {
+  await setting.close()
+  await worker.remove()
+  await rm(dataDir, { recursive: true, force: true })
+})
+
+const jwk = () =>
+  generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
+
+/** What the origin has found: the keys it met, in order, and why it refused. */
+const startOriginCheck = (gate: () => Gate) => {
+  const verify = cachingVerifier(gate, setting.origin.url, KEPT)
+  const met: string[] = []
+  const refused: unknown[] = []
+  setting.origin.on('*', async (_req, res, recorded) => {
+    try {
+      const { protectedHeader } = await verify(recorded.header('x-agent-assertion') ?? '')
+      const { kid = '' } = protectedHeader
+      if (!met.includes(kid)) met.push(kid)
+      res.writeHead(200).end()
+    } catch (error) {
+      refused.push(error)
+      res.writeHead(401).end()
+    }
+  })
+  return { met, refused }
+}
+
+/** Asks without a pause, by several agents at once, until the origin has met so many keys. */
+const ask = async (gate: Gate, isEnough: () => boolean) => {
+  const tokens = await Promise.all(Array.from({ length: 4 }, () => setting.token()))
+  const statuses = new Set<number>()
+  let count = 0
+  const end = Date.now() + 20_000
+  const asking = tokens.map(async (token) => {
+    while (!isEnough() && Date.now() < end) {
+      statuses.add((await askGate(gate, '/v1/x', { token })).status)
+      count++
+    }
+  })
+  await Promise.all(asking)
+  return { statuses: [...statuses], count }
+}
+
+it('keys that are made are rotated under load, and no origin refuses', async () => {
+  const gate = await setting.another({ bundle: worker.path })
+  const { met, refused } = startOriginCheck(() => gate)
+  const { statuses, count } = await ask(gate, () => met.length === 3)
+  expect(refused).toEqual([])
+  expect(statuses).toEqual([200])
+  expect(met).toHaveLength(3)
+  expect(count).toBeGreaterThan(100)
+  await gate.stop()
+}, 40_000)
+
+it('keys that are brought take the place of made ones, and of each other', async () => {
+  const [first, second] = [jwk(), jwk()]
+  let gate: Gate | undefined
+  const { met, refused } = startOriginCheck(() => gate as Gate)
+  /** Deploys with these keys in the secret, and asks until the origin has met another one. */
+  const deploy = async (keys: readonly object[], known: number) => {
+    await gate?.stop()
+    gate = await setting.another({
+      bundle: worker.path,
+      dataDir,
+      ...(keys.length > 0 && { secrets: { ASSERTION_KEYS: JSON.stringify({ keys }) } }),
+    })
+    const { statuses } = await ask(gate, () => met.length === known)
+    expect(refused).toEqual([])
+    expect(statuses).toEqual([200])
+    expect(met).toHaveLength(known)
+    return gate
+  }
+  await deploy([], 1)
+  await deploy([first], 2)
+  const last = await deploy([second, first], 3)
+  // The one that was taken out is published until its assertions have ended.
+  const published = async () =>
+    ((await (await last.fetch('/.edgewarden/jwks.json')).json()) as { keys: unknown[] }).keys.length
+  await until(published, (count) => count === 2, 10_000)
+  await last.stop()
+}, 60_000)
+
+it('an assertion that is on its way when its key goes is still good', async () => {
+  const gate = await setting.another({ bundle: worker.path })
+  const { met } = startOriginCheck(() => gate)
+  await ask(gate, () => met.length === 1)
+  const text = setting.origin.requests.at(-1)?.header('x-agent-assertion') ?? ''
+  await ask(gate, () => met.length === 2)
+  // By keys that are fetched only now.
+  const verify = cachingVerifier(() => gate, setting.origin.url, KEPT)
+  await expect(verify(text)).resolves.toMatchObject({ protectedHeader: { kid: met[0] } })
+  await gate.stop()
+}, 40_000)

@@ -1,0 +1,298 @@
+import { createHash } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Gate } from '../kit/gate.ts'
+import { type Origin, startOrigin } from '../kit/origin.ts'
+import { assertionIn } from './asserting.ts'
+import {
+  type AskInit,
+  askGate,
+  outcome,
+  RESOURCE,
+  type Setting,
+  type SettingOptions,
+  startSetting,
+} from './setting.ts'
+
+let setting: Setting
+/** An origin whose API begins at `/base`. */
+let based: Origin
+const gates: Partial<Record<'request' | 'body' | 'off' | 'small', Gate>> = {}
+
+beforeAll(async () => {
+  based = await startOrigin()
+  const options: SettingOptions = {
+    routes: [
+      { match: '* /v1/*', scopes: [] },
+      { match: 'GET /v2/{id}', scopes: { any: ['docs:read', 'docs:read:{id}'] } },
+      { match: '* /public/*', access: 'public' },
+      { match: '* /optional/*', scopes: [], access: 'optional' },
+      { match: '* /shadow/*', scopes: ['docs:read'], mode: 'shadow' },
+      {
+        match: '* /tools/{tool}:run',
+        scopes: [],
+        strip_prefix: '/tools',
+        origin: `${based.url}/base`,
+      },
+    ],
+  }
+  setting = await startSetting(options)
+  const start = async (name: keyof typeof gates, assertion: unknown) => {
+    gates[name] = await setting.another({ ...options, gate: { assertion } })
+  }
+  await Promise.all([
+    start('request', 'request'),
+    start('body', 'body'),
+    start('off', 'off'),
+    start('small', { binding: 'body', max_body: 100, algorithm: 'EdDSA' }),
+  ])
+})
+beforeEach(() => {
+  setting.origin.clear()
+  based.clear()
+})
+afterAll(async () => {
+  await setting.close()
+  await based.close()
+})
+
+const at = (name: keyof typeof gates): Gate => {
+  const gate = gates[name]
+  if (!gate) throw new Error(`no gate ${name}`)
+  return gate
+}
+
+/** Asks with a good token, and gives what the origin was told. */
+const told = async (
+  path: string,
+  {
+    gate = setting.gate,
+    origin = setting.origin,
+    audience = origin.url,
+    ...init
+  }: AskInit & {
+    readonly gate?: Gate
+    readonly origin?: Origin
+    readonly audience?: string
+  } = {},
+) => {
+  const response = await askGate(gate, path, { token: await setting.token(), ...init })
+  expect(response.status).toBe(200)
+  expect(origin.requests).toHaveLength(1)
+  return assertionIn(gate, origin.requests[0], audience)
+}
+
+describe('an assertion of who is calling', () => {
+  it('verifies by what the gate publishes, and has what the headers have', async () => {
+    const token = await setting.token({
+      sub: 'alice',
+      client_id: 'agent-7',
+      scope: 'docs:read other',
+      agent_type: 'planner',
+      workflow_id: 'run-1',
+      jti: 'token-1',
+      act: { sub: 'planner', act: { sub: 'before' } },
+    })
+    const { payload, protectedHeader } = await told('/v2/7?page=2', { token })
+    expect(protectedHeader).toEqual({
+      alg: 'ES256',
+      typ: 'agent-assertion+jwt',
+      kid: expect.stringMatching(/^[\w-]{43}$/),
+    })
+    const { iat = 0, exp = 0, jti, ...said } = payload
+    const iss = setting.issuer.issuer
+    expect(said).toEqual({
+      iss: RESOURCE,
+      aud: setting.origin.url,
+      sub: 'agent-7',
+      agent_iss: iss,
+      agent_sub: 'alice',
+      client_id: 'agent-7',
+      scope: 'docs:read other',
+      grant: 'docs:read',
+      agent_type: 'planner',
+      workflow_id: 'run-1',
+      act: { sub: 'planner', iss, act: { sub: 'before', iss } },
+      token_jti: 'token-1',
+      route: 'GET,HEAD /v2/{id}',
+      possession: 'bearer',
+    })
+    expect(exp - iat).toBe(60)
+    expect(jti).not.toBe('token-1')
+  })
+
+  it('is the same for a token that is sent again, and another for another', async () => {
+    const [one, other] = [await setting.token(), await setting.token()]
+    for (const token of [one, other, one]) await setting.ask('/v1/x', { token })
+    const texts = setting.origin.requests.map((request) => request.header('x-agent-assertion'))
+    expect(texts[2]).toBe(texts[0])
+    expect(texts[1]).not.toBe(texts[0])
+  })
+
+  it('ends with its token', async () => {
+    const exp = Math.floor(Date.now() / 1000) + 20
+    expect(await told('/v1/x', { token: await setting.token({ exp }) })).toMatchObject({
+      payload: { exp },
+    })
+  })
+
+  it('is no access token', async () => {
+    const { text } = await told('/v1/x')
+    expect(await outcome(await setting.ask('/v1/x', { token: text }))).toEqual({
+      status: 401,
+      code: 'type_forbidden',
+    })
+    expect(setting.origin.requests).toHaveLength(1)
+  })
+
+  it('has a very long scope whole', async () => {
+    const scope = Array.from({ length: 500 }, (_, i) => `scope-${i}`).join(' ')
+    expect(await told('/v1/x', { token: await setting.token({ scope }) })).toMatchObject({
+      payload: { scope },
+    })
+  })
+})
+
+describe('an assertion that a caller brings', () => {
+  const names = ['X-Agent-Assertion', 'x_agent_assertion', 'X-AGENT.ASSERTION']
+  const forged = Object.fromEntries(names.map((name) => [name, 'forged']))
+
+  it.each([
+    ['on a rule that needs a token', '/v1/x', true, 1],
+    ['on a public rule', '/public/x', true, 0],
+    ['on an optional rule', '/optional/x', true, 1],
+    ['on an optional rule without a token', '/optional/x', false, 0],
+    ['in shadow mode where it would be denied', '/shadow/x', true, 0],
+  ])('is removed %s', async (_, path, hasToken, own) => {
+    const init = { headers: forged, ...(hasToken && { token: await setting.token() }) }
+    expect((await setting.ask(path, init)).status).toBe(200)
+    const headers = setting.origin.requests[0]?.rawHeaders ?? []
+    const found = headers.filter(([name]) => /agent.assertion/i.test(name))
+    expect(found).toHaveLength(own)
+    expect(found.flat().join()).not.toContain('forged')
+  })
+
+  it('is removed where the gate signs none', async () => {
+    const response = await askGate(at('off'), '/v1/x', {
+      headers: forged,
+      token: await setting.token(),
+    })
+    expect(response.status).toBe(200)
+    const [request] = setting.origin.requests
+    expect(request?.header('x-agent-id')).toBe('agent-1')
+    expect(request?.rawHeaders.filter(([name]) => /assertion/i.test(name))).toEqual([])
+  })
+})
+
+describe('in shadow mode', () => {
+  it.each<['main' | 'request' | 'body', object]>([
+    ['main', {}],
+    ['request', { htm: 'POST' }],
+    ['body', { htm: 'POST' }],
+  ])('whoever would be allowed is told, without its body (%s)', async (name, bound) => {
+    const token = await setting.token({ scope: 'docs:read' })
+    const gate = name === 'main' ? setting.gate : at(name)
+    const { payload } = await told('/shadow/x', { gate, token, method: 'POST', body: 'x' })
+    expect(payload).toMatchObject({ sub: 'agent-1', ...bound })
+    expect(payload).not.toHaveProperty('bdh')
+    expect(setting.origin.requests[0]?.header('authorization')).toBe(`Bearer ${token}`)
+  })
+})
+
+describe('an assertion of the request', () => {
+  it('has method and URL as they are sent to the origin', async () => {
+    const { payload } = await told('/v1/a%20b/%e2%82%ac?c=d', {
+      gate: at('request'),
+      method: 'DELETE',
+    })
+    expect(payload).toMatchObject({
+      htm: 'DELETE',
+      htu: `${setting.origin.url}/v1/a%20b/%E2%82%AC`,
+      route: 'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS /v1/*',
+    })
+    expect(payload.htu).toBe(setting.origin.url + setting.origin.requests[0]?.url.split('?')[0])
+  })
+
+  it("has the origin's own path, and none of the prefix that goes", async () => {
+    const { payload } = await told('/tools/search:run?q', {
+      gate: at('request'),
+      origin: based,
+      audience: `${based.url}/base`,
+    })
+    expect(payload).toMatchObject({
+      htm: 'GET',
+      htu: `${based.url}/base/search:run`,
+      route: 'GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS /base/{tool}:run',
+    })
+    expect(based.requests[0]?.url).toBe('/base/search:run?q')
+  })
+
+  it('is another for each', async () => {
+    const token = await setting.token()
+    for (const path of ['/v1/x', '/v1/x']) await askGate(at('request'), path, { token })
+    const [one, other] = setting.origin.requests.map((each) => each.header('x-agent-assertion'))
+    expect(one).not.toBe(other)
+  })
+})
+
+describe('an assertion of the body', () => {
+  const sha256 = (body: string | Uint8Array, form: 'base64' | 'base64url' = 'base64url') =>
+    createHash('sha256').update(body).digest(form)
+
+  it('has the digest of its bytes, and these arrive', async () => {
+    const body = Uint8Array.from({ length: 70_000 }, (_, i) => (i * 7) % 256)
+    const { payload } = await told('/v1/x', { gate: at('body'), method: 'POST', body })
+    expect(payload).toMatchObject({ htm: 'POST', bdh: sha256(body) })
+    expect(setting.origin.requests[0]?.bodySha256).toBe(sha256(body))
+    expect(setting.origin.requests[0]?.header('content-length')).toBe('70000')
+  })
+
+  it.each(['GET', 'POST', 'DELETE'])(
+    'has that of nothing where there is none (%s)',
+    async (method) => {
+      const { payload } = await told('/v1/x', { gate: at('body'), method })
+      expect(payload).toMatchObject({ htm: method, bdh: sha256('') })
+      expect(setting.origin.requests[0]?.bodyLength).toBe(0)
+    },
+  )
+
+  it('signs with the other algorithm, too', async () => {
+    const { payload, protectedHeader } = await told('/v1/x', {
+      gate: at('small'),
+      method: 'POST',
+      body: 'x'.repeat(100),
+    })
+    expect(protectedHeader).toMatchObject({ alg: 'EdDSA' })
+    expect(payload).toMatchObject({ bdh: sha256('x'.repeat(100)) })
+  })
+
+  const digest = (text: string) => `sha-256=:${sha256(text, 'base64')}:`
+  it.each<[string, string, number, string | undefined]>([
+    ['right', digest('hello'), 200, undefined],
+    ['right, beside one that says nothing', `md5=:AAAA:, ${digest('hello')}`, 200, undefined],
+    ['of an algorithm nobody knows', 'md5=:AAAA:', 200, undefined],
+    ['wrong', digest('other'), 400, 'digest_mismatch'],
+    ['malformed', `sha-256=${sha256('hello', 'base64')}`, 400, 'digest_mismatch'],
+  ])('holds the body against a Content-Digest that is %s', async (_, said, status, code) => {
+    const response = await askGate(at('body'), '/v1/x', {
+      token: await setting.token(),
+      method: 'POST',
+      body: 'hello',
+      headers: { 'content-digest': said },
+    })
+    expect(await outcome(response)).toEqual({ status, code })
+    expect(setting.origin.requests.map((each) => each.header('content-digest'))).toEqual(
+      status === 200 ? [said] : [],
+    )
+  })
+
+  it('lets a digest be where no body is held', async () => {
+    const headers = { 'content-digest': digest('other') }
+    const response = await askGate(at('request'), '/v1/x', {
+      token: await setting.token(),
+      method: 'POST',
+      body: 'hello',
+      headers,
+    })
+    expect(response.status).toBe(200)
+  })
+})

@@ -1,0 +1,165 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { reply } from '../kit/answers.ts'
+import { type Origin, startOrigin } from '../kit/origin.ts'
+import { assertionIn } from './asserting.ts'
+import { type AskInit, outcome, type Setting, startSetting } from './setting.ts'
+
+/** An address that only the binding leads to. */
+const PRIVATE = 'https://models.internal.example'
+
+let setting: Setting
+/** Reached through a binding. */
+let hidden: Origin
+let token: string
+
+beforeAll(async () => {
+  hidden = await startOrigin()
+  setting = await startSetting({
+    services: { MTLS: hidden.url },
+    gate: { identity_headers: { 'X-Forwarded-User': 'sub', 'X-Org': 'org.name' } },
+    routes: [
+      { match: 'GET /v1/told', scopes: [], forward_claims: { 'X-Tenant': '/tenant' } },
+      {
+        match: '* /v1/less',
+        scopes: [],
+        remove_response_headers: ['Server', 'x-powered-by', 'set-cookie'],
+      },
+      { match: '* /via/*', scopes: [], origin: PRIVATE, origin_via: 'MTLS', strip_prefix: '/via' },
+      { match: 'GET /shadow', scopes: ['a:read'], mode: 'shadow' },
+      { match: 'GET /optional', scopes: [], access: 'optional' },
+      { match: 'GET /public', access: 'public' },
+      { match: 'GET /v1/*', scopes: [] },
+    ],
+  })
+  token = await setting.token({
+    sub: 'Zo\u00eb, Ltd',
+    org: { name: 'acme' },
+    tenant: ['blue', 7],
+  })
+})
+beforeEach(() => {
+  setting.origin.clear()
+  hidden.clear()
+})
+afterAll(async () => {
+  await setting.close()
+  await hidden.close()
+})
+
+const NAMES = ['x-forwarded-user', 'x-org', 'x-tenant']
+
+/** What the origin gets under the names of claims, in any spelling. */
+const told = async (path: string, init: AskInit = {}) => {
+  const response = await setting.ask(path, { token, ...init })
+  expect(response.status).toBe(200)
+  const headers = setting.origin.requests[0]?.rawHeaders ?? []
+  const folded = headers.map(([name, value]) => [name.toLowerCase().replaceAll('_', '-'), value])
+  return folded.filter(([name = '']) => NAMES.includes(name)).sort()
+}
+
+describe('claims in headers', () => {
+  it("are those of the gate on every rule with an identity, and the rule's own", async () => {
+    const gate = [
+      ['x-forwarded-user', 'Zo%C3%AB%2C%20Ltd'],
+      ['x-org', 'acme'],
+    ]
+    expect(await told('/v1/told')).toEqual([...gate, ['x-tenant', 'blue,7']])
+    setting.origin.clear()
+    expect(await told('/v1/x')).toEqual(gate)
+  })
+
+  const forged = {
+    'x-forwarded-user': 'root',
+    x_forwarded_user: 'root',
+    X_ORG: 'root',
+    'X-Tenant': 'root',
+    x_tenant: 'root',
+  }
+
+  it.each<[string, string, string | undefined]>([
+    ['a rule that does not set them', '/v1/x', undefined],
+    ['a rule that does', '/v1/told', undefined],
+    ['an optional rule without a token', '/optional', ''],
+    ['a public rule', '/public', undefined],
+    ['shadow mode where it would be denied', '/shadow', undefined],
+  ])('are never what a caller sends: %s', async (_, path, none) => {
+    const bare = none === '' ? { headers: { ...forged } } : { token, headers: forged }
+    expect((await setting.ask(path, bare)).status).toBe(200)
+    expect(JSON.stringify(setting.origin.requests[0]?.rawHeaders)).not.toContain('root')
+  })
+
+  it('are none for claims that the token does not have', async () => {
+    expect(await told('/v1/told', { token: await setting.token({ sub: 'alice' }) })).toEqual([
+      ['x-forwarded-user', 'alice'],
+    ])
+  })
+
+  it.each<[string, object]>([
+    ['an object', { tenant: { id: 7 } }],
+    ['a list in a list', { tenant: [['a']] }],
+    ['a line break', { tenant: 'a\r\nx-agent-id: root' }],
+    ['more than a header holds', { tenant: Array(2_049).fill('a') }],
+  ])('deny a token with %s in one, and do not show it', async (_, claims) => {
+    const response = await setting.ask('/v1/told', {
+      token: await setting.token(claims as Record<string, unknown>),
+    })
+    const text = await response.clone().text()
+    expect(await outcome(response)).toEqual({ status: 401, code: 'claim_unfit' })
+    expect(text).not.toContain('root')
+    expect(setting.origin.requests).toEqual([])
+  })
+})
+
+describe('headers that an answer loses', () => {
+  const answer = {
+    server: 'secret/1.0',
+    'x-powered-by': 'secret',
+    'set-cookie': ['a=secret', 'b=secret'],
+    'x-own': '1',
+  }
+
+  it('are those of the rule, all of a name', async () => {
+    setting.origin.on('*', reply(200, answer, 'x'))
+    const response = await setting.ask('/v1/less', { token })
+    expect(JSON.stringify([...response.headers])).not.toContain('secret')
+    expect(response.headers.get('x-own')).toBe('1')
+    expect(await response.text()).toBe('x')
+  })
+
+  it('stay with another rule', async () => {
+    setting.origin.on('*', reply(200, answer, 'x'))
+    const response = await setting.ask('/v1/x', { token })
+    expect(response.headers.get('server')).toBe('secret/1.0')
+    expect(response.headers.getSetCookie()).toEqual(['a=secret', 'b=secret'])
+  })
+})
+
+describe('an origin behind a binding', () => {
+  it('is reached by it, under its own name', async () => {
+    const response = await setting.ask('/via/a/b?c=d', { token, method: 'POST', body: 'hello' })
+    expect(response.status).toBe(200)
+    const [request] = hidden.requests
+    expect(request?.url).toBe('/a/b?c=d')
+    expect(request?.header('host')).toBe('models.internal.example')
+    expect(request?.body).toBe('hello')
+    expect(request?.header('x-agent-id')).toBe('agent-1')
+    expect(setting.origin.requests).toEqual([])
+    const { payload } = await assertionIn(setting.gate, request, PRIVATE)
+    expect(payload).toMatchObject({ aud: PRIVATE })
+  })
+
+  it('is told back by the name of the gate', async () => {
+    hidden.on('*', reply(302, { location: `${PRIVATE}/there` }))
+    const response = await setting.ask('/via/a', { token })
+    expect(response.headers.get('location')).toBe('http://api.example.com/via/there')
+  })
+
+  it('is 502 where nobody is behind it', async () => {
+    await hidden.accept(false)
+    expect(await outcome(await setting.ask('/via/a', { token }))).toEqual({
+      status: 502,
+      code: 'origin_unreachable',
+    })
+    await hidden.accept(true)
+  })
+})

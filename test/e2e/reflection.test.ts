@@ -1,0 +1,412 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import type { Gate } from '../kit/gate.ts'
+import type { Handler } from '../kit/origin.ts'
+import { feed, readEvents, sse } from '../kit/sse.ts'
+import { askGate, outcome, type Setting, startSetting } from './setting.ts'
+import { fate, hanging, lastEvent, newAgent, revoke, SSE, STREAMING } from './streaming.ts'
+
+const KEY = 'sk-live-93b1f07d/8+Q=&Zz'
+const PASSWORD = 'pass:word/44aa'
+const SHORT = 'abc'
+const BASIC = Buffer.from(`gate-user:${PASSWORD}`).toString('base64')
+
+/** Every form that none may see, also of the pair in `Basic`. */
+const HIDDEN = [
+  KEY,
+  encodeURIComponent(KEY),
+  KEY.replaceAll('/', '\\/'),
+  ...['', 'x', 'xx'].map((before) =>
+    Buffer.from(before + KEY)
+      .toString('base64')
+      .slice(4, -4),
+  ),
+  PASSWORD,
+  encodeURIComponent(PASSWORD),
+  BASIC,
+  BASIC.slice(4, -4),
+]
+
+let setting: Setting
+let token: string
+
+beforeAll(async () => {
+  setting = await startSetting({
+    secrets: { KEY, BASIC, SHORT },
+    issuer: { admin: 'all' },
+    routes: [
+      { match: 'GET /v1/plain/*', scopes: [] },
+      {
+        match: '* /v1/*',
+        scopes: [],
+        inject: {
+          Authorization: `Basic \${BASIC}`,
+          'x-api-key': `key \${KEY}`,
+          'x-team': `\${SHORT}`,
+        },
+      },
+    ],
+  })
+  token = await setting.token({ scope: 'edgewarden:read edgewarden:explain' })
+})
+afterEach(() => setting.origin.clear())
+afterAll(() => setting.close())
+
+/** All an agent can see of an answer. */
+const seen = async (response: Response) => ({
+  head: JSON.stringify([response.status, response.statusText, ...response.headers]),
+  body: Buffer.from(await response.arrayBuffer()),
+})
+
+const expectHidden = (text: string) => {
+  for (const hidden of HIDDEN) expect(text).not.toContain(hidden)
+}
+
+/** What the origin was sent, header by header, in the ways of writing it. */
+const sent = (req: IncomingMessage) => req.rawHeaders.join('\n')
+const MARK = /x-api-key\nkey \*{24}\n/i
+
+const ask = (path: string, init: RequestInit = {}) => setting.ask(path, { token, ...init })
+
+const handle = (handler: Handler) => setting.origin.on('*', handler)
+
+describe('an origin that repeats what it was sent', () => {
+  it.each([200, 201, 400, 403, 404, 407, 418, 500, 503])(
+    'tells no secret in a body, a header or the reason of a %i',
+    async (status) => {
+      handle((req, res) => {
+        const { authorization = '', 'x-api-key': key = '' } = req.headers
+        res.writeHead(status, `No ${key}`, {
+          'x-echo': [String(key), authorization, encodeURIComponent(String(key))],
+          'set-cookie': [
+            `a=${encodeURIComponent(String(key))}; Path=/`,
+            'b=2',
+            `c=${authorization}`,
+          ],
+          link: `</x?k=${encodeURIComponent(String(key))}>; rel=next`,
+          etag: `"${KEY}"`,
+          'x-name-sk-live-93b1f07d': '1',
+          'content-type': 'text/plain',
+        })
+        res.end(sent(req))
+      })
+      const response = await ask('/v1/x')
+      expect(response.status).toBe(status)
+      expect(response.headers.getSetCookie()).toEqual([
+        expect.stringMatching(/^a=key%20\*{32}; Path=\/$/),
+        'b=2',
+        expect.stringMatching(/^c=Basic \*+$/),
+      ])
+      expect(response.headers.get('etag')).toBe(`"${'*'.repeat(KEY.length)}"`)
+      const { head, body } = await seen(response)
+      expectHidden(head)
+      expectHidden(String(body))
+      expect(String(body)).toMatch(MARK)
+    },
+  )
+
+  it.each([301, 302, 303, 307, 308])('tells none in the address of a %i', async (status) => {
+    handle((req, res) => {
+      const key = String(req.headers['x-api-key'])
+      // A tab is taken out of an address when it is read.
+      const location = `${setting.origin.url}/v1/y?a=${encodeURIComponent(key)}&b=${KEY.slice(0, 9)}\t${KEY.slice(9)}`
+      res
+        .writeHead(status, { location, 'content-location': `/v1/${encodeURIComponent(KEY)}` })
+        .end()
+    })
+    const response = await ask('/v1/x')
+    expect(response.headers.get('location')).toMatch(/\/v1\/y\?a=key%20\*{32}&b=\*{24}$/)
+    expect(response.headers.get('content-location')).toMatch(/^\/v1\/\*{32}$/)
+    expectHidden((await seen(response)).head)
+  })
+
+  it.each([10, 30_000, 1_000_000])('keeps its length and everything else, %i', async (size) => {
+    handle((req, res) => {
+      const body = JSON.stringify({ headers: req.headers, other: 'ü'.repeat(size) })
+      res.writeHead(200, {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+      })
+      res.end(body)
+    })
+    const response = await ask('/v1/x')
+    const length = Number(response.headers.get('content-length') ?? -1)
+    const { body } = await seen(response)
+    expect(body.length).toBe(length)
+    const { headers, other } = JSON.parse(String(body))
+    expect(headers['x-api-key']).toBe(`key ${'*'.repeat(KEY.length)}`)
+    expect(headers['x-team']).toBe(SHORT)
+    expect(other).toBe('ü'.repeat(size))
+    expectHidden(String(body))
+  })
+
+  it('tells none in the body it was sent', async () => {
+    handle(async (req, res) => {
+      for await (const chunk of req) res.write(chunk)
+      res.end()
+    })
+    const response = await ask('/v1/x', { method: 'POST', body: `mine and ${KEY}` })
+    expect(await response.text()).toBe(`mine and ${'*'.repeat(KEY.length)}`)
+  })
+
+  it.each([1, 3, 7, 64])('tells none in chunks of %i bytes', async (size) => {
+    handle(async (req, res) => {
+      const text = `${sent(req)}\n${encodeURIComponent(KEY)}\n${BASIC}`
+      for (let at = 0; at < text.length; at += size) {
+        res.write(text.slice(at, at + size))
+        await new Promise((done) => setImmediate(done))
+      }
+      res.end()
+    })
+    const { body } = await seen(await ask('/v1/x'))
+    expect(String(body)).toMatch(MARK)
+    expect(String(body)).toMatch(/\*{32}\n\*+$/)
+    expectHidden(String(body))
+  })
+
+  it('is asked for the whole answer, in no coding', async () => {
+    await (
+      await ask('/v1/x', { headers: { 'accept-encoding': 'gzip', range: 'bytes=0-9' } })
+    ).text()
+    await (
+      await ask('/v1/plain/x', { headers: { 'accept-encoding': 'gzip', range: 'bytes=0-9' } })
+    ).text()
+    const [read, plain] = setting.origin.requests
+    expect([read?.header('accept-encoding'), read?.header('range')]).toEqual([
+      'identity',
+      undefined,
+    ])
+    expect([plain?.header('accept-encoding'), plain?.header('range')]).toEqual([
+      'gzip',
+      'bytes=0-9',
+    ])
+  })
+
+  it.each([
+    ['gzip', gzipSync],
+    ['br', brotliCompressSync],
+  ])('tells none in %s, which is decoded', async (coding, encode) => {
+    handle((req, res) => {
+      const body = encode(sent(req))
+      res.writeHead(200, { 'content-encoding': coding, 'content-length': body.length }).end(body)
+    })
+    const response = await ask('/v1/x')
+    expect(response.headers.get('content-encoding')).toBeNull()
+    const { body } = await seen(response)
+    expect(String(body)).toMatch(MARK)
+    expectHidden(String(body))
+  })
+
+  it.each([
+    ['deflate', deflateSync],
+    ['GZIP', gzipSync],
+    ['gzip, br', (text: string) => brotliCompressSync(gzipSync(text))],
+    ['x-own', (text: string) => Buffer.from(text)],
+  ])('is not handed back in %s', async (coding, encode) => {
+    handle((req, res) => {
+      res.writeHead(200, { 'content-encoding': coding, 'x-echo': KEY }).end(encode(sent(req)))
+    })
+    const response = await ask('/v1/x')
+    expect(JSON.stringify([...response.headers])).not.toContain('x-echo')
+    expect(await outcome(response)).toEqual({ status: 502, code: 'origin_coding_unreadable' })
+    const line = await setting.gate.journalLine(({ code }) => code === 'origin_coding_unreadable')
+    expect(line).toMatchObject({ decision: 'denied', origin_status: 200 })
+  })
+
+  it('that is broken is broken off', async () => {
+    handle((req, res) => {
+      res.writeHead(200, { 'content-encoding': 'gzip' }).end(sent(req))
+    })
+    const text = await ask('/v1/x')
+      .then(
+        (response) => response.text(),
+        () => '',
+      )
+      .catch(() => '')
+    expectHidden(text)
+    expect(text).not.toMatch(/x-api-key/i)
+  })
+
+  it('tells none in early hints or trailers', async () => {
+    handle((req, res) => {
+      res.writeEarlyHints({ link: `</${KEY}>; rel=preload` })
+      res.writeHead(200, { trailer: 'x-echo' })
+      res.write(sent(req))
+      res.addTrailers({ 'x-echo': KEY })
+      res.end()
+    })
+    const raw = await setting.gate.raw(
+      `GET /v1/x HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer ${token}\r\nTE: trailers\r\nConnection: close\r\n\r\n`,
+    )
+    expect(raw.raw.toString()).toMatch(/x-api-key/i)
+    expectHidden(raw.raw.toString())
+  })
+
+  it.each(['HEAD', 'TRACE'])('tells none to %s', async (method) => {
+    handle((req, res) => {
+      res.writeHead(200, { 'x-echo': String(req.headers['x-api-key']), 'content-length': 50 }).end()
+    })
+    const raw = await setting.gate.raw(
+      `${method} /v1/x HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`,
+    )
+    expect(raw.status).toBe(method === 'HEAD' ? 200 : 405)
+    expectHidden(raw.raw.toString())
+    expect(raw.raw.toString()).not.toContain(KEY.slice(0, 12))
+  })
+})
+
+describe('a stream', () => {
+  it('of events holds none, and no event waits for the next', async () => {
+    const events = feed()
+    handle((req, res) => sse(res, withKey(events, req)))
+    const response = await ask('/v1/x')
+    const reading = readEvents(response)
+    for (const data of ['one', `two ${KEY}`, 'sk-live-']) {
+      events.push(data)
+      const { value } = await reading.next()
+      expect(value?.data).toBe(`${data.replace(KEY, '*'.repeat(KEY.length))}`)
+    }
+    events.end()
+    expect((await reading.next()).done).toBe(true)
+  })
+
+  it('ends at the origin when its reader leaves', async () => {
+    const over = Promise.withResolvers<void>()
+    handle((_req, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' })
+      const timer = setInterval(() => res.write('data: x\n\n'), 20)
+      res.once('close', () => {
+        clearInterval(timer)
+        over.resolve()
+      })
+    })
+    const response = await ask('/v1/x')
+    const reader = response.body?.getReader()
+    await reader?.read()
+    await reader?.cancel()
+    await over.promise
+  })
+
+  it('of a known length that breaks off is no whole answer', async () => {
+    handle((_req, res: ServerResponse) => {
+      res.writeHead(200, { 'content-length': 100_000 })
+      res.write('x'.repeat(20_000), () => res.destroy())
+    })
+    const read = ask('/v1/x').then((response) => response.text())
+    await expect(read).rejects.toThrow()
+  })
+})
+
+async function* withKey(events: AsyncIterable<{ readonly data: string }>, req: IncomingMessage) {
+  expect(req.headers['x-api-key']).toBe(`key ${KEY}`)
+  yield* events
+}
+
+it('messages of a WebSocket hold none, nor does its end', async () => {
+  const socket = new WebSocket(`${setting.gate.url.replace('http', 'ws')}/v1/socket`, {
+    headers: { authorization: `Bearer ${token}`, host: 'api.example.com' },
+  })
+  await once(socket, 'open')
+  const there = setting.origin.webSockets.at(-1)
+  const next = async () => {
+    const [data, isBinary] = await once(socket, 'message')
+    return [String(data), isBinary]
+  }
+  const masked = '*'.repeat(KEY.length)
+  for (const [message, expected] of [
+    [`text ☃ ${KEY}`, [`text ☃ ${masked}`, false]],
+    [Buffer.from(`bytes ${KEY}`), [`bytes ${masked}`, true]],
+    ['nothing', ['nothing', false]],
+  ] as const) {
+    const answer = next()
+    there?.send(message)
+    expect(await answer).toEqual(expected)
+  }
+  const ended = once(socket, 'close')
+  there?.close(4000, `bye ${KEY}`)
+  const [code, reason] = await ended
+  expect([code, String(reason)]).toEqual([4000, `bye ${masked}`])
+})
+
+describe('a stream whose token is revoked', () => {
+  let gate: Gate
+  beforeAll(async () => {
+    gate = await setting.another({
+      ...STREAMING,
+      secrets: { KEY },
+      routes: [{ match: 'GET /v1/*', scopes: [], inject: { 'x-api-key': `\${KEY}` } }],
+    })
+  })
+  afterAll(() => gate.stop())
+
+  it('ends with the reason, where it is one of events', async () => {
+    hanging(setting, '/v1/events', SSE, `data: ${KEY}\n\ndata: sk-live-`)
+    const agent = newAgent()
+    const mine = await setting.token({ client_id: agent })
+    const response = await askGate(gate, '/v1/events', { token: mine })
+    await revoke(setting, agent, gate)
+    const { bytes, error } = await fate(response)
+    const masked = `data: ${'*'.repeat(KEY.length)}\n\ndata: `
+    expect([String(bytes), error]).toEqual([masked + lastEvent('token_revoked'), false])
+    expect(await setting.origin.requests[0]?.answered()).toBe('cut')
+  })
+
+  it('is broken off, where it has a length', async () => {
+    hanging(setting, '/v1/file', { 'content-length': 1_000_000 }, 'part of it\n')
+    const agent = newAgent()
+    const mine = await setting.token({ client_id: agent })
+    const response = await askGate(gate, '/v1/file', { token: mine })
+    await revoke(setting, agent, gate)
+    const { bytes, error } = await fate(response)
+    expect([String(bytes), error]).toEqual(['part of it\n', true])
+    expect(await setting.origin.requests[0]?.answered()).toBe('cut')
+  })
+
+  it('is closed on both sides, where it is a WebSocket', async () => {
+    const agent = newAgent()
+    const socket = new WebSocket(`${gate.url.replace('http', 'ws')}/v1/socket`, {
+      headers: { authorization: `Bearer ${await setting.token({ client_id: agent })}` },
+    })
+    await once(socket, 'open')
+    const there = setting.origin.webSockets.at(-1) as WebSocket
+    const ends = Promise.all([once(socket, 'close'), once(there, 'close')])
+    await revoke(setting, agent, gate)
+    expect((await ends).map(([code, reason]) => [code, String(reason)])).toEqual([
+      [4401, 'token_revoked'],
+      [4401, 'token_revoked'],
+    ])
+  })
+})
+
+describe('the gate itself', () => {
+  it.each([
+    ['GET', '/.edgewarden/policy', undefined],
+    [
+      'POST',
+      '/.edgewarden/explain',
+      JSON.stringify({ method: 'GET', url: 'https://api.example.com/v1/x', token: 'TOKEN' }),
+    ],
+  ])('tells no secret by %s %s', async (method, path, body) => {
+    const text = body?.replace('TOKEN', token)
+    const headers = { 'content-type': 'application/json' }
+    const response = await ask(path, { method, ...(text && { body: text, headers }) })
+    expect(response.status).toBe(200)
+    const answer = await response.text()
+    expect(answer).toContain('/v1/*')
+    expectHidden(answer)
+    expect(answer).not.toContain(`"${SHORT}"`)
+  })
+
+  it('has written none, and says which is too short to be hidden', () => {
+    const output = setting.gate.output()
+    expectHidden(output)
+    expect(output).not.toContain(token)
+    expect(output).toContain(
+      '{"event":"policy_warnings","warnings":["ROUTES[1].inject.x-team: the secret `SHORT` is too short',
+    )
+    expect(output.match(/policy_warnings/g)).toHaveLength(1)
+  })
+})

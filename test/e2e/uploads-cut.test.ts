@@ -1,0 +1,121 @@
+import { type IncomingMessage, request } from 'node:http'
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { HOST, type Setting, startSetting, until } from './setting.ts'
+import { BOUND, newAgent, revoke, SLACK } from './streaming.ts'
+
+let setting: Setting
+
+beforeAll(async () => {
+  setting = await startSetting({
+    gate: { clock_tolerance: '0s', revocation: { consistency: 'bounded', max_staleness: '1s' } },
+    issuer: { admin: 'all' },
+    routes: [
+      { match: 'POST /v1/shadow', scopes: [], mode: 'shadow' },
+      { match: 'POST /v1/*', scopes: [] },
+    ],
+  })
+})
+afterAll(() => setting.close())
+
+/** An upload that never ends by itself, chunk after chunk; and what the origin has got of it. */
+const upload = async (path: string, token: string) => {
+  const seen = { bytes: 0, isOver: false, isWhole: false }
+  setting.origin.on(path, (req, res) => {
+    req.on('data', (chunk: Buffer) => {
+      seen.bytes += chunk.length
+    })
+    req.on('end', () => {
+      seen.isWhole = true
+      res.end('done')
+    })
+    req.on('close', () => {
+      seen.isOver = true
+    })
+  })
+  const answer = Promise.withResolvers<IncomingMessage>()
+  const sent = request(
+    {
+      port: setting.gate.port,
+      host: '127.0.0.1',
+      path,
+      method: 'POST',
+      agent: false,
+      headers: { host: HOST, authorization: `Bearer ${token}` },
+    },
+    answer.resolve,
+  )
+  sent.on('error', answer.reject)
+  let isSending = true
+  const sending = (async () => {
+    for (; isSending; await wait(50)) sent.write('x'.repeat(100))
+  })()
+  await until(
+    async () => seen.bytes,
+    (bytes) => bytes > 0,
+    5_000,
+  )
+  return {
+    seen,
+    answer: answer.promise,
+    async stop() {
+      isSending = false
+      await sending
+      sent.destroy()
+    },
+    async finish() {
+      isSending = false
+      await sending
+      sent.end()
+    },
+  }
+}
+
+const codeOf = async (answer: IncomingMessage): Promise<unknown> => {
+  const chunks: Buffer[] = []
+  for await (const chunk of answer) chunks.push(chunk as Buffer)
+  return (JSON.parse(Buffer.concat(chunks).toString()) as { code: unknown }).code
+}
+
+it('an upload ends when its agent is revoked, and never as if it were complete', async () => {
+  const agent = newAgent()
+  const { seen, answer, stop } = await upload(
+    '/v1/revoked',
+    await setting.token({ client_id: agent }),
+  )
+  await revoke(setting, agent)
+  const begun = Date.now()
+  const response = await answer
+  expect(Date.now() - begun).toBeLessThan(BOUND + SLACK)
+  expect(response.statusCode).toBe(401)
+  expect(await codeOf(response)).toBe('token_revoked')
+  await until(
+    async () => seen.isOver,
+    (isOver) => isOver,
+    SLACK,
+  )
+  expect(seen.isWhole).toBe(false)
+  await stop()
+})
+
+it('or when its token expires', async () => {
+  const exp = Math.floor(Date.now() / 1000) + 2
+  const { answer, stop } = await upload('/v1/expired', await setting.token({ exp }))
+  const response = await answer
+  expect(Date.now()).toBeGreaterThanOrEqual(exp * 1000)
+  expect(Date.now()).toBeLessThan(exp * 1000 + SLACK)
+  expect([response.statusCode, await codeOf(response)]).toEqual([401, 'token_expired_meanwhile'])
+  await stop()
+})
+
+it.each(['/v1/slow', '/v1/shadow'])('goes on otherwise (%s)', async (path) => {
+  const agent = newAgent()
+  const { seen, answer, finish } = await upload(path, await setting.token({ client_id: agent }))
+  if (path === '/v1/shadow') await revoke(setting, agent)
+  await wait(BOUND + 500)
+  await finish()
+  const response = await answer
+  expect(response.statusCode).toBe(200)
+  response.resume()
+  expect(seen.isWhole).toBe(true)
+})
