@@ -188,6 +188,8 @@ const setOriginHeaders = (headers: Headers, context: ForwardContext): void => {
   headers.set('X-Forwarded-Host', address.authority)
   headers.set('Via', '1.1 edgewarden')
   headers.set('X-Request-Id', requestId)
+  // The origin sees no credential by which a cache before it would know to keep nothing.
+  if (route.access !== 'public') headers.set('Cache-Control', 'no-cache, no-store')
   if (decision.outcome === 'passed') {
     for (const [name, value] of claimHeaders(decision.known)) headers.set(name, value)
     for (const [name, value] of route.inject) headers.set(name, value)

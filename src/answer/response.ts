@@ -4,8 +4,8 @@ import { withoutSecrets } from './without-secrets.ts'
 
 /** Headers an origin may not send to an agent on a route that reads a token. */
 const CHALLENGES = ['www-authenticate', 'proxy-authenticate', 'dpop-nonce'] as const
-/** What only shared caches read. */
-const SHARED_CACHE_HEADERS = ['cdn-cache-control', 'cloudflare-cdn-cache-control'] as const
+/** What only shared caches read, and before `Cache-Control`: RFC 9213 §2.1, and those that are older. */
+const SHARED_CACHE_HEADER = /^(?:.+-cache-control|(?:surrogate|edge)-control|x-accel-expires)$/
 const CORS_PREFIX = 'access-control-'
 
 /** What an answer is made the agent's with. */
@@ -40,7 +40,7 @@ export const toAgent = (
   if (route.access !== 'public') {
     // In shadow mode the origin goes on asking for its own credentials.
     if (route.mode !== 'shadow') for (const name of CHALLENGES) headers.delete(name)
-    for (const name of SHARED_CACHE_HEADERS) headers.delete(name)
+    for (const name of [...headers.keys()]) if (SHARED_CACHE_HEADER.test(name)) headers.delete(name)
     const cacheControl = headers.get('cache-control')
     headers.set('Cache-Control', cacheControl === null ? 'private' : privately(cacheControl))
     const vary = headers.get('vary')

@@ -65,6 +65,7 @@ describe('what an origin is told', () => {
       clientIp: '192.0.2.1',
     })
     expect(Object.fromEntries(request.headers)).toEqual({
+      'cache-control': 'no-cache, no-store',
       cookie: 'a=1',
       via: '1.1 edgewarden',
       'x-agent-client-id': 'app',

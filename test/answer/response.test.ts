@@ -107,6 +107,10 @@ describe('what a shared cache may not keep', () => {
   const told = {
     'cdn-cache-control': 'max-age=60',
     'cloudflare-cdn-cache-control': 'max-age=60',
+    'vendor-cache-control': 'max-age=60',
+    'surrogate-control': 'max-age=60',
+    'edge-control': 'max-age=60',
+    'x-accel-expires': '60',
     'www-authenticate': 'Bearer',
     'proxy-authenticate': 'Basic',
     'dpop-nonce': 'n',

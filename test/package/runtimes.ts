@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { deployment } from '../kit/repository.ts'
+import type { Members } from '../kit/signing.ts'
 import { serve } from '../kit/workerd.ts'
 import { capnp } from '../kit/workerd-config.ts'
 import { hostEnv } from './host.ts'
@@ -39,7 +40,11 @@ export const onNode = async (directory: string, module: string): Promise<Served>
 }
 
 /** Bundles a module with what its project has installed, and serves it by plain workerd. */
-export const onWorkerd = async (project: string, module: string): Promise<Served> => {
+export const onWorkerd = async (
+  project: string,
+  module: string,
+  { vars = {}, port = 0 }: { readonly vars?: Members; readonly port?: number } = {},
+): Promise<Served> => {
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'edgewarden-package-')))
   const disk = join(directory, 'data')
   await mkdir(disk)
@@ -59,12 +64,12 @@ export const onWorkerd = async (project: string, module: string): Promise<Served
         name: 'example',
         module: 'worker.js',
         compatibilityDate: deployment().compatibilityDate,
-        bindings: [],
+        bindings: Object.entries(vars).map(([name, json]) => ({ name, json })),
         classes: {},
       },
     ],
     externals: {},
-    sockets: { example: { port: 0, service: 'example' } },
+    sockets: { example: { port, service: 'example' } },
     disk,
   })
   const path = join(directory, 'config.capnp')
