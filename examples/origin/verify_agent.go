@@ -204,7 +204,7 @@ func decode(part string, into any) bool {
 }
 
 var (
-	parameter = regexp.MustCompile(`^\{\w+\}([:.].*)?$`)
+	parameter = regexp.MustCompile(`^\{(\+?)\w+\}([:.].*)?$`)
 	// What the gate never sends, because two servers could read it differently: empty and dot
 	// segments, and escapes of control characters, of "\", of unreserved characters or of escapes.
 	ambiguous = regexp.MustCompile(`//|(/|%2F)\.{1,2}(/|%2F|$)|%25[0-9A-F]{2}|` +
@@ -212,7 +212,8 @@ var (
 	plain = regexp.MustCompile(`^/([A-Za-z0-9._~!$&'()*+,=:@/|\[\]-]|%[0-9A-F]{2})*$`)
 )
 
-// UnderRoute says whether a request falls under "METHODS path": {name} is a segment, a last * the rest.
+// UnderRoute says whether a request falls under "METHODS path": {name} is a segment, a last * the rest. Only a
+// {+name} may hold an escaped slash.
 func UnderRoute(route, method, path string) bool {
 	names, pattern, _ := strings.Cut(route, " ")
 	isNamed := false
@@ -232,7 +233,8 @@ func UnderRoute(route, method, path string) bool {
 			return false
 		}
 		if match := parameter.FindStringSubmatch(segment); match != nil {
-			if len(given[i]) <= len(match[1]) || !strings.HasSuffix(given[i], match[1]) {
+			hasSlash := match[1] == "" && strings.Contains(given[i], "%2F")
+			if hasSlash || len(given[i]) <= len(match[2]) || !strings.HasSuffix(given[i], match[2]) {
 				return false
 			}
 		} else if segment != given[i] {

@@ -118,15 +118,19 @@ def place(url):
 
 
 def under_route(route, method, path):
-    """Whether a request falls under "METHODS path": {name} is a segment, a last * the rest."""
+    """Whether a request falls under "METHODS path": {name} is a segment, a last * the rest.
+
+    Only a {+name} may hold an escaped slash.
+    """
     methods, _, pattern = route.partition(" ")
     methods = methods.split(",")
     if method not in methods and not (method == "HEAD" and "GET" in methods):
         return False
     parts = []
     for segment in pattern.split("/")[1:]:
-        name = re.fullmatch(r"\{\w+\}([:.].*)?", segment)
-        parts.append("[^/]+" + re.escape(name[1] or "") if name else re.escape(segment))
+        name = re.fullmatch(r"\{(\+?)\w+\}([:.].*)?", segment)
+        value = "[^/]+" if name and name[1] else "(?:(?!%2F)[^/])+"
+        parts.append(value + re.escape(name[2] or "") if name else re.escape(segment))
     if pattern.endswith("/*"):
         parts[-1] = ".*"
     return is_canonical(path) and re.fullmatch("/" + "/".join(parts), path) is not None

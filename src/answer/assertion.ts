@@ -15,7 +15,7 @@ import type { AccessToken, Actor } from '../model/token.ts'
 const LIFE = 60
 /** The share of its life that one is used for again. */
 const REUSED = 2 / 3
-/** Assertions kept for one token and rule: requests differ only by the scopes they use. */
+/** Assertions kept for one token and rule: requests differ by scopes that they use, and by what decides those. */
 const MOST_KEPT = 16
 
 /** What an assertion is made of. */
@@ -45,7 +45,7 @@ export const assertionOf = (asserted: Asserted): string | Promise<string> => {
   const { rule, known, key, clock } = asserted
   if (rule.binding !== 'identity') return sign(claimsOf(asserted), key)
   const kept = keptOf(known.access).get(known.route)
-  const use = known.grant.join(' ')
+  const use = `${routeText(known)} ${known.grant.join(' ')}`
   const one = kept?.get(use)
   if (one && one.kid === key.kid && clock.now() < one.until) return one.text
   return keep(asserted, use)
@@ -92,7 +92,7 @@ const claimsOf = ({ rule, known, clock, method, url }: Asserted): AssertionClaim
     ...(agent.workflowId !== undefined && { workflow_id: agent.workflowId }),
     ...(agent.actors.length > 0 && { act: actOf(agent.actors) }),
     ...(access.id !== undefined && { token_jti: access.id }),
-    route: routeOf(route),
+    route: routeText(known),
     possession,
     ...(rule.binding !== 'identity' && { htm: method, htu: url.replace(/[?#].*$/, '') }),
     ...(held && { bdh: held.digest }),
@@ -105,10 +105,33 @@ const actOf = ([first, ...others]: readonly Actor[]): ActClaim => {
   return { sub, iss: issuer, ...(others.length > 0 && { act: actOf(others) }) }
 }
 
-/** Methods and path of a rule as its origin sees them. */
-const routeOf = perObject(({ methods, path, target }: Route): string => {
+/** Methods and path of a rule as its origin sees them; `{+name}` may hold an escaped slash. */
+const routeOf = perObject(({ methods, path, target, encodedSlash }: Route): string => {
   const { url, stripPrefix } = target
   const base = url.pathname === '/' ? '' : url.pathname.replace(/\/$/, '')
   const rest = path.slice(stripPrefix.length)
-  return `${methods.join(',')} ${base}${rest.startsWith('/') ? rest : `/${rest}`}`
+  const text = `${methods.join(',')} ${base}${rest.startsWith('/') ? rest : `/${rest}`}`
+  return encodedSlash ? text.replace(/\{/g, '{+') : text
 })
+
+/** Parameters that a rule judges by: an assertion for one value of them is for no other. */
+const decidingOf = perObject(
+  ({ scopes, workflow }: Route): ReadonlySet<string> =>
+    new Set([
+      ...scopes.scopes.flatMap(({ parts }) => parts.filter((_, i) => i % 2 === 1)),
+      ...(workflow?.from === 'path' ? [workflow.name] : []),
+    ]),
+)
+
+/** What can stand in a pattern and mean itself. */
+const LITERAL = /^[A-Za-z0-9._~%-]+$/
+
+/** {@link routeOf}, with the values of the parameters that the rule judges by. */
+const routeText = ({ route, params }: Facts): string => {
+  const deciding = decidingOf(route)
+  if (deciding.size === 0) return routeOf(route)
+  return routeOf(route).replace(/\{\+?(\w+)\}/g, (hole, name: string) => {
+    const value = params.get(name) ?? ''
+    return deciding.has(name) && LITERAL.test(value) ? value : hole
+  })
+}

@@ -1,6 +1,7 @@
 import { type Denial, denials } from '../base/denial.ts'
 import type { Address } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
+import { foldedName } from '../base/text.ts'
 import type { Decision } from '../guard.ts'
 import { ASSERTION_HEADER } from '../model/assertion.ts'
 import type { Policy } from '../model/policy.ts'
@@ -36,7 +37,7 @@ const deny = denials({
   ],
   origin_coding_unreadable: [
     'badOrigin',
-    'The origin answered in a content coding that the gate does not read, on a route where it must',
+    'The origin answered in a coding, a charset or a part that the gate does not read, on a route where it must',
     'Your request is not at fault; tell the operator the request_id',
   ],
 })
@@ -200,9 +201,13 @@ const setOriginHeaders = (headers: Headers, context: ForwardContext): void => {
   }
 }
 
-/** A secret cannot be recognised in a coding, or by a part of it. */
+/** What an agent could ask for a part by, or for another charset. */
+const CHOOSING = ['range', 'if-range', 'request-range', 'a-im', 'accept-charset']
+
+/** A secret cannot be recognised in a coding, in most charsets, or by a part of it. */
 const askWhole = (headers: Headers): void => {
+  for (const name of [...headers.keys()]) {
+    if (CHOOSING.includes(foldedName(name))) headers.delete(name)
+  }
   headers.set('Accept-Encoding', 'identity')
-  headers.delete('range')
-  headers.delete('if-range')
 }

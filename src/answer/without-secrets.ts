@@ -39,9 +39,25 @@ const framed = (body: ReadableStream<Uint8Array>, headers: Headers, { target }: 
     : body
 }
 
-/** Whether an answer can be searched: it is in no coding, nor would be with its body. */
-export const isReadable = ({ headers }: Response): boolean =>
-  /^\s*(?:identity\s*)?$/i.test(headers.get('content-encoding') ?? '')
+/** Charsets in which a secret's characters are the bytes that they are in ASCII. */
+const PLAIN = /^(?:utf-?8|us-ascii|ascii|iso-8859-\d+|latin1|windows-125\d)$/i
+const CHARSET = /;\s*charset\s*=\s*"?([^\s";]*)/i
+/** A part, or changes to what somebody has (RFC 9110 §15.3.7, RFC 3229 §10.4.1). */
+const PARTIAL = [206, 226]
+
+/**
+ * Whether an answer can be searched: it is whole, in no coding, nor would be with its body, and in no
+ * charset that spells a secret otherwise.
+ */
+export const isReadable = ({ headers, status }: Response): boolean => {
+  const charset = CHARSET.exec(headers.get('content-type') ?? '')?.[1] ?? 'utf-8'
+  return (
+    /^\s*(?:identity\s*)?$/i.test(headers.get('content-encoding') ?? '') &&
+    PLAIN.test(charset) &&
+    !PARTIAL.includes(status) &&
+    !headers.has('content-range')
+  )
+}
 
 /** An answer whose body a script reads decoded, by the codings that are: its headers then say so. */
 export const withoutCoding = (response: Response, decoded: RegExp): Response => {

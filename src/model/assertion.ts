@@ -59,7 +59,10 @@ export interface AssertionClaims {
   readonly workflow_id?: string
   readonly act?: ActClaim
   readonly token_jti?: string
-  /** Methods and path pattern of the rule, as the origin sees them: `GET,HEAD /v1/documents/{id}`. */
+  /**
+   * Methods and path pattern of the rule, as the origin sees them: `GET,HEAD /v1/documents/{id}`. Parameters that
+   * the rule judges by have the value of the request; only one written `{+id}` may hold an escaped slash.
+   */
   readonly route: string
   readonly possession: 'bearer'
   /** Method and URL without its query (RFC 9449 §4.2), as they are sent to the origin. */

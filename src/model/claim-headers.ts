@@ -13,7 +13,8 @@ export interface ClaimHeader {
 /**
  * The value of such a header: text, a number, true or false, or a list of those, each encoded as every
  * identity header is; `undefined` where the token says nothing, `null` for what cannot be told in a
- * header: an object, text that can name nothing, or more than {@link LIMITS.claimHeaderLength} characters.
+ * header: an object, a whole number that is too large
+ * to be exact, text that can name nothing, or more than {@link LIMITS.claimHeaderLength} characters.
  */
 export const claimHeaderValue = (
   claims: JsonObject,
@@ -29,4 +30,8 @@ export const claimHeaderValue = (
 }
 
 const isScalar = (value: unknown): value is string | number | boolean =>
-  typeof value === 'boolean' || Number.isFinite(value) || isIdentityText(value)
+  typeof value === 'boolean' || isExact(value) || isIdentityText(value)
+
+/** A larger whole number may be another one than the token says. */
+const isExact = (value: unknown): boolean =>
+  Number.isFinite(value) && (Number.isSafeInteger(value) || !Number.isInteger(value))

@@ -29,7 +29,7 @@ export const signedClaims = async (
   keys: GateKeys,
   tools: KeyTools,
 ): Promise<JsonObject> => {
-  const parts = assertion.length <= LIMITS.tokenLength ? splitJws(assertion) : undefined
+  const parts = assertion.length <= 4 * LIMITS.tokenLength ? splitJws(assertion) : undefined
   const header = parts && decodeJwsPart(parts.header)
   const claims = parts && decodeJwsPart(parts.payload)
   if (!header || !claims) throw new AgentError('assertion_malformed')

@@ -1,4 +1,5 @@
 import { isObject, type JsonObject, own } from '../base/json.ts'
+import { LIMITS } from '../base/limits.ts'
 import { headerText, isIdentityText } from '../base/text.ts'
 import type { AssertionBinding } from '../model/assertion.ts'
 import type { Actor } from '../model/token.ts'
@@ -63,7 +64,9 @@ export const readClaims = (claims: JsonObject, settings: Settings): ReadClaims =
   }
   const expires = checkTimes(claims, settings)
   const [id, issuer] = [needed(claims, 'sub'), needed(claims, 'agent_iss')]
-  const [htm, htu, bdh] = ['htm', 'htu', 'bdh'].map((name) => optional(claims, name))
+  const route = located(claims, 'route')
+  if (route === undefined) throw new AgentError('claims_invalid', { detail: 'route' })
+  const [htm, htu, bdh] = ['htm', 'htu', 'bdh'].map((name) => located(claims, name))
   const possession = POSSESSIONS.find((one) => one === own(claims, 'possession'))
   if (!possession) throw new AgentError('claims_invalid', { detail: 'possession' })
   if ((htm === undefined) !== (htu === undefined) || (bdh !== undefined && htm === undefined)) {
@@ -81,7 +84,7 @@ export const readClaims = (claims: JsonObject, settings: Settings): ReadClaims =
     actors: Object.freeze(actorsOf(own(claims, 'act'))),
     ...as('tokenId', optional(claims, 'token_jti')),
     possession,
-    route: needed(claims, 'route'),
+    route,
     binding: bdh !== undefined ? 'body' : htm !== undefined ? 'request' : 'identity',
     claims,
     expires,
@@ -113,6 +116,14 @@ const told = (name: string, value: unknown) => ({
 const optional = (claims: JsonObject, name: string): string | undefined => {
   const value = own(claims, name)
   if (value === undefined || isIdentityText(value)) return value
+  throw new AgentError('claims_invalid', { detail: name })
+}
+
+/** Text that may be as long as a path, with what stands around it. */
+const located = (claims: JsonObject, name: string): string | undefined => {
+  const value = own(claims, name)
+  const isShort = typeof value === 'string' && value.length <= 2 * LIMITS.pathLength
+  if (value === undefined || (isShort && /^[\x20-\x7e]+$/.test(value))) return value as string
   throw new AgentError('claims_invalid', { detail: name })
 }
 

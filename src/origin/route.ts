@@ -7,12 +7,15 @@ type RouteTest = (method: string, path: string) => boolean
 const NOTHING: RouteTest = () => false
 
 /** A parameter: any non-empty value, before the literal behind it. */
-const PARAM = /^\{[A-Za-z_][A-Za-z0-9_]*\}((?:[:.][^{}]*)?)$/
+const PARAM = /^\{(\+?)[A-Za-z_][A-Za-z0-9_]*\}((?:[:.][^{}]*)?)$/
 const METHOD = /^[A-Z]+$/
+/** As the gate writes it; only a `{+name}` may hold one. */
+const SLASH = /%2F/i
 
 /**
  * Whether a method and a path, still percent-encoded as it was sent, fall under `METHODS path`: a
- * `{name}` is one segment or what of it stands before a literal, a last `*` the rest below. A path
+ * `{name}` is one segment or what of it stands before a literal, without an escaped slash unless it is
+ * written `{+name}`, and a last `*` the rest below. A path
  * that the gate would not send (dot or empty segments, needless escapes) falls under none, and so
  * does everything under a route that cannot be read.
  */
@@ -47,9 +50,10 @@ const isCanonical = (path: string): boolean => {
 }
 
 const segmentOf = (text: string): ((given: string) => boolean) | undefined => {
-  const [, suffix] = PARAM.exec(text) ?? []
+  const [, plus, suffix] = PARAM.exec(text) ?? []
   if (suffix !== undefined) {
-    return (given) => given.length > suffix.length && given.endsWith(suffix)
+    return (given) =>
+      given.length > suffix.length && given.endsWith(suffix) && (plus === '+' || !SLASH.test(given))
   }
   return /[{}*]/.test(text) ? undefined : (given) => given === text
 }

@@ -5,6 +5,14 @@ import { isCredentialHeader, isHeaderName, readClaimPath } from './fields.ts'
 import { NOT_INJECTED } from './inject.ts'
 import { field } from './table.ts'
 
+/** Whether a header is one of those whose names GATE chooses; the usual names are refused by themselves. */
+export const isIdentityHeader = (header: string, prefix: string): boolean => {
+  const folded = foldedName(header)
+  return folded.startsWith(prefix) && !folded.startsWith(USUAL)
+}
+
+const USUAL = 'x-agent-'
+
 /** `GATE.identity_headers` and `forward_claims` of a rule: header → claim path. */
 export const claimHeaders = field<readonly ClaimHeader[]>((value, report) => {
   const headers: ClaimHeader[] = []
@@ -17,7 +25,7 @@ export const claimHeaders = field<readonly ClaimHeader[]>((value, report) => {
     if (!isHeaderName(header)) report([header], 'is no header name (RFC 9110 §5.1)')
     else if (NOT_INJECTED.has(folded) || isCredentialHeader(header)) {
       report([header], 'is a header that no claim can be')
-    } else if (folded.startsWith('x-agent-')) {
+    } else if (folded.startsWith(USUAL)) {
       report([header], 'is an identity header, whose value is not configured')
     }
     if (headers.some((one) => foldedName(one.header) === folded)) {

@@ -3,7 +3,7 @@ import { foldedName } from '../base/text.ts'
 import type { AssertionRule } from '../model/assertion.ts'
 import type { Gate } from '../model/policy.ts'
 import { assertionField } from './assertion.ts'
-import { claimHeaders } from './claim-headers.ts'
+import { claimHeaders, isIdentityHeader } from './claim-headers.ts'
 import {
   bindingName,
   flag,
@@ -88,7 +88,12 @@ export type GateEntry = Readable<typeof FIELDS>
 /** Reads GATE by itself: nothing that needs the issuers, the rules or the bindings. */
 export const readGate = (value: unknown, report: Report): GateEntry => {
   const entry = readTable(FIELDS, ['resource', 'origin'], value, report)
-  const { prefix } = entry
+  const { prefix, identity_prefix: identity = DEFAULT_IDENTITY_PREFIX } = entry
+  for (const { header } of entry.identity_headers ?? []) {
+    if (isIdentityHeader(header, identity)) {
+      report(['identity_headers', header], 'is an identity header, whose value is not configured')
+    }
+  }
   if (prefix !== undefined && /^\/\.well-known(?:\/|$)/i.test(prefix)) {
     report(['prefix'], 'must not be under /.well-known, which other documents share')
   }

@@ -1,8 +1,9 @@
 import { isObject } from '../base/json.ts'
 import { foldedName } from '../base/text.ts'
 import { METADATA_PATH } from '../model/metadata.ts'
+import { isIdentityHeader } from './claim-headers.ts'
 import { checkActors } from './delegation.ts'
-import { DEFAULT_PREFIX } from './gate.ts'
+import { DEFAULT_IDENTITY_PREFIX, DEFAULT_PREFIX } from './gate.ts'
 import { quote, quoteAll, type Report, under, unknownName } from './issues.ts'
 import { type RouteEntry, type Surroundings, takenIssuers } from './route.ts'
 import { loosely } from './route-index.ts'
@@ -71,7 +72,11 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   },
   function headersAreSetOnce({ entry, gate, report }) {
     const taken = [...(gate.identity_headers ?? []), ...(entry.inject ?? [])]
+    const identity = gate.identity_prefix ?? DEFAULT_IDENTITY_PREFIX
     for (const { header } of entry.forward_claims ?? []) {
+      if (isIdentityHeader(header, identity)) {
+        report(['forward_claims', header], 'is an identity header, whose value is not configured')
+      }
       if (taken.some((one) => foldedName(one.header) === foldedName(header))) {
         report(['forward_claims', header], 'is set by GATE.identity_headers or inject already')
       }

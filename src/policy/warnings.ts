@@ -36,7 +36,7 @@ export const warningsOf = (
   const reached = rules.flatMap(({ entry }) =>
     entry.access === 'public' || viaOf(entry, gate) ? [] : [entry.origin ?? gate.origin],
   )
-  if (gate.assertion === undefined && reached.some(isPublic)) {
+  if (gate.assertion?.binding === undefined && reached.some(isPublic)) {
     report(
       ['assertion'],
       'is not written, so origins that anyone can reach get assertions which say who is calling and not for which request. Write "identity" if every origin verifies them and nobody else can read its traffic, else "request"',

@@ -8,7 +8,7 @@ import type { Operation } from '../model/token.ts'
 import { bodyDenials, type HeldBody, heldBody } from './body.ts'
 
 interface Needs {
-  readonly request: RequestHead
+  readonly request: RequestHead & { readonly body?: ReadableStream<Uint8Array> | null }
   readonly policy: Policy
   readonly route: Route
 }
@@ -36,7 +36,9 @@ export const operation = stage({
   run({ request, policy, route }: Needs): Asked | Promise<Asked> {
     const operation: Operation = { kind: 'http', method: request.method }
     const { assertion } = policy.gate
-    if (assertion?.binding !== 'body' || route.endpoint || route.mode === 'shadow') {
+    // Where there is only a head, as in an explanation, nothing is known of the body.
+    const isBound = assertion?.binding === 'body' && request.body !== undefined
+    if (!isBound || route.endpoint || route.mode === 'shadow') {
       return ok({ operation, held: undefined })
     }
     return heldBody(request, assertion.maxBody).then((held) =>

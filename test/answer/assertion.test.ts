@@ -40,6 +40,8 @@ interface Given {
   readonly agent?: Partial<AgentIdentity>
   readonly grant?: readonly string[]
   readonly match?: string
+  readonly route?: Partial<Route>
+  readonly params?: Readonly<Record<string, string>>
   readonly target?: Partial<Target>
   readonly key?: SigningKey
   readonly method?: string
@@ -53,6 +55,8 @@ const asserted = ({
   agent = {},
   grant = ['docs:read'],
   match = 'GET /v1/documents/{id}',
+  route = {},
+  params = { id: '7' },
   target = {},
   key = ES.key,
   method = 'GET',
@@ -62,7 +66,8 @@ const asserted = ({
   rule: { binding, algorithm: key.algorithm, maxBody: 1, brought: [] },
   known: {
     policy: policyOf([], { gate: gateOf() }),
-    route: routeOf(match, { target: targetOf(target) }),
+    route: routeOf(match, { target: targetOf(target), ...route }),
+    params: new Map(Object.entries(params)),
     access: accessOf(access),
     agent: agentOf(agent),
     grant,
@@ -76,6 +81,12 @@ const asserted = ({
 })
 
 const claimsOf = async (given?: Given) => decodeJwt(await assertionOf(asserted(given)))
+/** A rule that asks for a scope of the one document. */
+const READ: Route['scopes'] = {
+  mode: 'any',
+  scopes: [{ source: 'docs:read:{id}', parts: ['docs:read:', 'id', ''] }],
+}
+
 /** Without those that differ from one to the next. */
 const saidOf = async (given?: Given) => {
   const { iat: _, exp: __, jti: ___, ...said } = await claimsOf(given)
@@ -121,6 +132,36 @@ describe('an assertion', () => {
       grant: 'docs:read',
       token_jti: 'token-1',
     })
+  })
+
+  it.each<[string, Given, string]>([
+    ['of nothing that is judged', {}, 'GET,HEAD /v1/documents/{id}'],
+    ['with a scope for it', { route: { scopes: READ } }, 'GET,HEAD /v1/documents/7'],
+    [
+      'of a workflow',
+      { route: { workflow: { from: 'path', name: 'id' } } },
+      'GET,HEAD /v1/documents/7',
+    ],
+    [
+      'whose value would mean something else in a pattern',
+      { route: { workflow: { from: 'path', name: 'id' } }, params: { id: '*' } },
+      'GET,HEAD /v1/documents/{id}',
+    ],
+    [
+      'that may hold an escaped slash',
+      { route: { encodedSlash: true } },
+      'GET,HEAD /v1/documents/{+id}',
+    ],
+  ])('is for the path of a parameter %s', async (_, given, route) => {
+    expect((await saidOf(given)).route).toBe(route)
+  })
+
+  it('for one value of a parameter that a scope reads is for no other', async () => {
+    const given = (id: string) => asserted({ route, params: { id }, access: shared })
+    const shared = {}
+    const route = { scopes: READ }
+    expect(decodeJwt(await assertionOf(given('7'))).route).toBe('GET,HEAD /v1/documents/7')
+    expect(decodeJwt(await assertionOf(given('8'))).route).toBe('GET,HEAD /v1/documents/8')
   })
 
   it('says of a delegated agent for whom it acts, and through whom', async () => {

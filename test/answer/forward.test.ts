@@ -110,21 +110,39 @@ describe('what an origin is told', () => {
   })
 
   it.each([
-    [['12345678'], ['identity', null, null], true],
-    [[], ['gzip', 'bytes=0-1', '"1"'], false],
+    [['12345678'], ['identity', null, null, null, null, null, null], true],
+    [[], ['gzip', 'bytes=0-1', '"1"', 'bytes=0-1', 'utf-16', 'utf-16', 'feed'], false],
   ] as const)(
     'asks for a whole answer where it searches it for %j',
     async (secrets, expected, reads) => {
       let isRead: boolean | undefined
       const { request } = await forwarded({
         route: { secrets, inject: [['authorization', 'Bearer key']] },
-        init: { headers: { 'accept-encoding': 'gzip', range: 'bytes=0-1', 'if-range': '"1"' } },
+        init: {
+          headers: {
+            'accept-encoding': 'gzip',
+            range: 'bytes=0-1',
+            'if-range': '"1"',
+            'request-range': 'bytes=0-1',
+            'accept-charset': 'utf-16',
+            accept_charset: 'utf-16',
+            'a-im': 'feed',
+          },
+        },
         send: async (_target, _request, read) => {
           isRead = read
           return new Response('hello')
         },
       })
-      const names = ['accept-encoding', 'range', 'if-range']
+      const names = [
+        'accept-encoding',
+        'range',
+        'if-range',
+        'request-range',
+        'accept-charset',
+        'accept_charset',
+        'a-im',
+      ]
       expect(names.map((name) => request.headers.get(name))).toEqual(expected)
       expect(isRead).toBe(reads)
     },

@@ -68,6 +68,13 @@ describe('in a process of its own, an answer', () => {
     [204, {}, 204],
     [304, { 'content-encoding': ' Identity ' }, 304],
     [304, { 'content-encoding': 'zstd' }, 502],
+    [206, {}, 502],
+    [226, {}, 502],
+    [200, { 'content-range': 'bytes 0-9/10' }, 502],
+    [200, { 'content-type': 'text/plain; charset=UTF-16' }, 502],
+    [200, { 'content-type': 'text/plain;charset="utf-32le"' }, 502],
+    [200, { 'content-type': 'text/plain; charset=ISO-8859-1' }, 200],
+    [200, { 'content-type': 'text/event-stream;charset=utf-8' }, 200],
   ])('without a body is a %i, %j', async (status, headers, expected) => {
     const response = await ask(async () => new Response(null, { status, headers }))
     expect(response.status).toBe(expected)

@@ -113,7 +113,7 @@ describe('an assertion of who is calling', () => {
       workflow_id: 'run-1',
       act: { sub: 'planner', iss, act: { sub: 'before', iss } },
       token_jti: 'token-1',
-      route: 'GET,HEAD /v2/{id}',
+      route: 'GET,HEAD /v2/7',
       possession: 'bearer',
     })
     expect(exp - iat).toBe(60)

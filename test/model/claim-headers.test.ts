@@ -23,6 +23,8 @@ describe('the value of a claim in a header', () => {
     [undefined, undefined],
     // What a header cannot tell.
     ['', null],
+    [2 ** 53, null],
+    [JSON.parse('1e400'), null],
     [null, null],
     [{}, null],
     [{ toString: 'x' }, null],

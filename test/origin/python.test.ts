@@ -119,7 +119,14 @@ describe.skipIf(PYTHON === undefined)(`the check in Python${WHY}`, () => {
   const foreign = async () =>
     gate.assertion({}, {}, { key: await createKey('ES256', gate.issuer.kid) })
 
-  const ROUTES = ['GET /v1/{id}', 'POST /v1/{m}:run', 'GET /v1/*', 'GET /', 'GET /v1/a.b']
+  const ROUTES = [
+    'GET /v1/{id}',
+    'GET /v1/{+id}',
+    'POST /v1/{m}:run',
+    'GET /v1/*',
+    'GET /',
+    'GET /v1/a.b',
+  ]
   const TARGETS = `GET / | HEAD /v1/7 | POST /v1/7 | GET /v1/ | GET /v1 | GET /v1/a/b | GET /v1//b
     GET /v1/a%2Fb | GET /v1/a%2fb | GET /v1/%61 | GET /v1/.. | GET /v1/a/../b | GET /v1/a%2F.. | POST /v1/m:run
     POST /v1/:run | POST /v1/m%3Arun | GET /v1/Zo%C3%AB | GET /v1/%FF | GET /v1/a;b | GET /v1/a%5Cb | GET /v1/a%00

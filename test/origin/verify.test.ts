@@ -142,7 +142,7 @@ describe('what is no assertion of the gate', () => {
     ['padding', async () => `${await good()}=`, 'assertion_malformed'],
     [
       'too many characters',
-      async () => `${await good()}${'A'.repeat(16_384)}`,
+      async () => `${await good()}${'A'.repeat(65_536)}`,
       'assertion_malformed',
     ],
     [

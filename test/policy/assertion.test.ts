@@ -161,6 +161,7 @@ describe('an assertion that nobody wrote down', () => {
 
   it.each<[string, object, object?]>([
     ['whose origin is public', bare],
+    ['that says everything but that', { ...bare, assertion: { algorithm: 'EdDSA' } }],
     [
       'whose rule has a public origin',
       { ...bare, origin: 'http://10.0.0.1' },

@@ -62,6 +62,19 @@ describe('claims in headers', () => {
     }
   })
 
+  it('take no name that the gate was given for identities', () => {
+    const given = { 'X-Gate-Type': 'sub', 'X-Gated': 'sub' }
+    const vars = { ...gate(given), ...route({ x_gate_assertion: 'sub' }) }
+    const found = mistakes({
+      GATE: { ...vars.GATE, identity_prefix: 'x-gate-' },
+      ROUTES: vars.ROUTES,
+    })
+    expect(found).toEqual([
+      'GATE.identity_headers.X-Gate-Type: is an identity header, whose value is not configured',
+      'ROUTES[0].forward_claims.x_gate_assertion: is an identity header, whose value is not configured',
+    ])
+  })
+
   it('are set by one table only', () => {
     expect(
       mistakes({
