@@ -79,17 +79,18 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     waitUntil,
     log,
   }
+  const signingKeys = signingKeysOf(env, policy)
   return {
     clock,
     keys: createKeySource(keyOptions),
     tokens,
     revocations,
     store: revocations,
-    signingKeys: signingKeysOf(env, policy),
+    signingKeys,
     journal: consoleJournal,
     send: sender(env),
     explaining: explainingPorts(keyOptions, revocations),
-    readiness: () => readinessOf(policy, keyOptions, revocations),
+    readiness: () => readinessOf(policy, keyOptions, revocations, signingKeys),
     onError: (stage, error) => log({ event: 'unexpected_error', stage, error: String(error) }),
   }
 }

@@ -1,6 +1,6 @@
 import type { Readiness } from '../apps/context.ts'
 import type { Policy } from '../model/policy.ts'
-import type { Clock, Revocations } from '../model/ports.ts'
+import type { Clock, Revocations, SigningKeys } from '../model/ports.ts'
 import { type KeyStatus, keyStatus } from './keys/cache.ts'
 import { type KeySourceOptions, look } from './keys/source.ts'
 
@@ -13,7 +13,8 @@ const stateOf = ({ keys, stale, error }: KeyStatus): 'held' | 'stale' | 'unknown
 
 /**
  * Whether keys or revocations are known to be missing, asked at most every five seconds per
- * isolate. `keys` is false where asking for an issuer's keys failed and none are left. It is true
+ * isolate. `keys` is false where asking for an issuer's keys failed and none are left, and where there is
+ * none to sign assertions with. It is true
  * where nobody has asked for them yet: an isolate that knows nothing asks the issuer's keeper what it
  * knows, but nothing is fetched to find out.
  */
@@ -23,6 +24,7 @@ export const createReadiness = (clock: Clock) => {
     policy: Policy | undefined,
     keys: KeySourceOptions,
     revocations: Revocations,
+    signing: SigningKeys,
   ): Promise<Readiness> => {
     const now = clock.now()
     if (!policy) return { keys: false, revocations: false, issuers: [] }
@@ -35,13 +37,23 @@ export const createReadiness = (clock: Clock) => {
       }),
     )
     const reachable = await isReachable(revocations)
+    const canSign = await isThere(signing)
     const readiness: Readiness = {
-      keys: statuses.every(({ state }) => state !== 'failed'),
+      keys: canSign && statuses.every(({ state }) => state !== 'failed'),
       revocations: reachable,
       issuers: statuses,
     }
     kept = { policy, at: now, readiness }
     return readiness
+  }
+}
+
+const isThere = async (keys: SigningKeys): Promise<boolean> => {
+  try {
+    await keys.published()
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -4,6 +4,7 @@ import type { KeyAnswer, Question } from '../../src/adapters/keys/keeper.ts'
 import type { KeySourceOptions } from '../../src/adapters/keys/source.ts'
 import { createReadiness } from '../../src/adapters/readiness.ts'
 import type { KeyLocation } from '../../src/model/issuer.ts'
+import type { SigningKeys } from '../../src/model/ports.ts'
 import { issuerOf, NOW, policyOf } from '../kit/facts.ts'
 import { createKey } from '../kit/signing.ts'
 
@@ -42,8 +43,11 @@ const recordOf = (age: number) => ({
 })
 const failure = { error: 'status 500', at: NOW * 1000, retryAt: NOW * 1000 + 5_000 }
 const issuer = issuerOf()
+/** Keys to sign with, which are there. */
+const SIGNING: SigningKeys = { signing: () => undefined, published: () => [] }
+
 const ready = (readiness = createReadiness(clock), of = issuer) =>
-  readiness(policyOf([], { issuers: [of] }), keys, revocations)
+  readiness(policyOf([], { issuers: [of] }), keys, revocations, SIGNING)
 
 describe('an isolate that has just started', () => {
   it.each<[string, () => KeyAnswer | Error, boolean, object]>([
@@ -107,26 +111,28 @@ it('tells of a failure of the isolate’s own', async () => {
 it('gives one answer for five seconds', async () => {
   const readiness = createReadiness(clock)
   const policy = policyOf([], { issuers: [issuer] })
-  const first = await readiness(policy, keys, revocations)
+  const first = await readiness(policy, keys, revocations, SIGNING)
   answer = { record: recordOf(0) }
   clock.at += 4_999
-  expect(await readiness(policy, keys, revocations)).toBe(first)
+  expect(await readiness(policy, keys, revocations, SIGNING)).toBe(first)
   clock.at += 1
-  expect((await readiness(policy, keys, revocations)).issuers).toMatchObject([{ state: 'held' }])
+  expect((await readiness(policy, keys, revocations, SIGNING)).issuers).toMatchObject([
+    { state: 'held' },
+  ])
 })
 
 it('is not ready where one issuer of several is not', async () => {
   const other = issuerOf({ issuer: 'https://other.example', keys: inline })
   answer = { failure }
   const policy = policyOf([], { issuers: [other, issuer] })
-  expect(await createReadiness(clock)(policy, keys, revocations)).toMatchObject({
+  expect(await createReadiness(clock)(policy, keys, revocations, SIGNING)).toMatchObject({
     keys: false,
     issuers: [{ state: 'held' }, { state: 'failed' }],
   })
 })
 
 it('is not ready without a policy, and asks nobody', async () => {
-  expect(await createReadiness(clock)(undefined, keys, revocations)).toEqual({
+  expect(await createReadiness(clock)(undefined, keys, revocations, SIGNING)).toEqual({
     keys: false,
     revocations: false,
     issuers: [],
@@ -135,6 +141,15 @@ it('is not ready without a policy, and asks nobody', async () => {
 
 it('says that revocations cannot be read', async () => {
   const lookup = () => Promise.reject(new Error('no answer within 3000 ms'))
-  const readiness = await createReadiness(clock)(policyOf(), keys, { lookup })
+  const readiness = await createReadiness(clock)(policyOf(), keys, { lookup }, SIGNING)
   expect(readiness.revocations).toBe(false)
+})
+
+it('is not ready without a key to sign with', async () => {
+  const failing: SigningKeys = { ...SIGNING, published: () => Promise.reject(new Error('down')) }
+  const policy = policyOf([], { issuers: [issuer] })
+  expect(await createReadiness(clock)(policy, keys, revocations, failing)).toMatchObject({
+    keys: false,
+    revocations: true,
+  })
 })

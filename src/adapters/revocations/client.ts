@@ -37,7 +37,7 @@ export const createRevocations = (
   const { leader, read, pull } = createReach(namespace, placement, isolate?.clock ?? system.clock)
   const readOf = (keys: readonly string[]) => {
     const text = JSON.stringify(keys)
-    return { text, lookup: () => read(text, (shard) => shard.lookup(keys)) }
+    return { text, lookup: () => read(text, (shard, hint) => shard.lookup(keys, hint)) }
   }
   const turns = isolate && createTurns<Found>({ ...isolate, maxAgeMs: TURN_MS })
   // One token, however many requests it makes at once, must not keep a shard from others.
@@ -60,8 +60,10 @@ export const createRevocations = (
 }
 
 const sourceOf = (pull: Reach['pull'], { place }: IsolateOptions): SnapshotSource => ({
-  pullAll: (after) => pull(place(), (shard) => shard.pullAll(after), LIMITS.revocationPageMs),
-  pullSince: (epoch, version) => pull(place(), (shard) => shard.pullSince(epoch, version)),
+  pullAll: (after) =>
+    pull(place(), (shard, hint) => shard.pullAll(after, hint), LIMITS.revocationPageMs),
+  pullSince: (epoch, version) =>
+    pull(place(), (shard, hint) => shard.pullSince(epoch, version, hint)),
 })
 
 /** Once for all requests of one token, which bring the same list. */

@@ -16,9 +16,14 @@ type Remote<Methods> = {
 
 type Reads = {
   [Name in keyof SnapshotSource]: (
-    ...given: Parameters<SnapshotSource[Name]>
+    ...given: [...Parameters<SnapshotSource[Name]>, leaderHint?: string | undefined]
   ) => Promise<Awaited<ReturnType<SnapshotSource[Name]>> | undefined>
-} & { lookup(subjectKeys: readonly string[]): Promise<Found | undefined> }
+} & {
+  lookup(
+    subjectKeys: readonly string[],
+    leaderHint?: string | undefined,
+  ): Promise<Found | undefined>
+}
 
 export type Shard = Remote<Reads & RevocationStore>
 
@@ -28,7 +33,8 @@ export interface ShardNamespace {
   jurisdiction?(jurisdiction: string): ShardNamespace
 }
 
-type Call<Value> = (shard: Shard) => PromiseLike<Value | undefined>
+/** A call of a shard, which is told where the one that leads is to be made. */
+type Call<Value> = (shard: Shard, leaderHint: string | undefined) => PromiseLike<Value | undefined>
 
 /** Milliseconds that a shard is not asked for after it failed, or did not answer for the set. */
 const REST_MS = { failed: 10_000, unanswered: 1_000 }
@@ -66,7 +72,7 @@ export const createReach = (
     for (const name of names) {
       let rest = REST_MS.unanswered
       try {
-        const value = await inTime(() => call(shard(name)), ms)
+        const value = await inTime(() => call(shard(name), locations[0]), ms)
         if (value !== undefined) return value
       } catch (error) {
         failure = error

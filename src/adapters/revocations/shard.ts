@@ -43,6 +43,8 @@ export class RevocationShard extends DurableObject {
   /** The one run that hashes old entries, shared by the pulls that wait for it. */
   #hashing: Promise<void> | undefined
   #readAt = 0
+  /** Where the shard that leads is to be made, should this one be the first to call it. */
+  #leaderHint: string | undefined
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env)
@@ -52,8 +54,8 @@ export class RevocationShard extends DurableObject {
   }
 
   /** Live entries about any of the subjects, each named by its `subjectKey`. */
-  async lookup(subjectKeys: readonly string[]): Promise<Found | undefined> {
-    if (!(await this.#answers())) return undefined
+  async lookup(subjectKeys: readonly string[], hint?: string): Promise<Found | undefined> {
+    if (!(await this.#answers(hint))) return undefined
     const { epoch, version } = this.#parts.log.head()
     return { epoch, version, entries: this.#parts.store.lookup(subjectKeys) }
   }
@@ -62,18 +64,19 @@ export class RevocationShard extends DurableObject {
    * A page of the hashes of all live entries, for a copy of the set. The copy is complete with the
    * changes since the version of its first page.
    */
-  async pullAll(after = 0): Promise<PulledPage | undefined> {
+  async pullAll(after = 0, hint?: string): Promise<PulledPage | undefined> {
     await this.#prepared()
-    return (await this.#answers()) ? this.#parts.pulls.all(now(), after) : undefined
+    return (await this.#answers(hint)) ? this.#parts.pulls.all(now(), after) : undefined
   }
 
   /** What changed since a version of an epoch; `reset` where only a full pull can tell. */
   async pullSince(
     epoch: string,
     version: number,
+    hint?: string,
   ): Promise<PulledChanges | { readonly reset: true } | undefined> {
     await this.#prepared()
-    if (!(await this.#answers())) return undefined
+    if (!(await this.#answers(hint))) return undefined
     return this.#parts.pulls.since(now(), { epoch, version }, this.#name !== LEADER)
   }
 
@@ -160,11 +163,14 @@ export class RevocationShard extends DurableObject {
     const { jurisdiction } = this.ctx.id
     const { REVOCATIONS: all } = this.env as { readonly REVOCATIONS: DurableObjectNamespace }
     const own = jurisdiction ? all.jurisdiction(jurisdiction as DurableObjectJurisdiction) : all
-    return own.getByName(name) as unknown as Sibling
+    const locationHint = this.#leaderHint as DurableObjectLocationHint | undefined
+    const options = name === LEADER && locationHint ? { locationHint } : {}
+    return own.getByName(name, options) as unknown as Sibling
   }
 
   /** Whether this shard may answer; one that may not begins to do what it lacks. */
-  async #answers(): Promise<boolean> {
+  async #answers(hint: string | undefined): Promise<boolean> {
+    this.#leaderHint ??= hint
     const { leading, parts } = this.#open
     if (leading) {
       await leading.led()

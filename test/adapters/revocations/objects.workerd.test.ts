@@ -95,8 +95,8 @@ describe('an object in a jurisdiction', () => {
   const placed = async (name: string) => {
     const asked = new Set<string>()
     const jurisdiction = (place: string) => ({
-      getByName: (sibling: string) => {
-        asked.add(`${place} ${sibling}`)
+      getByName: (sibling: string, { locationHint = '' }: { locationHint?: string } = {}) => {
+        asked.add(`${place} ${sibling} ${locationHint}`.trim())
         return shard(sibling)
       },
     })
@@ -121,6 +121,13 @@ describe('an object in a jurisdiction', () => {
     expect(await found('1', one, two)).toEqual(['one', 'two'])
     expect(byLeader).toEqual(new Set(['eu roster', 'eu 1']))
     expect(byReplica).toEqual(new Set(['eu 0']))
+  })
+
+  it('has the leader made where its callers say', async () => {
+    const byReplica = await placed('2')
+    await shard('2').lookup([], 'weur')
+    await enrolled('2')
+    expect(byReplica).toEqual(new Set(['eu 0 weur']))
   })
 })
 

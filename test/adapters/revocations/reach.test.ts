@@ -25,9 +25,14 @@ const start = (says: Behaviour, placement: Partial<RevocationPlacement> = {}) =>
     },
   }
   const reach = createReach(namespace, { shards: 4, locations: [], ...placement }, clock)
-  const call = (shard: Shard) => says((shard as unknown as { name: string }).name)
+  const hints = new Set<string | undefined>()
+  const call = (shard: Shard, leaderHint: string | undefined) => {
+    hints.add(leaderHint)
+    return says((shard as unknown as { name: string }).name)
+  }
   return {
     clock,
+    hints,
     jurisdictions,
     read: (text: string) => reach.read(text, call),
     pull: (text: string) => reach.pull(text, call),
@@ -112,9 +117,11 @@ describe('a read', () => {
 
 describe('where shards are made', () => {
   it('is hinted at in turn', async () => {
-    const { read, reached } = start(async () => 'said', { locations: ['weur', 'enam'] })
+    const { read, reached, hints } = start(async () => 'said', { locations: ['weur', 'enam'] })
     for (const text of Object.values(await texts())) await read(text)
     expect(Object.fromEntries(reached())).toEqual({ 0: 'weur', 1: 'enam', 2: 'weur', 3: 'enam' })
+    // A replica may be the first to call the leader.
+    expect(hints).toEqual(new Set(['weur']))
   })
 
   it('is within the jurisdiction, and nowhere where there are none', async () => {
