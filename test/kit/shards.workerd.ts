@@ -1,16 +1,34 @@
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import {
+  evictDurableObject,
+  reset,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
-import { expect, vi } from 'vitest'
+import { afterEach, beforeEach, expect, vi } from 'vitest'
+import { LOG } from '../../src/adapters/revocations/log.ts'
 import { RevocationShard } from '../../src/adapters/revocations/shard.ts'
 import { type Revocation, subjectKey } from '../../src/model/revocation.ts'
 import { answering, createCopy } from './revocation-copy.ts'
-import { entryOf, setNow } from './revocation-store.ts'
+import { entryOf, setNow, T } from './revocation-store.ts'
 
 /** The objects that the set is made of, in workerd. */
 export const namespace = (env as unknown as Record<string, DurableObjectNamespace<RevocationShard>>)
   .REVOCATIONS as DurableObjectNamespace<RevocationShard>
 export const shard = (name: string) => namespace.getByName(name)
 export const leader = () => shard('0')
+
+/** Lets each test begin at {@link T} with no objects, and undoes what it did to bounds and calls. */
+export const eachAnew = (): void => {
+  const bounds = { ...LOG }
+  beforeEach(() => setNow(T))
+  afterEach(async () => {
+    vi.restoreAllMocks()
+    Object.assign(LOG, bounds)
+    vi.useRealTimers()
+    await reset()
+  })
+}
 
 /** Entries about tokens of these names. */
 export const entriesOf = <const Names extends readonly string[]>(...names: Names) =>

@@ -1,5 +1,4 @@
-import { reset } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
 import type { Revocation } from '../../../src/model/revocation.ts'
 import { hashesOfAll } from '../../kit/revocation-copy.ts'
@@ -8,6 +7,7 @@ import {
   asked,
   copyOf,
   crash,
+  eachAnew,
   enrolled,
   enrolledAgain,
   entriesOf,
@@ -22,14 +22,7 @@ import {
   wipe,
 } from '../../kit/shards.workerd.ts'
 
-const bounds = { ...LOG }
-beforeEach(() => setNow(T))
-afterEach(async () => {
-  vi.restoreAllMocks()
-  Object.assign(LOG, bounds)
-  vi.useRealTimers()
-  await reset()
-})
+eachAnew()
 
 const ENTRIES = 'SELECT * FROM entries ORDER BY id'
 

@@ -1,9 +1,8 @@
-import { reset } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
-import { setNow, T } from '../../kit/revocation-store.ts'
 import {
   asked,
+  eachAnew,
   enrolled,
   enrolledAgain,
   entriesOf,
@@ -15,14 +14,7 @@ import {
   shard,
 } from '../../kit/shards.workerd.ts'
 
-const bounds = { ...LOG }
-beforeEach(() => setNow(T))
-afterEach(async () => {
-  vi.restoreAllMocks()
-  Object.assign(LOG, bounds)
-  vi.useRealTimers()
-  await reset()
-})
+eachAnew()
 
 const allHave = { shards: { total: 2, acknowledged: 2, pending: [] } }
 const oneLacks = { shards: { total: 2, acknowledged: 1, pending: ['1'] } }

@@ -1,11 +1,10 @@
-import { reset } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Handed } from '../../../src/adapters/revocations/handing.ts'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
-import { setNow, T } from '../../kit/revocation-store.ts'
 import {
   alarm,
   copyOf,
+  eachAnew,
   enrolled,
   entriesOf,
   evict,
@@ -17,18 +16,10 @@ import {
   unreachable,
 } from '../../kit/shards.workerd.ts'
 
-const bounds = { ...LOG }
-beforeEach(() => setNow(T))
-afterEach(async () => {
-  vi.restoreAllMocks()
-  Object.assign(LOG, bounds)
-  vi.useRealTimers()
-  await reset()
-})
+eachAnew()
 
 const allHave = { shards: { total: 2, acknowledged: 2, pending: [] } }
 const oneLacks = { shards: { total: 2, acknowledged: 1, pending: ['1'] } }
-const _once = () => Promise.withResolvers<void>()
 
 describe('a change', () => {
   it('that a replica cannot be told is pending until it was', async () => {

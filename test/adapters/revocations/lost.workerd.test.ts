@@ -1,10 +1,10 @@
-import { reset } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
 import { setNow, T } from '../../kit/revocation-store.ts'
 import {
   alarm,
   asked,
+  eachAnew,
   enrolled,
   entriesOf,
   evict,
@@ -19,14 +19,7 @@ import {
   wipe,
 } from '../../kit/shards.workerd.ts'
 
-const bounds = { ...LOG }
-beforeEach(() => setNow(T))
-afterEach(async () => {
-  vi.restoreAllMocks()
-  Object.assign(LOG, bounds)
-  vi.useRealTimers()
-  await reset()
-})
+eachAnew()
 
 const epochOf = async (name: string) => (await shard(name).holds()).epoch
 const acknowledged = { shards: { pending: [] } }
