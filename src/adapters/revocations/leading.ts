@@ -139,6 +139,8 @@ export const createLeading = ({ ctx, parts, roster, reach }: LeadingOptions) => 
     /** Hands on what is pending, and removes what has expired. */
     async alarm(): Promise<void> {
       retryMs = Math.min(2 * retryMs, RETRY_MS.most)
+      // Whoever asks next tries again, and is told why.
+      await led().catch(() => {})
       await handOn()
       store.sweep()
       await arm()

@@ -5,6 +5,9 @@ import type { Handed, Handing } from './handing.ts'
 import { createBreath, inTime } from './in-time.ts'
 import type { RevocationLog } from './log.ts'
 
+/** Milliseconds that a change waits for the replicas, whose backlog may be long. */
+export const HANDING_MS = LIMITS.revocationReadMs + 500
+
 /** What changes are handed to. */
 export interface Replica {
   take(handed: Handed): PromiseLike<Taken>
@@ -41,7 +44,11 @@ export const createOutbox = (options: OutboxOptions) => {
   const all = (): readonly Enrolled[] =>
     sql.exec<Enrolled>('SELECT * FROM replicas ORDER BY enrolment').toArray()
 
-  const isBehind = ({ acked }: Enrolled): boolean => acked < log.head().version
+  /** Where the epoch is over there is nothing to hand on: what stands is settled first. */
+  const isBehind = ({ acked }: Enrolled): boolean => {
+    const { epoch, version } = log.head()
+    return epoch !== '' && acked < version
+  }
 
   const find = (name: string): Enrolled | undefined =>
     all().find((one) => one.name === name && isBehind(one))
@@ -110,6 +117,3 @@ export const createOutbox = (options: OutboxOptions) => {
     },
   }
 }
-
-/** Milliseconds that a change waits for the replicas, whose backlog may be long. */
-export const HANDING_MS = LIMITS.revocationReadMs + 500

@@ -4,18 +4,14 @@ import {
   runDurableObjectAlarm,
   runInDurableObject,
 } from 'cloudflare:test'
-import { env } from 'cloudflare:workers'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
 import { createMemoryRevocations } from '../../../src/adapters/revocations/memory.ts'
-import type { RevocationShard } from '../../../src/adapters/revocations/shard.ts'
 import { MODES, revocationId } from '../../../src/model/revocation.ts'
 import { answering, createCopy, hashesOfAll } from '../../kit/revocation-copy.ts'
 import { ACME, entryOf, setNow, T } from '../../kit/revocation-store.ts'
-
-const namespace = (env as unknown as Record<string, DurableObjectNamespace<RevocationShard>>)
-  .REVOCATIONS as DurableObjectNamespace<RevocationShard>
+import { leader as shard } from '../../kit/shards.workerd.ts'
 
 const bounds = { ...LOG }
 beforeEach(() => void Object.assign(LOG, { page: 3, changes: 12, tombstoneSeconds: 20 }))
@@ -44,7 +40,6 @@ it('keeps a copy equal to the set over any changes', async () => {
   const seen = { followed: 0, resets: 0, changedBetweenPages: 0 }
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 40 }), async (steps) => {
-      const shard = () => namespace.getByName('0')
       await runInDurableObject(shard(), (object, { storage: { sql } }) => {
         object.holds()
         sql.exec('DELETE FROM entries; DELETE FROM tombstones')

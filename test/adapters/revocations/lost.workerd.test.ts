@@ -218,3 +218,24 @@ describe('a leader that has an older state', () => {
     for (const name of ['0', '1']) expect(await found(name, a, b)).toEqual(['a', 'b'])
   })
 })
+
+it('an epoch that is over is settled by the alarm before anything is handed on', async () => {
+  const [one] = await entriesOf('one')
+  await enrolled('1')
+  await leader().add([one])
+  const epochs = new Set<string>()
+  intercept('take', (_, go, { epoch }) => {
+    epochs.add(epoch)
+    return go()
+  })
+  await sql('0', (storage) => {
+    storage.exec("UPDATE log SET epoch = '', serving = NULL")
+    storage.exec('UPDATE replicas SET acked = 0')
+  })
+  expect(await alarm('0')).toBe(true)
+  expect(await epochOf('0')).not.toBe('')
+  expect([...epochs]).toEqual([await epochOf('0')])
+  await asked('1')
+  await enrolled('1')
+  expect(await found('1', one)).toEqual(['one'])
+})

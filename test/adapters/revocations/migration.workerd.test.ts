@@ -1,16 +1,12 @@
 import { evictDurableObject, reset, runInDurableObject } from 'cloudflare:test'
-import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
-import type { RevocationShard } from '../../../src/adapters/revocations/shard.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
 import { type Revocation, subjectKey } from '../../../src/model/revocation.ts'
 import { answering, createCopy, hashesOfAll } from '../../kit/revocation-copy.ts'
 import { entryOf, setNow, T } from '../../kit/revocation-store.ts'
+import { leader as shard } from '../../kit/shards.workerd.ts'
 
-const namespace = (env as unknown as Record<string, DurableObjectNamespace<RevocationShard>>)
-  .REVOCATIONS as DurableObjectNamespace<RevocationShard>
-const shard = () => namespace.getByName('0')
 const pulled = answering(shard)
 
 /** The tables as their first version was, which had neither versions nor hashes. */

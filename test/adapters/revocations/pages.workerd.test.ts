@@ -1,15 +1,11 @@
 import { reset } from 'cloudflare:test'
-import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
-import type { RevocationShard } from '../../../src/adapters/revocations/shard.ts'
 import type { Revocation } from '../../../src/model/revocation.ts'
 import { answering, createCopy, hashesOfAll } from '../../kit/revocation-copy.ts'
 import { entryOf, setNow, T } from '../../kit/revocation-store.ts'
+import { leader as shard } from '../../kit/shards.workerd.ts'
 
-const namespace = (env as unknown as Record<string, DurableObjectNamespace<RevocationShard>>)
-  .REVOCATIONS as DurableObjectNamespace<RevocationShard>
-const shard = () => namespace.getByName('0')
 const pulled = answering(shard)
 const several = (...values: readonly string[]) =>
   Promise.all(values.map((value) => entryOf({ value })))

@@ -4,18 +4,14 @@ import {
   runDurableObjectAlarm,
   runInDurableObject,
 } from 'cloudflare:test'
-import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createRevocations } from '../../../src/adapters/revocations/client.ts'
-import type { RevocationShard } from '../../../src/adapters/revocations/shard.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
 import { subjectKey } from '../../../src/model/revocation.ts'
 import { ONE_SHARD } from '../../kit/memory-shard.ts'
 import { entryOf, itIsBounded, itKeepsRevocations, setNow, T } from '../../kit/revocation-store.ts'
+import { namespace, leader as shard } from '../../kit/shards.workerd.ts'
 
-const namespace = (env as unknown as Record<string, DurableObjectNamespace<RevocationShard>>)
-  .REVOCATIONS as DurableObjectNamespace<RevocationShard>
-const shard = () => namespace.getByName('0')
 const open = () => createRevocations(namespace, ONE_SHARD)
 const DAY = 24 * 60 * 60
 
