@@ -70,6 +70,7 @@ const CONFIG = {
     ],
   },
   version_metadata: { binding: 'CF_VERSION_METADATA' },
+  cache: { enabled: false },
   exports: {
     RevocationShard: { type: 'durable-object', storage: 'sqlite' },
     KeyKeeper: { type: 'durable-object', storage: 'sqlite' },

@@ -38,8 +38,8 @@ const inputsOf = (env: Env): readonly unknown[] =>
       return [name, isPolicyVariable(name) || typeof value === 'string' ? value : undefined]
     })
 
-/** What no check of a file can warn about, since it does not know a secret's value. */
-const OF_SECRETS = /\.inject\b/
+/** Of an injected header: what no check of a file can warn about, since it does not know a secret's value. */
+const OF_SECRETS = /\.inject[.[]/
 
 const load = (env: Env, log: (event: Record<string, unknown>) => void): LoadedPolicy => {
   const read = readPolicy(env, workerEnv(env))

@@ -4,6 +4,7 @@ import type { PolicyIssue } from '../policy/issues.ts'
 import { objectAdvice, objectIssues } from './durable-objects.ts'
 import { counted, issueLine, noEnvironment, readEnvironment } from './file-policy.ts'
 import { lint, tooLarge } from './lint.ts'
+import { bindingMistakes, bindingWarnings } from './origin-bindings.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { placeholders } from './placeholders.ts'
 import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
@@ -76,7 +77,9 @@ const judge = (environment: WranglerEnvironment): Finding => {
     ...inherited,
     ...variableIssues,
     ...(parsed.ok ? [] : parsed.reason),
+    ...(parsed.ok ? bindingMistakes(environment, parsed.value.policy, vars) : []),
     ...objectIssues(objects, environment),
+    ...environment.cacheIssues,
     ...placeholders(environment, vars),
     ...tooLarge(environment.vars),
   ]
@@ -84,6 +87,7 @@ const judge = (environment: WranglerEnvironment): Finding => {
     ? merged(
         [
           ...lint(parsed.value.policy, vars),
+          ...bindingWarnings(environment, parsed.value.policy, vars),
           ...exposed(environment, secrets),
           ...unrenewed(environment, parsed.value.policy),
           ...unmade(environment, objects),

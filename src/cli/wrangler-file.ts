@@ -9,6 +9,7 @@ import {
   objectClasses,
 } from './durable-objects.ts'
 import { readText } from './files.ts'
+import { cacheIssues } from './workers-cache.ts'
 
 /** One environment of a wrangler file: what a deploy of it would give the Worker. */
 export interface WranglerEnvironment {
@@ -20,8 +21,8 @@ export interface WranglerEnvironment {
     readonly kv: ReadonlySet<string>
     readonly durable_object: ReadonlyMap<string, ObjectBinding>
     readonly service: ReadonlySet<string>
-    /** Whatever a request can be sent through. */
-    readonly fetcher: ReadonlySet<string>
+    /** Whatever a request can be sent through, and the table that it is written in. */
+    readonly fetcher: ReadonlyMap<string, FetcherTable>
   }
   readonly classes: ObjectClasses
   /** Whether a cron trigger is set; wrangler takes the top level's where there is none here. */
@@ -30,6 +31,8 @@ export interface WranglerEnvironment {
   readonly routes: readonly PolicyIssue[]
   /** `route` or `routes` of the top level, which wrangler takes where there is none here. */
   readonly inheritedRoutes?: string
+  /** What would have Cloudflare answer in the gate's place. */
+  readonly cacheIssues: readonly PolicyIssue[]
   /** What is wrong with the table itself. */
   readonly issues: readonly PolicyIssue[]
 }
@@ -102,6 +105,7 @@ const environmentsOf = (file: JsonObject): readonly WranglerEnvironment[] => {
       return {
         ...environment({ triggers: own(file, 'triggers'), ...table }, name),
         classes: objectClasses(table, file, name),
+        cacheIssues: cacheIssues(table, file, name),
         ...(routed !== undefined && inherits && { inheritedRoutes: routed }),
       }
     }),
@@ -125,17 +129,24 @@ const environment = (table: JsonObject, name: string | undefined): WranglerEnvir
       kv: names(own(table, 'kv_namespaces'), 'binding'),
       durable_object: objectBindings(own(table, 'durable_objects')),
       service: names(own(table, 'services'), 'binding'),
-      fetcher: new Set(FETCHERS.flatMap((key) => [...names(own(table, key), 'binding')])),
+      fetcher: new Map(
+        FETCHERS.flatMap((key) =>
+          [...names(own(table, key), 'binding')].map((name) => [name, key]),
+        ),
+      ),
     },
     classes: objectClasses(table),
     hasCron: isObject(triggers) && listOf(own(triggers, 'crons')).length > 0,
     routes: routesOf(table),
+    cacheIssues: cacheIssues(table),
     issues,
   }
 }
 
 /** Tables of bindings that a request can be sent through. */
-const FETCHERS = ['services', 'mtls_certificates', 'vpc_services', 'vpc_networks']
+const FETCHERS = ['services', 'mtls_certificates', 'vpc_services', 'vpc_networks'] as const
+
+export type FetcherTable = (typeof FETCHERS)[number]
 
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 

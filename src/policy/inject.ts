@@ -80,6 +80,10 @@ export const injectionsOf = (
   return Object.freeze(headers)
 }
 
+/** Whether a header of this name is among them, in any spelling. */
+export const injects = (injections: readonly Injection[] | undefined, name: string): boolean =>
+  injections?.some(({ header }) => foldedName(header) === foldedName(name)) ?? false
+
 /** Characters of a secret that is looked for in answers, at least: shorter ones stand in them by chance. */
 const LEAST_RECOGNISED = 8
 
@@ -91,8 +95,18 @@ export const unrecognisable = ({ parts }: Injection, env: PolicyEnv): readonly s
   })
 
 /**
- * What is looked for in answers: the secrets, and of `Basic` credentials the password and the pair. Without
- * spaces around them, which no header keeps.
+ * Whether what is secret in `Basic` credentials is too short to be looked for in answers. Not where the
+ * secrets are not known.
+ */
+export const hasShortPassword = ({ parts }: Injection, env: PolicyEnv): boolean => {
+  const known = parts.map((part, i) => (i % 2 === 0 ? part : env.secret(part)))
+  const [, password] = known.includes(undefined) ? [] : basicParts(known.join(''))
+  return password !== undefined && password.trim().length < LEAST_RECOGNISED
+}
+
+/**
+ * What is looked for in answers: the secrets, and of `Basic` credentials the pair and the password, or the
+ * user where there is none. Without spaces around them, which no header keeps.
  */
 export const recognised = (
   injections: readonly Injection[],
@@ -107,12 +121,14 @@ export const recognised = (
 
 const namesIn = (parts: readonly string[]) => parts.filter((_, i) => i % 2 === 1)
 
-/** RFC 7617 §2: the user and the password, and the password. */
+/** RFC 7617 §2: the user and the password, and what is secret of them: an API key may be the user. */
 const basicParts = (value: string): readonly string[] => {
-  const [, credentials = ''] = /^ *basic +([A-Za-z0-9+/]+=*) *$/i.exec(value) ?? []
+  const [, credentials] = /^ *basic +([A-Za-z0-9+/]+=*) *$/i.exec(value) ?? []
+  if (credentials === undefined) return []
   try {
     const pair = atob(credentials)
-    return HEADER_TEXT.test(pair) ? [pair, pair.replace(/^[^:]*:?/, '')] : []
+    const [, user = '', password = ''] = /^([^:]*):?(.*)$/.exec(pair) ?? []
+    return HEADER_TEXT.test(pair) ? [pair, password || user] : []
   } catch {
     return []
   }

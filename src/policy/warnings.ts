@@ -1,13 +1,11 @@
-import { isPrivateHost } from '../base/address.ts'
-import { isLoopback } from '../base/url.ts'
 import type { Issuer } from '../model/issuer.ts'
 import { issuerAdvice } from './advice.ts'
 import type { PolicyEnv } from './env.ts'
-import type { Origin } from './fields.ts'
 import type { GateEntry } from './gate.ts'
-import { unrecognisable } from './inject.ts'
-import { quote, type Report, under } from './issues.ts'
-import { type RouteEntry, viaOf } from './route.ts'
+import { hasShortPassword, unrecognisable } from './inject.ts'
+import { quote, type Report } from './issues.ts'
+import { warnOfOrigins } from './origin-warnings.ts'
+import type { RouteEntry } from './route.ts'
 
 interface Read {
   readonly gate: GateEntry
@@ -32,16 +30,7 @@ export const warningsOf = (
       `lacks ${quote(gate.resource.url.hostname)}: the metadata of the resource cannot be had`,
     )
   }
-  warnOrigin(gate.origin, under(report, 'origin'))
-  const reached = rules.flatMap(({ entry }) =>
-    entry.access === 'public' || viaOf(entry, gate) ? [] : [entry.origin ?? gate.origin],
-  )
-  if (gate.assertion?.binding === undefined && reached.some(isPublic)) {
-    report(
-      ['assertion'],
-      'is not written, so origins that anyone can reach get assertions which say who is calling and not for which request. Write "identity" if every origin verifies them and nobody else can read its traffic, else "request"',
-    )
-  }
+  warnOfOrigins({ gate, rules }, at)
   if (gate.revocation?.shards === 1 && rules.some(({ entry }) => isStrict(entry, gate))) {
     report(
       ['revocation', 'shards'],
@@ -54,10 +43,14 @@ export const warningsOf = (
   for (const { entry, path } of rules) {
     const own = at(path)
     for (const injection of entry.inject ?? []) {
-      for (const name of unrecognisable(injection, env)) {
+      const short = unrecognisable(injection, env).map((name) => `the secret ${quote(name)}`)
+      if (short.length === 0 && hasShortPassword(injection, env)) {
+        short.push('the password in its Basic credentials, or the user name where there is none,')
+      }
+      for (const what of short) {
         own(
           ['inject', injection.header],
-          `the secret ${quote(name)} is too short to be recognised: agents get answers that repeat it as they are; use one of 8 characters or more`,
+          `${what} is too short to be recognised: agents get answers that repeat it as they are; use one of 8 characters or more`,
         )
       }
     }
@@ -72,24 +65,9 @@ export const warningsOf = (
         `${quote(entry.resource.url.hostname)} is not in GATE.hosts: the metadata of the resource cannot be had`,
       )
     }
-    warnOrigin(entry.origin, under(own, 'origin'))
   }
 }
 
 /** Whether a rule asks the revocation set on every request with a token. */
 const isStrict = ({ access, revocation }: RouteEntry, gate: GateEntry): boolean =>
   access !== 'public' && (revocation ?? gate.revocation)?.consistency === 'strict'
-
-/** Whether anyone could send to it. */
-const isPublic = (origin: Origin | undefined): boolean =>
-  origin?.kind === 'url' && !isPrivateHost(origin.url.hostname)
-
-const warnOrigin = (origin: Origin | undefined, report: Report) => {
-  if (
-    origin?.kind === 'url' &&
-    origin.url.protocol === 'http:' &&
-    !isLoopback(origin.url.hostname)
-  ) {
-    report([], 'is plain http: identities and injected secrets cross the network in clear')
-  }
-}

@@ -55,4 +55,23 @@ describe('a policy', () => {
     expect(logged).toHaveLength(1)
     expect(load(envOf()).policy).toBeDefined()
   })
+
+  it('is warned of by what no file shows: secrets that are too short, once', () => {
+    const { load, logged } = start()
+    const inject = { 'CF-Access-Client-Id': `\${ID}`, Authorization: `Basic \${PAIR}` }
+    const env = { ROUTES: [{ ...ROUTES[0], inject }], ID: 'id', PAIR: btoa('administrator:pass') }
+    expect(load(envOf(env)).policy).toBeDefined()
+    load(envOf(env))
+    expect(logged).toEqual([
+      {
+        event: 'policy_warnings',
+        warnings: [
+          expect.stringMatching(
+            /^ROUTES\[0\]\.inject\.cf-access-client-id: the secret `ID` is too/,
+          ),
+          expect.stringMatching(/^ROUTES\[0\]\.inject\.authorization: the password in its Basic/),
+        ],
+      },
+    ])
+  })
 })

@@ -49,7 +49,7 @@ describe('a file without mistakes', () => {
     expect(await checkText(toml({ objects, gate }))).toMatchObject({ exitCode: 0, err: [] })
   })
 
-  it.each(['mtls_certificates', 'vpc_services', 'services'])(
+  it.each(['mtls_certificates', 'vpc_services', 'vpc_networks'])(
     'may reach its origin by %s',
     async (table) => {
       const gate = `${PARTS.gate}\norigin_via = "PRIVATE"`
@@ -57,6 +57,12 @@ describe('a file without mistakes', () => {
       expect(await checkText(toml({ gate, more }))).toMatchObject({ exitCode: 0, err: [] })
     },
   )
+
+  it('may have a service binding for its origin, and no word about assertions', async () => {
+    const gate = '[vars.GATE]\nresource = "https://api.acme.dev"\norigin = "service:API"'
+    const more = '[[services]]\nbinding = "API"\nservice = "api"'
+    expect(await checkText(toml({ gate, more }))).toMatchObject({ exitCode: 0, err: [] })
+  })
 
   it('may have environments with everything of their own', async () => {
     const outcome = await checkText(toml({ more: environmentToml('staging') }))

@@ -41,6 +41,12 @@ describe('the secrets that answers are searched for', () => {
       { KEY: basic('user:p') },
       [basic('user:p')],
     ],
+    [
+      'a user without a password in Basic',
+      { a: `Basic \${KEY}` },
+      { KEY: basic('an-api-key:') },
+      [basic('an-api-key:'), 'an-api-key:', 'an-api-key'],
+    ],
     ['what only looks like Basic', { a: `Basic \${KEY}` }, { KEY: 'not-base64' }, ['not-base64']],
     ['bytes in Basic', { a: `Basic \${KEY}` }, { KEY: basic('\0:ü345678') }, [basic('\0:ü345678')]],
   ])('are %s', (_name, inject, secrets, expected) => {
@@ -73,6 +79,33 @@ describe('the secrets that answers are searched for', () => {
       expect(message).toMatch(/`KEY` is too short/)
       expect(message).not.toContain(secret.trim())
     }
+  })
+
+  it.each<[string, string, string, boolean]>([
+    ['a short password', `Basic \${KEY}`, basic('administrator:secret7'), true],
+    ['a password that spaces make long', `basic \${KEY}`, basic('administrator: secret7 '), true],
+    ['a short user without a password', `Basic \${KEY}`, basic('secret7:'), true],
+    ['a short user without a colon', `Basic \${KEY}`, basic('secret7'), true],
+    ['a password of 8', `Basic \${KEY}`, basic('admin:secret78'), false],
+    ['a password with a colon', `Basic \${KEY}`, basic('admin:sec:ret7'), false],
+    ['an API key for a user', `Basic \${KEY}`, basic('an-api-key:'), false],
+    ['another scheme', `Bearer \${KEY}`, basic('administrator:secret7'), false],
+    ['what is no base64', `Basic \${KEY}`, 'not-base64', false],
+  ])('are warned about in Basic: %s', (_name, template, secret, isShort) => {
+    const env = envOf({ KEY: secret })
+    const parsed = parse(vars({ Authorization: template }), env)
+    const found = parsed.ok ? parsed.value.warnings : []
+    expect(found.map(({ path }) => path)).toEqual(isShort ? ['ROUTES[0].inject.authorization'] : [])
+    for (const { message } of found) {
+      expect(message).toMatch(/^the password in its Basic credentials.* is too short/)
+      expect(message).not.toMatch(/secret7|administrator/)
+    }
+  })
+
+  it('are warned about once where the whole is too short, too', () => {
+    const parsed = parse(vars({ a: `Basic \${KEY}` }), envOf({ KEY: basic('a:b') }))
+    const found = parsed.ok ? parsed.value.warnings.map(({ message }) => message) : []
+    expect(found).toEqual([expect.stringMatching(/^the secret `KEY` is too short/)])
   })
 
   it('are not warned about where their values are not known', () => {

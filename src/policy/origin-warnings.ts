@@ -1,0 +1,114 @@
+import { isPrivateHost } from '../base/address.ts'
+import { isLoopback } from '../base/url.ts'
+import type { Origin } from './fields.ts'
+import type { GateEntry } from './gate.ts'
+import { injects } from './inject.ts'
+import type { Report } from './issues.ts'
+import { type RouteEntry, viaOf } from './route.ts'
+import { type At, type Rule, warnUnsent } from './unsent-secrets.ts'
+
+interface Read {
+  readonly gate: GateEntry
+  readonly rules: readonly Rule[]
+}
+
+/**
+ * What the origins of a valid policy leave open: who else can reach them, and what they are told apart
+ * by. Asks no network, and does not know what an origin checks.
+ */
+export const warnOfOrigins = (read: Read, at: At): void => {
+  const { gate, rules } = read
+  warnPlain(gate, at('GATE'))
+  for (const { entry, path } of rules) {
+    warnPlain(entry, at(path))
+    warnHalfToken(entry, at(path))
+  }
+  const open = openOrigins(read)
+  const isToldWho = [...open.values()].flat().some(({ entry }) => entry.access !== 'public')
+  if (gate.assertion?.binding === undefined && isToldWho) {
+    at('GATE')(
+      ['assertion'],
+      'is not written, so origins that anyone can reach get assertions which say who is calling and not for which request. Write "identity" if every origin verifies them and nobody else can read its traffic, else "request"',
+    )
+  }
+  for (const [href, reaching] of open) {
+    warnAddress(new URL(href).hostname, reaching, at)
+    warnUnsent(reaching, at)
+  }
+}
+
+/** A binding may be a private network, where plain http is as good. */
+const warnPlain = ({ origin, origin_via: via }: GateEntry | RouteEntry, report: Report) => {
+  if (
+    origin?.kind === 'url' &&
+    origin.url.protocol === 'http:' &&
+    via === undefined &&
+    !isLoopback(origin.url.hostname)
+  ) {
+    report(['origin'], 'is plain http: identities and injected secrets cross the network in clear')
+  }
+}
+
+/** The two headers of a service token of Cloudflare Access. */
+const TOKEN = ['CF-Access-Client-Id', 'CF-Access-Client-Secret']
+
+const warnHalfToken = (entry: RouteEntry, report: Report) => {
+  const missing = TOKEN.filter((name) => !injects(entry.inject, name))
+  const [name] = missing
+  if (name === undefined || missing.length === TOKEN.length) return
+  report(
+    ['inject'],
+    `lacks ${name}: Cloudflare Access takes a service token by ${TOKEN.join(' and ')} together, and turns away every request without one of them`,
+  )
+}
+
+/** The rules to each origin that anyone could send to: a URL on no private address, and no binding. */
+const openOrigins = ({ gate, rules }: Read): ReadonlyMap<string, readonly Rule[]> => {
+  const found = new Map<string, Rule[]>()
+  for (const rule of rules) {
+    const origin: Origin | undefined = rule.entry.origin ?? gate.origin
+    if (origin?.kind !== 'url' || viaOf(rule.entry, gate) !== undefined) continue
+    if (isPrivateHost(origin.url.hostname)) continue
+    const { href } = origin.url
+    const reaching = found.get(href)
+    if (reaching) reaching.push(rule)
+    else found.set(href, [rule])
+  }
+  return found
+}
+
+interface Address {
+  readonly domain: string
+  /** Whether a secret that every request to it has would make up for it. */
+  readonly isOpen: boolean
+  readonly message: string
+}
+
+/** Names of Cloudflare's own, for which there is something better to write. */
+const ADDRESSES: readonly Address[] = [
+  {
+    domain: 'cfargotunnel.com',
+    isOpen: false,
+    message:
+      'is the name of a tunnel inside Cloudflare, which DNS records point to and nothing can be fetched from: write the public host name of the tunnel',
+  },
+  {
+    domain: 'workers.dev',
+    isOpen: true,
+    message:
+      'is the public address of a Worker: anyone can send to it past the gate, and a gate on workers.dev of the same account cannot (error 1042). Bind that Worker in [[services]], write "service:NAME" and give it workers_dev = false',
+  },
+  {
+    domain: 'pages.dev',
+    isOpen: true,
+    message:
+      'is the public address of a Pages project: anyone can send to it past the gate. Put Cloudflare Access on it and send the service token by inject, or make it a Worker and write "service:NAME"',
+  },
+]
+
+const warnAddress = (hostname: string, rules: readonly Rule[], at: At) => {
+  const known = ADDRESSES.find(({ domain }) => hostname.endsWith(`.${domain}`))
+  if (!known || (known.isOpen && rules.every(({ entry }) => entry.inject))) return
+  const shared = rules.some(({ entry }) => !entry.origin)
+  at(shared ? 'GATE' : (rules[0]?.path ?? 'GATE'))(['origin'], known.message)
+}
