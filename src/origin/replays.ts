@@ -26,21 +26,31 @@ export const createProcessReplays = ({
   readonly clock?: Clock
 } = {}): Replays => {
   const used = new Map<string, number>()
-  const forget = (now: number, isWhole: boolean) => {
-    for (const [id, expires] of used) {
-      if (expires <= now) used.delete(id)
-      else if (!isWhole) return
+  /** Ids by the second from which they may be forgotten: those that are still good are not walked over. */
+  const due = new Map<number, string[]>()
+  let sweptAt: number | undefined
+  const sweep = (now: number) => {
+    const second = Math.floor(now)
+    if (second === sweptAt) return
+    sweptAt = second
+    for (const [end, ids] of due) {
+      if (end > second) continue
+      due.delete(end)
+      // One that was claimed anew meanwhile is good for longer.
+      for (const id of ids) if ((used.get(id) ?? now) <= now) used.delete(id)
     }
   }
   return {
     claim(id, expires) {
       const now = clock.now() / 1000
-      forget(now, used.size >= max)
+      sweep(now)
       if ((used.get(id) ?? now) > now) return false
       if (used.size >= max) throw new RangeError(`more than ${max} assertions are remembered`)
-      // In again, behind those that expire sooner.
-      used.delete(id)
       used.set(id, expires)
+      const end = Math.ceil(expires)
+      const ids = due.get(end)
+      if (ids) ids.push(id)
+      else due.set(end, [id])
       return true
     },
   }

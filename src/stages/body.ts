@@ -70,21 +70,44 @@ export const heldBody = async (
   return ok({ bytes, digest: base64url.encode(await digestOf('SHA-256', bytes)) })
 }
 
-/** One member of the dictionary (RFC 9530 §2, RFC 8941 §3.2): an algorithm and bytes. */
-const MEMBER = /^[ \t]*([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/]*={0,2}):[ \t]*$/
+const KEY = '[a-z*][a-z0-9_.*-]*'
+const BYTES = ':([A-Za-z0-9+/]*={0,2}):'
+/** Bare items (RFC 9651 §3.3): number, string, token, bytes, boolean, date, display string. */
+const BARE = [
+  String.raw`-?(?:\d{1,12}\.\d{1,3}|\d{1,15})`,
+  String.raw`"(?:[ !#-[\]-~]|\\["\\])*"`,
+  "[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*",
+  BYTES.replace('(', '(?:'),
+  String.raw`\?[01]`,
+  String.raw`@-?\d{1,15}`,
+  '%"(?:[ !#$&-~]|%[0-9a-f]{2})*"',
+].join('|')
+
+/**
+ * One member of the dictionary (RFC 9530 §2, RFC 9651 §3.2): an algorithm, bytes, and parameters, which say
+ * nothing here; with the comma behind it, which another member follows.
+ */
+const MEMBER = new RegExp(
+  `[ \\t]*(${KEY})=${BYTES}(?:; *${KEY}(?:=(?:${BARE}))?)*[ \\t]*(?:,(?=.)|$)`,
+  'gy',
+)
 
 /** The algorithms that are safe (RFC 9530 §5); others say nothing. */
 const ALGORITHMS: Readonly<Record<string, string>> = { 'sha-256': 'SHA-256', 'sha-512': 'SHA-512' }
 
-/** Whether a Content-Digest is well-formed, and right in every member that can be judged. */
+/**
+ * Whether a Content-Digest is well-formed, and right in every member that can be judged. An algorithm that is
+ * there twice is refused, though the last one counts (RFC 9651 §3.2): others may have read the first.
+ */
 const isOf = async (bytes: Uint8Array<ArrayBuffer>, said: string): Promise<boolean> => {
-  for (const member of said.split(',')) {
-    const [, name = '', value = ''] = MEMBER.exec(member) ?? []
-    if (name === '') return false
+  const members = [...said.matchAll(MEMBER)]
+  if (members.map(([text]) => text).join('') !== said) return false
+  if (new Set(members.map(([, name]) => name)).size !== members.length) return false
+  for (const [, name = '', value] of members) {
     const algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined
     if (algorithm && value !== base64Of(await digestOf(algorithm, bytes))) return false
   }
-  return true
+  return members.length > 0
 }
 
 const digestOf = async (algorithm: string, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> =>

@@ -268,6 +268,7 @@ describe('an assertion that was used', () => {
       },
       'replays_unavailable',
     ],
+    ['is full', createProcessReplays({ max: 0 }).claim as () => unknown, 'replays_unavailable'],
     ['says nothing', () => undefined, 'assertion_replayed'],
     ['says something else', () => 'yes', 'assertion_replayed'],
   ])('is refused where the store %s', async (_, claim, code) => {

@@ -37,3 +37,49 @@ it('holds what is good and no more', () => {
     later(1)
   }
 })
+
+it('remembers what was claimed anew, whatever the first claim was good for', () => {
+  const { claim, later } = start()
+  claim('a', 1_000.5)
+  later(0.6)
+  expect(claim('a', 1_060)).toBe(true)
+  later(1)
+  expect(claim('a', 1_060)).toBe(false)
+  claim('b', 1_002)
+  later(58.3)
+  expect([claim('a', 1_060), claim('b', 1_060)]).toEqual([false, true])
+})
+
+it('remembers through a clock that is set back', () => {
+  const { claim, later } = start(2)
+  claim('a', 1_060)
+  later(-30)
+  expect([claim('a', 1_060), claim('b', 1_000)]).toEqual([false, true])
+  later(30)
+  expect([claim('a', 1_060), claim('c', 1_060)]).toEqual([false, true])
+  expect(() => claim('d', 1_060)).toThrow(RangeError)
+})
+
+it('does not walk over what is good, also when it is full', () => {
+  const most = 50_000
+  const { claim, later, at } = start(most)
+  // Every second one ends sooner than the one before it, as assertions of tokens that end do.
+  for (let n = 0; n < most; n++) claim(`id-${n}`, at() + (n % 2 === 0 ? 60 : 30))
+  const began = performance.now()
+  let refused = 0
+  for (let n = 0; n < 20_000; n++) {
+    try {
+      claim(`more-${n}`, at() + 60)
+    } catch {
+      refused++
+    }
+    later(0.001)
+  }
+  expect(refused).toBe(20_000)
+  // One walk for each would be 10⁹ steps.
+  expect(performance.now() - began).toBeLessThan(2_000)
+  later(11)
+  expect(claim('id-0', at() + 60)).toBe(false)
+  for (let n = 0; n < most / 2; n++) expect(claim(`then-${n}`, at() + 60)).toBe(true)
+  expect(() => claim('last', at() + 60)).toThrow(RangeError)
+})

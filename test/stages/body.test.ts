@@ -70,6 +70,21 @@ describe('a Content-Digest', () => {
     'unixsum=::',
     `crc32c=:AAAA:, ${SHA256}`,
     `*x.y-z_1=:AAAA:`,
+    // Parameters (RFC 9651 §3.1.2), which no algorithm has yet, say nothing.
+    ...[
+      ';a',
+      ';a;  b ',
+      ';a=1;a=-1.250;*.-_=999999999999999',
+      ';a=?0;b=?1;c=@-1659578233',
+      ';a=tok/en:*;b=*',
+      ';a="";b="a,b;c=:x: \\"\\\\"',
+      ';a=%"f%c3%bc, \\ "',
+      ';a=::;b=:AAA=:',
+    ].flatMap((parameters) => [
+      SHA256 + parameters,
+      `${SHA256}${parameters},${SHA512}`,
+      `${SHA512}, ${SHA256}${parameters}`,
+    ]),
   ])('is taken: %s', async (said) => {
     expect(codeOf(await held('hello', said))).toBe('ok')
   })
@@ -95,6 +110,48 @@ describe('a Content-Digest', () => {
     `sha-256="${digest('hello')}"`,
     `md5=:AAAA:, rubbish`,
     `constructor=:AAAA:, toString`,
+    `,${SHA256}`,
+    `${SHA256},,${SHA512}`,
+    `${SHA256} ${SHA512}`,
+    // Parameters hide nothing.
+    `${OTHER};a=1`,
+    `md5=:AAAA:;a="${SHA256}", ${OTHER}`,
+    `${OTHER};a=", ${SHA256}"`,
+    ...[
+      ';',
+      ';;a',
+      ' ;a',
+      ';\ta',
+      ';A',
+      ';1a',
+      ';a=',
+      ';a =1',
+      ';a= 1',
+      ';a=1.',
+      ';a=.5',
+      ';a=1.2345',
+      ';a=1234567890123.1',
+      ';a=1234567890123456',
+      ';a=1a',
+      ';a=?2',
+      ';a=@1.5',
+      ';a="',
+      ';a="b"c',
+      ';a="\\b"',
+      ';a="ü"',
+      ';a=%"%C3"',
+      ';a=%"%"',
+      ';a=:A-:',
+      ';a=:AAAA',
+      ';a=(1 2)',
+      ';a=(',
+      ';a,',
+    ].map((parameters) => SHA256 + parameters),
+    // An algorithm that is there twice: which one counts is another matter for every reader.
+    `${SHA256}, ${SHA256}`,
+    `${OTHER}, ${SHA256}`,
+    `${SHA256};a, ${SHA512}, ${SHA256}`,
+    `md5=:AAAA:, md5=:BBBB:`,
   ])('is not taken: %s', async (said) => {
     expect(codeOf(await held('hello', said))).toBe('digest_mismatch')
   })
