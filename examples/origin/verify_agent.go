@@ -213,7 +213,7 @@ var (
 )
 
 // UnderRoute says whether a request falls under "METHODS path": {name} is a segment, a last * the rest. Only a
-// {+name} may hold an escaped slash.
+// {+name} may hold an escaped slash; a * that means itself is written %2A.
 func UnderRoute(route, method, path string) bool {
 	names, pattern, _ := strings.Cut(route, " ")
 	isNamed := false
@@ -224,7 +224,7 @@ func UnderRoute(route, method, path string) bool {
 	if !isNamed || err != nil || !utf8.ValidString(text) || !plain.MatchString(path) || ambiguous.MatchString(path) {
 		return false
 	}
-	want, given := strings.Split(pattern, "/"), strings.Split(path, "/")
+	want, given := strings.Split(pattern, "/"), strings.Split(strings.ReplaceAll(path, "*", "%2A"), "/")
 	for i, segment := range want {
 		if i > 0 && i == len(want)-1 && segment == "*" {
 			return len(given) >= len(want)

@@ -120,7 +120,7 @@ def place(url):
 def under_route(route, method, path):
     """Whether a request falls under "METHODS path": {name} is a segment, a last * the rest.
 
-    Only a {+name} may hold an escaped slash.
+    Only a {+name} may hold an escaped slash; a * that means itself is written %2A.
     """
     methods, _, pattern = route.partition(" ")
     methods = methods.split(",")
@@ -133,7 +133,8 @@ def under_route(route, method, path):
         parts.append(value + re.escape(name[2] or "") if name else re.escape(segment))
     if pattern.endswith("/*"):
         parts[-1] = ".*"
-    return is_canonical(path) and re.fullmatch("/" + "/".join(parts), path) is not None
+    sent = path.replace("*", "%2A")
+    return is_canonical(path) and re.fullmatch("/" + "/".join(parts), sent) is not None
 
 
 def is_canonical(path):

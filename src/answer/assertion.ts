@@ -105,10 +105,13 @@ const actOf = ([first, ...others]: readonly Actor[]): ActClaim => {
   return { sub, iss: issuer, ...(others.length > 0 && { act: actOf(others) }) }
 }
 
+/** Path as it is sent, in a pattern, where `*` would mean something else. */
+const literal = (path: string): string => path.replaceAll('*', '%2A')
+
 /** Methods and path of a rule as its origin sees them; `{+name}` may hold an escaped slash. */
 const routeOf = perObject(({ methods, path, target, encodedSlash }: Route): string => {
   const { url, stripPrefix } = target
-  const base = url.pathname === '/' ? '' : url.pathname.replace(/\/$/, '')
+  const base = literal(url.pathname === '/' ? '' : url.pathname.replace(/\/$/, ''))
   const rest = path.slice(stripPrefix.length)
   const text = `${methods.join(',')} ${base}${rest.startsWith('/') ? rest : `/${rest}`}`
   return encodedSlash ? text.replace(/\{/g, '{+') : text
@@ -123,15 +126,12 @@ const decidingOf = perObject(
     ]),
 )
 
-/** What can stand in a pattern and mean itself. */
-const LITERAL = /^[A-Za-z0-9._~%-]+$/
-
 /** {@link routeOf}, with the values of the parameters that the rule judges by. */
 const routeText = ({ route, params }: Facts): string => {
   const deciding = decidingOf(route)
   if (deciding.size === 0) return routeOf(route)
   return routeOf(route).replace(/\{\+?(\w+)\}/g, (hole, name: string) => {
-    const value = params.get(name) ?? ''
-    return deciding.has(name) && LITERAL.test(value) ? value : hole
+    const value = deciding.has(name) ? params.get(name) : undefined
+    return value === undefined ? hole : literal(value)
   })
 }

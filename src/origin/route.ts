@@ -15,9 +15,9 @@ const SLASH = /%2F/i
 /**
  * Whether a method and a path, still percent-encoded as it was sent, fall under `METHODS path`: a
  * `{name}` is one segment or what of it stands before a literal, without an escaped slash unless it is
- * written `{+name}`, and a last `*` the rest below. A path
- * that the gate would not send (dot or empty segments, needless escapes) falls under none, and so
- * does everything under a route that cannot be read.
+ * written `{+name}`, and a last `*` the rest below; a `*` that means itself is written `%2A`. A path that the
+ * gate would not send (dot or empty segments, needless escapes) falls under none, and so does everything under
+ * a route that cannot be read.
  */
 export const isUnderRoute = (route: string, method: string, path: string): boolean =>
   (tests.get(route) ?? tests.keep(route, testOf(route)))(method, path)
@@ -55,5 +55,5 @@ const segmentOf = (text: string): ((given: string) => boolean) | undefined => {
     return (given) =>
       given.length > suffix.length && given.endsWith(suffix) && (plus === '+' || !SLASH.test(given))
   }
-  return /[{}*]/.test(text) ? undefined : (given) => given === text
+  return /[{}*]/.test(text) ? undefined : (given) => given.replaceAll('*', '%2A') === text
 }

@@ -63,7 +63,7 @@ const asserted = ({
   url = 'https://origin.example.net/v1/documents/7?page=2',
   held,
 }: Given = {}): Asserted => ({
-  rule: { binding, algorithm: key.algorithm, maxBody: 1, brought: [] },
+  rule: { binding, algorithm: key.algorithm, maxBody: 1, brought: [], withdrawn: [] },
   known: {
     policy: policyOf([], { gate: gateOf() }),
     route: routeOf(match, { target: targetOf(target), ...route }),
@@ -142,11 +142,16 @@ describe('an assertion', () => {
       { route: { workflow: { from: 'path', name: 'id' } } },
       'GET,HEAD /v1/documents/7',
     ],
-    [
-      'whose value would mean something else in a pattern',
-      { route: { workflow: { from: 'path', name: 'id' } }, params: { id: '*' } },
-      'GET,HEAD /v1/documents/{id}',
-    ],
+    ...[
+      ['run:1', 'run:1'],
+      ["%C3%AB@!$&'()+,=|[]~", "%C3%AB@!$&'()+,=|[]~"],
+      ['*', '%2A'],
+      ['a**b', 'a%2A%2Ab'],
+    ].map(([id = '', written]): [string, Given, string] => [
+      `of a workflow named ${id}`,
+      { route: { workflow: { from: 'path', name: 'id' } }, params: { id } },
+      `GET,HEAD /v1/documents/${written}`,
+    ]),
     [
       'that may hold an escaped slash',
       { route: { encodedSlash: true } },
@@ -246,6 +251,12 @@ describe('an assertion', () => {
       'POST /x',
       { url: new URL('https://o.example/base/') },
       'POST /base/x',
+    ],
+    [
+      'a base path with a star',
+      'POST /x',
+      { url: new URL('https://o.example/a*/*') },
+      'POST /a%2A/%2A/x',
     ],
     [
       'both',

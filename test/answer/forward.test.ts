@@ -179,7 +179,7 @@ describe('the assertion', () => {
     policyOf([], {
       gate: gateOf({
         identityPrefix: prefix,
-        assertion: { binding, algorithm: 'ES256', maxBody: 1, brought: [] },
+        assertion: { binding, algorithm: 'ES256', maxBody: 1, brought: [], withdrawn: [] },
       }),
     })
   const key = async (): Promise<SigningKey> => {

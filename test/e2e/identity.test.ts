@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { RecordedRequest } from '../kit/origin.ts'
 import { arrivals } from './arrivals.ts'
 import { AGENT, startWorld, type World } from './world.ts'
 
@@ -17,6 +18,15 @@ afterAll(() => world.close())
 
 const { arrived } = arrivals(() => world)
 
+/** Every identity header that arrived but the assertion, by its name in lower case; each came once. */
+const toldBy = ({ rawHeaders }: RecordedRequest) => {
+  const told = rawHeaders
+    .map(([name, value]) => [name.toLowerCase(), value] as const)
+    .filter(([name]) => name.startsWith('x-agent-') && name !== 'x-agent-assertion')
+  expect(new Set(told.map(([name]) => name)).size).toBe(told.length)
+  return Object.fromEntries(told)
+}
+
 describe('the identity', () => {
   it('is what the token says', async () => {
     const now = Math.floor(Date.now() / 1000)
@@ -31,8 +41,7 @@ describe('the identity', () => {
       act: { sub: 'planner', act: { sub: 'supervisor', iss: world.beta.issuer } },
     }
     const request = await arrived({ target: '/v1/chat/completions' }, claims)
-    const agent = request.rawHeaders.filter(([name]) => /^x-agent-(?!assertion$)/i.test(name))
-    expect(Object.fromEntries(agent.map(([name, value]) => [name.toLowerCase(), value]))).toEqual({
+    expect(toldBy(request)).toEqual({
       'x-agent-id': `acme/${AGENT}`,
       'x-agent-issuer': world.acme.issuer,
       'x-agent-subject': 'alice',
@@ -46,7 +55,42 @@ describe('the identity', () => {
       'x-agent-delegation': `planner,${world.beta.issuer};supervisor`,
       'x-agent-possession': 'bearer',
     })
-    expect(agent).toHaveLength(12)
+  })
+
+  it('of a client with a token of its own is the client, for nobody else', async () => {
+    const exp = Math.floor(Date.now() / 1000) + 60
+    const claims = { scope: 'chat:write', jti: 'token-2', exp }
+    const request = await arrived({ target: '/v1/chat/completions' }, claims)
+    expect(toldBy(request)).toEqual({
+      'x-agent-id': `acme/${AGENT}`,
+      'x-agent-issuer': world.acme.issuer,
+      'x-agent-subject': AGENT,
+      'x-agent-client-id': AGENT,
+      'x-agent-scope': 'chat:write',
+      'x-agent-grant': 'chat:write',
+      'x-agent-token-id': 'token-2',
+      'x-agent-token-expires': String(exp),
+      'x-agent-possession': 'bearer',
+    })
+  })
+
+  it('is no more than the token says', async () => {
+    const exp = Math.floor(Date.now() / 1000) + 60
+    const claims = { sub: undefined, client_id: undefined, scope: undefined, jti: 'token-3', exp }
+    const request = await arrived({ token: await world.ops.mint(claims) })
+    expect(toldBy(request)).toEqual({
+      'x-agent-id': 'ops/operator',
+      'x-agent-issuer': world.ops.issuer,
+      'x-agent-token-id': 'token-3',
+      'x-agent-token-expires': String(exp),
+      'x-agent-possession': 'bearer',
+    })
+  })
+
+  it('has a very long scope whole', async () => {
+    const scope = Array.from({ length: 300 }, (_, i) => `res-${i}:rw`).join(' ')
+    const request = await arrived({}, { scope })
+    expect(request.header('x-agent-scope')).toBe(scope)
   })
 
   it('has no header for what the token does not say', async () => {

@@ -126,11 +126,12 @@ describe.skipIf(PYTHON === undefined)(`the check in Python${WHY}`, () => {
     'GET /v1/*',
     'GET /',
     'GET /v1/a.b',
+    'GET /v1/%2A',
   ]
   const TARGETS = `GET / | HEAD /v1/7 | POST /v1/7 | GET /v1/ | GET /v1 | GET /v1/a/b | GET /v1//b
     GET /v1/a%2Fb | GET /v1/a%2fb | GET /v1/%61 | GET /v1/.. | GET /v1/a/../b | GET /v1/a%2F.. | POST /v1/m:run
     POST /v1/:run | POST /v1/m%3Arun | GET /v1/Zo%C3%AB | GET /v1/%FF | GET /v1/a;b | GET /v1/a%5Cb | GET /v1/a%00
-    GET /v1/axb | GET /v1/a.b | GET /v1/a%252Fb | GET /v1/a%25 | GET /v1/[a|b] | GET /v1/{id} | GET /v1/%C2%80`
+    GET /v1/axb | GET /v1/a.b | GET /v1/a%252Fb | GET /v1/a%25 | GET /v1/[a|b] | GET /v1/{id} | GET /v1/%C2%80 | GET /v1/*`
     .split(/\n|\|(?= )/)
     .map((text) => text.trim().split(' '))
 

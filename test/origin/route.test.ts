@@ -63,6 +63,13 @@ const CASES: readonly (readonly [route: string, request: string, is: boolean])[]
   ['GET /v1/{id}/*', 'GET /v1//a', false],
   ['GET /*', 'GET /', true],
   ['GET /*', 'GET /a/b', true],
+  ['GET /v1/%2A', 'GET /v1/*', true],
+  ['GET /v1/%2A', 'GET /v1/%2A', true],
+  ['GET /v1/%2A', 'GET /v1/a', false],
+  ['GET /v1/%2A', 'GET /v1/**', false],
+  ['GET /v1/a%2Ab/log', 'GET /v1/a*b/log', true],
+  ['GET /v1/run:1', 'GET /v1/run:1', true],
+  ['GET /v1/run:1', 'GET /v1/run:2', false],
   // What no gate writes means nothing.
   ['', 'GET /v1', false],
   ['GET', 'GET /v1', false],
