@@ -8,6 +8,7 @@ import type { AssertionKey, Wanted } from './assertions/plan.ts'
 import { system } from './system.ts'
 
 const KEYS = 'keys'
+const WITHDRAWN = 'withdrawn'
 const WANTED = 'wanted'
 
 /**
@@ -23,8 +24,15 @@ export class AssertionKeeper extends DurableObject {
     const { kv } = ctx.storage
     this.#keeping = createAssertionKeeping(
       {
-        read: () => kv.get<readonly AssertionKey[]>(KEYS),
-        write: (keys) => kv.put(KEYS, keys),
+        read: () => ({
+          keys: kv.get<readonly AssertionKey[]>(KEYS) ?? [],
+          withdrawn: kv.get<readonly string[]>(WITHDRAWN) ?? [],
+        }),
+        // Written as one: nothing is waited for between the two.
+        write({ keys, withdrawn }) {
+          kv.put(KEYS, keys)
+          kv.put(WITHDRAWN, withdrawn)
+        },
       },
       system.clock,
     )

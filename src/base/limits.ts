@@ -14,6 +14,8 @@ export const LIMITS = {
   documentBytes: 64 * 1024,
   /** Keys of one set that are looked at. */
   keys: 64,
+  /** Keys that an operator brings to sign with, and keys that are withdrawn: all that are published are looked at. */
+  assertionKeys: 16,
   /** Bits of an RSA modulus, at least (RFC 7518 §3.3) and at most: verifying costs their square. */
   rsaBits: 2048,
   rsaBitsMost: 16_384,

@@ -14,6 +14,14 @@ export const ASSERTION_ALGORITHMS = ['ES256', 'EdDSA'] as const
 
 export type AssertionAlgorithm = (typeof ASSERTION_ALGORITHMS)[number]
 
+/** A private key of the operator's secret. Whether its halves belong together is not known. */
+export interface BroughtKey {
+  /** In the secret, from 1. */
+  readonly place: number
+  readonly algorithm: AssertionAlgorithm
+  readonly privateJwk: JWK
+}
+
 /** How the origins of a gate are told who is calling. */
 export interface AssertionRule {
   readonly binding: AssertionBinding
@@ -21,8 +29,10 @@ export interface AssertionRule {
   readonly algorithm: AssertionAlgorithm
   /** Bytes of a body that is held, for `body`. */
   readonly maxBody: number
-  /** Private keys of the operator's secret; the first signs. Empty where keys are made. */
-  readonly brought: readonly { readonly algorithm: AssertionAlgorithm; readonly privateJwk: JWK }[]
+  /** Private keys of the operator's secret, of which the first that is not withdrawn signs; empty where keys are made. */
+  readonly brought: readonly BroughtKey[]
+  /** Thumbprints (RFC 7638) of keys that neither sign nor are published, from now on. */
+  readonly withdrawn: readonly string[]
 }
 
 /** Who acts, in whose name (RFC 8693 §4.1): the outermost actor, and in it those before. */
@@ -61,7 +71,8 @@ export interface AssertionClaims {
   readonly token_jti?: string
   /**
    * Methods and path pattern of the rule, as the origin sees them: `GET,HEAD /v1/documents/{id}`. Parameters that
-   * the rule judges by have the value of the request; only one written `{+id}` may hold an escaped slash.
+   * the rule judges by have the value of the request, with `*` written `%2A`; only one written `{+id}` may hold an
+   * escaped slash.
    */
   readonly route: string
   readonly possession: 'bearer'

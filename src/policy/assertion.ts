@@ -7,16 +7,23 @@ import {
   ASSERTION_ALGORITHMS,
   type AssertionAlgorithm,
   type AssertionRule,
+  type BroughtKey,
 } from '../model/assertion.ts'
 import type { PolicyEnv } from './env.ts'
-import { word } from './fields.ts'
+import { text, word } from './fields.ts'
 import { quote, type Report } from './issues.ts'
-import { type Field, field, type Readable, reads, readTable } from './table.ts'
+import { type Field, field, list, type Readable, readField, reads, readTable } from './table.ts'
 
 /** The secret that holds keys an operator brings. */
 const SECRET = 'ASSERTION_KEYS'
 
 const BINDINGS = ['off', 'identity', 'request', 'body'] as const
+
+const thumbprint = text((value) =>
+  base64UrlDecode(value)?.length === 32
+    ? ok(value)
+    : fail('must be the kid of a key in jwks.json, 43 characters of base64url (RFC 7638)'),
+)
 
 const FIELDS = {
   binding: word(BINDINGS),
@@ -26,6 +33,12 @@ const FIELDS = {
       ? ok(Number(value))
       : fail(`must be a number of bytes from 1 to ${LIMITS.heldBodyBytesMost}`),
   ),
+  withdrawn: field<readonly string[]>((value, report) => {
+    const most = LIMITS.assertionKeys
+    const kids = readField(list(thumbprint, { empty: true }), value, report) ?? []
+    if (kids.length > most) report([], `must be a list of at most ${most}`)
+    return kids
+  }),
 }
 
 type Entry = Readable<typeof FIELDS>
@@ -45,13 +58,13 @@ export const assertionField: Field<Entry> = field((value, report) => {
  * imported.
  */
 export const assertionOf = (
-  { binding = 'identity', algorithm, max_body }: Entry = {},
+  { binding = 'identity', algorithm, max_body, withdrawn = [] }: Entry = {},
   env: PolicyEnv,
   report: Report,
 ): AssertionRule | undefined => {
   if (binding === 'off') return undefined
   const value = env.secret(SECRET)
-  const brought = value === undefined ? undefined : broughtKeys(value, report)
+  const brought = value === undefined ? [] : broughtKeys(value, report)
   // The secret is needed only where nobody makes keys.
   if (!env.has('durable_object', 'ASSERTION_KEEPER') && !env.has('secret', SECRET)) {
     report(
@@ -61,9 +74,10 @@ export const assertionOf = (
   }
   return Object.freeze({
     binding,
-    algorithm: brought?.[0]?.algorithm ?? algorithm ?? 'ES256',
+    algorithm: brought[0]?.algorithm ?? algorithm ?? 'ES256',
     maxBody: max_body ?? LIMITS.heldBodyBytes,
-    brought: Object.freeze(brought ?? []),
+    brought: Object.freeze(brought),
+    withdrawn: Object.freeze([...withdrawn]),
   })
 }
 
@@ -74,14 +88,14 @@ const SHAPES: Readonly<
   'OKP Ed25519': { algorithm: 'EdDSA', members: ['x', 'd'] },
 }
 
-const broughtKeys = (value: string, report: Report): AssertionRule['brought'] => {
+const broughtKeys = (value: string, report: Report): readonly BroughtKey[] => {
   const document = parseJsonObject(value)
   const entries = document && own(document, 'keys')
   const secret = `the secret ${quote(SECRET)}`
-  if (!Array.isArray(entries) || entries.length === 0 || entries.length > LIMITS.keys) {
+  if (!Array.isArray(entries) || entries.length === 0 || entries.length > LIMITS.assertionKeys) {
     report(
       [],
-      `${secret} must be a private JWK set as JSON, { "keys": [ … ] }, with 1 to ${LIMITS.keys} keys`,
+      `${secret} must be a private JWK set as JSON, { "keys": [ … ] }, with 1 to ${LIMITS.assertionKeys} keys`,
     )
     return []
   }
@@ -91,7 +105,7 @@ const broughtKeys = (value: string, report: Report): AssertionRule['brought'] =>
     const isRepeated = seen.has(key?.privateJwk.x)
     if (key && !isRepeated) {
       seen.add(key.privateJwk.x)
-      return [key]
+      return [Object.freeze({ place: i + 1, ...key })]
     }
     const fault = isRepeated
       ? 'is there twice'
@@ -101,7 +115,7 @@ const broughtKeys = (value: string, report: Report): AssertionRule['brought'] =>
   })
 }
 
-const readKey = (jwk: unknown): AssertionRule['brought'][number] | undefined => {
+const readKey = (jwk: unknown): Omit<BroughtKey, 'place'> | undefined => {
   if (!isObject(jwk)) return undefined
   const [kty, crv, use] = ['kty', 'crv', 'use'].map((name) => own(jwk, name))
   const shape = Object.hasOwn(SHAPES, `${kty} ${crv}`) ? SHAPES[`${kty} ${crv}`] : undefined
@@ -112,5 +126,5 @@ const readKey = (jwk: unknown): AssertionRule['brought'][number] | undefined => 
     if (typeof text !== 'string' || base64UrlDecode(text)?.length !== 32) return undefined
     read[member] = text
   }
-  return Object.freeze({ algorithm: shape.algorithm, privateJwk: Object.freeze(read) as JWK })
+  return { algorithm: shape.algorithm, privateJwk: Object.freeze(read) as JWK }
 }

@@ -55,6 +55,7 @@ const showGate = (gate: Gate): Shown => ({
         binding: gate.assertion.binding,
         algorithm: gate.assertion.algorithm,
         max_body: gate.assertion.maxBody,
+        withdrawn: [...gate.assertion.withdrawn],
       }
     : 'off',
   identity_prefix: gate.identityPrefix,

@@ -3,7 +3,7 @@ import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { AssertionKeeper } from '../../src/adapters/assertion-keeper.ts'
 import { makeKey } from '../../src/adapters/assertions/made.ts'
-import type { Wanted } from '../../src/adapters/assertions/plan.ts'
+import type { AssertionKey, Wanted } from '../../src/adapters/assertions/plan.ts'
 
 const { ASSERTION_KEEPER } = env as unknown as {
   readonly ASSERTION_KEEPER: DurableObjectNamespace<AssertionKeeper>
@@ -21,6 +21,14 @@ const keeperOf = (name: string) => ASSERTION_KEEPER.getByName(name)
 const begin = Date.now()
 const at = (ms: number) => void vi.spyOn(Date, 'now').mockReturnValue(begin + ms)
 afterEach(() => void vi.restoreAllMocks())
+
+const KID = /^[\w-]{43}$/
+
+const keysIn = (keeper: DurableObjectStub<AssertionKeeper>) =>
+  runInDurableObject(
+    keeper,
+    (_, { storage }) => storage.kv.get<readonly AssertionKey[]>('keys') ?? [],
+  )
 
 const brought = async () => {
   const { privateJwk: _, signsFrom: __, ...key } = await makeKey('EdDSA', 0)
@@ -53,12 +61,13 @@ describe('the keeper of assertion keys', () => {
   it('stores nothing private of brought keys, and what it made', async () => {
     const key = await brought()
     const keeper = keeperOf('stored')
-    await keeper.keys({ algorithm: 'EdDSA', brought: [key] })
-    const stored = await runInDurableObject(keeper, (_, { storage }) =>
-      JSON.stringify([...storage.kv.list()]),
-    )
-    expect(stored).toContain(key.kid)
-    expect(stored).not.toContain('"d"')
+    const { published } = await keeper.keys({ algorithm: 'EdDSA', brought: [key] })
+    const stored = await keysIn(keeper)
+    expect(stored.map(({ kid, privateJwk }) => [kid, privateJwk !== undefined])).toEqual([
+      [key.kid, false],
+      [published[1]?.kid, true],
+    ])
+    expect(JSON.stringify(published)).not.toContain('"d"')
     expect((await keeper.keys({ algorithm: 'EdDSA', brought: [key] })).signer).toEqual({
       kid: key.kid,
       algorithm: 'EdDSA',
@@ -114,6 +123,66 @@ describe('the keeper of assertion keys', () => {
     at(HOUR)
     const changed = await keeper.keys(wanted)
     expect(changed.signer).toEqual({ kid: key.kid, algorithm: 'EdDSA' })
-    expect(changed.published.map(({ kid }) => kid)).toEqual([made.signer.kid, key.kid])
+    expect(changed.published.map(({ kid }) => kid)).toEqual([
+      made.signer.kid,
+      key.kid,
+      expect.stringMatching(KID),
+    ])
+  })
+
+  it('signs with a made key at once when brought ones go, one that was published all along', async () => {
+    const keeper = keeperOf('back')
+    at(0)
+    const key = await brought()
+    const before = await keeper.keys({ algorithm: 'EdDSA', brought: [key] })
+    expect(before.signer.kid).toBe(key.kid)
+    expect(before.signer.privateJwk).toBeUndefined()
+    at(20 * DAY)
+    const after = await keeper.keys({ algorithm: 'EdDSA', brought: [] })
+    expect(after.published).toEqual(before.published)
+    expect(after.published[1]?.kid).toBe(after.signer.kid)
+    expect(after.signer.privateJwk).toBeDefined()
+  })
+
+  it('replaces the key that stands by through its alarm, where nobody asks', async () => {
+    const keeper = keeperOf('standby')
+    at(0)
+    const key = await brought()
+    const { published } = await keeper.keys({ algorithm: 'EdDSA', brought: [key] })
+    for (const ms of [HOUR, 30 * DAY, 30 * DAY + HOUR, 30 * DAY + HOUR + 62 * MINUTE]) {
+      at(ms)
+      await runDurableObjectAlarm(keeper)
+    }
+    const kids = (await keysIn(keeper)).map(({ kid }) => kid)
+    expect(kids).toEqual([key.kid, expect.stringMatching(KID)])
+    expect(kids[1]).not.toBe(published[1]?.kid)
+  })
+})
+
+describe('a withdrawn key', () => {
+  it('is gone from what is stored, and another signs at once', async () => {
+    const keeper = keeperOf('leak')
+    const { signer } = await keeper.keys(MADE)
+    const after = await keeper.keys({ ...MADE, withdrawn: [signer.kid] })
+    expect(after.signer.kid).not.toBe(signer.kid)
+    expect(after.published.map(({ kid }) => kid)).toEqual([after.signer.kid])
+    const stored = await keysIn(keeper)
+    expect(stored.map(({ kid }) => kid)).toEqual([after.signer.kid])
+    expect(JSON.stringify(stored)).not.toContain(signer.privateJwk?.d)
+  })
+
+  it('does not come back: for a deployment that does not know, by an alarm, or after an eviction', async () => {
+    const keeper = () => keeperOf('remembered')
+    const key = await brought()
+    const without: Wanted = { algorithm: 'EdDSA', brought: [], withdrawn: [key.kid] }
+    const knowing: Wanted = { algorithm: 'EdDSA', brought: [key] }
+    expect((await keeper().keys(knowing)).signer.kid).toBe(key.kid)
+    const after = await keeper().keys(without)
+    expect(await keeper().keys(knowing)).toEqual(after)
+    await runDurableObjectAlarm(keeper())
+    await abortAllDurableObjects()
+    expect(await keeper().keys(knowing)).toEqual(after)
+    expect(await keeper().keys({ algorithm: 'EdDSA', brought: [] })).toEqual(after)
+    expect((await keysIn(keeper())).map(({ kid }) => kid)).toEqual([after.signer.kid])
   })
 })

@@ -2,11 +2,12 @@ import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { calculateJwkThumbprint, type JWK } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
 import { deployment } from '../kit/repository.ts'
 import { assertionIn, JWKS, keysOf } from './asserting.ts'
-import { askGate, outcome, type Setting, startSetting, withGate } from './setting.ts'
+import { askGate, outcome, type Setting, startSetting, until, withGate } from './setting.ts'
 import { withShards } from './shards.ts'
 
 const privateJwk = (kind: 'ec' | 'ed25519') =>
@@ -96,11 +97,12 @@ describe('keys that are brought', () => {
   const secret = JSON.stringify({ keys: [ED, EC] })
   const parts = [ED, EC].flatMap(({ d }) => [d ?? ''])
 
-  const signsWithFirst = async (gate: Gate) => {
+  const signsWithFirst = async (gate: Gate, others: readonly unknown[]) => {
     const { keys } = await keysOf(gate)
     expect(keys.map(({ alg, x }) => [alg, x])).toEqual([
       ['EdDSA', ED.x],
       ['ES256', EC.x],
+      ...others,
     ])
     const response = await askGate(gate, '/v1/x', { token: await setting.token() })
     expect(response.status).toBe(200)
@@ -109,13 +111,17 @@ describe('keys that are brought', () => {
     expect(protectedHeader).toMatchObject({ alg: 'EdDSA', kid: keys[0]?.kid })
   }
 
-  it.each<[string, Readonly<Record<string, string>>]>([
-    ['with somebody who keeps keys', deployment().durableObjects],
-    ['without', { REVOCATIONS: 'RevocationShard', KEY_KEEPER: 'KeyKeeper' }],
-  ])('sign and are published, %s', async (_, durableObjects) => {
+  it.each<[string, Readonly<Record<string, string>>, readonly unknown[]]>([
+    [
+      'with one that stands by where somebody keeps keys',
+      deployment().durableObjects,
+      [['EdDSA', expect.stringMatching(/^[\w-]{43}$/)]],
+    ],
+    ['and alone elsewhere', { REVOCATIONS: 'RevocationShard', KEY_KEEPER: 'KeyKeeper' }, []],
+  ])('sign and are published, %s', async (_, durableObjects, others) => {
     const options = { routes: ROUTES, secrets: { ASSERTION_KEYS: secret }, durableObjects }
     await withGate(setting, options, async (gate) => {
-      await signsWithFirst(gate)
+      await signsWithFirst(gate, others)
       const text = await (await gate.fetch(JWKS)).text()
       for (const part of parts) expect(text + gate.output()).not.toContain(part)
     })
@@ -131,14 +137,97 @@ describe('keys that are brought', () => {
     })
   })
 
-  it('and whose numbers do not belong together sign nothing', async () => {
-    const mixed = { ...EC, d: privateJwk('ec').d }
+  it.each([
+    ['EC, another d', { ...EC, d: privateJwk('ec').d }],
+    ['EC, another y', { ...EC, y: privateJwk('ec').y }],
+    ['Ed25519, another d', { ...ED, d: privateJwk('ed25519').d }],
+    ['Ed25519, another x', { ...ED, x: privateJwk('ed25519').x }],
+  ])('and whose numbers do not belong together sign nothing: %s', async (_, mixed) => {
     const secrets = { ASSERTION_KEYS: JSON.stringify({ keys: [mixed] }) }
     await withGate(setting, { routes: ROUTES, secrets }, async (gate) => {
       const response = await askGate(gate, '/v1/x', { token: await setting.token() })
       expect(await outcome(response)).toEqual({ status: 503, code: 'assertion_unavailable' })
+      expect((await gate.fetch(JWKS)).status).toBe(503)
+      expect((await gate.fetch('/.edgewarden/ready')).status).toBe(503)
       expect(setting.origin.requests).toEqual([])
+      const says =
+        /"assertion_keys_unavailable","error":"Error: key 1 of the secret ASSERTION_KEYS cannot sign/
+      await until(
+        async () => gate.output(),
+        (output) => says.test(output),
+        3_000,
+      )
       for (const part of [mixed.d, mixed.x]) expect(gate.output()).not.toContain(part)
+    })
+  })
+})
+
+describe('a key that is withdrawn', () => {
+  const withdrawing = (...withdrawn: readonly string[]) => ({ assertion: { withdrawn } })
+
+  /** The kid that this gate signs with, which is among those it publishes. */
+  const signs = async (gate: Gate) => {
+    setting.origin.clear()
+    const response = await askGate(gate, '/v1/x', { token: await setting.token() })
+    expect(response.status).toBe(200)
+    const { protectedHeader } = await assertionIn(
+      gate,
+      setting.origin.requests[0],
+      setting.origin.url,
+    )
+    return protectedHeader.kid ?? ''
+  }
+
+  it('has another take its place with that deployment, and is gone for good', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-withdrawn-'))
+    const deploy = async (gate: object, use: (gate: Gate) => Promise<void>) =>
+      withGate(setting, { routes: ROUTES, dataDir, gate: { ...gate } }, use)
+    let [leaked, other] = ['', '']
+    await deploy({}, async (gate) => {
+      leaked = await signs(gate)
+    })
+    await deploy(withdrawing(leaked), async (gate) => {
+      other = await signs(gate)
+      expect(other).not.toBe(leaked)
+      expect((await keysOf(gate)).keys.map(({ kid }) => kid)).toEqual([other])
+    })
+    await deploy({}, async (gate) => {
+      expect(await signs(gate)).toBe(other)
+      expect((await keysOf(gate)).keys.map(({ kid }) => kid)).toEqual([other])
+    })
+    await rm(dataDir, { recursive: true })
+  })
+
+  it('of the secret is skipped, and a deployment beside that does not know it does the same', async () => {
+    const [leaked, good] = await Promise.all(
+      [ED, EC].map((jwk) => calculateJwkThumbprint(jwk as JWK)),
+    )
+    const options = {
+      routes: ROUTES,
+      secrets: { ASSERTION_KEYS: JSON.stringify({ keys: [ED, EC] }) },
+      beside: [{ routes: ROUTES, gate: withdrawing(leaked ?? '') }],
+    }
+    await withGate(setting, options, async (older) => {
+      const [newer] = older.beside
+      if (!newer) throw new Error('no gate beside')
+      for (const gate of [newer, older]) {
+        expect(await signs(gate)).toBe(good)
+        expect((await keysOf(gate)).keys.map(({ kid }) => kid)).not.toContain(leaked)
+      }
+    })
+  })
+
+  it('and is the only one of the secret leaves it to the keeper to sign', async () => {
+    const leaked = await calculateJwkThumbprint(EC as JWK)
+    const options = {
+      routes: ROUTES,
+      gate: withdrawing(leaked),
+      secrets: { ASSERTION_KEYS: JSON.stringify({ keys: [EC] }) },
+    }
+    await withGate(setting, options, async (gate) => {
+      const kid = await signs(gate)
+      expect(kid).not.toBe(leaked)
+      expect((await keysOf(gate)).keys.map((key) => key.kid)).toEqual([kid])
     })
   })
 })

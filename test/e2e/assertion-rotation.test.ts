@@ -2,9 +2,10 @@ import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { calculateJwkThumbprint, type JWK } from 'jose'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
-import { cachingVerifier, withKeyTimes } from './asserting.ts'
+import { cachingVerifier, keysOf, withKeyTimes } from './asserting.ts'
 import { askGate, type Setting, startSetting, until } from './setting.ts'
 
 /** Milliseconds, in the order of the real ones: an hour is a second and a half. */
@@ -35,31 +36,39 @@ const startOriginCheck = (gate: () => Gate) => {
   const verify = cachingVerifier(gate, setting.origin.url, KEPT)
   const met: string[] = []
   const refused: unknown[] = []
+  let last = ''
   setting.origin.on('*', async (_req, res, recorded) => {
     try {
       const { protectedHeader } = await verify(recorded.header('x-agent-assertion') ?? '')
       const { kid = '' } = protectedHeader
       if (!met.includes(kid)) met.push(kid)
+      last = kid
       res.writeHead(200).end()
     } catch (error) {
       refused.push(error)
       res.writeHead(401).end()
     }
   })
-  return { met, refused }
+  return {
+    met,
+    refused,
+    get last() {
+      return last
+    },
+  }
 }
 
-/** Asks without a pause, by several agents at once, until the origin has met so many keys. */
+/** Asks without a pause, by several agents at once and each at least once, until it is enough. */
 const ask = async (gate: Gate, isEnough: () => boolean) => {
   const tokens = await Promise.all(Array.from({ length: 4 }, () => setting.token()))
   const statuses = new Set<number>()
   let count = 0
   const end = Date.now() + 20_000
   const asking = tokens.map(async (token) => {
-    while (!isEnough() && Date.now() < end) {
+    do {
       statuses.add((await askGate(gate, '/v1/x', { token })).status)
       count++
-    }
+    } while (!isEnough() && Date.now() < end)
   })
   await Promise.all(asking)
   return { statuses: [...statuses], count }
@@ -96,13 +105,57 @@ it('keys that are brought take the place of made ones, and of each other', async
   }
   await deploy([], 1)
   await deploy([first], 2)
-  const last = await deploy([second, first], 3)
+  await deploy([second, first], 3)
+  const last = await deploy([second], 3)
   // The one that was taken out is published until its assertions have ended.
-  const published = async () =>
-    ((await (await last.fetch('/.edgewarden/jwks.json')).json()) as { keys: unknown[] }).keys.length
-  await until(published, (count) => count === 2, 10_000)
+  const published = async () => (await keysOf(last)).keys.map(({ x }) => x)
+  const told = await until(published, (xs) => !xs.includes(first.x), 10_000)
+  expect(told[0]).toContain(first.x)
+  expect(told.at(-1)).toContain(second.x)
   await last.stop()
 }, 60_000)
+
+it('made keys take the place of brought ones at once, and give it back, and no origin refuses', async () => {
+  const own = jwk()
+  const kid = await calculateJwkThumbprint(own as JWK)
+  // Two deployments of one gate, side by side; which of them is asked is what changes.
+  const brought = await setting.another({
+    bundle: worker.path,
+    secrets: { ASSERTION_KEYS: JSON.stringify({ keys: [own] }) },
+    beside: [{ secrets: {} }],
+  })
+  const [made] = brought.beside
+  if (!made) throw new Error('no gate beside')
+  let gate = brought
+  const check = startOriginCheck(() => gate)
+  const askUntil = async (isEnough: () => boolean) => {
+    const { statuses, count } = await ask(gate, isEnough)
+    expect(check.refused).toEqual([])
+    expect(statuses).toEqual([200])
+    return count
+  }
+
+  await askUntil(() => check.met.length > 0)
+  expect(check.met).toEqual([kid])
+  // Whoever keeps keys for so long has now seen what stands by.
+  const seen = Date.now() + KEPT
+  expect(await askUntil(() => Date.now() > seen)).toBeGreaterThan(50)
+  expect(check.met).toEqual([kid])
+  const published = async () => (await keysOf(gate)).keys.map((key) => key.kid)
+  const before = await published()
+
+  gate = made
+  await askUntil(() => check.met.length > 1)
+  expect(before).toContain(check.met[1])
+  // The brought one is published no more, so that it is new when it comes back.
+  let isGone = false
+  const going = until(published, (kids) => !kids.includes(kid), 10_000)
+  await Promise.all([going.then(() => (isGone = true)), askUntil(() => isGone)])
+
+  gate = brought
+  await askUntil(() => check.last === kid)
+  await brought.stop()
+}, 40_000)
 
 it('an assertion that is on its way when its key goes is still good', async () => {
   const gate = await setting.another({ bundle: worker.path })

@@ -19,7 +19,10 @@ export interface SettingOptions extends Omit<Partial<GateOptions>, 'beside'> {
   readonly more?: Members
   readonly signing?: IssuerOptions
   /** Gates in the same process, with policies of their own before the same issuer and origin. */
-  readonly beside?: readonly Pick<SettingOptions, 'gate' | 'issuer' | 'routes' | 'more' | 'vars'>[]
+  readonly beside?: readonly Pick<
+    SettingOptions,
+    'gate' | 'issuer' | 'routes' | 'more' | 'vars' | 'secrets'
+  >[]
 }
 
 /** A request init that may carry a token. */

@@ -1,4 +1,5 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
+import { calculateJwkThumbprint, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
 import type { PolicyEnv } from '../../src/policy/env.ts'
 import { ENV, GATE, mistakes, parse, policy } from './support.ts'
@@ -12,6 +13,7 @@ const jwkOf = (kind: 'ec' | 'ed25519') => {
 }
 const EC = jwkOf('ec')
 const ED = jwkOf('ed25519')
+const [KID, OTHER] = ['NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs', 'A'.repeat(43)]
 const SECRETS = [EC, ED].flatMap(({ x, y, d }) => [x, y, d]).filter((part) => part !== undefined)
 
 const withKeys = (value: string | undefined): PolicyEnv => ({
@@ -27,7 +29,7 @@ const gate = (assertion?: unknown) => {
 const ruleOf = (assertion: unknown, env?: PolicyEnv) => policy(gate(assertion), env).gate.assertion
 
 describe('GATE.assertion', () => {
-  const made = { algorithm: 'ES256', maxBody: 1_048_576, brought: [] }
+  const made = { algorithm: 'ES256', maxBody: 1_048_576, brought: [], withdrawn: [] }
 
   it.each<[unknown, unknown]>([
     [undefined, { ...made, binding: 'identity' }],
@@ -42,6 +44,11 @@ describe('GATE.assertion', () => {
       { binding: 'body', max_body: 1 },
       { ...made, binding: 'body', maxBody: 1 },
     ],
+    [
+      { binding: 'request', withdrawn: [KID, OTHER] },
+      { ...made, binding: 'request', withdrawn: [KID, OTHER] },
+    ],
+    [{ withdrawn: [] }, { ...made, binding: 'identity' }],
     [{ max_body: 16 * 1024 * 1024 }, { ...made, binding: 'identity', maxBody: 16_777_216 }],
   ])('%j', (written, expected) => {
     expect(ruleOf(written)).toEqual(expected)
@@ -61,6 +68,12 @@ describe('GATE.assertion', () => {
     [{ max_body: 16_777_217 }, 'GATE.assertion.max_body', /1 to 16777216/],
     [{ max_body: 1.5 }, 'GATE.assertion.max_body', /1 to 16777216/],
     [{ max_body: '1' }, 'GATE.assertion.max_body', /1 to 16777216/],
+    [{ withdrawn: KID }, 'GATE.assertion.withdrawn', /must be a list/],
+    [{ withdrawn: [KID, 7] }, 'GATE.assertion.withdrawn[1]', /must be a string/],
+    [{ withdrawn: [KID.slice(1)] }, 'GATE.assertion.withdrawn[0]', /43 characters of base64url/],
+    [{ withdrawn: [`${KID}=`] }, 'GATE.assertion.withdrawn[0]', /kid of a key in jwks\.json/],
+    [{ withdrawn: [KID, `${KID.slice(1)}+`] }, 'GATE.assertion.withdrawn[1]', /RFC 7638/],
+    [{ withdrawn: Array(17).fill(KID) }, 'GATE.assertion.withdrawn', /a list of at most 16$/],
   ])('is a mistake as %j', (written, path, says) => {
     const found = mistakes(gate(written))
     expect(found).toHaveLength(1)
@@ -97,6 +110,16 @@ describe('GATE.assertion', () => {
   })
 })
 
+const partsOf = ({ x, y, d }: JsonWebKey) => ({ x, ...(y !== undefined && { y }), d })
+
+it('a withdrawn key may be of the secret, also where it is all there is', async () => {
+  const kid = await calculateJwkThumbprint(EC as JWK)
+  expect(policy(gate({ withdrawn: [kid] }), withSet(EC)).gate.assertion).toMatchObject({
+    brought: [{ place: 1, algorithm: 'ES256' }],
+    withdrawn: [kid],
+  })
+})
+
 describe('the secret ASSERTION_KEYS', () => {
   it('brings keys, of which the first names the algorithm', () => {
     const rule = ruleOf(
@@ -108,9 +131,14 @@ describe('the secret ASSERTION_KEYS', () => {
       algorithm: 'ES256',
       maxBody: 1_048_576,
       brought: [
-        { algorithm: 'ES256', privateJwk: { kty: 'EC', crv: 'P-256', x: EC.x, y: EC.y, d: EC.d } },
-        { algorithm: 'EdDSA', privateJwk: { kty: 'OKP', crv: 'Ed25519', x: ED.x, d: ED.d } },
+        { place: 1, algorithm: 'ES256', privateJwk: { kty: 'EC', crv: 'P-256', ...partsOf(EC) } },
+        {
+          place: 2,
+          algorithm: 'EdDSA',
+          privateJwk: { kty: 'OKP', crv: 'Ed25519', ...partsOf(ED) },
+        },
       ],
+      withdrawn: [],
     })
     expect(ruleOf('request', withSet(ED))).toMatchObject({ binding: 'request', algorithm: 'EdDSA' })
   })
@@ -128,7 +156,7 @@ describe('the secret ASSERTION_KEYS', () => {
     ['a list', JSON.stringify([EC]), [set]],
     ['one key', JSON.stringify(EC), [set]],
     ['an empty set', '{"keys":[]}', [set]],
-    ['65 keys', JSON.stringify({ keys: Array(65).fill(EC) }), [set]],
+    ['17 keys', JSON.stringify({ keys: Array(17).fill(EC) }), [set]],
     ['a public key', JSON.stringify({ keys: [publicOf(EC)] }), [key(1)]],
     ['a public key behind a good one', JSON.stringify({ keys: [ED, publicOf(EC)] }), [key(2)]],
     ['two that are wrong', JSON.stringify({ keys: [1, EC, null] }), [key(1), key(3)]],

@@ -186,7 +186,13 @@ describe('GATE', () => {
       errors: 'standard',
       revocation: { consistency: 'bounded', maxStaleness: 5_000 },
       placement: { shards: 4, locations: [] },
-      assertion: { binding: 'identity', algorithm: 'ES256', maxBody: 1_048_576, brought: [] },
+      assertion: {
+        binding: 'identity',
+        algorithm: 'ES256',
+        maxBody: 1_048_576,
+        brought: [],
+        withdrawn: [],
+      },
       lift: new Set(),
     })
   })

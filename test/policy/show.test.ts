@@ -29,7 +29,7 @@ describe('showPolicy', () => {
         insecure_http: false,
         clock_tolerance: '5s',
         prefix: '/.edgewarden',
-        assertion: { binding: 'identity', algorithm: 'ES256', max_body: 1_048_576 },
+        assertion: { binding: 'identity', algorithm: 'ES256', max_body: 1_048_576, withdrawn: [] },
         identity_prefix: 'x-agent-',
         identity_headers: {},
         strip_headers: [],

@@ -11,7 +11,11 @@ const needs = (
   request,
   route: routeOf('* /x', route),
   policy: policyOf([], {
-    gate: gateOf(binding && { assertion: { binding, algorithm: 'ES256', maxBody, brought: [] } }),
+    gate: gateOf(
+      binding && {
+        assertion: { binding, algorithm: 'ES256', maxBody, brought: [], withdrawn: [] },
+      },
+    ),
   }),
 })
 

@@ -7,7 +7,13 @@ import { codeOf, gateOf, policyOf, routeOf } from '../kit/facts.ts'
 
 const { privateKey: key } = await generateKeyPair('ES256')
 const KEY: SigningKey = { kid: 'key-1', algorithm: 'ES256', key }
-const ASSERTION = { binding: 'identity', algorithm: 'ES256', maxBody: 1, brought: [] } as const
+const ASSERTION = {
+  binding: 'identity',
+  algorithm: 'ES256',
+  maxBody: 1,
+  brought: [],
+  withdrawn: [],
+} as const
 
 const needs = (signs = true, route: Partial<Route> = {}) => ({
   route: routeOf('GET /x', route),

@@ -2,7 +2,7 @@ import type { JWK } from 'jose'
 import type { AssertionAlgorithm } from '../../model/assertion.ts'
 import type { Clock } from '../../model/ports.ts'
 import { makeKey } from './made.ts'
-import { type AssertionKey, nextChange, planOf, type Wanted } from './plan.ts'
+import { type Kept, nextChange, planOf, type Wanted } from './plan.ts'
 
 /** What an isolate is told: what to sign with, and what origins verify by. */
 export interface KeptKeys {
@@ -17,10 +17,10 @@ export interface KeptKeys {
   readonly changesAt: number
 }
 
-/** Where keys are kept. */
+/** Where keys are kept; nothing of them, where there were none yet. */
 export interface KeptState {
-  read(): readonly AssertionKey[] | undefined
-  write(keys: readonly AssertionKey[]): void
+  read(): Kept
+  write(kept: Kept): void
 }
 
 /** Asked for the keys as they are now; made, rotated or retired first where it is time. */
@@ -31,16 +31,17 @@ export const createAssertionKeeping = (state: KeptState, clock: Clock): Assertio
   let planning: Promise<unknown> = Promise.resolve()
 
   const plan = async (wanted: Wanted): Promise<KeptKeys> => {
-    const before = state.read() ?? []
+    const before = state.read()
     const now = clock.now()
     let planned = planOf(before, wanted, now)
     if (planned.make !== undefined) {
       const made = await makeKey(wanted.algorithm, planned.make)
-      planned = planOf([...planned.keys, made], wanted, now)
+      planned = planOf({ ...planned, keys: [...planned.keys, made] }, wanted, now)
     }
-    const { keys, signer } = planned
+    const { keys, withdrawn, signer } = planned
     if (!signer) throw new Error('there is no key to sign with')
-    if (JSON.stringify(keys) !== JSON.stringify(before)) state.write(keys)
+    const after: Kept = { keys, withdrawn }
+    if (JSON.stringify(after) !== JSON.stringify(before)) state.write(after)
     const { kid, algorithm, privateJwk } = signer
     return {
       signer: { kid, algorithm, ...(privateJwk && { privateJwk }) },
@@ -58,9 +59,9 @@ export const createAssertionKeeping = (state: KeptState, clock: Clock): Assertio
 
 /** Keeps keys in the memory of one process: gone with it, and nobody else signs with them. */
 export const createMemoryKeeping = (clock: Clock): AssertionKeeping => {
-  let kept: readonly AssertionKey[] | undefined
-  const write = (keys: readonly AssertionKey[]) => {
-    kept = keys
+  let kept: Kept = { keys: [], withdrawn: [] }
+  const write = (after: Kept) => {
+    kept = after
   }
   return createAssertionKeeping({ read: () => kept, write }, clock)
 }

@@ -1,9 +1,9 @@
-import { type CryptoKey, importJWK, type JWK } from 'jose'
-import type { AssertionAlgorithm, AssertionRule } from '../../model/assertion.ts'
+import type { JWK } from 'jose'
+import type { AssertionRule } from '../../model/assertion.ts'
 import type { Clock, SigningKey, SigningKeys } from '../../model/ports.ts'
 import { type Flights, share } from '../flight.ts'
+import { type ImportedKey, importBrought, importPrivate } from './brought.ts'
 import type { AssertionKeeping, KeptKeys } from './keeper.ts'
-import { publicKeyOf } from './made.ts'
 import type { PublicKey } from './plan.ts'
 
 /** What is held: a key that cannot be exported, and what origins verify with. */
@@ -18,6 +18,8 @@ interface Held {
 /** What an isolate keeps of the keys between requests. */
 export interface AssertionMemory {
   held: Held | undefined
+  /** The operator's own keys, imported once. */
+  brought: { readonly rule: AssertionRule; readonly keys: readonly ImportedKey[] } | undefined
   /** Milliseconds since the epoch, when asking failed. */
   failedAt: number
   readonly flights: Flights
@@ -25,6 +27,7 @@ export interface AssertionMemory {
 
 export const createAssertionMemory = (): AssertionMemory => ({
   held: undefined,
+  brought: undefined,
   failedAt: Number.NEGATIVE_INFINITY,
   flights: new Map(),
 })
@@ -105,31 +108,39 @@ export const createAssertionKeys = (options: AssertionKeysOptions): SigningKeys 
   }
 }
 
-const have = async ({ rule, keeper, clock }: AssertionKeysOptions): Promise<Held> => {
+const have = async (options: AssertionKeysOptions): Promise<Held> => {
+  const { rule, keeper, clock } = options
   const askedAt = clock.now()
-  const own = await Promise.all(
-    rule.brought.map(async ({ privateJwk, algorithm }) => ({
-      privateJwk,
-      ...(await publicKeyOf(privateJwk, algorithm)),
-    })),
-  )
-  const brought: readonly PublicKey[] = own.map(({ privateJwk: _, ...key }) => key)
-  const kept = keeper ? await keeper({ algorithm: rule.algorithm, brought }) : alone(own)
-  const { kid, algorithm } = kept.signer
-  const privateJwk = kept.signer.privateJwk ?? own.find((key) => key.kid === kid)?.privateJwk
-  if (!privateJwk) throw new Error('the key that signs is not here')
+  const { algorithm, withdrawn } = rule
+  const own = await broughtOf(options)
+  const brought: readonly PublicKey[] = own.map(({ key: _, ...told }) => told)
+  const kept = keeper ? await keeper({ algorithm, brought, withdrawn }) : alone(brought)
+  const { signer } = kept
+  // A keeper may run the code of another deployment than the isolates that ask it.
+  if (withdrawn.includes(signer.kid)) throw new Error('the keeper signs with a withdrawn key')
+  const key = signer.privateJwk
+    ? await importPrivate(signer.privateJwk, signer.algorithm)
+    : own.find(({ kid }) => kid === signer.kid)?.key
+  if (!key) throw new Error('the key that signs is not here')
   return {
     rule,
     askedAt,
     refreshAt: Math.min(askedAt + TIMES.fresh, kept.changesAt),
-    key: { kid, algorithm, key: await imported(privateJwk, algorithm) },
-    published: kept.published,
+    key: { kid: signer.kid, algorithm: signer.algorithm, key },
+    published: kept.published.filter(({ kid }) => !withdrawn.includes(kid ?? '')),
   }
+}
+
+const broughtOf = async ({ memory, rule }: AssertionKeysOptions) => {
+  if (memory.brought?.rule === rule) return memory.brought.keys
+  const keys = await importBrought(rule)
+  memory.brought = { rule, keys }
+  return keys
 }
 
 const alone = (own: readonly PublicKey[]): KeptKeys => {
   const [first] = own
-  if (!first) throw new Error('there is neither a keeper nor a secret')
+  if (!first) throw new Error('there is neither a keeper nor a key of the secret to sign with')
   const { kid, algorithm } = first
   return {
     signer: { kid, algorithm },
@@ -137,6 +148,3 @@ const alone = (own: readonly PublicKey[]): KeptKeys => {
     changesAt: Number.POSITIVE_INFINITY,
   }
 }
-
-const imported = (jwk: JWK, algorithm: AssertionAlgorithm) =>
-  importJWK(jwk, algorithm, { extractable: false }) as Promise<CryptoKey>

@@ -27,11 +27,19 @@ export interface Wanted {
   readonly algorithm: AssertionAlgorithm
   /** The keys of the secret, in its order; empty where keys are to be made. */
   readonly brought: readonly PublicKey[]
+  /** Ids of keys that are to be gone. */
+  readonly withdrawn?: readonly string[]
 }
 
-/** Keys as they should be, and which signs; `make` where a key has to be made first. */
-export interface Plan {
+/** What is kept from one question to the next. */
+export interface Kept {
   readonly keys: readonly AssertionKey[]
+  /** Ids of keys that never come back, also for those who do not know that they were withdrawn. */
+  readonly withdrawn: readonly string[]
+}
+
+/** What should be kept, and which key signs; `make` where a key has to be made first. */
+export interface Plan extends Kept {
   /** Absent only where none is there yet. */
   readonly signer?: AssertionKey
   /** When the key that is missing may sign. */
@@ -43,26 +51,33 @@ const HOUR = 60 * 60 * 1000
 /** Milliseconds: a key is published before it signs, and after; and how long a made one signs. */
 export const TIMES = { ahead: HOUR, after: HOUR + 2 * 60 * 1000, rotation: 30 * 24 * HOUR }
 
+/** Of how many withdrawn keys it is known, the last ones, that they were. */
+const MOST_WITHDRAWN = 64
+
 /**
  * What becomes of the keys now. One that is made or brought is published first and signs later, unless
  * there is no other; the one before it is published on, because assertions by it are still on their way.
+ * While brought keys sign, a made one stands by and is published, for when there are none any more.
  * Whoever wants other keys, as two deployments side by side do, brings back what was retired, and makes
- * none anew.
+ * none anew. A key that is withdrawn is gone at once and for all, and another signs without waiting.
  */
-export const planOf = (known: readonly AssertionKey[], wanted: Wanted, now: number): Plan => {
-  const held = known.filter(({ until }) => until === undefined || until > now)
-  const all = [...held, ...missing(held, wanted, now)]
+export const planOf = (kept: Kept, wanted: Wanted, now: number): Plan => {
+  const withdrawn = withdrawnOf(kept, wanted)
+  const isGood = ({ kid }: PublicKey) => !withdrawn.includes(kid)
+  const held = kept.keys.filter((key) => isGood(key) && (key.until ?? now + 1) > now)
+  const all = [...held, ...missing(held, wanted.brought.filter(isGood), now)]
   const made = all.filter(isMade)
   const ours = made.filter(({ algorithm }) => algorithm === wanted.algorithm)
   const brought = wanted.brought.flatMap(({ kid }) => all.find((key) => key.kid === kid) ?? [])
-  const signer = brought.find(isReady(now)) ?? latest(ours, now) ?? latest(made, now) ?? brought[0]
-  const make = brought.length > 0 ? undefined : needed(ours, signer, now)
+  const standby = latest(ours, now) ?? latest(made, now)
+  const signer = brought.find(isReady(now)) ?? standby ?? soonest([...brought, ...ours, ...made])
+  const make = needed(ours, signer, now)
   const keys = all.map((key) => {
     const { until: _, ...rest } = key
-    const isKept = key.kid === signer?.kid || brought.includes(key) || isNext(key, brought, now)
+    const isKept = key === signer || key === standby || brought.includes(key) || isNext(key, now)
     return isKept ? rest : { ...rest, until: key.until ?? now + TIMES.after }
   })
-  return { keys, ...(signer && { signer }), ...(make !== undefined && { make }) }
+  return { keys, withdrawn, ...(signer && { signer }), ...(make !== undefined && { make }) }
 }
 
 /** When the next thing happens to keys, by themselves. */
@@ -88,9 +103,18 @@ const isReady =
 const latest = (keys: readonly AssertionKey[], now: number): AssertionKey | undefined =>
   keys.filter(isReady(now)).sort((one, other) => other.signsFrom - one.signsFrom)[0]
 
+/** Of keys that may not sign yet: the one that origins have been told of for longest. */
+const soonest = (keys: readonly AssertionKey[]): AssertionKey | undefined =>
+  [...keys].sort((one, other) => one.signsFrom - other.signsFrom)[0]
+
+const withdrawnOf = (kept: Kept, { withdrawn = [] }: Wanted): readonly string[] => {
+  const others = kept.withdrawn.filter((kid) => !withdrawn.includes(kid))
+  return [...others, ...withdrawn].slice(-MOST_WITHDRAWN)
+}
+
 const missing = (
   held: readonly AssertionKey[],
-  { brought }: Wanted,
+  brought: readonly PublicKey[],
   now: number,
 ): readonly AssertionKey[] =>
   brought
@@ -110,9 +134,6 @@ const needed = (
   return due - TIMES.ahead <= now ? Math.max(due, now + TIMES.ahead) : undefined
 }
 
-/** A made key that is to sign later, while made keys sign. */
-const isNext = (
-  { signsFrom, privateJwk }: AssertionKey,
-  brought: readonly AssertionKey[],
-  now: number,
-): boolean => brought.length === 0 && privateJwk !== undefined && signsFrom > now
+/** A made key that is to sign or to stand by later. */
+const isNext = ({ signsFrom, privateJwk }: AssertionKey, now: number): boolean =>
+  privateJwk !== undefined && signsFrom > now

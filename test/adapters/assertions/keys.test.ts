@@ -11,7 +11,7 @@ import {
   createAssertionMemory,
 } from '../../../src/adapters/assertions/keys.ts'
 import { makeKey, publicKeyOf } from '../../../src/adapters/assertions/made.ts'
-import type { AssertionAlgorithm, AssertionRule } from '../../../src/model/assertion.ts'
+import type { AssertionAlgorithm, AssertionRule, BroughtKey } from '../../../src/model/assertion.ts'
 import type { SigningKey } from '../../../src/model/ports.ts'
 import { NOW } from '../../kit/facts.ts'
 
@@ -27,15 +27,16 @@ const ruleOf = (changes: Partial<AssertionRule> = {}): AssertionRule => ({
   algorithm: 'ES256',
   maxBody: 1,
   brought: [],
+  withdrawn: [],
   ...changes,
 })
 
-const broughtKey = (algorithm: AssertionAlgorithm): AssertionRule['brought'][number] => {
+const broughtKey = (algorithm: AssertionAlgorithm, place = 1): BroughtKey => {
   const { privateKey } =
     algorithm === 'ES256'
       ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
       : generateKeyPairSync('ed25519')
-  return { algorithm, privateJwk: privateKey.export({ format: 'jwk' }) as JWK }
+  return { place, algorithm, privateJwk: privateKey.export({ format: 'jwk' }) as JWK }
 }
 
 /** A keeper whose answers are counted and can fail or wait. */
@@ -249,6 +250,7 @@ describe('brought keys', () => {
     }).of(rule)
     await keys.signing()
     const text = JSON.stringify(wanted)
+    expect(wanted).toMatchObject([{ algorithm: 'EdDSA', withdrawn: [] }])
     expect(text).toContain(first.privateJwk.x)
     for (const { privateJwk } of rule.brought) expect(text).not.toContain(privateJwk.d)
   })
@@ -258,7 +260,13 @@ describe('brought keys', () => {
     const before = await keys.signing()
     const later = of(rule)
     expect((await later.signing())?.kid).toBe(before?.kid)
-    expect(await later.published()).toHaveLength(3)
+    // The two, the one before, and one that stands by: it is of their algorithm.
+    expect((await later.published()).map(({ alg }) => alg)).toEqual([
+      'ES256',
+      'EdDSA',
+      'ES256',
+      'EdDSA',
+    ])
     for (let minutes = 0; minutes < 65; minutes += 5) {
       vi.advanceTimersByTime(5 * MINUTE)
       await later.signing()
@@ -269,13 +277,95 @@ describe('brought keys', () => {
     expect((await later.published()).map((jwk) => jwk.kid)).toContain(before?.kid)
   })
 
-  it('whose numbers do not belong together are none, and nothing of them is told', async () => {
-    const mixed = { ...second.privateJwk, d: broughtKey('ES256').privateJwk.d } as JWK
-    const { of, logged } = start({ keeper: null })
-    const keys = of(ruleOf({ brought: [{ algorithm: 'ES256', privateJwk: mixed }] }))
-    await expect(keys.signing()).rejects.toThrow()
-    for (const part of [mixed.x, mixed.y, mixed.d]) {
-      expect(JSON.stringify(logged)).not.toContain(part)
+  it('are imported and tried once, also where they are asked for again and again', async () => {
+    const sign = vi.spyOn(crypto.subtle, 'sign')
+    const { of, settle, asked } = start()
+    const keys = of(rule)
+    const key = await keys.signing()
+    for (let i = 0; i < 3; i++) {
+      vi.advanceTimersByTime(5 * MINUTE)
+      await keys.signing()
+      await settle()
     }
+    expect(asked).toHaveLength(4)
+    expect((await keys.signing())?.key).toBe(key?.key)
+    expect(sign).toHaveBeenCalledTimes(2)
+    sign.mockRestore()
+  })
+
+  it.each<[string, BroughtKey, Partial<JWK>]>([
+    ['ES256, another d', second, { d: broughtKey('ES256').privateJwk.d as string }],
+    ['ES256, another x', second, { x: broughtKey('ES256').privateJwk.x as string }],
+    ['ES256, another y', second, { y: broughtKey('ES256').privateJwk.y as string }],
+    ['EdDSA, another d', first, { d: broughtKey('EdDSA').privateJwk.d as string }],
+    ['EdDSA, another x', first, { x: broughtKey('EdDSA').privateJwk.x as string }],
+  ])('whose numbers do not belong together are none (%s)', async (_, good, part) => {
+    const mixed = { ...good, place: 2, privateJwk: { ...good.privateJwk, ...part } as JWK }
+    for (const keeper of [null, createMemoryKeeping(clock)]) {
+      const { of, logged, asked } = start({ keeper })
+      const keys = of(ruleOf({ brought: [broughtKey('ES256'), mixed] }))
+      await expect(keys.signing()).rejects.toThrow()
+      await expect(keys.published()).rejects.toThrow()
+      expect(logged[0]).toEqual({
+        event: 'assertion_keys_unavailable',
+        error:
+          'Error: key 2 of the secret ASSERTION_KEYS cannot sign what its public half verifies: its numbers do not belong together',
+      })
+      // Nor does a keeper hear of them.
+      expect(asked).toEqual([])
+    }
+  })
+})
+
+describe('a withdrawn key', () => {
+  it('of the keeper is gone for this policy, and then for that before it', async () => {
+    const { of, keys, settle } = start()
+    const leaked = (await keys.signing())?.kid as string
+    const later = of(ruleOf({ withdrawn: [leaked] }))
+    const other = (await later.signing())?.kid
+    expect(other).not.toBe(leaked)
+    expect((await later.published()).map(({ kid }) => kid)).toEqual([other])
+    const again = of(ruleOf())
+    expect((await again.signing())?.kid).toBe(other)
+    await settle()
+  })
+
+  it('is neither signed with nor published, whatever a keeper says', async () => {
+    const [leaked, good] = [await makeKey('ES256', 0), await makeKey('ES256', 0)]
+    let signer = leaked
+    const { of, logged } = start({
+      keeper: async () => ({ signer, published: [leaked.jwk, good.jwk], changesAt: 0 }),
+    })
+    const keys = of(ruleOf({ withdrawn: [leaked.kid] }))
+    await expect(keys.signing()).rejects.toThrow()
+    expect(logged[0]).toEqual({
+      event: 'assertion_keys_unavailable',
+      error: 'Error: the keeper signs with a withdrawn key',
+    })
+    signer = good
+    expect((await keys.signing())?.kid).toBe(good.kid)
+    expect(await keys.published()).toEqual([good.jwk])
+  })
+
+  it('among those of the secret leaves the others, without a keeper, whatever its halves are', async () => {
+    const [first, second] = [broughtKey('ES256', 1), broughtKey('ES256', 2)]
+    const { kid } = await publicKeyOf(first.privateJwk, 'ES256')
+    const mixed = { ...first, privateJwk: { ...first.privateJwk, d: second.privateJwk.d ?? '' } }
+    const keys = start({ keeper: null }).of(ruleOf({ brought: [mixed, second], withdrawn: [kid] }))
+    const other = await publicKeyOf(second.privateJwk, 'ES256')
+    expect((await keys.signing())?.kid).toBe(other.kid)
+    expect(await keys.published()).toEqual([other.jwk])
+  })
+
+  it('that is all of the secret leaves it to the keeper, and without one to nobody', async () => {
+    const only = broughtKey('ES256', 1)
+    const { kid } = await publicKeyOf(only.privateJwk, 'ES256')
+    const rule = ruleOf({ brought: [only], withdrawn: [kid] })
+    const made = await start().of(rule).signing()
+    expect(made?.kid).toMatch(/^[\w-]{43}$/)
+    expect(made?.kid).not.toBe(kid)
+    const { of, logged } = start({ keeper: null })
+    await expect(of(rule).signing()).rejects.toThrow()
+    expect(logged[0]).toMatchObject({ event: 'assertion_keys_unavailable' })
   })
 })
