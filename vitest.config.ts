@@ -33,6 +33,7 @@ export default defineConfig({
             wrangler: { configPath: './wrangler.toml' },
             miniflare: {
               outboundService: outside(),
+              ratelimits: { RL_TEST: { namespace_id: '1', simple: { limit: 5, period: 60 } } },
             },
           }),
         ],

@@ -86,7 +86,7 @@ const workerOf = (
   bundles: Bundles,
   origin: string,
 ): WorkerService => {
-  const { id, module, gate, largeSet, rules = USUAL_RULES, times = 1 } = contender
+  const { id, module, gate, rule, largeSet, rules = USUAL_RULES, times = 1 } = contender
   const bundle = bundles[module] ?? ''
   if (!isGate(contender)) {
     return plainWorker(id, bundle, [
@@ -101,7 +101,7 @@ const workerOf = (
   const { durableObjects } = deployment()
   const keyOf = (binding: string, name: string) =>
     largeSet && binding === 'REVOCATIONS' ? SET_KEY : id + name
-  const vars = Object.entries(policyVars(keys, rules, gate))
+  const vars = Object.entries(policyVars(keys, rules, gate, rule))
   return {
     ...plainWorker(id, bundle, [
       ...vars.map(([name, json]) => ({ name, json })),

@@ -18,6 +18,8 @@ export interface Contender {
   readonly verifies?: boolean
   /** Laid over the gate's GATE. */
   readonly gate?: Readonly<Record<string, unknown>>
+  /** Laid over the rule that is asked for. */
+  readonly rule?: Readonly<Record<string, unknown>>
   /** Whether the revocation set is the large one, instead of empty. */
   readonly largeSet?: boolean
   /** Rules of the gate's policy; every request meets the last one. */
@@ -83,6 +85,27 @@ export const LINEUP: readonly Contender[] = [
     module: 'gate',
     tokens: 'warm',
     gate: { ...bounded, assertion: 'body' },
+  },
+  {
+    id: 'e-when',
+    title: 'gate, known token, a condition, templates and a workflow',
+    module: 'gate',
+    tokens: 'warm',
+    gate: bounded,
+    rule: {
+      scopes: { any: ['documents:read:{id}', 'documents:{id}:read', 'documents:read'] },
+      agent_types: ['assistant', 'sub-agent'],
+      delegation: { max_depth: 2 },
+      when: 'agent.type == "assistant" && request.params.id.startsWith("doc_") && !(now.getHours() in [24, 25]) && token.workflow_id.endsWith("report")',
+    },
+  },
+  {
+    id: 'e-limit',
+    title: 'gate, known token, an exact limit',
+    module: 'gate',
+    tokens: 'warm',
+    gate: bounded,
+    rule: { rate_limit: { limit: 1_000_000, period: '1s' } },
   },
   {
     id: 'f-bounded',

@@ -18,8 +18,10 @@ export const PATH = pathOf('7f3a9c')
 /** Bytes of one variable of a Worker. */
 const VARIABLE_SIZE = 5_000
 
-/** So many rules; all have a parameter, the last one is what `pathOf` is for. */
-export const rulesOf = (count: number): readonly unknown[] => [
+type Table = Readonly<Record<string, unknown>>
+
+/** So many rules; all have a parameter, the last one is what `pathOf` is for, and has what is laid over it. */
+export const rulesOf = (count: number, last: Table = {}): readonly unknown[] => [
   ...Array.from({ length: count - 1 }, (_, i) => ({
     match: `GET /v1/collection-${i}/{id}`,
     scopes: [`collection-${i}:read`],
@@ -27,6 +29,7 @@ export const rulesOf = (count: number): readonly unknown[] => [
   {
     match: 'GET /v1/documents/{id}',
     scopes: { any: ['documents:read', 'documents:read:{id}'] },
+    ...last,
   },
 ]
 
@@ -34,8 +37,9 @@ export const rulesOf = (count: number): readonly unknown[] => [
 export const policyVars = (
   keys: readonly PublicKey[],
   count: number,
-  gate: Readonly<Record<string, unknown>> = {},
-): Readonly<Record<string, unknown>> => ({
+  gate: Table = {},
+  last: Table = {},
+): Table => ({
   GATE: {
     resource: RESOURCE,
     origin: 'service:ORIGIN',
@@ -48,7 +52,10 @@ export const policyVars = (
     acme: { issuer: ISSUER, agent_prefix: 'acme/', jwks: { keys }, max_lifetime: '60m' },
   },
   ...Object.fromEntries(
-    inPieces(rulesOf(count)).map((piece, i) => [`ROUTES_${String(i).padStart(4, '0')}`, piece]),
+    inPieces(rulesOf(count, last)).map((piece, i) => [
+      `ROUTES_${String(i).padStart(4, '0')}`,
+      piece,
+    ]),
   ),
 })
 

@@ -14,18 +14,7 @@ export const renderTable = ({ lines }: Report): string => {
 }
 
 /** Who is shown to readers, in their order. */
-const SHOWN = [
-  'a',
-  'b',
-  'c',
-  'd',
-  'e-bounded',
-  'e-bounded-1m',
-  'f-bounded',
-  'e',
-  'f',
-  'e-open-quiet',
-]
+const SHOWN = ['a', 'b', 'c', 'd', 'e-bounded', 'f-bounded', 'e', 'f']
 
 /** The comparison in few columns and rows, for readers. */
 export const renderMain = ({ lines }: Report): string =>

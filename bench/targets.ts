@@ -17,6 +17,8 @@ const TARGETS: readonly Target[] = [
   { text: 'known token', of: 'e-bounded', over: 'b', least: 1.8, bare: 'a' },
   { text: 'new tokens', of: 'f-bounded', over: 'b', least: 0.95, bare: 'd' },
   { text: '1,000,000 revocations', of: 'e-bounded-1m', over: 'e-bounded', least: 0.95 },
+  { text: 'an assertion', of: 'e-identity', over: 'e-bounded', least: 0.97 },
+  { text: 'a condition and templates', of: 'e-when', over: 'e-bounded', least: 0.9 },
   { text: '1,000 rules', of: 'p-1000', over: 'p-10', least: 1 / 1.1 },
 ]
 

@@ -100,6 +100,7 @@ const profileTable = (): string =>
       'profile',
       'header `typ`',
       'agent id',
+      'agent type',
       'client id',
       'scope',
       'required claims',
@@ -111,6 +112,7 @@ const profileTable = (): string =>
       code(name),
       profile.types.map((type) => (type === 'absent' ? 'none' : code(type))).join(', '),
       pathCodes(profile.agentId),
+      code(profile.entityProfiles ? 'sub_profile' : 'agent_type'),
       pathCodes(profile.clientId),
       [profile.scope, profile.scopeElse]
         .filter((paths) => paths.length > 0)

@@ -1,13 +1,26 @@
 import { chain, type Step } from './base/chain.ts'
 import type { Denial } from './base/denial.ts'
 import type { RequestHead } from './base/request.ts'
+import type { Connection } from './model/connection.ts'
 import type { Policy } from './model/policy.ts'
-import type { Clock, KeySource, Revocations, SigningKeys, TokenMemory } from './model/ports.ts'
+import type {
+  Clock,
+  KeySource,
+  Limits,
+  Revocations,
+  SigningKeys,
+  TokenMemory,
+} from './model/ports.ts'
+import { address } from './stages/address.ts'
 import { agent } from './stages/agent.ts'
+import { authentication } from './stages/authentication.ts'
 import { claims } from './stages/claims.ts'
+import { condition } from './stages/condition.ts'
 import { credential } from './stages/credential.ts'
 import { delegation } from './stages/delegation.ts'
+import { details } from './stages/details.ts'
 import { issuer } from './stages/issuer.ts'
+import { limit } from './stages/limit.ts'
 import { operation } from './stages/operation.ts'
 import { possession } from './stages/possession.ts'
 import { route } from './stages/route.ts'
@@ -22,11 +35,14 @@ export interface Given {
   readonly policy: Policy
   /** The address of who sent the request, where it is known. Nothing is allowed because of it. */
   readonly caller?: string | undefined
+  /** What the platform knows of how it came. */
+  readonly connection?: Connection | undefined
 }
 
 /** The line every request walks: local before remote, pure before stateful, spending last. */
 export const GUARD = chain<Given>()
   .and(route)
+  .and(address)
   .and(credential)
   .and(issuer)
   .and(signature)
@@ -36,6 +52,10 @@ export const GUARD = chain<Given>()
   .and(agent)
   .and(operation)
   .and(scope)
+  .and(details)
+  .and(authentication)
+  .and(condition)
+  .and(limit)
   .and(signing)
   .and(standing)
 
@@ -45,6 +65,7 @@ export interface GuardPorts {
   readonly keys: KeySource
   readonly tokens: TokenMemory
   readonly revocations: Revocations
+  readonly limits: Limits
   readonly signingKeys: Pick<SigningKeys, 'signing'>
   /** Told of an error that a stage did not expect; the request is denied. Must not throw. */
   readonly onError: (stage: string, error: unknown) => void
@@ -66,6 +87,8 @@ export type Facts = Passed['known']
 export interface Around {
   /** The address of who sent it, so that one caller's unknown keys are held against that one. */
   readonly caller?: string | undefined
+  /** What the platform knows of how it came, for the conditions of rules; never from its headers. */
+  readonly connection?: Connection | undefined
   /** Told of each step. */
   readonly trace?: ((step: Step) => void) | undefined
 }
@@ -85,14 +108,14 @@ export const createGuard = (policy: Policy, ports: GuardPorts): Guard => {
   const now = () => ports.clock.now()
   const decide = async (
     request: RequestHead,
-    { caller, trace: asked }: Around = NOTHING,
+    { caller, connection, trace: asked }: Around = NOTHING,
   ): Promise<Decision> => {
     const steps: Step[] | undefined = policy.gate.errors === 'detailed' ? [] : undefined
     const trace = (step: Step) => {
       steps?.push(step)
       asked?.(step)
     }
-    const decision = await GUARD.run({ request, policy, caller }, ports, {
+    const decision = await GUARD.run({ request, policy, caller, connection }, ports, {
       now,
       onError,
       trace: steps || asked ? trace : undefined,

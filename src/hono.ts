@@ -1,10 +1,12 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { cors } from 'hono/cors'
+import { limitHeaders } from './answer/limit-headers.ts'
 import { answerRefusal } from './answer/respond.ts'
 import type { Denial } from './base/denial.ts'
 import { perObject } from './base/memo.ts'
 import { isPreflight } from './base/request.ts'
 import { type Decision, type Guard, refusalOf } from './guard.ts'
+import type { Connection } from './model/connection.ts'
 import type { CorsRule } from './model/route.ts'
 import type { AccessToken, AgentIdentity } from './model/token.ts'
 
@@ -32,6 +34,8 @@ export interface AgentGuardOptions<E extends { Variables: AgentVariables }> {
    * counted by it. By default nobody is told apart.
    */
   readonly clientIp?: (c: Context<E>) => string | undefined
+  /** What the platform knows of how the request came, for conditions; never from its headers. */
+  readonly connection?: (c: Context<E>) => Connection | undefined
 }
 
 /**
@@ -47,12 +51,16 @@ export const agentGuard =
     {
       refuse = (denial, c) => answerRefusal(c.req.raw, denial, c.get('decision')),
       clientIp,
+      connection,
     }: AgentGuardOptions<E> = {},
   ): MiddlewareHandler<E> =>
   async (context, next) => {
     // Hono's types do not give the known part of an environment that is not known whole.
     const c = context as unknown as Context<{ Variables: AgentVariables }>
-    const decision = await guard(c.req.raw, { caller: clientIp?.(context) })
+    const decision = await guard(c.req.raw, {
+      caller: clientIp?.(context),
+      connection: connection?.(context),
+    })
     c.set('decision', decision)
     const answer = async () => {
       const denial = refusalOf(decision)
@@ -65,6 +73,7 @@ export const agentGuard =
         c.set('access', decision.known.access)
       }
       await next()
+      tellLimit(context, decision)
     }
     const rule = decision.known.route?.cors
     // Hono's cors answers every OPTIONS as a preflight that is allowed.
@@ -72,6 +81,14 @@ export const agentGuard =
     if (!rule || (c.req.raw.method === 'OPTIONS' && !isItsOwn)) return answer()
     return corsOf(rule)(c, answer)
   }
+
+/** Tells what is left of the rule's limit, on answers that do not say it yet. */
+const tellLimit = (c: Context, { known }: Decision): void => {
+  const told = limitHeaders(known.limited)
+  if (told.every(([name, value]) => c.res.headers.get(name) === value)) return
+  // Through Hono, since the answer of a handler may be one that cannot be changed.
+  for (const [name, value] of told) c.header(name, value)
+}
 
 const corsOf = perObject((rule: CorsRule) =>
   cors({

@@ -4,20 +4,20 @@
  */
 import { createMemoryKeeping } from './adapters/assertions/keeper.ts'
 import { createAssertionKeys, createAssertionMemory } from './adapters/assertions/keys.ts'
+import { fetchOrigin } from './adapters/fetch-origin.ts'
 import { createKeyCache } from './adapters/keys/cache.ts'
 import { createMemoryKeepers } from './adapters/keys/memory-keepers.ts'
 import { createKeySource } from './adapters/keys/source.ts'
+import { createMemoryLimits } from './adapters/limits/memory.ts'
 import { createMemoryRevocations } from './adapters/revocations/memory.ts'
 import { createTokenMemory } from './adapters/verified-tokens.ts'
 import { type Send, forward as send } from './answer/forward.ts'
-import { stripHopByHop } from './answer/headers.ts'
 import { metadataAnswer } from './answer/metadata.ts'
 import { requestIdOf } from './answer/request-id.ts'
 import { answerRefusal, respond } from './answer/respond.ts'
 import { toAgent } from './answer/response.ts'
 import type { WatchPorts } from './answer/stream-watch.ts'
 import { mortal } from './answer/streams.ts'
-import { withoutCoding } from './answer/without-secrets.ts'
 import { isPreflight } from './base/request.ts'
 import type { Result } from './base/result.ts'
 import { type Decision, type Guard, type GuardPorts, createGuard as guardWith } from './guard.ts'
@@ -41,6 +41,8 @@ export {
   type GuardPorts,
   refusalOf,
 } from './guard.ts'
+export type { Condition, ConditionFacts, Operand } from './model/condition.ts'
+export type { Connection } from './model/connection.ts'
 export type { Issuer } from './model/issuer.ts'
 export type { Policy } from './model/policy.ts'
 export type * from './model/ports.ts'
@@ -55,7 +57,7 @@ export type { AccessToken, AgentIdentity } from './model/token.ts'
 export type { PolicyIssue } from './policy/issues.ts'
 export type { PolicyBundle } from './policy/parse.ts'
 export type { PolicyVars } from './policy/vars.ts'
-export { createMemoryRevocations, createTokenMemory, respond }
+export { createMemoryLimits, createMemoryRevocations, createTokenMemory, respond }
 
 const systemClock: Clock = { now: () => Date.now() }
 
@@ -65,6 +67,8 @@ export interface PolicySurroundings {
   readonly secrets?: Readonly<Record<string, string>>
   /** Names that `origin = "service:NAME"` may have; sending to them is the matter of `Send`. */
   readonly services?: readonly string[]
+  /** Names of rate limiting bindings that limits may name; asking them is the matter of `Limits`. */
+  readonly rateLimits?: readonly string[]
 }
 
 /**
@@ -73,13 +77,14 @@ export interface PolicySurroundings {
  */
 export const parsePolicy = (
   vars: PolicyVars,
-  { secrets = {}, services = [] }: PolicySurroundings = {},
+  { secrets = {}, services = [], rateLimits = [] }: PolicySurroundings = {},
 ): Result<PolicyBundle, readonly PolicyIssue[]> => {
   const secret = (name: string) => (Object.hasOwn(secrets, name) ? secrets[name] : undefined)
   return parse(vars, {
     secret,
     has: (kind, name) => {
       if (kind === 'secret') return secret(name) !== undefined
+      if (kind === 'ratelimit') return rateLimits.includes(name)
       return kind === 'service' || kind === 'fetcher' ? services.includes(name) : true
     },
   })
@@ -141,7 +146,7 @@ export const createSigningKeys = (
 
 /**
  * A guard over a policy. Ports that are not given live in the memory of this process: keys fetched
- * from the issuers, tokens remembered, and a revocation set that is empty. Errors that a stage did not
+ * from the issuers, tokens remembered, limits counted, and a revocation set that is empty. Errors that a stage did not
  * expect deny with `unavailable`, and go to `onError`, or to the console.
  */
 export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Guard => {
@@ -152,6 +157,7 @@ export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Gu
     keys: ports.keys ?? createMemoryKeys({ clock }),
     tokens: ports.tokens ?? createTokenMemory({ clock }),
     revocations,
+    limits: ports.limits ?? createMemoryLimits({ clock }),
     signingKeys: ports.signingKeys ?? createSigningKeys(policy, { clock }),
     onError: ports.onError ?? ((stage, error) => console.error('edgewarden', stage, error)),
   })
@@ -173,28 +179,6 @@ const deciders = new WeakMap<Decision['known'], WatchPorts>()
 const ELSEWHERE: WatchPorts = {
   clock: systemClock,
   revocations: createMemoryRevocations({ clock: systemClock }),
-}
-
-/** What `fetch` outside of workerd decodes by itself, though the answer still says it is encoded. */
-const DECODED = /^(?:(?:x-)?gzip|deflate|br)(?:\s*,\s*(?:(?:x-)?gzip|deflate|br))*$/i
-
-/** What workerd decodes for a script, in this spelling only. */
-const DECODED_IN_WORKERD = /^(?:gzip|br)$/
-
-/** `fetch`, with a body that is what its headers say: workerd passes it on as it came. */
-const fetchOrigin: Send = async (_, outbound, isRead) => {
-  if ('FixedLengthStream' in globalThis) {
-    return isRead
-      ? withoutCoding(await fetch(outbound), DECODED_IN_WORKERD)
-      : fetch(outbound, { encodeResponseBody: 'manual' } as RequestInit)
-  }
-  // Node's fetch refuses to send it; the server before this has answered it already.
-  outbound.headers.delete('expect')
-  outbound.headers.set('accept-encoding', isRead ? 'identity' : 'gzip')
-  const response = await fetch(outbound)
-  const answer = new Response(response.body, response)
-  stripHopByHop(answer.headers)
-  return withoutCoding(answer, DECODED)
 }
 
 /** How {@link forward} sends a request on. */
@@ -240,7 +224,8 @@ export const forward = async (
     send: sendBy,
   })
   if (!sent.ok) return answerRefusal(request, sent.reason.denial, decision)
-  const answer = toAgent(sent.value, { route, address, requestId })
+  const { limited } = decision.known
+  const answer = toAgent(sent.value, { route, address, requestId, limited })
   return ports
     ? mortal(answer, request, { decision, ports, isRaw: sendBy === fetchOrigin })
     : answer

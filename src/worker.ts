@@ -4,6 +4,7 @@ import { gateway } from './apps/gateway.ts'
 
 export { AssertionKeeper } from './adapters/assertion-keeper.ts'
 export { KeyKeeper } from './adapters/key-keeper.ts'
+export { RateLimiter } from './adapters/rate-limiter.ts'
 export { RevocationShard } from './adapters/revocations/shard.ts'
 
 /**

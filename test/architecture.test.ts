@@ -107,6 +107,14 @@ describe('imports', () => {
     expect(strange).toEqual([])
   })
 
+  it('of the language of conditions are in one place', () => {
+    const importers = [...files].flatMap(([name, text]) =>
+      importsOf(text).some(({ from }) => from.includes('cel-js')) ? [name] : [],
+    )
+    expect(importers.length).toBeGreaterThan(3)
+    expect(importers.filter((name) => !name.startsWith('policy/conditions/'))).toEqual([])
+  })
+
   it('make no circle', () => {
     const done = new Set<string>()
     const visit = (name: string, path: readonly string[]): void => {
@@ -169,7 +177,11 @@ describe('the package', () => {
   it.each(LIBRARY)('needs no platform for %s', (entry) => {
     const { names, packages } = reach([entry])
     expect(names.filter((name) => !files.has(name))).toEqual([])
-    expect(packages.filter((name) => !/^(?:jose|valibot|hono(?:\/.+)?)$/.test(name))).toEqual([])
+    expect(
+      packages.filter(
+        (name) => !/^(?:jose|valibot|@marcbachmann\/cel-js|hono(?:\/.+)?)$/.test(name),
+      ),
+    ).toEqual([])
   })
 
   it.each([

@@ -82,8 +82,16 @@ describe('the README', () => {
     expect(parsePolicy(vars, ENV)).toMatchObject({ ok: true })
   })
 
+  it('shows a rule for agents that is valid', () => {
+    const [block = ''] = all(README, /```toml\n(\[\[vars\.ROUTES\]\].*?)```/gs)
+    const [gate = ''] = all(README, /```toml\n(\[vars\.GATE\].*?)```/gs)
+    const { vars } = parse(`${gate}\n${block}`) as { vars: object }
+    expect(block).toContain('when')
+    expect(parsePolicy(vars, ENV)).toMatchObject({ ok: true })
+  })
+
   it("shows issuers that can be put below the repository's own", () => {
-    const [block = ''] = all(README, /```toml\n(\[vars\.ISSUERS_NAMED\].*?)```/gs)
+    const [block = ''] = all(read('docs/issuers.md'), /```toml\n(\[vars\.ISSUERS_NAMED\].*?)```/gs)
     const { vars } = parse(`${read('wrangler.toml')}\n${block}`) as {
       vars: Record<string, unknown>
     }
@@ -176,7 +184,15 @@ describe('docs/configuration.md', () => {
       { ISSUERS: { acme: { delegation: wrong } } },
       'ISSUERS.acme.delegation.surely_no_key',
     ],
+    [
+      'Authorization details',
+      { ROUTES: [{ authorization_details: [wrong] }] },
+      'ROUTES[0].authorization_details[0].surely_no_key',
+    ],
+    ['Conditions', { ROUTES: [{ when: wrong }] }, 'ROUTES[0].when.surely_no_key'],
     ['CORS', { ROUTES: [{ cors: wrong }] }, 'ROUTES[0].cors.surely_no_key'],
+    ['Rate limits', { ROUTES: [{ rate_limit: wrong }] }, 'ROUTES[0].rate_limit.surely_no_key'],
+    ['Address limits', { GATE: { address_limit: wrong } }, 'GATE.address_limit.surely_no_key'],
     [
       'Encrypted tokens',
       { ISSUERS: { acme: { decrypt: wrong } } },
@@ -190,6 +206,17 @@ describe('docs/configuration.md', () => {
       expect([...documented(heading)].sort()).toEqual([...keys].sort())
     })
   }
+
+  it('has conditions that are valid', () => {
+    const [, section = ''] = page.split(/^### Conditions$/m)
+    const [block = ''] = all(section, /^```toml\n(.*?)^```$/gms)
+    const { vars: conditional } = parse(block) as unknown as { vars: { ROUTES: readonly object[] } }
+    const { ROUTES } = conditional
+    expect(ROUTES.length).toBe(5)
+    const [[, taken = ''] = []] = [...README.matchAll(/```toml\n(\[vars\.GATE\].*?)```/gs)]
+    const { vars } = parse(taken) as { vars: object }
+    expect(parsePolicy({ ...vars, ROUTES }, ENV)).toMatchObject({ ok: true })
+  })
 
   it('tells the truth about patterns', () => {
     const [, refused = ''] = page.split('| refused | example | write |')
@@ -206,7 +233,8 @@ describe('docs/configuration.md', () => {
 
 describe('docs/issuers.md', () => {
   const blocks = all(read('docs/issuers.md'), /^ *```toml\n(.*?)^ *```$/gms)
-  const entries = blocks.map((block) => {
+  const apart = blocks.filter((block) => !block.includes('[vars.ISSUERS_NAMED]'))
+  const entries = apart.map((block) => {
     const { vars } = parse(block) as { vars: { ISSUERS: Record<string, { profile?: string }> } }
     return vars
   })

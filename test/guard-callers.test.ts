@@ -1,7 +1,7 @@
 import { beforeEach, expect, it } from 'vitest'
 import { createTokenMemory } from '../src/adapters/verified-tokens.ts'
 import { createGuard } from '../src/guard.ts'
-import { clock, noSigning, RESOURCE, requestTo } from './kit/facts.ts'
+import { clock, noLimits, noSigning, RESOURCE, requestTo } from './kit/facts.ts'
 import { keys, POLICY, TOKEN } from './line-cases.ts'
 
 /** Who was vouched for, and who asked for a key. */
@@ -16,6 +16,7 @@ beforeEach(() => {
     clock,
     tokens: createTokenMemory({ clock }),
     revocations: { lookup: async () => [] },
+    limits: noLimits,
     signingKeys: noSigning,
     onError: () => {},
     keys: {

@@ -8,9 +8,11 @@ import type { Policy } from '../src/model/policy.ts'
 import type { VerificationKey } from '../src/model/ports.ts'
 import {
   clock,
+  gateOf,
   ISSUER,
   issuerOf,
   NOW,
+  noLimits,
   noSigning,
   noTokens,
   policyOf,
@@ -19,6 +21,7 @@ import {
   routeOf,
   scopesOf,
 } from './kit/facts.ts'
+import { compile } from './policy/conditions/support.ts'
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const keyFor = async (use: string) =>
@@ -49,6 +52,12 @@ const TOKEN = await tokenWith()
 const POLICY = policyOf([
   routeOf('GET /docs/{id}', { scopes: scopesOf('all', 'docs:read') }),
   routeOf('GET /crawl', { agentTypes: new Set(['crawler']) }),
+  routeOf('GET /detailed', { authorizationDetails: [{ type: 'tool' }] }),
+  routeOf('GET /lately', { authentication: { maxAge: 60 } }),
+  routeOf('GET /rarely', { when: compile('request.country == "DE"') }),
+  routeOf('GET /limited', {
+    rateLimit: { kind: 'exact', per: 'agent', quotas: { daily: 9 } },
+  }),
   routeOf('GET /open', { access: 'public' }),
 ])
 
@@ -75,17 +84,22 @@ const run = async (
     tokens: noTokens,
     keys: { find: () => ok({ key, kid: 'key-1' }) },
     revocations: { lookup: async () => [] },
+    limits: noLimits,
     signingKeys: noSigning,
     onError: (stage, error) => void errors.push([stage, error]),
     ...ports,
   })
   const request = requestTo(`${RESOURCE}${path}`, { headers })
-  const decision = await guard(request, { trace: (step) => void steps.push(step) })
+  const decision = await guard(request, {
+    caller: '192.0.2.1',
+    trace: (step) => void steps.push(step),
+  })
   return { decision, errors, steps, stages: steps.map(({ stage }) => stage) }
 }
 
 const ORDER = [
   'route',
+  'address',
   'credential',
   'issuer',
   'signature',
@@ -95,6 +109,10 @@ const ORDER = [
   'agent',
   'operation',
   'scope',
+  'details',
+  'authentication',
+  'condition',
+  'limit',
   'signing',
   'standing',
 ]
@@ -129,7 +147,7 @@ describe('the line', () => {
     const { decision, stages } = await run('/open', { token: 'rubbish' })
     expect(decision.outcome).toBe('ended')
     expect(decision.known).not.toHaveProperty('agent')
-    expect(stages).toEqual(['route', 'credential'])
+    expect(stages).toEqual(['route', 'address', 'credential'])
   })
 
   const entry = {
@@ -144,6 +162,18 @@ describe('the line', () => {
 
   it.each<[string, string, string, Parameters<typeof run>[1]?]>([
     ['route', 'route_unknown', '/none'],
+    [
+      'address',
+      'address_limited',
+      '/docs/7',
+      {
+        policy: {
+          ...POLICY,
+          gate: gateOf({ addressLimit: { kind: 'memory', limit: 1, period: 1 } }),
+        },
+        ports: { limits: { ...noLimits, takeAddress: () => fail({ retryAfter: 1 }) } },
+      },
+    ],
     ['credential', 'credential_missing', '/docs/7', { token: '' }],
     ['issuer', 'issuer_unknown', '/docs/7', { claims: { iss: 'https://x.example' } }],
     [
@@ -164,6 +194,15 @@ describe('the line', () => {
     ['delegation', 'delegation_malformed', '/docs/7', { claims: { act: [] } }],
     ['agent', 'agent_type_not_allowed', '/crawl'],
     ['scope', 'scope_missing', '/docs/7', { claims: { scope: 'docs' } }],
+    ['details', 'authorization_details_missing', '/detailed'],
+    ['authentication', 'authentication_insufficient', '/lately'],
+    [
+      'limit',
+      'rate_limited',
+      '/limited',
+      { ports: { limits: { ...noLimits, take: () => fail({ retryAfter: 1 }) } } },
+    ],
+    ['condition', 'condition_error', '/rarely'],
     [
       'standing',
       'token_revoked',

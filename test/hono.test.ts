@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createMemoryRevocations } from '../src/adapters/revocations/memory.ts'
 import { createGuard } from '../src/guard.ts'
 import { type AgentVariables, agentGuard } from '../src/hono.ts'
-import { clock, noSigning, noTokens } from './kit/facts.ts'
+import { clock, noLimits, noSigning, noTokens } from './kit/facts.ts'
 import { keys, minted } from './line-cases.ts'
 import { policy } from './policy/support.ts'
 
@@ -26,6 +26,7 @@ const guard = createGuard(
     keys,
     tokens: noTokens,
     revocations: createMemoryRevocations({ clock }),
+    limits: noLimits,
     signingKeys: noSigning,
     onError: () => {},
   },

@@ -2,7 +2,7 @@ import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { importJWK, type JWK } from 'jose'
 import { fail, ok } from '../src/base/result.ts'
 import type { KeySource, VerificationKey } from '../src/model/ports.ts'
-import { ISSUER, NOW, RESOURCE } from './kit/facts.ts'
+import { ISSUER, NOW, noLimits, RESOURCE } from './kit/facts.ts'
 import type { Asked } from './kit/line.ts'
 import { policy } from './policy/support.ts'
 
@@ -47,6 +47,7 @@ export const minted = (
 export const TOKEN = minted()
 
 const any = { scopes: [] }
+const BETA = 'https://auth.beta.example'
 const ROUTES = [
   { match: 'GET /docs/{id}', scopes: ['docs:read'], cors: { origins: ['https://app.example'] } },
   { match: 'GET /admin', scopes: ['admin:all'] },
@@ -56,16 +57,30 @@ const ROUTES = [
   { match: 'GET /beta', ...any, issuers: ['beta'] },
   { match: 'GET /short', ...any, max_lifetime: '1m' },
   { match: 'GET /tenant', ...any, claims: { tenant: 'red' } },
+  { match: 'GET /when', ...any, when: 'token.tenant == "red"' },
+  { match: 'GET /unknown', ...any, when: 'request.country == "DE"' },
   { match: 'GET /runs/{run}', ...any, workflow: 'path:run' },
-  { match: 'GET /delegated', ...any, delegation: { require_actor: true } },
+  { match: 'GET /delegated', ...any, delegation: { require_actor: true, may_act: 'required' } },
+  {
+    match: 'GET /tools/{id}',
+    ...any,
+    authorization_details: [{ type: 'tool', identifier: '{id}' }],
+  },
+  { match: 'GET /lately', ...any, max_age: '1m' },
+  { match: 'GET /limited', ...any, rate_limit: { daily: 9 } },
   { match: 'GET /shadow', scopes: ['admin:all'], mode: 'shadow' },
   { match: 'GET /open', access: 'public' },
   { match: 'GET /optional', ...any, access: 'optional' },
 ]
 export const POLICY = policy({
   ISSUERS: {
-    acme: { issuer: ISSUER, agent_prefix: 'acme/' },
-    beta: { issuer: 'https://auth.beta.example', agent_prefix: 'beta/' },
+    acme: {
+      issuer: ISSUER,
+      agent_prefix: 'acme/',
+      agent_id: ['act.sub', 'client_id'],
+      delegation: { issuers: ['beta'], parent_scope: 'parent' },
+    },
+    beta: { issuer: BETA, agent_prefix: 'beta/' },
   },
   ROUTES,
 })
@@ -116,11 +131,29 @@ export const FAILING: readonly Failing[] = [
   failing('confirmation_unsupported', '/docs/1', minted({ cnf: {} })),
   failing('delegation_malformed', '/docs/1', minted({ act: [] })),
   failing('actor_missing', '/delegated', TOKEN),
+  failing('may_act_mismatch', '/delegated', minted({ act: { sub: 'a' } })),
+  failing('delegation_widened', '/docs/1', minted({ parent: 'docs' })),
+  failing('agent_foreign', '/docs/1', minted({ act: { sub: 'a', iss: BETA } })),
+  failing('workflow_conflict', '/docs/1', minted({ intent: { workflow_id: 'run-2' } })),
   failing('agent_id_malformed', '/docs/1', minted({ workflow_id: 7 })),
   failing('agent_type_not_allowed', '/crawl', TOKEN),
   failing('workflow_mismatch', '/runs/run-2', TOKEN),
   failing('scope_missing', '/admin', TOKEN),
   failing('scope_missing', '/shadow', TOKEN),
+  failing('condition_unmet', '/when', TOKEN),
+  failing('condition_error', '/unknown', TOKEN),
+  failing('authorization_details_missing', '/tools/1', TOKEN),
+  failing('authorization_details_malformed', '/tools/1', minted({ authorization_details: {} })),
+  failing('authorization_details_value_invalid', '/tools/a%20b', TOKEN),
+  failing('authentication_insufficient', '/lately', TOKEN),
+  failing('authentication_malformed', '/lately', minted({ auth_time: 'now' })),
+  failing('user_missing', '/lately', minted({ sub: 'planner' })),
+  failing('rate_limited', '/limited', TOKEN, {
+    ports: { limits: { ...noLimits, take: async () => fail({ retryAfter: 1 }) } },
+  }),
+  failing('rate_limit_unavailable', '/limited', TOKEN, {
+    ports: { limits: { ...noLimits, take: () => Promise.reject(new Error('down')) } },
+  }),
   failing('revocations_unavailable', '/docs/1', TOKEN, { ports: { revocations: down } }),
   failing('ended', '/open', TOKEN),
   failing('ended', '/docs/1', TOKEN, {

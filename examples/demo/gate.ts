@@ -67,6 +67,7 @@ const CONFIG = {
       { name: 'REVOCATIONS', class_name: 'RevocationShard' },
       { name: 'KEY_KEEPER', class_name: 'KeyKeeper' },
       { name: 'ASSERTION_KEEPER', class_name: 'AssertionKeeper' },
+      { name: 'RATE_LIMITER', class_name: 'RateLimiter' },
     ],
   },
   version_metadata: { binding: 'CF_VERSION_METADATA' },
@@ -75,6 +76,7 @@ const CONFIG = {
     RevocationShard: { type: 'durable-object', storage: 'sqlite' },
     KeyKeeper: { type: 'durable-object', storage: 'sqlite' },
     AssertionKeeper: { type: 'durable-object', storage: 'sqlite' },
+    RateLimiter: { type: 'durable-object', storage: 'sqlite' },
   },
 }
 

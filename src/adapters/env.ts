@@ -1,5 +1,6 @@
 import type { AssertionKeeper } from './assertion-keeper.ts'
 import type { KeyKeeper } from './key-keeper.ts'
+import type { RateLimiter } from './rate-limiter.ts'
 import type { RevocationShard } from './revocations/shard.ts'
 
 /**
@@ -10,6 +11,7 @@ export interface Env {
   readonly ASSERTION_KEEPER?: DurableObjectNamespace<AssertionKeeper>
   readonly JWKS_CACHE?: KVNamespace
   readonly KEY_KEEPER?: DurableObjectNamespace<KeyKeeper>
+  readonly RATE_LIMITER?: DurableObjectNamespace<RateLimiter>
   readonly REVOCATIONS?: DurableObjectNamespace<RevocationShard>
   /** `[version_metadata] binding = "CF_VERSION_METADATA"`, where an operator adds it. */
   readonly CF_VERSION_METADATA?: WorkerVersionMetadata

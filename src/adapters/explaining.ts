@@ -1,16 +1,22 @@
 import type { GuardPorts } from '../guard.ts'
-import type { Revocations } from '../model/ports.ts'
+import type { Limits, Revocations } from '../model/ports.ts'
 import { createKeyReader, type KeySourceOptions } from './keys/source.ts'
+import { peeking } from './limits/client.ts'
 
 /**
  * Ports to explain decisions with: the line on them writes nothing, remembers no token, and asks
- * no issuer. Keys are those of memory, their keeper and KV; revocations are read as for any request.
+ * no issuer. Keys are those of memory, their keeper and KV; revocations are read as for any request, and limits looked at.
  */
-export const explainingPorts = (keys: KeySourceOptions, revocations: Revocations): GuardPorts => ({
+export const explainingPorts = (
+  keys: KeySourceOptions,
+  revocations: Revocations,
+  limits: Limits,
+): GuardPorts => ({
   clock: keys.clock,
   keys: createKeyReader(keys),
   tokens: { find: () => undefined, keep: () => {} },
   revocations,
+  limits: peeking(limits),
   // Nothing is signed for an explanation, and no key is asked for.
   signingKeys: { signing: () => undefined },
   // The text of an error may quote what is explained, which is for no log.

@@ -11,6 +11,8 @@ import { consoleJournal } from './journal.ts'
 import { callTwice, createKeepers, refreshAhead } from './keepers.ts'
 import { createKeyCache } from './keys/cache.ts'
 import { createKeySource, type KeySourceOptions } from './keys/source.ts'
+import { createLimits, type RateLimitBinding } from './limits/client.ts'
+import { createAddressLimits } from './limits/memory.ts'
 import { createPolicyLoader } from './policy.ts'
 import { createReadiness } from './readiness.ts'
 import { createRevocations } from './revocations/client.ts'
@@ -25,6 +27,7 @@ const policyOf = createPolicyLoader(log)
 const keyCache = createKeyCache(clock)
 const tokens = createTokenMemory({ clock })
 const readinessOf = createReadiness(clock)
+const addresses = createAddressLimits({ clock })
 const snapshotMemory = createSnapshotMemory()
 const assertionMemory = createAssertionMemory()
 /** The data centre, as the platform says with the first request; all isolates of one ask the same shard. */
@@ -80,16 +83,23 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     log,
   }
   const signingKeys = signingKeysOf(env, policy)
+  const limits = createLimits({
+    objects: env.RATE_LIMITER,
+    jurisdiction: policy?.gate.placement.jurisdiction,
+    binding: (name) => env[name] as RateLimitBinding | undefined,
+    addresses,
+  })
   return {
     clock,
     keys: createKeySource(keyOptions),
     tokens,
     revocations,
     store: revocations,
+    limits,
     signingKeys,
     journal: consoleJournal,
     send: sender(env),
-    explaining: explainingPorts(keyOptions, revocations),
+    explaining: explainingPorts(keyOptions, revocations, limits),
     readiness: () => readinessOf(policy, keyOptions, revocations, signingKeys),
     onError: (stage, error) => log({ event: 'unexpected_error', stage, error: String(error) }),
   }

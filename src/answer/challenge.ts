@@ -2,12 +2,12 @@ import { answerRow, type Denial } from '../base/denial.ts'
 import { metadataUrl } from '../model/metadata.ts'
 import type { Route } from '../model/route.ts'
 
-/** A quoted-string (RFC 9110 §5.6.4) of constants and validated scopes: nothing needs escaping. */
+/** A quoted-string (RFC 9110 §5.6.4) of constants and values that a policy can have: nothing needs escaping. */
 const quoted = ([name, value]: readonly [string, string]): string => `${name}="${value}"`
 
 /**
- * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9728 §5.1); `undefined` where its
- * answer has none. Nothing of the request or its token is in it but the scopes the route needs.
+ * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1); `undefined` where its
+ * answer has none. Nothing of the request or its token is in it but what the route needs.
  */
 export const challenge = (denial: Denial, route: Route): string | undefined => {
   const row = answerRow(denial.answer)
@@ -17,6 +17,9 @@ export const challenge = (denial: Denial, route: Route): string | undefined => {
   if (row.error !== undefined) {
     parameters.push(['error', row.error], ['error_description', denial.summary])
   }
+  const { acrValues, maxAge } = denial.params ?? {}
+  if (acrValues) parameters.push(['acr_values', acrValues.join(' ')])
+  if (maxAge !== undefined) parameters.push(['max_age', String(maxAge)])
   if (scope !== '') parameters.push(['scope', scope])
   parameters.push(['resource_metadata', metadataUrl(route.resource)])
   return `Bearer ${parameters.map(quoted).join(', ')}`

@@ -1,7 +1,7 @@
 import type { Detail, Step } from '../base/chain.ts'
 import { answerRow, type Denial } from '../base/denial.ts'
 import type { RequestHead } from '../base/request.ts'
-import { type Decision, type Guard, toldOf } from '../guard.ts'
+import { type Around, type Decision, type Guard, toldOf } from '../guard.ts'
 import type { Mode, Route } from '../model/route.ts'
 import type { Actor, AgentIdentity } from '../model/token.ts'
 import { type WrittenScopes, writtenScopes } from '../policy/rows.ts'
@@ -82,9 +82,10 @@ export const explain = async (
   guard: Guard,
   request: RequestHead,
   notes?: Readonly<Record<string, string>>,
+  around: Omit<Around, 'trace'> = {},
 ): Promise<Explanation> => {
   const steps: Step[] = []
-  const decision = await guard(request, { trace: (step) => void steps.push(step) })
+  const decision = await guard(request, { ...around, trace: (step) => void steps.push(step) })
   return explanationOf(decision, steps, notes)
 }
 

@@ -1,5 +1,5 @@
 import { perObject } from '../base/memo.ts'
-import { foldedName, headerText } from '../base/text.ts'
+import { connectionOptions, foldedName, headerText } from '../base/text.ts'
 import type { Facts } from '../guard.ts'
 import { claimHeaderValue } from '../model/claim-headers.ts'
 import type { Gate } from '../model/policy.ts'
@@ -82,12 +82,6 @@ export const stripHopByHop = (headers: Headers): void => {
     headers.delete(name)
   }
 }
-
-/** Names that end at this hop because `Connection` says so (RFC 9110 §7.6.1), folded. */
-const connectionOptions = (value: string | null): readonly string[] =>
-  value === null || value === 'keep-alive'
-    ? []
-    : value.split(',').map((name) => foldedName(name.trim()))
 
 type Pairs = readonly (readonly [name: string, value: string])[]
 

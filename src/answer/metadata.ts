@@ -24,6 +24,7 @@ export const metadataAnswer = (
     resource: route.resource,
     ...list('authorization_servers', info?.authorizationServers),
     ...list('scopes_supported', info?.scopes),
+    ...list('authorization_details_types_supported', info?.detailTypes),
     bearer_methods_supported: ['header'],
   }
   return new Response(method === 'HEAD' ? null : JSON.stringify(body), {

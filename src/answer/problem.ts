@@ -1,7 +1,9 @@
 import type { Step } from '../base/chain.ts'
 import { answerRow, type Denial } from '../base/denial.ts'
 import type { Route } from '../model/route.ts'
+import type { Limited } from '../stages/limit.ts'
 import { challenge } from './challenge.ts'
+import { setLimitHeaders } from './limit-headers.ts'
 import { requiredBy } from './required.ts'
 
 /** What the answer to a denial may depend on besides the denial. */
@@ -13,6 +15,8 @@ export interface ProblemContext {
   readonly route?: Route | undefined
   /** Every step of the decision, where the policy has `errors = "detailed"`. */
   readonly steps?: readonly Step[] | undefined
+  /** What is left of the rule's limit, where it was asked. */
+  readonly limited?: Limited | undefined
 }
 
 /**
@@ -22,11 +26,11 @@ export interface ProblemContext {
  */
 export const problem = (
   denial: Denial,
-  { requestId, method, route, steps }: ProblemContext,
+  { requestId, method, route, steps, limited }: ProblemContext,
   extra: Readonly<Record<string, unknown>> = {},
 ): Response => {
   const row = answerRow(denial.answer)
-  const { allow } = denial.params ?? {}
+  const { allow, retryAfter = row.retryAfter } = denial.params ?? {}
   const headers = new Headers({
     'Content-Type': 'application/problem+json',
     'Cache-Control': 'no-store',
@@ -34,8 +38,9 @@ export const problem = (
   })
   const authenticate = route && challenge(denial, route)
   if (authenticate) headers.set('WWW-Authenticate', authenticate)
-  if (row.retryAfter !== undefined) headers.set('Retry-After', String(row.retryAfter))
+  if (retryAfter !== undefined) headers.set('Retry-After', String(retryAfter))
   if (allow) headers.set('Allow', allow.join(', '))
+  setLimitHeaders(headers, limited)
   const body = {
     type: `https://edgewarden.dev/denials#${denial.code}`,
     title: denial.summary,

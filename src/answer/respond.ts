@@ -11,7 +11,8 @@ export const answerRefusal = (
   { known, steps }: Decision,
 ): Response => {
   const { method } = request
-  return problem(denial, { requestId: requestIdOf(request), method, route: known.route, steps })
+  const { route, limited } = known
+  return problem(denial, { requestId: requestIdOf(request), method, route, steps, limited })
 }
 
 /**

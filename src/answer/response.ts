@@ -1,5 +1,7 @@
 import type { Address } from '../base/request.ts'
 import type { Route } from '../model/route.ts'
+import type { Limited } from '../stages/limit.ts'
+import { setLimitHeaders } from './limit-headers.ts'
 import { withoutSecrets } from './without-secrets.ts'
 
 /** Headers an origin may not send to an agent on a route that reads a token. */
@@ -15,6 +17,8 @@ export interface ToAgent {
   readonly requestId: string
   /** Whether the origin answers for itself across origins, though the route has `cors`. */
   readonly keepsCors?: boolean
+  /** What is left of the rule's limit, where it was asked. */
+  readonly limited?: Limited | undefined
 }
 
 /**
@@ -24,7 +28,7 @@ export interface ToAgent {
  */
 export const toAgent = (
   response: Response,
-  { route, address, requestId, keepsCors = false }: ToAgent,
+  { route, address, requestId, keepsCors = false, limited }: ToAgent,
 ): Response => {
   const answer = new Response(response.body, response)
   const { headers } = answer
@@ -48,6 +52,7 @@ export const toAgent = (
       headers.append('Vary', 'Authorization')
     }
   }
+  setLimitHeaders(headers, limited)
   if (route.cors && !keepsCors) {
     for (const name of [...headers.keys()]) if (name.startsWith(CORS_PREFIX)) headers.delete(name)
   }

@@ -27,6 +27,16 @@ export interface Readiness {
   readonly issuers: readonly Readonly<Record<string, unknown>>[]
 }
 
+/** What the platform tells of a request, as far as it is read: nothing of it is sure to be there. */
+export interface PlatformFacts {
+  readonly colo?: string
+  readonly country?: string
+  readonly asn?: number
+  readonly tlsVersion?: string
+  readonly botManagement?: { readonly score?: number }
+  readonly clientIp?: string
+}
+
 /** What the gate's apps are given for one request. */
 export interface Opened {
   /** The path under which everything is the gate's, also while the policy is broken. */
@@ -38,8 +48,8 @@ export interface Opened {
   readonly guard: Guard | undefined
   /** Id of the deployment, where the platform tells it. */
   readonly version: string | undefined
-  /** What the platform tells of a request: the data centre, or on plain workerd the socket. */
-  readonly cf?: { readonly colo?: string; readonly clientIp?: string } | undefined
+  /** What the platform tells of a request: on plain workerd the socket alone. */
+  readonly cf?: PlatformFacts | undefined
 }
 
 /** Values a request carries through the gate's apps. */

@@ -3,9 +3,11 @@ import { decodeJwsPart, splitJws } from '../base/jws.ts'
 import type { RequestHead } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { splitUrl } from '../base/url.ts'
+import type { Around } from '../guard.ts'
 import { isHeaderName, text } from '../policy/fields.ts'
 import { pathText, type Report } from '../policy/issues.ts'
 import { field, readTable } from '../policy/table.ts'
+import { connectionField, toldConnection } from './connection.ts'
 import type { Problem } from './revocation-request.ts'
 
 /** A request to be explained. */
@@ -13,6 +15,8 @@ export interface WantedExplanation {
   readonly request: RequestHead
   /** What its `Authorization` presents, without the scheme; `undefined` where there is none. */
   readonly token: string | undefined
+  /** Whom it comes from and how, as far as it is told. */
+  readonly around: Pick<Around, 'caller' | 'connection'>
 }
 
 /** RFC 9110 §9.1: a method is a token. */
@@ -50,7 +54,7 @@ const headers = field<readonly (readonly [name: string, value: string])[]>((valu
   })
 })
 
-const FIELDS = { token, method, url, headers }
+const FIELDS = { token, method, url, headers, connection: connectionField }
 
 /**
  * A body to the request it describes, with its URL exactly as written. Headers whose names differ
@@ -61,7 +65,8 @@ export const decodeExplanation = (
 ): Result<WantedExplanation, readonly Problem[]> => {
   const problems: Problem[] = []
   const report: Report = (path, message) => problems.push({ path: pathText('', path), message })
-  const { token, method, url, headers = [] } = readTable(FIELDS, ['method', 'url'], body, report)
+  const entry = readTable(FIELDS, ['method', 'url'], body, report)
+  const { token, method, url, headers = [], connection } = entry
   if (own(body, 'token') !== undefined) {
     for (const [name] of headers) {
       if (name.toLowerCase() === 'authorization')
@@ -72,7 +77,11 @@ export const decodeExplanation = (
   const sent = headersOf([...headers, ...authorization])
   if (problems.length > 0 || !sent || method === undefined || url === undefined)
     return fail(problems)
-  return ok({ request: { method, url, headers: sent }, token: presented(sent) })
+  return ok({
+    request: { method, url, headers: sent },
+    token: presented(sent),
+    around: toldConnection(connection),
+  })
 }
 
 /** `undefined` where a name or value cannot be sent. */

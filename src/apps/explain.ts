@@ -44,10 +44,10 @@ export const explainRequest = async (c: Context<GateEnv>): Promise<Response> => 
   if (!json) return invalid(c, [{ path: '', message: 'must be one JSON object in UTF-8' }])
   const wanted = decodeExplanation(json)
   if (!wanted.ok) return invalid(c, wanted.reason)
-  const { request, token } = wanted.value
+  const { request, token, around } = wanted.value
   const guard = createGuard(c.get('policy'), c.get('ports').explaining)
   const steps: Step[] = []
-  const decision = await guard(request, { trace: (step) => void steps.push(step) })
+  const decision = await guard(request, { ...around, trace: (step) => void steps.push(step) })
   const told = explanationOf(decision, steps, NOTES)
   const isShown = isTokenReached(c, token) && isRuleReached(c, decision)
   return c.json(isShown ? told : restricted(told), 200, { 'Cache-Control': 'no-store' })

@@ -14,6 +14,7 @@ import { agentGuard } from '../hono.ts'
 import { METADATA_PATH } from '../model/metadata.ts'
 import type { Gate } from '../model/policy.ts'
 import { createApp } from './app.ts'
+import { connectionOf } from './connection.ts'
 import type { GateEnv, Opened } from './context.ts'
 import { explainRequest } from './explain.ts'
 import { jwks } from './jwks.ts'
@@ -65,7 +66,8 @@ gateway.use(async (c, next) => {
   c.set('deny', (denial, extra) => {
     c.set('denial', denial)
     const { known, steps } = c.get('decision') ?? UNDECIDED
-    return problem(denial, { requestId, method: raw.method, route: known.route, steps }, extra)
+    const { route, limited } = known
+    return problem(denial, { requestId, method: raw.method, route, steps, limited }, extra)
   })
   if (policy) {
     c.set('policy', policy)
@@ -107,6 +109,7 @@ const guarded = perObject((guard: Guard) =>
   agentGuard<GateEnv>(guard, {
     refuse: (denial, c) => c.get('deny')(denial),
     clientIp: (c) => c.get('clientIp'),
+    connection: (c) => connectionOf(c.env.cf),
   }),
 )
 
@@ -146,7 +149,8 @@ gateway.all('*', async (c) => {
   if (!sent.ok) return c.get('deny')(sent.reason.denial)
   // A preflight that shadow mode let through is the origin's to answer.
   const keepsCors = c.req.raw.method === 'OPTIONS' && decision.outcome === 'denied'
-  const answer = toAgent(sent.value, { route, address, requestId, keepsCors })
+  const { limited } = decision.known
+  const answer = toAgent(sent.value, { route, address, requestId, keepsCors, limited })
   return mortal(answer, c.req.raw, { decision, ports: c.get('ports'), isRaw: true })
 })
 

@@ -49,7 +49,8 @@ const isPrivateIpv6 = (bits: string): boolean =>
       bits.startsWith(network) && isPrivateIpv4(bits.slice(network.length, network.length + 32)),
   )
 
-const isMapped = (groups: readonly number[]): boolean =>
+/** Whether an IPv6 address is an IPv4 one in other clothes (RFC 4291 §2.5.5.2). */
+export const isMapped = (groups: readonly number[]): boolean =>
   groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
 
 const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/
@@ -58,8 +59,8 @@ const IPV6_CHARACTERS = /^(?=.*:)[0-9a-f:.]+$/i
 const ipv4Bits = (host: string): string | undefined =>
   IPV4.test(host) ? bitsOf(host.split('.').map(Number), 8) : undefined
 
-/** The eight groups of an IPv6 address without brackets. */
-const ipv6Groups = (text: string): readonly number[] | undefined => {
+/** The eight groups of an IPv6 address without brackets; `undefined` for any other text. */
+export const ipv6Groups = (text: string): readonly number[] | undefined => {
   const address = IPV6_CHARACTERS.test(text) ? parseUrl(`http://[${text}]`)?.hostname : undefined
   if (address === undefined) return undefined
   const [head = [], tail = []] = address
@@ -69,7 +70,8 @@ const ipv6Groups = (text: string): readonly number[] | undefined => {
   return [...head, ...Array<number>(8 - head.length - tail.length).fill(0), ...tail]
 }
 
-const bitsOf = (numbers: readonly number[], width: number): string =>
+/** Numbers side by side, each in so many binary digits. */
+export const bitsOf = (numbers: readonly number[], width: number): string =>
   numbers.map((number) => number.toString(2).padStart(width, '0')).join('')
 
 /** The leading bits that all addresses of a network have. */

@@ -19,6 +19,8 @@ export interface Stage<Name extends string, Needs, Ports, Adds, Code extends str
   readonly establishes: string
   /** What it found, for explanations. Asked only where a trace is, and only of a stage that passed. */
   readonly found?: (facts: Needs & Adds) => Detail
+  /** What it saw beside what its denial says. Asked only where a trace is, and only if it denied. */
+  readonly missed?: (facts: Needs & Partial<Adds>) => Detail
   readonly denials: readonly Denier<Code>[]
   readonly run: (facts: Needs, ports: Ports) => Outcome<Adds, Code> | Promise<Outcome<Adds, Code>>
 }
@@ -99,13 +101,28 @@ export interface Chain<Given, Facts, Ports, Code extends string> {
 
 type AnyStage = Stage<string, object, unknown, object, string>
 
+/** What a stage shows of itself; one that throws shows nothing, and changes nothing of what was decided. */
+const shown = (
+  name: string,
+  show: ((facts: object) => Detail) | undefined,
+  known: object,
+  onError: Watch['onError'],
+): Detail => {
+  try {
+    return show?.(known) ?? {}
+  } catch (error) {
+    onError(name, error)
+    return {}
+  }
+}
+
 const build = (stages: readonly AnyStage[]) => ({
   stages,
   and: (next: AnyStage) => build([...stages, next]),
   async run(given: object, ports: unknown, { now, onError, trace }: Watch) {
     const known: Record<string, unknown> = { ...given }
     const waits: Record<string, number> = {}
-    for (const { name, run, found } of stages) {
+    for (const { name, run, found, missed } of stages) {
       let outcome: Outcome<object, string>
       let ms = 0
       try {
@@ -122,14 +139,19 @@ const build = (stages: readonly AnyStage[]) => ({
       Object.assign(known, outcome.value)
       if (!outcome.ok) {
         const { reason } = outcome
-        trace?.({ stage: name, outcome: 'denied', ms, detail: reason.detail ?? {} })
+        trace?.({
+          stage: name,
+          outcome: 'denied',
+          ms,
+          detail: { ...reason.detail, ...shown(name, missed, known, onError) },
+        })
         return { outcome: 'denied', denial: reason, known, waits }
       }
       if ('end' in outcome) {
         trace?.({ stage: name, outcome: 'ended', ms, detail: {} })
         return { outcome: 'ended', known, waits }
       }
-      trace?.({ stage: name, outcome: 'passed', ms, detail: found?.(known) ?? {} })
+      trace?.({ stage: name, outcome: 'passed', ms, detail: shown(name, found, known, onError) })
     }
     return { outcome: 'passed', known, waits }
   },

@@ -4,12 +4,14 @@
  *
  * `error` is the RFC 6750 §3.1 code; a row with `challenge` answers with `WWW-Authenticate`
  * (RFC 6750 §3 forbids an `error` where no credential was sent, so `unauthenticated` has none).
+ * That of `stepUp` is of RFC 9470 §3.
  */
 export const ANSWERS = {
   unauthenticated: { status: 401, challenge: true },
   invalidRequest: { status: 400, challenge: true, error: 'invalid_request' },
   badRequest: { status: 400 },
   invalidToken: { status: 401, challenge: true, error: 'invalid_token' },
+  stepUp: { status: 401, challenge: true, error: 'insufficient_user_authentication' },
   insufficientScope: { status: 403, challenge: true, error: 'insufficient_scope' },
   forbidden: { status: 403 },
   notFound: { status: 404 },
@@ -19,6 +21,7 @@ export const ANSWERS = {
   tooLarge: { status: 413 },
   unsupported: { status: 415 },
   misdirected: { status: 421 },
+  tooMany: { status: 429 },
   unavailable: { status: 503, retryAfter: 5 },
   full: { status: 507, retryAfter: 60 },
   badOrigin: { status: 502 },
@@ -59,6 +62,12 @@ export interface DenialParams {
   readonly anyOf?: readonly string[]
   /** RFC 9110 §15.5.6: methods a 405 names. */
   readonly allow?: readonly string[]
+  /** RFC 9470 §3: one of the ways in which the user has to have been authenticated. */
+  readonly acrValues?: readonly string[]
+  /** RFC 9470 §3: seconds since the user was authenticated, at most. */
+  readonly maxAge?: number
+  /** Seconds a caller should wait before it tries again, where its answer has no time of its own. */
+  readonly retryAfter?: number
 }
 
 /** One declared code: how it is answered, what it means, what the agent should do next. */

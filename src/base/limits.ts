@@ -4,6 +4,8 @@ export const LIMITS = {
   tokenLength: 16 * 1024,
   /** Nesting of a token's JSON. */
   jsonDepth: 32,
+  /** Members of a token's `authorization_details`. */
+  authorizationDetails: 64,
   /** Characters of a header's `kid`. */
   kidLength: 256,
   /** Characters of a request path. */
@@ -44,8 +46,27 @@ export const LIMITS = {
   revocationReadMs: 3_000,
   /** Milliseconds a page of the whole set may take, when many isolates want it at once. */
   revocationPageMs: 15_000,
+  /** Milliseconds one try to count a request may take. */
+  rateLimitMs: 2_000,
+  /** Network addresses an isolate counts requests of. */
+  countedAddresses: 10_000,
   /** Revocations held. */
   revocations: 1_000_000,
   /** Objects that each hold all of them. */
   shards: 64,
+  /** Characters of a condition, its nodes, how deep they nest, and how many `+` it has. */
+  conditionLength: 2_000,
+  conditionNodes: 256,
+  conditionDepth: 32,
+  conditionSums: 8,
+  /** Steps that one evaluation of a condition may come to, whatever it is given. */
+  conditionSteps: 16_000,
+  /** Of a value that a condition reads: characters of a text, members of a list or object, of all, and levels. */
+  conditionText: 1_024,
+  conditionItems: 256,
+  conditionMembers: 1_024,
+  conditionLevels: 5,
+  /** Characters of what a condition looks for in a text, and of a part of it that is shown. */
+  conditionNeedle: 128,
+  operandLength: 128,
 } as const

@@ -36,3 +36,12 @@ const PLAIN_NAME = /^[a-z0-9-]*$/
  */
 export const foldedName = (name: string): string =>
   PLAIN_NAME.test(name) ? name : name.toLowerCase().replace(/[^a-z0-9]/g, '-')
+
+/**
+ * Names that end at one hop because `Connection` says so (RFC 9110 §7.6.1), folded. None where it is not
+ * there; does not check that they are names.
+ */
+export const connectionOptions = (value: string | null): readonly string[] =>
+  value === null || value === 'keep-alive'
+    ? []
+    : value.split(',').map((name) => foldedName(name.trim()))

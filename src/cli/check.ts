@@ -1,7 +1,10 @@
 import type { JsonObject } from '../base/json.ts'
 import type { Policy } from '../model/policy.ts'
+import { boundaryWarnings } from '../policy/boundary-warnings.ts'
 import type { PolicyIssue } from '../policy/issues.ts'
 import { objectAdvice, objectIssues } from './durable-objects.ts'
+import { type Example, examplesFor } from './example-file.ts'
+import { judgeExamples } from './examples.ts'
 import { counted, issueLine, noEnvironment, readEnvironment } from './file-policy.ts'
 import { lint, tooLarge } from './lint.ts'
 import { bindingMistakes, bindingWarnings } from './origin-bindings.ts'
@@ -13,6 +16,8 @@ export interface CheckOptions {
   readonly file?: string
   /** Only this `[env.x]`; without it the top level and every one. */
   readonly env?: string
+  /** Example tokens for conditions; by default `edgewarden.examples.json` beside the file, if it is there. */
+  readonly examples?: string
 }
 
 /** What was found about one environment. */
@@ -36,7 +41,11 @@ interface Summary {
  * Validates a wrangler.toml, every environment of it, and reports all mistakes at once. Asks no
  * network: whether hosts answer, keys are published and secrets are set is not known here.
  */
-export const check = async ({ file = 'wrangler.toml', env }: CheckOptions): Promise<Outcome> => {
+export const check = async ({
+  file = 'wrangler.toml',
+  env,
+  examples: given,
+}: CheckOptions): Promise<Outcome> => {
   const read = await readWranglerFile(file)
   if (!read.ok) {
     const { kind, message, ...place } = read.reason
@@ -46,7 +55,9 @@ export const check = async ({ file = 'wrangler.toml', env }: CheckOptions): Prom
   }
   const chosen = read.value.filter(({ name }) => env === undefined || name === env)
   if (chosen.length === 0) return cannotTell(noEnvironment(file, env ?? '', read.value))
-  const findings = chosen.map(judge)
+  const examples = await examplesFor(file, given)
+  if (!examples.ok) return examples.reason
+  const findings = await Promise.all(chosen.map((one) => judge(one, examples.value)))
   const valid = findings.every(({ mistakes }) => mistakes.length === 0)
   const count = findings.reduce((sum, { mistakes }) => sum + mistakes.length, 0)
   return {
@@ -60,7 +71,10 @@ export const check = async ({ file = 'wrangler.toml', env }: CheckOptions): Prom
   }
 }
 
-const judge = (environment: WranglerEnvironment): Finding => {
+const judge = async (
+  environment: WranglerEnvironment,
+  examples: readonly Example[],
+): Promise<Finding> => {
   const { name, inheritedRoutes, issues } = environment
   const { vars, variableIssues, parsed, secrets, objects } = readEnvironment(environment)
   const inherited =
@@ -72,6 +86,7 @@ const judge = (environment: WranglerEnvironment): Finding => {
             message: `is inherited from the top level, but vars and bindings are not: a deploy of ${name} would take over those addresses; write ${inheritedRoutes} under [env.${name}], or routes = []`,
           },
         ]
+  const tried = parsed.ok ? await judgeExamples(parsed.value.policy, examples) : NOTHING
   const mistakes = [
     ...issues,
     ...inherited,
@@ -82,15 +97,18 @@ const judge = (environment: WranglerEnvironment): Finding => {
     ...environment.cacheIssues,
     ...placeholders(environment, vars),
     ...tooLarge(environment.vars),
+    ...tried.mistakes,
   ]
   const warnings = parsed.ok
     ? merged(
         [
           ...lint(parsed.value.policy, vars),
+          ...boundaryWarnings(parsed.value.policy, vars.routePaths),
           ...bindingWarnings(environment, parsed.value.policy, vars),
           ...exposed(environment, secrets),
           ...unrenewed(environment, parsed.value.policy),
           ...unmade(environment, objects),
+          ...tried.warnings,
         ],
         parsed.value.warnings,
       )
@@ -104,6 +122,8 @@ const judge = (environment: WranglerEnvironment): Finding => {
       mistakes.length === 0 && { summary: summaryOf(parsed.value.policy, vars.ROUTES) }),
   }
 }
+
+const NOTHING = { mistakes: [], warnings: [] }
 
 /** Secrets whose value stands in the file. */
 const exposed = (

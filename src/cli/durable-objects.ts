@@ -5,10 +5,21 @@ import { type PolicyIssue, quote } from '../policy/issues.ts'
 const CLASSES = {
   ASSERTION_KEEPER: 'AssertionKeeper',
   KEY_KEEPER: 'KeyKeeper',
+  RATE_LIMITER: 'RateLimiter',
   REVOCATIONS: 'RevocationShard',
 } as const
 
 type BindingName = keyof typeof CLASSES
+
+const ALL = 'every token would be refused'
+
+/** What a class that cannot be used comes to. */
+const COSTS: Readonly<Record<BindingName, string>> = {
+  ASSERTION_KEEPER: ALL,
+  KEY_KEEPER: ALL,
+  RATE_LIMITER: 'every request to a rule with rate_limit would be refused',
+  REVOCATIONS: ALL,
+}
 
 const BINDING_NAMES = Object.keys(CLASSES) as readonly BindingName[]
 
@@ -111,7 +122,7 @@ export const objectIssues = (
     }
     const undeclared = {
       path: classes.by === 'exports' ? `exports.${meant}` : 'migrations',
-      message: `${classes.by === 'exports' ? 'is not there' : `have no ${meant}`} with SQLite storage, and the gate can use no other: every token would be refused; write ${declarationText([meant], classes)}`,
+      message: `${classes.by === 'exports' ? 'is not there' : `have no ${meant}`} with SQLite storage, and the gate can use no other: ${COSTS[name]}; write ${declarationText([meant], classes)}`,
     }
     return [
       ...(className === meant ? [] : [misnamed]),

@@ -32,12 +32,12 @@ const HINTS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Walks a request down the line of a policy. Fetches nothing and knows no revocation: standing is
- * judged as if nothing were revoked.
+ * Walks a request down the line of a policy. Fetches nothing and knows no revocation and no use:
+ * it is judged as if nothing were revoked or had been spent.
  */
 export const explainOffline = async (
   policy: Policy,
-  { method, url, token, headers: given }: AskedRequest,
+  { method, url, token, headers: given, connection: told }: AskedRequest,
   { keys, at }: OfflineOptions,
 ): Promise<OfflineExplanation> => {
   let inlineKeys = false
@@ -57,11 +57,17 @@ export const explainOffline = async (
     tokens: { find: () => undefined, keep: () => {} },
     signingKeys: { signing: () => undefined },
     revocations: { lookup: async () => [] },
+    limits: { take: () => ok({}), takeAddress: () => ok({}) },
     onError: () => {},
   }
   const headers = new Headers(given)
   if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
-  const explanation = await explain(createGuard(policy, ports), { method, url, headers })
+  const { caller, connection } = told ?? {}
+  const guard = createGuard(policy, ports)
+  const explanation = await explain(guard, { method, url, headers }, undefined, {
+    caller,
+    connection,
+  })
   return { explanation: json(advised(explanation)), inlineKeys }
 }
 

@@ -1,5 +1,10 @@
 import { text as textOf } from 'node:stream/consumers'
+import { connectionField, toldConnection } from '../apps/connection.ts'
+import { type JsonObject, parseJsonObject } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
+import type { Around } from '../guard.ts'
+import { pathText } from '../policy/issues.ts'
+import { readField } from '../policy/table.ts'
 import { readText } from './files.ts'
 
 /** A request to explain, as the command line says it. */
@@ -8,6 +13,8 @@ export interface RequestOptions {
   readonly token?: string
   /** `name: value`, each. */
   readonly header?: readonly string[]
+  /** Where it comes from, as JSON. */
+  readonly connection?: string
 }
 
 /** A request to explain. `url` is the text as it was given; no parser has seen it. */
@@ -17,6 +24,8 @@ export interface AskedRequest {
   readonly token?: string
   /** All headers but the one that carries `token`. */
   readonly headers: Headers
+  /** In the words of conditions, and as it was read from them. */
+  readonly connection?: { readonly written: JsonObject } & Pick<Around, 'caller' | 'connection'>
 }
 
 /** RFC 9110 §5.6.2. */
@@ -32,7 +41,7 @@ const WORD = /^[\x21-\x7e]+$/
 export const readRequest = async (
   method: string,
   url: string,
-  { token: given, header = [] }: RequestOptions,
+  { token: given, header = [], connection }: RequestOptions,
   stdin: () => Promise<string>,
 ): Promise<Result<AskedRequest, string>> => {
   if (!TOKEN.test(method)) return fail('METHOD must be one word, such as GET')
@@ -42,7 +51,14 @@ export const readRequest = async (
   if (url.includes('#')) return fail('URL must end before #: a fragment is never sent')
   const headers = readHeaders(header)
   if (!headers.ok) return headers
-  const asked = { method: method.toUpperCase(), url, headers: headers.value }
+  const told = connection === undefined ? undefined : readConnection(connection)
+  if (told && !told.ok) return told
+  const asked = {
+    method: method.toUpperCase(),
+    url,
+    headers: headers.value,
+    ...(told && { connection: told.value }),
+  }
   if (given === undefined) return ok(asked)
   if (headers.value.has('authorization')) {
     return fail('Give the credential with --token or with --header "authorization: …", not both.')
@@ -79,6 +95,18 @@ const readHeaders = (texts: readonly string[]): Result<Headers, string> => {
     }
   }
   return ok(headers)
+}
+
+const readConnection = (text: string): Result<NonNullable<AskedRequest['connection']>, string> => {
+  const written = parseJsonObject(text)
+  if (!written) return fail(`--connection must be JSON, such as '{"country":"DE"}'`)
+  const wrong: string[] = []
+  const told = readField(connectionField, written, (path, message) =>
+    wrong.push(`${pathText('', path)}: ${message}`),
+  )
+  return wrong.length > 0 || !told
+    ? fail(`--connection: ${wrong.join('; ')}`)
+    : ok({ written, ...toldConnection(told) })
 }
 
 /** Standard input to its end, as UTF-8. */

@@ -2,7 +2,7 @@ import { chainDenials } from '../base/chain.ts'
 import { isObject, type JsonObject, own } from '../base/json.ts'
 import { GUARD } from '../guard.ts'
 import { EXIT, type ExitCode } from './output.ts'
-import { stepLines } from './steps.ts'
+import { operandLines, stepLines } from './steps.ts'
 
 /** Codes of a line that could not decide. */
 const UNDECIDED: ReadonlySet<string> = new Set(
@@ -11,8 +11,8 @@ const UNDECIDED: ReadonlySet<string> = new Set(
   ),
 )
 
-/** Members of the step that denied which are told below it. */
-const TOLD: ReadonlySet<string> = new Set(['required_scopes', 'any_of', 'hint', 'note'])
+/** Members of a step's detail that are told below the steps. */
+const TOLD: ReadonlySet<string> = new Set(['required_scopes', 'any_of', 'hint', 'note', 'operands'])
 
 /** Whether a document has the form of an explanation, as far as it is shown here. */
 export const isExplanation = (value: JsonObject): boolean =>
@@ -44,7 +44,8 @@ export const explanationLines = (explanation: JsonObject): readonly string[] => 
   })
   const end = own(explanation, 'allowed') === true ? allowed(explanation) : denied(explanation)
   const isWithheld = steps.length > 0 && steps.every((step) => own(step, 'detail') === undefined)
-  return [...stepLines(shown), '', ...end, ...(isWithheld ? [WITHHELD] : [])]
+  const lines = stepLines(shown).flatMap((line, i) => [line, ...operandLines(steps[i] ?? {})])
+  return [...lines, '', ...end, ...(isWithheld ? [WITHHELD] : [])]
 }
 
 const WITHHELD =

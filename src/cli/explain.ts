@@ -94,14 +94,20 @@ const errorOf = (exitCode: ExitCode) =>
   exitCode === EXIT.unknown && { error: 'The line could not decide; denial says why.' }
 
 const explainThere = async (
-  { method, url, token, headers }: AskedRequest,
+  { method, url, token, headers, connection }: AskedRequest,
   options: GateOptions,
   around: ExplainSurroundings,
 ): Promise<Outcome> => {
   const answer = await callAs(options, SCOPE, around, ({ prefix }) => ({
     method: 'POST',
     path: `${prefix}/explain`,
-    body: { token, method, url, headers: Object.fromEntries(headers) },
+    body: {
+      token,
+      method,
+      url,
+      headers: Object.fromEntries(headers),
+      ...(connection && { connection: connection.written }),
+    },
   }))
   if (!answer.ok) {
     const outcome = faultOutcome(answer.reason)

@@ -7,9 +7,11 @@ import { DEFAULT_PREFIX } from '../policy/gate.ts'
 import { PROFILE_NAMES } from '../policy/profiles.ts'
 import { type GateOptions, TOKEN_VARIABLE } from './access.ts'
 import { type CheckOptions, check } from './check.ts'
+import { type DiffOptions, diff } from './diff.ts'
 import { type DoctorOptions, doctor } from './doctor/doctor.ts'
 import { type ExplainOptions, explain } from './explain.ts'
 import { readStdin } from './explain-request.ts'
+import { DIFF_HELP, DOCTOR_HELP, EXPLAIN_HELP, keyHelp, REVOKE_HELP, ROUTES_HELP } from './help.ts'
 import { type KeygenOptions, keygen } from './keygen.ts'
 import { type MintOptions, mint } from './mint.ts'
 import { cannotTell, EXIT, type Outcome, printable, render } from './output.ts'
@@ -49,18 +51,6 @@ const program = new Command('edgewarden')
   .configureOutput({ outputError: () => {} })
   .addHelpText('after', '\nExit status: 0 yes, 1 the answer is no, 2 cannot tell.')
 
-const EXPLAIN_HELP = `
-Other users of this machine can see a token that is written on the command line: prefer @FILE or -.
-By wrangler.toml nothing is fetched: the issuer's keys are those in the policy or in --jwks FILE, and
-no revocation is known. --gate asks a running gate, which forwards nothing; the token of the call
-itself is --key, --token-file, --token-env or ${TOKEN_VARIABLE}.
-Exit status: 0 allowed, 1 denied (also where shadow mode lets it pass), 2 cannot tell.`
-
-const DOCTOR_HELP = `
-Asks from this machine: whether the gate's network reaches the issuer is not known by it. Other users
-of this machine can see a token that is written on the command line: prefer @FILE or -.
-Exit status: 0 in order (warnings or not), 1 something is wrong, 2 cannot tell: no answer.`
-
 const collect = (value: string, before: readonly string[] = []) => [...before, value]
 
 const command = (name: string, description: string, example: string): Command =>
@@ -69,11 +59,6 @@ const command = (name: string, description: string, example: string): Command =>
     .description(description)
     .option('--json', 'print one JSON document on standard output')
     .addHelpText('after', `\nExample:\n  npx edgewarden ${example}`)
-
-const keyHelp = (scope: string): string => `\n
-With --key the command signs its own token (60 s, scope ${scope}). The token's audience
-is --audience, or the resource that GATE/.well-known/oauth-protected-resource tells: only when that
-has the origin of --gate, or the gate is on this machine.`
 
 const withAccess = (one: Command, scope: string): Command =>
   one
@@ -101,12 +86,32 @@ const gateCommand = (
 command('check', 'Validate wrangler.toml and all its environments.', 'check --env staging')
   .argument('[file]', 'the file to check', 'wrangler.toml')
   .option('--env <name>', 'only this environment')
+  .option('--examples <file>', 'example tokens for conditions (default: edgewarden.examples.json)')
   .action(async (file: string, options: CheckOptions) => print(await check({ ...options, file })))
 
 command('routes', 'List the rules of wrangler.toml and what each needs.', 'routes --env staging')
   .argument('[file]', 'the file to read', 'wrangler.toml')
   .option('--env <name>', 'of this environment')
+  .optionsGroup('Only what an agent could reach:')
+  .option('--agent-type <type>', 'its agent type')
+  .option('--scopes <scopes>', 'its scopes, separated by spaces')
+  .option('--issuer <name>', 'the table of the issuer of its tokens')
+  .option('--workflow <id>', 'the workflow its tokens are for')
+  .addHelpText('after', ROUTES_HELP)
   .action(async (file: string, options: RoutesOptions) => print(await routes({ ...options, file })))
+
+command(
+  'diff',
+  'Tell who gains and who loses which rule when one policy takes the place of another.',
+  'diff deployed.toml wrangler.toml --env staging',
+)
+  .argument('<old>', 'the wrangler.toml with the policy that is in force')
+  .argument('<new>', 'the one with the policy that is to be')
+  .option('--env <name>', 'of this environment')
+  .addHelpText('after', DIFF_HELP)
+  .action(async (old: string, next: string, options: DiffOptions) =>
+    print(await diff(old, next, options)),
+  )
 
 command(
   'keygen',
@@ -131,13 +136,6 @@ command(
   .option('--lifetime <duration>', 'how long it lives, at most 24h', '5m')
   .option('--claim <name=json>', 'a further claim; may be repeated', collect)
   .action(async (options: MintOptions) => print(await mint(options, now())))
-
-const REVOKE_HELP = `
-A value that begins with - stands last, behind --. Without --wait the command tells when the revocation
-will be in effect everywhere; with it the command ends then, and tells how long it took. Both read the
-policy of the gate (scope edgewarden:read) for the longest bound of a rule that the token may see.
-Exit status: 0 every shard has it (with --wait: it is in effect), 1 the gate said no, or GATE.lift
-names it, 2 cannot tell.`
 
 gateCommand(
   'revoke',
@@ -198,6 +196,7 @@ withAccess(
     .argument('<url>', 'its whole URL, exactly as it is sent')
     .option('--token <token>', 'the token to explain: @FILE, - for standard input, or itself')
     .option('--header <name: value>', 'a further header of the request; may be repeated', collect)
+    .option('--connection <json>', 'where it comes from: ip, country, asn, colo, tls, bot_score')
     .optionsGroup('To judge by wrangler.toml:')
     .option('--config <file>', 'the file to judge by (default: wrangler.toml)')
     .option('--env <name>', 'of this environment')

@@ -4,10 +4,17 @@ import { type RouteRow, routesOf } from '../policy/rows.ts'
 import { showPolicy } from '../policy/show.ts'
 import { columns } from './columns.ts'
 import { fileFaultOutcome, readFilePolicy } from './file-policy.ts'
-import { EXIT, type Outcome } from './output.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
+import {
+  type AgentOptions,
+  agentOf,
+  isDescribed,
+  type Reached,
+  routesOfAgent,
+} from './routes-of-agent.ts'
 import { detailText } from './steps.ts'
 
-export interface RoutesOptions {
+export interface RoutesOptions extends AgentOptions {
   readonly file?: string
   /** This `[env.x]`; without it the top level. */
   readonly env?: string
@@ -17,9 +24,23 @@ export interface RoutesOptions {
 type Rule = RouteRow & JsonObject
 
 /** What a rule may ask for beside scopes. */
-const FURTHER = ['agent_types', 'workflow', 'audiences', 'max_lifetime', 'claims', 'delegation']
+const FURTHER = [
+  'agent_types',
+  'workflow',
+  'audiences',
+  'max_lifetime',
+  'claims',
+  'delegation',
+  'authorization_details',
+  'acr_values',
+  'max_age',
+  'when',
+  'rate_limit',
+]
 
-const COLUMNS: readonly (readonly [heading: string, cell: (rule: Rule) => string])[] = [
+type Column<Row> = readonly [heading: string, cell: (row: Row) => string]
+
+const COLUMNS: readonly Column<Rule>[] = [
   ['MATCH', ({ match }) => match],
   ['HOST', ({ host = '' }) => host],
   ['ACCESS', ({ access }) => access],
@@ -30,26 +51,76 @@ const COLUMNS: readonly (readonly [heading: string, cell: (rule: Rule) => string
   ['MODE', ({ mode }) => (mode === 'enforce' ? '' : mode)],
 ]
 
+/** A rule that an agent could reach. */
+type ReachedRule = Rule & Pick<Reached, 'only' | 'asks'> & Partial<Pick<Reached, 'many'>>
+
+const REACHED: readonly Column<ReachedRule>[] = [
+  ['MATCH', ({ match }) => match],
+  ['HOST', ({ host = '' }) => host],
+  ['ONLY', ({ only, many = [] }) => onlyText(only, many)],
+  ['ACCESS', ({ access }) => access],
+  ['STILL ASKS', ({ asks }) => detailText(asks)],
+  ['ISSUERS', ({ issuers }) => issuers.join(', ')],
+  ['ORIGIN', ({ origin }) => origin],
+  ['MODE', ({ mode }) => (mode === 'enforce' ? '' : `${mode}: denied requests go on`)],
+]
+
+/** Values of path parameters, as alternatives. */
+const onlyText = (only: Reached['only'], many: Reached['many']): string =>
+  [
+    ...only.map((one) =>
+      Object.entries(one)
+        .map(([name, value]) => `{${name}} = ${value}`)
+        .join(' and '),
+    ),
+    ...(many.length > 0
+      ? [`some of many values of ${many.map((name) => `{${name}}`).join(', ')}`]
+      : []),
+  ].join(', or ')
+
 /**
- * The rules of a wrangler.toml in the order they are tried, and what each needs. A column that says
- * nothing of any rule is left out. Warns of nothing: that is `check`.
+ * The rules of a wrangler.toml in the order they are tried, and what each needs; of an agent that
+ * is described only those it could reach, and the answer is no where there are none. A column that
+ * says nothing of any rule is left out. Warns of nothing: that is `check`.
  */
-export const routes = async ({ file = 'wrangler.toml', env }: RoutesOptions): Promise<Outcome> => {
+export const routes = async ({
+  file = 'wrangler.toml',
+  env,
+  ...options
+}: RoutesOptions): Promise<Outcome> => {
+  const agent = agentOf(options)
   const read = await readFilePolicy({ file, env })
   if (!read.ok) return fileFaultOutcome(read.reason, EXIT.no)
   const { policy, environment } = read.value
   const rules = rulesOf(policy)
-  const told = COLUMNS.map(
-    ([heading, cell]) => [heading, rules.map((rule) => cell(rule) || '-')] as const,
-  ).filter(([, cells]) => cells.some((cell) => cell !== '-'))
-  const headings = told.map(([heading]) => heading)
-  const rows = rules.map((_, i) => told.map(([, cells]) => cells[i] ?? ''))
+  const json = { valid: true, file, environment }
+  if (!isDescribed(agent)) {
+    const out = tableOf(COLUMNS, rules)
+    return { exitCode: EXIT.yes, json: { ...json, routes: rules }, out, err: [] }
+  }
+  const found = await routesOfAgent(policy, rules, agent)
+  if (!found.ok) return cannotTell(found.reason)
+  const reached = found.value.flatMap(
+    ({ route, issuers, only, many, asks }): readonly ReachedRule[] => {
+      const rule = rules[policy.routes.indexOf(route)]
+      return rule ? [{ ...rule, issuers, only, ...(many.length > 0 && { many }), asks }] : []
+    },
+  )
+  const isNone = reached.length === 0
   return {
-    exitCode: EXIT.yes,
-    json: { valid: true, file, environment, routes: rules },
-    out: columns([headings, ...rows]),
+    exitCode: isNone ? EXIT.no : EXIT.yes,
+    json: { ...json, agent, routes: reached },
+    out: isNone ? ['Such an agent reaches no rule.'] : tableOf(REACHED, reached),
     err: [],
   }
+}
+
+const tableOf = <Row>(all: readonly Column<Row>[], rules: readonly Row[]): readonly string[] => {
+  const told = all
+    .map(([heading, cell]) => [heading, rules.map((rule) => cell(rule) || '-')] as const)
+    .filter(([, cells]) => cells.some((cell) => cell !== '-'))
+  const headings = told.map(([heading]) => heading)
+  return columns([headings, ...rules.map((_, i) => told.map(([, cells]) => cells[i] ?? ''))])
 }
 
 const rulesOf = (policy: Policy): readonly Rule[] => {

@@ -9,7 +9,7 @@ const NAME = 40
 const PAIRS = 16
 
 /** Members that are seconds since the epoch. */
-const MOMENTS: ReadonlySet<string> = new Set(['iat', 'exp', 'nbf', 'now'])
+const MOMENTS: ReadonlySet<string> = new Set(['iat', 'exp', 'nbf', 'auth_time', 'now'])
 
 const MARKS: Readonly<Record<string, string>> = { passed: '✓', ended: '✓', denied: '✗' }
 
@@ -31,6 +31,33 @@ export const stepLines = (steps: readonly JsonObject[]): readonly string[] =>
       return [`${mark} ${cut(String(own(step, 'stage')), NAME)}`, what]
     }),
   )
+
+/** What each operand of a condition came to, one line each, to stand below its step. */
+export const operandLines = (step: JsonObject): readonly string[] => {
+  const detail = own(step, 'detail')
+  const operands = isObject(detail) ? own(detail, 'operands') : undefined
+  return (Array.isArray(operands) ? operands : [])
+    .filter(isObject)
+    .slice(0, OPERANDS)
+    .map((one) => {
+      const sides = own(one, 'sides')
+      const told = (Array.isArray(sides) ? sides : []).filter(isObject).map(operandText)
+      return `    ${operandText(one)}${told.length > 0 ? `   (${told.join('; ')})` : ''}`
+    })
+}
+
+/** Operands of one step that are shown, and characters of one. */
+const OPERANDS = 64
+const OPERAND = 128
+
+const operandText = (operand: JsonObject): string => {
+  const source = cut(String(own(operand, 'source')).replace(/\s+/g, ' '), OPERAND)
+  const error = own(operand, 'error')
+  const value = own(operand, 'value')
+  return error === undefined
+    ? `${source} → ${cut(json(value), OPERAND)}`
+    : `${source} → error: ${cut(String(error), OPERAND)}`
+}
 
 /** What a step found as `name=value` pairs; empty members are left out, long values are cut. */
 export const detailText = (detail: JsonObject): string => {

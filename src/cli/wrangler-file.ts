@@ -21,6 +21,7 @@ export interface WranglerEnvironment {
     readonly kv: ReadonlySet<string>
     readonly durable_object: ReadonlyMap<string, ObjectBinding>
     readonly service: ReadonlySet<string>
+    readonly ratelimit: ReadonlySet<string>
     /** Whatever a request can be sent through, and the table that it is written in. */
     readonly fetcher: ReadonlyMap<string, FetcherTable>
   }
@@ -54,6 +55,7 @@ const TABLES: readonly string[] = [
   'migrations',
   'services',
   'mtls_certificates',
+  'ratelimits',
   'triggers',
   'env',
 ]
@@ -129,6 +131,7 @@ const environment = (table: JsonObject, name: string | undefined): WranglerEnvir
       kv: names(own(table, 'kv_namespaces'), 'binding'),
       durable_object: objectBindings(own(table, 'durable_objects')),
       service: names(own(table, 'services'), 'binding'),
+      ratelimit: names(own(table, 'ratelimits'), 'name'),
       fetcher: new Map(
         FETCHERS.flatMap((key) =>
           [...names(own(table, key), 'binding')].map((name) => [name, key]),

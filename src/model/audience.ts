@@ -28,8 +28,12 @@ export const isForRoute = (claims: JsonObject, issuer: Issuer, route: Route): bo
 const names = (aud: unknown, accepted: readonly string[]): boolean => {
   const named = typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud : []
   if (!named.every((one) => typeof one === 'string')) return false
-  return accepted.some((one) => named.some((other) => other === one || bare(other) === bare(one)))
+  return accepted.some((one) => named.some((other) => isSameResource(other, one)))
 }
+
+/** Whether two identifiers are one resource's; nothing but one slash at the end is passed over. */
+export const isSameResource = (one: string, other: string): boolean =>
+  one === other || bare(one) === bare(other)
 
 /** A resource without a path may be written with or without its one trailing slash (RFC 3986 §6.2.3). */
 const bare = (resource: string): string =>

@@ -54,6 +54,9 @@ export interface ActorRule {
   readonly issuer?: string
 }
 
+/** Whether a token's `may_act` must name its actor: where it has one, or always (RFC 8693 §4.4). */
+export type MayAct = 'if_present' | 'required'
+
 /** Limits on delegation (RFC 8693 §4.1). An absent list limits nothing. */
 export interface DelegationRule {
   /** Actors in the chain, the current one included. */
@@ -65,6 +68,8 @@ export interface DelegationRule {
   readonly subjects?: ReadonlySet<string>
   /** Other issuers whose `act.iss` counts. */
   readonly issuers: ReadonlySet<string>
+  /** Without it `may_act` is not looked at. */
+  readonly mayAct?: MayAct
 }
 
 /** A trusted authorization server, as configured. */
@@ -97,7 +102,10 @@ export interface Issuer {
   readonly agentId: readonly ClaimPath[]
   readonly agentPrefix: string
   readonly agentType: ClaimPath
-  readonly workflowId: ClaimPath
+  /** Whether an agent's types are its entity profiles, `sub_profile`, in place of `agentType`. */
+  readonly entityProfiles?: boolean
+  /** First present wins; all that are present must agree. */
+  readonly workflowId: readonly ClaimPath[]
   /** All present ones together. */
   readonly scope: readonly ClaimPath[]
   /** Where none of those is there. */
@@ -106,4 +114,8 @@ export interface Issuer {
   /** Present where its tokens may come encrypted. */
   readonly decrypt?: Decryption
   readonly delegation: DelegationRule
+  /** Whether every actor in `act` must name its issuer. */
+  readonly actorIssuer?: boolean
+  /** The claim that holds the scopes of the token that a token was made from. */
+  readonly parentScope?: ClaimPath
 }

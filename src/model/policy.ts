@@ -1,6 +1,7 @@
 import type { AssertionRule } from './assertion.ts'
 import type { ClaimHeader } from './claim-headers.ts'
 import type { Issuer } from './issuer.ts'
+import type { AddressLimit } from './limit.ts'
 import type { RevocationPlacement, RevocationTerms } from './revocation.ts'
 import type { Route, Router } from './route.ts'
 
@@ -25,6 +26,8 @@ export interface Gate {
   readonly clientIp:
     | { readonly from: 'header'; readonly name: string }
     | { readonly from: 'connection' | 'none' }
+  /** Absent where addresses may ask as often as they like. */
+  readonly addressLimit?: AddressLimit
   /** Share of allowed decisions that are written to the journal, 0 to 1; denials always are. */
   readonly journal: { readonly allowed: number }
   /** `detailed`: answers tell every step of the decision; never but on a loopback resource. */
@@ -42,6 +45,8 @@ export interface Gate {
 export interface ResourceInfo {
   /** Scopes its rules ask for: no templates, none of the gate's own. */
   readonly scopes: readonly string[]
+  /** Types of the authorization details its rules ask for (RFC 9396 §10). */
+  readonly detailTypes: readonly string[]
   /** Issuers its rules take whose keys are not written in the configuration. */
   readonly authorizationServers: readonly string[]
 }
@@ -54,7 +59,7 @@ export interface Policy {
   /** The configured rules in file order, without the gate's own endpoints. */
   readonly routes: readonly Route[]
   readonly router: Router
-  /** As declared: scope → the scopes it includes. */
+  /** As declared: scope → what it includes; an entry that ends in `*` is a wildcard. */
   readonly scopes: ReadonlyMap<string, readonly string[]>
   /** For each scope, every scope that includes it, itself first. Declared implications only. */
   readonly includedBy: (scope: string) => readonly string[]

@@ -2,6 +2,7 @@ import type { CryptoKey, JWK } from 'jose'
 import type { Result } from '../base/result.ts'
 import type { AssertionAlgorithm } from './assertion.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
+import type { AddressLimit, Allowance, Exhausted, RateLimit } from './limit.ts'
 import type { Kind, Revocation, RevocationSubject, RevocationTerms, Spread } from './revocation.ts'
 import type { RememberedToken } from './token.ts'
 
@@ -109,6 +110,27 @@ export interface SigningKeys {
   signing(): SigningKey | Promise<SigningKey> | undefined
   /** Public keys (RFC 7517) that assertions of now, of a while ago and of soon verify by. */
   published(): readonly JWK[] | Promise<readonly JWK[]>
+}
+
+/**
+ * Counts requests. Rejects, or throws, where that cannot be done: a limit that cannot be asked is no
+ * answer. What a lost answer counted stays counted.
+ */
+export interface Limits {
+  /**
+   * Counts one request under a name (see `limitName`) if the limit allows it; without `spend` it only
+   * looks whether it would. What is left is empty where it is not known.
+   */
+  take(
+    limit: RateLimit,
+    name: string,
+    spend: boolean,
+  ): Promise<Result<Allowance, Exhausted>> | Result<Allowance, Exhausted>
+  /** Counts one request of a network (see `networkOf`) if the limit allows it. */
+  takeAddress(
+    limit: AddressLimit,
+    network: string,
+  ): Promise<Result<Allowance, Exhausted>> | Result<Allowance, Exhausted>
 }
 
 /** Where decisions are written. Must not throw and must not delay an answer. */

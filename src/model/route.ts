@@ -1,6 +1,9 @@
 import type { ClaimHeader } from './claim-headers.ts'
 import type { ClaimRule } from './claims.ts'
+import type { Condition } from './condition.ts'
+import type { DetailRule } from './details.ts'
 import type { DelegationRule } from './issuer.ts'
+import type { RateLimit } from './limit.ts'
 import type { RevocationTerms } from './revocation.ts'
 
 /** The methods a rule may name; `*` stands for all of them. */
@@ -19,6 +22,14 @@ export interface ScopeTemplate {
 export interface ScopeRule {
   readonly mode: 'all' | 'any'
   readonly scopes: readonly ScopeTemplate[]
+}
+
+/** How, and how lately, the user must have been authenticated (RFC 9470). */
+export interface AuthenticationRule {
+  /** The token's `acr` is one of these. */
+  readonly acrValues?: readonly string[]
+  /** Seconds since the token's `auth_time`, at most. */
+  readonly maxAge?: number
 }
 
 /** Where a request names the workflow its token must belong to. */
@@ -87,9 +98,16 @@ export interface Route {
   readonly agentTypes?: ReadonlySet<string>
   readonly workflow?: WorkflowSource
   readonly delegation?: DelegationRule
+  /** A detail of the token for each of these (RFC 9396). */
+  readonly authorizationDetails?: readonly DetailRule[]
+  readonly authentication?: AuthenticationRule
+  /** What has to hold of token, request and time beside all else. */
+  readonly when?: Condition
   readonly cors?: CorsRule
   readonly mode: Mode
   readonly revocation: RevocationTerms
+  /** Absent where it may be used as often as anyone likes. */
+  readonly rateLimit?: RateLimit
   readonly target: Target
   /** Headers set on the way to the origin; values hold the operator's secrets. */
   readonly inject: readonly (readonly [name: string, value: string])[]

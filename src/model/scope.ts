@@ -23,14 +23,36 @@ export const readScopes = (claims: JsonObject, issuer: Issuer): readonly string[
   const isThere = issuer.scope.some((path) => readClaim(claims, path) !== undefined)
   for (const path of isThere ? issuer.scope : issuer.scopeElse) {
     const value = readClaim(claims, path)
-    if (value === undefined || value === '') continue
-    const tokens = typeof value === 'string' ? value.split(' ') : value
-    if (!Array.isArray(tokens) || !tokens.every(isScopeToken)) return undefined
-    for (const token of tokens) {
-      if (issuer.admin || !token.startsWith(ADMIN_SCOPE_PREFIX)) scopes.add(token)
-    }
+    if (value === undefined) continue
+    const tokens = tokensOf(value)
+    if (!tokens) return undefined
+    for (const token of tokens) if (counts(token, issuer)) scopes.add(token)
   }
   return Object.freeze([...scopes])
+}
+
+/** The tokens of a claim, `undefined` when it is no such claim. */
+const tokensOf = (value: unknown): readonly string[] | undefined => {
+  if (value === '') return []
+  const tokens = typeof value === 'string' ? value.split(' ') : value
+  return Array.isArray(tokens) && tokens.every(isScopeToken) ? tokens : undefined
+}
+
+const counts = (token: string, { admin }: Pick<Issuer, 'admin'>): boolean =>
+  admin !== false || !token.startsWith(ADMIN_SCOPE_PREFIX)
+
+/**
+ * The scopes of the token that a token was made from, read as {@link readScopes} reads its own:
+ * `undefined` where the token does not say, `null` where the claim is malformed.
+ */
+export const readParentScopes = (
+  claims: JsonObject,
+  issuer: Pick<Issuer, 'parentScope' | 'admin'>,
+): ReadonlySet<string> | undefined | null => {
+  const value = issuer.parentScope && readClaim(claims, issuer.parentScope)
+  if (value === undefined) return undefined
+  const tokens = tokensOf(value)
+  return tokens ? new Set(tokens.filter((token) => counts(token, issuer))) : null
 }
 
 /** What a path parameter must look like to stand in a scope. */

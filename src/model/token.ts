@@ -88,11 +88,18 @@ export interface AgentIdentity {
   readonly issuer: string
   readonly subject?: string
   readonly clientId?: string
+  /** As the token has it; of several entity profiles all, with spaces between. */
   readonly type?: string
+  /** Each of several. */
+  readonly types?: readonly string[]
   readonly workflowId?: string
   /** Outermost (current) actor first; empty without `act`. */
   readonly actors: readonly Actor[]
 }
+
+/** What a rule for some types of agent is held against. */
+export const typesOf = ({ type, types }: AgentIdentity): readonly string[] =>
+  types ?? (type === undefined ? [] : [type])
 
 /** The scopes of its token that a request uses. */
 export type Grant = readonly string[]

@@ -17,6 +17,7 @@ const ANY: Advice = {
 /** What can be set at each issuer, in the words of its own console. */
 const ADVICE: Readonly<Record<ProfileName, Advice>> = {
   rfc9068: ANY,
+  actor: ANY,
   generic: ANY,
   auth0: {
     shorten:

@@ -2,7 +2,7 @@ import { isObject } from '../base/json.ts'
 import { parsePattern } from '../base/pattern.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { ClaimExpectation, ClaimRule } from '../model/claims.ts'
-import { readClaimPath } from './fields.ts'
+import { readDecidingPath } from './fields.ts'
 import { unknownName } from './issues.ts'
 import { field } from './table.ts'
 
@@ -80,7 +80,7 @@ export const claimRules = field<readonly ClaimRule[]>((value, report) => {
     return rules
   }
   for (const [key, raw] of Object.entries(value)) {
-    const path = readClaimPath(key)
+    const path = readDecidingPath(key)
     const accepts = readRule(raw)
     if (!path.ok) report([key], path.reason)
     if (!accepts.ok) report([key], accepts.reason)

@@ -52,6 +52,17 @@ export const corsField = field<CorsEntry>((value, report) => {
   }
 })
 
-/** The rule with its methods. */
-export const corsOf = (entry: CorsEntry, methods: readonly Method[]): CorsRule =>
-  Object.freeze({ ...entry, methods: Object.freeze(entry.methods ?? methods) })
+/** The rule with its methods; `told` are headers that its answers have besides, for callers to read. */
+export const corsOf = (
+  entry: CorsEntry,
+  methods: readonly Method[],
+  told: readonly string[] = [],
+): CorsRule => {
+  const named = new Set(entry.expose.map((name) => name.toLowerCase()))
+  const more = told.filter((name) => !named.has(name.toLowerCase()))
+  return Object.freeze({
+    ...entry,
+    methods: Object.freeze(entry.methods ?? methods),
+    expose: Object.freeze([...entry.expose, ...more]),
+  })
+}

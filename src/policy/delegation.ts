@@ -2,7 +2,7 @@ import { isObject } from '../base/json.ts'
 import { fail, ok } from '../base/result.ts'
 import { isIdentityText } from '../base/text.ts'
 import type { ActorRule, DelegationRule } from '../model/issuer.ts'
-import { flag, nameList, nameText } from './fields.ts'
+import { claimPathField, flag, nameList, nameText, word } from './fields.ts'
 import { quote, type Report, unknownName } from './issues.ts'
 import { field, list, type Readable, reads, readTable, table } from './table.ts'
 
@@ -36,10 +36,13 @@ const FIELDS = {
   actors: list(actor),
   subjects: nameList,
   issuers: list(nameText, { empty: true }),
+  may_act: word(['if_present', 'required']),
 }
 
-/** A `delegation` table, of an issuer or of a rule (RFC 8693 §4.1). */
+/** A `delegation` table of a rule (RFC 8693 §4.1). */
 export const delegationField = table(FIELDS)
+/** That of an issuer, which also says what its tokens look like. */
+export const issuerDelegationField = table({ ...FIELDS, parent_scope: claimPathField })
 export type DelegationEntry = Readable<typeof FIELDS>
 
 /** Known issuers: name in the configuration → `iss`. */
@@ -66,7 +69,8 @@ export const delegationOf = (
       report(path, message)
   return Object.freeze({
     maxDepth: entry?.max_depth ?? unset.maxDepth,
-    requireActor: entry?.require_actor ?? false,
+    // Who limits actors does not mean that nobody has to act.
+    requireActor: entry?.require_actor ?? entry?.actors !== undefined,
     issuers: entry?.issuers
       ? new Set(entry.issuers.map((one, i) => issOf(one, names, at('issuers', i))))
       : unset.issuers,
@@ -80,6 +84,7 @@ export const delegationOf = (
       ),
     }),
     ...(entry?.subjects && { subjects: new Set(entry.subjects) }),
+    ...(entry?.may_act && { mayAct: entry.may_act }),
   })
 }
 

@@ -1,5 +1,5 @@
 /** What the policy may need beside its variables. */
-export type BindingKind = 'service' | 'fetcher' | 'secret' | 'kv' | 'durable_object'
+export type BindingKind = 'service' | 'fetcher' | 'secret' | 'kv' | 'durable_object' | 'ratelimit'
 
 /**
  * The environment a policy is checked against. A checker without values answers `has` from the
@@ -15,6 +15,7 @@ const METHODS_OF: Readonly<Record<Exclude<BindingKind, 'secret'>, readonly strin
   fetcher: ['fetch'],
   kv: ['get', 'put'],
   durable_object: ['idFromName', 'get'],
+  ratelimit: ['limit'],
 }
 
 /** A Worker's `env` as it is. Own names only. */

@@ -182,9 +182,10 @@ export const originField = text<Origin>((value) => {
     : fail('must be a URL whose path is in canonical form')
 })
 
-/** A claim path: JSON Pointer, namespaced name, or names with dots between. */
-export const claimPathField = text<ClaimPath>((value) => readClaimPath(value))
+/** A {@link readClaimPath claim path} that decides: {@link readDecidingPath}. */
+export const claimPathField = text<ClaimPath>((value) => readDecidingPath(value))
 
+/** A claim path: JSON Pointer, namespaced name, or names with dots between. */
 export const readClaimPath = (value: string): Result<ClaimPath, string> => {
   if (value.startsWith('/') && /~(?![01])/.test(value)) {
     return fail('must be a JSON Pointer, in which ~ is written ~0 (RFC 6901 §3)')
@@ -193,6 +194,14 @@ export const readClaimPath = (value: string): Result<ClaimPath, string> => {
   return value !== '' && path.every((name) => name !== '')
     ? ok(Object.freeze(path))
     : fail('must be a claim path without empty names, like `agent.id`, `/agent/id` or a URL')
+}
+
+/** A claim path whose claim decides something, so not one of an inner actor. */
+export const readDecidingPath = (value: string): Result<ClaimPath, string> => {
+  const path = readClaimPath(value)
+  return path.ok && path.value[0] === 'act' && path.value[1] === 'act'
+    ? fail('leads to an inner actor, which is history and decides nothing (RFC 8693 §4.1)')
+    : path
 }
 
 /** One claim path, or a list of which the first present one counts. */

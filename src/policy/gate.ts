@@ -20,6 +20,7 @@ import {
   word,
 } from './fields.ts'
 import { quote, type Report } from './issues.ts'
+import { addressLimitField } from './rate-limit.ts'
 import { placementOf, revocationTable, termsOf } from './revocation.ts'
 import { list, type Readable, reads, readTable, table } from './table.ts'
 
@@ -74,6 +75,7 @@ const FIELDS = {
   identity_headers: claimHeaders,
   strip_headers: list(headerName, { empty: true }),
   client_ip: clientIp,
+  address_limit: addressLimitField,
   timeout: milliseconds(),
   shared_ids: flag,
   lift: list(revocationId, { empty: true }),
@@ -125,6 +127,7 @@ export const gateOf = (
     ownHeaders,
     identityHeaders: entry.identity_headers ?? Object.freeze([]),
     clientIp: Object.freeze(entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' }),
+    ...(entry.address_limit && { addressLimit: entry.address_limit }),
     journal: Object.freeze({ allowed: entry.journal?.allowed ?? 1 }),
     errors: entry.errors ?? 'standard',
     revocation: termsOf(entry.revocation),

@@ -19,9 +19,9 @@ import { decryptField, decryptionOf } from './decrypt.ts'
 import {
   checkActors,
   DEFAULT_DEPTH,
-  delegationField,
   delegationOf,
   type IssuerNames,
+  issuerDelegationField,
 } from './delegation.ts'
 import type { PolicyEnv } from './env.ts'
 import {
@@ -92,11 +92,12 @@ const FIELDS = {
   agent_id: claimPaths,
   agent_prefix: plainText,
   agent_type: claimPathField,
-  workflow_id: claimPathField,
+  entity_profiles: flag,
+  workflow_id: claimPaths,
   scope: claimPaths,
   admin,
   decrypt: decryptField,
-  delegation: delegationField,
+  delegation: issuerDelegationField,
   allow_insecure_http: flag,
 }
 
@@ -125,6 +126,9 @@ export const readIssuer = (value: unknown, report: Report): IssuerEntry => {
   }
   if (jwks && jwks_uri)
     report(['jwks_uri'], 'and jwks cannot both be set: keys come from one place')
+  if (entry.agent_type && entry.entity_profiles) {
+    report(['entity_profiles'], 'and agent_type cannot both be set: types come from one place')
+  }
   const algorithms = entry.algorithms ?? DEFAULT_ALGORITHMS
   if (jwks && !jwks.some((key) => publicKeyOf(key, algorithms))) {
     report(['jwks'], `must hold a public key for one of ${algorithms.map(quote).join(', ')}`)
@@ -197,12 +201,17 @@ export const issuerOf = (
     agentId: Object.freeze(entry.agent_id ?? profile.agentId),
     agentPrefix: entry.agent_prefix ?? '',
     agentType: entry.agent_type ?? claimPath('agent_type'),
-    workflowId: entry.workflow_id ?? claimPath('workflow_id'),
+    ...((entry.entity_profiles ?? (profile.entityProfiles && !entry.agent_type)) && {
+      entityProfiles: true,
+    }),
+    workflowId: Object.freeze(entry.workflow_id ?? [claimPath('workflow_id')]),
     scope: Object.freeze(entry.scope ?? profile.scope),
     scopeElse: Object.freeze(entry.scope ? [] : profile.scopeElse),
     admin: entry.admin ?? false,
     ...(decrypt && { decrypt }),
     delegation,
+    ...(profile.actorIssuer && { actorIssuer: true }),
+    ...(entry.delegation?.parent_scope && { parentScope: entry.delegation.parent_scope }),
   })
 }
 

@@ -1,6 +1,6 @@
 import { isObject } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import type { Policy, ResourceInfo } from '../model/policy.ts'
+import type { Policy } from '../model/policy.ts'
 import type { Route } from '../model/route.ts'
 import { assertionOf } from './assertion.ts'
 import {
@@ -15,19 +15,14 @@ import { checkDecryption } from './decrypt.ts'
 import { ownRoutes } from './endpoints.ts'
 import type { PolicyEnv } from './env.ts'
 import { DEFAULT_PREFIX, DEFAULT_TIMEOUT, gateOf, readGate } from './gate.ts'
+import { readIncludes } from './includes.ts'
 import { readIssuers } from './issuer.ts'
 import { type PolicyIssue, pathText, quote, type Report, under } from './issues.ts'
-import {
-  type RouteEntry,
-  readRoute,
-  routeOf,
-  type Surroundings,
-  takenIssuers,
-  targetOf,
-} from './route.ts'
+import { checkLimits } from './rate-limit.ts'
+import { gateOriginsOf, hostsOf, infoOf, type Rule, resourcesOf } from './resources.ts'
+import { readRoute, routeOf, type Surroundings, targetOf } from './route.ts'
 import { checkRoute } from './route-checks.ts'
 import { compileRouter, unreachable } from './router.ts'
-import { readIncludes } from './scopes.ts'
 import { type PolicyVars, readVars } from './vars.ts'
 import { warningsOf } from './warnings.ts'
 
@@ -80,6 +75,7 @@ export const parsePolicy = (
   checkErrors(gate, hosts, resources, at('GATE'))
   checkAddresses({ gate, gateOrigins, entries, rules, env }, at)
   checkBindings(issuers, env, at('bindings'))
+  checkLimits({ gate, rules, env }, at)
   const assertion = assertionOf(gate.assertion, env, under(at('GATE'), 'assertion'))
   if (!gate.resource || !gate.origin) return fail(issues)
   const resource = gate.resource.text
@@ -153,14 +149,6 @@ export const readPolicy = (
   return fail(bundle.ok ? issues : [...issues, ...bundle.reason])
 }
 
-/** A rule as read, where it is written, and where to report what is wrong with it. */
-interface Rule {
-  readonly path: string
-  readonly raw: unknown
-  readonly entry: RouteEntry
-  readonly report: Report
-}
-
 const readRoutes = (
   { ROUTES, routePaths = [] }: PolicyVars,
   at: (base: string) => Report,
@@ -185,51 +173,5 @@ const readRoutes = (
     const path = routePaths[i] ?? `ROUTES[${i}]`
     const own = at(path)
     return { path, raw, entry: readRoute(raw, own), report: own }
-  })
-}
-
-const hostsOf = (resource: URL | undefined, rules: readonly Rule[]): readonly string[] =>
-  [
-    resource?.hostname,
-    ...rules.flatMap(({ entry }) => [entry.resource?.url.hostname, entry.host]),
-  ].filter((host) => host !== undefined)
-
-/** Schemes, names and ports under which the gate itself answers. */
-const gateOriginsOf = (
-  hosts: ReadonlySet<string>,
-  resources: ReadonlyMap<string, URL>,
-): ReadonlySet<string> =>
-  new Set([
-    ...[...resources.values()].map(({ origin }) => origin),
-    ...[...hosts].flatMap((host) => [`https://${host}`, `http://${host}`]),
-  ])
-
-const resourcesOf = (
-  resource: RouteEntry['resource'],
-  rules: readonly Rule[],
-): ReadonlyMap<string, URL> => {
-  const named = [resource, ...rules.map(({ entry }) => entry.resource)]
-  return new Map(named.flatMap((one) => (one ? [[one.text, one.url] as const] : [])))
-}
-
-const infoOf = (
-  identifier: string,
-  fallback: string,
-  rules: readonly Rule[],
-  around: Surroundings,
-): ResourceInfo => {
-  const scopes = new Set<string>()
-  const servers = new Set<string>()
-  for (const { entry } of rules) {
-    if ((entry.resource?.text ?? fallback) !== identifier || entry.access === 'public') continue
-    for (const { source, parts } of entry.scopes?.scopes ?? [])
-      if (parts.length === 1) scopes.add(source)
-    for (const { keys, issuer } of takenIssuers(entry, around)) {
-      if (keys.kind !== 'inline') servers.add(issuer)
-    }
-  }
-  return Object.freeze({
-    scopes: Object.freeze([...scopes]),
-    authorizationServers: Object.freeze([...servers]),
   })
 }

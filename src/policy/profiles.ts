@@ -12,6 +12,10 @@ export interface Profile {
   readonly clientId: readonly ClaimPath[]
   /** Whether a token that names no client is refused: ID tokens of most issuers name none. */
   readonly clientRequired: boolean
+  /** Whether agents' types are their entity profiles unless the entry names a claim. */
+  readonly entityProfiles?: boolean
+  /** Whether every actor in `act` must name its issuer, whatever the entry says. */
+  readonly actorIssuer?: boolean
   readonly scope: readonly ClaimPath[]
   /**
    * What is read where none of `scope` is there. Roles: beside scopes they are the user's, and an
@@ -42,6 +46,21 @@ export const PROFILES = {
     scopeElse: [],
     maxLifetime: 15 * MINUTE,
   },
+  /** RFC 9068 with draft-mcguinness-oauth-actor-profile: who acts is in `act`, or is the client. */
+  actor: {
+    types: ['at+jwt'],
+    audienceClaim: 'aud',
+    requiredClaims: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
+    claims: {},
+    agentId: paths('act.sub', 'client_id'),
+    clientId: paths('client_id', 'azp'),
+    clientRequired: false,
+    entityProfiles: true,
+    actorIssuer: true,
+    scope: paths('scope'),
+    scopeElse: [],
+    maxLifetime: 15 * MINUTE,
+  },
   /** Both dialects of an Auth0 API: its own (`jwt`, `azp`) and RFC 9068 (`at+jwt`, `client_id`). */
   auth0: {
     types: ['jwt', 'at+jwt'],
@@ -51,6 +70,7 @@ export const PROFILES = {
     agentId: paths('azp', 'client_id'),
     clientId: paths('azp', 'client_id'),
     clientRequired: true,
+    entityProfiles: true,
     scope: paths('scope'),
     scopeElse: [],
     maxLifetime: 24 * HOUR,

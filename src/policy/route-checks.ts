@@ -1,8 +1,9 @@
-import { isObject } from '../base/json.ts'
+import { isObject, own } from '../base/json.ts'
 import { foldedName } from '../base/text.ts'
 import { METADATA_PATH } from '../model/metadata.ts'
 import { isIdentityHeader } from './claim-headers.ts'
 import { checkActors } from './delegation.ts'
+import { checkIdentifiers } from './details.ts'
 import { DEFAULT_IDENTITY_PREFIX, DEFAULT_PREFIX } from './gate.ts'
 import { quote, quoteAll, type Report, under, unknownName } from './issues.ts'
 import { type RouteEntry, type Surroundings, takenIssuers } from './route.ts'
@@ -12,6 +13,8 @@ interface Judged extends Surroundings {
   readonly entry: RouteEntry
   /** Whether the key is written, readable or not. */
   readonly has: (key: string) => boolean
+  /** What is written there. */
+  readonly rawOf: (key: string) => unknown
   readonly report: Report
 }
 
@@ -24,7 +27,12 @@ const TOKEN_KEYS = [
   'agent_types',
   'workflow',
   'delegation',
+  'authorization_details',
+  'acr_values',
+  'max_age',
+  'when',
   'revocation',
+  'rate_limit',
   'forward_claims',
 ] as const
 
@@ -50,6 +58,10 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
       report(path, `${quote(source)}: ${unknownName('path parameter', hole, match.params)}`)
     }
   },
+  function identifiersNameParameters({ entry: { match }, rawOf, report }) {
+    const key = 'authorization_details'
+    if (match) checkIdentifiers(rawOf(key), match.params, under(report, key))
+  },
   function publicReadsNoToken({ entry, has, report }) {
     if (entry.access !== 'public') return
     for (const key of TOKEN_KEYS) {
@@ -59,6 +71,16 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   function workflowIsInPath({ entry: { match, workflow }, report }) {
     if (!match || workflow?.from !== 'path' || match.params.includes(workflow.name)) return
     report(['workflow'], unknownName('path parameter', workflow.name, match.params))
+  },
+  function conditionReadsWhatIsThere({ entry: { match, when }, gate, report }) {
+    const hole = match && when?.params.find((name) => !match.params.includes(name))
+    if (match && hole !== undefined)
+      report(['when'], unknownName('path parameter', hole, match.params))
+    const identity = gate.identity_prefix ?? DEFAULT_IDENTITY_PREFIX
+    for (const [i, name] of (when?.headers ?? []).entries()) {
+      if (!foldedName(name).startsWith(identity)) continue
+      report(['when', 'headers', i], 'is an identity header, which only the gate sets')
+    }
   },
   function injectNeedsToken({ entry, has, report }) {
     const { access = 'required' } = entry
@@ -177,5 +199,6 @@ export const checkRoute = (
   report: Report,
 ): void => {
   const has = (key: string) => isObject(raw) && Object.hasOwn(raw, key)
-  for (const check of CHECKS) check({ ...around, entry, has, report })
+  const rawOf = (key: string) => (isObject(raw) ? own(raw, key) : undefined)
+  for (const check of CHECKS) check({ ...around, entry, has, rawOf, report })
 }

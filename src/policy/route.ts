@@ -1,17 +1,17 @@
-import { fail, ok } from '../base/result.ts'
 import type { DelegationRule, Issuer } from '../model/issuer.ts'
-import type { Route, Target, WorkflowSource } from '../model/route.ts'
+import { LIMIT_HEADERS } from '../model/limit.ts'
+import type { Route, Target } from '../model/route.ts'
 import { claimHeaders } from './claim-headers.ts'
 import { claimRules } from './claim-rules.ts'
+import { conditionField } from './conditions/field.ts'
 import { corsField, corsOf } from './cors.ts'
 import { ANY_DEPTH, delegationField, delegationOf, type IssuerNames } from './delegation.ts'
+import { detailsField } from './details.ts'
 import type { PolicyEnv } from './env.ts'
 import {
   bindingName,
   flag,
   hostName,
-  isCredentialHeader,
-  isHeaderName,
   literalPath,
   milliseconds,
   nameList,
@@ -19,57 +19,25 @@ import {
   originField,
   resourceField,
   seconds,
-  text,
   word,
 } from './fields.ts'
 import { DEFAULT_IDENTITY_PREFIX, DEFAULT_TIMEOUT, type GateEntry, modeField } from './gate.ts'
 import { injectField, injectionsOf, recognised } from './inject.ts'
-import { quote, type Report, under } from './issues.ts'
+import { type Report, under } from './issues.ts'
+import { rateLimitField } from './rate-limit.ts'
 import { revocationField, termsOf } from './revocation.ts'
-import { type Match, parseMatch } from './router.ts'
+import {
+  acrValue,
+  authenticationOf,
+  matchField,
+  removableHeader,
+  workflowField,
+} from './route-fields.ts'
 import { scopeRule } from './scopes.ts'
 import { list, type Readable, readTable } from './table.ts'
 
-const match = text<Match & { readonly text: string }>((value) => {
-  const reading = parseMatch(value)
-  return reading.ok ? ok({ ...reading.value, text: value }) : reading
-})
-
-const workflow = text<WorkflowSource>((value) => {
-  const [, from, name = ''] = /^(path|header|query):(.+)$/.exec(value) ?? []
-  if (from === 'header' && !isHeaderName(name)) return fail(`${quote(name)} is no header name`)
-  if (from === 'header' && isCredentialHeader(name)) {
-    return fail(`${quote(name)} holds a credential, and names no workflow`)
-  }
-  if (from === 'query' && name.toLowerCase() === 'access_token') {
-    return fail('`access_token` in a query is refused as a credential (RFC 6750 §2.3)')
-  }
-  if (from === 'path' || from === 'header' || from === 'query') {
-    return ok(Object.freeze({ from, name: from === 'header' ? name.toLowerCase() : name }))
-  }
-  return fail('must be `path:NAME`, `header:NAME` or `query:NAME`')
-})
-
-/** What frames an answer, keeps it from other agents, or is the gate's own. */
-const KEPT = [
-  'cache-control',
-  'connection',
-  'content-encoding',
-  'content-length',
-  'transfer-encoding',
-  'upgrade',
-  'vary',
-  'x-request-id',
-]
-
-const removable = text((value) => {
-  const name = value.toLowerCase()
-  if (!isHeaderName(value)) return fail(`${quote(value)} is no header name (RFC 9110 §5.1)`)
-  return KEPT.includes(name) ? fail(`${quote(name)} has to stay in an answer`) : ok(name)
-})
-
 const FIELDS = {
-  match,
+  match: matchField,
   host: hostName,
   resource: resourceField,
   scopes: scopeRule,
@@ -79,13 +47,17 @@ const FIELDS = {
   max_lifetime: seconds(),
   claims: claimRules,
   agent_types: nameList,
-  workflow,
+  workflow: workflowField,
   delegation: delegationField,
+  authorization_details: detailsField,
+  acr_values: list(acrValue),
+  max_age: seconds(),
+  when: conditionField,
   cors: corsField,
   origin: originField,
   origin_via: bindingName,
   forward_claims: claimHeaders,
-  remove_response_headers: list(removable),
+  remove_response_headers: list(removableHeader),
   strip_prefix: literalPath,
   timeout: milliseconds(),
   inject: injectField,
@@ -93,6 +65,7 @@ const FIELDS = {
   encoded_slash: flag,
   mode: modeField,
   revocation: revocationField,
+  rate_limit: rateLimitField,
 }
 
 /** One table of ROUTES as configured, without what could not be read. */
@@ -172,6 +145,7 @@ export const routeOf = (
   if (!entry.match || resource === undefined || !origin) return undefined
   const { text: name, methods, path } = entry.match
   const timeout = entry.timeout ?? gate.timeout ?? DEFAULT_TIMEOUT
+  const told = entry.rate_limit?.kind === 'exact' ? LIMIT_HEADERS : []
   return Object.freeze({
     name,
     methods: Object.freeze(methods),
@@ -189,8 +163,12 @@ export const routeOf = (
     ...(entry.agent_types && { agentTypes: new Set(entry.agent_types) }),
     ...(entry.workflow && { workflow: entry.workflow }),
     ...(delegation && { delegation }),
-    ...(entry.cors && { cors: corsOf(entry.cors, methods) }),
+    ...(entry.authorization_details && { authorizationDetails: entry.authorization_details }),
+    ...authenticationOf(entry),
+    ...(entry.when && { when: entry.when }),
+    ...(entry.cors && { cors: corsOf(entry.cors, methods, told) }),
     revocation: termsOf(entry.revocation ?? gate.revocation),
+    ...(entry.rate_limit && { rateLimit: entry.rate_limit }),
     // The origin's own credential is for requests that were allowed, and for nothing else.
     mode: entry.inject ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
     target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout, viaOf(entry, gate)),

@@ -39,7 +39,8 @@ export const writtenScopes = ({ mode, scopes }: ScopeRule): WrittenScopes => {
   return mode === 'all' ? sources : { any: sources }
 }
 
-const needsOf = (route: Route): string => {
+/** What a rule asks of a token, in words. */
+export const needsOf = (route: Route): string => {
   if (!isReading(route)) return 'nothing'
   const names = route.scopes.scopes.map(({ source }) => source)
   const scopes =

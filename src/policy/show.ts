@@ -1,15 +1,26 @@
 import { own } from '../base/json.ts'
-import type { ClaimHeader } from '../model/claim-headers.ts'
-import { type ClaimPath, type ClaimRule, claimPathText } from '../model/claims.ts'
+import { claimPathText } from '../model/claims.ts'
 import type { Decryption } from '../model/decryption.ts'
-import type { DelegationRule, Issuer, KeyLocation, KeyTimes } from '../model/issuer.ts'
+import type { Issuer, KeyLocation, KeyTimes } from '../model/issuer.ts'
 import type { Gate, Policy } from '../model/policy.ts'
-import type { RevocationPlacement, RevocationTerms } from '../model/revocation.ts'
-import type { CorsRule, Route } from '../model/route.ts'
-import { isReading, issuerNames, isWithin, originText, writtenScopes } from './rows.ts'
+import type { RevocationPlacement } from '../model/revocation.ts'
+import { isWithin } from './rows.ts'
+import {
+  millisecondsText,
+  REDACTED,
+  type Shown,
+  secondsText,
+  showAddressLimit,
+  showClaims,
+  showDelegation,
+  showHeaders,
+  showPath,
+  showPaths,
+  showTerms,
+} from './show-parts.ts'
+import { showRoute } from './show-route.ts'
 
-/** A table in the words of the configuration; what is not set is not there. */
-export type Shown = Readonly<Record<string, unknown>>
+export type { Shown } from './show-parts.ts'
 
 /** A policy in the words of the configuration, every default filled in. */
 export interface ShownPolicy {
@@ -20,9 +31,6 @@ export interface ShownPolicy {
   readonly routes: readonly Shown[]
   readonly scopes: Readonly<Record<string, readonly string[]>>
 }
-
-/** Stands for every value that is the operator's secret, or was made with one. */
-const REDACTED = 'redacted'
 
 /**
  * The policy in force, as JSON. Without secrets: an injected header is shown by its name, an inline
@@ -62,14 +70,12 @@ const showGate = (gate: Gate): Shown => ({
   identity_headers: showHeaders(gate.identityHeaders),
   strip_headers: [...gate.stripHeaders],
   client_ip: gate.clientIp.from === 'header' ? gate.clientIp.name : gate.clientIp.from,
+  ...(gate.addressLimit && { address_limit: showAddressLimit(gate.addressLimit) }),
   revocation: { ...showTerms(gate.revocation), ...showPlacement(gate.placement) },
   journal: { ...gate.journal },
   errors: gate.errors,
   lift: [...gate.lift],
 })
-
-const showHeaders = (headers: readonly ClaimHeader[]): Shown =>
-  Object.fromEntries(headers.map(({ header, path }) => [header, claimPathText(path)]))
 
 const showIssuer = (issuer: Issuer, within?: string): Shown => ({
   issuer: issuer.issuer,
@@ -84,19 +90,19 @@ const showIssuer = (issuer: Issuer, within?: string): Shown => ({
   claims: showClaims(issuer.claims),
   agent_id: showPaths(issuer.agentId),
   agent_prefix: issuer.agentPrefix,
-  agent_type: claimPathText(issuer.agentType),
-  workflow_id: claimPathText(issuer.workflowId),
+  ...(issuer.entityProfiles
+    ? { entity_profiles: true }
+    : { agent_type: claimPathText(issuer.agentType) }),
+  workflow_id: showPath(issuer.workflowId),
   scope: showPaths(issuer.scope),
   ...(issuer.scopeElse.length > 0 && { scope_else: showPaths(issuer.scopeElse) }),
   admin: issuer.admin,
   ...(issuer.decrypt && { decrypt: showDecryption(issuer.decrypt) }),
-  delegation: showDelegation(issuer.delegation, within),
+  delegation: {
+    ...showDelegation(issuer.delegation, within),
+    ...(issuer.parentScope && { parent_scope: claimPathText(issuer.parentScope) }),
+  },
   allow_insecure_http: issuer.allowInsecureHttp,
-})
-
-const showTerms = ({ consistency, maxStaleness }: RevocationTerms): Shown => ({
-  consistency,
-  max_staleness: millisecondsText(maxStaleness),
 })
 
 const showPlacement = ({ shards, locations, jurisdiction }: RevocationPlacement): Shown => ({
@@ -110,42 +116,6 @@ const showTimes = ({ maxFresh, staleIfError, cooldown }: KeyTimes): Shown => ({
   stale_if_error: millisecondsText(staleIfError),
   cooldown: millisecondsText(cooldown),
 })
-
-const showRoute = (route: Route, issuers: readonly Issuer[], within?: string): Shown => {
-  const { target, workflow } = route
-  return {
-    match: route.name,
-    ...(route.host !== undefined && { host: route.host }),
-    resource: route.resource,
-    access: route.access,
-    ...(isReading(route) && {
-      scopes: writtenScopes(route.scopes),
-      issuers: issuerNames(route, issuers),
-      claims: showClaims(route.claims),
-    }),
-    ...(route.audiences && { audiences: route.audiences }),
-    ...(route.maxLifetime !== undefined && { max_lifetime: secondsText(route.maxLifetime) }),
-    ...(route.agentTypes && { agent_types: [...route.agentTypes] }),
-    ...(workflow && { workflow: `${workflow.from}:${workflow.name}` }),
-    ...(route.delegation && { delegation: showDelegation(route.delegation, within) }),
-    ...(route.cors && { cors: showCors(route.cors) }),
-    mode: route.mode,
-    ...(isReading(route) && { revocation: showTerms(route.revocation) }),
-    origin: originText(target),
-    ...(target.stripPrefix !== '' && { strip_prefix: target.stripPrefix }),
-    timeout: millisecondsText(target.timeout),
-    ...(route.inject.length > 0 && {
-      inject: Object.fromEntries(route.inject.map(([header]) => [header, REDACTED])),
-    }),
-    ...(target.via !== undefined && { origin_via: target.via }),
-    ...(route.forwardClaims.length > 0 && { forward_claims: showHeaders(route.forwardClaims) }),
-    ...(route.removedFromAnswers.length > 0 && {
-      remove_response_headers: route.removedFromAnswers,
-    }),
-    forward_token: route.forwardToken,
-    encoded_slash: route.encodedSlash,
-  }
-}
 
 const showKeys = (keys: KeyLocation): Shown => {
   switch (keys.kind) {
@@ -164,36 +134,3 @@ const showDecryption = (decrypt: Decryption): Shown => ({
   content_encryption: decrypt.contentEncryption,
   keys: (decrypt.keys ?? []).map(({ kid }) => ({ kid })),
 })
-
-const showClaims = (rules: readonly ClaimRule[]): Shown =>
-  Object.fromEntries(rules.map(({ path, expected }) => [claimPathText(path), expected]))
-
-const showPaths = (paths: readonly ClaimPath[]): readonly string[] => paths.map(claimPathText)
-
-const showDelegation = (rule: DelegationRule, within?: string): Shown => {
-  const isShown = (issuer: string) => within === undefined || issuer === within
-  const withheld = rule.actors?.some(({ issuer }) => issuer !== undefined && !isShown(issuer))
-  return {
-    max_depth: rule.maxDepth,
-    require_actor: rule.requireActor,
-    ...(rule.actors && {
-      actors: rule.actors
-        .filter(({ issuer }) => issuer === undefined || isShown(issuer))
-        .map((actor) => (actor.issuer === undefined ? actor.sub : { ...actor })),
-    }),
-    ...(withheld && { other_actors: REDACTED }),
-    ...(rule.subjects && { subjects: [...rule.subjects] }),
-    issuers: [...rule.issuers].filter(isShown),
-  }
-}
-
-const showCors = ({ maxAge, ...rule }: CorsRule): Shown => ({
-  ...rule,
-  ...(maxAge !== undefined && { max_age: secondsText(maxAge) }),
-})
-
-/** Scheme, host and path of the origin, or the binding's name. */
-const secondsText = (seconds: number): string => `${seconds}s`
-
-const millisecondsText = (milliseconds: number): string =>
-  milliseconds % 1000 === 0 ? secondsText(milliseconds / 1000) : `${milliseconds}ms`

@@ -1,7 +1,7 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
 import { fail, ok } from '../base/result.ts'
-import type { AgentIdentity } from '../model/token.ts'
+import { type AgentIdentity, typesOf } from '../model/token.ts'
 import type { Routed } from './route.ts'
 
 const deny = denials({
@@ -23,7 +23,8 @@ interface Needs extends Pick<Routed, 'route' | 'namedWorkflow'> {
 
 /**
  * This kind of agent may use this route, and its token belongs to the workflow the request names.
- * A token without a type or workflow is denied where the route asks for one.
+ * Of several types any one is enough. A token without a type or workflow is denied where the route
+ * asks for one.
  */
 export const agent = stage({
   name: 'agent',
@@ -31,7 +32,8 @@ export const agent = stage({
   found: ({ agent, namedWorkflow }) => ({ type: agent.type, workflow: namedWorkflow }),
   denials: [deny],
   run({ route, namedWorkflow, agent }: Needs): Outcome<object, CodeOf<typeof deny>> {
-    if (route.agentTypes && (agent.type === undefined || !route.agentTypes.has(agent.type))) {
+    const { agentTypes } = route
+    if (agentTypes && !typesOf(agent).some((type) => agentTypes.has(type))) {
       return fail(deny('agent_type_not_allowed', { type: agent.type }))
     }
     if (route.workflow && (namedWorkflow === undefined || agent.workflowId !== namedWorkflow)) {

@@ -1,19 +1,20 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
-import { isObject, type JsonObject, own } from '../base/json.ts'
 import { perObject } from '../base/memo.ts'
 import { fail, ok } from '../base/result.ts'
-import { isIdentityText } from '../base/text.ts'
-import { type ClaimPath, readClaim } from '../model/claims.ts'
-import type { ActorRule, DelegationRule, Issuer } from '../model/issuer.ts'
+import { actorsOf, mayActOf } from '../model/actors.ts'
+import type { ActorRule, DelegationRule, Issuer, MayAct } from '../model/issuer.ts'
+import type { Policy } from '../model/policy.ts'
 import type { Route } from '../model/route.ts'
+import { readParentScopes } from '../model/scope.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
+import { identityOf } from './identity.ts'
 
 const deny = denials({
   delegation_malformed: [
     'invalidToken',
-    "The token's chain of actors is not well formed",
-    'The authorization server must issue act as nested objects, each with sub (RFC 8693 §4.1)',
+    "The token's chain of actors, its may_act or its parent's scopes are not well formed",
+    'The authorization server must issue act as nested objects, each with sub and where required iss (RFC 8693 §4.1), may_act likewise, and scopes as in scope',
   ],
   delegation_too_deep: [
     'forbidden',
@@ -40,6 +41,16 @@ const deny = denials({
     'The token acts for somebody it may not act for here',
     'Ask the operator for whom agents may act on this route',
   ],
+  may_act_mismatch: [
+    'forbidden',
+    'The token does not name its actor as the one that may act for its subject',
+    'Get a token by token exchange whose may_act names the agent that acts',
+  ],
+  delegation_widened: [
+    'invalidToken',
+    'The token has a scope that the token it was made from had not',
+    'Exchange for scopes of the parent token only, or ask for a parent token with more',
+  ],
   agent_id_missing: [
     'invalidToken',
     'The token does not say which agent it belongs to',
@@ -50,11 +61,22 @@ const deny = denials({
     "The token's agent id, type or workflow is not well formed",
     'The authorization server must issue non-empty text without control characters',
   ],
+  agent_foreign: [
+    'forbidden',
+    "The token's agent is one of another issuer",
+    "Use a token of the agent's own issuer",
+  ],
+  workflow_conflict: [
+    'invalidToken',
+    'The token names two workflows',
+    'The authorization server must name one workflow, the same in every claim that has one',
+  ],
 })
 
 type Code = CodeOf<typeof deny>
 
 interface Needs {
+  readonly policy: Pick<Policy, 'includedBy'>
   readonly route: Route
   readonly issuer: Issuer
   readonly access: AccessToken
@@ -63,7 +85,8 @@ interface Needs {
 /**
  * Who is calling: the agent's id within its issuer, and the chain of actors. Only the outermost
  * actor and the subject decide; inner actors are history (RFC 8693 §4.1), but a chain that is
- * malformed, or names an issuer that does not count, at any depth refuses the token.
+ * malformed, or names an issuer that does not count, at any depth refuses the token. What a token
+ * says of its parent and of who may act is held against the token itself; neither allows anything.
  */
 export const delegation = stage({
   name: 'delegation',
@@ -71,71 +94,37 @@ export const delegation = stage({
     "the agent's id within its issuer, and a well-formed chain of actors no deeper than allowed",
   found: ({ agent: { id, name, actors } }) => ({ agent: name, id, actors }),
   denials: [deny],
-  run({ route, issuer, access }: Needs): Outcome<{ agent: AgentIdentity }, Code> {
+  run({ policy, route, issuer, access }: Needs): Outcome<{ agent: AgentIdentity }, Code> {
     const actors = actorsOf(access)
     if (!actors) return fail(deny('delegation_malformed'))
+    if (issuer.parentScope) {
+      const widened = widenedOf(access)(policy)
+      if (!widened) return fail(deny('delegation_malformed'))
+      if (widened.length > 0) return fail(deny('delegation_widened', { scopes: widened }))
+    }
     for (const rule of [issuer.delegation, route.delegation]) {
       const code = rule && broken(rule, actors, access)
       if (code) return fail(deny(code, { depth: actors.length, actors }))
     }
-    const agent = agentOf(access)
-    if (typeof agent === 'string') return fail(deny(agent))
-    return ok({ agent })
+    const identity = identityOf(access, actors)
+    return 'code' in identity ? fail(deny(identity.code)) : ok(identity)
   },
-})
-
-/** The chain from the outside in; `undefined` when any part of it is malformed. */
-const actorsOf = perObject(({ claims, issuer }: AccessToken): readonly Actor[] | undefined => {
-  const actors: Actor[] = []
-  let holder = claims
-  while (Object.hasOwn(holder, 'act')) {
-    const act = own(holder, 'act')
-    if (!isObject(act)) return undefined
-    const sub = own(act, 'sub')
-    const namespace = Object.hasOwn(act, 'iss') ? own(act, 'iss') : issuer
-    if (!isIdentityText(sub) || !isIdentityText(namespace)) return undefined
-    actors.push(Object.freeze({ sub, issuer: namespace }))
-    holder = act
-  }
-  return Object.freeze(actors)
-})
-
-/** Who the token says is calling, made once for all requests that carry it; or why it cannot tell. */
-const agentOf = perObject((access: AccessToken): AgentIdentity | Code => {
-  const { claims, entry, subject, clientId } = access
-  const actors = actorsOf(access)
-  if (!actors) return 'delegation_malformed'
-  const present = entry.agentId.map((path) => readClaim(claims, path))
-  const id = present.find((value) => value !== undefined)
-  if (id === undefined) return 'agent_id_missing'
-  const type = optionalText(claims, entry.agentType)
-  const workflowId = optionalText(claims, entry.workflowId)
-  if (!isIdentityText(id) || type === null || workflowId === null) return 'agent_id_malformed'
-  const name = entry.agentPrefix + id
-  if (!isIdentityText(name)) return 'agent_id_malformed'
-  return Object.freeze({
-    id,
-    name,
-    issuer: entry.issuer,
-    actors,
-    ...(subject !== undefined && { subject }),
-    ...(clientId !== undefined && { clientId }),
-    ...(type !== undefined && { type }),
-    ...(workflowId !== undefined && { workflowId }),
-  })
 })
 
 const broken = (
   rule: DelegationRule,
   actors: readonly Actor[],
-  { issuer, subject }: AccessToken,
+  access: AccessToken,
 ): Code | undefined => {
+  const { issuer, subject } = access
   const current = actors[0]
+  if (rule.mayAct && mayActOf(access) === null) return 'delegation_malformed'
   if (actors.length > rule.maxDepth) return 'delegation_too_deep'
   if (!current && rule.requireActor) return 'actor_missing'
   if (actors.some((actor) => actor.issuer !== issuer && !rule.issuers.has(actor.issuer))) {
     return 'actor_issuer_unknown'
   }
+  if (current && rule.mayAct && !mayAct(current, access, rule.mayAct)) return 'may_act_mismatch'
   const isCurrent = (allowed: ActorRule) =>
     allowed.sub === current?.sub && (allowed.issuer ?? issuer) === current.issuer
   if (current && rule.actors && !rule.actors.some(isCurrent)) return 'actor_not_allowed'
@@ -145,8 +134,23 @@ const broken = (
   return undefined
 }
 
-/** `null` where the claim is there and is no identity text. */
-const optionalText = (claims: JsonObject, path: ClaimPath): string | undefined | null => {
-  const value = readClaim(claims, path)
-  return value === undefined ? undefined : isIdentityText(value) ? value : null
+/** Whether the actor is the one that `may_act` names (RFC 8693 §4.4), within its issuer. */
+const mayAct = (current: Actor, access: AccessToken, asked: MayAct): boolean => {
+  const named = mayActOf(access)
+  if (!named) return asked === 'if_present'
+  return named.sub === current.sub && named.issuer === current.issuer
 }
+
+/**
+ * Scopes of a token that its parent's do not cover, by what the policy declares; `undefined` where
+ * what it says of its parent is malformed. None where it says nothing.
+ */
+const widenedOf = perObject((access: AccessToken) =>
+  perObject(({ includedBy }: Needs['policy']): readonly string[] | undefined => {
+    const held = readParentScopes(access.claims, access.entry)
+    if (held === null) return undefined
+    return held
+      ? access.scopes.filter((scope) => !includedBy(scope).some((one) => held.has(one)))
+      : []
+  }),
+)

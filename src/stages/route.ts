@@ -8,6 +8,8 @@ import {
   readAddress,
 } from '../base/request.ts'
 import { fail, ok } from '../base/result.ts'
+import { connectionOptions, foldedName } from '../base/text.ts'
+import type { Condition } from '../model/condition.ts'
 import type { Policy } from '../model/policy.ts'
 import { METHODS, type Method, type Route, type RouteMatch } from '../model/route.ts'
 
@@ -44,8 +46,8 @@ const deny = denials({
   ],
   parameter_ambiguous: [
     'badRequest',
-    'A parameter that this route reads is missing or given more than once',
-    'Send the parameter that names the workflow exactly once',
+    'A parameter that this route reads is missing, or can be read in more than one way',
+    'Send each parameter and header that this route reads once, and the one that names the workflow always; no second header whose name differs in punctuation only, and none of them in Connection',
   ],
   preflight_refused: [
     'forbidden',
@@ -64,6 +66,8 @@ export interface Routed {
   readonly address: Address
   /** The workflow the request names, where its route says to read one. */
   readonly namedWorkflow?: string
+  /** A CORS preflight that the rule takes: the stage after this one ends the line. */
+  readonly isPreflight: boolean
 }
 
 interface Needs {
@@ -76,8 +80,8 @@ const RESERVED = /^\/\.well-known\/(?:oauth-|openid-configuration(?:\/|$))/i
 
 /**
  * Host known, one canonical path, first matching rule in file order, transport good enough, and
- * the request parameters that the rule reads present once. Reads no credential. A CORS preflight
- * ends the line here: it is judged by the rule for the method it announces (Fetch standard).
+ * the request parameters that the rule reads present once and by one name. Reads no credential. A CORS preflight is
+ * judged by the rule for the method it announces (Fetch standard), and needs nothing more.
  */
 export const route = stage({
   name: 'route',
@@ -122,15 +126,21 @@ export const route = stage({
     if (!found.endpoint && RESERVED.test(address.path) && found.path !== address.path) {
       return fail(deny('route_unknown', { fault: 'reserved well-known path' }))
     }
-    const facts = { route: found, params: match.params, address }
+    const facts = {
+      route: found,
+      params: match.params,
+      address,
+      isPreflight: announced !== undefined,
+    }
     if (address.scheme !== 'https' && !gate.insecureHttp && found.resource.startsWith('https:')) {
       return { ...fail(deny('insecure_transport')), value: facts }
     }
     if (announced !== undefined) {
-      return found.cors
-        ? { ok: true, end: true, value: facts }
-        : { ...fail(deny('preflight_refused')), value: facts }
+      return found.cors ? ok(facts) : { ...fail(deny('preflight_refused')), value: facts }
     }
+    const twice = found.when && repeated(request, address, found.when)
+    if (twice !== undefined)
+      return { ...fail(deny('parameter_ambiguous', { parameter: twice })), value: facts }
     if (!found.workflow) return ok(facts)
     const named = workflowNamed(request, facts, found.workflow)
     return named === undefined
@@ -154,6 +164,35 @@ const slashesAreInParameters = (path: string, { route, params }: RouteMatch): bo
   return [...params.values()].reduce((sum, value) => sum + count(value), 0) === count(path)
 }
 
+/** The first header or query parameter that a condition reads and that has more than one reading. */
+const repeated = (
+  request: RequestHead,
+  { query: asked }: Address,
+  { headers, query }: Pick<Condition, 'headers' | 'query'>,
+): string | undefined =>
+  ambiguousHeader(request, headers) ?? query.find((name) => queryValues(asked, name).length > 1)
+
+/**
+ * The first of these headers of which an origin may read something else than is read here: it is sent
+ * more than once, also by a name that some servers take for its own, or it ends at the gate.
+ */
+const ambiguousHeader = (
+  { headers }: RequestHead,
+  names: readonly string[],
+): string | undefined => {
+  if (names.length === 0) return undefined
+  const sent = [...headers.keys()]
+  const ending = connectionOptions(headers.get('connection'))
+  return names.find((name) => {
+    const folded = foldedName(name)
+    return (
+      headers.get(name)?.includes(',') ||
+      ending.includes(folded) ||
+      sent.some((other) => other !== name && foldedName(other) === folded)
+    )
+  })
+}
+
 /** The one value of the parameter that names the workflow. */
 const workflowNamed = (
   request: RequestHead,
@@ -163,10 +202,10 @@ const workflowNamed = (
   switch (from) {
     case 'path':
       return decodeURIComponent(params.get(name) ?? '') || undefined
-    case 'header': {
-      const value = request.headers.get(name)
-      return value?.includes(',') ? undefined : value?.trim() || undefined
-    }
+    case 'header':
+      return ambiguousHeader(request, [name]) === undefined
+        ? request.headers.get(name)?.trim() || undefined
+        : undefined
     case 'query': {
       const values = queryValues(address.query, name)
       return values.length === 1 ? values[0] || undefined : undefined

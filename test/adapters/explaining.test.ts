@@ -1,11 +1,13 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { explainingPorts } from '../../src/adapters/explaining.ts'
 import { createKeyCache } from '../../src/adapters/keys/cache.ts'
+import { fail, ok } from '../../src/base/result.ts'
 import { clock, issuerOf } from '../kit/facts.ts'
 
 const asked: string[] = []
 const events: Record<string, unknown>[] = []
 const revocations = { lookup: async () => [] }
+const limits = vi.fn(() => ok({ day: { left: 3, reset: 9 } }))
 const ports = explainingPorts(
   {
     cache: createKeyCache(clock),
@@ -20,6 +22,7 @@ const ports = explainingPorts(
     log: (event) => void events.push(event),
   },
   revocations,
+  { take: limits, takeAddress: () => fail({ retryAfter: 9 }) },
 )
 
 it('remembers no token', () => {
@@ -46,4 +49,12 @@ it('tells of an error by its name only', () => {
     { event: 'unexpected_error', stage: 'explain route', error: 'TypeError' },
     { event: 'unexpected_error', stage: 'explain scope', error: 'string' },
   ])
+})
+
+it('looks at limits, takes nothing, and knows no address', () => {
+  const limit = { kind: 'exact', per: 'agent', quotas: { daily: 5 } } as const
+  expect(ports.limits.take(limit, 'name', true)).toEqual(ok({ day: { left: 3, reset: 9 } }))
+  expect(limits).toHaveBeenCalledWith(limit, 'name', false)
+  const address = { kind: 'memory', limit: 1, period: 1000 } as const
+  expect(ports.limits.takeAddress(address, '192.0.2.1')).toEqual(ok({}))
 })

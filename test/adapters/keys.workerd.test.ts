@@ -36,7 +36,7 @@ const issuerOf = (over: Partial<Issuer> = {}): Issuer => ({
   agentId: [],
   agentPrefix: '',
   agentType: ['agent_type'],
-  workflowId: ['workflow_id'],
+  workflowId: [['workflow_id']],
   scope: [],
   scopeElse: [],
   admin: false,

@@ -46,6 +46,24 @@ describe('challenge', () => {
       { anyOf: ['b:7', 'a'] },
       `Bearer realm="api.example.com", error="insufficient_scope", error_description="It is so", scope="b:7", ${METADATA}`,
     ],
+    [
+      'stepUp',
+      all,
+      { acrValues: ['urn:x:mfa', 'phr'], maxAge: 300 },
+      `Bearer realm="api.example.com", error="insufficient_user_authentication", error_description="It is so", acr_values="urn:x:mfa phr", max_age="300", ${METADATA}`,
+    ],
+    [
+      'stepUp',
+      all,
+      { acrValues: ['phr'] },
+      `Bearer realm="api.example.com", error="insufficient_user_authentication", error_description="It is so", acr_values="phr", ${METADATA}`,
+    ],
+    [
+      'stepUp',
+      none,
+      { maxAge: 1 },
+      `Bearer realm="api.example.com", error="insufficient_user_authentication", error_description="It is so", max_age="1", ${METADATA}`,
+    ],
   ] as const)('of %s', (answer, route, params, value) => {
     expect(challenge(denialOf(answer, params), route)).toBe(value)
   })

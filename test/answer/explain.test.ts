@@ -11,6 +11,7 @@ import {
   ISSUER,
   issuerOf,
   NOW,
+  noLimits,
   noSigning,
   noTokens,
   policyOf,
@@ -60,6 +61,7 @@ const guardOf = (ports: Partial<GuardPorts> = {}, policy: Policy = POLICY) =>
     tokens: noTokens,
     keys: { find: () => ok({ key, kid: 'key-1' }) },
     revocations: { lookup: async () => [] },
+    limits: noLimits,
     signingKeys: noSigning,
     onError: () => {},
     ...ports,
@@ -183,6 +185,7 @@ describe('explain', () => {
     expect(told).toMatchObject({ allowed: true, route: { access: 'public', scopes: [] } })
     expect(told.steps.map(({ stage, outcome }) => [stage, outcome])).toEqual([
       ['route', 'passed'],
+      ['address', 'passed'],
       ['credential', 'ended'],
     ])
     expect(told).not.toHaveProperty('agent')
@@ -201,7 +204,10 @@ describe('explain', () => {
       },
     })
     const { steps } = await explained('/read', await mint(), guard)
-    expect(steps.map(({ ms }) => ms)).toEqual([...Array(11).fill(undefined), 7])
+    expect(steps.map(({ ms }) => ms)).toEqual([
+      ...Array(GUARD.stages.length - 1).fill(undefined),
+      7,
+    ])
   })
 
   it('adds the note of the code, and no other', async () => {
@@ -233,7 +239,7 @@ describe('restricted', () => {
       allowed: false,
       denial: { code: 'scope_missing' },
       steps: GUARD.stages
-        .slice(0, -2)
+        .slice(0, GUARD.stages.findIndex(({ name }) => name === 'scope') + 1)
         .map(({ name: stage }) => ({ stage, outcome: stage === 'scope' ? 'denied' : 'passed' })),
     })
   })

@@ -59,6 +59,17 @@ describe('problem', () => {
     expect(await response.json()).toMatchObject(body)
   })
 
+  it('says what a user must do in the challenge, and nowhere else', async () => {
+    const denial = denialOf('stepUp', { params: { acrValues: ['urn:x:mfa'], maxAge: 300 } })
+    const response = problem(denial, context)
+    expect(response.headers.get('www-authenticate')).toMatch(
+      /error="insufficient_user_authentication".* acr_values="urn:x:mfa", max_age="300"/,
+    )
+    const body = await response.json()
+    expect(body).toMatchObject({ status: 401, error: 'insufficient_user_authentication' })
+    expect(JSON.stringify(body)).not.toMatch(/urn:x:mfa|300/)
+  })
+
   it('has no challenge before the route is known, and takes further members', async () => {
     const response = problem(
       denialOf('unauthenticated'),

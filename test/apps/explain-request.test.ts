@@ -125,3 +125,38 @@ describe('what a token claims', () => {
     expect(claimedBy(token)).toEqual({ issuer, encrypted })
   })
 })
+
+describe('a connection that is told', () => {
+  const around = (connection: unknown) => {
+    const result = decodeExplanation({ ...GET, connection })
+    return result.ok ? result.value.around : result.reason.map(({ path }) => path)
+  }
+
+  it('is one as the guard is told of', () => {
+    const told = {
+      ip: '192.0.2.1',
+      country: 'DE',
+      asn: 7,
+      colo: 'FRA',
+      tls: 'TLSv1.3',
+      bot_score: 9,
+    }
+    expect(around(told)).toEqual({
+      caller: '192.0.2.1',
+      connection: { country: 'DE', asn: 7, colo: 'FRA', tls: 'TLSv1.3', botScore: 9 },
+    })
+    const plain = decodeExplanation(GET)
+    expect(plain.ok && plain.value.around).toEqual({ connection: {} })
+  })
+
+  it.each<[string, unknown]>([
+    ['connection', 'DE'],
+    ['connection.country', { country: 7 }],
+    ['connection.country', { country: '' }],
+    ['connection.asn', { asn: '7' }],
+    ['connection.bot_score', { bot_score: 1.5 }],
+    ['connection.botScore', { botScore: 1 }],
+  ])('is a mistake at %s: %j', (path, connection) => {
+    expect(around(connection)).toEqual([path])
+  })
+})

@@ -5,7 +5,16 @@ import type { GateEnv, GatePorts } from '../../src/apps/context.ts'
 import { explainRequest } from '../../src/apps/explain.ts'
 import type { GuardPorts } from '../../src/guard.ts'
 import type { AdminReach } from '../../src/model/issuer.ts'
-import { accessOf, agentOf, clock, ISSUER, noSigning, noTokens, RESOURCE } from '../kit/facts.ts'
+import {
+  accessOf,
+  agentOf,
+  clock,
+  ISSUER,
+  noLimits,
+  noSigning,
+  noTokens,
+  RESOURCE,
+} from '../kit/facts.ts'
 import { keys, minted } from '../line-cases.ts'
 import { policy } from '../policy/support.ts'
 
@@ -32,6 +41,7 @@ const explaining: GuardPorts = {
   keys,
   tokens: noTokens,
   revocations: createMemoryRevocations({ clock }),
+  limits: noLimits,
   signingKeys: noSigning,
   onError: () => {},
 }
@@ -65,7 +75,7 @@ describe('a rule beyond the reach of who asks', () => {
   const NOT_ACCEPTED = {
     allowed: false,
     denial: { code: 'issuer_not_accepted' },
-    steps: [...passed('route', 'credential'), deniedAt('issuer')],
+    steps: [...passed('route', 'address', 'credential'), deniedAt('issuer')],
   }
 
   it.each<[string, string, string | undefined, object]>([
@@ -76,7 +86,7 @@ describe('a rule beyond the reach of who asks', () => {
       {
         allowed: false,
         denial: { code: 'credential_missing' },
-        steps: [...passed('route'), deniedAt('credential')],
+        steps: [...passed('route', 'address'), deniedAt('credential')],
       },
     ],
     ['its own token', '/v1/acme', OWN, NOT_ACCEPTED],
@@ -87,7 +97,7 @@ describe('a rule beyond the reach of who asks', () => {
       undefined,
       {
         allowed: true,
-        steps: [...passed('route'), { stage: 'credential', outcome: 'ended' }],
+        steps: [...passed('route', 'address'), { stage: 'credential', outcome: 'ended' }],
       },
     ],
   ])('is told by stage and code only, with %s', async (_, path, token, expected) => {

@@ -62,6 +62,47 @@ describe('a chain', () => {
     expect(run.known).toEqual({ n: 3 })
   })
 
+  it('asks a stage that denied what it saw, where somebody asks for a trace', async () => {
+    const asked: object[] = []
+    const seeing = stage({
+      name: 'seeing',
+      establishes: 'nothing',
+      missed(facts) {
+        asked.push(facts)
+        return { seen: facts.seen }
+      },
+      denials: [deny],
+      run: ({ n }: { readonly n: number }) => ({ ...fail(deny('odd', { n })), value: { seen: 7 } }),
+    })
+    const one = chain<{ readonly n: number }>().and(seeing)
+    await one.run({ n: 3 }, {}, watch())
+    expect(asked).toEqual([])
+    const steps: Step[] = []
+    const run = await one.run({ n: 3 }, {}, { ...watch(), trace: (step) => void steps.push(step) })
+    expect(steps).toEqual([
+      { stage: 'seeing', outcome: 'denied', ms: 0, detail: { n: 3, seen: 7 } },
+    ])
+    expect(run).toMatchObject({ denial: { detail: { n: 3 } } })
+  })
+
+  it('decides the same where a stage cannot show what it saw', async () => {
+    const thrown = new Error('secret')
+    const mute = () => {
+      throw thrown
+    }
+    const blind = stage({ ...half, name: 'blind', found: mute, missed: mute })
+    const one = chain<{ readonly n: number }>().and(blind)
+    for (const n of [3, 4]) {
+      const seen = watch()
+      const steps: Step[] = []
+      const run = await one.run({ n }, {}, { ...seen, trace: (step) => void steps.push(step) })
+      const outcome = n === 4 ? 'passed' : 'denied'
+      expect(run.outcome).toBe(outcome)
+      expect(steps).toEqual([{ stage: 'blind', outcome, ms: 0, detail: n === 4 ? {} : { n } }])
+      expect(seen.errors).toEqual([['blind', thrown]])
+    }
+  })
+
   it('stops at an end, with what is known so far', async () => {
     const run = await line.run({ n: 0 }, { add }, watch())
     expect(run.outcome).toBe('ended')

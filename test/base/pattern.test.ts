@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Pattern, parsePattern } from '../../src/base/pattern.ts'
+import { type Pattern, parsePattern, parseSearch } from '../../src/base/pattern.ts'
 
 const raw = String.raw
 
@@ -241,4 +241,50 @@ describe('hostile patterns', () => {
       expect(pattern.matches(`${'a'.repeat(250)}b`)).toBe(matchesWithB)
     })
   }
+})
+
+describe('a pattern that is looked for', () => {
+  it.each([
+    'b',
+    '^b',
+    '^a',
+    'c$',
+    'b$',
+    '^abc$',
+    'a.c',
+    'a|x',
+    'x|c',
+    '^(?:a|b)',
+    '(?:b|c)$',
+    raw`\$`,
+    raw`b\\`,
+    raw`\\$`,
+    raw`\\\$`,
+    '[$|]',
+    '[$|]$',
+    '',
+  ])('%s is found as RegExp finds it', (source) => {
+    const found = parseSearch(source)
+    if (!found.ok) throw new Error(found.reason)
+    expect(found.value.source).toBe(source)
+    for (const value of ['', 'a', 'abc', 'xabcx', 'a\nbc', 'b$', 'ab\\', 'a|', 'c\\$']) {
+      expect(found.value.matches(value), value).toBe(new RegExp(source, 'u').test(value))
+    }
+  })
+
+  it.each([
+    ['^a|b', /group around the choices/],
+    ['a|b$', /group around the choices/],
+    ['(a+)+', /at character 5 repeats a group/],
+    ['(?i)a', /sets flags/],
+    ['a{256}'.repeat(9), /steps/],
+  ])('%s is refused', (source, reason) => {
+    const found = parseSearch(source)
+    expect(found.ok ? '' : found.reason).toMatch(reason)
+  })
+
+  it('says how many states it unfolds to', () => {
+    const found = parseSearch('^a{10}$')
+    expect(found.ok && found.value.states).toBe(10)
+  })
 })

@@ -31,6 +31,12 @@ describe('the profile an issuer seems to have', () => {
     ['auth0', `${OWN}/`, { mfa_challenge_endpoint: `${OWN}/mfa/challenge` }],
     ['okta', `${OWN}/oauth2/a1`, { token_endpoint: `${OWN}/oauth2/a1/v1/token` }],
     ['entra', OWN, { cloud_instance_name: 'microsoftonline.com' }],
+    [
+      'actor',
+      OWN,
+      { actor_profile_token_types_supported: ['urn:ietf:params:oauth:token-type:jwt'] },
+    ],
+    [undefined, OWN, { actor_profile_token_types_supported: true }],
     [undefined, `${OWN}/`, { mfa_challenge_endpoint: 'https://other.dev/mfa/challenge' }],
     [undefined, OWN, { token_endpoint: `${OWN}/v1/token` }],
     [undefined, OWN, { token_endpoint: `${OWN}/token`, cloud_instance_name: 7 }],

@@ -16,6 +16,7 @@ const RULES = [
   '[[vars.ROUTES]]\nmatch = "GET /open"\naccess = "public"',
   '[[vars.ROUTES]]\nmatch = "GET /maybe"\naccess = "optional"\nscopes = []',
   '[[vars.ROUTES]]\nmatch = "GET /page"\nscopes = []\ncors = { origins = ["https://app.acme.dev"] }',
+  '[[vars.ROUTES]]\nmatch = "GET /when"\nscopes = []\nwhen = "has(token.amount) && token.amount < 100 && request.country in [\\"DE\\"]"',
 ]
 
 /** The process as the command sees it. */

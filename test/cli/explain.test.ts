@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { explain } from '../../src/cli/explain.ts'
+import { GUARD } from '../../src/guard.ts'
 import { createKey, type Members } from '../kit/signing.ts'
 import { around, explainSetting, ISSUER, ISSUER_TABLE, NOW, RESOURCE } from './explain-kit.ts'
 import { environmentToml, toml, write } from './kit.ts'
@@ -17,24 +18,36 @@ const inline = await write(
   toml({ issuer: `${ISSUER_TABLE}\njwks = { keys = [{ ${inlineKey} }] }`, kv: '' }),
 )
 
+/** A line of the steps; what was found stands below each other. */
+const passed = (stage: string, found: string) => `✓ ${stage.padEnd(WIDTH)}  ${found}`
+const WIDTH = Math.max(...GUARD.stages.map(({ name }) => name.length))
+
 describe('a request that is allowed', () => {
   it('is told stage by stage, and by whom it is allowed', async () => {
     const given = await token()
     const outcome = await ask('GET', '/a/7', { token: given })
     expect(outcome).toMatchObject({ exitCode: 0, err: [] })
     expect(outcome.out).toEqual([
-      '✓ route       route="GET /a/{id}" path=/a/7 params={"id":"7"}',
-      `✓ credential  alg=ES256 typ=at+jwt kid=k1 claimed_issuer=${ISSUER}`,
-      `✓ issuer      issuer=${ISSUER} entry=acme`,
-      '✓ signature   kid=k1',
-      `✓ claims      aud=${RESOURCE} iat="2025-12-31 23:59:50 UTC" exp="2026-01-01 00:04:50 UTC" scopes=a:read,b:read`,
-      '✓ possession  possession=bearer',
+      passed('route', 'route="GET /a/{id}" path=/a/7 params={"id":"7"}'),
+      '✓ address',
+      passed('credential', `alg=ES256 typ=at+jwt kid=k1 claimed_issuer=${ISSUER}`),
+      passed('issuer', `issuer=${ISSUER} entry=acme`),
+      passed('signature', 'kid=k1'),
+      passed(
+        'claims',
+        `aud=${RESOURCE} iat="2025-12-31 23:59:50 UTC" exp="2026-01-01 00:04:50 UTC" scopes=a:read,b:read`,
+      ),
+      passed('possession', 'possession=bearer'),
       expect.stringMatching(/^✓ delegation/),
       expect.stringMatching(/^✓ agent/),
-      '✓ operation   kind=http method=GET',
-      '✓ scope       grant=a:read',
+      passed('operation', 'kind=http method=GET'),
+      passed('scope', 'grant=a:read'),
+      '✓ details',
+      '✓ authentication',
+      '✓ condition',
+      '✓ limit',
       '✓ signing',
-      expect.stringMatching(/^✓ standing {4}asked=/),
+      expect.stringMatching(/^✓ standing +asked=/),
       '',
       `Allowed by the rule "GET /a/{id}", as acme/planner-7 of ${ISSUER}`,
       'Revocations are not known here: judged as if nothing were revoked.',

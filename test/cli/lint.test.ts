@@ -155,8 +155,8 @@ audiences = ["api://API-CLIENT-ID", "APP-CLIENT-ID", "CLIENT_ID", "https://api.e
   })
 
   it('are found in every entry of the README', async () => {
-    const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
-    const [, entries = ''] = /\[vars\.ISSUERS_NAMED\][^\n]*\n(.*?)```/s.exec(readme) ?? []
+    const issuersPage = await readFile(join(ROOT, 'docs/issuers.md'), 'utf8')
+    const [, entries = ''] = /\[vars\.ISSUERS_NAMED\][^\n]*\n(.*?)```/s.exec(issuersPage) ?? []
     const text = toml({ issuer: `[vars.ISSUERS_NAMED]\n${entries}` })
     const { err } = await checkText(text)
     for (const name of ['auth0', 'okta', 'entra', 'keycloak', 'cognito']) {

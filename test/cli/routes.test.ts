@@ -61,6 +61,24 @@ describe('the table', () => {
     expect(out[2]).toMatch(/^GET \/b +- +required .* -$/)
   })
 
+  it('shows the authorization details and the authentication that a rule asks for', async () => {
+    const { out } = await routesOf(
+      toml({
+        route: rule(
+          'PUT /documents/{id}',
+          'scopes = []',
+          'authorization_details = [{ type = "document", actions = ["write"], identifier = "d/{id}" }]',
+          'acr_values = ["urn:x:mfa", "phr"]',
+          'max_age = "5m"',
+        ),
+      }),
+    )
+    const details = JSON.stringify([{ type: 'document', actions: ['write'], identifier: 'd/{id}' }])
+    expect(out[1]).toContain(
+      ` authorization_details=${details} acr_values=urn:x:mfa,phr max_age=300s `,
+    )
+  })
+
   it('is the policy of one environment', async () => {
     const staging = environmentToml('staging').replace('GET /a', 'GET /staging')
     const text = toml({ more: staging })

@@ -9,7 +9,8 @@ import { AGENT, type Ask, EXPLAIN, GONE, LATTICE, REVOCATIONS, TWINS, type World
 
 /**
  * Gates that differ in one thing: http refused, policy broken, encrypted tokens taken, another
- * revocation set, less time for bodies, no key to sign with, bodies held against their digest.
+ * revocation set, less time for bodies, no key to sign with, bodies held against their digest, nobody who counts
+ * requests, an address that has asked too often, and addresses that nobody counts.
  */
 export type GateName =
   | 'main'
@@ -22,6 +23,9 @@ export type GateName =
   | 'hurried'
   | 'unsigned'
   | 'digesting'
+  | 'uncounted'
+  | 'flooded'
+  | 'unaddressed'
 
 /** A request that is denied, and how. */
 export interface Case {
@@ -52,6 +56,7 @@ const encrypted = (key: EncryptionKey, header: Members = {}): Case => ({
   at: 'opening',
 })
 const forbidden = (ask: Case['ask']): Case => ({ status: 403, challenge: 'none', ask })
+const tooMany = (ask: Case['ask']): Case => ({ status: 429, challenge: 'none', ask })
 const badRequest = (ask: Case['ask']): Case => ({ status: 400, challenge: 'none', ask })
 const unavailable = (ask: Case['ask'], at?: Case['at']): Case => ({
   status: 503,
@@ -168,6 +173,14 @@ export const CASES: Readonly<Record<string, Case>> = {
   actor_issuer_unknown: forbidden(token({ act: { sub: 'a', iss: 'https://evil.example' } })),
   actor_not_allowed: forbidden(token({ act: { sub: 'a' } }, { target: '/v1/delegated' })),
   subject_not_allowed: forbidden(token({ act: { sub: 'planner' } }, { target: '/v1/delegated' })),
+  may_act_mismatch: forbidden(
+    token({ act: { sub: 'planner' }, may_act: { sub: 'a' } }, { target: '/v1/delegated' }),
+  ),
+  delegation_widened: badToken(token({ scope: 'docs:read chat:write', parent_scope: 'docs:read' })),
+  agent_foreign: forbidden(async (world) => ({
+    token: await world.token({ act: { sub: 'a', agent: 'a', iss: world.beta.issuer } }),
+  })),
+  workflow_conflict: badToken(token({ workflow_id: 'r1', intent: { workflow_id: 'r2' } })),
   agent_id_missing: badToken(async ({ ops }) => ({ token: await ops.mint({ agent: {} }) })),
   agent_id_malformed: badToken(token({ agent_type: 5 })),
   agent_type_not_allowed: forbidden(token({}, { target: '/v1/planners' })),
@@ -182,6 +195,43 @@ export const CASES: Readonly<Record<string, Case>> = {
   scope_value_invalid: forbidden(
     token({ scope: 'docs:write' }, { method: 'DELETE', target: '/v1/docs/a%20b' }),
   ),
+
+  authorization_details_malformed: badToken(
+    token({ authorization_details: [{ actions: ['call'] }] }, { target: '/v1/tools/weather' }),
+  ),
+  authorization_details_missing: forbidden(
+    token(
+      { authorization_details: [{ type: 'tool', actions: ['call'], identifier: 'news' }] },
+      { target: '/v1/tools/weather' },
+    ),
+  ),
+  authorization_details_value_invalid: forbidden(token({}, { target: '/v1/tools/a%20b' })),
+
+  authentication_malformed: badToken(
+    token({ acr: ['urn:x:mfa'], auth_time: now() }, { target: '/v1/payments' }),
+  ),
+  authentication_insufficient: {
+    status: 401,
+    challenge: 'insufficient_user_authentication',
+    ask: token({ sub: 'alice', acr: 'pwd', auth_time: now() }, { target: '/v1/payments' }),
+    body: { error: 'insufficient_user_authentication' },
+  },
+  user_missing: forbidden(token({}, { target: '/v1/payments' })),
+
+  condition_unmet: forbidden(token({ amount: 101 }, { target: '/v1/conditional' })),
+  condition_error: forbidden(token({}, { target: '/v1/conditional' })),
+
+  address_limited: { ...tooMany(token()), at: 'flooded' },
+  address_limit_unavailable: unavailable(token(), 'unaddressed'),
+
+  rate_limited: tooMany(async (world) => {
+    const ask = { token: await world.token(), target: '/v1/limited-always' }
+    await world.send(ask)
+    world.origin.clear()
+    return ask
+  }),
+  limit_key_missing: forbidden(token({}, { target: '/v1/limited-runs' })),
+  rate_limit_unavailable: unavailable(token({}, { target: '/v1/limited' }), 'uncounted'),
 
   token_revoked: badToken(async (world) => {
     const jti = 'revoked-token'

@@ -23,18 +23,39 @@ export async function startDenialGates(world: World): Promise<DenialGates> {
       durableObjects: { ...deployment().durableObjects, REVOCATIONS },
     })
   const keyless = { ...deployment().durableObjects, ASSERTION_KEEPER: 'UnreachableShard' }
-  const [strictHttp, invalid, opening, unreachable, full, slow, hurried, unsigned, digesting] =
-    await Promise.all([
-      world.another({}, { insecure_http: false }),
-      world.another({}, { no_such_key: 'confidential-value' }),
-      world.another(OPENING),
-      withClass('UnreachableShard'),
-      withClass('FullShard'),
-      withClass('SlowShard'),
-      world.another({ bundle: hurry.path }),
-      world.another({ bundle: shards.path, durableObjects: keyless }),
-      world.another({}, { assertion: 'body' }),
-    ])
+  const uncountable = { ...deployment().durableObjects, RATE_LIMITER: 'UnreachableShard' }
+  const [
+    strictHttp,
+    invalid,
+    opening,
+    unreachable,
+    full,
+    slow,
+    hurried,
+    unsigned,
+    digesting,
+    uncounted,
+    flooded,
+    unaddressed,
+  ] = await Promise.all([
+    world.another({}, { insecure_http: false }),
+    world.another({}, { no_such_key: 'confidential-value' }),
+    world.another(OPENING),
+    withClass('UnreachableShard'),
+    withClass('FullShard'),
+    withClass('SlowShard'),
+    world.another({ bundle: hurry.path }),
+    world.another({ bundle: shards.path, durableObjects: keyless }),
+    world.another({}, { assertion: 'body' }),
+    world.another({ bundle: shards.path, durableObjects: uncountable }),
+    world.another({}, { address_limit: { limit: 1, period: '1d' } }),
+    // A server that has no such method.
+    world.another(
+      { services: { RL_ADDRESS: world.origin.url } },
+      { address_limit: { binding: 'RL_ADDRESS' } },
+    ),
+  ])
+  await flooded.send({})
   const gates = {
     main: world,
     strictHttp,
@@ -46,6 +67,9 @@ export async function startDenialGates(world: World): Promise<DenialGates> {
     hurried,
     unsigned,
     digesting,
+    uncounted,
+    flooded,
+    unaddressed,
   }
   const remove = async () => {
     await Promise.all([shards.remove(), hurry.remove()])

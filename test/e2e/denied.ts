@@ -9,6 +9,7 @@ export type Challenge =
   | 'invalid_request'
   | 'invalid_token'
   | 'insufficient_scope'
+  | 'insufficient_user_authentication'
 
 const PARAMETERS = /([a-z_]+)="([^"\\]*)"/g
 const BEARER = /^Bearer (?:[a-z_]+="[^"\\]*")(?:, [a-z_]+="[^"\\]*")*$/
@@ -50,6 +51,9 @@ export function expectChallenge(response: RawResponse, challenge: Challenge): vo
   expect(parameters).toMatchObject({ realm: HOST, resource_metadata: METADATA })
   expect(parameters.error).toBe(challenge === 'plain' ? undefined : challenge)
   if (challenge === 'insufficient_scope') expect(parameters.scope).toMatch(/^\S+( \S+)*$/)
+  if (challenge === 'insufficient_user_authentication') {
+    expect(parameters).toMatchObject({ acr_values: 'urn:x:mfa', max_age: '300' })
+  }
 }
 
 /** Nothing of the token, of the agent or of the configuration is in the answer. */

@@ -19,7 +19,15 @@ const OPTIONS = {
   secrets: { KEY: SECRET },
   routes: [
     { match: 'GET /v1/planners', scopes: [], agent_types: ['planner'] },
+    { match: 'GET /v1/detailed', scopes: [], authorization_details: [{ type: 'tool' }] },
+    { match: 'GET /v1/lately', scopes: [], max_age: '1m' },
+    { match: 'GET /v1/never', scopes: [], when: 'false' },
     { match: 'GET /v1/injected', scopes: ['a:read'], inject: { Authorization: `Bearer \${KEY}` } },
+    {
+      match: 'GET /v1/counted',
+      scopes: [],
+      rate_limit: { limit: 1, period: '1d', per: 'workflow' },
+    },
     { match: 'GET,POST /v1/{id}', scopes: ['chat:write'] },
     { match: 'GET /public', access: 'public' },
   ],
@@ -81,15 +89,26 @@ const ROWS: readonly Row[] = [
   ['agent', 'agent_type_not_allowed', '/v1/planners', token],
   ['scope', 'scope_missing', '/v1/injected', token],
   ['scope', 'scope_missing', REVOCATIONS, token],
+  ['details', 'authorization_details_missing', '/v1/detailed', token],
+  ['authentication', 'user_missing', '/v1/lately', token],
+  ['condition', 'condition_unmet', '/v1/never', token],
+  ['limit', 'limit_key_missing', '/v1/counted', token],
   ['standing', 'token_revoked', '/v1/x', revoked],
 ]
 
+interface Elsewhere {
+  readonly code: string
+  readonly gate: Members
+  readonly classes?: Readonly<Record<string, string>>
+}
+
 /** Stages that deny at another gate than this. */
-const ELSEWHERE = {
-  operation: { code: 'digest_mismatch', assertion: 'body', classes: {} },
+const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
+  address: { code: 'address_limit_unavailable', gate: { address_limit: { binding: 'RL' } } },
+  operation: { code: 'digest_mismatch', gate: { assertion: 'body' } },
   signing: {
     code: 'assertion_unavailable',
-    assertion: 'identity',
+    gate: {},
     classes: { ASSERTION_KEEPER: 'UnreachableShard' },
   },
 }
@@ -121,12 +140,14 @@ describe('a denial', () => {
 
   it.each(Object.entries(ELSEWHERE))('at %s, too', async (stage, { code, ...changes }) => {
     const shards = await withShards(inject('bundle'))
-    const gate = { ...OPTIONS.gate, assertion: changes.assertion }
+    const gate = { ...OPTIONS.gate, ...changes.gate }
     const { durableObjects } = deployment()
     const options = {
       ...OPTIONS,
       gate,
       bundle: shards.path,
+      // A server that is asked for what it does not know.
+      services: { RL: setting.origin.url },
       durableObjects: { ...durableObjects, ...changes.classes },
     }
     await withGate(setting, options, async (gate) => {

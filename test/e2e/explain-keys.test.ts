@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { GUARD } from '../../src/guard.ts'
 import type { Gate } from '../kit/gate.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { bodyOf, type Told } from './explaining.ts'
@@ -63,7 +64,7 @@ describe('a cold gate', () => {
     await setting.issuer.fail('down')
     const told = await explain(next, await setting.token())
     expect(told).toMatchObject({ allowed: true, agent: { issuer: setting.issuer.issuer } })
-    expect(told.steps).toHaveLength(12)
+    expect(told.steps).toHaveLength(GUARD.stages.length)
     expect(setting.issuer.requests).toHaveLength(1)
   })
 

@@ -22,6 +22,7 @@ const { revoke, liftAll } = administration(() => world)
 
 const STAGES = [
   'route',
+  'address',
   'credential',
   'issuer',
   'signature',
@@ -31,6 +32,10 @@ const STAGES = [
   'agent',
   'operation',
   'scope',
+  'details',
+  'authentication',
+  'condition',
+  'limit',
   'signing',
   'standing',
 ]
@@ -173,6 +178,7 @@ const DENIED: Denied[] = [
     of({}, { path: '/v1/docs/7' }),
     { any_of: ['docs:read', 'docs:read:7'] },
   ],
+  ['limit', 'limit_key_missing', 403, of({}, { path: '/v1/limited-runs' }), { per: 'workflow' }],
 ]
 
 describe('a denied request', () => {
@@ -272,6 +278,7 @@ describe('a token outside the reach of who asks', () => {
       denial: { code: 'token_malformed' },
       steps: [
         { stage: 'route', outcome: 'passed' },
+        { stage: 'address', outcome: 'passed' },
         { stage: 'credential', outcome: 'denied' },
       ],
     })
@@ -303,6 +310,7 @@ it('an encrypted token is shown by stage and code only, whoever asks', async () 
       denial: { code: 'token_encrypted' },
       steps: [
         { stage: 'route', outcome: 'passed' },
+        { stage: 'address', outcome: 'passed' },
         { stage: 'credential', outcome: 'denied' },
       ],
     })

@@ -11,14 +11,14 @@ import { type Ask, SECRET } from './world.ts'
 const ROUTED = ['insecure_transport', 'parameter_ambiguous', 'preflight_refused']
 const [, ...AFTER_ROUTE] = GUARD.stages
 
-/** A rule in shadow mode leaves bodies alone. */
-const OF_BODIES = Object.keys(bodyDenials.rows)
+/** A rule in shadow mode leaves bodies alone, and spends nothing of a limit. */
+const NEVER: readonly string[] = [...Object.keys(bodyDenials.rows), 'rate_limited']
 
 /** Every code that a rule in shadow mode lets through. */
 export const SHADOWED: readonly string[] = [
   ...ROUTED,
   ...AFTER_ROUTE.flatMap(({ denials }) => denials.flatMap(({ rows }) => Object.keys(rows))).filter(
-    (code) => !OF_BODIES.includes(code),
+    (code) => !NEVER.includes(code),
   ),
 ]
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 /**
  * Classes that take the place of the revocation set, for what the real one does not do on demand:
- * `UnreachableShard` rejects every call, also in place of the keeper of assertion keys, `FullShard` has no room, `SlowShard` answers a lookup
+ * `UnreachableShard` rejects every call, also in place of the keeper of assertion keys or of what counts requests, `FullShard` has no room, `SlowShard` answers a lookup
  * after 2.5 seconds. `FailingShard` is the real one until an entry's reason says how long it fails,
  * `CountedShard` the real one which logs how it is read, and when. `TroubledShard` is the real one that a
  * test can call: to be stopped, to lose all that it has, to tell how many lookups it has answered, and to
@@ -25,6 +25,7 @@ export class UnreachableShard extends Base__ {
   add() { this.fail() }
   remove() { this.fail() }
   keys() { this.fail() }
+  take() { this.fail() }
 }
 export class OnceUnreachableKeeper extends ${keeper} {
   keys(...given) {
@@ -113,7 +114,7 @@ export async function withShards(
   const path = join(directory, 'worker.js')
   const code = (await readFile(bundle, 'utf8')).replace(/^\/\/# sourceMappingURL=.*$/m, '')
   const realName = (exported: string) => {
-    const [, name] = new RegExp(`\\b([\\w$]+) as ${exported}\\b`).exec(code) ?? []
+    const [, name] = new RegExp(`(?<![\\w$])([\\w$]+) as ${exported}\\b`).exec(code) ?? []
     if (name === undefined) throw new Error(`the Worker exports no ${exported}`)
     return name
   }

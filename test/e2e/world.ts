@@ -38,7 +38,7 @@ export interface Ask {
 
 /** A gate with all it needs around it. */
 export interface World {
-  /** `acme`: ES256, prefix `acme/`, counts actors of `beta`, no admin. */
+  /** `acme`: ES256, prefix `acme/`, counts actors of `beta`, agent id in `act.agent` if there, no admin. */
   readonly acme: Issuer
   /** `beta`: ES256 and ML-DSA-44, prefix `beta/`, administers its own things. */
   readonly beta: Issuer
@@ -162,7 +162,12 @@ function issuersOf(
     ...over[name],
   })
   return {
-    acme: { algorithms: ['ES256'], delegation: { issuers: ['beta'] }, ...entry('acme', acme) },
+    acme: {
+      algorithms: ['ES256'],
+      agent_id: ['act.agent', 'client_id'],
+      delegation: { issuers: ['beta'], parent_scope: 'parent_scope' },
+      ...entry('acme', acme),
+    },
     beta: { algorithms: ['ES256', 'ML-DSA-44'], admin: 'own', ...entry('beta', beta) },
     ops: {
       algorithms: ['Ed25519'],
@@ -178,6 +183,9 @@ function issuersOf(
 
 /** An issuer that is trusted and cannot be reached. */
 export const GONE = 'http://gone.localhost'
+
+/** Once, and no test waits for the second time. */
+const SELDOM = { limit: 1, period: '1d' }
 
 function routesOf(): readonly Members[] {
   const any = { scopes: [] }
@@ -196,8 +204,24 @@ function routesOf(): readonly Members[] {
     {
       match: 'GET /v1/delegated',
       ...any,
-      delegation: { require_actor: true, actors: ['planner'], subjects: ['alice'] },
+      delegation: {
+        require_actor: true,
+        actors: ['planner'],
+        subjects: ['alice'],
+        may_act: 'if_present',
+      },
     },
+    {
+      match: 'GET /v1/tools/{tool}',
+      ...any,
+      authorization_details: [{ type: 'tool', actions: ['call'], identifier: '{tool}' }],
+    },
+    { match: 'GET /v1/conditional', ...any, when: 'token.amount <= 100' },
+    { match: 'GET /v1/payments', ...any, acr_values: ['urn:x:mfa'], max_age: '5m' },
+    { match: 'GET /v1/limited', ...any, rate_limit: SELDOM },
+    { match: 'GET /v1/limited-runs', ...any, rate_limit: { ...SELDOM, per: 'workflow' } },
+    // In shadow mode nothing is spent, so that it never ends.
+    { match: 'GET /v1/limited-always', ...any, rate_limit: SELDOM, mode: 'enforce' },
     { match: 'GET /v1/beta-only', ...any, issuers: ['beta'] },
     { match: 'GET /v1/tenant', ...any, claims: { tenant: 'blue' } },
     { match: 'GET /v1/told', ...any, forward_claims: { 'X-Tenant': 'tenant' } },

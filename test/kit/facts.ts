@@ -1,8 +1,9 @@
 import { decodeJwsPart } from '../../src/base/jws.ts'
 import { readAddress } from '../../src/base/request.ts'
+import { ok } from '../../src/base/result.ts'
 import type { Issuer } from '../../src/model/issuer.ts'
 import type { Gate, Policy } from '../../src/model/policy.ts'
-import type { SigningKeys, TokenMemory } from '../../src/model/ports.ts'
+import type { Limits, SigningKeys, TokenMemory } from '../../src/model/ports.ts'
 import type { Route, ScopeRule, Target } from '../../src/model/route.ts'
 import {
   type AccessToken,
@@ -62,7 +63,7 @@ export const issuerOf = (changes: Partial<Issuer> = {}): Issuer => ({
   agentId: [['agent_id'], ['client_id']],
   agentPrefix: '',
   agentType: ['agent_type'],
-  workflowId: ['workflow_id'],
+  workflowId: [['workflow_id']],
   scope: [['scope']],
   scopeElse: [],
   admin: false,
@@ -80,6 +81,9 @@ export const scopesOf = (mode: 'all' | 'any', ...sources: string[]): ScopeRule =
 export const noTokens: TokenMemory = { find: () => undefined, keep: () => {} }
 
 /** No key, for a gate whose origins get no assertion. */
+/** Limits that nobody comes near. */
+export const noLimits: Limits = { take: () => ok({}), takeAddress: () => ok({}) }
+
 export const noSigning: SigningKeys = { signing: () => undefined, published: () => [] }
 
 export const targetOf = (changes: Partial<Target> = {}): Target => ({

@@ -11,6 +11,7 @@ const warnings = (entry: object): readonly (readonly [path: string, message: str
 /** What is said of an entry that has only a profile: its lifetime, and whether jti is missed. */
 const SAID: Readonly<Record<ProfileName, readonly [life: string | undefined, noJti: boolean]>> = {
   rfc9068: [undefined, false],
+  actor: [undefined, false],
   auth0: ['24h', true],
   okta: ['60m', false],
   entra: ['90m', true],
@@ -22,6 +23,7 @@ const SAID: Readonly<Record<ProfileName, readonly [life: string | undefined, noJ
 /** Where each issuer's console has the lifetime. */
 const WORDS: Readonly<Record<ProfileName, RegExp>> = {
   rfc9068: /have the issuer make them live 15m or less/,
+  actor: /have the issuer make them live 15m or less/,
   auth0: /Maximum Access Token Lifetime.*900/,
   okta: /Access Policies.*15 minutes/,
   entra: /token lifetime policy.*28 hours/,

@@ -21,7 +21,14 @@ const WORDS = [
   'cors',
   'inject',
   'delegation',
+  'rate_limit',
+  'address_limit',
+  'limit',
+  'period',
+  'binding',
   'actors',
+  'when',
+  'condition',
   '__proto__',
   'constructor',
   'toString',
@@ -40,6 +47,8 @@ const { value } = fc.letrec((tie) => ({
       'a:{id}',
       '*',
       'public',
+      'token.a == 1',
+      'request.headers["x"] == ""',
     ),
     fc.array(tie('value'), { maxLength: 4 }),
     fc
@@ -67,7 +76,17 @@ describe('reading a policy never throws', () => {
       ['ROUTES', '0'],
       ...['jwks', 'claims', 'delegation', 'agent_id', 'typ'].map((key) => ['ISSUERS', 'acme', key]),
       ...[
-        ...['match', 'scopes', 'cors', 'inject', 'workflow', 'delegation', 'claims', 'issuers'],
+        ...[
+          'match',
+          'scopes',
+          'cors',
+          'inject',
+          'workflow',
+          'delegation',
+          'claims',
+          'issuers',
+          'when',
+        ],
         'revocation',
       ].map((key) => ['ROUTES', '0', key]),
       ...['revocation', 'hosts', 'prefix', 'lift', 'origin'].map((key) => ['GATE', key]),
@@ -84,6 +103,69 @@ describe('reading a policy never throws', () => {
         readPolicy(vars, ENV)
       }),
       { numRuns: 3_000 },
+    )
+  })
+
+  it('whatever a condition is', () => {
+    const word = fc.constantFrom(
+      ...[
+        'token',
+        'agent',
+        'request',
+        'now',
+        '.',
+        'a',
+        '"a"',
+        "'",
+        '"',
+        '[',
+        ']',
+        '(',
+        ')',
+        '{',
+        '}',
+      ],
+      ...[
+        '1',
+        '1.5',
+        '==',
+        '&&',
+        '||',
+        '!',
+        '?',
+        ':',
+        ',',
+        '+',
+        '-',
+        'in',
+        'has',
+        'exists',
+        'matches',
+      ],
+      ...[
+        'r"',
+        'b"',
+        '0x',
+        '1e',
+        '\\\\',
+        '//',
+        '\n',
+        'true',
+        'null',
+        '__proto__',
+        'constructor',
+        ' ',
+      ],
+    )
+    const condition = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 60 }),
+      fc.array(word, { maxLength: 40 }).map((all) => all.join('')),
+    )
+    fc.assert(
+      fc.property(condition, (when) => {
+        parsePolicy({ ...GOOD, ROUTES: [{ ...CHAT, when }] }, ENV)
+      }),
+      { numRuns: 10_000 },
     )
   })
 

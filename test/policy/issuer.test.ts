@@ -227,6 +227,47 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     'ISSUERS.acme.delegation.issuers[0]',
     /did you mean `acme`/,
   ],
+  ['may_act', delegation({ may_act: true }), 'ISSUERS.acme.delegation.may_act', /string/],
+  [
+    'may_act by another word',
+    delegation({ may_act: 'require' }),
+    'ISSUERS.acme.delegation.may_act',
+    /did you mean `required`/,
+  ],
+  [
+    'parent_scope',
+    delegation({ parent_scope: 'a..b' }),
+    'ISSUERS.acme.delegation.parent_scope',
+    /empty names/,
+  ],
+  [
+    'entity_profiles',
+    acme({ entity_profiles: 'yes' }),
+    'ISSUERS.acme.entity_profiles',
+    /true or false/,
+  ],
+  [
+    'types in two places',
+    acme({ entity_profiles: true, agent_type: 'kind' }),
+    'ISSUERS.acme.entity_profiles',
+    /one place/,
+  ],
+  ['workflow_id', acme({ workflow_id: ['run', ''] }), 'ISSUERS.acme.workflow_id[1]', /claim path/],
+  ...['agent_id', 'agent_type', 'workflow_id', 'scope'].map(
+    (key) =>
+      [
+        `${key} of an inner actor`,
+        acme({ [key]: 'act.act.sub' }),
+        `ISSUERS.acme.${key}`,
+        /inner actor.*decides nothing/,
+      ] as const,
+  ),
+  [
+    'claims of an inner actor',
+    acme({ claims: { '/act/act/sub': 'supervisor' } }),
+    'ISSUERS.acme.claims["/act/act/sub"]',
+    /inner actor/,
+  ],
   ['delegation key', delegation({ depth: 1 }), 'ISSUERS.acme.delegation.depth', /unknown key/],
   ['subjects', delegation({ subjects: [] }), 'ISSUERS.acme.delegation.subjects', /empty/],
   [
@@ -325,7 +366,7 @@ describe('ISSUERS', () => {
       agentId: [['client_id']],
       agentPrefix: '',
       agentType: ['agent_type'],
-      workflowId: ['workflow_id'],
+      workflowId: [['workflow_id']],
       scope: [['scope']],
       scopeElse: [],
       admin: false,
@@ -357,7 +398,7 @@ describe('ISSUERS', () => {
             required_claims: ['jti'],
             agent_id: ['/agent~1id', 'https://acme.example/agent', 'agent.id'],
             agent_type: 'kind',
-            workflow_id: 'run',
+            workflow_id: ['run', 'intent.workflow_id'],
             agent_prefix: 'acme:',
             scope: 'permissions',
             admin: 'own',
@@ -367,6 +408,8 @@ describe('ISSUERS', () => {
               actors: ['a', { issuer: 'other', sub: 'b' }],
               subjects: ['s'],
               issuers: ['other', 'https://third.example'],
+              may_act: 'required',
+              parent_scope: 'parent.scope',
             },
           },
         },
@@ -379,7 +422,7 @@ describe('ISSUERS', () => {
       requiredClaims: ['jti'],
       agentId: [['agent/id'], ['https://acme.example/agent'], ['agent', 'id']],
       agentType: ['kind'],
-      workflowId: ['run'],
+      workflowId: [['run'], ['intent', 'workflow_id']],
       agentPrefix: 'acme:',
       scope: [['permissions']],
       scopeElse: [],
@@ -390,8 +433,30 @@ describe('ISSUERS', () => {
         actors: [{ sub: 'a' }, { sub: 'b', issuer: 'https://other.example' }],
         subjects: new Set(['s']),
         issuers: new Set(['https://other.example', 'https://third.example']),
+        mayAct: 'required',
       },
+      parentScope: ['parent', 'scope'],
     })
+  })
+
+  it.each<[object, boolean]>([
+    [{}, false],
+    [{ entity_profiles: true }, true],
+    [{ profile: 'actor' }, true],
+    [{ profile: 'auth0' }, true],
+    [{ profile: 'auth0', entity_profiles: false }, false],
+    [{ profile: 'actor', agent_type: 'agent_type' }, false],
+    [{ profile: 'okta' }, false],
+  ])('with %j: entity profiles are types: %j', (entry, profiles) => {
+    expect(issuer(acme(entry))?.entityProfiles ?? false).toBe(profiles)
+  })
+
+  it('of profile actor has an agent in act, with its issuer', () => {
+    expect(issuer(acme({ profile: 'actor' }))).toMatchObject({
+      agentId: [['act', 'sub'], ['client_id']],
+      actorIssuer: true,
+    })
+    expect(issuer(acme({ profile: 'auth0' }))).not.toHaveProperty('actorIssuer')
   })
 
   it('takes an inline key, and http on loopback where allowed', () => {

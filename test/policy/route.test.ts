@@ -24,7 +24,7 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     at('scope'),
     /unknown key `scope`; did you mean `scopes`\? Allowed: `match`/,
   ],
-  ['a key not built yet', chat({ when: 'true' }), at('when'), /unknown key/],
+  ['a key not built yet', chat({ single_use: true }), at('single_use'), /unknown key/],
   ['inherited key', chat({ toString: 1 }), at('toString'), /unknown key/],
   ['host with port', chat({ host: 'api.example.com:1' }), at('host'), /without scheme, port/],
   ['host upper', chat({ host: 'API.example.com' }), at('host'), /lower-case/],
@@ -137,6 +137,18 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     },
     'ROUTES[0].delegation.actors[0].issuer',
     /does not count/,
+  ],
+  [
+    'scopes of the parent token',
+    chat({ delegation: { parent_scope: 'parent' } }),
+    at('delegation.parent_scope'),
+    /unknown key/,
+  ],
+  [
+    'claims of an inner actor',
+    chat({ claims: { 'act.act.sub': 'supervisor' } }),
+    at('claims["act.act.sub"]'),
+    /inner actor/,
   ],
   [
     'actor at depth 0',
@@ -423,6 +435,7 @@ describe('ROUTES', () => {
   it('gathers what the metadata says', () => {
     expect(policy({}).resources.get('https://api.example.com')).toEqual({
       scopes: ['chat:write'],
+      detailTypes: [],
       authorizationServers: [ACME.issuer],
     })
   })

@@ -93,6 +93,7 @@ describe('showPolicy', () => {
       actors: ['bot', { issuer: 'https://auth.acme.example', sub: 'tool' }],
       subjects: ['alice'],
       issuers: ['https://other.example'],
+      may_act: 'required',
     }
     const route = {
       match: 'GET /v1/runs/{run}',
@@ -132,7 +133,14 @@ describe('showPolicy', () => {
             claims,
             audiences: ['urn:a'],
             agent_id: ['/agent/id', 'sub'],
-            delegation: { max_depth: 4, issuers: ['https://other.example'] },
+            entity_profiles: true,
+            workflow_id: ['run', '/intent/workflow_id'],
+            delegation: {
+              max_depth: 4,
+              issuers: ['https://other.example'],
+              may_act: 'if_present',
+              parent_scope: '/parent/scope',
+            },
           },
         },
         ROUTES: [route],
@@ -158,8 +166,17 @@ describe('showPolicy', () => {
       audiences: ['urn:a'],
       agent_id: ['agent.id', 'sub'],
       claims,
-      delegation: { max_depth: 4, require_actor: false, issuers: ['https://other.example'] },
+      entity_profiles: true,
+      workflow_id: ['run', 'intent.workflow_id'],
+      delegation: {
+        max_depth: 4,
+        require_actor: false,
+        issuers: ['https://other.example'],
+        may_act: 'if_present',
+        parent_scope: 'parent.scope',
+      },
     })
+    expect(shown.issuers.acme).not.toHaveProperty('agent_type')
     expect(shown.routes).toEqual([
       {
         ...route,

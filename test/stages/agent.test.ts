@@ -14,6 +14,17 @@ it.each<[string, Partial<Route>, Partial<AgentIdentity>, string?]>([
   ['agent_type_not_allowed', crawlers, {}],
   ['agent_type_not_allowed', crawlers, { type: 'Crawler' }],
   ['agent_type_not_allowed', { agentTypes: new Set() }, { type: 'crawler' }],
+  ['ok', crawlers, { type: 'service planner', types: ['service', 'planner'] }],
+  ['ok', crawlers, { type: 'planner service', types: ['planner', 'service'] }],
+  ['agent_type_not_allowed', crawlers, { type: 'service user', types: ['service', 'user'] }],
+  // One type that has a space in it is no two.
+  ['agent_type_not_allowed', crawlers, { type: 'service planner' }],
+  ['ok', { agentTypes: new Set(['service planner']) }, { type: 'service planner' }],
+  [
+    'agent_type_not_allowed',
+    { agentTypes: new Set(['service planner']) },
+    { type: 'service planner', types: ['service', 'planner'] },
+  ],
   ['ok', byRun, { workflowId: 'w1' }, 'w1'],
   ['workflow_mismatch', byRun, { workflowId: 'w1' }, 'w2'],
   ['workflow_mismatch', byRun, { workflowId: 'w1' }, 'W1'],

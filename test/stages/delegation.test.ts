@@ -1,39 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { LIMITS } from '../../src/base/limits.ts'
-import type { DelegationRule, Issuer } from '../../src/model/issuer.ts'
-import { delegation } from '../../src/stages/delegation.ts'
-import { accessOf, codeOf, ISSUER, issuerOf, routeOf } from '../kit/facts.ts'
-
-const OTHER = 'https://other.example.com'
-
-interface Rules {
-  readonly issuer?: Partial<DelegationRule>
-  readonly route?: Partial<DelegationRule>
-  readonly entry?: Partial<Issuer>
-}
-
-const LONGEST = 'x'.repeat(LIMITS.revocationValue)
-
-const rule = (changes: Partial<DelegationRule>): DelegationRule => ({
-  maxDepth: 3,
-  requireActor: false,
-  issuers: new Set(),
-  ...changes,
-})
-
-const run = async (claims: object | string, { issuer = {}, route, entry = {} }: Rules = {}) => {
-  const text = typeof claims === 'string' ? claims : JSON.stringify(claims)
-  const own = issuerOf({ delegation: rule(issuer), ...entry })
-  const access = accessOf({ claims: JSON.parse(text), entry: own })
-  return delegation.run(
-    {
-      route: routeOf('GET /x', route ? { delegation: rule(route) } : {}),
-      issuer: own,
-      access,
-    },
-    undefined,
-  )
-}
+import type { Issuer } from '../../src/model/issuer.ts'
+import { codeOf, ISSUER } from '../kit/facts.ts'
+import { LONGEST, OTHER, type Rules, run } from './delegating.ts'
 
 /** Actors from the outside in, as nested `act` claims. */
 const acts = (...[sub, ...inner]: unknown[]): object =>
@@ -142,60 +110,120 @@ describe('the chain of actors', () => {
   })
 })
 
-describe('the agent', () => {
-  it.each<[string, object, Partial<Issuer>?]>([
-    ['ok', { agent_id: 'p' }],
-    ['ok', { client_id: 'app' }],
-    ['agent_id_missing', {}],
-    ['agent_id_missing', { sub: 'alice' }],
-    ['agent_id_malformed', { agent_id: null, client_id: 'app' }],
-    ['agent_id_malformed', { agent_id: '', client_id: 'app' }],
-    ['agent_id_malformed', { agent_id: 1 }],
-    ['agent_id_malformed', { agent_id: ['p'] }],
-    ['agent_id_malformed', { agent_id: 'p\0' }],
-    ['agent_id_malformed', { agent_id: '\udc00' }],
-    ['agent_id_malformed', { agent_id: 'p', agent_type: '' }],
-    ['agent_id_malformed', { agent_id: 'p', agent_type: ['a'] }],
-    ['agent_id_malformed', { agent_id: 'p', workflow_id: null }],
-    ['agent_id_malformed', { agent_id: 'p', workflow_id: 7 }],
-    ['ok', { agent_id: LONGEST, agent_type: LONGEST, workflow_id: LONGEST }],
-    ['agent_id_malformed', { agent_id: `${LONGEST}x` }],
-    ['agent_id_malformed', { agent_id: 'p', agent_type: `${LONGEST}x` }],
-    ['agent_id_malformed', { agent_id: 'p', workflow_id: `${LONGEST}x` }],
-    ['ok', { agent_id: LONGEST.slice(2) }, { agentPrefix: 'a/' }],
-    ['agent_id_malformed', { agent_id: LONGEST.slice(1) }, { agentPrefix: 'a/' }],
-    ['ok', { agent: { id: 'p' } }, { agentId: [['agent', 'id']] }],
-    ['agent_id_missing', { agent: [{ id: 'p' }] }, { agentId: [['agent', '0', 'id']] }],
-    ['agent_id_missing', { agent: 'p' }, { agentId: [['agent', 'length']] }],
-    ['agent_id_missing', {}, { agentId: [['constructor', 'name']] }],
-  ])('%s for %j', async (code, claims, entry) => {
-    expect(codeOf(await run(claims, entry ? { entry } : {}))).toBe(code)
+describe('a chain whose actors must name their issuer', () => {
+  const entry = { actorIssuer: true }
+  const own = (sub: string, more: object = {}) => ({ sub, iss: ISSUER, ...more })
+
+  it.each<[string, object, Rules?]>([
+    ['ok', {}],
+    ['ok', { act: own('a') }],
+    ['ok', { act: own('a', { act: own('b') }) }],
+    ['ok', { act: own('a', { cnf: { jkt: 'x' } }) }],
+    ['delegation_malformed', { act: { sub: 'a' } }],
+    ['delegation_malformed', { act: own('a', { act: { sub: 'b' } }) }],
+    ['delegation_malformed', { act: own('a', { iss: undefined }) }],
+    ['delegation_malformed', { act: own('a', { iss: '' }) }],
+    ['ok', { act: own('a'), may_act: { sub: 'a' } }, { issuer: { mayAct: 'required' } }],
+  ])('%s for %j', async (code, claims, rules) => {
+    expect(codeOf(await run({ agent_id: 'p', ...claims }, { ...rules, entry }))).toBe(code)
+  })
+})
+
+describe('may_act', () => {
+  const held = (may_act: unknown, act: object | undefined = { sub: 'a' }) => ({
+    agent_id: 'p',
+    ...(act && { act }),
+    ...(may_act !== undefined && { may_act }),
+  })
+  const looked = { issuer: { mayAct: 'if_present' } } as const
+  const required = { issuer: { mayAct: 'required' } } as const
+  const counting = { issuer: { mayAct: 'if_present', issuers: new Set([OTHER]) } } as const
+
+  it.each<[string, object, Rules?]>([
+    ['ok', held({ sub: 'b' })],
+    ['ok', held('nonsense')],
+    ['ok', held({ sub: 'a' }), looked],
+    ['ok', held(undefined), looked],
+    ['ok', { agent_id: 'p' }, required],
+    ['ok', { agent_id: 'p', may_act: { sub: 'b' } }, required],
+    ['ok', held({ sub: 'a', iss: ISSUER }), looked],
+    ['ok', held({ sub: 'a', client_id: 'other' }), looked],
+    ['may_act_mismatch', held({ sub: 'b' }), looked],
+    ['may_act_mismatch', held({ sub: 'A' }), looked],
+    ['may_act_mismatch', held({ sub: 'a', iss: OTHER }), looked],
+    ['may_act_mismatch', held({ sub: 'a' }, { sub: 'a', iss: OTHER }), counting],
+    ['ok', held({ sub: 'a', iss: OTHER }, { sub: 'a', iss: OTHER }), counting],
+    // An actor further in was allowed by an earlier token.
+    ['may_act_mismatch', held({ sub: 'b' }, { sub: 'a', act: { sub: 'b' } }), looked],
+    ['ok', held({ sub: 'a' }, { sub: 'a', act: { sub: 'b' } }), required],
+    ['may_act_mismatch', held(undefined), required],
+    ['may_act_mismatch', held({ sub: 'a', may_act: { sub: 'a' } }, { sub: 'b' }), required],
+    ['delegation_malformed', held(null), looked],
+    ['delegation_malformed', held('a'), looked],
+    ['delegation_malformed', held(true), looked],
+    ['delegation_malformed', held(['a']), looked],
+    ['delegation_malformed', held({}), looked],
+    ['delegation_malformed', held({ iss: ISSUER }), looked],
+    ['delegation_malformed', held({ sub: '' }), looked],
+    ['delegation_malformed', held({ sub: 'a', iss: null }), looked],
+    ['delegation_malformed', held({ sub: 'a', iss: 7 }), looked],
+    ['delegation_malformed', { agent_id: 'p', may_act: null }, looked],
+    ['may_act_mismatch', held(undefined), { ...looked, route: { mayAct: 'required' } }],
+    // A route only tightens.
+    ['may_act_mismatch', held(undefined), { ...required, route: { mayAct: 'if_present' } }],
+    ['may_act_mismatch', held({ sub: 'b' }), { route: { mayAct: 'if_present' } }],
+  ])('%s for %j under %j', async (code, claims, rules) => {
+    expect(codeOf(await run(claims, rules))).toBe(code)
   })
 
-  it('has its own id and the name its issuer gives it', async () => {
-    const claims = { agent_id: 'p', client_id: 'x', agent_type: 'crawler', workflow_id: 'w1' }
-    expect(await run(claims, { entry: { agentPrefix: 'acme/' } })).toEqual({
-      ok: true,
-      value: {
-        agent: {
-          id: 'p',
-          name: 'acme/p',
-          issuer: ISSUER,
-          subject: 'alice',
-          clientId: 'app',
-          type: 'crawler',
-          workflowId: 'w1',
-          actors: [],
-        },
-      },
-    })
+  it('is not inherited', async () => {
+    const text = '{"agent_id":"p","act":{"sub":"a"},"__proto__":{"may_act":{"sub":"a"}}}'
+    expect(codeOf(await run(text, required))).toBe('may_act_mismatch')
+    expect(codeOf(await run(text, looked))).toBe('ok')
+  })
+})
+
+describe('scopes of the parent token', () => {
+  const parentScope = ['parent', 'scope']
+  const of = (scope?: unknown) => ({ agent_id: 'p', parent: { scope } })
+
+  it.each<[string, readonly string[], unknown, Partial<Issuer>?]>([
+    ['ok', ['docs:read'], undefined],
+    ['ok', ['docs:read'], 'docs:read'],
+    ['ok', ['docs:read'], ['docs:read', 'x']],
+    ['ok', ['docs:read', 'x'], 'x docs:read'],
+    ['ok', [], ''],
+    ['ok', [], []],
+    ['ok', ['docs:read'], 'docs:write'],
+    ['ok', ['docs:read', 'docs:write'], 'docs:all'],
+    ['delegation_widened', ['docs:write'], 'docs:read'],
+    ['delegation_widened', ['docs:read', 'x'], 'docs:read'],
+    ['delegation_widened', ['docs:read'], ''],
+    ['delegation_widened', ['docs:read'], []],
+    ['delegation_widened', ['docs:read'], 'docs:rea docs:read2 DOCS:READ'],
+    ['delegation_widened', ['docs:delete'], 'docs:all'],
+    ['delegation_widened', ['constructor'], 'x'],
+    ['delegation_malformed', [], null],
+    ['delegation_malformed', [], 7],
+    ['delegation_malformed', [], 'a  b'],
+    ['delegation_malformed', [], ['a b']],
+    ['delegation_malformed', [], { scope: 'a' }],
+    ['delegation_malformed', [], [['a']]],
+    // What counts as absent in a token counts as absent in its parent.
+    ['delegation_widened', ['see'], 'edgewarden:read'],
+    ['ok', ['see'], 'edgewarden:read', { admin: 'own' }],
+    ['delegation_widened', ['edgewarden:revoke'], 'edgewarden:read', { admin: 'all' }],
+    ['ok', ['edgewarden:revoke'], 'edgewarden:revoke', { admin: 'all' }],
+  ])('%s for %j made from %j', async (code, scopes, parent, entry = {}) => {
+    expect(codeOf(await run(of(parent), { scopes, entry: { parentScope, ...entry } }))).toBe(code)
   })
 
-  it('has its type and workflow from where its issuer says', async () => {
-    const claims = { agent_id: 'p', kind: 'crawler', intent: { run: 'w1' }, agent_type: 'x' }
-    const entry = { agentType: ['kind'], workflowId: ['intent', 'run'] }
-    expect(await run(claims, { entry })).toMatchObject({
-      value: { agent: { type: 'crawler', workflowId: 'w1' } },
-    })
+  it('are not looked at where no claim is named', async () => {
+    expect(codeOf(await run(of(''), { scopes: ['docs:read'] }))).toBe('ok')
+  })
+
+  it('that are missing are told to the operator', async () => {
+    const outcome = await run(of('x'), { scopes: ['x', 'y'], entry: { parentScope } })
+    expect(outcome).toMatchObject({ reason: { detail: { scopes: ['y'] } } })
   })
 })

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { METHODS, type Route } from '../../src/model/route.ts'
 import { route } from '../../src/stages/route.ts'
 import { codeOf, gateOf, policyOf, requestTo, routeOf } from '../kit/facts.ts'
+import { compile } from '../policy/conditions/support.ts'
 
 type Inbound = NonNullable<RequestInit['headers']>
 
@@ -82,7 +83,7 @@ describe('route', () => {
     ['route_unknown', '/.well-known/openid-configuration'],
     ['route_unknown', '/.well-known/openid-configuration/x'],
     ['ok', '/docs', { method: 'OPTIONS' }],
-    ['end', '/docs', preflight('POST')],
+    ['ok', '/docs', preflight('POST')],
     ['route_unknown', '/docs', preflight('GET')],
     ['preflight_refused', '/docs/1', preflight('GET')],
     ['preflight_refused', '/docs', preflight('PROPFIND')],
@@ -137,11 +138,20 @@ describe('route', () => {
     }
   })
 
+  it.each([
+    [true, preflight('POST')],
+    [false, { method: 'OPTIONS' }],
+    [false, { method: 'OPTIONS', headers: { origin: 'https://x.example' } }],
+  ])('says whether it is a preflight: %s', async (isPreflight, init) => {
+    expect(await run(`${URL_BASE}/docs`, init)).toMatchObject({ ok: true, value: { isPreflight } })
+  })
+
   it('gives the rule, the raw parameters and the address', async () => {
     const outcome = await run(`${URL_BASE}:8443/docs/%e2%82%ac%61?q`)
     expect(outcome.ok && outcome.value).toEqual({
       route: ROUTES[1],
       params: new Map([['id', '%E2%82%ACa']]),
+      isPreflight: false,
       address: {
         scheme: 'https',
         host: 'api.example.com',
@@ -168,6 +178,13 @@ describe('the workflow a request names', () => {
     [undefined, '/by-header', { 'x-run': '' }],
     [undefined, '/by-header', { 'x-run': 'r1,r2' }],
     [undefined, '/by-header', two],
+    [undefined, '/by-header', { 'x-run': 'r1', x_run: 'r2' }],
+    [undefined, '/by-header', { 'x-run': 'r1', 'X.Run': 'r1' }],
+    [undefined, '/by-header', { x_run: 'r1' }],
+    [undefined, '/by-header', { 'x-run': 'r1', connection: 'X-Run' }],
+    [undefined, '/by-header', { 'x-run': 'r1', connection: 'close, x_run' }],
+    ['r1', '/by-header', { 'x-run': 'r1', x_runs: 'r2', connection: 'keep-alive, x-ru' }],
+    ['r1', '/runs/r1', { 'x-run': 'r1', x_run: 'r2', connection: 'x-run' }],
     ['r1', '/by-query?run=r1'],
     ['r 1', '/by-query?x=1&run=r+1'],
     ['r1', '/by-query?%72un=r1'],
@@ -181,5 +198,46 @@ describe('the workflow a request names', () => {
     const outcome = await run(URL_BASE + path, headers ? { headers } : {})
     if (named === undefined) expect(codeOf(outcome)).toBe('parameter_ambiguous')
     else expect(outcome).toMatchObject({ ok: true, value: { namedWorkflow: named } })
+  })
+})
+
+describe('what a condition reads of a request', () => {
+  const when = compile('"x-data-class" in request.headers || "region" in request.query')
+  const policy = policyOf([routeOf('GET /when', { when }), routeOf('GET /any')])
+  const two = new Headers([
+    ['x-data-class', 'public'],
+    ['x-data-class', 'public'],
+  ])
+
+  it.each<[string, string, Inbound?]>([
+    ['ok', '/when'],
+    ['ok', '/when?region=eu&other=1&other=2', { 'x-data-class': 'public', 'x-other': 'a,b' }],
+    ['ok', '/when?region='],
+    ['parameter_ambiguous', '/when?region=eu&region=eu'],
+    ['parameter_ambiguous', '/when?region=eu&%72egion=us'],
+    ['parameter_ambiguous', '/when', { 'x-data-class': 'public,secret' }],
+    ['parameter_ambiguous', '/when', two],
+    ['parameter_ambiguous', '/when', { 'x-data-class': 'public', x_data_class: 'secret' }],
+    ['parameter_ambiguous', '/when', { 'X.Data-Class': 'secret' }],
+    ['parameter_ambiguous', '/when', { 'x-data-class': 'public', connection: 'x-Data-class' }],
+    [
+      'parameter_ambiguous',
+      '/when',
+      { 'x-data-class': 'public', connection: 'close,x_data_class' },
+    ],
+    ['parameter_ambiguous', '/when', { connection: 'x-data-class' }],
+    ['ok', '/when', { 'x-data-class': 'public', x_data_classes: 'a', connection: 'keep-alive' }],
+    ['ok', '/any', { 'x-data-class': 'public', x_data_class: 'a', connection: 'x-data-class' }],
+  ])('is %s for %s %j', async (code, path, headers = {}) => {
+    expect(codeOf(await run(URL_BASE + path, { headers }, policy))).toBe(code)
+  })
+
+  it('may be a name that others fold, and is that one only', async () => {
+    const named = { ...when, headers: ['x_data_class'] }
+    const under = policyOf([routeOf('GET /when', { when: named })])
+    const codeFor = async (headers: Inbound) =>
+      codeOf(await run(`${URL_BASE}/when`, { headers }, under))
+    expect(await codeFor({ x_data_class: 'public' })).toBe('ok')
+    expect(await codeFor({ 'x-data-class': 'public' })).toBe('parameter_ambiguous')
   })
 })

@@ -11,8 +11,12 @@ type Add = (to: State[], accepts?: Accepts) => State
 /** A piece of a pattern: builds its states in front of `next` and returns the first of them. */
 export type Part = (next: State, add: Add) => State
 
-/** Whether the whole value is matched. Does not check the value's length. */
-export type Machine = (value: string) => boolean
+/** A pattern that can be run. */
+export interface Machine {
+  readonly states: number
+  /** Whether the whole value is matched. Does not check the value's length. */
+  readonly matches: (value: string) => boolean
+}
 
 /** States a pattern may unfold to. Matching makes at most two moves from each per code point. */
 export const MAX_STATES = 2_000
@@ -66,13 +70,16 @@ export const machineOf = (part: Part): Machine | undefined => {
   })
   if (size > MAX_STATES) return undefined
   const start = settled(new Set([first]))
-  return (value) => {
-    let states: ReadonlySet<State> = start
-    for (const character of value) {
-      states = stepped(states, character.codePointAt(0) ?? 0)
-      if (states.size === 0) return false
-    }
-    return states.has(end)
+  return {
+    states: size,
+    matches: (value) => {
+      let states: ReadonlySet<State> = start
+      for (const character of value) {
+        states = stepped(states, character.codePointAt(0) ?? 0)
+        if (states.size === 0) return false
+      }
+      return states.has(end)
+    },
   }
 }
 

@@ -54,6 +54,11 @@ const MARKS: readonly (readonly [ProfileName, by: string, Mark])[] = [
     'cloud_instance_name in its metadata',
     (_, metadata) => typeof own(metadata, 'cloud_instance_name') === 'string',
   ],
+  [
+    'actor',
+    'actor_profile_token_types_supported in its metadata',
+    (_, metadata) => Array.isArray(own(metadata, 'actor_profile_token_types_supported')),
+  ],
 ]
 
 /** Tells which product an issuer is by its address, or by what only that one's metadata has. */

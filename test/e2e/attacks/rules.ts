@@ -98,6 +98,21 @@ export const RULES: readonly (readonly [
         at('/v1/runs-by-header', { headers: values.map((value) => ['X-Run', value]) }),
       ] as const,
   ),
+  ...[
+    [['X-Run', 'r1'] as const, ['X_Run', 'r2'] as const],
+    [['X_Run', 'r1'] as const],
+    [['X-Run', 'r1'] as const, ['Connection', 'close, X-Run'] as const],
+    [['X-Run', 'r1'] as const, ['Connection', 'x_run'] as const],
+  ].map(
+    (headers) =>
+      [
+        `workflow headers ${JSON.stringify(headers)}`,
+        400,
+        'parameter_ambiguous',
+        { workflow_id: 'r1' },
+        at('/v1/runs-by-header', { headers }),
+      ] as const,
+  ),
   ['a token without act', 403, 'actor_missing', { sub: 'alice' }, at('/v1/delegated')],
   [
     'the allowed actor further in',

@@ -1,0 +1,25 @@
+import type { Send } from '../answer/forward.ts'
+import { stripHopByHop } from '../answer/headers.ts'
+import { withoutCoding } from '../answer/without-secrets.ts'
+
+/** What `fetch` outside of workerd decodes by itself, though the answer still says it is encoded. */
+const DECODED = /^(?:(?:x-)?gzip|deflate|br)(?:\s*,\s*(?:(?:x-)?gzip|deflate|br))*$/i
+
+/** What workerd decodes for a script, in this spelling only. */
+const DECODED_IN_WORKERD = /^(?:gzip|br)$/
+
+/** `fetch`, with a body that is what its headers say: workerd passes it on as it came. */
+export const fetchOrigin: Send = async (_, outbound, isRead) => {
+  if ('FixedLengthStream' in globalThis) {
+    return isRead
+      ? withoutCoding(await fetch(outbound), DECODED_IN_WORKERD)
+      : fetch(outbound, { encodeResponseBody: 'manual' } as RequestInit)
+  }
+  // Node's fetch refuses to send it; the server before this has answered it already.
+  outbound.headers.delete('expect')
+  outbound.headers.set('accept-encoding', isRead ? 'identity' : 'gzip')
+  const response = await fetch(outbound)
+  const answer = new Response(response.body, response)
+  stripHopByHop(answer.headers)
+  return withoutCoding(answer, DECODED)
+}

@@ -1,0 +1,112 @@
+import { isObject } from '../../base/json.ts'
+import type { Issuer } from '../../model/issuer.ts'
+import type { RouteMatch } from '../../model/route.ts'
+import type { Shown } from '../show-parts.ts'
+import { type Direction, opaque } from './judges.ts'
+import { readingsOf } from './readings.ts'
+import { NESTED, type Table } from './settings.ts'
+import { valueText } from './words.ts'
+
+/** One setting that is not what it was. */
+export interface Changed {
+  readonly key: string
+  readonly before: string
+  readonly after: string
+  readonly directions: readonly Direction[]
+}
+
+/** What a setting is compared by, where it is more than may be shown. */
+type Hidden = Readonly<Record<string, unknown>>
+
+/** Settings one level deep, `table.key` for those of a nested table. */
+const flat = (shown: Shown): ReadonlyMap<string, unknown> =>
+  new Map(
+    Object.entries(shown).flatMap(([key, value]) =>
+      NESTED.has(key) && isObject(value)
+        ? Object.entries(value).map(([inner, one]) => [`${key}.${inner}`, one] as const)
+        : [[key, value] as const],
+    ),
+  )
+
+const isSame = (one: unknown, other: unknown): boolean =>
+  JSON.stringify(sorted(one)) === JSON.stringify(sorted(other))
+
+/** With the names of every table in one order: nothing depends on it. */
+const sorted = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (!isObject(value)) return value
+  return Object.entries(value)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, one]) => [name, sorted(one)])
+}
+
+interface Compared {
+  readonly shown: Shown
+  readonly hidden?: Hidden
+}
+
+/** Every setting that changed, judged by its row; one without a row is never passed over. */
+export const changesOf = (table: Table, before: Compared, after: Compared): readonly Changed[] => {
+  const [old, now] = [flat(before.shown), flat(after.shown)]
+  return [...new Set([...old.keys(), ...now.keys()])].flatMap((key): readonly Changed[] => {
+    const judge = Object.hasOwn(table, key) ? (table[key] ?? opaque) : opaque
+    const [one, other] = [old.get(key), now.get(key)]
+    const hidden = [before.hidden?.[key] ?? one, after.hidden?.[key] ?? other] as const
+    if (isSame(...hidden)) return []
+    const directions = judge(...hidden)
+    const [was, is] = [valueText(one), valueText(other)]
+    return directions.length === 0
+      ? []
+      : [{ key, before: was, after: was === is ? is + otherwise(key, one, other) : is, directions }]
+  })
+}
+
+/** What makes a difference where a setting is written as it was. */
+const OTHERWISE: Readonly<Record<string, string>> = {
+  when: ', of other parts of the path',
+  authorization_details: ', of other parts of the path or for another resource',
+  origin: ', under another host',
+}
+
+const otherwise = (key: string, before: unknown, after: unknown): string => {
+  const known = isSame(before, after) && Object.hasOwn(OTHERWISE, key) ? OTHERWISE[key] : undefined
+  return known ?? ', with other contents'
+}
+
+/** GATE as it is compared: an assertion by its parts, also where there is none. */
+export const gateSettings = (shown: Shown): Compared => ({
+  shown: {
+    ...shown,
+    ...(typeof shown.assertion === 'string' && { assertion: { binding: shown.assertion } }),
+  },
+})
+
+/** An issuer as it is compared: by its keys and their whole address, of which less is shown. */
+export const issuerSettings = (shown: Shown, { keys }: Issuer): Compared => ({
+  shown,
+  hidden: {
+    ...(keys.kind === 'inline' && { jwks: keys.keys }),
+    ...(keys.kind === 'uri' && { jwks_uri: keys.uri }),
+  },
+})
+
+/**
+ * A rule as it is compared for one request: revocation by how late it may count, `inject` by its
+ * values, and what its texts come to.
+ */
+export const ruleSettings = (shown: Shown, match: RouteMatch): Compared => {
+  const { access, revocation, inject } = match.route
+  const { consistency, maxStaleness } = revocation
+  return {
+    shown: {
+      ...shown,
+      ...(access !== 'public' && {
+        revocation: { late_by: consistency === 'strict' ? '0ms' : `${maxStaleness}ms` },
+      }),
+    },
+    hidden: {
+      ...readingsOf(match),
+      ...(inject.length > 0 && { inject: Object.fromEntries(inject) }),
+    },
+  }
+}

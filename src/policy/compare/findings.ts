@@ -1,0 +1,98 @@
+import type { Changed } from './changes.ts'
+import { type Excess, ISSUERS, listed, told } from './met.ts'
+
+/** Where a finding stands in the answer. */
+export type Side = 'gains' | 'loses' | 'changes'
+
+/** What changed for some rules, in words. */
+export interface Finding {
+  readonly text: string
+  /** Rules, issuers or GATE. */
+  readonly of: readonly string[]
+  /** Names of the issuers whose tokens it is about. */
+  readonly issuers: readonly string[]
+  /** Whether access counts as wider because of it. */
+  readonly widens: boolean
+}
+
+interface Noted {
+  readonly side: Side
+  readonly widens: boolean
+  /** Makes the sentence of the names it is about. */
+  readonly say: (of: string, issuers: string) => string
+  readonly issuers: Set<string>
+  readonly of: Set<string>
+}
+
+/** Gathers what was found, one sentence for all that it is true of. */
+export const createFindings = () => {
+  const noted = new Map<string, Noted>()
+  const note = (
+    key: readonly unknown[],
+    of: string,
+    issuer: string | undefined,
+    made: Pick<Noted, 'side' | 'widens' | 'say'>,
+  ) => {
+    const text = JSON.stringify([made.side, made.widens, ...key, of])
+    const known = noted.get(text) ?? { ...made, issuers: new Set(), of: new Set([of]) }
+    if (issuer !== undefined) known.issuers.add(issuer)
+    noted.set(text, known)
+  }
+  return {
+    /** Callers who pass now, or no longer do. */
+    callers(side: 'gains' | 'loses', of: string, { who, issuer, asked, isUnclear }: Excess) {
+      if (isUnclear && side === 'loses') return
+      const verb = side === 'gains' ? 'may now call' : 'may no longer call'
+      const end = asked === undefined ? '' : ` (${side === 'gains' ? 'was' : 'now'}: ${asked})`
+      const unclear = isUnclear ? ', as far as can be compared: counted as wider' : ''
+      note([who, asked], of, issuer, {
+        side: isUnclear ? 'changes' : side,
+        widens: side === 'gains',
+        say: (rules, issuers) =>
+          `${who.replace(ISSUERS, issuers)} ${verb} ${rules}${end}${unclear}`,
+      })
+    },
+    /** A setting that is another. */
+    setting(of: string, { key, before, after, directions }: Changed) {
+      for (const direction of directions) {
+        const [side, end] = ENDS[direction]
+        note([key, before, after, end], of, undefined, {
+          side,
+          widens: direction === 'wider' || direction === 'unclear',
+          say: (names) => `${names}: \`${key}\` is now ${after} (was ${before})${end}`,
+        })
+      }
+    },
+    /** What is not said of one setting or caller alone. */
+    plain(side: Side, of: string, text: string) {
+      const say = (names: string) => `${names}: ${text}`
+      note([text], of, undefined, { side, widens: side === 'gains', say })
+    },
+    /** All of one side, in the order it was found. */
+    of: (side: Side): readonly Finding[] =>
+      joined([...noted.values()].filter((one) => one.side === side)),
+  }
+}
+
+const ENDS = {
+  wider: ['gains', ''],
+  narrower: ['loses', ''],
+  unclear: ['changes', ', which cannot be compared: counted as wider'],
+  neutral: ['changes', ''],
+} as const
+
+/** One finding of all that say the same of different rules. */
+const joined = (noted: readonly Noted[]): readonly Finding[] => {
+  const same = new Map<string, Noted>()
+  for (const one of noted) {
+    const key = one.say('', [...one.issuers].join())
+    const known = same.get(key)
+    if (!known) same.set(key, { ...one, of: new Set(one.of) })
+    else for (const name of one.of) known.of.add(name)
+  }
+  return [...same.values()].map(({ say, of, issuers, widens }) => {
+    const names = [...of]
+    const text = say(told(names), listed(issuers, 'and'))
+    return { text, of: names, issuers: [...issuers], widens }
+  })
+}

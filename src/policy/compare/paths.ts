@@ -1,0 +1,143 @@
+import { loosely } from '../route-index.ts'
+import { fits, type Shape, shapeKey, unfit } from './shapes.ts'
+import { otherSpellings } from './spellings.ts'
+
+/** Paths that stand for all, and how to tell a stand-in from what some rule names. */
+export interface Samples {
+  readonly paths: readonly string[]
+  /** What every made-up segment begins with, and nothing else does. */
+  readonly madeUp: string
+}
+
+interface Walk {
+  readonly madeUp: string
+  readonly most: number
+  readonly ids: ReadonlyMap<Shape, number>
+  readonly paths: string[]
+}
+
+/** Where a path stands after some segments: what can still take it, and what takes it anyway. */
+interface State {
+  readonly segments: readonly string[]
+  readonly alive: readonly Shape[]
+  readonly taken: readonly Shape[]
+}
+
+/**
+ * A path for every set of shapes that some path is in, for every value of a parameter that a scope
+ * is about, and for one that may not stand in the scopes made of it: whatever rules do with any
+ * path they do with one of these. `undefined` where there are more than `most`.
+ */
+export const samplePaths = (shapes: readonly Shape[], most: number): Samples | undefined => {
+  const unique = [...merged(shapes)]
+  const texts = unique.flatMap(({ pieces, values }) => [
+    ...pieces.map(({ source }) => source.toLowerCase()),
+    ...[...values.values()].flat().map((value) => value.toLowerCase()),
+  ])
+  let madeUp = 'any'
+  while (texts.some((text) => text.includes(madeUp))) madeUp += 'x'
+  const ids = new Map(unique.map((shape, i) => [shape, i]))
+  const walk: Walk = { madeUp, most, ids, paths: [] }
+  return step(walk, { segments: [], alive: unique, taken: [] })
+    ? { paths: walk.paths, madeUp }
+    : undefined
+}
+
+/** Shapes that take the same paths are one, with the values of all. */
+const merged = (shapes: readonly Shape[]): Iterable<Shape> => {
+  const all = new Map<string, Shape>()
+  for (const shape of shapes) {
+    const key = shapeKey(shape)
+    const known = all.get(key)
+    const values = new Map(known?.values)
+    for (const [place, more] of shape.values) {
+      values.set(place, [...new Set([...(values.get(place) ?? []), ...more])])
+    }
+    all.set(key, { ...shape, values })
+  }
+  return all.values()
+}
+
+/** Goes on from a state; `false` once there are too many paths. */
+const step = (walk: Walk, { segments, alive, taken }: State): boolean => {
+  const depth = segments.length
+  const isWhole = alive.some(({ pieces, isOpen }) => pieces.length === depth && !isOpen)
+  if (depth > 0 && (isWhole || taken.length > 0)) {
+    if (walk.paths.length >= walk.most) return false
+    walk.paths.push(`/${segments.join('/')}`)
+  }
+  const going = alive.filter(({ pieces, isOpen }) => pieces.length > depth || isOpen)
+  if (going.length === 0 || segments.at(-1) === '') return true
+  const meets = indexAt(going, depth)
+  const ended = going.filter(({ pieces }) => pieces.length === depth)
+  const seen = new Set<string>()
+  for (const [segment, isValue] of candidates(walk, going, depth, taken.length > 0)) {
+    const next = meets(segment)
+    const done = [...taken, ...ended]
+    if (next.length + done.length === 0) continue
+    const key = next.map((one) => walk.ids.get(one)).join()
+    if (!isValue && seen.has(key)) continue
+    seen.add(key)
+    const state = { segments: [...segments, segment], alive: next, taken: done }
+    if (!step(walk, state)) return false
+  }
+  return true
+}
+
+/** Finds the shapes whose piece at a place fits a segment; literals by their text, always in one order. */
+const indexAt = (going: readonly Shape[], depth: number) => {
+  const literal = new Map<string, Shape[]>()
+  const others: Shape[] = []
+  const keyOf = (text: string, isLoose: boolean) => `${isLoose ? '~' : '='}${text}`
+  for (const shape of going) {
+    const piece = shape.pieces[depth]
+    if (piece?.isParam) others.push(shape)
+    else if (piece) {
+      const key = keyOf(piece.text, piece.isLoose)
+      const known = literal.get(key)
+      if (known) known.push(shape)
+      else literal.set(key, [shape])
+    }
+  }
+  return (segment: string): readonly Shape[] => [
+    ...(literal.get(keyOf(segment, false)) ?? []),
+    ...(literal.get(keyOf(loosely(segment), true)) ?? []),
+    ...others.filter(({ pieces }) => pieces[depth] && fits(pieces[depth], segment)),
+  ]
+}
+
+/** Segments to try next, most telling first, and whether one counts for its own sake. */
+const candidates = (
+  { madeUp }: Walk,
+  going: readonly Shape[],
+  depth: number,
+  isTaken: boolean,
+): ReadonlyMap<string, boolean> => {
+  const found = new Map<string, boolean>()
+  const add = (segment: string, isValue = false) =>
+    found.set(segment, isValue || (found.get(segment) ?? false))
+  const pieces = going.flatMap(({ pieces }) => pieces[depth] ?? [])
+  const suffixes = new Set(pieces.flatMap(({ isParam, source }) => (isParam ? [source] : [])))
+  const stand = `${madeUp}${depth + 1}`
+  for (const { isParam, source } of pieces) add(isParam ? stand + source : source)
+  for (const { values, pieces } of going) {
+    const suffix = pieces[depth]?.source ?? ''
+    const some = values.get(depth)
+    if (!some) continue
+    for (const value of [...some, unfit(stand)]) add(value + suffix, true)
+  }
+  const isOpen = going.some(({ pieces }) => pieces.length === depth)
+  // What takes any rest takes it also where nothing else goes on.
+  if (isOpen || isTaken) add(stand)
+  if (isOpen) add('')
+  for (const { source, isParam, isLoose } of pieces) {
+    if (!isLoose) continue
+    for (const one of otherSpellings(source)) add(isParam ? stand + one : one)
+    if (isParam) continue
+    for (const suffix of suffixes) {
+      if (suffix === '' || !source.endsWith(suffix)) continue
+      for (const one of otherSpellings(source.slice(0, -suffix.length))) add(one + suffix)
+    }
+  }
+  return found
+}

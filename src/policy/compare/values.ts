@@ -1,0 +1,65 @@
+import type { Policy } from '../../model/policy.ts'
+import type { Route, ScopeTemplate } from '../../model/route.ts'
+import { placeOf, type Shape } from './shapes.ts'
+
+const VALUE = '([A-Za-z0-9._~-]{1,128})'
+
+const literal = (text: string): string => text.replace(/[.*+?^$()[\]{}|\\/-]/g, '\\$&')
+
+/** What a whole scope must be to be made of a template. */
+const wholeOf = ({ parts }: ScopeTemplate): RegExp =>
+  new RegExp(`^${parts.map((part, i) => (i % 2 === 0 ? literal(part) : VALUE)).join('')}$`)
+
+/** What the beginning of a scope must be: the template cut off anywhere. */
+const beginningOf = ({ parts }: ScopeTemplate): RegExp => {
+  const steps = parts.flatMap((part, i) => (i % 2 === 0 ? [...part].map(literal) : [VALUE]))
+  return new RegExp(`^${steps.reduceRight((rest, one) => `(?:${one}${rest})?`, '')}$`)
+}
+
+/** The parameters' values with which a template is a scope, or one that begins with `prefix*`. */
+export const valuesIn = (
+  template: ScopeTemplate,
+  scope: string,
+): ReadonlyMap<string, string> | undefined => {
+  const names = template.parts.filter((_, i) => i % 2 === 1)
+  const found =
+    wholeOf(template).exec(scope) ??
+    (scope.endsWith('*') ? beginningOf(template).exec(scope.slice(0, -1)) : null)
+  if (!found) return undefined
+  const values = new Map<string, string>()
+  for (const [i, name] of names.entries()) {
+    const value = found[i + 1]
+    if (value === undefined) continue
+    if ((values.get(name) ?? value) !== value) return undefined
+    values.set(name, value)
+  }
+  return values
+}
+
+/** Every scope that is declared or included somewhere. */
+export const declaredScopes = ({ scopes }: Pick<Policy, 'scopes'>): readonly string[] => [
+  ...new Set([...scopes].flatMap(([scope, included]) => [scope, ...included])),
+]
+
+/**
+ * The values of a rule's parameters with which one of its templates is one of these scopes; none
+ * for one that a template names where no scope is about it.
+ */
+export const tellingValues = (route: Route, scopes: readonly string[]): Shape['values'] => {
+  const found = new Map<number, string[]>()
+  for (const template of route.scopes.scopes) {
+    for (const [i, name] of template.parts.entries()) {
+      const place = placeOf(route, name)
+      if (i % 2 === 1 && !found.has(place)) found.set(place, [])
+    }
+    if (template.parts.length === 1) continue
+    for (const scope of scopes) {
+      for (const [name, value] of valuesIn(template, scope) ?? []) {
+        const place = placeOf(route, name)
+        const known = found.get(place) ?? []
+        if (!known.includes(value)) found.set(place, [...known, value])
+      }
+    }
+  }
+  return found
+}

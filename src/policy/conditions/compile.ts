@@ -1,0 +1,142 @@
+import { type TypeError as CelTypeError, ParseError, type ParseResult } from '@marcbachmann/cel-js'
+import { LIMITS } from '../../base/limits.ts'
+import { fail, ok, type Result } from '../../base/result.ts'
+import type { Condition, ConditionFacts, ConditionFault, Operand } from '../../model/condition.ts'
+import { type Ask, asker } from './ask.ts'
+import { costOf } from './cost.ts'
+import { contextMaker } from './facts.ts'
+import { judge } from './judge.ts'
+import { checkMembers, parse } from './members.ts'
+import type { Found } from './names.ts'
+import { culprit, leavesOf, type Part, treeOf } from './operands.ts'
+import { cut, shownValue } from './values.ts'
+
+/** Names that a condition may read of a request, as the rule allows. */
+export interface Allowed {
+  readonly headers: readonly string[]
+  readonly query: readonly string[]
+}
+
+/** A condition that was read, and what one evaluation of it comes to at most. */
+export interface Read {
+  readonly program: ParseResult
+  readonly found: Found
+  readonly steps: number
+}
+
+/**
+ * Reads a condition: its form, its names, its types and what it costs. The reason of a failure is a
+ * sentence for the operator. Never throws.
+ */
+export const readCondition = (source: string, allowed: Allowed): Result<Read, string> => {
+  if (source.length > LIMITS.conditionLength)
+    return fail(`has ${source.length} characters, over ${LIMITS.conditionLength}`)
+  const found: Found = {
+    claims: new Set(),
+    request: new Set(),
+    params: new Set(),
+    allowed,
+    sums: 0,
+  }
+  try {
+    const program = parse(source)
+    judge(program.ast, { names: new Set(), isRepeated: false, found })
+    const { valid, type, error } = program.check()
+    if (!valid) return fail(sentence(error, source))
+    if (type !== 'bool' && type !== 'dyn')
+      return fail(`comes to ${type}, and must be true or false`)
+    checkMembers(program.ast)
+    const steps = costOf(program.ast)
+    if (steps > LIMITS.conditionSteps)
+      return fail(
+        `may take ${steps} steps, over ${LIMITS.conditionSteps}; make it shorter, or go through fewer lists`,
+      )
+    return ok({ program, found, steps })
+  } catch (error) {
+    return fail(sentence(error, source))
+  }
+}
+
+/** Reads a condition and makes it ready to be asked; see {@link readCondition}. */
+export const compileCondition = (source: string, allowed: Allowed): Result<Condition, string> => {
+  const read = readCondition(source, allowed)
+  if (!read.ok) return read
+  const { program, found, steps } = read.value
+  const contextOf = contextMaker({ claims: found.claims, request: found.request, ...allowed })
+  const tree = once(() => treeOf(program.ast, compilePart))
+  return ok(
+    Object.freeze({
+      source,
+      ...allowed,
+      params: Object.freeze([...found.params]),
+      steps,
+      evaluate(facts: ConditionFacts): Result<boolean, ConditionFault> {
+        const found = asker(contextOf, facts)(program)
+        if (!found.ok) return fail(found.reason.code)
+        return typeof found.value === 'boolean' ? ok(found.value) : fail('not_bool')
+      },
+      blamed(facts: ConditionFacts, failed: boolean) {
+        const ask = asker(contextOf, facts)
+        const found = failed
+          ? leavesOf(tree()).find(({ program }) => !ask(program).ok)
+          : culprit(tree(), ({ program }) => {
+              const found = ask(program)
+              return found.ok ? found.value : undefined
+            })
+        return found && cut(found.source)
+      },
+      operands(facts: ConditionFacts): readonly Operand[] {
+        const ask = asker(contextOf, facts)
+        return leavesOf(tree()).map(({ sides, ...part }) => ({
+          ...operandOf(part, ask),
+          ...(sides.length > 0 && { sides: sides.map((side) => operandOf(side, ask)) }),
+        }))
+      },
+    }),
+  )
+}
+
+interface Compiled {
+  readonly source: string
+  readonly program: ParseResult
+}
+
+const compilePart = ({ source, sides }: Part) => ({
+  ...compiled(source),
+  sides: sides.map(compiled),
+})
+
+const compiled = (source: string): Compiled => ({ source, program: parse(source) })
+
+const operandOf = ({ source, program }: Compiled, ask: Ask): Operand => {
+  const found = ask(program)
+  return {
+    source: cut(source),
+    ...(found.ok ? { value: shownValue(found.value) } : { error: cut(found.reason.message) }),
+  }
+}
+
+const once = <Value>(make: () => Value): (() => Value) => {
+  let made: { readonly value: Value } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
+}
+
+/** Where it is, and what is wrong, on one line. */
+const sentence = (error: unknown, source: string): string => {
+  if (!isCelError(error)) return 'cannot be read'
+  const { range, summary } = error
+  const at = range ? `at character ${[...source.slice(0, range.start)].length + 1}: ` : ''
+  const { length } = [...summary]
+  const text = length > SENTENCE ? `${[...summary].slice(0, SENTENCE).join('')}…` : summary
+  return `${at}${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')}`
+}
+
+/** Characters of a message of the library that are repeated. */
+const SENTENCE = 400
+
+const isCelError = (error: unknown): error is ParseError | CelTypeError =>
+  error instanceof ParseError ||
+  (error instanceof Error && error.name === 'TypeError' && 'summary' in error)

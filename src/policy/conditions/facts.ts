@@ -1,0 +1,115 @@
+import { isObject, own } from '../../base/json.ts'
+import { perObject } from '../../base/memo.ts'
+import { queryValues } from '../../base/request.ts'
+import { fail, ok, type Result } from '../../base/result.ts'
+import type { ConditionFacts, ConditionFault } from '../../model/condition.ts'
+import { type AccessToken, type AgentIdentity, typesOf } from '../../model/token.ts'
+import type { RequestField } from './environment.ts'
+import { celValue, fits } from './values.ts'
+
+/** What a condition looks at, known before any request. */
+export interface Reads {
+  /** Top-level claims. */
+  readonly claims: ReadonlySet<string>
+  readonly request: ReadonlySet<RequestField>
+  /** Names that it may read. */
+  readonly headers: readonly string[]
+  readonly query: readonly string[]
+}
+
+type Context = Readonly<Record<string, unknown>>
+
+/**
+ * Makes the variables of a condition: only what it reads, and nothing that is too large to be reckoned
+ * with. What is not known is not there. What is of the token alone is made once for all its requests.
+ */
+export const contextMaker = (
+  reads: Reads,
+): ((facts: ConditionFacts) => Result<Context, ConditionFault>) => {
+  const claimsOf = perObject((access: AccessToken) => {
+    const read = [...reads.claims].filter((name) => Object.hasOwn(access.claims, name))
+    const claims = read.map((name) => [name, own(access.claims, name)] as const)
+    return claims.every(([, value]) => fits(value))
+      ? new Map(claims.map(([name, value]) => [name, celValue(deciding(name, value))]))
+      : undefined
+  })
+  return (facts) => {
+    const token = claimsOf(facts.access)
+    const agent = agentOf(facts.access)(facts.agent)
+    const request = requestOf(reads, facts)
+    if (!token || !agent || !request) return fail('value_unfit')
+    return ok({ token, agent, request, now: new Date(facts.now) })
+  }
+}
+
+/** Actors further in than the first are history, and decide nothing (RFC 8693 §4.1). */
+const deciding = (name: string, value: unknown): unknown =>
+  name === 'act' && isObject(value)
+    ? Object.fromEntries(Object.entries(value).filter(([member]) => member !== 'act'))
+    : value
+
+const agentOf = perObject((access: AccessToken) =>
+  perObject((agent: AgentIdentity): Context | undefined => {
+    const { id, name, issuer, subject, clientId, type, workflowId, actors } = agent
+    const [current] = actors
+    const known = {
+      id,
+      name,
+      issuer,
+      subject,
+      client_id: clientId,
+      type,
+      workflow_id: workflowId,
+      types: typesOf(agent),
+      actor: current && { sub: current.sub, issuer: current.issuer },
+      depth: BigInt(actors.length),
+      scopes: access.scopes,
+    }
+    return fits(known) ? known : undefined
+  }),
+)
+
+const READERS: Readonly<Record<RequestField, (facts: ConditionFacts, reads: Reads) => unknown>> = {
+  method: ({ request }) => request.method,
+  host: ({ host }) => host,
+  path: ({ path }) => path,
+  params: ({ params }) => named([...params.keys()], (name) => decode(params.get(name))),
+  headers: ({ request }, { headers }) => named(headers, (name) => request.headers.get(name)),
+  query: ({ query }, reads) => named(reads.query, (name) => queryValues(query, name)[0]),
+  ip: ({ caller }) => caller,
+  country: ({ connection }) => connection?.country,
+  asn: ({ connection }) => integer(connection?.asn),
+  colo: ({ connection }) => connection?.colo,
+  tls: ({ connection }) => connection?.tls,
+  bot_score: ({ connection }) => integer(connection?.botScore),
+}
+
+const requestOf = (reads: Reads, facts: ConditionFacts): Context | undefined => {
+  const request: Record<string, unknown> = {}
+  for (const field of reads.request) {
+    const value = READERS[field](facts, reads)
+    const isFit = value instanceof Map ? [...value.values()].every(fits) : fits(value)
+    if (!isFit) return undefined
+    request[field] = value
+  }
+  return request
+}
+
+const named = (
+  names: readonly string[],
+  read: (name: string) => string | null | undefined,
+): ReadonlyMap<string, string> => {
+  const values = new Map<string, string>()
+  for (const name of names) {
+    const value = read(name)
+    if (value !== null && value !== undefined) values.set(name, value)
+  }
+  return values
+}
+
+/** A canonical path has no escapes that cannot be decoded. */
+const decode = (value: string | undefined): string | undefined =>
+  value === undefined ? undefined : decodeURIComponent(value)
+
+const integer = (value: number | undefined): bigint | undefined =>
+  Number.isSafeInteger(value) ? BigInt(value as number) : undefined

@@ -1,0 +1,66 @@
+import { fail, ok } from '../../base/result.ts'
+import { foldedName } from '../../base/text.ts'
+import type { Condition } from '../../model/condition.ts'
+import { isCredentialHeader, isHeaderName, text } from '../fields.ts'
+import { quote } from '../issues.ts'
+import { field, list, readTable } from '../table.ts'
+import { compileCondition } from './compile.ts'
+
+/** What is said of a connection by whoever wants to. */
+const ABOUT_CONNECTION =
+  /^(?:cf-|x-forwarded-|x-original-|client-cert|x-client-cert|x-ssl-|(?:forwarded|via|x-real-ip|true-client-ip)$)/
+
+const readableHeader = text((value) => {
+  const name = value.toLowerCase()
+  const folded = foldedName(value)
+  if (!isHeaderName(value)) return fail(`${quote(value)} is no header name (RFC 9110 §5.1)`)
+  if (isCredentialHeader(value))
+    return fail(`${quote(name)} holds a credential, which no condition reads`)
+  if (folded.startsWith('x-agent-'))
+    return fail(
+      `${quote(name)} is an identity header, which only the gate sets; read agent or token`,
+    )
+  return ABOUT_CONNECTION.test(folded)
+    ? fail(
+        `${quote(name)} is about the connection, and callers can write it; read request.ip, request.country and the like`,
+      )
+    : ok(name)
+})
+
+const readableParameter = text((value) => {
+  if (value === '' || value.length > 128) return fail('must be the name of a query parameter')
+  return value.toLowerCase() === 'access_token'
+    ? fail('`access_token` in a query is refused as a credential (RFC 6750 §2.3)')
+    : ok(value)
+})
+
+const FIELDS = {
+  condition: text((value) => ok(value)),
+  headers: list(readableHeader),
+  query: list(readableParameter),
+}
+
+/** `when` of a rule: a condition in CEL, or a table that also says what it may read of a request. */
+export const conditionField = field<Condition>((value, report) => {
+  const isText = typeof value === 'string'
+  const given = isText ? { condition: value } : value
+  const entry = readTable(FIELDS, ['condition'], given, report)
+  if (entry.condition === undefined) return undefined as never
+  const read = compileCondition(entry.condition, {
+    headers: Object.freeze(entry.headers ?? []),
+    query: Object.freeze(entry.query ?? []),
+  })
+  if (read.ok) return read.value
+  report(isText ? [] : ['condition'], read.reason)
+  return undefined as never
+})
+
+/** A condition in the words of the configuration. */
+export const writtenCondition = ({ source, headers, query }: Condition): unknown =>
+  headers.length + query.length === 0
+    ? source
+    : {
+        condition: source,
+        ...(headers.length > 0 && { headers }),
+        ...(query.length > 0 && { query }),
+      }

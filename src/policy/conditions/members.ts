@@ -1,0 +1,159 @@
+import {
+  type ASTNode,
+  TypeError as CelTypeError,
+  EvaluationError,
+  type ParseResult,
+} from '@marcbachmann/cel-js'
+import { ARITHMETIC, exact, ranged } from './arithmetic.ts'
+import { CONVERSIONS, FOLDS } from './conversions.ts'
+import { environment } from './environment.ts'
+import type { Evaluator } from './methods.ts'
+import { partsOf } from './nodes.ts'
+
+interface Type {
+  readonly kind: string
+  readonly name: string
+  readonly keyType?: Type
+}
+
+/** What the library keeps of a node, as far as it is used here. */
+interface Inner {
+  readonly checkedType?: Type
+  readonly meta: { macro?: object }
+  readonly handle: (...args: unknown[]) => unknown
+  setMeta(key: string, value: unknown): unknown
+}
+interface Checker {
+  check(node: ASTNode, context: unknown): unknown
+  getType(name: string): unknown
+}
+type Access = ASTNode & { readonly op: '.' | '[]' }
+
+const innerOf = (node: ASTNode): Inner => node as unknown as Inner
+
+/** The type that was found for a node; only after a check. */
+export const typeOf = (node: ASTNode): Type | undefined => innerOf(node).checkedType
+
+/**
+ * Reads an expression. Some of it is evaluated otherwise than the library does: only maps and lists
+ * have members, under `has()` too, where it takes those of the objects that stand for times and
+ * durations, and says of a text that it has none; and so are {@link CONVERSIONS}, {@link FOLDS} and
+ * {@link ARITHMETIC}.
+ */
+export const parse = (source: string): ParseResult => {
+  const program = environment().parse(source)
+  guard(program.ast)
+  return program
+}
+
+const guard = (node: ASTNode): void => {
+  const evaluate = evaluationOf(node)
+  if (evaluate) innerOf(node).setMeta('evaluate', evaluate)
+  if (node.op === 'call' && node.args[0] === 'has' && innerOf(node).meta.macro)
+    innerOf(node).setMeta('macro', hasOf(node.args[1]))
+  for (const part of partsOf(node)) guard(part)
+}
+
+const evaluationOf = (node: ASTNode): object | undefined => {
+  if (node.op === '.' || node.op === '[]') return member
+  if (ARITHMETIC.has(node.op)) return reckoned
+  const [own, value] =
+    node.op === 'call'
+      ? [CONVERSIONS.get(node.args[0]), node.args[1][0]]
+      : node.op === 'rcall'
+        ? [FOLDS.get(node.args[0]), node.args[1]]
+        : []
+  return (
+    own &&
+    value &&
+    ((evaluator: Evaluator, _: ASTNode, context: unknown) => own(evaluator.run(value, context)))
+  )
+}
+
+const reckoned = (evaluator: Evaluator, node: ASTNode, context: unknown): unknown => {
+  const [left, right] = partsOf(node).map((part) => evaluator.run(part, context))
+  const { handle } = innerOf(node)
+  return ranged(
+    node.op === '-_'
+      ? handle(left, node, evaluator)
+      : exact(node.op, left, right, handle(left, right, node, evaluator)),
+  )
+}
+
+const member = (evaluator: Evaluator, node: Access, context: unknown): unknown => {
+  const [of, key] = node.args
+  const value = evaluator.run(of, context)
+  if (!hasMembers(value)) throw noMembers()
+  const name = typeof key === 'string' ? key : evaluator.run(key, context)
+  return innerOf(node).handle(value, name, node, evaluator)
+}
+
+const hasOf = (args: readonly ASTNode[]): object => {
+  const [access] = args
+  return {
+    args,
+    async: false,
+    typeCheck(checker: Checker, _: unknown, context: unknown) {
+      if (access?.op !== '.')
+        throw new CelTypeError({
+          message: 'has() asks for a member: has(token.NAME)',
+          ...(access && { node: access }),
+        })
+      checker.check(access, context)
+      return checker.getType('bool')
+    },
+    evaluate(evaluator: Evaluator, _: unknown, context: unknown) {
+      const [of, name] = (access as ASTNode & { readonly op: '.' }).args
+      const value = evaluator.run(of, context)
+      if (value instanceof Map) return value.get(name) !== undefined
+      if (!isPlain(value)) throw noMembers()
+      return Object.hasOwn(value, name)
+    },
+  }
+}
+
+/** What is no object has none, as the library says itself. */
+const hasMembers = (value: unknown): boolean =>
+  typeof value !== 'object' ||
+  value === null ||
+  value instanceof Map ||
+  Array.isArray(value) ||
+  isPlain(value)
+
+const isPlain = (value: unknown): value is object =>
+  typeof value === 'object' &&
+  value !== null &&
+  [Object.prototype, null].includes(Object.getPrototypeOf(value))
+
+const noMembers = (): EvaluationError =>
+  new EvaluationError({ code: 'no_such_overload', message: 'Only maps and lists have members' })
+
+/**
+ * Throws the first member of what is known to have none, or none of this kind; only after a check.
+ * What comes from a token is known when it is read.
+ */
+export const checkMembers = (node: ASTNode): void => {
+  for (const part of partsOf(node)) checkMembers(part)
+  if (node.op !== '.' && node.op !== '[]') return
+  const type = typeOf(node.args[0])
+  const key = node.op === '.' ? STRING : typeOf(node.args[1])
+  if (!type || !key || !hasMember(type, key))
+    throw new CelTypeError({
+      message: `${type?.name ?? 'this'} has no such member`,
+      node,
+    })
+}
+
+const STRING: Type = { kind: 'primitive', name: 'string' }
+
+const hasMember = (type: Type, key: Type): boolean => {
+  if (type.kind === 'dyn') return true
+  if (type.kind === 'list') return key.kind === 'dyn' || key.name === 'int'
+  if (type.kind === 'map') {
+    const wanted = type.keyType
+    return (
+      !wanted || [wanted, key].some(({ kind }) => kind !== 'primitive') || wanted.name === key.name
+    )
+  }
+  return type.name.startsWith('$')
+}

@@ -1,0 +1,118 @@
+import { type ASTNode, ParseError } from '@marcbachmann/cel-js'
+import { unknownName } from '../issues.ts'
+import { ACTOR_FIELDS, FIELDS, type RequestField } from './environment.ts'
+
+/** What a condition was found to read so far. */
+export interface Found {
+  readonly claims: Set<string>
+  readonly request: Set<RequestField>
+  readonly params: Set<string>
+  /** Names of headers and query parameters that it may read. */
+  readonly allowed: Readonly<Record<'headers' | 'query', readonly string[]>>
+  /** `+` in it. */
+  sums: number
+}
+
+/** Names of lists' members. */
+export type Names = ReadonlySet<string>
+
+/** Where a node stands. */
+export interface Place {
+  readonly names: Names
+  /** Whether it is evaluated for each member of a list, or is what such a list comes from. */
+  readonly isRepeated: boolean
+  readonly found: Found
+}
+
+/** An error at a node; its message follows the node's position. */
+export const mistake = (node: ASTNode, message: string): ParseError =>
+  new ParseError({ message, node })
+
+type Access = ASTNode & { readonly op: '.' | '[]' }
+
+/**
+ * Notes and judges a member of a variable; whether this was one, so that nothing of it is left to
+ * judge. Members of claims are known to nobody before there is a token.
+ */
+export const checkMember = (node: Access, place: Place): boolean => {
+  const [of] = node.args
+  const name = nameOf(node)
+  if (of.op === 'id' && !place.names.has(of.args)) return checkVariable(node, of.args, name, place)
+  if (name !== undefined && isActor(of)) oneOf(node, 'member of agent.actor', name, ACTOR_FIELDS)
+  const field = requestMap(of)
+  if (field === undefined || name === undefined) return false
+  readsName(node, field, name, place)
+  return true
+}
+
+const checkVariable = (
+  node: Access,
+  variable: string,
+  name: string | undefined,
+  { found }: Place,
+): boolean => {
+  switch (variable) {
+    case 'token':
+      if (name === undefined) throw mistake(node, 'claims are read by name: token.NAME')
+      found.claims.add(name)
+      return true
+    case 'agent':
+    case 'request':
+      if (name === undefined || node.op === '[]')
+        throw mistake(node, `members of ${variable} are read by name: ${variable}.NAME`)
+      oneOf(node, `member of ${variable}`, name, Object.keys(FIELDS[variable]))
+      if (variable === 'request') found.request.add(name as RequestField)
+      return true
+    default:
+      return false
+  }
+}
+
+/** Whether `"name" in …` asks for a claim; what it asks for in a map of the request is judged. */
+export const readsClaim = (node: ASTNode, name: string, of: ASTNode, place: Place): boolean => {
+  if (of.op === 'id' && of.args === 'token') {
+    place.found.claims.add(name)
+    return true
+  }
+  const field = requestMap(of)
+  if (field !== undefined) readsName(node, field, name, place)
+  return field !== undefined
+}
+
+type MapField = 'headers' | 'query' | 'params'
+
+const requestMap = (node: ASTNode): MapField | undefined => {
+  if (node.op !== '.' || node.args[0].op !== 'id' || node.args[0].args !== 'request')
+    return undefined
+  const field = node.args[1]
+  return field === 'headers' || field === 'query' || field === 'params' ? field : undefined
+}
+
+const readsName = (node: ASTNode, field: MapField, name: string, { found }: Place): void => {
+  found.request.add(field)
+  if (field === 'params') found.params.add(name)
+  else if (!found.allowed[field].includes(name)) {
+    const what = field === 'headers' ? 'header' : 'query parameter'
+    throw mistake(
+      node,
+      `${unknownName(what, name, found.allowed[field])}; a condition reads those that ${field} = [ … ] beside it names`,
+    )
+  }
+}
+
+const isActor = (node: ASTNode): boolean =>
+  node.op === '.' &&
+  node.args[1] === 'actor' &&
+  node.args[0].op === 'id' &&
+  node.args[0].args === 'agent'
+
+const oneOf = (node: ASTNode, what: string, name: string, known: readonly string[]): void => {
+  if (!known.includes(name)) throw mistake(node, unknownName(what, name, known))
+}
+
+/** The name of a member, where it is written out. */
+const nameOf = (node: Access): string | undefined => {
+  if (node.op === '.') return node.args[1]
+  const [, key] = node.args
+  return key.op === 'value' && typeof key.args === 'string' ? key.args : undefined
+}

@@ -1,0 +1,103 @@
+import { isObject } from '../base/json.ts'
+import { fail, ok } from '../base/result.ts'
+import { isScopeToken } from '../model/scope.ts'
+import { text } from './fields.ts'
+import { type Declared, type Included, reportCircles } from './includes-circles.ts'
+import { quote, type Report, under } from './issues.ts'
+import { readTemplate } from './scopes.ts'
+import { list, readField } from './table.ts'
+
+/** What SCOPES says. */
+export interface Includes {
+  /** As written: scope → what it includes. */
+  readonly scopes: ReadonlyMap<string, readonly string[]>
+  /** Every scope that includes a scope, itself first, through any number of steps. */
+  readonly includedBy: (scope: string) => readonly string[]
+}
+
+/** A prefix that ends in a character no id in a scope has, and one `*`. */
+const WILDCARD = /^[^*]*[^A-Za-z0-9._~*-]\*$/
+
+const included = text<Included>((value) => {
+  const reading = readTemplate(value)
+  if (!reading.ok) return reading
+  if (reading.value.parts.length > 1) {
+    return fail(`${quote(value)}: a template cannot be declared; write whole scopes`)
+  }
+  if (!value.includes('*')) return ok({ text: value })
+  return WILDCARD.test(value)
+    ? ok({ text: value, prefix: value.slice(0, -1) })
+    : fail(`${quote(value)}: * can only end a scope, after a character like :, as in documents:*`)
+})
+
+/**
+ * Reads SCOPES. An entry that ends in `*` includes every scope with what is before it; elsewhere
+ * a `*` is a character of a scope like any other. Scopes of the gate's own endpoints cannot be
+ * included, by no wildcard either: no prefix of theirs can be written.
+ */
+export const readIncludes = (value: unknown, report: Report): Includes => {
+  const declared = new Map<string, readonly Included[]>()
+  if (value !== undefined && !isObject(value))
+    report([], 'must be a table of scope → list of scopes')
+  for (const [scope, raw] of isObject(value) ? Object.entries(value) : []) {
+    if (!isScopeToken(scope) || /[{}]/.test(scope)) {
+      report([scope], `${quote(scope)} is not one scope token without templates (RFC 6749 §3.3)`)
+    }
+    declared.set(scope, readField(list(included), raw, under(report, scope)) ?? [])
+  }
+  reportCircles(declared, report)
+  const scopes = [...declared].map(
+    ([scope, entries]) => [scope, Object.freeze(entries.map((entry) => entry.text))] as const,
+  )
+  return { scopes: new Map(scopes), includedBy: includedByOf(declared) }
+}
+
+/**
+ * What is remembered is bounded by what is declared: a scope made of a request's path is named
+ * nowhere, so all that begin with one prefix are included by the same.
+ */
+const includedByOf = (declared: Declared): Includes['includedBy'] => {
+  const exact = new Map<string, string[]>()
+  const byPrefix = new Map<string, string[]>()
+  for (const [scope, entries] of declared) {
+    for (const { text, prefix } of entries) {
+      const [parents, key] = prefix === undefined ? [exact, text] : [byPrefix, prefix]
+      const known = parents.get(key)
+      if (known) known.push(scope)
+      else parents.set(key, [scope])
+    }
+  }
+  const prefixes = [...byPrefix.keys()].sort((a, b) => b.length - a.length)
+  const parentsOf = (scope: string): readonly string[] => [
+    ...(exact.get(scope) ?? []),
+    ...prefixes.flatMap((prefix) => (scope.startsWith(prefix) ? (byPrefix.get(prefix) ?? []) : [])),
+  ]
+  const closures = new Map<string, readonly string[]>()
+  const closureOf = (key: string, first: readonly string[]): readonly string[] => {
+    const known = closures.get(key)
+    if (known) return known
+    const closure = Object.freeze(reachedFrom(first, parentsOf))
+    closures.set(key, closure)
+    return closure
+  }
+  return (scope) => {
+    if (exact.has(scope)) return closureOf(scope, [scope])
+    if (prefixes.length === 0) return [scope]
+    if (declared.has(scope)) return closureOf(scope, [scope])
+    const longest = prefixes.find((prefix) => scope.startsWith(prefix))
+    // A key of its own: a wildcard can also be the name of a scope.
+    return longest === undefined ? [scope] : [scope, ...closureOf(`${longest} *`, parentsOf(scope))]
+  }
+}
+
+/** Everything reached upwards, each once, nearest first. */
+const reachedFrom = (
+  first: readonly string[],
+  parentsOf: (scope: string) => readonly string[],
+): string[] => {
+  const reached = new Set(first)
+  for (const one of reached) {
+    for (const parent of parentsOf(one)) reached.add(parent)
+  }
+  return [...reached]
+}

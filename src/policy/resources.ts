@@ -1,0 +1,63 @@
+import type { ResourceInfo } from '../model/policy.ts'
+import type { Report } from './issues.ts'
+import { type RouteEntry, type Surroundings, takenIssuers } from './route.ts'
+
+/** A rule as read, where it is written, and where to report what is wrong with it. */
+export interface Rule {
+  readonly path: string
+  readonly raw: unknown
+  readonly entry: RouteEntry
+  readonly report: Report
+}
+
+/** Names of the hosts that are served where `hosts` is not written. */
+export const hostsOf = (resource: URL | undefined, rules: readonly Rule[]): readonly string[] =>
+  [
+    resource?.hostname,
+    ...rules.flatMap(({ entry }) => [entry.resource?.url.hostname, entry.host]),
+  ].filter((host) => host !== undefined)
+
+/** Schemes, names and ports under which the gate itself answers. */
+export const gateOriginsOf = (
+  hosts: ReadonlySet<string>,
+  resources: ReadonlyMap<string, URL>,
+): ReadonlySet<string> =>
+  new Set([
+    ...[...resources.values()].map(({ origin }) => origin),
+    ...[...hosts].flatMap((host) => [`https://${host}`, `http://${host}`]),
+  ])
+
+/** Every protected resource, by its identifier. */
+export const resourcesOf = (
+  resource: RouteEntry['resource'],
+  rules: readonly Rule[],
+): ReadonlyMap<string, URL> => {
+  const named = [resource, ...rules.map(({ entry }) => entry.resource)]
+  return new Map(named.flatMap((one) => (one ? [[one.text, one.url] as const] : [])))
+}
+
+/** What a resource's metadata says, by the rules that are for it. */
+export const infoOf = (
+  identifier: string,
+  fallback: string,
+  rules: readonly Rule[],
+  around: Surroundings,
+): ResourceInfo => {
+  const scopes = new Set<string>()
+  const detailTypes = new Set<string>()
+  const servers = new Set<string>()
+  for (const { entry } of rules) {
+    if ((entry.resource?.text ?? fallback) !== identifier || entry.access === 'public') continue
+    for (const { source, parts } of entry.scopes?.scopes ?? [])
+      if (parts.length === 1) scopes.add(source)
+    for (const { type } of entry.authorization_details ?? []) detailTypes.add(type)
+    for (const { keys, issuer } of takenIssuers(entry, around)) {
+      if (keys.kind !== 'inline') servers.add(issuer)
+    }
+  }
+  return Object.freeze({
+    scopes: Object.freeze([...scopes]),
+    detailTypes: Object.freeze([...detailTypes]),
+    authorizationServers: Object.freeze([...servers]),
+  })
+}

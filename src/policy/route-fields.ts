@@ -1,0 +1,71 @@
+import { fail, ok } from '../base/result.ts'
+import type { AuthenticationRule, WorkflowSource } from '../model/route.ts'
+import { isScopeToken } from '../model/scope.ts'
+import { isCredentialHeader, isHeaderName, text } from './fields.ts'
+import { quote } from './issues.ts'
+import { type Match, parseMatch } from './router.ts'
+
+/** Methods and path of a rule, with the text that they were written as. */
+export const matchField = text<Match & { readonly text: string }>((value) => {
+  const reading = parseMatch(value)
+  return reading.ok ? ok({ ...reading.value, text: value }) : reading
+})
+
+/** Where a request names its workflow. */
+export const workflowField = text<WorkflowSource>((value) => {
+  const [, from, name = ''] = /^(path|header|query):(.+)$/.exec(value) ?? []
+  if (from === 'header' && !isHeaderName(name)) return fail(`${quote(name)} is no header name`)
+  if (from === 'header' && isCredentialHeader(name)) {
+    return fail(`${quote(name)} holds a credential, and names no workflow`)
+  }
+  if (from === 'query' && name.toLowerCase() === 'access_token') {
+    return fail('`access_token` in a query is refused as a credential (RFC 6750 §2.3)')
+  }
+  if (from === 'path' || from === 'header' || from === 'query') {
+    return ok(Object.freeze({ from, name: from === 'header' ? name.toLowerCase() : name }))
+  }
+  return fail('must be `path:NAME`, `header:NAME` or `query:NAME`')
+})
+
+/** A value of `acr` that a challenge can name: several stand there with spaces between (RFC 9470 §3). */
+export const acrValue = text((value) =>
+  isScopeToken(value)
+    ? ok(value)
+    : fail(`${quote(value)} cannot stand in a challenge: visible ASCII, no space, no " or \\`),
+)
+
+/** What a rule says of the user's authentication; empty where it says nothing. */
+export const authenticationOf = ({
+  acr_values: acrValues,
+  max_age: maxAge,
+}: {
+  readonly acr_values?: readonly string[]
+  readonly max_age?: number
+}): { readonly authentication?: AuthenticationRule } =>
+  acrValues || maxAge !== undefined
+    ? {
+        authentication: Object.freeze({
+          ...(acrValues && { acrValues: Object.freeze(acrValues) }),
+          ...(maxAge !== undefined && { maxAge }),
+        }),
+      }
+    : {}
+
+/** What frames an answer, keeps it from other agents, or is the gate's own. */
+const KEPT = [
+  'cache-control',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'transfer-encoding',
+  'upgrade',
+  'vary',
+  'x-request-id',
+]
+
+/** The name of a header that an answer may lose, lower-case. */
+export const removableHeader = text((value) => {
+  const name = value.toLowerCase()
+  if (!isHeaderName(value)) return fail(`${quote(value)} is no header name (RFC 9110 §5.1)`)
+  return KEPT.includes(name) ? fail(`${quote(name)} has to stay in an answer`) : ok(name)
+})

@@ -1,0 +1,73 @@
+import type { ClaimHeader } from '../model/claim-headers.ts'
+import { type ClaimPath, type ClaimRule, claimPathText } from '../model/claims.ts'
+import type { DelegationRule } from '../model/issuer.ts'
+import type { AddressLimit, RateLimit } from '../model/limit.ts'
+import type { RevocationTerms } from '../model/revocation.ts'
+
+/** A table in the words of the configuration; what is not set is not there. */
+export type Shown = Readonly<Record<string, unknown>>
+
+/** Stands for every value that is the operator's secret, or was made with one. */
+export const REDACTED = 'redacted'
+
+export const showHeaders = (headers: readonly ClaimHeader[]): Shown =>
+  Object.fromEntries(headers.map(({ header, path }) => [header, claimPathText(path)]))
+
+export const showClaims = (rules: readonly ClaimRule[]): Shown =>
+  Object.fromEntries(rules.map(({ path, expected }) => [claimPathText(path), expected]))
+
+export const showPaths = (paths: readonly ClaimPath[]): readonly string[] =>
+  paths.map(claimPathText)
+
+/** What is most often one path, as it is written. */
+export const showPath = ([first, ...others]: readonly ClaimPath[]): string | readonly string[] =>
+  first && others.length === 0 ? claimPathText(first) : showPaths(first ? [first, ...others] : [])
+
+/** Numbers that are counted exactly, or the binding that counts about as many as its own say. */
+export const showRateLimit = (limit: RateLimit): Shown =>
+  limit.kind === 'approximate'
+    ? { binding: limit.binding, per: limit.per, approximate: true }
+    : {
+        ...(limit.quotas.bucket && showNumbers(limit.quotas.bucket)),
+        ...(limit.quotas.daily !== undefined && { daily: limit.quotas.daily }),
+        per: limit.per,
+      }
+
+/** Of a limit that counts only about. */
+export const showAddressLimit = (limit: AddressLimit): Shown => ({
+  ...(limit.kind === 'binding' ? { binding: limit.binding } : showNumbers(limit)),
+  approximate: true,
+})
+
+const showNumbers = ({ limit, period }: { readonly limit: number; readonly period: number }) => ({
+  limit,
+  period: millisecondsText(period),
+})
+
+export const showTerms = ({ consistency, maxStaleness }: RevocationTerms): Shown => ({
+  consistency,
+  max_staleness: millisecondsText(maxStaleness),
+})
+
+export const showDelegation = (rule: DelegationRule, within?: string): Shown => {
+  const isShown = (issuer: string) => within === undefined || issuer === within
+  const withheld = rule.actors?.some(({ issuer }) => issuer !== undefined && !isShown(issuer))
+  return {
+    max_depth: rule.maxDepth,
+    require_actor: rule.requireActor,
+    ...(rule.actors && {
+      actors: rule.actors
+        .filter(({ issuer }) => issuer === undefined || isShown(issuer))
+        .map((actor) => (actor.issuer === undefined ? actor.sub : { ...actor })),
+    }),
+    ...(withheld && { other_actors: REDACTED }),
+    ...(rule.subjects && { subjects: [...rule.subjects] }),
+    issuers: [...rule.issuers].filter(isShown),
+    ...(rule.mayAct && { may_act: rule.mayAct }),
+  }
+}
+
+export const secondsText = (seconds: number): string => `${seconds}s`
+
+export const millisecondsText = (milliseconds: number): string =>
+  milliseconds % 1000 === 0 ? secondsText(milliseconds / 1000) : `${milliseconds}ms`

@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest'
+import type { Opened } from '../../src/apps/context.ts'
+import { gateway } from '../../src/apps/gateway.ts'
+import { chainDenials } from '../../src/base/chain.ts'
+import type { Around, Guard } from '../../src/guard.ts'
+import { clock, gateOf, policyOf } from '../kit/facts.ts'
+
+it('tells the guard what the platform knows of a request, and nothing that a header says', async () => {
+  const told: (Around | undefined)[] = []
+  const policy = policyOf([], { gate: gateOf({ clientIp: { from: 'connection' } }) })
+  const guard: Guard = Object.assign(
+    async (...[, around]: Parameters<Guard>) => {
+      told.push(around)
+      const denial = chainDenials('unavailable')
+      return { outcome: 'denied', denial, known: {}, waits: {} } as const
+    },
+    { policy },
+  )
+  const opened = {
+    prefix: '/.edgewarden',
+    policy,
+    guard,
+    ports: { clock, journal: { record: () => {} } } as unknown as Opened['ports'],
+    version: undefined,
+  }
+  const headers = { 'cf-ipcountry': 'AT', 'x-forwarded-for': '192.0.2.9' }
+  const request = () => new Request('https://api.example.com/', { headers })
+  await gateway.fetch(request(), {
+    ...opened,
+    cf: { country: 'DE', asn: 3320, colo: 'FRA', clientIp: '[2001:db8::1]:7' },
+  })
+  await gateway.fetch(request(), { ...opened, cf: undefined })
+  expect(told).toEqual([
+    { caller: '2001:db8::1', connection: { country: 'DE', asn: 3320, colo: 'FRA' } },
+    { caller: undefined, connection: undefined },
+  ])
+})

@@ -1,0 +1,150 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { check } from '../../src/cli/check.ts'
+import { folder, toml, write } from './kit.ts'
+
+const directory = await folder()
+const RULES = `[[vars.ROUTES]]
+match = "POST /pay/{shop}"
+scopes = ["pay"]
+when = 'token.amount < 100 && request.country in ["DE", "AT"]'
+
+[[vars.ROUTES]]
+match = "GET /hours"
+scopes = []
+when = 'now.getHours("Europe/Berlin") >= 8'
+
+[[vars.ROUTES]]
+match = "GET /plain"
+scopes = []`
+
+const API = 'https://api.acme.dev'
+const PAY = { request: { method: 'POST', url: `${API}/pay/7` }, connection: { country: 'DE' } }
+const HOURS = { request: { method: 'GET', url: `${API}/hours` }, claims: {} }
+const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+let count = 0
+/** Checks a file with these examples beside it, or elsewhere. */
+const checkWith = async (examples: unknown, name = 'edgewarden.examples.json') => {
+  const inside = join(directory, `case-${count++}`)
+  await mkdir(inside)
+  const file = await write(inside, 'wrangler.toml', toml({ route: RULES }))
+  const text = typeof examples === 'string' ? examples : JSON.stringify(examples)
+  const given = await write(inside, name, text)
+  const outcome = await check({
+    file,
+    ...(name.startsWith('edgewarden') ? {} : { examples: given }),
+  })
+  return { ...outcome, err: outcome.err.map((line) => line.replaceAll(`${inside}/`, '')) }
+}
+
+describe('examples beside a policy', () => {
+  it.each([
+    ['a claim that fits', { ...PAY, claims: { amount: 99 }, expect: true }],
+    ['a claim that does not', { ...PAY, claims: { amount: 100 }, expect: false }],
+    ['no expectation', { ...PAY, claims: { amount: 100 } }],
+    [
+      'a token',
+      {
+        ...PAY,
+        token: `${part({ alg: 'ES256' })}.${part({ amount: 9, iat: 1_700_000_000, exp: 1_700_000_300 })}.AAAA`,
+        expect: true,
+      },
+    ],
+    ['an hour', { ...HOURS, at: '2026-07-06T06:00:00Z', expect: true }],
+    ['an hour before', { ...HOURS, at: '2026-07-06T05:59:59Z', expect: false }],
+  ])('hold with %s', async (_, example) => {
+    expect(await checkWith([{ name: 'one', ...example }])).toMatchObject({ exitCode: 0, err: [] })
+  })
+
+  it.each<[string, object, string]>([
+    [
+      'a condition that errors',
+      { ...PAY, claims: { amount: '99' } },
+      'edgewarden.examples.json[0] "one": the condition of "POST /pay/{shop}" cannot be judged: "token.amount < 100": no such overload: dyn<string> < int',
+    ],
+    [
+      'what the platform may not know',
+      { ...PAY, connection: undefined, claims: { amount: 1 } },
+      'cannot be judged: "request.country in [\\"DE\\", \\"AT\\"]": No such key: country',
+    ],
+    [
+      'one that ought to hold',
+      { ...PAY, claims: { amount: 100 }, expect: true },
+      'does not hold: "token.amount < 100"',
+    ],
+    [
+      'one that ought not to',
+      { ...PAY, claims: { amount: 1 }, expect: false },
+      'holds, and is not to',
+    ],
+    [
+      'another issuer',
+      { ...PAY, claims: { iss: 'https://x.example' } },
+      'of an issuer that is none of the policy',
+    ],
+    [
+      'a token that is refused',
+      { ...PAY, claims: { aud: 'urn:other' } },
+      'is denied before any condition is judged: audience_mismatch',
+    ],
+    [
+      'no rule',
+      { ...PAY, request: { method: 'GET', url: `${API}/nowhere` }, claims: {} },
+      'is denied before any condition is judged: route_unknown',
+    ],
+  ])('tell of %s', async (_, example, message) => {
+    const outcome = await checkWith([{ name: 'one', ...example }])
+    expect(outcome.exitCode).toBe(1)
+    expect(outcome.err.join('\n')).toContain(message)
+  })
+
+  it('are warned of where their rule has no condition', async () => {
+    const outcome = await checkWith([
+      { name: 'one', request: { method: 'GET', url: `${API}/plain` }, claims: {} },
+    ])
+    expect(outcome.exitCode).toBe(0)
+    expect(outcome.err).toEqual([
+      'warning: edgewarden.examples.json[0] "one": is of the rule "GET /plain", which has no condition',
+    ])
+  })
+
+  it.each<[string, unknown, RegExp, number]>([
+    ['no JSON', '{', /is no JSON/, 2],
+    ['no list', {}, /must be a list/, 2],
+    ['no request', [{ name: 'a', claims: {} }], /\[0\][.]request: is required/, 1],
+    [
+      'neither claims nor token',
+      [{ name: 'a', request: PAY.request }],
+      /must have claims, or a token/,
+      1,
+    ],
+    ['both', [{ name: 'a', ...PAY, claims: {}, token: 'x' }], /must have claims, or a token/, 1],
+    ['no token', [{ name: 'a', ...PAY, token: 'x' }], /[.]token: must be a signed token/, 1],
+    [
+      'a relative URL',
+      [{ name: 'a', claims: {}, request: { method: 'GET', url: '/x' } }],
+      /must be an absolute/,
+      1,
+    ],
+    [
+      'an unknown key',
+      [{ name: 'a', ...PAY, claims: {}, expected: true }],
+      /unknown key `expected`/,
+      1,
+    ],
+    ['no time', [{ name: 'a', ...PAY, claims: {}, at: 'noon' }], /[.]at: /, 1],
+  ])('are not read with %s', async (_, examples, message, exitCode) => {
+    const outcome = await checkWith(examples, 'other.json')
+    expect(outcome.err.join('\n')).toMatch(message)
+    expect(outcome.exitCode).toBe(exitCode)
+  })
+
+  it('have to be there where they are named', async () => {
+    const file = await write(directory, 'alone.toml', toml({ route: RULES }))
+    expect(await check({ file, examples: join(directory, 'none.json') })).toMatchObject({
+      exitCode: 2,
+    })
+  })
+})

@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { administration } from './administration.ts'
+import { explaining } from './explaining.ts'
+import { AGENT, startWorld, type World } from './world.ts'
+
+const limited = (path: string, limit: number, more: object = {}) => ({
+  match: `GET ${path}`,
+  scopes: [],
+  rate_limit: { limit, period: '1d' },
+  ...more,
+})
+
+let world: World
+beforeAll(async () => {
+  world = await startWorld({
+    routes: [limited('/v1/apart', 1), limited('/v1/order', 2), limited('/v1/explained', 1)],
+  })
+})
+afterAll(() => world.close())
+
+const { revoke, liftAll, entryOf } = administration(() => world)
+const { told } = explaining(() => world)
+
+const codeOf = ({ status, body }: { readonly status: number; readonly body: string }) =>
+  status === 200 ? 200 : JSON.parse(body).code
+
+const ask = async (by: 'acme' | 'beta', target: string, claims: object = {}) =>
+  codeOf(await world.send({ target, token: await world[by].mint({ ...claims }) }))
+
+describe('a limit', () => {
+  it('is not shared by agents of one id and two issuers', async () => {
+    expect(await ask('acme', '/v1/apart')).toBe(200)
+    expect(await ask('acme', '/v1/apart')).toBe('rate_limited')
+    expect(await ask('beta', '/v1/apart')).toBe(200)
+    expect(await ask('beta', '/v1/apart')).toBe('rate_limited')
+  })
+
+  it('is spent before revocations are looked up, which are asked last', async () => {
+    await revoke('ops', entryOf('agent', 'acme'))
+    expect(await ask('acme', '/v1/order')).toBe('token_revoked')
+    expect(await ask('acme', '/v1/order')).toBe('token_revoked')
+    expect(await ask('acme', '/v1/order')).toBe('rate_limited')
+    await liftAll()
+    expect(await ask('acme', '/v1/order')).toBe('rate_limited')
+  })
+
+  it('is looked at in an explanation, and not spent', async () => {
+    const claims = { sub: 'explained', client_id: 'explained' }
+    const token = await world.acme.mint(claims)
+    const explained = async () => {
+      const { allowed, denial, steps } = await told('ops', { token, path: '/v1/explained' })
+      const { outcome, detail } = steps.find(({ stage }) => stage === 'limit') ?? {}
+      return { allowed, code: denial?.code, outcome, detail }
+    }
+    for (let i = 0; i < 3; i++) {
+      expect(await explained()).toMatchObject({
+        allowed: true,
+        outcome: 'passed',
+        detail: { per: 'agent', limit: 'exact', bucket: { left: 1 } },
+      })
+    }
+    expect(await ask('acme', '/v1/explained', claims)).toBe(200)
+    expect(await explained()).toMatchObject({
+      allowed: false,
+      code: 'rate_limited',
+      outcome: 'denied',
+      detail: { retry_after: expect.any(Number) },
+    })
+    expect(await ask('acme', '/v1/explained', { sub: AGENT })).toBe(200)
+  })
+})

@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest'
+import { comparePolicies } from '../../../src/policy/compare/compare.ts'
+import { ACME, CHAT, GATE, policy, type Vars } from '../support.ts'
+
+const compared = async (before: Vars, after: Vars) => {
+  const found = await comparePolicies(policy(before), policy(after))
+  if (!found.ok) throw new Error(found.reason)
+  const { widens, gains, loses, changes } = found.value
+  const said = Object.entries({ gains, loses, changes }).flatMap(([side, all]) =>
+    all.map(({ text }) => `${side}: ${text}`),
+  )
+  return { widens, said }
+}
+
+describe('SCOPES, by which scopes of a parent cover those of a token', () => {
+  const CLAIM = { delegation: { parent_scope: 'parent.scope' } }
+  const vars = (SCOPES: object, delegation: object = CLAIM): Vars => ({
+    ISSUERS: { acme: { ...ACME, ...delegation } },
+    SCOPES,
+  })
+
+  it.each<[string, object, object, string[]]>([
+    ['the same in other words', { a: ['b', 'c'], b: ['c'] }, { a: ['b'], b: ['c'] }, []],
+    [
+      'a scope that includes one',
+      {},
+      { a: ['b'] },
+      ['a token with `b` may now be made from one with `a` (`parent_scope` by SCOPES)'],
+    ],
+    [
+      'one more step',
+      { a: ['b'], c: ['d'] },
+      { a: ['b'], c: ['d'], b: ['c'] },
+      [
+        'a token with `c` or `d` may now be made from one with `a` (`parent_scope` by SCOPES)',
+        'a token with `c` or `d` may now be made from one with `b` (`parent_scope` by SCOPES)',
+      ],
+    ],
+    [
+      'all of a kind for one',
+      { a: ['b:x'] },
+      { a: ['b:*'] },
+      ['a token with `b:*` may now be made from one with `a` (`parent_scope` by SCOPES)'],
+    ],
+    ['what includes only where it counts', {}, { 'edgewarden:read': ['b'] }, []],
+  ])('%s', async (_, before, after, said) => {
+    const text = said.map((one) => `issuer acme: ${one}`)
+    expect(await compared(vars(before), vars(after))).toEqual({
+      widens: said.length > 0,
+      said: text.map((one) => `gains: ${one}`),
+    })
+    expect(await compared(vars(after), vars(before))).toEqual({
+      widens: false,
+      said: text.map((one) => `loses: ${one.replace('may now', 'may no longer')}`),
+    })
+    expect(await compared(vars(before, {}), vars(after, {}))).toEqual({ widens: false, said: [] })
+  })
+})
+
+describe('a quota that several rules share', () => {
+  const rule = (match: string, more: object = { rate_limit: { limit: 10, period: '1m' } }) => ({
+    ...CHAT,
+    match,
+    ...more,
+  })
+  const HOSTS = ['api.example.com', 'b.example.com']
+  const vars = (...ROUTES: readonly object[]): Vars => ({
+    GATE: { ...GATE, hosts: HOSTS },
+    ROUTES,
+  })
+  const both = rule('GET,POST /docs/{id}')
+
+  it.each<[string, Vars, Vars, string | undefined, string]>([
+    [
+      'a rule for each method',
+      vars(both),
+      vars(rule('GET /docs/{id}'), rule('POST /docs/{id}')),
+      'GET,POST /docs/{id}',
+      '`GET /docs/{id}` and `POST /docs/{id}`',
+    ],
+    [
+      'a rule for each host',
+      vars(both),
+      vars(...HOSTS.map((host) => ({ ...both, host }))),
+      'GET,POST /docs/{id}',
+      '`GET,POST /docs/{id}` on api.example.com and `GET,POST /docs/{id}` on b.example.com',
+    ],
+    [
+      'a rule for some paths',
+      vars(both),
+      vars(rule('GET /docs/one'), both),
+      'GET,POST /docs/{id}',
+      '`GET /docs/one` and `GET,POST /docs/{id}`',
+    ],
+    ['another name', vars(both), vars(rule('GET,POST /docs/{doc}')), undefined, ''],
+  ])('%s', async (_, before, after, name, several) => {
+    const gained = await compared(before, after)
+    const lost = await compared(after, before)
+    const limits = ({ said }: typeof gained) => said.filter((one) => one.includes('`rate_limit`'))
+    expect(limits(gained)).toEqual(
+      name === undefined
+        ? []
+        : [`gains: ${name}: its \`rate_limit\` is now counted for each of ${several}: as wider`],
+    )
+    expect(gained.widens).toBe(name !== undefined)
+    expect(limits(lost)).toEqual(
+      name === undefined
+        ? []
+        : [`loses: ${name}: its \`rate_limit\` is now one for what was counted under ${several}`],
+    )
+  })
+
+  it('is nobody’s where there was none', async () => {
+    const before = vars(rule('GET,POST /docs/{id}', {}))
+    const after = vars(rule('GET /docs/{id}'), rule('POST /docs/{id}'))
+    expect((await compared(before, after)).widens).toBe(false)
+  })
+})

@@ -1,0 +1,384 @@
+import { describe, expect, it } from 'vitest'
+import { shownValue } from '../../../src/policy/conditions/values.ts'
+import { type Changes, compile, factsOf, MONDAY, verdict } from './support.ts'
+
+const unknown: Changes = { caller: undefined, connection: undefined }
+const at = (text: string): Changes => ({ now: Date.parse(text) })
+const claims = (all: object): Changes => ({ claims: all })
+const HOURS = 'now.getHours("Europe/Berlin") >= 8 && now.getHours("Europe/Berlin") < 18'
+
+describe('a condition', () => {
+  it.each<[string, boolean | string, Changes?]>([
+    // Hours: half past nine in Berlin.
+    [HOURS, true],
+    [HOURS, false, at('2026-01-05T17:00:00Z')],
+    [HOURS, true, at('2026-07-06T06:00:00Z')],
+    [HOURS, false, at('2026-07-06T05:59:59Z')],
+    ['now.getDayOfWeek("Europe/Berlin") in [1, 2, 3, 4, 5]', true],
+    ['now.getDayOfWeek("Asia/Tokyo") == 0', true, at('2026-01-03T15:00:00Z')],
+    ['now.getDayOfWeek() == 6', true, at('2026-01-03T15:00:00Z')],
+    ['now.getHours("+05:30") == 14 && now.getMinutes("+05:30") == 0', true],
+    ['now.getHours("-08:00") == 0 && now.getDate("-08:00") == 5', true],
+    ['now.getHours() == 8 && now.getMinutes() == 30 && now.getSeconds() == 0', true],
+    ['now.getFullYear("Pacific/Auckland") == 2027', true, at('2026-12-31T12:00:00Z')],
+    ['now.getMonth("UTC") == 0 && now.getDayOfMonth("UTC") == 4', true],
+    // The hour that is not there in one zone is there in another.
+    ['now.getHours("America/New_York") == 2', true, at('2026-03-29T06:30:00Z')],
+    ['now < timestamp("2026-02-01T00:00:00Z")', true],
+    [
+      'now - timestamp(token.auth_time) < duration("10m")',
+      true,
+      claims({ auth_time: MONDAY / 1000 - 599 }),
+    ],
+    [
+      'now - timestamp(token.auth_time) < duration("10m")',
+      false,
+      claims({ auth_time: MONDAY / 1000 - 601 }),
+    ],
+    ['timestamp(token.auth_time) < now', 'invalid_timestamp', claims({ auth_time: 1e300 })],
+    ['timestamp(token.auth_time) < now', 'invalid_timestamp', claims({ auth_time: -7e10 })],
+
+    // Networks.
+    ['inNetwork(request.ip, "10.0.0.0/8")', true],
+    ['inNetwork(request.ip, "10.1.2.0/25")', true],
+    ['inNetwork(request.ip, ["192.168.0.0/16", "10.1.2.3"])', true],
+    ['inNetwork(request.ip, ["192.168.0.0/16"])', false],
+    ['inNetwork(request.ip, "10.0.0.0/8")', true, { caller: '::ffff:10.9.9.9' }],
+    ['inNetwork(request.ip, "::ffff:10.0.0.0/104")', true],
+    ['inNetwork(request.ip, "2001:db8::/32")', true, { caller: '2001:DB8:1::1' }],
+    ['inNetwork(request.ip, "2001:db8::/32")', false, { caller: '2001:db9::1' }],
+    ['inNetwork(request.ip, "0.0.0.0/0")', false, { caller: '2001:db9::1' }],
+    ['inNetwork(request.ip, token.networks)', true, claims({ networks: ['10.1.0.0/16'] })],
+    ['inNetwork(request.ip, token.networks)', false, claims({ networks: [] })],
+    ['inNetwork(request.ip, token.networks)', 'invalid_network', claims({ networks: ['10/8'] })],
+    ['inNetwork(request.ip, token.networks)', 'no_matching_overload', claims({ networks: [7] })],
+    ['inNetwork(request.ip, "10.0.0.0/8")', 'invalid_network', { caller: '010.1.2.3' }],
+    ['inNetwork(request.ip, "10.0.0.0/8")', 'invalid_network', { caller: '10.1.2.3, 10.0.0.1' }],
+    ['inNetwork(request.ip, "10.0.0.0/8")', 'no_such_key', unknown],
+    ['!inNetwork(request.ip, "10.0.0.0/8")', 'no_such_key', unknown],
+
+    // What the platform knows.
+    ['request.country in ["DE", "AT", "CH"]', true],
+    ['!(request.country in ["RU", "KP"])', true],
+    ['request.country in ["DE"]', 'no_such_key', unknown],
+    ['!(request.country in ["RU"])', 'no_such_key', unknown],
+    ['has(request.country) && request.country == "DE"', false, unknown],
+    ['!has(request.country) || request.country == "DE"', true, unknown],
+    ['request.asn == 3320 && request.bot_score > 30', true],
+    ['request.colo == "FRA" && request.tls == "TLSv1.3"', true],
+    ['request.bot_score > 30', 'no_such_key', { connection: {} }],
+
+    // The request.
+    ['request.method == "GET" && request.host == "api.example.com"', true],
+    ['request.path.startsWith("/docs/") && request.params.id == "7 a"', true],
+    ['request.query.region == "eu"', true],
+    ['request.query["region"] == "eu"', 'no_such_key', { query: '' }],
+    [
+      'request.headers["x-data-class"] in ["public", "internal"]',
+      true,
+      { headers: { 'X-Data-Class': 'internal' } },
+    ],
+    [
+      'request.headers["x-data-class"] == "public"',
+      false,
+      { headers: { 'x-data-class': 'secret' } },
+    ],
+    ['request.headers["x-data-class"] == "public"', 'no_such_key'],
+    ['!("x-data-class" in request.headers)', true],
+
+    // Claims: numbers of JSON are doubles and compare with whole ones.
+    ['token.amount < 100', true, claims({ amount: 99.5 })],
+    ['token.amount < 100', false, claims({ amount: 100 })],
+    ['token.amount <= 100.5 && token.amount == 100', true, claims({ amount: 100 })],
+    ['token.amount == 100', false, claims({ amount: '100' })],
+    ['token.amount < 100', 'no_such_overload', claims({ amount: '99' })],
+    ['token.amount < 100', 'no_such_overload', claims({ amount: null })],
+    ['token.amount < 100', 'no_such_key'],
+    ['token.amount * 2.0 > 100.0', true, claims({ amount: 51 })],
+    ['token.amount in [1, 2]', true, claims({ amount: 2 })],
+    ['"red" in token.teams', true, claims({ teams: ['blue', 'red'] })],
+    ['"red" in token.teams', false, claims({ teams: ['blue', 1, null] })],
+    ['token.a.b.c == "x" && token["a"].b.c == "x"', true, claims({ a: { b: { c: 'x' } } })],
+    ['token.list[1] == 2', true, claims({ list: [1, 2] })],
+    ['token.list[2] == 2', 'index_out_of_bounds', claims({ list: [1, 2] })],
+    ['token.flag', true, claims({ flag: true })],
+    ['token.flag', 'not_bool', claims({ flag: 'yes' })],
+    ['token.nothing == null', true, claims({ nothing: null })],
+    ['has(token.a) && has(token.a.b)', false, claims({ a: {} })],
+    // What is no map has no members, so that their absence says nothing.
+    ['has(token.a.b)', false, claims({ a: {} })],
+    ['has(token.a.b)', true, claims({ a: { b: 1 } })],
+    ['has(token["a"].b)', true, claims({ a: { b: 1 } })],
+    ['has(token.a.b)', 'no_such_key'],
+    ['has(token.a.b)', 'no_such_overload', claims({ a: 'b' })],
+    ['!has(token.a.b)', 'no_such_overload', claims({ a: 'b' })],
+    ['!has(token.a.b)', 'no_such_overload', claims({ a: ['b'] })],
+    ['!has(token.a.b)', 'no_such_overload', claims({ a: 5 })],
+    ['!has(token.a.b)', 'no_such_overload', claims({ a: null })],
+    ['!has(token.a.b.c)', 'no_such_overload', claims({ a: { b: true } })],
+    ['token.a.b == 1', 'no_such_key', claims({ a: 'b' })],
+    ['token.a["length"] == 1', 'no_such_key', claims({ a: 'b' })],
+    ['token.a["length"] == 1', 'no_such_key', claims({ a: ['b'] })],
+    // Nor have times and durations, where only the token says that they are some.
+    ['(true ? now : token.a).__proto__ != 1', 'no_such_overload', claims({ a: 1 })],
+    ['has((true ? now : token.a).x)', 'no_such_overload', claims({ a: 1 })],
+    ['(true ? now - now : token.a).seconds == 0', 'no_such_overload', claims({ a: 1 })],
+    ['{"a": 1}[token.a] == 1', 'no_such_key', claims({ a: 'constructor' })],
+    ['"a" in token', true, claims({ a: 1 })],
+    ['token.teams.exists(t, t.startsWith("eu-"))', true, claims({ teams: ['us-1', 'eu-1'] })],
+    ['token.teams.all(t, t.startsWith("eu-"))', false, claims({ teams: ['us-1', 'eu-1'] })],
+    ['token.teams.filter(t, t != "a").size() == 2', true, claims({ teams: ['a', 'b', 'c'] })],
+    ['token.tags.split(" ").exists_one(t, t == "x")', true, claims({ tags: 'a x b' })],
+    ['token.mail.matches("@example[.]com$")', true, claims({ mail: 'a@example.com' })],
+    ['token.mail.matches("@example[.]com$")', false, claims({ mail: 'a@example.com.evil' })],
+    ['token.mail.matches("example")', true, claims({ mail: 'a@example.com' })],
+
+    // The agent.
+    ['agent.id == "planner" && agent.client_id == "app" && agent.subject == "alice"', true],
+    ['agent.type == "sub-agent"', 'no_such_key'],
+    ['has(agent.type) && agent.type == "sub-agent"', false],
+    ['agent.actor.sub == "planner" && agent.actor["issuer"] == agent.issuer', true],
+    ['agent.depth == 1 && agent.types.size() == 0', true],
+    ['"docs:write" in agent.scopes', true],
+    ['has(token.act.act)', false, claims({ act: { sub: 'a', act: { sub: 'b' } } })],
+    ['token.act.sub == "a"', true, claims({ act: { sub: 'a', act: { sub: 'b' } } })],
+    [
+      'token["act"]["act"].sub == "b"',
+      'no_such_key',
+      claims({ act: { sub: 'a', act: { sub: 'b' } } }),
+    ],
+
+    // As CEL has it, a side that is certain decides, whichever side it is.
+    ['token.a == 1 || true', true],
+    ['true || token.a == 1', true],
+    ['token.a == 1 && false', false],
+    ['token.a == 1 && true', 'no_such_key'],
+    ['token.a == 1 ? true : true', 'no_such_key'],
+  ])('%s is %s', (source, expected, changes) => {
+    expect(verdict(source, changes)).toBe(expected)
+  })
+
+  it.each<[string, unknown, boolean | string]>([
+    ['int(token.x) == 42', '42', true],
+    ['int(token.x) == 42', '042', true],
+    ['int(token.x) == -42', '-42', true],
+    ['int(token.x) == 42', 42.9, true],
+    ['int(token.x) == -9223372036854775807 - 1', '-9223372036854775808', true],
+    ...['', '-', '0b1', '0X10', '0o7', '+1', ' 1', '1\n', '1.0', '1e2', '\uff11', 'Infinity'].map(
+      (x): [string, unknown, string] => ['int(token.x) <= 100', x, 'int_conversion_error'],
+    ),
+    ...['9223372036854775808', '-9223372036854775809', '00000000000000000001', 1e300, 2 ** 63].map(
+      (x): [string, unknown, string] => ['int(token.x) > 0', x, 'int_conversion_error'],
+    ),
+    ['int(token.x) > 0', Number.POSITIVE_INFINITY, 'int_conversion_error'],
+    ['int(token.x) > 0', true, 'no_matching_overload'],
+    ['int(token.x) > 0', ['1'], 'no_matching_overload'],
+    ['double(token.x) == 4.5', '4.5', true],
+    ['double(token.x) == -0.0625', '-62.5E-3', true],
+    ['double(token.x) == 4.5', 4.5, true],
+    ['double(agent.depth) == 1.0', 0, true],
+    ...['', '-', '0x10', '0b1', '+1', '.5', '5.', '1e', ' 1', '1_0', '1e400', '1e9999'].map(
+      (x): [string, unknown, string] => ['double(token.x) <= 100.0', x, 'double_conversion_error'],
+    ),
+    ...['nan', 'NaN', 'inf', '-inf', '-infinity', Number.POSITIVE_INFINITY].map(
+      (x): [string, unknown, string] => ['!(double(token.x) > 5.0)', x, 'double_conversion_error'],
+    ),
+    ['double(token.x) > 0.0', null, 'no_matching_overload'],
+    ['[token.x].exists(t, int(t) == 0)', '', 'int_conversion_error'],
+    ['[token.x].map(t, double(t) < 0.0)[0]', '-inf', 'double_conversion_error'],
+
+    // Times have a zone, and a day that there is.
+    ['timestamp(token.x) == timestamp("2026-01-05T05:00:00Z")', '2026-01-05T07:00:00+02:00', true],
+    ['timestamp(token.x) == timestamp("2026-01-05T05:00:00Z")', '2026-01-04T23:30:00-05:30', true],
+    ['timestamp(token.x) == timestamp(1767589200.25)', '2026-01-05T05:00:00.250999999Z', true],
+    ['timestamp(token.x) < now', '2024-02-29T00:00:00Z', true],
+    ['timestamp(token.x) < now', '0001-01-01T00:00:00Z', true],
+    ...[
+      ...['Jan 5, 2026 05:00:00 ', '2026-02-30T00:00:00.000Z', '2026-01-05T05:00:00.000'],
+      ...['2023-02-29T00:00:00Z', '2026-01-05T24:00:00Z', '2026-01-05T05:00:00.123456'],
+      ...['2026-01-05T05:00:60Z', '2026-01-05 05:00:00Z', '2026-01-05T05:00:00+24:00', ''],
+      ...[
+        '+002026-01-05T05:00:00Z',
+        '0000-12-31T23:59:59Z',
+        '2026-01-05T05:00:00Z\n',
+        '1767589200',
+      ],
+      ...['0001-01-01T00:00:00+00:01', '9999-12-31T23:59:59-00:01', '2026-00-05T05:00:00.000Z'],
+    ].map((x): [string, unknown, string] => ['timestamp(token.x) < now', x, 'invalid_timestamp']),
+    ['timestamp(token.x) < now', true, 'no_matching_overload'],
+
+    // Only letters of ASCII are folded.
+    ['token.x.lowerAscii() == "abz\u00c4"', 'aBZ\u00c4', true],
+    ['token.x.upperAscii() == "ABZ\u00e4"', 'abZ\u00e4', true],
+    ['token.x.lowerAscii() == "k"', '\u212a', false],
+    ['token.x.upperAscii() == "S"', '\u017f', false],
+    ['token.x.upperAscii() == "SS"', '\u00df', false],
+    ['token.x.lowerAscii() == "a"', ['A'], 'no_matching_overload'],
+
+    // What is out of range is no number, time or duration.
+    ['!(token.x / 0.0 > 5.0)', 0, 'numeric_overflow'],
+    ['token.x / 0.0 > 5.0', 1, 'numeric_overflow'],
+    ['token.x * 10.0 > 5.0', 1e308, 'numeric_overflow'],
+    ['!(token.x - token.x > 5.0)', Number.POSITIVE_INFINITY, 'numeric_overflow'],
+    ['-int(token.x) > 0', '-9223372036854775808', 'numeric_overflow'],
+    ['int(token.x) / -1 > 0', '-9223372036854775808', 'numeric_overflow'],
+    ['-token.x == 5', -5, true],
+    ['timestamp(token.x) + duration("2s") > now', '9999-12-31T23:59:58Z', 'numeric_overflow'],
+    ['timestamp(token.x) + duration("1s") > now', '9999-12-31T23:59:58Z', true],
+    ['timestamp(token.x) - duration("1s") < now', '0001-01-01T00:00:00Z', 'numeric_overflow'],
+    [
+      'duration("87660000h") + duration("1s") > now - timestamp(token.x)',
+      '2026-01-05T05:00:00Z',
+      'numeric_overflow',
+    ],
+    ['duration("1.5s") - duration("2s") == duration("-0.5s")', 0, true],
+    ['duration("-0.5s") + duration("-0.7s") == duration("-1.2s")', 0, true],
+    ['{"gold": 10, "basic": 1}[token.x] == 10', 'gold', true],
+    ['{"gold": 10, "basic": 1}[token.x] == 10', 'constructor', 'no_such_key'],
+    ['token.x == {"a": 1}', { a: 1 }, true],
+    ['token.x == {}', { constructor: 1 }, false],
+  ])('%s with %j is %s', (source, x, expected) => {
+    expect(verdict(source, claims({ x }))).toBe(expected)
+  })
+
+  it('does not reach what an object inherits, nor a member that only looks like one', () => {
+    const parsed = JSON.parse('{"m":{"constructor":"x"},"constructor":"own"}')
+    expect(verdict('token.constructor == "own"', claims(parsed))).toBe(true)
+    expect(verdict('token.m.constructor == "x"', claims(parsed))).toBe(true)
+    const odd = claims({ m: JSON.parse('{"__proto__":{}}') })
+    expect(verdict('token.m == {"x": 1}', odd)).toBe('value_unfit')
+    for (const name of [
+      '__proto__',
+      'constructor',
+      'toString',
+      'hasOwnProperty',
+      '__defineGetter__',
+    ]) {
+      expect(verdict(`token.${name} == 1`), name).toBe('no_such_key')
+      expect(verdict(`has(token.${name})`), name).toBe(false)
+      expect(verdict(`"${name}" in token.m`, claims({ m: {} })), name).toBe(false)
+      expect(verdict(`"${name}" in {"a": 1}`), name).toBe(false)
+      expect(verdict(`token.m["${name}"] == 1`, claims({ m: {} })), name).toBe('no_such_key')
+    }
+  })
+
+  it.each<[string, string, Changes]>([
+    ['a long text', 'token.x == "a"', claims({ x: 'a'.repeat(1_025) })],
+    ['a long list', '"a" in token.x', claims({ x: Array(257).fill('a') })],
+    ['many members', 'size(token.x) > 0', claims({ x: Array(250).fill([1, 2, 3, 4, 5]) })],
+    ['a deep claim', 'has(token.x.a)', claims({ x: { a: [[[[[1]]]]] } })],
+    ['a long path', 'request.path == "/"', { path: `/${'a'.repeat(1_024)}` }],
+    [
+      'a long header',
+      '"x-data-class" in request.headers',
+      { headers: { 'x-data-class': 'a'.repeat(1_025) } },
+    ],
+    ['many parts', 'token.x.split("").size() > 0', claims({ x: 'a'.repeat(257) })],
+    ['a long needle', 'token.x.contains(token.x)', claims({ x: 'a'.repeat(129) })],
+    [
+      'what no pattern matches for its length',
+      '!token.x.matches("b")',
+      claims({ x: 'a'.repeat(257) }),
+    ],
+  ])('does not reckon with %s', (_, source, changes) => {
+    expect(verdict(source, changes)).toBe('value_unfit')
+  })
+
+  it('does not care for large claims that it does not read', () => {
+    expect(verdict('token.a == 1', claims({ a: 1, x: Array(5_000).fill('a') }))).toBe(true)
+  })
+
+  it('says which operand decided, and what each is', () => {
+    const condition = compile(
+      'has(token.amount) && (token.amount < 100 || "big:spender" in agent.scopes) && !(request.country == "DE")',
+    )
+    const facts = factsOf(claims({ amount: 250 }))
+    expect(condition.evaluate(facts)).toEqual({ ok: true, value: false })
+    expect(condition.blamed(facts, false)).toBe('token.amount < 100')
+    expect(condition.operands(facts)).toEqual([
+      { source: 'has(token.amount)', value: true },
+      {
+        source: 'token.amount < 100',
+        value: false,
+        sides: [{ source: 'token.amount', value: 250 }],
+      },
+      {
+        source: '"big:spender" in agent.scopes',
+        value: false,
+        sides: [{ source: 'agent.scopes', value: ['docs:read', 'docs:write'] }],
+      },
+      {
+        source: 'request.country == "DE"',
+        value: true,
+        sides: [{ source: 'request.country', value: 'DE' }],
+      },
+    ])
+    expect(condition.blamed(factsOf(claims({ amount: 1 })), false)).toBe('request.country == "DE"')
+  })
+
+  it.each([
+    ['token.a == 1 ? token.b == 1 : token.c == 1', 'token.b == 1'],
+    ['!(token.a == 1 && request.method == "GET")', 'token.a == 1'],
+    ['!(token.a == 2 || request.method == "GET")', 'request.method == "GET"'],
+    ['(token.x == 1 || token.a == 2) && token.a == 1', 'token.x == 1'],
+  ])('blames of %s the part %s', (source, blamed) => {
+    const facts = factsOf(claims({ a: 1, b: 2, c: 1 }))
+    expect(compile(source).blamed(facts, false)).toBe(blamed)
+  })
+
+  it('blames what has no value where it has none itself', () => {
+    const condition = compile('request.method == "PUT" || token.amount < 100')
+    expect(condition.evaluate(factsOf())).toEqual({ ok: false, reason: 'no_such_key' })
+    expect(condition.blamed(factsOf(), true)).toBe('token.amount < 100')
+    expect(condition.operands(factsOf())[1]).toEqual({
+      source: 'token.amount < 100',
+      error: 'No such key: amount',
+      sides: [{ source: 'token.amount', error: 'No such key: amount' }],
+    })
+  })
+
+  it.each([
+    ['(1 + 2) * 3 == 9', ['(1 + 2) * 3 == 9', '(1 + 2) * 3']],
+    ['2 * (3 - (1 - 1)) == 6', ['2 * (3 - (1 - 1)) == 6', '2 * (3 - (1 - 1))']],
+    ['("a)" + "(b").size() == 4', ['("a)" + "(b").size() == 4', '("a)" + "(b").size()']],
+    ["(('(' + r'\\)')).size() == 3", ["(('(' + r'\\)')).size() == 3", "(('(' + r'\\)')).size()"]],
+    ['(true) && ((now) == now)', ['true', '(now) == now', 'now', 'now']],
+  ])('tells operands of %s with their parentheses', (source, expected) => {
+    const operands = compile(source).operands(factsOf())
+    expect(
+      operands.flatMap((one) => [one.source, ...(one.sides ?? []).map((side) => side.source)]),
+    ).toEqual(expected)
+    expect(operands.every(({ value }) => value === true)).toBe(true)
+  })
+
+  it('shows times and durations, and what is none as a fault', () => {
+    const shown = (source: string) => compile(source).operands(factsOf())[0]?.sides
+    const overflow = { error: 'It is out of range' }
+    expect(shown('now + duration("87660000h") > now')).toMatchObject([overflow, {}])
+    expect(shown('now - duration("1500ms") < now')).toMatchObject([
+      { value: '2026-01-05T08:29:58.500Z' },
+      { value: '2026-01-05T08:30:00.000Z' },
+    ])
+    expect(shown('now - now < duration("1s")')).toMatchObject([{ value: '0s' }])
+    expect(shown('[now] == [now, now].filter(t, t < now)')).toMatchObject([
+      { value: ['2026-01-05T08:30:00.000Z'] },
+      { value: [] },
+    ])
+  })
+
+  it.each([
+    ['no time', new Date(Number.NaN)],
+    ['no time in a list', [new Date(Number.NaN)]],
+    ['what has no text', Object.create(null)],
+    ['what has itself', new Map([['a', new Proxy({}, { ownKeys: () => [1] as never })]])],
+  ])('never throws for %s', (_, value) => {
+    expect(shownValue(value)).toBe('(cannot be shown)')
+  })
+
+  it('cuts what it shows', () => {
+    const [operand] = compile('token.x == "a" && "b" in token.y').operands(
+      factsOf(claims({ x: 'x'.repeat(1_000), y: Array(200).fill('yyyyyyyy') })),
+    )
+    expect(JSON.stringify(operand).length).toBeLessThan(300)
+  })
+})

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest'
+import { writtenCondition } from '../../../src/policy/conditions/field.ts'
+import { showRoute } from '../../../src/policy/show-route.ts'
+import { GATE, ITEM, mistakes, rule } from '../support.ts'
+
+const withWhen = (when: unknown, more: object = {}) => ({ ROUTES: [{ ...ITEM, ...more, when }] })
+const routeWith = (when: unknown) => rule(withWhen(when), '/v1/items/7', 'GET')
+
+describe('when', () => {
+  it.each([
+    ['token.amount < 100'],
+    [{ condition: 'request.headers["x-a"] == "b"', headers: ['x-a'] }],
+    [{ condition: 'request.query.q == "b"', query: ['q'] }],
+  ])('is read and shown as %j', (when) => {
+    const route = routeWith(when)
+    expect(route.when && writtenCondition(route.when)).toEqual(when)
+    expect(showRoute(route, [])).toMatchObject({ when })
+  })
+
+  it('compares names of headers in lower case', () => {
+    const route = routeWith({ condition: 'request.headers["x-a"] == "b"', headers: ['X-A'] })
+    expect(route.when?.headers).toEqual(['x-a'])
+  })
+
+  it.each<[string, unknown, object?]>([
+    ['when: at character 1: unknown variable `tokn`; did you mean `token`?', 'tokn.a == 1'],
+    ['when.condition: at character 1: unknown variable', { condition: 'tokn.a == 1' }],
+    ['when: must be a table', 7],
+    ['when.condition: must be a string', { condition: 7 }],
+    ['when.condition: is required', { headers: ['x-a'] }],
+    ['when.header: unknown key', { condition: 'true', header: ['x-a'] }],
+    [
+      'when.headers[0]: `authorization` holds a credential',
+      { condition: 'true', headers: ['Authorization'] },
+    ],
+    ['when.headers[0]: `cookie` holds a credential', { condition: 'true', headers: ['cookie'] }],
+    [
+      'when.headers[0]: `x_agent_id` is an identity header',
+      { condition: 'true', headers: ['X_Agent_Id'] },
+    ],
+    [
+      'when.headers[0]: `cf-ipcountry` is about the connection',
+      { condition: 'true', headers: ['CF-IPCountry'] },
+    ],
+    [
+      'when.headers[0]: `x-forwarded-for` is about the connection',
+      { condition: 'true', headers: ['x-forwarded-for'] },
+    ],
+    ['when.headers[0]: is no header name', { condition: 'true', headers: ['x a'] }],
+    ['when.query[0]: `access_token` in a query', { condition: 'true', query: ['access_token'] }],
+    ['when: unknown path parameter `run`', 'request.params.run == "1"'],
+    ['when: has no effect on a public rule', 'true', { access: 'public', scopes: undefined }],
+  ])('%s', (message, when, more) => {
+    const { scopes: _, ...item } = { ...ITEM, ...more }
+    const rule = { ...(more ? item : { ...ITEM }), when }
+    const found = mistakes({ ROUTES: [rule] }).join('\n')
+    expect(found.replaceAll(/`x a` /g, '')).toContain(`ROUTES[0].${message}`)
+  })
+
+  it('knows the identity headers of the gate', () => {
+    const gate = { ...GATE, identity_prefix: 'x-acme-agent-' }
+    const when = { condition: 'true', headers: ['x-acme-agent-id'] }
+    expect(mistakes({ GATE: gate, ...withWhen(when) })).toEqual([
+      'ROUTES[0].when.headers[0]: is an identity header, which only the gate sets',
+    ])
+  })
+})
