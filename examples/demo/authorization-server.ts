@@ -1,19 +1,25 @@
 import { createServer } from 'node:http'
-import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
-import { errors, Provider } from 'oidc-provider'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
+import { errors, Provider, type ResourceServer } from 'oidc-provider'
 import { listenOnLoopback } from './loopback.ts'
+import { ACCESS_TOKEN, addTokenExchange, TOKEN_EXCHANGE } from './token-exchange.ts'
 
 const ALGORITHM = 'ES256'
 const TOKEN_LIFETIME = 300
 const TOKEN_TIMEOUT = 5000
 
-/** An agent that may ask for tokens by the client credentials grant (RFC 6749 §4.4). */
+/**
+ * An agent that may ask for tokens by the client credentials grant (RFC 6749 §4.4), and exchange its own
+ * for one of another agent (RFC 8693).
+ */
 export interface DemoClient {
   readonly clientId: string
   readonly clientSecret: string
   readonly scopes: readonly string[]
   /** Value of the `agent_type` claim; without it the token has none. */
   readonly agentType?: string
+  /** Value of the `workflow_id` claim; without it the token has none. */
+  readonly workflowId?: string
   /** Lifetime of this client's tokens in seconds, 300 by default. */
   readonly tokenLifetime?: number
 }
@@ -34,6 +40,12 @@ export interface TokenRequest {
   readonly resource?: string
 }
 
+/** What an agent sends to have its token exchanged for one by which another agent acts. */
+export interface ExchangeRequest extends TokenRequest {
+  readonly subjectToken: string
+  readonly actorToken: string
+}
+
 /** A running authorization server; `issuer` has no trailing slash. */
 export interface AuthorizationServer {
   readonly issuer: string
@@ -45,13 +57,15 @@ export interface AuthorizationServer {
    * answer is no OAuth answer.
    */
   readonly token: (request: TokenRequest) => Promise<string>
+  /** Exchanges a token over HTTP (RFC 8693 §2.1); refusals are as those of `token`. */
+  readonly exchange: (request: ExchangeRequest) => Promise<string>
   /** Stops listening and ends every connection, so that the process can exit. */
   readonly close: () => Promise<void>
 }
 
 /**
  * Starts oidc-provider on 127.0.0.1 with a signing key of its own. It issues JWT access tokens
- * (RFC 9068, ES256) and nothing else; keys and tokens end with the process.
+ * (RFC 9068, ES256) and nothing else, to clients and in exchange for tokens of its own; keys and tokens end with the process.
  */
 export async function startAuthorizationServer(
   options: AuthorizationServerOptions,
@@ -70,7 +84,16 @@ export async function startAuthorizationServer(
       issuer,
       jwksUri: provider.urlFor('jwks'),
       tokenEndpoint,
-      token: (request) => requestToken(tokenEndpoint, request),
+      token: (request) =>
+        requestToken(tokenEndpoint, request, { grant_type: 'client_credentials' }),
+      exchange: ({ subjectToken, actorToken, ...request }) =>
+        requestToken(tokenEndpoint, request, {
+          grant_type: TOKEN_EXCHANGE,
+          subject_token: subjectToken,
+          subject_token_type: ACCESS_TOKEN,
+          actor_token: actorToken,
+          actor_token_type: ACCESS_TOKEN,
+        }),
       close,
     }
   } catch (cause) {
@@ -91,6 +114,20 @@ function createProvider(
   { resource, clients }: AuthorizationServerOptions,
 ): Provider {
   const byId = new Map(clients.map((client) => [client.clientId, client]))
+  const claimsOf = (clientId: string) => {
+    const { agentType, workflowId } = byId.get(clientId) ?? {}
+    return {
+      ...(agentType !== undefined && { agent_type: agentType }),
+      ...(workflowId !== undefined && { workflow_id: workflowId }),
+    }
+  }
+  const infoOf = (scope: string, lifetime = TOKEN_LIFETIME): ResourceServer => ({
+    audience: resource,
+    scope,
+    accessTokenTTL: lifetime,
+    accessTokenFormat: 'jwt',
+    jwt: { sign: { alg: ALGORITHM } },
+  })
   const provider = new Provider(issuer, {
     // JWT access tokens are not stored: all that is ever looked up is a client nobody registered.
     adapter: () => ({ find: async () => undefined }),
@@ -99,7 +136,7 @@ function createProvider(
     clients: clients.map((client) => ({
       client_id: client.clientId,
       client_secret: client.clientSecret,
-      grant_types: ['client_credentials'],
+      grant_types: ['client_credentials', TOKEN_EXCHANGE],
       response_types: [],
       redirect_uris: [],
       scope: client.scopes.join(' '),
@@ -108,6 +145,7 @@ function createProvider(
     clientDefaults: { id_token_signed_response_alg: ALGORITHM },
     enabledJWA: { idTokenSigningAlgValues: [ALGORITHM] },
     ttl: {
+      AccessToken: TOKEN_LIFETIME,
       ClientCredentials: (_context, token) =>
         token.resourceServer?.accessTokenTTL ?? TOKEN_LIFETIME,
     },
@@ -115,10 +153,7 @@ function createProvider(
     renderError: async (context, answer) => {
       context.body = answer
     },
-    extraTokenClaims: async (_context, token) => {
-      const agentType = byId.get(token.clientId)?.agentType
-      return agentType === undefined ? undefined : { agent_type: agentType }
-    },
+    extraTokenClaims: async (context, token) => exchanged(context) ?? claimsOf(token.clientId),
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
@@ -137,15 +172,19 @@ function createProvider(
           for (const scope of context.oidc.requestParamScopes) {
             if (!scopes.has(scope)) throw new errors.InvalidScope('scope is not allowed', scope)
           }
-          return {
-            audience: resource,
-            scope: [...scopes].join(' '),
-            accessTokenTTL: client?.tokenLifetime ?? TOKEN_LIFETIME,
-            accessTokenFormat: 'jwt',
-            jwt: { sign: { alg: ALGORITHM } },
-          }
+          return infoOf([...scopes].join(' '), client?.tokenLifetime)
         },
       },
+    },
+  })
+  const { kty, crv, x, y, kid } = key
+  const exchanged = addTokenExchange(provider, {
+    resource,
+    keys: { keys: [{ kty, crv, x, y, kid, alg: ALGORITHM } as JWK] },
+    resourceServer: infoOf,
+    claimsOf: (clientId) => {
+      const { workflow_id: _, ...claims } = claimsOf(clientId)
+      return claims
     },
   })
   // A caller that hangs up halfway is otherwise printed with its stack.
@@ -153,8 +192,12 @@ function createProvider(
   return provider
 }
 
-async function requestToken(endpoint: string, request: TokenRequest): Promise<string> {
-  const form = new URLSearchParams({ grant_type: 'client_credentials', scope: request.scope })
+async function requestToken(
+  endpoint: string,
+  request: TokenRequest,
+  grant: Readonly<Record<string, string>>,
+): Promise<string> {
+  const form = new URLSearchParams({ ...grant, scope: request.scope })
   if (request.resource !== undefined) form.set('resource', request.resource)
   // RFC 6749 §2.3.1: both halves are form-encoded before they are joined.
   const [id, secret] = [request.clientId, request.clientSecret].map(encodeURIComponent)

@@ -3,10 +3,12 @@ import { createServer } from 'node:net'
 import { styleText } from 'node:util'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { startAuthorizationServer } from './authorization-server.ts'
+import type { Step } from './call.ts'
 import { curlLines } from './curl.ts'
+import { RUN } from './delegation-walk.ts'
 import { startGate } from './gate.ts'
 import { startOrigin } from './origin.ts'
-import { type Step, walk } from './walk.ts'
+import { walk } from './walk.ts'
 
 /** Identifier of the operators' own issuer: its key is in the policy, so it has no server. */
 const OPS = 'https://ops.demo.invalid'
@@ -15,8 +17,15 @@ const CLIENTS = [
   {
     clientId: 'researcher',
     clientSecret: 'researcher-secret',
-    scopes: ['chat:write', 'documents:read'],
+    scopes: ['chat:write', 'documents:read', 'notes:read', 'notes:write'],
     agentType: 'orchestrator',
+    workflowId: RUN,
+  },
+  {
+    clientId: 'summarizer',
+    clientSecret: 'summarizer-secret',
+    scopes: ['notes:read'],
+    agentType: 'sub-agent',
   },
   { clientId: 'reader', clientSecret: 'reader-secret', scopes: ['documents:read'] },
   {
@@ -75,7 +84,12 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
       revocation: { consistency: 'strict' },
     },
     ISSUERS: {
-      demo: { issuer: server.issuer, agent_prefix: 'demo/', allow_insecure_http: true },
+      demo: {
+        issuer: server.issuer,
+        agent_prefix: 'demo/',
+        agent_id: ['act.sub', 'client_id'],
+        allow_insecure_http: true,
+      },
       ops: {
         issuer: OPS,
         agent_prefix: 'ops/',
@@ -87,6 +101,14 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
       { match: 'GET /v1/models', scopes: [] },
       { match: 'GET /v1/documents/{id}', scopes: ['documents:read'] },
       { match: 'POST /v1/chat/completions', scopes: ['chat:write'] },
+      { match: 'GET /v1/runs/{run}/notes', scopes: ['notes:read'], workflow: 'path:run' },
+      { match: 'POST /v1/runs/{run}/notes', scopes: ['notes:write'], workflow: 'path:run' },
+      {
+        match: 'GET /v1/runs/{run}/archive',
+        scopes: ['notes:read'],
+        workflow: 'path:run',
+        when: `agent.type != "sub-agent" || now.getHours("UTC") in ${laterHours()}`,
+      },
       { match: 'GET /whoami', scopes: [] },
     ],
   })
@@ -116,6 +138,12 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
     print(curlLines({ gate: gate.url, server, client: CLIENTS[0] }))
   }
   return failed === 0 ? 0 : 1
+}
+
+/** Hours of the day that are far from now. */
+const laterHours = () => {
+  const hour = new Date().getUTCHours()
+  return JSON.stringify([11, 12, 13].map((later) => (hour + later) % 24))
 }
 
 const print = (text: string) => process.stdout.write(`${text}\n`)

@@ -7,12 +7,16 @@ declare module 'oidc-provider' {
     readonly clientId: string
   }
 
-  interface Context {
+  export interface Context {
     body: unknown
-    readonly oidc: { readonly requestParamScopes: ReadonlySet<string> }
+    readonly oidc: {
+      readonly client: Client
+      readonly params: Readonly<Record<string, unknown>>
+      readonly requestParamScopes: ReadonlySet<string>
+    }
   }
 
-  interface ResourceServer {
+  export interface ResourceServer {
     readonly audience: string
     readonly scope: string
     readonly accessTokenTTL: number
@@ -70,18 +74,41 @@ declare module 'oidc-provider' {
       answer: Readonly<Record<string, string>>,
     ) => Promise<void>
     readonly scopes: readonly string[]
-    readonly ttl: { readonly ClientCredentials: (context: Context, token: Token) => number }
+    readonly ttl: {
+      readonly AccessToken: number
+      readonly ClientCredentials: (context: Context, token: Token) => number
+    }
+  }
+
+  interface AccessToken {
+    resourceServer: ResourceServer
+    expiresIn: number
+    readonly expiration: number
+    save(): Promise<string>
   }
 
   export class Provider {
     constructor(issuer: string, configuration: Configuration)
     silent: boolean
+    readonly issuer: string
+    readonly AccessToken: new (properties: {
+      readonly client: Client
+      readonly accountId: string
+      readonly scope: string
+      readonly gty: string
+    }) => AccessToken
     readonly Client: { find(id: string): Promise<Client | undefined> }
     callback(): RequestListener
+    registerGrantType(
+      name: string,
+      handler: (context: Context) => Promise<void>,
+      parameters: readonly string[],
+    ): void
     urlFor(route: 'jwks' | 'token'): string
   }
 
   export const errors: {
+    readonly InvalidRequest: new (description: string) => Error
     readonly InvalidScope: new (description: string, scope?: string) => Error
     readonly InvalidTarget: new (description?: string) => Error
   }

@@ -23,6 +23,8 @@ const ROUTES: readonly (readonly [method: string, path: RegExp, handler: Handler
   ['GET', /^\/v1\/models$/, listModels],
   ['POST', /^\/v1\/chat\/completions$/, completeChat],
   ['GET', /^\/v1\/documents\/([A-Za-z0-9._~-]+)$/, readDocument],
+  ['GET', /^\/v1\/runs\/([A-Za-z0-9._~-]+)\/(?:notes|archive)$/, readRun],
+  ['POST', /^\/v1\/runs\/([A-Za-z0-9._~-]+)\/notes$/, readRun],
   ['GET', /^\/whoami$/, whoAmI],
 ]
 
@@ -61,6 +63,11 @@ function readDocument(request: IncomingMessage, response: ServerResponse, id: st
     text: 'A document that only agents with the right scope see.',
     read_by: agentOf(request),
   })
+}
+
+function readRun(request: IncomingMessage, response: ServerResponse, run: string): void {
+  const delegation = request.headers['x-agent-delegation']
+  sendJson(response, 200, { run, agent: agentOf(request), ...(delegation && { delegation }) })
 }
 
 function whoAmI(request: IncomingMessage, response: ServerResponse): void {

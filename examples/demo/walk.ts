@@ -1,14 +1,6 @@
 import type { AuthorizationServer, DemoClient } from './authorization-server.ts'
-
-/** One step of the walk: what was tried, what came back. */
-export interface Step {
-  readonly what: string
-  readonly status: number
-  /** The denial's code, or `allowed`. */
-  readonly reason: string
-  readonly asExpected: boolean
-  readonly first?: boolean
-}
+import { createCall, type Step } from './call.ts'
+import { delegationWalk } from './delegation-walk.ts'
 
 interface Walk {
   readonly gate: string
@@ -20,25 +12,16 @@ interface Walk {
 
 /** A scripted agent's walk through the gate: what passes, what is refused, and why. */
 export async function* walk({ gate, server, clients, opsToken }: Walk): AsyncGenerator<Step> {
-  const token = (clientId: string) => {
+  const clientOf = (clientId: string) => {
     const client = clients.find((one) => one.clientId === clientId)
     if (!client) throw new Error(`no client ${clientId}`)
+    return client
+  }
+  const token = (clientId: string) => {
+    const client = clientOf(clientId)
     return server.token({ ...client, scope: client.scopes.join(' ') })
   }
-  const call = async (
-    what: string,
-    expected: readonly [status: number, reason: string],
-    path: string,
-    init: RequestInit & { readonly token?: string } = {},
-  ): Promise<Step> => {
-    const headers = new Headers(init.headers)
-    if (init.token !== undefined) headers.set('Authorization', `Bearer ${init.token}`)
-    const response = await fetch(gate + path, { ...init, headers })
-    const text = await response.text()
-    const reason = response.ok ? 'allowed' : codeOf(text)
-    const asExpected = response.status === expected[0] && reason === expected[1]
-    return { what, status: response.status, reason, asExpected }
-  }
+  const call = createCall(gate)
   const chat = (stream: boolean) => ({
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
@@ -79,6 +62,13 @@ export async function* walk({ gate, server, clients, opsToken }: Walk): AsyncGen
   yield await call('a token with alg none', [401, 'algorithm_forbidden'], document, {
     token: unsigned(researcher),
   })
+  yield* delegationWalk({
+    call,
+    server,
+    orchestrator: clientOf('researcher'),
+    orchestratorToken: researcher,
+    agentToken: await token('summarizer'),
+  })
   await until(expiryOf(sprint))
   yield await call('an expired token', [401, 'token_expired'], document, { token: sprint })
   yield await operate('the operator revokes the agent "reader"', 'POST', revocations, {
@@ -91,14 +81,6 @@ export async function* walk({ gate, server, clients, opsToken }: Walk): AsyncGen
     token: reader,
   })
   yield await call('the other agent goes on', [200, 'allowed'], document, { token: researcher })
-}
-
-const codeOf = (body: string): string => {
-  try {
-    return String((JSON.parse(body) as { code?: unknown }).code)
-  } catch {
-    return 'no reason given'
-  }
 }
 
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')

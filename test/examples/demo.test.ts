@@ -5,6 +5,7 @@ import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   type AuthorizationServer,
+  type ExchangeRequest,
   startAuthorizationServer,
 } from '../../examples/demo/authorization-server.ts'
 import type { Loopback } from '../../examples/demo/loopback.ts'
@@ -18,6 +19,7 @@ const summarizer = {
   clientSecret: secret,
   scopes: ['chat:write', 'documents:read'],
   agentType: 'assistant',
+  workflowId: 'run-7',
 }
 const auditor = {
   clientId: 'auditor',
@@ -25,6 +27,8 @@ const auditor = {
   scopes: ['audit:read'],
   tokenLifetime: 2,
 }
+
+const auditorAsks = { clientId: auditor.clientId, clientSecret: auditor.clientSecret }
 
 describe('the authorization server', () => {
   let server: AuthorizationServer
@@ -53,6 +57,7 @@ describe('the authorization server', () => {
       jti: expect.any(String),
       scope: 'chat:write documents:read',
       agent_type: 'assistant',
+      workflow_id: 'run-7',
     })
   })
 
@@ -80,6 +85,62 @@ describe('the authorization server', () => {
     const error: unknown = await server.token(attempt).catch((cause: unknown) => cause)
     expect(error).toMatchObject({ code, message: `no token: ${code}` })
     expect(error).not.toHaveProperty('cause')
+  })
+
+  describe('exchanges a token (RFC 8693)', () => {
+    const exchange = async (change: Partial<ExchangeRequest> = {}) =>
+      server.exchange({
+        ...request,
+        scope: 'chat:write',
+        subjectToken: await server.token({ ...request, scope: 'chat:write documents:read' }),
+        actorToken: await server.token({ ...auditor, scope: 'audit:read' }),
+        ...change,
+      })
+
+    it('for a narrower one by which another agent acts, in the same workflow', async () => {
+      const subjectToken = await server.token({ ...request, scope: 'chat:write documents:read' })
+      const claims = decodeJwt(await exchange({ subjectToken }))
+      expect(claims).toMatchObject({
+        sub: 'summarizer',
+        client_id: 'summarizer',
+        act: { sub: 'auditor' },
+        scope: 'chat:write',
+        workflow_id: 'run-7',
+      })
+      expect(claims).not.toHaveProperty('agent_type')
+      expect(claims.exp).toBeLessThanOrEqual(Number(decodeJwt(subjectToken).exp))
+    })
+
+    it('again, by the agent that acts, and keeps the chain', async () => {
+      const once = await exchange()
+      const twice = await exchange({
+        clientId: auditor.clientId,
+        clientSecret: auditor.clientSecret,
+        subjectToken: once,
+      })
+      expect(decodeJwt(twice)).toMatchObject({
+        sub: 'summarizer',
+        act: { sub: 'auditor', act: { sub: 'auditor' } },
+      })
+    })
+
+    it.each([
+      ['a scope the token does not have', { scope: 'audit:read' }, 'invalid_scope'],
+      ['no scope', { scope: '' }, 'invalid_scope'],
+      ['another resource', { resource: `${resource}/` }, 'invalid_target'],
+      ["another client's token", auditorAsks, 'invalid_request'],
+      ['a token that is none', { subjectToken: 'a.b.c' }, 'invalid_request'],
+      ['an actor token that is none', { actorToken: 'a.b.c' }, 'invalid_request'],
+    ])('but not for %s', async (_name, change, code) => {
+      await expect(exchange(change)).rejects.toMatchObject({ code })
+    })
+
+    it('but not one that somebody else has signed', async () => {
+      const other = await startAuthorizationServer({ resource, clients: [summarizer] })
+      const subjectToken = await other.token(request)
+      await other.close()
+      await expect(exchange({ subjectToken })).rejects.toMatchObject({ code: 'invalid_request' })
+    })
   })
 
   it.each(['openid-configuration', 'oauth-authorization-server'])(
@@ -146,6 +207,8 @@ describe('the origin', () => {
     ['GET', '/v1/documents/a/b', 404, { error: { code: 'not_found' } }],
     ['GET', '/v1/chat/completions', 404, { error: { code: 'not_found' } }],
     ['POST', '/v1/models', 404, { error: { code: 'not_found' } }],
+    ['GET', '/v1/runs/run-7/notes', 200, { run: 'run-7', agent: 'summarizer' }],
+    ['POST', '/v1/runs/run-7/archive', 404, { error: { code: 'not_found' } }],
   ])('answers %s %s with %i', async (method, path, status, body) => {
     const response = await fetch(origin.url + path, { method, headers })
     expect(response.status).toBe(status)
