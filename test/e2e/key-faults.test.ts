@@ -23,7 +23,7 @@ const RETRY = KEY_TIMES.failureMs
 /** Whoever waited for an issuer that does not answer waited so long at least. */
 const { patienceMs: PROMPT } = KEY_TIMES
 /** Milliseconds that a busy machine may add. */
-const SLACK = 1_000
+const SLACK = 2_000
 
 /** What is right under a fault. */
 interface Row {
