@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 import { outside } from './test/kit/key-host.ts'
@@ -21,6 +22,8 @@ export default defineConfig({
           exclude: ['test/**/*.workerd.test.ts', ALONE],
           isolate: false,
           unstubGlobals: true,
+          // Commands are started a hundred times, each a process of its own.
+          env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/compile') },
           globalSetup: ['test/kit/bundle.ts'],
           testTimeout: 20_000,
           hookTimeout: 30_000,
