@@ -12,6 +12,8 @@ import {
 } from '../bench/table.ts'
 import { renderTargets } from '../bench/targets.ts'
 import { forwardDenials } from '../src/answer/forward.ts'
+import { mcpAnswerDenials } from '../src/answer/mcp/answer.ts'
+import { serverSessionDenials } from '../src/answer/mcp/session.ts'
 import { contentDenials } from '../src/apps/body.ts'
 import { explainDenials } from '../src/apps/explain.ts'
 import { gatewayDenials } from '../src/apps/gateway.ts'
@@ -41,7 +43,7 @@ export const denialGroups = (): readonly DenialGroup[] =>
     group('Before the line', gatewayDenials),
     ...GUARD.stages.map(({ name, denials }, i) => group(`${i + 1}. ${name}`, ...denials)),
     group('In any stage', chainDenials),
-    group('At the origin', forwardDenials),
+    group('At the origin', forwardDenials, serverSessionDenials, mcpAnswerDenials),
     group("At the gate's own endpoints", contentDenials, revocationDenials, explainDenials),
   ].filter(({ rows }) => rows.length > 0)
 

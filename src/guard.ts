@@ -2,6 +2,7 @@ import { chain, type Step } from './base/chain.ts'
 import type { Denial } from './base/denial.ts'
 import type { RequestHead } from './base/request.ts'
 import type { Connection } from './model/connection.ts'
+import type { Sessions } from './model/mcp.ts'
 import type { Policy } from './model/policy.ts'
 import type {
   Clock,
@@ -28,6 +29,7 @@ import { scope } from './stages/scope.ts'
 import { signature } from './stages/signature.ts'
 import { signing } from './stages/signing.ts'
 import { standing } from './stages/standing.ts'
+import { tool } from './stages/tool.ts'
 
 /** What the line is given. */
 export interface Given {
@@ -51,6 +53,7 @@ export const GUARD = chain<Given>()
   .and(delegation)
   .and(agent)
   .and(operation)
+  .and(tool)
   .and(scope)
   .and(details)
   .and(authentication)
@@ -67,6 +70,7 @@ export interface GuardPorts {
   readonly revocations: Revocations
   readonly limits: Limits
   readonly signingKeys: Pick<SigningKeys, 'signing'>
+  readonly sessions: Sessions
   /** Told of an error that a stage did not expect; the request is denied. Must not throw. */
   readonly onError: (stage: string, error: unknown) => void
 }
@@ -95,7 +99,10 @@ export interface Around {
 
 /** Decides requests under one policy. */
 export interface Guard {
-  /** Decides one request; its body is read only where the origin is told its digest. */
+  /**
+   * Decides one request. Its body is read only where the origin is told its digest or an MCP server stands
+   * behind the rule, and is then in `known.held`; an MCP server must be sent that and nothing else.
+   */
   (request: RequestHead, around?: Around): Promise<Decision>
   readonly policy: Policy
 }

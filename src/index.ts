@@ -10,8 +10,10 @@ import { createMemoryKeepers } from './adapters/keys/memory-keepers.ts'
 import { createKeySource } from './adapters/keys/source.ts'
 import { createMemoryLimits } from './adapters/limits/memory.ts'
 import { createMemoryRevocations } from './adapters/revocations/memory.ts'
+import { createSessions } from './adapters/sessions.ts'
 import { createTokenMemory } from './adapters/verified-tokens.ts'
 import { type Send, forward as send } from './answer/forward.ts'
+import { type McpPorts, mcpAnswer } from './answer/mcp/answer.ts'
 import { metadataAnswer } from './answer/metadata.ts'
 import { requestIdOf } from './answer/request-id.ts'
 import { answerRefusal, respond } from './answer/respond.ts'
@@ -44,6 +46,7 @@ export {
 export type { Condition, ConditionFacts, Operand } from './model/condition.ts'
 export type { Connection } from './model/connection.ts'
 export type { Issuer } from './model/issuer.ts'
+export type { SessionHolder, Sessions } from './model/mcp.ts'
 export type { Policy } from './model/policy.ts'
 export type * from './model/ports.ts'
 export {
@@ -152,19 +155,23 @@ export const createSigningKeys = (
 export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Guard => {
   const { clock = systemClock } = ports
   const revocations = ports.revocations ?? createMemoryRevocations({ clock })
+  const signingKeys = ports.signingKeys ?? createSigningKeys(policy, { clock })
+  const sessions = ports.sessions ?? createSessions({ keys: signingKeys, clock })
   const guard = guardWith(policy, {
     clock,
     keys: ports.keys ?? createMemoryKeys({ clock }),
     tokens: ports.tokens ?? createTokenMemory({ clock }),
     revocations,
     limits: ports.limits ?? createMemoryLimits({ clock }),
-    signingKeys: ports.signingKeys ?? createSigningKeys(policy, { clock }),
+    signingKeys,
+    sessions,
     onError: ports.onError ?? ((stage, error) => console.error('edgewarden', stage, error)),
   })
   const decide: Guard = Object.assign(
     async (...asked: Parameters<Guard>) => {
       const decision = await guard(...asked)
-      if (decision.outcome === 'passed') deciders.set(decision.known, { clock, revocations })
+      if (decision.outcome === 'passed')
+        deciders.set(decision.known, { clock, revocations, sessions })
       return decision
     },
     { policy },
@@ -173,12 +180,13 @@ export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Gu
 }
 
 /** Who decided, by what was known: what a stream of such a request is watched with. */
-const deciders = new WeakMap<Decision['known'], WatchPorts>()
+const deciders = new WeakMap<Decision['known'], WatchPorts & McpPorts>()
 
 /** Of a decision that was made by another guard: its token expires, and what it revokes is not known. */
-const ELSEWHERE: WatchPorts = {
+const ELSEWHERE: WatchPorts & McpPorts = {
   clock: systemClock,
   revocations: createMemoryRevocations({ clock: systemClock }),
+  sessions: createSessions({ keys: { signing: () => undefined }, clock: systemClock }),
 }
 
 /** How {@link forward} sends a request on. */
@@ -226,7 +234,9 @@ export const forward = async (
   if (!sent.ok) return answerRefusal(request, sent.reason.denial, decision)
   const { limited } = decision.known
   const answer = toAgent(sent.value, { route, address, requestId, limited })
+  const told = await mcpAnswer(answer, request, decision, ports ?? ELSEWHERE)
+  if (!told.ok) return answerRefusal(request, told.reason.denial, decision)
   return ports
-    ? mortal(answer, request, { decision, ports, isRaw: sendBy === fetchOrigin })
-    : answer
+    ? mortal(told.value, request, { decision, ports, isRaw: sendBy === fetchOrigin })
+    : told.value
 }

@@ -9,6 +9,7 @@ import { recordOf } from '../src/answer/record.ts'
 import { parsePattern } from '../src/base/pattern.ts'
 import type { Facts } from '../src/guard.ts'
 import { ASSERTION_HEADER } from '../src/model/assertion.ts'
+import { BASE_METHODS, REFERRING_METHODS, USING_METHODS } from '../src/model/mcp-methods.ts'
 import { parsePolicy, readPolicy } from '../src/policy/parse.ts'
 import { PROFILE_NAMES } from '../src/policy/profiles.ts'
 import { ROOT } from './kit/repository.ts'
@@ -90,6 +91,15 @@ describe('the README', () => {
     expect(parsePolicy(vars, ENV)).toMatchObject({ ok: true })
   })
 
+  it('shows a rule for an MCP server that is valid', () => {
+    const [block = ''] = all(README, /```toml\n(\[\[vars\.ROUTES\]\]\n[^`]*?\bmcp\b[^`]*)```/gs)
+    const [gate = ''] = all(README, /```toml\n(\[vars\.GATE\].*?)```/gs)
+    const { vars } = parse(`${gate}\n${block}`) as { vars: object }
+    const read = parsePolicy(vars, ENV)
+    expect(read).toMatchObject({ ok: true })
+    expect(read.ok && read.value.policy.routes.filter(({ mcp }) => mcp)).toHaveLength(1)
+  })
+
   it("shows issuers that can be put below the repository's own", () => {
     const [block = ''] = all(read('docs/issuers.md'), /```toml\n(\[vars\.ISSUERS_NAMED\].*?)```/gs)
     const { vars } = parse(`${read('wrangler.toml')}\n${block}`) as {
@@ -155,24 +165,24 @@ describe('relative links lead somewhere', () => {
   }
 })
 
+/** Keys in the first table under a heading. */
+const documented = (page: string, heading: string): readonly string[] => {
+  const [, section = ''] = page.split(new RegExp(`^#+ ${heading}$`, 'm'))
+  const [table = ''] = section.match(/(?:^\|.*\n)+/m) ?? []
+  return all(table, /^\| `([a-z_]+)` \|/gm)
+}
+
+/** Keys the policy takes, as it tells them to whoever wrote another. */
+const accepted = (vars: object, path: string): readonly string[] => {
+  const bundle = parsePolicy(vars, { has: () => true, secret: () => undefined })
+  const issue = bundle.ok ? undefined : bundle.reason.find((one) => one.path === path)
+  return all(issue?.message.split('Allowed: ')[1] ?? '', /`([a-z_]+)`/g)
+}
+
+const wrong = { surely_no_key: 1 }
+
 describe('docs/configuration.md', () => {
   const page = read('docs/configuration.md')
-
-  /** Keys in the first table under a heading. */
-  const documented = (heading: string): readonly string[] => {
-    const [, section = ''] = page.split(new RegExp(`^#+ ${heading}$`, 'm'))
-    const [table = ''] = section.match(/(?:^\|.*\n)+/m) ?? []
-    return all(table, /^\| `([a-z_]+)` \|/gm)
-  }
-
-  /** Keys the policy takes, as it tells them to whoever wrote another. */
-  const accepted = (vars: object, path: string): readonly string[] => {
-    const bundle = parsePolicy(vars, { has: () => true, secret: () => undefined })
-    const issue = bundle.ok ? undefined : bundle.reason.find((one) => one.path === path)
-    return all(issue?.message.split('Allowed: ')[1] ?? '', /`([a-z_]+)`/g)
-  }
-
-  const wrong = { surely_no_key: 1 }
   const cases: readonly (readonly [heading: string, vars: object, path: string])[] = [
     ['GATE', { GATE: wrong }, 'GATE.surely_no_key'],
     ['The assertion', { GATE: { assertion: wrong } }, 'GATE.assertion.surely_no_key'],
@@ -203,7 +213,7 @@ describe('docs/configuration.md', () => {
     it(`has every key of ${heading}, and no other`, () => {
       const keys = accepted(vars, path)
       expect(keys).not.toEqual([])
-      expect([...documented(heading)].sort()).toEqual([...keys].sort())
+      expect([...documented(page, heading)].sort()).toEqual([...keys].sort())
     })
   }
 
@@ -228,6 +238,37 @@ describe('docs/configuration.md', () => {
     const matching = (values: readonly string[]) =>
       values.filter((value) => anchored.ok && anchored.value.matches(value))
     expect(matching(['a', 'b', 'ab', 'ax', 'xb'])).toEqual(['a', 'b'])
+  })
+})
+
+describe('docs/mcp.md', () => {
+  const page = read('docs/mcp.md')
+
+  it.each([
+    ['Configuration', wrong, 'ROUTES[0].mcp.surely_no_key'],
+    ['What a name needs', { tools: { a: wrong } }, 'ROUTES[0].mcp.tools.a.surely_no_key'],
+  ])('has every key of %s, and no other', (heading, mcp, path) => {
+    const keys = accepted({ ROUTES: [{ mcp }] }, path)
+    expect(keys).not.toEqual([])
+    expect([...documented(page, heading)].sort()).toEqual([...keys].sort())
+  })
+
+  it('shows a rule that is valid', () => {
+    const [block = ''] = all(page, /^```toml\n(.*?)^```$/gms)
+    const [gate = ''] = all(README, /```toml\n(\[vars\.GATE\].*?)```/gs)
+    const { vars } = parse(`${gate}\n${block}`) as unknown as {
+      vars: { ROUTES: readonly object[] }
+    }
+    expect(parsePolicy(vars, ENV)).toMatchObject({ ok: true })
+    expect(vars.ROUTES.at(-1)).toHaveProperty('mcp.tools.transfer.when')
+  })
+
+  it('names the methods that need no rule, and no other', () => {
+    const [, section = ''] = page.split(/^### Methods$/m)
+    const [text = ''] = section.split(/^#/m)
+    const named = all(text, /`([a-z]+(?:\/[a-z/]+)?)`/g).filter((name) => name !== 'methods')
+    const known = [...BASE_METHODS, ...USING_METHODS.keys(), ...REFERRING_METHODS]
+    expect([...named].sort()).toEqual(known.sort())
   })
 })
 

@@ -1,7 +1,7 @@
 import { beforeEach, expect, it } from 'vitest'
 import { createTokenMemory } from '../src/adapters/verified-tokens.ts'
 import { createGuard } from '../src/guard.ts'
-import { clock, noLimits, noSigning, RESOURCE, requestTo } from './kit/facts.ts'
+import { clock, noLimits, noSessions, noSigning, RESOURCE, requestTo } from './kit/facts.ts'
 import { keys, POLICY, TOKEN } from './line-cases.ts'
 
 /** Who was vouched for, and who asked for a key. */
@@ -18,6 +18,7 @@ beforeEach(() => {
     revocations: { lookup: async () => [] },
     limits: noLimits,
     signingKeys: noSigning,
+    sessions: noSessions,
     onError: () => {},
     keys: {
       find: (issuer, header, caller) => {

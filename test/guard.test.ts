@@ -13,6 +13,7 @@ import {
   issuerOf,
   NOW,
   noLimits,
+  noSessions,
   noSigning,
   noTokens,
   policyOf,
@@ -22,6 +23,7 @@ import {
   scopesOf,
 } from './kit/facts.ts'
 import { compile } from './policy/conditions/support.ts'
+import { mcpOf } from './stages/operation/support.ts'
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const keyFor = async (use: string) =>
@@ -58,6 +60,7 @@ const POLICY = policyOf([
   routeOf('GET /limited', {
     rateLimit: { kind: 'exact', per: 'agent', quotas: { daily: 9 } },
   }),
+  routeOf('GET /mcp', { mcp: mcpOf({ revisions: ['2026-07-28'] }) }),
   routeOf('GET /open', { access: 'public' }),
 ])
 
@@ -86,6 +89,7 @@ const run = async (
     revocations: { lookup: async () => [] },
     limits: noLimits,
     signingKeys: noSigning,
+    sessions: noSessions,
     onError: (stage, error) => void errors.push([stage, error]),
     ...ports,
   })
@@ -108,6 +112,7 @@ const ORDER = [
   'delegation',
   'agent',
   'operation',
+  'tool',
   'scope',
   'details',
   'authentication',
@@ -193,6 +198,7 @@ describe('the line', () => {
     ['possession', 'confirmation_unsupported', '/docs/7', { claims: { cnf: {} } }],
     ['delegation', 'delegation_malformed', '/docs/7', { claims: { act: [] } }],
     ['agent', 'agent_type_not_allowed', '/crawl'],
+    ['operation', 'http_method_not_allowed', '/mcp'],
     ['scope', 'scope_missing', '/docs/7', { claims: { scope: 'docs' } }],
     ['details', 'authorization_details_missing', '/detailed'],
     ['authentication', 'authentication_insufficient', '/lately'],

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createMemoryRevocations } from '../src/adapters/revocations/memory.ts'
 import { createGuard } from '../src/guard.ts'
 import { type AgentVariables, agentGuard } from '../src/hono.ts'
-import { clock, noLimits, noSigning, noTokens } from './kit/facts.ts'
+import { clock, noLimits, noSessions, noSigning, noTokens } from './kit/facts.ts'
 import { keys, minted } from './line-cases.ts'
 import { policy } from './policy/support.ts'
 
@@ -28,6 +28,7 @@ const guard = createGuard(
     revocations: createMemoryRevocations({ clock }),
     limits: noLimits,
     signingKeys: noSigning,
+    sessions: noSessions,
     onError: () => {},
   },
 )

@@ -17,6 +17,7 @@ import { createPolicyLoader } from './policy.ts'
 import { createReadiness } from './readiness.ts'
 import { createRevocations } from './revocations/client.ts'
 import { createSnapshotMemory } from './revocations/snapshot.ts'
+import { createSessions } from './sessions.ts'
 import { system } from './system.ts'
 import { createTokenMemory } from './verified-tokens.ts'
 
@@ -83,6 +84,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     log,
   }
   const signingKeys = signingKeysOf(env, policy)
+  const sessions = createSessions({ keys: signingKeys, clock })
   const limits = createLimits({
     objects: env.RATE_LIMITER,
     jurisdiction: policy?.gate.placement.jurisdiction,
@@ -97,9 +99,10 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     store: revocations,
     limits,
     signingKeys,
+    sessions,
     journal: consoleJournal,
     send: sender(env),
-    explaining: explainingPorts(keyOptions, revocations, limits),
+    explaining: explainingPorts(keyOptions, revocations, limits, signingKeys),
     readiness: () => readinessOf(policy, keyOptions, revocations, signingKeys),
     onError: (stage, error) => log({ event: 'unexpected_error', stage, error: String(error) }),
   }

@@ -95,7 +95,7 @@ const claimsOf = ({ rule, known, clock, method, url }: Asserted): AssertionClaim
     route: routeText(known),
     possession,
     ...(rule.binding !== 'identity' && { htm: method, htu: url.replace(/[?#].*$/, '') }),
-    ...(held && { bdh: held.digest }),
+    ...(held?.digest !== undefined && { bdh: held.digest }),
   }
 }
 

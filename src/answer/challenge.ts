@@ -25,12 +25,16 @@ export const challenge = (denial: Denial, route: Route): string | undefined => {
   return `Bearer ${parameters.map(quoted).join(', ')}`
 }
 
-/** All scopes the route needs; of alternatives, the first. Templates are left to the denial. */
+/**
+ * All scopes the route needs; of alternatives, the first. Templates are left to the denial. Who has no
+ * token yet is told of those that are offered, too.
+ */
 const scopesOf = ({ answer, params }: Denial, route: Route): string => {
   if (params?.requiredScopes) return params.requiredScopes.join(' ')
   if (params?.anyOf) return params.anyOf[0] ?? ''
   if (answer !== 'unauthenticated') return ''
   const { mode, scopes } = route.scopes
   const plain = scopes.filter(({ parts }) => parts.length === 1).map(({ source }) => source)
-  return mode === 'all' ? plain.join(' ') : (plain[0] ?? '')
+  const needed = mode === 'all' ? plain : plain.slice(0, 1)
+  return [...new Set([...needed, ...(route.mcp?.offeredScopes ?? [])])].join(' ')
 }

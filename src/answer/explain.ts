@@ -6,6 +6,7 @@ import type { Mode, Route } from '../model/route.ts'
 import type { Actor, AgentIdentity } from '../model/token.ts'
 import { type WrittenScopes, writtenScopes } from '../policy/rows.ts'
 import { challenge } from './challenge.ts'
+import { type AskedOfMcp, toExplain } from './explain-mcp.ts'
 import { requiredBy } from './required.ts'
 
 /** How one request is decided, for its operator: a shape of JSON, made of claims and settings. */
@@ -18,6 +19,8 @@ export interface Explanation {
   readonly agent?: ExplainedAgent
   /** The rule the request falls under, where there is one. */
   readonly route?: ExplainedRoute
+  /** What it does not say, though it could be taken to. */
+  readonly note?: string
   /** Up to where the line stopped. */
   readonly steps: readonly ExplainedStep[]
 }
@@ -70,7 +73,23 @@ export interface ExplainedStep {
 export interface RestrictedExplanation {
   readonly allowed: boolean
   readonly denial?: Pick<ExplainedDenial, 'code'>
+  readonly note?: string
   readonly steps: readonly Pick<ExplainedStep, 'stage' | 'outcome'>[]
+}
+
+/** What an explanation is made with beside the request. */
+export interface ExplainOptions {
+  /** Sentences to add where a denial has that code. */
+  readonly notes?: Readonly<Record<string, string>>
+  readonly around?: Omit<Around, 'trace'>
+  /** What is asked of an MCP server. */
+  readonly asked?: AskedOfMcp | undefined
+}
+
+/** An explanation, and the decision that it is one of. */
+export interface Explained {
+  readonly explanation: Explanation
+  readonly decision: Decision
 }
 
 /**
@@ -80,23 +99,20 @@ export interface RestrictedExplanation {
  */
 export const explain = async (
   guard: Guard,
-  request: RequestHead,
-  notes?: Readonly<Record<string, string>>,
-  around: Omit<Around, 'trace'> = {},
-): Promise<Explanation> => {
+  head: RequestHead,
+  { notes, around = {}, asked }: ExplainOptions = {},
+): Promise<Explained> => {
   const steps: Step[] = []
+  const { request, note } = toExplain(guard.policy, head, asked)
   const decision = await guard(request, { ...around, trace: (step) => void steps.push(step) })
-  return explanationOf(decision, steps, notes)
+  return { explanation: explanationOf(decision, steps, { notes, note }), decision }
 }
 
-/**
- * A decision and its steps, told; nothing of who is behind an encrypted token. `notes` are sentences
- * to add where a denial has that code.
- */
+/** A decision and its steps, told; nothing of who is behind an encrypted token. */
 export const explanationOf = (
   decision: Decision,
   steps: readonly Step[],
-  notes: Readonly<Record<string, string>> = {},
+  { notes = {}, note }: { notes?: ExplainOptions['notes']; note?: string | undefined } = {},
 ): Explanation => {
   const denial = decision.outcome === 'denied' ? decision.denial : undefined
   const { route, agent: found, credential } = decision.known
@@ -107,14 +123,21 @@ export const explanationOf = (
     ...(denial && { denial: denialOf(denial, route) }),
     ...(agent && { agent: agentOf(agent, decision) }),
     ...(route && { route: routeOf(route) }),
+    ...(note !== undefined && { note }),
     steps: toldOf(decision, steps).map((step) => stepOf(step, denial, notes)),
   }
 }
 
 /** An explanation cut down to stages and code, for a token whose content is not to be shown. */
-export const restricted = ({ allowed, denial, steps }: Explanation): RestrictedExplanation => ({
+export const restricted = ({
+  allowed,
+  denial,
+  note,
+  steps,
+}: Explanation): RestrictedExplanation => ({
   allowed,
   ...(denial && { denial: { code: denial.code } }),
+  ...(note !== undefined && { note }),
   steps: steps.map(({ stage, outcome }) => ({ stage, outcome })),
 })
 

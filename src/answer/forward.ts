@@ -6,9 +6,11 @@ import type { Decision } from '../guard.ts'
 import { ASSERTION_HEADER } from '../model/assertion.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Route, Target } from '../model/route.ts'
+import { pathAtOrigin } from '../model/well-known.ts'
 import { signingDenials } from '../stages/signing.ts'
 import { assertionOf } from './assertion.ts'
 import { claimHeaders, identityHeaders, stripInbound } from './headers.ts'
+import { setMcpHeaders } from './mcp/request.ts'
 import type { WatchPorts } from './stream-watch.ts'
 import { patience, streamed } from './upload.ts'
 import { watchUpload } from './upload-watch.ts'
@@ -79,17 +81,18 @@ export const forward = async (
   request: Request,
   context: ForwardContext,
 ): Promise<Result<Response, ForwardFault>> => {
-  const { route, decision, send } = context
+  const { route, address, decision, send } = context
   const held = decision.known.held?.bytes
   if (isBodiless(request.method) && (held ? held.length > 0 : hasBody(request))) {
     return fail({ denial: deny('body_unexpected') })
   }
-  const url = originUrl(context)
+  const url = route.target.url.origin + pathAtOrigin(route.target, address.path) + address.query
   const signed = assertionFor(request.method, url, context)
   const assertion = signed instanceof Promise ? await signed : signed
   if (assertion === UNSIGNED) return fail({ denial: signingDenials('assertion_unavailable') })
   const wait = patience(route.target.timeout)
-  const body = isBodiless(request.method) || held ? null : request.body
+  // What no rule of an MCP endpoint has judged is not sent to it.
+  const body = isBodiless(request.method) || held || route.mcp ? null : request.body
   const abort = body || !ENDS_WITH_REQUEST ? new AbortController() : undefined
   const overNetwork = (route.target.service ?? route.target.via) === undefined
   const outbound = new Request(url, {
@@ -110,7 +113,7 @@ export const forward = async (
   const watched = body && abort ? watchUpload(request, decision, context.ports, abort) : undefined
   if (!body) wait.begin()
   try {
-    const sending = send(route.target, outbound, route.secrets.length > 0)
+    const sending = send(route.target, outbound, isRead(route))
     const response = await Promise.race([sending, wait.timeout])
     if (!response) {
       abort?.abort()
@@ -132,10 +135,16 @@ export const forward = async (
   }
 }
 
-/** What is wrong with an answer on a rule that injects. */
-const refusedAnswer = (response: Response, { inject, secrets }: Route) => {
-  if (inject.length > 0 && response.status === 401) return 'origin_credential_refused'
-  return secrets.length === 0 || isReadable(response) ? undefined : 'origin_coding_unreadable'
+/** Whether answers are searched: for secrets, or for what a caller of MCP may not know of. */
+const isRead = ({ secrets, mcp }: Route): boolean => secrets.length > 0 || mcp !== undefined
+
+/** What is wrong with an answer on a rule that injects, or that an MCP server stands behind. */
+const refusedAnswer = (response: Response, route: Route) => {
+  const { inject, mcp } = route
+  // No token of an agent's would be taken there, and none is sent.
+  if ((inject.length > 0 || mcp) && response.status === 401) return 'origin_credential_refused'
+  if (mcp && 'webSocket' in response && response.webSocket) return 'origin_unreachable'
+  return !isRead(route) || isReadable(response) ? undefined : 'origin_coding_unreadable'
 }
 
 /** In place of an assertion that should be there and cannot be. */
@@ -168,20 +177,12 @@ const isBodiless = (method: string): boolean => method === 'GET' || method === '
 const hasBody = (request: Request): boolean =>
   request.body !== null && request.headers.get('content-length') !== '0'
 
-/** Where the request goes: the origin's own path in front, `strip_prefix` taken away. */
-const originUrl = ({ route, address }: ForwardContext): string => {
-  const { url, stripPrefix } = route.target
-  const base = url.pathname === '/' ? '' : url.pathname.replace(/\/$/, '')
-  const path = address.path.slice(stripPrefix.length)
-  return url.origin + base + (path.startsWith('/') ? path : `/${path}`) + address.query
-}
-
 /** Turns the headers a request came with into those the origin is told, in place. */
 const setOriginHeaders = (headers: Headers, context: ForwardContext): void => {
   const { policy, route, address, decision, requestId, clientIp } = context
   const upgrade = headers.get('upgrade')
   stripInbound(headers, policy.gate, route)
-  if (upgrade?.toLowerCase() === 'websocket') headers.set('Upgrade', 'websocket')
+  if (upgrade?.toLowerCase() === 'websocket' && !route.mcp) headers.set('Upgrade', 'websocket')
   if (route.target.service) headers.set('Host', route.target.url.host)
   else headers.delete('host')
   if (clientIp !== undefined) headers.set('X-Forwarded-For', clientIp)
@@ -194,7 +195,8 @@ const setOriginHeaders = (headers: Headers, context: ForwardContext): void => {
   if (decision.outcome === 'passed') {
     for (const [name, value] of claimHeaders(decision.known)) headers.set(name, value)
     for (const [name, value] of route.inject) headers.set(name, value)
-    if (route.secrets.length > 0) askWhole(headers)
+    if (isRead(route)) askWhole(headers)
+    if (route.mcp) setMcpHeaders(headers, decision.known.operation)
     for (const [name, value] of identityHeaders(decision.known)) {
       headers.set(policy.gate.identityPrefix + name, value)
     }

@@ -28,6 +28,10 @@ export const metadataAnswer = (
     bearer_methods_supported: ['header'],
   }
   return new Response(method === 'HEAD' ? null : JSON.stringify(body), {
-    headers: { 'Content-Type': 'application/json', 'Cache-Control': 'public, max-age=300' },
+    headers: {
+      'Content-Type': 'application/json',
+      'Cache-Control': 'public, max-age=300',
+      'Access-Control-Allow-Origin': '*',
+    },
   })
 }

@@ -1,7 +1,9 @@
 import type { Denial } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
 import { type Decision, refusalOf } from '../guard.ts'
+import type { McpMessage } from '../model/mcp.ts'
 import type { Gate } from '../model/policy.ts'
+import type { Operation } from '../model/token.ts'
 import { requiredBy } from './required.ts'
 
 /** What a journal line says beside the decision. */
@@ -42,7 +44,7 @@ export const recordOf = (
   { id, time, requestId, version, colo, denial, originStatus, revocations }: RecordContext,
 ): Readonly<Record<string, unknown>> => {
   const { known, waits } = decision
-  const { token, access, agent, credential } = known
+  const { token, access, agent, credential, operation } = known
   const refused = refusalOf(decision) ?? denial
   const shadowed = shadowedDenial(decision)
   const claims = token || credential?.opened ? undefined : credential
@@ -68,11 +70,28 @@ export const recordOf = (
     client: agent?.clientId,
     jti: access?.id,
     actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
+    mcp: operation && mcpOf(operation),
     ms: waits,
     origin_status: originStatus,
     revocations,
   }
 }
+
+/** What was asked of an MCP server: by whom is known, since a body is read of a verified agent only. */
+const mcpOf = (operation: Operation) => {
+  if (operation.kind !== 'mcp') return undefined
+  const { messages, isBatch, revision } = operation
+  const [first] = messages
+  if (isBatch || messages.length > 1) return { revision, batch: messages.map(askedBy) }
+  if (!first?.method && revision === undefined) return undefined
+  return { ...(first && askedBy(first)), revision }
+}
+
+const askedBy = ({ method, use, more }: McpMessage) => ({
+  method: claimed(method),
+  name: claimed(use?.name),
+  more: more?.map(({ name }) => claimed(name)),
+})
 
 const detailOf = (denial: Denial) => {
   const detail = { ...requiredBy(denial), ...denial.detail }

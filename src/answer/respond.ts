@@ -1,18 +1,22 @@
 import type { Denial } from '../base/denial.ts'
 import type { RequestHead } from '../base/request.ts'
 import { type Decision, refusalOf } from '../guard.ts'
-import { problem } from './problem.ts'
+import { refusal } from './mcp-refusal.ts'
 import { requestIdOf } from './request-id.ts'
 
-/** The answer to a refusal: problem details (RFC 9457), with the challenge where one is due. */
+/**
+ * The answer to a refusal: problem details (RFC 9457), of one request to an MCP server an error of JSON-RPC,
+ * with the challenge where one is due.
+ */
 export const answerRefusal = (
   request: RequestHead,
   denial: Denial,
   { known, steps }: Decision,
 ): Response => {
   const { method } = request
-  const { route, limited } = known
-  return problem(denial, { requestId: requestIdOf(request), method, route, steps, limited })
+  const { route, operation, limited } = known
+  const requestId = requestIdOf(request)
+  return refusal(denial, { requestId, method, route, operation, steps, limited })
 }
 
 /**

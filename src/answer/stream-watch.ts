@@ -1,9 +1,19 @@
+import type { Denial } from '../base/denial.ts'
 import type { Facts, GuardPorts } from '../guard.ts'
 import type { Revocation, RevocationTerms } from '../model/revocation.ts'
-import { fallen, subjectsOf } from '../stages/standing.ts'
+import { fallen, standingDenials, subjectsOf } from '../stages/standing.ts'
 
 /** Why a stream was cut. */
 export type Ending = 'token_expired' | 'token_revoked' | 'revocations_unavailable'
+
+const CODES = {
+  token_expired: 'token_expired_meanwhile',
+  token_revoked: 'token_revoked',
+  revocations_unavailable: 'revocations_unavailable',
+} as const satisfies Record<Ending, string>
+
+/** What whoever has not got an answer by then is told. */
+export const endingDenial = (ending: Ending): Denial => standingDenials(CODES[ending])
 
 /** What an open stream asks again. */
 export type WatchPorts = Pick<GuardPorts, 'clock' | 'revocations'>

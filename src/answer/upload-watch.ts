@@ -1,14 +1,7 @@
 import type { Denial } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Decision } from '../guard.ts'
-import { standingDenials } from '../stages/standing.ts'
-import { type Ending, type WatchPorts, watch } from './stream-watch.ts'
-
-const CODES = {
-  token_expired: 'token_expired_meanwhile',
-  token_revoked: 'token_revoked',
-  revocations_unavailable: 'revocations_unavailable',
-} as const satisfies Record<Ending, string>
+import { type Ending, endingDenial, type WatchPorts, watch } from './stream-watch.ts'
 
 /** A request on its way, which ends when its token does. */
 export interface WatchedUpload {
@@ -38,5 +31,5 @@ export const watchUpload = (
     ending = how
     abort.abort()
   })
-  return { over, ended: () => ending && standingDenials(CODES[ending]) }
+  return { over, ended: () => ending && endingDenial(ending) }
 }

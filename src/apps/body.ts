@@ -1,5 +1,6 @@
 import { type CodeOf, type Denial, denials } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
+import { isPlainJson } from '../base/media-type.ts'
 import { fail, type Result } from '../base/result.ts'
 import { type bodyDenials, wholeBody } from '../stages/body.ts'
 import { fallen, standingDenials, subjectsOf } from '../stages/standing.ts'
@@ -16,8 +17,6 @@ export const contentDenials = denials({
 
 type BodyCode = CodeOf<typeof bodyDenials> | CodeOf<typeof contentDenials>
 
-const JSON_TYPE = /^application\/json[\t ]*(?:;[\t ]*charset="?utf-8"?[\t ]*)?$/i
-
 /**
  * The bytes of a JSON request, within {@link LIMITS.adminBodyBytes} and {@link LIMITS.bodyReadMs}. Does not
  * look at what the bytes say.
@@ -25,12 +24,7 @@ const JSON_TYPE = /^application\/json[\t ]*(?:;[\t ]*charset="?utf-8"?[\t ]*)?$/
 export const readJsonBody = async (
   request: Request,
 ): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> => {
-  if (
-    !JSON_TYPE.test(request.headers.get('content-type') ?? '') ||
-    request.headers.has('content-encoding')
-  ) {
-    return fail(contentDenials('content_type_unsupported'))
-  }
+  if (!isPlainJson(request.headers)) return fail(contentDenials('content_type_unsupported'))
   return wholeBody(request.body, LIMITS.adminBodyBytes)
 }
 

@@ -1,3 +1,4 @@
+import type { AskedOfMcp } from '../answer/explain-mcp.ts'
 import { isObject, type JsonObject, own } from '../base/json.ts'
 import { decodeJwsPart, splitJws } from '../base/jws.ts'
 import type { RequestHead } from '../base/request.ts'
@@ -8,6 +9,7 @@ import { isHeaderName, text } from '../policy/fields.ts'
 import { pathText, type Report } from '../policy/issues.ts'
 import { field, readTable } from '../policy/table.ts'
 import { connectionField, toldConnection } from './connection.ts'
+import { mcpField } from './explain-mcp.ts'
 import type { Problem } from './revocation-request.ts'
 
 /** A request to be explained. */
@@ -17,6 +19,8 @@ export interface WantedExplanation {
   readonly token: string | undefined
   /** Whom it comes from and how, as far as it is told. */
   readonly around: Pick<Around, 'caller' | 'connection'>
+  /** What it asks of an MCP server, as far as it is told. */
+  readonly asked: AskedOfMcp | undefined
 }
 
 /** RFC 9110 §9.1: a method is a token. */
@@ -54,7 +58,7 @@ const headers = field<readonly (readonly [name: string, value: string])[]>((valu
   })
 })
 
-const FIELDS = { token, method, url, headers, connection: connectionField }
+const FIELDS = { token, method, url, headers, connection: connectionField, mcp: mcpField }
 
 /**
  * A body to the request it describes, with its URL exactly as written. Headers whose names differ
@@ -66,13 +70,14 @@ export const decodeExplanation = (
   const problems: Problem[] = []
   const report: Report = (path, message) => problems.push({ path: pathText('', path), message })
   const entry = readTable(FIELDS, ['method', 'url'], body, report)
-  const { token, method, url, headers = [], connection } = entry
+  const { token, method, url, headers = [], connection, mcp } = entry
   if (own(body, 'token') !== undefined) {
     for (const [name] of headers) {
       if (name.toLowerCase() === 'authorization')
         report(['headers', name], 'must be left out where there is a token')
     }
   }
+  if (mcp && method !== undefined && method !== 'POST') report(['mcp'], 'goes with method POST')
   const authorization = token === undefined ? [] : [['authorization', `Bearer ${token}`] as const]
   const sent = headersOf([...headers, ...authorization])
   if (problems.length > 0 || !sent || method === undefined || url === undefined)
@@ -81,6 +86,7 @@ export const decodeExplanation = (
     request: { method, url, headers: sent },
     token: presented(sent),
     around: toldConnection(connection),
+    asked: mcp,
   })
 }
 

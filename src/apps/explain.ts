@@ -1,7 +1,6 @@
 import type { Context } from 'hono'
-import { explanationOf, restricted } from '../answer/explain.ts'
+import { explain, restricted } from '../answer/explain.ts'
 import { utf8Decode } from '../base/bytes.ts'
-import type { Step } from '../base/chain.ts'
 import { denials } from '../base/denial.ts'
 import { parseJsonObject } from '../base/json.ts'
 import { createGuard, type Decision } from '../guard.ts'
@@ -44,13 +43,13 @@ export const explainRequest = async (c: Context<GateEnv>): Promise<Response> => 
   if (!json) return invalid(c, [{ path: '', message: 'must be one JSON object in UTF-8' }])
   const wanted = decodeExplanation(json)
   if (!wanted.ok) return invalid(c, wanted.reason)
-  const { request, token, around } = wanted.value
+  const { request, token, around, asked } = wanted.value
   const guard = createGuard(c.get('policy'), c.get('ports').explaining)
-  const steps: Step[] = []
-  const decision = await guard(request, { ...around, trace: (step) => void steps.push(step) })
-  const told = explanationOf(decision, steps, NOTES)
+  const { explanation, decision } = await explain(guard, request, { notes: NOTES, around, asked })
   const isShown = isTokenReached(c, token) && isRuleReached(c, decision)
-  return c.json(isShown ? told : restricted(told), 200, { 'Cache-Control': 'no-store' })
+  return c.json(isShown ? explanation : restricted(explanation), 200, {
+    'Cache-Control': 'no-store',
+  })
 }
 
 const isTokenReached = (c: Context<GateEnv>, token: string | undefined): boolean => {

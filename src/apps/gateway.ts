@@ -1,5 +1,6 @@
 import { forward } from '../answer/forward.ts'
-import { problem } from '../answer/problem.ts'
+import { mcpAnswer } from '../answer/mcp/answer.ts'
+import { refusal } from '../answer/mcp-refusal.ts'
 import { isRecorded, recordOf } from '../answer/record.ts'
 import { requestIdOf } from '../answer/request-id.ts'
 import { toAgent } from '../answer/response.ts'
@@ -66,8 +67,12 @@ gateway.use(async (c, next) => {
   c.set('deny', (denial, extra) => {
     c.set('denial', denial)
     const { known, steps } = c.get('decision') ?? UNDECIDED
-    const { route, limited } = known
-    return problem(denial, { requestId, method: raw.method, route, steps, limited }, extra)
+    const { route, operation, limited } = known
+    return refusal(
+      denial,
+      { requestId, method: raw.method, route, operation, steps, limited },
+      extra,
+    )
   })
   if (policy) {
     c.set('policy', policy)
@@ -151,7 +156,9 @@ gateway.all('*', async (c) => {
   const keepsCors = c.req.raw.method === 'OPTIONS' && decision.outcome === 'denied'
   const { limited } = decision.known
   const answer = toAgent(sent.value, { route, address, requestId, keepsCors, limited })
-  return mortal(answer, c.req.raw, { decision, ports: c.get('ports'), isRaw: true })
+  const told = await mcpAnswer(answer, c.req.raw, decision, ports)
+  if (!told.ok) return c.get('deny')(told.reason.denial)
+  return mortal(told.value, c.req.raw, { decision, ports: c.get('ports'), isRaw: true })
 })
 
 gateway.notFound((c) => c.get('deny')(unexpected()))

@@ -5,6 +5,8 @@ export interface BodyBounds {
   readonly bytes: number
   /** Milliseconds from the call to the last byte, however steadily they come. */
   readonly ms: number
+  /** Breaks the reading off when it aborts: then the body is `broken`. */
+  readonly signal?: AbortSignal
 }
 
 /** Why a body is not had whole: it has too many bytes, takes too long, or its sender broke it off. */
@@ -29,12 +31,15 @@ export const readBody = async (
     reader.cancel().catch(ignore)
     return fail(fault)
   }
+  const { signal } = bounds
   let held = new Uint8Array(Math.min(bounds.bytes, FIRST_BYTES))
   let length = 0
+  signal?.addEventListener('abort', deadline.end)
   try {
     for (;;) {
-      const part = await deadline.first(reader.read())
-      if (!part) return stop('too_slow')
+      // Between two parts there is nobody for the signal to wake.
+      const part = signal?.aborted ? undefined : await deadline.first(reader.read())
+      if (!part) return stop(signal?.aborted ? 'broken' : 'too_slow')
       if (part.done) return ok(held.subarray(0, length))
       const needed = length + part.value.byteLength
       if (needed > bounds.bytes) return stop('too_large')
@@ -46,6 +51,7 @@ export const readBody = async (
     return fail('broken')
   } finally {
     deadline.clear()
+    signal?.removeEventListener('abort', deadline.end)
   }
 }
 
@@ -61,12 +67,17 @@ const within = (ms: number) => {
         expire = () => resolve(undefined)
         part.then(resolve, reject)
       }),
+    /** As if the time were up. */
+    end: () => expire(),
     clear: () => clearTimeout(timer),
   }
 }
 
-/** Twice the room, so that many small parts are not copied for each; never more than `most`. */
-const grown = (held: Uint8Array, needed: number, most: number): Uint8Array<ArrayBuffer> => {
+/**
+ * The same bytes in a buffer with room for `needed`, and twice what there was, so that many small parts are
+ * not copied for each; never more than `most`.
+ */
+export const grown = (held: Uint8Array, needed: number, most: number): Uint8Array<ArrayBuffer> => {
   const next = new Uint8Array(Math.min(most, Math.max(needed, 2 * held.byteLength)))
   next.set(held)
   return next

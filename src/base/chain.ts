@@ -21,7 +21,7 @@ export interface Stage<Name extends string, Needs, Ports, Adds, Code extends str
   readonly found?: (facts: Needs & Adds) => Detail
   /** What it saw beside what its denial says. Asked only where a trace is, and only if it denied. */
   readonly missed?: (facts: Needs & Partial<Adds>) => Detail
-  readonly denials: readonly Denier<Code>[]
+  readonly denials: readonly Pick<Denier<Code>, 'rows'>[]
   readonly run: (facts: Needs, ports: Ports) => Outcome<Adds, Code> | Promise<Outcome<Adds, Code>>
 }
 

@@ -68,6 +68,12 @@ export interface DenialParams {
   readonly maxAge?: number
   /** Seconds a caller should wait before it tries again, where its answer has no time of its own. */
   readonly retryAfter?: number
+  /** Of an MCP server: one call is refused, and no other one for that. */
+  readonly ofCall?: true
+  /** Revisions of MCP that would do. */
+  readonly supported?: readonly string[]
+  /** The revision that was asked for, cut short. */
+  readonly requested?: string
 }
 
 /** One declared code: how it is answered, what it means, what the agent should do next. */
@@ -104,3 +110,10 @@ export const denials = <const Rows extends Readonly<Record<string, DenialRow>>>(
   }
   return Object.assign(deny, { rows })
 }
+
+/** One table of several, for a check that is made of others. */
+export const joined = <const All extends readonly Denier<never>[]>(
+  ...all: All
+): Pick<Denier<CodeOf<All[number]>>, 'rows'> => ({
+  rows: Object.assign({}, ...all.map(({ rows }) => rows)),
+})

@@ -20,61 +20,76 @@ export const own = (object: JsonObject, name: string): unknown =>
   Object.hasOwn(object, name) ? object[name] : undefined
 
 /**
- * Text to one JSON object. `undefined` when it is no JSON, no object, nested deeper than
- * {@link LIMITS.jsonDepth}, when an object in it has two members of one name, or one named
- * `__proto__`: readers disagree on what these say (RFC 8259 §4).
+ * Text to one JSON value. `undefined` when it is no JSON, nested deeper than `depth`, when an object in
+ * it has two members of one name, or one named `__proto__`: readers disagree on what these say
+ * (RFC 8259 §4). Names that differ in case or spelling are two names.
  */
-export const parseJsonObject = (text: string): JsonObject | undefined => {
-  let value: unknown
+export const parseJson = (text: string, depth: number = LIMITS.jsonDepth): unknown => {
+  // What is long is not made into values before it is known to be flat.
+  const isLong = text.length > LIMITS.tokenLength
   try {
-    value = JSON.parse(text)
+    if (isLong && !isUnambiguous(text, depth)) return undefined
+    const value: unknown = JSON.parse(text)
+    return isLong || isPlain(text, value, depth) || isUnambiguous(text, depth) ? value : undefined
   } catch {
     return undefined
   }
-  return isObject(value) && (isPlain(text, value) || isUnambiguous(text)) ? value : undefined
 }
 
-/** Openings that text may have and be no deeper than {@link LIMITS.jsonDepth}, however they nest. */
+/** {@link parseJson}, of at most {@link LIMITS.jsonDepth} levels; `undefined` for what is no object, too. */
+export const parseJsonObject = (text: string): JsonObject | undefined => {
+  const value = parseJson(text)
+  return isObject(value) ? value : undefined
+}
+
+/** Openings that text may have and be no deeper than so many levels, however they nest. */
 const OPENINGS = /[{[]/g
 
 /**
  * Whether the text is exactly what its value is written as, with few openings: then it says each
  * member once. So are nearly all tokens; what is not is walked through.
  */
-const isPlain = (text: string, value: JsonObject): boolean =>
-  (text.match(OPENINGS)?.length ?? 0) <= LIMITS.jsonDepth &&
+const isPlain = (text: string, value: unknown, depth: number): boolean =>
+  (text.match(OPENINGS)?.length ?? 0) <= depth &&
   !text.includes('__proto__') &&
   JSON.stringify(value) === text
 
-const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]/g
+const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a]
+/** `[` and `{`, `]` and `}`, without the bit in which they differ from each other. */
+const [OPENING, CLOSING] = [0x5b, 0x5d]
+const BRACE = 0x20
 
-/** One walk over text that is known to be JSON. */
-const isUnambiguous = (text: string): boolean => {
+/** One walk over text, in time and room of its length. Of text that is no JSON it says nothing; may throw. */
+const isUnambiguous = (text: string, depth: number): boolean => {
   const open: (Set<string> | undefined)[] = []
   let string = ''
-  for (const [token] of text.matchAll(TOKEN)) {
-    switch (token) {
-      case '{':
-      case '[':
-        if (open.length === LIMITS.jsonDepth) return false
-        open.push(token === '{' ? new Set() : undefined)
-        break
-      case '}':
-      case ']':
-        open.pop()
-        break
-      case ',':
-        break
-      case ':': {
-        const names = open.at(-1)
-        const name = string.includes('\\') ? (JSON.parse(string) as string) : string.slice(1, -1)
-        if (name === '__proto__' || names?.has(name)) return false
-        names?.add(name)
-        break
-      }
-      default:
-        string = token
-    }
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at)
+    if (char === QUOTE) {
+      const end = endOfString(text, at)
+      if (end === -1) return false
+      string = text.slice(at, end + 1)
+      at = end
+    } else if (char === COLON) {
+      const names = open.at(-1)
+      const name = string.includes('\\') ? (JSON.parse(string) as string) : string.slice(1, -1)
+      if (name === '__proto__' || names?.has(name)) return false
+      names?.add(name)
+    } else if ((char & ~BRACE) === OPENING) {
+      if (open.length === depth) return false
+      open.push(char === OPENING ? undefined : new Set())
+    } else if ((char & ~BRACE) === CLOSING) open.pop()
   }
   return true
+}
+
+/** Where the string ends that begins here; -1 where it does not. */
+const endOfString = (text: string, start: number): number => {
+  let end = text.indexOf('"', start + 1)
+  for (; end !== -1; end = text.indexOf('"', end + 1)) {
+    let before = end
+    while (text.charCodeAt(before - 1) === BACKSLASH) before--
+    if ((end - before) % 2 === 0) return end
+  }
+  return end
 }

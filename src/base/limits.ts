@@ -4,6 +4,12 @@ export const LIMITS = {
   tokenLength: 16 * 1024,
   /** Nesting of a token's JSON. */
   jsonDepth: 32,
+  /** Nesting of a message of MCP, messages of one batch, and characters of a message's id. */
+  messageDepth: 64,
+  messagesPerBatch: 50,
+  messageIdLength: 256,
+  /** Resources that one message subscribes to. */
+  subscriptionsPerMessage: 256,
   /** Members of a token's `authorization_details`. */
   authorizationDetails: 64,
   /** Characters of a header's `kid`. */
@@ -30,6 +36,10 @@ export const LIMITS = {
   /** Bytes of a body that is held before it is sent on: unless configured, and at most. */
   heldBodyBytes: 1024 * 1024,
   heldBodyBytesMost: 16 * 1024 * 1024,
+  /** Bytes of an answer of an MCP server, or of one event of it, that are held to be looked through. */
+  mcpAnswerBytes: 2 * 1024 * 1024,
+  /** Milliseconds that one is held for until it is whole, unless the rule's `timeout` is shorter. */
+  mcpAnswerMs: 30_000,
   /** Bytes of a request to the gate's own endpoints. */
   adminBodyBytes: 64 * 1024,
   /** Milliseconds to read a whole body that an answer waits for. */

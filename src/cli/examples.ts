@@ -10,9 +10,10 @@ import { claims } from '../stages/claims.ts'
 import { condition } from '../stages/condition.ts'
 import { delegation } from '../stages/delegation.ts'
 import { route } from '../stages/route.ts'
+import type { Uses } from '../stages/tool.ts'
 import type { Example } from './example-file.ts'
 
-interface Given {
+interface Given extends Uses {
   readonly policy: Policy
   readonly request: RequestHead
   readonly issuer: Issuer
@@ -63,6 +64,8 @@ const judgeExample = async (policy: Policy, example: Example): Promise<Finding |
       request: example.request,
       issuer,
       token: tokenOf(example, issuer, policy),
+      // Examples are of requests, and say of no call what it uses.
+      uses: [],
       ...example.around,
     },
     { clock: { now: () => example.at * 1000 } },

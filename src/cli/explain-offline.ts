@@ -29,6 +29,8 @@ const HINTS: Readonly<Record<string, string>> = {
     'The key that opens the token is a secret of the gate, which is not known here: ask the running gate with --gate URL, or explain the signed token that is inside',
   keys_unavailable:
     'Give the JWK set of the issuer with --jwks FILE (nothing is fetched here), or ask the running gate with --gate URL',
+  session_unavailable:
+    'Sessions are sealed with keys of the gate, which are not known here: leave Mcp-Session-Id out, or ask the running gate with --gate URL',
 }
 
 /**
@@ -37,7 +39,7 @@ const HINTS: Readonly<Record<string, string>> = {
  */
 export const explainOffline = async (
   policy: Policy,
-  { method, url, token, headers: given, connection: told }: AskedRequest,
+  { method, url, token, headers: given, connection: told, mcp }: AskedRequest,
   { keys, at }: OfflineOptions,
 ): Promise<OfflineExplanation> => {
   let inlineKeys = false
@@ -56,6 +58,8 @@ export const explainOffline = async (
     keys: source,
     tokens: { find: () => undefined, keep: () => {} },
     signingKeys: { signing: () => undefined },
+    // By keys of the gate, which are not here.
+    sessions: { seal: noSession, open: noSession },
     revocations: { lookup: async () => [] },
     limits: { take: () => ok({}), takeAddress: () => ok({}) },
     onError: () => {},
@@ -64,12 +68,15 @@ export const explainOffline = async (
   if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
   const { caller, connection } = told ?? {}
   const guard = createGuard(policy, ports)
-  const explanation = await explain(guard, { method, url, headers }, undefined, {
-    caller,
-    connection,
-  })
+  const { explanation } = await explain(
+    guard,
+    { method, url, headers },
+    { around: { caller, connection }, asked: mcp?.asked },
+  )
   return { explanation: json(advised(explanation)), inlineKeys }
 }
+
+const noSession = () => Promise.reject(new Error('the keys of the gate are not known here'))
 
 const advised = (explanation: Explanation): Explanation => {
   const { denial, steps } = explanation

@@ -1,10 +1,12 @@
 import { text as textOf } from 'node:stream/consumers'
+import type { AskedOfMcp } from '../answer/explain-mcp.ts'
 import { connectionField, toldConnection } from '../apps/connection.ts'
+import { mcpField } from '../apps/explain-mcp.ts'
 import { type JsonObject, parseJsonObject } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { Around } from '../guard.ts'
 import { pathText } from '../policy/issues.ts'
-import { readField } from '../policy/table.ts'
+import { type Field, readField } from '../policy/table.ts'
 import { readText } from './files.ts'
 
 /** A request to explain, as the command line says it. */
@@ -15,6 +17,8 @@ export interface RequestOptions {
   readonly header?: readonly string[]
   /** Where it comes from, as JSON. */
   readonly connection?: string
+  /** What is asked of an MCP server, as JSON. */
+  readonly mcp?: string
 }
 
 /** A request to explain. `url` is the text as it was given; no parser has seen it. */
@@ -26,6 +30,8 @@ export interface AskedRequest {
   readonly headers: Headers
   /** In the words of conditions, and as it was read from them. */
   readonly connection?: { readonly written: JsonObject } & Pick<Around, 'caller' | 'connection'>
+  /** What is asked of an MCP server, as it was written, and as it was read. */
+  readonly mcp?: { readonly written: JsonObject; readonly asked: AskedOfMcp }
 }
 
 /** RFC 9110 §5.6.2. */
@@ -41,7 +47,7 @@ const WORD = /^[\x21-\x7e]+$/
 export const readRequest = async (
   method: string,
   url: string,
-  { token: given, header = [], connection }: RequestOptions,
+  { token: given, header = [], connection, mcp }: RequestOptions,
   stdin: () => Promise<string>,
 ): Promise<Result<AskedRequest, string>> => {
   if (!TOKEN.test(method)) return fail('METHOD must be one word, such as GET')
@@ -53,11 +59,15 @@ export const readRequest = async (
   if (!headers.ok) return headers
   const told = connection === undefined ? undefined : readConnection(connection)
   if (told && !told.ok) return told
+  const message = mcp === undefined ? undefined : readMcp(mcp)
+  if (message && !message.ok) return message
+  if (message && method.toUpperCase() !== 'POST') return fail('--mcp goes with method POST')
   const asked = {
     method: method.toUpperCase(),
     url,
     headers: headers.value,
     ...(told && { connection: told.value }),
+    ...(message && { mcp: message.value }),
   }
   if (given === undefined) return ok(asked)
   if (headers.value.has('authorization')) {
@@ -98,15 +108,33 @@ const readHeaders = (texts: readonly string[]): Result<Headers, string> => {
 }
 
 const readConnection = (text: string): Result<NonNullable<AskedRequest['connection']>, string> => {
+  const read = readJson('--connection', text, connectionField, '{"country":"DE"}')
+  return read.ok ? ok({ written: read.value.written, ...toldConnection(read.value.value) }) : read
+}
+
+const readMcp = (text: string): Result<NonNullable<AskedRequest['mcp']>, string> => {
+  const read = readJson('--mcp', text, mcpField, '{"method":"tools/call","name":"get_weather"}')
+  if (!read.ok) return read
+  const { written, value: asked } = read.value
+  return asked ? ok({ written, asked }) : fail('--mcp: method: is missing')
+}
+
+/** The JSON of an option, as it is written and as it is read. */
+const readJson = <Value>(
+  option: string,
+  text: string,
+  schema: Field<Value>,
+  example: string,
+): Result<{ readonly written: JsonObject; readonly value: Value }, string> => {
   const written = parseJsonObject(text)
-  if (!written) return fail(`--connection must be JSON, such as '{"country":"DE"}'`)
+  if (!written) return fail(`${option} must be JSON, such as '${example}'`)
   const wrong: string[] = []
-  const told = readField(connectionField, written, (path, message) =>
+  const value = readField(schema, written, (path, message) =>
     wrong.push(`${pathText('', path)}: ${message}`),
   )
-  return wrong.length > 0 || !told
-    ? fail(`--connection: ${wrong.join('; ')}`)
-    : ok({ written, ...toldConnection(told) })
+  return wrong.length > 0 || value === undefined
+    ? fail(`${option}: ${wrong.join('; ')}`)
+    : ok({ written, value })
 }
 
 /** Standard input to its end, as UTF-8. */

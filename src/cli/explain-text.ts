@@ -44,8 +44,15 @@ export const explanationLines = (explanation: JsonObject): readonly string[] => 
   })
   const end = own(explanation, 'allowed') === true ? allowed(explanation) : denied(explanation)
   const isWithheld = steps.length > 0 && steps.every((step) => own(step, 'detail') === undefined)
+  const note = textOf(explanation, 'note')
   const lines = stepLines(shown).flatMap((line, i) => [line, ...operandLines(steps[i] ?? {})])
-  return [...lines, '', ...end, ...(isWithheld ? [WITHHELD] : [])]
+  return [
+    ...lines,
+    '',
+    ...end,
+    ...(note === undefined ? [] : [`Note: ${note}`]),
+    ...(isWithheld ? [WITHHELD] : []),
+  ]
 }
 
 const WITHHELD =

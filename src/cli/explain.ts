@@ -94,7 +94,7 @@ const errorOf = (exitCode: ExitCode) =>
   exitCode === EXIT.unknown && { error: 'The line could not decide; denial says why.' }
 
 const explainThere = async (
-  { method, url, token, headers, connection }: AskedRequest,
+  { method, url, token, headers, connection, mcp }: AskedRequest,
   options: GateOptions,
   around: ExplainSurroundings,
 ): Promise<Outcome> => {
@@ -107,6 +107,7 @@ const explainThere = async (
       url,
       headers: Object.fromEntries(headers),
       ...(connection && { connection: connection.written }),
+      ...(mcp && { mcp: mcp.written }),
     },
   }))
   if (!answer.ok) {

@@ -196,6 +196,7 @@ withAccess(
     .argument('<url>', 'its whole URL, exactly as it is sent')
     .option('--token <token>', 'the token to explain: @FILE, - for standard input, or itself')
     .option('--header <name: value>', 'a further header of the request; may be repeated', collect)
+    .option('--mcp <json>', 'what is asked of an MCP server: method, name, arguments, revision')
     .option('--connection <json>', 'where it comes from: ip, country, asn, colo, tls, bot_score')
     .optionsGroup('To judge by wrangler.toml:')
     .option('--config <file>', 'the file to judge by (default: wrangler.toml)')

@@ -4,6 +4,7 @@ import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import { isScopeToken } from '../model/scope.ts'
 import { type Described, type Reach, reachable } from '../policy/reachable.ts'
+import { isUsable, type KindOfUse, usesOf } from '../policy/uses.ts'
 
 /** An agent as options describe it. */
 export interface AgentOptions {
@@ -27,13 +28,15 @@ export interface Reached {
   readonly many: Reach['many']
   /** What is asked beside what the options say. */
   readonly asks: JsonObject
+  /** What it could use of an MCP server behind the rule. */
+  readonly uses: readonly KindOfUse[]
 }
 
 /** What a rule says that nobody has to meet, or that the options answer. */
 const NOT_ASKED: ReadonlySet<string> = new Set([
   ...['match', 'host', 'resource', 'access', 'issuers', 'origin', 'origin_via', 'mode', 'needs'],
   ...['strip_prefix', 'timeout', 'inject', 'cors', 'revocation', 'forward_claims'],
-  ...['forward_token', 'encoded_slash', 'remove_response_headers'],
+  ...['forward_token', 'encoded_slash', 'remove_response_headers', 'mcp'],
 ])
 
 /** What of all options describes an agent. */
@@ -67,6 +70,9 @@ export const routesOfAgent = async (
       only,
       many,
       asks: isAnonymous ? {} : asksOf(shown[policy.routes.indexOf(route)] ?? {}, issuers, options),
+      uses: (route.mcp ? usesOf(route.mcp) : []).filter(({ use }) =>
+        isUsable(use, described.value, policy),
+      ),
     })),
   )
 }

@@ -13,6 +13,7 @@ import {
   routesOfAgent,
 } from './routes-of-agent.ts'
 import { detailText } from './steps.ts'
+import { type UseRow, useCell, useRow, usesBelow } from './uses.ts'
 
 export interface RoutesOptions extends AgentOptions {
   readonly file?: string
@@ -52,7 +53,9 @@ const COLUMNS: readonly Column<Rule>[] = [
 ]
 
 /** A rule that an agent could reach. */
-type ReachedRule = Rule & Pick<Reached, 'only' | 'asks'> & Partial<Pick<Reached, 'many'>>
+type ReachedRule = Rule &
+  Pick<Reached, 'only' | 'asks'> &
+  Partial<Pick<Reached, 'many'>> & { readonly uses: readonly UseRow[] }
 
 const REACHED: readonly Column<ReachedRule>[] = [
   ['MATCH', ({ match }) => match],
@@ -95,32 +98,46 @@ export const routes = async ({
   const rules = rulesOf(policy)
   const json = { valid: true, file, environment }
   if (!isDescribed(agent)) {
-    const out = tableOf(COLUMNS, rules)
+    const below = new Map(rules.map((rule, i) => [rule, usesBelow(policy.routes[i]?.mcp)] as const))
+    const out = tableOf(COLUMNS, rules, (rule) => below.get(rule) ?? [])
     return { exitCode: EXIT.yes, json: { ...json, routes: rules }, out, err: [] }
   }
   const found = await routesOfAgent(policy, rules, agent)
   if (!found.ok) return cannotTell(found.reason)
   const reached = found.value.flatMap(
-    ({ route, issuers, only, many, asks }): readonly ReachedRule[] => {
+    ({ route, uses, issuers, only, many, asks }): readonly ReachedRule[] => {
       const rule = rules[policy.routes.indexOf(route)]
-      return rule ? [{ ...rule, issuers, only, ...(many.length > 0 && { many }), asks }] : []
+      const own = { issuers, only, ...(many.length > 0 && { many }), asks }
+      return rule ? [{ ...rule, ...own, uses: uses.map(useRow) }] : []
     },
   )
   const isNone = reached.length === 0
   return {
     exitCode: isNone ? EXIT.no : EXIT.yes,
     json: { ...json, agent, routes: reached },
-    out: isNone ? ['Such an agent reaches no rule.'] : tableOf(REACHED, reached),
+    out: isNone
+      ? ['Such an agent reaches no rule.']
+      : tableOf(REACHED, reached, ({ uses }) => uses),
     err: [],
   }
 }
 
-const tableOf = <Row>(all: readonly Column<Row>[], rules: readonly Row[]): readonly string[] => {
-  const told = all
-    .map(([heading, cell]) => [heading, rules.map((rule) => cell(rule) || '-')] as const)
-    .filter(([, cells]) => cells.some((cell) => cell !== '-'))
-  const headings = told.map(([heading]) => heading)
-  return columns([headings, ...rules.map((_, i) => told.map(([, cells]) => cells[i] ?? ''))])
+const tableOf = <Row>(
+  all: readonly Column<Row>[],
+  rules: readonly Row[],
+  below: (rule: Row) => readonly UseRow[],
+): readonly string[] => {
+  const cells = rules.flatMap((rule) => [
+    all.map(([, cell]) => cell(rule) || '-'),
+    ...below(rule).map((use) => all.map(([heading]) => useCell(heading, use))),
+  ])
+  const told = all.flatMap(([heading], i) =>
+    cells.some((row) => !['-', ''].includes(row[i] ?? '')) ? [{ heading, i }] : [],
+  )
+  return columns([
+    told.map(({ heading }) => heading),
+    ...cells.map((row) => told.map(({ i }) => row[i] ?? '')),
+  ])
 }
 
 const rulesOf = (policy: Policy): readonly Rule[] => {

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../base/json.ts'
 import type { RequestHead } from '../base/request.ts'
 import type { Result } from '../base/result.ts'
 import type { Connection } from './connection.ts'
@@ -16,6 +17,8 @@ export interface ConditionFacts {
   readonly query: string
   /** Raw values of the path's parameters, still percent-encoded. */
   readonly params: ReadonlyMap<string, string>
+  /** Of one call to an MCP server, for what judges such a call. */
+  readonly arguments?: JsonObject | undefined
   /** The address of who sent it, where it is known. */
   readonly caller?: string | undefined
   readonly connection?: Connection | undefined
@@ -45,6 +48,8 @@ export interface Condition {
   readonly query: readonly string[]
   /** Parameters of the path that it reads. */
   readonly params: readonly string[]
+  /** Members of a call's arguments that it reads. */
+  readonly arguments?: readonly string[]
   /** Steps that one evaluation comes to at most. */
   readonly steps: number
   evaluate(facts: ConditionFacts): Result<boolean, ConditionFault>

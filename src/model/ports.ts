@@ -110,6 +110,8 @@ export interface SigningKeys {
   signing(): SigningKey | Promise<SigningKey> | undefined
   /** Public keys (RFC 7517) that assertions of now, of a while ago and of soon verify by. */
   published(): readonly JWK[] | Promise<readonly JWK[]>
+  /** Of those what is in memory: nobody is asked, and no key made for it. */
+  held?(): readonly JWK[] | undefined
 }
 
 /**

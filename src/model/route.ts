@@ -4,6 +4,7 @@ import type { Condition } from './condition.ts'
 import type { DetailRule } from './details.ts'
 import type { DelegationRule } from './issuer.ts'
 import type { RateLimit } from './limit.ts'
+import type { McpRule } from './mcp.ts'
 import type { RevocationTerms } from './revocation.ts'
 
 /** The methods a rule may name; `*` stands for all of them. */
@@ -119,6 +120,8 @@ export interface Route {
   readonly secrets: readonly string[]
   readonly forwardToken: boolean
   readonly encodedSlash: boolean
+  /** Set where an MCP server stands behind the rule. */
+  readonly mcp?: McpRule
   /** Set on the gate's own endpoints, which are never forwarded. */
   readonly endpoint?: Endpoint
 }

@@ -55,8 +55,10 @@ export const readParentScopes = (
   return tokens ? new Set(tokens.filter((token) => counts(token, issuer))) : null
 }
 
-/** What a path parameter must look like to stand in a scope. */
 const SCOPE_VALUE = /^[A-Za-z0-9._~-]{1,128}$/
+
+/** Whether a path parameter may stand in a scope. */
+export const isScopeValue = (value: string): boolean => SCOPE_VALUE.test(value)
 
 /** The scope a template stands for; `undefined` where a parameter's value may not stand in one. */
 export const resolveScope = (
@@ -70,7 +72,7 @@ export const resolveScope = (
       continue
     }
     const value = params.get(part) ?? ''
-    if (!SCOPE_VALUE.test(value)) return undefined
+    if (!isScopeValue(value)) return undefined
     scope += value
   }
   return scope

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../base/json.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
+import type { McpOperation } from './mcp.ts'
 import type { VerificationKey } from './ports.ts'
 
 /**
@@ -107,8 +108,11 @@ export type Grant = readonly string[]
 /** How the token was shown to belong to its sender. */
 export type Possession = 'bearer'
 
-/** What is asked of the resource. */
-export interface Operation {
+/** What is asked of an HTTP API. */
+export interface HttpOperation {
   readonly kind: 'http'
   readonly method: string
 }
+
+/** What is asked of the resource. */
+export type Operation = HttpOperation | McpOperation

@@ -10,6 +10,7 @@ export const FORBIDDEN_TYPES: ReadonlySet<string> = new Set([
   'entity-statement+jwt',
   'jwk-set+jwt',
   'logout+jwt',
+  'mcp-session+jwt',
   'oauth-authz-req+jwt',
   'oauth-client-attestation+jwt',
   'oauth-client-attestation-pop+jwt',

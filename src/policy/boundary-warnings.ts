@@ -1,3 +1,4 @@
+import { MCP_KINDS } from '../model/mcp.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Method, Route, ScopeTemplate } from '../model/route.ts'
 import { valuesIn } from './compare/values.ts'
@@ -110,9 +111,15 @@ const isAsked = (scope: string, templates: readonly ScopeTemplate[]): boolean =>
       : valuesIn(one, scope),
   )
 
+/** What a rule asks for, in whole or of some of its calls. */
+const askedBy = ({ scopes, mcp }: Route): readonly ScopeTemplate[] => [
+  ...scopes.scopes,
+  ...MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? []).flatMap((use) => use.scopes.scopes),
+]
+
 /** Declared and included scopes that open nothing: no rule asks for them or for what they include. */
 const unused = ({ routes, scopes, includedBy }: Policy): readonly PolicyIssue[] => {
-  const templates = routes.filter(isReading).flatMap((route) => route.scopes.scopes)
+  const templates = routes.filter(isReading).flatMap(askedBy)
   const opening = [...scopes].flatMap(([scope, included]) => [
     ...included.filter((one) => isAsked(one, templates)),
     ...([scope, ...included].some((one) => isAsked(one, templates)) ? [scope] : []),

@@ -27,24 +27,44 @@ const ALWAYS_EXPOSED = ['WWW-Authenticate', 'DPoP-Nonce', 'Retry-After', 'X-Requ
 /** Request headers a caller may send where the rule does not say. */
 const DEFAULT_HEADERS = ['authorization', 'content-type']
 
-/** A `cors` table whose methods are the rule's own where it names none. */
-export interface CorsEntry extends Omit<CorsRule, 'methods'> {
+/** What callers of MCP send besides, and what they have to read of its answers. */
+const MCP_HEADERS = [
+  'mcp-protocol-version',
+  'mcp-session-id',
+  'last-event-id',
+  'mcp-method',
+  'mcp-name',
+]
+const MCP_EXPOSED = ['Mcp-Session-Id']
+
+/** A `cors` table whose methods and headers are the rule's own where it names none. */
+export interface CorsEntry extends Omit<CorsRule, 'methods' | 'headers'> {
   readonly methods?: readonly Method[]
+  readonly headers?: readonly string[]
+}
+
+/** What of a rule its CORS depends on, beside the table. */
+export interface CorsFacts {
+  readonly methods: readonly Method[]
+  /** Headers that its answers have besides, for callers to read. */
+  readonly told?: readonly string[]
+  /** Whether it speaks MCP. */
+  readonly isMcp?: boolean
 }
 
 export const corsField = field<CorsEntry>((value, report) => {
   const entry = readTable(FIELDS, ['origins'], value, report)
-  const { origins = [], headers = DEFAULT_HEADERS, expose = [], credentials = false } = entry
+  const { origins = [], headers, expose = [], credentials = false } = entry
   if (origins.includes('*') && origins.length > 1)
     report(['origins'], '`*` already stands for every origin')
-  for (const [key, values] of Object.entries({ origins, headers, expose })) {
+  for (const [key, values] of Object.entries({ origins, headers: headers ?? [], expose })) {
     if (credentials && values.includes('*'))
       report([key], '`*` cannot stand beside credentials = true')
   }
   const exposed = new Map([...expose, ...ALWAYS_EXPOSED].map((name) => [name.toLowerCase(), name]))
   return {
     origins: Object.freeze(origins),
-    headers: Object.freeze(headers),
+    ...(headers && { headers: Object.freeze(headers) }),
     expose: Object.freeze([...exposed.values()]),
     credentials,
     ...(entry.methods && { methods: entry.methods }),
@@ -52,17 +72,19 @@ export const corsField = field<CorsEntry>((value, report) => {
   }
 })
 
-/** The rule with its methods; `told` are headers that its answers have besides, for callers to read. */
+/** The rule with its methods and headers, and all that callers are to read. */
 export const corsOf = (
   entry: CorsEntry,
-  methods: readonly Method[],
-  told: readonly string[] = [],
+  { methods, told = [], isMcp = false }: CorsFacts,
 ): CorsRule => {
   const named = new Set(entry.expose.map((name) => name.toLowerCase()))
-  const more = told.filter((name) => !named.has(name.toLowerCase()))
+  const wanted = isMcp ? [...told, ...MCP_EXPOSED] : told
+  const more = wanted.filter((name) => !named.has(name.toLowerCase()))
+  const usual = isMcp ? [...DEFAULT_HEADERS, ...MCP_HEADERS] : DEFAULT_HEADERS
   return Object.freeze({
     ...entry,
     methods: Object.freeze(entry.methods ?? methods),
+    headers: entry.headers ?? Object.freeze(usual),
     expose: Object.freeze([...entry.expose, ...more]),
   })
 }

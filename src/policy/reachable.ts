@@ -112,7 +112,8 @@ const waysOf = async (
   const scopes = described.scopes && counted(described.scopes, issuer)
   const passes = async (only: Only, asked: Route): Promise<boolean> => {
     const params = new Map(names.map((name) => [name, only[name] ?? ANY]))
-    const facts = { policy, route: asked, params }
+    // Of an MCP server: to be connected to it.
+    const facts = { policy, route: asked, params, uses: [] }
     const isTyped = await passesAgent(facts, issuer, described)
     return (
       isTyped &&

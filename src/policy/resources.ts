@@ -50,6 +50,7 @@ export const infoOf = (
     if ((entry.resource?.text ?? fallback) !== identifier || entry.access === 'public') continue
     for (const { source, parts } of entry.scopes?.scopes ?? [])
       if (parts.length === 1) scopes.add(source)
+    for (const scope of entry.mcp?.offeredScopes ?? []) scopes.add(scope)
     for (const { type } of entry.authorization_details ?? []) detailTypes.add(type)
     for (const { keys, issuer } of takenIssuers(entry, around)) {
       if (keys.kind !== 'inline') servers.add(issuer)

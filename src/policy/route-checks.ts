@@ -6,6 +6,8 @@ import { checkActors } from './delegation.ts'
 import { checkIdentifiers } from './details.ts'
 import { DEFAULT_IDENTITY_PREFIX, DEFAULT_PREFIX } from './gate.ts'
 import { quote, quoteAll, type Report, under, unknownName } from './issues.ts'
+import { checkCondition, checkMcp } from './mcp-checks.ts'
+import { checkMcpAudiences } from './mcp-resource.ts'
 import { type RouteEntry, type Surroundings, takenIssuers } from './route.ts'
 import { loosely } from './route-index.ts'
 
@@ -73,14 +75,14 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
     report(['workflow'], unknownName('path parameter', workflow.name, match.params))
   },
   function conditionReadsWhatIsThere({ entry: { match, when }, gate, report }) {
-    const hole = match && when?.params.find((name) => !match.params.includes(name))
-    if (match && hole !== undefined)
-      report(['when'], unknownName('path parameter', hole, match.params))
-    const identity = gate.identity_prefix ?? DEFAULT_IDENTITY_PREFIX
-    for (const [i, name] of (when?.headers ?? []).entries()) {
-      if (!foldedName(name).startsWith(identity)) continue
-      report(['when', 'headers', i], 'is an identity header, which only the gate sets')
-    }
+    if (match) checkCondition(when, match.params, gate, report)
+  },
+  function mcpIsGuarded({ entry, gate, report }) {
+    checkMcp(entry, gate, report)
+  },
+  function mcpTakesItsTokens({ entry, has, report, ...around }) {
+    const isUnread = has('resource') && !entry.resource
+    if (!has('audiences') && !isUnread) checkMcpAudiences(entry, around, report)
   },
   function injectNeedsToken({ entry, has, report }) {
     const { access = 'required' } = entry

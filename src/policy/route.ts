@@ -24,6 +24,7 @@ import {
 import { DEFAULT_IDENTITY_PREFIX, DEFAULT_TIMEOUT, type GateEntry, modeField } from './gate.ts'
 import { injectField, injectionsOf, recognised } from './inject.ts'
 import { type Report, under } from './issues.ts'
+import { mcpField } from './mcp.ts'
 import { rateLimitField } from './rate-limit.ts'
 import { revocationField, termsOf } from './revocation.ts'
 import {
@@ -66,6 +67,7 @@ const FIELDS = {
   mode: modeField,
   revocation: revocationField,
   rate_limit: rateLimitField,
+  mcp: mcpField,
 }
 
 /** One table of ROUTES as configured, without what could not be read. */
@@ -166,11 +168,13 @@ export const routeOf = (
     ...(entry.authorization_details && { authorizationDetails: entry.authorization_details }),
     ...authenticationOf(entry),
     ...(entry.when && { when: entry.when }),
-    ...(entry.cors && { cors: corsOf(entry.cors, methods, told) }),
+    ...(entry.cors && {
+      cors: corsOf(entry.cors, { methods, told, isMcp: entry.mcp !== undefined }),
+    }),
     revocation: termsOf(entry.revocation ?? gate.revocation),
     ...(entry.rate_limit && { rateLimit: entry.rate_limit }),
-    // The origin's own credential is for requests that were allowed, and for nothing else.
-    mode: entry.inject ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
+    // What an origin does not judge itself, as its credential and its tools, is never only watched.
+    mode: entry.inject || entry.mcp ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
     target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout, viaOf(entry, gate)),
     forwardClaims: entry.forward_claims ?? Object.freeze([]),
     removedFromAnswers: Object.freeze(entry.remove_response_headers ?? []),
@@ -178,5 +182,6 @@ export const routeOf = (
     secrets: recognised(entry.inject ?? [], inject, around.env),
     forwardToken: entry.forward_token ?? false,
     encodedSlash: entry.encoded_slash ?? false,
+    ...(entry.mcp && { mcp: entry.mcp }),
   })
 }

@@ -42,14 +42,15 @@ export const writtenScopes = ({ mode, scopes }: ScopeRule): WrittenScopes => {
 /** What a rule asks of a token, in words. */
 export const needsOf = (route: Route): string => {
   if (!isReading(route)) return 'nothing'
-  const names = route.scopes.scopes.map(({ source }) => source)
-  const scopes =
-    names.length === 0
-      ? 'any valid token'
-      : route.scopes.mode === 'all'
-        ? names.join(' and ')
-        : `one of ${names.join(', ')}`
+  const scopes = scopesText(route.scopes) ?? 'any valid token'
   return route.access === 'optional' ? `no token, or ${scopes}` : scopes
+}
+
+/** Scopes in words; `undefined` where none is asked for. */
+export const scopesText = ({ mode, scopes }: ScopeRule): string | undefined => {
+  const names = scopes.map(({ source }) => source)
+  if (names.length === 0) return undefined
+  return mode === 'all' ? names.join(' and ') : `one of ${names.join(', ')}`
 }
 
 export const isReading = ({ access }: Route): boolean => access !== 'public'

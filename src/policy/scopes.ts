@@ -1,24 +1,44 @@
 import { isObject } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
+import { isArgument } from '../model/mcp-scopes.ts'
 import type { ScopeRule, ScopeTemplate } from '../model/route.ts'
 import { ADMIN_SCOPE_PREFIX, isScopeToken } from '../model/scope.ts'
 import { text } from './fields.ts'
 import { quote } from './issues.ts'
 import { field, list, readField, readTable } from './table.ts'
 
-const HOLE = /\{([A-Za-z_][A-Za-z0-9_]*)\}/
+/** How holes are written, what to write, and a character that none of their values has. */
+interface Holes {
+  readonly hole: RegExp
+  readonly hint: string
+  /** So that two values cannot run into each other. */
+  readonly separator: RegExp
+}
 
-/** A character that no value in a scope has, so that two values cannot run into each other. */
-const SEPARATOR = /[^A-Za-z0-9._~-]/
+const PARAMETERS: Holes = {
+  hole: /\{([A-Za-z_][A-Za-z0-9_]*)\}/,
+  hint: 'a path parameter is written {name}',
+  separator: /[^A-Za-z0-9._~-]/,
+}
+
+/** Holes of what a call to an MCP server needs: parameters of the path, and members of its arguments. */
+const ARGUMENTS: Holes = {
+  hole: /\{([A-Za-z_][A-Za-z0-9_]*|arguments(?:\.[A-Za-z0-9_$-]+)+)\}/,
+  hint: 'an argument is written {arguments.name}, a path parameter {name}',
+  separator: /[^A-Za-z0-9._~/-]/,
+}
 
 /** Text with `{parameter}` holes. Does not know the rule's parameters. */
-export const readHoles = (source: string): Result<ScopeTemplate, string> => {
-  const parts = source.split(HOLE)
+export const readHoles = (
+  source: string,
+  { hole, hint, separator }: Holes = PARAMETERS,
+): Result<ScopeTemplate, string> => {
+  const parts = source.split(hole)
   if (parts.some((part, i) => i % 2 === 0 && /[{}]/.test(part))) {
-    return fail(`${quote(source)}: a path parameter is written {name}`)
+    return fail(`${quote(source)}: ${hint}`)
   }
   const between = parts.filter((_, i) => i % 2 === 0).slice(1, -1)
-  if (!between.every((part) => SEPARATOR.test(part))) {
+  if (!between.every((part) => separator.test(part))) {
     return fail(
       `${quote(source)}: put a character like : between two parameters, or two ids could be read as others`,
     )
@@ -27,8 +47,11 @@ export const readHoles = (source: string): Result<ScopeTemplate, string> => {
 }
 
 /** A scope token, or a template with `{parameter}` holes. Does not know the rule's parameters. */
-export const readTemplate = (source: string): Result<ScopeTemplate, string> => {
-  const template = readHoles(source)
+export const readTemplate = (
+  source: string,
+  holes: Holes = PARAMETERS,
+): Result<ScopeTemplate, string> => {
+  const template = readHoles(source, holes)
   if (!template.ok) return template
   if (!isScopeToken(source)) {
     return fail(
@@ -43,18 +66,47 @@ export const readTemplate = (source: string): Result<ScopeTemplate, string> => {
   return template
 }
 
-const template = text(readTemplate)
+/**
+ * Likewise for a use of something behind an MCP server, with `{arguments.name}` holes too. Before each
+ * of these stands text of the template that ends in a character no argument has: else a caller could
+ * choose which scope is asked for.
+ */
+export const readUseTemplate = (source: string): Result<ScopeTemplate, string> => {
+  if (!source.includes('{arguments.')) {
+    return readTemplate(source, { ...ARGUMENTS, separator: PARAMETERS.separator })
+  }
+  const template = readTemplate(source, ARGUMENTS)
+  if (!template.ok) return template
+  const { parts } = template.value
+  const open = parts.find(
+    (part, i) =>
+      isArgument(part) && i % 2 === 1 && !ARGUMENTS.separator.test(parts[i - 1]?.slice(-1) ?? ''),
+  )
+  return parts[0] !== '' && open === undefined
+    ? template
+    : fail(
+        `${quote(source)}: begin with text of your own, and put a character like : before an argument, or callers could choose which scope they need`,
+      )
+}
+
+const ruleOf = (readScope: (source: string) => Result<ScopeTemplate, string>) => {
+  const scope = text(readScope)
+  return field<ScopeRule | undefined>((value, report) => {
+    if (Array.isArray(value)) {
+      const scopes = readField(list(scope, { empty: true }), value, report)
+      return scopes && Object.freeze({ mode: 'all', scopes: Object.freeze(scopes) })
+    }
+    if (!isObject(value)) {
+      report([], 'must be a list of scopes, or { any = [...] }')
+      return undefined
+    }
+    const { any } = readTable({ any: list(scope) }, ['any'], value, report)
+    return any && Object.freeze({ mode: 'any', scopes: Object.freeze(any) })
+  })
+}
 
 /** A list of scopes that are all needed, or `{ any = [...] }`. */
-export const scopeRule = field<ScopeRule | undefined>((value, report) => {
-  if (Array.isArray(value)) {
-    const scopes = readField(list(template, { empty: true }), value, report)
-    return scopes && Object.freeze({ mode: 'all', scopes: Object.freeze(scopes) })
-  }
-  if (!isObject(value)) {
-    report([], 'must be a list of scopes, or { any = [...] }')
-    return undefined
-  }
-  const { any } = readTable({ any: list(template) }, ['any'], value, report)
-  return any && Object.freeze({ mode: 'any', scopes: Object.freeze(any) })
-})
+export const scopeRule = ruleOf((source) => readTemplate(source))
+
+/** Likewise, of {@link readUseTemplate templates} over arguments. */
+export const useScopes = ruleOf(readUseTemplate)

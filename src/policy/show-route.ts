@@ -3,6 +3,7 @@ import type { CorsRule, Route } from '../model/route.ts'
 import { writtenCondition } from './conditions/field.ts'
 import { showDetails } from './details.ts'
 import { isReading, issuerNames, originText, writtenScopes } from './rows.ts'
+import { showMcp } from './show-mcp.ts'
 import {
   millisecondsText,
   REDACTED,
@@ -57,6 +58,7 @@ export const showRoute = (route: Route, issuers: readonly Issuer[], within?: str
     }),
     forward_token: route.forwardToken,
     encoded_slash: route.encodedSlash,
+    ...(route.mcp && { mcp: showMcp(route.mcp) }),
   }
 }
 

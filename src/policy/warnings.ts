@@ -4,6 +4,8 @@ import type { PolicyEnv } from './env.ts'
 import type { GateEntry } from './gate.ts'
 import { hasShortPassword, unrecognisable } from './inject.ts'
 import { quote, type Report } from './issues.ts'
+import { warnMcp } from './mcp-checks.ts'
+import { warnMcpResource } from './mcp-resource.ts'
 import { warnOfOrigins } from './origin-warnings.ts'
 import type { RouteEntry } from './route.ts'
 
@@ -57,6 +59,8 @@ export const warningsOf = (
     if (entry.inject && (entry.mode ?? gate.mode) === 'shadow') {
       own(['mode'], 'is `enforce` here all the same: the rule has inject')
     }
+    warnMcp(entry, gate, own)
+    warnMcpResource(entry, { gate, issuers }, own)
     if (entry.forward_token)
       own(['forward_token'], "sends the agent's token to the origin, which can use it elsewhere")
     if (entry.resource && !hosts.has(entry.resource.url.hostname)) {

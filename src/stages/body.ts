@@ -50,23 +50,28 @@ export const wholeBody = async (
   return read.ok ? ok(read.value) : fail(bodyDenials(CODES[read.reason]))
 }
 
-/** A body as it was held, with its digest. */
+/** A body as it was held. */
 export interface HeldBody {
   readonly bytes: Uint8Array<ArrayBuffer>
-  /** base64url SHA-256. */
-  readonly digest: string
+  /** base64url SHA-256, where the origin is told it. */
+  readonly digest?: string
 }
 
-/** The whole body of a request, held against its Content-Digest (RFC 9530 §2) where there is one. */
+/**
+ * The whole body of a request, held against its Content-Digest (RFC 9530 §2) where there is one; with
+ * `isTold` its digest, too.
+ */
 export const heldBody = async (
   request: RequestHead & { readonly body?: ReadableStream<Uint8Array> | null },
   most: number,
+  isTold = true,
 ): Promise<Result<HeldBody, Denial<BodyCode>>> => {
   const read = await wholeBody(request.body ?? null, most)
   if (!read.ok) return read
   const bytes = read.value
   const said = request.headers.get('content-digest')
   if (said !== null && !(await isOf(bytes, said))) return fail(bodyDenials('digest_mismatch'))
+  if (!isTold) return ok({ bytes })
   return ok({ bytes, digest: base64url.encode(await digestOf('SHA-256', bytes)) })
 }
 

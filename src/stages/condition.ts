@@ -2,11 +2,12 @@ import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
 import type { RequestHead } from '../base/request.ts'
 import { fail, ok } from '../base/result.ts'
-import type { ConditionFacts } from '../model/condition.ts'
+import type { Condition, ConditionFacts } from '../model/condition.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Clock } from '../model/ports.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
 import type { Routed } from './route.ts'
+import { ONE_OF, type Used, type Uses } from './tool.ts'
 
 const deny = denials({
   condition_unmet: [
@@ -21,7 +22,7 @@ const deny = denials({
   ],
 })
 
-interface Needs extends Pick<Routed, 'route' | 'params' | 'address'> {
+interface Needs extends Pick<Routed, 'route' | 'params' | 'address'>, Uses {
   readonly request: RequestHead
   readonly caller?: string | undefined
   readonly connection?: Connection | undefined
@@ -29,19 +30,28 @@ interface Needs extends Pick<Routed, 'route' | 'params' | 'address'> {
   readonly agent: AgentIdentity
 }
 
-/** What the condition of the rule looked at; `undefined` where it has none. */
+/** A condition, and what it looked at. */
+interface Weight {
+  readonly when: Condition
+  readonly facts: ConditionFacts
+  /** What it is a condition of; of the route where there is none. */
+  readonly used?: Used
+}
+
+/** What was looked at, as far as it came; `undefined` where there is no condition. */
 export interface Weighed {
-  readonly weighed: ConditionFacts | undefined
+  readonly weighed: readonly Weight[] | undefined
 }
 
 const UNWEIGHED = ok({ weighed: undefined })
 
-const operandsOf = ({ route, weighed }: Pick<Needs, 'route'> & Partial<Weighed>) =>
-  route.when && weighed ? { operands: route.when.operands(weighed) } : {}
+const operandsOf = ({ weighed }: Partial<Weighed>) =>
+  weighed ? { operands: weighed.flatMap(({ when, facts }) => when.operands(facts)) } : {}
 
 /**
- * The rule's condition holds for this token, request and moment. One that cannot be evaluated denies.
- * What a denial says of it names the operand as it is written, and nothing that was read.
+ * The rule's condition holds for this token, request and moment, and those of all that is used of an MCP
+ * server hold for the arguments too. One that cannot be evaluated denies. What a denial says of it names
+ * the operand as it is written, and nothing that was read.
  */
 export const condition = stage({
   name: 'condition',
@@ -50,22 +60,35 @@ export const condition = stage({
   missed: operandsOf,
   denials: [deny],
   run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<Weighed, CodeOf<typeof deny>> {
-    const { when } = needs.route
-    if (!when) return UNWEIGHED
-    const weighed = factsOf(needs, clock.now())
-    const judged = when.evaluate(weighed)
-    if (judged.ok && judged.value) return ok({ weighed })
-    const operand = when.blamed(weighed, !judged.ok)
-    return {
-      ...fail(
-        judged.ok
-          ? deny('condition_unmet', { operand })
-          : deny('condition_error', { operand, error: judged.reason }),
-      ),
-      value: { weighed },
+    const { route, uses } = needs
+    if (!route.when && uses.every(({ use }) => !use.when)) return UNWEIGHED
+    const facts = factsOf(needs, clock.now())
+    const weighed: Weight[] = route.when ? [{ when: route.when, facts }] : []
+    for (const used of uses) {
+      const { use, named } = used
+      const { when } = use
+      if (when) weighed.push({ when, used, facts: { ...facts, arguments: named.arguments } })
     }
+    for (const [i, weight] of weighed.entries()) {
+      const denial = judge(weight)
+      if (denial) return { ...fail(denial), value: { weighed: weighed.slice(0, i + 1) } }
+    }
+    return ok({ weighed })
   },
 })
+
+const judge = ({ when, facts, used }: Weight) => {
+  const judged = when.evaluate(facts)
+  if (judged.ok && judged.value) return undefined
+  const detail = {
+    ...(used && { [ONE_OF[used.named.kind]]: used.named.name }),
+    operand: when.blamed(facts, !judged.ok),
+  }
+  const params = used && ({ ofCall: true } as const)
+  return judged.ok
+    ? deny('condition_unmet', detail, params)
+    : deny('condition_error', { ...detail, error: judged.reason }, params)
+}
 
 const factsOf = (
   { request, address, params, caller, connection, access, agent }: Needs,

@@ -1,48 +1,54 @@
-import { type Outcome, stage } from '../base/chain.ts'
-import type { CodeOf } from '../base/denial.ts'
-import type { RequestHead } from '../base/request.ts'
-import { fail, ok } from '../base/result.ts'
-import type { Policy } from '../model/policy.ts'
-import type { Route } from '../model/route.ts'
-import type { Operation } from '../model/token.ts'
-import { bodyDenials, type HeldBody, heldBody } from './body.ts'
+import { stage } from '../base/chain.ts'
+import { joined } from '../base/denial.ts'
+import type { McpMessage } from '../model/mcp.ts'
+import { bodyDenials } from './body.ts'
+import type { Asking, OperationFacts } from './operation/asked.ts'
+import { readHttp } from './operation/http.ts'
+import { type McpPorts, mismatchDenials, readMcp } from './operation/mcp.ts'
+import { headDenials } from './operation/mcp-head.ts'
+import { messageDenials } from './operation/mcp-message.ts'
+import { paramsDenials } from './operation/mcp-params.ts'
+import { sessionDenials } from './operation/mcp-session.ts'
 
-interface Needs {
-  readonly request: RequestHead & { readonly body?: ReadableStream<Uint8Array> | null }
-  readonly policy: Policy
-  readonly route: Route
-}
-
-export interface OperationFacts {
-  readonly operation: Operation
-  /** Read already, where the origin is to be told its digest. */
-  readonly held: HeldBody | undefined
-}
-
-type Asked = Outcome<OperationFacts, CodeOf<typeof bodyDenials>>
+export type { OperationFacts } from './operation/asked.ts'
 
 /**
- * What is asked inside the route. Of an HTTP API the method says it. A body is read only now, of an agent
- * that is known, and only where the origin is told its digest; a route in shadow mode leaves it alone.
+ * What is asked inside the route. Of an HTTP API the method says it, of an MCP server the message. A body
+ * is read only now, of an agent that is known, and only where the origin is told its digest or an MCP
+ * server stands behind the rule.
  */
 export const operation = stage({
   name: 'operation',
-  establishes: 'what is asked inside the route: for an HTTP API, its method',
-  found: ({ operation, held }: Needs & OperationFacts) => ({
-    ...operation,
+  establishes:
+    'what is asked inside the route: for an HTTP API its method, for an MCP server its messages, read in one way only',
+  found: ({ operation, held }: Asking & OperationFacts) => ({
+    kind: operation.kind,
+    method: operation.method,
+    ...(operation.kind === 'mcp' && {
+      revision: operation.revision,
+      session: operation.session !== undefined,
+      messages: held ? operation.messages.map(shown) : NOT_READ,
+    }),
     ...(held && { body: held.bytes.length }),
   }),
-  denials: [bodyDenials],
-  run({ request, policy, route }: Needs): Asked | Promise<Asked> {
-    const operation: Operation = { kind: 'http', method: request.method }
-    const { assertion } = policy.gate
-    // Where there is only a head, as in an explanation, nothing is known of the body.
-    const isBound = assertion?.binding === 'body' && request.body !== undefined
-    if (!isBound || route.endpoint || route.mode === 'shadow') {
-      return ok({ operation, held: undefined })
-    }
-    return heldBody(request, assertion.maxBody).then((held) =>
-      held.ok ? ok({ operation, held: held.value }) : fail(held.reason),
-    )
-  },
+  denials: [
+    joined(
+      bodyDenials,
+      headDenials,
+      sessionDenials,
+      messageDenials,
+      paramsDenials,
+      mismatchDenials,
+    ),
+  ],
+  run: (asking: Asking, ports: McpPorts) =>
+    asking.route.mcp ? readMcp(asking, asking.route.mcp, ports) : readHttp(asking),
+})
+
+const NOT_READ = 'not known: there is only the head of a request here'
+
+/** What a message is about, without what it says. */
+const shown = ({ method = 'an answer', use, more }: McpMessage) => ({
+  method,
+  ...(use && { [use.kind]: [use, ...(more ?? [])].map(({ name }) => name) }),
 })

@@ -1,5 +1,6 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
+import { perObject } from '../base/memo.ts'
 import {
   type Address,
   isPreflight,
@@ -10,8 +11,10 @@ import {
 import { fail, ok } from '../base/result.ts'
 import { connectionOptions, foldedName } from '../base/text.ts'
 import type { Condition } from '../model/condition.ts'
+import { MCP_KINDS } from '../model/mcp.ts'
 import type { Policy } from '../model/policy.ts'
 import { METHODS, type Method, type Route, type RouteMatch } from '../model/route.ts'
+import { isReserved } from '../model/well-known.ts'
 
 const deny = denials({
   host_malformed: [
@@ -75,9 +78,6 @@ interface Needs {
   readonly policy: Policy
 }
 
-/** RFC 9728 and RFC 8414 documents reach an origin only where a rule spells them out. */
-const RESERVED = /^\/\.well-known\/(?:oauth-|openid-configuration(?:\/|$))/i
-
 /**
  * Host known, one canonical path, first matching rule in file order, transport good enough, and
  * the request parameters that the rule reads present once and by one name. Reads no credential. A CORS preflight is
@@ -123,7 +123,7 @@ export const route = stage({
       )
     }
     const found = match.route
-    if (!found.endpoint && RESERVED.test(address.path) && found.path !== address.path) {
+    if (!found.endpoint && isReserved(found, address.path)) {
       return fail(deny('route_unknown', { fault: 'reserved well-known path' }))
     }
     const facts = {
@@ -138,7 +138,9 @@ export const route = stage({
     if (announced !== undefined) {
       return found.cors ? ok(facts) : { ...fail(deny('preflight_refused')), value: facts }
     }
-    const twice = found.when && repeated(request, address, found.when)
+    const twice = conditionsOf(found)
+      .map((when) => repeated(request, address, when))
+      .find((name) => name !== undefined)
     if (twice !== undefined)
       return { ...fail(deny('parameter_ambiguous', { parameter: twice })), value: facts }
     if (!found.workflow) return ok(facts)
@@ -163,6 +165,12 @@ const slashesAreInParameters = (path: string, { route, params }: RouteMatch): bo
   const count = (text: string) => text.split('%2F').length - 1
   return [...params.values()].reduce((sum, value) => sum + count(value), 0) === count(path)
 }
+
+/** Of the rule, and of what is called by name behind it: one reading of a request is for all of them. */
+const conditionsOf = perObject(({ when, mcp }: Route): readonly Condition[] => [
+  ...(when ? [when] : []),
+  ...MCP_KINDS.flatMap((kind) => mcp?.names[kind].all.flatMap((use) => use.when ?? []) ?? []),
+])
 
 /** The first header or query parameter that a condition reads and that has more than one reading. */
 const repeated = (

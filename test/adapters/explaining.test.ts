@@ -1,13 +1,25 @@
 import { expect, it, vi } from 'vitest'
+import { createMemoryKeeping } from '../../src/adapters/assertions/keeper.ts'
+import { createAssertionKeys, createAssertionMemory } from '../../src/adapters/assertions/keys.ts'
 import { explainingPorts } from '../../src/adapters/explaining.ts'
 import { createKeyCache } from '../../src/adapters/keys/cache.ts'
+import { createSessions } from '../../src/adapters/sessions.ts'
 import { fail, ok } from '../../src/base/result.ts'
-import { clock, issuerOf } from '../kit/facts.ts'
+import { clock, ISSUER, issuerOf, RESOURCE } from '../kit/facts.ts'
 
 const asked: string[] = []
 const events: Record<string, unknown>[] = []
 const revocations = { lookup: async () => [] }
 const limits = vi.fn(() => ok({ day: { left: 3, reset: 9 } }))
+const keeper = vi.fn(createMemoryKeeping(clock))
+const signingKeys = createAssertionKeys({
+  memory: createAssertionMemory(),
+  rule: { binding: 'identity', algorithm: 'ES256', maxBody: 1, brought: [], withdrawn: [] },
+  keeper,
+  clock,
+  waitUntil: () => {},
+  log: () => {},
+})
 const ports = explainingPorts(
   {
     cache: createKeyCache(clock),
@@ -23,6 +35,7 @@ const ports = explainingPorts(
   },
   revocations,
   { take: limits, takeAddress: () => fail({ retryAfter: 9 }) },
+  signingKeys,
 )
 
 it('remembers no token', () => {
@@ -57,4 +70,26 @@ it('looks at limits, takes nothing, and knows no address', () => {
   expect(limits).toHaveBeenCalledWith(limit, 'name', false)
   const address = { kind: 'memory', limit: 1, period: 1000 } as const
   expect(ports.limits.takeAddress(address, '192.0.2.1')).toEqual(ok({}))
+})
+
+it('opens sessions by keys that are in memory, asks for none, and seals none', async () => {
+  const holder = { issuer: ISSUER, agent: 'planner', route: 'POST /mcp', resource: RESOURCE }
+  const other = createAssertionKeys({
+    memory: createAssertionMemory(),
+    rule: { binding: 'identity', algorithm: 'ES256', maxBody: 1, brought: [], withdrawn: [] },
+    keeper: createMemoryKeeping(clock),
+    clock,
+    waitUntil: () => {},
+    log: () => {},
+  })
+  const foreign = await createSessions({ keys: other, clock }).seal('one', holder)
+  expect(await ports.sessions.open('garbage', holder)).toBeUndefined()
+  await expect(ports.sessions.open(foreign, holder)).rejects.toThrow('none are asked for')
+  expect(keeper).not.toHaveBeenCalled()
+  const sealed = await createSessions({ keys: signingKeys, clock }).seal('one', holder)
+  expect(keeper).toHaveBeenCalledTimes(1)
+  expect(await ports.sessions.open(sealed, holder)).toBe('one')
+  expect(await ports.sessions.open(foreign, holder)).toBeUndefined()
+  await expect(ports.sessions.seal('one', holder)).rejects.toThrow('nothing is sealed')
+  expect(keeper).toHaveBeenCalledTimes(1)
 })

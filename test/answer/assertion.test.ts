@@ -286,6 +286,14 @@ describe('what it is bound to', () => {
     expect(JSON.parse(JSON.stringify({ htm, htu, bdh }))).toEqual(expected)
   })
 
+  it.each<AssertionBinding>(['identity', 'request'])(
+    'with %s is not the body, though it was held',
+    async (binding) => {
+      const { bytes } = HELD
+      expect(await claimsOf({ binding, held: { bytes } })).not.toHaveProperty('bdh')
+    },
+  )
+
   it.each([
     ['https://o.example/x', 'https://o.example/x'],
     ['https://o.example/x?', 'https://o.example/x'],

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { challenge } from '../../src/answer/challenge.ts'
 import { ANSWERS, type Answer, type Denial, type DenialParams } from '../../src/base/denial.ts'
 import { routeOf, scopesOf } from '../kit/facts.ts'
+import { mcpFacts } from '../kit/mcp-facts.ts'
 
 const denialOf = (answer: Answer, params?: DenialParams): Denial => ({
   code: 'a_code',
@@ -91,4 +92,13 @@ describe('challenge', () => {
       expect(challenge(denialOf(answer), all)).toBeUndefined()
     },
   )
+})
+
+it('names scopes that are offered to who has no token, and to nobody else', () => {
+  const { route } = mcpFacts({ tools: { x: ['b'] }, offered_scopes: ['b', 'a'] }, { scopes: ['a'] })
+  const offering = { ...route, resource: 'https://api.example.com' }
+  expect(challenge(denialOf('unauthenticated'), offering)).toContain('scope="a b"')
+  expect(challenge(denialOf('invalidToken'), offering)).not.toContain('scope=')
+  const needed = { requiredScopes: ['a'] }
+  expect(challenge(denialOf('insufficientScope', needed), offering)).toContain('scope="a"')
 })

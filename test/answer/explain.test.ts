@@ -12,6 +12,7 @@ import {
   issuerOf,
   NOW,
   noLimits,
+  noSessions,
   noSigning,
   noTokens,
   policyOf,
@@ -63,6 +64,7 @@ const guardOf = (ports: Partial<GuardPorts> = {}, policy: Policy = POLICY) =>
     revocations: { lookup: async () => [] },
     limits: noLimits,
     signingKeys: noSigning,
+    sessions: noSessions,
     onError: () => {},
     ...ports,
   })
@@ -75,7 +77,7 @@ const request = async (path: string, token?: string) => ({
 })
 
 const explained = async (path: string, token?: string, guard = guardOf()) =>
-  explain(guard, await request(path, token))
+  (await explain(guard, await request(path, token))).explanation
 
 describe('explain', () => {
   it('tells each step of a request that is allowed', async () => {
@@ -213,12 +215,13 @@ describe('explain', () => {
   it('adds the note of the code, and no other', async () => {
     const notes = { key_unknown: 'Nobody was asked', token_expired: 'It is late' }
     const guard = guardOf({ keys: { find: () => fail('unknown') } })
-    const told = await explain(guard, await request('/read', await mint()), notes)
+    const asked = await request('/read', await mint())
+    const { explanation: told } = await explain(guard, asked, { notes })
     expect(told.steps.at(-1)?.detail).toMatchObject({
       code: 'key_unknown',
       note: 'Nobody was asked',
     })
-    const other = await explain(guard, await request('/read'), notes)
+    const { explanation: other } = await explain(guard, await request('/read'), { notes })
     expect(other.steps.at(-1)?.detail).not.toHaveProperty('note')
   })
 

@@ -1,10 +1,11 @@
 import { generateKeyPair } from 'jose'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Send } from '../../src/answer/forward.ts'
-import type { Decision } from '../../src/guard.ts'
+import type { Decision, Facts } from '../../src/guard.ts'
 import type { SigningKey } from '../../src/model/ports.ts'
 import { gateOf, ISSUER, NOW, policyOf } from '../kit/facts.ts'
 import { forwarded } from '../kit/forwarded.ts'
+import { rule } from '../policy/support.ts'
 
 const ended = { outcome: 'ended', waits: {}, known: {} } as unknown as Decision
 
@@ -221,6 +222,34 @@ describe('the assertion', () => {
     })
     expect(await request.text()).toBe(arrived)
   })
+
+  it.each(['identity', 'body', undefined] as const)(
+    'to an MCP server goes with what was read, and with nothing else (%s)',
+    async (binding) => {
+      const { mcp } = rule(
+        { ROUTES: [{ match: 'POST /x', scopes: [], mcp: { tools: { a: [] } } }] },
+        '/x',
+      )
+      const sentBy = async (held: Facts['held']) => {
+        const { request } = await forwarded({
+          ...(binding && { policy: signs(binding) }),
+          route: { ...(mcp && { mcp }) },
+          known: {
+            signing: await key(),
+            held,
+            operation: { kind: 'mcp', method: 'POST', messages: [] },
+          },
+          init: { method: 'POST', body: 'as it came' },
+        })
+        return request.text()
+      }
+      expect(mcp).toBeDefined()
+      expect(await sentBy({ bytes: new TextEncoder().encode('as it was read') })).toBe(
+        'as it was read',
+      )
+      expect(await sentBy(undefined)).toBe('')
+    },
+  )
 })
 
 describe('what comes back', () => {

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { isRecorded, recordOf } from '../../src/answer/record.ts'
 import { denials } from '../../src/base/denial.ts'
 import type { Decision } from '../../src/guard.ts'
+import type { McpMessage } from '../../src/model/mcp.ts'
 import { accessOf, agentOf, credentialOf, ISSUER, issuerOf, routeOf } from '../kit/facts.ts'
+import { callOf, operationOf } from '../kit/mcp-facts.ts'
 
 const deny = denials({
   refused: ['forbidden', 'It is refused', 'Do not ask'],
@@ -139,5 +141,60 @@ describe('recordOf', () => {
       jti: 'token-1',
     })
     expect(named).toMatchObject({ claimed_issuer: undefined, claimed_kid: undefined })
+  })
+})
+
+describe('what was asked of an MCP server', () => {
+  const written = (operation: object) =>
+    recordOf(decisionOf('passed', 'enforce', { operation }), { id: 'i', time: 0, requestId: 'r' })
+      .mcp
+  const call = (name: string): McpMessage => ({
+    ...callOf(name, { secret: 'hush' }),
+    params: { secret: 'hush' },
+  })
+
+  it.each<[object, unknown]>([
+    [{ kind: 'http', method: 'POST' }, undefined],
+    [operationOf([call('free')]), { method: 'tools/call', name: 'free', revision: '2025-11-25' }],
+    [
+      operationOf([call('x'.repeat(300)), { method: 'y'.repeat(300) }]),
+      {
+        batch: [{ method: 'tools/call', name: 'x'.repeat(128) }, { method: 'y'.repeat(128) }],
+        revision: '2025-11-25',
+      },
+    ],
+    [operationOf([{ id: 1, method: 'ping' }]), { method: 'ping', revision: '2025-11-25' }],
+    [operationOf([], { method: 'GET' }), { revision: '2025-11-25' }],
+    [{ kind: 'mcp', method: 'GET', messages: [] }, undefined],
+    [{ kind: 'mcp', method: 'POST', messages: [{ id: 4 }] }, undefined],
+  ])('%j is written as %j', (operation, expected) => {
+    const mcp = written(operation)
+    expect(mcp).toEqual(expected)
+    expect(JSON.stringify(mcp) ?? '').not.toContain('hush')
+  })
+
+  it('is every message of a batch, also of one', () => {
+    const named = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({ method: 'tools/call', name: `t${i}` }))
+    for (const count of [1, 2, 50]) {
+      const calls = named(count).map(({ name }) => call(name))
+      expect(written(operationOf(calls, { isBatch: true }))).toEqual({
+        batch: named(count),
+        revision: '2025-11-25',
+      })
+    }
+  })
+
+  it('is every resource of a subscription', () => {
+    const [use, ...more] = ['a:1', 'a:2', `a:${'3'.repeat(300)}`].map(
+      (name) => ({ kind: 'resources', name, arguments: {} }) as const,
+    )
+    const message: McpMessage = { id: 1, method: 'subscriptions/listen', ...(use && { use }), more }
+    expect(written(operationOf([message]))).toEqual({
+      method: 'subscriptions/listen',
+      name: 'a:1',
+      more: ['a:2', `a:${'3'.repeat(126)}`],
+      revision: '2025-11-25',
+    })
   })
 })

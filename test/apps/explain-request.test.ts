@@ -160,3 +160,34 @@ describe('a connection that is told', () => {
     expect(around(connection)).toEqual([path])
   })
 })
+
+describe('what is asked of an MCP server', () => {
+  const asked = (mcp: unknown, method = 'POST') => {
+    const result = decodeExplanation({ ...GET, method, mcp })
+    return result.ok ? result.value.asked : result.reason.map(({ path }) => path)
+  }
+
+  it('is read as it is told', () => {
+    const full = { method: 'tools/call', name: 'x', arguments: { a: 1 }, revision: '2025-06-18' }
+    expect(asked(full)).toEqual(full)
+    expect(asked({ method: 'ping' })).toEqual({ method: 'ping' })
+    const plain = decodeExplanation(GET)
+    expect(plain.ok && plain.value.asked).toBeUndefined()
+  })
+
+  it.each([
+    ['mcp', 'ping'],
+    ['mcp.method', {}],
+    ['mcp.method', { method: '' }],
+    ['mcp.name', { method: 'x', name: 7 }],
+    ['mcp.arguments', { method: 'x', arguments: [] }],
+    ['mcp.revision', { method: 'x', revision: '2024-11-05' }],
+    ['mcp.tool', { method: 'x', tool: 'y' }],
+  ])('is a mistake at %s: %j', (path, mcp) => {
+    expect(asked(mcp)).toEqual([path])
+  })
+
+  it('goes with POST', () => {
+    expect(asked({ method: 'ping' }, 'GET')).toEqual(['mcp'])
+  })
+})

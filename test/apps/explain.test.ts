@@ -11,6 +11,7 @@ import {
   clock,
   ISSUER,
   noLimits,
+  noSessions,
   noSigning,
   noTokens,
   RESOURCE,
@@ -43,6 +44,7 @@ const explaining: GuardPorts = {
   revocations: createMemoryRevocations({ clock }),
   limits: noLimits,
   signingKeys: noSigning,
+  sessions: noSessions,
   onError: () => {},
 }
 

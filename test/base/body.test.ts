@@ -151,3 +151,30 @@ it('rejects where somebody else reads the body, and leaves no timer', async () =
   body.getReader()
   await expect(readBody(body, { bytes: 1, ms: MS })).rejects.toThrow(TypeError)
 })
+
+describe('a signal', () => {
+  it.each([
+    ['before', 0],
+    ['while nothing comes', 1],
+    ['right behind a part', 2],
+  ])('that aborts %s breaks the body off', async (_name, when) => {
+    const controller = new AbortController()
+    const { body, cancelled, send } = byHand()
+    if (when === 0) controller.abort()
+    const reading = readBody(body, { bytes: 100, ms: MS, signal: controller.signal })
+    await Promise.resolve()
+    if (when === 2) send('part')
+    if (when > 0) controller.abort()
+    expect(await reading).toEqual({ ok: false, reason: 'broken' })
+    expect(cancelled).toHaveBeenCalledOnce()
+  })
+
+  it('that does not abort changes nothing', async () => {
+    const { signal } = new AbortController()
+    const { body, send, end } = byHand()
+    const reading = readBody(body, { bytes: 100, ms: MS, signal })
+    send('whole')
+    end()
+    expect(await reading).toEqual({ ok: true, value: text('whole') })
+  })
+})

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ANSWERS, type Answer, answerRow, denials } from '../../src/base/denial.ts'
+import { ANSWERS, type Answer, answerRow, denials, joined } from '../../src/base/denial.ts'
 
 const deny = denials({
   one: ['forbidden', 'It may not', 'Ask'],
@@ -32,6 +32,14 @@ describe('denials', () => {
     // @ts-expect-error: not declared
     expect(() => deny('three')).toThrow()
   })
+})
+
+it('are joined to one table, in order', () => {
+  const more = denials({ three: ['notFound', 'It is not there', 'Look elsewhere'] })
+  expect(Object.entries(joined(deny, more).rows)).toEqual([
+    ...Object.entries(deny.rows),
+    ...Object.entries(more.rows),
+  ])
 })
 
 describe('the answers', () => {

@@ -1,10 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { own, parseJsonObject } from '../../src/base/json.ts'
+import { own, parseJson, parseJsonObject } from '../../src/base/json.ts'
 import { LIMITS } from '../../src/base/limits.ts'
 
 /** An object whose innermost value is `levels` deep, the object itself counted. */
 const nested = (levels: number) => `{"a":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`
+
+/** Blanks that are more than any token has. */
+const LONG = ' '.repeat(LIMITS.tokenLength)
 
 describe('parseJsonObject', () => {
   it.each([
@@ -21,6 +24,7 @@ describe('parseJsonObject', () => {
     nested(LIMITS.jsonDepth),
   ])('takes %.60s', (text) => {
     expect(parseJsonObject(text)).toEqual(JSON.parse(text))
+    expect(parseJsonObject(LONG + text)).toEqual(JSON.parse(text))
   })
 
   it.each([
@@ -58,6 +62,7 @@ describe('parseJsonObject', () => {
     nested(5_000),
   ])('refuses %.60s', (text) => {
     expect(parseJsonObject(text)).toBeUndefined()
+    expect(parseJsonObject(LONG + text)).toBeUndefined()
   })
 
   it('gives back any object, and refuses it with its last member doubled', () => {
@@ -67,11 +72,33 @@ describe('parseJsonObject', () => {
         const text = JSON.stringify(object)
         fc.pre(!text.includes('"__proto__":'))
         const name = Object.keys(object).at(-1) ?? ''
-        expect(parseJsonObject(text)).toEqual(JSON.parse(text))
-        expect(parseJsonObject(`${text.slice(0, -1)},${JSON.stringify(name)}:0}`)).toBeUndefined()
+        const doubled = `${text.slice(0, -1)},${JSON.stringify(name)}:0}`
+        for (const blank of ['', LONG]) {
+          expect(parseJsonObject(blank + text)).toEqual(JSON.parse(text))
+          expect(parseJsonObject(blank + doubled)).toBeUndefined()
+        }
       }),
       { seed: 20_264, numRuns: 300 },
     )
+  })
+})
+
+describe('parseJson', () => {
+  it.each(['[]', '[{"a":1},{"a":2}]', '1', '"a"', 'null', '{"a":{"b":1}}'])('takes %s', (text) => {
+    expect(parseJson(text)).toEqual(JSON.parse(text))
+  })
+
+  it.each(['', '[', '[{"a":1,"a":2}]', '[[{"__proto__":1}]]'])('refuses %s', (text) => {
+    expect(parseJson(text)).toBeUndefined()
+  })
+
+  it.each([2, 3, 64, 100])('goes %i levels deep', (depth) => {
+    for (const text of [nested(depth), `${'['.repeat(depth)}${']'.repeat(depth)}`]) {
+      expect(parseJson(text, depth)).toEqual(JSON.parse(text))
+      expect(parseJson(` ${text}`, depth)).toEqual(JSON.parse(text))
+      expect(parseJson(text, depth - 1)).toBeUndefined()
+      expect(parseJson(` ${text}`, depth - 1)).toBeUndefined()
+    }
   })
 })
 

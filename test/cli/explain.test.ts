@@ -41,6 +41,7 @@ describe('a request that is allowed', () => {
       expect.stringMatching(/^✓ delegation/),
       expect.stringMatching(/^✓ agent/),
       passed('operation', 'kind=http method=GET'),
+      '✓ tool',
       passed('scope', 'grant=a:read'),
       '✓ details',
       '✓ authentication',

@@ -37,7 +37,14 @@ export interface Case {
   /** Members of the body beside those every denial has. */
   readonly body?: Members
   readonly headers?: readonly Header[]
+  /** Where it is one message to an MCP server that is denied: the code of JSON-RPC, and the id unless it is 1. */
+  readonly rpc?: { readonly rpc: number; readonly id?: unknown }
 }
+
+/** What could be a session of an MCP server, until keys are asked for. */
+const SESSION = `${[{ alg: 'ES256', typ: 'mcp-session+jwt', kid: 'k' }, { session: 'x' }]
+  .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+  .join('.')}.${'A'.repeat(86)}`
 
 const now = () => Math.floor(Date.now() / 1000)
 
@@ -45,6 +52,43 @@ const now = () => Math.floor(Date.now() / 1000)
 const token =
   (claims: Members = {}, ask: Ask = {}, header: Members = {}) =>
   async (world: World): Promise<Ask> => ({ token: await world.token(claims, header), ...ask })
+
+/** What a client of MCP opens a stream with. */
+const EVENTS: readonly Header[] = [['Accept', 'text/event-stream']]
+
+/** Sends a message to an MCP server. */
+const message = (method: string, params: Members = {}) =>
+  token(
+    {},
+    {
+      method: 'POST',
+      target: '/v1/mcp',
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+      headers: [['MCP-Protocol-Version', '2025-11-25']],
+    },
+  )
+
+/** Sends a body to an MCP server, whatever it is. */
+const toMcp = (body: string, headers: readonly Header[] = []) =>
+  token({}, { method: 'POST', target: '/v1/mcp', body, headers })
+
+/** Asks an MCP server for a stream. */
+const stream = (...headers: readonly Header[]) =>
+  token({}, { target: '/v1/mcp', headers: [...EVENTS, ...headers] })
+
+/** A message that cannot be read as one, or not in one way only. */
+const unread = (rpc: number, ask: Case['ask'], id: unknown = null): Case => ({
+  ...badRequest(ask),
+  rpc: { rpc, id },
+})
+
+/** One message that an MCP server does not get. */
+const refused = (rpc: number, method: string, params?: Members): Case => ({
+  status: 200,
+  challenge: 'none',
+  ask: message(method, params),
+  rpc: { rpc },
+})
 
 /** Sends what is no good token. */
 const bare = (ask: Ask) => () => ask
@@ -186,6 +230,41 @@ export const CASES: Readonly<Record<string, Case>> = {
   agent_type_not_allowed: forbidden(token({}, { target: '/v1/planners' })),
   workflow_mismatch: forbidden(token({ workflow_id: 'r2' }, { target: '/v1/runs/r1/log' })),
 
+  upgrade_refused: badRequest(stream(['Connection', 'Upgrade'], ['Upgrade', 'h2c'])),
+  page_not_allowed: forbidden(stream(['Origin', 'https://evil.example'])),
+  revision_unsupported: badRequest(stream(['MCP-Protocol-Version', '1999-01-01'])),
+  http_method_not_allowed: {
+    ...forbidden(stream(['MCP-Protocol-Version', '2026-07-28'])),
+    status: 405,
+    headers: [['Allow', 'POST']],
+  },
+  message_type_unsupported: {
+    ...forbidden(toMcp('{}', [['Content-Encoding', 'identity']])),
+    status: 415,
+  },
+  session_missing: badRequest(token({}, { method: 'DELETE', target: '/v1/mcp' })),
+  session_unknown: { ...forbidden(stream(['Mcp-Session-Id', 'session-1'])), status: 404 },
+  session_unavailable: unavailable(stream(['Mcp-Session-Id', SESSION]), 'unsigned'),
+  message_malformed: unread(-32700, toMcp('{"id":1,"id":2}')),
+  message_invalid: unread(-32600, toMcp('{"id":1}')),
+  batch_not_allowed: unread(-32600, toMcp('[]', [['MCP-Protocol-Version', '2025-11-25']])),
+  params_invalid: unread(-32602, message('tools/call', {}), 1),
+  params_ambiguous: unread(-32602, message('tools/call', { name: 'allowed', Name: 'x' }), 1),
+  header_mismatch: unread(
+    -32020,
+    message('ping', { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } }),
+    1,
+  ),
+
+  tool_not_allowed: refused(-32003, 'tools/call', { name: 'forbidden' }),
+  prompt_not_allowed: refused(-32003, 'prompts/get', { name: 'forbidden' }),
+  resource_not_allowed: refused(-32003, 'resources/read', { uri: 'docs://forbidden' }),
+  mcp_method_not_allowed: refused(-32601, 'tasks/list'),
+  arguments_ambiguous: refused(-32602, 'tools/call', {
+    name: 'at',
+    arguments: { path: 'a', Path: 'b' },
+  }),
+
   scope_missing: {
     status: 403,
     challenge: 'insufficient_scope',
@@ -289,6 +368,21 @@ export const CASES: Readonly<Record<string, Case>> = {
     status: 502,
   },
 
+  session_invalid: {
+    ...forbidden((world) => {
+      world.origin.on('/v1/mcp', reply(200, { 'mcp-session-id': `one ${AGENT}` }))
+      return token({}, { target: '/v1/mcp', headers: EVENTS })(world)
+    }),
+    status: 502,
+  },
+  mcp_answer_invalid: {
+    ...forbidden((world) => {
+      world.origin.on('/v1/mcp', reply(200, { 'content-type': 'application/json' }, '{"tools'))
+      return token({}, { target: '/v1/mcp', headers: EVENTS })(world)
+    }),
+    status: 502,
+  },
+
   body_too_large: {
     ...forbidden(admin({ method: 'POST', body: `{"x":"${'x'.repeat(65_536)}"}` })),
     status: 413,
@@ -351,8 +445,25 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   unavailable: 'stands for an error in the gate itself; a request that leads to it is a bug',
 }
 
-/** Codes of requests that are not GET, so that there is no HEAD for them. */
+/** Codes of requests that are not GET, or of MCP, so that there is no HEAD for them. */
 export const NOT_GET: ReadonlySet<string> = new Set([
+  'message_type_unsupported',
+  'session_missing',
+  'session_unknown',
+  'session_unavailable',
+  'message_malformed',
+  'message_invalid',
+  'batch_not_allowed',
+  'params_invalid',
+  'params_ambiguous',
+  'header_mismatch',
+  'session_invalid',
+  'mcp_answer_invalid',
+  'tool_not_allowed',
+  'prompt_not_allowed',
+  'resource_not_allowed',
+  'mcp_method_not_allowed',
+  'arguments_ambiguous',
   'method_unknown',
   'preflight_refused',
   'scope_value_invalid',

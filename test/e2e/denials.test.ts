@@ -3,7 +3,13 @@ import type { Header, RawResponse } from '../kit/raw.ts'
 import { CASES, type Case, EXEMPT, NOT_GET } from './denial-cases.ts'
 import { declaredCodes } from './denial-codes.ts'
 import { type DenialGates, startDenialGates } from './denial-gates.ts'
-import { expectChallenge, expectDenial, expectDenialHeaders, expectNoLeak } from './denied.ts'
+import {
+  expectChallenge,
+  expectDenial,
+  expectDenialHeaders,
+  expectNoLeak,
+  expectRpcDenial,
+} from './denied.ts'
 import { type Ask, startWorld, type World } from './world.ts'
 
 let world: World
@@ -30,18 +36,22 @@ describe('every denial code', () => {
   })
 
   it.each(Object.entries(CASES))('%s is answered as documented', async (code, expected) => {
-    const { at, status, challenge, body = {}, headers = [] } = expected
+    const { at, status, challenge, body = {}, headers = [], rpc } = expected
     const ask = await expected.ask(world)
     const seen = world.origin.requests.length
     const response = await send(at, { ...ask, headers: [...(ask.headers ?? []), ID] })
-    expectDenial(response, status, code)
+    if (rpc) expectRpcDenial(response, status, { code, ...rpc })
+    else expectDenial(response, status, code)
     expect(response.header('x-request-id')).toBe(ID[1])
     expectChallenge(response, challenge)
-    expect(JSON.parse(response.body)).toMatchObject(body)
+    const told = JSON.parse(response.body)
+    expect(rpc ? told.error.data : told).toMatchObject(body)
     for (const [name, value] of headers) expect(response.header(name)).toBe(value)
     expectNoLeak(response, world, ask.token)
     expect(response.raw.toString()).not.toContain('confidential-value')
-    const reached = /^origin_(timeout|credential|coding)/.test(code) ? 1 : 0
+    const reached = /^(origin_(timeout|credential|coding)|session_invalid|mcp_answer)/.test(code)
+      ? 1
+      : 0
     expect(world.origin.requests.length - seen).toBe(reached)
   })
 

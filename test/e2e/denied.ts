@@ -29,6 +29,30 @@ export function expectDenial(response: RawResponse, status: number, code: string
   expect(response.header('content-type')).toBe('application/problem+json')
 }
 
+/** The form of a denial of one message to an MCP server: an error of JSON-RPC; its `data` says why. */
+export function expectRpcDenial(
+  response: RawResponse,
+  status: number,
+  { code, rpc, id = 1 }: { readonly code: string; readonly rpc: number; readonly id?: unknown },
+): void {
+  const answer = JSON.parse(response.body)
+  expect({ status: response.status, code: answer.error?.data?.code }).toEqual({ status, code })
+  expect(answer).toEqual({
+    jsonrpc: '2.0',
+    id,
+    error: {
+      code: rpc,
+      message: expect.stringMatching(/\S/),
+      data: expect.objectContaining({
+        hint: expect.stringMatching(/\S/),
+        request_id: response.header('x-request-id'),
+      }),
+    },
+  })
+  expectDenialHeaders(response, status)
+  expect(response.header('content-type')).toBe('application/json')
+}
+
 /** What every denial has in its head, HEAD requests included. */
 export function expectDenialHeaders(response: RawResponse, status: number): void {
   expect(response.status).toBe(status)

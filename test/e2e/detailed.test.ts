@@ -28,6 +28,7 @@ const OPTIONS = {
       scopes: [],
       rate_limit: { limit: 1, period: '1d', per: 'workflow' },
     },
+    { match: 'POST /v1/mcp', scopes: [], mcp: { tools: { one: [] } } },
     { match: 'GET,POST /v1/{id}', scopes: ['chat:write'] },
     { match: 'GET /public', access: 'public' },
   ],
@@ -134,7 +135,7 @@ const timed = (steps: readonly (readonly unknown[])[]) => steps.map((step) => [.
 describe('a denial', () => {
   it('is tried at every stage that denies', () => {
     const denying = GUARD.stages.filter(({ denials }) => denials.length > 0)
-    const tried = [...ROWS.map(([stage]) => stage), ...Object.keys(ELSEWHERE)]
+    const tried = [...ROWS.map(([stage]) => stage), ...Object.keys(ELSEWHERE), 'tool']
     expect(new Set(tried)).toEqual(new Set(denying.map(({ name }) => name)))
   })
 
@@ -160,6 +161,25 @@ describe('a denial', () => {
       })
     })
     await shards.remove()
+  })
+
+  it('of a call to an MCP server tells its steps inside of JSON-RPC', async () => {
+    const params = { name: 'other', arguments: { secret: 'argument-secret' } }
+    const response = await ask('/v1/mcp', {
+      method: 'POST',
+      token: await token(),
+      headers: { 'content-type': 'application/json', 'mcp-protocol-version': '2025-11-25' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params }),
+    })
+    expect(response.status).toBe(200)
+    const text = await response.text()
+    expect(text).not.toContain('argument-secret')
+    const { data } = JSON.parse(text).error
+    expect(data.code).toBe('tool_not_allowed')
+    expect(data.steps.map((step: Step) => [step.stage, step.outcome])).toEqual(
+      stepsOf('tool', 'denied'),
+    )
+    expect(data.steps.at(-1).detail).toEqual({ method: 'tools/call', tool: 'other' })
   })
 
   it.each(ROWS)('at %s (%s, %s) tells every step until then', async (stage, code, path, make) => {

@@ -31,6 +31,7 @@ const STAGES = [
   'delegation',
   'agent',
   'operation',
+  'tool',
   'scope',
   'details',
   'authentication',

@@ -233,6 +233,11 @@ function routesOf(): readonly Members[] {
     { match: 'GET /v1/injected', ...any, inject: { Authorization: `Bearer \${ORIGIN_KEY}` } },
     { match: 'GET /v1/with-token', ...any, forward_token: true },
     { match: 'POST /v1/enforced', ...any, mode: 'enforce' },
+    {
+      match: 'GET,POST,DELETE /v1/mcp',
+      ...any,
+      mcp: { tools: { allowed: [], at: ['docs:read:{arguments.path}'] } },
+    },
     { match: 'GET,POST /v1/*', ...any },
     { match: '* /public/*', access: 'public' },
     { match: 'GET /optional', ...any, access: 'optional' },

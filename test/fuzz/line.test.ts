@@ -10,6 +10,7 @@ import {
   ISSUER,
   NOW,
   noLimits,
+  noSessions,
   noSigning,
   noTokens,
   RESOURCE,
@@ -109,6 +110,7 @@ const decide = async ({
     revocations: { lookup: async () => [] },
     limits: noLimits,
     signingKeys: noSigning,
+    sessions: noSessions,
     onError: (...error) => void errors.push(error),
   })(request, { trace: ({ stage }) => void reached.push(stage) })
   expect(errors).toEqual([])

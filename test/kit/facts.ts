@@ -2,6 +2,7 @@ import { decodeJwsPart } from '../../src/base/jws.ts'
 import { readAddress } from '../../src/base/request.ts'
 import { ok } from '../../src/base/result.ts'
 import type { Issuer } from '../../src/model/issuer.ts'
+import type { Sessions } from '../../src/model/mcp.ts'
 import type { Gate, Policy } from '../../src/model/policy.ts'
 import type { Limits, SigningKeys, TokenMemory } from '../../src/model/ports.ts'
 import type { Route, ScopeRule, Target } from '../../src/model/route.ts'
@@ -83,6 +84,12 @@ export const noTokens: TokenMemory = { find: () => undefined, keep: () => {} }
 /** No key, for a gate whose origins get no assertion. */
 /** Limits that nobody comes near. */
 export const noLimits: Limits = { take: () => ok({}), takeAddress: () => ok({}) }
+
+/** Sessions of no server. */
+export const noSessions: Sessions = {
+  seal: () => Promise.reject(new Error('there is no key to sign with')),
+  open: () => Promise.resolve(undefined),
+}
 
 export const noSigning: SigningKeys = { signing: () => undefined, published: () => [] }
 

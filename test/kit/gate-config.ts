@@ -18,6 +18,8 @@ export interface GateOptions {
   readonly secrets?: Readonly<Record<string, string>>
   /** Binding name → URL of an http server on this machine. */
   readonly services?: Readonly<Record<string, string>>
+  /** Binding name → path of another Worker, one ES module, that runs in the same process. */
+  readonly workers?: Readonly<Record<string, string>>
   /** Whether `JWKS_CACHE` is bound (true by default), or the gate whose namespace it is. */
   readonly kv?: boolean | Gate
   /** Whether the namespaces of wrangler.toml are bound (the default), or which: name → class. */
@@ -66,6 +68,9 @@ export function gateConfig(options: GateOptions, directory: string, disk: string
     ...(kv === true ? [kvWorker(directory)] : []),
     ...(options.sharing === true ? [keeperWorker(keeperOf(options), directory)] : []),
     ...(options.reaching === true ? [objectsWorker(options, directory)] : []),
+    ...Object.entries(options.workers ?? {}).map(([name, path]) =>
+      neighbour(name, path, directory),
+    ),
   ]
   const workers = [...gates, ...others]
   const sockets = workers.map(({ name }) => name)
@@ -102,7 +107,10 @@ function gateWorker(options: GateOptions, directory: string): WorkerService {
   const bindings: Binding[] = [
     ...Object.entries(options.vars).map(([name, json]) => ({ name, json })),
     ...Object.entries(options.secrets ?? {}).map(([name, text]) => ({ name, text })),
-    ...Object.keys(options.services ?? {}).map((name) => ({ name, service: `to-${name}` })),
+    ...Object.keys({ ...options.services, ...options.workers }).map((name) => ({
+      name,
+      service: `to-${name}`,
+    })),
     ...(options.kv === false ? [] : [{ name: 'JWKS_CACHE', kvNamespace: 'kv' }]),
     ...Object.entries(objects).map(([name, durableObjectNamespace]) => ({
       name,
@@ -165,6 +173,14 @@ function objectsWorker(options: GateOptions, directory: string): WorkerService {
     classes: {},
   }
 }
+
+const neighbour = (name: string, path: string, directory: string): WorkerService => ({
+  name: `to-${name}`,
+  module: relative(directory, path),
+  compatibilityDate: deployment().compatibilityDate,
+  bindings: [],
+  classes: {},
+})
 
 function kvWorker(directory: string): WorkerService {
   return {

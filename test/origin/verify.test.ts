@@ -1,6 +1,7 @@
 import { base64url } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ASSERTION_TYP } from '../../src/model/assertion.ts'
+import { SESSION_TYP } from '../../src/model/mcp.ts'
 import {
   AgentError,
   type AgentErrorCode,
@@ -154,6 +155,7 @@ describe('what is no assertion of the gate', () => {
     ['no typ', () => signed({ typ: undefined }), 'type_wrong'],
     ['typ JWT', () => signed({ typ: 'JWT' }), 'type_wrong'],
     ['an access token', () => signed({ typ: 'at+jwt' }), 'type_wrong'],
+    ['a sealed session', () => signed({ typ: SESSION_TYP }), 'type_wrong'],
     ['a typ in a list', () => signed({ typ: [ASSERTION_TYP] }), 'type_wrong'],
     [
       'alg none',

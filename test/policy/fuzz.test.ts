@@ -29,6 +29,12 @@ const WORDS = [
   'actors',
   'when',
   'condition',
+  'mcp',
+  'tools',
+  'resources',
+  'agent_types',
+  'methods',
+  'file:///a/*',
   '__proto__',
   'constructor',
   'toString',
@@ -48,6 +54,8 @@ const { value } = fc.letrec((tie) => ({
       '*',
       'public',
       'token.a == 1',
+      'arguments.a == 1',
+      'a:{arguments.b}',
       'request.headers["x"] == ""',
     ),
     fc.array(tie('value'), { maxLength: 4 }),
@@ -56,7 +64,8 @@ const { value } = fc.letrec((tie) => ({
       .map((all) => Object.fromEntries(all)),
   ),
 }))
-const GOOD = { GATE, ISSUERS: { acme: ACME }, ROUTES: [CHAT, ITEM], SCOPES: { a: ['b'] } }
+const MCP = { match: 'GET,POST,DELETE /mcp', scopes: [], mcp: { tools: { a: ['b'] } } }
+const GOOD = { GATE, ISSUERS: { acme: ACME }, ROUTES: [CHAT, ITEM, MCP], SCOPES: { a: ['b'] } }
 
 describe('reading a policy never throws', () => {
   it('whatever the variables are', () => {
@@ -87,8 +96,12 @@ describe('reading a policy never throws', () => {
           'issuers',
           'when',
         ],
-        'revocation',
+        ...['revocation', 'mcp'],
       ].map((key) => ['ROUTES', '0', key]),
+      ...['tools', 'prompts', 'resources', 'methods', 'revisions', 'origins', 'max_body'].map(
+        (key) => ['ROUTES', '2', 'mcp', key],
+      ),
+      ['ROUTES', '2', 'mcp', 'tools', 'a'],
       ...['revocation', 'hosts', 'prefix', 'lift', 'origin'].map((key) => ['GATE', key]),
     )
     fc.assert(

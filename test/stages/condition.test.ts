@@ -21,6 +21,7 @@ const needs = (when: Condition | undefined, claims: object = {}) => ({
   access: accessOf({ claims: { secret: 'hush', ...claims } }),
   agent: agentOf(),
   connection: { country: 'DE' },
+  uses: [],
 })
 const run = (when?: Condition, claims?: object) => condition.run(needs(when, claims), { clock })
 

@@ -2,13 +2,25 @@ import { describe, expect, it } from 'vitest'
 import type { AssertionBinding } from '../../src/model/assertion.ts'
 import type { Route } from '../../src/model/route.ts'
 import { operation } from '../../src/stages/operation.ts'
-import { codeOf, gateOf, policyOf, RESOURCE, requestTo, routeOf } from '../kit/facts.ts'
+import {
+  agentOf,
+  codeOf,
+  gateOf,
+  noSessions,
+  policyOf,
+  RESOURCE,
+  requestTo,
+  routeOf,
+} from '../kit/facts.ts'
+
+const PORTS = { sessions: noSessions }
 
 const needs = (
   request: Request,
   { binding, maxBody = 64, route = {} }: Told & { readonly route?: Partial<Route> } = {},
 ) => ({
   request,
+  agent: agentOf(),
   route: routeOf('* /x', route),
   policy: policyOf([], {
     gate: gateOf(
@@ -30,7 +42,7 @@ const post = (body: string, headers: Record<string, string> = {}) =>
 it.each(['GET', 'POST', 'DELETE'])('is the method %s, whatever a header says', async (method) => {
   const headers = { 'x-http-method-override': 'PUT' }
   const request = requestTo(`${RESOURCE}/x`, { method, headers })
-  expect(await operation.run(needs(request), undefined)).toEqual({
+  expect(await operation.run(needs(request), PORTS)).toEqual({
     ok: true,
     value: { operation: { kind: 'http', method }, held: undefined },
   })
@@ -45,14 +57,14 @@ describe('a body is read', () => {
     ["at the gate's own endpoints", { binding: 'body', route: { endpoint: 'revocations' } }],
   ])('not %s', async (_, told) => {
     const request = post('hello')
-    expect(await operation.run(needs(request, told), undefined)).toMatchObject({
+    expect(await operation.run(needs(request, told), PORTS)).toMatchObject({
       value: { held: undefined },
     })
     expect(request.bodyUsed).toBe(false)
   })
 
   it('where the origin is told its digest', async () => {
-    const outcome = await operation.run(needs(post('hello'), { binding: 'body' }), undefined)
+    const outcome = await operation.run(needs(post('hello'), { binding: 'body' }), PORTS)
     expect(outcome).toMatchObject({
       ok: true,
       value: {
@@ -68,14 +80,14 @@ describe('a body is read', () => {
 
   it('of at most so many bytes', async () => {
     const asked = (maxBody: number) =>
-      operation.run(needs(post('hello'), { binding: 'body', maxBody }), undefined)
+      operation.run(needs(post('hello'), { binding: 'body', maxBody }), PORTS)
     expect(codeOf(await asked(5))).toBe('ok')
     expect(codeOf(await asked(4))).toBe('body_too_large')
   })
 
   it('and held against what the client says of it', async () => {
     const request = post('hello', { 'content-digest': `sha-256=:${'A'.repeat(43)}=:` })
-    const outcome = await operation.run(needs(request, { binding: 'body' }), undefined)
+    const outcome = await operation.run(needs(request, { binding: 'body' }), PORTS)
     expect(codeOf(outcome)).toBe('digest_mismatch')
   })
 })

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { METHODS, type Route } from '../../src/model/route.ts'
 import { route } from '../../src/stages/route.ts'
 import { codeOf, gateOf, policyOf, requestTo, routeOf } from '../kit/facts.ts'
+import { mcpFacts } from '../kit/mcp-facts.ts'
 import { compile } from '../policy/conditions/support.ts'
 
 type Inbound = NonNullable<RequestInit['headers']>
@@ -163,6 +164,63 @@ describe('route', () => {
   })
 })
 
+describe('documents that name an authorization server', () => {
+  const target = (changes: Partial<Route['target']>) => ({
+    target: { ...routeOf('GET /x').target, ...changes },
+  })
+  const stripped = target({ stripPrefix: '/sub' })
+  const { mcp } = mcpFacts({ tools: { a: [] } }).route
+  const policy = policyOf([
+    routeOf('GET /sub/.well-known/oauth-authorization-server', { ...stripped, mcp }),
+    routeOf('GET /sub/*', stripped),
+    routeOf('GET /based/*', target({ url: new URL('https://o.example/.well-known/') })),
+    routeOf('GET /inside/*', target({ url: new URL('https://o.example/v1/') })),
+    routeOf('GET /escaped/{id}', { encodedSlash: true, ...target({ stripPrefix: '/escaped' }) }),
+    routeOf('GET /mcp/*', { mcp }),
+    routeOf('GET /short/{id}', { mcp, encodedSlash: true }),
+    routeOf('GET /tools/*', {
+      mcp,
+      ...target({ stripPrefix: '/tools', url: new URL('https://o.example/api') }),
+    }),
+    routeOf('GET /named/*', { mcp, ...target({ url: new URL('https://o.example/.well-known') }) }),
+  ])
+
+  it.each<[string, string]>([
+    // As the path is sent on.
+    ['route_unknown', '/sub/.well-known/oauth-protected-resource'],
+    ['route_unknown', '/sub/.well-known/OAuth-protected-resource/mcp'],
+    ['route_unknown', '/sub/.well-known/openid-configuration'],
+    ['ok', '/sub/.well-known/security.txt'],
+    ['ok', '/sub/x/.well-known/oauth-protected-resource'],
+    ['ok', '/sub/.well-known/openid-configurations'],
+    ['ok', '/based/oauth-protected-resource'],
+    ['ok', '/inside/.well-known/oauth-protected-resource'],
+    ['route_unknown', '/escaped/.well-known%2Foauth-protected-resource'],
+    ['ok', '/escaped/well-known%2Foauth-protected-resource'],
+    // Spelled out by its rule.
+    ['ok', '/sub/.well-known/oauth-authorization-server'],
+    // Of an MCP server, anywhere.
+    ['route_unknown', '/mcp/.well-known/oauth-protected-resource'],
+    ['route_unknown', '/mcp/x/.WELL-KNOWN/openid-configuration'],
+    ['route_unknown', '/tools/.well-known/oauth-authorization-server/x'],
+    ['route_unknown', '/short/.well-known%2Foauth-protected-resource'],
+    ['route_unknown', '/named/x/.well-known/openid-configuration/y'],
+    ['ok', '/mcp/.well-known/security.txt'],
+    ['ok', '/mcp/oauth-protected-resource'],
+    ['ok', '/mcp/x.well-known/oauth-protected-resource'],
+  ])('%s for %s', async (code, path) => {
+    expect(codeOf(await run(URL_BASE + path, {}, policy))).toBe(code)
+  })
+
+  it('are found where the whole prefix of a rule is taken away', async () => {
+    const path = '/.well-known'
+    const url = new URL(`https://o.example${path}/`)
+    const open = policyOf([routeOf('GET /a/*', target({ stripPrefix: '/a', url }))])
+    expect(codeOf(await run(`${URL_BASE}/a/oauth-x`, {}, open))).toBe('route_unknown')
+    expect(codeOf(await run(`${URL_BASE}/a/security.txt`, {}, open))).toBe('ok')
+  })
+})
+
 describe('the workflow a request names', () => {
   const two = new Headers([
     ['x-run', 'r1'],
@@ -203,7 +261,13 @@ describe('the workflow a request names', () => {
 
 describe('what a condition reads of a request', () => {
   const when = compile('"x-data-class" in request.headers || "region" in request.query')
-  const policy = policyOf([routeOf('GET /when', { when }), routeOf('GET /any')])
+  const { source: condition, headers, query } = when
+  const tools = { read: { scopes: [], when: { condition, headers, query } } }
+  const policy = policyOf([
+    routeOf('GET /when', { when }),
+    routeOf('GET /any'),
+    mcpFacts({ tools }).route,
+  ])
   const two = new Headers([
     ['x-data-class', 'public'],
     ['x-data-class', 'public'],
@@ -228,6 +292,10 @@ describe('what a condition reads of a request', () => {
     ['parameter_ambiguous', '/when', { connection: 'x-data-class' }],
     ['ok', '/when', { 'x-data-class': 'public', x_data_classes: 'a', connection: 'keep-alive' }],
     ['ok', '/any', { 'x-data-class': 'public', x_data_class: 'a', connection: 'x-data-class' }],
+    // Of whatever may be used of an MCP server: there is one reading of a request.
+    ['ok', '/mcp?region=eu&other=1&other=2', { 'x-data-class': 'public' }],
+    ['parameter_ambiguous', '/mcp?region=eu&region=eu'],
+    ['parameter_ambiguous', '/mcp', two],
   ])('is %s for %s %j', async (code, path, headers = {}) => {
     expect(codeOf(await run(URL_BASE + path, { headers }, policy))).toBe(code)
   })

@@ -19,6 +19,7 @@ const run = async (
       route: routeOf('GET /x', { scopes: needed }),
       params: new Map(Object.entries(params)),
       access: accessOf({ scopes: held }),
+      uses: [],
     },
     undefined,
   )

@@ -105,6 +105,7 @@ export const createAssertionKeys = (options: AssertionKeysOptions): SigningKeys 
   return {
     signing: () => of(({ key }) => key),
     published: () => of(({ published }) => published),
+    held: () => usable()?.published,
   }
 }
 

@@ -1,8 +1,10 @@
 import { isObject } from '../../base/json.ts'
 import type { Issuer } from '../../model/issuer.ts'
+import type { Policy } from '../../model/policy.ts'
 import type { RouteMatch } from '../../model/route.ts'
 import type { Shown } from '../show-parts.ts'
 import { type Direction, opaque } from './judges.ts'
+import { coversOf, tableOf } from './mcp.ts'
 import { readingsOf } from './readings.ts'
 import { NESTED, type Table } from './settings.ts'
 import { valueText } from './words.ts'
@@ -91,11 +93,12 @@ export const issuerSettings = (shown: Shown, { keys }: Issuer): Compared => ({
 })
 
 /**
+/**
  * A rule as it is compared for one request: revocation by how late it may count, `inject` by its
- * values, and what its texts come to.
+ * values, `mcp` with what else covers the scopes it names, and what its texts come to.
  */
-export const ruleSettings = (shown: Shown, match: RouteMatch): Compared => {
-  const { access, revocation, inject } = match.route
+export const ruleSettings = (shown: Shown, match: RouteMatch, policy: Policy): Compared => {
+  const { access, revocation, inject, mcp } = match.route
   const { consistency, maxStaleness } = revocation
   return {
     shown: {
@@ -107,6 +110,7 @@ export const ruleSettings = (shown: Shown, match: RouteMatch): Compared => {
     hidden: {
       ...readingsOf(match),
       ...(inject.length > 0 && { inject: Object.fromEntries(inject) }),
+      ...(mcp && { mcp: { ...tableOf(shown.mcp), covers: coversOf(mcp, policy) } }),
     },
   }
 }

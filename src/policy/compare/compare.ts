@@ -131,8 +131,8 @@ const ruleChanges = (before: Policy, after: Policy) => {
     const table = isReading(one.route) && isReading(other.route) ? RULE_TABLE : PUBLIC_TABLE
     return changesOf(
       table,
-      ruleSettings(old.get(one.route) ?? {}, one),
-      ruleSettings(now.get(other.route) ?? {}, other),
+      ruleSettings(old.get(one.route) ?? {}, one, before),
+      ruleSettings(now.get(other.route) ?? {}, other, after),
     )
   }
 }

@@ -16,6 +16,7 @@ import {
   secured,
   words,
 } from './judges.ts'
+import { mcp } from './mcp.ts'
 
 /** How each setting is judged; one that has no row cannot be compared. */
 export type Table = Readonly<Record<string, Judge>>
@@ -102,6 +103,7 @@ export const RULE_TABLE: Table = {
   encoded_slash: flag,
   when: restriction,
   rate_limit: restrictionBy(quota),
+  mcp,
   authorization_details: restriction,
   acr_values: restrictionBy(accepts),
   max_age: restrictionBy(larger),

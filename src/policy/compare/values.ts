@@ -1,18 +1,22 @@
+import { isArgument } from '../../model/mcp-scopes.ts'
 import type { Policy } from '../../model/policy.ts'
 import type { Route, ScopeTemplate } from '../../model/route.ts'
 import { placeOf, type Shape } from './shapes.ts'
 
 const VALUE = '([A-Za-z0-9._~-]{1,128})'
+const ARGUMENT = '([A-Za-z0-9._~/-]{1,256})'
+
+const holeOf = (hole: string): string => (isArgument(hole) ? ARGUMENT : VALUE)
 
 const literal = (text: string): string => text.replace(/[.*+?^$()[\]{}|\\/-]/g, '\\$&')
 
 /** What a whole scope must be to be made of a template. */
 const wholeOf = ({ parts }: ScopeTemplate): RegExp =>
-  new RegExp(`^${parts.map((part, i) => (i % 2 === 0 ? literal(part) : VALUE)).join('')}$`)
+  new RegExp(`^${parts.map((part, i) => (i % 2 === 0 ? literal(part) : holeOf(part))).join('')}$`)
 
 /** What the beginning of a scope must be: the template cut off anywhere. */
 const beginningOf = ({ parts }: ScopeTemplate): RegExp => {
-  const steps = parts.flatMap((part, i) => (i % 2 === 0 ? [...part].map(literal) : [VALUE]))
+  const steps = parts.flatMap((part, i) => (i % 2 === 0 ? [...part].map(literal) : [holeOf(part)]))
   return new RegExp(`^${steps.reduceRight((rest, one) => `(?:${one}${rest})?`, '')}$`)
 }
 

@@ -4,6 +4,7 @@ import { fail, ok, type Result } from '../../base/result.ts'
 import type { Condition, ConditionFacts, ConditionFault, Operand } from '../../model/condition.ts'
 import { type Ask, asker } from './ask.ts'
 import { costOf } from './cost.ts'
+import { VARIABLES } from './environment.ts'
 import { contextMaker } from './facts.ts'
 import { judge } from './judge.ts'
 import { checkMembers, parse } from './members.ts'
@@ -28,11 +29,17 @@ export interface Read {
  * Reads a condition: its form, its names, its types and what it costs. The reason of a failure is a
  * sentence for the operator. Never throws.
  */
-export const readCondition = (source: string, allowed: Allowed): Result<Read, string> => {
+export const readCondition = (
+  source: string,
+  allowed: Allowed,
+  variables: readonly string[] = VARIABLES,
+): Result<Read, string> => {
   if (source.length > LIMITS.conditionLength)
     return fail(`has ${source.length} characters, over ${LIMITS.conditionLength}`)
   const found: Found = {
+    variables,
     claims: new Set(),
+    arguments: new Set(),
     request: new Set(),
     params: new Set(),
     allowed,
@@ -58,17 +65,22 @@ export const readCondition = (source: string, allowed: Allowed): Result<Read, st
 }
 
 /** Reads a condition and makes it ready to be asked; see {@link readCondition}. */
-export const compileCondition = (source: string, allowed: Allowed): Result<Condition, string> => {
-  const read = readCondition(source, allowed)
+export const compileCondition = (
+  source: string,
+  allowed: Allowed,
+  variables?: readonly string[],
+): Result<Condition, string> => {
+  const read = readCondition(source, allowed, variables)
   if (!read.ok) return read
   const { program, found, steps } = read.value
-  const contextOf = contextMaker({ claims: found.claims, request: found.request, ...allowed })
+  const contextOf = contextMaker({ ...found, ...allowed })
   const tree = once(() => treeOf(program.ast, compilePart))
   return ok(
     Object.freeze({
       source,
       ...allowed,
       params: Object.freeze([...found.params]),
+      ...(found.arguments.size > 0 && { arguments: Object.freeze([...found.arguments]) }),
       steps,
       evaluate(facts: ConditionFacts): Result<boolean, ConditionFault> {
         const found = asker(contextOf, facts)(program)

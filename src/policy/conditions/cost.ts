@@ -81,7 +81,7 @@ const member = (node: ASTNode & { readonly op: '.' | '[]' }, members: Members): 
   const [of] = node.args
   const keys = node.op === '[]' ? boundOf(node.args[1], members).steps : 0
   if (of.op === 'id' && !members.has(of.args))
-    return { steps: 3 + keys, ...(of.args === 'token' ? CLAIM : FLAT) }
+    return { steps: 3 + keys, ...(of.args === 'token' || of.args === 'arguments' ? CLAIM : FLAT) }
   const { steps, size, items } = boundOf(of, members)
   return { steps: 2 + steps + keys, size, items }
 }

@@ -40,7 +40,10 @@ export type RequestField = keyof typeof FIELDS.request
 /** Members of `agent.actor`. */
 export const ACTOR_FIELDS = ['sub', 'issuer'] as const
 
-export const VARIABLES = ['token', 'agent', 'request', 'now'] as const
+export const VARIABLES: readonly string[] = ['token', 'agent', 'request', 'now']
+
+/** Of what judges one call to an MCP server. */
+export const CALL_VARIABLES: readonly string[] = [...VARIABLES, 'arguments']
 
 const inAnyNetwork = (address: string, networks: readonly string[]): boolean =>
   networks.some((network) => {
@@ -75,6 +78,7 @@ const makeEnvironment = (): Environment => {
       .registerVariable({ name: 'agent', schema: FIELDS.agent })
       .registerVariable({ name: 'request', schema: FIELDS.request })
       .registerVariable('now', TIMESTAMP)
+      .registerVariable('arguments', 'map<string, dyn>')
       .registerFunction(
         'inNetwork(string, string): bool',
         (ip, one) => inAnyNetwork(ip, [one]),

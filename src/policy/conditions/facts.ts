@@ -1,4 +1,4 @@
-import { isObject, own } from '../../base/json.ts'
+import { isObject, type JsonObject, own } from '../../base/json.ts'
 import { perObject } from '../../base/memo.ts'
 import { queryValues } from '../../base/request.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
@@ -11,6 +11,8 @@ import { celValue, fits } from './values.ts'
 export interface Reads {
   /** Top-level claims. */
   readonly claims: ReadonlySet<string>
+  /** Members of a call's arguments. */
+  readonly arguments: ReadonlySet<string>
   readonly request: ReadonlySet<RequestField>
   /** Names that it may read. */
   readonly headers: readonly string[]
@@ -26,20 +28,32 @@ type Context = Readonly<Record<string, unknown>>
 export const contextMaker = (
   reads: Reads,
 ): ((facts: ConditionFacts) => Result<Context, ConditionFault>) => {
-  const claimsOf = perObject((access: AccessToken) => {
-    const read = [...reads.claims].filter((name) => Object.hasOwn(access.claims, name))
-    const claims = read.map((name) => [name, own(access.claims, name)] as const)
-    return claims.every(([, value]) => fits(value))
-      ? new Map(claims.map(([name, value]) => [name, celValue(deciding(name, value))]))
-      : undefined
-  })
+  const claimsOf = perObject(({ claims }: AccessToken) => membersOf(claims, reads.claims, deciding))
   return (facts) => {
     const token = claimsOf(facts.access)
     const agent = agentOf(facts.access)(facts.agent)
     const request = requestOf(reads, facts)
-    if (!token || !agent || !request) return fail('value_unfit')
-    return ok({ token, agent, request, now: new Date(facts.now) })
+    const given =
+      reads.arguments.size === 0 ? NONE : membersOf(facts.arguments ?? {}, reads.arguments)
+    if (!token || !agent || !request || !given) return fail('value_unfit')
+    return ok({ token, agent, request, now: new Date(facts.now), arguments: given })
   }
+}
+
+const NONE: ReadonlyMap<string, unknown> = new Map()
+
+/** The members that are read, where the object has them itself; `undefined` if one does not fit. */
+const membersOf = (
+  object: JsonObject,
+  names: ReadonlySet<string>,
+  view: (name: string, value: unknown) => unknown = (_, value) => value,
+): ReadonlyMap<string, unknown> | undefined => {
+  const members = [...names]
+    .filter((name) => Object.hasOwn(object, name))
+    .map((name) => [name, own(object, name)] as const)
+  return members.every(([, value]) => fits(value))
+    ? new Map(members.map(([name, value]) => [name, celValue(view(name, value))]))
+    : undefined
 }
 
 /** Actors further in than the first are history, and decide nothing (RFC 8693 §4.1). */

@@ -5,6 +5,7 @@ import { isCredentialHeader, isHeaderName, text } from '../fields.ts'
 import { quote } from '../issues.ts'
 import { field, list, readTable } from '../table.ts'
 import { compileCondition } from './compile.ts'
+import { CALL_VARIABLES, VARIABLES } from './environment.ts'
 
 /** What is said of a connection by whoever wants to. */
 const ABOUT_CONNECTION =
@@ -40,20 +41,27 @@ const FIELDS = {
   query: list(readableParameter),
 }
 
-/** `when` of a rule: a condition in CEL, or a table that also says what it may read of a request. */
-export const conditionField = field<Condition>((value, report) => {
-  const isText = typeof value === 'string'
-  const given = isText ? { condition: value } : value
-  const entry = readTable(FIELDS, ['condition'], given, report)
-  if (entry.condition === undefined) return undefined as never
-  const read = compileCondition(entry.condition, {
-    headers: Object.freeze(entry.headers ?? []),
-    query: Object.freeze(entry.query ?? []),
+const fieldOver = (variables: readonly string[]) =>
+  field<Condition>((value, report) => {
+    const isText = typeof value === 'string'
+    const given = isText ? { condition: value } : value
+    const entry = readTable(FIELDS, ['condition'], given, report)
+    if (entry.condition === undefined) return undefined as never
+    const allowed = {
+      headers: Object.freeze(entry.headers ?? []),
+      query: Object.freeze(entry.query ?? []),
+    }
+    const read = compileCondition(entry.condition, allowed, variables)
+    if (read.ok) return read.value
+    report(isText ? [] : ['condition'], read.reason)
+    return undefined as never
   })
-  if (read.ok) return read.value
-  report(isText ? [] : ['condition'], read.reason)
-  return undefined as never
-})
+
+/** `when` of a rule: a condition in CEL, or a table that also says what it may read of a request. */
+export const conditionField = fieldOver(VARIABLES)
+
+/** Likewise, of one call to an MCP server: it may read `arguments`. */
+export const callConditionField = fieldOver(CALL_VARIABLES)
 
 /** A condition in the words of the configuration. */
 export const writtenCondition = ({ source, headers, query }: Condition): unknown =>

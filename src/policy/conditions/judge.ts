@@ -2,7 +2,7 @@ import type { ASTNode } from '@marcbachmann/cel-js'
 import { LIMITS } from '../../base/limits.ts'
 import { networkFault } from '../../base/network.ts'
 import { quote, unknownName } from '../issues.ts'
-import { VARIABLES } from './environment.ts'
+import { CALL_VARIABLES } from './environment.ts'
 import { COMPREHENSIONS, FUNCTIONS, METHODS, NAMES } from './functions.ts'
 import { isBounded, momentOfText } from './moments.ts'
 import { checkMember, mistake, type Place, readsClaim } from './names.ts'
@@ -57,11 +57,11 @@ const literal = (node: ASTNode): void => {
     throw mistake(node, 'bytes and unsigned numbers are not part of conditions')
 }
 
-const identifier = (node: ASTNode, name: string, { names }: Place): void => {
+const identifier = (node: ASTNode, name: string, { names, found }: Place): void => {
   if (names.has(name) || name === 'now') return
-  if ((VARIABLES as readonly string[]).includes(name))
+  if (found.variables.includes(name))
     throw mistake(node, `${name} has members, which are read by name: ${name}.NAME`)
-  throw mistake(node, unknownName('variable', name, [...VARIABLES, ...names]))
+  throw mistake(node, unknownName('variable', name, [...found.variables, ...names]))
 }
 
 const call = (node: ASTNode, name: string, args: readonly ASTNode[]): void => {
@@ -100,7 +100,7 @@ const comprehension = (
     throw mistake(node, 'one list is gone through inside of another; go through each by itself')
   judge(range, { names, isRepeated: true, found })
   const name = String(variable?.args)
-  if ((VARIABLES as readonly string[]).includes(name))
+  if (CALL_VARIABLES.includes(name))
     throw mistake(node, `${name} is a variable already; name the members of the list otherwise`)
   const inner = new Set(names).add(name)
   for (const part of parts) judge(part, { names: inner, isRepeated: true, found })

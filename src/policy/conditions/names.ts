@@ -4,7 +4,11 @@ import { ACTOR_FIELDS, FIELDS, type RequestField } from './environment.ts'
 
 /** What a condition was found to read so far. */
 export interface Found {
+  /** Those that there are. */
+  readonly variables: readonly string[]
   readonly claims: Set<string>
+  /** Members of `arguments`. */
+  readonly arguments: Set<string>
   readonly request: Set<RequestField>
   readonly params: Set<string>
   /** Names of headers and query parameters that it may read. */
@@ -56,6 +60,11 @@ const checkVariable = (
       if (name === undefined) throw mistake(node, 'claims are read by name: token.NAME')
       found.claims.add(name)
       return true
+    case 'arguments':
+      if (!found.variables.includes(variable)) return false
+      if (name === undefined) throw mistake(node, 'arguments are read by name: arguments.NAME')
+      found.arguments.add(name)
+      return true
     case 'agent':
     case 'request':
       if (name === undefined || node.op === '[]')
@@ -68,10 +77,14 @@ const checkVariable = (
   }
 }
 
-/** Whether `"name" in …` asks for a claim; what it asks for in a map of the request is judged. */
+/** Whether `"name" in …` asks for a claim or an argument; what it asks for in a map of the request is judged. */
 export const readsClaim = (node: ASTNode, name: string, of: ASTNode, place: Place): boolean => {
   if (of.op === 'id' && of.args === 'token') {
     place.found.claims.add(name)
+    return true
+  }
+  if (of.op === 'id' && of.args === 'arguments' && place.found.variables.includes('arguments')) {
+    place.found.arguments.add(name)
     return true
   }
   const field = requestMap(of)

@@ -22,6 +22,7 @@ export const FOREIGN_TYPES = [
   'entity-statement+jwt',
   'jwk-set+jwt',
   'agent-assertion+jwt',
+  'mcp-session+jwt',
 ] as const
 
 /** JWTs that are for something else. */

@@ -92,7 +92,7 @@ const judged = async (policy: Policy, met: Met, caller: Caller | undefined): Pro
   const { agent: identity } = who.value as { agent: never }
   const kind = await agent.run({ ...met, agent: identity }, undefined)
   if (!kind.ok) return false
-  const all = { ...met, policy, access: good, agent: identity }
+  const all = { ...met, policy, access: good, agent: identity, uses: [] }
   if (!(await scope.run(all, undefined)).ok) return false
   return (await details.run(all, undefined)).ok && (await condition.run(all, { clock })).ok
 }

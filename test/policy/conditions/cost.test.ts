@@ -98,9 +98,7 @@ const workOf = (source: string, claims: object) => {
   const read = readCondition(source, ALLOWED)
   if (!read.ok) throw new Error(`${source}: ${read.reason}`)
   const { found, steps, program } = read.value
-  const context = contextMaker({ ...ALLOWED, claims: found.claims, request: found.request })(
-    factsOf({ claims }),
-  )
+  const context = contextMaker({ ...found, ...ALLOWED })(factsOf({ claims }))
   if (!context.ok) return { steps, nodes: 0, members: 0, work: 0 }
   let members = 0
   const watching = watchedToken(context.value, () => {

@@ -1,0 +1,180 @@
+import { utf8Encode } from '../../base/bytes.ts'
+import { chainDenials } from '../../base/chain.ts'
+import { denials } from '../../base/denial.ts'
+import { LIMITS } from '../../base/limits.ts'
+import { fail, ok, type Result } from '../../base/result.ts'
+import type { Decision } from '../../guard.ts'
+import type { McpMessage, McpRule, Sessions } from '../../model/mcp.ts'
+import type { Operation } from '../../model/token.ts'
+import { type ForwardFault, forwardDenials } from '../forward.ts'
+import type { WatchPorts } from '../stream-watch.ts'
+import { holdAnswer } from './hold.ts'
+import { type Sight, tell } from './lists.ts'
+import { sealSession } from './session.ts'
+import { sightOf } from './sight.ts'
+import { toldEvents } from './sse.ts'
+
+const deny = denials({
+  mcp_answer_invalid: [
+    'badOrigin',
+    'The MCP server gave an answer that cannot be read where it must be: no JSON, or too much of it',
+    'Your request is not at fault; ask for less at a time, or tell the operator the request_id',
+  ],
+})
+
+export const mcpAnswerDenials = deny
+
+/** What the answers of MCP servers are given out with. */
+export interface McpPorts extends WatchPorts {
+  readonly sessions: Pick<Sessions, 'seal'>
+}
+
+/** Requests whose results hold no list, whatever their server is. */
+const LISTLESS: ReadonlySet<string> = new Set([
+  'initialize',
+  'ping',
+  'tools/call',
+  'prompts/get',
+  'resources/read',
+  'resources/subscribe',
+  'resources/unsubscribe',
+  'completion/complete',
+  'logging/setLevel',
+])
+
+const isListless = ({ method }: McpMessage): boolean =>
+  method === undefined || LISTLESS.has(method) || method.startsWith('notifications/')
+
+/** Whether what was asked can be answered with a list; of a GET, which opens a stream, anything can. */
+const mayList = (operation: Operation): boolean =>
+  operation.kind !== 'mcp' ||
+  operation.messages.length === 0 ||
+  !operation.messages.every(isListless)
+
+const JSON_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json$/
+const TYPES = /text\/event-stream|application\/(?:[a-z0-9.+-]+\+)?json/gi
+
+/** Whether some clients, which look for types anywhere in the header, would read what this does not take for events. */
+const isAmbiguous = (type: string, isEvents: boolean): boolean => {
+  const types = type.match(TYPES) ?? []
+  return types.length > 1 || (!isEvents && /event-stream/i.test(type))
+}
+
+/** Charsets other than UTF-8, which alone JSON and events have. */
+const CHARSET = /;\s*charset\s*=\s*"?(?!(?:utf-?8|us-ascii)"?\s*(?:;|$))/i
+/** Charsets in which what is ASCII is not written as it is in UTF-8. */
+const FAR_CHARSET =
+  /;\s*charset\s*=\s*"?(?!(?:utf-?8|us-ascii|iso-8859-\d+|windows-125\d)"?\s*(?:;|$))/i
+
+/** What of a request its answer goes by. */
+export type Asked = Pick<Request, 'method' | 'headers'> & { readonly signal?: AbortSignal }
+
+/**
+ * An MCP server's answer as its caller gets it: the session sealed, and in JSON and in events nothing of what
+ * the caller may not use. Where a list can be in it all but events is held for that, whatever its status and
+ * type, as long as the token stands, and what could hold one but cannot be read is no answer; events pass one
+ * by one. On rules without `mcp` the answer itself.
+ */
+export const mcpAnswer = async (
+  answer: Response,
+  request: Asked,
+  decision: Decision,
+  ports: McpPorts,
+): Promise<Result<Response, ForwardFault>> => {
+  const rule = decision.known.route?.mcp
+  if (!rule) return ok(answer)
+  const told =
+    decision.outcome === 'passed'
+      ? await toldTo(answer, request, decision.known, rule, ports)
+      : fail({ denial: chainDenials('unavailable') })
+  if (!told.ok) await answer.body?.cancel().catch(() => {})
+  return told
+}
+
+type Known = Extract<Decision, { outcome: 'passed' }>['known']
+
+const toldTo = async (
+  answer: Response,
+  request: Asked,
+  known: Known,
+  rule: McpRule,
+  ports: McpPorts,
+): Promise<Result<Response, ForwardFault>> => {
+  const { headers, body, status } = answer
+  const sealed = await sealSession(headers, request.headers, known, ports.sessions)
+  if (!sealed.ok) return sealed
+  if (!body || request.method === 'HEAD' || BODILESS.has(status)) return ok(answer)
+  const type = headers.get('content-type') ?? ''
+  const [media = ''] = type.toLowerCase().split(';', 1)
+  const isEvents = media.trim() === 'text/event-stream'
+  const isJson = JSON_TYPE.test(media.trim())
+  if (isAmbiguous(type, isEvents)) return fail({ denial: deny('mcp_answer_invalid') })
+  const lists = mayList(known.operation)
+  if (!isEvents && !lists) return ok(answer)
+  if ((isEvents || isJson ? CHARSET : FAR_CHARSET).test(type)) {
+    return fail({ denial: forwardDenials('origin_coding_unreadable', { type }) })
+  }
+  const sight = sightOf(rule, known)
+  if (isEvents) {
+    const most = LIMITS.mcpAnswerBytes
+    const told = toldEvents({ tell: (data) => tell(data, sight), most, isListless: !lists })
+    setPrivate(headers)
+    headers.delete('content-length')
+    return ok(new Response(body.pipeThrough(told), answer))
+  }
+  // Of an error any text may tell, and of the end of a session; what answers for a list is JSON or empty.
+  const isStray = !isJson && answer.ok && request.method !== 'DELETE'
+  const bytes = isStray ? 0 : LIMITS.mcpAnswerBytes
+  const tooLarge = () => deny('mcp_answer_invalid')
+  const { signal } = request
+  const held = await holdAnswer(body, known, { bytes, tooLarge, ports, signal })
+  if (!held.ok) return fail({ denial: held.reason })
+  const text = textOf(held.value, isJson)
+  if (text === undefined) return fail({ denial: deny('mcp_answer_invalid') })
+  return toldText(text, held.value, answer, sight)
+}
+
+/** Statuses whose answer has no body (RFC 9110 §6.4.1). */
+const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
+
+/**
+ * What is held as its reader decodes it. JSON is UTF-8 (RFC 8259 §8.1), but some readers guess: in UTF-16 and
+ * UTF-32 whatever is ASCII has NUL bytes. An error page may be in another charset that is like ASCII.
+ */
+const textOf = (held: Uint8Array, isJson: boolean): string | undefined => {
+  if (held.includes(0)) return undefined
+  try {
+    return new TextDecoder('utf-8', { fatal: isJson, ignoreBOM: false }).decode(held)
+  } catch {
+    return undefined
+  }
+}
+
+const toldText = (
+  text: string,
+  held: Uint8Array<ArrayBuffer>,
+  answer: Response,
+  sight: Sight,
+): Result<Response, ForwardFault> => {
+  const told = tell(text, sight)
+  if (told.outcome === 'gone' || told.outcome === 'unreadable') {
+    return fail({ denial: deny('mcp_answer_invalid') })
+  }
+  const bytes = told.outcome === 'changed' ? utf8Encode(told.text) : held
+  const { status, statusText, headers } = answer
+  setPrivate(headers)
+  headers.set('Content-Length', String(bytes.length))
+  return ok(new Response(bytes, { status, statusText, headers }))
+}
+
+/** What says of a body which one it is. */
+const VALIDATORS = ['etag', 'content-md5', 'digest', 'content-digest', 'repr-digest']
+
+/** One caller's own view is for nobody to keep, and no other body's validators are its. */
+const setPrivate = (headers: Headers): void => {
+  for (const name of VALIDATORS) headers.delete(name)
+  const control = headers.get('cache-control')
+  if (control === null) headers.set('Cache-Control', 'no-store')
+  else if (!/(?:^|,)\s*no-store\s*(?:,|$)/i.test(control))
+    headers.append('Cache-Control', 'no-store')
+}

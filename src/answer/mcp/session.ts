@@ -1,0 +1,46 @@
+import { denials } from '../../base/denial.ts'
+import { fail, ok, type Result } from '../../base/result.ts'
+import { foldedName } from '../../base/text.ts'
+import type { Facts } from '../../guard.ts'
+import { isSessionId, type Sessions, sessionHolder } from '../../model/mcp.ts'
+import { signingDenials } from '../../stages/signing.ts'
+import type { ForwardFault } from '../forward.ts'
+
+const deny = denials({
+  session_invalid: [
+    'badOrigin',
+    'The MCP server gave a session id that is not visible ASCII of at most 512 characters',
+    'Your request is not at fault; tell the operator the request_id',
+  ],
+})
+
+export const serverSessionDenials = deny
+
+const SESSION = 'mcp-session-id'
+
+/**
+ * Seals the session id that a server has answered with, in place. One that the caller has sealed already
+ * stays as they have it. Revisions without sessions get none, whatever the server says.
+ */
+export const sealSession = async (
+  headers: Headers,
+  sent: Headers,
+  { operation, agent, route }: Pick<Facts, 'agent' | 'route' | 'operation'>,
+  sessions: Pick<Sessions, 'seal'>,
+): Promise<Result<undefined, ForwardFault>> => {
+  const session = headers.get(SESSION)
+  for (const name of [...headers.keys()]) if (foldedName(name) === SESSION) headers.delete(name)
+  const { revision, session: own } = operation.kind === 'mcp' ? operation : {}
+  if (session === null || revision === '2026-07-28') return ok(undefined)
+  if (!isSessionId(session)) return fail({ denial: deny('session_invalid') })
+  try {
+    const sealed =
+      session === own
+        ? sent.get(SESSION)
+        : await sessions.seal(session, sessionHolder(agent, route))
+    if (sealed !== null) headers.set(SESSION, sealed)
+    return ok(undefined)
+  } catch (error) {
+    return fail({ denial: signingDenials('assertion_unavailable', { error: String(error) }) })
+  }
+}

@@ -1,0 +1,26 @@
+import type { Route, Target } from './route.ts'
+
+/** The path a request is sent on with: the origin's own in front, `strip_prefix` taken away. */
+export const pathAtOrigin = (
+  { url, stripPrefix }: Pick<Target, 'url' | 'stripPrefix'>,
+  path: string,
+): string => {
+  const base = url.pathname === '/' ? '' : url.pathname.replace(/\/$/, '')
+  const rest = path.slice(stripPrefix.length)
+  return base + (rest.startsWith('/') ? rest : `/${rest}`)
+}
+
+/** Documents that name an authorization server (RFC 8414 §3, RFC 9728 §3.1, OpenID Connect Discovery §4). */
+const AT_ROOT = /^\/\.well-known\/(?:oauth-|openid-configuration(?:\/|$))/i
+const ANYWHERE = new RegExp(AT_ROOT.source.slice(1), 'i')
+
+/**
+ * Whether a path, or what becomes of it at the origin, is that of a document which an origin must not
+ * answer clients with; of an MCP server also below a path of its own. A rule that spells the path out
+ * has it all the same. An escaped slash counts as one.
+ */
+export const isReserved = ({ path: own, target, mcp }: Route, path: string): boolean => {
+  if (own === path) return false
+  const reserved = mcp ? ANYWHERE : AT_ROOT
+  return [path, pathAtOrigin(target, path)].some((one) => reserved.test(one.replaceAll('%2F', '/')))
+}

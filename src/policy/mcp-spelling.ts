@@ -1,0 +1,116 @@
+import type { McpKind } from '../model/mcp.ts'
+
+/** Characters of the name of a tool or prompt, and of a URI. */
+const LONGEST: Readonly<Record<McpKind, number>> = { tools: 128, prompts: 128, resources: 2_048 }
+
+/** Whether a configured name stands for all names that begin with it. */
+export const isPattern = (text: string): boolean => text.endsWith('*')
+
+/** A configured name without the `*` at its end. */
+export const literalOf = (text: string): string => (isPattern(text) ? text.slice(0, -1) : text)
+
+/** What cannot be seen, or moves what can; a space may stand between words. */
+const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]|[^\P{Zs} ]|^ | $/u
+const URI = /^[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]*$/
+
+/** Whether a thing of this kind can have such a name: visible text, or the ASCII of a URI (RFC 3986). */
+export const isName = (kind: McpKind, text: string): boolean =>
+  text !== '' &&
+  text.length <= LONGEST[kind] &&
+  (kind === 'resources' ? URI.test(text) : text.isWellFormed() && !UNSEEN.test(text))
+
+/** What names of this kind are, for sentences. */
+export const describeName = (kind: McpKind): string =>
+  kind === 'resources'
+    ? `an absolute URI of at most ${LONGEST.resources} visible ASCII characters`
+    : `1 to ${LONGEST[kind]} characters of visible text`
+
+/** A hexadecimal digit, as it is or escaped. */
+const HEX = '(?:[0-9a-f]|%3[0-9]|%[46][1-6])'
+/** An escape that stands for no visible character, or hides another escape, or is none. */
+const BAD_ESCAPE = new RegExp(`%(?:[01][0-9a-f]|7f|25${HEX}${HEX}|(?![0-9a-f]{2}))`, 'i')
+const ASCII_ESCAPE = /%([2-7][0-9a-f])/gi
+/** Of characters beyond ASCII. */
+const FAR_ESCAPES = /(?:%[89a-f][0-9a-f])+/gi
+/** Of characters that need none (RFC 3986 §2.3): letters, digits, `-`, `.`, `_` and `~`. */
+const NEEDLESS_ESCAPE = /%(?:2[de]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5f|7e)/i
+
+/** `.` and `..` where a reader could take them for a step: in a path, and in what follows it. */
+const STEP = /(?:^|[^A-Za-z0-9._~-])\.{1,2}(?![A-Za-z0-9._~-])/
+const STEP_INSIDE = /(?:^|[^A-Za-z0-9._~-])\.{1,2}(?=[^A-Za-z0-9._~-])/
+
+/**
+ * How a reader takes text who minds neither case nor escapes nor doubled slashes. What something begins with
+ * is so taken for the beginning of it.
+ */
+export const looseText = (kind: McpKind, text: string): string =>
+  kind === 'resources'
+    ? unescaped(text)
+        .replace(FAR_ESCAPES, decoded)
+        .replace(/\/+/g, '/')
+        .normalize('NFKD')
+        .toUpperCase()
+    : text.normalize('NFKC').toLowerCase()
+
+const unescaped = (uri: string): string =>
+  uri
+    .replace(ASCII_ESCAPE, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    .replaceAll('\\', '/')
+
+const decoded = (escapes: string): string => {
+  try {
+    return decodeURIComponent(escapes)
+  } catch {
+    return escapes
+  }
+}
+
+/**
+ * Whether everyone who reads a URI comes to the same place: no `.` and `..` segments in any spelling,
+ * no escaped control characters, no escapes of escapes. `isBeginning`: text goes on after it.
+ */
+export const isPlainUri = (uri: string, isBeginning = false): boolean =>
+  !BAD_ESCAPE.test(uri) && !(isBeginning ? STEP_INSIDE : STEP).test(unescaped(uri))
+
+/**
+ * Whether a URI has one spelling only, so that who looks it up by its text and who parses it first (WHATWG
+ * URL) find the same: it is written as parsers write it, with nobody's name before its host and no escapes in
+ * it, and escapes are of UTF-8 and needed.
+ */
+export const isCanonicalUri = (uri: string): boolean => {
+  if (NEEDLESS_ESCAPE.test(uri)) return false
+  try {
+    decodeURIComponent(uri)
+    const { href, username, password, hostname } = new URL(uri)
+    return href === uri && username === '' && password === '' && !ODD_HOST.test(hostname)
+  } catch {
+    return false
+  }
+}
+
+/** What resolvers leave away at the end of a host, and escapes, which some undo. */
+const ODD_HOST = /%|\.$/
+
+/** A URI as parsers write it; as it is where it is none. */
+export const parsedUri = (uri: string): string => {
+  try {
+    return new URL(uri).href
+  } catch {
+    return uri
+  }
+}
+
+/** The names that loose readers may take a name for: as it is, and what is before a query. */
+export const looseNames = (kind: McpKind, name: string): readonly string[] => {
+  const text = looseText(kind, name)
+  if (kind !== 'resources') return [text]
+  return [withoutSlash(text), withoutSlash(text.replace(/[?#].*$/s, ''))]
+}
+
+/** How a loose reader takes a whole name that is configured. */
+export const looseKey = (kind: McpKind, name: string): string => {
+  const text = looseText(kind, name)
+  return kind === 'resources' ? withoutSlash(text) : text
+}
+
+const withoutSlash = (text: string): string => (text.endsWith('/') ? text.slice(0, -1) : text)

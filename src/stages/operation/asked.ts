@@ -1,0 +1,24 @@
+import type { Outcome } from '../../base/chain.ts'
+import type { RequestHead } from '../../base/request.ts'
+import type { Policy } from '../../model/policy.ts'
+import type { Route } from '../../model/route.ts'
+import type { AgentIdentity, Operation } from '../../model/token.ts'
+import type { HeldBody } from '../body.ts'
+
+/** What an operation is read from. */
+export interface Asking {
+  /** Without a `body` member there is only a head, as in an explanation: nothing is known of the body. */
+  readonly request: RequestHead & { readonly body?: ReadableStream<Uint8Array> | null }
+  readonly policy: Policy
+  readonly route: Route
+  readonly agent: AgentIdentity
+}
+
+export interface OperationFacts {
+  readonly operation: Operation
+  /** Read already: where the origin is to be told its digest, and where an MCP server stands behind the rule. */
+  readonly held: HeldBody | undefined
+}
+
+/** What a reader of operations says. */
+export type Asked<Code extends string> = Outcome<OperationFacts, Code>

@@ -1,0 +1,170 @@
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createGuard, type Decision, forward, parsePolicy, type Send } from '../../../src/index.ts'
+import { reply } from '../../kit/answers.ts'
+import { createIssuer, type Issuer } from '../../kit/issuer.ts'
+import { type Origin, startOrigin } from '../../kit/origin.ts'
+
+const MCP = 'https://api.example.com/mcp'
+const JSON_TYPE = { 'content-type': 'application/json' }
+const SSE = { 'content-type': 'text/event-stream' }
+
+let issuer: Issuer
+let origin: Origin
+
+beforeAll(async () => {
+  ;[issuer, origin] = await Promise.all([createIssuer(), startOrigin()])
+})
+beforeEach(() => origin.clear())
+afterAll(() => Promise.all([issuer.close(), origin.close()]))
+
+const policyOf = () => {
+  const parsed = parsePolicy(
+    {
+      GATE: { resource: MCP, origin: origin.url },
+      ISSUERS: { acme: { issuer: issuer.issuer, allow_insecure_http: true } },
+      ROUTES: [
+        { match: 'GET,POST,DELETE /mcp', scopes: [], mcp: { tools: { 'ok*': [] } } },
+        {
+          match: 'POST /bound',
+          scopes: [],
+          mcp: { tools: { 'ok*': [] } },
+          origin: 'service:TOOLS',
+        },
+      ],
+    },
+    { services: ['TOOLS'] },
+  )
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.reason))
+  return parsed.value.policy
+}
+
+/** A gate in this process, asked for one method. */
+const start = () => {
+  const guard = createGuard(policyOf())
+  return async (
+    method: string,
+    { send, session, path = '/mcp', decided, signal }: Asked = {},
+  ): Promise<Response> => {
+    const request = new Request(`https://api.example.com${path}`, {
+      method: 'POST',
+      headers: {
+        ...JSON_TYPE,
+        authorization: `Bearer ${await issuer.mint({ aud: MCP })}`,
+        'mcp-protocol-version': '2025-11-25',
+        ...(session !== undefined && { 'mcp-session-id': session }),
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method }),
+      ...(signal && { signal }),
+    })
+    const decision = await guard(request)
+    return forward(request, decided?.(decision) ?? decision, send ? { send } : {})
+  }
+}
+
+interface Asked {
+  readonly send?: Send
+  readonly session?: string
+  readonly path?: string
+  readonly decided?: (decision: Decision) => Decision
+  readonly signal?: AbortSignal
+}
+
+const LIST = '{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"ok"},{"name":"no"}]}}'
+const FILTERED = '{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"ok"}]}}'
+
+describe('in a process of its own', () => {
+  it.each([
+    ['JSON', JSON_TYPE, LIST, FILTERED],
+    ['compressed JSON', { ...JSON_TYPE, 'content-encoding': 'gzip' }, gzipSync(LIST), FILTERED],
+    ['JSON with a mark', JSON_TYPE, `\uFEFF${LIST}`, FILTERED],
+    ['another JSON', { 'content-type': 'Application/Vnd.x+Json; charset=UTF-8' }, LIST, FILTERED],
+    ['events', SSE, `data: ${LIST}\n\n`, `data: ${FILTERED}\n\n`],
+    ['nothing hidden', JSON_TYPE, ` ${FILTERED}\n`, ` ${FILTERED}\n`],
+  ])('%s is told without what is not for its reader', async (_name, headers, body, expected) => {
+    origin.on('/mcp', reply(200, headers, body))
+    const response = await start()('tools/list')
+    expect([response.status, await response.text()]).toEqual([200, expected])
+    expect(response.headers.get('cache-control')).toBe('private, no-store')
+  })
+
+  it('a list is not asked for any longer when nobody waits for it', async () => {
+    const written = Promise.withResolvers<void>()
+    origin.on('/mcp', (_req, res) => {
+      res.writeHead(200, JSON_TYPE)
+      res.write('{"id":1,', () => written.resolve())
+    })
+    const caller = new AbortController()
+    const asked = start()('tools/list', { signal: caller.signal })
+    const seen = await origin.arrival()
+    await written.promise
+    caller.abort()
+    expect([(await asked).status, await seen.answered()]).toEqual([502, 'cut'])
+  })
+
+  it('a session is sealed, opens, and is known to no other process', async () => {
+    origin.on('/mcp', reply(200, { ...JSON_TYPE, 'mcp-session-id': 'abc' }, '{}'))
+    const ask = start()
+    const session = (await ask('ping')).headers.get('mcp-session-id') ?? ''
+    const again = await ask('ping', { session })
+    expect(again.headers.get('mcp-session-id')).toBe(session)
+    expect(origin.requests[1]?.header('mcp-session-id')).toBe('abc')
+    expect((await start()('ping', { session })).status).toBe(404)
+  })
+
+  it('a session is not sealed by who has not decided', async () => {
+    origin.on('/mcp', reply(200, { ...JSON_TYPE, 'mcp-session-id': 'abc' }, '{}'))
+    const decided = (decision: Decision): Decision =>
+      ({ ...decision, known: { ...decision.known } }) as Decision
+    const response = await start()('ping', { decided })
+    expect([response.status, response.headers.get('mcp-session-id')]).toEqual([503, null])
+  })
+
+  it('nothing is told to whom the line has not let pass', async () => {
+    origin.on('/mcp', reply(200, JSON_TYPE, LIST))
+    const decided = ({ known, waits }: Decision): Decision =>
+      ({ outcome: 'ended', known, waits }) as Decision
+    const response = await start()('tools/list', { decided })
+    expect(response.status).toBe(503)
+    expect(await response.text()).not.toContain('tools')
+  })
+})
+
+describe('a server that is a Worker', () => {
+  const path = '/bound'
+  const sends =
+    (headers: Record<string, string>, body: string | null, more: object = {}): Send =>
+    async () =>
+      Object.assign(new Response(body, { headers }), more)
+
+  it('is filtered as well, whatever length it says', async () => {
+    const response = await start()('tools/list', {
+      path,
+      send: sends({ ...SSE, 'content-length': '5', etag: '"a"' }, `data: ${LIST}\n\n`),
+    })
+    expect(await response.text()).toBe(`data: ${FILTERED}\n\n`)
+    expect([...response.headers.keys()]).not.toContain('content-length')
+    expect([...response.headers.keys()]).not.toContain('etag')
+  })
+
+  it.each([
+    ['a WebSocket', sends({}, null, { webSocket: {} }), 502],
+    [
+      'a message that nobody may read',
+      sends(JSON_TYPE, '[{"method":"notifications/resources/updated"}]'),
+      502,
+    ],
+    ['an empty answer', sends({}, ''), 200],
+    ['a whole page', sends({ 'content-type': 'text/html' }, '<p>'), 502],
+  ])('%s', async (_name, send, status) => {
+    expect((await start()('tools/list', { path, send })).status).toBe(status)
+  })
+
+  it('that breaks off within its JSON is 502', async () => {
+    const body = new ReadableStream({ start: (controller) => controller.error(new Error('gone')) })
+    const send: Send = async () => new Response(body, { headers: JSON_TYPE })
+    const response = await start()('tools/list', { path, send })
+    expect(response.status).toBe(502)
+    expect(await response.text()).toContain('origin_unreachable')
+  })
+})

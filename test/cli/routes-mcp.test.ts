@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest'
+import { type RoutesOptions, routes } from '../../src/cli/routes.ts'
+import { folder, toml, write } from './kit.ts'
+
+const directory = await folder()
+const file = await write(
+  directory,
+  'mcp.toml',
+  toml({
+    route: `
+[[vars.ROUTES]]
+match = "GET,POST,DELETE /mcp"
+scopes = ["mcp:connect"]
+[vars.ROUTES.mcp]
+methods = ["logging/setLevel"]
+[vars.ROUTES.mcp.tools]
+get_weather = []
+"files_*" = ["files:read:{arguments.path}"]
+pay = { scopes = { any = ["pay", "admin"] }, agent_types = ["planner"], when = "arguments.amount < 100.0" }
+[vars.ROUTES.mcp.resources]
+"file:///docs/*" = ["files:read", "docs"]
+[[vars.ROUTES]]
+match = "GET /status"
+access = "public"
+`,
+  }),
+)
+const outOf = async (options: RoutesOptions = {}) => (await routes({ file, ...options })).out
+
+describe('a rule with an MCP server behind it', () => {
+  it('has below it what may be used, and what each needs', async () => {
+    expect(await outOf()).toEqual([
+      'MATCH                      ACCESS    NEEDS                        AND                                                  ISSUERS  ORIGIN',
+      'GET,POST,DELETE /mcp       required  mcp:connect                  -                                                    acme     https://origin.acme.dev',
+      '  tool get_weather                   nothing more',
+      '  tool files_*                       files:read:{arguments.path}',
+      '  tool pay                           one of pay, admin            agent_types=planner when="arguments.amount < 100.0"',
+      '  resource file:///docs/*            files:read and docs',
+      '  method logging/setLevel            nothing more',
+      'GET /status                public    nothing                      -                                                    -        https://origin.acme.dev',
+    ])
+  })
+
+  it('has it in JSON as it is written', async () => {
+    const { json } = await routes({ file })
+    expect(json).toMatchObject({
+      routes: [{ mcp: { tools: { get_weather: [], pay: { agent_types: ['planner'] } } } }, {}],
+    })
+  })
+})
+
+const namesOf = async (options: RoutesOptions) => {
+  const { json } = await routes({ file, ...options })
+  const { routes: found } = json as { routes: readonly { uses: readonly { name: string }[] }[] }
+  return found[0]?.uses.map(({ name }) => name)
+}
+
+describe('an agent that is described', () => {
+  it.each([
+    [{ scopes: 'mcp:connect' }, ['get_weather']],
+    [{ scopes: 'mcp:connect files:read:docs/a' }, ['get_weather', 'files_*']],
+    [{ scopes: 'mcp:connect files:read' }, ['get_weather']],
+    [{ scopes: 'mcp:connect files:read docs' }, ['get_weather', 'file:///docs/*']],
+    [{ scopes: 'mcp:connect pay' }, ['get_weather', 'pay']],
+    [{ scopes: 'mcp:connect pay', agentType: 'coder' }, ['get_weather']],
+    [{ scopes: 'mcp:connect pay', agentType: 'planner' }, ['get_weather', 'pay']],
+    [{ agentType: 'coder' }, ['get_weather', 'files_*', 'file:///docs/*']],
+  ])('by %j could use %j', async (options, names) => {
+    expect(await namesOf(options)).toEqual(names)
+  })
+
+  it('is told what is still asked of a call', async () => {
+    const out = await outOf({ scopes: 'mcp:connect pay', agentType: 'planner' })
+    expect(out.join('\n')).toMatch(/^ {2}tool pay +when="arguments\.amount < 100\.0"$/m)
+    expect(out.join('\n')).not.toContain('files_')
+  })
+})

@@ -1,0 +1,646 @@
+import type { OutgoingHttpHeaders } from 'node:http'
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { reply } from '../kit/answers.ts'
+import { readEvents, type SseEvent } from '../kit/sse.ts'
+import {
+  type AskInit,
+  askGate,
+  outcome,
+  RESOURCE,
+  type Setting,
+  startSetting,
+  withGate,
+} from './setting.ts'
+import { lastEvent, revoke } from './streaming.ts'
+
+const MCP = `${RESOURCE}/mcp`
+const APP = 'https://app.example.com'
+const JSON_TYPE = { 'content-type': 'application/json' }
+const SSE = { 'content-type': 'text/event-stream' }
+const TEXT = { 'content-type': 'text/plain' }
+const NAN_LIST = '{"id":1,"result":{"tools":[{"name":"admin","inputSchema":{"default":NaN}}]}}'
+const SECRET = 'origin-secret-4f1a90c2'
+
+let setting: Setting
+
+beforeAll(async () => {
+  const mcp = {
+    tools: { get_weather: ['weather:read'], 'files_*': ['files:read'], admin: ['admin'] },
+    prompts: { 'greet*': [], secret: ['admin'] },
+    resources: { 'file:///docs/*': ['files:read'], 'file:///etc/*': ['admin'], 'db://{id}': [] },
+    origins: [APP],
+  }
+  const rule = { scopes: ['mcp:connect'], resource: MCP, mcp }
+  setting = await startSetting({
+    gate: { clock_tolerance: '0s', revocation: { consistency: 'bounded', max_staleness: '3s' } },
+    issuer: { admin: 'all' },
+    secrets: { ORIGIN_KEY: SECRET },
+    routes: [
+      { match: 'GET,POST,DELETE /mcp', ...rule, cors: { origins: [APP] } },
+      { match: 'GET,POST,DELETE /other', ...rule },
+      { match: 'GET,POST /secret', ...rule, inject: { 'X-Key': `\${ORIGIN_KEY}` } },
+      { match: 'GET,POST,DELETE /v1/*', scopes: [] },
+    ],
+  })
+})
+beforeEach(() => setting.origin.clear())
+afterAll(() => setting.close())
+
+const tokenOf = (claims: Record<string, unknown> = {}) =>
+  setting.token({ aud: MCP, scope: 'mcp:connect files:read', ...claims })
+
+const call = (method: string, params: object = {}) =>
+  JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
+
+type Init = AskInit & { readonly path?: string; readonly version?: string | null }
+
+const post = async (body: string, { path = '/mcp', version = '2025-11-25', ...init }: Init = {}) =>
+  setting.ask(path, {
+    method: 'POST',
+    body,
+    token: await tokenOf(),
+    ...init,
+    headers: {
+      ...JSON_TYPE,
+      accept: 'application/json, text/event-stream',
+      ...(version !== null && { 'mcp-protocol-version': version }),
+      ...(init.headers as Record<string, string>),
+    },
+  })
+
+const get = async ({ path = '/mcp', ...init }: Init = {}) =>
+  setting.ask(path, {
+    token: await tokenOf(),
+    ...init,
+    headers: {
+      accept: 'text/event-stream',
+      'mcp-protocol-version': '2025-11-25',
+      ...(init.headers as Record<string, string>),
+    },
+  })
+
+const codeOf = async (response: Response) =>
+  ((await response.json()) as { error?: { data?: { code: string } } }).error?.data?.code
+
+const result = (inner: object) => JSON.stringify({ jsonrpc: '2.0', id: 1, result: inner })
+
+const LISTS: readonly [string, string, object, object][] = [
+  [
+    'tools/list',
+    'tools',
+    {
+      tools: ['get_weather', 'files_read', 'admin', 'unknown', 'Files_read'].map((name) => ({
+        name,
+      })),
+    },
+    { tools: [{ name: 'files_read' }] },
+  ],
+  [
+    'prompts/list',
+    'prompts',
+    { prompts: [{ name: 'secret' }, { name: 'greeting', arguments: [] }] },
+    { prompts: [{ name: 'greeting', arguments: [] }] },
+  ],
+  [
+    'resources/list',
+    'resources',
+    {
+      resources: [
+        'file:///docs/a',
+        'file:///etc/passwd',
+        'file:///docs/../etc/passwd',
+        'http://elsewhere/',
+      ].map((uri) => ({ uri, name: 'file:///docs/x' })),
+    },
+    { resources: [{ uri: 'file:///docs/a', name: 'file:///docs/x' }] },
+  ],
+  [
+    'resources/templates/list',
+    'resourceTemplates',
+    {
+      resourceTemplates: [
+        'file:///docs/{id}',
+        'file:///{path}',
+        'file:///etc/{x}',
+        'db://{id}',
+      ].map((uriTemplate) => ({ uriTemplate })),
+    },
+    { resourceTemplates: [{ uriTemplate: 'file:///docs/{id}' }, { uriTemplate: 'db://{id}' }] },
+  ],
+]
+
+describe('a list', () => {
+  it.each(LISTS)('of %s in JSON', async (method, _member, given, expected) => {
+    const etag = { ...JSON_TYPE, etag: '"all"', 'cache-control': 'public, max-age=60' }
+    setting.origin.on('/mcp', reply(200, etag, result({ nextCursor: 'page-2', ...given })))
+    const response = await post(call(method, { cursor: 'page-1' }))
+    expect(await response.json()).toEqual(JSON.parse(result({ nextCursor: 'page-2', ...expected })))
+    expect(response.headers.get('cache-control')).toBe('private, max-age=60, no-store')
+    expect(response.headers.has('etag')).toBe(false)
+    const [seen] = setting.origin.requests
+    expect(seen?.body).toBe(call(method, { cursor: 'page-1' }))
+    expect(seen?.header('accept-encoding')).toBe('identity')
+    expect(seen?.header('accept')).toBe('application/json, text/event-stream')
+  })
+
+  it.each(LISTS)('of %s in events', async (method, _member, given, expected) => {
+    const events = `: hello\r\n\r\nid: 1\r\ndata: ${result(given)}\r\n\r\n`
+    setting.origin.on('/mcp', reply(200, SSE, events))
+    const response = await post(call(method))
+    expect(await response.text()).toBe(`: hello\r\n\r\nid: 1\ndata: ${result(expected)}\n\n`)
+    expect(response.headers.get('cache-control')).toBe('private, no-store')
+  })
+
+  it('of a stream that is gone on with is filtered too', async () => {
+    const [, , given, expected] = LISTS[0] as (typeof LISTS)[number]
+    setting.origin.on('/mcp', reply(200, SSE, `id: 8\ndata: ${result(given)}\n\n`))
+    const response = await get({ headers: { 'last-event-id': '7' } })
+    expect(await response.text()).toBe(`id: 8\ndata: ${result(expected)}\n\n`)
+    expect(setting.origin.requests[0]?.header('last-event-id')).toBe('7')
+  })
+
+  it('in a batch of the revision that has them is filtered', async () => {
+    const [method, , given, expected] = LISTS[0] as (typeof LISTS)[number]
+    setting.origin.on('/mcp', reply(200, JSON_TYPE, `[${result(given)},{"id":2,"result":{}}]`))
+    const response = await post(`[${call(method)}]`, { version: '2025-03-26' })
+    expect(await response.text()).toBe(`[${result(expected)},{"id":2,"result":{}}]`)
+  })
+
+  it('is for more where the token has more', async () => {
+    const [method, , given] = LISTS[0] as (typeof LISTS)[number]
+    setting.origin.on('/mcp', reply(200, JSON_TYPE, result(given)))
+    const token = await tokenOf({ scope: 'mcp:connect weather:read admin' })
+    const { result: told } = (await (await post(call(method), { token })).json()) as {
+      readonly result: { readonly tools: readonly { readonly name: string }[] }
+    }
+    expect(told.tools.map(({ name }) => name)).toEqual(['get_weather', 'admin'])
+  })
+
+  it('holds no secret that its rule injects', async () => {
+    const given = { tools: [{ name: 'files_x', d: SECRET }, { name: 'admin' }] }
+    setting.origin.on('/secret', reply(200, JSON_TYPE, result(given)))
+    const masked = result({ tools: [{ name: 'files_x', d: '*'.repeat(SECRET.length) }] })
+    expect(await (await post(call('tools/list'), { path: '/secret' })).text()).toBe(masked)
+    setting.origin.on('/secret', reply(200, SSE, `data: ${result(given)}\n\n`))
+    const events = await post(call('tools/list'), { path: '/secret' })
+    expect(await events.text()).toBe(`data: ${masked}\n\n`)
+  })
+})
+
+describe('an answer', () => {
+  it.each([
+    ['no JSON', 200, JSON_TYPE, '{"tools', 'mcp_answer_invalid'],
+    ['too much JSON', 200, JSON_TYPE, `"${'x'.repeat(2 * 1024 * 1024)}"`, 'mcp_answer_invalid'],
+    [
+      'no JSON by its type',
+      200,
+      { 'content-type': 'text/plain' },
+      result({}),
+      'mcp_answer_invalid',
+    ],
+    [
+      'a coding',
+      200,
+      { ...JSON_TYPE, 'content-encoding': 'zstd' },
+      '{}',
+      'origin_coding_unreadable',
+    ],
+    [
+      'a charset',
+      200,
+      { 'content-type': 'application/json; charset=utf-16' },
+      '{}',
+      'origin_coding_unreadable',
+    ],
+    [
+      'a charset that is like one',
+      200,
+      { 'content-type': 'text/event-stream; charset=latin1' },
+      'data: 1\n\n',
+      'origin_coding_unreadable',
+    ],
+    ['no JSON of an error', 400, JSON_TYPE, NAN_LIST, 'mcp_answer_invalid'],
+    ['what only lenient readers take', 200, JSON_TYPE, NAN_LIST, 'mcp_answer_invalid'],
+    ['a list of another type', 201, TEXT, result({ tools: [] }), 'mcp_answer_invalid'],
+    ['a text', 202, TEXT, 'Accepted', 'mcp_answer_invalid'],
+    ['an error that may hold a list', 400, TEXT, NAN_LIST, 'mcp_answer_invalid'],
+    [
+      'an error in another charset',
+      400,
+      { 'content-type': 'text/plain; charset=utf-16le' },
+      't\0o\0o\0l\0s\0',
+      'origin_coding_unreadable',
+    ],
+    ['a part', 206, JSON_TYPE, '{}', 'origin_coding_unreadable'],
+    [
+      'a foreign challenge',
+      401,
+      { 'www-authenticate': 'Bearer resource_metadata="https://evil.example/"' },
+      '',
+      'origin_credential_refused',
+    ],
+  ])('that is %s is 502', async (_name, status, headers, body, code) => {
+    setting.origin.on('/mcp', reply(status, headers, body))
+    const response = await post(call('tools/list'))
+    expect(response.status).toBe(502)
+    expect(response.headers.has('www-authenticate')).toBe(false)
+    const text = await response.text()
+    expect(JSON.parse(text)).toMatchObject({ id: 1, error: { data: { code } } })
+    expect(text).not.toContain('evil.example')
+  })
+
+  it.each([
+    [400, JSON_TYPE],
+    [404, TEXT],
+    [500, { 'content-type': 'application/problem+json' }],
+  ])('that is an error %i %j has no list for others', async (status, headers) => {
+    const given = result({ tools: [{ name: 'admin' }, { name: 'files_read' }] })
+    setting.origin.on('/mcp', reply(status, headers, given))
+    const response = await post(call('tools/list'))
+    const expected = result({ tools: [{ name: 'files_read' }] })
+    expect([response.status, await response.text()]).toEqual([status, expected])
+  })
+
+  it.each([
+    [200, TEXT, 'mcp_answer_invalid'],
+    [200, { 'content-type': 'x-text/event-stream' }, 'mcp_answer_invalid'],
+    [405, TEXT, 'mcp_answer_invalid'],
+    [200, {}, 'mcp_answer_invalid'],
+    [200, { 'content-type': 'application/x-ndjson' }, 'mcp_answer_invalid'],
+    [200, { 'content-type': ['text/event-stream', 'text/event-stream'] }, 'mcp_answer_invalid'],
+    [200, { 'content-type': 'text/event-stream, text/event-stream' }, 'mcp_answer_invalid'],
+    [200, { 'content-type': 'text/event-stream; application/json' }, 'mcp_answer_invalid'],
+    [500, { 'content-type': 'text/html, text/event-stream' }, 'mcp_answer_invalid'],
+  ])('to a GET that is %i %j with a list is 502', async (status, headers, code) => {
+    setting.origin.on('/mcp', (_req, res) => {
+      res.writeHead(status, headers as OutgoingHttpHeaders).end(`data: ${NAN_LIST}\n\n`)
+    })
+    for (const sent of [{}, { 'last-event-id': '7' }]) {
+      const response = await get({ headers: sent })
+      expect([response.status, await response.json()]).toEqual([
+        502,
+        expect.objectContaining({ code }),
+      ])
+    }
+  })
+
+  it.each([
+    'text/event-stream, text/event-stream',
+    'x/y, text/event-stream',
+    'application/json; text/event-stream',
+  ])('to a call of the type %s is 502: some would read events in it', async (type) => {
+    setting.origin.on('/mcp', reply(200, { 'content-type': type }, 'data: {}\n\n'))
+    const response = await post(call('tools/call', { name: 'files_read', arguments: {} }))
+    expect([response.status, await codeOf(response)]).toEqual([502, 'mcp_answer_invalid'])
+  })
+
+  it.each([
+    ['little end first', 'utf16le', ''],
+    ['marked', 'utf16le', '\uFEFF'],
+    ['of an error', 'utf16le', ''],
+    ['latin', 'latin1', 'é'],
+  ] as const)('in another charset than it says is 502: %s', async (name, charset, before) => {
+    const list = `${before}${result({ tools: [{ name: 'admin' }] })}`
+    const status = name === 'of an error' ? 400 : 200
+    const headers = status === 400 ? TEXT : JSON_TYPE
+    setting.origin.on('/mcp', reply(status, headers, Buffer.from(list, charset)))
+    const response = await post(call('tools/list'))
+    expect([response.status, await codeOf(response)]).toEqual([502, 'mcp_answer_invalid'])
+  })
+
+  it('that is an error page of an old charset passes', async () => {
+    const page = Buffer.from('pas trouvé', 'latin1')
+    setting.origin.on('/mcp', reply(404, TEXT, page))
+    const response = await post(call('tools/list'))
+    expect(Buffer.from(await response.arrayBuffer())).toEqual(page)
+  })
+
+  it('that opens no stream, or ends a session, passes', async () => {
+    setting.origin.on('/mcp', reply(200, { ...JSON_TYPE, 'mcp-session-id': 'a' }, '{}'))
+    const begun = await post(call('initialize', { protocolVersion: '2025-11-25' }))
+    const session = begun.headers.get('mcp-session-id') ?? ''
+    const leave = () => get({ method: 'DELETE', headers: { 'mcp-session-id': session } })
+    setting.origin.on('/mcp', reply(405, TEXT, 'Method Not Allowed'))
+    expect([(await get()).status, (await leave()).status]).toEqual([405, 405])
+    setting.origin.on('/mcp', reply(200, TEXT, 'Bye'))
+    expect(await (await leave()).text()).toBe('Bye')
+  })
+
+  it('in events breaks off where a list in it cannot be read', async () => {
+    const list = result({ tools: [] })
+    setting.origin.on('/mcp', (_req, res) => {
+      res.writeHead(200, SSE)
+      res.write(`id: 1\ndata: ${list}\n\n`)
+      setTimeout(() => res.write(`data: ${NAN_LIST}\n\n`), 100)
+    })
+    for (const ask of [() => post(call('tools/list')), () => get()]) {
+      const response = await ask()
+      let text = ''
+      const decoder = new TextDecoder()
+      const reading = (async () => {
+        for await (const chunk of response.body ?? []) text += decoder.decode(chunk)
+      })()
+      await reading.catch(() => {})
+      expect(text).toContain(list)
+      expect(text).not.toContain('admin')
+    }
+  })
+
+  it('that is 403 passes, without its challenge', async () => {
+    const challenge = 'Bearer error="insufficient_scope", resource_metadata="https://evil.example/"'
+    setting.origin.on(
+      '/mcp',
+      reply(403, { ...JSON_TYPE, 'www-authenticate': challenge }, '{"a":1}'),
+    )
+    const response = await post(call('tools/list'))
+    expect([response.status, await response.text()]).toEqual([403, '{"a":1}'])
+    expect(response.headers.has('www-authenticate')).toBe(false)
+  })
+
+  it('that is compressed all the same is read', async () => {
+    const body = gzipSync(result({ tools: [{ name: 'admin' }] }))
+    setting.origin.on('/mcp', reply(200, { ...JSON_TYPE, 'content-encoding': 'gzip' }, body))
+    const response = await post(call('tools/list'))
+    expect(await response.text()).toBe(result({ tools: [] }))
+    expect(response.headers.has('content-encoding')).toBe(false)
+  })
+
+  it('to a call passes, however long it is', async () => {
+    const long = result({ content: [{ type: 'text', text: 'tools'.repeat(1024 * 1024) }] })
+    setting.origin.on('/mcp', reply(200, JSON_TYPE, long))
+    const asked = call('tools/call', { name: 'files_read', arguments: {} })
+    expect(await (await post(asked)).text()).toBe(long)
+    setting.origin.on('/mcp', reply(200, SSE, `data: ${long}\n\n`))
+    expect(await (await post(asked)).text()).toBe(`data: ${long}\n\n`)
+  })
+
+  it.each([
+    [202, {}, ''],
+    [404, { 'content-type': 'text/plain' }, 'Not Found'],
+    [404, { 'content-type': 'text/html; charset=ISO-8859-1' }, '<h1>Not Found</h1>'],
+    [400, JSON_TYPE, '{"a'],
+    [500, JSON_TYPE, ''],
+  ])('%i %j %s passes as it is', async (status, headers, body) => {
+    setting.origin.on('/mcp', reply(status, headers, body))
+    const response = await post(call('tools/list'))
+    expect([response.status, await response.text()]).toEqual([status, body])
+  })
+})
+
+describe('a list that takes its time', () => {
+  /** One that comes for as long as it is let. */
+  const trickling = () =>
+    setting.origin.on('/mcp', (_req, res) => {
+      res.writeHead(200, JSON_TYPE)
+      res.write('{"id":1,"result":{"tools":[')
+      const timer = setInterval(() => res.write(' '), 50)
+      res.on('close', () => clearInterval(timer))
+    })
+
+  const fate = async (response: Response) => {
+    const [seen] = setting.origin.requests
+    return [response.status, await codeOf(response), await seen?.answered()]
+  }
+
+  it('is none for a token that expires meanwhile', async () => {
+    trickling()
+    const exp = Math.floor(Date.now() / 1000) + 2
+    const response = await post(call('tools/list'), { token: await tokenOf({ exp }) })
+    expect(await fate(response)).toEqual([401, 'token_expired_meanwhile', 'cut'])
+    expect(Date.now() - exp * 1000).toBeLessThan(2_000)
+    expect(response.headers.get('www-authenticate')).toContain('invalid_token')
+  })
+
+  it('is none for an agent that is revoked meanwhile', async () => {
+    trickling()
+    const agent = 'mcp-revoked-in-the-middle'
+    const asked = post(call('tools/list'), { token: await tokenOf({ client_id: agent }) })
+    await setting.origin.arrival()
+    await revoke(setting, agent)
+    expect(await fate(await asked)).toEqual([401, 'token_revoked', 'cut'])
+  })
+})
+
+describe('a notification', () => {
+  const updated = (uri: string) =>
+    JSON.stringify({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri } })
+
+  it('tells of no resource that its reader may not use', async () => {
+    const data = ['file:///docs/a', 'file:///etc/passwd', 'file:///docs/b'].map(updated)
+    setting.origin.on(
+      '/mcp',
+      reply(200, SSE, data.map((one, i) => `id: ${i}\ndata: ${one}\n\n`).join('')),
+    )
+    expect(await (await get()).text()).toBe(
+      `id: 0\ndata: ${data[0]}\n\nid: 1\n\nid: 2\ndata: ${data[2]}\n\n`,
+    )
+  })
+})
+
+describe('a stream', () => {
+  const ok = result({ tools: [{ name: 'files_read' }] })
+
+  it('passes event by event, and ends with its token', async () => {
+    const exp = Math.floor(Date.now() / 1000) + 2
+    setting.origin.on('/mcp', (_req, res) => {
+      res.writeHead(200, SSE)
+      res.write(`data: ${ok}\n\ndata: {"half`)
+    })
+    const response = await get({ token: await tokenOf({ exp }) })
+    const events: SseEvent[] = []
+    for await (const event of readEvents(response)) {
+      if (events.length === 0) expect(Date.now()).toBeLessThan(exp * 1000)
+      events.push(event)
+    }
+    expect(events).toEqual([
+      { data: ok },
+      { event: 'edgewarden.closed', data: '{"code":"token_expired"}' },
+    ])
+    expect(await setting.origin.requests[0]?.answered()).toBe('cut')
+  })
+
+  it('of a call ends when its agent is revoked', async () => {
+    const agent = 'mcp-revoked'
+    setting.origin.on('/mcp', (_req, res) => {
+      res.writeHead(200, SSE)
+      res.write(': working\n\n')
+    })
+    const token = await tokenOf({ client_id: agent })
+    const response = await post(call('tools/call', { name: 'files_read', arguments: {} }), {
+      token,
+    })
+    await revoke(setting, agent)
+    expect(await response.text()).toBe(`: working\n\n${lastEvent('token_revoked')}`)
+  })
+})
+
+describe('a session', () => {
+  /** A server that gives one to whoever has none, and tells which it got. */
+  const stateful = (id: string) =>
+    setting.origin.on('*', async (req, res, recorded) => {
+      await recorded.finished()
+      const has = req.headers['mcp-session-id']
+      res.writeHead(200, { ...JSON_TYPE, 'Mcp-Session-Id': has ?? id })
+      res.end(JSON.stringify({ session: has ?? null }))
+    })
+
+  const begin = async (init: Init = {}) => {
+    const response = await post(call('initialize', { protocolVersion: '2025-11-25' }), init)
+    return response.headers.get('mcp-session-id') ?? ''
+  }
+  const using = async (session: string, init: Init = {}) => {
+    const response = await post(call('ping'), { ...init, headers: { 'mcp-session-id': session } })
+    const { status } = response
+    const again = response.headers.get('mcp-session-id')
+    return { status, again, body: (await response.json()) as Record<string, unknown> }
+  }
+
+  it('is handed out sealed and given to its server as it was', async () => {
+    stateful('server-session-1')
+    const sealed = await begin()
+    expect(sealed).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/)
+    expect(sealed).not.toContain('server-session-1')
+    const { status, again, body } = await using(sealed)
+    expect([status, again, body]).toEqual([200, sealed, { session: 'server-session-1' }])
+    for (const method of ['GET', 'DELETE']) {
+      setting.origin.clear()
+      stateful('x')
+      await get({ method, headers: { 'mcp-session-id': sealed } })
+      expect(setting.origin.requests[0]?.header('mcp-session-id')).toBe('server-session-1')
+    }
+  })
+
+  it('is for no other agent, rule or spelling, and never the server’s own', async () => {
+    stateful('server-session-2')
+    const sealed = await begin()
+    const sent = setting.origin.requests.length
+    const thief = await tokenOf({ client_id: 'thief' })
+    for (const [session, init] of [
+      [sealed, { token: thief }],
+      [sealed, { token: await tokenOf({ sub: 'another user' }) }],
+      [sealed, { path: '/other' }],
+      ['server-session-2', {}],
+      [`${sealed}x`, {}],
+      [setting.origin.requests[0]?.header('x-agent-assertion') ?? '', {}],
+      [await tokenOf(), {}],
+    ] as const) {
+      const { status, body } = await using(session, init)
+      expect(status).toBe(404)
+      expect(body).toMatchObject({ code: 'session_unknown' })
+    }
+    expect(setting.origin.requests).toHaveLength(sent)
+    expect((await using(sealed)).status).toBe(200)
+  })
+
+  it('is no assertion and no token', async () => {
+    stateful('server-session-3')
+    const token = await begin()
+    const answer = await post(call('ping'), { token })
+    expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
+      401,
+      expect.stringContaining('invalid_token'),
+    ])
+  })
+
+  it.each(['a b', 'ü', 'x'.repeat(513)])('of the server that is none (%s) is 502', async (id) => {
+    setting.origin.on('/mcp', reply(200, { ...JSON_TYPE, 'Mcp-Session-Id': id }, '{}'))
+    const response = await post(call('ping'))
+    expect(response.status).toBe(502)
+    expect(response.headers.has('mcp-session-id')).toBe(false)
+    expect(await response.json()).toMatchObject({ error: { data: { code: 'session_invalid' } } })
+  })
+
+  it('does not exist since 2026-07-28', async () => {
+    stateful('server-session-4')
+    const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' }
+    const response = await post(call('tools/list', { _meta }), {
+      version: '2026-07-28',
+      headers: { 'mcp-method': 'tools/list', 'mcp-session-id': 'anything' },
+    })
+    expect(response.headers.has('mcp-session-id')).toBe(false)
+    expect(await response.json()).toEqual({ session: null })
+    expect(setting.origin.requests[0]?.header('mcp-method')).toBe('tools/list')
+  })
+
+  it('and what mirrors the body reach a server in no other form', async () => {
+    stateful('server-session-5')
+    const headers = {
+      'mcp-method': 'tools/call',
+      'mcp-name': 'admin',
+      mcp_name: 'admin',
+      mcp_session_id: 'mine',
+      'mcp-param-region': 'eu',
+    }
+    await post(call('ping'), { headers })
+    const [seen] = setting.origin.requests
+    for (const name of ['mcp-method', 'mcp-name', 'mcp_name', 'mcp_session_id', 'mcp-session-id']) {
+      expect(seen?.header(name)).toBeUndefined()
+    }
+    expect(seen?.header('mcp-param-region')).toBe('eu')
+    expect(seen?.header('mcp-protocol-version')).toBe('2025-11-25')
+  })
+
+  it('is nothing of a rule without mcp', async () => {
+    stateful('server-session-6')
+    const token = await setting.token()
+    const response = await setting.ask('/v1/x', { token, headers: { 'mcp-session-id': 'mine' } })
+    expect(response.headers.get('mcp-session-id')).toBe('mine')
+  })
+})
+
+describe('across origins', () => {
+  it('pages may send what clients send, and read the session', async () => {
+    const preflight = await askGate(setting.gate, '/mcp', {
+      method: 'OPTIONS',
+      headers: { origin: APP, 'access-control-request-method': 'POST' },
+    })
+    expect(preflight.status).toBe(204)
+    expect(preflight.headers.get('access-control-allow-headers')?.toLowerCase().split(',')).toEqual(
+      [
+        'authorization',
+        'content-type',
+        'mcp-protocol-version',
+        'mcp-session-id',
+        'last-event-id',
+        'mcp-method',
+        'mcp-name',
+      ],
+    )
+    setting.origin.on('/mcp', reply(200, JSON_TYPE, '{}'))
+    const response = await post(call('ping'), { headers: { origin: APP } })
+    expect(response.headers.get('access-control-expose-headers')).toContain('Mcp-Session-Id')
+    expect(response.headers.get('access-control-allow-origin')).toBe(APP)
+  })
+})
+
+describe('metadata', () => {
+  it('are of the resource that its client has asked, byte for byte', async () => {
+    const response = await setting.ask('/.well-known/oauth-protected-resource/mcp')
+    expect(await response.json()).toEqual({
+      resource: MCP,
+      authorization_servers: [setting.issuer.issuer],
+      scopes_supported: expect.arrayContaining(['mcp:connect']),
+      bearer_methods_supported: ['header'],
+    })
+    expect(response.headers.get('cache-control')).toBe('public, max-age=300')
+    for (const path of ['/mcp/', '/MCP', '/mcp/x', '/other', '/mcp%2F']) {
+      const other = await setting.ask(`/.well-known/oauth-protected-resource${path}`)
+      expect([400, 404]).toContain((await outcome(other)).status)
+    }
+    expect(setting.origin.requests).toHaveLength(0)
+  })
+
+  it('of the authorization server are there where a public rule fetches them from it', async () => {
+    const path = '/.well-known/oauth-authorization-server'
+    expect((await setting.ask(path)).status).toBe(404)
+    const { issuer } = setting.issuer
+    const cors = { origins: ['*'] }
+    const routes = [{ match: `GET ${path}`, access: 'public', origin: issuer, cors }]
+    await withGate(setting, { routes }, async (gate) => {
+      const response = await askGate(gate, path, { headers: { origin: APP } })
+      expect(await response.json()).toMatchObject({ issuer, jwks_uri: setting.issuer.jwksUri })
+      expect(response.headers.get('access-control-allow-origin')).toBe('*')
+    })
+  })
+})

@@ -1,0 +1,436 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { connectRaw, type Header, type RawResponse, rawRequest } from '../kit/raw.ts'
+import { withBodyTime } from './hurried.ts'
+import { HOST, type Sender, startWorld, type World } from './world.ts'
+
+/** Milliseconds that the gate in a hurry has for a body. */
+const TIME = 1_000
+const LIMIT = 16 * 1024
+const META = 'io.modelcontextprotocol/protocolVersion'
+const NEWEST = '2026-07-28'
+const PAGE = 'https://app.example.com'
+
+const ENDPOINT = {
+  match: 'GET,POST,DELETE /mcp',
+  scopes: [],
+  mcp: {
+    tools: {
+      echo: [],
+      'files_*': { scopes: [], when: 'arguments.path == "/public"' },
+    },
+    origins: [PAGE],
+    max_body: LIMIT,
+  },
+}
+
+let world: World
+let hurried: Sender
+let remove: () => Promise<void>
+let token: string
+
+beforeAll(async () => {
+  const hurry = await withBodyTime(inject('bundle'), TIME)
+  remove = hurry.remove
+  world = await startWorld({ routes: [ENDPOINT] })
+  hurried = await world.another({ bundle: hurry.path })
+  token = await world.token()
+})
+afterAll(async () => {
+  await world.close()
+  await remove()
+})
+beforeEach(() => world.origin.clear())
+
+interface Sent {
+  readonly method?: string
+  readonly headers?: readonly Header[]
+  readonly body?: string | Uint8Array
+}
+
+const bytesOf = ({ method = 'POST', headers = [], body }: Sent): Buffer => {
+  const has = (name: string) => headers.some(([one]) => one.toLowerCase() === name)
+  const bytes = body === undefined ? undefined : Buffer.from(body as string)
+  const all: Header[] = [
+    ['Host', HOST],
+    ['Authorization', `Bearer ${token}`],
+  ]
+  if (bytes && !has('content-type')) all.push(['Content-Type', 'application/json'])
+  if (bytes && !has('content-length') && !has('transfer-encoding')) {
+    all.push(['Content-Length', String(bytes.length)])
+  }
+  return rawRequest({
+    method,
+    target: '/mcp',
+    headers: [...all, ...headers],
+    ...(bytes && { body: bytes }),
+  })
+}
+
+const send = (sent: Sent): Promise<RawResponse> => world.gate.raw(bytesOf(sent))
+
+/** The code of a denial, in either of its forms; the status of anything else. */
+const codeOf = ({ status, body }: RawResponse): string | number => {
+  if (status === 200) return status
+  const { code, error } = JSON.parse(body)
+  return error?.data?.code ?? code
+}
+
+const call = (name: string, params: object = {}) =>
+  JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, ...params } })
+const ECHO = call('echo')
+const PING = { jsonrpc: '2.0', id: 2, method: 'ping' }
+const inMessage = (members: string) => `{"jsonrpc":"2.0","id":1,${members}}`
+
+const modern = (name: string, headers: readonly Header[]): Sent => ({
+  headers: [['MCP-Protocol-Version', NEWEST], ...headers],
+  body: call(name, { _meta: { [META]: NEWEST } }),
+})
+const METHOD: Header = ['Mcp-Method', 'tools/call']
+const NAME: Header = ['Mcp-Name', 'echo']
+
+type Case = readonly [what: string, status: number, code: string, sent: Sent]
+
+const CONNECTIONS: readonly Case[] = [
+  [
+    'a WebSocket',
+    400,
+    'upgrade_refused',
+    {
+      method: 'GET',
+      headers: [
+        ['Connection', 'Upgrade'],
+        ['Upgrade', 'websocket'],
+        ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='],
+        ['Sec-WebSocket-Version', '13'],
+      ],
+    },
+  ],
+  [
+    'a foreign page',
+    403,
+    'page_not_allowed',
+    { headers: [['Origin', 'https://evil.example']], body: ECHO },
+  ],
+  ['a page in a sandbox', 403, 'page_not_allowed', { headers: [['Origin', 'null']], body: ECHO }],
+  [
+    'a foreign page beside a good one',
+    403,
+    'page_not_allowed',
+    {
+      headers: [
+        ['Origin', PAGE],
+        ['Origin', 'https://evil.example'],
+      ],
+      body: ECHO,
+    },
+  ],
+  [
+    'an unknown revision',
+    400,
+    'revision_unsupported',
+    { headers: [['MCP-Protocol-Version', '1999-01-01']], body: ECHO },
+  ],
+  [
+    'two revisions',
+    400,
+    'revision_unsupported',
+    {
+      headers: [
+        ['MCP-Protocol-Version', '2025-11-25'],
+        ['MCP-Protocol-Version', NEWEST],
+      ],
+      body: ECHO,
+    },
+  ],
+  [
+    'a stream of 2026-07-28',
+    405,
+    'http_method_not_allowed',
+    { method: 'GET', headers: [['MCP-Protocol-Version', NEWEST]] },
+  ],
+  ['no end of no session', 400, 'session_missing', { method: 'DELETE' }],
+  [
+    'a session of its own making',
+    404,
+    'session_unknown',
+    { headers: [['Mcp-Session-Id', 'session-1']], body: ECHO },
+  ],
+]
+
+const BODIES: readonly Case[] = [
+  [
+    'in gzip',
+    415,
+    'message_type_unsupported',
+    { headers: [['Content-Encoding', 'gzip']], body: gzipSync(ECHO) },
+  ],
+  ['in gzip that is not said', 400, 'message_malformed', { body: gzipSync(ECHO) }],
+  ['in UTF-16', 400, 'message_malformed', { body: Buffer.from(ECHO, 'utf16le') }],
+  [
+    'in UTF-16 that is said',
+    415,
+    'message_type_unsupported',
+    {
+      headers: [['Content-Type', 'application/json; charset=utf-16']],
+      body: Buffer.from(ECHO, 'utf16le'),
+    },
+  ],
+  ['with a byte order mark', 400, 'message_malformed', { body: `\ufeff${ECHO}` }],
+  [
+    'that is no UTF-8',
+    400,
+    'message_malformed',
+    { body: Buffer.from(ECHO.replace('echo', 'ech\u00f6'), 'latin1') },
+  ],
+  [
+    'of a form',
+    415,
+    'message_type_unsupported',
+    { headers: [['Content-Type', 'application/x-www-form-urlencoded']], body: ECHO },
+  ],
+  ['over the limit', 413, 'body_too_large', { body: call('echo', { fill: 'x'.repeat(LIMIT) }) }],
+  [
+    'over the limit in chunks',
+    413,
+    'body_too_large',
+    {
+      headers: [['Transfer-Encoding', 'chunked']],
+      body: `${(LIMIT + 1).toString(16)}\r\n${' '.repeat(LIMIT + 1)}\r\n0\r\n\r\n`,
+    },
+  ],
+  [
+    'nested deeply',
+    400,
+    'message_malformed',
+    { body: inMessage(`"method":"ping","params":{"x":${'['.repeat(5_000)}${']'.repeat(5_000)}}`) },
+  ],
+  [
+    'with two names',
+    400,
+    'message_malformed',
+    { body: inMessage('"method":"tools/call","params":{"name":"echo","name":"drop_table"}') },
+  ],
+  [
+    'with a hidden second name',
+    400,
+    'message_malformed',
+    { body: inMessage('"method":"tools/call","params":{"name":"echo","n\\u0061me":"drop_table"}') },
+  ],
+  [
+    'with two methods',
+    400,
+    'message_malformed',
+    { body: inMessage('"method":"ping","method":"tools/call","params":{"name":"drop_table"}') },
+  ],
+  [
+    'with a name in another case',
+    400,
+    'params_ambiguous',
+    { body: call('echo', { Name: 'drop_table' }) },
+  ],
+  [
+    'with a look-alike of a name',
+    400,
+    'params_ambiguous',
+    { body: call('echo', { '\uff4eame': 'drop_table' }) },
+  ],
+  [
+    'with a name that ends early',
+    400,
+    'params_ambiguous',
+    { body: call('echo', { 'name\u0000': 'drop_table' }) },
+  ],
+  [
+    'with params in another case',
+    400,
+    'message_invalid',
+    { body: inMessage('"method":"ping","Params":{"name":"drop_table"}') },
+  ],
+  [
+    'with params of a long s',
+    400,
+    'message_invalid',
+    { body: inMessage('"method":"ping","param\u017f":{"name":"drop_table"}') },
+  ],
+  [
+    'that answers and calls',
+    400,
+    'message_invalid',
+    { body: inMessage('"result":{},"Method":"tools/call","Params":{"name":"drop_table"}') },
+  ],
+  [
+    'whose method is a look-alike',
+    400,
+    'message_invalid',
+    { body: inMessage('"method":"t\u043e\u043els/call","params":{"name":"drop_table"}') },
+  ],
+  [
+    'that brings a call along, in a revision without batches',
+    400,
+    'batch_not_allowed',
+    {
+      headers: [['MCP-Protocol-Version', '2025-06-18']],
+      body: `[${JSON.stringify(PING)},${ECHO}]`,
+    },
+  ],
+  [
+    'that brings one call too often',
+    400,
+    'message_invalid',
+    {
+      body: `[${Array(51)
+        .fill(JSON.stringify({ jsonrpc: '2.0', method: 'x' }))
+        .join()}]`,
+    },
+  ],
+  [
+    'with a call in a batch in a batch',
+    400,
+    'message_invalid',
+    { body: `[${JSON.stringify(PING)},[${call('drop_table')}]]` },
+  ],
+  [
+    'for another revision than its header',
+    400,
+    'header_mismatch',
+    {
+      headers: [['MCP-Protocol-Version', '2025-11-25']],
+      body: call('echo', { _meta: { [META]: NEWEST } }),
+    },
+  ],
+]
+
+const MIRRORED: readonly Case[] = [
+  ['one tool, the body another', 400, 'header_mismatch', modern('drop_table', [METHOD, NAME])],
+  [
+    'an encoded tool, the body another',
+    400,
+    'header_mismatch',
+    modern('drop_table', [METHOD, ['Mcp-Name', '=?base64?ZWNobw==?=']]),
+  ],
+  ['a tool twice', 400, 'header_mismatch', modern('echo', [METHOD, NAME, NAME])],
+  ['two tools', 400, 'header_mismatch', modern('echo', [METHOD, NAME, ['Mcp-Name', 'drop_table']])],
+  [
+    'a harmless method',
+    400,
+    'header_mismatch',
+    modern('echo', [['Mcp-Method', 'tools/list'], NAME]),
+  ],
+  ['no tool', 400, 'header_mismatch', modern('echo', [METHOD])],
+]
+
+describe.each([
+  ['a connection', CONNECTIONS],
+  ['a body', BODIES],
+  ['headers that name', MIRRORED],
+])('%s', (_, cases) => {
+  it.each(cases)(
+    '%s is %i %s, and nothing reaches the server',
+    async (_what, status, code, sent) => {
+      const response = await send(sent)
+      expect([response.status, codeOf(response)]).toEqual([status, code])
+      expect(response.header('cache-control')).toBe('no-store')
+      expect(response.header('www-authenticate')).toBeUndefined()
+      expect(world.origin.requests).toEqual([])
+    },
+  )
+})
+
+it('an argument in another case is refused, and nothing reaches the server', async () => {
+  const body = call('files_read', { arguments: { path: '/public', Path: '/etc' } })
+  const response = await send({ body })
+  expect(response.status).toBe(200)
+  expect(JSON.parse(response.body)).toMatchObject({
+    error: { code: -32602, data: { code: 'arguments_ambiguous' } },
+  })
+  expect(world.origin.requests).toEqual([])
+})
+
+it('a batch with one forbidden call in it is refused whole', async () => {
+  const response = await send({ body: `[${JSON.stringify(PING)},${call('drop_table')}]` })
+  expect([response.status, codeOf(response)]).toEqual([403, 'tool_not_allowed'])
+  expect(world.origin.requests).toEqual([])
+})
+
+describe('what is taken', () => {
+  it.each<[string, Sent]>([
+    ['a message', { body: ECHO }],
+    [
+      'one with blanks, escapes and members in any order',
+      {
+        body: ` {"params" : {"name":"\\u0065cho"},\r\n"id":1.0,"method":"tools\\/call", "jsonrpc":"2.0"}\n`,
+      },
+    ],
+    ['a batch', { body: `[${JSON.stringify(PING)}, ${ECHO}]` }],
+    ['a message of 2026-07-28', modern('echo', [METHOD, NAME])],
+    [
+      'a message with its charset',
+      { headers: [['Content-Type', 'application/json; charset=UTF-8']], body: ECHO },
+    ],
+    ['a message of a page that is named', { headers: [['Origin', PAGE]], body: ECHO }],
+    [
+      'a message in chunks',
+      {
+        headers: [['Transfer-Encoding', 'chunked']],
+        body: `${ECHO.length.toString(16)}\r\n${ECHO}\r\n0\r\n\r\n`,
+      },
+    ],
+  ])('%s goes on byte for byte', async (what, sent) => {
+    expect((await send(sent)).status).toBe(200)
+    const [request] = world.origin.requests
+    await request?.finished()
+    const body = what.endsWith('in chunks') ? ECHO : sent.body
+    expect(request?.body).toBe(body)
+    expect(request?.header('content-length')).toBe(String(Buffer.byteLength(body as string)))
+  })
+
+  it('a stream has no body', async () => {
+    expect((await send({ method: 'GET' })).status).toBe(200)
+    expect((await send({ method: 'GET', body: ECHO })).status).toBe(413)
+    expect(world.origin.requests).toHaveLength(1)
+  })
+})
+
+describe('a slow body', () => {
+  const begin = async ({ gate }: Sender) => {
+    const connection = await connectRaw(gate.port)
+    const padded = String(ECHO.length + 100)
+    connection.send(bytesOf({ headers: [['Content-Length', padded]], body: ECHO }))
+    return connection
+  }
+
+  it('has one deadline for all of it', async () => {
+    const connection = await begin(hurried)
+    const begun = performance.now()
+    let isOver = false
+    const trickled = (async () => {
+      for (let sent = 0; sent < 90 && !isOver; sent++) {
+        connection.send(' ')
+        await pause(50)
+      }
+    })()
+    const response = await connection.response()
+    isOver = true
+    await trickled
+    connection.close()
+    expect([response.status, codeOf(response)]).toEqual([408, 'body_timeout'])
+    expect(performance.now() - begun).toBeGreaterThan(TIME * 0.9)
+    expect(world.origin.requests).toEqual([])
+  })
+
+  it('that breaks off reaches nobody', async () => {
+    const connection = await begin(hurried)
+    connection.end()
+    expect(codeOf(await connection.response())).toBe('body_incomplete')
+    connection.close()
+    expect(world.origin.requests).toEqual([])
+  })
+})
+
+it('makes no error that nobody has caught', () => {
+  for (const { gate } of [world, hurried]) {
+    expect(gate.output()).not.toMatch(/unexpected_error|uncaught|unhandled/i)
+  }
+})

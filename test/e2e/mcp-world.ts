@@ -1,0 +1,157 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { bundle } from '../../bench/bundles.ts'
+import {
+  type AuthorizationServer,
+  startAuthorizationServer,
+} from '../../examples/demo/authorization-server.ts'
+import { freePort, type Gate, startGate } from '../kit/gate.ts'
+import type { Credentials } from '../kit/mcp/clients.ts'
+import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
+import type { Members } from '../kit/signing.ts'
+import { changes } from '../kit/wait.ts'
+
+/** MCP servers made with the SDKs, a gate before them, and an authorization server that knows an agent. */
+export interface McpWorld {
+  readonly gate: Gate
+  readonly server: AuthorizationServer
+  /** What answers where the path does not begin with `/bound`. */
+  readonly origin: McpOrigin
+  /** Of the gate and of one of its MCP endpoints; `http://127.0.0.1:port/…`. */
+  url(path: string): string
+  /** The agent, asking for these scopes. */
+  credentials(scope: string): Credentials
+  /** Has tools that take their time wait at each step from now on, until each is let go by `next`. */
+  readonly pace: Pace
+  close(): Promise<void>
+}
+
+interface Pace {
+  hold(): void
+  next(): void
+  free(): void
+}
+
+/** Paths of the servers: what runs there, and whether it is a Worker behind a service binding. */
+export const SERVERS = {
+  sessions: '/mcp',
+  stateless: '/stateless',
+  modern: '/modern',
+  bound: '/bound/mcp',
+  boundModern: '/bound/modern',
+} as const
+
+const SCOPES = ['mcp:connect', 'weather:read', 'files:read', 'files:write', 'docs:read']
+
+/** What may be used, the same of each server. `forbidden_tool` and its like are not named. */
+export const MCP = {
+  tools: {
+    get_weather: ['weather:read'],
+    'files_*': ['files:read'],
+    files_write: ['files:write'],
+    slow_count: [],
+    interrupted: [],
+    whoami: [],
+  },
+  prompts: { greeting: [] },
+  resources: { 'docs://public/*': ['docs:read'] },
+}
+
+const AGENT = { clientId: 'researcher', clientSecret: 'researcher-secret' }
+
+/** What is to be otherwise than it usually is. */
+export interface McpWorldOptions {
+  /** Laid over each endpoint's rule. */
+  readonly rule?: Members
+  /** Of the agent's tokens, in seconds. */
+  readonly tokenLifetime?: number
+}
+
+/** Starts them. */
+export async function startMcpWorld(options: McpWorldOptions = {}): Promise<McpWorld> {
+  const { rule, tokenLifetime = 300 } = options
+  const { pace, step } = pacemaker()
+  const directory = await mkdtemp(join(tmpdir(), 'edgewarden-mcp-'))
+  const worker = join(directory, 'worker.js')
+  const [port, origin] = await Promise.all([
+    freePort(),
+    startMcpOrigin({ step }),
+    bundle(fileURLToPath(new URL('../kit/mcp/worker.ts', import.meta.url)), worker, false),
+  ])
+  const base = `http://127.0.0.1:${port}`
+  const paths = Object.values(SERVERS)
+  const server = await startAuthorizationServer({
+    resource: base,
+    furtherResources: paths.map((path) => base + path),
+    clients: [{ ...AGENT, scopes: SCOPES, agentType: 'tool-use', tokenLifetime }],
+  })
+  const routeOf = (path: string) => ({
+    match: `GET,POST,DELETE ${path}`,
+    resource: base + path,
+    scopes: ['mcp:connect'],
+    ...(path.startsWith('/bound') && { origin: 'service:TOOLS', strip_prefix: '/bound' }),
+    mcp: MCP,
+    ...rule,
+  })
+  const gate = await startGate({
+    port,
+    workers: { TOOLS: worker },
+    vars: {
+      GATE: {
+        resource: base,
+        origin: origin.url,
+        client_ip: 'connection',
+        clock_tolerance: '0s',
+        revocation: { consistency: 'strict' },
+      },
+      ISSUERS: { demo: { issuer: server.issuer, allow_insecure_http: true } },
+      ROUTES: paths.map(routeOf),
+    },
+  })
+  return {
+    gate,
+    server,
+    origin,
+    pace,
+    url: (path) => base + path,
+    credentials: (scope) => ({ ...AGENT, expectedIssuer: server.issuer, scope }),
+    async close() {
+      pace.free()
+      await gate.stop()
+      await Promise.all([origin.close(), server.close()])
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Steps are let go one by one, also ahead of time. */
+const pacemaker = () => {
+  const news = changes()
+  let holding = false
+  let allowed = 0
+  const pace: Pace = {
+    hold() {
+      holding = true
+      allowed = 0
+    },
+    next() {
+      allowed += 1
+      news.notify()
+    },
+    free() {
+      holding = false
+      news.notify()
+    },
+  }
+  const take = () => {
+    if (holding && allowed === 0) return undefined
+    allowed = Math.max(0, allowed - 1)
+    return true
+  }
+  const step = async () => {
+    await news.until(take, 10_000, () => 'nobody lets the next step go')
+  }
+  return { pace, step }
+}

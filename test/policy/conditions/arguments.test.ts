@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest'
+import type { JsonObject } from '../../../src/base/json.ts'
+import { LIMITS } from '../../../src/base/limits.ts'
+import { compileCondition } from '../../../src/policy/conditions/compile.ts'
+import { CALL_VARIABLES } from '../../../src/policy/conditions/environment.ts'
+import { ALLOWED, factsOf, mistakeOf } from './support.ts'
+
+const compile = (source: string) => {
+  const read = compileCondition(source, ALLOWED, CALL_VARIABLES)
+  if (!read.ok) throw new Error(`${source}: ${read.reason}`)
+  return read.value
+}
+const verdict = (source: string, given?: JsonObject): boolean | string => {
+  const judged = compile(source).evaluate(factsOf({ claims: { limit: 50 }, arguments: given }))
+  return judged.ok ? judged.value : judged.reason
+}
+const mistake = (source: string): string => {
+  const read = compileCondition(source, ALLOWED, CALL_VARIABLES)
+  return read.ok ? '' : read.reason
+}
+
+describe('a condition over arguments', () => {
+  it.each([
+    ['arguments.amount < 100.0', { amount: 99.5 }, true],
+    ['arguments.amount < 100.0', { amount: 100 }, false],
+    ['arguments.amount <= token.limit', { amount: 50 }, true],
+    ['arguments["amount"] < 100.0', { amount: 1 }, true],
+    ['arguments.path.startsWith("docs/")', { path: 'docs/a' }, true],
+    ['arguments.to.all(x, x.endsWith("@example.com"))', { to: ['a@example.com', 'b@x'] }, false],
+    ['arguments.at.region == "eu"', { at: { region: 'eu' } }, true],
+    ['"dry_run" in arguments && arguments.dry_run', { dry_run: true }, true],
+    ['!("force" in arguments)', {}, true],
+    ['!("force" in arguments)', { force: false }, false],
+    ['has(arguments.force)', {}, false],
+    ['has(arguments.force)', { force: null }, true],
+    ['has(arguments.force)', undefined, false],
+    ['!has(arguments.toString) && !has(arguments.constructor)', {}, true],
+    ['!("__proto__" in arguments)', {}, true],
+    ['request.method == "GET"', { anything: [] }, true],
+  ])('%s of %j: %j', (source, given, expected) => {
+    expect(verdict(source, given)).toBe(expected)
+  })
+
+  it.each([
+    ['arguments.amount < 100.0', {}],
+    ['arguments.amount < 100.0', undefined],
+    ['arguments.amount < 100.0', { amount: '1' }],
+    ['arguments.amount', { amount: 1 }],
+    ['arguments.x == "a"', { x: 'a'.repeat(LIMITS.conditionText + 1) }],
+    ['arguments.x != "a"', { x: 'a'.repeat(LIMITS.conditionText + 1) }],
+    ['size(arguments.x) > 0', { x: Array.from({ length: LIMITS.conditionItems + 1 }, () => 1) }],
+    ['size(arguments.x) > 0', { x: JSON.parse('{ "__proto__": 1 }') }],
+    ['arguments.__proto__ != "a"', {}],
+    ['arguments.toString != "a"', {}],
+  ])('%s of %j cannot be judged', (source, given) => {
+    expect(verdict(source, given)).toEqual(expect.any(String))
+  })
+
+  it('may have arguments of any size that it does not read', () => {
+    const given = { amount: 1, text: 'a'.repeat(LIMITS.conditionText + 1) }
+    expect(verdict('arguments.amount < 100.0', given)).toBe(true)
+  })
+
+  it.each([
+    ['arguments', 'arguments has members, which are read by name: arguments.NAME'],
+    ['size(arguments) > 0', 'arguments has members'],
+    ['arguments[token.name] == "a"', 'arguments are read by name: arguments.NAME'],
+    ['arguments.exists(x, x == "a")', 'arguments has members'],
+    ['token.list.exists(arguments, arguments == "a")', 'arguments is a variable already'],
+    ['argument.x == "a"', 'did you mean `arguments`?'],
+  ])('%s is a mistake', (source, message) => {
+    expect(mistake(source)).toContain(message)
+  })
+
+  it('names the operand that it fails by', () => {
+    const when = compile('arguments.amount < 100.0 && arguments.to == "a"')
+    expect(when.blamed(factsOf({ arguments: { amount: 1, to: 'b' } }), false)).toBe(
+      'arguments.to == "a"',
+    )
+  })
+})
+
+describe('a condition of a rule', () => {
+  it.each([
+    'arguments.amount < 100.0',
+    '"amount" in arguments',
+    'has(arguments.amount)',
+    'arguments["a"] == 1.0',
+    'arguments',
+  ])('knows nothing of %s', (source) => {
+    expect(mistakeOf(source)).toContain('unknown variable `arguments`')
+  })
+})

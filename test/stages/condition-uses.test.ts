@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest'
+import type { McpNamed } from '../../src/model/mcp.ts'
+import { condition } from '../../src/stages/condition.ts'
+import { accessOf, addressOf, agentOf, clock, codeOf, RESOURCE, requestTo } from '../kit/facts.ts'
+import { mcpFacts } from '../kit/mcp-facts.ts'
+import type { Members } from '../kit/signing.ts'
+
+const pay = { scopes: [], when: 'arguments.amount < 100.0 && token.tenant == "blue"' }
+const TOOLS = {
+  pay,
+  'near_*': { scopes: [], when: 'request.country == "DE"' },
+  odd: { scopes: [], when: 'arguments.list.all(one, one == "x")' },
+  free: [],
+}
+const plain = mcpFacts({ tools: TOOLS })
+const guarded = mcpFacts({ tools: TOOLS }, { when: 'request.country == "DE"' })
+
+const calls = (...names: readonly (readonly [string, Members?])[]): readonly McpNamed[] =>
+  names.map(([name, given = {}]) => ({ kind: 'tools', name, arguments: given }))
+
+const needs = (all: readonly McpNamed[], { route } = plain, country = 'DE') => ({
+  route,
+  params: new Map<string, string>(),
+  address: addressOf(`${RESOURCE}/mcp`),
+  request: requestTo(`${RESOURCE}/mcp`, { method: 'POST' }),
+  access: accessOf({ claims: { tenant: 'blue', secret: 'hush' } }),
+  agent: agentOf(),
+  connection: { country },
+  uses: all.map((named) => {
+    const use = route.mcp.names.tools.find(named.name)
+    if (!use) throw new Error(`${named.name} is not named`)
+    return { use, named, message: { id: 1, method: 'tools/call', use: named } }
+  }),
+})
+const run = async (...given: Parameters<typeof needs>) => condition.run(needs(...given), { clock })
+
+describe('the conditions of what is used', () => {
+  it('ask nothing, not even the time, where there are none', () => {
+    const asked = {
+      now: () => {
+        throw new Error('asked')
+      },
+    }
+    const outcome = condition.run(needs(calls(['free'])), { clock: asked })
+    expect(outcome).toEqual({ ok: true, value: { weighed: undefined } })
+  })
+
+  it.each<[string, readonly McpNamed[], string]>([
+    ['ok', calls(['pay', { amount: 99.5 }]), 'DE'],
+    ['ok', calls(['near_x'], ['free']), 'DE'],
+    ['condition_unmet', calls(['near_x']), 'AT'],
+    ['condition_unmet', calls(['pay', { amount: 100 }]), 'DE'],
+    ['condition_error', calls(['pay']), 'DE'],
+    ['condition_error', calls(['pay', { amount: '5' }]), 'DE'],
+    ['condition_error', calls(['pay', { amount: null }]), 'DE'],
+    ['condition_error', calls(['pay', { amount: [5] }]), 'DE'],
+    ['condition_error', calls(['pay', Object.create({ amount: 5 })]), 'DE'],
+    ['ok', calls(['odd', { list: ['x'] }]), 'DE'],
+    ['condition_error', calls(['odd', { list: 'x' }]), 'DE'],
+    ['condition_error', calls(['odd', { list: Array(5_000).fill('x') }]), 'DE'],
+    // Each call is judged by its own arguments.
+    ['condition_unmet', calls(['pay', { amount: 5 }], ['pay', { amount: 500 }]), 'DE'],
+    ['condition_unmet', calls(['pay', { amount: 500 }], ['pay', { amount: 5 }]), 'DE'],
+    ['ok', calls(['pay', { amount: 5 }], ['pay', { amount: 6 }]), 'DE'],
+  ])('%s for %j', async (code, all, country) => {
+    expect(codeOf((await run(all, plain, country)) as never)).toBe(code)
+  })
+
+  it('name tool and operand, and nothing of the arguments', async () => {
+    const given = { amount: 500, note: 'hush' }
+    const outcome = await run(calls(['free'], ['pay', given]))
+    expect(outcome).toMatchObject({
+      reason: {
+        code: 'condition_unmet',
+        detail: { tool: 'pay', operand: 'arguments.amount < 100.0' },
+        params: { ofCall: true },
+      },
+    })
+    expect(JSON.stringify((outcome as { reason: unknown }).reason)).not.toMatch(/hush|500/)
+    const broken = await run(calls(['pay', { amount: 'hush' }]))
+    expect(broken).toMatchObject({
+      reason: { code: 'condition_error', detail: { tool: 'pay' }, params: { ofCall: true } },
+    })
+    expect(JSON.stringify((broken as { reason: unknown }).reason)).not.toContain('hush')
+  })
+
+  it('come after that of the route, which is no matter of one call', async () => {
+    const outcome = await run(calls(['pay', { amount: 500 }]), guarded, 'AT')
+    expect(outcome).toMatchObject({ reason: { code: 'condition_unmet' } })
+    const { reason } = outcome as { reason: { detail: object; params?: object } }
+    expect(reason.detail).toEqual({ operand: 'request.country == "DE"' })
+    expect(reason.params).toBeUndefined()
+    expect(codeOf((await run(calls(['pay', { amount: 5 }]), guarded)) as never)).toBe('ok')
+  })
+
+  it('are shown to whoever traces, as far as they were judged', async () => {
+    const given = needs(calls(['pay', { amount: 500 }], ['near_x']), guarded)
+    const outcome = (await condition.run(given, { clock })) as { value: object }
+    const shown = condition.missed?.({ ...given, ...outcome.value } as never) as {
+      operands: readonly { source: string }[]
+    }
+    expect(shown.operands.map(({ source }) => source)).toEqual([
+      'request.country == "DE"',
+      'arguments.amount < 100.0',
+      'token.tenant == "blue"',
+    ])
+  })
+})
