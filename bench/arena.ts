@@ -8,6 +8,7 @@ import { deployment } from '../test/kit/repository.ts'
 import { type Binding, capnp, type WorkerService } from '../test/kit/workerd-config.ts'
 import { type Bundles, bundleAll } from './bundles.ts'
 import { type Contender, isGate } from './lineup.ts'
+import { MCP_RULE } from './mcp.ts'
 import { ISSUER, policyVars, RESOURCE, USUAL_RULES } from './policy.ts'
 import type { PublicKey } from './public-key.ts'
 import { SET_KEY } from './revocation-set.ts'
@@ -86,7 +87,7 @@ const workerOf = (
   bundles: Bundles,
   origin: string,
 ): WorkerService => {
-  const { id, module, gate, rule, largeSet, rules = USUAL_RULES, times = 1 } = contender
+  const { id, module, gate, rule, largeSet, rules = USUAL_RULES, times = 1, toolCall } = contender
   const bundle = bundles[module] ?? ''
   if (!isGate(contender)) {
     return plainWorker(id, bundle, [
@@ -101,7 +102,9 @@ const workerOf = (
   const { durableObjects } = deployment()
   const keyOf = (binding: string, name: string) =>
     largeSet && binding === 'REVOCATIONS' ? SET_KEY : id + name
-  const vars = Object.entries(policyVars(keys, rules, gate, rule))
+  const policy = policyVars(keys, rules, gate, rule)
+  // After all others, whose names are numbers.
+  const vars = Object.entries({ ...policy, ...(toolCall && { ROUTES_MCP: [MCP_RULE] }) })
   return {
     ...plainWorker(id, bundle, [
       ...vars.map(([name, json]) => ({ name, json })),

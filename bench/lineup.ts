@@ -26,6 +26,8 @@ export interface Contender {
   readonly rules?: number
   /** Whether each request asks for a path of its own, so that no decision can be remembered. */
   readonly manyPaths?: boolean
+  /** Bytes of the call of an MCP tool that is posted in place of asking for a document. */
+  readonly toolCall?: number
   /** How often a request does the one thing that is measured. */
   readonly times?: number
 }
@@ -42,6 +44,29 @@ export const PASS_THROUGH: Contender = {
   tokens: 'warm',
   verifies: false,
 }
+
+/** Calls of tools of two sizes: by the Worker that looks at nothing, and by the gate. */
+const TOOL_CALLS: readonly Contender[] = [1_000, 100_000].flatMap((bytes): Contender[] => {
+  const size = `${bytes / 1_000} KB`
+  return [
+    {
+      id: `a-mcp-${bytes / 1_000}k`,
+      title: `pass-through Worker, MCP tool call of ${size}`,
+      module: 'pass-through',
+      tokens: 'warm',
+      verifies: false,
+      toolCall: bytes,
+    },
+    {
+      id: `m-mcp-${bytes / 1_000}k`,
+      title: `gate, known token, MCP tool call of ${size}`,
+      module: 'gate',
+      tokens: 'warm',
+      gate: { ...bounded, assertion: 'identity' },
+      toolCall: bytes,
+    },
+  ]
+})
 
 /** Everything that is compared, in the order of the table. */
 export const LINEUP: readonly Contender[] = [
@@ -177,6 +202,7 @@ export const LINEUP: readonly Contender[] = [
     rules: 1_000,
     manyPaths: true,
   },
+  ...TOOL_CALLS,
 ]
 
 /** Whether a contender is the gate itself. */

@@ -1,4 +1,5 @@
 import autocannon from 'autocannon'
+import { MCP_HEADERS, MCP_PATH, toolCall as toolCallOf } from './mcp.ts'
 import { HOST, PATH, pathOf } from './policy.ts'
 import { percentile } from './statistics.ts'
 import type { Server } from './workerd.ts'
@@ -29,6 +30,8 @@ export interface Task {
   readonly once: boolean
   /** A path for each request of the lists, instead of one for all. */
   readonly manyPaths: boolean
+  /** Bytes of the call of an MCP tool that each request is. */
+  readonly toolCall?: number | undefined
   readonly seconds: number
   readonly expectBody: string
 }
@@ -46,9 +49,20 @@ export interface Measure {
   readonly client: number
 }
 
+/** What is asked in place of a document, and how. */
+export const callOf = (bytes: number | undefined) =>
+  bytes === undefined
+    ? undefined
+    : {
+        method: 'POST' as const,
+        path: MCP_PATH,
+        headers: { ...HEADERS, ...MCP_HEADERS },
+        body: toolCallOf(bytes),
+      }
+
 /** Runs one task against the server. Throws when any answer is not a 200 with the expected body. */
 export const load = async (server: Server, task: Task): Promise<Measure> => {
-  const { port, feeds, once, manyPaths, seconds, expectBody } = task
+  const { port, feeds, once, manyPaths, toolCall, seconds, expectBody } = task
   const shortest = Math.min(...feeds.map(({ length }) => length))
   const latencies: number[] = []
   const sent = new Map<unknown, number>()
@@ -56,12 +70,14 @@ export const load = async (server: Server, task: Task): Promise<Measure> => {
   let start = used()
   let end: ReturnType<typeof used> | undefined
   let connection = 0
+  const asked = callOf(toolCall)
   const setupClient = (client: autocannon.Client) => {
     const of = connection++
     // Built ahead for each request, so that every contender is asked at the same cost.
     const requests = feeds[of]?.map((token, i) => ({
       path: manyPaths ? pathOf(`${of}_${i}`) : PATH,
-      headers: { authorization: `Bearer ${token}` },
+      ...asked,
+      headers: { ...asked?.headers, authorization: `Bearer ${token}` },
     }))
     client.setRequests(requests ?? [])
   }

@@ -43,7 +43,8 @@ export const runMatch = async (
   options: MatchOptions,
 ): Promise<readonly Series[]> => {
   const { algorithms, rounds, seconds, warmup, note } = options
-  const { contenders, expectBody } = await rehearseAll(server, mint, options)
+  const bodies = await rehearseAll(server, mint, options)
+  const contenders = [...bodies.keys()]
   const feeds = await createFeeds(mint, algorithms)
   const measure = (contender: Contender, alg: Algorithm, duration: number, once: boolean) =>
     load(server, {
@@ -51,8 +52,9 @@ export const runMatch = async (
       feeds: feeds.of(contender, alg),
       once,
       manyPaths: contender.manyPaths ?? false,
+      toolCall: contender.toolCall,
       seconds: duration,
-      expectBody,
+      expectBody: bodies.get(contender) ?? '',
     })
   const fastest = new Map<Algorithm, number>()
   for (const alg of algorithms) {
@@ -80,24 +82,26 @@ export const runMatch = async (
   return all
 }
 
+/** Who can be measured → what it answers. */
 const rehearseAll = async (
   server: Server,
   mint: Mint,
   { contenders, algorithms, note }: MatchOptions,
 ) => {
-  const ready = new Set(contenders)
-  let expectBody = ''
+  const bodies = new Map<Contender, string>()
+  const unable = new Set<Contender>()
   for (const alg of algorithms) {
     for (const contender of contenders) {
       const [good = ''] = await mint.mint(alg, 1)
       const [revoked = ''] = await mint.mint(alg, 1, REVOKED_TOKEN)
       const port = server.ports[contender.id] ?? 0
       const rehearsal = await rehearse(contender, port, { good, revoked })
-      if (rehearsal.outcome === 'ready') expectBody = rehearsal.body
-      else if (ready.delete(contender)) {
+      if (rehearsal.outcome === 'ready') bodies.set(contender, rehearsal.body)
+      else if (!unable.has(contender)) {
+        unable.add(contender)
         note(`${contender.id}: left out, this gate does not know ${JSON.stringify(contender.gate)}`)
       }
     }
   }
-  return { contenders: [...ready], expectBody }
+  return bodies
 }

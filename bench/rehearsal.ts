@@ -1,6 +1,6 @@
 import { request } from '../test/kit/request.ts'
 import type { Contender } from './lineup.ts'
-import { HEADERS } from './load.ts'
+import { callOf, HEADERS } from './load.ts'
 import { HOST, PATH } from './policy.ts'
 
 /** What a contender did when it was asked twice, before anything is measured. */
@@ -22,13 +22,14 @@ export interface RehearsalTokens {
  * does otherwise.
  */
 export const rehearse = async (
-  { id, verifies = true, largeSet = false }: Contender,
+  { id, verifies = true, largeSet = false, toolCall }: Contender,
   port: number,
   tokens: RehearsalTokens,
 ): Promise<Rehearsal> => {
   const ask = async (authorization: string) => {
-    const headers = { ...HEADERS, host: HOST, authorization }
-    const response = await request(port, PATH, { headers })
+    const asked = callOf(toolCall)
+    const headers = { ...HEADERS, ...asked?.headers, host: HOST, authorization }
+    const response = await request(port, asked?.path ?? PATH, { ...asked, headers })
     return { status: response.status, body: await response.text() }
   }
   const good = await ask(`Bearer ${tokens.good}`)

@@ -7,7 +7,20 @@ const BODY = JSON.stringify({
   owner: 'team-finance',
 })
 
-/** The origin: one small answer, the same for every request. */
+const RESULT = JSON.stringify({
+  jsonrpc: '2.0',
+  id: 7,
+  result: { content: [{ type: 'text', text: 'One document: Quarterly figures, 12 pages.' }] },
+})
+
+const json = (body: string) =>
+  new Response(body, { headers: { 'Content-Type': 'application/json' } })
+
+/** The origin: one small answer, the same for every request; for what is posted, once it is read. */
 export default {
-  fetch: () => new Response(BODY, { headers: { 'Content-Type': 'application/json' } }),
+  async fetch(request) {
+    if (request.method !== 'POST') return json(BODY)
+    await request.arrayBuffer()
+    return json(RESULT)
+  },
 } satisfies ExportedHandler

@@ -24,10 +24,12 @@ export interface DemoClient {
   readonly tokenLifetime?: number
 }
 
-/** Where to listen, the one resource that tokens are for (RFC 8707), and who may ask. */
+/** Where to listen, the resources that tokens are for, one at a time (RFC 8707), and who may ask. */
 export interface AuthorizationServerOptions {
   readonly port?: number
+  /** What is meant where a request names none, and the only one that tokens are exchanged for. */
   readonly resource: string
+  readonly furtherResources?: readonly string[]
   readonly clients: readonly DemoClient[]
 }
 
@@ -111,8 +113,9 @@ async function signingKey() {
 function createProvider(
   issuer: string,
   key: Awaited<ReturnType<typeof signingKey>>,
-  { resource, clients }: AuthorizationServerOptions,
+  { resource, furtherResources = [], clients }: AuthorizationServerOptions,
 ): Provider {
+  const resources = new Set([resource, ...furtherResources])
   const byId = new Map(clients.map((client) => [client.clientId, client]))
   const claimsOf = (clientId: string) => {
     const { agentType, workflowId } = byId.get(clientId) ?? {}
@@ -121,8 +124,12 @@ function createProvider(
       ...(workflowId !== undefined && { workflow_id: workflowId }),
     }
   }
-  const infoOf = (scope: string, lifetime = TOKEN_LIFETIME): ResourceServer => ({
-    audience: resource,
+  const infoOf = (
+    scope: string,
+    lifetime = TOKEN_LIFETIME,
+    audience = resource,
+  ): ResourceServer => ({
+    audience,
     scope,
     accessTokenTTL: lifetime,
     accessTokenFormat: 'jwt',
@@ -165,14 +172,14 @@ function createProvider(
         enabled: true,
         defaultResource: async () => resource,
         getResourceServerInfo: async (context, indicator, { clientId }) => {
-          if (indicator !== resource) throw new errors.InvalidTarget()
+          if (!resources.has(indicator)) throw new errors.InvalidTarget()
           const client = byId.get(clientId)
           const scopes = new Set(client?.scopes)
           // Left alone, the provider drops a scope it does not know and issues the token.
           for (const scope of context.oidc.requestParamScopes) {
             if (!scopes.has(scope)) throw new errors.InvalidScope('scope is not allowed', scope)
           }
-          return infoOf([...scopes].join(' '), client?.tokenLifetime)
+          return infoOf([...scopes].join(' '), client?.tokenLifetime, indicator)
         },
       },
     },

@@ -7,6 +7,7 @@ import type { Step } from './call.ts'
 import { curlLines } from './curl.ts'
 import { RUN } from './delegation-walk.ts'
 import { startGate } from './gate.ts'
+import { MCP_SCOPES, mcpRule } from './mcp-walk.ts'
 import { startOrigin } from './origin.ts'
 import { walk } from './walk.ts'
 
@@ -17,7 +18,7 @@ const CLIENTS = [
   {
     clientId: 'researcher',
     clientSecret: 'researcher-secret',
-    scopes: ['chat:write', 'documents:read', 'notes:read', 'notes:write'],
+    scopes: ['chat:write', 'documents:read', 'notes:read', 'notes:write', ...MCP_SCOPES],
     agentType: 'orchestrator',
     workflowId: RUN,
   },
@@ -72,7 +73,12 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
   const origin = await startOrigin()
   stop.push(origin.close)
-  const server = await startAuthorizationServer({ resource, clients: [...CLIENTS] })
+  const mcp = `${resource}/mcp`
+  const server = await startAuthorizationServer({
+    resource,
+    furtherResources: [mcp],
+    clients: [...CLIENTS],
+  })
   stop.push(server.close)
   signal.throwIfAborted()
   const gate = startGate(port, {
@@ -110,6 +116,7 @@ const run = async (stop: (() => Promise<void>)[], signal: AbortSignal): Promise<
         when: `agent.type != "sub-agent" || now.getHours("UTC") in ${laterHours()}`,
       },
       { match: 'GET /whoami', scopes: [] },
+      mcpRule(mcp),
     ],
   })
   stop.push(gate.close)

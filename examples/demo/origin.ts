@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Loopback, listenOnLoopback } from './loopback.ts'
+import { serveMcp } from './mcp-server.ts'
 
 const MODEL = 'demo-small'
 const MAX_BODY = 1 << 20
@@ -26,10 +27,13 @@ const ROUTES: readonly (readonly [method: string, path: RegExp, handler: Handler
   ['GET', /^\/v1\/runs\/([A-Za-z0-9._~-]+)\/(?:notes|archive)$/, readRun],
   ['POST', /^\/v1\/runs\/([A-Za-z0-9._~-]+)\/notes$/, readRun],
   ['GET', /^\/whoami$/, whoAmI],
+  ['POST', /^\/mcp$/, serveMcp],
+  ['GET', /^\/mcp$/, noStream],
+  ['DELETE', /^\/mcp$/, noStream],
 ]
 
 /**
- * Starts a small OpenAI-compatible origin on 127.0.0.1. It checks no credential: it believes the
+ * Starts a small OpenAI-compatible origin on 127.0.0.1, with an MCP server at `/mcp`. It checks no credential: it believes the
  * `X-Agent-*` headers, as an origin may that only the gate can reach.
  */
 export async function startOrigin(options: { readonly port?: number } = {}): Promise<Loopback> {
@@ -73,6 +77,12 @@ function readRun(request: IncomingMessage, response: ServerResponse, run: string
 function whoAmI(request: IncomingMessage, response: ServerResponse): void {
   const identity = Object.entries(request.headers).filter(([name]) => name.startsWith('x-agent-'))
   sendJson(response, 200, Object.fromEntries(identity))
+}
+
+/** An MCP server without sessions has nothing to say by itself, and nothing to end. */
+function noStream(_request: IncomingMessage, response: ServerResponse): void {
+  response.setHeader('allow', 'POST')
+  sendError(response, 405, 'method_not_allowed', 'Messages are posted.')
 }
 
 async function completeChat(request: IncomingMessage, response: ServerResponse): Promise<void> {

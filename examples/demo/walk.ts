@@ -1,6 +1,7 @@
 import type { AuthorizationServer, DemoClient } from './authorization-server.ts'
 import { createCall, type Step } from './call.ts'
 import { delegationWalk } from './delegation-walk.ts'
+import { mcpWalk } from './mcp-walk.ts'
 
 interface Walk {
   readonly gate: string
@@ -69,6 +70,7 @@ export async function* walk({ gate, server, clients, opsToken }: Walk): AsyncGen
     orchestratorToken: researcher,
     agentToken: await token('summarizer'),
   })
+  yield* mcpWalk({ url: `${gate}/mcp`, issuer: server.issuer, client: clientOf('researcher') })
   await until(expiryOf(sprint))
   yield await call('an expired token', [401, 'token_expired'], document, { token: sprint })
   yield await operate('the operator revokes the agent "reader"', 'POST', revocations, {

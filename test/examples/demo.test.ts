@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -35,7 +38,11 @@ describe('the authorization server', () => {
   const request = { clientId: 'summarizer', clientSecret: secret, scope: 'chat:write', resource }
 
   beforeAll(async () => {
-    server = await startAuthorizationServer({ resource, clients: [summarizer, auditor] })
+    server = await startAuthorizationServer({
+      resource,
+      furtherResources: [`${resource}/mcp`],
+      clients: [summarizer, auditor],
+    })
   })
   afterAll(() => server.close())
 
@@ -71,6 +78,11 @@ describe('the authorization server', () => {
     const claims = decodeJwt(await server.token({ ...auditor, scope: 'audit:read' }))
     expect(claims).toMatchObject({ aud: resource, exp: Number(claims.iat) + 2 })
     expect(claims).not.toHaveProperty('agent_type')
+  })
+
+  it('issues a token for one of its resources at a time', async () => {
+    const token = await server.token({ ...request, resource: `${resource}/mcp` })
+    expect(decodeJwt(token)).toMatchObject({ aud: `${resource}/mcp`, scope: 'chat:write' })
   })
 
   it.each([
@@ -209,6 +221,8 @@ describe('the origin', () => {
     ['POST', '/v1/models', 404, { error: { code: 'not_found' } }],
     ['GET', '/v1/runs/run-7/notes', 200, { run: 'run-7', agent: 'summarizer' }],
     ['POST', '/v1/runs/run-7/archive', 404, { error: { code: 'not_found' } }],
+    ['GET', '/mcp', 405, { error: { code: 'method_not_allowed' } }],
+    ['DELETE', '/mcp', 405, { error: { code: 'method_not_allowed' } }],
   ])('answers %s %s with %i', async (method, path, status, body) => {
     const response = await fetch(origin.url + path, { method, headers })
     expect(response.status).toBe(status)
@@ -219,6 +233,24 @@ describe('the origin', () => {
   it('answers HEAD like GET, without a body', async () => {
     const response = await fetch(`${origin.url}/v1/models`, { method: 'HEAD' })
     expect([response.status, await response.text()]).toEqual([200, ''])
+  })
+
+  it('has an MCP server, which knows who is calling', async () => {
+    const client = new Client({ name: 'test', version: '1.0.0' })
+    const transport = new StreamableHTTPClientTransport(new URL(`${origin.url}/mcp`), {
+      requestInit: { headers },
+    })
+    // Its optional members are not exactly the interface's.
+    await client.connect(transport as Transport)
+    const { tools } = await client.listTools()
+    expect(tools.map(({ name }) => name)).toEqual([
+      'get_weather',
+      'read_report',
+      'delete_everything',
+    ])
+    const { content } = await client.callTool({ name: 'get_weather' })
+    expect(content).toEqual([{ type: 'text', text: 'Sunny, summarizer.' }])
+    await client.close()
   })
 
   it('tells who is calling, and repeats no credential', async () => {
