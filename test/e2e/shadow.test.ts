@@ -4,7 +4,7 @@ import type { RecordedRequest } from '../kit/origin.ts'
 import type { Header } from '../kit/raw.ts'
 import type { GateName } from './denial-cases.ts'
 import { type DenialGates, startDenialGates } from './denial-gates.ts'
-import { expectChallenge, expectDenial } from './denied.ts'
+import { expectChallenge, expectDenial, expectRpcDenial } from './denied.ts'
 import {
   authorizationOf,
   CHALLENGES,
@@ -184,15 +184,19 @@ describe('a request that is allowed', () => {
   })
 })
 
+/** What is found in an answer only. */
+const ANSWERED = /^(?:origin_(?:timeout|credential|coding)|session_invalid|mcp_answer)/
+
 describe('enforced all the same', () => {
   it.each(ENFORCED)('%s', async (code) => {
-    const { at, ask, status, challenge, headers = [] } = caseOf(code)
+    const { at, ask, status, challenge, headers = [], rpc } = caseOf(code)
     const plain = await ask(world)
     const { response, line } = await send(plain, at)
-    expectDenial(response, status, code)
+    if (rpc) expectRpcDenial(response, status, { code, ...rpc })
+    else expectDenial(response, status, code)
     expectChallenge(response, challenge)
     for (const [name, value] of headers) expect(response.header(name)).toBe(value)
-    const reached = /^origin_(timeout|credential|coding)/.test(code) ? 1 : 0
+    const reached = ANSWERED.test(code) ? 1 : 0
     expect(world.origin.requests).toHaveLength(reached)
     expect(line).toMatchObject({ decision: 'denied', code })
     expect(line).not.toHaveProperty('would_deny')

@@ -11,15 +11,23 @@ import { type Ask, SECRET } from './world.ts'
 const ROUTED = ['insecure_transport', 'parameter_ambiguous', 'preflight_refused']
 const [, ...AFTER_ROUTE] = GUARD.stages
 
+const codesOf = ({ denials }: (typeof GUARD.stages)[number]): readonly string[] =>
+  denials.flatMap(({ rows }) => Object.keys(rows))
+
+/** Stages that say anything of MCP servers only, whose rules are always enforced. */
+const OF_SERVERS = ['operation', 'tool']
+
 /** A rule in shadow mode leaves bodies alone, and spends nothing of a limit. */
-const NEVER: readonly string[] = [...Object.keys(bodyDenials.rows), 'rate_limited']
+const NEVER: readonly string[] = [
+  ...Object.keys(bodyDenials.rows),
+  ...GUARD.stages.filter(({ name }) => OF_SERVERS.includes(name)).flatMap(codesOf),
+  'rate_limited',
+]
 
 /** Every code that a rule in shadow mode lets through. */
 export const SHADOWED: readonly string[] = [
   ...ROUTED,
-  ...AFTER_ROUTE.flatMap(({ denials }) => denials.flatMap(({ rows }) => Object.keys(rows))).filter(
-    (code) => !NEVER.includes(code),
-  ),
+  ...AFTER_ROUTE.flatMap(codesOf).filter((code) => !NEVER.includes(code)),
 ]
 
 /** Every other code. */
