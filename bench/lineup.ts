@@ -113,7 +113,7 @@ export const LINEUP: readonly Contender[] = [
   },
   {
     id: 'e-when',
-    title: 'gate, known token, a condition, templates and a workflow',
+    title: 'gate, known token, a condition, templates and types',
     module: 'gate',
     tokens: 'warm',
     gate: bounded,

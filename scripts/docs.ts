@@ -9,6 +9,7 @@ import {
   renderPolicyTable,
   renderSteps,
   renderSurroundings,
+  renderTable,
 } from '../bench/table.ts'
 import { renderTargets } from '../bench/targets.ts'
 import { forwardDenials } from '../src/answer/forward.ts'
@@ -139,6 +140,7 @@ const BLOCKS: Readonly<Record<string, () => string>> = {
   stages: stageTable,
   profiles: profileTable,
   bench: measured((report) => `${renderMain(report)}\n\n${renderSurroundings(report)}`),
+  'bench-all': measured(renderTable),
   'bench-differences': measured(renderDifferences),
   'bench-policy': measured(renderPolicyTable),
   'bench-revocations': measured(renderRevocations),
@@ -151,7 +153,13 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'README.md': ['stages', 'bench'],
   'docs/denials.md': ['denials'],
   'docs/issuers.md': ['profiles'],
-  'docs/performance.md': ['bench-differences', 'bench-steps', 'bench-policy', 'bench-targets'],
+  'docs/performance.md': [
+    'bench-all',
+    'bench-differences',
+    'bench-steps',
+    'bench-policy',
+    'bench-targets',
+  ],
   'docs/scale.md': ['bench-revocations'],
 }
 

@@ -64,10 +64,10 @@ export const createSessions = ({ keys, clock }: SessionsOptions): Sessions => {
       const claims = await claimsOf(sealed)
       const session = claims && own(claims, 'session')
       if (typeof session !== 'string' || !isSessionId(session)) return undefined
-      const isHers = Object.entries(namesOf(holder)).every(
+      const isTheirs = Object.entries(namesOf(holder)).every(
         ([name, value]) => claims?.[name] === value,
       )
-      return isHers ? session : undefined
+      return isTheirs ? session : undefined
     },
   }
 }

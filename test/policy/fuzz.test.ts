@@ -74,7 +74,7 @@ describe('reading a policy never throws', () => {
         const read = parsePolicy(vars as PolicyVars, ENV)
         expect(read.ok || read.reason.length > 0).toBe(true)
       }),
-      { numRuns: 2_000 },
+      { numRuns: 800 },
     )
   })
 
@@ -115,7 +115,7 @@ describe('reading a policy never throws', () => {
         parsePolicy(vars, ENV)
         readPolicy(vars, ENV)
       }),
-      { numRuns: 3_000 },
+      { numRuns: 1_200 },
     )
   })
 
@@ -178,7 +178,7 @@ describe('reading a policy never throws', () => {
       fc.property(condition, (when) => {
         parsePolicy({ ...GOOD, ROUTES: [{ ...CHAT, when }] }, ENV)
       }),
-      { numRuns: 10_000 },
+      { numRuns: 4_000 },
     )
   })
 
