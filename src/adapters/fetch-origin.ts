@@ -6,7 +6,7 @@ import { withoutCoding } from '../answer/without-secrets.ts'
 const DECODED = /^(?:(?:x-)?gzip|deflate|br)(?:\s*,\s*(?:(?:x-)?gzip|deflate|br))*$/i
 
 /** What workerd decodes for a script, in this spelling only. */
-const DECODED_IN_WORKERD = /^(?:gzip|br)$/
+export const DECODED_IN_WORKERD = /^(?:gzip|br)$/
 
 /** `fetch`, with a body that is what its headers say: workerd passes it on as it came. */
 export const fetchOrigin: Send = async (_, outbound, isRead) => {

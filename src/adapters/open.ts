@@ -7,6 +7,7 @@ import { createAssertionKeys, createAssertionMemory } from './assertions/keys.ts
 import { KEEPER_NAME } from './assertions/plan.ts'
 import type { Env } from './env.ts'
 import { explainingPorts } from './explaining.ts'
+import { DECODED_IN_WORKERD } from './fetch-origin.ts'
 import { consoleJournal } from './journal.ts'
 import { callTwice, createKeepers, refreshAhead } from './keepers.ts'
 import { createKeyCache } from './keys/cache.ts'
@@ -141,8 +142,6 @@ const unbound: ReturnType<typeof createRevocations> = {
 
 /** A body is passed on as it came, also where a script could read it decoded. */
 const RAW: RequestInit = { encodeResponseBody: 'manual' }
-/** What workerd decodes for a script otherwise, in this spelling only. */
-const DECODED = /^(?:gzip|br)$/
 
 const sender =
   (env: Env): Send =>
@@ -151,5 +150,5 @@ const sender =
     const init = isRead ? {} : RAW
     const sent =
       name === undefined ? fetch(request, init) : (env[name] as Fetcher).fetch(request, init)
-    return isRead ? withoutCoding(await sent, DECODED) : sent
+    return isRead ? withoutCoding(await sent, DECODED_IN_WORKERD) : sent
   }

@@ -7,6 +7,7 @@ import {
   type AssertionClaims,
   type AssertionRule,
 } from '../model/assertion.ts'
+import { MCP_KINDS } from '../model/mcp.ts'
 import type { Clock, SigningKey } from '../model/ports.ts'
 import type { Route } from '../model/route.ts'
 import type { AccessToken, Actor } from '../model/token.ts'
@@ -119,11 +120,18 @@ const routeOf = perObject(({ methods, path, target, encodedSlash }: Route): stri
 
 /** Parameters that a rule judges by: an assertion for one value of them is for no other. */
 const decidingOf = perObject(
-  ({ scopes, workflow }: Route): ReadonlySet<string> =>
-    new Set([
-      ...scopes.scopes.flatMap(({ parts }) => parts.filter((_, i) => i % 2 === 1)),
+  ({ scopes, workflow, authorizationDetails = [], when, mcp }: Route): ReadonlySet<string> => {
+    const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
+    const templates = [
+      ...[scopes, ...uses.map((use) => use.scopes)].flatMap((rule) => rule.scopes),
+      ...authorizationDetails.flatMap(({ identifier }) => identifier ?? []),
+    ]
+    return new Set([
+      ...templates.flatMap(({ parts }) => parts.filter((_, i) => i % 2 === 1)),
+      ...[when, ...uses.map((use) => use.when)].flatMap((one) => one?.params ?? []),
       ...(workflow?.from === 'path' ? [workflow.name] : []),
-    ]),
+    ])
+  },
 )
 
 /** {@link routeOf}, with the values of the parameters that the rule judges by. */

@@ -1,7 +1,7 @@
 import type { Denial } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
 import { type Decision, refusalOf } from '../guard.ts'
-import type { McpMessage } from '../model/mcp.ts'
+import { type McpMessage, writtenName } from '../model/mcp.ts'
 import type { Gate } from '../model/policy.ts'
 import type { Operation } from '../model/token.ts'
 import { requiredBy } from './required.ts'
@@ -89,8 +89,8 @@ const mcpOf = (operation: Operation) => {
 
 const askedBy = ({ method, use, more }: McpMessage) => ({
   method: claimed(method),
-  name: claimed(use?.name),
-  more: more?.map(({ name }) => claimed(name)),
+  name: claimed(use && writtenName(use)),
+  more: more?.map((one) => claimed(writtenName(one))),
 })
 
 const detailOf = (denial: Denial) => {

@@ -7,6 +7,8 @@ import type { Route } from '../model/route.ts'
 export interface Spelled {
   /** Finds one; a global expression. */
   readonly find: RegExp
+  /** Whether one is in a header's name, which is in any case. */
+  readonly inName: RegExp
   /** Characters of the longest spelling. */
   readonly longest: number
   /** Whether a character of this code can stand inside of one. */
@@ -37,9 +39,11 @@ export const spelled = perObject(({ secrets }: Route): Spelled | undefined => {
     ...texts.map((text) => [...text].map(written).join('')),
     ...texts.flatMap(within64).map((text) => [...text].map(written64).join('')),
   ]
+  const source = [...new Set(sources)].join('|')
   const inside = new Set([...USUAL, ...texts.join('')].map((one) => one.charCodeAt(0)))
   return {
-    find: new RegExp([...new Set(sources)].join('|'), 'g'),
+    find: new RegExp(source, 'g'),
+    inName: new RegExp(source, 'i'),
     longest: LONGEST * Math.max(...texts.map(({ length }) => Math.ceil((length * 4) / 3) + 1)),
     isInside: (code) => inside.has(code),
   }

@@ -78,7 +78,7 @@ const mortalSocket = (
 }
 
 /** Statuses whose answer has no body (RFC 9110 §6.4.1). */
-const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
+export const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
 
 /** Content-Length, where it is one. */
 export const lengthOf = (headers: Headers): number | undefined => {

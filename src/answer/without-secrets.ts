@@ -70,9 +70,8 @@ export const withoutCoding = (response: Response, decoded: RegExp): Response => 
 
 const maskHeaders = (headers: Headers, secrets: Spelled): Headers => {
   const masked = new Headers()
-  const inName = new RegExp(secrets.find.source, 'i')
   for (const [name, value] of headers) {
-    if (!inName.test(name)) masked.append(name, maskText(value, secrets))
+    if (!secrets.inName.test(name)) masked.append(name, maskText(value, secrets))
   }
   return masked
 }

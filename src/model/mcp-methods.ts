@@ -26,6 +26,11 @@ export const REFERRING_METHODS: ReadonlySet<string> = new Set([
   'subscriptions/listen',
 ])
 
+const METHOD = /^[A-Za-z0-9_$./-]{1,128}$/
+
+/** Whether a text is one that a method may have for its name. */
+export const isMethodName = (text: string): boolean => METHOD.test(text)
+
 const NOTIFICATION = /^notifications(?:\/[A-Za-z_]+)+$/
 
 /** Whether a method is one of a notification: of a message without an id it needs no rule. */

@@ -59,6 +59,10 @@ export interface McpNamed {
   readonly arguments: JsonObject
 }
 
+/** What a thing is called in logs: of a URI without its query, which may hold a secret. */
+export const writtenName = ({ kind, name }: Pick<McpNamed, 'kind' | 'name'>): string =>
+  kind === 'resources' ? name.replace(/[?#].*$/s, '') : name
+
 /** One message of JSON-RPC 2.0 that a client sent. */
 export interface McpMessage {
   /** A request has one; a notification has none, and neither has the answer of a client (`isAnswer`). */

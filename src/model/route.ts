@@ -2,7 +2,7 @@ import type { ClaimHeader } from './claim-headers.ts'
 import type { ClaimRule } from './claims.ts'
 import type { Condition } from './condition.ts'
 import type { DetailRule } from './details.ts'
-import type { DelegationRule } from './issuer.ts'
+import type { DelegationRule, Issuer } from './issuer.ts'
 import type { RateLimit } from './limit.ts'
 import type { McpRule } from './mcp.ts'
 import type { RevocationTerms } from './revocation.ts'
@@ -125,6 +125,16 @@ export interface Route {
   /** Set on the gate's own endpoints, which are never forwarded. */
   readonly endpoint?: Endpoint
 }
+
+/** Whether a rule takes tokens of an issuer, by its `iss`. */
+export const takesIssuer = ({ issuers }: Pick<Route, 'issuers'>, issuer: string): boolean =>
+  !issuers || issuers.has(issuer)
+
+/** Seconds between `iat` and `exp` of a token that a rule takes, at most. */
+export const longestLife = (
+  issuer: Pick<Issuer, 'maxLifetime'>,
+  { maxLifetime = Number.POSITIVE_INFINITY }: Pick<Route, 'maxLifetime'>,
+): number => Math.min(issuer.maxLifetime, maxLifetime)
 
 /** A rule and what its path matched. */
 export interface RouteMatch {

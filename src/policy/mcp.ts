@@ -9,7 +9,7 @@ import {
   type McpRule,
   type McpUse,
 } from '../model/mcp.ts'
-import { isBuiltIn } from '../model/mcp-methods.ts'
+import { isBuiltIn, isMethodName } from '../model/mcp-methods.ts'
 import { ADMIN_SCOPE_PREFIX, isScopeToken } from '../model/scope.ts'
 import { callConditionField } from './conditions/field.ts'
 import { nameList, readUrl, text, word } from './fields.ts'
@@ -60,10 +60,8 @@ const namesField = (kind: McpKind) =>
     return namesOf(kind, uses)
   })
 
-const METHOD = /^[A-Za-z0-9_$./-]{1,128}$/
-
 const method = text((value) => {
-  if (!METHOD.test(value)) {
+  if (!isMethodName(value)) {
     return fail(`${quote(value)} is no method: 1 to 128 letters, digits and . _ $ / -`)
   }
   return isBuiltIn(value)

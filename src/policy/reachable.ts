@@ -1,6 +1,6 @@
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
-import type { Route, ScopeTemplate } from '../model/route.ts'
+import { type Route, type ScopeTemplate, takesIssuer } from '../model/route.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
 import { agent } from '../stages/agent.ts'
 import { scope } from '../stages/scope.ts'
@@ -8,7 +8,7 @@ import { ruleFor } from './compare/requests.ts'
 import { counted } from './compare/scopes.ts'
 import { declaredScopes, valuesIn } from './compare/values.ts'
 import { PARAM } from './route-index.ts'
-import { isReading, takes } from './rows.ts'
+import { isReading } from './rows.ts'
 
 /** What is known of an agent; what is not there is not known, and is not held against it. */
 export interface Described {
@@ -70,7 +70,10 @@ const reachOf = async (
   const ways = new Map<string, Only>()
   const many = new Set<string>()
   for (const issuer of policy.issuers.values()) {
-    if (!takes(route, issuer.issuer) || (described.issuer ?? issuer.issuer) !== issuer.issuer) {
+    if (
+      !takesIssuer(route, issuer.issuer) ||
+      (described.issuer ?? issuer.issuer) !== issuer.issuer
+    ) {
       continue
     }
     const { passing, untried } = await waysOf(policy, route, issuer, described)

@@ -1,6 +1,6 @@
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
-import type { Route, ScopeRule, Target } from '../model/route.ts'
+import { type Route, type ScopeRule, type Target, takesIssuer } from '../model/route.ts'
 
 /** A rule in a table of rules. */
 export interface RouteRow {
@@ -57,13 +57,12 @@ export const isReading = ({ access }: Route): boolean => access !== 'public'
 
 /** Whether a rule is one that somebody who administers only this issuer may see. */
 export const isWithin = (route: Route, issuer: string): boolean =>
-  !isReading(route) || takes(route, issuer)
-
-export const takes = ({ issuers }: Route, issuer: string): boolean =>
-  !issuers || issuers.has(issuer)
+  !isReading(route) || takesIssuer(route, issuer)
 
 export const issuerNames = (route: Route, among: readonly Issuer[]): readonly string[] =>
-  isReading(route) ? among.filter((one) => takes(route, one.issuer)).map(({ name }) => name) : []
+  isReading(route)
+    ? among.filter((one) => takesIssuer(route, one.issuer)).map(({ name }) => name)
+    : []
 
 /** Where a rule's requests go, in short. */
 export const originText = ({ url, service }: Target): string =>

@@ -10,7 +10,7 @@ import { type ClaimPath, claimPathText, readClaim } from '../model/claims.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Clock } from '../model/ports.ts'
-import type { Route } from '../model/route.ts'
+import { longestLife, type Route } from '../model/route.ts'
 import { readScopes } from '../model/scope.ts'
 import type { AccessToken, VerifiedToken } from '../model/token.ts'
 
@@ -104,8 +104,8 @@ const RULES: readonly Rule[] = [
   ['token_issued_in_future', ({ iat, now, tolerance }) => iat <= now + tolerance],
   [
     'token_lifetime',
-    (judged) => judged.exp - judged.iat <= longestLife(judged),
-    (judged) => ({ max_lifetime: longestLife(judged) }),
+    (judged) => judged.exp - judged.iat <= longestLife(judged.issuer, judged.route),
+    (judged) => ({ max_lifetime: longestLife(judged.issuer, judged.route) }),
   ],
   [
     'audience_mismatch',
@@ -135,10 +135,6 @@ const RULES: readonly Rule[] = [
     (judged) => ({ claims: unfitClaims(judged) }),
   ],
 ]
-
-/** Seconds. */
-const longestLife = ({ issuer, route }: Judged): number =>
-  Math.min(issuer.maxLifetime, route.maxLifetime ?? Number.POSITIVE_INFINITY)
 
 const missingClaims = ({ claims, issuer }: Judged): readonly string[] => {
   const missing = issuer.requiredClaims.filter((name) => !Object.hasOwn(claims, name))

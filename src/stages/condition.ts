@@ -4,6 +4,7 @@ import type { RequestHead } from '../base/request.ts'
 import { fail, ok } from '../base/result.ts'
 import type { Condition, ConditionFacts } from '../model/condition.ts'
 import type { Connection } from '../model/connection.ts'
+import { writtenName } from '../model/mcp.ts'
 import type { Clock } from '../model/ports.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
 import type { Routed } from './route.ts'
@@ -81,7 +82,7 @@ const judge = ({ when, facts, used }: Weight) => {
   const judged = when.evaluate(facts)
   if (judged.ok && judged.value) return undefined
   const detail = {
-    ...(used && { [ONE_OF[used.named.kind]]: used.named.name }),
+    ...(used && { [ONE_OF[used.named.kind]]: writtenName(used.named) }),
     operand: when.blamed(facts, !judged.ok),
   }
   const params = used && ({ ofCall: true } as const)

@@ -12,7 +12,7 @@ import type {
 } from '../model/decryption.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
-import type { Route } from '../model/route.ts'
+import { type Route, takesIssuer } from '../model/route.ts'
 import type { Opened } from '../model/token.ts'
 
 /** An issuer whose tokens may come encrypted. */
@@ -38,16 +38,14 @@ const opens = (issuer: Issuer): issuer is Opener => issuer.decrypt !== undefined
 
 /** The issuers that a route takes encrypted tokens of. */
 export const openersOf = ({ issuers }: Pick<Policy, 'issuers'>, route: Route): readonly Opener[] =>
-  [...issuers.values()].filter(opens).filter(({ issuer }) => isTaken(route, issuer))
+  [...issuers.values()].filter(opens).filter(({ issuer }) => takesIssuer(route, issuer))
 
 /** Whether a token that was opened before could be opened now, on this route and by this very entry. */
 export const isStillOpened = (
   { by }: Opened,
   { issuers }: Pick<Policy, 'issuers'>,
   route: Route,
-): boolean => issuers.get(by.issuer) === by && isTaken(route, by.issuer)
-
-const isTaken = ({ issuers }: Route, issuer: string): boolean => !issuers || issuers.has(issuer)
+): boolean => issuers.get(by.issuer) === by && takesIssuer(route, by.issuer)
 
 /**
  * Opens a compact JWE (RFC 7516 §5.2) that is said to hold a JWT (RFC 7519 §5.2), with the one key

@@ -3,7 +3,7 @@ import { type CodeOf, denials } from '../base/denial.ts'
 import { fail, ok } from '../base/result.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
-import type { Route } from '../model/route.ts'
+import { type Route, takesIssuer } from '../model/route.ts'
 import type { Credential } from '../model/token.ts'
 
 const deny = denials({
@@ -57,7 +57,7 @@ export const issuer = stage({
       return fail(deny('encryption_issuer_mismatch'))
     }
     if (!entry) return fail(deny('issuer_unknown'))
-    if (route.issuers && !route.issuers.has(entry.issuer)) return fail(deny('issuer_not_accepted'))
+    if (!takesIssuer(route, entry.issuer)) return fail(deny('issuer_not_accepted'))
     if (!entry.algorithms.includes(credential.algorithm)) {
       return fail(deny('algorithm_not_accepted', { algorithm: credential.algorithm }))
     }

@@ -138,9 +138,7 @@ export const route = stage({
     if (announced !== undefined) {
       return found.cors ? ok(facts) : { ...fail(deny('preflight_refused')), value: facts }
     }
-    const twice = conditionsOf(found)
-      .map((when) => repeated(request, address, when))
-      .find((name) => name !== undefined)
+    const twice = repeated(request, address, readsOf(found))
     if (twice !== undefined)
       return { ...fail(deny('parameter_ambiguous', { parameter: twice })), value: facts }
     if (!found.workflow) return ok(facts)
@@ -166,17 +164,23 @@ const slashesAreInParameters = (path: string, { route, params }: RouteMatch): bo
   return [...params.values()].reduce((sum, value) => sum + count(value), 0) === count(path)
 }
 
-/** Of the rule, and of what is called by name behind it: one reading of a request is for all of them. */
-const conditionsOf = perObject(({ when, mcp }: Route): readonly Condition[] => [
-  ...(when ? [when] : []),
-  ...MCP_KINDS.flatMap((kind) => mcp?.names[kind].all.flatMap((use) => use.when ?? []) ?? []),
-])
+type Reads = Pick<Condition, 'headers' | 'query'>
+
+/** What the rule, and what is called by name behind it, read of a request: one reading is for all of them. */
+const readsOf = perObject(({ when, mcp }: Route): Reads => {
+  const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
+  const conditions = [when, ...uses.map((use) => use.when)].flatMap((one) => one ?? [])
+  return {
+    headers: [...new Set(conditions.flatMap(({ headers }) => headers))],
+    query: [...new Set(conditions.flatMap(({ query }) => query))],
+  }
+})
 
 /** The first header or query parameter that a condition reads and that has more than one reading. */
 const repeated = (
   request: RequestHead,
   { query: asked }: Address,
-  { headers, query }: Pick<Condition, 'headers' | 'query'>,
+  { headers, query }: Reads,
 ): string | undefined =>
   ambiguousHeader(request, headers) ?? query.find((name) => queryValues(asked, name).length > 1)
 

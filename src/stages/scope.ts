@@ -1,6 +1,7 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
 import { fail, ok } from '../base/result.ts'
+import { writtenName } from '../model/mcp.ts'
 import { resolveUse } from '../model/mcp-scopes.ts'
 import type { Policy } from '../model/policy.ts'
 import type { ScopeRule } from '../model/route.ts'
@@ -114,4 +115,4 @@ const leastOf = ({ mode, needed, met }: Covered): readonly string[] =>
 
 /** What was used where a rule is not that of the route. */
 const about = (used: Uses['uses'][number] | undefined) =>
-  used && { [ONE_OF[used.named.kind]]: used.named.name }
+  used && { [ONE_OF[used.named.kind]]: writtenName(used.named) }

@@ -2,7 +2,14 @@ import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
 import { perObject } from '../base/memo.ts'
 import { fail, ok } from '../base/result.ts'
-import type { McpKind, McpMessage, McpNamed, McpRule, McpUse } from '../model/mcp.ts'
+import {
+  type McpKind,
+  type McpMessage,
+  type McpNamed,
+  type McpRule,
+  type McpUse,
+  writtenName,
+} from '../model/mcp.ts'
 import { isOpenTo } from '../model/mcp-access.ts'
 import { isBuiltIn, isNotification, USING_METHODS } from '../model/mcp-methods.ts'
 import { isArgument } from '../model/mcp-scopes.ts'
@@ -130,11 +137,11 @@ const judge = (
     const found = usesOf(method, named, names)
     const closed = found.find((use) => !isOpenTo(use, types))
     if (closed || found.length === 0) {
-      const detail = { method, [ONE_OF[named.kind]]: named.name, pattern: closed?.pattern }
+      const detail = { method, [ONE_OF[named.kind]]: writtenName(named), pattern: closed?.pattern }
       return fail(deny(CODES[named.kind], detail, OF_CALL))
     }
     if (!found.every((use) => isReadAlike(named.arguments, pathsOf(use)))) {
-      const detail = { method, [ONE_OF[named.kind]]: named.name }
+      const detail = { method, [ONE_OF[named.kind]]: writtenName(named) }
       return fail(deny('arguments_ambiguous', detail, OF_CALL))
     }
     uses.push(...found.map((use) => ({ use, named, message })))

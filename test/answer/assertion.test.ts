@@ -18,6 +18,8 @@ import {
   routeOf,
   targetOf,
 } from '../kit/facts.ts'
+import type { Members } from '../kit/signing.ts'
+import { policy } from '../policy/support.ts'
 
 const keyOf = async (algorithm: AssertionAlgorithm, kid: string) => {
   const pair = await generateKeyPair(algorithm)
@@ -33,6 +35,18 @@ const clock = { at: NOW * 1000, now: () => clock.at }
 beforeEach(() => {
   clock.at = NOW * 1000
 })
+
+/** What a rule reads parameters of its path by, as the policy has it. */
+const ruleOf = (rule: Members): Partial<Route> => {
+  const match = 'GET /v1/documents/{id}'
+  const [route] = policy({ ROUTES: [{ match, scopes: [], ...rule }] }).routes
+  const { authorizationDetails, when, mcp } = route ?? {}
+  return {
+    ...(authorizationDetails && { authorizationDetails }),
+    ...(when && { when }),
+    ...(mcp && { mcp }),
+  }
+}
 
 interface Given {
   readonly binding?: AssertionBinding
@@ -165,6 +179,16 @@ describe('an assertion', () => {
     const given = (id: string) => asserted({ route, params: { id }, access: shared })
     const shared = {}
     const route = { scopes: READ }
+    expect(decodeJwt(await assertionOf(given('7'))).route).toBe('GET,HEAD /v1/documents/7')
+    expect(decodeJwt(await assertionOf(given('8'))).route).toBe('GET,HEAD /v1/documents/8')
+  })
+
+  it.each<[string, Partial<Route>]>([
+    ['details', ruleOf({ authorization_details: [{ type: 'read', identifier: 'docs/{id}' }] })],
+    ['a condition', ruleOf({ when: 'request.params.id == "7"' })],
+    ['a tool', ruleOf({ match: 'POST /mcp/{id}', mcp: { tools: { a: ['x:{id}'] } } })],
+  ])('for one value of a parameter that %s reads is for no other', async (_, route) => {
+    const given = (id: string) => asserted({ route, params: { id } })
     expect(decodeJwt(await assertionOf(given('7'))).route).toBe('GET,HEAD /v1/documents/7')
     expect(decodeJwt(await assertionOf(given('8'))).route).toBe('GET,HEAD /v1/documents/8')
   })

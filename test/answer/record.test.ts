@@ -163,6 +163,16 @@ describe('what was asked of an MCP server', () => {
         revision: '2025-11-25',
       },
     ],
+    [
+      operationOf([
+        {
+          id: 1,
+          method: 'resources/read',
+          use: { kind: 'resources', name: 'https://h.example/x?sig=hush#hush', arguments: {} },
+        },
+      ]),
+      { method: 'resources/read', name: 'https://h.example/x', revision: '2025-11-25' },
+    ],
     [operationOf([{ id: 1, method: 'ping' }]), { method: 'ping', revision: '2025-11-25' }],
     [operationOf([], { method: 'GET' }), { revision: '2025-11-25' }],
     [{ kind: 'mcp', method: 'GET', messages: [] }, undefined],

@@ -28,6 +28,11 @@ beforeAll(async () => {
     },
     routes: [
       { match: 'GET /d/supervised', ...any, delegation: { actors: ['supervisor'] } },
+      {
+        match: 'GET /d/helped',
+        ...any,
+        delegation: { actors: ['supervisor'], require_actor: false },
+      },
       { match: 'GET /d/known', ...any, delegation: { may_act: 'if_present' } },
       { match: 'GET /d/allowed', ...any, delegation: { may_act: 'required' } },
       { match: 'GET /d/direct', ...any, delegation: { max_depth: 1 } },
@@ -152,6 +157,8 @@ describe('a chain of actors', () => {
     ['depth 1 on a route for 1', OK, '/d/direct', chain('a')],
     ['depth 2 on a route for 1', refused('delegation_too_deep'), '/d/direct', chain('a', 'b')],
     ['the supervisor that acts', OK, '/d/supervised', chain('supervisor')],
+    ['nobody, where somebody named must', refused('actor_missing'), '/d/supervised', () => ({})],
+    ['nobody, where nobody need', OK, '/d/helped', () => ({})],
     [
       'a supervisor before',
       refused('actor_not_allowed'),

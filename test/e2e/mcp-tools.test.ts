@@ -32,6 +32,24 @@ beforeAll(async () => {
       { match: 'POST /mcp/http', ...rule, mcp: { ...MCP, refusals: 'http' } },
       { match: 'POST /mcp/json-rpc', ...rule, mcp: { ...MCP, refusals: 'json-rpc' } },
       {
+        match: 'POST /mcp/resources',
+        ...rule,
+        mcp: {
+          resources: {
+            'docs://*': [],
+            'docs://private/*': ['admin'],
+            'file:///docs/*': [],
+            'file:///docs/secret/*': ['admin'],
+          },
+        },
+      },
+      {
+        match: 'POST /mcp/limited',
+        ...rule,
+        mcp: MCP,
+        rate_limit: { limit: 2, period: '1d' },
+      },
+      {
         match: 'POST /mcp/browser',
         ...rule,
         cors: { origins: ['https://app.example.com'] },
@@ -82,6 +100,59 @@ const expectPassed = (response: RawResponse, body: unknown) => {
   expect(world.origin.requests.map((one) => one.body?.toString())).toEqual([JSON.stringify(body)])
 }
 const NOT_ALLOWED = { code: 'tool_not_allowed', rpc: -32003 }
+
+describe('a resource', () => {
+  const read = (uri: string, scope = '') =>
+    send(
+      { jsonrpc: '2.0', id: 1, method: 'resources/read', params: { uri } },
+      { target: '/mcp/resources', scope },
+    )
+
+  it.each([
+    ['docs://public/guide', ''],
+    ['docs://private/plan', 'admin'],
+    ['file:///docs/a%20b', ''],
+  ])('%s is read with %j', async (uri, scope) => {
+    expect((await read(uri, scope)).status).toBe(200)
+    expect(world.origin.requests).toHaveLength(1)
+  })
+
+  it('of a closer pattern is not read without its scope', async () => {
+    expectRpcDenial(await read('docs://private/plan'), 403, { code: 'scope_missing', rpc: -32003 })
+    expect(world.origin.requests).toEqual([])
+  })
+
+  it.each([
+    'docs://private:/plan',
+    'docs://@private/plan',
+    'docs://:@private/plan',
+    'docs://PRIVATE/plan',
+    'docs:private/plan',
+    'file://localhost/docs/secret/x',
+    'file:///docs/../docs/secret/x',
+    'file:///docs/%73ecret/x',
+    'file:///docs/%2573ecret/x',
+    'file:///docs/%25%37%33ecret/x',
+    'file:///docs/%c0%ae%c0%ae/etc/passwd',
+    'file:///docs//secret/x',
+  ])('is not found by another spelling: %s', async (uri) => {
+    expectRpcDenial(await read(uri), 200, { code: 'resource_not_allowed', rpc: -32003 })
+    expect(world.origin.requests).toEqual([])
+  })
+})
+
+it('no batch makes many calls of one where calls are counted', async () => {
+  const target = '/mcp/limited'
+  const ping = { jsonrpc: '2.0', id: 1, method: 'ping' }
+  const batch = [ping, { ...ping, id: 2 }]
+  const many = await send(batch, { target, revision: '2025-03-26' })
+  expectRpcDenial(many, 400, { code: 'batch_not_allowed', rpc: -32600, id: null })
+  expect(world.origin.requests).toEqual([])
+  for (const status of [200, 200, 429]) {
+    expect((await send(ping, { target })).status).toBe(status)
+  }
+  expect(world.origin.requests).toHaveLength(2)
+})
 
 describe('a tool', () => {
   it.each<[string, string, Members?]>([

@@ -74,7 +74,7 @@ describe('reading a policy never throws', () => {
         const read = parsePolicy(vars as PolicyVars, ENV)
         expect(read.ok || read.reason.length > 0).toBe(true)
       }),
-      { numRuns: 800 },
+      { numRuns: 2_000 },
     )
   })
 
@@ -115,7 +115,7 @@ describe('reading a policy never throws', () => {
         parsePolicy(vars, ENV)
         readPolicy(vars, ENV)
       }),
-      { numRuns: 1_200 },
+      { numRuns: 3_000 },
     )
   })
 
@@ -178,7 +178,7 @@ describe('reading a policy never throws', () => {
       fc.property(condition, (when) => {
         parsePolicy({ ...GOOD, ROUTES: [{ ...CHAT, when }] }, ENV)
       }),
-      { numRuns: 4_000 },
+      { numRuns: 10_000 },
     )
   })
 

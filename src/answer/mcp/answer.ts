@@ -8,6 +8,7 @@ import type { McpMessage, McpRule, Sessions } from '../../model/mcp.ts'
 import type { Operation } from '../../model/token.ts'
 import { type ForwardFault, forwardDenials } from '../forward.ts'
 import type { WatchPorts } from '../stream-watch.ts'
+import { BODILESS } from '../streams.ts'
 import { holdAnswer } from './hold.ts'
 import { type Sight, tell } from './lists.ts'
 import { sealSession } from './session.ts'
@@ -133,9 +134,6 @@ const toldTo = async (
   if (text === undefined) return fail({ denial: deny('mcp_answer_invalid') })
   return toldText(text, held.value, answer, sight)
 }
-
-/** Statuses whose answer has no body (RFC 9110 §6.4.1). */
-const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
 
 /**
  * What is held as its reader decodes it. JSON is UTF-8 (RFC 8259 §8.1), but some readers guess: in UTF-16 and

@@ -3,7 +3,6 @@ import type { McpRule, McpUse } from '../../model/mcp.ts'
 import { type McpCaller, mayUse } from '../../model/mcp-access.ts'
 import { typesOf } from '../../model/token.ts'
 import type { Sight } from './lists.ts'
-import { templateSight } from './templates.ts'
 
 /** What a caller may know of: what its token could use with some arguments. */
 export const sightOf = (
@@ -11,12 +10,20 @@ export const sightOf = (
   { access, agent, params, policy }: Pick<Facts, 'access' | 'agent' | 'params' | 'policy'>,
 ): Sight => {
   const caller: McpCaller = { scopes: access.scopes, types: typesOf(agent), params, policy }
-  const isUsable = (use: McpUse) => mayUse(use, caller)
+  const verdicts = new Map<McpUse, boolean>()
+  const isUsable = (use: McpUse) => {
+    const known = verdicts.get(use) ?? mayUse(use, caller)
+    verdicts.set(use, known)
+    return known
+  }
   return {
     has(kind, name) {
       const use = names[kind].find(name)
       return use !== undefined && isUsable(use)
     },
-    hasTemplate: templateSight(names.resources.all, isUsable),
+    hasTemplate(template) {
+      const needed = names.resources.template(template)
+      return needed.length > 0 && needed.every(isUsable)
+    },
   }
 }

@@ -78,7 +78,7 @@ export function* membersOf(text: string, at: number): Generator<MemberSpan, unde
 }
 
 /** The elements of the array at `at`, one at a time. Only for text that is JSON; none for what is no array. */
-export function* elementsOf(text: string, at: number): Generator<Span, undefined> {
+function* elementsOf(text: string, at: number): Generator<Span, undefined> {
   if (text[at] !== '[') return
   for (let from = pastSpace(text, at + 1); text[from] !== ']'; ) {
     const to = pastValue(text, from)

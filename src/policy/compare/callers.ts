@@ -1,6 +1,7 @@
 import type { Issuer } from '../../model/issuer.ts'
+import { takesIssuer } from '../../model/route.ts'
 import { resolveScope } from '../../model/scope.ts'
-import { needsOf, takes } from '../rows.ts'
+import { needsOf } from '../rows.ts'
 import { type Excess, ISSUERS, listed, type Met } from './met.ts'
 import { canBeCovered } from './scopes.ts'
 import { tokenExcess } from './tokens.ts'
@@ -30,7 +31,7 @@ export const callerExcess = (
     const here = { ...one, issuer }
     if (!canBeCovered(here)) continue
     const there =
-      other && takes(other.route, issuer.issuer)
+      other && takesIssuer(other.route, issuer.issuer)
         ? other.policy.issuers.get(issuer.issuer)
         : undefined
     if (other && there && canBeCovered({ ...other, issuer: there })) {
@@ -41,7 +42,7 @@ export const callerExcess = (
 }
 
 const takenBy = ({ policy, route }: Met): readonly Issuer[] =>
-  [...policy.issuers.values()].filter(({ issuer }) => takes(route, issuer))
+  [...policy.issuers.values()].filter(({ issuer }) => takesIssuer(route, issuer))
 
 const askedBy = (met: Met): string => {
   const { route } = met

@@ -1,7 +1,7 @@
 import { fail, ok, type Result } from '../../base/result.ts'
 import type { Policy } from '../../model/policy.ts'
-import type { Route } from '../../model/route.ts'
-import { isReading, takes } from '../rows.ts'
+import { type Route, takesIssuer } from '../../model/route.ts'
+import { isReading } from '../rows.ts'
 import { showPolicy } from '../show.ts'
 import type { Shown } from '../show-parts.ts'
 import { callerExcess } from './callers.ts'
@@ -171,7 +171,7 @@ const compareTables = (before: Policy, after: Policy, findings: Findings) => {
   for (const [iss, issuer] of after.issuers) {
     const known = before.issuers.get(iss)
     const isTaken =
-      issuer.admin !== false || after.routes.some((one) => isReading(one) && takes(one, iss))
+      issuer.admin !== false || after.routes.some((one) => isReading(one) && takesIssuer(one, iss))
     if (!known || !isTaken) continue
     const changes = changesOf(
       ISSUER_TABLE,

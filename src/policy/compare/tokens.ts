@@ -1,6 +1,6 @@
 import { acceptedAudiences } from '../../model/audience.ts'
 import { type ClaimExpectation, type ClaimRule, claimPathText } from '../../model/claims.ts'
-import type { WorkflowSource } from '../../model/route.ts'
+import { longestLife, type WorkflowSource } from '../../model/route.ts'
 import { delegationExcess } from './delegation.ts'
 import { type Excess, ISSUERS, listed, type MetBy, plainResource, surplus } from './met.ts'
 import { asWritten, scopeExcess } from './scopes.ts'
@@ -67,8 +67,7 @@ const workflow: Row = (one, other) => {
   return [tokens(`of the workflow that ${namerOf(one)} names`, asked)]
 }
 
-const lifeOf = ({ issuer, route }: MetBy): number =>
-  Math.min(issuer.maxLifetime, route.maxLifetime ?? Number.POSITIVE_INFINITY)
+const lifeOf = ({ issuer, route }: MetBy): number => longestLife(issuer, route)
 
 const lifetime: Row = (one, other) => {
   const [ours, theirs] = [lifeOf(one), lifeOf(other)]

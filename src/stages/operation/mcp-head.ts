@@ -77,7 +77,7 @@ export const readHead = (
     return fail(deny('http_method_not_allowed', { method, revision }, { allow }))
   }
   // A message may be `initialize`, which settles the revision.
-  if (!revision && !(method === 'POST' ? speaksAny(mcp) : mcp.revisions.has(UNSAID))) {
+  if (!revision && !(method === 'POST' ? negotiates(mcp) : mcp.revisions.has(UNSAID))) {
     return fail(unsupported(mcp))
   }
   if (method === 'POST' && !isPlainJson(headers)) return fail(deny('message_type_unsupported'))
@@ -85,9 +85,9 @@ export const readHead = (
 }
 
 /** Whether a rule has a revision that begins with `initialize`. */
-export const speaksAny = ({ revisions }: McpRule): boolean => [...revisions].some(isNegotiated)
+const negotiates = ({ revisions }: McpRule): boolean => [...revisions].some(isNegotiated)
 
-const unsaid = (mcp: McpRule): McpRevision => (speaksAny(mcp) ? UNSAID : '2026-07-28')
+const unsaid = (mcp: McpRule): McpRevision => (negotiates(mcp) ? UNSAID : '2026-07-28')
 
 /** Characters of a revision that is told back. */
 const TOLD = 32

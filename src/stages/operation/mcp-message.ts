@@ -4,6 +4,7 @@ import { isObject, type JsonObject, own, parseJson } from '../../base/json.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import type { McpMessage } from '../../model/mcp.ts'
+import { isMethodName } from '../../model/mcp-methods.ts'
 import type { RevisionRules } from './mcp-revision.ts'
 
 const deny = denials({
@@ -74,8 +75,6 @@ export const readMessages = (
   return ok({ messages, isBatch: true })
 }
 
-const METHOD = /^[A-Za-z0-9_$./-]{1,128}$/
-
 const CALL = new Set(['jsonrpc', 'id', 'method', 'params'])
 const RESULT = new Set(['jsonrpc', 'id', 'result'])
 const ERROR = new Set(['jsonrpc', 'id', 'error'])
@@ -91,7 +90,7 @@ const hasOnly = (value: JsonObject, names: ReadonlySet<string>): boolean =>
 
 const callOf = (value: JsonObject): McpMessage | undefined => {
   const [method, params, id] = [own(value, 'method'), own(value, 'params'), own(value, 'id')]
-  if (!hasOnly(value, CALL) || typeof method !== 'string' || !METHOD.test(method)) return undefined
+  if (!hasOnly(value, CALL) || typeof method !== 'string' || !isMethodName(method)) return undefined
   if (Object.hasOwn(value, 'params') && !isObject(params)) return undefined
   const called = { method, ...(isObject(params) && { params }) }
   if (!Object.hasOwn(value, 'id')) return called

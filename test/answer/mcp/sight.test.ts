@@ -1,13 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { templateSight } from '../../../src/answer/mcp/templates.ts'
+import { sightOf } from '../../../src/answer/mcp/sight.ts'
+import type { AccessToken, Actor, AgentIdentity } from '../../../src/model/token.ts'
 import { nameFault } from '../../../src/policy/mcp-names.ts'
 import { mcpFacts } from '../../kit/mcp-facts.ts'
 
 /** What is named with a scope may not be used. */
 const sees = (resources: Readonly<Record<string, readonly string[]>>) => {
-  const { all } = mcpFacts({ resources }).route.mcp.names.resources
-  return templateSight(all, ({ scopes }) => scopes.scopes.length === 0)
+  const { route, policy } = mcpFacts({ resources })
+  const access = { scopes: [] as readonly string[] } as AccessToken
+  const agent = { actors: [] as readonly Actor[] } as AgentIdentity
+  return sightOf(route.mcp, { access, agent, params: new Map(), policy }).hasTemplate
 }
 
 const DOCS = { 'file:///docs/*': [], 'file:///docs/secret*': ['admin'] }
