@@ -1,3 +1,4 @@
+import { createTextMemo } from '../../base/memo.ts'
 import {
   type Revocation,
   type RevocationSubject,
@@ -62,9 +63,18 @@ export const createBoundedLookup = (ask: Ask, options: SnapshotOptions) => {
 /** Only what is finished: a promise of one request is nothing to another. */
 const hashed = new WeakMap<Subjects, Uint8Array>()
 
+/** Of subjects that many tokens have: each token has its own `jti`, and its agent's, key's and issuer's. */
+const known = createTextMemo<Uint8Array>()
+
+const hashOf = (subject: RevocationSubject): Uint8Array | Promise<Uint8Array> => {
+  const key = subjectKey(subject)
+  if (subject.kind === 'token') return subjectHash(key)
+  return known.get(key) ?? subjectHash(key).then((made) => known.keep(key, made))
+}
+
 /** Makes the hashes of a list once for all requests of one token, which bring the same list. */
 const hash = async (subjects: Subjects): Promise<void> => {
-  const each = await Promise.all(subjects.map((one) => subjectHash(subjectKey(one))))
+  const each = await Promise.all(subjects.map(hashOf))
   const hashes = new Uint8Array(subjects.length * SUBJECT_HASH_BYTES)
   for (const [index, one] of each.entries()) hashes.set(one, index * SUBJECT_HASH_BYTES)
   hashed.set(subjects, hashes)

@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from 'vitest'
 import { createRevocations } from '../../../src/adapters/revocations/client.ts'
 import { createSnapshotMemory } from '../../../src/adapters/revocations/snapshot.ts'
-import type { RevocationTerms } from '../../../src/model/revocation.ts'
+import type { RevocationSubject, RevocationTerms } from '../../../src/model/revocation.ts'
+import { ISSUER } from '../../kit/facts.ts'
 import { agents, createIsolate, createMemoryShard, ONE_SHARD } from '../../kit/memory-shard.ts'
 
 const BOUNDED: RevocationTerms = { consistency: 'bounded', maxStaleness: 5_000 }
@@ -66,6 +67,21 @@ describe('a bounded lookup', () => {
       expect(lookup(ACTING, BOUNDED)).toEqual([])
     }
     expect(shard.calls()).toEqual([])
+  })
+
+  it('hashes of a new token what no other token had', async () => {
+    const { lookup, warm } = start()
+    await warm()
+    const digest = vi.spyOn(crypto.subtle, 'digest')
+    const tokenOf = (value: string): readonly RevocationSubject[] => [
+      { kind: 'token', issuer: ISSUER, value },
+      ...agents('of many tokens', 'its owner'),
+    ]
+    expect(await lookup(tokenOf('first'), BOUNDED)).toEqual([])
+    const before = digest.mock.calls.length
+    expect(await lookup(tokenOf('second'), BOUNDED)).toEqual([])
+    expect(digest.mock.calls.length - before).toBe(1)
+    digest.mockRestore()
   })
 
   it('hashes the subjects of a new token, and calls nothing', async () => {
