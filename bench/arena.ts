@@ -49,15 +49,20 @@ export const openArena = async (options: ArenaOptions): Promise<Arena> => {
     await mkdir(disk, { recursive: true })
     const bundles = await bundleAll(options.contenders, options.readable ?? false, directory)
     const loopback = options.origin === 'loopback' ? await freePort() : undefined
-    const originService = loopback === undefined ? 'origin' : 'origin-http'
+    const [service, origin] =
+      loopback === undefined
+        ? ['origin', 'service:ORIGIN']
+        : ['origin-http', `http://127.0.0.1:${loopback}`]
     const sockets = options.contenders.map(({ id }) => id)
     const config = capnp({
       workers: [
         plainWorker('origin', bundles.origin ?? '', []),
         kvWorker(directory),
-        ...options.contenders.map((one) => workerOf(one, options.keys, bundles, originService)),
+        ...options.contenders.map((one) =>
+          workerOf(one, options.keys, bundles, { service, origin }),
+        ),
       ],
-      externals: loopback === undefined ? {} : { [originService]: `127.0.0.1:${loopback}` },
+      externals: loopback === undefined ? {} : { [service]: `127.0.0.1:${loopback}` },
       sockets: {
         ...Object.fromEntries(sockets.map((id) => [id, { port: 0, service: id }])),
         ...(loopback !== undefined && { origin: { port: loopback, service: 'origin' } }),
@@ -85,13 +90,13 @@ const workerOf = (
   contender: Contender,
   keys: readonly PublicKey[],
   bundles: Bundles,
-  origin: string,
+  { service, origin }: { readonly service: string; readonly origin: string },
 ): WorkerService => {
   const { id, module, gate, rule, largeSet, rules = USUAL_RULES, times = 1, toolCall } = contender
   const bundle = bundles[module] ?? ''
   if (!isGate(contender)) {
     return plainWorker(id, bundle, [
-      { name: 'ORIGIN', service: origin },
+      { name: 'ORIGIN', service },
       { name: 'ISSUER', text: ISSUER },
       { name: 'AUDIENCE', text: RESOURCE },
       { name: 'KEYS', json: keys },
@@ -102,13 +107,13 @@ const workerOf = (
   const { durableObjects } = deployment()
   const keyOf = (binding: string, name: string) =>
     largeSet && binding === 'REVOCATIONS' ? SET_KEY : id + name
-  const policy = policyVars(keys, rules, gate, rule)
+  const policy = policyVars(keys, rules, { origin, ...gate }, rule)
   // After all others, whose names are numbers.
   const vars = Object.entries({ ...policy, ...(toolCall && { ROUTES_MCP: [MCP_RULE] }) })
   return {
     ...plainWorker(id, bundle, [
       ...vars.map(([name, json]) => ({ name, json })),
-      { name: 'ORIGIN', service: origin },
+      { name: 'ORIGIN', service },
       { name: 'JWKS_CACHE', kvNamespace: 'kv' },
       ...Object.entries(durableObjects).map(([name, durableObjectNamespace]) => ({
         name,
