@@ -1,7 +1,7 @@
 import { waitUntil } from 'cloudflare:workers'
 import type { Send } from '../answer/forward.ts'
 import { withoutCoding } from '../answer/without-secrets.ts'
-import type { GatePorts, Opened } from '../apps/context.ts'
+import type { GatePorts, Opened, PlatformFacts } from '../apps/context.ts'
 import { createGuard } from '../guard.ts'
 import { createAssertionKeys, createAssertionMemory } from './assertions/keys.ts'
 import { KEEPER_NAME } from './assertions/plan.ts'
@@ -33,18 +33,18 @@ const addresses = createAddressLimits({ clock })
 const snapshotMemory = createSnapshotMemory()
 const assertionMemory = createAssertionMemory()
 /** The data centre, as the platform says with the first request; all isolates of one ask the same shard. */
-let colo: string | undefined
+let place: Pick<Opened, 'colo'> | undefined
 
-type Gate = Omit<Opened, 'cf'>
+type Gate = Omit<Opened, 'cf' | 'colo'>
 
 let opened: { readonly env: Env; readonly gate: Gate } | undefined
 
 /** Everything one request needs; all but what the request brings is made once per environment. */
 export const openGate = (request: Request, env: Env): Opened => {
   if (opened?.env !== env) opened = { env, gate: gateOf(env) }
-  const { cf } = request as Pick<Opened, 'cf'>
-  colo ??= cf?.colo
-  return { ...opened.gate, cf }
+  const cf = () => (request as { readonly cf?: PlatformFacts }).cf
+  place ??= { colo: cf()?.colo }
+  return { ...opened.gate, ...place, cf }
 }
 
 /** What the cron trigger is for: see {@link refreshAhead}. */
@@ -73,7 +73,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
           clock,
           waitUntil,
           log,
-          place: () => colo ?? '',
+          place: () => place?.colo ?? '',
         })
       : unbound
   const keyOptions: KeySourceOptions = {

@@ -4,21 +4,30 @@ import { text } from '../policy/fields.ts'
 import { type Readable, reads, table } from '../policy/table.ts'
 import type { PlatformFacts } from './context.ts'
 
-type Known = { -readonly [Name in keyof Connection]: Connection[Name] }
+/**
+ * What the platform tells of a request, as conditions read it; what is not as it should be is not there. Asked
+ * for when somebody looks: the platform reads it anew for each request, and few rules have such a condition.
+ */
+export const connectionOf = (told: () => PlatformFacts | undefined): Connection => ({
+  get country() {
+    return only(isText, told()?.country)
+  },
+  get asn() {
+    return only(isCount, told()?.asn)
+  },
+  get colo() {
+    return only(isText, told()?.colo)
+  },
+  get tls() {
+    return only(isText, told()?.tlsVersion)
+  },
+  get botScore() {
+    return only(isCount, told()?.botManagement?.score)
+  },
+})
 
-/** What the platform tells of a request, as conditions read it; what is not as it should be is not there. */
-export const connectionOf = (cf: PlatformFacts | undefined): Connection | undefined => {
-  if (!cf) return undefined
-  const known: Known = {}
-  const { country, asn, colo, tlsVersion, botManagement } = cf
-  const score: unknown = botManagement?.score
-  if (isText(country)) known.country = country
-  if (isCount(asn)) known.asn = asn
-  if (isText(colo)) known.colo = colo
-  if (isText(tlsVersion)) known.tls = tlsVersion
-  if (isCount(score)) known.botScore = score
-  return known
-}
+const only = <Value>(is: (value: unknown) => value is Value, value: unknown): Value | undefined =>
+  is(value) ? value : undefined
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 

@@ -48,8 +48,10 @@ export interface Opened {
   readonly guard: Guard | undefined
   /** Id of the deployment, where the platform tells it. */
   readonly version: string | undefined
-  /** What the platform tells of a request: on plain workerd the socket alone. */
-  readonly cf?: PlatformFacts | undefined
+  /** Cloudflare's data centre, where the platform tells it. */
+  readonly colo: string | undefined
+  /** What the platform tells of the request: on plain workerd the socket alone. */
+  readonly cf: () => PlatformFacts | undefined
 }
 
 /** Values a request carries through the gate's apps. */

@@ -57,7 +57,7 @@ const prefixOf = (opened: unknown): string => (opened as GateEnv['Bindings']).pr
 export const gateway = createApp((request, options) => appPath(request, prefixOf(options?.env)))
 
 gateway.use(async (c, next) => {
-  const { policy, ports, version, cf } = c.env
+  const { policy, ports, version, colo, cf } = c.env
   const { raw } = c.req
   const time = ports.clock.now()
   const id = crypto.randomUUID()
@@ -90,7 +90,6 @@ gateway.use(async (c, next) => {
   const revocations = c.get('revocations')
   // What administrators do is written whatever the share.
   if (!revocations && !isRecorded(decision, denial, policy?.gate.journal)) return
-  const { colo } = cf ?? {}
   ports.journal.record(
     recordOf(decision, {
       id,
@@ -169,12 +168,18 @@ gateway.onError((error, c) => {
 
 const unexpected = (): Denial => chainDenials('unavailable')
 
-const addressOf = (request: Request, { clientIp }: Gate, cf: Opened['cf']): string | undefined => {
+const addressOf = (
+  request: Request,
+  { clientIp }: Gate,
+  told: Opened['cf'],
+): string | undefined => {
   switch (clientIp.from) {
     case 'header':
       return request.headers.get(clientIp.name) ?? undefined
     case 'connection':
-      return cf?.clientIp?.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+      return told()
+        ?.clientIp?.replace(/:\d+$/, '')
+        .replace(/^\[|\]$/g, '')
     case 'none':
       return undefined
   }

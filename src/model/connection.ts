@@ -4,13 +4,13 @@
  */
 export interface Connection {
   /** ISO 3166-1 alpha-2, or what the platform says where there is none. */
-  readonly country?: string
+  readonly country?: string | undefined
   /** Number of the autonomous system. */
-  readonly asn?: number
+  readonly asn?: number | undefined
   /** Data centre. */
-  readonly colo?: string
+  readonly colo?: string | undefined
   /** Version of TLS, as the platform names it. */
-  readonly tls?: string
+  readonly tls?: string | undefined
   /** 1 (surely a bot) to 99. */
-  readonly botScore?: number
+  readonly botScore?: number | undefined
 }

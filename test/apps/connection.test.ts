@@ -3,7 +3,7 @@ import { connectionOf } from '../../src/apps/connection.ts'
 
 describe('what the platform tells of a request', () => {
   it.each<[unknown, unknown]>([
-    [undefined, undefined],
+    [undefined, {}],
     [{}, {}],
     [
       {
@@ -19,6 +19,17 @@ describe('what the platform tells of a request', () => {
     [{ country: null, asn: '3320', tlsVersion: '', botManagement: null }, {}],
     [{ botManagement: { score: 1.5 } }, {}],
   ])('%j is %j', (cf, expected) => {
-    expect(connectionOf(cf as never)).toEqual(expected)
+    expect(connectionOf(() => cf as never)).toEqual(expected)
+  })
+
+  it('is asked for when somebody looks', () => {
+    let asked = 0
+    const connection = connectionOf(() => {
+      asked++
+      return { country: 'DE' }
+    })
+    expect(asked).toBe(0)
+    expect(connection.country).toBe('DE')
+    expect(asked).toBe(1)
   })
 })

@@ -22,16 +22,17 @@ it('tells the guard what the platform knows of a request, and nothing that a hea
     guard,
     ports: { clock, journal: { record: () => {} } } as unknown as Opened['ports'],
     version: undefined,
+    colo: undefined,
   }
   const headers = { 'cf-ipcountry': 'AT', 'x-forwarded-for': '192.0.2.9' }
   const request = () => new Request('https://api.example.com/', { headers })
   await gateway.fetch(request(), {
     ...opened,
-    cf: { country: 'DE', asn: 3320, colo: 'FRA', clientIp: '[2001:db8::1]:7' },
+    cf: () => ({ country: 'DE', asn: 3320, colo: 'FRA', clientIp: '[2001:db8::1]:7' }),
   })
-  await gateway.fetch(request(), { ...opened, cf: undefined })
+  await gateway.fetch(request(), { ...opened, cf: () => undefined })
   expect(told).toEqual([
     { caller: '2001:db8::1', connection: { country: 'DE', asn: 3320, colo: 'FRA' } },
-    { caller: undefined, connection: undefined },
+    { caller: undefined, connection: {} },
   ])
 })
