@@ -21,8 +21,8 @@ const step = (
 /** Every step, in the order of the table. */
 export const STEPS: readonly Step[] = [
   step('nothing', 'nothing: the pass-through once more', false),
-  step('headers-copied', 'headers copied, edited, and a Request made with them', false),
-  step('headers-in-place', 'headers edited on the Request that is sent', true),
+  step('headers-in-place', 'headers edited on a Request that is sent', false),
+  step('headers-told', 'headers as a table, and no Request made', true),
   step('answer-copied', "the origin's answer copied, so that its headers can be changed", false),
   step('answer-edited', "the origin's answer copied, and its headers changed", true),
   step('timeout-abort', 'origin timeout: a timer, and an AbortController', false),

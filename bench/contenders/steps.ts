@@ -1,5 +1,5 @@
 import { consoleJournal } from '../../src/adapters/journal.ts'
-import { identityHeaders, stripInbound } from '../../src/answer/headers.ts'
+import { identityHeaders, keptInbound, type ToldHeaders } from '../../src/answer/headers.ts'
 import { recordOf } from '../../src/answer/record.ts'
 import { toAgent } from '../../src/answer/response.ts'
 import { readAddress } from '../../src/base/request.ts'
@@ -32,20 +32,19 @@ const before =
     return forward(request, env)
   }
 
-/** All that the gate takes away and sets: 6 headers of its own, and those of the identity. */
-const edit = (headers: Headers, { guard, known }: Scene): void => {
+/** What the gate lets through, and all that it sets: 6 headers of its own, and those of the identity. */
+const told = (inbound: Headers, { guard, known }: Scene): ToldHeaders => {
   const { route, address } = known
   const { gate } = guard.policy
-  stripInbound(headers, gate, route)
-  headers.set('Host', route.target.url.host)
-  headers.set('X-Forwarded-For', CLIENT)
-  headers.set('X-Forwarded-Proto', address.scheme)
-  headers.set('X-Forwarded-Host', address.authority)
-  headers.set('Via', '1.1 edgewarden')
-  headers.set('X-Request-Id', REQUEST_ID)
-  for (const [name, value] of identityHeaders(known)) {
-    headers.set(gate.identityPrefix + name, value)
-  }
+  const headers = keptInbound(inbound, gate, route)
+  headers.host = route.target.url.host
+  headers['x-forwarded-for'] = CLIENT
+  headers['x-forwarded-proto'] = address.scheme
+  headers['x-forwarded-host'] = address.authority
+  headers.via = '1.1 edgewarden'
+  headers['x-request-id'] = REQUEST_ID
+  for (const [name, value] of identityHeaders(known)) headers[gate.identityPrefix + name] = value
+  return headers
 }
 
 const writeLine = ({ decision }: Scene): void => {
@@ -64,15 +63,17 @@ let asked = 0
 
 const STEPS: Readonly<Record<string, Step>> = {
   nothing: forward,
-  'headers-copied'(request, env, scene) {
-    const headers = new Headers(request.headers)
-    edit(headers, scene)
-    return env.ORIGIN.fetch(new Request(request, { headers }))
-  },
   'headers-in-place'(request, env, scene) {
     const outbound = new Request(request)
-    edit(outbound.headers, scene)
+    const wanted = told(request.headers, scene)
+    for (const name of [...outbound.headers.keys()]) {
+      if (!(name in wanted)) outbound.headers.delete(name)
+    }
+    for (const [name, value] of Object.entries(wanted)) outbound.headers.set(name, value)
     return env.ORIGIN.fetch(outbound)
+  },
+  'headers-told'({ method, url, headers }, env, scene) {
+    return env.ORIGIN.fetch(url, { method, headers: told(headers, scene) })
   },
   async 'answer-copied'(request, env) {
     const response = await forward(request, env)
@@ -107,7 +108,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   },
   async floor(request, env, scene) {
     const answer = await forwardAsGate(request, scene.decision, {
-      send: (_, outbound) => env.ORIGIN.fetch(outbound),
+      send: (_, url, outbound) => env.ORIGIN.fetch(url, outbound),
       requestId: REQUEST_ID,
       clientIp: CLIENT,
     })

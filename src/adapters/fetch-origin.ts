@@ -9,16 +9,16 @@ const DECODED = /^(?:(?:x-)?gzip|deflate|br)(?:\s*,\s*(?:(?:x-)?gzip|deflate|br)
 export const DECODED_IN_WORKERD = /^(?:gzip|br)$/
 
 /** `fetch`, with a body that is what its headers say: workerd passes it on as it came. */
-export const fetchOrigin: Send = async (_, outbound, isRead) => {
+export const fetchOrigin: Send = async (_, url, outbound, isRead) => {
   if ('FixedLengthStream' in globalThis) {
     return isRead
-      ? withoutCoding(await fetch(outbound), DECODED_IN_WORKERD)
-      : fetch(outbound, { encodeResponseBody: 'manual' } as RequestInit)
+      ? withoutCoding(await fetch(url, outbound), DECODED_IN_WORKERD)
+      : fetch(url, { ...outbound, encodeResponseBody: 'manual' } as RequestInit)
   }
   // Node's fetch refuses to send it; the server before this has answered it already.
-  outbound.headers.delete('expect')
-  outbound.headers.set('accept-encoding', isRead ? 'identity' : 'gzip')
-  const response = await fetch(outbound)
+  const { expect, ...headers } = outbound.headers
+  headers['accept-encoding'] = isRead ? 'identity' : 'gzip'
+  const response = await fetch(url, { ...outbound, headers })
   const answer = new Response(response.body, response)
   stripHopByHop(answer.headers)
   return withoutCoding(answer, DECODED)

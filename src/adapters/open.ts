@@ -140,15 +140,12 @@ const unbound: ReturnType<typeof createRevocations> = {
   remove: unreachable,
 }
 
-/** A body is passed on as it came, also where a script could read it decoded. */
-const RAW: RequestInit = { encodeResponseBody: 'manual' }
-
 const sender =
   (env: Env): Send =>
-  async ({ service, via }, request, isRead) => {
+  async ({ service, via }, url, outbound, isRead) => {
     const name = service ?? via
-    const init = isRead ? {} : RAW
-    const sent =
-      name === undefined ? fetch(request, init) : (env[name] as Fetcher).fetch(request, init)
+    // A body is passed on as it came, also where a script could read it decoded.
+    const init = isRead ? outbound : { ...outbound, encodeResponseBody: 'manual' as const }
+    const sent = name === undefined ? fetch(url, init) : (env[name] as Fetcher).fetch(url, init)
     return isRead ? withoutCoding(await sent, DECODED_IN_WORKERD) : sent
   }

@@ -9,7 +9,7 @@ import type { Route, Target } from '../model/route.ts'
 import { pathAtOrigin } from '../model/well-known.ts'
 import { signingDenials } from '../stages/signing.ts'
 import { assertionOf } from './assertion.ts'
-import { claimHeaders, identityHeaders, stripInbound } from './headers.ts'
+import { claimHeaders, identityHeaders, keptInbound, type ToldHeaders } from './headers.ts'
 import { setMcpHeaders } from './mcp/request.ts'
 import type { WatchPorts } from './stream-watch.ts'
 import { patience, streamed } from './upload.ts'
@@ -46,11 +46,21 @@ const deny = denials({
 
 export const forwardDenials = deny
 
+/** What an origin is sent, as `fetch` takes it: a Request made of it would be one more copy of its headers. */
+export interface Outbound extends Omit<RequestInit, 'headers'> {
+  readonly headers: ToldHeaders
+}
+
 /**
  * Sends a request to an origin: the network, or a named service binding. With `isRead` the answer's body will
  * be searched: it is to be decoded, and `Content-Encoding` taken away, or left as it is and then refused.
  */
-export type Send = (target: Target, request: Request, isRead: boolean) => Promise<Response>
+export type Send = (
+  target: Target,
+  url: string,
+  outbound: Outbound,
+  isRead: boolean,
+) => Promise<Response>
 
 /** What forwarding needs to know beside the request. */
 export interface ForwardContext {
@@ -95,9 +105,13 @@ export const forward = async (
   const body = isBodiless(request.method) || held || route.mcp ? null : request.body
   const abort = body || !ENDS_WITH_REQUEST ? new AbortController() : undefined
   const overNetwork = (route.target.service ?? route.target.via) === undefined
-  const outbound = new Request(url, {
+  const headers = originHeaders(request.headers, context)
+  if (assertion !== undefined) {
+    headers[context.policy.gate.identityPrefix + ASSERTION_HEADER] = assertion
+  }
+  const outbound = {
     method: request.method,
-    headers: request.headers,
+    headers,
     redirect: 'manual',
     // An answer for one agent is never another's.
     cache: 'no-store',
@@ -105,15 +119,11 @@ export const forward = async (
     ...(held && held.length > 0 && { body: held }),
     ...(body &&
       abort && { body: streamed(body, request, { wait, abort, overNetwork }), duplex: 'half' }),
-  } as RequestInit)
-  setOriginHeaders(outbound.headers, context)
-  if (assertion !== undefined) {
-    outbound.headers.set(context.policy.gate.identityPrefix + ASSERTION_HEADER, assertion)
-  }
+  } as Outbound
   const watched = body && abort ? watchUpload(request, decision, context.ports, abort) : undefined
   if (!body) wait.begin()
   try {
-    const sending = send(route.target, outbound, isRead(route))
+    const sending = send(route.target, url, outbound, isRead(route))
     const response = await Promise.race([sending, wait.timeout])
     if (!response) {
       abort?.abort()
@@ -177,39 +187,40 @@ const isBodiless = (method: string): boolean => method === 'GET' || method === '
 const hasBody = (request: Request): boolean =>
   request.body !== null && request.headers.get('content-length') !== '0'
 
-/** Turns the headers a request came with into those the origin is told, in place. */
-const setOriginHeaders = (headers: Headers, context: ForwardContext): void => {
+/** The headers an origin is told, from those a request came with. */
+const originHeaders = (inbound: Headers, context: ForwardContext): ToldHeaders => {
   const { policy, route, address, decision, requestId, clientIp } = context
-  const upgrade = headers.get('upgrade')
-  stripInbound(headers, policy.gate, route)
-  if (upgrade?.toLowerCase() === 'websocket' && !route.mcp) headers.set('Upgrade', 'websocket')
-  if (route.target.service) headers.set('Host', route.target.url.host)
-  else headers.delete('host')
-  if (clientIp !== undefined) headers.set('X-Forwarded-For', clientIp)
-  headers.set('X-Forwarded-Proto', address.scheme)
-  headers.set('X-Forwarded-Host', address.authority)
-  headers.set('Via', '1.1 edgewarden')
-  headers.set('X-Request-Id', requestId)
+  const headers = keptInbound(inbound, policy.gate, route)
+  if (!route.mcp && inbound.get('upgrade')?.toLowerCase() === 'websocket')
+    headers.upgrade = 'websocket'
+  if (route.target.service) headers.host = route.target.url.host
+  else delete headers.host
+  if (clientIp !== undefined) headers['x-forwarded-for'] = clientIp
+  headers['x-forwarded-proto'] = address.scheme
+  headers['x-forwarded-host'] = address.authority
+  headers.via = '1.1 edgewarden'
+  headers['x-request-id'] = requestId
   // The origin sees no credential by which a cache before it would know to keep nothing.
-  if (route.access !== 'public') headers.set('Cache-Control', 'no-cache, no-store')
+  if (route.access !== 'public') headers['cache-control'] = 'no-cache, no-store'
   if (decision.outcome === 'passed') {
-    for (const [name, value] of claimHeaders(decision.known)) headers.set(name, value)
-    for (const [name, value] of route.inject) headers.set(name, value)
+    for (const [name, value] of claimHeaders(decision.known)) headers[name.toLowerCase()] = value
+    for (const [name, value] of route.inject) headers[name.toLowerCase()] = value
     if (isRead(route)) askWhole(headers)
     if (route.mcp) setMcpHeaders(headers, decision.known.operation)
     for (const [name, value] of identityHeaders(decision.known)) {
-      headers.set(policy.gate.identityPrefix + name, value)
+      headers[policy.gate.identityPrefix + name] = value
     }
   }
+  return headers
 }
 
 /** What an agent could ask for a part by, or for another charset. */
 const CHOOSING = ['range', 'if-range', 'request-range', 'a-im', 'accept-charset']
 
 /** A secret cannot be recognised in a coding, in most charsets, or by a part of it. */
-const askWhole = (headers: Headers): void => {
-  for (const name of [...headers.keys()]) {
-    if (CHOOSING.includes(foldedName(name))) headers.delete(name)
+const askWhole = (headers: ToldHeaders): void => {
+  for (const name of Object.keys(headers)) {
+    if (CHOOSING.includes(foldedName(name))) delete headers[name]
   }
-  headers.set('Accept-Encoding', 'identity')
+  headers['accept-encoding'] = 'identity'
 }

@@ -5,10 +5,11 @@ import { setLimitHeaders } from './limit-headers.ts'
 import { withoutSecrets } from './without-secrets.ts'
 
 /** Headers an origin may not send to an agent on a route that reads a token. */
-const CHALLENGES = ['www-authenticate', 'proxy-authenticate', 'dpop-nonce'] as const
+const CHALLENGES = ['www-authenticate', 'proxy-authenticate', 'dpop-nonce']
 /** What only shared caches read, and before `Cache-Control`: RFC 9213 §2.1, and those that are older. */
 const SHARED_CACHE_HEADER = /^(?:.+-cache-control|(?:surrogate|edge)-control|x-accel-expires)$/
 const CORS_PREFIX = 'access-control-'
+const LOCATIONS = ['location', 'content-location']
 
 /** What an answer is made the agent's with. */
 export interface ToAgent {
@@ -33,30 +34,36 @@ export const toAgent = (
   const answer = new Response(response.body, response)
   const { headers } = answer
   for (const name of route.removedFromAnswers) headers.delete(name)
-  const id = headers.get('x-request-id')
+  // Read once: each look at a header is a call into the runtime, and most are not there.
+  const sent = [...headers.keys()]
+  const sentAs = (name: string) => (sent.includes(name) ? headers.get(name) : null)
+  const id = sentAs('x-request-id')
   if (id !== null) headers.set('X-Origin-Request-Id', id)
   headers.set('X-Request-Id', requestId)
-  for (const name of ['location', 'content-location']) {
-    const location = headers.get(name)
+  for (const name of LOCATIONS) {
+    const location = sentAs(name)
     const rewritten = location === null ? undefined : rewriteLocation(location, route, address)
     if (rewritten !== undefined) headers.set(name, rewritten)
   }
+  for (const name of sent) if (isWithheld(name, route, keepsCors)) headers.delete(name)
   if (route.access !== 'public') {
-    // In shadow mode the origin goes on asking for its own credentials.
-    if (route.mode !== 'shadow') for (const name of CHALLENGES) headers.delete(name)
-    for (const name of [...headers.keys()]) if (SHARED_CACHE_HEADER.test(name)) headers.delete(name)
-    const cacheControl = headers.get('cache-control')
+    const cacheControl = sentAs('cache-control')
     headers.set('Cache-Control', cacheControl === null ? 'private' : privately(cacheControl))
-    const vary = headers.get('vary')
+    const vary = sentAs('vary')
     if (vary === null || !/(?:^|,)\s*(?:\*|authorization)\s*(?:,|$)/i.test(vary)) {
       headers.append('Vary', 'Authorization')
     }
   }
   setLimitHeaders(headers, limited)
-  if (route.cors && !keepsCors) {
-    for (const name of [...headers.keys()]) if (name.startsWith(CORS_PREFIX)) headers.delete(name)
-  }
   return withoutSecrets(answer, route)
+}
+
+/** Whether a header of the origin's is nothing for the agent. */
+const isWithheld = (name: string, { access, mode, cors }: Route, keepsCors: boolean): boolean => {
+  if (cors && !keepsCors && name.startsWith(CORS_PREFIX)) return true
+  if (access === 'public') return false
+  // In shadow mode the origin goes on asking for its own credentials.
+  return SHARED_CACHE_HEADER.test(name) || (mode !== 'shadow' && CHALLENGES.includes(name))
 }
 
 /** RFC 9111 §5.2.2: without `public` and `s-maxage`, with `private`. */

@@ -1,10 +1,9 @@
 import { generateKeyPair } from 'jose'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { Send } from '../../src/answer/forward.ts'
 import type { Decision, Facts } from '../../src/guard.ts'
 import type { SigningKey } from '../../src/model/ports.ts'
 import { gateOf, ISSUER, NOW, policyOf } from '../kit/facts.ts'
-import { forwarded } from '../kit/forwarded.ts'
+import { forwarded, type Origin } from '../kit/forwarded.ts'
 import { rule } from '../policy/support.ts'
 
 const ended = { outcome: 'ended', waits: {}, known: {} } as unknown as Decision
@@ -293,7 +292,7 @@ describe('time', () => {
   afterEach(() => void vi.useRealTimers())
 
   /** An origin that takes the whole body and then says nothing. */
-  const silent: Send = async (_, request) => {
+  const silent: Origin = async (_, request) => {
     const gone = new Promise<never>((_, reject) => {
       request.signal.addEventListener('abort', () => reject(new Error('aborted')))
     })

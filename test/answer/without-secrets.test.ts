@@ -54,9 +54,9 @@ describe('in a process of its own, an answer', () => {
 
   it('that `send` left in a coding is not handed back', async () => {
     const reads: boolean[] = []
-    const response = await ask(async (_target, request, isRead) => {
+    const response = await ask(async (_target, _url, { headers }, isRead) => {
       reads.push(isRead)
-      const key = request.headers.get('x-api-key') ?? ''
+      const key = headers['x-api-key'] ?? ''
       return new Response(gzipSync(key), { headers: { 'content-encoding': 'gzip' } })
     })
     expect(reads).toEqual([true])

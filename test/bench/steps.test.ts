@@ -24,9 +24,9 @@ it('costs are told above the pass-through, from the faster half of the turns', (
   expect(
     stepsOf(
       [
-        series(step('headers-in-place'), [150, 140, 900, 800]),
+        series(step('headers-told'), [150, 140, 900, 800]),
         series(PASS_THROUGH, [500, 100, 110, 90]),
-        series(step('headers-copied'), [160, 150, 400, 170.004]),
+        series(step('headers-in-place'), [160, 150, 400, 170.004]),
       ],
       PASS_THROUGH.id,
     ),
@@ -34,15 +34,15 @@ it('costs are told above the pass-through, from the faster half of the turns', (
     base: 95,
     lines: [
       {
-        id: 'headers-copied',
-        title: 'headers copied, edited, and a Request made with them',
+        id: 'headers-in-place',
+        title: 'headers edited on a Request that is sent',
         isOurs: false,
         above: 60,
         toA: 1.632,
       },
       {
-        id: 'headers-in-place',
-        title: 'headers edited on the Request that is sent',
+        id: 'headers-told',
+        title: 'headers as a table, and no Request made',
         isOurs: true,
         above: 50,
         toA: 1.526,

@@ -20,8 +20,12 @@ export const passed = (changes: Partial<Facts> = {}): Decision =>
     },
   }) as unknown as Decision
 
+/** An origin, asked with the request that a `fetch` would make. */
+export type Origin = (to: Target, request: Request, isRead: boolean) => Promise<Response>
+
 /** What is not as usual about a request and its rule. */
-export interface Given extends Partial<Omit<ForwardContext, 'route' | 'address'>> {
+export interface Given extends Partial<Omit<ForwardContext, 'route' | 'address' | 'send'>> {
+  readonly send?: Origin
   readonly url?: string
   readonly route?: Partial<Route>
   readonly target?: Partial<Target>
@@ -51,7 +55,8 @@ export const forwarded = async ({
     requestId: 'request-1',
     ports: { clock, revocations: createMemoryRevocations({ clock }) },
     ...context,
-    send: (to, request, isRead) => {
+    send: (to, url, outbound, isRead) => {
+      const request = new Request(url, outbound)
       sent.push([to, request])
       return send(to, request, isRead)
     },
