@@ -105,6 +105,12 @@ const measureWithSet = async (
   }
 }
 
+const measureOverHttp = async (mint: Mint, options: Options): Promise<Pick<Report, 'network'>> => {
+  const { network } = options
+  if (network.length === 0) return {}
+  return { network: linesOf(await compete(mint, network, { ...options, origin: 'loopback' })) }
+}
+
 const run = async (options: Options): Promise<void> => {
   const { contenders, steps, algorithms, rounds, seconds, origin, json } = options
   const mint = await createMint()
@@ -125,6 +131,7 @@ const run = async (options: Options): Promise<void> => {
       tokens: Object.fromEntries(await Promise.all(lengths)),
     },
     ...(await measureWithSet(mint, options)),
+    ...(await measureOverHttp(mint, options)),
     steps: await measureSteps(mint, options),
     policy: options.policies ? measurePolicies(mint.keys) : [],
   }

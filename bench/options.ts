@@ -17,11 +17,16 @@ export interface Options {
   readonly json: string | undefined
   /** Where a CPU profile of the first contender goes. */
   readonly profile: string | undefined
+  /** Who is measured once more before an origin over HTTP. */
+  readonly network: readonly Contender[]
   /** Whether policies of several sizes are measured too. */
   readonly policies: boolean
   /** Whether the large revocation set is measured too. */
   readonly revocations: boolean
 }
+
+/** Who stands for the others before an origin over HTTP. */
+const NETWORK = ['a', 'b', 'e-bounded', 'f-bounded']
 
 /** What `--only` takes beside contenders and steps. */
 const GROUPS = ['steps', 'revocations']
@@ -82,6 +87,10 @@ export const readOptions = (
     origin,
     json: values.json ?? (whole && origin === 'binding' ? standardReport : undefined),
     profile,
+    network:
+      only === undefined && !quick && origin === 'binding'
+        ? LINEUP.filter(({ id }) => NETWORK.includes(id))
+        : [],
     policies: only === undefined,
   }
 }

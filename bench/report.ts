@@ -26,6 +26,8 @@ export interface Report {
     readonly tokens: Readonly<Partial<Record<Algorithm, number>>>
   }
   readonly lines: readonly Line[]
+  /** Some of them once more, before an origin over HTTP on this machine. Absent where it was not measured. */
+  readonly network?: readonly Line[]
   readonly policy: readonly PolicySize[]
   /** Absent where it was not measured. */
   readonly revocations?: RevocationSize

@@ -33,6 +33,7 @@ export const STEPS: readonly Step[] = [
   step('address-new', 'address read in full: each path new', false, { times: OFTEN }),
   step('address-known', 'address remembered by its text', true, { times: OFTEN }),
   step('decision', 'the whole line over a known token', true, { verifies: true }),
+  step('least', 'the least of it: headers, timer, answer and journal by hand, no body read', false),
   step('floor', 'the floor: headers, timeout, answer and journal, nothing decided', true),
 ]
 

@@ -17,16 +17,29 @@ export const renderTable = ({ lines }: Report): string => {
 const SHOWN = ['a', 'b', 'c', 'd', 'e-bounded', 'f-bounded', 'e', 'f']
 
 /** The comparison in few columns and rows, for readers. */
-export const renderMain = ({ lines }: Report): string =>
+export const renderMain = ({ lines, network = [] }: Report): string =>
   markdown(
-    ['', 'ES256 req/s', '× (a)', '× (b)', 'p50 / p99 ms', 'RS256 × (a)', '× (b)'],
+    [
+      '',
+      'ES256 req/s',
+      '× (a)',
+      '× (b)',
+      'p50 / p99 ms',
+      'RS256 × (a)',
+      '× (b)',
+      'ES256 over HTTP × (a)',
+      '× (b)',
+    ],
     SHOWN.filter((id) => lines.some((line) => line.id === id)).map((id) => {
       const rs256 = lineIn(lines, id, 'RS256')
+      const overHttp = lineIn(network, id, 'ES256')
       return [
         nameIn(lines, id),
         ...cellsOf(lineIn(lines, id, 'ES256')),
         fixed(2, rs256?.toA),
         fixed(2, rs256?.toB),
+        fixed(2, overHttp?.toA),
+        fixed(2, overHttp?.toB),
       ]
     }),
   )

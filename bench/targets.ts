@@ -10,12 +10,14 @@ interface Target {
   readonly least: number
   /** The contender that does the least such a request needs, before anything is forwarded. */
   readonly bare?: string
+  /** Whether it is worth knowing before an origin over HTTP as well. */
+  readonly overHttp?: true
 }
 
 const TARGETS: readonly Target[] = [
-  { text: 'known token', of: 'e-bounded', over: 'a', least: 0.75, bare: 'a' },
-  { text: 'known token', of: 'e-bounded', over: 'b', least: 1.8, bare: 'a' },
-  { text: 'new tokens', of: 'f-bounded', over: 'b', least: 0.95, bare: 'd' },
+  { text: 'known token', of: 'e-bounded', over: 'a', least: 0.75, bare: 'a', overHttp: true },
+  { text: 'known token', of: 'e-bounded', over: 'b', least: 1.8, bare: 'a', overHttp: true },
+  { text: 'new tokens', of: 'f-bounded', over: 'b', least: 0.95, bare: 'd', overHttp: true },
   { text: '1,000,000 revocations', of: 'e-bounded-1m', over: 'e-bounded', least: 0.95 },
   { text: 'an assertion', of: 'e-identity', over: 'e-bounded', least: 0.97 },
   { text: 'a condition and templates', of: 'e-when', over: 'e-bounded', least: 0.9 },
@@ -28,7 +30,7 @@ interface Found {
   readonly ratio: number
   /** Of workerd's processor time, which other work on the machine disturbs less. */
   readonly byCpu: number
-  /** What there would be if nothing were done beside the bare work and the floor of the steps. */
+  /** What there would be if nothing were done beside the bare work and the least of the steps. */
   readonly atMost: number
 }
 
@@ -39,11 +41,11 @@ const findOf = (report: Report, target: Target, alg: Algorithm): Found | undefin
   const cpuOf = (id: string | undefined) => lineOf(id)?.cpu ?? Number.NaN
   const [one, other] = [lineOf(target.of), lineOf(target.over)]
   if (!one || !other) return undefined
-  const { toA: floor = Number.NaN } = steps.lines.find(({ id }) => id === 'floor') ?? {}
+  const { toA: forwarded = Number.NaN } = steps.lines.find(({ id }) => id === 'least') ?? {}
   return {
     ratio: pairedRatio(one.rates, other.rates),
     byCpu: cpuOf(target.over) / cpuOf(target.of),
-    atMost: cpuOf(target.over) / (cpuOf(target.bare) + (floor - 1) * cpuOf('a')),
+    atMost: cpuOf(target.over) / (cpuOf(target.bare) + (forwarded - 1) * cpuOf('a')),
   }
 }
 
@@ -65,24 +67,40 @@ export const targetLines = (report: Report): readonly string[] =>
     }),
   )
 
-/** The same as a Markdown table, and what the floor of the steps alone would leave possible. */
+/**
+ * The same as a Markdown table, with what the least of the steps alone would leave possible, and what was
+ * found before an origin over HTTP.
+ */
 export const renderTargets = (report: Report): string => {
   const algorithms = algorithmsIn(report)
+  const { network: lines } = report
+  const overHttp = ({ of, over, overHttp }: Target): string => {
+    if (!overHttp || !lines) return UNKNOWN
+    const ratesOf = (id: string) =>
+      lines.find((line) => line.id === id && line.alg === 'ES256')?.rates ?? []
+    return fixed(2, pairedRatio(ratesOf(of), ratesOf(over)))
+  }
   const rows = TARGETS.map((target) => ({
     target,
     found: algorithms.map((alg) => findOf(report, target, alg)),
   }))
   return markdown(
-    ['aimed at', 'at least', ...algorithms.flatMap((alg) => [alg, 'with the floor alone'])],
+    [
+      'aimed at',
+      'at least',
+      ...algorithms.flatMap((alg) => [alg, 'with the least alone']),
+      'ES256, origin over HTTP',
+    ],
     rows
       .filter(({ found }) => found.some((one) => one !== undefined))
-      .map(({ target: { text, of, over, least }, found }) => [
-        `${text}: (${of}) ÷ (${over})`,
-        fixed(2, least),
+      .map(({ target, found }) => [
+        `${target.text}: (${target.of}) ÷ (${target.over})`,
+        fixed(2, target.least),
         ...found.flatMap((one) => [
-          one ? `${fixed(2, one.ratio)}, ${verdict(one, least)}` : UNKNOWN,
+          one ? `${fixed(2, one.ratio)}, ${verdict(one, target.least)}` : UNKNOWN,
           fixed(2, one?.atMost),
         ]),
+        overHttp(target),
       ]),
   )
 }

@@ -65,8 +65,8 @@ describe('lines', () => {
 })
 
 describe('what is printed below the table', () => {
-  const FLOOR = { id: 'floor', title: 'floor', isOurs: true, above: 50 }
-  const reportOf = (all: readonly Series[], floor?: number): Report => ({
+  const LEAST = { id: 'least', title: 'least', isOurs: false, above: 50 }
+  const reportOf = (all: readonly Series[], least?: number): Report => ({
     date: '2026-11-25',
     machine: { system: 'linux x64', cpu: 'a processor', cores: 2 },
     versions: {},
@@ -80,7 +80,7 @@ describe('what is printed below the table', () => {
     },
     lines: linesOf(all),
     policy: [],
-    steps: { lines: floor === undefined ? [] : [{ ...FLOOR, toA: floor }] },
+    steps: { lines: least === undefined ? [] : [{ ...LEAST, toA: least }] },
   })
 
   it('says which targets are reached, and nothing of those that were not measured', () => {
@@ -97,7 +97,7 @@ describe('what is printed below the table', () => {
     ])
   })
 
-  it('says what the floor alone would leave possible', () => {
+  it('says what the least alone would leave possible, and what was found over HTTP', () => {
     const all = [
       series('a', [measure(1000, { cpu: 100 })]),
       series('d', [measure(700, { cpu: 180 })]),
@@ -105,23 +105,24 @@ describe('what is printed below the table', () => {
       series('e-bounded', [measure(760, { cpu: 125 })]),
       series('f-bounded', [measure(250, { cpu: 414 })]),
     ]
-    expect(renderTargets(reportOf(all, 1.5))).toBe(
+    const network = linesOf([series('a', [measure(500)]), series('e-bounded', [measure(450)])])
+    expect(renderTargets({ ...reportOf(all, 1.5), network })).toBe(
       [
-        '| aimed at | at least | ES256 | with the floor alone |',
-        '| --- | --: | --: | --: |',
-        '| known token: (e-bounded) ÷ (a) | 0.75 | 0.76, reached | 0.67 |',
-        '| known token: (e-bounded) ÷ (b) | 1.80 | 1.52, not reached | 1.38 |',
-        '| new tokens: (f-bounded) ÷ (b) | 0.95 | 0.50, not reached | 0.90 |',
+        '| aimed at | at least | ES256 | with the least alone | ES256, origin over HTTP |',
+        '| --- | --: | --: | --: | --: |',
+        '| known token: (e-bounded) ÷ (a) | 0.75 | 0.76, reached | 0.67 | 0.90 |',
+        '| known token: (e-bounded) ÷ (b) | 1.80 | 1.52, not reached | 1.38 | – |',
+        '| new tokens: (f-bounded) ÷ (b) | 0.95 | 0.50, not reached | 0.90 | – |',
       ].join('\n'),
     )
-    expect(renderTargets(reportOf(all))).toContain('| 0.75 | 0.76, reached | – |')
+    expect(renderTargets(reportOf(all))).toContain('| 0.75 | 0.76, reached | – | – |')
     const rs256 = [
       series('a', [measure(1000)], 'RS256'),
       series('e-bounded', [measure(800)], 'RS256'),
     ]
     const [, , first, second] = renderTargets(reportOf([...all, ...rs256], 1.5)).split('\n')
-    expect(first).toMatch(/\| 0\.76, reached \| 0\.67 \| 0\.80, reached \| – \|$/)
-    expect(second).toMatch(/\| 1\.52, not reached \| 1\.38 \| – \| – \|$/)
+    expect(first).toMatch(/\| 0\.76, reached \| 0\.67 \| 0\.80, reached \| – \| – \|$/)
+    expect(second).toMatch(/\| 1\.52, not reached \| 1\.38 \| – \| – \| – \|$/)
     expect(renderTargets(reportOf([]))).toBe('Not measured.')
   })
 

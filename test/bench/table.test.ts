@@ -95,12 +95,13 @@ it('shows readers few rows, in an order of their own', () => {
     line('a', 'pass-through', 'ES256', { toA: 1, toB: 1.994 }),
     line('a', 'pass-through', 'RS256', { toA: 1, toB: 1.4 }),
   ]
-  expect(renderMain({ ...report, lines })).toBe(
+  const network = [line('a', 'pass-through', 'ES256', { toA: 1, toB: 1.3 })]
+  expect(renderMain({ ...report, lines, network })).toBe(
     [
-      '|  | ES256 req/s | × (a) | × (b) | p50 / p99 ms | RS256 × (a) | × (b) |',
-      '| --- | --: | --: | --: | --: | --: | --: |',
-      '| (a) pass-through | 7,412 | 1.00 | 1.99 | 3.6 / 48.6 | 1.00 | 1.40 |',
-      '| (f) gate, new | 7,412 | – | – | 3.6 / 48.6 | – | – |',
+      '|  | ES256 req/s | × (a) | × (b) | p50 / p99 ms | RS256 × (a) | × (b) | ES256 over HTTP × (a) | × (b) |',
+      '| --- | --: | --: | --: | --: | --: | --: | --: | --: |',
+      '| (a) pass-through | 7,412 | 1.00 | 1.99 | 3.6 / 48.6 | 1.00 | 1.40 | 1.00 | 1.30 |',
+      '| (f) gate, new | 7,412 | – | – | 3.6 / 48.6 | – | – | – | – |',
     ].join('\n'),
   )
 })
