@@ -12,14 +12,13 @@ import { createMemoryLimits } from './adapters/limits/memory.ts'
 import { createMemoryRevocations } from './adapters/revocations/memory.ts'
 import { createSessions } from './adapters/sessions.ts'
 import { createTokenMemory } from './adapters/verified-tokens.ts'
+import { deliver } from './answer/deliver.ts'
 import { type Send, forward as send } from './answer/forward.ts'
-import { type McpPorts, mcpAnswer } from './answer/mcp/answer.ts'
+import type { McpPorts } from './answer/mcp/answer.ts'
 import { metadataAnswer } from './answer/metadata.ts'
 import { requestIdOf } from './answer/request-id.ts'
 import { answerRefusal, respond } from './answer/respond.ts'
-import { toAgent } from './answer/response.ts'
 import type { WatchPorts } from './answer/stream-watch.ts'
-import { mortal } from './answer/streams.ts'
 import { isPreflight } from './base/request.ts'
 import type { Result } from './base/result.ts'
 import { type Decision, type Guard, type GuardPorts, createGuard as guardWith } from './guard.ts'
@@ -233,10 +232,11 @@ export const forward = async (
   })
   if (!sent.ok) return answerRefusal(request, sent.reason.denial, decision)
   const { limited } = decision.known
-  const answer = toAgent(sent.value, { route, address, requestId, limited })
-  const told = await mcpAnswer(answer, request, decision, ports ?? ELSEWHERE)
-  if (!told.ok) return answerRefusal(request, told.reason.denial, decision)
-  return ports
-    ? mortal(told.value, request, { decision, ports, isRaw: sendBy === fetchOrigin })
-    : told.value
+  const delivered = await deliver(sent.value, request, {
+    ...{ route, address, requestId, limited, decision },
+    ports: ports ?? ELSEWHERE,
+    isMortal: ports !== undefined,
+    isRaw: sendBy === fetchOrigin,
+  })
+  return delivered.ok ? delivered.value : answerRefusal(request, delivered.reason.denial, decision)
 }

@@ -146,7 +146,7 @@ export const forward = async (
 }
 
 /** Whether answers are searched: for secrets, or for what a caller of MCP may not know of. */
-const isRead = ({ secrets, mcp }: Route): boolean => secrets.length > 0 || mcp !== undefined
+export const isRead = ({ secrets, mcp }: Route): boolean => secrets.length > 0 || mcp !== undefined
 
 /** What is wrong with an answer on a rule that injects, or that an MCP server stands behind. */
 const refusedAnswer = (response: Response, route: Route) => {

@@ -2,6 +2,7 @@ import type { Address } from '../base/request.ts'
 import type { Route } from '../model/route.ts'
 import type { Limited } from '../stages/limit.ts'
 import { setLimitHeaders } from './limit-headers.ts'
+import { answerWith, type Mortal } from './streams.ts'
 import { withoutSecrets } from './without-secrets.ts'
 
 /** Headers an origin may not send to an agent on a route that reads a token. */
@@ -20,6 +21,8 @@ export interface ToAgent {
   readonly keepsCors?: boolean
   /** What is left of the rule's limit, where it was asked. */
   readonly limited?: Limited | undefined
+  /** What it is sent with, where that is not what it came with. */
+  readonly changed?: Mortal | undefined
 }
 
 /**
@@ -29,9 +32,9 @@ export interface ToAgent {
  */
 export const toAgent = (
   response: Response,
-  { route, address, requestId, keepsCors = false, limited }: ToAgent,
+  { route, address, requestId, keepsCors = false, limited, changed }: ToAgent,
 ): Response => {
-  const answer = new Response(response.body, response)
+  const answer = answerWith(response, changed)
   const { headers } = answer
   for (const name of route.removedFromAnswers) headers.delete(name)
   // Read once: each look at a header is a call into the runtime, and most are not there.

@@ -15,27 +15,35 @@ export interface StreamContext {
   readonly isRaw: boolean
 }
 
+/** What an answer is sent with in place of what it came with. */
+export interface Mortal {
+  readonly body: ConstructorParameters<typeof Response>[0]
+  readonly webSocket?: Socket
+  /** Whether its Content-Length, if it has one, is still that of the body. */
+  readonly keepsLength: boolean
+}
+
 /**
- * An answer that ends when its token does: expired, revoked, or nobody knows, see {@link watch}. An event
- * stream gets a last event, a WebSocket a close code, any other body breaks off and never ends as if complete.
- * Bodies that are small by their Content-Length are let be, and answers to requests that passed without a
- * token or in shadow mode.
+ * What ends when its token does, in place of what an answer came with: expired, revoked, or nobody knows, see
+ * {@link watch}. An event stream gets a last event, a WebSocket a close code, any other body breaks off and never
+ * ends as if complete. `undefined` where all stays as it is: bodies that are small by their Content-Length are
+ * let be, and answers to requests that passed without a token or in shadow mode.
  */
 export const mortal = async (
   response: Response,
   request: RequestHead,
   { decision, ports, isRaw }: StreamContext,
-): Promise<Response> => {
-  if (decision.outcome !== 'passed' || decision.known.route.mode === 'shadow') return response
+): Promise<Mortal | undefined> => {
+  if (decision.outcome !== 'passed' || decision.known.route.mode === 'shadow') return undefined
   const { webSocket } = response as { readonly webSocket?: Socket | null }
-  if (webSocket) return mortalSocket(response, webSocket, decision.known, ports)
+  if (webSocket) return mortalSocket(webSocket, decision.known, ports)
   const { body, headers, status } = response
-  if (!body || request.method === 'HEAD' || BODILESS.has(status)) return response
+  if (!body || request.method === 'HEAD' || BODILESS.has(status)) return undefined
   // Over a service binding the header is only what a Worker wrote, and frames nothing.
   const { service, via } = decision.known.route.target
   const isFramed = (service ?? via) === undefined
   const length = isFramed ? lengthOf(headers) : undefined
-  if (length !== undefined && length <= LIMITS.smallBodyBytes) return response
+  if (length !== undefined && length <= LIMITS.smallBodyBytes) return undefined
   const isEncoded = encodingOf(headers) !== undefined
   const hasLastEvent = length === undefined && !isEncoded && isEventStream(headers)
   let pipe: Pipe
@@ -43,7 +51,7 @@ export const mortal = async (
   if (hasLastEvent || decision.known.route.secrets.length > 0) pipe = pumped(body, length)
   else if (length === undefined && IS_NATIVE) {
     const { chunks, rest } = await start(body)
-    if (!rest) return answerOf(joined(chunks), response, isFramed)
+    if (!rest) return { body: joined(chunks), keepsLength: isFramed }
     pipe = resumed(body, { chunks, rest })
   } else pipe = piped(body, isEncoded && !isRaw ? undefined : length)
   const { readable, over, cut } = pipe
@@ -51,30 +59,25 @@ export const mortal = async (
     cut(hasLastEvent ? lastEvent(ending) : undefined),
   )
   void over.then(stop)
-  return answerOf(readable, response, isFramed)
+  return { body: readable, keepsLength: isFramed }
 }
 
-const answerOf = (
-  body: ConstructorParameters<typeof Response>[0],
-  response: Response,
-  isFramed: boolean,
-): Response => {
-  const answer = new Response(body, response)
-  if (!isFramed) answer.headers.delete('content-length')
-  return answer
-}
-
-const mortalSocket = (
-  response: Response,
-  origin: Socket,
-  facts: Facts,
-  ports: WatchPorts,
-): Response => {
+const mortalSocket = (origin: Socket, facts: Facts, ports: WatchPorts): Mortal => {
   let stop = () => {}
   const { agent, cut } = relay(origin, () => stop())
   stop = watch(facts, ports, cut)
+  return { body: null, webSocket: agent, keepsLength: true }
+}
+
+/** A copy of an answer, whose headers can be changed, with what it is sent with where that is another. */
+export const answerWith = (response: Response, changed?: Mortal): Response => {
+  if (!changed) return new Response(response.body, response)
+  const { body, webSocket, keepsLength } = changed
   const { status, headers } = response
-  return new Response(null, { status, headers, webSocket: agent } as ResponseInit)
+  if (webSocket) return new Response(null, { status, headers, webSocket } as ResponseInit)
+  const answer = new Response(body, response)
+  if (!keepsLength) answer.headers.delete('content-length')
+  return answer
 }
 
 /** Statuses whose answer has no body (RFC 9110 §6.4.1). */

@@ -1,11 +1,9 @@
+import { deliver } from '../answer/deliver.ts'
 import { forward } from '../answer/forward.ts'
-import { mcpAnswer } from '../answer/mcp/answer.ts'
 import { refusal } from '../answer/mcp-refusal.ts'
 import { isRecorded, recordOf } from '../answer/record.ts'
 import { requestIdOf } from '../answer/request-id.ts'
-import { toAgent } from '../answer/response.ts'
 import { serverTiming } from '../answer/server-timing.ts'
-import { mortal } from '../answer/streams.ts'
 import { chainDenials } from '../base/chain.ts'
 import { type Denial, denials } from '../base/denial.ts'
 import { perObject } from '../base/memo.ts'
@@ -154,10 +152,11 @@ gateway.all('*', async (c) => {
   // A preflight that shadow mode let through is the origin's to answer.
   const keepsCors = c.req.raw.method === 'OPTIONS' && decision.outcome === 'denied'
   const { limited } = decision.known
-  const answer = toAgent(sent.value, { route, address, requestId, keepsCors, limited })
-  const told = await mcpAnswer(answer, c.req.raw, decision, ports)
-  if (!told.ok) return c.get('deny')(told.reason.denial)
-  return mortal(told.value, c.req.raw, { decision, ports: c.get('ports'), isRaw: true })
+  const delivered = await deliver(sent.value, c.req.raw, {
+    ...{ route, address, requestId, keepsCors, limited },
+    ...{ decision, ports, isMortal: true, isRaw: true },
+  })
+  return delivered.ok ? delivered.value : c.get('deny')(delivered.reason.denial)
 })
 
 gateway.notFound((c) => c.get('deny')(unexpected()))

@@ -1,0 +1,35 @@
+import { ok, type Result } from '../base/result.ts'
+import type { Decision } from '../guard.ts'
+import { type ForwardFault, isRead } from './forward.ts'
+import { type McpPorts, mcpAnswer } from './mcp/answer.ts'
+import { type ToAgent, toAgent } from './response.ts'
+import { answerWith, mortal } from './streams.ts'
+
+/** What an origin's answer is handed on with. */
+export interface Delivery extends Omit<ToAgent, 'changed'> {
+  readonly decision: Decision
+  readonly ports: McpPorts
+  /** Whether it ends when its token does. */
+  readonly isMortal: boolean
+  /** Whether an encoded body is read as it came, which in workerd is a matter of how it was fetched. */
+  readonly isRaw: boolean
+}
+
+/**
+ * An origin's answer as its caller gets it: headers made the agent's, secrets and what an MCP caller may not
+ * use taken out, and an end when its token ends. A denial where it cannot be read though it must.
+ */
+export const deliver = async (
+  sent: Response,
+  request: Request,
+  { decision, ports, isMortal, isRaw, ...about }: Delivery,
+): Promise<Result<Response, ForwardFault>> => {
+  const watch = async (answer: Response) =>
+    isMortal ? mortal(answer, request, { decision, ports, isRaw }) : undefined
+  // Nothing looks into it: one copy of the answer, with the body it is sent with.
+  if (!isRead(about.route)) return ok(toAgent(sent, { ...about, changed: await watch(sent) }))
+  const told = await mcpAnswer(toAgent(sent, about), request, decision, ports)
+  if (!told.ok) return told
+  const changed = await watch(told.value)
+  return ok(changed ? answerWith(told.value, changed) : told.value)
+}
