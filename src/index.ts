@@ -29,7 +29,7 @@ import { type PolicyBundle, parsePolicy as parse } from './policy/parse.ts'
 import type { PolicyVars } from './policy/vars.ts'
 import { routeDenials } from './stages/route.ts'
 
-export type { Send } from './answer/forward.ts'
+export type { Outbound, Send } from './answer/forward.ts'
 export type { Step } from './base/chain.ts'
 export type { Denial } from './base/denial.ts'
 export type { RequestHead } from './base/request.ts'
@@ -233,7 +233,11 @@ export const forward = async (
   if (!sent.ok) return answerRefusal(request, sent.reason.denial, decision)
   const { limited } = decision.known
   const delivered = await deliver(sent.value, request, {
-    ...{ route, address, requestId, limited, decision },
+    route,
+    address,
+    requestId,
+    limited,
+    decision,
     ports: ports ?? ELSEWHERE,
     isMortal: ports !== undefined,
     isRaw: sendBy === fetchOrigin,

@@ -16,9 +16,9 @@ export const fetchOrigin: Send = async (_, url, outbound, isRead) => {
       : fetch(url, { ...outbound, encodeResponseBody: 'manual' } as RequestInit)
   }
   // Node's fetch refuses to send it; the server before this has answered it already.
-  const { expect, ...headers } = outbound.headers
-  headers['accept-encoding'] = isRead ? 'identity' : 'gzip'
-  const response = await fetch(url, { ...outbound, headers })
+  outbound.headers.delete('expect')
+  outbound.headers.set('accept-encoding', isRead ? 'identity' : 'gzip')
+  const response = await fetch(url, outbound)
   const answer = new Response(response.body, response)
   stripHopByHop(answer.headers)
   return withoutCoding(answer, DECODED)

@@ -33,7 +33,7 @@ const addresses = createAddressLimits({ clock })
 const snapshotMemory = createSnapshotMemory()
 const assertionMemory = createAssertionMemory()
 /** The data centre, as the platform says with the first request; all isolates of one ask the same shard. */
-let place: Pick<Opened, 'colo'> | undefined
+let colo: string | undefined
 
 type Gate = Omit<Opened, 'cf' | 'colo'>
 
@@ -43,8 +43,8 @@ let opened: { readonly env: Env; readonly gate: Gate } | undefined
 export const openGate = (request: Request, env: Env): Opened => {
   if (opened?.env !== env) opened = { env, gate: gateOf(env) }
   const cf = () => (request as { readonly cf?: PlatformFacts }).cf
-  place ??= { colo: cf()?.colo }
-  return { ...opened.gate, ...place, cf }
+  colo ??= cf()?.colo
+  return { ...opened.gate, colo, cf }
 }
 
 /** What the cron trigger is for: see {@link refreshAhead}. */
@@ -73,7 +73,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
           clock,
           waitUntil,
           log,
-          place: () => place?.colo ?? '',
+          place: () => colo ?? '',
         })
       : unbound
   const keyOptions: KeySourceOptions = {

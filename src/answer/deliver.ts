@@ -26,7 +26,7 @@ export const deliver = async (
 ): Promise<Result<Response, ForwardFault>> => {
   const watch = async (answer: Response) =>
     isMortal ? mortal(answer, request, { decision, ports, isRaw }) : undefined
-  // Nothing looks into it: one copy of the answer, with the body it is sent with.
+  // Nothing looks into it: one copy of the answer, with the body it is sent with, as its origin describes that.
   if (!isRead(about.route)) return ok(toAgent(sent, { ...about, changed: await watch(sent) }))
   const told = await mcpAnswer(toAgent(sent, about), request, decision, ports)
   if (!told.ok) return told

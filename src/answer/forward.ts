@@ -9,7 +9,7 @@ import type { Route, Target } from '../model/route.ts'
 import { pathAtOrigin } from '../model/well-known.ts'
 import { signingDenials } from '../stages/signing.ts'
 import { assertionOf } from './assertion.ts'
-import { claimHeaders, identityHeaders, keptInbound, type ToldHeaders } from './headers.ts'
+import { claimHeaders, identityHeaders, stripInbound } from './headers.ts'
 import { setMcpHeaders } from './mcp/request.ts'
 import type { WatchPorts } from './stream-watch.ts'
 import { patience, streamed } from './upload.ts'
@@ -48,7 +48,7 @@ export const forwardDenials = deny
 
 /** What an origin is sent, as `fetch` takes it: a Request made of it would be one more copy of its headers. */
 export interface Outbound extends Omit<RequestInit, 'headers'> {
-  readonly headers: ToldHeaders
+  readonly headers: Headers
 }
 
 /**
@@ -107,7 +107,7 @@ export const forward = async (
   const overNetwork = (route.target.service ?? route.target.via) === undefined
   const headers = originHeaders(request.headers, context)
   if (assertion !== undefined) {
-    headers[context.policy.gate.identityPrefix + ASSERTION_HEADER] = assertion
+    headers.set(context.policy.gate.identityPrefix + ASSERTION_HEADER, assertion)
   }
   const outbound = {
     method: request.method,
@@ -187,28 +187,32 @@ const isBodiless = (method: string): boolean => method === 'GET' || method === '
 const hasBody = (request: Request): boolean =>
   request.body !== null && request.headers.get('content-length') !== '0'
 
-/** The headers an origin is told, from those a request came with. */
-const originHeaders = (inbound: Headers, context: ForwardContext): ToldHeaders => {
+/**
+ * The headers an origin is told, from those a request came with: copied by the runtime, so that what stays is
+ * byte for byte as it came, in as many lines.
+ */
+const originHeaders = (inbound: Headers, context: ForwardContext): Headers => {
   const { policy, route, address, decision, requestId, clientIp } = context
-  const headers = keptInbound(inbound, policy.gate, route)
-  if (!route.mcp && inbound.get('upgrade')?.toLowerCase() === 'websocket')
-    headers.upgrade = 'websocket'
-  if (route.target.service) headers.host = route.target.url.host
-  else delete headers.host
-  if (clientIp !== undefined) headers['x-forwarded-for'] = clientIp
-  headers['x-forwarded-proto'] = address.scheme
-  headers['x-forwarded-host'] = address.authority
-  headers.via = '1.1 edgewarden'
-  headers['x-request-id'] = requestId
+  const headers = new Headers(inbound)
+  const upgrade = headers.get('upgrade')
+  stripInbound(headers, policy.gate, route)
+  if (upgrade?.toLowerCase() === 'websocket' && !route.mcp) headers.set('Upgrade', 'websocket')
+  if (route.target.service) headers.set('Host', route.target.url.host)
+  else headers.delete('host')
+  if (clientIp !== undefined) headers.set('X-Forwarded-For', clientIp)
+  headers.set('X-Forwarded-Proto', address.scheme)
+  headers.set('X-Forwarded-Host', address.authority)
+  headers.set('Via', '1.1 edgewarden')
+  headers.set('X-Request-Id', requestId)
   // The origin sees no credential by which a cache before it would know to keep nothing.
-  if (route.access !== 'public') headers['cache-control'] = 'no-cache, no-store'
+  if (route.access !== 'public') headers.set('Cache-Control', 'no-cache, no-store')
   if (decision.outcome === 'passed') {
-    for (const [name, value] of claimHeaders(decision.known)) headers[name.toLowerCase()] = value
-    for (const [name, value] of route.inject) headers[name.toLowerCase()] = value
+    for (const [name, value] of claimHeaders(decision.known)) headers.set(name, value)
+    for (const [name, value] of route.inject) headers.set(name, value)
     if (isRead(route)) askWhole(headers)
     if (route.mcp) setMcpHeaders(headers, decision.known.operation)
     for (const [name, value] of identityHeaders(decision.known)) {
-      headers[policy.gate.identityPrefix + name] = value
+      headers.set(policy.gate.identityPrefix + name, value)
     }
   }
   return headers
@@ -218,9 +222,9 @@ const originHeaders = (inbound: Headers, context: ForwardContext): ToldHeaders =
 const CHOOSING = ['range', 'if-range', 'request-range', 'a-im', 'accept-charset']
 
 /** A secret cannot be recognised in a coding, in most charsets, or by a part of it. */
-const askWhole = (headers: ToldHeaders): void => {
-  for (const name of Object.keys(headers)) {
-    if (CHOOSING.includes(foldedName(name))) delete headers[name]
+const askWhole = (headers: Headers): void => {
+  for (const name of [...headers.keys()]) {
+    if (CHOOSING.includes(foldedName(name))) headers.delete(name)
   }
-  headers['accept-encoding'] = 'identity'
+  headers.set('Accept-Encoding', 'identity')
 }

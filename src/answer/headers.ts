@@ -57,27 +57,23 @@ const removedBy = perObject(
     ),
 )
 
-/** Headers by lower-case name, as `fetch` takes them: one call into the runtime, not one for each. */
-export type ToldHeaders = Record<string, string>
-
 /**
- * A request's headers without everything an origin could take for the gate's word or that ends at this hop.
- * The agent's credentials stay where its route forwards tokens, and in shadow mode. Does not add anything.
+ * Removes from a request's headers, in place, everything an origin could take for the gate's word
+ * or that ends at this hop. The agent's credentials stay where its route forwards tokens, and in
+ * shadow mode. Does not add anything.
  */
-export const keptInbound = (inbound: Headers, gate: Gate, route: Route): ToldHeaders => {
+export const stripInbound = (headers: Headers, gate: Gate, route: Route): void => {
   const removed = removedBy(gate)
-  const named = connectionOptions(inbound.get('connection'))
+  const named = connectionOptions(headers.get('connection'))
   const forwardsToken = route.forwardToken || route.mode === 'shadow'
-  // Without a prototype: a header may be called `__proto__`.
-  const kept: ToldHeaders = Object.create(null)
-  inbound.forEach((value, name) => {
+  for (const name of [...headers.keys()]) {
     const folded = foldedName(name)
+    const isNamed = named.includes(folded)
     const goes = CREDENTIALS.includes(folded)
       ? !forwardsToken || name !== folded
       : removed.test(folded)
-    if (!goes && !named.includes(folded)) kept[name] = value
-  })
-  return kept
+    if (goes || isNamed) headers.delete(name)
+  }
 }
 
 /** Removes from an answer's headers, in place, what ends at this hop. */

@@ -26,9 +26,9 @@ export interface ToAgent {
 }
 
 /**
- * The origin's response as the agent gets it: body untouched but for secrets of the rule, `Location` on the gate's own host,
- * nothing that a shared cache could give to another agent, no challenge but the gate's. A 101
- * keeps its WebSocket.
+ * The origin's response as the agent gets it: its body, or what it is `changed` for, untouched but for secrets of the
+ * rule; `Location` on the gate's own host, nothing that a shared cache could give to another agent, no challenge but
+ * the gate's. A 101 keeps its WebSocket, or has that of `changed`.
  */
 export const toAgent = (
   response: Response,

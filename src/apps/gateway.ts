@@ -153,8 +153,15 @@ gateway.all('*', async (c) => {
   const keepsCors = c.req.raw.method === 'OPTIONS' && decision.outcome === 'denied'
   const { limited } = decision.known
   const delivered = await deliver(sent.value, c.req.raw, {
-    ...{ route, address, requestId, keepsCors, limited },
-    ...{ decision, ports, isMortal: true, isRaw: true },
+    route,
+    address,
+    requestId,
+    keepsCors,
+    limited,
+    decision,
+    ports,
+    isMortal: true,
+    isRaw: true,
   })
   return delivered.ok ? delivered.value : c.get('deny')(delivered.reason.denial)
 })

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import {
   claimHeaders,
   identityHeaders,
-  keptInbound,
   stripHopByHop,
+  stripInbound,
 } from '../../src/answer/headers.ts'
 import type { ClaimHeader } from '../../src/model/claim-headers.ts'
 import type { Route } from '../../src/model/route.ts'
@@ -15,12 +15,16 @@ type Inbound = NonNullable<RequestInit['headers']>
 const names = (
   inbound: Inbound,
   { gate = gateOf(), route = {} as Partial<Route> } = {},
-): string[] => Object.keys(keptInbound(new Headers(inbound), gate, routeOf('GET /x', route)))
+): string[] => {
+  const headers = new Headers(inbound)
+  stripInbound(headers, gate, routeOf('GET /x', route))
+  return [...headers.keys()]
+}
 
 /** Every character a header name may have beside letters and digits (RFC 9110 §5.6.2). */
 const SEPARATORS = [..."!#$%&'*+-.^_`|~"]
 
-describe('keptInbound', () => {
+describe('stripInbound', () => {
   it.each([
     'X-Agent-Id',
     'X-Agent-',
@@ -123,21 +127,6 @@ describe('keptInbound', () => {
       'tenant-id': '6',
     }
     expect(names(inbound, { gate, route })).toEqual(['tenant-id', 'x-internal-x'])
-  })
-
-  it('leaves values as they came, and a name that is none of an object', () => {
-    const inbound = new Headers([
-      ['accept', 'text/plain'],
-      ['accept', 'text/html;q=0.5'],
-      ['__proto__', 'x'],
-      ['constructor', 'y'],
-    ])
-    const kept = keptInbound(inbound, gateOf(), routeOf('GET /x'))
-    expect(Object.entries(kept)).toEqual([
-      ['__proto__', 'x'],
-      ['accept', 'text/plain, text/html;q=0.5'],
-      ['constructor', 'y'],
-    ])
   })
 
   it('removes both its own prefix and the usual one', () => {

@@ -56,7 +56,7 @@ describe('in a process of its own, an answer', () => {
     const reads: boolean[] = []
     const response = await ask(async (_target, _url, { headers }, isRead) => {
       reads.push(isRead)
-      const key = headers['x-api-key'] ?? ''
+      const key = headers.get('x-api-key') ?? ''
       return new Response(gzipSync(key), { headers: { 'content-encoding': 'gzip' } })
     })
     expect(reads).toEqual([true])

@@ -95,6 +95,16 @@ describe('headers that only the gate may set', () => {
     const request = await arrived({ headers })
     for (const [name, value] of headers) expect(request.header(name)).toBe(value)
   })
+
+  it('leaves the bytes of others, the case of their names and their lines', async () => {
+    const headers: Header[] = [
+      ['X-Name', 'Jos\xe9, no UTF-8'],
+      ['x-Lines', 'one'],
+      ['x-Lines', 'another'],
+    ]
+    const { rawHeaders } = await arrived({ headers })
+    expect(rawHeaders.filter(([name]) => /^x-(?:name|lines)$/i.test(name))).toEqual(headers)
+  })
 })
 
 describe('a prefix of the gate’s own', () => {

@@ -64,12 +64,12 @@ export const createBoundedLookup = (ask: Ask, options: SnapshotOptions) => {
 const hashed = new WeakMap<Subjects, Uint8Array>()
 
 /** Of subjects that many tokens have: each token has its own `jti`, and its agent's, key's and issuer's. */
-const known = createTextMemo<Uint8Array>()
+const shared = createTextMemo<Uint8Array>()
 
 const hashOf = (subject: RevocationSubject): Uint8Array | Promise<Uint8Array> => {
   const key = subjectKey(subject)
   if (subject.kind === 'token') return subjectHash(key)
-  return known.get(key) ?? subjectHash(key).then((made) => known.keep(key, made))
+  return shared.get(key) ?? subjectHash(key).then((made) => shared.keep(key, made))
 }
 
 /** Makes the hashes of a list once for all requests of one token, which bring the same list. */

@@ -1,6 +1,5 @@
 import { foldedName } from '../../base/text.ts'
 import type { Operation } from '../../model/token.ts'
-import type { ToldHeaders } from '../headers.ts'
 
 /** Names that an MCP server reads, in no other spelling. */
 const MCP_HEADERS = [
@@ -15,16 +14,16 @@ const MCP_HEADERS = [
  * Turns the headers that MCP has, in place, into those for its server: its own session id, and of what mirrors
  * the body only what the revision has, since no other was held against the body (MCP 2026-07-28, Streamable HTTP).
  */
-export const setMcpHeaders = (headers: ToldHeaders, operation: Operation): void => {
+export const setMcpHeaders = (headers: Headers, operation: Operation): void => {
   if (operation.kind !== 'mcp') return
   const isMirrored = operation.revision === '2026-07-28'
-  for (const name of Object.keys(headers)) {
+  for (const name of [...headers.keys()]) {
     const folded = foldedName(name)
     const goes =
       folded === 'mcp-session-id' ||
       (MCP_HEADERS.includes(folded) && name !== folded) ||
       (!isMirrored && (folded === 'mcp-method' || folded === 'mcp-name'))
-    if (goes) delete headers[name]
+    if (goes) headers.delete(name)
   }
-  if (operation.session !== undefined) headers['mcp-session-id'] = operation.session
+  if (operation.session !== undefined) headers.set('Mcp-Session-Id', operation.session)
 }
