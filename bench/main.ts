@@ -105,16 +105,26 @@ const measureWithSet = async (
   }
 }
 
+/** Few take part, so that each can have many. */
+const shortRoundsIn = ({ rounds, seconds }: Options) => ({
+  rounds: 4 * rounds * seconds,
+  seconds: 1,
+})
+
 const measureOverHttp = async (mint: Mint, options: Options): Promise<Pick<Report, 'network'>> => {
-  const { network, rounds, seconds } = options
+  const { network, algorithms } = options
   if (network.length === 0) return {}
-  // Few take part, so that each can have many rounds.
-  const shorter = { rounds: 2 * rounds * seconds, seconds: 1, origin: 'loopback' } as const
-  return { network: linesOf(await compete(mint, network, { ...options, ...shorter })) }
+  const series = await compete(mint, network, {
+    ...options,
+    ...shortRoundsIn(options),
+    algorithms: algorithms.slice(0, 1),
+    origin: 'loopback',
+  })
+  return { network: linesOf(series) }
 }
 
 const run = async (options: Options): Promise<void> => {
-  const { contenders, steps, algorithms, rounds, seconds, origin, json } = options
+  const { contenders, steps, network, algorithms, rounds, seconds, origin, json } = options
   const mint = await createMint()
   const lengths = algorithms.map(
     async (alg) => [alg, (await mint.mint(alg, 1))[0]?.length] as const,
@@ -127,6 +137,7 @@ const run = async (options: Options): Promise<void> => {
       rounds,
       seconds,
       ...(steps.length > 0 && { turns: turnsIn(options) }),
+      ...(network.length > 0 && { overHttp: shortRoundsIn(options) }),
       connections: CONNECTIONS,
       origin,
       stdout: '/dev/null',

@@ -87,10 +87,7 @@ export const readOptions = (
     origin,
     json: values.json ?? (whole && origin === 'binding' ? standardReport : undefined),
     profile,
-    network:
-      only === undefined && !quick && origin === 'binding'
-        ? LINEUP.filter(({ id }) => NETWORK.includes(id))
-        : [],
+    network: whole && origin === 'binding' ? LINEUP.filter(({ id }) => NETWORK.includes(id)) : [],
     policies: only === undefined,
   }
 }

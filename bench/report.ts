@@ -18,6 +18,8 @@ export interface Report {
     /** Of the steps, if any were measured. */
     readonly turns?: { readonly rounds: number; readonly seconds: number }
     readonly connections: number
+    /** Before an origin over HTTP, if that was measured. */
+    readonly overHttp?: { readonly rounds: number; readonly seconds: number }
     /** `binding`: a service binding; `loopback`: over HTTP on this machine. */
     readonly origin: 'binding' | 'loopback'
     /** Where the journal went. */

@@ -22,7 +22,7 @@ const step = (
 export const STEPS: readonly Step[] = [
   step('nothing', 'nothing: the pass-through once more', false),
   step('headers-in-place', 'headers edited on a Request that is sent', false),
-  step('headers-told', 'headers as a table, and no Request made', true),
+  step('headers-copied', 'headers copied and edited, and no Request made', true),
   step('answer-copied', "the origin's answer copied, so that its headers can be changed", false),
   step('answer-edited', "the origin's answer copied, and its headers changed", true),
   step('timeout-abort', 'origin timeout: a timer, and an AbortController', false),

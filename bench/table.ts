@@ -46,15 +46,17 @@ export const renderMain = ({ lines, network = [] }: Report): string =>
 
 /** Where, when, with which versions and how long it was measured. */
 export const renderSurroundings = ({ date, machine, versions, settings }: Report): string => {
-  const { rounds, seconds, connections, turns, origin } = settings
+  const { rounds, seconds, connections, turns, overHttp, origin } = settings
   const all = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
   const times = [
     `${rounds} rounds of ${seconds} s`,
     ...(turns ? [`steps ${turns.rounds} turns of ${turns.seconds} s`] : []),
+    ...(overHttp ? [`over HTTP ${overHttp.rounds} rounds of ${overHttp.seconds} s`] : []),
   ]
+  const [usual, ...others] = times
   return [
     `${date}; ${machine.system}, ${machine.cpu}, ${machine.cores} processors; ${all.join(', ')}.`,
-    `Medians of ${times.join(' (')}${turns ? ')' : ''} over ${connections} connections,`,
+    `Medians of ${usual}${others.length > 0 ? ` (${others.join(', ')})` : ''} over ${connections} connections,`,
     origin === 'binding' ? 'origin behind a service binding.' : 'origin over HTTP on this machine.',
   ].join(' ')
 }

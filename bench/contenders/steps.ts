@@ -1,5 +1,5 @@
 import { consoleJournal } from '../../src/adapters/journal.ts'
-import { identityHeaders, keptInbound, type ToldHeaders } from '../../src/answer/headers.ts'
+import { identityHeaders, stripInbound } from '../../src/answer/headers.ts'
 import { recordOf } from '../../src/answer/record.ts'
 import { toAgent } from '../../src/answer/response.ts'
 import { readAddress } from '../../src/base/request.ts'
@@ -32,18 +32,20 @@ const before =
     return forward(request, env)
   }
 
-/** What the gate lets through, and all that it sets: 6 headers of its own, and those of the identity. */
-const told = (inbound: Headers, { guard, known }: Scene): ToldHeaders => {
+/** All that the gate takes away and sets: 6 headers of its own, and those of the identity. */
+const edit = (headers: Headers, { guard, known }: Scene): Headers => {
   const { route, address } = known
   const { gate } = guard.policy
-  const headers = keptInbound(inbound, gate, route)
-  headers.host = route.target.url.host
-  headers['x-forwarded-for'] = CLIENT
-  headers['x-forwarded-proto'] = address.scheme
-  headers['x-forwarded-host'] = address.authority
-  headers.via = '1.1 edgewarden'
-  headers['x-request-id'] = REQUEST_ID
-  for (const [name, value] of identityHeaders(known)) headers[gate.identityPrefix + name] = value
+  stripInbound(headers, gate, route)
+  headers.set('Host', route.target.url.host)
+  headers.set('X-Forwarded-For', CLIENT)
+  headers.set('X-Forwarded-Proto', address.scheme)
+  headers.set('X-Forwarded-Host', address.authority)
+  headers.set('Via', '1.1 edgewarden')
+  headers.set('X-Request-Id', REQUEST_ID)
+  for (const [name, value] of identityHeaders(known)) {
+    headers.set(gate.identityPrefix + name, value)
+  }
   return headers
 }
 
@@ -65,15 +67,11 @@ const STEPS: Readonly<Record<string, Step>> = {
   nothing: forward,
   'headers-in-place'(request, env, scene) {
     const outbound = new Request(request)
-    const wanted = told(request.headers, scene)
-    for (const name of [...outbound.headers.keys()]) {
-      if (!(name in wanted)) outbound.headers.delete(name)
-    }
-    for (const [name, value] of Object.entries(wanted)) outbound.headers.set(name, value)
+    edit(outbound.headers, scene)
     return env.ORIGIN.fetch(outbound)
   },
-  'headers-told'({ method, url, headers }, env, scene) {
-    return env.ORIGIN.fetch(url, { method, headers: told(headers, scene) })
+  'headers-copied'({ method, url, headers }, env, scene) {
+    return env.ORIGIN.fetch(url, { method, headers: edit(new Headers(headers), scene) })
   },
   async 'answer-copied'(request, env) {
     const response = await forward(request, env)
@@ -109,7 +107,10 @@ const STEPS: Readonly<Record<string, Step>> = {
   async least(request, env, scene) {
     const { method, url, headers } = request
     const timer = setTimeout(() => {}, TIMEOUT)
-    const sent = await env.ORIGIN.fetch(url, { method, headers: told(headers, scene) })
+    const sent = await env.ORIGIN.fetch(url, {
+      method,
+      headers: edit(new Headers(headers), scene),
+    })
     clearTimeout(timer)
     const answer = new Response(sent.body, sent)
     answer.headers.set('X-Request-Id', REQUEST_ID)

@@ -39,9 +39,9 @@ it('the large set has a row beside the one it is compared to', () => {
 })
 
 it('those that are named come in the order of their tables', () => {
-  const options = readOptions(['--only', 'floor,e,headers-told,a'], 'latest')
+  const options = readOptions(['--only', 'floor,e,headers-copied,a'], 'latest')
   expect(idsOf(options?.contenders)).toEqual(['a', 'e'])
-  expect(idsOf(options?.steps)).toEqual(['headers-told', 'floor'])
+  expect(idsOf(options?.steps)).toEqual(['headers-copied', 'floor'])
 })
 
 it('only a run of everything is saved as the latest', () => {

@@ -24,7 +24,7 @@ it('costs are told above the pass-through, from the faster half of the turns', (
   expect(
     stepsOf(
       [
-        series(step('headers-told'), [150, 140, 900, 800]),
+        series(step('headers-copied'), [150, 140, 900, 800]),
         series(PASS_THROUGH, [500, 100, 110, 90]),
         series(step('headers-in-place'), [160, 150, 400, 170.004]),
       ],
@@ -41,8 +41,8 @@ it('costs are told above the pass-through, from the faster half of the turns', (
         toA: 1.632,
       },
       {
-        id: 'headers-told',
-        title: 'headers as a table, and no Request made',
+        id: 'headers-copied',
+        title: 'headers copied and edited, and no Request made',
         isOurs: true,
         above: 50,
         toA: 1.526,

@@ -113,10 +113,11 @@ it('says when, where and with what it was measured', () => {
   const settings = {
     ...report.settings,
     turns: { rounds: 60, seconds: 0.25 },
+    overHttp: { rounds: 24, seconds: 1 },
     origin: 'loopback',
   } as const
   expect(renderSurroundings({ ...report, settings })).toContain(
-    'Medians of 5 rounds of 3 s (steps 60 turns of 0.25 s) over 32 connections, origin over HTTP on this machine.',
+    'Medians of 5 rounds of 3 s (steps 60 turns of 0.25 s, over HTTP 24 rounds of 1 s) over 32 connections, origin over HTTP on this machine.',
   )
 })
 
