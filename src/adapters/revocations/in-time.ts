@@ -9,8 +9,7 @@ export const inTime = async <Value>(
   ms: number = LIMITS.revocationReadMs,
 ): Promise<Value> => {
   const { promise: late, reject } = Promise.withResolvers<never>()
-  const error = new Error(`no answer within ${ms} ms`)
-  const timer = setTimeout(reject, ms, error)
+  const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms)
   try {
     return await Promise.race([call(), late])
   } finally {

@@ -68,7 +68,7 @@ export const createReach = (
   }
 
   const firstOf = async <Value>(names: Iterable<string>, call: Call<Value>, ms?: number) => {
-    let failure: unknown = new Error('no shard answers for the set')
+    let failure: unknown
     for (const name of names) {
       let rest = REST_MS.unanswered
       try {
@@ -80,7 +80,7 @@ export const createReach = (
       }
       if (name !== LEADER) resting.set(name, clock.now() + rest)
     }
-    throw failure
+    throw failure ?? new Error('no shard answers for the set')
   }
 
   return {
