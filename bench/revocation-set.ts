@@ -8,7 +8,7 @@ import { bundle } from './bundles.ts'
 import { serve } from './workerd.ts'
 
 /** Entries of the large set. One of them revokes the token that is named in `policy.ts`. */
-export const MILLION = 1_000_000
+const MILLION = 1_000_000
 
 /** The folder of storage of the large set, below the disk it was made on. */
 export const SET_KEY = 'million'

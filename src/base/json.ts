@@ -19,6 +19,15 @@ export const deepFreeze = <Value>(value: Value): Value => {
 export const own = (object: JsonObject, name: string): unknown =>
   Object.hasOwn(object, name) ? object[name] : undefined
 
+/** A member the object itself has, where it is text. */
+export const ownText = (object: JsonObject, name: string): string | undefined => {
+  const value = own(object, name)
+  return typeof value === 'string' ? value : undefined
+}
+
+/** An array as it is, and of anything else nothing. */
+export const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
+
 /**
  * Text to one JSON value. `undefined` when it is no JSON, nested deeper than `depth`, when an object in
  * it has two members of one name, or one named `__proto__`: readers disagree on what these say

@@ -45,3 +45,11 @@ export const connectionOptions = (value: string | null): readonly string[] =>
   value === null || value === 'keep-alive'
     ? []
     : value.split(',').map((name) => foldedName(name.trim()))
+
+/** The first so many characters, with a sign that there are more; a text that is no longer as it is. */
+export const cut = (text: string, length: number): string => {
+  if (text.length <= length) return text
+  // A character has two units at most, and a text can be very long.
+  const characters = [...text.slice(0, 2 * length + 2)]
+  return characters.length > length ? `${characters.slice(0, length).join('')}…` : text
+}

@@ -88,7 +88,7 @@ export const canonicalPath = (raw: string): Result<string, PathFault> => {
 }
 
 /** Percent-decodes as UTF-8; `undefined` where the bytes are not UTF-8. */
-export const decodeSegment = (text: string): string | undefined => {
+const decodeSegment = (text: string): string | undefined => {
   try {
     return decodeURIComponent(text)
   } catch {

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, own } from '../base/json.ts'
+import { isObject, type JsonObject, listOf, own } from '../base/json.ts'
 import { type PolicyIssue, quote } from '../policy/issues.ts'
 
 /** The gate's own classes, by the binding through which it uses each. */
@@ -171,7 +171,5 @@ const declarationText = (names: readonly string[], { by, inside }: ObjectClasses
   const each = names.length > 1 ? ', each' : ''
   return `${heads}${each} with type = "durable-object" and storage = "sqlite"`
 }
-
-const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 
 const tables = (value: unknown): readonly JsonObject[] => listOf(value).filter(isObject)

@@ -51,7 +51,7 @@ const FIELDS = {
 }
 
 /** Reads examples from a file; a failure is every mistake in it, or why it cannot be read. */
-export const readExamples = async (
+const readExamples = async (
   file: string,
   now: number,
 ): Promise<Result<readonly Example[], string | readonly PolicyIssue[]>> => {

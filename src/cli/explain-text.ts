@@ -1,5 +1,5 @@
 import { chainDenials } from '../base/chain.ts'
-import { isObject, type JsonObject, own } from '../base/json.ts'
+import { isObject, type JsonObject, own, ownText } from '../base/json.ts'
 import { GUARD } from '../guard.ts'
 import { EXIT, type ExitCode } from './output.ts'
 import { operandLines, stepLines } from './steps.ts'
@@ -27,7 +27,7 @@ export const verdictOf = (explanation: JsonObject): ExitCode => {
   if (own(explanation, 'allowed') === true) return EXIT.yes
   const denial = objectOf(own(explanation, 'denial'))
   const status = own(denial, 'status')
-  const undecided = UNDECIDED.has(textOf(denial, 'code') ?? '')
+  const undecided = UNDECIDED.has(ownText(denial, 'code') ?? '')
   return undecided || (typeof status === 'number' && status >= 500) ? EXIT.unknown : EXIT.no
 }
 
@@ -44,7 +44,7 @@ export const explanationLines = (explanation: JsonObject): readonly string[] => 
   })
   const end = own(explanation, 'allowed') === true ? allowed(explanation) : denied(explanation)
   const isWithheld = steps.length > 0 && steps.every((step) => own(step, 'detail') === undefined)
-  const note = textOf(explanation, 'note')
+  const note = ownText(explanation, 'note')
   const lines = stepLines(shown).flatMap((line, i) => [line, ...operandLines(steps[i] ?? {})])
   return [
     ...lines,
@@ -61,24 +61,24 @@ const WITHHELD =
 const allowed = (explanation: JsonObject): readonly string[] => {
   const agent = objectOf(own(explanation, 'agent'))
   const route = objectOf(own(explanation, 'route'))
-  const name = textOf(agent, 'name')
-  const rule = textOf(route, 'match')
+  const name = ownText(agent, 'name')
+  const rule = ownText(route, 'match')
   const by = rule === undefined ? '' : ` by the rule ${JSON.stringify(rule)}`
-  if (name !== undefined) return [`Allowed${by}, as ${name} of ${textOf(agent, 'issuer') ?? '?'}`]
-  const last = textOf(stepsOf(explanation).at(-1) ?? {}, 'outcome')
+  if (name !== undefined) return [`Allowed${by}, as ${name} of ${ownText(agent, 'issuer') ?? '?'}`]
+  const last = ownText(stepsOf(explanation).at(-1) ?? {}, 'outcome')
   return [`Allowed${by}${last === 'ended' ? ', without an identity' : ''}`]
 }
 
 const denied = (explanation: JsonObject): readonly string[] => {
   const denial = objectOf(own(explanation, 'denial'))
   const verdict = verdictOf(explanation) === EXIT.unknown ? 'Cannot tell' : 'Denied'
-  const code = textOf(denial, 'code') ?? 'no code'
-  const title = textOf(denial, 'title')
+  const code = ownText(denial, 'code') ?? 'no code'
+  const title = ownText(denial, 'title')
   const status = own(denial, 'status')
   const all = own(denial, 'required_scopes')
   const any = own(denial, 'any_of')
-  const hint = textOf(denial, 'hint')
-  const note = textOf(objectOf(own(stepsOf(explanation).at(-1) ?? {}, 'detail')), 'note')
+  const hint = ownText(denial, 'hint')
+  const note = ownText(objectOf(own(stepsOf(explanation).at(-1) ?? {}, 'detail')), 'note')
   return [
     title === undefined
       ? `${verdict}: ${code}`
@@ -94,11 +94,6 @@ const denied = (explanation: JsonObject): readonly string[] => {
 }
 
 const objectOf = (value: unknown): JsonObject => (isObject(value) ? value : {})
-
-const textOf = (object: JsonObject, name: string): string | undefined => {
-  const value = own(object, name)
-  return typeof value === 'string' ? value : undefined
-}
 
 const stepsOf = (explanation: JsonObject): readonly JsonObject[] => {
   const steps = own(explanation, 'steps')

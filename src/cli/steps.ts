@@ -1,4 +1,5 @@
 import { isObject, type JsonObject, own } from '../base/json.ts'
+import { cut } from '../base/text.ts'
 import { columns } from './columns.ts'
 import { utc } from './times.ts'
 
@@ -84,8 +85,3 @@ const isNested = (value: unknown): boolean => typeof value === 'object' && value
 const json = (value: unknown): string => JSON.stringify(value) ?? ''
 
 const quoted = (text: string): string => (BARE.test(text) ? text : json(text))
-
-const cut = (text: string, length: number): string => {
-  const characters = [...text]
-  return characters.length > length ? `${characters.slice(0, length).join('')}…` : text
-}

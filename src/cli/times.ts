@@ -1,17 +1,15 @@
+import { durationMs } from '../base/duration.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 
-const UNITS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3_600, d: 86_400 }
-const DURATION = /^(\d+)(ms|s|m|h|d)$/
 /** Seconds since the epoch stay below this for three thousand years; milliseconds do not. */
 const LATEST_SECONDS = 1e11
 
 /** A duration such as `15m` in seconds; the reason of a failure is a sentence for people. */
 export const durationSeconds = (text: string): Result<number, string> => {
-  const [, count, unit] = DURATION.exec(text) ?? []
-  if (count === undefined || unit === undefined) {
-    return fail(`"${text}" is no duration; write a number and ms, s, m, h or d, such as 15m`)
-  }
-  return ok(Number(count) * (UNITS[unit] ?? 1))
+  const ms = durationMs(text)
+  return ms === undefined
+    ? fail(`"${text}" is no duration; write a number and ms, s, m, h or d, such as 15m`)
+    : ok(ms / 1000)
 }
 
 /** Whole seconds since the epoch, as written. */

@@ -1,5 +1,5 @@
 import { parse, TomlError } from 'smol-toml'
-import { isObject, type JsonObject, own } from '../base/json.ts'
+import { isObject, type JsonObject, listOf, own } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { distance, type PolicyIssue } from '../policy/issues.ts'
 import {
@@ -150,8 +150,6 @@ const environment = (table: JsonObject, name: string | undefined): WranglerEnvir
 const FETCHERS = ['services', 'mtls_certificates', 'vpc_services', 'vpc_networks'] as const
 
 export type FetcherTable = (typeof FETCHERS)[number]
-
-const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 
 const names = (tables: unknown, key: string): ReadonlySet<string> =>
   new Set(

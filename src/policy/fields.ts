@@ -1,3 +1,4 @@
+import { durationMs } from '../base/duration.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { foldedName, isIdentityText } from '../base/text.ts'
 import { canonicalPath, hostOf, isLoopback, isPlainHost, splitUrl } from '../base/url.ts'
@@ -28,15 +29,6 @@ export const nameText = text((value) =>
 
 export const nameList = list(nameText)
 
-const DURATION = /^(\d{1,15})(ms|s|m|h|d)$/
-const UNITS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-}
-
 /** Milliseconds of the longest duration: what a timer can wait for. */
 const LONGEST = 2_147_483_647
 
@@ -50,9 +42,10 @@ const readDuration = (
   value: string,
   { least = 1, most = LONGEST }: Span,
 ): Result<number, string> => {
-  const [, count, unit = ''] = DURATION.exec(value) ?? []
-  if (count === undefined) return fail('must be a number and a unit (ms, s, m, h, d), like `10s`')
-  const duration = Number(count) * (UNITS[unit] ?? Number.NaN)
+  const duration = durationMs(value)
+  if (duration === undefined) {
+    return fail('must be a number and a unit (ms, s, m, h, d), like `10s`')
+  }
   if (!(duration >= least)) {
     return fail(least > 1 ? `must be at least ${least / 1000}s` : 'must be longer than nothing')
   }

@@ -105,7 +105,7 @@ const FIELDS = {
 export type IssuerEntry = Readable<typeof FIELDS>
 
 /** Reads one table of ISSUERS by itself. */
-export const readIssuer = (value: unknown, report: Report): IssuerEntry => {
+const readIssuer = (value: unknown, report: Report): IssuerEntry => {
   const entry = readTable(FIELDS, ['issuer'], value, report)
   const { issuer, jwks, jwks_uri, allow_insecure_http: insecure = false } = entry
   if (insecure && issuer && !isLoopback(issuer.url.hostname)) {

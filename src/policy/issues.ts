@@ -1,3 +1,4 @@
+import { cut } from '../base/text.ts'
 /** A mistake in the configuration, or a warning about it. Holds no secret's value. */
 export interface PolicyIssue {
   /** Where, as the operator wrote it: `ROUTES[3].scopes`. */
@@ -15,8 +16,7 @@ const QUOTED = 80
 
 /** Configured text inside a sentence, bounded, on one line. */
 export const quote = (text: string): string => {
-  const short = text.length > QUOTED ? `${text.slice(0, QUOTED)}…` : text
-  return `\`${JSON.stringify(short).slice(1, -1)}\``
+  return `\`${JSON.stringify(cut(text, QUOTED)).slice(1, -1)}\``
 }
 
 /** The names a sentence offers. */

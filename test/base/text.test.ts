@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { foldedName, headerText, isIdentityText } from '../../src/base/text.ts'
+import { cut, foldedName, headerText, isIdentityText } from '../../src/base/text.ts'
 
 it.each([
   ['a', true],
@@ -82,4 +82,16 @@ describe('foldedName', () => {
   ])('reads %s as the laxest server does', (name, folded) => {
     expect(foldedName(name)).toBe(folded)
   })
+})
+
+it.each([
+  ['', 0, ''],
+  ['abc', 3, 'abc'],
+  ['abcd', 3, 'abc…'],
+  ['😀😀', 2, '😀😀'],
+  ['😀😀😀', 2, '😀😀…'],
+  ['a😀b😀c', 2, 'a😀…'],
+  ['a'.repeat(1_000_000), 2, 'aa…'],
+])('the first characters of a text are cut whole', (text, length, expected) => {
+  expect(cut(text, length)).toBe(expected)
 })

@@ -1,5 +1,5 @@
-import { own } from '../../base/json.ts'
-import { documentOf, type Facts, textOf } from './facts.ts'
+import { own, ownText } from '../../base/json.ts'
+import { documentOf, type Facts } from './facts.ts'
 import { faultLine, faultMend, faultText, isSilent, issuerDifference, shown } from './faults.ts'
 import { KEY_CHECKS } from './key-checks.ts'
 import { isOktaOrg } from './profile.ts'
@@ -69,7 +69,7 @@ const METADATA: readonly Check[] = [
     'warning',
     'token_endpoint_missing',
     ({ gathered, metadata }) =>
-      gathered.discovered?.ok && textOf(metadata, 'token_endpoint') === undefined
+      gathered.discovered?.ok && ownText(metadata, 'token_endpoint') === undefined
         ? 'The metadata names no token_endpoint'
         : undefined,
     'Agents that find their authorization server by metadata (MCP) cannot get a token: have the issuer name it',

@@ -1,6 +1,6 @@
 import { publicKeys } from '../../adapters/keys/set.ts'
 import { lifetimeOf } from '../../adapters/keys/times.ts'
-import { type JsonObject, own } from '../../base/json.ts'
+import type { JsonObject } from '../../base/json.ts'
 import type { ProfileName } from '../../policy/profiles.ts'
 import { type ClockFact, clockOf } from './clock.ts'
 import type { Asked, Exchange, Gathered } from './gather.ts'
@@ -95,10 +95,4 @@ const cachingOf = ({ issuer }: Target, { keySet, again }: Gathered): CachingFact
     fresh: lifetimeOf(maxAge, issuer.keyTimes) / 1000,
     ...(again && { revalidates: again.fetched.ok && again.fetched.value.kind === 'unchanged' }),
   }
-}
-
-/** A text member of a document, where it is one. */
-export const textOf = (document: JsonObject, name: string): string | undefined => {
-  const value = own(document, name)
-  return typeof value === 'string' ? value : undefined
 }

@@ -1,7 +1,7 @@
 import { isPrivateHost } from '../../base/address.ts'
-import type { JsonObject } from '../../base/json.ts'
+import { type JsonObject, ownText } from '../../base/json.ts'
+import { cut } from '../../base/text.ts'
 import { parseUrl } from '../../base/url.ts'
-import { textOf } from './facts.ts'
 import type { Asked } from './gather.ts'
 import type { Target } from './target.ts'
 
@@ -9,13 +9,11 @@ import type { Target } from './target.ts'
 const SHOWN = 200
 
 /** A remote text between quotes, cut, with everything but visible ASCII escaped: alike is equal. */
-export const shown = (text: string): string => {
-  const short = text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text
-  return JSON.stringify(short).replace(
+export const shown = (text: string): string =>
+  JSON.stringify(cut(text, SHOWN)).replace(
     /[^\x20-\x7e…]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
-}
 
 /** Whether nobody answered, so that nothing is known of the document. */
 export const isSilent = ({ fetched }: Asked): boolean =>
@@ -90,7 +88,7 @@ export const faultMend = (fault: string): string =>
 
 /** In which way the metadata's `issuer` is not the configured one; `undefined` where it is. */
 export const issuerDifference = (document: JsonObject, issuer: string): string | undefined => {
-  const theirs = textOf(document, 'issuer')
+  const theirs = ownText(document, 'issuer')
   if (theirs === issuer) return undefined
   if (theirs === undefined) return 'it names no issuer'
   const told = `it says ${shown(theirs)}, asked for is ${shown(issuer)}`

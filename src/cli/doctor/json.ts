@@ -1,7 +1,7 @@
-import type { JsonObject } from '../../base/json.ts'
+import { type JsonObject, ownText } from '../../base/json.ts'
 import { EXIT, type ExitCode } from '../output.ts'
 import type { Finding } from './checks.ts'
-import { documentOf, type Facts, textOf } from './facts.ts'
+import { documentOf, type Facts } from './facts.ts'
 import { faultText } from './faults.ts'
 import type { Asked } from './gather.ts'
 import { tableText } from './profile.ts'
@@ -35,7 +35,7 @@ export const jsonOf = (
     discovery: {
       documents: gathered.metadata.map((asked) => ({
         ...documentJson(asked, facts),
-        issuer: cut(textOf(documentOf(asked) ?? {}, 'issuer')),
+        issuer: cut(ownText(documentOf(asked) ?? {}, 'issuer')),
       })),
       jwks_uri: gathered.discovered?.ok ? cut(gathered.discovered.value.uri) : null,
     },

@@ -1,3 +1,4 @@
+import { cut } from '../../base/text.ts'
 import { columns } from '../columns.ts'
 import { counted } from '../file-policy.ts'
 import type { Finding } from './checks.ts'
@@ -95,9 +96,6 @@ const verdict = ({ verifies, ignored, would }: KeyFact): string =>
     : WHY[ignored ?? 'malformed'])
 
 const cell = (text: string | undefined): string => (text === undefined ? '-' : cut(text, CELL))
-
-const cut = (text: string, length: number): string =>
-  text.length > length ? `${text.slice(0, length)}…` : text
 
 const cachingLines = ({ caching, target }: Facts): readonly string[] => {
   if (!caching) return []

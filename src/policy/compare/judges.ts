@@ -1,3 +1,4 @@
+import { durationMs } from '../../base/duration.ts'
 import { isObject, own } from '../../base/json.ts'
 
 /** What a change of one setting does to what is allowed. */
@@ -6,20 +7,10 @@ export type Direction = 'wider' | 'narrower' | 'unclear' | 'neutral'
 /** Judges one setting that changed; `undefined` is a setting that is not there. */
 export type Judge = (before: unknown, after: unknown) => readonly Direction[]
 
-const UNITS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-}
-
 /** A number, or the milliseconds of a duration. */
 const sizeOf = (value: unknown): number | undefined => {
   if (typeof value === 'number') return value
-  const [, count, unit = ''] =
-    /^(\d+)(ms|s|m|h|d)$/.exec(typeof value === 'string' ? value : '') ?? []
-  return count === undefined ? undefined : Number(count) * (UNITS[unit] ?? Number.NaN)
+  return typeof value === 'string' ? durationMs(value) : undefined
 }
 
 const textsOf = (value: unknown): readonly string[] | undefined =>

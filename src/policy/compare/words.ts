@@ -1,3 +1,5 @@
+import { cut } from '../../base/text.ts'
+
 /** Characters of a value that are shown. */
 const SHOWN = 120
 
@@ -5,7 +7,7 @@ const SHOWN = 120
 export const valueText = (value: unknown): string => {
   if (value === undefined) return 'not set'
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'not set')
-  return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text
+  return cut(text, SHOWN)
 }
 
 const UNITS = [

@@ -1,6 +1,7 @@
 import { type TypeError as CelTypeError, ParseError, type ParseResult } from '@marcbachmann/cel-js'
 import { LIMITS } from '../../base/limits.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
+import { cut } from '../../base/text.ts'
 import type { Condition, ConditionFacts, ConditionFault, Operand } from '../../model/condition.ts'
 import { type Ask, asker } from './ask.ts'
 import { costOf } from './cost.ts'
@@ -10,7 +11,7 @@ import { judge } from './judge.ts'
 import { checkMembers, parse } from './members.ts'
 import type { Found } from './names.ts'
 import { culprit, leavesOf, type Part, treeOf } from './operands.ts'
-import { cut, shownValue } from './values.ts'
+import { shownText, shownValue } from './values.ts'
 
 /** Names that a condition may read of a request, as the rule allows. */
 export interface Allowed {
@@ -95,7 +96,7 @@ export const compileCondition = (
               const found = ask(program)
               return found.ok ? found.value : undefined
             })
-        return found && cut(found.source)
+        return found && shownText(found.source)
       },
       operands(facts: ConditionFacts): readonly Operand[] {
         const ask = asker(contextOf, facts)
@@ -123,8 +124,8 @@ const compiled = (source: string): Compiled => ({ source, program: parse(source)
 const operandOf = ({ source, program }: Compiled, ask: Ask): Operand => {
   const found = ask(program)
   return {
-    source: cut(source),
-    ...(found.ok ? { value: shownValue(found.value) } : { error: cut(found.reason.message) }),
+    source: shownText(source),
+    ...(found.ok ? { value: shownValue(found.value) } : { error: shownText(found.reason.message) }),
   }
 }
 
@@ -141,8 +142,7 @@ const sentence = (error: unknown, source: string): string => {
   if (!isCelError(error)) return 'cannot be read'
   const { range, summary } = error
   const at = range ? `at character ${[...source.slice(0, range.start)].length + 1}: ` : ''
-  const { length } = [...summary]
-  const text = length > SENTENCE ? `${[...summary].slice(0, SENTENCE).join('')}…` : summary
+  const text = cut(summary, SENTENCE)
   return `${at}${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')}`
 }
 

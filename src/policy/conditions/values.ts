@@ -35,9 +35,9 @@ export const celValue = (value: unknown): unknown => {
 export const shownValue = (value: unknown): unknown => {
   try {
     const json = plain(value)
-    if (typeof json === 'string') return cut(json)
+    if (typeof json === 'string') return shownText(json)
     const text = JSON.stringify(json) ?? ''
-    return text.length > LIMITS.operandLength ? cut(text) : json
+    return text.length > LIMITS.operandLength ? shownText(text) : json
   } catch {
     return '(cannot be shown)'
   }
@@ -56,5 +56,5 @@ const plain = (value: unknown): unknown => {
 }
 
 /** Text cut to what is shown of a part of a condition. */
-export const cut = (text: string): string =>
+export const shownText = (text: string): string =>
   text.length > LIMITS.operandLength ? `${text.slice(0, LIMITS.operandLength - 1)}…` : text
