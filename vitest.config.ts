@@ -1,10 +1,21 @@
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 import { outside } from './test/kit/key-host.ts'
 
-/** Watches which tables are declared while the sources load, so nothing may have loaded them before. */
-const ALONE = 'test/denials.test.ts'
+/**
+ * Files with a process of their own: one watches which tables are declared while the sources load, so
+ * nothing may have loaded them before; the others count timers, and a connection that a file before
+ * them left open may set one.
+ */
+const ALONE = [
+  'test/denials.test.ts',
+  ...globSync('test/**/*.test.ts').filter(
+    (path) =>
+      !path.endsWith('.workerd.test.ts') && readFileSync(path, 'utf8').includes('getTimerCount'),
+  ),
+]
 
 /**
  * Projects over one tree: `*.workerd.test.ts` runs inside workerd, the rest in Node, where files share
@@ -19,7 +30,7 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.workerd.test.ts', ALONE],
+          exclude: ['test/**/*.workerd.test.ts', ...ALONE],
           isolate: false,
           unstubGlobals: true,
           // Commands are started a hundred times, each a process of its own.
@@ -29,7 +40,7 @@ export default defineConfig({
           hookTimeout: 30_000,
         },
       },
-      { test: { name: 'alone', include: [ALONE] } },
+      { test: { name: 'alone', include: ALONE } },
       {
         plugins: [
           cloudflareTest({
