@@ -18,13 +18,14 @@ const ALONE = [
 ]
 
 /**
- * Projects over one tree: `*.workerd.test.ts` runs inside workerd, the rest in Node, where files share
- * what they load; the modules keep nothing between uses but what was made of the same text or object.
+ * Projects over one tree: `*.workerd.test.ts` runs inside workerd, the rest in Node. Files share what
+ * they load, as starting anew for each would take most of the time; the modules keep nothing between
+ * uses but what was made of the same text or object.
  */
 export default defineConfig({
   test: {
-    // Many wait for a process or a clock, so that two share a processor well.
-    maxWorkers: 3,
+    // Many wait for a process or a clock, so that some can share a processor well.
+    maxWorkers: 4,
     projects: [
       {
         test: {
@@ -51,7 +52,12 @@ export default defineConfig({
             },
           }),
         ],
-        test: { name: 'workerd', include: ['test/**/*.workerd.test.ts'] },
+        test: {
+          name: 'workerd',
+          include: ['test/**/*.workerd.test.ts'],
+          isolate: false,
+          setupFiles: ['test/kit/anew.workerd.ts'],
+        },
       },
     ],
   },
