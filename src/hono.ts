@@ -1,5 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { cors } from 'hono/cors'
+import { fromHandler, toHandler } from './answer/handler.ts'
 import { limitHeaders } from './answer/limit-headers.ts'
 import { answerRefusal } from './answer/respond.ts'
 import type { Denial } from './base/denial.ts'
@@ -40,7 +41,8 @@ export interface AgentGuardOptions<E extends { Variables: AgentVariables }> {
 
 /**
  * The line as Hono middleware: allowed requests go on with {@link AgentVariables}, denied ones are
- * answered here with problem details, or by `refuse`. On a route with `cors` answers carry CORS
+ * answered here with problem details, or by `refuse`. What handlers of an MCP server answer is given out
+ * as if it came from an origin: sessions sealed, lists filtered, streams cut when the token ends. On a route with `cors` answers carry CORS
  * headers, and a preflight that the line lets pass is answered without a token; a refused one, and
  * any other OPTIONS, carries none. Which rule a request falls under is the policy's matter, not that
  * of the path the middleware is mounted on.
@@ -72,7 +74,7 @@ export const agentGuard =
         c.set('agent', decision.known.agent)
         c.set('access', decision.known.access)
       }
-      await next()
+      await handle(c, decision, next, (denial) => refuse(denial, context))
       tellLimit(context, decision)
     }
     const rule = decision.known.route?.cors
@@ -81,6 +83,25 @@ export const agentGuard =
     if (!rule || (c.req.raw.method === 'OPTIONS' && !isItsOwn)) return answer()
     return corsOf(rule)(c, answer)
   }
+
+/** Lets handlers have the request, and gives out what they answer as if it had come from an origin. */
+const handle = async (
+  c: Context,
+  decision: Decision,
+  next: () => Promise<void>,
+  refuse: (denial: Denial) => Response,
+): Promise<void> => {
+  const { raw } = c.req
+  c.req.raw = toHandler(raw, decision)
+  if (!decision.known.route?.mcp) return next()
+  const headers = new Headers(c.res.headers)
+  await next()
+  const told = await fromHandler(c.res, raw, decision)
+  // Hono lays the headers of the answer that is there over the one that takes its place.
+  c.res = undefined
+  if (!told.ok) c.res = new Response(null, { headers })
+  c.res = told.ok ? told.value : refuse(told.reason.denial)
+}
 
 /** Tells what is left of the rule's limit, on answers that do not say it yet. */
 const tellLimit = (c: Context, { known }: Decision): void => {

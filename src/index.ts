@@ -12,13 +12,13 @@ import { createMemoryLimits } from './adapters/limits/memory.ts'
 import { createMemoryRevocations } from './adapters/revocations/memory.ts'
 import { createSessions } from './adapters/sessions.ts'
 import { createTokenMemory } from './adapters/verified-tokens.ts'
+import { deciderOf, rememberDecider } from './answer/deciders.ts'
 import { deliver } from './answer/deliver.ts'
 import { type Send, forward as send } from './answer/forward.ts'
 import type { McpPorts } from './answer/mcp/answer.ts'
 import { metadataAnswer } from './answer/metadata.ts'
 import { requestIdOf } from './answer/request-id.ts'
 import { answerRefusal, respond } from './answer/respond.ts'
-import type { WatchPorts } from './answer/stream-watch.ts'
 import { isPreflight } from './base/request.ts'
 import type { Result } from './base/result.ts'
 import { type Decision, type Guard, type GuardPorts, createGuard as guardWith } from './guard.ts'
@@ -169,8 +169,7 @@ export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Gu
   const decide: Guard = Object.assign(
     async (...asked: Parameters<Guard>) => {
       const decision = await guard(...asked)
-      if (decision.outcome === 'passed')
-        deciders.set(decision.known, { clock, revocations, sessions })
+      if (decision.outcome === 'passed') rememberDecider(decision, { clock, revocations, sessions })
       return decision
     },
     { policy },
@@ -178,11 +177,8 @@ export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Gu
   return decide
 }
 
-/** Who decided, by what was known: what a stream of such a request is watched with. */
-const deciders = new WeakMap<Decision['known'], WatchPorts & McpPorts>()
-
 /** Of a decision that was made by another guard: its token expires, and what it revokes is not known. */
-const ELSEWHERE: WatchPorts & McpPorts = {
+const ELSEWHERE: McpPorts = {
   clock: systemClock,
   revocations: createMemoryRevocations({ clock: systemClock }),
   sessions: createSessions({ keys: { signing: () => undefined }, clock: systemClock }),
@@ -219,7 +215,7 @@ export const forward = async (
     return answerRefusal(request, routeDenials('route_unknown'), decision)
   }
   const { requestId = requestIdOf(request), clientIp } = given
-  const ports = deciders.get(decision.known)
+  const ports = deciderOf(decision)
   const sent = await send(request, {
     policy,
     route,

@@ -24,12 +24,24 @@ export const deliver = async (
   request: Request,
   { decision, ports, isMortal, isRaw, ...about }: Delivery,
 ): Promise<Result<Response, ForwardFault>> => {
-  const watch = async (answer: Response) =>
-    isMortal ? mortal(answer, request, { decision, ports, isRaw }) : undefined
+  const context = { decision, ports, isMortal, isRaw }
+  if (isRead(about.route)) return fitted(toAgent(sent, about), request, context)
   // Nothing looks into it: one copy of the answer, with the body it is sent with, as its origin describes that.
-  if (!isRead(about.route)) return ok(toAgent(sent, { ...about, changed: await watch(sent) }))
-  const told = await mcpAnswer(toAgent(sent, about), request, decision, ports)
-  if (!told.ok) return told
-  const changed = await watch(told.value)
+  const changed = isMortal ? await mortal(sent, request, context) : undefined
+  return ok(toAgent(sent, { ...about, changed }))
+}
+
+/**
+ * An answer, whose headers can be changed, without what an MCP caller may not use, and with an end when its
+ * token ends. A denial where it cannot be read though it must.
+ */
+export const fitted = async (
+  answer: Response,
+  request: Request,
+  { decision, ports, isMortal, isRaw }: Pick<Delivery, 'decision' | 'ports' | 'isMortal' | 'isRaw'>,
+): Promise<Result<Response, ForwardFault>> => {
+  const told = await mcpAnswer(answer, request, decision, ports)
+  if (!told.ok || !isMortal) return told
+  const changed = await mortal(told.value, request, { decision, ports, isRaw })
   return ok(changed ? answerWith(told.value, changed) : told.value)
 }

@@ -182,7 +182,7 @@ const isAnswer = (response: Response): boolean =>
   Boolean((response as { webSocket?: unknown }).webSocket)
 
 /** Methods whose body no request of the platform can carry. */
-const isBodiless = (method: string): boolean => method === 'GET' || method === 'HEAD'
+export const isBodiless = (method: string): boolean => method === 'GET' || method === 'HEAD'
 
 const hasBody = (request: Request): boolean =>
   request.body !== null && request.headers.get('content-length') !== '0'

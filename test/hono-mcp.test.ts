@@ -1,0 +1,264 @@
+import { randomUUID } from 'node:crypto'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js'
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
+import { type Context, Hono } from 'hono'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type AgentVariables, agentGuard } from '../src/hono.ts'
+import {
+  createGuard,
+  createMemoryRevocations,
+  type Decision,
+  forward,
+  type Guard,
+  parsePolicy,
+  revocationId,
+  type Send,
+} from '../src/index.ts'
+import { createIssuer, type Issuer } from './kit/issuer.ts'
+import { createSdkServer } from './kit/mcp/sdk-server.ts'
+
+const RESOURCE = 'https://api.example.com'
+const MCP = `${RESOURCE}/mcp`
+const APP = 'https://app.example.com'
+const TOOLS = { get_weather: ['weather:read'], whoami: [] }
+
+let issuer: Issuer
+let revocations: ReturnType<typeof createMemoryRevocations>
+let guard: Guard
+
+beforeAll(async () => {
+  issuer = await createIssuer()
+})
+afterAll(() => issuer.close())
+
+const clock = { now: () => Date.now() }
+
+/** A guard whose gate is laid over with this. */
+const guardWith = (gate: object = {}) => {
+  const parsed = parsePolicy({
+    GATE: {
+      resource: RESOURCE,
+      origin: 'https://origin.example.com',
+      revocation: { consistency: 'bounded', max_staleness: '1s' },
+      ...gate,
+    },
+    ISSUERS: { acme: { issuer: issuer.issuer, allow_insecure_http: true } },
+    ROUTES: [
+      {
+        match: 'GET,POST,DELETE /mcp',
+        scopes: ['mcp'],
+        mcp: { tools: TOOLS, origins: [APP] },
+        cors: { origins: [APP] },
+      },
+      { match: 'POST /v1/notes', scopes: ['mcp'] },
+    ],
+  })
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.reason))
+  return createGuard(parsed.value.policy, { clock, revocations })
+}
+
+beforeEach(() => {
+  revocations = createMemoryRevocations({ clock })
+  guard = guardWith()
+})
+
+/** An MCP server with sessions, and what it was asked. */
+const createServer = () => {
+  const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>()
+  const heard: { readonly session: string | null; readonly method: string }[] = []
+  const open = async () => {
+    const transport = new WebStandardStreamableHTTPServerTransport({
+      sessionIdGenerator: randomUUID,
+      onsessioninitialized: (id) => {
+        sessions.set(id, transport)
+      },
+    })
+    await createSdkServer().connect(transport as Transport)
+    return transport
+  }
+  const handle = async (request: Request) => {
+    const session = request.headers.get('mcp-session-id')
+    heard.push({ session, method: request.method })
+    return (sessions.get(session ?? '') ?? (await open())).handleRequest(request)
+  }
+  return { handle, heard, sessions }
+}
+
+/** An app that is one itself. */
+const createApp = () => {
+  const { handle, ...seen } = createServer()
+  const app = new Hono<{ Variables: AgentVariables }>()
+    .use(agentGuard(guard))
+    .all('/mcp', (c) => handle(c.req.raw))
+    .post('/v1/notes', async (c) => c.json({ text: await c.req.text() }))
+  return { app, ...seen }
+}
+
+const claims = (more: object = {}) => ({ scope: 'mcp weather:read', client_id: 'planner', ...more })
+const mint = (more: object = {}) => issuer.mint(claims(more))
+
+interface App {
+  request(url: string, init: RequestInit): Response | Promise<Response>
+}
+
+/** The SDK's client, which calls the app in place of the network. */
+const connect = async (app: App, token: string) => {
+  const client = new Client({ name: 'test', version: '1.0.0' })
+  const transport = new StreamableHTTPClientTransport(new URL(MCP), {
+    requestInit: { headers: { authorization: `Bearer ${token}` } },
+    fetch: async (url, init) => app.request(String(url), init),
+  })
+  await client.connect(transport as Transport)
+  return { client, transport }
+}
+
+const send = (app: App, token: string, message: object | undefined, headers: object = {}) =>
+  app.request(MCP, {
+    method: message ? 'POST' : 'GET',
+    headers: {
+      authorization: `Bearer ${token}`,
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2025-11-25',
+      ...headers,
+    },
+    ...(message && { body: JSON.stringify({ jsonrpc: '2.0', id: 1, ...message }) }),
+  })
+
+const LIST = { method: 'tools/list' }
+const INITIALIZE = {
+  method: 'initialize',
+  params: {
+    protocolVersion: '2025-11-25',
+    capabilities: {},
+    clientInfo: { name: 'test', version: '1.0.0' },
+  },
+}
+
+describe('an MCP server in the app itself', () => {
+  it('is used by a client as one behind the gate is', async () => {
+    const { app, heard, sessions } = createApp()
+    const { client, transport } = await connect(app, await mint({ scope: 'mcp' }))
+    const { tools } = await client.listTools()
+    expect(tools.map(({ name }) => name)).toEqual(['whoami'])
+    const weather = { name: 'get_weather', arguments: { city: 'Bern' } }
+    await expect(client.callTool(weather)).rejects.toMatchObject({ code: 403 })
+    const answer = await client.callTool({ name: 'whoami', arguments: {} })
+    expect(answer).not.toHaveProperty('isError', true)
+    const [own] = sessions.keys()
+    expect(transport.sessionId).not.toContain(own)
+    expect(new Set(heard.slice(1).map(({ session }) => session))).toEqual(new Set([own]))
+    await transport.terminateSession()
+    expect(heard.at(-1)).toEqual({ session: own, method: 'DELETE' })
+    await client.close()
+  })
+
+  it('lets nobody use the session of another agent', async () => {
+    const { app, sessions } = createApp()
+    const { transport } = await connect(app, await mint())
+    const [own] = sessions.keys()
+    const other = await mint({ client_id: 'writer' })
+    for (const session of [transport.sessionId, own]) {
+      const answer = await send(app, other, LIST, { 'mcp-session-id': session })
+      expect(answer.status).toBe(404)
+      expect(await answer.text()).toContain('session_unknown')
+    }
+    await transport.close()
+  })
+
+  it('has its streams cut when the agent is revoked', async () => {
+    const { app } = createApp()
+    const token = await mint()
+    const begun = await send(app, token, INITIALIZE)
+    await begun.text()
+    const session = begun.headers.get('mcp-session-id')
+    const answer = await send(app, token, undefined, { 'mcp-session-id': session })
+    expect(answer.headers.get('content-type')).toContain('text/event-stream')
+    const value = 'planner'
+    const subject = { kind: 'agent', issuer: issuer.issuer, value } as const
+    const id = await revocationId(subject, 'block')
+    const created = Math.floor(Date.now() / 1000)
+    await revocations.add([{ ...subject, id, mode: 'block', created, createdBy: 'test' }])
+    expect(await answer.text()).toContain('"code":"token_revoked"')
+  })
+
+  it('is answered for where what it says cannot be read', async () => {
+    const app = new Hono<{ Variables: AgentVariables }>()
+      .use(agentGuard(guard))
+      .all('/mcp', (c) => c.text('tools: all of them'))
+    const answer = await send(app, await mint(), LIST)
+    expect(answer.status).toBe(502)
+    expect(await answer.text()).toContain('mcp_answer_invalid')
+    const own = new Hono<{ Variables: AgentVariables }>()
+      .use(agentGuard(guard, { refuse: ({ code }) => new Response(code, { status: 418 }) }))
+      .all('/mcp', (c) => c.text('tools: all of them'))
+    const refused = await send(own, await mint(), LIST)
+    expect([refused.status, await refused.text()]).toEqual([418, 'mcp_answer_invalid'])
+  })
+
+  it('is answered for so that a page can read it', async () => {
+    const answers: (readonly [number, (c: Context) => Response])[] = [
+      [200, (c) => c.json({ jsonrpc: '2.0', id: 1, result: { tools: [] } })],
+      [502, (c) => c.text('tools: all of them')],
+    ]
+    for (const [status, answer] of answers) {
+      const app = new Hono<{ Variables: AgentVariables }>()
+        .use(agentGuard(guard))
+        .all('/mcp', (c) => {
+          c.header('Mcp-Session-Id', 'own-1')
+          return answer(c)
+        })
+      const { headers, status: told } = await send(app, await mint(), LIST, { origin: APP })
+      expect(told).toBe(status)
+      expect(headers.get('access-control-allow-origin')).toBe(APP)
+      expect(headers.get('vary')).toBe('Origin')
+      expect(headers.get('mcp-session-id')).not.toBe('own-1')
+    }
+  })
+
+  it('is one behind forward without Hono', async () => {
+    const { handle, sessions } = createServer()
+    const app = {
+      request: async (url: string, init: RequestInit) => {
+        const request = new Request(url, init)
+        const send: Send = async (_, to, sent) => handle(new Request(to, sent))
+        return forward(request, await guard(request), { send })
+      },
+    }
+    const { client, transport } = await connect(app, await mint({ scope: 'mcp' }))
+    const { tools } = await client.listTools()
+    expect(tools.map(({ name }) => name)).toEqual(['whoami'])
+    expect(transport.sessionId).not.toContain([...sessions.keys()][0])
+    await client.close()
+  })
+
+  it('is not answered for by a guard that was made elsewhere', async () => {
+    const strange: Guard = Object.assign(
+      async (...given: Parameters<Guard>) => {
+        const decision = await guard(...given)
+        return { ...decision, known: { ...decision.known } } as Decision
+      },
+      { policy: guard.policy },
+    )
+    const app = new Hono<{ Variables: AgentVariables }>()
+      .use(agentGuard(strange))
+      .all('/mcp', (c) => c.json({ jsonrpc: '2.0', id: 1, result: { tools: [] } }))
+    const answer = await send(app, await mint(), LIST)
+    expect(answer.status).toBe(503)
+  })
+})
+
+describe('a body that was read to be bound', () => {
+  it('is there for the handler once more', async () => {
+    guard = guardWith({ assertion: 'body' })
+    const { app } = createApp()
+    const answer = await app.request(`${RESOURCE}/v1/notes`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${await mint()}` },
+      body: 'remember',
+    })
+    expect([answer.status, await answer.json()]).toEqual([200, { text: 'remember' }])
+  })
+})
