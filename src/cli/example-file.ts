@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import type { AskedOfMcp } from '../answer/explain-mcp.ts'
 import { connectionField, toldConnection } from '../apps/connection.ts'
 import { decodeExplanation } from '../apps/explain-request.ts'
 import { isObject, type JsonObject, own } from '../base/json.ts'
@@ -15,12 +16,14 @@ import { readText } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { instant } from './times.ts'
 
-/** A request with a token, and whether the condition of its rule is to hold for it. */
+/** A request with a token, and whether the conditions for it are to hold. */
 export interface Example {
   /** Where it stands, with its name. */
   readonly path: string
   readonly claims: JsonObject
   readonly request: RequestHead
+  /** What it asks of an MCP server, as far as it is told. */
+  readonly asked: AskedOfMcp | undefined
   readonly around: Pick<Around, 'caller' | 'connection'>
   /** Seconds since the epoch; by default when its token was issued, or now. */
   readonly at: number
@@ -97,6 +100,7 @@ const readExample = (
       path: `${pathText(file, [index])} ${JSON.stringify(name)}`,
       claims,
       request: wanted.value.request,
+      asked: wanted.value.asked,
       around: toldConnection(connection),
       at: entry.at ?? (typeof issuedAt === 'number' ? issuedAt : now),
       expect: entry.expect,

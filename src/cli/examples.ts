@@ -1,6 +1,7 @@
+import { type RequestToExplain, toExplain } from '../answer/explain-mcp.ts'
 import { chain, type Step } from '../base/chain.ts'
 import { isObject, own } from '../base/json.ts'
-import type { RequestHead } from '../base/request.ts'
+import { acceptedAudiences } from '../model/audience.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
@@ -9,13 +10,14 @@ import type { PolicyIssue } from '../policy/issues.ts'
 import { claims } from '../stages/claims.ts'
 import { condition } from '../stages/condition.ts'
 import { delegation } from '../stages/delegation.ts'
+import { operation } from '../stages/operation.ts'
 import { route } from '../stages/route.ts'
-import type { Uses } from '../stages/tool.ts'
+import { ONE_OF, tool } from '../stages/tool.ts'
 import type { Example } from './example-file.ts'
 
-interface Given extends Uses {
+interface Given {
   readonly policy: Policy
-  readonly request: RequestHead
+  readonly request: RequestToExplain['request']
   readonly issuer: Issuer
   readonly token: VerifiedToken
   readonly caller?: string | undefined
@@ -23,7 +25,16 @@ interface Given extends Uses {
 }
 
 /** The stages that a condition gets what it looks at from. */
-const LINE = chain<Given>().and(route).and(claims).and(delegation).and(condition)
+const LINE = chain<Given>()
+  .and(route)
+  .and(claims)
+  .and(delegation)
+  .and(operation)
+  .and(tool)
+  .and(condition)
+
+/** No example has a session. */
+const sessions = { open: async () => undefined }
 
 /** What examples say of a policy. */
 export interface Judgement {
@@ -61,36 +72,46 @@ const judgeExample = async (policy: Policy, example: Example): Promise<Finding |
   const decision = await LINE.run(
     {
       policy,
-      request: example.request,
+      request: toExplain(policy, example.request, example.asked).request,
       issuer,
       token: tokenOf(example, issuer, policy),
-      // Examples are of requests, and say of no call what it uses.
-      uses: [],
       ...example.around,
     },
-    { clock: { now: () => example.at * 1000 } },
+    { clock: { now: () => example.at * 1000 }, sessions },
     { now: () => 0, onError: () => {}, trace: (step) => void steps.push(step) },
   )
-  const { route } = decision.known
-  if (route && !route.when)
-    return found(`is of the rule ${text(route.name)}, which has no condition`, false)
-  if (decision.outcome !== 'denied')
-    return expect === false ? found(`${of(route?.name)} holds, and is not to`) : undefined
+  const { route, weighed = [] } = decision.known
+  const name = text(route?.name ?? '')
+  const isDenied = decision.outcome === 'denied'
+  // Of an MCP server there may be one for what is used, which is found late.
+  if (route && !route.when && (!route.mcp || (!isDenied && weighed.length === 0))) {
+    const none = `which has no condition${route.mcp ? ' for it' : ''}`
+    return found(`is of the rule ${name}, ${none}`, false)
+  }
+  const [last] = weighed.slice(-1)
+  const named = last?.used?.named
+  const used = named ? `${ONE_OF[named.kind]} ${text(named.name)} of ` : ''
+  const one = `the condition of ${used}${name}`
+  if (!isDenied) {
+    if (expect !== false) return undefined
+    const isOne = weighed.length === 1
+    return found(
+      isOne ? `${one} holds, and is not to` : `the conditions of ${name} hold, and are not to`,
+    )
+  }
   const { code, detail } = decision.denial
   const operand = text(String(detail?.operand))
   switch (code) {
     case 'condition_error':
-      return found(`${of(route?.name)} cannot be judged: ${operand}: ${faultOf(steps)}`)
+      return found(`${one} cannot be judged: ${operand}: ${faultOf(steps)}`)
     case 'condition_unmet':
-      return expect === true ? found(`${of(route?.name)} does not hold: ${operand}`) : undefined
+      return expect === true ? found(`${one} does not hold: ${operand}`) : undefined
     default:
       return found(`is denied before any condition is judged: ${code}${detailText(detail)}`)
   }
 }
 
 const text = (value: string): string => JSON.stringify(value)
-
-const of = (name = ''): string => `the condition of ${text(name)}`
 
 const detailText = (detail: unknown): string => (detail ? ` ${JSON.stringify(detail)}` : '')
 
@@ -104,13 +125,20 @@ const faultOf = (steps: readonly Step[]): string => {
 }
 
 /** Its claims as if they were verified, with what no condition is likely to be about put in. */
-const tokenOf = ({ claims, at }: Example, issuer: Issuer, { gate }: Policy): VerifiedToken =>
-  ({
+const tokenOf = (
+  { claims, request, at }: Example,
+  issuer: Issuer,
+  policy: Policy,
+): VerifiedToken => {
+  const found = route.run({ request, policy }, undefined)
+  const rule = 'value' in found ? found.value?.route : undefined
+  const [audience = rule?.resource] = rule ? acceptedAudiences(issuer, rule) : []
+  return {
     claims: {
       iss: issuer.issuer,
-      aud: gate.resource,
       sub: 'example',
       client_id: 'example',
+      [issuer.audienceClaim]: audience,
       jti: 'example',
       iat: Math.floor(at),
       exp: Math.floor(at) + 60,
@@ -118,4 +146,5 @@ const tokenOf = ({ claims, at }: Example, issuer: Issuer, { gate }: Policy): Ver
     },
     issuer,
     key: {},
-  }) as unknown as VerifiedToken
+  } as unknown as VerifiedToken
+}

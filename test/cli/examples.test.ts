@@ -17,11 +17,36 @@ when = 'now.getHours("Europe/Berlin") >= 8'
 
 [[vars.ROUTES]]
 match = "GET /plain"
-scopes = []`
+scopes = []
+
+[[vars.ROUTES]]
+match = "GET,POST,DELETE /mcp"
+resource = "https://api.acme.dev/mcp"
+scopes = []
+mcp.tools.look = []
+mcp.tools.transfer = { scopes = ["pay"], when = "arguments.amount <= token.most" }
+
+[[vars.ROUTES]]
+match = "GET,POST,DELETE /eu/mcp"
+resource = "https://api.acme.dev/eu/mcp"
+audiences = ["urn:eu", "https://api.acme.dev/eu/mcp"]
+scopes = []
+when = 'request.country == "DE"'
+mcp.tools.transfer = { scopes = ["pay"], when = "arguments.amount <= token.most" }`
 
 const API = 'https://api.acme.dev'
 const PAY = { request: { method: 'POST', url: `${API}/pay/7` }, connection: { country: 'DE' } }
 const HOURS = { request: { method: 'GET', url: `${API}/hours` }, claims: {} }
+/** A call of a tool with these arguments, of an agent that may move a hundred. */
+const call = (name: string, given: object, path = '/mcp') => ({
+  request: {
+    method: 'POST',
+    url: API + path,
+    mcp: { method: 'tools/call', name, arguments: given },
+  },
+  claims: { most: 100 },
+  connection: { country: 'DE' },
+})
 const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 let count = 0
@@ -53,6 +78,10 @@ describe('examples beside a policy', () => {
       },
     ],
     ['an hour', { ...HOURS, at: '2026-07-06T06:00:00Z', expect: true }],
+    ['arguments that fit', { ...call('transfer', { amount: 100 }), expect: true }],
+    ['arguments that do not', { ...call('transfer', { amount: 101 }), expect: false }],
+    ['both of two conditions', { ...call('transfer', { amount: 1 }, '/eu/mcp'), expect: true }],
+    ['one of two', { ...call('transfer', { amount: 101 }, '/eu/mcp'), expect: false }],
     ['an hour before', { ...HOURS, at: '2026-07-06T05:59:59Z', expect: false }],
   ])('hold with %s', async (_, example) => {
     expect(await checkWith([{ name: 'one', ...example }])).toMatchObject({ exitCode: 0, err: [] })
@@ -63,6 +92,26 @@ describe('examples beside a policy', () => {
       'a condition that errors',
       { ...PAY, claims: { amount: '99' } },
       'edgewarden.examples.json[0] "one": the condition of "POST /pay/{shop}" cannot be judged: "token.amount < 100": no such overload: dyn<string> < int',
+    ],
+    [
+      'arguments that a condition errors with',
+      call('transfer', { amount: '100' }),
+      'one": the condition of tool "transfer" of "GET,POST,DELETE /mcp" cannot be judged: "arguments.amount <= token.most": no such overload',
+    ],
+    [
+      'arguments that were expected to do',
+      { ...call('transfer', { amount: 101 }), expect: true },
+      'one": the condition of tool "transfer" of "GET,POST,DELETE /mcp" does not hold: "arguments.amount <= token.most"',
+    ],
+    [
+      'arguments that were expected not to do',
+      { ...call('transfer', { amount: 1 }, '/eu/mcp'), expect: false },
+      'one": the conditions of "GET,POST,DELETE /eu/mcp" hold, and are not to',
+    ],
+    [
+      'a tool that is not there',
+      call('steal', {}),
+      'one": is denied before any condition is judged: tool_not_allowed',
     ],
     [
       'what the platform may not know',
@@ -107,6 +156,14 @@ describe('examples beside a policy', () => {
     expect(outcome.exitCode).toBe(0)
     expect(outcome.err).toEqual([
       'warning: edgewarden.examples.json[0] "one": is of the rule "GET /plain", which has no condition',
+    ])
+  })
+
+  it('are warned of where what they use has no condition', async () => {
+    const outcome = await checkWith([{ name: 'one', ...call('look', {}) }])
+    expect(outcome.exitCode).toBe(0)
+    expect(outcome.err).toEqual([
+      'warning: edgewarden.examples.json[0] "one": is of the rule "GET,POST,DELETE /mcp", which has no condition for it',
     ])
   })
 
