@@ -3,6 +3,7 @@ import { type JsonObject, own } from '../base/json.ts'
 import type { RequestHead } from '../base/request.ts'
 import { MCP_REVISIONS, type McpRevision, type McpRule } from '../model/mcp.ts'
 import type { Policy } from '../model/policy.ts'
+import { isNegotiated } from '../stages/operation/mcp-revision.ts'
 import { route } from '../stages/route.ts'
 
 /** What is asked of an MCP server, as somebody tells it who asks for an explanation. */
@@ -27,10 +28,8 @@ const UNASKED =
 
 const UNUSED = 'The rule has no mcp: what is asked of an MCP server does not matter to it'
 
-/** The first revision without sessions, whose messages say theirs. */
-const STATELESS = MCP_REVISIONS.indexOf('2026-07-28')
-
-const isStateless = (revision: McpRevision): boolean => MCP_REVISIONS.indexOf(revision) >= STATELESS
+/** Without `initialize`, which would settle the revision, each message says its own. */
+const isStateless = (revision: McpRevision): boolean => !isNegotiated(revision)
 
 /**
  * A request with the body that a client of MCP would send, for a rule of an MCP server; any other as it is.
