@@ -53,3 +53,6 @@ export const cut = (text: string, length: number): string => {
   const characters = [...text.slice(0, 2 * length + 2)]
   return characters.length > length ? `${characters.slice(0, length).join('')}…` : text
 }
+
+/** A name as the laxest reader takes it: full-width and ligatures as plain letters, without case. */
+export const caseless = (name: string): string => name.normalize('NFKC').toUpperCase().toLowerCase()

@@ -1,15 +1,13 @@
 import { isObject, type JsonObject, own } from '../../base/json.ts'
+import { caseless } from '../../base/text.ts'
 
 const CONTROL = /\p{Cc}/u
-
-/** A member's name as the laxest reader of JSON takes it: full-width and ligatures as plain letters, without case. */
-const loose = (name: string): string => name.normalize('NFKC').toUpperCase().toLowerCase()
 
 /** Names in the spelling that counts, by the one that lax readers know. */
 export type KnownNames = ReadonlyMap<string, string>
 
 export const knownNames = (...names: readonly string[]): KnownNames =>
-  new Map(names.map((name) => [loose(name), name]))
+  new Map(names.map((name) => [caseless(name), name]))
 
 const NOTHING: KnownNames = new Map()
 
@@ -22,7 +20,7 @@ export const isClear = (object: JsonObject, known: KnownNames = NOTHING): boolea
   const seen = new Set<string>()
   for (const name of Object.keys(object)) {
     if (!name.isWellFormed() || CONTROL.test(name)) return false
-    const key = loose(name)
+    const key = caseless(name)
     if (seen.has(key) || (known.get(key) ?? name) !== name) return false
     seen.add(key)
   }
