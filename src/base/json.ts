@@ -25,6 +25,10 @@ export const ownText = (object: JsonObject, name: string): string | undefined =>
   return typeof value === 'string' ? value : undefined
 }
 
+/** Whether a value is a number that is as it was written: a larger whole one may have been another. */
+export const isExact = (value: unknown): value is number =>
+  Number.isFinite(value) && (Number.isSafeInteger(value) || !Number.isInteger(value))
+
 /** An array as it is, and of anything else nothing. */
 export const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 

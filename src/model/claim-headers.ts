@@ -1,4 +1,4 @@
-import type { JsonObject } from '../base/json.ts'
+import { isExact, type JsonObject } from '../base/json.ts'
 import { LIMITS } from '../base/limits.ts'
 import { headerText, isIdentityText } from '../base/text.ts'
 import { type ClaimPath, readClaim } from './claims.ts'
@@ -31,7 +31,3 @@ export const claimHeaderValue = (
 
 const isScalar = (value: unknown): value is string | number | boolean =>
   typeof value === 'boolean' || isExact(value) || isIdentityText(value)
-
-/** A larger whole number may be another one than the token says. */
-const isExact = (value: unknown): boolean =>
-  Number.isFinite(value) && (Number.isSafeInteger(value) || !Number.isInteger(value))

@@ -15,6 +15,13 @@ const AT_ROOT = /^\/\.well-known\/(?:oauth-|openid-configuration(?:\/|$))/i
 const ANYWHERE = new RegExp(AT_ROOT.source.slice(1), 'i')
 
 /**
+ * Whether no path that a rule with parameters or a rest matches is forwarded, for all of them are
+ * {@link isReserved}.
+ */
+export const isWhollyReserved = (route: Route): boolean =>
+  /[{*]/.test(route.path) && isReserved({ ...route, path: '' }, route.path)
+
+/**
  * Whether a path, or what becomes of it at the origin, is that of a document which an origin must not
  * answer clients with; of an MCP server also below a path of its own. A rule that spells the path out
  * has it all the same. An escaped slash counts as one.

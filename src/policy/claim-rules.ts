@@ -1,4 +1,4 @@
-import { isObject } from '../base/json.ts'
+import { isExact, isObject } from '../base/json.ts'
 import { parsePattern } from '../base/pattern.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { ClaimExpectation, ClaimRule } from '../model/claims.ts'
@@ -12,7 +12,14 @@ type Scalar = string | number | boolean
 const isScalar = (value: unknown): value is Scalar =>
   typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)
 
+/** A number that is not as it was written would take what nobody meant. */
+const inexact = fail(
+  'must have whole numbers of at most 9007199254740991, which are exact; write larger ones as text',
+)
+
 const isNumber = (value: unknown): value is number => Number.isFinite(value)
+
+const isInexact = (value: unknown): boolean => typeof value === 'number' && !isExact(value)
 
 /** An array claim fits when one of its members does. */
 const member =
@@ -26,10 +33,12 @@ const member =
  * its members does, and never fits a range.
  */
 const readRule = (value: unknown): Result<Accepts, string> => {
+  if (isInexact(value)) return inexact
   if (isScalar(value)) return ok(member((claim) => claim === value))
   if (Array.isArray(value)) {
     if (value.length === 0) return fail('must not be an empty list: no claim could fit')
     if (!value.every(isScalar)) return fail('must list strings, numbers, true or false')
+    if (value.some(isInexact)) return inexact
     const allowed = new Set<unknown>(value)
     return ok(member((claim) => allowed.has(claim)))
   }
@@ -62,6 +71,7 @@ const rangeRule = (range: {
   const bounds = Object.values(range)
   if (bounds.length === 0) return fail('must have pattern, min or max')
   if (!bounds.every(isNumber)) return fail('must have finite numbers as min and max')
+  if (bounds.some(isInexact)) return inexact
   if ((min as number) > (max as number)) return fail('must have a min that is not above its max')
   return ok((claim) => isNumber(claim) && claim >= (min as number) && claim <= (max as number))
 }

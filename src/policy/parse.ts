@@ -2,6 +2,7 @@ import { isObject } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Route } from '../model/route.ts'
+import { isWhollyReserved } from '../model/well-known.ts'
 import { assertionOf } from './assertion.ts'
 import {
   checkAddresses,
@@ -64,7 +65,13 @@ export const parsePolicy = (
   for (const { raw, entry, report } of rules) {
     checkRoute(raw, entry, around, report)
     const route = routeOf(entry, around, report)
-    if (route) routes.push({ route, report })
+    if (!route) continue
+    routes.push({ route, report })
+    if (isWhollyReserved(route))
+      report(
+        ['match'],
+        'can never match: metadata of an authorization server is served only where a rule spells out its whole path',
+      )
   }
   const isPublic = rules.length > 0 && rules.every(({ entry }) => entry.access === 'public')
   if (isEmpty(given.ISSUERS) && !isPublic)

@@ -216,7 +216,7 @@ const workflowNamed = (
       return decodeURIComponent(params.get(name) ?? '') || undefined
     case 'header':
       return ambiguousHeader(request, [name]) === undefined
-        ? request.headers.get(name)?.trim() || undefined
+        ? request.headers.get(name) || undefined
         : undefined
     case 'query': {
       const values = queryValues(address.query, name)

@@ -76,6 +76,17 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
   ['audiences', chat({ audiences: [] }), at('audiences'), /empty/],
   ['longer life', chat({ max_lifetime: '20m' }), at('max_lifetime'), /`acme`/],
   ['claims', chat({ claims: { a: [] } }), 'ROUTES[0].claims.a', /empty/],
+  ...[2 ** 53, -(2 ** 53), 1e20].flatMap((a) =>
+    [a, ['b', a], { min: a }, { max: a }].map(
+      (claim) =>
+        [
+          `claim ${JSON.stringify(claim)}`,
+          chat({ claims: { a: claim } }),
+          at('claims.a'),
+          /exact/,
+        ] as const,
+    ),
+  ),
   ['agent types', chat({ agent_types: [''] }), 'ROUTES[0].agent_types[0]', /non-empty/],
   ['workflow source', chat({ workflow: 'cookie:run' }), at('workflow'), /path:NAME/],
   ['workflow header', chat({ workflow: 'header:a b' }), at('workflow'), /header name/],
@@ -261,6 +272,24 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     chat({ match: 'GET /.well-known/oauth-protected-resource/x' }),
     at('match'),
     /gate itself/,
+  ],
+  [
+    'metadata of an issuer without its path',
+    chat({ match: 'GET /.well-known/oauth-authorization-server/{tenant}' }),
+    at('match'),
+    /can never match: .*spells out/,
+  ],
+  [
+    'metadata of OpenID below',
+    chat({ match: 'GET /.well-known/openid-configuration/*' }),
+    at('match'),
+    /can never match: .*spells out/,
+  ],
+  [
+    'metadata at the origin',
+    chat({ match: 'GET /as/.well-known/oauth-x/{tenant}', strip_prefix: '/as' }),
+    at('match'),
+    /can never match: .*spells out/,
   ],
   [
     'shadowed',

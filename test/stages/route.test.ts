@@ -236,6 +236,8 @@ describe('the workflow a request names', () => {
     [undefined, '/by-header', { 'x-run': '' }],
     [undefined, '/by-header', { 'x-run': 'r1,r2' }],
     [undefined, '/by-header', two],
+    ['r1\u00a0', '/by-header', { 'x-run': 'r1\u00a0' }],
+    ['\u00a0r1', '/by-header', { 'x-run': ' \t\u00a0r1 ' }],
     [undefined, '/by-header', { 'x-run': 'r1', x_run: 'r2' }],
     [undefined, '/by-header', { 'x-run': 'r1', 'X.Run': 'r1' }],
     [undefined, '/by-header', { x_run: 'r1' }],
