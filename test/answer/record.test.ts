@@ -127,11 +127,11 @@ describe('recordOf', () => {
     const credential = credentialOf({ claimedIssuer: 'i'.repeat(500), kid: 'k'.repeat(500) })
     const line = row(decisionOf('denied', mode, { credential, issuer: issuerOf() }))
     expect(line).toMatchObject({ claimed_issuer: 'i'.repeat(128), claimed_kid: 'k'.repeat(128) })
-    for (const name of ['issuer', 'kid', 'agent', 'client', 'jti']) {
+    for (const name of ['issuer', 'kid', 'agent', 'client', 'jti', 'subject', 'workflow']) {
       expect(line[name]).toBeUndefined()
     }
     const token = { issuer: issuerOf(), key: { kid: 'key-1' } }
-    const verified = { token, access: accessOf(), agent: agentOf() }
+    const verified = { token, access: accessOf(), agent: agentOf({ workflowId: 'run-1' }) }
     const named = row(decisionOf('denied', mode, { credential, issuer: issuerOf(), ...verified }))
     expect(named).toMatchObject({
       issuer: ISSUER,
@@ -139,6 +139,8 @@ describe('recordOf', () => {
       agent: 'planner',
       client: 'app',
       jti: 'token-1',
+      subject: 'alice',
+      workflow: 'run-1',
     })
     expect(named).toMatchObject({ claimed_issuer: undefined, claimed_kid: undefined })
   })

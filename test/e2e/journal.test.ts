@@ -36,7 +36,13 @@ const lineOf = async (path: string, init: AskInit = {}) => {
 describe('the journal', () => {
   it('has one line for an allowed request, with who it was', async () => {
     setting.origin.on('/v1/x', reply(418, {}, 'answer-body-77'))
-    const claims = { client_id: 'agent-7', jti: 'token-7', act: { sub: 'actor-7' } }
+    const claims = {
+      client_id: 'agent-7',
+      jti: 'token-7',
+      sub: 'alice',
+      workflow_id: 'run-7',
+      act: { sub: 'actor-7' },
+    }
     const token = await setting.token(claims)
     const { line } = await lineOf('/v1/x?query-77=1', { token, method: 'POST', body: 'body-77' })
     expect(line).toMatchObject({
@@ -47,6 +53,9 @@ describe('the journal', () => {
       agent: 'agent-7',
       client: 'agent-7',
       jti: 'token-7',
+      subject: 'alice',
+      workflow: 'run-7',
+      grant: ['chat:write'],
       actors: [expect.objectContaining({ sub: 'actor-7' })],
       origin_status: 418,
     })
