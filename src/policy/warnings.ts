@@ -17,6 +17,9 @@ interface Read {
   readonly env: PolicyEnv
 }
 
+/** What origins allow by which a token has expired, unless they are told more. */
+const VERIFIED_SECONDS = 5
+
 /** What is allowed, and what it costs. Changes nothing about the policy. */
 export const warningsOf = (
   { gate, hosts, issuers, rules, env }: Read,
@@ -30,6 +33,12 @@ export const warningsOf = (
     report(
       ['hosts'],
       `lacks ${quote(gate.resource.url.hostname)}: the metadata of the resource cannot be had`,
+    )
+  }
+  if ((gate.clock_tolerance ?? 0) > VERIFIED_SECONDS && gate.assertion?.binding !== 'off') {
+    report(
+      ['clock_tolerance'],
+      `is more than the ${VERIFIED_SECONDS}s of \`verifyAgent\`: origins refuse what passes here after that, unless their own clockTolerance is as large`,
     )
   }
   warnOfOrigins({ gate, rules }, at)

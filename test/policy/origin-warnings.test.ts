@@ -115,3 +115,25 @@ describe('a service binding', () => {
     expect(warnings({ GATE: gate, ROUTES })).toEqual([])
   })
 })
+
+describe('a clock tolerance above that of verifyAgent', () => {
+  const says = (gate: object) =>
+    warnings({ GATE: { ...GATE, ...gate } }).filter((line) =>
+      line.startsWith('GATE.clock_tolerance'),
+    )
+
+  it.each([{}, { assertion: { binding: 'body' } }])(
+    'is warned of with assertion %j',
+    (assertion) => {
+      const keys = { assertion: 'identity', ...assertion }
+      expect(says({ clock_tolerance: '6s', ...keys })).toEqual([
+        expect.stringContaining('their own clockTolerance'),
+      ])
+      expect(says({ clock_tolerance: '5s', ...keys })).toEqual([])
+    },
+  )
+
+  it('is none of anybody where there is no assertion', () => {
+    expect(says({ clock_tolerance: '60s', assertion: 'off' })).toEqual([])
+  })
+})
