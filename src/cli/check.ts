@@ -5,7 +5,13 @@ import type { PolicyIssue } from '../policy/issues.ts'
 import { objectAdvice, objectIssues } from './durable-objects.ts'
 import { type Example, examplesFor } from './example-file.ts'
 import { judgeExamples } from './examples.ts'
-import { counted, issueLine, noEnvironment, readEnvironment } from './file-policy.ts'
+import {
+  counted,
+  issueLine,
+  noEnvironment,
+  type PolicyReading,
+  readEnvironment,
+} from './file-policy.ts'
 import { lint, tooLarge } from './lint.ts'
 import { bindingMistakes, bindingWarnings } from './origin-bindings.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
@@ -53,11 +59,16 @@ export const check = async ({
     const json = { valid: false, file, error: message, ...place, environments: [] }
     return { exitCode: EXIT.no, json, out: [], err: [message] }
   }
-  const chosen = read.value.filter(({ name }) => env === undefined || name === env)
+  const readings = read.value.map((environment) => ({
+    environment,
+    ...readEnvironment(environment),
+  }))
+  const chosen = readings.filter(({ environment: { name } }) => env === undefined || name === env)
   if (chosen.length === 0) return cannotTell(noEnvironment(file, env ?? '', read.value))
   const examples = await examplesFor(file, given)
   if (!examples.ok) return examples.reason
-  const findings = await Promise.all(chosen.map((one) => judge(one, examples.value)))
+  const policies = readings.flatMap(({ parsed }) => (parsed.ok ? parsed.value.policy : []))
+  const findings = await Promise.all(chosen.map((one) => judge(one, examples.value, policies)))
   const valid = findings.every(({ mistakes }) => mistakes.length === 0)
   const count = findings.reduce((sum, { mistakes }) => sum + mistakes.length, 0)
   return {
@@ -71,22 +82,26 @@ export const check = async ({
   }
 }
 
+interface Reading extends PolicyReading {
+  readonly environment: WranglerEnvironment
+}
+
 const judge = async (
-  environment: WranglerEnvironment,
+  { environment, vars, variableIssues, parsed, secrets, objects }: Reading,
   examples: readonly Example[],
+  policies: readonly Policy[],
 ): Promise<Finding> => {
   const { name, inheritedRoutes, issues } = environment
-  const { vars, variableIssues, parsed, secrets, objects } = readEnvironment(environment)
   const inherited =
     inheritedRoutes === undefined
       ? []
       : [
           {
             path: inheritedRoutes,
-            message: `is inherited from the top level, but vars and bindings are not: a deploy of ${name} would take over those addresses; write ${inheritedRoutes} under [env.${name}], or routes = []`,
+            message: `is inherited from the top level, but vars and bindings are not: a deploy of ${name} would take over those addresses; write routes under [env.${name}], and no route; routes = [] for none`,
           },
         ]
-  const tried = parsed.ok ? await judgeExamples(parsed.value.policy, examples) : NOTHING
+  const tried = parsed.ok ? await judgeExamples(parsed.value.policy, examples, policies) : NOTHING
   const mistakes = [
     ...issues,
     ...inherited,

@@ -1,10 +1,12 @@
 import { type RequestToExplain, toExplain } from '../answer/explain-mcp.ts'
 import { chain, type Step } from '../base/chain.ts'
 import { isObject, own } from '../base/json.ts'
+import { readAddress } from '../base/request.ts'
 import { acceptedAudiences } from '../model/audience.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
+import { longestLife, type Route, takesIssuer } from '../model/route.ts'
 import type { VerifiedToken } from '../model/token.ts'
 import type { PolicyIssue } from '../policy/issues.ts'
 import { claims } from '../stages/claims.ts'
@@ -45,16 +47,31 @@ export interface Judgement {
 /**
  * Evaluates the conditions of a policy against examples: a mistake is a condition that errors, that is
  * otherwise than expected, or that an example does not get to. Verifies no signature, asks for no
- * scope.
+ * scope. Passes over an example that is for one of the others and not for this one.
  */
 export const judgeExamples = async (
   policy: Policy,
   examples: readonly Example[],
+  others: readonly Policy[],
 ): Promise<Judgement> => {
-  const found = await Promise.all(examples.map((one) => judgeExample(policy, one)))
+  const mine = examples.filter(
+    (one) => isFor(policy, one) || !others.some((other) => isFor(other, one)),
+  )
+  const found = await Promise.all(mine.map((one) => judgeExample(policy, one)))
   const of = (isMistake: boolean) =>
     found.flatMap((one) => (one && one.isMistake === isMistake ? [one.issue] : []))
   return { mistakes: of(true), warnings: of(false) }
+}
+
+/** Whether a policy knows an example's host, and the issuer that its claims name. */
+const isFor = ({ gate, issuers }: Policy, { request, claims }: Example): boolean => {
+  const address = readAddress(request)
+  const iss = own(claims, 'iss')
+  return (
+    address.ok &&
+    gate.hosts.has(address.value.host) &&
+    (typeof iss !== 'string' || issuers.has(iss))
+  )
 }
 
 interface Finding {
@@ -65,16 +82,24 @@ interface Finding {
 const judgeExample = async (policy: Policy, example: Example): Promise<Finding | undefined> => {
   const { path, expect } = example
   const found = (message: string, isMistake = true) => ({ isMistake, issue: { path, message } })
+  const rule = ruleOf(policy, example)
   const iss = own(example.claims, 'iss')
-  const issuer = typeof iss === 'string' ? policy.issuers.get(iss) : [...policy.issuers.values()][0]
-  if (!issuer) return found('has claims of an issuer that is none of the policy')
+  const issuer = [...policy.issuers.values()].find(
+    (one) =>
+      (typeof iss !== 'string' || one.issuer === iss) && (!rule || takesIssuer(rule, one.issuer)),
+  )
+  if (!issuer) {
+    const isKnown = typeof iss === 'string' && policy.issuers.has(iss)
+    const which = isKnown ? 'that its rule does not take' : 'that is none of the policy'
+    return found(`has claims of an issuer ${which}`)
+  }
   const steps: Step[] = []
   const decision = await LINE.run(
     {
       policy,
       request: toExplain(policy, example.request, example.asked).request,
       issuer,
-      token: tokenOf(example, issuer, policy),
+      token: tokenOf(example, issuer, rule),
       ...example.around,
     },
     { clock: { now: () => example.at * 1000 }, sessions },
@@ -124,15 +149,21 @@ const faultOf = (steps: readonly Step[]): string => {
   return String(failed?.error ?? steps.at(-1)?.detail.error)
 }
 
+/** The rule that an example falls under, also where the request is not as the rule wants it. */
+const ruleOf = (policy: Policy, { request }: Example): Route | undefined => {
+  const found = route.run({ request, policy }, undefined)
+  return 'value' in found ? found.value?.route : undefined
+}
+
 /** Its claims as if they were verified, with what no condition is likely to be about put in. */
 const tokenOf = (
-  { claims, request, at }: Example,
+  { claims, at }: Example,
   issuer: Issuer,
-  policy: Policy,
+  rule: Route | undefined,
 ): VerifiedToken => {
-  const found = route.run({ request, policy }, undefined)
-  const rule = 'value' in found ? found.value?.route : undefined
   const [audience = rule?.resource] = rule ? acceptedAudiences(issuer, rule) : []
+  const now = Math.floor(at)
+  const iat = own(claims, 'iat') ?? now
   return {
     claims: {
       iss: issuer.issuer,
@@ -140,8 +171,8 @@ const tokenOf = (
       client_id: 'example',
       [issuer.audienceClaim]: audience,
       jti: 'example',
-      iat: Math.floor(at),
-      exp: Math.floor(at) + 60,
+      iat,
+      exp: Math.min(now + 60, Number(iat) + longestLife(issuer, rule ?? {})),
       ...claims,
     },
     issuer,

@@ -1,10 +1,11 @@
-import type { JsonObject } from '../base/json.ts'
+import { type JsonObject, own } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
+import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import type { PolicyEnv } from '../policy/env.ts'
 import type { PolicyIssue } from '../policy/issues.ts'
 import { type PolicyBundle, parsePolicy } from '../policy/parse.ts'
-import { type PolicyVars, readVars } from '../policy/vars.ts'
+import { isPolicyVariable, type PolicyVars, readVars } from '../policy/vars.ts'
 import { objectAdvice } from './durable-objects.ts'
 import { cannotTell, type ExitCode, type Outcome } from './output.ts'
 import { readWranglerFile, type WranglerEnvironment, type WranglerFault } from './wrangler-file.ts'
@@ -22,31 +23,58 @@ export interface PolicyReading {
 }
 
 /**
- * Reads the policy of one environment with the bindings the file gives it, every secret taken as
- * set.
+ * Reads the policy of one environment as the Worker would, with the variables and bindings that the
+ * file gives it. A secret is taken as set, and is not known unless a variable stands in its place.
  */
 export const readEnvironment = (environment: WranglerEnvironment): PolicyReading => {
-  const { vars, issues: variableIssues } = readVars(environment.vars)
+  const given: JsonObject = { ...environment.vars, ...environment.bound }
+  const { vars, issues } = readVars(given)
   const secrets = new Set<string>()
   const objects = new Set<string>()
   const { bindings } = environment
   const env: PolicyEnv = {
-    secret: () => undefined,
+    secret(name) {
+      const value = own(given, name)
+      if (typeof value !== 'string') return undefined
+      secrets.add(name)
+      return value
+    },
     has(kind, name) {
       if (kind === 'durable_object') objects.add(name)
       if (kind !== 'secret') return bindings[kind].has(name)
-      secrets.add(name)
-      return true
+      const canBeSet = !Object.hasOwn(given, name) || typeof given[name] === 'string'
+      if (canBeSet) secrets.add(name)
+      return canBeSet
     },
   }
   const parsed = parsePolicy(vars, env)
+  const misnamed = secretIssues(
+    [...secrets].filter((name) => !Object.hasOwn(given, name)),
+    parsed.ok ? [...parsed.value.policy.issuers.values()] : [],
+  )
+  for (const { path } of misnamed) secrets.delete(path)
   return {
     vars,
-    variableIssues,
+    variableIssues: [...issues, ...misnamed],
     secrets,
     objects,
     parsed: parsed.ok ? parsed : fail(advised(parsed.reason, environment)),
   }
+}
+
+/**
+ * Secrets that the Worker would take for variables of the policy. Of their values no more is known
+ * than that those which hold keys are JSON, and that no other is likely to be.
+ */
+const secretIssues = (
+  names: readonly string[],
+  issuers: readonly Issuer[],
+): readonly PolicyIssue[] => {
+  const keys = new Set(issuers.map(({ decrypt }) => decrypt?.secret))
+  return names.flatMap((name) => {
+    const value = keys.has(name) && !isPolicyVariable(name) ? '{}' : ''
+    return readVars({ [name]: value }).issues
+  })
 }
 
 /** The mistakes, those about a missing binding with what to write. */

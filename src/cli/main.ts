@@ -32,11 +32,13 @@ const waiting = {
 process.stdout.on('error', () => {
   process.exitCode = EXIT.unknown
 })
+// What is said beside the answer does not change it.
+process.stderr.on('error', () => {})
 
 const print = (outcome: Outcome): void => {
   const { stdout, stderr } = render(outcome, wantsJson)
-  process.stdout.write(stdout)
-  process.stderr.write(stderr)
+  if (stdout !== '') process.stdout.write(stdout)
+  if (stderr !== '') process.stderr.write(stderr)
   process.exitCode = outcome.exitCode
 }
 
@@ -243,6 +245,6 @@ try {
   } else {
     // What is given to a misspelt option may be a token.
     const message = error.message.replace(/^error: /, '').replace(/('--[^'=]+)=[^']*/, '$1')
-    print(cannotTell(`${message} (see: npx edgewarden --help)`))
+    print(cannotTell(`${message.replaceAll('\n', ' ')} (see: npx edgewarden --help)`))
   }
 }

@@ -4,7 +4,7 @@ import { type PolicyIssue, pathText } from '../policy/issues.ts'
 import type { PolicyVars } from '../policy/vars.ts'
 import type { WranglerEnvironment } from './wrangler-file.ts'
 
-/** Keys whose values name hosts that must exist. */
+/** Keys whose values name hosts, of one's own or of others. */
 const HOST_KEYS: ReadonlySet<string> = new Set([
   'resource',
   'origin',
@@ -12,6 +12,10 @@ const HOST_KEYS: ReadonlySet<string> = new Set([
   'jwks_uri',
   'host',
   'hosts',
+  'audiences',
+  'origins',
+  'issuers',
+  'locations',
 ])
 
 /** Hosts that stand for one's own in documents (RFC 2606 §2, §3). */
@@ -27,10 +31,7 @@ export const isPlaceholder = (text: string): boolean => {
   return PLACEHOLDER.test(host)
 }
 
-/**
- * Placeholders in the policy and in the addresses the environment is deployed to. An audience may
- * be on any host, since nobody is asked there.
- */
+/** Placeholders in the policy and in the addresses the environment is deployed to. */
 export const placeholders = (
   { routes }: WranglerEnvironment,
   vars: PolicyVars,
@@ -40,14 +41,14 @@ export const placeholders = (
     ...textsOf(vars.GATE, 'GATE'),
     ...textsOf(vars.ISSUERS, 'ISSUERS'),
     ...rules.flatMap((rule, i) => textsOf(rule, vars.routePaths?.[i] ?? `ROUTES[${i}]`)),
-    ...routes.map(({ path, message }) => ({ path, key: 'host', text: message })),
+    ...routes.map(({ path, message }) => ({ path, text: message })),
   ]
-  return texts.flatMap(({ path, key, text }) => {
+  return texts.flatMap(({ path, text }) => {
     const word = WORD.exec(text)?.[0]
     if (word !== undefined) {
       return [{ path, message: `"${text}" has the placeholder ${word}; write your own` }]
     }
-    return HOST_KEYS.has(key) && isPlaceholder(text)
+    return isPlaceholder(text)
       ? [{ path, message: `"${text}" is a placeholder; write your own host` }]
       : []
   })
@@ -55,15 +56,13 @@ export const placeholders = (
 
 interface Text {
   readonly path: string
-  /** The key it is the value of, or in the list of. */
-  readonly key: string
   readonly text: string
 }
 
 /** Each text below a key that may hold a placeholder. */
 const textsOf = (value: unknown, path: string, key = ''): readonly Text[] => {
   if (typeof value === 'string') {
-    return HOST_KEYS.has(key) || key === 'audiences' ? [{ path, key, text: value }] : []
+    return HOST_KEYS.has(key) ? [{ path, text: value }] : []
   }
   if (Array.isArray(value)) {
     return value.flatMap((one, i) => textsOf(one, pathText(path, [i]), key))

@@ -39,10 +39,18 @@ const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\
  */
 export const instant = (text: string): Result<number, string> => {
   if (/^\d+$/.test(text)) return epochSeconds(text)
-  const ms = DATE_TIME.test(text) ? Date.parse(text.toUpperCase()) : Number.NaN
+  const ms =
+    DATE_TIME.test(text) && isOnCalendar(text) ? Date.parse(text.toUpperCase()) : Number.NaN
   return Number.isNaN(ms)
     ? fail(`"${text}" is no moment; write seconds since the epoch, or such as 2026-11-01T12:00:00Z`)
     : ok(ms / 1000)
+}
+
+/** Whether its day has that hour, and its month that day: a date that is not there is read as another. */
+const isOnCalendar = (text: string): boolean => {
+  const minute = text.slice(0, 'YYYY-MM-DDThh:mm'.length).toUpperCase()
+  const ms = Date.parse(`${minute}Z`)
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(minute)
 }
 
 /** Seconds since the epoch for people, in UTC. */

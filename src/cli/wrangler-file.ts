@@ -25,12 +25,14 @@ export interface WranglerEnvironment {
     /** Whatever a request can be sent through, and the table that it is written in. */
     readonly fetcher: ReadonlyMap<string, FetcherTable>
   }
+  /** Every binding of any kind, by name: the table where the Worker gets one, else `undefined`. */
+  readonly bound: JsonObject
   readonly classes: ObjectClasses
   /** Whether a cron trigger is set; wrangler takes the top level's where there is none here. */
   readonly hasCron: boolean
   /** Patterns and zones this environment is deployed to, with where they are written. */
   readonly routes: readonly PolicyIssue[]
-  /** `route` or `routes` of the top level, which wrangler takes where there is none here. */
+  /** `route` or `routes` of the top level, whichever it is that wrangler deploys this one to. */
   readonly inheritedRoutes?: string
   /** What would have Cloudflare answer in the gate's place. */
   readonly cacheIssues: readonly PolicyIssue[]
@@ -92,7 +94,6 @@ export const readWranglerFile = async (
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
 
 const environmentsOf = (file: JsonObject): readonly WranglerEnvironment[] => {
-  const routed = ['routes', 'route'].find((key) => !isEmpty(own(file, key)))
   const top = environment(file, undefined)
   const tables = own(file, 'env')
   const named = isObject(tables) ? Object.entries(tables) : []
@@ -103,19 +104,28 @@ const environmentsOf = (file: JsonObject): readonly WranglerEnvironment[] => {
         const issues = [{ path: `env.${name}`, message: `must be a table: [env.${name}]` }]
         return { ...environment({}, name), issues }
       }
-      const inherits = own(table, 'routes') === undefined && own(table, 'route') === undefined
+      const inheritedRoutes = inheritedOf(table, file)
       return {
         ...environment({ triggers: own(file, 'triggers'), ...table }, name),
         classes: objectClasses(table, file, name),
         cacheIssues: cacheIssues(table, file, name),
-        ...(routed !== undefined && inherits && { inheritedRoutes: routed }),
+        ...(inheritedRoutes !== undefined && { inheritedRoutes }),
       }
     }),
   ]
 }
 
+/** wrangler inherits each of the two by itself, and goes by `route` where there is no `routes`. */
+const inheritedOf = (table: JsonObject, top: JsonObject): 'routes' | 'route' | undefined => {
+  const has = (level: JsonObject, key: string) => !isEmpty(own(level, key))
+  if (own(table, 'routes') !== undefined) return undefined
+  if (has(top, 'routes')) return 'routes'
+  return has(top, 'route') && !has(table, 'route') ? 'route' : undefined
+}
+
+/** wrangler passes over a `route` that is an empty text. */
 const isEmpty = (value: unknown): boolean =>
-  value === undefined || (Array.isArray(value) && value.length === 0)
+  value === undefined || value === '' || (Array.isArray(value) && value.length === 0)
 
 const environment = (table: JsonObject, name: string | undefined): WranglerEnvironment => {
   const vars = own(table, 'vars')
@@ -138,6 +148,7 @@ const environment = (table: JsonObject, name: string | undefined): WranglerEnvir
         ),
       ),
     },
+    bound: boundOf(table),
     classes: objectClasses(table),
     hasCron: isObject(triggers) && listOf(own(triggers, 'crons')).length > 0,
     routes: routesOf(table),
@@ -156,6 +167,28 @@ const names = (tables: unknown, key: string): ReadonlySet<string> =>
     listOf(tables)
       .map((table) => (isObject(table) ? own(table, key) : undefined))
       .filter((name) => typeof name === 'string'),
+  )
+
+/** Tables whose bindings are called by `name`; those of all others are by `binding`. */
+const NAMED = ['durable_objects', 'ratelimits', 'send_email', 'unsafe']
+const UNBOUND = ['vars', 'env']
+
+/** What `[version_metadata]` binds: the one value that could be a variable's. */
+const METADATA = { id: '', tag: '', timestamp: '' }
+
+const boundOf = (table: JsonObject): JsonObject =>
+  Object.fromEntries(
+    Object.entries(table).flatMap(([key, value]) => {
+      if (UNBOUND.includes(key)) return []
+      const entries = isObject(value)
+        ? [value, ...listOf(own(value, 'bindings')), ...listOf(own(value, 'producers'))]
+        : listOf(value)
+      const bound = key === 'version_metadata' ? METADATA : undefined
+      return [...names(entries, NAMED.includes(key) ? 'name' : 'binding')].map((name) => [
+        name,
+        bound,
+      ])
+    }),
   )
 
 /** Each text of `route` and `routes`; `message` holds the pattern or zone. */

@@ -3,7 +3,7 @@ export type BindingKind = 'service' | 'fetcher' | 'secret' | 'kv' | 'durable_obj
 
 /**
  * The environment a policy is checked against. A checker without values answers `has` from the
- * configuration and `undefined` for every secret; a policy parsed that way must not serve.
+ * configuration and `undefined` for every secret that it does not know; a policy parsed that way must not serve.
  */
 export interface PolicyEnv {
   has(kind: BindingKind, name: string): boolean

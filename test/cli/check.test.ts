@@ -70,9 +70,15 @@ describe('a file without mistakes', () => {
     expect(outcome.out).toContain('env staging: valid: 1 rule')
   })
 
-  it('may give an environment routes of its own', async () => {
-    const more = `[env.staging]\nroutes = []\n${environmentToml('staging')}`
-    const top = `${PARTS.top}\nroutes = ["api.acme.dev/*"]`
+  it.each([
+    ['routes = ["api.acme.dev/*"]', 'routes = []'],
+    ['route = "api.acme.dev/*"', 'routes = []'],
+    ['route = "api.acme.dev/*"', 'route = "staging.acme.dev/*"'],
+    ['routes = []', ''],
+    ['route = ""', 'route = ""'],
+  ])('may have %s, and an environment %s', async (above, own) => {
+    const more = `[env.staging]\n${own}\n${environmentToml('staging')}`
+    const top = `${PARTS.top}\n${above}`
     expect(await checkText(toml({ top, more }))).toMatchObject({ exitCode: 0, err: [] })
   })
 })
@@ -117,6 +123,29 @@ const MISTAKES: readonly (readonly [what: string, text: string, ...expected: str
     'a placeholder address',
     toml({ top: `${PARTS.top}\nroutes = [{ pattern = "api.example.com/*" }]` }),
     'routes[0].pattern: "api.example.com/*" is a placeholder',
+  ],
+  [
+    'placeholders in audiences, origins, locations and other issuers',
+    toml({
+      issuer: `${PARTS.issuer}
+audiences = ["https://api.example.com"]
+delegation = { issuers = ["https://auth.beta.example"] }`,
+      route: `[[vars.ROUTES]]
+match = "POST /mcp"
+resource = "https://api.acme.dev/mcp"
+scopes = []
+audiences = ["https://api.example.com/mcp"]
+cors = { origins = ["https://app.example.com"] }
+mcp = { tools = { a = [] }, origins = ["https://app.example.com"] }
+authorization_details = { type = "pay", locations = ["https://pay.example"] }`,
+    }),
+    'ISSUERS.acme.audiences[0]: "https://api.example.com" is a placeholder',
+    'ISSUERS.acme.delegation.issuers[0]: "https://auth.beta.example" is a placeholder',
+    'ROUTES[0].audiences[0]: "https://api.example.com/mcp" is a placeholder',
+    'ROUTES[0].cors.origins[0]: "https://app.example.com" is a placeholder',
+    'ROUTES[0].mcp.origins[0]: "https://app.example.com" is a placeholder',
+    'ROUTES[0].authorization_details.locations[0]: "https://pay.example" is a placeholder',
+    '7 mistakes',
   ],
   [
     'rules over what a variable holds',
@@ -211,6 +240,31 @@ const MISTAKES: readonly (readonly [what: string, text: string, ...expected: str
     toml({ top: `${PARTS.top}\nroute = "api.acme.dev/*"`, more: '[env.staging]' }),
     'env staging: route: is inherited from the top level',
     'env staging: GATE.resource: is required',
+  ],
+  [
+    'inherited routes beside a route',
+    toml({
+      top: `${PARTS.top}\nroutes = ["api.acme.dev/*"]`,
+      more: `[env.staging]\nroute = "staging.acme.dev/*"\n${environmentToml('staging')}`,
+    }),
+    'env staging: routes: is inherited from the top level',
+    'routes under [env.staging], and no route',
+  ],
+  [
+    'inherited routes beside an empty route',
+    toml({
+      top: `${PARTS.top}\nroutes = ["api.acme.dev/*"]`,
+      more: `[env.staging]\nroute = ""\n${environmentToml('staging')}`,
+    }),
+    'env staging: routes: is inherited from the top level',
+  ],
+  [
+    'a route inherited by an empty one',
+    toml({
+      top: `${PARTS.top}\nroute = "api.acme.dev/*"`,
+      more: `[env.staging]\nroute = ""\n${environmentToml('staging')}`,
+    }),
+    'env staging: route: is inherited from the top level',
   ],
   [
     'a misspelt table of an environment',

@@ -12,6 +12,12 @@ const RSA = `${'_'.repeat(341)}w`
 const directory = await folder()
 const checkText = async (text: string) => check({ file: await write(directory, 'w.toml', text) })
 
+/** A key as it is written; its numbers need not belong together. */
+const NUMBER = 'sesame'.padEnd(43, 'A')
+const SIGNING = JSON.stringify({
+  keys: [{ kty: 'EC', crv: 'P-256', x: NUMBER, y: NUMBER, d: NUMBER }],
+})
+
 describe('warnings', () => {
   const WARNINGS: readonly (readonly [what: string, text: string, expected: string])[] = [
     [
@@ -69,10 +75,15 @@ describe('warnings', () => {
     [
       'a secret in plain text',
       toml({
-        gate: `[vars]\nUPSTREAM = "sesame"\n${PARTS.gate}`,
+        gate: `[vars]\nUPSTREAM = "open-sesame"\n${PARTS.gate}`,
         route: `${PARTS.route}\ninject = { X-Key = "\${UPSTREAM}" }`,
       }),
       'warning: UPSTREAM: is a secret in plain text',
+    ],
+    [
+      'keys for assertions in plain text',
+      toml({ gate: `[vars]\nASSERTION_KEYS = '${SIGNING}'\n${PARTS.gate}` }),
+      'warning: ASSERTION_KEYS: is a secret in plain text',
     ],
   ]
 
@@ -142,6 +153,7 @@ audiences = ["api://API-CLIENT-ID", "APP-CLIENT-ID", "CLIENT_ID", "https://api.e
       'ISSUERS.acme.audiences[0]',
       'ISSUERS.acme.audiences[1]',
       'ISSUERS.acme.audiences[2]',
+      'ISSUERS.acme.audiences[3]',
       'ROUTES[0].audiences[0]',
     ])
   })
@@ -180,6 +192,9 @@ describe('placeholder hosts', () => {
     ['https://example.acme.dev', false],
     ['https://acme.dev/example.com', false],
     ['service:EXAMPLE', false],
+    ['api://acme.example', true],
+    ['urn:acme.example:api', false],
+    ['api.example', true],
   ])('%s: %s', (text, expected) => {
     expect(isPlaceholder(text)).toBe(expected)
   })

@@ -5,7 +5,7 @@ import { text as textOf } from 'node:stream/consumers'
 import { afterAll, describe, expect, it } from 'vitest'
 import { printable, render } from '../../src/cli/output.ts'
 import { ROOT } from '../kit/repository.ts'
-import { folder, run, toml, write } from './kit.ts'
+import { folder, PARTS, run, toml, write } from './kit.ts'
 import { close, listen } from './recording-gate.ts'
 
 const directory = await folder()
@@ -27,6 +27,7 @@ describe('the command', () => {
     [['nope'], "unknown command 'nope'"],
     [['mint'], "required option '--key <file>' not specified"],
     [['check', '--nope'], "unknown option '--nope'"],
+    [['check', '--evn', 'a'], "unknown option '--evn' (Did you mean --env?) (see: "],
     [['check', 'a', 'b'], 'too many arguments'],
     [['revoke', 'x', 'y', '--gate', 'https://a.dev'], 'Allowed choices are token'],
     [['revoke', '--gate', 'https://a.dev'], "missing required argument 'kind'"],
@@ -78,6 +79,20 @@ describe('the command', () => {
       new Promise<number | null>((closed) => child.once('close', closed)),
     ])
     expect([code, stderr]).toEqual([2, ''])
+  })
+
+  it.each([
+    ['check', ['FILE'], {}, 0],
+    ['diff', ['FILE', 'FILE'], {}, 0],
+    ['check', ['FILE'], { gate: '' }, 1],
+  ])('answers where nobody reads what is said beside it: %s', async (name, args, changes, code) => {
+    const objects = PARTS.objects.replace(/\[triggers\].*/s, '')
+    const file = await write(directory, 'unread.toml', toml({ ...changes, objects }))
+    const given = [name, ...args.map((one) => one.replace('FILE', file))]
+    const child = spawn(process.execPath, [join(ROOT, 'src/cli/main.ts'), ...given])
+    child.stderr.destroy()
+    child.stdout.resume()
+    expect(await new Promise((closed) => child.once('close', closed))).toBe(code)
   })
 
   it('makes a key and signs with it', async () => {
