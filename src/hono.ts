@@ -1,43 +1,11 @@
-import type { Context, MiddlewareHandler } from 'hono'
-import { cors } from 'hono/cors'
+import type { Context, MiddlewareHandler, Next } from 'hono'
 import { fromHandler, toHandler } from './answer/handler.ts'
-import { limitHeaders } from './answer/limit-headers.ts'
-import { answerRefusal } from './answer/respond.ts'
+import { type AgentGuardOptions, type AgentVariables, guarding } from './apps/guarding.ts'
+import { resourceMetadata as serveMetadata } from './apps/metadata.ts'
 import type { Denial } from './base/denial.ts'
-import { perObject } from './base/memo.ts'
-import { isPreflight } from './base/request.ts'
-import { type Decision, type Guard, refusalOf } from './guard.ts'
-import type { Connection } from './model/connection.ts'
-import type { CorsRule } from './model/route.ts'
-import type { AccessToken, AgentIdentity } from './model/token.ts'
+import type { Decision, Guard } from './guard.ts'
 
-export { resourceMetadata } from './apps/metadata.ts'
-
-/** What handlers behind {@link agentGuard} read with `c.get`. */
-export interface AgentVariables {
-  /** What the line decided, and everything it established. */
-  decision: Decision
-  /**
-   * Who is calling. `undefined` where no token was read: on a public route, on an optional one
-   * without a token, and in shadow mode for a request that would be denied.
-   */
-  agent: AgentIdentity | undefined
-  /** What its token says; there whenever `agent` is. */
-  access: AccessToken | undefined
-}
-
-/** What {@link agentGuard} does otherwise than by default. */
-export interface AgentGuardOptions<E extends { Variables: AgentVariables }> {
-  /** Answers a denial; by default with problem details. */
-  readonly refuse?: (denial: Denial, c: Context<E>) => Response
-  /**
-   * The caller's address, from where callers cannot write it: whose tokens name unknown keys is
-   * counted by it. By default nobody is told apart.
-   */
-  readonly clientIp?: (c: Context<E>) => string | undefined
-  /** What the platform knows of how the request came, for conditions; never from its headers. */
-  readonly connection?: (c: Context<E>) => Connection | undefined
-}
+export type { AgentGuardOptions, AgentVariables } from './apps/guarding.ts'
 
 /**
  * The line as Hono middleware: allowed requests go on with {@link AgentVariables}, denied ones are
@@ -47,42 +15,10 @@ export interface AgentGuardOptions<E extends { Variables: AgentVariables }> {
  * any other OPTIONS, carries none. Which rule a request falls under is the policy's matter, not that
  * of the path the middleware is mounted on.
  */
-export const agentGuard =
-  <E extends { Variables: AgentVariables } = { Variables: AgentVariables }>(
-    guard: Guard,
-    {
-      refuse = (denial, c) => answerRefusal(c.req.raw, denial, c.get('decision')),
-      clientIp,
-      connection,
-    }: AgentGuardOptions<E> = {},
-  ): MiddlewareHandler<E> =>
-  async (context, next) => {
-    // Hono's types do not give the known part of an environment that is not known whole.
-    const c = context as unknown as Context<{ Variables: AgentVariables }>
-    const decision = await guard(c.req.raw, {
-      caller: clientIp?.(context),
-      connection: connection?.(context),
-    })
-    c.set('decision', decision)
-    const answer = async () => {
-      const denial = refusalOf(decision)
-      if (denial) {
-        c.res = refuse(denial, context)
-        return
-      }
-      if (decision.outcome === 'passed') {
-        c.set('agent', decision.known.agent)
-        c.set('access', decision.known.access)
-      }
-      await handle(c, decision, next, (denial) => refuse(denial, context))
-      tellLimit(context, decision)
-    }
-    const rule = decision.known.route?.cors
-    // Hono's cors answers every OPTIONS as a preflight that is allowed.
-    const isItsOwn = decision.outcome === 'ended' && isPreflight(c.req.raw)
-    if (!rule || (c.req.raw.method === 'OPTIONS' && !isItsOwn)) return answer()
-    return corsOf(rule)(c, answer)
-  }
+export const agentGuard = <E extends { Variables: AgentVariables } = { Variables: AgentVariables }>(
+  guard: Guard,
+  options: AgentGuardOptions<E> = {},
+): MiddlewareHandler<E> => guarding(guard, options, handle)
 
 /** Lets handlers have the request, and gives out what they answer as if it had come from an origin. */
 const handle = async (
@@ -103,21 +39,41 @@ const handle = async (
   c.res = told.ok ? told.value : refuse(told.reason.denial)
 }
 
-/** Tells what is left of the rule's limit, on answers that do not say it yet. */
-const tellLimit = (c: Context, { known }: Decision): void => {
-  const told = limitHeaders(known.limited)
-  if (told.every(([name, value]) => c.res.headers.get(name) === value)) return
-  // Through Hono, since the answer of a handler may be one that cannot be changed.
-  for (const [name, value] of told) c.header(name, value)
+type Guarded = { Variables: AgentVariables }
+
+/**
+ * Middleware that serves a protected resource's metadata (RFC 9728). The guard decides on what comes, as
+ * in {@link agentGuard}, preflights included: what it denies is refused, other requests go on.
+ */
+export function resourceMetadata<E extends Guarded>(
+  guard: Guard,
+  options?: AgentGuardOptions<E>,
+): MiddlewareHandler<E>
+/**
+ * Serves a protected resource's metadata by the decision of an {@link agentGuard} before it. Other requests go
+ * on; without an {@link agentGuard} all do, and nothing is served.
+ */
+export function resourceMetadata<E extends Guarded>(
+  c: Context<E>,
+  next: Next,
+): Promise<Response | undefined>
+export function resourceMetadata<E extends Guarded>(
+  first: Guard | Context<E>,
+  second?: AgentGuardOptions<E> | Next,
+) {
+  return typeof first === 'function'
+    ? metadataBy(first, second as AgentGuardOptions<E>)
+    : serveMetadata(first, second as Next)
 }
 
-const corsOf = perObject((rule: CorsRule) =>
-  cors({
-    origin: rule.origins.includes('*') ? '*' : [...rule.origins],
-    allowMethods: [...rule.methods],
-    allowHeaders: [...rule.headers],
-    exposeHeaders: [...rule.expose],
-    credentials: rule.credentials,
-    ...(rule.maxAge !== undefined && { maxAge: rule.maxAge }),
-  }),
-)
+const metadataBy = <E extends Guarded>(
+  guard: Guard,
+  options?: AgentGuardOptions<E>,
+): MiddlewareHandler<E> => {
+  const judged = agentGuard(guard, options)
+  return (c, next) =>
+    judged(c, async () => {
+      const answer = await serveMetadata(c, next)
+      if (answer) c.res = answer
+    })
+}

@@ -4,7 +4,6 @@
  */
 import { createMemoryKeeping } from './adapters/assertions/keeper.ts'
 import { createAssertionKeys, createAssertionMemory } from './adapters/assertions/keys.ts'
-import { fetchOrigin } from './adapters/fetch-origin.ts'
 import { createKeyCache } from './adapters/keys/cache.ts'
 import { createMemoryKeepers } from './adapters/keys/memory-keepers.ts'
 import { createKeySource } from './adapters/keys/source.ts'
@@ -12,24 +11,18 @@ import { createMemoryLimits } from './adapters/limits/memory.ts'
 import { createMemoryRevocations } from './adapters/revocations/memory.ts'
 import { createSessions } from './adapters/sessions.ts'
 import { createTokenMemory } from './adapters/verified-tokens.ts'
-import { deciderOf, rememberDecider } from './answer/deciders.ts'
-import { deliver } from './answer/deliver.ts'
-import { type Send, forward as send } from './answer/forward.ts'
-import type { McpPorts } from './answer/mcp/answer.ts'
-import { metadataAnswer } from './answer/metadata.ts'
-import { requestIdOf } from './answer/request-id.ts'
-import { answerRefusal, respond } from './answer/respond.ts'
-import { isPreflight } from './base/request.ts'
+import { rememberDecider } from './answer/deciders.ts'
+import { respond } from './answer/respond.ts'
 import type { Result } from './base/result.ts'
-import { type Decision, type Guard, type GuardPorts, createGuard as guardWith } from './guard.ts'
+import { type Guard, type GuardPorts, createGuard as guardWith } from './guard.ts'
 import type { Policy } from './model/policy.ts'
 import type { Clock, KeySource, SigningKeys } from './model/ports.ts'
 import type { PolicyIssue } from './policy/issues.ts'
 import { type PolicyBundle, parsePolicy as parse } from './policy/parse.ts'
 import type { PolicyVars } from './policy/vars.ts'
-import { routeDenials } from './stages/route.ts'
 
 export type { Outbound, Send } from './answer/forward.ts'
+export { type ForwardOptions, forward } from './apps/forwarding.ts'
 export type { Step } from './base/chain.ts'
 export type { Denial } from './base/denial.ts'
 export type { RequestHead } from './base/request.ts'
@@ -175,68 +168,4 @@ export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Gu
     { policy },
   )
   return decide
-}
-
-/** Of a decision that was made by another guard: its token expires, and what it revokes is not known. */
-const ELSEWHERE: McpPorts = {
-  clock: systemClock,
-  revocations: createMemoryRevocations({ clock: systemClock }),
-  sessions: createSessions({ keys: { signing: () => undefined }, clock: systemClock }),
-}
-
-/** How {@link forward} sends a request on. */
-export interface ForwardOptions {
-  /** By default `fetch`. */
-  readonly send?: Send
-  /** By default the caller's `X-Request-Id`, or a new one. */
-  readonly requestId?: string
-  /** The caller's address, for `X-Forwarded-For`. */
-  readonly clientIp?: string
-}
-
-/**
- * Sends a request that may go on to its origin, with the verified identity, and gives back what the
- * agent gets: the origin's answer, or a problem where there is none. A request that must not go on
- * is refused here as well. Serves the resource's metadata. Adds no CORS headers: a preflight, which
- * needs no token, is answered without any and never sent on.
- */
-export const forward = async (
-  request: Request,
-  decision: Decision,
-  { send: sendBy = fetchOrigin, ...given }: ForwardOptions = {},
-): Promise<Response> => {
-  const early = respond(request, decision) ?? metadataAnswer(request, decision)
-  if (early) return early
-  const { route, address, policy } = decision.known
-  if (route?.cors && decision.outcome === 'ended' && isPreflight(request)) {
-    return new Response(null, { status: 204 })
-  }
-  if (!route || !address || !policy || route.endpoint) {
-    return answerRefusal(request, routeDenials('route_unknown'), decision)
-  }
-  const { requestId = requestIdOf(request), clientIp } = given
-  const ports = deciderOf(decision)
-  const sent = await send(request, {
-    policy,
-    route,
-    address,
-    decision,
-    requestId,
-    clientIp,
-    ports: ports ?? ELSEWHERE,
-    send: sendBy,
-  })
-  if (!sent.ok) return answerRefusal(request, sent.reason.denial, decision)
-  const { limited } = decision.known
-  const delivered = await deliver(sent.value, request, {
-    route,
-    address,
-    requestId,
-    limited,
-    decision,
-    ports: ports ?? ELSEWHERE,
-    isMortal: ports !== undefined,
-    isRaw: sendBy === fetchOrigin,
-  })
-  return delivered.ok ? delivered.value : answerRefusal(request, delivered.reason.denial, decision)
 }

@@ -108,13 +108,13 @@ const connect = async (app: App, token: string) => {
   const client = new Client({ name: 'test', version: '1.0.0' })
   const transport = new StreamableHTTPClientTransport(new URL(MCP), {
     requestInit: { headers: { authorization: `Bearer ${token}` } },
-    fetch: async (url, init) => app.request(String(url), init),
+    fetch: async (url, init = {}) => app.request(String(url), init),
   })
   await client.connect(transport as Transport)
   return { client, transport }
 }
 
-const send = (app: App, token: string, message: object | undefined, headers: object = {}) =>
+const sendTo = (app: App, token: string, message: object | undefined, headers: object = {}) =>
   app.request(MCP, {
     method: message ? 'POST' : 'GET',
     headers: {
@@ -161,7 +161,7 @@ describe('an MCP server in the app itself', () => {
     const [own] = sessions.keys()
     const other = await mint({ client_id: 'writer' })
     for (const session of [transport.sessionId, own]) {
-      const answer = await send(app, other, LIST, { 'mcp-session-id': session })
+      const answer = await sendTo(app, other, LIST, { 'mcp-session-id': session })
       expect(answer.status).toBe(404)
       expect(await answer.text()).toContain('session_unknown')
     }
@@ -171,10 +171,10 @@ describe('an MCP server in the app itself', () => {
   it('has its streams cut when the agent is revoked', async () => {
     const { app } = createApp()
     const token = await mint()
-    const begun = await send(app, token, INITIALIZE)
+    const begun = await sendTo(app, token, INITIALIZE)
     await begun.text()
     const session = begun.headers.get('mcp-session-id')
-    const answer = await send(app, token, undefined, { 'mcp-session-id': session })
+    const answer = await sendTo(app, token, undefined, { 'mcp-session-id': session })
     expect(answer.headers.get('content-type')).toContain('text/event-stream')
     const value = 'planner'
     const subject = { kind: 'agent', issuer: issuer.issuer, value } as const
@@ -188,14 +188,48 @@ describe('an MCP server in the app itself', () => {
     const app = new Hono<{ Variables: AgentVariables }>()
       .use(agentGuard(guard))
       .all('/mcp', (c) => c.text('tools: all of them'))
-    const answer = await send(app, await mint(), LIST)
+    const answer = await sendTo(app, await mint(), LIST)
     expect(answer.status).toBe(502)
     expect(await answer.text()).toContain('mcp_answer_invalid')
     const own = new Hono<{ Variables: AgentVariables }>()
       .use(agentGuard(guard, { refuse: ({ code }) => new Response(code, { status: 418 }) }))
       .all('/mcp', (c) => c.text('tools: all of them'))
-    const refused = await send(own, await mint(), LIST)
+    const refused = await sendTo(own, await mint(), LIST)
     expect([refused.status, await refused.text()]).toEqual([418, 'mcp_answer_invalid'])
+  })
+
+  it('is sent on to by its handler, once', async () => {
+    const { handle, heard, sessions } = createServer()
+    const send: Send = async (_, to, sent) => handle(new Request(to, sent))
+    const app = new Hono<{ Variables: AgentVariables }>()
+      .use(agentGuard(guard))
+      .all('/mcp', (c) => forward(c.req.raw, c.get('decision'), { send }))
+    const { client, transport } = await connect(app, await mint({ scope: 'mcp' }))
+    const sealed = transport.sessionId
+    const { tools } = await client.listTools()
+    expect(tools.map(({ name }) => name)).toEqual(['whoami'])
+    const [own] = sessions.keys()
+    expect(new Set(heard.slice(1).map(({ session }) => session))).toEqual(new Set([own]))
+    expect(transport.sessionId).toBe(sealed)
+    await client.close()
+  })
+
+  it('gets no session of its own told where it is sent what the handler was given', async () => {
+    const send: Send = async (_, __, { headers }) =>
+      new Response(JSON.stringify({ jsonrpc: '2.0', id: 1, result: {} }), {
+        headers: {
+          'content-type': 'application/json',
+          'mcp-session-id': new Headers(headers).get('mcp-session-id') ?? 'own-1',
+        },
+      })
+    const app = new Hono<{ Variables: AgentVariables }>()
+      .use(agentGuard(guard))
+      .all('/mcp', (c) => forward(c.req.raw, c.get('decision'), { send }))
+    const token = await mint()
+    const first = (await sendTo(app, token, INITIALIZE)).headers.get('mcp-session-id') ?? ''
+    const again = await sendTo(app, token, { method: 'ping' }, { 'mcp-session-id': first })
+    expect(again.status).toBe(200)
+    expect(again.headers.get('mcp-session-id')).toMatch(/^eyJ/)
   })
 
   it('is answered for so that a page can read it', async () => {
@@ -210,7 +244,7 @@ describe('an MCP server in the app itself', () => {
           c.header('Mcp-Session-Id', 'own-1')
           return answer(c)
         })
-      const { headers, status: told } = await send(app, await mint(), LIST, { origin: APP })
+      const { headers, status: told } = await sendTo(app, await mint(), LIST, { origin: APP })
       expect(told).toBe(status)
       expect(headers.get('access-control-allow-origin')).toBe(APP)
       expect(headers.get('vary')).toBe('Origin')
@@ -245,7 +279,7 @@ describe('an MCP server in the app itself', () => {
     const app = new Hono<{ Variables: AgentVariables }>()
       .use(agentGuard(strange))
       .all('/mcp', (c) => c.json({ jsonrpc: '2.0', id: 1, result: { tools: [] } }))
-    const answer = await send(app, await mint(), LIST)
+    const answer = await sendTo(app, await mint(), LIST)
     expect(answer.status).toBe(503)
   })
 })

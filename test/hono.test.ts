@@ -2,8 +2,8 @@ import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import { createMemoryRevocations } from '../src/adapters/revocations/memory.ts'
 import { createGuard } from '../src/guard.ts'
-import { type AgentVariables, agentGuard } from '../src/hono.ts'
-import { clock, noLimits, noSessions, noSigning, noTokens } from './kit/facts.ts'
+import { type AgentVariables, agentGuard, resourceMetadata } from '../src/hono.ts'
+import { clock, noLimits, noReplays, noSessions, noSigning, noTokens } from './kit/facts.ts'
 import { keys, minted } from './line-cases.ts'
 import { policy } from './policy/support.ts'
 
@@ -17,6 +17,7 @@ const guard = createGuard(
     ROUTES: [
       { match: 'GET,OPTIONS /v1/docs', scopes: ['docs:read'], cors },
       { match: 'GET /v1/plain', scopes: ['docs:read'] },
+      { match: 'GET /v1/bare', scopes: ['docs:read'], cors: { ...cors, headers: [] } },
       { match: '* /open', access: 'public', cors },
       { match: 'GET /v1/shadow', scopes: ['docs:read'], cors, mode: 'shadow' },
     ],
@@ -27,6 +28,7 @@ const guard = createGuard(
     tokens: noTokens,
     revocations: createMemoryRevocations({ clock }),
     limits: noLimits,
+    replays: noReplays,
     signingKeys: noSigning,
     sessions: noSessions,
     onError: () => {},
@@ -71,6 +73,13 @@ describe('a preflight', () => {
     })
   })
 
+  it('to a rule without request headers allows none, whichever it asks for', async () => {
+    const headers = { ...PREFLIGHT, 'access-control-request-headers': 'x-own, authorization' }
+    const answer = await ask('https://api.example.com/v1/bare', { method: 'OPTIONS', headers })
+    expect(answer).toMatchObject({ status: 204, allowed: APP })
+    expect(answer.cors).not.toContain('access-control-allow-headers')
+  })
+
   it.each([
     ['over plain http', 'http://api.example.com/v1/docs', 'insecure_transport'],
     ['to a rule without cors', 'https://api.example.com/v1/plain', 'preflight_refused'],
@@ -110,5 +119,50 @@ describe('a request from a page', () => {
   it('over plain http can be read by it as well', async () => {
     const answer = await ask('http://api.example.com/v1/docs', { headers: { origin: APP } })
     expect(answer).toMatchObject({ status: 403, code: 'insecure_transport', allowed: APP })
+  })
+})
+
+describe('the metadata of the resource', () => {
+  const PATH = '/.well-known/oauth-protected-resource'
+  const URL = `https://api.example.com${PATH}`
+  const newApp = () => new Hono<{ Variables: AgentVariables }>()
+  const own = (c: { text(text: string): Response }) => c.text('the app')
+
+  const whole = newApp().use(agentGuard(guard)).use(`${PATH}/*`, resourceMetadata).all('*', own)
+  const perRoute = newApp()
+    .use(`${PATH}/*`, resourceMetadata(guard))
+    .all('/v1/docs', agentGuard(guard), own)
+
+  it.each([
+    ['behind a guard for the whole app', whole],
+    ['beside guards of routes', perRoute],
+  ])('is served %s', async (_, app) => {
+    const response = await app.request(URL)
+    expect(response.status).toBe(200)
+    expect(await response.json()).toMatchObject({ resource: 'https://api.example.com' })
+    const preflight = await app.request(URL, {
+      method: 'OPTIONS',
+      headers: { ...PREFLIGHT, 'access-control-request-headers': 'mcp-protocol-version' },
+    })
+    expect(preflight.status).toBe(204)
+    expect(preflight.headers.get('access-control-allow-headers')).toBe('*')
+    const http = await app.request(URL.replace('https', 'http'))
+    expect([http.status, await http.json()]).toMatchObject([403, { code: 'insecure_transport' }])
+    const refused = await app.request('https://api.example.com/v1/docs')
+    expect(refused.status).toBe(401)
+    const headers = { authorization: `Bearer ${token}` }
+    const allowed = await app.request('https://api.example.com/v1/docs', { headers })
+    expect(await allowed.text()).toBe('the app')
+  })
+
+  it('beside guards of routes is refused in the words of the app', async () => {
+    const refuse = () => new Response(null, { status: 418 })
+    const app = newApp().use(`${PATH}/*`, resourceMetadata(guard, { refuse }))
+    expect((await app.request(`${URL}/unknown`)).status).toBe(418)
+  })
+
+  it('goes on where no guard has judged the request', async () => {
+    const app = newApp().use(`${PATH}/*`, resourceMetadata).all('*', own)
+    expect(await (await app.request(URL)).text()).toBe('the app')
   })
 })

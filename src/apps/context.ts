@@ -2,10 +2,10 @@ import type { Context } from 'hono'
 import type { Send } from '../answer/forward.ts'
 import type { Denial } from '../base/denial.ts'
 import type { Guard, GuardPorts } from '../guard.ts'
-import type { AgentVariables } from '../hono.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Journal, RevocationStore, SigningKeys } from '../model/ports.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
+import type { AgentVariables } from './guarding.ts'
 
 /** What the gate's apps reach the world through. */
 export interface GatePorts extends GuardPorts {

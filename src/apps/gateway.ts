@@ -9,13 +9,13 @@ import { type Denial, denials } from '../base/denial.ts'
 import { perObject } from '../base/memo.ts'
 import { readAddress } from '../base/request.ts'
 import type { Decision, Guard } from '../guard.ts'
-import { agentGuard } from '../hono.ts'
 import { METADATA_PATH } from '../model/metadata.ts'
 import type { Gate } from '../model/policy.ts'
 import { createApp } from './app.ts'
 import { connectionOf } from './connection.ts'
 import type { GateEnv, Opened } from './context.ts'
 import { explainRequest } from './explain.ts'
+import { guarding } from './guarding.ts'
 import { jwks } from './jwks.ts'
 import { resourceMetadata } from './metadata.ts'
 import { policyInForce } from './policy.ts'
@@ -108,7 +108,7 @@ gateway.get(`${OWN}/health`, (c) => {
 })
 
 const guarded = perObject((guard: Guard) =>
-  agentGuard<GateEnv>(guard, {
+  guarding<GateEnv>(guard, {
     refuse: (denial, c) => c.get('deny')(denial),
     clientIp: (c) => c.get('clientIp'),
     connection: (c) => connectionOf(c.env.cf),

@@ -1,14 +1,20 @@
 import type { Context, Next } from 'hono'
 import { metadataAnswer } from '../answer/metadata.ts'
-import type { AgentVariables } from '../hono.ts'
+import type { AgentVariables } from './guarding.ts'
 
-/** Serves a protected resource's metadata (RFC 9728) behind the guard; other requests go on. */
+/**
+ * Serves a protected resource's metadata (RFC 9728) behind the guard; other requests go on, and so do all that
+ * no guard has decided on.
+ */
 export const resourceMetadata = async <E extends { Variables: AgentVariables }>(
   c: Context<E>,
   next: Next,
 ): Promise<Response | undefined> => {
-  const { req, var: variables } = c as unknown as Context<{ Variables: AgentVariables }>
-  const answer = metadataAnswer(req.raw, variables.decision)
+  const { req, var: variables } = c as unknown as Context<{
+    Variables: Partial<AgentVariables>
+  }>
+  const { decision } = variables
+  const answer = decision && metadataAnswer(req.raw, decision)
   if (!answer) await next()
   return answer
 }

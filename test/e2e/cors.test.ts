@@ -24,6 +24,7 @@ beforeAll(async () => {
       },
       { match: 'OPTIONS /v1/thing', scopes: [] },
       { match: 'GET /v1/any', scopes: [], cors: { origins: ['*'] } },
+      { match: 'GET /v1/bare', scopes: [], cors: { origins: [APP], headers: [] } },
       { match: 'GET /v1/plain', scopes: [] },
       { match: 'GET /v1/run', scopes: [], workflow: 'header:x-run', cors: { origins: [APP] } },
     ],
@@ -86,6 +87,13 @@ describe('a preflight', () => {
     const post = await preflight('/v1/thing', 'POST')
     expect(corsHeaders(post)).toEqual({})
     expect(await outcome(post)).toEqual({ status: 403, code: 'preflight_refused' })
+  })
+
+  it('allows no header where the rule names none', async () => {
+    const response = await preflight('/v1/bare', 'GET', { headers: 'x-own, authorization' })
+    expect(response.status).toBe(204)
+    expect(corsHeaders(response)).toMatchObject({ 'access-control-allow-origin': APP })
+    expect(corsHeaders(response)).not.toHaveProperty('access-control-allow-headers')
   })
 
   it('of a stranger is not allowed', async () => {

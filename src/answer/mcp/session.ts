@@ -34,9 +34,11 @@ export const sealSession = async (
   if (session === null || revision === '2026-07-28') return ok(undefined)
   if (!isSessionId(session)) return fail({ denial: deny('session_invalid') })
   try {
+    const given = sent.get(SESSION)
+    // A handler in the same process has the server's own id, and may send on what it was given.
     const sealed =
-      session === own
-        ? sent.get(SESSION)
+      session === own && given !== own
+        ? given
         : await sessions.seal(session, sessionHolder(agent, route))
     if (sealed !== null) headers.set(SESSION, sealed)
     return ok(undefined)
