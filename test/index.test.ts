@@ -224,6 +224,58 @@ describe('an origin', () => {
     expect(await (await origin.arrival()).answered()).toBe('cut')
   })
 
+  it.each<[string, Init]>([
+    ['GET', {}],
+    ['POST', { body: 'a body' }],
+  ])('is left when the caller leaves before it has answered (%s)', async (method, init) => {
+    origin.on('/open', () => {})
+    const caller = new AbortController()
+    const answer = ask('/open', { method, ...init, signal: caller.signal })
+    const arrived = await origin.arrival()
+    await arrived.finished()
+    caller.abort()
+    expect(await arrived.answered()).toBe('cut')
+    expect((await answer).ok).toBe(false)
+  })
+
+  it('is not asked for a caller that has left', async () => {
+    const answer = await ask('/open', { signal: AbortSignal.abort() })
+    expect(answer.ok).toBe(false)
+    expect(origin.requests).toEqual([])
+  })
+
+  it('never gets a body that breaks off as a whole one, and is not blamed for it', async () => {
+    let sender: ReadableStreamDefaultController<Uint8Array> | undefined
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        sender = controller
+        controller.enqueue(new Uint8Array(500))
+      },
+    })
+    const answer = ask('/open', { method: 'POST', body, duplex: 'half' })
+    const arrived = await origin.arrival()
+    await arrived.received(500)
+    sender?.error(new Error('gone'))
+    expect(await codeOf(await answer)).toEqual([400, 'body_incomplete'])
+    expect(await arrived.finished()).toBe('cut')
+  })
+
+  it.each<[string, (request: Request) => Promise<unknown>]>([
+    ['as text', (request) => request.text()],
+    [
+      'chunk by chunk',
+      async ({ body }) => {
+        for await (const _ of body ?? []);
+      },
+    ],
+  ])('gets no empty body for one that was read before (%s)', async (_, read) => {
+    const request = requestOf('/open', { method: 'POST', body: 'transfer 5' })
+    await read(request)
+    const answer = await forward(request, await guard(request))
+    expect(await codeOf(answer)).toEqual([503, 'unavailable'])
+    expect(origin.requests).toEqual([])
+  })
+
   it('keeps its own connection to itself', async () => {
     const own = {
       connection: 'keep-alive',
@@ -280,6 +332,19 @@ describe('an assertion', () => {
     const { payload } = await said(parsed({ assertion: 'body' }))
     expect(payload).toMatchObject({ bdh: 'LPJNul-wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ' })
     expect(origin.requests[0]?.body).toBe('hello')
+  })
+
+  it('is of no empty body in place of one that was read before', async () => {
+    const errors: unknown[] = []
+    const guarded = createGuard(parsed({ assertion: 'body' }), {
+      onError: (_, error) => errors.push(error),
+    })
+    const request = requestOf('/v1/notes', { bearer: token, method: 'POST', body: 'transfer 5' })
+    for await (const _ of request.body ?? []);
+    const answer = await forward(request, await guarded(request))
+    expect(await codeOf(answer)).toEqual([503, 'unavailable'])
+    expect(origin.requests).toEqual([])
+    expect(errors.map(String)).toEqual(['TypeError: The body of the request was read before'])
   })
 
   it('is none, and has no keys, where nothing is signed', async () => {

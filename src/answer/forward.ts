@@ -1,3 +1,4 @@
+import { chainDenials } from '../base/chain.ts'
 import { type Denial, denials } from '../base/denial.ts'
 import type { Address } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
@@ -7,12 +8,13 @@ import { ASSERTION_HEADER } from '../model/assertion.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Route, Target } from '../model/route.ts'
 import { pathAtOrigin } from '../model/well-known.ts'
+import { bodyDenials } from '../stages/body.ts'
 import { signingDenials } from '../stages/signing.ts'
 import { assertionOf } from './assertion.ts'
 import { claimHeaders, identityHeaders, stripInbound } from './headers.ts'
 import { setMcpHeaders } from './mcp/request.ts'
 import type { WatchPorts } from './stream-watch.ts'
-import { patience, streamed } from './upload.ts'
+import { following, patience, streamed } from './upload.ts'
 import { watchUpload } from './upload-watch.ts'
 import { isReadable } from './without-secrets.ts'
 
@@ -85,7 +87,9 @@ export interface ForwardFault {
 /**
  * Sends an allowed request to its origin: inbound identity and forwarding headers removed, the
  * verified ones set, the path as it was matched, bodies streaming both ways, redirects handed
- * back. Decides nothing: the line has. Gives the origin's response untouched, or a denial.
+ * back. Decides nothing: the line has. Gives the origin's response untouched, or a denial; a body that
+ * somebody has read before is not sent. Until there is a response it ends with the request's signal, which
+ * is not looked at in workerd.
  */
 export const forward = async (
   request: Request,
@@ -96,19 +100,22 @@ export const forward = async (
   if (isBodiless(request.method) && (held ? held.length > 0 : hasBody(request))) {
     return fail({ denial: deny('body_unexpected') })
   }
+  // What no rule of an MCP endpoint has judged is not sent to it.
+  const body = isBodiless(request.method) || held || route.mcp ? null : request.body
+  const wasRead = body && (request.bodyUsed || body.locked)
+  if (wasRead) return fail({ denial: chainDenials('unavailable') })
   const url = route.target.url.origin + pathAtOrigin(route.target, address.path) + address.query
   const signed = assertionFor(request.method, url, context)
   const assertion = signed instanceof Promise ? await signed : signed
   if (assertion === UNSIGNED) return fail({ denial: signingDenials('assertion_unavailable') })
   const wait = patience(route.target.timeout)
-  // What no rule of an MCP endpoint has judged is not sent to it.
-  const body = isBodiless(request.method) || held || route.mcp ? null : request.body
   const abort = body || !ENDS_WITH_REQUEST ? new AbortController() : undefined
   const overNetwork = (route.target.service ?? route.target.via) === undefined
   const headers = originHeaders(request.headers, context)
   if (assertion !== undefined) {
     headers.set(context.policy.gate.identityPrefix + ASSERTION_HEADER, assertion)
   }
+  const upload = body && abort ? streamed(body, request, { wait, abort, overNetwork }) : undefined
   const outbound = {
     method: request.method,
     headers,
@@ -117,10 +124,12 @@ export const forward = async (
     cache: 'no-store',
     ...(abort && { signal: abort.signal }),
     ...(held && held.length > 0 && { body: held }),
-    ...(body &&
-      abort && { body: streamed(body, request, { wait, abort, overNetwork }), duplex: 'half' }),
+    ...(upload && { body: upload.readable, duplex: 'half' }),
   } as Outbound
   const watched = body && abort ? watchUpload(request, decision, context.ports, abort) : undefined
+  const unfollow = abort && !ENDS_WITH_REQUEST ? following(request.signal, abort) : undefined
+  // An origin may answer before the upload is through, which is watched to its end.
+  let until: Promise<void> | undefined
   if (!body) wait.begin()
   try {
     const sending = send(route.target, url, outbound, isRead(route))
@@ -133,14 +142,21 @@ export const forward = async (
     const { status } = response
     if (!isAnswer(response)) return fail({ denial: deny('origin_unreachable', { status }), status })
     const code = refusedAnswer(response, route)
-    if (!code) return ok(response)
+    if (!code) {
+      until = upload?.through
+      return ok(response)
+    }
     await response.body?.cancel()
     return fail({ denial: deny(code), status })
   } catch (error) {
     const ended = watched?.ended()
-    return fail({ denial: ended ?? deny('origin_unreachable', { error: String(error) }) })
+    if (ended) return fail({ denial: ended })
+    if (upload?.brokeOff()) return fail({ denial: bodyDenials('body_incomplete') })
+    return fail({ denial: deny('origin_unreachable', { error: String(error) }) })
   } finally {
-    watched?.over()
+    unfollow?.()
+    if (watched && until) void until.then(watched.over)
+    else watched?.over()
     wait.over()
   }
 }

@@ -36,11 +36,37 @@ type FixedLength = new (
   readonly writable: WritableStream<Uint8Array>
 }
 
+/**
+ * Aborts when `signal` does, or has; the function it gives ends that. A runtime may have no signal of a
+ * request.
+ */
+export const following = (signal: AbortSignal | undefined, abort: AbortController) => {
+  const leave = () => abort.abort()
+  if (signal?.aborted) leave()
+  signal?.addEventListener('abort', leave)
+  return () => signal?.removeEventListener('abort', leave)
+}
+
 /** What an upload on its way is watched and broken off by. */
 export interface Upload {
   readonly wait: ReturnType<typeof patience>
   readonly abort: AbortController
   readonly overNetwork: boolean
+}
+
+/** How far a body has come; `broken` is its sender's doing. */
+type Progress = 'flowing' | 'whole' | 'broken'
+
+/** A body on its way. */
+export interface Streamed {
+  readonly readable: ReadableStream<Uint8Array>
+  /**
+   * Whether its sender broke it off, or has left before its end. Asked when sending it has failed: what comes
+   * after that is not told apart.
+   */
+  readonly brokeOff: () => boolean
+  /** Settles when nothing more of it is on its way; never rejects. */
+  readonly through: Promise<void>
 }
 
 /**
@@ -51,17 +77,30 @@ export const streamed = (
   body: ReadableStream<Uint8Array>,
   request: Request,
   upload: Upload,
-): ReadableStream<Uint8Array> => {
+): Streamed => {
   const length = Number(request.headers.get('content-length') ?? Number.NaN)
   const Fixed = (globalThis as { FixedLengthStream?: FixedLength }).FixedLengthStream
   const pipe =
     Fixed && Number.isSafeInteger(length) ? new Fixed(length) : new TransformStream<Uint8Array>()
-  if (Fixed && length <= LIMITS.smallBodyBytes && upload.overNetwork) {
-    void body.pipeTo(pipe.writable).then(upload.wait.begin, upload.wait.begin)
-  } else {
-    void pump(body.getReader(), pipe.writable.getWriter(), upload)
+  let progress: Progress = 'flowing'
+  const tell = (now: Progress) => {
+    progress = now
+    upload.wait.begin()
   }
-  return pipe.readable
+  const isSmall = Fixed && length <= LIMITS.smallBodyBytes && upload.overNetwork
+  const through = isSmall
+    ? // It breaks, too, when the origin does, but only after sending has failed.
+      body.pipeTo(pipe.writable).then(
+        () => tell('whole'),
+        () => tell('broken'),
+      )
+    : pump(body.getReader(), pipe.writable.getWriter(), upload, tell)
+  const hasLeft = () => progress === 'flowing' && request.signal?.aborted
+  return {
+    readable: pipe.readable,
+    brokeOff: () => progress === 'broken' || hasLeft(),
+    through,
+  }
 }
 
 /** Never rejects: a side that breaks off breaks the other off, and the response tells the rest. */
@@ -69,15 +108,17 @@ const pump = async (
   reader: ReadableStreamDefaultReader<Uint8Array>,
   writer: WritableStreamDefaultWriter<Uint8Array>,
   { wait, abort }: Upload,
+  tell: (progress: Progress) => void,
 ): Promise<void> => {
   try {
     for (;;) {
       // Only an abort breaks the outgoing request off: a stream that fails ends as if complete.
       const { done, value } = await reader.read().catch((error: unknown) => {
+        tell('broken')
         abort.abort()
         throw error
       })
-      wait.begin()
+      tell(done ? 'whole' : 'flowing')
       if (done) break
       await writer.write(value)
       wait.end()

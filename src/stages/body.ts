@@ -5,7 +5,7 @@ import { LIMITS } from '../base/limits.ts'
 import type { RequestHead } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 
-/** Why a body that is read before the request goes on is not taken. */
+/** Why a body is not taken: one that is read before the request goes on, or one that is passed on as it comes. */
 export const bodyDenials = denials({
   body_too_large: [
     'tooLarge',
@@ -20,7 +20,7 @@ export const bodyDenials = denials({
   body_incomplete: [
     'badRequest',
     'The request body broke off before its end',
-    'Send the request again, with its whole body; nothing was changed',
+    'Send the request again, with its whole body',
   ],
   digest_mismatch: [
     'badRequest',
@@ -57,15 +57,22 @@ export interface HeldBody {
   readonly digest?: string
 }
 
+/** A request whose body can be read, unless somebody has. */
+type BodiedRequest = RequestHead & {
+  readonly body?: ReadableStream<Uint8Array> | null
+  readonly bodyUsed?: boolean
+}
+
 /**
  * The whole body of a request, held against its Content-Digest (RFC 9530 §2) where there is one; with
- * `isTold` its digest, too.
+ * `isTold` its digest, too. Rejects where somebody has read the body before: what is left of it is not it.
  */
 export const heldBody = async (
-  request: RequestHead & { readonly body?: ReadableStream<Uint8Array> | null },
+  request: BodiedRequest,
   most: number,
   isTold = true,
 ): Promise<Result<HeldBody, Denial<BodyCode>>> => {
+  if (request.bodyUsed) throw new TypeError('The body of the request was read before')
   const read = await wholeBody(request.body ?? null, most)
   if (!read.ok) return read
   const bytes = read.value

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { generateKeyPair } from 'jose'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Decision, Facts } from '../../src/guard.ts'
@@ -285,6 +286,169 @@ describe('what comes back', () => {
     else
       expect(result).toMatchObject({ ...denied, reason: { denial: { code, answer: 'badOrigin' } } })
     expect(cancelled).toBe(code !== undefined)
+  })
+})
+
+describe('a body that breaks off on its way', () => {
+  /** One that comes until it is failed, of a caller that may leave. */
+  const flowing = (length?: string) => {
+    let sender: ReadableStreamDefaultController<Uint8Array> | undefined
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        sender = controller
+        controller.enqueue(new Uint8Array([1]))
+      },
+    })
+    const caller = new AbortController()
+    const headers = length === undefined ? {} : { 'content-length': length }
+    return {
+      breakOff: () => sender?.error(new Error('gone')),
+      finish: () => sender?.close(),
+      leave: () => caller.abort(),
+      init: { method: 'POST', body, duplex: 'half', headers, signal: caller.signal } as const,
+    }
+  }
+  /** An origin that takes what comes until the request is broken off. */
+  const taking: Origin = async (_, request) => {
+    request.text().catch(() => {})
+    return new Promise((_, reject) => {
+      request.signal.addEventListener('abort', () => reject(new Error('aborted')))
+    })
+  }
+  const codeOf = ({ result }: Awaited<ReturnType<typeof forwarded>>) =>
+    result.ok ? 'ok' : result.reason.denial.code
+  const SERVICE = { service: 'API' }
+
+  it.each([
+    [undefined, {}],
+    ['1000', {}],
+    ['1000000', {}],
+    [undefined, SERVICE],
+    ['1000', SERVICE],
+  ])('is its sender’s doing (%s of %j)', async (length, target) => {
+    const { breakOff, init } = flowing(length)
+    const running = forwarded({ target, init, send: taking })
+    await new Promise((done) => setTimeout(done, 10))
+    breakOff()
+    expect(await running).toMatchObject({
+      result: { reason: { denial: { code: 'body_incomplete', answer: 'badRequest' } } },
+    })
+  })
+
+  it('is so, too, where the caller has left', async () => {
+    const { leave, init } = flowing()
+    const running = forwarded({ init, send: taking })
+    await new Promise((done) => setTimeout(done, 10))
+    leave()
+    expect(codeOf(await running)).toBe('body_incomplete')
+  })
+
+  it.each([[{}], [SERVICE]])('is not where the origin failed before (%j)', async (target) => {
+    const { breakOff, init } = flowing()
+    const send: Origin = async (_, request) => {
+      await request.body?.getReader().read()
+      throw new Error('Network connection lost.')
+    }
+    const running = forwarded({ target, init, send })
+    void running.then(breakOff)
+    expect(codeOf(await running)).toBe('origin_unreachable')
+  })
+
+  it('is not where the origin takes no more, nor once the body was whole', async () => {
+    const refusing: Origin = async (_, request) => {
+      await request.body?.cancel()
+      throw new Error('Network connection lost.')
+    }
+    expect(codeOf(await forwarded({ init: flowing().init, send: refusing }))).toBe(
+      'origin_unreachable',
+    )
+    const { finish, leave, init } = flowing()
+    const send: Origin = async (_, request) => {
+      finish()
+      await request.text()
+      leave()
+      throw new Error('Network connection lost.')
+    }
+    expect(codeOf(await forwarded({ init, send }))).toBe('origin_unreachable')
+  })
+
+  it('does not take an answer away that the origin has given', async () => {
+    const { breakOff, init } = flowing()
+    const send: Origin = async () => {
+      breakOff()
+      return new Response('too much', { status: 413 })
+    }
+    const { result } = await forwarded({ init, send })
+    expect(result.ok && result.value.status).toBe(413)
+  })
+})
+
+describe('a caller that leaves', () => {
+  const waiting: Origin = (_, request) =>
+    new Promise((_, reject) => {
+      const leave = () => reject(new Error('aborted'))
+      if (request.signal.aborted) leave()
+      request.signal.addEventListener('abort', leave)
+    })
+
+  it.each(['GET', 'DELETE', 'HEAD'])('ends what was asked for it (%s)', async (method) => {
+    const caller = new AbortController()
+    const running = forwarded({ init: { method, signal: caller.signal }, send: waiting })
+    setTimeout(() => caller.abort(), 10)
+    const { request } = await running
+    expect(request.signal.aborted).toBe(true)
+  })
+
+  it('may have left before', async () => {
+    const { request } = await forwarded({ init: { signal: AbortSignal.abort() }, send: waiting })
+    expect(request.signal.aborted).toBe(true)
+  })
+
+  it('leaves an answer that is there to whoever hands it on', async () => {
+    const caller = new AbortController()
+    const { signal } = caller
+    const inbound = new Request('https://api.example.com/x', { signal })
+    const { request } = await forwarded({ inbound })
+    expect(getEventListeners(inbound.signal, 'abort')).toEqual([])
+    caller.abort()
+    expect(request.signal.aborted).toBe(false)
+  })
+})
+
+describe('a body that was read before', () => {
+  const posted = () =>
+    new Request('https://api.example.com/x', { method: 'POST', body: 'transfer 5' })
+  const readings: readonly [string, (request: Request) => Promise<unknown>][] = [
+    ['as text', (request) => request.text()],
+    [
+      'chunk by chunk',
+      async ({ body }) => {
+        for await (const _ of body ?? []);
+      },
+    ],
+    [
+      'in part',
+      async ({ body }) => {
+        const reader = body?.getReader()
+        await reader?.read()
+        reader?.releaseLock()
+      },
+    ],
+    ['by somebody who still holds it', async ({ body }) => void body?.getReader()],
+  ]
+
+  it.each(readings)('is not sent as an empty one (%s)', async (_, read) => {
+    const inbound = posted()
+    await read(inbound)
+    const result = forwarded({ inbound })
+    await expect(result).rejects.toThrow('nothing was sent')
+  })
+
+  it('is sent where it was held', async () => {
+    const inbound = posted()
+    const held = { bytes: new Uint8Array(await inbound.arrayBuffer()) }
+    const { request } = await forwarded({ inbound, known: { held } })
+    expect(await request.text()).toBe('transfer 5')
   })
 })
 

@@ -7,6 +7,7 @@ import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
+import { connectRaw, type Header, rawRequest } from '../kit/raw.ts'
 import { deployment } from '../kit/repository.ts'
 import { request } from '../kit/request.ts'
 import { serve, type Workerd } from '../kit/workerd.ts'
@@ -140,6 +141,27 @@ describe('a caller and an origin over service bindings', () => {
     const body = 'x'.repeat(300_000)
     const seen = await seenOf(await call(`https://${HOST}/v1/x`, {}, { method: 'POST', body }))
     expect(seen.body).toBe(body)
+  })
+
+  it.each([
+    ['/v1/x', ['Content-Length', '1000'], 'hi', 400, 'body_incomplete'],
+    ['/v1/x', ['Transfer-Encoding', 'chunked'], '2\r\nhi\r\nZZ\r\n', 400, 'body_incomplete'],
+    ['/v1/hung-up', ['Content-Length', '1000'], 'hi', 502, 'origin_unreachable'],
+    ['/v1/hung-up', ['Transfer-Encoding', 'chunked'], '2\r\nhi\r\n', 502, 'origin_unreachable'],
+  ] as const)('tells who broke a body off: %s, %j', async (path, framing, body, status, code) => {
+    const headers: readonly Header[] = [
+      ['Host', HOST],
+      ['Authorization', `Bearer ${token}`],
+      ['X-Target', `https://${HOST}${path}`],
+      ['X-Host', 'none'],
+      framing,
+    ]
+    const connection = await connectRaw(workerd.ports.caller ?? 0)
+    connection.send(rawRequest({ method: 'POST', headers, body }))
+    if (status === 400) connection.end()
+    const answer = await connection.response()
+    expect([answer.status, JSON.parse(answer.body).code]).toEqual([status, code])
+    connection.close()
   })
 
   it.each([

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { later, reply } from '../kit/answers.ts'
-import { type Header, rawRequest } from '../kit/raw.ts'
+import { connectRaw, type Header, rawRequest } from '../kit/raw.ts'
 import { askGate, HOST, outcome, type Setting, startSetting } from './setting.ts'
 
 let setting: Setting
@@ -121,6 +121,72 @@ describe('an upload', () => {
       expect(seen.bodyLength).toBe(500)
       const { status } = await setting.ask('/v1/patient', { token: await setting.token() })
       expect(status).toBe(200)
+    },
+  )
+
+  /** One of which a part is at the origin, and what comes of it. */
+  const begun = async (framing: Header, part: string) => {
+    const id = crypto.randomUUID()
+    const headers: readonly Header[] = [
+      ['Host', HOST],
+      ['Authorization', `Bearer ${await setting.token()}`],
+      ['X-Request-Id', id],
+      framing,
+    ]
+    const connection = await connectRaw(setting.gate.port)
+    connection.send(rawRequest({ method: 'POST', target: '/v1/patient', headers, body: part }))
+    const seen = await setting.origin.arrival()
+    await seen.received(2)
+    return {
+      connection,
+      seen,
+      async answered() {
+        const { status, body } = await connection.response()
+        return [status, JSON.parse(body).code]
+      },
+      written: async () =>
+        (await setting.gate.journalLine(({ request_id }) => request_id === id)).code,
+    }
+  }
+  /** Framing, a part, more of it, and what breaks it off where the end of the connection does not. */
+  const PARTS = [
+    ['small', ['Content-Length', '1000'], 'hi', 'x', undefined],
+    ['large', ['Content-Length', '1000000'], 'hi', 'x', undefined],
+    ['in chunks', ['Transfer-Encoding', 'chunked'], '2\r\nhi\r\n', '1\r\nx\r\n', undefined],
+    ['in broken chunks', ['Transfer-Encoding', 'chunked'], '2\r\nhi\r\n', '1\r\nx\r\n', 'ZZ\r\n'],
+  ] as const
+
+  it.each(PARTS)(
+    'that breaks off is the doing of who sent it (%s)',
+    async (_, framing, part, _more, broken) => {
+      const { connection, seen, answered, written } = await begun(framing, part)
+      if (broken === undefined) connection.end()
+      else connection.send(broken)
+      expect(await answered()).toEqual([400, 'body_incomplete'])
+      expect(await written()).toBe('body_incomplete')
+      expect(await seen.finished()).toBe('cut')
+      connection.close()
+    },
+  )
+
+  it.each(
+    PARTS.slice(0, 3).flatMap((part) =>
+      WAYS.flatMap((way) => [true, false].map((flows) => [part[0], flows, way, part] as const)),
+    ),
+  )(
+    'that its origin hangs up on is the doing of the origin (%s, flowing: %s, by %s)',
+    async (_, flows, way, [, framing, part, more]) => {
+      setting.origin.on('/v1/patient', async ({ socket }, _res, recorded) => {
+        await recorded.received(flows ? 10 : 2)
+        socket[way]()
+      })
+      const { connection, answered, written } = await begun(framing, part)
+      const flow = setInterval(() => flows && connection.send(more), 1)
+      const code = await written().finally(() => clearInterval(flow))
+      expect(code).toBe('origin_unreachable')
+      // A connection that more is sent to after its end may lose the answer.
+      if (!flows) expect(await answered()).toEqual([502, 'origin_unreachable'])
+      connection.close()
     },
   )
 

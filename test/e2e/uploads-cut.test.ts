@@ -1,4 +1,4 @@
-import { type IncomingMessage, request } from 'node:http'
+import { type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { HOST, type Setting, startSetting, until } from './setting.ts'
@@ -19,7 +19,11 @@ beforeAll(async () => {
 afterAll(() => setting.close())
 
 /** An upload that never ends by itself, chunk after chunk; and what the origin has got of it. */
-const upload = async (path: string, token: string) => {
+const upload = async (
+  path: string,
+  token: string,
+  begin: (res: ServerResponse) => void = () => {},
+) => {
   const seen = { bytes: 0, isOver: false, isWhole: false }
   setting.origin.on(path, (req, res) => {
     req.on('data', (chunk: Buffer) => {
@@ -32,6 +36,7 @@ const upload = async (path: string, token: string) => {
     req.on('close', () => {
       seen.isOver = true
     })
+    begin(res)
   })
   const answer = Promise.withResolvers<IncomingMessage>()
   const sent = request(
@@ -95,6 +100,31 @@ it('an upload ends when its agent is revoked, and never as if it were complete',
     SLACK,
   )
   expect(seen.isWhole).toBe(false)
+  await stop()
+})
+
+it.each<[string, object, string]>([
+  ['of a length that is small', { 'content-length': 5 }, ''],
+  ['of which a part is there', { 'content-length': 5 }, 'ab'],
+  ['that flows', {}, 'ab'],
+])('also when the origin has begun with an answer %s', async (name, headers, part) => {
+  const agent = newAgent()
+  const path = `/v1/early-${name.replaceAll(' ', '-')}`
+  const token = await setting.token({ client_id: agent })
+  const { seen, answer, stop } = await upload(path, token, (res) => {
+    res.writeHead(200, { ...headers })
+    res.flushHeaders()
+    if (part) res.write(part)
+  })
+  const response = await answer
+  response.on('error', () => {}).resume()
+  expect(response.statusCode).toBe(200)
+  await revoke(setting, agent)
+  await until(
+    async () => seen.isOver,
+    (isOver) => isOver,
+    BOUND + SLACK,
+  )
   await stop()
 })
 

@@ -32,6 +32,8 @@ export interface Given extends Partial<Omit<ForwardContext, 'route' | 'address' 
   /** Of an agent that passed. */
   readonly known?: Partial<Facts>
   readonly init?: RequestInit & { readonly duplex?: 'half' }
+  /** In place of one that is made of `init`. */
+  readonly inbound?: Request
 }
 
 /** Forwards one request of an agent that passed, with what was sent to the origin. */
@@ -40,6 +42,7 @@ export const forwarded = async ({
   route = {},
   target = {},
   init = {},
+  inbound = new Request('https://api.example.com/x', init),
   ...context
 }: Given = {}) => {
   const sent: [Target, Request][] = []
@@ -47,7 +50,7 @@ export const forwarded = async ({
   const { policy = policyOf(), known } = context
   const rule = routeOf('* /*', route)
   const whole = { ...rule, target: { ...rule.target, ...target } }
-  const result = await forward(new Request('https://api.example.com/x', init), {
+  const result = await forward(inbound, {
     policy,
     route: whole,
     address: addressOf(url ?? 'https://api.example.com/x'),

@@ -2,8 +2,12 @@
 export default {
   async fetch(request, env) {
     if (env.GATE === undefined) {
-      const body = await request.text()
       const { method, url } = request
+      if (url.endsWith('/hung-up')) {
+        await request.body.getReader().read()
+        throw new Error('hung up')
+      }
+      const body = await request.text()
       const headers = Object.fromEntries(request.headers)
       if (url.endsWith('/moved'))
         return new Response(null, { status: 302, headers: { location: '/there' } })

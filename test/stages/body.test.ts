@@ -58,6 +58,22 @@ describe('a held body', () => {
   })
 })
 
+describe('a body that was read before', () => {
+  const posted = () => new Request(`${RESOURCE}/x`, { method: 'POST', body: 'hello' })
+
+  it('is not held as an empty one', async () => {
+    const request = posted()
+    for await (const _ of request.body ?? []);
+    await expect(heldBody(request, 64)).rejects.toThrow('was read before')
+  })
+
+  it('is not held while somebody else reads it', async () => {
+    const request = posted()
+    request.body?.getReader()
+    await expect(heldBody(request, 64)).rejects.toThrow(TypeError)
+  })
+})
+
 describe('a Content-Digest', () => {
   it.each([
     SHA256,
