@@ -1,5 +1,4 @@
 import type { Send } from '../answer/forward.ts'
-import { stripHopByHop } from '../answer/headers.ts'
 import { withoutCoding } from '../answer/without-secrets.ts'
 
 /** What `fetch` outside of workerd decodes by itself, though the answer still says it is encoded. */
@@ -18,8 +17,5 @@ export const fetchOrigin: Send = async (_, url, outbound, isRead) => {
   // Node's fetch refuses to send it; the server before this has answered it already.
   outbound.headers.delete('expect')
   outbound.headers.set('accept-encoding', isRead ? 'identity' : 'gzip')
-  const response = await fetch(url, outbound)
-  const answer = new Response(response.body, response)
-  stripHopByHop(answer.headers)
-  return withoutCoding(answer, DECODED)
+  return withoutCoding(await fetch(url, outbound), DECODED)
 }

@@ -10,7 +10,6 @@ import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
 const HOP_BY_HOP = [
   'connection',
   'keep-alive',
-  'proxy-authenticate',
   'proxy-connection',
   'te',
   'trailer',
@@ -28,6 +27,7 @@ const REMOVED = [
   'x-method-override',
   'remote-user',
   'x-request-id',
+  'proxy-authenticate',
   'proxy-authorization',
   ...HOP_BY_HOP,
 ]
@@ -76,12 +76,9 @@ export const stripInbound = (headers: Headers, gate: Gate, route: Route): void =
   }
 }
 
-/** Removes from an answer's headers, in place, what ends at this hop. */
-export const stripHopByHop = (headers: Headers): void => {
-  for (const name of [...HOP_BY_HOP, ...connectionOptions(headers.get('connection'))]) {
-    headers.delete(name)
-  }
-}
+/** Whether a header of an answer ends at this hop, by its name or because {@link connectionOptions} name it. */
+export const isHopByHop = (name: string, named: readonly string[]): boolean =>
+  HOP_BY_HOP.includes(name) || (named.length > 0 && named.includes(foldedName(name)))
 
 type Pairs = readonly (readonly [name: string, value: string])[]
 

@@ -1,6 +1,9 @@
 import type { Address } from '../base/request.ts'
+import { connectionOptions } from '../base/text.ts'
 import type { Route } from '../model/route.ts'
+import { pathAtOrigin } from '../model/well-known.ts'
 import type { Limited } from '../stages/limit.ts'
+import { isHopByHop } from './headers.ts'
 import { setLimitHeaders } from './limit-headers.ts'
 import { answerWith, type Mortal } from './streams.ts'
 import { withoutSecrets } from './without-secrets.ts'
@@ -28,7 +31,8 @@ export interface ToAgent {
 /**
  * The origin's response as the agent gets it: its body, or what it is `changed` for, untouched but for secrets of the
  * rule; `Location` on the gate's own host, nothing that a shared cache could give to another agent, no challenge but
- * the gate's. A 101 keeps its WebSocket, or has that of `changed`.
+ * the gate's, and nothing that ends at this hop. A 101 keeps its WebSocket, or has that of `changed`, and its
+ * hop-by-hop headers.
  */
 export const toAgent = (
   response: Response,
@@ -40,6 +44,12 @@ export const toAgent = (
   // Read once: each look at a header is a call into the runtime, and most are not there.
   const sent = [...headers.keys()]
   const sentAs = (name: string) => (sent.includes(name) ? headers.get(name) : null)
+  const named = connectionOptions(sentAs('connection'))
+  const isUpgraded = answer.status === 101
+  for (const name of sent) {
+    const endsHere = !isUpgraded && isHopByHop(name, named)
+    if (endsHere || isWithheld(name, route, keepsCors)) headers.delete(name)
+  }
   const id = sentAs('x-request-id')
   if (id !== null) headers.set('X-Origin-Request-Id', id)
   headers.set('X-Request-Id', requestId)
@@ -48,7 +58,6 @@ export const toAgent = (
     const rewritten = location === null ? undefined : rewriteLocation(location, route, address)
     if (rewritten !== undefined) headers.set(name, rewritten)
   }
-  for (const name of sent) if (isWithheld(name, route, keepsCors)) headers.delete(name)
   if (route.access !== 'public') {
     const cacheControl = sentAs('cache-control')
     headers.set('Cache-Control', cacheControl === null ? 'private' : privately(cacheControl))
@@ -78,6 +87,7 @@ const privately = (value: string): string => {
 }
 
 const UPWARDS = /^(?:[^?#]*\/)?\.\.(?:[/?#]|$)/
+const WITHOUT_PATH = /^(?:[?#]|$)/
 
 /**
  * A location on the route's origin, moved to the gate's host with `strip_prefix` put back;
@@ -88,10 +98,13 @@ const rewriteLocation = (location: string, route: Route, address: Address): stri
   const base = url.pathname.replace(/\/$/, '')
   const isPath = location.startsWith('/') && !location.startsWith('//')
   const absolute = /^[a-z][a-z0-9+.-]*:|^\/\//i.test(location)
-  // A relative location without dot segments leads to the same place on both sides.
-  if (!isPath && !absolute && !UPWARDS.test(location)) return undefined
+  // A relative location without dot segments leads to the same place on both sides, unless the origin was
+  // asked for a path with a slash at its end, and the gate for one without.
+  const isApart =
+    address.path === stripPrefix ? !WITHOUT_PATH.test(location) : UPWARDS.test(location)
+  if (!isPath && !absolute && !isApart) return undefined
   if (!absolute && base === '' && stripPrefix === '') return undefined
-  const from = url.origin + base + address.path.slice(stripPrefix.length)
+  const from = url.origin + pathAtOrigin(route.target, address.path)
   if (!URL.canParse(location, from)) return undefined
   const there = new URL(location, from)
   if (there.origin !== url.origin) return undefined

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import {
   claimHeaders,
   identityHeaders,
-  stripHopByHop,
+  isHopByHop,
   stripInbound,
 } from '../../src/answer/headers.ts'
 import type { ClaimHeader } from '../../src/model/claim-headers.ts'
@@ -157,20 +157,23 @@ describe('stripInbound', () => {
   })
 })
 
-describe('stripHopByHop', () => {
-  it('removes what ends at one hop, and what Connection names', () => {
-    const headers = new Headers({
-      connection: 'close, X-Trace',
-      'keep-alive': 'timeout=5',
-      'transfer-encoding': 'chunked',
-      trailer: 'x-sum',
-      upgrade: 'h2c',
-      'x-trace': 'a',
-      'x-other': 'b',
-      'content-type': 'text/plain',
-    })
-    stripHopByHop(headers)
-    expect([...headers.keys()]).toEqual(['content-type', 'x-other'])
+describe('isHopByHop', () => {
+  it.each([
+    ['connection', true],
+    ['keep-alive', true],
+    ['proxy-connection', true],
+    ['te', true],
+    ['trailer', true],
+    ['transfer-encoding', true],
+    ['upgrade', true],
+    ['x-trace', true],
+    ['x_other', true],
+    ['content-type', false],
+    ['proxy-authenticate', false],
+  ])('%s: %j', (name, expected) => {
+    const named = ['close', 'x-trace', 'x-other']
+    expect(isHopByHop(name, named)).toBe(expected)
+    expect(isHopByHop(name, [])).toBe(expected && !name.startsWith('x'))
   })
 })
 

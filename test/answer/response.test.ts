@@ -73,6 +73,32 @@ describe('where a location points', () => {
   })
 })
 
+describe('where a relative location points, on a rule whose whole path is taken away', () => {
+  const whole = target('https://origin.example.net', '/api')
+  const based = target('https://origin.example.net/base', '/api')
+
+  it.each<[Partial<Route>, string, string]>([
+    [whole, 'y', '/api/y'],
+    [whole, './y?z#a', '/api/y?z#a'],
+    [whole, '../y', '/api/y'],
+    [whole, '/y', '/api/y'],
+    [whole, '.', '/api/'],
+    [whole, '?z', '?z'],
+    [whole, '#z', '#z'],
+    [whole, '', ''],
+    [based, 'y', '/api/y'],
+    [based, '..', '..'],
+    [based, '?z', '?z'],
+  ])('%j: %s becomes %s', (route, location, expected) => {
+    const answer = toAgent(new Response(null, { headers: { location } }), {
+      route: routeOf('GET /api', route),
+      address: addressOf('https://api.example.com/api'),
+      requestId: 'request-1',
+    })
+    expect(answer.headers.get('location')).toBe(expected)
+  })
+})
+
 describe('what a shared cache may not keep', () => {
   it.each([
     [null, 'private'],
@@ -149,6 +175,34 @@ describe('the rest', () => {
     expect(answer.headers.getSetCookie()).toEqual(['a=1', 'b=2'])
     expect(answer.headers.get('x-own')).toBe('1')
     expect([answer.status, answer.statusText, await answer.text()]).toEqual([418, 'Teapot', 'body'])
+  })
+
+  const endsHere = {
+    connection: 'close, X-Hop, x_other, content-language',
+    'keep-alive': 'timeout=5',
+    'proxy-connection': 'keep-alive',
+    te: 'trailers',
+    trailer: 'x-sum',
+    'transfer-encoding': 'chunked',
+    upgrade: 'h2c',
+    'x-hop': '1',
+    x_other: '1',
+    'content-language': 'en',
+  }
+
+  it.each(['public', 'required'] as const)('without what ends at this hop, %s', (access) => {
+    const answer = answerTo({ ...endsHere, 'x-own': '1' }, { access })
+    expect([...answer.headers.keys()].filter((name) => name in endsHere)).toEqual([])
+    expect(answer.headers.get('x-own')).toBe('1')
+  })
+
+  it("never without what is the gate's, though Connection names it", () => {
+    const named = 'x-request-id, x-origin-request-id, cache-control, vary, ratelimit'
+    const inbound = { 'x-request-id': 'origin-1', 'cache-control': 'public', vary: 'Accept' }
+    const { headers } = answerTo({ ...inbound, connection: named })
+    expect(headers.get('x-request-id')).toBe('request-1')
+    expect(headers.get('cache-control')).toBe('private')
+    expect(headers.get('vary')).toBe('Authorization')
   })
 
   it("keeps the origin's CORS headers on a route without a rule", () => {

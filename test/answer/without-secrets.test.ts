@@ -73,6 +73,12 @@ describe('in a process of its own, an answer', () => {
     [200, { 'content-range': 'bytes 0-9/10' }, 502],
     [200, { 'content-type': 'text/plain; charset=UTF-16' }, 502],
     [200, { 'content-type': 'text/plain;charset="utf-32le"' }, 502],
+    [200, { 'content-type': 'text/plain; name="; charset=utf-8"; charset=utf-16le' }, 502],
+    [200, { 'content-type': 'text/plain; charset=utf-16le; name="; charset=utf-8"' }, 502],
+    [200, { 'content-type': 'text/plain; charset=utf-8; charset="utf-16le"' }, 502],
+    [200, { 'content-type': 'text/plain; charset=' }, 502],
+    [200, { 'content-type': 'text/plain; charset="UTF-8"; name="a"' }, 200],
+    [200, { 'content-type': 'text/plain; name="; charset=utf-8"' }, 200],
     [200, { 'content-type': 'text/plain; charset=ISO-8859-1' }, 200],
     [200, { 'content-type': 'text/event-stream;charset=utf-8' }, 200],
   ])('without a body is a %i, %j', async (status, headers, expected) => {

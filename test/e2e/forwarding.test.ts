@@ -144,6 +144,26 @@ describe('answers', () => {
     expect(response.headers.get('content-length')).toBe('4')
   })
 
+  it.each(['/v1/hop', '/public/hop'])('ends what is for this hop only, %s', async (path) => {
+    const lines = [
+      'HTTP/1.1 200 OK',
+      'Connection: x-hop, close, x-request-id, cache-control',
+      'Cache-Control: public',
+      'X-Hop: 1',
+      'Proxy-Connection: x',
+      'Trailer: x-sum',
+      'X-Own: 1',
+      'Content-Length: 2',
+    ]
+    setting.origin.on(path, rawReply(`${lines.join('\r\n')}\r\n\r\nok`))
+    const { headers } = await ask(path)
+    for (const name of ['x-hop', 'proxy-connection', 'trailer'])
+      expect(headers.get(name)).toBeNull()
+    expect(headers.get('x-own')).toBe('1')
+    expect(headers.get('x-request-id')).toMatch(/^\S{8,}$/)
+    expect(headers.get('cache-control')).toBe(path === '/v1/hop' ? 'private' : null)
+  })
+
   it.each([204, 304, 404, 418, 500, 503])('keeps status %d', async (status) => {
     setting.origin.on('/v1/status', reply(status))
     expect((await ask('/v1/status')).status).toBe(status)

@@ -3,10 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { rawReply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
 import type { Handler } from '../kit/origin.ts'
+import { rawRequest } from '../kit/raw.ts'
 import { feed, readEvents, sse } from '../kit/sse.ts'
-import { askGate, outcome, type Setting, startSetting } from './setting.ts'
+import { askGate, HOST, outcome, type Setting, startSetting } from './setting.ts'
 import { fate, hanging, lastEvent, newAgent, revoke, SSE, STREAMING } from './streaming.ts'
 
 const KEY = 'sk-live-93b1f07d/8+Q=&Zz'
@@ -214,6 +216,57 @@ describe('an origin that repeats what it was sent', () => {
     expect(await outcome(response)).toEqual({ status: 502, code: 'origin_coding_unreadable' })
     const line = await setting.gate.journalLine(({ code }) => code === 'origin_coding_unreadable')
     expect(line).toMatchObject({ decision: 'denied', origin_status: 200 })
+  })
+
+  it.each([
+    'text/plain; name="; charset=utf-8"; charset=utf-16le',
+    'text/plain; charset=utf-8\r\nContent-Type: text/plain; charset=utf-16le',
+  ])('is not handed back in another charset, %j', async (type) => {
+    const bytes = Buffer.from(KEY, 'utf16le').toString('latin1')
+    handle(rawReply(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n\r\n${bytes}`))
+    expect(await outcome(await ask('/v1/x'))).toEqual({
+      status: 502,
+      code: 'origin_coding_unreadable',
+    })
+  })
+
+  it('keeps the bytes and the lines of headers without any', async () => {
+    handle(
+      rawReply(
+        [
+          'HTTP/1.1 200 OK',
+          'Content-Disposition: attachment; filename="caf\xe9.pdf"',
+          'X-Lines: one',
+          'X-Lines: another',
+          `X-Mixed: \xe9${KEY}\xf0\x9f${KEY}`,
+          'Set-Cookie: a=\xe9',
+          'Set-Cookie: b=2',
+          'Content-Length: 2',
+          '',
+          'ok',
+        ].join('\r\n'),
+      ),
+    )
+    const { headers, raw } = await setting.gate.raw(
+      rawRequest({
+        target: '/v1/x',
+        headers: [
+          ['Host', HOST],
+          ['Authorization', `Bearer ${token}`],
+        ],
+      }),
+    )
+    const lines = headers.filter(([name]) =>
+      /^(?:content-disposition|x-lines|set-cookie)$/i.test(name),
+    )
+    expect(lines).toEqual([
+      ['Content-Disposition', 'attachment; filename="caf\xe9.pdf"'],
+      ['Set-Cookie', 'a=\xe9'],
+      ['Set-Cookie', 'b=2'],
+      ['X-Lines', 'one'],
+      ['X-Lines', 'another'],
+    ])
+    expectHidden(raw.toString('latin1'))
   })
 
   it('that is broken is broken off', async () => {
