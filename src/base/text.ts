@@ -55,4 +55,5 @@ export const cut = (text: string, length: number): string => {
 }
 
 /** A name as the laxest reader takes it: full-width and ligatures as plain letters, without case. */
-export const caseless = (name: string): string => name.normalize('NFKC').toUpperCase().toLowerCase()
+export const caseless = (name: string): string =>
+  name.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase()

@@ -71,7 +71,7 @@ export const routesOfAgent = async (
       many,
       asks: isAnonymous ? {} : asksOf(shown[policy.routes.indexOf(route)] ?? {}, issuers, options),
       uses: (route.mcp ? usesOf(route.mcp) : []).filter(({ use }) =>
-        isUsable(use, described.value, policy),
+        isUsable(use, { ...described.value, issuers, only }, policy),
       ),
     })),
   )

@@ -13,7 +13,7 @@ import {
   routesOfAgent,
 } from './routes-of-agent.ts'
 import { detailText } from './steps.ts'
-import { type UseRow, useCell, useRow, usesBelow } from './uses.ts'
+import { reachedUse, type UseRow, useCell, usesBelow } from './uses.ts'
 
 export interface RoutesOptions extends AgentOptions {
   readonly file?: string
@@ -37,6 +37,7 @@ const FURTHER = [
   'max_age',
   'when',
   'rate_limit',
+  'single_use',
 ]
 
 type Column<Row> = readonly [heading: string, cell: (row: Row) => string]
@@ -108,7 +109,7 @@ export const routes = async ({
     ({ route, uses, issuers, only, many, asks }): readonly ReachedRule[] => {
       const rule = rules[policy.routes.indexOf(route)]
       const own = { issuers, only, ...(many.length > 0 && { many }), asks }
-      return rule ? [{ ...rule, ...own, uses: uses.map(useRow) }] : []
+      return rule ? [{ ...rule, ...own, uses: uses.map((use) => reachedUse(use, agent)) }] : []
     },
   )
   const isNone = reached.length === 0

@@ -1,7 +1,9 @@
+import type { JsonObject } from '../base/json.ts'
 import type { McpKind, McpRule } from '../model/mcp.ts'
 import { writtenCondition } from '../policy/conditions/field.ts'
 import { scopesText, type WrittenScopes, writtenScopes } from '../policy/rows.ts'
 import { type KindOfUse, usesOf } from '../policy/uses.ts'
+import type { AgentOptions } from './routes-of-agent.ts'
 import { detailText } from './steps.ts'
 
 /** Something that may be used of an MCP server, as a line below its rule. */
@@ -13,6 +15,8 @@ export interface UseRow {
   readonly scopes: WrittenScopes
   readonly agent_types?: readonly string[]
   readonly when?: unknown
+  /** Of an agent that is described: what a call is asked beside what is said of it. */
+  readonly asks?: JsonObject
 }
 
 /** What may be used of an MCP server, in file order. */
@@ -40,10 +44,24 @@ export const useRow = ({ kind, use }: KindOfUse): UseRow => ({
   ...(use.when && { when: writtenCondition(use.when) }),
 })
 
+/** The line of something that an agent could use. */
+export const reachedUse = (one: KindOfUse, { agentType, scopes }: AgentOptions): UseRow => {
+  const row = useRow(one)
+  const { agent_types, when } = row
+  return {
+    ...row,
+    asks: {
+      ...(scopes === undefined && one.use.scopes.scopes.length > 0 && { scopes: row.scopes }),
+      ...(agentType === undefined && agent_types && { agent_types }),
+      ...(when !== undefined && { when }),
+    },
+  }
+}
+
 /** What stands under a heading of the table of rules. */
 export const useCell = (
   heading: string,
-  { kind, name, needs, agent_types, when }: UseRow,
+  { kind, name, needs, agent_types, when, asks = {} }: UseRow,
 ): string => {
   switch (heading) {
     case 'MATCH':
@@ -53,7 +71,7 @@ export const useCell = (
     case 'AND':
       return detailText({ agent_types, when })
     case 'STILL ASKS':
-      return detailText({ when })
+      return detailText(asks)
     default:
       return ''
   }

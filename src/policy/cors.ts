@@ -1,10 +1,12 @@
 import { fail, ok } from '../base/result.ts'
 import { type CorsRule, METHODS, type Method } from '../model/route.ts'
-import { flag, headerName, seconds, text, word } from './fields.ts'
+import { flag, readHeaderName, seconds, text, word } from './fields.ts'
+import { quote } from './issues.ts'
 import { field, list, readTable } from './table.ts'
 
 const origin = text((value) => {
   if (value === '*') return ok(value)
+  if (value.includes('*')) return fail(`${quote(value)}: origins are whole; write each one`)
   return URL.canParse(value) && new URL(value).origin === value && /^https?:/.test(value)
     ? ok(value)
     : fail(
@@ -12,11 +14,14 @@ const origin = text((value) => {
       )
 })
 
+/** The name of one header, or `*` for all. */
+const header = text((value) => (value === '*' ? ok(value) : readHeaderName(value)))
+
 const FIELDS = {
   origins: list(origin),
   methods: list(word(METHODS)),
-  headers: list(headerName, { empty: true }),
-  expose: list(headerName, { empty: true }),
+  headers: list(header, { empty: true }),
+  expose: list(header, { empty: true }),
   credentials: flag,
   max_age: seconds({ least: 0 }),
 }

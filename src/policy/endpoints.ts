@@ -23,7 +23,7 @@ interface Row {
 const ROWS: readonly Row[] = [
   { match: 'GET /health', endpoint: 'health', access: 'public' },
   { match: 'GET /jwks.json', endpoint: 'jwks', access: 'public' },
-  { match: 'GET /ready', endpoint: 'ready', access: 'optional', scope: 'edgewarden:read' },
+  { match: 'GET /ready', endpoint: 'ready', access: 'optional' },
   {
     match: 'GET,POST /revocations',
     endpoint: 'revocations',

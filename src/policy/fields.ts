@@ -63,15 +63,19 @@ export const seconds = ({ least = 1, most = Math.floor(LONGEST / 1000) }: Span =
     return duration.value % 1000 === 0 ? ok(duration.value / 1000) : fail('must be whole seconds')
   })
 
-/** Header names (RFC 9110 §5.1), lower-case. */
-export const headerName = text((value) =>
-  isHeaderName(value)
+/** The name of one header (RFC 9110 §5.1), lower-case. */
+export const readHeaderName = (value: string): Result<string, string> => {
+  if (value.includes('*')) return fail(`${quote(value)}: names are whole; write each one`)
+  return isHeaderName(value)
     ? ok(value.toLowerCase())
-    : fail(`${quote(value)} is no header name (RFC 9110 §5.1)`),
-)
+    : fail(`${quote(value)} is no header name (RFC 9110 §5.1)`)
+}
 
+export const headerName = text(readHeaderName)
+
+/** Whether text can name a header; with `*` it cannot, which would read as any further characters. */
 export const isHeaderName = (value: string): boolean =>
-  /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/.test(value)
+  /^[A-Za-z0-9!#$%&'+.^_`|~-]{1,256}$/.test(value)
 
 const CREDENTIAL_HEADERS = ['authorization', 'proxy-authorization', 'dpop', 'cookie']
 

@@ -158,9 +158,15 @@ const workflowValue = (
     ? [[source.name, encodeURIComponent(workflow)]]
     : []
 
+/** The types that an agent is of by what its token has. */
+export const typesIn = (
+  type: string,
+  { entityProfiles }: Pick<Issuer, 'entityProfiles'>,
+): readonly string[] => (entityProfiles ? type.split(' ') : [type])
+
 const passesAgent = async (
   { route, params }: Pick<Reach, 'route'> & { readonly params: ReadonlyMap<string, string> },
-  { entityProfiles }: Issuer,
+  issuer: Issuer,
   { type, workflow }: Described,
 ): Promise<boolean> => {
   const { agentTypes, workflow: source, ...rest } = route
@@ -172,8 +178,8 @@ const passesAgent = async (
   // A header or query can name the workflow whatever the path is; the path only by its parameter.
   const namedWorkflow =
     source?.from === 'path' ? decodeURIComponent(params.get(source.name) ?? '') : workflow
-  const types = entityProfiles ? type?.split(' ') : undefined
-  const known = { type, workflowId: workflow, ...(types && { types }) }
+  const types = type === undefined ? [] : typesIn(type, issuer)
+  const known = { type, types, workflowId: workflow }
   const identity = known as Partial<AgentIdentity> as AgentIdentity
   const facts = {
     route: asked,

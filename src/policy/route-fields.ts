@@ -1,7 +1,7 @@
 import { fail, ok } from '../base/result.ts'
 import type { AuthenticationRule, WorkflowSource } from '../model/route.ts'
 import { isScopeToken } from '../model/scope.ts'
-import { isCredentialHeader, isHeaderName, text } from './fields.ts'
+import { isCredentialHeader, isHeaderName, readHeaderName, text } from './fields.ts'
 import { quote } from './issues.ts'
 import { type Match, parseMatch } from './router.ts'
 
@@ -65,7 +65,8 @@ const KEPT = [
 
 /** The name of a header that an answer may lose, lower-case. */
 export const removableHeader = text((value) => {
-  const name = value.toLowerCase()
-  if (!isHeaderName(value)) return fail(`${quote(value)} is no header name (RFC 9110 §5.1)`)
-  return KEPT.includes(name) ? fail(`${quote(name)} has to stay in an answer`) : ok(name)
+  const name = readHeaderName(value)
+  return name.ok && KEPT.includes(name.value)
+    ? fail(`${quote(name.value)} has to stay in an answer`)
+    : name
 })

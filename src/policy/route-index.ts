@@ -133,8 +133,8 @@ export const loosely = (text: string): string =>
 /** UTF-8 of characters beyond ASCII; a canonical path holds no other such bytes. */
 const NOT_ASCII = /(?:%[89A-F][0-9A-F])+/g
 
-/** Upper case first: some characters differ in lower case only. */
-const withoutCase = (text: string): string => text.toUpperCase().toLowerCase()
+/** By way of upper case: some characters differ in lower case only, and `ẞ` has two upper cases. */
+const withoutCase = (text: string): string => text.toLowerCase().toUpperCase().toLowerCase()
 
 /** A rule's segments with their literals {@link loosely} read. */
 export const looseSegments = (path: string): readonly Segment[] =>

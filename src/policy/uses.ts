@@ -1,9 +1,12 @@
+import type { Issuer } from '../model/issuer.ts'
 import { MCP_KINDS, type McpKind, type McpRule, type McpUse } from '../model/mcp.ts'
 import { isOpenTo } from '../model/mcp-access.ts'
+import { argumentText, isArgument } from '../model/mcp-scopes.ts'
 import type { Policy } from '../model/policy.ts'
 import type { ScopeTemplate } from '../model/route.ts'
+import { counted } from './compare/scopes.ts'
 import { declaredScopes, valuesIn } from './compare/values.ts'
-import type { Described } from './reachable.ts'
+import { type Described, type Only, type Reach, typesIn } from './reachable.ts'
 
 /** Something that may be used of an MCP server, by its kind. */
 export interface KindOfUse {
@@ -15,22 +18,76 @@ export interface KindOfUse {
 export const usesOf = ({ names }: McpRule): readonly KindOfUse[] =>
   MCP_KINDS.flatMap((kind) => names[kind].all.map((use) => ({ kind, use })))
 
+type Declared = Pick<Policy, 'scopes' | 'includedBy'>
+
+/** An agent, and how it reaches the rule of a use. */
+type Asking = Pick<Described, 'type' | 'scopes'> & Pick<Reach, 'issuers' | 'only'>
+
 /**
  * Whether such an agent could use something with some parameters and arguments, as far as what is
- * described says so. Its `when` is not judged.
+ * described says so: of one of the issuers, and on a path on which it reaches the rule. Its `when` is
+ * not judged. Where there are very many values to join, they may differ from template to template.
  */
-export const isUsable = (
+export const isUsable = (use: McpUse, asking: Asking, policy: Declared): boolean =>
+  asking.issuers.some((issuer) => isUsableOf(issuer, use, asking, policy))
+
+const isUsableOf = (
+  issuer: Issuer,
   use: McpUse,
-  { type, scopes: held }: Pick<Described, 'type' | 'scopes'>,
-  policy: Pick<Policy, 'scopes' | 'includedBy'>,
+  { type, scopes, only }: Asking,
+  policy: Declared,
 ): boolean => {
-  if (type !== undefined && !isOpenTo(use, [type])) return false
-  if (!held) return true
-  const isHeld = (scope: string) => policy.includedBy(scope).some((one) => held.includes(one))
-  const isCovered = (template: ScopeTemplate) =>
-    template.parts.length === 1
-      ? isHeld(template.source)
-      : [...held, ...declaredScopes(policy)].some((one) => valuesIn(template, one) && isHeld(one))
+  if (type !== undefined && !isOpenTo(use, typesIn(type, issuer))) return false
+  if (!scopes) return true
+  const held = counted(scopes, issuer)
   const { mode, scopes: templates } = use.scopes
-  return mode === 'all' ? templates.every(isCovered) : templates.some(isCovered)
+  const start = only.length > 0 ? only : [{}]
+  const join = (from: readonly Only[], template: ScopeTemplate) =>
+    joined(from, waysOf(template, held, policy))
+  return mode === 'all'
+    ? templates.reduce(join, start).length > 0
+    : templates.some((template) => join(start, template).length > 0)
 }
+
+/** Values of holes with which the agent has what a template stands for, as alternatives. */
+const waysOf = (
+  template: ScopeTemplate,
+  held: readonly string[],
+  policy: Declared,
+): readonly Only[] => {
+  const isHeld = (scope: string) => policy.includedBy(scope).some((one) => held.includes(one))
+  if (template.parts.length === 1) return isHeld(template.source) ? [{}] : []
+  return [...new Set([...held, ...declaredScopes(policy)])].flatMap((scope) => {
+    const found = valuesIn(template, scope)
+    if (!found) return []
+    const values = Object.fromEntries(found)
+    if (filled(template, values) === scope) {
+      return isHeld(scope) && Object.entries(values).every(isTaken) ? [values] : []
+    }
+    // Scopes that begin like it: where it is cut off within an argument, that may go on in any way.
+    if (!scope.endsWith('*') || !isHeld(`${scope.slice(0, -1)}x`)) return []
+    return [Object.fromEntries(Object.entries(values).filter(([, value]) => !value.endsWith('/')))]
+  })
+}
+
+const filled = ({ parts }: ScopeTemplate, values: Only): string | undefined =>
+  parts.every((part, i) => i % 2 === 0 || Object.hasOwn(values, part))
+    ? parts.map((part, i) => (i % 2 === 0 ? part : values[part])).join('')
+    : undefined
+
+const isTaken = ([hole, value]: readonly [string, string]): boolean =>
+  !isArgument(hole) || argumentText(value) !== undefined
+
+/** Pairs of alternatives that are tried for one template. */
+const MOST = 10_000
+
+/** Both at once, where they do not contradict each other. */
+const joined = (some: readonly Only[], others: readonly Only[]): readonly Only[] => {
+  if (some.length * others.length > MOST) return [{}]
+  return some.flatMap((one) =>
+    others.flatMap((other) => (agree(one, other) ? [{ ...one, ...other }] : [])),
+  )
+}
+
+const agree = (one: Only, other: Only): boolean =>
+  Object.entries(other).every(([name, value]) => !Object.hasOwn(one, name) || one[name] === value)

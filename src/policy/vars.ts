@@ -114,14 +114,20 @@ const nearMiss = (name: string, value: unknown): string | undefined => {
     return 'is not read; write [vars.GATE], [vars.ISSUERS.name], [[vars.ROUTES]]'
   }
   const upper = name.toUpperCase()
-  const head = upper.split(/[_-]/, 1)[0] ?? ''
-  const base = NAMES.find((one) => isVariant(head, one) || isNear(upper, one))
+  const [head = ''] = /^[A-Z]*/.exec(upper) ?? []
+  const base = NAMES.find(
+    (one) => isVariant(head, one) || lacksUnderscore(name, one) || isNear(upper, one),
+  )
   return base && `is not read; did you mean \`${base}\` (or \`${base}_…\`)?`
 }
 
 /** Equal but for a plural. */
 const isVariant = (text: string, base: Name): boolean =>
   text === base || `${text}S` === base || text === `${base}S`
+
+/** With a word straight behind it; not GATE, with which words like GATEWAY begin. */
+const lacksUnderscore = (name: string, base: Name): boolean =>
+  base !== 'GATE' && name.startsWith(base)
 
 /** A character off; in a short name, where other words are near, only more or less of one. */
 const isNear = (text: string, base: Name): boolean =>

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createKeyCache, entryOf } from '../../src/adapters/keys/cache.ts'
 import type { KeyAnswer, Question } from '../../src/adapters/keys/keeper.ts'
 import type { KeySourceOptions } from '../../src/adapters/keys/source.ts'
@@ -151,5 +151,67 @@ it('is not ready without a key to sign with', async () => {
   expect(await createReadiness(clock)(policy, keys, revocations, failing)).toMatchObject({
     keys: false,
     revocations: true,
+  })
+})
+
+describe('where nobody answers', () => {
+  const silent = () => new Promise<never>(() => {})
+  const lost: SigningKeys = { ...SIGNING, published: silent }
+  const policy = policyOf([], { issuers: [issuer] })
+  const asked = vi.fn(silent)
+  /** Both clocks go on. */
+  const pass = (ms: number) => {
+    clock.at += ms
+    return vi.advanceTimersByTimeAsync(ms)
+  }
+  beforeEach(() => {
+    vi.useFakeTimers()
+    asked.mockClear()
+    keys = { ...keys, keeper: { ask: silent } }
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it('waits for all parts at once, and no longer than four seconds', async () => {
+    const told = vi.fn()
+    const readiness = createReadiness(clock)
+    void readiness(policy, keys, { lookup: asked }, lost).then(told)
+    await pass(3_999)
+    expect(told).not.toHaveBeenCalled()
+    await pass(1)
+    const answer = { keys: false, revocations: false, issuers: [{ state: 'unknown' }] }
+    expect(told).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ keys: false }))
+    expect(told.mock.calls).toMatchObject([[answer]])
+  })
+
+  it('asks once for all who wait, and gives the answer for five seconds from then on', async () => {
+    const readiness = createReadiness(clock)
+    const ask = () => readiness(policy, keys, { lookup: asked }, SIGNING)
+    const first = ask()
+    await pass(2_000)
+    const waiting = [ask(), ask()]
+    await pass(2_000)
+    const answer = await first
+    expect(answer).toMatchObject({ keys: true, revocations: false })
+    for (const one of await Promise.all(waiting)) expect(one).toBe(answer)
+    await pass(4_999)
+    expect(await ask()).toBe(answer)
+    expect(asked).toHaveBeenCalledTimes(1)
+    await pass(1)
+    void ask()
+    await pass(0)
+    expect(asked).toHaveBeenCalledTimes(2)
+  })
+
+  it('keeps policies apart', async () => {
+    const readiness = createReadiness(clock)
+    const first = readiness(policy, keys, { lookup: asked }, SIGNING)
+    await pass(1_000)
+    const other = policyOf([], { issuers: [issuerOf({ keys: inline })] })
+    expect(await readiness(other, keys, revocations, SIGNING)).toMatchObject({ revocations: true })
+    await pass(3_000)
+    expect(await first).toMatchObject({ revocations: false })
+    expect(await readiness(other, keys, revocations, SIGNING)).toMatchObject({ revocations: true })
   })
 })

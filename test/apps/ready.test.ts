@@ -8,15 +8,20 @@ import { accessOf, ISSUER, issuerOf, policyOf } from '../kit/facts.ts'
 
 const OTHER = 'https://other.example.com'
 
-const ask = async (outcome: Decision['outcome'], admin: AdminReach) => {
+const READ = 'edgewarden:read'
+
+const ask = async (outcome: Decision['outcome'], admin: AdminReach, scopes = [READ]) => {
   const issuers = [{ issuer: ISSUER }, { issuer: OTHER, error: 'no answer' }]
   const readiness = async () => ({ keys: false, revocations: true, issuers })
   const app = new Hono<GateEnv>()
     .use(async (c, next) => {
-      c.set('policy', policyOf([], { issuers: [issuerOf({ admin })] }))
+      c.set('policy', {
+        ...policyOf([], { issuers: [issuerOf({ admin })] }),
+        includedBy: (scope) => (scope === READ ? [READ, 'ops'] : [scope]),
+      })
       c.set('ports', { readiness } as unknown as GatePorts)
       c.set('decision', { outcome, known: {}, waits: {} } as Decision)
-      if (outcome === 'passed') c.set('access', accessOf())
+      if (outcome === 'passed') c.set('access', accessOf({ scopes }))
       await next()
     })
     .get('/ready', ready)
@@ -38,4 +43,15 @@ it.each<[Decision['outcome'], AdminReach, readonly object[] | undefined]>([
       ...(issuers && { issuers }),
     },
   })
+})
+
+it.each([[[]], [['documents:read']], [['edgewarden:revoke']]])(
+  'a good token with scopes %j is told what everybody is',
+  async (scopes) => {
+    expect(await ask('passed', 'all', scopes)).toEqual(await ask('ended', 'all'))
+  },
+)
+
+it('the scope may be included in another', async () => {
+  expect(await ask('passed', 'own', ['ops'])).toEqual(await ask('passed', 'own'))
 })

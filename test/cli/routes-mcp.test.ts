@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type RoutesOptions, routes } from '../../src/cli/routes.ts'
-import { folder, toml, write } from './kit.ts'
+import { folder, PARTS, toml, write } from './kit.ts'
 
 const directory = await folder()
 const file = await write(
@@ -49,11 +49,11 @@ describe('a rule with an MCP server behind it', () => {
   })
 })
 
-const namesOf = async (options: RoutesOptions) => {
-  const { json } = await routes({ file, ...options })
+const usesIn = ({ json }: Awaited<ReturnType<typeof routes>>) => {
   const { routes: found } = json as { routes: readonly { uses: readonly { name: string }[] }[] }
   return found[0]?.uses.map(({ name }) => name)
 }
+const namesOf = async (options: RoutesOptions) => usesIn(await routes({ file, ...options }))
 
 describe('an agent that is described', () => {
   it.each([
@@ -74,4 +74,70 @@ describe('an agent that is described', () => {
     expect(out.join('\n')).toMatch(/^ {2}tool pay +when="arguments\.amount < 100\.0"$/m)
     expect(out.join('\n')).not.toContain('files_')
   })
+})
+
+describe('what a call is still asked', () => {
+  it.each<[RoutesOptions, readonly object[]]>([
+    [
+      { scopes: 'mcp:connect pay' },
+      [{}, { agent_types: ['planner'], when: 'arguments.amount < 100.0' }],
+    ],
+    [
+      { agentType: 'planner' },
+      [
+        {},
+        { scopes: ['files:read:{arguments.path}'] },
+        { scopes: { any: ['pay', 'admin'] }, when: 'arguments.amount < 100.0' },
+        { scopes: ['files:read', 'docs'] },
+      ],
+    ],
+    [
+      { issuer: 'acme' },
+      [
+        {},
+        { scopes: ['files:read:{arguments.path}'] },
+        {
+          scopes: { any: ['pay', 'admin'] },
+          agent_types: ['planner'],
+          when: 'arguments.amount < 100.0',
+        },
+        { scopes: ['files:read', 'docs'] },
+      ],
+    ],
+    [{ scopes: 'mcp:connect', agentType: 'planner' }, [{}]],
+  ])('of %j', async (options, asks) => {
+    const { json } = await routes({ file, ...options })
+    const [rule] = (json as { routes: readonly { uses: readonly { asks: object }[] }[] }).routes
+    expect(rule?.uses.map((use) => use.asks)).toEqual(asks)
+  })
+
+  it('stands in its line', async () => {
+    const of = async (options: RoutesOptions) => (await outOf(options)).join('\n')
+    expect(await of({ scopes: 'mcp:connect pay' })).toMatch(
+      /^ {2}tool pay +agent_types=planner when="arguments\.amount < 100\.0"$/m,
+    )
+    expect(await of({ agentType: 'planner' })).toMatch(
+      /^ {2}tool pay +scopes=\{"any":\["pay","admin"\]\} when=/m,
+    )
+    expect(await of({ scopes: 'mcp:connect' })).toMatch(/^ {2}tool get_weather$/m)
+  })
+})
+
+it('an agent of several types may use what any of them may', async () => {
+  const route = `
+[[vars.ROUTES]]
+match = "POST /mcp"
+scopes = []
+agent_types = ["ai_agent", "service"]
+[vars.ROUTES.mcp.tools]
+transfer = { scopes = ["pay"], agent_types = ["ai_agent"] }
+whole = { scopes = [], agent_types = ["service ai_agent"] }
+plain = []
+`
+  const issuer = `${PARTS.issuer}\nprofile = "actor"`
+  const typed = await write(directory, 'typed.toml', toml({ issuer, route }))
+  const names = async (agentType: string) => usesIn(await routes({ file: typed, agentType }))
+  expect(await names('service ai_agent')).toEqual(['transfer', 'plain'])
+  expect(await names('ai_agent')).toEqual(['transfer', 'plain'])
+  expect(await names('service')).toEqual(['plain'])
 })

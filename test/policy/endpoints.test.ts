@@ -12,11 +12,7 @@ const ROWS: readonly (readonly [Method, host: string, path: string, object])[] =
     'GET',
     'api.example.com',
     '/.edgewarden/ready',
-    {
-      endpoint: 'ready',
-      access: 'optional',
-      scopes: { mode: 'all', scopes: [{ source: 'edgewarden:read', parts: ['edgewarden:read'] }] },
-    },
+    { endpoint: 'ready', access: 'optional', scopes: { mode: 'all', scopes: [] } },
   ],
   [
     'POST',

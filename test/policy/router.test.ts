@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { METHODS, type Method, type Route } from '../../src/model/route.ts'
+import { loosely } from '../../src/policy/route-index.ts'
 import { compileRouter, parseMatch, unreachable } from '../../src/policy/router.ts'
 import { routeOf } from '../kit/facts.ts'
 
@@ -212,7 +213,9 @@ describe('isAmbiguous', () => {
 describe('isAmbiguous, of characters that may stand plain or escaped', () => {
   const strict = { host: HOST }
   const verbs = [routeOf('POST /v1/models/{model}:generate', strict), routeOf('* /v1/models/{m}')]
-  const accents = ['GET /caf%C3%A9', 'GET /kelvin', 'GET /*'].map((match) => routeOf(match))
+  const accents = ['GET /caf%C3%A9', 'GET /kelvin', 'GET /stra%C3%9Fe', 'GET /*'].map((match) =>
+    routeOf(match),
+  )
   const literals = [
     routeOf('GET /a:b'),
     routeOf('GET /c%3Ad'),
@@ -240,6 +243,9 @@ describe('isAmbiguous, of characters that may stand plain or escaped', () => {
     [accents, 'GET', '/CAF%C3%89/', true],
     [accents, 'GET', '/%E2%84%AAelvin', true],
     [accents, 'GET', '/caf%C3%A8', false],
+    [accents, 'GET', '/stra%C3%9Fe', false],
+    [accents, 'GET', '/stra%E1%BA%9Ee', true],
+    [accents, 'GET', '/STRASSE', true],
     [literals, 'GET', '/c%3Ad', false],
     [literals, 'GET', '/c:d', true],
     [literals, 'GET', '/x/*', true],
@@ -257,6 +263,19 @@ describe('isAmbiguous, of characters that may stand plain or escaped', () => {
     }),
   ])('%# %s %s: %s', (file, method, path, ambiguous) => {
     expect(compileRouter(file).find(method, HOST, path).ambiguous).toBe(ambiguous)
+  })
+
+  it('is so of every character and its other case', () => {
+    const escaped = (text: string) => loosely(encodeURIComponent(text))
+    const differing = Array.from({ length: 0x11_0000 - 0x80 }, (_, i) => i + 0x80)
+      .filter((code) => code < 0xd800 || code > 0xdfff)
+      .flatMap((code) => {
+        const char = String.fromCodePoint(code)
+        return [char.toLowerCase(), char.toUpperCase()].flatMap((other) =>
+          other === char || escaped(other) === escaped(char) ? [] : [`${char} ${other}`],
+        )
+      })
+    expect(differing).toEqual([])
   })
 
   it('leaves an escape as it is where no earlier rule is concerned', () => {

@@ -11,6 +11,18 @@ class Fetcher {
   }
 }
 
+/** A mistake: a variable whose name is almost one of the policy's. */
+const nearly = (
+  name: string,
+  value: unknown,
+  says: RegExp,
+): [string, Record<string, unknown>, string, RegExp] => [
+  `almost: ${name}`,
+  { [name]: value },
+  name,
+  says,
+]
+
 describe('gathering variables', () => {
   it('appends ROUTES_* by code-unit order, whatever the order of the environment', () => {
     const { vars, issues } = readVars({
@@ -65,6 +77,17 @@ describe('gathering variables', () => {
     ['plural', { GATES: {} }, 'GATES', /did you mean `GATE`/],
     ['swapped', { SCPOES: {} }, 'SCPOES', /did you mean `SCOPES`/],
     ['numbered', { ROUTES2: [] }, 'ROUTES2', /did you mean `ROUTES`/],
+    ...['ROUTES01', 'ROUTES10', 'routes01', 'ROUTES2B', 'ROUTESADMIN', 'ROUTE10'].map((name) =>
+      nearly(name, [], /did you mean `ROUTES` \(or `ROUTES_…`\)/),
+    ),
+    ...['ISSUERS01', 'ISSUERSacme', 'ISSUER02'].map((name) =>
+      nearly(name, {}, /did you mean `ISSUERS`/),
+    ),
+    ...['SCOPES01', 'SCOPESADMIN'].map((name) => nearly(name, {}, /did you mean `SCOPES`/)),
+    ...['GATE1', 'GATE01', 'GATE01_LOCAL', 'GATES2', 'GATE.LOCAL'].map((name) =>
+      nearly(name, {}, /did you mean `GATE`/),
+    ),
+    nearly('ROUTES01', '[{"match":"GET /x"}]', /did you mean `ROUTES`/),
     ['a header', { var: { ROUTES: [] } }, 'var', /\[vars\.GATE\]/],
   ])('mistake: %s', (_, env, path, says) => {
     const { issues } = readVars(env)
@@ -77,6 +100,10 @@ describe('gathering variables', () => {
     ['text', { ROUTE: 'abc', SCOPE: 'read' }],
     ['a binding', { ROUTE: new Fetcher() }],
     ['another word', { RATE: {}, DATE: {}, LIMITS: {}, RATE_LIMIT: { a: 1 }, ROUTER: 'x' }],
+    ['a word that begins like GATE', { GATEWAY: { origin: 'x' }, GATEWAY2: {}, GATEKEEPERS: [] }],
+    ['a word of another spelling', { routesByRegion: [], scopesSupported: ['a'], Issuersof: {} }],
+    ['text that begins like a name', { ROUTESDOC: 'x', SCOPESHELP: 'read', ISSUERS1: 'x' }],
+    ['a binding that begins like a name', { ROUTESAPI: new Fetcher(), GATE2: new Fetcher() }],
   ])('leaves alone: %s', (_, env) => {
     expect(readVars(env).issues).toEqual([])
   })
