@@ -50,6 +50,8 @@ export interface Condition {
   readonly params: readonly string[]
   /** Members of a call's arguments that it reads. */
   readonly arguments?: readonly string[]
+  /** Names that it may look up inside of these, as far as it writes them out. */
+  readonly members?: readonly string[]
   /** Steps that one evaluation comes to at most. */
   readonly steps: number
   evaluate(facts: ConditionFacts): Result<boolean, ConditionFault>

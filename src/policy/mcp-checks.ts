@@ -1,8 +1,8 @@
 import { foldedName } from '../base/text.ts'
-import { MCP_KINDS, type McpRule, type McpUse } from '../model/mcp.ts'
+import { MCP_KINDS, type McpKind, type McpRule, type McpUse } from '../model/mcp.ts'
 import { isArgument } from '../model/mcp-scopes.ts'
 import { DEFAULT_IDENTITY_PREFIX, type GateEntry } from './gate.ts'
-import { type Path, quote, quoteAll, type Report, unknownName } from './issues.ts'
+import { quote, quoteAll, type Report, unknownName } from './issues.ts'
 import { literalOf } from './mcp-spelling.ts'
 import type { RouteEntry } from './route.ts'
 
@@ -10,7 +10,7 @@ import type { RouteEntry } from './route.ts'
 const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'DELETE']
 
 /** Every use of a rule, and where in `mcp` it is written. */
-const usesOf = ({ names }: McpRule): readonly (readonly [McpUse, Path])[] =>
+const usesOf = ({ names }: McpRule): readonly (readonly [McpUse, readonly [McpKind, string]])[] =>
   MCP_KINDS.flatMap((kind) => names[kind].all.map((use) => [use, [kind, use.pattern]] as const))
 
 /** What must hold between `mcp` and the rest of its rule. Shadow mode never counts for such a rule. */
@@ -43,10 +43,21 @@ export const checkMcp = (entry: RouteEntry, gate: GateEntry, report: Report): vo
     report(['match'], 'must take POST: messages to an MCP server are posted')
   }
   for (const [use, path] of usesOf(mcp)) {
-    checkUse(use, match.params, gate, (inner, message) =>
-      report(['mcp', ...path, ...inner], message),
-    )
+    const own: Report = (inner, message) => report(['mcp', ...path, ...inner], message)
+    checkUse(use, match.params, gate, own)
+    if (path[0] === 'resources') checkArguments(use, own)
   }
+}
+
+/** Arguments, which nothing has that is used by its URI alone. `report` stands where the use is written. */
+const checkArguments = ({ scopes: { scopes }, when }: McpUse, report: Report): void => {
+  const why = 'and resources are read without'
+  for (const { source, parts } of scopes) {
+    if (!parts.some((part, i) => i % 2 === 1 && isArgument(part))) continue
+    report([], `${quote(source)}: takes an argument, ${why}`)
+  }
+  const read = when?.arguments ?? []
+  if (read.length > 0) report(['when'], `reads ${quoteAll(read)} of the arguments, ${why}`)
 }
 
 /** Names that a use takes from its rule. `report` stands where the use is written. */

@@ -15,7 +15,7 @@ import { isBuiltIn, isNotification, USING_METHODS } from '../model/mcp-methods.t
 import { isArgument } from '../model/mcp-scopes.ts'
 import type { Route } from '../model/route.ts'
 import { type AgentIdentity, type Operation, typesOf } from '../model/token.ts'
-import { isReadAlike } from './operation/mcp-members.ts'
+import { isReadAlike, knownNames } from './operation/mcp-members.ts'
 
 const deny = denials({
   tool_not_allowed: [
@@ -86,8 +86,8 @@ const OF_CALL = { ofCall: true } as const
 /**
  * Every message calls a method that the rule has, and whatever it uses by name is named by the rule and
  * open to this type of agent. What is not named and what is not for this agent look the same. Where the rule
- * of a use reads arguments, none of them may differ in spelling alone from one that it reads, and no two of
- * one object from each other. Judges each message of a batch, and notifications like requests, but that those
+ * of a use reads arguments, none of them may differ in spelling alone from one that it reads, no member inside
+ * of these from a name that it writes out, and no two of one object from each other. Judges each message of a batch, and notifications like requests, but that those
  * of the protocol need no rule; a client's answers ask for nothing.
  */
 export const tool = stage({
@@ -140,7 +140,7 @@ const judge = (
       const detail = { method, [ONE_OF[named.kind]]: writtenName(named), pattern: closed?.pattern }
       return fail(deny(CODES[named.kind], detail, OF_CALL))
     }
-    if (!found.every((use) => isReadAlike(named.arguments, pathsOf(use)))) {
+    if (!found.every((use) => isReadAlike(named.arguments, pathsOf(use), membersOf(use)))) {
       const detail = { method, [ONE_OF[named.kind]]: writtenName(named) }
       return fail(deny('arguments_ambiguous', detail, OF_CALL))
     }
@@ -161,6 +161,9 @@ const usesOf = (
   const use = names[kind].find(name)
   return use ? [use] : []
 }
+
+/** Names that a rule looks up further in. */
+const membersOf = perObject(({ when }: McpUse) => knownNames(...(when?.members ?? [])))
 
 /** Where a rule looks in the arguments of a call. */
 const pathsOf = perObject(({ when, scopes }: McpUse): readonly (readonly string[])[] => [

@@ -19,6 +19,9 @@ const ENDPOINT = {
     tools: {
       echo: [],
       'files_*': { scopes: [], when: 'arguments.path == "/public"' },
+      delete: { scopes: [], when: '!has(arguments.options.force)' },
+      clean: { scopes: [], when: 'arguments.items.all(i, !("force" in i))' },
+      'Hello, world': [],
     },
     origins: [PAGE],
     max_body: LIMIT,
@@ -303,6 +306,12 @@ const BODIES: readonly Case[] = [
 ]
 
 const MIRRORED: readonly Case[] = [
+  [
+    'a revision, the body none',
+    400,
+    'params_invalid',
+    { headers: [['MCP-Protocol-Version', NEWEST], METHOD, NAME], body: ECHO },
+  ],
   ['one tool, the body another', 400, 'header_mismatch', modern('drop_table', [METHOD, NAME])],
   [
     'an encoded tool, the body another',
@@ -338,15 +347,22 @@ describe.each([
   )
 })
 
-it('an argument in another case is refused, and nothing reaches the server', async () => {
-  const body = call('files_read', { arguments: { path: '/public', Path: '/etc' } })
-  const response = await send({ body })
-  expect(response.status).toBe(200)
-  expect(JSON.parse(response.body)).toMatchObject({
-    error: { code: -32602, data: { code: 'arguments_ambiguous' } },
-  })
-  expect(world.origin.requests).toEqual([])
-})
+it.each<[string, object]>([
+  ['files_read', { path: '/public', Path: '/etc' }],
+  ['delete', { options: { Force: true } }],
+  ['clean', { items: [{ FORCE: true }] }],
+])(
+  'an argument of %s in another case is refused, and nothing reaches the server',
+  async (name, given) => {
+    const body = call(name, { arguments: given })
+    const response = await send({ body })
+    expect(response.status).toBe(200)
+    expect(JSON.parse(response.body)).toMatchObject({
+      error: { code: -32602, data: { code: 'arguments_ambiguous' } },
+    })
+    expect(world.origin.requests).toEqual([])
+  },
+)
 
 it('a batch with one forbidden call in it is refused whole', async () => {
   const response = await send({ body: `[${JSON.stringify(PING)},${call('drop_table')}]` })
@@ -366,6 +382,10 @@ describe('what is taken', () => {
     ['a batch', { body: `[${JSON.stringify(PING)}, ${ECHO}]` }],
     ['a message of 2026-07-28', modern('echo', [METHOD, NAME])],
     [
+      'a message of 2026-07-28 about a name with a comma',
+      modern('Hello, world', [METHOD, ['Mcp-Name', 'Hello, world']]),
+    ],
+    [
       'a message with its charset',
       { headers: [['Content-Type', 'application/json; charset=UTF-8']], body: ECHO },
     ],
@@ -384,6 +404,14 @@ describe('what is taken', () => {
     const body = what.endsWith('in chunks') ? ECHO : sent.body
     expect(request?.body).toBe(body)
     expect(request?.header('content-length')).toBe(String(Buffer.byteLength(body as string)))
+  })
+
+  it('a name goes on as one header, which the body has as a whole', async () => {
+    const names: readonly Header[] = ['Hello', 'world'].map((part) => ['Mcp-Name', part])
+    expect((await send(modern('Hello, world', [METHOD, ...names]))).status).toBe(200)
+    const [request] = world.origin.requests
+    const told = request?.rawHeaders.filter(([name]) => name.toLowerCase() === 'mcp-name')
+    expect(told?.map(([, value]) => value)).toEqual(['Hello, world'])
   })
 
   it('a stream has no body', async () => {

@@ -253,6 +253,33 @@ describe('templates of a use', () => {
     expect(found[0]).toMatch(message)
   })
 
+  it.each<[unknown, string]>([
+    [
+      ['r:{arguments.id}'],
+      ': `r:{arguments.id}`: takes an argument, and resources are read without',
+    ],
+    [
+      { any: ['a', 'r:{tenant}:{arguments.id}'] },
+      ': `r:{tenant}:{arguments.id}`: takes an argument',
+    ],
+    [
+      { scopes: [], when: 'arguments.z == 1.0' },
+      '.when: reads `z` of the arguments, and resources are read',
+    ],
+    [{ scopes: [], when: '!has(arguments.z)' }, '.when: reads `z` of the arguments'],
+  ])('are none of a resource, where they take arguments: %j', (needs, message) => {
+    const found = wrong({ resources: { 'x:y': needs } }, { match: 'POST /{tenant}/mcp' })
+    expect(found).toEqual([expect.stringContaining(`ROUTES[0].mcp.resources["x:y"]${message}`)])
+    for (const kind of ['tools', 'prompts']) {
+      expect(wrong({ [kind]: { a: needs } }, { match: 'POST /{tenant}/mcp' })).toEqual([])
+    }
+  })
+
+  it('of a resource take the path', () => {
+    const needs = { scopes: ['r:{tenant}'], when: 'request.params.tenant == token.tenant' }
+    expect(wrong({ resources: { 'x:y': needs } }, { match: 'POST /{tenant}/mcp' })).toEqual([])
+  })
+
   it('are none of a rule', () => {
     expect(wrong(TOOLS, { scopes: ['files:{arguments.path}'] })).toEqual([
       'ROUTES[0].scopes[0]: `files:{arguments.path}`: a path parameter is written {name}',

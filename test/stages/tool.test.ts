@@ -178,6 +178,41 @@ describe('tool', () => {
     expect(codeOf(await tool.run({ route: { mcp: mcpOf() }, ...facts }, undefined))).toBe(code)
   })
 
+  it.each<[string, object, string]>([
+    ['!has(arguments.options.force)', { options: { Force: true } }, 'arguments_ambiguous'],
+    ['!has(arguments.options.force)', { options: { force: true } }, 'ok'],
+    ['!has(arguments.options.force)', { options: { forces: true }, other: { Force: 1 } }, 'ok'],
+    ['!("force" in arguments.options)', { options: { FORCE: 1 } }, 'arguments_ambiguous'],
+    ['arguments["options"]["force"] != true', { options: { Force: 1 } }, 'arguments_ambiguous'],
+    ['arguments.items.all(i, !has(i.force))', { items: [[{ Force: 1 }]] }, 'arguments_ambiguous'],
+    ['!has(arguments.a.b.c)', { a: { B: { c: 1 } } }, 'arguments_ambiguous'],
+    [
+      '!has(arguments.a.b) || !has(arguments.a.b.c)',
+      { a: { b: { x: { C: 1 } } } },
+      'arguments_ambiguous',
+    ],
+    [
+      '["force"].all(n, !(n in arguments.options))',
+      { options: { Force: 1 } },
+      'arguments_ambiguous',
+    ],
+    ['arguments.options.all(k, k != "force")', { options: { Force: 1 } }, 'arguments_ambiguous'],
+    ['!has(arguments.a.Id) && !has(arguments.b.id)', { a: { Id: 1 }, b: { id: 1 } }, 'ok'],
+    // Names of claims, and texts that no member is looked up by.
+    ['token.org.Id == "x" && arguments.at.key == "y"', { at: { id: 1, key: 'y' } }, 'ok'],
+    ['token.l.exists(t, t.Id == "Key") && arguments.at.x == 1.0', { at: { id: 1, key: 1 } }, 'ok'],
+    ['"Admin" in agent.types && arguments.at.x == 1.0', { at: { admin: 1 } }, 'ok'],
+    ['arguments.at.kind == "Pod"', { at: { kind: 'Pod', pod: {} } }, 'ok'],
+    ['arguments.l.all(i, i.kind in ["Pod"])', { l: [{ kind: 'Pod', pod: {} }] }, 'ok'],
+  ])(
+    'reads what is inside of arguments as all others do: %s of %j is %s',
+    async (when, given, code) => {
+      const { route: nested } = mcpFacts({ tools: { run: { scopes: [], when } } })
+      const facts = { operation: operationOf([callOf('run', { ...given })]), agent: agentOf() }
+      expect(codeOf(await tool.run({ route: nested, ...facts }, undefined))).toBe(code)
+    },
+  )
+
   it('says no more of a tool for others whatever its arguments are', async () => {
     const { route: closed } = mcpFacts({
       tools: { pay: { scopes: [], when: 'arguments.amount < 100.0', agent_types: ['payer'] } },

@@ -41,6 +41,8 @@ export const readCondition = (
     variables,
     claims: new Set(),
     arguments: new Set(),
+    members: new Set(),
+    agent: new Set(),
     request: new Set(),
     params: new Set(),
     allowed,
@@ -48,7 +50,7 @@ export const readCondition = (
   }
   try {
     const program = parse(source)
-    judge(program.ast, { names: new Set(), isRepeated: false, found })
+    judge(program.ast, { names: new Map(), isRepeated: false, found })
     const { valid, type, error } = program.check()
     if (!valid) return fail(sentence(error, source))
     if (type !== 'bool' && type !== 'dyn')
@@ -82,6 +84,7 @@ export const compileCondition = (
       ...allowed,
       params: Object.freeze([...found.params]),
       ...(found.arguments.size > 0 && { arguments: Object.freeze([...found.arguments]) }),
+      ...(found.members.size > 0 && { members: Object.freeze([...found.members]) }),
       steps,
       evaluate(facts: ConditionFacts): Result<boolean, ConditionFault> {
         const found = asker(contextOf, facts)(program)

@@ -13,6 +13,8 @@ export interface Reads {
   readonly claims: ReadonlySet<string>
   /** Members of a call's arguments. */
   readonly arguments: ReadonlySet<string>
+  /** Members of the agent. */
+  readonly agent: ReadonlySet<string>
   readonly request: ReadonlySet<RequestField>
   /** Names that it may read. */
   readonly headers: readonly string[]
@@ -29,6 +31,12 @@ export const contextMaker = (
   reads: Reads,
 ): ((facts: ConditionFacts) => Result<Context, ConditionFault>) => {
   const claimsOf = perObject(({ claims }: AccessToken) => membersOf(claims, reads.claims, deciding))
+  const agentOf = perObject((access: AccessToken) =>
+    perObject((agent: AgentIdentity): Context | undefined => {
+      const read = Object.entries(knownOf(access, agent)).filter(([name]) => reads.agent.has(name))
+      return read.every(([, value]) => fits(value)) ? Object.fromEntries(read) : undefined
+    }),
+  )
   return (facts) => {
     const token = claimsOf(facts.access)
     const agent = agentOf(facts.access)(facts.agent)
@@ -62,26 +70,23 @@ const deciding = (name: string, value: unknown): unknown =>
     ? Object.fromEntries(Object.entries(value).filter(([member]) => member !== 'act'))
     : value
 
-const agentOf = perObject((access: AccessToken) =>
-  perObject((agent: AgentIdentity): Context | undefined => {
-    const { id, name, issuer, subject, clientId, type, workflowId, actors } = agent
-    const [current] = actors
-    const known = {
-      id,
-      name,
-      issuer,
-      subject,
-      client_id: clientId,
-      type,
-      workflow_id: workflowId,
-      types: typesOf(agent),
-      actor: current && { sub: current.sub, issuer: current.issuer },
-      depth: BigInt(actors.length),
-      scopes: access.scopes,
-    }
-    return fits(known) ? known : undefined
-  }),
-)
+const knownOf = ({ scopes }: AccessToken, agent: AgentIdentity): Context => {
+  const { id, name, issuer, subject, clientId, type, workflowId, actors } = agent
+  const [current] = actors
+  return {
+    id,
+    name,
+    issuer,
+    subject,
+    client_id: clientId,
+    type,
+    workflow_id: workflowId,
+    types: typesOf(agent),
+    actor: current && { sub: current.sub, issuer: current.issuer },
+    depth: BigInt(actors.length),
+    scopes,
+  }
+}
 
 const READERS: Readonly<Record<RequestField, (facts: ConditionFacts, reads: Reads) => unknown>> = {
   method: ({ request }) => request.method,

@@ -5,7 +5,7 @@ import { quote, unknownName } from '../issues.ts'
 import { CALL_VARIABLES } from './environment.ts'
 import { COMPREHENSIONS, FUNCTIONS, METHODS, NAMES } from './functions.ts'
 import { isBounded, momentOfText } from './moments.ts'
-import { checkMember, mistake, type Place, readsClaim } from './names.ts'
+import { checkMember, mistake, namesWithin, noteCompared, type Place, readsClaim } from './names.ts'
 import { partsOf } from './nodes.ts'
 
 /**
@@ -37,7 +37,12 @@ const judgeItself = (node: ASTNode, place: Place): boolean => {
     case 'map':
       keys(node.args)
       return false
+    case '==':
+    case '!=':
+      noteCompared(node.args, place)
+      return false
     case 'in':
+      noteCompared(node.args, place)
       return asksForName(node, node.args, place)
     case '.?':
     case '[?]':
@@ -61,7 +66,7 @@ const identifier = (node: ASTNode, name: string, { names, found }: Place): void 
   if (names.has(name) || name === 'now') return
   if (found.variables.includes(name))
     throw mistake(node, `${name} has members, which are read by name: ${name}.NAME`)
-  throw mistake(node, unknownName('variable', name, [...found.variables, ...names]))
+  throw mistake(node, unknownName('variable', name, [...found.variables, ...names.keys()]))
 }
 
 const call = (node: ASTNode, name: string, args: readonly ASTNode[]): void => {
@@ -94,15 +99,16 @@ const comprehension = (
   node: ASTNode,
   range: ASTNode,
   [variable, ...parts]: readonly ASTNode[],
-  { names, isRepeated, found }: Place,
+  place: Place,
 ): void => {
+  const { names, isRepeated, found } = place
   if (isRepeated)
     throw mistake(node, 'one list is gone through inside of another; go through each by itself')
   judge(range, { names, isRepeated: true, found })
   const name = String(variable?.args)
   if (CALL_VARIABLES.includes(name))
     throw mistake(node, `${name} is a variable already; name the members of the list otherwise`)
-  const inner = new Set(names).add(name)
+  const inner = namesWithin(node, range, name, place)
   for (const part of parts) judge(part, { names: inner, isRepeated: true, found })
 }
 

@@ -1,6 +1,7 @@
 import { type ASTNode, ParseError } from '@marcbachmann/cel-js'
 import { unknownName } from '../issues.ts'
 import { ACTOR_FIELDS, FIELDS, type RequestField } from './environment.ts'
+import { partsOf } from './nodes.ts'
 
 /** What a condition was found to read so far. */
 export interface Found {
@@ -9,6 +10,10 @@ export interface Found {
   readonly claims: Set<string>
   /** Members of `arguments`. */
   readonly arguments: Set<string>
+  /** Names that are looked up inside of these. */
+  readonly members: Set<string>
+  /** Members of `agent`. */
+  readonly agent: Set<string>
   readonly request: Set<RequestField>
   readonly params: Set<string>
   /** Names of headers and query parameters that it may read. */
@@ -17,8 +22,8 @@ export interface Found {
   sums: number
 }
 
-/** Names of lists' members. */
-export type Names = ReadonlySet<string>
+/** Names of lists' members, and whether these may be of a call's arguments. */
+export type Names = ReadonlyMap<string, boolean>
 
 /** Where a node stands. */
 export interface Place {
@@ -36,17 +41,52 @@ type Access = ASTNode & { readonly op: '.' | '[]' }
 
 /**
  * Notes and judges a member of a variable; whether this was one, so that nothing of it is left to
- * judge. Members of claims are known to nobody before there is a token.
+ * judge. Members of claims are known to nobody before there is a token. What is looked up further inside of
+ * arguments is noted.
  */
 export const checkMember = (node: Access, place: Place): boolean => {
   const [of] = node.args
   const name = nameOf(node)
   if (of.op === 'id' && !place.names.has(of.args)) return checkVariable(node, of.args, name, place)
-  if (name !== undefined && isActor(of)) oneOf(node, 'member of agent.actor', name, ACTOR_FIELDS)
+  if (name === undefined) return false
+  if (isActor(of)) oneOf(node, 'member of agent.actor', name, ACTOR_FIELDS)
+  return readsMember(node, name, of, place)
+}
+
+/** Whether a member of a map of the request is read. */
+const readsMember = (node: ASTNode, name: string, of: ASTNode, place: Place): boolean => {
   const field = requestMap(of)
-  if (field === undefined || name === undefined) return false
-  readsName(node, field, name, place)
-  return true
+  if (field !== undefined) readsName(node, field, name, place)
+  else if (isGiven(of, place.names)) place.found.members.add(name)
+  return field !== undefined
+}
+
+/** Whether something of a call's arguments can be in a value. */
+const isGiven = (node: ASTNode, names: Names): boolean =>
+  node.op === 'id'
+    ? node.args === 'arguments' || names.get(node.args) === true
+    : partsOf(node).some((part) => isGiven(part, names))
+
+/** The names within a list that is gone through. Texts in it may be what arguments are asked for. */
+export const namesWithin = (
+  node: ASTNode,
+  range: ASTNode,
+  name: string,
+  { names, found }: Place,
+): Names => {
+  if (isGiven(node, names)) for (const text of textsOf(range)) found.members.add(text)
+  return new Map(names).set(name, isGiven(range, names))
+}
+
+/** Notes the texts that one of what is gone through is compared with: of a map it is a name. */
+export const noteCompared = (sides: readonly ASTNode[], { names, found }: Place): void => {
+  if (!sides.some(({ op, args }) => op === 'id' && names.get(args) === true)) return
+  for (const text of sides.flatMap(textsOf)) found.members.add(text)
+}
+
+const textsOf = (node: ASTNode): readonly string[] => {
+  if (node.op !== 'value') return partsOf(node).flatMap(textsOf)
+  return typeof node.args === 'string' ? [node.args] : []
 }
 
 const checkVariable = (
@@ -71,6 +111,7 @@ const checkVariable = (
         throw mistake(node, `members of ${variable} are read by name: ${variable}.NAME`)
       oneOf(node, `member of ${variable}`, name, Object.keys(FIELDS[variable]))
       if (variable === 'request') found.request.add(name as RequestField)
+      else found.agent.add(name)
       return true
     default:
       return false
@@ -87,9 +128,7 @@ export const readsClaim = (node: ASTNode, name: string, of: ASTNode, place: Plac
     place.found.arguments.add(name)
     return true
   }
-  const field = requestMap(of)
-  if (field !== undefined) readsName(node, field, name, place)
-  return field !== undefined
+  return readsMember(node, name, of, place)
 }
 
 type MapField = 'headers' | 'query' | 'params'

@@ -2,7 +2,7 @@ import { isObject } from '../../base/json.ts'
 import { LIMITS } from '../../base/limits.ts'
 
 /**
- * Whether a value from outside is small enough to be reckoned with, and has no member `__proto__`,
+ * Whether a value from outside is small enough to be reckoned with, its numbers finite, and has no member `__proto__`,
  * which the library takes for another's in a comparison.
  */
 export const fits = (value: unknown): boolean =>
@@ -10,6 +10,7 @@ export const fits = (value: unknown): boolean =>
 
 const fitsIn = (value: unknown, budget: { left: number }, levels: number): boolean => {
   if (typeof value === 'string') return value.length <= LIMITS.conditionText
+  if (typeof value === 'number') return Number.isFinite(value)
   if (typeof value !== 'object' || value === null) return true
   const members = Array.isArray(value) ? value : Object.entries(value).flat()
   const count = Array.isArray(value) ? members.length : members.length / 2

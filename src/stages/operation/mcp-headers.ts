@@ -19,15 +19,15 @@ const NAMED_BY: Readonly<Record<string, string>> = {
 const NAMES = ['name', 'uri', 'taskId']
 
 const ENCODED = /^=\?base64\?(.*)\?=$/
-const VISIBLE = /^[\x20-\x7e]*$/
+const VISIBLE = /^(?! )[\x20-\x7e]*(?<! )$/
 
 /**
  * The text of a mirrored header, decoded once: `=?base64?…?=` is the canonical base64 of UTF-8
- * (RFC 4648 §4), anything else visible ASCII as it is. `undefined` for what is neither, and for what
- * could be two headers that were joined.
+ * (RFC 4648 §4), anything else visible ASCII as it is. `undefined` for what is neither, and for what no one
+ * header can be: one with a space at an end. Does not tell two headers that were joined from one with `, ` in it.
  */
 export const mirroredText = (value: string): string | undefined => {
-  if (!VISIBLE.test(value) || value.includes(', ')) return undefined
+  if (!VISIBLE.test(value)) return undefined
   const [, base64] = ENCODED.exec(value) ?? []
   if (base64 === undefined) return value
   try {
@@ -45,7 +45,8 @@ export type Mismatch = 'mcp-protocol-version' | 'mcp-method' | 'mcp-name'
 /**
  * The first header that a message contradicts. The revision a message claims is compared under every
  * revision, so that no server goes by another one than the gate; `Mcp-Method` and `Mcp-Name` only where
- * they are mirrored. A request must have them, a notification may.
+ * they are mirrored. A request must have them, a notification may. Whether a revision is claimed at all is
+ * not judged, nor whether a name came in one header or in several that were joined: it has to go on as one.
  */
 export const mismatch = (
   { id, method = '', params = {} }: McpMessage,
@@ -54,9 +55,7 @@ export const mismatch = (
 ): Mismatch | undefined => {
   const isRequest = id !== undefined
   const claimed = own((own(params, '_meta') ?? {}) as JsonObject, REVISION_MEMBER)
-  if (claimed === undefined ? mirrored && isRequest : claimed !== revision) {
-    return 'mcp-protocol-version'
-  }
+  if (claimed !== undefined && claimed !== revision) return 'mcp-protocol-version'
   if (!mirrored) return undefined
   const said = headers.get('mcp-method')
   if (said === null ? isRequest : said !== method) return 'mcp-method'

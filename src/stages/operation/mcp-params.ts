@@ -7,6 +7,7 @@ import type { McpKind, McpMessage, McpNamed } from '../../model/mcp.ts'
 import { isBuiltIn, USING_METHODS } from '../../model/mcp-methods.ts'
 import { REVISION_MEMBER } from './mcp-headers.ts'
 import { isClear, type KnownNames, knownNames } from './mcp-members.ts'
+import type { RevisionRules } from './mcp-revision.ts'
 
 const deny = denials({
   params_invalid: [
@@ -45,18 +46,23 @@ const IN_NOTIFICATIONS = knownNames('resourceSubscriptions')
 /**
  * A message with what it uses: the tool, prompt or resource that it names, of a completion what it is of,
  * of a subscription each resource. Names are taken as they are; whether they may be used is not judged, nor
- * are arguments, so that what is said of a message does not depend on what the rule names.
+ * are arguments, so that what is said of a message does not depend on what the rule names. Where headers
+ * mirror the body, a request says its revision in `_meta`; which one is not judged.
  */
 export const readParams = (
   message: McpMessage,
+  { mirrored }: Pick<RevisionRules, 'mirrored'>,
 ): Result<McpMessage, Denial<CodeOf<typeof paramsDenials>>> => {
-  const { method, params = {} } = message
+  const { id, method, params = {} } = message
   if (method === undefined) return ok(message)
   const meta = own(params, '_meta')
   if (meta !== undefined && !isObject(meta)) return fail(deny('params_invalid', { at: '_meta' }))
   const known = IN_PARAMS[isBuiltIn(method) ? 'builtIn' : 'any']
   if (!isClear(params, known) || (meta && !isClear(meta, IN_META))) {
     return fail(deny('params_ambiguous'))
+  }
+  if (mirrored && id !== undefined && !(meta && Object.hasOwn(meta, REVISION_MEMBER))) {
+    return fail(deny('params_invalid', { at: '_meta' }))
   }
   const read = Object.hasOwn(READERS, method) ? READERS[method]?.(params) : named(method, params)
   if (!read) return ok(message)

@@ -78,7 +78,7 @@ const judge = (
   { revision, rules }: McpHead,
   { request, mcp }: Pick<Asking, 'request'> & { readonly mcp: McpRule },
 ) => {
-  const read = readParams(message)
+  const read = readParams(message, rules)
   if (!read.ok) return read
   const header = mismatch(message, request.headers, {
     mirrored: rules.mirrored,

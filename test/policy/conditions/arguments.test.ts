@@ -72,6 +72,24 @@ describe('a condition over arguments', () => {
     expect(mistake(source)).toContain(message)
   })
 
+  it.each([
+    ['arguments.a == "x" && "b" in arguments && arguments["c"] == 1.0', 'a b c', ''],
+    ['has(arguments.a.b.c) && arguments.a["d"] == 1.0 && "e" in arguments.a.f', 'a', 'b c d e f'],
+    ['arguments.a[0].b == 1.0 && arguments.a[token.x] == 1.0', 'a', 'b'],
+    ['arguments.a.all(x, x.b == 1.0 && "c" in x)', 'a', 'b c'],
+    ['[arguments.a].all(x, x.b == "c")', 'a', 'b'],
+    ['(token.x ? arguments.a : arguments.b).c == "d"', 'a b', 'c'],
+    ['["b", "c"].all(n, !(n in arguments.a))', 'a', 'b c'],
+    ['arguments.a.all(k, k != "b" && !(k in ["c", "d"]) && !k.startsWith("e"))', 'a', 'b c d'],
+    ['arguments.a.all(i, i.b in ["c"] && "d" == i)', 'a', 'b d'],
+    ['token.x.y == "z" && "r" in token.l && arguments.a == "b"', 'a', ''],
+    ['token.l.all(x, x.y == "z") && agent.types.all(t, t != "x") && has(arguments.a)', 'a', ''],
+    ['agent.actor.sub == "x" && request.params["id"] == arguments.a', 'a', ''],
+  ])('%s names %j, and %j inside of them', (source, names, inside) => {
+    const { arguments: read = [], members = [] } = compile(source)
+    expect([read.join(' '), [...members].sort().join(' ')]).toEqual([names, inside])
+  })
+
   it('names the operand that it fails by', () => {
     const when = compile('arguments.amount < 100.0 && arguments.to == "a"')
     expect(when.blamed(factsOf({ arguments: { amount: 1, to: 'b' } }), false)).toBe(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { shownValue } from '../../../src/policy/conditions/values.ts'
+import { accessOf, agentOf } from '../../kit/facts.ts'
 import { type Changes, compile, factsOf, MONDAY, verdict } from './support.ts'
 
 const unknown: Changes = { caller: undefined, connection: undefined }
@@ -170,7 +171,6 @@ describe('a condition', () => {
     ...['9223372036854775808', '-9223372036854775809', '00000000000000000001', 1e300, 2 ** 63].map(
       (x): [string, unknown, string] => ['int(token.x) > 0', x, 'int_conversion_error'],
     ),
-    ['int(token.x) > 0', Number.POSITIVE_INFINITY, 'int_conversion_error'],
     ['int(token.x) > 0', true, 'no_matching_overload'],
     ['int(token.x) > 0', ['1'], 'no_matching_overload'],
     ['double(token.x) == 4.5', '4.5', true],
@@ -180,7 +180,7 @@ describe('a condition', () => {
     ...['', '-', '0x10', '0b1', '+1', '.5', '5.', '1e', ' 1', '1_0', '1e400', '1e9999'].map(
       (x): [string, unknown, string] => ['double(token.x) <= 100.0', x, 'double_conversion_error'],
     ),
-    ...['nan', 'NaN', 'inf', '-inf', '-infinity', Number.POSITIVE_INFINITY].map(
+    ...['nan', 'NaN', 'inf', '-inf', '-infinity'].map(
       (x): [string, unknown, string] => ['!(double(token.x) > 5.0)', x, 'double_conversion_error'],
     ),
     ['double(token.x) > 0.0', null, 'no_matching_overload'],
@@ -219,7 +219,8 @@ describe('a condition', () => {
     ['!(token.x / 0.0 > 5.0)', 0, 'numeric_overflow'],
     ['token.x / 0.0 > 5.0', 1, 'numeric_overflow'],
     ['token.x * 10.0 > 5.0', 1e308, 'numeric_overflow'],
-    ['!(token.x - token.x > 5.0)', Number.POSITIVE_INFINITY, 'numeric_overflow'],
+    ['!(token.x - token.x > 5.0)', Number.POSITIVE_INFINITY, 'value_unfit'],
+    ['token.x > 5.0', Number.POSITIVE_INFINITY, 'value_unfit'],
     ['-int(token.x) > 0', '-9223372036854775808', 'numeric_overflow'],
     ['int(token.x) / -1 > 0', '-9223372036854775808', 'numeric_overflow'],
     ['-token.x == 5', -5, true],
@@ -265,6 +266,8 @@ describe('a condition', () => {
   it.each<[string, string, Changes]>([
     ['a long text', 'token.x == "a"', claims({ x: 'a'.repeat(1_025) })],
     ['a long list', '"a" in token.x', claims({ x: Array(257).fill('a') })],
+    ['no finite number', 'token.x > 10.0', claims({ x: JSON.parse('1e400') })],
+    ['one in a list', '10.0 in token.x', claims({ x: JSON.parse('[1e400]') })],
     ['many members', 'size(token.x) > 0', claims({ x: Array(250).fill([1, 2, 3, 4, 5]) })],
     ['a deep claim', 'has(token.x.a)', claims({ x: { a: [[[[[1]]]]] } })],
     ['a long path', 'request.path == "/"', { path: `/${'a'.repeat(1_024)}` }],
@@ -286,6 +289,15 @@ describe('a condition', () => {
 
   it('does not care for large claims that it does not read', () => {
     expect(verdict('token.a == 1', claims({ a: 1, x: Array(5_000).fill('a') }))).toBe(true)
+  })
+
+  it('does not care for a large agent of which it reads something else', () => {
+    const agent = agentOf({ subject: 's'.repeat(1_025) })
+    const access = accessOf({ scopes: Array.from({ length: 257 }, (_, i) => `s:${i}`) })
+    expect(verdict('agent.id == "planner"', { agent, access })).toBe(true)
+    expect(verdict('request.method == "GET"', { agent, access })).toBe(true)
+    expect(verdict('agent.subject == "s"', { agent })).toBe('value_unfit')
+    expect(verdict('"s:1" in agent.scopes', { access })).toBe('value_unfit')
   })
 
   it('says which operand decided, and what each is', () => {

@@ -10,6 +10,7 @@ describe('a mirrored header', () => {
     ['', ''],
     ['get weather', 'get weather'],
     ['geo:1,2', 'geo:1,2'],
+    ['Hello, world', 'Hello, world'],
     ['=?base64?SGVsbG8sIOS4lueVjA==?=', 'Hello, 世界'],
     // Decoded once, never twice.
     ['=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?=', '=?base64?literal?='],
@@ -23,8 +24,8 @@ describe('a mirrored header', () => {
   })
 
   it.each([
-    ['two that are joined', 'echo, drop_table'],
-    ['one that is joined with itself', 'echo, echo'],
+    ['two of which one is empty', 'echo, '],
+    ['a space at the beginning', ' echo'],
     ['no base64', '=?base64?*?='],
     ['base64 without padding', '=?base64?ZQ?='],
     ['base64 with a space', '=?base64?Z Q==?='],
@@ -50,7 +51,15 @@ describe('since 2026-07-28', () => {
       'a call of a name beyond ASCII',
       modern('tools/call', { name: 'é, ?=' }, { 'mcp-name': base64('é, ?=') }),
     ],
+    [
+      'a call of a name with a comma',
+      modern('tools/call', { name: 'Hello, world' }, { 'mcp-name': 'Hello, world' }),
+    ],
     ['a prompt', modern('prompts/get', { name: 'hi' }, { 'mcp-name': 'hi' })],
+    [
+      'a prompt with commas',
+      modern('prompts/get', { name: 'a, b,  c' }, { 'mcp-name': 'a, b,  c' }),
+    ],
     ['a resource', modern('resources/read', { uri: 'docs://a' }, { 'mcp-name': 'docs://a' })],
     ['a task', modern('tasks/get', { taskId: 't-1' }, { 'mcp-name': 't-1' })],
     ['a method without a name', modern('tools/list')],
@@ -81,7 +90,13 @@ describe('since 2026-07-28', () => {
       modern('tools/call', { name: base64('echo') }, { 'mcp-name': base64('echo') }),
     ],
     ['the tool twice', modern('tools/call', ECHO, { 'mcp-name': 'echo, echo' })],
-    ['two tools', modern('tools/call', { name: 'echo, x' }, { 'mcp-name': 'echo, x' })],
+    ['two tools', modern('tools/call', ECHO, { 'mcp-name': 'echo, x' })],
+    ['two tools, the body the last', modern('tools/call', ECHO, { 'mcp-name': 'x, echo' })],
+    ['a tool and nothing', modern('tools/call', { name: 'echo, ' }, { 'mcp-name': 'echo, ' })],
+    [
+      'two encoded tools',
+      modern('tools/call', { name: 'a, b' }, { 'mcp-name': `${base64('a')}, ${base64('b')}` }),
+    ],
     ['no tool', modern('tools/call', ECHO)],
     ['an empty tool', modern('tools/call', ECHO, { 'mcp-name': '' })],
     ['no resource', modern('resources/read', { uri: 'docs://a' })],
@@ -98,11 +113,27 @@ describe('since 2026-07-28', () => {
     ['the method in another case', modern('tools/list', {}, { 'mcp-method': 'Tools/List' })],
     ['the method twice', modern('tools/list', {}, { 'mcp-method': 'tools/list, tools/list' })],
     ['the method in base64', modern('tools/list', {}, { 'mcp-method': base64('tools/list') })],
-    ['a revision, the body none', modern('tools/list', { _meta: {} })],
     ['a revision, the body another', modern('tools/list', { _meta: { [META]: '2025-11-25' } })],
     ['a revision, the body no text', modern('tools/list', { _meta: { [META]: [NEWEST] } })],
   ])('headers do not say %s', async (_, told) => {
     expect(await codeFor(told)).toBe('header_mismatch')
+  })
+
+  it.each<[string, Told, string]>([
+    ['nothing', modern('tools/list', { _meta: undefined }), 'params_invalid'],
+    ['no revision', modern('tools/list', { _meta: { progressToken: 1 } }), 'params_invalid'],
+    [
+      'no revision, whatever else is missing',
+      modern('tools/call', { ...ECHO, _meta: {} }, { 'mcp-method': undefined }),
+      'params_invalid',
+    ],
+    [
+      'one in another spelling',
+      modern('tools/list', { _meta: { [META.toUpperCase()]: NEWEST } }),
+      'params_ambiguous',
+    ],
+  ])('a request with %s in _meta is none of this revision', async (_, told, code) => {
+    expect(await codeFor(told)).toBe(code)
   })
 
   it.each<[string, Told['headers'], object | undefined, string]>([

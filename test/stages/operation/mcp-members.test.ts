@@ -51,6 +51,19 @@ describe('members', () => {
     expect(isReadAlike({ ...object }, paths)).toBe(isAlike)
   })
 
+  it.each<[object, readonly string[], boolean]>([
+    [{ a: { Path: 1 } }, ['path'], false],
+    [{ a: { path: 1 } }, ['path'], true],
+    [{ a: { x: [[{ PATH: 1 }]] } }, ['path'], false],
+    [{ a: [{ paths: 1, 'pat\u0127': 1 }] }, ['path'], true],
+    [{ a: { Path: 1 } }, ['path', 'Path'], true],
+    [{ a: { PATH: 1 } }, ['path', 'Path'], false],
+    // Only inside of what is read.
+    [{ a: 'Path', Path: 1, b: { Path: 1 } }, ['path'], true],
+  ])('of %j at `a` are read alike with %j in it: %s', (object, names, isAlike) => {
+    expect(isReadAlike({ ...object }, [['a']], knownNames(...names))).toBe(isAlike)
+  })
+
   it('are found alike by whoever minds no case, where they are clear', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string({ unit: 'grapheme' }), fc.nat()), (object) => {
