@@ -8,6 +8,7 @@ import type {
   Clock,
   KeySource,
   Limits,
+  ReplayStore,
   Revocations,
   SigningKeys,
   TokenMemory,
@@ -24,10 +25,12 @@ import { issuer } from './stages/issuer.ts'
 import { limit } from './stages/limit.ts'
 import { operation } from './stages/operation.ts'
 import { possession } from './stages/possession.ts'
+import { replay } from './stages/replay.ts'
 import { route } from './stages/route.ts'
 import { scope } from './stages/scope.ts'
 import { signature } from './stages/signature.ts'
 import { signing } from './stages/signing.ts'
+import { spending } from './stages/spending.ts'
 import { standing } from './stages/standing.ts'
 import { tool } from './stages/tool.ts'
 
@@ -58,8 +61,10 @@ export const GUARD = chain<Given>()
   .and(details)
   .and(authentication)
   .and(condition)
-  .and(limit)
   .and(signing)
+  .and(spending)
+  .and(limit)
+  .and(replay)
   .and(standing)
 
 /** What the stages of the line reach the world through. */
@@ -69,6 +74,7 @@ export interface GuardPorts {
   readonly tokens: TokenMemory
   readonly revocations: Revocations
   readonly limits: Limits
+  readonly replays: ReplayStore
   readonly signingKeys: Pick<SigningKeys, 'signing'>
   readonly sessions: Sessions
   /** Told of an error that a stage did not expect; the request is denied. Must not throw. */

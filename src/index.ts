@@ -8,6 +8,7 @@ import { createKeyCache } from './adapters/keys/cache.ts'
 import { createMemoryKeepers } from './adapters/keys/memory-keepers.ts'
 import { createKeySource } from './adapters/keys/source.ts'
 import { createMemoryLimits } from './adapters/limits/memory.ts'
+import { createMemoryReplays } from './adapters/replays/memory.ts'
 import { createMemoryRevocations } from './adapters/revocations/memory.ts'
 import { createSessions } from './adapters/sessions.ts'
 import { createTokenMemory } from './adapters/verified-tokens.ts'
@@ -52,7 +53,13 @@ export type { AccessToken, AgentIdentity } from './model/token.ts'
 export type { PolicyIssue } from './policy/issues.ts'
 export type { PolicyBundle } from './policy/parse.ts'
 export type { PolicyVars } from './policy/vars.ts'
-export { createMemoryLimits, createMemoryRevocations, createTokenMemory, respond }
+export {
+  createMemoryLimits,
+  createMemoryReplays,
+  createMemoryRevocations,
+  createTokenMemory,
+  respond,
+}
 
 const systemClock: Clock = { now: () => Date.now() }
 
@@ -141,8 +148,8 @@ export const createSigningKeys = (
 
 /**
  * A guard over a policy. Ports that are not given live in the memory of this process: keys fetched
- * from the issuers, tokens remembered, limits counted, and a revocation set that is empty. Errors that a stage did not
- * expect deny with `unavailable`, and go to `onError`, or to the console.
+ * from the issuers, tokens and single uses remembered, limits counted, and a revocation set that is empty.
+ * Errors that a stage did not expect deny with `unavailable`, and go to `onError`, or to the console.
  */
 export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Guard => {
   const { clock = systemClock } = ports
@@ -155,6 +162,7 @@ export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Gu
     tokens: ports.tokens ?? createTokenMemory({ clock }),
     revocations,
     limits: ports.limits ?? createMemoryLimits({ clock }),
+    replays: ports.replays ?? createMemoryReplays({ clock }),
     signingKeys,
     sessions,
     onError: ports.onError ?? ((stage, error) => console.error('edgewarden', stage, error)),

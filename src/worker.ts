@@ -5,6 +5,7 @@ import { gateway } from './apps/gateway.ts'
 export { AssertionKeeper } from './adapters/assertion-keeper.ts'
 export { KeyKeeper } from './adapters/key-keeper.ts'
 export { RateLimiter } from './adapters/rate-limiter.ts'
+export { ReplayShard } from './adapters/replay-shard.ts'
 export { RevocationShard } from './adapters/revocations/shard.ts'
 
 /**

@@ -1,7 +1,15 @@
 import { beforeEach, expect, it } from 'vitest'
 import { createTokenMemory } from '../src/adapters/verified-tokens.ts'
 import { createGuard } from '../src/guard.ts'
-import { clock, noLimits, noSessions, noSigning, RESOURCE, requestTo } from './kit/facts.ts'
+import {
+  clock,
+  noLimits,
+  noReplays,
+  noSessions,
+  noSigning,
+  RESOURCE,
+  requestTo,
+} from './kit/facts.ts'
 import { keys, POLICY, TOKEN } from './line-cases.ts'
 
 /** Who was vouched for, and who asked for a key. */
@@ -17,6 +25,7 @@ beforeEach(() => {
     tokens: createTokenMemory({ clock }),
     revocations: { lookup: async () => [] },
     limits: noLimits,
+    replays: noReplays,
     signingKeys: noSigning,
     sessions: noSessions,
     onError: () => {},

@@ -4,7 +4,16 @@ import { recordOf } from '../src/answer/record.ts'
 import type { Step } from '../src/base/chain.ts'
 import { createGuard } from '../src/guard.ts'
 import { createEncryptionKey, encrypt, secretOf } from './kit/encryption.ts'
-import { ISSUER, NOW, noLimits, noSessions, noSigning, RESOURCE, requestTo } from './kit/facts.ts'
+import {
+  ISSUER,
+  NOW,
+  noLimits,
+  noReplays,
+  noSessions,
+  noSigning,
+  RESOURCE,
+  requestTo,
+} from './kit/facts.ts'
 import { startLine } from './kit/line.ts'
 import { FOREIGN, keys, minted, TOKEN } from './line-cases.ts'
 import { ENV, policy } from './policy/support.ts'
@@ -199,6 +208,7 @@ describe('what is told of an encrypted token', () => {
       tokens: line.tokens,
       revocations: line.revocations,
       limits: noLimits,
+      replays: noReplays,
       signingKeys: noSigning,
       sessions: noSessions,
       onError: () => {},

@@ -13,6 +13,7 @@ import {
   issuerOf,
   NOW,
   noLimits,
+  noReplays,
   noSessions,
   noSigning,
   noTokens,
@@ -60,6 +61,7 @@ const POLICY = policyOf([
   routeOf('GET /limited', {
     rateLimit: { kind: 'exact', per: 'agent', quotas: { daily: 9 } },
   }),
+  routeOf('GET /once', { singleUse: true }),
   routeOf('GET /mcp', { mcp: mcpOf({ revisions: ['2026-07-28'] }) }),
   routeOf('GET /open', { access: 'public' }),
 ])
@@ -88,6 +90,7 @@ const run = async (
     keys: { find: () => ok({ key, kid: 'key-1' }) },
     revocations: { lookup: async () => [] },
     limits: noLimits,
+    replays: noReplays,
     signingKeys: noSigning,
     sessions: noSessions,
     onError: (stage, error) => void errors.push([stage, error]),
@@ -117,8 +120,10 @@ const ORDER = [
   'details',
   'authentication',
   'condition',
-  'limit',
   'signing',
+  'spending',
+  'limit',
+  'replay',
   'standing',
 ]
 
@@ -210,6 +215,18 @@ describe('the line', () => {
     ],
     ['condition', 'condition_error', '/rarely'],
     [
+      'spending',
+      'token_revoked',
+      '/limited',
+      { ports: { revocations: { lookup: async () => [entry] } } },
+    ],
+    [
+      'replay',
+      'token_replayed',
+      '/once',
+      { ports: { replays: { ...noReplays, claim: () => false } } },
+    ],
+    [
       'standing',
       'token_revoked',
       '/docs/7',
@@ -226,6 +243,44 @@ describe('the line', () => {
     expect(decision).toMatchObject({ outcome: 'denied', denial: { code } })
     expect(stages).toEqual(ORDER.slice(0, ORDER.indexOf(stage) + 1))
     expect(steps.at(-1)?.outcome).toBe('denied')
+  })
+
+  it('looks for what is revoked before anything is spent, and asks once more at last', async () => {
+    const asked: string[] = []
+    const ports = (revokedIn?: 'bounded' | 'strict'): Partial<GuardPorts> => ({
+      revocations: {
+        lookup: (_, terms) => {
+          asked.push(terms?.consistency ?? '')
+          return terms?.consistency === revokedIn ? [entry] : []
+        },
+      },
+      limits: {
+        ...noLimits,
+        take: () => {
+          asked.push('take')
+          return ok({})
+        },
+      },
+      replays: {
+        ...noReplays,
+        claim: () => {
+          asked.push('claim')
+          return true
+        },
+      },
+    })
+    const all = async (path: string, given?: 'bounded' | 'strict') => {
+      asked.length = 0
+      const { decision } = await run(path, { ports: ports(given) })
+      return [...asked, decision.outcome === 'denied' ? decision.denial.code : decision.outcome]
+    }
+    expect(await all('/docs/7')).toEqual(['strict', 'passed'])
+    expect(await all('/limited')).toEqual(['bounded', 'take', 'strict', 'passed'])
+    expect(await all('/once')).toEqual(['bounded', 'claim', 'strict', 'passed'])
+    for (const path of ['/limited', '/once']) {
+      expect(await all(path, 'bounded')).toEqual(['bounded', 'token_revoked'])
+      expect((await all(path, 'strict')).slice(-2)).toEqual(['strict', 'token_revoked'])
+    }
   })
 
   it('asks for keys only what is worth it, and for revocations only what would pass', async () => {

@@ -2,7 +2,7 @@ import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { importJWK, type JWK } from 'jose'
 import { fail, ok } from '../src/base/result.ts'
 import type { KeySource, VerificationKey } from '../src/model/ports.ts'
-import { ISSUER, NOW, noLimits, RESOURCE } from './kit/facts.ts'
+import { ISSUER, NOW, noLimits, noReplays, RESOURCE } from './kit/facts.ts'
 import type { Asked } from './kit/line.ts'
 import { policy } from './policy/support.ts'
 
@@ -68,6 +68,7 @@ const ROUTES = [
   },
   { match: 'GET /lately', ...any, max_age: '1m' },
   { match: 'GET /limited', ...any, rate_limit: { daily: 9 } },
+  { match: 'GET /once', ...any, single_use: true },
   { match: 'GET /shadow', scopes: ['admin:all'], mode: 'shadow' },
   { match: 'GET /open', access: 'public' },
   { match: 'GET /optional', ...any, access: 'optional' },
@@ -153,6 +154,12 @@ export const FAILING: readonly Failing[] = [
   }),
   failing('rate_limit_unavailable', '/limited', TOKEN, {
     ports: { limits: { ...noLimits, take: () => Promise.reject(new Error('down')) } },
+  }),
+  failing('token_replayed', '/once', TOKEN, {
+    ports: { replays: { ...noReplays, claim: async () => false } },
+  }),
+  failing('single_use_unavailable', '/once', TOKEN, {
+    ports: { replays: { ...noReplays, claim: () => Promise.reject(new Error('down')) } },
   }),
   failing('revocations_unavailable', '/docs/1', TOKEN, { ports: { revocations: down } }),
   failing('ended', '/open', TOKEN),

@@ -68,6 +68,7 @@ const CONFIG = {
       { name: 'KEY_KEEPER', class_name: 'KeyKeeper' },
       { name: 'ASSERTION_KEEPER', class_name: 'AssertionKeeper' },
       { name: 'RATE_LIMITER', class_name: 'RateLimiter' },
+      { name: 'REPLAYS', class_name: 'ReplayShard' },
     ],
   },
   version_metadata: { binding: 'CF_VERSION_METADATA' },
@@ -77,6 +78,7 @@ const CONFIG = {
     KeyKeeper: { type: 'durable-object', storage: 'sqlite' },
     AssertionKeeper: { type: 'durable-object', storage: 'sqlite' },
     RateLimiter: { type: 'durable-object', storage: 'sqlite' },
+    ReplayShard: { type: 'durable-object', storage: 'sqlite' },
   },
 }
 

@@ -1,6 +1,7 @@
 import type { AssertionKeeper } from './assertion-keeper.ts'
 import type { KeyKeeper } from './key-keeper.ts'
 import type { RateLimiter } from './rate-limiter.ts'
+import type { ReplayShard } from './replay-shard.ts'
 import type { RevocationShard } from './revocations/shard.ts'
 
 /**
@@ -12,6 +13,7 @@ export interface Env {
   readonly JWKS_CACHE?: KVNamespace
   readonly KEY_KEEPER?: DurableObjectNamespace<KeyKeeper>
   readonly RATE_LIMITER?: DurableObjectNamespace<RateLimiter>
+  readonly REPLAYS?: DurableObjectNamespace<ReplayShard>
   readonly REVOCATIONS?: DurableObjectNamespace<RevocationShard>
   /** `[version_metadata] binding = "CF_VERSION_METADATA"`, where an operator adds it. */
   readonly CF_VERSION_METADATA?: WorkerVersionMetadata

@@ -1,24 +1,29 @@
 import type { GuardPorts } from '../guard.ts'
-import type { Limits, Revocations, SigningKeys } from '../model/ports.ts'
+import type { SigningKeys } from '../model/ports.ts'
 import { createKeyReader, type KeySourceOptions } from './keys/source.ts'
 import { peeking } from './limits/client.ts'
+import { lookingOnly } from './replays/client.ts'
 import { openingOnly } from './sessions.ts'
+
+/** Those of requests that are looked at. */
+interface Explained extends Pick<GuardPorts, 'revocations' | 'limits' | 'replays'> {
+  readonly signingKeys: Pick<SigningKeys, 'held'>
+}
 
 /**
  * Ports to explain decisions with: the line on them writes nothing, remembers no token, and asks
- * no issuer. Keys are those of memory, their keeper and KV, those that sessions are sealed with of memory only; revocations are read as for any request, and limits looked at.
+ * no issuer. Keys are those of memory, their keeper and KV, those that sessions are sealed with of memory only; revocations are read as for any request, and limits and uses of tokens looked at.
  */
 export const explainingPorts = (
   keys: KeySourceOptions,
-  revocations: Revocations,
-  limits: Limits,
-  signingKeys: Pick<SigningKeys, 'held'>,
+  { revocations, limits, replays, signingKeys }: Explained,
 ): GuardPorts => ({
   clock: keys.clock,
   keys: createKeyReader(keys),
   tokens: { find: () => undefined, keep: () => {} },
   revocations,
   limits: peeking(limits),
+  replays: lookingOnly(replays),
   // Nothing is signed for an explanation, and no key is asked for.
   signingKeys: { signing: () => undefined },
   sessions: openingOnly(signingKeys, keys.clock),

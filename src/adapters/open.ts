@@ -16,6 +16,7 @@ import { createLimits, type RateLimitBinding } from './limits/client.ts'
 import { createAddressLimits } from './limits/memory.ts'
 import { createPolicyLoader } from './policy.ts'
 import { createReadiness } from './readiness.ts'
+import { createReplays } from './replays/client.ts'
 import { createRevocations } from './revocations/client.ts'
 import { createSnapshotMemory } from './revocations/snapshot.ts'
 import { createSessions } from './sessions.ts'
@@ -86,12 +87,14 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
   }
   const signingKeys = signingKeysOf(env, policy)
   const sessions = createSessions({ keys: signingKeys, clock })
+  const jurisdiction = policy?.gate.placement.jurisdiction
   const limits = createLimits({
     objects: env.RATE_LIMITER,
-    jurisdiction: policy?.gate.placement.jurisdiction,
+    jurisdiction,
     binding: (name) => env[name] as RateLimitBinding | undefined,
     addresses,
   })
+  const replays = createReplays({ objects: env.REPLAYS, jurisdiction })
   return {
     clock,
     keys: createKeySource(keyOptions),
@@ -99,11 +102,12 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     revocations,
     store: revocations,
     limits,
+    replays,
     signingKeys,
     sessions,
     journal: consoleJournal,
     send: sender(env),
-    explaining: explainingPorts(keyOptions, revocations, limits, signingKeys),
+    explaining: explainingPorts(keyOptions, { revocations, limits, replays, signingKeys }),
     readiness: () => readinessOf(policy, keyOptions, revocations, signingKeys),
     onError: (stage, error) => log({ event: 'unexpected_error', stage, error: String(error) }),
   }

@@ -58,6 +58,8 @@ export const LIMITS = {
   revocationPageMs: 15_000,
   /** Milliseconds one try to count a request may take. */
   rateLimitMs: 2_000,
+  /** Milliseconds one try to claim the use of a token may take. */
+  replayMs: 2_000,
   /** Network addresses an isolate counts requests of. */
   countedAddresses: 10_000,
   /** Revocations held. */

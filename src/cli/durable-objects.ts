@@ -6,6 +6,7 @@ const CLASSES = {
   ASSERTION_KEEPER: 'AssertionKeeper',
   KEY_KEEPER: 'KeyKeeper',
   RATE_LIMITER: 'RateLimiter',
+  REPLAYS: 'ReplayShard',
   REVOCATIONS: 'RevocationShard',
 } as const
 
@@ -18,6 +19,7 @@ const COSTS: Readonly<Record<BindingName, string>> = {
   ASSERTION_KEEPER: ALL,
   KEY_KEEPER: ALL,
   RATE_LIMITER: 'every request to a rule with rate_limit would be refused',
+  REPLAYS: 'every request to a rule with single_use would be refused',
   REVOCATIONS: ALL,
 }
 

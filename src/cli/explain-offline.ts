@@ -62,6 +62,7 @@ export const explainOffline = async (
     sessions: { seal: noSession, open: noSession },
     revocations: { lookup: async () => [] },
     limits: { take: () => ok({}), takeAddress: () => ok({}) },
+    replays: { claim: () => true, isClaimed: () => false },
     onError: () => {},
   }
   const headers = new Headers(given)

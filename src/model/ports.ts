@@ -135,6 +135,20 @@ export interface Limits {
   ): Promise<Result<Allowance, Exhausted>> | Result<Allowance, Exhausted>
 }
 
+/**
+ * Remembers what was used once. Rejects, or throws, where that cannot be done: a store that cannot be
+ * asked is no answer.
+ */
+export interface ReplayStore {
+  /**
+   * `true` for the first who claims a name (see `replayName`), `false` for everybody after; in one step, so
+   * that of two at once one is second. May forget the name at `expires`, whole seconds since the epoch.
+   */
+  claim(name: string, expires: number): Promise<boolean> | boolean
+  /** Whether a name was claimed, and is not forgotten. Claims nothing. */
+  isClaimed(name: string): Promise<boolean> | boolean
+}
+
 /** Where decisions are written. Must not throw and must not delay an answer. */
 export interface Journal {
   record(entry: Readonly<Record<string, unknown>>): void

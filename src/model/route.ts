@@ -109,9 +109,11 @@ export interface Route {
   readonly revocation: RevocationTerms
   /** Absent where it may be used as often as anyone likes. */
   readonly rateLimit?: RateLimit
+  /** Whether each token passes once, at this rule or any other that says so. */
+  readonly singleUse?: true
   readonly target: Target
-  /** Headers set on the way to the origin; values hold the operator's secrets. */
-  readonly inject: readonly (readonly [name: string, value: string])[]
+  /** Headers set on the way to the origin; values hold the operator's secrets, which templates name. */
+  readonly inject: readonly (readonly [name: string, value: string, template?: string])[]
   /** Claims told in headers, beside those of the gate. */
   readonly forwardClaims: readonly ClaimHeader[]
   /** Names of headers that an answer loses, lower-case. */

@@ -24,6 +24,7 @@ import { gateOriginsOf, hostsOf, infoOf, type Rule, resourcesOf } from './resour
 import { readRoute, routeOf, type Surroundings, targetOf } from './route.ts'
 import { checkRoute } from './route-checks.ts'
 import { compileRouter, unreachable } from './router.ts'
+import { checkReplays } from './single-use.ts'
 import { type PolicyVars, readVars } from './vars.ts'
 import { warningsOf } from './warnings.ts'
 
@@ -83,6 +84,7 @@ export const parsePolicy = (
   checkAddresses({ gate, gateOrigins, entries, rules, env }, at)
   checkBindings(issuers, env, at('bindings'))
   checkLimits({ gate, rules, env }, at)
+  checkReplays(rules, env, at('bindings'))
   const assertion = assertionOf(gate.assertion, env, under(at('GATE'), 'assertion'))
   if (!gate.resource || !gate.origin) return fail(issues)
   const resource = gate.resource.text

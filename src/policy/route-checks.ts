@@ -10,6 +10,7 @@ import { checkCondition, checkMcp } from './mcp-checks.ts'
 import { checkMcpAudiences } from './mcp-resource.ts'
 import { type RouteEntry, type Surroundings, takenIssuers } from './route.ts'
 import { loosely } from './route-index.ts'
+import { checkSingleUse } from './single-use.ts'
 
 interface Judged extends Surroundings {
   readonly entry: RouteEntry
@@ -93,6 +94,9 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
     if (entry.forward_token && entry.inject?.some(({ header }) => header === 'authorization')) {
       report(['forward_token'], 'and an injected Authorization cannot both be sent')
     }
+  },
+  function tokensPassOnce({ entry, has, report }) {
+    checkSingleUse(entry, has, report)
   },
   function headersAreSetOnce({ entry, gate, report }) {
     const taken = [...(gate.identity_headers ?? []), ...(entry.inject ?? [])]

@@ -67,6 +67,7 @@ const FIELDS = {
   mode: modeField,
   revocation: revocationField,
   rate_limit: rateLimitField,
+  single_use: flag,
   mcp: mcpField,
 }
 
@@ -173,6 +174,7 @@ export const routeOf = (
     }),
     revocation: termsOf(entry.revocation ?? gate.revocation),
     ...(entry.rate_limit && { rateLimit: entry.rate_limit }),
+    ...(entry.single_use && { singleUse: true }),
     // What an origin does not judge itself, as its credential and its tools, is never only watched.
     mode: entry.inject || entry.mcp ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
     target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout, viaOf(entry, gate)),

@@ -45,6 +45,7 @@ export const showRoute = (route: Route, issuers: readonly Issuer[], within?: str
     mode: route.mode,
     ...(isReading(route) && { revocation: showTerms(route.revocation) }),
     ...(route.rateLimit && { rate_limit: showRateLimit(route.rateLimit) }),
+    ...(route.singleUse && { single_use: true }),
     origin: originText(target),
     ...(target.stripPrefix !== '' && { strip_prefix: target.stripPrefix }),
     timeout: millisecondsText(target.timeout),

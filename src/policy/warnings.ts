@@ -7,7 +7,8 @@ import { quote, type Report } from './issues.ts'
 import { warnMcp } from './mcp-checks.ts'
 import { warnMcpResource } from './mcp-resource.ts'
 import { warnOfOrigins } from './origin-warnings.ts'
-import type { RouteEntry } from './route.ts'
+import { type RouteEntry, takenIssuers } from './route.ts'
+import { warnSingleUse } from './single-use.ts'
 
 interface Read {
   readonly gate: GateEntry
@@ -70,6 +71,7 @@ export const warningsOf = (
     }
     warnMcp(entry, gate, own)
     warnMcpResource(entry, { gate, issuers }, own)
+    warnSingleUse(entry, takenIssuers(entry, { issuers }), own)
     if (entry.forward_token)
       own(['forward_token'], "sends the agent's token to the origin, which can use it elsewhere")
     if (entry.resource && !hosts.has(entry.resource.url.hostname)) {

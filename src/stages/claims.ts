@@ -45,7 +45,7 @@ const deny = denials({
   ],
   claim_missing: [
     'invalidToken',
-    'The token lacks a claim that is required of its issuer',
+    'The token lacks a claim that is required of its issuer, or by this route',
     'The authorization server must put the claims of its profile (RFC 9068 §2.2) into the token',
   ],
   id_token: [
@@ -136,8 +136,12 @@ const RULES: readonly Rule[] = [
   ],
 ]
 
-const missingClaims = ({ claims, issuer }: Judged): readonly string[] => {
-  const missing = issuer.requiredClaims.filter((name) => !Object.hasOwn(claims, name))
+/** What is used once is known by its `jti`. */
+const requiredOf = ({ requiredClaims: all }: Issuer, { singleUse }: Route): readonly string[] =>
+  singleUse && !all.includes('jti') ? [...all, 'jti'] : all
+
+const missingClaims = ({ claims, issuer, route }: Judged): readonly string[] => {
+  const missing = requiredOf(issuer, route).filter((name) => !Object.hasOwn(claims, name))
   return issuer.clientRequired && firstPresent(claims, issuer.clientId) === undefined
     ? [...new Set([...missing, issuer.clientId.map(claimPathText).join(' or ')])]
     : missing

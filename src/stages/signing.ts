@@ -32,8 +32,8 @@ export interface SigningFacts {
 type Ready = Outcome<SigningFacts, CodeOf<typeof deny>>
 
 /**
- * The key is at hand that the origin will be told with who is calling. Before the token's standing is
- * judged, because nothing may be waited for after that. Signs nothing yet.
+ * The key is at hand that the origin will be told with who is calling. Before anything is spent, and before the
+ * token's standing is judged, because nothing may be waited for after that. Signs nothing yet.
  */
 export const signing = stage({
   name: 'signing',

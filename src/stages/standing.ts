@@ -9,6 +9,7 @@ import {
   type Kind,
   type Revocation,
   type RevocationSubject,
+  type RevocationTerms,
 } from '../model/revocation.ts'
 import type { Route } from '../model/route.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
@@ -31,7 +32,7 @@ const deny = denials({
   ],
 })
 
-interface Needs {
+export interface Needs {
   readonly policy: Policy
   readonly route: Route
   readonly issuer: Issuer
@@ -39,7 +40,7 @@ interface Needs {
   readonly agent: AgentIdentity
 }
 
-type Stands = Outcome<object, CodeOf<typeof deny>>
+export type Stands = Outcome<object, CodeOf<typeof deny>>
 
 export interface Ports {
   readonly clock: Clock
@@ -59,23 +60,35 @@ export const standing = stage({
     asked: [...new Set(subjectsOf(access, agent, policy).map(({ kind }) => kind))],
   }),
   denials: [deny],
-  run(needs: Needs, { clock, revocations }: Ports): Stands | Promise<Stands> {
-    const { policy, route, access, agent } = needs
-    const judge = (entries: readonly Revocation[]) => judged(entries, needs, clock)
-    let entries: ReturnType<Revocations['lookup']>
-    try {
-      entries = revocations.lookup(subjectsOf(access, agent, policy), route.revocation)
-    } catch (error) {
-      return unreadable(error)
-    }
-    return 'then' in entries ? Promise.resolve(entries).then(judge, unreadable) : judge(entries)
-  },
+  run: (needs: Needs, ports: Ports): Stands | Promise<Stands> =>
+    stands(needs, ports, needs.route.revocation),
 })
+
+/** Whether a token stands, by a revocation set that is as fresh as the terms ask. */
+export const stands = (
+  needs: Omit<Needs, 'route'>,
+  { clock, revocations }: Ports,
+  terms: RevocationTerms,
+): Stands | Promise<Stands> => {
+  const { policy, access, agent } = needs
+  const judge = (entries: readonly Revocation[]) => judged(entries, needs, clock)
+  let entries: ReturnType<Revocations['lookup']>
+  try {
+    entries = revocations.lookup(subjectsOf(access, agent, policy), terms)
+  } catch (error) {
+    return unreadable(error)
+  }
+  return 'then' in entries ? Promise.resolve(entries).then(judge, unreadable) : judge(entries)
+}
 
 const unreadable = (error: unknown): Stands =>
   fail(deny('revocations_unavailable', { error: String(error) }))
 
-const judged = (entries: readonly Revocation[], needs: Needs, clock: Clock): Stands => {
+const judged = (
+  entries: readonly Revocation[],
+  needs: Omit<Needs, 'route'>,
+  clock: Clock,
+): Stands => {
   const denial = fallen(needs, entries, clock.now())
   return denial ? fail(denial) : ok({})
 }

@@ -11,6 +11,7 @@ const asked: string[] = []
 const events: Record<string, unknown>[] = []
 const revocations = { lookup: async () => [] }
 const limits = vi.fn(() => ok({ day: { left: 3, reset: 9 } }))
+const replays = { claim: vi.fn(() => true), isClaimed: vi.fn(() => true) }
 const keeper = vi.fn(createMemoryKeeping(clock))
 const signingKeys = createAssertionKeys({
   memory: createAssertionMemory(),
@@ -33,9 +34,12 @@ const ports = explainingPorts(
     waitUntil: () => {},
     log: (event) => void events.push(event),
   },
-  revocations,
-  { take: limits, takeAddress: () => fail({ retryAfter: 9 }) },
-  signingKeys,
+  {
+    revocations,
+    limits: { take: limits, takeAddress: () => fail({ retryAfter: 9 }) },
+    replays,
+    signingKeys,
+  },
 )
 
 it('remembers no token', () => {
@@ -70,6 +74,17 @@ it('looks at limits, takes nothing, and knows no address', () => {
   expect(limits).toHaveBeenCalledWith(limit, 'name', false)
   const address = { kind: 'memory', limit: 1, period: 1000 } as const
   expect(ports.limits.takeAddress(address, '192.0.2.1')).toEqual(ok({}))
+})
+
+it.each([
+  [true, false],
+  [false, true],
+  ['no', false],
+])('looks whether a token was used (%j), and uses none', async (said, isFirst) => {
+  replays.isClaimed.mockReturnValueOnce(said as boolean)
+  expect(await ports.replays.claim('name', 9)).toBe(isFirst)
+  expect(await ports.replays.isClaimed('name')).toBe(true)
+  expect(replays.claim).not.toHaveBeenCalled()
 })
 
 it('opens sessions by keys that are in memory, asks for none, and seals none', async () => {

@@ -76,3 +76,36 @@ describe('a limit by a binding', () => {
     )
   })
 })
+
+describe('a rule that takes each token once', () => {
+  const ONCE = `${PARTS.route}\nsingle_use = true`
+  const STORE = '{ name = "REPLAYS", class_name = "ReplayShard" }'
+  const withStore = PARTS.objects.replace('bindings = [', `bindings = [\n  ${STORE},`)
+  const SHARD = '[exports.ReplayShard]\ntype = "durable-object"\nstorage = "sqlite"'
+
+  it('needs its object and class, and is told what to write', async () => {
+    expect(await errors({ route: ONCE })).toEqual([
+      expect.stringMatching(
+        /^bindings\.REPLAYS: is not there: .*; write \{ name = "REPLAYS", class_name = "ReplayShard" \} among the bindings of \[durable_objects\], and \[exports\.ReplayShard\] with type = "durable-object" and storage = "sqlite"$/,
+      ),
+      expect.stringMatching(/: 1 mistake$/),
+    ])
+    expect(await errors({ route: ONCE, objects: withStore })).toEqual([
+      expect.stringMatching(
+        /^exports\.ReplayShard: is not there with SQLite storage, .*: every request to a rule with single_use would be refused;/,
+      ),
+      expect.stringMatching(/: 1 mistake$/),
+    ])
+    expect(await errors({ route: ONCE, objects: withStore, more: SHARD })).toEqual([])
+    expect(await errors({ objects: withStore })).toEqual([])
+  })
+
+  it('is in the table of routes, and among what is still asked', async () => {
+    const file = await fileOf({ route: ONCE, objects: withStore, more: SHARD })
+    for (const options of [{ file }, { file, scopes: 'a:read' }]) {
+      const { out, json } = await routes(options)
+      expect(out.join('\n')).toMatch(/single_use=true/)
+      expect(json).toMatchObject({ routes: [{ single_use: true }] })
+    }
+  })
+})

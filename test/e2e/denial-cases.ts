@@ -10,7 +10,7 @@ import { AGENT, type Ask, EXPLAIN, GONE, LATTICE, REVOCATIONS, TWINS, type World
 /**
  * Gates that differ in one thing: http refused, policy broken, encrypted tokens taken, another
  * revocation set, less time for bodies, no key to sign with, bodies held against their digest, nobody who counts
- * requests, an address that has asked too often, and addresses that nobody counts.
+ * requests or remembers tokens, an address that has asked too often, and addresses that nobody counts.
  */
 export type GateName =
   | 'main'
@@ -311,6 +311,14 @@ export const CASES: Readonly<Record<string, Case>> = {
   }),
   limit_key_missing: forbidden(token({}, { target: '/v1/limited-runs' })),
   rate_limit_unavailable: unavailable(token({}, { target: '/v1/limited' }), 'uncounted'),
+
+  token_replayed: badToken(async (world) => {
+    const ask = { token: await world.token(), target: '/v1/once-always' }
+    await world.send(ask)
+    world.origin.clear()
+    return ask
+  }),
+  single_use_unavailable: unavailable(token({}, { target: '/v1/once' }), 'uncounted'),
 
   token_revoked: badToken(async (world) => {
     const jti = 'revoked-token'

@@ -23,7 +23,11 @@ export async function startDenialGates(world: World): Promise<DenialGates> {
       durableObjects: { ...deployment().durableObjects, REVOCATIONS },
     })
   const keyless = { ...deployment().durableObjects, ASSERTION_KEEPER: 'UnreachableShard' }
-  const uncountable = { ...deployment().durableObjects, RATE_LIMITER: 'UnreachableShard' }
+  const uncountable = {
+    ...deployment().durableObjects,
+    RATE_LIMITER: 'UnreachableShard',
+    REPLAYS: 'UnreachableShard',
+  }
   const [
     strictHttp,
     invalid,

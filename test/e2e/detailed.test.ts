@@ -28,6 +28,7 @@ const OPTIONS = {
       scopes: [],
       rate_limit: { limit: 1, period: '1d', per: 'workflow' },
     },
+    { match: 'GET /v1/once', scopes: [], single_use: true },
     { match: 'POST /v1/mcp', scopes: [], mcp: { tools: { one: [] } } },
     { match: 'GET,POST /v1/{id}', scopes: ['chat:write'] },
     { match: 'GET /public', access: 'public' },
@@ -71,6 +72,13 @@ const revoked = async () => {
   return token({ jti: 'revoked-1' })
 }
 
+const used = async () => {
+  const bearer = await token()
+  expect((await ask('/v1/once', { token: bearer })).status).toBe(200)
+  setting.origin.clear()
+  return bearer
+}
+
 type Row = readonly [stage: string, code: string, path: string, token: () => Promise<string>]
 
 const ROWS: readonly Row[] = [
@@ -94,6 +102,7 @@ const ROWS: readonly Row[] = [
   ['authentication', 'user_missing', '/v1/lately', token],
   ['condition', 'condition_unmet', '/v1/never', token],
   ['limit', 'limit_key_missing', '/v1/counted', token],
+  ['replay', 'token_replayed', '/v1/once', used],
   ['standing', 'token_revoked', '/v1/x', revoked],
 ]
 

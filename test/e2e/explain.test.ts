@@ -36,8 +36,10 @@ const STAGES = [
   'details',
   'authentication',
   'condition',
-  'limit',
   'signing',
+  'spending',
+  'limit',
+  'replay',
   'standing',
 ]
 

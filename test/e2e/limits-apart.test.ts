@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { administration } from './administration.ts'
 import { explaining } from './explaining.ts'
 import { AGENT, startWorld, type World } from './world.ts'
 
@@ -13,12 +12,11 @@ const limited = (path: string, limit: number, more: object = {}) => ({
 let world: World
 beforeAll(async () => {
   world = await startWorld({
-    routes: [limited('/v1/apart', 1), limited('/v1/order', 2), limited('/v1/explained', 1)],
+    routes: [limited('/v1/apart', 1), limited('/v1/explained', 1)],
   })
 })
 afterAll(() => world.close())
 
-const { revoke, liftAll, entryOf } = administration(() => world)
 const { told } = explaining(() => world)
 
 const codeOf = ({ status, body }: { readonly status: number; readonly body: string }) =>
@@ -33,15 +31,6 @@ describe('a limit', () => {
     expect(await ask('acme', '/v1/apart')).toBe('rate_limited')
     expect(await ask('beta', '/v1/apart')).toBe(200)
     expect(await ask('beta', '/v1/apart')).toBe('rate_limited')
-  })
-
-  it('is spent before revocations are looked up, which are asked last', async () => {
-    await revoke('ops', entryOf('agent', 'acme'))
-    expect(await ask('acme', '/v1/order')).toBe('token_revoked')
-    expect(await ask('acme', '/v1/order')).toBe('token_revoked')
-    expect(await ask('acme', '/v1/order')).toBe('rate_limited')
-    await liftAll()
-    expect(await ask('acme', '/v1/order')).toBe('rate_limited')
   })
 
   it('is looked at in an explanation, and not spent', async () => {

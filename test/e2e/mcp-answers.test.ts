@@ -83,6 +83,17 @@ const get = async ({ path = '/mcp', ...init }: Init = {}) =>
 const codeOf = async (response: Response) =>
   ((await response.json()) as { error?: { data?: { code: string } } }).error?.data?.code
 
+/** What comes of an answer that breaks off. */
+const beforeEnd = async (response: Response) => {
+  let text = ''
+  const decoder = new TextDecoder()
+  const reading = (async () => {
+    for await (const chunk of response.body ?? []) text += decoder.decode(chunk)
+  })()
+  await expect(reading).rejects.toThrow()
+  return text
+}
+
 const result = (inner: object) => JSON.stringify({ jsonrpc: '2.0', id: 1, result: inner })
 
 const LISTS: readonly [string, string, object, object][] = [
@@ -335,15 +346,20 @@ describe('an answer', () => {
       setTimeout(() => res.write(`data: ${NAN_LIST}\n\n`), 100)
     })
     for (const ask of [() => post(call('tools/list')), () => get()]) {
-      const response = await ask()
-      let text = ''
-      const decoder = new TextDecoder()
-      const reading = (async () => {
-        for await (const chunk of response.body ?? []) text += decoder.decode(chunk)
-      })()
-      await reading.catch(() => {})
+      const text = await beforeEnd(await ask())
       expect(text).toContain(list)
       expect(text).not.toContain('admin')
+    }
+  })
+
+  it.each([
+    ['whole', '\n\n'],
+    ['the last, without an end', ''],
+  ])('in events has all before one that cannot be read: %s', async (_name, end) => {
+    const event = `id: 1\ndata: ${result({ tools: [] })}\n\n`
+    for (const path of ['/mcp', '/secret']) {
+      setting.origin.on(path, reply(200, SSE, `${event}data: ${NAN_LIST}${end}`))
+      expect(await beforeEnd(await post(call('tools/list'), { path }))).toBe(event)
     }
   })
 
@@ -373,6 +389,68 @@ describe('an answer', () => {
     expect(await (await post(asked)).text()).toBe(long)
     setting.origin.on('/mcp', reply(200, SSE, `data: ${long}\n\n`))
     expect(await (await post(asked)).text()).toBe(`data: ${long}\n\n`)
+  })
+
+  const asked = call('tools/call', { name: 'files_read', arguments: {} })
+  const filler = 'x'.repeat(128 * 1024)
+  const listOf = (...names: readonly string[]) =>
+    result({ tools: names.map((name) => ({ name, description: filler })) })
+
+  it.each([
+    ['200', 200, JSON_TYPE],
+    ['an error', 400, { 'content-type': 'application/problem+json' }],
+  ])(
+    'to a call tells no list that was asked for by the same id: %s',
+    async (_name, status, type) => {
+      const given = result({ tools: [{ name: 'admin' }, { name: 'files_read' }] })
+      for (const path of ['/mcp', '/secret']) {
+        setting.origin.on(path, reply(status, type, given))
+        const response = await post(asked, { path })
+        const expected = result({ tools: [{ name: 'files_read' }] })
+        expect([response.status, await response.text()]).toEqual([status, expected])
+      }
+    },
+  )
+
+  it.each([
+    ['is long', () => listOf('files_read', 'admin')],
+    ['is long, behind a cursor', () => result({ nextCursor: 'x'.repeat(1024), tools: [filler] })],
+    ['only lenient readers take', () => NAN_LIST],
+    ['is in another charset', () => Buffer.from(listOf('admin'), 'utf16le')],
+  ])('to a call is 502 where a list in it %s', async (_name, given) => {
+    setting.origin.on('/mcp', reply(200, JSON_TYPE, given()))
+    const response = await post(asked)
+    expect([response.status, await codeOf(response)]).toEqual([502, 'mcp_answer_invalid'])
+  })
+
+  it('to a batch of calls passes up to the bound, without a list', async () => {
+    const batch = `[${asked},${asked.replace('"id":1', '"id":2')}]`
+    const first = result({ content: [{ type: 'text', text: filler }] })
+    setting.origin.on('/mcp', reply(200, JSON_TYPE, `[${first},${listOf('admin')}]`))
+    const response = await post(batch, { version: '2025-03-26' })
+    expect(await response.text()).toBe(`[${first},${result({ tools: [] })}]`)
+    const long = `[${first}${`,${first}`.repeat(16)}]`
+    setting.origin.on('/mcp', reply(200, JSON_TYPE, long))
+    expect((await post(batch, { version: '2025-03-26' })).status).toBe(502)
+  })
+
+  it('to a call that is no JSON passes, unless it could tell of a list', async () => {
+    const given = '{"id":1,"result":{"structuredContent":{"tools":NaN}}}'
+    setting.origin.on('/mcp', reply(200, JSON_TYPE, given))
+    expect(await (await post(asked)).text()).toBe(given)
+  })
+
+  it('to a call that is long and takes its time is cut when its agent is revoked', async () => {
+    const agent = 'mcp-revoked-in-a-long-answer'
+    setting.origin.on('/mcp', (_req, res) => {
+      res.writeHead(200, JSON_TYPE)
+      res.write(`{"id":1,"result":{"content":[{"type":"text","text":"${filler}`)
+    })
+    const response = await post(asked, { token: await tokenOf({ client_id: agent }) })
+    expect(response.status).toBe(200)
+    await revoke(setting, agent)
+    await expect(response.text()).rejects.toThrow()
+    expect(await setting.origin.requests[0]?.answered()).toBe('cut')
   })
 
   it.each([

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { reply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
-import { askGate, HOST, outcome, type Setting, startSetting, withGate } from './setting.ts'
+import { revoking } from './revoking.ts'
+import { askGate, HOST, outcome, type Setting, startSetting, until, withGate } from './setting.ts'
 
 const APP = 'https://app.example.com'
 const LIMITED = { status: 429, code: 'rate_limited' }
@@ -165,6 +166,38 @@ describe('what is counted', () => {
       expect((await askGate(setting.gate, '/v1/optional')).status).toBe(200)
     }
   })
+
+  it.each(['bounded', 'strict'])(
+    'is no token that was revoked, on a %s rule',
+    async (revocation) => {
+      const options = {
+        gate: { revocation: { consistency: 'bounded', max_staleness: '1s' } },
+        issuer: { ...issuer, admin: 'all' },
+        routes: [rule('/v1/two', { daily: 2 }, { revocation }), { match: 'GET /v1/*', scopes: [] }],
+      }
+      await withGate(setting, options, async (gate) => {
+        const sub = `agent-of-a-stolen-token-${revocation}`
+        const [stolen, good] = [
+          await setting.token({ sub, jti: sub }),
+          await setting.token({ sub }),
+        ]
+        const { revoke } = revoking(setting, gate)
+        await revoke({ kind: 'token', value: sub })
+        await until(
+          () => ask('/v1/free', stolen, gate),
+          ({ status }) => status === 401,
+          5_000,
+        )
+        for (let i = 0; i < 3; i++) {
+          expect(await ask('/v1/two', stolen, gate)).toEqual({ status: 401, code: 'token_revoked' })
+        }
+        const seen = [1, 2, 3].map(() => ask('/v1/two', good, gate))
+        expect((await Promise.all(seen)).map(({ status }) => status).sort()).toEqual([
+          200, 200, 429,
+        ])
+      })
+    },
+  )
 
   it('is no preflight, and browsers may read what is left', async () => {
     const headers = { origin: APP }

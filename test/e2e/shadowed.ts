@@ -17,11 +17,12 @@ const codesOf = ({ denials }: (typeof GUARD.stages)[number]): readonly string[] 
 /** Stages that say anything of MCP servers only, whose rules are always enforced. */
 const OF_SERVERS = ['operation', 'tool']
 
-/** A rule in shadow mode leaves bodies alone, and spends nothing of a limit. */
+/** A rule in shadow mode leaves bodies alone, and spends nothing: no limit, and no token. */
 const NEVER: readonly string[] = [
   ...Object.keys(bodyDenials.rows),
   ...GUARD.stages.filter(({ name }) => OF_SERVERS.includes(name)).flatMap(codesOf),
   'rate_limited',
+  'token_replayed',
 ]
 
 /** Every code that a rule in shadow mode lets through. */

@@ -4,16 +4,17 @@ import { join } from 'node:path'
 
 /**
  * Classes that take the place of the revocation set, for what the real one does not do on demand:
- * `UnreachableShard` rejects every call, also in place of the keeper of assertion keys or of what counts requests, `FullShard` has no room, `SlowShard` answers a lookup
+ * `UnreachableShard` rejects every call, also in place of the keeper of assertion keys or of what counts requests or remembers tokens, `FullShard` has no room, `SlowShard` answers a lookup
  * after 2.5 seconds. `FailingShard` is the real one until an entry's reason says how long it fails,
  * `CountedShard` the real one which logs how it is read, and when. `TroubledShard` is the real one that a
  * test can call: to be stopped, to lose all that it has, to tell how many lookups it has answered, and to
  * behave as it does in `trouble` (no call reaches it and it `fails` or `hangs`, or it is `deaf` only to what
  * it is told), or on a slow line: so many milliseconds go by before it `takes` something, and after it has
  * read what it answers to `lookups` and `pulls` and hands over in `pages`. `OnceUnreachableKeeper` is the
- * keeper of assertion keys, but for the first call.
+ * keeper of assertion keys, but for the first call; `TwiceUnreachableReplays` is what remembers tokens, but for
+ * the first two claims, and `LosingReplays`, whose first claim is stored and not answered.
  */
-const classes = (real: string, keeper: string) => `
+const classes = (real: string, keeper: string, replays: string) => `
 import { DurableObject as Base__ } from 'cloudflare:workers'
 const later__ = (ms) => new Promise((done) => setTimeout(done, ms))
 const NOTHING__ = { epoch: 'e', version: 1, entries: [] }
@@ -26,12 +27,30 @@ export class UnreachableShard extends Base__ {
   remove() { this.fail() }
   keys() { this.fail() }
   take() { this.fail() }
+  claim() { this.fail() }
+  isClaimed() { this.fail() }
 }
 export class OnceUnreachableKeeper extends ${keeper} {
   keys(...given) {
     if (OnceUnreachableKeeper.hasFailed) return super.keys(...given)
     OnceUnreachableKeeper.hasFailed = true
     throw new Error('unreachable')
+  }
+}
+export class TwiceUnreachableReplays extends ${replays} {
+  claim(...given) {
+    const { calls = 0 } = TwiceUnreachableReplays
+    TwiceUnreachableReplays.calls = calls + 1
+    if (calls < 2) throw new Error('unreachable')
+    return super.claim(...given)
+  }
+}
+export class LosingReplays extends ${replays} {
+  async claim(...given) {
+    const first = await super.claim(...given)
+    if (LosingReplays.hasLost) return first
+    LosingReplays.hasLost = true
+    throw new Error('the answer is lost')
   }
 }
 export class FullShard extends Base__ {
@@ -118,6 +137,8 @@ export async function withShards(
     if (name === undefined) throw new Error(`the Worker exports no ${exported}`)
     return name
   }
-  await writeFile(path, code + classes(realName('RevocationShard'), realName('AssertionKeeper')))
+  const real = ['RevocationShard', 'AssertionKeeper', 'ReplayShard'] as const
+  const [shard, keeper, replays] = real.map(realName) as [string, string, string]
+  await writeFile(path, code + classes(shard, keeper, replays))
   return { path, remove: () => rm(directory, { recursive: true, force: true }) }
 }

@@ -4,7 +4,7 @@ import { ok } from '../../src/base/result.ts'
 import type { Issuer } from '../../src/model/issuer.ts'
 import type { Sessions } from '../../src/model/mcp.ts'
 import type { Gate, Policy } from '../../src/model/policy.ts'
-import type { Limits, SigningKeys, TokenMemory } from '../../src/model/ports.ts'
+import type { Limits, ReplayStore, SigningKeys, TokenMemory } from '../../src/model/ports.ts'
 import type { Route, ScopeRule, Target } from '../../src/model/route.ts'
 import {
   type AccessToken,
@@ -84,6 +84,9 @@ export const noTokens: TokenMemory = { find: () => undefined, keep: () => {} }
 /** No key, for a gate whose origins get no assertion. */
 /** Limits that nobody comes near. */
 export const noLimits: Limits = { take: () => ok({}), takeAddress: () => ok({}) }
+
+/** A store that knows no use of any token. */
+export const noReplays: ReplayStore = { claim: () => true, isClaimed: () => false }
 
 /** Sessions of no server. */
 export const noSessions: Sessions = {

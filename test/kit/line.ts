@@ -5,7 +5,16 @@ import { createGuard, type GuardPorts } from '../../src/guard.ts'
 import type { Policy } from '../../src/model/policy.ts'
 import type { KeySource } from '../../src/model/ports.ts'
 import { type Kind, revocationId } from '../../src/model/revocation.ts'
-import { ISSUER, NOW, noLimits, noSessions, noSigning, RESOURCE, requestTo } from './facts.ts'
+import {
+  ISSUER,
+  NOW,
+  noLimits,
+  noReplays,
+  noSessions,
+  noSigning,
+  RESOURCE,
+  requestTo,
+} from './facts.ts'
 
 /** What an isolate keeps between requests, around the line itself. */
 export interface LineOptions {
@@ -65,6 +74,7 @@ export const startLine = ({ keys, now = NOW, ...bounds }: LineOptions) => {
         tokens,
         revocations,
         limits: noLimits,
+        replays: noReplays,
         signingKeys: noSigning,
         sessions: noSessions,
         onError: (_, error) => void errors.push(error),

@@ -22,6 +22,7 @@ const WORDS = [
   'inject',
   'delegation',
   'rate_limit',
+  'single_use',
   'address_limit',
   'limit',
   'period',

@@ -156,6 +156,11 @@ describe('claims', () => {
     ['claim_malformed', { cid: '', azp: 'a' }, { issuer: { clientId: [['cid'], ['azp']] } }],
     ['claim_missing', {}, { issuer: { requiredClaims: ['toString'] } }],
     ['ok', { jti: undefined }, { issuer: { requiredClaims: [] } }],
+    [
+      'claim_missing',
+      { jti: undefined },
+      { issuer: { requiredClaims: [] }, route: { singleUse: true } },
+    ],
     ['id_token', { nonce: 'n' }],
     ['id_token', { at_hash: 'h' }],
     ['id_token', { c_hash: null }],
@@ -246,6 +251,12 @@ describe('claims', () => {
       {},
       { issuer: { requiredClaims: ['jti', 'tenant', 'cnf'] } },
       { claims: ['tenant', 'cnf'] },
+    ],
+    [
+      'claim_missing',
+      { jti: undefined },
+      { issuer: { requiredClaims: ['jti'] }, route: { singleUse: true } },
+      { claims: ['jti'] },
     ],
     [
       'claim_missing',

@@ -1,0 +1,72 @@
+import { DurableObject } from 'cloudflare:workers'
+
+const TABLE = `CREATE TABLE IF NOT EXISTS claims (
+    name TEXT PRIMARY KEY,
+    expires INTEGER NOT NULL,
+    by TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS claims_by_expiry ON claims (expires);`
+
+/** Gives a row to whoever is the first, or was it, and else none. */
+const CLAIM = `INSERT INTO claims (name, expires, by) VALUES (?, ?, ?)
+  ON CONFLICT (name) DO UPDATE SET expires = excluded.expires, by = excluded.by
+    WHERE claims.expires <= ? OR claims.by = excluded.by
+  RETURNING name`
+
+const DROP = `DELETE FROM claims WHERE name IN
+  (SELECT name FROM claims WHERE expires <= ? LIMIT ?)`
+
+/** Rows that are dropped at once: whoever claims meanwhile waits for it. */
+const MOST_DROPPED = 10_000
+/** Seconds: what expires within the same ones is dropped together. */
+const TOGETHER = 60
+
+const secondsNow = (): number => Date.now() / 1000
+/** Milliseconds since the epoch. */
+const dropAt = (expires: number): number => Math.ceil(expires / TOGETHER) * TOGETHER * 1000
+
+/**
+ * Remembers which names were claimed: a Durable Object, so that all the world claims in one place. What was
+ * claimed outlives it, and leaves soon after it has expired. Trusts its callers, which are the gate's own code.
+ */
+export class ReplayShard extends DurableObject {
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    super(ctx, env)
+    ctx.storage.sql.exec(TABLE)
+  }
+
+  /**
+   * Whether this is the first claim of a name, or the same once more: `by` is told anew for each claim.
+   * `expires`: seconds since the epoch by this object's clock, from which on nobody is the first.
+   */
+  async claim(name: string, expires: number, by: string): Promise<boolean> {
+    const { storage } = this.ctx
+    const alarm = await storage.getAlarm()
+    if (alarm === null || alarm > dropAt(expires)) await storage.setAlarm(dropAt(expires))
+    // Nothing is waited for from here on, so that no other call comes in between.
+    const now = secondsNow()
+    if (expires <= now) return false
+    return storage.sql.exec(CLAIM, name, expires, by, now).toArray().length === 1
+  }
+
+  /** Whether a name was claimed and has not expired. */
+  isClaimed(name: string): boolean {
+    const { sql } = this.ctx.storage
+    const found = sql.exec(
+      'SELECT 1 FROM claims WHERE name = ? AND expires > ?',
+      name,
+      secondsNow(),
+    )
+    return found.toArray().length > 0
+  }
+
+  /** Drops what has expired, and wakes again for the rest. */
+  override async alarm(): Promise<void> {
+    const { sql } = this.ctx.storage
+    sql.exec(DROP, secondsNow(), MOST_DROPPED)
+    const { first } = sql
+      .exec<{ first: number | null }>('SELECT MIN(expires) AS first FROM claims')
+      .one()
+    if (first !== null) await this.ctx.storage.setAlarm(dropAt(first))
+  }
+}

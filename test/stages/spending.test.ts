@@ -1,0 +1,121 @@
+import { describe, expect, it, vi } from 'vitest'
+import { ok } from '../../src/base/result.ts'
+import type { RateLimit } from '../../src/model/limit.ts'
+import type { Revocation, RevocationTerms } from '../../src/model/revocation.ts'
+import type { Route } from '../../src/model/route.ts'
+import { spending } from '../../src/stages/spending.ts'
+import {
+  accessOf,
+  agentOf,
+  clock,
+  codeOf,
+  gateOf,
+  ISSUER,
+  issuerOf,
+  NOW,
+  policyOf,
+  routeOf,
+} from '../kit/facts.ts'
+
+const EXACT: RateLimit = { kind: 'exact', per: 'agent', quotas: { daily: 3 } }
+const BOUND: RateLimit = { kind: 'approximate', per: 'agent', binding: 'RL' }
+const STRICT: RevocationTerms = { consistency: 'strict', maxStaleness: 5_000 }
+const ENTRY: Revocation = {
+  id: 'entry-1',
+  kind: 'token',
+  issuer: ISSUER,
+  value: 'token-1',
+  mode: 'block',
+  created: NOW - 10,
+  createdBy: 'admin',
+}
+
+const portsOf = ({
+  entries = [],
+  used = false,
+}: {
+  entries?: readonly Revocation[]
+  used?: boolean
+} = {}) => ({
+  clock,
+  revocations: { lookup: vi.fn((): readonly Revocation[] => entries) },
+  replays: { claim: vi.fn(() => true), isClaimed: vi.fn(() => used) },
+})
+
+const run = (route: Partial<Route>, ports: Parameters<typeof spending.run>[1] = portsOf()) =>
+  spending.run(
+    {
+      route: routeOf('GET /x', { revocation: STRICT, ...route }),
+      policy: policyOf([], {
+        gate: gateOf({ revocation: { consistency: 'strict', maxStaleness: 3_000 } }),
+      }),
+      issuer: issuerOf(),
+      access: accessOf(),
+      agent: agentOf(),
+    },
+    ports,
+  )
+
+describe('spending', () => {
+  it.each<Partial<Route>>([{}, { rateLimit: BOUND }])('looks at nothing for %j', (route) => {
+    const ports = portsOf({ entries: [ENTRY], used: true })
+    expect(run(route, ports)).toEqual(ok({}))
+    expect(ports.revocations.lookup).not.toHaveBeenCalled()
+    expect(ports.replays.isClaimed).not.toHaveBeenCalled()
+  })
+
+  it.each<[Partial<Route>, number]>([
+    [{ rateLimit: EXACT }, 3_000],
+    [{ singleUse: true }, 3_000],
+    [{ rateLimit: EXACT, revocation: { consistency: 'bounded', maxStaleness: 7_000 } }, 7_000],
+  ])('looks within a bound, and waits for nobody: %j', (route, maxStaleness) => {
+    const ports = portsOf()
+    expect(run(route, ports)).toEqual(ok({}))
+    expect(ports.revocations.lookup).toHaveBeenCalledExactlyOnceWith(
+      expect.arrayContaining([{ kind: 'token', issuer: ISSUER, value: 'token-1' }]),
+      { consistency: 'bounded', maxStaleness },
+    )
+  })
+
+  it.each<Partial<Route>>([
+    { rateLimit: EXACT },
+    { singleUse: true },
+    { rateLimit: EXACT, mode: 'shadow' },
+  ])('denies what is revoked: %j', async (route) => {
+    const ports = portsOf({ entries: [ENTRY] })
+    expect(codeOf(await run(route, ports))).toBe('token_revoked')
+  })
+
+  it.each<[string, () => never | Promise<never>]>([
+    ['rejects', () => Promise.reject(new Error('unreachable'))],
+    [
+      'throws',
+      () => {
+        throw new Error('unreachable')
+      },
+    ],
+  ])('denies where a store %s', async (_, broken) => {
+    const deaf = { ...portsOf(), revocations: { lookup: broken } }
+    expect(codeOf(await run({ singleUse: true }, deaf))).toBe('revocations_unavailable')
+    const blank = { ...portsOf(), replays: { claim: () => true, isClaimed: broken } }
+    const both = { singleUse: true, rateLimit: EXACT } as const
+    expect(codeOf(await run(both, blank))).toBe('single_use_unavailable')
+  })
+
+  it.each([
+    [false, 'ok'],
+    [true, 'token_replayed'],
+  ])('looks for a use of the token where it would be counted: %j', async (used, code) => {
+    const both = { singleUse: true, rateLimit: EXACT } as const
+    const ports = portsOf({ used })
+    expect(codeOf(await run(both, ports))).toBe(code)
+    expect(ports.replays.isClaimed).toHaveBeenCalledOnce()
+    expect(ports.replays.claim).not.toHaveBeenCalled()
+    const alone = portsOf({ used })
+    expect(codeOf(await run({ singleUse: true }, alone))).toBe('ok')
+    expect(alone.replays.isClaimed).not.toHaveBeenCalled()
+    const revoked = portsOf({ used, entries: [ENTRY] })
+    expect(codeOf(await run(both, revoked))).toBe('token_revoked')
+    expect(revoked.replays.isClaimed).not.toHaveBeenCalled()
+  })
+})
