@@ -1,6 +1,9 @@
+import { fail, ok, type Result } from '../base/result.ts'
+import { type Bound, compareBindings } from '../policy/compare/bindings.ts'
 import { comparePolicies } from '../policy/compare/compare.ts'
 import type { Finding } from '../policy/compare/findings.ts'
-import { fileFaultOutcome, readFilePolicy } from './file-policy.ts'
+import { bindingsOf } from './binding-tables.ts'
+import { fileFaultOutcome, type PolicyChoice, readFilePolicy } from './file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 export interface DiffOptions {
@@ -10,26 +13,25 @@ export interface DiffOptions {
 
 /**
  * Says who gains and who loses what when the policy of one wrangler.toml takes the place of
- * another's. The answer is no where access widens, or may. Judges policies only: neither the
- * deployment beside them nor what issuers put into tokens.
+ * another's. The answer is no where access widens, or may. Judges the policies and the tables of the
+ * bindings that they name: not where they are deployed, what the values of secrets are, or what
+ * issuers put into tokens.
  */
 export const diff = async (
   before: string,
   after: string,
   { env }: DiffOptions = {},
 ): Promise<Outcome> => {
-  const [old, now] = [
-    await readFilePolicy({ file: before, env }),
-    await readFilePolicy({ file: after, env }),
-  ]
-  for (const read of [old, now]) {
-    // A file without a policy lets nobody pass, but that is hardly what is asked.
-    if (!read.ok) return fileFaultOutcome(read.reason, EXIT.unknown)
-  }
-  if (!old.ok || !now.ok) return cannotTell('Both files must hold a policy.')
+  const old = await readSide({ file: before, env })
+  if (!old.ok) return old.reason
+  const now = await readSide({ file: after, env })
+  if (!now.ok) return now.reason
   const compared = await comparePolicies(old.value.policy, now.value.policy)
   if (!compared.ok) return cannotTell(`Cannot tell: ${compared.reason}.`)
-  const { widens, gains, loses, changes } = compared.value
+  const parts = [compared.value, compareBindings(old.value, now.value)]
+  const widens = parts.some((one) => one.widens)
+  const of = (side: 'gains' | 'loses' | 'changes') => parts.flatMap((one) => one[side])
+  const [gains, loses, changes] = [of('gains'), of('loses'), of('changes')]
   const isSame = [gains, loses, changes].every((one) => one.length === 0)
   return {
     exitCode: widens ? EXIT.no : EXIT.yes,
@@ -42,6 +44,13 @@ export const diff = async (
     ],
     err: [],
   }
+}
+
+/** One of the two files. One without a policy lets nobody pass, but that is hardly what is asked. */
+const readSide = async (choice: PolicyChoice): Promise<Result<Bound, Outcome>> => {
+  const read = await readFilePolicy(choice)
+  if (!read.ok) return fail(fileFaultOutcome(read.reason, EXIT.unknown))
+  return ok({ ...read.value, bindings: bindingsOf(read.value.table) })
 }
 
 const told = (side: string, findings: readonly Finding[]): readonly string[] =>

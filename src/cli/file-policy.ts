@@ -105,6 +105,8 @@ export interface PolicyChoice {
 export interface FilePolicy extends PolicyReading {
   readonly policy: Policy
   readonly environment: string | null
+  /** The environment's own, as it is written. */
+  readonly table: JsonObject
 }
 
 /** Why a file gives no policy: it cannot be looked at, or it was, and is wrong. */
@@ -136,7 +138,8 @@ export const readFilePolicy = async ({
   const { parsed, variableIssues } = reading
   const mistakes = [...chosen.issues, ...variableIssues, ...(parsed.ok ? [] : parsed.reason)]
   if (parsed.ok && mistakes.length === 0) {
-    return ok({ ...reading, policy: parsed.value.policy, environment: env ?? null })
+    const { table } = chosen
+    return ok({ ...reading, table, policy: parsed.value.policy, environment: env ?? null })
   }
   const others = env === undefined ? environmentNames(read.value) : []
   const message = `${file}: ${counted(mistakes.length, 'mistake')}${

@@ -20,8 +20,9 @@ held against it: STILL ASKS has whatever a rule asks that the options do not say
 Exit status: 0 there are rules, 1 there are none that it could reach, 2 cannot tell.`
 
 export const DIFF_HELP = `
-Compares what the two policies let pass, not how they are written. What cannot be compared, such as
-two conditions, counts as wider.
+Compares what the two policies let pass, not how they are written, and the tables of the bindings that
+both name. What cannot be compared, such as two conditions, counts as wider. The values of secrets and
+the addresses of the Worker are not looked at.
 Exit status: 0 access does not widen, 1 it widens, 2 cannot tell: a file has no valid policy.`
 
 export const REVOKE_HELP = `

@@ -15,6 +15,8 @@ import { cacheIssues } from './workers-cache.ts'
 export interface WranglerEnvironment {
   /** `undefined` for the top level. */
   readonly name?: string
+  /** As it is written; of the top level only what says when it is run is added. */
+  readonly table: JsonObject
   /** As the Worker gets them. */
   readonly vars: JsonObject
   readonly bindings: {
@@ -136,6 +138,7 @@ const environment = (table: JsonObject, name: string | undefined): WranglerEnvir
   const triggers = own(table, 'triggers')
   return {
     ...(name !== undefined && { name }),
+    table,
     vars: isObject(vars) ? vars : {},
     bindings: {
       kv: names(own(table, 'kv_namespaces'), 'binding'),

@@ -1,5 +1,6 @@
 import { isObject } from '../base/json.ts'
 import { foldedName } from '../base/text.ts'
+import type { Route } from '../model/route.ts'
 import type { PolicyEnv } from './env.ts'
 import { isHeaderName } from './fields.ts'
 import { quote, type Report } from './issues.ts'
@@ -62,23 +63,29 @@ export const injectField = field<readonly Injection[]>((value, report) => {
   return injections
 })
 
-/** Puts the secrets in. Reports one that is missing or cannot stand in a header, by name only. */
+/**
+ * Puts the secrets in, and keeps the template beside, which tells them apart where no value is known.
+ * Reports one that is missing or cannot stand in a header, by name only.
+ */
 export const injectionsOf = (
   injections: readonly Injection[],
   identityPrefix: string,
   env: PolicyEnv,
   report: Report,
-): readonly (readonly [name: string, value: string])[] => {
+): Route['inject'] => {
   const headers = injections.map(({ header, parts }) => {
     const folded = foldedName(header)
     if (folded.startsWith(identityPrefix) || folded.startsWith('x-agent-')) {
       report([header], 'is an identity header, which only the gate sets')
     }
     const value = parts.map((part, i) => (i % 2 === 0 ? part : secretOf(part, env, report, header)))
-    return Object.freeze([header, value.join('')] as const)
+    return Object.freeze([header, value.join(''), templateText(parts)] as const)
   })
   return Object.freeze(headers)
 }
+
+const templateText = (parts: readonly string[]): string =>
+  parts.map((part, i) => (i % 2 === 0 ? part : `$\{${part}}`)).join('')
 
 /** Whether a header of this name is among them, in any spelling. */
 export const injects = (injections: readonly Injection[] | undefined, name: string): boolean =>
@@ -110,7 +117,7 @@ export const hasShortPassword = ({ parts }: Injection, env: PolicyEnv): boolean 
  */
 export const recognised = (
   injections: readonly Injection[],
-  headers: readonly (readonly [name: string, value: string])[],
+  headers: Route['inject'],
   env: PolicyEnv,
 ): readonly string[] => {
   const secrets = injections.flatMap(({ parts }) => namesIn(parts).map((name) => env.secret(name)))

@@ -114,3 +114,11 @@ describe('the secrets that answers are searched for', () => {
     expect(paths).not.toMatch(/inject|broken/)
   })
 })
+
+it('keeps the template of what is injected, by which it is told apart where no value is known', () => {
+  const inject = { Authorization: `Bearer \${KEY}.\${OTHER}` }
+  const parsed = parse(vars(inject), { has: () => true, secret: () => undefined })
+  expect(parsed.ok && parsed.value.policy.routes[0]?.inject).toEqual([
+    ['authorization', 'Bearer .', inject.Authorization],
+  ])
+})

@@ -24,7 +24,6 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     at('scope'),
     /unknown key `scope`; did you mean `scopes`\? Allowed: `match`/,
   ],
-  ['a key not built yet', chat({ single_use: true }), at('single_use'), /unknown key/],
   ['inherited key', chat({ toString: 1 }), at('toString'), /unknown key/],
   ['host with port', chat({ host: 'api.example.com:1' }), at('host'), /without scheme, port/],
   ['host upper', chat({ host: 'API.example.com' }), at('host'), /lower-case/],
@@ -109,6 +108,18 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     cors({ origins: ['https://app.example/'] }),
     'ROUTES[0].cors.origins[0]',
     /without a \//,
+  ],
+  [
+    'cors origin with * inside',
+    cors({ origins: ['https://*.app.example'] }),
+    'ROUTES[0].cors.origins[0]',
+    /origins are whole; write each/,
+  ],
+  [
+    'cors origin with * for a port',
+    cors({ origins: ['http://localhost:*'] }),
+    'ROUTES[0].cors.origins[0]',
+    /origins are whole/,
   ],
   [
     'cors * and more',
@@ -402,7 +413,7 @@ describe('ROUTES', () => {
         stripPrefix: '/v1',
         timeout: 30_000,
       },
-      inject: [['authorization', 'Bearer s3cr3t-value']],
+      inject: [['authorization', 'Bearer s3cr3t-value', `Bearer ${KEY}`]],
       encodedSlash: true,
     })
   })

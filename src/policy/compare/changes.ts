@@ -67,7 +67,9 @@ export const changesOf = (table: Table, before: Compared, after: Compared): read
 const OTHERWISE: Readonly<Record<string, string>> = {
   when: ', of other parts of the path',
   authorization_details: ', of other parts of the path or for another resource',
+  inject: ', of other secrets or text',
   origin: ', under another host',
+  mcp: ', of other parts of the path or with other SCOPES',
 }
 
 const otherwise = (key: string, before: unknown, after: unknown): string => {
@@ -93,24 +95,33 @@ export const issuerSettings = (shown: Shown, { keys }: Issuer): Compared => ({
 })
 
 /**
-/**
  * A rule as it is compared for one request: revocation by how late it may count, `inject` by its
- * values, `mcp` with what else covers the scopes it names, and what its texts come to.
+ * templates and values, `mcp` with what else covers the scopes it names, and what its texts come to.
  */
 export const ruleSettings = (shown: Shown, match: RouteMatch, policy: Policy): Compared => {
-  const { access, revocation, inject, mcp } = match.route
+  const { access, revocation, inject, mcp, target } = match.route
   const { consistency, maxStaleness } = revocation
+  const readings = readingsOf(match)
   return {
     shown: {
       ...shown,
+      origin: target.audience,
       ...(access !== 'public' && {
         revocation: { late_by: consistency === 'strict' ? '0ms' : `${maxStaleness}ms` },
       }),
     },
     hidden: {
-      ...readingsOf(match),
-      ...(inject.length > 0 && { inject: Object.fromEntries(inject) }),
-      ...(mcp && { mcp: { ...tableOf(shown.mcp), covers: coversOf(mcp, policy) } }),
+      ...readings,
+      ...(inject.length > 0 && {
+        inject: Object.fromEntries(inject.map(([header, ...text]) => [header, text])),
+      }),
+      ...(mcp && {
+        mcp: {
+          ...tableOf(shown.mcp),
+          ...tableOf(readings.mcp),
+          covers: coversOf(mcp, match.params, policy),
+        },
+      }),
     },
   }
 }

@@ -6,7 +6,8 @@ import { showPolicy } from '../show.ts'
 import type { Shown } from '../show-parts.ts'
 import { callerExcess } from './callers.ts'
 import { changesOf, gateSettings, issuerSettings, ruleSettings } from './changes.ts'
-import { createFindings, type Finding } from './findings.ts'
+import { type Comparison, createFindings } from './findings.ts'
+import { headerChanges } from './headers.ts'
 import { type Labelled, labelOf, tellingOf, unfitOf } from './labels.ts'
 import type { Met } from './met.ts'
 import { parentChanges } from './parents.ts'
@@ -14,16 +15,6 @@ import { createQuotas } from './quotas.ts'
 import { readOtherwise } from './readings.ts'
 import { type Requests, requestsFor, ruleFor, type Sample } from './requests.ts'
 import { GATE_TABLE, ISSUER_TABLE, RULE_TABLE } from './settings.ts'
-
-/** What a policy lets pass that another did not, and the other way round. */
-export interface Comparison {
-  /** Whether something passes that did not, or may. */
-  readonly widens: boolean
-  readonly gains: readonly Finding[]
-  readonly loses: readonly Finding[]
-  /** What cannot be compared, and what does not say who may pass. */
-  readonly changes: readonly Finding[]
-}
 
 type Findings = ReturnType<typeof createFindings>
 
@@ -42,13 +33,7 @@ export const comparePolicies = async (
   await compareRules(before, after, requests, findings)
   await compareOwn(before, after, requests, findings)
   compareTables(before, after, findings)
-  const [gains, loses, changes] = (['gains', 'loses', 'changes'] as const).map(findings.of) as [
-    readonly Finding[],
-    readonly Finding[],
-    readonly Finding[],
-  ]
-  const widens = [...gains, ...changes].some((one) => one.widens)
-  return ok({ widens, gains, loses, changes })
+  return ok(findings.all())
 }
 
 const compareRules = async (
@@ -68,7 +53,11 @@ const compareRules = async (
     if (old && now) quotas.meets(old.route, now.route)
     const pair = [old, now].map((met) => met && [ids.get(met.route), ...askedOf(met)])
     const isOne = old?.route.name === now?.route.name
-    const otherwise = old && now && readOtherwise(old, now)
+    const otherwise =
+      old &&
+      now &&
+      readOtherwise(old, now) &&
+      settings(old, now).map(({ key, directions }) => [key, directions])
     const key = JSON.stringify([...pair, isOne || sample.method, otherwise])
     const labelled = { sample, old, now, before, after, madeUp }
     const telling = tellingOf(labelled)
@@ -168,6 +157,9 @@ const compareTables = (before: Policy, after: Policy, findings: Findings) => {
   const [old, now] = [showPolicy(before), showPolicy(after)]
   const gate = changesOf(GATE_TABLE, gateSettings(old.gate), gateSettings(now.gate))
   for (const change of gate) findings.setting('GATE', change)
+  for (const [side, text] of headerChanges(before.gate, after.gate)) {
+    findings.plain(side, 'GATE', text)
+  }
   for (const [iss, issuer] of after.issuers) {
     const known = before.issuers.get(iss)
     const isTaken =

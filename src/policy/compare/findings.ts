@@ -15,6 +15,16 @@ export interface Finding {
   readonly widens: boolean
 }
 
+/** What a policy lets pass that another did not, and the other way round. */
+export interface Comparison {
+  /** Whether something passes that did not, or may. */
+  readonly widens: boolean
+  readonly gains: readonly Finding[]
+  readonly loses: readonly Finding[]
+  /** What cannot be compared, and what does not say who may pass. */
+  readonly changes: readonly Finding[]
+}
+
 interface Noted {
   readonly side: Side
   readonly widens: boolean
@@ -68,9 +78,12 @@ export const createFindings = () => {
       const say = (names: string) => `${names}: ${text}`
       note([text], of, undefined, { side, widens: side === 'gains', say })
     },
-    /** All of one side, in the order it was found. */
-    of: (side: Side): readonly Finding[] =>
-      joined([...noted.values()].filter((one) => one.side === side)),
+    /** All of them, in the order they were found. */
+    all(): Comparison {
+      const of = (side: Side) => joined([...noted.values()].filter((one) => one.side === side))
+      const widens = [...noted.values()].some((one) => one.widens)
+      return { widens, gains: of('gains'), loses: of('loses'), changes: of('changes') }
+    },
   }
 }
 

@@ -65,6 +65,14 @@ export const secured: Judge = (before, after) => {
   return old === now ? ['neutral'] : [old ? 'wider' : 'narrower']
 }
 
+/** Where requests go; how else that is written, only assertions tell. */
+export const destination: Judge = (before, after) => {
+  const [old, now] = [before, after].map((place) =>
+    isObject(place) ? own(place, 'at') : undefined,
+  )
+  return [old !== undefined && old === now ? 'neutral' : 'unclear']
+}
+
 /** Words from the one that lets least pass to the one that lets most. */
 export const words =
   (...order: readonly unknown[]): Judge =>
@@ -81,6 +89,17 @@ export const accepts: Judge = (before, after) => {
     ...(now.some((one) => !old.includes(one)) ? (['wider'] as const) : []),
     ...(old.some((one) => !now.includes(one)) ? (['narrower'] as const) : []),
   ]
+}
+
+/** Those that one kind of key is for: an RSA key that names none is for the first of them. */
+const OF_RSA = /^"[RP]S/
+
+/** A list of algorithms, of which the order counts where keys do not name theirs. */
+export const algorithms: Judge = (before, after) => {
+  const [old = [], now = []] = [before, after].map(textsOf)
+  const [was = '', is = ''] = [old, now].map((list) => list.find((one) => OF_RSA.test(one)))
+  const isOther = was !== is && (now.includes(was) || old.includes(is))
+  return [...accepts(before, after), ...(isOther ? (['unclear'] as const) : [])]
 }
 
 /** A list of what must be there; without it nothing must. */

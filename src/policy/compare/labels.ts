@@ -3,7 +3,7 @@ import type { Method, Route } from '../../model/route.ts'
 import { PARAM } from '../route-index.ts'
 import { listed, type Met } from './met.ts'
 import type { Sample } from './requests.ts'
-import { unfit } from './shapes.ts'
+import { standIn, unfit } from './shapes.ts'
 
 /** A request, its rule in either policy, and how made-up segments begin. */
 export interface Labelled {
@@ -27,7 +27,7 @@ export const unfitOf = ({ sample, old, now, madeUp }: Labelled): readonly string
   const segments = sample.path.split('/')
   const names = [now, old].map((met) => met?.route.path.split('/') ?? [])
   return segments.flatMap((segment, i) =>
-    segment.startsWith(unfit(madeUp + i)) ? [paramAt(names, i) ?? 'any'] : [],
+    segment.startsWith(unfit(standIn(madeUp, i))) ? [paramAt(names, i) ?? 'any'] : [],
   )
 }
 
@@ -72,7 +72,7 @@ const asPattern = (path: string, rules: readonly (Met | undefined)[], madeUp: st
   const segments = path.split('/')
   return segments
     .map((segment, i) => {
-      const stand = `${madeUp}${i}`
+      const stand = standIn(madeUp, i)
       if (!segment.startsWith(stand)) return segment
       // What follows is what only some of a parameter's values end in.
       const suffix = segment.replace(unfit(stand), stand).slice(stand.length)

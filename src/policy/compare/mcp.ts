@@ -1,23 +1,69 @@
 import { isObject, type JsonObject, own } from '../../base/json.ts'
-import { MCP_KINDS, type McpKind, type McpRule } from '../../model/mcp.ts'
+import type { Condition } from '../../model/condition.ts'
+import { MCP_KINDS, type McpKind, type McpRule, type McpUse } from '../../model/mcp.ts'
+import { isArgument } from '../../model/mcp-scopes.ts'
 import type { Policy } from '../../model/policy.ts'
+import type { RouteMatch, ScopeTemplate } from '../../model/route.ts'
+import { writtenCondition } from '../conditions/field.ts'
 import { isPattern, literalOf, looseText } from '../mcp-spelling.ts'
 import { accepts, type Direction, type Judge, requires, restrictionBy } from './judges.ts'
 
 /** A value that should be a table. */
 export const tableOf = (value: unknown): JsonObject => (isObject(value) ? value : {})
 
+type Params = RouteMatch['params']
+
+/**
+ * What each name needs, as it is for one request: with what stands in the path for the parameters
+ * that it is made of. Arguments are left as they are written.
+ */
+export const needsFor = ({ names }: McpRule, params: Params): JsonObject =>
+  Object.fromEntries(
+    MCP_KINDS.map((kind) => [
+      kind,
+      Object.fromEntries(names[kind].all.map((use) => [use.pattern, needFor(use, params)])),
+    ]),
+  )
+
+const needFor = ({ scopes: { mode, scopes }, agentTypes, when }: McpUse, params: Params) => {
+  const texts = scopes.map((template) => scopeFor(template, params))
+  const needed = mode === 'all' ? texts : { any: texts }
+  return agentTypes || when
+    ? {
+        scopes: needed,
+        ...(agentTypes && { agent_types: [...agentTypes] }),
+        ...(when && { when: conditionFor(when, params) }),
+      }
+    : needed
+}
+
+const scopeFor = ({ parts }: ScopeTemplate, params: Params): string =>
+  parts.map((part, i) => (i % 2 === 0 ? part : holeFor(part, params))).join('')
+
+const holeFor = (hole: string, params: Params): string =>
+  isArgument(hole) ? `{${hole}}` : (params.get(hole) ?? '')
+
+/** A condition, and what the parameters that it reads are. */
+export const conditionFor = (condition: Condition, params: Params): unknown => [
+  writtenCondition(condition),
+  condition.params.map((name) => [name, params.get(name) ?? '']),
+]
+
 /**
  * For each scope that a rule names for something of its MCP server, all that cover it. Which scopes a
  * template stands for is not known: it has all of SCOPES.
  */
-export const coversOf = (rule: McpRule, { scopes, includedBy }: Policy): JsonObject =>
+export const coversOf = (
+  { names }: McpRule,
+  params: Params,
+  { scopes, includedBy }: Policy,
+): JsonObject =>
   Object.fromEntries(
-    MCP_KINDS.flatMap((kind) => rule.names[kind].all)
+    MCP_KINDS.flatMap((kind) => names[kind].all)
       .flatMap((use) => use.scopes.scopes)
-      .map(({ source, parts }) => [
-        source,
-        parts.length === 1 ? includedBy(source) : Object.fromEntries(scopes),
+      .map((template) => [
+        scopeFor(template, params),
+        template.parts.length === 1 ? includedBy(template.source) : Object.fromEntries(scopes),
       ]),
   )
 

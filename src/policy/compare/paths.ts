@@ -1,5 +1,5 @@
 import { loosely } from '../route-index.ts'
-import { fits, type Shape, shapeKey, unfit } from './shapes.ts'
+import { fits, type Shape, shapeKey, standIn, unfit } from './shapes.ts'
 import { otherSpellings } from './spellings.ts'
 
 /** Paths that stand for all, and how to tell a stand-in from what some rule names. */
@@ -26,16 +26,22 @@ interface State {
 /**
  * A path for every set of shapes that some path is in, for every value of a parameter that a scope
  * is about, and for one that may not stand in the scopes made of it: whatever rules do with any
- * path they do with one of these. `undefined` where there are more than `most`.
+ * path they do with one of these. `undefined` where there are more than `most`. In none of `others`
+ * is anything made up.
  */
-export const samplePaths = (shapes: readonly Shape[], most: number): Samples | undefined => {
+export const samplePaths = (
+  shapes: readonly Shape[],
+  most: number,
+  others: readonly string[] = [],
+): Samples | undefined => {
   const unique = [...merged(shapes)]
   const texts = unique.flatMap(({ pieces, values }) => [
-    ...pieces.map(({ source }) => source.toLowerCase()),
-    ...[...values.values()].flat().map((value) => value.toLowerCase()),
+    ...pieces.map(({ source }) => source),
+    ...[...values.values()].flat(),
   ])
+  const written = [...texts, ...others].map((text) => text.toLowerCase())
   let madeUp = 'any'
-  while (texts.some((text) => text.includes(madeUp))) madeUp += 'x'
+  while (written.some((text) => text.includes(madeUp))) madeUp += 'x'
   const ids = new Map(unique.map((shape, i) => [shape, i]))
   const walk: Walk = { madeUp, most, ids, paths: [] }
   return step(walk, { segments: [], alive: unique, taken: [] })
@@ -118,7 +124,7 @@ const candidates = (
     found.set(segment, isValue || (found.get(segment) ?? false))
   const pieces = going.flatMap(({ pieces }) => pieces[depth] ?? [])
   const suffixes = new Set(pieces.flatMap(({ isParam, source }) => (isParam ? [source] : [])))
-  const stand = `${madeUp}${depth + 1}`
+  const stand = standIn(madeUp, depth + 1)
   for (const { isParam, source } of pieces) add(isParam ? stand + source : source)
   for (const { values, pieces } of going) {
     const suffix = pieces[depth]?.source ?? ''

@@ -1,7 +1,7 @@
 import type { DetailRule } from '../../model/details.ts'
 import type { RouteMatch } from '../../model/route.ts'
-import { writtenCondition } from '../conditions/field.ts'
 import { originText } from '../rows.ts'
+import { conditionFor, needsFor } from './mcp.ts'
 import { plainResource } from './met.ts'
 
 type Params = RouteMatch['params']
@@ -9,23 +9,18 @@ type Params = RouteMatch['params']
 /**
  * Settings whose text says something else in another rule, as they are for one request: a parameter
  * of the same name may be another part of the path, details without `locations` are for the rule's
- * resource, and a service is asked under the resource's host. Others are what they are written as.
+ * resource, and a service is asked under the resource's host. Assertions name an origin as it is
+ * written. Others are what they are written as.
  */
 export const readingsOf = ({ route, params }: RouteMatch): Readonly<Record<string, unknown>> => ({
-  ...(route.when && {
-    when: [
-      writtenCondition(route.when),
-      route.when.params.map((name) => [name, params.get(name) ?? '']),
-    ],
-  }),
+  ...(route.when && { when: conditionFor(route.when, params) }),
+  ...(route.mcp && { mcp: needsFor(route.mcp, params) }),
   ...(route.authorizationDetails && {
     authorization_details: route.authorizationDetails.map((rule) =>
       detailFor(rule, params, route.resource),
     ),
   }),
-  ...(route.target.service !== undefined && {
-    origin: [originText(route.target), route.target.url.href],
-  }),
+  origin: { at: `${originText(route.target)} ${route.target.url.href}`, as: route.target.audience },
 })
 
 const detailFor = (
@@ -42,10 +37,6 @@ const detailFor = (
   ...(locations ? { locations } : { resource: plainResource(resource) }),
 })
 
-/** Names of the settings that two rules read alike of one request, or not at all, left out. */
-export const readOtherwise = (one: RouteMatch, other: RouteMatch): readonly string[] => {
-  const [ours, theirs] = [readingsOf(one), readingsOf(other)]
-  return Object.keys({ ...ours, ...theirs }).filter(
-    (name) => JSON.stringify(ours[name]) !== JSON.stringify(theirs[name]),
-  )
-}
+/** Whether some setting of two rules says something else of one request in the one than in the other. */
+export const readOtherwise = (one: RouteMatch, other: RouteMatch): boolean =>
+  JSON.stringify(readingsOf(one)) !== JSON.stringify(readingsOf(other))

@@ -4,7 +4,7 @@ import { METHODS, type Method, type Route, type RouteMatch } from '../../model/r
 import { route } from '../../stages/route.ts'
 import { samplePaths } from './paths.ts'
 import { shapesOf } from './shapes.ts'
-import { declaredScopes, tellingValues } from './values.ts'
+import { declaredScopes, tellingValues, writtenTexts } from './values.ts'
 
 /** A request that stands for all that both policies treat like it. */
 export interface Sample {
@@ -36,6 +36,7 @@ export const requestsFor = (before: Policy, after: Policy): Requests | undefined
       ...own.flatMap((rule) => shapesOf(rule)),
     ],
     MOST_PATHS,
+    [...scopes, ...rules.flatMap(writtenTexts)],
   )
   if (!found) return undefined
   const methods = methodsOf(rules)

@@ -51,6 +51,9 @@ export const shapesOf = (
   ]
 }
 
+/** A made-up segment for a place of a path; where it ends can be told whatever comes after it. */
+export const standIn = (madeUp: string, place: number): string => `${madeUp}${place}-`
+
 /** A made-up segment that may not stand in a scope, from one that may. */
 export const unfit = (stand: string): string => `${stand}%20${stand}`
 

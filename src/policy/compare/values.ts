@@ -1,3 +1,4 @@
+import { MCP_KINDS } from '../../model/mcp.ts'
 import { isArgument } from '../../model/mcp-scopes.ts'
 import type { Policy } from '../../model/policy.ts'
 import type { Route, ScopeTemplate } from '../../model/route.ts'
@@ -39,6 +40,21 @@ export const valuesIn = (
   }
   return values
 }
+
+/** All that is made of a rule's parameters, or could be. */
+const templatesOf = ({
+  scopes,
+  authorizationDetails = [],
+  mcp,
+}: Route): readonly ScopeTemplate[] => [
+  ...scopes.scopes,
+  ...authorizationDetails.flatMap(({ identifier }) => identifier ?? []),
+  ...MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? []).flatMap((use) => use.scopes.scopes),
+]
+
+/** Text that a rule writes where a parameter could stand. */
+export const writtenTexts = (route: Route): readonly string[] =>
+  templatesOf(route).flatMap(({ parts }) => parts.filter((_, i) => i % 2 === 0))
 
 /** Every scope that is declared or included somewhere. */
 export const declaredScopes = ({ scopes }: Pick<Policy, 'scopes'>): readonly string[] => [

@@ -92,8 +92,13 @@ describe('samplePaths', () => {
     const route = routeOf('GET /any/{id}')
     const found = samplePaths(shapesOf(route, new Map([[1, ['42']]])), 100)
     expect(found?.madeUp).toBe('anyx')
-    expect(found?.paths).toContain('/any/anyx2')
+    expect(found?.paths).toContain('/any/anyx2-')
     expect(found?.paths).toContain('/any/42')
+  })
+
+  it('makes up what no other text has in it', () => {
+    const found = samplePaths(shapesOf(routeOf('GET /{id}')), 100, ['x:ANY1', 'anyxx'])
+    expect(found?.madeUp).toBe('anyxxx')
   })
 
   it('says so where there are too many', () => {

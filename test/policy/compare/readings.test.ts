@@ -143,6 +143,40 @@ describe('the same text in another rule', () => {
   })
 })
 
+describe('text that could have been made up', () => {
+  it.each<[string, object, object]>([
+    ['an identifier', identified('documents/{id}'), identified('documents/any2')],
+    ['a scope', { scopes: ['x:{id}'] }, { scopes: ['x:any2'] }],
+    [
+      'a scope of a tool',
+      { mcp: { tools: { t: ['x:{id}'] } } },
+      { mcp: { tools: { t: ['x:any2'] } } },
+    ],
+  ])('is no parameter: %s', async (_, one, other) => {
+    const [made, written] = [one, other].map((keys) =>
+      policy(vars({ match: 'GET,POST,DELETE /mcp/{id}', audiences: ['urn:x'], ...keys })),
+    )
+    if (!made || !written) throw new Error('no policies')
+    for (const [before, after] of [
+      [made, written],
+      [written, made],
+    ] as const) {
+      const found = await comparePolicies(before, after)
+      expect(found).toMatchObject({ ok: true, value: { widens: true } })
+      expect(JSON.stringify(found)).not.toContain('cannot stand in a scope')
+    }
+  })
+})
+
+it('tells a part of the path from an earlier one with text behind it', async () => {
+  const path = `/${[...'abcdefghi'].map((name) => `{${name}}`).join('/')}/{j}`
+  const [one, other] = ['{a}0', '{j}'].map((identifier) =>
+    policy(vars({ match: `GET ${path}`, ...identified(identifier) })),
+  )
+  if (!one || !other) throw new Error('no policies')
+  expect(await comparePolicies(one, other)).toMatchObject({ ok: true, value: { widens: true } })
+})
+
 describe('against every request and caller of a small world', () => {
   const READS = [
     { when: 'request.params.p == token.run' },
@@ -212,6 +246,19 @@ describe('a resource that is another', () => {
     expect(wide.ok && wide.value.gains).toContainEqual(expect.objectContaining({ text }))
     const back = await comparePolicies(policy(plain), policy(served({})))
     expect(back).toMatchObject({ ok: true, value: { widens: false } })
+  })
+
+  it('is said where assertions are for it by another spelling alone', async () => {
+    const [one, other] = ['https://origin.example.com', 'https://origin.example.com/'].map(
+      (origin) => policy(served({ origin })),
+    )
+    if (!one || !other) throw new Error('no policies')
+    const text =
+      'GET /a: `origin` is now https://origin.example.com/ (was https://origin.example.com)'
+    expect(await comparePolicies(one, other)).toMatchObject({
+      ok: true,
+      value: { widens: false, gains: [], loses: [], changes: [{ text }] },
+    })
   })
 
   it('is where a service is asked', async () => {

@@ -45,7 +45,13 @@ const ORDERED: readonly (readonly [key: string, narrow: Vars, wide: Vars])[] = [
   ['jwks', acme({ jwks: KEYS }), acme({ jwks: MORE_KEYS })],
   ['forward_token', chat({}), chat({ forward_token: true })],
   ['cors', chat({}), chat({ cors: { origins: ['https://app.example.com'] } })],
-  ['inject', chat({}), chat({ inject: { 'x-key': 'v $' + '{KEY}' } })],
+  ['single_use', chat({ single_use: true }), chat({})],
+  ['single_use', chat({ single_use: true }), chat({ single_use: false })],
+  [
+    'inject',
+    { ...gate({ strip_headers: ['x-key'] }), ...chat({}) },
+    { ...gate({ strip_headers: ['x-key'] }), ...chat({ inject: { 'x-key': 'v $' + '{KEY}' } }) },
+  ],
 ]
 
 describe('a setting that lets more pass', () => {
@@ -183,6 +189,71 @@ it('never shows what is injected', async () => {
   )
   expect(found).toMatchObject({ ok: true, value: { widens: true } })
   expect(JSON.stringify(found)).not.toMatch(/first-secret|second-secret|Bearer/)
+})
+
+describe('the order of algorithms', () => {
+  const directions = (before: readonly string[], after: readonly string[]) =>
+    changesOf(
+      ISSUER_TABLE,
+      { shown: { algorithms: before } },
+      { shown: { algorithms: after } },
+    ).flatMap((one) => one.directions)
+
+  it.each([
+    ['turned over', ['RS256', 'PS256'], ['PS256', 'RS256'], ['unclear']],
+    ['the first gone', ['PS256', 'RS256'], ['RS256'], ['narrower', 'unclear']],
+    ['another first', ['RS256'], ['PS256', 'RS256'], ['wider', 'unclear']],
+    ['another in its place', ['RS256'], ['PS256'], ['wider', 'narrower']],
+    ['those after the first', ['RS256', 'PS256', 'RS512'], ['RS256', 'RS512', 'PS256'], []],
+    ['of other keys', ['ES256', 'RS256', 'Ed25519'], ['Ed25519', 'RS256', 'ES256'], []],
+    ['one before, of other keys', ['RS256'], ['ES256', 'RS256'], ['wider']],
+    ['none for such keys any more', ['RS256', 'ES256'], ['ES256'], ['narrower']],
+  ])('says what keys without `alg` are for: %s', (_, before, after, expected) => {
+    expect(directions(before, after)).toEqual(expected)
+  })
+
+  it('counts as wider', async () => {
+    const found = await comparePolicies(
+      policy(acme({ algorithms: ['RS256', 'PS256'] })),
+      policy(acme({ algorithms: ['PS256', 'RS256'] })),
+    )
+    const text = expect.stringContaining('issuer acme: `algorithms` is now ["PS256","RS256"]')
+    expect(found).toMatchObject({ ok: true, value: { widens: true, changes: [{ text }] } })
+  })
+})
+
+describe('another secret that is injected', () => {
+  const UNKNOWN = { has: () => true, secret: () => undefined }
+  const injecting = (template: string) =>
+    policy(chat({ inject: { Authorization: template } }), UNKNOWN)
+  const [READ, ADMIN] = ['$' + '{READ_KEY}', '$' + '{ADMIN_KEY}']
+
+  it.each([
+    ['by another name', `Bearer ${READ}`, `Bearer ${ADMIN}`],
+    ['and one more', READ, READ + ADMIN],
+    ['in another order', READ + ADMIN, ADMIN + READ],
+    ['with other text', READ, `Bearer ${READ}`],
+  ])('counts as wider where no value is known: %s', async (_, one, other) => {
+    for (const [before, after] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      const found = await comparePolicies(injecting(before), injecting(after))
+      const text = expect.stringMatching(/`inject` is now .*, of other secrets or text/)
+      expect(found).toMatchObject({ ok: true, value: { widens: true, changes: [{ text }] } })
+      expect(JSON.stringify(found)).not.toMatch(/Bearer|_KEY/)
+    }
+  })
+
+  it('is none where the headers change places', async () => {
+    const inject = { a: READ, b: ADMIN }
+    const turned = { b: ADMIN, a: READ }
+    const found = await comparePolicies(
+      policy(chat({ inject }), UNKNOWN),
+      policy(chat({ inject: turned }), UNKNOWN),
+    )
+    expect(found).toMatchObject({ ok: true, value: { widens: false, changes: [] } })
+  })
 })
 
 it('judges every setting that a policy shows, on purpose or as one that cannot be compared', () => {

@@ -116,3 +116,42 @@ describe('a quota that several rules share', () => {
     expect((await compared(before, after)).widens).toBe(false)
   })
 })
+
+describe('a header that some rule sets, and that no request brings of its own', () => {
+  const other = { ...CHAT, match: 'GET /other' }
+  const vars = (more: object, GATED: object = {}): Vars => ({
+    GATE: { ...GATE, ...GATED },
+    ROUTES: [{ ...CHAT, ...more }, other],
+  })
+  const setting = { inject: { 'X-Key': 'v $' + '{KEY}' } }
+  const told = ({ said }: { readonly said: readonly string[] }) =>
+    said.filter((one) => one.includes(' of their own'))
+
+  it.each<[string, Vars]>([
+    ['a secret', vars(setting)],
+    ['a claim', vars({ forward_claims: { 'X-Key': 'sub' } })],
+    ['a claim at every rule', vars({}, { identity_headers: { 'X-Key': 'sub' } })],
+    [
+      'a rule that goes away',
+      { ROUTES: [{ ...CHAT, match: 'GET /key', ...setting }, CHAT, other] },
+    ],
+  ])('may be brought where none sets it any more: %s', async (_, before) => {
+    const gained = await compared(before, vars({}))
+    expect(gained.widens).toBe(true)
+    expect(told(gained)).toEqual([
+      'gains: GATE: callers may now send `x-key` of their own, which no rule sets any more',
+    ])
+    const lost = await compared(vars({}), before)
+    expect(told(lost)).toEqual([
+      'loses: GATE: callers may no longer send `x-key` of their own, which a rule sets now',
+    ])
+  })
+
+  it.each<[string, Vars, Vars]>([
+    ['another rule sets it', vars(setting), { ROUTES: [CHAT, { ...other, ...setting }] }],
+    ['GATE takes it away', vars(setting), vars({}, { strip_headers: ['x-key'] })],
+  ])('may not be brought where %s', async (_, before, after) => {
+    expect(told(await compared(before, after))).toEqual([])
+    expect(told(await compared(after, before))).toEqual([])
+  })
+})

@@ -180,9 +180,11 @@ describe('a condition', () => {
     ...['', '-', '0x10', '0b1', '+1', '.5', '5.', '1e', ' 1', '1_0', '1e400', '1e9999'].map(
       (x): [string, unknown, string] => ['double(token.x) <= 100.0', x, 'double_conversion_error'],
     ),
-    ...['nan', 'NaN', 'inf', '-inf', '-infinity'].map(
-      (x): [string, unknown, string] => ['!(double(token.x) > 5.0)', x, 'double_conversion_error'],
-    ),
+    ...['nan', 'NaN', 'inf', '-inf', '-infinity'].map((x): [string, unknown, string] => [
+      '!(double(token.x) > 5.0)',
+      x,
+      'double_conversion_error',
+    ]),
     ['double(token.x) > 0.0', null, 'no_matching_overload'],
     ['[token.x].exists(t, int(t) == 0)', '', 'int_conversion_error'],
     ['[token.x].map(t, double(t) < 0.0)[0]', '-inf', 'double_conversion_error'],

@@ -1,0 +1,27 @@
+import type { Gate } from '../../model/policy.ts'
+import type { Side } from './findings.ts'
+import { told } from './met.ts'
+
+/**
+ * A header that some rule sets is taken from every request: what callers may bring of their own once
+ * no rule sets it, and what they no longer may, in words. Those of `strip_headers` are a setting.
+ */
+export const headerChanges = (
+  before: Gate,
+  after: Gate,
+): readonly (readonly [side: Side, text: string])[] => [
+  ...onlyIn(before, after).map(
+    (name) =>
+      ['gains', `callers may now send ${name} of their own, which no rule sets any more`] as const,
+  ),
+  ...onlyIn(after, before).map(
+    (name) =>
+      ['loses', `callers may no longer send ${name} of their own, which a rule sets now`] as const,
+  ),
+]
+
+const onlyIn = (one: Gate, other: Gate): readonly string[] => {
+  const known = [one.stripHeaders, other.stripHeaders, other.ownHeaders]
+  const names = [...one.ownHeaders].filter((name) => !known.some((all) => all.has(name)))
+  return names.length === 0 ? [] : [told(names.map((name) => `\`${name}\``))]
+}
