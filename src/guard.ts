@@ -63,8 +63,8 @@ export const GUARD = chain<Given>()
   .and(condition)
   .and(signing)
   .and(spending)
-  .and(limit)
   .and(replay)
+  .and(limit)
   .and(standing)
 
 /** What the stages of the line reach the world through. */

@@ -122,8 +122,8 @@ const ORDER = [
   'condition',
   'signing',
   'spending',
-  'limit',
   'replay',
+  'limit',
   'standing',
 ]
 
@@ -247,11 +247,12 @@ describe('the line', () => {
 
   it('looks for what is revoked before anything is spent, and asks once more at last', async () => {
     const asked: string[] = []
-    const ports = (revokedIn?: 'bounded' | 'strict'): Partial<GuardPorts> => ({
+    const ports = (revokedIn: readonly string[]): Partial<GuardPorts> => ({
       revocations: {
         lookup: (_, terms) => {
-          asked.push(terms?.consistency ?? '')
-          return terms?.consistency === revokedIn ? [entry] : []
+          const { consistency = '' } = terms ?? {}
+          asked.push(consistency)
+          return revokedIn.includes(consistency) ? [entry] : []
         },
       },
       limits: {
@@ -269,7 +270,7 @@ describe('the line', () => {
         },
       },
     })
-    const all = async (path: string, given?: 'bounded' | 'strict') => {
+    const all = async (path: string, ...given: readonly string[]) => {
       asked.length = 0
       const { decision } = await run(path, { ports: ports(given) })
       return [...asked, decision.outcome === 'denied' ? decision.denial.code : decision.outcome]
@@ -278,7 +279,9 @@ describe('the line', () => {
     expect(await all('/limited')).toEqual(['bounded', 'take', 'strict', 'passed'])
     expect(await all('/once')).toEqual(['bounded', 'claim', 'strict', 'passed'])
     for (const path of ['/limited', '/once']) {
-      expect(await all(path, 'bounded')).toEqual(['bounded', 'token_revoked'])
+      expect(await all(path, 'bounded', 'strict')).toEqual(['bounded', 'strict', 'token_revoked'])
+      expect((await all(path, 'bounded')).slice(0, 2)).toEqual(['bounded', 'strict'])
+      expect((await all(path, 'bounded')).at(-1)).toBe('passed')
       expect((await all(path, 'strict')).slice(-2)).toEqual(['strict', 'token_revoked'])
     }
   })

@@ -54,7 +54,7 @@ describe('single uses of the library', () => {
     expect(await codeOf(apart, token)).toBe('passed')
   })
 
-  it('may be remembered elsewhere, for as long as a token is taken', async () => {
+  it('may be remembered elsewhere, for as long as any gate may take a token', async () => {
     const claimed: unknown[] = []
     const replays: ReplayStore = {
       claim: async (...given) => claimed.push(given) === 1,
@@ -64,7 +64,7 @@ describe('single uses of the library', () => {
     const exp = Math.floor(Date.now() / 1000) + 60
     expect(await codeOf(guard, await issuer.mint({ exp }))).toBe('passed')
     expect(await codeOf(guard, await issuer.mint({ exp }))).toBe('token_replayed')
-    expect(claimed).toEqual([1, 2].map(() => [expect.stringMatching(/^[\w-]{43}$/), exp + 5]))
+    expect(claimed).toEqual([1, 2].map(() => [expect.stringMatching(/^[\w-]{43}$/), exp + 65]))
   })
 
   it('let nothing pass where they cannot be told', async () => {

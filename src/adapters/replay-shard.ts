@@ -7,11 +7,16 @@ const TABLE = `CREATE TABLE IF NOT EXISTS claims (
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS claims_by_expiry ON claims (expires);`
 
-/** Gives a row to whoever is the first, or was it, and else none. */
-const CLAIM = `INSERT INTO claims (name, expires, by) VALUES (?, ?, ?)
-  ON CONFLICT (name) DO UPDATE SET expires = excluded.expires, by = excluded.by
-    WHERE claims.expires <= ? OR claims.by = excluded.by
-  RETURNING name`
+/**
+ * Gives a row with who is the first. It is remembered for as long as any token of the name could pass, also one
+ * that comes second.
+ */
+const CLAIM = `INSERT INTO claims (name, expires, by) VALUES (?1, ?2, ?3)
+  ON CONFLICT (name) DO UPDATE SET
+    by = CASE WHEN claims.expires <= ?4 THEN excluded.by ELSE claims.by END,
+    expires = MAX(claims.expires, excluded.expires)
+    WHERE claims.expires <= ?4 OR claims.by = excluded.by OR claims.expires < excluded.expires
+  RETURNING by`
 
 const DROP = `DELETE FROM claims WHERE name IN
   (SELECT name FROM claims WHERE expires <= ? LIMIT ?)`
@@ -46,7 +51,8 @@ export class ReplayShard extends DurableObject {
     // Nothing is waited for from here on, so that no other call comes in between.
     const now = secondsNow()
     if (expires <= now) return false
-    return storage.sql.exec(CLAIM, name, expires, by, now).toArray().length === 1
+    const [first] = storage.sql.exec<{ by: string }>(CLAIM, name, expires, by, now).toArray()
+    return first?.by === by
   }
 
   /** Whether a name was claimed and has not expired. */

@@ -100,9 +100,6 @@ export const decodeRevocations = (
   })
 }
 
-/** Seconds that some gate may take a token for after its `exp`: the largest tolerance, and some slack. */
-const LATE = 65
-
 /**
  * Entries as they are to be stored, with their defaults: `at` is now, a token's entry and a
  * `before` leave when no covered token can be valid any more; a token's entry a little later than what was
@@ -120,7 +117,7 @@ export const toRevocations = async (
     const { kind, issuer, value = '', mode = 'block', reason } = wanted
     const at = mode === 'before' ? (wanted.at ?? now) : undefined
     // A token is taken for a while after its own `exp`, which is what is often given here.
-    const late = kind === 'token' ? LATE : 0
+    const late = kind === 'token' ? LIMITS.lateTokenSeconds : 0
     const given = wanted.expires === undefined ? undefined : wanted.expires + late
     const expires =
       given ?? (at !== undefined ? at + life : kind === 'token' ? now + life : undefined)

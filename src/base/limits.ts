@@ -58,6 +58,8 @@ export const LIMITS = {
   revocationPageMs: 15_000,
   /** Milliseconds one try to count a request may take. */
   rateLimitMs: 2_000,
+  /** Seconds that some gate may take a token for after its `exp`: the largest tolerance, and some slack. */
+  lateTokenSeconds: 65,
   /** Milliseconds one try to claim the use of a token may take. */
   replayMs: 2_000,
   /** Network addresses an isolate counts requests of. */

@@ -142,7 +142,8 @@ export interface Limits {
 export interface ReplayStore {
   /**
    * `true` for the first who claims a name (see `replayName`), `false` for everybody after; in one step, so
-   * that of two at once one is second. May forget the name at `expires`, whole seconds since the epoch.
+   * that of two at once one is second. May forget the name at `expires`, whole seconds since the epoch, and is
+   * never `true` from then on; of several claims of a name the last `expires` counts.
    */
   claim(name: string, expires: number): Promise<boolean> | boolean
   /** Whether a name was claimed, and is not forgotten. Claims nothing. */

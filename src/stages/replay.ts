@@ -1,7 +1,7 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
+import { LIMITS } from '../base/limits.ts'
 import { fail, ok } from '../base/result.ts'
-import type { Policy } from '../model/policy.ts'
 import type { ReplayStore } from '../model/ports.ts'
 import { replayName } from '../model/replay.ts'
 import type { Route } from '../model/route.ts'
@@ -16,26 +16,25 @@ const deny = denials({
   single_use_unavailable: [
     'unavailable',
     'Whether the token was used before cannot be known at the moment',
-    'Keep the token and try again after Retry-After',
+    'Try again after Retry-After, with a new token: this one may have been used up',
   ],
 })
 
 interface Needs {
-  readonly policy: Policy
   readonly route: Route
   readonly access: AccessToken
 }
 
-export interface ReplayPorts {
+interface ReplayPorts {
   readonly replays: ReplayStore
 }
 
-export type Unused = Outcome<object, CodeOf<typeof deny>>
+type Unused = Outcome<object, CodeOf<typeof deny>>
 
 /**
- * The token was not used before, and now it is, where the rule takes each token once. After everything that
- * can be judged here but revocation; a request that is refused further on, or fails at the origin, has used
- * its token all the same. A use counts for all such rules together; what other rules let through is not
+ * The token was not used before, and now it is, where the rule takes each token once. Before the rule counts, so
+ * that many requests at once with one token count once; a request that is refused further on, or fails at the
+ * origin, has used its token all the same. A use counts for all such rules together; what other rules let through is not
  * known here. In shadow mode nothing is used: it is only looked whether it was.
  */
 export const replay = stage({
@@ -44,20 +43,18 @@ export const replay = stage({
   found: ({ route }: Needs) => (route.singleUse ? { single_use: true } : {}),
   denials: [deny],
   run(needs: Needs, ports: ReplayPorts): Unused | Promise<Unused> {
-    const { policy, route, access } = needs
+    const { route, access } = needs
     if (!route.singleUse) return ok({})
     if (route.mode === 'shadow') return unused(needs, ports)
-    // A token is good for as long as its issuer's clock may be behind.
-    const expires = Math.ceil(access.expires + policy.gate.clockTolerance)
+    // Another gate, or the next deployment of this one, may take it for longer than this.
+    const expires = Math.ceil(access.expires + LIMITS.lateTokenSeconds)
     return judged(access, async (name) => (await ports.replays.claim(name, expires)) === true)
   },
 })
 
 /** The token was not used before. Uses nothing. */
-export const unused = (
-  { access }: Pick<Needs, 'access'>,
-  { replays }: ReplayPorts,
-): Promise<Unused> => judged(access, async (name) => (await replays.isClaimed(name)) === false)
+const unused = ({ access }: Pick<Needs, 'access'>, { replays }: ReplayPorts): Promise<Unused> =>
+  judged(access, async (name) => (await replays.isClaimed(name)) === false)
 
 /** What is no clear yes of `isFirst` is none. */
 const judged = async (

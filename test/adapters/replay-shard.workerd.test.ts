@@ -62,7 +62,7 @@ describe('the object that remembers', () => {
     expect(await stored('looked-at')).toEqual({ names: [], alarm: null })
     await shardOf('looked-at').claim('a', T + 600, 'one')
     const before = await stored('looked-at')
-    await shardOf('looked-at').claim('a', T + 6_000, 'two')
+    await shardOf('looked-at').claim('a', T + 599, 'two')
     expect(await stored('looked-at')).toEqual(before)
   })
 
@@ -71,7 +71,7 @@ describe('the object that remembers', () => {
     const shard = shardOf('expiring')
     expect(await shard.claim('a', T + 30, 'one')).toBe(true)
     at(29.999)
-    expect(await shard.claim('a', T + 60, 'two')).toBe(false)
+    expect(await shard.claim('a', T + 30, 'two')).toBe(false)
     expect(await shard.isClaimed('a')).toBe(true)
     at(30)
     expect(await shard.isClaimed('a')).toBe(false)
@@ -80,6 +80,18 @@ describe('the object that remembers', () => {
     expect(await shard.claim('a', T + 60, 'two')).toBe(true)
     expect(await shard.claim('a', T + 60, 'three')).toBe(false)
     expect((await stored('expiring')).names).toEqual(['a'])
+  })
+
+  it('remembers a name for who comes second, too', async () => {
+    at(0)
+    const shard = shardOf('second')
+    expect(await shard.claim('a', T + 30, 'one')).toBe(true)
+    expect(await shard.claim('a', T + 60, 'two')).toBe(false)
+    expect(await shard.claim('a', T + 40, 'one')).toBe(true)
+    at(59)
+    expect(await shard.claim('a', T + 60, 'three')).toBe(false)
+    at(60)
+    expect(await shard.claim('a', T + 90, 'three')).toBe(true)
   })
 
   it('drops what has expired, in the minute after, and wakes for the rest', async () => {

@@ -38,8 +38,8 @@ const STAGES = [
   'condition',
   'signing',
   'spending',
-  'limit',
   'replay',
+  'limit',
   'standing',
 ]
 

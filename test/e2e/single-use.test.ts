@@ -128,6 +128,18 @@ describe('a token that is good for one use', () => {
     expect(await use(await (good as Promise<string>), '/v1/counted')).toEqual(PASSED)
   })
 
+  it('takes one request from its agent, however many come at once', async () => {
+    const sub = 'agent-of-a-crowd'
+    const [token, next] = await Promise.all(
+      [1, 2].map(() => setting.token({ sub, client_id: sub })),
+    )
+    const gates = [setting.gate, ...setting.gate.beside]
+    const crowd = Array.from({ length: 30 }, (_, i) => use(token, '/v1/counted', gates[i % 3]))
+    const codes = (await Promise.all(crowd)).map(({ code }) => code ?? 'passed')
+    expect(codes.sort()).toEqual(['passed', ...Array(29).fill('token_replayed')])
+    expect(await use(next, '/v1/counted')).toEqual(PASSED)
+  })
+
   it('is not used in shadow mode, where it is told that it was', async () => {
     const token = await setting.token()
     const watched = async (id: string) => {

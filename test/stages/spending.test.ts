@@ -30,16 +30,14 @@ const ENTRY: Revocation = {
   createdBy: 'admin',
 }
 
-const portsOf = ({
-  entries = [],
-  used = false,
-}: {
-  entries?: readonly Revocation[]
-  used?: boolean
-} = {}) => ({
+/** A set that says this to who takes a copy for it, and that to who asks it. */
+const portsOf = (copy: readonly Revocation[] = [], set = copy) => ({
   clock,
-  revocations: { lookup: vi.fn((): readonly Revocation[] => entries) },
-  replays: { claim: vi.fn(() => true), isClaimed: vi.fn(() => used) },
+  revocations: {
+    lookup: vi.fn((_: unknown, { consistency }: RevocationTerms): readonly Revocation[] =>
+      consistency === 'strict' ? set : copy,
+    ),
+  },
 })
 
 const run = (route: Partial<Route>, ports: Parameters<typeof spending.run>[1] = portsOf()) =>
@@ -58,10 +56,9 @@ const run = (route: Partial<Route>, ports: Parameters<typeof spending.run>[1] = 
 
 describe('spending', () => {
   it.each<Partial<Route>>([{}, { rateLimit: BOUND }])('looks at nothing for %j', (route) => {
-    const ports = portsOf({ entries: [ENTRY], used: true })
+    const ports = portsOf([ENTRY])
     expect(run(route, ports)).toEqual(ok({}))
     expect(ports.revocations.lookup).not.toHaveBeenCalled()
-    expect(ports.replays.isClaimed).not.toHaveBeenCalled()
   })
 
   it.each<[Partial<Route>, number]>([
@@ -82,7 +79,7 @@ describe('spending', () => {
     { singleUse: true },
     { rateLimit: EXACT, mode: 'shadow' },
   ])('denies what is revoked: %j', async (route) => {
-    const ports = portsOf({ entries: [ENTRY] })
+    const ports = portsOf([ENTRY])
     expect(codeOf(await run(route, ports))).toBe('token_revoked')
   })
 
@@ -97,25 +94,15 @@ describe('spending', () => {
   ])('denies where a store %s', async (_, broken) => {
     const deaf = { ...portsOf(), revocations: { lookup: broken } }
     expect(codeOf(await run({ singleUse: true }, deaf))).toBe('revocations_unavailable')
-    const blank = { ...portsOf(), replays: { claim: () => true, isClaimed: broken } }
-    const both = { singleUse: true, rateLimit: EXACT } as const
-    expect(codeOf(await run(both, blank))).toBe('single_use_unavailable')
   })
 
-  it.each([
-    [false, 'ok'],
-    [true, 'token_replayed'],
-  ])('looks for a use of the token where it would be counted: %j', async (used, code) => {
-    const both = { singleUse: true, rateLimit: EXACT } as const
-    const ports = portsOf({ used })
-    expect(codeOf(await run(both, ports))).toBe(code)
-    expect(ports.replays.isClaimed).toHaveBeenCalledOnce()
-    expect(ports.replays.claim).not.toHaveBeenCalled()
-    const alone = portsOf({ used })
-    expect(codeOf(await run({ singleUse: true }, alone))).toBe('ok')
-    expect(alone.replays.isClaimed).not.toHaveBeenCalled()
-    const revoked = portsOf({ used, entries: [ENTRY] })
-    expect(codeOf(await run(both, revoked))).toBe('token_revoked')
-    expect(revoked.replays.isClaimed).not.toHaveBeenCalled()
+  it('asks the set anew before a strict rule denies', async () => {
+    const lifted = portsOf([ENTRY], [])
+    expect(codeOf(await run({ singleUse: true }, lifted))).toBe('ok')
+    expect(lifted.revocations.lookup.mock.lastCall?.[1]).toEqual(STRICT)
+    const terms = { consistency: 'bounded', maxStaleness: 3_000 } as const
+    const bounded = portsOf([ENTRY], [])
+    expect(codeOf(await run({ singleUse: true, revocation: terms }, bounded))).toBe('token_revoked')
+    expect(bounded.revocations.lookup).toHaveBeenCalledOnce()
   })
 })

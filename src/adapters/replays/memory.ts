@@ -33,7 +33,11 @@ export const createMemoryReplays = ({
     claim(name, expires) {
       const now = clock.now() / 1000
       if (claims.size >= sweepAt && due <= now) sweep(now)
-      if (isClaimed(name, now) || expires <= now) return false
+      if (expires <= now) return false
+      if (isClaimed(name, now)) {
+        claims.set(name, Math.max(expires, claims.get(name) ?? expires))
+        return false
+      }
       if (claims.size >= capacity) throw new RangeError(`more than ${capacity} uses are remembered`)
       claims.set(name, expires)
       due = Math.min(due, expires)

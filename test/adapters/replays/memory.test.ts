@@ -13,16 +13,25 @@ describe('uses in memory', () => {
   it('are claimed once, apart by name, until they expire', () => {
     const { claim, isClaimed, later } = startStore()
     expect(isClaimed('a')).toBe(false)
-    expect([claim('a', T + 10), claim('a', T + 10), claim('a', T + 99)]).toEqual([
+    expect([claim('a', T + 10), claim('a', T + 10), claim('a', T + 9)]).toEqual([
       true,
       false,
       false,
     ])
     expect(claim('b', T + 10)).toBe(true)
     later(9)
-    expect([isClaimed('a'), claim('a', T + 99)]).toEqual([true, false])
+    expect([isClaimed('a'), claim('a', T + 10)]).toEqual([true, false])
     later(1)
     expect([isClaimed('a'), claim('a', T + 99)]).toEqual([false, true])
+  })
+
+  it('are remembered for who comes second, too', () => {
+    const { claim, isClaimed, later } = startStore()
+    expect([claim('a', T + 10), claim('a', T + 99)]).toEqual([true, false])
+    later(98)
+    expect([isClaimed('a'), claim('a', T + 99)]).toEqual([true, false])
+    later(1)
+    expect([isClaimed('a'), claim('a', T + 199)]).toEqual([false, true])
   })
 
   it('are nobody’s once they have expired', () => {
