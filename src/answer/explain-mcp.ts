@@ -47,7 +47,7 @@ export const toExplain = (
   const revision = asked?.revision ?? newest(rule, asked?.method)
   const told = asked ?? { method: isStateless(revision) ? 'server/discover' : 'ping' }
   const headers = new Headers(request.headers)
-  const message = messageOf(told, revision)
+  const message = messageOf(told, revision, rule)
   for (const [name, value] of headersOf(message, revision)) {
     if (!headers.has(name)) headers.set(name, value)
   }
@@ -71,9 +71,9 @@ const newest = ({ revisions }: McpRule, method?: string): McpRevision =>
 
 const CLIENT = { name: 'edgewarden-explain', version: '1' }
 
-const messageOf = (asked: AskedOfMcp, revision: McpRevision) => {
+const messageOf = (asked: AskedOfMcp, revision: McpRevision, rule: McpRule) => {
   const { method } = asked
-  const params = paramsOf(asked, revision)
+  const params = paramsOf(asked, revision, rule)
   const meta = isStateless(revision) && {
     _meta: {
       'io.modelcontextprotocol/protocolVersion': revision,
@@ -92,6 +92,7 @@ const messageOf = (asked: AskedOfMcp, revision: McpRevision) => {
 const paramsOf = (
   { method, name, arguments: given }: AskedOfMcp,
   revision: McpRevision,
+  rule: McpRule,
 ): JsonObject => {
   switch (method) {
     case 'initialize':
@@ -103,14 +104,23 @@ const paramsOf = (
     case 'subscriptions/listen':
       return { notifications: name === undefined ? {} : { resourceSubscriptions: [name] } }
     case 'completion/complete':
-      return { ref: referenceOf(name), argument: { name: 'name', value: '' } }
+      return { ref: referenceOf(name, rule), argument: { name: 'name', value: '' } }
     default:
       return name === undefined ? { ...given } : { name, ...(given && { arguments: given }) }
   }
 }
 
-const referenceOf = (name: string | undefined) =>
-  name?.includes(':') ? { type: 'ref/resource', uri: name } : { type: 'ref/prompt', name }
+const referenceOf = (name: string | undefined, rule: McpRule) =>
+  name === undefined || isPrompt(name, rule)
+    ? { type: 'ref/prompt', name }
+    : { type: 'ref/resource', uri: name }
+
+/** A URI has a colon. So has a prompt where the rule names prompts with one, or takes the name for no resource. */
+const isPrompt = (name: string, { names: { prompts, resources } }: McpRule): boolean => {
+  if (!name.includes(':')) return true
+  const use = prompts.find(name)
+  return use !== undefined && (use.pattern.includes(':') || resources.template(name).length === 0)
+}
 
 const headersOf = (
   { method, params }: ReturnType<typeof messageOf>,

@@ -1,3 +1,4 @@
+import { caseless } from '../base/text.ts'
 import type { McpKind } from '../model/mcp.ts'
 
 /** Characters of the name of a tool or prompt, and of a URI. */
@@ -45,32 +46,45 @@ const STEP_INSIDE = /(?:^|[^A-Za-z0-9._~-])\.{1,2}(?=[^A-Za-z0-9._~-])/
  */
 export const looseText = (kind: McpKind, text: string): string =>
   kind === 'resources'
-    ? unescaped(text)
-        .replace(FAR_ESCAPES, decoded)
-        .replace(/\/+/g, '/')
+    ? withoutCase(decoded(unescaped(text)))
         .normalize('NFKD')
-        .toUpperCase()
-    : text.normalize('NFKC').toLowerCase()
+        .replace(/[/\\]+/g, '/')
+    : withoutCase(text)
+
+/** In upper case, as `Σ` has a lower case of its own where a text ends. To some `İ` is `i`. */
+const withoutCase = (text: string): string =>
+  caseless(text).toUpperCase().replaceAll('I\u0307', 'I')
 
 const unescaped = (uri: string): string =>
   uri
     .replace(ASCII_ESCAPE, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
     .replaceAll('\\', '/')
 
-const decoded = (escapes: string): string => {
-  try {
-    return decodeURIComponent(escapes)
-  } catch {
-    return escapes
-  }
-}
+const decoded = (uri: string): string =>
+  uri.replace(FAR_ESCAPES, (escapes) => {
+    try {
+      return decodeURIComponent(escapes)
+    } catch {
+      return escapes
+    }
+  })
+
+/** In ASCII, as far as it stands for that: full-width dots are dots, and other letters an `x`. */
+const inAscii = (uri: string): string =>
+  decoded(uri)
+    .normalize('NFKD')
+    .replace(/[^ -~]+/g, 'x')
 
 /**
  * Whether everyone who reads a URI comes to the same place: no `.` and `..` segments in any spelling,
  * no escaped control characters, no escapes of escapes. `isBeginning`: text goes on after it.
  */
-export const isPlainUri = (uri: string, isBeginning = false): boolean =>
-  !BAD_ESCAPE.test(uri) && !(isBeginning ? STEP_INSIDE : STEP).test(unescaped(uri))
+export const isPlainUri = (uri: string, isBeginning = false): boolean => {
+  if (BAD_ESCAPE.test(uri)) return false
+  const step = isBeginning ? STEP_INSIDE : STEP
+  const path = unescaped(uri)
+  return !step.test(path) && !step.test(inAscii(path))
+}
 
 /**
  * Whether a URI has one spelling only, so that who looks it up by its text and who parses it first (WHATWG
@@ -104,13 +118,18 @@ export const parsedUri = (uri: string): string => {
 export const looseNames = (kind: McpKind, name: string): readonly string[] => {
   const text = looseText(kind, name)
   if (kind !== 'resources') return [text]
-  return [withoutSlash(text), withoutSlash(text.replace(/[?#].*$/s, ''))]
+  return [withoutEnd(text), withoutEnd(text.replace(/[?#].*$/s, ''))]
 }
 
 /** How a loose reader takes a whole name that is configured. */
 export const looseKey = (kind: McpKind, name: string): string => {
   const text = looseText(kind, name)
-  return kind === 'resources' ? withoutSlash(text) : text
+  return kind === 'resources' ? withoutEnd(text) : text
 }
 
-const withoutSlash = (text: string): string => (text.endsWith('/') ? text.slice(0, -1) : text)
+/** Without what file systems and parsers leave away at the end. */
+const withoutEnd = (text: string): string => {
+  let end = text.length
+  while (end > 0 && '/. '.includes(text.charAt(end - 1))) end--
+  return text.slice(0, end)
+}

@@ -3,7 +3,15 @@ import { type AskedOfMcp, toExplain } from '../../src/answer/explain-mcp.ts'
 import { createGuard } from '../../src/guard.ts'
 import type { McpRevision } from '../../src/model/mcp.ts'
 import type { Policy } from '../../src/model/policy.ts'
-import { clock, noLimits, noSessions, noSigning, noTokens, RESOURCE } from '../kit/facts.ts'
+import {
+  clock,
+  noLimits,
+  noReplays,
+  noSessions,
+  noSigning,
+  noTokens,
+  RESOURCE,
+} from '../kit/facts.ts'
 import { mcpFacts } from '../kit/mcp-facts.ts'
 import type { Members } from '../kit/signing.ts'
 import { keys, minted } from '../line-cases.ts'
@@ -33,6 +41,7 @@ const decide = async (policy: Policy, asked?: AskedOfMcp, headers?: Record<strin
     tokens: noTokens,
     revocations: { lookup: async () => [] },
     limits: noLimits,
+    replays: noReplays,
     signingKeys: noSigning,
     sessions: noSessions,
     onError: (_, error) => {
@@ -74,6 +83,28 @@ describe('a request to an MCP server that is explained', () => {
     expect(await ask({ method: 'notifications/initialized' })).toBe('passed')
     expect(await ask({ method: 'logging/setLevel', arguments: { level: 'info' } })).toBe('passed')
     expect(await ask({ method: 'tasks/list' })).toBe('mcp_method_not_allowed')
+  })
+
+  it.each<[string, Members, string?]>([
+    ['a prompt is named so', { prompts: { 'team:greet': [] } }, 'prompts'],
+    [
+      'prompts are, and all resources',
+      { prompts: { 'team:*': [] }, resources: { '*': [] } },
+      'prompts',
+    ],
+    ['all prompts are', { prompts: { '*': [] } }, 'prompts'],
+    ['no prompt is', {}],
+    ['resources are', { resources: { 'team:*': [] } }, 'resources'],
+    [
+      'resources are, and all prompts',
+      { prompts: { '*': [] }, resources: { 'team:*': [] } },
+      'resources',
+    ],
+  ])('completes a name with a colon where %s', async (_name, mcp, kind) => {
+    const asked = { method: 'completion/complete', name: 'team:greet' }
+    const { code, known } = await decide(factsOf(mcp).policy, asked)
+    expect(code).toBe(kind ? 'passed' : 'resource_not_allowed')
+    if (kind) expect(known.uses).toMatchObject([{ named: { kind } }])
   })
 
   it('says the newest revision that the rule has', async () => {

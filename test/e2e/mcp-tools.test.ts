@@ -35,11 +35,13 @@ beforeAll(async () => {
         match: 'POST /mcp/resources',
         ...rule,
         mcp: {
+          tools: { '*': [], delete_item: ['admin'], 'list_*': ['admin'], 'mass_*': ['admin'] },
           resources: {
             'docs://*': [],
             'docs://private/*': ['admin'],
             'file:///docs/*': [],
             'file:///docs/secret/*': ['admin'],
+            'file:///docs/plan.txt': ['admin'],
           },
         },
       },
@@ -135,6 +137,10 @@ describe('a resource', () => {
     'file:///docs/%25%37%33ecret/x',
     'file:///docs/%c0%ae%c0%ae/etc/passwd',
     'file:///docs//secret/x',
+    'file:///docs/%EF%BC%8Fsecret/x',
+    'file:///docs/%EF%BC%8E%EF%BC%8E/etc/passwd',
+    'file:///docs/%E2%80%A5/etc/passwd',
+    'file:///docs/plan.txt%20',
   ])('is not found by another spelling: %s', async (uri) => {
     expectRpcDenial(await read(uri), 200, { code: 'resource_not_allowed', rpc: -32003 })
     expect(world.origin.requests).toEqual([])
@@ -155,6 +161,15 @@ it('no batch makes many calls of one where calls are counted', async () => {
 })
 
 describe('a tool', () => {
+  it.each(['Delete_Item', 'delete_\u0131tem', 'l\u0131st_users', 'ma\u00df_delete'])(
+    'is not found by another spelling: %s',
+    async (name) => {
+      const refused = await call(name, {}, { target: '/mcp/resources' })
+      expectRpcDenial(refused, 200, NOT_ALLOWED)
+      expect(world.origin.requests).toEqual([])
+    },
+  )
+
   it.each<[string, string, Members?]>([
     ['get_weather', 'weather:read'],
     ['files_list', 'files:read'],

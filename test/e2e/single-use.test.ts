@@ -130,9 +130,8 @@ describe('a token that is good for one use', () => {
 
   it('takes one request from its agent, however many come at once', async () => {
     const sub = 'agent-of-a-crowd'
-    const [token, next] = await Promise.all(
-      [1, 2].map(() => setting.token({ sub, client_id: sub })),
-    )
+    const mint = () => setting.token({ sub, client_id: sub })
+    const [token, next] = [await mint(), await mint()]
     const gates = [setting.gate, ...setting.gate.beside]
     const crowd = Array.from({ length: 30 }, (_, i) => use(token, '/v1/counted', gates[i % 3]))
     const codes = (await Promise.all(crowd)).map(({ code }) => code ?? 'passed')

@@ -26,6 +26,15 @@ describe('the rule for a name', () => {
     [['*', 'delete'], 'Delete', undefined],
     [['*', 'delete_*'], 'DELETE_all', undefined],
     [['*', 'delete'], '\uff44elete', undefined],
+    [['*', 'delete_item'], 'delete_\u0131tem', undefined],
+    [['*', 'delete_item'], 'DELETE_\u0130TEM', undefined],
+    [['*', 'list_*'], 'l\u0131st_users', undefined],
+    [['*', 'mass_*'], 'ma\u00df_delete', undefined],
+    [['*', 'mass_delete'], 'MA\u1e9e_DELETE', undefined],
+    [['*', 'straße'], 'STRASSE', undefined],
+    [['*', '\u03bf\u03b4\u03bf\u03c3*'], '\u039f\u03b4\u03bf\u03c3\u03b1', undefined],
+    [['*', '\u03bf\u03b4\u03bf\u03c3'], '\u03bf\u03b4\u03bf\u03c2', undefined],
+    [['*', 'item'], '\u0131tems', '*'],
     [['*', 'delete', 'Delete'], 'Delete', 'Delete'],
     [['Docs_*', 'docs_*'], 'docs_a', 'docs_*'],
     [['Docs_*', 'docs_*'], 'Docs_a', 'Docs_*'],
@@ -104,6 +113,31 @@ describe('the rule for a name', () => {
     [['file:///*', 'file:///caf%C3%A9/*'], 'file:///cafe%CC%81/a', undefined],
     [['file:///*', 'file:///caf%C3%A9/*'], 'file:///%EF%BD%83af%C3%A9/a', undefined],
     [['file:///*', 'file:///caf%C3%A9/*'], 'file:///cafe/a', 'file:///*'],
+    [['file:///*', 'file:///item'], 'file:///%C4%B1tem', undefined],
+    [['file:///*', 'file:///item'], 'file:///%C4%B0TEM', undefined],
+    [['file:///*', 'file:///mass'], 'file:///ma%E1%BA%9E', undefined],
+    // Full-width dots, slashes and spaces, and what is left away at the end.
+    [['file:///docs/*'], 'file:///docs/%EF%BC%8E%EF%BC%8E/etc', undefined],
+    [['file:///docs/*'], 'file:///docs/.%EF%BC%8E/etc', undefined],
+    [['file:///docs/*'], 'file:///docs/%EF%BC%8E', undefined],
+    [['file:///docs/*'], 'file:///docs/%E2%80%A5/x', undefined],
+    [['file:///docs/*'], 'file:///docs/a%EF%BC%8F..%EF%BC%8Fetc', undefined],
+    [['file:///docs/*'], 'file:///docs/a%EF%BC%BC%E2%80%A5%EF%BC%BCetc', undefined],
+    [['file:///docs/*'], 'file:///docs/%E6%97%A5%EF%BC%8E%E6%9C%AC', 'file:///docs/*'],
+    [['file:///docs/*'], 'file:///docs/%E6%97%A5.%E6%9C%AC', 'file:///docs/*'],
+    [['file:///docs/*'], 'file:///docs/caf%C3%A9.', 'file:///docs/*'],
+    [['file:///docs/*'], 'file:///docs/a%E2%80%A6b', 'file:///docs/*'],
+    [['file:///*', 'file:///secret/*'], 'file:///%EF%BC%8Fsecret/plan', undefined],
+    [['file:///*', 'file:///secret/*'], 'file:///secret%EF%BC%8Fplan', undefined],
+    [['file:///*', 'file:///secret/*'], 'file:///%EF%BC%BCsecret/plan', undefined],
+    [['file:///*', 'file:///secret'], 'file:///secret%20', undefined],
+    [['file:///*', 'file:///secret'], 'file:///secret%20%20', undefined],
+    [['file:///*', 'file:///secret'], 'file:///secret%E3%80%80', undefined],
+    [['file:///*', 'file:///secret'], 'file:///secret%20/', undefined],
+    [['file:///*', 'file:///secret'], 'file:///secret/%20?x', undefined],
+    [['file:///*', 'file:///secret'], 'file:///secret.', undefined],
+    [['file:///*', 'file:///secret%20'], 'file:///secret', undefined],
+    [['file:///*', 'file:///secret'], 'file:///secret%20plan', 'file:///*'],
   ])('of %j: resource %j falls under %j', (patterns, name, expected) => {
     expect(found('resources', patterns, name)).toBe(expected)
   })
@@ -261,8 +295,8 @@ const brute = (kind: McpKind, patterns: readonly string[], name: string): string
       .replace(/[/\\]+/g, '/')
       .toLowerCase()
   }
-  const slashless = (text: string) => loosely(text).replace(/\/$/, '')
-  const named = kind === 'tools' ? loosely : slashless
+  const endless = (text: string) => loosely(text).replace(/[/. ]+$/, '')
+  const named = kind === 'tools' ? loosely : endless
   const isCloser = (one: string) =>
     one.endsWith('*')
       ? one.length > longest.length && loosely(name).startsWith(loosely(literalOf(one)))

@@ -8,9 +8,9 @@ import type { McpMessage, McpRule, Sessions } from '../../model/mcp.ts'
 import type { Operation } from '../../model/token.ts'
 import { type ForwardFault, forwardDenials } from '../forward.ts'
 import type { WatchPorts } from '../stream-watch.ts'
-import { BODILESS } from '../streams.ts'
-import { holdAnswer } from './hold.ts'
-import { type Sight, tell } from './lists.ts'
+import { BODILESS, lengthOf } from '../streams.ts'
+import { type HoldTerms, holdAnswer, holdBeginning } from './hold.ts'
+import { beginsListless, passesUnread, type Sight, tell } from './lists.ts'
 import { sealSession } from './session.ts'
 import { sightOf } from './sight.ts'
 import { toldEvents } from './sse.ts'
@@ -62,10 +62,10 @@ const isAmbiguous = (type: string, isEvents: boolean): boolean => {
 }
 
 /** Charsets other than UTF-8, which alone JSON and events have. */
-const CHARSET = /;\s*charset\s*=\s*"?(?!(?:utf-?8|us-ascii)"?\s*(?:;|$))/i
+const CHARSET = /;\s*charset\s*=(?!\s*"?(?:utf-?8|us-ascii)"?\s*(?:;|$))/i
 /** Charsets in which what is ASCII is not written as it is in UTF-8. */
 const FAR_CHARSET =
-  /;\s*charset\s*=\s*"?(?!(?:utf-?8|us-ascii|iso-8859-\d+|windows-125\d)"?\s*(?:;|$))/i
+  /;\s*charset\s*=(?!\s*"?(?:utf-?8|us-ascii|iso-8859-\d+|windows-125\d)"?\s*(?:;|$))/i
 
 /** What of a request its answer goes by. */
 export type Asked = Pick<Request, 'method' | 'headers'> & { readonly signal?: AbortSignal }
@@ -74,7 +74,8 @@ export type Asked = Pick<Request, 'method' | 'headers'> & { readonly signal?: Ab
  * An MCP server's answer as its caller gets it: the session sealed, and in JSON and in events nothing of what
  * the caller may not use. Where a list can be in it all but events is held for that, whatever its status and
  * type, as long as the token stands, and what could hold one but cannot be read is no answer; events pass one
- * by one. On rules without `mcp` the answer itself.
+ * by one. Elsewhere JSON is held as far as it takes to see that it is no list, and what is neither JSON nor
+ * events passes unread. On rules without `mcp` the answer itself.
  */
 export const mcpAnswer = async (
   answer: Response,
@@ -109,60 +110,112 @@ const toldTo = async (
   const [media = ''] = type.toLowerCase().split(';', 1)
   const isEvents = media.trim() === 'text/event-stream'
   const isJson = JSON_TYPE.test(media.trim())
-  if (isAmbiguous(type, isEvents)) return fail({ denial: deny('mcp_answer_invalid') })
-  const lists = mayList(known.operation)
-  if (!isEvents && !lists) return ok(answer)
-  if ((isEvents || isJson ? CHARSET : FAR_CHARSET).test(type)) {
+  if (isAmbiguous(type, isEvents)) return invalid()
+  const isListless = !mayList(known.operation)
+  if (isListless && !isEvents && !isJson) return ok(answer)
+  const isStrict = isEvents || (isJson && !isListless)
+  if ((isStrict ? CHARSET : FAR_CHARSET).test(type)) {
     return fail({ denial: forwardDenials('origin_coding_unreadable', { type }) })
   }
   const sight = sightOf(rule, known)
-  if (isEvents) {
-    const most = LIMITS.mcpAnswerBytes
-    const told = toldEvents({ tell: (data) => tell(data, sight), most, isListless: !lists })
-    setPrivate(headers)
-    headers.delete('content-length')
-    return ok(new Response(body.pipeThrough(told), answer))
-  }
+  if (isEvents) return ok(toldStream(body, answer, sight, isListless))
+  const terms = { bytes: LIMITS.mcpAnswerBytes, ports, signal: request.signal }
+  if (isListless) return toldCall(body, answer, known, sight, terms)
   // Of an error any text may tell, and of the end of a session; what answers for a list is JSON or empty.
   const isStray = !isJson && answer.ok && request.method !== 'DELETE'
-  const bytes = isStray ? 0 : LIMITS.mcpAnswerBytes
-  const tooLarge = () => deny('mcp_answer_invalid')
-  const { signal } = request
-  const held = await holdAnswer(body, known, { bytes, tooLarge, ports, signal })
+  const held = await holdAnswer(body, known, {
+    ...terms,
+    ...(isStray && { bytes: 0 }),
+    tooLarge: () => deny('mcp_answer_invalid'),
+  })
   if (!held.ok) return fail({ denial: held.reason })
   const text = textOf(held.value, isJson)
-  if (text === undefined) return fail({ denial: deny('mcp_answer_invalid') })
-  return toldText(text, held.value, answer, sight)
+  return text === undefined ? invalid() : toldText(text, held.value, answer, sight)
 }
+
+const invalid = () => fail({ denial: deny('mcp_answer_invalid') })
+
+const toldStream = (
+  body: ReadableStream<Uint8Array>,
+  answer: Response,
+  sight: Sight,
+  isListless: boolean,
+): Response => {
+  const most = LIMITS.mcpAnswerBytes
+  const told = toldEvents({ tell: (data) => tell(data, sight), most, isListless })
+  setPrivate(answer.headers)
+  answer.headers.delete('content-length')
+  return new Response(body.pipeThrough(told), answer)
+}
+
+/** Bytes of one answer in which it has begun its list, if there is one: before it stand an id and a cursor. */
+const BEGINNING_BYTES = 64 * 1024
+
+/**
+ * JSON in answer to requests whose results hold no list. One can be there all the same, since servers mistake
+ * requests that have the same id. An answer that is longer than what is held passes if it begins without one.
+ */
+const toldCall = async (
+  body: ReadableStream<Uint8Array>,
+  answer: Response,
+  known: Known,
+  sight: Sight,
+  terms: HoldTerms,
+): Promise<Result<Response, ForwardFault>> => {
+  // Of several answers a later one can hold it.
+  const isBatch = known.operation.kind === 'mcp' && known.operation.isBatch
+  const bytes = isBatch ? terms.bytes : BEGINNING_BYTES
+  const { service, via } = known.route.target
+  // Over a service binding the header frames nothing.
+  const length = (service ?? via) === undefined ? lengthOf(answer.headers) : undefined
+  const begun = await holdBeginning(body, known, { ...terms, bytes, length })
+  if (!begun.ok) return fail({ denial: begun.reason })
+  const { bytes: held, whole } = begun.value
+  const text = textOf(held, false)
+  if (text !== undefined && !whole) return toldText(text, held, answer, sight, passesUnread)
+  if (text !== undefined && beginsListless(text)) return ok(new Response(whole, answer))
+  whole?.cancel().catch(() => {})
+  return invalid()
+}
+
+const [strict, lenient] = [true, false].map(
+  (fatal) => new TextDecoder('utf-8', { fatal, ignoreBOM: false }),
+)
 
 /**
  * What is held as its reader decodes it. JSON is UTF-8 (RFC 8259 §8.1), but some readers guess: in UTF-16 and
  * UTF-32 whatever is ASCII has NUL bytes. An error page may be in another charset that is like ASCII.
  */
-const textOf = (held: Uint8Array, isJson: boolean): string | undefined => {
+const textOf = (held: Uint8Array, isStrict: boolean): string | undefined => {
   if (held.includes(0)) return undefined
   try {
-    return new TextDecoder('utf-8', { fatal: isJson, ignoreBOM: false }).decode(held)
+    return (isStrict ? strict : lenient)?.decode(held)
   } catch {
     return undefined
   }
 }
+
+const wholeAnswers = new WeakSet<Response>()
+
+/** Whether nothing of an answer is on its way any more, so that it needs no end. */
+export const isWhole = (answer: Response): boolean => wholeAnswers.has(answer)
 
 const toldText = (
   text: string,
   held: Uint8Array<ArrayBuffer>,
   answer: Response,
   sight: Sight,
+  passes: (unread: string) => boolean = () => false,
 ): Result<Response, ForwardFault> => {
-  const told = tell(text, sight)
-  if (told.outcome === 'gone' || told.outcome === 'unreadable') {
-    return fail({ denial: deny('mcp_answer_invalid') })
-  }
-  const bytes = told.outcome === 'changed' ? utf8Encode(told.text) : held
+  const read = tell(text, sight)
+  if (read.outcome === 'gone' || (read.outcome === 'unreadable' && !passes(text))) return invalid()
+  const bytes = read.outcome === 'changed' ? utf8Encode(read.text) : held
   const { status, statusText, headers } = answer
   setPrivate(headers)
   headers.set('Content-Length', String(bytes.length))
-  return ok(new Response(bytes, { status, statusText, headers }))
+  const told = new Response(bytes, { status, statusText, headers })
+  wholeAnswers.add(told)
+  return ok(told)
 }
 
 /** What says of a body which one it is. */

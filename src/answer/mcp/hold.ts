@@ -1,4 +1,4 @@
-import { type BodyFault, readBody } from '../../base/body.ts'
+import { type BodyFault, grown, readBody } from '../../base/body.ts'
 import type { Denial } from '../../base/denial.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
@@ -10,30 +10,74 @@ import { type Ending, endingDenial, type WatchPorts, watch } from '../stream-wat
 export interface HoldTerms {
   /** Bytes of it, at most. */
   readonly bytes: number
-  /** What it is when it has more. */
-  readonly tooLarge: () => Denial
   readonly ports: WatchPorts
   /** Aborts when nobody waits for it any more. */
   readonly signal?: AbortSignal | undefined
 }
 
+type Body = ReadableStream<Uint8Array>
+type Faults<F extends BodyFault> = Readonly<Record<F, () => Denial>>
+
 /** Milliseconds an answer has to be there whole; most are, and are not watched. */
 const QUICK_MS = 5
+/** Room that is made before anything has come. */
+const FIRST_BYTES = 4 * 1024
 
-const FAULTS: Readonly<Record<Exclude<BodyFault, 'too_large'>, () => Denial>> = {
+const FAULTS: Faults<Exclude<BodyFault, 'too_large'>> = {
   too_slow: () => forwardDenials('origin_timeout'),
   broken: () => forwardDenials('origin_unreachable'),
 }
 
 /**
  * The whole body of an answer, for as long as its token stands, see {@link watch}: who waits for it is denied
- * when that is over, as when it takes longer than {@link LIMITS.mcpAnswerMs}. What is not had whole is cancelled.
+ * when that is over, as when it takes longer than {@link LIMITS.mcpAnswerMs}, and with `tooLarge` when it is longer
+ * than `bytes`. What is not had whole is cancelled.
  */
-export const holdAnswer = async (
-  body: ReadableStream<Uint8Array>,
+export const holdAnswer = (
+  body: Body,
   known: Facts,
-  { bytes, tooLarge, ports, signal }: HoldTerms,
-): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> => {
+  { tooLarge, ...terms }: HoldTerms & { readonly tooLarge: () => Denial },
+): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> =>
+  whileStanding(known, terms, { ...FAULTS, too_large: tooLarge }, (bounds) =>
+    readBody(body, bounds),
+  )
+
+/** What there is of an answer. */
+export interface Begun {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** All of it, from its first byte on, where that is more. */
+  readonly whole?: Body
+}
+
+/**
+ * As {@link holdAnswer}, but what is longer than `bytes` or takes too long is not denied: what has come of it is
+ * there, and the whole of it to go on. That is the caller's to read or to cancel. A body that is small by its
+ * `length` is denied when it takes too long, and is not cancelled.
+ */
+export const holdBeginning = (
+  body: Body,
+  known: Facts,
+  {
+    length = Number.POSITIVE_INFINITY,
+    ...terms
+  }: HoldTerms & { readonly length?: number | undefined },
+): Promise<Result<Begun, Denial>> => {
+  const read = length <= Math.min(terms.bytes, LIMITS.smallBodyBytes) ? smallOf : beginningOf
+  return whileStanding(known, terms, FAULTS, (bounds) => read(body, bounds))
+}
+
+interface Bounds {
+  readonly bytes: number
+  readonly ms: number
+  readonly signal: AbortSignal
+}
+
+const whileStanding = async <T, F extends BodyFault>(
+  known: Facts,
+  { bytes, ports, signal }: HoldTerms,
+  faults: Faults<F>,
+  read: (bounds: Bounds) => Promise<Result<T, F>>,
+): Promise<Result<T, Denial>> => {
   const controller = new AbortController()
   const leave = () => controller.abort()
   let ending: Ending | undefined
@@ -48,13 +92,73 @@ export const holdAnswer = async (
   signal?.addEventListener('abort', leave)
   try {
     const ms = Math.min(known.route.target.timeout, LIMITS.mcpAnswerMs)
-    const held = await readBody(body, { bytes, ms, signal: controller.signal })
-    if (held.ok) return ok(held.value)
-    if (ending) return fail(endingDenial(ending))
-    return fail(held.reason === 'too_large' ? tooLarge() : FAULTS[held.reason]())
+    const held = await read({ bytes, ms, signal: controller.signal })
+    if (held.ok) return held
+    return fail(ending ? endingDenial(ending) : faults[held.reason]())
   } finally {
     clearTimeout(timer)
     stop()
     signal?.removeEventListener('abort', leave)
   }
 }
+
+/** In one, at half the cost of its parts; the runtime reads it, and gives up no sooner than its sender. */
+const smallOf = (
+  body: Body,
+  { ms, signal }: Bounds,
+): Promise<Result<Begun, 'too_slow' | 'broken'>> =>
+  new Promise((resolve) => {
+    const end = (result: Result<Begun, 'too_slow' | 'broken'>) => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', leave)
+      resolve(result)
+    }
+    const leave = () => end(fail('broken'))
+    const timer = setTimeout(() => end(fail('too_slow')), ms)
+    signal.addEventListener('abort', leave)
+    if (signal.aborted) leave()
+    const read = new Response(body).arrayBuffer()
+    read.then((bytes) => end(ok({ bytes: new Uint8Array(bytes) })), leave)
+  })
+
+const beginningOf = async (
+  body: Body,
+  { bytes, ms, signal }: Bounds,
+): Promise<Result<Begun, 'broken'>> => {
+  // What a script puts together again could not be cut in workerd while it waits; a twin of the body can.
+  const [first, whole] = body.tee()
+  const reader = first.getReader()
+  let held = new Uint8Array(Math.min(bytes, FIRST_BYTES))
+  let length = 0
+  let isWhole = true
+  const enough = () => {
+    isWhole = false
+    reader.cancel().catch(ignore)
+  }
+  const timer = setTimeout(enough, ms)
+  signal.addEventListener('abort', enough)
+  if (signal.aborted) enough()
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) break
+      const part = value.subarray(0, bytes - length)
+      const needed = length + part.length
+      if (needed > held.length) held = grown(held, needed, bytes)
+      held.set(part, length)
+      length = needed
+      if (part.length < value.length) enough()
+    }
+    const begun = held.subarray(0, length)
+    if (!isWhole && !signal.aborted) return ok({ bytes: begun, whole })
+    whole.cancel().catch(ignore)
+    return signal.aborted ? fail('broken') : ok({ bytes: begun })
+  } catch {
+    return fail('broken')
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', enough)
+  }
+}
+
+const ignore = () => {}

@@ -38,10 +38,7 @@ const UPDATED = 'notifications/resources/updated'
 /** What any text holds that has something to keep back; an escape could spell it otherwise. */
 const SUSPECT = /tools|prompts|resource|\\u/
 
-/** Whether a text that is no JSON could still be taken for a notification about one resource. */
-export const mayBeUpdate = (text: string): boolean => MAY_BE_UPDATE.test(text)
-
-/** An escape of ASCII could spell it otherwise. */
+/** What could be taken for {@link UPDATED}; an escape of ASCII could spell it otherwise. */
 const MAY_BE_UPDATE = /resources\\?\/updated|\\u00[2-7]/i
 
 const SAME: Told = { outcome: 'same' }
@@ -81,6 +78,27 @@ export const tell = (text: string, sight: Sight): Told => {
   return kept === 0 && gone > 0 ? GONE : told
 }
 
+/**
+ * Whether a text is one message, or the beginning of one, without a list in its result as far as it goes. What it
+ * goes on with is not known, nor whether it is JSON; of several messages none is looked at.
+ */
+export const beginsListless = (text: string): boolean => {
+  const from = text.search(/\S/)
+  if (text[from] === '[') return false
+  try {
+    for (const { name, value } of membersOf(text, from)) {
+      if (name === 'result' && holdsList(text, value)) return false
+    }
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Whether what is no JSON could be taken neither for a list nor for a notification about one resource. */
+export const passesUnread = (text: string): boolean =>
+  !MAY_BE_UPDATE.test(text) && beginsListless(text)
+
 const outcomeOf = (text: string, made: Iterable<Edit>): Told => {
   const edits = [...made]
   return edits.length === 0 ? SAME : { outcome: 'changed', text: edited(text, edits) }
@@ -93,10 +111,14 @@ function* editsOf(text: string, at: number, sight: Sight): Generator<Edit> {
   }
 }
 
-function* resultEdits(text: string, [at]: Span, sight: Sight): Generator<Edit> {
-  let isList = false
-  for (const { name } of membersOf(text, at)) isList ||= LISTS.has(name)
-  if (!isList) return
+const holdsList = (text: string, [at]: Span): boolean => {
+  for (const { name } of membersOf(text, at)) if (LISTS.has(name)) return true
+  return false
+}
+
+function* resultEdits(text: string, result: Span, sight: Sight): Generator<Edit> {
+  if (!holdsList(text, result)) return
+  const [at] = result
   for (const { name, value } of membersOf(text, at)) {
     const list = LISTS.get(name)
     if (name === 'cacheScope') yield [value, '"private"']

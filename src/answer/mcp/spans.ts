@@ -22,10 +22,11 @@ const after = (pattern: RegExp, text: string, at: number): number => {
 const pastSpace = (text: string, at: number): number =>
   text.charCodeAt(at) > 32 ? at : after(SPACE, text, at)
 
-/** Where the string is over that begins at `at`: a quote with an even number of backslashes before it. */
+/** Where the string is over that begins at `at`: a quote with an even number of backslashes before it, or the end. */
 const pastString = (text: string, at: number): number => {
   for (let end = at + 1; ; end++) {
     end = text.indexOf('"', end)
+    if (end < 0) return text.length
     let slashes = end
     while (text[slashes - 1] === '\\') slashes--
     if ((end - slashes) % 2 === 0) return end + 1
@@ -34,7 +35,7 @@ const pastString = (text: string, at: number): number => {
 
 const pastContainer = (text: string, at: number): number => {
   let depth = 0
-  for (let next = at; ; ) {
+  for (let next = at; next < text.length; ) {
     const char = text[next]
     if (char === '"') {
       next = pastString(text, next)
@@ -44,6 +45,7 @@ const pastContainer = (text: string, at: number): number => {
     if (char === '{' || char === '[') depth++
     else if ((char === '}' || char === ']') && --depth === 0) return next
   }
+  return text.length
 }
 
 const pastValue = (text: string, at: number): number => {
@@ -60,8 +62,8 @@ export const valueSpan = (text: string): Span => {
 
 /**
  * The members of the object at `at`, in their order, also several of one name: whatever a reader takes of
- * them, it is here. One at a time, since there can be millions. Only for text that is JSON; none for what is
- * no object.
+ * them, it is here. One at a time, since there can be millions. None for what is no object. Of text that is no
+ * JSON, or not whole, those up to where it is none; throws at a name with an escape that is none.
  */
 export function* membersOf(text: string, at: number): Generator<MemberSpan, undefined> {
   if (text[at] !== '{') return

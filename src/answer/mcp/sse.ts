@@ -1,7 +1,7 @@
 import { grown } from '../../base/body.ts'
 import { utf8Encode } from '../../base/bytes.ts'
 import { joined } from '../stream-start.ts'
-import { mayBeUpdate, type Told } from './lists.ts'
+import { beginsListless, passesUnread, type Told } from './lists.ts'
 
 /** How the events of a stream are told. */
 export interface EventTerms {
@@ -10,8 +10,8 @@ export interface EventTerms {
   /** Bytes of one that are held. */
   readonly most: number
   /**
-   * Whether no list can be in any: then one that is longer passes as it comes, and one that is no JSON if it
-   * tells of no resource either. Else the stream breaks off at it.
+   * Whether no list should be in any: then one that is longer passes as it comes if it begins without one, and
+   * one that is no JSON if it could hold none and tells of no resource either. Else the stream breaks off at it.
    */
   readonly isListless: boolean
 }
@@ -38,6 +38,7 @@ export const toldEvents = (
   let held = 0
   /** All that has come of it. */
   let size = 0
+  /** Whether nothing has been sent, so that its reader begins with what goes on now. */
   let isFirst = true
   /** Whether the line that is being read is empty so far, and what the byte before it was. */
   let isEmpty = true
@@ -64,53 +65,65 @@ export const toldEvents = (
     size = 0
     const told = isPassing ? event : toldEvent(event, terms, isFirst)
     isWhole = told === event
-    isFirst = false
+    if (told.length > 0) isFirst = false
     isPassing = false
     return told
+  }
+
+  /** Lets the event go on as it comes where it is too long with this part of it. */
+  const measure = (part: Uint8Array) => {
+    if (isPassing || size + part.length <= most) return
+    const begun = joined([buffer.subarray(0, held), part]).subarray(0, most)
+    if (!isListless || !beginsListless(dataOf(linesOf(begun, isFirst)))) throw tooLong()
+    isPassing = true
+  }
+
+  const take = (chunk: Uint8Array, out: Uint8Array[]) => {
+    const ends = lineEnds(chunk)
+    let from = 0
+    for (let at = 0; at < chunk.length; at++) {
+      const byte = chunk[at]
+      if (byte === LF && wasCr) {
+        wasCr = false
+        if (size > 0 || at > from) continue
+        // It belongs to the event that its CR has ended.
+        if (isWhole) out.push(chunk.subarray(at, at + 1))
+        from = at + 1
+        continue
+      }
+      wasCr = byte === CR
+      if (byte !== LF && byte !== CR) {
+        isEmpty = false
+        at = ends.next(at) - 1
+      } else if (!isEmpty) isEmpty = true
+      else {
+        const last = chunk.subarray(from, at + 1)
+        measure(last)
+        out.push(ended(held === 0 ? last : joined([taken(), last])))
+        from = at + 1
+      }
+    }
+    const rest = chunk.subarray(from)
+    measure(rest)
+    size += rest.length
+    if (isPassing) {
+      if (held > 0) out.push(taken())
+      out.push(rest)
+    } else if (rest.length > 0) hold(rest)
   }
 
   return new TransformStream({
     transform(chunk, controller) {
       const out: Uint8Array[] = []
-      const ends = lineEnds(chunk)
-      let from = 0
-      for (let at = 0; at < chunk.length; at++) {
-        const byte = chunk[at]
-        if (byte === LF && wasCr) {
-          wasCr = false
-          if (size > 0 || at > from) continue
-          // It belongs to the event that its CR has ended.
-          if (isWhole) out.push(chunk.subarray(at, at + 1))
-          from = at + 1
-          continue
-        }
-        wasCr = byte === CR
-        if (byte !== LF && byte !== CR) {
-          isEmpty = false
-          at = ends.next(at) - 1
-        } else if (!isEmpty) isEmpty = true
-        else {
-          const last = chunk.subarray(from, at + 1)
-          if (size + last.length > most) {
-            if (!isListless) return controller.error(tooLong())
-            isPassing = true
-          }
-          out.push(ended(held === 0 ? last : joined([taken(), last])))
-          from = at + 1
-        }
+      let fault: unknown
+      try {
+        take(chunk, out)
+      } catch (error) {
+        fault = error
       }
-      const rest = chunk.subarray(from)
-      size += rest.length
-      if (size > most) {
-        if (!isListless) return controller.error(tooLong())
-        isPassing = true
-      }
-      if (isPassing) {
-        if (held > 0) out.push(taken())
-        out.push(rest)
-      } else if (rest.length > 0) hold(rest)
       const all = joined(out)
       if (all.length > 0) controller.enqueue(all)
+      return fault === undefined ? undefined : brokenOff(fault)
     },
     flush(controller) {
       if (held === 0) return
@@ -137,6 +150,12 @@ const lineEnds = (chunk: Uint8Array) => {
   }
 }
 
+/** Breaks a stream off, but not in this turn: what is on its way would be lost with it. */
+const brokenOff = async (error: unknown): Promise<never> => {
+  await new Promise((done) => setTimeout(done, 0))
+  throw error
+}
+
 const tooLong = () => new Error('An event is longer than what is held of one')
 const unreadable = () => new Error('An event that may hold a list is no JSON')
 
@@ -150,23 +169,29 @@ const DATA = /^data(?:: ?|$)/
 /** What an event leaves behind for those who come back for the next one (`id`, `retry`), and comments. */
 const LASTING = /^(?:id|retry)(?::|$)|^:/
 
+const linesOf = (event: Uint8Array, isFirst: boolean): readonly string[] => {
+  const text = (isFirst ? beginning : further)?.decode(event) ?? ''
+  return text.split(LINE).filter((line) => line !== '')
+}
+
+const dataOf = (lines: readonly string[]): string =>
+  lines.flatMap((line) => (DATA.test(line) ? [line.replace(DATA, '')] : [])).join('\n')
+
 const toldEvent = (
   event: Uint8Array,
   { tell, isListless }: EventTerms,
   isFirst: boolean,
 ): Uint8Array => {
-  const text = (isFirst ? beginning : further)?.decode(event) ?? ''
-  const lines = text.split(LINE).filter((line) => line !== '')
+  const lines = linesOf(event, isFirst)
   const first = lines.findIndex((line) => DATA.test(line))
   if (first < 0) return event
-  const data = lines.flatMap((line) => (DATA.test(line) ? [line.replace(DATA, '')] : []))
-  const all = data.join('\n')
-  const told = tell(all)
+  const data = dataOf(lines)
+  const told = tell(data)
   switch (told.outcome) {
     case 'same':
       return event
     case 'unreadable':
-      if (isListless && !mayBeUpdate(all)) return event
+      if (isListless && passesUnread(data)) return event
       throw unreadable()
     case 'gone':
       return eventOf(lines.filter((line) => LASTING.test(line)))

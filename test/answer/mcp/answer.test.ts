@@ -79,6 +79,12 @@ describe('in a process of its own', () => {
     ['compressed JSON', { ...JSON_TYPE, 'content-encoding': 'gzip' }, gzipSync(LIST), FILTERED],
     ['JSON with a mark', JSON_TYPE, `\uFEFF${LIST}`, FILTERED],
     ['another JSON', { 'content-type': 'Application/Vnd.x+Json; charset=UTF-8' }, LIST, FILTERED],
+    [
+      'a charset in quotes',
+      { 'content-type': 'application/json; charset="utf-8"' },
+      LIST,
+      FILTERED,
+    ],
     ['events', SSE, `data: ${LIST}\n\n`, `data: ${FILTERED}\n\n`],
     ['nothing hidden', JSON_TYPE, ` ${FILTERED}\n`, ` ${FILTERED}\n`],
   ])('%s is told without what is not for its reader', async (_name, headers, body, expected) => {
@@ -86,6 +92,47 @@ describe('in a process of its own', () => {
     const response = await start()('tools/list')
     expect([response.status, await response.text()]).toEqual([200, expected])
     expect(response.headers.get('cache-control')).toBe('private, no-store')
+  })
+
+  it.each([
+    ['is filtered', LIST, {}, FILTERED],
+    ['is as it was where it holds none', '{"id":1,"result":{"content":["tools"]}}', {}, undefined],
+    ['is as it was where it is no JSON', '{"a":1,"tools":NaN', {}, undefined],
+    [
+      'may be in an old charset',
+      'tools ü',
+      { 'content-type': 'application/json;charset=ISO-8859-1' },
+      undefined,
+    ],
+  ])('JSON that answers no list %s', async (_name, given, headers, expected = given) => {
+    const send: Send = async () =>
+      new Response(given, { headers: { ...JSON_TYPE, etag: '"a"', ...headers } })
+    const response = await start()('ping', { send, path: '/bound' })
+    expect([response.status, await response.text()]).toEqual([200, expected])
+    expect(response.headers.get('cache-control')).toBe('private, no-store')
+    expect(response.headers.has('etag')).toBe(false)
+  })
+
+  it('a long answer without a list passes as it came', async () => {
+    const long = `{"id":1,"result":{"content":[${'0,'.repeat(1024 * 1024)}0]}}`
+    origin.on('/mcp', reply(200, { ...JSON_TYPE, 'content-length': String(long.length) }, long))
+    const response = await start()('ping')
+    expect(response.headers.get('content-length')).toBe(String(long.length))
+    expect((await response.text()) === long).toBe(true)
+  })
+
+  it('a long answer with a list is none, and is not read on', async () => {
+    const cancelled = Promise.withResolvers<unknown>()
+    const part = new TextEncoder().encode(`{"id":1,"result":{"tools":[${'0,'.repeat(40_000)}`)
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(part),
+      cancel: cancelled.resolve,
+    })
+    const send: Send = async () => new Response(body, { headers: JSON_TYPE })
+    const response = await start()('ping', { send, path: '/bound' })
+    expect(response.status).toBe(502)
+    expect(await response.text()).toContain('mcp_answer_invalid')
+    await cancelled.promise
   })
 
   it('a list is not asked for any longer when nobody waits for it', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Sight, tell } from '../../../src/answer/mcp/lists.ts'
+import { beginsListless, type Sight, tell } from '../../../src/answer/mcp/lists.ts'
 
 /** Everything that begins with `ok` is there for the caller. */
 const sight: Sight = {
@@ -113,6 +113,48 @@ describe('a list', () => {
     ],
   ])('can have a great many %s', (_name, given, expected) => {
     expect(toldOf(given) === expected).toBe(true)
+  })
+})
+
+describe('a text that goes on', () => {
+  it.each([
+    '',
+    '{',
+    '{"jsonrpc":"2.0","id":1,"resu',
+    '{"id":1,"result":{"content":[{"type":"text","text":"\\"tools\\":[',
+    '{"id":1,"result":{"structuredContent":{"tools":[{"name":"no"}]},"isError":false}}',
+    '{"id":1,"result":{"structuredContent":{"n":NaN},"x":[1,{"a":"]"},',
+    '{"id":1,"result":"tools"}',
+    '{"id":1,"error":{"data":{"tools":[]}}}',
+    'tools: none',
+  ])('begins without a list: %s', (text) => {
+    expect(beginsListless(text)).toBe(true)
+  })
+
+  it.each([
+    '{"id":1,"result":{"tools"',
+    '{"id":1,"result":{"tools":[{"name":"no"}],"nextCursor":"',
+    '\uFEFF \n{ "result" : { "nextCursor":"a\\\\" , "resourceTemplates" :[',
+    String.raw`{"id":1,"result":{"\u0070rompts":[`,
+    String.raw`{"result":{"\uZZ":0,"tools":[`,
+    '{"result":{},"result":{"resources":[',
+    '[{"id":1,"result":{}}',
+    '[',
+  ])('begins with one, or may: %s', (text) => {
+    expect(beginsListless(text)).toBe(false)
+  })
+
+  it('is read to its end, wherever that is', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.json(), fc.string()), fc.nat(), (inner, at) => {
+        const text = `{"id":1,"result":{"content":${inner}}}`
+        beginsListless(text.slice(0, at % text.length))
+        beginsListless(`{"result":${inner}`)
+        const listed = `{"result":{"x":${JSON.stringify(inner)},"tools":[`
+        expect(beginsListless(listed)).toBe(false)
+      }),
+      { seed: 20_295, numRuns: 500 },
+    )
   })
 })
 

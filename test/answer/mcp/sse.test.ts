@@ -55,6 +55,16 @@ describe('an event', () => {
     ['behind a byte order mark', `\uFEFFdata: ${LIST}\n\n`, `data: ${FILTERED}\n\n`],
     ['behind a comment', `: hi\ndata: ${LIST}\n\n`, `: hi\ndata: ${FILTERED}\n\n`],
     ['with another one before', `data: x\n\ndata: ${LIST}\n\n`, `data: x\n\ndata: ${FILTERED}\n\n`],
+    [
+      'behind a mark, with one before that is not to be told',
+      `data: ${HIDDEN}\r\n\r\n\uFEFFdata: ${LIST}\n\n`,
+      `data: ${FILTERED}\n\n`,
+    ],
+    [
+      'behind a mark, with one before of which the id is told',
+      `id: 1\ndata: ${HIDDEN}\n\n\uFEFFdata: ${LIST}\n\n`,
+      `id: 1\n\n\uFEFFdata: ${LIST}\n\n`,
+    ],
     ['that breaks off', `data: x\n\ndata: ${LIST}`, `data: x\n\ndata: ${FILTERED}\n\n`],
     ['that is not to be told', `data: ${HIDDEN}\n\ndata: x\n\n`, 'data: x\n\n'],
     [
@@ -107,6 +117,7 @@ const line = fc.oneof(
     ': c',
     'event: message',
     '\uFEFFdata: x',
+    `\uFEFFdata: ${LIST}`,
     '',
     '',
     '',
@@ -124,6 +135,23 @@ const cutAt = (whole: Uint8Array, places: readonly number[]) => {
     (a, b) => a - b,
   )
   return sorted.slice(1).map((end, i) => whole.subarray(sorted[i], end))
+}
+
+/** What is told before the stream ends or breaks off. */
+const toldBefore = async (text: string, terms = TERMS) => {
+  let before = ''
+  const reader = streamOf([bytes(text)])
+    .pipeThrough(toldEvents(terms))
+    .getReader()
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return before
+      before += new TextDecoder().decode(value)
+    }
+  } catch (error) {
+    return `${before}${error}`
+  }
 }
 
 const toldOrBroken = (chunks: readonly Uint8Array[]) => told(chunks).catch(String)
@@ -176,6 +204,23 @@ describe('a stream', () => {
     expect(await toldText(exact, terms)).toBe(exact)
   })
 
+  it.each([
+    [
+      'too long',
+      `data: ${'y'.repeat(100)}\n\n`,
+      'Error: An event is longer than what is held of one',
+    ],
+    [
+      'too long so far',
+      `data: ${'y'.repeat(100)}`,
+      'Error: An event is longer than what is held of one',
+    ],
+    ['no JSON', 'data: {"tools"\n\n', 'Error: An event that may hold a list is no JSON'],
+  ])('has told all before one that is %s', async (_name, bad, error) => {
+    const good = `id: 1\ndata: ${FILTERED}\n\n: c\n\n`
+    expect(await toldBefore(`${good}${bad}`, { ...TERMS, most: 100 })).toBe(`${good}${error}`)
+  })
+
   const NAN = '{"id":1,"result":{"tools":[{"name":"no","inputSchema":{"default":NaN}}]}}'
   const NAN_UPDATED = `{"method":"notifications/resources/updated","params":{"uri":"no","n":NaN}}`
 
@@ -192,16 +237,17 @@ describe('a stream', () => {
     await expect(told([...bytes(text)].map((byte) => Uint8Array.of(byte)))).rejects.toThrow()
   })
 
-  it('without lists passes what is no JSON, but nothing that tells of a resource', async () => {
+  it('without lists passes what is no JSON, but nothing that tells of a list or a resource', async () => {
     const terms = { ...TERMS, isListless: true }
     const given = 'data: {"result":{"structuredContent":{"tools":NaN}}}\n\n'
     expect(await toldText(given, terms)).toBe(given)
-    for (const updated of [
+    for (const hidden of [
+      NAN,
       NAN_UPDATED,
       NAN_UPDATED.replaceAll('/', '\\/'),
       NAN_UPDATED.replace('resources', String.raw`\u0072esources`),
     ]) {
-      await expect(toldText(`data: ${updated}\n\n`, terms)).rejects.toThrow('no JSON')
+      await expect(toldText(`data: ${hidden}\n\n`, terms)).rejects.toThrow('no JSON')
     }
   })
 
@@ -212,6 +258,21 @@ describe('a stream', () => {
     const expected = `${long}data: ${FILTERED}\n\n${long}`
     expect(String(await told([whole], terms))).toBe(expected)
     expect(String(await told(cutAt(whole, [50, 120, 209, 210, 215, 400]), terms))).toBe(expected)
+  })
+
+  it.each([
+    ['a list', `data: ${LIST}${' '.repeat(200)}\n\n`],
+    ['a list in several lines', `id: 1\ndata: {"result":\r\ndata: {"tools":[${'0,'.repeat(100)}`],
+    ['several messages', `data: [{"id":1,"result":{}},${' '.repeat(200)}\n\n`],
+  ])('breaks off at one that is too long and begins with %s', async (_name, text) => {
+    const terms = { ...TERMS, most: 100, isListless: true }
+    await expect(toldText(text, terms)).rejects.toThrow('longer')
+    await expect(
+      told(
+        [...bytes(text)].map((byte) => Uint8Array.of(byte)),
+        terms,
+      ),
+    ).rejects.toThrow('longer')
   })
 
   it('holds an event in as many bytes as it has, however small its parts are', async () => {
