@@ -4,6 +4,7 @@ import { type AgentGuardOptions, type AgentVariables, guarding } from './apps/gu
 import { resourceMetadata as serveMetadata } from './apps/metadata.ts'
 import type { Denial } from './base/denial.ts'
 import type { Decision, Guard } from './guard.ts'
+import type { Policy } from './model/policy.ts'
 
 export type { AgentGuardOptions, AgentVariables } from './apps/guarding.ts'
 
@@ -18,7 +19,13 @@ export type { AgentGuardOptions, AgentVariables } from './apps/guarding.ts'
 export const agentGuard = <E extends { Variables: AgentVariables } = { Variables: AgentVariables }>(
   guard: Guard,
   options: AgentGuardOptions<E> = {},
-): MiddlewareHandler<E> => guarding(guard, options, handle)
+): MiddlewareHandler<E> => {
+  const judge = guarding(guard, options, handle)
+  return (c, next) => (judged.get(c.req.raw) === guard.policy ? next() : judge(c, next))
+}
+
+/** Requests that may go on, by the policy that says so: mounted twice, a guard decides once. */
+const judged = new WeakMap<Request, Policy | undefined>()
 
 /** Lets handlers have the request, and gives out what they answer as if it had come from an origin. */
 const handle = async (
@@ -28,16 +35,21 @@ const handle = async (
   refuse: (denial: Denial) => Response,
 ): Promise<void> => {
   const { raw } = c.req
+  const { policy, route } = decision.known
   c.req.raw = toHandler(raw, decision)
-  if (!decision.known.route?.mcp) return next()
-  const headers = new Headers(c.res.headers)
+  judged.set(c.req.raw, policy)
+  if (!route?.mcp) return next()
   await next()
+  c.req.raw = raw
   const told = await fromHandler(c.res, raw, decision)
   // Hono lays the headers of the answer that is there over the one that takes its place.
+  const headers = new Headers([...c.res.headers].filter(([name]) => isOfCors(name)))
   c.res = undefined
   if (!told.ok) c.res = new Response(null, { headers })
   c.res = told.ok ? told.value : refuse(told.reason.denial)
 }
+
+const isOfCors = (name: string): boolean => name.startsWith('access-control-') || name === 'vary'
 
 type Guarded = { Variables: AgentVariables }
 

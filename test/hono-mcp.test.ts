@@ -4,6 +4,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { type Context, Hono } from 'hono'
+import { compress } from 'hono/compress'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type AgentVariables, agentGuard } from '../src/hono.ts'
 import {
@@ -52,6 +53,7 @@ const guardWith = (gate: object = {}) => {
         mcp: { tools: TOOLS, origins: [APP] },
         cors: { origins: [APP] },
       },
+      { match: 'GET,POST,DELETE /plain/mcp', scopes: ['mcp'], mcp: { tools: TOOLS } },
       { match: 'POST /v1/notes', scopes: ['mcp'] },
     ],
   })
@@ -230,6 +232,114 @@ describe('an MCP server in the app itself', () => {
     const again = await sendTo(app, token, { method: 'ping' }, { 'mcp-session-id': first })
     expect(again.status).toBe(200)
     expect(again.headers.get('mcp-session-id')).toMatch(/^eyJ/)
+  })
+
+  const LISTED = {
+    jsonrpc: '2.0',
+    id: 1,
+    result: { tools: ['whoami', 'secret'].map((name) => ({ name })) },
+  }
+  const namesIn = (text: string) => [...text.matchAll(/"name":"(\w+)"/g)].map(([, name]) => name)
+  const appOf = (answer: (c: Context) => Response | Promise<Response>) =>
+    new Hono<{ Variables: AgentVariables }>().use(agentGuard(guard)).all('/mcp', answer)
+
+  it('is filtered also where its handler has asked another server before', async () => {
+    const send: Send = async () => new Response('not here', { status: 404 })
+    const app = appOf(async (c) => {
+      await forward(c.req.raw, c.get('decision'), { send })
+      return c.json(LISTED, 200, { 'Mcp-Session-Id': 'own-1' })
+    })
+    const answer = await sendTo(app, await mint(), LIST)
+    expect(namesIn(await answer.text())).toEqual(['whoami'])
+    expect(answer.headers.get('mcp-session-id')).toMatch(/^eyJ/)
+  })
+
+  it.each<[string, number, ResponseInit, string]>([
+    [
+      'events in a coding',
+      502,
+      { headers: { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' } },
+      'origin_coding_unreadable',
+    ],
+    [
+      'a part',
+      502,
+      { status: 206, headers: { 'content-range': 'bytes 0-9/20' } },
+      'origin_coding_unreadable',
+    ],
+    ['a 401 of its own', 502, { status: 401 }, 'origin_credential_refused'],
+  ])('is refused with %s', async (_, status, init, code) => {
+    const app = appOf(() => new Response(JSON.stringify(LISTED), init))
+    const answer = await sendTo(app, await mint(), LIST)
+    expect([answer.status, await answer.text()]).toEqual([status, expect.stringContaining(code)])
+  })
+
+  it('may stand behind middleware that compresses', async () => {
+    const app = new Hono<{ Variables: AgentVariables }>()
+      .use(agentGuard(guard))
+      .use(compress())
+      .all('/mcp', (c) => c.json({ ...LISTED, pad: 'x'.repeat(5_000) }))
+    const answer = await sendTo(app, await mint(), LIST, { 'accept-encoding': 'gzip' })
+    expect(namesIn(await answer.text())).toEqual(['whoami'])
+  })
+
+  it('is told who calls as one behind the gate is, and keeps the token', async () => {
+    let seen = new Headers()
+    const app = appOf((c) => {
+      seen = new Headers(c.req.raw.headers)
+      return c.json(LISTED)
+    })
+    const token = await mint()
+    const forged = { 'x-agent-id': 'admin', x_agent_scope: 'all', 'x-forwarded-for': '1.2.3.4' }
+    await sendTo(app, token, LIST, forged)
+    expect(seen.get('x-agent-id')).toBe('planner')
+    expect(seen.get('authorization')).toBe(`Bearer ${token}`)
+    expect([seen.has('x_agent_scope'), seen.has('x-forwarded-for')]).toEqual([false, false])
+  })
+
+  it('is judged once by a guard that is mounted twice', async () => {
+    const app = new Hono<{ Variables: AgentVariables }>()
+      .use(agentGuard(guard))
+      .all('/mcp', agentGuard(guard), (c) =>
+        c.json(LISTED, 200, { 'Mcp-Session-Id': 'i'.repeat(400) }),
+      )
+    const answer = await sendTo(app, await mint(), LIST)
+    expect(answer.status).toBe(200)
+    expect(namesIn(await answer.text())).toEqual(['whoami'])
+  })
+
+  it('has its own headers, and cookies, whatever middleware has set before', async () => {
+    const app = new Hono<{ Variables: AgentVariables }>()
+      .use(async (c, next) => {
+        c.header('X-Mine', 'outer')
+        c.header('Set-Cookie', 'outer=1')
+        await next()
+      })
+      .use(agentGuard(guard))
+      .all('/plain/mcp', () => {
+        const headers = new Headers({ 'content-type': 'application/json', 'x-mine': 'own' })
+        headers.append('set-cookie', 'own=2')
+        return new Response(JSON.stringify(LISTED), { headers })
+      })
+    const { headers } = await app.request(`${RESOURCE}/plain/mcp`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${await mint()}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, ...LIST }),
+    })
+    expect(headers.get('x-mine')).toBe('own')
+    expect(headers.getSetCookie()).toEqual(['own=2'])
+  })
+
+  it('follows no redirect where the request that came would not', async () => {
+    let redirect = ''
+    const app = appOf((c) => {
+      redirect = c.req.raw.redirect
+      return c.json(LISTED)
+    })
+    const headers = { authorization: `Bearer ${await mint()}`, 'content-type': 'application/json' }
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, ...LIST })
+    await app.fetch(new Request(MCP, { method: 'POST', redirect: 'manual', headers, body }))
+    expect(redirect).toBe('manual')
   })
 
   it('is answered for so that a page can read it', async () => {

@@ -9,14 +9,5 @@ export const rememberDecider = ({ known }: Decision, ports: McpPorts): void => {
   deciders.set(known, ports)
 }
 
-const delivered = new WeakSet<Decision['known']>()
-
-/** Remembers that an answer is already as its caller gets it. */
-export const rememberDelivery = ({ known }: Decision): void => {
-  delivered.add(known)
-}
-
-export const isDelivered = ({ known }: Decision): boolean => delivered.has(known)
-
 /** The ports of the guard that made a decision; of one from elsewhere they are not known. */
 export const deciderOf = ({ known }: Decision): McpPorts | undefined => deciders.get(known)

@@ -1,7 +1,8 @@
 import { ok, type Result } from '../base/result.ts'
 import type { Decision } from '../guard.ts'
-import { type ForwardFault, isRead } from './forward.ts'
-import { type McpPorts, mcpAnswer } from './mcp/answer.ts'
+import type { ForwardFault } from './forward.ts'
+import { isWhole, type McpPorts, mcpAnswer } from './mcp/answer.ts'
+import { isRead } from './origin-headers.ts'
 import { type ToAgent, toAgent } from './response.ts'
 import { answerWith, mortal } from './streams.ts'
 
@@ -11,8 +12,8 @@ export interface Delivery extends Omit<ToAgent, 'changed'> {
   readonly ports: McpPorts
   /** Whether it ends when its token does. */
   readonly isMortal: boolean
-  /** Whether an encoded body is read as it came, which in workerd is a matter of how it was fetched. */
-  readonly isRaw: boolean
+  /** As of {@link StreamContext}. */
+  readonly isFetched: boolean
 }
 
 /**
@@ -22,9 +23,9 @@ export interface Delivery extends Omit<ToAgent, 'changed'> {
 export const deliver = async (
   sent: Response,
   request: Request,
-  { decision, ports, isMortal, isRaw, ...about }: Delivery,
+  { decision, ports, isMortal, isFetched, ...about }: Delivery,
 ): Promise<Result<Response, ForwardFault>> => {
-  const context = { decision, ports, isMortal, isRaw }
+  const context = { decision, ports, isMortal, isFetched }
   if (isRead(about.route)) return fitted(toAgent(sent, about), request, context)
   // Nothing looks into it: one copy of the answer, with the body it is sent with, as its origin describes that.
   const changed = isMortal ? await mortal(sent, request, context) : undefined
@@ -38,10 +39,15 @@ export const deliver = async (
 export const fitted = async (
   answer: Response,
   request: Request,
-  { decision, ports, isMortal, isRaw }: Pick<Delivery, 'decision' | 'ports' | 'isMortal' | 'isRaw'>,
+  {
+    decision,
+    ports,
+    isMortal,
+    isFetched,
+  }: Pick<Delivery, 'decision' | 'ports' | 'isMortal' | 'isFetched'>,
 ): Promise<Result<Response, ForwardFault>> => {
   const told = await mcpAnswer(answer, request, decision, ports)
-  if (!told.ok || !isMortal) return told
-  const changed = await mortal(told.value, request, { decision, ports, isRaw })
+  if (!told.ok || !isMortal || isWhole(told.value)) return told
+  const changed = await mortal(told.value, request, { decision, ports, isFetched })
   return ok(changed ? answerWith(told.value, changed) : told.value)
 }

@@ -2,7 +2,6 @@ import { chainDenials } from '../base/chain.ts'
 import { type Denial, denials } from '../base/denial.ts'
 import type { Address } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import { foldedName } from '../base/text.ts'
 import type { Decision } from '../guard.ts'
 import { ASSERTION_HEADER } from '../model/assertion.ts'
 import type { Policy } from '../model/policy.ts'
@@ -11,8 +10,7 @@ import { pathAtOrigin } from '../model/well-known.ts'
 import { bodyDenials } from '../stages/body.ts'
 import { signingDenials } from '../stages/signing.ts'
 import { assertionOf } from './assertion.ts'
-import { claimHeaders, identityHeaders, stripInbound } from './headers.ts'
-import { setMcpHeaders } from './mcp/request.ts'
+import { isRead, originHeaders } from './origin-headers.ts'
 import type { WatchPorts } from './stream-watch.ts'
 import { following, patience, streamed } from './upload.ts'
 import { watchUpload } from './upload-watch.ts'
@@ -141,13 +139,13 @@ export const forward = async (
     }
     const { status } = response
     if (!isAnswer(response)) return fail({ denial: deny('origin_unreachable', { status }), status })
-    const code = refusedAnswer(response, route)
-    if (!code) {
+    const denial = refusedAnswer(response, route)
+    if (!denial) {
       until = upload?.through
       return ok(response)
     }
     await response.body?.cancel()
-    return fail({ denial: deny(code), status })
+    return fail({ denial, status })
   } catch (error) {
     const ended = watched?.ended()
     if (ended) return fail({ denial: ended })
@@ -161,16 +159,15 @@ export const forward = async (
   }
 }
 
-/** Whether answers are searched: for secrets, or for what a caller of MCP may not know of. */
-export const isRead = ({ secrets, mcp }: Route): boolean => secrets.length > 0 || mcp !== undefined
-
 /** What is wrong with an answer on a rule that injects, or that an MCP server stands behind. */
-const refusedAnswer = (response: Response, route: Route) => {
+export const refusedAnswer = (response: Response, route: Route): Denial | undefined => {
   const { inject, mcp } = route
   // No token of an agent's would be taken there, and none is sent.
-  if ((inject.length > 0 || mcp) && response.status === 401) return 'origin_credential_refused'
-  if (mcp && 'webSocket' in response && response.webSocket) return 'origin_unreachable'
-  return !isRead(route) || isReadable(response) ? undefined : 'origin_coding_unreadable'
+  if ((inject.length > 0 || mcp) && response.status === 401) {
+    return deny('origin_credential_refused')
+  }
+  if (mcp && 'webSocket' in response && response.webSocket) return deny('origin_unreachable')
+  return !isRead(route) || isReadable(response) ? undefined : deny('origin_coding_unreadable')
 }
 
 /** In place of an assertion that should be there and cannot be. */
@@ -202,45 +199,3 @@ export const isBodiless = (method: string): boolean => method === 'GET' || metho
 
 const hasBody = (request: Request): boolean =>
   request.body !== null && request.headers.get('content-length') !== '0'
-
-/**
- * The headers an origin is told, from those a request came with: copied by the runtime, so that what stays is
- * byte for byte as it came, in as many lines.
- */
-const originHeaders = (inbound: Headers, context: ForwardContext): Headers => {
-  const { policy, route, address, decision, requestId, clientIp } = context
-  const headers = new Headers(inbound)
-  const upgrade = headers.get('upgrade')
-  stripInbound(headers, policy.gate, route)
-  if (upgrade?.toLowerCase() === 'websocket' && !route.mcp) headers.set('Upgrade', 'websocket')
-  if (route.target.service) headers.set('Host', route.target.url.host)
-  else headers.delete('host')
-  if (clientIp !== undefined) headers.set('X-Forwarded-For', clientIp)
-  headers.set('X-Forwarded-Proto', address.scheme)
-  headers.set('X-Forwarded-Host', address.authority)
-  headers.set('Via', '1.1 edgewarden')
-  headers.set('X-Request-Id', requestId)
-  // The origin sees no credential by which a cache before it would know to keep nothing.
-  if (route.access !== 'public') headers.set('Cache-Control', 'no-cache, no-store')
-  if (decision.outcome === 'passed') {
-    for (const [name, value] of claimHeaders(decision.known)) headers.set(name, value)
-    for (const [name, value] of route.inject) headers.set(name, value)
-    if (isRead(route)) askWhole(headers)
-    if (route.mcp) setMcpHeaders(headers, decision.known.operation)
-    for (const [name, value] of identityHeaders(decision.known)) {
-      headers.set(policy.gate.identityPrefix + name, value)
-    }
-  }
-  return headers
-}
-
-/** What an agent could ask for a part by, or for another charset. */
-const CHOOSING = ['range', 'if-range', 'request-range', 'a-im', 'accept-charset']
-
-/** A secret cannot be recognised in a coding, in most charsets, or by a part of it. */
-const askWhole = (headers: Headers): void => {
-  for (const name of [...headers.keys()]) {
-    if (CHOOSING.includes(foldedName(name))) headers.delete(name)
-  }
-  headers.set('Accept-Encoding', 'identity')
-}

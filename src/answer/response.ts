@@ -86,7 +86,8 @@ const privately = (value: string): string => {
   return ['private', ...directives].join(', ')
 }
 
-const UPWARDS = /^(?:[^?#]*\/)?\.\.(?:[/?#]|$)/
+/** As who follows it reads it (WHATWG URL). */
+const UPWARDS = /^(?:[^?#]*[/\\])?(?:\.|%2e){2}(?:[/\\?#]|$)/i
 const WITHOUT_PATH = /^(?:[?#]|$)/
 
 /**

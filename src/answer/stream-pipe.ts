@@ -36,6 +36,13 @@ const GRACE_MS = 5_000
 const wasCut = () => new Error('The stream was cut')
 const ignore = () => {}
 
+/** Never rejects: what cannot be moved breaks off, so that nobody waits for it. */
+const moved = (body: Body, writable: WritableStream<Uint8Array>, signal: AbortSignal) =>
+  body
+    .pipeTo(writable, { signal })
+    .catch((error) => writable.abort(error))
+    .catch(ignore)
+
 /**
  * A body, its bytes untouched. `length`: exactly how many, so that Content-Length is kept in workerd,
  * which moves them without a script. `last` is for {@link pumped} bodies.
@@ -48,7 +55,7 @@ export const piped = (body: Body, length?: number): Pipe => {
     length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length)
   return {
     readable,
-    over: body.pipeTo(writable, { signal }).catch(ignore),
+    over: moved(body, writable, signal),
     cut: () => controller.abort(wasCut()),
   }
 }
@@ -74,7 +81,7 @@ export const resumed = (body: Body, { chunks, rest }: Required<Started>): Pipe =
     }
     reader.releaseLock()
     writer.releaseLock()
-    await body.pipeTo(writable, { signal }).catch(ignore)
+    await moved(body, writable, signal)
   }
   return {
     readable,

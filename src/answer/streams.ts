@@ -11,8 +11,11 @@ import { type Ending, type WatchPorts, watch } from './stream-watch.ts'
 export interface StreamContext {
   readonly decision: Decision
   readonly ports: WatchPorts
-  /** Whether an encoded body is read as it came, which in workerd is a matter of how it was fetched. */
-  readonly isRaw: boolean
+  /**
+   * Whether the platform brought the body, as it came: then it can be moved without a script. Not so what a
+   * script makes, or whatever a `send` of an app's own has done.
+   */
+  readonly isFetched: boolean
 }
 
 /** What an answer is sent with in place of what it came with. */
@@ -32,7 +35,7 @@ export interface Mortal {
 export const mortal = async (
   response: Response,
   request: RequestHead,
-  { decision, ports, isRaw }: StreamContext,
+  { decision, ports, isFetched }: StreamContext,
 ): Promise<Mortal | undefined> => {
   if (decision.outcome !== 'passed' || decision.known.route.mode === 'shadow') return undefined
   const { webSocket } = response as { readonly webSocket?: Socket | null }
@@ -46,14 +49,16 @@ export const mortal = async (
   if (length !== undefined && length <= LIMITS.smallBodyBytes) return undefined
   const isEncoded = encodingOf(headers) !== undefined
   const hasLastEvent = length === undefined && !isEncoded && isEventStream(headers)
+  const hasSecrets = decision.known.route.secrets.length > 0
   let pipe: Pipe
-  // A native pipe of a body that a script makes cannot be cut while it waits.
-  if (hasLastEvent || decision.known.route.secrets.length > 0) pipe = pumped(body, length)
-  else if (length === undefined && IS_NATIVE) {
+  // A native pipe of a body that a script makes cannot be cut while it waits, nor take one of its own kind.
+  if (hasLastEvent || hasSecrets || !isFetched) {
+    pipe = pumped(body, isEncoded && !isFetched ? undefined : length)
+  } else if (length === undefined && IS_NATIVE) {
     const { chunks, rest } = await start(body)
     if (!rest) return { body: joined(chunks), keepsLength: isFramed }
     pipe = resumed(body, { chunks, rest })
-  } else pipe = piped(body, isEncoded && !isRaw ? undefined : length)
+  } else pipe = piped(body, length)
   const { readable, over, cut } = pipe
   const stop = watch(decision.known, ports, (ending) =>
     cut(hasLastEvent ? lastEvent(ending) : undefined),

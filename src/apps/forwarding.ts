@@ -2,7 +2,7 @@ import { fetchOrigin } from '../adapters/fetch-origin.ts'
 import { createMemoryRevocations } from '../adapters/revocations/memory.ts'
 import { createSessions } from '../adapters/sessions.ts'
 import { system } from '../adapters/system.ts'
-import { deciderOf, rememberDelivery } from '../answer/deciders.ts'
+import { deciderOf } from '../answer/deciders.ts'
 import { deliver } from '../answer/deliver.ts'
 import { type Send, forward as send } from '../answer/forward.ts'
 import { originalOf } from '../answer/handler.ts'
@@ -77,8 +77,7 @@ export const forward = async (
     decision,
     ports: ports ?? ELSEWHERE,
     isMortal: ports !== undefined,
-    isRaw: sendBy === fetchOrigin,
+    isFetched: sendBy === fetchOrigin,
   })
-  rememberDelivery(decision)
   return delivered.ok ? delivered.value : answerRefusal(request, delivered.reason.denial, decision)
 }

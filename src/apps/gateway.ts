@@ -161,7 +161,7 @@ gateway.all('*', async (c) => {
     decision,
     ports,
     isMortal: true,
-    isRaw: true,
+    isFetched: true,
   })
   return delivered.ok ? delivered.value : c.get('deny')(delivered.reason.denial)
 })

@@ -18,20 +18,29 @@ export const serverSessionDenials = deny
 
 const SESSION = 'mcp-session-id'
 
+/** By what was known of a request: the session that was sealed for its answer. */
+const sealedFor = new WeakMap<object, string>()
+
 /**
  * Seals the session id that a server has answered with, in place. One that the caller has sealed already
- * stays as they have it. Revisions without sessions get none, whatever the server says.
+ * stays as they have it, and one that was sealed for this request, where a handler in the same process passes an
+ * answer on. Revisions without sessions get none, whatever the server says.
  */
 export const sealSession = async (
   headers: Headers,
   sent: Headers,
-  { operation, agent, route }: Pick<Facts, 'agent' | 'route' | 'operation'>,
+  known: Pick<Facts, 'agent' | 'route' | 'operation'>,
   sessions: Pick<Sessions, 'seal'>,
 ): Promise<Result<undefined, ForwardFault>> => {
+  const { operation, agent, route } = known
   const session = headers.get(SESSION)
   for (const name of [...headers.keys()]) if (foldedName(name) === SESSION) headers.delete(name)
   const { revision, session: own } = operation.kind === 'mcp' ? operation : {}
   if (session === null || revision === '2026-07-28') return ok(undefined)
+  if (session === sealedFor.get(known)) {
+    headers.set(SESSION, session)
+    return ok(undefined)
+  }
   if (!isSessionId(session)) return fail({ denial: deny('session_invalid') })
   try {
     const given = sent.get(SESSION)
@@ -40,7 +49,10 @@ export const sealSession = async (
       session === own && given !== own
         ? given
         : await sessions.seal(session, sessionHolder(agent, route))
-    if (sealed !== null) headers.set(SESSION, sealed)
+    if (sealed !== null) {
+      headers.set(SESSION, sealed)
+      sealedFor.set(known, sealed)
+    }
     return ok(undefined)
   } catch (error) {
     return fail({ denial: signingDenials('assertion_unavailable', { error: String(error) }) })
