@@ -25,7 +25,7 @@ interface Needs {
   readonly access: AccessToken
 }
 
-interface ReplayPorts {
+export interface ReplayPorts {
   readonly replays: ReplayStore
 }
 
