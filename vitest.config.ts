@@ -37,8 +37,9 @@ export default defineConfig({
           // Commands are started a hundred times, each a process of its own.
           env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/compile') },
           globalSetup: ['test/kit/bundle.ts'],
-          testTimeout: 20_000,
-          hookTimeout: 30_000,
+          // Properties are tried thousands of times, and a busy machine may take long for them.
+          testTimeout: 40_000,
+          hookTimeout: 40_000,
         },
       },
       { test: { name: 'alone', include: ALONE } },
