@@ -3,9 +3,10 @@ import { isObject, type JsonObject, own } from '../base/json.ts'
 import { decodeJwsPart, splitJws } from '../base/jws.ts'
 import type { RequestHead } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
+import { isFieldName } from '../base/text.ts'
 import { splitUrl } from '../base/url.ts'
 import type { Around } from '../guard.ts'
-import { isHeaderName, text } from '../policy/fields.ts'
+import { text } from '../policy/fields.ts'
 import { pathText, type Report } from '../policy/issues.ts'
 import { field, readTable } from '../policy/table.ts'
 import { connectionField, toldConnection } from './connection.ts'
@@ -50,7 +51,7 @@ const headers = field<readonly (readonly [name: string, value: string])[]>((valu
     return []
   }
   return Object.entries(value).flatMap(([name, content]) => {
-    if (!isHeaderName(name)) report([name], 'is no header name (RFC 9110 §5.1)')
+    if (!isFieldName(name)) report([name], 'is no header name (RFC 9110 §5.1)')
     else if (typeof content !== 'string' || !headersOf([[name, content]]))
       report([name], 'must be text that can stand in a header')
     else return [[name, content] as const]

@@ -28,6 +28,10 @@ export const headerText = (text: string): string =>
       : encodeURIComponent(char),
   )
 
+/** Whether text can name a header (RFC 9110 §5.1), and is of 256 characters at most. */
+export const isFieldName = (text: string): boolean =>
+  /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/.test(text)
+
 const PLAIN_NAME = /^[a-z0-9-]*$/
 
 /**

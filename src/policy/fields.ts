@@ -1,6 +1,6 @@
 import { durationMs } from '../base/duration.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import { foldedName, isIdentityText } from '../base/text.ts'
+import { foldedName, isFieldName, isIdentityText } from '../base/text.ts'
 import { canonicalPath, hostOf, isLoopback, isPlainHost, splitUrl } from '../base/url.ts'
 import { type ClaimPath, claimPath } from '../model/claims.ts'
 import { quote, type Report, unknownName } from './issues.ts'
@@ -73,9 +73,8 @@ export const readHeaderName = (value: string): Result<string, string> => {
 
 export const headerName = text(readHeaderName)
 
-/** Whether text can name a header; with `*` it cannot, which would read as any further characters. */
-export const isHeaderName = (value: string): boolean =>
-  /^[A-Za-z0-9!#$%&'+.^_`|~-]{1,256}$/.test(value)
+/** Whether a policy can name a header so: with `*` it cannot, which would read as any further characters. */
+export const isHeaderName = (value: string): boolean => isFieldName(value) && !value.includes('*')
 
 const CREDENTIAL_HEADERS = ['authorization', 'proxy-authorization', 'dpop', 'cookie']
 

@@ -37,6 +37,12 @@ describe('a request to explain', () => {
     expect(told).toMatchObject({ headers: [['authorization', 'bearer  abc']], token: 'abc' })
   })
 
+  it('sends a header of any name that there is', () => {
+    expect(decoded({ ...GET, headers: { 'x-a*b': '1' } })).toMatchObject({
+      headers: [['x-a*b', '1']],
+    })
+  })
+
   it('sends a header that is there twice twice', () => {
     const headers = { Authorization: 'Bearer a', authorization: 'Bearer b', 'X-A': '1', 'x-a': '2' }
     expect(decoded({ ...GET, headers })).toMatchObject({

@@ -1,7 +1,7 @@
 import { fail, ok } from '../../base/result.ts'
 import { foldedName } from '../../base/text.ts'
 import type { Condition } from '../../model/condition.ts'
-import { isCredentialHeader, isHeaderName, text } from '../fields.ts'
+import { isCredentialHeader, readHeaderName, text } from '../fields.ts'
 import { quote } from '../issues.ts'
 import { field, list, readTable } from '../table.ts'
 import { compileCondition } from './compile.ts'
@@ -12,9 +12,10 @@ const ABOUT_CONNECTION =
   /^(?:cf-|x-forwarded-|x-original-|client-cert|x-client-cert|x-ssl-|(?:forwarded|via|x-real-ip|true-client-ip)$)/
 
 const readableHeader = text((value) => {
-  const name = value.toLowerCase()
+  const read = readHeaderName(value)
+  if (!read.ok) return read
+  const name = read.value
   const folded = foldedName(value)
-  if (!isHeaderName(value)) return fail(`${quote(value)} is no header name (RFC 9110 §5.1)`)
   if (isCredentialHeader(value))
     return fail(`${quote(name)} holds a credential, which no condition reads`)
   if (folded.startsWith('x-agent-'))
