@@ -4,7 +4,6 @@ import { type AgentGuardOptions, type AgentVariables, guarding } from './apps/gu
 import { resourceMetadata as serveMetadata } from './apps/metadata.ts'
 import type { Denial } from './base/denial.ts'
 import type { Decision, Guard } from './guard.ts'
-import type { Policy } from './model/policy.ts'
 
 export type { AgentGuardOptions, AgentVariables } from './apps/guarding.ts'
 
@@ -20,28 +19,32 @@ export const agentGuard = <E extends { Variables: AgentVariables } = { Variables
   guard: Guard,
   options: AgentGuardOptions<E> = {},
 ): MiddlewareHandler<E> => {
-  const judge = guarding(guard, options, handle)
-  return (c, next) => (judged.get(c.req.raw) === guard.policy ? next() : judge(c, next))
+  const judge = guarding(guard, options, (c, decision, next, refuse) => {
+    const { raw } = c.req
+    c.req.raw = toHandler(raw, decision)
+    judged.set(c, { guard, request: c.req.raw })
+    return decision.known.route?.mcp ? giveOut(c, raw, decision, next, refuse) : next()
+  })
+  return (c, next) => {
+    const last = judged.get(c)
+    return last?.guard === guard && last.request === c.req.raw ? next() : judge(c, next)
+  }
 }
 
-/** Requests that may go on, by the policy that says so: mounted twice, a guard decides once. */
-const judged = new WeakMap<Request, Policy | undefined>()
+/** What was let go on last, by whom: mounted twice in one chain, a guard decides once. */
+const judged = new WeakMap<object, { readonly guard: Guard; readonly request: Request }>()
 
-/** Lets handlers have the request, and gives out what they answer as if it had come from an origin. */
-const handle = async (
+/** Gives out what handlers answer as if it had come from an origin. */
+const giveOut = async (
   c: Context,
+  asked: Request,
   decision: Decision,
   next: () => Promise<void>,
   refuse: (denial: Denial) => Response,
 ): Promise<void> => {
-  const { raw } = c.req
-  const { policy, route } = decision.known
-  c.req.raw = toHandler(raw, decision)
-  judged.set(c.req.raw, policy)
-  if (!route?.mcp) return next()
   await next()
-  c.req.raw = raw
-  const told = await fromHandler(c.res, raw, decision)
+  c.req.raw = asked
+  const told = await fromHandler(c.res, asked, decision)
   // Hono lays the headers of the answer that is there over the one that takes its place.
   const headers = new Headers([...c.res.headers].filter(([name]) => isOfCors(name)))
   c.res = undefined

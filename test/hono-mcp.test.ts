@@ -308,6 +308,36 @@ describe('an MCP server in the app itself', () => {
     expect(namesIn(await answer.text())).toEqual(['whoami'])
   })
 
+  it('is judged anew by another guard, and for whatever else comes', async () => {
+    const token = await mint()
+    const other = guardWith({ prefix: '/.other' })
+    const seen: string[] = []
+    const asked = (name: string, by: Guard): Guard =>
+      ((...given) => {
+        seen.push(name)
+        return by(...given)
+      }) as Guard
+    const [one, two] = [asked('one', guard), asked('two', other)]
+    const app = new Hono<{ Variables: AgentVariables }>()
+      .use(agentGuard(one))
+      .use(agentGuard(two))
+      .use(agentGuard(one))
+      .post('/v1/notes', (c) => c.text(`${c.get('agent')?.id}`))
+    const request = () =>
+      new Request(`${RESOURCE}/v1/notes`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}` },
+      })
+    const same = request()
+    for (const one of [same, same, request()]) {
+      seen.length = 0
+      expect(await (await app.fetch(one)).text()).toBe('planner')
+      expect(seen).toEqual(['one', 'two', 'one'])
+    }
+    const nobody = new Request(`${RESOURCE}/v1/notes`, { method: 'POST' })
+    expect((await app.fetch(nobody)).status).toBe(401)
+  })
+
   it('has its own headers, and cookies, whatever middleware has set before', async () => {
     const app = new Hono<{ Variables: AgentVariables }>()
       .use(async (c, next) => {

@@ -12,6 +12,7 @@ import { signingDenials } from '../stages/signing.ts'
 import { assertionOf } from './assertion.ts'
 import { isRead, originHeaders } from './origin-headers.ts'
 import type { WatchPorts } from './stream-watch.ts'
+import { isEventStream } from './streams.ts'
 import { following, patience, streamed } from './upload.ts'
 import { watchUpload } from './upload-watch.ts'
 import { isReadable } from './without-secrets.ts'
@@ -126,7 +127,7 @@ export const forward = async (
   } as Outbound
   const watched = body && abort ? watchUpload(request, decision, context.ports, abort) : undefined
   const unfollow = abort && !ENDS_WITH_REQUEST ? following(request.signal, abort) : undefined
-  // An origin may answer before the upload is through, which is watched to its end.
+  // An origin may answer before the upload is through. Events have an end of their own, which comes first.
   let until: Promise<void> | undefined
   if (!body) wait.begin()
   try {
@@ -141,7 +142,7 @@ export const forward = async (
     if (!isAnswer(response)) return fail({ denial: deny('origin_unreachable', { status }), status })
     const denial = refusedAnswer(response, route)
     if (!denial) {
-      until = upload?.through
+      if (ENDS_WITH_REQUEST && !isEventStream(response.headers)) until = upload?.through
       return ok(response)
     }
     await response.body?.cancel()

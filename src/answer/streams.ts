@@ -99,7 +99,7 @@ const encodingOf = (headers: Headers): string | undefined => {
   return encoding === '' || encoding === 'identity' ? undefined : encoding
 }
 
-const isEventStream = (headers: Headers): boolean =>
+export const isEventStream = (headers: Headers): boolean =>
   /^\s*text\/event-stream\s*(?:;|$)/i.test(headers.get('content-type') ?? '')
 
 /** The blank line first, so that an event which was on its way does not take it in. */
