@@ -62,19 +62,32 @@ export const routesOfAgent = async (
 ): Promise<Result<readonly Reached[], string>> => {
   const described = describedBy(policy, options)
   if (!described.ok) return described
-  const found = await reachable(policy, described.value)
-  return ok(
-    found.map(({ route, issuers, only, many, isAnonymous }) => ({
+  const found: Reached[] = []
+  for (const reach of await reachable(policy, described.value)) {
+    const { route, issuers, only, many, isAnonymous } = reach
+    found.push({
       route,
       issuers: issuers.map(({ name }) => name),
       only,
       many,
       asks: isAnonymous ? {} : asksOf(shown[policy.routes.indexOf(route)] ?? {}, issuers, options),
-      uses: (route.mcp ? usesOf(route.mcp) : []).filter(({ use }) =>
-        isUsable(use, { ...described.value, issuers, only }, policy),
-      ),
-    })),
-  )
+      uses: await usesBy(policy, described.value, reach),
+    })
+  }
+  return ok(found)
+}
+
+/** What an agent could use of the MCP server behind a rule. */
+const usesBy = async (
+  policy: Policy,
+  described: Described,
+  { route, issuers, only }: Reach,
+): Promise<readonly KindOfUse[]> => {
+  const found: KindOfUse[] = []
+  for (const one of route.mcp ? usesOf(route.mcp) : []) {
+    if (await isUsable(one.use, { ...described, route, issuers, only }, policy)) found.push(one)
+  }
+  return found
 }
 
 const describedBy = (

@@ -4,11 +4,11 @@ import { type Route, type ScopeTemplate, takesIssuer } from '../model/route.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
 import { agent } from '../stages/agent.ts'
 import { scope } from '../stages/scope.ts'
-import { ruleFor } from './compare/requests.ts'
 import { counted } from './compare/scopes.ts'
 import { declaredScopes, valuesIn } from './compare/values.ts'
 import { PARAM } from './route-index.ts'
 import { isReading } from './rows.ts'
+import { isServed, type Only, valueFor } from './served.ts'
 
 /** What is known of an agent; what is not there is not known, and is not held against it. */
 export interface Described {
@@ -19,9 +19,6 @@ export interface Described {
   readonly issuer?: string
   readonly workflow?: string
 }
-
-/** Values that parameters of a path must have. */
-export type Only = Readonly<Record<string, string>>
 
 /** How an agent reaches a rule. */
 export interface Reach {
@@ -95,9 +92,6 @@ const least = (ways: readonly Only[]): readonly Only[] => {
   return kept.some((one) => Object.keys(one).length === 0) ? [] : kept
 }
 
-/** Stands for a value that no scope and no workflow is about. */
-const ANY = 'x'.repeat(128)
-
 interface Ways {
   /** Values of the path's parameters with which the agent passes; those left out do not matter. */
   readonly passing: readonly Only[]
@@ -114,7 +108,7 @@ const waysOf = async (
   const names = route.path.split('/').flatMap((segment) => PARAM.exec(segment)?.[1] ?? [])
   const scopes = described.scopes && counted(described.scopes, issuer)
   const passes = async (only: Only, asked: Route): Promise<boolean> => {
-    const params = new Map(names.map((name) => [name, only[name] ?? ANY]))
+    const params = new Map(names.map((name) => [name, valueFor(only, name)]))
     // Of an MCP server: to be connected to it.
     const facts = { policy, route: asked, params, uses: [] }
     const isTyped = await passesAgent(facts, issuer, described)
@@ -128,9 +122,7 @@ const waysOf = async (
   const all = combined(values)
   const passing: Only[] = []
   for (const only of all ?? [{}]) {
-    const isFound =
-      Object.keys(only).length === 0 ||
-      (await isServed(policy, route, new Map(names.map((name) => [name, only[name] ?? ANY]))))
+    const isFound = Object.keys(only).length === 0 || (await isServed(policy, route, only))
     if (isFound && (await passes(only, route))) passing.push(only)
   }
   if (all || passing.length > 0) return { passing, untried: [] }
@@ -187,31 +179,6 @@ const passesAgent = async (
     ...(namedWorkflow !== undefined && { namedWorkflow }),
   }
   return (await agent.run(facts, undefined)).ok
-}
-
-/** Whether a path with these values comes to the rule, and not to one before it. */
-const isServed = async (
-  policy: Policy,
-  route: Route,
-  params: ReadonlyMap<string, string>,
-): Promise<boolean> => {
-  const path = route.path
-    .split('/')
-    .map((segment) =>
-      segment.replace(
-        PARAM,
-        (_, name: string, suffix: string) => (params.get(name) ?? '') + suffix,
-      ),
-    )
-    .join('/')
-    .replace(/\*$/, ANY)
-  const hosts = route.host === undefined ? policy.gate.hosts : [route.host]
-  for (const host of hosts) {
-    for (const method of route.methods) {
-      if ((await ruleFor(policy, { method, host, path }))?.route === route) return true
-    }
-  }
-  return false
 }
 
 type Values = ReadonlyMap<string, ReadonlySet<string>>

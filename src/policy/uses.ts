@@ -6,7 +6,8 @@ import type { Policy } from '../model/policy.ts'
 import type { ScopeTemplate } from '../model/route.ts'
 import { counted } from './compare/scopes.ts'
 import { declaredScopes, valuesIn } from './compare/values.ts'
-import { type Described, type Only, type Reach, typesIn } from './reachable.ts'
+import { type Described, type Reach, typesIn } from './reachable.ts'
+import { isServed, type Only } from './served.ts'
 
 /** Something that may be used of an MCP server, by its kind. */
 export interface KindOfUse {
@@ -21,32 +22,52 @@ export const usesOf = ({ names }: McpRule): readonly KindOfUse[] =>
 type Declared = Pick<Policy, 'scopes' | 'includedBy'>
 
 /** An agent, and how it reaches the rule of a use. */
-type Asking = Pick<Described, 'type' | 'scopes'> & Pick<Reach, 'issuers' | 'only'>
+type Asking = Pick<Described, 'type' | 'scopes'> & Pick<Reach, 'route' | 'issuers' | 'only'>
 
 /**
  * Whether such an agent could use something with some parameters and arguments, as far as what is
- * described says so: of one of the issuers, and on a path on which it reaches the rule. Its `when` is
- * not judged. Where there are very many values to join, they may differ from template to template.
+ * described says so: of one of the issuers, and on a path on which it reaches the rule by POST. Its
+ * `when` is not judged. Where there are very many values to join, they may differ from template to
+ * template.
  */
-export const isUsable = (use: McpUse, asking: Asking, policy: Declared): boolean =>
-  asking.issuers.some((issuer) => isUsableOf(issuer, use, asking, policy))
+export const isUsable = async (use: McpUse, asking: Asking, policy: Policy): Promise<boolean> => {
+  const ways = new Map(
+    asking.issuers
+      .flatMap((issuer) => usableWays(issuer, use, asking, policy))
+      .map((way) => [pathText(way), way] as const),
+  )
+  for (const way of ways.values()) {
+    // Messages to an MCP server are posted.
+    if (await isServed(policy, asking.route, way, ['POST'])) return true
+  }
+  return false
+}
 
-const isUsableOf = (
+/** What a path has of some values, as one text. */
+const pathText = (way: Only): string =>
+  JSON.stringify(
+    Object.entries(way)
+      .filter(([hole]) => !isArgument(hole))
+      .sort(),
+  )
+
+/** Values of holes with which an agent of the issuer could use it, as alternatives. */
+const usableWays = (
   issuer: Issuer,
   use: McpUse,
   { type, scopes, only }: Asking,
   policy: Declared,
-): boolean => {
-  if (type !== undefined && !isOpenTo(use, typesIn(type, issuer))) return false
-  if (!scopes) return true
+): readonly Only[] => {
+  if (type !== undefined && !isOpenTo(use, typesIn(type, issuer))) return []
+  const start = only.length > 0 ? only : [{}]
+  if (!scopes) return start
   const held = counted(scopes, issuer)
   const { mode, scopes: templates } = use.scopes
-  const start = only.length > 0 ? only : [{}]
   const join = (from: readonly Only[], template: ScopeTemplate) =>
     joined(from, waysOf(template, held, policy))
   return mode === 'all'
-    ? templates.reduce(join, start).length > 0
-    : templates.some((template) => join(start, template).length > 0)
+    ? templates.reduce(join, start)
+    : templates.flatMap((template) => join(start, template))
 }
 
 /** Values of holes with which the agent has what a template stands for, as alternatives. */

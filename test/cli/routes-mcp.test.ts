@@ -141,3 +141,21 @@ plain = []
   expect(await names('ai_agent')).toEqual(['transfer', 'plain'])
   expect(await names('service')).toEqual(['plain'])
 })
+
+it('an agent may not use what it has the scope for only where an earlier rule serves', async () => {
+  const route = `
+[[vars.ROUTES]]
+match = "GET,POST,DELETE /acme/mcp"
+scopes = ["acme"]
+[[vars.ROUTES]]
+match = "GET,POST,DELETE /{tenant}/mcp"
+scopes = []
+[vars.ROUTES.mcp.tools]
+plain = []
+own = ["files:{tenant}"]
+`
+  const taken = await write(directory, 'taken.toml', toml({ route }))
+  const names = async (scopes: string) => usesIn(await routes({ file: taken, scopes }))
+  expect(await names('files:acme')).toEqual(['plain'])
+  expect(await names('files:zeta')).toEqual(['plain', 'own'])
+})

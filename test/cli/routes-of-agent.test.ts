@@ -75,6 +75,23 @@ describe('routes of an agent', () => {
     expect(json).toMatchObject({ routes: [{ only: [], many: ['a', 'b'] }] })
   })
 
+  it('has a rule for a rest of which an earlier one takes one depth', async () => {
+    const rest = await write(
+      directory,
+      'rest.toml',
+      toml({
+        route: [
+          rule('GET /v1/{tenant}/{item}', 'scopes = ["items:read"]'),
+          rule('GET /v1/{tenant}/*', 'scopes = ["files:{tenant}"]'),
+        ].join('\n'),
+      }),
+    )
+    expect(await routes({ file: rest, scopes: 'files:acme' })).toMatchObject({
+      exitCode: 0,
+      json: { routes: [{ match: 'GET /v1/{tenant}/*', only: [{ tenant: 'acme' }] }] },
+    })
+  })
+
   it('asks for scopes and types where they are not given', async () => {
     const { out } = await asked({ workflow: 'w1' })
     expect(out).toHaveLength(5)

@@ -113,6 +113,40 @@ describe('reachable', () => {
     })
   })
 
+  describe('where an earlier rule takes some paths of a rest', () => {
+    const rest = policy({
+      ISSUERS: { acme: ISSUERS.acme },
+      ROUTES: [
+        { match: 'GET /v1/open/{item}', access: 'public' },
+        { match: 'GET /v1/{tenant}/{item}', scopes: ['items'] },
+        { match: 'GET /v1/{tenant}/*', scopes: ['files:{tenant}'] },
+        { match: 'GET /v2/all/*', scopes: ['all'] },
+        { match: 'GET /v2/low/{a}', scopes: ['all'] },
+        { match: 'GET /v2/low/{a}/{b}/*', scopes: ['all'] },
+        { match: 'GET /v2/top/{a}/*', scopes: ['all'] },
+        { match: 'GET /v2/{tenant}/*', scopes: ['v2:{tenant}'] },
+        { match: 'GET /runs/{run}/{step}', scopes: ['steps'] },
+        { match: 'GET /runs/{run}/*', scopes: [], workflow: 'path:run' },
+      ],
+    })
+    const ANY_RUN = 'GET /runs/{run}/*'
+    it.each<[string, Described, string[]]>([
+      ['deeper', { scopes: ['files:acme'] }, ['GET /v1/{tenant}/* {"tenant":"acme"}', ANY_RUN]],
+      ['deeper', { scopes: ['files:open'] }, ['GET /v1/{tenant}/* {"tenant":"open"}', ANY_RUN]],
+      ['between', { scopes: ['v2:low'] }, ['GET /v2/{tenant}/* {"tenant":"low"}', ANY_RUN]],
+      ['empty', { scopes: ['v2:top'] }, ['GET /v2/{tenant}/* {"tenant":"top"}', ANY_RUN]],
+      ['no', { scopes: ['v2:all'] }, [ANY_RUN]],
+      ['deeper', { scopes: [], workflow: 'r1' }, [`${ANY_RUN} {"run":"r1"}`]],
+    ])('has those with %s rests of %j', async (_, described, expected) => {
+      const found = await reachable(rest, described)
+      expect(
+        found.flatMap(({ route, only, isAnonymous }) =>
+          isAnonymous ? [] : [[route.name, ...only.map((one) => JSON.stringify(one))].join(' ')],
+        ),
+      ).toEqual(expected)
+    })
+  })
+
   it('has what is in shadow mode, whatever is described', async () => {
     const shadow = policy({
       ISSUERS,

@@ -42,12 +42,13 @@ const POLICY = policy({
 })
 
 const names = async (described: Described, of = POLICY): Promise<readonly string[]> => {
-  const [reach] = await reachable(of, described)
-  const { mcp } = reach?.route ?? {}
-  if (!reach || !mcp) return []
-  return usesOf(mcp).flatMap(({ use }) =>
-    isUsable(use, { ...described, ...reach }, of) ? [use.pattern] : [],
-  )
+  const found: string[] = []
+  for (const reach of await reachable(of, described)) {
+    for (const { use } of reach.route.mcp ? usesOf(reach.route.mcp) : []) {
+      if (await isUsable(use, { ...described, ...reach }, of)) found.push(use.pattern)
+    }
+  }
+  return found
 }
 const ALWAYS = ['free', 'typed', 'whole']
 
@@ -100,6 +101,69 @@ describe('isUsable', () => {
     expect(await used('runs:1', 'a:2')).toEqual([])
     expect(await used('runs:1', 'runs:2', 'a:2', 'b:1')).toEqual(['one', 'either'])
     expect(await used('runs:1', 'all-a')).toEqual(['one', 'either'])
+  })
+
+  describe('only on paths that no earlier rule takes', () => {
+    const taken = policy({
+      ISSUERS,
+      ROUTES: [
+        { match: 'GET,POST,DELETE /acme/mcp', scopes: ['other'] },
+        { match: 'POST /blue/mcp', scopes: ['other'] },
+        { match: 'GET,DELETE /red/mcp', scopes: ['other'] },
+        {
+          match: 'GET,POST,DELETE /{tenant}/mcp',
+          scopes: { any: ['mcp', 'mcp:{tenant}'] },
+          mcp: {
+            tools: {
+              free: [],
+              one: ['x:{tenant}'],
+              either: { scopes: { any: ['x:{tenant}', 'y'] } },
+            },
+          },
+        },
+      ],
+    })
+    it.each<[readonly string[], readonly string[]]>([
+      [
+        ['mcp', 'x:zeta'],
+        ['free', 'one', 'either'],
+      ],
+      [['mcp', 'x:acme'], ['free']],
+      [
+        ['mcp', 'x:acme', 'x:zeta'],
+        ['free', 'one', 'either'],
+      ],
+      [
+        ['mcp', 'x:acme', 'y'],
+        ['free', 'either'],
+      ],
+      // Messages to an MCP server are posted: what it takes of another method is no use.
+      [['mcp', 'x:blue'], ['free']],
+      [['mcp:blue', 'y'], []],
+      [
+        ['mcp', 'x:red'],
+        ['free', 'one', 'either'],
+      ],
+    ])('with %j: %j', async (scopes, expected) => {
+      expect(await names({ scopes }, taken)).toEqual(expected)
+    })
+
+    it('also where no scopes are described', async () => {
+      const run = policy({
+        ISSUERS,
+        ROUTES: [
+          { match: 'POST /blue/mcp', scopes: ['other'] },
+          {
+            match: 'GET,POST,DELETE /{run}/mcp',
+            scopes: [],
+            workflow: 'path:run',
+            mcp: { tools: { free: [] } },
+          },
+        ],
+      })
+      expect(await names({ workflow: 'zeta' }, run)).toEqual(['free'])
+      expect(await names({ workflow: 'blue' }, run)).toEqual([])
+    })
   })
 
   it('by a scope of the gate only of an issuer that may have it', async () => {
