@@ -98,6 +98,31 @@ describe('diff', () => {
     })
   })
 
+  it.each([
+    ['types', 'agent_types = ["s"]'],
+    ['a condition', 'when = "arguments.n == 1"'],
+  ])('says yes where a tool of an MCP server gets %s', async (_, more) => {
+    const server = (tool: string) =>
+      file(
+        toml({
+          route: `[[vars.ROUTES]]\nmatch = "GET,POST,DELETE /mcp"\nscopes = []\nmcp = { tools = { t = ${tool} } }`,
+        }),
+      )
+    const [free, bound] = [await server('["x"]'), await server(`{ scopes = ["x"], ${more} }`)]
+    expect(await diff(free, bound)).toMatchObject({
+      exitCode: 0,
+      out: [expect.stringMatching(/^loses: .*`mcp` is now /), 'Access does not widen.'],
+    })
+    expect(await diff(bound, free)).toMatchObject({ exitCode: 1, json: { widens: true } })
+  })
+
+  it('passes over the order of keys in a table', async () => {
+    const ranged = (range: string) =>
+      file(toml({ route: `${PARTS.route}\nclaims = { n = { ${range} } }` }))
+    const found = await diff(await ranged('min = 1, max = 3'), await ranged('max = 3, min = 1'))
+    expect(found).toMatchObject({ exitCode: 0, out: ['Nothing changes.'] })
+  })
+
   it('says no where it cannot compare', async () => {
     expect(await diff(plain, issuer)).toMatchObject({
       exitCode: 1,

@@ -1,11 +1,13 @@
 import { isObject } from '../../base/json.ts'
 import type { Issuer } from '../../model/issuer.ts'
-import type { Policy } from '../../model/policy.ts'
-import type { RouteMatch } from '../../model/route.ts'
+import type { Gate, Policy } from '../../model/policy.ts'
+import type { CorsRule, RouteMatch } from '../../model/route.ts'
 import type { Shown } from '../show-parts.ts'
+import { strippedBeside } from './headers.ts'
 import { type Direction, opaque } from './judges.ts'
-import { coversOf, tableOf } from './mcp.ts'
+import { besideNeeds, tableOf } from './mcp.ts'
 import { readingsOf } from './readings.ts'
+import { asSet, isSame } from './same.ts'
 import { NESTED, type Table } from './settings.ts'
 import { valueText } from './words.ts'
 
@@ -29,18 +31,6 @@ const flat = (shown: Shown): ReadonlyMap<string, unknown> =>
         : [[key, value] as const],
     ),
   )
-
-const isSame = (one: unknown, other: unknown): boolean =>
-  JSON.stringify(sorted(one)) === JSON.stringify(sorted(other))
-
-/** With the names of every table in one order: nothing depends on it. */
-const sorted = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (!isObject(value)) return value
-  return Object.entries(value)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, one]) => [name, sorted(one)])
-}
 
 interface Compared {
   readonly shown: Shown
@@ -77,29 +67,41 @@ const otherwise = (key: string, before: unknown, after: unknown): string => {
   return known ?? ', with other contents'
 }
 
-/** GATE as it is compared: an assertion by its parts, also where there is none. */
-export const gateSettings = (shown: Shown): Compared => ({
+/**
+ * GATE as it is compared with another: an assertion by its parts, also where there is none, and of
+ * `strip_headers` the names that the other lets pass.
+ */
+export const gateSettings = (shown: Shown, gate: Gate, other: Gate): Compared => ({
   shown: {
     ...shown,
     ...(typeof shown.assertion === 'string' && { assertion: { binding: shown.assertion } }),
   },
+  hidden: { strip_headers: strippedBeside(gate, other) },
 })
 
 /** An issuer as it is compared: by its keys and their whole address, of which less is shown. */
-export const issuerSettings = (shown: Shown, { keys }: Issuer): Compared => ({
+export const issuerSettings = (shown: Shown, { keys, decrypt }: Issuer): Compared => ({
   shown,
   hidden: {
     ...(keys.kind === 'inline' && { jwks: keys.keys }),
     ...(keys.kind === 'uri' && { jwks_uri: keys.uri }),
+    ...(decrypt && {
+      decrypt: {
+        ...tableOf(shown.decrypt),
+        key_management: asSet(decrypt.keyManagement),
+        content_encryption: asSet(decrypt.contentEncryption),
+      },
+    }),
   },
 })
 
 /**
  * A rule as it is compared for one request: revocation by how late it may count, `inject` by its
- * templates and values, `mcp` with what else covers the scopes it names, and what its texts come to.
+ * templates and values, `mcp` with what else covers the scopes it names, lists of `cors` whatever their
+ * order, and what its texts come to.
  */
 export const ruleSettings = (shown: Shown, match: RouteMatch, policy: Policy): Compared => {
-  const { access, revocation, inject, mcp, target } = match.route
+  const { access, revocation, inject, cors, mcp, target } = match.route
   const { consistency, maxStaleness } = revocation
   const readings = readingsOf(match)
   return {
@@ -115,13 +117,25 @@ export const ruleSettings = (shown: Shown, match: RouteMatch, policy: Policy): C
       ...(inject.length > 0 && {
         inject: Object.fromEntries(inject.map(([header, ...text]) => [header, text])),
       }),
+      ...(cors && { cors: corsFor(cors) }),
       ...(mcp && {
         mcp: {
           ...tableOf(shown.mcp),
           ...tableOf(readings.mcp),
-          covers: coversOf(mcp, match.params, policy),
+          ...besideNeeds(mcp, match.params, policy),
         },
       }),
     },
   }
 }
+
+const corsFor = ({ origins, methods, headers, expose, ...rule }: CorsRule): unknown => ({
+  ...rule,
+  origins: asSet(origins),
+  methods: asSet(methods),
+  headers: namesOf(headers),
+  expose: namesOf(expose),
+})
+
+const namesOf = (headers: readonly string[]): readonly string[] =>
+  asSet(headers.map((name) => name.toLowerCase()))

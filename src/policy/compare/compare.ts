@@ -155,7 +155,11 @@ const compareOwn = async (
 
 const compareTables = (before: Policy, after: Policy, findings: Findings) => {
   const [old, now] = [showPolicy(before), showPolicy(after)]
-  const gate = changesOf(GATE_TABLE, gateSettings(old.gate), gateSettings(now.gate))
+  const gate = changesOf(
+    GATE_TABLE,
+    gateSettings(old.gate, before.gate, after.gate),
+    gateSettings(now.gate, after.gate, before.gate),
+  )
   for (const change of gate) findings.setting('GATE', change)
   for (const [side, text] of headerChanges(before.gate, after.gate)) {
     findings.plain(side, 'GATE', text)

@@ -21,7 +21,16 @@ export const headerChanges = (
 ]
 
 const onlyIn = (one: Gate, other: Gate): readonly string[] => {
-  const known = [one.stripHeaders, other.stripHeaders, other.ownHeaders]
-  const names = [...one.ownHeaders].filter((name) => !known.some((all) => all.has(name)))
+  const names = [...one.ownHeaders].filter(
+    (name) => !one.stripHeaders.has(name) && !isRemoved(name, other),
+  )
   return names.length === 0 ? [] : [told(names.map((name) => `\`${name}\``))]
 }
+
+/** Names in the one's `strip_headers` that the other lets pass: not where it takes them away as it may. */
+export const strippedBeside = (one: Gate, other: Gate): readonly string[] =>
+  [...one.stripHeaders].filter((name) => !isRemoved(name, other))
+
+/** Does not know the names that every gate takes from requests. */
+const isRemoved = (name: string, { stripHeaders, ownHeaders, identityPrefix }: Gate): boolean =>
+  stripHeaders.has(name) || ownHeaders.has(name) || name.startsWith(identityPrefix)

@@ -1,5 +1,6 @@
 import { durationMs } from '../../base/duration.ts'
 import { isObject, own } from '../../base/json.ts'
+import { sameText } from './same.ts'
 
 /** What a change of one setting does to what is allowed. */
 export type Direction = 'wider' | 'narrower' | 'unclear' | 'neutral'
@@ -14,7 +15,7 @@ const sizeOf = (value: unknown): number | undefined => {
 }
 
 const textsOf = (value: unknown): readonly string[] | undefined =>
-  Array.isArray(value) ? value.map((one) => JSON.stringify(one)) : undefined
+  Array.isArray(value) ? value.map((one) => String(sameText(one))) : undefined
 
 const turned: Readonly<Record<Direction, Direction>> = {
   wider: 'narrower',

@@ -1,12 +1,21 @@
 import { isObject, type JsonObject, own } from '../../base/json.ts'
+import { perObject } from '../../base/memo.ts'
 import type { Condition } from '../../model/condition.ts'
 import { MCP_KINDS, type McpKind, type McpRule, type McpUse } from '../../model/mcp.ts'
 import { isArgument } from '../../model/mcp-scopes.ts'
 import type { Policy } from '../../model/policy.ts'
-import type { RouteMatch, ScopeTemplate } from '../../model/route.ts'
+import type { RouteMatch, ScopeRule, ScopeTemplate } from '../../model/route.ts'
 import { writtenCondition } from '../conditions/field.ts'
 import { isPattern, literalOf, looseText } from '../mcp-spelling.ts'
-import { accepts, type Direction, type Judge, requires, restrictionBy } from './judges.ts'
+import {
+  accepts,
+  type Direction,
+  type Judge,
+  requires,
+  restriction,
+  restrictionBy,
+} from './judges.ts'
+import { asSet, isSame } from './same.ts'
 
 /** A value that should be a table. */
 export const tableOf = (value: unknown): JsonObject => (isObject(value) ? value : {})
@@ -25,16 +34,15 @@ export const needsFor = ({ names }: McpRule, params: Params): JsonObject =>
     ]),
   )
 
-const needFor = ({ scopes: { mode, scopes }, agentTypes, when }: McpUse, params: Params) => {
-  const texts = scopes.map((template) => scopeFor(template, params))
-  const needed = mode === 'all' ? texts : { any: texts }
-  return agentTypes || when
-    ? {
-        scopes: needed,
-        ...(agentTypes && { agent_types: [...agentTypes] }),
-        ...(when && { when: conditionFor(when, params) }),
-      }
-    : needed
+const needFor = ({ scopes, agentTypes, when }: McpUse, params: Params): JsonObject => ({
+  scopes: scopesFor(scopes, params),
+  ...(agentTypes && { agent_types: asSet(agentTypes) }),
+  ...(when && { when: conditionFor(when, params) }),
+})
+
+const scopesFor = ({ mode, scopes }: ScopeRule, params: Params): unknown => {
+  const texts = asSet(scopes.map((template) => scopeFor(template, params)))
+  return mode === 'all' || texts.length === 1 ? texts : { any: texts }
 }
 
 const scopeFor = ({ parts }: ScopeTemplate, params: Params): string =>
@@ -50,44 +58,61 @@ export const conditionFor = (condition: Condition, params: Params): unknown => [
 ]
 
 /**
- * For each scope that a rule names for something of its MCP server, all that cover it. Which scopes a
- * template stands for is not known: it has all of SCOPES.
+ * What else a rule's `mcp` is compared by: its lists whatever their order, and for each scope that it
+ * names all that cover it. Which scopes a template stands for is not known: it has all of SCOPES.
  */
-export const coversOf = (
-  { names }: McpRule,
+export const besideNeeds = (
+  { names, methods, revisions, origins }: McpRule,
   params: Params,
   { scopes, includedBy }: Policy,
-): JsonObject =>
-  Object.fromEntries(
-    MCP_KINDS.flatMap((kind) => names[kind].all)
-      .flatMap((use) => use.scopes.scopes)
-      .map((template) => [
-        scopeFor(template, params),
-        template.parts.length === 1 ? includedBy(template.source) : Object.fromEntries(scopes),
-      ]),
-  )
+): JsonObject => {
+  const templates = MCP_KINDS.flatMap((kind) => names[kind].all).flatMap((use) => use.scopes.scopes)
+  const texts = templates.map((template) => scopeFor(template, params))
+  return {
+    methods: asSet(methods),
+    revisions: asSet(revisions),
+    origins: asSet(origins),
+    covers: Object.fromEntries(texts.map((text) => [text, asSet(includedBy(text))])),
+    ...(templates.some(({ parts }) => parts.length > 1) && { includes: inclusions(scopes) }),
+  }
+}
+
+/** Of each scope and each that it includes one text. */
+const inclusions = perObject((scopes: Policy['scopes']) =>
+  asSet([...scopes].flatMap(([scope, all]) => all.map((one) => JSON.stringify([scope, one])))),
+)
 
 /** What may be used of an MCP server, name by name; without it nothing of a server is judged. */
 export const mcp: Judge = restrictionBy((before, after) => {
   const [old, now] = [tableOf(before), tableOf(after)]
   const found = [
     ...MCP_KINDS.flatMap((kind) => namesJudged(kind, tableOf(old[kind]), tableOf(now[kind]))),
-    ...coversJudged(tableOf(old.covers), tableOf(now.covers)),
+    ...coversJudged(old, now),
     ...['methods', 'revisions', 'origins'].flatMap((key) => accepts(own(old, key), own(now, key))),
   ]
+  if (found.length > 0) return [...new Set(found)]
   // How large a message is, and how one is refused, lets nobody do more.
-  const directions = [...new Set(found)]
-  return directions.length === 0 ? ['neutral'] : directions
+  return isSame(ofTheRule(old), ofTheRule(now)) ? [] : ['neutral']
 })
 
+/** Without what SCOPES says. */
+const ofTheRule = ({ covers, includes, ...rule }: JsonObject): JsonObject => rule
+
 /** Scopes that only one of the two names are judged with what they are named for. */
-const coversJudged = (old: JsonObject, now: JsonObject): readonly Direction[] =>
-  Object.keys(old)
-    .filter((scope) => Object.hasOwn(now, scope))
-    .flatMap((scope) => {
-      const [one, other] = [own(old, scope), own(now, scope)]
-      return JSON.stringify(one) === JSON.stringify(other) ? [] : accepts(one, other)
-    })
+const coversJudged: Judge = (before, after) => {
+  const [old, now] = [tableOf(before), tableOf(after)]
+  const [one, other] = [tableOf(old.covers), tableOf(now.covers)]
+  const known = Object.keys(one).filter((scope) => Object.hasOwn(other, scope))
+  const found = known.flatMap((scope) => accepts(own(one, scope), own(other, scope)))
+  const more = includesJudged(old.includes, now.includes)
+  return [...found, ...more.filter((way) => way !== 'unclear' || !found.includes('wider'))]
+}
+
+/** Without some that there were less is covered; more may be of what no template stands for. */
+const includesJudged: Judge = (old, now) =>
+  old === undefined || now === undefined
+    ? []
+    : accepts(old, now).map((one) => (one === 'wider' ? 'unclear' : one))
 
 const namesJudged = (kind: McpKind, old: JsonObject, now: JsonObject): readonly Direction[] => {
   const names = new Set([...Object.keys(old), ...Object.keys(now)])
@@ -97,8 +122,7 @@ const namesJudged = (kind: McpKind, old: JsonObject, now: JsonObject): readonly 
       if (isUnderAnother(kind, name, isNew ? old : now)) return ['unclear']
       return [isNew ? 'wider' : 'narrower']
     }
-    const [one, other] = [own(old, name), own(now, name)]
-    return JSON.stringify(one) === JSON.stringify(other) ? [] : needsJudged(one, other)
+    return needsJudged(tableOf(own(old, name)), tableOf(own(now, name)))
   })
 }
 
@@ -110,10 +134,29 @@ const isUnderAnother = (kind: McpKind, name: string, others: JsonObject): boolea
       looseText(kind, literalOf(name)).startsWith(looseText(kind, literalOf(one))),
   )
 
-const needsJudged: Judge = (before, after) => {
+const scopesJudged: Judge = (before, after) => {
   if (Array.isArray(before) && Array.isArray(after)) return requires(before, after)
   const [old, now] = [anyOf(before), anyOf(after)]
   return old && now ? accepts(old, now) : ['unclear']
 }
 
-const anyOf = (value: unknown): unknown => (isObject(value) ? own(value, 'any') : undefined)
+/** A list of alternatives, which a single scope is too. */
+const anyOf = (value: unknown): unknown =>
+  isObject(value)
+    ? own(value, 'any')
+    : Array.isArray(value) && value.length === 1
+      ? value
+      : undefined
+
+/** What a name needs is all of this, so that each part can be judged alone. */
+const NEED: Readonly<Record<string, Judge>> = {
+  scopes: scopesJudged,
+  agent_types: restrictionBy(accepts),
+  when: restriction,
+}
+
+const needsJudged = (before: JsonObject, after: JsonObject): readonly Direction[] =>
+  Object.entries(NEED).flatMap(([part, judge]) => {
+    const [old, now] = [own(before, part), own(after, part)]
+    return isSame(old, now) ? [] : judge(old, now)
+  })

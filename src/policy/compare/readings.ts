@@ -3,6 +3,7 @@ import type { RouteMatch } from '../../model/route.ts'
 import { originText } from '../rows.ts'
 import { conditionFor, needsFor } from './mcp.ts'
 import { plainResource } from './met.ts'
+import { asSet } from './same.ts'
 
 type Params = RouteMatch['params']
 
@@ -24,17 +25,18 @@ export const readingsOf = ({ route, params }: RouteMatch): Readonly<Record<strin
 })
 
 const detailFor = (
-  { identifier, locations, ...rule }: DetailRule,
+  { type, identifier, locations, ...lists }: DetailRule,
   params: Params,
   resource: string,
 ): unknown => ({
-  ...rule,
+  type,
+  ...Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, asSet(list)])),
   ...(identifier && {
     identifier: identifier.parts
       .map((part, i) => (i % 2 === 0 ? part : (params.get(part) ?? '')))
       .join(''),
   }),
-  ...(locations ? { locations } : { resource: plainResource(resource) }),
+  ...(locations ? { locations: asSet(locations) } : { resource: plainResource(resource) }),
 })
 
 /** Whether some setting of two rules says something else of one request in the one than in the other. */

@@ -3,6 +3,7 @@ import { type ClaimExpectation, type ClaimRule, claimPathText } from '../../mode
 import { longestLife, type WorkflowSource } from '../../model/route.ts'
 import { delegationExcess } from './delegation.ts'
 import { type Excess, ISSUERS, listed, type MetBy, plainResource, surplus } from './met.ts'
+import { sameText } from './same.ts'
 import { asWritten, scopeExcess } from './scopes.ts'
 import { lifeText, valueText } from './words.ts'
 
@@ -100,7 +101,7 @@ const claimsOf = ({ issuer, route }: MetBy) =>
   [...issuer.claims, ...route.claims].map(({ path, expected }: ClaimRule) => ({
     path: claimPathText(path),
     expected,
-    whole: JSON.stringify(expected),
+    whole: sameText(expected),
     text: valueText(expected),
   }))
 

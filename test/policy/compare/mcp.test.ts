@@ -46,7 +46,53 @@ describe('mcp of two policies', () => {
       ['wider'],
     ],
     ['one of them', tools({ a: ['x', 'y'] }), tools({ a: { any: ['x', 'y'] } }), ['unclear']],
-    ['a condition', MCP, tools({ read: { scopes: ['files:read'], when: 'true' } }), ['unclear']],
+    ['a condition', MCP, tools({ read: { scopes: ['files:read'], when: 'true' } }), ['narrower']],
+    [
+      'no condition any more',
+      tools({ read: { scopes: ['files:read'], when: 'true' } }),
+      MCP,
+      ['wider'],
+    ],
+    [
+      'another condition',
+      tools({ a: { scopes: [], when: 'true' } }),
+      tools({ a: { scopes: [], when: 'arguments.n == 1' } }),
+      ['unclear'],
+    ],
+    ['types', MCP, tools({ read: { scopes: ['files:read'], agent_types: ['s'] } }), ['narrower']],
+    [
+      'no types any more',
+      tools({ a: { scopes: ['x'], agent_types: ['s'] } }),
+      tools({ a: ['x'] }),
+      ['wider'],
+    ],
+    [
+      'a type less',
+      tools({ a: { scopes: [], agent_types: ['s', 'o'] } }),
+      tools({ a: { scopes: [], agent_types: ['s'] } }),
+      ['narrower'],
+    ],
+    [
+      'a type in place of another',
+      tools({ a: { scopes: [], agent_types: ['o'] } }),
+      tools({ a: { scopes: [], agent_types: ['s'] } }),
+      ['wider', 'narrower'],
+    ],
+    [
+      'a scope more, beside types and a condition',
+      tools({ a: { scopes: ['x'], agent_types: ['s'], when: 'true' } }),
+      tools({ a: { scopes: ['x', 'y'], agent_types: ['s'], when: 'true' } }),
+      ['narrower'],
+    ],
+    [
+      'a scope less, and a condition',
+      tools({ a: ['x', 'y'] }),
+      tools({ a: { scopes: ['x'], when: 'true' } }),
+      ['wider', 'narrower'],
+    ],
+    ['an alternative of its own', tools({ a: ['x'] }), tools({ a: { any: ['x'] } }), []],
+    ['alternatives to one', tools({ a: ['x'] }), tools({ a: { any: ['x', 'y'] } }), ['wider']],
+    ['alternatives no more', tools({ a: { any: ['x', 'y'] } }), tools({ a: ['x'] }), ['narrower']],
     ['a pattern', MCP, tools({ read: ['files:read'], 'x_*': [] }), ['wider']],
     [
       'a name under a pattern',
@@ -75,10 +121,54 @@ describe('mcp of two policies', () => {
     expect(await judged(policyOf(MCP, before), policyOf(MCP, after))).toEqual(words)
   })
 
-  it('SCOPES count where a tool has a template', async () => {
+  it.each([
+    ['all that it stands for', {}, { admin: ['files:*'] }, ['wider']],
+    ['one that it may stand for', {}, { admin: ['files:a'] }, ['unclear']],
+    ['one beside another', { admin: ['files:a'] }, { admin: ['files:b', 'files:a'] }, ['unclear']],
+    ['one less', { admin: ['files:a', 'files:b'] }, { admin: ['files:b'] }, ['narrower']],
+    ['none', { admin: ['files:*'], ops: ['files:a'] }, {}, ['narrower']],
+    ['one for another', { w: ['files:a'] }, { w: ['files:b'] }, ['unclear', 'narrower']],
+    [
+      'the same in another order',
+      { w: ['files:a', 'files:b'], v: ['files:c'] },
+      { v: ['files:c'], w: ['files:b', 'files:a'] },
+      [],
+    ],
+  ])('SCOPES count where a tool has a template: %s', async (_, before, after, words) => {
     const mcp = tools({ read: ['files:{arguments.path}'] })
-    const found = await judged(policyOf(mcp), policyOf(mcp, { admin: ['files:*'] }))
-    expect(found).toEqual(['unclear'])
+    expect((await judged(policyOf(mcp, before), policyOf(mcp, after))).sort()).toEqual(
+      [...words].sort(),
+    )
+  })
+
+  it('has the same SCOPES in another order where something else changes', async () => {
+    const read = ['files:{arguments.path}']
+    const before = policyOf(tools({ read, write: ['w'] }), { w: ['r'], v: ['w'] })
+    const after = policyOf(tools({ read }), { v: ['w'], w: ['r'] })
+    expect(await judged(before, after)).toEqual(['narrower'])
+  })
+
+  it.each<[string, object, object]>([
+    ['scopes', tools({ a: ['x', 'y'] }), tools({ a: ['y', 'x'] })],
+    ['alternatives', tools({ a: { any: ['x', 'y'] } }), tools({ a: { any: ['y', 'x'] } })],
+    ['a table', MCP, tools({ read: { scopes: ['files:read'] } })],
+    [
+      'types',
+      tools({ a: { scopes: [], agent_types: ['s', 'o'] } }),
+      tools({ a: { scopes: [], agent_types: ['o', 's'] } }),
+    ],
+    [
+      'methods',
+      { ...MCP, methods: ['logging/setLevel', 'x/y'] },
+      { ...MCP, methods: ['x/y', 'logging/setLevel'] },
+    ],
+    [
+      'origins',
+      { ...MCP, origins: ['https://a.example', 'https://b.example'] },
+      { ...MCP, origins: ['https://b.example', 'https://a.example'] },
+    ],
+  ])('is the same, written in another way: %s', async (_, before, after) => {
+    expect(await judged(policyOf(before), policyOf(after))).toEqual([])
   })
 })
 
@@ -94,7 +184,11 @@ describe('what a name needs, made of parts of the path', () => {
     ['of a resource', { resources: { 'file:///*': ['x:{b}'] } }, ['wider', 'narrower']],
     ['one of several', tools({ t: { any: ['y', 'x:{a}'] } }), ['wider', 'narrower']],
     ['beside arguments', tools({ t: ['x:{a}:{arguments.b}'] }), ['wider', 'narrower']],
-    ['beside types', tools({ t: { scopes: ['x:{a}'], agent_types: ['s'] } }), ['unclear']],
+    [
+      'beside types',
+      tools({ t: { scopes: ['x:{a}'], agent_types: ['s'] } }),
+      ['wider', 'narrower'],
+    ],
     [
       'a condition',
       tools({ t: { scopes: [], when: 'request.params.a == token.run' } }),
@@ -137,6 +231,17 @@ describe('what a name needs, made of parts of the path', () => {
     expect(await judged(of(own, '/mcp/{a}'), rules('x:one'))).not.toContain('wider')
     expect(await judged(of(own, '/mcp/{a}'), rules('x:two'))).toContain('wider')
   })
+
+  it('is covered by the same scopes for the one value that is left of a rule', async () => {
+    const only = (SCOPES: object) => {
+      const mcp = tools({ t: ['x:one'] })
+      return policy({ ROUTES: [{ match: 'GET,POST,DELETE /mcp/one', scopes: [], mcp }], SCOPES })
+    }
+    const before = of(own, '/mcp/{a}')
+    expect(await judged(before, only({}))).toEqual(['narrower'])
+    expect(await judged(before, only({ w: ['x:two'] }))).toEqual(['narrower'])
+    expect(await judged(before, only({ w: ['x:one'] }))).toEqual(['wider', 'narrower'])
+  })
 })
 
 describe('against every request and caller of a small world', () => {
@@ -144,7 +249,7 @@ describe('against every request and caller of a small world', () => {
   const SEGMENTS = ['one', 'two', 'two:go']
   const asked = combinations([SEGMENTS, SEGMENTS]).map((two) => `/${two.join('/')}`)
   const held = ['x:one', 'x:two', 'y:one:two', 'z', 'w']
-  const scopes = fc.constantFrom<unknown>(
+  const scopes = fc.constantFrom<readonly string[] | object>(
     ['x:{a}'],
     ['x:{b}'],
     ['x:two'],
@@ -153,12 +258,32 @@ describe('against every request and caller of a small world', () => {
     { any: ['x:{b}', 'x:two'] },
     ['y:{a}:{b}'],
   )
-  const rules = fc.uniqueArray(fc.record({ path: fc.constantFrom(...paths), needs: scopes }), {
+  const types = fc.constantFrom(undefined, undefined, ['s'], ['o'], ['o', 's'])
+  const needs = fc
+    .tuple(scopes, types)
+    .map(([one, agent_types]) => (agent_types ? { scopes: one, agent_types } : one))
+  const rules = fc.uniqueArray(fc.record({ path: fc.constantFrom(...paths), needs }), {
     minLength: 1,
     maxLength: 3,
     selector: ({ path }) => path,
   })
-  const SCOPES = fc.constantFrom({}, {}, {}, { w: ['x:*'] }, { w: ['x:two'] })
+  const SCOPES = fc.constantFrom<Readonly<Record<string, readonly string[]>>>(
+    {},
+    {},
+    { w: ['x:*'] },
+    { w: ['x:two'] },
+    { w: ['z'], z: ['x:one'] },
+    { z: ['x:one'] },
+  )
+  /** Two that are often alike but for one thing. */
+  const pair = fc
+    .record({ one: rules, other: rules, at: fc.nat(2), again: needs, isAlike: fc.boolean() })
+    .map(({ one, other, at, again, isAlike }) => {
+      const changed = one.map((rule, i) =>
+        i === at % one.length ? { ...rule, needs: again } : rule,
+      )
+      return [one, isAlike ? changed : other] as const
+    })
 
   const parsed = (list: readonly { path: string; needs: unknown }[], SCOPES: object) => {
     try {
@@ -176,15 +301,15 @@ describe('against every request and caller of a small world', () => {
     const use = match?.route.mcp?.names.tools.find('t')
     if (!match || !use) return []
     const { params } = match
-    return subsets(held, 2)
-      .filter((scopes) => mayUse(use, { scopes, types: [], params, policy: one }))
-      .map((scopes) => scopes.join(' '))
+    return combinations<readonly string[]>([subsets(held, 2), [[], ['s'], ['o']]])
+      .filter(([scopes = [], types = []]) => mayUse(use, { scopes, types, params, policy: one }))
+      .map((caller) => JSON.stringify(caller))
   }
 
   it('finds every widening', async () => {
     const seen = { wider: 0, not: 0 }
     await fc.assert(
-      fc.asyncProperty(rules, rules, SCOPES, SCOPES, async (one, other, some, others) => {
+      fc.asyncProperty(pair, SCOPES, SCOPES, async ([one, other], some, others) => {
         const [before, after] = [parsed(one, some), parsed(other, others)]
         fc.pre(before !== undefined && after !== undefined)
         if (!before || !after) return

@@ -19,6 +19,9 @@ const KEYS = {
 const [KID, LEAKED] = ['A'.repeat(43), 'E'.repeat(43)]
 const MORE_KEYS = { keys: [...KEYS.keys, { ...KEYS.keys[0], kid: 'two' }] }
 
+/** All secrets are set, and none is known. */
+const UNKNOWN = { has: () => true, secret: () => undefined }
+
 const gate = (change: object): Vars => ({ GATE: { ...GATE, ...change } })
 const acme = (change: object): Vars => ({ ISSUERS: { acme: { ...ACME, ...change } } })
 const chat = (change: object): Vars => ({ ROUTES: [{ ...CHAT, ...change }] })
@@ -191,6 +194,69 @@ it('never shows what is injected', async () => {
   expect(JSON.stringify(found)).not.toMatch(/first-secret|second-secret|Bearer/)
 })
 
+describe('what is written in another order', () => {
+  const [APP, WEB] = ['https://app.example.com', 'https://web.example.com']
+  const details = (more: object) => chat({ authorization_details: [{ type: 't', ...more }] })
+
+  it.each<[string, Vars, Vars]>([
+    [
+      'keys of a claim, at a rule',
+      chat({ claims: { n: { min: 1, max: 3 } } }),
+      chat({ claims: { n: { max: 3, min: 1 } } }),
+    ],
+    [
+      'keys of a claim, of an issuer',
+      acme({ claims: { n: { min: 1, max: 3 } } }),
+      acme({ claims: { n: { max: 3, min: 1 } } }),
+    ],
+    [
+      'origins of `cors`',
+      chat({ cors: { origins: [APP, WEB] } }),
+      chat({ cors: { origins: [WEB, APP] } }),
+    ],
+    [
+      'headers of `cors`, in another case',
+      chat({ cors: { origins: [APP], headers: ['X-A', 'x-b'], expose: ['x-c', 'X-D'] } }),
+      chat({ cors: { origins: [APP], headers: ['X-B', 'x-a'], expose: ['x-d', 'x-c'] } }),
+    ],
+    [
+      'headers of `cors` that are the default',
+      chat({ cors: { origins: [APP] } }),
+      chat({ cors: { origins: [APP], headers: ['content-type', 'Authorization'] } }),
+    ],
+    ['actions', details({ actions: ['a', 'b'] }), details({ actions: ['b', 'a', 'a'] })],
+    ['locations', details({ locations: [APP, WEB] }), details({ locations: [WEB, APP] })],
+    [
+      'algorithms of `decrypt`',
+      acme({ decrypt: { secret: 'KEY', key_management: ['ECDH-ES', 'RSA-OAEP-256'] } }),
+      acme({ decrypt: { secret: 'KEY', key_management: ['RSA-OAEP-256', 'ECDH-ES'] } }),
+    ],
+  ])('is the same: %s', async (_, one, other) => {
+    const found = await comparePolicies(policy(one, UNKNOWN), policy(other, UNKNOWN))
+    const nothing = { widens: false, gains: [], loses: [], changes: [] }
+    expect(found).toEqual({ ok: true, value: nothing })
+  })
+
+  it.each<[string, Vars, Vars]>([
+    [
+      'a range',
+      chat({ claims: { n: { min: 1, max: 3 } } }),
+      chat({ claims: { n: { min: 1, max: 4 } } }),
+    ],
+    ['an origin', chat({ cors: { origins: [APP] } }), chat({ cors: { origins: [APP, WEB] } })],
+    ['an action', details({ actions: ['a', 'b'] }), details({ actions: ['a'] })],
+    ['actions as types', details({ actions: ['a'] }), details({ datatypes: ['a'] })],
+    [
+      'an algorithm',
+      acme({ decrypt: { secret: 'KEY', key_management: ['ECDH-ES'] } }),
+      acme({ decrypt: { secret: 'KEY', key_management: ['RSA-OAEP-256', 'ECDH-ES'] } }),
+    ],
+  ])('is another, and counts as wider, with %s more or less', async (_, one, other) => {
+    const found = await comparePolicies(policy(one, UNKNOWN), policy(other, UNKNOWN))
+    expect(found).toMatchObject({ ok: true, value: { widens: true } })
+  })
+})
+
 describe('the order of algorithms', () => {
   const directions = (before: readonly string[], after: readonly string[]) =>
     changesOf(
@@ -223,7 +289,6 @@ describe('the order of algorithms', () => {
 })
 
 describe('another secret that is injected', () => {
-  const UNKNOWN = { has: () => true, secret: () => undefined }
   const injecting = (template: string) =>
     policy(chat({ inject: { Authorization: template } }), UNKNOWN)
   const [READ, ADMIN] = ['$' + '{READ_KEY}', '$' + '{ADMIN_KEY}']

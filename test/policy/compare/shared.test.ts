@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { stripInbound } from '../../../src/answer/headers.ts'
 import { comparePolicies } from '../../../src/policy/compare/compare.ts'
 import { ACME, CHAT, GATE, policy, type Vars } from '../support.ts'
 
@@ -153,5 +154,33 @@ describe('a header that some rule sets, and that no request brings of its own', 
   ])('may not be brought where %s', async (_, before, after) => {
     expect(told(await compared(before, after))).toEqual([])
     expect(told(await compared(after, before))).toEqual([])
+  })
+
+  it('is told of where some request brings it that did not, and only there', async () => {
+    const names = ['x-key', 'x-caller-key']
+    const isBrought = ({ gate, routes: [route] }: ReturnType<typeof policy>, name: string) => {
+      const headers = new Headers({ [name]: '1' })
+      if (route) stripInbound(headers, gate, route)
+      return headers.has(name)
+    }
+    const PREFIX = { identity_prefix: 'x-caller-' }
+    const rows = ['x-key', undefined].flatMap((inject) =>
+      [[], ['X_Key'], ['x-caller-key'], names].map((strip_headers) =>
+        policy(vars(inject ? setting : {}, { ...PREFIX, strip_headers })),
+      ),
+    )
+    for (const before of rows) {
+      for (const after of rows) {
+        const found = await comparePolicies(before, after)
+        const said = found.ok ? [...found.value.gains, ...found.value.loses] : []
+        const about = said.filter(({ text }) => /of their own|strip_headers/.test(text))
+        const more = names.some((name) => isBrought(after, name) && !isBrought(before, name))
+        const less = names.some((name) => isBrought(before, name) && !isBrought(after, name))
+        expect(about.map(({ widens }) => widens)).toEqual([
+          ...(more ? [true] : []),
+          ...(less ? [false] : []),
+        ])
+      }
+    }
   })
 })
