@@ -17,7 +17,9 @@ import { NOW } from '../../kit/facts.ts'
 
 const MINUTE = 60_000
 
-beforeEach(() => void vi.useFakeTimers({ now: NOW * 1000, toFake: ['Date', 'setTimeout', 'clearTimeout'] }))
+beforeEach(
+  () => void vi.useFakeTimers({ now: NOW * 1000, toFake: ['Date', 'setTimeout', 'clearTimeout'] }),
+)
 afterEach(() => void vi.useRealTimers())
 
 const clock = { now: () => Date.now() }
