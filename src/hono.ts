@@ -10,10 +10,10 @@ export type { AgentGuardOptions, AgentVariables } from './apps/guarding.ts'
 /**
  * The line as Hono middleware: allowed requests go on with {@link AgentVariables}, denied ones are
  * answered here with problem details, or by `refuse`. What handlers of an MCP server answer is given out
- * as if it came from an origin: sessions sealed, lists filtered, streams cut when the token ends. On a route with `cors` answers carry CORS
- * headers, and a preflight that the line lets pass is answered without a token; a refused one, and
- * any other OPTIONS, carries none. Which rule a request falls under is the policy's matter, not that
- * of the path the middleware is mounted on.
+ * as if it came from an origin: sessions sealed, lists filtered, streams cut when the token ends. On a
+ * route with `cors` answers carry CORS headers, and a preflight that the line lets pass is answered
+ * without a token; a refused one, and any other OPTIONS, carries none. Which rule a request falls under
+ * is the policy's matter, not that of the path the middleware is mounted on.
  */
 export const agentGuard = <E extends { Variables: AgentVariables } = { Variables: AgentVariables }>(
   guard: Guard,
@@ -85,9 +85,9 @@ const metadataBy = <E extends Guarded>(
   guard: Guard,
   options?: AgentGuardOptions<E>,
 ): MiddlewareHandler<E> => {
-  const judged = agentGuard(guard, options)
+  const guarded = agentGuard(guard, options)
   return (c, next) =>
-    judged(c, async () => {
+    guarded(c, async () => {
       const answer = await serveMetadata(c, next)
       if (answer) c.res = answer
     })

@@ -35,7 +35,7 @@ export const toHandler = (request: Request, decision: Decision): Request => {
 /**
  * The answer of a handler for an MCP server as the caller gets it, as if it had come from an origin: the session
  * sealed, without what the caller may not use, and cut when the token ends; a denial where that cannot be
- * done. On rules without `mcp` the answer itself.
+ * done, as for the decision of a guard that is not known.
  */
 export const fromHandler = async (
   answer: Response,
@@ -44,10 +44,10 @@ export const fromHandler = async (
 ): Promise<Result<Response, ForwardFault>> => {
   const ports = deciderOf(decision)
   const { route } = decision.known
-  const denial = ports && route ? refusedAnswer(answer, route) : chainDenials('unavailable')
-  if (denial || !ports) {
+  const refused = route && refusedAnswer(answer, route)
+  if (!ports || refused) {
     await answer.body?.cancel().catch(() => {})
-    return fail({ denial: denial ?? chainDenials('unavailable') })
+    return fail({ denial: refused ?? chainDenials('unavailable') })
   }
   const changeable = new Response(answer.body, answer)
   return fitted(changeable, request, { decision, ports, isMortal: true, isFetched: false })
