@@ -83,14 +83,12 @@ const hostsOf = (before: Policy, after: Policy, rules: readonly Route[]): readon
   )
 }
 
-const NO_HEADERS = new Headers()
-
 /** The rule a request falls under; none where it is refused before a credential is read. */
 export const ruleFor = async (
   policy: Policy,
   { method, host, path }: Pick<Sample, 'method' | 'host' | 'path'>,
 ): Promise<RouteMatch | undefined> => {
-  const request = { method, url: `https://${host}${path}`, headers: NO_HEADERS }
+  const request = { method, url: `https://${host}${path}`, headers: new Headers() }
   const { value } = await route.run({ request, policy }, undefined)
   const { route: found, params = new Map() } = value ?? {}
   return found && !found.endpoint ? { route: found, params } : undefined
