@@ -3,63 +3,98 @@ import { join } from 'node:path'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 import { outside } from './test/kit/key-host.ts'
+import { CONFIG } from './test/kit/repository.ts'
+
+/** Test files whose text holds a word. */
+const filesWith = (word: string) =>
+  globSync('test/**/*.test.ts').filter((path) => readFileSync(path, 'utf8').includes(word))
 
 /**
- * Files with a process of their own: one watches which tables are declared while the sources load, so
- * nothing may have loaded them before; the others stand the clock still, and a connection that a file
- * before them left open may set timers that come again and again.
+ * Files with a process of their own: they stand the clock still, and a connection that a file before
+ * them left open may set timers that come again and again.
  */
-const ALONE = [
-  'test/denials.test.ts',
-  ...globSync('test/**/*.test.ts').filter(
-    (path) =>
-      !path.endsWith('.workerd.test.ts') && readFileSync(path, 'utf8').includes('useFakeTimers'),
-  ),
-]
+const ALONE = filesWith('useFakeTimers').filter((path) => !path.endsWith('.workerd.test.ts'))
+
+const SOAK = 'test/**/*.soak.test.ts'
+const WORKERD = 'test/**/*.workerd.test.ts'
+
+/** Where properties begin, and how many times as often they are tried as in `npm test`. */
+const TRYING = { seed: 20_261, factor: 1 }
+
+/** No test asserts a time; these end one that hangs, on the busiest machine. */
+const TIMES = { testTimeout: 60_000, hookTimeout: 60_000 }
+const SOAK_TIMES = { testTimeout: 900_000, hookTimeout: 120_000 }
 
 /**
- * Projects over one tree: `*.workerd.test.ts` runs inside workerd, the rest in Node. Files share what
- * they load, as starting anew for each would take most of the time; the modules keep nothing between
- * uses but what was made of the same text or object.
+ * `npm test`: what the product promises, the same on every machine. `npm run soak` (mode `soak`): the long,
+ * the many and the timed, and properties from a new seed. Projects over one tree: `*.workerd.test.ts` runs
+ * inside workerd, the rest in Node. Files share what they load and the gates they start, as starting anew
+ * for each would take most of the time.
  */
-export default defineConfig({
-  test: {
-    // Many wait for a process or a clock, so that some can share a processor well.
-    maxWorkers: 4,
-    projects: [
-      {
-        test: {
-          name: 'node',
-          include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.workerd.test.ts', ...ALONE],
-          isolate: false,
-          unstubGlobals: true,
-          // Commands are started a hundred times, each a process of its own.
-          env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/compile') },
-          globalSetup: ['test/kit/bundle.ts'],
-          // Properties are tried thousands of times, and a busy machine may take long for them.
-          testTimeout: 40_000,
-          hookTimeout: 40_000,
+export default defineConfig(({ mode }) => {
+  const isSoak = mode === 'soak'
+  const trying = isSoak ? { seed: soakSeed(), factor: 20 } : TRYING
+  const shared = {
+    isolate: false,
+    unstubGlobals: true,
+    // Commands are started a hundred times, each a process of its own.
+    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/compile') },
+    globalSetup: ['test/kit/bundle.ts'],
+    setupFiles: ['test/kit/each.setup.ts'],
+    provide: { trying },
+    ...TIMES,
+  }
+  const project = (name: string, test: object) => ({ test: { ...shared, name, ...test } })
+  const workerd = (name: string, test: object) => ({
+    plugins: [
+      cloudflareTest({
+        wrangler: { configPath: CONFIG },
+        miniflare: {
+          outboundService: outside(),
+          ratelimits: { RL_TEST: { namespace_id: '1', simple: { limit: 5, period: 60 } } },
         },
-      },
-      { test: { name: 'alone', include: ALONE } },
-      {
-        plugins: [
-          cloudflareTest({
-            wrangler: { configPath: './wrangler.toml' },
-            miniflare: {
-              outboundService: outside(),
-              ratelimits: { RL_TEST: { namespace_id: '1', simple: { limit: 5, period: 60 } } },
-            },
-          }),
-        ],
-        test: {
-          name: 'workerd',
-          include: ['test/**/*.workerd.test.ts'],
-          isolate: false,
-          setupFiles: ['test/kit/anew.workerd.ts'],
-        },
-      },
+      }),
     ],
-  },
+    test: {
+      name,
+      isolate: false,
+      provide: { trying },
+      globalSetup: ['test/kit/expected-crashes.ts'],
+      setupFiles: ['test/kit/anew.workerd.ts'],
+      ...TIMES,
+      ...test,
+    },
+  })
+  return {
+    test: {
+      // Many wait for a process or a clock, so that some can share a processor well.
+      maxWorkers: 3,
+      projects: isSoak
+        ? [
+            project('soak', {
+              include: [SOAK, ...filesWith('kit/property.ts')],
+              exclude: [WORKERD],
+              ...SOAK_TIMES,
+            }),
+            workerd('soak in workerd', {
+              include: filesWith('kit/property.ts').filter((path) =>
+                path.endsWith('.workerd.test.ts'),
+              ),
+              ...SOAK_TIMES,
+            }),
+          ]
+        : [
+            project('node', { include: ['test/**/*.test.ts'], exclude: [SOAK, WORKERD, ...ALONE] }),
+            project('alone', { include: ALONE, exclude: [SOAK], isolate: true }),
+            workerd('workerd', { include: [WORKERD] }),
+          ],
+    },
+  }
 })
+
+/** A seed that is printed, so that what it found can be tried again: `SEED=… npm run soak`. */
+function soakSeed(): number {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+  console.log(`properties are tried from SEED=${seed}`)
+  return seed
+}

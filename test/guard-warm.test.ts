@@ -126,7 +126,7 @@ describe('a small memory', () => {
 
   it('is moved by no token that does not pass, however many come', async () => {
     await line.revoke('subject', 'mallory')
-    for (let i = 0; i < 2_000; i++) {
+    for (let i = 0; i < 200; i++) {
       const [code, make] = STRANGERS[i % STRANGERS.length] ?? ['', String]
       const asked = await ask('/docs/1', make(i + 10))
       expect(asked).toBe(code)
@@ -138,11 +138,11 @@ describe('a small memory', () => {
   })
 
   it('keeps a token in use through any number of others that pass', async () => {
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 40; i++) {
       expect(await ask('/docs/1', minted({ jti: `other-${i}` }))).toBe('passed')
       expect(await ask('/docs/1', TOKEN)).toBe('passed')
       expect(line.tokens.size).toBeLessThanOrEqual(4)
     }
-    expect(line.verified()).toBe(200)
+    expect(line.verified()).toBe(40)
   })
 })

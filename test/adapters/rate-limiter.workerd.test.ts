@@ -31,10 +31,10 @@ const stored = (name: string) =>
 const passed = (taken: readonly { readonly ok: boolean }[]) => taken.filter(({ ok }) => ok).length
 
 describe('the object that counts', () => {
-  it('lets exactly as many through as the limit says, of a thousand at once', async () => {
+  it('lets exactly as many through as the limit says, of hundreds at once', async () => {
     at(0)
     const taken = await Promise.all(
-      Array.from({ length: 1_000 }, () => limiterOf('crowd').take(HUNDRED, true)),
+      Array.from({ length: 300 }, () => limiterOf('crowd').take(HUNDRED, true)),
     )
     expect(passed(taken)).toBe(100)
   })

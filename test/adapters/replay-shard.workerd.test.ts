@@ -28,10 +28,10 @@ const stored = (name: string) =>
 const alarmIn = (seconds: number) => (T + seconds) * 1000
 
 describe('the object that remembers', () => {
-  it('has exactly one first of a thousand at once', async () => {
+  it('has exactly one first of hundreds at once', async () => {
     at(0)
     const claims = await Promise.all(
-      Array.from({ length: 1_000 }, (_, i) => shardOf('crowd').claim('a', T + 600, `${i}`)),
+      Array.from({ length: 300 }, (_, i) => shardOf('crowd').claim('a', T + 600, `${i}`)),
     )
     expect(claims.filter((first) => first)).toHaveLength(1)
     expect((await stored('crowd')).names).toEqual(['a'])

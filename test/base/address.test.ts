@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isPrivateHost, networkOf } from '../../src/base/address.ts'
+import { tries } from '../kit/property.ts'
 
 describe('networkOf', () => {
   it.each([
@@ -56,7 +57,7 @@ describe('networkOf', () => {
           expect(networkOf(text(next))).not.toBe(network)
         },
       ),
-      { seed: 64, numRuns: 300 },
+      tries(60),
     )
   })
 })

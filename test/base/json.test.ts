@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { own, parseJson, parseJsonObject } from '../../src/base/json.ts'
 import { LIMITS } from '../../src/base/limits.ts'
+import { tries } from '../kit/property.ts'
 
 /** An object whose innermost value is `levels` deep, the object itself counted. */
 const nested = (levels: number) => `{"a":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`
@@ -78,7 +79,7 @@ describe('parseJsonObject', () => {
           expect(parseJsonObject(blank + doubled)).toBeUndefined()
         }
       }),
-      { seed: 20_264, numRuns: 300 },
+      tries(60),
     )
   })
 })

@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { perObject } from '../../src/base/memo.ts'
 
@@ -59,22 +57,5 @@ describe('what is made once per object', () => {
     const key = { name: 'four' }
     expect([outer(key), inner(key), outer(key)]).toEqual([8, 4, 8])
     expect(asked).toEqual(['outer four', 'inner four'])
-  })
-
-  it('goes with the object, even where it holds the object', async () => {
-    setFlagsFromString('--expose-gc')
-    const collect = runInNewContext('gc') as () => void
-    const of = perObject((key: object) => ({ key }))
-    const held = { name: 'held' }
-    of(held)
-    const left = (() => {
-      const key = {}
-      return [new WeakRef(key), new WeakRef(of(key))]
-    })()
-    // What was looked at in one turn lives until its end.
-    await new Promise((done) => setImmediate(done))
-    collect()
-    expect(left.map((one) => one.deref())).toEqual([undefined, undefined])
-    expect(of(held).key).toBe(held)
   })
 })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { queryValues, readAddress } from '../../src/base/request.ts'
 import { requestTo } from '../kit/facts.ts'
+import { tries } from '../kit/property.ts'
 
 describe('readAddress', () => {
   it.each([
@@ -56,7 +57,7 @@ describe('readAddress', () => {
         )
         expect(new Set([...pairs.values()].map(readAddress)).size).toBe(pairs.size)
       }),
-      { seed: 20_280, numRuns: 1_000 },
+      tries(100),
     )
   })
 })

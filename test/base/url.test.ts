@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../src/base/limits.ts'
 import { canonicalPath, hostOf, isLoopback, isPlainHost, splitUrl } from '../../src/base/url.ts'
+import { tries } from '../kit/property.ts'
 
 describe('canonicalPath', () => {
   it.each([
@@ -144,9 +145,9 @@ describe('canonicalPath', () => {
         expect(parsed.href).toBe(`https://api.example.com${path.value}`)
         expect(decodeURIComponent(path.value)).toBe(decodeURIComponent(raw))
       }),
-      { seed: 20_261, numRuns: 4_000 },
+      tries(400),
     )
-    expect(accepted).toBeGreaterThan(200)
+    expect(accepted).toBeGreaterThan(50)
   })
 })
 

@@ -12,37 +12,31 @@ const env = workerEnv({
   REVOCATIONS: { idFromName: nothing, get: nothing },
 })
 
-it.each([1, 10, 1000])(
-  'a policy of %i rules is in order, and its last one is asked for',
-  (count) => {
-    const vars = policyVars(keys, count)
-    const read = readPolicy(vars, env)
-    if (!read.ok) throw new Error(JSON.stringify(read.reason))
-    const names = Object.keys(vars).filter((name) => name.startsWith('ROUTES_'))
-    const rules = names.flatMap((name) => vars[name])
-    expect(rules).toHaveLength(count)
-    expect(read.value.policy.router.find('GET', HOST, PATH).match?.route.path).toBe(
-      '/v1/documents/{id}',
-    )
-    expect(rules.at(-1)).toMatchObject({ match: 'GET /v1/documents/{id}' })
-  },
-)
+it.each([1, 1000])('a policy of %i rules is in order, and its last one is asked for', (count) => {
+  const vars = policyVars(keys, count)
+  const read = readPolicy(vars, env)
+  if (!read.ok) throw new Error(JSON.stringify(read.reason))
+  const names = Object.keys(vars).filter((name) => name.startsWith('ROUTES_'))
+  const rules = names.flatMap((name) => vars[name])
+  expect(rules).toHaveLength(count)
+  expect(read.value.policy.router.find('GET', HOST, PATH).match?.route.path).toBe(
+    '/v1/documents/{id}',
+  )
+  expect(rules.at(-1)).toMatchObject({ match: 'GET /v1/documents/{id}' })
+})
 
-it.each([10, 1000])(
-  'paths that %i rules are looked up for are new each, and of three kinds',
-  (count) => {
-    const read = readPolicy(policyVars(keys, count), env)
-    if (!read.ok) throw new Error(JSON.stringify(read.reason))
-    const paths = pathsFor(count, 50)
-    expect(new Set(paths).size).toBe(150)
-    const found = paths.map(
-      (path) => read.value.policy.router.find('GET', HOST, path).match?.route.path,
-    )
-    expect(new Set(found)).toEqual(
-      new Set(['/v1/documents/{id}', `/v1/collection-${count / 2}/{id}`, undefined]),
-    )
-  },
-)
+it.each([10])('paths that %i rules are looked up for are new each, and of three kinds', (count) => {
+  const read = readPolicy(policyVars(keys, count), env)
+  if (!read.ok) throw new Error(JSON.stringify(read.reason))
+  const paths = pathsFor(count, 50)
+  expect(new Set(paths).size).toBe(150)
+  const found = paths.map(
+    (path) => read.value.policy.router.find('GET', HOST, path).match?.route.path,
+  )
+  expect(new Set(found)).toEqual(
+    new Set(['/v1/documents/{id}', `/v1/collection-${count / 2}/{id}`, undefined]),
+  )
+})
 
 it('no variable is larger than Cloudflare takes', () => {
   const sizes = Object.values(policyVars(keys, 1000)).map((value) => JSON.stringify(value).length)
@@ -59,8 +53,8 @@ it('a token can have the name that is revoked', async () => {
 })
 
 it('tokens are of a usual size, and no two are alike', async () => {
-  const tokens = await mint('ES256', 600)
-  expect(new Set(tokens).size).toBe(600)
+  const tokens = await mint('ES256', 100)
+  expect(new Set(tokens).size).toBe(100)
   for (const { length } of tokens) {
     expect(length).toBeGreaterThan(550)
     expect(length).toBeLessThan(750)

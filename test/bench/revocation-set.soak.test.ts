@@ -7,7 +7,7 @@ const ENTRIES = 2_000
 let set: LargeSet
 beforeAll(async () => {
   set = await createLargeSet(ENTRIES)
-}, 60_000)
+})
 afterAll(() => set.remove())
 
 it('is filled with what the set itself can tell, find, lift and add to', async () => {

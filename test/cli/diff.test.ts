@@ -253,8 +253,4 @@ it('is a command', async () => {
   const no = await run(['diff', plain, wider])
   expect(no).toMatchObject({ code: 1, stderr: '' })
   expect(no.stdout).toContain('gains: ')
-  const yes = await run(['diff', wider, plain, '--json'])
-  expect(yes.code).toBe(0)
-  expect(JSON.parse(yes.stdout)).toMatchObject({ widens: false, gains: [], loses: [{}] })
-  expect(await run(['diff', plain])).toMatchObject({ code: 2 })
 })

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type ExplainOptions, explain } from '../../src/cli/explain.ts'
-import { run } from './kit.ts'
+import { render } from '../../src/cli/output.ts'
 import { type Reply, recordingGate } from './recording-gate.ts'
 
 const { origin: gate, requests, state } = await recordingGate()
@@ -157,15 +157,14 @@ describe('what it answers', () => {
           { stage: hostile, outcome: 'passed', detail: { [hostile]: hostile, list: [hostile] } },
         ],
       })
-    const args = ['explain', 'GET', 'https://api.acme.dev/', '--gate', gate]
-    const env = { EDGEWARDEN_TOKEN: 'a.b.c' }
-    const { code, stdout } = await run(args, env)
-    expect(code).toBe(0)
+    const outcome = await ask()
+    expect(outcome.exitCode).toBe(0)
+    const { stdout } = render(outcome, false)
     expect(stdout.split('\n')).toHaveLength(4)
     for (const char of '\u001b\u202e') expect(stdout).not.toContain(char)
     const strange = { allowed: false, denial: [hostile], route: 7, steps: [7, null, { detail: 7 }] }
     state.answer = () => ({ status: 200, body: strange })
-    expect(await run(args, env)).toMatchObject({ code: 1, stderr: '' })
+    expect(await ask()).toMatchObject({ exitCode: 1, err: [] })
   })
 })
 

@@ -1,9 +1,7 @@
 import { execFile } from 'node:child_process'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, inject, it } from 'vitest'
 import { type ExplainOptions, explain } from '../../src/cli/explain.ts'
-import { ROOT } from '../kit/repository.ts'
 import { around, explainSetting, NOW, RESOURCE } from './explain-kit.ts'
 import { run, write } from './kit.ts'
 
@@ -81,11 +79,6 @@ describe('the command', () => {
     expect(code).toBe(0)
   })
 
-  it('says that others can see what is on a command line', async () => {
-    const { stdout } = await run(['explain', '--help'])
-    expect(stdout).toContain('Other users of this machine can see a token')
-  })
-
   it('does not repeat what is given to a misspelt option', async () => {
     const { code, stderr } = await run(['explain', 'GET', RESOURCE, '--tokn=secret'])
     expect(code).toBe(2)
@@ -96,7 +89,7 @@ describe('the command', () => {
 
 const piped = (args: readonly string[], stdin: string) =>
   new Promise<{ readonly code: number; readonly stdout: string }>((done) => {
-    const command = [join(ROOT, 'src/cli/main.ts'), ...args]
+    const command = [inject('command'), ...args]
     const child = execFile(process.execPath, command, { cwd: tmpdir() }, (error, stdout) =>
       done({ code: Number(error?.code ?? 0), stdout }),
     )

@@ -2,8 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
-import { ROOT } from '../kit/repository.ts'
+import { afterAll, inject } from 'vitest'
 
 /** A folder that is gone after the tests of the file. */
 export const folder = async (): Promise<string> => {
@@ -55,6 +54,10 @@ export const environmentToml = (name: string): string =>
     .join('\n\n')
     .replace(/^(\[+)/gm, `$1env.${name}.`)
 
+/** What the command is compiled to is kept, as vitest.config.ts says. */
+const { NODE_COMPILE_CACHE = '' } = process.env
+const CACHING = { NODE_COMPILE_CACHE }
+
 /** Runs the command as a process of its own. */
 export const run = (
   args: readonly string[],
@@ -63,8 +66,8 @@ export const run = (
   new Promise((done, failed) => {
     execFile(
       process.execPath,
-      [join(ROOT, 'src/cli/main.ts'), ...args],
-      { env: { ...env, NO_COLOR: '1' }, cwd: tmpdir() },
+      [inject('command'), ...args],
+      { env: { ...CACHING, ...env, NO_COLOR: '1' }, cwd: tmpdir() },
       (error, stdout, stderr) => {
         if (error && typeof error.code !== 'number') failed(error)
         else done({ code: Number(error?.code ?? 0), stdout, stderr })

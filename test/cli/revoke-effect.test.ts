@@ -224,7 +224,9 @@ describe('revoke --wait', () => {
     ['no shard counts', { status: 200, body: held(0, 0) }, '(1 of 4): given up'],
     ['the entry was lifted', refused(404, 'revocation_unknown'), '(revocation_unknown, 404)'],
   ])('cannot tell where %s', async (_, reply, message) => {
-    const { outcome, timer } = await run({ wait: true }, slowGate(policyWith(strict), reply))
+    // A gate that takes its time is asked a few dozen times until that is given up.
+    const slow = { post: 104, get: 9_500 }
+    const { outcome, timer } = await run({ wait: true }, slowGate(policyWith(strict), reply), slow)
     expect(outcome).toMatchObject({ exitCode: 2, json: { pending: true, location: LOCATION } })
     expect(outcome.err[0]).toContain(message)
     expect(timer.at).toBeLessThan(400_000)

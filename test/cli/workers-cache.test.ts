@@ -1,9 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { parse } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
 import { check } from '../../src/cli/check.ts'
-import { ROOT } from '../kit/repository.ts'
 import { environmentToml, folder, PARTS, toml, write } from './kit.ts'
 
 const directory = await folder()
@@ -74,10 +70,5 @@ describe("Cloudflare's cache for Workers", () => {
   it('is a mistake beside others', async () => {
     const { err } = await checkText(toml({ more: `[cache]\n${ON}`, route: '', top: PARTS.top }))
     expect(err.join('\n')).toMatch(/ROUTES: must hold a rule.*\ncache\.enabled: /)
-  })
-
-  it('is said to be off in the file of the repository', () => {
-    const file = parse(readFileSync(join(ROOT, 'wrangler.toml'), 'utf8'))
-    expect(file.cache).toEqual({ enabled: false })
   })
 })

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Gate } from '../kit/gate.ts'
-import { askGate, outcome, type Setting, startSetting, withGate } from './setting.ts'
+import { outcome, type Setting, startSetting } from './setting.ts'
 
 const APP = 'https://app.example.com'
 const LIMITED = { status: 429, code: 'address_limited' }
@@ -24,14 +23,13 @@ afterAll(() => setting.close())
 
 interface From {
   readonly path?: string
-  readonly gate?: Gate
   readonly headers?: Readonly<Record<string, string>>
   readonly method?: string
   readonly token?: string
 }
 
-const askFrom = (caller: string, { path = '/v1/x', gate = setting.gate, ...init }: From = {}) =>
-  askGate(gate, path, { ...init, headers: { 'x-caller': caller, ...init.headers } })
+const askFrom = (caller: string, { path = '/v1/x', ...init }: From = {}) =>
+  setting.ask(path, { ...init, headers: { 'x-caller': caller, ...init.headers } })
 
 const spend = async (caller: string, from?: From) => {
   for (let i = 0; i < 3; i++) await askFrom(caller, from)
@@ -99,15 +97,7 @@ describe('a limit of addresses', () => {
 
   it('counts nobody whose address is not known', async () => {
     for (let i = 0; i < 5; i++) {
-      expect((await askGate(setting.gate, '/v1/x', { token })).status).toBe(200)
+      expect((await setting.ask('/v1/x', { token })).status).toBe(200)
     }
-  })
-
-  it('is not there unless it is written', async () => {
-    await withGate(setting, { gate: { client_ip: 'x-caller' } }, async (gate) => {
-      for (let i = 0; i < 5; i++) {
-        expect((await askFrom('192.0.2.1', { gate, token })).status).toBe(200)
-      }
-    })
   })
 })

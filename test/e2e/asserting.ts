@@ -15,16 +15,26 @@ export const assertionIn = async (
   audience: string,
 ): Promise<JWTVerifyResult & { readonly text: string }> => {
   const text = request?.header('x-agent-assertion') ?? ''
-  const keys = createLocalJWKSet(await keysOf(gate))
-  return { text, ...(await verified(text, keys, audience)) }
+  return { text, ...(await verified(text, await keysOf(gate), audience)) }
 }
 
 /** The keys as the gate publishes them. */
 export const keysOf = async (gate: Gate): Promise<JSONWebKeySet> =>
   (await gate.fetch(JWKS)).json() as Promise<JSONWebKeySet>
 
-const verified = (text: string, keys: ReturnType<typeof createLocalJWKSet>, audience: string) =>
-  jwtVerify(text, keys, { typ: 'agent-assertion+jwt', issuer: RESOURCE, audience })
+/** What an assertion says, verified by these keys, now or at another time. */
+export const verified = (
+  text: string,
+  keys: JSONWebKeySet,
+  audience: string,
+  currentDate = new Date(),
+) =>
+  jwtVerify(text, createLocalJWKSet(keys), {
+    typ: 'agent-assertion+jwt',
+    issuer: RESOURCE,
+    audience,
+    currentDate,
+  })
 
 /**
  * An origin's check that keeps the keys for so many milliseconds, and asks for none that it does not
@@ -34,7 +44,7 @@ export const cachingVerifier = (gate: () => Gate, audience: string, ms: number) 
   let kept: { readonly keys: Promise<JSONWebKeySet>; readonly at: number } | undefined
   return async (text: string) => {
     if (!kept || Date.now() - kept.at >= ms) kept = { keys: keysOf(gate()), at: Date.now() }
-    return verified(text, createLocalJWKSet(await kept.keys), audience)
+    return verified(text, await kept.keys, audience)
   }
 }
 

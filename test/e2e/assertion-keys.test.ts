@@ -3,12 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { calculateJwkThumbprint, type JWK } from 'jose'
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
 import { deployment } from '../kit/repository.ts'
+import { PATIENCE } from '../kit/wait.ts'
 import { assertionIn, JWKS, keysOf } from './asserting.ts'
 import { askGate, outcome, type Setting, startSetting, until, withGate } from './setting.ts'
-import { withShards } from './shards.ts'
+import { sharedShards } from './shards.ts'
 
 const privateJwk = (kind: 'ec' | 'ed25519') =>
   (kind === 'ec'
@@ -25,18 +26,11 @@ const ROUTES = [
 ]
 
 let setting: Setting
-let shards: Awaited<ReturnType<typeof withShards>>
 beforeAll(async () => {
-  ;[setting, shards] = await Promise.all([
-    startSetting({ routes: ROUTES }),
-    withShards(inject('bundle')),
-  ])
+  setting = await startSetting({ routes: ROUTES })
 })
 beforeEach(() => setting.origin.clear())
-afterAll(async () => {
-  await setting.close()
-  await shards.remove()
-})
+afterAll(() => setting.close())
 
 describe('the published keys', () => {
   it('may be read by anyone and kept for five minutes, and are public', async () => {
@@ -68,29 +62,6 @@ describe('the published keys', () => {
     expect([response.status, await response.text()]).toEqual([200, ''])
     expect(response.headers.get('cache-control')).toBe('public, max-age=300')
   })
-
-  it('are another for each gate, and are there after a restart', async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-keys-'))
-    const told: unknown[] = []
-    for (let start = 0; start < 2; start++) {
-      await withGate(setting, { routes: ROUTES, dataDir }, async (gate) => {
-        told.push(await keysOf(gate))
-      })
-    }
-    expect(told[0]).toEqual(told[1])
-    expect(told[0]).not.toEqual(await keysOf(setting.gate))
-    await rm(dataDir, { recursive: true })
-  })
-
-  it('are none where the gate signs nothing', async () => {
-    const durableObjects = { REVOCATIONS: 'RevocationShard', KEY_KEEPER: 'KeyKeeper' }
-    const options = { routes: ROUTES, gate: { assertion: 'off' }, durableObjects }
-    await withGate(setting, options, async (gate) => {
-      expect(await keysOf(gate)).toEqual({ keys: [] })
-      const response = await askGate(gate, '/v1/x', { token: await setting.token() })
-      expect(response.status).toBe(200)
-    })
-  })
 })
 
 describe('keys that are brought', () => {
@@ -111,55 +82,75 @@ describe('keys that are brought', () => {
     expect(protectedHeader).toMatchObject({ alg: 'EdDSA', kid: keys[0]?.kid })
   }
 
-  it.each<[string, Readonly<Record<string, string>>, readonly unknown[]]>([
-    [
-      'with one that stands by where somebody keeps keys',
-      deployment().durableObjects,
-      [['EdDSA', expect.stringMatching(/^[\w-]{43}$/)]],
-    ],
-    ['and alone elsewhere', { REVOCATIONS: 'RevocationShard', KEY_KEEPER: 'KeyKeeper' }, []],
-  ])('sign and are published, %s', async (_, durableObjects, others) => {
-    const options = { routes: ROUTES, secrets: { ASSERTION_KEYS: secret }, durableObjects }
-    await withGate(setting, options, async (gate) => {
-      await signsWithFirst(gate, others)
-      const text = await (await gate.fetch(JWKS)).text()
-      for (const part of parts) expect(text + gate.output()).not.toContain(part)
-    })
+  /** They sign, and neither they nor what the gate writes shows a secret part. */
+  const signAndAreSilent = async (gate: Gate, others: readonly unknown[]) => {
+    await signsWithFirst(gate, others)
+    const text = await (await gate.fetch(JWKS)).text()
+    for (const part of parts) expect(text + gate.output()).not.toContain(part)
+  }
+  const options = { routes: ROUTES, secrets: { ASSERTION_KEYS: secret } }
+
+  it('sign and are published, with one that stands by where somebody keeps keys', async () => {
+    await withGate(setting, options, (gate) =>
+      signAndAreSilent(gate, [['EdDSA', expect.stringMatching(/^[\w-]{43}$/)]]),
+    )
   })
 
-  it('and cannot be read make a policy that is not valid, without a word of them', async () => {
-    const broken = JSON.stringify({ keys: [{ ...EC, crv: 'P-384' }] })
-    await withGate(setting, { secrets: { ASSERTION_KEYS: broken } }, async (gate) => {
-      const response = await askGate(gate, '/v1/x', { token: await setting.token() })
-      expect(await outcome(response)).toEqual({ status: 503, code: 'policy_invalid' })
-      expect(gate.output()).toContain('GATE.assertion')
-      for (const part of [EC.d, EC.x, EC.y]) expect(gate.output()).not.toContain(part)
+  it('and alone elsewhere, where a gate that signs nothing has none', async () => {
+    const durableObjects = { REVOCATIONS: 'RevocationShard', KEY_KEEPER: 'KeyKeeper' }
+    const beside = [{ routes: ROUTES, gate: { assertion: 'off' }, secrets: {} }]
+    await withGate(setting, { ...options, durableObjects, beside }, async (gate) => {
+      await signAndAreSilent(gate, [])
+      const [off] = gate.beside as [Gate]
+      expect(await keysOf(off)).toEqual({ keys: [] })
+      const response = await askGate(off, '/v1/x', { token: await setting.token() })
+      expect(response.status).toBe(200)
     })
   })
+})
 
-  it.each([
+describe('brought keys that are not good', () => {
+  const MIXED = [
     ['EC, another d', { ...EC, d: privateJwk('ec').d }],
     ['EC, another y', { ...EC, y: privateJwk('ec').y }],
     ['Ed25519, another d', { ...ED, d: privateJwk('ed25519').d }],
     ['Ed25519, another x', { ...ED, x: privateJwk('ed25519').x }],
-  ])('and whose numbers do not belong together sign nothing: %s', async (_, mixed) => {
-    const secrets = { ASSERTION_KEYS: JSON.stringify({ keys: [mixed] }) }
-    await withGate(setting, { routes: ROUTES, secrets }, async (gate) => {
+  ] as const
+  const secretOf = (key: object) => ({ ASSERTION_KEYS: JSON.stringify({ keys: [key] }) })
+
+  let gates: readonly [Gate, ...Gate[]]
+  beforeAll(async () => {
+    const broken = { routes: ROUTES, secrets: secretOf({ ...EC, crv: 'P-384' }) }
+    const beside = MIXED.map(([, key]) => ({ routes: ROUTES, secrets: secretOf(key) }))
+    const gate = await setting.another({ ...broken, beside })
+    gates = [gate, ...gate.beside]
+  })
+
+  it('since they cannot be read make a policy that is not valid, without a word of them', async () => {
+    const [gate] = gates
+    const response = await askGate(gate, '/v1/x', { token: await setting.token() })
+    expect(await outcome(response)).toEqual({ status: 503, code: 'policy_invalid' })
+    expect(gate.output()).toContain('GATE.assertion')
+    for (const part of [EC.d, EC.x, EC.y]) expect(gate.output()).not.toContain(part)
+  })
+
+  it.each(MIXED.map(([what, key], index) => [what, key, index + 1] as const))(
+    'since their numbers do not belong together sign nothing: %s',
+    async (_, mixed, index) => {
+      const gate = gates[index] as Gate
+      const says =
+        /"assertion_keys_unavailable","error":"Error: key 1 of the secret ASSERTION_KEYS cannot sign/g
+      const said = async () => gate.output().match(says)?.length ?? 0
+      const before = await said()
       const response = await askGate(gate, '/v1/x', { token: await setting.token() })
       expect(await outcome(response)).toEqual({ status: 503, code: 'assertion_unavailable' })
       expect((await gate.fetch(JWKS)).status).toBe(503)
       expect((await gate.fetch('/.edgewarden/ready')).status).toBe(503)
       expect(setting.origin.requests).toEqual([])
-      const says =
-        /"assertion_keys_unavailable","error":"Error: key 1 of the secret ASSERTION_KEYS cannot sign/
-      await until(
-        async () => gate.output(),
-        (output) => says.test(output),
-        3_000,
-      )
+      await until(said, (times) => times > before, PATIENCE)
       for (const part of [mixed.d, mixed.x]) expect(gate.output()).not.toContain(part)
-    })
-  })
+    },
+  )
 })
 
 describe('a key that is withdrawn', () => {
@@ -185,12 +176,15 @@ describe('a key that is withdrawn', () => {
     let [leaked, other] = ['', '']
     await deploy({}, async (gate) => {
       leaked = await signs(gate)
+      // Each gate has keys of its own.
+      expect((await keysOf(gate)).keys).not.toEqual((await keysOf(setting.gate)).keys)
     })
     await deploy(withdrawing(leaked), async (gate) => {
       other = await signs(gate)
       expect(other).not.toBe(leaked)
       expect((await keysOf(gate)).keys.map(({ kid }) => kid)).toEqual([other])
     })
+    // They are there after a restart.
     await deploy({}, async (gate) => {
       expect(await signs(gate)).toBe(other)
       expect((await keysOf(gate)).keys.map(({ kid }) => kid)).toEqual([other])
@@ -233,44 +227,38 @@ describe('a key that is withdrawn', () => {
 })
 
 describe('a keeper that cannot be reached', () => {
-  const unreachable = async (use: (gate: Gate) => Promise<void>) =>
-    withGate(
-      setting,
-      {
-        routes: ROUTES,
-        bundle: shards.path,
-        durableObjects: { ...deployment().durableObjects, ASSERTION_KEEPER: 'UnreachableShard' },
-      },
-      use,
-    )
+  let gate: Gate
+  beforeAll(async () => {
+    gate = await setting.another({
+      routes: ROUTES,
+      bundle: await sharedShards(),
+      durableObjects: { ...deployment().durableObjects, ASSERTION_KEEPER: 'UnreachableShard' },
+    })
+  })
 
   it('lets nothing through that would have to be signed', async () => {
-    await unreachable(async (gate) => {
-      const response = await askGate(gate, '/v1/x', { token: await setting.token() })
-      expect(response.headers.get('retry-after')).toBe('5')
-      expect(await outcome(response)).toEqual({ status: 503, code: 'assertion_unavailable' })
-      const keys = await gate.fetch(JWKS)
-      expect(keys.headers.get('cache-control')).toBe('no-store')
-      expect(await outcome(keys)).toEqual({ status: 503, code: 'assertion_unavailable' })
-      expect(setting.origin.requests).toEqual([])
-      expect(await gate.journalLine(({ code }) => code === 'assertion_unavailable')).toMatchObject({
-        decision: 'denied',
-        agent: 'agent-1',
-      })
+    const response = await askGate(gate, '/v1/x', { token: await setting.token() })
+    expect(response.headers.get('retry-after')).toBe('5')
+    expect(await outcome(response)).toEqual({ status: 503, code: 'assertion_unavailable' })
+    const keys = await gate.fetch(JWKS)
+    expect(keys.headers.get('cache-control')).toBe('no-store')
+    expect(await outcome(keys)).toEqual({ status: 503, code: 'assertion_unavailable' })
+    expect(setting.origin.requests).toEqual([])
+    expect(await gate.journalLine(({ code }) => code === 'assertion_unavailable')).toMatchObject({
+      decision: 'denied',
+      agent: 'agent-1',
     })
   })
 
   it('stops nothing that is not signed', async () => {
-    await unreachable(async (gate) => {
-      const token = await setting.token()
-      for (const path of ['/public', '/shadow']) {
-        expect((await askGate(gate, path, { token })).status).toBe(200)
-      }
-      const told = setting.origin.requests.map(({ rawHeaders }) =>
-        rawHeaders.filter(([name]) => /x-agent/i.test(name)),
-      )
-      expect(told).toEqual([[], []])
-    })
+    const token = await setting.token()
+    for (const path of ['/public', '/shadow']) {
+      expect((await askGate(gate, path, { token })).status).toBe(200)
+    }
+    const told = setting.origin.requests.map(({ rawHeaders }) =>
+      rawHeaders.filter(([name]) => /x-agent/i.test(name)),
+    )
+    expect(told).toEqual([[], []])
   })
 
   it('is asked again, and then requests pass', async () => {
@@ -278,7 +266,7 @@ describe('a keeper that cannot be reached', () => {
       setting,
       {
         routes: ROUTES,
-        bundle: shards.path,
+        bundle: await sharedShards(),
         durableObjects: {
           ...deployment().durableObjects,
           ASSERTION_KEEPER: 'OnceUnreachableKeeper',

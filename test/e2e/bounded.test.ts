@@ -1,96 +1,65 @@
-import { setTimeout as wait } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { deployment } from '../kit/repository.ts'
+import { PATIENCE } from '../kit/wait.ts'
+import { ALLOWED, clocked, forward, makePatient } from './keys-setting.ts'
+import { revoking } from './revoking.ts'
 import { askGate, outcome, type Setting, startSetting, until } from './setting.ts'
-import { withShards } from './shards.ts'
+import { sharedShards } from './shards.ts'
 
-const PATH = '/.edgewarden/revocations'
-/** Milliseconds; the patient rule has a bound of its own. */
-const BOUND = 1_000
-const PATIENCE = 3_000
-/** What a slow machine adds to an answer. */
-const SLACK = 2_000
+/** Milliseconds that a copy of the set may be old. */
+const BOUND = 60_000
 
-const ALLOWED = { status: 200, code: undefined }
 const REVOKED = { status: 401, code: 'token_revoked' }
 const UNAVAILABLE = { status: 503, code: 'revocations_unavailable' }
 
+const POLICY = {
+  gate: { revocation: { consistency: 'bounded', max_staleness: '60s', shards: 1 } },
+  issuer: { admin: 'all' },
+  routes: [
+    { match: 'GET /bounded/*', scopes: [] },
+    { match: 'GET /strict/*', scopes: [], revocation: 'strict' },
+    // With a bound of its own.
+    {
+      match: 'GET /patient/*',
+      scopes: [],
+      revocation: { consistency: 'bounded', max_staleness: '90s' },
+    },
+  ],
+}
+
 let setting: Setting
-let shards: Awaited<ReturnType<typeof withShards>>
 
 beforeAll(async () => {
-  shards = await withShards(inject('bundle'))
-  setting = await startSetting({
-    bundle: shards.path,
-    durableObjects: { ...deployment().durableObjects, REVOCATIONS: 'FailingShard' },
-    gate: { revocation: { consistency: 'bounded', max_staleness: '1s', shards: 1 } },
-    issuer: { admin: 'all' },
-    routes: [
-      { match: 'GET /bounded/*', scopes: [] },
-      { match: 'GET /strict/*', scopes: [], revocation: 'strict' },
-      {
-        match: 'GET /patient/*',
-        scopes: [],
-        revocation: { consistency: 'bounded', max_staleness: '3s' },
-      },
-    ],
-  })
+  setting = await startSetting({ ...POLICY, ...(await clocked({ REVOCATIONS: 'TroubledShard' })) })
+  await makePatient(setting.gate)
 })
-afterAll(async () => {
-  await setting.close()
-  await shards.remove()
-})
-
-const admin = () =>
-  setting.token({ client_id: 'operator', sub: 'operator', scope: 'edgewarden:revoke' })
-
-/** Revokes an agent; the id of the entry. */
-const revoke = async (agent: string, reason?: string): Promise<string> => {
-  const response = await setting.ask(PATH, {
-    method: 'POST',
-    token: await admin(),
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ kind: 'agent', issuer: setting.issuer.issuer, value: agent, reason }),
-  })
-  expect(response.status).toBe(200)
-  const { revocations } = (await response.json()) as { revocations: [{ id: string }] }
-  return revocations[0].id
-}
-
-const lift = async (id: string) => {
-  const response = await setting.ask(`${PATH}/${id}`, { method: 'DELETE', token: await admin() })
-  expect(response.status).toBe(204)
-}
+afterAll(() => setting.close())
 
 const use = async (token: string, path = '/bounded/x') =>
   outcome(await setting.ask(path, { token }))
 
-/** One answer, and when its request was sent. */
-const timed = async (token: string, path?: string) => {
-  const sentAt = Date.now()
-  return { sentAt, ...(await use(token, path)) }
-}
+/** A test puts the clock forward by less than a token lives. */
+const later = (ms: number) => forward(setting.gate, ms)
+const shard = (method: string, ...given: unknown[]) =>
+  setting.gate.call('REVOCATIONS', '0', method, ...given)
 
-/** Asks one time after the other until it is stopped, which gives the answers. */
-const poll = (ask: () => ReturnType<typeof timed>) => {
-  let isOver = false
-  const asking = (async () => {
-    const answers = []
-    for (; !isOver; await wait(20)) answers.push(await ask())
-    return answers
-  })()
-  return () => {
-    isOver = true
-    return asking
-  }
-}
+/** Uses a token until the gate has a copy of the set to look into, and asks the set no more. */
+const warm = (token: string) =>
+  until(
+    async () => {
+      const before = await shard('answers')
+      expect(await use(token)).toEqual(ALLOWED)
+      return (await shard('answers')) === before
+    },
+    (isWarm) => isWarm,
+    PATIENCE,
+  )
 
 it('of a warm token asks no object, however often it is used', async () => {
   const gate = await setting.another({
-    bundle: shards.path,
+    ...POLICY,
+    bundle: await sharedShards(),
     durableObjects: { ...deployment().durableObjects, REVOCATIONS: 'CountedShard' },
-    gate: { revocation: { consistency: 'bounded', max_staleness: '60s' } },
-    routes: [{ match: 'GET /bounded/*', scopes: [] }],
   })
   const token = await setting.token({ client_id: 'agent-warm' })
   const ask = async () => expect((await askGate(gate, '/bounded/x', { token })).status).toBe(200)
@@ -103,13 +72,21 @@ it('of a warm token asks no object, however often it is used', async () => {
       return called()
     },
     (calls) => calls.includes('pullAll'),
-    SLACK,
+    PATIENCE,
   )
-  await ask()
+  await until(
+    async () => {
+      const before = called().length
+      await ask()
+      return called().length - before
+    },
+    (calls) => calls === 0,
+    PATIENCE,
+  )
   const before = called().length
   await Promise.all(
     Array.from({ length: 8 }, async () => {
-      for (let request = 0; request < 60; request++) await ask()
+      for (let request = 0; request < 10; request++) await ask()
     }),
   )
   expect(called()).toHaveLength(before)
@@ -118,54 +95,44 @@ it('of a warm token asks no object, however often it is used', async () => {
 
 describe('bounded revocation', () => {
   it('counts within the bound, and not a request later', async () => {
+    const { revoke, lift } = revoking(setting, setting.gate)
     const token = await setting.token({ client_id: 'agent-a' })
     const other = await setting.token({ client_id: 'agent-b' })
-    for (let round = 0; round < 3; round++) {
-      for (let warm = 0; warm < 3; warm++) expect(await use(token)).toEqual(ALLOWED)
-      const stop = poll(() => timed(token))
-      const id = await revoke('agent-a')
-      const revokedAt = Date.now()
-      expect(await use(token, '/strict/x')).toEqual(REVOKED)
-      await wait(BOUND + 300)
-      const answers = await stop()
-      const late = answers.filter(({ sentAt }) => sentAt >= revokedAt + BOUND)
-      expect(late.length).toBeGreaterThan(0)
-      expect(late.filter(({ code }) => code !== REVOKED.code)).toEqual([])
-      expect(await use(other)).toEqual(ALLOWED)
+    await warm(token)
+    const id = await revoke({ kind: 'agent', value: 'agent-a' })
+    expect(await use(token, '/strict/x')).toEqual(REVOKED)
+    // The copy is young, so that nobody is asked.
+    expect(await use(token)).toEqual(ALLOWED)
+    await later(BOUND)
+    expect(await use(token)).toEqual(REVOKED)
+    expect(await use(other)).toEqual(ALLOWED)
 
-      await lift(id)
-      expect(await use(token, '/strict/x')).toEqual(ALLOWED)
-      await until(
-        () => use(token),
-        ({ status }) => status === 200,
-        BOUND + SLACK,
-      )
-    }
+    await lift(id)
+    expect(await use(token, '/strict/x')).toEqual(ALLOWED)
+    await later(BOUND)
+    expect(await use(token)).toEqual(ALLOWED)
   })
 
   it('goes on while the set cannot be reached, for as long as the bound and no longer', async () => {
+    const { revoke } = revoking(setting, setting.gate)
     const token = await setting.token({ client_id: 'agent-d' })
-    const ask = () => timed(token, '/patient/x')
-    expect(await ask()).toMatchObject(ALLOWED)
-    const stop = poll(ask)
-    await revoke('agent-e', `fails for ${PATIENCE + BOUND} ms`)
-    const cutAt = Date.now()
+    const fresh = await setting.token({ client_id: 'agent-e' })
+    await warm(token)
+    await revoke({ kind: 'agent', value: 'agent-e' })
+    await shard('behave', { trouble: 'fails' })
     expect(await use(token, '/strict/x')).toEqual(UNAVAILABLE)
-    await wait(PATIENCE + 300)
-    const answers = await stop()
-    // At half of the bound, and a little, the copy had been renewed.
-    const early = answers.filter(({ sentAt }) => sentAt > cutAt && sentAt < cutAt + PATIENCE / 4)
-    expect(early.length).toBeGreaterThan(0)
-    expect(early.filter(({ status }) => status !== 200)).toEqual([])
-    const late = answers.filter(({ sentAt }) => sentAt >= cutAt + PATIENCE)
-    expect(late.length).toBeGreaterThan(0)
-    expect(late.filter(({ code }) => code !== UNAVAILABLE.code)).toEqual([])
-    await until(
-      () => use(token),
-      ({ status }) => status === 200,
-      BOUND + SLACK,
-    )
+    expect(await use(token)).toEqual(ALLOWED)
+    // It is to be renewed by now, which fails.
+    await later(BOUND * 0.75)
+    expect(await use(token)).toEqual(ALLOWED)
+    await later(BOUND * 0.25)
+    expect(await use(token)).toEqual(UNAVAILABLE)
+    expect(await use(token, '/patient/x')).toEqual(ALLOWED)
+    await later(BOUND / 2)
+    expect(await use(token, '/patient/x')).toEqual(UNAVAILABLE)
+    await shard('behave', {})
+    expect(await use(token)).toEqual(ALLOWED)
     // What was revoked before the failure counts after it.
-    expect(await use(await setting.token({ client_id: 'agent-e' }))).toEqual(REVOKED)
+    expect(await use(fresh)).toEqual(REVOKED)
   })
 })

@@ -1,36 +1,18 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { reply } from '../kit/answers.ts'
-import { type Origin, startOrigin } from '../kit/origin.ts'
+import type { Origin } from '../kit/origin.ts'
+import { type Answers, answersOf, PRIVATE } from './answers-setting.ts'
 import { assertionIn } from './asserting.ts'
-import { type AskInit, outcome, type Setting, startSetting } from './setting.ts'
+import { type AskInit, outcome } from './setting.ts'
 
-/** An address that only the binding leads to. */
-const PRIVATE = 'https://models.internal.example'
-
-let setting: Setting
+let setting: Answers
 /** Reached through a binding. */
 let hidden: Origin
 let token: string
 
 beforeAll(async () => {
-  hidden = await startOrigin()
-  setting = await startSetting({
-    services: { MTLS: hidden.url },
-    gate: { identity_headers: { 'X-Forwarded-User': 'sub', 'X-Org': 'org.name' } },
-    routes: [
-      { match: 'GET /v1/told', scopes: [], forward_claims: { 'X-Tenant': '/tenant' } },
-      {
-        match: '* /v1/less',
-        scopes: [],
-        remove_response_headers: ['Server', 'x-powered-by', 'set-cookie'],
-      },
-      { match: '* /via/*', scopes: [], origin: PRIVATE, origin_via: 'MTLS', strip_prefix: '/via' },
-      { match: 'GET /shadow', scopes: ['a:read'], mode: 'shadow' },
-      { match: 'GET /optional', scopes: [], access: 'optional' },
-      { match: 'GET /public', access: 'public' },
-      { match: 'GET /v1/*', scopes: [] },
-    ],
-  })
+  setting = await answersOf('claims')
+  hidden = setting.second
   token = await setting.token({
     sub: 'Zo\u00eb, Ltd',
     org: { name: 'acme' },
@@ -40,10 +22,6 @@ beforeAll(async () => {
 beforeEach(() => {
   setting.origin.clear()
   hidden.clear()
-})
-afterAll(async () => {
-  await setting.close()
-  await hidden.close()
 })
 
 const NAMES = ['x-forwarded-user', 'x-org', 'x-tenant']
@@ -151,7 +129,7 @@ describe('an origin behind a binding', () => {
   it('is told back by the name of the gate', async () => {
     hidden.on('*', reply(302, { location: `${PRIVATE}/there` }))
     const response = await setting.ask('/via/a', { token })
-    expect(response.headers.get('location')).toBe('http://api.example.com/via/there')
+    expect(response.headers.get('location')).toBe(`http://${setting.host}/via/there`)
   })
 
   it('is 502 where nobody is behind it', async () => {

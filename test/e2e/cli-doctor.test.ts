@@ -6,6 +6,9 @@ import {
   type AuthorizationServer,
   startAuthorizationServer,
 } from '../../examples/demo/authorization-server.ts'
+import { doctor } from '../../src/cli/doctor/doctor.ts'
+import { render } from '../../src/cli/output.ts'
+import { examine } from '../cli/doctor-kit.ts'
 import { run } from '../cli/kit.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { startOrigin } from '../kit/origin.ts'
@@ -30,15 +33,15 @@ describe("doctor and the demo's issuer", () => {
   })
 
   it('finds it in order, without a warning', async () => {
-    const { code, stdout, stderr } = await run(['doctor', server.issuer])
-    expect([code, stderr]).toEqual([0, ''])
-    expect(stdout).toMatch(/oauth-authorization-server +status 200, issuer equal\n/)
-    expect(stdout).toMatch(/EC P-256 +- +ES256 +sig +ES256\n {2}1 usable key\n/)
-    expect(stdout).toContain("as this machine's, within ")
-    expect(stdout).toContain(
+    const { exitCode, out, err } = await examine(server.issuer)
+    expect([exitCode, err]).toEqual([0, ''])
+    expect(out).toMatch(/oauth-authorization-server +status 200, issuer equal\n/)
+    expect(out).toMatch(/EC P-256 +- +ES256 +sig +ES256\n {2}1 usable key\n/)
+    expect(out).toContain("as this machine's, within ")
+    expect(out).toContain(
       `[vars.ISSUERS.local]\nissuer = "${server.issuer}"\nagent_prefix = "local/"\n`,
     )
-    expect(stdout).toMatch(/\n\nIn order: the gate gets 1 usable key\n$/)
+    expect(out).toMatch(/\n\nIn order: the gate gets 1 usable key$/)
   })
 
   it('tries one of its tokens, and does not show it', async () => {
@@ -63,9 +66,9 @@ describe("doctor and the demo's issuer", () => {
   })
 
   it('tells of a slash too many', async () => {
-    const { code, stderr } = await run(['doctor', `${server.issuer}/`])
-    expect(code).toBe(1)
-    expect(stderr).toContain('they differ by the slash at the end')
+    const { exitCode, err } = await examine(`${server.issuer}/`)
+    expect(exitCode).toBe(1)
+    expect(err).toContain('they differ by the slash at the end')
   })
 })
 
@@ -79,24 +82,17 @@ describe('doctor and issuers that are not in order', () => {
 
   it('names a published private key, and shows none of it', async () => {
     await issuer.fail('private')
-    const [plain, json] = await Promise.all([
-      run(['doctor', issuer.issuer]),
-      run(['doctor', issuer.issuer, '--json']),
-    ])
-    expect(plain).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('Replace these keys NOW'),
-    })
-    expect(plain.stdout).toContain('Not in order: 1 problem\n')
-    expect(JSON.parse(json.stdout)).toMatchObject({
-      healthy: false,
-      problems: [{ code: 'key_private', certain: true }],
-    })
-    for (const text of [plain.stdout, plain.stderr, json.stdout]) {
-      expect(text).not.toContain(issuer.privateJwk.d)
-      expect(text).not.toContain(issuer.jwk.x)
-    }
+    const found = await examine(issuer.issuer)
     await issuer.fail()
+    expect(found).toMatchObject({
+      exitCode: 1,
+      err: expect.stringContaining('Replace these keys NOW'),
+      out: expect.stringContaining('Not in order: 1 problem'),
+      report: { healthy: false, problems: [{ code: 'key_private', certain: true }] },
+    })
+    const text = JSON.stringify(found)
+    expect(text).not.toContain(issuer.privateJwk.d)
+    expect(text).not.toContain(issuer.jwk.x)
   })
 
   it('lets nothing of theirs act on the terminal, nor fill it', async () => {
@@ -137,12 +133,10 @@ describe('doctor and issuers that are not in order', () => {
         })
         .end(JSON.stringify(document)),
     )
-    const [plain, machine] = await Promise.all([
-      run(['doctor', origin.url]),
-      run(['doctor', origin.url, '--json']),
-    ])
+    const outcome = await doctor(origin.url, {}, async () => '')
     await origin.close()
-    expect([plain.code, machine.code]).toEqual([0, 0])
+    expect(outcome.exitCode).toBe(0)
+    const [plain, machine] = [render(outcome, false), render(outcome, true)]
     expect(plain.stdout).toContain('\\u001b[2J\\u009b31m\\u202e')
     expect(JSON.parse(machine.stdout).keys.entries[0].kid).toBe(hostile)
     for (const text of [plain.stdout, plain.stderr, machine.stdout]) {
@@ -152,23 +146,11 @@ describe('doctor and issuers that are not in order', () => {
     }
   })
 
-  it('cannot tell where nobody answers', async () => {
-    await issuer.fail('down')
-    const { code, stdout } = await run(['doctor', issuer.issuer, '--json'])
-    expect(code).toBe(2)
-    expect(JSON.parse(stdout)).toMatchObject({
-      healthy: false,
-      error: expect.any(String),
-      problems: [{ code: 'issuer_unreachable', certain: false }],
-    })
-    await issuer.fail()
-  })
-
-  it('ends in time, and at once after its answer', async () => {
+  it('ends when it has waited, though nobody has answered', async () => {
     await issuer.fail('hang')
-    const before = performance.now()
-    expect(await run(['doctor', issuer.issuer])).toMatchObject({ code: 2 })
-    expect(performance.now() - before).toBeLessThan(8_000)
+    const { code, stderr } = await run(['doctor', issuer.issuer])
     await issuer.fail()
+    expect(code).toBe(2)
+    expect(stderr).toContain('no answer within 5 s')
   })
 })

@@ -3,9 +3,8 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
-import { ROOT } from '../kit/repository.ts'
 import { askGate, RESOURCE, type Setting, startSetting } from './setting.ts'
 
 interface Run {
@@ -35,7 +34,9 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'edgewarden-cli-'))
   keygen = await edgewarden('keygen', '--issuer', 'ops')
   opsTable = (parse(keygen.stdout) as { vars: { ISSUERS: object } }).vars.ISSUERS
-  setting = await startSetting({ ...OPTIONS, more: { ISSUERS_OPS: opsTable } })
+  const ops = { ...OPTIONS, more: { ISSUERS_OPS: opsTable } }
+  const revocation = { consistency: 'bounded', max_staleness: '1s' }
+  setting = await startSetting({ ...ops, beside: [{ ...ops, gate: { revocation } }] })
   gate = setting.gate
 })
 afterAll(async () => {
@@ -45,7 +46,7 @@ afterAll(async () => {
 
 /** Runs the command in a folder of its own, without a token in its environment. */
 function edgewarden(...args: readonly string[]): Promise<Run> {
-  const command = [join(ROOT, 'src/cli/main.ts'), ...args]
+  const command = [inject('command'), ...args]
   const { EDGEWARDEN_TOKEN: _, ...env } = process.env
   return new Promise((done) => {
     execFile(process.execPath, command, { cwd: directory, env }, (error, stdout, stderr) => {
@@ -91,7 +92,6 @@ describe('an operator with a key of keygen', () => {
     const id = entry?.id ?? ''
     expect(await atGate('lift', id)).toMatchObject({ code: 0 })
     expect(await status('rogue')).toBe(200)
-    expect(entriesOf(await atGate('list'))).toEqual([])
     const again = await atGate('lift', id)
     expect(again.code).toBe(1)
     expect(JSON.parse(again.stdout)).toMatchObject({ problem: { code: 'revocation_unknown' } })
@@ -99,17 +99,18 @@ describe('an operator with a key of keygen', () => {
 
   it('lets a revocation end by itself', async () => {
     const before = Math.floor(Date.now() / 1000)
-    const [entry] = entriesOf(await atGate('revoke', ...agent('for-now'), '--for', '1h'))
+    const revoked = await atGate('revoke', ...agent('for-now'), '--for', '1h', '--wait')
+    const [entry] = entriesOf(revoked)
+    const after = Math.ceil(Date.now() / 1000)
     expect(entry?.expires).toBeGreaterThanOrEqual(before + 3_600)
-    expect(entry?.expires).toBeLessThan(before + 3_700)
+    expect(entry?.expires).toBeLessThanOrEqual(after + 3_600)
+    // Every rule is strict.
+    const { effect } = JSON.parse(revoked.stdout)
+    expect(effect).toEqual({ shards_ms: effect.total_ms, bound_ms: 0, total_ms: effect.total_ms })
   })
 
   it('waits until it is in effect everywhere, and is told how long that took', async () => {
-    const bounded = await setting.another({
-      ...OPTIONS,
-      gate: { revocation: { consistency: 'bounded', max_staleness: '1s' } },
-      more: { ISSUERS_OPS: opsTable },
-    })
+    const [bounded] = gate.beside as [Gate]
     expect(await status('waited-for', bounded)).toBe(200)
     const args = ['revoke', ...agent('waited-for'), '--gate', bounded.url, '--key', 'ops.jwk']
     const began = performance.now()
@@ -126,17 +127,6 @@ describe('an operator with a key of keygen', () => {
     const told = Number(/after (\d+\.\d) s/.exec(waited.stdout)?.[1])
     expect(told).toBeGreaterThanOrEqual(1)
     expect(told).toBeLessThanOrEqual(took / 1000 + 0.05)
-
-    const json = await edgewarden(...args, '--json')
-    expect(json.stderr).toBe('')
-    expect(JSON.parse(json.stdout)).toMatchObject({
-      shards: { total: expect.any(Number), acknowledged: expect.any(Number) },
-      effect: { bound_ms: 1_000, at: expect.any(Number) },
-    })
-    const strict = await atGate('revoke', ...agent('waited-for'), '--wait')
-    const { effect } = JSON.parse(strict.stdout)
-    expect(effect).toEqual({ shards_ms: effect.total_ms, bound_ms: 0, total_ms: effect.total_ms })
-    await bounded.stop()
   })
 
   it('is not told what its token may not read', async () => {
@@ -145,13 +135,9 @@ describe('an operator with a key of keygen', () => {
     )
     await writeFile(join(directory, 'revoke-only'), minted.stdout)
     const args = ['revoke', ...agent('unread'), '--gate', gate.url, '--token-file', 'revoke-only']
-    const made = await edgewarden(...args)
-    expect(made).toMatchObject({ code: 0, stdout: expect.stringContaining('Revoked agent') })
+    const made = await edgewarden(...args, '--wait')
+    expect(made).toMatchObject({ code: 2, stdout: expect.stringContaining('Revoked agent') })
     expect(made.stderr).toContain('is not known: the token lacks scope edgewarden:read.')
-    const waited = await edgewarden(...args, '--wait')
-    const timeless = (text: string) => text.replace(/\d+\.\d s/, 'N s')
-    expect(waited.code).toBe(2)
-    expect(timeless(waited.stderr)).toBe(timeless(made.stderr))
     expect(await status('unread')).toBe(401)
   })
 
@@ -175,7 +161,6 @@ describe('an operator with a key of keygen', () => {
     const refused = await atGate('revoke', ...own)
     expect(refused.code).toBe(1)
     expect(JSON.parse(refused.stdout)).toMatchObject({ problem: { code: 'would_lock_out' } })
-    expect((await atGate('list')).code).toBe(0)
   })
 
   it('revokes while the identity provider is down', async () => {
@@ -188,6 +173,13 @@ describe('an operator with a key of keygen', () => {
     }
   })
 
+  it('is told how the gate decides', async () => {
+    await writeFile(join(directory, 'explained'), await setting.token())
+    const run = await atGate('explain', 'GET', `${RESOURCE}/v1/x`, '--token', '@explained')
+    expect(run.code).toBe(0)
+    expect(JSON.parse(run.stdout)).toMatchObject({ allowed: true })
+  })
+
   it('names what the gate finds wrong', async () => {
     const unknown = ['agent', 'x', '--issuer', 'https://unknown.example']
     const run = await edgewarden('revoke', ...unknown, '--gate', gate.url, '--key', 'ops.jwk')
@@ -198,15 +190,13 @@ describe('an operator with a key of keygen', () => {
 })
 
 describe('an operator with a token', () => {
-  it('gets a no without the scope, and no answer where no gate is', async () => {
+  it('gets a no without the scope', async () => {
     await writeFile(join(directory, 'token'), await setting.token({ scope: 'edgewarden:revoke' }))
     const args = ['list', '--token-file', 'token', '--json']
     // This issuer administers nothing, so its scope counts as absent.
     const refused = await edgewarden(...args, '--gate', gate.url)
     expect(refused.code).toBe(1)
     expect(JSON.parse(refused.stdout)).toMatchObject({ problem: { code: 'scope_missing' } })
-    const silent = await edgewarden(...args, '--gate', 'http://127.0.0.1:1')
-    expect(silent.code).toBe(2)
   })
 })
 
@@ -214,9 +204,11 @@ describe('mint', () => {
   it('signs a token that the gate takes', async () => {
     const minted = await edgewarden(
       ...['mint', '--key', 'ops.jwk', '--audience', RESOURCE, '--client', 'dev', '--json'],
+      ...['--claim', 'a=1', '--claim', 'b=2'],
     )
-    expect(minted.code).toBe(0)
-    const { token } = JSON.parse(minted.stdout) as { token: string }
+    expect(minted).toMatchObject({ code: 0, stderr: '' })
+    const { token, claims } = JSON.parse(minted.stdout) as { token: string; claims: object }
+    expect(claims).toMatchObject({ a: 1, b: 2 })
     setting.origin.clear()
     expect((await askGate(gate, '/v1/x', { token })).status).toBe(200)
     expect(setting.origin.requests[0]?.header('x-agent-id')).toBe('ops:dev')

@@ -2,27 +2,18 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import OpenAI, { toFile } from 'openai'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { reply } from '../kit/answers.ts'
 import { feed, sse } from '../kit/sse.ts'
-import { type Setting, startSetting } from './setting.ts'
+import { type Answers, answersOf } from './answers-setting.ts'
 
-let setting: Setting
+let setting: Answers
 
 beforeAll(async () => {
-  setting = await startSetting({
-    routes: [
-      { match: 'POST /v1/chat/completions', scopes: ['chat:write'] },
-      { match: 'GET /v1/models/{model}', scopes: [], encoded_slash: true },
-      { match: 'POST /v1/files', scopes: ['files:write'] },
-      { match: 'GET /v1/realtime', scopes: ['chat:write'] },
-      { match: 'GET /v1/browser', scopes: [], cors: { origins: ['https://app.example.com'] } },
-    ],
-  })
+  setting = await answersOf('clients')
 })
 beforeEach(() => setting.origin.clear())
-afterAll(() => setting.close())
 
 const openai = async (scope = 'chat:write files:write') =>
   new OpenAI({
@@ -105,8 +96,8 @@ describe('the openai client, with the agent’s token as its key', () => {
     expect(setting.origin.requests[0]?.url).toMatch(path)
   })
 
-  it('uploads 20 MB', async () => {
-    const content = randomBytes(20 * 1024 * 1024)
+  it('uploads 4 MB', async () => {
+    const content = randomBytes(4 * 1024 * 1024)
     let received: Buffer = Buffer.alloc(0)
     setting.origin.on('/v1/files', async (req, res, recorded) => {
       received = await whole(req)

@@ -1,38 +1,22 @@
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hangUp, reply } from '../kit/answers.ts'
-import { outcome, type Setting, startSetting } from './setting.ts'
+import { type Answers, APP, answersOf } from './answers-setting.ts'
+import { outcome } from './setting.ts'
 
-const APP = 'https://app.example.com'
 const STRANGER = 'https://stranger.example.com'
 const METADATA = '/.well-known/oauth-protected-resource'
 /** What every cross-origin caller may read, on a denial too. */
 const EXPOSED = ['www-authenticate', 'dpop-nonce', 'retry-after', 'x-request-id']
 
-let setting: Setting
+let setting: Answers
 let token: string
 
 beforeAll(async () => {
-  setting = await startSetting({
-    routes: [
-      { match: 'GET /v1/thing', scopes: [], cors: { origins: [APP], max_age: '10m' } },
-      { match: 'POST /v1/thing', scopes: ['chat:write'] },
-      {
-        match: 'PUT,DELETE /v1/thing',
-        scopes: [],
-        cors: { origins: [APP], credentials: true, headers: ['x-special'], expose: ['X-Total'] },
-      },
-      { match: 'OPTIONS /v1/thing', scopes: [] },
-      { match: 'GET /v1/any', scopes: [], cors: { origins: ['*'] } },
-      { match: 'GET /v1/bare', scopes: [], cors: { origins: [APP], headers: [] } },
-      { match: 'GET /v1/plain', scopes: [] },
-      { match: 'GET /v1/run', scopes: [], workflow: 'header:x-run', cors: { origins: [APP] } },
-    ],
-  })
+  setting = await answersOf('cors')
   token = await setting.token()
 })
 beforeEach(() => setting.origin.clear())
-afterAll(() => setting.close())
 
 const preflight = (path: string, method: string, { origin = APP, headers = '' } = {}) =>
   setting.ask(path, {

@@ -5,25 +5,21 @@ import type { Header } from '../kit/raw.ts'
 import { createKey, type Members } from '../kit/signing.ts'
 import type { Challenge } from './denied.ts'
 import { BROKEN, SEALED } from './sealed.ts'
+import { UNREACHABLE } from './shards.ts'
 import { AGENT, type Ask, EXPLAIN, GONE, LATTICE, REVOCATIONS, TWINS, type World } from './world.ts'
 
 /**
- * Gates that differ in one thing: http refused, policy broken, encrypted tokens taken, another
- * revocation set, less time for bodies, no key to sign with, bodies held against their digest, nobody who counts
- * requests or remembers tokens, an address that has asked too often, and addresses that nobody counts.
+ * Gates in one world. `main` takes encrypted tokens. `strictHttp` refuses http; the policy of `invalid` is
+ * broken; `unsigned` has no key to sign with; at `flooded` an address has asked too often, and at
+ * `unaddressed` nobody counts addresses. `faulty` has a set of revocations that fails, nobody who counts
+ * requests or remembers tokens, and little time for bodies, which it holds against their digest.
  */
 export type GateName =
   | 'main'
   | 'strictHttp'
   | 'invalid'
-  | 'opening'
-  | 'unreachable'
-  | 'full'
-  | 'slow'
-  | 'hurried'
+  | 'faulty'
   | 'unsigned'
-  | 'digesting'
-  | 'uncounted'
   | 'flooded'
   | 'unaddressed'
 
@@ -94,11 +90,9 @@ const refused = (rpc: number, method: string, params?: Members): Case => ({
 const bare = (ask: Ask) => () => ask
 
 const badToken = (ask: Case['ask']): Case => ({ status: 401, challenge: 'invalid_token', ask })
-/** A good token of `acme`, encrypted for another issuer of a gate that takes encrypted ones. */
-const encrypted = (key: EncryptionKey, header: Members = {}): Case => ({
-  ...badToken(async (world) => ({ token: await encrypt(await world.token(), key, header) })),
-  at: 'opening',
-})
+/** A good token of `acme`, encrypted for another issuer. */
+const encrypted = (key: EncryptionKey, header: Members = {}): Case =>
+  badToken(async (world) => ({ token: await encrypt(await world.token(), key, header) }))
 const forbidden = (ask: Case['ask']): Case => ({ status: 403, challenge: 'none', ask })
 const tooMany = (ask: Case['ask']): Case => ({ status: 429, challenge: 'none', ask })
 const badRequest = (ask: Case['ask']): Case => ({ status: 400, challenge: 'none', ask })
@@ -161,7 +155,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   },
   token_too_long: badToken(token({ fill: 'x'.repeat(13_000) })),
   token_malformed: badToken(bare({ token: 'not-a-token' })),
-  token_encrypted: badToken(bare({ token: 'a.b.c.d.e' })),
+  token_encrypted: { ...badToken(bare({ token: 'a.b.c.d.e' })), at: 'unsigned' },
   encryption_not_accepted: encrypted(SEALED, { cty: undefined }),
   decryption_failed: encrypted(SEALED, { kid: 'another' }),
   decryption_unavailable: {
@@ -180,7 +174,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   encryption_issuer_mismatch: encrypted(SEALED),
   issuer_not_accepted: badToken(token({}, { target: '/v1/beta-only' })),
   algorithm_not_accepted: badToken(async ({ acme }) => ({
-    token: await acme.mint({}, {}, { key: await createKey('RS256') }),
+    token: await acme.mint({}, {}, { key: await createKey('ES384') }),
   })),
   type_not_accepted: badToken(token({}, {}, { typ: 'JWT' })),
 
@@ -310,7 +304,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     return ask
   }),
   limit_key_missing: forbidden(token({}, { target: '/v1/limited-runs' })),
-  rate_limit_unavailable: unavailable(token({}, { target: '/v1/limited' }), 'uncounted'),
+  rate_limit_unavailable: unavailable(token({}, { target: '/v1/limited' }), 'faulty'),
 
   token_replayed: badToken(async (world) => {
     const ask = { token: await world.token(), target: '/v1/once-always' }
@@ -318,7 +312,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     world.origin.clear()
     return ask
   }),
-  single_use_unavailable: unavailable(token({}, { target: '/v1/once' }), 'uncounted'),
+  single_use_unavailable: unavailable(token({}, { target: '/v1/once' }), 'faulty'),
 
   token_revoked: badToken(async (world) => {
     const jti = 'revoked-token'
@@ -329,11 +323,14 @@ export const CASES: Readonly<Record<string, Case>> = {
     return { token: await world.token({ jti }) }
   }),
   assertion_unavailable: unavailable(token(), 'unsigned'),
-  revocations_unavailable: unavailable(token(), 'unreachable'),
+  revocations_unavailable: unavailable(token({ jti: UNREACHABLE }), 'faulty'),
   token_expired_meanwhile: {
-    // The tolerance is five seconds, so it is good for the first two of the two and a half.
-    ...badToken(async (w) => token({ iat: now() - 60, exp: now() - 3 })(w)),
-    at: 'slow',
+    // It is good for three seconds more, by the tolerance of five; it is looked up until they are over.
+    ...badToken(async (w) => {
+      const exp = now() - 1
+      return token({ iat: exp - 60, exp, jti: `until-${exp + 5.1}` })(w)
+    }),
+    at: 'faulty',
   },
 
   digest_mismatch: {
@@ -348,7 +345,7 @@ export const CASES: Readonly<Record<string, Case>> = {
         },
       ),
     ),
-    at: 'digesting',
+    at: 'faulty',
   },
 
   body_unexpected: badRequest(token({}, { target: '/v1/any', body: 'x' })),
@@ -398,7 +395,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   body_timeout: {
     ...forbidden(admin({ method: 'POST', body: '{', headers: [['Content-Length', '9']] })),
     status: 408,
-    at: 'hurried',
+    at: 'faulty',
   },
   body_incomplete: badRequest(
     admin({
@@ -431,7 +428,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   revocations_full: {
     ...forbidden(revoke(({ acme }) => ({ kind: 'agent', issuer: acme.issuer, value: 'x' }))),
     status: 507,
-    at: 'full',
+    at: 'faulty',
     headers: [['Retry-After', '60']],
   },
 
@@ -453,8 +450,9 @@ export const EXEMPT: Readonly<Record<string, string>> = {
   unavailable: 'stands for an error in the gate itself; a request that leads to it is a bug',
 }
 
-/** Codes of requests that are not GET, or of MCP, so that there is no HEAD for them. */
+/** Codes of requests that are not GET, or of MCP, so that there is no HEAD for them, or that take long. */
 export const NOT_GET: ReadonlySet<string> = new Set([
+  'token_expired_meanwhile',
   'message_type_unsupported',
   'session_missing',
   'session_unknown',

@@ -1,82 +1,56 @@
 import { inject } from 'vitest'
-import { deployment } from '../kit/repository.ts'
+import type { Members } from '../kit/signing.ts'
 import type { GateName } from './denial-cases.ts'
 import { withBodyTime } from './hurried.ts'
 import { OPENING } from './sealed.ts'
-import { withShards } from './shards.ts'
-import type { Sender, World } from './world.ts'
+import { sharedShards } from './shards.ts'
+import { type Sender, startWorld, type World } from './world.ts'
 
 /** Every gate that the denial cases happen at, before the issuers and the origin of one world. */
 export interface DenialGates {
+  readonly world: World
   readonly gates: Readonly<Record<GateName, Sender>>
-  /** Removes what the gates were built from; they end with their world. */
-  remove(): Promise<void>
+  close(): Promise<void>
 }
 
-/** Starts them; each has the world's GATE but for the one thing that denies. */
-export async function startDenialGates(world: World): Promise<DenialGates> {
-  const bundle = inject('bundle')
-  const [shards, hurry] = await Promise.all([withShards(bundle), withBodyTime(bundle, 200)])
-  const withClass = (REVOCATIONS: string) =>
-    world.another({
-      bundle: shards.path,
-      durableObjects: { ...deployment().durableObjects, REVOCATIONS },
-    })
-  const keyless = { ...deployment().durableObjects, ASSERTION_KEEPER: 'UnreachableShard' }
-  const uncountable = {
-    ...deployment().durableObjects,
-    RATE_LIMITER: 'UnreachableShard',
-    REPLAYS: 'UnreachableShard',
-  }
-  const [
-    strictHttp,
-    invalid,
-    opening,
-    unreachable,
-    full,
-    slow,
-    hurried,
-    unsigned,
-    digesting,
-    uncounted,
-    flooded,
-    unaddressed,
-  ] = await Promise.all([
-    world.another({}, { insecure_http: false }),
-    world.another({}, { no_such_key: 'confidential-value' }),
-    world.another(OPENING),
-    withClass('UnreachableShard'),
-    withClass('FullShard'),
-    withClass('SlowShard'),
-    world.another({ bundle: hurry.path }),
-    world.another({ bundle: shards.path, durableObjects: keyless }),
-    world.another({}, { assertion: 'body' }),
-    world.another({ bundle: shards.path, durableObjects: uncountable }),
-    world.another({}, { address_limit: { limit: 1, period: '1d' } }),
-    // A server that has no such method.
-    world.another(
-      { services: { RL_ADDRESS: world.origin.url } },
-      { address_limit: { binding: 'RL_ADDRESS' } },
-    ),
-  ])
+/** A server that has no method to ask how often an address was seen, were it there. */
+const NO_COUNTER = 'http://127.0.0.1:9'
+
+/** Starts them in one process, all with this laid over GATE; there are few, as each takes its time. */
+export async function startDenialGates(
+  options: { readonly gate?: Members; readonly routes?: readonly Members[] } = {},
+): Promise<DenialGates> {
+  const [bundle, hurry] = await Promise.all([sharedShards(), withBodyTime(inject('bundle'), 1_000)])
+  const world = await startWorld({
+    ...options,
+    start: { ...OPENING, bundle, services: { RL_ADDRESS: NO_COUNTER } },
+    beside: [
+      { gate: { insecure_http: false } },
+      { gate: { no_such_key: 'confidential-value' } },
+      {
+        gate: { assertion: 'body' },
+        bundle: hurry.path,
+        durableObjects: {
+          REVOCATIONS: 'FaultyShard',
+          RATE_LIMITER: 'UnreachableShard',
+          REPLAYS: 'UnreachableShard',
+        },
+      },
+      { durableObjects: { ASSERTION_KEEPER: 'UnreachableShard' } },
+      { gate: { address_limit: { limit: 1, period: '1d' } } },
+      { gate: { address_limit: { binding: 'RL_ADDRESS' } } },
+    ],
+  })
+  const [strictHttp, invalid, faulty, unsigned, flooded, unaddressed] = world.beside as Senders
   await flooded.send({})
-  const gates = {
-    main: world,
-    strictHttp,
-    invalid,
-    opening,
-    unreachable,
-    full,
-    slow,
-    hurried,
-    unsigned,
-    digesting,
-    uncounted,
-    flooded,
-    unaddressed,
+  return {
+    world,
+    gates: { main: world, strictHttp, invalid, faulty, unsigned, flooded, unaddressed },
+    async close() {
+      await world.close()
+      await hurry.remove()
+    },
   }
-  const remove = async () => {
-    await Promise.all([shards.remove(), hurry.remove()])
-  }
-  return { gates, remove }
 }
+
+type Senders = [Sender, Sender, Sender, Sender, Sender, Sender]

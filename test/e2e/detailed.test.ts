@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { GUARD } from '../../src/guard.ts'
 import { reply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
-import { deployment } from '../kit/repository.ts'
 import { createKey, type Members } from '../kit/signing.ts'
-import { type AskInit, askGate, outcome, type Setting, startSetting, withGate } from './setting.ts'
-import { withShards } from './shards.ts'
+import { type AskInit, askGate, outcome, type Setting, startSetting } from './setting.ts'
+import { sharedShards } from './shards.ts'
 
 const LOCAL = 'http://localhost:8787'
 const NAMES = ['localhost', 'gate.localhost', '127.0.0.1']
@@ -43,12 +42,32 @@ interface Step {
 }
 
 let setting: Setting
-/** The same gate without details. */
+/** The same gate without details, and in shadow mode. */
 let standard: Gate
+let shadow: Gate
 
 beforeAll(async () => {
-  setting = await startSetting({ ...OPTIONS, signing: { defaults: { aud: LOCAL } } })
-  standard = await setting.another({ ...OPTIONS, gate: { ...OPTIONS.gate, errors: 'standard' } })
+  const withGate = (gate: Members) => ({ ...OPTIONS, gate: { ...OPTIONS.gate, ...gate } })
+  setting = await startSetting({
+    ...OPTIONS,
+    signing: { defaults: { aud: LOCAL } },
+    bundle: await sharedShards(),
+    // A server that is asked for what it does not know.
+    services: { RL: 'http://127.0.0.1:9' },
+    beside: [
+      withGate({ errors: 'standard' }),
+      withGate({ mode: 'shadow' }),
+      withGate({ resource: 'https://api.example.com' }),
+      withGate({ address_limit: { binding: 'RL' } }),
+      {
+        ...withGate({ assertion: 'body' }),
+        durableObjects: { ASSERTION_KEEPER: 'UnreachableShard' },
+      },
+    ],
+  })
+  const [one, two] = setting.gate.beside as [Gate, Gate]
+  standard = one
+  shadow = two
 })
 beforeEach(() => setting.origin.clear())
 afterAll(() => setting.close())
@@ -106,22 +125,17 @@ const ROWS: readonly Row[] = [
   ['standing', 'token_revoked', '/v1/x', revoked],
 ]
 
-interface Elsewhere {
-  readonly code: string
-  readonly gate: Members
-  readonly classes?: Readonly<Record<string, string>>
-}
-
-/** Stages that deny at another gate than this. */
-const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
-  address: { code: 'address_limit_unavailable', gate: { address_limit: { binding: 'RL' } } },
-  operation: { code: 'digest_mismatch', gate: { assertion: 'body' } },
-  signing: {
-    code: 'assertion_unavailable',
-    gate: {},
-    classes: { ASSERTION_KEEPER: 'UnreachableShard' },
-  },
-}
+/** Stages that deny at another gate than this: which, with what digest of its body, and how. */
+const ELSEWHERE: readonly (readonly [
+  stage: string,
+  code: string,
+  at: number,
+  digest: string | undefined,
+])[] = [
+  ['address', 'address_limit_unavailable', 3, undefined],
+  ['operation', 'digest_mismatch', 4, 'sha-256=:AAAA:'],
+  ['signing', 'assertion_unavailable', 4, undefined],
+]
 
 /** Everything in the text that only its issuer, its bearer or the gate may know. */
 const expectNoSecret = (text: string, bearer: string): void => {
@@ -144,32 +158,21 @@ const timed = (steps: readonly (readonly unknown[])[]) => steps.map((step) => [.
 describe('a denial', () => {
   it('is tried at every stage that denies', () => {
     const denying = GUARD.stages.filter(({ denials }) => denials.length > 0)
-    const tried = [...ROWS.map(([stage]) => stage), ...Object.keys(ELSEWHERE), 'tool']
+    const tried = [...ROWS.map(([stage]) => stage), ...ELSEWHERE.map(([stage]) => stage), 'tool']
     expect(new Set(tried)).toEqual(new Set(denying.map(({ name }) => name)))
   })
 
-  it.each(Object.entries(ELSEWHERE))('at %s, too', async (stage, { code, ...changes }) => {
-    const shards = await withShards(inject('bundle'))
-    const gate = { ...OPTIONS.gate, ...changes.gate }
-    const { durableObjects } = deployment()
-    const options = {
-      ...OPTIONS,
-      gate,
-      bundle: shards.path,
-      // A server that is asked for what it does not know.
-      services: { RL: setting.origin.url },
-      durableObjects: { ...durableObjects, ...changes.classes },
-    }
-    await withGate(setting, options, async (gate) => {
-      const headers = { 'content-digest': 'sha-256=:AAAA:' }
-      const init = { method: 'POST', body: '{}', token: await token({ scope: 'chat:write' }) }
-      const response = await askBy(gate, '/v1/x', { ...init, headers })
-      expect(await response.json()).toMatchObject({
-        code,
-        steps: stepsOf(stage, 'denied').map(([stage, outcome]) => ({ stage, outcome })),
-      })
+  it.each(ELSEWHERE)('at %s, too', async (stage, code, at, digest) => {
+    const response = await askBy(setting.gate.beside[at] as Gate, '/v1/x', {
+      method: 'POST',
+      body: '{}',
+      token: await token({ scope: 'chat:write' }),
+      headers: digest === undefined ? {} : { 'content-digest': digest },
     })
-    await shards.remove()
+    expect(await response.json()).toMatchObject({
+      code,
+      steps: stepsOf(stage, 'denied').map(([stage, outcome]) => ({ stage, outcome })),
+    })
   })
 
   it('of a call to an MCP server tells its steps inside of JSON-RPC', async () => {
@@ -260,12 +263,9 @@ describe('Server-Timing of an allowed request', () => {
   })
 
   it('says where a rule in shadow mode would have denied', async () => {
-    const gate = { ...OPTIONS.gate, mode: 'shadow' }
-    await withGate(setting, { ...OPTIONS, gate }, async (other) => {
-      const response = await askBy(other, '/v1/x')
-      expect(response.status).toBe(200)
-      expect(timing(response)).toEqual(timed(stepsOf('credential', 'denied')))
-    })
+    const response = await askBy(shadow, '/v1/x')
+    expect(response.status).toBe(200)
+    expect(timing(response)).toEqual(timed(stepsOf('credential', 'denied')))
   })
 
   it('has the steps of a request that its origin failed', async () => {
@@ -294,32 +294,14 @@ describe('without details', () => {
 })
 
 describe('details where others can call', () => {
-  it.each<[string, Members, readonly Members[]]>([
-    ['a public resource', { resource: 'https://api.example.com' }, []],
-    [
-      'a public resource of one rule',
-      {},
-      [{ match: 'GET /mcp', scopes: [], resource: 'https://api.example.com/mcp' }],
-    ],
-    ['a public name', { hosts: [...NAMES, 'api.example.com'] }, []],
-    [
-      'a public name of one rule',
-      { hosts: undefined },
-      [{ match: 'GET /mcp', scopes: [], host: 'api.example.com' }],
-    ],
-  ])('make the policy invalid: %s', async (_name, gate, routes) => {
-    const options = {
-      gate: { ...OPTIONS.gate, ...gate },
-      routes: [...routes, ...OPTIONS.routes],
+  it('make the policy invalid', async () => {
+    const other = setting.gate.beside[2] as Gate
+    for (const path of ['/v1/x', '/public', '/nowhere', REVOCATIONS]) {
+      const response = await askBy(other, path, { token: await token() })
+      expect(response.headers.has('server-timing')).toBe(false)
+      expect(await response.clone().json()).not.toHaveProperty('steps')
+      expect(await outcome(response)).toEqual({ status: 503, code: 'policy_invalid' })
     }
-    await withGate(setting, { ...OPTIONS, ...options }, async (other) => {
-      for (const path of ['/v1/x', '/public', '/nowhere', REVOCATIONS]) {
-        const response = await askBy(other, path, { token: await token() })
-        expect(response.headers.has('server-timing')).toBe(false)
-        expect(await response.clone().json()).not.toHaveProperty('steps')
-        expect(await outcome(response)).toEqual({ status: 503, code: 'policy_invalid' })
-      }
-      expect(setting.origin.requests).toHaveLength(0)
-    })
+    expect(setting.origin.requests).toHaveLength(0)
   })
 })

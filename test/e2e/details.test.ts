@@ -1,31 +1,11 @@
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
+import { beforeAll, expect, it } from 'vitest'
+import { type Answers, answersOf } from './answers-setting.ts'
+import { outcome, RESOURCE } from './setting.ts'
 
-let setting: Setting
+let setting: Answers
 beforeAll(async () => {
-  const document = (action: string) => ({
-    type: 'document',
-    actions: [action],
-    identifier: 'documents/{id}',
-  })
-  setting = await startSetting({
-    routes: [
-      { match: 'GET /v1/documents/{id}', scopes: [], authorization_details: [document('read')] },
-      {
-        match: 'PUT /v1/documents/{id}',
-        scopes: ['documents:write'],
-        authorization_details: [document('write'), { type: 'quota' }],
-      },
-      {
-        match: 'POST /mcp',
-        resource: `${RESOURCE}/mcp`,
-        scopes: [],
-        authorization_details: [{ type: 'mcp_tool', actions: ['tools/call'] }],
-      },
-    ],
-  })
+  setting = await answersOf('details')
 })
-afterAll(() => setting?.close())
 
 const missing = { status: 403, code: 'authorization_details_missing' }
 const allowed = { status: 200, code: undefined }

@@ -1,14 +1,28 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { secretOf } from '../kit/encryption.ts'
+import type { Gate } from '../kit/gate.ts'
 import { createKey, type Members } from '../kit/signing.ts'
 import { ACME, BETA, ENC, RSA, type Sealing, startSealing } from './sealing.ts'
 import { askGate, outcome } from './setting.ts'
 
 const EXPLAIN = '/.edgewarden/explain'
 
+const LOCAL = 'http://localhost:8787'
+/** A key that is not for encryption. */
+const UNFIT = { keys: [{ ...RSA.privateJwk, use: 'sig' }] }
+
 let setting: Sealing
+/** The same gate with every step in its denials, and one that is given an unfit secret. */
+let detailed: Gate
+let unfit: Gate
 beforeAll(async () => {
-  setting = await startSealing()
+  setting = await startSealing(
+    { gate: { resource: LOCAL, hosts: ['localhost'], errors: 'detailed' } },
+    { secrets: { ACME_KEYS: JSON.stringify(UNFIT), BETA_KEYS: secretOf(BETA) } },
+  )
+  const [one, two] = setting.gate.beside as [Gate, Gate]
+  detailed = one
+  unfit = two
 })
 afterAll(() => setting.close())
 
@@ -61,13 +75,9 @@ describe('nobody is told of an encrypted token', () => {
   })
 
   it('what is inside, by a denial with every step', async () => {
-    const local = 'http://localhost:8787'
-    const gate = await setting.another(
-      setting.options({ gate: { resource: local, hosts: ['localhost'], errors: 'detailed' } }),
-    )
-    const claims = { aud: local, client_id: 'confidential-agent' }
+    const claims = { aud: LOCAL, client_id: 'confidential-agent' }
     const denied = async (token: string) => {
-      const response = await askGate(gate, '/admin', { token, headers: { host: 'localhost' } })
+      const response = await askGate(detailed, '/admin', { token, headers: { host: 'localhost' } })
       return JSON.parse(await response.text())
     }
     const open = await denied(await setting.token(claims))
@@ -78,7 +88,6 @@ describe('nobody is told of an encrypted token', () => {
     )
     expect(JSON.stringify(open.steps)).toContain('confidential-agent')
     for (const step of shut.steps) expect(step.detail).toEqual({})
-    await gate.stop()
   })
 
   it('what a token claims that was not verified, by the journal', async () => {
@@ -116,16 +125,11 @@ describe('nobody is told of an encrypted token', () => {
   })
 
   it('what is wrong with a secret in its own words', async () => {
-    const value = JSON.stringify({ keys: [{ ...RSA.privateJwk, use: 'sig' }] })
-    const gate = await setting.another(
-      setting.options({ secrets: { ACME_KEYS: value, BETA_KEYS: secretOf(BETA) } }),
-    )
-    const response = await askGate(gate, '/v1/x', { token: await sealed() })
+    const response = await askGate(unfit, '/v1/x', { token: await sealed() })
     expect(await outcome(response)).toEqual({ status: 503, code: 'policy_invalid' })
-    expect(gate.output()).toContain('key 1 of the secret `ACME_KEYS` is not for encryption')
+    expect(unfit.output()).toContain('key 1 of the secret `ACME_KEYS` is not for encryption')
     for (const secret of [...secrets, RSA.privateJwk.n ?? '']) {
-      expect(gate.output()).not.toContain(secret)
+      expect(unfit.output()).not.toContain(secret)
     }
-    await gate.stop()
   })
 })

@@ -17,7 +17,10 @@ import { askGate, outcome } from './setting.ts'
 let setting: Sealing
 
 beforeAll(async () => {
-  setting = await startSealing()
+  const opening = (...keys: readonly EncryptionKey[]) => ({
+    secrets: { ACME_KEYS: secretOf(...keys), BETA_KEYS: secretOf(BETA) },
+  })
+  setting = await startSealing(opening(RSA), opening(NEXT))
 })
 beforeEach(() => setting.origin.clear())
 afterAll(() => setting.close())
@@ -227,21 +230,16 @@ describe('a warm encrypted token', () => {
 
 describe('rotation', () => {
   it('is a second key beside the first, then the first one gone', async () => {
-    const gateWith = (...keys: EncryptionKey[]) =>
-      setting.another(
-        setting.options({ secrets: { ACME_KEYS: secretOf(...keys), BETA_KEYS: secretOf(BETA) } }),
-      )
     const [old, next] = [await sealed(RSA), await sealed(NEXT)]
     const seen = async (gate: Gate) => {
       const asked = [old, next].map((token) => askGate(gate, '/v1/x', { token }))
       return (await Promise.all(asked)).map(({ status }) => status)
     }
-    const gates = await Promise.all([gateWith(RSA), gateWith(RSA, NEXT), gateWith(NEXT)])
-    expect(await Promise.all(gates.map(seen))).toEqual([
+    const [before, after] = setting.gate.beside as [Gate, Gate]
+    expect(await Promise.all([before, setting.gate, after].map(seen))).toEqual([
       [200, 401],
       [200, 200],
       [401, 200],
     ])
-    await Promise.all(gates.map((gate) => gate.stop()))
   })
 })

@@ -1,21 +1,20 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createKey, type Members } from '../kit/signing.ts'
 import { administration } from './administration.ts'
 import { expectChallenge, expectDenial } from './denied.ts'
 import { bodyOf, explaining, type Wanted } from './explaining.ts'
-import { AGENT, EXPLAIN, HOST, KID, RESOURCE, SECRET, startWorld, type World } from './world.ts'
+import { AGENT, EXPLAIN, HOST, KID, RESOURCE, SECRET, sharedWorld, type World } from './world.ts'
+import { WORLD } from './world-settings.ts'
 
 let world: World
 beforeAll(async () => {
-  world = await startWorld({
-    routes: [{ match: 'GET /v1/watched', scopes: ['admin:all'], mode: 'shadow' }],
-  })
+  world = await sharedWorld(WORLD)
   // So that the gate holds the keys of all of them.
   for (const name of ['acme', 'beta', 'ops'] as const) {
     expect((await world.send({ token: await world[name].mint() })).status).toBe(200)
   }
 })
-afterAll(() => world.close())
+beforeEach(() => world.origin.clear())
 
 const { ask, told } = explaining(() => world)
 const { revoke, liftAll } = administration(() => world)
@@ -45,7 +44,6 @@ const STAGES = [
 
 describe('an allowed request', () => {
   it('is explained in full', async () => {
-    world.origin.clear()
     const claims = { sub: 'alice', workflow_id: 'run-1', act: { sub: 'planner' }, jti: 'jti-1' }
     const token = await world.token({ ...claims, agent_type: 'planner' })
     const response = await ask('ops', {
@@ -331,7 +329,7 @@ describe('the endpoint', () => {
     expectChallenge(none, 'plain')
     for (const [by, scope] of [
       ['ops', 'edgewarden:revoke'],
-      ['acme', 'edgewarden:read'],
+      ['plain', 'edgewarden:read'],
     ] as const) {
       const response = await ask(by, { body }, { scope })
       expectDenial(response, 403, 'scope_missing')

@@ -1,27 +1,17 @@
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hangUp, rawReply, reply } from '../kit/answers.ts'
-import { freePort } from '../kit/gate.ts'
-import { HOST, outcome, type Setting, startSetting } from './setting.ts'
+import { type Answers, answersOf } from './answers-setting.ts'
+import { outcome } from './setting.ts'
 
-let setting: Setting
+let setting: Answers
 let token: string
 
 beforeAll(async () => {
-  const nobody = await freePort()
-  setting = await startSetting({
-    services: { MODELS: 'http://127.0.0.1:1' },
-    routes: [
-      { match: 'GET /v1/down', scopes: [], origin: `http://127.0.0.1:${nobody}` },
-      { match: 'GET /v1/bound', scopes: [], origin: 'service:MODELS' },
-      { match: '* /v1/*', scopes: [] },
-      { match: '* /public/*', access: 'public' },
-    ],
-  })
+  setting = await answersOf('forwarding')
   token = await setting.token()
 })
 beforeEach(() => setting.origin.clear())
-afterAll(() => setting.close())
 
 const ask = (path: string, init: RequestInit = {}) => setting.ask(path, { token, ...init })
 
@@ -96,7 +86,7 @@ describe('broken origins', () => {
     ['in chunks', 'Transfer-Encoding: chunked\r\n\r\na\r\npart of it\r\n'],
   ])('never ends a body as whole that the origin cut, %s', async (_name, rest) => {
     setting.origin.on('/v1/cut', rawReply(`HTTP/1.1 200 OK\r\n${rest}`))
-    const head = `GET /v1/cut HTTP/1.1\r\nHost: ${HOST}\r\nAuthorization: Bearer ${token}\r\n\r\n`
+    const head = `GET /v1/cut HTTP/1.1\r\nHost: ${setting.host}\r\nAuthorization: Bearer ${token}\r\n\r\n`
     const answer = await setting.gate.raw(head)
     expect(answer.status).toBe(200)
     expect(answer.complete).toBe(false)

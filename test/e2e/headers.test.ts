@@ -1,17 +1,17 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { verifyAgent } from '../../src/origin/index.ts'
 import type { Header } from '../kit/raw.ts'
 import { arrivals } from './arrivals.ts'
 import { JWKS } from './asserting.ts'
 import { IDENTITY, OTHERS } from './attacks/header-names.ts'
-import { AGENT, HOST, RESOURCE, SECRET, type Sender, startWorld, type World } from './world.ts'
+import { AGENT, HOST, RESOURCE, SECRET, type Sender, sharedWorld, type World } from './world.ts'
+import { WORLD } from './world-settings.ts'
 
 let world: World
 beforeAll(async () => {
-  world = await startWorld({ gate: { strip_headers: ['x-internal-user'] } })
+  world = await sharedWorld(WORLD)
 })
 beforeEach(() => world.origin.clear())
-afterAll(() => world.close())
 
 const { arrived, passed } = arrivals(() => world)
 

@@ -1,20 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { RecordedRequest } from '../kit/origin.ts'
 import { arrivals } from './arrivals.ts'
-import { AGENT, startWorld, type World } from './world.ts'
+import { AGENT, sharedWorld, type World } from './world.ts'
+import { WORLD } from './world-settings.ts'
 
 let world: World
 beforeAll(async () => {
-  world = await startWorld({
-    issuers: {
-      acme: { delegation: { max_depth: 5, issuers: ['beta'] } },
-      // Every object has the first by inheritance; the first present one wins.
-      ops: { agent_id: ['/agent/constructor', '/agent/id'] },
-    },
-  })
+  world = await sharedWorld(WORLD)
 })
 beforeEach(() => world.origin.clear())
-afterAll(() => world.close())
 
 const { arrived } = arrivals(() => world)
 

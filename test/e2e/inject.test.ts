@@ -1,35 +1,18 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hangUp, redirect, reply } from '../kit/answers.ts'
-import { outcome, type Setting, startSetting } from './setting.ts'
+import { type Answers, APP, answersOf, INJECTED } from './answers-setting.ts'
+import { outcome } from './setting.ts'
 
-const SECRET = 'origin-credential-93b1f07d'
-const OTHER = 'tenant-credential-55aa'
+const { API_KEY: SECRET, TENANT_KEY: OTHER } = INJECTED
 
-let setting: Setting
+let setting: Answers
 let token: string
 
 beforeAll(async () => {
-  setting = await startSetting({
-    secrets: { API_KEY: SECRET, TENANT_KEY: OTHER },
-    routes: [
-      {
-        match: 'GET,POST /v1/*',
-        scopes: [],
-        inject: { Authorization: `Bearer \${API_KEY}`, 'x-api-key': `\${TENANT_KEY}:\${API_KEY}` },
-      },
-      {
-        match: 'GET /browser/*',
-        scopes: [],
-        strip_prefix: '/browser',
-        inject: { authorization: `Bearer \${API_KEY}` },
-        cors: { origins: ['https://app.example.com'] },
-      },
-    ],
-  })
+  setting = await answersOf('inject')
   token = await setting.token()
 })
 beforeEach(() => setting.origin.clear())
-afterAll(() => setting.close())
 
 /** Everything an agent can see of an answer. */
 const seen = async (response: Response) =>
@@ -65,19 +48,22 @@ describe('the origin’s own credential', () => {
     async (path) => {
       const challenge = { 'www-authenticate': `Bearer realm="${SECRET}"`, 'x-leak': SECRET }
       setting.origin.on('*', reply(401, challenge, `wrong key ${SECRET}`))
-      const origin = 'https://app.example.com'
-      const response = await setting.ask(path, { token, headers: { origin } })
+      const id = `refused-at-${path.replaceAll('/', '-')}`
+      const headers = { origin: APP, 'x-request-id': id }
+      const response = await setting.ask(path, { token, headers })
       const text = await seen(response.clone())
       expect(await outcome(response)).toEqual({ status: 502, code: 'origin_credential_refused' })
       expect(text).not.toContain(SECRET)
       expect(response.headers.get('www-authenticate')).toBeNull()
       expect(response.headers.get('access-control-allow-origin')).toBe(
-        path === '/browser/x' ? origin : null,
+        path === '/browser/x' ? APP : null,
       )
-      const line = await setting.gate.journalLine(
-        ({ code }) => code === 'origin_credential_refused',
-      )
-      expect(line).toMatchObject({ decision: 'denied', agent: 'agent-1' })
+      const line = await setting.gate.journalLine(({ request_id }) => request_id === id)
+      expect(line).toMatchObject({
+        decision: 'denied',
+        code: 'origin_credential_refused',
+        agent: 'agent-1',
+      })
     },
   )
 

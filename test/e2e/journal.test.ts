@@ -1,22 +1,18 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { reply } from '../kit/answers.ts'
 import { feed, sse } from '../kit/sse.ts'
-import { type AskInit, outcome, type Setting, startSetting } from './setting.ts'
+import { type Answers, answersOf } from './answers-setting.ts'
+import { type AskInit, outcome } from './setting.ts'
 
 const MEMBERS = ['v', 'id', 'time', 'request_id', 'decision', 'mode', 'ms']
 
-let setting: Setting
+let setting: Answers
 let asked = 0
 
 beforeAll(async () => {
-  setting = await startSetting({
-    routes: [
-      { match: 'GET,POST /v1/{id}', scopes: ['chat:write'] },
-      { match: 'GET /public', access: 'public' },
-    ],
-  })
+  setting = await answersOf('journal')
 })
-afterAll(() => setting.close())
+beforeEach(() => setting.origin.clear())
 
 /** Asks, and gives the one journal line of that request with the answer. */
 const lineOf = async (path: string, init: AskInit = {}) => {

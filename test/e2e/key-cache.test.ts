@@ -1,41 +1,44 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
-import {
-  askGate,
-  outcome,
-  type Setting,
-  type SettingOptions,
-  startSetting,
-  until,
-} from './setting.ts'
+import { PATIENCE } from '../kit/wait.ts'
+import { ALLOWED, type Issued, startIssued, UNAVAILABLE } from './keys-setting.ts'
+import { until } from './setting.ts'
 
-const cleanup: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const one of cleanup.splice(0).reverse()) await one()
+/** What may stand in KV that is no record of keys. */
+const BROKEN = [
+  '{',
+  '[]',
+  '{"jwks":{"keys":[]},"fetchedAt":"now","rotations":[]}',
+  `{"jwks":{"keys":{}},"fetchedAt":${Date.now()},"rotations":[]}`,
+  `{"jwks":{"keys":[{"kty":"oct","kid":"x","k":"AA"}]},"fetchedAt":${Date.now()},"rotations":0}`,
+  `{"jwks":{"keys":[]},"fetchedAt":${Date.now() + 3_600_000},"rotations":[]}`,
+] as const
+const brokenOf = (index: number) => `broken-${index}`
+
+const FOUND = ['oauth', 'openid', 'stranger', 'unnamed', 'clear']
+/** Of these the keys are in KV when the cold gate starts. */
+const CACHED = ['down', 'early', 'late', 'stale', 'soon', ...BROKEN.map((_, i) => brokenOf(i))]
+
+let setting: Issued
+beforeAll(async () => {
+  setting = await startIssued(
+    Object.fromEntries([
+      // Without its address the keys are found by metadata.
+      ...FOUND.map((name) => [name, { jwks_uri: undefined }]),
+      ...[...CACHED, 'restarted', 'unkept'].map((name) => [name, {}]),
+      ['soon', { jwks_cache: { stale_if_error: '1h' } }],
+    ]),
+  )
 })
-
-const start = async (options?: SettingOptions): Promise<Setting> => {
-  const setting = await startSetting(options)
-  cleanup.push(() => setting.close())
-  return setting
-}
-
-const temporary = async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'edgewarden-keys-'))
-  cleanup.push(() => rm(directory, { recursive: true, force: true }))
-  return directory
-}
+afterAll(() => setting.close())
 
 describe('discovery', () => {
-  const discovering = (path?: string) =>
-    start({ issuer: { jwks_uri: undefined }, signing: path === undefined ? {} : { issuer: path } })
-
   it('finds the keys by RFC 8414 metadata', async () => {
-    const { issuer, ask, token } = await discovering()
-    expect((await ask('/v1/x', { token: await token() })).status).toBe(200)
+    const issuer = setting.of('oauth')
+    expect(await setting.use('oauth')).toEqual(ALLOWED)
     expect(issuer.discoveries.map(({ url }) => url)).toEqual([
       '/.well-known/oauth-authorization-server',
     ])
@@ -43,12 +46,10 @@ describe('discovery', () => {
   })
 
   it('finds them by OpenID discovery where there is no such metadata', async () => {
-    const { issuer, ask, token } = await discovering()
-    issuer.setMetadata({
-      oauth: 404,
-      openid: { issuer: issuer.issuer, jwks_uri: issuer.jwksUri },
-    })
-    expect((await ask('/v1/x', { token: await token() })).status).toBe(200)
+    const issuer = setting.of('openid')
+    const openid = { issuer: issuer.issuer, jwks_uri: issuer.jwksUri }
+    issuer.setMetadata({ oauth: 404, openid })
+    expect(await setting.use('openid')).toEqual(ALLOWED)
     expect(issuer.discoveries.map(({ url }) => url)).toEqual([
       '/.well-known/oauth-authorization-server',
       '/.well-known/openid-configuration',
@@ -56,153 +57,130 @@ describe('discovery', () => {
   })
 
   it.each([
-    ['of another issuer', (own: string) => ({ issuer: `${own}/` })],
-    ['without an issuer', () => ({})],
-    ['with keys in the clear', () => ({ jwks_uri: 'http://192.0.2.1/jwks' })],
-  ])('takes no metadata %s', async (_name, changes) => {
-    const { issuer, ask, token } = await discovering()
+    ['of another issuer', 'stranger', (own: string) => ({ issuer: `${own}/` })],
+    ['without an issuer', 'unnamed', () => ({ issuer: undefined })],
+    ['with keys in the clear', 'clear', () => ({ jwks_uri: 'http://192.0.2.1/jwks' })],
+  ])('takes no metadata %s', async (_, name, changes) => {
+    const issuer = setting.of(name)
     const { issuer: own, jwksUri: jwks_uri } = issuer
-    const told: Record<string, unknown> = { issuer: own, jwks_uri, ...changes(own) }
-    if (_name === 'without an issuer') delete told.issuer
-    issuer.setMetadata({ oauth: told })
-    const answer = await outcome(await ask('/v1/x', { token: await token() }))
-    expect(answer).toEqual({ status: 503, code: 'keys_unavailable' })
+    issuer.setMetadata({ oauth: { issuer: own, jwks_uri, ...changes(own) } })
+    expect(await setting.use(name)).toEqual(UNAVAILABLE)
     expect(issuer.requests).toHaveLength(0)
   })
 })
 
 describe('the shared cache', () => {
-  const stored = async (gate: Gate) => {
-    await until(
-      () => gate.kv.list(),
-      (entries) => entries.length > 0,
-      3_000,
-    )
+  /** Issuer → the name of its entry in KV. */
+  const entries = new Map<string, string>()
+  let cold: Gate
+
+  beforeAll(async () => {
+    for (const name of CACHED) entries.set(name, await stored(name))
+    await Promise.all(BROKEN.map((text, i) => put(brokenOf(i), text)))
+    await age('early', 4)
+    await age('late', 6)
+    await age('stale', 11)
+    await age('soon', 59)
+    await setting.of('down').fail('down')
+    await setting.of('late').fail('hang')
+    await setting.of('stale').fail(503)
+    await setting.of('soon').fail('destroy')
+    cold = await start()
+  })
+
+  const names = async () => (await setting.gate.kv.list()).map(({ name }) => name)
+
+  /** Has the gate fetch the keys of an issuer; the name of the entry they are stored under. */
+  const stored = async (name: string): Promise<string> => {
+    const before = new Set(await names())
+    expect(await setting.use(name)).toEqual(ALLOWED)
+    const added = async () => (await names()).find((one) => !before.has(one))
+    return (await until(added, (one) => one !== undefined, PATIENCE)).at(-1) ?? ''
   }
 
-  /** A gate that has just been started, whose keeper knows nothing: only KV is what it was. */
-  const cold = ({ gate, another }: Setting, options: SettingOptions = {}) =>
-    another({ ...options, kv: gate })
+  const entryOf = (name: string) => entries.get(name) ?? ''
+  const put = (name: string, text: string) => setting.gate.kv.put(entryOf(name), text)
 
-  it('serves a cold gate while the issuer is down', async () => {
-    const setting = await start()
-    const { issuer, gate, token } = setting
-    expect((await askGate(gate, '/v1/x', { token: await token() })).status).toBe(200)
-    await stored(gate)
-    const [entry] = await gate.kv.list()
+  /** Has KV hold the issuer's keys as if they were so many minutes old. */
+  const age = async (name: string, minutes: number) => {
+    const record = JSON.parse((await setting.gate.kv.get(entryOf(name))) ?? '')
+    const fetchedAt = Date.now() - minutes * 60_000
+    await put(name, JSON.stringify({ ...record, fetchedAt }))
+  }
+
+  /** A gate whose keeper knows nothing: all it has is what is in KV. */
+  const start = () => setting.another({ ...setting.options, kv: setting.gate })
+
+  it('holds public keys under a name of its own, and not for ever', async () => {
+    const entry = (await setting.gate.kv.list()).find(({ name }) => name === entryOf('down'))
     expect(entry?.name).toMatch(/^jwks:2:/)
     expect(entry?.expiration).toBeGreaterThan(Date.now() / 1000)
-    const value = (await gate.kv.get(entry?.name ?? '')) ?? ''
-    expect(value).toContain(issuer.jwk.x)
-    await issuer.fail('down')
-    const next = await cold(setting)
-    expect((await askGate(next, '/v1/x', { token: await token() })).status).toBe(200)
-    expect(issuer.requests).toHaveLength(1)
+    expect(await setting.gate.kv.get(entryOf('down'))).toContain(setting.of('down').jwk.x)
   })
 
-  it('is not all that is kept: a gate restarted without it has its keys as well', async () => {
-    const dataDir = await temporary()
-    const { issuer, gate, another, token } = await start({ dataDir })
-    expect((await askGate(gate, '/v1/x', { token: await token() })).status).toBe(200)
-    await stored(gate)
-    const [{ name = '' } = {}] = await gate.kv.list()
-    await gate.kv.delete(name)
-    await gate.stop()
-    await issuer.fail('down')
-    const next = await another({ dataDir })
-    expect((await askGate(next, '/v1/x', { token: await token() })).status).toBe(200)
-    expect(issuer.requests).toHaveLength(1)
+  it('serves a cold gate while the issuer is down', async () => {
+    expect(await setting.use('down', { gate: cold })).toEqual(ALLOWED)
+    expect(setting.of('down').requests).toHaveLength(1)
   })
-
-  /** Has KV hold the issuer's keys as if they were so old, and starts a gate that finds them. */
-  const aged = async (setting: Setting) => {
-    const { gate, ask, token } = setting
-    expect((await ask('/v1/x', { token: await token() })).status).toBe(200)
-    await stored(gate)
-    const [{ name = '' } = {}] = await gate.kv.list()
-    const record = JSON.parse((await gate.kv.get(name)) ?? '')
-    return async (minutes: number, options?: SettingOptions) => {
-      const fetchedAt = record.fetchedAt - minutes * 60_000
-      await gate.kv.put(name, JSON.stringify({ ...record, fetchedAt }))
-      return cold(setting, options)
-    }
-  }
 
   it('is renewed behind requests in the second half of its fresh time', async () => {
-    const setting = await start()
-    const { issuer, token } = setting
-    const gateAfter = await aged(setting)
-    const next = await gateAfter(4)
-    expect((await askGate(next, '/v1/x', { token: await token() })).status).toBe(200)
-    expect((await askGate(next, '/.edgewarden/ready')).status).toBe(200)
-    expect(issuer.requests).toHaveLength(1)
-    const later = await gateAfter(6)
-    await issuer.fail('hang')
+    expect(await setting.use('early', { gate: cold })).toEqual(ALLOWED)
     for (let i = 0; i < 3; i++) {
-      expect((await askGate(later, '/v1/x', { token: await token() })).status).toBe(200)
+      expect(await setting.use('late', { gate: cold })).toEqual(ALLOWED)
     }
+    const asked = async () => setting.of('late').requests.length
+    await until(asked, (count) => count === 2, PATIENCE)
+    expect(setting.of('early').requests).toHaveLength(1)
+  })
+
+  it('goes on with keys it could not renew', async () => {
+    expect(await setting.use('stale', { gate: cold })).toEqual(ALLOWED)
+    expect(setting.of('stale').requests).toHaveLength(2)
+    const token = await setting.of('stale').mint({}, { kid: 'unknown' })
+    expect(await setting.use('stale', { gate: cold, token })).toEqual(UNAVAILABLE)
+    expect(await setting.use('stale', { gate: cold })).toEqual(ALLOWED)
+    expect(await setting.use('soon', { gate: cold })).toEqual(ALLOWED)
+  })
+
+  it('is given up after a day, or sooner where the entry says so', async () => {
+    await age('stale', 25 * 60)
+    await age('soon', 61)
+    const later = await start()
+    expect(await setting.use('stale', { gate: later })).toEqual(UNAVAILABLE)
+    expect(await setting.use('soon', { gate: later })).toEqual(UNAVAILABLE)
+    await later.stop()
+  })
+
+  it.each(BROKEN.map((text, i) => [text, brokenOf(i)]))(
+    'is checked like the issuer: %s',
+    async (_, name) => {
+      expect(await setting.use(name, { gate: cold })).toEqual(ALLOWED)
+      expect(setting.of(name).requests).toHaveLength(2)
+    },
+  )
+
+  it('is not all that is kept: a gate restarted without it has its keys as well', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-keys-'))
+    const { another, options, use } = setting
+    const first = await another({ ...options, dataDir })
+    expect(await use('restarted', { gate: first })).toEqual(ALLOWED)
     await until(
-      async () => issuer.requests.length,
-      (asked) => asked === 2,
-      3_000,
+      () => first.kv.list(),
+      ({ length }) => length > 0,
+      PATIENCE,
     )
-  })
-
-  it('goes on with keys it could not renew, and gives them up after a day', async () => {
-    const setting = await start()
-    const { issuer, token } = setting
-    const gateAfter = await aged(setting)
-    issuer.fail(503)
-    const next = await gateAfter(11)
-    const ask = async () => askGate(next, '/v1/x', { token: await token() })
-    expect((await ask()).status).toBe(200)
-    expect(issuer.requests).toHaveLength(2)
-    const rotated = await issuer.mint({}, { kid: 'unknown' })
-    const refused = await askGate(next, '/v1/x', { token: rotated })
-    expect(await outcome(refused)).toEqual({ status: 503, code: 'keys_unavailable' })
-    expect((await ask()).status).toBe(200)
-    const later = await gateAfter(25 * 60)
-    const gone = await askGate(later, '/v1/x', { token: await token() })
-    expect(await outcome(gone)).toEqual({ status: 503, code: 'keys_unavailable' })
-  })
-
-  it('is given up sooner where the entry says so', async () => {
-    const options = { issuer: { jwks_cache: { stale_if_error: '1h' } } }
-    const setting = await start(options)
-    const { issuer, token } = setting
-    const gateAfter = await aged(setting)
-    issuer.fail('destroy')
-    for (const [minutes, status] of [
-      [59, 200],
-      [61, 503],
-    ] as const) {
-      const next = await gateAfter(minutes, options)
-      expect((await askGate(next, '/v1/x', { token: await token() })).status).toBe(status)
-    }
-  })
-
-  it.each([
-    '{',
-    '[]',
-    '{"jwks":{"keys":[]},"fetchedAt":"now","rotations":[]}',
-    `{"jwks":{"keys":{}},"fetchedAt":${Date.now()},"rotations":[]}`,
-    `{"jwks":{"keys":[{"kty":"oct","kid":"x","k":"AA"}]},"fetchedAt":${Date.now()},"rotations":0}`,
-    `{"jwks":{"keys":[]},"fetchedAt":${Date.now() + 3_600_000},"rotations":[]}`,
-  ])('is checked like the issuer: %s', async (broken) => {
-    const setting = await start()
-    const { gate, token, issuer } = setting
-    expect((await askGate(gate, '/v1/x', { token: await token() })).status).toBe(200)
-    await stored(gate)
-    const [entry] = await gate.kv.list()
-    await gate.kv.put(entry?.name ?? '', broken)
-    const next = await cold(setting)
-    expect((await askGate(next, '/v1/x', { token: await token() })).status).toBe(200)
-    expect(issuer.requests).toHaveLength(2)
+    for (const { name } of await first.kv.list()) await first.kv.delete(name)
+    await first.stop()
+    await setting.of('restarted').fail('down')
+    const next = await another({ ...options, dataDir })
+    expect(await use('restarted', { gate: next })).toEqual(ALLOWED)
+    expect(setting.of('restarted').requests).toHaveLength(1)
+    await next.stop()
+    await rm(dataDir, { recursive: true, force: true })
   })
 
   it('is not needed', async () => {
-    const { gate, ask, token } = await start()
-    await gate.kv.fail(500)
-    expect((await ask('/v1/x', { token: await token() })).status).toBe(200)
+    await setting.gate.kv.fail(500)
+    expect(await setting.use('unkept')).toEqual(ALLOWED)
   })
 })

@@ -1,9 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { startGate } from '../kit/gate.ts'
-import { createIssuer, type IssuerOptions } from '../kit/issuer.ts'
-import { startOrigin } from '../kit/origin.ts'
-import type { Members } from '../kit/signing.ts'
-import { policyOf, startSetting, until } from './setting.ts'
+import { PATIENCE } from '../kit/wait.ts'
+import { startSetting, until } from './setting.ts'
 import { askOnce, kindsOf } from './traffic.ts'
 
 const FIRST = 50
@@ -48,67 +45,7 @@ describe('five processes that share one keeper of keys', () => {
     }
     expect(kindsOf(await ask())).toEqual(['200'])
     await issuer.rotate()
-    await until(ask, (seen) => seen.every(({ status }) => status === 200), 2_000)
+    await until(ask, (seen) => seen.every(({ status }) => status === 200), PATIENCE)
     expect(issuer.requests).toHaveLength(2)
-  })
-})
-
-describe('two deployments on one KV namespace', () => {
-  /** Issuers of one name and one key id at different places, and a gate for each place. */
-  const start = async (...places: readonly ((jwksUri: string) => Members)[]) => {
-    const origin = await startOrigin()
-    onTestFinished(() => origin.close())
-    const options: IssuerOptions = { issuer: 'https://auth.localhost', kid: 'signing-key' }
-    const issuers = await Promise.all(places.map(() => createIssuer(options)))
-    const open = async (index: number, kv: true | Awaited<ReturnType<typeof startGate>>) => {
-      const issuer = issuers[index]
-      const place = places[index]
-      if (!issuer || !place) throw new Error('no such place')
-      const vars = policyOf({ issuer: place(issuer.jwksUri) }, issuer, origin)
-      const gate = await startGate({ vars, kv })
-      onTestFinished(() => gate.stop())
-      return { gate, issuer, ask: async () => askOnce(gate, await issuer.mint()) }
-    }
-    for (const issuer of issuers) onTestFinished(() => issuer.close())
-    return open
-  }
-  const stored = (gate: Awaited<ReturnType<typeof startGate>>, entries: number) =>
-    until(
-      () => gate.kv.list(),
-      ({ length }) => length === entries,
-      3_000,
-    )
-  const local = (jwks_uri: string) => ({ jwks_uri, allow_insecure_http: true })
-
-  it('keep the keys of two places apart, whichever was there first', async () => {
-    const open = await start(local, local)
-    const one = await open(0, true)
-    expect(kindsOf([await one.ask()])).toEqual(['200'])
-    await stored(one.gate, 1)
-    const other = await open(1, one.gate)
-    const foreign = await one.issuer.mint()
-    expect(kindsOf([await askOnce(other.gate, foreign)])).toEqual(['401 signature_invalid'])
-    expect(kindsOf([await other.ask()])).toEqual(['200'])
-    await stored(one.gate, 2)
-    // Cold gates that have nothing but what is in KV.
-    for (const index of [0, 1]) {
-      const again = await open(index, one.gate)
-      await again.issuer.fail('down')
-      expect(kindsOf([await again.ask()])).toEqual(['200'])
-      const others = index === 0 ? await other.issuer.mint() : foreign
-      expect(kindsOf([await askOnce(again.gate, others)])).toEqual(['401 signature_invalid'])
-    }
-  })
-
-  it('keep keys that came by plain http from one that wants https', async () => {
-    const jwks_uri = 'https://nowhere.invalid/jwks'
-    const open = await start(local, () => ({ jwks_uri, allow_insecure_http: undefined }))
-    const development = await open(0, true)
-    expect(kindsOf([await development.ask()])).toEqual(['200'])
-    await stored(development.gate, 1)
-    const production = await open(1, development.gate)
-    const token = await development.issuer.mint()
-    expect(kindsOf([await askOnce(production.gate, token)])).toEqual(['503 keys_unavailable'])
-    expect(await development.gate.kv.list()).toHaveLength(1)
   })
 })

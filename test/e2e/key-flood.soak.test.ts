@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, it, type TestContext } from 'vitest'
 import { type Flood, startFlood } from '../kit/flood.ts'
 import type { Members } from '../kit/signing.ts'
+import { PATIENCE } from '../kit/wait.ts'
 import { HOST, type Setting, startSetting, until } from './setting.ts'
 import { askOnce, kindsOf, type Seen } from './traffic.ts'
 
@@ -9,16 +10,14 @@ const MANY = 10_000
 const COOLDOWN = 1_000
 /** Milliseconds a flood lasts at least: it meets the end of a cooldown several times. */
 const LASTING = 5 * COOLDOWN
-/** Milliseconds that a busy machine may add. */
-const SLACK = 1_000
 
 const HONEST = { 'cf-connecting-ip': '198.51.100.7' }
 
-/** Where a flood comes from, over how many connections, and how many questions it may cause. */
+/** Where a flood comes from, over how many connections, and how many questions it may cause while it lasts. */
 const FLOODS = [
-  ['one address', 16, () => '203.0.113.9', 2],
-  ['one /64 of IPv6', 2, () => `2001:db8:a:b:${words(4).join(':')}`, 2],
-  ['everywhere', 2, () => randomBytes(4).join('.'), 6],
+  ['one address', 16, () => '203.0.113.9', () => 2],
+  ['one /64 of IPv6', 2, () => `2001:db8:a:b:${words(4).join(':')}`, () => 2],
+  ['everywhere', 2, () => randomBytes(4).join('.'), (ms: number) => ms / COOLDOWN + 1],
 ] as const
 
 const words = (count: number) =>
@@ -76,24 +75,26 @@ describe.concurrent.each(FLOODS)('random key ids from %s', (_name, connections, 
     await until(
       async () => issuer.requests.length > 2 || Date.now() > began + 3 * COOLDOWN,
       (isSpent) => isSpent,
-      4 * COOLDOWN,
+      PATIENCE,
     )
     await issuer.rotate()
-    const rotated = Date.now()
+    const asked = issuer.requests.length
     const next = await token()
-    await until(() => askOnce(gate, next, HONEST), passes, COOLDOWN + SLACK)
-    expect(Date.now() - rotated).toBeLessThan(COOLDOWN + SLACK)
+    await until(() => askOnce(gate, next, HONEST), passes, PATIENCE)
+    // The next question heals, and it was there for the honest to ask; one may come right after it.
+    expect(issuer.requests.length - asked).toBeLessThanOrEqual(2)
     await until(
       async () => Date.now(),
       (now) => now > began + LASTING,
-      LASTING,
+      PATIENCE,
     )
     await going.end()
+    const lasted = Date.now() - began
     for (const token of [old, next]) {
       expect(kindsOf([await askOnce(gate, token, HONEST)])).toEqual(['200'])
     }
     expect([...going.answers.keys()]).toEqual(['401 key_unknown'])
     // Beside them, the first set and the question that heals.
-    expect(issuer.requests.length).toBeLessThanOrEqual(1 + most + 1)
+    expect(issuer.requests.length).toBeLessThanOrEqual(1 + most(lasted) + 1)
   })
 })

@@ -1,149 +1,157 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { KEY_TIMES } from '../../src/adapters/keys/times.ts'
 import { later, reply } from '../kit/answers.ts'
-import { createIssuer } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { type Header, rawRequest } from '../kit/raw.ts'
-import { HOST, outcome, type Setting, type SettingOptions, startSetting, until } from './setting.ts'
+import {
+  ALLOWED,
+  clocked,
+  forward,
+  type Issued,
+  makePatient,
+  startIssued,
+  UNAVAILABLE,
+} from './keys-setting.ts'
+import { HOST } from './setting.ts'
 
-const cleanup: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const one of cleanup.splice(0).reverse()) await one()
+/** Who hangs up during the fetch of keys, and how: each of them has an issuer of its own. */
+const LEAVING = ['resetAndDestroy', 'destroy'].flatMap((hangUp) =>
+  ['waiting', 'late', 'alone'].map((who) => `${who}-${hangUp}`),
+)
+const NAMES = [
+  ...['down', 'destroy', '404', '301', 'broken', 'other', 'half', 'keyless', 'large'],
+  ...['many', 'some'],
+]
+
+let setting: Issued
+/** Serves the keys of those whose clients leave. */
+let keys: Origin
+
+beforeAll(async () => {
+  keys = await startOrigin()
+  setting = await startIssued(
+    Object.fromEntries([
+      ...NAMES.map((name) => [name, {}]),
+      ...LEAVING.map((name) => [name, { jwks_uri: `${keys.url}/${name}` }]),
+    ]),
+    await clocked(),
+  )
+  await makePatient(setting.gate)
 })
-
-const start = async (options?: SettingOptions): Promise<Setting> => {
-  const setting = await startSetting(options)
-  cleanup.push(() => setting.close())
-  return setting
-}
+beforeEach(() => setting.origin.clear())
+afterAll(async () => {
+  await setting.close()
+  await keys.close()
+})
 
 describe('an issuer that is down', () => {
   it('is 503 with Retry-After from the start, and recovers by itself', async () => {
-    const { issuer, gate, ask, token, origin } = await start()
+    const { gate, ask, origin, use } = setting
+    const issuer = setting.of('down')
     issuer.fail(500)
-    const bearer = await token()
-    const response = await ask('/v1/x', { token: bearer })
+    const token = await issuer.mint()
+    const response = await ask('/v1/down', { token })
     expect(response.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
     expect(response.headers.get('www-authenticate')).toBeNull()
-    expect(await outcome(response)).toEqual({ status: 503, code: 'keys_unavailable' })
+    expect(await response.json()).toMatchObject({ status: 503, code: 'keys_unavailable' })
     const ready = await ask('/.edgewarden/ready')
     expect(ready.status).toBe(503)
     expect(await ready.json()).toEqual({
       ready: false,
       checks: { policy: true, keys: false, revocations: true },
     })
+    // The failure is remembered: one question now, and one when it has been waited out.
     issuer.fail()
-    const answers = await until(
-      async () => (await ask('/v1/x', { token: bearer })).status,
-      (status) => status === 200,
-      5_500,
-    )
-    expect(new Set(answers)).toEqual(new Set([503, 200]))
-    // The failure was remembered: one question then, one now.
+    expect(await use('down', { token })).toEqual(UNAVAILABLE)
+    expect(issuer.requests).toHaveLength(1)
+    expect(origin.requests).toHaveLength(0)
+    await forward(gate, KEY_TIMES.failureMs)
+    expect(await use('down', { token })).toEqual(ALLOWED)
     expect(issuer.requests).toHaveLength(2)
     expect(origin.requests).toHaveLength(1)
-    expect(gate.output()).not.toContain(bearer)
+    expect((await ask('/.edgewarden/ready')).status).toBe(200)
+    expect(gate.output()).not.toContain(token)
   })
 
   it.each(['destroy', 404, 301] as const)(
     '(%s) goes on with the keys that are known',
     async (failure) => {
-      const { issuer, ask, token } = await start()
-      expect((await ask('/v1/x', { token: await token() })).status).toBe(200)
+      const name = String(failure)
+      const issuer = setting.of(name)
+      expect(await setting.use(name)).toEqual(ALLOWED)
       issuer.fail(failure)
-      for (let i = 0; i < 3; i++) {
-        expect((await ask('/v1/x', { token: await token() })).status).toBe(200)
-      }
+      for (let i = 0; i < 3; i++) expect(await setting.use(name)).toEqual(ALLOWED)
       expect(issuer.requests).toHaveLength(1)
     },
   )
 
   it('takes no other issuer down', async () => {
-    const other = await createIssuer()
-    cleanup.push(() => other.close())
-    other.fail('destroy')
-    const { ask, token } = await start({
-      issuer: { agent_prefix: 'acme/' },
-      more: {
-        ISSUERS_2: {
-          other: {
-            issuer: other.issuer,
-            jwks_uri: other.jwksUri,
-            allow_insecure_http: true,
-            agent_prefix: 'other/',
-          },
-        },
-      },
-    })
-    expect((await ask('/v1/x', { token: await other.mint() })).status).toBe(503)
-    expect((await ask('/v1/x', { token: await token() })).status).toBe(200)
+    setting.of('broken').fail('destroy')
+    expect(await setting.use('broken')).toEqual(UNAVAILABLE)
+    expect(await setting.use('other')).toEqual(ALLOWED)
   })
 
   it.each([
-    ['a broken document', '{"keys":'],
-    ['no key set', '{}'],
-    ['too much', JSON.stringify({ keys: [], fill: 'x'.repeat(64 * 1024) })],
-  ])('is one that serves %s', async (_name, document) => {
-    const { issuer, ask, token } = await start()
-    issuer.setDocument(document)
-    const answer = await outcome(await ask('/v1/x', { token: await token() }))
-    expect(answer).toEqual({ status: 503, code: 'keys_unavailable' })
+    ['a broken document', 'half', '{"keys":'],
+    ['no key set', 'keyless', '{}'],
+    ['too much', 'large', JSON.stringify({ keys: [], fill: 'x'.repeat(64 * 1024) })],
+  ])('is one that serves %s', async (_, name, document) => {
+    setting.of(name).setDocument(document)
+    expect(await setting.use(name)).toEqual(UNAVAILABLE)
   })
 })
 
 describe('unknown key ids', () => {
-  const flood = async ({ issuer, ask }: Setting, size: number) =>
-    Promise.all(
-      Array.from({ length: size }, async (_, i) => {
-        const token = await issuer.mint({}, { kid: `unknown-${i}` })
-        return (await outcome(await ask('/v1/x', { token }))).code
-      }),
+  const codes = async (name: string, size: number) =>
+    new Set(
+      await Promise.all(
+        Array.from({ length: size }, async (_, i) => {
+          const token = await setting.of(name).mint({}, { kid: `unknown-${i}` })
+          return (await setting.use(name, { token })).code
+        }),
+      ),
     )
 
   it('cause one fetch in all, warm or cold', async () => {
-    const setting = await start()
-    expect(new Set(await flood(setting, 30))).toEqual(new Set(['key_unknown']))
-    expect(setting.issuer.requests).toHaveLength(1)
-    expect((await setting.ask('/v1/x', { token: await setting.token() })).status).toBe(200)
-    expect(new Set(await flood(setting, 30))).toEqual(new Set(['key_unknown']))
-    expect(setting.issuer.requests).toHaveLength(1)
+    const issuer = setting.of('many')
+    expect(await codes('many', 30)).toEqual(new Set(['key_unknown']))
+    expect(issuer.requests).toHaveLength(1)
+    expect(await setting.use('many')).toEqual(ALLOWED)
+    expect(await codes('many', 30)).toEqual(new Set(['key_unknown']))
+    expect(issuer.requests).toHaveLength(1)
   })
 
   it('of an issuer that is not trusted cause none', async () => {
-    const { issuer, ask, token } = await start()
-    const bearer = await token({ iss: 'https://unknown.example' })
-    expect((await ask('/v1/x', { token: bearer })).status).toBe(401)
+    const issuer = setting.of('some')
+    const token = await issuer.mint({ iss: 'https://unknown.example' })
+    expect((await setting.use('some', { token })).status).toBe(401)
     expect(issuer.requests).toHaveLength(0)
   })
 })
 
 describe('a client that hangs up during a key fetch', () => {
-  let keys: Origin
-  let release: PromiseWithResolvers<void>
-  let setting: Setting
-
-  beforeEach(async () => {
-    keys = await startOrigin()
-    release = Promise.withResolvers()
-    setting = await start({ issuer: { jwks_uri: `${keys.url}/jwks` } })
-    cleanup.push(() => keys.close())
-    const document = JSON.stringify({ keys: [setting.issuer.jwk] })
+  /** Has the keys of an issuer come when the test says so. */
+  const holding = (name: string) => {
+    const release = Promise.withResolvers<void>()
+    const document = JSON.stringify({ keys: [setting.of(name).jwk] })
     const json = { 'content-type': 'application/json' }
-    keys.on('/jwks', later(release.promise, reply(200, json, document)))
-  })
+    keys.on(`/${name}`, later(release.promise, reply(200, json, document)))
+    return release
+  }
 
   /** A client whose request waits for the keys; `reset` is how the gate notices at once. */
-  const client = async () => {
+  const client = async (name: string) => {
     const headers: readonly Header[] = [
       ['Host', HOST],
-      ['Authorization', `Bearer ${await setting.token()}`],
+      ['Authorization', `Bearer ${await setting.of(name).mint()}`],
     ]
     const socket = connect({ port: setting.gate.port, host: '127.0.0.1' })
     await once(socket, 'connect')
     socket.on('error', () => {})
     socket.write(rawRequest({ target: '/v1/left', headers }))
-    await keys.arrival()
+    await keys.arrival(({ url }) => url === `/${name}`)
     return socket
   }
   /** Connections are served in order: whoever hung up before has been noticed then. */
@@ -152,34 +160,40 @@ describe('a client that hangs up during a key fetch', () => {
       expect((await setting.ask('/.edgewarden/health')).status).toBe(200)
     }
   }
-  const status = async () => (await setting.ask('/v1/x', { token: await setting.token() })).status
 
   describe.each(['resetAndDestroy', 'destroy'] as const)('by %s', (hangUp) => {
     it('leaves those who wait with it with their keys', async () => {
-      const socket = await client()
-      const waiting = Array.from({ length: 5 }, status)
+      const name = `waiting-${hangUp}`
+      const release = holding(name)
+      const socket = await client(name)
+      const waiting = Array.from({ length: 5 }, () => setting.use(name))
       await noticed()
       socket[hangUp]()
       await noticed()
       release.resolve()
-      expect(await Promise.all(waiting)).toEqual([200, 200, 200, 200, 200])
+      expect(await Promise.all(waiting)).toEqual(Array(5).fill(ALLOWED))
     })
 
     it('leaves those who come later with theirs', async () => {
-      const socket = await client()
+      const name = `late-${hangUp}`
+      const release = holding(name)
+      const socket = await client(name)
       socket[hangUp]()
       await noticed()
-      const late = status()
+      const late = setting.use(name)
       release.resolve()
-      expect(await late).toBe(200)
-      expect(await status()).toBe(200)
+      expect(await late).toEqual(ALLOWED)
+      expect(await setting.use(name)).toEqual(ALLOWED)
     })
 
     it('leaves nothing behind when everybody has gone', async () => {
-      for (const socket of [await client(), await client(), await client()]) socket[hangUp]()
+      const name = `alone-${hangUp}`
+      const release = holding(name)
+      const sockets = [await client(name), await client(name), await client(name)]
+      for (const socket of sockets) socket[hangUp]()
       await noticed()
       release.resolve()
-      expect(await status()).toBe(200)
+      expect(await setting.use(name)).toEqual(ALLOWED)
     })
   })
 })

@@ -1,21 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { explaining } from './explaining.ts'
-import { AGENT, startWorld, type World } from './world.ts'
-
-const limited = (path: string, limit: number, more: object = {}) => ({
-  match: `GET ${path}`,
-  scopes: [],
-  rate_limit: { limit, period: '1d' },
-  ...more,
-})
+import { AGENT, sharedWorld, type World } from './world.ts'
+import { WORLD } from './world-settings.ts'
 
 let world: World
 beforeAll(async () => {
-  world = await startWorld({
-    routes: [limited('/v1/apart', 1), limited('/v1/explained', 1)],
-  })
+  world = await sharedWorld(WORLD)
 })
-afterAll(() => world.close())
 
 const { told } = explaining(() => world)
 

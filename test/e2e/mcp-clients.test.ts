@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { verifyAgent } from '../../src/origin/index.ts'
 import { type Connect, type Connected, modernClient, sdkClient } from '../kit/mcp/clients.ts'
+import { PATIENCE } from '../kit/wait.ts'
 import { JWKS } from './asserting.ts'
 import { type McpWorld, SERVERS, startMcpWorld } from './mcp-world.ts'
+import { until } from './setting.ts'
 
 let world: McpWorld
 
@@ -161,6 +163,188 @@ describe.each(CASES)('$client with $revision at $path', ({ connect, revision, pa
 
   it('has told of no failure', () => {
     expect(session.errors).toEqual([])
+  })
+})
+
+/** Clients that are refused something, and their server. */
+const REFUSED: readonly (readonly [name: string, Connect, path: string])[] = [
+  ['sdk 1.32', sdkClient(), SERVERS.sessions],
+  ['client 2.4 with 2025-11-25', modernClient('2025-11-25'), SERVERS.sessions],
+  ['client 2.4 with 2026-07-28', modernClient('2026-07-28'), SERVERS.modern],
+]
+
+/** The transport's own error: why the call has failed stands in its text alone. */
+const http = (code: string) =>
+  expect.objectContaining({
+    message: expect.stringMatching(`Error POSTing to endpoint: .*"code":"${code}"`),
+  })
+
+/** The error of JSON-RPC, with the code that says why. */
+const rpc = (code: string, more: object = {}) =>
+  expect.objectContaining({ code: -32003, data: expect.objectContaining({ code, ...more }) })
+
+/** What each way to refuse comes to: a call that is not allowed, and one whose scope is missing. */
+const REFUSALS = {
+  auto: { notAllowed: rpc('tool_not_allowed'), scopeMissing: 'steps up' },
+  http: { notAllowed: http('tool_not_allowed'), scopeMissing: 'steps up' },
+  'json-rpc': {
+    notAllowed: rpc('tool_not_allowed'),
+    scopeMissing: rpc('scope_missing', { required_scopes: ['mcp:connect', 'files:write'] }),
+  },
+}
+
+it('a client whose provider does not heed a challenge fails with the call, after one more token', async () => {
+  const session = await sdkClient(undefined, false)(
+    world.url(SERVERS.sessions),
+    world.credentials('mcp:connect'),
+  )
+  const tokens = () => session.exchanges.filter(({ url }) => url === world.server.tokenEndpoint)
+  await expect(session.call('files_write', { path: 'a', content: 'b' })).rejects.toThrow(
+    'Server returned 403 after trying upscoping',
+  )
+  expect(tokens()).toHaveLength(2)
+  expect(await session.call('slow_count', { to: 1 })).toBe('counted to 1')
+  await session.close()
+})
+
+describe.each(Object.entries(REFUSALS))('refusals = %s', (refusals, expected) => {
+  it.each(REFUSED)('%s survives', async (_name, connect, path) => {
+    const session = await connect(
+      world.url(`/${refusals}${path}`),
+      world.credentials('mcp:connect'),
+    )
+    const attempt = (name: string, given?: object) =>
+      session.call(name, { ...given }).catch((error: unknown) => error)
+    expect(await attempt('forbidden_tool')).toEqual(expected.notAllowed)
+    expect(await attempt('slow_count', { to: 1 })).toBe('counted to 1')
+    const written = await attempt('files_write', { path: 'a', content: 'b' })
+    expect(written).toEqual(
+      expected.scopeMissing === 'steps up' ? 'wrote a' : expected.scopeMissing,
+    )
+    expect(await attempt('slow_count', { to: 1 })).toBe('counted to 1')
+    await session.close()
+  })
+})
+
+const SCOPE = 'mcp:connect docs:read'
+const PUBLIC = 'docs://public/guide'
+const PRIVATE = 'docs://private/plan'
+const UPDATED = 'notifications/resources/updated'
+
+/** Clients of a server with sessions. */
+const LISTENING = [
+  ['sdk 1.32', sdkClient()],
+  ['client 2.4', modernClient('2025-11-25')],
+] as const
+
+describe.each(LISTENING)('%s of a server with sessions', (_name, connect) => {
+  let session: Connected
+  let own: readonly string[]
+
+  beforeAll(async () => {
+    const others = world.origin.sessions()
+    // The stream of notifications is judged by the token it was opened with, that is the first one.
+    session = await connect(world.url(`/hurried${SERVERS.sessions}`), world.credentials(SCOPE))
+    own = world.origin.sessions().filter((id) => !others.includes(id))
+  })
+
+  it('gets another id of its session than the server gave it, and is known by it', async () => {
+    expect(session.sessionId).toMatch(/^[\x21-\x7e]+$/)
+    expect(own).toEqual([expect.any(String)])
+    expect(own).not.toContain(session.sessionId)
+    expect(JSON.parse(await session.call('whoami'))).toMatchObject({ 'mcp-session-id': own[0] })
+  })
+
+  it('comes back to an answer that broke off', async () => {
+    world.pace.hold()
+    const before = new Set(world.origin.requests)
+    const answer = session.call('interrupted')
+    const resumed = await world.origin.arrival(
+      (request) =>
+        !before.has(request) &&
+        request.method === 'GET' &&
+        request.header('last-event-id') !== undefined,
+    )
+    world.pace.next()
+    expect(await answer).toBe('here again')
+    world.pace.free()
+    expect(resumed.header('x-agent-id')).toBe('researcher')
+  })
+
+  it('is told of changes, but of no resource that it may not use', async () => {
+    await session.watch(PUBLIC)
+    await expect(session.watch(PRIVATE)).rejects.toMatchObject({ code: -32003 })
+    await world.origin.resourceUpdated(PRIVATE)
+    await world.origin.resourceUpdated(PUBLIC)
+    await session.hears(`${UPDATED} ${PUBLIC}`)
+    await world.origin.listsChanged()
+    await session.hears('notifications/tools/list_changed')
+    expect(session.heard).not.toContain(`${UPDATED} ${PRIVATE}`)
+  })
+
+  it('ends its session at the server', async () => {
+    expect(session.errors).toEqual([])
+    expect(world.origin.sessions()).toEqual(expect.arrayContaining([...own]))
+    await session.close()
+    expect(world.origin.sessions()).not.toContain(own[0])
+  })
+})
+
+it('a client may wait for a tool longer than for headers', async () => {
+  const url = world.url(`/hurried${SERVERS.sessions}`)
+  const session = await sdkClient()(url, world.credentials(SCOPE))
+  world.pace.hold()
+  const told: number[] = []
+  const text = await session.call('slow_count', { to: 2 }, async ({ progress }) => {
+    told.push(progress)
+    // Longer than `timeout`, during which nothing flows.
+    if (progress === 1) await new Promise((done) => setTimeout(done, 2_200))
+    world.pace.next()
+  })
+  world.pace.free()
+  expect([text, told]).toEqual(['counted to 2', [1, 2]])
+  await session.close()
+})
+
+describe.each(LISTENING)('%s whose token runs out', (_name, connect) => {
+  it('is cut off, gets another token and goes on listening in the same session', async () => {
+    const others = world.origin.sessions()
+    const url = world.url(SERVERS.sessions)
+    const session = await connect(url, world.credentials(SCOPE, 'hasty'))
+    const own = () => world.origin.sessions().filter((id) => !others.includes(id))
+    const [id] = own()
+    const streams = async () =>
+      session.exchanges.filter(
+        (exchange) => exchange.method === 'GET' && exchange.url === url && exchange.status === 200,
+      )
+    await until(streams, ({ length }) => length > 1, PATIENCE)
+    const tokens = session.exchanges.filter((one) => one.url === world.server.tokenEndpoint)
+    expect(tokens.length).toBeGreaterThan(1)
+    const heard = async () => {
+      // A stream may just be cut when it is told.
+      await world.origin.listsChanged()
+      return session.heard
+    }
+    await until(heard, (all) => all.includes('notifications/tools/list_changed'), PATIENCE)
+    expect(await session.call('slow_count', { to: 1 })).toBe('counted to 1')
+    expect(own()).toEqual([id])
+    await session.close()
+  })
+})
+
+describe('client 2.4 with 2026-07-28', () => {
+  it('is told of changes, but of no resource that it may not use', async () => {
+    const session = await modernClient('2026-07-28')(
+      world.url(SERVERS.modern),
+      world.credentials('mcp:connect'),
+    )
+    await session.watch(PUBLIC)
+    await world.origin.resourceUpdated(PRIVATE)
+    await world.origin.resourceUpdated(PUBLIC)
+    await session.hears(`${UPDATED} ${PUBLIC}`)
+    await expect(session.watch(PRIVATE)).rejects.toMatchObject({ code: -32003 })
+    expect(session.heard).not.toContain(`${UPDATED} ${PRIVATE}`)
+    await session.close()
   })
 })
 

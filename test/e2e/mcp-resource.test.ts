@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { reply } from '../kit/answers.ts'
-import { askGate, outcome, RESOURCE, type Setting, startSetting, withGate } from './setting.ts'
+import type { Gate } from '../kit/gate.ts'
+import { COMMANDS } from './commands-setting.ts'
+import { askGate, outcome, RESOURCE, type Setting, sharedSetting } from './setting.ts'
 
-const MCP = `${RESOURCE}/mcp`
+const MCP = `${RESOURCE}/echo`
 const METADATA = '/.well-known/oauth-protected-resource'
 const JSON_TYPE = { 'content-type': 'application/json' }
 const DOCUMENT = JSON.stringify({ authorization_servers: ['https://evil.example'] })
@@ -10,23 +12,9 @@ const DOCUMENT = JSON.stringify({ authorization_servers: ['https://evil.example'
 let setting: Setting
 
 beforeAll(async () => {
-  const rule = { scopes: [], resource: MCP, mcp: { tools: { echo: [] } } }
-  setting = await startSetting({
-    routes: [
-      { match: 'GET,POST,DELETE /mcp', ...rule },
-      { match: 'GET,POST,DELETE /mcp/*', ...rule },
-      { match: 'GET,POST,DELETE /sub/*', ...rule, strip_prefix: '/sub' },
-      {
-        match: 'GET,POST,DELETE /narrow',
-        ...rule,
-        mcp: { ...rule.mcp, revisions: ['2025-06-18'] },
-      },
-      { match: 'GET /api/*', scopes: [], strip_prefix: '/api' },
-    ],
-  })
+  setting = await sharedSetting(COMMANDS)
 })
 beforeEach(() => setting.origin.clear())
-afterAll(() => setting.close())
 
 const post = async (path: string, token: string, message: object, headers: object = {}) =>
   outcome(
@@ -39,7 +27,7 @@ const post = async (path: string, token: string, message: object, headers: objec
   )
 
 describe('the audience of a token for an MCP server', () => {
-  const ping = (aud: unknown, path = '/mcp') =>
+  const ping = (aud: unknown, path = '/echo') =>
     setting.token({ aud }).then((token) => post(path, token, { method: 'ping' }))
 
   it.each([
@@ -53,7 +41,7 @@ describe('the audience of a token for an MCP server', () => {
     ['the API it is part of', RESOURCE],
     ['another server', 'https://other.example/mcp'],
     ['a longer path', `${MCP}/x`],
-    ['another case', `${RESOURCE}/MCP`],
+    ['another case', `${RESOURCE}/ECHO`],
     ['a slash at its end', `${MCP}/`],
     ['nothing', []],
   ])('is not %s', async (_, aud) => {
@@ -64,7 +52,7 @@ describe('the audience of a token for an MCP server', () => {
   it('is judged before the page that a request comes from', async () => {
     const origin = 'https://evil.example'
     const asked = async (aud: string) =>
-      post('/mcp', await setting.token({ aud }), { method: 'ping' }, { origin })
+      post('/echo', await setting.token({ aud }), { method: 'ping' }, { origin })
     expect(await asked(RESOURCE)).toMatchObject({ status: 401, code: 'audience_mismatch' })
     expect((await asked(MCP)).status).toBe(403)
   })
@@ -78,18 +66,10 @@ describe('the audience of a token for an MCP server', () => {
   })
 
   it('cannot be another one by what its issuer is told', async () => {
-    await withGate(
-      setting,
-      {
-        issuer: { audiences: [RESOURCE] },
-        routes: [{ match: 'POST /mcp', scopes: [], resource: MCP, mcp: { tools: { a: [] } } }],
-      },
-      async (gate) => {
-        const token = await setting.token({ aud: RESOURCE })
-        const answer = await askGate(gate, '/mcp', { method: 'POST', token })
-        expect(await outcome(answer)).toMatchObject({ status: 503, code: 'policy_invalid' })
-      },
-    )
+    const [gate] = setting.gate.beside as [Gate]
+    const token = await setting.token({ aud: RESOURCE })
+    const answer = await askGate(gate, '/echo', { method: 'POST', token })
+    expect(await outcome(answer)).toMatchObject({ status: 503, code: 'policy_invalid' })
   })
 })
 
@@ -99,7 +79,7 @@ describe("the server's own documents", () => {
     `/sub${METADATA}/mcp`,
     '/sub/.well-known/oauth-authorization-server',
     '/sub/x/.well-known/openid-configuration',
-    '/mcp/.well-known/openid-configuration',
+    '/echo/.well-known/openid-configuration',
     `/api${METADATA}`,
   ])('do not reach a client at %s', async (path) => {
     setting.origin.on(path.replace(/^\/(?:sub|api)/, ''), reply(200, JSON_TYPE, DOCUMENT))

@@ -1,66 +1,18 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { McpRevision } from '../../src/model/mcp.ts'
 import type { Header, RawResponse } from '../kit/raw.ts'
 import type { Members } from '../kit/signing.ts'
 import { expectDenial, expectRpcDenial } from './denied.ts'
 import { explaining } from './explaining.ts'
-import { AGENT, type Ask, METADATA, startWorld, type World } from './world.ts'
+import { AGENT, type Ask, METADATA, sharedWorld, type World } from './world.ts'
+import { WORLD } from './world-settings.ts'
 
 /** Rules of tools as a caller meets them: what passes, what is refused, how, and what is written of it. */
 
-const MCP = {
-  tools: {
-    get_weather: ['weather:read'],
-    'files_*': ['files:read'],
-    files_write: ['files:write', 'files:audit'],
-    either: { any: ['a', 'b'] },
-    read_file: ['files:read:{arguments.path}'],
-    pay: { scopes: [], when: 'arguments.amount < 100.0' },
-    plan: { scopes: [], agent_types: ['orchestrator'] },
-    free: [],
-  },
-  prompts: { greeting: [] },
-  resources: { 'docs://public/*': ['docs:read'] },
-}
-
 let world: World
 beforeAll(async () => {
-  const rule = { scopes: ['mcp:connect'] }
-  world = await startWorld({
-    routes: [
-      { match: 'GET,POST,DELETE /mcp', ...rule, mcp: MCP },
-      { match: 'POST /mcp/http', ...rule, mcp: { ...MCP, refusals: 'http' } },
-      { match: 'POST /mcp/json-rpc', ...rule, mcp: { ...MCP, refusals: 'json-rpc' } },
-      {
-        match: 'POST /mcp/resources',
-        ...rule,
-        mcp: {
-          tools: { '*': [], delete_item: ['admin'], 'list_*': ['admin'], 'mass_*': ['admin'] },
-          resources: {
-            'docs://*': [],
-            'docs://private/*': ['admin'],
-            'file:///docs/*': [],
-            'file:///docs/secret/*': ['admin'],
-            'file:///docs/plan.txt': ['admin'],
-          },
-        },
-      },
-      {
-        match: 'POST /mcp/limited',
-        ...rule,
-        mcp: MCP,
-        rate_limit: { limit: 2, period: '1d' },
-      },
-      {
-        match: 'POST /mcp/browser',
-        ...rule,
-        cors: { origins: ['https://app.example.com'] },
-        mcp: { ...MCP, origins: ['https://app.example.com'] },
-      },
-    ],
-  })
+  world = await sharedWorld(WORLD)
 })
-afterAll(() => world.close())
 beforeEach(() => world.origin.clear())
 
 interface Sent extends Ask {

@@ -11,9 +11,9 @@ import { freePort, type Gate, startGate } from '../kit/gate.ts'
 import type { Credentials } from '../kit/mcp/clients.ts'
 import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
 import type { Members } from '../kit/signing.ts'
-import { changes } from '../kit/wait.ts'
+import { changes, PATIENCE } from '../kit/wait.ts'
 
-/** MCP servers made with the SDKs, a gate before them, and an authorization server that knows an agent. */
+/** MCP servers made with the SDKs, a gate before them, and an authorization server that knows two agents. */
 export interface McpWorld {
   readonly gate: Gate
   readonly server: AuthorizationServer
@@ -21,8 +21,8 @@ export interface McpWorld {
   readonly origin: McpOrigin
   /** Of the gate and of one of its MCP endpoints; `http://127.0.0.1:port/…`. */
   url(path: string): string
-  /** The agent, asking for these scopes. */
-  credentials(scope: string): Credentials
+  /** An agent, asking for these scopes. */
+  credentials(scope: string, client?: keyof typeof CLIENTS): Credentials
   /** Has tools that take their time wait at each step from now on, until each is let go by `next`. */
   readonly pace: Pace
   close(): Promise<void>
@@ -46,7 +46,7 @@ export const SERVERS = {
 const SCOPES = ['mcp:connect', 'weather:read', 'files:read', 'files:write', 'docs:read']
 
 /** What may be used, the same of each server. `forbidden_tool` and its like are not named. */
-export const MCP = {
+const MCP = {
   tools: {
     get_weather: ['weather:read'],
     'files_*': ['files:read'],
@@ -59,19 +59,22 @@ export const MCP = {
   resources: { 'docs://public/*': ['docs:read'] },
 }
 
-const AGENT = { clientId: 'researcher', clientSecret: 'researcher-secret' }
+/** Prefixes under which the servers before which they stand have another rule, and what is other in it. */
+const OTHERWISE = {
+  '/auto': { mcp: { ...MCP, refusals: 'auto' } },
+  '/http': { mcp: { ...MCP, refusals: 'http' } },
+  '/json-rpc': { mcp: { ...MCP, refusals: 'json-rpc' } },
+  '/hurried': { timeout: '2s', scopes: ['mcp:connect', 'docs:read'] },
+} as const
 
-/** What is to be otherwise than it usually is. */
-export interface McpWorldOptions {
-  /** Laid over each endpoint's rule. */
-  readonly rule?: Members
-  /** Of the agent's tokens, in seconds. */
-  readonly tokenLifetime?: number
+/** Names an agent at the authorization server. Tokens of the second live two seconds. */
+const CLIENTS = {
+  researcher: { clientId: 'researcher', clientSecret: 'researcher-secret' },
+  hasty: { clientId: 'hasty', clientSecret: 'hasty-secret', tokenLifetime: 2 },
 }
 
 /** Starts them. */
-export async function startMcpWorld(options: McpWorldOptions = {}): Promise<McpWorld> {
-  const { rule, tokenLifetime = 300 } = options
+export async function startMcpWorld(): Promise<McpWorld> {
   const { pace, step } = pacemaker()
   const directory = await mkdtemp(join(tmpdir(), 'edgewarden-mcp-'))
   const worker = join(directory, 'worker.js')
@@ -81,19 +84,32 @@ export async function startMcpWorld(options: McpWorldOptions = {}): Promise<McpW
     bundle(fileURLToPath(new URL('../kit/mcp/worker.ts', import.meta.url)), worker, false),
   ])
   const base = `http://127.0.0.1:${port}`
-  const paths = Object.values(SERVERS)
-  const server = await startAuthorizationServer({
-    resource: base,
-    furtherResources: paths.map((path) => base + path),
-    clients: [{ ...AGENT, scopes: SCOPES, agentType: 'tool-use', tokenLifetime }],
-  })
-  const routeOf = (path: string) => ({
+  const routeOf = (path: string, more: Members = {}) => ({
     match: `GET,POST,DELETE ${path}`,
     resource: base + path,
     scopes: ['mcp:connect'],
-    ...(path.startsWith('/bound') && { origin: 'service:TOOLS', strip_prefix: '/bound' }),
     mcp: MCP,
-    ...rule,
+    ...more,
+  })
+  const routes = [
+    ...Object.values(SERVERS).map((path) =>
+      path.startsWith('/bound')
+        ? routeOf(path, { origin: 'service:TOOLS', strip_prefix: '/bound' })
+        : routeOf(path),
+    ),
+    ...Object.entries(OTHERWISE).flatMap(([prefix, more]) =>
+      [SERVERS.sessions, SERVERS.modern].map((path) =>
+        routeOf(prefix + path, { strip_prefix: prefix, ...more }),
+      ),
+    ),
+  ]
+  const server = await startAuthorizationServer({
+    resource: base,
+    furtherResources: routes.map(({ resource }) => resource),
+    clients: Object.values(CLIENTS).map((client) => ({
+      ...{ scopes: SCOPES, agentType: 'tool-use', tokenLifetime: 300 },
+      ...client,
+    })),
   })
   const gate = await startGate({
     port,
@@ -107,7 +123,7 @@ export async function startMcpWorld(options: McpWorldOptions = {}): Promise<McpW
         revocation: { consistency: 'strict' },
       },
       ISSUERS: { demo: { issuer: server.issuer, allow_insecure_http: true } },
-      ROUTES: paths.map(routeOf),
+      ROUTES: routes,
     },
   })
   return {
@@ -116,7 +132,10 @@ export async function startMcpWorld(options: McpWorldOptions = {}): Promise<McpW
     origin,
     pace,
     url: (path) => base + path,
-    credentials: (scope) => ({ ...AGENT, expectedIssuer: server.issuer, scope }),
+    credentials(scope, client = 'researcher') {
+      const { clientId, clientSecret } = CLIENTS[client]
+      return { clientId, clientSecret, expectedIssuer: server.issuer, scope }
+    },
     async close() {
       pace.free()
       await gate.stop()
@@ -151,7 +170,7 @@ const pacemaker = () => {
     return true
   }
   const step = async () => {
-    await news.until(take, 10_000, () => 'nobody lets the next step go')
+    await news.until(take, PATIENCE, () => 'nobody lets the next step go')
   }
   return { pace, step }
 }

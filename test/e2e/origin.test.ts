@@ -1,36 +1,22 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { rawReply, redirect, reply } from '../kit/answers.ts'
-import { type Origin, startOrigin } from '../kit/origin.ts'
-import { HOST, outcome, type Setting, startSetting } from './setting.ts'
+import type { Origin } from '../kit/origin.ts'
+import { type Answers, answersOf } from './answers-setting.ts'
+import { outcome } from './setting.ts'
 
-let setting: Setting
+let setting: Answers
 let token: string
 /** Another origin, whose API begins at `/base`. */
 let based: Origin
 
 beforeAll(async () => {
-  based = await startOrigin()
-  const origin = `${based.url}/base`
-  setting = await startSetting({
-    routes: [
-      { match: '* /v1/*', scopes: [] },
-      { match: '* /public/*', access: 'public' },
-      { match: '* /tools/*', scopes: [], strip_prefix: '/tools' },
-      { match: 'GET /token/x', scopes: [], forward_token: true },
-      { match: 'GET /public-token', access: 'public', forward_token: true },
-      { match: 'GET /based/*', scopes: [], origin },
-      { match: 'GET /moved/*', scopes: [], origin: `${origin}/`, strip_prefix: '/moved' },
-    ],
-  })
+  setting = await answersOf('origin')
+  based = setting.second
   token = await setting.token()
 })
 beforeEach(() => {
   setting.origin.clear()
   based.clear()
-})
-afterAll(async () => {
-  await setting.close()
-  await based.close()
 })
 
 const ask = (path: string, init: RequestInit = {}) => setting.ask(path, { token, ...init })
@@ -55,8 +41,8 @@ describe('redirects are handed back', () => {
   }
 
   it.each([
-    ['on the origin', '/v1/a', 'ORIGIN/v1/b?x=1#f', `http://${HOST}/v1/b?x=1#f`],
-    ['on the origin, below a prefix', '/tools/a', 'ORIGIN/b', `http://${HOST}/tools/b`],
+    ['on the origin', '/v1/a', 'ORIGIN/v1/b?x=1#f', 'GATE/v1/b?x=1#f'],
+    ['on the origin, below a prefix', '/tools/a', 'ORIGIN/b', 'GATE/tools/b'],
     ['a path', '/v1/a', '/v1/b', '/v1/b'],
     ['a path below a prefix', '/tools/a', '/b?x=1', '/tools/b?x=1'],
     ['relative', '/tools/a', 'b', 'b'],
@@ -66,7 +52,8 @@ describe('redirects are handed back', () => {
     ['another port', '/tools/a', 'http://127.0.0.1:1/b', 'http://127.0.0.1:1/b'],
   ])('%s', async (_name, path, to, expected) => {
     const { origin } = setting
-    expect(await location(path, to.replace('ORIGIN', origin.url))).toBe(expected)
+    const told = expected.replace('GATE', `http://${setting.host}`)
+    expect(await location(path, to.replace('ORIGIN', origin.url))).toBe(told)
   })
 
   it('rewrites Content-Location, too', async () => {
@@ -83,7 +70,7 @@ describe('what the origin is asked', () => {
     expect(seen?.header('host')).toBe(setting.origin.host)
     expect(seen?.header('x-forwarded-for')).toBe('127.0.0.1')
     expect(seen?.header('x-forwarded-proto')).toBe('http')
-    expect(seen?.header('x-forwarded-host')).toBe(HOST)
+    expect(seen?.header('x-forwarded-host')).toBe(setting.host)
     expect(seen?.header('via')).toBe('1.1 edgewarden')
   })
 
@@ -113,7 +100,7 @@ describe('an origin with a path of its own', () => {
   it.each([
     ['/based/a', '/base/based/b', '/based/b'],
     ['/moved/a', '/base/b?x=1', '/moved/b?x=1'],
-    ['/moved/a', 'ORIGIN/base/b', `http://${HOST}/moved/b`],
+    ['/moved/a', 'ORIGIN/base/b', 'GATE/moved/b'],
     ['/moved/a', '/base', '/moved'],
     // Nothing of the gate leads there.
     ['/moved/a', '/basement/b', '/basement/b'],
@@ -121,6 +108,7 @@ describe('an origin with a path of its own', () => {
   ])('is taken out of a Location again: %s to %s', async (path, to, expected) => {
     based.on('*', redirect(to.replace('ORIGIN', based.url)))
     const response = await ask(path)
-    expect(response.headers.get('location')).toBe(expected)
+    const told = expected.replace('GATE', `http://${setting.host}`)
+    expect(response.headers.get('location')).toBe(told)
   })
 })

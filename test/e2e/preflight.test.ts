@@ -47,6 +47,14 @@ describe('a preflight over plain http', () => {
     expect(setting.origin.requests).toHaveLength(0)
   })
 
+  it('is refused as any request is, but for the health of the gate', async () => {
+    const response = await setting.ask('/v1/thing', { token: await setting.token() })
+    expect(response.headers.get('location')).toBeNull()
+    expect(await outcome(response)).toEqual({ status: 403, code: 'insecure_transport' })
+    expect((await setting.ask('/.edgewarden/health')).status).toBe(200)
+    expect(setting.origin.requests).toHaveLength(0)
+  })
+
   it('goes on to the origin in shadow mode', async () => {
     setting.origin.on('/v1/watched', reply(204, { 'access-control-allow-origin': APP }, ''))
     const { response, line } = await preflight('/v1/watched')

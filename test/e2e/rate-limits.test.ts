@@ -5,6 +5,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { reply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
+import { PATIENCE } from '../kit/wait.ts'
+import { expectExact } from './exact-limit.ts'
 import { revoking } from './revoking.ts'
 import { askGate, HOST, outcome, type Setting, startSetting, until, withGate } from './setting.ts'
 
@@ -20,8 +22,8 @@ const rule = (path: string, rate_limit: object, more: object = {}) => ({
 })
 const ONCE = { limit: 1, period: '1d' }
 const ROUTES = [
-  rule('/v1/hundred', { limit: 100, period: '1d' }),
-  rule('/v1/told', { limit: 5, period: '10s', daily: 1_000 }),
+  rule('/v1/twenty', { limit: 20, period: '1d' }),
+  rule('/v1/told', { limit: 5, period: '1h', daily: 1_000 }),
   rule('/v1/soon', { limit: 1, period: '1s' }),
   rule('/v1/once', ONCE),
   rule('/v1/day', { daily: 1 }),
@@ -40,9 +42,23 @@ let setting: Setting
 /** So that one client may have several agents. */
 const issuer = { agent_id: 'sub' }
 
+/** A gate that may take ten seconds to learn of a revocation, before the same objects. */
+const bounded = {
+  gate: { revocation: { consistency: 'bounded', max_staleness: '10s' } },
+  issuer: { ...issuer, admin: 'all' },
+  routes: [
+    rule('/v1/bounded', { daily: 2 }, { revocation: 'bounded' }),
+    rule('/v1/strict', { daily: 2 }, { revocation: 'strict' }),
+    { match: 'GET /v1/*', scopes: [] },
+  ],
+}
+
 beforeAll(async () => {
-  const beside = [1, 2, 3].map(() => ({ routes: ROUTES, issuer }))
-  setting = await startSetting({ routes: ROUTES, issuer, beside })
+  setting = await startSetting({
+    routes: ROUTES,
+    issuer,
+    beside: [{ routes: ROUTES, issuer }, bounded],
+  })
 })
 beforeEach(() => setting.origin.clear())
 afterAll(() => setting.close())
@@ -56,29 +72,17 @@ const ask = async (path: string, token: string, gate: Gate = setting.gate) =>
   outcome(await askGate(gate, path, { token }))
 
 describe('an exact limit', () => {
-  it('lets exactly a hundred of a thousand at once through, over several isolates', async () => {
+  it('lets exactly twenty of sixty at once through, over two isolates', async () => {
     const token = await newcomer()
-    const gates = [setting.gate, ...setting.gate.beside]
-    expect(gates).toHaveLength(4)
-    const answers = await Promise.all(
-      Array.from({ length: 1_000 }, (_, i) =>
-        askGate(gates[i % gates.length] as Gate, '/v1/hundred', { token }),
-      ),
-    )
-    const seen = await Promise.all(answers.map(outcome))
-    expect(seen.filter(({ status }) => status === 200)).toHaveLength(100)
-    expect(seen.filter(({ code }) => code === 'rate_limited')).toHaveLength(900)
-    expect(setting.origin.requests).toHaveLength(100)
-    // Each gate has let some through: they share one count.
-    const passedAt = gates.map(
-      (_, at) => seen.filter(({ status }, i) => status === 200 && i % gates.length === at).length,
-    )
-    expect(Math.min(...passedAt)).toBeGreaterThan(0)
-    for (const answer of answers.filter(({ status }) => status === 429)) {
-      expect(answer.headers.get('ratelimit')).toMatch(/^"agent";r=0;t=\d+$/)
-      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
-    }
-  }, 60_000)
+    await expectExact(setting, '/v1/twenty', { token, limit: 20, times: 60 })
+  })
+
+  it('is one, whichever isolate is asked', async () => {
+    const token = await newcomer()
+    const [other] = setting.gate.beside
+    expect((await ask('/v1/once', token, other)).status).toBe(200)
+    expect(await ask('/v1/once', token)).toEqual(LIMITED)
+  })
 
   it('says what is left, and when there will be more', async () => {
     const token = await newcomer()
@@ -88,21 +92,23 @@ describe('an exact limit', () => {
     const last = answers.at(-1)
     expect(first?.status).toBe(200)
     expect(first?.headers.get('ratelimit-policy')).toBe(
-      '"agent";q=5;w=10, "agent-day";q=1000;w=86400',
+      '"agent";q=5;w=3600, "agent-day";q=1000;w=86400',
     )
-    expect(first?.headers.get('ratelimit')).toMatch(/^"agent";r=4;t=2, "agent-day";r=999;t=\d+$/)
+    expect(first?.headers.get('ratelimit')).toMatch(/^"agent";r=4;t=720, "agent-day";r=999;t=\d+$/)
     expect(last?.status).toBe(429)
-    expect(last?.headers.get('ratelimit')).toMatch(/^"agent";r=0;t=[12], "agent-day";r=995;t=\d+$/)
-    expect(last?.headers.get('retry-after')).toMatch(/^[12]$/)
+    expect(last?.headers.get('ratelimit')).toMatch(/^"agent";r=0;t=\d{3}, "agent-day";r=995;t=\d+$/)
+    expect(last?.headers.get('retry-after')).toMatch(/^\d{3}$/)
     expect(last?.headers.get('www-authenticate')).toBeNull()
   })
 
   it('lets through again when it said it would', async () => {
     const token = await newcomer()
-    expect((await ask('/v1/soon', token)).status).toBe(200)
-    const refused = await askGate(setting.gate, '/v1/soon', { token })
-    expect(refused.status).toBe(429)
-    const seconds = Number(refused.headers.get('retry-after'))
+    // However slow the machine is, two of them come within one second at last.
+    const asked = () =>
+      Promise.all(Array.from({ length: 5 }, () => askGate(setting.gate, '/v1/soon', { token })))
+    const answers = await until(asked, (all) => all.some(({ status }) => status === 429), PATIENCE)
+    const refused = answers.at(-1)?.find(({ status }) => status === 429)
+    const seconds = Number(refused?.headers.get('retry-after'))
     expect(seconds).toBe(1)
     await new Promise((done) => setTimeout(done, seconds * 1_000))
     expect((await ask('/v1/soon', token)).status).toBe(200)
@@ -167,37 +173,23 @@ describe('what is counted', () => {
     }
   })
 
-  it.each(['bounded', 'strict'])(
-    'is no token that was revoked, on a %s rule',
-    async (revocation) => {
-      const options = {
-        gate: { revocation: { consistency: 'bounded', max_staleness: '1s' } },
-        issuer: { ...issuer, admin: 'all' },
-        routes: [rule('/v1/two', { daily: 2 }, { revocation }), { match: 'GET /v1/*', scopes: [] }],
-      }
-      await withGate(setting, options, async (gate) => {
-        const sub = `agent-of-a-stolen-token-${revocation}`
-        const [stolen, good] = [
-          await setting.token({ sub, jti: sub }),
-          await setting.token({ sub }),
-        ]
-        const { revoke } = revoking(setting, gate)
-        await revoke({ kind: 'token', value: sub })
-        await until(
-          () => ask('/v1/free', stolen, gate),
-          ({ status }) => status === 401,
-          5_000,
-        )
-        for (let i = 0; i < 3; i++) {
-          expect(await ask('/v1/two', stolen, gate)).toEqual({ status: 401, code: 'token_revoked' })
-        }
-        const seen = [1, 2, 3].map(() => ask('/v1/two', good, gate))
-        expect((await Promise.all(seen)).map(({ status }) => status).sort()).toEqual([
-          200, 200, 429,
-        ])
-      })
-    },
-  )
+  it.each(['bounded', 'strict'])('is no token that was revoked, on a %s rule', async (name) => {
+    const gate = setting.gate.beside[1] as Gate
+    const sub = `agent-of-a-stolen-token-${name}`
+    const [stolen, good] = [await setting.token({ sub, jti: sub }), await setting.token({ sub })]
+    const { revoke } = revoking(setting, gate)
+    await revoke({ kind: 'token', value: sub })
+    await until(
+      () => ask('/v1/free', stolen, gate),
+      ({ status }) => status === 401,
+      PATIENCE,
+    )
+    for (let i = 0; i < 3; i++) {
+      expect(await ask(`/v1/${name}`, stolen, gate)).toEqual({ status: 401, code: 'token_revoked' })
+    }
+    const seen = await Promise.all([1, 2, 3].map(() => ask(`/v1/${name}`, good, gate)))
+    expect(seen.map(({ status }) => status).sort()).toEqual([200, 200, 429])
+  })
 
   it('is no preflight, and browsers may read what is left', async () => {
     const headers = { origin: APP }

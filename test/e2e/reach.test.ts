@@ -1,20 +1,16 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { KINDS } from '../../src/model/revocation.ts'
 import { administration, type Name, SAME, TWO } from './administration.ts'
 import { expectDenial } from './denied.ts'
-import { AGENT, REVOCATIONS, startWorld, type World } from './world.ts'
-
-/** Its actors count in tokens of `acme`; its own tokens are not taken. */
-const ACTORS = 'https://actors.example'
+import { ACTORS, AGENT, REVOCATIONS, sharedWorld, type World } from './world.ts'
+import { WORLD } from './world-settings.ts'
 
 let world: World
 beforeAll(async () => {
-  const delegation = { issuers: ['beta', ACTORS] }
-  world = await startWorld({ issuers: { acme: { admin: 'own', delegation } } })
+  world = await sharedWorld(WORLD)
 })
 beforeEach(() => world.origin.clear())
 afterEach(() => liftAll())
-afterAll(() => world.close())
 
 const { issuerOf, ask, call, revoke, list, ids, entryOf, liftAll } = administration(() => world)
 
@@ -123,20 +119,11 @@ describe('an administrator of every issuer', () => {
     for (const scope of ['edgewarden:*', 'edgewarden', 'Edgewarden:revoke', 'edgewarden:revoke2']) {
       expectDenial(await call('ops', {}, { scope }), 403, 'scope_missing')
     }
-    const plain = await startWorld({ issuers: { beta: { admin: false } } })
-    try {
-      for (const issuer of [plain.acme, plain.beta]) {
-        const token = await issuer.mint({ scope: 'edgewarden:revoke edgewarden:read' })
-        const response = await plain.send({ target: REVOCATIONS, token })
-        expectDenial(response, 403, 'scope_missing')
-      }
-      const token = await plain.token({ scope: 'edgewarden:read' })
-      const ready = await plain.send({ target: '/.edgewarden/ready', token })
-      expect(ready.status).toBe(200)
-      expect(JSON.parse(ready.body)).not.toHaveProperty('issuers')
-    } finally {
-      await plain.close()
-    }
+    const token = await world.plain.mint({ scope: 'edgewarden:revoke edgewarden:read' })
+    expectDenial(await world.send({ target: REVOCATIONS, token }), 403, 'scope_missing')
+    const ready = await world.send({ target: '/.edgewarden/ready', token })
+    expect(ready.status).toBe(200)
+    expect(JSON.parse(ready.body)).not.toHaveProperty('issuers')
   })
 
   it('is one only under its own key', async () => {

@@ -1,7 +1,7 @@
 import { createEncryptionKey, type EncryptionKey, encrypt, secretOf } from '../kit/encryption.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import type { Members } from '../kit/signing.ts'
-import { type Setting, type SettingOptions, startSetting } from './setting.ts'
+import { type BesideSetting, type Setting, startSetting } from './setting.ts'
 
 /** What the gate opens the tokens of `acme` with; of these {@link RSA} and {@link NEXT} are alike. */
 export const [RSA, NEXT, WRAPPED, DIRECT, OKP, BETA] = await Promise.all([
@@ -22,24 +22,22 @@ export const ACME = [RSA, NEXT, WRAPPED, DIRECT, OKP]
 export interface Sealing extends Setting {
   readonly beta: Issuer
   readonly plain: Issuer
-  /** Options of the gate, with some changed. */
-  options(more?: SettingOptions): SettingOptions
   /** A good token of `acme` with these claims, encrypted. */
   sealed(key?: EncryptionKey, header?: Members, claims?: Members): Promise<string>
   /** Whatever it is, encrypted for `acme`. */
   around(inner: string | Promise<string>): Promise<string>
 }
 
-/** Starts them. */
-export async function startSealing(): Promise<Sealing> {
+/** Starts them, and beside the gate others with some options changed. */
+export async function startSealing(...changes: readonly BesideSetting[]): Promise<Sealing> {
   const [beta, plain] = await Promise.all([createIssuer(), createIssuer()])
-  const options = (more: SettingOptions = {}) => optionsOf({ beta, plain }, more)
-  const setting = await startSetting(options())
+  const options = optionsOf({ beta, plain })
+  const beside = changes.map((more) => ({ ...options, ...more }))
+  const setting = await startSetting({ ...options, beside })
   return {
     ...setting,
     beta,
     plain,
-    options,
     sealed: async (key = RSA, header = {}, claims = {}) =>
       encrypt(await setting.token(claims), key, header),
     around: async (inner) => encrypt(await inner, RSA),
@@ -57,10 +55,7 @@ const entry = (name: string, { issuer, jwksUri }: Issuer, more: Members = {}) =>
   agent_prefix: `${name}/`,
   ...more,
 })
-const optionsOf = (
-  { beta, plain }: Pick<Sealing, 'beta' | 'plain'>,
-  more: SettingOptions,
-): SettingOptions => ({
+const optionsOf = ({ beta, plain }: Pick<Sealing, 'beta' | 'plain'>): BesideSetting => ({
   issuer: {
     agent_prefix: 'acme/',
     admin: 'all',
@@ -85,5 +80,4 @@ const optionsOf = (
     { match: 'GET /optional', scopes: [], access: 'optional' },
     { match: 'GET /public', access: 'public' },
   ],
-  ...more,
 })

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { type Gate, type GateOptions, startGate } from '../kit/gate.ts'
+import type { BesideOptions } from '../kit/gate-config.ts'
 import { createIssuer, type Issuer, type IssuerOptions } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import type { Members } from '../kit/signing.ts'
@@ -19,11 +20,13 @@ export interface SettingOptions extends Omit<Partial<GateOptions>, 'beside'> {
   readonly more?: Members
   readonly signing?: IssuerOptions
   /** Gates in the same process, with policies of their own before the same issuer and origin. */
-  readonly beside?: readonly Pick<
-    SettingOptions,
-    'gate' | 'issuer' | 'routes' | 'more' | 'vars' | 'secrets'
-  >[]
+  readonly beside?: readonly BesideSetting[]
 }
+
+/** What a gate beside may have of its own. */
+export interface BesideSetting
+  extends Pick<SettingOptions, 'gate' | 'issuer' | 'routes' | 'more'>,
+    Partial<BesideOptions> {}
 
 /** A request init that may carry a token. */
 export type AskInit = RequestInit & { readonly token?: string }
@@ -46,7 +49,7 @@ export interface Setting {
 export async function startSetting(options: SettingOptions = {}): Promise<Setting> {
   const [issuer, origin] = await Promise.all([createIssuer(options.signing), startOrigin()])
   const gates: Gate[] = []
-  const withVars = (changes: SettingOptions) => ({
+  const withVars = <Changes extends SettingOptions | BesideSetting>(changes: Changes) => ({
     ...changes,
     vars: { ...policyOf(changes, issuer, origin), ...changes.vars },
   })
@@ -69,6 +72,20 @@ export async function startSetting(options: SettingOptions = {}): Promise<Settin
       await Promise.all([issuer.close(), origin.close()])
     },
   }
+}
+
+const started = new Map<string, Promise<Setting>>()
+
+/**
+ * The setting with these options that all files of a process share; it ends with the process. Who uses it
+ * leaves the issuer's keys as they are, revokes only what no other test uses, and clears the origin before
+ * each test.
+ */
+export function sharedSetting(options: SettingOptions = {}): Promise<Setting> {
+  const key = JSON.stringify(options)
+  const setting = started.get(key) ?? startSetting(options)
+  started.set(key, setting)
+  return setting
 }
 
 /** Asks any gate by the proper name. */

@@ -3,49 +3,46 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { reply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
-import { askGate, HOST, outcome, type Setting, startSetting, withGate } from './setting.ts'
+import { type Answers, APP, answersOf, SHADOW_RULES } from './answers-setting.ts'
+import { type AskInit, askGate, HOST, outcome } from './setting.ts'
 
-const APP = 'https://app.example.com'
-const ROUTES = [
-  { match: 'GET /v1/watched', scopes: ['a:read'], mode: 'shadow' },
-  { match: 'GET /v1/enforced', scopes: ['a:read'], mode: 'enforce' },
-  { match: 'GET /browser', scopes: [], mode: 'shadow', cors: { origins: [APP] } },
-  { match: 'GET /.well-known/*', scopes: [], mode: 'shadow' },
-  { match: '* /v1/*', scopes: ['a:read'] },
-]
 const ALLOWED = { status: 200, code: undefined }
 const MISSING = { status: 401, code: 'credential_missing' }
 
-let setting: Setting
-/** Everything in shadow mode but what says otherwise. */
+let setting: Answers
+/** Everything in shadow mode but what says otherwise, under another prefix of identity headers. */
 let shadow: Gate
 
 beforeAll(async () => {
-  setting = await startSetting({ routes: ROUTES })
-  shadow = await setting.another({ routes: ROUTES, gate: { mode: 'shadow' } })
+  setting = await answersOf('shadow')
+  const gate = { mode: 'shadow', identity_prefix: 'x-caller-' }
+  shadow = await setting.another({ routes: SHADOW_RULES, gate })
 })
 beforeEach(() => setting.origin.clear())
-afterAll(() => setting.close())
+afterAll(() => shadow?.stop())
 
-const use = async (gate: Gate, path: string, token?: string) =>
-  outcome(await askGate(gate, path, token === undefined ? {} : { token }))
+/** Asks the gate that enforces all but what says otherwise. */
+const enforcing = (path: string, init?: AskInit) => setting.ask(path, init)
+const shadowing = (path: string, init?: AskInit) => askGate(shadow, path, init)
+const use = async (ask: typeof enforcing, path: string, token?: string) =>
+  outcome(await ask(path, token === undefined ? {} : { token }))
 
 describe('mode of a rule', () => {
   it('lets through on that rule only', async () => {
-    expect(await use(setting.gate, '/v1/watched')).toEqual(ALLOWED)
-    expect(await use(setting.gate, '/v1/enforced')).toEqual(MISSING)
-    expect(await use(setting.gate, '/v1/other')).toEqual(MISSING)
+    expect(await use(enforcing, '/v1/watched')).toEqual(ALLOWED)
+    expect(await use(enforcing, '/v1/enforced')).toEqual(MISSING)
+    expect(await use(enforcing, '/v1/other')).toEqual(MISSING)
     const token = await setting.token()
-    expect(await use(setting.gate, '/v1/watched', token)).toEqual(ALLOWED)
+    expect(await use(enforcing, '/v1/watched', token)).toEqual(ALLOWED)
     const denied = { status: 403, code: 'scope_missing' }
-    expect(await use(setting.gate, '/v1/enforced', token)).toEqual(denied)
+    expect(await use(enforcing, '/v1/enforced', token)).toEqual(denied)
     expect(setting.origin.requests.map(({ url }) => url)).toEqual(['/v1/watched', '/v1/watched'])
   })
 
   it('enforces on that rule only', async () => {
-    expect(await use(shadow, '/v1/enforced')).toEqual(MISSING)
-    expect(await use(shadow, '/v1/watched')).toEqual(ALLOWED)
-    expect(await use(shadow, '/v1/other')).toEqual(ALLOWED)
+    expect(await use(shadowing, '/v1/enforced')).toEqual(MISSING)
+    expect(await use(shadowing, '/v1/watched')).toEqual(ALLOWED)
+    expect(await use(shadowing, '/v1/other')).toEqual(ALLOWED)
     expect(setting.origin.requests.map(({ url }) => url)).toEqual(['/v1/watched', '/v1/other'])
   })
 
@@ -56,10 +53,10 @@ describe('mode of a rule', () => {
       ['/v1/enforced', undefined],
     ] as const) {
       setting.origin.clear()
-      expect(await use(shadow, path, token)).toEqual(ALLOWED)
+      expect(await use(shadowing, path, token)).toEqual(ALLOWED)
       const [request] = setting.origin.requests
       expect(request?.header('authorization')).toBe(authorization)
-      expect(request?.header('x-agent-id')).toBe('agent-1')
+      expect(request?.header('x-caller-id')).toBe('agent-1')
     }
   })
 
@@ -72,9 +69,9 @@ describe('mode of a rule', () => {
       ['/watched', 404],
       ['/.well-known/oauth-authorization-server', 404],
     ] as const) {
-      expect((await askGate(setting.gate, path)).status).toBe(status)
+      expect((await enforcing(path)).status).toBe(status)
     }
-    const post = await askGate(setting.gate, '/v1/watched', { method: 'POST', body: 'x' })
+    const post = await enforcing('/v1/watched', { method: 'POST', body: 'x' })
     expect(await outcome(post)).toEqual(MISSING)
     expect(setting.origin.requests).toHaveLength(0)
   })
@@ -82,14 +79,11 @@ describe('mode of a rule', () => {
 
 describe('what would be denied', () => {
   it('has no identity under the prefix of this gate, in any spelling', async () => {
-    const gate = { mode: 'shadow', identity_prefix: 'x-caller-' }
-    await withGate(setting, { routes: ROUTES, gate }, async (other) => {
-      const names = ['X-Caller-Id', 'x_caller_id', 'X.Caller_Id', 'X-Caller-', 'X-Agent-Id']
-      const headers = Object.fromEntries(names.map((name) => [name, 'forged']))
-      expect((await askGate(other, '/v1/other', { headers })).status).toBe(200)
-      const [request] = setting.origin.requests
-      expect(request?.rawHeaders.filter(([, value]) => value === 'forged')).toEqual([])
-    })
+    const names = ['X-Caller-Id', 'x_caller_id', 'X.Caller_Id', 'X-Caller-', 'X-Agent-Id']
+    const headers = Object.fromEntries(names.map((name) => [name, 'forged']))
+    expect((await shadowing('/v1/other', { headers })).status).toBe(200)
+    const [request] = setting.origin.requests
+    expect(request?.rawHeaders.filter(([, value]) => value === 'forged')).toEqual([])
   })
 
   it('keeps a body of unknown length whole', async () => {
@@ -97,7 +91,7 @@ describe('what would be denied', () => {
     const parts = Array.from({ length: 50 }, (_, i) => Buffer.alloc(20_000, i))
     const body = ReadableStream.from(parts)
     const init = { method: 'POST', body, duplex: 'half' } as RequestInit
-    expect((await askGate(shadow, '/v1/upload', init)).status).toBe(201)
+    expect((await shadowing('/v1/upload', init)).status).toBe(201)
     const [request] = setting.origin.requests
     expect(request?.bodyLength).toBe(1_000_000)
     const hash = createHash('sha256').update(Buffer.concat(parts)).digest('base64url')
@@ -120,14 +114,14 @@ describe('what would be denied', () => {
 
   it('has an answer that a browser may read where the rule has cors', async () => {
     setting.origin.on('*', reply(200, { 'access-control-allow-origin': '*' }, 'open'))
-    const response = await askGate(setting.gate, '/browser', { headers: { origin: APP } })
+    const response = await enforcing('/browser', { headers: { origin: APP } })
     expect(await response.text()).toBe('open')
     expect(response.headers.get('access-control-allow-origin')).toBe(APP)
   })
 
   it('has a preflight judged as ever', async () => {
     const preflight = (path: string) =>
-      askGate(shadow, path, {
+      shadowing(path, {
         method: 'OPTIONS',
         headers: { origin: APP, 'access-control-request-method': 'GET' },
       })

@@ -17,13 +17,13 @@ import {
   ORIGIN,
   SHADOWED,
 } from './shadowed.ts'
-import { type Ask, REVOCATIONS, SECRET, startWorld, type World } from './world.ts'
+import { type Ask, REVOCATIONS, SECRET, type World } from './world.ts'
 
 let world: World
 let started: DenialGates
 
 beforeAll(async () => {
-  world = await startWorld({
+  started = await startDenialGates({
     gate: { mode: 'shadow', strip_headers: ['x-internal-user'] },
     routes: [
       {
@@ -34,13 +34,10 @@ beforeAll(async () => {
       },
     ],
   })
-  started = await startDenialGates(world)
+  world = started.world
 })
 beforeEach(() => world.origin.clear())
-afterAll(async () => {
-  await world.close()
-  await started.remove()
-})
+afterAll(() => started.close())
 
 let asked = 0
 

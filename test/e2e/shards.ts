@@ -1,23 +1,33 @@
+import { rmSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { inject } from 'vitest'
+
+/** The id of a token that `FaultyShard` cannot be asked about. */
+export const UNREACHABLE = 'unreachable-token'
 
 /**
  * Classes that take the place of the revocation set, for what the real one does not do on demand:
- * `UnreachableShard` rejects every call, also in place of the keeper of assertion keys or of what counts requests or remembers tokens, `FullShard` has no room, `SlowShard` answers a lookup
- * after 2.5 seconds. `FailingShard` is the real one until an entry's reason says how long it fails,
- * `CountedShard` the real one which logs how it is read, and when. `TroubledShard` is the real one that a
+ * `UnreachableShard` rejects every call, also in place of the keeper of assertion keys or of what counts requests or remembers tokens. `FaultyShard`
+ * has no room, does not answer for the token UNREACHABLE, and for the token `until-…` not before that second. `CountedShard` is the real one which logs how it is read, and when. `TroubledShard` is the real one that a
  * test can call: to be stopped, to lose all that it has, to tell how many lookups it has answered, and to
  * behave as it does in `trouble` (no call reaches it and it `fails` or `hangs`, or it is `deaf` only to what
  * it is told), or on a slow line: so many milliseconds go by before it `takes` something, and after it has
  * read what it answers to `lookups` and `pulls` and hands over in `pages`. `OnceUnreachableKeeper` is the
- * keeper of assertion keys, but for the first call; `TwiceUnreachableReplays` is what remembers tokens, but for
- * the first two claims, and `LosingReplays`, whose first claim is stored and not answered.
+ * keeper of assertion keys, but for the first call; `TroubledReplays` is what remembers tokens, and
+ * does to the next claims what it is told: `fails` stores nothing, `loses` stores it and does not answer. `Clock` puts
+ * the clock of its isolate forward, so that no test has to wait, and makes its timers long, so that a busy
+ * machine does not end what is only slow.
  */
 const classes = (real: string, keeper: string, replays: string) => `
 import { DurableObject as Base__ } from 'cloudflare:workers'
 const later__ = (ms) => new Promise((done) => setTimeout(done, ms))
 const NOTHING__ = { epoch: 'e', version: 1, entries: [] }
+export class Clock extends Base__ {
+  async forward(ms) { clock__.ahead += ms }
+  async stretch(times) { clock__.stretch = times }
+}
 export class UnreachableShard extends Base__ {
   fail() { throw new Error('unreachable') }
   lookup() { this.fail() }
@@ -37,51 +47,31 @@ export class OnceUnreachableKeeper extends ${keeper} {
     throw new Error('unreachable')
   }
 }
-export class TwiceUnreachableReplays extends ${replays} {
-  claim(...given) {
-    const { calls = 0 } = TwiceUnreachableReplays
-    TwiceUnreachableReplays.calls = calls + 1
-    if (calls < 2) throw new Error('unreachable')
-    return super.claim(...given)
-  }
-}
-export class LosingReplays extends ${replays} {
+export class TroubledReplays extends ${replays} {
+  static next = []
+  async behave(next) { TroubledReplays.next = next }
   async claim(...given) {
+    const trouble = TroubledReplays.next.shift()
+    if (trouble === 'fails') throw new Error('unreachable')
     const first = await super.claim(...given)
-    if (LosingReplays.hasLost) return first
-    LosingReplays.hasLost = true
-    throw new Error('the answer is lost')
+    if (trouble === 'loses') throw new Error('the answer is lost')
+    return first
   }
 }
-export class FullShard extends Base__ {
-  lookup() { return NOTHING__ }
-  add() { return { full: true } }
-}
-export class SlowShard extends Base__ {
-  async lookup() {
-    await later__(2_500)
+export class FaultyShard extends Base__ {
+  async lookup(keys) {
+    if (keys.some((key) => key.includes('"${UNREACHABLE}"'))) throw new Error('unreachable')
+    const [, until] = /"until-([0-9.]+)"/.exec(keys.join()) ?? []
+    if (until) await later__(until * 1_000 - Date.now())
     return NOTHING__
   }
+  add() { return { full: true } }
 }
 export class CountedShard extends ${real} {
   say(called) { console.log(JSON.stringify({ called, at: Date.now() })) }
   lookup(...given) { this.say('lookup'); return super.lookup(...given) }
   pullAll(...given) { this.say('pullAll'); return super.pullAll(...given) }
   pullSince(...given) { this.say('pullSince'); return super.pullSince(...given) }
-}
-export class FailingShard extends ${real} {
-  until = 0
-  reached() { if (Date.now() < this.until) throw new Error('unreachable') }
-  lookup(...given) { this.reached(); return super.lookup(...given) }
-  pullAll(...given) { this.reached(); return super.pullAll(...given) }
-  pullSince(...given) { this.reached(); return super.pullSince(...given) }
-  async add(entries) {
-    this.reached()
-    const added = await super.add(entries)
-    const [, ms] = /^fails for ([0-9]+) ms$/.exec(entries[0]?.reason ?? '') ?? []
-    if (ms) this.until = Date.now() + Number(ms)
-    return added
-  }
 }
 export class TroubledShard extends ${real} {
   ways = {}
@@ -125,6 +115,25 @@ export class TroubledShard extends ${real} {
 }
 `
 
+/** What the Worker tells the time by, before any of its own code runs. */
+const CLOCK = `
+const clock__ = { ahead: 0, stretch: 1, now: Date.now, setTimeout }
+Date.now = () => clock__.now.call(Date) + clock__.ahead
+globalThis.setTimeout = (run, ms = 0, ...given) =>
+  clock__.setTimeout.call(globalThis, run, ms * clock__.stretch, ...given)
+`
+
+let shared: ReturnType<typeof withShards> | undefined
+
+/** The path of one such Worker for all files of a process. */
+export const sharedShards = async (): Promise<string> => {
+  const isFirst = shared === undefined
+  shared ??= withShards(inject('bundle'))
+  const { path } = await shared
+  if (isFirst) process.once('exit', () => rmSync(dirname(path), { recursive: true, force: true }))
+  return path
+}
+
 /** The built Worker with those classes beside its own. */
 export async function withShards(
   bundle: string,
@@ -139,6 +148,6 @@ export async function withShards(
   }
   const real = ['RevocationShard', 'AssertionKeeper', 'ReplayShard'] as const
   const [shard, keeper, replays] = real.map(realName) as [string, string, string]
-  await writeFile(path, code + classes(shard, keeper, replays))
+  await writeFile(path, CLOCK + code + classes(shard, keeper, replays))
   return { path, remove: () => rm(directory, { recursive: true, force: true }) }
 }

@@ -1,15 +1,24 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { reply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
 import { deployment } from '../kit/repository.ts'
 import { explaining } from './explaining.ts'
 import { revoking } from './revoking.ts'
-import { askGate, outcome, type Setting, startSetting, until, withGate } from './setting.ts'
-import { withShards } from './shards.ts'
-import { startWorld, type World } from './world.ts'
+import {
+  askGate,
+  outcome,
+  type Setting,
+  type SettingOptions,
+  startSetting,
+  until,
+  withGate,
+} from './setting.ts'
+import { sharedShards } from './shards.ts'
+import { sharedWorld, type World } from './world.ts'
+import { WORLD } from './world-settings.ts'
 
 const PASSED = { status: 200, code: undefined }
 const REPLAYED = { status: 401, code: 'token_replayed' }
@@ -31,15 +40,33 @@ const ROUTES = [
   { match: 'GET /v1/*', scopes: [] },
 ]
 
+/** Two gates that remember tokens together, on a disk that stays. */
+let options: SettingOptions
+let dataDir: string
 let setting: Setting
 beforeAll(async () => {
-  setting = await startSetting({
+  dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-single-use-'))
+  const shown = {
     routes: ROUTES,
-    beside: [{ routes: ROUTES }, { routes: ROUTES }],
-  })
+    // Its tokens need no jti.
+    issuer: { admin: 'all', required_claims: ['iss', 'exp', 'aud', 'sub', 'iat'] },
+    gate: { revocation: { consistency: 'bounded', max_staleness: '1s' } },
+  }
+  options = {
+    ...shown,
+    beside: [shown],
+    dataDir,
+    bundle: await sharedShards(),
+    durableObjects: { ...deployment().durableObjects, REPLAYS: 'TroubledReplays' },
+    reaching: true,
+  }
+  setting = await startSetting(options)
 })
 beforeEach(() => setting.origin.clear())
-afterAll(() => setting.close())
+afterAll(async () => {
+  await setting.close()
+  await rm(dataDir, { recursive: true })
+})
 
 const use = async (token: string, path = '/v1/once', gate: Gate = setting.gate) =>
   outcome(await askGate(gate, path, { token }))
@@ -59,17 +86,14 @@ describe('a token that is good for one use', () => {
 
   it('passes once of many at once, over several isolates', async () => {
     const gates = [setting.gate, ...setting.gate.beside]
-    expect(gates).toHaveLength(3)
-    for (let round = 0; round < 5; round++) {
-      setting.origin.clear()
-      const token = await setting.token()
-      const seen = await Promise.all(
-        Array.from({ length: 60 }, (_, i) => use(token, '/v1/once', gates[i % 3])),
-      )
-      expect(seen.filter(({ status }) => status === 200)).toHaveLength(1)
-      expect(seen.filter(({ code }) => code === 'token_replayed')).toHaveLength(59)
-      expect(setting.origin.requests).toHaveLength(1)
-    }
+    expect(gates).toHaveLength(2)
+    const token = await setting.token()
+    const seen = await Promise.all(
+      Array.from({ length: 30 }, (_, i) => use(token, '/v1/once', gates[i % 2])),
+    )
+    expect(seen.filter(({ status }) => status === 200)).toHaveLength(1)
+    expect(seen.filter(({ code }) => code === 'token_replayed')).toHaveLength(29)
+    expect(setting.origin.requests).toHaveLength(1)
   })
 
   it('is used for all such rules and methods together, and is known by its jti', async () => {
@@ -98,25 +122,10 @@ describe('a token that is good for one use', () => {
     expect(await use(token)).toEqual(REPLAYED)
   })
 
-  it('outlives the gate', async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-single-use-'))
-    const token = await setting.token()
-    for (const expected of [PASSED, REPLAYED]) {
-      await withGate(setting, { routes: ROUTES, dataDir }, async (gate) => {
-        expect(await use(token, '/v1/once', gate)).toEqual(expected)
-        await gate.stop('SIGKILL')
-      })
-    }
-    await rm(dataDir, { recursive: true })
-  })
-
   it('has a jti, whatever its issuer says', async () => {
-    const issuer = { required_claims: ['iss', 'exp', 'aud', 'sub', 'iat'] }
-    await withGate(setting, { routes: ROUTES, issuer }, async (gate) => {
-      const token = await setting.token({ jti: undefined })
-      expect(await use(token, '/v1/free', gate)).toEqual(PASSED)
-      expect(await use(token, '/v1/once', gate)).toEqual({ status: 401, code: 'claim_missing' })
-    })
+    const token = await setting.token({ jti: undefined })
+    expect(await use(token, '/v1/free')).toEqual(PASSED)
+    expect(await use(token)).toEqual({ status: 401, code: 'claim_missing' })
   })
 
   it('takes nothing from its agent once it is used', async () => {
@@ -133,9 +142,9 @@ describe('a token that is good for one use', () => {
     const mint = () => setting.token({ sub, client_id: sub })
     const [token, next] = [await mint(), await mint()]
     const gates = [setting.gate, ...setting.gate.beside]
-    const crowd = Array.from({ length: 30 }, (_, i) => use(token, '/v1/counted', gates[i % 3]))
+    const crowd = Array.from({ length: 20 }, (_, i) => use(token, '/v1/counted', gates[i % 2]))
     const codes = (await Promise.all(crowd)).map(({ code }) => code ?? 'passed')
-    expect(codes.sort()).toEqual(['passed', ...Array(29).fill('token_replayed')])
+    expect(codes.sort()).toEqual(['passed', ...Array(19).fill('token_replayed')])
     expect(await use(next, '/v1/counted')).toEqual(PASSED)
   })
 
@@ -158,74 +167,72 @@ describe('a token that is good for one use', () => {
   })
 })
 
-describe('a token that is revoked', () => {
-  it.each(['/v1/once', '/v1/strictly'])('is not used at %s', async (path) => {
-    const options = {
-      routes: ROUTES,
-      issuer: { admin: 'all' },
-      gate: { revocation: { consistency: 'bounded', max_staleness: '1s' } },
-    }
-    await withGate(setting, options, async (gate) => {
-      const { revoke, lift } = revoking(setting, gate)
+it('a token that is revoked is not used', async () => {
+  const { revoke, lift } = revoking(setting, setting.gate)
+  const paths = ['/v1/once', '/v1/strictly']
+  const revoked = await Promise.all(
+    paths.map(async (path) => {
       const jti = `revoked${path}`
-      const token = await setting.token({ jti })
-      const id = await revoke({ kind: 'token', value: jti })
-      const isRevoked = (revoked: boolean) =>
-        until(
-          () => use(token, '/v1/free', gate),
-          ({ status }) => (status === 401) === revoked,
-          5_000,
-        )
-      await isRevoked(true)
-      for (let i = 0; i < 3; i++) {
-        expect(await use(token, path, gate)).toEqual({ status: 401, code: 'token_revoked' })
+      return {
+        path,
+        token: await setting.token({ jti }),
+        id: await revoke({ kind: 'token', value: jti }),
       }
-      await lift(id)
-      await isRevoked(false)
-      expect(await use(token, path, gate)).toEqual(PASSED)
-      expect(await use(token, path, gate)).toEqual(REPLAYED)
-    })
-  })
+    }),
+  )
+  const areFree = (status: number) =>
+    until(
+      // An answer on its way is cut when its token is revoked.
+      () => Promise.all(revoked.map(({ token }) => use(token, '/v1/free').catch(() => undefined))),
+      (answers) => answers.every((answer) => answer?.status === status),
+      30_000,
+    )
+  await areFree(401)
+  for (const { token, path } of revoked) {
+    for (let i = 0; i < 2; i++) {
+      expect(await use(token, path)).toEqual({ status: 401, code: 'token_revoked' })
+    }
+  }
+  for (const { id } of revoked) await lift(id)
+  await areFree(200)
+  for (const { token, path } of revoked) {
+    expect(await use(token, path)).toEqual(PASSED)
+    expect(await use(token, path)).toEqual(REPLAYED)
+  }
 })
 
 describe('the store of used tokens', () => {
-  const withStore = async (REPLAYS: string, run: (gate: Gate) => Promise<void>) => {
-    const shards = await withShards(inject('bundle'))
-    const durableObjects = { ...deployment().durableObjects, REPLAYS }
-    await withGate(setting, { routes: ROUTES, bundle: shards.path, durableObjects }, run)
-    await shards.remove()
-  }
+  /** What becomes of the next claims. */
+  const behave = (...next: readonly ('fails' | 'loses')[]) =>
+    setting.gate.call('REPLAYS', 'any', 'behave', next)
 
   it('that cannot be reached lets nothing pass, and the token is good once it can', async () => {
-    await withStore('TwiceUnreachableReplays', async (gate) => {
-      const token = await setting.token()
-      const refused = await askGate(gate, '/v1/once', { token })
-      expect(refused.headers.get('retry-after')).toBe('5')
-      expect(await outcome(refused)).toEqual(UNAVAILABLE)
-      expect(setting.origin.requests).toHaveLength(0)
-      expect(await use(token, '/v1/once', gate)).toEqual(PASSED)
-      expect(await use(token, '/v1/once', gate)).toEqual(REPLAYED)
-    })
+    const token = await setting.token()
+    await behave('fails', 'fails')
+    const refused = await askGate(setting.gate, '/v1/once', { token })
+    expect(refused.headers.get('retry-after')).toBe('5')
+    expect(await outcome(refused)).toEqual(UNAVAILABLE)
+    expect(setting.origin.requests).toHaveLength(0)
+    expect(await use(token)).toEqual(PASSED)
+    expect(await use(token)).toEqual(REPLAYED)
   })
 
   it('whose answer is lost knows that it was the same request', async () => {
-    await withStore('LosingReplays', async (gate) => {
-      const token = await setting.token()
-      expect(await use(token, '/v1/once', gate)).toEqual(PASSED)
-      expect(await use(token, '/v1/once', gate)).toEqual(REPLAYED)
-    })
+    const token = await setting.token()
+    await behave('loses')
+    expect(await use(token)).toEqual(PASSED)
+    expect(await use(token)).toEqual(REPLAYED)
   })
 
   it('is no matter of other rules', async () => {
-    await withStore('UnreachableShard', async (gate) => {
-      const token = await setting.token()
-      expect(await use(token, '/v1/once', gate)).toEqual(UNAVAILABLE)
-      expect(await use(token, '/v1/counted', gate)).toEqual(UNAVAILABLE)
-      expect(await use(token, '/v1/free', gate)).toEqual(PASSED)
-    })
+    const token = await setting.token()
+    await behave('fails', 'fails', 'fails', 'fails')
+    expect(await use(token)).toEqual(UNAVAILABLE)
+    expect(await use(token, '/v1/free')).toEqual(PASSED)
+    expect(await use(token, '/v1/counted')).toEqual(UNAVAILABLE)
   })
 
-  it('must be bound where a rule needs it, and only there', async () => {
+  it('must be bound where a rule needs it', async () => {
     const { REPLAYS: _, ...durableObjects } = deployment().durableObjects
     await withGate(setting, { routes: ROUTES, durableObjects }, async (gate) => {
       const invalid = { status: 503, code: 'policy_invalid' }
@@ -233,25 +240,31 @@ describe('the store of used tokens', () => {
       expect(await outcome(await askGate(gate, '/.edgewarden/ready'))).toEqual(invalid)
       expect(gate.output()).toContain('bindings.REPLAYS: is not there')
     })
-    const free = [{ match: 'GET /v1/*', scopes: [] }]
-    await withGate(setting, { routes: free, durableObjects }, async (gate) => {
-      expect(await use(await setting.token(), '/v1/free', gate)).toEqual(PASSED)
-    })
+  })
+
+  it('outlives the gate', async () => {
+    const token = await setting.token()
+    expect(await use(token)).toEqual(PASSED)
+    await setting.gate.stop('SIGKILL')
+    const next = await setting.another({ ...options, beside: [] })
+    expect(await use(token, '/v1/once', next)).toEqual(REPLAYED)
+    expect(await use(await setting.token(), '/v1/once', next)).toEqual(PASSED)
   })
 })
 
 describe('tokens of two issuers', () => {
   let world: World
   beforeAll(async () => {
-    world = await startWorld({ routes: [once('GET /v1/apart')] })
+    world = await sharedWorld(WORLD)
   })
-  afterAll(() => world.close())
   const { told } = explaining(() => world)
 
   it('with one jti are two', async () => {
     for (const by of ['acme', 'beta'] as const) {
       const token = await world[by].mint({ jti: 'one-id' })
-      const seen = [1, 2].map(async () => (await world.send({ target: '/v1/apart', token })).status)
+      const seen = [1, 2].map(
+        async () => (await world.send({ target: '/v1/once-apart', token })).status,
+      )
       expect((await Promise.all(seen)).sort()).toEqual([200, 401])
     }
   })
@@ -259,14 +272,14 @@ describe('tokens of two issuers', () => {
   it('are looked at in explanations, and not used', async () => {
     const token = await world.acme.mint()
     const explained = async () => {
-      const { allowed, denial, steps } = await told('ops', { token, path: '/v1/apart' })
+      const { allowed, denial, steps } = await told('ops', { token, path: '/v1/once-apart' })
       const { outcome } = steps.find(({ stage }) => stage === 'replay') ?? {}
       return { allowed, code: denial?.code, outcome }
     }
     for (let i = 0; i < 2; i++) {
       expect(await explained()).toEqual({ allowed: true, code: undefined, outcome: 'passed' })
     }
-    expect((await world.send({ target: '/v1/apart', token })).status).toBe(200)
+    expect((await world.send({ target: '/v1/once-apart', token })).status).toBe(200)
     expect(await explained()).toEqual({
       allowed: false,
       code: 'token_replayed',

@@ -1,14 +1,25 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { connectRaw, type Header } from '../kit/raw.ts'
+import { administration } from './administration.ts'
 import { expectDenial } from './denied.ts'
 import { withBodyTime } from './hurried.ts'
-import { EXPLAIN, REVOCATIONS, requestBytes, type Sender, startWorld, type World } from './world.ts'
+import {
+  EXPLAIN,
+  REVOCATIONS,
+  requestBytes,
+  type Sender,
+  sharedWorld,
+  type World,
+} from './world.ts'
+import { WORLD } from './world-settings.ts'
 
 /** Milliseconds that the gate in a hurry has for a body. */
 const TIME = 1_000
-/** Bytes that every body here is said to have. */
+/** Bytes that every body of an administrator here is said to have. */
 const SAID = 1_024
+/** Bytes of a body that the gate in a hurry holds, to bind an assertion to them. */
+const MOST = 256
 
 let world: World
 let hurried: Sender
@@ -17,11 +28,14 @@ let remove: () => Promise<void>
 beforeAll(async () => {
   const hurry = await withBodyTime(inject('bundle'), TIME)
   remove = hurry.remove
-  world = await startWorld()
-  hurried = await world.another({ bundle: hurry.path })
+  world = await sharedWorld(WORLD)
+  const assertion = { binding: 'body', max_body: MOST }
+  hurried = await world.another({ bundle: hurry.path }, { assertion })
 })
+beforeEach(() => world.origin.clear())
 afterAll(async () => {
-  await world.close()
+  await administration(() => world).liftAll()
+  await hurried.gate.stop()
   await remove()
 })
 
@@ -102,8 +116,8 @@ const codeOf = async ({ gate }: Sender, id: string) =>
 
 describe.concurrent.each(CASES)('$what whose body comes $how', (one) => {
   it('a byte at a time has one deadline for all of it', async () => {
-    const { connection, value, trickle } = await begin(hurried, one)
     const begun = performance.now()
+    const { connection, value, trickle } = await begin(hurried, one)
     let isOver = false
     const trickled = trickle(() => isOver)
     const response = await connection.response()
@@ -160,6 +174,112 @@ describe.concurrent.each(CASES)('$what whose body comes $how', (one) => {
   })
 })
 
+const chunked = ['Transfer-Encoding', 'chunked'] as const
+const chunk = (text: string) => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`
+
+describe('a body that is to be held', () => {
+  it.each([
+    ['as long as is allowed', { body: 'x'.repeat(MOST) }],
+    [
+      'in chunks',
+      {
+        body: `${chunk('x'.repeat(60))}${chunk('y'.repeat(MOST - 60))}0\r\n\r\n`,
+        headers: [chunked],
+      },
+    ],
+  ])('%s goes on', async (_, ask) => {
+    const token = await world.token()
+    const response = await hurried.send({ method: 'POST', token, ...ask })
+    expect(response.status).toBe(200)
+    expect(world.origin.requests.map(({ bodyLength }) => bodyLength)).toEqual([MOST])
+  })
+
+  it.each([
+    ['by its length', { body: 'x'.repeat(MOST + 1) }],
+    [
+      'by what arrives',
+      {
+        body: `${chunk('x'.repeat(60))}${chunk('y'.repeat(MOST - 59))}0\r\n\r\n`,
+        headers: [chunked],
+      },
+    ],
+  ])('is too long %s: 413, and nothing reaches the origin', async (_, ask) => {
+    const token = await world.token()
+    const response = await hurried.send({ method: 'POST', token, ...ask })
+    expectDenial(response, 413, 'body_too_large')
+    expect(world.origin.requests).toEqual([])
+  })
+
+  it.each([
+    ['says nothing more', () => false],
+    ['comes byte by byte', () => true],
+  ])('that %s is 408 when the time is over', async (_, goesOn) => {
+    const connection = await connectRaw(hurried.gate.port)
+    const token = await world.token()
+    const headers = [['Content-Length', String(MOST)] as const]
+    const began = performance.now()
+    connection.send(requestBytes({ method: 'POST', token, headers, body: 'x' }))
+    const answered = connection.response()
+    let left = MOST - 2
+    const trickle = setInterval(() => goesOn() && left-- > 0 && connection.send('x'), 100)
+    const response = await answered
+    clearInterval(trickle)
+    connection.close()
+    expectDenial(response, 408, 'body_timeout')
+    expect(performance.now() - began).toBeGreaterThan(TIME * 0.9)
+    expect(world.origin.requests).toEqual([])
+  })
+
+  it('of a method that has none is refused as ever', async () => {
+    const response = await hurried.send({ token: await world.token(), body: 'x' })
+    expectDenial(response, 400, 'body_unexpected')
+    expect(world.origin.requests).toEqual([])
+  })
+
+  it('of nobody is not read', async () => {
+    const response = await hurried.send({ method: 'POST', body: 'x'.repeat(MOST + 1) })
+    expectDenial(response, 401, 'credential_missing')
+  })
+})
+
+describe('a slow message to an MCP server', () => {
+  const ECHO = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}'
+  const start = async () => {
+    const connection = await connectRaw(hurried.gate.port)
+    const headers = [['Content-Length', String(MOST)] as const]
+    const token = await world.token()
+    const target = '/read/mcp'
+    connection.send(requestBytes({ method: 'POST', target, token, headers, body: ECHO }))
+    return connection
+  }
+  const codeIn = (body: string) => {
+    const { code, error } = JSON.parse(body)
+    return error?.data?.code ?? code
+  }
+
+  it('has one deadline for all of it', async () => {
+    const begun = performance.now()
+    const connection = await start()
+    let left = MOST - ECHO.length - 1
+    const trickle = setInterval(() => left-- > 0 && connection.send(' '), 50)
+    const response = await connection.response()
+    clearInterval(trickle)
+    connection.close()
+    expect([response.status, codeIn(response.body)]).toEqual([408, 'body_timeout'])
+    expect(performance.now() - begun).toBeGreaterThan(TIME * 0.9)
+    expect(world.origin.requests).toEqual([])
+  })
+
+  it('that breaks off reaches nobody', async () => {
+    const connection = await start()
+    connection.end()
+    expect(codeIn((await connection.response()).body)).toBe('body_incomplete')
+    connection.close()
+    expect(world.origin.requests).toEqual([])
+  })
+})
+
 it('makes no error that nobody has caught', () => {
-  expect(hurried.gate.output()).not.toMatch(/unexpected_error|uncaught|unhandled/i)
+  const lines = hurried.gate.output().split('\n')
+  expect(lines.filter((line) => /unexpected_error|uncaught|unhandled/i.test(line))).toEqual([])
 })

@@ -1,25 +1,24 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type Setting, startSetting } from './setting.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { type Setting, sharedSetting } from './setting.ts'
 import { BOUND, fate, hanging, newAgent, revoke, SSE, STREAMING } from './streaming.ts'
 
 let setting: Setting
 
 beforeAll(async () => {
-  setting = await startSetting(STREAMING)
+  setting = await sharedSetting(STREAMING)
+  setting.origin.clear()
 })
-beforeEach(() => setting.origin.clear())
-afterAll(() => setting.close())
 
-describe('what goes on', () => {
-  const size = 3 * 1024 * 1024
+describe.concurrent('what goes on', () => {
+  const size = 6 * 64 * 1024
   const content = randomBytes(size)
   const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
   /** Sends the content in a few steps over more than the bound. */
-  const slowly = (headers: Record<string, string | number>) => {
-    setting.origin.on('/v1/slow', async (_req, res) => {
+  const slowly = (path: string, headers: Record<string, string | number>) => {
+    setting.origin.on(path, async (_req, res) => {
       res.writeHead(200, headers)
       for (let at = 0; at < size; at += size / 6) {
         res.write(content.subarray(at, at + size / 6))
@@ -35,10 +34,11 @@ describe('what goes on', () => {
     ['of events', SSE],
     ['in a coding it only says it has', { 'content-encoding': 'gzip', 'content-length': size }],
     ['of a range', { 'content-range': `bytes 0-${size - 1}/*`, 'content-length': size }],
-  ])('a stream whose token stands, to its last byte, %s', async (_name, headers) => {
+  ])('a stream whose token stands, to its last byte, %s', async (name, headers) => {
     const others = [revoke(setting, newAgent()), revoke(setting, newAgent())]
-    slowly(headers)
-    const response = await setting.ask('/v1/slow', { token: await setting.token() })
+    const path = `/v1/slow-${name.replaceAll(' ', '-')}`
+    slowly(path, headers)
+    const response = await setting.ask(path, { token: await setting.token() })
     const { bytes, error, ms } = await fate(response)
     expect([hash(bytes), error]).toEqual([hash(content), false])
     expect(ms).toBeGreaterThan(BOUND)
@@ -50,12 +50,13 @@ describe('what goes on', () => {
   it.each([
     ['in chunks', {}],
     ['with a length', { 'content-length': gzipSync(content).length }],
-  ])('compressed bytes, as they are, %s', async (_name, headers) => {
+  ])('compressed bytes, as they are, %s', async (name, headers) => {
     const gzipped = gzipSync(content)
-    setting.origin.on('/v1/gzip', (_req, res) => {
+    const path = `/v1/gzip-${name.replaceAll(' ', '-')}`
+    setting.origin.on(path, (_req, res) => {
       res.writeHead(200, { 'content-encoding': 'gzip', ...headers }).end(gzipped)
     })
-    const response = await setting.ask('/v1/gzip', { token: await setting.token() })
+    const response = await setting.ask(path, { token: await setting.token() })
     expect(hash((await fate(response)).bytes)).toBe(hash(gzipped))
   })
 

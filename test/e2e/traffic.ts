@@ -11,8 +11,6 @@ export interface Seen {
   readonly retryAfter: string | null
   /** When the request was sent, in milliseconds since the epoch. */
   readonly at: number
-  /** Milliseconds until the answer was whole. */
-  readonly took: number
 }
 
 /** Callers who go on asking. */
@@ -35,7 +33,7 @@ export const askOnce = async (
   const at = Date.now()
   const response = await askGate(gate, '/v1/x', { token, headers })
   const retryAfter = response.headers.get('retry-after')
-  return { ...(await outcome(response)), retryAfter, at, took: Date.now() - at }
+  return { ...(await outcome(response)), retryAfter, at }
 }
 
 /** Has several callers ask, each with one token after the other. */
@@ -66,7 +64,3 @@ export const startTraffic = (
 /** What was answered, each kind once: `200`, or a status and a code. */
 export const kindsOf = (seen: readonly Seen[]): readonly string[] =>
   [...new Set(seen.map(({ status, code }) => (code ? `${status} ${code}` : `${status}`)))].sort()
-
-/** Milliseconds of the slowest. */
-export const slowest = (seen: readonly Seen[]): number =>
-  Math.max(0, ...seen.map(({ took }) => took))

@@ -1,23 +1,20 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { RecordedRequest } from '../kit/origin.ts'
 import type { RawResponse } from '../kit/raw.ts'
 import { changedAt, twinOf } from '../kit/variants.ts'
 import { administration, type Name, SAME } from './administration.ts'
 import { arrivals } from './arrivals.ts'
 import { expectDenial } from './denied.ts'
-import { until } from './setting.ts'
-import { AGENT, startWorld, type World } from './world.ts'
+import { AGENT, sharedWorld, type World } from './world.ts'
+import { WORLD } from './world-settings.ts'
 
 let world: World
 beforeAll(async () => {
-  world = await startWorld({
-    gate: { clock_tolerance: '0s' },
-    routes: [{ match: 'GET /v1/moved', scopes: [], resource: 'https://api.example.com/v1/moved' }],
-  })
+  world = await sharedWorld(WORLD)
 })
 beforeEach(() => world.origin.clear())
 afterEach(() => liftAll())
-afterAll(() => world.close())
 
 const { revoke, liftAll, entryOf, call } = administration(() => world)
 const { passed } = arrivals(() => world)
@@ -26,7 +23,7 @@ const ask = (token: string, target = '/v1/any') => world.send({ token, target })
 /** A token that has passed a few times. */
 const warm = async (claims: object = {}, name: Name = 'acme') => {
   const token = await world[name].mint({ ...SAME, scope: 'chat:write', ...claims })
-  for (let i = 0; i < 3; i++) expect((await ask(token)).status).toBe(200)
+  for (let i = 0; i < 2; i++) expect((await ask(token)).status).toBe(200)
   world.origin.clear()
   return token
 }
@@ -87,17 +84,21 @@ describe('a warm token', () => {
   })
 
   it('is refused from the moment it expires', async () => {
-    const iat = Math.floor(Date.now() / 1000)
-    const exp = iat + 3
-    const token = await warm({ iat, exp })
-    const answers = await until(
-      async () => ({ at: Date.now(), ...(await ask(token)) }),
-      ({ status }) => status !== 200,
-      5_000,
-    )
-    expectDenial(answers.at(-1) as RawResponse, 401, 'token_expired')
-    expect(answers.length).toBeGreaterThan(1)
-    for (const { at } of answers.slice(0, -1)) expect(at).toBeLessThan(exp * 1000)
+    const isGood = async (token: string) => (await ask(token)).status === 200
+    let token: string
+    let over: number
+    do {
+      // By the tolerance of five seconds it is good for two or three more.
+      const exp = Math.floor(Date.now() / 1000) - 2
+      over = (exp + 5) * 1000
+      token = await world.acme.mint({ iat: exp - 60, exp })
+    } while (!(await isGood(token)))
+    const passes: number[] = []
+    for (let at = Date.now(); await isGood(token); at = Date.now()) {
+      passes.push(at)
+      await wait(100)
+    }
+    for (const at of passes) expect(at).toBeLessThan(over)
     for (let i = 0; i < 3; i++) expectDenial(await ask(token), 401, 'token_expired')
   })
 
@@ -105,7 +106,7 @@ describe('a warm token', () => {
     const token = await warm()
     const [header = '', payload = ''] = token.split('.')
     const ends = [header.length, header.length + 1 + payload.length, token.length]
-    const places = ends.flatMap((end) => [end - 1, end - 2, end - 20, end - 40])
+    const places = ends.flatMap((end) => [end - 1, end - 20])
     const good = () => ask(token).then(({ status }) => status)
     for (const place of [...places, 0]) {
       const answers = await Promise.all([
@@ -179,7 +180,7 @@ describe('many warm tokens at once', () => {
       await sender('beta', 'agent-b', 'docs:write'),
       { expected: {} },
     ]
-    const count = 400
+    const count = 60
     const send = async (i: number) => {
       const { token } = senders[i % senders.length] as Sender
       const response = await world.send({
@@ -188,10 +189,8 @@ describe('many warm tokens at once', () => {
       })
       return response.status
     }
-    for (let i = 0; i < count; i += 50) {
-      const some = await Promise.all(Array.from({ length: 50 }, (_, j) => send(i + j)))
-      expect(new Set(some)).toEqual(new Set([200]))
-    }
+    const statuses = await Promise.all(Array.from({ length: count }, (_, i) => send(i)))
+    expect(new Set(statuses)).toEqual(new Set([200]))
     const told = (request: RecordedRequest) =>
       Object.fromEntries(HEADERS.map((name) => [name, request.header(`x-agent-${name}`)]))
     expect(world.origin.requests).toHaveLength(count)

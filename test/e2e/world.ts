@@ -1,4 +1,5 @@
 import { type Gate, type GateOptions, startGate } from '../kit/gate.ts'
+import type { BesideOptions } from '../kit/gate-config.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { type Header, type RawResponse, rawRequest } from '../kit/raw.ts'
@@ -15,7 +16,7 @@ export const EXPLAIN = '/.edgewarden/explain'
 export const SECRET = 'origin-credential-93b1f07d'
 /** The agent of every token that does not say another. */
 export const AGENT = 'agent-4e1c7a'
-/** The key id that all issuers have in common. */
+/** The key id that all other issuers have in common. */
 export const KID = 'signing-key'
 
 /** Different keys of `beta` under one name. */
@@ -38,14 +39,21 @@ export interface Ask {
 
 /** A gate with all it needs around it. */
 export interface World {
-  /** `acme`: ES256, prefix `acme/`, counts actors of `beta`, agent id in `act.agent` if there, no admin. */
+  /**
+   * `acme`: ES256, prefix `acme/`, administers its own things, counts actors of `beta` and of ACTORS, agent id
+   * in `act.agent` if there.
+   */
   readonly acme: Issuer
   /** `beta`: ES256 and ML-DSA-44, prefix `beta/`, administers its own things. */
   readonly beta: Issuer
   /** `ops`: Ed25519, prefix `ops/`, agent id in `/agent/id`, administers everything. */
   readonly ops: Issuer
+  /** `plain`: ES256 by a key id of its own, prefix `plain/`, administers nothing. */
+  readonly plain: Issuer
   readonly origin: Origin
   readonly gate: Gate
+  /** The gates beside it, in the order of the options. */
+  readonly beside: readonly Sender[]
   /** A good token of `acme`, with these claims laid over it. */
   token(claims?: Members, header?: Members): Promise<string>
   /** A token of `ops` that may administer revocations. */
@@ -71,7 +79,19 @@ export interface WorldOptions {
   readonly issuers?: Readonly<Record<string, Members>>
   /** In front of the rules. */
   readonly routes?: readonly Members[]
+  /** What else the gate is started with. */
+  readonly start?: Omit<Partial<GateOptions>, 'beside'>
+  /** Gates in the same process, which use its objects, before the same issuers and origin. */
+  readonly beside?: readonly Variant[]
 }
+
+/** How a gate differs from the one it is beside: `gate` is laid over GATE, `vars` over all variables. */
+export interface Variant extends Partial<BesideOptions> {
+  readonly gate?: Members
+}
+
+/** Its actors count in tokens of `acme`; its own tokens are not taken. */
+export const ACTORS = 'https://actors.example'
 
 /** A port where nobody listens, and that nobody is given by chance. */
 const NOBODY = 9
@@ -79,10 +99,11 @@ const NOBODY = 9
 /** Starts issuers, origin and gate. */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const named = { sub: AGENT, client_id: AGENT }
-  const [acme, beta, ops, origin] = await Promise.all([
+  const [acme, beta, ops, plain, origin] = await Promise.all([
     createIssuer({ kid: KID, defaults: named }),
     createIssuer({ kid: KID, defaults: named }),
     createIssuer({ kid: KID, alg: 'Ed25519', defaults: { ...named, agent: { id: 'operator' } } }),
+    createIssuer({ defaults: named }),
     startOrigin(),
   ])
   beta.setKeys([beta, ...TWINS, LATTICE].map(({ jwk }) => jwk))
@@ -97,7 +118,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       ...options.gate,
       ...gate,
     },
-    ISSUERS: issuersOf({ acme, beta, ops }, options.issuers),
+    ISSUERS: issuersOf({ acme, beta, ops, plain }, options.issuers),
     ROUTES: [...(options.routes ?? []), ...routesOf()],
     SCOPES: { 'chat:admin': ['chat:write'] },
   })
@@ -109,23 +130,44 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       vars: { ...vars(over), ...more.vars },
     })
     gates.push(gate)
-    return { gate, send: (ask) => gate.raw(requestBytes(ask)) }
+    return senderTo(gate)
   }
-  const { gate, send } = await start()
+  const beside = (options.beside ?? []).map(({ gate, ...own }) => ({
+    ...own,
+    vars: { ...vars(gate), ...own.vars },
+  }))
+  const { gate, send } = await start({ ...options.start, beside })
   return {
     acme,
     beta,
     ops,
+    plain,
     origin,
     gate,
+    beside: gate.beside.map(senderTo),
     token: (claims, header) => acme.mint(claims, header),
     admin: (claims) => ops.mint({ scope: 'edgewarden:revoke', ...claims }),
     send,
     another: start,
     async close() {
-      await Promise.all([...gates, acme, beta, ops, origin].map(stop))
+      await Promise.all([...gates, acme, beta, ops, plain, origin].map(stop))
     },
   }
+}
+
+const senderTo = (gate: Gate): Sender => ({ gate, send: (ask) => gate.raw(requestBytes(ask)) })
+
+const started = new Map<string, Promise<World>>()
+
+/**
+ * The world with these options that all files of a process share; it ends with the process. Who uses it
+ * leaves the issuers' keys as they are, lifts what it revokes, and clears the origin before each test.
+ */
+export function sharedWorld(options: WorldOptions = {}): Promise<World> {
+  const key = JSON.stringify(options)
+  const world = started.get(key) ?? startWorld(options)
+  started.set(key, world)
+  return world
 }
 
 const stop = (one: { stop(): Promise<void> } | { close(): Promise<void> }) =>
@@ -151,7 +193,7 @@ export function requestBytes({ hosts = [HOST], headers = [], token, body, ...res
 }
 
 function issuersOf(
-  { acme, beta, ops }: Readonly<Record<'acme' | 'beta' | 'ops', Issuer>>,
+  { acme, beta, ops, plain }: Readonly<Record<'acme' | 'beta' | 'ops' | 'plain', Issuer>>,
   over: WorldOptions['issuers'] = {},
 ) {
   const entry = (name: string, { issuer, jwksUri }: Pick<Issuer, 'issuer' | 'jwksUri'>) => ({
@@ -164,8 +206,9 @@ function issuersOf(
   return {
     acme: {
       algorithms: ['ES256'],
+      admin: 'own',
       agent_id: ['act.agent', 'client_id'],
-      delegation: { issuers: ['beta'], parent_scope: 'parent_scope' },
+      delegation: { issuers: ['beta', ACTORS], parent_scope: 'parent_scope' },
       ...entry('acme', acme),
     },
     beta: { algorithms: ['ES256', 'ML-DSA-44'], admin: 'own', ...entry('beta', beta) },
@@ -173,9 +216,11 @@ function issuersOf(
       algorithms: ['Ed25519'],
       admin: 'all',
       profile: 'generic',
-      agent_id: '/agent/id',
+      // Every object has the first by inheritance; the first present one wins.
+      agent_id: ['/agent/constructor', '/agent/id'],
       ...entry('ops', ops),
     },
+    plain: { algorithms: ['ES256'], ...entry('plain', plain) },
     // Nobody listens there: its keys cannot be had.
     gone: entry('gone', { issuer: GONE, jwksUri: `http://127.0.0.1:${NOBODY}/jwks` }),
   }

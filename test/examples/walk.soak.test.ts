@@ -37,7 +37,7 @@ it('stays up after the walk, and leaves nothing running or lying about on Ctrl-C
   await expect(fetch(`${gate}/.edgewarden/health`)).rejects.toThrow()
   expect((await readdir(folder)).filter((name) => name.startsWith('edgewarden'))).toEqual([])
   await rm(folder, { recursive: true, force: true })
-}, 60_000)
+})
 
 it('ends at once when it is interrupted while it starts', async () => {
   const { child, exited, folder, said } = await start()
@@ -53,4 +53,4 @@ it('ends at once when it is interrupted while it starts', async () => {
   await expect(said('never')).rejects.toThrow()
   expect((await readdir(folder)).filter((name) => name.startsWith('edgewarden'))).toEqual([])
   await rm(folder, { recursive: true, force: true })
-}, 60_000)
+})

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { codeOf, ISSUER } from '../kit/facts.ts'
+import { anyCharacter, rare, tries } from '../kit/property.ts'
 import { OTHER, run } from '../stages/delegating.ts'
 
 /** Names that two readers could take for one another. */
@@ -12,7 +13,7 @@ const mostly = <Value>(arbitrary: fc.Arbitrary<Value>) =>
   fc.oneof(
     { weight: 30, arbitrary },
     { weight: 1, arbitrary: fc.constantFrom('', 'a\0', '\ud800', ' a', null) },
-    { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 6 }) },
+    { weight: 1, arbitrary: fc.string({ unit: anyCharacter, maxLength: 6 }) },
     { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 2 }) },
   )
 const text = mostly(name)
@@ -88,9 +89,9 @@ describe('any token', () => {
         const byActor = current && entry.agentId && entry.agentId.length > 1
         if (byActor) expect(current).toEqual({ sub: agent.id, issuer: ISSUER })
       }),
-      { seed: 7_271, numRuns: 6_000 },
+      tries(600),
     )
-    expect(seen.get('ok')).toBeGreaterThan(100)
+    expect(seen.get('ok')).toBeGreaterThan(6)
     expect([...seen.keys()]).toEqual(
       expect.arrayContaining([
         'delegation_malformed',
@@ -99,9 +100,9 @@ describe('any token', () => {
         'actor_issuer_unknown',
         'actor_missing',
         'may_act_mismatch',
-        'agent_foreign',
         'agent_id_malformed',
         'workflow_conflict',
+        ...rare('agent_foreign'),
       ]),
     )
   })
@@ -136,9 +137,9 @@ describe('any token', () => {
           seen[code as keyof typeof seen]++
         },
       ),
-      { seed: 7_270, numRuns: 1_000 },
+      tries(100),
     )
-    expect(seen.ok).toBeGreaterThan(50)
-    expect(seen.delegation_widened).toBeGreaterThan(300)
+    expect(seen.ok).toBeGreaterThan(8)
+    expect(seen.delegation_widened).toBeGreaterThan(25)
   })
 })

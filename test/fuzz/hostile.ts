@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { RESOURCE } from '../kit/facts.ts'
+import { anyCharacter } from '../kit/property.ts'
 
 /** Text of any kind. */
 export const anyText = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 60 }),
+  fc.string({ unit: anyCharacter, maxLength: 60 }),
   fc.string({ unit: 'grapheme', maxLength: 60 }),
   fc.string({ maxLength: 60 }),
   fc.base64String({ maxLength: 60 }),

@@ -23,6 +23,7 @@ import {
   requestTo,
   routeOf,
 } from '../kit/facts.ts'
+import { tries } from '../kit/property.ts'
 import {
   type Case,
   cases,
@@ -151,6 +152,21 @@ const STRICTER: Readonly<Record<string, Stricter>> = {
   },
 }
 
+/** What few tries meet: changes of a good token. */
+const RARE = [
+  { claims: { exp: '1e400' } },
+  { claims: { aud: JSON.stringify([RESOURCE, 1]) } },
+  { header: { typ: '"dpop+jwt"' } },
+  { header: { typ: '"x/at+jwt"' } },
+].map(
+  ({ header, claims }): Case => ({
+    header: { ...GOOD_HEADER, ...header },
+    claims: { ...GOOD_CLAIMS, ...claims },
+    again: '',
+    wire: same,
+  }),
+)
+
 describe('against jwtVerify of jose', () => {
   it('is never laxer, and stricter only by a named rule', async () => {
     const seen = { accepted: 0, refused: 0 }
@@ -173,11 +189,11 @@ describe('against jwtVerify of jose', () => {
           stricter.set(line, (stricter.get(line) ?? 0) + 1)
         }
       }),
-      { seed: 20_269, numRuns: 2_000 },
+      { ...tries(200), examples: RARE.map((given) => [given]) },
     )
     expect([...stricter].filter(([, count]) => count === 0)).toEqual([])
-    expect(seen.accepted).toBeGreaterThan(300)
-    expect(seen.refused).toBeGreaterThan(300)
+    expect(seen.accepted).toBeGreaterThan(20)
+    expect(seen.refused).toBeGreaterThan(20)
     expect([...refusals]).toEqual(
       expect.arrayContaining([
         'token_malformed',

@@ -17,6 +17,7 @@ import {
   RESOURCE,
   requestTo,
 } from '../kit/facts.ts'
+import { tries } from '../kit/property.ts'
 import { policy } from '../policy/support.ts'
 import { anyText, headersAround, url } from './hostile.ts'
 
@@ -136,10 +137,10 @@ describe('the line', () => {
         if (decision.outcome === 'denied') codes.add(decision.denial.code)
         seen[decision.outcome as keyof typeof seen]++
       }),
-      { seed: 20_270, numRuns: 2_000 },
+      tries(200),
     )
-    expect(seen.passed).toBeGreaterThan(50)
-    expect(seen.denied).toBeGreaterThan(1_000)
+    expect(seen.passed).toBeGreaterThan(6)
+    expect(seen.denied).toBeGreaterThan(60)
     expect([...codes]).toEqual(
       expect.arrayContaining([
         'credential_missing',
@@ -176,11 +177,11 @@ describe('the line', () => {
           expect(['GET /docs/{id}', 'POST /teams/{team}/*']).toContain(decision.known.route.name)
         }
       }),
-      { seed: 20_271, numRuns: 2_000 },
+      tries(200),
     )
-    expect(seen.passed).toBeGreaterThan(50)
+    expect(seen.passed).toBeGreaterThan(2)
     expect(seen.ended).toBeGreaterThan(0)
-    expect(seen.denied).toBeGreaterThan(1_000)
+    expect(seen.denied).toBeGreaterThan(60)
   })
 
   it('decides on any claims and header parameters that its issuer really signed', async () => {
@@ -230,10 +231,10 @@ describe('the line', () => {
           stages.add(decision.reached.at(-1) ?? '')
         },
       ),
-      { seed: 20_272, numRuns: 1_500 },
+      tries(150),
     )
-    expect(seen.passed).toBeGreaterThan(100)
-    expect(seen.denied).toBeGreaterThan(500)
+    expect(seen.passed).toBeGreaterThan(15)
+    expect(seen.denied).toBeGreaterThan(35)
     expect([...stages]).toEqual(
       expect.arrayContaining([
         'credential',
@@ -259,10 +260,13 @@ describe('the line', () => {
         async (claims, path) => {
           const token = minted({ ...CLAIMS, ...claims })
           const decision = await decide({ url: RESOURCE + path, authorization: `Bearer ${token}` })
-          codes.add(decision.outcome === 'denied' ? decision.denial.code : decision.outcome)
+          const code = decision.outcome === 'denied' ? decision.denial.code : decision.outcome
+          // No token has a member of this name.
+          if (code === 'token_malformed') expect(JSON.stringify(claims)).toContain('"__proto__":')
+          else codes.add(code)
         },
       ),
-      { seed: 20_273, numRuns: 800 },
+      tries(160),
     )
     expect([...codes].sort()).toEqual([
       'authentication_insufficient',
@@ -291,7 +295,7 @@ describe('the line', () => {
         })
         codes.add(decision.outcome === 'denied' ? decision.denial.code : decision.outcome)
       }),
-      { seed: 20_274, numRuns: 1_500 },
+      tries(150),
     )
     expect([...codes]).toEqual(
       expect.arrayContaining([

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { McpMessage } from '../../src/model/mcp.ts'
 import { tool } from '../../src/stages/tool.ts'
 import { agentOf, codeOf } from '../kit/facts.ts'
+import { rare, tries } from '../kit/property.ts'
 import { ask, META, mcpOf, NEWEST, OLDER, PAGE, type Told } from '../stages/operation/support.ts'
 import { anyText } from './hostile.ts'
 import { type Lenient, Members, memberOf, READERS, readLeniently } from './lenient.ts'
@@ -152,9 +153,9 @@ describe('whatever is read is what every other reader reads', () => {
         seen.set(outcome, (seen.get(outcome) ?? 0) + 1)
         if (typeof messages !== 'string') agree(bytesOf(body), messages)
       }),
-      { seed: 20_281, numRuns: 6_000 },
+      tries(300),
     )
-    expect(seen.get('read')).toBeGreaterThan(300)
+    expect(seen.get('read')).toBeGreaterThan(15)
     for (const code of [
       'message_malformed',
       'message_invalid',
@@ -162,7 +163,7 @@ describe('whatever is read is what every other reader reads', () => {
       'params_ambiguous',
       'arguments_ambiguous',
     ]) {
-      expect(seen.get(code)).toBeGreaterThan(20)
+      expect(seen.get(code)).toBeGreaterThan(0)
     }
   })
 
@@ -186,9 +187,9 @@ describe('whatever is read is what every other reader reads', () => {
           agree(bytes, messages)
         },
       ),
-      { seed: 20_282, numRuns: 3_000 },
+      tries(300),
     )
-    expect(passed).toBeGreaterThan(100)
+    expect(passed).toBeGreaterThan(5)
   })
 })
 
@@ -234,16 +235,16 @@ describe('nothing breaks the reader', () => {
         })
         codes.add(typeof messages === 'string' ? messages : 'read')
       }),
-      { seed: 20_283, numRuns: 3_000 },
+      tries(300),
     )
     expect([...codes]).toEqual(
       expect.arrayContaining([
-        'read',
         'page_not_allowed',
         'revision_unsupported',
         'http_method_not_allowed',
         'session_unknown',
         'message_malformed',
+        ...rare('read'),
       ]),
     )
   })
@@ -274,8 +275,8 @@ describe('nothing breaks the reader', () => {
         expect([name, encoded(name)]).toContain(said)
         expect(messages).toMatchObject([{ use: { name } }])
       }),
-      { seed: 20_284, numRuns: 2_000 },
+      tries(200),
     )
-    expect(passed).toBeGreaterThan(50)
+    expect(passed).toBeGreaterThan(3)
   })
 })

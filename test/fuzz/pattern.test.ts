@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Pattern, parsePattern } from '../../src/base/pattern.ts'
+import { tries } from '../kit/property.ts'
 
-const SEED = 20_261_101
 const raw = String.raw
 
 const accepted = (source: string): Pattern => {
@@ -110,10 +110,10 @@ describe('against RegExp', () => {
           answers[`${answer}`] += 1
         }
       }),
-      { seed: SEED, numRuns: 3_000 },
+      tries(150),
     )
-    expect(answers.true).toBeGreaterThan(3_000)
-    expect(answers.false).toBeGreaterThan(3_000)
+    expect(answers.true).toBeGreaterThan(150)
+    expect(answers.false).toBeGreaterThan(350)
   })
 
   it('accepts of any text only what RegExp accepts, and answers as it does', () => {
@@ -137,9 +137,9 @@ describe('against RegExp', () => {
             reference(source).test(value),
           ])
       }),
-      { seed: SEED, numRuns: 20_000 },
+      tries(800),
     )
-    expect(outcomes.accepted).toBeGreaterThan(1_000)
-    expect(outcomes.refused).toBeGreaterThan(1_000)
+    expect(outcomes.accepted).toBeGreaterThan(80)
+    expect(outcomes.refused).toBeGreaterThan(160)
   })
 })

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Method, Route } from '../../src/model/route.ts'
 import { compileRouter, unreachable } from '../../src/policy/router.ts'
 import { routeOf } from '../kit/facts.ts'
+import { tries } from '../kit/property.ts'
 
 const HOST = 'api.example.com'
 
@@ -154,10 +155,10 @@ describe('against the plainest reading', () => {
           expect(isAmbiguous).toBe(ambiguous)
         }
       }),
-      { seed: 20_267, numRuns: 1_200 },
+      tries(120),
     )
-    expect(seen.found).toBeGreaterThan(1_000)
-    expect(seen.ambiguous).toBeGreaterThan(40)
+    expect(seen.found).toBeGreaterThan(40)
+    expect(seen.ambiguous).toBeGreaterThan(1)
   })
 
   it('never calls a rule unreachable that some request reaches', () => {
@@ -175,8 +176,8 @@ describe('against the plainest reading', () => {
           expect(dead.has(index)).toBe(false)
         }
       }),
-      { seed: 20_268, numRuns: 500 },
+      tries(100),
     )
-    expect(reported).toBeGreaterThan(40)
+    expect(reported).toBeGreaterThan(8)
   })
 })

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import { createTokenMemory } from '../../src/adapters/verified-tokens.ts'
 import type { RememberedToken, VerifiedToken } from '../../src/model/token.ts'
 import { credentialOf, issuerOf, NOW } from '../kit/facts.ts'
+import { tries } from '../kit/property.ts'
 
 /** A token of so many characters, as the line hands it over; nobody has signed it. */
 const tokenOf = (name: string, length: number): RememberedToken => ({
@@ -77,6 +78,6 @@ it('stays within its bounds and is second chance, whatever is asked of it', () =
         expect(memory.bytes).toBeLessThanOrEqual(bytes)
       }
     }),
-    { numRuns: 1_000 },
+    tries(100),
   )
 })

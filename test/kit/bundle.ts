@@ -1,54 +1,82 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { build as esbuild } from 'esbuild'
 import type { TestProject } from 'vitest/node'
-import { deployment, ROOT } from './repository.ts'
+import { CONFIG, deployment, ROOT } from './repository.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** Path of the built Worker, one ES module. */
     bundle: string
+    /** Path of the built command, one ES module. */
+    command: string
   }
 }
 
 /**
- * Vitest's global setup: builds the Worker once per run, again on each rerun of watch mode, and
- * provides the path as `bundle`. `EDGEWARDEN_BUNDLE` names a bundle to test instead of building.
+ * Vitest's global setup: builds the Worker and the command once per run, again on each rerun of watch
+ * mode, and provides their paths. `EDGEWARDEN_BUNDLE` names a Worker to test instead of building one.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const given = process.env.EDGEWARDEN_BUNDLE
   const directory = await mkdtemp(join(tmpdir(), 'edgewarden-bundle-'))
   const remove = () => rm(directory, { recursive: true, force: true })
-  if (given !== undefined) {
-    project.provide('bundle', resolve(given))
-    return remove
-  }
+  const given = process.env.EDGEWARDEN_BUNDLE
+  const buildAll = () =>
+    Promise.all([given === undefined ? build(directory) : resolve(given), buildCommand(directory)])
   try {
-    project.provide('bundle', await build(directory))
+    const [bundle, command] = await buildAll()
+    project.provide('bundle', bundle)
+    project.provide('command', command)
   } catch (error) {
     await remove()
     throw error
   }
   project.onTestsRerun(async () => {
-    await build(directory)
+    await buildAll()
   })
   return remove
 }
 
 /**
- * Bundles `main` of wrangler.toml as a deploy would, and returns the path of the module. Fails
+ * Bundles the command into one module, which starts in a fifth of the time its sources take: tests start
+ * it a few hundred times. The package test runs it as it is published.
+ */
+async function buildCommand(directory: string): Promise<string> {
+  // The command reads its version two folders up, from where it is in src and in lib.
+  const outfile = join(directory, 'lib/cli/main.js')
+  await esbuild({
+    entryPoints: [join(ROOT, 'src/cli/main.ts')],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    outfile,
+    // Some packages are CommonJS and require what Node brings.
+    banner: {
+      js: "import { createRequire as r__ } from 'node:module'; const require = r__(import.meta.url)",
+    },
+  })
+  await copyFile(join(ROOT, 'package.json'), join(directory, 'package.json'))
+  return outfile
+}
+
+const OPTIONS = ['--dry-run', '--minify', '--env=']
+
+/**
+ * Bundles `main` of a wrangler.toml as a deploy would, and returns the path of the module. Fails
  * with wrangler's output when it fails, and when it warns that it ignored a key of the file.
  */
-export async function build(directory: string, root: string = ROOT): Promise<string> {
+export async function build(directory: string, config: string = CONFIG): Promise<string> {
   const child = spawn(
     process.execPath,
-    [wranglerBin(), 'deploy', '--dry-run', '--minify', '--env=', '--outdir', directory],
+    [wranglerBin(), 'deploy', ...OPTIONS, '--config', config, '--outdir', directory],
     {
-      cwd: root,
+      cwd: dirname(config),
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,
@@ -66,7 +94,7 @@ export async function build(directory: string, root: string = ROOT): Promise<str
     child.once('close', done)
   })
   const [output, errors, code] = await Promise.all([text(child.stdout), text(child.stderr), exit])
-  const { bundleName } = deployment(root)
+  const { bundleName } = deployment(config)
   const path = join(directory, bundleName)
   const broken =
     code !== 0

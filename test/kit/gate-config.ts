@@ -45,7 +45,11 @@ export interface GateOptions {
 }
 
 /** What a gate that is lent its objects may have of its own; the rest is as the other's. */
-export type BesideOptions = Pick<GateOptions, 'vars' | 'secrets' | 'version'>
+export interface BesideOptions
+  extends Pick<GateOptions, 'vars' | 'secrets' | 'version' | 'bundle' | 'compatibilityFlags'> {
+  /** Objects of other classes of the first gate than that gate uses itself: name → class. */
+  readonly durableObjects?: Readonly<Record<string, string>>
+}
 
 /** The deployment a gate is of unless a test says another. */
 export const VERSION = 'a3c7f0d2-5b1e-4c88-9d0a-6f2e81b47c35'
@@ -102,8 +106,11 @@ const GATE = 'gate'
 
 function gateWorker(options: GateOptions, directory: string): WorkerService {
   const { compatibilityDate, compatibilityFlags, versionMetadata } = deployment()
-  const { version = VERSION } = options
+  const { version = VERSION, beside = [] } = options
   const objects = objectsOf(options)
+  const classes = [objects, ...beside.map((one) => one.durableObjects ?? {})].flatMap((names) =>
+    Object.values(names),
+  )
   const bindings: Binding[] = [
     ...Object.entries(options.vars).map(([name, json]) => ({ name, json })),
     ...Object.entries(options.secrets ?? {}).map(([name, text]) => ({ name, text })),
@@ -129,7 +136,7 @@ function gateWorker(options: GateOptions, directory: string): WorkerService {
     compatibilityDate,
     compatibilityFlags: [...compatibilityFlags, ...(options.compatibilityFlags ?? [])],
     bindings,
-    classes: Object.fromEntries(Object.values(objects).map((name) => [name, `gate-${name}`])),
+    classes: Object.fromEntries(classes.map((name) => [name, `gate-${name}`])),
   }
 }
 
@@ -141,13 +148,16 @@ function objectsOf({ durableObjects: wanted = true, keeper }: GateOptions) {
 
 /** The gate with other variables, and with nothing of its own to store anything in. */
 function besideWorker(
-  { vars, ...own }: BesideOptions,
+  { vars, durableObjects = {}, ...own }: BesideOptions,
   index: number,
   options: GateOptions,
   directory: string,
 ): WorkerService {
   const { bindings, ...worker } = gateWorker({ ...options, ...own, vars }, directory)
-  const lent = lentObjects(options)
+  const lent = lentObjects({
+    ...options,
+    durableObjects: { ...objectsOf(options), ...durableObjects },
+  })
   const names = new Set(lent.map(({ name }) => name))
   return {
     ...worker,

@@ -214,9 +214,10 @@ describe('bundle', () => {
   it('is refused when wrangler ignores a key', async () => {
     const root = await temporary()
     const lines = ['name = "x"', 'main = "worker.js"', 'compatibility_date = "2026-11-01"', 'x = 1']
-    await writeFile(join(root, 'wrangler.toml'), lines.join('\n'))
+    const config = join(root, 'wrangler.toml')
+    await writeFile(config, lines.join('\n'))
     await writeFile(join(root, 'worker.js'), 'export default { fetch: () => new Response() }')
-    await expect(build(join(root, 'dist'), root)).rejects.toThrow('Unexpected fields')
+    await expect(build(join(root, 'dist'), config)).rejects.toThrow('Unexpected fields')
     await rm(root, { recursive: true })
   })
 })

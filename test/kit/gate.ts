@@ -6,6 +6,7 @@ import { besideName, type GateOptions, gateConfig } from './gate-config.ts'
 import { type Kv, kvAt } from './kv.ts'
 import { type RawResponse, sendRaw } from './raw.ts'
 import { request } from './request.ts'
+import { PATIENCE } from './wait.ts'
 import { serve, type Workerd } from './workerd.ts'
 
 export { type GateOptions, VERSION } from './gate-config.ts'
@@ -96,7 +97,7 @@ function gateOf(workerd: Workerd, { kv = true, beside = [] }: GateOptions, name 
       return answer
     },
     journal,
-    journalLine: (fits, timeoutMs = 3_000) =>
+    journalLine: (fits, timeoutMs = PATIENCE) =>
       workerd.until(
         () => journal().find(fits),
         timeoutMs,

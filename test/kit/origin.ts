@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { type RecordedRequest, record } from './recorded.ts'
-import { changes } from './wait.ts'
+import { changes, PATIENCE } from './wait.ts'
 
 export type { RecordedRequest } from './recorded.ts'
 
@@ -110,7 +110,7 @@ export async function startOrigin(): Promise<Origin> {
     on: (path, handler) => {
       handlers.set(path, handler)
     },
-    arrival: (fits = () => true, timeoutMs = 5_000) =>
+    arrival: (fits = () => true, timeoutMs = PATIENCE) =>
       news.until(
         () => requests.find(fits),
         timeoutMs,

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
+import { noteRequest } from './evidence.ts'
 import { type Header, parseResponse, type RawResponse } from './raw-response.ts'
-import { changes } from './wait.ts'
+import { changes, PATIENCE } from './wait.ts'
 
 export type { Header, RawResponse } from './raw-response.ts'
 
@@ -57,6 +58,7 @@ export async function connectRaw(port: number): Promise<RawConnection> {
   const news = changes()
   const received: Buffer[] = []
   const sent: Buffer[] = []
+  let note: ReturnType<typeof noteRequest> | undefined
   let failure: Error | undefined
   let connected = false
   let ended = false
@@ -66,6 +68,7 @@ export async function connectRaw(port: number): Promise<RawConnection> {
   })
   socket.on('data', (chunk) => {
     received.push(chunk)
+    note?.came(chunk.toString('latin1'))
     news.notify()
   })
   socket.on('error', (error) => {
@@ -86,19 +89,20 @@ export async function connectRaw(port: number): Promise<RawConnection> {
       if (ended) throw failure ?? new Error('the connection was closed at once')
       return connected || undefined
     },
-    5_000,
+    PATIENCE,
     () => `no connection to port ${port}`,
   )
   return {
     send(bytes) {
       const exact = bytesOf(bytes)
+      note ??= noteRequest(port, exact.toString('latin1'))
       if (sent.length === 0) sent.push(exact)
       socket.write(exact)
     },
     end() {
       socket.end()
     },
-    response(timeoutMs = 5_000) {
+    response(timeoutMs = PATIENCE) {
       const head = /^HEAD /.test(sent[0]?.subarray(0, 5).toString('latin1') ?? '')
       return news.until(
         () => {
@@ -112,7 +116,7 @@ export async function connectRaw(port: number): Promise<RawConnection> {
         () => `no whole response, ${got()}`,
       )
     },
-    until(test, timeoutMs = 5_000) {
+    until(test, timeoutMs = PATIENCE) {
       return news.until(
         () => {
           const text = sofar().toString('latin1')

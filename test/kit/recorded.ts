@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Header, headerValue } from './raw-response.ts'
-import { changes } from './wait.ts'
+import { changes, PATIENCE } from './wait.ts'
 
 /** A request as an origin got it; what is said of the body grows while it arrives. */
 export interface RecordedRequest {
@@ -82,7 +82,7 @@ export function record(req: IncomingMessage, res?: ServerResponse): RecordedRequ
     get state() {
       return state
     },
-    received: async (bytes, timeoutMs = 5_000) => {
+    received: async (bytes, timeoutMs = PATIENCE) => {
       await news.until(
         () => {
           if (bodyLength >= bytes) return true
@@ -93,13 +93,13 @@ export function record(req: IncomingMessage, res?: ServerResponse): RecordedRequ
         () => `${name} has ${bodyLength} of ${bytes} bytes`,
       )
     },
-    finished: (timeoutMs = 5_000) =>
+    finished: (timeoutMs = PATIENCE) =>
       news.until(
         () => (state === 'arriving' ? undefined : state),
         timeoutMs,
         () => `${name} still arrives, ${bodyLength} bytes so far`,
       ),
-    answered: (timeoutMs = 5_000) =>
+    answered: (timeoutMs = PATIENCE) =>
       news.until(
         () => answer,
         timeoutMs,

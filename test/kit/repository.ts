@@ -1,12 +1,18 @@
 import { readFileSync } from 'node:fs'
-import { basename, extname, join } from 'node:path'
+import { basename, extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'smol-toml'
 
-/** The root of the repository, where wrangler.toml is. */
+/** The root of the repository. */
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
-/** What the tests take from wrangler.toml, so that it is written in one place only. */
+/**
+ * How the tests build and configure the Worker. The wrangler.toml of the repository is for whoever
+ * deploys from it: it may hold anything valid, so no test reads it.
+ */
+export const CONFIG = fileURLToPath(new URL('wrangler.toml', import.meta.url))
+
+/** What the tests take from that file, so that it is written in one place only. */
 export interface Deployment {
   readonly compatibilityDate: string
   readonly compatibilityFlags: readonly string[]
@@ -28,11 +34,11 @@ interface WranglerFile {
   readonly version_metadata?: { readonly binding: string }
 }
 
-/** Reads wrangler.toml; it checks no more than that the two keys without a default are there. */
-export function deployment(root: string = ROOT): Deployment {
-  const file: WranglerFile = parse(readFileSync(join(root, 'wrangler.toml'), 'utf8'))
+/** Reads a wrangler.toml; checks no more than that the two keys without a default are there. */
+export function deployment(config: string = CONFIG): Deployment {
+  const file: WranglerFile = parse(readFileSync(config, 'utf8'))
   if (file.main === undefined || file.compatibility_date === undefined) {
-    throw new Error('wrangler.toml lacks main or compatibility_date')
+    throw new Error(`${config} lacks main or compatibility_date`)
   }
   return {
     compatibilityDate: file.compatibility_date,

@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
+import { noteRequest } from './evidence.ts'
 
 /**
  * `fetch` to a loopback port as a test wants it: the path goes out as written, a `host` header
@@ -15,6 +16,10 @@ export async function request(
   const headers = Object.fromEntries(asked.headers)
   const bytes = typeof init.body === 'string' || init.body instanceof Uint8Array
   if (bytes) headers['content-length'] = String(Buffer.byteLength(init.body as string | Uint8Array))
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+  const text = typeof init.body === 'string' ? init.body : ''
+  const sent = [`${init.method ?? 'GET'} ${path}`, ...lines, '', text]
+  const note = noteRequest(port, sent.join('\n'))
   const outgoing = httpRequest({
     host: '127.0.0.1',
     port,
@@ -38,7 +43,12 @@ export async function request(
   const answer = await incoming
   // The request's errors from now on are the body's, whose reader gets to see them.
   outgoing.on('error', () => {})
-  return responseOf(answer)
+  const { statusCode, rawHeaders } = answer
+  note.came(`${statusCode} ${JSON.stringify(rawHeaders)}\n`)
+  const response = responseOf(answer)
+  // The response has paused it, so that this reads nothing by itself.
+  answer.on('data', (chunk: Buffer) => note.came(chunk.toString('latin1')))
+  return response
 }
 
 function responseOf(answer: IncomingMessage): Response {

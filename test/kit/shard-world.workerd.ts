@@ -231,7 +231,7 @@ export const createShardWorld = async (seen: Record<string, number>) => {
           const { epoch, version } = await head('0')
           for (const name of NAMES) expect(await head(name)).toMatchObject({ epoch, version })
         },
-        { timeout: 5_000, interval: 5 },
+        { timeout: 30_000, interval: 5 },
       )
       const answers = await Promise.all(NAMES.map(read))
       const sorted = answers.map((answer) =>

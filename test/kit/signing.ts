@@ -4,6 +4,7 @@ import { base64url, CompactSign, type CryptoKey, exportJWK, generateKeyPair, typ
 /** The algorithms a test key may have. */
 export type Algorithm =
   | 'ES256'
+  | 'ES384'
   | 'RS256'
   | 'PS256'
   | 'Ed25519'
@@ -29,6 +30,7 @@ export type Part = string | Uint8Array | Members
 
 const WEB_CRYPTO = {
   ES256: { name: 'ECDSA', hash: 'SHA-256' },
+  ES384: { name: 'ECDSA', hash: 'SHA-384' },
   RS256: { name: 'RSASSA-PKCS1-v1_5' },
   PS256: { name: 'RSA-PSS', saltLength: 32 },
   Ed25519: { name: 'Ed25519' },

@@ -1,3 +1,9 @@
+/**
+ * Milliseconds that a test waits for what has to come. It only ends what hangs: a busy machine may take
+ * long for anything, and no test is about how long.
+ */
+export const PATIENCE = 30_000
+
 /** Something that changes, and those who wait for it to look different. */
 export interface Changes {
   /** Lets every waiter look again. */

@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Readable } from 'node:stream'
-import { changes } from './wait.ts'
+import { noteLog } from './evidence.ts'
+import { changes, PATIENCE } from './wait.ts'
 
 /** A running `workerd serve`. */
 export interface Workerd {
@@ -77,21 +78,24 @@ export async function serve(
         const kill = setTimeout(() => child.kill('SIGKILL'), 300)
         await news.until(
           () => exit,
-          5_000,
+          PATIENCE,
           () => 'workerd does not end',
         )
         clearTimeout(kill)
       }
       forget(child)
+      log?.forget()
     },
   }
+  let log: ReturnType<typeof noteLog> | undefined
   try {
     const up = () => sockets.every((name) => ports[name] !== undefined) || undefined
-    await running.until(up, 15_000, () => `workerd does not listen\n${output}`)
+    await running.until(up, PATIENCE, () => `workerd does not listen\n${output}`)
   } catch (error) {
     await running.stop('SIGKILL')
     throw error
   }
+  log = noteLog(ports[sockets[0] ?? ''] ?? 0, running.output)
   return running
 }
 

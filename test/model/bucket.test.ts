@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { forgottenAt, NOTHING_SPENT, type Spent, takeOne } from '../../src/model/bucket.ts'
 import type { Quotas } from '../../src/model/limit.ts'
+import { tries } from '../kit/property.ts'
 
 const DAY = 86_400_000
 /** Noon, UTC. */
@@ -274,7 +275,7 @@ describe('over any times', () => {
           }
         }
       }),
-      { seed: 20_280, numRuns: 500 },
+      tries(100),
     )
   })
 
@@ -302,7 +303,7 @@ describe('over any times', () => {
           else expect(beside.take(time)).toEqual(alone.take(time))
         }
       }),
-      { seed: 20_281, numRuns: 500 },
+      tries(100),
     )
   })
 
@@ -334,7 +335,7 @@ describe('over any times', () => {
           }
         },
       ),
-      { seed: 20_281, numRuns: 500 },
+      tries(100),
     )
   })
 
@@ -363,7 +364,7 @@ describe('over any times', () => {
           if (!outcome.ok) expect(outcome.reason.retryAfter).toBeLessThanOrEqual(2 * 86_400)
         }
       }),
-      { seed: 20_280, numRuns: 500 },
+      tries(100),
     )
   })
 })

@@ -133,7 +133,7 @@ describe('held against the line', () => {
     const some = <One>(pool: readonly One[], share: number) => pool.filter(() => random() < share)
     let passed = 0
     let hidden = 0
-    for (let round = 0; round < 400; round += 1) {
+    for (let round = 0; round < 60; round += 1) {
       const scopes = some(POOL, 0.25)
       const types = some(TYPES, 0.3)
       const agent = agentOf(types.length > 0 ? { type: types.join(' '), types } : {})
@@ -161,7 +161,7 @@ describe('held against the line', () => {
         if (use.scopes.mode === 'all' && isMissing) expect(isShown).toBe(false)
       }
     }
-    expect(passed).toBeGreaterThan(1_000)
-    expect(hidden).toBeGreaterThan(1_000)
+    expect(passed).toBeGreaterThan(100)
+    expect(hidden).toBeGreaterThan(100)
   })
 })

@@ -279,12 +279,10 @@ describe('an outage', () => {
       const { issuer, options, assertion, close } = await openGate(() => now)
       await issuer.fail(fault)
       const verify = createAgentVerifier({ ...options, clock: { now: () => now } })
-      const startedAt = performance.now()
       const error = await verify(requestWith(await assertion())).catch((one: unknown) => one)
-      const took = performance.now() - startedAt
       await close()
       expect(error).toMatchObject({ detail: `${issuer.jwksUri}: timeout` })
-      expect([took < 5_900, issuer.requests.length]).toEqual([true, 1])
+      expect(issuer.requests).toHaveLength(1)
     }
     const lost = async () => {
       let calls = 0

@@ -18,7 +18,7 @@ const NODE = `Node ${(await run(tmpdir(), ['node', '--version'])).stdout.trim()}
 let world: World
 beforeAll(async () => {
   world = await openWorld()
-}, 60_000)
+})
 afterAll(() => world?.close())
 
 describe('the tarball', () => {

@@ -16,7 +16,7 @@ const SOURCES = [
   'scripts',
   'src',
   'test/package',
-  'wrangler.toml',
+  'biome.json',
 ] as const
 
 /** Packs this repository's package from a copy without lib/, as `npm pack` in a fresh clone does. */

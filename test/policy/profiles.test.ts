@@ -21,8 +21,16 @@ const ROUTES = [
   { match: 'GET /elsewhere', scopes: [], audiences: ['urn:other'] },
 ]
 
-const policyWith = (name: string, changes: object = {}) =>
-  policy({ ISSUERS: { [name]: { ...issuerEntries()[name], ...changes } }, ROUTES })
+/** Policies by what they are made of: most tests need the same ones. */
+const policies = new Map<string, ReturnType<typeof policy>>()
+const policyWith = (name: string, changes: object = {}) => {
+  const key = JSON.stringify([name, changes])
+  const made =
+    policies.get(key) ??
+    policy({ ISSUERS: { [name]: { ...issuerEntries()[name], ...changes } }, ROUTES })
+  policies.set(key, made)
+  return made
+}
 
 const ask = async (
   name: string,

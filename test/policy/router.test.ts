@@ -267,7 +267,8 @@ describe('isAmbiguous, of characters that may stand plain or escaped', () => {
 
   it('is so of every character and its other case', () => {
     const escaped = (text: string) => loosely(encodeURIComponent(text))
-    const differing = Array.from({ length: 0x11_0000 - 0x80 }, (_, i) => i + 0x80)
+    // No character beyond these has another case.
+    const differing = Array.from({ length: 0x1_f0_00 - 0x80 }, (_, i) => i + 0x80)
       .filter((code) => code < 0xd800 || code > 0xdfff)
       .flatMap((code) => {
         const char = String.fromCodePoint(code)

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { showPolicy } from '../../src/policy/show.ts'
+import { tries } from '../kit/property.ts'
 import { mistakes, policy } from './support.ts'
 
 const includedBy = (SCOPES: object, scope: string) => policy({ SCOPES }).includedBy(scope)
@@ -238,10 +239,10 @@ describe('holding a scope', () => {
           }
         }
       }),
-      { seed: 20_330, numRuns: 1_500 },
+      tries(80),
     )
-    expect(seen.covered).toBeGreaterThan(300)
-    expect(seen.not).toBeGreaterThan(3_000)
-    expect(seen.circles).toBeGreaterThan(20)
+    expect(seen.covered).toBeGreaterThan(4)
+    expect(seen.not).toBeGreaterThan(300)
+    expect(seen.circles).toBeGreaterThan(0)
   })
 })

@@ -104,9 +104,8 @@ describe('the Authorization header', () => {
   })
 
   it('is read in no time, however many quotes it has', async () => {
-    const started = performance.now()
-    expect(codeOf(await run(`Digest ${'"\\'.repeat(30_000)}`))).toBe('credential_missing')
-    expect(performance.now() - started).toBeLessThan(500)
+    // Read in the square of its length it would take longer than any test may.
+    expect(codeOf(await run(`Digest ${'"\\'.repeat(500_000)}`))).toBe('credential_missing')
   })
 
   it.each([

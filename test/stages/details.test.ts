@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { DetailRule } from '../../src/model/details.ts'
 import { details } from '../../src/stages/details.ts'
 import { accessOf, codeOf, RESOURCE, routeOf, scopesOf } from '../kit/facts.ts'
+import { tries } from '../kit/property.ts'
 
 /** A rule as it is written. */
 type Written = Omit<DetailRule, 'identifier'> & { readonly identifier?: string }
@@ -198,10 +199,10 @@ describe('details', () => {
           expect(code === 'ok').toBe((claim as Readonly<Record<string, unknown>>[]).some(fits))
         },
       ),
-      { seed: 20_331, numRuns: 3_000 },
+      tries(300),
     )
-    expect(seen.ok).toBeGreaterThan(150)
-    expect(seen.authorization_details_missing).toBeGreaterThan(1_000)
-    expect(seen.authorization_details_malformed).toBeGreaterThan(100)
+    expect(seen.ok).toBeGreaterThan(6)
+    expect(seen.authorization_details_missing).toBeGreaterThan(80)
+    expect(seen.authorization_details_malformed).toBeGreaterThan(10)
   })
 })

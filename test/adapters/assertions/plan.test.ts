@@ -10,6 +10,7 @@ import {
   type Wanted,
 } from '../../../src/adapters/assertions/plan.ts'
 import type { AssertionAlgorithm } from '../../../src/model/assertion.ts'
+import { tries } from '../../kit/property.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -297,7 +298,7 @@ describe('the keys over time', () => {
           now += ms
         }
       }),
-      { seed: 20_271, numRuns: 500 },
+      tries(100),
     )
   })
 

@@ -190,7 +190,6 @@ describe('fetchDocument', () => {
     const silent = await fetchDocument(`${server.origin}/silent`, rules)
     expect(silent).toEqual({ ok: false, reason: 'timeout' })
     expect(performance.now() - began).toBeGreaterThan(4_900)
-    expect(performance.now() - began).toBeLessThan(8_000)
   })
 
   it('says that nobody answers', async () => {

@@ -102,11 +102,10 @@ describe('maxAge', () => {
   )
 
   it('is found in time, however long a header is', () => {
-    const began = performance.now()
+    // In the square of its length it would take longer than any test may.
     for (const part of ['"\\', '"', 'a="\\', ',', 'max-age=', ' ', '=""']) {
-      ofCacheControl(`x${part.repeat(32_768 / part.length)}`)
+      ofCacheControl(`x${part.repeat(1_048_576 / part.length)}`)
     }
-    expect(performance.now() - began).toBeLessThan(1_000)
   })
 })
 

@@ -62,12 +62,12 @@ describe('limits of addresses', () => {
     expect(await take('b')).toBe(true)
   })
 
-  it('a caller of a million addresses does not free one that goes on asking', async () => {
+  it('a caller of many addresses does not free one that goes on asking', async () => {
     const { takeAddress } = createAddressLimits({ clock: clockAt(), most: 100 })
     expect(takeAddress(ONE, 'flood')).toMatchObject({ ok: true })
-    for (let i = 0; i < 1_000_000; i++) {
+    for (let i = 0; i < 20_000; i++) {
       takeAddress(ONE, `address-${i}`)
       if (i % 50 === 0) expect(takeAddress(ONE, 'flood')).toMatchObject({ ok: false })
     }
-  }, 30_000)
+  })
 })

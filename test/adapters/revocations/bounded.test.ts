@@ -244,15 +244,15 @@ describe('a revoked agent', () => {
 
   it('is one of many, of which a bounded number is remembered', async () => {
     const { values, shard, warm } = start()
-    const names = Array.from({ length: 1_500 }, (_, index) => `agent ${index}`)
+    const names = Array.from({ length: 1_050 }, (_, index) => `agent ${index}`)
     await shard.revoke(...names)
     await warm()
-    const ask = async () => {
-      for (const name of names) expect(await values(agents(name))).toEqual([name])
+    const ask = async (asked: readonly string[]) => {
+      for (const name of asked) expect(await values(agents(name))).toEqual([name])
       return shard.calls().length
     }
-    expect(await ask()).toBe(1_500)
-    expect(await ask()).toBeGreaterThan(500)
+    expect(await ask(names)).toBe(1_050)
+    expect(await ask(names.slice(0, 100))).toBeGreaterThan(50)
   })
 })
 

@@ -15,6 +15,7 @@ import {
   subjectKey,
 } from '../../../src/model/revocation.ts'
 import { createIsolate, ONE_SHARD } from '../../kit/memory-shard.ts'
+import { tries } from '../../kit/property.ts'
 import { ACME, entryOf, setNow, T } from '../../kit/revocation-store.ts'
 
 const { REVOCATIONS } = env as unknown as { readonly REVOCATIONS: ShardNamespace }
@@ -108,7 +109,7 @@ it('says what the set says once the copy has followed, whatever was remembered',
       }
       await follow()
     }),
-    { seed: 7, numRuns: 30 },
+    tries(10),
   )
-  for (const count of Object.values(seen)) expect(count).toBeGreaterThan(60)
-}, 20_000)
+  for (const count of Object.values(seen)) expect(count).toBeGreaterThan(8)
+})

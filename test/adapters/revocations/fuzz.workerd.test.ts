@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
 import { createMemoryRevocations } from '../../../src/adapters/revocations/memory.ts'
 import { MODES, revocationId } from '../../../src/model/revocation.ts'
+import { tries } from '../../kit/property.ts'
 import { answering, createCopy, hashesOfAll } from '../../kit/revocation-copy.ts'
 import { ACME, entryOf, setNow, T } from '../../kit/revocation-store.ts'
 import { leader as shard } from '../../kit/shards.workerd.ts'
@@ -102,8 +103,8 @@ it('keeps a copy equal to the set over any changes', async () => {
         await judge()
       }
     }),
-    { seed: 5, numRuns: 60 },
+    tries(20),
   )
   // What the bounds are small for did happen.
-  for (const count of Object.values(seen)) expect(count).toBeGreaterThan(20)
-}, 20_000)
+  for (const count of Object.values(seen)) expect(count).toBeGreaterThan(4)
+})

@@ -57,6 +57,7 @@ describe('a set of hashes', () => {
     const set = createRevocationSet()
     const pool = Array.from({ length: 2_000 }, () => hashOf(from + chance(places), chance(2 ** 32)))
     const model = new Set<Uint8Array>()
+    const wrong: number[] = []
     for (let round = 0; round < 20_000; round++) {
       const hash = pool[chance(pool.length)] as Uint8Array
       // More come than go, then more go than come.
@@ -67,8 +68,9 @@ describe('a set of hashes', () => {
         set.delete(hash, 0)
         model.delete(hash)
       }
-      expect(set.size).toBe(model.size)
+      if (set.size !== model.size) wrong.push(round)
     }
+    expect(wrong).toEqual([])
     expect(model.size).toBeGreaterThan(300)
     expect(pool.filter((hash) => set.has(hash, 0) !== model.has(hash))).toEqual([])
   })
@@ -77,11 +79,11 @@ describe('a set of hashes', () => {
     const chance = createChance(3)
     const set = createRevocationSet()
     let most = 0
-    for (let count = 1; count <= 200_000; count++) {
+    for (let count = 1; count <= 20_000; count++) {
       set.add(hashOf(chance(2 ** 32), count), 0)
       if (count > 500) most = Math.max(most, set.bytes / set.size)
     }
-    expect(set.size).toBe(200_000)
+    expect(set.size).toBe(20_000)
     expect(most).toBeLessThan(24)
   })
 })

@@ -2,6 +2,7 @@ import { reset } from 'cloudflare:test'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
+import { tries } from '../../kit/property.ts'
 import { createShardWorld, NAMES } from '../../kit/shard-world.workerd.ts'
 
 const bounds = { ...LOG }
@@ -69,8 +70,8 @@ it('keeps what it has acknowledged over any failures', async () => {
       for (const step of steps) await Promise.all(step.map(world.act))
       await world.settle()
     }),
-    { seed: 4, numRuns: 6, endOnFailure: true },
+    { ...tries(3), endOnFailure: true },
   )
   // What there is to survive did happen.
   expect(seen).toMatchObject(Object.fromEntries(SEEN.map((what) => [what, expect.any(Number)])))
-}, 60_000)
+})

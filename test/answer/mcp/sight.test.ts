@@ -4,6 +4,7 @@ import { sightOf } from '../../../src/answer/mcp/sight.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../../../src/model/token.ts'
 import { nameFault } from '../../../src/policy/mcp-names.ts'
 import { mcpFacts } from '../../kit/mcp-facts.ts'
+import { tries } from '../../kit/property.ts'
 
 /** What is named with a scope may not be used. */
 const sees = (resources: Readonly<Record<string, readonly string[]>>) => {
@@ -132,9 +133,9 @@ describe('what a template makes that is told of', () => {
           expect(find(one)?.scopes.scopes ?? []).toEqual([])
         }
       }),
-      { seed: 20_295, numRuns: 1_500 },
+      tries(150),
     )
-    expect(told).toBeGreaterThan(50)
+    expect(told).toBeGreaterThan(4)
   })
 })
 

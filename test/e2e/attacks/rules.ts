@@ -148,11 +148,4 @@ export const RULES: readonly (readonly [
   ['a tenant by prototype', 401, 'claim_rejected', { constructor: 'blue' }, at('/v1/tenant')],
   ['a life longer than the rule has', 401, 'token_lifetime', {}, at('/v1/short')],
   ['the audience of other routes', 401, 'audience_mismatch', {}, at('/v1/other-audience')],
-  [
-    'an admin scope of an issuer without',
-    403,
-    'scope_missing',
-    { scope: 'edgewarden:revoke' },
-    at('/.edgewarden/revocations'),
-  ],
 ]

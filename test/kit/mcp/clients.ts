@@ -8,7 +8,7 @@ import { ClientCredentialsProvider } from '@modelcontextprotocol/sdk/client/auth
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
-import { changes } from '../wait.ts'
+import { changes, PATIENCE } from '../wait.ts'
 
 /** Who a client is, and what it asks for as long as nothing else is asked of it. */
 export interface Credentials {
@@ -179,7 +179,7 @@ const connected = (
     hears: async (notification) => {
       await news.until(
         () => heard.includes(notification) || undefined,
-        5_000,
+        PATIENCE,
         () => `heard ${heard.join(', ')}`,
       )
     },

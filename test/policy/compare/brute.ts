@@ -71,13 +71,15 @@ const tokenOf = perObject((caller: Caller) =>
   ),
 )
 
+const credentialFor = perObject(({ iss }: Caller) => credentialOf({ claimedIssuer: iss }))
+
 type Met = NonNullable<Awaited<ReturnType<typeof metBy>>>
 
 const judged = async (policy: Policy, met: Met, caller: Caller | undefined): Promise<boolean> => {
   const { access } = met.route
   if (access === 'public') return true
   if (!caller) return access === 'optional'
-  const credential = credentialOf({ claimedIssuer: caller.iss })
+  const credential = credentialFor(caller)
   const known = await issuer.run({ policy, route: met.route, credential }, undefined)
   if (!known.ok) return false
   const entry = policy.issuers.get(caller.iss)

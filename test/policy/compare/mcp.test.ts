@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { mayUse } from '../../../src/model/mcp-access.ts'
 import type { Policy } from '../../../src/model/policy.ts'
 import { comparePolicies } from '../../../src/policy/compare/compare.ts'
+import { tries } from '../../kit/property.ts'
 import { policy } from '../support.ts'
 import { combinations, subsets } from './brute.ts'
 
@@ -321,9 +322,9 @@ describe('against every request and caller of a small world', () => {
           expect({ widens: found.ok && found.value.widens, real }).toEqual({ widens: true, real })
         seen[real ? 'wider' : 'not']++
       }),
-      { seed: Number(process.env.SEED ?? 20_274), numRuns: Number(process.env.RUNS ?? 60) },
+      tries(25),
     )
-    expect(seen.wider).toBeGreaterThan(9)
-    expect(seen.not).toBeGreaterThan(2)
-  }, 60_000)
+    expect(seen.wider).toBeGreaterThan(5)
+    expect(seen.not).toBeGreaterThan(0)
+  })
 })

@@ -7,6 +7,7 @@ import { otherSpellings } from '../../../src/policy/compare/spellings.ts'
 import { loosely } from '../../../src/policy/route-index.ts'
 import { compileRouter } from '../../../src/policy/router.ts'
 import { routeOf } from '../../kit/facts.ts'
+import { tries } from '../../kit/property.ts'
 
 const HOST = 'api.example.com'
 
@@ -83,10 +84,10 @@ describe('samplePaths', () => {
           }
         },
       ),
-      { seed: 20_272, numRuns: Number(process.env.RUNS ?? 60) },
+      tries(25),
     )
-    expect(fates.size).toBeGreaterThan(40)
-  }, 60_000)
+    expect(fates.size).toBeGreaterThan(10)
+  })
 
   it('makes up what nothing is called, and tries the values that scopes are about', () => {
     const route = routeOf('GET /any/{id}')

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { comparePolicies } from '../../../src/policy/compare/compare.ts'
 import { parsePolicy } from '../../../src/policy/parse.ts'
+import { isSoak, tries } from '../../kit/property.ts'
 import { ENV, GATE } from '../support.ts'
 import { type Asked, type Caller, combinations, subsets, widening } from './brute.ts'
 
@@ -160,7 +161,7 @@ const requests: readonly Asked[] = paths.flatMap((path) =>
 const callers: readonly Caller[] = [
   { iss: 'https://nobody.example', scopes: [] },
   ...[ACME, BETA].flatMap((iss) =>
-    subsets(['x', 'y', 'w', 'a:c'], 2).flatMap((scopes) =>
+    subsets(['x', 'y', 'w', 'a:c'], isSoak() ? 2 : 1).flatMap((scopes) =>
       combinations<string | undefined>([
         [undefined, 's', 'o'],
         [undefined, 'w1', 'c'],
@@ -200,9 +201,9 @@ describe('comparePolicies, against every request and caller of a small world', (
         else seen.not++
         expect({ widens: found.value.widens, real }).toEqual({ widens: real !== undefined, real })
       }),
-      { seed: Number(process.env.SEED ?? 20_271), numRuns: Number(process.env.RUNS ?? 20) },
+      tries(3),
     )
-    expect(seen.wider).toBeGreaterThan(2)
-    expect(seen.not).toBeGreaterThan(2)
-  }, 300_000)
+    expect(seen.wider).toBeGreaterThan(0)
+    expect(seen.not).toBeGreaterThan(0)
+  })
 })

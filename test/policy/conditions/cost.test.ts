@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../../src/base/limits.ts'
 import { readCondition } from '../../../src/policy/conditions/compile.ts'
 import { contextMaker } from '../../../src/policy/conditions/facts.ts'
+import { tries } from '../../kit/property.ts'
 import { ALLOWED, factsOf, mistakeOf } from './support.ts'
 
 /** What the library keeps beside the parts that are written. */
@@ -227,9 +228,9 @@ describe('an evaluation', () => {
         if (result.nodes > 256) run.repeated += 1
         expect(result.work, source).toBeLessThanOrEqual(result.steps)
       }),
-      { seed: 7, numRuns: 20_000 },
+      tries(800),
     )
-    expect(run.read).toBeGreaterThan(500)
-    expect(run.repeated).toBeGreaterThan(20)
+    expect(run.read).toBeGreaterThan(20)
+    expect(run.repeated).toBeGreaterThan(0)
   })
 })

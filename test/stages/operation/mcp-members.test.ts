@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isClear, isReadAlike, knownNames } from '../../../src/stages/operation/mcp-members.ts'
+import { tries } from '../../kit/property.ts'
 
 const KNOWN = knownNames('name', '_meta', 'io.modelcontextprotocol/protocolVersion')
 
@@ -73,7 +74,7 @@ describe('members', () => {
         expect(new Set(lower).size).toBe(lower.length)
         expect(new Set(upper).size).toBe(upper.length)
       }),
-      { seed: 20_280, numRuns: 1_000 },
+      tries(100),
     )
   })
 })

@@ -129,9 +129,8 @@ describe('a message', () => {
     ['members', JSON.stringify(call('ping', { a: Array(100_000).fill({ b: 1 }) })), 'ok'],
   ])('of many %s is judged in no time', async (_, body, code) => {
     const mcp = mcpOf({ max_body: 16 * MEBIBYTE })
-    const begun = performance.now()
+    // Read in the square of its length it would take longer than any test may.
     expect(await codeFor({ body, mcp })).toBe(code)
-    expect(performance.now() - begun).toBeLessThan(3_000)
   })
 })
 

@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { KEY_TIMES } from '../../src/adapters/keys/times.ts'
+import { FAULTS } from '../kit/issuer-faults.ts'
+import { PATIENCE } from '../kit/wait.ts'
+import { FAULT_ROWS, type FaultRow, PASSED } from './issuer-rows.ts'
+import {
+  ALLOWED,
+  clocked,
+  forward,
+  type Issued,
+  makeImpatient,
+  makePatient,
+  startIssued,
+} from './keys-setting.ts'
+import { until } from './setting.ts'
+import { askOnce, kindsOf, type Seen } from './traffic.ts'
+
+/** Milliseconds a set is fresh; a fault outlasts it. */
+const FRESH = 120_000
+
+/** What happened at an issuer while it misbehaved, and at one that misbehaved before anyone asked it. */
+interface Story {
+  readonly known: readonly Seen[]
+  readonly unknown: readonly Seen[]
+  readonly cold: readonly Seen[]
+  /** How often the issuer whose keys are known was asked for metadata or keys. */
+  readonly asked: number
+}
+
+const coldOf = (fault: string) => `${fault}-cold`
+
+let setting: Issued
+const stories = new Map<string, Story>()
+
+beforeAll(async () => {
+  const entryOf = (fault: keyof typeof FAULTS) => ({
+    jwks_cache: { max_fresh: '2m' },
+    // Without its address the keys are found by metadata.
+    ...('metadata' in FAULTS[fault] && { jwks_uri: undefined }),
+  })
+  const wanted = FAULT_ROWS.flatMap(({ fault }) => [
+    [fault, entryOf(fault)] as const,
+    [coldOf(fault), entryOf(fault)] as const,
+  ])
+  setting = await startIssued(Object.fromEntries(wanted), await clocked())
+  await makePatient(setting.gate)
+  // All at once: what goes wrong at one issuer must not show at another.
+  const all = (tell: (row: FaultRow) => Promise<unknown>) => Promise.all(FAULT_ROWS.map(tell))
+  await all(async ({ fault }) => expect(await setting.use(fault)).toEqual(ALLOWED))
+  await all(async ({ fault }) => {
+    await setting.of(fault).fail(fault)
+    await setting.of(coldOf(fault)).fail(fault)
+  })
+  await forward(setting.gate, FRESH)
+  await makeImpatient(setting.gate)
+  const answering = 'private'
+  await Promise.all(
+    FAULT_ROWS.filter(({ fault }) => fault !== answering).map(async ({ fault }) =>
+      stories.set(fault, await tell(fault)),
+    ),
+  )
+  await makePatient(setting.gate)
+  // This one does answer, and well, whenever that is.
+  stories.set(answering, await tell(answering))
+  await all(async ({ fault }) => {
+    for (const name of [fault, coldOf(fault)]) {
+      await setting.of(name).fail()
+      await setting.of(name).rotate()
+    }
+  })
+  await forward(setting.gate, KEY_TIMES.longestFailureMs)
+})
+afterAll(() => setting.close())
+
+const tell = async (fault: string): Promise<Story> => {
+  const issuer = setting.of(fault)
+  const asked = () => issuer.requests.length + issuer.discoveries.length
+  const before = asked()
+  const token = await setting.good(fault)
+  const [cold, known, unknown] = await Promise.all([
+    Promise.all([1, 2].map(async () => askOnce(setting.gate, await setting.good(coldOf(fault))))),
+    Promise.all([1, 2].map(() => askOnce(setting.gate, token))),
+    Promise.all(
+      ['one', 'private'].map(async (kid) =>
+        askOnce(setting.gate, await setting.good(fault, { kid })),
+      ),
+    ),
+  ])
+  return {
+    known: [...known, await askOnce(setting.gate, token)],
+    unknown,
+    cold,
+    asked: asked() - before,
+  }
+}
+
+describe.each(FAULT_ROWS)('while an issuer misbehaves: $fault', ({ fault, ...row }) => {
+  const story = () => stories.get(fault) as Story
+
+  it('lets every token of a known key pass, past its fresh time too', () => {
+    expect(kindsOf(story().known)).toEqual([PASSED])
+  })
+
+  it('has the right code for the rest, and for everybody where no key is known', () => {
+    const { unknown, cold } = story()
+    for (const kind of kindsOf(unknown)) expect(row.unknown).toContain(kind)
+    for (const kind of kindsOf(cold)) expect(row.cold).toContain(kind)
+    for (const { status, retryAfter } of [...unknown, ...cold]) {
+      if (status === 503) expect(retryAfter).toMatch(/^[1-9]\d*$/)
+      else expect(retryAfter).toBeNull()
+    }
+  })
+
+  it('does not wear the issuer out, and is healed afterwards', async () => {
+    expect(story().asked).toBeLessThan(12)
+    for (const name of [fault, coldOf(fault)]) {
+      await until(
+        () => setting.use(name),
+        ({ status }) => status === 200,
+        PATIENCE,
+      )
+    }
+  })
+})

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import {
+  ALLOWED,
+  clocked,
+  forward,
+  type Issued,
+  makePatient,
+  startIssued,
+  UNKNOWN,
+} from './keys-setting.ts'
+
+/** Milliseconds between two questions because of unknown key ids, and that a set is fresh. */
+const COOLDOWN = 30_000
+const FRESH = 120_000
+const TIMES = { jwks_cache: { cooldown: '30s', max_fresh: '2m' } }
+
+let setting: Issued
+
+beforeAll(async () => {
+  const names = ['long-ago', 'just-now', 'withdrawn', 'unseen', 'tagged']
+  const wanted = Object.fromEntries(names.map((name) => [name, TIMES]))
+  setting = await startIssued(wanted, await clocked())
+  await makePatient(setting.gate)
+})
+afterAll(() => setting.close())
+
+const later = (ms: number) => forward(setting.gate, ms)
+
+it('a key that is rotated in is used at once where the issuer was not asked a moment ago', async () => {
+  const issuer = setting.of('long-ago')
+  expect(await setting.use('long-ago')).toEqual(ALLOWED)
+  await later(COOLDOWN)
+  await issuer.rotate()
+  const all = await Promise.all([1, 2, 3, 4, 5].map(() => setting.use('long-ago')))
+  expect(all).toEqual(Array(5).fill(ALLOWED))
+  expect(issuer.requests).toHaveLength(2)
+})
+
+it('and after the cooldown otherwise, while those before it go on', async () => {
+  const issuer = setting.of('just-now')
+  const old = await issuer.mint()
+  expect(await setting.use('just-now', { token: old })).toEqual(ALLOWED)
+  await later(COOLDOWN)
+  const guessed = await issuer.mint({}, { kid: 'guessed' })
+  expect(await setting.use('just-now', { token: guessed })).toEqual(UNKNOWN)
+  expect(issuer.requests).toHaveLength(2)
+  await issuer.rotate()
+  expect(await setting.use('just-now')).toEqual(UNKNOWN)
+  expect(await setting.use('just-now', { token: old })).toEqual(ALLOWED)
+  await later(COOLDOWN)
+  expect(await setting.use('just-now')).toEqual(ALLOWED)
+  expect(await setting.use('just-now', { token: old })).toEqual(ALLOWED)
+  expect(issuer.requests).toHaveLength(3)
+})
+
+it('a key that is withdrawn stops when the new set is known, also for tokens that passed', async () => {
+  const issuer = setting.of('withdrawn')
+  const { key } = issuer
+  const passed = await issuer.mint()
+  expect(await setting.use('withdrawn', { token: passed })).toEqual(ALLOWED)
+  await later(COOLDOWN)
+  await issuer.rotate({ keep: false })
+  // Nobody has noticed yet.
+  expect(await setting.use('withdrawn', { token: passed })).toEqual(ALLOWED)
+  expect(await setting.use('withdrawn')).toEqual(ALLOWED)
+  const other = await issuer.mint({}, {}, { key })
+  for (const token of [passed, other]) {
+    expect(await setting.use('withdrawn', { token })).toEqual(UNKNOWN)
+  }
+})
+
+it('and after the fresh time where nobody asks, not once more', async () => {
+  const issuer = setting.of('unseen')
+  const passed = await issuer.mint()
+  expect(await setting.use('unseen', { token: passed })).toEqual(ALLOWED)
+  await issuer.rotate({ keep: false })
+  await later(FRESH)
+  expect(await setting.use('unseen', { token: passed })).toEqual(UNKNOWN)
+  expect(await setting.use('unseen')).toEqual(ALLOWED)
+  expect(issuer.requests).toHaveLength(2)
+})
+
+it('a set that has not changed is asked for by its entity-tag, and goes on without being sent', async () => {
+  const issuer = setting.of('tagged')
+  issuer.setHeaders({ etag: '"one"', 'cache-control': 'max-age=600' })
+  for (let round = 0; round < 3; round++) {
+    expect(await setting.use('tagged')).toEqual(ALLOWED)
+    await later(FRESH)
+  }
+  const tags = issuer.requests.map((request) => request.header('if-none-match'))
+  expect(tags).toEqual([undefined, '"one"', '"one"'])
+  await issuer.rotate()
+  issuer.setHeaders({ etag: '"two"' })
+  expect(await setting.use('tagged')).toEqual(ALLOWED)
+  expect(issuer.requests).toHaveLength(4)
+})

@@ -1,0 +1,117 @@
+import type { Members } from '../kit/signing.ts'
+import type { WorldOptions } from './world.ts'
+
+const any = { scopes: [] }
+
+/** A page that may call what browsers may. */
+export const PAGE = 'https://app.example.com'
+
+/** Bytes of a message that the server of `mcp-reading` may be sent. */
+export const MESSAGE_LIMIT = 16 * 1024
+
+/** What the server of `mcp-tools` allows. */
+const TOOLS = {
+  tools: {
+    get_weather: ['weather:read'],
+    'files_*': ['files:read'],
+    files_write: ['files:write', 'files:audit'],
+    either: { any: ['a', 'b'] },
+    read_file: ['files:read:{arguments.path}'],
+    pay: { scopes: [], when: 'arguments.amount < 100.0' },
+    plan: { scopes: [], agent_types: ['orchestrator'] },
+    free: [],
+  },
+  prompts: { greeting: [] },
+  resources: { 'docs://public/*': ['docs:read'] },
+}
+
+const connect = { scopes: ['mcp:connect'] }
+
+/** The rules of `mcp-tools`. */
+const MCP_TOOLS: readonly Members[] = [
+  { match: 'GET,POST,DELETE /mcp', ...connect, mcp: TOOLS },
+  { match: 'POST /mcp/http', ...connect, mcp: { ...TOOLS, refusals: 'http' } },
+  { match: 'POST /mcp/json-rpc', ...connect, mcp: { ...TOOLS, refusals: 'json-rpc' } },
+  {
+    match: 'POST /mcp/resources',
+    ...connect,
+    mcp: {
+      tools: { '*': [], delete_item: ['admin'], 'list_*': ['admin'], 'mass_*': ['admin'] },
+      resources: {
+        'docs://*': [],
+        'docs://private/*': ['admin'],
+        'file:///docs/*': [],
+        'file:///docs/secret/*': ['admin'],
+        'file:///docs/plan.txt': ['admin'],
+      },
+    },
+  },
+  {
+    match: 'POST /mcp/limited',
+    ...connect,
+    mcp: TOOLS,
+    rate_limit: { limit: 2, period: '1d' },
+  },
+  {
+    match: 'POST /mcp/browser',
+    ...connect,
+    cors: { origins: [PAGE] },
+    mcp: { ...TOOLS, origins: [PAGE] },
+  },
+]
+
+/** The rule of `mcp-reading`. */
+const MCP_READING: Members = {
+  match: 'GET,POST,DELETE /read/mcp',
+  ...any,
+  mcp: {
+    tools: {
+      echo: [],
+      'files_*': { scopes: [], when: 'arguments.path == "/public"' },
+      delete: { scopes: [], when: '!has(arguments.options.force)' },
+      clean: { scopes: [], when: 'arguments.items.all(i, !("force" in i))' },
+      'Hello, world': [],
+    },
+    origins: [PAGE],
+    max_body: MESSAGE_LIMIT,
+  },
+}
+
+/** Once, and no test waits for the second time. */
+const SELDOM = { limit: 1, period: '1d' }
+
+/** The world of most files, so that they can share one: each has rules of its own in it. */
+export const WORLD: WorldOptions = {
+  gate: { strip_headers: ['x-internal-user'] },
+  routes: [
+    ...MCP_TOOLS,
+    MCP_READING,
+    // explain
+    { match: 'GET /v1/watched', scopes: ['admin:all'], mode: 'shadow' },
+    // limits-apart
+    { match: 'GET /v1/apart', ...any, rate_limit: SELDOM },
+    { match: 'GET /v1/explained', ...any, rate_limit: SELDOM },
+    // single-use
+    { match: 'GET /v1/once-apart', ...any, single_use: true },
+    // policy-endpoint
+    {
+      match: 'GET /v1/two-headers',
+      ...any,
+      inject: {
+        'X-Team': `literal-55aa \${ORIGIN_KEY} literal-55bb`,
+        Cookie: `s=\${ORIGIN_KEY}`,
+      },
+      revocation: { consistency: 'bounded', max_staleness: '90s' },
+    },
+    {
+      match: 'GET /v1/acted',
+      ...any,
+      delegation: {
+        issuers: ['acme', 'beta'],
+        actors: ['anyone', { issuer: 'acme', sub: 'actor-66cc' }, { issuer: 'beta', sub: 'own' }],
+      },
+    },
+    // warm
+    { match: 'GET /v1/moved', ...any, resource: 'https://api.example.com/v1/moved' },
+  ],
+}

@@ -1,0 +1,11 @@
+import { beforeEach } from 'vitest'
+import { beginEvidence, evidence } from './evidence.ts'
+
+// A test that fails over HTTP says what was sent, what came, and what the gate wrote.
+beforeEach(({ onTestFailed }) => {
+  beginEvidence()
+  onTestFailed(() => {
+    const text = evidence()
+    if (text !== '') console.error(text)
+  })
+})
