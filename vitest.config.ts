@@ -10,8 +10,8 @@ const filesWith = (word: string) =>
   globSync('test/**/*.test.ts').filter((path) => readFileSync(path, 'utf8').includes(word))
 
 /**
- * Files with a process of their own: they stand the clock still, and a connection that a file before
- * them left open may set timers that come again and again.
+ * Files with a process of their own: they stand the clock still, and a connection that another file
+ * left open may set timers that come again and again.
  */
 const ALONE = filesWith('useFakeTimers').filter((path) => !path.endsWith('.workerd.test.ts'))
 
@@ -85,7 +85,12 @@ export default defineConfig(({ mode }) => {
           ]
         : [
             project('node', { include: ['test/**/*.test.ts'], exclude: [SOAK, WORKERD, ...ALONE] }),
-            project('alone', { include: ALONE, exclude: [SOAK], isolate: true }),
+            project('alone', {
+              include: ALONE,
+              exclude: [SOAK],
+              maxWorkers: 1,
+              sequence: { groupOrder: 1 },
+            }),
             workerd('workerd', { include: [WORKERD] }),
           ],
     },
