@@ -1,5 +1,5 @@
 import { utf8Encode } from '../base/bytes.ts'
-import { type JsonObject, own } from '../base/json.ts'
+import { type JsonObject, jsonText, own } from '../base/json.ts'
 import type { RequestHead } from '../base/request.ts'
 import { MCP_REVISIONS, type McpRevision, type McpRule } from '../model/mcp.ts'
 import type { Policy } from '../model/policy.ts'
@@ -51,7 +51,7 @@ export const toExplain = (
   for (const [name, value] of headersOf(message, revision)) {
     if (!headers.has(name)) headers.set(name, value)
   }
-  const bytes = utf8Encode(JSON.stringify(message))
+  const bytes = utf8Encode(jsonText(message))
   return {
     request: {
       method: request.method,

@@ -3,8 +3,9 @@ import { dirname, join } from 'node:path'
 import type { AskedOfMcp } from '../answer/explain-mcp.ts'
 import { connectionField, toldConnection } from '../apps/connection.ts'
 import { decodeExplanation } from '../apps/explain-request.ts'
-import { isObject, type JsonObject, own } from '../base/json.ts'
+import { isObject, type JsonObject, own, parseJson } from '../base/json.ts'
 import { decodeJwsPart, splitJws } from '../base/jws.ts'
+import { LIMITS } from '../base/limits.ts'
 import type { RequestHead } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { Around } from '../guard.ts'
@@ -60,12 +61,8 @@ const readExamples = async (
 ): Promise<Result<readonly Example[], string | readonly PolicyIssue[]>> => {
   const content = await readText(file)
   if (!content.ok) return content
-  let list: unknown
-  try {
-    list = JSON.parse(content.value)
-  } catch {
-    return fail(`${file} is no JSON`)
-  }
+  const list = parseJson(content.value, LIMITS.messageDepth)
+  if (list === undefined) return fail(`${file} is no JSON, or has a name twice in one object`)
   if (!Array.isArray(list))
     return fail(`${file} must be a list: [ { "name", "claims", "request" } ]`)
   const issues: PolicyIssue[] = []

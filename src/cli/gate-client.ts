@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, own } from '../base/json.ts'
+import { isObject, type JsonObject, jsonText, own } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { isLoopback, parseUrl } from '../base/url.ts'
 import { EXIT, type Outcome } from './output.ts'
@@ -79,7 +79,7 @@ export const callGate = async (
         ...(token !== undefined && { Authorization: `Bearer ${token}` }),
         ...(body !== undefined && { 'Content-Type': 'application/json' }),
       },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(body !== undefined && { body: jsonText(body) }),
     })
     const { status } = response
     if (status >= 300 && status < 400) {

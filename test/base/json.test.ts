@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { own, parseJson, parseJsonObject } from '../../src/base/json.ts'
+import { isExactText, jsonText, own, parseJson, parseJsonObject } from '../../src/base/json.ts'
 import { LIMITS } from '../../src/base/limits.ts'
 import { tries } from '../kit/property.ts'
 
@@ -100,6 +100,67 @@ describe('parseJson', () => {
       expect(parseJson(text, depth - 1)).toBeUndefined()
       expect(parseJson(` ${text}`, depth - 1)).toBeUndefined()
     }
+  })
+})
+
+const INEXACT = [
+  ...['9007199254740993', '-9007199254740993', '1234567890123456784', '9007199254740993.0'],
+  ...['0.10000000000000001', '1.00000000000000000001', '100.000000000000001', '1e400', '1e-400'],
+  ...['9007199254740991.4', '1234567890123456.78', `1${'0'.repeat(70)}`, `0.${'1'.repeat(70)}`],
+]
+const EXACT = [
+  ...['0', '-0', '0.0', '0e9', '1', '1.0', '1e0', '10E-1', '0.1e+1', '-1.50', '1e22', '5e-324'],
+  ...['9007199254740991', '9007199254740992', '1234567890123456800', '1.7976931348623157e308'],
+  ...['0.1', '0.30000000000000004', '100.00000000000001', '1.00000000000000000000'],
+]
+
+describe('a number', () => {
+  it.each(INEXACT)('%s that no double is, is infinite', (number) => {
+    expect(isExactText(number)).toBe(false)
+    const sign = number.startsWith('-') ? -1 : 1
+    for (const blank of ['', ' ', LONG]) {
+      const text = `${blank}{"a":[1.25,${number}],"${number}":"${number}","b":${number}}`
+      const one = sign * Number.POSITIVE_INFINITY
+      expect(parseJson(text)).toEqual({ a: [1.25, one], [number]: number, b: one })
+    }
+  })
+
+  it.each(EXACT)('%s that a double is, is that', (number) => {
+    expect(isExactText(number)).toBe(true)
+    for (const blank of ['', ' ', LONG])
+      expect(parseJson(`${blank}[${number},"${number}"]`)).toEqual([Number(number), number])
+  })
+
+  it('that no double is makes JSON of nothing that is none', () => {
+    for (const number of INEXACT)
+      for (const broken of [
+        `0${number}`,
+        `${number}.1.2`,
+        `+${number}`,
+        `--${number}`,
+        `${number}-1`,
+      ])
+        for (const blank of ['', LONG]) expect(parseJson(`${blank}[${broken}]`)).toBeUndefined()
+  })
+
+  it('of any double is exact in each spelling of it', () => {
+    fc.assert(
+      fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (number) => {
+        for (const text of [String(number), number.toExponential(), JSON.stringify(number)])
+          expect([text, isExactText(text), parseJson(` ${text}`)]).toEqual([
+            text,
+            true,
+            Number(text),
+          ])
+      }),
+      { seed: 20_285, numRuns: 500 },
+    )
+  })
+
+  it('that is infinite is read back as one that is not exact', () => {
+    expect(JSON.parse(jsonText({ a: [parseJson('1e400'), parseJson('-1e400'), 1.5] }))).toEqual({
+      a: [Number.MAX_VALUE, Number.MAX_VALUE, 1.5],
+    })
   })
 })
 

@@ -69,7 +69,7 @@ const MCP_READING: Members = {
       echo: [],
       'files_*': { scopes: [], when: 'arguments.path == "/public"' },
       delete: { scopes: [], when: '!has(arguments.options.force)' },
-      clean: { scopes: [], when: 'arguments.items.all(i, !("force" in i))' },
+      clean: { scopes: [], when: 'arguments.items.all(i, !has(i.force))' },
       'Hello, world': [],
     },
     origins: [PAGE],

@@ -5,7 +5,28 @@ export class Members {
   readonly pairs: (readonly [name: string, value: Lenient])[] = []
 }
 
-export type Lenient = Members | readonly Lenient[] | string | number | boolean | null
+/** A number as who reads decimals has it: all its digits. */
+export class Decimal {
+  private readonly digits: bigint
+  private readonly places: number
+
+  constructor(text: string) {
+    const [, sign = '', whole = '', part = '', exponent = '0'] =
+      /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(text) ?? []
+    this.digits = BigInt(sign + whole + part)
+    this.places = part.length - Number(exponent)
+  }
+
+  /** Below zero where it is less than the other. */
+  compare(other: Decimal): number {
+    const places = Math.max(this.places, other.places)
+    const at = (one: Decimal) => one.digits * 10n ** BigInt(places - one.places)
+    const [left, right] = [at(this), at(other)]
+    return left < right ? -1 : Number(left > right)
+  }
+}
+
+export type Lenient = Members | readonly Lenient[] | Decimal | string | number | boolean | null
 
 /** One who looks a member up. */
 export interface Reader {
@@ -35,8 +56,11 @@ export const memberOf = (value: Lenient | undefined, name: string, reader: Reade
 
 const TOKEN = /\s*(?:("(?:[^"\\]|\\.)*")|([{}[\],:])|([^\s"{}[\],:]+))/gy
 
-/** Bytes that are JSON, read with a byte order mark and ill-formed characters passed over. */
-export const readLeniently = (bytes: Uint8Array): Lenient => {
+/** Bytes that are JSON, read with a byte order mark and ill-formed characters passed over; numbers as `number` does. */
+export const readLeniently = (
+  bytes: Uint8Array,
+  number: (text: string) => Lenient = Number,
+): Lenient => {
   const text = new TextDecoder().decode(bytes)
   const tokens = [...text.matchAll(TOKEN)].map(([, string, mark, word]) => ({ string, mark, word }))
   let at = 0
@@ -66,7 +90,8 @@ export const readLeniently = (bytes: Uint8Array): Lenient => {
       several(']', () => list.push(value()))
       return list
     }
-    return JSON.parse(string ?? word ?? '') as string | number | boolean | null
+    if (word !== undefined && /^-?\d/.test(word)) return number(word)
+    return JSON.parse(string ?? word ?? '') as string | boolean | null
   }
   return value()
 }

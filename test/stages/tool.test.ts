@@ -182,7 +182,7 @@ describe('tool', () => {
     ['!has(arguments.options.force)', { options: { Force: true } }, 'arguments_ambiguous'],
     ['!has(arguments.options.force)', { options: { force: true } }, 'ok'],
     ['!has(arguments.options.force)', { options: { forces: true }, other: { Force: 1 } }, 'ok'],
-    ['!("force" in arguments.options)', { options: { FORCE: 1 } }, 'arguments_ambiguous'],
+    ['!("force" in arguments)', { FORCE: 1 }, 'arguments_ambiguous'],
     ['arguments["options"]["force"] != true', { options: { Force: 1 } }, 'arguments_ambiguous'],
     ['arguments.items.all(i, !has(i.force))', { items: [[{ Force: 1 }]] }, 'arguments_ambiguous'],
     ['!has(arguments.a.b.c)', { a: { B: { c: 1 } } }, 'arguments_ambiguous'],
@@ -192,11 +192,13 @@ describe('tool', () => {
       'arguments_ambiguous',
     ],
     [
-      '["force"].all(n, !(n in arguments.options))',
+      '["force"].all(n, arguments.options[n] == 1.0)',
       { options: { Force: 1 } },
       'arguments_ambiguous',
     ],
-    ['arguments.options.all(k, k != "force")', { options: { Force: 1 } }, 'arguments_ambiguous'],
+    // The condition is an error over a map: no name is looked up.
+    ['arguments.options.all(k, k != "force")', { options: { Force: 1 } }, 'ok'],
+    ['!("force" in arguments.options)', { options: { FORCE: 1 } }, 'ok'],
     ['!has(arguments.a.Id) && !has(arguments.b.id)', { a: { Id: 1 }, b: { id: 1 } }, 'ok'],
     // Names of claims, and texts that no member is looked up by.
     ['token.org.Id == "x" && arguments.at.key == "y"', { at: { id: 1, key: 'y' } }, 'ok'],

@@ -1,4 +1,5 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
+import { isExact } from '../../base/json.ts'
 import { evaluationError } from './methods.ts'
 import { isMoment, LONGEST } from './moments.ts'
 
@@ -16,7 +17,7 @@ export const ARITHMETIC: ReadonlySet<ASTNode['op']> = new Set(['+', '-', '*', '/
 
 /**
  * What an operator comes to, if it is in the range of its type: whole numbers of 64 bits, doubles
- * that are finite, times of the years 1 to 9999, durations of at most 10,000 years. The library lets
+ * that are finite and, where they are whole, exact, times of the years 1 to 9999, durations of at most 10,000 years. The library lets
  * pass most of what is not, so that comparisons with it hold or do not for no reason.
  */
 export const ranged = (value: unknown): unknown => {
@@ -25,7 +26,7 @@ export const ranged = (value: unknown): unknown => {
 }
 
 const isInRange = (value: unknown): boolean => {
-  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value === 'number') return isExact(value)
   if (typeof value === 'bigint') return BigInt.asIntN(64, value) === value
   if (value instanceof Date) return isMoment(value)
   if (!isSpan(value)) return true

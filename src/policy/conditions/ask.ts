@@ -17,7 +17,11 @@ export const asker = (contextOf: ReturnType<typeof contextMaker>, facts: Conditi
     const made = contextOf(facts)
     return made.ok
       ? made
-      : fail({ code: made.reason, message: 'A value that is read is too large or too deep' })
+      : fail({
+          code: made.reason,
+          message:
+            'A value that is read is too large, too deep, no exact number or no well-formed text',
+        })
   })
   return (program) => (context.ok ? guarded(() => settled(program(context.value))) : context)
 }

@@ -1,3 +1,4 @@
+import { isExact, isExactText } from '../../base/json.ts'
 import { evaluationError } from './methods.ts'
 import { momentOfSeconds, momentOfText } from './moments.ts'
 
@@ -14,7 +15,7 @@ const intOf = (value: unknown): bigint | undefined => {
 
 const doubleOf = (value: unknown): number | undefined => {
   const number = typeof value !== 'string' || DOUBLE.test(value) ? Number(value) : Number.NaN
-  return Number.isFinite(number) ? number : undefined
+  return isExact(number) && (typeof value !== 'string' || isExactText(value)) ? number : undefined
 }
 
 const timeOf = (value: unknown): Date | undefined =>
@@ -44,7 +45,12 @@ const converts = (
  */
 export const CONVERSIONS: ReadonlyMap<string, Conversion> = new Map([
   converts('int', 'int_conversion_error', intOf, 'whole numbers of 64 bits, in decimal digits'),
-  converts('double', 'double_conversion_error', doubleOf, 'finite numbers, in decimal digits'),
+  converts(
+    'double',
+    'double_conversion_error',
+    doubleOf,
+    'numbers that a double holds exactly, in decimal digits',
+  ),
   converts('timestamp', 'invalid_timestamp', timeOf, 'times of RFC 3339, or seconds'),
 ])
 

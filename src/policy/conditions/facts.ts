@@ -58,9 +58,9 @@ const membersOf = (
 ): ReadonlyMap<string, unknown> | undefined => {
   const members = [...names]
     .filter((name) => Object.hasOwn(object, name))
-    .map((name) => [name, own(object, name)] as const)
+    .map((name) => [name, view(name, own(object, name))] as const)
   return members.every(([, value]) => fits(value))
-    ? new Map(members.map(([name, value]) => [name, celValue(view(name, value))]))
+    ? new Map(members.map(([name, value]) => [name, celValue(value)]))
     : undefined
 }
 

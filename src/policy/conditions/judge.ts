@@ -1,11 +1,12 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
+import { isExact, isExactText } from '../../base/json.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { networkFault } from '../../base/network.ts'
 import { quote, unknownName } from '../issues.ts'
 import { CALL_VARIABLES } from './environment.ts'
 import { COMPREHENSIONS, FUNCTIONS, METHODS, NAMES } from './functions.ts'
 import { isBounded, momentOfText } from './moments.ts'
-import { checkMember, mistake, namesWithin, noteCompared, type Place, readsClaim } from './names.ts'
+import { checkMember, mistake, namesWithin, type Place, readsClaim } from './names.ts'
 import { partsOf } from './nodes.ts'
 
 /**
@@ -37,12 +38,7 @@ const judgeItself = (node: ASTNode, place: Place): boolean => {
     case 'map':
       keys(node.args)
       return false
-    case '==':
-    case '!=':
-      noteCompared(node.args, place)
-      return false
     case 'in':
-      noteCompared(node.args, place)
       return asksForName(node, node.args, place)
     case '.?':
     case '[?]':
@@ -58,8 +54,16 @@ const judgeItself = (node: ASTNode, place: Place): boolean => {
 }
 
 const literal = (node: ASTNode): void => {
-  if (typeof node.args === 'object' && node.args !== null)
+  const { args, input, start, end } = node
+  if (typeof args === 'object' && args !== null)
     throw mistake(node, 'bytes and unsigned numbers are not part of conditions')
+  if (typeof args !== 'number' && typeof args !== 'bigint') return
+  const isWhole = typeof args === 'bigint'
+  if (!isExact(Number(args)) || !(isWhole || isExactText(input.slice(start, end))))
+    throw mistake(
+      node,
+      'is no exact number: whole ones go to 9007199254740991, and others have no more digits than a double; compare as text what has more',
+    )
 }
 
 const identifier = (node: ASTNode, name: string, { names, found }: Place): void => {

@@ -1,13 +1,14 @@
 import {
   type ASTNode,
   TypeError as CelTypeError,
-  EvaluationError,
+  type EvaluationError,
   type ParseResult,
 } from '@marcbachmann/cel-js'
 import { ARITHMETIC, exact, ranged } from './arithmetic.ts'
 import { CONVERSIONS, FOLDS } from './conversions.ts'
 import { environment } from './environment.ts'
-import type { Evaluator } from './methods.ts'
+import { COMPREHENSIONS } from './functions.ts'
+import { type Evaluator, evaluationError } from './methods.ts'
 import { partsOf } from './nodes.ts'
 
 interface Type {
@@ -19,10 +20,12 @@ interface Type {
 /** What the library keeps of a node, as far as it is used here. */
 interface Inner {
   readonly checkedType?: Type
-  readonly meta: { macro?: object }
+  readonly meta: { macro?: object; alternate: Loop }
   readonly handle: (...args: unknown[]) => unknown
   setMeta(key: string, value: unknown): unknown
 }
+/** What a method is made into that goes through a list. */
+type Loop = Inner & { readonly args: { readonly iterable: ASTNode } }
 interface Checker {
   check(node: ASTNode, context: unknown): unknown
   getType(name: string): unknown
@@ -37,7 +40,8 @@ export const typeOf = (node: ASTNode): Type | undefined => innerOf(node).checked
 /**
  * Reads an expression. Some of it is evaluated otherwise than the library does: only maps and lists
  * have members, under `has()` too, where it takes those of the objects that stand for times and
- * durations, and says of a text that it has none; and so are {@link CONVERSIONS}, {@link FOLDS} and
+ * durations, and says of a text that it has none; only lists are gone through, and `in` looks for names only
+ * in what is known to be a map when the policy is read; and so are {@link CONVERSIONS}, {@link FOLDS} and
  * {@link ARITHMETIC}.
  */
 export const parse = (source: string): ParseResult => {
@@ -51,12 +55,14 @@ const guard = (node: ASTNode): void => {
   if (evaluate) innerOf(node).setMeta('evaluate', evaluate)
   if (node.op === 'call' && node.args[0] === 'has' && innerOf(node).meta.macro)
     innerOf(node).setMeta('macro', hasOf(node.args[1]))
+  if (isRepeating(node)) innerOf(node).meta.alternate.setMeta('evaluate', throughList)
   for (const part of partsOf(node)) guard(part)
 }
 
 const evaluationOf = (node: ASTNode): object | undefined => {
   if (node.op === '.' || node.op === '[]') return member
   if (ARITHMETIC.has(node.op)) return reckoned
+  if (node.op === 'in') return membership
   const [own, value] =
     node.op === 'call'
       ? [CONVERSIONS.get(node.args[0]), node.args[1][0]]
@@ -78,6 +84,26 @@ const reckoned = (evaluator: Evaluator, node: ASTNode, context: unknown): unknow
       ? handle(left, node, evaluator)
       : exact(node.op, left, right, handle(left, right, node, evaluator)),
   )
+}
+
+const isRepeating = (node: ASTNode): node is ASTNode & { readonly op: 'rcall' } =>
+  node.op === 'rcall' && COMPREHENSIONS.has(`${node.args[0]}/${node.args[2].length}`)
+
+/** Of a map the library takes the keys: the values, which a server may take for members, would not be judged. */
+const throughList = (evaluator: Evaluator, loop: Loop, context: unknown): unknown =>
+  loop.handle(listOf(evaluator.run(loop.args.iterable, context)), loop.args, evaluator, context)
+
+/** What comes from outside may be a map instead of a list: what is looked for would be among its values. */
+const membership = (evaluator: Evaluator, node: ASTNode, context: unknown): unknown => {
+  const [left, right] = node.args as readonly [ASTNode, ASTNode]
+  const [value, all] = [left, right].map((part) => evaluator.run(part, context))
+  const isMap = typeOf(right)?.kind === 'map'
+  return innerOf(node).handle(value, isMap ? all : listOf(all), node, evaluator)
+}
+
+const listOf = (value: unknown): readonly unknown[] => {
+  if (Array.isArray(value)) return value
+  throw evaluationError('no_such_overload', 'It is no list')
 }
 
 const member = (evaluator: Evaluator, node: Access, context: unknown): unknown => {
@@ -126,14 +152,17 @@ const isPlain = (value: unknown): value is object =>
   [Object.prototype, null].includes(Object.getPrototypeOf(value))
 
 const noMembers = (): EvaluationError =>
-  new EvaluationError({ code: 'no_such_overload', message: 'Only maps and lists have members' })
+  evaluationError('no_such_overload', 'Only maps and lists have members')
 
 /**
- * Throws the first member of what is known to have none, or none of this kind; only after a check.
+ * Throws the first member of what is known to have none, or none of this kind, and the first map that is gone
+ * through; only after a check.
  * What comes from a token is known when it is read.
  */
 export const checkMembers = (node: ASTNode): void => {
   for (const part of partsOf(node)) checkMembers(part)
+  if (isRepeating(node) && typeOf(node.args[1])?.kind === 'map')
+    throw new CelTypeError({ message: 'a map is not gone through, only a list', node })
   if (node.op !== '.' && node.op !== '[]') return
   const type = typeOf(node.args[0])
   const key = node.op === '.' ? STRING : typeOf(node.args[1])

@@ -50,14 +50,15 @@ export const checkMember = (node: Access, place: Place): boolean => {
   if (of.op === 'id' && !place.names.has(of.args)) return checkVariable(node, of.args, name, place)
   if (name === undefined) return false
   if (isActor(of)) oneOf(node, 'member of agent.actor', name, ACTOR_FIELDS)
-  return readsMember(node, name, of, place)
+  if (readsRequest(node, name, of, place)) return true
+  if (isGiven(of, place.names)) place.found.members.add(name)
+  return false
 }
 
 /** Whether a member of a map of the request is read. */
-const readsMember = (node: ASTNode, name: string, of: ASTNode, place: Place): boolean => {
+const readsRequest = (node: ASTNode, name: string, of: ASTNode, place: Place): boolean => {
   const field = requestMap(of)
   if (field !== undefined) readsName(node, field, name, place)
-  else if (isGiven(of, place.names)) place.found.members.add(name)
   return field !== undefined
 }
 
@@ -76,12 +77,6 @@ export const namesWithin = (
 ): Names => {
   if (isGiven(node, names)) for (const text of textsOf(range)) found.members.add(text)
   return new Map(names).set(name, isGiven(range, names))
-}
-
-/** Notes the texts that one of what is gone through is compared with: of a map it is a name. */
-export const noteCompared = (sides: readonly ASTNode[], { names, found }: Place): void => {
-  if (!sides.some(({ op, args }) => op === 'id' && names.get(args) === true)) return
-  for (const text of sides.flatMap(textsOf)) found.members.add(text)
 }
 
 const textsOf = (node: ASTNode): readonly string[] => {
@@ -128,7 +123,7 @@ export const readsClaim = (node: ASTNode, name: string, of: ASTNode, place: Plac
     place.found.arguments.add(name)
     return true
   }
-  return readsMember(node, name, of, place)
+  return readsRequest(node, name, of, place)
 }
 
 type MapField = 'headers' | 'query' | 'params'

@@ -1,16 +1,18 @@
-import { isObject } from '../../base/json.ts'
+import { isExact, isObject } from '../../base/json.ts'
 import { LIMITS } from '../../base/limits.ts'
 
 /**
- * Whether a value from outside is small enough to be reckoned with, its numbers finite, and has no member `__proto__`,
- * which the library takes for another's in a comparison.
+ * Whether a value from outside is small enough to be reckoned with, and every reader finds the same in it: its
+ * numbers are exact, its texts well-formed and without a zero byte, where readers in C end one. It has no member
+ * `__proto__`, which the library takes for another's in a comparison.
  */
 export const fits = (value: unknown): boolean =>
   fitsIn(value, { left: LIMITS.conditionMembers }, LIMITS.conditionLevels)
 
 const fitsIn = (value: unknown, budget: { left: number }, levels: number): boolean => {
-  if (typeof value === 'string') return value.length <= LIMITS.conditionText
-  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value === 'string')
+    return value.length <= LIMITS.conditionText && value.isWellFormed() && !value.includes('\0')
+  if (typeof value === 'number') return isExact(value)
   if (typeof value !== 'object' || value === null) return true
   const members = Array.isArray(value) ? value : Object.entries(value).flat()
   const count = Array.isArray(value) ? members.length : members.length / 2
@@ -45,7 +47,7 @@ export const shownValue = (value: unknown): unknown => {
 }
 
 const plain = (value: unknown): unknown => {
-  if (typeof value === 'bigint') return Number(value)
+  if (typeof value === 'bigint') return isExact(Number(value)) ? Number(value) : String(value)
   if (typeof value !== 'object' || value === null) return value
   if (value instanceof Date) return value.toISOString()
   if (Array.isArray(value)) return value.map(plain)

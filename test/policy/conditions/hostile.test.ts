@@ -140,6 +140,20 @@ describe('refuses at load', () => {
     ['more than one', 'true true', /at character 6: Unexpected/],
     ['a broken text', '"a', /Unterminated/],
     ['a large number', '1e999 > 1.0', /Invalid number/],
+    ['a whole number that is no double', 'token.a != 1234567890123456784', /no exact number/],
+    ['the same below zero', 'token.a == -9007199254740992', /no exact number/],
+    ['the same in hexadecimal', 'token.a == 0x20000000000000', /no exact number/],
+    ['the same as a double', 'token.a == 9007199254740992.0', /no exact number/],
+    ['the same in a list', '!(token.a in [1, 9007199254740993])', /no exact number/],
+    ['the same in a map', '{"a": 9007199254740993}["a"] == token.a', /no exact number/],
+    ['the same for each member', 'token.a.all(x, x < 9007199254740992)', /no exact number/],
+    ['the same that is reckoned with', 'int(token.a) - 9007199254740992 > 0', /no exact number/],
+    ['more digits than a double', 'token.a <= 0.10000000000000001', /no exact number/],
+    ['an exponent over a double', 'token.a > 1e22', /no exact number/],
+    ['an exponent under a double', 'token.a > 1e-400', /no exact number/],
+    ['a map that is gone through', 'request.headers.all(h, h == "a")', /a map is not gone through/],
+    ['the same, written out', '{"a": 1}.exists(k, k == token.a)', /a map is not gone through/],
+    ['the same of the actor', 'agent.actor.map(k, k) == ["sub"]', /a map is not gone through/],
   ])('%s', (_, source, message) => {
     expect(mistakeOf(source)).toMatch(message)
   })
