@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type AskedOfMcp, toExplain } from '../../src/answer/explain-mcp.ts'
+import { parseJsonObject } from '../../src/base/json.ts'
 import { createGuard } from '../../src/guard.ts'
 import type { McpRevision } from '../../src/model/mcp.ts'
 import type { Policy } from '../../src/model/policy.ts'
@@ -148,6 +149,20 @@ describe('a request to an MCP server that is explained', () => {
     expect((await decide(policy, asked, { 'content-encoding': 'gzip' })).code).toBe(
       'message_type_unsupported',
     )
+  })
+
+  it('has a number that is not exact as one, not as none', async () => {
+    const when = 'arguments.amount == null || arguments.amount < 9.0'
+    const { policy } = factsOf({ tools: { pay: { scopes: [], when } } })
+    const pay = (amount: string) =>
+      decide(policy, {
+        method: 'tools/call',
+        name: 'pay',
+        arguments: parseJsonObject(`{"amount": ${amount}}`),
+      })
+    expect((await pay('8.5')).code).toBe('passed')
+    for (const amount of ['1e400', '8.9999999999999999', '9007199254740993'])
+      expect((await pay(amount)).code).toBe('condition_error')
   })
 
   it('stays as it is at any other rule, and says where mcp is for nothing', () => {

@@ -257,6 +257,7 @@ describe('examples beside a policy', () => {
 
   it.each<[string, unknown, RegExp, number]>([
     ['no JSON', '{', /is no JSON/, 2],
+    ['a name twice', '[{"name":"a","name":"b"}]', /has a name twice/, 2],
     ['no list', {}, /must be a list/, 2],
     ['no request', [{ name: 'a', claims: {} }], /\[0\][.]request: is required/, 1],
     [
