@@ -220,11 +220,13 @@ describe('a call that passes a condition over its arguments', () => {
     const [exactly] = READERS.filter(({ name }) => name === 'exactly, last') as [Reader]
     for (const [name, body] of passed)
       expectSame(name, body, lenient(JSON.parse(body)), exactly, 'JSON.parse')
-    const { status, stdout } = spawnSync('python3', ['-c', PYTHON], {
+    const { error, status, stdout } = spawnSync('python3', ['-c', PYTHON], {
       input: JSON.stringify(passed.map(([, body]) => body)),
       encoding: 'utf8',
+      maxBuffer: 2 ** 26,
     })
-    if (status !== 0) return
+    if (error) return
+    expect(status).toBe(0)
     const found = JSON.parse(stdout) as readonly Tagged[]
     expect(found).toHaveLength(passed.length)
     for (const [i, [name, body]] of passed.entries())
