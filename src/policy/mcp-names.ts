@@ -89,5 +89,5 @@ export const nameFault = (kind: McpKind, text: string): string | undefined => {
   }
   return REST.some((rest) => isCanonicalUri(`${literal}${rest}`))
     ? undefined
-    : `${quote(text)} takes nothing: write it as parsers of URLs do, without default port, user name or needless escapes`
+    : `${quote(text)} takes nothing: write it as parsers of URLs do, without default port, user name, needless escapes, empty segments and ;`
 }

@@ -10,8 +10,10 @@ export const isPattern = (text: string): boolean => text.endsWith('*')
 /** A configured name without the `*` at its end. */
 export const literalOf = (text: string): string => (isPattern(text) ? text.slice(0, -1) : text)
 
+/** What cannot be seen. */
+const HIDDEN = /[\p{C}\p{DI}\p{Zl}\p{Zp}]/u
 /** What cannot be seen, or moves what can; a space may stand between words. */
-const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]|[^\P{Zs} ]|^ | $/u
+const UNSEEN = new RegExp(`${HIDDEN.source}|[^\\P{Zs} ]|^ | $`, 'u')
 const URI = /^[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]*$/
 
 /** Whether a thing of this kind can have such a name: visible text, or the ASCII of a URI (RFC 3986). */
@@ -87,20 +89,31 @@ export const isPlainUri = (uri: string, isBeginning = false): boolean => {
 }
 
 /**
- * Whether a URI has one spelling only, so that who looks it up by its text and who parses it first (WHATWG
- * URL) find the same: it is written as parsers write it, with nobody's name before its host and no escapes in
- * it, and escapes are of UTF-8 and needed.
+ * Whether a URI has one spelling only, so that who looks it up by its text, who parses it first (WHATWG
+ * URL) and who takes its path for one of files find the same: it is written as parsers write it, with nobody's
+ * name before its host and no escapes in it, escapes are of UTF-8, needed and of what can be seen, and segments
+ * are not empty, hold no slashes and have no parameters.
  */
 export const isCanonicalUri = (uri: string): boolean => {
-  if (NEEDLESS_ESCAPE.test(uri)) return false
+  if (NEEDLESS_ESCAPE.test(uri) || EMPTY_SEGMENT.test(uri)) return false
   try {
-    decodeURIComponent(uri)
+    const text = decodeURIComponent(uri)
+    const folded = text.normalize('NFKC')
+    if (HIDDEN.test(text) || DELIMITED.test(folded) || slashesIn(folded) > slashesIn(uri))
+      return false
     const { href, username, password, hostname } = new URL(uri)
     return href === uri && username === '' && password === '' && !ODD_HOST.test(hostname)
   } catch {
     return false
   }
 }
+
+/** Two slashes in a path. */
+const EMPTY_SEGMENT = /^[^:]*:(?:\/\/[^/?#]*|(?!\/\/))[^?#]*?\/\//
+/** Parameters of a segment, an escape that letters of other widths make, and a drive of Windows, at which a joined path begins anew. */
+const DELIMITED = /;|%[0-9a-f]{2}|^file:.*[^/]\/[a-z][:|]/is
+
+const slashesIn = (text: string): number => text.split(/[/\\]/).length
 
 /** What resolvers leave away at the end of a host, and escapes, which some undo. */
 const ODD_HOST = /%|\.$/

@@ -77,7 +77,13 @@ describe('the rule for a name', () => {
     [['file:///docs/*'], 'file:///docs/a b', undefined],
     [['file:///docs/*'], 'file:///docs/%C3%A4%20b', 'file:///docs/*'],
     [['file:///docs/*'], 'file:///docs/.hidden..txt', 'file:///docs/*'],
-    [['file:///docs/*'], 'file:///docs/a%2Fb', 'file:///docs/*'],
+    [['file:///docs/*'], 'file:///docs/a%2Fb', undefined],
+    [['file:///docs/*'], 'file:///docs/a;b', undefined],
+    [['file:///docs/*', 'file:///docs/a;b'], 'file:///docs/a;b', 'file:///docs/a;b'],
+    [['file:///docs/*'], 'file:///docs//a', undefined],
+    [['file:///C:/docs/*'], 'file:///C:/docs/a', 'file:///C:/docs/*'],
+    [['docs:*'], 'docs://a/b?c=//d', 'docs:*'],
+    [['docs:*'], 'docs:a//b', undefined],
     [['file:///docs/*'], `file:///docs/${'a'.repeat(2_048)}`, undefined],
     // Other spellings of what is named more closely.
     [['file:///*', 'file:///secret'], 'file:///secret', 'file:///secret'],
@@ -108,7 +114,7 @@ describe('the rule for a name', () => {
     [['file:///docs/*'], 'file:///docs/a%2Db', undefined],
     [['file:///docs/*'], 'file:///docs/a%7eb', undefined],
     [['file:///docs/*'], 'file:///docs/100%25', 'file:///docs/*'],
-    [['file:///docs/*'], 'file:///docs/%2Fa%3Fb%5Bc%5D%7B', 'file:///docs/*'],
+    [['file:///docs/*'], 'file:///docs/a%3Fb%5Bc%5D%7B', 'file:///docs/*'],
     // Letters in another case, and accents put together otherwise.
     [['file:///*', 'file:///caf%C3%A9/*'], 'file:///CAF%c3%89/a', undefined],
     [['file:///*', 'file:///caf%C3%A9/*'], 'file:///cafe%CC%81/a', undefined],

@@ -86,7 +86,6 @@ describe('a template of URIs', () => {
     [{ 'file:///*': [], 'file:///docs/*': ['admin'] }, 'file:///docu/{x}', true],
     // Other spellings of the same are as close.
     [{ 'file:///docs/*': [], 'file:///DOCS/*': ['admin'] }, 'file:///docs/{x}', false],
-    [{ 'file:///docs/*': [], 'file:///docs//*': ['admin'] }, 'file:///docs/a{x}', false],
     // Whole names.
     [{ 'db://*': [], 'db://secret': ['admin'] }, 'db://{x}', false],
     [{ 'db://*': [], 'db://secret': ['admin'] }, 'db://Secret{?x}', false],
