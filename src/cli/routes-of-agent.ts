@@ -36,7 +36,7 @@ export interface Reached {
 const NOT_ASKED: ReadonlySet<string> = new Set([
   ...['match', 'host', 'resource', 'access', 'issuers', 'origin', 'origin_via', 'mode', 'needs'],
   ...['strip_prefix', 'timeout', 'inject', 'cors', 'revocation', 'forward_claims'],
-  ...['forward_token', 'encoded_slash', 'remove_response_headers', 'mcp'],
+  ...['forward_token', 'encoded_slash', 'ambiguous_paths', 'remove_response_headers', 'mcp'],
 ])
 
 /** What of all options describes an agent. */

@@ -122,6 +122,8 @@ export interface Route {
   readonly secrets: readonly string[]
   readonly forwardToken: boolean
   readonly encodedSlash: boolean
+  /** Set where a path is handed on that some servers read as one of an earlier rule. */
+  readonly ambiguousPaths?: 'allow'
   /** Set where an MCP server stands behind the rule. */
   readonly mcp?: McpRule
   /** Set on the gate's own endpoints, which are never forwarded. */
@@ -149,7 +151,7 @@ export interface RouteMatch {
 export interface Found {
   /** The first rule in file order. */
   readonly match: RouteMatch | undefined
-  /** Whether a reader that ignores case and a trailing slash would meet an earlier rule. */
+  /** Whether a reader that ignores case and a trailing slash, or reads otherwise, would meet an earlier rule. */
   readonly ambiguous: boolean
 }
 

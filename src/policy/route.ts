@@ -64,6 +64,7 @@ const FIELDS = {
   inject: injectField,
   forward_token: flag,
   encoded_slash: flag,
+  ambiguous_paths: word(['refuse', 'allow']),
   mode: modeField,
   revocation: revocationField,
   rate_limit: rateLimitField,
@@ -184,6 +185,7 @@ export const routeOf = (
     secrets: recognised(entry.inject ?? [], inject, around.env),
     forwardToken: entry.forward_token ?? false,
     encodedSlash: entry.encoded_slash ?? false,
+    ...(entry.ambiguous_paths === 'allow' && { ambiguousPaths: 'allow' }),
     ...(entry.mcp && { mcp: entry.mcp }),
   })
 }

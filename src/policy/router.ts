@@ -2,6 +2,7 @@ import { createTextMemo } from '../base/memo.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { canonicalPath } from '../base/url.ts'
 import { type Found, METHODS, type Method, type Route, type Router } from '../model/route.ts'
+import { otherReadings } from './path-readings.ts'
 import { Index, loosely, looseSegments, PARAM, type Segment, segmentsOf } from './route-index.ts'
 
 /** A rule's `match`, taken apart. */
@@ -79,11 +80,17 @@ export const compileRouter = (routes: readonly Route[]): Router => {
   const find = (method: Method, host: string, path: string): Found => {
     const index = first(exact.find(method, path), host)
     const route = routes[index]
+    const rule = segments[index] ?? []
     const plain = loosely(path)
-    const near = [...loose.find(method, plain), ...loose.find(method, toggled(plain))]
+    const isEarlier = (text: string) =>
+      first([...loose.find(method, text), ...loose.find(method, toggled(text))], host) < index
     return {
-      match: route && { route, params: paramsOf(segments[index] ?? [], path) },
-      ambiguous: first(near, host) < index,
+      match: route && { route, params: paramsOf(rule, path) },
+      ambiguous:
+        isEarlier(plain) ||
+        (route !== undefined &&
+          route.ambiguousPaths !== 'allow' &&
+          otherReadings(plain, rule).some(isEarlier)),
     }
   }
   return { find: remembering(find) }

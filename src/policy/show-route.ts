@@ -59,6 +59,7 @@ export const showRoute = (route: Route, issuers: readonly Issuer[], within?: str
     }),
     forward_token: route.forwardToken,
     encoded_slash: route.encodedSlash,
+    ...(route.ambiguousPaths && { ambiguous_paths: route.ambiguousPaths }),
     ...(route.mcp && { mcp: showMcp(route.mcp) }),
   }
 }

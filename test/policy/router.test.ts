@@ -284,6 +284,53 @@ describe('isAmbiguous, of characters that may stand plain or escaped', () => {
   })
 })
 
+describe('isAmbiguous, of what some servers read as an earlier rule', () => {
+  const rules = [
+    routeOf('GET /admin'),
+    routeOf('GET /x/{p}:go'),
+    routeOf('GET /report'),
+    routeOf('GET /report.json'),
+    routeOf('GET /y/{p}/admin'),
+    routeOf('GET /y/{p}/admin.xml'),
+    routeOf('GET /x/{p}'),
+    routeOf('GET /z/*', { ambiguousPaths: 'allow' }),
+    routeOf('GET /*'),
+  ]
+
+  it.each<[string, boolean]>([
+    ['/admin.json', true],
+    ['/admin.a.b', true],
+    ['/.json', false],
+    ['/admin%20.%20', true],
+    ['/a%20dmin', false],
+    ['/admin%20.json/', true],
+    ['/admin%3Ba.b%3Fc/d/e', true],
+    ['/%E2%93%90dmin', true],
+    ['/b%EF%BC%8F..%EF%BC%8Fadmin', true],
+    ['/%E2%80%8B/admin', true],
+    ['/admin.json/b', false],
+    ['/x/a:go.json', true],
+    ['/x/a%3Bb:go', false],
+    ['/report.json', false],
+    ['/report.json.', true],
+    ['/report.xml', true],
+    ['/y/1/admin.xml', false],
+    ['/y/1/admin.pdf', true],
+    ['/y/1%3Fx/admin.xml', false],
+    ['/z/%EF%BC%8E%EF%BC%8E/admin', false],
+    ['/...', false],
+  ])('%s: %s', (path, ambiguous) => {
+    expect(compileRouter(rules).find('GET', HOST, path).ambiguous).toBe(ambiguous)
+  })
+
+  it('costs little, whatever the path is', () => {
+    const { find } = compileRouter(rules)
+    for (const text of ['.', '%20', '.a', '%3B', '%EF%BC%8E/', '%20.']) {
+      expect(find('GET', HOST, `/${text.repeat(8_000 / text.length)}x`).match).toBeDefined()
+    }
+  })
+})
+
 describe('suffixes', () => {
   const four = (suffix: string) => `/{a}${suffix}/{b}${suffix}/{c}${suffix}/{d}${suffix}`
   const nested = Array.from({ length: 30 }, (_, i) => ':a'.repeat(i + 1))

@@ -1,5 +1,4 @@
-import { loosely } from '../route-index.ts'
-import { fits, type Shape, shapeKey, standIn, unfit } from './shapes.ts'
+import { fits, laxly, type Shape, shapeKey, standIn, unfit } from './shapes.ts'
 import { otherSpellings } from './spellings.ts'
 
 /** Paths that stand for all, and how to tell a stand-in from what some rule names. */
@@ -107,7 +106,7 @@ const indexAt = (going: readonly Shape[], depth: number) => {
   }
   return (segment: string): readonly Shape[] => [
     ...(literal.get(keyOf(segment, false)) ?? []),
-    ...(literal.get(keyOf(loosely(segment), true)) ?? []),
+    ...(literal.get(keyOf(laxly(segment), true)) ?? []),
     ...others.filter(({ pieces }) => pieces[depth] && fits(pieces[depth], segment)),
   ]
 }
@@ -138,7 +137,10 @@ const candidates = (
   if (isOpen) add('')
   for (const { source, isParam, isLoose } of pieces) {
     if (!isLoose) continue
-    for (const one of otherSpellings(source)) add(isParam ? stand + one : one)
+    const others = otherSpellings(source)
+    // Where letters have no other spelling, a dot at the end is one.
+    if (others.length === 0 && source !== '') others.push(`${source}.`)
+    for (const one of others) add(isParam ? stand + one : one)
     if (isParam) continue
     for (const suffix of suffixes) {
       if (suffix === '' || !source.endsWith(suffix)) continue

@@ -104,6 +104,7 @@ export const RULE_TABLE: Table = {
   remove_response_headers: requires,
   forward_token: flag,
   encoded_slash: flag,
+  ambiguous_paths: permission,
   when: restriction,
   rate_limit: restrictionBy(quota),
   single_use: guard,

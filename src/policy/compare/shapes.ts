@@ -6,10 +6,13 @@ export interface Piece {
   readonly isParam: boolean
   /** The literal or suffix as the rule has it. */
   readonly source: string
-  /** What is compared: `source`, or what it is {@link loosely} read. */
+  /** What is compared: `source`, or what it is {@link laxly} read. */
   readonly text: string
   readonly isLoose: boolean
 }
+
+/** As readers take it that ignore case, escapes and dots at the end, which stand for all that they leave away there. */
+export const laxly = (text: string): string => loosely(text).replace(/(?<!\.)\.+$/, '')
 
 /** A set of paths that some rule, or a laxer reader of it, takes. */
 export interface Shape {
@@ -23,7 +26,7 @@ export interface Shape {
 const pieceOf = (segment: string, isLoose: boolean): Piece => {
   const [, name, suffix = ''] = PARAM.exec(segment) ?? []
   const source = name === undefined ? segment : suffix
-  return { isParam: name !== undefined, source, text: isLoose ? loosely(source) : source, isLoose }
+  return { isParam: name !== undefined, source, text: isLoose ? laxly(source) : source, isLoose }
 }
 
 /** A rule's path as it is, and as readers take it that ignore case, escapes and a slash at the end. */
@@ -59,7 +62,7 @@ export const unfit = (stand: string): string => `${stand}%20${stand}`
 
 /** Whether a segment of a path is as a piece wants it. */
 export const fits = ({ isParam, text, isLoose }: Piece, segment: string): boolean => {
-  const read = isLoose ? loosely(segment) : segment
+  const read = isLoose ? laxly(segment) : segment
   return isParam ? read.length > text.length && read.endsWith(text) : read === text
 }
 

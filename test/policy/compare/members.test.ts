@@ -157,6 +157,7 @@ const ROUTE_ROWS: Rows<Route> = {
   secrets: 'those of inject',
   forwardToken: [{}, { forward_token: true }],
   encodedSlash: [{}, { encoded_slash: true }],
+  ambiguousPaths: [{}, { ambiguous_paths: 'allow' }],
   mcp: [{}, { mcp: { tools: { t: [] } } }],
   endpoint: 'no rule of a policy has one',
 }

@@ -285,6 +285,14 @@ const PAIRS: readonly Pair[] = [
     ],
   ],
   [
+    'a rule whose name has no letters that is gone before another',
+    vars([{ ...read, match: 'GET /docs/42' }, read]),
+    vars([read]),
+    [
+      'gains: tokens of acme with `docs:read` may now call GET /docs/42. (before refused as ambiguous)',
+    ],
+  ],
+  [
     'a rule for one host alone',
     vars([{ ...read, host: 'b.example.com' }, write]),
     vars([read, write]),
@@ -319,6 +327,9 @@ const requests: readonly Asked[] = [
   ),
   '/docs/open/',
   '/docs/42/',
+  '/docs/42.',
+  '/docs/x.',
+  '/docs./x',
 ].flatMap((path) =>
   ['GET', 'HEAD', 'POST', 'DELETE'].flatMap((method) =>
     HOSTS.map((host) => ({ method, host, path, run: 'x' })),

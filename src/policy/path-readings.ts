@@ -1,0 +1,79 @@
+import { loosely, type Segment } from './route-index.ts'
+
+/** How some servers read a segment that others take as it is; all work on what {@link loosely} wrote. */
+interface Reading {
+  read(segment: string): string
+  /** Whether only the last segment is read so. */
+  readonly isOfLast?: true
+  /** Whether what follows a segment that is read so is left away. */
+  readonly isEnd?: true
+}
+
+const NOT_ASCII = /%[89a-f][0-9a-f]/
+const UNSEEN = /[\p{C}\p{DI}]/gu
+
+const READINGS: readonly Reading[] = [
+  // Full-width letters, ligatures and the like are what they stand for; what cannot be seen is not there.
+  {
+    read(segment) {
+      if (!NOT_ASCII.test(segment)) return segment
+      const text = decodeURIComponent(segment).replace(UNSEEN, '').normalize('NFKC')
+      return loosely(encodeURIComponent(text)).replace(/%2f|%5c/g, '/')
+    },
+  },
+  // Decoded twice, `?` and `#` end the path, and `;` begins parameters of the segment.
+  { read: (segment) => segment.replace(/%(?:3f|23).*$/, ''), isEnd: true },
+  { read: (segment) => segment.replace(/%3b.*$/, '') },
+  // Spaces at both ends and dots at the end are not there.
+  { read: (segment) => segment.replace(/^(?:%20)+|(?<!\.|%20)(?:\.|%20)+$/g, '') },
+  // What follows the last dot is a format.
+  { read: (segment) => segment.replace(/(?<=.)\.[^.]*$/, ''), isOfLast: true },
+]
+
+interface Part {
+  readonly text: string
+  /** Whether the rule spells the segment out. */
+  readonly isWritten: boolean
+}
+
+const readAs = (parts: readonly Part[], { read, isOfLast, isEnd }: Reading): readonly Part[] => {
+  const last = parts.findLastIndex(({ text }) => text !== '')
+  const made: Part[] = []
+  for (const [i, part] of parts.entries()) {
+    const text = part.isWritten || (isOfLast && i !== last) ? part.text : read(part.text)
+    made.push({ ...part, text })
+    if (isEnd && text !== part.text) break
+  }
+  return made
+}
+
+const textOf = (parts: readonly Part[]): string => parts.map(({ text }) => text).join('/')
+
+/**
+ * All that some server could read in place of a path that is {@link loosely} written, by one reading or
+ * several after each other. What the rule spells out itself is meant so.
+ */
+export const otherReadings = (path: string, rule: readonly Segment[]): readonly string[] => {
+  const parts = path
+    .slice(1)
+    .split('/')
+    .map((text, i): Part => {
+      const segment = rule[i]
+      const isWritten = segment !== undefined && 'literal' in segment && segment.literal !== '*'
+      return { text, isWritten }
+    })
+  if (!parts.some(({ text, isWritten }) => !isWritten && /[.%]/.test(text))) return []
+  const found = new Map([[textOf(parts), parts as readonly Part[]]])
+  // Twice, as one may uncover what another takes away.
+  for (const reading of [...READINGS, ...READINGS]) {
+    for (const one of [...found.values()]) {
+      const made = readAs(one, reading)
+      found.set(textOf(made), made)
+    }
+  }
+  found.delete(textOf(parts))
+  // Steps and empty segments that came of it are gone through, as servers do.
+  return [...found.keys()].map((text) =>
+    new URL(`http://x/${text}`).pathname.replace(/\/{2,}/g, '/'),
+  )
+}
