@@ -16,6 +16,8 @@ export const LIMITS = {
   kidLength: 256,
   /** Characters of a request path. */
   pathLength: 8 * 1024,
+  /** Parameters of a query that a rule reads: some parsers read no more than a thousand. */
+  queryParameters: 100,
   /** Characters of unverified values written to the journal. */
   claimedLength: 128,
   /** Bytes of a fetched key set or metadata document. */

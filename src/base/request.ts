@@ -47,7 +47,3 @@ const read = (url: string, host: string | null): Result<Address, AddressFault> =
 /** Whether a browser asks in advance what it may send (Fetch standard, CORS preflight). */
 export const isPreflight = ({ method, headers }: RequestHead): boolean =>
   method === 'OPTIONS' && headers.has('origin') && headers.has('access-control-request-method')
-
-/** Values of a query parameter, decoded, in order (WHATWG URL, form-urlencoded parsing). */
-export const queryValues = (query: string, name: string): readonly string[] =>
-  query === '' ? [] : new URLSearchParams(query).getAll(name)

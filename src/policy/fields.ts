@@ -82,6 +82,21 @@ const CREDENTIAL_HEADERS = ['authorization', 'proxy-authorization', 'dpop', 'coo
 export const isCredentialHeader = (name: string): boolean =>
   CREDENTIAL_HEADERS.includes(foldedName(name))
 
+/** Not what parsers take for a part of something, take away, or read as the end of a name. */
+const PARAMETER = /^(?=.*[\p{L}\p{N}])[^\p{C}\p{Z}[\];&=+%#]{1,128}$/u
+
+/** The name of a query parameter that all parsers read alike; none that holds a credential. */
+export const readParameterName = (value: string): Result<string, string> => {
+  if (value.toLowerCase() === 'access_token') {
+    return fail('`access_token` in a query is refused as a credential (RFC 6750 §2.3)')
+  }
+  return PARAMETER.test(value)
+    ? ok(value)
+    : fail(
+        `${quote(value)} is no name of a query parameter that all parsers read alike: at most 128 characters, of which one is a letter or digit, without spaces and [ ] ; & = + % #`,
+      )
+}
+
 /** A host as rules compare it: lower-case, without port. */
 export const hostName = text((value) =>
   isPlainHost(value) && hostOf(value) === value

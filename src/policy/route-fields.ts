@@ -1,7 +1,13 @@
 import { fail, ok } from '../base/result.ts'
 import type { AuthenticationRule, WorkflowSource } from '../model/route.ts'
 import { isScopeToken } from '../model/scope.ts'
-import { isCredentialHeader, isHeaderName, readHeaderName, text } from './fields.ts'
+import {
+  isCredentialHeader,
+  isHeaderName,
+  readHeaderName,
+  readParameterName,
+  text,
+} from './fields.ts'
 import { quote } from './issues.ts'
 import { type Match, parseMatch } from './router.ts'
 
@@ -18,9 +24,8 @@ export const workflowField = text<WorkflowSource>((value) => {
   if (from === 'header' && isCredentialHeader(name)) {
     return fail(`${quote(name)} holds a credential, and names no workflow`)
   }
-  if (from === 'query' && name.toLowerCase() === 'access_token') {
-    return fail('`access_token` in a query is refused as a credential (RFC 6750 §2.3)')
-  }
+  const parameter = from === 'query' ? readParameterName(name) : ok(name)
+  if (!parameter.ok) return parameter
   if (from === 'path' || from === 'header' || from === 'query') {
     return ok(Object.freeze({ from, name: from === 'header' ? name.toLowerCase() : name }))
   }

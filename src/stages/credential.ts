@@ -10,7 +10,8 @@ import {
   splitJws,
 } from '../base/jws.ts'
 import { LIMITS } from '../base/limits.ts'
-import { queryValues, type RequestHead } from '../base/request.ts'
+import { hasAccessToken } from '../base/query.ts'
+import type { RequestHead } from '../base/request.ts'
 import { fail, ok } from '../base/result.ts'
 import { algorithmOf } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
@@ -123,8 +124,7 @@ export const credential = stage({
     const anonymous = { ok: true, end: true, value: {} } as const
     if (route.access === 'public') return anonymous
     const header = request.headers.get('authorization')
-    if (queryValues(address.query, 'access_token').length > 0)
-      return fail(deny('credential_in_query'))
+    if (hasAccessToken(address.query)) return fail(deny('credential_in_query'))
     if (header === null) {
       return route.access === 'optional' ? anonymous : fail(deny('credential_missing'))
     }

@@ -1,19 +1,20 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
 import { perObject } from '../base/memo.ts'
-import {
-  type Address,
-  isPreflight,
-  queryValues,
-  type RequestHead,
-  readAddress,
-} from '../base/request.ts'
+import { ambiguousParameter, methodsNamed, queryValues } from '../base/query.ts'
+import { type Address, isPreflight, type RequestHead, readAddress } from '../base/request.ts'
 import { fail, ok } from '../base/result.ts'
 import { connectionOptions, foldedName } from '../base/text.ts'
 import type { Condition } from '../model/condition.ts'
 import { MCP_KINDS } from '../model/mcp.ts'
 import type { Policy } from '../model/policy.ts'
-import { METHODS, type Method, type Route, type RouteMatch } from '../model/route.ts'
+import {
+  METHODS,
+  type Method,
+  type Route,
+  type RouteMatch,
+  type WorkflowSource,
+} from '../model/route.ts'
 import { isReserved } from '../model/well-known.ts'
 
 const deny = denials({
@@ -30,12 +31,17 @@ const deny = denials({
   path_ambiguous: [
     'badRequest',
     'The path could be read in more than one way',
-    'Send the path in its plain form: no dot segments, double slashes, encoded slashes or double encoding, in the exact case and with the exact trailing slash of the API',
+    'Send the path in its plain form: no dot segments, double slashes, encoded slashes or double encoding, in the exact case and with the exact trailing slash of the API, without a format, dot or space behind it',
   ],
   method_unknown: [
     'notAllowed',
     'The method is not one this gate knows',
     'Use one of the methods the Allow header names',
+  ],
+  method_ambiguous: [
+    'badRequest',
+    'The query names another method, for which this route is not',
+    'Send the request with the method that is meant, and no parameter like _method that overrides it',
   ],
   route_unknown: [
     'notFound',
@@ -50,7 +56,7 @@ const deny = denials({
   parameter_ambiguous: [
     'badRequest',
     'A parameter that this route reads is missing, or can be read in more than one way',
-    'Send each parameter and header that this route reads once, and the one that names the workflow always; no second header whose name differs in punctuation only, and none of them in Connection',
+    'Send each parameter and header that this route reads once, and the one that names the workflow always; no second header or parameter whose name differs in case or punctuation only, no ; in the query, and none of the headers in Connection',
   ],
   preflight_refused: [
     'forbidden',
@@ -119,10 +125,15 @@ export const route = stage({
     if (!match || match.route.endpoint === 'none') return fail(deny('route_unknown'))
     if (ambiguous) {
       return fail(
-        deny('path_ambiguous', { fault: 'an earlier rule differs by case or trailing slash' }),
+        deny('path_ambiguous', { fault: 'some servers read it as a path of an earlier rule' }),
       )
     }
     const found = match.route
+    const other = methodsNamed(address.query).find(
+      (one) =>
+        !(isMethod(one) && router.find(one, address.host, address.path).match?.route === found),
+    )
+    if (other !== undefined) return fail(deny('method_ambiguous', { method: other }))
     if (!found.endpoint && isReserved(found, address.path)) {
       return fail(deny('route_unknown', { fault: 'reserved well-known path' }))
     }
@@ -167,22 +178,25 @@ const slashesAreInParameters = (path: string, { route, params }: RouteMatch): bo
 type Reads = Pick<Condition, 'headers' | 'query'>
 
 /** What the rule, and what is called by name behind it, read of a request: one reading is for all of them. */
-const readsOf = perObject(({ when, mcp }: Route): Reads => {
+const readsOf = perObject(({ when, mcp, workflow }: Route): Reads => {
   const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
   const conditions = [when, ...uses.map((use) => use.when)].flatMap((one) => one ?? [])
+  const workflowIn = (from: WorkflowSource['from']) =>
+    workflow?.from === from ? [workflow.name] : []
   return {
-    headers: [...new Set(conditions.flatMap(({ headers }) => headers))],
-    query: [...new Set(conditions.flatMap(({ query }) => query))],
+    headers: [
+      ...new Set([...conditions.flatMap(({ headers }) => headers), ...workflowIn('header')]),
+    ],
+    query: [...new Set([...conditions.flatMap(({ query }) => query), ...workflowIn('query')])],
   }
 })
 
-/** The first header or query parameter that a condition reads and that has more than one reading. */
+/** The first header or query parameter that the rule reads and that has more than one reading. */
 const repeated = (
   request: RequestHead,
   { query: asked }: Address,
   { headers, query }: Reads,
-): string | undefined =>
-  ambiguousHeader(request, headers) ?? query.find((name) => queryValues(asked, name).length > 1)
+): string | undefined => ambiguousHeader(request, headers) ?? ambiguousParameter(asked, query)
 
 /**
  * The first of these headers of which an origin may read something else than is read here: it is sent
@@ -205,7 +219,7 @@ const ambiguousHeader = (
   })
 }
 
-/** The one value of the parameter that names the workflow. */
+/** The value that names the workflow; it is known to have one reading. */
 const workflowNamed = (
   request: RequestHead,
   { params, address }: Routed,
@@ -215,12 +229,8 @@ const workflowNamed = (
     case 'path':
       return decodeURIComponent(params.get(name) ?? '') || undefined
     case 'header':
-      return ambiguousHeader(request, [name]) === undefined
-        ? request.headers.get(name) || undefined
-        : undefined
-    case 'query': {
-      const values = queryValues(address.query, name)
-      return values.length === 1 ? values[0] || undefined : undefined
-    }
+      return request.headers.get(name) || undefined
+    case 'query':
+      return queryValues(address.query, name)[0] || undefined
   }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { queryValues, readAddress } from '../../src/base/request.ts'
+import { readAddress } from '../../src/base/request.ts'
 import { requestTo } from '../kit/facts.ts'
 import { tries } from '../kit/property.ts'
 
@@ -60,16 +60,4 @@ describe('readAddress', () => {
       tries(100),
     )
   })
-})
-
-it.each([
-  ['', []],
-  ['?a=1', ['1']],
-  ['?a=1&b=2&a=3', ['1', '3']],
-  ['?%61=1', ['1']],
-  ['?a', ['']],
-  ['?A=1', []],
-  ['?b=a=1', []],
-])('queryValues(%j, a)', (query, values) => {
-  expect(queryValues(query, 'a')).toEqual(values)
 })

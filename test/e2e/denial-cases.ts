@@ -137,6 +137,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     ask: token({}, { method: 'PROPFIND' }),
     headers: [['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']],
   },
+  method_ambiguous: badRequest(token({}, { target: '/v1/any?_method=DELETE' })),
   route_unknown: { status: 404, challenge: 'none', ask: token({}, { target: '/nowhere' }) },
   insecure_transport: { ...forbidden(token()), at: 'strictHttp' },
   parameter_ambiguous: badRequest(token({}, { target: '/v1/runs-by-query?run=1&run=2' })),

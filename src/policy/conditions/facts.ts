@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, own } from '../../base/json.ts'
 import { perObject } from '../../base/memo.ts'
-import { queryValues } from '../../base/request.ts'
+import { queryValues } from '../../base/query.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import type { ConditionFacts, ConditionFault } from '../../model/condition.ts'
 import { type AccessToken, type AgentIdentity, typesOf } from '../../model/token.ts'

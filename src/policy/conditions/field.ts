@@ -1,7 +1,7 @@
 import { fail, ok } from '../../base/result.ts'
 import { foldedName } from '../../base/text.ts'
 import type { Condition } from '../../model/condition.ts'
-import { isCredentialHeader, readHeaderName, text } from '../fields.ts'
+import { isCredentialHeader, readHeaderName, readParameterName, text } from '../fields.ts'
 import { quote } from '../issues.ts'
 import { field, list, readTable } from '../table.ts'
 import { compileCondition } from './compile.ts'
@@ -29,17 +29,10 @@ const readableHeader = text((value) => {
     : ok(name)
 })
 
-const readableParameter = text((value) => {
-  if (value === '' || value.length > 128) return fail('must be the name of a query parameter')
-  return value.toLowerCase() === 'access_token'
-    ? fail('`access_token` in a query is refused as a credential (RFC 6750 §2.3)')
-    : ok(value)
-})
-
 const FIELDS = {
   condition: text((value) => ok(value)),
   headers: list(readableHeader),
-  query: list(readableParameter),
+  query: list(text(readParameterName)),
 }
 
 const fieldOver = (variables: readonly string[]) =>
