@@ -142,6 +142,7 @@ const unbound: ReturnType<typeof createRevocations> = {
   get: unreachable,
   add: unreachable,
   remove: unreachable,
+  removePage: unreachable,
 }
 
 const sender =

@@ -4,7 +4,14 @@ import { LIMITS } from '../base/limits.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { Policy } from '../model/policy.ts'
 import type { RevocationQuery } from '../model/ports.ts'
-import { KINDS, MODES, type Revocation, revocationId } from '../model/revocation.ts'
+import {
+  KINDS,
+  type Kind,
+  MODES,
+  REACHES,
+  type Revocation,
+  revocationId,
+} from '../model/revocation.ts'
 
 /** One thing that is wrong with a request, and where: `revocations[2].kind`. */
 export interface Problem {
@@ -103,18 +110,19 @@ export const decodeRevocations = (
 /**
  * Entries as they are to be stored, with their defaults: `at` is now, a token's entry and a
  * `before` leave when no covered token can be valid any more; a token's entry a little later than what was
- * given. Does not judge who asks.
+ * given. `own`: who makes them administers this issuer alone. Does not judge whether they may.
  */
 export const toRevocations = async (
   { entries }: WantedRevocations,
-  { policy, now, createdBy }: { policy: Policy; now: number; createdBy: string },
+  { policy, now, ...made }: { policy: Policy; now: number } & Pick<Revocation, 'createdBy' | 'own'>,
 ): Promise<Result<readonly Revocation[], readonly Problem[]>> => {
   const tolerance = policy.gate.clockTolerance
   const life = longestLife(policy)
   const problems: Problem[] = []
   const stored: Revocation[] = []
   for (const { path, wanted } of entries) {
-    const { kind, issuer, value = '', mode = 'block', reason } = wanted
+    const { kind, issuer, mode = 'block', reason } = wanted
+    const value = namedValue(policy, { kind, issuer, value: wanted.value ?? '' })
     const at = mode === 'before' ? (wanted.at ?? now) : undefined
     // A token is taken for a while after its own `exp`, which is what is often given here.
     const late = kind === 'token' ? LIMITS.lateTokenSeconds : 0
@@ -139,7 +147,7 @@ export const toRevocations = async (
       if (broken) problems.push({ path: `${path}${field}`, message })
     }
     stored.push({
-      id: await revocationId({ kind, issuer, value }, mode),
+      id: await revocationId({ kind, issuer, value }, mode, made.own),
       kind,
       issuer,
       value,
@@ -148,10 +156,29 @@ export const toRevocations = async (
       ...(expires !== undefined && { expires }),
       ...(reason !== undefined && { reason }),
       created: now,
-      createdBy,
+      ...made,
     })
   }
   return problems.length > 0 ? fail(problems) : ok(stored)
+}
+
+/** The prefix that ids of an issuer's agents have for the origin. */
+export const prefixOf = ({ issuers }: Policy, issuer: string | undefined): string =>
+  issuers.get(issuer ?? '')?.agentPrefix ?? ''
+
+interface Named {
+  readonly kind: Kind | undefined
+  readonly issuer: string | undefined
+  readonly value: string
+}
+
+/**
+ * The one spelling of a value. An agent is named as its issuer names it: where a value begins with the
+ * issuer's prefix, what follows is the agent.
+ */
+export const namedValue = (policy: Policy, { kind, issuer, value }: Named): string => {
+  const prefix = kind === 'agent' ? prefixOf(policy, issuer) : ''
+  return value.startsWith(prefix) && value !== prefix ? value.slice(prefix.length) : value
 }
 
 /** An issuer whose tokens are taken or, for kind `agent`, whose actors count in some of them. */
@@ -174,13 +201,15 @@ const QUERY = v.strictObject(
     kind: v.optional(kind),
     issuer: v.optional(issuer),
     value: v.optional(value),
+    created_by: v.optional(text(2 * LIMITS.revocationValue + 1)),
+    reach: v.optional(v.picklist(REACHES, `must be one of ${REACHES.join(', ')}`)),
     limit: v.optional(number(/^(?:[1-9]\d{0,2}|1000)$/, 'must be 1 to 1000')),
     cursor: v.optional(number(/^\d{1,15}$/, 'must be the cursor of a page before')),
   },
   keys,
 )
 
-/** The query of a GET; each parameter at most once, and none that is not known. */
+/** The query of a GET or DELETE; each parameter at most once, and none that is not known. */
 export const decodeQuery = (
   given: Readonly<Record<string, readonly string[]>>,
 ): Result<RevocationQuery, readonly Problem[]> => {
@@ -193,12 +222,14 @@ export const decodeQuery = (
     Object.fromEntries(Object.entries(given).map(([name, [first]]) => [name, first])),
   )
   if (!parsed.success) return fail(problemsOf(parsed.issues))
-  const { kind, issuer, value, limit = 100, cursor } = parsed.output
+  const { kind, issuer, value, created_by: createdBy, reach, limit = 100, cursor } = parsed.output
   return ok({
     limit,
     ...(kind !== undefined && { kind }),
     ...(issuer !== undefined && { issuer }),
     ...(value !== undefined && { value }),
+    ...(createdBy !== undefined && { createdBy }),
+    ...(reach !== undefined && { own: reach === 'own' }),
     ...(cursor !== undefined && { cursor }),
   })
 }

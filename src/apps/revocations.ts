@@ -2,7 +2,7 @@ import { utf8Decode } from '../base/bytes.ts'
 import { type Denial, denials } from '../base/denial.ts'
 import { parseJsonObject } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import type { RevocationStore } from '../model/ports.ts'
+import type { RevocationPage, RevocationQuery, RevocationStore } from '../model/ports.ts'
 import { isRevoked, type Revocation, type Spread, subjectKey } from '../model/revocation.ts'
 import { revocableSubjects, standingDenials } from '../stages/standing.ts'
 import { createApp } from './app.ts'
@@ -12,7 +12,9 @@ import { isReached, ownIssuer } from './reach.ts'
 import {
   decodeQuery,
   decodeRevocations,
+  namedValue,
   type Problem,
+  prefixOf,
   toRevocations,
 } from './revocation-request.ts'
 
@@ -35,17 +37,24 @@ export const revocationDenials = denials({
   ],
   revocation_unknown: [
     'notFound',
-    'There is no such revocation',
-    'It may have expired or been lifted; list the revocations to see what is there',
+    'There is no such revocation, or it is not one for this token',
+    'It may have expired or been lifted; list the revocations to see what is there. What an administrator of every issuer has made only such a one lifts',
   ],
   revocations_full: [
     'full',
     'The revocation set is full',
-    'Lift or wait out old revocations, or revoke something wider in place of many tokens',
+    'Lift or wait out old revocations, or revoke something wider in place of many tokens; the last tenth of the set is for administrators of every issuer',
+  ],
+  revocations_share_full: [
+    'full',
+    'Administrators of this issuer have filled their tenth of the revocation set',
+    'Lift or wait out revocations that they have made, or revoke something wider in place of many tokens; an administrator of every issuer is not bound by it',
   ],
 })
 
 const deny = revocationDenials
+
+const FULL = { set: 'revocations_full', share: 'revocations_share_full' } as const
 
 const ID = /^[A-Za-z0-9_-]{22}$/
 
@@ -70,6 +79,7 @@ export const revocationsApp = createApp()
       policy: c.get('policy'),
       now,
       createdBy: `${issuer} ${id}`,
+      ...(ownIssuer(c) !== undefined && { own: true }),
     })
     if (!entries.ok) return invalid(c, entries.reason)
     if (!wanted.value.force && locksOut(c, entries.value, now)) {
@@ -77,47 +87,51 @@ export const revocationsApp = createApp()
     }
     const stored = await ask(c, (store) => store.add(entries.value))
     if (!stored.ok) return c.get('deny')(stored.reason)
-    if ('full' in stored.value) return c.get('deny')(deny('revocations_full'))
+    if ('full' in stored.value) return c.get('deny')(deny(FULL[stored.value.full]))
     const { added, shards } = stored.value
     c.set(
       'revocations',
       added.map(({ id }) => id),
     )
-    const told = { revocations: added.map(present), ...presentSpread(shards) }
+    const told = { revocations: added.map(presenter(c)), ...presentSpread(shards) }
     if (shards.pending.length === 0) return answer(c, told)
     // Shards take changes in their order, so that who has the one written last has them all.
     const last = entries.value.at(-1)?.id
     c.header('location', `${c.get('policy').gate.prefix}/revocations/${last}`)
     return answer(c, told, 202)
   })
-  .get('/revocations', async (c) => {
-    const query = decodeQuery(c.req.queries())
-    if (!query.ok) return invalid(c, query.reason)
-    const { issuer = ownIssuer(c), ...rest } = query.value
-    if (issuer !== undefined && !isReached(c, issuer)) return beyond(c)
-    const page = await ask(c, (store) =>
-      store.list({ ...rest, ...(issuer !== undefined && { issuer }) }),
-    )
-    if (!page.ok) return c.get('deny')(page.reason)
-    const { revocations, cursor } = page.value
-    return answer(c, {
-      revocations: revocations.map(present),
-      ...(cursor !== undefined && { cursor: String(cursor) }),
+  .get('/revocations', (c) => answerPage(c, c.req.queries(), (store, query) => store.list(query)))
+  .delete('/revocations', (c) => {
+    const { limit: _, cursor: __, ...filters } = c.req.queries()
+    if (Object.keys(filters).length === 0) {
+      return invalid(c, [{ path: '', message: 'must say which, such as by kind or issuer' }])
+    }
+    const reach = ownIssuer(c) === undefined ? undefined : ['own']
+    if (reach && filters.reach?.includes('all')) return beyond(c)
+    const given = { ...c.req.queries(), ...(reach && { reach }) }
+    return answerPage(c, given, async (store, query) => {
+      const page = await store.removePage(query)
+      c.set(
+        'revocations',
+        page.revocations.map(({ id }) => id),
+      )
+      return page
     })
   })
   .get('/revocations/:id', async (c) => {
     const entry = await find(c, c.req.param('id'))
     if (!entry.ok) return c.get('deny')(entry.reason)
     const { revocation, shards } = entry.value
-    return answer(c, { revocation: present(revocation), ...presentSpread(shards) })
+    return answer(c, { revocation: presenter(c)(revocation), ...presentSpread(shards) })
   })
   .delete('/revocations/:id', async (c) => {
-    const entry = await find(c, c.req.param('id'))
-    if (!entry.ok) return c.get('deny')(entry.reason)
-    const removed = await ask(c, (store) => store.remove(entry.value.revocation.id))
+    const id = c.req.param('id')
+    const removed = ID.test(id)
+      ? await ask(c, (store) => store.remove(id, ownIssuer(c)))
+      : ok(false)
     if (!removed.ok) return c.get('deny')(removed.reason)
     if (!removed.value) return c.get('deny')(deny('revocation_unknown'))
-    c.set('revocations', [entry.value.revocation.id])
+    c.set('revocations', [id])
     return c.body(null, 204, { 'cache-control': 'no-store' })
   })
 
@@ -128,6 +142,32 @@ const invalid = (c: Admin, problems: readonly Problem[]): Response =>
   c.get('deny')(deny('revocation_invalid'), { problems })
 
 const beyond = (c: Admin): Response => c.get('deny')(deny('admin_reach'))
+
+/** A page of entries that a query names, within the caller's reach. */
+const answerPage = async (
+  c: Admin,
+  given: Readonly<Record<string, readonly string[]>>,
+  call: (store: RevocationStore, query: RevocationQuery) => Promise<RevocationPage>,
+): Promise<Response> => {
+  const query = decodeQuery(given)
+  if (!query.ok) return invalid(c, query.reason)
+  const { issuer = ownIssuer(c), kind, value, ...rest } = query.value
+  if (issuer !== undefined && !isReached(c, issuer)) return beyond(c)
+  const page = await ask(c, (store) =>
+    call(store, {
+      ...rest,
+      ...(kind !== undefined && { kind }),
+      ...(issuer !== undefined && { issuer }),
+      ...(value !== undefined && { value: namedValue(c.get('policy'), { kind, issuer, value }) }),
+    }),
+  )
+  if (!page.ok) return c.get('deny')(page.reason)
+  const { revocations, cursor } = page.value
+  return answer(c, {
+    revocations: revocations.map(presenter(c)),
+    ...(cursor !== undefined && { cursor: String(cursor) }),
+  })
+}
 
 const ask = async <Value>(
   c: Admin,
@@ -147,15 +187,16 @@ const find = async (c: Admin, id: string): Promise<Result<Found, Denial>> => {
   if (!ID.test(id)) return fail(deny('revocation_unknown'))
   const found = await ask(c, (store) => store.get(id))
   if (!found.ok) return found
-  if (!found.value) return fail(deny('revocation_unknown'))
-  return isReached(c, found.value.revocation.issuer) ? ok(found.value) : fail(deny('admin_reach'))
+  // What is out of reach is not told apart from what is not there.
+  return found.value && isReached(c, found.value.revocation.issuer)
+    ? ok(found.value)
+    : fail(deny('revocation_unknown'))
 }
 
 /** Whether one of the entries would revoke the token that asks for it. */
 const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolean => {
   const access = c.get('access')
-  const subjects = revocableSubjects(access, c.get('agent'), c.get('policy'))
-  const own = new Set(subjects.map(subjectKey))
+  const own = new Set(revocableSubjects(access, c.get('agent'), c.get('policy')).map(subjectKey))
   const token = {
     issuedAt: access.issuedAt,
     now,
@@ -169,10 +210,17 @@ const presentSpread = ({ total, acknowledged, pending }: Spread) => ({
   shards: { total, acknowledged, ...(pending.length > 0 && { pending }) },
 })
 
-const present = ({ value, created, createdBy, renewed, renewedBy, ...entry }: Revocation) => ({
-  ...entry,
-  ...(entry.kind !== 'issuer' && { value }),
-  created,
-  created_by: createdBy,
-  ...(renewed !== undefined && { renewed, renewed_by: renewedBy }),
-})
+/** Tells an entry; an agent also by the id that origins are told, where that is another. */
+const presenter = (c: Admin) => (told: Revocation) => {
+  const { value, created, createdBy, own, renewed, renewedBy, ...entry } = told
+  const prefix = entry.kind === 'agent' ? prefixOf(c.get('policy'), entry.issuer) : ''
+  return {
+    ...entry,
+    ...(entry.kind !== 'issuer' && { value }),
+    ...(prefix !== '' && { name: prefix + value }),
+    reach: own ? 'own' : 'all',
+    created,
+    created_by: createdBy,
+    ...(renewed !== undefined && { renewed, renewed_by: renewedBy }),
+  }
+}

@@ -11,6 +11,7 @@ import { type DiffOptions, diff } from './diff.ts'
 import { type DoctorOptions, doctor } from './doctor/doctor.ts'
 import { type ExplainOptions, explain } from './explain.ts'
 import { readStdin } from './explain-request.ts'
+import { type Filters, filtered } from './filters.ts'
 import { DIFF_HELP, DOCTOR_HELP, EXPLAIN_HELP, keyHelp, REVOKE_HELP, ROUTES_HELP } from './help.ts'
 import { type KeygenOptions, keygen } from './keygen.ts'
 import { type MintOptions, mint } from './mint.ts'
@@ -169,22 +170,21 @@ gateCommand(
     ),
   )
 
-gateCommand(
+filtered(gateCommand)(
   'lift',
-  'Lift a revocation at a running gate.',
+  'Lift a revocation at a running gate, or all that the options name.',
   'lift 2hT1Zs0yX3kq8bN5vC7m9A --gate https://api.my-company.com --key ops.jwk',
 )
-  .argument('<id>', 'its id, as list shows it')
-  .action(async (id: string, options: GateOptions) => print(await lift(id, options, around)))
+  .argument('[id]', 'its id, as list shows it')
+  .action(async (id: string | undefined, options: GateOptions & Filters) =>
+    print(await lift(id, options, around)),
+  )
 
-gateCommand(
+filtered(gateCommand)(
   'list',
   'List the revocations of a running gate.',
   'list --gate https://api.my-company.com --key ops.jwk --kind agent --all',
 )
-  .addOption(new Option('--kind <kind>', 'only of this kind').choices(KINDS))
-  .option('--issuer <iss>', 'only of this issuer')
-  .option('--value <value>', 'only of this value')
   .option('--all', 'every page')
   .action(async (options: ListOptions) => print(await list(options, around)))
 

@@ -3,7 +3,14 @@ import type { Result } from '../base/result.ts'
 import type { AssertionAlgorithm } from './assertion.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
 import type { AddressLimit, Allowance, Exhausted, RateLimit } from './limit.ts'
-import type { Kind, Revocation, RevocationSubject, RevocationTerms, Spread } from './revocation.ts'
+import type {
+  Fullness,
+  Kind,
+  Revocation,
+  RevocationSubject,
+  RevocationTerms,
+  Spread,
+} from './revocation.ts'
 import type { RememberedToken } from './token.ts'
 
 /** The time. Stages read no other clock. */
@@ -65,6 +72,10 @@ export interface RevocationQuery {
   readonly kind?: Kind
   readonly issuer?: string
   readonly value?: string
+  /** Entries that this administrator has made, and no other has made again last. */
+  readonly createdBy?: string
+  /** Entries of administrators of one issuer, or of every issuer. */
+  readonly own?: boolean
   readonly limit: number
   /** Where the page before ended. */
   readonly cursor?: number
@@ -82,19 +93,21 @@ export interface RevocationPage {
  */
 export interface RevocationStore {
   /**
-   * Stores all entries or, where they do not fit, none. An entry that is there already is renewed
-   * and keeps when and by whom it was made. No strict read that begins later misses one, once all
+   * Stores all entries or, where they do not fit (see `fullness`), none. One administrator has made all of
+   * them. An entry that is there already is renewed and keeps when and by whom it was made. No strict read that begins later misses one, once all
    * shards have acknowledged.
    */
   add(
     entries: readonly Revocation[],
   ): Promise<
-    { readonly added: readonly Revocation[]; readonly shards: Spread } | { readonly full: true }
+    { readonly added: readonly Revocation[]; readonly shards: Spread } | { readonly full: Fullness }
   >
   list(query: RevocationQuery): Promise<RevocationPage>
   get(id: string): Promise<{ readonly revocation: Revocation; readonly shards: Spread } | undefined>
-  /** Whether there was such an entry. */
-  remove(id: string): Promise<boolean>
+  /** Whether there was such an entry; with `owner` one that an administrator of that issuer alone has made. */
+  remove(id: string, owner?: string): Promise<boolean>
+  /** Removes the entries that a list with this query has, and tells which they were. */
+  removePage(query: RevocationQuery): Promise<RevocationPage>
 }
 
 /** A private key that assertions are signed with; it cannot be exported. */

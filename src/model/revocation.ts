@@ -8,6 +8,9 @@ export type Kind = (typeof KINDS)[number]
 export const MODES = ['block', 'before'] as const
 export type Mode = (typeof MODES)[number]
 
+/** Which administrators have made an entry: those of its issuer alone, or those of every issuer. */
+export const REACHES = ['own', 'all'] as const
+
 /** What an entry covers. `value` is empty for kind `issuer`. */
 export interface RevocationSubject {
   readonly kind: Kind
@@ -17,7 +20,7 @@ export interface RevocationSubject {
 
 /** One entry of the revocation set. Times are seconds since the epoch. */
 export interface Revocation extends RevocationSubject {
-  /** Derived from kind, issuer, value and mode: the same entry has the same id. */
+  /** Derived from kind, issuer, value, mode and `own`: the same entry has the same id. */
   readonly id: string
   readonly mode: Mode
   /** Only for `before`: the moment up to which issued tokens are revoked. */
@@ -27,6 +30,11 @@ export interface Revocation extends RevocationSubject {
   readonly reason?: string
   readonly created: number
   readonly createdBy: string
+  /**
+   * Made by an administrator of this issuer alone. What an administrator of every issuer makes is another
+   * entry, with an id of its own.
+   */
+  readonly own?: true
   /** When and by whom it was made again last. */
   readonly renewed?: number
   readonly renewedBy?: string
@@ -81,11 +89,34 @@ export interface Spread {
 }
 
 /** The id of an entry: 128 bits of SHA-256, base64url. */
-export const revocationId = async (subject: RevocationSubject, mode: Mode): Promise<string> =>
-  (await sha256Name(JSON.stringify([subject.kind, subject.issuer, subject.value, mode]))).slice(
-    0,
-    22,
-  )
+export const revocationId = async (
+  { kind, issuer, value }: RevocationSubject,
+  mode: Mode,
+  own = false,
+): Promise<string> => {
+  const text = JSON.stringify([kind, issuer, value, mode, ...(own ? ['own'] : [])])
+  return (await sha256Name(text)).slice(0, 22)
+}
+
+/** What is full: the whole set, or what the administrators of one issuer may fill of it. */
+export type Fullness = 'set' | 'share'
+
+/**
+ * Whether a set has too many entries once some are added. `own`: how many entries the administrators of
+ * one issuer have made, where they are who adds. They may fill a tenth of the set, and none of its last tenth.
+ */
+export const fullness = (
+  { held, own }: { readonly held: number; readonly own?: number | undefined },
+  capacity: number,
+): Fullness | undefined => {
+  const tenth = Math.floor(capacity / 10)
+  if (own !== undefined && own > tenth) return 'share'
+  return held > (own === undefined ? capacity : capacity - tenth) ? 'set' : undefined
+}
+
+/** The issuer whose administrator makes these entries; `undefined`: one of every issuer. */
+export const ownerOf = (entries: readonly Revocation[]): string | undefined =>
+  entries.find(({ own }) => own)?.issuer
 
 /** The one spelling of a subject, used as its key. */
 export const subjectKey = ({ kind, issuer, value }: RevocationSubject): string =>

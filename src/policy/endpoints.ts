@@ -25,7 +25,7 @@ const ROWS: readonly Row[] = [
   { match: 'GET /jwks.json', endpoint: 'jwks', access: 'public' },
   { match: 'GET /ready', endpoint: 'ready', access: 'optional' },
   {
-    match: 'GET,POST /revocations',
+    match: 'GET,POST,DELETE /revocations',
     endpoint: 'revocations',
     access: 'required',
     scope: 'edgewarden:revoke',

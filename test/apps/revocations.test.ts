@@ -57,7 +57,7 @@ const access: AccessToken = {
 
 const agent: AgentIdentity = {
   id: 'root',
-  name: 'ops:root',
+  name: `${OPS}#root`,
   issuer: OPS,
   workflowId: 'ops-run',
   actors: [{ sub: 'helper', issuer: ACME }],
@@ -134,6 +134,7 @@ describe('POST /revocations', () => {
           reason: 'stolen',
           created: NOW,
           created_by: `${OPS} root`,
+          reach: 'all',
         },
       ],
       shards: { total: 1, acknowledged: 1 },
@@ -175,7 +176,8 @@ describe('POST /revocations', () => {
     const { status, body } = await post(entry)
     expect(status).toBe(200)
     const [stored] = body.revocations as Record<string, unknown>[]
-    const { id: _id, created: _c, created_by: _b, ...rest } = stored ?? {}
+    const { id: _id, created: _c, created_by: _b, name: _n, reach, ...rest } = stored ?? {}
+    expect(reach).toBe('all')
     const { kind, issuer, value, mode = 'block' } = entry as Record<string, unknown>
     expect(rest).toEqual({ kind, issuer, ...(value !== undefined && { value }), mode, ...expected })
   })
@@ -299,7 +301,7 @@ describe('POST /revocations', () => {
     ['its key', { kind: 'key', issuer: OPS, value: 'ops-key' }],
     ['itself', { kind: 'token', issuer: OPS, value: 'ops-token' }],
     ['its agent', { kind: 'agent', issuer: OPS, value: 'root' }],
-    ['its agent by the name origins see', { kind: 'agent', issuer: OPS, value: 'ops:root' }],
+    ['its agent by the name origins see', { kind: 'agent', issuer: OPS, value: `${OPS}#root` }],
     ['its subject', { kind: 'subject', issuer: OPS, value: 'ops-subject' }],
     ['its client', { kind: 'client', issuer: OPS, value: 'ops-client' }],
     ['its workflow', { kind: 'workflow', issuer: OPS, value: 'ops-run' }],
@@ -385,7 +387,7 @@ describe('reach', () => {
     const id = await idOf({ kind: 'token', issuer: ACME, value: 'x' })
     for (const method of ['GET', 'DELETE']) {
       const { status, body } = await own.call(method, `/${id}`)
-      expect([status, body.code]).toEqual([403, 'admin_reach'])
+      expect([status, body.code]).toEqual([404, 'revocation_unknown'])
     }
     expect((await all.call('GET', `/${id}`)).status).toBe(200)
     const none = gate({ admin: false, store: kept })
@@ -472,7 +474,13 @@ describe('GET and DELETE /revocations', () => {
 
 describe('a set that cannot be reached', () => {
   const broken = () => Promise.reject(new Error('the object at 10.0.0.1 is down'))
-  const store: RevocationStore = { add: broken, list: broken, get: broken, remove: broken }
+  const store: RevocationStore = {
+    add: broken,
+    list: broken,
+    get: broken,
+    remove: broken,
+    removePage: broken,
+  }
 
   it('answers 503 and says nothing of why', async () => {
     const { post, call } = gate({ store })
@@ -482,6 +490,7 @@ describe('a set that cannot be reached', () => {
       await call('GET'),
       await call('GET', path),
       await call('DELETE', path),
+      await call('DELETE', '?kind=token'),
     ]) {
       expect([answer.status, answer.body.code]).toEqual([503, 'revocations_unavailable'])
       expect(answer.headers.get('retry-after')).not.toBeNull()

@@ -21,6 +21,45 @@ describe('lift', () => {
     expect(await lift(id, { gate }, around)).toMatchObject({ exitCode: 2 })
     expect(requests).toEqual([])
   })
+
+  it('lifts all that its options name, page by page', async () => {
+    state.answer = ({ url }) => ({
+      status: 200,
+      body: { revocations: [ENTRY], ...(!url?.includes('cursor') && { cursor: '7' }) },
+    })
+    const filters = { issuer: ENTRY.issuer, reach: 'own', createdBy: 'a b' }
+    const outcome = await lift(undefined, { gate, ...filters }, around)
+    const line = `Lifted agent "a7" of ${ENTRY.issuer}, until lifted, id ${ENTRY.id}`
+    expect(outcome).toMatchObject({ exitCode: 0, out: [line, line], err: [] })
+    expect(outcome.json).toEqual({ lifted: [ENTRY, ENTRY] })
+    const query = `issuer=${encodeURIComponent(ENTRY.issuer)}&created_by=a+b&reach=own&limit=1000`
+    expect(requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
+      `DELETE /.edgewarden/revocations?${query}`,
+      `DELETE /.edgewarden/revocations?${query}&cursor=7`,
+    ])
+  })
+
+  it('says what it has lifted where it cannot go on', async () => {
+    state.answer = ({ url }) =>
+      url?.includes('cursor')
+        ? { status: 500 }
+        : { status: 200, body: { revocations: [ENTRY], cursor: '7' } }
+    const outcome = await lift(undefined, { gate, kind: 'agent' }, around)
+    expect(outcome).toMatchObject({ exitCode: 2, out: [expect.stringMatching(/^Lifted/)] })
+    expect(outcome.err[0]).toBe('1 lifted before this:')
+    state.answer = () => ({ status: 200, body: { revocations: [] } })
+    const none = await lift(undefined, { gate, kind: 'agent' }, around)
+    expect(none).toMatchObject({ exitCode: 0, out: ['There is nothing to lift.'] })
+  })
+
+  it.each<[string | undefined, object]>([
+    [undefined, {}],
+    [ENTRY.id, { kind: 'agent' }],
+    [undefined, { kind: 'agents' }],
+  ])('asks nothing of a gate for %j and %j', async (id, filters) => {
+    expect(await lift(id, { gate, ...filters }, around)).toMatchObject({ exitCode: 2 })
+    expect(requests).toEqual([])
+  })
 })
 
 describe('list', () => {

@@ -433,6 +433,15 @@ export const CASES: Readonly<Record<string, Case>> = {
     headers: [['Retry-After', '60']],
   },
 
+  revocations_share_full: {
+    ...forbidden(
+      revoke(({ beta }) => ({ kind: 'agent', issuer: beta.issuer, value: 'x' }), 'beta'),
+    ),
+    status: 507,
+    at: 'faulty',
+    headers: [['Retry-After', '60']],
+  },
+
   explain_invalid: {
     ...badRequest(
       admin(
@@ -483,5 +492,6 @@ export const NOT_GET: ReadonlySet<string> = new Set([
   'admin_reach',
   'would_lock_out',
   'revocations_full',
+  'revocations_share_full',
   'explain_invalid',
 ])

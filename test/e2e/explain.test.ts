@@ -91,7 +91,7 @@ describe('an allowed request', () => {
     const own = await told('ops', { token, method: 'POST', path: '/.edgewarden/revocations' })
     expect(own).toMatchObject({
       allowed: true,
-      route: { match: 'GET,POST /.edgewarden/revocations', scopes: ['edgewarden:revoke'] },
+      route: { match: 'GET,POST,DELETE /.edgewarden/revocations', scopes: ['edgewarden:revoke'] },
     })
     const unread = await told('ops', { token, method: 'POST', path: EXPLAIN })
     expect(unread.denial).toMatchObject({

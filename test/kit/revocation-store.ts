@@ -34,7 +34,7 @@ export const entryOf = async (
     createdBy: `${ACME} ops`,
     ...parts,
     ...subject,
-    id: await revocationId(subject, mode),
+    id: await revocationId(subject, mode, parts.own),
   }
 }
 
@@ -167,6 +167,45 @@ export const itKeepsRevocations = (open: () => Revocations & RevocationStore): v
     expect(await set.lookup([entry])).toEqual([])
   })
 
+  it('keeps what administrators of one issuer make apart from what those of all make', async () => {
+    const set = open()
+    const all = await entryOf({ value: 'one' })
+    const own = await entryOf({ value: 'one', own: true, expires: T + 10 })
+    expect(own.id).not.toBe(all.id)
+    await set.add([all])
+    await set.add([own])
+    expect(await set.lookup([all])).toEqual([all, own])
+    expect(await set.remove(all.id, ACME)).toBe(false)
+    expect(await set.remove(own.id, OTHER)).toBe(false)
+    expect(await set.remove(own.id, ACME)).toBe(true)
+    expect(await set.lookup([own])).toEqual([all])
+  })
+
+  it('removes what a list has, page by page', async () => {
+    const set = open()
+    const [by, again] = [{ createdBy: 'a' }, { createdBy: 'a', reason: 'again' }]
+    const made = await Promise.all(
+      ['a', 'b', 'c', 'd'].map((value) =>
+        entryOf({ value, ...(value !== 'a' && { own: true as const }), ...by }),
+      ),
+    )
+    const [first, second, third, fourth] = made as [Revocation, Revocation, Revocation, Revocation]
+    await set.add([first])
+    await set.add([second, third, fourth])
+    // Made again by somebody else, who would miss it; and by the same one.
+    await set.add([{ ...third, createdBy: 'b' }])
+    await set.add([{ ...fourth, ...again }])
+    const mine = { createdBy: 'a', limit: 1 }
+    expect(named((await set.list({ ...mine, limit: 9 })).revocations)).toEqual(['a', 'b', 'd'])
+    expect(await set.removePage({ ...mine, own: true, issuer: OTHER })).toEqual({ revocations: [] })
+    const page = await set.removePage({ ...mine, own: true })
+    expect(named(page.revocations)).toEqual(['b'])
+    const next = await set.removePage({ ...mine, own: true, cursor: page.cursor ?? 0 })
+    expect([named(next.revocations), next.cursor]).toEqual([['d'], undefined])
+    expect((await set.list({ limit: 9, own: false })).revocations).toEqual([first])
+    expect(named((await set.list({ limit: 9 })).revocations)).toEqual(['a', 'c'])
+  })
+
   it('lists by every filter', async () => {
     const set = open()
     await set.add([
@@ -213,16 +252,63 @@ export const itIsBounded = (open: () => Revocations & RevocationStore): void => 
       entryOf({ value: 'd' }),
     ])
     await set.add([a, b])
-    expect(await set.add([{ ...b, reason: 'renewed' }, c, d])).toEqual({ full: true })
+    expect(await set.add([{ ...b, reason: 'renewed' }, c, d])).toEqual({ full: 'set' })
     expect((await set.list({ limit: 10 })).revocations).toEqual([a, b])
     expect(await set.add([c])).toEqual({ added: [c], shards: ALONE })
-    expect(await set.add([d])).toEqual({ full: true })
+    expect(await set.add([d])).toEqual({ full: 'set' })
     expect(await set.add([{ ...b, reason: 'renewed' }])).toEqual({
       added: [{ ...b, reason: 'renewed', ...RENEWED }],
       shards: ALONE,
     })
     setNow(T + 10)
     expect(await set.add([d])).toEqual({ added: [d], shards: ALONE })
-    expect(await set.add([await entryOf({ value: 'a' })])).toEqual({ full: true })
+    expect(await set.add([await entryOf({ value: 'a' })])).toEqual({ full: 'set' })
+  })
+}
+
+/** How a keeper that holds 20 entries, two of each issuer's own administrators, shares its room. */
+export const itIsShared = (open: () => Revocations & RevocationStore): void => {
+  const many = (values: readonly string[], parts: Partial<Revocation> = {}) =>
+    Promise.all(values.map((value) => entryOf({ value, ...parts })))
+  const mine = (values: readonly string[], parts: Partial<Revocation> = {}) =>
+    many(values, { own: true, ...parts })
+  const numbers = (count: number, prefix: string) =>
+    Array.from({ length: count }, (_, index) => `${prefix}${index}`)
+
+  it('gives administrators of one issuer a tenth, and what they lift or let expire back', async () => {
+    const set = open()
+    const SHARE = { full: 'share' }
+    expect(await set.add(await mine(['a', 'b', 'c']))).toEqual(SHARE)
+    expect(await set.list({ limit: 9 })).toEqual({ revocations: [] })
+    expect(await set.add(await mine(['a', 'b'], { expires: T + 10 }))).toMatchObject({
+      added: [{}, {}],
+    })
+    expect(await set.add(await mine(['c']))).toEqual(SHARE)
+    // Renewed; another issuer's; one of all.
+    expect(await set.add(await mine(['a']))).toMatchObject({ added: [{}] })
+    expect(await set.add(await mine(['a', 'b'], { issuer: OTHER }))).toMatchObject({
+      added: [{}, {}],
+    })
+    expect(await set.add(await many(['a', 'b', 'c']))).toMatchObject({ added: [{}, {}, {}] })
+    await set.remove((await entryOf({ value: 'a', own: true })).id)
+    expect(await set.add(await mine(['c']))).toMatchObject({ added: [{}] })
+    expect(await set.add(await mine(['d']))).toEqual(SHARE)
+    setNow(T + 10)
+    expect(await set.add(await mine(['d']))).toMatchObject({ added: [{}] })
+    expect(await set.add(await mine(['b']))).toEqual(SHARE)
+    await set.removePage({ limit: 9, own: true, issuer: ACME })
+    expect(await set.add(await mine(['d', 'e']))).toMatchObject({ added: [{}, {}] })
+    expect(await set.add(await mine(['f']))).toEqual(SHARE)
+  })
+
+  it('keeps the last tenth for administrators of every issuer', async () => {
+    const set = open()
+    await set.add(await mine(['a']))
+    await set.add(await many(numbers(17, 'x')))
+    expect(await set.add(await mine(['b']))).toEqual({ full: 'set' })
+    expect(await set.add(await mine(['a'], { reason: 'again' }))).toMatchObject({ added: [{}] })
+    expect(await set.add(await many(['y', 'z']))).toMatchObject({ added: [{}, {}] })
+    expect(await set.add(await mine(['a']))).toMatchObject({ added: [{}] })
+    expect(await set.add(await many(['more']))).toEqual({ full: 'set' })
   })
 }

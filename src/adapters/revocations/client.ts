@@ -55,7 +55,8 @@ export const createRevocations = (
     list: (query) => twice(() => leader().list(query)),
     get: (id) => twice(() => leader().get(id)),
     add: async (entries) => await leader().add(entries),
-    remove: async (id) => await leader().remove(id),
+    remove: async (id, owner) => await leader().remove(id, owner),
+    removePage: async (query) => await leader().removePage(query),
   }
 }
 

@@ -1,4 +1,5 @@
-import type { Revocation, Spread } from '../../model/revocation.ts'
+import type { RevocationPage, RevocationQuery } from '../../model/ports.ts'
+import type { Fullness, Revocation, Spread } from '../../model/revocation.ts'
 import { inTime } from './in-time.ts'
 import type { Head } from './log.ts'
 import { HANDING_MS } from './outbox.ts'
@@ -75,6 +76,15 @@ export const createLeading = ({ ctx, parts, roster, reach }: LeadingOptions) => 
     if (set === null || set > at) await storage.setAlarm(at)
   }
 
+  const removing = async <Removed>(remove: () => Removed): Promise<Removed> => {
+    await led()
+    const { version } = log.head()
+    const removed = remove()
+    handOnLater()
+    if (log.head().version > version) await handOn()
+    return removed
+  }
+
   const told = (row: Row): Told => ({
     revocation: toEntry(row),
     shards: outbox.spread(row.version),
@@ -86,10 +96,10 @@ export const createLeading = ({ ctx, parts, roster, reach }: LeadingOptions) => 
     /** Stores all entries, or none when they do not fit, and tells how far all of them have come. */
     async add(
       entries: readonly Revocation[],
-    ): Promise<{ added: readonly Revocation[]; shards: Spread } | { full: true }> {
+    ): Promise<{ added: readonly Revocation[]; shards: Spread } | { full: Fullness }> {
       await led()
       const rows = await store.add(entries, handOnLater)
-      if (!rows) return { full: true }
+      if (typeof rows === 'string') return { full: rows }
       await handOn()
       await arm()
       // One that has changed meanwhile is told with what it has become, also to who acknowledged more.
@@ -105,14 +115,13 @@ export const createLeading = ({ ctx, parts, roster, reach }: LeadingOptions) => 
       return row && told(row)
     },
 
-    /** Removes an entry; false when there is no live one with this id. */
-    async remove(id: string): Promise<boolean> {
-      await led()
-      const isRemoved = store.remove(id)
-      handOnLater()
-      if (isRemoved) await handOn()
-      return isRemoved
-    },
+    /** Removes an entry; false when there is no live one with this id, and of this owner. */
+    remove: (id: string, owner?: string): Promise<boolean> =>
+      removing(() => store.remove(id, owner)),
+
+    /** Removes the entries of a page. */
+    removePage: (query: RevocationQuery): Promise<RevocationPage> =>
+      removing(() => store.removePage(query)),
 
     /** Counts a replica in, where it can be handed all that it lacks. */
     async enrol(

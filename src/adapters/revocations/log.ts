@@ -97,17 +97,14 @@ export const createRevocationLog = ({ sql }: DurableObjectStorage) => {
       sql.exec<{ version: number }>('UPDATE log SET version = version + 1 RETURNING version').one()
         .version,
 
-    /** Removes what has expired, {@link LOG.sweep} entries at most. */
-    sweep(now: number): void {
-      if (sql.exec('SELECT 1 FROM entries WHERE expires <= ? LIMIT 1', now).toArray().length === 0)
-        return
+    /** Removes what has expired, {@link LOG.sweep} entries at most; of the administrators of one issuer alone. */
+    sweep(now: number, owner?: string): void {
+      const bound = owner === undefined ? [now] : [now, owner]
+      const expired = `SELECT seq FROM entries INDEXED BY entries_by_expiry WHERE expires <= ?
+        ${owner === undefined ? '' : 'AND own = 1 AND issuer = ?'} ORDER BY expires, seq LIMIT`
+      if (sql.exec(`${expired} 1`, ...bound).toArray().length === 0) return
       // The condition is read twice and must name the same entries.
-      drop(
-        now,
-        `seq IN (SELECT seq FROM entries WHERE expires <= ? ORDER BY expires, seq
-          LIMIT ${LOG.sweep})`,
-        now,
-      )
+      drop(now, `seq IN (${expired} ${LOG.sweep})`, ...bound)
     },
 
     /** From which version on the shard may answer; `null` for never. */

@@ -1,7 +1,9 @@
 import { LIMITS } from '../../base/limits.ts'
 import type { Clock, RevocationPage, RevocationStore, Revocations } from '../../model/ports.ts'
 import {
+  fullness,
   hasExpired,
+  ownerOf,
   type Revocation,
   renewed,
   type Spread,
@@ -29,12 +31,17 @@ export const createMemoryRevocations = ({
 }): Revocations & RevocationStore => {
   const byId = new Map<string, Held>()
   const idsBySubject = new Map<string, Set<string>>()
+  /** How many entries the administrators of each issuer have made. */
+  const shares = new Map<string, number>()
   let made = 0
 
   const now = () => Math.floor(clock.now() / 1000)
   const live = (id: string): Held | undefined => {
     const held = byId.get(id)
     return held && !hasExpired(held.entry, now()) ? held : undefined
+  }
+  const count = ({ own, issuer }: Revocation, change: number): void => {
+    if (own) shares.set(issuer, (shares.get(issuer) ?? 0) + change)
   }
   const drop = (id: string): void => {
     const held = byId.get(id)
@@ -44,6 +51,7 @@ export const createMemoryRevocations = ({
     ids?.delete(id)
     if (ids?.size === 0) idsBySubject.delete(key)
     byId.delete(id)
+    count(held.entry, -1)
   }
   const put = (entry: Revocation): void => {
     const old = live(entry.id)
@@ -54,6 +62,7 @@ export const createMemoryRevocations = ({
     drop(entry.id)
     made += 1
     byId.set(entry.id, { seq: made, entry })
+    count(entry, 1)
     const key = subjectKey(entry)
     idsBySubject.set(key, (idsBySubject.get(key) ?? new Set()).add(entry.id))
   }
@@ -70,9 +79,15 @@ export const createMemoryRevocations = ({
     },
     async add(entries) {
       const ids = new Set(entries.map(({ id }) => id))
-      const fresh = () => [...ids].filter((id) => !byId.has(id)).length
-      if (byId.size + fresh() > capacity) sweep()
-      if (byId.size + fresh() > capacity) return { full: true }
+      const owner = ownerOf(entries)
+      const full = () => {
+        const fresh = [...ids].filter((id) => !byId.has(id)).length
+        const own = owner === undefined ? undefined : (shares.get(owner) ?? 0) + fresh
+        return fresh > 0 ? fullness({ held: byId.size + fresh, own }, capacity) : undefined
+      }
+      if (full()) sweep()
+      const what = full()
+      if (what) return { full: what }
       for (const entry of entries) put(entry)
       return { added: [...ids].flatMap((id) => live(id)?.entry ?? []), shards: HERE }
     },
@@ -84,7 +99,11 @@ export const createMemoryRevocations = ({
           !hasExpired(entry, now()) &&
           entry.kind === (filter.kind ?? entry.kind) &&
           entry.issuer === (filter.issuer ?? entry.issuer) &&
-          entry.value === (filter.value ?? entry.value),
+          entry.value === (filter.value ?? entry.value) &&
+          (entry.own ?? false) === (filter.own ?? entry.own ?? false) &&
+          [entry.createdBy, entry.renewedBy ?? entry.createdBy].every(
+            (by) => by === (filter.createdBy ?? by),
+          ),
       )
       const page = rest.slice(0, limit)
       const last = page.at(-1)
@@ -97,10 +116,16 @@ export const createMemoryRevocations = ({
       const held = live(id)
       return held && { revocation: held.entry, shards: HERE }
     },
-    async remove(id) {
-      const there = live(id) !== undefined
+    async remove(id, owner) {
+      const entry = live(id)?.entry
+      if (!entry || (owner !== undefined && ownerOf([entry]) !== owner)) return false
       drop(id)
-      return there
+      return true
+    },
+    async removePage(query) {
+      const page = await this.list(query)
+      for (const { id } of page.revocations) drop(id)
+      return page
     },
   }
 }

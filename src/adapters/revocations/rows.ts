@@ -15,6 +15,8 @@ export type Row = {
   readonly reason: string | null
   readonly created: number
   readonly created_by: string
+  /** 1 for an entry of an administrator of its issuer alone, else 0. */
+  readonly own: number
   readonly renewed: number | null
   readonly renewed_by: string | null
   /** Of the change that made it so. */
@@ -35,6 +37,7 @@ export const toEntry = (row: Row): Revocation => ({
   ...(row.reason !== null && { reason: row.reason }),
   created: row.created,
   createdBy: row.created_by,
+  ...(row.own === 1 && { own: true }),
   ...(row.renewed !== null && { renewed: row.renewed }),
   ...(row.renewed_by !== null && { renewedBy: row.renewed_by }),
 })
@@ -53,6 +56,7 @@ export const toRow = (entry: Revocation, version: number, hash: ArrayBuffer): Ro
   reason: entry.reason ?? null,
   created: entry.created,
   created_by: entry.createdBy,
+  own: entry.own ? 1 : 0,
   renewed: entry.renewed ?? null,
   renewed_by: entry.renewedBy ?? null,
   version,
@@ -72,6 +76,7 @@ const COLUMNS = [
   'reason',
   'created',
   'created_by',
+  'own',
   'renewed',
   'renewed_by',
   'version',

@@ -1,14 +1,15 @@
 const ON_REMOVAL = `CREATE TRIGGER entries_go AFTER DELETE ON entries
     BEGIN UPDATE log SET held = held - 1; END;`
+const ON_OWN_REMOVAL = `CREATE TRIGGER own_entries_go AFTER DELETE ON entries WHEN old.own = 1
+    BEGIN UPDATE shares SET held = held - 1 WHERE issuer = old.issuer; END;`
 
 /**
  * Removes every entry at once. Where a trigger sees each of them go, a million take half a minute.
  */
 export const removeAll = (sql: SqlStorage): void => {
-  sql.exec('DROP TRIGGER entries_go')
-  sql.exec('DELETE FROM entries')
-  sql.exec('UPDATE log SET held = 0')
-  sql.exec(ON_REMOVAL)
+  sql.exec('DROP TRIGGER entries_go; DROP TRIGGER own_entries_go')
+  sql.exec('DELETE FROM entries; DELETE FROM shares; UPDATE log SET held = 0')
+  sql.exec(ON_REMOVAL + ON_OWN_REMOVAL)
 }
 
 /**
@@ -83,6 +84,13 @@ const STEPS: readonly string[] = [
     name TEXT NOT NULL UNIQUE,
     acked INTEGER NOT NULL
   );`,
+  // How many entries the administrators of each issuer have made, counted as `held` is.
+  `ALTER TABLE entries ADD COLUMN own INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE shares (issuer TEXT PRIMARY KEY, held INTEGER NOT NULL);
+  CREATE TRIGGER own_entries_come AFTER INSERT ON entries WHEN new.own = 1
+    BEGIN INSERT INTO shares (issuer, held) VALUES (new.issuer, 1)
+      ON CONFLICT (issuer) DO UPDATE SET held = held + 1; END;
+  ${ON_OWN_REMOVAL}`,
 ]
 
 /** Of an entry that has not expired; one parameter, the second it is now. */

@@ -99,9 +99,14 @@ export class RevocationShard extends DurableObject {
     return this.#leading.get(id)
   }
 
-  /** Removes an entry; false when there is no live one with this id. */
-  remove(id: string): Promise<boolean> {
-    return this.#leading.remove(id)
+  /** Removes an entry; false when there is no live one with this id, and of this owner. */
+  remove(id: string, owner?: string): Promise<boolean> {
+    return this.#leading.remove(id, owner)
+  }
+
+  /** Removes the entries that a list with this query has, and tells which they were. */
+  removePage(query: RevocationQuery): Promise<RevocationPage> {
+    return this.#leading.removePage(query)
   }
 
   /** See {@link Leader}. */

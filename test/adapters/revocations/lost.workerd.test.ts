@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
-import { setNow, T } from '../../kit/revocation-store.ts'
+import { ACME, entryOf, setNow, T } from '../../kit/revocation-store.ts'
 import {
   alarm,
   asked,
@@ -100,6 +100,31 @@ describe('a leader that was wiped', () => {
     }
     fault.restore()
     expect(await found('0', one)).toEqual(['one'])
+  })
+
+  it('knows who has filled which share of the set', async () => {
+    const SHARES = 'SELECT issuer, held FROM shares WHERE held > 0'
+    const own = async (value: string) => await entryOf({ value, own: true })
+    const [a, b, c] = await Promise.all([own('a'), own('b'), own('c')])
+    await leader().add([a, b])
+    await leader().add(await entriesOf('a'))
+    await enrolled('1')
+    await leader().add([c])
+    await leader().remove(b.id, ACME)
+    const held = [{ issuer: ACME, held: 2 }]
+    for (const name of ['0', '1']) expect(await rowsOf(name, SHARES)).toEqual(held)
+    await wipe('0')
+    expect(await found('0', a)).toEqual(['a', 'a'])
+    expect(await rowsOf('0', SHARES)).toEqual(held)
+    // With the first change shard 1 begins anew, with a copy of all.
+    await leader().remove(c.id, ACME)
+    await enrolled('1')
+    for (const name of ['0', '1']) {
+      expect(await rowsOf(name, SHARES)).toEqual([{ issuer: ACME, held: 1 }])
+    }
+    await leader().removePage({ limit: 10, issuer: ACME, own: true })
+    for (const name of ['0', '1']) expect(await rowsOf(name, SHARES)).toEqual([])
+    expect(await leader().list({ limit: 10 })).toEqual({ revocations: await entriesOf('a') })
   })
 
   it('may be wiped again', async () => {

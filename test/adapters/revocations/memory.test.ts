@@ -1,6 +1,12 @@
 import { afterEach, beforeEach, describe, vi } from 'vitest'
 import { createMemoryRevocations } from '../../../src/adapters/revocations/memory.ts'
-import { itIsBounded, itKeepsRevocations, setNow, T } from '../../kit/revocation-store.ts'
+import {
+  itIsBounded,
+  itIsShared,
+  itKeepsRevocations,
+  setNow,
+  T,
+} from '../../kit/revocation-store.ts'
 
 const clock = { now: () => Date.now() }
 
@@ -10,4 +16,5 @@ afterEach(() => vi.useRealTimers())
 describe('revocations in memory', () => {
   itKeepsRevocations(() => createMemoryRevocations({ clock }))
   itIsBounded(() => createMemoryRevocations({ clock, capacity: 3 }))
+  itIsShared(() => createMemoryRevocations({ clock, capacity: 20 }))
 })

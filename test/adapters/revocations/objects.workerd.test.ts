@@ -133,7 +133,8 @@ describe('an object in a jurisdiction', () => {
 
 /** The tables as their second version was: one object, with versions and removals, and without shards. */
 const SECOND = `
-  DROP TABLE tombstones; DROP TABLE replicas;
+  DROP TABLE tombstones; DROP TABLE replicas; DROP TABLE shares;
+  DROP TRIGGER own_entries_come; DROP TRIGGER own_entries_go; ALTER TABLE entries DROP COLUMN own;
   ALTER TABLE entries DROP COLUMN renewed; ALTER TABLE entries DROP COLUMN renewed_by;
   ALTER TABLE log DROP COLUMN version; ALTER TABLE log DROP COLUMN serving;
   CREATE TABLE tombstones (version INTEGER PRIMARY KEY, hash BLOB NOT NULL, at INTEGER NOT NULL);

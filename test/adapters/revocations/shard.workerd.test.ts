@@ -9,7 +9,14 @@ import { createRevocations } from '../../../src/adapters/revocations/client.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
 import { subjectKey } from '../../../src/model/revocation.ts'
 import { ONE_SHARD } from '../../kit/memory-shard.ts'
-import { entryOf, itIsBounded, itKeepsRevocations, setNow, T } from '../../kit/revocation-store.ts'
+import {
+  entryOf,
+  itIsBounded,
+  itIsShared,
+  itKeepsRevocations,
+  setNow,
+  T,
+} from '../../kit/revocation-store.ts'
 import { namespace, leader as shard } from '../../kit/shards.workerd.ts'
 
 const open = () => createRevocations(namespace, ONE_SHARD)
@@ -37,6 +44,13 @@ describe('a shard of three', () => {
   beforeEach(() => void Object.assign(LIMITS, { revocations: 3 }))
   afterEach(() => void Object.assign(LIMITS, { revocations }))
   itIsBounded(open)
+})
+
+describe('a shard of twenty', () => {
+  const { revocations } = LIMITS
+  beforeEach(() => void Object.assign(LIMITS, { revocations: 20 }))
+  afterEach(() => void Object.assign(LIMITS, { revocations }))
+  itIsShared(open)
 })
 
 describe('its alarm', () => {
