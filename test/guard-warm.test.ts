@@ -37,7 +37,6 @@ describe('a warm token', () => {
   it.each([
     ['token', 'token-1'],
     ['agent', 'planner'],
-    ['agent', 'acme/planner'],
     ['subject', 'alice'],
     ['client', 'planner'],
     ['workflow', 'run-1'],

@@ -43,7 +43,7 @@ export const watch = (
   const { maxStaleness } = revocation
   const copy = maxStaleness * COPY
   const terms: RevocationTerms = { consistency: 'bounded', maxStaleness: copy }
-  const subjects = subjectsOf(access, agent, policy)
+  const subjects = subjectsOf(access, agent)
   const expires = (access.expires + policy.gate.clockTolerance) * 1000
   let timer: ReturnType<typeof setTimeout> | undefined
   let isOver = false

@@ -41,7 +41,7 @@ const fallenMeanwhile = async (c: Admin): Promise<Denial | undefined> => {
   const access = c.get('access')
   const { revocations, clock } = c.get('ports')
   try {
-    const entries = await revocations.lookup(subjectsOf(access, c.get('agent'), policy))
+    const entries = await revocations.lookup(subjectsOf(access, c.get('agent')))
     return fallen({ policy, access }, entries, clock.now())
   } catch (error) {
     return standingDenials('revocations_unavailable', { error: String(error) })

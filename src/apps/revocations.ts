@@ -196,7 +196,7 @@ const find = async (c: Admin, id: string): Promise<Result<Found, Denial>> => {
 /** Whether one of the entries would revoke the token that asks for it. */
 const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolean => {
   const access = c.get('access')
-  const own = new Set(revocableSubjects(access, c.get('agent'), c.get('policy')).map(subjectKey))
+  const own = new Set(revocableSubjects(access, c.get('agent')).map(subjectKey))
   const token = {
     issuedAt: access.issuedAt,
     now,

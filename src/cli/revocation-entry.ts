@@ -79,8 +79,10 @@ export const entriesOf = (body: JsonObject): readonly JsonObject[] => {
 /** One entry on one line: what, until when, its id, why. */
 export const describe = (entry: JsonObject): string => {
   const text = (name: string): string => String(own(entry, name) ?? '?')
-  const { value, reason, expires, at } = entry
-  const what = value === undefined ? '' : ` ${JSON.stringify(value)}`
+  const { value, name, reason, expires, at } = entry
+  // Origins are told an agent by an id with a prefix.
+  const alias = name === undefined ? '' : ` (X-Agent-Id ${JSON.stringify(name)})`
+  const what = value === undefined ? '' : ` ${JSON.stringify(value)}${alias}`
   const before = typeof at === 'number' ? `, tokens issued up to ${utc(at)}` : ''
   const end = typeof expires === 'number' ? `until ${utc(expires)}` : 'until lifted'
   const why = typeof reason === 'string' ? `, reason: ${reason}` : ''

@@ -12,7 +12,7 @@ import {
   type RevocationTerms,
 } from '../model/revocation.ts'
 import type { Route } from '../model/route.ts'
-import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
+import type { AccessToken, AgentIdentity } from '../model/token.ts'
 
 const deny = denials({
   token_revoked: [
@@ -56,8 +56,8 @@ export const standing = stage({
   name: 'standing',
   establishes:
     'nothing about the token is revoked, as of this request or of the bound that the rule allows, and it has not expired meanwhile',
-  found: ({ access, agent, policy }) => ({
-    asked: [...new Set(subjectsOf(access, agent, policy).map(({ kind }) => kind))],
+  found: ({ access, agent }) => ({
+    asked: [...new Set(subjectsOf(access, agent).map(({ kind }) => kind))],
   }),
   denials: [deny],
   run: (needs: Needs, ports: Ports): Stands | Promise<Stands> =>
@@ -70,11 +70,11 @@ export const stands = (
   { clock, revocations }: Ports,
   terms: RevocationTerms,
 ): Stands | Promise<Stands> => {
-  const { policy, access, agent } = needs
+  const { access, agent } = needs
   const judge = (entries: readonly Revocation[]) => judged(entries, needs, clock)
   let entries: ReturnType<Revocations['lookup']>
   try {
-    entries = revocations.lookup(subjectsOf(access, agent, policy), terms)
+    entries = revocations.lookup(subjectsOf(access, agent), terms)
   } catch (error) {
     return unreadable(error)
   }
@@ -112,19 +112,12 @@ export const fallen = (
   return access.expires <= seconds - tolerance ? deny('token_expired_meanwhile') : undefined
 }
 
-interface Subjects {
-  readonly policy: Policy
-  readonly subjects: readonly RevocationSubject[]
-}
-
-const remembered = new WeakMap<AccessToken, Subjects>()
+const remembered = new WeakMap<AccessToken, readonly RevocationSubject[]>()
 
 /** {@link revocableSubjects}, made once for all requests that carry the token. */
-export const subjectsOf = (access: AccessToken, agent: AgentIdentity, policy: Policy) => {
-  const known = remembered.get(access)
-  if (known?.policy === policy) return known.subjects
-  const subjects = revocableSubjects(access, agent, policy)
-  remembered.set(access, { policy, subjects })
+export const subjectsOf = (access: AccessToken, agent: AgentIdentity) => {
+  const subjects = remembered.get(access) ?? revocableSubjects(access, agent)
+  remembered.set(access, subjects)
   return subjects
 }
 
@@ -133,31 +126,22 @@ export const standingDenials = deny
 
 /**
  * Everything a revocation could name to cover this token, each within its issuer. Agents and
- * actors count with and without the prefix of their issuer, where that issuer has one here.
+ * actors are named as their issuer names them, without prefix.
  */
 export const revocableSubjects = (
   access: AccessToken,
   agent: AgentIdentity,
-  { issuers }: Pick<Policy, 'issuers'>,
 ): readonly RevocationSubject[] => {
   const of = (kind: Kind, value: string | undefined, issuer = access.issuer) =>
     value === undefined ? [] : [{ kind, issuer, value }]
-  const prefixed = ({ sub, issuer }: Actor) => {
-    const prefix = issuers.get(issuer)?.agentPrefix ?? ''
-    return prefix === '' ? [] : of('agent', prefix + sub, issuer)
-  }
   return [
     ...of('issuer', ''),
     ...of('key', access.kid),
     ...of('token', access.id),
     ...of('agent', agent.id),
-    ...(agent.name === agent.id ? [] : of('agent', agent.name)),
     ...of('subject', access.subject),
     ...of('client', access.clientId),
     ...of('workflow', agent.workflowId),
-    ...agent.actors.flatMap((actor) => [
-      ...of('agent', actor.sub, actor.issuer),
-      ...prefixed(actor),
-    ]),
+    ...agent.actors.flatMap(({ sub, issuer }) => of('agent', sub, issuer)),
   ]
 }

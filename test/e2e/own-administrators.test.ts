@@ -128,3 +128,30 @@ describe('an administrator of one issuer', () => {
     }
   })
 })
+
+describe('an agent whose issuer has a prefix', () => {
+  /** Both as their issuer names them: origins are told `acme/victim` and `acme/acme/victim`. */
+  const agents = ['victim', 'acme/victim']
+  const blocked = async (ask: (id: string) => Promise<{ readonly status: number }>) => {
+    const statuses = await Promise.all(agents.map(async (id) => (await ask(id)).status))
+    return agents.filter((_, index) => statuses[index] === 401)
+  }
+  const asAgent = (id: string) => ask('acme', { client_id: id })
+  const asActor = (sub: string) =>
+    ask('acme', { act: { sub: 'outer', act: { sub, iss: world.acme.issuer } } })
+
+  it.each([
+    ['victim', 'victim'],
+    ['acme/victim', 'victim'],
+    ['acme/acme/victim', 'acme/victim'],
+  ])('is one agent under the id %s', async (value, agent) => {
+    const response = await post('ops', { kind: 'agent', issuer: world.acme.issuer, value })
+    expect(JSON.parse(response.body).revocations).toMatchObject([
+      { value: agent, name: `acme/${agent}` },
+    ])
+    expect(await blocked(asAgent)).toEqual([agent])
+    expect(await blocked(asActor)).toEqual([agent])
+    const iss = encodeURIComponent(world.acme.issuer)
+    expect(await list('ops', `?kind=agent&issuer=${iss}&value=${value}`)).toHaveLength(1)
+  })
+})
