@@ -48,7 +48,7 @@ export type AudienceClaim = 'aud' | 'client_id'
 /** Whose endpoints of the gate an issuer's tokens may use. */
 export type AdminReach = false | 'own' | 'all'
 
-/** An actor as written in the policy: `issuer` is the token's own where it is absent. */
+/** An actor or subject as written in the policy: `issuer` is the token's own where it is absent. */
 export interface ActorRule {
   readonly sub: string
   readonly issuer?: string
@@ -64,8 +64,8 @@ export interface DelegationRule {
   readonly requireActor: boolean
   /** Who may act, outermost actor only. */
   readonly actors?: readonly ActorRule[]
-  /** On whose behalf: allowed `sub`. */
-  readonly subjects?: ReadonlySet<string>
+  /** On whose behalf. */
+  readonly subjects?: readonly ActorRule[]
   /** Other issuers whose `act.iss` counts. */
   readonly issuers: ReadonlySet<string>
   /** Without it `may_act` is not looked at. */

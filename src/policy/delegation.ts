@@ -2,7 +2,7 @@ import { isObject } from '../base/json.ts'
 import { fail, ok } from '../base/result.ts'
 import { isIdentityText } from '../base/text.ts'
 import type { ActorRule, DelegationRule } from '../model/issuer.ts'
-import { claimPathField, flag, nameList, nameText, word } from './fields.ts'
+import { claimPathField, flag, nameText, word } from './fields.ts'
 import { quote, type Report, unknownName } from './issues.ts'
 import { field, list, type Readable, reads, readTable, table } from './table.ts'
 
@@ -15,7 +15,7 @@ const depth = reads<number>((value) =>
     : fail(`must be a whole number from 0 to ${DEEPEST}`),
 )
 
-/** An agent by its `sub`, or by issuer and `sub`. */
+/** An agent or its subject by `sub`, or by issuer and `sub`. */
 const actor = field<ActorRule>((value, report) => {
   if (isObject(value)) {
     const { sub = '', issuer } = readTable(
@@ -26,7 +26,7 @@ const actor = field<ActorRule>((value, report) => {
     )
     return { sub, ...(issuer !== undefined && { issuer }) }
   }
-  if (!isIdentityText(value)) report([], 'must be the sub of an agent, or { issuer, sub }')
+  if (!isIdentityText(value)) report([], 'must be a sub, or { issuer, sub }')
   return { sub: typeof value === 'string' ? value : '' }
 })
 
@@ -34,7 +34,7 @@ const FIELDS = {
   max_depth: depth,
   require_actor: flag,
   actors: list(actor),
-  subjects: nameList,
+  subjects: list(actor),
   issuers: list(nameText, { empty: true }),
   may_act: word(['if_present', 'required']),
 }
@@ -67,6 +67,16 @@ export const delegationOf = (
     (...path: (string | number)[]): Report =>
     (_, message) =>
       report(path, message)
+  const named = (key: 'actors' | 'subjects') =>
+    entry?.[key] && {
+      [key]: Object.freeze(
+        entry[key].map(({ sub, issuer }, i) =>
+          issuer === undefined
+            ? { sub }
+            : { sub, issuer: issOf(issuer, names, at(key, i, 'issuer')) },
+        ),
+      ),
+    }
   return Object.freeze({
     maxDepth: entry?.max_depth ?? unset.maxDepth,
     // Who limits actors does not mean that nobody has to act.
@@ -74,16 +84,8 @@ export const delegationOf = (
     issuers: entry?.issuers
       ? new Set(entry.issuers.map((one, i) => issOf(one, names, at('issuers', i))))
       : unset.issuers,
-    ...(entry?.actors && {
-      actors: Object.freeze(
-        entry.actors.map(({ sub, issuer }, i) =>
-          issuer === undefined
-            ? { sub }
-            : { sub, issuer: issOf(issuer, names, at('actors', i, 'issuer')) },
-        ),
-      ),
-    }),
-    ...(entry?.subjects && { subjects: new Set(entry.subjects) }),
+    ...named('actors'),
+    ...named('subjects'),
     ...(entry?.may_act && { mayAct: entry.may_act }),
   })
 }
@@ -93,25 +95,30 @@ interface Judged {
   readonly maxDepth: number
   /** Whether an issuer's actors count. */
   readonly counts: (iss: string) => boolean
+  /** Whether an issuer's tokens are taken. */
+  readonly takes: (iss: string) => boolean
   readonly names: IssuerNames
 }
 
-/** Actors that are asked for can be there: the chain may have one, of an issuer that counts. */
+/** Actors and subjects that are asked for can be there: of an issuer that counts, or whose tokens are taken. */
 export const checkActors = (
-  { require_actor, actors }: DelegationEntry,
-  { maxDepth, counts, names }: Judged,
+  { require_actor, actors, subjects }: DelegationEntry,
+  { maxDepth, counts, takes, names }: Judged,
   report: Report,
 ): void => {
   const none = 'asks for an actor, and none can be there: max_depth is 0'
   if (maxDepth === 0 && require_actor) report(['require_actor'], none)
   if (maxDepth === 0 && actors) report(['actors'], none)
-  for (const [i, { issuer }] of (actors ?? []).entries()) {
-    if (issuer === undefined || !(names.has(issuer) || issuer.includes('://'))) continue
-    if (!counts(names.get(issuer) ?? issuer)) {
-      report(
-        ['actors', i, 'issuer'],
-        `${quote(issuer)} does not count: it is not in delegation.issuers`,
-      )
+  const rows = [
+    ['actors', actors, counts, 'does not count: it is not in delegation.issuers'],
+    ['subjects', subjects, takes, 'is an issuer whose tokens are not taken here'],
+  ] as const
+  for (const [key, named, isGood, message] of rows) {
+    for (const [i, { issuer }] of (named ?? []).entries()) {
+      if (issuer === undefined || !(names.has(issuer) || issuer.includes('://'))) continue
+      if (!isGood(names.get(issuer) ?? issuer)) {
+        report([key, i, 'issuer'], `${quote(issuer)} ${message}`)
+      }
     }
   }
 }

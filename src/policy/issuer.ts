@@ -173,7 +173,12 @@ export const issuerOf = (
   )
   const { maxDepth, issuers } = delegation
   const counts = (one: string) => one === iss || issuers.has(one)
-  checkActors(entry.delegation ?? {}, { maxDepth, counts, names }, under(report, 'delegation'))
+  const takes = (one: string) => one === iss
+  checkActors(
+    entry.delegation ?? {},
+    { maxDepth, counts, takes, names },
+    under(report, 'delegation'),
+  )
   if (profile.audienceClaim !== 'aud' && !entry.audiences) {
     report(
       ['audiences'],

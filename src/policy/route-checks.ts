@@ -193,7 +193,8 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
       )
     const deepest = Math.max(...taken.map((one) => one.delegation.maxDepth))
     const maxDepth = Math.min(delegation.max_depth ?? deepest, deepest)
-    checkActors(delegation, { maxDepth, counts, names }, under(report, 'delegation'))
+    const takes = (iss: string) => taken.some(({ issuer }) => issuer === iss)
+    checkActors(delegation, { maxDepth, counts, takes, names }, under(report, 'delegation'))
   },
 ]
 

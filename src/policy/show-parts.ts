@@ -51,17 +51,19 @@ export const showTerms = ({ consistency, maxStaleness }: RevocationTerms): Shown
 
 export const showDelegation = (rule: DelegationRule, within?: string): Shown => {
   const isShown = (issuer: string) => within === undefined || issuer === within
-  const withheld = rule.actors?.some(({ issuer }) => issuer !== undefined && !isShown(issuer))
+  const named = (key: 'actors' | 'subjects'): Shown => {
+    const shown = rule[key]?.filter(({ issuer }) => issuer === undefined || isShown(issuer))
+    if (!shown) return {}
+    return {
+      [key]: shown.map((one) => (one.issuer === undefined ? one.sub : { ...one })),
+      ...(shown.length !== rule[key]?.length && { [`other_${key}`]: REDACTED }),
+    }
+  }
   return {
     max_depth: rule.maxDepth,
     require_actor: rule.requireActor,
-    ...(rule.actors && {
-      actors: rule.actors
-        .filter(({ issuer }) => issuer === undefined || isShown(issuer))
-        .map((actor) => (actor.issuer === undefined ? actor.sub : { ...actor })),
-    }),
-    ...(withheld && { other_actors: REDACTED }),
-    ...(rule.subjects && { subjects: [...rule.subjects] }),
+    ...named('actors'),
+    ...named('subjects'),
     issuers: [...rule.issuers].filter(isShown),
     ...(rule.mayAct && { may_act: rule.mayAct }),
   }

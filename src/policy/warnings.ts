@@ -8,6 +8,7 @@ import { warnMcp } from './mcp-checks.ts'
 import { warnMcpResource } from './mcp-resource.ts'
 import { warnOfOrigins } from './origin-warnings.ts'
 import { type RouteEntry, takenIssuers } from './route.ts'
+import { warnSharedNames } from './shared-names.ts'
 import { warnSingleUse } from './single-use.ts'
 
 interface Read {
@@ -72,6 +73,7 @@ export const warningsOf = (
     warnMcp(entry, gate, own)
     warnMcpResource(entry, { gate, issuers }, own)
     warnSingleUse(entry, takenIssuers(entry, { issuers }), own)
+    warnSharedNames(entry, takenIssuers(entry, { issuers }), own)
     if (entry.forward_token)
       own(['forward_token'], "sends the agent's token to the origin, which can use it elsewhere")
     if (entry.resource && !hosts.has(entry.resource.url.hostname)) {

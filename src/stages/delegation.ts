@@ -125,13 +125,14 @@ const broken = (
     return 'actor_issuer_unknown'
   }
   if (current && rule.mayAct && !mayAct(current, access, rule.mayAct)) return 'may_act_mismatch'
-  const isCurrent = (allowed: ActorRule) =>
-    allowed.sub === current?.sub && (allowed.issuer ?? issuer) === current.issuer
-  if (current && rule.actors && !rule.actors.some(isCurrent)) return 'actor_not_allowed'
-  if (rule.subjects && (subject === undefined || !rule.subjects.has(subject))) {
-    return 'subject_not_allowed'
+  const isOneOf = (allowed: readonly ActorRule[], sub: string | undefined, iss: string) =>
+    allowed.some((one) => one.sub === sub && (one.issuer ?? issuer) === iss)
+  if (current && rule.actors && !isOneOf(rule.actors, current.sub, current.issuer)) {
+    return 'actor_not_allowed'
   }
-  return undefined
+  return !rule.subjects || isOneOf(rule.subjects, subject, issuer)
+    ? undefined
+    : 'subject_not_allowed'
 }
 
 /** Whether the actor is the one that `may_act` names (RFC 8693 §4.4), within its issuer. */

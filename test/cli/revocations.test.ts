@@ -67,12 +67,17 @@ describe('list', () => {
     const before = { ...ENTRY, kind: 'issuer', value: undefined, mode: 'before', at: 60 }
     state.answer = () => ({
       status: 200,
-      body: { revocations: [ENTRY, { ...before, expires: 3600, reason: 'theft' }] },
+      body: {
+        revocations: [
+          { ...ENTRY, name: 'acme/a7' },
+          { ...before, expires: 3600, reason: 'theft' },
+        ],
+      },
     })
     const outcome = await list({ gate, kind: 'agent', value: 'a&b=c' }, around)
     expect(outcome).toMatchObject({ exitCode: 0, err: [] })
     expect(outcome.out).toEqual([
-      `agent "a7" of ${ENTRY.issuer}, until lifted, id ${ENTRY.id}`,
+      `agent "a7" (X-Agent-Id "acme/a7") of ${ENTRY.issuer}, until lifted, id ${ENTRY.id}`,
       `issuer of ${ENTRY.issuer}, tokens issued up to 1970-01-01 00:01:00 UTC, until 1970-01-01 01:00:00 UTC, id ${ENTRY.id}, reason: theft`,
     ])
     expect(requests[0]?.url).toBe('/.edgewarden/revocations?kind=agent&value=a%26b%3Dc')

@@ -43,6 +43,20 @@ describe('two issuers with one kid', () => {
   })
 })
 
+describe('a rule that asks for somebody of one issuer', () => {
+  it.each([
+    ['/v1/for-alice', 403, 'subject_not_allowed'],
+    ['/v1/by-planner', 403, 'actor_not_allowed'],
+    ['/v1/of/run-1', 401, 'issuer_not_accepted'],
+  ])('takes nobody of that name of another: %s', async (target, status, code) => {
+    const claims = { ...SAME, act: { sub: 'planner' } }
+    const send = async (name: 'acme' | 'beta') =>
+      world.send({ target, token: await issuerOf(name).mint(claims) })
+    expect((await send('acme')).status).toBe(200)
+    expectDenial(await send('beta'), status, code)
+  })
+})
+
 describe('two issuers with one agent id', () => {
   it('give the origin two identities', async () => {
     for (const name of ['acme', 'beta'] as const) expect((await ask(name)).status).toBe(200)
@@ -144,14 +158,15 @@ describe('a revocation', () => {
     expect((await ask('acme', { act: { sub: 'planner' } })).status).toBe(200)
   })
 
-  it('has another id in each issuer, and the same one when it is made again', async () => {
+  it('has another id in each issuer and reach, and the same one when it is made again', async () => {
     const made = [
       await revoke('ops', entryOf('token', 'acme')),
       await revoke('ops', entryOf('token', 'beta')),
       await revoke('acme', entryOf('token', 'acme')),
+      await revoke('ops', entryOf('token', 'acme')),
     ]
-    expect(made[0]).toBe(made[2])
-    expect(new Set(made).size).toBe(2)
+    expect(made[0]).toBe(made[3])
+    expect(new Set(made).size).toBe(3)
     expect((await ids('ops')).sort()).toEqual([...new Set(made)].sort())
   })
 

@@ -77,6 +77,9 @@ const MCP_READING: Members = {
   },
 }
 
+/** A subject of one issuer: another's alice is somebody else. */
+const ALICE = { issuer: 'acme', sub: 'alice' }
+
 /** Once, and no test waits for the second time. */
 const SELDOM = { limit: 1, period: '1d' }
 
@@ -88,6 +91,10 @@ export const WORLD: WorldOptions = {
     MCP_READING,
     // explain
     { match: 'GET /v1/watched', scopes: ['admin:all'], mode: 'shadow' },
+    // issuers
+    { match: 'GET /v1/for-alice', ...any, delegation: { subjects: [ALICE] } },
+    { match: 'GET /v1/by-planner', ...any, delegation: { actors: [{ ...ALICE, sub: 'planner' }] } },
+    { match: 'GET /v1/of/{run}', ...any, workflow: 'path:run', issuers: ['acme'] },
     // limits-apart
     { match: 'GET /v1/apart', ...any, rate_limit: SELDOM },
     { match: 'GET /v1/explained', ...any, rate_limit: SELDOM },

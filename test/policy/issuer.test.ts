@@ -431,7 +431,7 @@ describe('ISSUERS', () => {
         maxDepth: 1,
         requireActor: true,
         actors: [{ sub: 'a' }, { sub: 'b', issuer: 'https://other.example' }],
-        subjects: new Set(['s']),
+        subjects: [{ sub: 's' }],
         issuers: new Set(['https://other.example', 'https://third.example']),
         mayAct: 'required',
       },

@@ -16,7 +16,7 @@ const delegation = {
     { issuer: 'beta', sub: 'of-beta' },
     { issuer: STRANGER, sub: 'of-stranger' },
   ],
-  subjects: ['alice'],
+  subjects: ['alice', { issuer: 'acme', sub: 'of-acme' }],
 }
 const POLICY = policy({
   ISSUERS: {
@@ -41,8 +41,23 @@ describe('delegation, shown within one issuer', () => {
     expect(of?.delegation).toMatchObject({
       actors: ['anyone', { issuer: ACME, sub: 'of-acme' }],
       issuers: [ACME],
-      subjects: ['alice'],
+      subjects: ['alice', { issuer: ACME, sub: 'of-acme' }],
     })
+  })
+
+  it('names no subject of another', () => {
+    const subjects = [{ issuer: 'beta', sub: 'of-beta' }]
+    const { routes } = showPolicy(
+      policy({
+        ISSUERS: {
+          acme: { issuer: ACME, agent_prefix: 'acme/' },
+          beta: { issuer: BETA, agent_prefix: 'beta/' },
+        },
+        ROUTES: [{ ...CHAT, delegation: { subjects } }],
+      }),
+      ACME,
+    )
+    expect(routes[0]?.delegation).toMatchObject({ subjects: [], other_subjects: 'redacted' })
   })
 
   it('is nowhere in the text', () => {

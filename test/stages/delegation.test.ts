@@ -70,9 +70,11 @@ describe('the chain of actors', () => {
       { agent_id: 'p', act: { sub: 'a', iss: OTHER } },
       { issuer: { issuers: new Set([OTHER]), actors: [{ sub: 'a', issuer: OTHER }] } },
     ],
-    ['ok', chainOf(), { route: { subjects: new Set(['alice']) } }],
-    ['subject_not_allowed', chainOf(), { route: { subjects: new Set(['bob']) } }],
-    ['subject_not_allowed', chainOf('bob'), { issuer: { subjects: new Set(['bob']) } }],
+    ['ok', chainOf(), { route: { subjects: [{ sub: 'alice' }] } }],
+    ['ok', chainOf(), { route: { subjects: [{ sub: 'alice', issuer: ISSUER }] } }],
+    ['subject_not_allowed', chainOf(), { route: { subjects: [{ sub: 'alice', issuer: OTHER }] } }],
+    ['subject_not_allowed', chainOf(), { route: { subjects: [{ sub: 'bob' }] } }],
+    ['subject_not_allowed', chainOf('bob'), { issuer: { subjects: [{ sub: 'bob' }] } }],
   ])('%s for %j under %j', async (code, claims, rules) => {
     expect(codeOf(await run(claims, rules))).toBe(code)
   })

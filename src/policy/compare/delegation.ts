@@ -19,12 +19,16 @@ const limitsOf = ({ issuer, route }: MetBy) => {
   const rules = [issuer.delegation, route.delegation].filter((rule) => rule !== undefined)
   const actors = (rule: DelegationRule | undefined) =>
     rule?.actors?.map((actor: ActorRule) => `${actor.sub} of ${actor.issuer ?? issuer.issuer}`)
+  const subjects = (rule: DelegationRule | undefined) =>
+    rule?.subjects
+      ?.filter((one) => (one.issuer ?? issuer.issuer) === issuer.issuer)
+      .map(({ sub }) => sub)
   const [first, second] = rules
   return {
     depth: Math.min(...rules.map(({ maxDepth }) => maxDepth)),
     requireActor: rules.some(({ requireActor }) => requireActor),
     actors: both(actors(first), actors(second)),
-    subjects: both(first?.subjects, second?.subjects),
+    subjects: both(subjects(first), subjects(second)),
     issuers: both(first?.issuers, second?.issuers),
     mayAct: Math.max(...rules.map(({ mayAct }) => MAY_ACT.indexOf(mayAct))),
   }

@@ -122,7 +122,7 @@ const DELEGATION_ROWS: Rows<DelegationRule> = {
   maxDepth: [{}, { delegation: { max_depth: 1 } }],
   requireActor: [{}, { delegation: { require_actor: true } }],
   actors: [{}, { delegation: { actors: ['bot'] } }],
-  subjects: [{}, { delegation: { subjects: ['alice'] } }],
+  subjects: [{}, { delegation: { subjects: ['alice', { issuer: 'acme', sub: 'bob' }] } }],
   issuers: [{}, { delegation: { issuers: ['beta'] } }],
   mayAct: [{}, { delegation: { may_act: 'required' } }],
 }
