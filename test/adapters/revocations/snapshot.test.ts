@@ -216,6 +216,19 @@ describe('a copy', () => {
     },
   )
 
+  it('takes no page of another set than that of its first page', async () => {
+    const { within, settle, shard, memory } = start({ page: 3 })
+    await shard.revoke(...NAMES)
+    const { pullAll } = shard.source
+    shard.source.pullAll = async (after) => {
+      const page = await pullAll(after)
+      return after === 0 ? page : { ...page, epoch: 'another' }
+    }
+    within()
+    await settle()
+    expect(memory.held).toBeUndefined()
+  })
+
   it('of a set that was reset serves by its own age until another is complete', async () => {
     const { within, settle, advance, shard } = start({ page: 3 })
     await shard.revoke('agent 0')
