@@ -68,7 +68,7 @@ export const stripInbound = (headers: Headers, gate: Gate, route: Route): void =
   const forwardsToken = route.forwardToken || route.mode === 'shadow'
   for (const name of [...headers.keys()]) {
     const folded = foldedName(name)
-    const isNamed = named.includes(folded)
+    const isNamed = named.has(folded)
     const goes = CREDENTIALS.includes(folded)
       ? !forwardsToken || name !== folded
       : removed.test(folded)
@@ -77,8 +77,8 @@ export const stripInbound = (headers: Headers, gate: Gate, route: Route): void =
 }
 
 /** Whether a header of an answer ends at this hop, by its name or because {@link connectionOptions} name it. */
-export const isHopByHop = (name: string, named: readonly string[]): boolean =>
-  HOP_BY_HOP.includes(name) || (named.length > 0 && named.includes(foldedName(name)))
+export const isHopByHop = (name: string, named: ReadonlySet<string>): boolean =>
+  HOP_BY_HOP.includes(name) || (named.size > 0 && named.has(foldedName(name)))
 
 type Pairs = readonly (readonly [name: string, value: string])[]
 

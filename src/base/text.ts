@@ -43,12 +43,14 @@ export const foldedName = (name: string): string =>
 
 /**
  * Names that end at one hop because `Connection` says so (RFC 9110 §7.6.1), folded. None where it is not
- * there; does not check that they are names.
+ * there; does not check that they are names. A set: who sends many of them sends many headers, too.
  */
-export const connectionOptions = (value: string | null): readonly string[] =>
+export const connectionOptions = (value: string | null): ReadonlySet<string> =>
   value === null || value === 'keep-alive'
-    ? []
-    : value.split(',').map((name) => foldedName(name.trim()))
+    ? NO_OPTIONS
+    : new Set(value.split(',').map((name) => foldedName(name.trim())))
+
+const NO_OPTIONS: ReadonlySet<string> = new Set()
 
 /** The first so many characters, with a sign that there are more; a text that is no longer as it is. */
 export const cut = (text: string, length: number): string => {

@@ -213,7 +213,7 @@ const ambiguousHeader = (
     const folded = foldedName(name)
     return (
       headers.get(name)?.includes(',') ||
-      ending.includes(folded) ||
+      ending.has(folded) ||
       sent.some((other) => other !== name && foldedName(other) === folded)
     )
   })

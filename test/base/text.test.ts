@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { cut, foldedName, headerText, isIdentityText } from '../../src/base/text.ts'
+import {
+  connectionOptions,
+  cut,
+  foldedName,
+  headerText,
+  isIdentityText,
+} from '../../src/base/text.ts'
 import { anyCharacter, tries } from '../kit/property.ts'
 
 it.each([
@@ -95,4 +101,14 @@ it.each([
   ['a'.repeat(1_000_000), 2, 'aa…'],
 ])('the first characters of a text are cut whole', (text, length, expected) => {
   expect(cut(text, length)).toBe(expected)
+})
+
+it.each([
+  [null, []],
+  ['keep-alive', []],
+  ['close, X_Hop ,x-hop,x.hop', ['close', 'x-hop']],
+  ['a,,', ['a', '']],
+  [`${'a,'.repeat(30_000)}z`, ['a', 'z']],
+])('connectionOptions(%.20s) are each there once, found at once', (value, names) => {
+  expect(connectionOptions(value)).toEqual(new Set(names))
 })

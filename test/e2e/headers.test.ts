@@ -68,6 +68,22 @@ describe('headers that only the gate may set', () => {
     expect(rawHeaders.filter(([, value]) => value.includes('forged-value'))).toEqual([])
   })
 
+  it('end at this hop in both directions, also where Connection names thousands', async () => {
+    const names = Array.from({ length: 9_000 }, (_, i) => `x-${i.toString(36)}`)
+    const own: Header[] = names.slice(0, 300).map((name) => [name, 'forged-value'])
+    const Connection = ['close', 'x-hop', ...names].join(', ')
+    world.origin.on('/v1/hops', (_, res) =>
+      res.writeHead(200, { Connection, 'X-Hop': 'inner', 'X-Kept': 'yes' }).end(),
+    )
+    const headers: Header[] = [['Connection', Connection], ['X-Hop', 'forged-value'], ...own]
+    const token = await world.token()
+    const answer = await world.send({ target: '/v1/hops', token, headers })
+    const [request] = world.origin.requests
+    expect(request?.rawHeaders.filter(([, value]) => value === 'forged-value')).toEqual([])
+    expect(answer.headers.map(([name]) => name.toLowerCase())).not.toContain('x-hop')
+    expect(answer.headers).toContainEqual(['X-Kept', 'yes'])
+  })
+
   it('come from the gate with its own values', async () => {
     const headers: Header[] = [
       ['X-Forwarded-For', '6.6.6.6'],
