@@ -32,7 +32,7 @@ var (
 // Claims are what the gate says. An agent is Sub together with AgentIss.
 type Claims struct {
 	Iss, Aud, Jti, Sub, Route, Scope, Grant, Possession string
-	Htm, Htu, Bdh                                       string
+	Htm, Htu, Htq, Bdh                                  string
 	AgentIss                                            string `json:"agent_iss"`
 	AgentSub                                            string `json:"agent_sub"`
 	ClientID                                            string `json:"client_id"`
@@ -44,6 +44,9 @@ type Verifier struct {
 	Gate, Audience string // GATE.resource, and the origin as the policy writes it
 	JWKS           string // by default /.edgewarden/jwks.json of the gate
 	Binding        string // what is demanded: "", "request" or "body"
+	// HostHeader says which host the gate has asked for, where a proxy rewrites Host and writes that header itself;
+	// "-" where nothing does.
+	HostHeader string
 	// Replays, if set, says true to the first who asks for a jti, and to nobody else until expires.
 	Replays func(jti string, expires time.Time) bool
 
@@ -107,7 +110,7 @@ func (v *Verifier) isGood(c *Claims, r *http.Request) bool {
 	if c.Iss != v.Gate || c.Aud != v.Audience || c.Sub == "" || c.AgentIss == "" || c.Jti == "" ||
 		now >= c.Exp+leeway || c.Iat > now+leeway || c.Exp-c.Iat > 60 ||
 		!UnderRoute(c.Route, r.Method, path) ||
-		(c.Htm == "") != (c.Htu == "") || (c.Bdh != "" && c.Htm == "") ||
+		(c.Htm == "") != (c.Htu == "") || (c.Htq+c.Bdh != "" && c.Htm == "") || !v.isAtHost(c, r) ||
 		(bound > 0 && c.Htm == "") || (bound > 1 && c.Bdh == "") {
 		return false
 	}
@@ -122,15 +125,43 @@ func (v *Verifier) isGood(c *Claims, r *http.Request) bool {
 		(err != nil || place(sent) != place(own)) {
 		return false
 	}
+	if (r.URL.RawQuery == "") != (c.Htq == "") || (c.Htq != "" && digest([]byte(r.URL.RawQuery)) != c.Htq) {
+		return false
+	}
 	if c.Bdh != "" {
 		body, err := io.ReadAll(io.LimitReader(r.Body, mostBody+1))
-		digest := sha256.Sum256(body)
-		if err != nil || len(body) > mostBody || base64.RawURLEncoding.EncodeToString(digest[:]) != c.Bdh {
+		if err != nil || len(body) > mostBody || digest(body) != c.Bdh {
 			return false
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	return v.Replays == nil || v.Replays(c.Jti, time.UnixMilli(int64((c.Exp+leeway)*1000)))
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// isAtHost says whether a request came to the host that its assertion names.
+func (v *Verifier) isAtHost(c *Claims, r *http.Request) bool {
+	named := c.Htu
+	if named == "" {
+		named = v.Audience
+	}
+	host := r.Host
+	if v.HostHeader != "" {
+		host = strings.Join(r.Header.Values(v.HostHeader), ",")
+	}
+	want, err := url.Parse(named)
+	if v.HostHeader == "-" || !strings.HasPrefix(named, "http") {
+		return true
+	}
+	if err != nil || !plainHost.MatchString(host) {
+		return false
+	}
+	given, err := url.Parse(want.Scheme + "://" + host)
+	return err == nil && place(given) == place(want)
 }
 
 func place(u *url.URL) string {
@@ -204,6 +235,7 @@ func decode(part string, into any) bool {
 }
 
 var (
+	plainHost = regexp.MustCompile(`^([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$`)
 	parameter = regexp.MustCompile(`^\{(\+?)\w+\}([:.].*)?$`)
 	// What the gate never sends, because two servers could read it differently: empty and dot
 	// segments, and escapes of control characters, of "\", of unreserved characters or of escapes.

@@ -1,7 +1,7 @@
 """Who calls an origin behind Edgewarden, for Python. Needs PyJWT[crypto] 2.9 or later.
 
     agents = AgentVerifier("https://api.example.com", "https://origin.example.com")
-    claims = agents.verify("GET", "/v1/documents/7", request.headers)
+    claims = agents.verify("GET", "/v1/documents/7", request.headers, query="page=2")
 """
 
 import hashlib
@@ -32,25 +32,29 @@ class AgentVerifier:
     """Make one per process: it keeps the gate's keys.
 
     `replays(jti, expires)`, if given, says True to the first who asks for a jti, and to nobody
-    else until `expires`. It must be shared by all processes of the origin.
+    else until `expires`. It must be shared by all processes of the origin. `host` is the header that
+    says which host the gate has asked for, where a proxy rewrites Host and writes that one itself; None
+    where nothing does.
     """
 
     def __init__(self, gate, audience, *, jwks_uri=None, prefix="/.edgewarden",
-                 require="identity", replays=None, leeway=5):
+                 require="identity", replays=None, leeway=5, host="host"):
         url = urlsplit(gate)
         uri = jwks_uri or f"{url.scheme}://{url.netloc}{prefix}/jwks.json"
         self.gate, self.audience, self.leeway = gate, audience, leeway
+        self.host = host
         self.require, self.replays = STRENGTH[require], replays
         self._client = jwt.PyJWKClient(uri, cache_jwk_set=False, timeout=5)
         self._lock = threading.Lock()
         self._keys, self._fetched, self._asked, self._failed = {}, -STALE, -STALE, False
 
-    def verify(self, method, path, headers, body=b""):
+    def verify(self, method, path, headers, body=b"", query=""):
         """The claims of the request's assertion; raises Refused.
 
         `path` is the one that was sent, still percent-encoded and without the query (ASGI
-        `raw_path`, WSGI `REQUEST_URI` or `RAW_URI`); `headers` ignores case, or has lower-case names;
-        `body` holds the bytes as they were sent.
+        `raw_path`, WSGI `REQUEST_URI` or `RAW_URI`), `query` what stands behind its `?`, as it was sent (ASGI
+        `query_string`, WSGI `QUERY_STRING`); `headers` ignores case, or has lower-case names; `body` holds
+        the bytes as they were sent.
         """
         token = headers.get("x-agent-assertion")
         if not token or "," in token:
@@ -63,7 +67,10 @@ class AgentVerifier:
             raise Refused("the assertion lives too long")
         if not under_route(claims["route"], method, path):
             raise Refused("the assertion is for another method or path")
-        self._check_binding(claims, method, path, body)
+        named = claims.get("htu") or self.audience
+        if self.host and named.startswith("http") and not same_host(headers.get(self.host), named):
+            raise Refused("the assertion is for another host")
+        self._check_binding(claims, method, path, body, query)
         return claims
 
     def _claims(self, token):
@@ -94,10 +101,10 @@ class AgentVerifier:
             raise Refused("the gate has no such key")
         return self._keys[kid]
 
-    def _check_binding(self, claims, method, path, body):
-        htm, htu, bdh = (claims.get(name) for name in ("htm", "htu", "bdh"))
+    def _check_binding(self, claims, method, path, body, query):
+        htm, htu, htq, bdh = (claims.get(name) for name in ("htm", "htu", "htq", "bdh"))
         bound = 2 if bdh else 1 if htm else 0
-        if bound < self.require or bool(htm) != bool(htu) or (bdh and not htm):
+        if bound < self.require or bool(htm) != bool(htu) or ((htq or bdh) and not htm):
             raise Refused("the assertion is not bound to the request")
         if not htm:
             return
@@ -105,11 +112,26 @@ class AgentVerifier:
         if htm != method or sent.path != path or sent.query or sent.fragment or (
                 self.audience.startswith("http") and place(htu) != place(self.audience)):
             raise Refused("the assertion is bound to another request")
-        digest = urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
-        if bdh and bdh != digest:
+        query = query.encode("latin-1") if isinstance(query, str) else query
+        if htq != (digest(query) if query else None):
+            raise Refused("the assertion is bound to another query")
+        if bdh and bdh != digest(body):
             raise Refused("the assertion is bound to another body")
         if self.replays and self.replays(claims["jti"], claims["exp"] + self.leeway) is not True:
             raise Refused("the assertion was used before")
+
+
+def digest(data):
+    return urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+
+
+def same_host(host, url):
+    if not re.fullmatch(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", host or "", re.ASCII):
+        return False
+    try:
+        return place(f"{urlsplit(url).scheme}://{host}") == place(url)
+    except ValueError:  # no port or address that there is
+        return False
 
 
 def place(url):

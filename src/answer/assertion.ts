@@ -1,4 +1,5 @@
 import { SignJWT } from 'jose'
+import { sha256Name } from '../base/bytes.ts'
 import { perObject } from '../base/memo.ts'
 import type { Facts } from '../guard.ts'
 import {
@@ -44,12 +45,19 @@ interface Kept {
  */
 export const assertionOf = (asserted: Asserted): string | Promise<string> => {
   const { rule, known, key, clock } = asserted
-  if (rule.binding !== 'identity') return sign(claimsOf(asserted), key)
+  if (rule.binding !== 'identity') return signBound(asserted)
   const kept = keptOf(known.access).get(known.route)
   const use = `${routeText(known)} ${known.grant.join(' ')}`
   const one = kept?.get(use)
   if (one && one.kid === key.kid && clock.now() < one.until) return one.text
   return keep(asserted, use)
+}
+
+/** The query is the one that `fetch` sends: it escapes a few characters. */
+const signBound = async (asserted: Asserted): Promise<string> => {
+  const query = new URL(asserted.url).search.slice(1)
+  const claims = claimsOf(asserted)
+  return sign(query === '' ? claims : { ...claims, htq: await sha256Name(query) }, asserted.key)
 }
 
 const keptOf = perObject((_: AccessToken) => new WeakMap<Route, Map<string, Kept>>())

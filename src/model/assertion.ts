@@ -79,6 +79,8 @@ export interface AssertionClaims {
   /** Method and URL without its query (RFC 9449 §4.2), as they are sent to the origin. */
   readonly htm?: string
   readonly htu?: string
+  /** base64url SHA-256 of the query as it is sent, without its `?`; absent where there is none, or an empty one. */
+  readonly htq?: string
   /** base64url SHA-256 of the body's bytes; of none where there is no body. */
   readonly bdh?: string
 }

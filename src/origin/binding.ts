@@ -1,36 +1,52 @@
 import { base64url } from 'jose'
-import { parseUrl, splitUrl } from '../base/url.ts'
+import { sha256Name } from '../base/bytes.ts'
+import { isPlainHost, parseUrl, splitUrl } from '../base/url.ts'
 import type { AssertionBinding } from '../model/assertion.ts'
 import type { ReadClaims } from './claims.ts'
 import { AgentError } from './errors.ts'
-import type { Settings } from './options.ts'
-import { type AgentRequest, bodyBytes, pathOf } from './request.ts'
+import { type Settings, webUrl } from './options.ts'
+import { type AgentRequest, bodyBytes, headerValues, hostsOf, sentTo } from './request.ts'
 import { isUnderRoute } from './route.ts'
 
 const STRENGTH: Readonly<Record<AssertionBinding, number>> = { identity: 0, request: 1, body: 2 }
 
 /**
- * Holds a request against what its assertion is for: method and path against `route`, and against
- * `htm`, `htu` and `bdh` where they are there or demanded. The query is bound to nothing. Reads the
- * body only for `bdh`. Throws for what does not fit.
+ * Holds a request against what its assertion is for: method and path against `route`, its host against the
+ * one that is named, and against `htm`, `htu`, `htq` and `bdh` where they are there or demanded. Reads the body
+ * only for `bdh`. Throws for what does not fit.
  */
 export const checkBinding = async (
   request: AgentRequest,
-  { agent, htm, htu, bdh }: ReadClaims,
+  { agent, htm, htu, htq, bdh }: ReadClaims,
   settings: Settings,
   rawBody: Uint8Array | undefined,
 ): Promise<void> => {
   const { method = '' } = request
-  const path = pathOf(request)
+  const sent = sentTo(request)
+  const { path, query } = sent
+  const audience = String(agent.claims.aud)
   if (!isUnderRoute(agent.route, method, path)) {
     throw new AgentError('route_mismatch', { detail: agent.route })
+  }
+  const { hostHeader } = settings
+  if (hostHeader !== false) {
+    const hosts =
+      hostHeader === undefined
+        ? hostsOf(request, sent)
+        : headerValues(request, hostHeader.toLowerCase())
+    if (!isNamed(hosts, htu ?? audience, settings.audiences)) {
+      throw new AgentError('host_mismatch', { detail: hosts.join(', ').slice(0, 256) })
+    }
   }
   if (STRENGTH[agent.binding] < STRENGTH[settings.requireBinding]) {
     throw new AgentError('binding_missing', { detail: settings.requireBinding })
   }
   if (htm !== undefined && htm !== method) throw new AgentError('method_mismatch')
-  if (htu !== undefined && !isSameUrl(htu, path, String(agent.claims.aud))) {
+  if (htu !== undefined && !isSameUrl(htu, path, audience)) {
     throw new AgentError('url_mismatch', { detail: htu })
+  }
+  if (htm !== undefined && htq !== (query === '' ? undefined : await sha256Name(query))) {
+    throw new AgentError('query_mismatch')
   }
   if (bdh === undefined) return
   const bytes = await bodyBytes(request, rawBody, settings.maxBodyBytes)
@@ -38,12 +54,29 @@ export const checkBinding = async (
   if (base64url.encode(new Uint8Array(digest)) !== bdh) throw new AgentError('body_mismatch')
 }
 
-/** The path is the request's; scheme and host are the audience's, for the request may show inner ones. */
+/** Whether this is the host of a URL. Schemes may differ: TLS may have ended on the way. */
+const isHostOf = (host: string, { protocol, host: wanted }: URL): boolean =>
+  isPlainHost(host) && parseUrl(`${protocol}//${host}`)?.host === wanted
+
+/**
+ * Whether a request came to the host that its assertion names, by URL. An assertion that names none, of a
+ * service binding, is good at no host that another audience names.
+ */
+const isNamed = (
+  hosts: readonly string[],
+  named: string,
+  audiences: readonly string[],
+): boolean => {
+  const url = webUrl(named)
+  if (url) return hosts.length > 0 && hosts.every((host) => isHostOf(host, url))
+  const others = audiences.flatMap((one) => webUrl(one) ?? [])
+  return !hosts.some((host) => others.some((other) => isHostOf(host, other)))
+}
+
+/** The path is the request's, scheme and host are the audience's. */
 const isSameUrl = (htu: string, path: string, audience: string): boolean => {
   const url = splitUrl(htu)
   if (url?.query !== '' || url.path !== path) return false
-  const wanted = parseUrl(audience)
-  return !wanted || !isWeb(wanted) || parseUrl(htu)?.origin === wanted.origin
+  const wanted = webUrl(audience)
+  return !wanted || parseUrl(htu)?.origin === wanted.origin
 }
-
-const isWeb = ({ protocol }: URL): boolean => protocol === 'https:' || protocol === 'http:'

@@ -45,6 +45,7 @@ export interface ReadClaims {
   readonly jti: string
   readonly htm?: string
   readonly htu?: string
+  readonly htq?: string
   readonly bdh?: string
 }
 
@@ -66,11 +67,11 @@ export const readClaims = (claims: JsonObject, settings: Settings): ReadClaims =
   const [id, issuer] = [needed(claims, 'sub'), needed(claims, 'agent_iss')]
   const route = located(claims, 'route')
   if (route === undefined) throw new AgentError('claims_invalid', { detail: 'route' })
-  const [htm, htu, bdh] = ['htm', 'htu', 'bdh'].map((name) => located(claims, name))
+  const [htm, htu, htq, bdh] = ['htm', 'htu', 'htq', 'bdh'].map((name) => located(claims, name))
   const possession = POSSESSIONS.find((one) => one === own(claims, 'possession'))
   if (!possession) throw new AgentError('claims_invalid', { detail: 'possession' })
-  if ((htm === undefined) !== (htu === undefined) || (bdh !== undefined && htm === undefined)) {
-    throw new AgentError('claims_invalid', { detail: 'htm, htu, bdh' })
+  if ((htm === undefined) !== (htu === undefined) || ((htq ?? bdh) !== undefined && !htm)) {
+    throw new AgentError('claims_invalid', { detail: 'htm, htu, htq, bdh' })
   }
   const agent: VerifiedAgent = Object.freeze({
     id,
@@ -89,7 +90,7 @@ export const readClaims = (claims: JsonObject, settings: Settings): ReadClaims =
     claims,
     expires,
   })
-  const bound = { ...as('htm', htm), ...as('htu', htu), ...as('bdh', bdh) }
+  const bound = { ...as('htm', htm), ...as('htu', htu), ...as('htq', htq), ...as('bdh', bdh) }
   return { agent, jti: needed(claims, 'jti'), ...bound }
 }
 

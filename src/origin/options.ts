@@ -11,6 +11,11 @@ export interface VerifyOptions {
   readonly gate: string
   /** This origin, exactly as the policy writes it: a URL, or `service:NAME`. Any one of several. */
   readonly audience: string | readonly string[]
+  /**
+   * The header that says which host the gate has asked for, where a proxy before this origin rewrites `Host`
+   * and writes that header itself. `false`: the host is not compared.
+   */
+  readonly hostHeader?: string | false
   /** `GATE.prefix`, by default `/.edgewarden`: the keys are at `PREFIX/jwks.json` of the gate's host. */
   readonly prefix?: string
   /** Where the keys are instead. https, or http on this machine. */
@@ -36,6 +41,8 @@ export interface VerifyOptions {
 export interface Settings {
   readonly gate: string
   readonly audiences: readonly string[]
+  /** Without it the URL or `Host` says it. */
+  readonly hostHeader?: string | false
   readonly jwksUri: string
   /** Lower-case. */
   readonly identityPrefix: string
@@ -58,6 +65,7 @@ export const settingsOf = (options: VerifyOptions): Settings => {
   const {
     gate,
     audience,
+    hostHeader,
     prefix = '/.edgewarden',
     jwksUri,
     identityPrefix = 'x-agent-',
@@ -75,6 +83,11 @@ export const settingsOf = (options: VerifyOptions): Settings => {
   const keys = parseUrl(jwksUri ?? `${gateUrl?.origin}${prefix}/jwks.json`)
   demand(gateUrl !== undefined, '`gate` must be the URL that GATE.resource is')
   demand(audiences.length > 0 && audiences.every(isText), '`audience` must be named')
+  demand(
+    hostHeader !== false || new Set(audiences.map((one) => webUrl(one)?.host ?? one)).size < 2,
+    '`hostHeader` must not be false where `audience` names several hosts',
+  )
+  demand(hostHeader !== '', '`hostHeader` must name a header, or be false')
   demand(keys !== undefined && isSafe(keys), 'keys are fetched by https, or from this machine')
   demand(isText(identityPrefix), '`identityPrefix` must not be empty')
   demand(clockTolerance >= 0 && clockTolerance <= 60, '`clockTolerance` is 0 to 60 seconds')
@@ -84,6 +97,7 @@ export const settingsOf = (options: VerifyOptions): Settings => {
   return {
     gate,
     audiences,
+    ...(hostHeader !== undefined && { hostHeader }),
     jwksUri: keys.href,
     identityPrefix: identityPrefix.toLowerCase(),
     clockTolerance,
@@ -101,6 +115,12 @@ function demand(holds: boolean, otherwise: string): asserts holds {
 }
 
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
+
+/** The URL that an audience, or an assertion, may be; `undefined` for the name of a service binding. */
+export const webUrl = (text: string): URL | undefined => {
+  const url = parseUrl(text)
+  return url && /^https?:$/.test(url.protocol) ? url : undefined
+}
 
 const isSafe = ({ protocol, hostname, username, password }: URL): boolean =>
   username === '' &&

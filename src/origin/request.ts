@@ -36,13 +36,35 @@ export const headerValues = ({ headers }: AgentRequest, name: string): readonly 
 const isFetchHeaders = (headers: AgentHeaders): headers is { get(name: string): string | null } =>
   typeof headers.get === 'function'
 
-/**
- * The path of a URL, or of one that begins at its path, as text: nothing is resolved or decoded.
- * Empty where there is none, which no route matches.
- */
-export const pathOf = ({ url, originalUrl }: AgentRequest): string => {
+/** Where a request says that it goes, as text: nothing is resolved or decoded. */
+export interface SentTo {
+  /** Empty where there is none, which no route matches. */
+  readonly path: string
+  /** Without its `?`. */
+  readonly query: string
+  /** With a port where one is written. */
+  readonly authority?: string
+}
+
+/** What a whole URL says, or one that begins at its path. */
+export const sentTo = ({ url, originalUrl }: AgentRequest): SentTo => {
   const text = originalUrl ?? url ?? ''
-  return text.startsWith('/') ? (text.split('?', 1)[0] ?? '') : (splitUrl(text)?.path ?? '')
+  if (text.startsWith('/')) {
+    const [path = '', ...query] = text.split('?')
+    return { path, query: query.join('?') }
+  }
+  const { path = '', query = '', authority = '' } = splitUrl(text) ?? {}
+  return { path, query: query.slice(1), ...(authority !== '' && { authority }) }
+}
+
+/**
+ * The hosts that a request names: its URL's, or what `Host`, and `:authority` of HTTP/2, say. On Workers, and
+ * over a service binding, `Host` is the caller's, and the URL tells the truth.
+ */
+export const hostsOf = (request: AgentRequest, { authority }: SentTo): readonly string[] => {
+  if (authority !== undefined) return [authority]
+  const pseudo = isFetchHeaders(request.headers) ? [] : headerValues(request, ':authority')
+  return [...headerValues(request, 'host'), ...pseudo]
 }
 
 const FAULTS = {

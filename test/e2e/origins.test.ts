@@ -198,6 +198,13 @@ describe.each(ORIGINS)('%s', (origin) => {
     ['path', 'identity', {}, { path: '/documents/%37' }, 'route_mismatch'],
     ['path', 'request', {}, { path: '/documents/8' }, 'url_mismatch'],
     ['path', 'body', post, { ...post, path: '/documents/8' }, 'url_mismatch'],
+    ['query', 'request', {}, { path: `${PATH}?all=1` }, 'query_mismatch'],
+    ['query', 'request', { path: `${PATH}?a=1` }, { path: `${PATH}?a=2` }, 'query_mismatch'],
+    ['query', 'request', { path: `${PATH}?a=1` }, {}, 'query_mismatch'],
+    ['query', 'body', { ...post, path: `${PATH}?a` }, post, 'query_mismatch'],
+    ['host', 'identity', {}, { headers: { host: 'other.example' } }, 'host_mismatch'],
+    ['host', 'request', {}, { headers: { host: 'other.example' } }, 'host_mismatch'],
+    ['host', 'body', post, { ...post, headers: { host: '127.0.0.1' } }, 'host_mismatch'],
     ['body', 'body', post, { method: 'POST', body: `${BODY} ` }, 'body_mismatch'],
     ['body', 'body', post, { method: 'POST' }, 'body_mismatch'],
     ['body', 'body', { method: 'POST' }, post, 'body_mismatch'],
@@ -205,6 +212,13 @@ describe.each(ORIGINS)('%s', (origin) => {
     expect(await past(origin, await captured(binding, origin, ask), then)).toMatchObject(
       refused(code),
     )
+  })
+
+  it.each(BINDINGS)('takes one of %s with whatever query is sent', async (binding) => {
+    for (const query of ["?a='b'&c=%27|{}`^[]", '?+%c3%A9%zz;', '?', '??a?b', '?%00&=']) {
+      const { status } = await through(binding, origin, { path: PATH + query })
+      expect(`${query} ${status}`).toBe(`${query} 200`)
+    }
   })
 
   it.each(['request', 'body'] as const)('refuses one of the %s that was used', async (binding) => {

@@ -27,6 +27,7 @@ afterAll(() => gate.close())
 const verify = (request: AgentRequest, changes: Partial<VerifyOptions> & RequestExtras = {}) =>
   verifyAgent(request, { ...gate.options, ...changes })
 
+const { host: HOST } = new URL(AUDIENCE)
 const REQUEST = { htm: 'POST', htu: URL_ }
 const TEXT = 'a note: Zoë'
 const BODY = { ...REQUEST, bdh: digestOf(TEXT) }
@@ -40,35 +41,60 @@ describe('a request', () => {
     ['by its method in lower case', { htm: 'post' }, 'method_mismatch'],
     ['to another path', { htu: `${AUDIENCE}/v1/documents/8` }, 'url_mismatch'],
     ['to its path and more', { htu: `${URL_}/` }, 'url_mismatch'],
-    ['to another host', { htu: 'https://other.example/v1/documents/7' }, 'url_mismatch'],
+    ['to another host', { htu: 'https://other.example/v1/documents/7' }, 'host_mismatch'],
     ['over plain http', { htu: 'http://origin.example.com/v1/documents/7' }, 'url_mismatch'],
-    ['at another port', { htu: 'https://origin.example.com:8443/v1/documents/7' }, 'url_mismatch'],
+    ['at another port', { htu: 'https://origin.example.com:8443/v1/documents/7' }, 'host_mismatch'],
     ['at its own port', { htu: 'https://origin.example.com:443/v1/documents/7' }, undefined],
-    ['with a query', { htu: `${URL_}?a=1` }, 'url_mismatch'],
-    ['with an empty query', { htu: `${URL_}?` }, 'url_mismatch'],
+    ['with a query in its URL', { htu: `${URL_}?a=1` }, 'url_mismatch'],
+    ['with an empty query in its URL', { htu: `${URL_}?` }, 'url_mismatch'],
     ['with a fragment', { htu: `${URL_}#a` }, 'url_mismatch'],
-    ['to a path alone', { htu: '/v1/documents/7' }, 'url_mismatch'],
+    ['to a path alone', { htu: '/v1/documents/7' }, 'host_mismatch'],
+    ['with a query', { htq: digestOf('a=1') }, 'query_mismatch'],
+    ['with no query, digested', { htq: digestOf('') }, 'query_mismatch'],
     [
       'to no port there is',
       { htu: 'https://origin.example.com:99999/v1/documents/7' },
-      'url_mismatch',
+      'host_mismatch',
     ],
   ])('is bound to the one %s', async (_, changes, code) => {
     const request = await posted({ ...REQUEST, ...changes })
     expect(await codeOf(verify(request))).toBe(code)
   })
 
-  it('may show another host than the gate sent it to, and any query', async () => {
-    const request = await posted(REQUEST, TEXT, 'http://10.0.0.7:8080/v1/documents/7?a=1')
-    expect((await verify(request)).binding).toBe('request')
+  it.each<[string, string, Members, AgentErrorCode | undefined]>([
+    ['one', '?a=1&b=%20+', { htq: digestOf('a=1&b=%20+') }, undefined],
+    ['one with question marks', '??a?', { htq: digestOf('?a?') }, undefined],
+    ['an empty one', '?', {}, undefined],
+    ['one that was added', '?a=1', {}, 'query_mismatch'],
+    ['another', '?a=2', { htq: digestOf('a=1') }, 'query_mismatch'],
+    ['one in another order', '?b&a', { htq: digestOf('a&b') }, 'query_mismatch'],
+    ['one that is spelled otherwise', '?a=%31', { htq: digestOf('a=1') }, 'query_mismatch'],
+    ['one that was taken away', '', { htq: digestOf('a=1') }, 'query_mismatch'],
+  ])('has the query that it is bound to: %s', async (_, query, claims, code) => {
+    for (const bound of [REQUEST, BODY]) {
+      const request = await posted({ ...bound, ...claims }, TEXT, URL_ + query)
+      expect(await codeOf(verify(request))).toBe(code)
+      const { method, headers } = request
+      const bytes = { rawBody: new TextEncoder().encode(TEXT) }
+      const node = { method, url: `/7${query}`, originalUrl: `/v1/documents/7${query}` }
+      const own = { host: HOST, ...Object.fromEntries(headers) }
+      expect(await codeOf(verify({ ...node, headers: own }, bytes))).toBe(code)
+    }
+    const free = await posted(claims.htq ? { ...REQUEST, ...claims } : {}, TEXT, URL_ + query)
+    if (!claims.htq) expect(await codeOf(verify(free))).toBeUndefined()
+  })
+
+  it('has no digest of a query without a method', async () => {
+    const request = await posted({ htq: digestOf('a') }, TEXT, `${URL_}?a`)
+    expect(await codeOf(verify(request))).toBe('claims_invalid')
   })
 
   it('over a service binding has the host of the gate', async () => {
     const aud = 'service:DOCS'
     const htu = `${gate.issuer.issuer}/v1/documents/7`
-    const request = await posted({ ...REQUEST, aud, htu })
+    const request = await posted({ ...REQUEST, aud, htu }, TEXT, htu)
     expect((await verify(request, { audience: aud })).binding).toBe('request')
-    const elsewhere = await posted({ ...REQUEST, aud, htu: `${htu}/8` })
+    const elsewhere = await posted({ ...REQUEST, aud, htu: `${htu}/8` }, TEXT, htu)
     expect(await codeOf(verify(elsewhere, { audience: aud }))).toBe('url_mismatch')
   })
 
@@ -97,9 +123,88 @@ describe('a request', () => {
   })
 })
 
+describe('the host', () => {
+  const OTHER = 'https://other.example'
+  const at = async (
+    claims: Members,
+    headers: Readonly<Record<string, string | string[]>>,
+    {
+      url = '/v1/documents/7',
+      ...changes
+    }: Partial<VerifyOptions> & { readonly url?: string } = {},
+  ) => {
+    const own = { 'x-agent-assertion': await gate.assertion({ ...claims }), ...headers }
+    return codeOf(verify({ method: 'POST', url, headers: own }, changes))
+  }
+
+  it.each<[Readonly<Record<string, string | string[]>>, AgentErrorCode | undefined]>([
+    [{ host: HOST }, undefined],
+    [{ Host: `${HOST.toUpperCase()}:443` }, undefined],
+    [{ ':authority': HOST }, undefined],
+    [{ ':authority': HOST, host: HOST }, undefined],
+    [{ ':authority': HOST, host: 'other.example' }, 'host_mismatch'],
+    [{ ':authority': 'other.example', host: HOST }, 'host_mismatch'],
+    [{ host: 'other.example' }, 'host_mismatch'],
+    [{ host: `${HOST}:80` }, 'host_mismatch'],
+    [{ host: `${HOST}.` }, 'host_mismatch'],
+    [{ host: `${HOST}@other.example` }, 'host_mismatch'],
+    [{ host: `${HOST}, other.example` }, 'host_mismatch'],
+    [{ host: [HOST, 'other.example'] }, 'host_mismatch'],
+    [{ host: `${HOST}:99999` }, 'host_mismatch'],
+    [{ host: '' }, 'host_mismatch'],
+    [{}, 'host_mismatch'],
+  ])('that is asked for must be the one that is named: %j', async (headers, code) => {
+    for (const claims of [{}, REQUEST]) expect(await at(claims, headers)).toBe(code)
+  })
+
+  it('is that of a whole URL, whatever Host says', async () => {
+    expect(await at(REQUEST, { host: 'other.example' }, { url: URL_ })).toBeUndefined()
+    const plain = URL_.replace('https', 'http')
+    expect(await at(REQUEST, {}, { url: plain })).toBeUndefined()
+    const url = `${OTHER}/v1/documents/7`
+    expect(await at(REQUEST, { host: HOST }, { url })).toBe('host_mismatch')
+  })
+
+  it('tells two names of one origin apart', async () => {
+    const audience = [AUDIENCE, OTHER, 'service:DOCS']
+    const headers = { host: 'other.example' }
+    for (const claims of [{}, REQUEST]) {
+      expect(await at({ ...claims }, headers, { audience })).toBe('host_mismatch')
+      expect(await at({ ...claims, aud: 'service:DOCS' }, headers, { audience })).toBe(
+        'host_mismatch',
+      )
+    }
+    expect(await at({ aud: OTHER }, headers, { audience })).toBeUndefined()
+    const inner = { aud: 'service:DOCS' }
+    expect(await at(inner, { host: 'api.example.com' }, { audience })).toBeUndefined()
+  })
+
+  it('may be told by a header of a proxy, or by nothing', async () => {
+    const proxied = { hostHeader: 'X-Asked-Host' }
+    expect(await at(REQUEST, { host: 'a', 'x-asked-host': HOST }, proxied)).toBeUndefined()
+    expect(await at(REQUEST, { host: HOST }, proxied)).toBe('host_mismatch')
+    const two = { host: HOST, 'x-asked-host': `${HOST}, ${HOST}` }
+    expect(await at(REQUEST, two, proxied)).toBe('host_mismatch')
+    expect(await at(REQUEST, { host: 'a' }, { hostHeader: false })).toBeUndefined()
+  })
+
+  it.each<[Partial<VerifyOptions>, boolean]>([
+    [{ hostHeader: '' }, true],
+    [{ hostHeader: false, audience: [AUDIENCE, OTHER] }, true],
+    [{ hostHeader: false, audience: [AUDIENCE, 'service:DOCS'] }, true],
+    [{ hostHeader: false, audience: [AUDIENCE, `${AUDIENCE}/base`] }, false],
+    [{ audience: [AUDIENCE, OTHER] }, false],
+  ])('%j makes sense: no, if %s', async (changes, fails) => {
+    const request = requestWith(await gate.assertion())
+    const verified = verify(request, changes)
+    if (fails) await expect(verified).rejects.toThrow(TypeError)
+    else expect((await verified).id).toBe('agent-1')
+  })
+})
+
 describe('the path', () => {
   const at = async (request: Omit<AgentRequest, 'headers'>) => {
-    const headers = { 'X-Agent-Assertion': await gate.assertion() }
+    const headers = { host: HOST, 'X-Agent-Assertion': await gate.assertion() }
     return codeOf(verify({ method: 'GET', ...request, headers }))
   }
 
@@ -124,7 +229,8 @@ describe('the path', () => {
   })
 
   it('of all is not that of the root', async () => {
-    const headers = { 'x-agent-assertion': await gate.assertion({ route: 'OPTIONS /' }) }
+    const route = 'OPTIONS /'
+    const headers = { host: HOST, 'x-agent-assertion': await gate.assertion({ route }) }
     const at = (url: string) => codeOf(verify({ method: 'OPTIONS', url, headers }))
     expect([await at('/'), await at('*'), await at('')]).toEqual([
       undefined,
@@ -137,7 +243,7 @@ describe('the path', () => {
 it('headers by name are read in any case, and two of them are refused', async () => {
   const one = await gate.assertion()
   const at = (headers: Record<string, string | string[] | undefined>) =>
-    codeOf(verify({ method: 'GET', url: '/v1/documents/7', headers }))
+    codeOf(verify({ method: 'GET', url: '/v1/documents/7', headers: { host: HOST, ...headers } }))
   expect(await at({ 'X-Agent-Assertion': one })).toBeUndefined()
   expect(await at({ 'x-agent-assertion': [one] })).toBeUndefined()
   expect(await at({ 'x-agent-assertion': [one, one] })).toBe('assertion_repeated')

@@ -82,7 +82,8 @@ const send = async (
   { path = PATH, headers = {}, ...init }: RequestInit & { readonly path?: string } = {},
 ) => {
   const own = assertion === undefined ? {} : { 'x-agent-assertion': assertion }
-  const response = await request(port, path, { ...init, headers: { ...headers, ...own } })
+  const host = new URL(AUDIENCE).host
+  const response = await request(port, path, { ...init, headers: { host, ...headers, ...own } })
   const text = await response.text()
   const body = text === '' ? undefined : (JSON.parse(text) as { readonly code?: string })
   return { status: response.status, headers: response.headers, body, code: body?.code }
@@ -199,6 +200,7 @@ describe('a body that is bound', () => {
     const stream = client.request({
       ':method': 'POST',
       ':path': PATH,
+      ':authority': new URL(AUDIENCE).host,
       'x-agent-assertion': assertion,
     })
     stream.end(BODY)

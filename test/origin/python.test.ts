@@ -23,15 +23,16 @@ def replays(jti, expires):
     return first
 verifier = AgentVerifier(**json.loads(sys.argv[1]), replays=replays)
 for line in sys.stdin:
-    method, path, headers, body = json.loads(line)
+    method, path, headers, body, query = json.loads(line)
     try:
-        claims = verifier.verify(method, path, headers, body.encode())
+        claims = verifier.verify(method, path, headers, body.encode(), query)
         print(json.dumps([claims["sub"], claims["agent_iss"]]), flush=True)
     except Refused as refused:
         print(json.dumps(str(refused)), flush=True)
 `
 
 const PATH = '/v1/documents/7'
+const { host: HOST } = new URL(AUDIENCE)
 
 describe.skipIf(PYTHON === undefined)(`the check in Python${WHY}`, () => {
   let gate: TestGate
@@ -48,7 +49,7 @@ describe.skipIf(PYTHON === undefined)(`the check in Python${WHY}`, () => {
 
   type Asking = (
     assertion: string | undefined,
-    request?: { readonly method?: string; readonly path?: string; readonly body?: string },
+    request?: Partial<Record<'method' | 'path' | 'body' | 'query' | 'host', string>>,
   ) => Promise<unknown>
 
   const start = (options: Members = {}): Asking => {
@@ -64,9 +65,12 @@ describe.skipIf(PYTHON === undefined)(`the check in Python${WHY}`, () => {
     child.stderr.pipe(process.stderr)
     const lines: Interface = createInterface(child.stdout)
     const answers = lines[Symbol.asyncIterator]()
-    return async (assertion, { method = 'GET', path = PATH, body = '' } = {}) => {
-      const headers = assertion === undefined ? {} : { 'x-agent-assertion': assertion }
-      child.stdin.write(`${JSON.stringify([method, path, headers, body])}\n`)
+    return async (
+      assertion,
+      { method = 'GET', path = PATH, body = '', query = '', host = HOST } = {},
+    ) => {
+      const headers = { host, ...(assertion !== undefined && { 'x-agent-assertion': assertion }) }
+      child.stdin.write(`${JSON.stringify([method, path, headers, body, query])}\n`)
       return JSON.parse((await answers.next()).value ?? 'null')
     }
   }
@@ -161,9 +165,11 @@ describe.skipIf(PYTHON === undefined)(`the check in Python${WHY}`, () => {
       { htm: 'GET' },
       { htu: `${URL_}?a` },
       { htu: `${URL_}8` },
-      { htu: URL_.replace('origin', 'other') },
+      { htu: URL_.replace('https', 'http') },
     ]
     for (const other of others) expect(await ask(await bound(other), post)).toBe(another)
+    const elsewhere = await bound({ htu: URL_.replace('origin', 'other') })
+    expect(await ask(elsewhere, post)).toBe('the assertion is for another host')
     const port = URL_.replace('.com', '.com:443')
     expect(await ask(await bound({ htu: port }), post)).toEqual(['agent-1', AGENT_ISSUER])
     const demanding = start({ require: 'body' })
@@ -171,6 +177,31 @@ describe.skipIf(PYTHON === undefined)(`the check in Python${WHY}`, () => {
       'the assertion is not bound to the request',
     )
     expect(await demanding(await bound(), post)).toEqual(['agent-1', AGENT_ISSUER])
+  })
+
+  it('holds a query against its digest', async () => {
+    const query = 'a=%27b%27&c'
+    const another = 'the assertion is bound to another query'
+    const digested = () => gate.assertion({ htm: 'GET', htu: URL_, htq: digestOf(query) })
+    expect(await ask(await digested(), { query })).toEqual(['agent-1', AGENT_ISSUER])
+    for (const other of ['', 'a', "a='b'&c", `${query}&d`]) {
+      expect(await ask(await digested(), { query: other })).toBe(another)
+    }
+    expect(await ask(await gate.assertion({ htm: 'GET', htu: URL_ }), { query })).toBe(another)
+    expect(await ask(await gate.assertion({ htq: digestOf(query) }), { query })).toBe(
+      'the assertion is not bound to the request',
+    )
+    expect(await ask(await gate.assertion(), { query })).toEqual(['agent-1', AGENT_ISSUER])
+  })
+
+  it('holds the host against the one that is named', async () => {
+    const another = 'the assertion is for another host'
+    const at = async (host: string, how = ask) => how(await gate.assertion(), { host })
+    expect(await at(`${HOST.toUpperCase()}:443`)).toEqual(['agent-1', AGENT_ISSUER])
+    const others = ['other.example', '', `${HOST}:80`, `${HOST}:99999`, `a@${HOST}`, '[::::]']
+    for (const host of others) expect(await at(host)).toBe(another)
+    expect(await at('10.0.0.7', start({ host: null }))).toEqual(['agent-1', AGENT_ISSUER])
+    expect(await at(HOST, start({ host: 'x-asked-host' }))).toBe(another)
   })
 
   it('asks once for a flood of unknown keys, and goes on through an outage', async () => {

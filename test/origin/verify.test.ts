@@ -103,9 +103,11 @@ describe('an agent', () => {
   })
 
   it('may call one of several names of an origin', async () => {
-    const audience = ['service:DOCS', AUDIENCE]
-    for (const aud of audience) {
-      expect((await verify(await gate.assertion({ aud }), {}, { audience })).id).toBe('agent-1')
+    const named = { 'service:DOCS': 'https://api.example.com', [AUDIENCE]: AUDIENCE }
+    const audience = Object.keys(named)
+    for (const [aud, host] of Object.entries(named)) {
+      const init = { url: `${host}/v1/documents/7` }
+      expect((await verify(await gate.assertion({ aud }), init, { audience })).id).toBe('agent-1')
     }
   })
 

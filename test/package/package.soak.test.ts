@@ -196,7 +196,8 @@ describe.each(RUNTIMES)('on %s', (_, start) => {
     afterAll(() => Promise.all([served?.stop(), gate?.close()]))
 
     const ask = async (assertion?: string, { body = 'to be continued', by = served } = {}) => {
-      const headers = assertion === undefined ? {} : { 'x-agent-assertion': assertion }
+      const own = assertion === undefined ? {} : { 'x-agent-assertion': assertion }
+      const headers = { host: new URL(URL_).host, ...own }
       const init = { method: 'POST', headers, body }
       const answer = await request(by.port, '/v1/documents/7', init)
       return { status: answer.status, ...((await answer.json()) as object) }
