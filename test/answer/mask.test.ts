@@ -88,6 +88,17 @@ describe('a secret', () => {
     expect(maskBytes(given, spelledOf(PLAIN))).toBe(given)
   })
 
+  const long = base64With('x'.repeat(50), PLAIN, 'y'.repeat(50))
+  it.each([
+    ['in lines', long.replace(/.{76}/g, '$&\r\n')],
+    ['in lines of PEM', long.replace(/.{64}/g, '$&\n')],
+    ['in lines, in JSON', long.replace(/.{76}/g, '$&\\r\\n')],
+    ['in lines, in a form', encodeURIComponent(long.replace(/.{64}/g, '$&\n'))],
+    ['in base64', base64With('a', long)],
+  ])('is masked in base64 %s', (_, written) => {
+    expect(maskText(written, spelledOf(PLAIN))).toMatch(/\*{31}/)
+  })
+
   it('is found in linear time', () => {
     // Else it would take longer than any test may.
     maskText('%25%25\\\\&#38;'.repeat(100_000), spelledOf('%&\\%&\\%&\\%&\\%&\\'))
@@ -196,6 +207,29 @@ describe('a body', () => {
     const lengths = async (...chunks: string[]) => (await soFar(chunks)).map(({ length }) => length)
     expect(await lengths('x sk-proj-Ab', 'c d')).toEqual(await lengths('x sk-proj-Zz', 'c d'))
     expect(await soFar(['x sk-proj-Zz', 'c d'])).toEqual(['x ', 'x sk-proj-Zzc '])
+  })
+
+  it.each([1, 5, 77, 1_000])(
+    'of base64 in lines, in chunks of %i, holds no secret',
+    async (size) => {
+      const code = base64With('x'.repeat(50), PLAIN).replace(/.{76}/g, '$&\n')
+      const chunks = code.match(new RegExp(`.{1,${size}}`, 'gs')) ?? []
+      const masked = await streamed(chunks.map(bytes), spelledOf(PLAIN))
+      expect(masked).toBe(maskText(code, spelledOf(PLAIN)))
+      expect(masked).toMatch(/\*{31}/)
+    },
+  )
+
+  it('waits after a line of base64, and after no other', async () => {
+    const line = 'QUJD'.repeat(19)
+    expect(await soFar([`x ${line}\n`, `${line} `])).toEqual([
+      expect.stringMatching(/^x (?:QUJD)*$|^x [A-Z]*$/i),
+      `x ${line}\n${line} `,
+    ])
+    expect(await soFar(['QUJD\n', `${'words '.repeat(20)}\n`])).toEqual([
+      'QUJD\n',
+      `QUJD\n${'words '.repeat(20)}\n`,
+    ])
   })
 
   it('holds back no more than the longest secret', async () => {

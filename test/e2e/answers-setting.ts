@@ -14,6 +14,7 @@ export const REPEATED = {
   KEY: 'sk-live-93b1f07d/8+Q=&Zz',
   BASIC: Buffer.from('gate-user:pass:word/44aa').toString('base64'),
   SHORT: 'abc',
+  RAW: 'k+y/_sk-live=93b1"f07d',
 }
 
 const document = (action: string) => ({
@@ -116,6 +117,7 @@ const RULES = {
         Authorization: `Basic \${BASIC}`,
         'x-api-key': `key \${KEY}`,
         'x-team': `\${SHORT}`,
+        'x-raw': `\${RAW}`,
       },
     },
   ],

@@ -12,7 +12,7 @@ import { type Answers, answersOf, REPEATED } from './answers-setting.ts'
 import { askGate, outcome } from './setting.ts'
 import { fate, hanging, lastEvent, newAgent, revoke, SSE, STREAMING } from './streaming.ts'
 
-const { KEY, BASIC, SHORT } = REPEATED
+const { KEY, BASIC, SHORT, RAW } = REPEATED
 const PASSWORD = 'pass:word/44aa'
 
 /** Every form that none may see, also of the pair in `Basic`. */
@@ -30,6 +30,8 @@ const HIDDEN = [
   BASIC,
   BASIC.slice(4, -4),
 ]
+
+const base64 = (text: string) => Buffer.from(text).toString('base64')
 
 let setting: Answers
 let token: string
@@ -92,6 +94,38 @@ describe('an origin that repeats what it was sent', () => {
       expect(String(body)).toMatch(MARK)
     },
   )
+
+  it.each<[string, (text: string) => string]>([
+    ['double percent-encoding', (text) => encodeURIComponent(encodeURIComponent(text))],
+    [
+      'JSON of JSON with \\/',
+      (text) => JSON.stringify(JSON.stringify(text).replaceAll('/', '\\/')),
+    ],
+    [
+      'JSON of .NET',
+      (text) => JSON.stringify(text).replaceAll('+', '\\u002B').replaceAll('\\"', '\\u0022'),
+    ],
+    [
+      'HTML by names and long numbers',
+      (text) => text.replaceAll('_', '&lowbar;').replaceAll('-', '&#x002d;').replace('"', '&quot;'),
+    ],
+    ['base64 of base64', (text) => base64(`a:${base64(`user:${text}`)}`)],
+    ['base64 in lines', (text) => base64('x'.repeat(50) + text).replace(/.{76}/g, '$&\r\n')],
+    ['base64 of JSON', (text) => base64(JSON.stringify({ k: text }))],
+  ])('tells none in %s', async (_, write) => {
+    handle((req, res) => {
+      const text = write(String(req.headers['x-raw']))
+      res.writeHead(200, { 'x-echo': text.replace(/\s/g, '') })
+      for (const part of text.match(/.{1,7}/gs) ?? []) res.write(part)
+      res.end('\n')
+    })
+    const { head, body } = await seen(await ask('/v1/x'))
+    const stars = new RegExp(`\\*{${RAW.length}}`)
+    expect([head, String(body)]).toEqual([
+      expect.stringMatching(stars),
+      expect.stringMatching(stars),
+    ])
+  })
 
   it.each([301, 302, 303, 307, 308])('tells none in the address of a %i', async (status) => {
     handle((req, res) => {

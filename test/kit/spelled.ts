@@ -8,6 +8,20 @@ export const spelledOf = (...secrets: readonly string[]): Spelled => {
   return found
 }
 
+const hexOf = (one: string): string => one.charCodeAt(0).toString(16).padStart(2, '0')
+
+/** Some of HTML's. */
+const NAMES: Readonly<Record<string, string>> = {
+  _: 'lowbar',
+  '+': 'plus',
+  '/': 'sol',
+  '=': 'equals',
+  '.': 'period',
+  '\\': 'bsol',
+  '|': 'VerticalLine',
+  '`': 'DiacriticalGrave',
+}
+
 /** Ways in which an origin may well write what it was sent, by their names. */
 export const SPELLINGS: Readonly<Record<string, (secret: string) => string>> = {
   plain: (secret) => secret,
@@ -27,6 +41,30 @@ export const SPELLINGS: Readonly<Record<string, (secret: string) => string>> = {
     secret.replace(
       /[&<>"']/g,
       (one) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[one] ?? '&#39;',
+    ),
+  'JSON of Go': (secret) =>
+    JSON.stringify(secret)
+      .slice(1, -1)
+      .replace(/[<>&]/g, (one) => `\\u00${hexOf(one)}`),
+  'JSON of .NET': (secret) =>
+    JSON.stringify(secret)
+      .slice(1, -1)
+      .replace(/\\"|[<>&'+`]/g, (one) => `\\u00${hexOf(one.slice(-1)).toUpperCase()}`),
+  'a script': (secret) => secret.replace(/[^A-Za-z0-9]/g, (one) => `\\x${hexOf(one)}`),
+  'RFC 3986': (secret) =>
+    encodeURIComponent(secret).replace(/[!'()*]/g, (one) => `%${hexOf(one).toUpperCase()}`),
+  'HTML by names': (secret) =>
+    secret.replace(/[^A-Za-z0-9 ~-]/g, (one) => `&${NAMES[one] ?? `#${one.charCodeAt(0)}`};`),
+  'HTML by long numbers': (secret) =>
+    secret.replace(/[^A-Za-z0-9]/g, (one) => `&#x00${hexOf(one)};`),
+  'HTML by decimal numbers': (secret) =>
+    secret.replace(/[^A-Za-z0-9]/g, (one) => `&#${one.charCodeAt(0)};`),
+  'HTML of .NET': (secret) =>
+    secret.replace(
+      /[&<>"'+]/g,
+      (one) =>
+        ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[one] ??
+        `&#x${hexOf(one).toUpperCase()};`,
     ),
   'HTML by numbers': (secret) =>
     secret.replace(/[^A-Za-z0-9]/g, (one) => `&#x${one.charCodeAt(0).toString(16)};`),
