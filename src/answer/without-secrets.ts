@@ -39,21 +39,26 @@ const framed = (body: ReadableStream<Uint8Array>, headers: Headers, { target }: 
     : body
 }
 
-/** Charsets in which a secret's characters are the bytes that they are in ASCII. */
-const PLAIN = /^(?:utf-?8|us-ascii|ascii|iso-8859-\d+|latin1|windows-125\d)$/i
-/** Wherever it stands: which of several counts is not the same for all who read it. */
-const CHARSET = /;\s*charset\s*=\s*"?([^\s";]*)/gi
+/** What names a charset in which a secret's characters are the bytes that they are in ASCII. */
+const PLAIN = /^\s*=\s*"?(?:utf-?8|us-ascii|ascii|iso-8859-\d+|latin1|windows-125\d)"?\s*$/i
+/** Wherever it stands, and however: which of several counts is not the same for all who read it. */
+const CHARSET = /charset([^;]*)/gi
 /** A part, or changes to what somebody has (RFC 9110 §15.3.7, RFC 3229 §10.4.1). */
 const PARTIAL = [206, 226]
 
+/** Headers that may say that a body is in a coding, and how they say that it is in none. */
+const UNCODED = { 'content-encoding': /^\s*identity\s*$/i, 'transfer-encoding': /^\s*chunked\s*$/i }
+
 /**
- * Whether an answer can be searched: it is whole, in no coding, nor would be with its body, and in no
- * charset that spells a secret otherwise.
+ * Whether an answer can be searched: it plainly says that it is whole, in no coding, nor would be with its body,
+ * and in no charset that spells a secret otherwise.
  */
 export const isReadable = ({ headers, status }: Response): boolean => {
   const charsets = (headers.get('content-type') ?? '').matchAll(CHARSET)
   return (
-    /^\s*(?:identity\s*)?$/i.test(headers.get('content-encoding') ?? '') &&
+    Object.entries(UNCODED).every(
+      ([name, none]) => !headers.has(name) || none.test(headers.get(name) ?? ''),
+    ) &&
     [...charsets].every(([, charset = '']) => PLAIN.test(charset)) &&
     !PARTIAL.includes(status) &&
     !headers.has('content-range')
