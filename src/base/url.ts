@@ -99,6 +99,15 @@ const decodeSegment = (text: string): string | undefined => {
 /** Whether two URLs have one scheme, name and port. */
 export const sameOrigin = (a: URL, b: URL): boolean => a.origin === b.origin
 
+/**
+ * What tells the servers of URLs apart: the host, whatever the port, since a Worker answers at all of them; on this
+ * machine the port, too. A name with a dot at its end is the same host.
+ */
+export const serverOf = ({ hostname, protocol, port }: URL): string => {
+  const host = hostname.replace(/\.+$/, '')
+  return isLoopback(host) ? `${protocol}//${host}:${port}` : host
+}
+
 /** Hosts that only this machine can reach (RFC 6761 §6.3, RFC 1122 §3.2.1.3). */
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' ||

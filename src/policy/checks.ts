@@ -1,4 +1,4 @@
-import { isLoopback } from '../base/url.ts'
+import { isLoopback, parseUrl, serverOf } from '../base/url.ts'
 import type { Issuer } from '../model/issuer.ts'
 import { metadataPath } from '../model/metadata.ts'
 import type { PolicyEnv } from './env.ts'
@@ -87,6 +87,8 @@ export const checkAddresses = (
   at: (base: string) => Report,
 ): void => {
   const isOwn = (url: URL) => gateOrigins.has(url.origin)
+  const own = [...gateOrigins].flatMap((origin) => parseUrl(origin) ?? []).map(serverOf)
+  const servesItself = (url: URL) => own.includes(serverOf(url))
   const checkOrigin = (origin: Origin | undefined, report: Report) => {
     if (origin?.kind === 'url' && isOwn(origin.url)) {
       report([], "is the gate's own scheme, name and port: requests would go round in circles")
@@ -114,9 +116,9 @@ export const checkAddresses = (
   }
   for (const [name, { issuer, jwks, jwks_uri: uri }] of entries) {
     const report = under(at('ISSUERS'), name)
-    if (uri && isOwn(uri.url)) report(['jwks_uri'], "is the gate's own scheme, name and port")
-    if (!jwks && !uri && issuer && isOwn(issuer.url)) {
-      report(['issuer'], "is the gate's own scheme, name and port; set jwks_uri or jwks")
+    if (uri && servesItself(uri.url)) report(['jwks_uri'], "is at the gate's own host")
+    if (!jwks && !uri && issuer && servesItself(issuer.url)) {
+      report(['issuer'], "is at the gate's own host; set jwks_uri or jwks")
     }
   }
 }

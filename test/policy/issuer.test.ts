@@ -76,7 +76,19 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     'jwks_uri of the gate',
     acme({ jwks_uri: 'https://api.example.com/jwks' }),
     'ISSUERS.acme.jwks_uri',
-    /own scheme/,
+    /own host/,
+  ],
+  [
+    'jwks_uri of the gate at another port',
+    acme({ jwks_uri: 'https://api.example.com:8443/jwks' }),
+    'ISSUERS.acme.jwks_uri',
+    /own host/,
+  ],
+  [
+    'discovery at the gate at another port',
+    acme({ issuer: 'https://api.example.com:8443' }),
+    'ISSUERS.acme.issuer',
+    /own host/,
   ],
   [
     'discovery at the gate',

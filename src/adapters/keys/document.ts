@@ -3,7 +3,7 @@ import { utf8Decode } from '../../base/bytes.ts'
 import { type JsonObject, parseJsonObject } from '../../base/json.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
-import { isLoopback, parseUrl, sameOrigin } from '../../base/url.ts'
+import { isLoopback, parseUrl, sameOrigin, serverOf } from '../../base/url.ts'
 import { type Freshness, freshnessOf, isEntityTag } from './freshness.ts'
 import { KEY_TIMES } from './times.ts'
 
@@ -36,7 +36,7 @@ export interface DocumentRules {
   readonly fetch: Fetch
   /** Plain http to a host only this machine can reach, and https to private addresses. */
   readonly allowInsecureHttp: boolean
-  /** Origins, as `URL.origin` writes them, that no document may come from. */
+  /** Origins, as `URL.origin` writes them, from whose servers no document may come. */
   readonly never?: readonly string[]
   /** Of the document that is held; what is no entity-tag is not sent. */
   readonly etag?: string
@@ -86,18 +86,14 @@ const allowedUrl = (
   { allowInsecureHttp, never = [] }: DocumentRules,
 ): URL | undefined => {
   const url = parseUrl(address)
-  if (!url || hasCredential(url) || never.map(sameHost).includes(sameHost(url.origin))) {
-    return undefined
-  }
+  if (!url || hasCredential(url)) return undefined
+  if (never.some((origin) => serverOf(new URL(origin)) === serverOf(url))) return undefined
   const allowed =
     url.protocol === 'https:'
       ? allowInsecureHttp || !isPrivateHost(url.hostname)
       : url.protocol === 'http:' && allowInsecureHttp && isLoopback(url.hostname)
   return allowed ? url : undefined
 }
-
-/** A name with a dot at its end is the same host. */
-const sameHost = (origin: string): string => origin.replace(/\.+(?=:\d+$|$)/, '')
 
 const hasCredential = (url: URL): boolean => url.username !== '' || url.password !== ''
 

@@ -273,6 +273,8 @@ describe('fetchDocument', () => {
     'https://api.acme.example:443/',
     'https://API.acme.example./jwks',
     'https://dev.acme.example.:8443/jwks',
+    'https://api.acme.example:9443/jwks',
+    'https://dev.acme.example/jwks',
     'http://127.0.0.1:8787/jwks',
   ])('does not ask %s, which no document may come from', async (url) => {
     const { asked, fetch } = answering()
@@ -284,11 +286,8 @@ describe('fetchDocument', () => {
     const answer = await fetchDocument(url, { fetch, allowInsecureHttp: true, never })
     expect(answer).toEqual({ ok: false, reason: 'address not allowed' })
     expect(asked).toEqual([])
-    const other = new URL(url)
-    other.port = '9443'
-    expect((await fetchDocument(other.href, { fetch, allowInsecureHttp: true, never })).ok).toBe(
-      true,
-    )
+    const other = 'http://127.0.0.1:9443/jwks'
+    expect((await fetchDocument(other, { fetch, allowInsecureHttp: true, never })).ok).toBe(true)
   })
 
   it('asks https whatever is allowed, without cookie, credential or cache', async () => {
