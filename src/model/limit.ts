@@ -4,7 +4,7 @@ import { sha256Name } from '../base/bytes.ts'
 export const LIMIT_HEADERS = ['RateLimit', 'RateLimit-Policy'] as const
 
 /** Who may be counted, each within its issuer. */
-export const COUNTED = ['agent', 'client', 'workflow'] as const
+export const COUNTED = ['agent', 'client', 'workflow', 'issuer'] as const
 
 export type Counted = (typeof COUNTED)[number]
 

@@ -90,6 +90,7 @@ const COUNTS: Readonly<Record<Counted, (agent: AgentIdentity) => string | undefi
   agent: ({ id }) => id,
   client: ({ clientId }) => clientId,
   workflow: ({ workflowId }) => workflowId,
+  issuer: ({ issuer }) => issuer,
 }
 
 const namesOf = perObject((_: AccessToken) => new WeakMap<Route, string>())

@@ -30,6 +30,7 @@ const ROUTES = [
   rule('/v1/docs/{id}', ONCE),
   rule('/v1/client', { ...ONCE, per: 'client' }),
   rule('/v1/workflow', { ...ONCE, per: 'workflow' }),
+  rule('/v1/issuer', { limit: 2, period: '1d', per: 'issuer' }),
   rule('/v1/browser', ONCE, { cors: { origins: [APP] } }),
   rule('/v1/optional', ONCE, { access: 'optional' }),
   rule('/v1/watched', ONCE, { mode: 'shadow' }),
@@ -99,6 +100,16 @@ describe('an exact limit', () => {
     expect(last?.headers.get('ratelimit')).toMatch(/^"agent";r=0;t=\d{3}, "agent-day";r=995;t=\d+$/)
     expect(last?.headers.get('retry-after')).toMatch(/^\d{3}$/)
     expect(last?.headers.get('www-authenticate')).toBeNull()
+  })
+
+  it('of an issuer counts all its agents together', async () => {
+    const answers = []
+    for (let i = 0; i < 3; i++) answers.push(await ask('/v1/issuer', await newcomer()))
+    expect(answers).toEqual([
+      { status: 200, code: undefined },
+      { status: 200, code: undefined },
+      { status: 429, code: 'rate_limited' },
+    ])
   })
 
   it('lets through again when it said it would', async () => {
