@@ -1,6 +1,8 @@
 import { chain, type Step } from './base/chain.ts'
 import type { Denial } from './base/denial.ts'
+import { LIMITS } from './base/limits.ts'
 import type { RequestHead } from './base/request.ts'
+import type { Room, Rooms } from './base/room.ts'
 import type { Connection } from './model/connection.ts'
 import type { Sessions } from './model/mcp.ts'
 import type { Policy } from './model/policy.ts'
@@ -17,7 +19,7 @@ import { address } from './stages/address.ts'
 import { agent } from './stages/agent.ts'
 import { authentication } from './stages/authentication.ts'
 import { claims } from './stages/claims.ts'
-import { condition } from './stages/condition.ts'
+import { condition, useCondition } from './stages/condition.ts'
 import { credential } from './stages/credential.ts'
 import { delegation } from './stages/delegation.ts'
 import { details } from './stages/details.ts'
@@ -27,10 +29,10 @@ import { operation } from './stages/operation.ts'
 import { possession } from './stages/possession.ts'
 import { replay } from './stages/replay.ts'
 import { route } from './stages/route.ts'
-import { scope } from './stages/scope.ts'
+import { scope, useScope } from './stages/scope.ts'
 import { signature } from './stages/signature.ts'
 import { signing } from './stages/signing.ts'
-import { spending } from './stages/spending.ts'
+import { holding, spending } from './stages/spending.ts'
 import { standing } from './stages/standing.ts'
 import { tool } from './stages/tool.ts'
 
@@ -42,9 +44,11 @@ export interface Given {
   readonly caller?: string | undefined
   /** What the platform knows of how it came. */
   readonly connection?: Connection | undefined
+  /** Opens the room that its body is held in. */
+  readonly hold: (owner: string) => Room
 }
 
-/** The line every request walks: local before remote, pure before stateful, spending last. */
+/** The line every request walks: local before remote, pure before stateful, the body after the head, spending last. */
 export const GUARD = chain<Given>()
   .and(route)
   .and(address)
@@ -55,12 +59,15 @@ export const GUARD = chain<Given>()
   .and(possession)
   .and(delegation)
   .and(agent)
-  .and(operation)
-  .and(tool)
   .and(scope)
   .and(details)
   .and(authentication)
   .and(condition)
+  .and(holding)
+  .and(operation)
+  .and(tool)
+  .and(useScope)
+  .and(useCondition)
   .and(signing)
   .and(spending)
   .and(replay)
@@ -77,6 +84,8 @@ export interface GuardPorts {
   readonly replays: ReplayStore
   readonly signingKeys: Pick<SigningKeys, 'signing'>
   readonly sessions: Sessions
+  /** What bodies are held in, by the issuer and id of the agent. */
+  readonly bodies: Rooms
   /** Told of an error that a stage did not expect; the request is denied. Must not throw. */
   readonly onError: (stage: string, error: unknown) => void
 }
@@ -128,11 +137,18 @@ export const createGuard = (policy: Policy, ports: GuardPorts): Guard => {
       steps?.push(step)
       asked?.(step)
     }
-    const decision = await GUARD.run({ request, policy, caller, connection }, ports, {
+    let room: Room | undefined
+    const hold = (owner: string) => {
+      room = ports.bodies.open(owner, LIMITS.bodyReadMs + LIMITS.heldSlackMs)
+      return room
+    }
+    const decision = await GUARD.run({ request, policy, caller, connection, hold }, ports, {
       now,
       onError,
       trace: steps || asked ? trace : undefined,
     })
+    // Whoever sends the body on takes room for it anew; whoever does not cannot forget to leave it.
+    room?.leave()
     if (decision.outcome === 'passed') remember(decision.known, ports)
     return steps ? { ...decision, steps: toldOf(decision, steps) } : decision
   }

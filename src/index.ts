@@ -15,6 +15,7 @@ import { createTokenMemory } from './adapters/verified-tokens.ts'
 import { rememberDecider } from './answer/deciders.ts'
 import { respond } from './answer/respond.ts'
 import type { Result } from './base/result.ts'
+import { createRooms } from './base/room.ts'
 import { type Guard, type GuardPorts, createGuard as guardWith } from './guard.ts'
 import type { Policy } from './model/policy.ts'
 import type { Clock, KeySource, SigningKeys } from './model/ports.ts'
@@ -155,6 +156,7 @@ export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Gu
   const { clock = systemClock } = ports
   const revocations = ports.revocations ?? createMemoryRevocations({ clock })
   const signingKeys = ports.signingKeys ?? createSigningKeys(policy, { clock })
+  const bodies = ports.bodies ?? createRooms(clock)
   const sessions = ports.sessions ?? createSessions({ keys: signingKeys, clock })
   const guard = guardWith(policy, {
     clock,
@@ -165,12 +167,14 @@ export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Gu
     replays: ports.replays ?? createMemoryReplays({ clock }),
     signingKeys,
     sessions,
+    bodies,
     onError: ports.onError ?? ((stage, error) => console.error('edgewarden', stage, error)),
   })
   const decide: Guard = Object.assign(
     async (...asked: Parameters<Guard>) => {
       const decision = await guard(...asked)
-      if (decision.outcome === 'passed') rememberDecider(decision, { clock, revocations, sessions })
+      if (decision.outcome === 'passed')
+        rememberDecider(decision, { clock, revocations, sessions, bodies })
       return decision
     },
     { policy },

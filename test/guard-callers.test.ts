@@ -2,6 +2,7 @@ import { beforeEach, expect, it } from 'vitest'
 import { createTokenMemory } from '../src/adapters/verified-tokens.ts'
 import { createGuard } from '../src/guard.ts'
 import {
+  anyRooms,
   clock,
   noLimits,
   noReplays,
@@ -28,6 +29,7 @@ beforeEach(() => {
     replays: noReplays,
     signingKeys: noSigning,
     sessions: noSessions,
+    bodies: anyRooms,
     onError: () => {},
     keys: {
       find: (issuer, header, caller) => {

@@ -5,6 +5,7 @@ import type { Step } from '../src/base/chain.ts'
 import { createGuard } from '../src/guard.ts'
 import { createEncryptionKey, encrypt, secretOf } from './kit/encryption.ts'
 import {
+  anyRooms,
   ISSUER,
   NOW,
   noLimits,
@@ -211,6 +212,7 @@ describe('what is told of an encrypted token', () => {
       replays: noReplays,
       signingKeys: noSigning,
       sessions: noSessions,
+      bodies: anyRooms,
       onError: () => {},
     })
     const headers = { authorization: `Bearer ${token}` }

@@ -7,6 +7,7 @@ import { createGuard, GUARD, type GuardPorts } from '../src/guard.ts'
 import type { Policy } from '../src/model/policy.ts'
 import type { VerificationKey } from '../src/model/ports.ts'
 import {
+  anyRooms,
   clock,
   gateOf,
   ISSUER,
@@ -93,6 +94,7 @@ const run = async (
     replays: noReplays,
     signingKeys: noSigning,
     sessions: noSessions,
+    bodies: anyRooms,
     onError: (stage, error) => void errors.push([stage, error]),
     ...ports,
   })
@@ -114,12 +116,15 @@ const ORDER = [
   'possession',
   'delegation',
   'agent',
-  'operation',
-  'tool',
   'scope',
   'details',
   'authentication',
   'condition',
+  'holding',
+  'operation',
+  'tool',
+  'use_scope',
+  'use_condition',
   'signing',
   'spending',
   'replay',

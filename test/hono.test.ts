@@ -3,7 +3,15 @@ import { describe, expect, it } from 'vitest'
 import { createMemoryRevocations } from '../src/adapters/revocations/memory.ts'
 import { createGuard } from '../src/guard.ts'
 import { type AgentVariables, agentGuard, resourceMetadata } from '../src/hono.ts'
-import { clock, noLimits, noReplays, noSessions, noSigning, noTokens } from './kit/facts.ts'
+import {
+  anyRooms,
+  clock,
+  noLimits,
+  noReplays,
+  noSessions,
+  noSigning,
+  noTokens,
+} from './kit/facts.ts'
 import { keys, minted } from './line-cases.ts'
 import { policy } from './policy/support.ts'
 
@@ -31,6 +39,7 @@ const guard = createGuard(
     replays: noReplays,
     signingKeys: noSigning,
     sessions: noSessions,
+    bodies: anyRooms,
     onError: () => {},
   },
 )

@@ -6,7 +6,7 @@ import { lookingOnly } from './replays/client.ts'
 import { openingOnly } from './sessions.ts'
 
 /** Those of requests that are looked at. */
-interface Explained extends Pick<GuardPorts, 'revocations' | 'limits' | 'replays'> {
+interface Explained extends Pick<GuardPorts, 'revocations' | 'limits' | 'replays' | 'bodies'> {
   readonly signingKeys: Pick<SigningKeys, 'held'>
 }
 
@@ -16,12 +16,13 @@ interface Explained extends Pick<GuardPorts, 'revocations' | 'limits' | 'replays
  */
 export const explainingPorts = (
   keys: KeySourceOptions,
-  { revocations, limits, replays, signingKeys }: Explained,
+  { revocations, limits, replays, signingKeys, bodies }: Explained,
 ): GuardPorts => ({
   clock: keys.clock,
   keys: createKeyReader(keys),
   tokens: { find: () => undefined, keep: () => {} },
   revocations,
+  bodies,
   limits: peeking(limits),
   replays: lookingOnly(replays),
   // Nothing is signed for an explanation, and no key is asked for.

@@ -2,6 +2,7 @@ import { waitUntil } from 'cloudflare:workers'
 import type { Send } from '../answer/forward.ts'
 import { withoutCoding } from '../answer/without-secrets.ts'
 import type { GatePorts, Opened, PlatformFacts } from '../apps/context.ts'
+import { createRooms } from '../base/room.ts'
 import { createGuard } from '../guard.ts'
 import { createAssertionKeys, createAssertionMemory } from './assertions/keys.ts'
 import { KEEPER_NAME } from './assertions/plan.ts'
@@ -32,6 +33,7 @@ const tokens = createTokenMemory({ clock })
 const readinessOf = createReadiness(clock)
 const addresses = createAddressLimits({ clock })
 const snapshotMemory = createSnapshotMemory()
+const bodies = createRooms(clock)
 const assertionMemory = createAssertionMemory()
 /** The data centre, as the platform says with the first request; all isolates of one ask the same shard. */
 let colo: string | undefined
@@ -99,6 +101,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     clock,
     keys: createKeySource(keyOptions),
     tokens,
+    bodies,
     revocations,
     store: revocations,
     limits,
@@ -107,7 +110,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     sessions,
     journal: consoleJournal,
     send: sender(env),
-    explaining: explainingPorts(keyOptions, { revocations, limits, replays, signingKeys }),
+    explaining: explainingPorts(keyOptions, { revocations, limits, replays, signingKeys, bodies }),
     readiness: () => readinessOf(policy, keyOptions, revocations, signingKeys),
     onError: (stage, error) => log({ event: 'unexpected_error', stage, error: String(error) }),
   }

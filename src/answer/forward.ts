@@ -1,17 +1,17 @@
 import { chainDenials } from '../base/chain.ts'
 import { type Denial, denials } from '../base/denial.ts'
+import { LIMITS } from '../base/limits.ts'
 import type { Address } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import type { Decision } from '../guard.ts'
+import type { Decision, GuardPorts } from '../guard.ts'
 import { ASSERTION_HEADER } from '../model/assertion.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Route, Target } from '../model/route.ts'
 import { pathAtOrigin } from '../model/well-known.ts'
-import { bodyDenials } from '../stages/body.ts'
+import { bodyDenials, ownerOf } from '../stages/body.ts'
 import { signingDenials } from '../stages/signing.ts'
 import { assertionOf } from './assertion.ts'
 import { isRead, originHeaders } from './origin-headers.ts'
-import type { WatchPorts } from './stream-watch.ts'
 import { isEventStream } from './streams.ts'
 import { following, patience, streamed } from './upload.ts'
 import { watchUpload } from './upload-watch.ts'
@@ -72,8 +72,8 @@ export interface ForwardContext {
   readonly requestId: string
   /** The caller's address, where it is known. */
   readonly clientIp?: string | undefined
-  /** What a long upload is watched with, and the time. */
-  readonly ports: WatchPorts
+  /** What a long upload is watched with, the time, and what held bodies are counted in. */
+  readonly ports: Pick<GuardPorts, 'clock' | 'revocations' | 'bodies'>
   readonly send: Send
 }
 
@@ -91,6 +91,26 @@ export interface ForwardFault {
  * is not looked at in workerd.
  */
 export const forward = async (
+  request: Request,
+  context: ForwardContext,
+): Promise<Result<Response, ForwardFault>> => {
+  const { held, agent } = context.decision.known
+  if (!held || !agent) return forwardHeld(request, context)
+  // Until the origin has answered, which may take long.
+  const room = context.ports.bodies.open(
+    ownerOf(agent),
+    context.route.target.timeout + LIMITS.heldSlackMs,
+  )
+  try {
+    return room.take(held.bytes.length)
+      ? await forwardHeld(request, context)
+      : fail({ denial: bodyDenials('bodies_full') })
+  } finally {
+    room.leave()
+  }
+}
+
+const forwardHeld = async (
   request: Request,
   context: ForwardContext,
 ): Promise<Result<Response, ForwardFault>> => {

@@ -2,7 +2,8 @@ import { type CodeOf, type Denial, denials } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
 import { isPlainJson } from '../base/media-type.ts'
 import { fail, type Result } from '../base/result.ts'
-import { type bodyDenials, wholeBody } from '../stages/body.ts'
+import type { Room } from '../base/room.ts'
+import { type bodyDenials, ownerOf, wholeBody } from '../stages/body.ts'
 import { fallen, standingDenials, subjectsOf } from '../stages/standing.ts'
 import type { Admin } from './context.ts'
 
@@ -23,16 +24,24 @@ type BodyCode = CodeOf<typeof bodyDenials> | CodeOf<typeof contentDenials>
  */
 export const readJsonBody = async (
   request: Request,
+  room: Room,
 ): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> => {
   if (!isPlainJson(request.headers)) return fail(contentDenials('content_type_unsupported'))
-  return wholeBody(request.body, LIMITS.adminBodyBytes)
+  return wholeBody(request.body, LIMITS.adminBodyBytes, room)
 }
 
 /** {@link readJsonBody} of somebody who must still be allowed to send it when its last byte has come. */
 export const readAdminBody = async (c: Admin): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> => {
-  const body = await readJsonBody(c.req.raw)
-  const denial = body.ok ? await fallenMeanwhile(c) : undefined
-  return denial ? fail(denial) : body
+  const room = c
+    .get('ports')
+    .bodies.open(ownerOf(c.get('agent')), LIMITS.bodyReadMs + LIMITS.heldSlackMs)
+  try {
+    const body = await readJsonBody(c.req.raw, room)
+    const denial = body.ok ? await fallenMeanwhile(c) : undefined
+    return denial ? fail(denial) : body
+  } finally {
+    room.leave()
+  }
 }
 
 /** Why the token of the request does not stand any more; it did before the body was read. */

@@ -11,6 +11,7 @@ import { metadataAnswer } from '../answer/metadata.ts'
 import { requestIdOf } from '../answer/request-id.ts'
 import { answerRefusal, respond } from '../answer/respond.ts'
 import { isPreflight } from '../base/request.ts'
+import { createRooms } from '../base/room.ts'
 import type { Decision } from '../guard.ts'
 import { routeDenials } from '../stages/route.ts'
 
@@ -21,6 +22,7 @@ const ELSEWHERE: McpPorts = {
   clock,
   revocations: createMemoryRevocations({ clock }),
   sessions: createSessions({ keys: { signing: () => undefined }, clock }),
+  bodies: createRooms(clock),
 }
 
 /** How {@link forward} sends a request on. */

@@ -1,4 +1,5 @@
 import { fail, ok, type Result } from './result.ts'
+import type { Room } from './room.ts'
 
 /** What a body may take until it is whole. */
 export interface BodyBounds {
@@ -7,13 +8,63 @@ export interface BodyBounds {
   readonly ms: number
   /** Breaks the reading off when it aborts: then the body is `broken`. */
   readonly signal?: AbortSignal
+  /** What is held is taken from it, and left to whoever opened it. */
+  readonly room?: Room
 }
 
-/** Why a body is not had whole: it has too many bytes, takes too long, or its sender broke it off. */
-export type BodyFault = 'too_large' | 'too_slow' | 'broken'
+/** Why a body is not had whole: it has too many bytes, takes too long, its sender broke it off, or there is no room. */
+export type BodyFault = 'too_large' | 'too_slow' | 'broken' | 'no_room'
 
-/** Room that is made before anything has come. */
-const FIRST_BYTES = 4 * 1024
+/** Bytes of a block, the first and the largest. */
+const BLOCK = { first: 1024, most: 64 * 1024 }
+
+/**
+ * Holds a body as it comes, in blocks, so that neither many small parts nor few large ones take more than what
+ * is counted: as much as there is at most, and one copy more while it is joined. The first block is made at once.
+ */
+export const createHold = (most: number, room?: Room) => {
+  const blocks: Uint8Array<ArrayBuffer>[] = []
+  let [length, capacity] = [0, 0]
+  const grow = (): boolean => {
+    const size = Math.min(Math.max(BLOCK.first, capacity), BLOCK.most, most - capacity)
+    if (room && !room.take(size)) return false
+    blocks.push(new Uint8Array(size))
+    capacity += size
+    return true
+  }
+  return {
+    get length() {
+      return length
+    },
+    /** Whether there is room for it; of a part that is beyond `most` the caller knows. */
+    add(part: Uint8Array): boolean {
+      for (let at = 0; at < part.length; ) {
+        if (length === capacity && !grow()) return false
+        const block = blocks.at(-1) as Uint8Array
+        const used = block.length - (capacity - length)
+        const piece = part.subarray(at, at + block.length - used)
+        block.set(piece, used)
+        at += piece.length
+        length += piece.length
+      }
+      return true
+    },
+    /** All of it in one. */
+    joined(): Uint8Array<ArrayBuffer> {
+      const [only] = blocks
+      if (only && blocks.length === 1) return only.subarray(0, length)
+      const all = new Uint8Array(length)
+      let at = 0
+      for (const block of blocks) {
+        all.set(block.subarray(0, length - at), at)
+        at += block.length
+      }
+      return all
+    },
+    /** For a body that has not begun to come. */
+    begin: (): boolean => most === 0 || grow(),
+  }
+}
 
 /**
  * Reads a body to its end, within `bounds`; one that is over them is not read further, and nobody
@@ -32,20 +83,17 @@ export const readBody = async (
     return fail(fault)
   }
   const { signal } = bounds
-  let held = new Uint8Array(Math.min(bounds.bytes, FIRST_BYTES))
-  let length = 0
+  const held = createHold(bounds.bytes, bounds.room)
   signal?.addEventListener('abort', deadline.end)
   try {
+    if (!held.begin()) return stop('no_room')
     for (;;) {
       // Between two parts there is nobody for the signal to wake.
       const part = signal?.aborted ? undefined : await deadline.first(reader.read())
       if (!part) return stop(signal?.aborted ? 'broken' : 'too_slow')
-      if (part.done) return ok(held.subarray(0, length))
-      const needed = length + part.value.byteLength
-      if (needed > bounds.bytes) return stop('too_large')
-      if (needed > held.byteLength) held = grown(held, needed, bounds.bytes)
-      held.set(part.value, length)
-      length = needed
+      if (part.done) return ok(held.joined())
+      if (held.length + part.value.byteLength > bounds.bytes) return stop('too_large')
+      if (!held.add(part.value)) return stop('no_room')
     }
   } catch {
     return fail('broken')

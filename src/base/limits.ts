@@ -37,7 +37,13 @@ export const LIMITS = {
   claimHeaderLength: 4_096,
   /** Bytes of a body that is held before it is sent on: unless configured, and at most. */
   heldBodyBytes: 1024 * 1024,
-  heldBodyBytesMost: 16 * 1024 * 1024,
+  heldBodyBytesMost: 4 * 1024 * 1024,
+  /** Bytes of all bodies that an isolate holds at a time, those of requests and of answers, and of one agent's. */
+  heldBodies: { bytes: 32 * 1024 * 1024, ofOne: 4 * 1024 * 1024 } as Readonly<
+    Record<'bytes' | 'ofOne', number>
+  >,
+  /** Milliseconds after which what a request holds is no longer counted, beside the time that it is held for. */
+  heldSlackMs: 20_000,
   /** Bytes of an answer of an MCP server, or of one event of it, that are held to be looked through. */
   mcpAnswerBytes: 2 * 1024 * 1024,
   /** Milliseconds that one is held for until it is whole, unless the rule's `timeout` is shorter. */

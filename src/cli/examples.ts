@@ -2,6 +2,7 @@ import { type RequestToExplain, toExplain } from '../answer/explain-mcp.ts'
 import { chain, type Step } from '../base/chain.ts'
 import { isObject, own } from '../base/json.ts'
 import { readAddress } from '../base/request.ts'
+import type { Room } from '../base/room.ts'
 import { acceptedAudiences } from '../model/audience.ts'
 import type { Connection } from '../model/connection.ts'
 import type { Issuer } from '../model/issuer.ts'
@@ -10,7 +11,7 @@ import { longestLife, type Route, takesIssuer } from '../model/route.ts'
 import type { VerifiedToken } from '../model/token.ts'
 import type { PolicyIssue } from '../policy/issues.ts'
 import { claims } from '../stages/claims.ts'
-import { condition } from '../stages/condition.ts'
+import { condition, useCondition } from '../stages/condition.ts'
 import { delegation } from '../stages/delegation.ts'
 import { operation } from '../stages/operation.ts'
 import { route } from '../stages/route.ts'
@@ -24,6 +25,7 @@ interface Given {
   readonly token: VerifiedToken
   readonly caller?: string | undefined
   readonly connection?: Connection | undefined
+  readonly hold: () => Room
 }
 
 /** The stages that a condition gets what it looks at from. */
@@ -31,11 +33,13 @@ const LINE = chain<Given>()
   .and(route)
   .and(claims)
   .and(delegation)
+  .and(condition)
   .and(operation)
   .and(tool)
-  .and(condition)
+  .and(useCondition)
 
-/** No example has a session. */
+/** There is room for the body of each example; none has a session. */
+const hold = () => ({ take: () => true, leave: () => {} })
 const sessions = { open: async () => undefined }
 
 /** What examples say of a policy. */
@@ -101,11 +105,13 @@ const judgeExample = async (policy: Policy, example: Example): Promise<Finding |
       issuer,
       token: tokenOf(example, issuer, rule),
       ...example.around,
+      hold,
     },
     { clock: { now: () => example.at * 1000 }, sessions },
     { now: () => 0, onError: () => {}, trace: (step) => void steps.push(step) },
   )
-  const { route, weighed = [] } = decision.known
+  const { route } = decision.known
+  const weighed = [...(decision.known.weighed ?? []), ...(decision.known.weighedUses ?? [])]
   const name = text(route?.name ?? '')
   const isDenied = decision.outcome === 'denied'
   // Of an MCP server there may be one for what is used, which is found late.

@@ -2,6 +2,7 @@ import { keySetOf, publicKeys } from '../adapters/keys/set.ts'
 import { type Explanation, explain } from '../answer/explain.ts'
 import { type JsonObject, parseJsonObject } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
+import { createRooms } from '../base/room.ts'
 import { createGuard, type GuardPorts } from '../guard.ts'
 import type { Policy } from '../model/policy.ts'
 import type { KeySource } from '../model/ports.ts'
@@ -53,8 +54,9 @@ export const explainOffline = async (
       return typeof found === 'string' ? fail(found) : ok(found)
     },
   }
+  const clock = { now: () => at * 1000 }
   const ports: GuardPorts = {
-    clock: { now: () => at * 1000 },
+    clock,
     keys: source,
     tokens: { find: () => undefined, keep: () => {} },
     signingKeys: { signing: () => undefined },
@@ -62,6 +64,7 @@ export const explainOffline = async (
     sessions: { seal: noSession, open: noSession },
     revocations: { lookup: async () => [] },
     limits: { take: () => ok({}), takeAddress: () => ok({}) },
+    bodies: createRooms(clock),
     replays: { claim: () => true, isClaimed: () => false },
     onError: () => {},
   }

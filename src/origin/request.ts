@@ -71,6 +71,8 @@ const FAULTS = {
   too_large: 'body_too_large',
   too_slow: 'body_too_slow',
   broken: 'body_broken',
+  // No room is given here, and none is missing.
+  no_room: 'body_too_large',
 } as const satisfies Record<string, AgentErrorCode>
 
 /**

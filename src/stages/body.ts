@@ -4,6 +4,8 @@ import { type CodeOf, type Denial, denials } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { RequestHead } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
+import type { Room } from '../base/room.ts'
+import type { AgentIdentity } from '../model/token.ts'
 
 /** Why a body is not taken: one that is read before the request goes on, or one that is passed on as it comes. */
 export const bodyDenials = denials({
@@ -22,6 +24,11 @@ export const bodyDenials = denials({
     'The request body broke off before its end',
     'Send the request again, with its whole body',
   ],
+  bodies_full: [
+    'unavailable',
+    'The gate holds as many bytes of bodies as it may, of all agents or of this one',
+    'Try again after Retry-After, with fewer or smaller bodies at a time',
+  ],
   digest_mismatch: [
     'badRequest',
     'The request body is not the one that Content-Digest names',
@@ -35,18 +42,24 @@ const CODES: Readonly<Record<BodyFault, BodyCode>> = {
   too_large: 'body_too_large',
   too_slow: 'body_timeout',
   broken: 'body_incomplete',
+  no_room: 'bodies_full',
 }
 
+/** Whose share of what is held a body counts to. */
+export const ownerOf = ({ issuer, id }: Pick<AgentIdentity, 'issuer' | 'id'>): string =>
+  JSON.stringify([issuer, id])
+
 /**
- * The whole body, of at most so many bytes and within {@link LIMITS.bodyReadMs}; what is over them is not
- * taken in (RFC 9110 §15.5.9, §15.5.14), and what breaks off is denied too, for whoever still listens
+ * The whole body, of at most so many bytes and within {@link LIMITS.bodyReadMs}; what is over them, or finds no
+ * room, is not taken in (RFC 9110 §15.5.9, §15.5.14, §15.6.4), and what breaks off is denied too, for whoever still listens
  * (RFC 9112 §8). Does not look at what the bytes say.
  */
 export const wholeBody = async (
   body: ReadableStream<Uint8Array> | null,
   bytes: number,
+  room: Room,
 ): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> => {
-  const read = await readBody(body, { bytes, ms: LIMITS.bodyReadMs })
+  const read = await readBody(body, { bytes, ms: LIMITS.bodyReadMs, room })
   return read.ok ? ok(read.value) : fail(bodyDenials(CODES[read.reason]))
 }
 
@@ -70,10 +83,11 @@ type BodiedRequest = RequestHead & {
 export const heldBody = async (
   request: BodiedRequest,
   most: number,
+  room: Room,
   isTold = true,
 ): Promise<Result<HeldBody, Denial<BodyCode>>> => {
   if (request.bodyUsed) throw new TypeError('The body of the request was read before')
-  const read = await wholeBody(request.body ?? null, most)
+  const read = await wholeBody(request.body ?? null, most, room)
   if (!read.ok) return read
   const bytes = read.value
   const said = request.headers.get('content-digest')

@@ -1,7 +1,7 @@
 import { type Outcome, stage } from '../base/chain.ts'
-import { type CodeOf, denials } from '../base/denial.ts'
+import { type CodeOf, type Denial, denials } from '../base/denial.ts'
 import type { RequestHead } from '../base/request.ts'
-import { fail, ok } from '../base/result.ts'
+import { fail, ok, type Result } from '../base/result.ts'
 import type { Condition, ConditionFacts } from '../model/condition.ts'
 import type { Connection } from '../model/connection.ts'
 import { writtenName } from '../model/mcp.ts'
@@ -23,7 +23,7 @@ const deny = denials({
   ],
 })
 
-interface Needs extends Pick<Routed, 'route' | 'params' | 'address'>, Uses {
+interface Needs extends Pick<Routed, 'route' | 'params' | 'address'> {
   readonly request: RequestHead
   readonly caller?: string | undefined
   readonly connection?: Connection | undefined
@@ -49,10 +49,17 @@ const UNWEIGHED = ok({ weighed: undefined })
 const operandsOf = ({ weighed }: Partial<Weighed>) =>
   weighed ? { operands: weighed.flatMap(({ when, facts }) => when.operands(facts)) } : {}
 
+/** The same of what is used of an MCP server. */
+export interface WeighedUses {
+  readonly weighedUses: Weighed['weighed']
+}
+
+type Code = CodeOf<typeof deny>
+type Judged = { readonly value: Weighed } & Result<unknown, Denial<Code>>
+
 /**
- * The rule's condition holds for this token, request and moment, and those of all that is used of an MCP
- * server hold for the arguments too. One that cannot be evaluated denies. What a denial says of it names
- * the operand as it is written, and nothing that was read.
+ * The rule's condition holds for this token, request and moment. One that cannot be evaluated denies. What a
+ * denial says of it names the operand as it is written, and nothing that was read.
  */
 export const condition = stage({
   name: 'condition',
@@ -60,23 +67,43 @@ export const condition = stage({
   found: operandsOf,
   missed: operandsOf,
   denials: [deny],
-  run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<Weighed, CodeOf<typeof deny>> {
-    const { route, uses } = needs
-    if (!route.when && uses.every(({ use }) => !use.when)) return UNWEIGHED
-    const facts = factsOf(needs, clock.now())
-    const weighed: Weight[] = route.when ? [{ when: route.when, facts }] : []
-    for (const used of uses) {
-      const { use, named } = used
-      const { when } = use
-      if (when) weighed.push({ when, used, facts: { ...facts, arguments: named.arguments } })
-    }
-    for (const [i, weight] of weighed.entries()) {
-      const denial = judge(weight)
-      if (denial) return { ...fail(denial), value: { weighed: weighed.slice(0, i + 1) } }
-    }
-    return ok({ weighed })
+  run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<Weighed, Code> {
+    const { when } = needs.route
+    return when ? weighAll([{ when, facts: factsOf(needs, clock.now()) }]) : UNWEIGHED
   },
 })
+
+const operandsOfUses = ({ weighedUses }: Partial<WeighedUses>) =>
+  operandsOf({ weighed: weighedUses })
+
+/** Those of all that is used of an MCP server hold, for the arguments too. */
+export const useCondition = stage({
+  name: 'use_condition',
+  establishes: 'what is wanted of all that is used of an MCP server, and of its arguments, holds',
+  found: operandsOfUses,
+  missed: operandsOfUses,
+  denials: [],
+  run(needs: Needs & Uses, { clock }: { readonly clock: Clock }): Outcome<WeighedUses, Code> {
+    const { uses } = needs
+    if (uses.every(({ use }) => !use.when)) return ok({ weighedUses: undefined })
+    const facts = factsOf(needs, clock.now())
+    const judged = weighAll(
+      uses.flatMap((used): Weight[] => {
+        const { when } = used.use
+        return when ? [{ when, used, facts: { ...facts, arguments: used.named.arguments } }] : []
+      }),
+    )
+    return { ...judged, value: { weighedUses: judged.value.weighed } }
+  },
+})
+
+const weighAll = (weighed: readonly Weight[]): Judged => {
+  for (const [i, weight] of weighed.entries()) {
+    const denial = judge(weight)
+    if (denial) return { ...fail(denial), value: { weighed: weighed.slice(0, i + 1) } }
+  }
+  return ok({ weighed })
+}
 
 const judge = ({ when, facts, used }: Weight) => {
   const judged = when.evaluate(facts)

@@ -21,7 +21,7 @@ export const operation = stage({
   name: 'operation',
   establishes:
     'what is asked inside the route: for an HTTP API its method, for an MCP server its messages, read in one way only',
-  found: ({ operation, held }: Asking & OperationFacts) => ({
+  found: ({ operation, held }: OperationFacts) => ({
     kind: operation.kind,
     method: operation.method,
     ...(operation.kind === 'mcp' && {

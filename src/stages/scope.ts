@@ -1,6 +1,6 @@
 import { type Outcome, stage } from '../base/chain.ts'
-import { type CodeOf, denials } from '../base/denial.ts'
-import { fail, ok } from '../base/result.ts'
+import { type CodeOf, type Denial, denials } from '../base/denial.ts'
+import { fail, ok, type Result } from '../base/result.ts'
 import { writtenName } from '../model/mcp.ts'
 import { resolveUse } from '../model/mcp-scopes.ts'
 import type { Policy } from '../model/policy.ts'
@@ -28,51 +28,74 @@ interface Needs extends Pick<Routed, 'route' | 'params'>, Uses {
   readonly access: Pick<AccessToken, 'scopes'>
 }
 
-type Denied = Outcome<{ grant: Grant }, CodeOf<typeof deny>>
+type Covering = Result<Grant, Denial<CodeOf<typeof deny>>>
 
 /**
- * The token's scopes cover the route's rule, and that of everything the request uses of an MCP server:
- * all scopes of each, or any one. A scope covers another only where the policy declares it; scope tokens
- * are compared whole (RFC 6749 §3.3). The grant is those of the token's scopes that the request uses. A
- * denial names whatever the whole request needs, so that one more token is enough.
+ * The token's scopes cover the route's rule: all scopes of it, or any one. A scope covers another only where
+ * the policy declares it; scope tokens are compared whole (RFC 6749 §3.3). A denial names what the rule needs;
+ * what is used behind it stands in the body, which is not read yet.
  */
 export const scope = stage({
   name: 'scope',
-  establishes: "the token's scopes cover what the route needs, and what is used behind it",
-  found: ({ grant }) => ({ grant }),
+  establishes: "the token's scopes cover what the route needs",
+  found: ({ routeGrant }) => ({ grant: routeGrant }),
   denials: [deny],
-  run({ policy, route, params, access, uses }: Needs): Denied {
-    const own = cover(
-      route.scopes,
-      route.scopes.scopes.map((template) => resolveScope(template, params)),
-      { policy, access },
-    )
-    if (uses.length === 0 && own.used) return ok({ grant: own.used })
-    const others = uses.map(({ use: { scopes }, named }) =>
-      cover(
-        scopes,
-        scopes.scopes.map((template) => resolveUse(template, params, named.arguments)),
-        { policy, access },
-      ),
-    )
-    const all = [own, ...others]
-    const grant = all.flatMap(({ used }) => used ?? [])
-    if (all.every(({ used }) => used)) return ok({ grant: [...new Set(grant)] })
-    const ofCall = own.used ? ({ ofCall: true } as const) : {}
-    const unresolved = all.findIndex(({ used, isResolved }) => !used && !isResolved)
-    if (unresolved !== -1)
-      return fail(deny('scope_value_invalid', about(uses[unresolved - 1]), ofCall))
-    const missing = all.findIndex(({ used }) => !used)
-    const detail = { held: access.scopes, ...about(uses[missing - 1]) }
-    const asking = all.filter(({ needed }) => needed.length > 0)
-    const [only] = asking
-    const required =
-      asking.length === 1 && only?.mode === 'any'
-        ? { anyOf: only.needed }
-        : { requiredScopes: [...new Set(asking.flatMap(leastOf))] }
-    return fail(deny('scope_missing', detail, { ...required, ...ofCall }))
+  run(needs: Omit<Needs, 'uses'>): Outcome<{ routeGrant: Grant }, CodeOf<typeof deny>> {
+    const covered = coverAll({ ...needs, uses: [] })
+    return covered.ok ? ok({ routeGrant: covered.value }) : covered
   },
 })
+
+/**
+ * They cover that of everything the request uses of an MCP server, too. The grant is those of the token's
+ * scopes that the request uses. A denial names whatever the whole request needs, so that one more token is enough.
+ */
+export const useScope = stage({
+  name: 'use_scope',
+  establishes: "the token's scopes cover what is used of an MCP server",
+  found: ({ grant }) => ({ grant }),
+  // They are in the table of the stage whose codes they are.
+  denials: [],
+  run(
+    needs: Needs & { readonly routeGrant: Grant },
+  ): Outcome<{ grant: Grant }, CodeOf<typeof deny>> {
+    if (needs.uses.length === 0) return ok({ grant: needs.routeGrant })
+    const covered = coverAll(needs)
+    return covered.ok ? ok({ grant: covered.value }) : covered
+  },
+})
+
+const coverAll = ({ policy, route, params, access, uses }: Needs): Covering => {
+  const own = cover(
+    route.scopes,
+    route.scopes.scopes.map((template) => resolveScope(template, params)),
+    { policy, access },
+  )
+  if (uses.length === 0 && own.used) return ok(own.used)
+  const others = uses.map(({ use: { scopes }, named }) =>
+    cover(
+      scopes,
+      scopes.scopes.map((template) => resolveUse(template, params, named.arguments)),
+      { policy, access },
+    ),
+  )
+  const all = [own, ...others]
+  const grant = all.flatMap(({ used }) => used ?? [])
+  if (all.every(({ used }) => used)) return ok([...new Set(grant)])
+  const ofCall = own.used ? ({ ofCall: true } as const) : {}
+  const unresolved = all.findIndex(({ used, isResolved }) => !used && !isResolved)
+  if (unresolved !== -1)
+    return fail(deny('scope_value_invalid', about(uses[unresolved - 1]), ofCall))
+  const missing = all.findIndex(({ used }) => !used)
+  const detail = { held: access.scopes, ...about(uses[missing - 1]) }
+  const asking = all.filter(({ needed }) => needed.length > 0)
+  const [only] = asking
+  const required =
+    asking.length === 1 && only?.mode === 'any'
+      ? { anyOf: only.needed }
+      : { requiredScopes: [...new Set(asking.flatMap(leastOf))] }
+  return fail(deny('scope_missing', detail, { ...required, ...ofCall }))
+}
 
 /** How one rule is met. */
 interface Covered {

@@ -3,6 +3,7 @@ import { ok } from '../base/result.ts'
 import type { Policy } from '../model/policy.ts'
 import type { RevocationTerms } from '../model/revocation.ts'
 import type { Route } from '../model/route.ts'
+import { type Asking, isHeld } from './operation/asked.ts'
 import { type Needs, type Ports, type Stands, stands } from './standing.ts'
 
 /**
@@ -33,6 +34,23 @@ export const spending = stage({
 
 const spends = ({ singleUse, rateLimit }: Route): boolean =>
   singleUse === true || rateLimit?.kind === 'exact'
+
+/**
+ * A look at the isolate's copy of the revocation set before a body is read, so that a revoked agent holds none.
+ * Only where the rule is bounded, so that it costs no call of its own; may only deny, as {@link spending}.
+ */
+export const holding = stage({
+  name: 'holding',
+  establishes:
+    'where a body is read and the rule is bounded, nothing about the token was known to be revoked before',
+  found: (needs: Needs & Asking) => (looks(needs) ? { revocation: 'bounded' } : {}),
+  denials: [],
+  run: (needs: Needs & Asking, ports: Ports): Stands | Promise<Stands> =>
+    looks(needs) ? stands(needs, ports, needs.route.revocation) : ok({}),
+})
+
+const looks = (needs: Asking): boolean =>
+  needs.route.revocation.consistency === 'bounded' && isHeld(needs)
 
 /** Those of the rule where it is bounded itself, else the bound that streams of strict rules have. */
 const termsOf = ({ gate }: Policy, { revocation }: Route): RevocationTerms =>

@@ -5,7 +5,7 @@ import { explainingPorts } from '../../src/adapters/explaining.ts'
 import { createKeyCache } from '../../src/adapters/keys/cache.ts'
 import { createSessions } from '../../src/adapters/sessions.ts'
 import { fail, ok } from '../../src/base/result.ts'
-import { clock, ISSUER, issuerOf, RESOURCE } from '../kit/facts.ts'
+import { anyRooms, clock, ISSUER, issuerOf, RESOURCE } from '../kit/facts.ts'
 
 const asked: string[] = []
 const events: Record<string, unknown>[] = []
@@ -39,6 +39,7 @@ const ports = explainingPorts(
     limits: { take: limits, takeAddress: () => fail({ retryAfter: 9 }) },
     replays,
     signingKeys,
+    bodies: anyRooms,
   },
 )
 

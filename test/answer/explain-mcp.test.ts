@@ -5,6 +5,7 @@ import { createGuard } from '../../src/guard.ts'
 import type { McpRevision } from '../../src/model/mcp.ts'
 import type { Policy } from '../../src/model/policy.ts'
 import {
+  anyRooms,
   clock,
   noLimits,
   noReplays,
@@ -45,6 +46,7 @@ const decide = async (policy: Policy, asked?: AskedOfMcp, headers?: Record<strin
     replays: noReplays,
     signingKeys: noSigning,
     sessions: noSessions,
+    bodies: anyRooms,
     onError: (_, error) => {
       throw error
     },

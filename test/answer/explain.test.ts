@@ -7,6 +7,7 @@ import { createGuard, GUARD, type GuardPorts } from '../../src/guard.ts'
 import type { Policy } from '../../src/model/policy.ts'
 import type { VerificationKey } from '../../src/model/ports.ts'
 import {
+  anyRooms,
   clock,
   ISSUER,
   issuerOf,
@@ -67,6 +68,7 @@ const guardOf = (ports: Partial<GuardPorts> = {}, policy: Policy = POLICY) =>
     replays: noReplays,
     signingKeys: noSigning,
     sessions: noSessions,
+    bodies: anyRooms,
     onError: () => {},
     ...ports,
   })

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { readJsonBody } from '../../src/apps/body.ts'
+import { anyRoom } from '../kit/facts.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -28,7 +29,7 @@ const trickled = (seconds: number) => {
 
 it('gives a body ten seconds', async () => {
   const { request, sent } = trickled(60)
-  const read = readJsonBody(request)
+  const read = readJsonBody(request, anyRoom)
   const done = vi.fn()
   void read.then(done)
   await vi.advanceTimersByTimeAsync(9_999)
@@ -45,7 +46,7 @@ it('gives a body ten seconds', async () => {
 })
 
 it('takes one that is whole by then', async () => {
-  const read = readJsonBody(trickled(9).request)
+  const read = readJsonBody(trickled(9).request, anyRoom)
   await vi.advanceTimersByTimeAsync(9_000)
   expect(await read).toEqual({ ok: true, value: new Uint8Array(9).fill(0x20) })
   expect(vi.getTimerCount()).toBe(0)
@@ -55,7 +56,7 @@ it('says of one that breaks off what it says to whoever still listens', async ()
   const body = new ReadableStream({ start: (controller) => controller.error(new Error('gone')) })
   const headers = { 'content-type': 'application/json' }
   const init = { method: 'POST', body, duplex: 'half', headers } as RequestInit
-  expect(await readJsonBody(new Request('https://gate.example/', init))).toMatchObject({
+  expect(await readJsonBody(new Request('https://gate.example/', init), anyRoom)).toMatchObject({
     ok: false,
     reason: { code: 'body_incomplete', answer: 'badRequest' },
   })

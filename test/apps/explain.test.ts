@@ -8,6 +8,7 @@ import type { AdminReach } from '../../src/model/issuer.ts'
 import {
   accessOf,
   agentOf,
+  anyRooms,
   clock,
   ISSUER,
   noLimits,
@@ -47,6 +48,7 @@ const explaining: GuardPorts = {
   replays: noReplays,
   signingKeys: noSigning,
   sessions: noSessions,
+  bodies: anyRooms,
   onError: () => {},
 }
 

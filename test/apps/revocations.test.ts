@@ -10,6 +10,7 @@ import type { Policy } from '../../src/model/policy.ts'
 import type { RevocationStore } from '../../src/model/ports.ts'
 import { type Mode, type RevocationSubject, revocationId } from '../../src/model/revocation.ts'
 import type { AccessToken, AgentIdentity } from '../../src/model/token.ts'
+import { anyRooms } from '../kit/facts.ts'
 
 const NOW = 1_800_000_000
 const DAY = 24 * 60 * 60
@@ -78,7 +79,7 @@ const gate = ({ admin = 'all', longest, store, capacity }: Setting = {}) => {
     .use(async (c, next) => {
       c.set('policy', policyOf(admin, longest))
       const revocations = createMemoryRevocations({ clock })
-      c.set('ports', { store: kept, revocations, clock } as unknown as GatePorts)
+      c.set('ports', { store: kept, revocations, clock, bodies: anyRooms } as unknown as GatePorts)
       c.set('access', access)
       c.set('agent', agent)
       c.set('deny', (denial, extra) =>

@@ -398,6 +398,10 @@ export const CASES: Readonly<Record<string, Case>> = {
     status: 408,
     at: 'faulty',
   },
+  bodies_full: unavailable(
+    admin({ method: 'POST', body: `{"x":"${'x'.repeat(2_048)}"}` }),
+    'faulty',
+  ),
   body_incomplete: badRequest(
     admin({
       method: 'POST',
@@ -487,6 +491,7 @@ export const NOT_GET: ReadonlySet<string> = new Set([
   'body_too_large',
   'body_timeout',
   'body_incomplete',
+  'bodies_full',
   'content_type_unsupported',
   'revocation_invalid',
   'admin_reach',

@@ -1,7 +1,7 @@
 import { inject } from 'vitest'
 import type { Members } from '../kit/signing.ts'
 import type { GateName } from './denial-cases.ts'
-import { withBodyTime } from './hurried.ts'
+import { withLimits } from './hurried.ts'
 import { OPENING } from './sealed.ts'
 import { sharedShards } from './shards.ts'
 import { type Sender, startWorld, type World } from './world.ts'
@@ -20,7 +20,10 @@ const NO_COUNTER = 'http://127.0.0.1:9'
 export async function startDenialGates(
   options: { readonly gate?: Members; readonly routes?: readonly Members[] } = {},
 ): Promise<DenialGates> {
-  const [bundle, hurry] = await Promise.all([sharedShards(), withBodyTime(inject('bundle'), 1_000)])
+  const [bundle, hurry] = await Promise.all([
+    sharedShards(),
+    withLimits(inject('bundle'), { bodyReadMs: 1_000, ofOne: 1_024 }),
+  ])
   const world = await startWorld({
     ...options,
     start: { ...OPENING, bundle, services: { RL_ADDRESS: NO_COUNTER } },

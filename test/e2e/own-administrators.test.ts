@@ -1,16 +1,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { administration, type Name } from './administration.ts'
 import { expectDenial } from './denied.ts'
-import { withRoom } from './hurried.ts'
+import { withLimits } from './hurried.ts'
 import { REVOCATIONS, startWorld, type World } from './world.ts'
 
 /** Of these `acme` and `beta` may fill four each, and `ops` the last four. */
 const ROOM = 40
 
 let world: World
-let worker: Awaited<ReturnType<typeof withRoom>>
+let worker: Awaited<ReturnType<typeof withLimits>>
 beforeAll(async () => {
-  worker = await withRoom(inject('bundle'), ROOM)
+  worker = await withLimits(inject('bundle'), { revocations: ROOM })
   world = await startWorld({ start: { bundle: worker.path }, issuers: { acme: { admin: 'own' } } })
 })
 afterEach(async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'v
 import { connectRaw, type Header } from '../kit/raw.ts'
 import { administration } from './administration.ts'
 import { expectDenial } from './denied.ts'
-import { withBodyTime } from './hurried.ts'
+import { withLimits } from './hurried.ts'
 import {
   EXPLAIN,
   REVOCATIONS,
@@ -26,7 +26,7 @@ let hurried: Sender
 let remove: () => Promise<void>
 
 beforeAll(async () => {
-  const hurry = await withBodyTime(inject('bundle'), TIME)
+  const hurry = await withLimits(inject('bundle'), { bodyReadMs: TIME })
   remove = hurry.remove
   world = await sharedWorld(WORLD)
   const assertion = { binding: 'body', max_body: MOST }

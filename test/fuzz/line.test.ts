@@ -6,6 +6,7 @@ import { ok } from '../../src/base/result.ts'
 import { createGuard, type Decision, GUARD } from '../../src/guard.ts'
 import type { VerificationKey } from '../../src/model/ports.ts'
 import {
+  anyRooms,
   clock,
   ISSUER,
   NOW,
@@ -114,6 +115,7 @@ const decide = async ({
     replays: noReplays,
     signingKeys: noSigning,
     sessions: noSessions,
+    bodies: anyRooms,
     onError: (...error) => void errors.push(error),
   })(request, { trace: ({ stage }) => void reached.push(stage) })
   expect(errors).toEqual([])

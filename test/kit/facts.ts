@@ -1,6 +1,7 @@
 import { decodeJwsPart } from '../../src/base/jws.ts'
 import { readAddress } from '../../src/base/request.ts'
 import { ok } from '../../src/base/result.ts'
+import type { Room, Rooms } from '../../src/base/room.ts'
 import type { Issuer } from '../../src/model/issuer.ts'
 import type { Sessions } from '../../src/model/mcp.ts'
 import type { Gate, Policy } from '../../src/model/policy.ts'
@@ -87,6 +88,10 @@ export const noLimits: Limits = { take: () => ok({}), takeAddress: () => ok({}) 
 
 /** A store that knows no use of any token. */
 export const noReplays: ReplayStore = { claim: () => true, isClaimed: () => false }
+
+/** Room for whatever is held, and no count of it. */
+export const anyRoom: Room = { take: () => true, leave: () => {} }
+export const anyRooms: Rooms = { open: () => anyRoom }
 
 /** Sessions of no server. */
 export const noSessions: Sessions = {

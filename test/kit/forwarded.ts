@@ -2,7 +2,7 @@ import { createMemoryRevocations } from '../../src/adapters/revocations/memory.t
 import { type ForwardContext, forward } from '../../src/answer/forward.ts'
 import type { Decision, Facts } from '../../src/guard.ts'
 import type { Route, Target } from '../../src/model/route.ts'
-import { accessOf, addressOf, agentOf, clock, policyOf, routeOf } from './facts.ts'
+import { accessOf, addressOf, agentOf, anyRooms, clock, policyOf, routeOf } from './facts.ts'
 
 /** What the line has found out of an agent that passed, with these changes. */
 export const passed = (changes: Partial<Facts> = {}): Decision =>
@@ -56,7 +56,7 @@ export const forwarded = async ({
     address: addressOf(url ?? 'https://api.example.com/x'),
     decision: passed({ policy, route: whole, ...known }),
     requestId: 'request-1',
-    ports: { clock, revocations: createMemoryRevocations({ clock }) },
+    ports: { clock, revocations: createMemoryRevocations({ clock }), bodies: anyRooms },
     ...context,
     send: (to, url, outbound, isRead) => {
       const request = new Request(url, outbound)

@@ -6,6 +6,7 @@ import type { Policy } from '../../src/model/policy.ts'
 import type { KeySource } from '../../src/model/ports.ts'
 import { type Kind, revocationId } from '../../src/model/revocation.ts'
 import {
+  anyRooms,
   ISSUER,
   NOW,
   noLimits,
@@ -77,6 +78,7 @@ export const startLine = ({ keys, now = NOW, ...bounds }: LineOptions) => {
         replays: noReplays,
         signingKeys: noSigning,
         sessions: noSessions,
+        bodies: anyRooms,
         onError: (_, error) => void errors.push(error),
         ...ports,
       })

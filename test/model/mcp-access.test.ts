@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { McpNamed } from '../../src/model/mcp.ts'
 import { mayUse } from '../../src/model/mcp-access.ts'
 import { typesOf } from '../../src/model/token.ts'
-import { scope } from '../../src/stages/scope.ts'
+import { useScope } from '../../src/stages/scope.ts'
 import { tool } from '../../src/stages/tool.ts'
 import { accessOf, agentOf, codeOf } from '../kit/facts.ts'
 import { callOf, mcpFacts, operationOf } from '../kit/mcp-facts.ts'
@@ -149,7 +149,10 @@ describe('held against the line', () => {
           if (!used.ok) continue
           const named: McpNamed = { kind: 'tools', name: use.pattern, arguments: given }
           const uses = [{ use, named, message: { id: 1, method: 'tools/call', use: named } }]
-          const outcome = await scope.run({ policy, route, params, access, uses }, undefined)
+          const outcome = await useScope.run(
+            { policy, route, params, access, uses, routeGrant: [] },
+            undefined,
+          )
           if (codeOf(outcome) !== 'ok') continue
           passed += 1
           expect([use.pattern, scopes, types, isShown]).toEqual([use.pattern, scopes, types, true])

@@ -49,7 +49,7 @@ describe('GATE.assertion', () => {
       { ...made, binding: 'request', withdrawn: [KID, OTHER] },
     ],
     [{ withdrawn: [] }, { ...made, binding: 'identity' }],
-    [{ max_body: 16 * 1024 * 1024 }, { ...made, binding: 'identity', maxBody: 16_777_216 }],
+    [{ max_body: 4 * 1024 * 1024 }, { ...made, binding: 'identity', maxBody: 4_194_304 }],
   ])('%j', (written, expected) => {
     expect(ruleOf(written)).toEqual(expected)
   })
@@ -64,10 +64,10 @@ describe('GATE.assertion', () => {
     [{ bindng: 'body' }, 'GATE.assertion.bindng', /unknown key `bindng`; did you mean `binding`/],
     [{ binding: 'all' }, 'GATE.assertion.binding', /Allowed: `off`, `identity`, `request`, `body`/],
     [{ algorithm: 'RS256' }, 'GATE.assertion.algorithm', /Allowed: `ES256`, `EdDSA`/],
-    [{ max_body: 0 }, 'GATE.assertion.max_body', /1 to 16777216/],
-    [{ max_body: 16_777_217 }, 'GATE.assertion.max_body', /1 to 16777216/],
-    [{ max_body: 1.5 }, 'GATE.assertion.max_body', /1 to 16777216/],
-    [{ max_body: '1' }, 'GATE.assertion.max_body', /1 to 16777216/],
+    [{ max_body: 0 }, 'GATE.assertion.max_body', /1 to 4194304/],
+    [{ max_body: 4_194_305 }, 'GATE.assertion.max_body', /1 to 4194304/],
+    [{ max_body: 1.5 }, 'GATE.assertion.max_body', /1 to 4194304/],
+    [{ max_body: '1' }, 'GATE.assertion.max_body', /1 to 4194304/],
     [{ withdrawn: KID }, 'GATE.assertion.withdrawn', /must be a list/],
     [{ withdrawn: [KID, 7] }, 'GATE.assertion.withdrawn[1]', /must be a string/],
     [{ withdrawn: [KID.slice(1)] }, 'GATE.assertion.withdrawn[0]', /43 characters of base64url/],

@@ -192,7 +192,7 @@ describe('mcp', () => {
     [{ ...TOOLS, origins: ['https://app.example.com:443'] }, /origins\[0\]: must be an origin/],
     [{ ...TOOLS, origins: ['null'] }, /origins\[0\]: must be/],
     [{ ...TOOLS, max_body: 1_023 }, /max_body: must be a number of bytes from 1024/],
-    [{ ...TOOLS, max_body: 16_777_217 }, /max_body: must be/],
+    [{ ...TOOLS, max_body: 4_194_305 }, /max_body: must be/],
     [{ ...TOOLS, max_body: '1MB' }, /max_body: must be/],
     [{ ...TOOLS, offered_scopes: ['a b'] }, /offered_scopes\[0\]: must be one scope/],
     [{ ...TOOLS, offered_scopes: ['edgewarden:read'] }, /offered_scopes\[0\]: .*endpoints/],

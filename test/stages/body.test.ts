@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { heldBody } from '../../src/stages/body.ts'
-import { codeOf, RESOURCE } from '../kit/facts.ts'
+import { anyRoom, codeOf, RESOURCE } from '../kit/facts.ts'
 
 const digest = (text: string | Uint8Array, algorithm = 'sha256') =>
   createHash(algorithm).update(text).digest('base64')
@@ -18,6 +18,7 @@ const held = (body: NonNullable<RequestInit['body']> | null, said?: string, most
       ...(said !== undefined && { headers: { 'content-digest': said } }),
     } as RequestInit),
     most,
+    anyRoom,
   )
 
 describe('a held body', () => {
@@ -64,13 +65,13 @@ describe('a body that was read before', () => {
   it('is not held as an empty one', async () => {
     const request = posted()
     for await (const _ of request.body ?? []);
-    await expect(heldBody(request, 64)).rejects.toThrow('was read before')
+    await expect(heldBody(request, 64, anyRoom)).rejects.toThrow('was read before')
   })
 
   it('is not held while somebody else reads it', async () => {
     const request = posted()
     request.body?.getReader()
-    await expect(heldBody(request, 64)).rejects.toThrow(TypeError)
+    await expect(heldBody(request, 64, anyRoom)).rejects.toThrow(TypeError)
   })
 })
 

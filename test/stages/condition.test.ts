@@ -21,7 +21,6 @@ const needs = (when: Condition | undefined, claims: object = {}) => ({
   access: accessOf({ claims: { secret: 'hush', ...claims } }),
   agent: agentOf(),
   connection: { country: 'DE' },
-  uses: [],
 })
 const run = (when?: Condition, claims?: object) => condition.run(needs(when, claims), { clock })
 

@@ -4,6 +4,7 @@ import type { Route } from '../../src/model/route.ts'
 import { operation } from '../../src/stages/operation.ts'
 import {
   agentOf,
+  anyRoom,
   codeOf,
   gateOf,
   noSessions,
@@ -21,6 +22,7 @@ const needs = (
 ) => ({
   request,
   agent: agentOf(),
+  hold: () => anyRoom,
   route: routeOf('* /x', route),
   policy: policyOf([], {
     gate: gateOf(

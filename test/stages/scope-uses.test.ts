@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { McpNamed } from '../../src/model/mcp.ts'
-import { scope } from '../../src/stages/scope.ts'
+import { useScope } from '../../src/stages/scope.ts'
 import { accessOf, codeOf } from '../kit/facts.ts'
 import { mcpFacts } from '../kit/mcp-facts.ts'
 import type { Members } from '../kit/signing.ts'
@@ -39,8 +39,9 @@ const usesOf = (all: readonly McpNamed[]) =>
   })
 
 const run = async (held: string, all: readonly McpNamed[], tenant = 'blue') =>
-  scope.run(
+  useScope.run(
     {
+      routeGrant: ['mcp:connect'],
       policy,
       route,
       params: new Map([['tenant', tenant]]),
@@ -146,8 +147,14 @@ describe('the scopes of what is used', () => {
     const open = mcpFacts(MCP, { match: 'POST /t/{tenant}/mcp', scopes: [] })
     const uses = usesOf([named('either')])
     const access = accessOf({ scopes: [] })
-    const outcome = await scope.run(
-      { ...open, params: new Map([['tenant', 'blue']]), access, uses },
+    const outcome = await useScope.run(
+      {
+        routeGrant: [],
+        ...open,
+        params: new Map([['tenant', 'blue']]),
+        access,
+        uses,
+      },
       undefined,
     )
     expect(outcome).toMatchObject({ reason: { params: { anyOf: ['a', 'b'], ofCall: true } } })
@@ -222,7 +229,10 @@ describe('the scopes of what is used', () => {
     expect(codeOf(outcome)).toBe('scope_value_invalid')
     const own = mcpFacts(MCP, { match: 'POST /t/{tenant}/mcp', scopes: ['t:{tenant}'] })
     const facts = { params: new Map([['tenant', 'a%2Fb']]), access: accessOf({ scopes: [] }) }
-    const refused = await scope.run({ ...own, ...facts, uses: usesOf([named('free')]) }, undefined)
+    const refused = await useScope.run(
+      { routeGrant: [], ...own, ...facts, uses: usesOf([named('free')]) },
+      undefined,
+    )
     expect(codeOf(refused)).toBe('scope_value_invalid')
     // It is that of the route, and no matter of one call.
     expect(refused).toMatchObject({ reason: { params: {} } })

@@ -19,7 +19,6 @@ const run = async (
       route: routeOf('GET /x', { scopes: needed }),
       params: new Map(Object.entries(params)),
       access: accessOf({ scopes: held }),
-      uses: [],
     },
     undefined,
   )
@@ -45,7 +44,7 @@ describe('scope', () => {
     [all('{id}'), ['x'], ['x'], { id: 'x' }],
     [any('d:{id}', 'd'), ['d'], ['d'], { id: '%2F' }],
   ])('%j is covered by %j: %j', async (needed, held, grant, params) => {
-    expect(await run(needed, held, params)).toEqual({ ok: true, value: { grant } })
+    expect(await run(needed, held, params)).toEqual({ ok: true, value: { routeGrant: grant } })
   })
 
   it.each<[ReturnType<typeof scopesOf>, string[], object, Record<string, string>?]>([

@@ -7,9 +7,8 @@ import type { Decision } from '../../guard.ts'
 import type { McpMessage, McpRule, Sessions } from '../../model/mcp.ts'
 import type { Operation } from '../../model/token.ts'
 import { type ForwardFault, forwardDenials } from '../forward.ts'
-import type { WatchPorts } from '../stream-watch.ts'
 import { BODILESS, lengthOf } from '../streams.ts'
-import { type HoldTerms, holdAnswer, holdBeginning } from './hold.ts'
+import { type HoldPorts, type HoldTerms, holdAnswer, holdBeginning } from './hold.ts'
 import { beginsListless, passesUnread, type Sight, tell } from './lists.ts'
 import { sealSession } from './session.ts'
 import { sightOf } from './sight.ts'
@@ -26,7 +25,7 @@ const deny = denials({
 export const mcpAnswerDenials = deny
 
 /** What the answers of MCP servers are given out with. */
-export interface McpPorts extends WatchPorts {
+export interface McpPorts extends HoldPorts {
   readonly sessions: Pick<Sessions, 'seal'>
 }
 

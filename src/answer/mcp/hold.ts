@@ -1,16 +1,21 @@
-import { type BodyFault, grown, readBody } from '../../base/body.ts'
+import { type BodyFault, createHold, readBody } from '../../base/body.ts'
 import type { Denial } from '../../base/denial.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
-import type { Facts } from '../../guard.ts'
+import type { Room } from '../../base/room.ts'
+import type { Facts, GuardPorts } from '../../guard.ts'
+import { bodyDenials, ownerOf } from '../../stages/body.ts'
 import { forwardDenials } from '../forward.ts'
 import { type Ending, endingDenial, type WatchPorts, watch } from '../stream-watch.ts'
+
+/** What an answer is held with, beside what it is watched with. */
+export type HoldPorts = WatchPorts & Pick<GuardPorts, 'bodies'>
 
 /** What an answer is held with. */
 export interface HoldTerms {
   /** Bytes of it, at most. */
   readonly bytes: number
-  readonly ports: WatchPorts
+  readonly ports: HoldPorts
   /** Aborts when nobody waits for it any more. */
   readonly signal?: AbortSignal | undefined
 }
@@ -20,12 +25,11 @@ type Faults<F extends BodyFault> = Readonly<Record<F, () => Denial>>
 
 /** Milliseconds an answer has to be there whole; most are, and are not watched. */
 const QUICK_MS = 5
-/** Room that is made before anything has come. */
-const FIRST_BYTES = 4 * 1024
 
 const FAULTS: Faults<Exclude<BodyFault, 'too_large'>> = {
   too_slow: () => forwardDenials('origin_timeout'),
   broken: () => forwardDenials('origin_unreachable'),
+  no_room: () => bodyDenials('bodies_full'),
 }
 
 /**
@@ -63,13 +67,14 @@ export const holdBeginning = (
   }: HoldTerms & { readonly length?: number | undefined },
 ): Promise<Result<Begun, Denial>> => {
   const read = length <= Math.min(terms.bytes, LIMITS.smallBodyBytes) ? smallOf : beginningOf
-  return whileStanding(known, terms, FAULTS, (bounds) => read(body, bounds))
+  return whileStanding(known, terms, FAULTS, (bounds) => read(body, { ...bounds, length }))
 }
 
 interface Bounds {
   readonly bytes: number
   readonly ms: number
   readonly signal: AbortSignal
+  readonly room: Room
 }
 
 const whileStanding = async <T, F extends BodyFault>(
@@ -80,6 +85,8 @@ const whileStanding = async <T, F extends BodyFault>(
 ): Promise<Result<T, Denial>> => {
   const controller = new AbortController()
   const leave = () => controller.abort()
+  const ms = Math.min(known.route.target.timeout, LIMITS.mcpAnswerMs)
+  const room = ports.bodies.open(ownerOf(known.agent), ms + LIMITS.heldSlackMs)
   let ending: Ending | undefined
   let stop = () => {}
   const timer = setTimeout(() => {
@@ -91,13 +98,13 @@ const whileStanding = async <T, F extends BodyFault>(
   if (signal?.aborted) leave()
   signal?.addEventListener('abort', leave)
   try {
-    const ms = Math.min(known.route.target.timeout, LIMITS.mcpAnswerMs)
-    const held = await read({ bytes, ms, signal: controller.signal })
+    const held = await read({ bytes, ms, signal: controller.signal, room })
     if (held.ok) return held
     return fail(ending ? endingDenial(ending) : faults[held.reason]())
   } finally {
     clearTimeout(timer)
     stop()
+    room.leave()
     signal?.removeEventListener('abort', leave)
   }
 }
@@ -105,9 +112,10 @@ const whileStanding = async <T, F extends BodyFault>(
 /** In one, at half the cost of its parts; the runtime reads it, and gives up no sooner than its sender. */
 const smallOf = (
   body: Body,
-  { ms, signal }: Bounds,
-): Promise<Result<Begun, 'too_slow' | 'broken'>> =>
+  { ms, signal, room, length }: Bounds & { readonly length: number },
+): Promise<Result<Begun, Exclude<BodyFault, 'too_large'>>> =>
   new Promise((resolve) => {
+    if (!room.take(length)) return resolve(fail('no_room'))
     const end = (result: Result<Begun, 'too_slow' | 'broken'>) => {
       clearTimeout(timer)
       signal.removeEventListener('abort', leave)
@@ -123,13 +131,12 @@ const smallOf = (
 
 const beginningOf = async (
   body: Body,
-  { bytes, ms, signal }: Bounds,
-): Promise<Result<Begun, 'broken'>> => {
+  { bytes, ms, signal, room }: Bounds,
+): Promise<Result<Begun, 'broken' | 'no_room'>> => {
   // What a script puts together again could not be cut in workerd while it waits; a twin of the body can.
   const [first, whole] = body.tee()
   const reader = first.getReader()
-  let held = new Uint8Array(Math.min(bytes, FIRST_BYTES))
-  let length = 0
+  const held = createHold(bytes, room)
   let isWhole = true
   const enough = () => {
     isWhole = false
@@ -142,14 +149,15 @@ const beginningOf = async (
     for (;;) {
       const { done, value } = await reader.read()
       if (done) break
-      const part = value.subarray(0, bytes - length)
-      const needed = length + part.length
-      if (needed > held.length) held = grown(held, needed, bytes)
-      held.set(part, length)
-      length = needed
+      const part = value.subarray(0, bytes - held.length)
+      if (!held.add(part)) {
+        enough()
+        whole.cancel().catch(ignore)
+        return fail('no_room')
+      }
       if (part.length < value.length) enough()
     }
-    const begun = held.subarray(0, length)
+    const begun = held.joined()
     if (!isWhole && !signal.aborted) return ok({ bytes: begun, whole })
     whole.cancel().catch(ignore)
     return signal.aborted ? fail('broken') : ok({ bytes: begun })

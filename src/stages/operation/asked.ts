@@ -1,5 +1,6 @@
 import type { Outcome } from '../../base/chain.ts'
 import type { RequestHead } from '../../base/request.ts'
+import type { Room } from '../../base/room.ts'
 import type { Policy } from '../../model/policy.ts'
 import type { Route } from '../../model/route.ts'
 import type { AgentIdentity, Operation } from '../../model/token.ts'
@@ -12,7 +13,15 @@ export interface Asking {
   readonly policy: Policy
   readonly route: Route
   readonly agent: AgentIdentity
+  /** Opens the room of this request, which is left when it is decided. */
+  readonly hold: (owner: string) => Room
 }
+
+/** Whether the body of a request is read before it goes on: for an MCP server, and where the origin is told its digest. */
+export const isHeld = ({ request, policy, route }: Pick<Asking, 'request' | 'policy' | 'route'>) =>
+  request.body !== undefined &&
+  (route.mcp !== undefined ||
+    (policy.gate.assertion?.binding === 'body' && !route.endpoint && route.mode !== 'shadow'))
 
 export interface OperationFacts {
   readonly operation: Operation

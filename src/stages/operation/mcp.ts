@@ -1,7 +1,7 @@
 import { type CodeOf, denials } from '../../base/denial.ts'
 import { fail, ok } from '../../base/result.ts'
 import type { McpMessage, McpOperation, McpRule, Sessions } from '../../model/mcp.ts'
-import { type bodyDenials, heldBody } from '../body.ts'
+import { type bodyDenials, heldBody, ownerOf } from '../body.ts'
 import type { Asked, Asking } from './asked.ts'
 import { type headDenials, type McpHead, readHead, unsupported } from './mcp-head.ts'
 import { mismatch } from './mcp-headers.ts'
@@ -43,7 +43,7 @@ export const readMcp = async (
   mcp: McpRule,
   { sessions }: McpPorts,
 ): Promise<McpAsked> => {
-  const { request, route, policy } = asking
+  const { request, route, policy, agent, hold } = asking
   const head = readHead(request, route, mcp)
   if (!head.ok) return head
   const { revision, rules } = head.value
@@ -59,7 +59,7 @@ export const readMcp = async (
   if (request.body === undefined) return ok({ operation, held: undefined })
   const isMessage = request.method === 'POST'
   const isTold = policy.gate.assertion?.binding === 'body'
-  const held = await heldBody(request, isMessage ? mcp.maxBody : 0, isTold)
+  const held = await heldBody(request, isMessage ? mcp.maxBody : 0, hold(ownerOf(agent)), isTold)
   if (!held.ok) return held
   if (!isMessage) return ok({ operation, held: held.value })
   const read = readMessages(held.value.bytes, rules, route.rateLimit !== undefined)

@@ -4,7 +4,16 @@ import { mcpAnswerDenials } from '../../../src/answer/mcp/answer.ts'
 import { holdAnswer, holdBeginning } from '../../../src/answer/mcp/hold.ts'
 import type { Facts } from '../../../src/guard.ts'
 import { revocationId } from '../../../src/model/revocation.ts'
-import { accessOf, agentOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../../kit/facts.ts'
+import {
+  accessOf,
+  agentOf,
+  anyRooms,
+  gateOf,
+  ISSUER,
+  NOW,
+  policyOf,
+  routeOf,
+} from '../../kit/facts.ts'
 
 beforeEach(() => {
   vi.useFakeTimers({ now: NOW * 1000 })
@@ -43,7 +52,7 @@ const begin = ({ parts = Number.POSITIVE_INFINITY, timeout = 600_000, expires = 
   const set = createMemoryRevocations({ clock })
   const lookup = vi.fn(set.lookup)
   const caller = new AbortController()
-  const ports = { clock, revocations: { lookup } }
+  const ports = { clock, revocations: { lookup }, bodies: anyRooms }
   const terms = { bytes: 1_000, ports, signal: caller.signal }
   return { body, known, terms, cancelled, set, lookup, caller }
 }

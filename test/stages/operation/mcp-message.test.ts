@@ -128,7 +128,7 @@ describe('a message', () => {
     ['text', JSON.stringify(call('ping', { a: 'x"'.repeat(MEBIBYTE) })), 'ok'],
     ['members', JSON.stringify(call('ping', { a: Array(100_000).fill({ b: 1 }) })), 'ok'],
   ])('of many %s is judged in no time', async (_, body, code) => {
-    const mcp = mcpOf({ max_body: 16 * MEBIBYTE })
+    const mcp = { ...mcpOf(), maxBody: 16 * MEBIBYTE }
     // Read in the square of its length it would take longer than any test may.
     expect(await codeFor({ body, mcp })).toBe(code)
   })

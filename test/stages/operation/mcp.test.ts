@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { SESSION_TYP } from '../../../src/model/mcp.ts'
 import { operation } from '../../../src/stages/operation.ts'
-import { agentOf, policyOf, routeOf } from '../../kit/facts.ts'
+import { agentOf, anyRoom, policyOf, routeOf } from '../../kit/facts.ts'
 import {
   ask,
   call,
@@ -173,6 +173,7 @@ describe('an explanation', () => {
       policy: policyOf(),
       route: routeOf('* /mcp'),
       agent: agentOf(),
+      hold: () => anyRoom,
       ...outcome.value,
     })
   }

@@ -6,6 +6,7 @@ import type { Route } from '../../../src/model/route.ts'
 import { operation } from '../../../src/stages/operation.ts'
 import {
   agentOf,
+  anyRoom,
   clock,
   codeOf,
   gateOf,
@@ -101,6 +102,7 @@ export const ask = async ({
       policy: policyOf([], { gate: binding ? signs(binding) : gateOf() }),
       route: routeOf(ROUTE, { mcp, ...route }),
       agent: agentOf(),
+      hold: () => anyRoom,
     },
     ports,
   )

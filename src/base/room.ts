@@ -1,0 +1,82 @@
+import { LIMITS } from './limits.ts'
+
+/** What one of many may hold of a common room. */
+export interface Room {
+  /** Takes so many more bytes; `false`, and takes none, where there is no room for them. */
+  take(bytes: number): boolean
+  /** Gives all of it back, once and for all. */
+  leave(): void
+}
+
+/** One count of bytes for all that is held at a time. */
+export interface Rooms {
+  /**
+   * For one piece of work of an owner, who leaves it on every way out. After `ms` it is left by itself: a runtime
+   * may end a request whose caller has gone, and nothing of it runs any more.
+   */
+  open(owner: string, ms: number): Room
+}
+
+interface Open extends Room {
+  /** Milliseconds. */
+  readonly until: number
+}
+
+/** Bytes that all owners may hold together, and one of them. */
+export const createRooms = (
+  clock: { now(): number },
+  { bytes, ofOne }: typeof LIMITS.heldBodies = LIMITS.heldBodies,
+): Rooms & { readonly taken: number } => {
+  const owners = new Map<string, number>()
+  const open = new Set<Open>()
+  let taken = 0
+  let earliest = Number.POSITIVE_INFINITY
+
+  const add = (owner: string, more: number) => {
+    taken += more
+    const held = (owners.get(owner) ?? 0) + more
+    if (held === 0) owners.delete(owner)
+    else owners.set(owner, held)
+  }
+  const fits = (owner: string, more: number) =>
+    taken + more <= bytes && (owners.get(owner) ?? 0) + more <= ofOne
+  /** Leaves what is over its time. */
+  const sweep = () => {
+    const now = clock.now()
+    if (now < earliest) return
+    earliest = Number.POSITIVE_INFINITY
+    for (const room of open) {
+      if (room.until <= now) room.leave()
+      else earliest = Math.min(earliest, room.until)
+    }
+  }
+  return {
+    get taken() {
+      return taken
+    },
+    open(owner, ms) {
+      let mine = 0
+      let isOver = false
+      const room: Open = {
+        until: clock.now() + ms,
+        take(more) {
+          if (!isOver && !fits(owner, more)) sweep()
+          if (isOver || !fits(owner, more)) return false
+          if (mine === 0) {
+            open.add(room)
+            earliest = Math.min(earliest, room.until)
+          }
+          mine += more
+          add(owner, more)
+          return true
+        },
+        leave() {
+          open.delete(room)
+          if (!isOver && mine > 0) add(owner, -mine)
+          isOver = true
+        },
+      }
+      return room
+    },
+  }
+}
