@@ -198,6 +198,9 @@ const repeated = (
   { headers, query }: Reads,
 ): string | undefined => ambiguousHeader(request, headers) ?? ambiguousParameter(asked, query)
 
+/** Several values, or bytes that some servers read as UTF-8 and others as Latin-1. */
+const NOT_PLAIN = /[^\t\x20-\x2b\x2d-\x7e]/
+
 /**
  * The first of these headers of which an origin may read something else than is read here: it is sent
  * more than once, also by a name that some servers take for its own, or it ends at the gate.
@@ -212,7 +215,7 @@ const ambiguousHeader = (
   return names.find((name) => {
     const folded = foldedName(name)
     return (
-      headers.get(name)?.includes(',') ||
+      NOT_PLAIN.test(headers.get(name) ?? '') ||
       ending.has(folded) ||
       sent.some((other) => other !== name && foldedName(other) === folded)
     )

@@ -16,6 +16,12 @@ beforeAll(async () => {
       { match: 'GET /q/run', ...any, workflow: 'query:run' },
       { match: 'GET /q/admin', ...reads('!("admin" in request.query)', 'admin') },
       { match: 'GET /q/role', ...reads('request.query.role != "admin"', 'role') },
+      { match: 'GET /h/run', ...any, workflow: 'header:x-run' },
+      {
+        match: 'GET /h/class',
+        ...any,
+        when: { condition: 'request.headers["x-class"] != "caf\u00e9"', headers: ['x-class'] },
+      },
       { match: 'GET,POST /q/any', ...any },
       { match: 'DELETE /q/any', scopes: ['never'] },
       { match: '* /q/every', ...any },
@@ -37,7 +43,8 @@ beforeAll(async () => {
 beforeEach(() => setting.origin.clear())
 afterAll(() => setting.close())
 
-const send = async (target: string, more: { method?: string; body?: string } = {}) => {
+type More = Partial<Omit<Parameters<typeof requestBytes>[0], 'target'>>
+const send = async (target: string, more: More = {}) => {
   const bytes = requestBytes({ target, token, ...more })
   const { status, body } = await setting.gate.raw(bytes)
   if (status === 200) return { status, code: 'passed' }
@@ -269,4 +276,23 @@ describe('a path that others read as one of an earlier rule', () => {
     expect(await send('/w/ADMIN')).toEqual(refused('path_ambiguous'))
     expect(await send('/w/admin/')).toEqual(refused('path_ambiguous'))
   })
+})
+
+describe('a header that a rule reads', () => {
+  it.each<[string, string, { status: number; code: string }]>([
+    ['/h/run', 'mine', passed],
+    ['/h/run', 'm%69ne', refused('workflow_mismatch', 403)],
+    ['/h/run', 'mine+', refused('workflow_mismatch', 403)],
+    ['/h/run', 'min\xe9', refused('parameter_ambiguous')],
+    ['/h/run', 'mine, theirs', refused('parameter_ambiguous')],
+    ['/h/class', 'caf%C3%A9 +', passed],
+    ['/h/class', 'caf\xe9', refused('parameter_ambiguous')],
+    ['/h/class', 'caf\xc3\xa9', refused('parameter_ambiguous')],
+  ])(
+    'is taken as it is sent, without bytes of two readings: %s %j',
+    async (path, value, expected) => {
+      const name = path === '/h/run' ? 'X-Run' : 'X-Class'
+      expect(await send(path, { headers: [[name, value]] })).toEqual(expected)
+    },
+  )
 })
