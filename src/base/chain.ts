@@ -21,6 +21,8 @@ export interface Stage<Name extends string, Needs, Ports, Adds, Code extends str
   readonly found?: (facts: Needs & Adds) => Detail
   /** What it saw beside what its denial says. Asked only where a trace is, and only if it denied. */
   readonly missed?: (facts: Needs & Partial<Adds>) => Detail
+  /** Lets go of what no stage after it needs. Called once it has passed, and was told. */
+  readonly done?: (facts: Needs & Adds) => void
   readonly denials: readonly Pick<Denier<Code>, 'rows'>[]
   readonly run: (facts: Needs, ports: Ports) => Outcome<Adds, Code> | Promise<Outcome<Adds, Code>>
 }
@@ -122,7 +124,7 @@ const build = (stages: readonly AnyStage[]) => ({
   async run(given: object, ports: unknown, { now, onError, trace }: Watch) {
     const known: Record<string, unknown> = { ...given }
     const waits: Record<string, number> = {}
-    for (const { name, run, found, missed } of stages) {
+    for (const { name, run, found, missed, done } of stages) {
       let outcome: Outcome<object, string>
       let ms = 0
       try {
@@ -152,6 +154,7 @@ const build = (stages: readonly AnyStage[]) => ({
         return { outcome: 'ended', known, waits }
       }
       trace?.({ stage: name, outcome: 'passed', ms, detail: shown(name, found, known, onError) })
+      done?.(known)
     }
     return { outcome: 'passed', known, waits }
   },

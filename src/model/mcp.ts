@@ -56,7 +56,8 @@ export interface McpNamed {
   readonly kind: McpKind
   /** Of a resource, its URI. */
   readonly name: string
-  readonly arguments: JsonObject
+  /** None any more once they were judged. */
+  arguments: JsonObject
 }
 
 /** What a thing is called in logs: of a URI without its query, which may hold a secret. */

@@ -1,5 +1,6 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, type Denial, denials } from '../base/denial.ts'
+import type { JsonObject } from '../base/json.ts'
 import type { RequestHead } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { Condition, ConditionFacts } from '../model/condition.ts'
@@ -73,6 +74,8 @@ export const condition = stage({
   },
 })
 
+const NO_ARGUMENTS: JsonObject = Object.freeze({})
+
 const operandsOfUses = ({ weighedUses }: Partial<WeighedUses>) =>
   operandsOf({ weighed: weighedUses })
 
@@ -82,6 +85,10 @@ export const useCondition = stage({
   establishes: 'what is wanted of all that is used of an MCP server, and of its arguments, holds',
   found: operandsOfUses,
   missed: operandsOfUses,
+  // As values they take many times the bytes that go on, and those wait for an origin.
+  done({ uses }: Uses) {
+    for (const { named } of uses) named.arguments = NO_ARGUMENTS
+  },
   denials: [],
   run(needs: Needs & Uses, { clock }: { readonly clock: Clock }): Outcome<WeighedUses, Code> {
     const { uses } = needs
@@ -90,7 +97,20 @@ export const useCondition = stage({
     const judged = weighAll(
       uses.flatMap((used): Weight[] => {
         const { when } = used.use
-        return when ? [{ when, used, facts: { ...facts, arguments: used.named.arguments } }] : []
+        if (!when) return []
+        const { named } = used
+        return [
+          {
+            when,
+            used,
+            facts: {
+              ...facts,
+              get arguments() {
+                return named.arguments
+              },
+            },
+          },
+        ]
       }),
     )
     return { ...judged, value: { weighedUses: judged.value.weighed } }

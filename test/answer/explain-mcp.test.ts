@@ -88,6 +88,17 @@ describe('a request to an MCP server that is explained', () => {
     expect(await ask({ method: 'tasks/list' })).toBe('mcp_method_not_allowed')
   })
 
+  it('has its bytes at last, and not what they say as values', async () => {
+    const given = { path: 'a', more: ['held-as-text'] }
+    const asked = { method: 'tools/call', name: 'files_read', arguments: given }
+    const { known } = await decide(factsOf().policy, asked)
+    expect(new TextDecoder().decode(known.held?.bytes)).toContain('held-as-text')
+    expect(known.uses).toMatchObject([{ named: { name: 'files_read', arguments: {} } }])
+    expect(JSON.stringify([known.operation, known.uses, known.weighedUses])).not.toContain(
+      'held-as',
+    )
+  })
+
   it.each<[string, Members, string?]>([
     ['a prompt is named so', { prompts: { 'team:greet': [] } }, 'prompts'],
     [
@@ -127,9 +138,8 @@ describe('a request to an MCP server that is explained', () => {
     const initialize = { method: 'initialize' }
     const { code, known } = await decide(factsOf().policy, initialize)
     expect(code).toBe('passed')
-    expect(known.operation).toMatchObject({
-      messages: [{ params: { protocolVersion: '2025-11-25' } }],
-    })
+    const sent = JSON.parse(new TextDecoder().decode(known.held?.bytes))
+    expect(sent.params.protocolVersion).toBe('2025-11-25')
     for (const revision of REVISIONS.slice(0, -1)) {
       expect((await decide(factsOf().policy, { ...initialize, revision })).code).toBe('passed')
     }

@@ -65,10 +65,11 @@ export const readMcp = async (
   const read = readMessages(held.value.bytes, rules, route.rateLimit !== undefined)
   if (!read.ok) return read
   const messages: McpMessage[] = []
-  for (const message of read.value.messages) {
-    const judged = judge(message, head.value, { request, mcp })
+  for (const sent of read.value.messages) {
+    const judged = judge(sent, head.value, { request, mcp })
     if (!judged.ok) return { ...judged, value: { operation: { ...operation, ...read.value } } }
-    messages.push(judged.value)
+    const { params: _, ...message } = judged.value
+    messages.push(message)
   }
   return ok({ operation: { ...operation, ...read.value, messages }, held: held.value })
 }

@@ -88,8 +88,8 @@ describe('a body is no message', () => {
 describe('a message', () => {
   it.each<[string, unknown, object]>([
     ['a request', call('ping'), { id: 1, method: 'ping' }],
-    ['with an id that is text', call('ping', {}, 'a-1'), { id: 'a-1', method: 'ping', params: {} }],
-    ['with an empty id', call('ping', {}, ''), { id: '', method: 'ping', params: {} }],
+    ['with an id that is text', call('ping', {}, 'a-1'), { id: 'a-1', method: 'ping' }],
+    ['with an empty id', call('ping', {}, ''), { id: '', method: 'ping' }],
     ['with an id of 0', call('ping', undefined, 0), { id: 0, method: 'ping' }],
     [
       'a notification',
