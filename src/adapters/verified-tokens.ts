@@ -1,34 +1,37 @@
 import { LIMITS } from '../base/limits.ts'
 import type { Clock, TokenMemory } from '../model/ports.ts'
-import type { RememberedToken } from '../model/token.ts'
+import { countAttached, type RememberedToken } from '../model/token.ts'
 
 interface Held extends RememberedToken {
   /** Seconds since the epoch. */
   readonly expires: number
-  readonly bytes: number
+  bytes: number
   /** Whether it was found since it was last considered for removal. */
   used: boolean
 }
 
 /**
  * Bytes that a token of so many characters takes at most: its text, its claims and what is made of
- * them. Usual claims take a third of it; claims of nothing but brackets take all of it.
+ * them once. Usual claims take a third of it; claims of nothing but brackets take all of it. What is made for
+ * each rule tells its own weight.
  */
 const weightOf = (token: string): number => 17 * token.length + 1_024
 
 /**
- * Verified tokens in the memory of one isolate, bounded in entries and in bytes. When it is full,
- * the oldest that were not found since they were last passed over make room. Holds whatever it is
+ * Verified tokens in the memory of one isolate, bounded in entries and in bytes, those of all that is made
+ * for a token and goes with it included. One that has gathered more than its share goes. When it is full, the oldest that were not found since they were last passed over make room. Holds whatever it is
  * given until its `expires`; it is the line that gives it nothing but tokens that passed.
  */
 export const createTokenMemory = ({
   clock,
   entries = LIMITS.verifiedTokens,
   bytes = LIMITS.verifiedTokenBytes,
+  ofOne = LIMITS.verifiedTokenBytesOfOne,
 }: {
   readonly clock: Clock
   readonly entries?: number
   readonly bytes?: number
+  readonly ofOne?: number
 }): TokenMemory & { readonly size: number; readonly bytes: number } => {
   const held = new Map<string, Held>()
   let total = 0
@@ -72,11 +75,20 @@ export const createTokenMemory = ({
       const { token } = remembered.credential
       const old = held.get(token)
       if (old) drop(token, old)
-      const weight = weightOf(token)
+      const entry = { ...remembered, expires, bytes: 0, used: false }
+      const grow = (more: number) => {
+        if (held.get(token) !== entry) return
+        entry.bytes += more
+        total += more
+        if (entry.bytes > ofOne) drop(token, entry)
+        else if (total > bytes) makeRoom(0)
+      }
+      const weight = weightOf(token) + countAttached(remembered.token, grow)
       // One that could never be found, within the clock's tolerance say, takes nobody's place.
-      if (!(expires > clock.now() / 1000) || entries < 1 || weight > bytes) return
+      if (!(expires > clock.now() / 1000) || entries < 1 || weight > Math.min(bytes, ofOne)) return
       makeRoom(weight)
-      held.set(token, { ...remembered, expires, bytes: weight, used: false })
+      entry.bytes = weight
+      held.set(token, entry)
       total += weight
     },
   }

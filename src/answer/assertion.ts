@@ -11,7 +11,7 @@ import {
 import { MCP_KINDS } from '../model/mcp.ts'
 import type { Clock, SigningKey } from '../model/ports.ts'
 import type { Route } from '../model/route.ts'
-import type { AccessToken, Actor } from '../model/token.ts'
+import { type AccessToken, type Actor, weigh } from '../model/token.ts'
 
 /** Seconds an assertion lives at most. */
 const LIFE = 60
@@ -68,12 +68,21 @@ const keep = async (asserted: Asserted, use: string): Promise<string> => {
   const text = await sign(claims, key)
   const routes = keptOf(known.access)
   const kept = routes.get(known.route) ?? new Map<string, Kept>()
-  if (kept.size >= MOST_KEPT) kept.clear()
+  if (kept.size >= MOST_KEPT) {
+    weigh(known.access, -[...kept].reduce((sum, one) => sum + weightOf(...one), 0))
+    kept.clear()
+  }
   const { iat, exp } = claims
-  kept.set(use, { kid: key.kid, text, until: (iat + (exp - iat) * REUSED) * 1000 })
+  const old = kept.get(use)
+  const made = { kid: key.kid, text, until: (iat + (exp - iat) * REUSED) * 1000 }
+  kept.set(use, made)
   routes.set(known.route, kept)
+  weigh(known.access, weightOf(use, made) - (old ? weightOf(use, old) : 0))
   return text
 }
+
+/** Bytes that one takes, with its part of the maps that it stands in. */
+const weightOf = (use: string, { text }: Kept): number => use.length + 2 * text.length + 512
 
 const sign = (claims: AssertionClaims, { kid, algorithm, key }: SigningKey): Promise<string> =>
   new SignJWT({ ...claims })

@@ -57,9 +57,10 @@ export const LIMITS = {
   /** Characters of a revocation's value, so of everything it can name; and of its reason. */
   revocationValue: 2_048,
   revocationReason: 512,
-  /** Verified tokens an isolate remembers, and the bytes they may take. */
+  /** Verified tokens an isolate remembers, the bytes they may take with all that is made for them, and one of them. */
   verifiedTokens: 5_000,
   verifiedTokenBytes: 48 * 1024 * 1024,
+  verifiedTokenBytesOfOne: 768 * 1024,
   /** Milliseconds one try to read the revocation set may take. */
   revocationReadMs: 3_000,
   /** Milliseconds a page of the whole set may take, when many isolates want it at once. */

@@ -51,6 +51,37 @@ export interface VerifiedToken {
   readonly key: VerificationKey
 }
 
+/** Bytes of what was made for a token and goes with it, and who counts them. */
+interface Attached {
+  bytes: number
+  counted?: (more: number) => void
+}
+
+/** By its claims, which all that is read from one token has in common. */
+const attached = new WeakMap<JsonObject, Attached>()
+
+const attachedTo = ({ claims }: Pick<VerifiedToken, 'claims'>): Attached => {
+  const known = attached.get(claims)
+  if (known) return known
+  const none = { bytes: 0 }
+  attached.set(claims, none)
+  return none
+}
+
+/** Tells that so many bytes are kept for a token as long as it; fewer than none where they are kept no longer. */
+export const weigh = (token: Pick<VerifiedToken, 'claims'>, bytes: number): void => {
+  const one = attachedTo(token)
+  one.bytes += bytes
+  one.counted?.(bytes)
+}
+
+/** What is kept for a token by now; whoever asks is told of more, and nobody else. */
+export const countAttached = (token: VerifiedToken, counted: (more: number) => void): number => {
+  const one = attachedTo(token)
+  one.counted = counted
+  return one.bytes
+}
+
 /** A token that once passed the whole line, with its credential as it was read then. */
 export interface RememberedToken {
   readonly credential: Credential

@@ -11,7 +11,7 @@ import {
 } from '../model/limit.ts'
 import type { Limits } from '../model/ports.ts'
 import type { Route } from '../model/route.ts'
-import type { AccessToken, AgentIdentity } from '../model/token.ts'
+import { type AccessToken, type AgentIdentity, weigh } from '../model/token.ts'
 
 const deny = denials({
   rate_limited: [
@@ -93,6 +93,9 @@ const COUNTS: Readonly<Record<Counted, (agent: AgentIdentity) => string | undefi
   issuer: ({ issuer }) => issuer,
 }
 
+/** Of a name, with its part of the map that it stands in. */
+const NAME_BYTES = 512
+
 const namesOf = perObject((_: AccessToken) => new WeakMap<Route, string>())
 
 /** Made once for all requests of a token to a rule. A promise is nobody else's, so it is not kept. */
@@ -108,5 +111,6 @@ const nameOf = async (
   const { issuer } = access
   const name = await limitName({ issuer, per, value, route: route.name, host: route.host })
   names.set(route, name)
+  weigh(access, NAME_BYTES)
   return name
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createTokenMemory } from '../../src/adapters/verified-tokens.ts'
 import { LIMITS } from '../../src/base/limits.ts'
-import type { RememberedToken, VerifiedToken } from '../../src/model/token.ts'
+import { type RememberedToken, type VerifiedToken, weigh } from '../../src/model/token.ts'
 import { credentialOf, issuerOf, NOW } from '../kit/facts.ts'
 
 /** A token of so many characters, as the line hands it over; nobody has signed it. */
@@ -14,6 +14,7 @@ const LATER = NOW + 600
 interface Given {
   readonly entries?: number
   readonly bytes?: number
+  readonly ofOne?: number
 }
 
 /** A memory, and the time it is there, in seconds. */
@@ -79,6 +80,30 @@ describe('a memory of verified tokens', () => {
     const memory = memoryOf()
     for (const one of [A, B, C]) memory.keep(one, LATER)
     expect([memory.size, memory.bytes]).toEqual([3, 3 * WEIGHT])
+  })
+
+  it('counts what is made for a token and goes with it, before and after it is kept', () => {
+    const [one, two, other] = [tokenOf('one'), tokenOf('two'), tokenOf('other')]
+    const memory = memoryOf({ bytes: 4 * WEIGHT, ofOne: 3 * WEIGHT })
+    weigh(one.token, 10)
+    for (const each of [one, two]) memory.keep(each, LATER)
+    weigh(one.token, WEIGHT)
+    weigh(other.token, WEIGHT)
+    expect(memory.bytes).toBe(3 * WEIGHT + 10)
+    weigh(one.token, -10)
+    expect(memory.bytes).toBe(3 * WEIGHT)
+    // What makes it too much lets the oldest go, with all that hangs on it.
+    weigh(two.token, 1.5 * WEIGHT)
+    expect([memory.bytes, memory.size]).toEqual([2.5 * WEIGHT, 1])
+    weigh(one.token, WEIGHT)
+    expect(memory.bytes).toBe(2.5 * WEIGHT)
+    // Nobody has more than its share, and nobody else goes for it.
+    memory.keep(tokenOf('last'), LATER)
+    weigh(two.token, WEIGHT)
+    expect([memory.bytes, memory.size]).toEqual([WEIGHT, 1])
+    // What has more already is not kept.
+    memory.keep(two, LATER)
+    expect(memory.size).toBe(1)
   })
 
   it('counts a token once, however often it is kept, and has what was kept last', () => {

@@ -3,9 +3,9 @@ import { fail, ok } from '../../src/base/result.ts'
 import { limitName, type RateLimit } from '../../src/model/limit.ts'
 import type { Limits } from '../../src/model/ports.ts'
 import type { Route } from '../../src/model/route.ts'
-import type { AccessToken, AgentIdentity } from '../../src/model/token.ts'
+import type { AgentIdentity } from '../../src/model/token.ts'
 import { limit } from '../../src/stages/limit.ts'
-import { codeOf, ISSUER, routeOf } from '../kit/facts.ts'
+import { accessOf, codeOf, ISSUER, routeOf } from '../kit/facts.ts'
 
 const EXACT: RateLimit = { kind: 'exact', per: 'agent', quotas: { daily: 3 } }
 const AGENT = { id: 'planner', issuer: ISSUER, clientId: 'c', workflowId: 'w' }
@@ -17,7 +17,7 @@ const needs = (
   agent: object = AGENT,
 ) => ({
   route: routeOf('GET /x', { ...(rateLimit && { rateLimit }), ...route }),
-  access: { issuer: ISSUER } as AccessToken,
+  access: accessOf(),
   agent: agent as AgentIdentity,
 })
 
@@ -112,7 +112,7 @@ describe('what is counted together', () => {
   ) => {
     const limits = limitsOf()
     const given = needs({ ...EXACT, per }, route, { ...AGENT, ...agent })
-    const access = { issuer: agent.issuer ?? ISSUER } as AccessToken
+    const access = accessOf({ issuer: agent.issuer ?? ISSUER })
     await limit.run({ ...given, access }, { limits })
     return limits.take.mock.calls[0]?.[1]
   }

@@ -3,7 +3,7 @@ import { perObject } from '../../base/memo.ts'
 import { queryValues } from '../../base/query.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import type { ConditionFacts, ConditionFault } from '../../model/condition.ts'
-import { type AccessToken, type AgentIdentity, typesOf } from '../../model/token.ts'
+import { type AccessToken, type AgentIdentity, typesOf, weigh } from '../../model/token.ts'
 import type { RequestField } from './environment.ts'
 import { celValue, fits } from './values.ts'
 
@@ -30,9 +30,17 @@ type Context = Readonly<Record<string, unknown>>
 export const contextMaker = (
   reads: Reads,
 ): ((facts: ConditionFacts) => Result<Context, ConditionFault>) => {
-  const claimsOf = perObject(({ claims }: AccessToken) => membersOf(claims, reads.claims, deciding))
+  const claimsOf = perObject(({ claims }: AccessToken) => {
+    const made = membersOf(claims, reads.claims, deciding)
+    weigh(
+      { claims },
+      [...reads.claims].reduce((sum, name) => sum + sizeOf(own(claims, name)), BYTES),
+    )
+    return made
+  })
   const agentOf = perObject((access: AccessToken) =>
     perObject((agent: AgentIdentity): Context | undefined => {
+      weigh(access, BYTES)
       const read = Object.entries(knownOf(access, agent)).filter(([name]) => reads.agent.has(name))
       return read.every(([, value]) => fits(value)) ? Object.fromEntries(read) : undefined
     }),
@@ -47,6 +55,19 @@ export const contextMaker = (
     return ok({ token, agent, request, now: new Date(facts.now), arguments: given })
   }
 }
+
+/** Bytes of what is made of a token for one condition, beside the values, and of a value or member in it. */
+const BYTES = 512
+const VALUE_BYTES = 64
+
+/** Bytes of a claim as conditions read it, whose texts are those of the claim. */
+const sizeOf = (value: unknown): number =>
+  typeof value === 'object' && value !== null
+    ? Object.values(value).reduce(
+        (sum: number, one) => sum + sizeOf(one) + VALUE_BYTES,
+        2 * VALUE_BYTES,
+      )
+    : VALUE_BYTES
 
 const NONE: ReadonlyMap<string, unknown> = new Map()
 
