@@ -38,7 +38,7 @@ export const revocationDenials = denials({
   revocation_unknown: [
     'notFound',
     'There is no such revocation, or it is not one for this token',
-    'It may have expired or been lifted; list the revocations to see what is there. What an administrator of every issuer has made only such a one lifts',
+    'It may have expired or been lifted; list the revocations to see what is there. Only an administrator of every issuer can lift what one of them made',
   ],
   revocations_full: [
     'full',

@@ -20,7 +20,7 @@ const deny = denials({
   condition_error: [
     'forbidden',
     'A condition of this route cannot be judged for the request',
-    'Ask the operator what this route has to know of a token and its request',
+    'Send whole numbers up to 9007199254740991, larger ids as text, and a list where one is meant; else ask the operator what this route has to know of a token and its request',
   ],
 })
 

@@ -20,7 +20,7 @@ export type { OperationFacts } from './operation/asked.ts'
 export const operation = stage({
   name: 'operation',
   establishes:
-    'what is asked inside the route: for an HTTP API its method, for an MCP server its messages, read in one way only',
+    'the body is there whole where one is held; what is asked inside the route is known: the method of an HTTP API, the messages of an MCP server, read in one way only',
   found: ({ operation, held }: OperationFacts) => ({
     kind: operation.kind,
     method: operation.method,

@@ -56,7 +56,7 @@ const deny = denials({
   parameter_ambiguous: [
     'badRequest',
     'A parameter that this route reads is missing, or can be read in more than one way',
-    'Send each parameter and header that this route reads once, and the one that names the workflow always; no second header or parameter whose name differs in case or punctuation only, no ; in the query, and none of the headers in Connection',
+    'Send each parameter and header that this route reads once, and the one that names the workflow always. Send no other name that differs in case or punctuation only, at most 100 parameters, no ; and only whole UTF-8 escapes in the query, ASCII in headers, and none of the headers in Connection',
   ],
   preflight_refused: [
     'forbidden',
@@ -92,7 +92,7 @@ interface Needs {
 export const route = stage({
   name: 'route',
   establishes:
-    'the host is served here, the path has one reading, and this rule is the first that matches',
+    'the host is served here, path and method have one reading, so has what the rule reads of query and headers, and this rule is the first that matches',
   found: ({ route, params, address, namedWorkflow }) => ({
     route: route.name,
     path: address.path,
