@@ -159,9 +159,29 @@ const entity =
 
 const EVERY = /[^A-Za-z0-9]/g
 
-/** What encoders in use escape, and how: of URLs and forms, of JSON (also PHP's, Go's and .NET's), of HTML. */
+/** An encoder of HTML that writes these characters so, and `&`, `<` and `>` by their names. */
+const html = (written: Readonly<Record<string, string>>): readonly [RegExp, Escape] => {
+  const all: Readonly<Record<string, string>> = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    ...written,
+  }
+  return [new RegExp(`[${Object.keys(all).join('')}]`, 'g'), (_, one) => all[one] ?? one]
+}
+
+/**
+ * What encoders in use escape, and how: of URLs and forms (also Python's), of JSON (also PHP's, Go's, .NET's and
+ * Gson's), of HTML (also Go's, Mustache's and Handlebars').
+ */
 const ENCODERS: readonly (readonly [RegExp, Escape])[] = [
-  ...[/[^\w.~-]/g, /[^\w.~!*'()-]/g, /[^\w.~!*'();/?:@&=+$,#-]/g, /[^\w.*-]/g].flatMap((signs) =>
+  ...[
+    /[^\w.~-]/g,
+    /[^\w.~/-]/g,
+    /[^\w.~!*'()-]/g,
+    /[^\w.~!*'();/?:@&=+$,#-]/g,
+    /[^\w.*-]/g,
+  ].flatMap((signs) =>
     [percent, (hex: string) => `%${hex}`, form].map((how) => [signs, how] as const),
   ),
   [/["\\]/g, slashed],
@@ -170,6 +190,11 @@ const ENCODERS: readonly (readonly [RegExp, Escape])[] = [
   [/["\\<>&'+`]/g, (hex, one) => (one === '\\' ? slashed : unicode)(hex, one)],
   ...['&#39;', '&#x27;', '&apos;', '&#039;'].map((one) => [/["&'<>]/g, entity(one)] as const),
   [/["&'<>+]/g, entity('&#x27;')],
+  [/["\\<>&=']/g, (hex, one) => (/["\\]/.test(one) ? slashed(hex, one) : `\\u00${hex}`)],
+  html({ '"': '&#34;', "'": '&#39;' }),
+  html({ '"': '&#34;', "'": '&#39;', '+': '&#43;' }),
+  html({ '"': '&quot;', "'": '&#39;', '/': '&#x2F;', '`': '&#x60;', '=': '&#x3D;' }),
+  html({ '"': '&quot;', "'": '&#x27;', '`': '&#x60;', '=': '&#x3D;' }),
   [EVERY, unicode],
   [EVERY, (hex) => `\\u00${hex}`],
   [EVERY, (hex) => `&#x${hex};`],

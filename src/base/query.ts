@@ -4,8 +4,10 @@ import { caseless, foldedName } from './text.ts'
 /** A parameter of a query: its name and value, decoded. */
 type Parameter = readonly [name: string, value: string]
 
-/** Visible ASCII; `;` separates parameters at some servers. */
-const PLAIN_QUERY = /^[!-:<-~]*$/
+/** Visible ASCII; `;` separates parameters at some servers, and at some a second `?` begins the query anew. */
+const PLAIN_QUERY = /^\??[!-:<->@-~]*$/
+/** Where some take a name to end, inside of a value. */
+const NAME_IN_VALUE = /=[^&]*(?:\]|%5d)=/i
 const CONTROL = /\p{Cc}/u
 /** Names that end at a control character, are decoded twice, or are a place in a list. */
 const ODD_NAME = /\p{Cc}|%[0-9a-f]{2}|^\[/iu
@@ -57,6 +59,7 @@ export const ambiguousParameter = (query: string, names: readonly string[]): str
   const sent = parametersOf(query)
   const isPlain =
     PLAIN_QUERY.test(query) &&
+    !NAME_IN_VALUE.test(query) &&
     decoded(query) !== undefined &&
     query.split('&').length <= LIMITS.queryParameters &&
     !sent.some(([name]) => ODD_NAME.test(name))

@@ -95,7 +95,7 @@ export const isPlainUri = (uri: string, isBeginning = false): boolean => {
  * are not empty, hold no slashes and have no parameters.
  */
 export const isCanonicalUri = (uri: string): boolean => {
-  if (NEEDLESS_ESCAPE.test(uri) || EMPTY_SEGMENT.test(uri)) return false
+  if (uri.includes('\\') || NEEDLESS_ESCAPE.test(uri) || EMPTY_SEGMENT.test(uri)) return false
   try {
     const text = decodeURIComponent(uri)
     const folded = text.normalize('NFKC')
@@ -110,8 +110,12 @@ export const isCanonicalUri = (uri: string): boolean => {
 
 /** Two slashes in a path. */
 const EMPTY_SEGMENT = /^[^:]*:(?:\/\/[^/?#]*|(?!\/\/))[^?#]*?\/\//
-/** Parameters of a segment, an escape that letters of other widths make, and a drive of Windows, at which a joined path begins anew. */
-const DELIMITED = /;|%[0-9a-f]{2}|^file:.*[^/]\/[a-z][:|]/is
+/**
+ * Parameters of a segment, an escape that letters of other widths make, the name of a stream of a file, and
+ * where a joined path begins anew: a drive of Windows, and a slash after a colon.
+ */
+const DELIMITED =
+  /;|%[0-9a-f]{2}|^file:(?!\/\/\/[a-z]:[^?#:|]*(?:[?#]|$))[^?#]*[:|]|^[^?#]*[^/]\/[a-z][:|]|^(?!file:)[^:?#]*:[^?#]*:\//is
 
 const slashesIn = (text: string): number => text.split(/[/\\]/).length
 

@@ -24,8 +24,12 @@ const READINGS: readonly Reading[] = [
   // Decoded twice, `?` and `#` end the path, and `;` begins parameters of the segment.
   { read: (segment) => segment.replace(/%(?:3f|23).*$/, ''), isEnd: true },
   { read: (segment) => segment.replace(/%3b.*$/, '') },
-  // Spaces at both ends and dots at the end are not there.
-  { read: (segment) => segment.replace(/^(?:%20)+|(?<!\.|%20)(?:\.|%20)+$/g, '') },
+  // Spaces at both ends, which `+` may stand for, and dots at the end are not there.
+  { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!\.|%2[0b])(?:\.|%2[0b])+$/g, '') },
+  // What ASP.NET puts in front of a path in place of a cookie is not there.
+  { read: (segment) => segment.replace(/^(?:%28(?:[asf]%28(?:(?!%29).)*%29)+%29)+/, '') },
+  // Two colons begin the name of a stream of the file.
+  { read: (segment) => segment.replace(/%3a%3a.*$/, '') },
   // What follows the last dot is a format.
   { read: (segment) => segment.replace(/(?<=.)\.[^.]*$/, ''), isOfLast: true },
 ]

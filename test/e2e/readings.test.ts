@@ -8,7 +8,12 @@ beforeAll(async () => {
   const any = { scopes: [] }
   const reads = (condition: string, ...query: string[]) => ({ ...any, when: { condition, query } })
   const mcp = {
-    resources: { 'file:///docs/*': [], 'file:///docs/secret': ['never'] },
+    resources: {
+      'file:///docs/*': [],
+      'file:///docs/secret': ['never'],
+      'db://main/pub/*': [],
+      'urn:docs:*': [],
+    },
     refusals: 'http',
   }
   setting = await startSetting({
@@ -98,6 +103,10 @@ describe('a parameter that a rule reads', () => {
       '?run=mine;run=theirs',
       '??run=theirs&run=mine',
       '?run=mine&%u0072un=theirs',
+      '?a=?run=theirs&run=mine',
+      '?run=mine&a=?run=theirs',
+      '?run=mine]=x',
+      '?run=mine%5D=x',
       '?run=mine&x=%',
       '?run=mine&x=%FF',
       '?run=m%FFine',
@@ -181,12 +190,9 @@ describe('a resource under a pattern', () => {
       body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'resources/read', params: { uri } }),
     })
 
-  it.each(['a.txt', 'a/b/', 'caf%C3%A9', 'a?u=http://x/', 'C%23/x', 'ab%3Ac'])(
-    'passes: %s',
-    async (rest) => {
-      expect(await read(`file:///docs/${rest}`)).toEqual(passed)
-    },
-  )
+  it.each(['a.txt', 'a/b/', 'caf%C3%A9', 'a?u=http://x/', 'C%23/x'])('passes: %s', async (rest) => {
+    expect(await read(`file:///docs/${rest}`)).toEqual(passed)
+  })
 
   it.each([
     'secret;v=1',
@@ -212,8 +218,30 @@ describe('a resource under a pattern', () => {
     'secret%EF%BC%9Fx',
     'C:/windows/x',
     'a/c%3A/x',
+    'ab%3Ac',
+    'secret::$DATA',
+    'secret:x',
   ])('is read alike by all: %s', async (rest) => {
     expect(await read(`file:///docs/${rest}`)).toEqual(refused('resource_not_allowed', 403))
+  })
+
+  it.each(['db://main/pub/ab:c/xy:80', 'db://main/pub/x?at=c:/y', 'urn:docs:a:b', 'urn:docs:a/b'])(
+    'passes: %s',
+    async (uri) => {
+      expect(await read(uri)).toEqual(passed)
+    },
+  )
+
+  it.each([
+    'urn:docs:/etc/passwd',
+    'urn:docs:c:/x',
+    'urn:docs:\\x',
+    'db://main/pub/\\etc\\x',
+    'db://main/pub/x\\\\etc',
+    'db://main/pub/c:/windows/x',
+    'db://main/pub/C:x',
+  ])('is no path that begins anew: %s', async (uri) => {
+    expect(await read(uri)).toEqual(refused('resource_not_allowed', 403))
   })
 })
 
@@ -241,6 +269,10 @@ describe('a path that others read as one of an earlier rule', () => {
     '%EF%BC%8E%EF%BC%8E/v1/admin',
     'x/%EF%BC%8E%EF%BC%8E/admin',
     '%20/admin',
+    'admin+',
+    'admin::$DATA',
+    '(S(abc))/admin',
+    '(A(x)F(y))admin',
   ]
 
   it.each(READ_AS_ADMIN)('is refused: %s', async (rest) => {

@@ -50,6 +50,24 @@ export const SPELLINGS: Readonly<Record<string, (secret: string) => string>> = {
     JSON.stringify(secret)
       .slice(1, -1)
       .replace(/\\"|[<>&'+`]/g, (one) => `\\u00${hexOf(one.slice(-1)).toUpperCase()}`),
+  'a URL of Python': (secret) =>
+    secret.replace(/[^\w.~/-]/g, (one) => `%${hexOf(one).toUpperCase()}`),
+  'JSON of Gson': (secret) =>
+    JSON.stringify(secret)
+      .slice(1, -1)
+      .replace(/[<>&=']/g, (one) => `\\u00${hexOf(one)}`),
+  'HTML of Go': (secret) =>
+    secret.replace(
+      /[&<>"'+]/g,
+      (one) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[one] ?? `&#${one.charCodeAt(0)};`,
+    ),
+  'HTML of Handlebars': (secret) =>
+    secret.replace(
+      /[&<>"'`=]/g,
+      (one) =>
+        ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[one] ??
+        `&#x${hexOf(one).toUpperCase()};`,
+    ),
   'a script': (secret) => secret.replace(/[^A-Za-z0-9]/g, (one) => `\\x${hexOf(one)}`),
   'RFC 3986': (secret) =>
     encodeURIComponent(secret).replace(/[!'()*]/g, (one) => `%${hexOf(one).toUpperCase()}`),

@@ -134,7 +134,7 @@ describe('what a template makes that is told of', () => {
       }),
       tries(150),
     )
-    expect(told).toBeGreaterThan(4)
+    expect(told).toBeGreaterThan(1)
   })
 })
 
