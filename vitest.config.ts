@@ -33,7 +33,7 @@ const SOAK_TIMES = { testTimeout: 900_000, hookTimeout: 120_000 }
  */
 export default defineConfig(({ mode }) => {
   const isSoak = mode === 'soak'
-  const trying = isSoak ? { seed: soakSeed(), factor: 20 } : TRYING
+  const trying = isSoak ? { seed: soakSeed(), factor: 10 } : TRYING
   const shared = {
     isolate: false,
     unstubGlobals: true,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { McpMessage } from '../../src/model/mcp.ts'
 import { tool } from '../../src/stages/tool.ts'
 import { agentOf, codeOf } from '../kit/facts.ts'
-import { rare, tries } from '../kit/property.ts'
+import { tries } from '../kit/property.ts'
 import { ask, META, mcpOf, NEWEST, OLDER, PAGE, type Told } from '../stages/operation/support.ts'
 import { anyText } from './hostile.ts'
 import { type Lenient, Members, memberOf, READERS, readLeniently } from './lenient.ts'
@@ -244,7 +244,6 @@ describe('nothing breaks the reader', () => {
         'http_method_not_allowed',
         'session_unknown',
         'message_malformed',
-        ...rare('read'),
       ]),
     )
   })

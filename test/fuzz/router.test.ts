@@ -152,7 +152,8 @@ describe('against the plainest reading', () => {
           const loose = firstLoose(file, request)
           const ambiguous = loose >= 0 && (index < 0 || loose < index)
           if (ambiguous) seen.ambiguous++
-          expect(isAmbiguous).toBe(ambiguous)
+          // What some servers read otherwise may be refused besides: test/policy/router.test.ts.
+          if (ambiguous || !/[.%+(:]/.test(path)) expect(isAmbiguous).toBe(ambiguous)
         }
       }),
       tries(120),
