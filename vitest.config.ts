@@ -99,7 +99,10 @@ export default defineConfig(({ mode }) => {
 
 /** A seed that is printed, so that what it found can be tried again: `SEED=… npm run soak`. */
 function soakSeed(): number {
-  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-  console.log(`properties are tried from SEED=${seed}`)
-  return seed
+  // The configuration is loaded more than once in a run.
+  if (process.env.SEED === undefined) {
+    process.env.SEED = String(Math.floor(Math.random() * 2 ** 31))
+    console.log(`properties are tried from SEED=${process.env.SEED}`)
+  }
+  return Number(process.env.SEED)
 }

@@ -40,14 +40,17 @@ export const queryValues = (query: string, name: string): readonly string[] =>
 /** What is left of a name where case and everything but letters and digits is ignored. */
 const lettersOf = (name: string): string => caseless(name).replace(/[^\p{L}\p{N}]+/gu, '')
 
-/** A nested name's outermost part: `run` of `run[x]`, `[run][]` and `run.x`. */
-const outermost = (name: string): string =>
-  name.replace(/^[^\p{L}\p{N}]+/u, '').split(/[[\].]/, 1)[0] ?? ''
-
-/** Whether some parser takes the one name for the other. */
+/** Whether some parser takes the one name for the other, or for something inside of it: `run[x]`, `[run][]`, `run.x`. */
 const isTakenFor = (sent: string, name: string): boolean => {
   const letters = lettersOf(name)
-  return sent === name || lettersOf(sent) === letters || lettersOf(outermost(sent)) === letters
+  if (sent === name || lettersOf(sent) === letters) return true
+  let read = ''
+  for (const part of sent.split(/[[\].]+/)) {
+    read += lettersOf(part)
+    if (read === letters) return true
+    if (read.length > letters.length) return false
+  }
+  return false
 }
 
 /**

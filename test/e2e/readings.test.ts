@@ -21,6 +21,7 @@ beforeAll(async () => {
       { match: 'GET /q/run', ...any, workflow: 'query:run' },
       { match: 'GET /q/admin', ...reads('!("admin" in request.query)', 'admin') },
       { match: 'GET /q/role', ...reads('request.query.role != "admin"', 'role') },
+      { match: 'GET /q/user', ...reads('!("user.id" in request.query)', 'user.id') },
       { match: 'GET /h/run', ...any, workflow: 'header:x-run' },
       {
         match: 'GET /h/class',
@@ -132,6 +133,14 @@ describe('a parameter that a rule reads', () => {
   )('is not there in any reading, or refused: %s', async (_, query) => {
     expect(await send(`/q/admin${query}`)).toEqual(refused('parameter_ambiguous'))
   })
+
+  it.each(['user.id=1', 'user[id]=1', 'user.id[x]=1', 'user.id.x=1', 'user_id[]=1'])(
+    'of a name with a dot is not there in any reading, or refused: %s',
+    async (query) => {
+      const code = query === 'user.id=1' ? 'condition_unmet' : 'parameter_ambiguous'
+      expect((await send(`/q/user?${query}`)).code).toBe(code)
+    },
+  )
 
   it('is not taken for another text where it is no UTF-8', async () => {
     expect(await send('/q/role?role=%FF')).toEqual(refused('parameter_ambiguous'))

