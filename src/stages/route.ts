@@ -92,7 +92,7 @@ interface Needs {
 export const route = stage({
   name: 'route',
   establishes:
-    'the host is served here, path and method have one reading, so has what the rule reads of query and headers, and this rule is the first that matches',
+    'the host is served here; path, method and what the rule reads of query and headers have one reading; this rule is the first that matches',
   found: ({ route, params, address, namedWorkflow }) => ({
     route: route.name,
     path: address.path,
