@@ -86,7 +86,7 @@ it('the challenge names the scopes of the rule where both are missing', async ()
   expect(JSON.parse(body).required_scopes).toEqual(['wanted'])
 })
 
-it('a revoked agent uploads nothing to a bounded rule', async () => {
+it('a revoked agent uploads nothing, to a strict rule either', async () => {
   const claims = { client_id: 'stolen' }
   expect(await call(claims, '/bounded')).toMatchObject({ status: 200 })
   const revoked = await setting.ask('/.edgewarden/revocations', {
@@ -100,7 +100,9 @@ it('a revoked agent uploads nothing to a bounded rule', async () => {
   await expect
     .poll(() => call(claims, '/bounded'), { timeout: 10_000 })
     .toMatchObject({ code: 'token_revoked' })
-  expect(await codeOf(await stall('/bounded', claims, 0))).toEqual([401, 'token_revoked'])
+  for (const path of ['/bounded', '/mcp', '/told']) {
+    expect(await codeOf(await stall(path, claims, 0))).toEqual([401, 'token_revoked'])
+  }
 })
 
 const FULL = [503, 'bodies_full']

@@ -3,10 +3,12 @@ import { ok } from '../../src/base/result.ts'
 import type { RateLimit } from '../../src/model/limit.ts'
 import type { Revocation, RevocationTerms } from '../../src/model/revocation.ts'
 import type { Route } from '../../src/model/route.ts'
-import { spending } from '../../src/stages/spending.ts'
+import type { Asking } from '../../src/stages/operation/asked.ts'
+import { holding, spending } from '../../src/stages/spending.ts'
 import {
   accessOf,
   agentOf,
+  anyRoom,
   clock,
   codeOf,
   gateOf,
@@ -14,8 +16,11 @@ import {
   issuerOf,
   NOW,
   policyOf,
+  RESOURCE,
+  requestTo,
   routeOf,
 } from '../kit/facts.ts'
+import { mcpFacts } from '../kit/mcp-facts.ts'
 
 const EXACT: RateLimit = { kind: 'exact', per: 'agent', quotas: { daily: 3 } }
 const BOUND: RateLimit = { kind: 'approximate', per: 'agent', binding: 'RL' }
@@ -40,19 +45,18 @@ const portsOf = (copy: readonly Revocation[] = [], set = copy) => ({
   },
 })
 
+const needsOf = (route: Partial<Route>) => ({
+  route: routeOf('GET /x', { revocation: STRICT, ...route }),
+  policy: policyOf([], {
+    gate: gateOf({ revocation: { consistency: 'strict', maxStaleness: 3_000 } }),
+  }),
+  issuer: issuerOf(),
+  access: accessOf(),
+  agent: agentOf(),
+})
+
 const run = (route: Partial<Route>, ports: Parameters<typeof spending.run>[1] = portsOf()) =>
-  spending.run(
-    {
-      route: routeOf('GET /x', { revocation: STRICT, ...route }),
-      policy: policyOf([], {
-        gate: gateOf({ revocation: { consistency: 'strict', maxStaleness: 3_000 } }),
-      }),
-      issuer: issuerOf(),
-      access: accessOf(),
-      agent: agentOf(),
-    },
-    ports,
-  )
+  spending.run(needsOf(route), ports)
 
 describe('spending', () => {
   it.each<Partial<Route>>([{}, { rateLimit: BOUND }])('looks at nothing for %j', (route) => {
@@ -104,5 +108,31 @@ describe('spending', () => {
     const bounded = portsOf([ENTRY], [])
     expect(codeOf(await run({ singleUse: true, revocation: terms }, bounded))).toBe('token_revoked')
     expect(bounded.revocations.lookup).toHaveBeenCalledOnce()
+  })
+})
+
+describe('holding', () => {
+  const { mcp } = mcpFacts({ tools: { echo: [] } }).route
+  const request = requestTo(`${RESOURCE}/x`)
+  const hold = (route: Partial<Route>, ports = portsOf(), asked: Asking['request'] = request) =>
+    holding.run({ ...needsOf(route), request: asked, hold: () => anyRoom }, ports)
+
+  it('looks at nothing where no body is read', () => {
+    const ports = portsOf([ENTRY])
+    expect(hold({}, ports)).toEqual(ok({}))
+    // Of an explanation there is only a head.
+    const { url, method, headers } = request
+    expect(hold({ mcp }, ports, { url, method, headers })).toEqual(ok({}))
+    expect(ports.revocations.lookup).not.toHaveBeenCalled()
+  })
+
+  it('looks as spending does', async () => {
+    expect(codeOf(await hold({ mcp }, portsOf([ENTRY])))).toBe('token_revoked')
+    const lifted = portsOf([ENTRY], [])
+    expect(codeOf(await hold({ mcp }, lifted))).toBe('ok')
+    expect(lifted.revocations.lookup.mock.calls.map(([, terms]) => terms)).toEqual([
+      { consistency: 'bounded', maxStaleness: 3_000 },
+      STRICT,
+    ])
   })
 })
