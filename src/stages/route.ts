@@ -31,7 +31,7 @@ const deny = denials({
   path_ambiguous: [
     'badRequest',
     'The path could be read in more than one way',
-    'Send the path in its plain form: no dot segments, double slashes, encoded slashes or double encoding, in the exact case and with the exact trailing slash of the API, without a format, dot or space behind it',
+    'Send the path as the API documents it: in the same case, in plain letters, and with a slash at its end only if it has one there. Send no dot segments, double slashes, encoded slashes or double encoding, and no format, dot or space at its end',
   ],
   method_unknown: [
     'notAllowed',
