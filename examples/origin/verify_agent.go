@@ -105,7 +105,7 @@ func (v *Verifier) Verify(r *http.Request) (*Claims, error) {
 
 func (v *Verifier) isGood(c *Claims, r *http.Request) bool {
 	now := float64(time.Now().UnixMilli()) / 1000
-	path := r.URL.EscapedPath()
+	path, query, _ := strings.Cut(r.RequestURI, "?") // as they were sent: r.URL has some of it decoded
 	bound := map[string]int{"request": 1, "body": 2}[v.Binding]
 	if c.Iss != v.Gate || c.Aud != v.Audience || c.Sub == "" || c.AgentIss == "" || c.Jti == "" ||
 		now >= c.Exp+leeway || c.Iat > now+leeway || c.Exp-c.Iat > 60 ||
@@ -118,14 +118,14 @@ func (v *Verifier) isGood(c *Claims, r *http.Request) bool {
 		return true
 	}
 	sent, err := url.Parse(c.Htu)
-	if err != nil || c.Htm != r.Method || sent.EscapedPath() != path || strings.ContainsAny(c.Htu, "?#") {
+	if err != nil || c.Htm != r.Method || c.Htu != sent.Scheme+"://"+sent.Host+path {
 		return false
 	}
 	if own, err := url.Parse(v.Audience); strings.HasPrefix(v.Audience, "http") &&
 		(err != nil || place(sent) != place(own)) {
 		return false
 	}
-	if (r.URL.RawQuery == "") != (c.Htq == "") || (c.Htq != "" && digest([]byte(r.URL.RawQuery)) != c.Htq) {
+	if (query == "") != (c.Htq == "") || (c.Htq != "" && digest([]byte(query)) != c.Htq) {
 		return false
 	}
 	if c.Bdh != "" {
