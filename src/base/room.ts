@@ -11,8 +11,9 @@ export interface Room {
 /** One count of bytes for all that is held at a time. */
 export interface Rooms {
   /**
-   * For one piece of work of an owner, who leaves it on every way out. After `ms` it is left by itself: a runtime
-   * may end a request whose caller has gone, and nothing of it runs any more.
+   * For one piece of work of an owner, who leaves it on every way out. A runtime may end a request whose caller
+   * has gone, and nothing of it runs any more: then it is left once the room is collected as garbage, and after
+   * `ms` at the latest.
    */
   open(owner: string, ms: number): Room
 }
@@ -31,6 +32,9 @@ export const createRooms = (
   const open = new Set<Open>()
   let taken = 0
   let earliest = Number.POSITIVE_INFINITY
+
+  /** What their owners have lost is no more held than what they leave. */
+  const lost = new FinalizationRegistry<Open>((room) => room.leave())
 
   const add = (owner: string, more: number) => {
     taken += more
@@ -71,12 +75,16 @@ export const createRooms = (
           return true
         },
         leave() {
+          lost.unregister(room)
           open.delete(room)
           if (!isOver && mine > 0) add(owner, -mine)
           isOver = true
         },
       }
-      return room
+      // Another object, since those that are open are kept here.
+      const owned: Room = { take: room.take, leave: room.leave }
+      lost.register(owned, room, room)
+      return owned
     },
   }
 }

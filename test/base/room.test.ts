@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
 import { createHold, readBody } from '../../src/base/body.ts'
 import { LIMITS } from '../../src/base/limits.ts'
@@ -23,6 +25,24 @@ it('has so many bytes for all, and fewer for one', () => {
   // What is over takes nothing any more, so that nothing is left behind.
   expect([a?.take(1), a2?.take(3), c?.take(2)]).toEqual([false, true, true])
   for (const one of [a2, b, c]) one?.leave()
+  expect(rooms.taken).toBe(0)
+})
+
+it('is left by those who are there no more', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const rooms = createRooms(clock, { bytes: 10, ofOne: 10 })
+  const kept = rooms.open('a', 1_000)
+  kept.take(3)
+  const lose = () => rooms.open('a', 1_000).take(4)
+  expect([lose(), rooms.taken]).toEqual([true, 7])
+  await expect
+    .poll(() => {
+      collect()
+      return rooms.taken
+    })
+    .toBe(3)
+  kept.leave()
   expect(rooms.taken).toBe(0)
 })
 
