@@ -1,4 +1,5 @@
 import { type Origin, startOrigin } from '../kit/origin.ts'
+import { shared } from '../kit/shared.ts'
 import type { Members } from '../kit/signing.ts'
 import { askGate, HOST, RESOURCE, type Setting, sharedSetting } from './setting.ts'
 
@@ -149,12 +150,9 @@ export interface Answers extends Setting {
   readonly second: Origin
 }
 
-let second: Promise<Origin> | undefined
-
 /** That gate, by the name of the resource. Another is started before the same issuer and origin. */
 export async function answers(): Promise<Answers> {
-  second ??= startOrigin()
-  const other = await second
+  const other = await shared('second origin', startOrigin)
   const names = Object.keys(RULES) as Name[]
   const setting = await sharedSetting({
     gate: {

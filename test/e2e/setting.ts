@@ -3,6 +3,7 @@ import { type Gate, type GateOptions, startGate } from '../kit/gate.ts'
 import type { BesideOptions } from '../kit/gate-config.ts'
 import { createIssuer, type Issuer, type IssuerOptions } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
+import { shared } from '../kit/shared.ts'
 import type { Members } from '../kit/signing.ts'
 
 /** The name clients ask for where they can say one. */
@@ -42,6 +43,8 @@ export interface Setting {
   ask(path: string, init?: AskInit): Promise<Response>
   /** Starts another gate before the same issuer and origin; it ends with the setting. */
   another(options: SettingOptions): Promise<Gate>
+  /** As it was at first: nothing is revoked, and issuer and origin are as they began. */
+  anew(): Promise<void>
   close(): Promise<void>
 }
 
@@ -67,6 +70,9 @@ export async function startSetting(options: SettingOptions = {}): Promise<Settin
     token: (claims) => issuer.mint(claims),
     ask: (path, init) => askGate(gate, path, init),
     another,
+    async anew() {
+      await Promise.all([issuer.anew(), origin.anew(), endAllBut(gate, gates), liftAll(gate)])
+    },
     async close() {
       await Promise.all(gates.map((one) => one.stop()))
       await Promise.all([issuer.close(), origin.close()])
@@ -74,18 +80,18 @@ export async function startSetting(options: SettingOptions = {}): Promise<Settin
   }
 }
 
-const started = new Map<string, Promise<Setting>>()
+/** The setting with these options that all files of a process share, as it was at first. */
+export const sharedSetting = (options: SettingOptions = {}): Promise<Setting> =>
+  shared(`setting ${JSON.stringify(options)}`, () => startSetting({ ...options, reaching: true }))
 
-/**
- * The setting with these options that all files of a process share; it ends with the process. Who uses it
- * leaves the issuer's keys as they are, revokes only what no other test uses, and clears the origin before
- * each test.
- */
-export function sharedSetting(options: SettingOptions = {}): Promise<Setting> {
-  const key = JSON.stringify(options)
-  const setting = started.get(key) ?? startSetting(options)
-  started.set(key, setting)
-  return setting
+/** Ends the other gates that a file has started. */
+export async function endAllBut(first: Gate, gates: Gate[]): Promise<void> {
+  await Promise.all(gates.splice(0, gates.length, first).map((one) => one !== first && one.stop()))
+}
+
+/** Removes what a gate has revoked, whoever has made it. */
+export async function liftAll(gate: Gate): Promise<void> {
+  await gate.call('REVOCATIONS', '0', 'removePage', { limit: 1_000 })
 }
 
 /** Asks any gate by the proper name. */

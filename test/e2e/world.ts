@@ -3,7 +3,9 @@ import type { BesideOptions } from '../kit/gate-config.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { type Header, type RawResponse, rawRequest } from '../kit/raw.ts'
+import { shared } from '../kit/shared.ts'
 import { createKey, type Members } from '../kit/signing.ts'
+import { endAllBut, liftAll } from './setting.ts'
 
 /** The name the gate is asked by, whatever port it listens on. */
 export const HOST = 'api.example.com'
@@ -62,6 +64,8 @@ export interface World {
   send(ask: Ask): Promise<RawResponse>
   /** Starts another gate before the same issuers and origin; it ends with the world. */
   another(options: Partial<GateOptions>, gate?: Members): Promise<Sender>
+  /** As it was at first: nothing is revoked, and issuers and origin are as they began. */
+  anew(): Promise<void>
   close(): Promise<void>
 }
 
@@ -106,7 +110,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     createIssuer({ defaults: named }),
     startOrigin(),
   ])
-  beta.setKeys([beta, ...TWINS, LATTICE].map(({ jwk }) => jwk))
+  const publish = () => beta.setKeys([beta, ...TWINS, LATTICE].map(({ jwk }) => jwk))
+  publish()
   const vars = (gate: Members = {}) => ({
     GATE: {
       resource: RESOURCE,
@@ -149,6 +154,12 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     admin: (claims) => ops.mint({ scope: 'edgewarden:revoke', ...claims }),
     send,
     another: start,
+    async anew() {
+      await Promise.all([acme, beta, ops, plain, origin].map((one) => one.anew()))
+      publish()
+      await endAllBut(gate, gates)
+      await liftAll(gate)
+    },
     async close() {
       await Promise.all([...gates, acme, beta, ops, plain, origin].map(stop))
     },
@@ -157,18 +168,11 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
 
 const senderTo = (gate: Gate): Sender => ({ gate, send: (ask) => gate.raw(requestBytes(ask)) })
 
-const started = new Map<string, Promise<World>>()
-
-/**
- * The world with these options that all files of a process share; it ends with the process. Who uses it
- * leaves the issuers' keys as they are, lifts what it revokes, and clears the origin before each test.
- */
-export function sharedWorld(options: WorldOptions = {}): Promise<World> {
-  const key = JSON.stringify(options)
-  const world = started.get(key) ?? startWorld(options)
-  started.set(key, world)
-  return world
-}
+/** The world with these options that all files of a process share, as it was at first. */
+export const sharedWorld = (options: WorldOptions = {}): Promise<World> =>
+  shared(`world ${JSON.stringify(options)}`, () =>
+    startWorld({ ...options, start: { ...options.start, reaching: true } }),
+  )
 
 const stop = (one: { stop(): Promise<void> } | { close(): Promise<void> }) =>
   'stop' in one ? one.stop() : one.close()

@@ -1,5 +1,8 @@
 import { beforeEach } from 'vitest'
 import { beginEvidence, evidence } from './evidence.ts'
+import { beginFile } from './shared.ts'
+
+beginFile()
 
 // A test that fails over HTTP says what was sent, what came, and what the gate wrote.
 beforeEach(({ onTestFailed }) => {

@@ -62,6 +62,8 @@ export interface Issuer {
   setMetadata(metadata: { readonly oauth?: Metadata; readonly openid?: Metadata }): void
   /** Signs with a new key from now on; the old one stays published unless `keep` is false. */
   rotate(options?: { readonly keep?: boolean }): Promise<SigningKey>
+  /** As it was at first: its first key, no fault, and no fetch so far. */
+  anew(): Promise<void>
   close(): Promise<void>
 }
 
@@ -75,12 +77,13 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
   const server = await startOrigin()
   const issuer = options.issuer ?? server.url
   const jwksUri = `${server.url}/jwks`
-  let key = await createKey(options.alg, options.kid)
-  let keys: readonly unknown[] = [key.jwk]
+  const first = await createKey(options.alg, options.kid)
+  let key = first
+  let keys: readonly unknown[] = [first.jwk]
   let document: string | undefined
   let headers: OutgoingHttpHeaders = {}
   let fault: Fault | undefined
-  const metadata: { oauth: Metadata; openid: Metadata } = {
+  const METADATA: { readonly oauth: Metadata; readonly openid: Metadata } = {
     oauth: {
       issuer,
       jwks_uri: jwksUri,
@@ -90,6 +93,7 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
     },
     openid: 404,
   }
+  let metadata = METADATA
 
   const asked = () => server.requests.filter(({ url }) => url.startsWith('/jwks'))
   const published = () => ({
@@ -99,14 +103,14 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
     privateJwk: key.privateJwk,
     asked: asked().length,
   })
-  server.on('/jwks', (req: IncomingMessage, res: ServerResponse) => {
+  const giveKeys = (req: IncomingMessage, res: ServerResponse) => {
     if (fault && 'keys' in fault) return fault.keys(res, published())
     if (headers.etag !== undefined && req.headers['if-none-match'] === headers.etag) {
       return res.writeHead(304, headers).end()
     }
     res.writeHead(200, { 'content-type': 'application/jwk-set+json', ...headers })
     return res.end(published().document)
-  })
+  }
   const path = new URL(issuer).pathname.replace(/\/$/, '')
   const wellKnown = {
     // RFC 8414 §3.1 puts the issuer's path behind the suffix, OpenID Discovery §4 before it.
@@ -116,16 +120,20 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
       `${path}/.well-known/openid-configuration`,
     ],
   } as const
-  for (const kind of ['oauth', 'openid'] as const) {
-    for (const at of wellKnown[kind]) {
-      server.on(at, (_req, res) =>
-        fault && 'metadata' in fault
-          ? fault.metadata(res, published())
-          : answer(res, metadata[kind]),
-      )
+  const serve = () => {
+    server.on('/jwks', giveKeys)
+    for (const kind of ['oauth', 'openid'] as const) {
+      for (const at of wellKnown[kind]) {
+        server.on(at, (_req, res) =>
+          fault && 'metadata' in fault
+            ? fault.metadata(res, published())
+            : answer(res, metadata[kind]),
+        )
+      }
     }
+    server.on('*', (_req, res) => answer(res, 404))
   }
-  server.on('*', (_req, res) => answer(res, 404))
+  serve()
 
   const claims = (overrides: Members = {}): Members => {
     const now = Math.floor(Date.now() / 1000)
@@ -187,13 +195,23 @@ export async function createIssuer(options: IssuerOptions = {}): Promise<Issuer>
       return server.accept(!(fault && 'connections' in fault))
     },
     setMetadata: (next) => {
-      Object.assign(metadata, next)
+      metadata = { ...metadata, ...next }
     },
     async rotate({ keep = true } = {}) {
       key = await createKey(key.alg)
       keys = keep ? [...keys, key.jwk] : [key.jwk]
       document = undefined
       return key
+    },
+    async anew() {
+      key = first
+      keys = [first.jwk]
+      document = undefined
+      headers = {}
+      fault = undefined
+      metadata = METADATA
+      await server.anew()
+      serve()
     },
     close: server.close,
   }

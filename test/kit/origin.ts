@@ -34,6 +34,8 @@ export interface Origin {
   ): Promise<RecordedRequest>
   /** Forgets the requests and the handlers. */
   clear(): void
+  /** As it was at first: it listens, and has no request, handler or WebSocket. */
+  anew(): Promise<void>
   /** Refuses connections and drops those there are, or takes them again, on the same port. */
   accept(connections: boolean): Promise<void>
   /** Drops all connections and stops listening. */
@@ -99,6 +101,10 @@ export async function startOrigin(): Promise<Origin> {
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
   }
+  const clear = () => {
+    requests.length = 0
+    handlers.clear()
+  }
   return {
     url: `http://127.0.0.1:${port}`,
     port,
@@ -116,9 +122,11 @@ export async function startOrigin(): Promise<Origin> {
         timeoutMs,
         () => `the origin got [${requests.map((r) => `${r.method} ${r.url}`).join(', ')}]`,
       ),
-    clear() {
-      requests.length = 0
-      handlers.clear()
+    clear,
+    anew() {
+      clear()
+      for (const socket of sockets.clients) socket.terminate()
+      return listen()
     },
     accept: (connections) => (connections ? listen() : refuse()),
     close: refuse,
