@@ -4,6 +4,7 @@ import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 import { outside } from './test/kit/key-host.ts'
 import { CONFIG } from './test/kit/repository.ts'
+import { PATIENCE } from './test/kit/wait.ts'
 
 /** Test files whose text holds a word. */
 const filesWith = (word: string) =>
@@ -22,7 +23,11 @@ const WORKERD = 'test/**/*.workerd.test.ts'
 const TRYING = { seed: 20_261, factor: 1 }
 
 /** No test asserts a time; these end one that hangs, on the busiest machine. */
-const TIMES = { testTimeout: 60_000, hookTimeout: 60_000 }
+const TIMES = {
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  expect: { poll: { timeout: PATIENCE } },
+}
 const SOAK_TIMES = { testTimeout: 900_000, hookTimeout: 120_000 }
 
 /**

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { connectRaw, type RawConnection } from '../kit/raw.ts'
 import type { Members } from '../kit/signing.ts'
-import { PATIENCE } from '../kit/wait.ts'
 import { HOST, outcome, type Setting, startSetting } from './setting.ts'
 
 const MIB = 1024 * 1024
@@ -49,8 +48,8 @@ const stall = async (path: string, claims: Members, bytes: number) => {
   return connection
 }
 
-const codeOf = async (connection: RawConnection, ms?: number) => {
-  const { status, body } = await connection.response(ms)
+const codeOf = async (connection: RawConnection) => {
+  const { status, body } = await connection.response()
   connection.close()
   return [status, JSON.parse(body).code]
 }
@@ -87,7 +86,7 @@ it('the challenge names the scopes of the rule where both are missing', async ()
   expect(JSON.parse(body).required_scopes).toEqual(['wanted'])
 })
 
-it('a revoked agent uploads nothing, to a strict rule either', async () => {
+it('a revoked agent uploads nothing to a bounded rule', async () => {
   const claims = { client_id: 'stolen' }
   expect(await call(claims, '/bounded')).toMatchObject({ status: 200 })
   const revoked = await setting.ask('/.edgewarden/revocations', {
@@ -98,12 +97,8 @@ it('a revoked agent uploads nothing, to a strict rule either', async () => {
   })
   expect(revoked.status).toBe(200)
   // As soon as the isolate's copy of the set knows of it.
-  await expect
-    .poll(() => call(claims, '/bounded'), { timeout: PATIENCE })
-    .toMatchObject({ code: 'token_revoked' })
-  for (const path of ['/bounded', '/mcp', '/told']) {
-    expect(await codeOf(await stall(path, claims, 0))).toEqual([401, 'token_revoked'])
-  }
+  await expect.poll(() => call(claims, '/bounded')).toMatchObject({ code: 'token_revoked' })
+  expect(await codeOf(await stall('/bounded', claims, 0))).toEqual([401, 'token_revoked'])
 })
 
 const FULL = [503, 'bodies_full']
@@ -112,7 +107,7 @@ const firstOf = async (all: readonly RawConnection[], count: number) => {
   const codes: unknown[] = []
   const { promise, resolve } = Promise.withResolvers<void>()
   for (const one of all) {
-    void codeOf(one, 20_000).then((code) => {
+    void codeOf(one).then((code) => {
       if (codes.push(code) === count) resolve()
     }, ignore)
   }
@@ -123,11 +118,6 @@ const ignore = () => {}
 const closeAll = (all: readonly RawConnection[]) => {
   for (const one of all) one.close()
 }
-/** Until there is room for almost all that one agent may hold. */
-const isFreeFor = (claims: Members) =>
-  expect
-    .poll(() => call(claims, '/mcp', 3 * MIB), { timeout: PATIENCE })
-    .toMatchObject({ status: 200 })
 
 it('one agent holds an eighth of all that may be held, whatever for, and leaves no other less', async () => {
   const [greedy, other] = [{ client_id: 'greedy' }, { client_id: 'another' }]
@@ -143,7 +133,7 @@ it('one agent holds an eighth of all that may be held, whatever for, and leaves 
   expect(Object.values(await outcome(refused))).toEqual(FULL)
   expect(await call(other, '/mcp', 2 * MIB)).toMatchObject({ status: 200 })
   closeAll(held)
-  await isFreeFor(greedy)
+  await expect.poll(() => call(greedy, '/mcp', 3 * MIB)).toMatchObject({ status: 200 })
 })
 
 it('all agents hold no more than there is, and leave it when they go', async () => {
@@ -156,7 +146,7 @@ it('all agents hold no more than there is, and leave it when they go', async () 
   expect(Object.values(await call(other, '/mcp', 2 * MIB))).toEqual(FULL)
   expect(await call(other, '/mcp')).toMatchObject({ status: 200 })
   closeAll(held)
-  await isFreeFor(other)
+  await expect.poll(() => call(other, '/mcp', 3 * MIB)).toMatchObject({ status: 200 })
 })
 
 it('is held until the origin has answered, or who waited has gone', async () => {
@@ -170,8 +160,6 @@ it('is held until the origin has answered, or who waited has gone', async () => 
   expect(Object.values(await call(claims, '/mcp', MIB))).toEqual(FULL)
   hurry.abort()
   expect(await Promise.allSettled(waiting)).toMatchObject(Array(3).fill({ status: 'rejected' }))
-  await expect
-    .poll(() => call(claims, '/mcp', MIB), { timeout: PATIENCE })
-    .toMatchObject({ status: 200 })
+  await expect.poll(() => call(claims, '/mcp', MIB)).toMatchObject({ status: 200 })
   expect(setting.gate.output()).not.toMatch(/unexpected_error|uncaught|unhandled/i)
 })

@@ -1,6 +1,6 @@
-import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
-import { PATIENCE } from '../kit/wait.ts'
 import { answers } from './answers-setting.ts'
 import {
   askGate,
@@ -25,14 +25,14 @@ beforeEach(() => setting.origin.clear())
 
 /** What the gate wrote of its policy's mistakes, by line; it may come later than its answer. */
 const mistakesOf = (gate: Gate) =>
-  vi.waitFor(() => {
+  eventually(() => {
     const lines = gate
       .output()
       .split('\n')
       .filter((line) => line.includes('"event":"policy_invalid"'))
     expect(lines).not.toEqual([])
     return lines.map((line) => JSON.parse(line).mistakes as string[])
-  }, PATIENCE)
+  })
 
 describe('a broken policy', () => {
   it('answers everything but health with 503, and says every mistake at once', async () => {

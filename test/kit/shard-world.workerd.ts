@@ -1,6 +1,7 @@
-import { expect, vi } from 'vitest'
+import { expect } from 'vitest'
 import { type Head, isServing } from '../../src/adapters/revocations/log.ts'
 import { type Revocation, revocationId, subjectKey } from '../../src/model/revocation.ts'
+import { eventually } from './eventually.ts'
 import { createPromises } from './promises.ts'
 import { answering, createCopy, hashesOfAll } from './revocation-copy.ts'
 import { ACME, entryOf, setNow, T } from './revocation-store.ts'
@@ -221,18 +222,15 @@ export const createShardWorld = async (seen: Record<string, number>) => {
     /** Lets everything that is left to do be done: all shards answer then, and all the same. */
     async settle(): Promise<void> {
       await mend()
-      await vi.waitFor(
-        async () => {
-          now += 2
-          setNow(now)
-          const answers = await Promise.all(NAMES.map(read))
-          await alarm('0')
-          expect(answers.map((answer) => answer !== undefined)).toEqual(NAMES.map(() => true))
-          const { epoch, version } = await head('0')
-          for (const name of NAMES) expect(await head(name)).toMatchObject({ epoch, version })
-        },
-        { timeout: 30_000, interval: 5 },
-      )
+      await eventually(async () => {
+        now += 2
+        setNow(now)
+        const answers = await Promise.all(NAMES.map(read))
+        await alarm('0')
+        expect(answers.map((answer) => answer !== undefined)).toEqual(NAMES.map(() => true))
+        const { epoch, version } = await head('0')
+        for (const name of NAMES) expect(await head(name)).toMatchObject({ epoch, version })
+      }, 5)
       const answers = await Promise.all(NAMES.map(read))
       const sorted = answers.map((answer) =>
         [...(answer?.entries ?? [])].sort((one, other) => (one.id < other.id ? -1 : 1)),

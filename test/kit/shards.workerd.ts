@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, vi } from 'vitest'
 import { LOG } from '../../src/adapters/revocations/log.ts'
 import { RevocationShard } from '../../src/adapters/revocations/shard.ts'
 import { type Revocation, subjectKey } from '../../src/model/revocation.ts'
+import { eventually } from './eventually.ts'
 import { answering, createCopy } from './revocation-copy.ts'
 import { entryOf, setNow, T } from './revocation-store.ts'
 
@@ -43,19 +44,16 @@ export const found = async (name: string, ...entries: readonly Revocation[]) =>
 /** Reads until the shards answer for the set. */
 export const enrolled = async (...names: readonly string[]): Promise<void> => {
   for (const name of names) {
-    await vi.waitFor(async () => expect(await shard(name).lookup([])).toBeDefined(), {
-      timeout: 2_000,
-      interval: 5,
-    })
+    await eventually(async () => expect(await shard(name).lookup([])).toBeDefined(), 5)
   }
 }
 
 /** The same where an enrolment has failed, after which there is a pause. */
 export const enrolledAgain = async (name: string): Promise<void> => {
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     setNow(Date.now() / 1000 + 2)
     expect(await shard(name).lookup([])).toBeDefined()
-  }, 2_000)
+  })
 }
 
 /** Has a replica that has answered let go, as if nobody had read it for a day. */

@@ -1,7 +1,8 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createBoundedLookup } from '../../../src/adapters/revocations/bounded.ts'
 import { createSnapshotMemory } from '../../../src/adapters/revocations/snapshot.ts'
 import { hasExpired } from '../../../src/model/revocation.ts'
+import { eventually } from '../../kit/eventually.ts'
 import { createLoggedSet } from '../../kit/logged-set.ts'
 import { agents, createIsolate } from '../../kit/memory-shard.ts'
 
@@ -180,7 +181,7 @@ describe('an answer on its way', () => {
     const { held } = memory
     const arrive = world.hold()
     const first = world.told('acting')
-    await vi.waitFor(() => expect(world.asked()).toBe(1))
+    await eventually(() => expect(world.asked()).toBe(1))
     await change(world)
     if (when === 'early') {
       arrive()
@@ -189,7 +190,7 @@ describe('an answer on its way', () => {
     // The pull goes on behind a request that itself asks for nothing.
     advance(BOUND / 2)
     await world.told()
-    await vi.waitFor(() => expect(memory.held?.version).not.toBe(held?.version))
+    await eventually(() => expect(memory.held?.version).not.toBe(held?.version))
     const second = world.told('acting')
     arrive()
     await first

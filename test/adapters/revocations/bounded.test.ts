@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { createRevocations } from '../../../src/adapters/revocations/client.ts'
 import { createSnapshotMemory } from '../../../src/adapters/revocations/snapshot.ts'
 import type { RevocationSubject, RevocationTerms } from '../../../src/model/revocation.ts'
+import { eventually } from '../../kit/eventually.ts'
 import { ISSUER } from '../../kit/facts.ts'
 import { agents, createIsolate, createMemoryShard, ONE_SHARD } from '../../kit/memory-shard.ts'
 
@@ -226,7 +227,7 @@ describe('a revoked agent', () => {
     await shard.revoke('somebody')
     advance(BOUNDED.maxStaleness / 2)
     await values(OTHER)
-    await vi.waitFor(() => expect(memory.held?.version).toBe(2))
+    await eventually(() => expect(memory.held?.version).toBe(2))
     const second = values()
     late()
     expect(await first).toEqual(['acting'])

@@ -1,6 +1,7 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
 import type { Revocation } from '../../../src/model/revocation.ts'
+import { eventually } from '../../kit/eventually.ts'
 import { hashesOfAll } from '../../kit/revocation-copy.ts'
 import { entryOf, setNow, T } from '../../kit/revocation-store.ts'
 import {
@@ -143,7 +144,7 @@ describe('a replica', () => {
         return answer
       })
       await asked('1')
-      await vi.waitFor(() => expect(held).toHaveBeenCalled())
+      await eventually(() => expect(held).toHaveBeenCalled())
       await end('1')
       resolve()
       held.mockRestore()

@@ -1,5 +1,6 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
+import { eventually } from '../../kit/eventually.ts'
 import {
   asked,
   eachAnew,
@@ -36,11 +37,11 @@ describe('an entry that is renewed while changes come in parts', () => {
       return await go()
     })
     const added = [leader().add([a])]
-    await vi.waitFor(() => expect(takes).toHaveBeenCalled())
+    await eventually(() => expect(takes).toHaveBeenCalled())
     for (const one of [x, b, x]) added.push(leader().add([one]))
-    await vi.waitFor(async () => expect((await shard('0').holds()).version).toBe(4))
+    await eventually(async () => expect((await shard('0').holds()).version).toBe(4))
     first.resolve()
-    await vi.waitFor(async () => expect((await shard('1').holds()).version).toBe(3))
+    await eventually(async () => expect((await shard('1').holds()).version).toBe(3))
     expect(await found('1', x)).toEqual([])
     rest.resolve()
     for (const answer of [added[1], added[3]]) expect(await answer).toMatchObject(oneLacks)
@@ -70,14 +71,14 @@ describe('an entry that is renewed while changes come in parts', () => {
         return await go()
       })
       await asked('1')
-      await vi.waitFor(async () =>
+      await eventually(async () =>
         expect(await rowsOf('0', 'SELECT * FROM replicas')).toHaveLength(1),
       )
       isRenewed = true
       const renewed = leader().add([x])
-      await vi.waitFor(async () => expect((await shard('1').holds()).version).toBe(3))
+      await eventually(async () => expect((await shard('1').holds()).version).toBe(3))
       enrolment.resolve()
-      await vi.waitFor(async () =>
+      await eventually(async () =>
         expect((await shard('1').holds()).serving).not.toBe(Number.MAX_SAFE_INTEGER),
       )
       expect(await found('1', x)).toBeUndefined()
@@ -101,10 +102,10 @@ describe('what a replica of an earlier enrolment said', () => {
       return answer
     })
     const first = leader().add([one])
-    await vi.waitFor(async () => expect(await takes.mock.results[0]?.type).toBe('return'))
+    await eventually(async () => expect(await takes.mock.results[0]?.type).toBe('return'))
     if (said === 'that it has all') await leave('1')
     await shard('1').lookup([])
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect((await rowsOf('0', 'SELECT enrolment FROM replicas'))[0]).toEqual({ enrolment: 2 }),
     )
     resolve()
@@ -127,7 +128,7 @@ describe('what a replica of an earlier enrolment said', () => {
       return answer
     })
     await asked('1')
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(await rowsOf('0', 'SELECT * FROM replicas')).toHaveLength(1),
     )
     const { epoch } = await shard('0').holds()

@@ -1,5 +1,6 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
+import { eventually } from '../../kit/eventually.ts'
 import { ACME, entryOf, setNow, T } from '../../kit/revocation-store.ts'
 import {
   alarm,
@@ -158,7 +159,7 @@ describe('a leader that was wiped', () => {
     // As it changes once more, shard 1 is told of it last.
     await leader().add([x])
     await asked('1')
-    await vi.waitFor(async () => expect(await shard('1').holds()).toMatchObject({ version: 3 }))
+    await eventually(async () => expect(await shard('1').holds()).toMatchObject({ version: 3 }))
     expect(await found('1', x)).toBeUndefined()
     expect(await found('2', x)).toEqual(['x'])
     await wipe('0')
@@ -179,7 +180,7 @@ describe('a leader that was wiped', () => {
       throw new Error('down')
     })
     expect(await found('1', a)).toBeUndefined()
-    await vi.waitFor(async () => expect(down).toHaveBeenCalled())
+    await eventually(async () => expect(down).toHaveBeenCalled())
     down.mockRestore()
     expect((await rowsOf('1', 'SELECT value FROM entries')).length).toBe(2)
     await shard('roster').note('1')

@@ -1,6 +1,7 @@
 import { reset, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { RevocationShard } from '../../../src/adapters/revocations/shard.ts'
+import { eventually } from '../../kit/eventually.ts'
 import { setNow, T } from '../../kit/revocation-store.ts'
 import {
   alarm,
@@ -36,7 +37,7 @@ describe('an object', () => {
     await runInDurableObject(shard(name), (_, { storage }) => storage.setAlarm(Date.now() + 1_000))
     await evict(name)
     expect(rang).not.toHaveBeenCalled()
-    await vi.waitFor(() => expect(rang).toHaveBeenCalled(), 3_000)
+    await eventually(() => expect(rang).toHaveBeenCalled())
     const { ctx } = rang.mock.contexts[0] as unknown as { ctx: DurableObjectState }
     expect(ctx.id.name).toBe(name)
     expect(await found(name, one)).toEqual(['one'])

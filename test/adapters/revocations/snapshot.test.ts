@@ -6,6 +6,7 @@ import {
 } from '../../../src/adapters/revocations/snapshot.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
 import { subjectHash, subjectKey } from '../../../src/model/revocation.ts'
+import { eventually } from '../../kit/eventually.ts'
 import { agents, createIsolate, createMemoryShard } from '../../kit/memory-shard.ts'
 
 const BOUND = 5_000
@@ -359,7 +360,7 @@ describe('a pull', () => {
     within()
     expect(shard.calls()).toEqual(['pullSince'])
     next()
-    await vi.waitFor(() => expect(within()).toBeDefined())
+    await eventually(() => expect(within()).toBeDefined())
     const { held } = memory
     late()
     await settle()
@@ -377,7 +378,7 @@ describe('a pull', () => {
     const next = shard.hold()
     within()
     next()
-    await vi.waitFor(() => expect(within()).toBeDefined())
+    await eventually(() => expect(within()).toBeDefined())
     expect(await named(within()?.set, NAMES)).toEqual(NAMES.slice(1))
     late()
     await settle()
