@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { outside } from './test/kit/key-host.ts'
 import { CONFIG } from './test/kit/repository.ts'
 import { PATIENCE } from './test/kit/wait.ts'
@@ -15,6 +16,40 @@ const filesWith = (word: string) =>
  * left open may set timers that come again and again.
  */
 const ALONE = filesWith('useFakeTimers').filter((path) => !path.endsWith('.workerd.test.ts'))
+
+/** Files that mostly wait, for a clock or a bound that is real: the longest last. */
+const WAITING = [
+  'adapters/keys/source',
+  'e2e/ready',
+  'answer/streams',
+  'e2e/cli-doctor',
+  'adapters/keys/document',
+  'e2e/uploads-cut',
+  'e2e/slow-bodies',
+  'origin/keys',
+  'e2e/streams-kept',
+  'e2e/rate-limits',
+  'e2e/streams',
+  'e2e/mcp-answers',
+  'e2e/pending',
+].map((name) => join(import.meta.dirname, `test/${name}.test.ts`))
+
+/** Spreads those among all others, which have the processors meanwhile. */
+class Spreading extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const place = ({ moduleId }: TestSpecification) => WAITING.indexOf(moduleId)
+    const waiting = sorted.filter((file) => place(file) >= 0).sort((a, b) => place(a) - place(b))
+    const others = sorted.filter((file) => place(file) < 0)
+    const step = Math.ceil(others.length / (waiting.length + 1))
+    return others
+      .flatMap((file, i) => (i % step === 0 ? [...waiting.splice(0, 1), file] : [file]))
+      .concat(waiting)
+  }
+}
+
+/** `--sequence.shuffle.files` is another order each time. */
+const isShuffled = process.argv.some((one) => one.startsWith('--sequence.shuffle'))
 
 const SOAK = 'test/**/*.soak.test.ts'
 const WORKERD = 'test/**/*.workerd.test.ts'
@@ -74,6 +109,8 @@ export default defineConfig(({ mode }) => {
     test: {
       // Many wait for a process or a clock, so that some can share a processor well.
       maxWorkers: 3,
+      maxConcurrency: 32,
+      sequence: isShuffled ? {} : { sequencer: Spreading },
       projects: isSoak
         ? [
             project('soak', {
@@ -93,8 +130,7 @@ export default defineConfig(({ mode }) => {
             project('alone', {
               include: ALONE,
               exclude: [SOAK],
-              maxWorkers: 1,
-              sequence: { groupOrder: 1 },
+              globalSetup: [],
             }),
             workerd('workerd', { include: [WORKERD] }),
           ],

@@ -116,6 +116,42 @@ describe.concurrent('a stream whose token expires', () => {
   })
 })
 
+/** A set that answers until the first entry is made, and then is out of reach. */
+const FADING = `
+import { DurableObject as Base__ } from 'cloudflare:workers'
+let gone = false
+const answer = (value) => { if (gone) throw new Error('unreachable'); return value }
+export class FadingShard extends Base__ {
+  lookup() { return answer({ epoch: 'e', version: 1, entries: [] }) }
+  pullAll() { return answer({ epoch: 'e', version: 1, hashes: new Uint8Array() }) }
+  pullSince() { return answer({ epoch: 'e', version: 1, added: new Uint8Array(), removed: new Uint8Array() }) }
+  add(entries) { gone = true; return { added: entries, shards: { total: 1, acknowledged: 1, pending: [] } } }
+}
+`
+
+it.concurrent('a set that is out of reach for longer than the bound ends streams, too', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'edgewarden-fading-'))
+  const bundle = join(directory, 'worker.js')
+  const code = await readFile(inject('bundle'), 'utf8')
+  await writeFile(bundle, code.replace(/^\/\/# sourceMappingURL=.*$/m, '') + FADING)
+  const durableObjects = { ...deployment().durableObjects, REVOCATIONS: 'FadingShard' }
+  const gate = await setting.another({ ...STREAMING, bundle, durableObjects })
+  hanging(setting, '/v1/unwatched', SSE)
+  const token = await setting.token()
+  const response = await askGate(gate, '/v1/unwatched', { token })
+  const socket = new WebSocket(`${gate.url.replace('http', 'ws')}/v1/socket`, {
+    headers: { authorization: `Bearer ${token}` },
+  })
+  await once(socket, 'open')
+  const closed = once(socket, 'close')
+  await revoke(setting, newAgent(), gate)
+  const { bytes } = await fate(response)
+  expect(bytes.toString()).toBe(lastEvent('revocations_unavailable'))
+  expect((await closed)[0]).toBe(4503)
+  await gate.stop()
+  await rm(directory, { recursive: true, force: true })
+})
+
 describe('a WebSocket', () => {
   const open = async (claims: Members) => {
     const token = await setting.token(claims)
@@ -173,40 +209,4 @@ describe('a WebSocket', () => {
     else from.close()
     expect((await ends)[index]).toEqual(end)
   })
-})
-
-/** A set that answers until the first entry is made, and then is out of reach. */
-const FADING = `
-import { DurableObject as Base__ } from 'cloudflare:workers'
-let gone = false
-const answer = (value) => { if (gone) throw new Error('unreachable'); return value }
-export class FadingShard extends Base__ {
-  lookup() { return answer({ epoch: 'e', version: 1, entries: [] }) }
-  pullAll() { return answer({ epoch: 'e', version: 1, hashes: new Uint8Array() }) }
-  pullSince() { return answer({ epoch: 'e', version: 1, added: new Uint8Array(), removed: new Uint8Array() }) }
-  add(entries) { gone = true; return { added: entries, shards: { total: 1, acknowledged: 1, pending: [] } } }
-}
-`
-
-it('a set that is out of reach for longer than the bound ends streams, too', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'edgewarden-fading-'))
-  const bundle = join(directory, 'worker.js')
-  const code = await readFile(inject('bundle'), 'utf8')
-  await writeFile(bundle, code.replace(/^\/\/# sourceMappingURL=.*$/m, '') + FADING)
-  const durableObjects = { ...deployment().durableObjects, REVOCATIONS: 'FadingShard' }
-  const gate = await setting.another({ ...STREAMING, bundle, durableObjects })
-  hanging(setting, '/v1/events', SSE)
-  const token = await setting.token()
-  const response = await askGate(gate, '/v1/events', { token })
-  const socket = new WebSocket(`${gate.url.replace('http', 'ws')}/v1/socket`, {
-    headers: { authorization: `Bearer ${token}` },
-  })
-  await once(socket, 'open')
-  const closed = once(socket, 'close')
-  await revoke(setting, newAgent(), gate)
-  const { bytes } = await fate(response)
-  expect(bytes.toString()).toBe(lastEvent('revocations_unavailable'))
-  expect((await closed)[0]).toBe(4503)
-  await gate.stop()
-  await rm(directory, { recursive: true, force: true })
 })
