@@ -17,10 +17,13 @@ let world: World
 let good: string
 /** How often the keys of `acme` had been fetched before. */
 let fetched: number
+/** How much the gate had written before. */
+let said: number
 beforeAll(async () => {
   world = await sharedWorld(WORLD)
   good = await world.token()
   fetched = world.acme.requests.length
+  said = world.gate.output().length
 })
 beforeEach(() => world.origin.clear())
 afterEach(() => {
@@ -29,8 +32,9 @@ afterEach(() => {
   expect(world.acme.requests.length - fetched).toBeLessThanOrEqual(3)
 })
 afterAll(() => {
-  expect(world.gate.output()).not.toMatch(/unexpected_error/)
-  for (const part of good.split('.').slice(1)) expect(world.gate.output()).not.toContain(part)
+  const output = world.gate.output().slice(said)
+  expect(output).not.toMatch(/unexpected_error/)
+  for (const part of good.split('.').slice(1)) expect(output).not.toContain(part)
 })
 
 /** The request with a good token, unless it says itself what credential it has. */

@@ -13,7 +13,7 @@ import {
   sharedSetting,
   withGate,
 } from './setting.ts'
-import { lastEvent, revoke } from './streaming.ts'
+import { lastEvent, revoke, withShortToken } from './streaming.ts'
 
 const MCP = `${RESOURCE}/mcp`
 const JSON_TYPE = { 'content-type': 'application/json' }
@@ -30,20 +30,6 @@ beforeEach(() => setting.origin.clear())
 
 const tokenOf = (claims: Record<string, unknown> = {}) =>
   setting.token({ aud: MCP, scope: 'mcp:connect files:read', ...claims })
-
-/**
- * Tries with a token that ends soon, and then with others that live longer, as long as the machine is so slow
- * that the token has ended before what the test is about (`undefined`).
- */
-const withShortToken = async <T>(
-  attempt: (token: string) => Promise<T | undefined>,
-): Promise<T> => {
-  for (let seconds = 2; seconds < 60; seconds *= 2) {
-    const found = await attempt(await tokenOf({ exp: Math.floor(Date.now() / 1000) + seconds }))
-    if (found !== undefined) return found
-  }
-  throw new Error('a token of half a minute has ended too soon')
-}
 
 const call = (method: string, params: object = {}) =>
   JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
@@ -478,7 +464,7 @@ describe('a list that takes its time', () => {
 
   it('is none for a token that expires meanwhile', async () => {
     trickling()
-    const response = await withShortToken(async (token) => {
+    const response = await withShortToken(tokenOf, async (token) => {
       const answer = await post(call('tools/list'), { token })
       return setting.origin.requests.length > 0 ? answer : undefined
     })
@@ -522,7 +508,7 @@ describe('a stream', () => {
       res.write(`data: ${ok}\n\n`)
       goOn = () => void res.write('data: {"half')
     })
-    const rest = await withShortToken(async (token) => {
+    const rest = await withShortToken(tokenOf, async (token) => {
       const events = readEvents(await get({ token }))
       const { value } = await events.next()
       return value?.data === ok ? events : undefined

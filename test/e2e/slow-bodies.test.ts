@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
 import { connectRaw, type Header } from '../kit/raw.ts'
-import { administration } from './administration.ts'
 import { expectDenial } from './denied.ts'
 import { withLimits } from './hurried.ts'
 import {
@@ -33,11 +32,7 @@ beforeAll(async () => {
   hurried = await world.another({ bundle: hurry.path }, { assertion })
 })
 beforeEach(() => world.origin.clear())
-afterAll(async () => {
-  await administration(() => world).liftAll()
-  await hurried.gate.stop()
-  await remove()
-})
+afterAll(() => remove())
 
 interface Case {
   readonly what: string

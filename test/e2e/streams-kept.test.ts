@@ -8,7 +8,6 @@ let setting: Setting
 
 beforeAll(async () => {
   setting = await sharedSetting(STREAMING)
-  setting.origin.clear()
 })
 
 describe.concurrent('what goes on', () => {

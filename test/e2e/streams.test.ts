@@ -10,20 +10,26 @@ import { deployment } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { readEvents, type SseEvent } from '../kit/sse.ts'
 import { askGate, type Setting, sharedSetting } from './setting.ts'
-import { fate, hanging, lastEvent, newAgent, revoke, SSE, STREAMING } from './streaming.ts'
+import {
+  fate,
+  hanging,
+  lastEvent,
+  newAgent,
+  revoke,
+  SSE,
+  STREAMING,
+  withShortToken,
+} from './streaming.ts'
 
 let setting: Setting
 
 beforeAll(async () => {
   setting = await sharedSetting(STREAMING)
-  setting.origin.clear()
 })
 
 /** Whether the origin's answer on a path went out whole. */
 const answered = async (path: string) =>
   (await setting.origin.arrival(({ url }) => url === path)).answered()
-
-const soon = () => Math.floor(Date.now() / 1000) + 3
 
 describe.concurrent('a stream whose token is revoked', () => {
   it.each(['/v1/silent', '/v1/strict', '/v1/optional'])(
@@ -99,19 +105,23 @@ describe.concurrent('a stream whose token is revoked', () => {
 })
 
 describe.concurrent('a stream whose token expires', () => {
+  const expiring = (path: string, headers: Record<string, string | number>, begin = '') =>
+    withShortToken(setting.token, async (token, exp) => {
+      hanging(setting, path, headers, begin)
+      const response = await setting.ask(path, { token }).catch(() => undefined)
+      return response?.status === 200 ? { response, exp } : undefined
+    })
+
   it('of events ends with the reason', async () => {
-    hanging(setting, '/v1/expiring', SSE)
-    const exp = soon()
-    const response = await setting.ask('/v1/expiring', { token: await setting.token({ exp }) })
+    const { response, exp } = await expiring('/v1/expiring', SSE)
     const { bytes, error } = await fate(response)
     expect([bytes.toString(), error]).toEqual([lastEvent('token_expired'), false])
     expect(Date.now()).toBeGreaterThanOrEqual(exp * 1000)
   })
 
   it('is broken off', async () => {
-    hanging(setting, '/v1/file', { 'content-length': 1_000_000 }, 'part of it')
-    const token = await setting.token({ exp: soon() })
-    const { bytes, error } = await fate(await setting.ask('/v1/file', { token }))
+    const { response } = await expiring('/v1/file', { 'content-length': 1_000_000 }, 'part of it')
+    const { bytes, error } = await fate(response)
     expect([bytes.toString(), error]).toEqual(['part of it', true])
   })
 })
@@ -153,13 +163,13 @@ it.concurrent('a set that is out of reach for longer than the bound ends streams
 })
 
 describe('a WebSocket', () => {
-  const open = async (claims: Members) => {
-    const token = await setting.token(claims)
+  const open = async (claims: Members) => opened(await setting.token(claims))
+  const opened = async (token: string) => {
     const socket = new WebSocket(`${setting.gate.url.replace('http', 'ws')}/v1/socket`, {
       headers: { authorization: `Bearer ${token}` },
     })
-    const closed = once(socket, 'close').then(([code, reason]) => [code, String(reason)])
     await once(socket, 'open')
+    const closed = once(socket, 'close').then(([code, reason]) => [code, String(reason)])
     const there = setting.origin.webSockets.at(-1) as WebSocket
     const told = once(there, 'close').then(([code, reason]) => [code, String(reason)])
     return { socket, ends: Promise.all([closed, told]) }
@@ -191,7 +201,9 @@ describe('a WebSocket', () => {
   })
 
   it('is closed on both sides with 4408 when its token expires', async () => {
-    const { ends } = await open({ exp: soon() })
+    const { ends } = await withShortToken(setting.token, (token) =>
+      opened(token).catch(() => undefined),
+    )
     const end = [4408, 'token_expired']
     expect(await ends).toEqual([end, end])
   })
