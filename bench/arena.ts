@@ -7,30 +7,27 @@ import { fileURLToPath } from 'node:url'
 import { deployment } from '../test/kit/repository.ts'
 import { type Binding, capnp, type WorkerService } from '../test/kit/workerd-config.ts'
 import { type Bundles, bundleAll } from './bundles.ts'
-import { type Contender, isGate } from './lineup.ts'
-import { MCP_RULE } from './mcp.ts'
+import type { Row } from './lineup.ts'
 import { ISSUER, policyVars, RESOURCE, USUAL_RULES } from './policy.ts'
 import type { PublicKey } from './public-key.ts'
 import { SET_KEY } from './revocation-set.ts'
 import { type Server, serve } from './workerd.ts'
 
-/** One workerd process with every contender in it, each on a port of its own. */
+/** One workerd process with a Worker for every row in it, each on a port of its own. */
 export interface Arena {
   readonly server: Server
-  /** The bundle of a contender. */
-  bundle(contender: Contender): Promise<string>
+  /** The bundle of a row's Worker. */
+  bundle(row: Row): Promise<string>
   close(): Promise<void>
 }
 
 /** How the arena is built. */
 export interface ArenaOptions {
-  readonly contenders: readonly Contender[]
+  readonly rows: readonly Row[]
   readonly keys: readonly PublicKey[]
   /** Readable names for a profiler; else the gate is the minified bundle of a deploy. */
   readonly readable?: boolean
-  /** The origin behind a service binding, or over HTTP on this machine. */
-  readonly origin?: 'binding' | 'loopback'
-  /** The disk that has the large set, for the contenders that want it; else a new one. */
+  /** The disk that has the large set, for the rows that want it; else a new one. */
   readonly disk?: string | undefined
   /** Further arguments of `workerd serve`. */
   readonly flags?: readonly string[]
@@ -47,25 +44,19 @@ export const openArena = async (options: ArenaOptions): Promise<Arena> => {
   try {
     const disk = options.disk ?? join(directory, 'data')
     await mkdir(disk, { recursive: true })
-    const bundles = await bundleAll(options.contenders, options.readable ?? false, directory)
-    const loopback = options.origin === 'loopback' ? await freePort() : undefined
-    const [service, origin] =
-      loopback === undefined
-        ? ['origin', 'service:ORIGIN']
-        : ['origin-http', `http://127.0.0.1:${loopback}`]
-    const sockets = options.contenders.map(({ id }) => id)
+    const bundles = await bundleAll(options.rows, options.readable ?? false, directory)
+    const port = await freePort()
+    const sockets = options.rows.map(({ id }) => id)
     const config = capnp({
       workers: [
         plainWorker('origin', bundles.origin ?? '', []),
         kvWorker(directory),
-        ...options.contenders.map((one) =>
-          workerOf(one, options.keys, bundles, { service, origin }),
-        ),
+        ...options.rows.map((row) => workerOf(row, options.keys, bundles, port)),
       ],
-      externals: loopback === undefined ? {} : { [service]: `127.0.0.1:${loopback}` },
+      externals: { 'origin-http': `127.0.0.1:${port}` },
       sockets: {
         ...Object.fromEntries(sockets.map((id) => [id, { port: 0, service: id }])),
-        ...(loopback !== undefined && { origin: { port: loopback, service: 'origin' } }),
+        origin: { port, service: 'origin' },
       },
       disk,
     })
@@ -87,29 +78,28 @@ export const openArena = async (options: ArenaOptions): Promise<Arena> => {
 }
 
 const workerOf = (
-  contender: Contender,
+  { id, kind, module, gate, rule, largeSet, rules = USUAL_RULES, overHttp }: Row,
   keys: readonly PublicKey[],
   bundles: Bundles,
-  { service, origin }: { readonly service: string; readonly origin: string },
+  port: number,
 ): WorkerService => {
-  const { id, module, gate, rule, largeSet, rules = USUAL_RULES, times = 1, toolCall } = contender
   const bundle = bundles[module] ?? ''
-  if (!isGate(contender)) {
+  const service = overHttp ? 'origin-http' : 'origin'
+  if (module !== 'gate') {
     return plainWorker(id, bundle, [
       { name: 'ORIGIN', service },
       { name: 'ISSUER', text: ISSUER },
       { name: 'AUDIENCE', text: RESOURCE },
       { name: 'KEYS', json: keys },
-      { name: 'STEP', text: id },
-      { name: 'TIMES', json: times },
     ])
   }
   const { durableObjects } = deployment()
   const keyOf = (binding: string, name: string) =>
     largeSet && binding === 'REVOCATIONS' ? SET_KEY : id + name
+  const origin = overHttp ? `http://127.0.0.1:${port}` : 'service:ORIGIN'
   const policy = policyVars(keys, rules, { origin, ...gate }, rule)
   // After all others, whose names are numbers.
-  const vars = Object.entries({ ...policy, ...(toolCall && { ROUTES_MCP: [MCP_RULE] }) })
+  const vars = Object.entries({ ...policy, ...(kind.rule && { ROUTES_MORE: [kind.rule] }) })
   return {
     ...plainWorker(id, bundle, [
       ...vars.map(([name, json]) => ({ name, json })),

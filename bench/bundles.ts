@@ -2,23 +2,23 @@ import { join, relative, resolve } from 'node:path'
 import { build as esbuild } from 'esbuild'
 import { build as wranglerBuild } from '../test/kit/bundle.ts'
 import { ROOT } from '../test/kit/repository.ts'
-import type { Contender } from './lineup.ts'
+import type { Row } from './lineup.ts'
 
-/** Module of a contender, or `origin` → path of its bundle, relative to where it was built. */
+/** Module of a row, or `origin` → path of its bundle, relative to where it was built. */
 export type Bundles = Readonly<Record<string, string>>
 
 /**
- * Bundles what the contenders need into `directory`: the gate as a deploy does, or not minified
+ * Bundles what the rows need into `directory`: the gate as a deploy does, or not minified
  * where it is to be readable. `EDGEWARDEN_BUNDLE` names a bundle to take for the gate.
  */
 export const bundleAll = async (
-  contenders: readonly Contender[],
+  rows: readonly Row[],
   readable: boolean,
   directory: string,
 ): Promise<Bundles> => {
   const given = process.env.EDGEWARDEN_BUNDLE
   const bundles: Record<string, string> = {}
-  for (const module of new Set(['origin' as const, ...contenders.map((one) => one.module)])) {
+  for (const module of new Set(['origin' as const, ...rows.map((one) => one.module)])) {
     if (module === 'gate' && given !== undefined) {
       bundles[module] = relative(directory, resolve(given))
     } else if (module === 'gate' && !readable) {

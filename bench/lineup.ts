@@ -1,209 +1,110 @@
-/** One line of the comparison: a Worker, and the tokens it is asked with. */
-export interface Contender {
+import { KINDS, type Kind } from './kinds.ts'
+import type { Algorithm } from './public-key.ts'
+
+/** A Worker that takes part. */
+interface Contender {
   /** Short name, as `--only` takes it. */
-  readonly id: string
+  readonly name: string
   readonly title: string
   /** A file of `contenders/`, or `gate` for the Worker as it is deployed. */
-  readonly module:
-    | 'pass-through'
-    | 'jose'
-    | 'hono-jwk'
-    | 'subtle'
-    | 'gate'
-    | 'gate-ceiling'
-    | 'steps'
-  /** `warm`: each connection repeats a token of its own. `new`: no token is sent twice. */
-  readonly tokens: 'warm' | 'new'
-  /** Whether a forged token is refused; it is, unless this says otherwise. */
-  readonly verifies?: boolean
+  readonly module: 'pass-through' | 'jose' | 'jose-plus' | 'gate'
+  /** No token is sent twice; else each connection repeats a token of its own. */
+  readonly newTokens?: true
+  readonly alg?: Algorithm
   /** Laid over the gate's GATE. */
   readonly gate?: Readonly<Record<string, unknown>>
-  /** Laid over the rule that is asked for. */
+  /** Laid over the rule for GET. */
   readonly rule?: Readonly<Record<string, unknown>>
-  /** Whether the revocation set is the large one, instead of empty. */
-  readonly largeSet?: boolean
-  /** Rules of the gate's policy; every request meets the last one. */
+  /** Rules of the gate's policy. */
   readonly rules?: number
-  /** Whether each request asks for a path of its own, so that no decision can be remembered. */
-  readonly manyPaths?: boolean
-  /** Bytes of the call of an MCP tool that is posted in place of asking for a document. */
-  readonly toolCall?: number
-  /** How often a request does the one thing that is measured. */
-  readonly times?: number
+  /** Whether each request asks for a path of its own. */
+  readonly manyPaths?: true
+  /** Whether the revocation set is the large one, instead of empty. */
+  readonly largeSet?: true
 }
 
-const quiet = { journal: { allowed: 0 } }
-// One shard, as replicas of a large set would copy all of it meanwhile.
-const bounded = { revocation: { consistency: 'bounded', max_staleness: '5s', shards: 1 } }
-
-/** What all others are measured against. */
-export const PASS_THROUGH: Contender = {
-  id: 'a',
-  title: 'pass-through Worker, verifies nothing',
-  module: 'pass-through',
-  tokens: 'warm',
-  verifies: false,
+/** One line of the comparison: a Worker that is sent one kind of request, before an origin. */
+export interface Row extends Contender {
+  /** Group and name. */
+  readonly id: string
+  /** What all rows have in common that are compared: the kind of request, and where the origin is. */
+  readonly group: string
+  readonly kind: Kind
+  /** Whether the origin is reached over HTTP; else by a service binding. */
+  readonly overHttp: boolean
 }
 
-/** Calls of tools of two sizes: by the Worker that looks at nothing, and by the gate. */
-const TOOL_CALLS: readonly Contender[] = [1_000, 100_000].flatMap((bytes): Contender[] => {
-  const size = `${bytes / 1_000} KB`
-  return [
-    {
-      id: `a-mcp-${bytes / 1_000}k`,
-      title: `pass-through Worker, MCP tool call of ${size}`,
-      module: 'pass-through',
-      tokens: 'warm',
-      verifies: false,
-      toolCall: bytes,
-    },
-    {
-      id: `m-mcp-${bytes / 1_000}k`,
-      title: `gate, known token, MCP tool call of ${size}`,
-      module: 'gate',
-      tokens: 'warm',
-      gate: { ...bounded, assertion: 'identity' },
-      toolCall: bytes,
-    },
-  ]
+const a: Contender = { name: 'a', title: 'pass-through, verifies nothing', module: 'pass-through' }
+const b: Contender = { name: 'b', title: '`jose.jwtVerify`', module: 'jose' }
+const bPlus: Contender = {
+  name: 'b+',
+  title: '(b), and what the gate tells origin and journal',
+  module: 'jose-plus',
+}
+
+const gate = (name: string, what: string, more: Partial<Contender> = {}): Contender => ({
+  name: `gate${name}`,
+  title: `gate, ${what}`,
+  module: 'gate',
+  ...more,
+  // One shard, as replicas of a large set would copy all of it meanwhile.
+  gate: { revocation: { consistency: 'bounded', max_staleness: '5s', shards: 1 }, ...more.gate },
 })
 
-/** Everything that is compared, in the order of the table. */
-export const LINEUP: readonly Contender[] = [
-  PASS_THROUGH,
-  { id: 'b', title: '`jose.jwtVerify`, keys imported once', module: 'jose', tokens: 'new' },
-  { id: 'c', title: '`hono/jwk`, keys inline', module: 'hono-jwk', tokens: 'new' },
-  { id: 'd', title: 'bare `crypto.subtle.verify`', module: 'subtle', tokens: 'new' },
-  {
-    id: 'e-bounded',
-    title: 'gate, known token',
-    module: 'gate',
-    tokens: 'warm',
-    gate: bounded,
-  },
-  // Beside what it is compared to, so that both are measured at about the same time.
-  {
-    id: 'e-bounded-1m',
-    title: 'gate, known token, 1,000,000 revocations',
-    module: 'gate',
-    tokens: 'warm',
-    gate: bounded,
-    largeSet: true,
-  },
-  {
-    id: 'e-identity',
-    title: 'gate, known token, assertion of who calls',
-    module: 'gate',
-    tokens: 'warm',
-    gate: { ...bounded, assertion: 'identity' },
-  },
-  {
-    id: 'e-request',
-    title: 'gate, known token, assertion of each request',
-    module: 'gate',
-    tokens: 'warm',
-    gate: { ...bounded, assertion: 'request' },
-  },
-  {
-    id: 'e-body',
-    title: 'gate, known token, assertion of each request and its body',
-    module: 'gate',
-    tokens: 'warm',
-    gate: { ...bounded, assertion: 'body' },
-  },
-  {
-    id: 'e-when',
-    title: 'gate, known token, a condition, templates and types',
-    module: 'gate',
-    tokens: 'warm',
-    gate: bounded,
+const known = gate('', 'known token')
+/** Sessions of MCP need the keys that assertions are signed with. */
+const knownMcp = gate('', 'known token', { gate: { assertion: 'identity' } })
+const fresh = gate('-new', 'new token each request', { newTokens: true })
+
+const rowsOf = (kind: Kind, overHttp: boolean, ...contenders: readonly Contender[]): Row[] =>
+  contenders.map((contender) => {
+    const group = overHttp ? `${kind.id}-http` : kind.id
+    return { ...contender, id: `${group}.${contender.name}`, group, kind, overHttp }
+  })
+
+const templates = {
+  scopes: { any: ['documents:read:{id}', 'documents:{id}:read', 'documents:read'] },
+  agent_types: ['assistant', 'sub-agent'],
+  delegation: { max_depth: 2 },
+}
+
+/** The gate in other settings, each beside the usual one. */
+const VARIANTS: readonly Contender[] = [
+  { ...b, name: 'b-rs256', title: '`jose.jwtVerify`, RS256', alg: 'RS256' },
+  gate('-new-rs256', 'new token each request, RS256', { newTokens: true, alg: 'RS256' }),
+  gate('-1m', '1,000,000 revocations', { largeSet: true }),
+  gate('-paths', 'each path new', { manyPaths: true }),
+  gate('-rules', 'each path new, 1,000 rules', { manyPaths: true, rules: 1_000 }),
+  gate('-templates', 'templates and agent types', { rule: templates }),
+  gate('-templates-paths', 'templates and agent types, each path new', {
+    rule: templates,
+    manyPaths: true,
+  }),
+  gate('-when', 'a condition', {
     rule: {
-      scopes: { any: ['documents:read:{id}', 'documents:{id}:read', 'documents:read'] },
-      agent_types: ['assistant', 'sub-agent'],
-      delegation: { max_depth: 2 },
       when: 'agent.type == "assistant" && request.params.id.startsWith("doc_") && !(now.getHours() in [24, 25]) && token.workflow_id.endsWith("report")',
     },
-  },
-  {
-    id: 'e-limit',
-    title: 'gate, known token, an exact limit',
-    module: 'gate',
-    tokens: 'warm',
-    gate: bounded,
+  }),
+  gate('-identity', 'assertion of who calls', { gate: { assertion: 'identity' } }),
+  gate('-request', 'assertion of each request', { gate: { assertion: 'request' } }),
+  gate('-strict', 'strict revocation', { gate: { revocation: { consistency: 'strict' } } }),
+  gate('-limit', 'an exact limit', {
     rule: { rate_limit: { limit: 1_000_000, period: '1s' } },
-  },
-  {
-    id: 'f-bounded',
-    title: 'gate, new token each request',
-    module: 'gate',
-    tokens: 'new',
-    gate: bounded,
-  },
-  { id: 'e', title: 'gate, known token, strict revocation', module: 'gate', tokens: 'warm' },
-  {
-    id: 'f',
-    title: 'gate, new token each request, strict revocation',
-    module: 'gate',
-    tokens: 'new',
-  },
-  {
-    id: 'e-quiet',
-    title: 'gate, known token, strict revocation, journal off',
-    module: 'gate',
-    tokens: 'warm',
-    gate: quiet,
-  },
-  {
-    id: 'f-quiet',
-    title: 'gate, new token each request, strict revocation, journal off',
-    module: 'gate',
-    tokens: 'new',
-    gate: quiet,
-  },
-  {
-    id: 'e-open',
-    title: 'gate, known token, no revocation set',
-    module: 'gate-ceiling',
-    tokens: 'warm',
-  },
-  {
-    id: 'f-open',
-    title: 'gate, new token each request, no revocation set',
-    module: 'gate-ceiling',
-    tokens: 'new',
-  },
-  {
-    id: 'e-open-quiet',
-    title: 'gate, known token, no revocation set, journal off',
-    module: 'gate-ceiling',
-    tokens: 'warm',
-    gate: quiet,
-  },
-  {
-    id: 'f-open-quiet',
-    title: 'gate, new token each request, no revocation set, journal off',
-    module: 'gate-ceiling',
-    tokens: 'new',
-    gate: quiet,
-  },
-  {
-    id: 'p-10',
-    title: 'as e-open, each path new, 10 rules',
-    module: 'gate-ceiling',
-    tokens: 'warm',
-    rules: 10,
-    manyPaths: true,
-  },
-  {
-    id: 'p-1000',
-    title: 'as e-open, each path new, 1,000 rules',
-    module: 'gate-ceiling',
-    tokens: 'warm',
-    rules: 1_000,
-    manyPaths: true,
-  },
-  ...TOOL_CALLS,
+  }),
 ]
 
-/** Whether a contender is the gate itself. */
-export const isGate = ({ module }: Contender): boolean => module.startsWith('gate')
+/** Everything that is measured, in the order of the table. */
+export const LINEUP: readonly Row[] = [
+  ...[false, true].flatMap((overHttp) => [
+    ...rowsOf(KINDS.post, overHttp, a, b, bPlus, known, fresh),
+    ...rowsOf(KINDS.get, overHttp, a, b, bPlus, known, fresh),
+    ...(overHttp ? [] : rowsOf(KINDS.get, false, ...VARIANTS)),
+    ...rowsOf(KINDS.sse, overHttp, a, bPlus, known),
+    ...rowsOf(KINDS.upload, overHttp, a, bPlus, known),
+    ...rowsOf(KINDS.smallCall, overHttp, a, knownMcp),
+    ...rowsOf(KINDS.largeCall, overHttp, a, knownMcp),
+  ]),
+]
+
+/** The row that others of its group are measured above. */
+export const baseOf = (group: string): string => `${group}.${a.name}`

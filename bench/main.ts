@@ -2,7 +2,6 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openArena } from './arena.ts'
-import { type Contender, PASS_THROUGH } from './lineup.ts'
 import { CONNECTIONS } from './load.ts'
 import { machine, versions } from './machine.ts'
 import { runMatch, type Series } from './match.ts'
@@ -13,26 +12,25 @@ import { linesOf, type Report } from './report.ts'
 import { createLargeSet, type LargeSet } from './revocation-set.ts'
 import { measureRevocations } from './revocation-size.ts'
 import { renderRevocations } from './revocation-table.ts'
-import { type StepReport, stepsOf, TURN } from './steps.ts'
-import { renderPolicyTable, renderSteps, renderTable } from './table.ts'
-import { targetLines, trustLines } from './targets.ts'
+import { renderPolicyTable, renderTable } from './table.ts'
+import { renderTargets } from './targets.ts'
 import { createMint, type Mint } from './tokens.ts'
 
 const LATEST = fileURLToPath(new URL('results/latest.json', import.meta.url))
 
 const print = (lines: readonly string[]) => console.log(lines.join('\n'))
 
-/** Measures some contenders side by side, and profiles the one that is asked for if it takes part. */
+/** Measures the rows side by side, and profiles the first that is no pass-through where that is asked for. */
 const compete = async (
   mint: Mint,
-  contenders: readonly Contender[],
-  options: Options & { readonly disk?: string | undefined },
+  options: Options,
+  disk: string | undefined,
 ): Promise<readonly Series[]> => {
-  const subject = options.profile === undefined ? undefined : profiled(options)
-  const watched = contenders.find((one) => one === subject)
+  const { rows, profile } = options
+  const watched = profile === undefined ? undefined : rows.find(({ name }) => name !== 'a')
   const arena = await openArena({
-    ...options,
-    contenders,
+    rows,
+    disk,
     keys: mint.keys,
     readable: watched !== undefined,
     flags: watched ? ['--inspector-addr=127.0.0.1:0'] : [],
@@ -41,16 +39,15 @@ const compete = async (
   try {
     const series = await runMatch(arena.server, mint, {
       ...options,
-      contenders,
       note: (text) => console.error(text),
       async onWarm() {
         const { inspector } = arena.server.ports
         if (watched && inspector) stopProfile = await startProfile(inspector, watched.id)
       },
     })
-    if (options.profile !== undefined && watched && stopProfile) {
+    if (profile !== undefined && watched && stopProfile) {
       const found = await stopProfile()
-      await writeFile(options.profile, JSON.stringify(found))
+      await writeFile(profile, JSON.stringify(found))
       print(bySelfTime(found, await arena.bundle(watched)))
     }
     return series
@@ -59,29 +56,9 @@ const compete = async (
   }
 }
 
-const profiled = ({ contenders, steps }: Options): Contender | undefined =>
-  contenders[0] ?? steps[0]
-
-/** The same time for each as in the comparison, in shorter turns. */
-const turnsIn = ({ rounds, seconds }: Options) => ({
-  rounds: Math.ceil((rounds * seconds) / TURN),
-  seconds: TURN,
-})
-
-const measureSteps = async (mint: Mint, options: Options): Promise<StepReport> => {
-  const { steps, algorithms } = options
-  if (steps.length === 0) return { lines: [] }
-  const series = await compete(mint, [PASS_THROUGH, ...steps], {
-    ...options,
-    ...turnsIn(options),
-    algorithms: algorithms.slice(0, 1),
-  })
-  return stepsOf(series, PASS_THROUGH.id)
-}
-
 /** The large set, where something asks for it. */
-const setFor = async ({ contenders, revocations }: Options): Promise<LargeSet | undefined> => {
-  if (!revocations && !contenders.some(({ largeSet }) => largeSet)) return undefined
+const setFor = async ({ rows, revocations }: Options): Promise<LargeSet | undefined> => {
+  if (!revocations && !rows.some(({ largeSet }) => largeSet)) return undefined
   const set = await createLargeSet()
   console.error(`written: 1,000,000 revocations, in ${Math.round(set.filledIn)} s`)
   return set
@@ -92,71 +69,34 @@ const measureWithSet = async (
   mint: Mint,
   options: Options,
 ): Promise<Pick<Report, 'lines' | 'revocations'>> => {
-  const { contenders } = options
   const set = await setFor(options)
   try {
     const revocations = options.revocations && set ? await measureRevocations(set) : undefined
     await set?.stop()
-    const series =
-      contenders.length > 0 ? await compete(mint, contenders, { ...options, disk: set?.disk }) : []
+    const series = options.rows.length > 0 ? await compete(mint, options, set?.disk) : []
     return { lines: linesOf(series), ...(revocations && { revocations }) }
   } finally {
     await set?.remove()
   }
 }
 
-/** Few take part, so that each can have many. */
-const shortRoundsIn = ({ rounds, seconds }: Options) => ({
-  rounds: 4 * rounds * seconds,
-  seconds: 1,
-})
-
-const measureOverHttp = async (mint: Mint, options: Options): Promise<Pick<Report, 'network'>> => {
-  const { network, algorithms } = options
-  if (network.length === 0) return {}
-  const series = await compete(mint, network, {
-    ...options,
-    ...shortRoundsIn(options),
-    algorithms: algorithms.slice(0, 1),
-    origin: 'loopback',
-  })
-  return { network: linesOf(series) }
-}
-
 const run = async (options: Options): Promise<void> => {
-  const { contenders, steps, network, algorithms, rounds, seconds, origin, json } = options
+  const { rows, rounds, seconds, json } = options
   const mint = await createMint()
-  const lengths = algorithms.map(
-    async (alg) => [alg, (await mint.mint(alg, 1))[0]?.length] as const,
-  )
   const report: Report = {
     date: new Date().toISOString().slice(0, 10),
     machine: machine(),
     versions: versions(),
-    settings: {
-      rounds,
-      seconds,
-      ...(steps.length > 0 && { turns: turnsIn(options) }),
-      ...(network.length > 0 && { overHttp: shortRoundsIn(options) }),
-      connections: CONNECTIONS,
-      origin,
-      stdout: '/dev/null',
-      tokens: Object.fromEntries(await Promise.all(lengths)),
-    },
+    settings: { rounds, seconds, connections: CONNECTIONS },
     ...(await measureWithSet(mint, options)),
-    ...(await measureOverHttp(mint, options)),
-    steps: await measureSteps(mint, options),
     policy: options.policies ? measurePolicies(mint.keys) : [],
   }
-  if (contenders.length > 0) {
-    print(['', renderTable(report), '', ...trustLines(report), '', ...targetLines(report)])
-  }
-  if (steps.length > 0) print(['', renderSteps(report)])
+  if (rows.length > 0) print(['', renderTable(report), '', renderTargets(report)])
   if (options.policies) print(['', renderPolicyTable(report)])
   if (options.revocations) print(['', renderRevocations(report)])
   if (json === undefined) return
   await mkdir(dirname(json), { recursive: true })
-  await writeFile(json, `${JSON.stringify(report, undefined, 2)}\n`)
+  await writeFile(json, `${JSON.stringify(report)}\n`)
   console.error(`saved ${json}`)
 }
 

@@ -1,8 +1,7 @@
-import { createFeeds } from './feeds.ts'
-import type { Contender } from './lineup.ts'
-import { load, type Measure } from './load.ts'
+import type { Row } from './lineup.ts'
+import { CONNECTIONS, load, type Measure } from './load.ts'
 import { REVOKED_TOKEN } from './policy.ts'
-import type { Algorithm } from './public-key.ts'
+import { ALGORITHMS, type Algorithm } from './public-key.ts'
 import { rehearse } from './rehearsal.ts'
 import { orderOf } from './statistics.ts'
 import type { Mint } from './tokens.ts'
@@ -10,98 +9,92 @@ import type { Server } from './workerd.ts'
 
 /** Who, how long and how often. */
 export interface MatchOptions {
-  readonly contenders: readonly Contender[]
-  readonly algorithms: readonly Algorithm[]
+  readonly rows: readonly Row[]
   readonly rounds: number
   /** Of one measurement. */
   readonly seconds: number
-  /** Of warming up one contender under one algorithm, before the first round. */
+  /** Of warming up one row, before the first round. */
   readonly warmup: number
   readonly note: (text: string) => void
   /** Awaited once, when everyone is warm. */
   readonly onWarm?: () => Promise<void>
 }
 
-/** All measures of one contender under one algorithm, in the order of the rounds. */
+/** All measures of one row, in the order of the rounds. */
 export interface Series {
-  readonly contender: Contender
-  readonly alg: Algorithm
+  readonly row: Row
   readonly measures: Measure[]
 }
 
 /** New tokens a second while warming up; there they may repeat. */
 const WARMING = 2_000
+/** More new tokens than expected: a measurement whose tokens run out ends early. */
+const SPARE = 1.5
+/** Paths of a connection, where each request has one of its own: in all more than the gate remembers. */
+const PATHS = 128
+
+type Feeds = ReadonlyMap<Algorithm, readonly (readonly string[])[]>
+
+/** So many tokens for each connection. */
+const mintFeeds = async (mint: Mint, rows: readonly Row[], each: number): Promise<Feeds> => {
+  const feeds = new Map<Algorithm, string[][]>()
+  for (const alg of ALGORITHMS.filter((alg) => rows.some((row) => algOf(row) === alg))) {
+    const tokens = await mint.mint(alg, each * CONNECTIONS)
+    feeds.set(
+      alg,
+      Array.from({ length: CONNECTIONS }, (_, i) => tokens.slice(i * each, (i + 1) * each)),
+    )
+  }
+  return feeds
+}
+
+const algOf = ({ alg = 'ES256' }: Row): Algorithm => alg
 
 /**
- * Rehearses, warms up and runs the rounds: in each, every contender once under each algorithm.
- * Throws when a contender answers wrongly, before or during the load. A variant that this build
- * of the gate does not know is left out, with a note.
+ * Rehearses, warms up and runs the rounds: in each, every row once, those of one group after another.
+ * All rows share the new tokens of a round: each has an isolate, and so a memory, of its own. Throws when
+ * one answers wrongly, before or during the load.
  */
 export const runMatch = async (
   server: Server,
   mint: Mint,
-  options: MatchOptions,
+  { rows, rounds, seconds, warmup, note, onWarm }: MatchOptions,
 ): Promise<readonly Series[]> => {
-  const { algorithms, rounds, seconds, warmup, note } = options
-  const bodies = await rehearseAll(server, mint, options)
-  const contenders = [...bodies.keys()]
-  const feeds = await createFeeds(mint, algorithms)
-  const measure = (contender: Contender, alg: Algorithm, duration: number, once: boolean) =>
-    load(server, {
-      port: server.ports[contender.id] ?? 0,
-      feeds: feeds.of(contender, alg),
+  const bodies = new Map<Row, string>()
+  for (const row of rows) {
+    const [good = ''] = await mint.mint(algOf(row), 1)
+    const [revoked = ''] = await mint.mint(algOf(row), 1, REVOKED_TOKEN)
+    bodies.set(row, await rehearse(row, server.ports[row.id] ?? 0, { good, revoked }))
+  }
+  const newcomers = rows.filter(({ newTokens }) => newTokens)
+  const repeated = await mintFeeds(mint, rows, 1)
+  const measure = (row: Row, fresh: Feeds, duration: number, once: boolean) => {
+    const feed = (row.newTokens ? fresh : repeated).get(algOf(row)) ?? []
+    return load(server, {
+      row,
+      tokens: row.manyPaths ? feed.map(([token = '']) => Array(PATHS).fill(token)) : feed,
       once,
-      manyPaths: contender.manyPaths ?? false,
-      toolCall: contender.toolCall,
       seconds: duration,
-      expectBody: bodies.get(contender) ?? '',
+      expectBody: bodies.get(row) ?? '',
     })
-  const fastest = new Map<Algorithm, number>()
-  for (const alg of algorithms) {
-    await feeds.renew(alg, WARMING, 1)
-    for (const contender of contenders) {
-      const { rate } = await measure(contender, alg, warmup, false)
-      if (contender.tokens === 'new') fastest.set(alg, Math.max(fastest.get(alg) ?? 0, rate))
-    }
-    note(`warm: ${alg}`)
   }
-  await options.onWarm?.()
-  const all: readonly Series[] = contenders.flatMap((contender) =>
-    algorithms.map((alg) => ({ contender, alg, measures: [] })),
-  )
+  let fastest = 0
+  const warming = await mintFeeds(mint, newcomers, Math.ceil(WARMING / CONNECTIONS))
+  for (const row of rows) {
+    const { rate } = await measure(row, warming, warmup, false)
+    if (row.newTokens) fastest = Math.max(fastest, rate)
+  }
+  note('warm')
+  await onWarm?.()
+  const each = Math.ceil((fastest * seconds * SPARE) / CONNECTIONS) + 2
+  const groups = [...Map.groupBy(rows, ({ group }) => group).values()]
+  const all = new Map(rows.map((row) => [row, [] as Measure[]]))
   for (let round = 0; round < rounds; round++) {
-    for (const alg of algorithms) {
-      await feeds.renew(alg, fastest.get(alg) ?? 0, seconds)
-      const series = all.filter((one) => one.alg === alg)
-      for (const { contender, measures } of orderOf(series, round)) {
-        measures.push(await measure(contender, alg, seconds, contender.tokens === 'new'))
-      }
-      note(`round ${round + 1} of ${rounds}: ${alg}`)
+    const fresh = await mintFeeds(mint, newcomers, each)
+    for (const row of orderOf(groups, round).flatMap((group) => orderOf(group, round))) {
+      all.get(row)?.push(await measure(row, fresh, seconds, row.newTokens ?? false))
     }
+    note(`round ${round + 1} of ${rounds}`)
   }
-  return all
-}
-
-/** Who can be measured → what it answers. */
-const rehearseAll = async (
-  server: Server,
-  mint: Mint,
-  { contenders, algorithms, note }: MatchOptions,
-) => {
-  const bodies = new Map<Contender, string>()
-  const unable = new Set<Contender>()
-  for (const alg of algorithms) {
-    for (const contender of contenders) {
-      const [good = ''] = await mint.mint(alg, 1)
-      const [revoked = ''] = await mint.mint(alg, 1, REVOKED_TOKEN)
-      const port = server.ports[contender.id] ?? 0
-      const rehearsal = await rehearse(contender, port, { good, revoked })
-      if (rehearsal.outcome === 'ready') bodies.set(contender, rehearsal.body)
-      else if (!unable.has(contender)) {
-        unable.add(contender)
-        note(`${contender.id}: left out, this gate does not know ${JSON.stringify(contender.gate)}`)
-      }
-    }
-  }
-  return bodies
+  return [...all].map(([row, measures]) => ({ row, measures }))
 }

@@ -1,53 +1,39 @@
 import { parseArgs } from 'node:util'
-import { type Contender, LINEUP } from './lineup.ts'
-import { ALGORITHMS, type Algorithm } from './public-key.ts'
-import { STEPS, type Step } from './steps.ts'
+import { baseOf, LINEUP, type Row } from './lineup.ts'
 
 /** What the command line asks for. */
 export interface Options {
-  readonly contenders: readonly Contender[]
-  /** Single steps, measured against the pass-through in a match of their own. */
-  readonly steps: readonly Step[]
-  readonly algorithms: readonly Algorithm[]
+  readonly rows: readonly Row[]
   readonly rounds: number
   readonly seconds: number
   readonly warmup: number
-  readonly origin: 'binding' | 'loopback'
   /** Where the report goes; a run of everything, not quick, has a place of its own. */
   readonly json: string | undefined
-  /** Where a CPU profile of the first contender goes. */
+  /** Where a CPU profile goes, of the first row that is not a pass-through. */
   readonly profile: string | undefined
-  /** Who is measured once more before an origin over HTTP. */
-  readonly network: readonly Contender[]
   /** Whether policies of several sizes are measured too. */
   readonly policies: boolean
   /** Whether the large revocation set is measured too. */
   readonly revocations: boolean
 }
 
-/** Who stands for the others before an origin over HTTP. */
-const NETWORK = ['a', 'b', 'e-bounded', 'f-bounded']
-
-/** What `--only` takes beside contenders and steps. */
-const GROUPS = ['steps', 'revocations']
-
-const idsOf = (all: readonly Contender[]): string => all.map(({ id }) => id).join(', ')
+const each = (name: (row: Row) => string): readonly string[] => [...new Set(LINEUP.map(name))]
+const GROUPS = each(({ group }) => group)
+const NAMES = each(({ name }) => name)
+const SETS = ['revocations', 'policies']
 
 /** The help text. */
 export const USAGE = `npm run bench -- [options]
 
-  --only a,b,e       these contenders: ${idsOf(LINEUP)}
-                     or steps: ${idsOf(STEPS)};
-                     "steps" stands for all of those,
-                     "revocations" for what a set of 1,000,000 revocations costs
-  --alg ES256        these algorithms: ${ALGORITHMS.join(', ')}
-  --rounds 5         rounds, each with every contender once
-  --seconds 3        length of one measurement
-  --quick            3 rounds of 1 s, ES256 only, no steps and no large revocation set:
-                     for a look, not for a number
-  --origin loopback  reach the origin over HTTP instead of a service binding
+  --only post,gate   a group, with all in it: ${GROUPS.join(', ')};
+                     a Worker, wherever it takes part: ${NAMES.join(', ')};
+                     one row, as post.gate; what they are measured above comes with them.
+                     Or what a large set costs: ${SETS.join(', ')}
+  --rounds 20        rounds, each with every row once
+  --seconds 0.5      length of one measurement
+  --quick            10 rounds of 0.25 s, no large set; without --only of post, post-http and sse
   --json FILE        save the report (a run of everything saves bench/results/latest.json)
-  --profile FILE     save a CPU profile of the first contender and list its functions`
+  --profile FILE     save a CPU profile of the first row that is not (a), and list its functions`
 
 /** Reads the command line; `undefined` when help is asked for. Throws at what it does not know. */
 export const readOptions = (
@@ -58,10 +44,8 @@ export const readOptions = (
     args: [...args],
     options: {
       only: { type: 'string' },
-      alg: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
-      origin: { type: 'string', default: 'binding' },
       json: { type: 'string' },
       profile: { type: 'string' },
       quick: { type: 'boolean', default: false },
@@ -69,53 +53,36 @@ export const readOptions = (
     },
   })
   if (values.help) return undefined
-  const { only, alg, quick, origin, profile } = values
-  const whole = [only, alg, profile].every((one) => one === undefined) && !quick
-  if (origin !== 'binding' && origin !== 'loopback') {
-    throw new Error('--origin is binding or loopback')
-  }
+  const { quick, profile, only = quick ? 'post,post-http,sse' : undefined } = values
+  const whole = only === undefined && profile === undefined
+  const asked = only?.split(',') ?? [...GROUPS, ...SETS]
   return {
-    ...(only === undefined
-      ? quick
-        ? { contenders: LINEUP.filter(({ largeSet }) => !largeSet), steps: [], revocations: false }
-        : { contenders: LINEUP, steps: STEPS, revocations: true }
-      : chosen(only.split(','))),
-    algorithms: alg === undefined ? (quick ? ['ES256'] : ALGORITHMS) : algorithmsIn(alg),
-    rounds: positive('rounds', values.rounds, quick ? 3 : 5),
-    seconds: positive('seconds', values.seconds, quick ? 1 : 3),
-    warmup: quick ? 1 : 2,
-    origin,
-    json: values.json ?? (whole && origin === 'binding' ? standardReport : undefined),
+    rows: rowsFor(asked).filter((row) => !(quick && row.largeSet)),
+    rounds: positive('rounds', values.rounds, quick ? 10 : 20),
+    seconds: positive('seconds', values.seconds, quick ? 0.25 : 0.5),
+    warmup: quick ? 0.5 : 1,
+    json: values.json ?? (whole ? standardReport : undefined),
     profile,
-    network: whole && origin === 'binding' ? LINEUP.filter(({ id }) => NETWORK.includes(id)) : [],
-    policies: only === undefined,
+    policies: asked.includes('policies'),
+    revocations: asked.includes('revocations'),
   }
 }
 
-/** The ones named, in the order of their tables. Throws for a name that is none. */
-const chosen = (ids: readonly string[]): Pick<Options, 'contenders' | 'steps' | 'revocations'> => {
-  const known = [...GROUPS, ...[...LINEUP, ...STEPS].map(({ id }) => id)]
-  const unknown = ids.filter((id) => !known.includes(id))
-  if (unknown.length > 0) {
-    throw new Error(`no such contender: ${unknown.join(', ')}; there are ${known.join(', ')}`)
-  }
-  return {
-    contenders: LINEUP.filter(({ id }) => ids.includes(id)),
-    steps: STEPS.filter(({ id }) => ids.includes(id) || ids.includes('steps')),
-    revocations: ids.includes('revocations'),
-  }
+/** What is named, and what it is measured above, in the order of the table. Throws for a name that is none. */
+const rowsFor = (asked: readonly string[]): readonly Row[] => {
+  const ids = LINEUP.map(({ id }) => id)
+  const known = [...GROUPS, ...NAMES, ...SETS, ...ids]
+  const unknown = asked.filter((one) => !known.includes(one))
+  if (unknown.length > 0) throw new Error(`nothing is called ${unknown.join(', ')}; see --help`)
+  const named = LINEUP.filter(({ id, group, name }) =>
+    [id, group, name].some((one) => asked.includes(one)),
+  )
+  const bases = named.map(({ group }) => baseOf(group))
+  return LINEUP.filter((row) => named.includes(row) || bases.includes(row.id))
 }
-
-const algorithmsIn = (text: string): readonly Algorithm[] =>
-  text.split(',').map((name) => {
-    const found = ALGORITHMS.find((alg) => alg === name)
-    if (!found) throw new Error(`no such algorithm: ${name}; there are ${ALGORITHMS.join(', ')}`)
-    return found
-  })
 
 const positive = (name: string, text: string | undefined, usual: number): number => {
   const value = text === undefined ? usual : Number(text)
-  if (!(Number.isInteger(value) && value > 0))
-    throw new Error(`--${name} is a whole number above 0`)
+  if (!(value > 0)) throw new Error(`--${name} is a number above 0`)
   return value
 }

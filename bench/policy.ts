@@ -20,17 +20,20 @@ const VARIABLE_SIZE = 5_000
 
 type Table = Readonly<Record<string, unknown>>
 
-/** So many rules; all have a parameter, the last one is what `pathOf` is for, and has what is laid over it. */
-export const rulesOf = (count: number, last: Table = {}): readonly unknown[] => [
-  ...Array.from({ length: count - 1 }, (_, i) => ({
+/** The rules for what is posted, for the scopes that the tokens have. */
+const POSTED: readonly Table[] = [
+  { match: 'POST /v1/chat/completions', scopes: ['chat:write'] },
+  { match: 'POST /v1/files', scopes: ['documents:write'] },
+]
+
+/** So many rules; the last one is what `pathOf` is for, and has what is laid over it. */
+const rulesOf = (count: number, last: Table): readonly Table[] => [
+  ...Array.from({ length: count - POSTED.length - 1 }, (_, i) => ({
     match: `GET /v1/collection-${i}/{id}`,
     scopes: [`collection-${i}:read`],
   })),
-  {
-    match: 'GET /v1/documents/{id}',
-    scopes: { any: ['documents:read', 'documents:read:{id}'] },
-    ...last,
-  },
+  ...POSTED,
+  { match: 'GET /v1/documents/{id}', scopes: ['documents:read'], ...last },
 ]
 
 /** The variables of a gate's policy, none larger than Cloudflare takes. */
@@ -45,7 +48,6 @@ export const policyVars = (
     origin: 'service:ORIGIN',
     insecure_http: true,
     assertion: 'off',
-    revocation: { consistency: 'strict' },
     ...gate,
   },
   ISSUERS: {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -8,8 +8,8 @@ import type { Readable } from 'node:stream'
 export interface Server {
   /** Socket name → port; `inspector` is there when a flag asked for one. */
   readonly ports: Readonly<Record<string, number>>
-  /** Processor time it has used so far in seconds, where the system tells. */
-  cpu(): number | undefined
+  /** Processor time it has used so far in seconds; not a number where the system does not tell. */
+  cpu(): number
   /** What it wrote to stderr, the last of it. */
   errors(): string
   stop(): Promise<void>
@@ -72,18 +72,14 @@ const listening = async (events: Readable, sockets: readonly string[]) => {
  * Of all threads, in seconds: the first field of a thread's schedstat is in nanoseconds, where
  * proc_pid_stat(5) counts in hundredths of a second.
  */
-const processorTime = ({ pid }: ChildProcess): number | undefined => {
+const processorTime = ({ pid }: ChildProcess): number => {
   const tasks = `/proc/${pid}/task`
-  try {
-    const times = readdirSync(tasks).map((task) => {
-      const [used] = readFileSync(join(tasks, task, 'schedstat'), 'utf8').split(' ')
-      return Number(used)
-    })
-    // A kernel that does not count says nothing but zero.
-    return times.reduce((sum, time) => sum + time, 0) / 1e9 || undefined
-  } catch {
-    return undefined
-  }
+  if (!existsSync(tasks)) return Number.NaN
+  const times = readdirSync(tasks).map((task) => {
+    const [used] = readFileSync(join(tasks, task, 'schedstat'), 'utf8').split(' ')
+    return Number(used)
+  })
+  return times.reduce((sum, time) => sum + time, 0) / 1e9
 }
 
 const workerdPath = (): string => {

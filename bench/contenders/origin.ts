@@ -1,26 +1,65 @@
-const BODY = JSON.stringify({
+import { EVENTS } from '../kinds.ts'
+
+const DOCUMENT = {
   object: 'document',
   id: 'doc_7f3a9c',
   title: 'Quarterly figures',
   status: 'ready',
   pages: 12,
   owner: 'team-finance',
-})
+}
 
-const RESULT = JSON.stringify({
+const COMPLETION = {
+  id: 'chatcmpl-7f3a9c',
+  object: 'chat.completion',
+  created: 1_795_600_000,
+  model: 'large-2',
+  choices: [
+    {
+      index: 0,
+      message: { role: 'assistant', content: 'Revenue rose by 4 % over the quarter before.' },
+      finish_reason: 'stop',
+    },
+  ],
+  usage: { prompt_tokens: 214, completion_tokens: 12, total_tokens: 226 },
+}
+
+const RESULT = {
   jsonrpc: '2.0',
   id: 7,
   result: { content: [{ type: 'text', text: 'One document: Quarterly figures, 12 pages.' }] },
-})
+}
 
-const json = (body: string) =>
-  new Response(body, { headers: { 'Content-Type': 'application/json' } })
+/** Milliseconds before an event, so that each comes by itself. */
+const PAUSE = 2
 
-/** The origin: one small answer, the same for every request; for what is posted, once it is read. */
+const event = (index: number): string =>
+  `data: ${JSON.stringify({ id: 'chatcmpl-7f3a9c', object: 'chat.completion.chunk', choices: [{ index: 0, delta: { content: ` word${index}` } }] })}\n\n`
+
+const EVENTS_WRITTEN = Array.from({ length: EVENTS }, (_, index) =>
+  new TextEncoder().encode(event(index)),
+)
+
+const events = (): Response => {
+  const { readable, writable } = new IdentityTransformStream()
+  const writer = writable.getWriter()
+  const write = async () => {
+    for (const bytes of EVENTS_WRITTEN) {
+      await scheduler.wait(PAUSE)
+      await writer.write(bytes)
+    }
+    await writer.close()
+  }
+  void write()
+  return new Response(readable, { headers: { 'Content-Type': 'text/event-stream' } })
+}
+
+/** The origin: a small answer by the kind of request, once its body is read to the end. */
 export default {
   async fetch(request) {
-    if (request.method !== 'POST') return json(BODY)
+    if (request.method === 'GET') return Response.json(DOCUMENT)
     await request.arrayBuffer()
-    return json(RESULT)
+    if (request.headers.get('accept') === 'text/event-stream') return events()
+    return Response.json(new URL(request.url).pathname === '/mcp' ? RESULT : COMPLETION)
   },
 } satisfies ExportedHandler

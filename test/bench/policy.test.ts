@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest'
 import { HOST, PATH, policyVars, REVOKED_TOKEN } from '../../bench/policy.ts'
-import { pathsFor } from '../../bench/policy-size.ts'
 import { createMint } from '../../bench/tokens.ts'
 import { workerEnv } from '../../src/policy/env.ts'
 import { readPolicy } from '../../src/policy/parse.ts'
@@ -12,7 +11,7 @@ const env = workerEnv({
   REVOCATIONS: { idFromName: nothing, get: nothing },
 })
 
-it.each([1, 1000])('a policy of %i rules is in order, and its last one is asked for', (count) => {
+it.each([10, 1000])('a policy of %i rules is in order, and its last one is asked for', (count) => {
   const vars = policyVars(keys, count)
   const read = readPolicy(vars, env)
   if (!read.ok) throw new Error(JSON.stringify(read.reason))
@@ -23,19 +22,6 @@ it.each([1, 1000])('a policy of %i rules is in order, and its last one is asked 
     '/v1/documents/{id}',
   )
   expect(rules.at(-1)).toMatchObject({ match: 'GET /v1/documents/{id}' })
-})
-
-it.each([10])('paths that %i rules are looked up for are new each, and of three kinds', (count) => {
-  const read = readPolicy(policyVars(keys, count), env)
-  if (!read.ok) throw new Error(JSON.stringify(read.reason))
-  const paths = pathsFor(count, 50)
-  expect(new Set(paths).size).toBe(150)
-  const found = paths.map(
-    (path) => read.value.policy.router.find('GET', HOST, path).match?.route.path,
-  )
-  expect(new Set(found)).toEqual(
-    new Set(['/v1/documents/{id}', `/v1/collection-${count / 2}/{id}`, undefined]),
-  )
 })
 
 it('no variable is larger than Cloudflare takes', () => {

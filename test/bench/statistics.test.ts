@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { fasterHalf, median, orderOf, percentile } from '../../bench/statistics.ts'
+import {
+  median,
+  orderOf,
+  pairedDifference,
+  pairedRatio,
+  percentile,
+  uncertainty,
+} from '../../bench/statistics.ts'
 
 it.each([
   [[], Number.NaN],
@@ -13,13 +20,22 @@ it.each([
   expect(values).toEqual(before)
 })
 
-it.each([
-  [[], Number.NaN],
-  [[3], 3],
-  [[100, 1, 9], 5],
-  [[9, 100, 1, 100], 5],
-])('the faster half of %j is %d on average', (values, expected) => {
-  expect(fasterHalf(values)).toBe(expected)
+describe('what is compared', () => {
+  it('is compared within each round', () => {
+    // The second round was slow for both.
+    expect(pairedRatio([500, 50, 480], [1000, 100, 1000])).toBe(0.5)
+    expect(pairedDifference([150, 950, 161], [100, 900, 110])).toBe(50)
+  })
+
+  it('is as uncertain as the rounds lie apart', () => {
+    expect(uncertainty([7, 7, 7, 7], [2, 2, 2, 2])).toBe(0)
+    expect(uncertainty([10, 20, 30, 40], [0, 0, 0, 0])).toBeCloseTo((1.57 * 20) / 2)
+  })
+
+  it('is no number without the other', () => {
+    expect(pairedRatio([1, 2], [])).toBeNaN()
+    expect(pairedDifference([1, 2], [])).toBeNaN()
+  })
 })
 
 it.each([

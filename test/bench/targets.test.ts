@@ -1,0 +1,32 @@
+import { expect, it } from 'vitest'
+import type { Line } from '../../bench/report.ts'
+import { renderTargets } from '../../bench/targets.ts'
+
+const line = (id: string, cpu: number): Line => ({
+  id,
+  group: id.split('.')[0] ?? '',
+  kind: '',
+  title: '',
+  cpu: [cpu, cpu + 1000],
+  rate: [1, 1],
+  p50: 1,
+  p99: 1,
+})
+
+it('targets are judged by what a row adds to the pass-through, and left out where one is missing', () => {
+  const lines = [
+    line('post.a', 100),
+    line('post.b', 200),
+    line('post.gate', 159),
+    line('sse.a', 1000),
+    line('sse.gate', 1520),
+    line('get.gate', 200),
+    line('get.gate-when', 230),
+  ]
+  const told = renderTargets({ lines }).split('\n').slice(2)
+  expect(told).toEqual([
+    '| `post.gate` ÷ `post.b`, both above (a) | 0.6 × | 0.59 × | reached |',
+    '| `sse.gate` − `sse.a`, an event | 25 µs | 26 µs | not reached |',
+    '| `get.gate-when` − `get.gate` | 30 µs | 30 µs | reached |',
+  ])
+})
