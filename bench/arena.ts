@@ -26,11 +26,13 @@ export interface ArenaOptions {
   readonly rows: readonly Row[]
   readonly keys: readonly PublicKey[]
   /** Readable names for a profiler; else the gate is the minified bundle of a deploy. */
-  readonly readable?: boolean
+  readonly readable: boolean
+  /** The file of the other build of the gate, where a row has it. */
+  readonly other: string | undefined
   /** The disk that has the large set, for the rows that want it; else a new one. */
-  readonly disk?: string | undefined
+  readonly disk: string | undefined
   /** Further arguments of `workerd serve`. */
-  readonly flags?: readonly string[]
+  readonly flags: readonly string[]
 }
 
 /** Builds the Workers and starts the process. Nobody has been asked anything yet. */
@@ -44,7 +46,7 @@ export const openArena = async (options: ArenaOptions): Promise<Arena> => {
   try {
     const disk = options.disk ?? join(directory, 'data')
     await mkdir(disk, { recursive: true })
-    const bundles = await bundleAll(options.rows, options.readable ?? false, directory)
+    const bundles = await bundleAll(options.rows, options.readable, directory, options.other)
     const port = await freePort()
     const sockets = options.rows.map(({ id }) => id)
     const config = capnp({
@@ -85,7 +87,7 @@ const workerOf = (
 ): WorkerService => {
   const bundle = bundles[module] ?? ''
   const service = overHttp ? 'origin-http' : 'origin'
-  if (module !== 'gate') {
+  if (!gate) {
     return plainWorker(id, bundle, [
       { name: 'ORIGIN', service },
       { name: 'ISSUER', text: ISSUER },

@@ -9,18 +9,18 @@ export type Bundles = Readonly<Record<string, string>>
 
 /**
  * Bundles what the rows need into `directory`: the gate as a deploy does, or not minified
- * where it is to be readable. `EDGEWARDEN_BUNDLE` names a bundle to take for the gate.
+ * where it is to be readable, and `other` as it is.
  */
 export const bundleAll = async (
   rows: readonly Row[],
   readable: boolean,
   directory: string,
+  other: string | undefined,
 ): Promise<Bundles> => {
-  const given = process.env.EDGEWARDEN_BUNDLE
   const bundles: Record<string, string> = {}
   for (const module of new Set(['origin' as const, ...rows.map((one) => one.module)])) {
-    if (module === 'gate' && given !== undefined) {
-      bundles[module] = relative(directory, resolve(given))
+    if (module === 'other') {
+      bundles[module] = relative(directory, resolve(other ?? ''))
     } else if (module === 'gate' && !readable) {
       bundles[module] = relative(directory, await wranglerBuild(join(directory, 'wrangler')))
     } else {

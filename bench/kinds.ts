@@ -9,9 +9,14 @@ export interface Kind {
   /** Over those that every request has. */
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
+  /** How many take part in a measurement, where that is not {@link CONNECTIONS}. */
+  readonly connections?: number
   /** The gate's rule for it, where it is none of those that every policy has. */
   readonly rule?: Readonly<Record<string, unknown>>
 }
+
+/** Keep-alive connections, each with one request at a time. */
+export const CONNECTIONS = 32
 
 /** Events of a streamed answer. */
 export const EVENTS = 20
@@ -77,6 +82,7 @@ export const KINDS = {
     path: '/v1/files',
     headers: { 'content-type': 'application/octet-stream' },
     body: 'x'.repeat(1_000_000),
+    connections: 4,
   },
   smallCall: toolCall(1_000),
   largeCall: toolCall(100_000),

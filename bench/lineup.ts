@@ -6,12 +6,12 @@ interface Contender {
   /** Short name, as `--only` takes it. */
   readonly name: string
   readonly title: string
-  /** A file of `contenders/`, or `gate` for the Worker as it is deployed. */
-  readonly module: 'pass-through' | 'jose' | 'jose-plus' | 'gate'
+  /** A file of `contenders/`, or `gate` for the Worker as it is deployed, or `other` for another build of it. */
+  readonly module: 'pass-through' | 'jose' | 'jose-plus' | 'gate' | 'other'
   /** No token is sent twice; else each connection repeats a token of its own. */
   readonly newTokens?: true
   readonly alg?: Algorithm
-  /** Laid over the gate's GATE. */
+  /** Laid over the gate's GATE; every gate has one. */
   readonly gate?: Readonly<Record<string, unknown>>
   /** Laid over the rule for GET. */
   readonly rule?: Readonly<Record<string, unknown>>
@@ -108,3 +108,18 @@ export const LINEUP: readonly Row[] = [
 
 /** The row that others of its group are measured above. */
 export const baseOf = (group: string): string => `${group}.${a.name}`
+
+/** A row, and beside a gate another build of it that is sent the same. */
+export const withOther = (row: Row): readonly Row[] =>
+  row.module === 'gate'
+    ? [
+        row,
+        { ...row, id: otherOf(row.id), title: `${row.title}, the other build`, module: 'other' },
+      ]
+    : [row]
+
+/** The id of the other build. */
+export const otherOf = (id: string): string => `${id}-other`
+
+/** What rows are compared within, in the order of the table. */
+export const GROUPS: readonly string[] = [...new Set(LINEUP.map(({ group }) => group))]

@@ -1,101 +1,82 @@
-import autocannon from 'autocannon'
-import { HEADERS } from './kinds.ts'
+import { once } from 'node:events'
+import { Agent, type IncomingMessage, type RequestOptions, request } from 'node:http'
+import { CONNECTIONS, HEADERS, type Kind } from './kinds.ts'
 import type { Row } from './lineup.ts'
 import { pathOf } from './policy.ts'
-import { percentile } from './statistics.ts'
 import type { Server } from './workerd.ts'
 
-/** Keep-alive connections, each with one request at a time. */
-export const CONNECTIONS = 32
-
-/** Seconds to wait for a last answer, where none ends the measurement. */
-const PATIENCE = 10
+/** Paths of a connection, where each request has one of its own: in all more than the gate remembers. */
+const PATHS = 128
 
 /** What is asked, and for how long. */
 export interface Task {
   readonly row: Row
-  /** One list for each connection, which it sends in turn. */
+  /** A list for each connection, which it sends over and over; where tokens are to be new, once at most. */
   readonly tokens: readonly (readonly string[])[]
-  /** The measurement ends before a connection would send a token of its list for the second time. */
-  readonly once: boolean
   readonly seconds: number
   readonly expectBody: string
 }
 
 /** One measurement. */
 export interface Measure {
-  /** Requests a second. */
-  readonly rate: number
-  /** Latency in milliseconds. */
-  readonly p50: number
-  readonly p99: number
   /** Microseconds of workerd's processor time for a request. */
   readonly cpu: number
+  /** Requests a second. */
+  readonly rate: number
 }
 
 /** Runs one task against the server. Throws when any answer is not a 200 with the expected body. */
 export const load = async (server: Server, task: Task): Promise<Measure> => {
-  const { row, tokens, once, seconds, expectBody } = task
-  const { method, path, headers, body } = row.kind
-  const shortest = Math.min(...tokens.map(({ length }) => length))
-  const latencies: number[] = []
-  const sent = new Map<unknown, number>()
+  const { row, tokens, seconds, expectBody } = task
+  const agent = new Agent({ keepAlive: true })
+  const to = { agent, host: '127.0.0.1', port: server.ports[row.id] }
+  const { connections = CONNECTIONS } = row.kind
   let answers = 0
-  const used = () => ({ at: performance.now(), cpu: server.cpu() })
+  const used = () => ({ at: performance.now(), cpu: server.cpu(), answers })
   let start = used()
-  let end: ReturnType<typeof used> | undefined
-  let connection = 0
-  const setupClient = (client: autocannon.Client) => {
-    const of = connection++
-    // Built ahead for each request, so that every row is asked at the same cost.
-    const requests = tokens[of]?.map((token, i) => ({
-      method,
-      path: row.manyPaths ? pathOf(`${of}_${i}`) : path,
-      headers: { ...HEADERS, ...headers, authorization: `Bearer ${token}` },
-      ...(body !== undefined && { body }),
-    }))
-    client.setRequests(requests ?? [])
-  }
-  const result = await new Promise<autocannon.Result>((done, fail) => {
-    const instance = autocannon(
-      {
-        url: `http://127.0.0.1:${server.ports[row.id]}`,
-        connections: CONNECTIONS,
-        duration: seconds + PATIENCE,
-        sampleInt: 50,
-        expectBody,
-        setupClient,
-      },
-      (error, outcome) => (error ? fail(error) : done(outcome)),
-    )
-    instance.on('response', (client, _status, _bytes, latency) => {
-      if (end) return
+  let end: typeof start | undefined
+  const loop = async (list: readonly string[], connection: number): Promise<void> => {
+    for (let i = 0; !end; i++) {
+      const path = row.manyPaths ? pathOf(`${connection}_${i % PATHS}`) : row.kind.path
+      const answer = await ask({ ...to, path }, row.kind, list[i % list.length] ?? '')
+      if (answer !== expectBody) throw new Error(`${row.id} answers ${answer}\n${server.errors()}`)
       answers++
-      // What was begun before the start is like what is still open at the end: one request a connection.
-      if (answers === CONNECTIONS) start = used()
-      if (answers <= CONNECTIONS) return
-      latencies.push(latency)
-      const count = (sent.get(client) ?? 0) + 1
-      sent.set(client, count)
-      const isOver = performance.now() - start.at >= seconds * 1000
-      // Two more have been sent: the first, and one that is on its way.
-      if ((once && count >= shortest - 2) || (isOver && answers % CONNECTIONS === 0)) {
-        end = used()
-        instance.stop()
-      }
-    })
-  })
-  const { length } = latencies
-  const { non2xx, errors, mismatches, statusCodeStats } = result
-  if (non2xx + errors + mismatches > 0 || !end) {
-    const found = JSON.stringify({ errors, mismatches, statusCodeStats })
-    throw new Error(`${row.id}: wrong answers among ${length}: ${found}\n${server.errors()}`)
+      // As much was begun before the start as is open at the end: one request of each connection.
+      if (answers === connections) start = used()
+      if (answers <= connections || end) continue
+      const isOver = performance.now() - start.at >= seconds * 1000 && answers % connections === 0
+      if (isOver || (row.newTokens && i + 1 === list.length)) end = used()
+    }
   }
-  const sorted = Float64Array.from(latencies).sort()
+  try {
+    await Promise.all(tokens.slice(0, connections).map(loop))
+  } finally {
+    agent.destroy()
+  }
+  const over = end ?? used()
+  const count = over.answers - start.answers
   return {
-    rate: length / ((end.at - start.at) / 1000),
-    p50: percentile(sorted, 0.5),
-    p99: percentile(sorted, 0.99),
-    cpu: ((end.cpu - start.cpu) * 1e6) / length,
+    cpu: ((over.cpu - start.cpu) * 1e6) / count,
+    rate: count / ((over.at - start.at) / 1000),
   }
+}
+
+/** The body of the answer, once it is there to its end, or what is wrong with its status. */
+const ask = async (to: RequestOptions, kind: Kind, token: string): Promise<string> => {
+  const { method, headers, body } = kind
+  const sent = request({
+    ...to,
+    method,
+    headers: {
+      ...HEADERS,
+      ...headers,
+      authorization: `Bearer ${token}`,
+      ...(body !== undefined && { 'content-length': body.length }),
+    },
+  })
+  sent.end(body)
+  const [response] = (await once(sent, 'response')) as [IncomingMessage]
+  let text = ''
+  for await (const chunk of response.setEncoding('latin1')) text += chunk
+  return response.statusCode === 200 ? text : `${response.statusCode}: ${text}`
 }

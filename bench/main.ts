@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openArena } from './arena.ts'
-import { CONNECTIONS } from './load.ts'
+import { CONNECTIONS } from './kinds.ts'
 import { machine, versions } from './machine.ts'
 import { runMatch, type Series } from './match.ts'
 import { type Options, readOptions, USAGE } from './options.ts'
@@ -26,11 +26,12 @@ const compete = async (
   options: Options,
   disk: string | undefined,
 ): Promise<readonly Series[]> => {
-  const { rows, profile } = options
+  const { rows, profile, other } = options
   const watched = profile === undefined ? undefined : rows.find(({ name }) => name !== 'a')
   const arena = await openArena({
     rows,
     disk,
+    other,
     keys: mint.keys,
     readable: watched !== undefined,
     flags: watched ? ['--inspector-addr=127.0.0.1:0'] : [],

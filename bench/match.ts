@@ -1,5 +1,6 @@
+import { CONNECTIONS } from './kinds.ts'
 import type { Row } from './lineup.ts'
-import { CONNECTIONS, load, type Measure } from './load.ts'
+import { load, type Measure } from './load.ts'
 import { REVOKED_TOKEN } from './policy.ts'
 import { ALGORITHMS, type Algorithm } from './public-key.ts'
 import { rehearse } from './rehearsal.ts'
@@ -26,12 +27,10 @@ export interface Series {
   readonly measures: Measure[]
 }
 
-/** New tokens a second while warming up; there they may repeat. */
-const WARMING = 2_000
+/** New tokens for warming up. */
+const WARMING = 4_000
 /** More new tokens than expected: a measurement whose tokens run out ends early. */
-const SPARE = 1.5
-/** Paths of a connection, where each request has one of its own: in all more than the gate remembers. */
-const PATHS = 128
+const SPARE = 2
 
 type Feeds = ReadonlyMap<Algorithm, readonly (readonly string[])[]>
 
@@ -68,20 +67,17 @@ export const runMatch = async (
   }
   const newcomers = rows.filter(({ newTokens }) => newTokens)
   const repeated = await mintFeeds(mint, rows, 1)
-  const measure = (row: Row, fresh: Feeds, duration: number, once: boolean) => {
-    const feed = (row.newTokens ? fresh : repeated).get(algOf(row)) ?? []
-    return load(server, {
+  const measure = (row: Row, fresh: Feeds, duration: number) =>
+    load(server, {
       row,
-      tokens: row.manyPaths ? feed.map(([token = '']) => Array(PATHS).fill(token)) : feed,
-      once,
+      tokens: (row.newTokens ? fresh : repeated).get(algOf(row)) ?? [],
       seconds: duration,
       expectBody: bodies.get(row) ?? '',
     })
-  }
   let fastest = 0
   const warming = await mintFeeds(mint, newcomers, Math.ceil(WARMING / CONNECTIONS))
   for (const row of rows) {
-    const { rate } = await measure(row, warming, warmup, false)
+    const { rate } = await measure(row, warming, warmup)
     if (row.newTokens) fastest = Math.max(fastest, rate)
   }
   note('warm')
@@ -92,7 +88,7 @@ export const runMatch = async (
   for (let round = 0; round < rounds; round++) {
     const fresh = await mintFeeds(mint, newcomers, each)
     for (const row of orderOf(groups, round).flatMap((group) => orderOf(group, round))) {
-      all.get(row)?.push(await measure(row, fresh, seconds, row.newTokens ?? false))
+      all.get(row)?.push(await measure(row, fresh, seconds))
     }
     note(`round ${round + 1} of ${rounds}`)
   }

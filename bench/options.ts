@@ -1,9 +1,11 @@
 import { parseArgs } from 'node:util'
-import { baseOf, LINEUP, type Row } from './lineup.ts'
+import { baseOf, GROUPS, LINEUP, type Row, withOther } from './lineup.ts'
 
 /** What the command line asks for. */
 export interface Options {
   readonly rows: readonly Row[]
+  /** The file of another build of the gate, which takes part beside it. */
+  readonly other: string | undefined
   readonly rounds: number
   readonly seconds: number
   readonly warmup: number
@@ -17,9 +19,7 @@ export interface Options {
   readonly revocations: boolean
 }
 
-const each = (name: (row: Row) => string): readonly string[] => [...new Set(LINEUP.map(name))]
-const GROUPS = each(({ group }) => group)
-const NAMES = each(({ name }) => name)
+const NAMES = [...new Set(LINEUP.map(({ name }) => name))]
 const SETS = ['revocations', 'policies']
 
 /** The help text. */
@@ -28,10 +28,11 @@ export const USAGE = `npm run bench -- [options]
   --only post,gate   a group, with all in it: ${GROUPS.join(', ')};
                      a Worker, wherever it takes part: ${NAMES.join(', ')};
                      one row, as post.gate; what they are measured above comes with them.
-                     Or what a large set costs: ${SETS.join(', ')}
-  --rounds 20        rounds, each with every row once
-  --seconds 0.5      length of one measurement
-  --quick            10 rounds of 0.25 s, no large set; without --only of post, post-http and sse
+                     Or "revocations", what a large set costs, and "policies", what reading one costs
+  --rounds 40        rounds, each with every row once
+  --seconds 0.25     length of one measurement
+  --quick            10 rounds of 0.2 s, no large set; without --only of post, post-http and sse
+  --other FILE       beside each gate another build of it, a file that "npm run build" made
   --json FILE        save the report (a run of everything saves bench/results/latest.json)
   --profile FILE     save a CPU profile of the first row that is not (a), and list its functions`
 
@@ -46,6 +47,7 @@ export const readOptions = (
       only: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
+      other: { type: 'string' },
       json: { type: 'string' },
       profile: { type: 'string' },
       quick: { type: 'boolean', default: false },
@@ -53,13 +55,15 @@ export const readOptions = (
     },
   })
   if (values.help) return undefined
-  const { quick, profile, only = quick ? 'post,post-http,sse' : undefined } = values
-  const whole = only === undefined && profile === undefined
+  const { quick, profile, other, only = quick ? 'post,post-http,sse' : undefined } = values
+  const whole = [only, profile, other].every((one) => one === undefined)
   const asked = only?.split(',') ?? [...GROUPS, ...SETS]
+  const rows = rowsFor(asked).filter((row) => !(quick && row.largeSet))
   return {
-    rows: rowsFor(asked).filter((row) => !(quick && row.largeSet)),
-    rounds: positive('rounds', values.rounds, quick ? 10 : 20),
-    seconds: positive('seconds', values.seconds, quick ? 0.25 : 0.5),
+    rows: other === undefined ? rows : rows.flatMap(withOther),
+    other,
+    rounds: positive('rounds', values.rounds, quick ? 10 : 40),
+    seconds: positive('seconds', values.seconds, quick ? 0.2 : 0.25),
     warmup: quick ? 0.5 : 1,
     json: values.json ?? (whole ? standardReport : undefined),
     profile,

@@ -1,7 +1,7 @@
 import type { Series } from './match.ts'
 import type { PolicySize } from './policy-size.ts'
 import type { RevocationSize } from './revocation-size.ts'
-import { median, rounded } from './statistics.ts'
+import { rounded } from './statistics.ts'
 
 /** What one run found, as it is saved. Names no host and no path. */
 export interface Report {
@@ -31,9 +31,6 @@ export interface Line {
   readonly cpu: readonly number[]
   /** Requests a second, in each round. */
   readonly rate: readonly number[]
-  /** Latency in milliseconds: medians over the rounds. */
-  readonly p50: number
-  readonly p99: number
 }
 
 /** The lines of all series, in their order. */
@@ -45,6 +42,4 @@ export const linesOf = (all: readonly Series[]): readonly Line[] =>
     title,
     cpu: measures.map(({ cpu }) => rounded(1, cpu)),
     rate: measures.map(({ rate }) => rounded(0, rate)),
-    p50: rounded(2, median(measures.map(({ p50 }) => p50))),
-    p99: rounded(2, median(measures.map(({ p99 }) => p99))),
   }))

@@ -13,7 +13,6 @@ const COLUMNS: readonly Column[] = [
   ['µs', ({ cpu }) => fixed(0, median(cpu))],
   ['req/s', ({ rate }) => grouped(median(rate))],
   TO_A,
-  ['p50 / p99 ms', ({ p50, p99 }) => `${p50.toFixed(1)} / ${p99.toFixed(1)}`],
 ]
 
 /** The cells of a line; dashes where it, or what it is compared to, was not measured. */

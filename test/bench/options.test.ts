@@ -23,11 +23,20 @@ it('what is named comes with what it is measured above, in the order of the tabl
   expect(idsFor('--quick', '--only', 'get')).not.toContain('get.gate-1m')
 })
 
+it('another build takes part beside each gate', () => {
+  expect(idsFor('--only', 'sse', '--other', 'before.js')).toEqual([
+    'sse.a',
+    'sse.b+',
+    'sse.gate',
+    'sse.gate-other',
+  ])
+})
+
 it('only a run of everything is saved as the latest', () => {
   const saved = (...args: string[]) => readOptions(args, 'latest')?.json
   expect(saved()).toBe('latest')
   expect(saved('--rounds', '9')).toBe('latest')
-  for (const args of [['--quick'], ['--only', 'post'], ['--profile', 'x']]) {
+  for (const args of [['--quick'], ['--only', 'post'], ['--profile', 'x'], ['--other', 'x']]) {
     expect(saved(...args)).toBeUndefined()
     expect(saved(...args, '--json', 'mine')).toBe('mine')
   }
