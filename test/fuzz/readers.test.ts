@@ -12,9 +12,15 @@ import { tries } from '../kit/property.ts'
 
 /** What people's servers read with, beside what the gate reads: no value that one reads is another than was judged. */
 
-/** The parser of Express, which brings it. */
-const qs = createRequire(createRequire(import.meta.url).resolve('express'))('qs') as {
-  parse(text: string, options: object): Readonly<Record<string, unknown>>
+const require = createRequire(import.meta.url)
+type Parser = (query: string, options?: object) => Readonly<Record<string, unknown>>
+/** The parser that Express brings. */
+const { parse: parseQs } = createRequire(require.resolve('express'))('qs') as { parse: Parser }
+
+/** What an app of Express reads queries with, by its setting. */
+const byExpress = (name: 'express' | 'express4', setting: 'simple' | 'extended'): Reader => {
+  const parse: Parser = require(name)().set('query parser', setting).get('query parser fn')
+  return (query, name) => all(parse(query.slice(1))[name])
 }
 
 const withPython = it.skipIf(spawnSync('python3', ['-c', '']).status !== 0)
@@ -40,10 +46,12 @@ const all = (value: unknown): readonly unknown[] =>
 const app = new Hono().get('/', (c) => c.json(c.req.queries(c.req.query('of') ?? '') ?? []))
 
 const READERS: Readonly<Record<string, Reader>> = {
-  // Express 4, and 5 with "extended".
-  qs: (query, name) => all(qs.parse(query.slice(1), { allowPrototypes: true })[name]),
-  'qs with dots': (query, name) => all(qs.parse(query.slice(1), { allowDots: true })[name]),
-  // Express 5.
+  'Express 4': byExpress('express4', 'extended'),
+  'Express 4, simple': byExpress('express4', 'simple'),
+  'Express 5': byExpress('express', 'simple'),
+  'Express 5, extended': byExpress('express', 'extended'),
+  qs: (query, name) => all(parseQs(query.slice(1))[name]),
+  'qs with dots': (query, name) => all(parseQs(query.slice(1), { allowDots: true })[name]),
   'node:querystring': (query, name) => all(parseNode(query.slice(1))[name]),
   WHATWG: (query, name) => new URLSearchParams(query).getAll(name),
   'URL.searchParams': (query, name) => new URL(`http://x/${query}`).searchParams.getAll(name),
