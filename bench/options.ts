@@ -64,7 +64,7 @@ export const readOptions = (
     other,
     rounds: positive('rounds', values.rounds, quick ? 10 : 40),
     seconds: positive('seconds', values.seconds, quick ? 0.2 : 0.25),
-    warmup: quick ? 0.5 : 1,
+    warmup: quick ? 1 : 3,
     json: values.json ?? (whole ? standardReport : undefined),
     profile,
     policies: asked.includes('policies'),

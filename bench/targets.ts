@@ -79,6 +79,12 @@ export const renderTargets = ({ lines }: Pick<Report, 'lines'>): string =>
         `${most} ${unit}`,
         `${fixed(unit === '×' ? 2 : 0, value)} ${unit}`,
         fixed(0, uncertainty),
-        value <= most ? 'reached' : 'not reached',
+        verdict(value - most, uncertainty),
       ]),
   )
+
+/** Nothing is said where the run cannot tell. */
+const verdict = (over: number, uncertainty = 0): string => {
+  if (Math.abs(over) < uncertainty) return 'too close to tell'
+  return over <= 0 ? 'reached' : 'not reached'
+}

@@ -1,3 +1,4 @@
+import { holdsAt } from './base/admission.ts'
 import { chain, type Step } from './base/chain.ts'
 import type { Denial } from './base/denial.ts'
 import { LIMITS } from './base/limits.ts'
@@ -16,7 +17,7 @@ import type {
   TokenMemory,
 } from './model/ports.ts'
 import { address } from './stages/address.ts'
-import { agent } from './stages/agent.ts'
+import { agent, workflow } from './stages/agent.ts'
 import { authentication } from './stages/authentication.ts'
 import { claims } from './stages/claims.ts'
 import { condition, useCondition } from './stages/condition.ts'
@@ -55,13 +56,16 @@ export const GUARD = chain<Given>()
   .and(credential)
   .and(issuer)
   .and(signature)
-  .and(claims)
-  .and(possession)
-  .and(delegation)
-  .and(agent)
-  .and(scope)
-  .and(details)
-  .and(authentication)
+  .by('policy', 'route', 'deciding', 'credential', 'issuer', 'token')
+  .once(claims)
+  .once(possession)
+  .once(delegation)
+  .once(agent)
+  .and(workflow)
+  .once(scope)
+  .once(details)
+  .once(authentication)
+  .admitted()
   .and(condition)
   .and(holding)
   .and(operation)
@@ -90,16 +94,24 @@ export interface GuardPorts {
   readonly onError: (stage: string, error: unknown) => void
 }
 
+type LineRun = Awaited<ReturnType<typeof GUARD.run>>
+
 /**
  * What the line decided, with everything it established. `passed`: an agent may go on. `ended`:
  * the request goes on without an identity (public route, preflight). `denied`: it does not, but
  * see {@link refusalOf}.
  */
-export type Decision = Awaited<ReturnType<typeof GUARD.run>> & {
+export type Decision = LineRun & {
   /** Every step, under a policy with `errors = "detailed"`. */
   readonly steps?: readonly Step[]
+  /** What the answer to the request is given out with. */
+  readonly ports: AnswerPorts
+  /** The session of an MCP server that was sealed for its answer. */
+  sealed?: string
 }
-export type Passed = Extract<Decision, { outcome: 'passed' }>
+/** What whoever answers reaches the world through. */
+export type AnswerPorts = Pick<GuardPorts, 'clock' | 'revocations' | 'bodies' | 'sessions'>
+export type Passed = Extract<Decision, { readonly outcome: 'passed' }>
 export type Facts = Passed['known']
 
 /** What a guard may be told beside the request. */
@@ -128,6 +140,7 @@ const NOTHING: Around = {}
 export const createGuard = (policy: Policy, ports: GuardPorts): Guard => {
   const { onError } = ports
   const now = () => ports.clock.now()
+  const recall = recalling(ports)
   const decide = async (
     request: RequestHead,
     { caller, connection, trace: asked }: Around = NOTHING,
@@ -142,15 +155,16 @@ export const createGuard = (policy: Policy, ports: GuardPorts): Guard => {
       room = ports.bodies.open(owner, LIMITS.bodyReadMs + LIMITS.heldSlackMs)
       return room
     }
-    const decision = await GUARD.run({ request, policy, caller, connection, hold }, ports, {
-      now,
-      onError,
-      trace: steps || asked ? trace : undefined,
-    })
+    const isTraced = steps !== undefined || asked !== undefined
+    const watch = { now, onError, trace: isTraced ? trace : undefined }
+    const given = { request, policy, caller, connection, hold }
+    const decision = await GUARD.run(given, ports, watch, isTraced ? undefined : recall)
     // Whoever sends the body on takes room for it anew; whoever does not cannot forget to leave it.
     room?.leave()
     if (decision.outcome === 'passed') remember(decision.known, ports)
-    return steps ? { ...decision, steps: toldOf(decision, steps) } : decision
+    return steps
+      ? { ...decision, ports, steps: toldOf(decision, steps) }
+      : Object.assign(decision, { ports })
   }
   return Object.assign(decide, { policy })
 }
@@ -165,20 +179,37 @@ export const toldOf = (
 ): readonly Step[] =>
   known.credential?.opened ? steps.map((step) => ({ ...step, detail: {} })) : steps
 
+/** What was decided once of this very token, verified by the key of now, under this very policy. */
+const recalling =
+  ({ clock }: GuardPorts) =>
+  ({ policy, route, deciding, token, remembered }: Partial<Facts>) => {
+    if (!route || !deciding) return undefined
+    const admission = remembered?.admissions.get(route)?.get(valuesOf(deciding))
+    if (!admission || !holdsAt(admission, clock.now())) return undefined
+    const known = admission as Facts['admission']
+    return known.facts.policy === policy && known.facts.token === token ? known : undefined
+  }
+
+/** As one text: values of a canonical path have no line break. */
+const valuesOf = (deciding: Facts['deciding']): string =>
+  deciding.size === 0 ? '' : [...deciding.values()].join('\n')
+
 /** Only what has passed the whole line: a token that failed anywhere takes nobody's place. */
 const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {
-  const { credential, token, access, issuer, caller } = facts
+  const { credential, token, access, issuer, caller, route, deciding, admission, remembered } =
+    facts
   // Of each request: many may send one token, from many places.
   keys.vouch?.(issuer, caller)
-  if (tokens.find(credential.token)?.token === token) return
-  tokens.keep({ credential, token }, access.expires)
+  const values = valuesOf(deciding)
+  if (remembered?.admissions.get(route)?.get(values) === admission) return
+  tokens.keep({ credential, token, route, values, admission }, access.expires)
 }
 
 /**
  * Why a request must not go on; `undefined` where it may: because it is allowed, or because its
  * route is in shadow mode, where a request that would be denied goes on without an identity.
  */
-export const refusalOf = (decision: Decision): Denial | undefined =>
+export const refusalOf = (decision: LineRun): Denial | undefined =>
   decision.outcome === 'denied' && decision.known.route?.mode !== 'shadow'
     ? decision.denial
     : undefined

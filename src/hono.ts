@@ -22,17 +22,21 @@ export const agentGuard = <E extends { Variables: AgentVariables } = { Variables
   const judge = guarding(guard, options, (c, decision, next, refuse) => {
     const { raw } = c.req
     c.req.raw = toHandler(raw, decision)
-    judged.set(c, { guard, request: c.req.raw })
+    judgedOf(c).set('judged', { guard, request: c.req.raw })
     return decision.known.route?.mcp ? giveOut(c, raw, decision, next, refuse) : next()
   })
   return (c, next) => {
-    const last = judged.get(c)
+    const last = judgedOf(c).get('judged')
     return last?.guard === guard && last.request === c.req.raw ? next() : judge(c, next)
   }
 }
 
 /** What was let go on last, by whom: mounted twice in one chain, a guard decides once. */
-const judged = new WeakMap<object, { readonly guard: Guard; readonly request: Request }>()
+interface Judged {
+  judged: { readonly guard: Guard; readonly request: Request } | undefined
+}
+
+const judgedOf = (c: Context) => c as Context<{ Variables: Judged }>
 
 /** Gives out what handlers answer as if it had come from an origin. */
 const giveOut = async (

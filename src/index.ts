@@ -11,17 +11,18 @@ import { createMemoryLimits } from './adapters/limits/memory.ts'
 import { createMemoryReplays } from './adapters/replays/memory.ts'
 import { createMemoryRevocations } from './adapters/revocations/memory.ts'
 import { createSessions } from './adapters/sessions.ts'
-import { createTokenMemory } from './adapters/verified-tokens.ts'
-import { rememberDecider } from './answer/deciders.ts'
+import { createTokenMemory } from './adapters/token-memory.ts'
 import { respond } from './answer/respond.ts'
 import type { Result } from './base/result.ts'
 import { createRooms } from './base/room.ts'
 import { type Guard, type GuardPorts, createGuard as guardWith } from './guard.ts'
 import type { Policy } from './model/policy.ts'
 import type { Clock, KeySource, SigningKeys } from './model/ports.ts'
+import type { PolicyEnv } from './policy/env.ts'
 import type { PolicyIssue } from './policy/issues.ts'
 import { type PolicyBundle, parsePolicy as parse } from './policy/parse.ts'
 import type { PolicyVars } from './policy/vars.ts'
+import { warningsOf } from './policy/warnings.ts'
 
 export type { Outbound, Send } from './answer/forward.ts'
 export { type ForwardOptions, forward } from './apps/forwarding.ts'
@@ -83,14 +84,12 @@ export const parsePolicy = (
   { secrets = {}, services = [], rateLimits = [] }: PolicySurroundings = {},
 ): Result<PolicyBundle, readonly PolicyIssue[]> => {
   const secret = (name: string) => (Object.hasOwn(secrets, name) ? secrets[name] : undefined)
-  return parse(vars, {
-    secret,
-    has: (kind, name) => {
-      if (kind === 'secret') return secret(name) !== undefined
-      if (kind === 'ratelimit') return rateLimits.includes(name)
-      return kind === 'service' || kind === 'fetcher' ? services.includes(name) : true
-    },
-  })
+  const has: PolicyEnv['has'] = (kind, name) => {
+    if (kind === 'secret') return secret(name) !== undefined
+    if (kind === 'ratelimit') return rateLimits.includes(name)
+    return kind === 'service' || kind === 'fetcher' ? services.includes(name) : true
+  }
+  return parse(vars, { secret, has }, warningsOf)
 }
 
 /**
@@ -154,30 +153,17 @@ export const createSigningKeys = (
  */
 export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Guard => {
   const { clock = systemClock } = ports
-  const revocations = ports.revocations ?? createMemoryRevocations({ clock })
   const signingKeys = ports.signingKeys ?? createSigningKeys(policy, { clock })
-  const bodies = ports.bodies ?? createRooms(clock)
-  const sessions = ports.sessions ?? createSessions({ keys: signingKeys, clock })
-  const guard = guardWith(policy, {
+  return guardWith(policy, {
     clock,
     keys: ports.keys ?? createMemoryKeys({ clock }),
     tokens: ports.tokens ?? createTokenMemory({ clock }),
-    revocations,
+    revocations: ports.revocations ?? createMemoryRevocations({ clock }),
     limits: ports.limits ?? createMemoryLimits({ clock }),
     replays: ports.replays ?? createMemoryReplays({ clock }),
     signingKeys,
-    sessions,
-    bodies,
+    sessions: ports.sessions ?? createSessions({ keys: signingKeys, clock }),
+    bodies: ports.bodies ?? createRooms(clock),
     onError: ports.onError ?? ((stage, error) => console.error('edgewarden', stage, error)),
   })
-  const decide: Guard = Object.assign(
-    async (...asked: Parameters<Guard>) => {
-      const decision = await guard(...asked)
-      if (decision.outcome === 'passed')
-        rememberDecider(decision, { clock, revocations, sessions, bodies })
-      return decision
-    },
-    { policy },
-  )
-  return decide
 }

@@ -13,6 +13,6 @@ export { RevocationShard } from './adapters/revocations/shard.ts'
  * that requests find them.
  */
 export default {
-  fetch: (request, env, ctx) => gateway.fetch(request, openGate(request, env), ctx),
+  fetch: (request, env) => gateway(request, openGate(request, env)),
   scheduled: (_, env) => refreshKeys(env),
 } satisfies ExportedHandler<Env>

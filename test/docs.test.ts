@@ -5,13 +5,18 @@ import { describe, expect, it } from 'vitest'
 import { blocksOf, denialGroups, GENERATED_PAGES, regenerated } from '../scripts/docs.ts'
 import { identityHeaders } from '../src/answer/headers.ts'
 import { recordOf } from '../src/answer/record.ts'
+import { chainDenials } from '../src/base/chain.ts'
 import { parsePattern } from '../src/base/pattern.ts'
-import type { Facts } from '../src/guard.ts'
+import type { Decision, Facts } from '../src/guard.ts'
 import { ASSERTION_HEADER } from '../src/model/assertion.ts'
 import { BASE_METHODS, REFERRING_METHODS, USING_METHODS } from '../src/model/mcp-methods.ts'
+import type { VerifiedToken } from '../src/model/token.ts'
 import { parsePolicy, readPolicy } from '../src/policy/parse.ts'
 import { PROFILE_NAMES } from '../src/policy/profiles.ts'
 import { run } from './cli/kit.ts'
+import { agentOf, credentialOf, issuerOf, routeOf } from './kit/facts.ts'
+import { passed } from './kit/forwarded.ts'
+import { callOf, operationOf } from './kit/mcp-facts.ts'
 import { CONFIG, ROOT } from './kit/repository.ts'
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
@@ -302,8 +307,29 @@ describe('docs/issuers.md', () => {
 
 describe('what the gate writes and sends is documented', () => {
   it('every field of a journal line, and no other', () => {
-    const context = { id: 'id', time: 0, requestId: 'request' }
-    const fields = Object.keys(recordOf({ outcome: 'ended', known: {}, waits: {} }, context))
+    const context = {
+      ...{ id: 'id', time: 0, requestId: 'request', version: 'v', colo: 'AMS' },
+      origin: { status: 200, requestId: 'r' },
+      revocations: ['id'],
+    }
+    const named = { workflowId: 'w', actors: [{ sub: 'b', issuer: 'i' }] }
+    const decisions = [
+      passed({
+        token: { issuer: issuerOf(), key: { kid: 'k' } } as unknown as VerifiedToken,
+        agent: agentOf(named),
+        operation: operationOf([callOf('t')]),
+      }),
+      {
+        outcome: 'denied',
+        known: {
+          route: routeOf('GET /x', { mode: 'shadow' }),
+          credential: credentialOf({ kid: 'k' }),
+        },
+        waits: {},
+        denial: chainDenials('unavailable', { stage: 'limit' }),
+      } as unknown as Decision,
+    ]
+    const fields = decisions.flatMap((one) => Object.keys(JSON.parse(recordOf(one, context))))
     const [table = ''] = read('docs/journal.md').match(/(?:^\|.*\n)+/m) ?? []
     const documented = all(table, /^\| (`.*?) \|/gm).flatMap((cell) => all(cell, /`([a-z_]+)`/g))
     expect(new Set(documented)).toEqual(new Set(fields))
@@ -319,22 +345,10 @@ describe('what the gate writes and sends is documented', () => {
   })
 
   it('every identity header, and no other', () => {
-    const told = identityHeaders({
-      agent: {
-        id: 'a',
-        name: 'a',
-        issuer: 'i',
-        subject: 's',
-        clientId: 'c',
-        type: 't',
-        workflowId: 'w',
-        actors: [{ sub: 'b', issuer: 'i' }],
-      },
-      access: { scopes: ['x'], id: 'j', expires: 1 },
-      grant: ['x'],
-      possession: 'bearer',
-    } as unknown as Facts).map(([name]) => name)
-    const names = [...told, ASSERTION_HEADER].map((name) => `x-agent-${name}`)
+    const actors = [{ sub: 'b', issuer: 'i' }]
+    const { known } = passed({ agent: agentOf({ type: 't', workflowId: 'w', actors }) })
+    const told = identityHeaders(known as Facts).map(([name]) => name)
+    const names = [...told, `x-agent-${ASSERTION_HEADER}`]
     const [table = ''] = read('docs/origin.md').match(/(?:^\|.*\n)+/m) ?? []
     const documented = all(table, /`(X-Agent-[A-Za-z-]+)`/g).map((name) => name.toLowerCase())
     expect(documented.sort()).toEqual([...names].sort())

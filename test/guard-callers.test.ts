@@ -1,5 +1,5 @@
 import { beforeEach, expect, it } from 'vitest'
-import { createTokenMemory } from '../src/adapters/verified-tokens.ts'
+import { createTokenMemory } from '../src/adapters/token-memory.ts'
 import { createGuard } from '../src/guard.ts'
 import {
   anyRooms,

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { explanationOf } from '../src/answer/explain.ts'
 import { recordOf } from '../src/answer/record.ts'
 import type { Step } from '../src/base/chain.ts'
-import { createGuard } from '../src/guard.ts'
+import { createGuard, type Decision } from '../src/guard.ts'
 import { createEncryptionKey, encrypt, secretOf } from './kit/encryption.ts'
 import {
   anyRooms,
@@ -220,7 +220,8 @@ describe('what is told of an encrypted token', () => {
     const decision = await guard(request, { trace: (step) => void steps.push(step) })
     return { decision, explanation: explanationOf(decision, steps) }
   }
-  const context = { id: 'id', time: 0, requestId: 'request' }
+  const lineOf = (decision: Decision) =>
+    JSON.parse(recordOf(decision, { id: 'id', time: 0, requestId: 'request' }))
 
   it.each(['/docs/1', '/admin', '/beta'])('is nothing of its content (%s)', async (path) => {
     const detailed = policyWith({ resource: 'http://localhost', errors: 'detailed' })
@@ -243,17 +244,14 @@ describe('what is told of an encrypted token', () => {
 
   it('is written as a claim never, and as an identity once it is one', async () => {
     const foreign = await encrypt(minted({}, FOREIGN.privateKey), RSA)
-    const refused = recordOf((await told('/docs/1', foreign)).decision, context)
+    const refused = lineOf((await told('/docs/1', foreign)).decision)
     expect(refused).toMatchObject({ decision: 'denied', code: 'signature_invalid' })
     for (const name of ['claimed_issuer', 'claimed_kid', 'issuer', 'agent', 'jti']) {
       expect(refused[name], name).toBeUndefined()
     }
-    const plain = recordOf(
-      (await told('/docs/1', minted({}, FOREIGN.privateKey))).decision,
-      context,
-    )
+    const plain = lineOf((await told('/docs/1', minted({}, FOREIGN.privateKey))).decision)
     expect(plain).toMatchObject({ claimed_issuer: ISSUER, claimed_kid: 'key-1' })
-    const passed = recordOf((await told('/docs/1', await encrypt(TOKEN, RSA))).decision, context)
+    const passed = lineOf((await told('/docs/1', await encrypt(TOKEN, RSA))).decision)
     expect(passed).toMatchObject({ issuer: ISSUER, kid: 'key-1', agent: 'planner', jti: 'token-1' })
   })
 })

@@ -135,13 +135,17 @@ describe('a policy that changed refuses a warm token', () => {
 
 describe('a policy that changed reads a warm token anew', () => {
   it.each<[string, Change, object]>([
-    ['its prefix', { issuer: { agent_prefix: 'acme/' } }, { id: 'acme/agent-1' }],
-    ['where the id is', { issuer: { agent_id: 'tenant' } }, { id: 'blue' }],
-    ['where the type is', { issuer: { agent_type: 'tenant' } }, { type: 'blue' }],
-    ['where the workflow is', { issuer: { workflow_id: 'tenant' } }, { 'workflow-id': 'blue' }],
+    ['its prefix', { issuer: { agent_prefix: 'acme/' } }, { 'x-agent-id': 'acme/agent-1' }],
+    ['where the id is', { issuer: { agent_id: 'tenant' } }, { 'x-agent-id': 'blue' }],
+    ['where the type is', { issuer: { agent_type: 'tenant' } }, { 'x-agent-type': 'blue' }],
+    [
+      'where the workflow is',
+      { issuer: { workflow_id: 'tenant' } },
+      { 'x-agent-workflow-id': 'blue' },
+    ],
   ])('for %s', async (_, change, expected) => {
     const before = await identity()
-    expect(before).toMatchObject({ id: 'agent-1' })
+    expect(before).toMatchObject({ 'x-agent-id': 'agent-1' })
     for (let i = 0; i < 2; i++) {
       expect(await identity(change)).toEqual({ ...before, ...expected })
       expect(await identity()).toEqual(before)
@@ -156,7 +160,7 @@ describe('a policy that changed reads a warm token anew', () => {
       [admin, 'chat:write edgewarden:revoke'],
       [{}, 'chat:write'],
     ] as const) {
-      expect((await identity(change)).scope).toBe(scope)
+      expect((await identity(change))['x-agent-scope']).toBe(scope)
     }
   })
 

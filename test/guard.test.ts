@@ -56,6 +56,7 @@ const TOKEN = await tokenWith()
 const POLICY = policyOf([
   routeOf('GET /docs/{id}', { scopes: scopesOf('all', 'docs:read') }),
   routeOf('GET /crawl', { agentTypes: new Set(['crawler']) }),
+  routeOf('GET /runs/{run}', { workflow: { from: 'path', name: 'run' } }),
   routeOf('GET /detailed', { authorizationDetails: [{ type: 'tool' }] }),
   routeOf('GET /lately', { authentication: { maxAge: 60 } }),
   routeOf('GET /rarely', { when: compile('request.country == "DE"') }),
@@ -116,6 +117,7 @@ const ORDER = [
   'possession',
   'delegation',
   'agent',
+  'workflow',
   'scope',
   'details',
   'authentication',
@@ -208,6 +210,7 @@ describe('the line', () => {
     ['possession', 'confirmation_unsupported', '/docs/7', { claims: { cnf: {} } }],
     ['delegation', 'delegation_malformed', '/docs/7', { claims: { act: [] } }],
     ['agent', 'agent_type_not_allowed', '/crawl'],
+    ['workflow', 'workflow_mismatch', '/runs/run-1'],
     ['operation', 'http_method_not_allowed', '/mcp'],
     ['scope', 'scope_missing', '/docs/7', { claims: { scope: 'docs' } }],
     ['details', 'authorization_details_missing', '/detailed'],

@@ -10,7 +10,6 @@ import { type AgentVariables, agentGuard } from '../src/hono.ts'
 import {
   createGuard,
   createMemoryRevocations,
-  type Decision,
   forward,
   type Guard,
   parsePolicy,
@@ -406,21 +405,6 @@ describe('an MCP server in the app itself', () => {
     expect(tools.map(({ name }) => name)).toEqual(['whoami'])
     expect(transport.sessionId).not.toContain([...sessions.keys()][0])
     await client.close()
-  })
-
-  it('is not answered for by a guard that was made elsewhere', async () => {
-    const strange: Guard = Object.assign(
-      async (...given: Parameters<Guard>) => {
-        const decision = await guard(...given)
-        return { ...decision, known: { ...decision.known } } as Decision
-      },
-      { policy: guard.policy },
-    )
-    const app = new Hono<{ Variables: AgentVariables }>()
-      .use(agentGuard(strange))
-      .all('/mcp', (c) => c.json({ jsonrpc: '2.0', id: 1, result: { tools: [] } }))
-    const answer = await sendTo(app, await mint(), LIST)
-    expect(answer.status).toBe(503)
   })
 })
 

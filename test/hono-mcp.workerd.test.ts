@@ -16,7 +16,14 @@ const parsed = parsePolicy({
     revocation: { consistency: 'bounded', max_staleness: '1s' },
   },
   ISSUERS: { acme: { issuer: ISSUER, jwks: { keys: [jwk] } } },
-  ROUTES: [{ match: 'GET,POST,DELETE /mcp', scopes: ['mcp'], mcp: { tools: { a: [] } } }],
+  ROUTES: [
+    {
+      match: 'GET,POST,DELETE /mcp',
+      scopes: ['mcp'],
+      mcp: { tools: { a: [] } },
+      on_revocation: 'end-all',
+    },
+  ],
 })
 if (!parsed.ok) throw new Error(JSON.stringify(parsed.reason))
 const revocations = createMemoryRevocations({ clock: { now: () => Date.now() } })

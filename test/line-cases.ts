@@ -1,23 +1,22 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
-import { importJWK, type JWK } from 'jose'
+import { type CryptoKey, importJWK, type JWK } from 'jose'
 import { fail, ok } from '../src/base/result.ts'
-import type { KeySource, VerificationKey } from '../src/model/ports.ts'
+import type { KeySource } from '../src/model/ports.ts'
 import { ISSUER, NOW, noLimits, noReplays, RESOURCE } from './kit/facts.ts'
 import type { Asked } from './kit/line.ts'
 import { policy } from './policy/support.ts'
 
 /** A policy, a token that it lets pass, and every way in which the line may come to another end. */
 
-const PAIR = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+export const PAIR = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 export const FOREIGN = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-const KEY: VerificationKey = {
-  key: (await importJWK(
-    PAIR.publicKey.export({ format: 'jwk' }) as JWK,
-    'ES256',
-  )) as VerificationKey['key'],
-  kid: 'key-1',
+/** A source of just this key, imported anew. */
+export const keysOf = async ({ publicKey }: typeof PAIR): Promise<KeySource> => {
+  const jwk = publicKey.export({ format: 'jwk' }) as JWK
+  const key = { key: (await importJWK(jwk, 'ES256')) as CryptoKey, kid: 'key-1' }
+  return { find: async () => ok(key) }
 }
-export const keys: KeySource = { find: async () => ok(KEY) }
+export const keys = await keysOf(PAIR)
 
 const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 /** A token with these claims laid over good ones, signed by the issuer's key unless told. */

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { createTokenMemory } from '../src/adapters/verified-tokens.ts'
+import { createTokenMemory } from '../src/adapters/token-memory.ts'
 import { LIMITS } from '../src/base/limits.ts'
 import { createGuard, forward, type Guard, parsePolicy } from '../src/index.ts'
 import type { Policy } from '../src/model/policy.ts'

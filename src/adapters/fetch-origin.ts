@@ -12,7 +12,7 @@ export const fetchOrigin: Send = async (_, url, outbound, isRead) => {
   if ('FixedLengthStream' in globalThis) {
     return isRead
       ? withoutCoding(await fetch(url, outbound), DECODED_IN_WORKERD)
-      : fetch(url, { ...outbound, encodeResponseBody: 'manual' } as RequestInit)
+      : fetch(url, outbound)
   }
   // Node's fetch refuses to send it; the server before this has answered it already.
   outbound.headers.delete('expect')

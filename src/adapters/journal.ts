@@ -1,6 +1,4 @@
 import type { Journal } from '../model/ports.ts'
 
-/** One JSON line per decision on the Worker's console; members that are not known are left out. */
-export const consoleJournal: Journal = {
-  record: (entry) => console.log(JSON.stringify(entry)),
-}
+/** The Worker's console. */
+export const consoleJournal: Journal = { record: (line) => console.log(line) }

@@ -22,7 +22,7 @@ import { createRevocations } from './revocations/client.ts'
 import { createSnapshotMemory } from './revocations/snapshot.ts'
 import { createSessions } from './sessions.ts'
 import { system } from './system.ts'
-import { createTokenMemory } from './verified-tokens.ts'
+import { createTokenMemory } from './token-memory.ts'
 
 const { clock, log } = system
 
@@ -37,6 +37,7 @@ const bodies = createRooms(clock)
 const assertionMemory = createAssertionMemory()
 /** The data centre, as the platform says with the first request; all isolates of one ask the same shard. */
 let colo: string | undefined
+let isPlaced = false
 
 type Gate = Omit<Opened, 'cf' | 'colo'>
 
@@ -46,7 +47,10 @@ let opened: { readonly env: Env; readonly gate: Gate } | undefined
 export const openGate = (request: Request, env: Env): Opened => {
   if (opened?.env !== env) opened = { env, gate: gateOf(env) }
   const cf = () => (request as { readonly cf?: PlatformFacts }).cf
-  colo ??= cf()?.colo
+  if (!isPlaced) {
+    colo = cf()?.colo
+    isPlaced = true
+  }
   return { ...opened.gate, colo, cf }
 }
 
@@ -150,10 +154,9 @@ const unbound: ReturnType<typeof createRevocations> = {
 
 const sender =
   (env: Env): Send =>
-  async ({ service, via }, url, outbound, isRead) => {
+  ({ service, via }, url, outbound, isRead) => {
     const name = service ?? via
-    // A body is passed on as it came, also where a script could read it decoded.
-    const init = isRead ? outbound : { ...outbound, encodeResponseBody: 'manual' as const }
-    const sent = name === undefined ? fetch(url, init) : (env[name] as Fetcher).fetch(url, init)
-    return isRead ? withoutCoding(await sent, DECODED_IN_WORKERD) : sent
+    const sent =
+      name === undefined ? fetch(url, outbound) : (env[name] as Fetcher).fetch(url, outbound)
+    return isRead ? sent.then((answer) => withoutCoding(answer, DECODED_IN_WORKERD)) : sent
   }

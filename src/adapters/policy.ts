@@ -38,15 +38,11 @@ const inputsOf = (env: Env): readonly unknown[] =>
       return [name, isPolicyVariable(name) || typeof value === 'string' ? value : undefined]
     })
 
-/** Of an injected header: what no check of a file can warn about, since it does not know a secret's value. */
-const OF_SECRETS = /\.inject[.[]/
-
 const load = (env: Env, log: (event: Record<string, unknown>) => void): LoadedPolicy => {
   const read = readPolicy(env, workerEnv(env))
   if (read.ok) {
     const { policy, warnings } = read.value
-    const unseen = warnings.filter(({ path }) => OF_SECRETS.test(path))
-    if (unseen.length > 0) log({ event: 'policy_warnings', warnings: unseen.map(asText) })
+    if (warnings.length > 0) log({ event: 'policy_warnings', warnings: warnings.map(asText) })
     return { policy, prefix: policy.gate.prefix }
   }
   log({ event: 'policy_invalid', mistakes: read.reason.map(asText) })

@@ -1,7 +1,8 @@
 import { SignJWT } from 'jose'
+import { type Admission, perAdmission, weigh } from '../base/admission.ts'
 import { sha256Name } from '../base/bytes.ts'
 import { perObject } from '../base/memo.ts'
-import type { Facts } from '../guard.ts'
+import type { Decision, Facts } from '../guard.ts'
 import {
   type ActClaim,
   ASSERTION_TYP,
@@ -10,14 +11,14 @@ import {
 } from '../model/assertion.ts'
 import { MCP_KINDS } from '../model/mcp.ts'
 import type { Clock, SigningKey } from '../model/ports.ts'
-import type { Route } from '../model/route.ts'
-import { type AccessToken, type Actor, weigh } from '../model/token.ts'
+import { holesOf, type Route, templateParams } from '../model/route.ts'
+import type { Actor } from '../model/token.ts'
 
 /** Seconds an assertion lives at most. */
 const LIFE = 60
 /** The share of its life that one is used for again. */
 const REUSED = 2 / 3
-/** Assertions kept for one token and rule: requests differ by scopes that they use, and by what decides those. */
+/** Assertions kept for one admission: requests differ by scopes that they use, and by what decides those. */
 const MOST_KEPT = 16
 
 /** What an assertion is made of. */
@@ -38,6 +39,23 @@ interface Kept {
   readonly until: number
 }
 
+/** In place of an assertion that should be there and cannot be. */
+export const UNSIGNED = Symbol('unsigned')
+
+/** The assertion of a request, where its origin is told who is calling. */
+export const assertionFor = (
+  method: string,
+  url: string,
+  decision: Decision,
+): string | Promise<string> | typeof UNSIGNED | undefined => {
+  if (decision.outcome !== 'passed') return undefined
+  const { known, ports } = decision
+  const rule = known.policy.gate.assertion
+  if (!rule) return undefined
+  const { signing: key } = known
+  return key ? assertionOf({ rule, known, key, clock: ports.clock, method, url }) : UNSIGNED
+}
+
 /**
  * What the origin is told in a form that it can verify: a signed JWT. One that says who is calling and no
  * more is made once and sent again for two thirds of its life, to the same rule with the same scopes; one
@@ -46,9 +64,8 @@ interface Kept {
 export const assertionOf = (asserted: Asserted): string | Promise<string> => {
   const { rule, known, key, clock } = asserted
   if (rule.binding !== 'identity') return signBound(asserted)
-  const kept = keptOf(known.access).get(known.route)
   const use = `${routeText(known)} ${known.grant.join(' ')}`
-  const one = kept?.get(use)
+  const one = keptOf(known.admission).get(use)
   if (one && one.kid === key.kid && clock.now() < one.until) return one.text
   return keep(asserted, use)
 }
@@ -60,24 +77,26 @@ const signBound = async (asserted: Asserted): Promise<string> => {
   return sign(query === '' ? claims : { ...claims, htq: await sha256Name(query) }, asserted.key)
 }
 
-const keptOf = perObject((_: AccessToken) => new WeakMap<Route, Map<string, Kept>>())
+const keptIn = perAdmission(
+  () => new Map<string, Kept>(),
+  () => 0,
+)
+const keptOf = (admission: Admission) => keptIn(admission, undefined)
 
 const keep = async (asserted: Asserted, use: string): Promise<string> => {
   const { known, key } = asserted
   const claims = claimsOf(asserted)
   const text = await sign(claims, key)
-  const routes = keptOf(known.access)
-  const kept = routes.get(known.route) ?? new Map<string, Kept>()
+  const kept = keptOf(known.admission)
   if (kept.size >= MOST_KEPT) {
-    weigh(known.access, -[...kept].reduce((sum, one) => sum + weightOf(...one), 0))
+    weigh(known.admission, -[...kept].reduce((sum, one) => sum + weightOf(...one), 0))
     kept.clear()
   }
   const { iat, exp } = claims
   const old = kept.get(use)
   const made = { kid: key.kid, text, until: (iat + (exp - iat) * REUSED) * 1000 }
   kept.set(use, made)
-  routes.set(known.route, kept)
-  weigh(known.access, weightOf(use, made) - (old ? weightOf(use, old) : 0))
+  weigh(known.admission, weightOf(use, made) - (old ? weightOf(use, old) : 0))
   return text
 }
 
@@ -136,20 +155,16 @@ const routeOf = perObject(({ methods, path, target, encodedSlash }: Route): stri
 })
 
 /** Parameters that a rule judges by: an assertion for one value of them is for no other. */
-const decidingOf = perObject(
-  ({ scopes, workflow, authorizationDetails = [], when, mcp }: Route): ReadonlySet<string> => {
-    const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
-    const templates = [
-      ...[scopes, ...uses.map((use) => use.scopes)].flatMap((rule) => rule.scopes),
-      ...authorizationDetails.flatMap(({ identifier }) => identifier ?? []),
-    ]
-    return new Set([
-      ...templates.flatMap(({ parts }) => parts.filter((_, i) => i % 2 === 1)),
-      ...[when, ...uses.map((use) => use.when)].flatMap((one) => one?.params ?? []),
-      ...(workflow?.from === 'path' ? [workflow.name] : []),
-    ])
-  },
-)
+const decidingOf = perObject((route: Route): ReadonlySet<string> => {
+  const { workflow, when, mcp } = route
+  const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
+  return new Set([
+    ...templateParams(route),
+    ...uses.flatMap((use) => use.scopes.scopes.flatMap(holesOf)),
+    ...[when, ...uses.map((use) => use.when)].flatMap((one) => one?.params ?? []),
+    ...(workflow?.from === 'path' ? [workflow.name] : []),
+  ])
+})
 
 /** {@link routeOf}, with the values of the parameters that the rule judges by. */
 const routeText = ({ route, params }: Facts): string => {

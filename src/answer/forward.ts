@@ -3,14 +3,13 @@ import { type Denial, denials } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Address } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import type { Decision, GuardPorts } from '../guard.ts'
-import { ASSERTION_HEADER } from '../model/assertion.ts'
+import type { Decision } from '../guard.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Route, Target } from '../model/route.ts'
-import { pathAtOrigin } from '../model/well-known.ts'
+import { partsOf, pathAtOrigin } from '../model/well-known.ts'
 import { bodyDenials, ownerOf } from '../stages/body.ts'
 import { signingDenials } from '../stages/signing.ts'
-import { assertionOf } from './assertion.ts'
+import { assertionFor, UNSIGNED } from './assertion.ts'
 import { isRead, originHeaders } from './origin-headers.ts'
 import { isEventStream } from './streams.ts'
 import { following, patience, streamed } from './upload.ts'
@@ -25,7 +24,7 @@ const deny = denials({
   ],
   origin_unreachable: [
     'badOrigin',
-    'The origin behind the gate could not be reached, or its answer is no HTTP answer',
+    'The origin behind the gate could not be reached, its answer is no HTTP answer, or the request broke off',
     'Try again; if it lasts, tell the operator the request_id',
   ],
   origin_timeout: [
@@ -72,8 +71,6 @@ export interface ForwardContext {
   readonly requestId: string
   /** The caller's address, where it is known. */
   readonly clientIp?: string | undefined
-  /** What a long upload is watched with, the time, and what held bodies are counted in. */
-  readonly ports: Pick<GuardPorts, 'clock' | 'revocations' | 'bodies'>
   readonly send: Send
 }
 
@@ -94,84 +91,119 @@ export const forward = async (
   request: Request,
   context: ForwardContext,
 ): Promise<Result<Response, ForwardFault>> => {
-  const { held, agent } = context.decision.known
-  if (!held || !agent) return forwardHeld(request, context)
+  const { decision, route } = context
+  const { held, agent } = decision.known
+  if (!held || !agent) return sendOn(request, context)
   // Until the origin has answered, which may take long.
-  const room = context.ports.bodies.open(
-    ownerOf(agent),
-    context.route.target.timeout + LIMITS.heldSlackMs,
-  )
+  const ms = Math.min(route.target.timeout ?? LIMITS.originMs, LIMITS.originMs) + LIMITS.heldSlackMs
+  const room = decision.ports.bodies.open(ownerOf(agent), ms)
   try {
     return room.take(held.bytes.length)
-      ? await forwardHeld(request, context)
+      ? await sendOn(request, context)
       : fail({ denial: bodyDenials('bodies_full') })
   } finally {
     room.leave()
   }
 }
 
-const forwardHeld = async (
+const sendOn = async (
   request: Request,
   context: ForwardContext,
 ): Promise<Result<Response, ForwardFault>> => {
-  const { route, address, decision, send } = context
+  const { route, address, decision } = context
+  const { method } = request
+  const { target } = route
   const held = decision.known.held?.bytes
-  if (isBodiless(request.method) && (held ? held.length > 0 : hasBody(request))) {
+  if (isBodiless(method) && (held ? held.length > 0 : hasBody(request))) {
     return fail({ denial: deny('body_unexpected') })
   }
   // What no rule of an MCP endpoint has judged is not sent to it.
-  const body = isBodiless(request.method) || held || route.mcp ? null : request.body
-  const wasRead = body && (request.bodyUsed || body.locked)
-  if (wasRead) return fail({ denial: chainDenials('unavailable') })
-  const url = route.target.url.origin + pathAtOrigin(route.target, address.path) + address.query
-  const signed = assertionFor(request.method, url, context)
+  const body = isBodiless(method) || held || route.mcp ? null : request.body
+  if (body && (request.bodyUsed || body.locked)) {
+    return fail({ denial: chainDenials('unavailable') })
+  }
+  const url = partsOf(target.url).origin + pathAtOrigin(target, address.path) + address.query
+  const signed = assertionFor(method, url, decision)
   const assertion = signed instanceof Promise ? await signed : signed
   if (assertion === UNSIGNED) return fail({ denial: signingDenials('assertion_unavailable') })
-  const wait = patience(route.target.timeout)
-  const abort = body || !ENDS_WITH_REQUEST ? new AbortController() : undefined
-  const overNetwork = (route.target.service ?? route.target.via) === undefined
-  const headers = originHeaders(request.headers, context)
-  if (assertion !== undefined) {
-    headers.set(context.policy.gate.identityPrefix + ASSERTION_HEADER, assertion)
-  }
-  const upload = body && abort ? streamed(body, request, { wait, abort, overNetwork }) : undefined
   const outbound = {
-    method: request.method,
-    headers,
+    method,
+    headers: originHeaders(request.headers, assertion, context),
     redirect: 'manual',
-    // An answer for one agent is never another's.
-    cache: 'no-store',
-    ...(abort && { signal: abort.signal }),
+    // In workerd: a body is passed on as it came, also where a script could read it decoded.
+    ...(!isRead(route) && { encodeResponseBody: 'manual' }),
+    // An answer for one agent is never another's; no other method's is looked for in a cache.
+    ...(isBodiless(method) && { cache: 'no-store' }),
     ...(held && held.length > 0 && { body: held }),
-    ...(upload && { body: upload.readable, duplex: 'half' }),
+    ...(body && { body }),
   } as Outbound
-  const watched = body && abort ? watchUpload(request, decision, context.ports, abort) : undefined
+  const isWatched =
+    !ENDS_WITH_REQUEST ||
+    target.timeout !== undefined ||
+    (body !== null && route.onRevocation === 'end-all')
+  try {
+    const sent = isWatched
+      ? await sendWatched(request, body, { url, outbound }, context)
+      : ok(await context.send(target, url, outbound, isRead(route)))
+    if (!sent.ok) return sent
+    const { status } = sent.value
+    if (!isAnswer(sent.value)) {
+      return fail({ denial: deny('origin_unreachable', { status }), status })
+    }
+    const denial = refusedAnswer(sent.value, route)
+    if (!denial) return sent
+    await sent.value.body?.cancel()
+    return fail({ denial, status })
+  } catch (error) {
+    return fail({ denial: deny('origin_unreachable', { error: String(error) }) })
+  }
+}
+
+/**
+ * Sends what has a time limit, what ends when its token does, and whatever a runtime does not end by itself with the
+ * request it was sent for. `body` is passed on chunk by chunk.
+ */
+const sendWatched = async (
+  request: Request,
+  body: ReadableStream<Uint8Array> | null,
+  { url, outbound }: { readonly url: string; readonly outbound: Outbound },
+  { route, decision, send }: ForwardContext,
+): Promise<Result<Response, ForwardFault>> => {
+  const { target, onRevocation } = route
+  const wait = patience(target.timeout)
+  const abort = body || !ENDS_WITH_REQUEST ? new AbortController() : undefined
+  const overNetwork = (target.service ?? target.via) === undefined
+  const upload = body && abort ? streamed(body, request, { wait, abort, overNetwork }) : undefined
+  const watched =
+    body && abort && onRevocation === 'end-all' ? watchUpload(request, decision, abort) : undefined
   const unfollow = abort && !ENDS_WITH_REQUEST ? following(request.signal, abort) : undefined
   // An origin may answer before the upload is through. Events have an end of their own, which comes first.
   let until: Promise<void> | undefined
   if (!body) wait.begin()
   try {
-    const sending = send(route.target, url, outbound, isRead(route))
+    const sending = send(
+      target,
+      url,
+      {
+        ...outbound,
+        ...(abort && { signal: abort.signal }),
+        ...(upload && { body: upload.readable, duplex: 'half' }),
+      } as Outbound,
+      isRead(route),
+    )
     const response = await Promise.race([sending, wait.timeout])
     if (!response) {
       abort?.abort()
       void sending.then((late) => late.body?.cancel()).catch(() => {})
-      return fail({ denial: deny('origin_timeout', { timeout: route.target.timeout }) })
+      return fail({ denial: deny('origin_timeout', { timeout: target.timeout }) })
     }
-    const { status } = response
-    if (!isAnswer(response)) return fail({ denial: deny('origin_unreachable', { status }), status })
-    const denial = refusedAnswer(response, route)
-    if (!denial) {
-      if (ENDS_WITH_REQUEST && !isEventStream(response.headers)) until = upload?.through
-      return ok(response)
-    }
-    await response.body?.cancel()
-    return fail({ denial, status })
+    if (ENDS_WITH_REQUEST && !isEventStream(response.headers)) until = upload?.through
+    return ok(response)
   } catch (error) {
     const ended = watched?.ended()
     if (ended) return fail({ denial: ended })
     if (upload?.brokeOff()) return fail({ denial: bodyDenials('body_incomplete') })
-    return fail({ denial: deny('origin_unreachable', { error: String(error) }) })
+    throw error
   } finally {
     unfollow?.()
     if (watched && until) void until.then(watched.over)
@@ -189,22 +221,6 @@ export const refusedAnswer = (response: Response, route: Route): Denial | undefi
   }
   if (mcp && 'webSocket' in response && response.webSocket) return deny('origin_unreachable')
   return !isRead(route) || isReadable(response) ? undefined : deny('origin_coding_unreadable')
-}
-
-/** In place of an assertion that should be there and cannot be. */
-const UNSIGNED = Symbol('unsigned')
-
-/** What the origin is told with, where it is told who is calling. */
-const assertionFor = (
-  method: string,
-  url: string,
-  { policy, decision, ports: { clock } }: ForwardContext,
-): string | Promise<string> | typeof UNSIGNED | undefined => {
-  const rule = policy.gate.assertion
-  if (!rule || decision.outcome !== 'passed') return undefined
-  const { signing: key } = decision.known
-  if (!key) return UNSIGNED
-  return assertionOf({ rule, known: decision.known, key, clock, method, url })
 }
 
 /** workerd, told by a stream of its own, ends what a request has started when the request is over. */

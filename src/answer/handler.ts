@@ -1,10 +1,8 @@
-import { chainDenials } from '../base/chain.ts'
 import { fail, type Result } from '../base/result.ts'
 import type { Decision } from '../guard.ts'
-import { deciderOf } from './deciders.ts'
-import { fitted } from './deliver.ts'
 import { type ForwardFault, isBodiless, refusedAnswer } from './forward.ts'
 import { handlerHeaders } from './origin-headers.ts'
+import { finished } from './relay.ts'
 
 /** By the request that a handler has: the one it came with. */
 const originals = new WeakMap<Request, Request>()
@@ -35,20 +33,16 @@ export const toHandler = (request: Request, decision: Decision): Request => {
 /**
  * The answer of a handler for an MCP server as the caller gets it, as if it had come from an origin: the session
  * sealed, without what the caller may not use, and cut when the token ends; a denial where that cannot be
- * done, as for the decision of a guard that is not known.
+ * done.
  */
 export const fromHandler = async (
   answer: Response,
   request: Request,
   decision: Decision,
 ): Promise<Result<Response, ForwardFault>> => {
-  const ports = deciderOf(decision)
   const { route } = decision.known
   const refused = route && refusedAnswer(answer, route)
-  if (!ports || refused) {
-    await answer.body?.cancel().catch(() => {})
-    return fail({ denial: refused ?? chainDenials('unavailable') })
-  }
-  const changeable = new Response(answer.body, answer)
-  return fitted(changeable, request, { decision, ports, isMortal: true, isFetched: false })
+  if (!refused) return finished(answer, request, { decision, isFetched: false })
+  await answer.body?.cancel().catch(() => {})
+  return fail({ denial: refused })
 }

@@ -1,4 +1,5 @@
-import { perObject } from '../base/memo.ts'
+import { perAdmission } from '../base/admission.ts'
+import { createTextMemo, perObject } from '../base/memo.ts'
 import { connectionOptions, foldedName, headerText } from '../base/text.ts'
 import type { Facts } from '../guard.ts'
 import { claimHeaderValue } from '../model/claim-headers.ts'
@@ -63,17 +64,27 @@ const removedBy = perObject(
  * shadow mode. Does not add anything.
  */
 export const stripInbound = (headers: Headers, gate: Gate, route: Route): void => {
+  const known = knownNames(gate)
   const removed = removedBy(gate)
-  const named = connectionOptions(headers.get('connection'))
   const forwardsToken = route.forwardToken || route.mode === 'shadow'
-  for (const name of [...headers.keys()]) {
-    const folded = foldedName(name)
-    const isNamed = named.has(folded)
-    const goes = CREDENTIALS.includes(folded)
-      ? !forwardsToken || name !== folded
-      : removed.test(folded)
-    if (goes || isNamed) headers.delete(name)
+  const names = [...headers.keys()]
+  const named = names.includes('connection')
+    ? connectionOptions(headers.get('connection'))
+    : undefined
+  for (const name of names) {
+    const kind = known.get(name) ?? known.keep(name, kindOf(name, removed))
+    const goes = kind === 'credential' ? !forwardsToken : kind === 'removed'
+    if (goes || named?.has(foldedName(name))) headers.delete(name)
   }
+}
+
+/** What is done with a name, whose few spellings come again and again. */
+const knownNames = perObject((_: Gate) => createTextMemo<ReturnType<typeof kindOf>>())
+
+const kindOf = (name: string, removed: RegExp): 'credential' | 'removed' | 'stays' => {
+  const folded = foldedName(name)
+  if (CREDENTIALS.includes(folded)) return name === folded ? 'credential' : 'removed'
+  return removed.test(folded) ? 'removed' : 'stays'
 }
 
 /** Whether a header of an answer ends at this hop, by its name or because {@link connectionOptions} name it. */
@@ -82,18 +93,34 @@ export const isHopByHop = (name: string, named: ReadonlySet<string>): boolean =>
 
 type Pairs = readonly (readonly [name: string, value: string])[]
 
-/** The identity an origin is told, as header name (without prefix) and value. */
-export const identityHeaders = ({
-  agent,
-  access,
-  grant,
-  possession,
-}: Pick<Facts, 'agent' | 'access' | 'grant' | 'possession'>): Pairs => [
-  ...agentHeaders(agent),
-  ...tokenHeaders(access),
-  ...scopeList('grant', grant),
-  ['possession', possession],
-]
+/** What an origin is told of who is calling, as names and values of headers. */
+export const identityHeaders = (known: Facts): Pairs => {
+  const { admission, grant, routeGrant, policy } = known
+  const pairs = admittedHeaders(admission, known)
+  return grant === routeGrant
+    ? pairs
+    : [
+        ...pairs.filter(([name]) => name !== `${policy.gate.identityPrefix}grant`),
+        ...prefixed(policy.gate, scopeList('grant', grant)),
+      ]
+}
+
+/** Those of an admission: all that a rule without an MCP server has. */
+const admittedHeaders = perAdmission(
+  (known: Facts): Pairs => [
+    ...claimHeaders(known),
+    ...prefixed(known.policy.gate, [
+      ...agentHeaders(known.agent),
+      ...tokenHeaders(known.access),
+      ...scopeList('grant', known.routeGrant),
+      ['possession', known.possession],
+    ]),
+  ],
+  (pairs) => pairs.reduce((sum, [name, value]) => sum + 2 * (name.length + value.length) + 128, 0),
+)
+
+const prefixed = ({ identityPrefix }: Gate, pairs: Pairs): Pairs =>
+  pairs.map(([name, value]) => [identityPrefix + name, value])
 
 const optional = (name: string, value: string | undefined): Pairs =>
   value === undefined ? [] : [[name, headerText(value)]]
@@ -101,27 +128,23 @@ const optional = (name: string, value: string | undefined): Pairs =>
 const scopeList = (name: string, scopes: readonly string[]): Pairs =>
   scopes.length === 0 ? [] : [[name, scopes.map(headerText).join(' ')]]
 
-const agentHeaders = perObject(
-  (agent: AgentIdentity): Pairs => [
-    ...optional('id', agent.name),
-    ...optional('issuer', agent.issuer),
-    ...optional('subject', agent.subject),
-    ...optional('client-id', agent.clientId),
-    ...optional('type', agent.type),
-    ...optional('workflow-id', agent.workflowId),
-    ...(agent.actors.length > 0
-      ? [['delegation', agent.actors.map(actorText(agent.issuer)).join(',')] as const]
-      : []),
-  ],
-)
+const agentHeaders = (agent: AgentIdentity): Pairs => [
+  ...optional('id', agent.name),
+  ...optional('issuer', agent.issuer),
+  ...optional('subject', agent.subject),
+  ...optional('client-id', agent.clientId),
+  ...optional('type', agent.type),
+  ...optional('workflow-id', agent.workflowId),
+  ...(agent.actors.length > 0
+    ? [['delegation', agent.actors.map(actorText(agent.issuer)).join(',')] as const]
+    : []),
+]
 
-const tokenHeaders = perObject(
-  (access: AccessToken): Pairs => [
-    ...scopeList('scope', access.scopes),
-    ...optional('token-id', access.id),
-    ['token-expires', String(Math.floor(access.expires))],
-  ],
-)
+const tokenHeaders = (access: AccessToken): Pairs => [
+  ...scopeList('scope', access.scopes),
+  ...optional('token-id', access.id),
+  ['token-expires', String(Math.floor(access.expires))],
+]
 
 /**
  * An actor of the token's own issuer is its id; one of another issuer is `issuer;id`, both
@@ -135,7 +158,7 @@ const actorText =
   }
 
 /** Claims under the names that the origin reads them by: those of the gate and of the rule. */
-export const claimHeaders = ({
+const claimHeaders = ({
   access: { claims },
   policy,
   route,

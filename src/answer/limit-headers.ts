@@ -34,10 +34,10 @@ export const limitHeaders = (limited: Limited | undefined): Fields => {
 const item = (name: string, quota: number, window: number, { left, reset }: Left) =>
   [`"${name}";q=${quota};w=${window}`, `"${name}";r=${left};t=${reset}`] as const
 
-/** Puts them onto an answer, in place of those that an origin has sent of its own limits. */
-export const setLimitHeaders = (headers: Headers, limited: Limited | undefined): void => {
+/** The same, with those taken away (no value) that an origin has sent of its own limits. */
+export const limitFields = (
+  limited: Limited | undefined,
+): readonly (readonly [name: string, value?: string])[] => {
   const fields = limitHeaders(limited)
-  if (fields.length === 0) return
-  for (const name of OLDER) headers.delete(name)
-  for (const [name, value] of fields) headers.set(name, value)
+  return fields.length === 0 ? fields : [...OLDER.map((name) => [name] as const), ...fields]
 }

@@ -1,8 +1,10 @@
 import { foldedName } from '../base/text.ts'
 import type { Facts } from '../guard.ts'
+import { ASSERTION_HEADER } from '../model/assertion.ts'
 import type { Route } from '../model/route.ts'
+import { partsOf } from '../model/well-known.ts'
 import type { ForwardContext } from './forward.ts'
-import { claimHeaders, identityHeaders, stripInbound } from './headers.ts'
+import { identityHeaders, stripInbound } from './headers.ts'
 import { setMcpHeaders } from './mcp/request.ts'
 
 /** Whether answers are searched: for secrets, or for what a caller of MCP may not know of. */
@@ -12,13 +14,17 @@ export const isRead = ({ secrets, mcp }: Route): boolean => secrets.length > 0 |
  * The headers an origin is told, from those a request came with: copied by the runtime, so that what stays is
  * byte for byte as it came, in as many lines.
  */
-export const originHeaders = (inbound: Headers, context: ForwardContext): Headers => {
+export const originHeaders = (
+  inbound: Headers,
+  assertion: string | undefined,
+  context: ForwardContext,
+): Headers => {
   const { policy, route, address, decision, requestId, clientIp } = context
   const headers = new Headers(inbound)
   const upgrade = headers.get('upgrade')
   stripInbound(headers, policy.gate, route)
   if (upgrade?.toLowerCase() === 'websocket' && !route.mcp) headers.set('Upgrade', 'websocket')
-  if (route.target.service) headers.set('Host', route.target.url.host)
+  if (route.target.service) headers.set('Host', partsOf(route.target.url).host)
   else headers.delete('host')
   if (clientIp !== undefined) headers.set('X-Forwarded-For', clientIp)
   headers.set('X-Forwarded-Proto', address.scheme)
@@ -30,6 +36,9 @@ export const originHeaders = (inbound: Headers, context: ForwardContext): Header
   if (decision.outcome === 'passed') {
     for (const [name, value] of route.inject) headers.set(name, value)
     tell(headers, decision.known)
+    if (assertion !== undefined) {
+      headers.set(policy.gate.identityPrefix + ASSERTION_HEADER, assertion)
+    }
   }
   return headers
 }
@@ -49,13 +58,10 @@ export const handlerHeaders = (inbound: Headers, known: Facts): Headers => {
 
 /** Sets what is known of a request that passed, in place. */
 const tell = (headers: Headers, known: Facts): void => {
-  const { route, policy, operation } = known
-  for (const [name, value] of claimHeaders(known)) headers.set(name, value)
+  const { route, operation } = known
   if (isRead(route)) askWhole(headers)
   if (route.mcp) setMcpHeaders(headers, operation)
-  for (const [name, value] of identityHeaders(known)) {
-    headers.set(policy.gate.identityPrefix + name, value)
-  }
+  for (const [name, value] of identityHeaders(known)) headers.set(name, value)
 }
 
 /** What an agent could ask for a part by, or for another charset. */

@@ -3,7 +3,7 @@ import { answerRow, type Denial } from '../base/denial.ts'
 import type { Route } from '../model/route.ts'
 import type { Limited } from '../stages/limit.ts'
 import { challenge } from './challenge.ts'
-import { setLimitHeaders } from './limit-headers.ts'
+import { limitHeaders } from './limit-headers.ts'
 import { requiredBy } from './required.ts'
 
 /** What the answer to a denial may depend on besides the denial. */
@@ -40,7 +40,7 @@ export const problem = (
   if (authenticate) headers.set('WWW-Authenticate', authenticate)
   if (retryAfter !== undefined) headers.set('Retry-After', String(retryAfter))
   if (allow) headers.set('Allow', allow.join(', '))
-  setLimitHeaders(headers, limited)
+  for (const [name, value] of limitHeaders(limited)) headers.set(name, value)
   const body = {
     type: `https://edgewarden.dev/denials#${denial.code}`,
     title: denial.summary,

@@ -1,6 +1,7 @@
+import { perAdmission } from '../base/admission.ts'
 import type { Denial } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
-import { type Decision, refusalOf } from '../guard.ts'
+import { type Decision, type Facts, refusalOf } from '../guard.ts'
 import { type McpMessage, writtenName } from '../model/mcp.ts'
 import type { Gate } from '../model/policy.ts'
 import type { Operation } from '../model/token.ts'
@@ -17,18 +18,19 @@ export interface RecordContext {
   readonly colo?: string | undefined
   /** A denial after the line: forwarding failed, or an endpoint of the gate refused. */
   readonly denial?: Denial | undefined
-  readonly originStatus?: number | undefined
+  /** What the origin has answered, where it has. */
+  readonly origin?: { readonly status: number; readonly requestId?: string | undefined } | undefined
   /** Ids of the revocations that were made or lifted. */
   readonly revocations?: readonly string[] | undefined
 }
 
 /** What a route in shadow mode let through. */
-const shadowedDenial = (decision: Decision): Denial | undefined =>
+const shadowedDenial = (decision: Decision | Undecided): Denial | undefined =>
   decision.outcome === 'denied' && !refusalOf(decision) ? decision.denial : undefined
 
 /** Whether a decision is written: every denial, also one that shadow mode let through; of the rest a share. */
 export const isRecorded = (
-  decision: Decision,
+  decision: Decision | Undecided,
   denial: Denial | undefined,
   { allowed }: Gate['journal'] = { allowed: 1 },
   random: () => number = Math.random,
@@ -36,15 +38,30 @@ export const isRecorded = (
   denial !== undefined || decision.outcome === 'denied' || allowed === 1 || random() < allowed
 
 /**
- * One journal line. What an unverified token claims is written as a claim, cut short, and only
- * until the signature is verified; of an encrypted one it is not written at all. Never a token, a query or a body.
+ * One journal line, as JSON; members that are not known are left out. What an unverified token claims is written as
+ * a claim, cut short, and only until the signature is verified; of an encrypted one it is not written at all. Never
+ * a token, a query or a body.
  */
-export const recordOf = (
-  decision: Decision,
-  { id, time, requestId, version, colo, denial, originStatus, revocations }: RecordContext,
-): Readonly<Record<string, unknown>> => {
-  const { known, waits } = decision
-  const { token, access, agent, credential, operation } = known
+export const recordOf = (decision: Decision | Undecided, context: RecordContext): string => {
+  const head = JSON.stringify(headOf(decision, context))
+  const known: Partial<Facts> = decision.known
+  // What follows from the admission is written once.
+  const rest = known.admission ? admittedText(known.admission, known) : textOf(known)
+  return `${head.slice(0, -1)},${rest.slice(1)}`
+}
+
+/** A request that the line was not asked about. */
+export type Undecided = Pick<
+  Extract<Decision, { readonly outcome: 'ended' }>,
+  'outcome' | 'known' | 'waits'
+>
+
+const headOf = (
+  decision: Decision | Undecided,
+  { id, time, requestId, version, colo, denial, origin, revocations }: RecordContext,
+) => {
+  const known: Partial<Facts> = decision.known
+  const { token, credential, operation } = known
   const refused = refusalOf(decision) ?? denial
   const shadowed = shadowedDenial(decision)
   const claims = token || credential?.opened ? undefined : credential
@@ -54,16 +71,28 @@ export const recordOf = (
     id,
     time: new Date(time).toISOString(),
     request_id: requestId,
-    route: known.route?.name,
     decision: refused ? 'denied' : 'allowed',
     code: reason?.code,
     detail: reason && detailOf(reason),
     would_deny: shadowed ? true : undefined,
-    mode: known.route?.mode ?? 'enforce',
     version,
     colo,
     claimed_issuer: claimed(claims?.claimedIssuer),
     claimed_kid: claimed(claims?.kid),
+    grant: known.grant,
+    mcp: operation && mcpOf(operation),
+    ms: decision.waits,
+    origin_status: origin?.status,
+    origin_request_id: claimed(origin?.requestId),
+    revocations,
+  }
+}
+
+/** What the rule and the token say. */
+const textOf = ({ route, token, access, agent }: Partial<Facts>): string =>
+  JSON.stringify({
+    route: route?.name,
+    mode: route?.mode ?? 'enforce',
     issuer: token?.issuer.issuer,
     kid: token?.key.kid,
     agent: agent?.id,
@@ -71,14 +100,10 @@ export const recordOf = (
     jti: access?.id,
     subject: access?.subject,
     workflow: agent?.workflowId,
-    grant: known.grant,
     actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
-    mcp: operation && mcpOf(operation),
-    ms: waits,
-    origin_status: originStatus,
-    revocations,
-  }
-}
+  })
+
+const admittedText = perAdmission(textOf, (text) => 2 * text.length)
 
 /** What was asked of an MCP server: by whom is known, since a body is read of a verified agent only. */
 const mcpOf = (operation: Operation) => {

@@ -45,18 +45,39 @@ const moved = (body: Body, writable: WritableStream<Uint8Array>, signal: AbortSi
 
 /**
  * A body, its bytes untouched. `length`: exactly how many, so that Content-Length is kept in workerd,
- * which moves them without a script. `last` is for {@link pumped} bodies.
+ * which moves them without a script. Of such a body nothing can be said last.
  */
 export const piped = (body: Body, length?: number): Pipe => {
   if (!IdentityTransformStream || !FixedLengthStream) return transformed(body)
   const controller = new AbortController()
   const { signal } = controller
-  const { readable, writable } =
-    length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length)
+  if (length !== undefined) {
+    const { readable, writable } = new FixedLengthStream(length)
+    return {
+      readable,
+      over: moved(body, writable, signal),
+      cut: () => controller.abort(wasCut()),
+    }
+  }
+  const { readable, writable } = new IdentityTransformStream()
+  let words: Uint8Array | undefined
+  // The writable end is kept open, so that something can be said behind what has gone through.
+  const go = async () => {
+    try {
+      await body.pipeTo(writable, { signal, preventAbort: true, preventClose: true })
+      await writable.close()
+    } catch (error) {
+      if (words) await sayLast(writable.getWriter(), words)
+      else await writable.abort(error)
+    }
+  }
   return {
     readable,
-    over: moved(body, writable, signal),
-    cut: () => controller.abort(wasCut()),
+    over: go().catch(ignore),
+    cut(last) {
+      words = last
+      controller.abort(wasCut())
+    },
   }
 }
 
@@ -96,9 +117,8 @@ export const resumed = (body: Body, { chunks, rest }: Required<Started>): Pipe =
 }
 
 /**
- * A body that may be sent last words, or that a script makes; `length` as for {@link piped}. Chunk by chunk
- * in workerd: slower for many bytes, but the buffers of its own pipe are 150 kB for each stream, also for
- * one that is idle.
+ * A body that a script makes; `length` as for {@link piped}. Chunk by chunk in workerd, whose own pipe could not
+ * be cut while such a body waits.
  */
 export const pumped = (body: Body, length?: number): Pipe => {
   if (!IdentityTransformStream || !FixedLengthStream) return transformed(body)

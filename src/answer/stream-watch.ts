@@ -1,7 +1,7 @@
 import type { Denial } from '../base/denial.ts'
 import type { Facts, GuardPorts } from '../guard.ts'
 import type { Revocation, RevocationTerms } from '../model/revocation.ts'
-import { fallen, standingDenials, subjectsOf } from '../stages/standing.ts'
+import { fallen, standingDenials } from '../stages/standing.ts'
 
 /** Why a stream was cut. */
 export type Ending = 'token_expired' | 'token_revoked' | 'revocations_unavailable'
@@ -35,7 +35,7 @@ const JITTER = 1 / 5
  * One timer at a time, in the context that it was called in.
  */
 export const watch = (
-  { policy, route, access, agent }: Facts,
+  { policy, route, access, subjects }: Facts,
   { clock, revocations }: WatchPorts,
   cut: (ending: Ending) => void,
 ): (() => void) => {
@@ -43,7 +43,6 @@ export const watch = (
   const { maxStaleness } = revocation
   const copy = maxStaleness * COPY
   const terms: RevocationTerms = { consistency: 'bounded', maxStaleness: copy }
-  const subjects = subjectsOf(access, agent)
   const expires = (access.expires + policy.gate.clockTolerance) * 1000
   let timer: ReturnType<typeof setTimeout> | undefined
   let isOver = false

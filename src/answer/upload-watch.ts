@@ -1,7 +1,7 @@
 import type { Denial } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Decision } from '../guard.ts'
-import { type Ending, endingDenial, type WatchPorts, watch } from './stream-watch.ts'
+import { type Ending, endingDenial, watch } from './stream-watch.ts'
 
 /** A request on its way, which ends when its token does. */
 export interface WatchedUpload {
@@ -20,14 +20,13 @@ const UNWATCHED: WatchedUpload = { ended: () => undefined, over: () => {} }
 export const watchUpload = (
   { headers }: Request,
   decision: Decision,
-  ports: WatchPorts,
   abort: AbortController,
 ): WatchedUpload => {
   const length = Number(headers.get('content-length') ?? Number.NaN)
   if (length <= LIMITS.smallBodyBytes) return UNWATCHED
   if (decision.outcome !== 'passed' || decision.known.route.mode === 'shadow') return UNWATCHED
   let ending: Ending | undefined
-  const over = watch(decision.known, ports, (how) => {
+  const over = watch(decision.known, decision.ports, (how) => {
     ending = how
     abort.abort()
   })

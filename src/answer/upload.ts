@@ -2,9 +2,9 @@ import { LIMITS } from '../base/limits.ts'
 
 /**
  * Counts the time the origin keeps a request waiting, and ends `timeout` once that is `ms` at a
- * stretch. The caller's own slowness is not counted, nor anything after the origin's answer.
+ * stretch; never without `ms`. The caller's own slowness is not counted, nor anything after the origin's answer.
  */
-export const patience = (ms: number) => {
+export const patience = (ms: number | undefined) => {
   let expire = () => {}
   const timeout = new Promise<undefined>((resolve) => {
     expire = () => resolve(undefined)
@@ -18,7 +18,7 @@ export const patience = (ms: number) => {
     timeout,
     begin() {
       end()
-      if (!over) timer = setTimeout(expire, ms)
+      if (!over && ms !== undefined) timer = setTimeout(expire, ms)
     },
     end,
     over() {

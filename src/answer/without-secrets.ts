@@ -1,10 +1,9 @@
-import { LIMITS } from '../base/limits.ts'
+import { contentLength } from '../base/body.ts'
 import type { Route } from '../model/route.ts'
 import { maskStream, maskText } from './mask.ts'
 import { type Spelled, spelled } from './spellings.ts'
 import { IS_NATIVE, piped } from './stream-pipe.ts'
 import { relay, type Socket } from './stream-socket.ts'
-import { lengthOf } from './streams.ts'
 
 /**
  * An answer without the secrets that its rule injects, in case its origin repeats what it was sent: `*` for
@@ -27,16 +26,11 @@ export const withoutSecrets = (answer: Response, route: Route): Response => {
   return new Response(masked && framed(masked, headers, route), { status, statusText, headers })
 }
 
-/**
- * Keeps Content-Length. Of longer bodies that is done where they are watched, see `mortal`: native pipes in
- * a row stand still.
- */
+/** Keeps Content-Length. */
 const framed = (body: ReadableStream<Uint8Array>, headers: Headers, { target }: Route) => {
   // Over a service binding the header is only what a Worker wrote.
-  const length = target.service === undefined ? lengthOf(headers) : undefined
-  return IS_NATIVE && length !== undefined && length <= LIMITS.smallBodyBytes
-    ? piped(body, length).readable
-    : body
+  const length = target.service === undefined ? contentLength(headers) : undefined
+  return IS_NATIVE && length !== undefined ? piped(body, length).readable : body
 }
 
 /** What names a charset in which a secret's characters are the bytes that they are in ASCII. */

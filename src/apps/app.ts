@@ -1,3 +1,4 @@
+import type { Env } from 'hono'
 import { HonoBase } from 'hono/hono-base'
 import type { Router } from 'hono/router'
 import { TrieRouter } from 'hono/router/trie-router'
@@ -6,12 +7,12 @@ import type { GateEnv } from './context.ts'
 
 /**
  * A Hono app of the gate, on the router that the rules use too, so that no second one is bundled.
- * Its answers are remembered: nearly all requests have one and the same path here.
+ * What it finds is remembered: the gate's own endpoints have few paths.
  */
-export const createApp = (
-  getPath?: (request: Request, options?: { env?: GateEnv['Bindings'] }) => string,
-): HonoBase<GateEnv> =>
-  new HonoBase<GateEnv>({
+export const createApp = <E extends Env = GateEnv>(
+  getPath?: (request: Request, options?: { env?: E['Bindings'] }) => string,
+): HonoBase<E> =>
+  new HonoBase<E>({
     router: remembering(new TrieRouter()),
     ...(getPath && { getPath }),
   })

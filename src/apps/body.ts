@@ -3,8 +3,9 @@ import { LIMITS } from '../base/limits.ts'
 import { isPlainJson } from '../base/media-type.ts'
 import { fail, type Result } from '../base/result.ts'
 import type { Room } from '../base/room.ts'
+import { revocableSubjects } from '../model/revocation.ts'
 import { type bodyDenials, ownerOf, wholeBody } from '../stages/body.ts'
-import { fallen, standingDenials, subjectsOf } from '../stages/standing.ts'
+import { fallen, standingDenials } from '../stages/standing.ts'
 import type { Admin } from './context.ts'
 
 /** Why the body of a request to the gate itself is not read, beside what any body may be. */
@@ -50,7 +51,7 @@ const fallenMeanwhile = async (c: Admin): Promise<Denial | undefined> => {
   const access = c.get('access')
   const { revocations, clock } = c.get('ports')
   try {
-    const entries = await revocations.lookup(subjectsOf(access, c.get('agent')))
+    const entries = await revocations.lookup(revocableSubjects(access, c.get('agent')))
     return fallen({ policy, access }, entries, clock.now())
   } catch (error) {
     return standingDenials('revocations_unavailable', { error: String(error) })

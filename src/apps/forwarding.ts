@@ -1,29 +1,13 @@
 import { fetchOrigin } from '../adapters/fetch-origin.ts'
-import { createMemoryRevocations } from '../adapters/revocations/memory.ts'
-import { createSessions } from '../adapters/sessions.ts'
-import { system } from '../adapters/system.ts'
-import { deciderOf } from '../answer/deciders.ts'
-import { deliver } from '../answer/deliver.ts'
-import { type Send, forward as send } from '../answer/forward.ts'
+import type { Send } from '../answer/forward.ts'
 import { originalOf } from '../answer/handler.ts'
-import type { McpPorts } from '../answer/mcp/answer.ts'
 import { metadataAnswer } from '../answer/metadata.ts'
+import { relay } from '../answer/relay.ts'
 import { requestIdOf } from '../answer/request-id.ts'
 import { answerRefusal, respond } from '../answer/respond.ts'
 import { isPreflight } from '../base/request.ts'
-import { createRooms } from '../base/room.ts'
 import type { Decision } from '../guard.ts'
 import { routeDenials } from '../stages/route.ts'
-
-const { clock } = system
-
-/** Of a decision that was made by another guard: its token expires, and what it revokes is not known. */
-const ELSEWHERE: McpPorts = {
-  clock,
-  revocations: createMemoryRevocations({ clock }),
-  sessions: createSessions({ keys: { signing: () => undefined }, clock }),
-  bodies: createRooms(clock),
-}
 
 /** How {@link forward} sends a request on. */
 export interface ForwardOptions {
@@ -58,28 +42,12 @@ export const forward = async (
     return answerRefusal(request, routeDenials('route_unknown'), decision)
   }
   const { requestId = requestIdOf(request), clientIp } = given
-  const ports = deciderOf(decision)
-  const sent = await send(request, {
-    policy,
-    route,
-    address,
-    decision,
+  const isFetched = sendBy === fetchOrigin
+  const { answer } = await relay(request, decision, {
+    send: sendBy,
     requestId,
     clientIp,
-    ports: ports ?? ELSEWHERE,
-    send: sendBy,
+    isFetched,
   })
-  if (!sent.ok) return answerRefusal(request, sent.reason.denial, decision)
-  const { limited } = decision.known
-  const delivered = await deliver(sent.value, request, {
-    route,
-    address,
-    requestId,
-    limited,
-    decision,
-    ports: ports ?? ELSEWHERE,
-    isMortal: ports !== undefined,
-    isFetched: sendBy === fetchOrigin,
-  })
-  return delivered.ok ? delivered.value : answerRefusal(request, delivered.reason.denial, decision)
+  return answer.ok ? answer.value : answerRefusal(request, answer.reason, decision)
 }

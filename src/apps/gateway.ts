@@ -1,21 +1,20 @@
-import { deliver } from '../answer/deliver.ts'
-import { forward } from '../answer/forward.ts'
 import { refusal } from '../answer/mcp-refusal.ts'
-import { isRecorded, recordOf } from '../answer/record.ts'
+import { isRecorded, type RecordContext, recordOf, type Undecided } from '../answer/record.ts'
+import { relay } from '../answer/relay.ts'
 import { requestIdOf } from '../answer/request-id.ts'
 import { serverTiming } from '../answer/server-timing.ts'
 import { chainDenials } from '../base/chain.ts'
 import { type Denial, denials } from '../base/denial.ts'
 import { perObject } from '../base/memo.ts'
 import { readAddress } from '../base/request.ts'
-import type { Decision, Guard } from '../guard.ts'
+import { type Decision, type Facts, type Guard, refusalOf } from '../guard.ts'
 import { METADATA_PATH } from '../model/metadata.ts'
 import type { Gate } from '../model/policy.ts'
 import { createApp } from './app.ts'
 import { connectionOf } from './connection.ts'
 import type { GateEnv, Opened } from './context.ts'
 import { explainRequest } from './explain.ts'
-import { guarding } from './guarding.ts'
+import { guarding, withCors } from './guarding.ts'
 import { jwks } from './jwks.ts'
 import { resourceMetadata } from './metadata.ts'
 import { policyInForce } from './policy.ts'
@@ -32,77 +31,128 @@ const deny = denials({
 
 export const gatewayDenials = deny
 
-/** Where the gate's own endpoints are mounted: no canonical path begins like this. */
-const OWN = '/<gate>'
 /** Before the line has run, and where it does not run at all. */
-const UNDECIDED: Decision = { outcome: 'ended', known: {}, waits: {} }
-
-/** The path the apps are matched by; which rule a request falls under is the line's matter. */
-const appPath = (request: Request, prefix: string): string => {
-  const reading = readAddress(request)
-  if (!reading.ok) return '/<unreadable>'
-  const { path } = reading.value
-  if (path.startsWith(`${prefix}/`)) return OWN + path.slice(prefix.length)
-  return path.startsWith(METADATA_PATH) ? path : '/<origin>'
-}
-
-const prefixOf = (opened: unknown): string => (opened as GateEnv['Bindings']).prefix
+const UNDECIDED: Undecided = { outcome: 'ended', known: {}, waits: {} }
 
 /**
- * The gate as one Hono app: its own endpoints, and everything else forwarded. Every request but
- * `PREFIX/health` walks the line first, and every decision is written to the journal.
+ * Answers one request: the gate's own endpoints by a Hono app, everything else by the line and the relay. Every
+ * request but `PREFIX/health` walks the line first, and every decision is written to the journal.
  */
-export const gateway = createApp((request, options) => appPath(request, prefixOf(options?.env)))
+export const gateway = (request: Request, opened: Opened): Response | Promise<Response> =>
+  ownPath(request, opened.prefix) === undefined ? pass(request, opened) : own.fetch(request, opened)
 
-gateway.use(async (c, next) => {
-  const { policy, ports, version, colo, cf } = c.env
-  const { raw } = c.req
+/** Where the gate's own endpoints are mounted: no canonical path begins like this. */
+const OWN = '/<gate>'
+
+/** What of a path an endpoint of the gate's own is found by; which rule a request falls under is the line's matter. */
+const ownPath = (request: Request, prefix: string): string | undefined => {
+  const reading = readAddress(request)
+  if (!reading.ok) return undefined
+  const { path } = reading.value
+  if (path.startsWith(`${prefix}/`)) return OWN + path.slice(prefix.length)
+  return path === METADATA_PATH || path.startsWith(`${METADATA_PATH}/`) ? path : undefined
+}
+
+/** One request, from its beginning to its line in the journal. */
+const beginExchange = (request: Request, { policy, ports, version, colo, cf }: Opened) => {
   const time = ports.clock.now()
   const id = crypto.randomUUID()
-  const requestId = requestIdOf(raw, id)
-  c.set('requestId', requestId)
+  const requestId = requestIdOf(request, id)
+  return {
+    requestId,
+    clientIp: policy && addressOf(request, policy.gate, cf),
+    refuse(denial: Denial, decision: Decision | undefined, extra?: Extra): Response {
+      const { route, operation, limited }: Partial<Facts> = decision?.known ?? {}
+      const { method } = request
+      const context = { requestId, method, route, operation, steps: decision?.steps, limited }
+      return refusal(denial, context, extra)
+    },
+    /** Writes the line, and gives the answer back; with a `denial` that the gate has made. */
+    end(answer: Response, decision: Decision | undefined, what: Ended = {}): Response {
+      const { denial, revocations } = what
+      // What administrators do is written whatever the share.
+      if (revocations || isRecorded(decision ?? UNDECIDED, denial, policy?.gate.journal)) {
+        const about = { id, time, requestId, version, colo, ...what }
+        ports.journal.record(recordOf(decision ?? UNDECIDED, about))
+      }
+      const steps = decision?.steps
+      if (!steps) return answer
+      const told = new Response(answer.body, answer)
+      told.headers.append('Server-Timing', serverTiming(steps))
+      return told
+    },
+  }
+}
+
+type Extra = Readonly<Record<string, unknown>>
+/** What became of a request after the line. */
+type Ended = Pick<RecordContext, 'denial' | 'origin' | 'revocations'>
+
+/** A request that is no matter of the gate's own: judged, and relayed. */
+const pass = async (request: Request, opened: Opened): Promise<Response> => {
+  const { guard, ports, cf } = opened
+  const exchange = beginExchange(request, opened)
+  const { requestId, clientIp, refuse, end } = exchange
+  let decision: Decision | undefined
+  let ended: Ended | undefined
+  try {
+    if (!guard) {
+      const denial = deny('policy_invalid')
+      return end(refuse(denial, undefined), undefined, { denial })
+    }
+    const decided = await guard(request, { caller: clientIp, connection: connectionOf(cf) })
+    decision = decided
+    const answered = async () => {
+      const refused = refusalOf(decided)
+      if (refused) return refuse(refused, decided)
+      const { send } = ports
+      const { answer, origin } = await relay(request, decided, {
+        send,
+        requestId,
+        clientIp,
+        isFetched: true,
+      })
+      ended = { origin, ...(!answer.ok && { denial: answer.reason }) }
+      return answer.ok ? answer.value : refuse(answer.reason, decided)
+    }
+    const answer = await withCors(request, decided, answered)
+    // A preflight is answered without asking.
+    if (decided.outcome === 'ended' && !ended) answer.headers.set('X-Request-Id', requestId)
+    return end(answer, decision, ended)
+  } catch (error) {
+    ports.onError('gateway', error)
+    const denial = chainDenials('unavailable')
+    return end(refuse(denial, decision), decision, { ...ended, denial })
+  }
+}
+
+/** The gate's own endpoints. */
+const own = createApp((request, options) => {
+  const { prefix } = (options as { readonly env: Opened }).env
+  return ownPath(request, prefix) ?? OWN
+})
+
+own.use(async (c, next) => {
+  const { policy, ports } = c.env
+  const { raw } = c.req
+  const { requestId, clientIp, refuse, end } = beginExchange(raw, c.env)
   c.set('ports', ports)
   c.set('deny', (denial, extra) => {
     c.set('denial', denial)
-    const { known, steps } = c.get('decision') ?? UNDECIDED
-    const { route, operation, limited } = known
-    return refusal(
-      denial,
-      { requestId, method: raw.method, route, operation, steps, limited },
-      extra,
-    )
+    return refuse(denial, c.get('decision'), extra)
   })
   if (policy) {
     c.set('policy', policy)
-    c.set('clientIp', addressOf(raw, policy.gate, cf))
+    c.set('clientIp', clientIp)
   }
   await next()
-  const originStatus = c.get('originStatus')
-  // What came from the origin has it already.
-  if (originStatus === undefined) c.res.headers.set('X-Request-Id', requestId)
+  c.res.headers.set('X-Request-Id', requestId)
   if (c.get('isUnwritten')) return
-  const decision = c.get('decision') ?? UNDECIDED
-  const { steps } = decision
-  if (steps) c.res.headers.append('Server-Timing', serverTiming(steps))
-  const denial = c.get('denial')
-  const revocations = c.get('revocations')
-  // What administrators do is written whatever the share.
-  if (!revocations && !isRecorded(decision, denial, policy?.gate.journal)) return
-  ports.journal.record(
-    recordOf(decision, {
-      id,
-      time,
-      requestId,
-      version,
-      colo,
-      denial,
-      originStatus,
-      revocations,
-    }),
-  )
+  const [denial, revocations] = [c.get('denial'), c.get('revocations')]
+  c.res = end(c.res, c.get('decision'), { denial, revocations })
 })
 
-gateway.get(`${OWN}/health`, (c) => {
+own.get(`${OWN}/health`, (c) => {
   c.set('isUnwritten', true)
   return c.json({ status: 'ok' }, 200, { 'Cache-Control': 'no-store' })
 })
@@ -115,59 +165,21 @@ const guarded = perObject((guard: Guard) =>
   }),
 )
 
-gateway.use((c, next) => {
+own.use((c, next) => {
   const { guard } = c.env
   if (guard) return guarded(guard)(c, next)
   c.res = c.get('deny')(deny('policy_invalid'))
   return Promise.resolve()
 })
-gateway.get(`${OWN}/ready`, ready)
-gateway.get(`${OWN}/jwks.json`, jwks)
-gateway.route(OWN, revocationsApp)
-gateway.post(`${OWN}/explain`, explainRequest)
-gateway.get(`${OWN}/policy`, policyInForce)
-gateway.use(`${METADATA_PATH}/*`, resourceMetadata)
+own.get(`${OWN}/ready`, ready)
+own.get(`${OWN}/jwks.json`, jwks)
+own.route(OWN, revocationsApp)
+own.post(`${OWN}/explain`, explainRequest)
+own.get(`${OWN}/policy`, policyInForce)
+own.use(`${METADATA_PATH}/*`, resourceMetadata)
 
-gateway.all('*', async (c) => {
-  const decision = c.get('decision')
-  const { route, address } = decision.known
-  if (!route || !address || route.endpoint) return c.get('deny')(chainDenials('unavailable'))
-  const policy = c.get('policy')
-  const requestId = c.get('requestId')
-  const ports = c.get('ports')
-  const clientIp = c.get('clientIp')
-  const sent = await forward(c.req.raw, {
-    policy,
-    route,
-    address,
-    decision,
-    requestId,
-    clientIp,
-    ports,
-    send: ports.send,
-  })
-  const { status } = sent.ok ? sent.value : sent.reason
-  if (status !== undefined) c.set('originStatus', status)
-  if (!sent.ok) return c.get('deny')(sent.reason.denial)
-  // A preflight that shadow mode let through is the origin's to answer.
-  const keepsCors = c.req.raw.method === 'OPTIONS' && decision.outcome === 'denied'
-  const { limited } = decision.known
-  const delivered = await deliver(sent.value, c.req.raw, {
-    route,
-    address,
-    requestId,
-    keepsCors,
-    limited,
-    decision,
-    ports,
-    isMortal: true,
-    isFetched: true,
-  })
-  return delivered.ok ? delivered.value : c.get('deny')(delivered.reason.denial)
-})
-
-gateway.notFound((c) => c.get('deny')(unexpected()))
-gateway.onError((error, c) => {
+own.notFound((c) => c.get('deny')(unexpected()))
+own.onError((error, c) => {
   c.get('ports').onError('gateway', error)
   return c.get('deny')(unexpected())
 })

@@ -9,6 +9,7 @@ import { type Decision, type Guard, refusalOf } from '../guard.ts'
 import type { Connection } from '../model/connection.ts'
 import type { CorsRule } from '../model/route.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
+import { createApp } from './app.ts'
 
 /** What handlers behind `agentGuard` read with `c.get`. */
 export interface AgentVariables {
@@ -79,11 +80,8 @@ export const guarding =
       await hand(c, decision, next, (denial) => refuse(denial, context))
       tellLimit(context, decision)
     }
-    const rule = decision.known.route?.cors
-    // Hono's cors answers every OPTIONS as a preflight that is allowed.
-    const isItsOwn = decision.outcome === 'ended' && isPreflight(c.req.raw)
-    if (!rule || (c.req.raw.method === 'OPTIONS' && !isItsOwn)) return answer()
-    return corsOf(rule)(c, answer)
+    const rule = corsFor(c.req.raw, decision)
+    return rule ? corsOf(rule)(c, answer) : answer()
   }
 
 /** Tells what is left of the rule's limit, on answers that do not say it yet. */
@@ -93,6 +91,32 @@ const tellLimit = (c: Context, { known }: Decision): void => {
   // Through Hono, since the answer of a handler may be one that cannot be changed.
   for (const [name, value] of told) c.header(name, value)
 }
+
+/** The rule for other origins that an answer falls under. Hono's cors answers every OPTIONS as a preflight that is allowed. */
+const corsFor = (request: Request, { outcome, known }: Decision): CorsRule | undefined =>
+  request.method !== 'OPTIONS' || (outcome === 'ended' && isPreflight(request))
+    ? known.route?.cors
+    : undefined
+
+/** An answer with the CORS headers of its rule, if it has any; a preflight that may pass is answered without asking. */
+export const withCors = async (
+  request: Request,
+  decision: Decision,
+  answer: () => Promise<Response>,
+): Promise<Response> => {
+  const rule = corsFor(request, decision)
+  return rule ? corsApp(rule).fetch(request, { answer }) : answer()
+}
+
+const corsApp = perObject((rule: CorsRule) => {
+  const app = createApp<{ Bindings: { readonly answer: () => Promise<Response> } }>()
+  app.use(corsOf(rule))
+  app.all('*', (c) => c.env.answer())
+  app.onError((error) => {
+    throw error
+  })
+  return app
+})
 
 const corsOf = perObject((rule: CorsRule): MiddlewareHandler => {
   const handler = cors({

@@ -3,8 +3,14 @@ import { type Denial, denials } from '../base/denial.ts'
 import { parseJsonObject } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import type { RevocationPage, RevocationQuery, RevocationStore } from '../model/ports.ts'
-import { isRevoked, type Revocation, type Spread, subjectKey } from '../model/revocation.ts'
-import { revocableSubjects, standingDenials } from '../stages/standing.ts'
+import {
+  isRevoked,
+  type Revocation,
+  revocableSubjects,
+  type Spread,
+  subjectKey,
+} from '../model/revocation.ts'
+import { standingDenials } from '../stages/standing.ts'
 import { createApp } from './app.ts'
 import { readAdminBody } from './body.ts'
 import type { Admin } from './context.ts'

@@ -1,11 +1,13 @@
+import { type Admission, ALWAYS, admissionOf, type Decided, type Within } from './admission.ts'
 import { type Denial, type Denier, denials } from './denial.ts'
 
 /**
  * What a stage returns: facts for the stages after it, a denial (with the facts its answer needs),
  * or `end`: the line stops here and the request is allowed with the facts established so far.
+ * `within`: how long a stage that is decided once would decide so again; always, where it is absent.
  */
 export type Outcome<Adds, Code extends string> =
-  | { readonly ok: true; readonly value: Adds }
+  | { readonly ok: true; readonly value: Adds; readonly within?: Within }
   | { readonly ok: false; readonly reason: Denial<Code>; readonly value?: Partial<Adds> }
   | { readonly ok: true; readonly end: true; readonly value: Partial<Adds> }
 
@@ -13,7 +15,14 @@ export type Outcome<Adds, Code extends string> =
 export type Detail = Readonly<Record<string, unknown>>
 
 /** One step of the line: from the facts and ports it needs to facts, or to a denial. */
-export interface Stage<Name extends string, Needs, Ports, Adds, Code extends string> {
+export interface Stage<
+  Name extends string,
+  Needs,
+  Ports,
+  Adds,
+  Code extends string,
+  Keyed = unknown,
+> {
   readonly name: Name
   /** One sentence: what is known once this stage has passed. */
   readonly establishes: string
@@ -23,6 +32,11 @@ export interface Stage<Name extends string, Needs, Ports, Adds, Code extends str
   readonly missed?: (facts: Needs & Partial<Adds>) => Detail
   /** Lets go of what no stage after it needs. Called once it has passed, and was told. */
   readonly done?: (facts: Needs & Adds) => void
+  /**
+   * What it establishes where it asks nothing, by facts that an admission is found by; `undefined` where it has to
+   * run. An admission remembers it. Must not throw.
+   */
+  readonly without?: (facts: Keyed) => Adds | undefined
   readonly denials: readonly Pick<Denier<Code>, 'rows'>[]
   readonly run: (facts: Needs, ports: Ports) => Outcome<Adds, Code> | Promise<Outcome<Adds, Code>>
 }
@@ -33,9 +47,10 @@ export const stage = <
   Ports,
   Adds extends object,
   Code extends string,
+  Keyed = unknown,
 >(
-  parts: Stage<Name, Needs, Ports, Adds, Code>,
-): Stage<Name, Needs, Ports, Adds, Code> => parts
+  parts: Stage<Name, Needs, Ports, Adds, Code, Keyed>,
+): Stage<Name, Needs, Ports, Adds, Code, Keyed> => parts
 
 /** What one stage did, for explanations. */
 export interface Step {
@@ -86,22 +101,49 @@ type Fresh<Facts, Adds> = [Overlap<Facts, Adds>] extends [never]
  * A line of stages whose order the compiler checks: a stage can only be joined where the facts it
  * needs are established, and no stage may establish a fact twice.
  *
+ * Some stages are decided once and remembered, as an {@link Admission}. The compiler gives them no fact
+ * but those that the admission is found by (`Keyed`), and what such stages before them have established.
+ *
  * `and`, not `then`: an object with a `then` method would be awaited.
  */
-export interface Chain<Given, Facts, Ports, Code extends string> {
+export interface Chain<Given, Facts, Keyed, Ports, Code extends string> {
+  /** Joins a stage that runs for each request. */
   and<Name extends string, P, Adds extends object, C extends string>(
-    next: Stage<Name, Facts, P, Adds, C> & Fresh<Facts, Adds>,
-  ): Chain<Given, Facts & Adds, Ports & P, Code | C>
+    next: Stage<Name, Facts, P, Adds, C, Keyed> & Fresh<Facts, Adds>,
+  ): Chain<Given, Facts & Adds, Keyed, Ports & P, Code | C>
+  /** Names established facts that an admission is found by. */
+  by<Name extends keyof Facts>(
+    ...names: readonly Name[]
+  ): Chain<Given, Facts, Keyed & Pick<Facts, Name>, Ports, Code>
+  /** Joins a stage that is decided once for the facts an admission is found by. */
+  once<Name extends string, P, Adds extends object, C extends string>(
+    next: Stage<Name, Keyed, P, Adds, C, Keyed> & Fresh<Facts, Adds>,
+  ): Chain<Given, Facts & Adds, Keyed & Adds, Ports & P, Code | C>
+  /** Behind the last stage that is decided once: the admission is a fact from here on. */
+  admitted(): Chain<Given, Facts & { readonly admission: Admission<Keyed> }, Keyed, Ports, Code>
   /** Names, order and codes of the stages, as data. */
-  readonly stages: readonly Stage<string, never, never, object, string>[]
+  readonly stages: readonly Stage<string, never, never, object, string, never>[]
   /**
    * Runs the stages in order until one denies or ends the line. A stage that throws denies with
-   * `unavailable`; the error goes to `onError` and nowhere else.
+   * `unavailable`; the error goes to `onError` and nowhere else. `recall` gives an admission for the facts
+   * so far, asked before the first stage that is decided once; with one, those stages do not run, nor those that
+   * ask nothing.
    */
-  run(given: Given, ports: Ports, watch: Watch): Promise<Run<Facts, Code | 'unavailable'>>
+  run(
+    given: Given,
+    ports: Ports,
+    watch: Watch,
+    recall?: (known: Partial<Facts>) => Admission<Keyed> | undefined,
+  ): Promise<Run<Facts, Code | 'unavailable'>>
 }
 
-type AnyStage = Stage<string, object, unknown, object, string>
+type AnyStage = Stage<string, object, unknown, object, string, object>
+
+/** A place in a line: a stage, and whether it is decided once; without a stage, where all of these are behind. */
+interface Place {
+  readonly stage?: AnyStage
+  readonly isOnce: boolean
+}
 
 /** What a stage shows of itself; one that throws shows nothing, and changes nothing of what was decided. */
 const shown = (
@@ -118,51 +160,89 @@ const shown = (
   }
 }
 
-const build = (stages: readonly AnyStage[]) => ({
-  stages,
-  and: (next: AnyStage) => build([...stages, next]),
-  async run(given: object, ports: unknown, { now, onError, trace }: Watch) {
-    const known: Record<string, unknown> = { ...given }
-    const waits: Record<string, number> = {}
-    for (const { name, run, found, missed, done } of stages) {
-      let outcome: Outcome<object, string>
-      let ms = 0
-      try {
-        const result = run(known, ports)
-        if (result instanceof Promise) {
-          const since = now()
-          outcome = await result
-          waits[name] = ms = now() - since
-        } else outcome = result
-      } catch (error) {
-        onError(name, error)
-        outcome = { ok: false, reason: deny('unavailable') }
+const build = (places: readonly Place[], keyed: readonly string[] = []) => {
+  const firstOnce = places.findIndex(({ isOnce }) => isOnce)
+  /** With what the stages establish that ask nothing, and those that run for each request all the same. */
+  const admittedBy = (known: Record<string, unknown>, decided: readonly Decided[]): Admission => {
+    const by = Object.fromEntries(keyed.map((name) => [name, known[name]]))
+    const facts = Object.assign(by, ...decided.map((one) => one.facts))
+    const line = places.slice(firstOnce).filter(({ stage, isOnce }) => {
+      const nothing = isOnce || stage?.without?.(facts)
+      if (typeof nothing === 'object') Object.assign(facts, nothing)
+      return !nothing
+    })
+    const admission = admissionOf([{ facts, within: ALWAYS }, ...decided])
+    admission.made.set(build, line)
+    return admission
+  }
+  return {
+    stages: places.flatMap(({ stage }) => stage ?? []),
+    and: (stage: AnyStage) => build([...places, { stage, isOnce: false }], keyed),
+    by: (...names: readonly string[]) => build(places, [...keyed, ...names]),
+    once: (stage: AnyStage) => build([...places, { stage, isOnce: true }], keyed),
+    admitted: () => build([...places, { isOnce: true }], keyed),
+    async run(
+      given: object,
+      ports: unknown,
+      { now, onError, trace }: Watch,
+      recall?: (known: object) => Admission | undefined,
+    ) {
+      const known: Record<string, unknown> = { ...given }
+      const waits: Record<string, number> = {}
+      const decided: Decided[] = []
+      let line = places
+      for (let at = 0; at < line.length; at++) {
+        const { stage, isOnce } = line[at] as Place
+        if (at === firstOnce && line === places) {
+          const admission = recall?.(known)
+          if (admission) {
+            Object.assign(known, admission.facts, { admission })
+            line = admission.made.get(build) as readonly Place[]
+            at = -1
+            continue
+          }
+        }
+        if (!stage) {
+          known.admission = admittedBy(known, decided)
+          continue
+        }
+        const { name, run, found, missed, done } = stage
+        let outcome: Outcome<object, string>
+        let ms = 0
+        try {
+          const result = run(known, ports)
+          if (result instanceof Promise) {
+            const since = now()
+            outcome = await result
+            waits[name] = ms = now() - since
+          } else outcome = result
+        } catch (error) {
+          onError(name, error)
+          outcome = { ok: false, reason: deny('unavailable') }
+        }
+        Object.assign(known, outcome.value)
+        if (!outcome.ok) {
+          const { reason } = outcome
+          const detail = trace && { ...reason.detail, ...shown(name, missed, known, onError) }
+          trace?.({ stage: name, outcome: 'denied', ms, detail: detail ?? {} })
+          return { outcome: 'denied', denial: reason, known, waits }
+        }
+        if ('end' in outcome) {
+          trace?.({ stage: name, outcome: 'ended', ms, detail: {} })
+          return { outcome: 'ended', known, waits }
+        }
+        if (isOnce) decided.push({ facts: outcome.value, within: outcome.within ?? ALWAYS })
+        trace?.({ stage: name, outcome: 'passed', ms, detail: shown(name, found, known, onError) })
+        done?.(known)
       }
-      Object.assign(known, outcome.value)
-      if (!outcome.ok) {
-        const { reason } = outcome
-        trace?.({
-          stage: name,
-          outcome: 'denied',
-          ms,
-          detail: { ...reason.detail, ...shown(name, missed, known, onError) },
-        })
-        return { outcome: 'denied', denial: reason, known, waits }
-      }
-      if ('end' in outcome) {
-        trace?.({ stage: name, outcome: 'ended', ms, detail: {} })
-        return { outcome: 'ended', known, waits }
-      }
-      trace?.({ stage: name, outcome: 'passed', ms, detail: shown(name, found, known, onError) })
-      done?.(known)
-    }
-    return { outcome: 'passed', known, waits }
-  },
-})
+      return { outcome: 'passed', known, waits }
+    },
+  }
+}
 
 /** An empty line over the facts it is given. */
-export const chain = <Given extends object>(): Chain<Given, Given, unknown, never> =>
-  build([]) as unknown as Chain<Given, Given, unknown, never>
+export const chain = <Given extends object>(): Chain<Given, Given, unknown, unknown, never> =>
+  build([]) as unknown as Chain<Given, Given, unknown, unknown, never>
 
 /** The code a stage that throws is denied with. */
 export const chainDenials = deny

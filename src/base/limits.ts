@@ -42,6 +42,8 @@ export const LIMITS = {
   heldBodies: { bytes: 32 * 1024 * 1024, ofOne: 4 * 1024 * 1024 } as Readonly<
     Record<'bytes' | 'ofOne', number>
   >,
+  /** Milliseconds that a held body is counted for while its origin has not answered: it has it by then. */
+  originMs: 30_000,
   /** Milliseconds after which what a request holds is no longer counted, beside the time that it is held for. */
   heldSlackMs: 20_000,
   /** Bytes of an answer of an MCP server, or of one event of it, that are held to be looked through. */

@@ -75,6 +75,7 @@ export const ambiguousParameter = (query: string, names: readonly string[]): str
 
 /** Whether some parser finds an access token (RFC 6750 §2.3). `accessToken` is no `access_token` to any. */
 export const hasAccessToken = (query: string): boolean =>
+  query !== '' &&
   /token|%/i.test(query) &&
   parametersOf(query).some(
     ([name]) => isTakenFor(name, 'access_token') && !/^[a-z0-9]+$/i.test(name),
@@ -85,7 +86,7 @@ const METHOD_NAME = /^-*(?:-|x-http-|x-)method(?:-override)?-*$/
 
 /** Methods that a query asks for in place of the request's own, in upper case. */
 export const methodsNamed = (query: string): readonly string[] =>
-  /method|%/i.test(query)
+  query !== '' && /method|%/i.test(query)
     ? parametersOf(query).flatMap(([name, value]) =>
         METHOD_NAME.test(foldedName(name)) && value !== '' ? [value.toUpperCase()] : [],
       )

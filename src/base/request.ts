@@ -1,4 +1,4 @@
-import { createTextMemo } from './memo.ts'
+import { createTextMemo, perObject } from './memo.ts'
 import { fail, ok, type Result } from './result.ts'
 import { canonicalPath, isPlainHost, type PathFault, splitUrl } from './url.ts'
 
@@ -25,15 +25,21 @@ export type AddressFault = 'host' | PathFault
  * parser would resolve what must be refused. A Host header must be plain; a request without one
  * (service binding) takes its host from the URL. Checks nothing against a policy.
  */
-export const readAddress = ({ url, headers }: RequestHead): Result<Address, AddressFault> => {
-  const host = headers.get('host')
-  // With its length, so that no two pairs make one text; no Host is not an empty one.
-  const text = `${host?.length} ${host} ${url}`
-  return readings.get(text) ?? readings.keep(text, read(url, host))
-}
+export const readAddress = perObject(
+  ({ url, headers }: RequestHead): Result<Address, AddressFault> => {
+    const host = headers.get('host')
+    const known = readings.get(url)
+    return known?.host === host
+      ? known.reading
+      : readings.keep(url, { host, reading: read(url, host) }).reading
+  },
+)
 
-/** Agents ask for few addresses, and a text has one reading. */
-const readings = createTextMemo<Result<Address, AddressFault>>()
+/** Agents ask for few addresses, and an address has one reading. */
+const readings = createTextMemo<{
+  readonly host: string | null
+  readonly reading: Result<Address, AddressFault>
+}>()
 
 const read = (url: string, host: string | null): Result<Address, AddressFault> => {
   if (host !== null && !isPlainHost(host)) return fail('host')

@@ -6,6 +6,7 @@ import type { PolicyEnv } from '../policy/env.ts'
 import type { PolicyIssue } from '../policy/issues.ts'
 import { type PolicyBundle, parsePolicy } from '../policy/parse.ts'
 import { isPolicyVariable, type PolicyVars, readVars } from '../policy/vars.ts'
+import { warningsOf } from '../policy/warnings.ts'
 import { objectAdvice } from './durable-objects.ts'
 import { cannotTell, type ExitCode, type Outcome } from './output.ts'
 import { readWranglerFile, type WranglerEnvironment, type WranglerFault } from './wrangler-file.ts'
@@ -47,7 +48,7 @@ export const readEnvironment = (environment: WranglerEnvironment): PolicyReading
       return canBeSet
     },
   }
-  const parsed = parsePolicy(vars, env)
+  const parsed = parsePolicy(vars, env, warningsOf)
   const misnamed = secretIssues(
     [...secrets].filter((name) => !Object.hasOwn(given, name)),
     parsed.ok ? [...parsed.value.policy.issuers.values()] : [],

@@ -35,8 +35,15 @@ export interface Reached {
 /** What a rule says that nobody has to meet, or that the options answer. */
 const NOT_ASKED: ReadonlySet<string> = new Set([
   ...['match', 'host', 'resource', 'access', 'issuers', 'origin', 'origin_via', 'mode', 'needs'],
-  ...['strip_prefix', 'timeout', 'inject', 'cors', 'revocation', 'forward_claims'],
-  ...['forward_token', 'encoded_slash', 'ambiguous_paths', 'remove_response_headers', 'mcp'],
+  ...['strip_prefix', 'timeout', 'inject', 'cors', 'revocation', 'on_revocation'],
+  ...[
+    'forward_claims',
+    'forward_token',
+    'encoded_slash',
+    'ambiguous_paths',
+    'remove_response_headers',
+    'mcp',
+  ],
 ])
 
 /** What of all options describes an agent. */

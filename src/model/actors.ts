@@ -1,5 +1,4 @@
 import { isObject, type JsonObject, own } from '../base/json.ts'
-import { perObject } from '../base/memo.ts'
 import { isIdentityText } from '../base/text.ts'
 import type { AccessToken, Actor } from './token.ts'
 
@@ -8,31 +7,29 @@ import type { AccessToken, Actor } from './token.ts'
  * depth, is malformed. An actor without `iss` is of the token's issuer, where that issuer's entry
  * does not require one.
  */
-export const actorsOf = perObject(
-  ({ claims, issuer, entry }: AccessToken): readonly Actor[] | undefined => {
-    const actors: Actor[] = []
-    let holder = claims
-    while (Object.hasOwn(holder, 'act')) {
-      const act = own(holder, 'act')
-      if (!isObject(act)) return undefined
-      const actor = readActor(act, issuer)
-      if (!actor || (entry.actorIssuer && !Object.hasOwn(act, 'iss'))) return undefined
-      actors.push(actor)
-      holder = act
-    }
-    return Object.freeze(actors)
-  },
-)
+export const actorsOf = ({ claims, issuer, entry }: AccessToken): readonly Actor[] | undefined => {
+  const actors: Actor[] = []
+  let holder = claims
+  while (Object.hasOwn(holder, 'act')) {
+    const act = own(holder, 'act')
+    if (!isObject(act)) return undefined
+    const actor = readActor(act, issuer)
+    if (!actor || (entry.actorIssuer && !Object.hasOwn(act, 'iss'))) return undefined
+    actors.push(actor)
+    holder = act
+  }
+  return Object.freeze(actors)
+}
 
 /**
  * Whom a token names as the one that may act for its subject (RFC 8693 §4.4): `undefined` without
  * `may_act`, `null` where that is malformed.
  */
-export const mayActOf = perObject(({ claims, issuer }: AccessToken): Actor | undefined | null => {
+export const mayActOf = ({ claims, issuer }: AccessToken): Actor | undefined | null => {
   if (!Object.hasOwn(claims, 'may_act')) return undefined
   const named = own(claims, 'may_act')
   return (isObject(named) && readActor(named, issuer)) || null
-})
+}
 
 const readActor = (named: JsonObject, issuer: string): Actor | undefined => {
   const sub = own(named, 'sub')

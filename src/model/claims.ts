@@ -25,6 +25,15 @@ export const readClaim = (claims: JsonObject, path: ClaimPath): unknown => {
   return value
 }
 
+/** The value at the first of these paths that has one. */
+export const firstPresent = (claims: JsonObject, paths: readonly ClaimPath[]): unknown => {
+  for (const path of paths) {
+    const value = readClaim(claims, path)
+    if (value !== undefined) return value
+  }
+  return undefined
+}
+
 /** A claim path as it is written: {@link claimPath} reads it back. */
 export const claimPathText = (path: ClaimPath): string => {
   const dotted = path.join('.')

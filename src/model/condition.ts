@@ -1,3 +1,4 @@
+import type { Admission } from '../base/admission.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { RequestHead } from '../base/request.ts'
 import type { Result } from '../base/result.ts'
@@ -6,6 +7,8 @@ import type { AccessToken, AgentIdentity } from './token.ts'
 
 /** What a condition may look at. */
 export interface ConditionFacts {
+  /** What is made of the token alone is kept with it. */
+  readonly admission: Admission
   readonly access: AccessToken
   readonly agent: AgentIdentity
   readonly request: RequestHead

@@ -28,6 +28,8 @@ export interface Gate {
     | { readonly from: 'connection' | 'none' }
   /** Absent where addresses may ask as often as they like. */
   readonly addressLimit?: AddressLimit
+  /** Whether every answer has the gate's `X-Request-Id`, or the gate's own answers only. */
+  readonly requestId: 'always' | 'own'
   /** Share of allowed decisions that are written to the journal, 0 to 1; denials always are. */
   readonly journal: { readonly allowed: number }
   /** `detailed`: answers tell every step of the decision; never but on a loopback resource. */

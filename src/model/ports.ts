@@ -1,4 +1,5 @@
 import type { CryptoKey, JWK } from 'jose'
+import type { Admission } from '../base/admission.ts'
 import type { Result } from '../base/result.ts'
 import type { AssertionAlgorithm } from './assertion.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
@@ -11,6 +12,7 @@ import type {
   RevocationTerms,
   Spread,
 } from './revocation.ts'
+import type { Route } from './route.ts'
 import type { RememberedToken } from './token.ts'
 
 /** The time. Stages read no other clock. */
@@ -47,15 +49,22 @@ export interface KeySource {
 }
 
 /**
- * Remembers tokens that passed the line, so that their signatures are not verified again. It is no
- * decision: whoever finds a token here must hold its key and issuer against the present ones, and
- * judge everything else anew.
+ * Remembers tokens that passed the line, and what was decided of them once. Whoever finds a token here must
+ * hold its key and issuer against the present ones, and an admission against the present policy, token and time.
  */
 export interface TokenMemory {
-  /** By the exact text of the token. */
-  find(token: string): RememberedToken | undefined
+  /** By the exact text of the Authorization header. */
+  find(authorization: string): RememberedToken | undefined
   /** `expires`: seconds since the epoch, when it may be forgotten. */
-  keep(remembered: RememberedToken, expires: number): void
+  keep(passed: PassedToken, expires: number): void
+}
+
+/** A token that passed the whole line, and what was decided once for it on a rule. */
+export interface PassedToken extends Omit<RememberedToken, 'admissions'> {
+  readonly route: Route
+  /** The values of the rule's path that the admission depends on, as one text. */
+  readonly values: string
+  readonly admission: Admission
 }
 
 /** Reads the revocation set. Rejects when it cannot be read: an unreachable set is no answer. */
@@ -165,5 +174,6 @@ export interface ReplayStore {
 
 /** Where decisions are written. Must not throw and must not delay an answer. */
 export interface Journal {
-  record(entry: Readonly<Record<string, unknown>>): void
+  /** One line of JSON. */
+  record(line: string): void
 }

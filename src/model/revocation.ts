@@ -1,4 +1,5 @@
 import { sha256Name, utf8Encode } from '../base/bytes.ts'
+import type { AccessToken, AgentIdentity } from './token.ts'
 
 /** What can be revoked, always within an issuer. */
 export const KINDS = ['token', 'agent', 'subject', 'client', 'workflow', 'key', 'issuer'] as const
@@ -168,4 +169,26 @@ export const renewed = (old: Revocation, next: Revocation): Revocation => {
     renewed: next.created,
     renewedBy: next.createdBy,
   }
+}
+
+/**
+ * Everything a revocation could name to cover this token, each within its issuer. Agents and
+ * actors are named as their issuer names them, without prefix.
+ */
+export const revocableSubjects = (
+  access: AccessToken,
+  agent: AgentIdentity,
+): readonly RevocationSubject[] => {
+  const of = (kind: Kind, value: string | undefined, issuer = access.issuer) =>
+    value === undefined ? [] : [{ kind, issuer, value }]
+  return [
+    ...of('issuer', ''),
+    ...of('key', access.kid),
+    ...of('token', access.id),
+    ...of('agent', agent.id),
+    ...of('subject', access.subject),
+    ...of('client', access.clientId),
+    ...of('workflow', agent.workflowId),
+    ...agent.actors.flatMap(({ sub, issuer }) => of('agent', sub, issuer)),
+  ]
 }

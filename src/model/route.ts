@@ -1,3 +1,4 @@
+import { perObject } from '../base/memo.ts'
 import type { ClaimHeader } from './claim-headers.ts'
 import type { ClaimRule } from './claims.ts'
 import type { Condition } from './condition.ts'
@@ -62,8 +63,8 @@ export interface Target {
   readonly via?: string
   /** Whole segments removed from the front of the path. */
   readonly stripPrefix: string
-  /** Milliseconds from the last byte of the request to the response's headers. */
-  readonly timeout: number
+  /** Milliseconds from the last byte of the request to the response's headers; absent where nobody asks for a bound. */
+  readonly timeout?: number
 }
 
 /** An endpoint of the gate itself, served instead of an origin; `none` is what is not there. */
@@ -76,6 +77,12 @@ export type Endpoint =
   | 'policy'
   | 'jwks'
   | 'none'
+
+/**
+ * What the end of a token ends of requests that were allowed before: streams, every body and upload that is on
+ * its way, or nothing.
+ */
+export type OnRevocation = 'end-streams' | 'end-all' | 'ignore'
 
 /** `shadow`: what would be denied goes on as it came, without an identity. */
 export type Mode = 'enforce' | 'shadow'
@@ -107,6 +114,7 @@ export interface Route {
   readonly cors?: CorsRule
   readonly mode: Mode
   readonly revocation: RevocationTerms
+  readonly onRevocation: OnRevocation
   /** Absent where it may be used as often as anyone likes. */
   readonly rateLimit?: RateLimit
   /** Whether each token passes once, at this rule or any other that says so. */
@@ -153,9 +161,45 @@ export interface Found {
   readonly match: RouteMatch | undefined
   /** Whether a reader that ignores case and a trailing slash, or reads otherwise, would meet an earlier rule. */
   readonly ambiguous: boolean
+  /** Whether it is a document that no rule with parameters hands on. */
+  readonly reserved: boolean
 }
 
 /** Finds rules by method, host and canonical path. */
 export interface Router {
   find(method: Method, host: string, path: string): Found
 }
+
+/** Names of the path parameters that a rule makes scopes and identifiers of, each once. */
+export const templateParams = perObject(
+  ({ scopes, authorizationDetails = [] }: Route): readonly string[] => [
+    ...new Set(
+      [
+        ...scopes.scopes,
+        ...authorizationDetails.flatMap(({ identifier }) => identifier ?? []),
+      ].flatMap(holesOf),
+    ),
+  ],
+)
+
+const NONE: RouteMatch['params'] = new Map()
+
+/** Those of a path's parameters that {@link templateParams} names. */
+export const decidingParams = (
+  route: Route,
+  params: RouteMatch['params'],
+): RouteMatch['params'] => {
+  const names = templateParams(route)
+  return names.length === 0
+    ? NONE
+    : new Map(
+        names.flatMap((name) => {
+          const value = params.get(name)
+          return value === undefined ? [] : [[name, value] as const]
+        }),
+      )
+}
+
+/** The parameters that a template names. */
+export const holesOf = ({ parts }: ScopeTemplate): readonly string[] =>
+  parts.filter((_, i) => i % 2 === 1)

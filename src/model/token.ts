@@ -1,15 +1,19 @@
+import type { Admission } from '../base/admission.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
 import type { McpOperation } from './mcp.ts'
 import type { VerificationKey } from './ports.ts'
+import type { Route } from './route.ts'
 
 /**
  * The one token a request presents. Nothing in it is verified; only its header and the issuer it
  * claims can be read from here.
  */
 export interface Credential {
-  /** As it was sent: what it is remembered by. */
+  /** As it was sent. */
   readonly token: string
+  /** The whole header that it was sent in: what it is remembered by. */
+  readonly authorization: string
   /** What was inside, where it was encrypted; all the rest is read from there. */
   readonly opened?: Opened
   readonly algorithm: Algorithm
@@ -51,41 +55,14 @@ export interface VerifiedToken {
   readonly key: VerificationKey
 }
 
-/** Bytes of what was made for a token and goes with it, and who counts them. */
-interface Attached {
-  bytes: number
-  counted?: (more: number) => void
-}
-
-/** By its claims, which all that is read from one token has in common. */
-const attached = new WeakMap<JsonObject, Attached>()
-
-const attachedTo = ({ claims }: Pick<VerifiedToken, 'claims'>): Attached => {
-  const known = attached.get(claims)
-  if (known) return known
-  const none = { bytes: 0 }
-  attached.set(claims, none)
-  return none
-}
-
-/** Tells that so many bytes are kept for a token as long as it; fewer than none where they are kept no longer. */
-export const weigh = (token: Pick<VerifiedToken, 'claims'>, bytes: number): void => {
-  const one = attachedTo(token)
-  one.bytes += bytes
-  one.counted?.(bytes)
-}
-
-/** What is kept for a token by now; whoever asks is told of more, and nobody else. */
-export const countAttached = (token: VerifiedToken, counted: (more: number) => void): number => {
-  const one = attachedTo(token)
-  one.counted = counted
-  return one.bytes
-}
-
-/** A token that once passed the whole line, with its credential as it was read then. */
+/**
+ * A token that once passed the whole line, with its credential as it was read then, and what was decided of it
+ * once: by rule, and by the values of that rule's path that its checks read.
+ */
 export interface RememberedToken {
   readonly credential: Credential
   readonly token: VerifiedToken
+  readonly admissions: ReadonlyMap<Route, ReadonlyMap<string, Admission>>
 }
 
 /** A verified token that is meant for this resource and lives now (RFC 9068 §2.2). */

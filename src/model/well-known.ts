@@ -1,3 +1,4 @@
+import { perObject } from '../base/memo.ts'
 import type { Route, Target } from './route.ts'
 
 /** The path a request is sent on with: the origin's own in front, `strip_prefix` taken away. */
@@ -5,10 +6,17 @@ export const pathAtOrigin = (
   { url, stripPrefix }: Pick<Target, 'url' | 'stripPrefix'>,
   path: string,
 ): string => {
-  const base = url.pathname === '/' ? '' : url.pathname.replace(/\/$/, '')
   const rest = path.slice(stripPrefix.length)
-  return base + (rest.startsWith('/') ? rest : `/${rest}`)
+  return partsOf(url).base + (rest.startsWith('/') ? rest : `/${rest}`)
 }
+
+/** Parts of a URL that does not change, read once: each look is a call into the runtime. */
+export const partsOf = perObject(({ origin, host, pathname }: URL) => ({
+  origin,
+  host,
+  /** The path without a slash at its end. */
+  base: pathname.replace(/\/$/, ''),
+}))
 
 /** Documents that name an authorization server (RFC 8414 §3, RFC 9728 §3.1, OpenID Connect Discovery §4). */
 const AT_ROOT = /^\/\.well-known\/(?:oauth-|openid-configuration(?:\/|$))/i

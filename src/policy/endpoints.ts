@@ -76,6 +76,7 @@ export const ownRoutes = ({ prefix, resource, resources, target }: Own): readonl
       mode: 'enforce',
       // Who administers the kill switch must not be one that was just revoked.
       revocation: STRICT,
+      onRevocation: 'ignore',
       target,
       inject: Object.freeze([]),
       secrets: Object.freeze([]),

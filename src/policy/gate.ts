@@ -49,6 +49,9 @@ const clientIp = text<Gate['clientIp']>((value) => {
 /** Whether rules are enforced, or only judged; also a key of a rule. */
 export const modeField = word(['enforce', 'shadow'])
 
+/** What the end of a token ends; also a key of a rule. */
+export const onRevocationField = word(['end-streams', 'end-all', 'ignore'])
+
 const share = reads<number>((value) =>
   typeof value === 'number' && value >= 0 && value <= 1
     ? ok(value)
@@ -77,6 +80,8 @@ const FIELDS = {
   client_ip: clientIp,
   address_limit: addressLimitField,
   timeout: milliseconds(),
+  on_revocation: onRevocationField,
+  request_id: word(['own', 'always']),
   shared_ids: flag,
   lift: list(revocationId, { empty: true }),
   mode: modeField,
@@ -105,8 +110,6 @@ export const readGate = (value: unknown, report: Report): GateEntry => {
 /** Where everything is the gate's own, unless configured. */
 export const DEFAULT_PREFIX = '/.edgewarden'
 export const DEFAULT_IDENTITY_PREFIX = 'x-agent-'
-/** Milliseconds: a model may think for minutes. */
-export const DEFAULT_TIMEOUT = 600_000
 
 /** The gate's settings with every default filled in. */
 export const gateOf = (
@@ -128,6 +131,7 @@ export const gateOf = (
     identityHeaders: entry.identity_headers ?? Object.freeze([]),
     clientIp: Object.freeze(entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' }),
     ...(entry.address_limit && { addressLimit: entry.address_limit }),
+    requestId: entry.request_id ?? 'own',
     journal: Object.freeze({ allowed: entry.journal?.allowed ?? 1 }),
     errors: entry.errors ?? 'standard',
     revocation: termsOf(entry.revocation),

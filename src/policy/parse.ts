@@ -15,7 +15,7 @@ import { ownHeadersOf } from './claim-headers.ts'
 import { checkDecryption } from './decrypt.ts'
 import { ownRoutes } from './endpoints.ts'
 import type { PolicyEnv } from './env.ts'
-import { DEFAULT_PREFIX, DEFAULT_TIMEOUT, gateOf, readGate } from './gate.ts'
+import { DEFAULT_PREFIX, gateOf, readGate } from './gate.ts'
 import { readIncludes } from './includes.ts'
 import { readIssuers } from './issuer.ts'
 import { type PolicyIssue, pathText, quote, type Report, under } from './issues.ts'
@@ -24,9 +24,9 @@ import { gateOriginsOf, hostsOf, infoOf, type Rule, resourcesOf } from './resour
 import { readRoute, routeOf, type Surroundings, targetOf } from './route.ts'
 import { checkRoute } from './route-checks.ts'
 import { compileRouter, unreachable } from './router.ts'
+import { type Warn, warnOfSecrets } from './secret-warnings.ts'
 import { checkReplays } from './single-use.ts'
 import { type PolicyVars, readVars } from './vars.ts'
-import { warningsOf } from './warnings.ts'
 
 /** A policy that is in order, and what its operator should still know. */
 export interface PolicyBundle {
@@ -40,11 +40,13 @@ const MOST_RULES = 10_000
 /**
  * Reads a whole policy: every mistake at once, each with its path, or a frozen policy. An unknown
  * key is a mistake. Never throws, whatever the variables hold. Fetches nothing: whether issuers
- * and origins can be reached is not known after it.
+ * and origins can be reached is not known after it. `warn` says what is warned of: by default only what a check of
+ * the file cannot see.
  */
 export const parsePolicy = (
   vars: PolicyVars,
   env: PolicyEnv,
+  warn: Warn = warnOfSecrets,
 ): Result<PolicyBundle, readonly PolicyIssue[]> => {
   const issues: PolicyIssue[] = []
   const given: PolicyVars = isObject(vars) ? vars : {}
@@ -92,7 +94,7 @@ export const parsePolicy = (
     prefix: gate.prefix ?? DEFAULT_PREFIX,
     resource,
     resources,
-    target: targetOf(gate.origin, resource, '', gate.timeout ?? DEFAULT_TIMEOUT, gate.origin_via),
+    target: targetOf(gate.origin, resource, '', gate.timeout, gate.origin_via),
   })
   const all = Object.freeze([...own, ...routes.map(({ route }) => route)])
   for (const { index, by } of unreachable(all, tellingHosts(all, hosts))) {
@@ -126,7 +128,7 @@ export const parsePolicy = (
     ),
   })
   const warnings: PolicyIssue[] = []
-  warningsOf({ gate, hosts, issuers, rules, env }, into(warnings))
+  warn({ gate, hosts, issuers, rules, env }, into(warnings))
   return ok({ policy, warnings: Object.freeze(warnings) })
 }
 

@@ -2,7 +2,7 @@ import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import { type Route, type ScopeTemplate, takesIssuer } from '../model/route.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
-import { agent } from '../stages/agent.ts'
+import { agent, workflow as ofWorkflow } from '../stages/agent.ts'
 import { scope } from '../stages/scope.ts'
 import { counted } from './compare/scopes.ts'
 import { declaredScopes, valuesIn } from './compare/values.ts'
@@ -110,7 +110,7 @@ const waysOf = async (
   const passes = async (only: Only, asked: Route): Promise<boolean> => {
     const params = new Map(names.map((name) => [name, valueFor(only, name)]))
     // Of an MCP server: to be connected to it.
-    const facts = { policy, route: asked, params, uses: [] }
+    const facts = { policy, route: asked, params, deciding: params }
     const isTyped = await passesAgent(facts, issuer, described)
     return (
       isTyped &&
@@ -178,7 +178,7 @@ const passesAgent = async (
     agent: identity,
     ...(namedWorkflow !== undefined && { namedWorkflow }),
   }
-  return (await agent.run(facts, undefined)).ok
+  return (await agent.run(facts, undefined)).ok && (await ofWorkflow.run(facts, undefined)).ok
 }
 
 type Values = ReadonlyMap<string, ReadonlySet<string>>

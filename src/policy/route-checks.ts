@@ -35,6 +35,7 @@ const TOKEN_KEYS = [
   'max_age',
   'when',
   'revocation',
+  'on_revocation',
   'rate_limit',
   'forward_claims',
 ] as const

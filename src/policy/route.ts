@@ -21,7 +21,7 @@ import {
   seconds,
   word,
 } from './fields.ts'
-import { DEFAULT_IDENTITY_PREFIX, DEFAULT_TIMEOUT, type GateEntry, modeField } from './gate.ts'
+import { DEFAULT_IDENTITY_PREFIX, type GateEntry, modeField, onRevocationField } from './gate.ts'
 import { injectField, injectionsOf, recognised } from './inject.ts'
 import { type Report, under } from './issues.ts'
 import { mcpField } from './mcp.ts'
@@ -61,6 +61,7 @@ const FIELDS = {
   remove_response_headers: list(removableHeader),
   strip_prefix: literalPath,
   timeout: milliseconds(),
+  on_revocation: onRevocationField,
   inject: injectField,
   forward_token: flag,
   encoded_slash: flag,
@@ -103,7 +104,7 @@ export const targetOf = (
   origin: Origin,
   resource: string,
   stripPrefix: string,
-  timeout: number,
+  timeout: number | undefined,
   via?: string,
 ): Target =>
   Object.freeze({
@@ -112,7 +113,7 @@ export const targetOf = (
     ...(origin.kind === 'service' && { service: origin.name }),
     ...(via !== undefined && { via }),
     stripPrefix,
-    timeout,
+    ...(timeout !== undefined && { timeout }),
   })
 
 /** The binding of GATE is for GATE's origin. */
@@ -148,7 +149,7 @@ export const routeOf = (
   const origin = entry.origin ?? gate.origin
   if (!entry.match || resource === undefined || !origin) return undefined
   const { text: name, methods, path } = entry.match
-  const timeout = entry.timeout ?? gate.timeout ?? DEFAULT_TIMEOUT
+  const timeout = entry.timeout ?? gate.timeout
   const told = entry.rate_limit?.kind === 'exact' ? LIMIT_HEADERS : []
   return Object.freeze({
     name,
@@ -174,6 +175,7 @@ export const routeOf = (
       cors: corsOf(entry.cors, { methods, told, isMcp: entry.mcp !== undefined }),
     }),
     revocation: termsOf(entry.revocation ?? gate.revocation),
+    onRevocation: entry.on_revocation ?? gate.on_revocation ?? 'end-streams',
     ...(entry.rate_limit && { rateLimit: entry.rate_limit }),
     ...(entry.single_use && { singleUse: true }),
     // What an origin does not judge itself, as its credential and its tools, is never only watched.

@@ -2,6 +2,7 @@ import { createTextMemo } from '../base/memo.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { canonicalPath } from '../base/url.ts'
 import { type Found, METHODS, type Method, type Route, type Router } from '../model/route.ts'
+import { isReserved } from '../model/well-known.ts'
 import { otherReadings } from './path-readings.ts'
 import { Index, loosely, looseSegments, PARAM, type Segment, segmentsOf } from './route-index.ts'
 
@@ -86,6 +87,7 @@ export const compileRouter = (routes: readonly Route[]): Router => {
       first([...loose.find(method, text), ...loose.find(method, toggled(text))], host) < index
     return {
       match: route && { route, params: paramsOf(rule, path) },
+      reserved: route !== undefined && !route.endpoint && isReserved(route, path),
       ambiguous:
         isEarlier(plain) ||
         (route !== undefined &&
@@ -101,9 +103,10 @@ const remembering = (find: Router['find']): Router['find'] => {
   const known = createTextMemo<Found>()
   return (method, host, path) => {
     const text = `${method} ${host}${path}`
-    const { match, ambiguous } = known.get(text) ?? known.keep(text, find(method, host, path))
+    const found = known.get(text) ?? known.keep(text, find(method, host, path))
+    const { match } = found
     // A copy: what is remembered must not be changed by whoever reads it.
-    return { match: match && { ...match, params: new Map(match.params) }, ambiguous }
+    return { ...found, match: match && { ...match, params: new Map(match.params) } }
   }
 }
 

@@ -43,12 +43,15 @@ export const showRoute = (route: Route, issuers: readonly Issuer[], within?: str
     ...(route.when && { when: writtenCondition(route.when) }),
     ...(route.cors && { cors: showCors(route.cors) }),
     mode: route.mode,
-    ...(isReading(route) && { revocation: showTerms(route.revocation) }),
+    ...(isReading(route) && {
+      revocation: showTerms(route.revocation),
+      on_revocation: route.onRevocation,
+    }),
     ...(route.rateLimit && { rate_limit: showRateLimit(route.rateLimit) }),
     ...(route.singleUse && { single_use: true }),
     origin: originText(target),
     ...(target.stripPrefix !== '' && { strip_prefix: target.stripPrefix }),
-    timeout: millisecondsText(target.timeout),
+    ...(target.timeout !== undefined && { timeout: millisecondsText(target.timeout) }),
     ...(route.inject.length > 0 && {
       inject: Object.fromEntries(route.inject.map(([header]) => [header, REDACTED])),
     }),

@@ -73,6 +73,7 @@ const showGate = (gate: Gate): Shown => ({
   ...(gate.addressLimit && { address_limit: showAddressLimit(gate.addressLimit) }),
   revocation: { ...showTerms(gate.revocation), ...showPlacement(gate.placement) },
   journal: { ...gate.journal },
+  request_id: gate.requestId,
   errors: gate.errors,
   lift: [...gate.lift],
 })

@@ -1,33 +1,22 @@
-import type { Issuer } from '../model/issuer.ts'
 import { issuerAdvice } from './advice.ts'
-import type { PolicyEnv } from './env.ts'
 import type { GateEntry } from './gate.ts'
-import { hasShortPassword, unrecognisable } from './inject.ts'
-import { quote, type Report } from './issues.ts'
+import { quote } from './issues.ts'
 import { warnMcp } from './mcp-checks.ts'
 import { warnMcpResource } from './mcp-resource.ts'
 import { warnOfOrigins } from './origin-warnings.ts'
 import { type RouteEntry, takenIssuers } from './route.ts'
+import { type Warn, warnOfSecrets } from './secret-warnings.ts'
 import { warnSharedNames } from './shared-names.ts'
 import { warnSingleUse } from './single-use.ts'
-
-interface Read {
-  readonly gate: GateEntry
-  readonly hosts: ReadonlySet<string>
-  readonly issuers: ReadonlyMap<string, Issuer>
-  readonly rules: readonly { readonly entry: RouteEntry; readonly path: string }[]
-  readonly env: PolicyEnv
-}
 
 /** What origins allow by which a token has expired, unless they are told more. */
 const VERIFIED_SECONDS = 5
 
 /** What is allowed, and what it costs. Changes nothing about the policy. */
-export const warningsOf = (
-  { gate, hosts, issuers, rules, env }: Read,
-  at: (base: string) => Report,
-) => {
+export const warningsOf: Warn = (read, at) => {
+  const { gate, hosts, issuers, rules } = read
   const report = at('GATE')
+  warnOfSecrets(read, at)
   if (gate.insecure_http && gate.resource?.url.protocol === 'https:') {
     report(['insecure_http'], 'lets tokens for an https resource cross the network in clear')
   }
@@ -55,18 +44,6 @@ export const warningsOf = (
   }
   for (const { entry, path } of rules) {
     const own = at(path)
-    for (const injection of entry.inject ?? []) {
-      const short = unrecognisable(injection, env).map((name) => `the secret ${quote(name)}`)
-      if (short.length === 0 && hasShortPassword(injection, env)) {
-        short.push('the password in its Basic credentials, or the user name where there is none,')
-      }
-      for (const what of short) {
-        own(
-          ['inject', injection.header],
-          `${what} is too short to be recognised: agents get answers that repeat it as they are; use one of 8 characters or more`,
-        )
-      }
-    }
     if (entry.inject && (entry.mode ?? gate.mode) === 'shadow') {
       own(['mode'], 'is `enforce` here all the same: the rule has inject')
     }

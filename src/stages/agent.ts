@@ -10,6 +10,30 @@ const deny = denials({
     'Agents of this type may not use this route',
     'Use a route that is open to this type of agent, or ask the operator',
   ],
+})
+
+interface Needs extends Pick<Routed, 'route'> {
+  readonly agent: AgentIdentity
+}
+
+/**
+ * This kind of agent may use this route. Of several types any one is enough. A token without a type is denied
+ * where the route asks for one.
+ */
+export const agent = stage({
+  name: 'agent',
+  establishes: "the agent's type may use the route",
+  found: ({ agent }) => ({ type: agent.type }),
+  denials: [deny],
+  run({ route, agent }: Needs): Outcome<object, CodeOf<typeof deny>> {
+    const { agentTypes } = route
+    return agentTypes && !typesOf(agent).some((type) => agentTypes.has(type))
+      ? fail(deny('agent_type_not_allowed', { type: agent.type }))
+      : ok({})
+  },
+})
+
+const denyWorkflow = denials({
   workflow_mismatch: [
     'forbidden',
     'The token belongs to another workflow than the request',
@@ -17,28 +41,23 @@ const deny = denials({
   ],
 })
 
-interface Needs extends Pick<Routed, 'route' | 'namedWorkflow'> {
-  readonly agent: AgentIdentity
-}
-
 /**
- * This kind of agent may use this route, and its token belongs to the workflow the request names.
- * Of several types any one is enough. A token without a type or workflow is denied where the route
- * asks for one.
+ * The token belongs to the workflow that the request names, where the route says to read one. A token without a
+ * workflow is denied there.
  */
-export const agent = stage({
-  name: 'agent',
-  establishes: "the agent's type may use the route, and its workflow is the one the request names",
-  found: ({ agent, namedWorkflow }) => ({ type: agent.type, workflow: namedWorkflow }),
-  denials: [deny],
-  run({ route, namedWorkflow, agent }: Needs): Outcome<object, CodeOf<typeof deny>> {
-    const { agentTypes } = route
-    if (agentTypes && !typesOf(agent).some((type) => agentTypes.has(type))) {
-      return fail(deny('agent_type_not_allowed', { type: agent.type }))
-    }
-    if (route.workflow && (namedWorkflow === undefined || agent.workflowId !== namedWorkflow)) {
-      return fail(deny('workflow_mismatch', { token: agent.workflowId }))
-    }
-    return ok({})
+export const workflow = stage({
+  name: 'workflow',
+  establishes: "the token's workflow is the one the request names",
+  without: ({ route }: Pick<Routed, 'route'>) => (route.workflow ? undefined : {}),
+  found: ({ namedWorkflow }) => ({ workflow: namedWorkflow }),
+  denials: [denyWorkflow],
+  run({
+    route,
+    namedWorkflow,
+    agent,
+  }: Needs & Pick<Routed, 'namedWorkflow'>): Outcome<object, CodeOf<typeof denyWorkflow>> {
+    return route.workflow && (namedWorkflow === undefined || agent.workflowId !== namedWorkflow)
+      ? fail(denyWorkflow('workflow_mismatch', { token: agent.workflowId }))
+      : ok({})
   },
 })

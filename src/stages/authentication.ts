@@ -1,3 +1,4 @@
+import { ALWAYS, type Within } from '../base/admission.ts'
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
 import { own } from '../base/json.ts'
@@ -52,7 +53,7 @@ export const authentication = stage({
     if (!rule) return ok({})
     const now = Math.floor(clock.now() / 1000)
     const code = broken(rule, access, now, policy.gate.clockTolerance)
-    if (!code) return ok({})
+    if (!code) return { ...ok({}), within: withinOf(rule, access, policy.gate.clockTolerance) }
     const { claims } = access
     const seen = { acr: own(claims, 'acr'), auth_time: own(claims, 'auth_time'), now }
     return fail(code === 'authentication_insufficient' ? deny(code, seen, rule) : deny(code, seen))
@@ -75,6 +76,18 @@ const broken = (
   const isStrong = !acrValues || acrValues.some((one) => one === acr)
   const isRecent = maxAge === undefined || (time !== undefined && now - time <= maxAge + tolerance)
   return isStrong && isRecent ? undefined : 'authentication_insufficient'
+}
+
+/** When an authentication that is judged to be good is so. */
+const withinOf = (
+  { maxAge = Number.POSITIVE_INFINITY }: AuthenticationRule,
+  { claims }: AccessToken,
+  tolerance: number,
+): Within => {
+  const time = own(claims, 'auth_time')
+  return isSeconds(time)
+    ? { first: Math.ceil(time - tolerance), last: Math.floor(time + maxAge + tolerance) }
+    : ALWAYS
 }
 
 const isSeconds = (value: unknown): value is number => Number.isFinite(value)

@@ -1,5 +1,5 @@
 import { base64url } from 'jose'
-import { type BodyFault, readBody } from '../base/body.ts'
+import { type BodyFault, contentLength, readBody } from '../base/body.ts'
 import { type CodeOf, type Denial, denials } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { RequestHead } from '../base/request.ts'
@@ -58,8 +58,9 @@ export const wholeBody = async (
   body: ReadableStream<Uint8Array> | null,
   bytes: number,
   room: Room,
+  length?: number,
 ): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> => {
-  const read = await readBody(body, { bytes, ms: LIMITS.bodyReadMs, room })
+  const read = await readBody(body, { bytes, ms: LIMITS.bodyReadMs, room, length })
   return read.ok ? ok(read.value) : fail(bodyDenials(CODES[read.reason]))
 }
 
@@ -87,7 +88,8 @@ export const heldBody = async (
   isTold = true,
 ): Promise<Result<HeldBody, Denial<BodyCode>>> => {
   if (request.bodyUsed) throw new TypeError('The body of the request was read before')
-  const read = await wholeBody(request.body ?? null, most, room)
+  const length = contentLength(request.headers)
+  const read = await wholeBody(request.body ?? null, most, room, length)
   if (!read.ok) return read
   const bytes = read.value
   const said = request.headers.get('content-digest')

@@ -1,12 +1,12 @@
+import type { Within } from '../base/admission.ts'
 import { type Detail, type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
 import { type JsonObject, own } from '../base/json.ts'
-import { perObject } from '../base/memo.ts'
 import { fail, ok } from '../base/result.ts'
 import { isIdentityText } from '../base/text.ts'
 import { acceptedAudiences, isForRoute } from '../model/audience.ts'
 import { claimHeaderValue } from '../model/claim-headers.ts'
-import { type ClaimPath, claimPathText, readClaim } from '../model/claims.ts'
+import { claimPathText, firstPresent, readClaim } from '../model/claims.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Clock } from '../model/ports.ts'
@@ -163,9 +163,8 @@ const unfitClaims = ({ claims, policy, route }: Judged): readonly string[] =>
 const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash'] as const
 
 /**
- * The token is an access token for this resource that lives now and is as its issuer's entry
- * wants it. Runs on every request, also when the signature is already known. Does not judge
- * `cnf`, `act`, scopes against the route, or revocation.
+ * The token is an access token for this resource that lives now and is as its issuer's entry wants it. Does not
+ * judge `cnf`, `act`, scopes against the route, or revocation.
  */
 export const claims = stage({
   name: 'claims',
@@ -196,12 +195,18 @@ export const claims = stage({
       return fail(deny(code, { ...detailOf(judged), ...seen?.(judged) }))
     }
     const access = accessOf(token)
-    return access ? ok({ access }) : fail(deny('claim_malformed'))
+    return access ? { ...ok({ access }), within: withinOf(judged) } : fail(deny('claim_malformed'))
   },
 })
 
-/** What a token says, made once for all requests that carry it; `undefined` where malformed. */
-const accessOf = perObject(({ claims, issuer, key }: VerifiedToken): AccessToken | undefined => {
+/** When a token that is judged to live does so. */
+const withinOf = ({ exp, iat, nbf, tolerance }: Judged): Within => ({
+  first: Math.ceil(Math.max(nbf, iat) - tolerance),
+  last: Math.ceil(exp + tolerance) - 1,
+})
+
+/** What a token says; `undefined` where malformed. */
+const accessOf = ({ claims, issuer, key }: VerifiedToken): AccessToken | undefined => {
   const subject = identityOf(own(claims, 'sub'))
   const clientId = identityOf(firstPresent(claims, issuer.clientId))
   const id = identityOf(own(claims, 'jti'))
@@ -219,7 +224,7 @@ const accessOf = perObject(({ claims, issuer, key }: VerifiedToken): AccessToken
     ...(clientId !== undefined && { clientId }),
     ...(id !== undefined && { id }),
   })
-})
+}
 
 /** Seconds; `NaN` for what is no number. */
 const timeClaim = (claims: JsonObject, name: string, absent: number): number => {
@@ -240,11 +245,3 @@ const detailOf = ({ now, tolerance, claims }: Judged) => ({
 /** `null` where the claim is there and is no text an identity can be. */
 const identityOf = (value: unknown): string | undefined | null =>
   value === undefined ? undefined : isIdentityText(value) ? value : null
-
-const firstPresent = (claims: JsonObject, paths: readonly ClaimPath[]): unknown => {
-  for (const path of paths) {
-    const value = readClaim(claims, path)
-    if (value !== undefined) return value
-  }
-  return undefined
-}

@@ -1,3 +1,4 @@
+import type { Admission } from '../base/admission.ts'
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, type Denial, denials } from '../base/denial.ts'
 import type { JsonObject } from '../base/json.ts'
@@ -30,6 +31,7 @@ interface Needs extends Pick<Routed, 'route' | 'params' | 'address'> {
   readonly connection?: Connection | undefined
   readonly access: AccessToken
   readonly agent: AgentIdentity
+  readonly admission: Admission
 }
 
 /** A condition, and what it looked at. */
@@ -45,7 +47,8 @@ export interface Weighed {
   readonly weighed: readonly Weight[] | undefined
 }
 
-const UNWEIGHED = ok({ weighed: undefined })
+const NOT_WEIGHED: Weighed = { weighed: undefined }
+const UNWEIGHED = ok(NOT_WEIGHED)
 
 const operandsOf = ({ weighed }: Partial<Weighed>) =>
   weighed ? { operands: weighed.flatMap(({ when, facts }) => when.operands(facts)) } : {}
@@ -65,6 +68,7 @@ type Judged = { readonly value: Weighed } & Result<unknown, Denial<Code>>
 export const condition = stage({
   name: 'condition',
   establishes: 'what the rule wants of token, request and time beside all else holds',
+  without: ({ route }: Pick<Routed, 'route'>) => (route.when ? undefined : NOT_WEIGHED),
   found: operandsOf,
   missed: operandsOf,
   denials: [deny],
@@ -83,6 +87,8 @@ const operandsOfUses = ({ weighedUses }: Partial<WeighedUses>) =>
 export const useCondition = stage({
   name: 'use_condition',
   establishes: 'what is wanted of all that is used of an MCP server, and of its arguments, holds',
+  without: ({ route }: Pick<Routed, 'route'>) =>
+    route.mcp ? undefined : { weighedUses: undefined },
   found: operandsOfUses,
   missed: operandsOfUses,
   // As values they take many times the bytes that go on, and those wait for an origin.
@@ -139,9 +145,10 @@ const judge = ({ when, facts, used }: Weight) => {
 }
 
 const factsOf = (
-  { request, address, params, caller, connection, access, agent }: Needs,
+  { request, address, params, caller, connection, access, agent, admission }: Needs,
   now: number,
 ): ConditionFacts => ({
+  admission,
   access,
   agent,
   request,

@@ -16,7 +16,7 @@ import { fail, ok } from '../base/result.ts'
 import { algorithmOf } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import type { TokenMemory } from '../model/ports.ts'
-import { type Credential, type Opened, seal } from '../model/token.ts'
+import { type Credential, type RememberedToken, seal } from '../model/token.ts'
 import { FORBIDDEN_TYPES } from '../model/types.ts'
 import { isStillOpened, openersOf, openToken } from './decryption.ts'
 import type { Routed } from './route.ts'
@@ -82,8 +82,6 @@ const deny = denials({
   ],
 })
 
-/** As nearly everybody writes it. */
-const PLAIN_BEARER = 'Bearer '
 /** A few spaces at most: what is remembered of a header should not be mostly those. */
 const BEARER = /^bearer {1,16}([A-Za-z0-9\-._~+/]+=*)$/i
 const TAKEN_SCHEME = /(?:^|,)\s*(?:bearer|dpop)(?:\s|,|$)/i
@@ -92,7 +90,14 @@ const QUOTED = /"(?:[^"\\]|\\.?)*("?)/g
 const PARAMETER = /^\s*[\w!#$%&'*+\-.^`|~]+\s*=/
 const DPOP = /^dpop +[A-Za-z0-9\-._~+/]+=*$/i
 
-type Presented = Outcome<{ readonly credential: Credential }, CodeOf<typeof deny>>
+/** The one token of a request, and what is known of it already. */
+export interface CredentialFacts {
+  readonly credential: Credential
+  /** Where a token passed before that was sent in the same header. */
+  readonly remembered: RememberedToken | undefined
+}
+
+type Presented = Outcome<CredentialFacts, CodeOf<typeof deny>>
 
 interface Needs extends Pick<Routed, 'route' | 'address'> {
   readonly request: RequestHead
@@ -129,12 +134,12 @@ export const credential = stage({
       return route.access === 'optional' ? anonymous : fail(deny('credential_missing'))
     }
     // What is remembered under this very text was read from it before.
-    const known = header.startsWith(PLAIN_BEARER)
-      ? tokens.find(header.slice(PLAIN_BEARER.length))
-      : undefined
-    if (known && isStillGood(known.credential, needs)) return ok({ credential: known.credential })
+    const remembered = tokens.find(header)
+    if (remembered && isStillGood(remembered.credential, needs)) {
+      return ok({ credential: remembered.credential, remembered })
+    }
     const token = BEARER.exec(header)?.[1]
-    if (token !== undefined) return readToken(token, needs, tokens)
+    if (token !== undefined) return readToken({ authorization: header, token }, needs)
     const bare = header.replace(QUOTED, (all, end) => (end === '' ? all : '""'))
     return fail(
       deny(
@@ -160,37 +165,25 @@ const isSeveral = (bare: string): boolean =>
 const isStillGood = ({ opened }: Credential, { policy, route }: Needs): boolean =>
   !opened || isStillOpened(opened, policy, route)
 
-const readToken = (
-  token: string,
-  needs: Needs,
-  tokens: TokenMemory,
-): Presented | Promise<Presented> => {
-  if (token.length > LIMITS.tokenLength) return fail(deny('token_too_long'))
-  return hasJweParts(token) ? readEncrypted(token, needs, tokens) : readSigned(token)
+type Sent = Pick<Credential, 'authorization' | 'token' | 'opened'>
+
+const readToken = (sent: Sent, needs: Needs): Presented | Promise<Presented> => {
+  if (sent.token.length > LIMITS.tokenLength) return fail(deny('token_too_long'))
+  return hasJweParts(sent.token) ? readEncrypted(sent, needs) : readSigned(sent.token, sent)
 }
 
-const readEncrypted = async (
-  token: string,
-  needs: Needs,
-  tokens: TokenMemory,
-): Promise<Presented> => {
-  // Of a plain token another spelling of the scheme costs nothing, of this one a private key's work.
-  const known = tokens.find(token)?.credential
-  if (known && isStillGood(known, needs)) return ok({ credential: known })
+const readEncrypted = async (sent: Sent, needs: Needs): Promise<Presented> => {
   const openers = openersOf(needs.policy, needs.route)
   if (openers.length === 0) return fail(deny('token_encrypted'))
-  const opening = await openToken(token, openers)
+  const opening = await openToken(sent.token, openers)
   if (!opening.ok) return fail(deny(...opening.reason))
-  const inner = readSigned(opening.value.signed, { token, opened: opening.value })
+  const inner = readSigned(opening.value.signed, { ...sent, opened: opening.value })
   // What is wrong with what nobody else may read is said without anything of it.
   return inner.ok ? inner : fail(deny(inner.reason.code))
 }
 
-/** Reads a compact JWS; `outer` is how it came where it was not sent as it is. */
-const readSigned = (
-  signed: string,
-  outer: { readonly token: string; readonly opened?: Opened } = { token: signed },
-): Presented => {
+/** Reads a compact JWS; `sent` is how it came. */
+const readSigned = (signed: string, sent: Sent): Presented => {
   const parts = signed.length <= LIMITS.tokenLength ? splitJws(signed) : undefined
   if (!parts) return fail(deny('token_malformed'))
   const header = decodeJwsPart(parts.header)
@@ -208,14 +201,14 @@ const readSigned = (
   if (type === undefined) return fail(deny('token_malformed', { member: 'typ' }))
   if (FORBIDDEN_TYPES.has(type)) return fail(deny('type_forbidden', { type }))
   const credential: Credential = {
-    ...outer,
+    ...sent,
     algorithm,
     type,
     claimedIssuer,
     ...(kid !== undefined && { kid }),
   }
   seal(credential, claims)
-  return ok({ credential })
+  return ok({ credential, remembered: undefined })
 }
 
 /** RFC 7515 §4.1.9: compared without case and without the `application/` prefix. */

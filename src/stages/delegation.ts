@@ -1,10 +1,10 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
-import { perObject } from '../base/memo.ts'
 import { fail, ok } from '../base/result.ts'
 import { actorsOf, mayActOf } from '../model/actors.ts'
 import type { ActorRule, DelegationRule, Issuer, MayAct } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
+import { type RevocationSubject, revocableSubjects } from '../model/revocation.ts'
 import type { Route } from '../model/route.ts'
 import { readParentScopes } from '../model/scope.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
@@ -75,6 +75,12 @@ const deny = denials({
 
 type Code = CodeOf<typeof deny>
 
+/** Who is calling, and everything that a revocation could name to cover it. */
+export interface DelegationFacts {
+  readonly agent: AgentIdentity
+  readonly subjects: readonly RevocationSubject[]
+}
+
 interface Needs {
   readonly policy: Pick<Policy, 'includedBy'>
   readonly route: Route
@@ -94,11 +100,11 @@ export const delegation = stage({
     "the agent's id within its issuer, and a well-formed chain of actors no deeper than allowed",
   found: ({ agent: { id, name, actors } }) => ({ agent: name, id, actors }),
   denials: [deny],
-  run({ policy, route, issuer, access }: Needs): Outcome<{ agent: AgentIdentity }, Code> {
+  run({ policy, route, issuer, access }: Needs): Outcome<DelegationFacts, Code> {
     const actors = actorsOf(access)
     if (!actors) return fail(deny('delegation_malformed'))
     if (issuer.parentScope) {
-      const widened = widenedOf(access)(policy)
+      const widened = widenedOf(access, policy)
       if (!widened) return fail(deny('delegation_malformed'))
       if (widened.length > 0) return fail(deny('delegation_widened', { scopes: widened }))
     }
@@ -107,7 +113,8 @@ export const delegation = stage({
       if (code) return fail(deny(code, { depth: actors.length, actors }))
     }
     const identity = identityOf(access, actors)
-    return 'code' in identity ? fail(deny(identity.code)) : ok(identity)
+    if (typeof identity === 'string') return fail(deny(identity))
+    return ok({ agent: identity, subjects: revocableSubjects(access, identity) })
   },
 })
 
@@ -146,12 +153,13 @@ const mayAct = (current: Actor, access: AccessToken, asked: MayAct): boolean => 
  * Scopes of a token that its parent's do not cover, by what the policy declares; `undefined` where
  * what it says of its parent is malformed. None where it says nothing.
  */
-const widenedOf = perObject((access: AccessToken) =>
-  perObject(({ includedBy }: Needs['policy']): readonly string[] | undefined => {
-    const held = readParentScopes(access.claims, access.entry)
-    if (held === null) return undefined
-    return held
-      ? access.scopes.filter((scope) => !includedBy(scope).some((one) => held.has(one)))
-      : []
-  }),
-)
+const widenedOf = (
+  access: AccessToken,
+  { includedBy }: Needs['policy'],
+): readonly string[] | undefined => {
+  const held = readParentScopes(access.claims, access.entry)
+  if (held === null) return undefined
+  return held
+    ? access.scopes.filter((scope) => !includedBy(scope).some((one) => held.has(one)))
+    : []
+}

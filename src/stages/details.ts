@@ -1,7 +1,6 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
 import { own } from '../base/json.ts'
-import { perObject } from '../base/memo.ts'
 import { fail, ok } from '../base/result.ts'
 import { type AuthorizationDetail, authorizes, readDetails } from '../model/details.ts'
 import { resolveScope } from '../model/scope.ts'
@@ -26,7 +25,7 @@ const deny = denials({
   ],
 })
 
-interface Needs extends Pick<Routed, 'route' | 'params'> {
+interface Needs extends Pick<Routed, 'route' | 'deciding'> {
   readonly access: AccessToken
 }
 
@@ -41,13 +40,13 @@ export const details = stage({
   found: ({ route: { authorizationDetails: rules } }) =>
     rules ? { types: rules.map(({ type }) => type) } : {},
   denials: [deny],
-  run({ route, params, access }: Needs): Outcome<object, CodeOf<typeof deny>> {
+  run({ route, deciding, access }: Needs): Outcome<object, CodeOf<typeof deny>> {
     const { authorizationDetails: rules, resource } = route
     if (!rules) return ok({})
     const held = detailsOf(access)
     if (!held) return fail(deny('authorization_details_malformed'))
     for (const rule of rules) {
-      const identifier = rule.identifier && resolveScope(rule.identifier, params)
+      const identifier = rule.identifier && resolveScope(rule.identifier, deciding)
       if (rule.identifier && identifier === undefined) {
         return fail(deny('authorization_details_value_invalid', { type: rule.type }))
       }
@@ -64,10 +63,8 @@ export const details = stage({
   },
 })
 
-/** Read once for all requests that carry the token; `undefined` where malformed. */
-const detailsOf = perObject(
-  ({ claims }: AccessToken): readonly AuthorizationDetail[] | undefined => {
-    const claim = own(claims, 'authorization_details')
-    return claim === undefined ? [] : readDetails(claim)
-  },
-)
+/** `undefined` where malformed. */
+const detailsOf = ({ claims }: AccessToken): readonly AuthorizationDetail[] | undefined => {
+  const claim = own(claims, 'authorization_details')
+  return claim === undefined ? [] : readDetails(claim)
+}

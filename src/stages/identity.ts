@@ -1,5 +1,4 @@
 import { isObject, own } from '../base/json.ts'
-import { perObject } from '../base/memo.ts'
 import { isIdentityText } from '../base/text.ts'
 import { type ClaimPath, readClaim } from '../model/claims.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
@@ -12,23 +11,14 @@ export type Unidentified =
   | 'workflow_conflict'
 
 /**
- * Who a token says is calling, made once for all requests that carry it; or why it cannot tell.
- * `actors` are those of the token. An id that is read from within `act` is one of the actor's own
- * issuer; told beside the token's issuer it would name somebody else, so another's is refused.
+ * Who a token says is calling; or why it cannot tell. `actors` are those of the token. An id that is read from
+ * within `act` is one of the actor's own issuer; told beside the token's issuer it would name somebody else, so
+ * another's is refused.
  */
 export const identityOf = (
   access: AccessToken,
   actors: readonly Actor[],
-): { readonly agent: AgentIdentity } | { readonly code: Unidentified } => made(access)(actors)
-
-const made = perObject((access: AccessToken) =>
-  perObject((actors: readonly Actor[]) => {
-    const agent = read(access, actors)
-    return typeof agent === 'string' ? { code: agent } : { agent }
-  }),
-)
-
-const read = (access: AccessToken, actors: readonly Actor[]): AgentIdentity | Unidentified => {
+): AgentIdentity | Unidentified => {
   const { claims, entry, subject, clientId } = access
   const path = entry.agentId.find((one) => readClaim(claims, one) !== undefined)
   if (!path) return 'agent_id_missing'

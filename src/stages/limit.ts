@@ -1,6 +1,6 @@
+import { type Admission, weigh } from '../base/admission.ts'
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, denials } from '../base/denial.ts'
-import { perObject } from '../base/memo.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import {
   type Allowance,
@@ -11,7 +11,7 @@ import {
 } from '../model/limit.ts'
 import type { Limits } from '../model/ports.ts'
 import type { Route } from '../model/route.ts'
-import { type AccessToken, type AgentIdentity, weigh } from '../model/token.ts'
+import type { AccessToken, AgentIdentity } from '../model/token.ts'
 
 const deny = denials({
   rate_limited: [
@@ -35,6 +35,7 @@ interface Needs {
   readonly route: Route
   readonly access: AccessToken
   readonly agent: AgentIdentity
+  readonly admission: Admission
 }
 
 export interface LimitPorts {
@@ -62,10 +63,13 @@ type Stays = Outcome<LimitFacts, CodeOf<typeof deny>>
 export const limit = stage({
   name: 'limit',
   establishes: 'the rule was not used more often than it may be, where it says how often',
+  without: ({ route }: Pick<Needs, 'route'>) =>
+    route.rateLimit ? undefined : { limited: undefined },
   found: ({ limited }: LimitFacts) =>
     limited ? { per: limited.rule.per, limit: limited.rule.kind, ...limited.allowance } : {},
   denials: [deny],
-  run({ route, access, agent }: Needs, { limits }: LimitPorts): Stays | Promise<Stays> {
+  run(needs: Needs, { limits }: LimitPorts): Stays | Promise<Stays> {
+    const { route, agent } = needs
     const { rateLimit: rule } = route
     if (!rule) return ok({ limited: undefined })
     const value = COUNTS[rule.per](agent)
@@ -80,7 +84,7 @@ export const limit = stage({
       const detail = { limit: rule.kind, per: rule.per, retry_after: retryAfter }
       return { ...fail(deny('rate_limited', detail, { retryAfter })), value: { limited } }
     }
-    return nameOf(rule.per, value, access, route)
+    return nameOf(rule.per, value, needs)
       .then((name) => limits.take(rule, name, spends))
       .then(judge, (error) => fail(deny('rate_limit_unavailable', { error: String(error) })))
   },
@@ -94,23 +98,18 @@ const COUNTS: Readonly<Record<Counted, (agent: AgentIdentity) => string | undefi
 }
 
 /** Of a name, with its part of the map that it stands in. */
-const NAME_BYTES = 512
+const NAME_BYTES = 256
 
-const namesOf = perObject((_: AccessToken) => new WeakMap<Route, string>())
-
-/** Made once for all requests of a token to a rule. A promise is nobody else's, so it is not kept. */
+/** Made once for an admission. A promise is nobody else's, so it is not kept. */
 const nameOf = async (
   per: Counted,
   value: string,
-  access: AccessToken,
-  route: Route,
+  { access: { issuer }, route, admission }: Needs,
 ): Promise<string> => {
-  const names = namesOf(access)
-  const known = names.get(route)
-  if (known !== undefined) return known
-  const { issuer } = access
+  const known = admission.made.get(limit)
+  if (typeof known === 'string') return known
   const name = await limitName({ issuer, per, value, route: route.name, host: route.host })
-  names.set(route, name)
-  weigh(access, NAME_BYTES)
+  admission.made.set(limit, name)
+  weigh(admission, NAME_BYTES)
   return name
 }

@@ -40,6 +40,7 @@ type Unused = Outcome<object, CodeOf<typeof deny>>
 export const replay = stage({
   name: 'replay',
   establishes: 'the token was not used before, where the rule takes each token once',
+  without: ({ route }: Pick<Needs, 'route'>) => (route.singleUse ? undefined : {}),
   found: ({ route }: Needs) => (route.singleUse ? { single_use: true } : {}),
   denials: [deny],
   run(needs: Needs, ports: ReplayPorts): Unused | Promise<Unused> {

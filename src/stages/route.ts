@@ -9,13 +9,13 @@ import type { Condition } from '../model/condition.ts'
 import { MCP_KINDS } from '../model/mcp.ts'
 import type { Policy } from '../model/policy.ts'
 import {
+  decidingParams,
   METHODS,
   type Method,
   type Route,
   type RouteMatch,
   type WorkflowSource,
 } from '../model/route.ts'
-import { isReserved } from '../model/well-known.ts'
 
 const deny = denials({
   host_malformed: [
@@ -72,6 +72,8 @@ export const routeDenials = deny
 export interface Routed {
   readonly route: Route
   readonly params: RouteMatch['params']
+  /** Those of them that the rule makes scopes and identifiers of. */
+  readonly deciding: RouteMatch['params']
   readonly address: Address
   /** The workflow the request names, where its route says to read one. */
   readonly namedWorkflow?: string
@@ -118,7 +120,7 @@ export const route = stage({
     const announced = announcedMethod(request)
     if (announced !== undefined && !isMethod(announced)) return fail(deny('preflight_refused'))
     const method = announced ?? request.method
-    const { match, ambiguous } = router.find(method, address.host, address.path)
+    const { match, ambiguous, reserved } = router.find(method, address.host, address.path)
     if (address.path.includes('%2F') && !(match && slashesAreInParameters(address.path, match))) {
       return fail(deny('path_ambiguous', { fault: 'encoded slash' }))
     }
@@ -134,12 +136,13 @@ export const route = stage({
         !(isMethod(one) && router.find(one, address.host, address.path).match?.route === found),
     )
     if (other !== undefined) return fail(deny('method_ambiguous', { method: other }))
-    if (!found.endpoint && isReserved(found, address.path)) {
+    if (reserved) {
       return fail(deny('route_unknown', { fault: 'reserved well-known path' }))
     }
     const facts = {
       route: found,
       params: match.params,
+      deciding: decidingParams(found, match.params),
       address,
       isPreflight: announced !== undefined,
     }

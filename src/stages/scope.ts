@@ -40,8 +40,14 @@ export const scope = stage({
   establishes: "the token's scopes cover what the route needs",
   found: ({ routeGrant }) => ({ grant: routeGrant }),
   denials: [deny],
-  run(needs: Omit<Needs, 'uses'>): Outcome<{ routeGrant: Grant }, CodeOf<typeof deny>> {
-    const covered = coverAll({ ...needs, uses: [] })
+  run({
+    deciding,
+    ...needs
+  }: Omit<Needs, 'uses' | 'params'> & Pick<Routed, 'deciding'>): Outcome<
+    { routeGrant: Grant },
+    CodeOf<typeof deny>
+  > {
+    const covered = coverAll({ ...needs, params: deciding, uses: [] })
     return covered.ok ? ok({ routeGrant: covered.value }) : covered
   },
 })
@@ -53,6 +59,8 @@ export const scope = stage({
 export const useScope = stage({
   name: 'use_scope',
   establishes: "the token's scopes cover what is used of an MCP server",
+  without: ({ route, routeGrant }: Pick<Needs, 'route'> & { readonly routeGrant: Grant }) =>
+    route.mcp ? undefined : { grant: routeGrant },
   found: ({ grant }) => ({ grant }),
   // They are in the table of the stage whose codes they are.
   denials: [],

@@ -4,8 +4,9 @@ import { type CodeOf, denials } from '../base/denial.ts'
 import { deepFreeze } from '../base/json.ts'
 import { fail, ok, onceKnown } from '../base/result.ts'
 import type { Issuer } from '../model/issuer.ts'
-import type { KeyFault, KeySource, TokenMemory, VerificationKey } from '../model/ports.ts'
+import type { KeyFault, KeySource, VerificationKey } from '../model/ports.ts'
 import { type Credential, signedOf, unseal, type VerifiedToken } from '../model/token.ts'
+import type { CredentialFacts } from './credential.ts'
 
 const deny = denials({
   key_unknown: [
@@ -35,16 +36,14 @@ const deny = denials({
   ],
 })
 
-interface Needs {
+interface Needs extends CredentialFacts {
   readonly issuer: Issuer
-  readonly credential: Credential
   /** The address of who sent it, where it is known. */
   readonly caller?: string | undefined
 }
 
 export interface Ports {
   readonly keys: KeySource
-  readonly tokens: TokenMemory
 }
 
 const CODES = {
@@ -66,14 +65,15 @@ export const signature = stage({
   establishes: "the token's signature was verified with a key of its issuer",
   found: ({ token }) => ({ kid: token.key.kid }),
   denials: [deny],
-  run: ({ issuer, credential, caller }: Needs, { keys, tokens }: Ports): Signed | Promise<Signed> =>
+  run: (
+    { issuer, credential, remembered, caller }: Needs,
+    { keys }: Ports,
+  ): Signed | Promise<Signed> =>
     onceKnown(keys.find(issuer, credential, caller), (found) => {
       if (!found.ok) return fail(deny(CODES[found.reason]))
-      const known = tokens.find(credential.token)
-      return known?.token.issuer === issuer &&
-        isSameKey(known.token.key, found.value) &&
-        signedOf(known.credential) === signedOf(credential)
-        ? ok({ token: known.token })
+      const known = remembered?.token
+      return known?.issuer === issuer && isSameKey(known.key, found.value)
+        ? ok({ token: known })
         : verify(issuer, credential, found.value)
     }),
 })

@@ -38,16 +38,20 @@ type Ready = Outcome<SigningFacts, CodeOf<typeof deny>>
 export const signing = stage({
   name: 'signing',
   establishes: 'the gate can sign what it tells the origin, where it is to',
+  without: (needs: Needs) => (signs(needs) ? undefined : { signing: undefined }),
   found: ({ signing }: SigningFacts) => (signing ? { kid: signing.kid } : {}),
   denials: [deny],
   run({ policy, route }: Needs, { signingKeys }: SigningPorts): Ready | Promise<Ready> {
-    if (!policy.gate.assertion || route.endpoint) return ok({ signing: undefined })
+    if (!signs({ policy, route })) return ok({ signing: undefined })
     const key = signingKeys.signing()
     return key instanceof Promise
       ? key.then((signing) => ok({ signing }), without)
       : ok({ signing: key })
   },
 })
+
+const signs = ({ policy, route }: Needs): boolean =>
+  policy.gate.assertion !== undefined && !route.endpoint
 
 const without = (error: unknown): Ready =>
   fail(deny('assertion_unavailable', { error: String(error) }))

@@ -3,7 +3,7 @@ import { ok } from '../base/result.ts'
 import type { Policy } from '../model/policy.ts'
 import type { RevocationTerms } from '../model/revocation.ts'
 import type { Route } from '../model/route.ts'
-import { type Asking, isHeld } from './operation/asked.ts'
+import { type Asking, holds, isHeld } from './operation/asked.ts'
 import { type Needs, type Ports, type Stands, stands } from './standing.ts'
 
 /**
@@ -15,6 +15,7 @@ export const spending = stage({
   establishes:
     'nothing about the token was known to be revoked before the rule counts it exactly, or takes it once',
   found: ({ route }: Needs) => (spends(route) ? { revocation: 'bounded' } : {}),
+  without: ({ route }: Pick<Needs, 'route'>) => (spends(route) ? undefined : {}),
   // They are in the table of the stage whose codes they are.
   denials: [],
   run: (needs: Needs, ports: Ports) => (spends(needs.route) ? early(needs, ports) : ok({})),
@@ -28,6 +29,7 @@ export const holding = stage({
   name: 'holding',
   establishes: 'where a body is read, nothing about the token was known to be revoked before',
   found: (needs: Needs & Asking) => (isHeld(needs) ? { revocation: 'bounded' } : {}),
+  without: (needs: Pick<Needs, 'policy' | 'route'>) => (holds(needs) ? undefined : {}),
   denials: [],
   run: (needs: Needs & Asking, ports: Ports) => (isHeld(needs) ? early(needs, ports) : ok({})),
 })

@@ -1,18 +1,12 @@
 import { type Outcome, stage } from '../base/chain.ts'
 import { type CodeOf, type Denial, denials } from '../base/denial.ts'
 import { fail, ok } from '../base/result.ts'
-import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Clock, Revocations } from '../model/ports.ts'
-import {
-  isRevoked,
-  type Kind,
-  type Revocation,
-  type RevocationSubject,
-  type RevocationTerms,
-} from '../model/revocation.ts'
+import { isRevoked, type Revocation, type RevocationTerms } from '../model/revocation.ts'
 import type { Route } from '../model/route.ts'
-import type { AccessToken, AgentIdentity } from '../model/token.ts'
+import type { AccessToken } from '../model/token.ts'
+import type { DelegationFacts } from './delegation.ts'
 
 const deny = denials({
   token_revoked: [
@@ -32,12 +26,10 @@ const deny = denials({
   ],
 })
 
-export interface Needs {
+export interface Needs extends Pick<DelegationFacts, 'subjects'> {
   readonly policy: Policy
   readonly route: Route
-  readonly issuer: Issuer
   readonly access: AccessToken
-  readonly agent: AgentIdentity
 }
 
 export type Stands = Outcome<object, CodeOf<typeof deny>>
@@ -56,9 +48,7 @@ export const standing = stage({
   name: 'standing',
   establishes:
     'nothing about the token is revoked, as of this request or of the bound that the rule allows, and it has not expired meanwhile',
-  found: ({ access, agent }) => ({
-    asked: [...new Set(subjectsOf(access, agent).map(({ kind }) => kind))],
-  }),
+  found: ({ subjects }) => ({ asked: [...new Set(subjects.map(({ kind }) => kind))] }),
   denials: [deny],
   run: (needs: Needs, ports: Ports): Stands | Promise<Stands> =>
     stands(needs, ports, needs.route.revocation),
@@ -70,11 +60,10 @@ export const stands = (
   { clock, revocations }: Ports,
   terms: RevocationTerms,
 ): Stands | Promise<Stands> => {
-  const { access, agent } = needs
   const judge = (entries: readonly Revocation[]) => judged(entries, needs, clock)
   let entries: ReturnType<Revocations['lookup']>
   try {
-    entries = revocations.lookup(subjectsOf(access, agent), terms)
+    entries = revocations.lookup(needs.subjects, terms)
   } catch (error) {
     return unreadable(error)
   }
@@ -112,36 +101,5 @@ export const fallen = (
   return access.expires <= seconds - tolerance ? deny('token_expired_meanwhile') : undefined
 }
 
-const remembered = new WeakMap<AccessToken, readonly RevocationSubject[]>()
-
-/** {@link revocableSubjects}, made once for all requests that carry the token. */
-export const subjectsOf = (access: AccessToken, agent: AgentIdentity) => {
-  const subjects = remembered.get(access) ?? revocableSubjects(access, agent)
-  remembered.set(access, subjects)
-  return subjects
-}
-
 /** The codes of this check, for those who read the revocation set elsewhere. */
 export const standingDenials = deny
-
-/**
- * Everything a revocation could name to cover this token, each within its issuer. Agents and
- * actors are named as their issuer names them, without prefix.
- */
-export const revocableSubjects = (
-  access: AccessToken,
-  agent: AgentIdentity,
-): readonly RevocationSubject[] => {
-  const of = (kind: Kind, value: string | undefined, issuer = access.issuer) =>
-    value === undefined ? [] : [{ kind, issuer, value }]
-  return [
-    ...of('issuer', ''),
-    ...of('key', access.kid),
-    ...of('token', access.id),
-    ...of('agent', agent.id),
-    ...of('subject', access.subject),
-    ...of('client', access.clientId),
-    ...of('workflow', agent.workflowId),
-    ...agent.actors.flatMap(({ sub, issuer }) => of('agent', sub, issuer)),
-  ]
-}

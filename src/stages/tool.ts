@@ -94,6 +94,7 @@ export const tool = stage({
   name: 'tool',
   establishes:
     'of an MCP server: the rule names the method and all that is used, for this type of agent',
+  without: ({ route }: Pick<Needs, 'route'>) => (route.mcp ? undefined : NOTHING.value),
   found: ({ uses }) =>
     uses.length > 0 ? { uses: uses.map(({ use, named }) => `${named.kind}: ${use.pattern}`) } : {},
   denials: [deny],

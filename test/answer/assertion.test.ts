@@ -9,6 +9,7 @@ import type { Route, Target } from '../../src/model/route.ts'
 import type { AccessToken, AgentIdentity } from '../../src/model/token.ts'
 import {
   accessOf,
+  admissionFor,
   agentOf,
   gateOf,
   ISSUER,
@@ -84,6 +85,7 @@ const asserted = ({
     params: new Map(Object.entries(params)),
     access: accessOf(access),
     agent: agentOf(agent),
+    admission: admissionFor(),
     grant,
     possession: 'bearer',
     held,
@@ -386,8 +388,7 @@ describe('one that says who is calling', () => {
     ({ known: { ...before, ...change(before) } }) as Partial<Asserted>
 
   it.each([
-    ['another token', known(({ access }) => ({ access: { ...access } }))],
-    ['another rule', known(({ route }) => ({ route: { ...route } }))],
+    ['another token or rule', known(() => ({ admission: admissionFor() }))],
     ['other scopes used', known(() => ({ grant: ['docs:read', 'docs:write'] }))],
     ['none used', known(() => ({ grant: [] }))],
   ])('is not that of %s', async (_, change) => {
@@ -408,13 +409,18 @@ describe('one that says who is calling', () => {
     ).toBe(false)
   })
 
-  it('is kept for so many uses of one rule, and no more', async () => {
+  it('is kept for so many uses of one admission, which is told what they weigh, and no more', async () => {
     const one = asserted()
     const use = (i: number) => ({ ...one, known: { ...one.known, grant: [`s:${i}`] } as Facts })
     const first = await assertionOf(use(0))
+    const { admission } = one.known
+    const { bytes } = admission
+    expect(bytes).toBeGreaterThan(first.length)
     for (let i = 1; i < 16; i++) await assertionOf(use(i))
+    expect(admission.bytes).toBeGreaterThan(15 * bytes)
     expect(assertionOf(use(0))).toBe(first)
     await assertionOf(use(16))
+    expect(admission.bytes).toBeLessThan(1.5 * bytes)
     const told = assertionOf(use(0))
     expect(told).toBeInstanceOf(Promise)
     expect(decodeJwt(await told)).toMatchObject({ grant: 's:0' })

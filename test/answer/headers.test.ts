@@ -1,14 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  claimHeaders,
-  identityHeaders,
-  isHopByHop,
-  stripInbound,
-} from '../../src/answer/headers.ts'
+import { identityHeaders, isHopByHop, stripInbound } from '../../src/answer/headers.ts'
+import type { Facts } from '../../src/guard.ts'
 import type { ClaimHeader } from '../../src/model/claim-headers.ts'
 import type { Route } from '../../src/model/route.ts'
 import { accessOf, agentOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../kit/facts.ts'
+import { passed } from '../kit/forwarded.ts'
 import { tries } from '../kit/property.ts'
 
 type Inbound = NonNullable<RequestInit['headers']>
@@ -179,15 +176,13 @@ describe('isHopByHop', () => {
 })
 
 describe('identityHeaders', () => {
-  const headersOf = (facts: Partial<Parameters<typeof identityHeaders>[0]> = {}) =>
+  const factsOf = (facts: Partial<Facts>) => {
+    const routeGrant = facts.grant ?? ['docs:read']
+    return passed({ grant: routeGrant, routeGrant, ...facts }).known as Facts
+  }
+  const headersOf = (facts: Partial<Facts> = {}) =>
     Object.fromEntries(
-      identityHeaders({
-        agent: agentOf(),
-        access: accessOf(),
-        grant: ['docs:read'],
-        possession: 'bearer',
-        ...facts,
-      }),
+      identityHeaders(factsOf(facts)).map(([name, value]) => [name.replace('x-agent-', ''), value]),
     )
 
   it('says all there is to say', () => {
@@ -258,34 +253,61 @@ describe('identityHeaders', () => {
       tries(100),
     )
   })
-})
 
-describe('claimHeaders', () => {
-  const header = (name: string, ...path: readonly string[]): ClaimHeader => ({ header: name, path })
-  const told = (
-    claims: Record<string, unknown>,
-    { gate = [], route = [] }: Record<string, readonly ClaimHeader[]>,
-  ) =>
-    claimHeaders({
-      access: accessOf({ claims: claims as ReturnType<typeof accessOf>['claims'] }),
-      policy: policyOf([], { gate: gateOf({ identityHeaders: gate }) }),
-      route: routeOf('GET /x', { forwardClaims: route }),
-    })
-
-  it("are those of the gate, then the rule's", () => {
-    const gate = [header('X-Forwarded-User', 'sub')]
-    const route = [header('X-Tenant', 'org', 'id'), header('X-Groups', 'groups')]
-    const claims = { sub: 'Zoë', org: { id: 7 }, groups: ['a b', 'c'] }
-    expect(told(claims, { gate, route })).toEqual([
-      ['X-Forwarded-User', 'Zo%C3%AB'],
-      ['X-Tenant', '7'],
-      ['X-Groups', 'a%20b,c'],
-    ])
+  it('has the prefix of the policy', () => {
+    const policy = policyOf([], { gate: gateOf({ identityPrefix: 'x-acme-' }) })
+    const names = identityHeaders(factsOf({ policy })).map(([name]) => name)
+    expect(names.filter((name) => !name.startsWith('x-acme-'))).toEqual([])
+    expect(names).toContain('x-acme-grant')
   })
 
-  it('are none for what the token does not say', () => {
-    expect(told({}, { gate: [header('X-User', 'sub')], route: [header('X-Org', 'org')] })).toEqual(
-      [],
+  it('has the grant of the request in place of that of the rule', () => {
+    const grant = ['docs:read', 'tools:call']
+    const facts = factsOf({ grant, routeGrant: ['docs:read'] })
+    const grants = () => identityHeaders(facts).filter(([name]) => name === 'x-agent-grant')
+    expect(grants()).toEqual([['x-agent-grant', 'docs:read tools:call']])
+    // Whatever was asked before with the same admission.
+    expect(identityHeaders({ ...facts, grant: facts.routeGrant })).toContainEqual([
+      'x-agent-grant',
+      'docs:read',
+    ])
+    expect(grants()).toEqual([['x-agent-grant', 'docs:read tools:call']])
+    expect(identityHeaders({ ...facts, grant: [] }).map(([name]) => name)).not.toContain(
+      'x-agent-grant',
     )
+  })
+
+  describe('of claims', () => {
+    const header = (name: string, ...path: readonly string[]): ClaimHeader => ({
+      header: name,
+      path,
+    })
+    const told = (
+      claims: Record<string, unknown>,
+      { gate = [], route = [] }: Record<string, readonly ClaimHeader[]>,
+    ) =>
+      identityHeaders(
+        factsOf({
+          access: accessOf({ claims: claims as ReturnType<typeof accessOf>['claims'] }),
+          policy: policyOf([], { gate: gateOf({ identityHeaders: gate }) }),
+          route: routeOf('GET /x', { forwardClaims: route }),
+        }),
+      ).filter(([name]) => !name.startsWith('x-agent-'))
+
+    it("are those of the gate, then the rule's", () => {
+      const gate = [header('X-Forwarded-User', 'sub')]
+      const route = [header('X-Tenant', 'org', 'id'), header('X-Groups', 'groups')]
+      const claims = { sub: 'Zoë', org: { id: 7 }, groups: ['a b', 'c'] }
+      expect(told(claims, { gate, route })).toEqual([
+        ['X-Forwarded-User', 'Zo%C3%AB'],
+        ['X-Tenant', '7'],
+        ['X-Groups', 'a%20b,c'],
+      ])
+    })
+
+    it('are none for what the token does not say', () => {
+      const gate = [header('X-User', 'sub')]
+      expect(told({}, { gate, route: [header('X-Org', 'org')] })).toEqual([])
+    })
   })
 })

@@ -3,7 +3,15 @@ import { isRecorded, recordOf } from '../../src/answer/record.ts'
 import { denials } from '../../src/base/denial.ts'
 import type { Decision } from '../../src/guard.ts'
 import type { McpMessage } from '../../src/model/mcp.ts'
-import { accessOf, agentOf, credentialOf, ISSUER, issuerOf, routeOf } from '../kit/facts.ts'
+import {
+  accessOf,
+  admissionFor,
+  agentOf,
+  credentialOf,
+  ISSUER,
+  issuerOf,
+  routeOf,
+} from '../kit/facts.ts'
 import { callOf, operationOf } from '../kit/mcp-facts.ts'
 
 const deny = denials({
@@ -79,10 +87,12 @@ describe('isRecorded', () => {
   })
 })
 
+const lineOf = (...given: Parameters<typeof recordOf>) => JSON.parse(recordOf(...given))
+
 describe('recordOf', () => {
   const context = { id: 'id', time: 0, requestId: 'request-1' }
   const row = (decision: Decision, denial?: 'broken') =>
-    recordOf(decision, { ...context, denial: denial && deny(denial) })
+    lineOf(decision, { ...context, denial: denial && deny(denial) })
 
   it.each<[string, Decision, 'broken' | undefined, object]>([
     ['allowed', ALLOWED, undefined, { decision: 'allowed', mode: 'enforce' }],
@@ -103,24 +113,41 @@ describe('recordOf', () => {
       'allowed in shadow mode',
       decisionOf('passed', 'shadow'),
       undefined,
-      { decision: 'allowed', code: undefined, would_deny: undefined, mode: 'shadow' },
+      { decision: 'allowed', mode: 'shadow' },
     ],
-    [
-      'allowed to a broken origin',
-      ALLOWED,
-      'broken',
-      { decision: 'denied', code: 'broken', would_deny: undefined },
-    ],
+    ['allowed to a broken origin', ALLOWED, 'broken', { decision: 'denied', code: 'broken' }],
   ])('%s', (_name, decision, denial, expected) => {
-    expect(row(decision, denial)).toMatchObject(expected)
+    const { decision: said, code, would_deny, mode } = row(decision, denial)
+    expect({ decision: said, code, would_deny, mode }).toEqual({ mode: 'enforce', ...expected })
   })
 
   it('names the version where it is known', () => {
-    expect(recordOf(ALLOWED, { ...context, version: 'v-1', colo: 'AMS' })).toMatchObject({
+    expect(lineOf(ALLOWED, { ...context, version: 'v-1', colo: 'AMS' })).toMatchObject({
       version: 'v-1',
       colo: 'AMS',
     })
-    expect(JSON.parse(JSON.stringify(row(ALLOWED)))).not.toHaveProperty('version')
+    expect(row(ALLOWED)).not.toHaveProperty('version')
+  })
+
+  it('names what the origin has said of itself, cut short', () => {
+    const origin = { status: 502, requestId: 'r'.repeat(500) }
+    expect(lineOf(ALLOWED, { ...context, origin })).toMatchObject({
+      request_id: 'request-1',
+      origin_status: 502,
+      origin_request_id: 'r'.repeat(128),
+    })
+    expect(lineOf(ALLOWED, { ...context, origin: { status: 200 } })).not.toHaveProperty(
+      'origin_request_id',
+    )
+  })
+
+  it('says the same of a request whose token was decided on before', () => {
+    const admission = admissionFor()
+    const facts = { access: accessOf(), agent: agentOf({ workflowId: 'run-1' }), admission }
+    const { admission: _, ...fresh } = facts
+    const lines = [facts, facts, fresh].map((one) => row(decisionOf('passed', 'enforce', one)))
+    expect(lines[0]).toMatchObject({ agent: 'planner', workflow: 'run-1', route: 'GET /x' })
+    expect(lines).toEqual([lines[2], lines[2], lines[2]])
   })
 
   it.each<Mode>(['enforce', 'shadow'])('claims nothing unverified in mode %s', (mode) => {
@@ -142,14 +169,14 @@ describe('recordOf', () => {
       subject: 'alice',
       workflow: 'run-1',
     })
-    expect(named).toMatchObject({ claimed_issuer: undefined, claimed_kid: undefined })
+    expect(named).not.toHaveProperty('claimed_issuer')
+    expect(named).not.toHaveProperty('claimed_kid')
   })
 })
 
 describe('what was asked of an MCP server', () => {
   const written = (operation: object) =>
-    recordOf(decisionOf('passed', 'enforce', { operation }), { id: 'i', time: 0, requestId: 'r' })
-      .mcp
+    lineOf(decisionOf('passed', 'enforce', { operation }), { id: 'i', time: 0, requestId: 'r' }).mcp
   const call = (name: string): McpMessage => ({
     ...callOf(name, { secret: 'hush' }),
     params: { secret: 'hush' },

@@ -1,16 +1,24 @@
 import { describe, expect, it } from 'vitest'
-import { toAgent } from '../../src/answer/response.ts'
+import { type ToAgent, toAgent } from '../../src/answer/response.ts'
 import type { CorsRule, Route } from '../../src/model/route.ts'
 import { addressOf, routeOf, targetOf } from '../kit/facts.ts'
 
 type Inbound = NonNullable<RequestInit['headers']>
 
-const answerTo = (headers: Inbound, route: Partial<Route> = {}, init: ResponseInit = {}) =>
-  toAgent(new Response('body', { ...init, headers }), {
-    route: routeOf('GET /api/*', route),
-    address: addressOf('https://api.example.com:8443/api/x'),
-    requestId: 'request-1',
-  })
+const aboutOf = (route: Partial<Route> = {}, more: Partial<ToAgent> = {}): ToAgent => ({
+  route: routeOf('GET /api/*', route),
+  address: addressOf('https://api.example.com:8443/api/x'),
+  requestId: 'request-1',
+  method: 'GET',
+  ...more,
+})
+
+const answerTo = (
+  headers: Inbound,
+  route: Partial<Route> = {},
+  init: ResponseInit = {},
+  more: Partial<ToAgent> = {},
+) => toAgent(new Response('body', { ...init, headers }), aboutOf(route, more))
 
 const target = (url: string, stripPrefix = '') => ({
   target: targetOf({ url: new URL(url), stripPrefix }),
@@ -90,33 +98,82 @@ describe('where a relative location points, on a rule whose whole path is taken 
     [based, '..', '..'],
     [based, '?z', '?z'],
   ])('%j: %s becomes %s', (route, location, expected) => {
-    const answer = toAgent(new Response(null, { headers: { location } }), {
-      route: routeOf('GET /api', route),
-      address: addressOf('https://api.example.com/api'),
-      requestId: 'request-1',
-    })
+    const about = { address: addressOf('https://api.example.com/api') }
+    const answer = answerTo({ location }, { ...routeOf('GET /api'), ...route }, {}, about)
     expect(answer.headers.get('location')).toBe(expected)
+  })
+})
+
+describe('an answer in which nothing has to change', () => {
+  it.each<[Inbound, Partial<Route>]>([
+    [{}, {}],
+    [{ 'cache-control': 'no-store', 'x-request-id': 'origin-1', vary: '*' }, {}],
+    [{ location: 'https://elsewhere.example/' }, {}],
+    [{ 'access-control-allow-origin': '*' }, {}],
+    [{ 'cache-control': 'public', 'www-authenticate': 'Basic' }, { access: 'public' }],
+    [{ 'www-authenticate': 'Basic' }, { mode: 'shadow' }],
+    [{ server: 'x' }, { removedFromAnswers: ['x-powered-by'] }],
+    [{}, { cors }],
+  ])('is handed back itself: %j', (headers, route) => {
+    const given = new Response('body', { headers })
+    expect(toAgent(given, aboutOf(route))).toBe(given)
   })
 })
 
 describe('what a shared cache may not keep', () => {
   it.each([
-    [null, 'private'],
-    ['', 'private'],
     ['public', 'private'],
     ['Public, max-age=60', 'private, max-age=60'],
     ['public,s-maxage=60,max-age=5', 'private, max-age=5'],
     ['private="a, b", max-age=5', 'private, max-age=5'],
     ['no-cache="a, public", max-age=5', 'private, no-cache="a, public", max-age=5'],
     ['S-MaxAge = 60', 'private'],
-    ['no-store', 'private, no-store'],
-    ['private, max-age=1', 'private, max-age=1'],
-    ['private="set-cookie"', 'private'],
     ['max-age=1, publicity', 'private, max-age=1, publicity'],
+    ['must-revalidate', 'private, must-revalidate'],
+    // As caches read it that look for words.
+    ['x-max-age=60', 'private, x-max-age=60'],
+    ['x="a, max-age=60"', 'private, x="a, max-age=60"'],
+    ['max-age=60, x="private"', 'private, max-age=60, x="private"'],
   ])('Cache-Control %j becomes %s', (value, expected) => {
-    const answer = answerTo(value === null ? {} : { 'cache-control': value })
-    expect(answer.headers.get('cache-control')).toBe(expected)
+    for (const method of ['GET', 'HEAD']) {
+      const { headers } = answerTo({ 'cache-control': value }, {}, {}, { method })
+      expect([headers.get('cache-control'), headers.get('vary')]).toEqual([
+        expected,
+        'Authorization',
+      ])
+    }
+    // Nobody keeps those, and so they are let be.
+    const { headers } = answerTo({ 'cache-control': value }, {}, {}, { method: 'POST' })
+    expect([headers.get('cache-control'), headers.get('vary')]).toEqual([value, null])
   })
+
+  it.each(['', 'no-cache', 'no-store', 'private, max-age=1', 'no-store, max-age=1', 'private="a"'])(
+    'Cache-Control %j stays',
+    (value) => {
+      const { headers } = answerTo({ 'cache-control': value })
+      expect([headers.get('cache-control'), headers.get('vary')]).toEqual([value, null])
+    },
+  )
+
+  it('of what expires', () => {
+    const { headers } = answerTo({ expires: 'Sat, 28 Nov 2026 06:04:26 GMT' })
+    expect([headers.get('cache-control'), headers.get('vary')]).toEqual([
+      'private',
+      'Authorization',
+    ])
+  })
+
+  it.each([null, '', 'no-store', 'public'])(
+    'of anything on an optional route, Cache-Control %j',
+    (value) => {
+      for (const method of ['GET', 'POST']) {
+        const inbound = value === null ? {} : { 'cache-control': value }
+        const { headers } = answerTo(inbound, { access: 'optional' }, {}, { method })
+        expect(headers.get('cache-control')).toMatch(/^private\b/)
+        expect(headers.get('vary')).toBe('Authorization')
+      }
+    },
+  )
 
   it.each([
     [null, 'Authorization'],
@@ -126,7 +183,7 @@ describe('what a shared cache may not keep', () => {
     ['*', '*'],
     ['X-Authorization', 'X-Authorization, Authorization'],
   ])('Vary %j becomes %s', (value, expected) => {
-    const answer = answerTo(value === null ? {} : { vary: value })
+    const answer = answerTo({ 'cache-control': 'max-age=60', ...(value && { vary: value }) })
     expect(answer.headers.get('vary')).toBe(expected)
   })
 
@@ -147,7 +204,7 @@ describe('what a shared cache may not keep', () => {
     "nor what is the gate's to say, on a %s route",
     (access) => {
       const left = [...answerTo(told, { access }).headers.keys()]
-      expect(left).toEqual(['cache-control', 'content-type', 'vary', 'x-request-id'])
+      expect(left).toEqual(['cache-control', 'content-type', 'vary'])
     },
   )
 
@@ -159,7 +216,7 @@ describe('what a shared cache may not keep', () => {
 })
 
 describe('the rest', () => {
-  it("passes, but the origin's request id and its CORS rules", async () => {
+  it('passes, but its CORS rules', async () => {
     const inbound = new Headers([
       ['x-request-id', 'origin-1'],
       ['access-control-allow-origin', '*'],
@@ -169,8 +226,7 @@ describe('the rest', () => {
       ['x-own', '1'],
     ])
     const answer = answerTo(inbound, { cors }, { status: 418, statusText: 'Teapot' })
-    expect(answer.headers.get('x-request-id')).toBe('request-1')
-    expect(answer.headers.get('x-origin-request-id')).toBe('origin-1')
+    expect(answer.headers.get('x-request-id')).toBe('origin-1')
     expect([...answer.headers.keys()].filter((one) => one.startsWith('access-'))).toEqual([])
     expect(answer.headers.getSetCookie()).toEqual(['a=1', 'b=2'])
     expect(answer.headers.get('x-own')).toBe('1')
@@ -199,7 +255,7 @@ describe('the rest', () => {
   it("never without what is the gate's, though Connection names it", () => {
     const named = 'x-request-id, x-origin-request-id, cache-control, vary, ratelimit'
     const inbound = { 'x-request-id': 'origin-1', 'cache-control': 'public', vary: 'Accept' }
-    const { headers } = answerTo({ ...inbound, connection: named })
+    const { headers } = answerTo({ ...inbound, connection: named }, {}, {}, { tellsId: true })
     expect(headers.get('x-request-id')).toBe('request-1')
     expect(headers.get('cache-control')).toBe('private')
     expect(headers.get('vary')).toBe('Authorization')
@@ -220,19 +276,26 @@ describe('the rest', () => {
     expect(answerTo(inbound).headers.get('server')).toBe('secret/1.0')
   })
 
-  it("loses the origin's request id whole where its rule removes it", () => {
-    const inbound = { 'x-origin-request-id': 'origin-1', 'x-runtime': '7' }
-    const answer = answerTo(inbound, { removedFromAnswers: ['x-origin-request-id', 'x-runtime'] })
-    expect(answer.headers.has('x-origin-request-id')).toBe(false)
-    expect(answer.headers.get('x-request-id')).toBe('request-1')
+  it("has the gate's request id beside the origin's where GATE says so", () => {
+    const { headers } = answerTo({ 'x-request-id': 'origin-1' }, {}, {}, { tellsId: true })
+    expect(headers.get('x-request-id')).toBe('request-1')
+    expect(headers.get('x-origin-request-id')).toBe('origin-1')
+    const without = answerTo({}, {}, {}, { tellsId: true }).headers
+    expect(without.get('x-request-id')).toBe('request-1')
+    expect(without.has('x-origin-request-id')).toBe(false)
+  })
+
+  it.each([true, false])('loses X-Origin-Request-Id where its rule says so (%s)', (tellsId) => {
+    const removedFromAnswers = ['x-origin-request-id', 'x-runtime']
+    const inbound = { 'x-request-id': 'origin-1', 'x-origin-request-id': 'inner', 'x-runtime': '7' }
+    const { headers } = answerTo(inbound, { removedFromAnswers }, {}, { tellsId })
+    expect(removedFromAnswers.filter((name) => headers.has(name))).toEqual([])
+    expect(headers.get('x-request-id')).toBe(tellsId ? 'request-1' : 'origin-1')
   })
 
   it.each([204, 304])('has no body where the origin had none (%i)', (status) => {
-    const answer = toAgent(new Response(null, { status }), {
-      route: routeOf('GET /x'),
-      address: addressOf('https://api.example.com/x'),
-      requestId: 'r',
-    })
+    const given = new Response(null, { status, headers: { 'cache-control': 'public' } })
+    const answer = toAgent(given, aboutOf())
     expect([answer.status, answer.body]).toEqual([status, null])
   })
 })

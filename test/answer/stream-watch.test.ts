@@ -3,7 +3,12 @@ import { createMemoryRevocations } from '../../src/adapters/revocations/memory.t
 import { type Ending, watch } from '../../src/answer/stream-watch.ts'
 import type { Facts } from '../../src/guard.ts'
 import type { Revocations } from '../../src/model/ports.ts'
-import { type Kind, type Revocation, revocationId } from '../../src/model/revocation.ts'
+import {
+  type Kind,
+  type Revocation,
+  revocableSubjects,
+  revocationId,
+} from '../../src/model/revocation.ts'
 import { accessOf, agentOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../kit/facts.ts'
 
 const BOUND = 10_000
@@ -37,11 +42,12 @@ const start = (setup: Setup = {}) => {
   const cuts: [Ending, number][] = []
   const lookups: number[] = []
   const set = setup.revocations ?? createMemoryRevocations({ clock })
+  const access = accessOf({ expires: NOW + 600, ...setup.access })
   const facts = {
     policy: policyOf([], { gate: gateOf({ clockTolerance: 5, ...setup.gate }) }),
     route: routeOf('GET /v1/*', { revocation: bounded, ...setup.route }),
-    access: accessOf({ expires: NOW + 600, ...setup.access }),
-    agent: agentOf(),
+    access,
+    subjects: revocableSubjects(access, agentOf()),
   } as Facts
   const lookup: Revocations['lookup'] = (subjects, terms) => {
     expect(terms).toEqual({ consistency: 'bounded', maxStaleness: expect.any(Number) })

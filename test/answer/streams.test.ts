@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { limitedToToken } from '../../src/answer/streams.ts'
 import {
   createGuard,
   createMemoryRevocations,
@@ -8,6 +9,9 @@ import {
   revocationId,
   type Send,
 } from '../../src/index.ts'
+import type { OnRevocation } from '../../src/model/route.ts'
+import { routeOf, targetOf } from '../kit/facts.ts'
+import { passed } from '../kit/forwarded.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { type Handler, type Origin, startOrigin } from '../kit/origin.ts'
 
@@ -24,7 +28,7 @@ beforeAll(async () => {
 beforeEach(() => origin.clear())
 afterAll(() => Promise.all([issuer.close(), origin.close()]))
 
-const start = () => {
+const start = (on_revocation: OnRevocation = 'end-streams') => {
   const parsed = parsePolicy({
     GATE: {
       resource: RESOURCE,
@@ -33,7 +37,7 @@ const start = () => {
       revocation: { consistency: 'bounded', max_staleness: '1s' },
     },
     ISSUERS: { acme: { issuer: issuer.issuer, allow_insecure_http: true } },
-    ROUTES: [{ match: '* /v1/*', scopes: [] }],
+    ROUTES: [{ match: '* /v1/*', scopes: [], on_revocation }],
   })
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.reason))
   const revocations = createMemoryRevocations({ clock: { now: () => Date.now() } })
@@ -91,7 +95,7 @@ describe('in a process of its own, a stream', () => {
     ['with a length', { 'content-length': 100_000 }, 'part'],
     ['of what else there is', { 'content-type': 'text/event-stream-like' }, 'part'],
   ])('is broken off and not ended, %s', async (_name, headers, begin) => {
-    const { ask, revoke } = start()
+    const { ask, revoke } = start('end-all')
     const agent = newAgent()
     origin.on('/v1/stream', hanging(headers, begin))
     const response = await ask(agent)
@@ -143,5 +147,77 @@ describe('an answer', () => {
     const headers = { 'content-length': '1000000' }
     const response = await through(new Response(null, { headers }), 'HEAD')
     expect([response.headers.get('content-length'), response.body]).toEqual(['1000000', null])
+  })
+})
+
+describe('what ends with its token', () => {
+  const LONG = { 'content-length': '20000' }
+  const SMALL = { 'content-length': '16384' }
+
+  /** Whether an answer is watched, or is the very one that it was. */
+  const isWatched = async (
+    onRevocation: OnRevocation,
+    headers: Record<string, string>,
+    target = {},
+  ): Promise<boolean> => {
+    const given = new Response(new ReadableStream(), { headers })
+    const route = routeOf('GET /x', { onRevocation, target: targetOf(target) })
+    const decision = passed({ route })
+    const answer = await limitedToToken(given, { method: 'GET' }, { decision, isFetched: true })
+    await answer.body?.cancel()
+    return answer !== given
+  }
+
+  it.each([
+    'text/event-stream',
+    ' Text/Event-Stream ; charset=utf-8',
+    'application/x-ndjson',
+    'application/ndjson',
+    'application/jsonl',
+    'application/x-jsonlines',
+    'application/json-seq',
+    'application/stream+json',
+    'application/grpc',
+    'application/grpc-web+proto',
+    'application/connect+json',
+    'application/vnd.amazon.eventstream',
+    'multipart/x-mixed-replace; boundary=x',
+    'audio/mpeg',
+    'video/mp4; codecs=x',
+  ])('is a stream: %j', async (type) => {
+    const typed = { 'content-type': type }
+    expect(await isWatched('end-streams', typed)).toBe(true)
+    expect(await isWatched('end-streams', { ...typed, ...LONG })).toBe(true)
+    expect(await isWatched('end-streams', { ...typed, ...SMALL })).toBe(false)
+    expect(await isWatched('ignore', typed)).toBe(false)
+  })
+
+  it.each(['application/octet-stream', 'text/plain; charset=utf-8', undefined])(
+    'is a stream where nothing says how long it is: %j',
+    async (type) => {
+      const typed = type === undefined ? {} : { 'content-type': type }
+      expect(await isWatched('end-streams', typed)).toBe(true)
+      expect(await isWatched('end-streams', { ...typed, ...LONG })).toBe(false)
+      // Over a service binding the header is only what a Worker wrote.
+      expect(await isWatched('end-streams', { ...typed, ...LONG }, { service: 'API' })).toBe(true)
+      expect(await isWatched('end-all', { ...typed, ...LONG })).toBe(true)
+    },
+  )
+
+  it.each([
+    'application/json',
+    'application/problem+json',
+    'text/html',
+    'text/event-stream-like',
+    'text/plainer',
+    'image/png',
+    'x-audio/mpeg',
+    'multipart/mixed',
+  ])('is none: %j', async (type) => {
+    const typed = { 'content-type': type }
+    expect(await isWatched('end-streams', typed)).toBe(false)
+    expect(await isWatched('end-all', typed)).toBe(true)
+    expect(await isWatched('end-all', { ...typed, ...SMALL })).toBe(false)
+    expect(await isWatched('ignore', typed)).toBe(false)
   })
 })

@@ -2,12 +2,12 @@ import { expect, it } from 'vitest'
 import type { Line } from '../../bench/report.ts'
 import { renderTargets } from '../../bench/targets.ts'
 
-const line = (id: string, cpu: number): Line => ({
+const line = (id: string, ...cpu: readonly number[]): Line => ({
   id,
   group: id.split('.')[0] ?? '',
   kind: '',
   title: '',
-  cpu: [cpu, cpu + 1000],
+  cpu,
   rate: [],
 })
 
@@ -18,13 +18,15 @@ it('targets are judged by what a row adds to the pass-through, and left out wher
     line('post.gate', 159),
     line('sse.a', 1000),
     line('sse.gate', 1520),
-    line('get.gate', 200),
-    line('get.gate-when', 230),
+    line('get.gate', 200, 200),
+    line('get.gate-when', 230, 230),
+    line('get.gate-1m', 200, 240),
   ]
   const told = renderTargets({ lines }).split('\n').slice(2)
   expect(told).toEqual([
     '| `post.gate` ÷ `post.b`, both above (a) | 0.6 × | 0.59 × | – | reached |',
     '| `sse.gate` − `sse.a`, an event | 25 µs | 26 µs | 0 | not reached |',
+    '| `get.gate-1m` − `get.gate` | 15 µs | 20 µs | 44 | too close to tell |',
     '| `get.gate-when` − `get.gate` | 30 µs | 30 µs | 0 | reached |',
   ])
 })

@@ -40,6 +40,7 @@ describe('a request that is allowed', () => {
       passed('possession', 'possession=bearer'),
       expect.stringMatching(/^✓ delegation/),
       expect.stringMatching(/^✓ agent/),
+      '✓ workflow',
       passed('scope', 'grant=a:read'),
       '✓ details',
       '✓ authentication',

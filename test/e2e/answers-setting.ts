@@ -41,6 +41,7 @@ const RULES = {
   ],
   clients: () => [
     { match: 'POST /v1/chat/completions', scopes: ['chat:write'] },
+    { match: 'POST /v1/messages', scopes: ['chat:write'] },
     { match: 'GET /v1/models/{model}', scopes: [], encoded_slash: true },
     { match: 'POST /v1/files', scopes: ['files:write'] },
     { match: 'GET /v1/realtime', scopes: ['chat:write'] },

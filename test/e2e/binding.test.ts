@@ -45,6 +45,7 @@ const VARS = () => ({
   },
   ROUTES: [
     { match: 'GET /v1/socket', scopes: [] },
+    { match: 'POST /v1/timed', scopes: [], timeout: '30s' },
     { match: 'GET,POST /v1/*', scopes: [] },
     { match: 'GET /tools/*', scopes: [], strip_prefix: '/tools' },
   ],
@@ -144,8 +145,8 @@ describe('a caller and an origin over service bindings', () => {
   })
 
   it.each([
-    ['/v1/x', ['Content-Length', '1000'], 'hi', 400, 'body_incomplete'],
-    ['/v1/x', ['Transfer-Encoding', 'chunked'], '2\r\nhi\r\nZZ\r\n', 400, 'body_incomplete'],
+    ['/v1/timed', ['Content-Length', '1000'], 'hi', 400, 'body_incomplete'],
+    ['/v1/timed', ['Transfer-Encoding', 'chunked'], '2\r\nhi\r\nZZ\r\n', 400, 'body_incomplete'],
     ['/v1/hung-up', ['Content-Length', '1000'], 'hi', 502, 'origin_unreachable'],
     ['/v1/hung-up', ['Transfer-Encoding', 'chunked'], '2\r\nhi\r\n', 502, 'origin_unreachable'],
   ] as const)('tells who broke a body off: %s, %j', async (path, framing, body, status, code) => {

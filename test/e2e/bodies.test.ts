@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { later, reply } from '../kit/answers.ts'
 import { connectRaw, type Header, rawRequest } from '../kit/raw.ts'
@@ -111,33 +111,7 @@ describe('bodies and patience', () => {
 })
 
 describe('an upload', () => {
-  const FRAMINGS = [
-    ['with a length', ['Content-Length', '1000'], 'x'.repeat(500)],
-    ['in chunks', ['Transfer-Encoding', 'chunked'], `1f4\r\n${'x'.repeat(500)}\r\n`],
-  ] as const
   const WAYS = ['resetAndDestroy', 'destroy', 'end'] as const
-
-  it.each(FRAMINGS.flatMap((framing) => WAYS.map((way) => [...framing, way] as const)))(
-    'that the client cuts is not whole at the origin, %s (%s, %s, by %s)',
-    async (_name, framing, part, way) => {
-      const headers: readonly Header[] = [
-        ['Host', HOST],
-        ['Authorization', `Bearer ${await setting.token()}`],
-        framing,
-      ]
-      const socket = connect({ port: setting.gate.port, host: '127.0.0.1' })
-      socket.on('error', () => {})
-      await once(socket, 'connect')
-      socket.write(rawRequest({ method: 'POST', target: '/v1/patient', headers, body: part }))
-      const seen = await setting.origin.arrival()
-      await seen.received(500)
-      socket[way]()
-      expect(await seen.finished()).toBe('cut')
-      expect(seen.bodyLength).toBe(500)
-      const { status } = await setting.ask('/v1/patient', { token: await setting.token() })
-      expect(status).toBe(200)
-    },
-  )
 
   /** One of which a part is at the origin, and what comes of it. */
   const begun = async (framing: Header, part: string) => {

@@ -138,13 +138,13 @@ export const expectOwn = async (
     const { method } = init
     const tag = new Headers(init.headers).get('if-none-match')
     const isSame = tag === own(name)
-    expect({ init, ...(await ask(path, name, init)) }).toEqual({
+    const { status, by, body, cache } = await ask(path, name, init)
+    expect({ init, status, by, body, cache }).toEqual({
       init,
       status: isSame ? 304 : 200,
       by: name,
       body: isSame || method === 'HEAD' ? '' : name,
       cache: 'miss',
-      cacheControl: expect.stringMatching(/^private\b/),
     })
   }
 }

@@ -34,6 +34,7 @@ export const COMMANDS: SettingOptions = {
     { match: 'POST /v1/chat', scopes: ['chat:write'], revocation: 'strict' },
     { match: `${METHODS} /plain/*`, scopes: [] },
     { match: `${METHODS} /mcp`, ...answering, cors: { origins: [APP] } },
+    { match: 'POST /mcp/whole', ...answering, on_revocation: 'end-all' },
     { match: `${METHODS} /other`, ...answering },
     { match: 'GET,POST /secret', ...answering, inject: { 'X-Key': `\${ORIGIN_KEY}` } },
     { match: `${METHODS} /echo`, ...echoing },

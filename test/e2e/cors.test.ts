@@ -129,6 +129,7 @@ describe('an answer', () => {
           'access-control-allow-origin': STRANGER,
           'access-control-allow-credentials': 'true',
           'access-control-expose-headers': 'x-secret',
+          'cache-control': 'max-age=60',
           vary: 'Accept',
           etag: '"1"',
         }),

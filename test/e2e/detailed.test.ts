@@ -18,6 +18,7 @@ const OPTIONS = {
   secrets: { KEY: SECRET },
   routes: [
     { match: 'GET /v1/planners', scopes: [], agent_types: ['planner'] },
+    { match: 'GET /v1/runs/{run}', scopes: [], workflow: 'path:run' },
     { match: 'GET /v1/detailed', scopes: [], authorization_details: [{ type: 'tool' }] },
     { match: 'GET /v1/lately', scopes: [], max_age: '1m' },
     { match: 'GET /v1/never', scopes: [], when: 'false' },
@@ -115,6 +116,7 @@ const ROWS: readonly Row[] = [
   ['possession', 'confirmation_unsupported', '/v1/x', () => token({ cnf: { jkt: 'x' } })],
   ['delegation', 'delegation_malformed', '/v1/x', () => token({ act: [] })],
   ['agent', 'agent_type_not_allowed', '/v1/planners', token],
+  ['workflow', 'workflow_mismatch', '/v1/runs/7', token],
   ['scope', 'scope_missing', '/v1/injected', token],
   ['scope', 'scope_missing', REVOCATIONS, token],
   ['details', 'authorization_details_missing', '/v1/detailed', token],

@@ -29,6 +29,7 @@ const STAGES = [
   'possession',
   'delegation',
   'agent',
+  'workflow',
   'scope',
   'details',
   'authentication',
@@ -170,7 +171,7 @@ const DENIED: Denied[] = [
   ['delegation', 'actor_missing', 403, of({ sub: 'alice' }, { path: '/v1/delegated' })],
   ['agent', 'agent_type_not_allowed', 403, of({}, { path: '/v1/planners' })],
   [
-    'agent',
+    'workflow',
     'workflow_mismatch',
     403,
     of({ workflow_id: 'a' }, { path: '/v1/runs-by-header', headers: { 'X-Run': 'b' } }),

@@ -2,7 +2,7 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hangUp, rawReply, reply } from '../kit/answers.ts'
 import { type Answers, answersOf } from './answers-setting.ts'
-import { outcome } from './setting.ts'
+import { askGate, outcome, withGate } from './setting.ts'
 
 let setting: Answers
 let token: string
@@ -140,6 +140,7 @@ describe('answers', () => {
       'Connection: x-hop, close, x-request-id, cache-control',
       'Cache-Control: public',
       'X-Hop: 1',
+      'X-Request-Id: inner',
       'Proxy-Connection: x',
       'Trailer: x-sum',
       'X-Own: 1',
@@ -147,10 +148,9 @@ describe('answers', () => {
     ]
     setting.origin.on(path, rawReply(`${lines.join('\r\n')}\r\n\r\nok`))
     const { headers } = await ask(path)
-    for (const name of ['x-hop', 'proxy-connection', 'trailer'])
+    for (const name of ['x-hop', 'x-request-id', 'proxy-connection', 'trailer'])
       expect(headers.get(name)).toBeNull()
     expect(headers.get('x-own')).toBe('1')
-    expect(headers.get('x-request-id')).toMatch(/^\S{8,}$/)
     expect(headers.get('cache-control')).toBe(path === '/v1/hop' ? 'private' : null)
   })
 
@@ -159,17 +159,29 @@ describe('answers', () => {
     expect((await ask('/v1/status')).status).toBe(status)
   })
 
+  const SHARED = { 'cdn-cache-control': 'max-age=9' }
   it.each([
-    ['public, max-age=60, s-maxage=90', 'private, max-age=60'],
-    ['no-store', 'private, no-store'],
-    [undefined, 'private'],
-  ])('makes Cache-Control %s private', async (given, expected) => {
-    const headers = { vary: 'Accept', 'cdn-cache-control': 'max-age=9' }
-    setting.origin.on('*', reply(200, { ...headers, ...(given && { 'cache-control': given }) }))
-    const response = await ask('/v1/cached')
-    expect(response.headers.get('cache-control')).toBe(expected)
-    expect(response.headers.get('vary')).toBe('Accept, Authorization')
-    expect(response.headers.get('cdn-cache-control')).toBeNull()
+    ['public, max-age=60, s-maxage=90', {}, 'private, max-age=60', 'Accept, Authorization'],
+    ['max-age=60', {}, 'private, max-age=60', 'Accept, Authorization'],
+    ['no-cache', {}, 'no-cache', 'Accept'],
+    ['private, max-age=60', {}, 'private, max-age=60', 'Accept'],
+    ['no-store', {}, 'no-store', 'Accept'],
+    [undefined, {}, null, 'Accept'],
+    ['no-store', SHARED, 'private, no-store', 'Accept, Authorization'],
+    [undefined, SHARED, 'private', 'Accept, Authorization'],
+  ])('are for nobody else: Cache-Control %s, %j', async (given, more, expected, vary) => {
+    const control = given && { 'cache-control': given }
+    setting.origin.on('*', reply(200, { vary: 'Accept', ...more, ...control }))
+    const { headers } = await ask('/v1/cached')
+    expect(headers.get('cache-control')).toBe(expected)
+    expect(headers.get('vary')).toBe(vary)
+    expect(headers.get('cdn-cache-control')).toBeNull()
+  })
+
+  it('to a method that no cache keeps stay as they are', async () => {
+    setting.origin.on('*', reply(200, { 'cache-control': 'max-age=60' }))
+    const { headers } = await ask('/v1/posted', { method: 'POST' })
+    expect([headers.get('cache-control'), headers.get('vary')]).toEqual(['max-age=60', null])
   })
 
   it('leaves caching alone where no token is read', async () => {
@@ -181,24 +193,48 @@ describe('answers', () => {
     expect(response.headers.get('vary')).toBeNull()
   })
 
-  it.each([
-    ['a good one', 'request-0001', 'request-0001'],
+  const IDS: readonly (readonly [string, string | undefined, RegExp])[] = [
+    ['a good one', 'request-0001', /^request-0001$/],
     ['a short one', 'short', /^[0-9a-f-]{36}$/],
     ['a wrong one', 'has spaces in it', /^[0-9a-f-]{36}$/],
     ['none', undefined, /^[0-9a-f-]{36}$/],
-  ])('has a request id for %s', async (_name, given, expected) => {
-    setting.origin.on('*', reply(200, { 'x-request-id': 'of-the-origin' }))
-    const headers = given === undefined ? {} : { 'x-request-id': given }
-    const response = await ask('/v1/id', { headers })
-    const id = response.headers.get('x-request-id')
-    expect(id).toMatch(expected)
-    expect(setting.origin.requests[0]?.header('x-request-id')).toBe(id)
-    expect(response.headers.get('x-origin-request-id')).toBe('of-the-origin')
-    const denied = await setting.ask('/v1/id', { headers })
-    expect(denied.headers.get('x-request-id')).toMatch(expected)
-    expect(((await denied.json()) as { request_id: string }).request_id).toBe(
-      denied.headers.get('x-request-id'),
-    )
+  ]
+  const idOf = (response: Response) => response.headers.get('x-request-id')
+
+  it.each(IDS)(
+    'have the origin’s request id; the origin has the gate’s, for %s',
+    async (_name, given, expected) => {
+      setting.origin.on('/v1/id', reply(200, { 'x-request-id': 'of-the-origin' }))
+      const headers: Record<string, string> = given === undefined ? {} : { 'x-request-id': given }
+      const response = await ask('/v1/id', { headers })
+      expect(idOf(response)).toBe('of-the-origin')
+      expect(response.headers.get('x-origin-request-id')).toBeNull()
+      const id = setting.origin.requests[0]?.header('x-request-id')
+      expect(id).toMatch(expected)
+      const line = await setting.gate.journalLine(({ request_id }) => request_id === id)
+      expect(line.origin_request_id).toBe('of-the-origin')
+      expect(idOf(await ask('/v1/without', { headers }))).toBeNull()
+      const denied = await setting.ask('/v1/id', { headers })
+      expect(idOf(denied)).toMatch(expected)
+      expect(((await denied.json()) as { request_id: string }).request_id).toBe(idOf(denied))
+    },
+  )
+
+  it('have the gate’s request id where GATE says so', async () => {
+    const options = { gate: { request_id: 'always' }, routes: [{ match: '* /v1/*', scopes: [] }] }
+    await withGate(setting, options, async (gate) => {
+      setting.origin.on('/v1/id', reply(200, { 'x-request-id': 'of-the-origin' }))
+      for (const [, given, expected] of IDS) {
+        const headers: Record<string, string> = given === undefined ? {} : { 'x-request-id': given }
+        const response = await askGate(gate, '/v1/id', { token, headers })
+        expect(idOf(response)).toMatch(expected)
+        expect(setting.origin.requests.at(-1)?.header('x-request-id')).toBe(idOf(response))
+        expect(response.headers.get('x-origin-request-id')).toBe('of-the-origin')
+        const without = await askGate(gate, '/v1/without', { token, headers })
+        expect(idOf(without)).toMatch(expected)
+        expect(without.headers.get('x-origin-request-id')).toBeNull()
+      }
+    })
   })
 
   it('drops challenges of the origin where a token is read', async () => {

@@ -63,7 +63,7 @@ describe('the policy in force', () => {
       issuers: ['acme', 'beta', 'ops', 'plain', 'gone'],
       origin: world.origin.url,
       mode: 'enforce',
-      timeout: '600s',
+      on_revocation: 'end-streams',
     })
     expect(body.routes.at(-1)).toMatchObject({ match: '* /tools/*', strip_prefix: '/tools' })
     expect(body.routes.map(({ match }: Members) => match)).not.toContain(`GET ${POLICY}`)

@@ -434,7 +434,15 @@ describe('a stream whose token is revoked', () => {
     gate = await setting.another({
       ...STREAMING,
       secrets: { KEY },
-      routes: [{ match: 'GET /v1/*', scopes: [], inject: { 'x-api-key': `\${KEY}` } }],
+      routes: [
+        { match: 'GET /v1/*', scopes: [], inject: { 'x-api-key': `\${KEY}` } },
+        {
+          match: 'GET /all/*',
+          scopes: [],
+          inject: { 'x-api-key': `\${KEY}` },
+          on_revocation: 'end-all',
+        },
+      ],
     })
   })
   afterAll(() => gate.stop())
@@ -452,10 +460,10 @@ describe('a stream whose token is revoked', () => {
   })
 
   it('is broken off, where it has a length', async () => {
-    hanging(setting, '/v1/file', { 'content-length': 1_000_000 }, 'part of it\n')
+    hanging(setting, '/all/file', { 'content-length': 1_000_000 }, 'part of it\n')
     const agent = newAgent()
     const mine = await setting.token({ client_id: agent })
-    const response = await askGate(gate, '/v1/file', { token: mine })
+    const response = await askGate(gate, '/all/file', { token: mine })
     await revoke(setting, agent, gate)
     const { bytes, error } = await fate(response)
     expect([String(bytes), error]).toEqual(['part of it\n', true])

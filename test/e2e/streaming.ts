@@ -22,6 +22,8 @@ export const STREAMING = {
     { match: 'GET,POST /v1/shadow', scopes: [], mode: 'shadow' },
     { match: 'GET /v1/optional', access: 'optional', scopes: [] },
     { match: 'GET,HEAD,POST /v1/*', scopes: [] },
+    { match: 'GET,POST /all/*', scopes: [], on_revocation: 'end-all' },
+    { match: 'GET,POST /ignored/*', scopes: [], on_revocation: 'ignore' },
     { match: 'GET /public', access: 'public' },
   ],
 } as const

@@ -35,7 +35,7 @@ describe.concurrent('what goes on', () => {
     ['of a range', { 'content-range': `bytes 0-${size - 1}/*`, 'content-length': size }],
   ])('a stream whose token stands, to its last byte, %s', async (name, headers) => {
     const others = [revoke(setting, newAgent()), revoke(setting, newAgent())]
-    const path = `/v1/slow-${name.replaceAll(' ', '-')}`
+    const path = `/all/slow-${name.replaceAll(' ', '-')}`
     slowly(path, headers)
     const response = await setting.ask(path, { token: await setting.token() })
     const { bytes, error, ms } = await fate(response)
@@ -51,7 +51,7 @@ describe.concurrent('what goes on', () => {
     ['with a length', { 'content-length': gzipSync(content).length }],
   ])('compressed bytes, as they are, %s', async (name, headers) => {
     const gzipped = gzipSync(content)
-    const path = `/v1/gzip-${name.replaceAll(' ', '-')}`
+    const path = `/all/gzip-${name.replaceAll(' ', '-')}`
     setting.origin.on(path, (_req, res) => {
       res.writeHead(200, { 'content-encoding': 'gzip', ...headers }).end(gzipped)
     })
@@ -60,31 +60,37 @@ describe.concurrent('what goes on', () => {
   })
 
   it('HEAD, with its Content-Length', async () => {
-    setting.origin.on('/v1/file', (_req, res) => {
+    setting.origin.on('/v1/head', (_req, res) => {
       res.writeHead(200, { 'content-length': 1_000_000 }).end()
     })
     const token = await setting.token()
-    const response = await setting.ask('/v1/file', { method: 'HEAD', token })
+    const response = await setting.ask('/v1/head', { method: 'HEAD', token })
     expect(response.headers.get('content-length')).toBe('1000000')
     expect(await response.text()).toBe('')
   })
 
   it.each([
-    ['where no token is read', '/public', false],
-    ['where none was sent', '/v1/optional', false],
-    ['where nothing is enforced', '/v1/shadow', true],
-  ])('a stream %s', async (_name, path, sends) => {
+    ['a stream where no token is read', '/public', SSE, false],
+    ['a stream where none was sent', '/v1/optional', SSE, false],
+    ['a stream where nothing is enforced', '/v1/shadow', SSE, true],
+    ['a stream where revocation is ignored', '/ignored/events', SSE, true],
+    ['JSON', '/v1/json', { 'content-type': 'application/json' }, true],
+    ['a page', '/v1/page', { 'content-type': 'text/html' }, true],
+    ['a file whose length is known', '/v1/file', { 'content-length': 20_000 }, true],
+  ])('%s', async (_name, path, headers, sends) => {
     const agent = newAgent()
-    const origin = hanging(setting, path, SSE)
+    const origin = hanging(setting, path, headers)
     const token = await setting.token({ client_id: agent })
     const response = await setting.ask(path, sends ? { token } : {})
     const res = await origin
     // One that is watched ends; by then this one had its looks, too.
-    hanging(setting, '/v1/events', SSE)
-    const other = await setting.ask('/v1/events', { token })
+    const watched = `/v1/events-of-${agent}`
+    hanging(setting, watched, SSE)
+    const other = await setting.ask(watched, { token })
     await revoke(setting, agent)
     await fate(other)
-    res.end('data: still here\n\n')
-    expect((await fate(response)).bytes.toString()).toBe('data: still here\n\n')
+    const rest = 'still here\n'.padEnd(20_000)
+    res.end(rest)
+    expect((await fate(response)).bytes.toString()).toBe(rest)
   })
 })

@@ -83,7 +83,7 @@ const codeOf = async (answer: IncomingMessage): Promise<unknown> => {
 it.concurrent('an upload ends when its agent is revoked, and never as if it were complete', async () => {
   const agent = newAgent()
   const { seen, answer, stop } = await upload(
-    '/v1/revoked',
+    '/all/revoked',
     await setting.token({ client_id: agent }),
   )
   await revoke(setting, agent)
@@ -105,7 +105,7 @@ it.concurrent.each<[string, object, string]>([
   ['that flows', {}, 'ab'],
 ])('also when the origin has begun with an answer %s', async (name, headers, part) => {
   const agent = newAgent()
-  const path = `/v1/early-${name.replaceAll(' ', '-')}`
+  const path = `/all/early-${name.replaceAll(' ', '-')}`
   const token = await setting.token({ client_id: agent })
   const { seen, answer, stop } = await upload(path, token, (res) => {
     res.writeHead(200, { ...headers })
@@ -126,7 +126,7 @@ it.concurrent.each<[string, object, string]>([
 
 it.concurrent('or when its token expires', async () => {
   const { answer, stop, exp } = await withShortToken(setting.token, async (token, exp) => {
-    const begun = await upload('/v1/expired', token)
+    const begun = await upload('/all/expired', token)
     if (begun.seen.bytes > 0) return { ...begun, exp }
     await begun.stop()
     return undefined
@@ -137,14 +137,17 @@ it.concurrent('or when its token expires', async () => {
   await stop()
 })
 
-it.concurrent.each(['/v1/slow', '/v1/shadow'])('goes on otherwise (%s)', async (path) => {
-  const agent = newAgent()
-  const { seen, answer, finish } = await upload(path, await setting.token({ client_id: agent }))
-  if (path === '/v1/shadow') await revoke(setting, agent)
-  await wait(BOUND + 500)
-  await finish()
-  const response = await answer
-  expect(response.statusCode).toBe(200)
-  response.resume()
-  expect(seen.isWhole).toBe(true)
-})
+it.concurrent.each(['/all/slow', '/v1/shadow', '/v1/upload', '/ignored/upload'])(
+  'goes on otherwise (%s)',
+  async (path) => {
+    const agent = newAgent()
+    const { seen, answer, finish } = await upload(path, await setting.token({ client_id: agent }))
+    if (path !== '/all/slow') await revoke(setting, agent)
+    await wait(BOUND + 500)
+    await finish()
+    const response = await answer
+    expect(response.statusCode).toBe(200)
+    response.resume()
+    expect(seen.isWhole).toBe(true)
+  },
+)

@@ -1,3 +1,4 @@
+import { admissionOf } from '../../src/base/admission.ts'
 import { decodeJwsPart } from '../../src/base/jws.ts'
 import { readAddress } from '../../src/base/request.ts'
 import { ok } from '../../src/base/result.ts'
@@ -5,13 +6,20 @@ import type { Room, Rooms } from '../../src/base/room.ts'
 import type { Issuer } from '../../src/model/issuer.ts'
 import type { Sessions } from '../../src/model/mcp.ts'
 import type { Gate, Policy } from '../../src/model/policy.ts'
-import type { Limits, ReplayStore, SigningKeys, TokenMemory } from '../../src/model/ports.ts'
+import type {
+  Limits,
+  PassedToken,
+  ReplayStore,
+  SigningKeys,
+  TokenMemory,
+} from '../../src/model/ports.ts'
 import type { Route, ScopeRule, Target } from '../../src/model/route.ts'
 import {
   type AccessToken,
   type AgentIdentity,
   type Credential,
   seal,
+  type VerifiedToken,
 } from '../../src/model/token.ts'
 import { DEFAULT_KEY_TIMES } from '../../src/policy/key-times.ts'
 import { placementOf, STRICT } from '../../src/policy/revocation.ts'
@@ -40,6 +48,7 @@ export const gateOf = (changes: Partial<Gate> = {}): Gate => ({
   identityHeaders: [],
   clientIp: { from: 'header', name: 'cf-connecting-ip' },
   journal: { allowed: 1 },
+  requestId: 'own',
   errors: 'standard',
   revocation: STRICT,
   placement: placementOf(),
@@ -78,6 +87,9 @@ export const scopesOf = (mode: 'all' | 'any', ...sources: string[]): ScopeRule =
   mode,
   scopes: sources.map((source) => ({ source, parts: source.split(/\{(\w+)\}/) })),
 })
+
+/** An admission that nothing was made of yet. */
+export const admissionFor = () => admissionOf([])
 
 /** A memory that keeps nothing, so that every token is verified. */
 export const noTokens: TokenMemory = { find: () => undefined, keep: () => {} }
@@ -124,6 +136,7 @@ export const routeOf = (match: string, changes: Partial<Route> = {}): Route => {
     claims: [],
     mode: 'enforce',
     revocation: STRICT,
+    onRevocation: 'end-streams',
     target: targetOf(),
     inject: [],
     forwardClaims: [],
@@ -148,10 +161,23 @@ export const policyOf = (
   resources: new Map(),
 })
 
+const A_ROUTE = routeOf('GET /x')
+
+/** A token that passed, as the line hands it over with what was decided of it once; nobody has signed it. */
+export const passedOf = (token: string, changes: Partial<PassedToken> = {}): PassedToken => ({
+  credential: credentialOf({ token }),
+  token: { claims: { jti: token }, issuer: issuerOf(), key: {} } as unknown as VerifiedToken,
+  route: A_ROUTE,
+  values: '',
+  admission: admissionFor(),
+  ...changes,
+})
+
 /** A credential as it is read from a token: what the payload says, where it can, is laid aside. */
 export const credentialOf = (changes: Partial<Credential> = {}): Credential => {
   const credential: Credential = {
     token: 'e30.e30.AA',
+    authorization: `Bearer ${changes.token ?? 'e30.e30.AA'}`,
     algorithm: 'ES256',
     type: 'at+jwt',
     claimedIssuer: ISSUER,

@@ -2,19 +2,33 @@ import { createMemoryRevocations } from '../../src/adapters/revocations/memory.t
 import { type ForwardContext, forward } from '../../src/answer/forward.ts'
 import type { Decision, Facts } from '../../src/guard.ts'
 import type { Route, Target } from '../../src/model/route.ts'
-import { accessOf, addressOf, agentOf, anyRooms, clock, policyOf, routeOf } from './facts.ts'
+import {
+  accessOf,
+  addressOf,
+  admissionFor,
+  agentOf,
+  anyRooms,
+  clock,
+  policyOf,
+  routeOf,
+} from './facts.ts'
+
+const GRANT = ['docs:read']
 
 /** What the line has found out of an agent that passed, with these changes. */
 export const passed = (changes: Partial<Facts> = {}): Decision =>
   ({
     outcome: 'passed',
     waits: {},
+    ports: { clock, revocations: createMemoryRevocations({ clock }), bodies: anyRooms },
     known: {
       policy: policyOf(),
       route: routeOf('* /*'),
+      admission: admissionFor(),
       agent: agentOf(),
       access: accessOf(),
-      grant: ['docs:read'],
+      grant: GRANT,
+      routeGrant: GRANT,
       possession: 'bearer',
       ...changes,
     },
@@ -56,7 +70,6 @@ export const forwarded = async ({
     address: addressOf(url ?? 'https://api.example.com/x'),
     decision: passed({ policy, route: whole, ...known }),
     requestId: 'request-1',
-    ports: { clock, revocations: createMemoryRevocations({ clock }), bodies: anyRooms },
     ...context,
     send: (to, url, outbound, isRead) => {
       const request = new Request(url, outbound)

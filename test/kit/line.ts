@@ -1,6 +1,6 @@
 import { vi } from 'vitest'
 import { createMemoryRevocations } from '../../src/adapters/revocations/memory.ts'
-import { createTokenMemory } from '../../src/adapters/verified-tokens.ts'
+import { createTokenMemory } from '../../src/adapters/token-memory.ts'
 import { createGuard, type GuardPorts } from '../../src/guard.ts'
 import type { Policy } from '../../src/model/policy.ts'
 import type { KeySource } from '../../src/model/ports.ts'

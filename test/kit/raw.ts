@@ -25,6 +25,8 @@ export interface RawConnection {
   /** What has arrived, as soon as `test` is content with it; one character per byte. */
   until(test: (received: string) => boolean, timeoutMs?: number): Promise<string>
   close(): void
+  /** Closes it by RST. */
+  reset(): void
 }
 
 /**
@@ -130,6 +132,9 @@ export async function connectRaw(port: number): Promise<RawConnection> {
     },
     close() {
       socket.destroy()
+    },
+    reset() {
+      socket.resetAndDestroy()
     },
   }
 }

@@ -183,6 +183,7 @@ describe('GATE', () => {
       identityHeaders: [],
       clientIp: { from: 'header', name: 'cf-connecting-ip' },
       journal: { allowed: 1 },
+      requestId: 'own',
       errors: 'standard',
       revocation: { consistency: 'bounded', maxStaleness: 5_000 },
       placement: { shards: 4, locations: [] },
@@ -215,6 +216,8 @@ describe('GATE', () => {
         strip_headers: ['X_Tenant'],
         client_ip: 'connection',
         timeout: '90s',
+        on_revocation: 'end-all',
+        request_id: 'always',
         shared_ids: true,
         lift: ['abc_-1'],
         mode: 'enforce',
@@ -231,6 +234,7 @@ describe('GATE', () => {
       stripHeaders: new Set(['x-tenant']),
       clientIp: { from: 'connection' },
       journal: { allowed: 0.25 },
+      requestId: 'always',
       lift: new Set(['abc_-1']),
     })
   })

@@ -317,6 +317,7 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
   ['workflow on public', open({ workflow: 'query:a' }), at('workflow'), /no effect/],
   ['delegation on public', open({ delegation: { max_depth: 1 } }), at('delegation'), /no effect/],
   ['revocation on public', open({ revocation: 'strict' }), at('revocation'), /no effect/],
+  ['on_revocation on public', open({ on_revocation: 'ignore' }), at('on_revocation'), /no effect/],
 ]
 
 describe('mistakes in ROUTES', () => {
@@ -355,8 +356,8 @@ describe('ROUTES', () => {
         url: new URL('https://origin.example.com'),
         audience: 'https://origin.example.com',
         stripPrefix: '',
-        timeout: 600_000,
       },
+      onRevocation: 'end-streams',
       inject: [],
       secrets: [],
       forwardClaims: [],

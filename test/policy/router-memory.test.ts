@@ -4,7 +4,11 @@ import { routeOf } from '../kit/facts.ts'
 
 const RULE = routeOf('GET /d/{id}')
 const OTHER = routeOf('GET /other')
-const found = { match: { route: RULE, params: new Map([['id', '2']]) }, ambiguous: false }
+const found = {
+  match: { route: RULE, params: new Map([['id', '2']]) },
+  ambiguous: false,
+  reserved: false,
+}
 
 /** What a reader may do to an answer that it takes for its own. */
 const CHANGES: readonly (readonly [name: string, change: (answer: Answer) => unknown])[] = [
@@ -35,7 +39,7 @@ describe('what a router remembers', () => {
     const { find } = compileRouter([RULE])
     for (let i = 0; i < 2; i++) {
       const answer = find('GET', 'api.example.com', '/none')
-      expect(answer).toEqual({ match: undefined, ambiguous: false })
+      expect(answer).toEqual({ match: undefined, ambiguous: false, reserved: false })
       Object.assign(answer, found)
     }
   })

@@ -36,6 +36,7 @@ describe('showPolicy', () => {
         client_ip: 'cf-connecting-ip',
         revocation: { consistency: 'bounded', max_staleness: '5s', shards: 4 },
         journal: { allowed: 1 },
+        request_id: 'own',
         errors: 'standard',
         lift: [],
       },
@@ -69,8 +70,8 @@ describe('showPolicy', () => {
           claims: {},
           mode: 'enforce',
           revocation: { consistency: 'bounded', max_staleness: '5s' },
+          on_revocation: 'end-streams',
           origin: 'https://origin.example.com',
-          timeout: '600s',
           forward_token: false,
           encoded_slash: false,
         },
@@ -114,6 +115,7 @@ describe('showPolicy', () => {
       encoded_slash: true,
       mode: 'shadow',
       revocation: { consistency: 'bounded', max_staleness: '1500ms' },
+      on_revocation: 'end-all',
     }
     const shown = showPolicy(
       policy({
@@ -125,6 +127,7 @@ describe('showPolicy', () => {
           strip_headers: ['X-Debug'],
           client_ip: 'connection',
           journal: { allowed: 0.5 },
+          request_id: 'always',
           lift: ['AAAAAAAAAAAAAAAAAAAAAA'],
         },
         ISSUERS: {
@@ -160,6 +163,7 @@ describe('showPolicy', () => {
       strip_headers: ['x-debug'],
       client_ip: 'connection',
       journal: { allowed: 0.5 },
+      request_id: 'always',
       lift: ['AAAAAAAAAAAAAAAAAAAAAA'],
     })
     expect(shown.issuers.acme).toMatchObject({

@@ -1,5 +1,6 @@
 import type { PolicyEnv } from '../../src/policy/env.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
+import { warningsOf } from '../../src/policy/warnings.ts'
 
 /** A policy without a mistake, to break in one place. */
 export const GATE = {
@@ -25,7 +26,7 @@ export interface Vars {
 }
 
 export const parse = (vars: Vars, env: PolicyEnv = ENV) =>
-  parsePolicy({ GATE, ISSUERS: { acme: ACME }, ROUTES: [CHAT], ...vars }, env)
+  parsePolicy({ GATE, ISSUERS: { acme: ACME }, ROUTES: [CHAT], ...vars }, env, warningsOf)
 
 /** Mistakes as `path: message` lines. */
 export const mistakes = (vars: Vars, env?: PolicyEnv): readonly string[] => {

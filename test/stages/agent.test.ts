@@ -1,13 +1,12 @@
 import { expect, it } from 'vitest'
 import type { Route } from '../../src/model/route.ts'
 import type { AgentIdentity } from '../../src/model/token.ts'
-import { agent } from '../../src/stages/agent.ts'
+import { agent, workflow } from '../../src/stages/agent.ts'
 import { agentOf, codeOf, routeOf } from '../kit/facts.ts'
 
 const crawlers = { agentTypes: new Set(['crawler', 'planner']) }
-const byRun = { workflow: { from: 'header', name: 'x-run' } } as const
 
-it.each<[string, Partial<Route>, Partial<AgentIdentity>, string?]>([
+it.each<[string, Partial<Route>, Partial<AgentIdentity>]>([
   ['ok', {}, {}],
   ['ok', {}, { type: 'anything', workflowId: 'w' }],
   ['ok', crawlers, { type: 'crawler' }],
@@ -25,21 +24,27 @@ it.each<[string, Partial<Route>, Partial<AgentIdentity>, string?]>([
     { agentTypes: new Set(['service planner']) },
     { type: 'service planner', types: ['service', 'planner'] },
   ],
+])('%s on a route with %j for %j', async (code, route, identity) => {
+  const needs = { route: routeOf('GET /x', route), agent: agentOf(identity) }
+  expect(codeOf(await agent.run(needs, undefined))).toBe(code)
+})
+
+const byRun = { workflow: { from: 'header', name: 'x-run' } } as const
+
+it.each<[string, Partial<Route>, Partial<AgentIdentity>, string?]>([
+  ['ok', {}, {}],
+  ['ok', {}, { workflowId: 'w1' }],
   ['ok', byRun, { workflowId: 'w1' }, 'w1'],
   ['workflow_mismatch', byRun, { workflowId: 'w1' }, 'w2'],
   ['workflow_mismatch', byRun, { workflowId: 'w1' }, 'W1'],
   ['workflow_mismatch', byRun, {}, 'w1'],
   ['workflow_mismatch', byRun, { workflowId: 'w1' }],
   ['workflow_mismatch', byRun, {}],
-  ['agent_type_not_allowed', { ...crawlers, ...byRun }, {}, 'w1'],
-])('%s on a route with %j for %j', async (code, route, identity, namedWorkflow) => {
-  const outcome = await agent.run(
-    {
-      route: routeOf('GET /x', route),
-      agent: agentOf(identity),
-      ...(namedWorkflow !== undefined && { namedWorkflow }),
-    },
-    undefined,
-  )
-  expect(codeOf(outcome)).toBe(code)
+])('%s on a route with %j for %j in %j', async (code, route, identity, namedWorkflow) => {
+  const needs = {
+    route: routeOf('GET /x', route),
+    agent: agentOf(identity),
+    ...(namedWorkflow !== undefined && { namedWorkflow }),
+  }
+  expect(codeOf(await workflow.run(needs, undefined))).toBe(code)
 })

@@ -38,7 +38,7 @@ describe('authentication', () => {
     [FRESH, { auth_time: NOW - 0.5 }],
     [BOTH, { acr: 'phr', auth_time: NOW - 10 }],
   ])('%j is met by %j', async (rule, claims) => {
-    expect(await run(rule, { ...claims })).toEqual({ ok: true, value: {} })
+    expect(await run(rule, { ...claims })).toMatchObject({ ok: true, value: {} })
   })
 
   it.each<[AuthenticationRule, object]>([

@@ -298,6 +298,7 @@ describe('claims', () => {
           scopes: ['docs:read', 'docs:write'],
         },
       },
+      within: { first: NOW - 65, last: NOW + 604 },
     })
   })
 

@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import type { McpNamed } from '../../src/model/mcp.ts'
 import { useCondition } from '../../src/stages/condition.ts'
-import { accessOf, addressOf, agentOf, clock, codeOf, RESOURCE, requestTo } from '../kit/facts.ts'
+import {
+  accessOf,
+  addressOf,
+  admissionFor,
+  agentOf,
+  clock,
+  codeOf,
+  RESOURCE,
+  requestTo,
+} from '../kit/facts.ts'
 import { mcpFacts } from '../kit/mcp-facts.ts'
 import type { Members } from '../kit/signing.ts'
 
@@ -24,6 +33,7 @@ const needs = (all: readonly McpNamed[], { route } = plain, country = 'DE') => (
   request: requestTo(`${RESOURCE}/mcp`, { method: 'POST' }),
   access: accessOf({ claims: { tenant: 'blue', secret: 'hush' } }),
   agent: agentOf(),
+  admission: admissionFor(),
   connection: { country },
   uses: all.map((named) => {
     const use = route.mcp.names.tools.find(named.name)

@@ -4,6 +4,7 @@ import { condition } from '../../src/stages/condition.ts'
 import {
   accessOf,
   addressOf,
+  admissionFor,
   agentOf,
   clock,
   codeOf,
@@ -20,6 +21,7 @@ const needs = (when: Condition | undefined, claims: object = {}) => ({
   request: requestTo(`${RESOURCE}/docs/7`),
   access: accessOf({ claims: { secret: 'hush', ...claims } }),
   agent: agentOf(),
+  admission: admissionFor(),
   connection: { country: 'DE' },
 })
 const run = (when?: Condition, claims?: object) => condition.run(needs(when, claims), { clock })

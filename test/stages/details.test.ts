@@ -21,7 +21,7 @@ const run = async (
   details.run(
     {
       route: routeOf('GET /x', rules ? { authorizationDetails: rules.map(ruleOf) } : {}),
-      params: new Map(Object.entries(params)),
+      deciding: new Map(Object.entries(params)),
       access: accessOf({ claims: claim === undefined ? {} : { authorization_details: claim } }),
     },
     undefined,
@@ -184,7 +184,7 @@ describe('details', () => {
         ([asked, claim]) => {
           const route = routeOf('GET /x', { authorizationDetails: [ruleOf(asked)] })
           const access = accessOf({ claims: { authorization_details: claim } })
-          const outcome = details.run({ route, params: new Map(), access }, undefined)
+          const outcome = details.run({ route, deciding: new Map(), access }, undefined)
           if (outcome instanceof Promise) throw new Error('it waits for nothing')
           const code = codeOf(outcome) as keyof typeof seen
           seen[code]++

@@ -5,7 +5,7 @@ import type { Limits } from '../../src/model/ports.ts'
 import type { Route } from '../../src/model/route.ts'
 import type { AgentIdentity } from '../../src/model/token.ts'
 import { limit } from '../../src/stages/limit.ts'
-import { accessOf, codeOf, ISSUER, routeOf } from '../kit/facts.ts'
+import { accessOf, admissionFor, codeOf, ISSUER, routeOf } from '../kit/facts.ts'
 
 const EXACT: RateLimit = { kind: 'exact', per: 'agent', quotas: { daily: 3 } }
 const AGENT = { id: 'planner', issuer: ISSUER, clientId: 'c', workflowId: 'w' }
@@ -19,6 +19,7 @@ const needs = (
   route: routeOf('GET /x', { ...(rateLimit && { rateLimit }), ...route }),
   access: accessOf(),
   agent: agent as AgentIdentity,
+  admission: admissionFor(),
 })
 
 const limitsOf = (outcome: Limits['take'] = () => ok(LEFT)) => ({ take: vi.fn(outcome) })
@@ -83,14 +84,15 @@ describe('limit', () => {
     expect(limits.take).toHaveBeenCalledExactlyOnceWith(EXACT, expect.any(String), false)
   })
 
-  it('makes the name of a token and rule once', async () => {
+  it('makes the name once for an admission, and says what it weighs', async () => {
     const digest = vi.spyOn(crypto.subtle, 'digest')
     const limits = limitsOf()
     const given = needs(EXACT)
     for (let i = 0; i < 3; i++) await limit.run(given, { limits })
     expect(digest).toHaveBeenCalledOnce()
-    await limit.run({ ...given, route: needs(EXACT).route }, { limits })
+    await limit.run({ ...given, admission: admissionFor() }, { limits })
     expect(digest).toHaveBeenCalledTimes(2)
+    expect(given.admission.bytes).toBe(256)
     digest.mockRestore()
   })
 })

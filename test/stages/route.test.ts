@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { METHODS, type Route } from '../../src/model/route.ts'
 import { route } from '../../src/stages/route.ts'
-import { codeOf, gateOf, policyOf, requestTo, routeOf } from '../kit/facts.ts'
+import { codeOf, gateOf, policyOf, requestTo, routeOf, scopesOf } from '../kit/facts.ts'
 import { mcpFacts } from '../kit/mcp-facts.ts'
 import { compile } from '../policy/conditions/support.ts'
 
@@ -152,6 +152,7 @@ describe('route', () => {
     expect(outcome.ok && outcome.value).toEqual({
       route: ROUTES[1],
       params: new Map([['id', '%E2%82%ACa']]),
+      deciding: new Map(),
       isPreflight: false,
       address: {
         scheme: 'https',
@@ -161,6 +162,20 @@ describe('route', () => {
         query: '?q',
       },
     })
+  })
+
+  it('gives the parameters that scopes and identifiers are made of, in one order', async () => {
+    const [identifier] = scopesOf('all', 't/{c}:{a}').scopes
+    const rule = routeOf('GET /{a}/{b}/{c}/{d}', {
+      scopes: scopesOf('any', 'x:{d}', 'y:{a}:{d}', 'z'),
+      authorizationDetails: [{ type: 'u' }, { type: 't', ...(identifier && { identifier }) }],
+    })
+    const outcome = await run(`${URL_BASE}/1/2/3/4`, {}, policyOf([rule]))
+    expect(outcome.ok && [...(outcome.value.deciding ?? [])]).toEqual([
+      ['d', '4'],
+      ['a', '1'],
+      ['c', '3'],
+    ])
   })
 })
 

@@ -17,7 +17,7 @@ const run = async (
     {
       policy: { ...policyOf(), includedBy: (one) => INCLUDED_BY[one] ?? [one] },
       route: routeOf('GET /x', { scopes: needed }),
-      params: new Map(Object.entries(params)),
+      deciding: new Map(Object.entries(params)),
       access: accessOf({ scopes: held }),
     },
     undefined,

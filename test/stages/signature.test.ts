@@ -5,7 +5,7 @@ import { fail, ok } from '../../src/base/result.ts'
 import { ALGORITHMS, type Algorithm, algorithmOf } from '../../src/model/issuer.ts'
 import type { KeySource, VerificationKey } from '../../src/model/ports.ts'
 import { signature } from '../../src/stages/signature.ts'
-import { codeOf, credentialOf, ISSUER, issuerOf, noTokens } from '../kit/facts.ts'
+import { codeOf, credentialOf, ISSUER, issuerOf } from '../kit/facts.ts'
 
 const CLAIMS = JSON.stringify({ iss: ISSUER, sub: 'alice' })
 const part = (value: string | Uint8Array) => Buffer.from(value).toString('base64url')
@@ -76,7 +76,6 @@ const tokenOf = (
 
 const keysFrom = (found: ReturnType<KeySource['find']>) => ({
   keys: { find: () => found },
-  tokens: noTokens,
 })
 
 const run = async (
@@ -85,7 +84,11 @@ const run = async (
   key: VerificationKey | Promise<VerificationKey> = keyOf(algorithm),
 ) =>
   signature.run(
-    { issuer: issuerOf(), credential: credentialOf({ token, algorithm }) },
+    {
+      issuer: issuerOf(),
+      credential: credentialOf({ token, algorithm }),
+      remembered: undefined,
+    },
     keysFrom(ok(await key)),
   )
 
@@ -173,7 +176,7 @@ describe('signature', () => {
     ['algorithm_unsupported', 'unsupported'],
     ['keys_unavailable', 'unavailable'],
   ] as const)('%s where the key is %s', async (code, fault) => {
-    const needs = { issuer: issuerOf(), credential: credentialOf() }
+    const needs = { issuer: issuerOf(), credential: credentialOf(), remembered: undefined }
     const outcome = await signature.run(needs, keysFrom(fail(fault)))
     expect(codeOf(outcome)).toBe(code)
   })
@@ -186,8 +189,8 @@ describe('signature', () => {
       return fail('unknown')
     }
     await signature.run(
-      { issuer, credential: credentialOf({ kid: '../x' }) },
-      { keys: { find }, tokens: noTokens },
+      { issuer, credential: credentialOf({ kid: '../x' }), remembered: undefined },
+      { keys: { find } },
     )
     expect(asked).toEqual([[issuer, 'ES256', '../x']])
   })

@@ -1,7 +1,11 @@
 import { describe, expect, it, vi } from 'vitest'
 import { ok } from '../../src/base/result.ts'
 import type { RateLimit } from '../../src/model/limit.ts'
-import type { Revocation, RevocationTerms } from '../../src/model/revocation.ts'
+import {
+  type Revocation,
+  type RevocationTerms,
+  revocableSubjects,
+} from '../../src/model/revocation.ts'
 import type { Route } from '../../src/model/route.ts'
 import type { Asking } from '../../src/stages/operation/asked.ts'
 import { holding, spending } from '../../src/stages/spending.ts'
@@ -13,7 +17,6 @@ import {
   codeOf,
   gateOf,
   ISSUER,
-  issuerOf,
   NOW,
   policyOf,
   RESOURCE,
@@ -50,9 +53,9 @@ const needsOf = (route: Partial<Route>) => ({
   policy: policyOf([], {
     gate: gateOf({ revocation: { consistency: 'strict', maxStaleness: 3_000 } }),
   }),
-  issuer: issuerOf(),
-  access: accessOf(),
   agent: agentOf(),
+  access: accessOf(),
+  subjects: revocableSubjects(accessOf(), agentOf()),
 })
 
 const run = (route: Partial<Route>, ports: Parameters<typeof spending.run>[1] = portsOf()) =>

@@ -1,20 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import type { Revocation, RevocationSubject, RevocationTerms } from '../../src/model/revocation.ts'
-import type { AccessToken, AgentIdentity } from '../../src/model/token.ts'
-import { type Ports, revocableSubjects, standing } from '../../src/stages/standing.ts'
 import {
-  accessOf,
-  agentOf,
-  codeOf,
-  gateOf,
-  ISSUER,
-  issuerOf,
-  NOW,
-  policyOf,
-  routeOf,
-} from '../kit/facts.ts'
-
-const OTHER = 'https://other.example.com'
+  type Revocation,
+  type RevocationTerms,
+  revocableSubjects,
+} from '../../src/model/revocation.ts'
+import type { AccessToken } from '../../src/model/token.ts'
+import { type Ports, standing } from '../../src/stages/standing.ts'
+import { accessOf, agentOf, codeOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../kit/facts.ts'
 
 const entryOf = (changes: Partial<Revocation> = {}): Revocation => ({
   id: 'entry-1',
@@ -39,6 +31,7 @@ interface Given {
 }
 
 const BOUNDED: RevocationTerms = { consistency: 'bounded', maxStaleness: 2_000 }
+const SUBJECTS = revocableSubjects(accessOf(), agentOf())
 const ROUTE = routeOf('GET /v1/x', { revocation: BOUNDED })
 
 const run = (
@@ -56,9 +49,8 @@ const run = (
     {
       route: { ...ROUTE, revocation: terms },
       policy: policyOf([], { gate: gateOf({ lift: new Set(lift), clockTolerance: tolerance }) }),
-      issuer: issuerOf(),
       access: accessOf(access),
-      agent: agentOf(),
+      subjects: SUBJECTS,
     },
     { clock: { now: () => now * 1000 }, revocations: { lookup } },
   )
@@ -139,77 +131,14 @@ describe('standing', () => {
       reason: { answer: 'unavailable', detail: { error: 'Error: no such shard' } },
     })
   })
-})
 
-describe('what a revocation can name', () => {
-  const of = (kind: RevocationSubject['kind'], value: string, issuer = ISSUER) => ({
-    kind,
-    issuer,
-    value,
-  })
-
-  it.each<[string, Partial<AccessToken>, Partial<AgentIdentity>, readonly RevocationSubject[]]>([
-    [
-      'all there is',
-      {},
-      {
-        name: 'acme/planner',
-        workflowId: 'w1',
-        actors: [
-          { sub: 'a', issuer: ISSUER },
-          { sub: 'b', issuer: OTHER },
-          { sub: 'c', issuer: 'https://nobody.example.com' },
-        ],
-      },
-      [
-        of('issuer', ''),
-        of('key', 'key-1'),
-        of('token', 'token-1'),
-        of('agent', 'planner'),
-        of('subject', 'alice'),
-        of('client', 'app'),
-        of('workflow', 'w1'),
-        of('agent', 'a'),
-        of('agent', 'b', OTHER),
-        of('agent', 'c', 'https://nobody.example.com'),
-      ],
-    ],
-    ['the least', {}, {}, [of('issuer', ''), of('agent', 'planner')]],
-  ])('%s', (name, access, agent, subjects) => {
-    const { subject, clientId, id, kid, ...bare } = accessOf(access)
-    const token = name === 'the least' ? bare : { ...bare, subject, clientId, id, kid }
-    expect(revocableSubjects(token as AccessToken, agentOf(agent))).toEqual(subjects)
-  })
-
-  it('is asked for, all of it at once', async () => {
+  it('asks for everything that could be revoked at once', async () => {
     const asked: unknown[] = []
     const lookup = async (subjects?: unknown) => {
       asked.push(subjects)
       return []
     }
     await run([], { lookup })
-    expect(asked).toEqual([revocableSubjects(accessOf(), agentOf())])
-  })
-
-  it('is made once for a token', async () => {
-    const asked: (readonly RevocationSubject[])[] = []
-    const lookup = async (subjects: readonly RevocationSubject[]) => {
-      asked.push(subjects)
-      return []
-    }
-    const [one, two] = [accessOf(), accessOf({ id: 'token-2' })]
-    for (const access of [one, one, two, one]) {
-      const needs = {
-        policy: policyOf(),
-        route: ROUTE,
-        issuer: issuerOf(),
-        access,
-        agent: agentOf(),
-      }
-      await standing.run(needs, { clock: { now: () => NOW * 1000 }, revocations: { lookup } })
-      expect(asked.at(-1)).toEqual(revocableSubjects(access, agentOf()))
-    }
-    expect(asked[1]).toBe(asked[0])
-    expect(asked[3]).toBe(asked[0])
+    expect(asked).toEqual([SUBJECTS])
   })
 })

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { type Admission, admissionOf } from '../../src/base/admission.ts'
 import { type Chain, chain, stage } from '../../src/base/chain.ts'
 import { denials } from '../../src/base/denial.ts'
 import { fail, ok } from '../../src/base/result.ts'
@@ -81,9 +82,67 @@ it('the codes of a line are those of its stages', async () => {
   expect([code, only]).toEqual(['odd', 'odd'])
 })
 
+const reads = stage({
+  name: 'reads',
+  establishes: 'what a request says',
+  denials: [],
+  run: ({ url }: { readonly url: string }) => ok({ read: url.length }),
+})
+
+const adds = stage({
+  name: 'adds',
+  establishes: 'a sum',
+  denials: [],
+  run: ({ half, read }: { readonly half: number; readonly read: number }) =>
+    ok({ sum: half + read }),
+})
+
+const admits = stage({
+  name: 'admits',
+  establishes: 'nothing',
+  denials: [],
+  run: ({ admission }: { readonly admission: Admission }) => ok({ bytes: admission.bytes }),
+})
+
+it('a stage that is decided once is given what it is found by, and what such stages found', () => {
+  const asked = chain<{ readonly n: number; readonly url: string }>()
+  // @ts-expect-error: nothing is found by the number yet
+  asked.once(half)
+  // @ts-expect-error: the address of a request is nothing it is found by
+  asked.by('n').once(reads)
+  // @ts-expect-error: what was read of it is no more so, though it is established
+  asked.and(reads).by('n').once(half).once(adds)
+  // @ts-expect-error: it stands behind a stage of each request whose fact it needs
+  asked.by('n').and(half).once(late)
+  // @ts-expect-error: no such fact is established
+  asked.by('half')
+  // @ts-expect-error: no fact is established twice
+  asked.by('n').once(half).once(half)
+  const line = asked.by('n').once(half).and(reads).and(adds).by('read')
+  expect(line.stages).toHaveLength(3)
+})
+
+it('an admission is there behind the last of them, and has their facts', async () => {
+  const asked = chain<{ readonly n: number; readonly url: string }>().by('n').once(half)
+  // @ts-expect-error: it is not there yet
+  asked.and(admits)
+  const line = asked.admitted().and(admits)
+  const decision = await line.run({ n: 2, url: '/' }, {}, watch)
+  if (decision.outcome !== 'passed') throw new Error(decision.outcome)
+  const { facts } = decision.known.admission
+  expect([facts.n, facts.half]).toEqual([2, 1])
+  // @ts-expect-error: no fact of a request is in it
+  expect(facts.url).toBeUndefined()
+  // @ts-expect-error: one without those facts is none of this line
+  const never = () => line.run({ n: 2, url: '/' }, {}, watch, () => admissionOf([]))
+  expect(never).toBeTypeOf('function')
+})
+
 it('the guard needs each of its ports', () => {
   type PortsOf<C> =
-    C extends Chain<infer _Given, infer _Facts, infer Ports, infer _Code> ? Ports : never
+    C extends Chain<infer _Given, infer _Facts, infer _Keyed, infer Ports, infer _Code>
+      ? Ports
+      : never
   type Without<Name extends keyof GuardPorts> =
     Omit<GuardPorts, Name> extends PortsOf<typeof GUARD> ? 'runs' : 'does not run'
   const without: [Without<'clock'>, Without<'keys'>, Without<'revocations'>, Without<'onError'>] = [

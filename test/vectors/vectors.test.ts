@@ -40,8 +40,12 @@ const keyOf = async ({ jwk, algorithm }: Vector) =>
 const verified = async (vector: Vector, token: string) => {
   const key = await keyOf(vector)
   return signature.run(
-    { issuer: issuerOf(), credential: credentialOf({ token, algorithm: vector.algorithm }) },
-    { keys: { find: () => ok({ key }) }, tokens: noTokens },
+    {
+      issuer: issuerOf(),
+      credential: credentialOf({ token, algorithm: vector.algorithm }),
+      remembered: undefined,
+    },
+    { keys: { find: () => ok({ key }) } },
   )
 }
 

@@ -72,7 +72,7 @@ const hashOf = (subject: RevocationSubject): Uint8Array | Promise<Uint8Array> =>
   return shared.get(key) ?? subjectHash(key).then((made) => shared.keep(key, made))
 }
 
-/** Makes the hashes of a list once for all requests of one token, which bring the same list. */
+/** Makes the hashes of a list once for all requests of one admission, which bring the same list. */
 const hash = async (subjects: Subjects): Promise<void> => {
   const each = await Promise.all(subjects.map(hashOf))
   const hashes = new Uint8Array(subjects.length * SUBJECT_HASH_BYTES)

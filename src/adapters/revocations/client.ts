@@ -67,7 +67,7 @@ const sourceOf = (pull: Reach['pull'], { place }: IsolateOptions): SnapshotSourc
     pull(place(), (shard, hint) => shard.pullSince(epoch, version, hint)),
 })
 
-/** Once for all requests of one token, which bring the same list. */
+/** Once for all requests of one admission, which bring the same list. */
 const keysOf = perObject((subjects: readonly RevocationSubject[]) => subjects.map(subjectKey))
 
 const twice = <Value>(call: () => PromiseLike<Value>): Promise<Value> =>

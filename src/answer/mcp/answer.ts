@@ -1,14 +1,15 @@
+import { contentLength } from '../../base/body.ts'
 import { utf8Encode } from '../../base/bytes.ts'
 import { chainDenials } from '../../base/chain.ts'
 import { denials } from '../../base/denial.ts'
 import { LIMITS } from '../../base/limits.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
-import type { Decision } from '../../guard.ts'
-import type { McpMessage, McpRule, Sessions } from '../../model/mcp.ts'
+import type { Decision, Facts, Passed } from '../../guard.ts'
+import type { McpMessage, McpRule } from '../../model/mcp.ts'
 import type { Operation } from '../../model/token.ts'
 import { type ForwardFault, forwardDenials } from '../forward.ts'
-import { BODILESS, lengthOf } from '../streams.ts'
-import { type HoldPorts, type HoldTerms, holdAnswer, holdBeginning } from './hold.ts'
+import { BODILESS } from '../streams.ts'
+import { type HoldTerms, holdAnswer, holdBeginning } from './hold.ts'
 import { beginsListless, passesUnread, type Sight, tell } from './lists.ts'
 import { sealSession } from './session.ts'
 import { sightOf } from './sight.ts'
@@ -23,11 +24,6 @@ const deny = denials({
 })
 
 export const mcpAnswerDenials = deny
-
-/** What the answers of MCP servers are given out with. */
-export interface McpPorts extends HoldPorts {
-  readonly sessions: Pick<Sessions, 'seal'>
-}
 
 /** Requests whose results hold no list, whatever their server is. */
 const LISTLESS: ReadonlySet<string> = new Set([
@@ -80,29 +76,26 @@ export const mcpAnswer = async (
   answer: Response,
   request: Asked,
   decision: Decision,
-  ports: McpPorts,
 ): Promise<Result<Response, ForwardFault>> => {
   const rule = decision.known.route?.mcp
   if (!rule) return ok(answer)
   const told =
     decision.outcome === 'passed'
-      ? await toldTo(answer, request, decision.known, rule, ports)
+      ? await toldTo(answer, request, decision, rule)
       : fail({ denial: chainDenials('unavailable') })
   if (!told.ok) await answer.body?.cancel().catch(() => {})
   return told
 }
 
-type Known = Extract<Decision, { outcome: 'passed' }>['known']
-
 const toldTo = async (
   answer: Response,
   request: Asked,
-  known: Known,
+  decision: Passed,
   rule: McpRule,
-  ports: McpPorts,
 ): Promise<Result<Response, ForwardFault>> => {
   const { headers, body, status } = answer
-  const sealed = await sealSession(headers, request.headers, known, ports.sessions)
+  const { known, ports } = decision
+  const sealed = await sealSession(headers, request.headers, decision)
   if (!sealed.ok) return sealed
   if (!body || request.method === 'HEAD' || BODILESS.has(status)) return ok(answer)
   const type = headers.get('content-type') ?? ''
@@ -157,7 +150,7 @@ const BEGINNING_BYTES = 64 * 1024
 const toldCall = async (
   body: ReadableStream<Uint8Array>,
   answer: Response,
-  known: Known,
+  known: Facts,
   sight: Sight,
   terms: HoldTerms,
 ): Promise<Result<Response, ForwardFault>> => {
@@ -166,7 +159,7 @@ const toldCall = async (
   const bytes = isBatch ? terms.bytes : BEGINNING_BYTES
   const { service, via } = known.route.target
   // Over a service binding the header frames nothing.
-  const length = (service ?? via) === undefined ? lengthOf(answer.headers) : undefined
+  const length = (service ?? via) === undefined ? contentLength(answer.headers) : undefined
   const begun = await holdBeginning(body, known, { ...terms, bytes, length })
   if (!begun.ok) return fail({ denial: begun.reason })
   const { bytes: held, whole } = begun.value

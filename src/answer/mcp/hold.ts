@@ -66,8 +66,16 @@ export const holdBeginning = (
     ...terms
   }: HoldTerms & { readonly length?: number | undefined },
 ): Promise<Result<Begun, Denial>> => {
-  const read = length <= Math.min(terms.bytes, LIMITS.smallBodyBytes) ? smallOf : beginningOf
-  return whileStanding(known, terms, FAULTS, (bounds) => read(body, { ...bounds, length }))
+  return whileStanding(
+    known,
+    terms,
+    { ...FAULTS, too_large: () => forwardDenials('origin_unreachable') },
+    async (bounds) => {
+      if (length > Math.min(terms.bytes, LIMITS.smallBodyBytes)) return beginningOf(body, bounds)
+      const read = await readBody(body, { ...bounds, length })
+      return read.ok ? ok({ bytes: read.value }) : read
+    },
+  )
 }
 
 interface Bounds {
@@ -85,7 +93,7 @@ const whileStanding = async <T, F extends BodyFault>(
 ): Promise<Result<T, Denial>> => {
   const controller = new AbortController()
   const leave = () => controller.abort()
-  const ms = Math.min(known.route.target.timeout, LIMITS.mcpAnswerMs)
+  const ms = Math.min(known.route.target.timeout ?? LIMITS.mcpAnswerMs, LIMITS.mcpAnswerMs)
   const room = ports.bodies.open(ownerOf(known.agent), ms + LIMITS.heldSlackMs)
   let ending: Ending | undefined
   let stop = () => {}
@@ -108,26 +116,6 @@ const whileStanding = async <T, F extends BodyFault>(
     signal?.removeEventListener('abort', leave)
   }
 }
-
-/** In one, at half the cost of its parts; the runtime reads it, and gives up no sooner than its sender. */
-const smallOf = (
-  body: Body,
-  { ms, signal, room, length }: Bounds & { readonly length: number },
-): Promise<Result<Begun, Exclude<BodyFault, 'too_large'>>> =>
-  new Promise((resolve) => {
-    if (!room.take(length)) return resolve(fail('no_room'))
-    const end = (result: Result<Begun, 'too_slow' | 'broken'>) => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', leave)
-      resolve(result)
-    }
-    const leave = () => end(fail('broken'))
-    const timer = setTimeout(() => end(fail('too_slow')), ms)
-    signal.addEventListener('abort', leave)
-    if (signal.aborted) leave()
-    const read = new Response(body).arrayBuffer()
-    read.then((bytes) => end(ok({ bytes: new Uint8Array(bytes) })), leave)
-  })
 
 const beginningOf = async (
   body: Body,

@@ -1,8 +1,8 @@
 import { denials } from '../../base/denial.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import { foldedName } from '../../base/text.ts'
-import type { Facts } from '../../guard.ts'
-import { isSessionId, type Sessions, sessionHolder } from '../../model/mcp.ts'
+import type { Facts, Passed } from '../../guard.ts'
+import { isSessionId, sessionHolder } from '../../model/mcp.ts'
 import { signingDenials } from '../../stages/signing.ts'
 import type { ForwardFault } from '../forward.ts'
 
@@ -18,9 +18,6 @@ export const serverSessionDenials = deny
 
 const SESSION = 'mcp-session-id'
 
-/** By what was known of a request: the session that was sealed for its answer. */
-const sealedFor = new WeakMap<object, string>()
-
 /**
  * Seals the session id that a server has answered with, in place. One that the caller has sealed already
  * stays as they have it, and one that was sealed for this request, where a handler in the same process passes an
@@ -29,15 +26,16 @@ const sealedFor = new WeakMap<object, string>()
 export const sealSession = async (
   headers: Headers,
   sent: Headers,
-  known: Pick<Facts, 'agent' | 'route' | 'operation'>,
-  sessions: Pick<Sessions, 'seal'>,
+  decision: Pick<Passed, 'sealed' | 'ports'> & {
+    readonly known: Pick<Facts, 'agent' | 'route' | 'operation'>
+  },
 ): Promise<Result<undefined, ForwardFault>> => {
-  const { operation, agent, route } = known
+  const { operation, agent, route } = decision.known
   const session = headers.get(SESSION)
   for (const name of [...headers.keys()]) if (foldedName(name) === SESSION) headers.delete(name)
   const { revision, session: own } = operation.kind === 'mcp' ? operation : {}
   if (session === null || revision === '2026-07-28') return ok(undefined)
-  if (session === sealedFor.get(known)) {
+  if (session === decision.sealed) {
     headers.set(SESSION, session)
     return ok(undefined)
   }
@@ -48,10 +46,10 @@ export const sealSession = async (
     const sealed =
       session === own && given !== own
         ? given
-        : await sessions.seal(session, sessionHolder(agent, route))
+        : await decision.ports.sessions.seal(session, sessionHolder(agent, route))
     if (sealed !== null) {
       headers.set(SESSION, sealed)
-      sealedFor.set(known, sealed)
+      decision.sealed = sealed
     }
     return ok(undefined)
   } catch (error) {

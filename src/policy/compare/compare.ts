@@ -127,7 +127,7 @@ const ruleChanges = (before: Policy, after: Policy) => {
 }
 
 /** Where one of the two reads no token, that one lets all pass, however late it hears of revocations. */
-const PUBLIC_TABLE = { ...RULE_TABLE, 'revocation.late_by': () => [] }
+const PUBLIC_TABLE = { ...RULE_TABLE, 'revocation.late_by': () => [], on_revocation: () => [] }
 
 /** The gate's own endpoints that ask for a scope, one for each. */
 const OWN = ['GET /policy', 'GET /revocations']

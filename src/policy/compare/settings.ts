@@ -44,6 +44,7 @@ export const GATE_TABLE: Table = {
   // Another jurisdiction is another set, in which nothing is revoked.
   'revocation.jurisdiction': opaque,
   'journal.allowed': neutral,
+  request_id: neutral,
   errors: words('standard', 'detailed'),
   lift: accepts,
   address_limit: restrictionBy(quota),
@@ -99,6 +100,7 @@ export const RULE_TABLE: Table = {
   origin: destination,
   cors: permission,
   'revocation.late_by': larger,
+  on_revocation: words('end-all', 'end-streams', 'ignore'),
   timeout: neutral,
   inject: permission,
   remove_response_headers: requires,

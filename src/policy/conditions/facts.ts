@@ -1,9 +1,9 @@
+import { perAdmission } from '../../base/admission.ts'
 import { isObject, type JsonObject, own } from '../../base/json.ts'
-import { perObject } from '../../base/memo.ts'
 import { queryValues } from '../../base/query.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import type { ConditionFacts, ConditionFault } from '../../model/condition.ts'
-import { type AccessToken, type AgentIdentity, typesOf, weigh } from '../../model/token.ts'
+import { type AccessToken, type AgentIdentity, typesOf } from '../../model/token.ts'
 import type { RequestField } from './environment.ts'
 import { celValue, fits } from './values.ts'
 
@@ -25,29 +25,25 @@ type Context = Readonly<Record<string, unknown>>
 
 /**
  * Makes the variables of a condition: only what it reads, and nothing that is too large to be reckoned
- * with. What is not known is not there. What is of the token alone is made once for all its requests.
+ * with. What is not known is not there. What is of the token alone is made once for an admission.
  */
 export const contextMaker = (
   reads: Reads,
 ): ((facts: ConditionFacts) => Result<Context, ConditionFault>) => {
-  const claimsOf = perObject(({ claims }: AccessToken) => {
-    const made = membersOf(claims, reads.claims, deciding)
-    weigh(
-      { claims },
-      [...reads.claims].reduce((sum, name) => sum + sizeOf(own(claims, name)), BYTES),
-    )
-    return made
-  })
-  const agentOf = perObject((access: AccessToken) =>
-    perObject((agent: AgentIdentity): Context | undefined => {
-      weigh(access, BYTES)
+  const ofToken = perAdmission(
+    ({ access, agent }: ConditionFacts) => {
+      const { claims } = access
       const read = Object.entries(knownOf(access, agent)).filter(([name]) => reads.agent.has(name))
-      return read.every(([, value]) => fits(value)) ? Object.fromEntries(read) : undefined
-    }),
+      return {
+        token: membersOf(claims, reads.claims, deciding),
+        agent: read.every(([, value]) => fits(value)) ? Object.fromEntries(read) : undefined,
+        bytes: [...reads.claims].reduce((sum, name) => sum + sizeOf(own(claims, name)), BYTES),
+      }
+    },
+    ({ bytes }) => bytes,
   )
   return (facts) => {
-    const token = claimsOf(facts.access)
-    const agent = agentOf(facts.access)(facts.agent)
+    const { token, agent } = ofToken(facts.admission, facts)
     const request = requestOf(reads, facts)
     const given =
       reads.arguments.size === 0 ? NONE : membersOf(facts.arguments ?? {}, reads.arguments)
@@ -57,7 +53,7 @@ export const contextMaker = (
 }
 
 /** Bytes of what is made of a token for one condition, beside the values, and of a value or member in it. */
-const BYTES = 512
+const BYTES = 1_024
 const VALUE_BYTES = 64
 
 /** Bytes of a claim as conditions read it, whose texts are those of the claim. */

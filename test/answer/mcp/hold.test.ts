@@ -3,7 +3,7 @@ import { createMemoryRevocations } from '../../../src/adapters/revocations/memor
 import { mcpAnswerDenials } from '../../../src/answer/mcp/answer.ts'
 import { holdAnswer, holdBeginning } from '../../../src/answer/mcp/hold.ts'
 import type { Facts } from '../../../src/guard.ts'
-import { revocationId } from '../../../src/model/revocation.ts'
+import { revocableSubjects, revocationId } from '../../../src/model/revocation.ts'
 import {
   accessOf,
   agentOf,
@@ -30,11 +30,13 @@ const begin = ({ parts = Number.POSITIVE_INFINITY, timeout = 600_000, expires = 
   const route = routeOf('POST /mcp', {
     revocation: { consistency: 'bounded', maxStaleness: 4_000 },
   })
+  const access = accessOf({ expires: NOW + expires })
   const known = {
     policy: policyOf([], { gate: gateOf({ clockTolerance: 0 }) }),
     route: { ...route, target: { ...route.target, timeout } },
-    access: accessOf({ expires: NOW + expires }),
+    access,
     agent: agentOf(),
+    subjects: revocableSubjects(access, agentOf()),
   } as Facts
   const cancelled = vi.fn()
   let left = parts

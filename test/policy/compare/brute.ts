@@ -2,7 +2,7 @@ import { perObject } from '../../../src/base/memo.ts'
 import type { Issuer } from '../../../src/model/issuer.ts'
 import type { Policy } from '../../../src/model/policy.ts'
 import type { VerifiedToken } from '../../../src/model/token.ts'
-import { agent } from '../../../src/stages/agent.ts'
+import { agent, workflow } from '../../../src/stages/agent.ts'
 import { claims } from '../../../src/stages/claims.ts'
 import { condition } from '../../../src/stages/condition.ts'
 import { delegation } from '../../../src/stages/delegation.ts'
@@ -10,7 +10,7 @@ import { details } from '../../../src/stages/details.ts'
 import { issuer } from '../../../src/stages/issuer.ts'
 import { type Routed, route } from '../../../src/stages/route.ts'
 import { scope } from '../../../src/stages/scope.ts'
-import { clock, credentialOf, NOW } from '../../kit/facts.ts'
+import { admissionFor, clock, credentialOf, NOW } from '../../kit/facts.ts'
 
 /** Requests and callers, one by one, through the stages themselves: what a comparison is held against. */
 
@@ -92,9 +92,10 @@ const judged = async (policy: Policy, met: Met, caller: Caller | undefined): Pro
   const who = await delegation.run({ ...facts, access: good } as never, undefined)
   if (!who.ok) return false
   const { agent: identity } = who.value as { agent: never }
-  const kind = await agent.run({ ...met, agent: identity }, undefined)
-  if (!kind.ok) return false
-  const all = { ...met, policy, access: good, agent: identity, uses: [] }
+  for (const one of [agent, workflow]) {
+    if (!(await one.run({ ...met, agent: identity }, undefined)).ok) return false
+  }
+  const all = { ...met, policy, access: good, agent: identity, admission: admissionFor() }
   if (!(await scope.run(all, undefined)).ok) return false
   return (await details.run(all, undefined)).ok && (await condition.run(all, { clock })).ok
 }

@@ -53,6 +53,7 @@ const GATE_ROWS: Rows<Gate> = {
   ],
   clientIp: [{}, { client_ip: 'x-real-ip' }],
   addressLimit: [{}, { address_limit: { limit: 9, period: '1s' } }],
+  requestId: [{}, { request_id: 'always' }],
   journal: [{}, { journal: { allowed: 0.5 } }],
   errors: 'never `detailed` but on a loopback resource, which is another',
   revocation: [{}, { revocation: { max_staleness: '1m' } }],
@@ -157,6 +158,7 @@ const ROUTE_ROWS: Rows<Route> = {
   secrets: 'those of inject',
   forwardToken: [{}, { forward_token: true }],
   encodedSlash: [{}, { encoded_slash: true }],
+  onRevocation: [{}, { on_revocation: 'ignore' }],
   ambiguousPaths: [{}, { ambiguous_paths: 'allow' }],
   mcp: [{}, { mcp: { tools: { t: [] } } }],
   endpoint: 'no rule of a policy has one',
@@ -211,7 +213,7 @@ const USE_ROWS: Rows<McpUse> = {
 
 /** Of which no value lets more pass than another. */
 const NEUTRAL: readonly string[] = [
-  ...['gate.prefix', 'gate.journal', 'gate.placement', 'rule.resource'],
+  ...['gate.prefix', 'gate.requestId', 'gate.journal', 'gate.placement', 'rule.resource'],
   ...['assertion.algorithm', 'assertion.maxBody', 'placement.shards', 'placement.locations'],
   ...['keyTimes.cooldown', 'target.audience', 'target.timeout'],
   ...['mcp.maxBody', 'mcp.refusals', 'mcp.offeredScopes'],

@@ -41,6 +41,8 @@ const ORDERED: readonly (readonly [key: string, narrow: Vars, wide: Vars])[] = [
   ['lift', gate({}), gate({ lift: ['abc'] })],
   ['revocation.late_by', gate({}), gate({ revocation: { max_staleness: '1m' } })],
   ['revocation.late_by', chat({ revocation: 'strict' }), chat({})],
+  ['on_revocation', chat({ on_revocation: 'end-all' }), chat({})],
+  ['on_revocation', chat({}), gate({ on_revocation: 'ignore' })],
   ['algorithms', acme({ algorithms: ['ES256'] }), acme({ algorithms: ['ES256', 'RS512'] })],
   ['typ', acme({}), acme({ typ: ['at+jwt', 'jwt'] })],
   ['required_claims', acme({}), acme({ required_claims: ['jti'] })],
@@ -161,6 +163,7 @@ describe('what says nothing of who may pass', () => {
   it.each<[string, Vars, Vars]>([
     ['timeout', chat({}), chat({ timeout: '1m' })],
     ['journal.allowed', gate({}), gate({ journal: { allowed: 0.5 } })],
+    ['request_id', gate({}), gate({ request_id: 'always' })],
     ['revocation.shards', gate({}), gate({ revocation: { shards: 2 } })],
     ['prefix', gate({}), gate({ prefix: '/.gate' })],
   ])('is told, and does not widen: %s', async (key, one, other) => {

@@ -1,6 +1,6 @@
 import type { ConditionFacts } from '../../../src/model/condition.ts'
 import { compileCondition } from '../../../src/policy/conditions/compile.ts'
-import { accessOf, agentOf } from '../../kit/facts.ts'
+import { accessOf, admissionFor, agentOf } from '../../kit/facts.ts'
 
 /** Monday, 2026-01-05T08:30:00Z. */
 export const MONDAY = Date.UTC(2026, 0, 5, 8, 30)
@@ -17,6 +17,7 @@ export const factsOf = ({
   headers = {},
   ...changes
 }: Changes = {}): ConditionFacts => ({
+  admission: admissionFor(),
   access: accessOf({ claims: { sub: 'alice', ...claims }, scopes: ['docs:read', 'docs:write'] }),
   agent: agentOf({ actors: [{ sub: 'planner', issuer: 'https://auth.example.com' }] }),
   request: { method: 'GET', url: 'https://api.example.com/', headers: new Headers(headers) },

@@ -1,13 +1,17 @@
 import { describe, expect, it } from 'vitest'
-import { createTokenMemory } from '../../src/adapters/verified-tokens.ts'
+import { createTokenMemory } from '../../src/adapters/token-memory.ts'
+import { weigh } from '../../src/base/admission.ts'
 import { LIMITS } from '../../src/base/limits.ts'
-import { type RememberedToken, type VerifiedToken, weigh } from '../../src/model/token.ts'
-import { credentialOf, issuerOf, NOW } from '../kit/facts.ts'
+import type { PassedToken } from '../../src/model/ports.ts'
+import { admissionFor, NOW, passedOf, routeOf } from '../kit/facts.ts'
 
-/** A token of so many characters, as the line hands it over; nobody has signed it. */
-const tokenOf = (name: string, length = 100): RememberedToken => ({
-  credential: credentialOf({ token: name.padEnd(length, '.') }),
-  token: { claims: { jti: name }, issuer: issuerOf(), key: {} } as unknown as VerifiedToken,
+/** A token of so many characters. */
+const tokenOf = (name: string, length = 100) => passedOf(name.padEnd(length, '.'))
+/** The same token, with something else decided of it. */
+const alsoFor = (one: PassedToken, changes: Partial<PassedToken> = {}): PassedToken => ({
+  ...one,
+  admission: admissionFor(),
+  ...changes,
 })
 const LATER = NOW + 600
 
@@ -24,14 +28,14 @@ const memoryOf = (bounds: Given = {}) => {
   return Object.assign(memory, {
     time,
     /** Which of these it still has. Asking counts as use, so a test asks last. */
-    has: (...tokens: readonly RememberedToken[]) =>
-      tokens.map(({ credential }) => memory.find(credential.token) !== undefined),
-    use: ({ credential }: RememberedToken) => memory.find(credential.token),
+    has: (...tokens: readonly PassedToken[]) =>
+      tokens.map(({ credential }) => memory.find(credential.authorization) !== undefined),
+    use: ({ credential }: PassedToken) => memory.find(credential.authorization),
   })
 }
 
 /** What a token weighs, by the memory's own account. */
-const weightOf = (one: RememberedToken): number => {
+const weightOf = (one: PassedToken): number => {
   const memory = createTokenMemory({ clock: { now: () => NOW * 1000 } })
   memory.keep(one, LATER)
   return memory.bytes
@@ -40,7 +44,7 @@ const weightOf = (one: RememberedToken): number => {
 const [A, B, C, D] = [tokenOf('a'), tokenOf('b'), tokenOf('c'), tokenOf('d')] as const
 const WEIGHT = weightOf(A)
 
-describe('a memory of verified tokens', () => {
+describe('a memory of tokens that passed', () => {
   it('is empty at first, and bounded as the limits say', () => {
     const memory = memoryOf()
     expect([memory.size, memory.bytes, memory.has(A)]).toEqual([0, 0, [false]])
@@ -52,20 +56,24 @@ describe('a memory of verified tokens', () => {
     expect(memory.bytes).toBeGreaterThan(0.9 * LIMITS.verifiedTokenBytes)
   })
 
-  it('gives back what it was given, for exactly that text', () => {
+  it('gives back what it was given, for exactly that header', () => {
     const memory = memoryOf()
     for (const one of [A, B]) memory.keep(one, LATER)
     expect(memory.use(A)?.credential).toBe(A.credential)
     expect(memory.use(A)?.token).toBe(A.token)
+    expect(memory.use(A)?.admissions.get(A.route)?.get('')).toBe(A.admission)
     expect(memory.use(B)?.token).toBe(B.token)
-    const { token } = A.credential
+    const { token, authorization } = A.credential
     for (const text of [
       '',
-      ` ${token}`,
-      `${token} `,
-      `${token}.`,
-      token.slice(0, -1),
-      token.toUpperCase(),
+      token,
+      ` ${authorization}`,
+      `${authorization} `,
+      `${authorization}.`,
+      authorization.slice(0, -1),
+      authorization.toUpperCase(),
+      `bearer ${token}`,
+      `Bearer  ${token}`,
       '__proto__',
       'constructor',
       'size',
@@ -82,38 +90,113 @@ describe('a memory of verified tokens', () => {
     expect([memory.size, memory.bytes]).toEqual([3, 3 * WEIGHT])
   })
 
-  it('counts what is made for a token and goes with it, before and after it is kept', () => {
-    const [one, two, other] = [tokenOf('one'), tokenOf('two'), tokenOf('other')]
-    const memory = memoryOf({ bytes: 4 * WEIGHT, ofOne: 3 * WEIGHT })
-    weigh(one.token, 10)
-    for (const each of [one, two]) memory.keep(each, LATER)
-    weigh(one.token, WEIGHT)
-    weigh(other.token, WEIGHT)
-    expect(memory.bytes).toBe(3 * WEIGHT + 10)
-    weigh(one.token, -10)
-    expect(memory.bytes).toBe(3 * WEIGHT)
-    // What makes it too much lets the oldest go, with all that hangs on it.
-    weigh(two.token, 1.5 * WEIGHT)
-    expect([memory.bytes, memory.size]).toEqual([2.5 * WEIGHT, 1])
-    weigh(one.token, WEIGHT)
-    expect(memory.bytes).toBe(2.5 * WEIGHT)
-    // Nobody has more than its share, and nobody else goes for it.
-    memory.keep(tokenOf('last'), LATER)
-    weigh(two.token, WEIGHT)
-    expect([memory.bytes, memory.size]).toEqual([WEIGHT, 1])
-    // What has more already is not kept.
-    memory.keep(two, LATER)
+  it('has what was decided of a token at each rule and for each value, and counts it', () => {
+    const memory = memoryOf()
+    const other = routeOf('GET /y')
+    const all = [
+      A,
+      alsoFor(A, { values: '1' }),
+      alsoFor(A, { values: '2\n1' }),
+      alsoFor(A, { route: other }),
+    ]
+    let before = 0
+    for (const one of all) {
+      memory.keep(one, LATER)
+      expect(memory.bytes).toBeGreaterThan(before + 1_000)
+      before = memory.bytes
+    }
     expect(memory.size).toBe(1)
+    for (const { route, values, admission } of all) {
+      expect(memory.use(A)?.admissions.get(route)?.get(values)).toBe(admission)
+    }
+    // What is decided anew for the same takes the place of the old.
+    const anew = alsoFor(A)
+    memory.keep(anew, LATER)
+    expect(memory.use(A)?.admissions.get(A.route)?.get('')).toBe(anew.admission)
+    expect([memory.size, memory.bytes]).toEqual([1, before])
   })
 
-  it('counts a token once, however often it is kept, and has what was kept last', () => {
+  it('counts what is made of an admission, before and after it is kept, until it goes', () => {
+    const [one, two, other] = [tokenOf('one'), tokenOf('two'), tokenOf('other')]
+    const memory = memoryOf({ bytes: 4 * WEIGHT, ofOne: 3 * WEIGHT })
+    weigh(one.admission, 10)
+    for (const each of [one, two]) memory.keep(each, LATER)
+    weigh(one.admission, WEIGHT)
+    weigh(other.admission, WEIGHT)
+    expect(memory.bytes).toBe(3 * WEIGHT + 10)
+    weigh(one.admission, -10)
+    expect(memory.bytes).toBe(3 * WEIGHT)
+    // What makes it too much lets the oldest go, with all that hangs on it.
+    weigh(two.admission, 1.5 * WEIGHT)
+    expect([memory.bytes, memory.size]).toEqual([2.5 * WEIGHT, 1])
+    weigh(one.admission, WEIGHT)
+    expect(memory.bytes).toBe(2.5 * WEIGHT)
+    // One that is decided anew takes with it what was made of the old.
+    const anew = alsoFor(two)
+    memory.keep(anew, LATER)
+    weigh(two.admission, WEIGHT)
+    expect([memory.bytes, memory.size]).toEqual([WEIGHT, 1])
+  })
+
+  it('lets go of what was decided of a token that has more than its share, and of nothing else', () => {
+    const [one, two] = [tokenOf('one'), tokenOf('two')]
+    const memory = memoryOf({ bytes: 9 * WEIGHT, ofOne: 2 * WEIGHT })
+    for (const each of [one, two]) memory.keep(each, LATER)
+    const more = alsoFor(two, { values: '1' })
+    memory.keep(more, LATER)
+    weigh(more.admission, WEIGHT)
+    // It is still verified, so that its signature need not be again.
+    expect(memory.use(two)?.token).toBe(two.token)
+    expect(memory.use(two)?.admissions.size).toBe(0)
+    expect(memory.use(one)?.admissions.size).toBe(1)
+    const bare = memory.bytes - WEIGHT
+    expect(bare).toBeGreaterThan(two.credential.token.length)
+    expect(bare).toBeLessThan(WEIGHT)
+    // What was made of those is nobody's concern by now.
+    for (const { admission } of [two, more]) weigh(admission, WEIGHT)
+    expect(memory.bytes).toBe(WEIGHT + bare)
+    memory.keep(two, LATER)
+    expect(memory.use(two)?.admissions.get(two.route)?.get('')).toBe(two.admission)
+    // That one had so much made of it by now that it takes all of the share.
+    expect(memory.bytes).toBe(3 * WEIGHT)
+    // What has more than its share by itself is not kept at all.
+    const heavy = tokenOf('heavy')
+    weigh(heavy.admission, 2 * WEIGHT)
+    memory.keep(heavy, LATER)
+    expect(memory.size).toBe(2)
+  })
+
+  it('keeps a token of 100,000 values within its share, and all others', () => {
+    const memory = memoryOf()
+    const others = Array.from({ length: 40 }, (_, i) => tokenOf(`other ${i}`))
+    for (const one of others) memory.keep(one, LATER)
+    const before = memory.bytes
+    let most = 0
+    for (let i = 0; i < 100_000; i++) {
+      memory.keep(alsoFor(A, { values: `value ${i}` }), LATER)
+      most = Math.max(most, memory.bytes - before)
+    }
+    expect(most).toBeLessThanOrEqual(LIMITS.verifiedTokenBytesOfOne)
+    expect(most).toBeGreaterThan(0.9 * LIMITS.verifiedTokenBytesOfOne)
+    expect(memory.size).toBe(41)
+    expect(memory.use(A)?.token).toBe(A.token)
+    expect(memory.has(...others)).toEqual(others.map(() => true))
+  })
+
+  it('counts a token once, however often it is kept, and has what was verified last', () => {
     const memory = memoryOf({ entries: 2 })
-    const again = { ...A, token: { ...A.token } }
+    const again = alsoFor(A, { token: { ...A.token } })
     memory.keep(B, LATER)
     for (const one of [A, A, again, A, again]) memory.keep(one, LATER)
     expect([memory.size, memory.bytes]).toEqual([2, 2 * WEIGHT])
     expect(memory.use(A)?.token).toBe(again.token)
     expect(memory.has(B)).toEqual([true])
+  })
+
+  it('leaves a token in its place that is kept again, with something else decided', () => {
+    const memory = memoryOf({ entries: 2 })
+    for (const one of [A, B, alsoFor(A, { values: '1' }), C]) memory.keep(one, LATER)
+    expect(memory.has(A, B, C)).toEqual([false, true, true])
   })
 
   it('has a token until it expires and not a moment longer', () => {
@@ -140,9 +223,9 @@ describe('a memory of verified tokens', () => {
     for (const one of [A, B]) memory.keep(one, LATER)
     memory.keep(C, expires)
     expect(memory.has(A, B, C)).toEqual([true, true, false])
-    memory.keep(A, expires)
-    expect(memory.has(A, B)).toEqual([false, true])
-    expect([memory.size, memory.bytes]).toEqual([1, WEIGHT])
+    memory.keep(alsoFor(A, { values: '1' }), expires)
+    expect(memory.has(A, B)).toEqual([true, true])
+    expect([memory.size, memory.bytes]).toEqual([2, 2 * WEIGHT])
   })
 
   it.each<[string, Given]>([

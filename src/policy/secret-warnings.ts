@@ -1,0 +1,39 @@
+import type { Issuer } from '../model/issuer.ts'
+import type { PolicyEnv } from './env.ts'
+import type { GateEntry } from './gate.ts'
+import { hasShortPassword, unrecognisable } from './inject.ts'
+import { quote, type Report } from './issues.ts'
+import type { RouteEntry } from './route.ts'
+
+/** What of a policy that is in order warnings are about. */
+export interface Read {
+  readonly gate: GateEntry
+  readonly hosts: ReadonlySet<string>
+  readonly issuers: ReadonlyMap<string, Issuer>
+  readonly rules: readonly { readonly entry: RouteEntry; readonly path: string }[]
+  readonly env: PolicyEnv
+}
+
+/** Reports what is allowed, and what it costs. Changes nothing about the policy. */
+export type Warn = (read: Read, at: (base: string) => Report) => void
+
+/**
+ * Warns of secrets that are too short to be recognised in answers. The gate itself does, since no check of a
+ * file knows a secret's value.
+ */
+export const warnOfSecrets: Warn = ({ rules, env }, at) => {
+  for (const { entry, path } of rules) {
+    for (const injection of entry.inject ?? []) {
+      const short = unrecognisable(injection, env).map((name) => `the secret ${quote(name)}`)
+      if (short.length === 0 && hasShortPassword(injection, env)) {
+        short.push('the password in its Basic credentials, or the user name where there is none,')
+      }
+      for (const what of short) {
+        at(path)(
+          ['inject', injection.header],
+          `${what} is too short to be recognised: agents get answers that repeat it as they are; use one of 8 characters or more`,
+        )
+      }
+    }
+  }
+}
