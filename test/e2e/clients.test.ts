@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import Anthropic from '@anthropic-ai/sdk'
 import OpenAI, { toFile } from 'openai'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -68,6 +69,33 @@ describe('the openai client, with the agent’s token as its key', () => {
     events.end()
   })
 
+  it('gets the very bytes of an answer, and the id that the origin has for it', async () => {
+    const id = 'req_4e1c7a93b1f07d55'
+    const headers = { 'content-type': 'application/json', 'x-request-id': id }
+    const text = '{ "id":"c1",\n"object":"chat.completion" , "choices":[ ],"usage":{}}\n'
+    setting.origin.on('/v1/chat/completions', reply(200, headers, text))
+    const client = await openai()
+    const { data, request_id } = await client.chat.completions.create(question).withResponse()
+    expect([data.id, request_id]).toEqual(['c1', id])
+    const response = await client.chat.completions.create(question).asResponse()
+    expect(await response.text()).toBe(text)
+  })
+
+  it('gets the very bytes of a stream, and the id that the origin has for it', async () => {
+    const id = 'req_4e1c7a93b1f07d56'
+    const headers = { 'content-type': 'text/event-stream; charset=utf-8', 'x-request-id': id }
+    const text = `: hello\r\n\r\ndata:${chunk('one')}\n\ndata: ${chunk('ü')}\r\rdata: [DONE]\n\n`
+    setting.origin.on('/v1/chat/completions', reply(200, headers, text))
+    const client = await openai()
+    const streaming = { ...question, stream: true } as const
+    const { data, request_id } = await client.chat.completions.create(streaming).withResponse()
+    const words: unknown[] = []
+    for await (const { choices } of data) words.push(choices[0]?.delta.content)
+    expect([words, request_id]).toEqual([['one', 'ü'], id])
+    const response = await client.chat.completions.create(streaming).asResponse()
+    expect(await response.text()).toBe(text)
+  })
+
   it('stops the origin when it leaves a stream', async () => {
     const events = feed()
     setting.origin.on('/v1/chat/completions', (_req, res) => sse(res, events))
@@ -116,6 +144,76 @@ describe('the openai client, with the agent’s token as its key', () => {
     expect(error).toBeInstanceOf(OpenAI.PermissionDeniedError)
     expect(error).toMatchObject({ status: 403, error: 'insufficient_scope' })
     expect(setting.origin.requests).toHaveLength(0)
+  })
+})
+
+describe('the anthropic client, with the agent’s token as its `authToken`', () => {
+  const anthropic = async () =>
+    new Anthropic({
+      baseURL: setting.gate.url,
+      authToken: await setting.token({ scope: 'chat:write' }),
+      apiKey: null,
+      maxRetries: 0,
+    })
+  const asked = { model: 'm', max_tokens: 9, messages: question.messages }
+  const event = (type: string, rest = {}) =>
+    `event: ${type}\ndata: ${JSON.stringify({ type, ...rest })}\n\n`
+  const ID = 'req_011CSHoEeqs5C35K2UUqR7Fy'
+  const headersOf = (type: string) => ({
+    'content-type': type,
+    'request-id': ID,
+    'anthropic-organization-id': '3d7a1b0c',
+    'anthropic-ratelimit-requests-remaining': '49',
+    'cache-control': 'no-cache',
+  })
+  const message = { id: 'msg_1', role: 'assistant', content: [], usage: {} }
+  const STREAM =
+    event('message_start', { message: { type: 'message', ...message } }) +
+    event('ping') +
+    event('content_block_start', { index: 0, content_block: { type: 'text', text: '' } }) +
+    event('content_block_delta', { index: 0, delta: { type: 'text_delta', text: 'Hi ü' } }) +
+    event('content_block_stop', { index: 0 }) +
+    event('message_stop')
+
+  it('gets a message, and the id that the origin has for it', async () => {
+    const text = '{ "type":"message",\n"content":[{"type":"text","text":"Hi ü"}]}\n'
+    const headers = headersOf('application/json')
+    setting.origin.on('/v1/messages', reply(200, headers, text))
+    const client = await anthropic()
+    const { data, request_id } = await client.messages.create(asked).withResponse()
+    expect([data.content, request_id]).toEqual([[{ type: 'text', text: 'Hi ü' }], ID])
+    const response = await client.messages.create(asked).asResponse()
+    expect(await response.text()).toBe(text)
+    expect(Object.fromEntries(response.headers)).toMatchObject(headers)
+    expect(response.headers.get('x-request-id')).toBeNull()
+    const [seen] = setting.origin.requests
+    expect(seen?.header('anthropic-version')).toMatch(/^\d{4}-\d\d-\d\d$/)
+    expect(seen?.header('authorization')).toBeUndefined()
+  })
+
+  it('gets a stream, byte for byte and event by event', async () => {
+    const headers = headersOf('text/event-stream; charset=utf-8')
+    setting.origin.on('/v1/messages', reply(200, headers, STREAM))
+    const client = await anthropic()
+    const streamed = { ...asked, stream: true } as const
+    const response = await client.messages.create(streamed).asResponse()
+    expect(await response.text()).toBe(STREAM)
+    expect(Object.fromEntries(response.headers)).toMatchObject(headers)
+    const { data, request_id } = await client.messages.create(streamed).withResponse()
+    const types: string[] = []
+    for await (const { type } of data) types.push(type)
+    expect(types).toEqual([...STREAM.matchAll(/^event: (?!ping)(.*)$/gm)].map(([, type]) => type))
+    expect(request_id).toBe(ID)
+  })
+
+  it('is told of an error in the middle of a stream', async () => {
+    const error = { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }
+    const text = `${event('message_start', { message })}event: error\ndata: ${JSON.stringify(error)}\n\n`
+    setting.origin.on('/v1/messages', reply(200, headersOf('text/event-stream'), text))
+    const stream = await (await anthropic()).messages.create({ ...asked, stream: true })
+    await expect(async () => {
+      for await (const _ of stream);
+    }).rejects.toThrow('Overloaded')
   })
 })
 
