@@ -72,7 +72,7 @@ const editsOf = ({ status, headers }: Response, about: ToAgent): readonly Edit[]
     edits.push(['X-Request-Id', requestId])
   }
   for (const name of LOCATIONS) {
-    const location = sentAs(name)
+    const location = route.removedFromAnswers.includes(name) ? null : sentAs(name)
     const rewritten = location === null ? undefined : rewriteLocation(location, route, address)
     if (rewritten !== undefined) edits.push([name, rewritten])
   }

@@ -293,6 +293,13 @@ describe('the rest', () => {
     expect(headers.get('x-request-id')).toBe(tellsId ? 'request-1' : 'origin-1')
   })
 
+  it('has no location that its rule removes, though it would be another', () => {
+    const removedFromAnswers = ['location', 'content-location']
+    const inbound = { location: '/x', 'content-location': '/y' }
+    const route = { removedFromAnswers, ...target('https://origin.example.net', '/api') }
+    expect([...answerTo(inbound, route).headers.keys()]).toEqual(['content-type'])
+  })
+
   it.each([204, 304])('has no body where the origin had none (%i)', (status) => {
     const given = new Response(null, { status, headers: { 'cache-control': 'public' } })
     const answer = toAgent(given, aboutOf())
