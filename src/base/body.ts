@@ -10,10 +10,7 @@ export interface BodyBounds {
   readonly signal?: AbortSignal
   /** What is held is taken from it, and left to whoever opened it. */
   readonly room?: Room
-  /**
-   * As {@link contentLength} says: few bytes are read in one by the runtime, at a fraction of the cost. Then what is over
-   * `bytes` all the same is refused once it is there.
-   */
+  /** As {@link contentLength} says: workerd reads few bytes at once, at a fraction of the cost. */
   readonly length?: number | undefined
 }
 
@@ -26,8 +23,8 @@ export const contentLength = (headers: Headers): number | undefined => {
   return length !== null && /^\d{1,15}$/.test(length) ? Number(length) : undefined
 }
 
-/** Bytes of a body that is read in one: it cannot be cancelled, and is counted before it is there. */
-const IN_ONE = 128 * 1024
+/** Bytes of a body that is read at once, into a buffer that is made before it is there. */
+const AT_ONCE = 128 * 1024
 
 /** Bytes of a block, the first and the largest. */
 const BLOCK = { first: 1024, most: 64 * 1024 }
@@ -90,26 +87,30 @@ export const readBody = async (
   bounds: BodyBounds,
 ): Promise<Result<Uint8Array<ArrayBuffer>, BodyFault>> => {
   if (!body) return ok(new Uint8Array())
-  const { length = Number.POSITIVE_INFINITY } = bounds
-  if (length <= Math.min(bounds.bytes, IN_ONE)) return readInOne(body, length, bounds)
-  const reader = body.getReader()
-  const deadline = within(bounds.ms)
+  const { bytes: most, ms, signal, room, length = Number.POSITIVE_INFINITY } = bounds
+  const atOnce = length <= Math.min(most, AT_ONCE) ? readerAtOnce(body, length) : undefined
+  const reader = atOnce ?? body.getReader()
+  const deadline = within(ms)
   const stop = (fault: BodyFault) => {
     reader.cancel().catch(ignore)
     return fail(fault)
   }
-  const { signal } = bounds
-  const held = createHold(bounds.bytes, bounds.room)
+  const held = createHold(most, room)
   signal?.addEventListener('abort', deadline.end)
   try {
-    if (!held.begin()) return stop('no_room')
+    const hasRoom = atOnce ? !room || room.take(length + 1) : held.begin()
+    if (!hasRoom) return stop('no_room')
     for (;;) {
       // Between two parts there is nobody for the signal to wake.
       const part = signal?.aborted ? undefined : await deadline.first(reader.read())
       if (!part) return stop(signal?.aborted ? 'broken' : 'too_slow')
       if (part.done) return ok(held.joined())
-      if (held.length + part.value.byteLength > bounds.bytes) return stop('too_large')
-      if (!held.add(part.value)) return stop('no_room')
+      const { value } = part
+      if (atOnce && held.length === 0 && value.byteLength <= length) {
+        return ok(value as Uint8Array<ArrayBuffer>)
+      }
+      if (held.length + value.byteLength > most) return stop('too_large')
+      if (!held.add(value)) return stop('no_room')
     }
   } catch {
     return fail('broken')
@@ -119,33 +120,33 @@ export const readBody = async (
   }
 }
 
-/** In one: the runtime reads it, and gives up no sooner than its sender. */
-const readInOne = (
-  body: ReadableStream<Uint8Array>,
-  length: number,
-  { bytes: most, ms, signal, room }: BodyBounds,
-): Promise<Result<Uint8Array<ArrayBuffer>, BodyFault>> =>
-  new Promise((resolve) => {
-    if (room && !room.take(length)) {
-      body.cancel().catch(ignore)
-      return resolve(fail('no_room'))
-    }
-    const end = (result: Result<Uint8Array<ArrayBuffer>, BodyFault>) => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', leave)
-      resolve(result)
-    }
-    const leave = () => end(fail('broken'))
-    const timer = setTimeout(() => end(fail('too_slow')), ms)
-    signal?.addEventListener('abort', leave)
-    if (signal?.aborted) leave()
-    const read = new Response(body).arrayBuffer()
-    // Over a binding the header is only what a Worker wrote.
-    read.then(
-      (whole) => end(whole.byteLength > most ? fail('too_large') : ok(new Uint8Array(whole))),
-      leave,
-    )
-  })
+/** What workerd has beside the standard: less than `least` bytes are all that are left. */
+interface BytesReader extends Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, 'cancel'> {
+  readAtLeast(
+    least: number,
+    view: Uint8Array<ArrayBuffer>,
+  ): ReturnType<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>['read']>
+}
+
+/**
+ * Reads one byte more than a body should have, since over a binding its length is only what a Worker wrote: where
+ * there are fewer, that is all of it. `undefined` for a runtime, or a body of a script's making, that has no such
+ * reader.
+ */
+const readerAtOnce = (body: ReadableStream<Uint8Array>, length: number) => {
+  if (!('FixedLengthStream' in globalThis)) return undefined
+  let reader: BytesReader
+  try {
+    reader = body.getReader({ mode: 'byob' }) as unknown as BytesReader
+  } catch {
+    return undefined
+  }
+  const least = length + 1
+  return {
+    read: () => reader.readAtLeast(least, new Uint8Array(least)),
+    cancel: () => reader.cancel(),
+  }
+}
 
 /** One timer for all parts: `first` brings the part it is given, or nothing once the time is up. */
 const within = (ms: number) => {

@@ -56,7 +56,7 @@ export interface Begun {
 /**
  * As {@link holdAnswer}, but what is longer than `bytes` or takes too long is not denied: what has come of it is
  * there, and the whole of it to go on. That is the caller's to read or to cancel. A body that is small by its
- * `length` is denied when it takes too long, and is not cancelled.
+ * `length` is denied when it takes too long.
  */
 export const holdBeginning = (
   body: Body,
