@@ -1,4 +1,4 @@
-import { createTextMemo, perObject } from './memo.ts'
+import { createTextMemo } from './memo.ts'
 import { fail, ok, type Result } from './result.ts'
 import { canonicalPath, isPlainHost, type PathFault, splitUrl } from './url.ts'
 
@@ -25,15 +25,13 @@ export type AddressFault = 'host' | PathFault
  * parser would resolve what must be refused. A Host header must be plain; a request without one
  * (service binding) takes its host from the URL. Checks nothing against a policy.
  */
-export const readAddress = perObject(
-  ({ url, headers }: RequestHead): Result<Address, AddressFault> => {
-    const host = headers.get('host')
-    const known = readings.get(url)
-    return known?.host === host
-      ? known.reading
-      : readings.keep(url, { host, reading: read(url, host) }).reading
-  },
-)
+export const readAddress = ({ url, headers }: RequestHead): Result<Address, AddressFault> => {
+  const host = headers.get('host')
+  const known = readings.get(url)
+  return known?.host === host
+    ? known.reading
+    : readings.keep(url, { host, reading: read(url, host) }).reading
+}
 
 /** Agents ask for few addresses, and an address has one reading. */
 const readings = createTextMemo<{

@@ -39,6 +39,16 @@ describe('readAddress', () => {
     expect(readings.map((one) => (one.ok ? one.value.path : one.reason))).toEqual(expected)
   })
 
+  it('reads a request anew that has another URL or Host by now', () => {
+    const request = { method: 'GET', url: 'https://api.example.com/a', headers: new Headers() }
+    const before = readAddress(request)
+    request.url = 'https://api.example.com/b'
+    expect(before).toMatchObject({ value: { path: '/a' } })
+    expect(readAddress(request)).toMatchObject({ value: { path: '/b' } })
+    request.headers.set('host', 'two, hosts')
+    expect(readAddress(request)).toEqual({ ok: false, reason: 'host' })
+  })
+
   it('gives no two pairs of Host and URL one reading', () => {
     const words = fc.array(
       fc.constantFrom('undefined', 'null', '0', '1', '4', '9', '', 'https://api.example.com/a'),
