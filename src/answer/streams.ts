@@ -73,11 +73,11 @@ export const limitedToToken = (
   )
 }
 
-/** Types of bodies that go on for as long as there is something to tell. */
+/** Types of bodies that go on for as long as there is something to tell; of several lines any counts. */
 const STREAMS =
-  /^\s*(?:text\/event-stream|application\/(?:x-ndjson|ndjson|jsonl|x-jsonlines|json-seq|stream\+json|grpc[^;]*|connect\+[^;]*|vnd\.amazon\.eventstream)|multipart\/x-mixed-replace|audio\/[^;]*|video\/[^;]*)\s*(?:;|$)/i
+  /(?:^|,)\s*(?:text\/event-stream|application\/(?:x-ndjson|ndjson|jsonl|x-jsonlines|json-seq|stream\+json|grpc[^;,]*|connect\+[^;,]*|vnd\.amazon\.eventstream)|multipart\/x-mixed-replace|audio\/[^;,]*|video\/[^;,]*)\s*(?:[;,]|$)/i
 /** Those that may be such where nothing says how long they are. */
-const UNBOUNDED = /^\s*(?:(?:application\/octet-stream|text\/plain)\s*(?:;.*)?)?$/i
+const UNBOUNDED = /(?:^|,)\s*(?:application\/octet-stream|text\/plain)?\s*(?:[;,]|$)/i
 
 const isStream = (headers: Headers, length: number | undefined): boolean => {
   const type = headers.get('content-type') ?? ''

@@ -184,6 +184,9 @@ describe('what ends with its token', () => {
     'multipart/x-mixed-replace; boundary=x',
     'audio/mpeg',
     'video/mp4; codecs=x',
+    // Of two lines.
+    'text/event-stream, text/event-stream; charset=utf-8',
+    'text/html, application/grpc',
   ])('is a stream: %j', async (type) => {
     const typed = { 'content-type': type }
     expect(await isWatched('end-streams', typed)).toBe(true)
@@ -192,17 +195,19 @@ describe('what ends with its token', () => {
     expect(await isWatched('ignore', typed)).toBe(false)
   })
 
-  it.each(['application/octet-stream', 'text/plain; charset=utf-8', undefined])(
-    'is a stream where nothing says how long it is: %j',
-    async (type) => {
-      const typed = type === undefined ? {} : { 'content-type': type }
-      expect(await isWatched('end-streams', typed)).toBe(true)
-      expect(await isWatched('end-streams', { ...typed, ...LONG })).toBe(false)
-      // Over a service binding the header is only what a Worker wrote.
-      expect(await isWatched('end-streams', { ...typed, ...LONG }, { service: 'API' })).toBe(true)
-      expect(await isWatched('end-all', { ...typed, ...LONG })).toBe(true)
-    },
-  )
+  it.each([
+    'application/octet-stream',
+    'text/plain; charset=utf-8',
+    'text/plain, text/plain',
+    undefined,
+  ])('is a stream where nothing says how long it is: %j', async (type) => {
+    const typed = type === undefined ? {} : { 'content-type': type }
+    expect(await isWatched('end-streams', typed)).toBe(true)
+    expect(await isWatched('end-streams', { ...typed, ...LONG })).toBe(false)
+    // Over a service binding the header is only what a Worker wrote.
+    expect(await isWatched('end-streams', { ...typed, ...LONG }, { service: 'API' })).toBe(true)
+    expect(await isWatched('end-all', { ...typed, ...LONG })).toBe(true)
+  })
 
   it.each([
     'application/json',
@@ -210,6 +215,7 @@ describe('what ends with its token', () => {
     'text/html',
     'text/event-stream-like',
     'text/plainer',
+    'text/html, text/html',
     'image/png',
     'x-audio/mpeg',
     'multipart/mixed',
