@@ -9,32 +9,37 @@ interface Target {
   readonly text: string
   readonly most: number
   readonly unit: '×' | 'µs'
-  /** What was measured; not a number where a line is missing. */
+  /** Not a number where a line is missing. */
   readonly find: (lines: readonly Line[]) => Found
 }
 
 interface Found {
   readonly value: number
-  readonly uncertainty?: number
+  readonly uncertainty: number
 }
 
-/** The processor times of a row and of what it is measured above. */
-const timesOf = (lines: readonly Line[], id: string, less: string) => {
+/** What one row takes above another. */
+const above = (lines: readonly Line[], id: string, less: string): Found => {
   const cpuOf = (wanted: string) => lines.find((one) => one.id === wanted)?.cpu ?? []
-  return [cpuOf(id), cpuOf(less)] as const
+  const times = [cpuOf(id), cpuOf(less)] as const
+  return { value: pairedDifference(...times), uncertainty: uncertainty(...times) }
 }
 
 /** What a row of a group adds to (a), as a multiple of what another one adds. */
-const ratio = (group: string, name: string, other: string, most: number): Target => {
-  const above = (lines: readonly Line[], of: string) =>
-    pairedDifference(...timesOf(lines, `${group}.${of}`, baseOf(group)))
-  return {
-    text: `\`${group}.${name}\` ÷ \`${group}.${other}\`, both above (a)`,
-    most,
-    unit: '×',
-    find: (lines) => ({ value: above(lines, name) / above(lines, other) }),
-  }
-}
+const ratio = (group: string, name: string, other: string, most: number): Target => ({
+  text: `\`${group}.${name}\` ÷ \`${group}.${other}\`, both above (a)`,
+  most,
+  unit: '×',
+  find(lines) {
+    const [one, two] = [
+      above(lines, `${group}.${name}`, baseOf(group)),
+      above(lines, `${group}.${other}`, baseOf(group)),
+    ]
+    const value = one.value / two.value
+    const share = Math.hypot(one.uncertainty / one.value, two.uncertainty / two.value)
+    return { value, uncertainty: Math.abs(value * share) }
+  },
+})
 
 /** What a row takes more than another one, for each event. */
 const more = (id: string, other: string, most: number, events = 1): Target => ({
@@ -42,11 +47,8 @@ const more = (id: string, other: string, most: number, events = 1): Target => ({
   most,
   unit: 'µs',
   find(lines) {
-    const times = timesOf(lines, id, other)
-    return {
-      value: pairedDifference(...times) / events,
-      uncertainty: uncertainty(...times) / events,
-    }
+    const { value, uncertainty } = above(lines, id, other)
+    return { value: value / events, uncertainty: uncertainty / events }
   },
 })
 
@@ -74,17 +76,20 @@ export const renderTargets = ({ lines }: Pick<Report, 'lines'>): string =>
     ['processor time', 'at most', 'measured', '±', ''],
     TARGETS.map((target) => ({ ...target, ...target.find(lines) }))
       .filter(({ value }) => !Number.isNaN(value))
-      .map(({ text, most, unit, value, uncertainty }) => [
-        text,
-        `${most} ${unit}`,
-        `${fixed(unit === '×' ? 2 : 0, value)} ${unit}`,
-        fixed(0, uncertainty),
-        verdict(value - most, uncertainty),
-      ]),
+      .map(({ text, most, unit, value, uncertainty }) => {
+        const digits = unit === '×' ? 2 : 0
+        return [
+          text,
+          `${most} ${unit}`,
+          `${fixed(digits, value)} ${unit}`,
+          fixed(digits, uncertainty),
+          verdict(value - most, uncertainty),
+        ]
+      }),
   )
 
 /** Nothing is said where the run cannot tell. */
-const verdict = (over: number, uncertainty = 0): string => {
+const verdict = (over: number, uncertainty: number): string => {
   if (Math.abs(over) < uncertainty) return 'too close to tell'
   return over <= 0 ? 'reached' : 'not reached'
 }

@@ -24,7 +24,7 @@ it('targets are judged by what a row adds to the pass-through, and left out wher
   ]
   const told = renderTargets({ lines }).split('\n').slice(2)
   expect(told).toEqual([
-    '| `post.gate` ÷ `post.b`, both above (a) | 0.6 × | 0.59 × | – | reached |',
+    '| `post.gate` ÷ `post.b`, both above (a) | 0.6 × | 0.59 × | 0.00 | reached |',
     '| `sse.gate` − `sse.a`, an event | 25 µs | 26 µs | 0 | not reached |',
     '| `get.gate-1m` − `get.gate` | 15 µs | 20 µs | 44 | too close to tell |',
     '| `get.gate-when` − `get.gate` | 30 µs | 30 µs | 0 | reached |',
