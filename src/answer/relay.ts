@@ -52,20 +52,23 @@ export const relay = async (
     const { denial, status } = sent.reason
     return { answer: fail(denial), ...(status !== undefined && { origin: { status } }) }
   }
-  const { status, headers } = sent.value
-  const origin = { status, requestId: headers.get('x-request-id') ?? undefined }
+  const { status } = sent.value
   const { method } = request
+  const tellsId = policy.gate.requestId === 'always'
   const about = {
     route,
     address,
     requestId,
     method,
-    tellsId: policy.gate.requestId === 'always',
+    tellsId,
     // A preflight that shadow mode let through is the origin's to answer.
     keepsCors: method === 'OPTIONS' && decision.outcome === 'denied',
     limited,
   }
   const searched = withoutSecrets(toAgent(sent.value, about), route)
+  // As it is told: what an origin repeats of a secret is for no log either.
+  const id = searched.headers.get(tellsId ? 'x-origin-request-id' : 'x-request-id')
+  const origin = { status, requestId: id ?? undefined }
   const finishing = finished(searched, request, { decision, isFetched })
   const told = finishing instanceof Promise ? await finishing : finishing
   return { answer: told.ok ? told : fail(told.reason.denial), origin }

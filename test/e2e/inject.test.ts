@@ -34,6 +34,7 @@ describe('the origin’s own credential', () => {
     ['a redirect', 'token', redirect('/v1/other'), 302],
     ['a broken origin', 'token', hangUp, 502],
     ['a failure of the origin', 'token', reply(500, {}, 'oops'), 500],
+    ['an id of the origin’s', 'token', reply(200, { 'x-request-id': `of-${SECRET}` }), 200],
   ])('is not in %s', async (_name, has, handler, status) => {
     setting.origin.on('*', handler)
     const response = await setting.ask('/v1/x', has === undefined ? {} : { token })
