@@ -202,6 +202,8 @@ const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {
   keys.vouch?.(issuer, caller)
   const values = valuesOf(deciding)
   if (remembered?.admissions.get(route)?.get(values) === admission) return
+  // As nearly everybody writes it: one token has a thousand other spellings, each a place of its own.
+  if (credential.authorization !== `Bearer ${credential.token}`) return
   tokens.keep({ credential, token, route, values, admission }, access.expires)
 }
 
