@@ -59,8 +59,7 @@ export const scope = stage({
 export const useScope = stage({
   name: 'use_scope',
   establishes: "the token's scopes cover what is used of an MCP server",
-  without: ({ route, routeGrant }: Pick<Needs, 'route'> & { readonly routeGrant: Grant }) =>
-    route.mcp ? undefined : { grant: routeGrant },
+  // Not remembered: who is refused before has used nothing.
   found: ({ grant }) => ({ grant }),
   // They are in the table of the stage whose codes they are.
   denials: [],

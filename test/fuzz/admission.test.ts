@@ -313,7 +313,7 @@ const steps = fc
               do: fc.constant('ask' as const),
               token: fc.constantFrom(...tokens),
               request: fc.constantFrom(...requests),
-              scheme: fc.constantFrom('Bearer ', 'Bearer ', 'Bearer ', 'bearer  '),
+              scheme: fc.constantFrom(...Array(9).fill('Bearer '), 'bearer  '),
             }),
           },
           {
