@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -55,14 +56,20 @@ export async function startGate(options: GateOptions): Promise<Gate> {
   return gateOf(await serve(path, sockets, directory), options)
 }
 
-/** A port nobody listens on now. Another process may take it first. */
+/**
+ * A port nobody listens on, below those that systems hand out by themselves: between its choice and its use no
+ * connection of another test takes it.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const address = server.address()
-  await new Promise((done) => server.close(done))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+  for (;;) {
+    const port = randomInt(12_000, 30_000)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((done) =>
+      server.on('error', () => done(false)).listen(port, '127.0.0.1', () => done(true)),
+    )
+    await new Promise((done) => server.close(done))
+    if (isFree) return port
+  }
 }
 
 function gateOf(workerd: Workerd, { kv = true, beside = [] }: GateOptions, name = 'gate'): Gate {
