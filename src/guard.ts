@@ -202,7 +202,7 @@ const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {
   keys.vouch?.(issuer, caller)
   const values = valuesOf(deciding)
   if (remembered?.admissions.get(route)?.get(values) === admission) return
-  // As nearly everybody writes it: one token has a thousand other spellings, each a place of its own.
+  // `Bearer` and its spaces can be written in 1,024 ways, and each would take a place of its own.
   if (credential.authorization !== `Bearer ${credential.token}`) return
   tokens.keep({ credential, token, route, values, admission }, access.expires)
 }

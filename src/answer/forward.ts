@@ -132,7 +132,7 @@ const sendOn = async (
     redirect: 'manual',
     // In workerd: a body is passed on as it came, also where a script could read it decoded.
     ...(!isRead(route) && { encodeResponseBody: 'manual' }),
-    // An answer for one agent is never another's; no other method's is looked for in a cache.
+    // One agent's answer is never another's. Only GET and HEAD are answered from a cache.
     ...(isBodiless(method) && { cache: 'no-store' }),
     ...(held && held.length > 0 && { body: held }),
     ...(body && { body }),

@@ -5,6 +5,7 @@ import { type Decision, type Facts, refusalOf } from '../guard.ts'
 import { type McpMessage, writtenName } from '../model/mcp.ts'
 import type { Gate } from '../model/policy.ts'
 import type { Operation } from '../model/token.ts'
+import type { Relayed } from './relay.ts'
 import { requiredBy } from './required.ts'
 
 /** What a journal line says beside the decision. */
@@ -19,7 +20,7 @@ export interface RecordContext {
   /** A denial after the line: forwarding failed, or an endpoint of the gate refused. */
   readonly denial?: Denial | undefined
   /** What the origin has answered, where it has. */
-  readonly origin?: { readonly status: number; readonly requestId?: string | undefined } | undefined
+  readonly origin?: Relayed['origin']
   /** Ids of the revocations that were made or lifted. */
   readonly revocations?: readonly string[] | undefined
 }

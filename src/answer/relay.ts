@@ -66,7 +66,7 @@ export const relay = async (
     limited,
   }
   const searched = withoutSecrets(toAgent(sent.value, about), route)
-  // As it is told: what an origin repeats of a secret is for no log either.
+  // Read from the masked answer: an origin may repeat a secret in it.
   const id = searched.headers.get(tellsId ? 'x-origin-request-id' : 'x-request-id')
   const origin = { status, requestId: id ?? undefined }
   const finishing = finished(searched, request, { decision, isFetched })

@@ -1,3 +1,4 @@
+import { contentLength } from '../base/body.ts'
 import type { Denial } from '../base/denial.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { Decision } from '../guard.ts'
@@ -22,8 +23,8 @@ export const watchUpload = (
   decision: Decision,
   abort: AbortController,
 ): WatchedUpload => {
-  const length = Number(headers.get('content-length') ?? Number.NaN)
-  if (length <= LIMITS.smallBodyBytes) return UNWATCHED
+  const length = contentLength(headers)
+  if (length !== undefined && length <= LIMITS.smallBodyBytes) return UNWATCHED
   if (decision.outcome !== 'passed' || decision.known.route.mode === 'shadow') return UNWATCHED
   let ending: Ending | undefined
   const over = watch(decision.known, decision.ports, (how) => {

@@ -1,3 +1,4 @@
+import { contentLength } from '../base/body.ts'
 import { LIMITS } from '../base/limits.ts'
 
 /**
@@ -78,16 +79,16 @@ export const streamed = (
   request: Request,
   upload: Upload,
 ): Streamed => {
-  const length = Number(request.headers.get('content-length') ?? Number.NaN)
+  const length = contentLength(request.headers)
   const Fixed = (globalThis as { FixedLengthStream?: FixedLength }).FixedLengthStream
-  const pipe =
-    Fixed && Number.isSafeInteger(length) ? new Fixed(length) : new TransformStream<Uint8Array>()
+  const pipe = Fixed && length !== undefined ? new Fixed(length) : new TransformStream<Uint8Array>()
   let progress: Progress = 'flowing'
   const tell = (now: Progress) => {
     progress = now
     upload.wait.begin()
   }
-  const isSmall = Fixed && length <= LIMITS.smallBodyBytes && upload.overNetwork
+  const isSmall =
+    Fixed && length !== undefined && length <= LIMITS.smallBodyBytes && upload.overNetwork
   const through = isSmall
     ? // It breaks, too, when the origin does, but only after sending has failed.
       body.pipeTo(pipe.writable).then(

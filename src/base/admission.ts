@@ -14,11 +14,11 @@ export interface Admission<Facts = unknown> {
   readonly facts: Facts
   /** When the same would be decided again. */
   readonly within: Within
-  /** By who made it: see {@link perAdmission}. */
+  /** By the function that made it: see {@link perAdmission}. */
   readonly made: Map<unknown, unknown>
   /** Bytes of what was made. */
   bytes: number
-  /** Told when there is more. */
+  /** Called with the bytes that are added, or fewer than none that are let go. */
   counted?: (more: number) => void
 }
 

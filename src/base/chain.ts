@@ -33,8 +33,8 @@ export interface Stage<
   /** Lets go of what no stage after it needs. Called once it has passed, and was told. */
   readonly done?: (facts: Needs & Adds) => void
   /**
-   * What it establishes where it asks nothing, by facts that an admission is found by; `undefined` where it has to
-   * run. An admission remembers it. Must not throw.
+   * The facts it adds on a rule for which it has nothing to check; `undefined` where it has to run. It is given only
+   * facts that an admission is found by, which remembers what it adds. Must not throw.
    */
   readonly without?: (facts: Keyed) => Adds | undefined
   readonly denials: readonly Pick<Denier<Code>, 'rows'>[]
@@ -127,7 +127,7 @@ export interface Chain<Given, Facts, Keyed, Ports, Code extends string> {
    * Runs the stages in order until one denies or ends the line. A stage that throws denies with
    * `unavailable`; the error goes to `onError` and nowhere else. `recall` gives an admission for the facts
    * so far, asked before the first stage that is decided once; with one, those stages do not run, nor those that
-   * ask nothing.
+   * have nothing to check.
    */
   run(
     given: Given,
@@ -162,7 +162,7 @@ const shown = (
 
 const build = (places: readonly Place[], keyed: readonly string[] = []) => {
   const firstOnce = places.findIndex(({ isOnce }) => isOnce)
-  /** With what the stages establish that ask nothing, and those that run for each request all the same. */
+  /** Remembers the facts of stages that have nothing to check, and which stages run for each request. */
   const admittedBy = (known: Record<string, unknown>, decided: readonly Decided[]): Admission => {
     const by = Object.fromEntries(keyed.map((name) => [name, known[name]]))
     const facts = Object.assign(by, ...decided.map((one) => one.facts))
@@ -223,8 +223,10 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
         Object.assign(known, outcome.value)
         if (!outcome.ok) {
           const { reason } = outcome
-          const detail = trace && { ...reason.detail, ...shown(name, missed, known, onError) }
-          trace?.({ stage: name, outcome: 'denied', ms, detail: detail ?? {} })
+          if (trace) {
+            const detail = { ...reason.detail, ...shown(name, missed, known, onError) }
+            trace({ stage: name, outcome: 'denied', ms, detail })
+          }
           return { outcome: 'denied', denial: reason, known, waits }
         }
         if ('end' in outcome) {

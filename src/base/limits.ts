@@ -42,7 +42,7 @@ export const LIMITS = {
   heldBodies: { bytes: 32 * 1024 * 1024, ofOne: 4 * 1024 * 1024 } as Readonly<
     Record<'bytes' | 'ofOne', number>
   >,
-  /** Milliseconds that a held body is counted for while its origin has not answered: it has it by then. */
+  /** Milliseconds that a held body counts for while its origin has not answered; by then the origin has received it. */
   originMs: 30_000,
   /** Milliseconds after which what a request holds is no longer counted, beside the time that it is held for. */
   heldSlackMs: 20_000,

@@ -33,7 +33,7 @@ export const createRooms = (
   let taken = 0
   let earliest = Number.POSITIVE_INFINITY
 
-  /** What their owners have lost is no more held than what they leave. */
+  /** Leaves a room whose request ended without leaving it. */
   const lost = new FinalizationRegistry<Open>((room) => room.leave())
 
   const add = (owner: string, more: number) => {
@@ -81,7 +81,7 @@ export const createRooms = (
           isOver = true
         },
       }
-      // Another object, since those that are open are kept here.
+      // A second object is watched: the first one is kept in `open`, so it is never collected.
       const owned: Room = { take: room.take, leave: room.leave }
       lost.register(owned, room, room)
       return owned

@@ -59,7 +59,7 @@ export const scope = stage({
 export const useScope = stage({
   name: 'use_scope',
   establishes: "the token's scopes cover what is used of an MCP server",
-  // Not remembered: who is refused before has used nothing.
+  // Runs for each request, so that one that is denied before has no grant in the journal.
   found: ({ grant }) => ({ grant }),
   // They are in the table of the stage whose codes they are.
   denials: [],
