@@ -93,19 +93,17 @@ export const isHopByHop = (name: string, named: ReadonlySet<string>): boolean =>
 
 type Pairs = readonly (readonly [name: string, value: string])[]
 
-/** What an origin is told of who is calling, as names and values of headers. */
-export const identityHeaders = (known: Facts): Pairs => {
-  const { admission, grant, routeGrant, policy } = known
-  const pairs = admittedHeaders(admission, known)
-  return grant === routeGrant
-    ? pairs
-    : [
-        ...pairs.filter(([name]) => name !== `${policy.gate.identityPrefix}grant`),
-        ...prefixed(policy.gate, scopeList('grant', grant)),
-      ]
-}
+/** What an origin is told of who is calling, as names and values of headers; of the grant that of the rule. */
+export const identityHeaders = (known: Facts): Pairs => admittedHeaders(known.admission, known)
 
-/** Those of an admission: all that a rule without an MCP server has. */
+/** What an origin is told of what is granted. */
+export const grantHeaders = ({ policy, grant }: Pick<Facts, 'policy' | 'grant'>): Pairs =>
+  prefixed(policy.gate, scopeList('grant', grant))
+
+/** The name that {@link grantHeaders} has. */
+export const grantName = ({ policy }: Pick<Facts, 'policy'>): string =>
+  `${policy.gate.identityPrefix}grant`
+
 const admittedHeaders = perAdmission(
   (known: Facts): Pairs => [
     ...claimHeaders(known),

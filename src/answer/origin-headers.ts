@@ -1,47 +1,145 @@
+import { perAdmission, weigh } from '../base/admission.ts'
+import type { Address } from '../base/request.ts'
 import { foldedName } from '../base/text.ts'
 import type { Facts } from '../guard.ts'
 import { ASSERTION_HEADER } from '../model/assertion.ts'
 import type { Route } from '../model/route.ts'
 import { partsOf } from '../model/well-known.ts'
 import type { ForwardContext } from './forward.ts'
-import { identityHeaders, stripInbound } from './headers.ts'
+import { grantHeaders, grantName, identityHeaders, stripInbound } from './headers.ts'
 import { setMcpHeaders } from './mcp/request.ts'
 
 /** Whether answers are searched: for secrets, or for what a caller of MCP may not know of. */
 export const isRead = ({ secrets, mcp }: Route): boolean => secrets.length > 0 || mcp !== undefined
 
+/** Headers made for an origin, and the names in them that go on as they came. */
+interface Made {
+  readonly headers: Headers
+  readonly kept: ReadonlySet<string>
+}
+
+/** What was made for the last request of an admission, and what it was made of. */
+interface Last extends Made, Pick<Address, 'scheme' | 'authority'> {
+  readonly names: readonly string[]
+  readonly values: readonly string[]
+}
+
 /**
  * The headers an origin is told, from those a request came with: copied by the runtime, so that what stays is
- * byte for byte as it came, in as many lines.
+ * byte for byte as it came. An agent sends nearly the same headers again and again, so those of its last request
+ * are copied where they fit.
  */
 export const originHeaders = (
   inbound: Headers,
   assertion: string | undefined,
   context: ForwardContext,
 ): Headers => {
-  const { policy, route, address, decision, requestId, clientIp } = context
-  const headers = new Headers(inbound)
-  const upgrade = headers.get('upgrade')
-  stripInbound(headers, policy.gate, route)
-  if (upgrade?.toLowerCase() === 'websocket' && !route.mcp) headers.set('Upgrade', 'websocket')
-  if (route.target.service) headers.set('Host', partsOf(route.target.url).host)
-  else headers.delete('host')
+  const { policy, route, decision, requestId, clientIp } = context
+  const headers = likeLast(inbound, context) ?? made(inbound, context).headers
   if (clientIp !== undefined) headers.set('X-Forwarded-For', clientIp)
-  headers.set('X-Forwarded-Proto', address.scheme)
-  headers.set('X-Forwarded-Host', address.authority)
-  headers.set('Via', '1.1 edgewarden')
   headers.set('X-Request-Id', requestId)
-  // The origin sees no credential by which a cache before it would know to keep nothing.
-  if (route.access !== 'public') headers.set('Cache-Control', 'no-cache, no-store')
   if (decision.outcome === 'passed') {
-    for (const [name, value] of route.inject) headers.set(name, value)
-    tell(headers, decision.known)
+    if (route.mcp) tellOperation(headers, decision.known)
     if (assertion !== undefined) {
       headers.set(policy.gate.identityPrefix + ASSERTION_HEADER, assertion)
     }
   }
   return headers
 }
+
+/** All headers for an origin but those that are told of each request. */
+const made = (
+  inbound: Headers,
+  { policy, route, address, decision }: Omit<ForwardContext, 'send'>,
+): Made => {
+  const headers = new Headers(inbound)
+  const upgrade = headers.get('upgrade')
+  stripInbound(headers, policy.gate, route)
+  headers.delete('host')
+  const kept = new Set<string>(headers.keys())
+  const set = (name: string, value: string) => {
+    headers.set(name, value)
+    kept.delete(name.toLowerCase())
+  }
+  if (upgrade?.toLowerCase() === 'websocket' && !route.mcp) set('Upgrade', 'websocket')
+  if (route.target.service) set('Host', partsOf(route.target.url).host)
+  set('X-Forwarded-Proto', address.scheme)
+  set('X-Forwarded-Host', address.authority)
+  set('Via', '1.1 edgewarden')
+  // The origin sees no credential by which a cache before it would know to keep nothing.
+  if (route.access !== 'public') set('Cache-Control', 'no-cache, no-store')
+  if (decision.outcome === 'passed') {
+    for (const [name, value] of route.inject) set(name, value)
+    if (isRead(route)) {
+      for (const name of askWhole(headers)) kept.delete(name)
+    }
+    for (const [name, value] of identityHeaders(decision.known)) set(name, value)
+  }
+  return { headers, kept }
+}
+
+/**
+ * Headers made as for the last request of the admission; `undefined` where there is none that this one is like. It
+ * is like that one with the same names in the same order, and the same values but for names that go on as they came.
+ */
+const likeLast = (inbound: Headers, context: ForwardContext): Headers | undefined => {
+  const { decision, address } = context
+  // An admission that is not remembered is not met again.
+  if (decision.outcome !== 'passed' || !decision.known.admission.counted) return undefined
+  const { admission } = decision.known
+  const names: string[] = []
+  const values: string[] = []
+  inbound.forEach((value, name) => {
+    names.push(name)
+    values.push(value)
+  })
+  const place = lastOf(admission, undefined)
+  const copy = place.last && copied(place.last, address, names, values)
+  if (copy) return copy
+  if (!values.every((value) => ASCII.test(value))) return undefined
+  const { scheme, authority } = address
+  const last = { ...made(inbound, context), scheme, authority, names, values }
+  weigh(admission, weightOf(last) - (place.last ? weightOf(place.last) : 0))
+  place.last = last
+  return new Headers(last.headers)
+}
+
+const lastOf = perAdmission(
+  (): { last?: Last } => ({}),
+  () => 0,
+)
+
+const copied = (
+  last: Last,
+  { scheme, authority }: Address,
+  names: readonly string[],
+  values: readonly string[],
+): Headers | undefined => {
+  if (last.scheme !== scheme || last.authority !== authority) return undefined
+  if (last.names.length !== names.length) return undefined
+  const headers = new Headers(last.headers)
+  for (let i = 0; i < names.length; i++) {
+    const [name, value] = [names[i] as string, values[i] as string]
+    if (last.names[i] !== name) return undefined
+    if (last.values[i] === value) continue
+    if (RULING.has(name) || value.includes(',') || !ASCII.test(value)) return undefined
+    if (last.kept.has(name)) headers.set(name, value)
+  }
+  return headers
+}
+
+/** By their values, other headers stay or go. */
+const RULING: ReadonlySet<string> = new Set(['connection', 'upgrade'])
+
+/** What is read as it was sent, in one line or as a list, which says the same in several (RFC 9110 §5.3). */
+const ASCII = /^[\t\x20-\x7e]*$/
+
+/** Bytes, those of the runtime outside of the heap too. */
+const weightOf = ({ names, values, headers }: Last): number =>
+  [...headers].reduce(
+    (sum, [name, value]) => sum + name.length + value.length + 128,
+    names.reduce((sum, name, i) => sum + 2 * (name.length + (values[i] ?? '').length) + 64, 512),
+  )
 
 /**
  * The headers that an MCP server in the same process is told, from those a request came with: as one behind the
@@ -52,25 +150,26 @@ export const handlerHeaders = (inbound: Headers, known: Facts): Headers => {
   const token = inbound.get('authorization')
   stripInbound(headers, known.policy.gate, known.route)
   if (token !== null) headers.set('Authorization', token)
-  tell(headers, known)
+  askWhole(headers)
+  for (const [name, value] of identityHeaders(known)) headers.set(name, value)
+  tellOperation(headers, known)
   return headers
 }
 
-/** Sets what is known of a request that passed, in place. */
-const tell = (headers: Headers, known: Facts): void => {
-  const { route, operation } = known
-  if (isRead(route)) askWhole(headers)
-  if (route.mcp) setMcpHeaders(headers, operation)
-  for (const [name, value] of identityHeaders(known)) headers.set(name, value)
+/** Sets what is known of a request's operation, in place. */
+const tellOperation = (headers: Headers, known: Facts): void => {
+  setMcpHeaders(headers, known.operation)
+  headers.delete(grantName(known))
+  for (const [name, value] of grantHeaders(known)) headers.set(name, value)
 }
 
 /** What an agent could ask for a part by, or for another charset. */
 const CHOOSING = ['range', 'if-range', 'request-range', 'a-im', 'accept-charset']
 
-/** A secret cannot be recognised in a coding, in most charsets, or by a part of it. */
-const askWhole = (headers: Headers): void => {
-  for (const name of [...headers.keys()]) {
-    if (CHOOSING.includes(foldedName(name))) headers.delete(name)
-  }
+/** A secret cannot be recognised in a coding, in most charsets, or by a part of it. Gives the names that are changed. */
+const askWhole = (headers: Headers): readonly string[] => {
+  const choosing = [...headers.keys()].filter((name) => CHOOSING.includes(foldedName(name)))
+  for (const name of choosing) headers.delete(name)
   headers.set('Accept-Encoding', 'identity')
+  return [...choosing, 'accept-encoding']
 }

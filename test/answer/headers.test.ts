@@ -261,22 +261,6 @@ describe('identityHeaders', () => {
     expect(names).toContain('x-acme-grant')
   })
 
-  it('has the grant of the request in place of that of the rule', () => {
-    const grant = ['docs:read', 'tools:call']
-    const facts = factsOf({ grant, routeGrant: ['docs:read'] })
-    const grants = () => identityHeaders(facts).filter(([name]) => name === 'x-agent-grant')
-    expect(grants()).toEqual([['x-agent-grant', 'docs:read tools:call']])
-    // Whatever was asked before with the same admission.
-    expect(identityHeaders({ ...facts, grant: facts.routeGrant })).toContainEqual([
-      'x-agent-grant',
-      'docs:read',
-    ])
-    expect(grants()).toEqual([['x-agent-grant', 'docs:read tools:call']])
-    expect(identityHeaders({ ...facts, grant: [] }).map(([name]) => name)).not.toContain(
-      'x-agent-grant',
-    )
-  })
-
   describe('of claims', () => {
     const header = (name: string, ...path: readonly string[]): ClaimHeader => ({
       header: name,

@@ -123,6 +123,70 @@ describe('headers that only the gate may set', () => {
   })
 })
 
+describe('headers of a token that is sent again', () => {
+  /** What the origin is sent of these names, of each request. */
+  const toldOf = async (requests: readonly (readonly Header[])[]) => {
+    const token = await world.token()
+    const told: (readonly Header[])[] = []
+    for (const headers of requests) {
+      world.origin.clear()
+      expect((await world.send({ target: '/v1/any', token, headers })).status).toBe(200)
+      const names = headers.map(([name]) => name.toLowerCase())
+      told.push(
+        (world.origin.requests[0]?.rawHeaders ?? [])
+          .map(([name, value]): Header => [name.toLowerCase(), value])
+          .filter(([name]) => names.includes(name)),
+      )
+    }
+    return told
+  }
+
+  it.each<[string, readonly (readonly Header[])[]]>([
+    ['values that change', [[['x-a', '1']], [['x-a', '1']], [['x-a', '2']], [['x-a', '1']]]],
+    ['names that change', [[['x-a', '1']], [['x-a', '1']], [['x-b', '1']], [['x-a', '1']]]],
+    [
+      'bytes that are no UTF-8',
+      [[['x-a', '1']], [['x-a', '1']], [['x-a', 'Jos\xe9']], [['x-a', 'Jos\xe9']], [['x-a', '1']]],
+    ],
+    [
+      'a value that becomes two lines',
+      [
+        [['x-a', '1']],
+        [['x-a', '1']],
+        [
+          ['x-a', '2'],
+          ['x-a', '3'],
+        ],
+        [['x-a', '1']],
+      ],
+    ],
+  ])('are those of each request: %s', async (_, requests) => {
+    expect(await toldOf(requests)).toEqual(requests)
+  })
+
+  it('are not those that an earlier Connection had named, or had not', async () => {
+    const named: Header[] = [
+      ['Connection', 'x-hop'],
+      ['x-hop', 'inner'],
+    ]
+    const kept: Header[] = [
+      ['Connection', 'keep-alive'],
+      ['x-hop', 'inner'],
+    ]
+    const hops = (await toldOf([named, named, kept, kept, named])).map((told) =>
+      told.filter(([name]) => name === 'x-hop').map(([, value]) => value),
+    )
+    expect(hops).toEqual([[], [], ['inner'], ['inner'], []])
+  })
+
+  it('are never an identity that an earlier one happened to name rightly', async () => {
+    const id = (value: string): Header[] => [['x-agent-id', value]]
+    const right = `acme/${AGENT}`
+    const told = await toldOf([id(right), id(right), id('acme/root'), id(right)])
+    expect(told).toEqual([id(right), id(right), id(right), id(right)])
+  })
+})
+
 describe('a prefix of the gate’s own', () => {
   const names = ['id', 'issuer', 'assertion', 'anything']
   const headers = ['X-Caller-', 'x_caller_', 'X.CALLER-', 'X-Agent-', 'x_agent_'].flatMap(

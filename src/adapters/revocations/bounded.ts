@@ -50,6 +50,7 @@ export const createBoundedLookup = (ask: Ask, options: SnapshotOptions) => {
   const lookup = (subjects: Subjects, maxStaleness: number): Promise<Entries> | Entries => {
     const snapshot = snapshots.within(maxStaleness)
     if (!snapshot) return askNow(subjects)
+    if (snapshot.set.size === 0) return NONE
     const hashes = hashed.get(subjects)
     // Time passes meanwhile, so that the copy is looked at anew.
     if (!hashes) return hash(subjects).then(() => lookup(subjects, maxStaleness))

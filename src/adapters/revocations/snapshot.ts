@@ -42,7 +42,7 @@ export interface Answer {
 
 /** A complete copy of the set. */
 export interface Snapshot extends Version {
-  readonly set: Pick<RevocationSet, 'has'>
+  readonly set: Pick<RevocationSet, 'has' | 'size'>
   /**
    * For what was asked while this copy was held, by `subjectKey`. That stays true as long as the copy
    * does. Another version has a map of its own, with those answers that its changes leave true: what is

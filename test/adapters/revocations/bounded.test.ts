@@ -70,8 +70,15 @@ describe('a bounded lookup', () => {
     expect(shard.calls()).toEqual([])
   })
 
-  it('hashes of a new token what no other token had', async () => {
+  it('hashes nothing where the copy is empty', async () => {
     const { lookup, warm } = start()
+    await warm()
+    expect(lookup(agents('new'), BOUNDED)).toEqual([])
+  })
+
+  it('hashes of a new token what no other token had', async () => {
+    const { lookup, shard, warm } = start()
+    await shard.revoke('somebody')
     await warm()
     const digest = vi.spyOn(crypto.subtle, 'digest')
     const tokenOf = (value: string): readonly RevocationSubject[] => [
@@ -87,6 +94,7 @@ describe('a bounded lookup', () => {
 
   it('hashes the subjects of a new token, and calls nothing', async () => {
     const { lookup, shard, warm } = start()
+    await shard.revoke('somebody')
     await warm()
     const subjects = agents('new')
     const first = lookup(subjects, BOUNDED)
@@ -98,6 +106,7 @@ describe('a bounded lookup', () => {
 
   it('judges the age of the copy after the hashing, not before', async () => {
     const { lookup, advance, shard, warm } = start()
+    await shard.revoke('somebody')
     await warm()
     shard.fail(new Error('down'))
     advance(BOUNDED.maxStaleness - 1)
