@@ -48,6 +48,13 @@ const keyOf = async (algorithm: Algorithm, of: Algorithm = algorithm): Promise<V
   }
 }
 
+/** One that no key set gives. */
+const shortKey = async (): Promise<VerificationKey> => {
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 })
+  const jwk = publicKey.export({ format: 'jwk' }) as JWK
+  return { key: (await importJWK(jwk, 'RS256')) as VerificationKey['key'] }
+}
+
 /** These name no hash of their own. */
 const isPure = (algorithm: Algorithm) => algorithm === 'Ed25519' || algorithm.startsWith('ML-DSA')
 
@@ -134,15 +141,7 @@ describe('signature', () => {
     ['RS256 as PS256', 'PS256', tokenOf('RS256', { header: { alg: 'PS256' } })],
     ['RS256 as RS512', 'RS512', tokenOf('RS256', { header: { alg: 'RS512' } })],
     ['ES384 as ES256', 'ES256', tokenOf('ES384', { header: { alg: 'ES256' } })],
-    [
-      'a header that names another algorithm',
-      'ES256',
-      tokenOf('ES256', { header: { alg: 'ES384' } }),
-    ],
     ['none', 'ES256', tokenOf('ES256', { header: { alg: 'none' }, signature: new Uint8Array() })],
-    ['HS256', 'RS256', tokenOf('RS256', { header: { alg: 'HS256' } })],
-    ['an extension', 'ES256', tokenOf('ES256', { header: { crit: ['x'], x: 1 } })],
-    ['b64', 'ES256', tokenOf('ES256', { header: { crit: ['b64'], b64: false } })],
     ['doubled claims', 'ES256', tokenOf('ES256', { payload: '{"sub":"a","sub":"b"}' })],
     ['a list of claims', 'ES256', tokenOf('ES256', { payload: '[]' })],
     ['no claims', 'ES256', tokenOf('ES256', { payload: '' })],
@@ -165,9 +164,14 @@ describe('signature', () => {
     expect(codeOf(await run(tokenOf('ES256'), 'ES256', { key }))).toBe('signature_invalid')
   })
 
-  it('never verifies with a key that was imported for another algorithm', async () => {
-    const run256 = run(tokenOf('RS256'), 'RS256', keyOf('PS256', 'RS256'))
-    await expect(run256).rejects.toThrow()
+  it.each<[Algorithm, string, Promise<VerificationKey>]>([
+    ['RS256', 'imported for another algorithm', keyOf('PS256', 'RS256')],
+    ['RS256', 'imported for another hash', keyOf('RS512', 'RS256')],
+    ['ES256', 'of another curve', keyOf('ES384')],
+    ['ES256', 'of another kind', keyOf('Ed25519')],
+    ['RS256', 'of 1,024 bits', shortKey()],
+  ])('never verifies %s with a key %s', async (algorithm, _, key) => {
+    await expect(run(tokenOf(algorithm), algorithm, key)).rejects.toThrow('another algorithm')
   })
 
   it.each([
