@@ -7,7 +7,7 @@ import type { Route } from '../model/route.ts'
 import { partsOf } from '../model/well-known.ts'
 import type { ForwardContext } from './forward.ts'
 import { grantHeaders, grantName, identityHeaders, stripInbound } from './headers.ts'
-import { setMcpHeaders } from './mcp/request.ts'
+import { setMcpHeaders, stripMcpHeaders } from './mcp/request.ts'
 
 /** Whether answers are searched: for secrets, or for what a caller of MCP may not know of. */
 export const isRead = ({ secrets, mcp }: Route): boolean => secrets.length > 0 || mcp !== undefined
@@ -56,6 +56,7 @@ const made = (
   const upgrade = headers.get('upgrade')
   stripInbound(headers, policy.gate, route)
   headers.delete('host')
+  if (route.mcp && decision.outcome === 'passed') stripMcpHeaders(headers)
   const kept = new Set<string>(headers.keys())
   const set = (name: string, value: string) => {
     headers.set(name, value)
@@ -149,6 +150,7 @@ export const handlerHeaders = (inbound: Headers, known: Facts): Headers => {
   const headers = new Headers(inbound)
   const token = inbound.get('authorization')
   stripInbound(headers, known.policy.gate, known.route)
+  stripMcpHeaders(headers)
   if (token !== null) headers.set('Authorization', token)
   askWhole(headers)
   for (const [name, value] of identityHeaders(known)) headers.set(name, value)
@@ -159,6 +161,7 @@ export const handlerHeaders = (inbound: Headers, known: Facts): Headers => {
 /** Sets what is known of a request's operation, in place. */
 const tellOperation = (headers: Headers, known: Facts): void => {
   setMcpHeaders(headers, known.operation)
+  if (known.grant === known.routeGrant) return
   headers.delete(grantName(known))
   for (const [name, value] of grantHeaders(known)) headers.set(name, value)
 }

@@ -10,23 +10,31 @@ const MCP_HEADERS = [
   'last-event-id',
 ]
 
+/** Removes, in place, other spellings of the names that an MCP server reads, and the session as the caller has it. */
+export const stripMcpHeaders = (headers: Headers): void => {
+  for (const name of [...headers.keys()]) {
+    const folded = foldedName(name)
+    const isOther = MCP_HEADERS.includes(folded) && name !== folded
+    if (isOther || folded === SESSION) headers.delete(name)
+  }
+}
+
 /**
- * Turns the headers that MCP has, in place, into those for its server: its own session id, and of what mirrors
- * the body only what the revision has, since no other was held against the body (MCP 2026-07-28, Streamable HTTP).
- * A name in several headers becomes one: some servers would read the first alone, or the last.
+ * Sets, in place, what an MCP server is told of an operation, after {@link stripMcpHeaders}: its own session id, and
+ * of what mirrors the body only what the revision has, since no other was held against the body (MCP 2026-07-28,
+ * Streamable HTTP). A name in several headers becomes one: some servers would read the first alone, or the last.
  */
 export const setMcpHeaders = (headers: Headers, operation: Operation): void => {
   if (operation.kind !== 'mcp') return
-  const isMirrored = operation.revision === '2026-07-28'
-  for (const name of [...headers.keys()]) {
-    const folded = foldedName(name)
-    const goes =
-      folded === 'mcp-session-id' ||
-      (MCP_HEADERS.includes(folded) && name !== folded) ||
-      (!isMirrored && (folded === 'mcp-method' || folded === 'mcp-name'))
-    if (goes) headers.delete(name)
+  if (operation.revision === '2026-07-28') {
+    const name = headers.get('mcp-name')
+    if (name !== null) headers.set('Mcp-Name', name)
+  } else {
+    for (const name of MIRRORING) headers.delete(name)
   }
-  const name = headers.get('mcp-name')
-  if (name !== null) headers.set('Mcp-Name', name)
   if (operation.session !== undefined) headers.set('Mcp-Session-Id', operation.session)
 }
+
+const SESSION = 'mcp-session-id'
+/** What says in a header what the body says. */
+const MIRRORING = ['mcp-method', 'mcp-name']
