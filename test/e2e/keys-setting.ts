@@ -16,6 +16,9 @@ export const clocked = async (objects: Readonly<Record<string, string>> = {}) =>
 /** Puts a gate's clock forward, and that of its objects. */
 export const forward = (gate: Gate, ms: number) => gate.call('CLOCK', 'clock', 'forward', ms)
 
+/** Gives a gate other variables, as a deployment does to an isolate that outlives it. */
+export const change = (gate: Gate, vars: Members) => gate.call('CLOCK', 'clock', 'change', vars)
+
 /** Has a gate wait long for what it gives up soon otherwise, so that a slow machine is no outage. */
 export const makePatient = (gate: Gate) => gate.call('CLOCK', 'clock', 'stretch', 30)
 

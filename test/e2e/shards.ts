@@ -18,15 +18,23 @@ export const UNREACHABLE = 'unreachable-token'
  * keeper of assertion keys, but for the first call; `TroubledReplays` is what remembers tokens, and
  * does to the next claims what it is told: `fails` stores nothing, `loses` stores it and does not answer. `Clock` puts
  * the clock of its isolate forward, so that no test has to wait, and makes its timers long, so that a busy
- * machine does not end what is only slow.
+ * machine does not end what is only slow; and it changes the variables of its isolate, which keeps what it remembers.
  */
-const classes = (real: string, keeper: string, replays: string) => `
+const classes = (real: string, keeper: string, replays: string, worker: string) => `
 import { DurableObject as Base__ } from 'cloudflare:workers'
 const later__ = (ms) => new Promise((done) => setTimeout(done, ms))
+const changing__ = {
+  ...${worker},
+  fetch(request, env, context) {
+    clock__.env ??= { ...env, ...clock__.vars }
+    return ${worker}.fetch(request, clock__.env, context)
+  },
+}
 const NOTHING__ = { epoch: 'e', version: 1, entries: [] }
 export class Clock extends Base__ {
   async forward(ms) { clock__.ahead += ms }
   async stretch(times) { clock__.stretch = times }
+  async change(vars) { clock__.vars = vars; clock__.env = undefined }
 }
 export class UnreachableShard extends Base__ {
   fail() { throw new Error('unreachable') }
@@ -148,6 +156,8 @@ export async function withShards(
   }
   const real = ['RevocationShard', 'AssertionKeeper', 'ReplayShard'] as const
   const [shard, keeper, replays] = real.map(realName) as [string, string, string]
-  await writeFile(path, CLOCK + code + classes(shard, keeper, replays))
+  const worker = realName('default')
+  const exporting = code.replace(`${worker} as default`, 'changing__ as default')
+  await writeFile(path, CLOCK + exporting + classes(shard, keeper, replays, worker))
   return { path, remove: () => rm(directory, { recursive: true, force: true }) }
 }

@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { decodeJwt } from 'jose'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { recordOf } from '../../src/answer/record.ts'
 import {
   createGuard,
@@ -14,246 +16,158 @@ import {
   type Guard,
 } from '../../src/index.ts'
 import type { Policy } from '../../src/model/policy.ts'
-import type { KeySource, TokenMemory } from '../../src/model/ports.ts'
-import { type Kind, type Revocation, revocationId } from '../../src/model/revocation.ts'
-import { createEncryptionKey, encrypt, secretOf } from '../kit/encryption.ts'
-import { ISSUER, NOW, noTokens, RESOURCE } from '../kit/facts.ts'
+import type { KeySource, Limits, Revocations, TokenMemory } from '../../src/model/ports.ts'
+import { type Revocation, revocationId } from '../../src/model/revocation.ts'
+import { ISSUER, NOW, noTokens } from '../kit/facts.ts'
 import { isSoak, tries } from '../kit/property.ts'
-import { FOREIGN, keysOf, minted, PAIR } from '../line-cases.ts'
-import { policy } from '../policy/support.ts'
+import { ROOT } from '../kit/repository.ts'
+import { FOREIGN, keysOf, PAIR } from '../line-cases.ts'
+import {
+  DIFFERENCES,
+  MIXED,
+  type Mix,
+  mixedPolicy,
+  mixes,
+  OPTIONS,
+  POLICIES,
+  REQUESTS,
+  REVOCABLE,
+  ROUTES,
+  SECRET,
+  type Sent,
+  TOKENS,
+  USUAL,
+} from './admission-cases.ts'
 
 /** Whatever a guard remembers, it decides as one that remembers nothing. */
 
-const SEALING = await createEncryptionKey()
-const BETA = 'https://auth.beta.example'
-const any = { scopes: [] }
-const VARS = {
-  GATE: {
-    resource: RESOURCE,
-    origin: 'https://origin.example.com',
-    assertion: 'identity',
-    identity_headers: { tenant: 'tenant' },
-  },
-  ISSUERS: {
-    acme: {
-      issuer: ISSUER,
-      agent_prefix: 'acme/',
-      agent_id: ['act.sub', 'client_id'],
-      delegation: { issuers: ['beta'], parent_scope: 'parent' },
-      decrypt: { secret: 'ACME_KEYS' },
-    },
-    beta: { issuer: BETA, agent_prefix: 'beta/' },
-  },
-  ROUTES: [
-    { match: 'GET /docs/{id}', scopes: ['docs:read'] },
-    { match: 'GET /own/{id}/{part}', scopes: ['own:{id}:{part}'] },
-    { match: 'GET /either/{id}', scopes: { any: ['docs:{id}', 'own:{id}:a', 'all'] } },
-    { match: 'GET /crawl', ...any, agent_types: ['crawler'] },
-    { match: 'GET /runs/{run}', scopes: ['docs:read'], workflow: 'path:run' },
-    { match: 'GET /by-header', ...any, workflow: 'header:x-run' },
-    { match: 'GET /by-query/{id}', scopes: ['docs:{id}'], workflow: 'query:run' },
-    { match: 'GET /deep', ...any, delegation: { max_depth: 1, require_actor: true } },
-    {
-      match: 'GET /tools/{id}',
-      ...any,
-      authorization_details: [{ type: 't', identifier: '{id}' }],
-    },
-    { match: 'GET /strong', ...any, acr_values: ['phr'] },
-    { match: 'GET /lately', scopes: ['docs:read'], max_age: '1m' },
-    {
-      match: 'GET /when/{id}',
-      ...any,
-      when: 'token.tenant == request.params.id && agent.depth < 2',
-    },
-    { match: 'GET /work', ...any, when: 'now < timestamp(token.until) || request.country == "DE"' },
-    {
-      match: 'GET /tenant',
-      ...any,
-      claims: { tenant: 'blue' },
-      forward_claims: { 'x-until': 'until' },
-    },
-    { match: 'GET /limited', ...any, rate_limit: { limit: 3, period: '1m' } },
-    { match: 'GET /by-run', ...any, rate_limit: { daily: 4, per: 'workflow' } },
-    { match: 'GET /once', ...any, single_use: true },
-    { match: 'GET /short', ...any, max_lifetime: '10m' },
-    { match: 'GET /shadow/{id}', scopes: ['docs:{id}'], mode: 'shadow' },
-    { match: 'GET /optional', scopes: ['docs:read'], access: 'optional' },
-    { match: 'GET /open', access: 'public' },
-    {
-      match: 'POST /mcp/{team}',
-      scopes: ['docs:read'],
-      mcp: {
-        tools: {
-          echo: [],
-          team: ['docs:{team}'],
-          'files_*': ['own:{arguments.id}:a'],
-          pay: { scopes: [], when: 'arguments.amount < 5.0 && token.tenant == "blue"' },
-        },
-      },
-    },
-  ],
-}
-const SECRETS = {
-  has: () => true,
-  secret: (name: string) => (name === 'ACME_KEYS' ? secretOf(SEALING) : undefined),
-}
-const FIRST = policy(VARS, SECRETS)
-/** Another reading of the same; another where scopes include others; and one that has the rules of the first. */
-const POLICIES: readonly Policy[] = [
-  FIRST,
-  policy(VARS, SECRETS),
-  policy({ ...VARS, SCOPES: { all: ['docs:read', 'docs:1'], 'docs:2': ['docs:read'] } }, SECRETS),
-  { ...FIRST, includedBy: (scope) => (scope === 'docs:read' ? [] : [scope, 'all']) },
-]
-
-/** What most of the rules let pass. */
-const GOOD = {
-  scope: 'docs:read docs:1 own:1:a',
-  authorization_details: [{ type: 't', identifier: '1' }],
-  auth_time: NOW - 10,
-  acr: 'phr',
-  until: '2026-01-01T00:00:30Z',
-}
-const SIGNED = [
-  {},
-  { jti: 'token-2', auth_time: NOW - 50.5 },
-  { act: { sub: 'helper' }, parent: 'docs:read docs:1 own:1:a' },
-  { jti: 'token-3', scope: 'all docs:2 own:2:b', agent_type: 'crawler', tenant: '1' },
-  { scope: 'docs:read', acr: 'pwd', workflow_id: '1', until: 'never', jti: 'token-6' },
-  { act: { sub: 'helper', act: { sub: 'deep', iss: BETA } }, scope: 'docs:read all' },
-  { parent: 'docs:1', scope: 'docs:1 docs:read' },
-  { act: { sub: 'helper', iss: BETA } },
-  { exp: NOW + 30, jti: 'token-4' },
-  { iat: NOW + 3, nbf: NOW + 4.5, jti: 'token-5', until: '2026-01-01T00:01:00Z' },
-  { workflow_id: undefined, client_id: 'other', tenant: 'red' },
-  { sub: 'mallory', workflow_id: 'run-2', jti: undefined },
-].map((claims) => minted({ ...GOOD, ...claims }))
-/** Bare, and sealed once or twice: each of those is another token. */
-const TOKENS: readonly string[] = [
-  ...SIGNED,
-  ...(await Promise.all(SIGNED.slice(0, 3).map((token) => encrypt(token, SEALING)))),
-  await encrypt(SIGNED[1] ?? '', SEALING),
-  minted({}, FOREIGN.privateKey),
-]
-
-interface Sent {
-  readonly path: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly call?: object
-}
-const run = (value: string) => ({ 'x-run': value })
-const calls = (name: string, given: object = {}): object => ({
-  jsonrpc: '2.0',
-  id: 1,
-  method: 'tools/call',
-  params: { name, arguments: given },
-})
-const REQUESTS: readonly Sent[] = [
-  ...['/docs/1', '/docs/2?a=b', '/own/1/a', '/own/2/b', '/own/1/b', '/either/1', '/either/2'],
-  ...['/crawl', '/runs/run-1', '/runs/run-2', '/runs/1', '/by-header', '/by-query/1?run=run-1'],
-  ...['/by-query/1?run=1', '/by-query/2?run=run-1', '/by-query/1', '/deep', '/tools/1', '/tools/2'],
-  ...[
-    '/tools/a%20b',
-    '/strong',
-    '/lately',
-    '/when/1',
-    '/when/blue',
-    '/work',
-    '/tenant',
-    '/limited',
-  ],
-  ...['/by-run', '/once', '/short', '/shadow/1', '/shadow/2', '/optional', '/open', '/none'],
-]
-  .map((path): Sent => ({ path }))
-  .concat([
-    { path: '/by-header', headers: run('run-1') },
-    { path: '/by-header', headers: run('1') },
-    { path: '/mcp/1', call: calls('echo') },
-    { path: '/mcp/1', call: calls('team') },
-    { path: '/mcp/2', call: calls('team') },
-    { path: '/mcp/1', call: calls('files_read', { id: '1' }) },
-    { path: '/mcp/1', call: calls('files_read', { id: '2' }) },
-    { path: '/mcp/1', call: calls('pay', { amount: 4 }) },
-    { path: '/mcp/1', call: calls('pay', { amount: 6 }) },
-    { path: '/mcp/1', call: calls('none') },
-  ])
-
-const REVOCABLE: readonly (readonly [Kind, string])[] = [
-  ['subject', 'alice'],
-  ['token', 'token-2'],
-  ['agent', 'helper'],
-  ['workflow', 'run-1'],
-  ['key', 'key-1'],
-]
 const OWN = await keysOf(PAIR)
 /** Now and then the key is imported anew, or is another of the same name. */
-const SOURCES: readonly KeySource[] = [OWN, await keysOf(PAIR), OWN, await keysOf(FOREIGN)]
+const SOURCES: readonly KeySource[] = [OWN, await keysOf(PAIR), OWN, OWN, await keysOf(FOREIGN)]
 
 const time = { at: NOW * 1000 }
 const clock = { now: () => time.at }
-const SIGNING = createSigningKeys(FIRST, { clock })
 /** The keys of now. */
 let source: KeySource
 const keys: KeySource = { find: (...asked) => source.find(...asked) }
 
+/** A set that strict rules ask, and a copy of it, as it was pulled last, that bounded ones ask. */
+const createSet = () => {
+  const set = createMemoryRevocations({ clock })
+  const copy = createMemoryRevocations({ clock })
+  const behind: ((copy: typeof set) => Promise<unknown>)[] = []
+  const change = (change: (set: typeof copy) => Promise<unknown>) => {
+    behind.push(change)
+    return change(set)
+  }
+  const lookup: Revocations['lookup'] = (subjects, terms) =>
+    terms?.consistency === 'bounded'
+      ? copy.lookup(subjects)
+      : Promise.resolve(set.lookup(subjects, terms))
+  return {
+    lookup,
+    add: (entry: Revocation) => change((set) => set.add([entry])),
+    remove: (id: string) => change((set) => set.remove(id)),
+    async pull() {
+      for (const change of behind.splice(0)) await change(copy)
+    },
+  }
+}
+
+/** Limits of a process, with one place of a binding that counts likewise. */
+const createLimits = (): Limits => {
+  const limits = createMemoryLimits({ clock })
+  const quotas = { bucket: { limit: 3, period: 60_000 } }
+  return {
+    ...limits,
+    take: (limit, ...asked) => limits.take({ quotas, ...limit, kind: 'exact' }, ...asked),
+  }
+}
+
+/** Each policy's keys, the same for who remembers and who does not. */
+const signed = (policy: Policy) => [policy, createSigningKeys(policy, { clock })] as const
+const SIGNED = POLICIES.map(signed)
+
 /** All that one isolate keeps, and a guard of each policy before it. */
-const isolateOf = (tokens: TokenMemory, errors: unknown[]) => {
-  const revocations = createMemoryRevocations({ clock })
+const isolateOf = (
+  tokens: TokenMemory,
+  policies: readonly ReturnType<typeof signed>[],
+  errors: unknown[],
+) => {
+  const set = createSet()
   const ports = {
-    ...{ clock, keys, tokens, revocations, signingKeys: SIGNING },
-    limits: createMemoryLimits({ clock }),
+    ...{ clock, keys, tokens, revocations: set },
+    limits: createLimits(),
     replays: createMemoryReplays({ clock }),
     onError: (_: string, error: unknown) => void errors.push(error),
   }
-  return { revocations, guards: POLICIES.map((one) => createGuard(one, ports)) }
+  const guards = policies.map(([policy, signingKeys]) =>
+    createGuard(policy, { ...ports, signingKeys }),
+  )
+  return { set, guards }
 }
 type Isolate = ReturnType<typeof isolateOf>
 
-const ANSWER = { jsonrpc: '2.0', id: 1, result: { content: [] } }
-
-const ASSERTION = 'x-agent-assertion'
+/** What an origin answers, with all that a rule may have taken from it. */
+const answerTo = (body: string | undefined) =>
+  body?.includes('jsonrpc')
+    ? Response.json({ jsonrpc: '2.0', id: 1, result: { content: [], tools: [{ name: 'pay' }] } })
+    : new Response(`ok ${SECRET}`, {
+        headers: {
+          'cache-control': 'public, max-age=60',
+          location: 'https://origin.example.com/docs/2',
+          server: 'an origin',
+          'set-cookie': 'a=b',
+          'x-powered-by': 'a',
+          'x-request-id': 'of-the-origin',
+          'www-authenticate': 'Bearer realm="origin"',
+          'access-control-allow-origin': '*',
+        },
+      })
 
 /** What an origin is told in its headers; of an assertion what it says, which is signed anew now and then. */
-const toldIn = (headers: Headers) => {
-  const told = Object.fromEntries(headers)
-  const { [ASSERTION]: assertion } = told
-  if (assertion === undefined) return told
-  const { iat: _, exp: __, jti: ___, ...said } = decodeJwt(assertion)
-  return { ...told, [ASSERTION]: said }
+const toldIn = (headers: Headers) =>
+  Object.fromEntries(
+    [...headers].map(([name, value]) => {
+      if (!name.endsWith('-assertion')) return [name, value]
+      const { iat: _, exp: __, jti: ___, ...said } = decodeJwt(value)
+      return [name, said]
+    }),
+  )
+
+const requestOf = ({ path, method, host, scheme, query = '', headers, body }: Sent) => {
+  const more = path.includes('?') ? query.replace('?', '&') : query
+  const isBodiless = method === 'GET' || method === 'HEAD'
+  return new Request(`${scheme}://${host}${path}${more}`, {
+    ...(method !== undefined && { method }),
+    headers: { ...headers, 'x-request-id': 'request-1' },
+    ...(body !== undefined && !isBodiless && { body }),
+  })
 }
 
 /** One request, as a guard decides it, writes it down and sends it on. */
-const outcomeOf = async (guard: Guard, { path, headers, call }: Sent, authorization: string) => {
-  const asked = () =>
-    new Request(RESOURCE + path, {
-      headers: {
-        ...headers,
-        authorization,
-        'x-request-id': 'request-1',
-        ...(call && {
-          'content-type': 'application/json',
-          accept: 'application/json, text/event-stream',
-          'mcp-protocol-version': '2025-11-25',
-        }),
-      },
-      ...(call && { method: 'POST', body: JSON.stringify(call) }),
-    })
-  const request = asked()
-  const decision = await guard(request, { connection: { country: 'FR' } })
-  const sent: unknown[] = []
+const outcomeOf = async (guard: Guard, sent: Sent, authorization: string) => {
+  const request = requestOf(sent)
+  request.headers.set('authorization', authorization)
+  const { caller, connection } = sent
+  const decision = await guard(request, { caller, connection })
+  const out: unknown[] = []
   const answer = await forward(request, decision, {
-    async send(target, url, outbound) {
-      sent.push([target.url.href, url, outbound.method, toldIn(outbound.headers)])
-      return call ? Response.json(ANSWER) : new Response('ok')
+    ...(caller !== undefined && { clientIp: caller }),
+    async send(target, url, { headers, signal: _, body, ...outbound }, isRead) {
+      const text = body ? await new Response(body).text() : undefined
+      out.push([target, url, outbound, toldIn(headers), text, isRead])
+      return answerTo(text)
     },
   })
-  return { decision, said: saidOf(decision), sent, answered: await toldBy(answer) }
+  return { decision, said: saidOf(decision), sent: out, answered: await toldBy(answer) }
 }
 
 const toldBy = async (answer: Response) => [
   answer.status,
-  Object.fromEntries(answer.headers),
-  await answer.text(),
+  [...answer.headers],
+  // A stream is cut where the copy of the set still has what was lifted since.
+  await answer.text().catch(String),
 ]
 
 /** What a decision is and is made of, and how it is written down, but not how long it waited. */
@@ -274,8 +188,9 @@ const saidOf = ({ known, ...decision }: Decision) => {
       grant,
       operation,
       limited,
+      held,
     },
-    of: [route?.name, token?.claims, token?.key.kid, credential?.opened?.signed, held?.bytes],
+    of: [route?.name, token?.claims, token?.key.kid, credential?.opened?.signed],
     record,
   }
 }
@@ -285,68 +200,95 @@ type Step =
   | {
       readonly do: 'ask'
       readonly token: number
-      readonly request: number
+      readonly request: Sent
+      /** Laid over the request. */
+      readonly otherwise: Partial<Sent>
       readonly scheme: string
     }
+  /** Sets it, seconds before or after it began. */
   | { readonly do: 'clock'; readonly seconds: number }
   | { readonly do: 'policy'; readonly policy: number }
   | { readonly do: 'keys'; readonly source: number }
   | { readonly do: 'revoke'; readonly which: number; readonly mode: 'block' | 'before' }
   | { readonly do: 'lift' }
+  | { readonly do: 'pull' }
 
 const nat = (length: number) => fc.nat({ max: length - 1 })
-const LENGTH = 25
+const some = <Item>(of: readonly Item[], maxLength: number) =>
+  fc.array(fc.constantFrom(...of), { minLength: 1, maxLength })
+const LENGTH = 40
+/** The policy that is made for one run: it has the place behind all others. */
+const MIXED_POLICY = POLICIES.length
 
-/** Few tokens and requests of all there are, so that most of them come again. */
-const steps = fc
-  .record({
-    tokens: fc.array(nat(TOKENS.length), { minLength: 1, maxLength: 3 }),
-    requests: fc.array(nat(REQUESTS.length), { minLength: 1, maxLength: 5 }),
-  })
-  .chain(
-    ({ tokens, requests }) =>
-      fc.array(
-        fc.oneof(
-          {
-            weight: 24,
-            arbitrary: fc.record({
-              do: fc.constant('ask' as const),
-              token: fc.constantFrom(...tokens),
-              request: fc.constantFrom(...requests),
-              scheme: fc.constantFrom(...Array(9).fill('Bearer '), 'bearer  '),
-            }),
-          },
-          {
-            weight: 4,
-            arbitrary: fc.record({
-              do: fc.constant('clock' as const),
-              seconds: fc.constantFrom(0.5, 1, 5, 20, 60, 600, -0.5, -5, -30, -60, -600),
-            }),
-          },
-          {
-            weight: 1,
-            arbitrary: fc.record({
-              do: fc.constant('policy' as const),
-              policy: nat(POLICIES.length),
-            }),
-          },
-          {
-            weight: 1,
-            arbitrary: fc.record({ do: fc.constant('keys' as const), source: nat(SOURCES.length) }),
-          },
-          {
-            weight: 1,
-            arbitrary: fc.record({
-              do: fc.constant('revoke' as const),
-              which: nat(REVOCABLE.length),
-              mode: fc.constantFrom('block' as const, 'before' as const),
-            }),
-          },
-          { weight: 1, arbitrary: fc.record({ do: fc.constant('lift' as const) }) },
-        ),
-        { minLength: LENGTH, maxLength: LENGTH, size: 'max' },
-      ) as fc.Arbitrary<Step[]>,
-  )
+/** Few tokens, requests and differences of all there are, so that most of them come again. */
+const stepsOf = (isMixed: boolean) =>
+  fc
+    .record({
+      tokens: fc.array(nat(TOKENS.length), { minLength: 1, maxLength: 3 }),
+      requests: some(isMixed ? MIXED : REQUESTS, 4),
+      differences: some(
+        [...DIFFERENCES, ...(isMixed ? MIXED : REQUESTS).map(({ path }) => ({ path }))],
+        3,
+      ),
+    })
+    .chain(
+      ({ tokens, requests, differences }) =>
+        fc.array(
+          fc.oneof(
+            {
+              weight: 24,
+              arbitrary: fc.record({
+                do: fc.constant('ask' as const),
+                token: fc.constantFrom(...tokens),
+                request: fc.constantFrom(...requests),
+                otherwise: fc.oneof(fc.constant({}), fc.constantFrom(...differences)),
+                scheme: fc.constantFrom(...Array(9).fill('Bearer '), 'bearer  '),
+              }),
+            },
+            {
+              weight: 4,
+              arbitrary: fc.record({
+                do: fc.constant('clock' as const),
+                seconds: fc.oneof(
+                  fc.constant(0),
+                  fc.constantFrom(0.5, 1, 4.5, 5, 20, 35, 59.5, 60, 605),
+                  fc.constantFrom(-0.5, -1, -5, -30, -65, -65.5, -600),
+                ),
+              }),
+            },
+            {
+              weight: 1,
+              arbitrary: fc.record({
+                do: fc.constant('policy' as const),
+                policy: isMixed ? fc.constant(MIXED_POLICY) : nat(POLICIES.length),
+              }),
+            },
+            {
+              weight: 1,
+              arbitrary: fc.record({
+                do: fc.constant('keys' as const),
+                source: nat(SOURCES.length),
+              }),
+            },
+            {
+              weight: 1,
+              arbitrary: fc.record({
+                do: fc.constant('revoke' as const),
+                which: nat(REVOCABLE.length),
+                mode: fc.constantFrom('block' as const, 'before' as const),
+              }),
+            },
+            { weight: 1, arbitrary: fc.record({ do: fc.constant('lift' as const) }) },
+            { weight: 1, arbitrary: fc.record({ do: fc.constant('pull' as const) }) },
+          ),
+          { minLength: LENGTH, maxLength: LENGTH, size: 'max' },
+        ) as fc.Arbitrary<Step[]>,
+    )
+
+const runs: fc.Arbitrary<{ readonly mix?: Mix; readonly steps: Step[] }> = fc.oneof(
+  { weight: 1, arbitrary: fc.record({ steps: stepsOf(false) }) },
+  { weight: 2, arbitrary: fc.record({ mix: mixes, steps: stepsOf(true) }) },
+)
 
 const revocationOf = async (which: number, mode: 'block' | 'before'): Promise<Revocation> => {
   const [kind, value] = REVOCABLE[which] ?? ['subject', '']
@@ -362,50 +304,108 @@ const revocationOf = async (which: number, mode: 'block' | 'before'): Promise<Re
 }
 
 it('a guard decides, tells and writes the same with a memory of tokens as without one', async () => {
-  const seen = { pairs: 0, again: 0 }
+  const seen = { pairs: 0, again: 0, otherwise: 0 }
   /** Admissions that were made, or met before. */
   const met = new WeakSet<object>()
   await fc.assert(
-    fc.asyncProperty(steps, async (all) => {
+    fc.asyncProperty(runs, async ({ mix, steps }) => {
       time.at = NOW * 1000
       source = OWN
       const errors: unknown[] = []
-      const warm = isolateOf(createTokenMemory({ clock, ofOne: 64_000 }), errors)
-      const cold = isolateOf(noTokens, errors)
-      let under = 0
+      const policies = mix ? [...SIGNED, signed(mixedPolicy(mix))] : SIGNED
+      const warm = isolateOf(createTokenMemory({ clock, ofOne: 64_000 }), policies, errors)
+      const cold = isolateOf(noTokens, policies, errors)
+      let under = mix ? MIXED_POLICY : 0
       const both = async (change: (isolate: Isolate) => Promise<unknown>) => {
         for (const one of [warm, cold]) await change(one)
       }
       const revoked: string[] = []
-      for (const one of all) {
-        if (one.do === 'clock') time.at += one.seconds * 1000
+      for (const one of steps) {
+        if (one.do === 'clock') time.at = (NOW + one.seconds) * 1000
         else if (one.do === 'policy') under = one.policy
         else if (one.do === 'keys') source = SOURCES[one.source] as KeySource
+        else if (one.do === 'pull') await both(({ set }) => set.pull())
         else if (one.do === 'revoke') {
           const entry = await revocationOf(one.which, one.mode)
           revoked.push(entry.id)
-          await both(({ revocations }) => revocations.add([entry]))
+          await both(({ set }) => set.add(entry))
         } else if (one.do === 'lift') {
           const id = revoked.pop()
-          if (id !== undefined) await both(({ revocations }) => revocations.remove(id))
+          if (id !== undefined) await both(({ set }) => set.remove(id))
         } else {
-          const [sent, token] = [REQUESTS[one.request] as Sent, TOKENS[one.token]]
-          const authorization = `${one.scheme}${token}`
+          const { request, otherwise } = one
+          const headers = { ...request.headers, ...otherwise.headers }
+          const sent: Sent = { ...USUAL, ...request, ...otherwise, headers }
+          const authorization = `${one.scheme}${TOKENS[one.token]}`
           const guards = [warm, cold].map(({ guards }) => guards[under] as Guard) as [Guard, Guard]
           const found = await outcomeOf(guards[0], sent, authorization)
           const anew = await outcomeOf(guards[1], sent, authorization)
           for (const part of ['said', 'sent', 'answered'] as const) {
-            expect(found[part], `${sent.path} ${one.token}`).toEqual(anew[part])
+            expect(found[part], `${one.token} ${JSON.stringify(sent)}`).toEqual(anew[part])
           }
           seen.pairs++
           const { admission } = found.decision.known
-          if (admission && met.has(admission)) seen.again++
+          if (admission && met.has(admission)) {
+            seen.again++
+            if (Object.keys(otherwise).length > 0) seen.otherwise++
+          }
           if (admission) met.add(admission)
         }
       }
       expect(errors).toEqual([])
     }),
-    tries(isSoak() ? 110 : 20),
+    tries(isSoak() ? 72 : 20),
   )
   expect(seen.again).toBeGreaterThan(seen.pairs / 10)
+  expect(seen.otherwise).toBeGreaterThan(seen.again / 10)
+})
+
+describe('what is remembered is used', () => {
+  /** Of these rules those at which no token passes and is then asked for with what was decided of it. */
+  const neverRecalled = async (
+    policy: Policy,
+    requests: readonly Sent[],
+    rules: readonly string[],
+  ) => {
+    time.at = NOW * 1000
+    source = OWN
+    const isolate = isolateOf(createTokenMemory({ clock }), [signed(policy)], [])
+    const [guard] = isolate.guards as [Guard]
+    const left = new Set(rules)
+    for (const request of requests) {
+      for (const token of TOKENS) {
+        if (left.size === 0) return []
+        const sent = { ...USUAL, ...request }
+        const { decision } = await outcomeOf(guard, sent, `Bearer ${token}`)
+        if (decision.outcome !== 'passed') continue
+        const again = await outcomeOf(guard, sent, `Bearer ${token}`)
+        const { admission, route } = decision.known
+        if (again.decision.known.admission === admission) left.delete(route.name)
+        break
+      }
+    }
+    return [...left]
+  }
+
+  it('at every rule that takes tokens', async () => {
+    const [first] = POLICIES as [Policy]
+    const rules = first.routes.flatMap(({ name, access }) => (access === 'public' ? [] : name))
+    expect(await neverRecalled(first, REQUESTS, rules)).toEqual([])
+  })
+
+  it.each(OPTIONS.map((option) => [option] as const))('with %j', async (option) => {
+    const i = OPTIONS.indexOf(option)
+    const mixed = mixedPolicy({ gate: [], rules: [[i], [i]] })
+    const rules = mixed.routes.slice(1).map(({ name }) => name)
+    expect(await neverRecalled(mixed, MIXED, rules)).toEqual([])
+  })
+
+  it('with every option that a rule has', () => {
+    const text = readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8')
+    const [, table = ''] = /^## ROUTES$(.*?)^A public rule/ms.exec(text) ?? []
+    const keys = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, key]) => key as string)
+    const used = new Set([...ROUTES, ...OPTIONS].flatMap((one) => Object.keys(one)))
+    expect(keys).toContain('match')
+    expect(keys.filter((key) => !used.has(key))).toEqual([])
+  })
 })
