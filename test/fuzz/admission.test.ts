@@ -18,7 +18,7 @@ import type { KeySource, TokenMemory } from '../../src/model/ports.ts'
 import { type Kind, type Revocation, revocationId } from '../../src/model/revocation.ts'
 import { createEncryptionKey, encrypt, secretOf } from '../kit/encryption.ts'
 import { ISSUER, NOW, noTokens, RESOURCE } from '../kit/facts.ts'
-import { isSoak, tries } from '../kit/property.ts'
+import { tries } from '../kit/property.ts'
 import { FOREIGN, keysOf, minted, PAIR } from '../line-cases.ts'
 import { policy } from '../policy/support.ts'
 
@@ -405,7 +405,7 @@ it('a guard decides, tells and writes the same with a memory of tokens as withou
       }
       expect(errors).toEqual([])
     }),
-    tries(isSoak() ? 110 : 20),
+    tries(6, 110),
   )
   expect(seen.again).toBeGreaterThan(seen.pairs / 10)
 })
