@@ -17,31 +17,31 @@ const filesWith = (word: string) =>
  */
 const ALONE = filesWith('useFakeTimers').filter((path) => !path.endsWith('.workerd.test.ts'))
 
-/** Files that mostly wait, for a clock or a bound that is real: the longest last. */
+/** Files that mostly wait, for a clock or a bound that is real: the longest first. */
 const WAITING = [
-  'adapters/keys/source',
-  'e2e/ready',
-  'answer/streams',
-  'e2e/cli-doctor',
-  'adapters/keys/document',
-  'e2e/uploads-cut',
-  'e2e/slow-bodies',
-  'origin/keys',
-  'e2e/streams-kept',
-  'e2e/rate-limits',
-  'e2e/streams',
-  'e2e/mcp-answers',
   'e2e/pending',
+  'e2e/mcp-answers',
+  'e2e/streams',
+  'e2e/rate-limits',
+  'e2e/streams-kept',
+  'origin/keys',
+  'e2e/slow-bodies',
+  'e2e/uploads-cut',
+  'adapters/keys/document',
+  'e2e/cli-doctor',
+  'answer/streams',
+  'e2e/ready',
+  'adapters/keys/source',
 ].map((name) => join(import.meta.dirname, `test/${name}.test.ts`))
 
-/** Spreads those among all others, which have the processors meanwhile. */
+/** Spreads those among two thirds of all others, which have the processors meanwhile. */
 class Spreading extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)
     const place = ({ moduleId }: TestSpecification) => WAITING.indexOf(moduleId)
     const waiting = sorted.filter((file) => place(file) >= 0).sort((a, b) => place(a) - place(b))
     const others = sorted.filter((file) => place(file) < 0)
-    const step = Math.ceil(others.length / (waiting.length + 1))
+    const step = Math.ceil((others.length * 2) / 3 / waiting.length)
     return others
       .flatMap((file, i) => (i % step === 0 ? [...waiting.splice(0, 1), file] : [file]))
       .concat(waiting)

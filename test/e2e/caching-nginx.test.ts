@@ -113,7 +113,7 @@ describe.skipIf(!HAS_NGINX)('nginx with a cache in front of the gate', () => {
         answerWith(headers)
         for (const [prefix, names] of PLACES) await expectOwn(prefix, names.slice(0, 2))
       }),
-      tries(100),
+      tries(12, 100),
     )
   })
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { verifyAgent } from '../../src/origin/index.ts'
 import { type Connect, type Connected, modernClient, sdkClient } from '../kit/mcp/clients.ts'
+import { rare } from '../kit/property.ts'
 import { PATIENCE } from '../kit/wait.ts'
 import { JWKS } from './asserting.ts'
 import { type McpWorld, SERVERS, startMcpWorld } from './mcp-world.ts'
@@ -39,10 +40,10 @@ const clients = {
 
 const CASES: readonly Case[] = [
   { ...clients.sdk('2025-11-25'), path: SERVERS.sessions },
-  { ...clients.sdk('2025-06-18'), path: SERVERS.sessions },
+  ...rare({ ...clients.sdk('2025-06-18'), path: SERVERS.sessions }),
   { ...clients.sdk('2025-03-26'), path: SERVERS.sessions },
   { ...clients.sdk('2025-11-25'), path: SERVERS.stateless },
-  { ...clients.sdk('2025-11-25'), path: SERVERS.bound },
+  ...rare({ ...clients.sdk('2025-11-25'), path: SERVERS.bound }),
   { ...clients.modern('2025-11-25'), path: SERVERS.sessions },
   { ...clients.modern('2026-07-28'), path: SERVERS.modern },
   { ...clients.modern('2026-07-28'), path: SERVERS.boundModern },

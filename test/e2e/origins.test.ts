@@ -1,5 +1,6 @@
 import { decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isSoak } from '../kit/property.ts'
 import { request } from '../kit/request.ts'
 import { createKey, type Members, sign } from '../kit/signing.ts'
 import { askGate } from './setting.ts'
@@ -69,6 +70,9 @@ const captured = async (binding: BindingName, origin: OriginName, ask: Ask = {})
 }
 
 const refused = (code: string) => ({ status: 401, code })
+/** All origins verify by the same code: of a long list, `npm test` asks one of them all, and each other the first. */
+const askedOf = <Row>(origin: OriginName, rows: readonly Row[]) =>
+  origin === 'express' || isSoak() ? rows : rows.slice(0, 1)
 const post = { method: 'POST', body: BODY } as const
 
 describe.each(ORIGINS)('%s', (origin) => {
@@ -139,7 +143,7 @@ describe.each(ORIGINS)('%s', (origin) => {
   const claimsOf = (jwt: string): Members =>
     JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString())
 
-  it.each<[string, string, (good: string) => string | Promise<string>]>([
+  const forgeries: readonly [string, string, (good: string) => string | Promise<string>][] = [
     ['is no JWT', 'assertion_malformed', () => 'agent-7'],
     ['is the token', 'type_wrong', () => token],
     ['is another agent’s, under its signature', 'signature_invalid', changed({ sub: 'root' })],
@@ -150,7 +154,8 @@ describe.each(ORIGINS)('%s', (origin) => {
     ['is signed in the name of the gate’s key', 'signature_invalid', (good) => resigned(good, {})],
     ['brings its key along', 'assertion_malformed', (good) => resigned(good, { jwk: {} })],
     ['comes twice', 'assertion_repeated', (good) => `${good}, ${good}`],
-  ])('refuses an assertion that %s', async (_, code, forge) => {
+  ]
+  it.each(askedOf(origin, forgeries))('refuses an assertion that %s', async (_, code, forge) => {
     const good = await captured('identity', origin)
     expect(await past(origin, await forge(good))).toMatchObject(refused(code))
     // It was not the way it came that was refused.
@@ -181,7 +186,8 @@ describe.each(ORIGINS)('%s', (origin) => {
   })
 
   const notes = { path: '/notes/7' }
-  it.each<[string, BindingName, Ask, Ask, string]>([
+  const mismatches: readonly [string, BindingName, Ask, Ask, string][] = [
+    ['body', 'body', post, { method: 'POST', body: `${BODY} ` }, 'body_mismatch'],
     ['route', 'identity', notes, {}, 'route_mismatch'],
     ['route', 'request', { ...post, ...notes }, post, 'route_mismatch'],
     ['method', 'identity', {}, { method: 'DELETE' }, 'route_mismatch'],
@@ -205,14 +211,16 @@ describe.each(ORIGINS)('%s', (origin) => {
     ['host', 'identity', {}, { headers: { host: 'other.example' } }, 'host_mismatch'],
     ['host', 'request', {}, { headers: { host: 'other.example' } }, 'host_mismatch'],
     ['host', 'body', post, { ...post, headers: { host: '127.0.0.1' } }, 'host_mismatch'],
-    ['body', 'body', post, { method: 'POST', body: `${BODY} ` }, 'body_mismatch'],
     ['body', 'body', post, { method: 'POST' }, 'body_mismatch'],
     ['body', 'body', { method: 'POST' }, post, 'body_mismatch'],
-  ])('refuses one that is for another %s (%s, %j, %j)', async (_, binding, ask, then, code) => {
-    expect(await past(origin, await captured(binding, origin, ask), then)).toMatchObject(
-      refused(code),
-    )
-  })
+  ]
+  it.each(askedOf(origin, mismatches))(
+    'refuses one that is for another %s (%s, %j, %j)',
+    async (_, binding, ask, then, code) => {
+      const captive = await captured(binding, origin, ask)
+      expect(await past(origin, captive, then)).toMatchObject(refused(code))
+    },
+  )
 
   it.each(BINDINGS)('takes one of %s with whatever query is sent', async (binding) => {
     for (const query of ["?a='b'&c=%27|{}`^[]", '?+%c3%A9%zz;', '?', '??a?b', '?%00&=']) {

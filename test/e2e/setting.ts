@@ -153,14 +153,15 @@ export async function withGate(
   }
 }
 
-/** Asks until the answer is content, and gives the answers on the way. */
+/** Asks until the answer is content, ever again after a pause, and gives the answers on the way. */
 export const until = async <T>(
   ask: () => Promise<T>,
   content: (answer: T) => boolean,
   ms: number,
+  pause = 100,
 ) => {
   const answers: T[] = []
-  for (const end = Date.now() + ms; ; await wait(100)) {
+  for (const end = Date.now() + ms; ; await wait(pause)) {
     const answer = await ask()
     answers.push(answer)
     if (content(answer)) return answers

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isSoak } from '../kit/property.ts'
 import { connectRaw, type Header, rawRequest } from '../kit/raw.ts'
 import { PATIENCE } from '../kit/wait.ts'
 import { HOST, type Setting, startSetting, until } from './setting.ts'
@@ -70,6 +71,10 @@ const PARTS = [
   ['in a chunk that is not whole', CHUNKED, chunk(500).slice(0, -102), 400],
 ] as const
 
+/** How an upload breaks off. To a Worker the gate sends all in one way: `npm test` tries one way of each part. */
+const ways = (place: Place) =>
+  place === 'http' || isSoak() ? (['end', 'close', 'reset'] as const) : (['close'] as const)
+
 /** What who breaks an upload off gets, where their connection is still open in the other direction. */
 const ANSWERS = {
   plain: [502, 'origin_unreachable'],
@@ -79,11 +84,7 @@ const ANSWERS = {
 
 describe.each(ORIGINS)('an upload to an origin by %s', (place) => {
   describe.each(Object.keys(RULES) as Rule[])('on a rule that is %s', (rule) => {
-    it.each(
-      PARTS.flatMap((part) =>
-        (['end', 'close', 'reset'] as const).map((way) => [part[0], way, part] as const),
-      ),
-    )(
+    it.each(PARTS.flatMap((part) => ways(place).map((way) => [part[0], way, part] as const)))(
       'is never whole there where it breaks off: %s, by %s',
       async (_name, way, [, framing, body, bytes]) => {
         const { id, connection } = await send(place, rule, framing, body)
@@ -91,12 +92,14 @@ describe.each(ORIGINS)('an upload to an origin by %s', (place) => {
           () => seenAt(place, id),
           (seen) => seen.bytes === bytes,
           PATIENCE,
+          10,
         )
         connection[way]()
         const states = await until(
           () => seenAt(place, id),
           ({ state }) => state !== 'arriving',
           PATIENCE,
+          10,
         )
         expect(states.at(-1)).toEqual({ bytes, state: 'cut' })
         if (way !== 'end') return

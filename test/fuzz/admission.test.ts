@@ -19,7 +19,7 @@ import type { Policy } from '../../src/model/policy.ts'
 import type { KeySource, Limits, Revocations, TokenMemory } from '../../src/model/ports.ts'
 import { type Revocation, revocationId } from '../../src/model/revocation.ts'
 import { ISSUER, NOW, noTokens } from '../kit/facts.ts'
-import { isSoak, tries } from '../kit/property.ts'
+import { tries } from '../kit/property.ts'
 import { ROOT } from '../kit/repository.ts'
 import { FOREIGN, keysOf, PAIR } from '../line-cases.ts'
 import {
@@ -354,7 +354,7 @@ it('a guard decides, tells and writes the same with a memory of tokens as withou
       }
       expect(errors).toEqual([])
     }),
-    tries(isSoak() ? 72 : 20),
+    tries(20, 72),
   )
   expect(seen.again).toBeGreaterThan(seen.pairs / 10)
   expect(seen.otherwise).toBeGreaterThan(seen.again / 10)

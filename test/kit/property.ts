@@ -10,18 +10,21 @@ declare module 'vitest' {
 
 /**
  * What `fc.assert` is given beside a property: how often to try it, and the seed. `npm test` tries every
- * property the same few times each run; `npm run soak` many times, from a seed that it prints, and that
- * `SEED` sets.
+ * property the same few times each run; `npm run soak` ten times as often, or ten times `most` where a try
+ * takes long, from a seed that it prints, and that `SEED` sets.
  */
-export const tries = (numRuns: number): { readonly seed: number; readonly numRuns: number } => {
+export const tries = (
+  numRuns: number,
+  most = numRuns,
+): { readonly seed: number; readonly numRuns: number } => {
   const { seed, factor } = inject('trying')
-  return { seed, numRuns: numRuns * factor }
+  return { seed, numRuns: isSoak() ? most * factor : numRuns }
 }
 
-/** Whether there are tries enough to meet what is rare: not in `npm test`. */
+/** Whether this is `npm run soak`: there are tries enough to meet what is rare, and time for long tables. */
 export const isSoak = (): boolean => inject('trying').factor > 1
 
-/** What is met too rarely to be asked for in the few tries of `npm test`: nothing there, all in soak. */
+/** What `npm test` leaves out, as its few tries meet it too rarely, or other rows stand for it: nothing there, all in soak. */
 export const rare = <Item>(...items: readonly Item[]): readonly Item[] => (isSoak() ? items : [])
 
 /** Any code point but half a pair: `unit: 'binary'` of fast-check, which takes it a second to make. */

@@ -79,7 +79,7 @@ describe('reading a policy never throws', () => {
         const read = parsePolicy(vars as PolicyVars, ENV)
         expect(read.ok || read.reason.length > 0).toBe(true)
       }),
-      tries(200),
+      tries(60, 200),
     )
   })
 
@@ -120,7 +120,7 @@ describe('reading a policy never throws', () => {
         parsePolicy(vars, ENV)
         readPolicy(vars, ENV)
       }),
-      tries(100),
+      tries(30, 100),
     )
   })
 
@@ -183,7 +183,7 @@ describe('reading a policy never throws', () => {
       fc.property(condition, (when) => {
         parsePolicy({ ...GOOD, ROUTES: [{ ...CHAT, when }] }, ENV)
       }),
-      tries(300),
+      tries(80, 300),
     )
   })
 
@@ -198,7 +198,7 @@ describe('reading a policy never throws', () => {
           readVars(env)
         },
       ),
-      tries(100),
+      tries(30, 100),
     )
   })
 

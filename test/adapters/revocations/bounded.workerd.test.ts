@@ -109,7 +109,7 @@ it('says what the set says once the copy has followed, whatever was remembered',
       }
       await follow()
     }),
-    tries(10),
+    tries(4, 10),
   )
   for (const count of Object.values(seen)) expect(count).toBeGreaterThan(8)
 })

@@ -103,7 +103,7 @@ it('keeps a copy equal to the set over any changes', async () => {
         await judge()
       }
     }),
-    tries(20),
+    tries(12, 20),
   )
   // What the bounds are small for did happen.
   for (const count of Object.values(seen)) expect(count).toBeGreaterThan(4)

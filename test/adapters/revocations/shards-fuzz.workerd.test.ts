@@ -70,7 +70,7 @@ it('keeps what it has acknowledged over any failures', async () => {
       for (const step of steps) await Promise.all(step.map(world.act))
       await world.settle()
     }),
-    { ...tries(3), endOnFailure: true },
+    { ...tries(2, 3), endOnFailure: true },
   )
   // What there is to survive did happen.
   expect(seen).toMatchObject(Object.fromEntries(SEEN.map((what) => [what, expect.any(Number)])))

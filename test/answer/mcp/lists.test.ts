@@ -154,7 +154,7 @@ describe('a text that goes on', () => {
         const listed = `{"result":{"x":${JSON.stringify(inner)},"tools":[`
         expect(beginsListless(listed)).toBe(false)
       }),
-      tries(100),
+      tries(30, 100),
     )
   })
 })
@@ -215,7 +215,7 @@ describe('any JSON', () => {
           expect(told === 'same').toBe(kept.length === entries.length)
         },
       ),
-      tries(100),
+      tries(30, 100),
     )
   })
 
@@ -226,7 +226,7 @@ describe('any JSON', () => {
         tell(`[{"method":"notifications/resources/updated","params":${text}}]`, sight)
         tell(`${text}tools`, sight)
       }),
-      tries(100),
+      tries(30, 100),
     )
   })
 

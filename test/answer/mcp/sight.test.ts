@@ -132,7 +132,7 @@ describe('what a template makes that is told of', () => {
           expect(find(one)?.scopes.scopes ?? []).toEqual([])
         }
       }),
-      tries(150),
+      tries(40, 150),
     )
     expect(told).toBeGreaterThan(1)
   })

@@ -54,7 +54,7 @@ const actOf = ([sub, ...rest]: readonly string[]): object | undefined =>
   sub === undefined ? undefined : { sub, ...(rest.length > 0 && { act: actOf(rest) }) }
 
 /** The rule a request meets, and what of the request counts afterwards. */
-const metBy = async (policy: Policy, { method, host, path, run }: Asked) => {
+const meeting = async (policy: Policy, { method, host, path, run }: Asked) => {
   const headers = new Headers(run === undefined ? {} : { 'x-run': run })
   const request = { method, url: `https://${host}${path}`, headers }
   const outcome = await route.run({ request, policy }, undefined)
@@ -62,6 +62,9 @@ const metBy = async (policy: Policy, { method, host, path, run }: Asked) => {
     ? { ...(outcome.value as Routed), request }
     : undefined
 }
+
+/** Policies are compared in both directions: each request is put to each once. */
+const metBy = perObject((policy: Policy) => perObject((asked: Asked) => meeting(policy, asked)))
 
 /** One token for all rules: what is read of it is read once. */
 const tokenOf = perObject((caller: Caller) =>
@@ -73,7 +76,7 @@ const tokenOf = perObject((caller: Caller) =>
 
 const credentialFor = perObject(({ iss }: Caller) => credentialOf({ claimedIssuer: iss }))
 
-type Met = NonNullable<Awaited<ReturnType<typeof metBy>>>
+type Met = NonNullable<Awaited<ReturnType<typeof meeting>>>
 
 const judged = async (policy: Policy, met: Met, caller: Caller | undefined): Promise<boolean> => {
   const { access } = met.route
@@ -115,7 +118,7 @@ export const widening = async (
     return [ids.get(met.route), [...met.params], met.namedWorkflow]
   }
   for (const request of requests) {
-    const [old, now] = [await metBy(before, request), await metBy(after, request)]
+    const [old, now] = [await metBy(before)(request), await metBy(after)(request)]
     const key = JSON.stringify([idOf(old), idOf(now)])
     if (!now || seen.has(key)) continue
     seen.add(key)
