@@ -69,7 +69,7 @@ describe('the example of a sub-agent', () => {
 
   it('has no more than its parent', async () => {
     const claims = { scope: 'documents:read documents:delete' }
-    expect((await ask(own, { claims })).code).toBe('delegation_widened')
+    expect((await ask(own, { claims })).code).toBe('delegation_scope_exceeded')
   })
 
   it('does not keep the orchestrator from writing', async () => {

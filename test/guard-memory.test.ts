@@ -96,7 +96,7 @@ describe('nothing is kept', () => {
       return []
     }
     const late = await ask('/docs/1', TOKEN, { ports: { revocations: { lookup } } })
-    expect(late).toBe('token_expired_meanwhile')
+    expect(late).toBe('token_expired_during_request')
     expect(line.kept()).toEqual([])
   })
 

@@ -258,13 +258,13 @@ describe('an MCP server in the app itself', () => {
       'events in a coding',
       502,
       { headers: { 'content-type': 'text/event-stream', 'content-encoding': 'gzip' } },
-      'origin_coding_unreadable',
+      'origin_encoding_unsupported',
     ],
     [
       'a part',
       502,
       { status: 206, headers: { 'content-range': 'bytes 0-9/20' } },
-      'origin_coding_unreadable',
+      'origin_encoding_unsupported',
     ],
     ['a 401 of its own', 502, { status: 401 }, 'origin_credential_refused'],
   ])('is refused with %s', async (_, status, init, code) => {

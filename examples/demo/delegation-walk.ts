@@ -45,7 +45,7 @@ export async function* delegationWalk({
     token,
   })
   const archive = `/v1/runs/${RUN}/archive`
-  yield await call('outside its hours', [403, 'condition_unmet'], archive, { token })
+  yield await call('outside its hours', [403, 'condition_failed'], archive, { token })
   yield await call('the orchestrator has no hours', [200, 'allowed'], archive, {
     token: orchestratorToken,
   })

@@ -37,7 +37,7 @@ const deny = denials({
     "The origin refused the gate's own credential",
     'Your token is not at fault; tell the operator the request_id',
   ],
-  origin_coding_unreadable: [
+  origin_encoding_unsupported: [
     'badOrigin',
     'The origin answered in a coding, a charset or a part that the gate does not read, on a route where it must',
     'Your request is not at fault; tell the operator the request_id',
@@ -220,7 +220,7 @@ export const refusedAnswer = (response: Response, route: Route): Denial | undefi
     return deny('origin_credential_refused')
   }
   if (mcp && 'webSocket' in response && response.webSocket) return deny('origin_unreachable')
-  return !isRead(route) || isReadable(response) ? undefined : deny('origin_coding_unreadable')
+  return !isRead(route) || isReadable(response) ? undefined : deny('origin_encoding_unsupported')
 }
 
 /** workerd, told by a stream of its own, ends what a request has started when the request is over. */

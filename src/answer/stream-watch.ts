@@ -7,7 +7,7 @@ import { fallen, standingDenials } from '../stages/standing.ts'
 export type Ending = 'token_expired' | 'token_revoked' | 'revocations_unavailable'
 
 const CODES = {
-  token_expired: 'token_expired_meanwhile',
+  token_expired: 'token_expired_during_request',
   token_revoked: 'token_revoked',
   revocations_unavailable: 'revocations_unavailable',
 } as const satisfies Record<Ending, string>

@@ -137,7 +137,7 @@ const judgeExample = async (policy: Policy, example: Example): Promise<Finding |
   switch (code) {
     case 'condition_error':
       return found(`${one} cannot be judged: ${operand}: ${faultOf(steps)}`)
-    case 'condition_unmet':
+    case 'condition_failed':
       return expect === true ? found(`${one} does not hold: ${operand}`) : undefined
     default:
       return found(`is denied before any condition is judged: ${code}${detailText(detail)}`)

@@ -58,7 +58,7 @@ const deny = denials({
     'An identity or scope claim of the token is not well formed',
     'The authorization server must issue non-empty text without control characters, and scopes as RFC 6749 §3.3 has them',
   ],
-  claim_unfit: [
+  claim_not_encodable: [
     'invalidToken',
     'A claim of the token cannot be told to the origin in a header',
     'Request a token whose claims are short text',
@@ -130,7 +130,7 @@ const RULES: readonly Rule[] = [
     (judged) => ({ claims: rejectedClaims(judged) }),
   ],
   [
-    'claim_unfit',
+    'claim_not_encodable',
     (judged) => unfitClaims(judged).length === 0,
     (judged) => ({ claims: unfitClaims(judged) }),
   ],

@@ -13,7 +13,7 @@ import type { Routed } from './route.ts'
 import { ONE_OF, type Used, type Uses } from './tool.ts'
 
 const deny = denials({
-  condition_unmet: [
+  condition_failed: [
     'forbidden',
     'A condition of this route does not hold for the request',
     'Ask the operator when, from where and with what this route may be called',
@@ -140,7 +140,7 @@ const judge = ({ when, facts, used }: Weight) => {
   }
   const params = used && ({ ofCall: true } as const)
   return judged.ok
-    ? deny('condition_unmet', detail, params)
+    ? deny('condition_failed', detail, params)
     : deny('condition_error', { ...detail, error: judged.reason }, params)
 }
 

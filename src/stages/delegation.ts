@@ -46,7 +46,7 @@ const deny = denials({
     'The token does not name its actor as the one that may act for its subject',
     'Get a token by token exchange whose may_act names the agent that acts',
   ],
-  delegation_widened: [
+  delegation_scope_exceeded: [
     'invalidToken',
     'The token has a scope that the token it was made from had not',
     'Exchange for scopes of the parent token only, or ask for a parent token with more',
@@ -61,7 +61,7 @@ const deny = denials({
     "The token's agent id, type or workflow is not well formed",
     'The authorization server must issue non-empty text without control characters',
   ],
-  agent_foreign: [
+  agent_issuer_mismatch: [
     'forbidden',
     "The token's agent is one of another issuer",
     "Use a token of the agent's own issuer",
@@ -106,7 +106,7 @@ export const delegation = stage({
     if (issuer.parentScope) {
       const widened = widenedOf(access, policy)
       if (!widened) return fail(deny('delegation_malformed'))
-      if (widened.length > 0) return fail(deny('delegation_widened', { scopes: widened }))
+      if (widened.length > 0) return fail(deny('delegation_scope_exceeded', { scopes: widened }))
     }
     for (const rule of [issuer.delegation, route.delegation]) {
       const code = rule && broken(rule, actors, access)

@@ -7,7 +7,7 @@ import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
 export type Unidentified =
   | 'agent_id_missing'
   | 'agent_id_malformed'
-  | 'agent_foreign'
+  | 'agent_issuer_mismatch'
   | 'workflow_conflict'
 
 /**
@@ -28,7 +28,7 @@ export const identityOf = (
   if (!isIdentityText(id) || !types || !workflows) return 'agent_id_malformed'
   const name = entry.agentPrefix + id
   if (!isIdentityText(name)) return 'agent_id_malformed'
-  if (isOfAnother(path, actors, access.issuer)) return 'agent_foreign'
+  if (isOfAnother(path, actors, access.issuer)) return 'agent_issuer_mismatch'
   if (new Set(workflows.all).size > 1) return 'workflow_conflict'
   const type = types.length > 0 ? types.join(' ') : undefined
   return Object.freeze({

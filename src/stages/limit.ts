@@ -19,7 +19,7 @@ const deny = denials({
     'More requests than this route takes within its period or day',
     'Wait as long as Retry-After says, then go on more slowly',
   ],
-  limit_key_missing: [
+  rate_limit_key_missing: [
     'forbidden',
     'This route counts requests by a client or workflow that the token does not name',
     'Get a token that was issued to a client, or for a workflow',
@@ -73,7 +73,7 @@ export const limit = stage({
     const { rateLimit: rule } = route
     if (!rule) return ok({ limited: undefined })
     const value = COUNTS[rule.per](agent)
-    if (value === undefined) return fail(deny('limit_key_missing', { per: rule.per }))
+    if (value === undefined) return fail(deny('rate_limit_key_missing', { per: rule.per }))
     const spends = route.mode !== 'shadow'
     const judge = (taken: Result<Allowance, Exhausted>): Stays => {
       const limited = spends

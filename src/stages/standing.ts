@@ -19,7 +19,7 @@ const deny = denials({
     'Whether the token was revoked cannot be known at the moment',
     'Keep the token and try again after Retry-After',
   ],
-  token_expired_meanwhile: [
+  token_expired_during_request: [
     'invalidToken',
     'The token expired while the request was being decided',
     'Get a new token from the authorization server',
@@ -98,7 +98,7 @@ export const fallen = (
   const token = { issuedAt: access.issuedAt, now: seconds, tolerance }
   const entry = entries.find((one) => !lift.has(one.id) && isRevoked(one, token))
   if (entry) return deny('token_revoked', { id: entry.id, kind: entry.kind })
-  return access.expires <= seconds - tolerance ? deny('token_expired_meanwhile') : undefined
+  return access.expires <= seconds - tolerance ? deny('token_expired_during_request') : undefined
 }
 
 /** The codes of this check, for those who read the revocation set elsewhere. */

@@ -61,7 +61,7 @@ describe('in a process of its own, an answer', () => {
     })
     expect(reads).toEqual([true])
     expect(response.status).toBe(502)
-    expect(await response.json()).toMatchObject({ code: 'origin_coding_unreadable' })
+    expect(await response.json()).toMatchObject({ code: 'origin_encoding_unsupported' })
   })
 
   it.each([

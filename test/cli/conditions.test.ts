@@ -9,7 +9,7 @@ describe('explaining a condition by a file', () => {
     const outcome = await ask('GET', '/when', { token: jwt, connection: '{"country":"FR"}' })
     expect(outcome.exitCode).toBe(1)
     const at = outcome.out.findIndex((line) => line.startsWith('✗ condition'))
-    expect(outcome.out[at]).toMatch(/code=condition_unmet +operand="request[.]country in/)
+    expect(outcome.out[at]).toMatch(/code=condition_failed +operand="request[.]country in/)
     expect(outcome.out[at]).not.toContain('operands')
     expect(outcome.out.slice(at + 1, at + 4)).toEqual([
       '    has(token.amount) → true',

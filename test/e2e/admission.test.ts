@@ -173,7 +173,7 @@ describe('an admission ends with its policy, in an isolate that outlives it', ()
     [
       'has a condition',
       rule({ when: 'request.method == "POST"' }),
-      { status: 403, code: 'condition_unmet' },
+      { status: 403, code: 'condition_failed' },
     ],
     [
       'is for another audience',

@@ -82,7 +82,7 @@ describe('claims in headers', () => {
       token: await setting.token(claims as Record<string, unknown>),
     })
     const text = await response.clone().text()
-    expect(await outcome(response)).toEqual({ status: 401, code: 'claim_unfit' })
+    expect(await outcome(response)).toEqual({ status: 401, code: 'claim_not_encodable' })
     expect(text).not.toContain('root')
     expect(setting.origin.requests).toEqual([])
   })

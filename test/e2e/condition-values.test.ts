@@ -164,7 +164,7 @@ describe('a number of a token, or of a query that is made one', () => {
   it('is compared exactly with what has 64 bits', async () => {
     expect(await get('/int?id=9007199254740991', '"account":9007199254740991')).toBe('passed')
     expect(await get('/int?id=9007199254740993', '"account":9007199254740991')).toBe(
-      'condition_unmet',
+      'condition_failed',
     )
     expect(await get('/int?id=9007199254740993', '"account":9007199254740992')).toBe(
       'condition_error',

@@ -89,17 +89,17 @@ const sent = (...headers: NonNullable<Sent['headers']>): Sent => ({
 describe('a condition over HTTP', () => {
   it.each<[string, string, Sent?]>([
     ['/when/now', 'passed'],
-    ['/when/never', 'condition_unmet'],
+    ['/when/never', 'condition_failed'],
     ['/when/inside', 'passed', from('192.0.2.7')],
     ['/when/inside', 'passed', from('2001:db8::7')],
-    ['/when/inside', 'condition_unmet', from('198.51.100.7')],
+    ['/when/inside', 'condition_failed', from('198.51.100.7')],
     ['/when/inside', 'condition_error', from('not an address')],
     ['/when/inside', 'condition_error'],
     // On plain workerd nothing is known of countries, whatever a header says.
     ['/when/country', 'condition_error', { headers: [['CF-IPCountry', 'DE']] }],
     ['/when/data', 'passed'],
     ['/when/data', 'passed', data('internal')],
-    ['/when/data', 'condition_unmet', data('secret')],
+    ['/when/data', 'condition_failed', data('secret')],
     ['/when/data', 'condition_error', data('internal', 7)],
     ['/when/data', 'parameter_ambiguous', data('internal, internal')],
     [
@@ -130,25 +130,25 @@ describe('a condition over HTTP', () => {
     ['/when/data', 'passed', sent(['X-Data-Class', 'public'], ['X_Data', 's'])],
     ['/when/now', 'passed', sent(['X-Data-Class', 'public'], ['X_Data_Class', 's'])],
     ['/when/region/eu?dry=yes', 'passed', { claims: { region: 'eu' } }],
-    ['/when/region/eu?dry=no', 'condition_unmet', { claims: { region: 'eu' } }],
-    ['/when/region/us?dry=yes', 'condition_unmet', { claims: { region: 'eu' } }],
+    ['/when/region/eu?dry=no', 'condition_failed', { claims: { region: 'eu' } }],
+    ['/when/region/us?dry=yes', 'condition_failed', { claims: { region: 'eu' } }],
     ['/when/region/eu', 'condition_error', { claims: { region: 'eu' } }],
     ['/when/region/eu?dry=yes&dry=yes', 'parameter_ambiguous', { claims: { region: 'eu' } }],
     ['/when/pay', 'passed', { method: 'POST', claims: { limit: { amount: 100 } } }],
-    ['/when/pay', 'condition_unmet', { method: 'POST', claims: { limit: { amount: 99.99 } } }],
+    ['/when/pay', 'condition_failed', { method: 'POST', claims: { limit: { amount: 99.99 } } }],
     ['/when/pay', 'condition_error', { method: 'POST', claims: { limit: { amount: '100' } } }],
     [
       '/when/pay',
-      'condition_unmet',
+      'condition_failed',
       { method: 'POST', claims: { limit: { amount: 100 }, act: { sub: 'intern' } } },
     ],
     ['/when/amount?amount=100', 'passed'],
-    ['/when/amount?amount=101', 'condition_unmet'],
+    ['/when/amount?amount=101', 'condition_failed'],
     ['/when/amount?amount=', 'condition_error'],
     ['/when/amount?amount=0b1', 'condition_error'],
     ['/when/amount?amount=0X10', 'condition_error'],
     ['/when/rate?rate=1.5e1', 'passed'],
-    ['/when/rate?rate=101', 'condition_unmet'],
+    ['/when/rate?rate=101', 'condition_failed'],
     ['/when/rate?rate=nan', 'condition_error'],
     ['/when/rate?rate=-infinity', 'condition_error'],
     ['/when/late', 'passed', { claims: { until: '0050-01-01T00:00:00Z' } }],
@@ -173,7 +173,7 @@ describe('a condition over HTTP', () => {
 
   it('answers without a word of the condition or of what it read', async () => {
     const response = await ask('/when/data', data('secret', ['hush-7']))
-    expect(JSON.parse(response.body)).toMatchObject({ code: 'condition_unmet' })
+    expect(JSON.parse(response.body)).toMatchObject({ code: 'condition_failed' })
     expect(response.header('www-authenticate')).toBeUndefined()
     expect(response.body).not.toMatch(/hush|data_classes|x-data-class/)
   })
@@ -184,7 +184,7 @@ describe('a condition over HTTP', () => {
     const line = await world.gate.journalLine(
       ({ detail }) => (detail as Members)?.operand === operand,
     )
-    expect(line).toMatchObject({ code: 'condition_unmet', route: 'GET /when/region/{region}' })
+    expect(line).toMatchObject({ code: 'condition_failed', route: 'GET /when/region/{region}' })
     expect(JSON.stringify(line)).not.toContain('hush-8')
   })
 })
@@ -205,7 +205,7 @@ describe('an explanation', () => {
     })
     const abroad = await conditionOf('ops', { token, path, connection: { country: 'FR' } })
     expect(abroad).toMatchObject({
-      code: 'condition_unmet',
+      code: 'condition_failed',
       step: {
         outcome: 'denied',
         detail: {
@@ -245,7 +245,7 @@ describe('an explanation', () => {
   it('shows none of a token that is out of reach', async () => {
     const token = await world.token({ region: 'hush-9' })
     const explained = await conditionOf('beta', { token, path: '/when/region/eu?dry=yes' })
-    expect(explained.code).toBe('condition_unmet')
+    expect(explained.code).toBe('condition_failed')
     expect(explained.step).toEqual({ stage: 'condition', outcome: 'denied' })
   })
 })

@@ -230,8 +230,18 @@ describe('a token that says what its parent could', () => {
       '/d/any',
       { scope: 'chat:write', parent_scope: 'chat:admin' },
     ],
-    ['more', bad('delegation_widened'), '/d/any', { scope: 'a docs:write', parent_scope: 'a' }],
-    ['anything of nothing', bad('delegation_widened'), '/d/any', { scope: 'a', parent_scope: '' }],
+    [
+      'more',
+      bad('delegation_scope_exceeded'),
+      '/d/any',
+      { scope: 'a docs:write', parent_scope: 'a' },
+    ],
+    [
+      'anything of nothing',
+      bad('delegation_scope_exceeded'),
+      '/d/any',
+      { scope: 'a', parent_scope: '' },
+    ],
     [
       'something unreadable',
       bad('delegation_malformed'),
@@ -240,7 +250,7 @@ describe('a token that says what its parent could', () => {
     ],
     [
       'what includes the parent’s',
-      bad('delegation_widened'),
+      bad('delegation_scope_exceeded'),
       '/d/any',
       { scope: 'chat:admin', parent_scope: 'chat:write' },
     ],
@@ -267,7 +277,7 @@ describe('an actor of another issuer', () => {
     ['acme', 'beta'],
     ['beta', 'acme'],
   ])('of %s cannot be an agent of %s, though it counts', async (by, of) => {
-    await ask(refused('agent_foreign'), '/d/any', foreign(by, of), by)
+    await ask(refused('agent_issuer_mismatch'), '/d/any', foreign(by, of), by)
     world.origin.clear()
     const { request } = await ask(OK, '/d/any', foreign(by, by), by)
     expect(request?.header('x-agent-id')).toBe(`${by}/planner`)

@@ -201,7 +201,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   id_token: badToken(token({ nonce: 'n' })),
   claim_malformed: badToken(token({ sub: 'a\nb' })),
   claim_rejected: badToken(token({}, { target: '/v1/tenant' })),
-  claim_unfit: badToken(token({ tenant: { id: 7 } }, { target: '/v1/told' })),
+  claim_not_encodable: badToken(token({ tenant: { id: 7 } }, { target: '/v1/told' })),
   confirmation_unsupported: badToken(token({ cnf: { jkt: 'x' } })),
 
   delegation_malformed: badToken(token({ act: [] })),
@@ -215,8 +215,10 @@ export const CASES: Readonly<Record<string, Case>> = {
   may_act_mismatch: forbidden(
     token({ act: { sub: 'planner' }, may_act: { sub: 'a' } }, { target: '/v1/delegated' }),
   ),
-  delegation_widened: badToken(token({ scope: 'docs:read chat:write', parent_scope: 'docs:read' })),
-  agent_foreign: forbidden(async (world) => ({
+  delegation_scope_exceeded: badToken(
+    token({ scope: 'docs:read chat:write', parent_scope: 'docs:read' }),
+  ),
+  agent_issuer_mismatch: forbidden(async (world) => ({
     token: await world.token({ act: { sub: 'a', agent: 'a', iss: world.beta.issuer } }),
   })),
   workflow_conflict: badToken(token({ workflow_id: 'r1', intent: { workflow_id: 'r2' } })),
@@ -226,7 +228,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   workflow_mismatch: forbidden(token({ workflow_id: 'r2' }, { target: '/v1/runs/r1/log' })),
 
   upgrade_refused: badRequest(stream(['Connection', 'Upgrade'], ['Upgrade', 'h2c'])),
-  page_not_allowed: forbidden(stream(['Origin', 'https://evil.example'])),
+  origin_not_allowed: forbidden(stream(['Origin', 'https://evil.example'])),
   revision_unsupported: badRequest(stream(['MCP-Protocol-Version', '1999-01-01'])),
   http_method_not_allowed: {
     ...forbidden(stream(['MCP-Protocol-Version', '2026-07-28'])),
@@ -292,7 +294,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   },
   user_missing: forbidden(token({}, { target: '/v1/payments' })),
 
-  condition_unmet: forbidden(token({ amount: 101 }, { target: '/v1/conditional' })),
+  condition_failed: forbidden(token({ amount: 101 }, { target: '/v1/conditional' })),
   condition_error: forbidden(token({}, { target: '/v1/conditional' })),
 
   address_limited: { ...tooMany(token()), at: 'flooded' },
@@ -304,7 +306,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     world.origin.clear()
     return ask
   }),
-  limit_key_missing: forbidden(token({}, { target: '/v1/limited-runs' })),
+  rate_limit_key_missing: forbidden(token({}, { target: '/v1/limited-runs' })),
   rate_limit_unavailable: unavailable(token({}, { target: '/v1/limited' }), 'faulty'),
 
   token_replayed: badToken(async (world) => {
@@ -325,7 +327,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   }),
   assertion_unavailable: unavailable(token(), 'unsigned'),
   revocations_unavailable: unavailable(token({ jti: UNREACHABLE }), 'faulty'),
-  token_expired_meanwhile: {
+  token_expired_during_request: {
     // It is good for three seconds more, by the tolerance of five; it is looked up until they are over.
     ...badToken(async (w) => {
       const exp = now() - 1
@@ -366,7 +368,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     }),
     status: 502,
   },
-  origin_coding_unreadable: {
+  origin_encoding_unsupported: {
     ...forbidden((world) => {
       world.origin.on('/v1/injected', reply(200, { 'content-encoding': 'zstd' }, 'x'))
       return token({}, { target: '/v1/injected' })(world)
@@ -466,7 +468,7 @@ export const EXEMPT: Readonly<Record<string, string>> = {
 
 /** Codes of requests that are not GET, or of MCP, so that there is no HEAD for them, or that take long. */
 export const NOT_GET: ReadonlySet<string> = new Set([
-  'token_expired_meanwhile',
+  'token_expired_during_request',
   'message_type_unsupported',
   'session_missing',
   'session_unknown',

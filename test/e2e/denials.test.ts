@@ -46,7 +46,7 @@ describe('every denial code', () => {
     for (const [name, value] of headers) expect(response.header(name)).toBe(value)
     expectNoLeak(response, world, ask.token)
     expect(response.raw.toString()).not.toContain('confidential-value')
-    const reached = /^(origin_(timeout|credential|coding)|session_invalid|mcp_answer)/.test(code)
+    const reached = /^(origin_(timeout|credential|encoding)|session_invalid|mcp_answer)/.test(code)
       ? 1
       : 0
     expect(world.origin.requests.length - seen).toBe(reached)

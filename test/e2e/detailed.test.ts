@@ -121,8 +121,8 @@ const ROWS: readonly Row[] = [
   ['scope', 'scope_missing', REVOCATIONS, token],
   ['details', 'authorization_details_missing', '/v1/detailed', token],
   ['authentication', 'user_missing', '/v1/lately', token],
-  ['condition', 'condition_unmet', '/v1/never', token],
-  ['limit', 'limit_key_missing', '/v1/counted', token],
+  ['condition', 'condition_failed', '/v1/never', token],
+  ['limit', 'rate_limit_key_missing', '/v1/counted', token],
   ['replay', 'token_replayed', '/v1/once', used],
   ['standing', 'token_revoked', '/v1/x', revoked],
 ]

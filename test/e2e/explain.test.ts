@@ -183,7 +183,13 @@ const DENIED: Denied[] = [
     of({}, { path: '/v1/docs/7' }),
     { any_of: ['docs:read', 'docs:read:7'] },
   ],
-  ['limit', 'limit_key_missing', 403, of({}, { path: '/v1/limited-runs' }), { per: 'workflow' }],
+  [
+    'limit',
+    'rate_limit_key_missing',
+    403,
+    of({}, { path: '/v1/limited-runs' }),
+    { per: 'workflow' },
+  ],
 ]
 
 describe('a denied request', () => {

@@ -76,7 +76,7 @@ it.each([
   ['/scoped', 403, 'scope_missing', { scope: 'nothing' }],
   ['/detailed', 403, 'authorization_details_missing', {}],
   ['/stepped', 401, 'authentication_insufficient', { auth_time: 1 }],
-  ['/never', 403, 'condition_unmet', {}],
+  ['/never', 403, 'condition_failed', {}],
 ])('%s answers before the body has come: %i %s', async (path, status, code, claims) => {
   expect(await codeOf(await stall(path, claims, 0))).toEqual([status, code])
 })

@@ -196,21 +196,21 @@ describe('an answer', () => {
       200,
       { ...JSON_TYPE, 'content-encoding': 'zstd' },
       '{}',
-      'origin_coding_unreadable',
+      'origin_encoding_unsupported',
     ],
     [
       'a charset',
       200,
       { 'content-type': 'application/json; charset=utf-16' },
       '{}',
-      'origin_coding_unreadable',
+      'origin_encoding_unsupported',
     ],
     [
       'a charset that is like one',
       200,
       { 'content-type': 'text/event-stream; charset=latin1' },
       'data: 1\n\n',
-      'origin_coding_unreadable',
+      'origin_encoding_unsupported',
     ],
     ['no JSON of an error', 400, JSON_TYPE, NAN_LIST, 'mcp_answer_invalid'],
     ['what only lenient readers take', 200, JSON_TYPE, NAN_LIST, 'mcp_answer_invalid'],
@@ -222,9 +222,9 @@ describe('an answer', () => {
       400,
       { 'content-type': 'text/plain; charset=utf-16le' },
       't\0o\0o\0l\0s\0',
-      'origin_coding_unreadable',
+      'origin_encoding_unsupported',
     ],
-    ['a part', 206, JSON_TYPE, '{}', 'origin_coding_unreadable'],
+    ['a part', 206, JSON_TYPE, '{}', 'origin_encoding_unsupported'],
     [
       'a foreign challenge',
       401,
@@ -469,7 +469,7 @@ describe('a list that takes its time', () => {
       const answer = await post(call('tools/list'), { token })
       return setting.origin.requests.length > 0 ? answer : undefined
     })
-    expect(await fate(response)).toEqual([401, 'token_expired_meanwhile', 'cut'])
+    expect(await fate(response)).toEqual([401, 'token_expired_during_request', 'cut'])
     expect(response.headers.get('www-authenticate')).toContain('invalid_token')
   })
 

@@ -83,14 +83,14 @@ const CONNECTIONS: readonly Case[] = [
   [
     'a foreign page',
     403,
-    'page_not_allowed',
+    'origin_not_allowed',
     { headers: [['Origin', 'https://evil.example']], body: ECHO },
   ],
-  ['a page in a sandbox', 403, 'page_not_allowed', { headers: [['Origin', 'null']], body: ECHO }],
+  ['a page in a sandbox', 403, 'origin_not_allowed', { headers: [['Origin', 'null']], body: ECHO }],
   [
     'a foreign page beside a good one',
     403,
-    'page_not_allowed',
+    'origin_not_allowed',
     {
       headers: [
         ['Origin', PAGE],

@@ -192,7 +192,7 @@ describe('a tool', () => {
     'is not called with an amount of %j',
     async (amount) => {
       const response = await call('pay', { amount })
-      const code = amount === 100 ? 'condition_unmet' : 'condition_error'
+      const code = amount === 100 ? 'condition_failed' : 'condition_error'
       expectRpcDenial(response, 200, { code, rpc: -32003 })
       expect(world.origin.requests).toEqual([])
     },
@@ -350,7 +350,7 @@ describe('what is written of a call', () => {
     await call('pay', { amount: 987_654 }, { headers: [id('unmet')] })
     expect(await line('journal-unmet')).toMatchObject({
       decision: 'denied',
-      code: 'condition_unmet',
+      code: 'condition_failed',
       detail: { tool: 'pay', operand: 'arguments.amount < 100.0' },
     })
     const batch = [callOf('free', {}, 1), callOf('forbidden', {}, 2)]
@@ -402,7 +402,7 @@ describe('a call that is explained', () => {
     const refused = await asked({ method: 'tools/call', name: 'forbidden' })
     expect(refused.denial).toMatchObject({ code: 'tool_not_allowed' })
     const unmet = await asked({ method: 'tools/call', name: 'pay', arguments: { amount: 500 } })
-    expect(unmet.denial).toMatchObject({ code: 'condition_unmet' })
+    expect(unmet.denial).toMatchObject({ code: 'condition_failed' })
     expect(step(unmet, 'use_condition')?.detail).toMatchObject({
       tool: 'pay',
       operands: [{ source: 'arguments.amount < 100.0', sides: [{ value: 500 }] }],

@@ -168,7 +168,7 @@ describe('what is counted', () => {
 
   it('is nobody where the token does not say whom', async () => {
     const token = await newcomer()
-    const denied = { status: 403, code: 'limit_key_missing' }
+    const denied = { status: 403, code: 'rate_limit_key_missing' }
     expect(await ask('/v1/workflow', token)).toEqual(denied)
   })
 

@@ -137,7 +137,7 @@ describe('a parameter that a rule reads', () => {
   it.each(['user.id=1', 'user[id]=1', 'user.id[x]=1', 'user.id.x=1', 'user_id[]=1'])(
     'of a name with a dot is not there in any reading, or refused: %s',
     async (query) => {
-      const code = query === 'user.id=1' ? 'condition_unmet' : 'parameter_ambiguous'
+      const code = query === 'user.id=1' ? 'condition_failed' : 'parameter_ambiguous'
       expect((await send(`/q/user?${query}`)).code).toBe(code)
     },
   )

@@ -230,8 +230,10 @@ describe('an origin that repeats what it was sent', () => {
     })
     const response = await ask('/v1/x')
     expect(JSON.stringify([...response.headers])).not.toContain('x-echo')
-    expect(await outcome(response)).toEqual({ status: 502, code: 'origin_coding_unreadable' })
-    const line = await setting.gate.journalLine(({ code }) => code === 'origin_coding_unreadable')
+    expect(await outcome(response)).toEqual({ status: 502, code: 'origin_encoding_unsupported' })
+    const line = await setting.gate.journalLine(
+      ({ code }) => code === 'origin_encoding_unsupported',
+    )
     expect(line).toMatchObject({ decision: 'denied', origin_status: 200 })
   })
 
@@ -255,7 +257,7 @@ describe('an origin that repeats what it was sent', () => {
     expect(response.headers.get('content-encoding')).toBeNull()
     if (line.endsWith(':')) return
     const { status, code } = await outcome(response)
-    expect([status, code]).toEqual([502, 'origin_coding_unreadable'])
+    expect([status, code]).toEqual([502, 'origin_encoding_unsupported'])
   })
 
   it.each([
@@ -270,7 +272,7 @@ describe('an origin that repeats what it was sent', () => {
     handle(rawReply(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n\r\n${bytes}`))
     expect(await outcome(await ask('/v1/x'))).toEqual({
       status: 502,
-      code: 'origin_coding_unreadable',
+      code: 'origin_encoding_unsupported',
     })
   })
 

@@ -133,7 +133,10 @@ it.concurrent('or when its token expires', async () => {
   })
   const response = await answer
   expect(Date.now()).toBeGreaterThanOrEqual(exp * 1000)
-  expect([response.statusCode, await codeOf(response)]).toEqual([401, 'token_expired_meanwhile'])
+  expect([response.statusCode, await codeOf(response)]).toEqual([
+    401,
+    'token_expired_during_request',
+  ])
   await stop()
 })
 

@@ -96,13 +96,13 @@ describe('any token', () => {
       expect.arrayContaining([
         'delegation_malformed',
         'delegation_too_deep',
-        'delegation_widened',
+        'delegation_scope_exceeded',
         'actor_issuer_unknown',
         'actor_missing',
         'may_act_mismatch',
         'agent_id_malformed',
         'workflow_conflict',
-        ...rare('agent_foreign'),
+        ...rare('agent_issuer_mismatch'),
       ]),
     )
   })
@@ -117,7 +117,7 @@ describe('any token', () => {
       held.includes(scope) ||
       (scope === 'docs:write' && held.includes('docs:all')) ||
       (scope === 'docs:read' && held.some((one) => one === 'docs:all' || one === 'docs:write'))
-    const seen = { ok: 0, delegation_widened: 0 }
+    const seen = { ok: 0, delegation_scope_exceeded: 0 }
     await fc.assert(
       fc.asyncProperty(
         fc.uniqueArray(token, { maxLength: 4 }),
@@ -133,13 +133,13 @@ describe('any token', () => {
             ),
           )
           const narrow = own.every((scope) => covered(scope, held))
-          expect(code).toBe(narrow ? 'ok' : 'delegation_widened')
+          expect(code).toBe(narrow ? 'ok' : 'delegation_scope_exceeded')
           seen[code as keyof typeof seen]++
         },
       ),
       tries(100),
     )
     expect(seen.ok).toBeGreaterThan(8)
-    expect(seen.delegation_widened).toBeGreaterThan(25)
+    expect(seen.delegation_scope_exceeded).toBeGreaterThan(25)
   })
 })

@@ -302,7 +302,7 @@ describe('the line', () => {
     expect([...codes]).toEqual(
       expect.arrayContaining([
         'condition_error',
-        'condition_unmet',
+        'condition_failed',
         'parameter_ambiguous',
         'passed',
       ]),

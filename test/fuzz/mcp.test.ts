@@ -239,7 +239,7 @@ describe('nothing breaks the reader', () => {
     )
     expect([...codes]).toEqual(
       expect.arrayContaining([
-        'page_not_allowed',
+        'origin_not_allowed',
         'revision_unsupported',
         'http_method_not_allowed',
         'session_unknown',

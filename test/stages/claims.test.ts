@@ -197,12 +197,12 @@ describe('claims', () => {
     ['ok', {}, { route: { forwardClaims: [{ header: 'X-Org', path: ['org'] }] } }],
     ['ok', { org: 'acme' }, { route: { forwardClaims: [{ header: 'X-Org', path: ['org'] }] } }],
     [
-      'claim_unfit',
+      'claim_not_encodable',
       { org: {} },
       { route: { forwardClaims: [{ header: 'X-Org', path: ['org'] }] } },
     ],
     [
-      'claim_unfit',
+      'claim_not_encodable',
       { org: { name: 'a\nb' } },
       { route: { forwardClaims: [{ header: 'X-Org', path: ['org', 'name'] }] } },
     ],

@@ -58,8 +58,8 @@ describe('the conditions of what is used', () => {
   it.each<[string, readonly McpNamed[], string]>([
     ['ok', calls(['pay', { amount: 99.5 }]), 'DE'],
     ['ok', calls(['near_x'], ['free']), 'DE'],
-    ['condition_unmet', calls(['near_x']), 'AT'],
-    ['condition_unmet', calls(['pay', { amount: 100 }]), 'DE'],
+    ['condition_failed', calls(['near_x']), 'AT'],
+    ['condition_failed', calls(['pay', { amount: 100 }]), 'DE'],
     ['condition_error', calls(['pay']), 'DE'],
     ['condition_error', calls(['pay', { amount: '5' }]), 'DE'],
     ['condition_error', calls(['pay', { amount: null }]), 'DE'],
@@ -69,8 +69,8 @@ describe('the conditions of what is used', () => {
     ['condition_error', calls(['odd', { list: 'x' }]), 'DE'],
     ['condition_error', calls(['odd', { list: Array(5_000).fill('x') }]), 'DE'],
     // Each call is judged by its own arguments.
-    ['condition_unmet', calls(['pay', { amount: 5 }], ['pay', { amount: 500 }]), 'DE'],
-    ['condition_unmet', calls(['pay', { amount: 500 }], ['pay', { amount: 5 }]), 'DE'],
+    ['condition_failed', calls(['pay', { amount: 5 }], ['pay', { amount: 500 }]), 'DE'],
+    ['condition_failed', calls(['pay', { amount: 500 }], ['pay', { amount: 5 }]), 'DE'],
     ['ok', calls(['pay', { amount: 5 }], ['pay', { amount: 6 }]), 'DE'],
   ])('%s for %j', async (code, all, country) => {
     expect(codeOf((await run(all, plain, country)) as never)).toBe(code)
@@ -81,7 +81,7 @@ describe('the conditions of what is used', () => {
     const outcome = await run(calls(['free'], ['pay', given]))
     expect(outcome).toMatchObject({
       reason: {
-        code: 'condition_unmet',
+        code: 'condition_failed',
         detail: { tool: 'pay', operand: 'arguments.amount < 100.0' },
         params: { ofCall: true },
       },

@@ -42,7 +42,7 @@ describe('condition', () => {
   it.each([
     ['request.country == "DE" && now.getFullYear() == 2026', 'ok'],
     ['request.params.id == "7" && agent.id == "planner"', 'ok'],
-    ['request.country == "AT"', 'condition_unmet'],
+    ['request.country == "AT"', 'condition_failed'],
     ['token.amount < 100', 'condition_error'],
     ['token.secret', 'condition_error'],
   ])('of %s says %s', (source, code) => {

@@ -72,7 +72,7 @@ describe('limit', () => {
       const outcome = await limit.run(needs({ ...EXACT, per }, {}, { id: 'a', issuer: ISSUER }), {
         limits,
       })
-      expect(codeOf(outcome)).toBe('limit_key_missing')
+      expect(codeOf(outcome)).toBe('rate_limit_key_missing')
       expect(limits.take).not.toHaveBeenCalled()
     },
   )

@@ -77,7 +77,7 @@ describe('standing', () => {
     ['ok', [entryOf()], { lift: ['entry-1'] }],
     ['token_revoked', [entryOf(), entryOf({ id: 'entry-2' })], { lift: ['entry-1'] }],
     ['ok', [], { access: { expires: NOW + 4 }, now: NOW + 8 }],
-    ['token_expired_meanwhile', [], { access: { expires: NOW + 4 }, now: NOW + 9 }],
+    ['token_expired_during_request', [], { access: { expires: NOW + 4 }, now: NOW + 9 }],
     ['token_revoked', [entryOf()], { access: { expires: NOW - 100 } }],
   ])('%s for %j (%j)', async (code, entries, given) => {
     expect(codeOf(await run(entries, given))).toBe(code)

@@ -107,7 +107,7 @@ const toldTo = async (
   if (isListless && !isEvents && !isJson) return ok(answer)
   const isStrict = isEvents || (isJson && !isListless)
   if ((isStrict ? CHARSET : FAR_CHARSET).test(type)) {
-    return fail({ denial: forwardDenials('origin_coding_unreadable', { type }) })
+    return fail({ denial: forwardDenials('origin_encoding_unsupported', { type }) })
   }
   const sight = sightOf(rule, known)
   if (isEvents) return ok(toldStream(body, answer, sight, isListless))

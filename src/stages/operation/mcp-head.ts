@@ -18,7 +18,7 @@ const deny = denials({
     'An MCP endpoint speaks HTTP and nothing else',
     'Send the request without an Upgrade header; streams come as text/event-stream',
   ],
-  page_not_allowed: [
+  origin_not_allowed: [
     'forbidden',
     'Pages of this origin may not call this MCP endpoint',
     'Call it from no browser, or ask the operator to allow the origin of the page',
@@ -64,7 +64,7 @@ export const readHead = (
   if (headers.has('upgrade')) return fail(deny('upgrade_refused'))
   const origin = headers.get('origin')
   if (origin !== null && (origin === 'null' || !mcp.origins.has(origin))) {
-    return fail(deny('page_not_allowed'))
+    return fail(deny('origin_not_allowed'))
   }
   const said = headers.get('mcp-protocol-version')
   if (said !== null && !(isRevision(said) && mcp.revisions.has(said))) {

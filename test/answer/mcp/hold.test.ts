@@ -91,7 +91,7 @@ describe('an answer that is held', () => {
   it.each([
     ['takes too long', {}, { got: 'origin_timeout', ms: 30_000 }],
     ['takes longer than its rule has', { timeout: 2_500 }, { got: 'origin_timeout', ms: 2_500 }],
-    ['outlives its token', { expires: 7 }, { got: 'token_expired_meanwhile', ms: 7_000 }],
+    ['outlives its token', { expires: 7 }, { got: 'token_expired_during_request', ms: 7_000 }],
   ])('is denied and cancelled where it %s', async (_name, setup, expected) => {
     const { holding, cancelled } = start(setup)
     await over(40_000)
@@ -179,7 +179,7 @@ describe('the beginning of an answer that is held', () => {
   it('is denied and cancelled where it outlives its token', async () => {
     const { holding, cancelled } = startBeginning({ expires: 7 })
     await over(8_000)
-    expect(await holding).toEqual({ got: 'token_expired_meanwhile', ms: 7_000 })
+    expect(await holding).toEqual({ got: 'token_expired_during_request', ms: 7_000 })
     await over(1_000)
     expect(cancelled).toHaveBeenCalledOnce()
     expect(vi.getTimerCount()).toBe(0)
@@ -204,7 +204,7 @@ describe('the beginning of an answer that is held', () => {
     [
       'outlives its token',
       { parts: 35, expires: 7 },
-      { got: 'token_expired_meanwhile', ms: 7_000 },
+      { got: 'token_expired_during_request', ms: 7_000 },
     ],
   ])('is all of one that is small and %s', async (_name, setup, expected) => {
     const { holding } = startBeginning(setup, 1_000, 12)
