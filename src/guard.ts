@@ -115,7 +115,7 @@ export type Passed = Extract<Decision, { readonly outcome: 'passed' }>
 export type Facts = Passed['known']
 
 /** What a guard may be told beside the request. */
-export interface Around {
+export interface GuardContext {
   /** The address of who sent it, so that one caller's unknown keys are held against that one. */
   readonly caller?: string | undefined
   /** What the platform knows of how it came, for the conditions of rules; never from its headers. */
@@ -130,11 +130,11 @@ export interface Guard {
    * Decides one request. Its body is read only where the origin is told its digest or an MCP server stands
    * behind the rule, and is then in `known.held`; an MCP server must be sent that and nothing else.
    */
-  (request: RequestHead, around?: Around): Promise<Decision>
+  (request: RequestHead, around?: GuardContext): Promise<Decision>
   readonly policy: Policy
 }
 
-const NOTHING: Around = {}
+const NOTHING: GuardContext = {}
 
 /** A guard over a policy and its ports. Forwards nothing and writes nothing but token memory. */
 export const createGuard = (policy: Policy, ports: GuardPorts): Guard => {
@@ -143,7 +143,7 @@ export const createGuard = (policy: Policy, ports: GuardPorts): Guard => {
   const recall = recalling(ports)
   const decide = async (
     request: RequestHead,
-    { caller, connection, trace: asked }: Around = NOTHING,
+    { caller, connection, trace: asked }: GuardContext = NOTHING,
   ): Promise<Decision> => {
     const steps: Step[] | undefined = policy.gate.errors === 'detailed' ? [] : undefined
     const trace = (step: Step) => {
@@ -163,7 +163,7 @@ export const createGuard = (policy: Policy, ports: GuardPorts): Guard => {
     room?.leave()
     if (decision.outcome === 'passed') remember(decision.known, ports)
     return steps
-      ? { ...decision, ports, steps: toldOf(decision, steps) }
+      ? { ...decision, ports, steps: redactSteps(decision, steps) }
       : Object.assign(decision, { ports })
   }
   return Object.assign(decide, { policy })
@@ -173,7 +173,7 @@ export const createGuard = (policy: Policy, ports: GuardPorts): Guard => {
  * The steps of a decision as they may be told to whoever sent or holds the token: of an encrypted
  * one, which they may not be able to read, without what was found in it.
  */
-export const toldOf = (
+export const redactSteps = (
   { known }: Pick<Decision, 'known'>,
   steps: readonly Step[],
 ): readonly Step[] =>
@@ -199,7 +199,7 @@ const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {
   const { credential, token, access, issuer, caller, route, deciding, admission, remembered } =
     facts
   // Of each request: many may send one token, from many places.
-  keys.vouch?.(issuer, caller)
+  keys.recordSuccess?.(issuer, caller)
   const values = valuesOf(deciding)
   if (remembered?.admissions.get(route)?.get(values) === admission) return
   // `Bearer` and its spaces can be written in 1,024 ways, and each would take a place of its own.

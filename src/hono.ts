@@ -1,11 +1,11 @@
 import type { Context, MiddlewareHandler, Next } from 'hono'
 import { fromHandler, toHandler } from './answer/handler.ts'
-import { type AgentGuardOptions, type AgentVariables, guarding } from './apps/guarding.ts'
+import { type AgentGuardOptions, type AgentVariables, guarding } from './apps/guard-middleware.ts'
 import { resourceMetadata as serveMetadata } from './apps/metadata.ts'
 import type { Denial } from './base/denial.ts'
 import type { Decision, Guard } from './guard.ts'
 
-export type { AgentGuardOptions, AgentVariables } from './apps/guarding.ts'
+export type { AgentGuardOptions, AgentVariables } from './apps/guard-middleware.ts'
 
 /**
  * The line as Hono middleware: allowed requests go on with {@link AgentVariables}, denied ones are

@@ -2,7 +2,7 @@
  * Edgewarden as a library, for any runtime with Fetch and WebCrypto: the line, the policy, and the
  * answers. Needs neither Workers nor Node.
  */
-import { createMemoryKeeping } from './adapters/assertions/keeper.ts'
+import { createMemoryKeeping } from './adapters/assertions/key-service.ts'
 import { createAssertionKeys, createAssertionMemory } from './adapters/assertions/keys.ts'
 import { createKeyCache } from './adapters/keys/cache.ts'
 import { createMemoryKeepers } from './adapters/keys/memory-keepers.ts'

@@ -36,7 +36,7 @@ beforeEach(() => {
         asking.push(caller)
         return keys.find(issuer, header, caller)
       },
-      vouch: (_, caller) => void vouched.push(caller),
+      recordSuccess: (_, caller) => void vouched.push(caller),
     },
   })
   ask = async (caller, token = TOKEN) => {

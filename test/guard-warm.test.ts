@@ -93,7 +93,7 @@ describe('a warm token', () => {
     await isStillWarm()
   })
 
-  it('does not vouch for its twin, which is verified by itself', async () => {
+  it('says nothing for its twin, which is verified by itself', async () => {
     const twin = twinOf(TOKEN)
     expect(twinOf(twin)).toBe(TOKEN)
     expect(await ask('/docs/1', twinOf(TOKEN, 'r'))).toBe('signature_invalid')

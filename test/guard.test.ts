@@ -328,11 +328,7 @@ describe('a stage that throws', () => {
     ['route', { policy: brokenPolicy }, broken],
     ['signature', { ports: { keys: { find: boom } } }, broken],
     ['signature', { ports: { keys: { find: () => Promise.reject(broken) } } }, broken],
-    [
-      'signature',
-      { ports: { keys: { find: () => ok({ key: wrongKey }) } } },
-      expect.any(TypeError),
-    ],
+    ['signature', { ports: { keys: { find: () => ok({ key: wrongKey }) } } }, expect.any(Error)],
     ['scope', { policy: { ...POLICY, includedBy: boom } }, broken],
   ])('denies (%s), and only onError is told why', async (stage, given, error) => {
     const { decision, errors, steps } = await run('/docs/7', given)

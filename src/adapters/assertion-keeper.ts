@@ -3,7 +3,7 @@ import {
   type AssertionKeeping,
   createAssertionKeeping,
   type KeptKeys,
-} from './assertions/keeper.ts'
+} from './assertions/key-service.ts'
 import type { AssertionKey, Wanted } from './assertions/plan.ts'
 import { system } from './system.ts'
 

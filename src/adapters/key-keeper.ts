@@ -1,6 +1,11 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Env } from './env.ts'
-import { createKeeper, type KeeperState, type KeyAnswer, type Question } from './keys/keeper.ts'
+import {
+  createKeeper,
+  type KeeperState,
+  type KeyAnswer,
+  type Question,
+} from './keys/key-service.ts'
 import { system } from './system.ts'
 
 /** The name of all a keeper keeps. */

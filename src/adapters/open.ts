@@ -7,10 +7,10 @@ import { createGuard } from '../guard.ts'
 import { createAssertionKeys, createAssertionMemory } from './assertions/keys.ts'
 import { KEEPER_NAME } from './assertions/plan.ts'
 import type { Env } from './env.ts'
-import { explainingPorts } from './explaining.ts'
+import { explainingPorts } from './explain-ports.ts'
 import { DECODED_IN_WORKERD } from './fetch-origin.ts'
 import { consoleJournal } from './journal.ts'
-import { callTwice, createKeepers, refreshAhead } from './keepers.ts'
+import { createKeepers, refreshAhead, retryOnce } from './key-service-client.ts'
 import { createKeyCache } from './keys/cache.ts'
 import { createKeySource, type KeySourceOptions } from './keys/source.ts'
 import { createLimits, type RateLimitBinding } from './limits/client.ts'
@@ -128,7 +128,7 @@ const signingKeysOf = (env: Env, policy: Opened['policy']): GatePorts['signingKe
     memory: assertionMemory,
     rule,
     ...(objects && {
-      keeper: (wanted) => callTwice(async () => await objects.getByName(KEEPER_NAME).keys(wanted)),
+      keeper: (wanted) => retryOnce(async () => await objects.getByName(KEEPER_NAME).keys(wanted)),
     }),
     clock,
     waitUntil,

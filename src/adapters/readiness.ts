@@ -3,10 +3,10 @@ import { LIMITS } from '../base/limits.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Clock, Revocations, SigningKeys } from '../model/ports.ts'
-import { type Flights, share } from './flight.ts'
 import { type KeyStatus, keyStatus } from './keys/cache.ts'
 import { type KeySourceOptions, look } from './keys/source.ts'
-import { inTime } from './revocations/in-time.ts'
+import { inTime } from './revocations/timeout.ts'
+import { type Flights, share } from './single-flight.ts'
 
 /** Milliseconds one answer is given again. */
 const KEPT_MS = 5_000

@@ -1,7 +1,7 @@
 import type { Detail, Step } from '../base/chain.ts'
 import { answerRow, type Denial } from '../base/denial.ts'
 import type { RequestHead } from '../base/request.ts'
-import { type Around, type Decision, type Guard, toldOf } from '../guard.ts'
+import { type Decision, type Guard, type GuardContext, redactSteps } from '../guard.ts'
 import type { Mode, Route } from '../model/route.ts'
 import type { Actor, AgentIdentity } from '../model/token.ts'
 import { type WrittenScopes, writtenScopes } from '../policy/rows.ts'
@@ -81,7 +81,7 @@ export interface RestrictedExplanation {
 export interface ExplainOptions {
   /** Sentences to add where a denial has that code. */
   readonly notes?: Readonly<Record<string, string>>
-  readonly around?: Omit<Around, 'trace'>
+  readonly around?: Omit<GuardContext, 'trace'>
   /** What is asked of an MCP server. */
   readonly asked?: AskedOfMcp | undefined
 }
@@ -124,7 +124,7 @@ export const explanationOf = (
     ...(agent && { agent: agentOf(agent, decision) }),
     ...(route && { route: routeOf(route) }),
     ...(note !== undefined && { note }),
-    steps: toldOf(decision, steps).map((step) => stepOf(step, denial, notes)),
+    steps: redactSteps(decision, steps).map((step) => stepOf(step, denial, notes)),
   }
 }
 

@@ -1,4 +1,4 @@
-import { LINE_ENDS, LINE_LENGTH, type Spelled } from './spellings.ts'
+import { LINE_ENDS, LINE_LENGTH, type Spelled } from './secret-encodings.ts'
 import { joined } from './stream-start.ts'
 
 /** From where to where something is found; the end excluded. */

@@ -1,5 +1,5 @@
 import { maskBytes, maskText } from './mask.ts'
-import type { Spelled } from './spellings.ts'
+import type { Spelled } from './secret-encodings.ts'
 import type { Ending } from './stream-watch.ts'
 
 /** A WebSocket as workerd has it: told to begin, and closed with a code and a reason. */

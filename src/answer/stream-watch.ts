@@ -1,7 +1,7 @@
 import type { Denial } from '../base/denial.ts'
 import type { Facts, GuardPorts } from '../guard.ts'
 import type { Revocation, RevocationTerms } from '../model/revocation.ts'
-import { fallen, standingDenials } from '../stages/standing.ts'
+import { revocationDenial, standingDenials } from '../stages/standing.ts'
 
 /** Why a stream was cut. */
 export type Ending = 'token_expired' | 'token_revoked' | 'revocations_unavailable'
@@ -60,7 +60,7 @@ export const watch = (
   }
   const look = (asked: number) => {
     const judge = (entries: readonly Revocation[]) => {
-      const denial = fallen({ policy, access }, entries, clock.now())
+      const denial = revocationDenial({ policy, access }, entries, clock.now())
       known = Math.max(known, asked - copy)
       if (denial) end(denial.code === 'token_revoked' ? 'token_revoked' : 'token_expired')
       else arm(PERIOD)

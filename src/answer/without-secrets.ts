@@ -1,7 +1,7 @@
 import { contentLength } from '../base/body.ts'
 import type { Route } from '../model/route.ts'
 import { maskStream, maskText } from './mask.ts'
-import { type Spelled, spelled } from './spellings.ts'
+import { type Spelled, spelled } from './secret-encodings.ts'
 import { IS_NATIVE, piped } from './stream-pipe.ts'
 import { relay, type Socket } from './stream-socket.ts'
 

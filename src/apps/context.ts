@@ -5,7 +5,7 @@ import type { Guard, GuardPorts } from '../guard.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Journal, RevocationStore, SigningKeys } from '../model/ports.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
-import type { AgentVariables } from './guarding.ts'
+import type { AgentVariables } from './guard-middleware.ts'
 
 /** What the gate's apps reach the world through. */
 export interface GatePorts extends GuardPorts {

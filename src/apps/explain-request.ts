@@ -5,7 +5,7 @@ import type { RequestHead } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { isFieldName } from '../base/text.ts'
 import { splitUrl } from '../base/url.ts'
-import type { Around } from '../guard.ts'
+import type { GuardContext } from '../guard.ts'
 import { text } from '../policy/fields.ts'
 import { pathText, type Report } from '../policy/issues.ts'
 import { field, readTable } from '../policy/table.ts'
@@ -19,7 +19,7 @@ export interface WantedExplanation {
   /** What its `Authorization` presents, without the scheme; `undefined` where there is none. */
   readonly token: string | undefined
   /** Whom it comes from and how, as far as it is told. */
-  readonly around: Pick<Around, 'caller' | 'connection'>
+  readonly around: Pick<GuardContext, 'caller' | 'connection'>
   /** What it asks of an MCP server, as far as it is told. */
   readonly asked: AskedOfMcp | undefined
 }

@@ -1,6 +1,6 @@
 import type { Context, Next } from 'hono'
 import { metadataAnswer } from '../answer/metadata.ts'
-import type { AgentVariables } from './guarding.ts'
+import type { AgentVariables } from './guard-middleware.ts'
 
 /**
  * Serves a protected resource's metadata (RFC 9728) behind the guard; other requests go on, and so do all that

@@ -7,7 +7,7 @@ import {
   isRevoked,
   type Revocation,
   revocableSubjects,
-  type Spread,
+  type ShardStatus,
   subjectKey,
 } from '../model/revocation.ts'
 import { standingDenials } from '../stages/standing.ts'
@@ -99,7 +99,7 @@ export const revocationsApp = createApp()
       'revocations',
       added.map(({ id }) => id),
     )
-    const told = { revocations: added.map(presenter(c)), ...presentSpread(shards) }
+    const told = { revocations: added.map(presenter(c)), ...presentShards(shards) }
     if (shards.pending.length === 0) return answer(c, told)
     // Shards take changes in their order, so that who has the one written last has them all.
     const last = entries.value.at(-1)?.id
@@ -128,7 +128,7 @@ export const revocationsApp = createApp()
     const entry = await find(c, c.req.param('id'))
     if (!entry.ok) return c.get('deny')(entry.reason)
     const { revocation, shards } = entry.value
-    return answer(c, { revocation: presenter(c)(revocation), ...presentSpread(shards) })
+    return answer(c, { revocation: presenter(c)(revocation), ...presentShards(shards) })
   })
   .delete('/revocations/:id', async (c) => {
     const id = c.req.param('id')
@@ -212,7 +212,7 @@ const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolea
 }
 
 /** `pending` only where something is. */
-const presentSpread = ({ total, acknowledged, pending }: Spread) => ({
+const presentShards = ({ total, acknowledged, pending }: ShardStatus) => ({
   shards: { total, acknowledged, ...(pending.length > 0 && { pending }) },
 })
 

@@ -8,7 +8,7 @@ import { decodeJwsPart, splitJws } from '../base/jws.ts'
 import { LIMITS } from '../base/limits.ts'
 import type { RequestHead } from '../base/request.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import type { Around } from '../guard.ts'
+import type { GuardContext } from '../guard.ts'
 import { flag, text } from '../policy/fields.ts'
 import { type PolicyIssue, pathText, type Report, under } from '../policy/issues.ts'
 import { field, readTable } from '../policy/table.ts'
@@ -25,7 +25,7 @@ export interface Example {
   readonly request: RequestHead
   /** What it asks of an MCP server, as far as it is told. */
   readonly asked: AskedOfMcp | undefined
-  readonly around: Pick<Around, 'caller' | 'connection'>
+  readonly around: Pick<GuardContext, 'caller' | 'connection'>
   /** Seconds since the epoch; by default when its token was issued, or now. */
   readonly at: number
   readonly expect: boolean | undefined

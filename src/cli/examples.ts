@@ -113,21 +113,21 @@ const judgeExample = async (policy: Policy, example: Example): Promise<Finding |
     { now: () => 0, onError: () => {}, trace: (step) => void steps.push(step) },
   )
   const { route } = decision.known
-  const weighed = [...(decision.known.weighed ?? []), ...(decision.known.weighedUses ?? [])]
+  const evaluated = [...(decision.known.evaluated ?? []), ...(decision.known.evaluatedUses ?? [])]
   const name = text(route?.name ?? '')
   const isDenied = decision.outcome === 'denied'
   // Of an MCP server there may be one for what is used, which is found late.
-  if (route && !route.when && (!route.mcp || (!isDenied && weighed.length === 0))) {
+  if (route && !route.when && (!route.mcp || (!isDenied && evaluated.length === 0))) {
     const none = `which has no condition${route.mcp ? ' for it' : ''}`
     return found(`is of the rule ${name}, ${none}`, false)
   }
-  const [last] = weighed.slice(-1)
+  const [last] = evaluated.slice(-1)
   const named = last?.used?.named
   const used = named ? `${ONE_OF[named.kind]} ${text(named.name)} of ` : ''
   const one = `the condition of ${used}${name}`
   if (!isDenied) {
     if (expect !== false) return undefined
-    const isOne = weighed.length === 1
+    const isOne = evaluated.length === 1
     return found(
       isOne ? `${one} holds, and is not to` : `the conditions of ${name} hold, and are not to`,
     )

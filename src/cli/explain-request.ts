@@ -4,7 +4,7 @@ import { connectionField, toldConnection } from '../apps/connection.ts'
 import { mcpField } from '../apps/explain-mcp.ts'
 import { type JsonObject, parseJsonObject } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
-import type { Around } from '../guard.ts'
+import type { GuardContext } from '../guard.ts'
 import { pathText } from '../policy/issues.ts'
 import { type Field, readField } from '../policy/table.ts'
 import { readText } from './files.ts'
@@ -29,7 +29,10 @@ export interface AskedRequest {
   /** All headers but the one that carries `token`. */
   readonly headers: Headers
   /** In the words of conditions, and as it was read from them. */
-  readonly connection?: { readonly written: JsonObject } & Pick<Around, 'caller' | 'connection'>
+  readonly connection?: { readonly written: JsonObject } & Pick<
+    GuardContext,
+    'caller' | 'connection'
+  >
   /** What is asked of an MCP server, as it was written, and as it was read. */
   readonly mcp?: { readonly written: JsonObject; readonly asked: AskedOfMcp }
 }

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../base/json.ts'
-import type { PolicyTerms, Shards } from './effect.ts'
 import { EXIT, type Outcome } from './output.ts'
+import type { PolicyTerms, Shards } from './propagation.ts'
 import { describe } from './revocation-entry.ts'
 import { utc } from './times.ts'
 

@@ -2,9 +2,9 @@ import { own } from '../base/json.ts'
 import { fail, ok, type Result } from '../base/result.ts'
 import { DEFAULT_PREFIX } from '../policy/gate.ts'
 import { callAs, type GateOptions, type Surroundings } from './access.ts'
-import { haveAll, policyTerms, type Shards, shardsOf, whyUnknown } from './effect.ts'
 import { faultOutcome, type GateAnswer, gateAddress } from './gate-client.ts'
 import { cannotTell, type Outcome } from './output.ts'
+import { haveAll, policyTerms, type Shards, shardsOf, whyUnknown } from './propagation.ts'
 import { type EntryOptions, entriesOf, readEntry } from './revocation-entry.ts'
 import {
   countOf,

@@ -3,8 +3,8 @@ import { fail, ok, type Result } from '../base/result.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import { isScopeToken } from '../model/scope.ts'
+import { isUsable, type KindOfUse, usesOf } from '../policy/mcp-entries.ts'
 import { type Described, type Reach, reachable } from '../policy/reachable.ts'
-import { isUsable, type KindOfUse, usesOf } from '../policy/uses.ts'
 
 /** An agent as options describe it. */
 export interface AgentOptions {

@@ -1,8 +1,8 @@
 import type { JsonObject } from '../base/json.ts'
 import type { McpKind, McpRule } from '../model/mcp.ts'
 import { writtenCondition } from '../policy/conditions/field.ts'
+import { type KindOfUse, usesOf } from '../policy/mcp-entries.ts'
 import { scopesText, type WrittenScopes, writtenScopes } from '../policy/rows.ts'
-import { type KindOfUse, usesOf } from '../policy/uses.ts'
 import type { AgentOptions } from './routes-of-agent.ts'
 import { detailText } from './steps.ts'
 

@@ -10,7 +10,7 @@ import type {
   Revocation,
   RevocationSubject,
   RevocationTerms,
-  Spread,
+  ShardStatus,
 } from './revocation.ts'
 import type { Route } from './route.ts'
 import type { RememberedToken } from './token.ts'
@@ -45,7 +45,7 @@ export interface KeySource {
     caller?: string,
   ): Promise<Result<VerificationKey, KeyFault>> | Result<VerificationKey, KeyFault>
   /** Told that a token of the issuer has passed the line, by whom it was sent. */
-  vouch?(issuer: Issuer, caller: string | undefined): void
+  recordSuccess?(issuer: Issuer, caller: string | undefined): void
 }
 
 /**
@@ -109,10 +109,13 @@ export interface RevocationStore {
   add(
     entries: readonly Revocation[],
   ): Promise<
-    { readonly added: readonly Revocation[]; readonly shards: Spread } | { readonly full: Fullness }
+    | { readonly added: readonly Revocation[]; readonly shards: ShardStatus }
+    | { readonly full: Fullness }
   >
   list(query: RevocationQuery): Promise<RevocationPage>
-  get(id: string): Promise<{ readonly revocation: Revocation; readonly shards: Spread } | undefined>
+  get(
+    id: string,
+  ): Promise<{ readonly revocation: Revocation; readonly shards: ShardStatus } | undefined>
   /** Whether there was such an entry; with `owner` one that an administrator of that issuer alone has made. */
   remove(id: string, owner?: string): Promise<boolean>
   /** Removes the entries that a list with this query has, and tells which they were. */

@@ -81,7 +81,7 @@ export interface RevocationPlacement {
 }
 
 /** How far an entry, or the lack of it, has come. */
-export interface Spread {
+export interface ShardStatus {
   /** Shards that answer for the set. */
   readonly total: number
   readonly acknowledged: number

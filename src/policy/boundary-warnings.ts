@@ -5,7 +5,7 @@ import { valuesIn } from './compare/values.ts'
 import { type PolicyIssue, pathText, quote } from './issues.ts'
 import { LONG_LIFETIME } from './profiles.ts'
 import { isReading } from './rows.ts'
-import { shadowed } from './shadowed.ts'
+import { shadowed } from './unreachable-rules.ts'
 
 /** Where each rule is written: `ROUTES[3]`. */
 type Places = readonly string[]

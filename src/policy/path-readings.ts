@@ -1,6 +1,6 @@
-import { loosely, type Segment } from './route-index.ts'
+import { foldCase, type Segment } from './route-index.ts'
 
-/** How some servers read a segment that others take as it is; all work on what {@link loosely} wrote. */
+/** How some servers read a segment that others take as it is; all work on what {@link foldCase} gives. */
 interface Reading {
   read(segment: string): string
   /** Whether only the last segment is read so. */
@@ -18,7 +18,7 @@ const READINGS: readonly Reading[] = [
     read(segment) {
       if (!NOT_ASCII.test(segment)) return segment
       const text = decodeURIComponent(segment).replace(UNSEEN, '').normalize('NFKC')
-      return loosely(encodeURIComponent(text)).replace(/%2f|%5c/g, '/')
+      return foldCase(encodeURIComponent(text)).replace(/%2f|%5c/g, '/')
     },
   },
   // Decoded twice, `?` and `#` end the path, and `;` begins parameters of the segment.
@@ -54,7 +54,7 @@ const readAs = (parts: readonly Part[], { read, isOfLast, isEnd }: Reading): rea
 const textOf = (parts: readonly Part[]): string => parts.map(({ text }) => text).join('/')
 
 /**
- * All that some server could read in place of a path that is {@link loosely} written, by one reading or
+ * All that some server could read in place of a path that {@link foldCase} gave, by one reading or
  * several after each other. What the rule spells out itself is meant so.
  */
 export const otherReadings = (path: string, rule: readonly Segment[]): readonly string[] => {

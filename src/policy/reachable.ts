@@ -6,9 +6,9 @@ import { agent, workflow as ofWorkflow } from '../stages/agent.ts'
 import { scope } from '../stages/scope.ts'
 import { counted } from './compare/scopes.ts'
 import { declaredScopes, valuesIn } from './compare/values.ts'
+import { isServed, type Only, valueFor } from './reachability.ts'
 import { PARAM } from './route-index.ts'
 import { isReading } from './rows.ts'
-import { isServed, type Only, valueFor } from './served.ts'
 
 /** What is known of an agent; what is not there is not known, and is not held against it. */
 export interface Described {

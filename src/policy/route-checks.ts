@@ -9,7 +9,7 @@ import { quote, quoteAll, type Report, under, unknownName } from './issues.ts'
 import { checkCondition, checkMcp } from './mcp-checks.ts'
 import { checkMcpAudiences } from './mcp-resource.ts'
 import { type RouteEntry, type Surroundings, takenIssuers } from './route.ts'
-import { loosely } from './route-index.ts'
+import { foldCase } from './route-index.ts'
 import { checkSingleUse } from './single-use.ts'
 
 interface Judged extends Surroundings {
@@ -41,7 +41,7 @@ const TOKEN_KEYS = [
 ] as const
 
 const isUnder = (path: string, base: string): boolean =>
-  `${loosely(path)}/`.startsWith(`${loosely(base)}/`)
+  `${foldCase(path)}/`.startsWith(`${foldCase(base)}/`)
 
 /** What must hold between the keys of a rule, and between a rule and the rest of the policy. */
 const CHECKS: readonly ((judged: Judged) => void)[] = [

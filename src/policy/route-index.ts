@@ -68,7 +68,7 @@ const ending = (
   return found
 }
 
-/** First characters of suffixes: as rules write them, and as {@link loosely} does. */
+/** First characters of suffixes: as rules write them, and folded. */
 const SUFFIX_START = ':.%'
 
 /**
@@ -124,7 +124,7 @@ const SPELLED_TWICE = /[!$&'()*+,=:@|[\]]/g
  * character escaped that may stand plain or escaped. Escaping, not decoding: no literal can then
  * look like a parameter or a rest.
  */
-export const loosely = (text: string): string =>
+export const foldCase = (text: string): string =>
   text
     .replace(NOT_ASCII, (run) => encodeURIComponent(withoutCase(decodeURIComponent(run))))
     .replace(SPELLED_TWICE, (char) => `%${char.charCodeAt(0).toString(16)}`)
@@ -136,9 +136,9 @@ const NOT_ASCII = /(?:%[89A-F][0-9A-F])+/g
 /** By way of upper case: some characters differ in lower case only, and `ẞ` has two upper cases. */
 const withoutCase = (text: string): string => text.toLowerCase().toUpperCase().toLowerCase()
 
-/** A rule's segments with their literals {@link loosely} read. */
+/** A rule's segments with their literals folded. */
 export const looseSegments = (path: string): readonly Segment[] =>
   segmentsOf(path).map((segment) => {
-    if ('param' in segment) return { ...segment, suffix: loosely(segment.suffix) }
-    return { literal: segment.literal === '*' ? '*' : loosely(segment.literal) }
+    if ('param' in segment) return { ...segment, suffix: foldCase(segment.suffix) }
+    return { literal: segment.literal === '*' ? '*' : foldCase(segment.literal) }
   })

@@ -4,7 +4,7 @@ import { canonicalPath } from '../base/url.ts'
 import { type Found, METHODS, type Method, type Route, type Router } from '../model/route.ts'
 import { isReserved } from '../model/well-known.ts'
 import { otherReadings } from './path-readings.ts'
-import { Index, loosely, looseSegments, PARAM, type Segment, segmentsOf } from './route-index.ts'
+import { foldCase, Index, looseSegments, PARAM, type Segment, segmentsOf } from './route-index.ts'
 
 /** A rule's `match`, taken apart. */
 export interface Match {
@@ -82,7 +82,7 @@ export const compileRouter = (routes: readonly Route[]): Router => {
     const index = first(exact.find(method, path), host)
     const route = routes[index]
     const rule = segments[index] ?? []
-    const plain = loosely(path)
+    const plain = foldCase(path)
     const isEarlier = (text: string) =>
       first([...loose.find(method, text), ...loose.find(method, toggled(text))], host) < index
     return {

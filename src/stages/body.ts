@@ -79,13 +79,13 @@ type BodiedRequest = RequestHead & {
 
 /**
  * The whole body of a request, held against its Content-Digest (RFC 9530 §2) where there is one; with
- * `isTold` its digest, too. Rejects where somebody has read the body before: what is left of it is not it.
+ * `withDigest` its digest, too. Rejects where somebody has read the body before: what is left of it is not it.
  */
 export const heldBody = async (
   request: BodiedRequest,
   most: number,
   room: Room,
-  isTold = true,
+  withDigest = true,
 ): Promise<Result<HeldBody, Denial<BodyCode>>> => {
   if (request.bodyUsed) throw new TypeError('The body of the request was read before')
   const length = contentLength(request.headers)
@@ -94,7 +94,7 @@ export const heldBody = async (
   const bytes = read.value
   const said = request.headers.get('content-digest')
   if (said !== null && !(await isOf(bytes, said))) return fail(bodyDenials('digest_mismatch'))
-  if (!isTold) return ok({ bytes })
+  if (!withDigest) return ok({ bytes })
   return ok({ bytes, digest: base64url.encode(await digestOf('SHA-256', bytes)) })
 }
 

@@ -43,23 +43,23 @@ interface Weight {
 }
 
 /** What was looked at, as far as it came; `undefined` where there is no condition. */
-export interface Weighed {
-  readonly weighed: readonly Weight[] | undefined
+export interface Evaluated {
+  readonly evaluated: readonly Weight[] | undefined
 }
 
-const NOT_WEIGHED: Weighed = { weighed: undefined }
-const UNWEIGHED = ok(NOT_WEIGHED)
+const NOT_EVALUATED: Evaluated = { evaluated: undefined }
+const UNWEIGHED = ok(NOT_EVALUATED)
 
-const operandsOf = ({ weighed }: Partial<Weighed>) =>
-  weighed ? { operands: weighed.flatMap(({ when, facts }) => when.operands(facts)) } : {}
+const operandsOf = ({ evaluated }: Partial<Evaluated>) =>
+  evaluated ? { operands: evaluated.flatMap(({ when, facts }) => when.operands(facts)) } : {}
 
 /** The same of what is used of an MCP server. */
 export interface WeighedUses {
-  readonly weighedUses: Weighed['weighed']
+  readonly evaluatedUses: Evaluated['evaluated']
 }
 
 type Code = CodeOf<typeof deny>
-type Judged = { readonly value: Weighed } & Result<unknown, Denial<Code>>
+type Judged = { readonly value: Evaluated } & Result<unknown, Denial<Code>>
 
 /**
  * The rule's condition holds for this token, request and moment. One that cannot be evaluated denies. What a
@@ -68,11 +68,11 @@ type Judged = { readonly value: Weighed } & Result<unknown, Denial<Code>>
 export const condition = stage({
   name: 'condition',
   establishes: 'what the rule wants of token, request and time beside all else holds',
-  without: ({ route }: Pick<Routed, 'route'>) => (route.when ? undefined : NOT_WEIGHED),
+  without: ({ route }: Pick<Routed, 'route'>) => (route.when ? undefined : NOT_EVALUATED),
   found: operandsOf,
   missed: operandsOf,
   denials: [deny],
-  run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<Weighed, Code> {
+  run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<Evaluated, Code> {
     const { when } = needs.route
     return when ? weighAll([{ when, facts: factsOf(needs, clock.now()) }]) : UNWEIGHED
   },
@@ -80,15 +80,15 @@ export const condition = stage({
 
 const NO_ARGUMENTS: JsonObject = Object.freeze({})
 
-const operandsOfUses = ({ weighedUses }: Partial<WeighedUses>) =>
-  operandsOf({ weighed: weighedUses })
+const operandsOfUses = ({ evaluatedUses }: Partial<WeighedUses>) =>
+  operandsOf({ evaluated: evaluatedUses })
 
 /** Those of all that is used of an MCP server hold, for the arguments too. */
 export const useCondition = stage({
   name: 'use_condition',
   establishes: 'what is wanted of all that is used of an MCP server, and of its arguments, holds',
   without: ({ route }: Pick<Routed, 'route'>) =>
-    route.mcp ? undefined : { weighedUses: undefined },
+    route.mcp ? undefined : { evaluatedUses: undefined },
   found: operandsOfUses,
   missed: operandsOfUses,
   // As values they take many times the bytes that go on, and those wait for an origin.
@@ -98,7 +98,7 @@ export const useCondition = stage({
   denials: [],
   run(needs: Needs & Uses, { clock }: { readonly clock: Clock }): Outcome<WeighedUses, Code> {
     const { uses } = needs
-    if (uses.every(({ use }) => !use.when)) return ok({ weighedUses: undefined })
+    if (uses.every(({ use }) => !use.when)) return ok({ evaluatedUses: undefined })
     const facts = factsOf(needs, clock.now())
     const judged = weighAll(
       uses.flatMap((used): Weight[] => {
@@ -119,16 +119,16 @@ export const useCondition = stage({
         ]
       }),
     )
-    return { ...judged, value: { weighedUses: judged.value.weighed } }
+    return { ...judged, value: { evaluatedUses: judged.value.evaluated } }
   },
 })
 
-const weighAll = (weighed: readonly Weight[]): Judged => {
-  for (const [i, weight] of weighed.entries()) {
+const weighAll = (evaluated: readonly Weight[]): Judged => {
+  for (const [i, weight] of evaluated.entries()) {
     const denial = judge(weight)
-    if (denial) return { ...fail(denial), value: { weighed: weighed.slice(0, i + 1) } }
+    if (denial) return { ...fail(denial), value: { evaluated: evaluated.slice(0, i + 1) } }
   }
-  return ok({ weighed })
+  return ok({ evaluated })
 }
 
 const judge = ({ when, facts, used }: Weight) => {

@@ -2,15 +2,15 @@ import { stage } from '../base/chain.ts'
 import { joined } from '../base/denial.ts'
 import type { McpMessage } from '../model/mcp.ts'
 import { bodyDenials } from './body.ts'
-import type { Asking, OperationFacts } from './operation/asked.ts'
 import { readHttp } from './operation/http.ts'
 import { type McpPorts, mismatchDenials, readMcp } from './operation/mcp.ts'
 import { headDenials } from './operation/mcp-head.ts'
 import { messageDenials } from './operation/mcp-message.ts'
 import { paramsDenials } from './operation/mcp-params.ts'
 import { sessionDenials } from './operation/mcp-session.ts'
+import type { Asking, OperationFacts } from './operation/operation-types.ts'
 
-export type { OperationFacts } from './operation/asked.ts'
+export type { OperationFacts } from './operation/operation-types.ts'
 
 /**
  * What is asked inside the route. Of an HTTP API the method says it, of an MCP server the message. A body

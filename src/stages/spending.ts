@@ -3,8 +3,8 @@ import { ok } from '../base/result.ts'
 import type { Policy } from '../model/policy.ts'
 import type { RevocationTerms } from '../model/revocation.ts'
 import type { Route } from '../model/route.ts'
-import { type Asking, holds, isHeld } from './operation/asked.ts'
-import { type Needs, type Ports, type Stands, stands } from './standing.ts'
+import { type Asking, holds, isHeld } from './operation/operation-types.ts'
+import { type Checked, checkRevocation, type Needs, type Ports } from './standing.ts'
 
 /**
  * An early look before the first stage that spends something: who holds a token that is revoked takes nothing
@@ -40,12 +40,12 @@ export const holding = stage({
  * here. A strict rule asks anew before it denies, since what was lifted counts at once there. A set that cannot
  * be asked denies.
  */
-const early = (needs: Needs, ports: Ports): Stands | Promise<Stands> => {
+const early = (needs: Needs, ports: Ports): Checked | Promise<Checked> => {
   const { policy, route } = needs
-  const look = stands(needs, ports, termsOf(policy, route))
+  const look = checkRevocation(needs, ports, termsOf(policy, route))
   if (route.revocation.consistency === 'bounded') return look
-  const again = (may: Stands): Stands | Promise<Stands> =>
-    may.ok ? may : stands(needs, ports, route.revocation)
+  const again = (may: Checked): Checked | Promise<Checked> =>
+    may.ok ? may : checkRevocation(needs, ports, route.revocation)
   return look instanceof Promise ? look.then(again) : again(look)
 }
 

@@ -32,7 +32,7 @@ export interface Needs extends Pick<DelegationFacts, 'subjects'> {
   readonly access: AccessToken
 }
 
-export type Stands = Outcome<object, CodeOf<typeof deny>>
+export type Checked = Outcome<object, CodeOf<typeof deny>>
 
 export interface Ports {
   readonly clock: Clock
@@ -50,16 +50,16 @@ export const standing = stage({
     'nothing about the token is revoked, as of this request or of the bound that the rule allows, and it has not expired meanwhile',
   found: ({ subjects }) => ({ asked: [...new Set(subjects.map(({ kind }) => kind))] }),
   denials: [deny],
-  run: (needs: Needs, ports: Ports): Stands | Promise<Stands> =>
-    stands(needs, ports, needs.route.revocation),
+  run: (needs: Needs, ports: Ports): Checked | Promise<Checked> =>
+    checkRevocation(needs, ports, needs.route.revocation),
 })
 
 /** Whether a token stands, by a revocation set that is as fresh as the terms ask. */
-export const stands = (
+export const checkRevocation = (
   needs: Omit<Needs, 'route'>,
   { clock, revocations }: Ports,
   terms: RevocationTerms,
-): Stands | Promise<Stands> => {
+): Checked | Promise<Checked> => {
   const judge = (entries: readonly Revocation[]) => judged(entries, needs, clock)
   let entries: ReturnType<Revocations['lookup']>
   try {
@@ -70,29 +70,29 @@ export const stands = (
   return 'then' in entries ? Promise.resolve(entries).then(judge, unreadable) : judge(entries)
 }
 
-const unreadable = (error: unknown): Stands =>
+const unreadable = (error: unknown): Checked =>
   fail(deny('revocations_unavailable', { error: String(error) }))
 
 const judged = (
   entries: readonly Revocation[],
   needs: Omit<Needs, 'route'>,
   clock: Clock,
-): Stands => {
-  const denial = fallen(needs, entries, clock.now())
+): Checked => {
+  const denial = revocationDenial(needs, entries, clock.now())
   return denial ? fail(denial) : ok({})
 }
 
-type Fallen = Denial<Exclude<CodeOf<typeof deny>, 'revocations_unavailable'>>
+type RevocationDenial = Denial<Exclude<CodeOf<typeof deny>, 'revocations_unavailable'>>
 
 /**
  * Why a token does not stand at `now`, in milliseconds, where `entries` are those about its subjects;
  * `undefined` where it does.
  */
-export const fallen = (
+export const revocationDenial = (
   { policy, access }: Pick<Needs, 'policy' | 'access'>,
   entries: readonly Revocation[],
   now: number,
-): Fallen | undefined => {
+): RevocationDenial | undefined => {
   const { clockTolerance: tolerance, lift } = policy.gate
   const seconds = Math.floor(now / 1000)
   const token = { issuedAt: access.issuedAt, now: seconds, tolerance }

@@ -2,7 +2,7 @@ import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } fro
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { AssertionKeeper } from '../../src/adapters/assertion-keeper.ts'
-import { makeKey } from '../../src/adapters/assertions/made.ts'
+import { makeKey } from '../../src/adapters/assertions/generated-keys.ts'
 import type { AssertionKey, Wanted } from '../../src/adapters/assertions/plan.ts'
 
 const { ASSERTION_KEEPER } = env as unknown as {

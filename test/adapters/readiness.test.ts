@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createKeyCache, entryOf } from '../../src/adapters/keys/cache.ts'
-import type { KeyAnswer, Question } from '../../src/adapters/keys/keeper.ts'
+import type { KeyAnswer, Question } from '../../src/adapters/keys/key-service.ts'
 import type { KeySourceOptions } from '../../src/adapters/keys/source.ts'
 import { createReadiness } from '../../src/adapters/readiness.ts'
 import type { KeyLocation } from '../../src/model/issuer.ts'

@@ -1,6 +1,6 @@
 import { type JWK, SignJWT } from 'jose'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { createMemoryKeeping } from '../../src/adapters/assertions/keeper.ts'
+import { createMemoryKeeping } from '../../src/adapters/assertions/key-service.ts'
 import { createAssertionKeys, createAssertionMemory } from '../../src/adapters/assertions/keys.ts'
 import { createSessions } from '../../src/adapters/sessions.ts'
 import { decodeJwsPart } from '../../src/base/jws.ts'

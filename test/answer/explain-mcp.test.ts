@@ -94,7 +94,7 @@ describe('a request to an MCP server that is explained', () => {
     const { known } = await decide(factsOf().policy, asked)
     expect(new TextDecoder().decode(known.held?.bytes)).toContain('held-as-text')
     expect(known.uses).toMatchObject([{ named: { name: 'files_read', arguments: {} } }])
-    expect(JSON.stringify([known.operation, known.uses, known.weighedUses])).not.toContain(
+    expect(JSON.stringify([known.operation, known.uses, known.evaluatedUses])).not.toContain(
       'held-as',
     )
   })

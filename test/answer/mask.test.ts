@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { maskBytes, maskStream, maskText } from '../../src/answer/mask.ts'
-import type { Spelled } from '../../src/answer/spellings.ts'
+import type { Spelled } from '../../src/answer/secret-encodings.ts'
 import { tries } from '../kit/property.ts'
 import { base64With, SPELLINGS, spelledOf } from '../kit/spelled.ts'
 

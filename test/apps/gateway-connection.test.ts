@@ -2,11 +2,11 @@ import { expect, it } from 'vitest'
 import type { Opened } from '../../src/apps/context.ts'
 import { gateway } from '../../src/apps/gateway.ts'
 import { chainDenials } from '../../src/base/chain.ts'
-import type { Around, Guard } from '../../src/guard.ts'
+import type { Guard, GuardContext } from '../../src/guard.ts'
 import { clock, gateOf, policyOf } from '../kit/facts.ts'
 
 it('tells the guard what the platform knows of a request, and nothing that a header says', async () => {
-  const told: (Around | undefined)[] = []
+  const told: (GuardContext | undefined)[] = []
   const policy = policyOf([], { gate: gateOf({ clientIp: { from: 'connection' } }) })
   const ports = { clock, journal: { record: () => {} } } as unknown as Opened['ports']
   const guard: Guard = Object.assign(

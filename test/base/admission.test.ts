@@ -20,7 +20,7 @@ describe('what is made for an admission', () => {
     expect(make).toHaveBeenCalledTimes(2)
   })
 
-  it('is weighed once, with its place, and told to whoever counts', () => {
+  it('is evaluated once, with its place, and told to whoever counts', () => {
     const of = perAdmission(
       (text: string) => text,
       ({ length }) => length,

@@ -125,7 +125,7 @@ describe('headers that only the gate may set', () => {
 
 describe('headers of a token that is sent again', () => {
   /** What the origin is sent of these names, of each request. */
-  const toldOf = async (requests: readonly (readonly Header[])[]) => {
+  const redactSteps = async (requests: readonly (readonly Header[])[]) => {
     const token = await world.token()
     const told: (readonly Header[])[] = []
     for (const headers of requests) {
@@ -161,7 +161,7 @@ describe('headers of a token that is sent again', () => {
       ],
     ],
   ])('are those of each request: %s', async (_, requests) => {
-    expect(await toldOf(requests)).toEqual(requests)
+    expect(await redactSteps(requests)).toEqual(requests)
   })
 
   it('are not those that an earlier Connection had named, or had not', async () => {
@@ -173,7 +173,7 @@ describe('headers of a token that is sent again', () => {
       ['Connection', 'keep-alive'],
       ['x-hop', 'inner'],
     ]
-    const hops = (await toldOf([named, named, kept, kept, named])).map((told) =>
+    const hops = (await redactSteps([named, named, kept, kept, named])).map((told) =>
       told.filter(([name]) => name === 'x-hop').map(([, value]) => value),
     )
     expect(hops).toEqual([[], [], ['inner'], ['inner'], []])
@@ -182,7 +182,7 @@ describe('headers of a token that is sent again', () => {
   it('are never an identity that an earlier one happened to name rightly', async () => {
     const id = (value: string): Header[] => [['x-agent-id', value]]
     const right = `acme/${AGENT}`
-    const told = await toldOf([id(right), id(right), id('acme/root'), id(right)])
+    const told = await redactSteps([id(right), id(right), id('acme/root'), id(right)])
     expect(told).toEqual([id(right), id(right), id(right), id(right)])
   })
 })

@@ -1,4 +1,4 @@
-import type { ShardNamespace } from '../../src/adapters/revocations/reach.ts'
+import type { ShardNamespace } from '../../src/adapters/revocations/shard-client.ts'
 import type { SnapshotSource } from '../../src/adapters/revocations/snapshot.ts'
 import {
   type RevocationPlacement,

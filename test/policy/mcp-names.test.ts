@@ -296,17 +296,17 @@ const brute = (kind: McpKind, patterns: readonly string[], name: string): string
   const fits = patterns.filter((one) => one.endsWith('*') && name.startsWith(literalOf(one)))
   const [longest] = fits.toSorted((a, b) => b.length - a.length)
   if (longest === undefined) return undefined
-  const loosely = (text: string) => {
+  const foldCase = (text: string) => {
     if (kind === 'tools') return text.normalize('NFKC').toLowerCase()
     return decodeURIComponent(text)
       .replace(/[/\\]+/g, '/')
       .toLowerCase()
   }
-  const endless = (text: string) => loosely(text).replace(/[/. ]+$/, '')
-  const named = kind === 'tools' ? loosely : endless
+  const endless = (text: string) => foldCase(text).replace(/[/. ]+$/, '')
+  const named = kind === 'tools' ? foldCase : endless
   const isCloser = (one: string) =>
     one.endsWith('*')
-      ? one.length > longest.length && loosely(name).startsWith(loosely(literalOf(one)))
+      ? one.length > longest.length && foldCase(name).startsWith(foldCase(literalOf(one)))
       : one.length >= longest.length - 1 && named(one) === named(name)
   return patterns.some(isCloser) ? undefined : longest
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { METHODS, type Method, type Route } from '../../src/model/route.ts'
-import { loosely } from '../../src/policy/route-index.ts'
+import { foldCase } from '../../src/policy/route-index.ts'
 import { compileRouter, parseMatch, unreachable } from '../../src/policy/router.ts'
 import { routeOf } from '../kit/facts.ts'
 
@@ -266,7 +266,7 @@ describe('isAmbiguous, of characters that may stand plain or escaped', () => {
   })
 
   it('is so of every character and its other case', () => {
-    const escaped = (text: string) => loosely(encodeURIComponent(text))
+    const escaped = (text: string) => foldCase(encodeURIComponent(text))
     // No character beyond these has another case.
     const differing = Array.from({ length: 0x1_f0_00 - 0x80 }, (_, i) => i + 0x80)
       .filter((code) => code < 0xd800 || code > 0xdfff)

@@ -52,7 +52,7 @@ describe('the conditions of what is used', () => {
       },
     }
     const outcome = useCondition.run(needs(calls(['free'])), { clock: asked })
-    expect(outcome).toEqual({ ok: true, value: { weighedUses: undefined } })
+    expect(outcome).toEqual({ ok: true, value: { evaluatedUses: undefined } })
   })
 
   it.each<[string, readonly McpNamed[], string]>([

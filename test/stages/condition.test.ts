@@ -35,7 +35,7 @@ describe('condition', () => {
     }
     expect(condition.run(needs(undefined), { clock: asked })).toEqual({
       ok: true,
-      value: { weighed: undefined },
+      value: { evaluated: undefined },
     })
   })
 

@@ -7,7 +7,7 @@ import {
   revocableSubjects,
 } from '../../src/model/revocation.ts'
 import type { Route } from '../../src/model/route.ts'
-import type { Asking } from '../../src/stages/operation/asked.ts'
+import type { Asking } from '../../src/stages/operation/operation-types.ts'
 import { holding, spending } from '../../src/stages/spending.ts'
 import {
   accessOf,

@@ -1,9 +1,9 @@
 import type { JWK } from 'jose'
 import type { AssertionRule } from '../../model/assertion.ts'
 import type { Clock, SigningKey, SigningKeys } from '../../model/ports.ts'
-import { type Flights, share } from '../flight.ts'
-import { type ImportedKey, importBrought, importPrivate } from './brought.ts'
-import type { AssertionKeeping, KeptKeys } from './keeper.ts'
+import { type Flights, share } from '../single-flight.ts'
+import type { AssertionKeeping, KeptKeys } from './key-service.ts'
+import { type ImportedKey, importBrought, importPrivate } from './operator-keys.ts'
 import type { PublicKey } from './plan.ts'
 
 /** What is held: a key that cannot be exported, and what origins verify with. */

@@ -1,4 +1,4 @@
-import { createKeeper, type Keeper, type KeeperOptions, type KeeperState } from './keeper.ts'
+import { createKeeper, type Keeper, type KeeperOptions, type KeeperState } from './key-service.ts'
 import { recordName } from './store.ts'
 
 /** Keepers in the memory of this process, one for each place keys come from. */

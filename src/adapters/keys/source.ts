@@ -2,9 +2,9 @@ import { networkOf } from '../../base/address.ts'
 import { fail, ok, onceKnown, type Result } from '../../base/result.ts'
 import type { Issuer } from '../../model/issuer.ts'
 import type { Clock, KeyFault, KeySource, VerificationKey } from '../../model/ports.ts'
-import { isFlying, isOverInTime, share } from '../flight.ts'
+import { isFlying, isOverInTime, share } from '../single-flight.ts'
 import { entryOf, type KeyCache, type KeyEntry, missed, takeAnswer, vouched } from './cache.ts'
-import type { Caller, Keeper, Question } from './keeper.ts'
+import type { Caller, Keeper, Question } from './key-service.ts'
 import type { KeyHeader } from './set.ts'
 import { type KvLike, readRecord, recordName } from './store.ts'
 import { KEY_TIMES } from './times.ts'
@@ -48,7 +48,7 @@ export const createKeySource = (options: KeySourceOptions): KeySource => {
         return findUnknown(issuer, entry, { header, caller, options })
       })
     },
-    vouch: (issuer, caller) => vouched(entryOf(cache, issuer), networkOf(caller ?? '')),
+    recordSuccess: (issuer, caller) => vouched(entryOf(cache, issuer), networkOf(caller ?? '')),
   }
 }
 

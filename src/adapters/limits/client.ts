@@ -2,8 +2,8 @@ import { LIMITS } from '../../base/limits.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import type { Allowance, Exhausted, Quotas } from '../../model/limit.ts'
 import type { Limits } from '../../model/ports.ts'
-import { callTwice } from '../keepers.ts'
-import { inTime } from '../revocations/in-time.ts'
+import { retryOnce } from '../key-service-client.ts'
+import { inTime } from '../revocations/timeout.ts'
 import { unbound } from './memory.ts'
 
 /** A Durable Object namespace of `RateLimiter`, as far as the gate needs it. */
@@ -61,7 +61,7 @@ export const createLimits = ({
       if (limit.kind === 'approximate') return spend ? ask(limit.binding, name) : ok({})
       const namespace = objects()
       if (!namespace) throw unbound('RATE_LIMITER')
-      return callTwice(() =>
+      return retryOnce(() =>
         inTime(async () => await namespace.getByName(name).take(limit.quotas, spend), timeout),
       )
     },

@@ -1,7 +1,7 @@
 import { LIMITS } from '../../base/limits.ts'
 import type { ReplayStore } from '../../model/ports.ts'
-import { callTwice } from '../keepers.ts'
-import { inTime } from '../revocations/in-time.ts'
+import { retryOnce } from '../key-service-client.ts'
+import { inTime } from '../revocations/timeout.ts'
 
 /** A Durable Object namespace of `ReplayShard`, as far as the gate needs it. */
 export interface ReplayNamespace {
@@ -38,7 +38,7 @@ export const createReplays = ({
   const ask = async (name: string, call: (shard: Shard) => PromiseLike<boolean>) => {
     const namespace = objects()
     if (!namespace) throw new Error('REPLAYS is not bound')
-    return callTwice(() =>
+    return retryOnce(() =>
       inTime(async () => await call(namespace.getByName(name.slice(0, 1))), timeout),
     )
   }

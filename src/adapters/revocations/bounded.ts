@@ -6,7 +6,7 @@ import {
   subjectHash,
   subjectKey,
 } from '../../model/revocation.ts'
-import { share } from '../flight.ts'
+import { share } from '../single-flight.ts'
 import { createSnapshots, type Found, type Snapshot, type SnapshotOptions } from './snapshot.ts'
 
 type Subjects = readonly RevocationSubject[]

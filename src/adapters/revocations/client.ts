@@ -8,10 +8,10 @@ import {
 } from '../../model/revocation.ts'
 import { system } from '../system.ts'
 import { createBoundedLookup } from './bounded.ts'
-import { inTime } from './in-time.ts'
-import { createReach, type Reach, type ShardNamespace } from './reach.ts'
+import { createTurns } from './read-coalescing.ts'
+import { createReach, type Reach, type ShardNamespace } from './shard-client.ts'
 import type { Found, SnapshotOptions, SnapshotSource } from './snapshot.ts'
-import { createTurns } from './turns.ts'
+import { inTime } from './timeout.ts'
 
 /** Milliseconds after which a reading counts as lost: two tries, and some slack. */
 const TURN_MS = 2 * LIMITS.revocationReadMs + 1_000

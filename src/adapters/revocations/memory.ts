@@ -6,7 +6,7 @@ import {
   ownerOf,
   type Revocation,
   renewed,
-  type Spread,
+  type ShardStatus,
   subjectKey,
 } from '../../model/revocation.ts'
 
@@ -16,7 +16,7 @@ interface Held {
 }
 
 /** There is one place, and it has everything at once. */
-const HERE: Spread = Object.freeze({ total: 1, acknowledged: 1, pending: Object.freeze([]) })
+const HERE: ShardStatus = Object.freeze({ total: 1, acknowledged: 1, pending: Object.freeze([]) })
 
 /**
  * A revocation set in the memory of one process: for libraries with one instance, and for tests.

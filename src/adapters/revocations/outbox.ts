@@ -1,9 +1,9 @@
 import { LIMITS } from '../../base/limits.ts'
-import type { Spread } from '../../model/revocation.ts'
-import type { Taken } from './follower.ts'
-import type { Handed, Handing } from './handing.ts'
-import { createBreath, inTime } from './in-time.ts'
+import type { ShardStatus } from '../../model/revocation.ts'
 import type { RevocationLog } from './log.ts'
+import type { Taken } from './replica.ts'
+import type { Handed, Handing } from './replication.ts'
+import { createYielder, inTime } from './timeout.ts'
 
 /** Milliseconds that a change waits for the replicas, whose backlog may be long. */
 export const HANDING_MS = LIMITS.revocationReadMs + 500
@@ -54,7 +54,7 @@ export const createOutbox = (options: OutboxOptions) => {
     all().find((one) => one.name === name && isBehind(one))
 
   const hand = async (name: string): Promise<void> => {
-    const breath = createBreath()
+    const breath = createYielder()
     for (let replica = find(name); replica; ) {
       const { acked, enrolment } = replica
       const taken = await inTime(() => reach(name).take(handing.since(acked)))
@@ -106,7 +106,7 @@ export const createOutbox = (options: OutboxOptions) => {
     },
 
     /** Who has come to a version. */
-    spread(version: number): Spread {
+    spread(version: number): ShardStatus {
       const replicas = all()
       const pending = replicas.filter(({ acked }) => acked < version).map(({ name }) => name)
       return {

@@ -1,17 +1,17 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { RevocationPage, RevocationQuery } from '../../model/ports.ts'
 import type { Revocation } from '../../model/revocation.ts'
-import { LEADER } from './choice.ts'
-import type { Leader, Taken } from './follower.ts'
-import type { Handed, HandedPage } from './handing.ts'
-import { createLeading, type Roster } from './leading.ts'
 import type { Head } from './log.ts'
 import type { Replica } from './outbox.ts'
-import { openParts, type Parts } from './parts.ts'
-import type { PulledChanges, PulledPage } from './pulls.ts'
-import { createRoster } from './roster.ts'
-import type { Survivor } from './settling.ts'
+import { createLeading, type Roster } from './primary.ts'
+import type { Survivor } from './recovery.ts'
+import type { Leader, Taken } from './replica.ts'
+import { createRoster } from './replica-registry.ts'
+import type { Handed, HandedPage } from './replication.ts'
+import { openParts, type Parts } from './shard-components.ts'
+import { LEADER } from './shard-hash.ts'
 import type { Found } from './snapshot.ts'
+import type { PulledChanges, PulledPage } from './snapshot-feed.ts'
 import { now } from './store.ts'
 
 const ROSTER = 'roster'
@@ -34,7 +34,7 @@ interface Opened {
 /**
  * A shard of the revocation set: a Durable Object with SQLite that holds the whole set. Shard
  * {@link LEADER} is where entries are written; the others are replicas of it and spread the reading. What
- * a shard cannot vouch for it answers with `undefined`. Trusts its callers, which are the gate's own code:
+ * a shard cannot answer for the set answers with `undefined`. Trusts its callers, which are the gate's own code:
  * it judges neither who asks nor what an entry says.
  */
 export class RevocationShard extends DurableObject {

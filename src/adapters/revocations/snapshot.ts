@@ -1,7 +1,7 @@
 import { LIMITS } from '../../base/limits.ts'
 import type { Clock } from '../../model/ports.ts'
 import type { Revocation } from '../../model/revocation.ts'
-import { type Flights, isFlying, share } from '../flight.ts'
+import { type Flights, isFlying, share } from '../single-flight.ts'
 import { createRevocationSet, eachHash, type RevocationSet } from './set.ts'
 
 /** A state of the set. Versions of different epochs have nothing to do with each other. */

@@ -9,11 +9,11 @@ import type { McpMessage, McpRule } from '../../model/mcp.ts'
 import type { Operation } from '../../model/token.ts'
 import { type ForwardFault, forwardDenials } from '../forward.ts'
 import { BODILESS } from '../streams.ts'
-import { type HoldTerms, holdAnswer, holdBeginning } from './hold.ts'
+import { type HoldTerms, holdAnswer, holdBeginning } from './buffer-body.ts'
 import { beginsListless, passesUnread, type Sight, tell } from './lists.ts'
 import { sealSession } from './session.ts'
-import { sightOf } from './sight.ts'
 import { toldEvents } from './sse.ts'
+import { sightOf } from './visibility.ts'
 
 const deny = denials({
   mcp_answer_invalid: [

@@ -1,5 +1,5 @@
 import type { McpKind } from '../../model/mcp.ts'
-import { cut, type Edit, edited, membersOf, type Span, valueSpan } from './spans.ts'
+import { cut, type Edit, edited, membersOf, type Span, valueSpan } from './json-ranges.ts'
 
 /** What a caller may know of, by its kind and name. */
 export interface Sight {

@@ -2,7 +2,7 @@ import type { Issuer } from '../../model/issuer.ts'
 import { takesIssuer } from '../../model/route.ts'
 import { resolveScope } from '../../model/scope.ts'
 import { needsOf } from '../rows.ts'
-import { type Excess, ISSUERS, listed, type Met } from './met.ts'
+import { type Excess, ISSUERS, listed, type Met } from './matched-rule.ts'
 import { canBeCovered } from './scopes.ts'
 import { tokenExcess } from './tokens.ts'
 
@@ -14,7 +14,7 @@ import { tokenExcess } from './tokens.ts'
 export const callerExcess = (
   one: Met | undefined,
   other: Met | undefined,
-  madeUp: string,
+  placeholder: string,
 ): readonly Excess[] => {
   if (!one || other?.route.access === 'public') return []
   const asked = other && { asked: askedBy(other) }
@@ -35,7 +35,7 @@ export const callerExcess = (
         ? other.policy.issuers.get(issuer.issuer)
         : undefined
     if (other && there && canBeCovered({ ...other, issuer: there })) {
-      found.push(...tokenExcess(here, { ...other, issuer: there }, madeUp))
+      found.push(...tokenExcess(here, { ...other, issuer: there }, placeholder))
     } else found.push({ who: whoPasses(one), issuer: issuer.name, ...asked })
   }
   return found

@@ -8,8 +8,8 @@ import { callerExcess } from './callers.ts'
 import { changesOf, gateSettings, issuerSettings, ruleSettings } from './changes.ts'
 import { type Comparison, createFindings } from './findings.ts'
 import { headerChanges } from './headers.ts'
-import { type Labelled, labelOf, tellingOf, unfitOf } from './labels.ts'
-import type { Met } from './met.ts'
+import { type Labelled, labelOf, specificity, unfitOf } from './labels.ts'
+import type { Met } from './matched-rule.ts'
 import { parentChanges } from './parents.ts'
 import { createQuotas } from './quotas.ts'
 import { readOtherwise } from './readings.ts'
@@ -39,7 +39,7 @@ export const comparePolicies = async (
 const compareRules = async (
   before: Policy,
   after: Policy,
-  { samples, madeUp }: Requests,
+  { samples, placeholder }: Requests,
   findings: Findings,
 ) => {
   const settings = ruleChanges(before, after)
@@ -59,8 +59,8 @@ const compareRules = async (
       readOtherwise(old, now) &&
       settings(old, now).map(({ key, directions }) => [key, directions])
     const key = JSON.stringify([...pair, isOne || sample.method, otherwise])
-    const labelled = { sample, old, now, before, after, madeUp }
-    const telling = tellingOf(labelled)
+    const labelled = { sample, old, now, before, after, placeholder }
+    const telling = specificity(labelled)
     if (telling > (kinds.get(key)?.telling ?? Number.NEGATIVE_INFINITY)) {
       kinds.set(key, { ...labelled, telling })
     }
@@ -73,7 +73,7 @@ const compareRules = async (
     const { old, now } = labelled
     const [one, other] = side === 'gains' ? [now, old] : [old, now]
     const isFit = unfitOf(labelled).length === 0
-    for (const excess of callerExcess(one, other, madeUp)) {
+    for (const excess of callerExcess(one, other, placeholder)) {
       // Of a rule that nothing stands beside, all who pass are told where every value is looked at.
       const { who, issuer } = other ? excess : { ...excess, who: '' }
       const key = JSON.stringify([side, pairOf(labelled), who, issuer])
@@ -135,7 +135,7 @@ const OWN = ['GET /policy', 'GET /revocations']
 const compareOwn = async (
   before: Policy,
   after: Policy,
-  { madeUp }: Requests,
+  { placeholder }: Requests,
   findings: Findings,
 ) => {
   for (const name of OWN) {
@@ -148,8 +148,8 @@ const compareOwn = async (
     }
     const [old, now] = [met(before), met(after)]
     const of = `${method} ${after.gate.prefix}${path}`
-    for (const excess of callerExcess(now, old, madeUp)) findings.callers('gains', of, excess)
-    for (const excess of callerExcess(old, now, madeUp)) findings.callers('loses', of, excess)
+    for (const excess of callerExcess(now, old, placeholder)) findings.callers('gains', of, excess)
+    for (const excess of callerExcess(old, now, placeholder)) findings.callers('loses', of, excess)
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ActorRule, DelegationRule } from '../../model/issuer.ts'
-import { type Excess, ISSUERS, listed, type MetBy, surplus } from './met.ts'
+import { type Excess, ISSUERS, listed, type MetBy, surplus } from './matched-rule.ts'
 
 /** What an issuer's limits and a rule's come to together. */
 type Limits = ReturnType<typeof limitsOf>

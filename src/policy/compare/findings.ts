@@ -1,5 +1,5 @@
 import type { Changed } from './changes.ts'
-import { type Excess, ISSUERS, listed, told } from './met.ts'
+import { type Excess, ISSUERS, listed, told } from './matched-rule.ts'
 
 /** Where a finding stands in the answer. */
 export type Side = 'gains' | 'loses' | 'changes'

@@ -1,6 +1,6 @@
 import type { Gate } from '../../model/policy.ts'
 import type { Side } from './findings.ts'
-import { told } from './met.ts'
+import { told } from './matched-rule.ts'
 
 /**
  * A header that some rule sets is taken from every request: what callers may bring of their own once

@@ -1,7 +1,7 @@
 import type { Policy } from '../../model/policy.ts'
 import type { Method, Route } from '../../model/route.ts'
 import { PARAM } from '../route-index.ts'
-import { listed, type Met } from './met.ts'
+import { listed, type Met } from './matched-rule.ts'
 import type { Sample } from './requests.ts'
 import { standIn, unfit } from './shapes.ts'
 
@@ -12,7 +12,7 @@ export interface Labelled {
   readonly now: Met | undefined
   readonly before: Policy
   readonly after: Policy
-  readonly madeUp: string
+  readonly placeholder: string
 }
 
 /** What requests a finding is true of, in the words of the rules. */
@@ -23,11 +23,11 @@ export const labelOf = (labelled: Labelled): string => {
 }
 
 /** The parameters of a sample that are made up so that they may not stand in a scope. */
-export const unfitOf = ({ sample, old, now, madeUp }: Labelled): readonly string[] => {
+export const unfitOf = ({ sample, old, now, placeholder }: Labelled): readonly string[] => {
   const segments = sample.path.split('/')
   const names = [now, old].map((met) => met?.route.path.split('/') ?? [])
   return segments.flatMap((segment, i) =>
-    segment.startsWith(unfit(standIn(madeUp, i))) ? [paramAt(names, i) ?? 'any'] : [],
+    segment.startsWith(unfit(standIn(placeholder, i))) ? [paramAt(names, i) ?? 'any'] : [],
   )
 }
 
@@ -35,14 +35,14 @@ const paramAt = (paths: readonly (readonly string[])[], i: number): string | und
   paths.map((all) => PARAM.exec(all[i] ?? '')?.[1]).find((one) => one)
 
 const ruleLabelOf = (labelled: Labelled): string => {
-  const { sample, old, now, before, after, madeUp } = labelled
+  const { sample, old, now, before, after, placeholder } = labelled
   const { host, path } = sample
   const rule = (now ?? old)?.route
   if (!rule) return path
   const isServedAlike = before.gate.hosts.has(host) === after.gate.hosts.has(host)
   const on = rule.host !== undefined || !isServedAlike ? ` on ${host}` : ''
   if (old && now && old.route.name === now.route.name) return rule.name + on
-  const pattern = asPattern(path, [now, old], madeUp)
+  const pattern = asPattern(path, [now, old], placeholder)
   const asked = `${methodsText(sample, rule)} ${pattern}${on}`
   if (old && now) {
     return `${asked} (under \`${now.route.name}\`, before under \`${old.route.name}\`)`
@@ -67,12 +67,16 @@ const methodsText = ({ methods }: Sample, rule: Route): string => {
 }
 
 /** A path with parameters and rests in place of what was made up for them. */
-const asPattern = (path: string, rules: readonly (Met | undefined)[], madeUp: string): string => {
+const asPattern = (
+  path: string,
+  rules: readonly (Met | undefined)[],
+  placeholder: string,
+): string => {
   const names = rules.map((met) => met?.route.path.split('/') ?? [])
   const segments = path.split('/')
   return segments
     .map((segment, i) => {
-      const stand = standIn(madeUp, i)
+      const stand = standIn(placeholder, i)
       if (!segment.startsWith(stand)) return segment
       // What follows is what only some of a parameter's values end in.
       const suffix = segment.replace(unfit(stand), stand).slice(stand.length)
@@ -84,10 +88,10 @@ const asPattern = (path: string, rules: readonly (Met | undefined)[], madeUp: st
 }
 
 /** How well a sample tells what a finding is true of: all of a rule best, an odd spelling least. */
-export const tellingOf = ({ sample, old, now, before, after, madeUp }: Labelled): number => {
+export const specificity = ({ sample, old, now, before, after, placeholder }: Labelled): number => {
   const { method, host, path } = sample
   if ([before, after].some(({ router }) => router.find(method, host, path).ambiguous)) return -1
-  const pattern = asPattern(path, [now, old], madeUp)
+  const pattern = asPattern(path, [now, old], placeholder)
   if (pattern === (now ?? old)?.route.path) return Number.POSITIVE_INFINITY
-  return path.split(madeUp).length - 1
+  return path.split(placeholder).length - 1
 }

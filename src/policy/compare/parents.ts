@@ -1,7 +1,7 @@
 import type { Issuer } from '../../model/issuer.ts'
 import type { Policy } from '../../model/policy.ts'
 import type { Side } from './findings.ts'
-import { told } from './met.ts'
+import { told } from './matched-rule.ts'
 import { counted } from './scopes.ts'
 
 /**

@@ -5,11 +5,11 @@ import { otherSpellings } from './spellings.ts'
 export interface Samples {
   readonly paths: readonly string[]
   /** What every made-up segment begins with, and nothing else does. */
-  readonly madeUp: string
+  readonly placeholder: string
 }
 
 interface Walk {
-  readonly madeUp: string
+  readonly placeholder: string
   readonly most: number
   readonly ids: ReadonlyMap<Shape, number>
   readonly paths: string[]
@@ -39,12 +39,12 @@ export const samplePaths = (
     ...[...values.values()].flat(),
   ])
   const written = [...texts, ...others].map((text) => text.toLowerCase())
-  let madeUp = 'any'
-  while (written.some((text) => text.includes(madeUp))) madeUp += 'x'
+  let placeholder = 'any'
+  while (written.some((text) => text.includes(placeholder))) placeholder += 'x'
   const ids = new Map(unique.map((shape, i) => [shape, i]))
-  const walk: Walk = { madeUp, most, ids, paths: [] }
+  const walk: Walk = { placeholder, most, ids, paths: [] }
   return step(walk, { segments: [], alive: unique, taken: [] })
-    ? { paths: walk.paths, madeUp }
+    ? { paths: walk.paths, placeholder }
     : undefined
 }
 
@@ -113,7 +113,7 @@ const indexAt = (going: readonly Shape[], depth: number) => {
 
 /** Segments to try next, most telling first, and whether one counts for its own sake. */
 const candidates = (
-  { madeUp }: Walk,
+  { placeholder }: Walk,
   going: readonly Shape[],
   depth: number,
   isTaken: boolean,
@@ -123,7 +123,7 @@ const candidates = (
     found.set(segment, isValue || (found.get(segment) ?? false))
   const pieces = going.flatMap(({ pieces }) => pieces[depth] ?? [])
   const suffixes = new Set(pieces.flatMap(({ isParam, source }) => (isParam ? [source] : [])))
-  const stand = standIn(madeUp, depth + 1)
+  const stand = standIn(placeholder, depth + 1)
   for (const { isParam, source } of pieces) add(isParam ? stand + source : source)
   for (const { values, pieces } of going) {
     const suffix = pieces[depth]?.source ?? ''

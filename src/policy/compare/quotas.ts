@@ -1,6 +1,6 @@
 import type { Route } from '../../model/route.ts'
 import type { Side } from './findings.ts'
-import { listed } from './met.ts'
+import { listed } from './matched-rule.ts'
 
 const nameOf = ({ name, host }: Route): string => (host === undefined ? name : `${name} on ${host}`)
 

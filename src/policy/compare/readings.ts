@@ -1,8 +1,8 @@
 import type { DetailRule } from '../../model/details.ts'
 import type { RouteMatch } from '../../model/route.ts'
 import { originText } from '../rows.ts'
+import { plainResource } from './matched-rule.ts'
 import { conditionFor, needsFor } from './mcp.ts'
-import { plainResource } from './met.ts'
 import { asSet } from './same.ts'
 
 type Params = RouteMatch['params']

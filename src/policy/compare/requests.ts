@@ -18,7 +18,7 @@ export interface Sample {
 export interface Requests {
   readonly samples: readonly Sample[]
   /** What every made-up segment of a path begins with. */
-  readonly madeUp: string
+  readonly placeholder: string
 }
 
 /** Paths of all samples; more are not looked at. */
@@ -42,7 +42,7 @@ export const requestsFor = (before: Policy, after: Policy): Requests | undefined
   const methods = methodsOf(rules)
   const hosts = hostsOf(before, after, rules)
   return {
-    madeUp: found.madeUp,
+    placeholder: found.placeholder,
     samples: found.paths.flatMap((path) =>
       hosts.flatMap((host) => methods.map((alike) => ({ ...alike, host, path }))),
     ),

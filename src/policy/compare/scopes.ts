@@ -1,5 +1,5 @@
 import { readScopes, resolveScope } from '../../model/scope.ts'
-import type { MetBy } from './met.ts'
+import type { MetBy } from './matched-rule.ts'
 
 /** For each scope that a rule needs, those that cover it and count for the issuer; none for one that no token can have. */
 const coversOf = ({ policy, route, params, issuer }: MetBy): readonly (readonly string[])[] =>
@@ -44,8 +44,8 @@ export const scopeExcess = (one: MetBy, other: MetBy): readonly string[] | undef
 export const asWritten = (
   scope: string,
   { route, params }: Pick<MetBy, 'route' | 'params'>,
-  madeUp: string,
+  placeholder: string,
 ): string =>
-  (scope.includes(madeUp)
+  (scope.includes(placeholder)
     ? route.scopes.scopes.find((template) => resolveScope(template, params) === scope)?.source
     : undefined) ?? scope

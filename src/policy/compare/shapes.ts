@@ -1,5 +1,5 @@
 import type { Route } from '../../model/route.ts'
-import { loosely, PARAM } from '../route-index.ts'
+import { foldCase, PARAM } from '../route-index.ts'
 
 /** One segment of a path that somebody reads: literal text, or a parameter before a suffix. */
 export interface Piece {
@@ -12,7 +12,7 @@ export interface Piece {
 }
 
 /** As readers take it that ignore case, escapes and dots at the end, which stand for all that they leave away there. */
-export const laxly = (text: string): string => loosely(text).replace(/(?<!\.)\.+$/, '')
+export const laxly = (text: string): string => foldCase(text).replace(/(?<!\.)\.+$/, '')
 
 /** A set of paths that some rule, or a laxer reader of it, takes. */
 export interface Shape {
@@ -55,7 +55,7 @@ export const shapesOf = (
 }
 
 /** A made-up segment for a place of a path; where it ends can be told whatever comes after it. */
-export const standIn = (madeUp: string, place: number): string => `${madeUp}${place}-`
+export const standIn = (placeholder: string, place: number): string => `${placeholder}${place}-`
 
 /** A made-up segment that may not stand in a scope, from one that may. */
 export const unfit = (stand: string): string => `${stand}%20${stand}`

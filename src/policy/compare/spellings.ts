@@ -1,5 +1,5 @@
 import { canonicalPath } from '../../base/url.ts'
-import { loosely } from '../route-index.ts'
+import { foldCase } from '../route-index.ts'
 
 /** Escapes, which have no case of their own, and all text between them. */
 const PARTS = /((?:%[0-9A-F]{2})+)/
@@ -48,7 +48,7 @@ const ESCAPES: readonly ((text: string) => string)[] = [
 export const otherSpellings = (text: string): string[] => {
   const all = new Set(CASES.flatMap((turn) => ESCAPES.map((spell) => spell(turn(text)))))
   return [...all].filter((one) => {
-    if (one === text || loosely(one) !== loosely(text)) return false
+    if (one === text || foldCase(one) !== foldCase(text)) return false
     const path = canonicalPath(`/${one}`)
     return path.ok && path.value === `/${one}`
   })

@@ -2,7 +2,7 @@ import { acceptedAudiences } from '../../model/audience.ts'
 import { type ClaimExpectation, type ClaimRule, claimPathText } from '../../model/claims.ts'
 import { longestLife, type WorkflowSource } from '../../model/route.ts'
 import { delegationExcess } from './delegation.ts'
-import { type Excess, ISSUERS, listed, type MetBy, plainResource, surplus } from './met.ts'
+import { type Excess, ISSUERS, listed, type MetBy, plainResource, surplus } from './matched-rule.ts'
 import { sameText } from './same.ts'
 import { asWritten, scopeExcess } from './scopes.ts'
 import { lifeText, valueText } from './words.ts'
@@ -10,7 +10,7 @@ import { lifeText, valueText } from './words.ts'
 type Part = Omit<Excess, 'issuer'>
 
 /** What one rule takes of an issuer's tokens beyond another, seen from one side. */
-type Row = (one: MetBy, other: MetBy, madeUp: string) => readonly Part[]
+type Row = (one: MetBy, other: MetBy, placeholder: string) => readonly Part[]
 
 const tokens = (rest: string, asked: string): Part => ({
   who: `tokens of ${ISSUERS} ${rest}`,
@@ -23,10 +23,10 @@ const writtenScopes = ({ route }: MetBy): string => {
   return names.length === 0 ? 'any valid token' : listed(names, mode === 'all' ? 'and' : 'or')
 }
 
-const scopes: Row = (one, other, madeUp) => {
+const scopes: Row = (one, other, placeholder) => {
   const found = scopeExcess(one, other)
   if (!found) return []
-  const names = found.map((scope) => `\`${asWritten(scope, one, madeUp)}\``)
+  const names = found.map((scope) => `\`${asWritten(scope, one, placeholder)}\``)
   return [
     tokens(
       names.length === 0 ? 'without a scope' : `with ${listed(names, 'and')}`,
@@ -128,9 +128,9 @@ const claims: Row = (one, other) => {
 const ROWS: readonly Row[] = [scopes, types, workflow, lifetime, audiences, claims]
 
 /** Tokens of one issuer that the one rule takes and the other does not. */
-export const tokenExcess = (one: MetBy, other: MetBy, madeUp: string): readonly Excess[] => [
+export const tokenExcess = (one: MetBy, other: MetBy, placeholder: string): readonly Excess[] => [
   ...ROWS.flatMap((row) =>
-    row(one, other, madeUp).map((part) => ({ ...part, issuer: one.issuer.name })),
+    row(one, other, placeholder).map((part) => ({ ...part, issuer: one.issuer.name })),
   ),
   ...delegationExcess(one, other),
 ]

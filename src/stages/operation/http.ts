@@ -2,7 +2,7 @@ import type { CodeOf } from '../../base/denial.ts'
 import { fail, ok } from '../../base/result.ts'
 import type { HttpOperation } from '../../model/token.ts'
 import { type bodyDenials, heldBody, ownerOf } from '../body.ts'
-import { type Asked, type Asking, isHeld } from './asked.ts'
+import { type Asked, type Asking, isHeld } from './operation-types.ts'
 
 type HttpAsked = Asked<CodeOf<typeof bodyDenials>>
 

@@ -1,7 +1,7 @@
 import { type CodeOf, type Denial, denials } from '../../base/denial.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import { type Sessions, sessionHolder } from '../../model/mcp.ts'
-import type { Asking } from './asked.ts'
+import type { Asking } from './operation-types.ts'
 
 const deny = denials({
   session_missing: [

@@ -2,13 +2,13 @@ import { type CodeOf, denials } from '../../base/denial.ts'
 import { fail, ok } from '../../base/result.ts'
 import type { McpMessage, McpOperation, McpRule, Sessions } from '../../model/mcp.ts'
 import { type bodyDenials, heldBody, ownerOf } from '../body.ts'
-import type { Asked, Asking } from './asked.ts'
 import { type headDenials, type McpHead, readHead, unsupported } from './mcp-head.ts'
 import { mismatch } from './mcp-headers.ts'
 import { type messageDenials, readMessages } from './mcp-message.ts'
 import { type paramsDenials, readParams } from './mcp-params.ts'
 import { UNSAID } from './mcp-revision.ts'
 import { readSession, type sessionDenials } from './mcp-session.ts'
+import type { Asked, Asking } from './operation-types.ts'
 
 const deny = denials({
   header_mismatch: [
@@ -58,8 +58,13 @@ export const readMcp = async (
   }
   if (request.body === undefined) return ok({ operation, held: undefined })
   const isMessage = request.method === 'POST'
-  const isTold = policy.gate.assertion?.binding === 'body'
-  const held = await heldBody(request, isMessage ? mcp.maxBody : 0, hold(ownerOf(agent)), isTold)
+  const withDigest = policy.gate.assertion?.binding === 'body'
+  const held = await heldBody(
+    request,
+    isMessage ? mcp.maxBody : 0,
+    hold(ownerOf(agent)),
+    withDigest,
+  )
   if (!held.ok) return held
   if (!isMessage) return ok({ operation, held: held.value })
   const read = readMessages(held.value.bytes, rules, route.rateLimit !== undefined)

@@ -1,16 +1,16 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { type CryptoKey, exportJWK, type JWK, jwtVerify, SignJWT } from 'jose'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { makeKey, publicKeyOf } from '../../../src/adapters/assertions/generated-keys.ts'
 import {
   type AssertionKeeping,
   createMemoryKeeping,
   type KeptKeys,
-} from '../../../src/adapters/assertions/keeper.ts'
+} from '../../../src/adapters/assertions/key-service.ts'
 import {
   createAssertionKeys,
   createAssertionMemory,
 } from '../../../src/adapters/assertions/keys.ts'
-import { makeKey, publicKeyOf } from '../../../src/adapters/assertions/made.ts'
 import type { AssertionAlgorithm, AssertionRule, BroughtKey } from '../../../src/model/assertion.ts'
 import type { SigningKey } from '../../../src/model/ports.ts'
 import { NOW } from '../../kit/facts.ts'

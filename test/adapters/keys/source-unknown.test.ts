@@ -56,7 +56,7 @@ describe('an unknown key id', () => {
   })
 
   it('causes one question per cooldown', async () => {
-    isolate.vouch(issuer, HERE)
+    isolate.recordSuccess(issuer, HERE)
     for (let i = 0; i < 30; i++) {
       expect(await find(`x${i}`)).toEqual(UNKNOWN)
       world.clock.advance(COOLDOWN / 30 - 1)
@@ -127,7 +127,7 @@ describe('an unknown key id', () => {
   })
 
   it('does not reach the keeper either while a failure is waited out', async () => {
-    isolate.vouch(issuer, HERE)
+    isolate.recordSuccess(issuer, HERE)
     server.status('/jwks', 503)
     for (let i = 0; i < 20; i++) expect(await find(`x${i}`)).toEqual(UNAVAILABLE)
     expect(world.questions).toHaveLength(2)
@@ -159,7 +159,7 @@ describe('an unknown key id', () => {
     }
     expect(await questions()).toBe(10)
     expect(await questions()).toBe(0)
-    another.vouch(issuer, HERE)
+    another.recordSuccess(issuer, HERE)
     publish(A, B)
     expect(await another.find(issuer, 'b', HERE)).toMatchObject(FOUND)
   })
@@ -206,13 +206,13 @@ describe('one caller', () => {
   })
 
   it('that is known may cause one per cooldown', async () => {
-    isolate.vouch(issuer, HERE)
+    isolate.recordSuccess(issuer, HERE)
     await flood(80, () => HERE)
     expect(asked()).toBe(9)
   })
 
   it('that is known heals a rotation, though strangers from everywhere have spent all', async () => {
-    isolate.vouch(issuer, HERE)
+    isolate.recordSuccess(issuer, HERE)
     await spend()
     publish(A, B)
     const before = asked()

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { createKeyCache, keyStatus } from '../../../src/adapters/keys/cache.ts'
-import type { Keeper, Question } from '../../../src/adapters/keys/keeper.ts'
+import type { Keeper, Question } from '../../../src/adapters/keys/key-service.ts'
 import { createMemoryKeepers } from '../../../src/adapters/keys/memory-keepers.ts'
 import {
   createKeyReader,
@@ -186,7 +186,8 @@ export const startWorld = ({ kv = new MemoryKv(), random = () => 1 }: WorldOptio
         find: async (issuer: Issuer, kid: string, caller?: string) =>
           source.find(issuer, headerOf(kid), caller),
         read: async (issuer: Issuer, kid: string) => reader.find(issuer, headerOf(kid)),
-        vouch: (issuer: Issuer, caller: string | undefined) => source.vouch?.(issuer, caller),
+        recordSuccess: (issuer: Issuer, caller: string | undefined) =>
+          source.recordSuccess?.(issuer, caller),
         status: (issuer: Issuer) => keyStatus(cache, issuer, clock.now()),
       }
     },

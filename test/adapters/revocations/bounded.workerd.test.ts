@@ -3,7 +3,7 @@ import { env } from 'cloudflare:workers'
 import fc from 'fast-check'
 import { afterEach, expect, it, vi } from 'vitest'
 import { createRevocations } from '../../../src/adapters/revocations/client.ts'
-import type { ShardNamespace } from '../../../src/adapters/revocations/reach.ts'
+import type { ShardNamespace } from '../../../src/adapters/revocations/shard-client.ts'
 import { createSnapshotMemory } from '../../../src/adapters/revocations/snapshot.ts'
 import {
   hasExpired,

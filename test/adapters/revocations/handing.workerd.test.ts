@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Handed } from '../../../src/adapters/revocations/handing.ts'
 import { LOG } from '../../../src/adapters/revocations/log.ts'
+import type { Handed } from '../../../src/adapters/revocations/replication.ts'
 import {
   alarm,
   copyOf,

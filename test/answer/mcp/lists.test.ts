@@ -9,7 +9,7 @@ const sight: Sight = {
   hasTemplate: (template) => template.startsWith('ok'),
 }
 
-const toldOf = (text: string) => {
+const redactSteps = (text: string) => {
   const told = tell(text, sight)
   return told.outcome === 'changed' ? told.text : told.outcome
 }
@@ -26,7 +26,7 @@ describe('a list', () => {
     const text = result(
       `{ "${list}" : [{"${key}":"no"} , {"${key}":"ok", "n":1.0},{"${key}":"no"}]}`,
     )
-    expect(toldOf(text)).toBe(result(`{ "${list}" : [{"${key}":"ok", "n":1.0}]}`))
+    expect(redactSteps(text)).toBe(result(`{ "${list}" : [{"${key}":"ok", "n":1.0}]}`))
   })
 
   it.each([
@@ -63,7 +63,7 @@ describe('a list', () => {
     ],
     ['something else may be', '{"cacheScope":"public","content":["tools"]}', 'same'],
   ])('is told rightly where %s', (_name, given, expected) => {
-    expect(toldOf(result(given))).toBe(expected === 'same' ? 'same' : result(expected))
+    expect(redactSteps(result(given))).toBe(expected === 'same' ? 'same' : result(expected))
   })
 
   it.each([
@@ -79,7 +79,7 @@ describe('a list', () => {
     '["ok"]',
     '[{"name":"ok"}]',
   ])('has no place for the entry %s', (entry) => {
-    expect(toldOf(result(`{"tools":[${entry},{"name":"ok"}]}`))).toBe(
+    expect(redactSteps(result(`{"tools":[${entry},{"name":"ok"}]}`))).toBe(
       result('{"tools":[{"name":"ok"}]}'),
     )
   })
@@ -87,7 +87,7 @@ describe('a list', () => {
   it('keeps every byte that is not of what goes', () => {
     const entry = String.raw`{"name":"ok","d":"\u00e9 \"]},{[ \\","n":[12345678901234567890,1.50,-0e-7],"o":{ }}`
     const text = `\n { "id" : 9007199254740993 ,"result":{"tools":[${entry},\t{"name":"no"}, ${entry} ]} }\r\n`
-    expect(toldOf(text)).toBe(
+    expect(redactSteps(text)).toBe(
       `\n { "id" : 9007199254740993 ,"result":{"tools":[${entry},${entry} ]} }\r\n`,
     )
   })
@@ -100,7 +100,7 @@ describe('a list', () => {
   ])('keeps what stands between neighbours that stay: %j', (given, expected) => {
     const named = (list: string) =>
       result(`{"tools":${list.replace(/ok|no/g, (name) => `{"name":"${name}"}`)}}`)
-    expect(toldOf(named(given))).toBe(named(expected))
+    expect(redactSteps(named(given))).toBe(named(expected))
   })
 
   it.each([
@@ -113,7 +113,7 @@ describe('a list', () => {
       `{"result":{${'"tools":[],'.repeat(130_000)}"x":0}}`,
     ],
   ])('can have a great many %s', (_name, given, expected) => {
-    expect(toldOf(given) === expected).toBe(true)
+    expect(redactSteps(given) === expected).toBe(true)
   })
 })
 
@@ -181,17 +181,19 @@ describe('a message', () => {
     ['"tools"', 'same'],
     ['[]', 'same'],
   ])('%s is %s', (text, expected) => {
-    expect(toldOf(text)).toBe(expected)
+    expect(redactSteps(text)).toBe(expected)
   })
 
   it('in a batch is judged like one alone', () => {
     const list = (name: string) => result(`{"tools":[{"name":"${name}"}]}`)
     const batch = (...messages: readonly string[]) => `[${messages.join(',')}]`
-    expect(toldOf(batch(list('ok'), list('ok')))).toBe('same')
-    expect(toldOf(batch(list('no'), '{"id":2}'))).toBe(batch(result('{"tools":[]}'), '{"id":2}'))
-    expect(toldOf(batch(updated('"no"'), list('no')))).toBe(batch(result('{"tools":[]}')))
-    expect(toldOf(batch(updated('"no"'), updated('"no"')))).toBe('gone')
-    expect(toldOf(`[${batch(list('no'))}]`)).toBe('same')
+    expect(redactSteps(batch(list('ok'), list('ok')))).toBe('same')
+    expect(redactSteps(batch(list('no'), '{"id":2}'))).toBe(
+      batch(result('{"tools":[]}'), '{"id":2}'),
+    )
+    expect(redactSteps(batch(updated('"no"'), list('no')))).toBe(batch(result('{"tools":[]}')))
+    expect(redactSteps(batch(updated('"no"'), updated('"no"')))).toBe('gone')
+    expect(redactSteps(`[${batch(list('no'))}]`)).toBe('same')
   })
 })
 
@@ -208,7 +210,7 @@ describe('any JSON', () => {
             `{"x":${inner},"name":${space}"${isOk ? 'ok' : 'no'}"}`
           const text = (of: readonly [boolean, string][]) =>
             `{"result":{"o":${other}${space},"tools":[${of.map(one).join(`${space},`)}]}}`
-          const told = toldOf(text(entries))
+          const told = redactSteps(text(entries))
           const kept = entries.filter(([isOk]) => isOk)
           const expected = text(kept)
           expect(JSON.parse(told === 'same' ? text(entries) : told)).toEqual(JSON.parse(expected))
@@ -234,6 +236,6 @@ describe('any JSON', () => {
     const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
     const long = `"${String.raw`\\\"`.repeat(150_000)}"`
     const text = result(`{"tools":[{"name":"ok","d":${deep},"l":${long}},{"name":"no"}]}`)
-    expect(toldOf(text)).toBe(result(`{"tools":[{"name":"ok","d":${deep},"l":${long}}]}`))
+    expect(redactSteps(text)).toBe(result(`{"tools":[{"name":"ok","d":${deep},"l":${long}}]}`))
   })
 })

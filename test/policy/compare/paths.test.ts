@@ -4,7 +4,7 @@ import type { Route } from '../../../src/model/route.ts'
 import { samplePaths } from '../../../src/policy/compare/paths.ts'
 import { shapesOf } from '../../../src/policy/compare/shapes.ts'
 import { otherSpellings } from '../../../src/policy/compare/spellings.ts'
-import { loosely } from '../../../src/policy/route-index.ts'
+import { foldCase } from '../../../src/policy/route-index.ts'
 import { compileRouter } from '../../../src/policy/router.ts'
 import { routeOf } from '../../kit/facts.ts'
 import { tries } from '../../kit/property.ts'
@@ -92,14 +92,14 @@ describe('samplePaths', () => {
   it('makes up what nothing is called, and tries the values that scopes are about', () => {
     const route = routeOf('GET /any/{id}')
     const found = samplePaths(shapesOf(route, new Map([[1, ['42']]])), 100)
-    expect(found?.madeUp).toBe('anyx')
+    expect(found?.placeholder).toBe('anyx')
     expect(found?.paths).toContain('/any/anyx2-')
     expect(found?.paths).toContain('/any/42')
   })
 
   it('makes up what no other text has in it', () => {
     const found = samplePaths(shapesOf(routeOf('GET /{id}')), 100, ['x:ANY1', 'anyxx'])
-    expect(found?.madeUp).toBe('anyxxx')
+    expect(found?.placeholder).toBe('anyxxx')
   })
 
   it('says so where there are too many', () => {
@@ -121,7 +121,7 @@ describe('otherSpellings', () => {
   ])('of %s are read as it is, and no other', (text, ...some) => {
     const all = otherSpellings(text)
     for (const one of some) expect(all).toContain(one)
-    for (const one of all) expect(loosely(one)).toBe(loosely(text))
+    for (const one of all) expect(foldCase(one)).toBe(foldCase(text))
     expect(all).not.toContain(text)
   })
 

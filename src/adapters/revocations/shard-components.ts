@@ -1,11 +1,11 @@
 import { system } from '../system.ts'
-import { LEADER } from './choice.ts'
-import { createFollower, type Leader } from './follower.ts'
-import { createHanding } from './handing.ts'
 import { createRevocationLog } from './log.ts'
 import { createOutbox, type Replica } from './outbox.ts'
-import { createPulls } from './pulls.ts'
+import { createFollower, type Leader } from './replica.ts'
+import { createHanding } from './replication.ts'
 import { migrate } from './schema.ts'
+import { LEADER } from './shard-hash.ts'
+import { createPulls } from './snapshot-feed.ts'
 import { createStore } from './store.ts'
 
 /** What the parts of a shard need of it. */

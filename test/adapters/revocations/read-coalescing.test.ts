@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { createTurns } from '../../../src/adapters/revocations/turns.ts'
+import { createTurns } from '../../../src/adapters/revocations/read-coalescing.ts'
 
 const start = (maxAgeMs = 1_000) => {
   const clock = { at: 0, now: () => clock.at }

@@ -1,9 +1,9 @@
 import type { LIMITS } from '../../base/limits.ts'
 import type { Clock, RevocationStore } from '../../model/ports.ts'
 import type { RevocationPlacement } from '../../model/revocation.ts'
-import { choiceOf, LEADER } from './choice.ts'
-import { inTime } from './in-time.ts'
+import { choiceOf, LEADER } from './shard-hash.ts'
 import type { Found, SnapshotSource } from './snapshot.ts'
+import { inTime } from './timeout.ts'
 
 /** Methods as they are called from afar; `undefined` from a shard that does not answer for the set. */
 type Remote<Methods> = {

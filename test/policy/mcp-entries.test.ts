@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { isUsable, usesOf } from '../../src/policy/mcp-entries.ts'
 import { type Described, reachable } from '../../src/policy/reachable.ts'
-import { isUsable, usesOf } from '../../src/policy/uses.ts'
 import { policy } from './support.ts'
 
 const ISSUERS = {

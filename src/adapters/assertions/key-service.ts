@@ -1,7 +1,7 @@
 import type { JWK } from 'jose'
 import type { AssertionAlgorithm } from '../../model/assertion.ts'
 import type { Clock } from '../../model/ports.ts'
-import { makeKey } from './made.ts'
+import { makeKey } from './generated-keys.ts'
 import { type Kept, nextChange, planOf, type Wanted } from './plan.ts'
 
 /** What an isolate is told: what to sign with, and what origins verify by. */

@@ -3,7 +3,7 @@ import {
   createReach,
   type Shard,
   type ShardNamespace,
-} from '../../../src/adapters/revocations/reach.ts'
+} from '../../../src/adapters/revocations/shard-client.ts'
 import { LIMITS } from '../../../src/base/limits.ts'
 import type { RevocationPlacement } from '../../../src/model/revocation.ts'
 

@@ -1,5 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createKeeper, type KeeperState, type Question } from '../../../src/adapters/keys/keeper.ts'
+import {
+  createKeeper,
+  type KeeperState,
+  type Question,
+} from '../../../src/adapters/keys/key-service.ts'
 import type { Issuer } from '../../../src/model/issuer.ts'
 import { issuerOf, publicJwk, startClock, startServer } from './support.ts'
 

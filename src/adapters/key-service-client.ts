@@ -1,5 +1,5 @@
 import type { Policy } from '../model/policy.ts'
-import type { Keeper, KeyAnswer, Question } from './keys/keeper.ts'
+import type { Keeper, KeyAnswer, Question } from './keys/key-service.ts'
 import { recordName } from './keys/store.ts'
 
 /** A Durable Object namespace of `KeyKeeper`, as far as keys need it. */
@@ -8,7 +8,7 @@ export interface KeeperNamespace {
 }
 
 /** Calls an object, and once more where that fails, with a stub of its own: one that has failed may fail for good. */
-export const callTwice = <Answer>(call: () => Promise<Answer>): Promise<Answer> =>
+export const retryOnce = <Answer>(call: () => Promise<Answer>): Promise<Answer> =>
   call().catch((error: unknown) => {
     // One that has too much to do gains nothing by being asked again.
     if ((error as { readonly overloaded?: boolean }).overloaded) throw error
@@ -19,7 +19,7 @@ export const callTwice = <Answer>(call: () => Promise<Answer>): Promise<Answer> 
 export const createKeepers = (namespace: KeeperNamespace): Keeper => ({
   async ask(question) {
     const name = await recordName(question.place)
-    return callTwice(async () => await namespace.getByName(name).ask(question))
+    return retryOnce(async () => await namespace.getByName(name).ask(question))
   },
 })
 

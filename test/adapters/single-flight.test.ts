@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Flights, isFlying, share } from '../../src/adapters/flight.ts'
+import { type Flights, isFlying, share } from '../../src/adapters/single-flight.ts'
 
 const start = () => {
   const flights: Flights = new Map()

@@ -1,7 +1,7 @@
 import { CompactSign, type CryptoKey, compactVerify, importJWK, type JWK } from 'jose'
 import { utf8Encode } from '../../base/bytes.ts'
 import type { AssertionAlgorithm, AssertionRule, BroughtKey } from '../../model/assertion.ts'
-import { publicKeyOf } from './made.ts'
+import { publicKeyOf } from './generated-keys.ts'
 import type { PublicKey } from './plan.ts'
 
 /** A key of the operator's secret that can be signed with. */

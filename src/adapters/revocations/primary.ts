@@ -1,11 +1,11 @@
 import type { RevocationPage, RevocationQuery } from '../../model/ports.ts'
-import type { Fullness, Revocation, Spread } from '../../model/revocation.ts'
-import { inTime } from './in-time.ts'
+import type { Fullness, Revocation, ShardStatus } from '../../model/revocation.ts'
 import type { Head } from './log.ts'
 import { HANDING_MS } from './outbox.ts'
-import type { Parts } from './parts.ts'
+import { type Survivor, settle } from './recovery.ts'
 import { type Row, toEntry } from './rows.ts'
-import { type Survivor, settle } from './settling.ts'
+import type { Parts } from './shard-components.ts'
+import { inTime } from './timeout.ts'
 
 /** Milliseconds an alarm is set ahead at most: dates the platform refuses must not break a write. */
 const ALARM_MS = 30 * 24 * 60 * 60 * 1000
@@ -15,7 +15,7 @@ const RETRY_MS = { first: 2_000, most: 15_000 }
 /** An entry, and how far it has come. */
 export interface Told {
   readonly revocation: Revocation
-  readonly shards: Spread
+  readonly shards: ShardStatus
 }
 
 /** The object that knows by name who has ever been enrolled, and nothing else. */
@@ -96,7 +96,7 @@ export const createLeading = ({ ctx, parts, roster, reach }: LeadingOptions) => 
     /** Stores all entries, or none when they do not fit, and tells how far all of them have come. */
     async add(
       entries: readonly Revocation[],
-    ): Promise<{ added: readonly Revocation[]; shards: Spread } | { full: Fullness }> {
+    ): Promise<{ added: readonly Revocation[]; shards: ShardStatus } | { full: Fullness }> {
       await led()
       const rows = await store.add(entries, handOnLater)
       if (typeof rows === 'string') return { full: rows }

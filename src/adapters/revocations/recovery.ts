@@ -1,6 +1,6 @@
-import type { HandedPage, Handing } from './handing.ts'
-import { createBreath, inTime } from './in-time.ts'
 import { type Head, isServing, type RevocationLog } from './log.ts'
+import type { HandedPage, Handing } from './replication.ts'
+import { createYielder, inTime } from './timeout.ts'
 
 /** What may hold the set still when the shard that leads has lost it. */
 export interface Survivor {
@@ -77,7 +77,7 @@ const takeOver = async (
     )
   if (!first) return
   const known = isServing(first) ? first.version : NONE
-  const breath = createBreath()
+  const breath = createYielder()
   const take = async (name: string, above: number): Promise<void> => {
     for (let from = 0; ; await breath()) {
       const { rows, after } = await inTime(() => reach(name).handAll(from))

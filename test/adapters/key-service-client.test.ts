@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createKeepers, refreshAhead } from '../../src/adapters/keepers.ts'
-import type { Question } from '../../src/adapters/keys/keeper.ts'
+import { createKeepers, refreshAhead } from '../../src/adapters/key-service-client.ts'
+import type { Question } from '../../src/adapters/keys/key-service.ts'
 import { DEFAULT_KEY_TIMES } from '../../src/policy/key-times.ts'
 
 const place = {

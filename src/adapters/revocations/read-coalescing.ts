@@ -1,5 +1,5 @@
 import type { Clock } from '../../model/ports.ts'
-import { isOrphaned, isOverInTime } from '../flight.ts'
+import { isOrphaned, isOverInTime } from '../single-flight.ts'
 
 interface Turn<Value> {
   /** Turns are counted, so that it can be told which began after somebody came. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { sightOf } from '../../../src/answer/mcp/sight.ts'
+import { sightOf } from '../../../src/answer/mcp/visibility.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../../../src/model/token.ts'
 import { nameFault } from '../../../src/policy/mcp-names.ts'
 import { mcpFacts } from '../../kit/mcp-facts.ts'

@@ -24,7 +24,7 @@ const BREATH_MS = 20
  * To be called between the parts of long work: lets others have their turn now and then. Where all objects
  * share a thread, they would wait for all of it.
  */
-export const createBreath = () => {
+export const createYielder = () => {
   let since = Date.now()
   return async (): Promise<void> => {
     if (Date.now() - since < BREATH_MS) return

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest'
-import { createMemoryKeeping } from '../../src/adapters/assertions/keeper.ts'
+import { createMemoryKeeping } from '../../src/adapters/assertions/key-service.ts'
 import { createAssertionKeys, createAssertionMemory } from '../../src/adapters/assertions/keys.ts'
-import { explainingPorts } from '../../src/adapters/explaining.ts'
+import { explainingPorts } from '../../src/adapters/explain-ports.ts'
 import { createKeyCache } from '../../src/adapters/keys/cache.ts'
 import { createSessions } from '../../src/adapters/sessions.ts'
 import { fail, ok } from '../../src/base/result.ts'
@@ -52,7 +52,7 @@ it('looks at what is known of keys, and has nobody ask for them', async () => {
   const found = await ports.keys.find(issuerOf(), { algorithm: 'ES256', kid: 'x' }, '192.0.2.1')
   expect(found).toEqual({ ok: false, reason: 'unavailable' })
   expect(asked).toEqual(['look'])
-  expect(ports.keys.vouch).toBeUndefined()
+  expect(ports.keys.recordSuccess).toBeUndefined()
 })
 
 it('reads the time and the revocations of every request', () => {

@@ -1,7 +1,7 @@
 import type { Clock } from '../../model/ports.ts'
-import { COPYING, type Handed, type HandedPage, type Handing } from './handing.ts'
-import { createBreath, inTime } from './in-time.ts'
 import { isServing, type RevocationLog } from './log.ts'
+import { COPYING, type Handed, type HandedPage, type Handing } from './replication.ts'
+import { createYielder, inTime } from './timeout.ts'
 
 /** What a replica asks of the shard that it follows. */
 export interface Leader {
@@ -65,7 +65,7 @@ export const createFollower = (options: FollowerOptions) => {
   /** Goes on where it was broken off, also by the end of this object's life. */
   const copyAll = async (): Promise<void> => {
     const { kv } = storage
-    const breath = createBreath()
+    const breath = createYielder()
     let copying = kv.get<Copying>(COPYING)
     for (;;) {
       if (!copying) storage.transactionSync(() => handing.clear())

@@ -1,6 +1,6 @@
 import type { KeyTimes } from '../../model/issuer.ts'
 import type { Clock } from '../../model/ports.ts'
-import { type Flights, isFlying, share } from '../flight.ts'
+import { type Flights, isFlying, share } from '../single-flight.ts'
 import { createBudget } from './budget.ts'
 import type { Fetch } from './document.ts'
 import { fetchPublished, type Learned, type Published } from './published.ts'

@@ -6,8 +6,8 @@ import type { Policy } from '../model/policy.ts'
 import type { ScopeTemplate } from '../model/route.ts'
 import { counted } from './compare/scopes.ts'
 import { declaredScopes, valuesIn } from './compare/values.ts'
+import { isServed, type Only } from './reachability.ts'
 import { type Described, type Reach, typesIn } from './reachable.ts'
-import { isServed, type Only } from './served.ts'
 
 /** Something that may be used of an MCP server, by its kind. */
 export interface KindOfUse {

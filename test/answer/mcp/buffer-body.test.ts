@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryRevocations } from '../../../src/adapters/revocations/memory.ts'
 import { mcpAnswerDenials } from '../../../src/answer/mcp/answer.ts'
-import { holdAnswer, holdBeginning } from '../../../src/answer/mcp/hold.ts'
+import { holdAnswer, holdBeginning } from '../../../src/answer/mcp/buffer-body.ts'
 import type { Facts } from '../../../src/guard.ts'
 import { revocableSubjects, revocationId } from '../../../src/model/revocation.ts'
 import {
