@@ -182,7 +182,7 @@ describe('a request that is allowed', () => {
 })
 
 /** What is found in an answer only. */
-const ANSWERED = /^(?:origin_(?:timeout|credential|coding)|session_invalid|mcp_answer)/
+const ANSWERED = /^(?:origin_(?:timeout|credential|encoding)|session_invalid|mcp_answer)/
 
 describe('enforced all the same', () => {
   it.each(ENFORCED)('%s', async (code) => {
