@@ -120,7 +120,7 @@ describe('what an origin is told after an earlier request of the same admission'
             expect(again(one)).toEqual(teller(rule, false)(one))
           }
         }),
-        tries(1_000),
+        tries(60, 300),
       )
     },
   )
