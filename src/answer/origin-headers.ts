@@ -85,16 +85,22 @@ const made = (
  */
 const likeLast = (inbound: Headers, context: ForwardContext): Headers | undefined => {
   const { decision, address } = context
-  // An admission that is not remembered is not met again.
+  // An admission that is not remembered is not met again, and one that is may be met once.
   if (decision.outcome !== 'passed' || !decision.known.admission.counted) return undefined
   const { admission } = decision.known
+  const place = lastOf(admission, undefined)
+  if (!place.isMet) {
+    place.isMet = true
+    return undefined
+  }
   const names: string[] = []
   const values: string[] = []
   inbound.forEach((value, name) => {
+    // An admission is of one.
+    if (name === 'authorization') return
     names.push(name)
     values.push(value)
   })
-  const place = lastOf(admission, undefined)
   const copy = place.last && copied(place.last, address, names, values)
   if (copy) return copy
   if (!values.every((value) => ASCII.test(value))) return undefined
@@ -106,7 +112,7 @@ const likeLast = (inbound: Headers, context: ForwardContext): Headers | undefine
 }
 
 const lastOf = perAdmission(
-  (): { last?: Last } => ({}),
+  (): { isMet: boolean; last?: Last } => ({ isMet: false }),
   () => 0,
 )
 

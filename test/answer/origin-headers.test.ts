@@ -19,20 +19,25 @@ interface Asked {
 /** Tells an origin of requests that fall under one rule, with an admission that is remembered or is not. */
 const teller = (route: Partial<Route>, remembered: boolean) => {
   const policy = policyOf()
+  // One token, whose header an admission is found by.
   const admission = Object.assign(admissionFor(), remembered && { counted: () => {} })
   return ({ inbound, url = `${GATE}/x`, clientIp, grant = ['docs:read'], session }: Asked) => {
     const rule = routeOf('* /*', route)
     const operation = { kind: 'mcp', messages: [], isBatch: false, ...(session && { session }) }
     const known = { policy, route: rule, admission, grant, operation } as object
-    const headers = originHeaders(new Headers(inbound.map(([...pair]) => pair)), undefined, {
-      policy,
-      route: rule,
-      address: addressOf(url),
-      decision: passed(known),
-      requestId: 'request-1',
-      clientIp,
-      send: () => Promise.reject(new Error('nothing is sent')),
-    })
+    const headers = originHeaders(
+      new Headers([['authorization', 'Bearer t'], ...inbound.map(([...pair]) => pair)]),
+      undefined,
+      {
+        policy,
+        route: rule,
+        address: addressOf(url),
+        decision: passed(known),
+        requestId: 'request-1',
+        clientIp,
+        send: () => Promise.reject(new Error('nothing is sent')),
+      },
+    )
     return [...headers]
   }
 }
@@ -50,7 +55,6 @@ const NAMES = [
   'host',
   'via',
   'cache-control',
-  'authorization',
   'x-agent-id',
   'x-agent-grant',
   'x-forwarded-for',
