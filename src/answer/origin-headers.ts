@@ -27,7 +27,7 @@ interface Last extends Made, Pick<Address, 'scheme' | 'authority'> {
 /**
  * The headers an origin is told, from those a request came with: copied by the runtime, so that what stays is
  * byte for byte as it came. An agent sends nearly the same headers again and again, so those of its last request
- * are copied where they fit.
+ * are copied where they fit: with the same names and values, in the case and the lines of that one.
  */
 export const originHeaders = (
   inbound: Headers,
@@ -71,6 +71,8 @@ const made = (
   if (route.access !== 'public') set('Cache-Control', 'no-cache, no-store')
   if (decision.outcome === 'passed') {
     for (const [name, value] of route.inject) set(name, value)
+    // Nobody but the gate tells an MCP server its session.
+    if (route.mcp) stripMcpHeaders(headers)
     if (isRead(route)) {
       for (const name of askWhole(headers)) kept.delete(name)
     }
@@ -135,8 +137,8 @@ const copied = (
   return headers
 }
 
-/** By their values, other headers stay or go. */
-const RULING: ReadonlySet<string> = new Set(['connection', 'upgrade'])
+/** By the values of two, other headers stay or go; the lines of the third are no list, and are read one by one. */
+const RULING: ReadonlySet<string> = new Set(['connection', 'upgrade', 'set-cookie'])
 
 /** What is read as it was sent, in one line or as a list, which says the same in several (RFC 9110 §5.3). */
 const ASCII = /^[\t\x20-\x7e]*$/

@@ -92,10 +92,11 @@ const SCHEMES: Readonly<Record<Algorithm, Scheme>> = {
   'ML-DSA-87': plain('ML-DSA-87'),
 }
 
-/** As the first of a {@link Scheme}. */
-const kindOf = perObject(({ algorithm }: CryptoKey): string => {
+/** As the first of a {@link Scheme}; of what is no key to verify with, or too short, that it is so. */
+const kindOf = perObject(({ type, usages, algorithm }: CryptoKey): string => {
   const { name, hash, namedCurve, modulusLength } = algorithm as KeyAlgorithm
   const more = hash?.name ?? namedCurve
+  if (type !== 'public' || !usages.includes('verify')) return 'not for verifying'
   if (modulusLength !== undefined && modulusLength < LIMITS.rsaBits) return 'RSA, too short'
   return more === undefined ? name : `${name} ${more}`
 })
@@ -152,7 +153,8 @@ const verify = async (
 /** Whether a key of the very algorithm has signed it. What WebCrypto cannot read is not signed. */
 const isSigned = async (credential: Credential, key: CryptoKey): Promise<boolean> => {
   const [kind, parameters] = SCHEMES[credential.algorithm]
-  if (kindOf(key) !== kind) throw new Error('the key is for another algorithm')
+  if (kindOf(key) !== kind)
+    throw new Error(`the key is not one of ${credential.algorithm}: ${kindOf(key)}`)
   const signed = signedOf(credential)
   const end = signed.lastIndexOf('.')
   const signature = base64UrlDecode(signed.slice(end + 1))

@@ -163,6 +163,23 @@ describe('what an origin is told after an earlier request of the same admission'
     expect(again({ inbound })).toEqual(teller({}, false)({ inbound }))
   })
 
+  it('has each line of Set-Cookie, which is no list', () => {
+    const again = teller({}, true)
+    const lines = (...values: readonly string[]) => ({
+      inbound: values.map((value) => ['set-cookie', value] as const),
+    })
+    for (const one of [lines('a=1', 'b=1'), lines('a=1', 'b=1'), lines('a=2', 'b=1')]) {
+      expect(again(one)).toEqual(teller({}, false)(one))
+    }
+  })
+
+  it('has no session of an MCP server that a rule injects', () => {
+    const again = teller({ mcp: {}, inject: [['mcp-session-id', 'own']] } as object, true)
+    for (let i = 0; i < 3; i++) {
+      expect(again({ inbound: [] }).map(([name]) => name)).not.toContain('mcp-session-id')
+    }
+  })
+
   it('has the scopes and the session of its own operation', () => {
     const again = teller({ mcp: {} } as object, true)
     const inbound = [['mcp-session-id', 'sealed']] as const

@@ -55,6 +55,12 @@ const shortKey = async (): Promise<VerificationKey> => {
   return { key: (await importJWK(jwk, 'RS256')) as VerificationKey['key'] }
 }
 
+/** The other half of a key. */
+const signingKey = async (): Promise<VerificationKey> => {
+  const jwk = PAIRS.ES256.privateKey.export({ format: 'jwk' }) as JWK
+  return { key: (await importJWK(jwk, 'ES256')) as VerificationKey['key'] }
+}
+
 /** These name no hash of their own. */
 const isPure = (algorithm: Algorithm) => algorithm === 'Ed25519' || algorithm.startsWith('ML-DSA')
 
@@ -170,8 +176,9 @@ describe('signature', () => {
     ['ES256', 'of another curve', keyOf('ES384')],
     ['ES256', 'of another kind', keyOf('Ed25519')],
     ['RS256', 'of 1,024 bits', shortKey()],
+    ['ES256', 'that signs', signingKey()],
   ])('never verifies %s with a key %s', async (algorithm, _, key) => {
-    await expect(run(tokenOf(algorithm), algorithm, key)).rejects.toThrow('another algorithm')
+    await expect(run(tokenOf(algorithm), algorithm, key)).rejects.toThrow(`not one of ${algorithm}`)
   })
 
   it.each([
