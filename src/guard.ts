@@ -19,23 +19,23 @@ import type {
 import { address } from './stages/address.ts'
 import { agent, workflow } from './stages/agent.ts'
 import { authentication } from './stages/authentication.ts'
+import { authorizationDetails } from './stages/authorization-details.ts'
 import { claims } from './stages/claims.ts'
 import { condition, useCondition } from './stages/condition.ts'
 import { credential } from './stages/credential.ts'
 import { delegation } from './stages/delegation.ts'
-import { details } from './stages/details.ts'
 import { issuer } from './stages/issuer.ts'
 import { limit } from './stages/limit.ts'
+import { mcpAccess } from './stages/mcp-access.ts'
 import { operation } from './stages/operation.ts'
 import { possession } from './stages/possession.ts'
 import { replay } from './stages/replay.ts'
+import { revocation } from './stages/revocation.ts'
+import { holding, revocationPrecheck } from './stages/revocation-precheck.ts'
 import { route } from './stages/route.ts'
 import { scope, useScope } from './stages/scope.ts'
 import { signature } from './stages/signature.ts'
 import { signing } from './stages/signing.ts'
-import { holding, spending } from './stages/spending.ts'
-import { standing } from './stages/standing.ts'
-import { tool } from './stages/tool.ts'
 
 /** What the line is given. */
 export interface Given {
@@ -63,20 +63,20 @@ export const GUARD = chain<Given>()
   .once(agent)
   .and(workflow)
   .once(scope)
-  .once(details)
+  .once(authorizationDetails)
   .once(authentication)
   .admitted()
   .and(condition)
   .and(holding)
   .and(operation)
-  .and(tool)
+  .and(mcpAccess)
   .and(useScope)
   .and(useCondition)
   .and(signing)
-  .and(spending)
+  .and(revocationPrecheck)
   .and(replay)
   .and(limit)
-  .and(standing)
+  .and(revocation)
 
 /** What the stages of the line reach the world through. */
 export interface GuardPorts {

@@ -119,19 +119,19 @@ const ORDER = [
   'agent',
   'workflow',
   'scope',
-  'details',
+  'authorization_details',
   'authentication',
   'condition',
   'holding',
   'operation',
-  'tool',
+  'mcp_access',
   'use_scope',
   'use_condition',
   'signing',
-  'spending',
+  'revocation_precheck',
   'replay',
   'limit',
-  'standing',
+  'revocation',
 ]
 
 describe('the line', () => {
@@ -213,7 +213,7 @@ describe('the line', () => {
     ['workflow', 'workflow_mismatch', '/runs/run-1'],
     ['operation', 'http_method_not_allowed', '/mcp'],
     ['scope', 'scope_missing', '/docs/7', { claims: { scope: 'docs' } }],
-    ['details', 'authorization_details_missing', '/detailed'],
+    ['authorization_details', 'authorization_details_missing', '/detailed'],
     ['authentication', 'authentication_insufficient', '/lately'],
     [
       'limit',
@@ -223,7 +223,7 @@ describe('the line', () => {
     ],
     ['condition', 'condition_error', '/rarely'],
     [
-      'spending',
+      'revocation_precheck',
       'token_revoked',
       '/limited',
       { ports: { revocations: { lookup: async () => [entry] } } },
@@ -235,13 +235,13 @@ describe('the line', () => {
       { ports: { replays: { ...noReplays, claim: () => false } } },
     ],
     [
-      'standing',
+      'revocation',
       'token_revoked',
       '/docs/7',
       { ports: { revocations: { lookup: async () => [entry] } } },
     ],
     [
-      'standing',
+      'revocation',
       'revocations_unavailable',
       '/docs/7',
       { ports: { revocations: { lookup: () => Promise.reject(new Error('down')) } } },

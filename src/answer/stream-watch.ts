@@ -1,7 +1,7 @@
 import type { Denial } from '../base/denial.ts'
 import type { Facts, GuardPorts } from '../guard.ts'
 import type { Revocation, RevocationTerms } from '../model/revocation.ts'
-import { revocationDenial, standingDenials } from '../stages/standing.ts'
+import { revocationDenial, revokedDenials } from '../stages/revocation.ts'
 
 /** Why a stream was cut. */
 export type Ending = 'token_expired' | 'token_revoked' | 'revocations_unavailable'
@@ -13,7 +13,7 @@ const CODES = {
 } as const satisfies Record<Ending, string>
 
 /** What whoever has not got an answer by then is told. */
-export const endingDenial = (ending: Ending): Denial => standingDenials(CODES[ending])
+export const endingDenial = (ending: Ending): Denial => revokedDenials(CODES[ending])
 
 /** What an open stream asks again. */
 export type WatchPorts = Pick<GuardPorts, 'clock' | 'revocations'>

@@ -5,7 +5,7 @@ import { fail, type Result } from '../base/result.ts'
 import type { Room } from '../base/room.ts'
 import { revocableSubjects } from '../model/revocation.ts'
 import { type bodyDenials, ownerOf, wholeBody } from '../stages/body.ts'
-import { revocationDenial, standingDenials } from '../stages/standing.ts'
+import { revocationDenial, revokedDenials } from '../stages/revocation.ts'
 import type { Admin } from './context.ts'
 
 /** Why the body of a request to the gate itself is not read, beside what any body may be. */
@@ -54,6 +54,6 @@ const fallenMeanwhile = async (c: Admin): Promise<Denial | undefined> => {
     const entries = await revocations.lookup(revocableSubjects(access, c.get('agent')))
     return revocationDenial({ policy, access }, entries, clock.now())
   } catch (error) {
-    return standingDenials('revocations_unavailable', { error: String(error) })
+    return revokedDenials('revocations_unavailable', { error: String(error) })
   }
 }

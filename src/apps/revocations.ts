@@ -10,7 +10,7 @@ import {
   type ShardStatus,
   subjectKey,
 } from '../model/revocation.ts'
-import { standingDenials } from '../stages/standing.ts'
+import { revokedDenials } from '../stages/revocation.ts'
 import { createApp } from './app.ts'
 import { readAdminBody } from './body.ts'
 import type { Admin } from './context.ts'
@@ -182,7 +182,7 @@ const ask = async <Value>(
   try {
     return ok(await call(c.get('ports').store))
   } catch (error) {
-    return fail(standingDenials('revocations_unavailable', { error: String(error) }))
+    return fail(revokedDenials('revocations_unavailable', { error: String(error) }))
   }
 }
 

@@ -13,9 +13,9 @@ import type { PolicyIssue } from '../policy/issues.ts'
 import { claims } from '../stages/claims.ts'
 import { condition, useCondition } from '../stages/condition.ts'
 import { delegation } from '../stages/delegation.ts'
+import { mcpAccess, ONE_OF } from '../stages/mcp-access.ts'
 import { operation } from '../stages/operation.ts'
 import { route } from '../stages/route.ts'
-import { ONE_OF, tool } from '../stages/tool.ts'
 import type { Example } from './example-file.ts'
 
 interface Given {
@@ -37,7 +37,7 @@ const LINE = chain<Given>()
   .admitted()
   .and(condition)
   .and(operation)
-  .and(tool)
+  .and(mcpAccess)
   .and(useCondition)
 
 /** There is room for the body of each example; none has a session. */

@@ -80,7 +80,7 @@ const explainHere = async (
     out: [
       ...explanationLines(explanation),
       ...(moment ? [`Judged as of ${utc(moment.value)}.`] : []),
-      ...(reached(explanation, 'standing')
+      ...(reached(explanation, 'revocation')
         ? ['Revocations are not known here: judged as if nothing were revoked.']
         : []),
     ],

@@ -9,8 +9,8 @@ import type { Connection } from '../model/connection.ts'
 import { writtenName } from '../model/mcp.ts'
 import type { Clock } from '../model/ports.ts'
 import type { AccessToken, AgentIdentity } from '../model/token.ts'
+import { ONE_OF, type Used, type Uses } from './mcp-access.ts'
 import type { Routed } from './route.ts'
-import { ONE_OF, type Used, type Uses } from './tool.ts'
 
 const deny = denials({
   condition_failed: [

@@ -7,8 +7,8 @@ import type { Policy } from '../model/policy.ts'
 import type { ScopeRule } from '../model/route.ts'
 import { resolveScope } from '../model/scope.ts'
 import type { AccessToken, Grant } from '../model/token.ts'
+import { ONE_OF, type Uses } from './mcp-access.ts'
 import type { Routed } from './route.ts'
-import { ONE_OF, type Uses } from './tool.ts'
 
 const deny = denials({
   scope_missing: [

@@ -156,7 +156,7 @@ describe('a refusal', () => {
   })
 
   it('tells scopes, revisions and steps, and nothing of the detail', async () => {
-    const step = { stage: 'tool', outcome: 'denied', ms: 0, detail: {} } as const
+    const step = { stage: 'mcp_access', outcome: 'denied', ms: 0, detail: {} } as const
     const params = {
       requiredScopes: ['a', 'b'],
       supported: ['2025-11-25'],

@@ -109,13 +109,13 @@ describe('what it answers', () => {
       body: {
         allowed: false,
         denial: { code: 'revocations_unavailable' },
-        steps: [{ stage: 'standing', outcome: 'denied' }],
+        steps: [{ stage: 'revocation', outcome: 'denied' }],
       },
     })
     expect(await ask()).toMatchObject({
       exitCode: 2,
       out: [
-        '✗ standing',
+        '✗ revocation',
         '',
         'Cannot tell: revocations_unavailable',
         expect.stringMatching(/^No more is shown: /),

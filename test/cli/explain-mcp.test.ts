@@ -25,7 +25,7 @@ describe('what is asked of an MCP server', () => {
   it('is explained by the file', async () => {
     const allowed = await ask('{"method":"tools/call","name":"get_weather"}')
     expect(allowed).toMatchObject({ exitCode: 0, err: [] })
-    expect(allowed.out.join('\n')).toMatch(/✓ tool +uses="tools: get_weather"/)
+    expect(allowed.out.join('\n')).toMatch(/✓ mcp_access +uses="tools: get_weather"/)
     expect(allowed.out.join('\n')).not.toContain('Note:')
     const refused = await ask('{"method":"tools/call","name":"other"}')
     expect(refused.exitCode).toBe(1)

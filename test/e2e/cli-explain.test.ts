@@ -60,7 +60,7 @@ describe('explain --gate', () => {
     const args = ['explain', 'POST', `${RESOURCE}/v1/chat`, '--token', `@${file}`]
     const allowed = await run([...args, '--gate', setting.gate.url], await operator())
     expect(allowed).toMatchObject({ code: 0, stderr: '' })
-    expect(allowed.stdout).toContain('✓ standing')
+    expect(allowed.stdout).toContain('✓ revocation')
     expect(allowed.stdout).toContain('Allowed by the rule "POST /v1/chat", as acme/planner of ')
 
     const denied = await explained(DOCUMENT, token)

@@ -119,12 +119,12 @@ const ROWS: readonly Row[] = [
   ['workflow', 'workflow_mismatch', '/v1/runs/7', token],
   ['scope', 'scope_missing', '/v1/injected', token],
   ['scope', 'scope_missing', REVOCATIONS, token],
-  ['details', 'authorization_details_missing', '/v1/detailed', token],
+  ['authorization_details', 'authorization_details_missing', '/v1/detailed', token],
   ['authentication', 'user_missing', '/v1/lately', token],
   ['condition', 'condition_failed', '/v1/never', token],
   ['limit', 'rate_limit_key_missing', '/v1/counted', token],
   ['replay', 'token_replayed', '/v1/once', used],
-  ['standing', 'token_revoked', '/v1/x', revoked],
+  ['revocation', 'token_revoked', '/v1/x', revoked],
 ]
 
 /** Stages that deny at another gate than this: which, with what digest of its body, and how. */
@@ -161,7 +161,11 @@ const timed = (steps: readonly (readonly unknown[])[]) => steps.map((step) => [.
 describe('a denial', () => {
   it('is tried at every stage that denies', () => {
     const denying = GUARD.stages.filter(({ denials }) => denials.length > 0)
-    const tried = [...ROWS.map(([stage]) => stage), ...ELSEWHERE.map(([stage]) => stage), 'tool']
+    const tried = [
+      ...ROWS.map(([stage]) => stage),
+      ...ELSEWHERE.map(([stage]) => stage),
+      'mcp_access',
+    ]
     expect(new Set(tried)).toEqual(new Set(denying.map(({ name }) => name)))
   })
 
@@ -192,7 +196,7 @@ describe('a denial', () => {
     const { data } = JSON.parse(text).error
     expect(data.code).toBe('tool_not_allowed')
     expect(data.steps.map((step: Step) => [step.stage, step.outcome])).toEqual(
-      stepsOf('tool', 'denied'),
+      stepsOf('mcp_access', 'denied'),
     )
     expect(data.steps.at(-1).detail).toEqual({ method: 'tools/call', tool: 'other' })
   })

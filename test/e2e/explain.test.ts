@@ -31,19 +31,19 @@ const STAGES = [
   'agent',
   'workflow',
   'scope',
-  'details',
+  'authorization_details',
   'authentication',
   'condition',
   'holding',
   'operation',
-  'tool',
+  'mcp_access',
   'use_scope',
   'use_condition',
   'signing',
-  'spending',
+  'revocation_precheck',
   'replay',
   'limit',
-  'standing',
+  'revocation',
 ]
 
 describe('an allowed request', () => {
@@ -228,7 +228,7 @@ describe('a denied request', () => {
     await liftAll()
     expect(explanation.denial?.code).toBe('token_revoked')
     expect(explanation.steps.at(-1)).toMatchObject({
-      stage: 'standing',
+      stage: 'revocation',
       detail: { id, kind: 'token' },
     })
     expect((await told('ops', { token })).allowed).toBe(true)

@@ -55,7 +55,7 @@ describe('the journal', () => {
       actors: [expect.objectContaining({ sub: 'actor-7' })],
       origin_status: 418,
     })
-    expect(Object.keys(line.ms as object)).toContain('standing')
+    expect(Object.keys(line.ms as object)).toContain('revocation')
     for (const ms of Object.values(line.ms as object)) expect(ms).toBeGreaterThanOrEqual(0)
     expect(line).not.toHaveProperty('claimed_issuer')
     expect(line).not.toHaveProperty('claimed_kid')
@@ -127,7 +127,7 @@ describe('the journal', () => {
     const token = await setting.token({ scope: 'chat:read' })
     const { line } = await lineOf('/v1/x', { token })
     expect(line).toMatchObject({ decision: 'denied', code: 'scope_missing', agent: 'agent-1' })
-    expect(line.ms).not.toHaveProperty('standing')
+    expect(line.ms).not.toHaveProperty('revocation')
     expect(line).not.toHaveProperty('origin_status')
   })
 

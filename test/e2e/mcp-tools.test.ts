@@ -392,7 +392,7 @@ describe('a call that is explained', () => {
     const allowed = await asked(weather, 'weather:read')
     expect(allowed).toMatchObject({ allowed: true })
     expect(allowed).not.toHaveProperty('note')
-    expect(step(allowed, 'tool')?.detail).toEqual({ uses: ['tools: get_weather'] })
+    expect(step(allowed, 'mcp_access')?.detail).toEqual({ uses: ['tools: get_weather'] })
     const missing = await asked(weather)
     expect(missing.denial).toMatchObject({
       code: 'scope_missing',
@@ -413,7 +413,7 @@ describe('a call that is explained', () => {
   it('is explained for the connection where nothing is asked, and says that it is', async () => {
     const told = await asked(undefined)
     expect(told).toMatchObject({ allowed: true, note: expect.stringMatching(/connection alone/) })
-    expect(step(told, 'tool')?.detail).toEqual({})
+    expect(step(told, 'mcp_access')?.detail).toEqual({})
     const other = await asked(undefined, '', 'GET')
     expect(other).toMatchObject({ allowed: true, note: expect.stringMatching(/connection alone/) })
   })

@@ -15,7 +15,7 @@ const codesOf = ({ denials }: (typeof GUARD.stages)[number]): readonly string[] 
   denials.flatMap(({ rows }) => Object.keys(rows))
 
 /** Stages that say anything of MCP servers only, whose rules are always enforced. */
-const OF_SERVERS = ['operation', 'tool']
+const OF_SERVERS = ['operation', 'mcp_access']
 
 /** A rule in shadow mode leaves bodies alone, and spends nothing: no limit, and no token. */
 const NEVER: readonly string[] = [

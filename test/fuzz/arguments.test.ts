@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { tool } from '../../src/stages/tool.ts'
+import { mcpAccess } from '../../src/stages/mcp-access.ts'
 import { agentOf } from '../kit/facts.ts'
 import { isSoak } from '../kit/property.ts'
 import { factsOf } from '../policy/conditions/support.ts'
@@ -79,7 +79,10 @@ const passes = async (body: string): Promise<boolean> => {
   const outcome = await ask({ mcp: MCP, body })
   if (!outcome.ok || 'end' in outcome) return false
   const { operation } = outcome.value
-  const judged = await tool.run({ route: { mcp: MCP }, operation, agent: agentOf() }, undefined)
+  const judged = await mcpAccess.run(
+    { route: { mcp: MCP }, operation, agent: agentOf() },
+    undefined,
+  )
   if (!judged.ok || 'end' in judged) return false
   return judged.value.uses.every(({ use, named }) => {
     const found = use.when?.evaluate(factsOf({ arguments: named.arguments }))

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { McpMessage } from '../../src/model/mcp.ts'
-import { tool } from '../../src/stages/tool.ts'
+import { mcpAccess } from '../../src/stages/mcp-access.ts'
 import { agentOf, codeOf } from '../kit/facts.ts'
 import { tries } from '../kit/property.ts'
 import { ask, META, mcpOf, NEWEST, OLDER, PAGE, type Told } from '../stages/operation/support.ts'
@@ -26,7 +26,10 @@ const read = async (told: Told): Promise<readonly McpMessage[] | string> => {
   }
   if ('end' in outcome || outcome.value.operation.kind !== 'mcp') throw new Error('not read')
   const { operation } = outcome.value
-  const judged = await tool.run({ route: { mcp: MCP }, operation, agent: agentOf() }, undefined)
+  const judged = await mcpAccess.run(
+    { route: { mcp: MCP }, operation, agent: agentOf() },
+    undefined,
+  )
   return codeOf(judged) === 'arguments_ambiguous' ? codeOf(judged) : operation.messages
 }
 

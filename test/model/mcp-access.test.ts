@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import type { McpNamed } from '../../src/model/mcp.ts'
 import { mayUse } from '../../src/model/mcp-access.ts'
 import { typesOf } from '../../src/model/token.ts'
+import { mcpAccess } from '../../src/stages/mcp-access.ts'
 import { useScope } from '../../src/stages/scope.ts'
-import { tool } from '../../src/stages/tool.ts'
 import { accessOf, agentOf, codeOf } from '../kit/facts.ts'
 import { callOf, mcpFacts, operationOf } from '../kit/mcp-facts.ts'
 
@@ -145,7 +145,7 @@ describe('held against the line', () => {
         for (const path of PATHS) {
           const given = { path, id: path }
           const operation = operationOf([callOf(use.pattern, given)])
-          const used = await tool.run({ route, operation, agent }, undefined)
+          const used = await mcpAccess.run({ route, operation, agent }, undefined)
           if (!used.ok) continue
           const named: McpNamed = { kind: 'tools', name: use.pattern, arguments: given }
           const uses = [{ use, named, message: { id: 1, method: 'tools/call', use: named } }]

@@ -3,10 +3,10 @@ import type { Issuer } from '../../../src/model/issuer.ts'
 import type { Policy } from '../../../src/model/policy.ts'
 import type { VerifiedToken } from '../../../src/model/token.ts'
 import { agent, workflow } from '../../../src/stages/agent.ts'
+import { authorizationDetails } from '../../../src/stages/authorization-details.ts'
 import { claims } from '../../../src/stages/claims.ts'
 import { condition } from '../../../src/stages/condition.ts'
 import { delegation } from '../../../src/stages/delegation.ts'
-import { details } from '../../../src/stages/details.ts'
 import { issuer } from '../../../src/stages/issuer.ts'
 import { type Routed, route } from '../../../src/stages/route.ts'
 import { scope } from '../../../src/stages/scope.ts'
@@ -100,7 +100,9 @@ const judged = async (policy: Policy, met: Met, caller: Caller | undefined): Pro
   }
   const all = { ...met, policy, access: good, agent: identity, admission: admissionFor() }
   if (!(await scope.run(all, undefined)).ok) return false
-  return (await details.run(all, undefined)).ok && (await condition.run(all, { clock })).ok
+  return (
+    (await authorizationDetails.run(all, undefined)).ok && (await condition.run(all, { clock })).ok
+  )
 }
 
 /** A request and a caller that pass under the one policy and not under the other. */

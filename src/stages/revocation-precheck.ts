@@ -4,14 +4,14 @@ import type { Policy } from '../model/policy.ts'
 import type { RevocationTerms } from '../model/revocation.ts'
 import type { Route } from '../model/route.ts'
 import { type Asking, holds, isHeld } from './operation/operation-types.ts'
-import { type Checked, checkRevocation, type Needs, type Ports } from './standing.ts'
+import { type Checked, checkRevocation, type Needs, type Ports } from './revocation.ts'
 
 /**
  * An early look before the first stage that spends something: who holds a token that is revoked takes nothing
  * from the agent it was issued to. On rules that spend nothing it looks at nothing.
  */
-export const spending = stage({
-  name: 'spending',
+export const revocationPrecheck = stage({
+  name: 'revocation_precheck',
   establishes:
     'nothing about the token was known to be revoked before the rule counts it exactly, or takes it once',
   found: ({ route }: Needs) => (spends(route) ? { revocation: 'bounded' } : {}),
@@ -35,7 +35,7 @@ export const holding = stage({
 })
 
 /**
- * May only deny, with the codes of `standing`, which judges last all the same. The revocation set is looked at
+ * May only deny, with the codes of `revocation`, which judges last all the same. The revocation set is looked at
  * within a bound, so that a young copy of it costs no wait; what was revoked within the bound may still pass
  * here. A strict rule asks anew before it denies, since what was lifted counts at once there. A set that cannot
  * be asked denies.

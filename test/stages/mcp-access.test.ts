@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { McpMessage, McpNamed } from '../../src/model/mcp.ts'
 import type { AgentIdentity } from '../../src/model/token.ts'
-import { tool } from '../../src/stages/tool.ts'
+import { mcpAccess } from '../../src/stages/mcp-access.ts'
 import { agentOf, codeOf, routeOf } from '../kit/facts.ts'
 import { callOf, mcpFacts, operationOf } from '../kit/mcp-facts.ts'
 import { mcpOf } from './operation/support.ts'
@@ -21,7 +21,7 @@ const { route } = mcpFacts({
 })
 
 const run = (messages: readonly McpMessage[], agent: Partial<AgentIdentity> = {}) =>
-  tool.run({ route, operation: operationOf(messages), agent: agentOf(agent) }, undefined)
+  mcpAccess.run({ route, operation: operationOf(messages), agent: agentOf(agent) }, undefined)
 
 const asked = (method: string, kind: McpNamed['kind'], name: string): McpMessage => ({
   id: 1,
@@ -33,12 +33,12 @@ const read = (uri: string) => asked('resources/read', 'resources', uri)
 const patterns = (outcome: Awaited<ReturnType<typeof run>>) =>
   outcome.ok ? outcome.value.uses?.map(({ use }) => use.pattern) : outcome.reason.code
 
-describe('tool', () => {
+describe('mcp_access', () => {
   it('asks nothing where there is no MCP server', async () => {
     const facts = { operation: { kind: 'http', method: 'POST' }, agent: agentOf() } as const
-    const outcome = await tool.run({ ...facts, route: routeOf('POST /x') }, undefined)
+    const outcome = await mcpAccess.run({ ...facts, route: routeOf('POST /x') }, undefined)
     expect(outcome).toEqual({ ok: true, value: { uses: [] } })
-    expect(tool.found?.({ ...facts, route: routeOf('POST /x'), uses: [] })).toEqual({})
+    expect(mcpAccess.found?.({ ...facts, route: routeOf('POST /x'), uses: [] })).toEqual({})
   })
 
   it.each<[string, readonly string[]]>([
@@ -175,7 +175,7 @@ describe('tool', () => {
     ['nothing', { Path: 'a', path: 'b' }, 'tool_not_allowed'],
   ])('reads arguments as all others do: %s %j is %s', async (name, given, code) => {
     const facts = { operation: operationOf([callOf(name, { ...given })]), agent: agentOf() }
-    expect(codeOf(await tool.run({ route: { mcp: mcpOf() }, ...facts }, undefined))).toBe(code)
+    expect(codeOf(await mcpAccess.run({ route: { mcp: mcpOf() }, ...facts }, undefined))).toBe(code)
   })
 
   it.each<[string, object, string]>([
@@ -211,7 +211,7 @@ describe('tool', () => {
     async (when, given, code) => {
       const { route: nested } = mcpFacts({ tools: { run: { scopes: [], when } } })
       const facts = { operation: operationOf([callOf('run', { ...given })]), agent: agentOf() }
-      expect(codeOf(await tool.run({ route: nested, ...facts }, undefined))).toBe(code)
+      expect(codeOf(await mcpAccess.run({ route: nested, ...facts }, undefined))).toBe(code)
     },
   )
 
@@ -222,7 +222,10 @@ describe('tool', () => {
     const outcomes = await Promise.all(
       ['pay', 'nothing'].map(async (name) => {
         const operation = operationOf([callOf(name, { amount: 1, AMOUNT: 1 })])
-        const outcome = await tool.run({ route: closed, operation, agent: agentOf() }, undefined)
+        const outcome = await mcpAccess.run(
+          { route: closed, operation, agent: agentOf() },
+          undefined,
+        )
         return outcome.ok ? 'ok' : { ...outcome.reason, detail: undefined }
       }),
     )
@@ -242,7 +245,7 @@ describe('tool', () => {
     const of = async (uri: string, type = 'x') => {
       const operation = operationOf([asked('completion/complete', 'resources', uri)])
       const agent = agentOf({ type })
-      return patterns(await tool.run({ route: docs, operation, agent }, undefined))
+      return patterns(await mcpAccess.run({ route: docs, operation, agent }, undefined))
     }
     expect(await of('file:///docs/{+path}')).toEqual([
       'file:///docs/*',
@@ -265,7 +268,9 @@ describe('tool', () => {
     }
     const operation = operationOf([asked('resources/read', 'resources', 'file:///docs/{+path}')])
     expect(
-      codeOf(await tool.run({ route: docs, operation, agent: agentOf({ type: 'x' }) }, undefined)),
+      codeOf(
+        await mcpAccess.run({ route: docs, operation, agent: agentOf({ type: 'x' }) }, undefined),
+      ),
     ).toBe('resource_not_allowed')
   })
 
@@ -296,7 +301,7 @@ describe('tool', () => {
   it('asks nothing of a stream, the end of a session, and an answer', async () => {
     for (const method of ['GET', 'DELETE']) {
       const operation = operationOf([], { method })
-      const outcome = await tool.run({ route, operation, agent: agentOf() }, undefined)
+      const outcome = await mcpAccess.run({ route, operation, agent: agentOf() }, undefined)
       expect(outcome).toEqual({ ok: true, value: { uses: [] } })
     }
     expect(patterns(await run([{ id: 7 }]))).toEqual([])
@@ -305,7 +310,7 @@ describe('tool', () => {
   it('denies what it does not know', async () => {
     expect(codeOf(await run([]))).toBe('mcp_method_not_allowed')
     const operation = { kind: 'http', method: 'POST' } as const
-    const outcome = await tool.run({ route, operation, agent: agentOf() }, undefined)
+    const outcome = await mcpAccess.run({ route, operation, agent: agentOf() }, undefined)
     expect(codeOf(outcome)).toBe('mcp_method_not_allowed')
   })
 })

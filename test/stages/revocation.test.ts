@@ -5,7 +5,7 @@ import {
   revocableSubjects,
 } from '../../src/model/revocation.ts'
 import type { AccessToken } from '../../src/model/token.ts'
-import { type Ports, standing } from '../../src/stages/standing.ts'
+import { type Ports, revocation } from '../../src/stages/revocation.ts'
 import { accessOf, agentOf, codeOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../kit/facts.ts'
 
 const entryOf = (changes: Partial<Revocation> = {}): Revocation => ({
@@ -45,7 +45,7 @@ const run = (
     terms = BOUNDED,
   }: Given = {},
 ) =>
-  standing.run(
+  revocation.run(
     {
       route: { ...ROUTE, revocation: terms },
       policy: policyOf([], { gate: gateOf({ lift: new Set(lift), clockTolerance: tolerance }) }),
@@ -58,7 +58,7 @@ const run = (
 /** The token was issued a minute before `NOW`; the tolerance is 5 seconds. */
 const issued = NOW - 60
 
-describe('standing', () => {
+describe('revocation', () => {
   it.each<[string, readonly Revocation[], Given?]>([
     ['ok', []],
     ['token_revoked', [entryOf()]],

@@ -44,8 +44,8 @@ export interface Ports {
  * waited. The last wait before a request is forwarded, as fresh as the rule asks; a revocation set
  * that cannot be read denies.
  */
-export const standing = stage({
-  name: 'standing',
+export const revocation = stage({
+  name: 'revocation',
   establishes:
     'nothing about the token is revoked, as of this request or of the bound that the rule allows, and it has not expired meanwhile',
   found: ({ subjects }) => ({ asked: [...new Set(subjects.map(({ kind }) => kind))] }),
@@ -102,4 +102,4 @@ export const revocationDenial = (
 }
 
 /** The codes of this check, for those who read the revocation set elsewhere. */
-export const standingDenials = deny
+export const revokedDenials = deny

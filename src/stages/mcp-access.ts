@@ -90,8 +90,8 @@ const OF_CALL = { ofCall: true } as const
  * of these from a name that it writes out, and no two of one object from each other. Judges each message of a batch, and notifications like requests, but that those
  * of the protocol need no rule; a client's answers ask for nothing.
  */
-export const tool = stage({
-  name: 'tool',
+export const mcpAccess = stage({
+  name: 'mcp_access',
   establishes:
     'of an MCP server: the rule names the method and all that is used, for this type of agent',
   without: ({ route }: Pick<Needs, 'route'>) => (route.mcp ? undefined : NOTHING.value),

@@ -8,7 +8,7 @@ import {
 } from '../../src/model/revocation.ts'
 import type { Route } from '../../src/model/route.ts'
 import type { Asking } from '../../src/stages/operation/operation-types.ts'
-import { holding, spending } from '../../src/stages/spending.ts'
+import { holding, revocationPrecheck } from '../../src/stages/revocation-precheck.ts'
 import {
   accessOf,
   agentOf,
@@ -58,10 +58,12 @@ const needsOf = (route: Partial<Route>) => ({
   subjects: revocableSubjects(accessOf(), agentOf()),
 })
 
-const run = (route: Partial<Route>, ports: Parameters<typeof spending.run>[1] = portsOf()) =>
-  spending.run(needsOf(route), ports)
+const run = (
+  route: Partial<Route>,
+  ports: Parameters<typeof revocationPrecheck.run>[1] = portsOf(),
+) => revocationPrecheck.run(needsOf(route), ports)
 
-describe('spending', () => {
+describe('revocation_precheck', () => {
   it.each<Partial<Route>>([{}, { rateLimit: BOUND }])('looks at nothing for %j', (route) => {
     const ports = portsOf([ENTRY])
     expect(run(route, ports)).toEqual(ok({}))
@@ -129,7 +131,7 @@ describe('holding', () => {
     expect(ports.revocations.lookup).not.toHaveBeenCalled()
   })
 
-  it('looks as spending does', async () => {
+  it('looks as revocation_precheck does', async () => {
     expect(codeOf(await hold({ mcp }, portsOf([ENTRY])))).toBe('token_revoked')
     const lifted = portsOf([ENTRY], [])
     expect(codeOf(await hold({ mcp }, lifted))).toBe('ok')

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { DetailRule } from '../../src/model/details.ts'
-import { details } from '../../src/stages/details.ts'
+import { authorizationDetails } from '../../src/stages/authorization-details.ts'
 import { accessOf, codeOf, RESOURCE, routeOf, scopesOf } from '../kit/facts.ts'
 import { tries } from '../kit/property.ts'
 
@@ -18,7 +18,7 @@ const run = async (
   claim: unknown,
   params: Readonly<Record<string, string>> = {},
 ) =>
-  details.run(
+  authorizationDetails.run(
     {
       route: routeOf('GET /x', rules ? { authorizationDetails: rules.map(ruleOf) } : {}),
       deciding: new Map(Object.entries(params)),
@@ -29,7 +29,7 @@ const run = async (
 
 const tool = { type: 'tool', actions: ['call', 'list'], identifier: 'weather' }
 
-describe('details', () => {
+describe('authorization_details', () => {
   it.each<[Written[] | undefined, unknown, Record<string, string>?]>([
     [undefined, undefined],
     [undefined, 'not well formed'],
@@ -184,7 +184,10 @@ describe('details', () => {
         ([asked, claim]) => {
           const route = routeOf('GET /x', { authorizationDetails: [ruleOf(asked)] })
           const access = accessOf({ claims: { authorization_details: claim } })
-          const outcome = details.run({ route, deciding: new Map(), access }, undefined)
+          const outcome = authorizationDetails.run(
+            { route, deciding: new Map(), access },
+            undefined,
+          )
           if (outcome instanceof Promise) throw new Error('it waits for nothing')
           const code = codeOf(outcome) as keyof typeof seen
           seen[code]++

@@ -34,8 +34,8 @@ interface Needs extends Pick<Routed, 'route' | 'deciding'> {
  * Two details are never taken together, and those of other types say nothing. A token is read only
  * where its route asks.
  */
-export const details = stage({
-  name: 'details',
+export const authorizationDetails = stage({
+  name: 'authorization_details',
   establishes: "one of the token's authorization_details allows each thing the route asks for",
   found: ({ route: { authorizationDetails: rules } }) =>
     rules ? { types: rules.map(({ type }) => type) } : {},
