@@ -12,22 +12,22 @@ import { setMcpHeaders, stripMcpHeaders } from './mcp/request.ts'
 /** Whether answers are searched: for secrets, or for what a caller of MCP may not know of. */
 export const isRead = ({ secrets, mcp }: Route): boolean => secrets.length > 0 || mcp !== undefined
 
-/** Headers made for an origin, and the names in them that go on as they came. */
+/** Headers made for an origin, and the names in them whose values are those of the request. */
 interface Made {
   readonly headers: Headers
   readonly kept: ReadonlySet<string>
 }
 
-/** What was made for the last request of an admission, and what it was made of. */
+/** The headers that were made last for an admission, and the request they were made of. */
 interface Last extends Made, Pick<Address, 'scheme' | 'authority'> {
   readonly names: readonly string[]
   readonly values: readonly string[]
 }
 
 /**
- * The headers an origin is told, from those a request came with: copied by the runtime, so that what stays is
- * byte for byte as it came. An agent sends nearly the same headers again and again, so those of its last request
- * are copied where they fit: with the same names and values, in the case and the lines of that one.
+ * The headers an origin is told. The runtime copies those that the request came with, so what stays is byte for byte
+ * as it came. An agent sends nearly the same headers with each request. Where it does, the headers that were made
+ * before are copied: then names and values are the same, but the case of a name and its lines are the earlier ones.
  */
 export const originHeaders = (
   inbound: Headers,
@@ -48,10 +48,7 @@ export const originHeaders = (
 }
 
 /** All headers for an origin but those that are told of each request. */
-const made = (
-  inbound: Headers,
-  { policy, route, address, decision }: Omit<ForwardContext, 'send'>,
-): Made => {
+const made = (inbound: Headers, { policy, route, address, decision }: ForwardContext): Made => {
   const headers = new Headers(inbound)
   const upgrade = headers.get('upgrade')
   stripInbound(headers, policy.gate, route)
@@ -82,12 +79,13 @@ const made = (
 }
 
 /**
- * Headers made as for the last request of the admission; `undefined` where there is none that this one is like. It
- * is like that one with the same names in the same order, and the same values but for names that go on as they came.
+ * A copy of the headers that were made before for this admission, with the values of this request. Both requests must
+ * have the same names. Values may differ where they are only passed on, or go no further than the gate. From the
+ * second request on the headers are kept. `undefined` where they have to be made anew.
  */
 const likeLast = (inbound: Headers, context: ForwardContext): Headers | undefined => {
   const { decision, address } = context
-  // An admission that is not remembered is not met again, and one that is may be met once.
+  // Many tokens are sent once, and nothing is kept for those.
   if (decision.outcome !== 'passed' || !decision.known.admission.counted) return undefined
   const { admission } = decision.known
   const place = lastOf(admission, undefined)
@@ -98,7 +96,7 @@ const likeLast = (inbound: Headers, context: ForwardContext): Headers | undefine
   const names: string[] = []
   const values: string[] = []
   inbound.forEach((value, name) => {
-    // An admission is of one.
+    // The same for all requests of an admission.
     if (name === 'authorization') return
     names.push(name)
     values.push(value)
@@ -131,19 +129,23 @@ const copied = (
     const [name, value] = [names[i] as string, values[i] as string]
     if (last.names[i] !== name) return undefined
     if (last.values[i] === value) continue
+    // A comma may join lines, which are to be passed on as they are.
     if (RULING.has(name) || value.includes(',') || !ASCII.test(value)) return undefined
     if (last.kept.has(name)) headers.set(name, value)
   }
   return headers
 }
 
-/** By the values of two, other headers stay or go; the lines of the third are no list, and are read one by one. */
+/**
+ * Where the value of one of these differs, all headers are made anew: the first two say which headers stay, and
+ * `Set-Cookie` is read line by line.
+ */
 const RULING: ReadonlySet<string> = new Set(['connection', 'upgrade', 'set-cookie'])
 
-/** What is read as it was sent, in one line or as a list, which says the same in several (RFC 9110 §5.3). */
+/** Other bytes may be decoded to the same text, so such values are never compared. */
 const ASCII = /^[\t\x20-\x7e]*$/
 
-/** Bytes, those of the runtime outside of the heap too. */
+/** Bytes that are kept, on the heap and in the runtime. */
 const weightOf = ({ names, values, headers }: Last): number =>
   [...headers].reduce(
     (sum, [name, value]) => sum + name.length + value.length + 128,
@@ -177,7 +179,7 @@ const tellOperation = (headers: Headers, known: Facts): void => {
 /** What an agent could ask for a part by, or for another charset. */
 const CHOOSING = ['range', 'if-range', 'request-range', 'a-im', 'accept-charset']
 
-/** A secret cannot be recognised in a coding, in most charsets, or by a part of it. Gives the names that are changed. */
+/** A secret cannot be recognised in a coding, in most charsets, or by a part of it. Returns the names it has changed. */
 const askWhole = (headers: Headers): readonly string[] => {
   const choosing = [...headers.keys()].filter((name) => CHOOSING.includes(foldedName(name)))
   for (const name of choosing) headers.delete(name)

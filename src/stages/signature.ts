@@ -59,16 +59,17 @@ const CODES = {
 type Signed = Outcome<{ token: VerifiedToken }, CodeOf<typeof deny>>
 
 /** A kind of key, and what `verify` is told with it. */
-type Scheme = readonly [kind: string, parameters: SubtleCryptoVerify]
-interface SubtleCryptoVerify {
+type Scheme = readonly [kind: string, parameters: VerifyParameters]
+
+interface VerifyParameters {
   readonly name: string
   readonly hash?: string
   readonly saltLength?: number
 }
 
 const ecdsa = (curve: string, hash: string): Scheme => [`ECDSA ${curve}`, { name: 'ECDSA', hash }]
-const pkcs1 = (hash: string): Scheme => [`${PKCS1} ${hash}`, { name: PKCS1 }]
 const PKCS1 = 'RSASSA-PKCS1-v1_5'
+const pkcs1 = (hash: string): Scheme => [`${PKCS1} ${hash}`, { name: PKCS1 }]
 const pss = (hash: string, saltLength: number): Scheme => [
   `RSA-PSS ${hash}`,
   { name: 'RSA-PSS', saltLength },
@@ -92,7 +93,7 @@ const SCHEMES: Readonly<Record<Algorithm, Scheme>> = {
   'ML-DSA-87': plain('ML-DSA-87'),
 }
 
-/** As the first of a {@link Scheme}; of what is no key to verify with, or too short, that it is so. */
+/** The kind of a key, as in {@link Scheme}; or what is wrong with it: it cannot verify, or it is too short. */
 const kindOf = perObject(({ type, usages, algorithm }: CryptoKey): string => {
   const { name, hash, namedCurve, modulusLength } = algorithm as KeyAlgorithm
   const more = hash?.name ?? namedCurve
@@ -135,8 +136,8 @@ const isSameKey = (one: VerificationKey, other: VerificationKey): boolean =>
   one.key === other.key && one.kid === other.kid
 
 /**
- * Verifies what a credential was read from. jose would decode header and payload once more; the header that it
- * would read is the one that `credential` has, without `crit` and `b64`.
+ * Verifies the signature with WebCrypto, not with jose, which would decode header and payload a second time.
+ * `credential` has read the header, and has refused `crit` and `b64`. Throws where the key is of another kind.
  */
 const verify = async (
   issuer: Issuer,
@@ -150,7 +151,7 @@ const verify = async (
     : fail(deny('signature_invalid'))
 }
 
-/** Whether a key of the very algorithm has signed it. What WebCrypto cannot read is not signed. */
+/** Whether the key signed it. `false` where WebCrypto cannot read the signature; throws for a key of another kind. */
 const isSigned = async (credential: Credential, key: CryptoKey): Promise<boolean> => {
   const [kind, parameters] = SCHEMES[credential.algorithm]
   if (kindOf(key) !== kind)

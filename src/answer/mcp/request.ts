@@ -10,7 +10,7 @@ const MCP_HEADERS = [
   'last-event-id',
 ]
 
-/** Removes, in place, other spellings of the names that an MCP server reads, and the session as the caller has it. */
+/** Removes, in place, the caller's session id, and names that some servers would read as one of {@link MCP_HEADERS}. */
 export const stripMcpHeaders = (headers: Headers): void => {
   for (const name of [...headers.keys()]) {
     const folded = foldedName(name)
@@ -36,5 +36,5 @@ export const setMcpHeaders = (headers: Headers, operation: Operation): void => {
 }
 
 const SESSION = 'mcp-session-id'
-/** What says in a header what the body says. */
+/** Headers that repeat what the body says. */
 const MIRRORING = ['mcp-method', 'mcp-name']
