@@ -27,11 +27,11 @@ const WAITING = [
   'origin/keys',
   'e2e/slow-bodies',
   'e2e/uploads-cut',
-  'adapters/keys/document',
+  'keys/document',
   'e2e/cli-doctor',
-  'answer/streams',
+  'gateway/relay/streams',
   'e2e/ready',
-  'adapters/keys/source',
+  'keys/source',
 ].map((name) => join(import.meta.dirname, `test/${name}.test.ts`))
 
 /** Spreads those among two thirds of all others, which have the processors meanwhile. */

@@ -1,11 +1,15 @@
 import type { Context, MiddlewareHandler, Next } from 'hono'
-import { fromHandler, toHandler } from './answer/handler.ts'
-import { type AgentGuardOptions, type AgentVariables, guarding } from './apps/guard-middleware.ts'
-import { resourceMetadata as serveMetadata } from './apps/metadata.ts'
-import type { Denial } from './base/denial.ts'
-import type { Decision, Guard } from './guard.ts'
+import type { Denial } from './core/denial.ts'
+import type { Decision, Guard } from './core/guard.ts'
+import { fromHandler, toHandler } from './gateway/answer/handler.ts'
+import {
+  type AgentGuardOptions,
+  type AgentVariables,
+  guarding,
+} from './gateway/apps/guard-middleware.ts'
+import { resourceMetadata as serveMetadata } from './gateway/apps/metadata.ts'
 
-export type { AgentGuardOptions, AgentVariables } from './apps/guard-middleware.ts'
+export type { AgentGuardOptions, AgentVariables } from './gateway/apps/guard-middleware.ts'
 
 /**
  * The line as Hono middleware: allowed requests go on with {@link AgentVariables}, denied ones are

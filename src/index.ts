@@ -2,34 +2,30 @@
  * Edgewarden as a library, for any runtime with Fetch and WebCrypto: the line, the policy, and the
  * answers. Needs neither Workers nor Node.
  */
-import { createMemoryKeeping } from './adapters/assertions/key-service.ts'
-import { createAssertionKeys, createAssertionMemory } from './adapters/assertions/keys.ts'
-import { createKeyCache } from './adapters/keys/cache.ts'
-import { createMemoryKeepers } from './adapters/keys/memory-keepers.ts'
-import { createKeySource } from './adapters/keys/source.ts'
-import { createMemoryLimits } from './adapters/limits/memory.ts'
-import { createMemoryReplays } from './adapters/replays/memory.ts'
-import { createMemoryRevocations } from './adapters/revocations/memory.ts'
-import { createSessions } from './adapters/sessions.ts'
-import { createTokenMemory } from './adapters/token-memory.ts'
-import { respond } from './answer/respond.ts'
-import type { Result } from './base/result.ts'
-import { createRooms } from './base/room.ts'
-import { type Guard, type GuardPorts, createGuard as guardWith } from './guard.ts'
-import type { Policy } from './model/policy.ts'
-import type { Clock, KeySource, SigningKeys } from './model/ports.ts'
+import { createMemoryKeeping } from './assertion/key-service.ts'
+import { createAssertionKeys, createAssertionMemory } from './assertion/keys.ts'
+import { type Guard, type GuardPorts, createGuard as guardWith } from './core/guard.ts'
+import type { Policy } from './core/model/policy.ts'
+import type { Clock, KeySource, SigningKeys } from './core/model/ports.ts'
+import type { Result } from './core/result.ts'
+import { createRooms } from './core/room.ts'
+import { respond } from './gateway/answer/respond.ts'
+import { createSessions } from './gateway/platform/sessions.ts'
+import { createTokenMemory } from './gateway/platform/token-memory.ts'
+import { createKeyCache } from './keys/cache.ts'
+import { createMemoryKeepers } from './keys/memory-keepers.ts'
+import { createKeySource } from './keys/source.ts'
+import { createMemoryLimits } from './limit/memory.ts'
 import type { PolicyEnv } from './policy/env.ts'
 import type { PolicyIssue } from './policy/issues.ts'
 import { type PolicyBundle, parsePolicy as parse } from './policy/parse.ts'
 import type { PolicyVars } from './policy/vars.ts'
 import { warningsOf } from './policy/warnings.ts'
+import { createMemoryReplays } from './replay/memory.ts'
+import { createMemoryRevocations } from './revocation/memory.ts'
 
-export type { Outbound, Send } from './answer/forward.ts'
-export { type ForwardOptions, forward } from './apps/forwarding.ts'
-export type { Step } from './base/chain.ts'
-export type { Denial } from './base/denial.ts'
-export type { RequestHead } from './base/request.ts'
-export type { Result } from './base/result.ts'
+export type { Step } from './core/chain.ts'
+export type { Denial } from './core/denial.ts'
 export {
   type Decision,
   type Facts,
@@ -37,21 +33,25 @@ export {
   type Guard,
   type GuardPorts,
   refusalOf,
-} from './guard.ts'
-export type { Condition, ConditionFacts, Operand } from './model/condition.ts'
-export type { Connection } from './model/connection.ts'
-export type { Issuer } from './model/issuer.ts'
-export type { SessionHolder, Sessions } from './model/mcp.ts'
-export type { Policy } from './model/policy.ts'
-export type * from './model/ports.ts'
+} from './core/guard.ts'
+export type { Condition, ConditionFacts, Operand } from './core/model/condition.ts'
+export type { Connection } from './core/model/connection.ts'
+export type { Issuer } from './core/model/issuer.ts'
+export type { SessionHolder, Sessions } from './core/model/mcp.ts'
+export type { Policy } from './core/model/policy.ts'
+export type * from './core/model/ports.ts'
 export {
   type Revocation,
   type RevocationSubject,
   revocationId,
   subjectKey,
-} from './model/revocation.ts'
-export type { Route } from './model/route.ts'
-export type { AccessToken, AgentIdentity } from './model/token.ts'
+} from './core/model/revocation.ts'
+export type { Route } from './core/model/route.ts'
+export type { AccessToken, AgentIdentity } from './core/model/token.ts'
+export type { RequestHead } from './core/request.ts'
+export type { Result } from './core/result.ts'
+export { type ForwardOptions, forward } from './gateway/apps/forwarding.ts'
+export type { Outbound, Send } from './gateway/relay/forward.ts'
 export type { PolicyIssue } from './policy/issues.ts'
 export type { PolicyBundle } from './policy/parse.ts'
 export type { PolicyVars } from './policy/vars.ts'

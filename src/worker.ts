@@ -1,12 +1,12 @@
-import type { Env } from './adapters/env.ts'
-import { openGate, refreshKeys } from './adapters/open.ts'
-import { gateway } from './apps/gateway.ts'
+import { gateway } from './gateway/apps/gateway.ts'
+import type { Env } from './gateway/platform/env.ts'
+import { openGate, refreshKeys } from './gateway/platform/open.ts'
 
-export { AssertionKeeper } from './adapters/assertion-keeper.ts'
-export { KeyKeeper } from './adapters/key-keeper.ts'
-export { RateLimiter } from './adapters/rate-limiter.ts'
-export { ReplayShard } from './adapters/replay-shard.ts'
-export { RevocationShard } from './adapters/revocations/shard.ts'
+export { AssertionKeeper } from './assertion/object.ts'
+export { KeyKeeper } from './keys/object.ts'
+export { RateLimiter } from './limit/object.ts'
+export { ReplayShard } from './replay/object.ts'
+export { RevocationShard } from './revocation/object.ts'
 
 /**
  * The Worker: one request, its environment opened, through the gateway; and keys renewed on time, so

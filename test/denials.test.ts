@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { denialGroups } from '../scripts/docs.ts'
-import { ANSWERS } from '../src/base/denial.ts'
+import { ANSWERS } from '../src/core/denial.ts'
 import { ROOT } from './kit/repository.ts'
 
 /** The codes of each table that is declared somewhere in the sources. */

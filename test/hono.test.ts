@@ -1,8 +1,8 @@
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
-import { createMemoryRevocations } from '../src/adapters/revocations/memory.ts'
-import { createGuard } from '../src/guard.ts'
+import { createGuard } from '../src/core/guard.ts'
 import { type AgentVariables, agentGuard, resourceMetadata } from '../src/hono.ts'
+import { createMemoryRevocations } from '../src/revocation/memory.ts'
 import {
   anyRooms,
   clock,

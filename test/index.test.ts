@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Policy } from '../src/core/model/policy.ts'
 import {
   createGuard,
   createSigningKeys,
@@ -9,7 +10,6 @@ import {
   parsePolicy,
   respond,
 } from '../src/index.ts'
-import type { Policy } from '../src/model/policy.ts'
 import { reply } from './kit/answers.ts'
 import { createIssuer, type Issuer } from './kit/issuer.ts'
 import { type Origin, startOrigin } from './kit/origin.ts'

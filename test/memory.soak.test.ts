@@ -1,8 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
-import { toldEvents } from '../src/answer/mcp/sse.ts'
-import { perObject } from '../src/base/memo.ts'
+import { perObject } from '../src/core/memo.ts'
+import { toldEvents } from '../src/mcp/answer/sse.ts'
 
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void

@@ -2,7 +2,7 @@ import {
   createSnapshotMemory,
   createSnapshots,
   type SnapshotSource,
-} from '../../src/adapters/revocations/snapshot.ts'
+} from '../../src/revocation/snapshot.ts'
 
 const HASH_BYTES = 8
 /** As many bytes as are made at random at once. */

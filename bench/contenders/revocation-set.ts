@@ -1,11 +1,11 @@
-import { RevocationShard as Shard } from '../../src/adapters/revocations/shard.ts'
 import {
   type Revocation,
   type RevocationSubject,
   revocationId,
   subjectHash,
   subjectKey,
-} from '../../src/model/revocation.ts'
+} from '../../src/core/model/revocation.ts'
+import { RevocationShard as Shard } from '../../src/revocation/object.ts'
 import { ISSUER, REVOKED_TOKEN } from '../policy.ts'
 import { pullAll, pullChanges, searchCopy } from './revocation-copy.ts'
 

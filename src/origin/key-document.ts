@@ -1,8 +1,8 @@
-import { readBody } from '../base/body.ts'
-import { utf8Decode } from '../base/bytes.ts'
-import { isObject, type JsonObject, own, parseJsonObject } from '../base/json.ts'
-import { LIMITS } from '../base/limits.ts'
-import { fail, ok, type Result } from '../base/result.ts'
+import { readBody } from '../core/body.ts'
+import { utf8Decode } from '../core/bytes.ts'
+import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts'
+import { LIMITS } from '../core/limits.ts'
+import { fail, ok, type Result } from '../core/result.ts'
 
 /** What the gate's keys are asked for with. */
 export interface KeyRequestInit {

@@ -1,7 +1,7 @@
-import { isLoopback, parseUrl } from '../base/url.ts'
-import type { AssertionBinding } from '../model/assertion.ts'
-import { type Algorithm, algorithmOf } from '../model/issuer.ts'
-import type { Clock } from '../model/ports.ts'
+import type { AssertionBinding } from '../core/model/assertion.ts'
+import { type Algorithm, algorithmOf } from '../core/model/issuer.ts'
+import type { Clock } from '../core/model/ports.ts'
+import { isLoopback, parseUrl } from '../core/url.ts'
 import type { KeyFetch } from './key-document.ts'
 import type { Replays } from './replays.ts'
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../model/ports.ts'
+import type { Clock } from '../core/model/ports.ts'
 
 /** Remembers which assertions were used. Share one store among all processes of an origin. */
 export interface Replays {

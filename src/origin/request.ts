@@ -1,6 +1,6 @@
-import { readBody } from '../base/body.ts'
-import { LIMITS } from '../base/limits.ts'
-import { splitUrl } from '../base/url.ts'
+import { readBody } from '../core/body.ts'
+import { LIMITS } from '../core/limits.ts'
+import { splitUrl } from '../core/url.ts'
 import { AgentError, type AgentErrorCode } from './errors.ts'
 
 /** Headers as Fetch has them, or by name as Node has them. */

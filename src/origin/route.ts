@@ -1,5 +1,5 @@
-import { createTextMemo } from '../base/memo.ts'
-import { canonicalPath } from '../base/url.ts'
+import { createTextMemo } from '../core/memo.ts'
+import { canonicalPath } from '../core/url.ts'
 
 /** Whether a request falls under an assertion's `route`. */
 type RouteTest = (method: string, path: string) => boolean

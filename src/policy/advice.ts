@@ -1,4 +1,4 @@
-import type { Issuer } from '../model/issuer.ts'
+import type { Issuer } from '../core/model/issuer.ts'
 import { type Path, quote } from './issues.ts'
 import { LONG_LIFETIME, type ProfileName } from './profiles.ts'
 

@@ -1,5 +1,5 @@
-import { fail, ok } from '../base/result.ts'
-import { type CorsRule, METHODS, type Method } from '../model/route.ts'
+import { type CorsRule, METHODS, type Method } from '../core/model/route.ts'
+import { fail, ok } from '../core/result.ts'
 import { flag, readHeaderName, seconds, text, word } from './fields.ts'
 import { quote } from './issues.ts'
 import { field, list, readTable } from './table.ts'

@@ -1,12 +1,12 @@
-import { fail, ok } from '../base/result.ts'
 import {
   CONTENT_ENCRYPTION,
   type ContentEncryption,
   type Decryption,
   type DecryptionKey,
   KEY_MANAGEMENT,
-} from '../model/decryption.ts'
-import type { Issuer } from '../model/issuer.ts'
+} from '../core/model/decryption.ts'
+import type { Issuer } from '../core/model/issuer.ts'
+import { fail, ok } from '../core/result.ts'
 import type { PolicyEnv } from './env.ts'
 import { text, word } from './fields.ts'
 import { quote, type Report, under } from './issues.ts'

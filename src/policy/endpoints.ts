@@ -1,6 +1,6 @@
-import { metadataPath } from '../model/metadata.ts'
-import type { CorsRule, Endpoint, Route, Target } from '../model/route.ts'
-import { STRICT } from './revocation.ts'
+import { metadataPath } from '../core/model/metadata.ts'
+import type { CorsRule, Endpoint, Route, Target } from '../core/model/route.ts'
+import { STRICT } from '../revocation/options.ts'
 import { parseMatch } from './router.ts'
 
 /** Any page may read what anyone may read. */

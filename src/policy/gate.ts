@@ -1,8 +1,10 @@
-import { fail, ok } from '../base/result.ts'
-import { foldedName } from '../base/text.ts'
-import type { AssertionRule } from '../model/assertion.ts'
-import type { Gate } from '../model/policy.ts'
-import { assertionField } from './assertion.ts'
+import { assertionField } from '../assertion/options.ts'
+import type { AssertionRule } from '../core/model/assertion.ts'
+import type { Gate } from '../core/model/policy.ts'
+import { fail, ok } from '../core/result.ts'
+import { foldedName } from '../core/text.ts'
+import { addressLimitField } from '../limit/options.ts'
+import { placementOf, revocationTable, termsOf } from '../revocation/options.ts'
 import { claimHeaders, isIdentityHeader } from './claim-headers.ts'
 import {
   bindingName,
@@ -20,8 +22,6 @@ import {
   word,
 } from './fields.ts'
 import { quote, type Report } from './issues.ts'
-import { addressLimitField } from './rate-limit.ts'
-import { placementOf, revocationTable, termsOf } from './revocation.ts'
 import { list, type Readable, reads, readTable, table } from './table.ts'
 
 const IDENTITY_PREFIX = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+-$/

@@ -1,8 +1,6 @@
-import { isPrivateHost } from '../base/address.ts'
-import { isObject, own } from '../base/json.ts'
-import { fail, ok } from '../base/result.ts'
-import { isLoopback } from '../base/url.ts'
-import { claimPath } from '../model/claims.ts'
+import { isPrivateHost } from '../core/address.ts'
+import { isObject, own } from '../core/json.ts'
+import { claimPath } from '../core/model/claims.ts'
 import {
   type AdminReach,
   ALGORITHMS,
@@ -10,9 +8,12 @@ import {
   algorithmOf,
   type Issuer,
   type KeyLocation,
-} from '../model/issuer.ts'
-import { publicKeyOf } from '../model/jwk.ts'
-import { FORBIDDEN_TYPES } from '../model/types.ts'
+} from '../core/model/issuer.ts'
+import { publicKeyOf } from '../core/model/jwk.ts'
+import { FORBIDDEN_TYPES } from '../core/model/types.ts'
+import { fail, ok } from '../core/result.ts'
+import { isLoopback } from '../core/url.ts'
+import { checkKeyTimes, keyTimesField, keyTimesOf } from '../keys/options.ts'
 import { sharedEndpoint } from './advice.ts'
 import { claimRules } from './claim-rules.ts'
 import { decryptField, decryptionOf } from './decrypt.ts'
@@ -37,7 +38,6 @@ import {
 } from './fields.ts'
 import { quote, type Report, under, unknownName } from './issues.ts'
 import { inlineKeys } from './jwks.ts'
-import { checkKeyTimes, keyTimesField, keyTimesOf } from './key-times.ts'
 import { PROFILE_NAMES, PROFILES, type Profile } from './profiles.ts'
 import { list, type Readable, readField, reads, readTable } from './table.ts'
 

@@ -1,4 +1,4 @@
-import { cut } from '../base/text.ts'
+import { cut } from '../core/text.ts'
 /** A mistake in the configuration, or a warning about it. Holds no secret's value. */
 export interface PolicyIssue {
   /** Where, as the operator wrote it: `ROUTES[3].scopes`. */

@@ -1,6 +1,6 @@
-import { isObject, type JsonObject, own } from '../base/json.ts'
-import { LIMITS } from '../base/limits.ts'
-import { secretMember } from '../model/jwk.ts'
+import { isObject, type JsonObject, own } from '../core/json.ts'
+import { LIMITS } from '../core/limits.ts'
+import { secretMember } from '../core/model/jwk.ts'
 import { quote } from './issues.ts'
 import { field } from './table.ts'
 

@@ -1,5 +1,5 @@
-import { isPrivateHost } from '../base/address.ts'
-import { isLoopback } from '../base/url.ts'
+import { isPrivateHost } from '../core/address.ts'
+import { isLoopback } from '../core/url.ts'
 import type { Origin } from './fields.ts'
 import type { GateEntry } from './gate.ts'
 import { injects } from './inject.ts'

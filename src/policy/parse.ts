@@ -1,9 +1,11 @@
-import { isObject } from '../base/json.ts'
-import { fail, ok, type Result } from '../base/result.ts'
-import type { Policy } from '../model/policy.ts'
-import type { Route } from '../model/route.ts'
-import { isWhollyReserved } from '../model/well-known.ts'
-import { assertionOf } from './assertion.ts'
+import { assertionOf } from '../assertion/options.ts'
+import { isObject } from '../core/json.ts'
+import type { Policy } from '../core/model/policy.ts'
+import type { Route } from '../core/model/route.ts'
+import { isWhollyReserved } from '../core/model/well-known.ts'
+import { fail, ok, type Result } from '../core/result.ts'
+import { checkLimits } from '../limit/options.ts'
+import { checkReplays } from '../replay/options.ts'
 import {
   checkAddresses,
   checkBindings,
@@ -19,13 +21,11 @@ import { DEFAULT_PREFIX, gateOf, readGate } from './gate.ts'
 import { readIncludes } from './includes.ts'
 import { readIssuers } from './issuer.ts'
 import { type PolicyIssue, pathText, quote, type Report, under } from './issues.ts'
-import { checkLimits } from './rate-limit.ts'
 import { gateOriginsOf, hostsOf, infoOf, type Rule, resourcesOf } from './resources.ts'
 import { readRoute, routeOf, type Surroundings, targetOf } from './route.ts'
 import { checkRoute } from './route-checks.ts'
 import { compileRouter, unreachable } from './router.ts'
 import { type Warn, warnOfSecrets } from './secret-warnings.ts'
-import { checkReplays } from './single-use.ts'
 import { type PolicyVars, readVars } from './vars.ts'
 
 /** A policy that is in order, and what its operator should still know. */

@@ -1,9 +1,9 @@
 import { type CryptoKey, importJWK } from 'jose'
-import { base64UrlDecode, bitLength } from '../base/bytes.ts'
-import { isObject, type JsonObject, own, parseJsonObject } from '../base/json.ts'
-import { isKid } from '../base/jws.ts'
-import { LIMITS } from '../base/limits.ts'
-import type { DecryptionKey, KeyManagement } from '../model/decryption.ts'
+import { base64UrlDecode, bitLength } from '../core/bytes.ts'
+import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts'
+import { isKid } from '../core/jws.ts'
+import { LIMITS } from '../core/limits.ts'
+import type { DecryptionKey, KeyManagement } from '../core/model/decryption.ts'
 import { quote, quoteAll, type Report } from './issues.ts'
 
 /**

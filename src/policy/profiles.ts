@@ -1,5 +1,5 @@
-import { type ClaimPath, claimPath } from '../model/claims.ts'
-import type { AudienceClaim } from '../model/issuer.ts'
+import { type ClaimPath, claimPath } from '../core/model/claims.ts'
+import type { AudienceClaim } from '../core/model/issuer.ts'
 
 /** What an issuer's tokens look like where its entry does not say otherwise. */
 export interface Profile {

@@ -1,4 +1,4 @@
-import type { ResourceInfo } from '../model/policy.ts'
+import type { ResourceInfo } from '../core/model/policy.ts'
 import type { Report } from './issues.ts'
 import { type RouteEntry, type Surroundings, takenIssuers } from './route.ts'
 

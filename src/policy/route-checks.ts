@@ -1,16 +1,16 @@
-import { isObject, own } from '../base/json.ts'
-import { foldedName } from '../base/text.ts'
-import { METADATA_PATH } from '../model/metadata.ts'
+import { isObject, own } from '../core/json.ts'
+import { METADATA_PATH } from '../core/model/metadata.ts'
+import { foldedName } from '../core/text.ts'
+import { checkCondition, checkMcp } from '../mcp/options/checks.ts'
+import { checkMcpAudiences } from '../mcp/options/resource.ts'
+import { checkSingleUse } from '../replay/options.ts'
 import { isIdentityHeader } from './claim-headers.ts'
 import { checkActors } from './delegation.ts'
 import { checkIdentifiers } from './details.ts'
 import { DEFAULT_IDENTITY_PREFIX, DEFAULT_PREFIX } from './gate.ts'
 import { quote, quoteAll, type Report, under, unknownName } from './issues.ts'
-import { checkCondition, checkMcp } from './mcp-checks.ts'
-import { checkMcpAudiences } from './mcp-resource.ts'
 import { type RouteEntry, type Surroundings, takenIssuers } from './route.ts'
 import { foldCase } from './route-index.ts'
-import { checkSingleUse } from './single-use.ts'
 
 interface Judged extends Surroundings {
   readonly entry: RouteEntry

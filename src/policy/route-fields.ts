@@ -1,6 +1,6 @@
-import { fail, ok } from '../base/result.ts'
-import type { AuthenticationRule, WorkflowSource } from '../model/route.ts'
-import { isScopeToken } from '../model/scope.ts'
+import type { AuthenticationRule, WorkflowSource } from '../core/model/route.ts'
+import { isScopeToken } from '../core/model/scope.ts'
+import { fail, ok } from '../core/result.ts'
 import {
   isCredentialHeader,
   isHeaderName,

@@ -1,5 +1,5 @@
 import { TrieRouter } from 'hono/router/trie-router'
-import type { Method } from '../model/route.ts'
+import type { Method } from '../core/model/route.ts'
 
 /** One segment of a rule's path: literal text, or a parameter and the literal behind it. */
 export type Segment =

@@ -1,6 +1,9 @@
-import type { DelegationRule, Issuer } from '../model/issuer.ts'
-import { LIMIT_HEADERS } from '../model/limit.ts'
-import type { Route, Target } from '../model/route.ts'
+import type { DelegationRule, Issuer } from '../core/model/issuer.ts'
+import { LIMIT_HEADERS } from '../core/model/limit.ts'
+import type { Route, Target } from '../core/model/route.ts'
+import { rateLimitField } from '../limit/options.ts'
+import { mcpField } from '../mcp/options/options.ts'
+import { revocationField, termsOf } from '../revocation/options.ts'
 import { claimHeaders } from './claim-headers.ts'
 import { claimRules } from './claim-rules.ts'
 import { conditionField } from './conditions/field.ts'
@@ -24,9 +27,6 @@ import {
 import { DEFAULT_IDENTITY_PREFIX, type GateEntry, modeField, onRevocationField } from './gate.ts'
 import { injectField, injectionsOf, recognised } from './inject.ts'
 import { type Report, under } from './issues.ts'
-import { mcpField } from './mcp.ts'
-import { rateLimitField } from './rate-limit.ts'
-import { revocationField, termsOf } from './revocation.ts'
 import {
   acrValue,
   authenticationOf,

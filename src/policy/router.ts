@@ -1,8 +1,8 @@
-import { createTextMemo } from '../base/memo.ts'
-import { fail, ok, type Result } from '../base/result.ts'
-import { canonicalPath } from '../base/url.ts'
-import { type Found, METHODS, type Method, type Route, type Router } from '../model/route.ts'
-import { isReserved } from '../model/well-known.ts'
+import { createTextMemo } from '../core/memo.ts'
+import { type Found, METHODS, type Method, type Route, type Router } from '../core/model/route.ts'
+import { isReserved } from '../core/model/well-known.ts'
+import { fail, ok, type Result } from '../core/result.ts'
+import { canonicalPath } from '../core/url.ts'
 import { otherReadings } from './path-readings.ts'
 import { foldCase, Index, looseSegments, PARAM, type Segment, segmentsOf } from './route-index.ts'
 

@@ -1,6 +1,7 @@
-import type { Issuer } from '../model/issuer.ts'
-import type { Policy } from '../model/policy.ts'
-import { type Route, type ScopeRule, type Target, takesIssuer } from '../model/route.ts'
+import type { Issuer } from '../core/model/issuer.ts'
+import type { Policy } from '../core/model/policy.ts'
+import { type Route, type Target, takesIssuer } from '../core/model/route.ts'
+import type { ScopeRule } from '../core/model/scope.ts'
 
 /** A rule in a table of rules. */
 export interface RouteRow {

@@ -1,4 +1,4 @@
-import type { Issuer } from '../model/issuer.ts'
+import type { Issuer } from '../core/model/issuer.ts'
 import type { PolicyEnv } from './env.ts'
 import type { GateEntry } from './gate.ts'
 import { hasShortPassword, unrecognisable } from './inject.ts'

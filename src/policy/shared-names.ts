@@ -1,4 +1,4 @@
-import type { Issuer } from '../model/issuer.ts'
+import type { Issuer } from '../core/model/issuer.ts'
 import { quoteAll, type Report } from './issues.ts'
 import type { RouteEntry } from './route.ts'
 

@@ -1,8 +1,8 @@
-import type { ClaimHeader } from '../model/claim-headers.ts'
-import { type ClaimPath, type ClaimRule, claimPathText } from '../model/claims.ts'
-import type { DelegationRule } from '../model/issuer.ts'
-import type { AddressLimit, RateLimit } from '../model/limit.ts'
-import type { RevocationTerms } from '../model/revocation.ts'
+import type { ClaimHeader } from '../core/model/claim-headers.ts'
+import { type ClaimPath, type ClaimRule, claimPathText } from '../core/model/claims.ts'
+import type { DelegationRule } from '../core/model/issuer.ts'
+import type { AddressLimit, RateLimit } from '../core/model/limit.ts'
+import type { RevocationTerms } from '../core/model/revocation.ts'
 
 /** A table in the words of the configuration; what is not set is not there. */
 export type Shown = Readonly<Record<string, unknown>>

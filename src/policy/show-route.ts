@@ -1,9 +1,9 @@
-import type { Issuer } from '../model/issuer.ts'
-import type { CorsRule, Route } from '../model/route.ts'
+import type { Issuer } from '../core/model/issuer.ts'
+import type { CorsRule, Route } from '../core/model/route.ts'
+import { showMcp } from '../mcp/options/show.ts'
 import { writtenCondition } from './conditions/field.ts'
 import { showDetails } from './details.ts'
 import { isReading, issuerNames, originText, writtenScopes } from './rows.ts'
-import { showMcp } from './show-mcp.ts'
 import {
   millisecondsText,
   REDACTED,

@@ -1,9 +1,9 @@
-import { own } from '../base/json.ts'
-import { claimPathText } from '../model/claims.ts'
-import type { Decryption } from '../model/decryption.ts'
-import type { Issuer, KeyLocation, KeyTimes } from '../model/issuer.ts'
-import type { Gate, Policy } from '../model/policy.ts'
-import type { RevocationPlacement } from '../model/revocation.ts'
+import { own } from '../core/json.ts'
+import { claimPathText } from '../core/model/claims.ts'
+import type { Decryption } from '../core/model/decryption.ts'
+import type { Issuer, KeyLocation, KeyTimes } from '../core/model/issuer.ts'
+import type { Gate, Policy } from '../core/model/policy.ts'
+import type { RevocationPlacement } from '../core/model/revocation.ts'
 import { isWithin } from './rows.ts'
 import {
   millisecondsText,

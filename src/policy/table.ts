@@ -7,8 +7,8 @@ import {
   safeParse,
   unknown,
 } from 'valibot'
-import { isObject } from '../base/json.ts'
-import type { Result } from '../base/result.ts'
+import { isObject } from '../core/json.ts'
+import type { Result } from '../core/result.ts'
 import { type Path, type Report, under, unknownName } from './issues.ts'
 
 /** One key's value: how it is read from what the configuration holds. */

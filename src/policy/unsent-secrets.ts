@@ -1,4 +1,4 @@
-import { foldedName } from '../base/text.ts'
+import { foldedName } from '../core/text.ts'
 import { injects } from './inject.ts'
 import { quote, type Report } from './issues.ts'
 import type { RouteEntry } from './route.ts'

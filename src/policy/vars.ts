@@ -1,5 +1,5 @@
-import { isObject, type JsonObject, own, parseJsonObject } from '../base/json.ts'
-import { fail, ok, type Result } from '../base/result.ts'
+import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts'
+import { fail, ok, type Result } from '../core/result.ts'
 import { distance, type PolicyIssue, pathText, quote } from './issues.ts'
 
 /** The policy's variables, gathered. */

@@ -1,13 +1,13 @@
+import { warnMcp } from '../mcp/options/checks.ts'
+import { warnMcpResource } from '../mcp/options/resource.ts'
+import { warnSingleUse } from '../replay/options.ts'
 import { issuerAdvice } from './advice.ts'
 import type { GateEntry } from './gate.ts'
 import { quote } from './issues.ts'
-import { warnMcp } from './mcp-checks.ts'
-import { warnMcpResource } from './mcp-resource.ts'
 import { warnOfOrigins } from './origin-warnings.ts'
 import { type RouteEntry, takenIssuers } from './route.ts'
 import { type Warn, warnOfSecrets } from './secret-warnings.ts'
 import { warnSharedNames } from './shared-names.ts'
-import { warnSingleUse } from './single-use.ts'
 
 /** What origins allow by which a token has expired, unless they are told more. */
 const VERIFIED_SECONDS = 5

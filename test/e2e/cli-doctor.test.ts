@@ -6,12 +6,12 @@ import {
   type AuthorizationServer,
   startAuthorizationServer,
 } from '../../examples/demo/authorization-server.ts'
-import { doctor } from '../../src/cli/doctor/doctor.ts'
-import { render } from '../../src/cli/output.ts'
-import { examine } from '../cli/doctor-kit.ts'
-import { run } from '../cli/kit.ts'
+import { render } from '../../src/tools/cli/output.ts'
+import { doctor } from '../../src/tools/doctor/doctor.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { startOrigin } from '../kit/origin.ts'
+import { run } from '../tools/cli/kit.ts'
+import { examine } from '../tools/doctor/doctor-kit.ts'
 
 const RESOURCE = 'http://127.0.0.1:8787'
 const CLIENT = { clientId: 'planner', clientSecret: 'secret', scopes: ['chat:write'] }

@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { decodeJwt } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { recordOf } from '../../src/answer/record.ts'
+import type { Policy } from '../../src/core/model/policy.ts'
+import type { KeySource, Limits, Revocations, TokenMemory } from '../../src/core/model/ports.ts'
+import { type Revocation, revocationId } from '../../src/core/model/revocation.ts'
+import { recordOf } from '../../src/gateway/answer/record.ts'
 import {
   createGuard,
   createMemoryLimits,
@@ -15,9 +18,6 @@ import {
   forward,
   type Guard,
 } from '../../src/index.ts'
-import type { Policy } from '../../src/model/policy.ts'
-import type { KeySource, Limits, Revocations, TokenMemory } from '../../src/model/ports.ts'
-import { type Revocation, revocationId } from '../../src/model/revocation.ts'
 import { ISSUER, NOW, noTokens } from '../kit/facts.ts'
 import { tries } from '../kit/property.ts'
 import { ROOT } from '../kit/repository.ts'

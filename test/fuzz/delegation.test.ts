@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { OTHER, run } from '../core/stages/delegating.ts'
 import { codeOf, ISSUER } from '../kit/facts.ts'
 import { anyCharacter, rare, tries } from '../kit/property.ts'
-import { OTHER, run } from '../stages/delegating.ts'
 
 /** Names that two readers could take for one another. */
 const NAMES = ['a', 'b', 'A', 'a:b', 'a/b', 'a%2Fb', '%2F', '%', '__proto__', 'ü', 'u\u0308']

@@ -2,9 +2,9 @@ import { generateKeyPairSync, sign } from 'node:crypto'
 import fc from 'fast-check'
 import { importJWK, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { ok } from '../../src/base/result.ts'
-import { createGuard, type Decision, GUARD } from '../../src/guard.ts'
-import type { VerificationKey } from '../../src/model/ports.ts'
+import { createGuard, type Decision, GUARD } from '../../src/core/guard.ts'
+import type { VerificationKey } from '../../src/core/model/token.ts'
+import { ok } from '../../src/core/result.ts'
 import {
   anyRooms,
   clock,

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { McpMessage } from '../../src/model/mcp.ts'
-import { mcpAccess } from '../../src/stages/mcp-access.ts'
+import type { McpMessage } from '../../src/core/model/mcp.ts'
+import { mcpAccess } from '../../src/mcp/access.ts'
 import { agentOf, codeOf } from '../kit/facts.ts'
 import { tries } from '../kit/property.ts'
-import { ask, META, mcpOf, NEWEST, OLDER, PAGE, type Told } from '../stages/operation/support.ts'
+import { ask, META, mcpOf, NEWEST, OLDER, PAGE, type Told } from '../mcp/operation/support.ts'
 import { anyText } from './hostile.ts'
 import { type Lenient, Members, memberOf, READERS, readLeniently } from './lenient.ts'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Method, Route } from '../../src/model/route.ts'
+import type { Method, Route } from '../../src/core/model/route.ts'
 import { compileRouter, unreachable } from '../../src/policy/router.ts'
 import { routeOf } from '../kit/facts.ts'
 import { tries } from '../kit/property.ts'

@@ -1,6 +1,6 @@
 import { type KeyObject, sign } from 'node:crypto'
 import fc from 'fast-check'
-import { LIMITS } from '../../src/base/limits.ts'
+import { LIMITS } from '../../src/core/limits.ts'
 import { PROFILES } from '../../src/policy/profiles.ts'
 import { ISSUER, NOW, RESOURCE } from '../kit/facts.ts'
 

@@ -48,9 +48,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
  */
 async function buildCommand(directory: string): Promise<string> {
   // The command reads its version two folders up, from where it is in src and in lib.
-  const outfile = join(directory, 'lib/cli/main.js')
+  const outfile = join(directory, 'lib/tools/cli/main.js')
   await esbuild({
-    entryPoints: [join(ROOT, 'src/cli/main.ts')],
+    entryPoints: [join(ROOT, 'src/tools/cli/main.ts')],
     bundle: true,
     platform: 'node',
     format: 'esm',

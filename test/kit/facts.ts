@@ -1,29 +1,30 @@
-import { admissionOf } from '../../src/base/admission.ts'
-import { decodeJwsPart } from '../../src/base/jws.ts'
-import { readAddress } from '../../src/base/request.ts'
-import { ok } from '../../src/base/result.ts'
-import type { Room, Rooms } from '../../src/base/room.ts'
-import type { Issuer } from '../../src/model/issuer.ts'
-import type { Sessions } from '../../src/model/mcp.ts'
-import type { Gate, Policy } from '../../src/model/policy.ts'
+import { admissionOf } from '../../src/core/admission.ts'
+import { decodeJwsPart } from '../../src/core/jws.ts'
+import type { Issuer } from '../../src/core/model/issuer.ts'
+import type { Sessions } from '../../src/core/model/mcp.ts'
+import type { Gate, Policy } from '../../src/core/model/policy.ts'
 import type {
   Limits,
   PassedToken,
   ReplayStore,
   SigningKeys,
   TokenMemory,
-} from '../../src/model/ports.ts'
-import type { Route, ScopeRule, Target } from '../../src/model/route.ts'
+} from '../../src/core/model/ports.ts'
+import type { Route, Target } from '../../src/core/model/route.ts'
+import type { ScopeRule } from '../../src/core/model/scope.ts'
 import {
   type AccessToken,
   type AgentIdentity,
   type Credential,
   seal,
   type VerifiedToken,
-} from '../../src/model/token.ts'
-import { DEFAULT_KEY_TIMES } from '../../src/policy/key-times.ts'
-import { placementOf, STRICT } from '../../src/policy/revocation.ts'
+} from '../../src/core/model/token.ts'
+import { readAddress } from '../../src/core/request.ts'
+import { ok } from '../../src/core/result.ts'
+import type { Room, Rooms } from '../../src/core/room.ts'
+import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
 import { compileRouter, parseMatch } from '../../src/policy/router.ts'
+import { placementOf, STRICT } from '../../src/revocation/options.ts'
 
 /** Facts as the stages hand them on, written as literals: no token is minted for them. */
 

@@ -1,7 +1,7 @@
-import { createMemoryRevocations } from '../../src/adapters/revocations/memory.ts'
-import { type ForwardContext, forward } from '../../src/answer/forward.ts'
-import type { Decision, Facts } from '../../src/guard.ts'
-import type { Route, Target } from '../../src/model/route.ts'
+import type { Decision, Facts } from '../../src/core/guard.ts'
+import type { Route, Target } from '../../src/core/model/route.ts'
+import { type ForwardContext, forward } from '../../src/gateway/relay/forward.ts'
+import { createMemoryRevocations } from '../../src/revocation/memory.ts'
 import {
   accessOf,
   addressOf,

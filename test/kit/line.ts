@@ -1,10 +1,10 @@
 import { vi } from 'vitest'
-import { createMemoryRevocations } from '../../src/adapters/revocations/memory.ts'
-import { createTokenMemory } from '../../src/adapters/token-memory.ts'
-import { createGuard, type GuardPorts } from '../../src/guard.ts'
-import type { Policy } from '../../src/model/policy.ts'
-import type { KeySource } from '../../src/model/ports.ts'
-import { type Kind, revocationId } from '../../src/model/revocation.ts'
+import { createGuard, type GuardPorts } from '../../src/core/guard.ts'
+import type { Policy } from '../../src/core/model/policy.ts'
+import type { KeySource } from '../../src/core/model/ports.ts'
+import { type Kind, revocationId } from '../../src/core/model/revocation.ts'
+import { createTokenMemory } from '../../src/gateway/platform/token-memory.ts'
+import { createMemoryRevocations } from '../../src/revocation/memory.ts'
 import {
   anyRooms,
   ISSUER,

@@ -1,14 +1,14 @@
 import { expect } from 'vitest'
-import { createMemoryRevocations } from '../../src/adapters/revocations/memory.ts'
-import type { SnapshotSource } from '../../src/adapters/revocations/snapshot.ts'
-import type { Clock } from '../../src/model/ports.ts'
+import type { Clock } from '../../src/core/model/ports.ts'
 import {
   type Mode,
   type RevocationSubject,
   revocationId,
   subjectHash,
   subjectKey,
-} from '../../src/model/revocation.ts'
+} from '../../src/core/model/revocation.ts'
+import { createMemoryRevocations } from '../../src/revocation/memory.ts'
+import type { SnapshotSource } from '../../src/revocation/snapshot.ts'
 import { agents } from './memory-shard.ts'
 
 interface Terms {

@@ -1,12 +1,12 @@
-import type { ShardNamespace } from '../../src/adapters/revocations/shard-client.ts'
-import type { SnapshotSource } from '../../src/adapters/revocations/snapshot.ts'
 import {
   type RevocationPlacement,
   type RevocationSubject,
   revocationId,
   subjectHash,
   subjectKey,
-} from '../../src/model/revocation.ts'
+} from '../../src/core/model/revocation.ts'
+import type { ShardNamespace } from '../../src/revocation/shard-client.ts'
+import type { SnapshotSource } from '../../src/revocation/snapshot.ts'
 
 type Shard = ReturnType<ShardNamespace['getByName']>
 type Call = keyof Shard

@@ -1,11 +1,11 @@
 import { expect, it, vi } from 'vitest'
-import type { RevocationStore, Revocations } from '../../src/model/ports.ts'
+import type { RevocationStore, Revocations } from '../../src/core/model/ports.ts'
 import {
   type Mode,
   type Revocation,
   type RevocationSubject,
   revocationId,
-} from '../../src/model/revocation.ts'
+} from '../../src/core/model/revocation.ts'
 
 /** Seconds: a moment after every real one, so that no alarm of the platform rings by itself. */
 export const T = Date.UTC(2040) / 1000

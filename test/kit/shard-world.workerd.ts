@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { type Head, isServing } from '../../src/adapters/revocations/log.ts'
-import { type Revocation, revocationId, subjectKey } from '../../src/model/revocation.ts'
+import { type Revocation, revocationId, subjectKey } from '../../src/core/model/revocation.ts'
+import { type Head, isServing } from '../../src/revocation/log.ts'
 import { eventually } from './eventually.ts'
 import { createPromises } from './promises.ts'
 import { answering, createCopy, hashesOfAll } from './revocation-copy.ts'

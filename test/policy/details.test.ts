@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { AuthenticationRule } from '../../src/model/route.ts'
+import type { AuthenticationRule } from '../../src/core/model/route.ts'
 import { showPolicy } from '../../src/policy/show.ts'
 import { CHAT, ITEM, mistakes, policy, rule } from './support.ts'
 

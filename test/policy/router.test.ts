@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { METHODS, type Method, type Route } from '../../src/model/route.ts'
+import { METHODS, type Method, type Route } from '../../src/core/model/route.ts'
 import { foldCase } from '../../src/policy/route-index.ts'
 import { compileRouter, parseMatch, unreachable } from '../../src/policy/router.ts'
 import { routeOf } from '../kit/facts.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { claimPath, claimPathText } from '../../src/model/claims.ts'
+import { claimPath, claimPathText } from '../../src/core/model/claims.ts'
 import { routesOf } from '../../src/policy/rows.ts'
 import { showPolicy } from '../../src/policy/show.ts'
 import { CHAT, ENV, GATE, ITEM, parse, policy } from './support.ts'

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
-import { type Admission, admissionOf } from '../../src/base/admission.ts'
-import { type Chain, chain, stage } from '../../src/base/chain.ts'
-import { denials } from '../../src/base/denial.ts'
-import { fail, ok } from '../../src/base/result.ts'
-import type { GUARD, GuardPorts } from '../../src/guard.ts'
-import type { Clock } from '../../src/model/ports.ts'
+import { type Admission, admissionOf } from '../../src/core/admission.ts'
+import { type Chain, chain, stage } from '../../src/core/chain.ts'
+import { denials } from '../../src/core/denial.ts'
+import type { GUARD, GuardPorts } from '../../src/core/guard.ts'
+import type { Clock } from '../../src/core/model/ports.ts'
+import { fail, ok } from '../../src/core/result.ts'
 
 /** What the compiler refuses; each line below is an error or the type check fails. */
 

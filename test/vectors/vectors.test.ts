@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { compactVerify, importJWK, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
-import { ok } from '../../src/base/result.ts'
-import type { Algorithm } from '../../src/model/issuer.ts'
-import type { VerificationKey } from '../../src/model/ports.ts'
-import { credential } from '../../src/stages/credential.ts'
-import { signature } from '../../src/stages/signature.ts'
+import type { Algorithm } from '../../src/core/model/issuer.ts'
+import type { VerificationKey } from '../../src/core/model/token.ts'
+import { ok } from '../../src/core/result.ts'
+import { credential } from '../../src/core/stages/credential.ts'
+import { signature } from '../../src/core/stages/signature.ts'
 import {
   addressOf,
   codeOf,

@@ -1,5 +1,5 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
-import { isExact } from '../../base/json.ts'
+import { isExact } from '../../core/json.ts'
 import { evaluationError } from './methods.ts'
 import { isMoment, LONGEST } from './moments.ts'
 

@@ -1,6 +1,6 @@
 import { EvaluationError, type ParseResult } from '@marcbachmann/cel-js'
-import { fail, ok, type Result } from '../../base/result.ts'
-import type { ConditionFacts, ConditionFault } from '../../model/condition.ts'
+import type { ConditionFacts, ConditionFault } from '../../core/model/condition.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
 import type { contextMaker } from './facts.ts'
 
 /** Why there is no value. `message` may repeat what was read, `code` never does. */

@@ -1,8 +1,13 @@
 import { type TypeError as CelTypeError, ParseError, type ParseResult } from '@marcbachmann/cel-js'
-import { LIMITS } from '../../base/limits.ts'
-import { fail, ok, type Result } from '../../base/result.ts'
-import { cut } from '../../base/text.ts'
-import type { Condition, ConditionFacts, ConditionFault, Operand } from '../../model/condition.ts'
+import { LIMITS } from '../../core/limits.ts'
+import type {
+  Condition,
+  ConditionFacts,
+  ConditionFault,
+  Operand,
+} from '../../core/model/condition.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { cut } from '../../core/text.ts'
 import { type Ask, asker } from './ask.ts'
 import { costOf } from './cost.ts'
 import { VARIABLES } from './environment.ts'

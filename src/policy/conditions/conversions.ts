@@ -1,4 +1,4 @@
-import { isExact, isExactText } from '../../base/json.ts'
+import { isExact, isExactText } from '../../core/json.ts'
 import { evaluationError } from './methods.ts'
 import { momentOfSeconds, momentOfText } from './moments.ts'
 

@@ -1,6 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
-import { LIMITS } from '../../base/limits.ts'
-import { parseSearch } from '../../base/pattern.ts'
+import { LIMITS } from '../../core/limits.ts'
+import { parseSearch } from '../../core/pattern.ts'
 import { COMPREHENSIONS, stepsOf } from './functions.ts'
 import { typeOf } from './members.ts'
 import { partsOf } from './nodes.ts'

@@ -1,6 +1,6 @@
 import { Environment } from '@marcbachmann/cel-js'
-import { LIMITS } from '../../base/limits.ts'
-import { inNetwork } from '../../base/network.ts'
+import { LIMITS } from '../../core/limits.ts'
+import { inNetwork } from '../../core/network.ts'
 import { evaluationError, registerMethods, TIMESTAMP } from './methods.ts'
 import { momentOfSeconds } from './moments.ts'
 

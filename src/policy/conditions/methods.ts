@@ -5,9 +5,9 @@ import {
   EvaluationError,
   ParseError,
 } from '@marcbachmann/cel-js'
-import { LIMITS } from '../../base/limits.ts'
-import { LONGEST_MATCHED, parseSearch } from '../../base/pattern.ts'
-import { fail, ok, type Result } from '../../base/result.ts'
+import { LIMITS } from '../../core/limits.ts'
+import { LONGEST_MATCHED, parseSearch } from '../../core/pattern.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
 import { wallClock } from './zones.ts'
 
 /** What the library gives to a macro, as far as it is used here. */

@@ -1,5 +1,5 @@
-import { isExact, isObject } from '../../base/json.ts'
-import { LIMITS } from '../../base/limits.ts'
+import { isExact, isObject } from '../../core/json.ts'
+import { LIMITS } from '../../core/limits.ts'
 
 /**
  * Whether a value from outside is small enough to be reckoned with, and every reader finds the same in it: its

@@ -1,4 +1,4 @@
-import { createTextMemo } from '../../base/memo.ts'
+import { createTextMemo } from '../../core/memo.ts'
 
 /** A moment as the clocks of a place show it: its UTC fields are what they say there. */
 export type WallClock = (at: Date) => Date

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { JsonObject } from '../../../src/base/json.ts'
-import { LIMITS } from '../../../src/base/limits.ts'
+import type { JsonObject } from '../../../src/core/json.ts'
+import { LIMITS } from '../../../src/core/limits.ts'
 import { compileCondition } from '../../../src/policy/conditions/compile.ts'
 import { CALL_VARIABLES } from '../../../src/policy/conditions/environment.ts'
 import { ALLOWED, factsOf, mistakeOf } from './support.ts'

@@ -1,4 +1,4 @@
-import type { ConditionFacts } from '../../../src/model/condition.ts'
+import type { ConditionFacts } from '../../../src/core/model/condition.ts'
 import { compileCondition } from '../../../src/policy/conditions/compile.ts'
 import { accessOf, admissionFor, agentOf } from '../../kit/facts.ts'
 

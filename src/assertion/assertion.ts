@@ -1,0 +1,178 @@
+import { SignJWT } from 'jose'
+import { type Admission, perAdmission, weigh } from '../core/admission.ts'
+import { sha256Name } from '../core/bytes.ts'
+import type { Decision, Facts } from '../core/guard.ts'
+import { perObject } from '../core/memo.ts'
+import {
+  type ActClaim,
+  ASSERTION_TYP,
+  type AssertionClaims,
+  type AssertionRule,
+} from '../core/model/assertion.ts'
+import { MCP_KINDS } from '../core/model/mcp.ts'
+import type { Clock, SigningKey } from '../core/model/ports.ts'
+import { type Route, templateParams } from '../core/model/route.ts'
+import { holesOf } from '../core/model/scope.ts'
+import type { Actor } from '../core/model/token.ts'
+
+/** Seconds an assertion lives at most. */
+const LIFE = 60
+/** The share of its life that one is used for again. */
+const REUSED = 2 / 3
+/** Assertions kept for one admission: requests differ by scopes that they use, and by what decides those. */
+const MOST_KEPT = 16
+
+/** What an assertion is made of. */
+export interface Asserted {
+  readonly rule: AssertionRule
+  readonly known: Facts
+  readonly key: SigningKey
+  readonly clock: Clock
+  /** As it is sent to the origin. */
+  readonly method: string
+  readonly url: string
+}
+
+interface Kept {
+  readonly kid: string
+  readonly text: string
+  /** Milliseconds. */
+  readonly until: number
+}
+
+/** In place of an assertion that should be there and cannot be. */
+export const UNSIGNED = Symbol('unsigned')
+
+/** The assertion of a request, where its origin is told who is calling. */
+export const assertionFor = (
+  method: string,
+  url: string,
+  decision: Decision,
+): string | Promise<string> | typeof UNSIGNED | undefined => {
+  if (decision.outcome !== 'passed') return undefined
+  const { known, ports } = decision
+  const rule = known.policy.gate.assertion
+  if (!rule) return undefined
+  const { signing: key } = known
+  return key ? assertionOf({ rule, known, key, clock: ports.clock, method, url }) : UNSIGNED
+}
+
+/**
+ * What the origin is told in a form that it can verify: a signed JWT. One that says who is calling and no
+ * more is made once and sent again for two thirds of its life, to the same rule with the same scopes; one
+ * that is bound to the request is made for each.
+ */
+export const assertionOf = (asserted: Asserted): string | Promise<string> => {
+  const { rule, known, key, clock } = asserted
+  if (rule.binding !== 'identity') return signBound(asserted)
+  const use = `${routeText(known)} ${known.grant.join(' ')}`
+  const one = keptOf(known.admission).get(use)
+  if (one && one.kid === key.kid && clock.now() < one.until) return one.text
+  return keep(asserted, use)
+}
+
+/** The query is the one that `fetch` sends: it escapes a few characters. */
+const signBound = async (asserted: Asserted): Promise<string> => {
+  const query = new URL(asserted.url).search.slice(1)
+  const claims = claimsOf(asserted)
+  return sign(query === '' ? claims : { ...claims, htq: await sha256Name(query) }, asserted.key)
+}
+
+const keptIn = perAdmission(
+  () => new Map<string, Kept>(),
+  () => 0,
+)
+const keptOf = (admission: Admission) => keptIn(admission, undefined)
+
+const keep = async (asserted: Asserted, use: string): Promise<string> => {
+  const { known, key } = asserted
+  const claims = claimsOf(asserted)
+  const text = await sign(claims, key)
+  const kept = keptOf(known.admission)
+  if (kept.size >= MOST_KEPT) {
+    weigh(known.admission, -[...kept].reduce((sum, one) => sum + weightOf(...one), 0))
+    kept.clear()
+  }
+  const { iat, exp } = claims
+  const old = kept.get(use)
+  const made = { kid: key.kid, text, until: (iat + (exp - iat) * REUSED) * 1000 }
+  kept.set(use, made)
+  weigh(known.admission, weightOf(use, made) - (old ? weightOf(use, old) : 0))
+  return text
+}
+
+/** Bytes that one takes, with its part of the maps that it stands in. */
+const weightOf = (use: string, { text }: Kept): number => use.length + 2 * text.length + 512
+
+const sign = (claims: AssertionClaims, { kid, algorithm, key }: SigningKey): Promise<string> =>
+  new SignJWT({ ...claims })
+    .setProtectedHeader({ alg: algorithm, typ: ASSERTION_TYP, kid })
+    .sign(key)
+
+const claimsOf = ({ rule, known, clock, method, url }: Asserted): AssertionClaims => {
+  const { policy, route, access, agent, grant, possession, held } = known
+  const now = Math.floor(clock.now() / 1000)
+  const exp = Math.min(now + LIFE, Math.floor(access.expires))
+  return {
+    iss: policy.gate.resource,
+    aud: route.target.audience,
+    // A token is taken for a while after its end, and what is said then has ended, too.
+    iat: Math.min(now, exp - 1),
+    exp,
+    jti: crypto.randomUUID(),
+    sub: agent.name,
+    agent_iss: agent.issuer,
+    ...(agent.subject !== undefined && { agent_sub: agent.subject }),
+    ...(agent.clientId !== undefined && { client_id: agent.clientId }),
+    ...(access.scopes.length > 0 && { scope: access.scopes.join(' ') }),
+    ...(grant.length > 0 && { grant: grant.join(' ') }),
+    ...(agent.type !== undefined && { agent_type: agent.type }),
+    ...(agent.workflowId !== undefined && { workflow_id: agent.workflowId }),
+    ...(agent.actors.length > 0 && { act: actOf(agent.actors) }),
+    ...(access.id !== undefined && { token_jti: access.id }),
+    route: routeText(known),
+    possession,
+    ...(rule.binding !== 'identity' && { htm: method, htu: url.replace(/[?#].*$/, '') }),
+    ...(held?.digest !== undefined && { bdh: held.digest }),
+  }
+}
+
+/** The chain as RFC 8693 §4.1 nests it: the outermost actor, and in it those before. */
+const actOf = ([first, ...others]: readonly Actor[]): ActClaim => {
+  const { sub, issuer } = first as Actor
+  return { sub, iss: issuer, ...(others.length > 0 && { act: actOf(others) }) }
+}
+
+/** Path as it is sent, in a pattern, where `*` would mean something else. */
+const literal = (path: string): string => path.replaceAll('*', '%2A')
+
+/** Methods and path of a rule as its origin sees them; `{+name}` may hold an escaped slash. */
+const routeOf = perObject(({ methods, path, target, encodedSlash }: Route): string => {
+  const { url, stripPrefix } = target
+  const base = literal(url.pathname === '/' ? '' : url.pathname.replace(/\/$/, ''))
+  const rest = path.slice(stripPrefix.length)
+  const text = `${methods.join(',')} ${base}${rest.startsWith('/') ? rest : `/${rest}`}`
+  return encodedSlash ? text.replace(/\{/g, '{+') : text
+})
+
+/** Parameters that a rule judges by: an assertion for one value of them is for no other. */
+const decidingOf = perObject((route: Route): ReadonlySet<string> => {
+  const { workflow, when, mcp } = route
+  const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
+  return new Set([
+    ...templateParams(route),
+    ...uses.flatMap((use) => use.scopes.scopes.flatMap(holesOf)),
+    ...[when, ...uses.map((use) => use.when)].flatMap((one) => one?.params ?? []),
+    ...(workflow?.from === 'path' ? [workflow.name] : []),
+  ])
+})
+
+/** {@link routeOf}, with the values of the parameters that the rule judges by. */
+const routeText = ({ route, params }: Facts): string => {
+  const deciding = decidingOf(route)
+  if (deciding.size === 0) return routeOf(route)
+  return routeOf(route).replace(/\{\+?(\w+)\}/g, (hole, name: string) => {
+    const value = deciding.has(name) ? params.get(name) : undefined
+    return value === undefined ? hole : literal(value)
+  })
+}

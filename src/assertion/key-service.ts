@@ -1,0 +1,67 @@
+import type { JWK } from 'jose'
+import type { AssertionAlgorithm } from '../core/model/assertion.ts'
+import type { Clock } from '../core/model/ports.ts'
+import { makeKey } from './generated-keys.ts'
+import { type Kept, nextChange, planOf, type Wanted } from './plan.ts'
+
+/** What an isolate is told: what to sign with, and what origins verify by. */
+export interface KeptKeys {
+  readonly signer: {
+    readonly kid: string
+    readonly algorithm: AssertionAlgorithm
+    /** Absent for a key of the operator's secret. */
+    readonly privateJwk?: JWK
+  }
+  readonly published: readonly JWK[]
+  /** Milliseconds since the epoch, when this is to be asked again at the latest. */
+  readonly changesAt: number
+}
+
+/** Where keys are kept; nothing of them, where there were none yet. */
+export interface KeptState {
+  read(): Kept
+  write(kept: Kept): void
+}
+
+/** Asked for the keys as they are now; made, rotated or retired first where it is time. */
+export type AssertionKeeping = (wanted: Wanted) => Promise<KeptKeys>
+
+/** Keeps keys in a state that is its own: whoever asks meanwhile is told of one new key, not of another. */
+export const createAssertionKeeping = (state: KeptState, clock: Clock): AssertionKeeping => {
+  let planning: Promise<unknown> = Promise.resolve()
+
+  const plan = async (wanted: Wanted): Promise<KeptKeys> => {
+    const before = state.read()
+    const now = clock.now()
+    let planned = planOf(before, wanted, now)
+    if (planned.make !== undefined) {
+      const made = await makeKey(wanted.algorithm, planned.make)
+      planned = planOf({ ...planned, keys: [...planned.keys, made] }, wanted, now)
+    }
+    const { keys, withdrawn, signer } = planned
+    if (!signer) throw new Error('there is no key to sign with')
+    const after: Kept = { keys, withdrawn }
+    if (JSON.stringify(after) !== JSON.stringify(before)) state.write(after)
+    const { kid, algorithm, privateJwk } = signer
+    return {
+      signer: { kid, algorithm, ...(privateJwk && { privateJwk }) },
+      published: keys.map(({ jwk }) => jwk),
+      changesAt: nextChange(keys, now),
+    }
+  }
+
+  return (wanted) => {
+    const planned = planning.then(() => plan(wanted))
+    planning = planned.catch(() => {})
+    return planned
+  }
+}
+
+/** Keeps keys in the memory of one process: gone with it, and nobody else signs with them. */
+export const createMemoryKeeping = (clock: Clock): AssertionKeeping => {
+  let kept: Kept = { keys: [], withdrawn: [] }
+  const write = (after: Kept) => {
+    kept = after
+  }
+  return createAssertionKeeping({ read: () => kept, write }, clock)
+}

@@ -1,0 +1,151 @@
+import type { JWK } from 'jose'
+import type { AssertionRule } from '../core/model/assertion.ts'
+import type { Clock, SigningKey, SigningKeys } from '../core/model/ports.ts'
+import { type Flights, share } from '../platform/single-flight.ts'
+import type { AssertionKeeping, KeptKeys } from './key-service.ts'
+import { type ImportedKey, importBrought, importPrivate } from './operator-keys.ts'
+import type { PublicKey } from './plan.ts'
+
+/** What is held: a key that cannot be exported, and what origins verify with. */
+interface Held {
+  readonly rule: AssertionRule
+  readonly askedAt: number
+  readonly refreshAt: number
+  readonly key: SigningKey
+  readonly published: readonly JWK[]
+}
+
+/** What an isolate keeps of the keys between requests. */
+export interface AssertionMemory {
+  held: Held | undefined
+  /** The operator's own keys, imported once. */
+  brought: { readonly rule: AssertionRule; readonly keys: readonly ImportedKey[] } | undefined
+  /** Milliseconds since the epoch, when asking failed. */
+  failedAt: number
+  readonly flights: Flights
+}
+
+export const createAssertionMemory = (): AssertionMemory => ({
+  held: undefined,
+  brought: undefined,
+  failedAt: Number.NEGATIVE_INFINITY,
+  flights: new Map(),
+})
+
+/** What keys are had with. */
+export interface AssertionKeysOptions {
+  readonly memory: AssertionMemory
+  readonly rule: AssertionRule
+  /** Absent where the operator's own keys are all there is. */
+  readonly keeper?: AssertionKeeping
+  readonly clock: Clock
+  readonly waitUntil: (promise: Promise<unknown>) => void
+  readonly log: (event: Record<string, unknown>) => void
+}
+
+/**
+ * Milliseconds: how long an answer is used before it is renewed behind a request, how long it is used at
+ * most, less than a retired key is published; one asking; and the pause after one that failed.
+ */
+const TIMES = { fresh: 5 * 60_000, usable: 55 * 60_000, ask: 5_000, pause: 1_000 }
+
+const ASK = 'ask'
+
+/**
+ * The key to sign with, and the keys that origins verify by, as the keeper says; asked once for all
+ * requests of an isolate, and renewed behind them. Without a keeper the first of the operator's keys
+ * signs and all are published. Rejects where there is none: nothing is signed by a key that may not be
+ * published any more.
+ */
+export const createAssertionKeys = (options: AssertionKeysOptions): SigningKeys => {
+  const { memory, rule, clock, waitUntil, log } = options
+  const terms = { clock, waitUntil, maxAgeMs: TIMES.ask }
+
+  const ask = () =>
+    share(memory.flights, ASK, terms, async () => {
+      try {
+        memory.held = await have(options)
+      } catch (error) {
+        memory.failedAt = clock.now()
+        log({ event: 'assertion_keys_unavailable', error: String(error) })
+        throw error
+      }
+    })
+
+  const usable = (): Held | undefined => {
+    const { held } = memory
+    const isUsable = held?.rule === rule && clock.now() - held.askedAt < TIMES.usable
+    return isUsable ? held : undefined
+  }
+
+  const current = (): Held | Promise<Held> => {
+    const held = usable()
+    const now = clock.now()
+    const isPaused = now - memory.failedAt < TIMES.pause
+    if (!held) return askAndWait()
+    if (now >= held.refreshAt && !isPaused) waitUntil(ask().catch(() => {}))
+    return held
+  }
+
+  const askAndWait = async (): Promise<Held> => {
+    // What others have asked for meanwhile may be the key of another policy.
+    for (let asked = 0; asked < 2; asked++) {
+      await ask()
+      const held = usable()
+      if (held) return held
+    }
+    throw new Error('no key to sign with was had in time')
+  }
+
+  const of = <Value>(part: (held: Held) => Value): Value | Promise<Value> => {
+    const held = current()
+    return held instanceof Promise ? held.then(part) : part(held)
+  }
+
+  return {
+    signing: () => of(({ key }) => key),
+    published: () => of(({ published }) => published),
+    held: () => usable()?.published,
+  }
+}
+
+const have = async (options: AssertionKeysOptions): Promise<Held> => {
+  const { rule, keeper, clock } = options
+  const askedAt = clock.now()
+  const { algorithm, withdrawn } = rule
+  const own = await broughtOf(options)
+  const brought: readonly PublicKey[] = own.map(({ key: _, ...told }) => told)
+  const kept = keeper ? await keeper({ algorithm, brought, withdrawn }) : alone(brought)
+  const { signer } = kept
+  // A keeper may run the code of another deployment than the isolates that ask it.
+  if (withdrawn.includes(signer.kid)) throw new Error('the keeper signs with a withdrawn key')
+  const key = signer.privateJwk
+    ? await importPrivate(signer.privateJwk, signer.algorithm)
+    : own.find(({ kid }) => kid === signer.kid)?.key
+  if (!key) throw new Error('the key that signs is not here')
+  return {
+    rule,
+    askedAt,
+    refreshAt: Math.min(askedAt + TIMES.fresh, kept.changesAt),
+    key: { kid: signer.kid, algorithm: signer.algorithm, key },
+    published: kept.published.filter(({ kid }) => !withdrawn.includes(kid ?? '')),
+  }
+}
+
+const broughtOf = async ({ memory, rule }: AssertionKeysOptions) => {
+  if (memory.brought?.rule === rule) return memory.brought.keys
+  const keys = await importBrought(rule)
+  memory.brought = { rule, keys }
+  return keys
+}
+
+const alone = (own: readonly PublicKey[]): KeptKeys => {
+  const [first] = own
+  if (!first) throw new Error('there is neither a keeper nor a key of the secret to sign with')
+  const { kid, algorithm } = first
+  return {
+    signer: { kid, algorithm },
+    published: own.map(({ jwk }) => jwk),
+    changesAt: Number.POSITIVE_INFINITY,
+  }
+}

@@ -1,0 +1,53 @@
+import { DurableObject } from 'cloudflare:workers'
+import { system } from '../platform/system.ts'
+import { type AssertionKeeping, createAssertionKeeping, type KeptKeys } from './key-service.ts'
+import type { AssertionKey, Wanted } from './plan.ts'
+
+const KEYS = 'keys'
+const WITHDRAWN = 'withdrawn'
+const WANTED = 'wanted'
+
+/**
+ * Makes and keeps the keys that assertions are signed with: a Durable Object, so that all isolates sign
+ * with one and publish the same. Private keys leave it for the gate's own isolates and nobody else; it
+ * trusts its callers, which are the gate's own code.
+ */
+export class AssertionKeeper extends DurableObject {
+  readonly #keeping: AssertionKeeping
+
+  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+    super(ctx, env)
+    const { kv } = ctx.storage
+    this.#keeping = createAssertionKeeping(
+      {
+        read: () => ({
+          keys: kv.get<readonly AssertionKey[]>(KEYS) ?? [],
+          withdrawn: kv.get<readonly string[]>(WITHDRAWN) ?? [],
+        }),
+        // Written as one: nothing is waited for between the two.
+        write({ keys, withdrawn }) {
+          kv.put(KEYS, keys)
+          kv.put(WITHDRAWN, withdrawn)
+        },
+      },
+      system.clock,
+    )
+  }
+
+  /** The keys as they are now; made, rotated or retired first where it is time. */
+  async keys(wanted: Wanted): Promise<KeptKeys> {
+    const kept = await this.#keeping(wanted)
+    const { kv } = this.ctx.storage
+    if (JSON.stringify(kv.get(WANTED)) !== JSON.stringify(wanted)) kv.put(WANTED, wanted)
+    if ((await this.ctx.storage.getAlarm()) === null) {
+      await this.ctx.storage.setAlarm(kept.changesAt)
+    }
+    return kept
+  }
+
+  /** Publishes the next key in time, also where nobody asks. */
+  override async alarm(): Promise<void> {
+    const wanted = this.ctx.storage.kv.get<Wanted>(WANTED)
+    if (wanted) await this.ctx.storage.setAlarm((await this.#keeping(wanted)).changesAt)
+  }
+}

@@ -1,0 +1,50 @@
+import { CompactSign, type CryptoKey, compactVerify, importJWK, type JWK } from 'jose'
+import { utf8Encode } from '../core/bytes.ts'
+import type { AssertionAlgorithm, AssertionRule, BroughtKey } from '../core/model/assertion.ts'
+import { publicKeyOf } from './generated-keys.ts'
+import type { PublicKey } from './plan.ts'
+
+/** A key of the operator's secret that can be signed with. */
+export interface ImportedKey extends PublicKey {
+  /** Cannot be exported. */
+  readonly key: CryptoKey
+}
+
+/** Anything: what is signed here is told to nobody. */
+const TEXT = utf8Encode('edgewarden')
+
+/**
+ * Keys of the operator's secret that are not withdrawn, imported, each of which has signed what its public
+ * half verifies: there are runtimes that import halves which do not belong together. Rejects with the
+ * place of one that has not, and without anything of it.
+ */
+export const importBrought = async ({
+  brought,
+  withdrawn,
+}: AssertionRule): Promise<readonly ImportedKey[]> => {
+  const all = await Promise.all(brought.map(nameOf))
+  return Promise.all(all.filter(({ told }) => !withdrawn.includes(told.kid)).map(imported))
+}
+
+const nameOf = async (brought: BroughtKey) => ({
+  brought,
+  told: await publicKeyOf(brought.privateJwk, brought.algorithm),
+})
+
+const imported = async ({ brought, told }: Awaited<ReturnType<typeof nameOf>>) => {
+  const { place, algorithm, privateJwk } = brought
+  try {
+    const key = await importPrivate(privateJwk, algorithm)
+    const signed = await new CompactSign(TEXT).setProtectedHeader({ alg: algorithm }).sign(key)
+    await compactVerify(signed, await importJWK(told.jwk, algorithm))
+    return { ...told, key }
+  } catch {
+    throw new Error(
+      `key ${place} of the secret ASSERTION_KEYS cannot sign what its public half verifies: its numbers do not belong together`,
+    )
+  }
+}
+
+/** A private key for signing that stays where it is. */
+export const importPrivate = (jwk: JWK, algorithm: AssertionAlgorithm): Promise<CryptoKey> =>
+  importJWK(jwk, algorithm, { extractable: false }) as Promise<CryptoKey>

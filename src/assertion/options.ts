@@ -1,0 +1,138 @@
+import type { JWK } from 'jose'
+import { base64UrlDecode } from '../core/bytes.ts'
+import { isObject, own, parseJsonObject } from '../core/json.ts'
+import { LIMITS } from '../core/limits.ts'
+import {
+  ASSERTION_ALGORITHMS,
+  type AssertionAlgorithm,
+  type AssertionRule,
+  type BroughtKey,
+} from '../core/model/assertion.ts'
+import { fail, ok } from '../core/result.ts'
+import type { PolicyEnv } from '../policy/env.ts'
+import { text, word } from '../policy/fields.ts'
+import { quote, type Report } from '../policy/issues.ts'
+import {
+  type Field,
+  field,
+  list,
+  type Readable,
+  readField,
+  reads,
+  readTable,
+} from '../policy/table.ts'
+
+/** The secret that holds keys an operator brings. */
+const SECRET = 'ASSERTION_KEYS'
+
+const BINDINGS = ['off', 'identity', 'request', 'body'] as const
+
+const thumbprint = text((value) =>
+  base64UrlDecode(value)?.length === 32
+    ? ok(value)
+    : fail('must be the kid of a key in jwks.json, 43 characters of base64url (RFC 7638)'),
+)
+
+const FIELDS = {
+  binding: word(BINDINGS),
+  algorithm: word(ASSERTION_ALGORITHMS),
+  max_body: reads<number>((value) =>
+    Number.isInteger(value) && Number(value) > 0 && Number(value) <= LIMITS.heldBodyBytesMost
+      ? ok(Number(value))
+      : fail(`must be a number of bytes from 1 to ${LIMITS.heldBodyBytesMost}`),
+  ),
+  withdrawn: field<readonly string[]>((value, report) => {
+    const most = LIMITS.assertionKeys
+    const kids = readField(list(thumbprint, { empty: true }), value, report) ?? []
+    if (kids.length > most) report([], `must be a list of at most ${most}`)
+    return kids
+  }),
+}
+
+type Entry = Readable<typeof FIELDS>
+
+/** `GATE.assertion`: a word, or a table. */
+export const assertionField: Field<Entry> = field((value, report) => {
+  const known = BINDINGS.find((one) => one === value)
+  if (known) return { binding: known }
+  if (typeof value !== 'string') return readTable(FIELDS, [], value, report)
+  report([], `must be one of ${BINDINGS.map(quote).join(', ')}, or a table`)
+  return {}
+})
+
+/**
+ * What the origin is told, and with which keys. Every mistake in the secret is reported by the place of
+ * the key, never with anything of it. Whether a key's numbers belong together is known only when it is
+ * imported.
+ */
+export const assertionOf = (
+  { binding = 'identity', algorithm, max_body, withdrawn = [] }: Entry = {},
+  env: PolicyEnv,
+  report: Report,
+): AssertionRule | undefined => {
+  if (binding === 'off') return undefined
+  const value = env.secret(SECRET)
+  const brought = value === undefined ? [] : broughtKeys(value, report)
+  // The secret is needed only where nobody makes keys.
+  if (!env.has('durable_object', 'ASSERTION_KEEPER') && !env.has('secret', SECRET)) {
+    report(
+      [],
+      'needs keys to sign with: bind the Durable Object namespace of AssertionKeeper as ASSERTION_KEEPER, set the secret ASSERTION_KEYS, or write assertion = "off"',
+    )
+  }
+  return Object.freeze({
+    binding,
+    algorithm: brought[0]?.algorithm ?? algorithm ?? 'ES256',
+    maxBody: max_body ?? LIMITS.heldBodyBytes,
+    brought: Object.freeze(brought),
+    withdrawn: Object.freeze([...withdrawn]),
+  })
+}
+
+const SHAPES: Readonly<
+  Record<string, { algorithm: AssertionAlgorithm; members: readonly string[] }>
+> = {
+  'EC P-256': { algorithm: 'ES256', members: ['x', 'y', 'd'] },
+  'OKP Ed25519': { algorithm: 'EdDSA', members: ['x', 'd'] },
+}
+
+const broughtKeys = (value: string, report: Report): readonly BroughtKey[] => {
+  const document = parseJsonObject(value)
+  const entries = document && own(document, 'keys')
+  const secret = `the secret ${quote(SECRET)}`
+  if (!Array.isArray(entries) || entries.length === 0 || entries.length > LIMITS.assertionKeys) {
+    report(
+      [],
+      `${secret} must be a private JWK set as JSON, { "keys": [ … ] }, with 1 to ${LIMITS.assertionKeys} keys`,
+    )
+    return []
+  }
+  const seen = new Set<unknown>()
+  return entries.flatMap((entry, i) => {
+    const key = readKey(entry)
+    const isRepeated = seen.has(key?.privateJwk.x)
+    if (key && !isRepeated) {
+      seen.add(key.privateJwk.x)
+      return [Object.freeze({ place: i + 1, ...key })]
+    }
+    const fault = isRepeated
+      ? 'is there twice'
+      : `must be a private JWK for signing, of ${Object.keys(SHAPES).join(' or ')}`
+    report([], `key ${i + 1} of ${secret} ${fault}`)
+    return []
+  })
+}
+
+const readKey = (jwk: unknown): Omit<BroughtKey, 'place'> | undefined => {
+  if (!isObject(jwk)) return undefined
+  const [kty, crv, use] = ['kty', 'crv', 'use'].map((name) => own(jwk, name))
+  const shape = Object.hasOwn(SHAPES, `${kty} ${crv}`) ? SHAPES[`${kty} ${crv}`] : undefined
+  if (!shape || (use !== undefined && use !== 'sig')) return undefined
+  const read: Record<string, string> = { kty: String(kty), crv: String(crv) }
+  for (const member of shape.members) {
+    const text = own(jwk, member)
+    if (typeof text !== 'string' || base64UrlDecode(text)?.length !== 32) return undefined
+    read[member] = text
+  }
+  return { algorithm: shape.algorithm, privateJwk: Object.freeze(read) as JWK }
+}

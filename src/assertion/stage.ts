@@ -1,0 +1,57 @@
+import { type Outcome, stage } from '../core/chain.ts'
+import { type CodeOf, denials } from '../core/denial.ts'
+import type { Policy } from '../core/model/policy.ts'
+import type { SigningKey, SigningKeys } from '../core/model/ports.ts'
+import type { Route } from '../core/model/route.ts'
+import { fail, ok } from '../core/result.ts'
+
+const deny = denials({
+  assertion_unavailable: [
+    'unavailable',
+    'The gate has no key at the moment to sign what it tells the origin',
+    'Keep the token and try again after Retry-After',
+  ],
+})
+
+/** The code of this stage, for those who sign elsewhere. */
+export const signingDenials = deny
+
+interface Needs {
+  readonly policy: Policy
+  readonly route: Route
+}
+
+export interface SigningPorts {
+  readonly signingKeys: Pick<SigningKeys, 'signing'>
+}
+
+export interface SigningFacts {
+  readonly signing: SigningKey | undefined
+}
+
+type Ready = Outcome<SigningFacts, CodeOf<typeof deny>>
+
+/**
+ * The key is at hand that the origin will be told with who is calling. Before anything is spent, and before the
+ * token's standing is judged, because nothing may be waited for after that. Signs nothing yet.
+ */
+export const signing = stage({
+  name: 'signing',
+  establishes: 'the gate can sign what it tells the origin, where it is to',
+  without: (needs: Needs) => (signs(needs) ? undefined : { signing: undefined }),
+  found: ({ signing }: SigningFacts) => (signing ? { kid: signing.kid } : {}),
+  denials: [deny],
+  run({ policy, route }: Needs, { signingKeys }: SigningPorts): Ready | Promise<Ready> {
+    if (!signs({ policy, route })) return ok({ signing: undefined })
+    const key = signingKeys.signing()
+    return key instanceof Promise
+      ? key.then((signing) => ok({ signing }), without)
+      : ok({ signing: key })
+  },
+})
+
+const signs = ({ policy, route }: Needs): boolean =>
+  policy.gate.assertion !== undefined && !route.endpoint
+
+const without = (error: unknown): Ready =>
+  fail(deny('assertion_unavailable', { error: String(error) }))

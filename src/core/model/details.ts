@@ -1,0 +1,67 @@
+import { isObject, type JsonObject, own } from '../json.ts'
+import { LIMITS } from '../limits.ts'
+import { isSameResource } from './audience.ts'
+import type { ScopeTemplate } from './scope.ts'
+
+/** Members of an authorization detail that are lists of text (RFC 9396 §2.2). */
+const LISTS = ['actions', 'datatypes', 'privileges', 'locations'] as const
+
+type Lists = { readonly [K in (typeof LISTS)[number]]?: readonly string[] }
+
+/** One of the things a token authorizes (RFC 9396 §2), by its common members only. */
+export interface AuthorizationDetail extends Lists {
+  readonly type: string
+  readonly identifier?: string
+}
+
+/** What one detail of a token has to authorize. */
+export interface DetailRule extends Lists {
+  readonly type: string
+  readonly identifier?: ScopeTemplate
+}
+
+/**
+ * A token's `authorization_details` (RFC 9396 §9.1). `undefined` where it is no array of at most
+ * {@link LIMITS.authorizationDetails} objects with a `type`, or a common member is not what it must
+ * be. Knows no types; what a type has of its own is not read.
+ */
+export const readDetails = (claim: unknown): readonly AuthorizationDetail[] | undefined => {
+  if (!Array.isArray(claim) || claim.length > LIMITS.authorizationDetails) return undefined
+  const details = claim.map((one) => (isObject(one) ? readDetail(one) : undefined))
+  return details.every((one) => one !== undefined) ? details : undefined
+}
+
+const readDetail = (detail: JsonObject): AuthorizationDetail | undefined => {
+  const type = own(detail, 'type')
+  const identifier = own(detail, 'identifier')
+  if (typeof type !== 'string' || type === '') return undefined
+  if (identifier !== undefined && typeof identifier !== 'string') return undefined
+  const lists = LISTS.map((name) => [name, own(detail, name)] as const)
+  if (!lists.every(([, list]) => list === undefined || isTexts(list))) return undefined
+  return Object.freeze({
+    ...Object.fromEntries(lists.filter(([, list]) => list !== undefined)),
+    type,
+    ...(identifier !== undefined && { identifier }),
+  })
+}
+
+const isTexts = (list: unknown): list is readonly string[] =>
+  Array.isArray(list) && list.every((one) => typeof one === 'string')
+
+/**
+ * Whether one detail authorizes what a rule asks for: its type, and everything the rule lists.
+ * What the rule does not list is not asked for, but where the detail may be used: one that names
+ * locations must name the rule's, or else the resource.
+ */
+export const authorizes = (
+  detail: AuthorizationDetail,
+  rule: DetailRule,
+  /** The rule's, made from the request's path. */
+  identifier: string | undefined,
+  resource: string,
+): boolean =>
+  detail.type === rule.type &&
+  (identifier === undefined || detail.identifier === identifier) &&
+  LISTS.every((name) => rule[name]?.every((one) => detail[name]?.includes(one)) ?? true) &&
+  (rule.locations !== undefined ||
+    (detail.locations?.some((one) => isSameResource(one, resource)) ?? true))

@@ -1,0 +1,141 @@
+import { base64url, type JWK } from 'jose'
+import { base64UrlDecode, bitLength } from '../bytes.ts'
+import { type JsonObject, own } from '../json.ts'
+import { LIMITS } from '../limits.ts'
+import { type Algorithm, algorithmOf } from './issuer.ts'
+
+/** Private and symmetric members (RFC 7518 §6.2.2, §6.3.2, §6.4.1; RFC 9964 for `priv`). */
+const SECRETS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
+
+/** The first member of a JWK that nobody but its owner may have, if there is one. */
+export const secretMember = (jwk: JsonObject): string | undefined =>
+  SECRETS.find((name) => Object.hasOwn(jwk, name))
+
+/** The bytes of a public member as they are imported; `undefined` where it cannot be one. */
+type Member = (bytes: Uint8Array) => Uint8Array | undefined
+
+interface Shape {
+  readonly kty: string
+  readonly crv?: string
+  /** `alg` must be there: nothing else says which algorithm the key is for. */
+  readonly needsAlg?: true
+  readonly members: Readonly<Record<string, Member>>
+}
+
+const sized =
+  (length: number): Member =>
+  (bytes) =>
+    bytes.length === length ? bytes : undefined
+
+/**
+ * An unsigned number without the zeros some libraries put before it (RFC 7518 §2), odd and in
+ * bounds.
+ */
+const odd =
+  (isInBounds: (bits: number) => boolean): Member =>
+  (bytes) => {
+    const bits = bitLength(bytes)
+    const number = bytes.subarray(bytes.length - Math.ceil(bits / 8))
+    return (number.at(-1) ?? 0) % 2 === 1 && isInBounds(bits) ? number : undefined
+  }
+
+/** Runtimes differ in the RSA keys they refuse, so size and exponent are judged here. */
+const RSA: Shape = {
+  kty: 'RSA',
+  members: {
+    n: odd((bits) => bits >= LIMITS.rsaBits && bits <= LIMITS.rsaBitsMost),
+    // Of one bit it would be 1, which leaves the message as it is.
+    e: odd((bits) => bits > 1 && bits <= 32),
+  },
+}
+
+const ec = (crv: string, bytes: number): Shape => ({
+  kty: 'EC',
+  crv,
+  members: { x: sized(bytes), y: sized(bytes) },
+})
+
+const akp = (bytes: number): Shape => ({
+  kty: 'AKP',
+  needsAlg: true,
+  members: { pub: sized(bytes) },
+})
+
+/** RFC 7518 §6.2.1 and §6.3.1, RFC 8037 §2, RFC 9964 with the sizes of FIPS 204. */
+const SHAPES: Readonly<Record<Algorithm, Shape>> = {
+  ES256: ec('P-256', 32),
+  ES384: ec('P-384', 48),
+  ES512: ec('P-521', 66),
+  RS256: RSA,
+  RS384: RSA,
+  RS512: RSA,
+  PS256: RSA,
+  PS384: RSA,
+  PS512: RSA,
+  Ed25519: { kty: 'OKP', crv: 'Ed25519', members: { x: sized(32) } },
+  'ML-DSA-44': akp(1312),
+  'ML-DSA-65': akp(1952),
+  'ML-DSA-87': akp(2592),
+}
+
+/** A public key that verifies with one algorithm. */
+export interface PublicKey {
+  readonly algorithm: Algorithm
+  readonly kid?: string
+  /** What is imported: type, curve, algorithm and public members, each in its one spelling. */
+  readonly jwk: Readonly<JWK>
+}
+
+/**
+ * Reads an entry of a JWK set as a key for one of these algorithms: the one its `alg` names, or
+ * without `alg` the first that its type fits. `undefined` for an entry that cannot be used: another
+ * type, use or size, a private or symmetric member, a `kid` that is no string or too long. Does not
+ * check whether a point is on its curve: the import does.
+ */
+export const publicKeyOf = (
+  entry: JsonObject,
+  algorithms: readonly Algorithm[],
+): PublicKey | undefined => {
+  const kid = own(entry, 'kid')
+  if (kid !== undefined && !(typeof kid === 'string' && kid.length <= LIMITS.kidLength)) return
+  if (secretMember(entry) !== undefined || !isForVerifying(entry)) return
+  const algorithm = boundAlgorithm(entry, algorithms)
+  const members = algorithm && membersOf(entry, SHAPES[algorithm])
+  if (!members) return
+  const { kty, crv } = SHAPES[algorithm]
+  return {
+    algorithm,
+    ...(kid !== undefined && { kid }),
+    jwk: { kty, ...(crv !== undefined && { crv }), alg: algorithm, ...members },
+  }
+}
+
+/** RFC 7517 §4.2 and §4.3. */
+const isForVerifying = (entry: JsonObject): boolean => {
+  const use = own(entry, 'use')
+  const operations = own(entry, 'key_ops')
+  if (use !== undefined && use !== 'sig') return false
+  return operations === undefined || (Array.isArray(operations) && operations.includes('verify'))
+}
+
+const boundAlgorithm = (entry: JsonObject, algorithms: readonly Algorithm[]) => {
+  const alg = own(entry, 'alg')
+  const named = algorithmOf(alg)
+  return algorithms.find((algorithm) => {
+    const { kty, crv, needsAlg } = SHAPES[algorithm]
+    if (own(entry, 'kty') !== kty || own(entry, 'crv') !== crv) return false
+    return alg === undefined ? !needsAlg : named === algorithm
+  })
+}
+
+const membersOf = (entry: JsonObject, { members }: Shape) => {
+  const read: Record<string, string> = {}
+  for (const [name, member] of Object.entries(members)) {
+    const text = own(entry, name)
+    const written = typeof text === 'string' ? base64UrlDecode(text) : undefined
+    const bytes = written && member(written)
+    if (!bytes) return undefined
+    read[name] = base64url.encode(bytes)
+  }
+  return read
+}

@@ -1,0 +1,53 @@
+import type { McpUse } from './mcp.ts'
+import { isArgument, resolveUse } from './mcp-scopes.ts'
+import type { Policy } from './policy.ts'
+import type { ScopeTemplate } from './scope.ts'
+
+/** Who asks, as far as it decides what may be used. */
+export interface McpCaller {
+  /** Those of the token that count. */
+  readonly scopes: readonly string[]
+  /** See `typesOf`. */
+  readonly types: readonly string[]
+  /** Raw values of the path's parameters. */
+  readonly params: ReadonlyMap<string, string>
+  readonly policy: Pick<Policy, 'includedBy' | 'scopes'>
+}
+
+/** Whether agents of any of these types may use it at all. */
+export const isOpenTo = ({ agentTypes }: McpUse, types: readonly string[]): boolean =>
+  !agentTypes || types.some((type) => agentTypes.has(type))
+
+/**
+ * Whether a caller could use this with some arguments: never no where one call of it would be let
+ * pass. Its `when` is not judged, and of a scope with arguments in it only what is before the first.
+ */
+export const mayUse = (use: McpUse, caller: McpCaller): boolean => {
+  if (!isOpenTo(use, caller.types)) return false
+  const { mode, scopes } = use.scopes
+  const isCovered = (template: ScopeTemplate) => couldCover(template, caller)
+  return mode === 'all' ? scopes.every(isCovered) : scopes.some(isCovered)
+}
+
+const NO_ARGUMENTS = {}
+
+const couldCover = (template: ScopeTemplate, caller: McpCaller): boolean => {
+  const { parts } = template
+  const { scopes, params, policy } = caller
+  const end = parts.findIndex((part, i) => i % 2 === 1 && isArgument(part))
+  const known = end === -1 ? parts : parts.slice(0, end)
+  const text = resolveUse({ source: template.source, parts: known }, params, NO_ARGUMENTS)
+  if (text === undefined) return false
+  const isHeld = (scope: string) => policy.includedBy(scope).some((one) => scopes.includes(one))
+  if (end === -1) return isHeld(text)
+  return scopes.some((one) => one.startsWith(text)) || beginning(text, policy.scopes).some(isHeld)
+}
+
+/** Scopes that stand for all that begin with a text: whatever SCOPES says of any is said of one of them. */
+const beginning = (text: string, declared: Policy['scopes']): readonly string[] => [
+  `${text}x`,
+  ...[...declared.values()].flat().flatMap((entry) => {
+    if (!entry.startsWith(text)) return []
+    return entry.endsWith('*') ? [entry, `${entry.slice(0, -1)}x`] : [entry]
+  }),
+]

@@ -1,0 +1,95 @@
+import type { JsonObject } from '../json.ts'
+import { readClaim } from './claims.ts'
+import type { Issuer } from './issuer.ts'
+
+/** One scope token (RFC 6749 §3.3). */
+const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
+
+export const isScopeToken = (value: unknown): value is string =>
+  typeof value === 'string' && SCOPE_TOKEN.test(value)
+
+/** Scopes that open the gate's own endpoints. */
+export const ADMIN_SCOPE_PREFIX = 'edgewarden:'
+
+/**
+ * The scopes a token has, by its issuer's entry: a string of tokens separated by single spaces
+ * (RFC 6749 §3.3), or an array of single tokens; none without the claim. `undefined` when the
+ * claim is neither. Scopes of the gate's own endpoints are left out unless the issuer's `admin`
+ * allows them.
+ */
+export const readScopes = (claims: JsonObject, issuer: Issuer): readonly string[] | undefined => {
+  const scopes = new Set<string>()
+  const isThere = issuer.scope.some((path) => readClaim(claims, path) !== undefined)
+  for (const path of isThere ? issuer.scope : issuer.scopeElse) {
+    const value = readClaim(claims, path)
+    if (value === undefined) continue
+    const tokens = tokensOf(value)
+    if (!tokens) return undefined
+    for (const token of tokens) if (counts(token, issuer)) scopes.add(token)
+  }
+  return Object.freeze([...scopes])
+}
+
+/** The tokens of a claim, `undefined` when it is no such claim. */
+const tokensOf = (value: unknown): readonly string[] | undefined => {
+  if (value === '') return []
+  const tokens = typeof value === 'string' ? value.split(' ') : value
+  return Array.isArray(tokens) && tokens.every(isScopeToken) ? tokens : undefined
+}
+
+const counts = (token: string, { admin }: Pick<Issuer, 'admin'>): boolean =>
+  admin !== false || !token.startsWith(ADMIN_SCOPE_PREFIX)
+
+/**
+ * The scopes of the token that a token was made from, read as {@link readScopes} reads its own:
+ * `undefined` where the token does not say, `null` where the claim is malformed.
+ */
+export const readParentScopes = (
+  claims: JsonObject,
+  issuer: Pick<Issuer, 'parentScope' | 'admin'>,
+): ReadonlySet<string> | undefined | null => {
+  const value = issuer.parentScope && readClaim(claims, issuer.parentScope)
+  if (value === undefined) return undefined
+  const tokens = tokensOf(value)
+  return tokens ? new Set(tokens.filter((token) => counts(token, issuer))) : null
+}
+
+const SCOPE_VALUE = /^[A-Za-z0-9._~-]{1,128}$/
+
+/** Whether a path parameter may stand in a scope. */
+export const isScopeValue = (value: string): boolean => SCOPE_VALUE.test(value)
+
+/** The scope a template stands for; `undefined` where a parameter's value may not stand in one. */
+export const resolveScope = (
+  template: ScopeTemplate,
+  params: ReadonlyMap<string, string>,
+): string | undefined => {
+  let scope = ''
+  for (const [i, part] of template.parts.entries()) {
+    if (i % 2 === 0) {
+      scope += part
+      continue
+    }
+    const value = params.get(part) ?? ''
+    if (!isScopeValue(value)) return undefined
+    scope += value
+  }
+  return scope
+}
+
+/** A scope token, or a template: text with `{parameter}` holes. */
+export interface ScopeTemplate {
+  readonly source: string
+  /** Literal text at even places, parameter names at odd ones. */
+  readonly parts: readonly string[]
+}
+
+/** What a token's scopes must cover. */
+export interface ScopeRule {
+  readonly mode: 'all' | 'any'
+  readonly scopes: readonly ScopeTemplate[]
+}
+
+/** The parameters that a template names. */
+export const holesOf = ({ parts }: ScopeTemplate): readonly string[] =>
+  parts.filter((_, i) => i % 2 === 1)

@@ -1,0 +1,60 @@
+import { networkOf } from '../address.ts'
+import { type Outcome, stage } from '../chain.ts'
+import { type CodeOf, denials } from '../denial.ts'
+import type { Exhausted } from '../model/limit.ts'
+import type { Policy } from '../model/policy.ts'
+import type { Limits } from '../model/ports.ts'
+import { fail, ok, type Result } from '../result.ts'
+
+const deny = denials({
+  address_limited: [
+    'tooMany',
+    'More requests from one network address than this gate takes',
+    'Wait as long as Retry-After says, then go on more slowly',
+  ],
+  address_limit_unavailable: [
+    'unavailable',
+    'How often this network address has asked cannot be known at the moment',
+    'Try again after Retry-After',
+  ],
+})
+
+interface Needs {
+  readonly policy: Policy
+  readonly caller?: string | undefined
+  /** Whether it is a CORS preflight, which needs nothing more. */
+  readonly isPreflight: boolean
+}
+
+export interface AddressPorts {
+  readonly limits: Pick<Limits, 'takeAddress'>
+}
+
+type Stays = Outcome<object, CodeOf<typeof deny>>
+
+/**
+ * The network the request comes from has not asked too often, where that is limited and it is
+ * known. Before any credential is read, so that guessing costs next to nothing. Every request to a
+ * rule or to the gate's own endpoints counts (`PREFIX/health` never comes here), preflights too,
+ * which end the line here.
+ */
+export const address = stage({
+  name: 'address',
+  establishes: 'the network address has not asked too often, where that is limited',
+  denials: [deny],
+  run({ policy, caller, isPreflight }: Needs, { limits }: AddressPorts): Stays | Promise<Stays> {
+    const stays: Stays = isPreflight ? { ok: true, end: true, value: {} } : ok({})
+    const { addressLimit: rule } = policy.gate
+    if (!rule || caller === undefined) return stays
+    const judge = (taken: Result<unknown, Exhausted>): Stays => {
+      if (taken.ok) return stays
+      const { retryAfter } = taken.reason
+      return fail(deny('address_limited', { retry_after: retryAfter }, { retryAfter }))
+    }
+    const taken = limits.takeAddress(rule, networkOf(caller))
+    return taken instanceof Promise ? taken.then(judge, unavailable) : judge(taken)
+  },
+})
+
+const unavailable = (error: unknown): Stays =>
+  fail(deny('address_limit_unavailable', { error: String(error) }))

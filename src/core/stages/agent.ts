@@ -1,0 +1,63 @@
+import { type Outcome, stage } from '../chain.ts'
+import { type CodeOf, denials } from '../denial.ts'
+import { type AgentIdentity, typesOf } from '../model/token.ts'
+import { fail, ok } from '../result.ts'
+import type { Routed } from './route.ts'
+
+const deny = denials({
+  agent_type_not_allowed: [
+    'forbidden',
+    'Agents of this type may not use this route',
+    'Use a route that is open to this type of agent, or ask the operator',
+  ],
+})
+
+interface Needs extends Pick<Routed, 'route'> {
+  readonly agent: AgentIdentity
+}
+
+/**
+ * This kind of agent may use this route. Of several types any one is enough. A token without a type is denied
+ * where the route asks for one.
+ */
+export const agent = stage({
+  name: 'agent',
+  establishes: "the agent's type may use the route",
+  found: ({ agent }) => ({ type: agent.type }),
+  denials: [deny],
+  run({ route, agent }: Needs): Outcome<object, CodeOf<typeof deny>> {
+    const { agentTypes } = route
+    return agentTypes && !typesOf(agent).some((type) => agentTypes.has(type))
+      ? fail(deny('agent_type_not_allowed', { type: agent.type }))
+      : ok({})
+  },
+})
+
+const denyWorkflow = denials({
+  workflow_mismatch: [
+    'forbidden',
+    'The token belongs to another workflow than the request',
+    'Use a token that was issued for the workflow the request names',
+  ],
+})
+
+/**
+ * The token belongs to the workflow that the request names, where the route says to read one. A token without a
+ * workflow is denied there.
+ */
+export const workflow = stage({
+  name: 'workflow',
+  establishes: "the token's workflow is the one the request names",
+  without: ({ route }: Pick<Routed, 'route'>) => (route.workflow ? undefined : {}),
+  found: ({ namedWorkflow }) => ({ workflow: namedWorkflow }),
+  denials: [denyWorkflow],
+  run({
+    route,
+    namedWorkflow,
+    agent,
+  }: Needs & Pick<Routed, 'namedWorkflow'>): Outcome<object, CodeOf<typeof denyWorkflow>> {
+    return route.workflow && (namedWorkflow === undefined || agent.workflowId !== namedWorkflow)
+      ? fail(denyWorkflow('workflow_mismatch', { token: agent.workflowId }))
+      : ok({})
+  },
+})

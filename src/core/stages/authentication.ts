@@ -1,0 +1,98 @@
+import { ALWAYS, type Within } from '../admission.ts'
+import { type Outcome, stage } from '../chain.ts'
+import { type CodeOf, denials } from '../denial.ts'
+import { own } from '../json.ts'
+import type { Policy } from '../model/policy.ts'
+import type { Clock } from '../model/ports.ts'
+import type { AuthenticationRule, Route } from '../model/route.ts'
+import type { AccessToken } from '../model/token.ts'
+import { fail, ok } from '../result.ts'
+
+const deny = denials({
+  authentication_malformed: [
+    'invalidToken',
+    "The token's acr or auth_time is not well formed, or of the future",
+    'The authorization server must issue acr as text and auth_time as seconds (RFC 9068 §2.2.1)',
+  ],
+  authentication_insufficient: [
+    'stepUp',
+    'The user has to be authenticated more strongly or more recently',
+    'Send the user to the authorization server with the acr_values and max_age of the challenge, then use the new token (RFC 9470)',
+  ],
+  user_missing: [
+    'forbidden',
+    'The route needs a user who was authenticated, and the token has none',
+    'Call with a token that a user has authorized',
+  ],
+})
+
+type Code = CodeOf<typeof deny>
+
+interface Needs {
+  readonly policy: Policy
+  readonly route: Route
+  readonly access: AccessToken
+}
+
+/**
+ * The user was authenticated as the route wants it, and lately enough (RFC 9470). An agent that
+ * acts for nobody is denied without a challenge, which it could not meet. Whose `acr` and
+ * `auth_time` they are is the issuer's word; actors of a chain have none here.
+ */
+export const authentication = stage({
+  name: 'authentication',
+  establishes: 'the user was authenticated in a way and at a time the route accepts',
+  found: ({ route, access: { claims } }) =>
+    route.authentication ? { acr: own(claims, 'acr'), auth_time: own(claims, 'auth_time') } : {},
+  denials: [deny],
+  run(
+    { policy, route, access }: Needs,
+    { clock }: { readonly clock: Clock },
+  ): Outcome<object, Code> {
+    const { authentication: rule } = route
+    if (!rule) return ok({})
+    const now = Math.floor(clock.now() / 1000)
+    const code = broken(rule, access, now, policy.gate.clockTolerance)
+    if (!code) return { ...ok({}), within: withinOf(rule, access, policy.gate.clockTolerance) }
+    const { claims } = access
+    const seen = { acr: own(claims, 'acr'), auth_time: own(claims, 'auth_time'), now }
+    return fail(code === 'authentication_insufficient' ? deny(code, seen, rule) : deny(code, seen))
+  },
+})
+
+const broken = (
+  { acrValues, maxAge }: AuthenticationRule,
+  access: AccessToken,
+  now: number,
+  tolerance: number,
+): Code | undefined => {
+  const acr = own(access.claims, 'acr')
+  const time = own(access.claims, 'auth_time')
+  if (acr === undefined && time === undefined && actsForNobody(access)) return 'user_missing'
+  if (acr !== undefined && typeof acr !== 'string') return 'authentication_malformed'
+  if (time !== undefined && !(isSeconds(time) && time <= now + tolerance)) {
+    return 'authentication_malformed'
+  }
+  const isStrong = !acrValues || acrValues.some((one) => one === acr)
+  const isRecent = maxAge === undefined || (time !== undefined && now - time <= maxAge + tolerance)
+  return isStrong && isRecent ? undefined : 'authentication_insufficient'
+}
+
+/** When an authentication that is judged to be good is so. */
+const withinOf = (
+  { maxAge = Number.POSITIVE_INFINITY }: AuthenticationRule,
+  { claims }: AccessToken,
+  tolerance: number,
+): Within => {
+  const time = own(claims, 'auth_time')
+  return isSeconds(time)
+    ? { first: Math.ceil(time - tolerance), last: Math.floor(time + maxAge + tolerance) }
+    : ALWAYS
+}
+
+const isSeconds = (value: unknown): value is number => Number.isFinite(value)
+
+/** RFC 9068 §2.2: without a user `sub` is the client; Auth0 writes `@clients` behind it. */
+const actsForNobody = ({ subject, clientId }: AccessToken): boolean =>
+  subject === undefined ||
+  (clientId !== undefined && (subject === clientId || subject === `${clientId}@clients`))

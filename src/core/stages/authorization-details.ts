@@ -1,0 +1,70 @@
+import { type Outcome, stage } from '../chain.ts'
+import { type CodeOf, denials } from '../denial.ts'
+import { own } from '../json.ts'
+import { type AuthorizationDetail, authorizes, readDetails } from '../model/details.ts'
+import { resolveScope } from '../model/scope.ts'
+import type { AccessToken } from '../model/token.ts'
+import { fail, ok } from '../result.ts'
+import type { Routed } from './route.ts'
+
+const deny = denials({
+  authorization_details_malformed: [
+    'invalidToken',
+    "The token's authorization_details are not well formed",
+    'The authorization server must issue a list of objects with a type, at most 64 (RFC 9396 §2)',
+  ],
+  authorization_details_missing: [
+    'forbidden',
+    'No authorization_details of the token allow this',
+    'Request a token with authorization_details for just this operation (RFC 9396); the metadata names the types',
+  ],
+  authorization_details_value_invalid: [
+    'forbidden',
+    'A part of the path cannot stand in an identifier',
+    'Use an id of letters, digits, dot, underscore, tilde and hyphen, at most 128 characters',
+  ],
+})
+
+interface Needs extends Pick<Routed, 'route' | 'deciding'> {
+  readonly access: AccessToken
+}
+
+/**
+ * For each thing the route asks for, one of the token's `authorization_details` allows it whole.
+ * Two details are never taken together, and those of other types say nothing. A token is read only
+ * where its route asks.
+ */
+export const authorizationDetails = stage({
+  name: 'authorization_details',
+  establishes: "one of the token's authorization_details allows each thing the route asks for",
+  found: ({ route: { authorizationDetails: rules } }) =>
+    rules ? { types: rules.map(({ type }) => type) } : {},
+  denials: [deny],
+  run({ route, deciding, access }: Needs): Outcome<object, CodeOf<typeof deny>> {
+    const { authorizationDetails: rules, resource } = route
+    if (!rules) return ok({})
+    const held = detailsOf(access)
+    if (!held) return fail(deny('authorization_details_malformed'))
+    for (const rule of rules) {
+      const identifier = rule.identifier && resolveScope(rule.identifier, deciding)
+      if (rule.identifier && identifier === undefined) {
+        return fail(deny('authorization_details_value_invalid', { type: rule.type }))
+      }
+      if (!held.some((one) => authorizes(one, rule, identifier, resource))) {
+        return fail(
+          deny('authorization_details_missing', {
+            needed: { ...rule, identifier },
+            held: held.map(({ type }) => type),
+          }),
+        )
+      }
+    }
+    return ok({})
+  },
+})
+
+/** `undefined` where malformed. */
+const detailsOf = ({ claims }: AccessToken): readonly AuthorizationDetail[] | undefined => {
+  const claim = own(claims, 'authorization_details')
+  return claim === undefined ? [] : readDetails(claim)
+}

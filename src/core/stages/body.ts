@@ -1,0 +1,144 @@
+import { base64url } from 'jose'
+import { type BodyFault, contentLength, readBody } from '../body.ts'
+import { type CodeOf, type Denial, denials } from '../denial.ts'
+import { LIMITS } from '../limits.ts'
+import type { AgentIdentity } from '../model/token.ts'
+import type { RequestHead } from '../request.ts'
+import { fail, ok, type Result } from '../result.ts'
+import type { Room } from '../room.ts'
+
+/** Why a body is not taken: one that is read before the request goes on, or one that is passed on as it comes. */
+export const bodyDenials = denials({
+  body_too_large: [
+    'tooLarge',
+    'The request body is larger than what is read here',
+    'Send less at a time',
+  ],
+  body_timeout: [
+    'tooSlow',
+    'The request body did not arrive whole in time',
+    'Send the request again, with its body at once; nothing was changed',
+  ],
+  body_incomplete: [
+    'badRequest',
+    'The request body broke off before its end',
+    'Send the request again, with its whole body',
+  ],
+  bodies_full: [
+    'unavailable',
+    'The gate holds as many bytes of bodies as it may, of all agents or of this one',
+    'Try again after Retry-After, with fewer or smaller bodies at a time',
+  ],
+  digest_mismatch: [
+    'badRequest',
+    'The request body is not the one that Content-Digest names',
+    'Send the body that the digest was made of, or no Content-Digest (RFC 9530 §2)',
+  ],
+})
+
+type BodyCode = CodeOf<typeof bodyDenials>
+
+const CODES: Readonly<Record<BodyFault, BodyCode>> = {
+  too_large: 'body_too_large',
+  too_slow: 'body_timeout',
+  broken: 'body_incomplete',
+  no_room: 'bodies_full',
+}
+
+/** Whose share of what is held a body counts to. */
+export const ownerOf = ({ issuer, id }: Pick<AgentIdentity, 'issuer' | 'id'>): string =>
+  JSON.stringify([issuer, id])
+
+/**
+ * The whole body, of at most so many bytes and within {@link LIMITS.bodyReadMs}; what is over them, or finds no
+ * room, is not taken in (RFC 9110 §15.5.9, §15.5.14, §15.6.4), and what breaks off is denied too, for whoever still listens
+ * (RFC 9112 §8). Does not look at what the bytes say.
+ */
+export const wholeBody = async (
+  body: ReadableStream<Uint8Array> | null,
+  bytes: number,
+  room: Room,
+  length?: number,
+): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> => {
+  const read = await readBody(body, { bytes, ms: LIMITS.bodyReadMs, room, length })
+  return read.ok ? ok(read.value) : fail(bodyDenials(CODES[read.reason]))
+}
+
+/** A body as it was held. */
+export interface HeldBody {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** base64url SHA-256, where the origin is told it. */
+  readonly digest?: string
+}
+
+/** A request whose body can be read, unless somebody has. */
+type BodiedRequest = RequestHead & {
+  readonly body?: ReadableStream<Uint8Array> | null
+  readonly bodyUsed?: boolean
+}
+
+/**
+ * The whole body of a request, held against its Content-Digest (RFC 9530 §2) where there is one; with
+ * `withDigest` its digest, too. Rejects where somebody has read the body before: what is left of it is not it.
+ */
+export const heldBody = async (
+  request: BodiedRequest,
+  most: number,
+  room: Room,
+  withDigest = true,
+): Promise<Result<HeldBody, Denial<BodyCode>>> => {
+  if (request.bodyUsed) throw new TypeError('The body of the request was read before')
+  const length = contentLength(request.headers)
+  const read = await wholeBody(request.body ?? null, most, room, length)
+  if (!read.ok) return read
+  const bytes = read.value
+  const said = request.headers.get('content-digest')
+  if (said !== null && !(await isOf(bytes, said))) return fail(bodyDenials('digest_mismatch'))
+  if (!withDigest) return ok({ bytes })
+  return ok({ bytes, digest: base64url.encode(await digestOf('SHA-256', bytes)) })
+}
+
+const KEY = '[a-z*][a-z0-9_.*-]*'
+const BYTES = ':([A-Za-z0-9+/]*={0,2}):'
+/** Bare items (RFC 9651 §3.3): number, string, token, bytes, boolean, date, display string. */
+const BARE = [
+  String.raw`-?(?:\d{1,12}\.\d{1,3}|\d{1,15})`,
+  String.raw`"(?:[ !#-[\]-~]|\\["\\])*"`,
+  "[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*",
+  BYTES.replace('(', '(?:'),
+  String.raw`\?[01]`,
+  String.raw`@-?\d{1,15}`,
+  '%"(?:[ !#$&-~]|%[0-9a-f]{2})*"',
+].join('|')
+
+/**
+ * One member of the dictionary (RFC 9530 §2, RFC 9651 §3.2): an algorithm, bytes, and parameters, which say
+ * nothing here; with the comma behind it, which another member follows.
+ */
+const MEMBER = new RegExp(
+  `[ \\t]*(${KEY})=${BYTES}(?:; *${KEY}(?:=(?:${BARE}))?)*[ \\t]*(?:,(?=.)|$)`,
+  'gy',
+)
+
+/** The algorithms that are safe (RFC 9530 §5); others say nothing. */
+const ALGORITHMS: Readonly<Record<string, string>> = { 'sha-256': 'SHA-256', 'sha-512': 'SHA-512' }
+
+/**
+ * Whether a Content-Digest is well-formed, and right in every member that can be judged. An algorithm that is
+ * there twice is refused, though the last one counts (RFC 9651 §3.2): others may have read the first.
+ */
+const isOf = async (bytes: Uint8Array<ArrayBuffer>, said: string): Promise<boolean> => {
+  const members = [...said.matchAll(MEMBER)]
+  if (members.map(([text]) => text).join('') !== said) return false
+  if (new Set(members.map(([, name]) => name)).size !== members.length) return false
+  for (const [, name = '', value] of members) {
+    const algorithm = Object.hasOwn(ALGORITHMS, name) ? ALGORITHMS[name] : undefined
+    if (algorithm && value !== base64Of(await digestOf(algorithm, bytes))) return false
+  }
+  return members.length > 0
+}
+
+const digestOf = async (algorithm: string, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> =>
+  new Uint8Array(await crypto.subtle.digest(algorithm, bytes))
+
+const base64Of = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes))

@@ -1,0 +1,247 @@
+import type { Within } from '../admission.ts'
+import { type Detail, type Outcome, stage } from '../chain.ts'
+import { type CodeOf, denials } from '../denial.ts'
+import { type JsonObject, own } from '../json.ts'
+import { acceptedAudiences, isForRoute } from '../model/audience.ts'
+import { claimHeaderValue } from '../model/claim-headers.ts'
+import { claimPathText, firstPresent, readClaim } from '../model/claims.ts'
+import type { Issuer } from '../model/issuer.ts'
+import type { Policy } from '../model/policy.ts'
+import type { Clock } from '../model/ports.ts'
+import { longestLife, type Route } from '../model/route.ts'
+import { readScopes } from '../model/scope.ts'
+import type { AccessToken, VerifiedToken } from '../model/token.ts'
+import { fail, ok } from '../result.ts'
+import { isIdentityText } from '../text.ts'
+
+const renew = 'Get a new token from the authorization server'
+
+const deny = denials({
+  time_malformed: [
+    'invalidToken',
+    "The token's exp, iat or nbf is missing or not a number of seconds",
+    'The authorization server must issue tokens with numeric exp and iat',
+  ],
+  token_expired: ['invalidToken', 'The token has expired', renew],
+  token_not_yet_valid: [
+    'invalidToken',
+    'The token is not valid yet',
+    "Wait until the token's nbf, or check the authorization server's clock",
+  ],
+  token_issued_in_future: [
+    'invalidToken',
+    'The token was issued in the future',
+    "The authorization server's clock is ahead; try again in a moment",
+  ],
+  token_lifetime: [
+    'invalidToken',
+    'The token lives longer than is accepted here',
+    'Ask the authorization server for a token with a shorter life',
+  ],
+  audience_mismatch: [
+    'invalidToken',
+    'The token is for another resource',
+    'Request a token for this resource (RFC 8707 resource indicator); the metadata names it',
+  ],
+  claim_missing: [
+    'invalidToken',
+    'The token lacks a claim that is required of its issuer, or by this route',
+    'The authorization server must put the claims of its profile (RFC 9068 §2.2) into the token',
+  ],
+  id_token: [
+    'invalidToken',
+    'The token looks like an ID token',
+    'Send the access token instead of the ID token',
+  ],
+  claim_malformed: [
+    'invalidToken',
+    'An identity or scope claim of the token is not well formed',
+    'The authorization server must issue non-empty text without control characters, and scopes as RFC 6749 §3.3 has them',
+  ],
+  claim_not_encodable: [
+    'invalidToken',
+    'A claim of the token cannot be told to the origin in a header',
+    'Request a token whose claims are short text',
+  ],
+  claim_rejected: [
+    'invalidToken',
+    'A claim of the token is not as the policy wants it',
+    'Request a token that fits this resource',
+  ],
+})
+
+type Code = CodeOf<typeof deny>
+
+interface Needs {
+  readonly policy: Policy
+  readonly route: Route
+  readonly issuer: Issuer
+  readonly token: VerifiedToken
+}
+
+interface Judged extends Needs {
+  readonly claims: JsonObject
+  /** Seconds since the epoch. */
+  readonly now: number
+  readonly tolerance: number
+  readonly exp: number
+  readonly iat: number
+  readonly nbf: number
+}
+
+/** `seen`: what its denial says beside the times. */
+type Rule = readonly [
+  code: Code,
+  holds: (judged: Judged) => boolean,
+  seen?: (judged: Judged) => Detail,
+]
+
+/** What must hold of every verified token, in the order it is judged (RFC 7519 §4.1, RFC 9068 §4). */
+const RULES: readonly Rule[] = [
+  ['time_malformed', ({ exp, iat, nbf }) => [exp, iat, nbf].every(Number.isFinite)],
+  ['token_expired', ({ exp, now, tolerance }) => exp > now - tolerance],
+  ['token_not_yet_valid', ({ nbf, now, tolerance }) => nbf <= now + tolerance],
+  ['token_issued_in_future', ({ iat, now, tolerance }) => iat <= now + tolerance],
+  [
+    'token_lifetime',
+    (judged) => judged.exp - judged.iat <= longestLife(judged.issuer, judged.route),
+    (judged) => ({ max_lifetime: longestLife(judged.issuer, judged.route) }),
+  ],
+  [
+    'audience_mismatch',
+    ({ claims, issuer, route }) => isForRoute(claims, issuer, route),
+    ({ claims, issuer, route }) => ({
+      accepted: acceptedAudiences(issuer, route),
+      ...(issuer.audienceClaim === 'client_id' && {
+        client_id: own(claims, 'client_id'),
+        resource: route.resource,
+      }),
+    }),
+  ],
+  ['id_token', ({ claims }) => !ID_TOKEN_CLAIMS.some((name) => Object.hasOwn(claims, name))],
+  [
+    'claim_missing',
+    (judged) => missingClaims(judged).length === 0,
+    (judged) => ({ claims: missingClaims(judged) }),
+  ],
+  [
+    'claim_rejected',
+    (judged) => rejectedClaims(judged).length === 0,
+    (judged) => ({ claims: rejectedClaims(judged) }),
+  ],
+  [
+    'claim_not_encodable',
+    (judged) => unfitClaims(judged).length === 0,
+    (judged) => ({ claims: unfitClaims(judged) }),
+  ],
+]
+
+/** What is used once is known by its `jti`. */
+const requiredOf = ({ requiredClaims: all }: Issuer, { singleUse }: Route): readonly string[] =>
+  singleUse && !all.includes('jti') ? [...all, 'jti'] : all
+
+const missingClaims = ({ claims, issuer, route }: Judged): readonly string[] => {
+  const missing = requiredOf(issuer, route).filter((name) => !Object.hasOwn(claims, name))
+  return issuer.clientRequired && firstPresent(claims, issuer.clientId) === undefined
+    ? [...new Set([...missing, issuer.clientId.map(claimPathText).join(' or ')])]
+    : missing
+}
+
+/** Paths only: what they hold may be anything, and is for no log. */
+const rejectedClaims = ({ claims, issuer, route }: Judged): readonly string[] =>
+  [...issuer.claims, ...route.claims]
+    .filter(({ path, accepts }) => !accepts(readClaim(claims, path)))
+    .map(({ path }) => claimPathText(path))
+
+/** Those that the origin reads under names of its own, and that no header can hold. */
+const unfitClaims = ({ claims, policy, route }: Judged): readonly string[] =>
+  [...policy.gate.identityHeaders, ...route.forwardClaims]
+    .filter((header) => claimHeaderValue(claims, header) === null)
+    .map(({ path }) => claimPathText(path))
+
+/** OpenID Connect Core §2, §3.1.3.6: hashes that only ID tokens carry. */
+const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash'] as const
+
+/**
+ * The token is an access token for this resource that lives now and is as its issuer's entry wants it. Does not
+ * judge `cnf`, `act`, scopes against the route, or revocation.
+ */
+export const claims = stage({
+  name: 'claims',
+  establishes:
+    'the token is for this resource, lives now, not too long, and has the claims its issuer promises',
+  found: ({ access: { claims, issuedAt, expires, scopes } }) => ({
+    aud: own(claims, 'aud'),
+    iat: issuedAt,
+    exp: expires,
+    scopes,
+  }),
+  denials: [deny],
+  run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<{ access: AccessToken }, Code> {
+    const { policy, token } = needs
+    const { claims } = token
+    const judged: Judged = {
+      ...needs,
+      claims,
+      now: Math.floor(clock.now() / 1000),
+      tolerance: policy.gate.clockTolerance,
+      exp: timeClaim(claims, 'exp', Number.NaN),
+      iat: timeClaim(claims, 'iat', Number.NaN),
+      nbf: timeClaim(claims, 'nbf', 0),
+    }
+    const broken = RULES.find(([, holds]) => !holds(judged))
+    if (broken) {
+      const [code, , seen] = broken
+      return fail(deny(code, { ...detailOf(judged), ...seen?.(judged) }))
+    }
+    const access = accessOf(token)
+    return access ? { ...ok({ access }), within: withinOf(judged) } : fail(deny('claim_malformed'))
+  },
+})
+
+/** When a token that is judged to live does so. */
+const withinOf = ({ exp, iat, nbf, tolerance }: Judged): Within => ({
+  first: Math.ceil(Math.max(nbf, iat) - tolerance),
+  last: Math.ceil(exp + tolerance) - 1,
+})
+
+/** What a token says; `undefined` where malformed. */
+const accessOf = ({ claims, issuer, key }: VerifiedToken): AccessToken | undefined => {
+  const subject = identityOf(own(claims, 'sub'))
+  const clientId = identityOf(firstPresent(claims, issuer.clientId))
+  const id = identityOf(own(claims, 'jti'))
+  const scopes = readScopes(claims, issuer)
+  if (subject === null || clientId === null || id === null || !scopes) return undefined
+  return Object.freeze({
+    claims,
+    issuer: issuer.issuer,
+    entry: issuer,
+    issuedAt: timeClaim(claims, 'iat', Number.NaN),
+    expires: timeClaim(claims, 'exp', Number.NaN),
+    scopes,
+    ...(key.kid !== undefined && { kid: key.kid }),
+    ...(subject !== undefined && { subject }),
+    ...(clientId !== undefined && { clientId }),
+    ...(id !== undefined && { id }),
+  })
+}
+
+/** Seconds; `NaN` for what is no number. */
+const timeClaim = (claims: JsonObject, name: string, absent: number): number => {
+  const value = own(claims, name)
+  return value === undefined ? absent : typeof value === 'number' ? value : Number.NaN
+}
+
+/** What the token says of times and audience, and nothing it does not say. */
+const detailOf = ({ now, tolerance, claims }: Judged) => ({
+  exp: own(claims, 'exp'),
+  iat: own(claims, 'iat'),
+  nbf: own(claims, 'nbf'),
+  now,
+  tolerance,
+  aud: own(claims, 'aud'),
+})
+
+/** `null` where the claim is there and is no text an identity can be. */
+const identityOf = (value: unknown): string | undefined | null =>
+  value === undefined ? undefined : isIdentityText(value) ? value : null

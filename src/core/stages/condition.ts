@@ -1,0 +1,162 @@
+import { ONE_OF, type Used, type Uses } from '../../mcp/access.ts'
+import type { Admission } from '../admission.ts'
+import { type Outcome, stage } from '../chain.ts'
+import { type CodeOf, type Denial, denials } from '../denial.ts'
+import type { JsonObject } from '../json.ts'
+import type { Condition, ConditionFacts } from '../model/condition.ts'
+import type { Connection } from '../model/connection.ts'
+import { writtenName } from '../model/mcp.ts'
+import type { Clock } from '../model/ports.ts'
+import type { AccessToken, AgentIdentity } from '../model/token.ts'
+import type { RequestHead } from '../request.ts'
+import { fail, ok, type Result } from '../result.ts'
+import type { Routed } from './route.ts'
+
+const deny = denials({
+  condition_failed: [
+    'forbidden',
+    'A condition of this route does not hold for the request',
+    'Ask the operator when, from where and with what this route may be called',
+  ],
+  condition_error: [
+    'forbidden',
+    'A condition of this route cannot be judged for the request',
+    'Send whole numbers up to 9007199254740991, larger ids as text, and a list where one is meant; else ask the operator what this route has to know of a token and its request',
+  ],
+})
+
+interface Needs extends Pick<Routed, 'route' | 'params' | 'address'> {
+  readonly request: RequestHead
+  readonly caller?: string | undefined
+  readonly connection?: Connection | undefined
+  readonly access: AccessToken
+  readonly agent: AgentIdentity
+  readonly admission: Admission
+}
+
+/** A condition, and what it looked at. */
+interface Weight {
+  readonly when: Condition
+  readonly facts: ConditionFacts
+  /** What it is a condition of; of the route where there is none. */
+  readonly used?: Used
+}
+
+/** What was looked at, as far as it came; `undefined` where there is no condition. */
+export interface Evaluated {
+  readonly evaluated: readonly Weight[] | undefined
+}
+
+const NOT_EVALUATED: Evaluated = { evaluated: undefined }
+const UNWEIGHED = ok(NOT_EVALUATED)
+
+const operandsOf = ({ evaluated }: Partial<Evaluated>) =>
+  evaluated ? { operands: evaluated.flatMap(({ when, facts }) => when.operands(facts)) } : {}
+
+/** The same of what is used of an MCP server. */
+export interface WeighedUses {
+  readonly evaluatedUses: Evaluated['evaluated']
+}
+
+type Code = CodeOf<typeof deny>
+type Judged = { readonly value: Evaluated } & Result<unknown, Denial<Code>>
+
+/**
+ * The rule's condition holds for this token, request and moment. One that cannot be evaluated denies. What a
+ * denial says of it names the operand as it is written, and nothing that was read.
+ */
+export const condition = stage({
+  name: 'condition',
+  establishes: 'what the rule wants of token, request and time beside all else holds',
+  without: ({ route }: Pick<Routed, 'route'>) => (route.when ? undefined : NOT_EVALUATED),
+  found: operandsOf,
+  missed: operandsOf,
+  denials: [deny],
+  run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<Evaluated, Code> {
+    const { when } = needs.route
+    return when ? weighAll([{ when, facts: factsOf(needs, clock.now()) }]) : UNWEIGHED
+  },
+})
+
+const NO_ARGUMENTS: JsonObject = Object.freeze({})
+
+const operandsOfUses = ({ evaluatedUses }: Partial<WeighedUses>) =>
+  operandsOf({ evaluated: evaluatedUses })
+
+/** Those of all that is used of an MCP server hold, for the arguments too. */
+export const useCondition = stage({
+  name: 'use_condition',
+  establishes: 'what is wanted of all that is used of an MCP server, and of its arguments, holds',
+  without: ({ route }: Pick<Routed, 'route'>) =>
+    route.mcp ? undefined : { evaluatedUses: undefined },
+  found: operandsOfUses,
+  missed: operandsOfUses,
+  // As values they take many times the bytes that go on, and those wait for an origin.
+  done({ uses }: Uses) {
+    for (const { named } of uses) named.arguments = NO_ARGUMENTS
+  },
+  denials: [],
+  run(needs: Needs & Uses, { clock }: { readonly clock: Clock }): Outcome<WeighedUses, Code> {
+    const { uses } = needs
+    if (uses.every(({ use }) => !use.when)) return ok({ evaluatedUses: undefined })
+    const facts = factsOf(needs, clock.now())
+    const judged = weighAll(
+      uses.flatMap((used): Weight[] => {
+        const { when } = used.use
+        if (!when) return []
+        const { named } = used
+        return [
+          {
+            when,
+            used,
+            facts: {
+              ...facts,
+              get arguments() {
+                return named.arguments
+              },
+            },
+          },
+        ]
+      }),
+    )
+    return { ...judged, value: { evaluatedUses: judged.value.evaluated } }
+  },
+})
+
+const weighAll = (evaluated: readonly Weight[]): Judged => {
+  for (const [i, weight] of evaluated.entries()) {
+    const denial = judge(weight)
+    if (denial) return { ...fail(denial), value: { evaluated: evaluated.slice(0, i + 1) } }
+  }
+  return ok({ evaluated })
+}
+
+const judge = ({ when, facts, used }: Weight) => {
+  const judged = when.evaluate(facts)
+  if (judged.ok && judged.value) return undefined
+  const detail = {
+    ...(used && { [ONE_OF[used.named.kind]]: writtenName(used.named) }),
+    operand: when.blamed(facts, !judged.ok),
+  }
+  const params = used && ({ ofCall: true } as const)
+  return judged.ok
+    ? deny('condition_failed', detail, params)
+    : deny('condition_error', { ...detail, error: judged.reason }, params)
+}
+
+const factsOf = (
+  { request, address, params, caller, connection, access, agent, admission }: Needs,
+  now: number,
+): ConditionFacts => ({
+  admission,
+  access,
+  agent,
+  request,
+  host: address.host,
+  path: address.path,
+  query: address.query,
+  params,
+  caller,
+  connection,
+  now,
+})

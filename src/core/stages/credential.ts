@@ -1,0 +1,221 @@
+import { type Outcome, stage } from '../chain.ts'
+import { type CodeOf, denials } from '../denial.ts'
+import { own } from '../json.ts'
+import {
+  decodeJwsPart,
+  FORBIDDEN_PARAMETERS,
+  hasJweParts,
+  isKid,
+  mediaType,
+  splitJws,
+} from '../jws.ts'
+import { LIMITS } from '../limits.ts'
+import { algorithmOf } from '../model/issuer.ts'
+import type { Policy } from '../model/policy.ts'
+import type { RememberedToken, TokenMemory } from '../model/ports.ts'
+import { type Credential, seal } from '../model/token.ts'
+import { FORBIDDEN_TYPES } from '../model/types.ts'
+import { hasAccessToken } from '../query.ts'
+import type { RequestHead } from '../request.ts'
+import { fail, ok } from '../result.ts'
+import { isStillOpened, openersOf, openToken } from './decryption.ts'
+import type { Routed } from './route.ts'
+
+const malformed = 'Get a new token from the authorization server and send it unchanged'
+
+const deny = denials({
+  credential_missing: [
+    'unauthenticated',
+    'No access token was sent',
+    'Send Authorization: Bearer with an access token; the challenge names the metadata that says where to get one',
+  ],
+  credential_malformed: [
+    'invalidRequest',
+    'The Authorization header is not one Bearer token',
+    'Send exactly one Authorization header: the word Bearer, a space, the token',
+  ],
+  credential_in_query: [
+    'invalidRequest',
+    'An access token was sent in the query',
+    'Send the token in the Authorization header only, and get a new one: URLs are logged',
+  ],
+  token_too_long: ['invalidToken', 'The token is longer than this gate reads', malformed],
+  token_malformed: [
+    'invalidToken',
+    'The token is not a well-formed compact JWS, alone or encrypted',
+    malformed,
+  ],
+  token_encrypted: [
+    'invalidToken',
+    'Encrypted tokens are not taken here',
+    'Ask the authorization server for signed tokens that are not encrypted',
+  ],
+  encryption_not_accepted: [
+    'invalidToken',
+    'The token is not encrypted in a way that is accepted here',
+    'The authorization server must encrypt a signed JWT (cty JWT) with algorithms that the operator has allowed',
+  ],
+  decryption_failed: [
+    'invalidToken',
+    'The encrypted token cannot be opened',
+    "Get a new token; if it lasts, the authorization server must encrypt with this gate's present key, and name it (kid)",
+  ],
+  decryption_unavailable: [
+    'unavailable',
+    'The key that opens the token cannot be used at the moment',
+    'Keep the token, try again after Retry-After, and tell the operator if it lasts',
+  ],
+  header_forbidden: [
+    'invalidToken',
+    'The token header has a parameter that this gate refuses',
+    malformed,
+  ],
+  algorithm_forbidden: [
+    'invalidToken',
+    'The token is not signed with an algorithm this gate takes',
+    malformed,
+  ],
+  type_forbidden: [
+    'invalidToken',
+    'The token is of a kind that is never an access token',
+    'Send an access token, not another JWT of the same server',
+  ],
+})
+
+/** A few spaces at most: what is remembered of a header should not be mostly those. */
+const BEARER = /^bearer {1,16}([A-Za-z0-9\-._~+/]+=*)$/i
+const TAKEN_SCHEME = /(?:^|,)\s*(?:bearer|dpop)(?:\s|,|$)/i
+/** A quoted string of RFC 9110 §5.6.4; without its end it is matched, so that no text is slow. */
+const QUOTED = /"(?:[^"\\]|\\.?)*("?)/g
+const PARAMETER = /^\s*[\w!#$%&'*+\-.^`|~]+\s*=/
+const DPOP = /^dpop +[A-Za-z0-9\-._~+/]+=*$/i
+
+/** The one token of a request, and what is known of it already. */
+export interface CredentialFacts {
+  readonly credential: Credential
+  /** Where a token passed before that was sent in the same header. */
+  readonly remembered: RememberedToken | undefined
+}
+
+type Presented = Outcome<CredentialFacts, CodeOf<typeof deny>>
+
+interface Needs extends Pick<Routed, 'route' | 'address'> {
+  readonly request: RequestHead
+  readonly policy: Policy
+}
+
+export interface Ports {
+  readonly tokens: TokenMemory
+}
+
+/**
+ * Exactly one bearer token, in the Authorization header (RFC 6750 §2.1), of bounded length, a
+ * compact JWS with an acceptable header, or one inside a JWE that a key for this route opens.
+ * Verifies nothing: the issuer it names is only a claim. Ends the line on a public route, and on an optional one where no credential was sent.
+ */
+export const credential = stage({
+  name: 'credential',
+  establishes:
+    'exactly one bounded, well-formed token in the Authorization header, opened where it was encrypted; nothing in it is verified',
+  denials: [deny],
+  found: ({ credential: { algorithm, type, kid, claimedIssuer } }) => ({
+    alg: algorithm,
+    typ: type,
+    kid,
+    claimed_issuer: claimedIssuer,
+  }),
+  run(needs: Needs, { tokens }: Ports): Presented | Promise<Presented> {
+    const { request, route, address } = needs
+    const anonymous = { ok: true, end: true, value: {} } as const
+    if (route.access === 'public') return anonymous
+    const header = request.headers.get('authorization')
+    if (hasAccessToken(address.query)) return fail(deny('credential_in_query'))
+    if (header === null) {
+      return route.access === 'optional' ? anonymous : fail(deny('credential_missing'))
+    }
+    // What is remembered under this very text was read from it before.
+    const remembered = tokens.find(header)
+    if (remembered && isStillGood(remembered.credential, needs)) {
+      return ok({ credential: remembered.credential, remembered })
+    }
+    const token = BEARER.exec(header)?.[1]
+    if (token !== undefined) return readToken({ authorization: header, token }, needs)
+    const bare = header.replace(QUOTED, (all, end) => (end === '' ? all : '""'))
+    return fail(
+      deny(
+        isSeveral(bare) || (TAKEN_SCHEME.test(bare) && !DPOP.test(bare))
+          ? 'credential_malformed'
+          : 'credential_missing',
+      ),
+    )
+  },
+})
+
+/**
+ * Whether there is more than one credential of any scheme: after a comma comes something other than
+ * a further parameter `name=` (RFC 9110 §11.4). Wants the header without its quoted strings.
+ */
+const isSeveral = (bare: string): boolean =>
+  bare
+    .split(',')
+    .slice(1)
+    .some((part) => part.trim() !== '' && !PARAMETER.test(part))
+
+/** What was read of a remembered token holds; what was opened, only where it could be opened now. */
+const isStillGood = ({ opened }: Credential, { policy, route }: Needs): boolean =>
+  !opened || isStillOpened(opened, policy, route)
+
+type Sent = Pick<Credential, 'authorization' | 'token' | 'opened'>
+
+const readToken = (sent: Sent, needs: Needs): Presented | Promise<Presented> => {
+  if (sent.token.length > LIMITS.tokenLength) return fail(deny('token_too_long'))
+  return hasJweParts(sent.token) ? readEncrypted(sent, needs) : readSigned(sent.token, sent)
+}
+
+const readEncrypted = async (sent: Sent, needs: Needs): Promise<Presented> => {
+  const openers = openersOf(needs.policy, needs.route)
+  if (openers.length === 0) return fail(deny('token_encrypted'))
+  const opening = await openToken(sent.token, openers)
+  if (!opening.ok) return fail(deny(...opening.reason))
+  const inner = readSigned(opening.value.signed, { ...sent, opened: opening.value })
+  // What is wrong with what nobody else may read is said without anything of it.
+  return inner.ok ? inner : fail(deny(inner.reason.code))
+}
+
+/** Reads a compact JWS; `sent` is how it came. */
+const readSigned = (signed: string, sent: Sent): Presented => {
+  const parts = signed.length <= LIMITS.tokenLength ? splitJws(signed) : undefined
+  if (!parts) return fail(deny('token_malformed'))
+  const header = decodeJwsPart(parts.header)
+  const claims = decodeJwsPart(parts.payload)
+  if (!header || !claims) return fail(deny('token_malformed'))
+  const claimedIssuer = own(claims, 'iss')
+  const kid = own(header, 'kid')
+  if (typeof claimedIssuer !== 'string') return fail(deny('token_malformed', { member: 'iss' }))
+  const forbidden = FORBIDDEN_PARAMETERS.find((name) => Object.hasOwn(header, name))
+  if (forbidden) return fail(deny('header_forbidden', { parameter: forbidden }))
+  const algorithm = algorithmOf(own(header, 'alg'))
+  if (!algorithm) return fail(deny('algorithm_forbidden'))
+  if (kid !== undefined && !isKid(kid)) return fail(deny('token_malformed', { member: 'kid' }))
+  const type = typeOf(own(header, 'typ'))
+  if (type === undefined) return fail(deny('token_malformed', { member: 'typ' }))
+  if (FORBIDDEN_TYPES.has(type)) return fail(deny('type_forbidden', { type }))
+  const credential: Credential = {
+    ...sent,
+    algorithm,
+    type,
+    claimedIssuer,
+    ...(kid !== undefined && { kid }),
+  }
+  seal(credential, claims)
+  return ok({ credential, remembered: undefined })
+}
+
+/** RFC 7515 §4.1.9: compared without case and without the `application/` prefix. */
+const typeOf = (typ: unknown): string | undefined => {
+  if (typ === undefined) return 'absent'
+  if (typeof typ !== 'string' || typ === '') return undefined
+  const type = mediaType(typ)
+  // The word for "no typ" must not be spoken by a token.
+  return type === 'absent' ? undefined : type
+}

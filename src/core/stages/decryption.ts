@@ -1,0 +1,126 @@
+import { compactDecrypt } from 'jose'
+import { utf8Decode } from '../bytes.ts'
+import type { Detail } from '../chain.ts'
+import { type JsonObject, own } from '../json.ts'
+import { FORBIDDEN_PARAMETERS, isKid, jweHeader, mediaType } from '../jws.ts'
+import type {
+  ContentEncryption,
+  Decryption,
+  DecryptionKey,
+  KeyManagement,
+} from '../model/decryption.ts'
+import type { Issuer } from '../model/issuer.ts'
+import type { Policy } from '../model/policy.ts'
+import { type Route, takesIssuer } from '../model/route.ts'
+import type { Opened } from '../model/token.ts'
+import { fail, ok, type Result } from '../result.ts'
+
+/** An issuer whose tokens may come encrypted. */
+export interface Opener extends Issuer {
+  readonly decrypt: Decryption
+}
+
+/** Why a token is not opened. What an attacker could learn keys from is all `decryption_failed`. */
+export type Unopened = readonly [
+  code:
+    | 'token_malformed'
+    | 'header_forbidden'
+    | 'encryption_not_accepted'
+    | 'decryption_failed'
+    | 'decryption_unavailable',
+  detail?: Detail,
+]
+
+/** Beside those of a JWS: compression (RFC 8725 §3.6), and the parameters of passwords (RFC 7518 §4.8.1). */
+const FORBIDDEN = [...FORBIDDEN_PARAMETERS, 'zip', 'p2c', 'p2s'] as const
+
+const opens = (issuer: Issuer): issuer is Opener => issuer.decrypt !== undefined
+
+/** The issuers that a route takes encrypted tokens of. */
+export const openersOf = ({ issuers }: Pick<Policy, 'issuers'>, route: Route): readonly Opener[] =>
+  [...issuers.values()].filter(opens).filter(({ issuer }) => takesIssuer(route, issuer))
+
+/** Whether a token that was opened before could be opened now, on this route and by this very entry. */
+export const isStillOpened = (
+  { by }: Opened,
+  { issuers }: Pick<Policy, 'issuers'>,
+  route: Route,
+): boolean => issuers.get(by.issuer) === by && takesIssuer(route, by.issuer)
+
+/**
+ * Opens a compact JWE (RFC 7516 §5.2) that is said to hold a JWT (RFC 7519 §5.2), with the one key
+ * of these issuers that its header names or, without `kid`, the one that fits. Says nothing of what
+ * is inside: whoever has the public key can have written it. Claims repeated in the header
+ * (RFC 7519 §5.3) are not read.
+ */
+export const openToken = async (
+  token: string,
+  openers: readonly Opener[],
+): Promise<Result<Opened, Unopened>> => {
+  const header = jweHeader(token)
+  if (!header) return fail(['token_malformed'])
+  const forbidden = FORBIDDEN.find((name) => Object.hasOwn(header, name))
+  if (forbidden) return fail(['header_forbidden', { parameter: forbidden }])
+  const kid = own(header, 'kid')
+  if (kid !== undefined && !isKid(kid)) return fail(['token_malformed', { member: 'kid' }])
+  const cty = own(header, 'cty')
+  if (typeof cty !== 'string' || mediaType(cty) !== 'jwt') return refused('cty')
+  const byAlgorithm = openers.filter(({ decrypt }) =>
+    includes(decrypt.keyManagement, own(header, 'alg')),
+  )
+  const accepting = byAlgorithm.filter(({ decrypt }) =>
+    includes(decrypt.contentEncryption, own(header, 'enc')),
+  )
+  if (accepting.length === 0) return refused(byAlgorithm.length === 0 ? 'alg' : 'enc')
+  const unread = accepting.find(({ decrypt }) => !decrypt.keys)
+  if (unread) return fail(['decryption_unavailable', { secret: unread.decrypt.secret }])
+  return openWith(token, header as Way, keysFor(accepting, header as Way))
+}
+
+/** A header whose algorithms some issuer accepts, and whose `kid`, if there is one, is text. */
+interface Way extends JsonObject {
+  readonly alg: KeyManagement
+  readonly enc: ContentEncryption
+  readonly kid?: string
+}
+
+const includes = (accepted: readonly string[], value: unknown): boolean =>
+  accepted.some((one) => one === value)
+
+const refused = (member: string) => fail(['encryption_not_accepted', { member }] as const)
+
+interface Fitting {
+  readonly by: Opener
+  readonly key: DecryptionKey
+}
+
+const keysFor = (openers: readonly Opener[], { alg, kid }: Way): readonly Fitting[] =>
+  openers.flatMap((by) =>
+    (by.decrypt.keys ?? [])
+      .filter((key) => key.algorithms.includes(alg) && (kid === undefined || key.kid === kid))
+      .map((key) => ({ by, key })),
+  )
+
+const openWith = async (
+  token: string,
+  { alg, enc }: Way,
+  [only, ...others]: readonly Fitting[],
+): Promise<Result<Opened, Unopened>> => {
+  if (!only || others.length > 0) return fail(['decryption_failed'])
+  const key = await only.key.load()
+  if (!key) return fail(['decryption_unavailable', { secret: only.by.decrypt.secret }])
+  let plaintext: Uint8Array
+  try {
+    const opened = await compactDecrypt(token, key, {
+      keyManagementAlgorithms: [alg],
+      contentEncryptionAlgorithms: [enc],
+      maxDecompressedLength: 0,
+    })
+    plaintext = opened.plaintext
+  } catch {
+    // Of whatever kind: how it failed may tell something of the key, and is for no log.
+    return fail(['decryption_failed'])
+  }
+  const signed = utf8Decode(plaintext)
+  return signed === undefined ? fail(['token_malformed']) : ok({ by: only.by, signed })
+}

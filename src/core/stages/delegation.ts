@@ -1,0 +1,165 @@
+import { type Outcome, stage } from '../chain.ts'
+import { type CodeOf, denials } from '../denial.ts'
+import { actorsOf, mayActOf } from '../model/actors.ts'
+import type { ActorRule, DelegationRule, Issuer, MayAct } from '../model/issuer.ts'
+import type { Policy } from '../model/policy.ts'
+import { type RevocationSubject, revocableSubjects } from '../model/revocation.ts'
+import type { Route } from '../model/route.ts'
+import { readParentScopes } from '../model/scope.ts'
+import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
+import { fail, ok } from '../result.ts'
+import { identityOf } from './identity.ts'
+
+const deny = denials({
+  delegation_malformed: [
+    'invalidToken',
+    "The token's chain of actors, its may_act or its parent's scopes are not well formed",
+    'The authorization server must issue act as nested objects, each with sub and where required iss (RFC 8693 §4.1), may_act likewise, and scopes as in scope',
+  ],
+  delegation_too_deep: [
+    'forbidden',
+    'The token was delegated more often than is accepted here',
+    'Call with a token that passed through fewer agents',
+  ],
+  actor_missing: [
+    'forbidden',
+    'The token does not say which agent acts',
+    'Get a token by token exchange with an actor token, so that it carries act',
+  ],
+  actor_issuer_unknown: [
+    'forbidden',
+    'An actor of the token belongs to an issuer whose actors do not count here',
+    'Use a token whose actors belong to its own issuer',
+  ],
+  actor_not_allowed: [
+    'forbidden',
+    'The acting agent may not use this route',
+    'Ask the operator whether this agent may act here',
+  ],
+  subject_not_allowed: [
+    'forbidden',
+    'The token acts for somebody it may not act for here',
+    'Ask the operator for whom agents may act on this route',
+  ],
+  may_act_mismatch: [
+    'forbidden',
+    'The token does not name its actor as the one that may act for its subject',
+    'Get a token by token exchange whose may_act names the agent that acts',
+  ],
+  delegation_scope_exceeded: [
+    'invalidToken',
+    'The token has a scope that the token it was made from had not',
+    'Exchange for scopes of the parent token only, or ask for a parent token with more',
+  ],
+  agent_id_missing: [
+    'invalidToken',
+    'The token does not say which agent it belongs to',
+    "The authorization server must issue the claim that the policy reads as the agent's id",
+  ],
+  agent_id_malformed: [
+    'invalidToken',
+    "The token's agent id, type or workflow is not well formed",
+    'The authorization server must issue non-empty text without control characters',
+  ],
+  agent_issuer_mismatch: [
+    'forbidden',
+    "The token's agent is one of another issuer",
+    "Use a token of the agent's own issuer",
+  ],
+  workflow_conflict: [
+    'invalidToken',
+    'The token names two workflows',
+    'The authorization server must name one workflow, the same in every claim that has one',
+  ],
+})
+
+type Code = CodeOf<typeof deny>
+
+/** Who is calling, and everything that a revocation could name to cover it. */
+export interface DelegationFacts {
+  readonly agent: AgentIdentity
+  readonly subjects: readonly RevocationSubject[]
+}
+
+interface Needs {
+  readonly policy: Pick<Policy, 'includedBy'>
+  readonly route: Route
+  readonly issuer: Issuer
+  readonly access: AccessToken
+}
+
+/**
+ * Who is calling: the agent's id within its issuer, and the chain of actors. Only the outermost
+ * actor and the subject decide; inner actors are history (RFC 8693 §4.1), but a chain that is
+ * malformed, or names an issuer that does not count, at any depth refuses the token. What a token
+ * says of its parent and of who may act is held against the token itself; neither allows anything.
+ */
+export const delegation = stage({
+  name: 'delegation',
+  establishes:
+    "the agent's id within its issuer, and a well-formed chain of actors no deeper than allowed",
+  found: ({ agent: { id, name, actors } }) => ({ agent: name, id, actors }),
+  denials: [deny],
+  run({ policy, route, issuer, access }: Needs): Outcome<DelegationFacts, Code> {
+    const actors = actorsOf(access)
+    if (!actors) return fail(deny('delegation_malformed'))
+    if (issuer.parentScope) {
+      const widened = widenedOf(access, policy)
+      if (!widened) return fail(deny('delegation_malformed'))
+      if (widened.length > 0) return fail(deny('delegation_scope_exceeded', { scopes: widened }))
+    }
+    for (const rule of [issuer.delegation, route.delegation]) {
+      const code = rule && broken(rule, actors, access)
+      if (code) return fail(deny(code, { depth: actors.length, actors }))
+    }
+    const identity = identityOf(access, actors)
+    if (typeof identity === 'string') return fail(deny(identity))
+    return ok({ agent: identity, subjects: revocableSubjects(access, identity) })
+  },
+})
+
+const broken = (
+  rule: DelegationRule,
+  actors: readonly Actor[],
+  access: AccessToken,
+): Code | undefined => {
+  const { issuer, subject } = access
+  const current = actors[0]
+  if (rule.mayAct && mayActOf(access) === null) return 'delegation_malformed'
+  if (actors.length > rule.maxDepth) return 'delegation_too_deep'
+  if (!current && rule.requireActor) return 'actor_missing'
+  if (actors.some((actor) => actor.issuer !== issuer && !rule.issuers.has(actor.issuer))) {
+    return 'actor_issuer_unknown'
+  }
+  if (current && rule.mayAct && !mayAct(current, access, rule.mayAct)) return 'may_act_mismatch'
+  const isOneOf = (allowed: readonly ActorRule[], sub: string | undefined, iss: string) =>
+    allowed.some((one) => one.sub === sub && (one.issuer ?? issuer) === iss)
+  if (current && rule.actors && !isOneOf(rule.actors, current.sub, current.issuer)) {
+    return 'actor_not_allowed'
+  }
+  return !rule.subjects || isOneOf(rule.subjects, subject, issuer)
+    ? undefined
+    : 'subject_not_allowed'
+}
+
+/** Whether the actor is the one that `may_act` names (RFC 8693 §4.4), within its issuer. */
+const mayAct = (current: Actor, access: AccessToken, asked: MayAct): boolean => {
+  const named = mayActOf(access)
+  if (!named) return asked === 'if_present'
+  return named.sub === current.sub && named.issuer === current.issuer
+}
+
+/**
+ * Scopes of a token that its parent's do not cover, by what the policy declares; `undefined` where
+ * what it says of its parent is malformed. None where it says nothing.
+ */
+const widenedOf = (
+  access: AccessToken,
+  { includedBy }: Needs['policy'],
+): readonly string[] | undefined => {
+  const held = readParentScopes(access.claims, access.entry)
+  if (held === null) return undefined
+  return held
+    ? access.scopes.filter((scope) => !includedBy(scope).some((one) => held.has(one)))
+    : []
+}

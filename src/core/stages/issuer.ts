@@ -1,0 +1,68 @@
+import { type Outcome, stage } from '../chain.ts'
+import { type CodeOf, denials } from '../denial.ts'
+import type { Issuer } from '../model/issuer.ts'
+import type { Policy } from '../model/policy.ts'
+import { type Route, takesIssuer } from '../model/route.ts'
+import type { Credential } from '../model/token.ts'
+import { fail, ok } from '../result.ts'
+
+const deny = denials({
+  issuer_unknown: [
+    'invalidToken',
+    'The token is from an issuer this gate does not trust',
+    'Get a token from an authorization server the resource metadata lists',
+  ],
+  encryption_issuer_mismatch: [
+    'invalidToken',
+    'The token was encrypted for another issuer than it is from',
+    'The authorization server must encrypt with the key that was made for its own tokens',
+  ],
+  issuer_not_accepted: [
+    'invalidToken',
+    'This route does not take tokens of that issuer',
+    'Get a token from an issuer that this route accepts',
+  ],
+  algorithm_not_accepted: [
+    'invalidToken',
+    'The token is signed with an algorithm that is not accepted from its issuer',
+    'Get a new token; if it lasts, the operator must add the algorithm to the issuer',
+  ],
+  type_not_accepted: [
+    'invalidToken',
+    'The token is not of the type that is accepted from its issuer',
+    'Send the access token of the issuer, not an ID token or another JWT',
+  ],
+})
+
+interface Needs {
+  readonly policy: Policy
+  readonly route: Route
+  readonly credential: Credential
+}
+
+/**
+ * The claimed `iss`, compared exactly, is a configured issuer that this route takes, the one whose
+ * key opened the token where it was encrypted, and the token's `alg` and `typ` are allowed by that issuer's entry (RFC 8725 §3.1, §3.8, §3.11). The
+ * issuer is chosen first and its keys after it, never the other way round. Verifies nothing yet.
+ */
+export const issuer = stage({
+  name: 'issuer',
+  establishes:
+    'the claimed issuer is trusted on this route, and its entry allows the algorithm and type',
+  found: ({ issuer }) => ({ issuer: issuer.issuer, entry: issuer.name }),
+  denials: [deny],
+  run({ policy, route, credential }: Needs): Outcome<{ issuer: Issuer }, CodeOf<typeof deny>> {
+    const entry = policy.issuers.get(credential.claimedIssuer)
+    if (credential.opened && credential.opened.by !== entry) {
+      return fail(deny('encryption_issuer_mismatch'))
+    }
+    if (!entry) return fail(deny('issuer_unknown'))
+    if (!takesIssuer(route, entry.issuer)) return fail(deny('issuer_not_accepted'))
+    if (!entry.algorithms.includes(credential.algorithm)) {
+      return fail(deny('algorithm_not_accepted', { algorithm: credential.algorithm }))
+    }
+    // Unlike `alg`, `typ` may be any text, and nothing unverified belongs in a log.
+    if (!entry.types.has(credential.type)) return fail(deny('type_not_accepted'))
+    return ok({ issuer: entry })
+  },
+})

@@ -1,0 +1,242 @@
+import { type Outcome, stage } from '../chain.ts'
+import { type CodeOf, denials } from '../denial.ts'
+import { perObject } from '../memo.ts'
+import type { Condition } from '../model/condition.ts'
+import { MCP_KINDS } from '../model/mcp.ts'
+import type { Policy } from '../model/policy.ts'
+import {
+  decidingParams,
+  METHODS,
+  type Method,
+  type Route,
+  type RouteMatch,
+  type WorkflowSource,
+} from '../model/route.ts'
+import { ambiguousParameter, methodsNamed, queryValues } from '../query.ts'
+import { type Address, isPreflight, type RequestHead, readAddress } from '../request.ts'
+import { fail, ok } from '../result.ts'
+import { connectionOptions, foldedName } from '../text.ts'
+
+const deny = denials({
+  host_malformed: [
+    'badRequest',
+    'The Host header is not one plain name with an optional port',
+    'Send one Host header with the name of the API',
+  ],
+  host_unknown: [
+    'misdirected',
+    'This gate does not serve that host',
+    'Use the host of the API in the request URL',
+  ],
+  path_ambiguous: [
+    'badRequest',
+    'The path could be read in more than one way',
+    'Send the path as the API documents it: in the same case, in plain letters, and with a slash at its end only if it has one there. Send no dot segments, double slashes, encoded slashes or double encoding, and no format, dot or space at its end',
+  ],
+  method_unknown: [
+    'notAllowed',
+    'The method is not one this gate knows',
+    'Use one of the methods the Allow header names',
+  ],
+  method_ambiguous: [
+    'badRequest',
+    'The query names another method, for which this route is not',
+    'Send the request with the method that is meant, and no parameter like _method that overrides it',
+  ],
+  route_unknown: [
+    'notFound',
+    'No route matches this method and path',
+    'Check method and path against the documentation of the API',
+  ],
+  insecure_transport: [
+    'forbidden',
+    'This resource is served over https only',
+    'Repeat the request over https, with a new token: this one has crossed the network in clear',
+  ],
+  parameter_ambiguous: [
+    'badRequest',
+    'A parameter that this route reads is missing, or can be read in more than one way',
+    'Send each parameter and header that this route reads once, and the one that names the workflow always. Send no other name that differs in case or punctuation only, at most 100 parameters, no ; and only whole UTF-8 escapes in the query, ASCII in headers, and none of the headers in Connection',
+  ],
+  preflight_refused: [
+    'forbidden',
+    'This route does not take cross-origin requests',
+    'Call the API from a server, or ask the operator to allow cross-origin requests on this route',
+  ],
+})
+
+/** The codes of this stage, for those who have no route to serve. */
+export const routeDenials = deny
+
+/** What the request asks for, and the rule it falls under. */
+export interface Routed {
+  readonly route: Route
+  readonly params: RouteMatch['params']
+  /** Those of them that the rule makes scopes and identifiers of. */
+  readonly deciding: RouteMatch['params']
+  readonly address: Address
+  /** The workflow the request names, where its route says to read one. */
+  readonly namedWorkflow?: string
+  /** A CORS preflight that the rule takes: the stage after this one ends the line. */
+  readonly isPreflight: boolean
+}
+
+interface Needs {
+  readonly request: RequestHead
+  readonly policy: Policy
+}
+
+/**
+ * Host known, one canonical path, first matching rule in file order, transport good enough, and
+ * the request parameters that the rule reads present once and by one name. Reads no credential. A CORS preflight is
+ * judged by the rule for the method it announces (Fetch standard), and needs nothing more.
+ */
+export const route = stage({
+  name: 'route',
+  establishes:
+    'the host is served here; path, method and what the rule reads of query and headers have one reading; this rule is the first that matches',
+  found: ({ route, params, address, namedWorkflow }) => ({
+    route: route.name,
+    path: address.path,
+    params: Object.fromEntries(params),
+    workflow: namedWorkflow,
+  }),
+  denials: [deny],
+  run({ request, policy }: Needs): Outcome<Routed, CodeOf<typeof deny>> {
+    const { gate, router } = policy
+    const reading = readAddress(request)
+    if (!reading.ok) {
+      return fail(
+        reading.reason === 'host'
+          ? deny('host_malformed')
+          : deny('path_ambiguous', { fault: reading.reason }),
+      )
+    }
+    const address = reading.value
+    if (!gate.hosts.has(address.host)) return fail(deny('host_unknown', { host: address.host }))
+    if (!isMethod(request.method)) {
+      return fail(deny('method_unknown', { method: request.method }, { allow: METHODS }))
+    }
+    const announced = announcedMethod(request)
+    if (announced !== undefined && !isMethod(announced)) return fail(deny('preflight_refused'))
+    const method = announced ?? request.method
+    const { match, ambiguous, reserved } = router.find(method, address.host, address.path)
+    if (address.path.includes('%2F') && !(match && slashesAreInParameters(address.path, match))) {
+      return fail(deny('path_ambiguous', { fault: 'encoded slash' }))
+    }
+    if (!match || match.route.endpoint === 'none') return fail(deny('route_unknown'))
+    if (ambiguous) {
+      return fail(
+        deny('path_ambiguous', { fault: 'some servers read it as a path of an earlier rule' }),
+      )
+    }
+    const found = match.route
+    const other = methodsNamed(address.query).find(
+      (one) =>
+        !(isMethod(one) && router.find(one, address.host, address.path).match?.route === found),
+    )
+    if (other !== undefined) return fail(deny('method_ambiguous', { method: other }))
+    if (reserved) {
+      return fail(deny('route_unknown', { fault: 'reserved well-known path' }))
+    }
+    const facts = {
+      route: found,
+      params: match.params,
+      deciding: decidingParams(found, match.params),
+      address,
+      isPreflight: announced !== undefined,
+    }
+    if (address.scheme !== 'https' && !gate.insecureHttp && found.resource.startsWith('https:')) {
+      return { ...fail(deny('insecure_transport')), value: facts }
+    }
+    if (announced !== undefined) {
+      return found.cors ? ok(facts) : { ...fail(deny('preflight_refused')), value: facts }
+    }
+    const twice = repeated(request, address, readsOf(found))
+    if (twice !== undefined)
+      return { ...fail(deny('parameter_ambiguous', { parameter: twice })), value: facts }
+    if (!found.workflow) return ok(facts)
+    const named = workflowNamed(request, facts, found.workflow)
+    return named === undefined
+      ? { ...fail(deny('parameter_ambiguous', { parameter: found.workflow.name })), value: facts }
+      : ok({ ...facts, namedWorkflow: named })
+  },
+})
+
+const isMethod = (method: string): method is Method =>
+  (METHODS as readonly string[]).includes(method)
+
+/** The method a CORS preflight announces; `undefined` for an ordinary request. */
+const announcedMethod = (request: RequestHead): string | undefined =>
+  isPreflight(request)
+    ? (request.headers.get('access-control-request-method') ?? undefined)
+    : undefined
+
+const slashesAreInParameters = (path: string, { route, params }: RouteMatch): boolean => {
+  if (!route.encodedSlash) return false
+  const count = (text: string) => text.split('%2F').length - 1
+  return [...params.values()].reduce((sum, value) => sum + count(value), 0) === count(path)
+}
+
+type Reads = Pick<Condition, 'headers' | 'query'>
+
+/** What the rule, and what is called by name behind it, read of a request: one reading is for all of them. */
+const readsOf = perObject(({ when, mcp, workflow }: Route): Reads => {
+  const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
+  const conditions = [when, ...uses.map((use) => use.when)].flatMap((one) => one ?? [])
+  const workflowIn = (from: WorkflowSource['from']) =>
+    workflow?.from === from ? [workflow.name] : []
+  return {
+    headers: [
+      ...new Set([...conditions.flatMap(({ headers }) => headers), ...workflowIn('header')]),
+    ],
+    query: [...new Set([...conditions.flatMap(({ query }) => query), ...workflowIn('query')])],
+  }
+})
+
+/** The first header or query parameter that the rule reads and that has more than one reading. */
+const repeated = (
+  request: RequestHead,
+  { query: asked }: Address,
+  { headers, query }: Reads,
+): string | undefined => ambiguousHeader(request, headers) ?? ambiguousParameter(asked, query)
+
+/** Several values, or bytes that some servers read as UTF-8 and others as Latin-1. */
+const NOT_PLAIN = /[^\t\x20-\x2b\x2d-\x7e]/
+
+/**
+ * The first of these headers of which an origin may read something else than is read here: it is sent
+ * more than once, also by a name that some servers take for its own, or it ends at the gate.
+ */
+const ambiguousHeader = (
+  { headers }: RequestHead,
+  names: readonly string[],
+): string | undefined => {
+  if (names.length === 0) return undefined
+  const sent = [...headers.keys()]
+  const ending = connectionOptions(headers.get('connection'))
+  return names.find((name) => {
+    const folded = foldedName(name)
+    return (
+      NOT_PLAIN.test(headers.get(name) ?? '') ||
+      ending.has(folded) ||
+      sent.some((other) => other !== name && foldedName(other) === folded)
+    )
+  })
+}
+
+/** The value that names the workflow; it is known to have one reading. */
+const workflowNamed = (
+  request: RequestHead,
+  { params, address }: Routed,
+  { from, name }: NonNullable<Route['workflow']>,
+): string | undefined => {
+  switch (from) {
+    case 'path':
+      return decodeURIComponent(params.get(name) ?? '') || undefined
+    case 'header':
+      return request.headers.get(name) || undefined
+    case 'query':
+      return queryValues(address.query, name)[0] || undefined
+  }
+}

@@ -1,0 +1,40 @@
+import { answerRow, type Denial } from '../../core/denial.ts'
+import { metadataUrl } from '../../core/model/metadata.ts'
+import type { Route } from '../../core/model/route.ts'
+
+/** A quoted-string (RFC 9110 §5.6.4) of constants and values that a policy can have: nothing needs escaping. */
+const quoted = ([name, value]: readonly [string, string]): string => `${name}="${value}"`
+
+/**
+ * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1); `undefined` where its
+ * answer has none. Nothing of the request or its token is in it but what the route needs.
+ */
+export const challenge = (denial: Denial, route: Route): string | undefined => {
+  const row = answerRow(denial.answer)
+  if (!row.challenge) return undefined
+  const scope = scopesOf(denial, route)
+  const parameters: (readonly [string, string])[] = [['realm', new URL(route.resource).host]]
+  if (row.error !== undefined) {
+    parameters.push(['error', row.error], ['error_description', denial.summary])
+  }
+  const { acrValues, maxAge } = denial.params ?? {}
+  if (acrValues) parameters.push(['acr_values', acrValues.join(' ')])
+  if (maxAge !== undefined) parameters.push(['max_age', String(maxAge)])
+  if (scope !== '') parameters.push(['scope', scope])
+  parameters.push(['resource_metadata', metadataUrl(route.resource)])
+  return `Bearer ${parameters.map(quoted).join(', ')}`
+}
+
+/**
+ * All scopes the route needs; of alternatives, the first. Templates are left to the denial. Who has no
+ * token yet is told of those that are offered, too.
+ */
+const scopesOf = ({ answer, params }: Denial, route: Route): string => {
+  if (params?.requiredScopes) return params.requiredScopes.join(' ')
+  if (params?.anyOf) return params.anyOf[0] ?? ''
+  if (answer !== 'unauthenticated') return ''
+  const { mode, scopes } = route.scopes
+  const plain = scopes.filter(({ parts }) => parts.length === 1).map(({ source }) => source)
+  const needed = mode === 'all' ? plain : plain.slice(0, 1)
+  return [...new Set([...needed, ...(route.mcp?.offeredScopes ?? [])])].join(' ')
+}

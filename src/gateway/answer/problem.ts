@@ -1,0 +1,60 @@
+import type { Step } from '../../core/chain.ts'
+import { answerRow, type Denial } from '../../core/denial.ts'
+import type { Route } from '../../core/model/route.ts'
+import type { Limited } from '../../limit/stage.ts'
+import { limitHeaders } from '../relay/limit-headers.ts'
+import { challenge } from './challenge.ts'
+import { requiredBy } from './required.ts'
+
+/** What the answer to a denial may depend on besides the denial. */
+export interface ProblemContext {
+  readonly requestId: string
+  /** The request's method: HEAD gets no body. */
+  readonly method: string
+  /** The rule the request fell under, once that is known. */
+  readonly route?: Route | undefined
+  /** Every step of the decision, where the policy has `errors = "detailed"`. */
+  readonly steps?: readonly Step[] | undefined
+  /** What is left of the rule's limit, where it was asked. */
+  readonly limited?: Limited | undefined
+}
+
+/**
+ * The answer to a denial: problem details (RFC 9457), the challenge where one is due, never
+ * cached. Holds nothing of the token, of keys or of configured values but the scopes the route
+ * needs and the metadata URL. `extra` members are for the gate's own endpoints.
+ */
+export const problem = (
+  denial: Denial,
+  { requestId, method, route, steps, limited }: ProblemContext,
+  extra: Readonly<Record<string, unknown>> = {},
+): Response => {
+  const row = answerRow(denial.answer)
+  const { allow, retryAfter = row.retryAfter } = denial.params ?? {}
+  const headers = new Headers({
+    'Content-Type': 'application/problem+json',
+    'Cache-Control': 'no-store',
+    'X-Request-Id': requestId,
+  })
+  const authenticate = route && challenge(denial, route)
+  if (authenticate) headers.set('WWW-Authenticate', authenticate)
+  if (retryAfter !== undefined) headers.set('Retry-After', String(retryAfter))
+  if (allow) headers.set('Allow', allow.join(', '))
+  for (const [name, value] of limitHeaders(limited)) headers.set(name, value)
+  const body = {
+    type: `https://edgewarden.dev/denials#${denial.code}`,
+    title: denial.summary,
+    status: row.status,
+    code: denial.code,
+    ...(row.error !== undefined && { error: row.error }),
+    ...requiredBy(denial),
+    request_id: requestId,
+    hint: denial.hint,
+    ...(steps && { steps }),
+    ...extra,
+  }
+  return new Response(method === 'HEAD' ? null : JSON.stringify(body), {
+    status: row.status,
+    headers,
+  })
+}

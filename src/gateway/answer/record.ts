@@ -1,0 +1,142 @@
+import { perAdmission } from '../../core/admission.ts'
+import type { Denial } from '../../core/denial.ts'
+import { type Decision, type Facts, refusalOf } from '../../core/guard.ts'
+import { LIMITS } from '../../core/limits.ts'
+import { type McpMessage, writtenName } from '../../core/model/mcp.ts'
+import type { Operation } from '../../core/model/operation.ts'
+import type { Gate } from '../../core/model/policy.ts'
+import type { Relayed } from '../relay/relay.ts'
+import { requiredBy } from './required.ts'
+
+/** What a journal line says beside the decision. */
+export interface RecordContext {
+  /** The gate's own id of the decision. */
+  readonly id: string
+  /** Milliseconds since the epoch. */
+  readonly time: number
+  readonly requestId: string
+  readonly version?: string | undefined
+  readonly colo?: string | undefined
+  /** A denial after the line: forwarding failed, or an endpoint of the gate refused. */
+  readonly denial?: Denial | undefined
+  /** What the origin has answered, where it has. */
+  readonly origin?: Relayed['origin']
+  /** Ids of the revocations that were made or lifted. */
+  readonly revocations?: readonly string[] | undefined
+}
+
+/** What a route in shadow mode let through. */
+const shadowedDenial = (decision: Decision | Undecided): Denial | undefined =>
+  decision.outcome === 'denied' && !refusalOf(decision) ? decision.denial : undefined
+
+/** Whether a decision is written: every denial, also one that shadow mode let through; of the rest a share. */
+export const isRecorded = (
+  decision: Decision | Undecided,
+  denial: Denial | undefined,
+  { allowed }: Gate['journal'] = { allowed: 1 },
+  random: () => number = Math.random,
+): boolean =>
+  denial !== undefined || decision.outcome === 'denied' || allowed === 1 || random() < allowed
+
+/**
+ * One journal line, as JSON; members that are not known are left out. What an unverified token claims is written as
+ * a claim, cut short, and only until the signature is verified; of an encrypted one it is not written at all. Never
+ * a token, a query or a body.
+ */
+export const recordOf = (decision: Decision | Undecided, context: RecordContext): string => {
+  const head = JSON.stringify(headOf(decision, context))
+  const known: Partial<Facts> = decision.known
+  // What follows from the admission is written once.
+  const rest = known.admission ? admittedText(known.admission, known) : textOf(known)
+  return `${head.slice(0, -1)},${rest.slice(1)}`
+}
+
+/** A request that the line was not asked about. */
+export type Undecided = Pick<
+  Extract<Decision, { readonly outcome: 'ended' }>,
+  'outcome' | 'known' | 'waits'
+>
+
+const headOf = (
+  decision: Decision | Undecided,
+  { id, time, requestId, version, colo, denial, origin, revocations }: RecordContext,
+) => {
+  const known: Partial<Facts> = decision.known
+  const { token, credential, operation } = known
+  const refused = refusalOf(decision) ?? denial
+  const shadowed = shadowedDenial(decision)
+  const claims = token || credential?.opened ? undefined : credential
+  const reason = refused ?? shadowed
+  return {
+    v: 1,
+    id,
+    time: new Date(time).toISOString(),
+    request_id: requestId,
+    decision: refused ? 'denied' : 'allowed',
+    code: reason?.code,
+    detail: reason && detailOf(reason),
+    would_deny: shadowed ? true : undefined,
+    version,
+    colo,
+    claimed_issuer: claimed(claims?.claimedIssuer),
+    claimed_kid: claimed(claims?.kid),
+    grant: known.grant,
+    mcp: operation && mcpOf(operation),
+    ms: decision.waits,
+    origin_status: origin?.status,
+    origin_request_id: claimed(origin?.requestId),
+    revocations,
+  }
+}
+
+/** What the rule and the token say. */
+const textOf = ({ route, token, access, agent }: Partial<Facts>): string =>
+  JSON.stringify({
+    route: route?.name,
+    mode: route?.mode ?? 'enforce',
+    issuer: token?.issuer.issuer,
+    kid: token?.key.kid,
+    agent: agent?.id,
+    client: agent?.clientId,
+    jti: access?.id,
+    subject: access?.subject,
+    workflow: agent?.workflowId,
+    actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
+  })
+
+const admittedText = perAdmission(textOf, (text) => 2 * text.length)
+
+/** What was asked of an MCP server: by whom is known, since a body is read of a verified agent only. */
+const mcpOf = (operation: Operation) => {
+  if (operation.kind !== 'mcp') return undefined
+  const { messages, isBatch, revision } = operation
+  const [first] = messages
+  if (isBatch || messages.length > 1) return { revision, batch: messages.map(askedBy) }
+  if (!first?.method && revision === undefined) return undefined
+  return { ...(first && askedBy(first)), revision }
+}
+
+const askedBy = ({ method, use, more }: McpMessage) => ({
+  method: claimed(method),
+  name: claimed(use && writtenName(use)),
+  more: more?.map((one) => claimed(writtenName(one))),
+})
+
+const detailOf = (denial: Denial) => {
+  const detail = { ...requiredBy(denial), ...denial.detail }
+  return Object.keys(detail).length > 0 ? short(detail) : undefined
+}
+
+/** Details may come from a stranger or a large claim: each is a number or a bounded text. */
+const short = (detail: NonNullable<Denial['detail']>) =>
+  Object.fromEntries(
+    Object.entries(detail).map(([name, value]) => [
+      name,
+      typeof value === 'string' || typeof value === 'object'
+        ? (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, LIMITS.claimedLength)
+        : value,
+    ]),
+  )
+
+/** What a stranger says of itself, cut short. */
+const claimed = (text: string | undefined) => text?.slice(0, LIMITS.claimedLength)

@@ -1,0 +1,28 @@
+import type { Denial } from '../../core/denial.ts'
+import { type Decision, refusalOf } from '../../core/guard.ts'
+import type { RequestHead } from '../../core/request.ts'
+import { refusal } from '../../mcp/refusal.ts'
+import { requestIdOf } from './request-id.ts'
+
+/**
+ * The answer to a refusal: problem details (RFC 9457), of one request to an MCP server an error of JSON-RPC,
+ * with the challenge where one is due.
+ */
+export const answerRefusal = (
+  request: RequestHead,
+  denial: Denial,
+  { known, steps }: Decision,
+): Response => {
+  const { method } = request
+  const { route, operation, limited } = known
+  const requestId = requestIdOf(request)
+  return refusal(denial, { requestId, method, route, operation, steps, limited })
+}
+
+/**
+ * The answer to a request that must not go on; `undefined` for one that may. Adds no CORS headers.
+ */
+export const respond = (request: RequestHead, decision: Decision): Response | undefined => {
+  const denial = refusalOf(decision)
+  return denial && answerRefusal(request, denial, decision)
+}

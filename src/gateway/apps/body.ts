@@ -1,0 +1,59 @@
+import { type CodeOf, type Denial, denials } from '../../core/denial.ts'
+import { LIMITS } from '../../core/limits.ts'
+import { isPlainJson } from '../../core/media-type.ts'
+import { revocableSubjects } from '../../core/model/revocation.ts'
+import { fail, type Result } from '../../core/result.ts'
+import type { Room } from '../../core/room.ts'
+import { type bodyDenials, ownerOf, wholeBody } from '../../core/stages/body.ts'
+import { revocationDenial, revokedDenials } from '../../revocation/stage.ts'
+import type { Admin } from './context.ts'
+
+/** Why the body of a request to the gate itself is not read, beside what any body may be. */
+export const contentDenials = denials({
+  content_type_unsupported: [
+    'unsupported',
+    'This endpoint takes JSON only',
+    'Send the body as Content-Type: application/json, without Content-Encoding',
+  ],
+})
+
+type BodyCode = CodeOf<typeof bodyDenials> | CodeOf<typeof contentDenials>
+
+/**
+ * The bytes of a JSON request, within {@link LIMITS.adminBodyBytes} and {@link LIMITS.bodyReadMs}. Does not
+ * look at what the bytes say.
+ */
+export const readJsonBody = async (
+  request: Request,
+  room: Room,
+): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> => {
+  if (!isPlainJson(request.headers)) return fail(contentDenials('content_type_unsupported'))
+  return wholeBody(request.body, LIMITS.adminBodyBytes, room)
+}
+
+/** {@link readJsonBody} of somebody who must still be allowed to send it when its last byte has come. */
+export const readAdminBody = async (c: Admin): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> => {
+  const room = c
+    .get('ports')
+    .bodies.open(ownerOf(c.get('agent')), LIMITS.bodyReadMs + LIMITS.heldSlackMs)
+  try {
+    const body = await readJsonBody(c.req.raw, room)
+    const denial = body.ok ? await fallenMeanwhile(c) : undefined
+    return denial ? fail(denial) : body
+  } finally {
+    room.leave()
+  }
+}
+
+/** Why the token of the request does not stand any more; it did before the body was read. */
+const fallenMeanwhile = async (c: Admin): Promise<Denial | undefined> => {
+  const policy = c.get('policy')
+  const access = c.get('access')
+  const { revocations, clock } = c.get('ports')
+  try {
+    const entries = await revocations.lookup(revocableSubjects(access, c.get('agent')))
+    return revocationDenial({ policy, access }, entries, clock.now())
+  } catch (error) {
+    return revokedDenials('revocations_unavailable', { error: String(error) })
+  }
+}

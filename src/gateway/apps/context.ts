@@ -1,0 +1,36 @@
+import type { Context } from 'hono'
+import type { Denial } from '../../core/denial.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import type { AccessToken, AgentIdentity } from '../../core/model/token.ts'
+import type { GatePorts, Opened } from '../ports.ts'
+import type { AgentVariables } from './guard-middleware.ts'
+
+/** Values a request carries through the gate's apps. */
+export interface GateVariables extends AgentVariables {
+  policy: Policy
+  ports: GatePorts
+  requestId: string
+  /** The caller's address, as the policy says where it is found. */
+  clientIp: string | undefined
+  /** Set on the gate's own endpoints that ask for a token, and there it always is. */
+  agent: AgentIdentity
+  access: AccessToken
+  /** Answers a denial in the gate's own form; `extra` members join the body. */
+  deny: (denial: Denial, extra?: Readonly<Record<string, unknown>>) => Response
+  /** Set where no decision is made, so that none is written. */
+  isUnwritten: boolean
+  /** What became of the request after the line, for the journal. */
+  originStatus: number
+  /** Ids of the revocations that were made or lifted, for the journal. */
+  revocations: readonly string[]
+  denial: Denial
+}
+
+/** The environment of the gate's Hono apps. */
+export interface GateEnv {
+  Bindings: Opened
+  Variables: GateVariables
+}
+
+/** A request to an endpoint of the gate's own that asks for a token. */
+export type Admin = Context<GateEnv>

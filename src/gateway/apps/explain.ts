@@ -1,0 +1,67 @@
+import type { Context } from 'hono'
+import { utf8Decode } from '../../core/bytes.ts'
+import { denials } from '../../core/denial.ts'
+import { createGuard, type Decision } from '../../core/guard.ts'
+import { parseJsonObject } from '../../core/json.ts'
+import { isWithin } from '../../policy/rows.ts'
+import { explain, restricted } from '../answer/explain.ts'
+import { readAdminBody } from './body.ts'
+import type { GateEnv } from './context.ts'
+import { claimedBy, decodeExplanation } from './explain-request.ts'
+import { isReached, ownIssuer } from './reach.ts'
+import type { Problem } from './revocation-request.ts'
+
+const deny = denials({
+  explain_invalid: [
+    'badRequest',
+    'The request does not say well what to explain',
+    'Correct what `problems` names',
+  ],
+})
+
+/** The codes of the explain endpoint. */
+export const explainDenials = deny
+
+/** What an explanation cannot know, by the code it then has. */
+const NOTES = {
+  key_unknown:
+    'An explanation asks no issuer: for a request the gate may, and find a key that was added since',
+  keys_unavailable:
+    'An explanation asks no issuer: this part of the gate has no keys of it yet, or they are too old',
+}
+
+/**
+ * `POST /explain`: how a request would be decided now, step by step, by the same line that decides
+ * requests, on ports that change nothing. Shows stages and code only of a token that is not of an
+ * issuer within the caller's reach, of an encrypted one, and under a rule beyond that reach. Relies on the line before it for who
+ * calls and with which scope.
+ */
+export const explainRequest = async (c: Context<GateEnv>): Promise<Response> => {
+  const body = await readAdminBody(c)
+  if (!body.ok) return c.get('deny')(body.reason)
+  const json = parseJsonObject(utf8Decode(body.value) ?? '')
+  if (!json) return invalid(c, [{ path: '', message: 'must be one JSON object in UTF-8' }])
+  const wanted = decodeExplanation(json)
+  if (!wanted.ok) return invalid(c, wanted.reason)
+  const { request, token, around, asked } = wanted.value
+  const guard = createGuard(c.get('policy'), c.get('ports').explaining)
+  const { explanation, decision } = await explain(guard, request, { notes: NOTES, around, asked })
+  const isShown = isTokenReached(c, token) && isRuleReached(c, decision)
+  return c.json(isShown ? explanation : restricted(explanation), 200, {
+    'Cache-Control': 'no-store',
+  })
+}
+
+const isTokenReached = (c: Context<GateEnv>, token: string | undefined): boolean => {
+  if (token === undefined) return true
+  const { issuer, encrypted } = claimedBy(token)
+  return !encrypted && isReached(c, issuer)
+}
+
+const isRuleReached = (c: Context<GateEnv>, { known: { route } }: Decision): boolean => {
+  const own = ownIssuer(c)
+  return own === undefined || route === undefined || isWithin(route, own)
+}
+
+const invalid = (c: Context<GateEnv>, problems: readonly Problem[]): Response =>
+  c.get('deny')(deny('explain_invalid'), { problems })

@@ -1,0 +1,53 @@
+import type { Decision } from '../../core/guard.ts'
+import { isPreflight } from '../../core/request.ts'
+import { routeDenials } from '../../core/stages/route.ts'
+import { originalOf } from '../answer/handler.ts'
+import { metadataAnswer } from '../answer/metadata.ts'
+import { requestIdOf } from '../answer/request-id.ts'
+import { answerRefusal, respond } from '../answer/respond.ts'
+import { fetchOrigin } from '../platform/fetch-origin.ts'
+import type { Send } from '../relay/forward.ts'
+import { relay } from '../relay/relay.ts'
+
+/** How {@link forward} sends a request on. */
+export interface ForwardOptions {
+  /** By default `fetch`. */
+  readonly send?: Send
+  /** By default the caller's `X-Request-Id`, or a new one. */
+  readonly requestId?: string
+  /** The caller's address, for `X-Forwarded-For`. */
+  readonly clientIp?: string
+}
+
+/**
+ * Sends a request that may go on to its origin, with the verified identity, and gives back what the
+ * agent gets: the origin's answer, or a problem where there is none. A request that must not go on
+ * is refused here as well. Serves the resource's metadata. Adds no CORS headers: a preflight, which
+ * needs no token, is answered without any and never sent on. A body that somebody has read before is refused,
+ * never sent as an empty one.
+ */
+export const forward = async (
+  asked: Request,
+  decision: Decision,
+  { send: sendBy = fetchOrigin, ...given }: ForwardOptions = {},
+): Promise<Response> => {
+  const request = originalOf(asked)
+  const early = respond(request, decision) ?? metadataAnswer(request, decision)
+  if (early) return early
+  const { route, address, policy } = decision.known
+  if (route?.cors && decision.outcome === 'ended' && isPreflight(request)) {
+    return new Response(null, { status: 204 })
+  }
+  if (!route || !address || !policy || route.endpoint) {
+    return answerRefusal(request, routeDenials('route_unknown'), decision)
+  }
+  const { requestId = requestIdOf(request), clientIp } = given
+  const isFetched = sendBy === fetchOrigin
+  const { answer } = await relay(request, decision, {
+    send: sendBy,
+    requestId,
+    clientIp,
+    isFetched,
+  })
+  return answer.ok ? answer.value : answerRefusal(request, answer.reason, decision)
+}

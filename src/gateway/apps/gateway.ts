@@ -1,0 +1,205 @@
+import { chainDenials } from '../../core/chain.ts'
+import { type Denial, denials } from '../../core/denial.ts'
+import { type Decision, type Facts, type Guard, refusalOf } from '../../core/guard.ts'
+import { perObject } from '../../core/memo.ts'
+import { METADATA_PATH } from '../../core/model/metadata.ts'
+import type { Gate } from '../../core/model/policy.ts'
+import { readAddress } from '../../core/request.ts'
+import { refusal } from '../../mcp/refusal.ts'
+import { isRecorded, type RecordContext, recordOf, type Undecided } from '../answer/record.ts'
+import { requestIdOf } from '../answer/request-id.ts'
+import { serverTiming } from '../answer/server-timing.ts'
+import type { Opened } from '../ports.ts'
+import { relay } from '../relay/relay.ts'
+import { createApp } from './app.ts'
+import { connectionOf } from './connection.ts'
+import type { GateEnv } from './context.ts'
+import { explainRequest } from './explain.ts'
+import { guarding, withCors } from './guard-middleware.ts'
+import { jwks } from './jwks.ts'
+import { resourceMetadata } from './metadata.ts'
+import { policyInForce } from './policy.ts'
+import { ready } from './ready.ts'
+import { revocationsApp } from './revocations.ts'
+
+const deny = denials({
+  policy_invalid: [
+    'unavailable',
+    "The gate's configuration is not valid, so nothing is let through",
+    'Tell the operator to run: npx edgewarden check',
+  ],
+})
+
+export const gatewayDenials = deny
+
+/** Before the line has run, and where it does not run at all. */
+const UNDECIDED: Undecided = { outcome: 'ended', known: {}, waits: {} }
+
+/**
+ * Answers one request: the gate's own endpoints by a Hono app, everything else by the line and the relay. Every
+ * request but `PREFIX/health` walks the line first, and every decision is written to the journal.
+ */
+export const gateway = (request: Request, opened: Opened): Response | Promise<Response> =>
+  ownPath(request, opened.prefix) === undefined ? pass(request, opened) : own.fetch(request, opened)
+
+/** Where the gate's own endpoints are mounted: no canonical path begins like this. */
+const OWN = '/<gate>'
+
+/** What of a path an endpoint of the gate's own is found by; which rule a request falls under is the line's matter. */
+const ownPath = (request: Request, prefix: string): string | undefined => {
+  const reading = readAddress(request)
+  if (!reading.ok) return undefined
+  const { path } = reading.value
+  if (path.startsWith(`${prefix}/`)) return OWN + path.slice(prefix.length)
+  return path === METADATA_PATH || path.startsWith(`${METADATA_PATH}/`) ? path : undefined
+}
+
+/** One request, from its beginning to its line in the journal. */
+const beginExchange = (request: Request, { policy, ports, version, colo, cf }: Opened) => {
+  const time = ports.clock.now()
+  const id = crypto.randomUUID()
+  const requestId = requestIdOf(request, id)
+  return {
+    requestId,
+    clientIp: policy && addressOf(request, policy.gate, cf),
+    refuse(denial: Denial, decision: Decision | undefined, extra?: Extra): Response {
+      const { route, operation, limited }: Partial<Facts> = decision?.known ?? {}
+      const { method } = request
+      const context = { requestId, method, route, operation, steps: decision?.steps, limited }
+      return refusal(denial, context, extra)
+    },
+    /** Writes the line, and gives the answer back; with a `denial` that the gate has made. */
+    end(answer: Response, decision: Decision | undefined, what: Ended = {}): Response {
+      const { denial, revocations } = what
+      // What administrators do is written whatever the share.
+      if (revocations || isRecorded(decision ?? UNDECIDED, denial, policy?.gate.journal)) {
+        const about = { id, time, requestId, version, colo, ...what }
+        ports.journal.record(recordOf(decision ?? UNDECIDED, about))
+      }
+      const steps = decision?.steps
+      if (!steps) return answer
+      const told = new Response(answer.body, answer)
+      told.headers.append('Server-Timing', serverTiming(steps))
+      return told
+    },
+  }
+}
+
+type Extra = Readonly<Record<string, unknown>>
+/** What became of a request after the line. */
+type Ended = Pick<RecordContext, 'denial' | 'origin' | 'revocations'>
+
+/** A request that is no matter of the gate's own: judged, and relayed. */
+const pass = async (request: Request, opened: Opened): Promise<Response> => {
+  const { guard, ports, cf } = opened
+  const exchange = beginExchange(request, opened)
+  const { requestId, clientIp, refuse, end } = exchange
+  let decision: Decision | undefined
+  let ended: Ended | undefined
+  try {
+    if (!guard) {
+      const denial = deny('policy_invalid')
+      return end(refuse(denial, undefined), undefined, { denial })
+    }
+    const decided = await guard(request, { caller: clientIp, connection: connectionOf(cf) })
+    decision = decided
+    const answered = async () => {
+      const refused = refusalOf(decided)
+      if (refused) return refuse(refused, decided)
+      const { send } = ports
+      const { answer, origin } = await relay(request, decided, {
+        send,
+        requestId,
+        clientIp,
+        isFetched: true,
+      })
+      ended = { origin, ...(!answer.ok && { denial: answer.reason }) }
+      return answer.ok ? answer.value : refuse(answer.reason, decided)
+    }
+    const answer = await withCors(request, decided, answered)
+    // A preflight is answered without asking.
+    if (decided.outcome === 'ended' && !ended) answer.headers.set('X-Request-Id', requestId)
+    return end(answer, decision, ended)
+  } catch (error) {
+    ports.onError('gateway', error)
+    const denial = chainDenials('unavailable')
+    return end(refuse(denial, decision), decision, { ...ended, denial })
+  }
+}
+
+/** The gate's own endpoints. */
+const own = createApp<GateEnv>((request, options) => {
+  const { prefix } = (options as { readonly env: Opened }).env
+  return ownPath(request, prefix) ?? OWN
+})
+
+own.use(async (c, next) => {
+  const { policy, ports } = c.env
+  const { raw } = c.req
+  const { requestId, clientIp, refuse, end } = beginExchange(raw, c.env)
+  c.set('ports', ports)
+  c.set('deny', (denial, extra) => {
+    c.set('denial', denial)
+    return refuse(denial, c.get('decision'), extra)
+  })
+  if (policy) {
+    c.set('policy', policy)
+    c.set('clientIp', clientIp)
+  }
+  await next()
+  c.res.headers.set('X-Request-Id', requestId)
+  if (c.get('isUnwritten')) return
+  const [denial, revocations] = [c.get('denial'), c.get('revocations')]
+  c.res = end(c.res, c.get('decision'), { denial, revocations })
+})
+
+own.get(`${OWN}/health`, (c) => {
+  c.set('isUnwritten', true)
+  return c.json({ status: 'ok' }, 200, { 'Cache-Control': 'no-store' })
+})
+
+const guarded = perObject((guard: Guard) =>
+  guarding<GateEnv>(guard, {
+    refuse: (denial, c) => c.get('deny')(denial),
+    clientIp: (c) => c.get('clientIp'),
+    connection: (c) => connectionOf(c.env.cf),
+  }),
+)
+
+own.use((c, next) => {
+  const { guard } = c.env
+  if (guard) return guarded(guard)(c, next)
+  c.res = c.get('deny')(deny('policy_invalid'))
+  return Promise.resolve()
+})
+own.get(`${OWN}/ready`, ready)
+own.get(`${OWN}/jwks.json`, jwks)
+own.route(OWN, revocationsApp)
+own.post(`${OWN}/explain`, explainRequest)
+own.get(`${OWN}/policy`, policyInForce)
+own.use(`${METADATA_PATH}/*`, resourceMetadata)
+
+own.notFound((c) => c.get('deny')(unexpected()))
+own.onError((error, c) => {
+  c.get('ports').onError('gateway', error)
+  return c.get('deny')(unexpected())
+})
+
+const unexpected = (): Denial => chainDenials('unavailable')
+
+const addressOf = (
+  request: Request,
+  { clientIp }: Gate,
+  told: Opened['cf'],
+): string | undefined => {
+  switch (clientIp.from) {
+    case 'header':
+      return request.headers.get(clientIp.name) ?? undefined
+    case 'connection':
+      return told()
+        ?.clientIp?.replace(/:\d+$/, '')
+        .replace(/^\[|\]$/g, '')
+    case 'none':
+      return undefined
+  }
+}

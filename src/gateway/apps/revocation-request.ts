@@ -1,0 +1,244 @@
+import * as v from 'valibot'
+import { type JsonObject, own } from '../../core/json.ts'
+import { LIMITS } from '../../core/limits.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import type { RevocationQuery } from '../../core/model/ports.ts'
+import {
+  KINDS,
+  type Kind,
+  MODES,
+  REACHES,
+  type Revocation,
+  revocationId,
+} from '../../core/model/revocation.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+
+/** One thing that is wrong with a request, and where: `revocations[2].kind`. */
+export interface Problem {
+  readonly path: string
+  readonly message: string
+}
+
+const DAY = 24 * 60 * 60
+/** Seconds: 2100-01-01, the last moment an entry may be said to expire. */
+const LAST_EXPIRY = Date.UTC(2100) / 1000
+
+const keys = (issue: v.StrictObjectIssue): string =>
+  issue.expected === 'never'
+    ? 'is not a known key'
+    : issue.received === 'undefined'
+      ? 'is required'
+      : 'must be an object'
+
+const text = (length: number) => {
+  const message = `must be text of 1 to ${length} characters`
+  return v.pipe(
+    v.string(message),
+    v.minLength(1, message),
+    v.maxLength(length, message),
+    v.check((value) => value.isWellFormed(), 'must not hold lone surrogates'),
+  )
+}
+
+const seconds = v.pipe(
+  v.number('must be a number of seconds since the epoch'),
+  v.safeInteger('must be whole seconds since the epoch'),
+  v.minValue(0, 'must not be before the epoch'),
+)
+
+const kind = v.picklist(KINDS, `must be one of ${KINDS.join(', ')}`)
+const value = text(LIMITS.revocationValue)
+const issuer = text(LIMITS.revocationValue)
+
+const FIELDS = {
+  kind,
+  issuer,
+  value: v.optional(value),
+  mode: v.optional(v.picklist(MODES, `must be one of ${MODES.join(', ')}`)),
+  at: v.optional(seconds),
+  expires: v.optional(seconds),
+  reason: v.optional(text(LIMITS.revocationReason)),
+}
+const FORCE = { force: v.optional(v.boolean('must be true or false')) }
+
+const MANY_ENTRIES = `must be a list of 1 to ${LIMITS.revocationsPerCall} entries`
+const ENTRY = v.strictObject(FIELDS, keys)
+const ONE = v.strictObject({ ...FIELDS, ...FORCE }, keys)
+const MANY = v.strictObject(
+  {
+    revocations: v.pipe(
+      v.array(ENTRY, MANY_ENTRIES),
+      v.minLength(1, MANY_ENTRIES),
+      v.maxLength(LIMITS.revocationsPerCall, MANY_ENTRIES),
+    ),
+    ...FORCE,
+  },
+  keys,
+)
+
+/** An entry as asked for, before anything about it is filled in. */
+type Wanted = v.InferOutput<typeof ENTRY>
+
+/** What a POST asks for. `paths` says where each entry stood, as a prefix. */
+export interface WantedRevocations {
+  readonly entries: readonly { readonly path: string; readonly wanted: Wanted }[]
+  readonly force: boolean
+}
+
+/**
+ * A body to the entries it asks for: one entry, or a list of them. Judges the form only; what the
+ * entries mean under a policy is for {@link toRevocations}.
+ */
+export const decodeRevocations = (
+  body: JsonObject,
+): Result<WantedRevocations, readonly Problem[]> => {
+  if (own(body, 'revocations') === undefined) {
+    const one = v.safeParse(ONE, body)
+    if (!one.success) return fail(problemsOf(one.issues))
+    const { force = false, ...wanted } = one.output
+    return ok({ entries: [{ path: '', wanted }], force })
+  }
+  const many = v.safeParse(MANY, body)
+  if (!many.success) return fail(problemsOf(many.issues))
+  const { revocations, force = false } = many.output
+  return ok({
+    entries: revocations.map((wanted, index) => ({ path: `revocations[${index}].`, wanted })),
+    force,
+  })
+}
+
+/**
+ * Entries as they are to be stored, with their defaults: `at` is now, a token's entry and a
+ * `before` leave when no covered token can be valid any more; a token's entry a little later than what was
+ * given. `own`: who makes them administers this issuer alone. Does not judge whether they may.
+ */
+export const toRevocations = async (
+  { entries }: WantedRevocations,
+  { policy, now, ...made }: { policy: Policy; now: number } & Pick<Revocation, 'createdBy' | 'own'>,
+): Promise<Result<readonly Revocation[], readonly Problem[]>> => {
+  const tolerance = policy.gate.clockTolerance
+  const life = longestLife(policy)
+  const problems: Problem[] = []
+  const stored: Revocation[] = []
+  for (const { path, wanted } of entries) {
+    const { kind, issuer, mode = 'block', reason } = wanted
+    const value = namedValue(policy, { kind, issuer, value: wanted.value ?? '' })
+    const at = mode === 'before' ? (wanted.at ?? now) : undefined
+    // A token is taken for a while after its own `exp`, which is what is often given here.
+    const late = kind === 'token' ? LIMITS.lateTokenSeconds : 0
+    const given = wanted.expires === undefined ? undefined : wanted.expires + late
+    const expires =
+      given ?? (at !== undefined ? at + life : kind === 'token' ? now + life : undefined)
+    const rules: readonly (readonly [broken: boolean, field: string, message: string])[] = [
+      [!isKnown(policy, wanted), 'issuer', 'is not an issuer of this gate'],
+      [kind === 'issuer' && value !== '', 'value', 'must be left out for kind issuer'],
+      [kind !== 'issuer' && value === '', 'value', 'is required'],
+      [mode === 'block' && wanted.at !== undefined, 'at', 'is only for mode before'],
+      [at !== undefined && at > now + tolerance, 'at', 'must not be in the future'],
+      [
+        wanted.expires === undefined && expires !== undefined && expires <= now,
+        'at',
+        'is so long ago that no token from before it is valid any more',
+      ],
+      [given !== undefined && given <= now, 'expires', 'must be in the future'],
+      [expires !== undefined && expires > LAST_EXPIRY, 'expires', 'must be before the year 2100'],
+    ]
+    for (const [broken, field, message] of rules) {
+      if (broken) problems.push({ path: `${path}${field}`, message })
+    }
+    stored.push({
+      id: await revocationId({ kind, issuer, value }, mode, made.own),
+      kind,
+      issuer,
+      value,
+      mode,
+      ...(at !== undefined && { at }),
+      ...(expires !== undefined && { expires }),
+      ...(reason !== undefined && { reason }),
+      created: now,
+      ...made,
+    })
+  }
+  return problems.length > 0 ? fail(problems) : ok(stored)
+}
+
+/** The prefix that ids of an issuer's agents have for the origin. */
+export const prefixOf = ({ issuers }: Policy, issuer: string | undefined): string =>
+  issuers.get(issuer ?? '')?.agentPrefix ?? ''
+
+interface Named {
+  readonly kind: Kind | undefined
+  readonly issuer: string | undefined
+  readonly value: string
+}
+
+/**
+ * The one spelling of a value. An agent is named as its issuer names it: where a value begins with the
+ * issuer's prefix, what follows is the agent.
+ */
+export const namedValue = (policy: Policy, { kind, issuer, value }: Named): string => {
+  const prefix = kind === 'agent' ? prefixOf(policy, issuer) : ''
+  return value.startsWith(prefix) && value !== prefix ? value.slice(prefix.length) : value
+}
+
+/** An issuer whose tokens are taken or, for kind `agent`, whose actors count in some of them. */
+const isKnown = ({ issuers }: Policy, { kind, issuer }: Pick<Revocation, 'kind' | 'issuer'>) =>
+  issuers.has(issuer) ||
+  (kind === 'agent' && [...issuers.values()].some((one) => one.delegation.issuers.has(issuer)))
+
+/** Seconds after which every token issued now is refused for its age, at least a day. */
+const longestLife = ({ issuers, gate }: Policy): number =>
+  Math.max(
+    DAY,
+    ...[...issuers.values()].map(({ maxLifetime }) => maxLifetime + 2 * gate.clockTolerance),
+  )
+
+const number = (pattern: RegExp, message: string) =>
+  v.pipe(v.string(message), v.regex(pattern, message), v.transform(Number))
+
+const QUERY = v.strictObject(
+  {
+    kind: v.optional(kind),
+    issuer: v.optional(issuer),
+    value: v.optional(value),
+    created_by: v.optional(text(2 * LIMITS.revocationValue + 1)),
+    reach: v.optional(v.picklist(REACHES, `must be one of ${REACHES.join(', ')}`)),
+    limit: v.optional(number(/^(?:[1-9]\d{0,2}|1000)$/, 'must be 1 to 1000')),
+    cursor: v.optional(number(/^\d{1,15}$/, 'must be the cursor of a page before')),
+  },
+  keys,
+)
+
+/** The query of a GET or DELETE; each parameter at most once, and none that is not known. */
+export const decodeQuery = (
+  given: Readonly<Record<string, readonly string[]>>,
+): Result<RevocationQuery, readonly Problem[]> => {
+  const repeated = Object.keys(given).filter((name) => given[name]?.length !== 1)
+  if (repeated.length > 0) {
+    return fail(repeated.map((path) => ({ path, message: 'must be given once' })))
+  }
+  const parsed = v.safeParse(
+    QUERY,
+    Object.fromEntries(Object.entries(given).map(([name, [first]]) => [name, first])),
+  )
+  if (!parsed.success) return fail(problemsOf(parsed.issues))
+  const { kind, issuer, value, created_by: createdBy, reach, limit = 100, cursor } = parsed.output
+  return ok({
+    limit,
+    ...(kind !== undefined && { kind }),
+    ...(issuer !== undefined && { issuer }),
+    ...(value !== undefined && { value }),
+    ...(createdBy !== undefined && { createdBy }),
+    ...(reach !== undefined && { own: reach === 'own' }),
+    ...(cursor !== undefined && { cursor }),
+  })
+}
+
+const problemsOf = (issues: readonly v.BaseIssue<unknown>[]): readonly Problem[] =>
+  issues.map(({ path = [], message }) => ({
+    path: path
+      .map(({ key }) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+      .join('')
+      .replace(/^\./, ''),
+    message,
+  }))

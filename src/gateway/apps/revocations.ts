@@ -1,0 +1,232 @@
+import { utf8Decode } from '../../core/bytes.ts'
+import { type Denial, denials } from '../../core/denial.ts'
+import { parseJsonObject } from '../../core/json.ts'
+import type { RevocationPage, RevocationQuery, RevocationStore } from '../../core/model/ports.ts'
+import {
+  isRevoked,
+  type Revocation,
+  revocableSubjects,
+  type ShardStatus,
+  subjectKey,
+} from '../../core/model/revocation.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { revokedDenials } from '../../revocation/stage.ts'
+import { createApp } from './app.ts'
+import { readAdminBody } from './body.ts'
+import type { Admin, GateEnv } from './context.ts'
+import { isReached, ownIssuer } from './reach.ts'
+import {
+  decodeQuery,
+  decodeRevocations,
+  namedValue,
+  type Problem,
+  prefixOf,
+  toRevocations,
+} from './revocation-request.ts'
+
+/** The codes of the revocation endpoints. */
+export const revocationDenials = denials({
+  revocation_invalid: [
+    'badRequest',
+    'The request does not say well what to revoke or to list',
+    'Correct what `problems` names; nothing was changed',
+  ],
+  admin_reach: [
+    'forbidden',
+    "This token may not administer that issuer's revocations",
+    'Use a token of that issuer, or of one that may administer every issuer',
+  ],
+  would_lock_out: [
+    'conflict',
+    'The revocation covers the token that asks for it',
+    'Repeat the call with force set to true if that is meant; nothing was changed',
+  ],
+  revocation_unknown: [
+    'notFound',
+    'There is no such revocation, or it is not one for this token',
+    'It may have expired or been lifted; list the revocations to see what is there. Only an administrator of every issuer can lift what one of them made',
+  ],
+  revocations_full: [
+    'full',
+    'The revocation set is full',
+    'Lift or wait out old revocations, or revoke something wider in place of many tokens; the last tenth of the set is for administrators of every issuer',
+  ],
+  revocations_share_full: [
+    'full',
+    'Administrators of this issuer have filled their tenth of the revocation set',
+    'Lift or wait out revocations that they have made, or revoke something wider in place of many tokens; an administrator of every issuer is not bound by it',
+  ],
+})
+
+const deny = revocationDenials
+
+const FULL = { set: 'revocations_full', share: 'revocations_share_full' } as const
+
+const ID = /^[A-Za-z0-9_-]{22}$/
+
+/**
+ * `POST`, `GET` and `DELETE /revocations`: makes, lists and lifts entries within the caller's
+ * reach. Relies on the line before it for who calls and with which scope; it judges only what the
+ * caller may reach.
+ */
+export const revocationsApp = createApp<GateEnv>()
+  .post('/revocations', async (c) => {
+    const body = await readAdminBody(c)
+    if (!body.ok) return c.get('deny')(body.reason)
+    const json = parseJsonObject(utf8Decode(body.value) ?? '')
+    if (!json) return invalid(c, [{ path: '', message: 'must be one JSON object in UTF-8' }])
+    const wanted = decodeRevocations(json)
+    if (!wanted.ok) return invalid(c, wanted.reason)
+    // Before the entries are held against the policy: what is out of reach is not told apart.
+    if (!wanted.value.entries.every((one) => isReached(c, one.wanted.issuer))) return beyond(c)
+    const { id, issuer } = c.get('agent')
+    const now = Math.floor(c.get('ports').clock.now() / 1000)
+    const entries = await toRevocations(wanted.value, {
+      policy: c.get('policy'),
+      now,
+      createdBy: `${issuer} ${id}`,
+      ...(ownIssuer(c) !== undefined && { own: true }),
+    })
+    if (!entries.ok) return invalid(c, entries.reason)
+    if (!wanted.value.force && locksOut(c, entries.value, now)) {
+      return c.get('deny')(deny('would_lock_out'))
+    }
+    const stored = await ask(c, (store) => store.add(entries.value))
+    if (!stored.ok) return c.get('deny')(stored.reason)
+    if ('full' in stored.value) return c.get('deny')(deny(FULL[stored.value.full]))
+    const { added, shards } = stored.value
+    c.set(
+      'revocations',
+      added.map(({ id }) => id),
+    )
+    const told = { revocations: added.map(presenter(c)), ...presentShards(shards) }
+    if (shards.pending.length === 0) return answer(c, told)
+    // Shards take changes in their order, so that who has the one written last has them all.
+    const last = entries.value.at(-1)?.id
+    c.header('location', `${c.get('policy').gate.prefix}/revocations/${last}`)
+    return answer(c, told, 202)
+  })
+  .get('/revocations', (c) => answerPage(c, c.req.queries(), (store, query) => store.list(query)))
+  .delete('/revocations', (c) => {
+    const { limit: _, cursor: __, ...filters } = c.req.queries()
+    if (Object.keys(filters).length === 0) {
+      return invalid(c, [{ path: '', message: 'must say which, such as by kind or issuer' }])
+    }
+    const reach = ownIssuer(c) === undefined ? undefined : ['own']
+    if (reach && filters.reach?.includes('all')) return beyond(c)
+    const given = { ...c.req.queries(), ...(reach && { reach }) }
+    return answerPage(c, given, async (store, query) => {
+      const page = await store.removePage(query)
+      c.set(
+        'revocations',
+        page.revocations.map(({ id }) => id),
+      )
+      return page
+    })
+  })
+  .get('/revocations/:id', async (c) => {
+    const entry = await find(c, c.req.param('id'))
+    if (!entry.ok) return c.get('deny')(entry.reason)
+    const { revocation, shards } = entry.value
+    return answer(c, { revocation: presenter(c)(revocation), ...presentShards(shards) })
+  })
+  .delete('/revocations/:id', async (c) => {
+    const id = c.req.param('id')
+    const removed = ID.test(id)
+      ? await ask(c, (store) => store.remove(id, ownIssuer(c)))
+      : ok(false)
+    if (!removed.ok) return c.get('deny')(removed.reason)
+    if (!removed.value) return c.get('deny')(deny('revocation_unknown'))
+    c.set('revocations', [id])
+    return c.body(null, 204, { 'cache-control': 'no-store' })
+  })
+
+const answer = (c: Admin, body: object, status: 200 | 202 = 200): Response =>
+  c.json(body, status, { 'cache-control': 'no-store' })
+
+const invalid = (c: Admin, problems: readonly Problem[]): Response =>
+  c.get('deny')(deny('revocation_invalid'), { problems })
+
+const beyond = (c: Admin): Response => c.get('deny')(deny('admin_reach'))
+
+/** A page of entries that a query names, within the caller's reach. */
+const answerPage = async (
+  c: Admin,
+  given: Readonly<Record<string, readonly string[]>>,
+  call: (store: RevocationStore, query: RevocationQuery) => Promise<RevocationPage>,
+): Promise<Response> => {
+  const query = decodeQuery(given)
+  if (!query.ok) return invalid(c, query.reason)
+  const { issuer = ownIssuer(c), kind, value, ...rest } = query.value
+  if (issuer !== undefined && !isReached(c, issuer)) return beyond(c)
+  const page = await ask(c, (store) =>
+    call(store, {
+      ...rest,
+      ...(kind !== undefined && { kind }),
+      ...(issuer !== undefined && { issuer }),
+      ...(value !== undefined && { value: namedValue(c.get('policy'), { kind, issuer, value }) }),
+    }),
+  )
+  if (!page.ok) return c.get('deny')(page.reason)
+  const { revocations, cursor } = page.value
+  return answer(c, {
+    revocations: revocations.map(presenter(c)),
+    ...(cursor !== undefined && { cursor: String(cursor) }),
+  })
+}
+
+const ask = async <Value>(
+  c: Admin,
+  call: (store: RevocationStore) => Promise<Value>,
+): Promise<Result<Value, Denial>> => {
+  try {
+    return ok(await call(c.get('ports').store))
+  } catch (error) {
+    return fail(revokedDenials('revocations_unavailable', { error: String(error) }))
+  }
+}
+
+type Found = NonNullable<Awaited<ReturnType<RevocationStore['get']>>>
+
+/** The entry with this id, where the caller reaches it. */
+const find = async (c: Admin, id: string): Promise<Result<Found, Denial>> => {
+  if (!ID.test(id)) return fail(deny('revocation_unknown'))
+  const found = await ask(c, (store) => store.get(id))
+  if (!found.ok) return found
+  // What is out of reach is not told apart from what is not there.
+  return found.value && isReached(c, found.value.revocation.issuer)
+    ? ok(found.value)
+    : fail(deny('revocation_unknown'))
+}
+
+/** Whether one of the entries would revoke the token that asks for it. */
+const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolean => {
+  const access = c.get('access')
+  const own = new Set(revocableSubjects(access, c.get('agent')).map(subjectKey))
+  const token = {
+    issuedAt: access.issuedAt,
+    now,
+    tolerance: c.get('policy').gate.clockTolerance,
+  }
+  return entries.some((entry) => own.has(subjectKey(entry)) && isRevoked(entry, token))
+}
+
+/** `pending` only where something is. */
+const presentShards = ({ total, acknowledged, pending }: ShardStatus) => ({
+  shards: { total, acknowledged, ...(pending.length > 0 && { pending }) },
+})
+
+/** Tells an entry; an agent also by the id that origins are told, where that is another. */
+const presenter = (c: Admin) => (told: Revocation) => {
+  const { value, created, createdBy, own, renewed, renewedBy, ...entry } = told
+  const prefix = entry.kind === 'agent' ? prefixOf(c.get('policy'), entry.issuer) : ''
+  return {
+    ...entry,
+    ...(entry.kind !== 'issuer' && { value }),
+    ...(prefix !== '' && { name: prefix + value }),
+    reach: own ? 'own' : 'all',
+    created,
+    created_by: createdBy,
+    ...(renewed !== undefined && { renewed, renewed_by: renewedBy }),
+  }
+}

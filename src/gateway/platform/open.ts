@@ -1,0 +1,163 @@
+import { waitUntil } from 'cloudflare:workers'
+import { createAssertionKeys, createAssertionMemory } from '../../assertion/keys.ts'
+import { KEEPER_NAME } from '../../assertion/plan.ts'
+import { createGuard } from '../../core/guard.ts'
+import { createRooms } from '../../core/room.ts'
+import { createKeyCache } from '../../keys/cache.ts'
+import { createKeepers, refreshAhead } from '../../keys/key-service-client.ts'
+import { createKeySource, type KeySourceOptions } from '../../keys/source.ts'
+import { createLimits, type RateLimitBinding } from '../../limit/client.ts'
+import { createAddressLimits } from '../../limit/memory.ts'
+import { retryOnce } from '../../platform/calls.ts'
+import { system } from '../../platform/system.ts'
+import { createReplays } from '../../replay/client.ts'
+import { createRevocations } from '../../revocation/client.ts'
+import { createSnapshotMemory } from '../../revocation/snapshot.ts'
+import type { GatePorts, Opened, PlatformFacts } from '../ports.ts'
+import type { Send } from '../relay/forward.ts'
+import { withoutCoding } from '../relay/without-secrets.ts'
+import type { Env } from './env.ts'
+import { explainingPorts } from './explain-ports.ts'
+import { DECODED_IN_WORKERD } from './fetch-origin.ts'
+import { consoleJournal } from './journal.ts'
+import { createPolicyLoader } from './policy.ts'
+import { createReadiness } from './readiness.ts'
+import { createSessions } from './sessions.ts'
+import { createTokenMemory } from './token-memory.ts'
+
+const { clock, log } = system
+
+/** What an isolate keeps between requests: plain data and keys, never a stub or a stream. */
+const policyOf = createPolicyLoader(log)
+const keyCache = createKeyCache(clock)
+const tokens = createTokenMemory({ clock })
+const readinessOf = createReadiness(clock)
+const addresses = createAddressLimits({ clock })
+const snapshotMemory = createSnapshotMemory()
+const bodies = createRooms(clock)
+const assertionMemory = createAssertionMemory()
+/** The data centre, as the platform says with the first request; all isolates of one ask the same shard. */
+let colo: string | undefined
+let isPlaced = false
+
+type Gate = Omit<Opened, 'cf' | 'colo'>
+
+let opened: { readonly env: Env; readonly gate: Gate } | undefined
+
+/** Everything one request needs; all but what the request brings is made once per environment. */
+export const openGate = (request: Request, env: Env): Opened => {
+  if (opened?.env !== env) opened = { env, gate: gateOf(env) }
+  const cf = () => (request as { readonly cf?: PlatformFacts }).cf
+  if (!isPlaced) {
+    colo = cf()?.colo
+    isPlaced = true
+  }
+  return { ...opened.gate, colo, cf }
+}
+
+/** What the cron trigger is for: see {@link refreshAhead}. */
+export const refreshKeys = async (env: Env): Promise<void> => {
+  const { policy } = policyOf(env)
+  if (policy && env.KEY_KEEPER) await refreshAhead(policy, createKeepers(env.KEY_KEEPER), log)
+}
+
+const gateOf = (env: Env): Gate => {
+  const { policy, prefix } = policyOf(env)
+  const ports = portsOf(env, policy)
+  return {
+    prefix,
+    policy,
+    ports,
+    guard: policy && createGuard(policy, ports),
+    version: env.CF_VERSION_METADATA?.id,
+  }
+}
+
+const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
+  const revocations =
+    env.REVOCATIONS && policy
+      ? createRevocations(env.REVOCATIONS, policy.gate.placement, {
+          memory: snapshotMemory,
+          clock,
+          waitUntil,
+          log,
+          place: () => colo ?? '',
+        })
+      : unbound
+  const keyOptions: KeySourceOptions = {
+    cache: keyCache,
+    ...(env.JWKS_CACHE && { kv: env.JWKS_CACHE }),
+    keeper: env.KEY_KEEPER ? createKeepers(env.KEY_KEEPER) : unkept,
+    clock,
+    waitUntil,
+    log,
+  }
+  const signingKeys = signingKeysOf(env, policy)
+  const sessions = createSessions({ keys: signingKeys, clock })
+  const jurisdiction = policy?.gate.placement.jurisdiction
+  const limits = createLimits({
+    objects: env.RATE_LIMITER,
+    jurisdiction,
+    binding: (name) => env[name] as RateLimitBinding | undefined,
+    addresses,
+  })
+  const replays = createReplays({ objects: env.REPLAYS, jurisdiction })
+  return {
+    clock,
+    keys: createKeySource(keyOptions),
+    tokens,
+    bodies,
+    revocations,
+    store: revocations,
+    limits,
+    replays,
+    signingKeys,
+    sessions,
+    journal: consoleJournal,
+    send: sender(env),
+    explaining: explainingPorts(keyOptions, { revocations, limits, replays, signingKeys, bodies }),
+    readiness: () => readinessOf(policy, keyOptions, revocations, signingKeys),
+    onError: (stage, error) => log({ event: 'unexpected_error', stage, error: String(error) }),
+  }
+}
+
+const signingKeysOf = (env: Env, policy: Opened['policy']): GatePorts['signingKeys'] => {
+  const rule = policy?.gate.assertion
+  if (!rule) return unsigned
+  const { ASSERTION_KEEPER: objects } = env
+  return createAssertionKeys({
+    memory: assertionMemory,
+    rule,
+    ...(objects && {
+      keeper: (wanted) => retryOnce(async () => await objects.getByName(KEEPER_NAME).keys(wanted)),
+    }),
+    clock,
+    waitUntil,
+    log,
+  })
+}
+
+/** Without its bindings a policy is not valid, so nobody is answered from these. */
+const unreachable = () => Promise.reject(new Error('REVOCATIONS is not bound'))
+const unkept = { ask: () => Promise.reject(new Error('KEY_KEEPER is not bound')) }
+const unsigned: GatePorts['signingKeys'] = {
+  signing: () => Promise.reject(new Error('assertion is off')),
+  published: () => [],
+}
+const unbound: ReturnType<typeof createRevocations> = {
+  lookup: unreachable,
+  list: unreachable,
+  get: unreachable,
+  add: unreachable,
+  remove: unreachable,
+  removePage: unreachable,
+}
+
+const sender =
+  (env: Env): Send =>
+  ({ service, via }, url, outbound, isRead) => {
+    const name = service ?? via
+    const sent =
+      name === undefined ? fetch(url, outbound) : (env[name] as Fetcher).fetch(url, outbound)
+    return isRead ? sent.then((answer) => withoutCoding(answer, DECODED_IN_WORKERD)) : sent
+  }

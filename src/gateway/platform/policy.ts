@@ -1,0 +1,58 @@
+import { isObject, own } from '../../core/json.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import { workerEnv } from '../../policy/env.ts'
+import { DEFAULT_PREFIX } from '../../policy/gate.ts'
+import type { PolicyIssue } from '../../policy/issues.ts'
+import { readPolicy } from '../../policy/parse.ts'
+import { isPolicyVariable, readVars } from '../../policy/vars.ts'
+import type { Env } from './env.ts'
+
+/** The policy of an environment, and where the gate's own endpoints are even without one. */
+export interface LoadedPolicy {
+  readonly policy: Policy | undefined
+  readonly prefix: string
+}
+
+/**
+ * Loads policies and keeps the last one. An isolate may outlive a change of its variables, so the
+ * kept one counts only for the very same inputs. Mistakes are logged once per configuration.
+ */
+export const createPolicyLoader = (log: (event: Record<string, unknown>) => void) => {
+  let slot: { env: Env; inputs: readonly unknown[]; loaded: LoadedPolicy } | undefined
+  return (env: Env): LoadedPolicy => {
+    if (slot?.env === env) return slot.loaded
+    const inputs = inputsOf(env)
+    const unchanged =
+      slot?.inputs.length === inputs.length && slot.inputs.every((one, i) => one === inputs[i])
+    slot = { env, inputs, loaded: slot && unchanged ? slot.loaded : load(env, log) }
+    return slot.loaded
+  }
+}
+
+/** Names of everything bound, with the values of policy variables and secrets. */
+const inputsOf = (env: Env): readonly unknown[] =>
+  Object.keys(env)
+    .sort()
+    .flatMap((name) => {
+      const value = env[name]
+      return [name, isPolicyVariable(name) || typeof value === 'string' ? value : undefined]
+    })
+
+const load = (env: Env, log: (event: Record<string, unknown>) => void): LoadedPolicy => {
+  const read = readPolicy(env, workerEnv(env))
+  if (read.ok) {
+    const { policy, warnings } = read.value
+    if (warnings.length > 0) log({ event: 'policy_warnings', warnings: warnings.map(asText) })
+    return { policy, prefix: policy.gate.prefix }
+  }
+  log({ event: 'policy_invalid', mistakes: read.reason.map(asText) })
+  return { policy: undefined, prefix: prefixIn(readVars(env).vars.GATE) ?? DEFAULT_PREFIX }
+}
+
+/** A broken policy must not move the health check of an operator who set the prefix. */
+const prefixIn = (gate: unknown): string | undefined => {
+  const prefix = isObject(gate) ? own(gate, 'prefix') : undefined
+  return typeof prefix === 'string' && /^\/.*[^/]$/.test(prefix) ? prefix : undefined
+}
+
+const asText = ({ path, message }: PolicyIssue): string => `${path}: ${message}`

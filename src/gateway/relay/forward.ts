@@ -1,0 +1,228 @@
+import { assertionFor, UNSIGNED } from '../../assertion/assertion.ts'
+import { signingDenials } from '../../assertion/stage.ts'
+import { chainDenials } from '../../core/chain.ts'
+import { type Denial, denials } from '../../core/denial.ts'
+import { LIMITS } from '../../core/limits.ts'
+import type { Route, Target } from '../../core/model/route.ts'
+import { partsOf, pathAtOrigin } from '../../core/model/well-known.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { bodyDenials, ownerOf } from '../../core/stages/body.ts'
+import { isRead, type OriginContext, originHeaders } from './origin-headers.ts'
+import { isEventStream } from './streams.ts'
+import { following, patience, streamed } from './upload.ts'
+import { watchUpload } from './upload-watch.ts'
+import { isReadable } from './without-secrets.ts'
+
+const deny = denials({
+  body_unexpected: [
+    'badRequest',
+    'A GET or HEAD request with a body cannot be forwarded',
+    'Send the request without a body, or with a method whose body has a meaning (RFC 9110 §9.3.1)',
+  ],
+  origin_unreachable: [
+    'badOrigin',
+    'The origin behind the gate could not be reached, its answer is no HTTP answer, or the request broke off',
+    'Try again; if it lasts, tell the operator the request_id',
+  ],
+  origin_timeout: [
+    'originTimeout',
+    'The origin behind the gate did not answer in time',
+    'Try again later, or ask for less in one request',
+  ],
+  origin_credential_refused: [
+    'badOrigin',
+    "The origin refused the gate's own credential",
+    'Your token is not at fault; tell the operator the request_id',
+  ],
+  origin_encoding_unsupported: [
+    'badOrigin',
+    'The origin answered in a coding, a charset or a part that the gate does not read, on a route where it must',
+    'Your request is not at fault; tell the operator the request_id',
+  ],
+})
+
+export const forwardDenials = deny
+
+/** What an origin is sent, as `fetch` takes it: a Request made of it would be one more copy of its headers. */
+export interface Outbound extends Omit<RequestInit, 'headers'> {
+  readonly headers: Headers
+}
+
+/**
+ * Sends a request to an origin: the network, or a named service binding. With `isRead` the answer's body will
+ * be searched: it is to be decoded, and `Content-Encoding` taken away, or left as it is and then refused.
+ */
+export type Send = (
+  target: Target,
+  url: string,
+  outbound: Outbound,
+  isRead: boolean,
+) => Promise<Response>
+
+/** What a request is forwarded with. */
+export interface ForwardContext extends OriginContext {
+  readonly send: Send
+}
+
+/** Why there is no answer to hand back, and the origin's status where it gave one. */
+export interface ForwardFault {
+  readonly denial: Denial
+  readonly status?: number
+}
+
+/**
+ * Sends an allowed request to its origin: inbound identity and forwarding headers removed, the
+ * verified ones set, the path as it was matched, bodies streaming both ways, redirects handed
+ * back. Decides nothing: the line has. Gives the origin's response untouched, or a denial; a body that
+ * somebody has read before is not sent. Until there is a response it ends with the request's signal, which
+ * is not looked at in workerd.
+ */
+export const forward = async (
+  request: Request,
+  context: ForwardContext,
+): Promise<Result<Response, ForwardFault>> => {
+  const { decision, route } = context
+  const { held, agent } = decision.known
+  if (!held || !agent) return sendOn(request, context)
+  // Until the origin has answered, which may take long.
+  const ms = Math.min(route.target.timeout ?? LIMITS.originMs, LIMITS.originMs) + LIMITS.heldSlackMs
+  const room = decision.ports.bodies.open(ownerOf(agent), ms)
+  try {
+    return room.take(held.bytes.length)
+      ? await sendOn(request, context)
+      : fail({ denial: bodyDenials('bodies_full') })
+  } finally {
+    room.leave()
+  }
+}
+
+const sendOn = async (
+  request: Request,
+  context: ForwardContext,
+): Promise<Result<Response, ForwardFault>> => {
+  const { route, address, decision } = context
+  const { method } = request
+  const { target } = route
+  const held = decision.known.held?.bytes
+  if (isBodiless(method) && (held ? held.length > 0 : hasBody(request))) {
+    return fail({ denial: deny('body_unexpected') })
+  }
+  // What no rule of an MCP endpoint has judged is not sent to it.
+  const body = isBodiless(method) || held || route.mcp ? null : request.body
+  if (body && (request.bodyUsed || body.locked)) {
+    return fail({ denial: chainDenials('unavailable') })
+  }
+  const url = partsOf(target.url).origin + pathAtOrigin(target, address.path) + address.query
+  const signed = assertionFor(method, url, decision)
+  const assertion = signed instanceof Promise ? await signed : signed
+  if (assertion === UNSIGNED) return fail({ denial: signingDenials('assertion_unavailable') })
+  const outbound = {
+    method,
+    headers: originHeaders(request.headers, assertion, context),
+    redirect: 'manual',
+    // In workerd: a body is passed on as it came, also where a script could read it decoded.
+    ...(!isRead(route) && { encodeResponseBody: 'manual' }),
+    // One agent's answer is never another's. Only GET and HEAD are answered from a cache.
+    ...(isBodiless(method) && { cache: 'no-store' }),
+    ...(held && held.length > 0 && { body: held }),
+    ...(body && { body }),
+  } as Outbound
+  const isWatched =
+    !ENDS_WITH_REQUEST ||
+    target.timeout !== undefined ||
+    (body !== null && route.onRevocation === 'end-all')
+  try {
+    const sent = isWatched
+      ? await sendWatched(request, body, { url, outbound }, context)
+      : ok(await context.send(target, url, outbound, isRead(route)))
+    if (!sent.ok) return sent
+    const { status } = sent.value
+    if (!isAnswer(sent.value)) {
+      return fail({ denial: deny('origin_unreachable', { status }), status })
+    }
+    const denial = refusedAnswer(sent.value, route)
+    if (!denial) return sent
+    await sent.value.body?.cancel()
+    return fail({ denial, status })
+  } catch (error) {
+    return fail({ denial: deny('origin_unreachable', { error: String(error) }) })
+  }
+}
+
+/**
+ * Sends what has a time limit, what ends when its token does, and whatever a runtime does not end by itself with the
+ * request it was sent for. `body` is passed on chunk by chunk.
+ */
+const sendWatched = async (
+  request: Request,
+  body: ReadableStream<Uint8Array> | null,
+  { url, outbound }: { readonly url: string; readonly outbound: Outbound },
+  { route, decision, send }: ForwardContext,
+): Promise<Result<Response, ForwardFault>> => {
+  const { target, onRevocation } = route
+  const wait = patience(target.timeout)
+  const abort = body || !ENDS_WITH_REQUEST ? new AbortController() : undefined
+  const overNetwork = (target.service ?? target.via) === undefined
+  const upload = body && abort ? streamed(body, request, { wait, abort, overNetwork }) : undefined
+  const watched =
+    body && abort && onRevocation === 'end-all' ? watchUpload(request, decision, abort) : undefined
+  const unfollow = abort && !ENDS_WITH_REQUEST ? following(request.signal, abort) : undefined
+  // An origin may answer before the upload is through. Events have an end of their own, which comes first.
+  let until: Promise<void> | undefined
+  if (!body) wait.begin()
+  try {
+    const sending = send(
+      target,
+      url,
+      {
+        ...outbound,
+        ...(abort && { signal: abort.signal }),
+        ...(upload && { body: upload.readable, duplex: 'half' }),
+      } as Outbound,
+      isRead(route),
+    )
+    const response = await Promise.race([sending, wait.timeout])
+    if (!response) {
+      abort?.abort()
+      void sending.then((late) => late.body?.cancel()).catch(() => {})
+      return fail({ denial: deny('origin_timeout', { timeout: target.timeout }) })
+    }
+    if (ENDS_WITH_REQUEST && !isEventStream(response.headers)) until = upload?.through
+    return ok(response)
+  } catch (error) {
+    const ended = watched?.ended()
+    if (ended) return fail({ denial: ended })
+    if (upload?.brokeOff()) return fail({ denial: bodyDenials('body_incomplete') })
+    throw error
+  } finally {
+    unfollow?.()
+    if (watched && until) void until.then(watched.over)
+    else watched?.over()
+    wait.over()
+  }
+}
+
+/** What is wrong with an answer on a rule that injects, or that an MCP server stands behind. */
+export const refusedAnswer = (response: Response, route: Route): Denial | undefined => {
+  const { inject, mcp } = route
+  // No token of an agent's would be taken there, and none is sent.
+  if ((inject.length > 0 || mcp) && response.status === 401) {
+    return deny('origin_credential_refused')
+  }
+  if (mcp && 'webSocket' in response && response.webSocket) return deny('origin_unreachable')
+  return !isRead(route) || isReadable(response) ? undefined : deny('origin_encoding_unsupported')
+}
+
+/** workerd, told by a stream of its own, ends what a request has started when the request is over. */
+const ENDS_WITH_REQUEST = 'FixedLengthStream' in globalThis
+
+/** A final status (RFC 9110 §15), or a WebSocket that was agreed on. */
+const isAnswer = (response: Response): boolean =>
+  (response.status >= 200 && response.status <= 599) ||
+  Boolean((response as { webSocket?: unknown }).webSocket)
+
+/** Methods whose body no request of the platform can carry. */
+export const isBodiless = (method: string): boolean => method === 'GET' || method === 'HEAD'
+
+const hasBody = (request: Request): boolean =>
+  request.body !== null && request.headers.get('content-length') !== '0'

@@ -1,0 +1,167 @@
+import { perAdmission } from '../../core/admission.ts'
+import type { Facts } from '../../core/guard.ts'
+import { createTextMemo, perObject } from '../../core/memo.ts'
+import { claimHeaderValue } from '../../core/model/claim-headers.ts'
+import type { Gate } from '../../core/model/policy.ts'
+import type { Route } from '../../core/model/route.ts'
+import type { AccessToken, Actor, AgentIdentity } from '../../core/model/token.ts'
+import { connectionOptions, foldedName, headerText } from '../../core/text.ts'
+
+/** Names that end at one hop (RFC 9110 §7.6.1). */
+const HOP_BY_HOP = [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
+
+/** Inbound names that never reach an origin, folded. */
+const REMOVED = [
+  'forwarded',
+  'via',
+  'x-real-ip',
+  'true-client-ip',
+  'x-rewrite-url',
+  'x-method-override',
+  'remote-user',
+  'x-request-id',
+  'proxy-authenticate',
+  'proxy-authorization',
+  ...HOP_BY_HOP,
+]
+
+/** Beginnings of names that never reach an origin, folded. */
+const REMOVED_PREFIXES = [
+  'x-agent-',
+  'x-original-',
+  'x-http-method',
+  'x-forwarded-',
+  'cf-',
+  'client-cert',
+  'x-client-cert',
+  'x-ssl-',
+  'x-remote-',
+  'x-auth-request-',
+]
+
+/** The agent's own credentials: only for an origin that is to have them. */
+const CREDENTIALS = ['authorization', 'dpop']
+
+/** One expression over all names a gate removes: they are letters, digits and `-` only. */
+const removedBy = perObject(
+  ({ stripHeaders, ownHeaders, identityPrefix }: Gate): RegExp =>
+    new RegExp(
+      `^(?:(?:${[...REMOVED, ...stripHeaders, ...ownHeaders].join('|')})$|${[...REMOVED_PREFIXES, identityPrefix].join('|')})`,
+    ),
+)
+
+/**
+ * Removes from a request's headers, in place, everything an origin could take for the gate's word
+ * or that ends at this hop. The agent's credentials stay where its route forwards tokens, and in
+ * shadow mode. Does not add anything.
+ */
+export const stripInbound = (headers: Headers, gate: Gate, route: Route): void => {
+  const known = knownNames(gate)
+  const removed = removedBy(gate)
+  const forwardsToken = route.forwardToken || route.mode === 'shadow'
+  const names = [...headers.keys()]
+  const named = names.includes('connection')
+    ? connectionOptions(headers.get('connection'))
+    : undefined
+  for (const name of names) {
+    const kind = known.get(name) ?? known.keep(name, kindOf(name, removed))
+    const goes = kind === 'credential' ? !forwardsToken : kind === 'removed'
+    if (goes || named?.has(foldedName(name))) headers.delete(name)
+  }
+}
+
+/** What is done with a name, whose few spellings come again and again. */
+const knownNames = perObject((_: Gate) => createTextMemo<ReturnType<typeof kindOf>>())
+
+const kindOf = (name: string, removed: RegExp): 'credential' | 'removed' | 'stays' => {
+  const folded = foldedName(name)
+  if (CREDENTIALS.includes(folded)) return name === folded ? 'credential' : 'removed'
+  return removed.test(folded) ? 'removed' : 'stays'
+}
+
+/** Whether a header of an answer ends at this hop, by its name or because {@link connectionOptions} name it. */
+export const isHopByHop = (name: string, named: ReadonlySet<string>): boolean =>
+  HOP_BY_HOP.includes(name) || (named.size > 0 && named.has(foldedName(name)))
+
+type Pairs = readonly (readonly [name: string, value: string])[]
+
+/** What an origin is told of who is calling, as names and values of headers; of the grant that of the rule. */
+export const identityHeaders = (known: Facts): Pairs => admittedHeaders(known.admission, known)
+
+/** What an origin is told of what is granted. */
+export const grantHeaders = ({ policy, grant }: Pick<Facts, 'policy' | 'grant'>): Pairs =>
+  prefixed(policy.gate, scopeList('grant', grant))
+
+/** The name that {@link grantHeaders} has. */
+export const grantName = ({ policy }: Pick<Facts, 'policy'>): string =>
+  `${policy.gate.identityPrefix}grant`
+
+const admittedHeaders = perAdmission(
+  (known: Facts): Pairs => [
+    ...claimHeaders(known),
+    ...prefixed(known.policy.gate, [
+      ...agentHeaders(known.agent),
+      ...tokenHeaders(known.access),
+      ...scopeList('grant', known.routeGrant),
+      ['possession', known.possession],
+    ]),
+  ],
+  (pairs) => pairs.reduce((sum, [name, value]) => sum + 2 * (name.length + value.length) + 128, 0),
+)
+
+const prefixed = ({ identityPrefix }: Gate, pairs: Pairs): Pairs =>
+  pairs.map(([name, value]) => [identityPrefix + name, value])
+
+const optional = (name: string, value: string | undefined): Pairs =>
+  value === undefined ? [] : [[name, headerText(value)]]
+
+const scopeList = (name: string, scopes: readonly string[]): Pairs =>
+  scopes.length === 0 ? [] : [[name, scopes.map(headerText).join(' ')]]
+
+const agentHeaders = (agent: AgentIdentity): Pairs => [
+  ...optional('id', agent.name),
+  ...optional('issuer', agent.issuer),
+  ...optional('subject', agent.subject),
+  ...optional('client-id', agent.clientId),
+  ...optional('type', agent.type),
+  ...optional('workflow-id', agent.workflowId),
+  ...(agent.actors.length > 0
+    ? [['delegation', agent.actors.map(actorText(agent.issuer)).join(',')] as const]
+    : []),
+]
+
+const tokenHeaders = (access: AccessToken): Pairs => [
+  ...scopeList('scope', access.scopes),
+  ...optional('token-id', access.id),
+  ['token-expires', String(Math.floor(access.expires))],
+]
+
+/**
+ * An actor of the token's own issuer is its id; one of another issuer is `issuer;id`, both
+ * encoded, with `;` encoded in every item so that no two chains give one value.
+ */
+const actorText =
+  (own: string) =>
+  ({ sub, issuer }: Actor): string => {
+    const item = (text: string) => headerText(text).replace(/;/g, '%3B')
+    return issuer === own ? item(sub) : `${item(issuer)};${item(sub)}`
+  }
+
+/** Claims under the names that the origin reads them by: those of the gate and of the rule. */
+const claimHeaders = ({
+  access: { claims },
+  policy,
+  route,
+}: Pick<Facts, 'access' | 'policy' | 'route'>): Pairs =>
+  [...policy.gate.identityHeaders, ...route.forwardClaims].flatMap((one) => {
+    const value = claimHeaderValue(claims, one)
+    return value ? [[one.header, value]] : []
+  })

@@ -1,0 +1,43 @@
+import { type Left, LIMIT_HEADERS } from '../../core/model/limit.ts'
+import type { Limited } from '../../limit/stage.ts'
+
+/** Fields of the same meaning in older drafts. */
+const OLDER = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] as const
+
+const DAY = 86_400
+
+type Fields = readonly (readonly [name: string, value: string])[]
+
+/**
+ * `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers, Structured Fields of RFC 9651):
+ * the quotas of a rule with an exact limit, and what is left of each. `r` is whole requests; `t` seconds until
+ * the quota is whole again or, with nothing left, until one more is allowed. None of a limit that is not exact.
+ */
+export const limitHeaders = (limited: Limited | undefined): Fields => {
+  if (limited?.rule.kind !== 'exact') return []
+  const { per, quotas } = limited.rule
+  const { bucket, day } = limited.allowance
+  const counted = [
+    ...(quotas.bucket && bucket
+      ? [item(per, quotas.bucket.limit, quotas.bucket.period / 1000, bucket)]
+      : []),
+    ...(quotas.daily !== undefined && day ? [item(`${per}-day`, quotas.daily, DAY, day)] : []),
+  ]
+  if (counted.length === 0) return []
+  const [state, policy] = LIMIT_HEADERS
+  return [
+    [policy, counted.map(([one]) => one).join(', ')],
+    [state, counted.map(([, one]) => one).join(', ')],
+  ]
+}
+
+const item = (name: string, quota: number, window: number, { left, reset }: Left) =>
+  [`"${name}";q=${quota};w=${window}`, `"${name}";r=${left};t=${reset}`] as const
+
+/** The same, with those taken away (no value) that an origin has sent of its own limits. */
+export const limitFields = (
+  limited: Limited | undefined,
+): readonly (readonly [name: string, value?: string])[] => {
+  const fields = limitHeaders(limited)
+  return fields.length === 0 ? fields : [...OLDER.map((name) => [name] as const), ...fields]
+}

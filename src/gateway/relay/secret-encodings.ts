@@ -1,0 +1,219 @@
+import { base64url } from 'jose'
+import { utf8Encode } from '../../core/bytes.ts'
+import { createTextMemo, perObject } from '../../core/memo.ts'
+import type { Route } from '../../core/model/route.ts'
+
+/** What finds the secrets of a rule in text, however an answer is likely to write them. */
+export interface Spelled {
+  /** Finds one; a global expression. */
+  readonly find: RegExp
+  /** Whether one is in a header's name, which is in any case. */
+  readonly inName: RegExp
+  /** Characters of the longest spelling. */
+  readonly longest: number
+  /** Whether a character of this code can stand inside of one. */
+  readonly isInside: (code: number) => boolean
+}
+
+/** What stands inside of most secrets, so that waiting for the rest of one does not tell which it is. */
+const USUAL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-._~%\\&#;'
+
+/** Characters that a line of base64 has at least before it goes on in the next one (RFC 2045 §6.8, RFC 7468 §2). */
+export const LINE_LENGTH = 60
+
+/** Names of HTML for characters of ASCII, as patterns. */
+const ENTITIES: Readonly<Record<string, string>> = {
+  '!': 'excl',
+  '"': 'quot|QUOT',
+  '#': 'num',
+  $: 'dollar',
+  '%': 'percnt',
+  '&': 'amp|AMP',
+  "'": 'apos',
+  '(': 'lpar',
+  ')': 'rpar',
+  '*': 'ast|midast',
+  '+': 'plus',
+  ',': 'comma',
+  '.': 'period',
+  '/': 'sol',
+  ':': 'colon',
+  ';': 'semi',
+  '<': 'lt|LT',
+  '=': 'equals',
+  '>': 'gt|GT',
+  '?': 'quest',
+  '@': 'commat',
+  '[': 'lsqb|lbrack',
+  '\\': 'bsol',
+  ']': 'rsqb|rbrack',
+  '^': 'Hat',
+  _: 'lowbar|UnderBar',
+  '`': 'grave|DiacriticalGrave',
+  '{': 'lcub|lbrace',
+  '|': 'verbar|vert|VerticalLine',
+  '}': 'rcub|rbrace',
+}
+
+type Speller = (one: string) => string
+
+const literally: Speller = (one) => one.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+
+/** A pattern of one character in all its spellings, and each sign of them as `inner` spells it. */
+const escaped =
+  (inner: Speller): Speller =>
+  (one) => {
+    if (/[A-Za-z0-9]/.test(one)) return one
+    const code = one.charCodeAt(0)
+    const hex = [...code.toString(16).padStart(2, '0')]
+      .map((d) => (d > '9' ? `[${d}${d.toUpperCase()}]` : d))
+      .join('')
+    const [slash, percent, and, number, end] = [...'\\%&#;'].map(inner)
+    const name = Object.hasOwn(ENTITIES, one) ? `|${ENTITIES[one]}` : ''
+    const space = one === ' ' ? `|${inner('+')}` : ''
+    const itself = inner(one)
+    return `(?:${slash}(?:(?:u00|x)${hex}|${itself})|${percent}${hex}|${and}(?:${number}(?:[xX]0*${hex}|0*${code})${name})${end}|${itself}${space})`
+  }
+
+const once = escaped(literally)
+const twice = escaped(once)
+/** Characters of the longest spelling of one that is no letter or digit: `&#x000026;`, each of whose signs may be so long. */
+const LONGEST = 37
+
+/** One character of base64, or of base64url in its place. */
+const of64 =
+  (spell: Speller): Speller =>
+  (one) => {
+    const other = { '-': '+', _: '/' }[one]
+    return other === undefined ? spell(one) : `(?:${spell(other)}|${spell(one)})`
+  }
+
+const lineEnd = (code: number, letter: string, hex: string): string =>
+  `(?:\\${letter}|\\\\${letter}|%0[${hex}]|&#(?:${code}|[xX]0?[${hex}]);)`
+const LINE_END = `${lineEnd(13, 'r', 'dD')}?${lineEnd(10, 'n', 'aA')}`
+const IN_LINE = '[A-Za-z0-9+/=_%\\\\&#;-]'
+
+/** Ends of lines that base64 goes on after, as they are or escaped. */
+export const LINE_ENDS = new RegExp(
+  `${LINE_END}(?<=${IN_LINE}{${LINE_LENGTH}}${LINE_END})(?=${IN_LINE})`,
+  'g',
+)
+
+const longerFirst = (a: string, b: string): number => b.length - a.length
+
+const spelling = (text: string, spell: Speller): string => [...text].map(spell).join('')
+
+/**
+ * The secrets of a rule: each as it is, percent-encoded, escaped in JSON or HTML, and anywhere inside of base64 or
+ * base64url, also in lines; and any two of these, one in the other. `undefined` where there is none. Encoders are
+ * expected to leave letters and digits as they are. Not found is anything else that an origin makes of a secret.
+ */
+export const spelled = perObject(({ secrets }: Route): Spelled | undefined => {
+  const name = JSON.stringify(secrets)
+  return secrets.length === 0 ? undefined : (memo.get(name) ?? memo.keep(name, spelledOf(secrets)))
+})
+
+/** Many rules send the same secret, and a pattern takes milliseconds to make. */
+const memo = createTextMemo<Spelled>()
+
+const spelledOf = (secrets: readonly string[]): Spelled => {
+  const texts = [...secrets].sort(longerFirst)
+  const in64 = texts.flatMap(within64)
+  const deep64 = texts.flatMap(encodings).flatMap(within64).sort(longerFirst)
+  const named = [
+    ...texts.map((text) => spelling(text, once)),
+    ...in64.map((text) => spelling(text, of64(once))),
+  ]
+  // The first that fits counts, and may be the beginning of another.
+  const sources = [
+    ...deep64.map((text) => spelling(text, of64(literally))),
+    ...in64.map((text) => spelling(text, of64(twice))),
+    ...texts.map((text) => spelling(text, twice)),
+  ]
+  const inside = new Set([...USUAL, ...texts.join('')].map((one) => one.charCodeAt(0)))
+  const lengths = [...texts, ...in64, ...deep64].map(
+    (text) =>
+      [...text].reduce((sum, one) => sum + (/[A-Za-z0-9]/.test(one) ? 1 : LONGEST), 0) +
+      text.length / 4,
+  )
+  return {
+    find: new RegExp([...new Set(sources)].join('|'), 'g'),
+    inName: new RegExp([...new Set(named)].join('|'), 'i'),
+    longest: Math.max(LINE_LENGTH + 4, ...lengths),
+    isInside: (code) => inside.has(code),
+  }
+}
+
+type Escape = (hex: string, one: string) => string
+
+const percent: Escape = (hex) => `%${hex.toUpperCase()}`
+const form: Escape = (hex, one) => (one === ' ' ? '+' : percent(hex, one))
+const unicode: Escape = (hex) => `\\u00${hex.toUpperCase()}`
+const slashed: Escape = (_, one) => `\\${one}`
+const entity =
+  (apostrophe: string): Escape =>
+  (hex, one) => {
+    const name = { '"': 'quot', '&': 'amp', '<': 'lt', '>': 'gt' }[one]
+    return name ? `&${name};` : one === "'" ? apostrophe : `&#x${hex.toUpperCase()};`
+  }
+
+const EVERY = /[^A-Za-z0-9]/g
+
+/** An encoder of HTML that writes these characters so, and `&`, `<` and `>` by their names. */
+const html = (written: Readonly<Record<string, string>>): readonly [RegExp, Escape] => {
+  const all: Readonly<Record<string, string>> = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    ...written,
+  }
+  return [new RegExp(`[${Object.keys(all).join('')}]`, 'g'), (_, one) => all[one] ?? one]
+}
+
+/**
+ * What encoders in use escape, and how: of URLs and forms (also Python's), of JSON (also PHP's, Go's, .NET's and
+ * Gson's), of HTML (also Go's, Mustache's and Handlebars').
+ */
+const ENCODERS: readonly (readonly [RegExp, Escape])[] = [
+  ...[
+    /[^\w.~-]/g,
+    /[^\w.~/-]/g,
+    /[^\w.~!*'()-]/g,
+    /[^\w.~!*'();/?:@&=+$,#-]/g,
+    /[^\w.*-]/g,
+  ].flatMap((signs) =>
+    [percent, (hex: string) => `%${hex}`, form].map((how) => [signs, how] as const),
+  ),
+  [/["\\]/g, slashed],
+  [/["\\/]/g, slashed],
+  [/["\\<>&]/g, (hex, one) => (/["\\]/.test(one) ? slashed(hex, one) : `\\u00${hex}`)],
+  [/["\\<>&'+`]/g, (hex, one) => (one === '\\' ? slashed : unicode)(hex, one)],
+  ...['&#39;', '&#x27;', '&apos;', '&#039;'].map((one) => [/["&'<>]/g, entity(one)] as const),
+  [/["&'<>+]/g, entity('&#x27;')],
+  [/["\\<>&=']/g, (hex, one) => (/["\\]/.test(one) ? slashed(hex, one) : `\\u00${hex}`)],
+  html({ '"': '&#34;', "'": '&#39;' }),
+  html({ '"': '&#34;', "'": '&#39;', '+': '&#43;' }),
+  html({ '"': '&quot;', "'": '&#39;', '/': '&#x2F;', '`': '&#x60;', '=': '&#x3D;' }),
+  html({ '"': '&quot;', "'": '&#x27;', '`': '&#x60;', '=': '&#x3D;' }),
+  [EVERY, unicode],
+  [EVERY, (hex) => `\\u00${hex}`],
+  [EVERY, (hex) => `&#x${hex};`],
+  [EVERY, (hex) => `&#${Number.parseInt(hex, 16)};`],
+]
+
+/** What one encoder makes of a text, where that is another text. */
+const encodings = (text: string): readonly string[] => {
+  const escapes = ENCODERS.map(([signs, how]) =>
+    text.replace(signs, (one) => how(one.charCodeAt(0).toString(16).padStart(2, '0'), one)),
+  )
+  const in64 = within64(text).flatMap((one) => [one, one.replaceAll('-', '+').replaceAll('_', '/')])
+  return [...new Set([...escapes, ...in64])].filter((one) => one !== text)
+}
+
+/** The characters of base64url that this text alone decides, for each place in a group of three bytes. */
+const within64 = (text: string): readonly string[] =>
+  [0, 1, 2].map((before) => {
+    const bytes = utf8Encode('\0'.repeat(before) + text)
+    const from = Math.ceil((before * 8) / 6)
+    return base64url.encode(bytes).slice(from, Math.floor((bytes.length * 8) / 6))
+  })

@@ -1,0 +1,115 @@
+import { contentLength } from '../../core/body.ts'
+import { utf8Encode } from '../../core/bytes.ts'
+import type { Decision, Passed } from '../../core/guard.ts'
+import { LIMITS } from '../../core/limits.ts'
+import { IS_NATIVE, type Pipe, piped, pumped, resumed } from './stream-pipe.ts'
+import { relay, type Socket } from './stream-socket.ts'
+import { joined, start } from './stream-start.ts'
+import { type Ending, watch } from './stream-watch.ts'
+
+/** What an open stream is watched with. */
+export interface StreamContext {
+  readonly decision: Decision
+  /**
+   * Whether the platform brought the body, as it came: then it can be moved without a script. Not so what a
+   * script makes, or whatever a `send` of an app's own has done.
+   */
+  readonly isFetched: boolean
+}
+
+/** What an answer is sent with in place of what it came with. */
+interface Mortal {
+  readonly body: ConstructorParameters<typeof Response>[0]
+  readonly webSocket?: Socket
+  /** Whether its Content-Length, if it has one, is still that of the body. */
+  readonly keepsLength: boolean
+}
+
+/**
+ * An answer that ends when its token does: expired, revoked, or nobody knows, see {@link watch}. An event stream
+ * gets a last event, a WebSocket a close code, any other body breaks off and never ends as if complete. The very
+ * answer where all stays as it is: by the rule's `on_revocation` what is no stream, or everything; bodies that are small
+ * by their Content-Length; and answers to requests that passed without a token or in shadow mode.
+ */
+export const limitedToToken = (
+  response: Response,
+  { method }: Pick<Request, 'method'>,
+  { decision, isFetched }: StreamContext,
+): Response | Promise<Response> => {
+  if (decision.outcome !== 'passed') return response
+  const { mode, onRevocation, target, secrets } = decision.known.route
+  if (mode === 'shadow' || onRevocation === 'ignore') return response
+  const { webSocket } = response as { readonly webSocket?: Socket | null }
+  if (webSocket) return answerWith(response, mortalSocket(webSocket, decision))
+  const { headers, status } = response
+  if (method === 'HEAD' || BODILESS.has(status)) return response
+  // Over a service binding the header is only what a Worker wrote, and frames nothing.
+  const isFramed = (target.service ?? target.via) === undefined
+  const length = isFramed ? contentLength(headers) : undefined
+  if (length !== undefined && length <= LIMITS.smallBodyBytes) return response
+  if (onRevocation === 'end-streams' && !isStream(headers, length)) return response
+  const { body } = response
+  if (!body) return response
+  const isEncoded = encodingOf(headers) !== undefined
+  const hasLastEvent = length === undefined && !isEncoded && isEventStream(headers)
+  const watched = ({ readable, over, cut }: Pipe): Response => {
+    const stop = watch(decision.known, decision.ports, (ending) =>
+      cut(hasLastEvent ? lastEvent(ending) : undefined),
+    )
+    void over.then(stop)
+    return answerWith(response, { body: readable, keepsLength: isFramed })
+  }
+  // A native pipe of a body that a script makes cannot be cut while it waits, nor take one of its own kind.
+  if (secrets.length > 0 || !isFetched) {
+    return watched(pumped(body, isEncoded && !isFetched ? undefined : length))
+  }
+  if (length !== undefined || !IS_NATIVE || onRevocation === 'end-streams' || hasLastEvent) {
+    return watched(piped(body, length))
+  }
+  return start(body).then(({ chunks, rest }) =>
+    rest
+      ? watched(resumed(body, { chunks, rest }))
+      : answerWith(response, { body: joined(chunks), keepsLength: isFramed }),
+  )
+}
+
+/** Types of bodies that go on for as long as there is something to tell; of several lines any counts. */
+const STREAMS =
+  /(?:^|,)\s*(?:text\/event-stream|application\/(?:x-ndjson|ndjson|jsonl|x-jsonlines|json-seq|stream\+json|grpc[^;,]*|connect\+[^;,]*|vnd\.amazon\.eventstream)|multipart\/x-mixed-replace|audio\/[^;,]*|video\/[^;,]*)\s*(?:[;,]|$)/i
+/** Those that may be such where nothing says how long they are. */
+const UNBOUNDED = /(?:^|,)\s*(?:application\/octet-stream|text\/plain)?\s*(?:[;,]|$)/i
+
+const isStream = (headers: Headers, length: number | undefined): boolean => {
+  const type = headers.get('content-type') ?? ''
+  return STREAMS.test(type) || (length === undefined && UNBOUNDED.test(type))
+}
+
+const mortalSocket = (origin: Socket, { known, ports }: Passed): Mortal => {
+  let stop = () => {}
+  const { agent, cut } = relay(origin, () => stop())
+  stop = watch(known, ports, cut)
+  return { body: null, webSocket: agent, keepsLength: true }
+}
+
+const answerWith = (response: Response, { body, webSocket, keepsLength }: Mortal): Response => {
+  const { status, headers } = response
+  if (webSocket) return new Response(null, { status, headers, webSocket } as ResponseInit)
+  const answer = new Response(body, response)
+  if (!keepsLength) answer.headers.delete('content-length')
+  return answer
+}
+
+/** Statuses whose answer has no body (RFC 9110 §6.4.1). */
+export const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
+
+const encodingOf = (headers: Headers): string | undefined => {
+  const encoding = headers.get('content-encoding')?.trim().toLowerCase()
+  return encoding === '' || encoding === 'identity' ? undefined : encoding
+}
+
+export const isEventStream = (headers: Headers): boolean =>
+  /^\s*text\/event-stream\s*(?:;|$)/i.test(headers.get('content-type') ?? '')
+
+/** The blank line first, so that an event which was on its way does not take it in. */
+const lastEvent = (code: Ending): Uint8Array =>
+  utf8Encode(`\n\nevent: edgewarden.closed\ndata: ${JSON.stringify({ code })}\n\n`)

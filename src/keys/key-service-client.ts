@@ -1,0 +1,36 @@
+import type { Policy } from '../core/model/policy.ts'
+import { retryOnce } from '../platform/calls.ts'
+import type { Keeper, KeyAnswer, Question } from './key-service.ts'
+import { recordName } from './store.ts'
+
+/** A Durable Object namespace of `KeyKeeper`, as far as keys need it. */
+export interface KeeperNamespace {
+  getByName(name: string): { ask(question: Question): PromiseLike<KeyAnswer> }
+}
+
+/** The keepers behind a Durable Object namespace, one object for each place keys come from. */
+export const createKeepers = (namespace: KeeperNamespace): Keeper => ({
+  async ask(question) {
+    const name = await recordName(question.place)
+    return retryOnce(async () => await namespace.getByName(name).ask(question))
+  },
+})
+
+/** Has the keepers of all issuers ask ahead of time, so that no request waits for keys. Never rejects. */
+export const refreshAhead = async (
+  policy: Policy,
+  keeper: Keeper,
+  log: (event: Record<string, unknown>) => void,
+): Promise<void> => {
+  const fetched = [...policy.issuers.values()].filter(({ keys }) => keys.kind !== 'inline')
+  await Promise.all(
+    fetched.map(async ({ name, issuer, keys, allowInsecureHttp, keyTimes: times }) => {
+      try {
+        const place = { name, issuer, keys, allowInsecureHttp }
+        await keeper.ask({ place, times, why: 'ahead' })
+      } catch (error) {
+        log({ event: 'keys_ask_failed', issuer: name, error: String(error) })
+      }
+    }),
+  )
+}

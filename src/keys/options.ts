@@ -1,0 +1,56 @@
+import { isObject, own } from '../core/json.ts'
+import type { KeyTimes } from '../core/model/issuer.ts'
+import { milliseconds } from '../policy/fields.ts'
+import type { Report } from '../policy/issues.ts'
+import { type Readable, readField, table } from '../policy/table.ts'
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+/** The times of an issuer whose entry says nothing of them. */
+export const DEFAULT_KEY_TIMES: KeyTimes = Object.freeze({
+  maxFresh: HOUR,
+  staleIfError: 24 * HOUR,
+  cooldown: 30_000,
+})
+
+const FIELDS = {
+  max_fresh: milliseconds({ least: 1_000, most: 24 * HOUR }),
+  stale_if_error: milliseconds({ least: 0, most: 24 * HOUR }),
+  cooldown: milliseconds({ least: 1_000, most: 10 * MINUTE }),
+}
+
+/** `jwks_cache`: how long keys are believed, and how often unknown ones may cause a question. */
+export const keyTimesField = table(FIELDS)
+
+/** What an issuer on the network must not be asked more often than, in milliseconds. */
+const LEAST = [
+  ['max_fresh', MINUTE, '1m'],
+  ['cooldown', 10_000, '10s'],
+] as const
+
+/**
+ * Reports times that are too short for an issuer on the network, whatever else is wrong with the
+ * table. What {@link keyTimesField} reports it passes over.
+ */
+export const checkKeyTimes = (written: unknown, report: Report): void => {
+  if (!isObject(written)) return
+  for (const [name, least, said] of LEAST) {
+    const time = readField(FIELDS[name], own(written, name), () => {})
+    if (time !== undefined && time < least) {
+      report([name], `must be at least ${said}, unless allow_insecure_http is set`)
+    }
+  }
+}
+
+/** The times as written, with the defaults. */
+export const keyTimesOf = ({
+  max_fresh,
+  stale_if_error,
+  cooldown,
+}: Readable<typeof FIELDS> = {}): KeyTimes =>
+  Object.freeze({
+    maxFresh: max_fresh ?? DEFAULT_KEY_TIMES.maxFresh,
+    staleIfError: stale_if_error ?? DEFAULT_KEY_TIMES.staleIfError,
+    cooldown: cooldown ?? DEFAULT_KEY_TIMES.cooldown,
+  })

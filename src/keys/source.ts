@@ -1,0 +1,230 @@
+import { networkOf } from '../core/address.ts'
+import type { Issuer } from '../core/model/issuer.ts'
+import type { Clock, KeyFault, KeySource } from '../core/model/ports.ts'
+import type { VerificationKey } from '../core/model/token.ts'
+import { fail, ok, onceKnown, type Result } from '../core/result.ts'
+import { isFlying, isOverInTime, share } from '../platform/single-flight.ts'
+import { entryOf, type KeyCache, type KeyEntry, missed, takeAnswer, vouched } from './cache.ts'
+import type { Caller, Keeper, Question } from './key-service.ts'
+import type { KeyHeader } from './set.ts'
+import { type KvLike, readRecord, recordName } from './store.ts'
+import { KEY_TIMES } from './times.ts'
+
+/** What a request brings to look keys up with. */
+export interface KeySourceOptions {
+  /** The isolate's memory. */
+  readonly cache: KeyCache
+  /** Where isolates that start look first. Losing it is slow, not wrong. */
+  readonly kv?: KvLike
+  /** The one that asks issuers. */
+  readonly keeper: Keeper
+  readonly clock: Clock
+  /** Keeps work alive after the request's answer. */
+  readonly waitUntil: (promise: Promise<unknown>) => void
+  /** Takes one event: names and fixed words, never a token or a key. */
+  readonly log: (event: Record<string, unknown>) => void
+}
+
+type Found = Result<VerificationKey, KeyFault>
+
+/**
+ * Keys from memory, then KV, then their keeper. A set in the second half of its freshness lifetime
+ * serves while it is renewed behind; one past it is confirmed first, and serves unconfirmed only
+ * while asking is known to fail (RFC 5861). A key id that the set lacks is asked for within the
+ * caller's budget. `find` never rejects.
+ */
+export const createKeySource = (options: KeySourceOptions): KeySource => {
+  const { cache, clock } = options
+  return {
+    find(issuer, header, caller) {
+      const entry = entryOf(cache, issuer)
+      const { held } = entry
+      const now = clock.now()
+      if (!held || now >= held.confirmBy)
+        return findLate(issuer, entry, { header, caller, options })
+      return onceKnown(held.set.find(header), (found) => {
+        if (now >= held.renewFrom) renewBehind(issuer, entry, options)
+        if (typeof found !== 'string') return ok(found)
+        if (found !== 'unknown' || issuer.keys.kind === 'inline') return fail(found)
+        return findUnknown(issuer, entry, { header, caller, options })
+      })
+    },
+    recordSuccess: (issuer, caller) => vouched(entryOf(cache, issuer), networkOf(caller ?? '')),
+  }
+}
+
+/**
+ * Keys from memory, from KV and from what their keeper knows, for explanations: no issuer is asked,
+ * no renewal is started, and budgets and failures stay as they are. `unknown` is what a held set
+ * says; an issuer that was asked might have the key all the same.
+ */
+export const createKeyReader = (options: KeySourceOptions): KeySource => {
+  const { cache, clock } = options
+  return {
+    async find(issuer, header) {
+      const entry = entryOf(cache, issuer)
+      await look(issuer, options)
+      if (!isAlive(entry, clock)) await recall(issuer, entry, options)
+      const { held } = entry
+      if (!held || clock.now() >= held.goneAt) return fail('unavailable')
+      const found = await held.set.find(header)
+      return typeof found === 'string' ? fail(found) : ok(found)
+    },
+  }
+}
+
+/** Brings an isolate that knows too little up to what the keeper knows. Never fetches, never rejects. */
+export const look = async (issuer: Issuer, options: KeySourceOptions): Promise<void> => {
+  const entry = entryOf(options.cache, issuer)
+  if (entry.held && options.clock.now() < entry.held.confirmBy) return
+  await ask(issuer, entry, { why: 'look' }, options)
+}
+
+interface Search {
+  readonly header: KeyHeader
+  readonly caller: string | undefined
+  readonly options: KeySourceOptions
+}
+
+/** With nothing held, or with what nobody has confirmed in time. */
+const findLate = async (issuer: Issuer, entry: KeyEntry, search: Search): Promise<Found> => {
+  const { header, options } = search
+  const { clock } = options
+  if (!isAlive(entry, clock) && !isWaitedOut(entry, clock)) await recall(issuer, entry, options)
+  if (!isConfirmed(entry, clock) && !isWaitedOut(entry, clock)) {
+    // Nobody waits for an issuer that is known to fail, where there is something to go on with.
+    if (isAlive(entry, clock) && isFailing(entry, clock)) renewBehind(issuer, entry, options)
+    else if (isAlive(entry, clock) && isRecent(entry, clock))
+      await askPatiently(issuer, entry, options)
+    else await ask(issuer, entry, newer(entry), options)
+  }
+  const { held } = entry
+  if (!held || !isAlive(entry, clock)) return fail('unavailable')
+  const found = await held.set.find(header)
+  if (clock.now() >= held.renewFrom) renewBehind(issuer, entry, options)
+  if (typeof found !== 'string') return ok(found)
+  if (found !== 'unknown') return fail(found)
+  return isConfirmed(entry, clock) ? findUnknown(issuer, entry, search) : fail('unavailable')
+}
+
+/** With a set in time that lacks the key. */
+const findUnknown = async (
+  issuer: Issuer,
+  entry: KeyEntry,
+  { header, caller, options }: Search,
+): Promise<Found> => {
+  const { clock } = options
+  const { kid = '' } = header
+  const now = clock.now()
+  const { cooldown } = issuer.keyTimes
+  // A set just asked for settles it; a failure does not, so a key just rotated in is not called bad.
+  if (now - (entry.held?.fetchedAt ?? 0) < cooldown) return fail('unknown')
+  if (isWaitedOut(entry, clock)) return fail('unavailable')
+  const network = networkOf(caller ?? '')
+  const asking: Caller = { network, isKnown: entry.known.has(network) }
+  // What a stranger was refused, a known caller may still ask.
+  const miss = `${asking.isKnown ? 'known' : 'stranger'} ${kid}`
+  if (now < (entry.misses.get(miss) ?? 0)) return fail('unknown')
+  const question = { why: 'unknown', kid, caller: asking, ...since(entry) } as const
+  if (!isFlying(...flightOf(entry, question, options)) && !permits(entry, asking)) {
+    return fail(entry.failure ? 'unavailable' : 'unknown')
+  }
+  await ask(issuer, entry, question, options)
+  const found = (await entry.held?.set.find(header)) ?? 'unknown'
+  if (typeof found !== 'string') return ok(found)
+  // Also after a failure that is over, as long as the issuer has not been asked again.
+  if (found === 'unknown' && (entry.failure || entry.lostAt >= now)) return fail('unavailable')
+  missed(entry, miss, now + cooldown)
+  return fail(found)
+}
+
+const permits = ({ budgets }: KeyEntry, { isKnown, network }: Caller): boolean =>
+  isKnown
+    ? budgets.known.take(network)
+    : budgets.stranger.take(network) && budgets.strangers.take('')
+
+const isConfirmed = ({ held }: KeyEntry, clock: Clock) =>
+  held !== undefined && clock.now() < held.confirmBy
+const isAlive = ({ held }: KeyEntry, clock: Clock) =>
+  held !== undefined && clock.now() < held.goneAt
+/** Whether a set has been due for no longer than it was fresh; older ones are worth waiting for. */
+const isRecent = ({ held }: KeyEntry, clock: Clock) =>
+  held !== undefined && clock.now() - held.confirmBy < held.confirmBy - held.fetchedAt
+/** Whether asking has failed and is not worth trying again yet. */
+const isWaitedOut = ({ failure }: KeyEntry, clock: Clock) =>
+  failure !== undefined && clock.now() < failure.retryAt
+/** The same, or until just now: after that nothing is known, and a withdrawn key must not gain by it. */
+const isFailing = ({ failure }: KeyEntry, clock: Clock) =>
+  failure !== undefined && clock.now() < failure.retryAt + KEY_TIMES.failureMs
+
+type Asked = Omit<Question, 'place' | 'times'>
+
+const since = ({ held }: KeyEntry) => (held ? { fetchedAt: held.fetchedAt } : {})
+const newer = (entry: KeyEntry): Asked => ({ why: 'newer', ...since(entry) })
+
+const flightOf = (entry: KeyEntry, { why, kid, caller }: Asked, options: KeySourceOptions) => {
+  const { cache, clock, waitUntil } = options
+  // Strangers with one key id share a question; none of them asks for a known caller.
+  const name = JSON.stringify([entry.id, why, kid, caller?.isKnown && caller.network])
+  return [cache.flights, name, { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }] as const
+}
+
+const renewBehind = (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions): void => {
+  const { clock } = options
+  const question = newer(entry)
+  if (isWaitedOut(entry, clock)) return
+  // What is being tried again is known to fail until the outcome says otherwise.
+  if (entry.failure && isFailing(entry, clock)) {
+    entry.failure = { ...entry.failure, retryAt: clock.now() + KEY_TIMES.askMs }
+  }
+  if (isFlying(...flightOf(entry, question, options))) return
+  options.waitUntil(ask(issuer, entry, question, options))
+}
+
+/** Waits no longer than keys that are there are worth waiting for. */
+const askPatiently = async (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions) => {
+  const { clock, waitUntil } = options
+  const startedAt = clock.now()
+  const promise = ask(issuer, entry, newer(entry), options)
+  waitUntil(promise)
+  if (await isOverInTime({ promise, startedAt, maxAgeMs: KEY_TIMES.patienceMs }, { clock })) return
+  const at = clock.now()
+  entry.failure = { error: 'slow', at, retryAt: at + KEY_TIMES.failureMs }
+}
+
+/** Asks the keeper. The outcome is in the entry: newer keys, or a failure beside the old ones. */
+const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOptions) =>
+  share(...flightOf(entry, asked, options), async () => {
+    const { keeper, clock, log } = options
+    const { name, keys, allowInsecureHttp, keyTimes: times } = issuer
+    try {
+      const place = { name, issuer: issuer.issuer, keys, allowInsecureHttp }
+      const answer = await keeper.ask({ ...asked, place, times })
+      takeAnswer(entry, issuer, answer, 'issuer', clock.now())
+      // Looking is no attempt: what is known to fail stands, unless the keeper has asked since.
+      const isOver = (entry.held?.fetchedAt ?? 0) > (entry.failure?.at ?? 0)
+      if (asked.why !== 'look' || answer.failure || isOver) entry.failure = answer.failure
+    } catch (error) {
+      const at = clock.now()
+      const retryAt = at + KEY_TIMES.failureMs
+      entry.lostAt = at
+      // A stranger's question must not decide what others do with the keys that are held.
+      if (asked.why === 'newer') entry.failure = { error: 'keeper unreachable', at, retryAt }
+      log({ event: 'keys_ask_failed', issuer: name, error: String(error) })
+    }
+  })
+
+/** Takes over what KV holds where it is newer than what memory holds. */
+const recall = async (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions) => {
+  const { cache, kv, clock, waitUntil, log } = options
+  if (!kv) return
+  const terms = { clock, waitUntil, maxAgeMs: KEY_TIMES.recallMs }
+  await share(cache.flights, `recall ${entry.id}`, terms, async () => {
+    try {
+      const record = await readRecord(kv, await recordName(issuer), clock.now())
+      if (record) takeAnswer(entry, issuer, { record }, 'kv', clock.now())
+    } catch (error) {
+      log({ event: 'keys_recall_failed', issuer: issuer.name, error: String(error) })
+    }
+  })
+}

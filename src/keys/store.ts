@@ -1,0 +1,89 @@
+import { sha256Name } from '../core/bytes.ts'
+import { isObject, type JsonObject, own } from '../core/json.ts'
+import type { Issuer } from '../core/model/issuer.ts'
+import { publicKeys } from './set.ts'
+import { KEY_TIMES } from './times.ts'
+
+/** A KV namespace, as far as keys need it. */
+export interface KvLike {
+  get(key: string, options: { readonly type: 'json'; readonly cacheTtl?: number }): Promise<unknown>
+  put(key: string, value: string, options: { readonly expirationTtl: number }): Promise<void>
+}
+
+/** All that decides which keys an issuer's are. */
+export type KeyPlace = Pick<Issuer, 'name' | 'issuer' | 'keys' | 'allowInsecureHttp'>
+
+/** A change of an issuer's published set: names of keys that came and went. */
+export interface Rotation {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+}
+
+/** An issuer's published keys, as its keeper learned them. */
+export interface KeyRecord {
+  readonly keys: readonly JsonObject[]
+  /** When they were last asked for, in milliseconds. */
+  readonly fetchedAt: number
+  /** Seconds the issuer lets them be kept, where it says so. */
+  readonly maxAge?: number
+  /** Newest first. */
+  readonly rotations: readonly Rotation[]
+}
+
+/** Part of every name: records of another format are never read. */
+const FORMAT = 2
+
+/**
+ * The name of an issuer's keys in KV, and of their keeper. Of fixed length; different for each
+ * place keys come from.
+ */
+export const recordName = async ({
+  issuer,
+  keys,
+  allowInsecureHttp,
+}: KeyPlace): Promise<string> => {
+  const place = keys.kind === 'uri' ? keys.uri : 'discovery'
+  const parts = JSON.stringify([FORMAT, issuer, place, allowInsecureHttp])
+  return `jwks:${FORMAT}:${await sha256Name(parts)}`
+}
+
+/**
+ * Reads a record, checked like a fetched set. `undefined` where there is none, it is broken or past
+ * its life at `now`. Rejects where KV does.
+ */
+export const readRecord = async (
+  kv: KvLike,
+  name: string,
+  now: number,
+): Promise<KeyRecord | undefined> => {
+  const value = await kv.get(name, { type: 'json', cacheTtl: KEY_TIMES.kvCopySeconds })
+  if (!isObject(value)) return undefined
+  const keys = publicKeys(own(value, 'jwks'))
+  const fetchedAt = own(value, 'fetchedAt')
+  const maxAge = own(value, 'maxAge')
+  const rotations = own(value, 'rotations')
+  if (!keys?.length || typeof fetchedAt !== 'number') return undefined
+  const age = now - fetchedAt
+  if (age >= KEY_TIMES.kvLifeMs || age < -KEY_TIMES.skewMs) return undefined
+  return {
+    keys,
+    fetchedAt: Math.min(fetchedAt, now),
+    ...(typeof maxAge === 'number' && { maxAge }),
+    rotations: Array.isArray(rotations) ? rotations.filter(isRotation) : [],
+  }
+}
+
+const isRotation = (value: unknown): value is Rotation =>
+  isObject(value) &&
+  Number.isFinite(value.at) &&
+  [value.added, value.removed].every(
+    (names) => Array.isArray(names) && names.every((name) => typeof name === 'string'),
+  )
+
+/** Writes a record, to be forgotten when its life is over. Rejects where KV does. */
+export const writeRecord = (kv: KvLike, name: string, { keys, ...rest }: KeyRecord) =>
+  kv.put(name, JSON.stringify({ jwks: { keys }, ...rest }), {
+    expirationTtl: KEY_TIMES.kvLifeMs / 1000,
+  })

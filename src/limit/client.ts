@@ -1,0 +1,78 @@
+import { LIMITS } from '../core/limits.ts'
+import type { Allowance, Exhausted, Quotas } from '../core/model/limit.ts'
+import type { Limits } from '../core/model/ports.ts'
+import { fail, ok, type Result } from '../core/result.ts'
+import { inTime, retryOnce } from '../platform/calls.ts'
+import { unbound } from './memory.ts'
+
+/** A Durable Object namespace of `RateLimiter`, as far as the gate needs it. */
+export interface LimiterNamespace {
+  getByName(name: string): {
+    take(quotas: Quotas, spend: boolean): PromiseLike<Result<Allowance, Exhausted>>
+  }
+  jurisdiction?(jurisdiction: string): LimiterNamespace
+}
+
+/** A `[[ratelimits]]` binding. */
+export interface RateLimitBinding {
+  limit(options: { readonly key: string }): PromiseLike<{ readonly success: boolean }>
+}
+
+/** What limits are asked of in a Worker. */
+export interface LimitsOptions {
+  /** Absent where no rule has an exact limit. */
+  readonly objects?: LimiterNamespace | undefined
+  /** Where the objects are kept, as those of revocations are. */
+  readonly jurisdiction?: string | undefined
+  /** A rate limiting binding, by its name. */
+  readonly binding: (name: string) => RateLimitBinding | undefined
+  /** Counts the addresses that no binding does. */
+  readonly addresses: Pick<Limits, 'takeAddress'>
+  /** Milliseconds one try may take. */
+  readonly timeout?: number
+}
+
+/** Seconds to wait where a binding does not say how long: the shorter of its two periods. */
+const APPROXIMATE_WAIT = 10
+
+/**
+ * Limits behind their objects and bindings. An object that fails, or does not answer within
+ * {@link LIMITS.rateLimitMs}, is asked once more, then the call rejects. A request whose first answer was lost
+ * may so be counted twice: fewer pass then, never more. Bindings are asked once.
+ */
+export const createLimits = ({
+  objects: all,
+  jurisdiction,
+  binding,
+  addresses,
+  timeout = LIMITS.rateLimitMs,
+}: LimitsOptions): Limits => {
+  const objects = () => (jurisdiction === undefined ? all : all?.jurisdiction?.(jurisdiction))
+  const ask = async (name: string, key: string): Promise<Result<Allowance, Exhausted>> => {
+    const bound = binding(name)
+    if (!bound) throw unbound(name)
+    const { success } = await inTime(() => bound.limit({ key }), timeout)
+    // What is no clear yes is none.
+    return success === true ? ok({}) : fail({ retryAfter: APPROXIMATE_WAIT })
+  }
+  return {
+    async take(limit, name, spend) {
+      if (limit.kind === 'approximate') return spend ? ask(limit.binding, name) : ok({})
+      const namespace = objects()
+      if (!namespace) throw unbound('RATE_LIMITER')
+      return retryOnce(() =>
+        inTime(async () => await namespace.getByName(name).take(limit.quotas, spend), timeout),
+      )
+    },
+    takeAddress: (limit, network) =>
+      limit.kind === 'binding'
+        ? ask(limit.binding, `address ${network}`)
+        : addresses.takeAddress(limit, network),
+  }
+}
+
+/** The same limits for those who only explain: what would be taken is looked at, and stays. */
+export const peeking = (limits: Pick<Limits, 'take'>): Limits => ({
+  take: (limit, name) => limits.take(limit, name, false),
+  takeAddress: () => ok({}),
+})

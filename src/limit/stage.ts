@@ -1,0 +1,115 @@
+import { type Admission, weigh } from '../core/admission.ts'
+import { type Outcome, stage } from '../core/chain.ts'
+import { type CodeOf, denials } from '../core/denial.ts'
+import {
+  type Allowance,
+  type Counted,
+  type Exhausted,
+  limitName,
+  type RateLimit,
+} from '../core/model/limit.ts'
+import type { Limits } from '../core/model/ports.ts'
+import type { Route } from '../core/model/route.ts'
+import type { AccessToken, AgentIdentity } from '../core/model/token.ts'
+import { fail, ok, type Result } from '../core/result.ts'
+
+const deny = denials({
+  rate_limited: [
+    'tooMany',
+    'More requests than this route takes within its period or day',
+    'Wait as long as Retry-After says, then go on more slowly',
+  ],
+  rate_limit_key_missing: [
+    'forbidden',
+    'This route counts requests by a client or workflow that the token does not name',
+    'Get a token that was issued to a client, or for a workflow',
+  ],
+  rate_limit_unavailable: [
+    'unavailable',
+    'How often this route was used cannot be known at the moment',
+    'Keep the token and try again after Retry-After',
+  ],
+})
+
+interface Needs {
+  readonly route: Route
+  readonly access: AccessToken
+  readonly agent: AgentIdentity
+  readonly admission: Admission
+}
+
+export interface LimitPorts {
+  readonly limits: Pick<Limits, 'take'>
+}
+
+/** A limit, and what is left of it. */
+export interface Limited {
+  readonly rule: RateLimit
+  readonly allowance: Allowance
+}
+
+export interface LimitFacts {
+  /** Only where the rule has a limit, and is enforced. */
+  readonly limited: Limited | undefined
+}
+
+type Stays = Outcome<LimitFacts, CodeOf<typeof deny>>
+
+/**
+ * The rule has not been used too often, and this use is counted. After everything that can be judged
+ * here, so that only what would be let through counts; a request that is refused further on has been
+ * counted all the same. In shadow mode nothing is counted: it is only looked whether it could be.
+ */
+export const limit = stage({
+  name: 'limit',
+  establishes: 'the rule was not used more often than it may be, where it says how often',
+  without: ({ route }: Pick<Needs, 'route'>) =>
+    route.rateLimit ? undefined : { limited: undefined },
+  found: ({ limited }: LimitFacts) =>
+    limited ? { per: limited.rule.per, limit: limited.rule.kind, ...limited.allowance } : {},
+  denials: [deny],
+  run(needs: Needs, { limits }: LimitPorts): Stays | Promise<Stays> {
+    const { route, agent } = needs
+    const { rateLimit: rule } = route
+    if (!rule) return ok({ limited: undefined })
+    const value = COUNTS[rule.per](agent)
+    if (value === undefined) return fail(deny('rate_limit_key_missing', { per: rule.per }))
+    const spends = route.mode !== 'shadow'
+    const judge = (taken: Result<Allowance, Exhausted>): Stays => {
+      const limited = spends
+        ? { rule, allowance: taken.ok ? taken.value : taken.reason }
+        : undefined
+      if (taken.ok) return ok({ limited })
+      const { retryAfter } = taken.reason
+      const detail = { limit: rule.kind, per: rule.per, retry_after: retryAfter }
+      return { ...fail(deny('rate_limited', detail, { retryAfter })), value: { limited } }
+    }
+    return nameOf(rule.per, value, needs)
+      .then((name) => limits.take(rule, name, spends))
+      .then(judge, (error) => fail(deny('rate_limit_unavailable', { error: String(error) })))
+  },
+})
+
+const COUNTS: Readonly<Record<Counted, (agent: AgentIdentity) => string | undefined>> = {
+  agent: ({ id }) => id,
+  client: ({ clientId }) => clientId,
+  workflow: ({ workflowId }) => workflowId,
+  issuer: ({ issuer }) => issuer,
+}
+
+/** Of a name, with its part of the map that it stands in. */
+const NAME_BYTES = 256
+
+/** Made once for an admission. A promise is nobody else's, so it is not kept. */
+const nameOf = async (
+  per: Counted,
+  value: string,
+  { access: { issuer }, route, admission }: Needs,
+): Promise<string> => {
+  const known = admission.made.get(limit)
+  if (typeof known === 'string') return known
+  const name = await limitName({ issuer, per, value, route: route.name, host: route.host })
+  admission.made.set(limit, name)
+  weigh(admission, NAME_BYTES)
+  return name
+}

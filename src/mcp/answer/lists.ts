@@ -1,0 +1,165 @@
+import type { McpKind } from '../../core/model/mcp.ts'
+import { cut, type Edit, edited, membersOf, type Span, valueSpan } from './json-ranges.ts'
+
+/** What a caller may know of, by its kind and name. */
+export interface Sight {
+  has(kind: McpKind, name: string): boolean
+  /** A template of URIs (RFC 6570). */
+  hasTemplate(template: string): boolean
+}
+
+/**
+ * What became of a text: `same`, no byte of it has to change; `changed`; `gone`, nothing of it may be told;
+ * `unreadable`, it is no JSON, though something of the kind could be in it.
+ */
+export type Told =
+  | { readonly outcome: 'same' | 'gone' | 'unreadable' }
+  | { readonly outcome: 'changed'; readonly text: string }
+
+type Sees = (sight: Sight, name: string) => boolean
+
+interface List {
+  /** The member that an entry is named by. */
+  readonly key: string
+  readonly sees: Sees
+}
+
+/** The lists of results, by their member (MCP, `tools/list`, `prompts/list`, `resources/list`, `resources/templates/list`). */
+const LISTS: ReadonlyMap<string, List> = new Map([
+  ['tools', { key: 'name', sees: (sight, name) => sight.has('tools', name) }],
+  ['prompts', { key: 'name', sees: (sight, name) => sight.has('prompts', name) }],
+  ['resources', { key: 'uri', sees: (sight, uri) => sight.has('resources', uri) }],
+  ['resourceTemplates', { key: 'uriTemplate', sees: (sight, uri) => sight.hasTemplate(uri) }],
+] satisfies [string, List][])
+
+/** Names one resource, and tells that it is there. */
+const UPDATED = 'notifications/resources/updated'
+
+/** What any text holds that has something to keep back; an escape could spell it otherwise. */
+const SUSPECT = /tools|prompts|resource|\\u/
+
+/** What could be taken for {@link UPDATED}; an escape of ASCII could spell it otherwise. */
+const MAY_BE_UPDATE = /resources\\?\/updated|\\u00[2-7]/i
+
+const SAME: Told = { outcome: 'same' }
+const GONE: Told = { outcome: 'gone' }
+const UNREADABLE: Told = { outcome: 'unreadable' }
+
+/**
+ * One message of JSON-RPC or several in an array, without what the caller may not know of: entries of lists,
+ * and notifications about one resource. What stays is not written anew, so numbers, escapes and order are the
+ * server's own. Of members that are there twice each is judged. A list is never for others to cache
+ * (`cacheScope`, MCP 2026-07-28).
+ */
+export const tell = (text: string, sight: Sight): Told => {
+  if (!SUSPECT.test(text)) return SAME
+  try {
+    JSON.parse(text)
+  } catch {
+    return UNREADABLE
+  }
+  const whole = valueSpan(text)
+  const [from] = whole
+  if (text[from] !== '[') {
+    return isAboutHidden(text, from, sight) ? GONE : outcomeOf(text, editsOf(text, from, sight))
+  }
+  let kept = 0
+  let gone = 0
+  const stays = ([at]: Span) => {
+    const isHidden = isAboutHidden(text, at, sight)
+    if (isHidden) gone++
+    else kept++
+    return !isHidden
+  }
+  const told = outcomeOf(
+    text,
+    cut(text, whole, stays, ([at]) => editsOf(text, at, sight)),
+  )
+  return kept === 0 && gone > 0 ? GONE : told
+}
+
+/**
+ * Whether a text is one message, or the beginning of one, without a list in its result as far as it goes. What it
+ * goes on with is not known, nor whether it is JSON; of several messages none is looked at.
+ */
+export const beginsListless = (text: string): boolean => {
+  const from = text.search(/\S/)
+  if (text[from] === '[') return false
+  try {
+    for (const { name, value } of membersOf(text, from)) {
+      if (name === 'result' && holdsList(text, value)) return false
+    }
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Whether what is no JSON could be taken neither for a list nor for a notification about one resource. */
+export const passesUnread = (text: string): boolean =>
+  !MAY_BE_UPDATE.test(text) && beginsListless(text)
+
+const outcomeOf = (text: string, made: Iterable<Edit>): Told => {
+  const edits = [...made]
+  return edits.length === 0 ? SAME : { outcome: 'changed', text: edited(text, edits) }
+}
+
+/** What has to change in the results of the message at `at`. */
+function* editsOf(text: string, at: number, sight: Sight): Generator<Edit> {
+  for (const { name, value } of membersOf(text, at)) {
+    if (name === 'result') yield* resultEdits(text, value, sight)
+  }
+}
+
+const holdsList = (text: string, [at]: Span): boolean => {
+  for (const { name } of membersOf(text, at)) if (LISTS.has(name)) return true
+  return false
+}
+
+function* resultEdits(text: string, result: Span, sight: Sight): Generator<Edit> {
+  if (!holdsList(text, result)) return
+  const [at] = result
+  for (const { name, value } of membersOf(text, at)) {
+    const list = LISTS.get(name)
+    if (name === 'cacheScope') yield [value, '"private"']
+    else if (list) yield* listEdits(text, value, list, sight)
+  }
+}
+
+function* listEdits(text: string, list: Span, { key, sees }: List, sight: Sight): Generator<Edit> {
+  // What is no list cannot be judged entry by entry.
+  if (text[list[0]] !== '[') {
+    yield [list, '[]']
+    return
+  }
+  yield* cut(text, list, ([at]) => {
+    let isNamed = false
+    for (const name of valuesOf(text, at, key)) {
+      if (!isText(name) || !sees(sight, name)) return false
+      isNamed = true
+    }
+    return isNamed
+  })
+}
+
+/** Whether a message tells of one resource that the caller may not know of. */
+const isAboutHidden = (text: string, at: number, sight: Sight): boolean => {
+  let isUpdate = false
+  let isSeen: boolean | undefined
+  for (const { name, value } of membersOf(text, at)) {
+    if (name === 'method') isUpdate ||= parsed(text, value) === UPDATED
+    if (name !== 'params') continue
+    for (const uri of valuesOf(text, value[0], 'uri')) {
+      isSeen = isSeen !== false && isText(uri) && sight.has('resources', uri)
+    }
+  }
+  return isUpdate && !isSeen
+}
+
+function* valuesOf(text: string, at: number, key: string): Generator<unknown, undefined> {
+  for (const { name, value } of membersOf(text, at)) if (name === key) yield parsed(text, value)
+}
+
+const parsed = (text: string, [from, to]: Span): unknown => JSON.parse(text.slice(from, to))
+
+const isText = (value: unknown): value is string => typeof value === 'string'

@@ -1,0 +1,150 @@
+import { utf8Encode } from '../core/bytes.ts'
+import { type JsonObject, jsonText, own } from '../core/json.ts'
+import { MCP_REVISIONS, type McpRevision, type McpRule } from '../core/model/mcp.ts'
+import type { Policy } from '../core/model/policy.ts'
+import type { RequestHead } from '../core/request.ts'
+import { route } from '../core/stages/route.ts'
+import { isNegotiated } from './operation/revision.ts'
+
+/** What is asked of an MCP server, as somebody tells it who asks for an explanation. */
+export interface AskedOfMcp {
+  readonly method: string
+  /** The tool or prompt, or the URI of the resource. */
+  readonly name?: string | undefined
+  readonly arguments?: JsonObject | undefined
+  /** The newest that the rule takes unless given. */
+  readonly revision?: McpRevision | undefined
+}
+
+/** A request as the line is to judge it. */
+export interface RequestToExplain {
+  readonly request: RequestHead & { readonly body?: ReadableStream<Uint8Array> | null }
+  /** What the explanation does not say, though it could be taken to. */
+  readonly note?: string
+}
+
+const UNASKED =
+  'Explained for the connection alone, by a message that anyone may send who may connect: which tools, prompts and resources may be used is told where mcp says what is asked'
+
+const UNUSED = 'The rule has no mcp: what is asked of an MCP server does not matter to it'
+
+/** Without `initialize`, which would settle the revision, each message says its own. */
+const isStateless = (revision: McpRevision): boolean => !isNegotiated(revision)
+
+/**
+ * A request with the body that a client of MCP would send, for a rule of an MCP server; any other as it is.
+ * Headers that are there already are left, so that what does not fit is explained too.
+ */
+export const toExplain = (
+  policy: Policy,
+  request: RequestHead,
+  asked: AskedOfMcp | undefined,
+): RequestToExplain => {
+  const found = route.run({ request, policy }, undefined)
+  const rule = 'value' in found ? found.value?.route?.mcp : undefined
+  if (!rule) return { request, ...(asked && { note: UNUSED }) }
+  if (request.method !== 'POST') return { request, ...(!asked && { note: UNASKED }) }
+  const revision = asked?.revision ?? newest(rule, asked?.method)
+  const told = asked ?? { method: isStateless(revision) ? 'server/discover' : 'ping' }
+  const headers = new Headers(request.headers)
+  const message = messageOf(told, revision, rule)
+  for (const [name, value] of headersOf(message, revision)) {
+    if (!headers.has(name)) headers.set(name, value)
+  }
+  const bytes = utf8Encode(jsonText(message))
+  return {
+    request: {
+      method: request.method,
+      url: request.url,
+      headers,
+      body: new Blob([bytes]).stream(),
+    },
+    ...(!asked && { note: UNASKED }),
+  }
+}
+
+/** Those without sessions have no `initialize`. */
+const newest = ({ revisions }: McpRule, method?: string): McpRevision =>
+  MCP_REVISIONS.findLast(
+    (one) => revisions.has(one) && !(method === 'initialize' && isStateless(one)),
+  ) ?? MCP_REVISIONS[0]
+
+const CLIENT = { name: 'edgewarden-explain', version: '1' }
+
+const messageOf = (asked: AskedOfMcp, revision: McpRevision, rule: McpRule) => {
+  const { method } = asked
+  const params = paramsOf(asked, revision, rule)
+  const meta = isStateless(revision) && {
+    _meta: {
+      'io.modelcontextprotocol/protocolVersion': revision,
+      'io.modelcontextprotocol/clientInfo': CLIENT,
+      'io.modelcontextprotocol/clientCapabilities': {},
+    },
+  }
+  return {
+    jsonrpc: '2.0',
+    ...(!method.startsWith('notifications/') && { id: 1 }),
+    method,
+    params: { ...params, ...meta } as JsonObject,
+  }
+}
+
+const paramsOf = (
+  { method, name, arguments: given }: AskedOfMcp,
+  revision: McpRevision,
+  rule: McpRule,
+): JsonObject => {
+  switch (method) {
+    case 'initialize':
+      return { protocolVersion: revision, capabilities: {}, clientInfo: CLIENT }
+    case 'resources/read':
+    case 'resources/subscribe':
+    case 'resources/unsubscribe':
+      return { uri: name }
+    case 'subscriptions/listen':
+      return { notifications: name === undefined ? {} : { resourceSubscriptions: [name] } }
+    case 'completion/complete':
+      return { ref: referenceOf(name, rule), argument: { name: 'name', value: '' } }
+    default:
+      return name === undefined ? { ...given } : { name, ...(given && { arguments: given }) }
+  }
+}
+
+const referenceOf = (name: string | undefined, rule: McpRule) =>
+  name === undefined || isPrompt(name, rule)
+    ? { type: 'ref/prompt', name }
+    : { type: 'ref/resource', uri: name }
+
+/** A URI has a colon. So has a prompt where the rule names prompts with one, or takes the name for no resource. */
+const isPrompt = (name: string, { names: { prompts, resources } }: McpRule): boolean => {
+  if (!name.includes(':')) return true
+  const use = prompts.find(name)
+  return use !== undefined && (use.pattern.includes(':') || resources.template(name).length === 0)
+}
+
+const headersOf = (
+  { method, params }: ReturnType<typeof messageOf>,
+  revision: McpRevision,
+): readonly (readonly [string, string])[] => [
+  ['content-type', 'application/json'],
+  ['accept', 'application/json, text/event-stream'],
+  // A client that has yet to agree on one says none.
+  ...(method === 'initialize' ? [] : [['mcp-protocol-version', revision] as const]),
+  ...(isStateless(revision) ? mirrored(method, params) : []),
+]
+
+const mirrored = (method: string, params: JsonObject): readonly (readonly [string, string])[] => {
+  const name = ['name', 'uri', 'taskId']
+    .map((member) => own(params, member))
+    .find((value) => typeof value === 'string')
+  return [
+    ['mcp-method', encoded(method)],
+    ...(name === undefined ? [] : [['mcp-name', encoded(name)] as const]),
+  ]
+}
+
+/** Visible ASCII as it is, but what would be read as encoded; all else in base64 (MCP 2026-07-28). */
+const encoded = (text: string): string =>
+  /^[\x21-\x7e]*$/.test(text) && !text.startsWith('=?base64?')
+    ? text
+    : `=?base64?${btoa(String.fromCharCode(...utf8Encode(text)))}?=`

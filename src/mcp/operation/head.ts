@@ -1,0 +1,99 @@
+import { type CodeOf, type Denial, denials } from '../../core/denial.ts'
+import { isPlainJson } from '../../core/media-type.ts'
+import type { McpRevision, McpRule } from '../../core/model/mcp.ts'
+import type { Route } from '../../core/model/route.ts'
+import type { RequestHead } from '../../core/request.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { isNegotiated, isRevision, REVISION_RULES, type RevisionRules, UNSAID } from './revision.ts'
+
+const deny = denials({
+  upgrade_refused: [
+    'badRequest',
+    'An MCP endpoint speaks HTTP and nothing else',
+    'Send the request without an Upgrade header; streams come as text/event-stream',
+  ],
+  origin_not_allowed: [
+    'forbidden',
+    'Pages of this origin may not call this MCP endpoint',
+    'Call it from no browser, or ask the operator to allow the origin of the page',
+  ],
+  revision_unsupported: [
+    'badRequest',
+    'This MCP endpoint does not speak that revision of the protocol, or none was named',
+    'Send MCP-Protocol-Version once, with a revision that this endpoint speaks',
+  ],
+  http_method_not_allowed: [
+    'notAllowed',
+    'An MCP endpoint does not have this method of HTTP in this revision of the protocol',
+    'Use one of the methods the Allow header names',
+  ],
+  message_type_unsupported: [
+    'unsupported',
+    'An MCP endpoint takes JSON in UTF-8 only',
+    'Send the message as Content-Type: application/json, without Content-Encoding',
+  ],
+})
+
+export const headDenials = deny
+
+/** What the head of a request to an MCP server says. */
+export interface McpHead {
+  /** As the header says; absent without it. */
+  readonly revision?: McpRevision
+  readonly rules: RevisionRules
+}
+
+type HeadCode = CodeOf<typeof headDenials>
+
+/**
+ * Judges all that can be judged before anything is read of the body: no Upgrade, no page of a foreign
+ * origin (serialised origins compared as they are; `null` is nobody's), a revision that the rule has, a
+ * method that the revision has, and of a message its media type.
+ */
+export const readHead = (
+  { method, headers }: RequestHead,
+  { methods }: Pick<Route, 'methods'>,
+  mcp: McpRule,
+): Result<McpHead, Denial<HeadCode>> => {
+  if (headers.has('upgrade')) return fail(deny('upgrade_refused'))
+  const origin = headers.get('origin')
+  if (origin !== null && (origin === 'null' || !mcp.origins.has(origin))) {
+    return fail(deny('origin_not_allowed'))
+  }
+  const said = headers.get('mcp-protocol-version')
+  if (said !== null && !(isRevision(said) && mcp.revisions.has(said))) {
+    return fail(unsupported(mcp, said))
+  }
+  const revision = said ?? undefined
+  const rules = REVISION_RULES[revision ?? unsaid(mcp)]
+  if (!rules.methods.includes(method)) {
+    const allow = rules.methods.filter((one) => (methods as readonly string[]).includes(one))
+    return fail(deny('http_method_not_allowed', { method, revision }, { allow }))
+  }
+  // A message may be `initialize`, which settles the revision.
+  if (!revision && !(method === 'POST' ? negotiates(mcp) : mcp.revisions.has(UNSAID))) {
+    return fail(unsupported(mcp))
+  }
+  if (method === 'POST' && !isPlainJson(headers)) return fail(deny('message_type_unsupported'))
+  return ok({ rules, ...(revision && { revision }) })
+}
+
+/** Whether a rule has a revision that begins with `initialize`. */
+const negotiates = ({ revisions }: McpRule): boolean => [...revisions].some(isNegotiated)
+
+const unsaid = (mcp: McpRule): McpRevision => (negotiates(mcp) ? UNSAID : '2026-07-28')
+
+/** Characters of a revision that is told back. */
+const TOLD = 32
+const PRINTABLE = /^[\x20-\x7e]*$/
+
+/** The denial of a revision that is not spoken, with those that are. */
+export const unsupported = (
+  { revisions }: McpRule,
+  requested?: string,
+): Denial<'revision_unsupported'> =>
+  deny('revision_unsupported', undefined, {
+    supported: [...revisions],
+    ...(requested !== undefined &&
+      PRINTABLE.test(requested) && { requested: requested.slice(0, TOLD) }),
+  })

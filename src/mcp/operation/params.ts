@@ -1,0 +1,124 @@
+import { type CodeOf, type Denial, denials } from '../../core/denial.ts'
+import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { LIMITS } from '../../core/limits.ts'
+import type { McpKind, McpMessage, McpNamed } from '../../core/model/mcp.ts'
+import { isBuiltIn, USING_METHODS } from '../../core/model/mcp-methods.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { isIdentityText } from '../../core/text.ts'
+import { REVISION_MEMBER } from './headers.ts'
+import { isClear, type KnownNames, knownNames } from './members.ts'
+import type { RevisionRules } from './revision.ts'
+
+const deny = denials({
+  params_invalid: [
+    'badRequest',
+    'The params are not what this method takes',
+    'Send the params as the specification of MCP has them: names and URIs as text, arguments as an object',
+  ],
+  params_ambiguous: [
+    'badRequest',
+    'Members of the params differ in nothing but their spelling, or are misspelled',
+    'Send each member once, in the exact case that the specification or the schema of the tool has',
+  ],
+})
+
+export const paramsDenials = deny
+
+type Read<Value> = Result<Value, CodeOf<typeof paramsDenials>>
+
+/** Members that decide something, of objects that no tool chooses. */
+const IN_META = knownNames(REVISION_MEMBER)
+const IN_PARAMS: Readonly<Record<'any' | 'builtIn', KnownNames>> = {
+  any: knownNames('_meta'),
+  builtIn: knownNames(
+    '_meta',
+    'name',
+    'uri',
+    'arguments',
+    'ref',
+    'notifications',
+    'protocolVersion',
+  ),
+}
+const IN_REF = knownNames('type', 'name', 'uri')
+const IN_NOTIFICATIONS = knownNames('resourceSubscriptions')
+
+/**
+ * A message with what it uses: the tool, prompt or resource that it names, of a completion what it is of,
+ * of a subscription each resource. Names are taken as they are; whether they may be used is not judged, nor
+ * are arguments, so that what is said of a message does not depend on what the rule names. Where headers
+ * mirror the body, a request says its revision in `_meta`; which one is not judged.
+ */
+export const readParams = (
+  message: McpMessage,
+  { mirrored }: Pick<RevisionRules, 'mirrored'>,
+): Result<McpMessage, Denial<CodeOf<typeof paramsDenials>>> => {
+  const { id, method, params = {} } = message
+  if (method === undefined) return ok(message)
+  const meta = own(params, '_meta')
+  if (meta !== undefined && !isObject(meta)) return fail(deny('params_invalid', { at: '_meta' }))
+  const known = IN_PARAMS[isBuiltIn(method) ? 'builtIn' : 'any']
+  if (!isClear(params, known) || (meta && !isClear(meta, IN_META))) {
+    return fail(deny('params_ambiguous'))
+  }
+  if (mirrored && id !== undefined && !(meta && Object.hasOwn(meta, REVISION_MEMBER))) {
+    return fail(deny('params_invalid', { at: '_meta' }))
+  }
+  const read = Object.hasOwn(READERS, method) ? READERS[method]?.(params) : named(method, params)
+  if (!read) return ok(message)
+  if (!read.ok) return fail(deny(read.reason))
+  const [use, ...more] = read.value
+  if (!use) return ok(message)
+  return ok({ ...message, use, ...(more.length > 0 && { more }) })
+}
+
+const INVALID: Read<never> = fail('params_invalid')
+
+/** Of a method that uses one thing by name. */
+const named = (method: string, params: JsonObject): Read<readonly McpNamed[]> | undefined => {
+  const kind = USING_METHODS.get(method)
+  if (!kind) return undefined
+  const name = own(params, kind === 'resources' ? 'uri' : 'name')
+  if (!isIdentityText(name)) return INVALID
+  if (kind === 'resources') return ok([bare(kind, name)])
+  const given = own(params, 'arguments')
+  if (!Object.hasOwn(params, 'arguments')) return ok([bare(kind, name)])
+  return isObject(given) ? ok([{ kind, name, arguments: given }]) : INVALID
+}
+
+const bare = (kind: McpKind, name: string): McpNamed => ({ kind, name, arguments: {} })
+
+/** Methods that say in ways of their own what they are about. */
+const READERS: Readonly<
+  Record<string, (params: JsonObject) => Read<readonly McpNamed[]> | undefined>
+> = {
+  initialize: (params) =>
+    typeof own(params, 'protocolVersion') === 'string' ? undefined : INVALID,
+  'completion/complete': (params) => {
+    const ref = own(params, 'ref')
+    if (!isObject(ref)) return INVALID
+    if (!isClear(ref, IN_REF)) return fail('params_ambiguous')
+    const type = own(ref, 'type')
+    const [kind, member] =
+      type === 'ref/prompt'
+        ? (['prompts', 'name'] as const)
+        : type === 'ref/resource'
+          ? (['resources', 'uri'] as const)
+          : []
+    const name = member && own(ref, member)
+    return kind && isIdentityText(name) ? ok([bare(kind, name)]) : INVALID
+  },
+  'subscriptions/listen': (params) => {
+    const wanted = own(params, 'notifications')
+    if (wanted === undefined) return undefined
+    if (!isObject(wanted)) return INVALID
+    if (!isClear(wanted, IN_NOTIFICATIONS)) return fail('params_ambiguous')
+    const uris = own(wanted, 'resourceSubscriptions')
+    if (uris === undefined) return undefined
+    return Array.isArray(uris) &&
+      uris.length <= LIMITS.subscriptionsPerMessage &&
+      uris.every(isIdentityText)
+      ? ok(uris.map((uri) => bare('resources', uri)))
+      : INVALID
+  },
+}

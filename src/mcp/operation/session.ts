@@ -1,0 +1,42 @@
+import { type CodeOf, type Denial, denials } from '../../core/denial.ts'
+import { type Sessions, sessionHolder } from '../../core/model/mcp.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import type { Asking } from '../../core/stages/operation/operation-types.ts'
+
+const deny = denials({
+  session_missing: [
+    'badRequest',
+    'A session can only be ended by its id',
+    'Send the Mcp-Session-Id that came with the answer to initialize',
+  ],
+  session_unknown: [
+    'notFound',
+    'There is no such session of this agent at this endpoint',
+    'Begin a new session with initialize, without Mcp-Session-Id',
+  ],
+  session_unavailable: [
+    'unavailable',
+    'Sessions cannot be told apart at the moment',
+    'Keep token and session and try again after Retry-After',
+  ],
+})
+
+export const sessionDenials = deny
+
+/**
+ * The server's own id of the session that a request names, where it was handed to this agent of this
+ * issuer, for the same subject, at this rule. Whether the session still lives is for the server to say.
+ */
+export const readSession = async (
+  { request: { method, headers }, route, agent }: Asking,
+  sessions: Pick<Sessions, 'open'>,
+): Promise<Result<string | undefined, Denial<CodeOf<typeof deny>>>> => {
+  const sealed = headers.get('mcp-session-id')
+  if (sealed === null) return method === 'DELETE' ? fail(deny('session_missing')) : ok(undefined)
+  try {
+    const session = await sessions.open(sealed, sessionHolder(agent, route))
+    return session === undefined ? fail(deny('session_unknown')) : ok(session)
+  } catch (error) {
+    return fail(deny('session_unavailable', { error: String(error) }))
+  }
+}

@@ -1,0 +1,131 @@
+import { MCP_KINDS, type McpKind, type McpRule, type McpUse } from '../../core/model/mcp.ts'
+import { isArgument } from '../../core/model/mcp-scopes.ts'
+import { foldedName } from '../../core/text.ts'
+import { DEFAULT_IDENTITY_PREFIX, type GateEntry } from '../../policy/gate.ts'
+import { quote, quoteAll, type Report, unknownName } from '../../policy/issues.ts'
+import type { RouteEntry } from '../../policy/route.ts'
+import { literalOf } from './spelling.ts'
+
+/** Methods of streamable HTTP; HEAD comes with GET. */
+const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'DELETE']
+
+/** Every use of a rule, and where in `mcp` it is written. */
+const usesOf = ({ names }: McpRule): readonly (readonly [McpUse, readonly [McpKind, string]])[] =>
+  MCP_KINDS.flatMap((kind) => names[kind].all.map((use) => [use, [kind, use.pattern]] as const))
+
+/** What must hold between `mcp` and the rest of its rule. Shadow mode never counts for such a rule. */
+export const checkMcp = (entry: RouteEntry, gate: GateEntry, report: Report): void => {
+  const { match, mcp, access = 'required' } = entry
+  if (!mcp) return
+  if (access !== 'required') {
+    report(['mcp'], `is only for rules with access = "required": this one is ${access}`)
+  }
+  if (entry.forward_token) {
+    report(
+      ['forward_token'],
+      'cannot stand beside mcp: an MCP server never gets the token of a caller',
+    )
+  }
+  if (gate.assertion?.binding === 'off') {
+    report(
+      ['mcp'],
+      'needs the keys that GATE.assertion = "off" does without: session ids are handed out signed',
+    )
+  }
+  if (!match) return
+  const others = match.methods.filter((method) => !METHODS.includes(method))
+  if (others.length > 0) {
+    report(
+      ['match'],
+      `takes ${quoteAll(others)}, which MCP does not use; write ${quote(`GET,POST,DELETE ${match.path}`)}`,
+    )
+  } else if (!match.methods.includes('POST')) {
+    report(['match'], 'must take POST: messages to an MCP server are posted')
+  }
+  for (const [use, path] of usesOf(mcp)) {
+    const own: Report = (inner, message) => report(['mcp', ...path, ...inner], message)
+    checkUse(use, match.params, gate, own)
+    if (path[0] === 'resources') checkArguments(use, own)
+  }
+}
+
+/** Arguments, which nothing has that is used by its URI alone. `report` stands where the use is written. */
+const checkArguments = ({ scopes: { scopes }, when }: McpUse, report: Report): void => {
+  const why = 'and resources are read without'
+  for (const { source, parts } of scopes) {
+    if (!parts.some((part, i) => i % 2 === 1 && isArgument(part))) continue
+    report([], `${quote(source)}: takes an argument, ${why}`)
+  }
+  const read = when?.arguments ?? []
+  if (read.length > 0) report(['when'], `reads ${quoteAll(read)} of the arguments, ${why}`)
+}
+
+/** Names that a use takes from its rule. `report` stands where the use is written. */
+const checkUse = (
+  { scopes: { scopes }, when }: McpUse,
+  params: readonly string[],
+  gate: GateEntry,
+  report: Report,
+): void => {
+  for (const { source, parts } of scopes) {
+    const hole = parts.find((part, i) => i % 2 === 1 && !isArgument(part) && !params.includes(part))
+    if (hole === undefined) continue
+    report([], `${quote(source)}: ${unknownName('path parameter', hole, params)}`)
+  }
+  checkCondition(when, params, gate, report)
+}
+
+/** Names of its rule and its request that a condition reads; `report` stands beside `when`. */
+export const checkCondition = (
+  when: McpUse['when'],
+  params: readonly string[],
+  gate: GateEntry,
+  report: Report,
+): void => {
+  const hole = when?.params.find((name) => !params.includes(name))
+  if (hole !== undefined) report(['when'], unknownName('path parameter', hole, params))
+  const identity = gate.identity_prefix ?? DEFAULT_IDENTITY_PREFIX
+  for (const [i, name] of (when?.headers ?? []).entries()) {
+    if (!foldedName(name).startsWith(identity)) continue
+    report(['when', 'headers', i], 'is an identity header, which only the gate sets')
+  }
+}
+
+/** What `mcp` allows, and was hardly meant to. */
+export const warnMcp = (
+  { match, mcp, cors, mode }: RouteEntry,
+  gate: GateEntry,
+  report: Report,
+): void => {
+  if (!mcp) return
+  if ((mode ?? gate.mode) === 'shadow') {
+    report(['mode'], 'is `enforce` here all the same: the rule has mcp')
+  }
+  for (const [{ pattern, scopes }, path] of usesOf(mcp)) {
+    if (literalOf(pattern) !== '') continue
+    const needs = scopes.scopes.length === 0 ? ', with no scope of its own' : ''
+    report(
+      ['mcp', ...path],
+      `allows all ${path[0]} that are not named${needs}: those too that the server will only have tomorrow`,
+    )
+  }
+  const missing = ['GET', 'DELETE'].filter(
+    (one) => !match?.methods.some((method) => method === one),
+  )
+  if (match && missing.length > 0 && [...mcp.revisions].some((one) => one < STATELESS)) {
+    report(
+      ['match'],
+      `does not take ${quoteAll(missing)}, which clients of revisions before ${STATELESS} use: GET to listen, DELETE to end a session`,
+    )
+  }
+  const refused = (cors?.origins ?? []).filter((one) => !mcp.origins.has(one))
+  if (refused.length > 0) {
+    report(
+      ['cors', 'origins'],
+      `has ${quoteAll(refused)}, whose pages are refused all the same: mcp.origins does not name them`,
+    )
+  }
+}
+
+/** The first revision without sessions and streams of their own. */
+const STATELESS = '2026-07-28'

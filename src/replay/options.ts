@@ -1,0 +1,46 @@
+import type { Issuer } from '../core/model/issuer.ts'
+import type { PolicyEnv } from '../policy/env.ts'
+import { quoteAll, type Report } from '../policy/issues.ts'
+import type { RouteEntry } from '../policy/route.ts'
+
+/** A rule that takes each token once takes nothing else, and no stream of messages under one token. */
+export const checkSingleUse = (
+  { single_use: isOnce, access = 'required' }: RouteEntry,
+  has: (key: string) => boolean,
+  report: Report,
+): void => {
+  if (!isOnce) return
+  if (access !== 'required') {
+    report(['single_use'], `is only for rules with access = "required": this one is ${access}`)
+  }
+  if (has('mcp')) {
+    report(['single_use'], 'cannot stand beside mcp: every message would need a token of its own')
+  }
+}
+
+/** What remembers used tokens is there. */
+export const checkReplays = (
+  rules: readonly { readonly entry: RouteEntry }[],
+  env: PolicyEnv,
+  report: Report,
+): void => {
+  if (!rules.some(({ entry }) => entry.single_use) || env.has('durable_object', 'REPLAYS')) return
+  report(
+    ['REPLAYS'],
+    'is not there: the Durable Object namespace of ReplayShard, needed by rules with single_use',
+  )
+}
+
+/** A token is known by its `jti`, which not every issuer gives it. */
+export const warnSingleUse = (
+  { single_use: isOnce }: RouteEntry,
+  issuers: readonly Issuer[],
+  report: Report,
+): void => {
+  const without = isOnce ? issuers.filter((one) => !one.requiredClaims.includes('jti')) : []
+  if (without.length === 0) return
+  report(
+    ['single_use'],
+    `refuses tokens without jti, which those of ${quoteAll(without.map(({ name }) => name))} need not have; leave these out of issuers, or see to it that they have it`,
+  )
+}

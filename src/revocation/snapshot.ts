@@ -1,0 +1,247 @@
+import { LIMITS } from '../core/limits.ts'
+import type { Clock } from '../core/model/ports.ts'
+import type { Revocation } from '../core/model/revocation.ts'
+import { type Flights, isFlying, share } from '../platform/single-flight.ts'
+import { createRevocationSet, eachHash, type RevocationSet } from './set.ts'
+
+/** A state of the set. Versions of different epochs have nothing to do with each other. */
+export interface Version {
+  readonly epoch: string
+  readonly version: number
+}
+
+/** Live entries, as of a state of the set. */
+export interface Found extends Version {
+  readonly entries: readonly Revocation[]
+}
+
+interface Page extends Version {
+  readonly hashes: Uint8Array
+  /** Where the next page begins; absent on the last. */
+  readonly after?: number
+}
+
+interface Changes extends Version {
+  readonly added: Uint8Array
+  readonly removed: Uint8Array
+}
+
+/** Where copies of the set come from. Hashes have 8 bytes and stand one after the other. */
+export interface SnapshotSource {
+  /** A page of the hashes of all live entries, from the first (`after` 0) or where one ended. */
+  pullAll(after: number): Promise<Page>
+  /** What changed since a version, or that only a full pull can tell. */
+  pullSince(epoch: string, version: number): Promise<Changes | { readonly reset: true }>
+}
+
+/** What the set itself said about a subject: all entries that were live then. */
+export interface Answer {
+  readonly hash: Uint8Array
+  readonly entries: readonly Revocation[]
+}
+
+/** A complete copy of the set. */
+export interface Snapshot extends Version {
+  readonly set: Pick<RevocationSet, 'has' | 'size'>
+  /**
+   * For what was asked while this copy was held, by `subjectKey`. That stays true as long as the copy
+   * does. Another version has a map of its own, with those answers that its changes leave true: what is
+   * asked for meanwhile ends in this one, where nobody finds it who holds the other.
+   */
+  readonly answers: Map<string, Answer>
+}
+
+interface Held extends Snapshot {
+  readonly set: RevocationSet
+  /** When it was asked for, in milliseconds: it may lack what came later. */
+  readonly askedAt: number
+}
+
+/** A copy in the making; nothing is answered from it. */
+interface Growing {
+  readonly set: RevocationSet
+  /** Of the first page: later pages may have missed what changed since, or be of another epoch. */
+  first: Version | undefined
+  /** Where the next page begins; `undefined` when all are there. */
+  after: number | undefined
+}
+
+/** What an isolate keeps of the set between requests. */
+export interface SnapshotMemory {
+  held: Held | undefined
+  growing: Growing | undefined
+  /** When a pull failed last, and how long it is waited out, in milliseconds. */
+  failedAt: number
+  pause: number
+  readonly flights: Flights
+}
+
+/** A memory that knows nothing yet. */
+export const createSnapshotMemory = (): SnapshotMemory => ({
+  held: undefined,
+  growing: undefined,
+  failedAt: Number.NEGATIVE_INFINITY,
+  pause: 0,
+  flights: new Map(),
+})
+
+/** What copies are made and kept with. */
+export interface SnapshotOptions {
+  readonly memory: SnapshotMemory
+  readonly source: SnapshotSource
+  readonly clock: Clock
+  /** Keeps work alive after the request's answer. */
+  readonly waitUntil: (promise: Promise<unknown>) => void
+  /** Takes one event: fixed words and the platform's errors. */
+  readonly log: (event: Record<string, unknown>) => void
+}
+
+const PULL = 'pull'
+/** Milliseconds from a pull that failed to the next: the first time, and at most for changes and for all. */
+const RETRY_MS = { first: 250, changes: 1_000, all: 10_000 }
+
+/**
+ * Copies of the set, pulled behind the requests that notice the need, by one of them at a time. Each
+ * call of the source is a flight of its own, lost after {@link LIMITS.revocationReadMs} or, for a page of
+ * the whole set, {@link LIMITS.revocationPageMs}; a full pull goes on where another request left it.
+ * Failures are waited out with back-off and jitter: after a deploy all isolates begin at once.
+ */
+export const createSnapshots = (options: SnapshotOptions) => {
+  const { memory, clock, waitUntil, log } = options
+  const isWhole = () => memory.growing !== undefined || memory.held === undefined
+  const termsOf = () => ({
+    clock,
+    waitUntil,
+    maxAgeMs: isWhole() ? LIMITS.revocationPageMs : LIMITS.revocationReadMs,
+  })
+
+  const pull = async (): Promise<void> => {
+    try {
+      do await share(memory.flights, PULL, termsOf(), () => step(options))
+      while (memory.growing)
+      memory.pause = 0
+    } catch (error) {
+      memory.failedAt = clock.now()
+      const most = isWhole() ? RETRY_MS.all : RETRY_MS.changes
+      const longest = Math.min(Math.max(memory.pause * 2, RETRY_MS.first), most)
+      memory.pause = longest * (0.75 + Math.random() / 4)
+      log({ event: 'revocations_pull_failed', error: String(error) })
+    }
+  }
+
+  return {
+    /**
+     * The copy, where it was asked for less than `maxStaleness` milliseconds ago. From half of that
+     * on, a renewal is begun.
+     */
+    within(maxStaleness: number): Snapshot | undefined {
+      const { held, failedAt, pause, flights } = memory
+      const now = clock.now()
+      const age = held ? elapsed(held.askedAt, now) : Number.POSITIVE_INFINITY
+      const isDue = age >= maxStaleness / 2 && elapsed(failedAt, now) >= pause
+      if (isDue && !isFlying(flights, PULL, termsOf())) waitUntil(pull())
+      return age < maxStaleness ? held : undefined
+    },
+  }
+}
+
+/** Where a clock was set back, what is yet to come was long ago: nothing lives on by it. */
+const elapsed = (since: number, now: number): number =>
+  since > now ? Number.POSITIVE_INFINITY : now - since
+
+/** One call of the source. What it brings is dropped where another call was faster. */
+const step = (options: SnapshotOptions): Promise<void> => {
+  const { memory } = options
+  if (!memory.growing && memory.held) return renew(memory.held, options)
+  memory.growing ??= begin()
+  const { growing } = memory
+  const { first, after } = growing
+  return first && after === undefined
+    ? finish(growing, first, options)
+    : turnPage(growing, after ?? 0, options)
+}
+
+const begin = (): Growing => ({ set: createRevocationSet(), first: undefined, after: 0 })
+
+/** Brings the copy up to date, in place. One that cannot be serves on until another is complete. */
+const renew = async (held: Held, { memory, source, clock }: SnapshotOptions): Promise<void> => {
+  const askedAt = clock.now()
+  const changes = changesOf(await source.pullSince(held.epoch, held.version), held)
+  if (memory.held !== held) return
+  if (!changes) {
+    memory.growing ??= begin()
+    return
+  }
+  apply(held.set, changes)
+  const { version } = changes
+  memory.held = { ...held, version, askedAt, answers: untouched(held, changes) }
+}
+
+const turnPage = async (
+  growing: Growing,
+  after: number,
+  { memory, source, clock }: SnapshotOptions,
+): Promise<void> => {
+  const askedAt = clock.now()
+  const { hashes, epoch, version, ...page } = await source.pullAll(after)
+  if (memory.growing !== growing || growing.after !== after) return
+  const { first } = growing
+  // Of a shard that lags behind the one before, or of another epoch: changes would be missed.
+  if (first && (epoch !== first.epoch || version < first.version)) throw lost(memory)
+  eachHash(hashes, (at) => growing.set.add(hashes, at))
+  growing.first ??= { epoch, version }
+  growing.after = page.after
+  // A page that is the only one is the set of one moment.
+  if (after === 0 && page.after === undefined) {
+    hold(memory, { set: growing.set, epoch, version, askedAt, ...fresh() })
+  }
+}
+
+const finish = async (
+  growing: Growing,
+  first: Version,
+  { memory, source, clock }: SnapshotOptions,
+): Promise<void> => {
+  const askedAt = clock.now()
+  const changes = changesOf(await source.pullSince(first.epoch, first.version), first)
+  if (memory.growing !== growing) return
+  if (!changes) throw lost(memory)
+  apply(growing.set, changes)
+  const { epoch, version } = changes
+  hold(memory, { set: growing.set, epoch, version, askedAt, ...fresh() })
+}
+
+const hold = (memory: SnapshotMemory, held: Held): void => {
+  memory.held = held
+  memory.growing = undefined
+}
+
+const fresh = (): Pick<Snapshot, 'answers'> => ({ answers: new Map() })
+
+const lost = (memory: SnapshotMemory): Error => {
+  memory.growing = undefined
+  return new Error('the set was reset, or changed too much, while it was pulled')
+}
+
+/** A set that has gone back to an older version was reset too. */
+const changesOf = (
+  answer: Changes | { readonly reset: true },
+  { epoch, version }: Version,
+): Changes | undefined =>
+  'reset' in answer || answer.epoch !== epoch || answer.version < version ? undefined : answer
+
+const apply = (set: RevocationSet, { added, removed }: Changes): void => {
+  eachHash(added, (at) => set.add(added, at))
+  eachHash(removed, (at) => set.delete(removed, at))
+}
+
+/** Those answers that changes leave true. */
+const untouched = (
+  { answers, ...held }: Held,
+  { version, added, removed }: Changes,
+): Snapshot['answers'] => {
+  if (version === held.version && added.length + removed.length === 0) return answers
+  const touched = createRevocationSet()
+  for (const hashes of [added, removed]) eachHash(hashes, (at) => touched.add(hashes, at))
+  return new Map([...answers].filter(([, { hash }]) => !touched.has(hash, 0)))
+}

@@ -1,0 +1,171 @@
+import { LIMITS } from '../core/limits.ts'
+import type { RevocationPage, RevocationQuery } from '../core/model/ports.ts'
+import {
+  type Fullness,
+  fullness,
+  KINDS,
+  ownerOf,
+  type Revocation,
+  renewed,
+  subjectHash,
+  subjectKey,
+} from '../core/model/revocation.ts'
+import type { RevocationLog } from './log.ts'
+import { putRow, type Row, toEntry, toRow } from './rows.ts'
+import { LIVE } from './schema.ts'
+
+type Hashed = { readonly entry: Revocation; readonly hash: ArrayBuffer }
+
+/** Thrown to undo a transaction; never leaves the store. */
+const FULL = { set: new Error('the set is full'), share: new Error('the share is full') }
+
+/** The entries of a shard in its SQLite. Expired ones are as good as absent. */
+export const createStore = (storage: DurableObjectStorage, log: RevocationLog) => {
+  const { sql } = storage
+
+  const rowsOf = (statement: string, ...bound: unknown[]): readonly Row[] =>
+    sql.exec<Row>(statement, ...bound).toArray()
+
+  const find = (id: string): Row | undefined =>
+    rowsOf(`SELECT * FROM entries WHERE id = ? AND ${LIVE}`, id, now())[0]
+
+  const count = (owner?: string): { held: number; own: number } =>
+    sql
+      .exec<{ held: number; own: number }>(
+        'SELECT held, ifnull((SELECT held FROM shares WHERE issuer = ?), 0) AS own FROM log',
+        owner ?? null,
+      )
+      .one()
+
+  const sweep = (): void => storage.transactionSync(() => log.sweep(now()))
+
+  const fullFor = (owner: string | undefined): Fullness | undefined => {
+    const { held, own } = count(owner)
+    return fullness({ held, own: owner === undefined ? undefined : own }, LIMITS.revocations)
+  }
+
+  /** Throws where there are too many entries also without those that have expired. */
+  const makeRoom = (owner: string | undefined): void => {
+    if (!fullFor(owner)) return
+    log.sweep(now())
+    if (owner !== undefined) log.sweep(now(), owner)
+    const full = fullFor(owner)
+    if (full) throw FULL[full]
+  }
+
+  const put = (entries: readonly Hashed[]): readonly Row[] => {
+    const before = count().held
+    for (const { entry, hash } of entries) {
+      const old = find(entry.id)
+      if (!old) log.drop(now(), 'id = ?', entry.id)
+      putRow(sql, toRow(old ? renewed(toEntry(old), entry) : entry, log.next(), hash))
+    }
+    // Who only renews takes no room.
+    if (count().held > before) makeRoom(ownerOf(entries.map(({ entry }) => entry)))
+    return [...new Set(entries.map(({ entry }) => entry.id))].flatMap((id) => find(id) ?? [])
+  }
+
+  return {
+    find,
+    sweep,
+
+    /** Live entries about any of the subjects, each named by its `subjectKey`. */
+    lookup(subjectKeys: readonly string[]): readonly Revocation[] {
+      // One bound list keeps the statement's text constant and has no limit of its own.
+      return rowsOf(
+        `SELECT * FROM entries WHERE subject IN (SELECT value FROM json_each(?)) AND ${LIVE}`,
+        JSON.stringify(subjectKeys),
+        now(),
+      ).map(toEntry)
+    },
+
+    /**
+     * Stores all entries, or none when they do not fit into {@link LIMITS.revocations}, and says what is full
+     * then. An entry that is there is renewed; one that has expired is made anew. `stored` is called in the same breath, so
+     * that what it writes is kept with them or not at all.
+     */
+    async add(
+      entries: readonly Revocation[],
+      stored: () => void,
+    ): Promise<readonly Row[] | Fullness> {
+      // A transaction cannot wait, and a digest must.
+      const hashed = await Promise.all(
+        entries.map(async (entry) => ({
+          entry,
+          hash: (await subjectHash(subjectKey(entry))).buffer,
+        })),
+      )
+      try {
+        const rows = storage.transactionSync(() => put(hashed))
+        stored()
+        return rows
+      } catch (error) {
+        if (error === FULL.set) return 'set'
+        if (error === FULL.share) return 'share'
+        throw error
+      }
+    },
+
+    /** A page of live entries in the order they were first made. */
+    list({ kind, issuer, value, limit, cursor = 0, ...made }: RevocationQuery): RevocationPage {
+      // An issuer and a value are a few subjects, and those have an index of their own; left to
+      // itself, SQLite would walk everything of the issuer.
+      const exact = issuer !== undefined && value !== undefined
+      const subjects = exact
+        ? (kind ? [kind] : KINDS).map((one) => subjectKey({ kind: one, issuer, value }))
+        : undefined
+      const where: readonly (readonly [clause: string, bound: string | number | undefined])[] = [
+        ['seq > ?', cursor],
+        [LIVE, now()],
+        ['subject IN (SELECT value FROM json_each(?))', subjects && JSON.stringify(subjects)],
+        ['kind = ?', kind],
+        ['issuer = ?', issuer],
+        ['value = ?', value],
+        ['created_by = ? AND ifnull(renewed_by, created_by) = created_by', made.createdBy],
+        ['own = ?', made.own === undefined ? undefined : Number(made.own)],
+      ]
+      const used = where.filter(([, bound]) => bound !== undefined)
+      const rows = rowsOf(
+        `SELECT * FROM entries ${exact ? 'INDEXED BY entries_by_subject' : ''}
+          WHERE ${used.map(([clause]) => clause).join(' AND ')} ORDER BY seq LIMIT ?`,
+        ...used.map(([, bound]) => bound),
+        limit + 1,
+      )
+      const page = rows.slice(0, limit)
+      const cursorOfNext = rows.length > limit ? page.at(-1)?.seq : undefined
+      return {
+        revocations: page.map(toEntry),
+        ...(typeof cursorOfNext === 'number' && { cursor: cursorOfNext }),
+      }
+    },
+
+    /** Removes an entry; false when there is no live one with this id, and of this owner. */
+    remove(id: string, owner?: string): boolean {
+      const where = `id = ? AND ${LIVE} ${owner === undefined ? '' : 'AND own = 1 AND issuer = ?'}`
+      const bound = [id, now(), ...(owner === undefined ? [] : [owner])]
+      return storage.transactionSync(() => log.drop(now(), where, ...bound) > 0)
+    },
+
+    /** Removes the entries of a page. */
+    removePage(query: RevocationQuery): RevocationPage {
+      return storage.transactionSync(() => {
+        const page = this.list(query)
+        const ids = JSON.stringify(page.revocations.map(({ id }) => id))
+        log.drop(now(), 'id IN (SELECT value FROM json_each(?))', ids)
+        return page
+      })
+    },
+
+    /** When the next entry expires, in seconds; `null` where none will. */
+    nextExpiry: (): number | null =>
+      sql
+        .exec<{ next: number | null }>(
+          // Only so said is the index used.
+          'SELECT min(expires) AS next FROM entries WHERE expires IS NOT NULL',
+        )
+        .one().next,
+  }
+}
+
+/** Seconds since the epoch, by the object's clock. */
+export const now = (): number => Math.floor(Date.now() / 1000)

@@ -1,0 +1,140 @@
+import { own } from '../../core/json.ts'
+import { metadataPath } from '../../core/model/metadata.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { parseUrl } from '../../core/url.ts'
+import { DEFAULT_PREFIX } from '../../policy/gate.ts'
+import { readText } from './files.ts'
+import {
+  callGate,
+  type GateAddress,
+  type GateAnswer,
+  type GateCall,
+  type GateFault,
+  gateAddress,
+} from './gate-client.ts'
+import { accessTokenClaims, readKeyFile, signToken } from './key-file.ts'
+
+/** Where the token of a call comes from: at most one source, else `EDGEWARDEN_TOKEN`. */
+export interface TokenOptions {
+  readonly tokenEnv?: string
+  readonly tokenFile?: string
+  readonly key?: string
+  readonly audience?: string
+}
+
+/** What every call of a gate needs. */
+export interface GateOptions extends TokenOptions {
+  readonly gate: string
+  readonly prefix?: string
+}
+
+/** The process as a command sees it. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Seconds since the epoch. */
+  readonly now: () => number
+}
+
+export const TOKEN_VARIABLE = 'EDGEWARDEN_TOKEN'
+
+/** Seconds a token lives that a command signs for its own one call. */
+const LIFETIME = 60
+/** RFC 9110 §11.2 `token68`: what can stand behind `Bearer`. */
+const TOKEN68 = /^[A-Za-z0-9._~+/-]+=*$/
+
+const unclear = (message: string): { readonly ok: false; readonly reason: GateFault } =>
+  fail({ kind: 'silent', message })
+
+/**
+ * The token to call a gate with, read or signed for the scope given. Does not check that the gate
+ * will take it. No reason of a failure holds any part of a token or key.
+ */
+export const tokenFor = async (
+  gate: GateAddress,
+  options: TokenOptions,
+  scope: string,
+  { env, now }: Surroundings,
+): Promise<Result<string, GateFault>> => {
+  const { tokenEnv, tokenFile, key, audience } = options
+  if ([tokenEnv, tokenFile, key].filter((one) => one !== undefined).length > 1) {
+    return unclear('Give one of --token-env, --token-file and --key, not several.')
+  }
+  if (audience !== undefined && key === undefined) {
+    return unclear('--audience is for a token that --key signs.')
+  }
+  if (key !== undefined) return signed(gate, key, audience, scope, now())
+  if (tokenFile !== undefined) {
+    const text = await readText(tokenFile)
+    return text.ok ? plain(text.value, tokenFile) : unclear(text.reason)
+  }
+  const name = tokenEnv ?? TOKEN_VARIABLE
+  const value = Object.hasOwn(env, name) ? env[name] : undefined
+  if (value !== undefined && value !== '') return plain(value, name)
+  return unclear(
+    tokenEnv === undefined
+      ? `No token: give --key FILE (from keygen), --token-file FILE or --token-env NAME, or set ${TOKEN_VARIABLE}.`
+      : `The environment variable ${name} is not set.`,
+  )
+}
+
+/**
+ * Calls a gate once, where and with whose token the options say; the scope is what it must allow.
+ */
+export const callAs = async (
+  options: GateOptions,
+  scope: string,
+  around: Surroundings,
+  make: (gate: GateAddress) => GateCall,
+): Promise<Result<GateAnswer, GateFault>> => {
+  const gate = gateAddress(options.gate, options.prefix ?? DEFAULT_PREFIX)
+  if (!gate.ok) return unclear(gate.reason)
+  const token = await tokenFor(gate.value, options, scope, around)
+  if (!token.ok) return token
+  return callGate(gate.value, { ...make(gate.value), token: token.value })
+}
+
+const plain = (text: string, source: string): Result<string, GateFault> =>
+  TOKEN68.test(text.trim()) ? ok(text.trim()) : unclear(`${source} does not hold one token.`)
+
+const signed = async (
+  gate: GateAddress,
+  path: string,
+  audience: string | undefined,
+  scope: string,
+  now: number,
+): Promise<Result<string, GateFault>> => {
+  const key = await readKeyFile(path)
+  if (!key.ok) return unclear(key.reason)
+  const resource = audience === undefined ? await resourceOf(gate) : ok(audience)
+  if (!resource.ok) return resource
+  const claims = accessTokenClaims(key.value.issuer, {
+    audience: resource.value,
+    subject: 'edgewarden-cli',
+    client: 'edgewarden-cli',
+    scopes: [scope],
+    issuedAt: Math.floor(now),
+    lifetime: LIFETIME,
+  })
+  return ok(await signToken(key.value, claims))
+}
+
+/**
+ * The resource a gate says it is (RFC 9728 §3). Taken only where its origin is the gate's own
+ * (§3.3), or the gate is on this machine: another answer would have this key sign a token that is
+ * good at someone else's gate.
+ */
+const resourceOf = async (gate: GateAddress): Promise<Result<string, GateFault>> => {
+  const answer = await callGate(gate, { method: 'GET', path: metadataPath(gate.origin) })
+  const advice = 'give the resource of the gate with --audience'
+  if (!answer.ok) {
+    return answer.reason.kind === 'silent'
+      ? unclear(`Cannot ask the gate for its resource: ${answer.reason.message}`)
+      : unclear(`The gate does not tell its resource (${answer.reason.status}); ${advice}.`)
+  }
+  const resource = own(answer.value.body, 'resource')
+  if (typeof resource !== 'string') return unclear(`The gate tells no resource; ${advice}.`)
+  if (gate.loopback || parseUrl(resource)?.origin === gate.origin) return ok(resource)
+  return unclear(
+    `The gate at ${gate.origin} says it is ${resource}. If that is meant, ${advice}; otherwise --gate is wrong.`,
+  )
+}

@@ -1,0 +1,226 @@
+import type { JsonObject } from '../../core/json.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import type { PolicyIssue } from '../../policy/issues.ts'
+import { boundaryWarnings } from '../lints/boundary-warnings.ts'
+import { objectAdvice, objectIssues } from '../lints/durable-objects.ts'
+import { lint, tooLarge } from '../lints/lint.ts'
+import { bindingMistakes, bindingWarnings } from '../lints/origin-bindings.ts'
+import { placeholders } from '../lints/placeholders.ts'
+import { type Example, examplesFor } from './example-file.ts'
+import { judgeExamples } from './examples.ts'
+import {
+  counted,
+  issueLine,
+  noEnvironment,
+  type PolicyReading,
+  readEnvironment,
+} from './file-policy.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
+
+export interface CheckOptions {
+  readonly file?: string
+  /** Only this `[env.x]`; without it the top level and every one. */
+  readonly env?: string
+  /** Example tokens for conditions; by default `edgewarden.examples.json` beside the file, if it is there. */
+  readonly examples?: string
+}
+
+/** What was found about one environment. */
+interface Finding {
+  readonly environment: string | null
+  readonly mistakes: readonly PolicyIssue[]
+  readonly warnings: readonly PolicyIssue[]
+  /** Secrets the policy names; a file cannot say whether they are set. */
+  readonly secrets: readonly string[]
+  /** Only of a valid policy. */
+  readonly summary?: Summary
+}
+
+interface Summary {
+  readonly resources: readonly string[]
+  readonly issuers: readonly string[]
+  readonly rules: number
+}
+
+/**
+ * Validates a wrangler.toml, every environment of it, and reports all mistakes at once. Asks no
+ * network: whether hosts answer, keys are published and secrets are set is not known here.
+ */
+export const check = async ({
+  file = 'wrangler.toml',
+  env,
+  examples: given,
+}: CheckOptions): Promise<Outcome> => {
+  const read = await readWranglerFile(file)
+  if (!read.ok) {
+    const { kind, message, ...place } = read.reason
+    if (kind === 'unreadable') return cannotTell(message)
+    const json = { valid: false, file, error: message, ...place, environments: [] }
+    return { exitCode: EXIT.no, json, out: [], err: [message] }
+  }
+  const readings = read.value.map((environment) => ({
+    environment,
+    ...readEnvironment(environment),
+  }))
+  const chosen = readings.filter(({ environment: { name } }) => env === undefined || name === env)
+  if (chosen.length === 0) return cannotTell(noEnvironment(file, env ?? '', read.value))
+  const examples = await examplesFor(file, given)
+  if (!examples.ok) return examples.reason
+  const policies = readings.flatMap(({ parsed }) => (parsed.ok ? parsed.value.policy : []))
+  const findings = await Promise.all(chosen.map((one) => judge(one, examples.value, policies)))
+  const valid = findings.every(({ mistakes }) => mistakes.length === 0)
+  const count = findings.reduce((sum, { mistakes }) => sum + mistakes.length, 0)
+  return {
+    exitCode: valid ? EXIT.yes : EXIT.no,
+    json: { valid, file, environments: findings },
+    out: findings.flatMap(summaryLines),
+    err: [
+      ...findings.flatMap(issueLines),
+      ...(valid ? [] : [`${file}: ${counted(count, 'mistake')}`]),
+    ],
+  }
+}
+
+interface Reading extends PolicyReading {
+  readonly environment: WranglerEnvironment
+}
+
+const judge = async (
+  { environment, vars, variableIssues, parsed, secrets, objects }: Reading,
+  examples: readonly Example[],
+  policies: readonly Policy[],
+): Promise<Finding> => {
+  const { name, inheritedRoutes, issues } = environment
+  const inherited =
+    inheritedRoutes === undefined
+      ? []
+      : [
+          {
+            path: inheritedRoutes,
+            message: `is inherited from the top level, but vars and bindings are not: a deploy of ${name} would take over those addresses; write routes under [env.${name}], and no route; routes = [] for none`,
+          },
+        ]
+  const tried = parsed.ok ? await judgeExamples(parsed.value.policy, examples, policies) : NOTHING
+  const mistakes = [
+    ...issues,
+    ...inherited,
+    ...variableIssues,
+    ...(parsed.ok ? [] : parsed.reason),
+    ...(parsed.ok ? bindingMistakes(environment, parsed.value.policy, vars) : []),
+    ...objectIssues(objects, environment),
+    ...environment.cacheIssues,
+    ...placeholders(environment, vars),
+    ...tooLarge(environment.vars),
+    ...tried.mistakes,
+  ]
+  const warnings = parsed.ok
+    ? merged(
+        [
+          ...lint(parsed.value.policy, vars),
+          ...boundaryWarnings(parsed.value.policy, vars.routePaths),
+          ...bindingWarnings(environment, parsed.value.policy, vars),
+          ...exposed(environment, secrets),
+          ...unrenewed(environment, parsed.value.policy),
+          ...unmade(environment, objects),
+          ...tried.warnings,
+        ],
+        parsed.value.warnings,
+      )
+    : []
+  return {
+    environment: name ?? null,
+    mistakes,
+    warnings,
+    secrets: [...secrets].sort(),
+    ...(parsed.ok &&
+      mistakes.length === 0 && { summary: summaryOf(parsed.value.policy, vars.ROUTES) }),
+  }
+}
+
+const NOTHING = { mistakes: [], warnings: [] }
+
+/** Secrets whose value stands in the file. */
+const exposed = (
+  { vars }: { readonly vars: JsonObject },
+  secrets: ReadonlySet<string>,
+): readonly PolicyIssue[] =>
+  [...secrets]
+    .filter((name) => Object.hasOwn(vars, name))
+    .map((name) => ({
+      path: name,
+      message:
+        'is a secret in plain text; take it out of the file and set it with wrangler secret put',
+    }))
+
+/** Keys that only requests renew. */
+const unrenewed = (
+  { hasCron }: WranglerEnvironment,
+  { issuers }: Policy,
+): readonly PolicyIssue[] =>
+  hasCron || [...issuers.values()].every(({ keys }) => keys.kind === 'inline')
+    ? []
+    : [
+        {
+          path: 'triggers',
+          message:
+            'has no cron: issuers are asked for their keys only when requests come; set crons = ["*/5 * * * *"]',
+        },
+      ]
+
+/** Keys that are the operator's to bring, since nothing makes them. */
+const unmade = (
+  environment: WranglerEnvironment,
+  objects: ReadonlySet<string>,
+): readonly PolicyIssue[] => {
+  const path = 'bindings.ASSERTION_KEEPER'
+  const { name, bindings } = environment
+  if (!objects.has('ASSERTION_KEEPER') || bindings.durable_object.has('ASSERTION_KEEPER')) return []
+  const said =
+    'is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret nothing is let through. To have keys made'
+  const inside = name === undefined ? '' : `env.${name}.`
+  const { [path]: advice } = objectAdvice([{ path, message: said }], environment, inside)
+  return [{ path, message: `${said}, ${advice}` }]
+}
+
+/** Warnings of two readers; about one path the first one speaks. */
+const merged = (
+  first: readonly PolicyIssue[],
+  second: readonly PolicyIssue[],
+): readonly PolicyIssue[] => {
+  const paths = new Set(first.map(({ path }) => path))
+  return [...first, ...second.filter(({ path }) => !paths.has(path))]
+}
+
+const summaryOf = (policy: Policy, rules: unknown): Summary => ({
+  resources: [...policy.resources.keys()],
+  issuers: [...policy.issuers.values()].map(({ issuer }) => issuer),
+  rules: Array.isArray(rules) ? rules.length : 0,
+})
+
+const labelOf = ({ environment }: Finding): string =>
+  environment === null ? '' : `env ${environment}: `
+
+const issueLines = (finding: Finding): readonly string[] => {
+  const label = labelOf(finding)
+  return [
+    ...finding.mistakes.map((issue) => issueLine(issue, label)),
+    ...finding.warnings.map((issue) => issueLine(issue, `warning: ${label}`)),
+  ]
+}
+
+const summaryLines = (finding: Finding): readonly string[] => {
+  const { summary, secrets, environment } = finding
+  const label = labelOf(finding)
+  const put = environment === null ? '' : ` --env ${environment}`
+  return [
+    ...(summary
+      ? [
+          `${label}valid: ${counted(summary.rules, 'rule')}`,
+          ...summary.resources.map((resource) => `  resource ${resource}`),
+          ...summary.issuers.map((issuer) => `  issuer   ${issuer}`),
+        ]
+      : []),
+    ...secrets.map((name) => `${label}needs secret ${name}: npx wrangler secret put ${name}${put}`),
+  ]
+}

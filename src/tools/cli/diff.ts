@@ -1,0 +1,57 @@
+import { fail, ok, type Result } from '../../core/result.ts'
+import { type Bound, compareBindings } from '../diff/bindings.ts'
+import { comparePolicies } from '../diff/compare.ts'
+import type { Finding } from '../diff/findings.ts'
+import { bindingsOf } from '../lints/binding-tables.ts'
+import { fileFaultOutcome, type PolicyChoice, readFilePolicy } from './file-policy.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
+
+export interface DiffOptions {
+  /** This `[env.x]` of both files; without it the top level. */
+  readonly env?: string
+}
+
+/**
+ * Says who gains and who loses what when the policy of one wrangler.toml takes the place of
+ * another's. The answer is no where access widens, or may. Judges the policies and the tables of the
+ * bindings that they name: not where they are deployed, what the values of secrets are, or what
+ * issuers put into tokens.
+ */
+export const diff = async (
+  before: string,
+  after: string,
+  { env }: DiffOptions = {},
+): Promise<Outcome> => {
+  const old = await readSide({ file: before, env })
+  if (!old.ok) return old.reason
+  const now = await readSide({ file: after, env })
+  if (!now.ok) return now.reason
+  const compared = await comparePolicies(old.value.policy, now.value.policy)
+  if (!compared.ok) return cannotTell(`Cannot tell: ${compared.reason}.`)
+  const parts = [compared.value, compareBindings(old.value, now.value)]
+  const widens = parts.some((one) => one.widens)
+  const of = (side: 'gains' | 'loses' | 'changes') => parts.flatMap((one) => one[side])
+  const [gains, loses, changes] = [of('gains'), of('loses'), of('changes')]
+  const isSame = [gains, loses, changes].every((one) => one.length === 0)
+  return {
+    exitCode: widens ? EXIT.no : EXIT.yes,
+    json: { widens, before, after, environment: env ?? null, gains, loses, changes },
+    out: [
+      ...told('gains', gains),
+      ...told('loses', loses),
+      ...told('changes', changes),
+      isSame ? 'Nothing changes.' : widens ? 'Access widens.' : 'Access does not widen.',
+    ],
+    err: [],
+  }
+}
+
+/** One of the two files. One without a policy lets nobody pass, but that is hardly what is asked. */
+const readSide = async (choice: PolicyChoice): Promise<Result<Bound, Outcome>> => {
+  const read = await readFilePolicy(choice)
+  if (!read.ok) return fail(fileFaultOutcome(read.reason, EXIT.unknown))
+  return ok({ ...read.value, bindings: bindingsOf(read.value.table) })
+}
+
+const told = (side: string, findings: readonly Finding[]): readonly string[] =>
+  findings.map(({ text }) => `${side}: ${text}`)

@@ -1,0 +1,107 @@
+import { createGuard, type GuardPorts } from '../../core/guard.ts'
+import { type JsonObject, parseJsonObject } from '../../core/json.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import type { KeySource } from '../../core/model/ports.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { createRooms } from '../../core/room.ts'
+import { type Explanation, explain } from '../../gateway/answer/explain.ts'
+import { keySetOf, publicKeys } from '../../keys/set.ts'
+import type { AskedRequest } from './explain-request.ts'
+import { readText } from './files.ts'
+
+/** What a decision is made of besides the policy and the request. */
+export interface OfflineOptions {
+  /** Public keys of the token's issuer, where the policy has none written in it. */
+  readonly keys?: readonly JsonObject[] | undefined
+  /** Seconds since the epoch. */
+  readonly at: number
+}
+
+/** An explanation as JSON. */
+export interface OfflineExplanation {
+  readonly explanation: JsonObject
+  /** Whether the issuer's keys stand in the policy, so that no others count. */
+  readonly inlineKeys: boolean
+}
+
+/** What to do here where the line's own advice is for a caller of a running gate. */
+const HINTS: Readonly<Record<string, string>> = {
+  decryption_unavailable:
+    'The key that opens the token is a secret of the gate, which is not known here: ask the running gate with --gate URL, or explain the signed token that is inside',
+  keys_unavailable:
+    'Give the JWK set of the issuer with --jwks FILE (nothing is fetched here), or ask the running gate with --gate URL',
+  session_unavailable:
+    'Sessions are sealed with keys of the gate, which are not known here: leave Mcp-Session-Id out, or ask the running gate with --gate URL',
+}
+
+/**
+ * Walks a request down the line of a policy. Fetches nothing and knows no revocation and no use:
+ * it is judged as if nothing were revoked or had been spent.
+ */
+export const explainOffline = async (
+  policy: Policy,
+  { method, url, token, headers: given, connection: told, mcp }: AskedRequest,
+  { keys, at }: OfflineOptions,
+): Promise<OfflineExplanation> => {
+  let inlineKeys = false
+  const source: KeySource = {
+    async find(issuer, header) {
+      const { keys: own } = issuer
+      inlineKeys = own.kind === 'inline'
+      const here = own.kind === 'inline' ? publicKeys(own) : keys
+      if (!here) return fail('unavailable')
+      const found = await keySetOf(here, issuer).find(header)
+      return typeof found === 'string' ? fail(found) : ok(found)
+    },
+  }
+  const clock = { now: () => at * 1000 }
+  const ports: GuardPorts = {
+    clock,
+    keys: source,
+    tokens: { find: () => undefined, keep: () => {} },
+    signingKeys: { signing: () => undefined },
+    // By keys of the gate, which are not here.
+    sessions: { seal: noSession, open: noSession },
+    revocations: { lookup: async () => [] },
+    limits: { take: () => ok({}), takeAddress: () => ok({}) },
+    bodies: createRooms(clock),
+    replays: { claim: () => true, isClaimed: () => false },
+    onError: () => {},
+  }
+  const headers = new Headers(given)
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
+  const { caller, connection } = told ?? {}
+  const guard = createGuard(policy, ports)
+  const { explanation } = await explain(
+    guard,
+    { method, url, headers },
+    { around: { caller, connection }, asked: mcp?.asked },
+  )
+  return { explanation: json(advised(explanation)), inlineKeys }
+}
+
+const noSession = () => Promise.reject(new Error('the keys of the gate are not known here'))
+
+const advised = (explanation: Explanation): Explanation => {
+  const { denial, steps } = explanation
+  const hint = denial && Object.hasOwn(HINTS, denial.code) ? HINTS[denial.code] : undefined
+  if (!denial || hint === undefined) return explanation
+  return {
+    ...explanation,
+    denial: { ...denial, hint },
+    steps: steps.map((step) =>
+      step.outcome === 'denied' ? { ...step, detail: { ...step.detail, hint } } : step,
+    ),
+  }
+}
+
+const json = (explanation: Explanation): JsonObject => JSON.parse(JSON.stringify(explanation))
+
+/** The public keys of a JWK set in a file; the reason of a failure is a sentence for people. */
+export const readKeySet = async (path: string): Promise<Result<readonly JsonObject[], string>> => {
+  const text = await readText(path)
+  if (!text.ok) return text
+  const keys = publicKeys(parseJsonObject(text.value))
+  if (!keys) return fail(`${path} is no JWK set: { "keys": [ … ] } as an issuer publishes it`)
+  return keys.length > 0 ? ok(keys) : fail(`${path} holds no public key`)
+}

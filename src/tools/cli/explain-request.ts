@@ -1,0 +1,144 @@
+import { text as textOf } from 'node:stream/consumers'
+import type { GuardContext } from '../../core/guard.ts'
+import { type JsonObject, parseJsonObject } from '../../core/json.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { connectionField, toldConnection } from '../../gateway/apps/connection.ts'
+import type { AskedOfMcp } from '../../mcp/explain.ts'
+import { mcpField } from '../../mcp/explain-request.ts'
+import { pathText } from '../../policy/issues.ts'
+import { type Field, readField } from '../../policy/table.ts'
+import { readText } from './files.ts'
+
+/** A request to explain, as the command line says it. */
+export interface RequestOptions {
+  /** The token itself, `@FILE`, or `-` for standard input. */
+  readonly token?: string
+  /** `name: value`, each. */
+  readonly header?: readonly string[]
+  /** Where it comes from, as JSON. */
+  readonly connection?: string
+  /** What is asked of an MCP server, as JSON. */
+  readonly mcp?: string
+}
+
+/** A request to explain. `url` is the text as it was given; no parser has seen it. */
+export interface AskedRequest {
+  readonly method: string
+  readonly url: string
+  readonly token?: string
+  /** All headers but the one that carries `token`. */
+  readonly headers: Headers
+  /** In the words of conditions, and as it was read from them. */
+  readonly connection?: { readonly written: JsonObject } & Pick<
+    GuardContext,
+    'caller' | 'connection'
+  >
+  /** What is asked of an MCP server, as it was written, and as it was read. */
+  readonly mcp?: { readonly written: JsonObject; readonly asked: AskedOfMcp }
+}
+
+/** RFC 9110 §5.6.2. */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
+const HEADER = /^([\w!#$%&'*+.^`|~-]+):(.*)$/s
+/** An access token of whatever form: one word. Whether it is well formed is the gate's matter. */
+const WORD = /^[\x21-\x7e]+$/
+
+/**
+ * Reads a request to explain. Refuses what no client can send, or what was surely not meant; the
+ * reason of a failure is a sentence for people and repeats nothing that could be a token.
+ */
+export const readRequest = async (
+  method: string,
+  url: string,
+  { token: given, header = [], connection, mcp }: RequestOptions,
+  stdin: () => Promise<string>,
+): Promise<Result<AskedRequest, string>> => {
+  if (!TOKEN.test(method)) return fail('METHOD must be one word, such as GET')
+  if (!/^https?:\/\/[^/]/i.test(url)) {
+    return fail('URL must be whole, such as https://api.my-company.com/v1/documents/7')
+  }
+  if (url.includes('#')) return fail('URL must end before #: a fragment is never sent')
+  const headers = readHeaders(header)
+  if (!headers.ok) return headers
+  const told = connection === undefined ? undefined : readConnection(connection)
+  if (told && !told.ok) return told
+  const message = mcp === undefined ? undefined : readMcp(mcp)
+  if (message && !message.ok) return message
+  if (message && method.toUpperCase() !== 'POST') return fail('--mcp goes with method POST')
+  const asked = {
+    method: method.toUpperCase(),
+    url,
+    headers: headers.value,
+    ...(told && { connection: told.value }),
+    ...(message && { mcp: message.value }),
+  }
+  if (given === undefined) return ok(asked)
+  if (headers.value.has('authorization')) {
+    return fail('Give the credential with --token or with --header "authorization: …", not both.')
+  }
+  const token = await readToken(given, stdin)
+  return token.ok ? ok({ ...asked, token: token.value }) : token
+}
+
+/** A token as it is given: itself, `@FILE`, or `-`. No reason of a failure repeats any of it. */
+export const readToken = async (
+  given: string,
+  stdin: () => Promise<string>,
+): Promise<Result<string, string>> => {
+  const isFile = given.startsWith('@')
+  const read = isFile ? await readText(given.slice(1)) : ok(given === '-' ? await stdin() : given)
+  if (!read.ok) return fail(`--token: ${read.reason}`)
+  const token = read.value.trim()
+  if (WORD.test(token)) return ok(token)
+  const place = isFile ? given.slice(1) : given === '-' ? 'standard input' : 'what is given'
+  return fail(`--token: ${place} is not one token; write it alone, without the word Bearer`)
+}
+
+const readHeaders = (texts: readonly string[]): Result<Headers, string> => {
+  const headers = new Headers()
+  for (const text of texts) {
+    const [, name, value] = HEADER.exec(text) ?? []
+    if (name === undefined || value === undefined) {
+      return fail('--header must be "name: value", such as "origin: https://app.my-company.com"')
+    }
+    try {
+      headers.append(name, value)
+    } catch {
+      return fail(`--header: the value of ${name} has a character that no header can hold`)
+    }
+  }
+  return ok(headers)
+}
+
+const readConnection = (text: string): Result<NonNullable<AskedRequest['connection']>, string> => {
+  const read = readJson('--connection', text, connectionField, '{"country":"DE"}')
+  return read.ok ? ok({ written: read.value.written, ...toldConnection(read.value.value) }) : read
+}
+
+const readMcp = (text: string): Result<NonNullable<AskedRequest['mcp']>, string> => {
+  const read = readJson('--mcp', text, mcpField, '{"method":"tools/call","name":"get_weather"}')
+  if (!read.ok) return read
+  const { written, value: asked } = read.value
+  return asked ? ok({ written, asked }) : fail('--mcp: method: is missing')
+}
+
+/** The JSON of an option, as it is written and as it is read. */
+const readJson = <Value>(
+  option: string,
+  text: string,
+  schema: Field<Value>,
+  example: string,
+): Result<{ readonly written: JsonObject; readonly value: Value }, string> => {
+  const written = parseJsonObject(text)
+  if (!written) return fail(`${option} must be JSON, such as '${example}'`)
+  const wrong: string[] = []
+  const value = readField(schema, written, (path, message) =>
+    wrong.push(`${pathText('', path)}: ${message}`),
+  )
+  return wrong.length > 0 || value === undefined
+    ? fail(`${option}: ${wrong.join('; ')}`)
+    : ok({ written, value })
+}
+
+/** Standard input to its end, as UTF-8. */
+export const readStdin = (): Promise<string> => textOf(process.stdin)

@@ -1,0 +1,187 @@
+import { type JsonObject, own } from '../../core/json.ts'
+import type { Issuer } from '../../core/model/issuer.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import type { PolicyEnv } from '../../policy/env.ts'
+import type { PolicyIssue } from '../../policy/issues.ts'
+import { type PolicyBundle, parsePolicy } from '../../policy/parse.ts'
+import { isPolicyVariable, type PolicyVars, readVars } from '../../policy/vars.ts'
+import { warningsOf } from '../../policy/warnings.ts'
+import { objectAdvice } from '../lints/durable-objects.ts'
+import { cannotTell, type ExitCode, type Outcome } from './output.ts'
+import { readWranglerFile, type WranglerEnvironment, type WranglerFault } from './wrangler-file.ts'
+
+/** What the variables and bindings of one environment come to. */
+export interface PolicyReading {
+  readonly vars: PolicyVars
+  /** What is wrong with the variables before the policy in them is looked at. */
+  readonly variableIssues: readonly PolicyIssue[]
+  readonly parsed: Result<PolicyBundle, readonly PolicyIssue[]>
+  /** Secrets the policy names; a file cannot say whether they are set. */
+  readonly secrets: ReadonlySet<string>
+  /** Durable Object bindings the policy needs, whether they are there or not. */
+  readonly objects: ReadonlySet<string>
+}
+
+/**
+ * Reads the policy of one environment as the Worker would, with the variables and bindings that the
+ * file gives it. A secret is taken as set, and is not known unless a variable stands in its place.
+ */
+export const readEnvironment = (environment: WranglerEnvironment): PolicyReading => {
+  const given: JsonObject = { ...environment.vars, ...environment.bound }
+  const { vars, issues } = readVars(given)
+  const secrets = new Set<string>()
+  const objects = new Set<string>()
+  const { bindings } = environment
+  const env: PolicyEnv = {
+    secret(name) {
+      const value = own(given, name)
+      if (typeof value !== 'string') return undefined
+      secrets.add(name)
+      return value
+    },
+    has(kind, name) {
+      if (kind === 'durable_object') objects.add(name)
+      if (kind !== 'secret') return bindings[kind].has(name)
+      const canBeSet = !Object.hasOwn(given, name) || typeof given[name] === 'string'
+      if (canBeSet) secrets.add(name)
+      return canBeSet
+    },
+  }
+  const parsed = parsePolicy(vars, env, warningsOf)
+  const misnamed = secretIssues(
+    [...secrets].filter((name) => !Object.hasOwn(given, name)),
+    parsed.ok ? [...parsed.value.policy.issuers.values()] : [],
+  )
+  for (const { path } of misnamed) secrets.delete(path)
+  return {
+    vars,
+    variableIssues: [...issues, ...misnamed],
+    secrets,
+    objects,
+    parsed: parsed.ok ? parsed : fail(advised(parsed.reason, environment)),
+  }
+}
+
+/**
+ * Secrets that the Worker would take for variables of the policy. Of their values no more is known
+ * than that those which hold keys are JSON, and that no other is likely to be.
+ */
+const secretIssues = (
+  names: readonly string[],
+  issuers: readonly Issuer[],
+): readonly PolicyIssue[] => {
+  const keys = new Set(issuers.map(({ decrypt }) => decrypt?.secret))
+  return names.flatMap((name) => {
+    const value = keys.has(name) && !isPolicyVariable(name) ? '{}' : ''
+    return readVars({ [name]: value }).issues
+  })
+}
+
+/** The mistakes, those about a missing binding with what to write. */
+const advised = (
+  issues: readonly PolicyIssue[],
+  environment: WranglerEnvironment,
+): readonly PolicyIssue[] => {
+  const inside = environment.name === undefined ? '' : `env.${environment.name}.`
+  const advice: Readonly<Record<string, string>> = {
+    'bindings.JWKS_CACHE': `write [[${inside}kv_namespaces]] with binding = "JWKS_CACHE"`,
+    ...objectAdvice(issues, environment, inside),
+  }
+  return issues.map(({ path, message }) =>
+    Object.hasOwn(advice, path)
+      ? { path, message: `${message}; ${advice[path]}` }
+      : { path, message },
+  )
+}
+
+/** Which policy a command is about. */
+export interface PolicyChoice {
+  readonly file: string
+  /** An `[env.x]`; without it the top level. */
+  readonly env?: string | undefined
+}
+
+/** A policy without a mistake, and which environment it is of; `null` for the top level. */
+export interface FilePolicy extends PolicyReading {
+  readonly policy: Policy
+  readonly environment: string | null
+  /** The environment's own, as it is written. */
+  readonly table: JsonObject
+}
+
+/** Why a file gives no policy: it cannot be looked at, or it was, and is wrong. */
+export type FileFault =
+  | { readonly kind: 'unreadable'; readonly message: string }
+  | {
+      readonly kind: 'broken'
+      readonly message: string
+      readonly mistakes: readonly PolicyIssue[]
+      readonly json: JsonObject
+    }
+
+/**
+ * The policy of one environment of a wrangler.toml. Passes over what only a deploy would meet:
+ * placeholders, the size of variables, addresses an environment inherits, classes of Durable
+ * Objects.
+ */
+export const readFilePolicy = async ({
+  file,
+  env,
+}: PolicyChoice): Promise<Result<FilePolicy, FileFault>> => {
+  const read = await readWranglerFile(file)
+  if (!read.ok) return fail(unreadFault(file, read.reason))
+  const chosen = read.value.find(({ name }) => name === env)
+  if (!chosen) {
+    return fail({ kind: 'unreadable', message: noEnvironment(file, env ?? '', read.value) })
+  }
+  const reading = readEnvironment(chosen)
+  const { parsed, variableIssues } = reading
+  const mistakes = [...chosen.issues, ...variableIssues, ...(parsed.ok ? [] : parsed.reason)]
+  if (parsed.ok && mistakes.length === 0) {
+    const { table } = chosen
+    return ok({ ...reading, table, policy: parsed.value.policy, environment: env ?? null })
+  }
+  const others = env === undefined ? environmentNames(read.value) : []
+  const message = `${file}: ${counted(mistakes.length, 'mistake')}${
+    others.length === 0
+      ? ''
+      : ` at the top level; for another environment: --env ${others.join('|')}`
+  }`
+  const json = { valid: false, file, environment: env ?? null, error: message, mistakes }
+  return fail({ kind: 'broken', message, mistakes, json })
+}
+
+const unreadFault = (file: string, { kind, message, ...place }: WranglerFault): FileFault =>
+  kind === 'unreadable'
+    ? { kind, message }
+    : { kind, message, mistakes: [], json: { valid: false, file, error: message, ...place } }
+
+/** The outcome where a file gives no policy; `broken` is the exit status for one that is wrong. */
+export const fileFaultOutcome = (fault: FileFault, broken: ExitCode): Outcome => {
+  const { message } = fault
+  if (fault.kind === 'unreadable') return cannotTell(message)
+  const err = [...fault.mistakes.map((issue) => issueLine(issue)), message]
+  return { exitCode: broken, json: fault.json, out: [], err }
+}
+
+/** A mistake or warning on one line, `label` in front. */
+export const issueLine = ({ path, message }: PolicyIssue, label = ''): string =>
+  `${label}${path === '' ? '' : `${path}: `}${message}`
+
+/** A number of things. */
+export const counted = (count: number, thing: string): string =>
+  `${count} ${thing}${count === 1 ? '' : 's'}`
+
+const environmentNames = (environments: readonly WranglerEnvironment[]): readonly string[] =>
+  environments.flatMap(({ name }) => (name === undefined ? [] : [name]))
+
+/** A sentence about an environment that is not in a file. */
+export const noEnvironment = (
+  file: string,
+  env: string,
+  environments: readonly WranglerEnvironment[],
+): string => {
+  const names = environmentNames(environments)
+  return `${file} has no [env.${env}]; its environments: ${names.length === 0 ? 'none' : names.join(', ')}`
+}

@@ -1,0 +1,28 @@
+import { readFile } from 'node:fs/promises'
+import { fail, ok, type Result } from '../../core/result.ts'
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'there is no such file',
+  EISDIR: 'it is a folder',
+  EACCES: 'this user may not do that',
+  EPERM: 'this user may not do that',
+  EEXIST: 'it is there already and is not overwritten',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+}
+
+/** Why the file system refused, as the end of a sentence. */
+export const fileReason = (error: unknown): string => {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return REASONS[code] ?? (code === '' ? 'it cannot be used' : `the system says ${code}`)
+}
+
+/** A file's text, read as UTF-8; the reason of a failure is a sentence for people. */
+export const readText = async (path: string): Promise<Result<string, string>> => {
+  try {
+    return ok(await readFile(path, 'utf8'))
+  } catch (error) {
+    return fail(`Cannot read ${path}: ${fileReason(error)}.`)
+  }
+}

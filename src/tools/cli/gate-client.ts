@@ -1,0 +1,187 @@
+import { isObject, type JsonObject, jsonText, own } from '../../core/json.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { isLoopback, parseUrl } from '../../core/url.ts'
+import { EXIT, type Outcome } from './output.ts'
+
+/** Where a gate is. */
+export interface GateAddress {
+  readonly origin: string
+  /** Path of the gate's own endpoints. */
+  readonly prefix: string
+  readonly loopback: boolean
+}
+
+/** One call of a gate. */
+export interface GateCall {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** With query, below the gate's origin. */
+  readonly path: string
+  readonly token?: string
+  readonly body?: unknown
+}
+
+/** What the gate said. */
+export interface GateAnswer {
+  readonly status: number
+  readonly body: JsonObject
+  readonly location?: string
+}
+
+/** Why there is no answer to use: the gate refused, or nothing can be said. */
+export type GateFault =
+  | { readonly kind: 'refused'; readonly status: number; readonly problem: JsonObject }
+  | { readonly kind: 'silent'; readonly message: string }
+
+const TIMEOUT_MS = 10_000
+/** Bytes of an answer that are read. */
+const ANSWER_BYTES = 8 * 1024 * 1024
+const PREFIX = /^(?:\/[A-Za-z0-9._~-]+)+$/
+
+/** Reads where a gate is. Plain http passes only to this machine: the call carries a token. */
+export const gateAddress = (url: string, prefix: string): Result<GateAddress, string> => {
+  const parsed = parseUrl(url)
+  if (!parsed || !/^https?:$/.test(parsed.protocol)) {
+    return fail('--gate must be a URL, such as https://api.my-company.com')
+  }
+  if (parsed.pathname !== '/' || parsed.search !== '' || parsed.hash !== '') {
+    return fail(`--gate is scheme and host only: ${parsed.origin} (a prefix goes to --prefix)`)
+  }
+  if (parsed.username !== '' || parsed.password !== '') {
+    return fail('--gate must not hold a name or password')
+  }
+  const loopback = isLoopback(parsed.hostname)
+  if (parsed.protocol === 'http:' && !loopback) {
+    return fail('--gate must be https: over plain http anyone on the way could read the token')
+  }
+  if (!PREFIX.test(prefix) || /\/\.{1,2}(?=\/|$)/.test(prefix)) {
+    return fail(`--prefix must be a path of plain segments, such as /.edgewarden`)
+  }
+  return ok({ origin: parsed.origin, prefix, loopback })
+}
+
+/**
+ * Calls a gate once, within 10 s unless told otherwise, and without following redirects. Trusts
+ * nothing in the answer beyond its being a JSON object.
+ */
+export const callGate = async (
+  gate: GateAddress,
+  { method, path, token, body }: GateCall,
+  timeoutMs = TIMEOUT_MS,
+): Promise<Result<GateAnswer, GateFault>> => {
+  const silent = (message: string) => fail({ kind: 'silent', message } as const)
+  try {
+    const response = await fetch(gate.origin + path, {
+      method,
+      redirect: 'manual',
+      signal: AbortSignal.timeout(timeoutMs),
+      headers: {
+        Accept: 'application/json, application/problem+json',
+        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+        ...(body !== undefined && { 'Content-Type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: jsonText(body) }),
+    })
+    const { status } = response
+    if (status >= 300 && status < 400) {
+      await response.body?.cancel()
+      return silent(
+        `${gate.origin} answered with a redirect (${status}), which is not followed; give the gate's own address.`,
+      )
+    }
+    const json = objectOf(await readBody(response))
+    const type = response.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+    if (response.ok) {
+      const location = response.headers.get('location')
+      if (json === undefined && status !== 204) {
+        return silent(`${gate.origin} answered ${status}, but not as a gate does; is --gate right?`)
+      }
+      return ok({ status, body: json ?? {}, ...(location !== null && { location }) })
+    }
+    return type === 'application/problem+json' && json !== undefined
+      ? fail({ kind: 'refused', status, problem: json })
+      : silent(
+          `${gate.origin} answered ${status}, but not as a gate does; is --gate (or --prefix) right?`,
+        )
+  } catch (error) {
+    return silent(`${gate.origin} cannot be reached: ${networkReason(error, timeoutMs)}.`)
+  }
+}
+
+/** The outcome of a call that brought no answer to use. */
+export const faultOutcome = (fault: GateFault): Outcome => {
+  if (fault.kind === 'silent') {
+    const { message } = fault
+    return { exitCode: EXIT.unknown, json: { error: message }, out: [], err: [message] }
+  }
+  const { status, problem } = fault
+  const text = (name: string): string | undefined => {
+    const value = own(problem, name)
+    return typeof value === 'string' ? value : undefined
+  }
+  const hint = text('hint')
+  const id = text('request_id')
+  // A gate that is unavailable has decided nothing; a full set (507) is a no.
+  const undecided = status >= 500 && status !== 507
+  return {
+    exitCode: undecided ? EXIT.unknown : EXIT.no,
+    json: { error: text('title') ?? 'refused', problem },
+    out: [],
+    err: [
+      `The gate ${undecided ? 'could not tell' : 'said no'}: ${text('title') ?? 'no reason given'} (${text('code') ?? 'no code'}, ${status})`,
+      ...problemLines(own(problem, 'problems')),
+      ...(hint === undefined ? [] : [`What to do: ${hint}`]),
+      ...(id === undefined ? [] : [`Request id: ${id}`]),
+    ],
+  }
+}
+
+/** What the gate says is wrong with the call, member by member. */
+const problemLines = (problems: unknown): readonly string[] =>
+  (Array.isArray(problems) ? problems : []).flatMap((problem) =>
+    isObject(problem) ? [`  ${own(problem, 'path')}: ${own(problem, 'message')}`] : [],
+  )
+
+const readBody = async (response: Response): Promise<string> => {
+  const decoder = new TextDecoder()
+  let bytes = 0
+  let text = ''
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength
+    if (bytes > ANSWER_BYTES) throw new RangeError('answer too long')
+    text += decoder.decode(chunk, { stream: true })
+  }
+  return text + decoder.decode()
+}
+
+const objectOf = (text: string): JsonObject | undefined => {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const NETWORK: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ENOTFOUND: 'the name does not exist',
+  EAI_AGAIN: 'the name cannot be looked up',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'nobody known here vouches for its certificate',
+  SELF_SIGNED_CERT_IN_CHAIN: 'nobody known here vouches for its certificate',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate comes without the one that vouches for it',
+  ECONNRESET: 'the connection was cut',
+  UND_ERR_SOCKET: 'the connection was cut',
+}
+
+/** Why a request brought no answer, as the end of a sentence. */
+export const networkReason = (error: unknown, timeoutMs: number): string => {
+  if (!(error instanceof Error)) return 'the connection failed'
+  // Nothing but time ends a request early here, by a timeout's signal or a timer's.
+  if (/^(?:Timeout|Abort)Error$/.test(error.name)) return `no answer within ${timeoutMs / 1000} s`
+  if (error instanceof RangeError) return 'its answer is too long'
+  const { cause } = error
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  return NETWORK[code] ?? (code === '' ? 'the connection failed' : `the system says ${code}`)
+}

@@ -1,0 +1,81 @@
+import { type CryptoKey, calculateJwkThumbprint, importJWK, type JWK, SignJWT } from 'jose'
+import { own, parseJsonObject } from '../../core/json.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { readText } from './files.ts'
+
+/** A private key and what a token signed with it must say. Never printed. */
+export interface SigningKey {
+  readonly key: CryptoKey
+  readonly kid: string
+  /** The `iss` of tokens signed with it. */
+  readonly issuer: string
+}
+
+/** The content of a key file: a private JWK (RFC 7517 §4) with its issuer as one more member. */
+export const keyFileText = (jwk: JWK, issuer: string): string =>
+  `${JSON.stringify({ ...jwk, iss: issuer }, null, 2)}\n`
+
+/**
+ * Reads a key file that `keygen` wrote. Refuses anything but one ES256 private key with its
+ * issuer; the reason of a failure is a sentence for people and holds nothing of the file.
+ */
+export const readKeyFile = async (path: string): Promise<Result<SigningKey, string>> => {
+  const text = await readText(path)
+  if (!text.ok) return text
+  const jwk = parseJsonObject(text.value)
+  const notAKey = (what: string) =>
+    fail(`${path} ${what}; make a key file with: npx edgewarden keygen --issuer NAME`)
+  if (!jwk) return notAKey('is no JSON object')
+  const issuer = own(jwk, 'iss')
+  if (typeof issuer !== 'string' || issuer === '') return notAKey('does not name its issuer (iss)')
+  if (own(jwk, 'kty') !== 'EC' || own(jwk, 'crv') !== 'P-256' || own(jwk, 'd') === undefined) {
+    return notAKey('is no ES256 private key')
+  }
+  try {
+    const key = await importJWK(jwk as JWK, 'ES256')
+    if (key instanceof Uint8Array) return notAKey('is no ES256 private key')
+    const kid = own(jwk, 'kid')
+    return ok({
+      key,
+      kid: typeof kid === 'string' ? kid : await calculateJwkThumbprint(jwk as JWK),
+      issuer,
+    })
+  } catch {
+    return notAKey('is a broken key')
+  }
+}
+
+/** What a minted token says beside its issuer and its own id. Times are seconds. */
+export interface TokenRequest {
+  readonly audience: string
+  readonly subject: string
+  readonly client: string
+  readonly scopes: readonly string[]
+  readonly issuedAt: number
+  readonly lifetime: number
+  /** Further claims; those above win. */
+  readonly claims?: Readonly<Record<string, unknown>>
+}
+
+/** The claims of an access token by RFC 9068 §2.2. */
+export const accessTokenClaims = (
+  issuer: string,
+  request: TokenRequest,
+): Readonly<Record<string, unknown>> => ({
+  jti: crypto.randomUUID(),
+  ...request.claims,
+  iss: issuer,
+  aud: request.audience,
+  sub: request.subject,
+  client_id: request.client,
+  iat: request.issuedAt,
+  exp: request.issuedAt + request.lifetime,
+  ...(request.scopes.length > 0 && { scope: request.scopes.join(' ') }),
+})
+
+/** Signs claims as an access token (`typ` is `at+jwt`, RFC 9068 §2.1). Judges no claim. */
+export const signToken = (
+  { key, kid }: SigningKey,
+  claims: Readonly<Record<string, unknown>>,
+): Promise<string> =>
+  new SignJWT({ ...claims }).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid }).sign(key)

@@ -1,0 +1,82 @@
+import { writeFile } from 'node:fs/promises'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
+import { stringify } from 'smol-toml'
+import { parseUrl } from '../../core/url.ts'
+import { fileReason } from './files.ts'
+import { keyFileText } from './key-file.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
+
+export interface KeygenOptions {
+  /** The name of the table under `[vars.ISSUERS]`. */
+  readonly issuer: string
+  /** Where the private key goes; `NAME.jwk` without it. */
+  readonly out?: string
+  /** The `iss` of tokens signed with the key. */
+  readonly url?: string
+}
+
+/** A name that is both a bare TOML key and a label of a host name (RFC 1123 §2.1). */
+const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+
+/**
+ * Makes an ES256 key pair. The outcome holds the issuer's table with the public key; the private
+ * key goes to a new file that only its owner can read, and nowhere else. Never overwrites a file.
+ */
+export const keygen = async ({ issuer: name, out, url }: KeygenOptions): Promise<Outcome> => {
+  if (!NAME.test(name)) {
+    return cannotTell(
+      `"${name}" cannot name an issuer; use lower-case letters, digits and "-", such as ops`,
+    )
+  }
+  // RFC 6761 §6.4: nobody can ever own a name under .invalid, so no real issuer has this URL.
+  const issuer = url ?? `https://${name}.ops.invalid`
+  const parsed = parseUrl(issuer)
+  if (parsed?.protocol !== 'https:' || parsed.search !== '' || parsed.hash !== '') {
+    return cannotTell(`--url must be an https URL without query and fragment`)
+  }
+  const path = out ?? `${name}.jwk`
+  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
+  const jwk = await exportJWK(publicKey)
+  const kid = await calculateJwkThumbprint(jwk)
+  const marks = { kid, alg: 'ES256', use: 'sig' }
+  try {
+    const secret = { ...(await exportJWK(privateKey)), ...marks }
+    await writeFile(path, keyFileText(secret, issuer), { flag: 'wx', mode: 0o600 })
+  } catch (error) {
+    return cannotTell(`Cannot write the private key to ${path}: ${fileReason(error)}.`)
+  }
+  const { kty, crv, x, y } = jwk
+  const table = {
+    issuer,
+    algorithms: ['ES256'],
+    admin: 'all',
+    agent_prefix: `${name}:`,
+    jwks: { keys: [{ kty, crv, x, y, ...marks }] },
+  }
+  return {
+    exitCode: EXIT.yes,
+    json: { name, table, key_file: path, kid },
+    out: tableLines(name, table),
+    err: [
+      `The private key is in ${path}. Keep it out of version control: whoever has it can revoke anything.`,
+      `Put the table above into wrangler.toml, deploy, then: npx edgewarden list --gate URL --key ${path}`,
+    ],
+  }
+}
+
+/** The table as TOML; the key set on one line, so that the whole is one block to paste. */
+const tableLines = (
+  name: string,
+  { jwks, ...rest }: { readonly jwks: { readonly keys: readonly object[] } },
+): readonly string[] => {
+  const keys = jwks.keys.map((key) => {
+    const members = Object.entries(key).map(([member, value]) => `${member} = "${value}"`)
+    return `{ ${members.join(', ')} }`
+  })
+  return [
+    `[vars.ISSUERS.${name}]`,
+    '# Every other issuer now needs an agent_prefix of its own, or set GATE.shared_ids = true.',
+    ...stringify(rest).trimEnd().split('\n'),
+    `jwks = { keys = [${keys.join(', ')}] }`,
+  ]
+}

@@ -1,0 +1,94 @@
+import { isScopeToken } from '../../core/model/scope.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { accessTokenClaims, readKeyFile, signToken } from './key-file.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { durationSeconds, utc } from './times.ts'
+
+export interface MintOptions {
+  readonly key: string
+  readonly audience: string
+  /** Scope tokens separated by spaces (RFC 6749 §3.3). */
+  readonly scope?: string
+  readonly subject?: string
+  readonly client?: string
+  readonly lifetime?: string
+  /** `name=json`, each. */
+  readonly claim?: readonly string[]
+}
+
+const DAY = 86_400
+/** Seconds a token of the default profile may live. */
+const USUAL_LIFETIME = 900
+
+/** Claims that are said in another way. */
+const OWN_OPTION: Readonly<Record<string, string>> = {
+  iss: 'the key file',
+  aud: '--audience',
+  sub: '--subject',
+  client_id: '--client',
+  scope: '--scope',
+  iat: 'the clock',
+  exp: '--lifetime',
+}
+
+/**
+ * Signs an access token for development with a key that `keygen` made. Whether a gate takes it is
+ * the gate's decision. `now` is in seconds since the epoch.
+ */
+export const mint = async (options: MintOptions, now: number): Promise<Outcome> => {
+  const lifetime = durationSeconds(options.lifetime ?? '5m')
+  if (!lifetime.ok) return cannotTell(`--lifetime: ${lifetime.reason}`)
+  if (lifetime.value < 1 || lifetime.value > DAY) {
+    return cannotTell('--lifetime: a token lives between 1s and 24h')
+  }
+  const scopes = (options.scope ?? '').split(' ').filter((scope) => scope !== '')
+  const bad = scopes.find((scope) => !isScopeToken(scope))
+  if (bad !== undefined) return cannotTell(`--scope: "${bad}" is no scope token (RFC 6749 §3.3)`)
+  if (options.audience === '') return cannotTell('--audience is empty; give the resource')
+  const claims = readClaims(options.claim ?? [])
+  if (!claims.ok) return cannotTell(`--claim: ${claims.reason}`)
+  const key = await readKeyFile(options.key)
+  if (!key.ok) return cannotTell(key.reason)
+  const client = options.client ?? 'edgewarden-cli'
+  const all = accessTokenClaims(key.value.issuer, {
+    audience: options.audience,
+    subject: options.subject ?? client,
+    client,
+    scopes,
+    issuedAt: Math.floor(now),
+    lifetime: Math.floor(lifetime.value),
+    claims: claims.value,
+  })
+  const token = await signToken(key.value, all)
+  return {
+    exitCode: EXIT.yes,
+    json: { token, claims: all },
+    out: [token],
+    err:
+      lifetime.value > USUAL_LIFETIME
+        ? [
+            `It ends ${utc(now + lifetime.value)}. A gate refuses tokens that live longer than max_lifetime (15m unless the issuer's table says otherwise).`,
+          ]
+        : [],
+  }
+}
+
+const readClaims = (
+  texts: readonly string[],
+): Result<Readonly<Record<string, unknown>>, string> => {
+  const claims = new Map<string, unknown>()
+  for (const text of texts) {
+    const at = text.indexOf('=')
+    const name = text.slice(0, at)
+    if (at < 1) return fail(`"${text}" is not name=json, such as agent_type='"planner"'`)
+    const other = Object.hasOwn(OWN_OPTION, name) ? OWN_OPTION[name] : undefined
+    if (other !== undefined) return fail(`${name} comes from ${other}`)
+    if (claims.has(name)) return fail(`${name} is given twice`)
+    try {
+      claims.set(name, JSON.parse(text.slice(at + 1)))
+    } catch {
+      return fail(`the value of ${name} is no JSON; quote a string twice: ${name}='"text"'`)
+    }
+  }
+  return ok(Object.fromEntries(claims))
+}

@@ -1,0 +1,90 @@
+import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { KINDS, MODES } from '../../core/model/revocation.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { durationSeconds, epochSeconds, moment, utc } from './times.ts'
+
+/** What to revoke, as the command line says it. */
+export interface EntryOptions {
+  readonly kind: string
+  /** Left out for kind `issuer`. */
+  readonly value?: string
+  readonly issuer?: string
+  readonly mode?: string
+  /** Seconds since the epoch. */
+  readonly at?: string
+  /** Seconds since the epoch, or a duration from now. */
+  readonly expires?: string
+  /** A duration from now. */
+  readonly for?: string
+  readonly reason?: string
+  readonly force?: boolean
+}
+
+export const isOneOf = (names: readonly string[], name: string): boolean => names.includes(name)
+
+export const oneOf = (option: string, names: readonly string[]): string =>
+  `${option} must be one of ${names.join(', ')}`
+
+/** The entry as the gate takes it. Judges what would be a slip here, not what the policy says. */
+export const readEntry = (options: EntryOptions, now: number): Result<JsonObject, string> => {
+  const { kind, issuer, value, mode = 'block', reason, force = false } = options
+  if (!isOneOf(KINDS, kind)) return fail(oneOf('KIND', KINDS))
+  if (!isOneOf(MODES, mode)) return fail(oneOf('--mode', MODES))
+  if (issuer === undefined) return fail(`--issuer is missing: ${kind}s are told apart by issuer`)
+  if (kind === 'issuer' && value !== undefined) {
+    return fail('VALUE is not for kind issuer: --issuer says it all')
+  }
+  if (kind !== 'issuer' && (value ?? '') === '') return fail(`VALUE is missing: which ${kind}?`)
+  if (options.at !== undefined && mode !== 'before') return fail('--at is only for --mode before')
+  const at = options.at === undefined ? undefined : epochSeconds(options.at)
+  if (at && !at.ok) return fail(`--at: ${at.reason}`)
+  const expires = readEnd(options, now)
+  if (!expires.ok) return expires
+  return ok({
+    kind,
+    issuer,
+    ...(value !== undefined && { value }),
+    mode,
+    ...(at && { at: at.value }),
+    ...(expires.value !== undefined && { expires: expires.value }),
+    ...(reason !== undefined && { reason }),
+    ...(force && { force }),
+  })
+}
+
+const readEnd = (
+  { expires, for: span }: EntryOptions,
+  now: number,
+): Result<number | undefined, string> => {
+  if (expires !== undefined && span !== undefined) {
+    return fail('--for and --expires say the same; give one of them')
+  }
+  if (span !== undefined) {
+    const seconds = durationSeconds(span)
+    if (!seconds.ok) return fail(`--for: ${seconds.reason}`)
+    return seconds.value > 0 ? ok(Math.ceil(now + seconds.value)) : fail('--for is no time at all')
+  }
+  if (expires === undefined) return ok(undefined)
+  const end = moment(expires, now)
+  if (!end.ok) return fail(`--expires: ${end.reason}`)
+  return end.value > now ? end : fail('--expires is in the past')
+}
+
+/** The entries that an answer names. */
+export const entriesOf = (body: JsonObject): readonly JsonObject[] => {
+  const entries = own(body, 'revocations')
+  return Array.isArray(entries) ? entries.filter(isObject) : []
+}
+
+/** One entry on one line: what, until when, its id, why. */
+export const describe = (entry: JsonObject): string => {
+  const text = (name: string): string => String(own(entry, name) ?? '?')
+  const { value, name, reason, expires, at } = entry
+  // Origins are told an agent by an id with a prefix.
+  const alias = name === undefined ? '' : ` (X-Agent-Id ${JSON.stringify(name)})`
+  const what = value === undefined ? '' : ` ${JSON.stringify(value)}${alias}`
+  const before = typeof at === 'number' ? `, tokens issued up to ${utc(at)}` : ''
+  const end = typeof expires === 'number' ? `until ${utc(expires)}` : 'until lifted'
+  const why = typeof reason === 'string' ? `, reason: ${reason}` : ''
+  return `${text('kind')}${what} of ${text('issuer')}${before}, ${end}, id ${text('id')}${why}`
+}

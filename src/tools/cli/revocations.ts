@@ -1,0 +1,113 @@
+import { type JsonObject, own } from '../../core/json.ts'
+import { KINDS } from '../../core/model/revocation.ts'
+import { callAs, type GateOptions, type Surroundings } from './access.ts'
+import { type Filters, filtersOf } from './filters.ts'
+import { faultOutcome, type GateAddress, type GateCall } from './gate-client.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { describe, entriesOf, isOneOf, oneOf } from './revocation-entry.ts'
+
+export interface ListOptions extends GateOptions, Filters {
+  /** Every page, not only the first. */
+  readonly all?: boolean
+}
+
+const SCOPE = 'edgewarden:revoke'
+const ID = /^[A-Za-z0-9_-]{1,64}$/
+/** Entries asked for at a time, and pages at most: a gate cannot keep a command forever. */
+const PAGE = 1_000
+const PAGES = 1_100
+
+/** Lifts one revocation at a running gate, or all that the filters name. */
+export const lift = async (
+  id: string | undefined,
+  options: GateOptions & Filters,
+  around: Surroundings,
+): Promise<Outcome> => {
+  const isFiltered = Object.keys(filtersOf(options)).length > 0
+  if (id === undefined) {
+    if (isFiltered) return lifted(await pages('DELETE', { ...options, all: true }, around))
+    return cannotTell('Which one? Give its ID, or say which ones, such as by --issuer and --reach.')
+  }
+  if (isFiltered) return cannotTell('Give an ID, or say which ones by options: not both')
+  if (!ID.test(id)) return cannotTell(`"${id}" is no id of a revocation; list shows them`)
+  const answer = await call(options, around, ({ prefix }) => ({
+    method: 'DELETE',
+    path: `${prefix}/revocations/${id}`,
+  }))
+  if (!answer.ok) return faultOutcome(answer.reason)
+  return { exitCode: EXIT.yes, json: { lifted: id }, out: [`Lifted ${id}`], err: [] }
+}
+
+const lifted = ({ found, fault }: Pages): Outcome => {
+  const out = found.map((entry) => `Lifted ${describe(entry)}`)
+  if (fault) return { ...fault, out, err: [`${found.length} lifted before this:`, ...fault.err] }
+  return {
+    exitCode: EXIT.yes,
+    json: { lifted: found },
+    out: out.length > 0 ? out : ['There is nothing to lift.'],
+    err: [],
+  }
+}
+
+/** Lists revocations of a running gate, the first page or all of them. */
+export const list = async (options: ListOptions, around: Surroundings): Promise<Outcome> => {
+  const { found, cursor, fault } = await pages('GET', options, around)
+  if (fault) return fault
+  return {
+    exitCode: EXIT.yes,
+    json: { revocations: found, ...(cursor !== undefined && { cursor }) },
+    out: found.length > 0 ? found.map(describe) : ['Nothing is revoked.'],
+    err: cursor === undefined ? [] : ['There are more: add --all.'],
+  }
+}
+
+interface Pages {
+  readonly found: readonly JsonObject[]
+  /** Where the next page begins. */
+  readonly cursor?: string | undefined
+  /** Why there are no more pages. */
+  readonly fault?: Outcome
+}
+
+/** The entries of one page or, with `all`, of every page; with DELETE they are lifted by it. */
+const pages = async (
+  method: 'GET' | 'DELETE',
+  options: ListOptions,
+  around: Surroundings,
+): Promise<Pages> => {
+  const { kind, all = false } = options
+  const found: JsonObject[] = []
+  if (kind !== undefined && !isOneOf(KINDS, kind)) {
+    return { found, fault: cannotTell(oneOf('--kind', KINDS)) }
+  }
+  const seen = new Set<string>()
+  let cursor: string | undefined
+  do {
+    const query = new URLSearchParams({
+      ...filtersOf(options),
+      ...(all && { limit: String(PAGE) }),
+      ...(cursor !== undefined && { cursor }),
+    })
+    const answer = await call(options, around, ({ prefix }) => ({
+      method,
+      path: `${prefix}/revocations${query.size > 0 ? `?${query}` : ''}`,
+    }))
+    if (!answer.ok) return { found, fault: faultOutcome(answer.reason) }
+    const { body } = answer.value
+    if (!Array.isArray(own(body, 'revocations'))) {
+      const why = 'The gate answered without a list of revocations; is --gate right?'
+      return { found, fault: cannotTell(why) }
+    }
+    found.push(...entriesOf(body))
+    const next = own(body, 'cursor')
+    cursor = typeof next === 'string' || typeof next === 'number' ? String(next) : undefined
+    if (cursor !== undefined && (seen.has(cursor) || seen.size === PAGES)) {
+      return { found, fault: cannotTell('The gate does not come to the end of its list.') }
+    }
+    if (cursor !== undefined) seen.add(cursor)
+  } while (all && cursor !== undefined)
+  return { found, cursor }
+}
+
+const call = (options: GateOptions, around: Surroundings, make: (gate: GateAddress) => GateCall) =>
+  callAs(options, SCOPE, around, make)

@@ -1,0 +1,148 @@
+import { type JsonObject, own } from '../../core/json.ts'
+import type { Issuer } from '../../core/model/issuer.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import { isScopeToken } from '../../core/model/scope.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { isUsable, type KindOfUse, usesOf } from '../reach/mcp-entries.ts'
+import { type Described, type Reach, reachable } from '../reach/reachable.ts'
+
+/** An agent as options describe it. */
+export interface AgentOptions {
+  /** Of an issuer with entity profiles several, separated by spaces. */
+  readonly agentType?: string
+  /** Separated by spaces. */
+  readonly scopes?: string
+  /** The name of an issuer's table. */
+  readonly issuer?: string
+  readonly workflow?: string
+}
+
+/** A rule that the agent could reach. */
+export interface Reached {
+  readonly route: Reach['route']
+  /** Names of the issuers of which its token may be. */
+  readonly issuers: readonly string[]
+  /** Values that parameters of the path must have, as alternatives. */
+  readonly only: Reach['only']
+  /** Parameters of which there are too many values to tell which it must have. */
+  readonly many: Reach['many']
+  /** What is asked beside what the options say. */
+  readonly asks: JsonObject
+  /** What it could use of an MCP server behind the rule. */
+  readonly uses: readonly KindOfUse[]
+}
+
+/** What a rule says that nobody has to meet, or that the options answer. */
+const NOT_ASKED: ReadonlySet<string> = new Set([
+  ...['match', 'host', 'resource', 'access', 'issuers', 'origin', 'origin_via', 'mode', 'needs'],
+  ...['strip_prefix', 'timeout', 'inject', 'cors', 'revocation', 'on_revocation'],
+  ...[
+    'forward_claims',
+    'forward_token',
+    'encoded_slash',
+    'ambiguous_paths',
+    'remove_response_headers',
+    'mcp',
+  ],
+])
+
+/** What of all options describes an agent. */
+export const agentOf = ({ agentType, scopes, issuer, workflow }: AgentOptions): AgentOptions => ({
+  ...(agentType !== undefined && { agentType }),
+  ...(scopes !== undefined && { scopes }),
+  ...(issuer !== undefined && { issuer }),
+  ...(workflow !== undefined && { workflow }),
+})
+
+/** Whether options describe an agent. */
+export const isDescribed = (options: AgentOptions): boolean =>
+  Object.keys(agentOf(options)).length > 0
+
+/**
+ * The rules that an agent could reach, with all that a rule asks which the options do not say. The
+ * reason of a failure is a sentence: an issuer that is not there, or what is no list of scopes.
+ */
+export const routesOfAgent = async (
+  policy: Policy,
+  shown: readonly JsonObject[],
+  options: AgentOptions,
+): Promise<Result<readonly Reached[], string>> => {
+  const described = describedBy(policy, options)
+  if (!described.ok) return described
+  const found: Reached[] = []
+  for (const reach of await reachable(policy, described.value)) {
+    const { route, issuers, only, many, isAnonymous } = reach
+    found.push({
+      route,
+      issuers: issuers.map(({ name }) => name),
+      only,
+      many,
+      asks: isAnonymous ? {} : asksOf(shown[policy.routes.indexOf(route)] ?? {}, issuers, options),
+      uses: await usesBy(policy, described.value, reach),
+    })
+  }
+  return ok(found)
+}
+
+/** What an agent could use of the MCP server behind a rule. */
+const usesBy = async (
+  policy: Policy,
+  described: Described,
+  { route, issuers, only }: Reach,
+): Promise<readonly KindOfUse[]> => {
+  const found: KindOfUse[] = []
+  for (const one of route.mcp ? usesOf(route.mcp) : []) {
+    if (await isUsable(one.use, { ...described, route, issuers, only }, policy)) found.push(one)
+  }
+  return found
+}
+
+const describedBy = (
+  { issuers }: Policy,
+  { agentType, scopes, issuer, workflow }: AgentOptions,
+): Result<Described, string> => {
+  const entry = [...issuers.values()].find(({ name }) => name === issuer)
+  if (issuer !== undefined && !entry) {
+    const names = [...issuers.values()].map(({ name }) => name)
+    return fail(`There is no issuer ${issuer}; those of the file: ${names.join(', ') || 'none'}.`)
+  }
+  const held = scopes?.split(' ').filter((one) => one !== '')
+  const wrong = held?.find((one) => !isScopeToken(one))
+  if (wrong !== undefined) return fail(`"${wrong}" is not one scope (RFC 6749 §3.3).`)
+  return ok({
+    ...(agentType !== undefined && { type: agentType }),
+    ...(held && { scopes: held }),
+    ...(entry && { issuer: entry.issuer }),
+    ...(workflow !== undefined && { workflow }),
+  })
+}
+
+const asksOf = (
+  rule: JsonObject,
+  issuers: readonly Issuer[],
+  { agentType, scopes, workflow }: AgentOptions,
+): JsonObject => {
+  const answered = new Set([
+    ...(agentType === undefined ? [] : ['agent_types']),
+    ...(scopes === undefined ? [] : ['scopes']),
+    // A path is told by the values it must have; a header or query still has to be sent.
+    ...(workflow !== undefined && String(own(rule, 'workflow')).startsWith('path:')
+      ? ['workflow']
+      : []),
+  ])
+  const asked = Object.entries(rule).filter(
+    ([key, value]) => !NOT_ASKED.has(key) && !answered.has(key) && isAsked(value),
+  )
+  const limiting = issuers.filter(
+    ({ delegation: { requireActor, actors, subjects } }) => requireActor || actors || subjects,
+  )
+  const claiming = issuers.filter(({ claims }) => claims.length > 0)
+  return {
+    ...Object.fromEntries(asked),
+    ...(limiting.length > 0 && { issuer_delegation: limiting.map(({ name }) => name) }),
+    ...(claiming.length > 0 && { issuer_claims: claiming.map(({ name }) => name) }),
+  }
+}
+
+const isAsked = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null ? Object.keys(value).length > 0 : value !== undefined

@@ -1,0 +1,147 @@
+import { type JsonObject, own } from '../../core/json.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import { type RouteRow, routesOf } from '../../policy/rows.ts'
+import { showPolicy } from '../../policy/show.ts'
+import { columns } from './columns.ts'
+import { fileFaultOutcome, readFilePolicy } from './file-policy.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
+import {
+  type AgentOptions,
+  agentOf,
+  isDescribed,
+  type Reached,
+  routesOfAgent,
+} from './routes-of-agent.ts'
+import { detailText } from './steps.ts'
+import { reachedUse, type UseRow, useCell, usesBelow } from './uses.ts'
+
+export interface RoutesOptions extends AgentOptions {
+  readonly file?: string
+  /** This `[env.x]`; without it the top level. */
+  readonly env?: string
+}
+
+/** A rule with everything the configuration says of it. */
+type Rule = RouteRow & JsonObject
+
+/** What a rule may ask for beside scopes. */
+const FURTHER = [
+  'agent_types',
+  'workflow',
+  'audiences',
+  'max_lifetime',
+  'claims',
+  'delegation',
+  'authorization_details',
+  'acr_values',
+  'max_age',
+  'when',
+  'rate_limit',
+  'single_use',
+]
+
+type Column<Row> = readonly [heading: string, cell: (row: Row) => string]
+
+const COLUMNS: readonly Column<Rule>[] = [
+  ['MATCH', ({ match }) => match],
+  ['HOST', ({ host = '' }) => host],
+  ['ACCESS', ({ access }) => access],
+  ['NEEDS', ({ needs }) => needs],
+  ['AND', (rule) => detailText(Object.fromEntries(FURTHER.map((name) => [name, own(rule, name)])))],
+  ['ISSUERS', ({ issuers }) => issuers.join(', ')],
+  ['ORIGIN', ({ origin }) => origin],
+  ['MODE', ({ mode }) => (mode === 'enforce' ? '' : mode)],
+]
+
+/** A rule that an agent could reach. */
+type ReachedRule = Rule &
+  Pick<Reached, 'only' | 'asks'> &
+  Partial<Pick<Reached, 'many'>> & { readonly uses: readonly UseRow[] }
+
+const REACHED: readonly Column<ReachedRule>[] = [
+  ['MATCH', ({ match }) => match],
+  ['HOST', ({ host = '' }) => host],
+  ['ONLY', ({ only, many = [] }) => onlyText(only, many)],
+  ['ACCESS', ({ access }) => access],
+  ['STILL ASKS', ({ asks }) => detailText(asks)],
+  ['ISSUERS', ({ issuers }) => issuers.join(', ')],
+  ['ORIGIN', ({ origin }) => origin],
+  ['MODE', ({ mode }) => (mode === 'enforce' ? '' : `${mode}: denied requests go on`)],
+]
+
+/** Values of path parameters, as alternatives. */
+const onlyText = (only: Reached['only'], many: Reached['many']): string =>
+  [
+    ...only.map((one) =>
+      Object.entries(one)
+        .map(([name, value]) => `{${name}} = ${value}`)
+        .join(' and '),
+    ),
+    ...(many.length > 0
+      ? [`some of many values of ${many.map((name) => `{${name}}`).join(', ')}`]
+      : []),
+  ].join(', or ')
+
+/**
+ * The rules of a wrangler.toml in the order they are tried, and what each needs; of an agent that
+ * is described only those it could reach, and the answer is no where there are none. A column that
+ * says nothing of any rule is left out. Warns of nothing: that is `check`.
+ */
+export const routes = async ({
+  file = 'wrangler.toml',
+  env,
+  ...options
+}: RoutesOptions): Promise<Outcome> => {
+  const agent = agentOf(options)
+  const read = await readFilePolicy({ file, env })
+  if (!read.ok) return fileFaultOutcome(read.reason, EXIT.no)
+  const { policy, environment } = read.value
+  const rules = rulesOf(policy)
+  const json = { valid: true, file, environment }
+  if (!isDescribed(agent)) {
+    const below = new Map(rules.map((rule, i) => [rule, usesBelow(policy.routes[i]?.mcp)] as const))
+    const out = tableOf(COLUMNS, rules, (rule) => below.get(rule) ?? [])
+    return { exitCode: EXIT.yes, json: { ...json, routes: rules }, out, err: [] }
+  }
+  const found = await routesOfAgent(policy, rules, agent)
+  if (!found.ok) return cannotTell(found.reason)
+  const reached = found.value.flatMap(
+    ({ route, uses, issuers, only, many, asks }): readonly ReachedRule[] => {
+      const rule = rules[policy.routes.indexOf(route)]
+      const own = { issuers, only, ...(many.length > 0 && { many }), asks }
+      return rule ? [{ ...rule, ...own, uses: uses.map((use) => reachedUse(use, agent)) }] : []
+    },
+  )
+  const isNone = reached.length === 0
+  return {
+    exitCode: isNone ? EXIT.no : EXIT.yes,
+    json: { ...json, agent, routes: reached },
+    out: isNone
+      ? ['Such an agent reaches no rule.']
+      : tableOf(REACHED, reached, ({ uses }) => uses),
+    err: [],
+  }
+}
+
+const tableOf = <Row>(
+  all: readonly Column<Row>[],
+  rules: readonly Row[],
+  below: (rule: Row) => readonly UseRow[],
+): readonly string[] => {
+  const cells = rules.flatMap((rule) => [
+    all.map(([, cell]) => cell(rule) || '-'),
+    ...below(rule).map((use) => all.map(([heading]) => useCell(heading, use))),
+  ])
+  const told = all.flatMap(([heading], i) =>
+    cells.some((row) => !['-', ''].includes(row[i] ?? '')) ? [{ heading, i }] : [],
+  )
+  return columns([
+    told.map(({ heading }) => heading),
+    ...cells.map((row) => told.map(({ i }) => row[i] ?? '')),
+  ])
+}
+
+const rulesOf = (policy: Policy): readonly Rule[] => {
+  const shown = showPolicy(policy).routes
+  return routesOf(policy).map((row, i) => ({ ...shown[i], ...row }))
+}

@@ -1,0 +1,87 @@
+import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { cut } from '../../core/text.ts'
+import { columns } from './columns.ts'
+import { utc } from './times.ts'
+
+/** Characters of one value, and of a name, that are shown. */
+const VALUE = 80
+const NAME = 40
+/** Pairs of one step that are shown. */
+const PAIRS = 16
+
+/** Members that are seconds since the epoch. */
+const MOMENTS: ReadonlySet<string> = new Set(['iat', 'exp', 'nbf', 'auth_time', 'now'])
+
+const MARKS: Readonly<Record<string, string>> = { passed: '✓', ended: '✓', denied: '✗' }
+
+/** What can stand behind `=` without quotes. */
+const BARE = /^[^\s"=,\\]+$/
+
+/**
+ * Steps of a decision, one line each: mark, stage, what it found. Takes whatever a gate answers.
+ */
+export const stepLines = (steps: readonly JsonObject[]): readonly string[] =>
+  columns(
+    steps.map((step) => {
+      const outcome = String(own(step, 'outcome'))
+      const mark = Object.hasOwn(MARKS, outcome) ? (MARKS[outcome] ?? '?') : '?'
+      const detail = own(step, 'detail')
+      const found = isObject(detail) ? detailText(detail) : ''
+      const end = outcome === 'ended' ? 'asks for nothing more' : ''
+      const what = [end, found].filter((text) => text !== '').join('; ')
+      return [`${mark} ${cut(String(own(step, 'stage')), NAME)}`, what]
+    }),
+  )
+
+/** What each operand of a condition came to, one line each, to stand below its step. */
+export const operandLines = (step: JsonObject): readonly string[] => {
+  const detail = own(step, 'detail')
+  const operands = isObject(detail) ? own(detail, 'operands') : undefined
+  return (Array.isArray(operands) ? operands : [])
+    .filter(isObject)
+    .slice(0, OPERANDS)
+    .map((one) => {
+      const sides = own(one, 'sides')
+      const told = (Array.isArray(sides) ? sides : []).filter(isObject).map(operandText)
+      return `    ${operandText(one)}${told.length > 0 ? `   (${told.join('; ')})` : ''}`
+    })
+}
+
+/** Operands of one step that are shown, and characters of one. */
+const OPERANDS = 64
+const OPERAND = 128
+
+const operandText = (operand: JsonObject): string => {
+  const source = cut(String(own(operand, 'source')).replace(/\s+/g, ' '), OPERAND)
+  const error = own(operand, 'error')
+  const value = own(operand, 'value')
+  return error === undefined
+    ? `${source} → ${cut(json(value), OPERAND)}`
+    : `${source} → error: ${cut(String(error), OPERAND)}`
+}
+
+/** What a step found as `name=value` pairs; empty members are left out, long values are cut. */
+export const detailText = (detail: JsonObject): string => {
+  const pairs = Object.entries(detail).flatMap(([name, value]) => {
+    const text = valueText(name, value)
+    return text === undefined ? [] : [`${cut(name, NAME)}=${text}`]
+  })
+  return [...pairs.slice(0, PAIRS), ...(pairs.length > PAIRS ? ['…'] : [])].join(' ')
+}
+
+const valueText = (name: string, value: unknown): string | undefined => {
+  if (value === undefined || value === null) return undefined
+  // Zero stands for a moment that the token does not name.
+  if (typeof value === 'number')
+    return MOMENTS.has(name) && value !== 0 ? quoted(utc(value)) : String(value)
+  if (typeof value === 'string') return quoted(cut(value, VALUE))
+  if (isObject(value) && Object.keys(value).length === 0) return undefined
+  const isPlain = Array.isArray(value) && value.length > 0 && value.every((one) => !isNested(one))
+  return cut(isPlain ? value.map((one) => quoted(String(one))).join(',') : json(value), VALUE)
+}
+
+const isNested = (value: unknown): boolean => typeof value === 'object' && value !== null
+
+const json = (value: unknown): string => JSON.stringify(value) ?? ''
+
+const quoted = (text: string): string => (BARE.test(text) ? text : json(text))

@@ -1,0 +1,62 @@
+import { durationMs } from '../../core/duration.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+
+/** Seconds since the epoch stay below this for three thousand years; milliseconds do not. */
+const LATEST_SECONDS = 1e11
+
+/** A duration such as `15m` in seconds; the reason of a failure is a sentence for people. */
+export const durationSeconds = (text: string): Result<number, string> => {
+  const ms = durationMs(text)
+  return ms === undefined
+    ? fail(`"${text}" is no duration; write a number and ms, s, m, h or d, such as 15m`)
+    : ok(ms / 1000)
+}
+
+/** Whole seconds since the epoch, as written. */
+export const epochSeconds = (text: string): Result<number, string> => {
+  if (!/^\d+$/.test(text)) {
+    return fail(`"${text}" is no moment; write whole seconds since the epoch, such as 1767225600`)
+  }
+  const seconds = Number(text)
+  return seconds < LATEST_SECONDS
+    ? ok(seconds)
+    : fail(`"${text}" is in milliseconds; write seconds since the epoch`)
+}
+
+/** A moment: seconds since the epoch, or a duration counted from `now` (seconds). */
+export const moment = (text: string, now: number): Result<number, string> => {
+  if (/^\d+$/.test(text)) return epochSeconds(text)
+  const duration = durationSeconds(text)
+  return duration.ok ? ok(Math.ceil(now + duration.value)) : duration
+}
+
+/** RFC 3339 §5.6, with its zone: without one the text is another moment on each machine. */
+const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/i
+
+/**
+ * A moment on the calendar, in seconds since the epoch: those themselves, or a date with time and
+ * zone.
+ */
+export const instant = (text: string): Result<number, string> => {
+  if (/^\d+$/.test(text)) return epochSeconds(text)
+  const ms =
+    DATE_TIME.test(text) && isOnCalendar(text) ? Date.parse(text.toUpperCase()) : Number.NaN
+  return Number.isNaN(ms)
+    ? fail(`"${text}" is no moment; write seconds since the epoch, or such as 2026-11-01T12:00:00Z`)
+    : ok(ms / 1000)
+}
+
+/** Whether its day has that hour, and its month that day: a date that is not there is read as another. */
+const isOnCalendar = (text: string): boolean => {
+  const minute = text.slice(0, 'YYYY-MM-DDThh:mm'.length).toUpperCase()
+  const ms = Date.parse(`${minute}Z`)
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(minute)
+}
+
+/** Seconds since the epoch for people, in UTC. */
+export const utc = (seconds: number): string => {
+  const date = new Date(seconds * 1000)
+  return Number.isNaN(date.getTime())
+    ? String(seconds)
+    : `${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`
+}

@@ -1,0 +1,54 @@
+import type { JsonObject } from '../../core/json.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import { changesOf } from './changes.ts'
+import { type Comparison, createFindings } from './findings.ts'
+import { neutral, quota } from './judges.ts'
+import type { Table } from './settings.ts'
+
+/** A policy, and what its bindings are. */
+export interface Bound {
+  readonly policy: Policy
+  /** Names of the Durable Object namespaces that it needs. */
+  readonly objects: ReadonlySet<string>
+  /** Every binding by its name, as it is written, with the name of its table. */
+  readonly bindings: ReadonlyMap<string, JsonObject>
+}
+
+const BINDING_TABLE: Table = {
+  // Of a rate limit.
+  simple: quota,
+  // What only development takes.
+  preview_id: neutral,
+  remote: neutral,
+}
+
+/**
+ * Compares what stands behind the bindings that both policies name: the numbers of a rate limit, the
+ * Worker, certificate or network that origins are reached through, the namespaces of Durable Objects
+ * and of the issuers' keys. Another of these counts as wider. Which bindings rules name is a setting.
+ */
+export const compareBindings = (before: Bound, after: Bound): Comparison => {
+  const findings = createFindings()
+  const known = namedBy(before)
+  const common = [...namedBy(after)].filter((name) => known.has(name))
+  for (const name of common) {
+    const changes = changesOf(BINDING_TABLE, shownIn(before, name), shownIn(after, name))
+    for (const change of changes) findings.setting(`bindings.${name}`, change)
+  }
+  return findings.all()
+}
+
+const shownIn = ({ bindings }: Bound, name: string) => ({ shown: bindings.get(name) ?? {} })
+
+const namedBy = ({ policy, objects }: Bound): ReadonlySet<string> => {
+  const { gate, issuers, routes } = policy
+  const limits = [gate.addressLimit, ...routes.map(({ rateLimit }) => rateLimit)]
+  const isFetched = [...issuers.values()].some(({ keys }) => keys.kind !== 'inline')
+  const names = [
+    ...routes.flatMap(({ target }) => [target.service, target.via]),
+    ...limits.map((limit) => (limit && 'binding' in limit ? limit.binding : undefined)),
+    ...objects,
+    isFetched ? 'JWKS_CACHE' : undefined,
+  ]
+  return new Set(names.filter((name) => name !== undefined))
+}

@@ -1,0 +1,182 @@
+import type { Policy } from '../../core/model/policy.ts'
+import { type Route, takesIssuer } from '../../core/model/route.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { isReading } from '../../policy/rows.ts'
+import { showPolicy } from '../../policy/show.ts'
+import type { Shown } from '../../policy/show-parts.ts'
+import { callerExcess } from './callers.ts'
+import { changesOf, gateSettings, issuerSettings, ruleSettings } from './changes.ts'
+import { type Comparison, createFindings } from './findings.ts'
+import { headerChanges } from './headers.ts'
+import { type Labelled, labelOf, specificity, unfitOf } from './labels.ts'
+import type { Met } from './matched-rule.ts'
+import { parentChanges } from './parents.ts'
+import { createQuotas } from './quotas.ts'
+import { readOtherwise } from './readings.ts'
+import { type Requests, requestsFor, ruleFor, type Sample } from './requests.ts'
+import { GATE_TABLE, ISSUER_TABLE, RULE_TABLE } from './settings.ts'
+
+type Findings = ReturnType<typeof createFindings>
+
+/**
+ * Compares what two policies let pass, request by request and not word by word: the order of rules
+ * counts only where it makes a difference. What cannot be compared counts as wider. A failure says
+ * why it cannot tell. Knows nothing of keys, tokens or origins beyond what the policies say.
+ */
+export const comparePolicies = async (
+  before: Policy,
+  after: Policy,
+): Promise<Result<Comparison, string>> => {
+  const requests = requestsFor(before, after)
+  if (!requests) return fail('the rules overlap in too many ways to compare what they let pass')
+  const findings = createFindings()
+  await compareRules(before, after, requests, findings)
+  await compareOwn(before, after, requests, findings)
+  compareTables(before, after, findings)
+  return ok(findings.all())
+}
+
+const compareRules = async (
+  before: Policy,
+  after: Policy,
+  { samples, placeholder }: Requests,
+  findings: Findings,
+) => {
+  const settings = ruleChanges(before, after)
+  const quotas = createQuotas()
+  const ids = new Map([...before.routes, ...after.routes].map((route, i) => [route, i]))
+  // What is said of one request of two rules is said of all whose parameters tell as much.
+  const kinds = new Map<string, Labelled & { readonly telling: number }>()
+  for (const sample of samples) {
+    const [old, now] = [await metIn(before, sample), await metIn(after, sample)]
+    if (!old && !now) continue
+    if (old && now) quotas.meets(old.route, now.route)
+    const pair = [old, now].map((met) => met && [ids.get(met.route), ...askedOf(met)])
+    const isOne = old?.route.name === now?.route.name
+    const otherwise =
+      old &&
+      now &&
+      readOtherwise(old, now) &&
+      settings(old, now).map(({ key, directions }) => [key, directions])
+    const key = JSON.stringify([...pair, isOne || sample.method, otherwise])
+    const labelled = { sample, old, now, before, after, placeholder }
+    const telling = specificity(labelled)
+    if (telling > (kinds.get(key)?.telling ?? Number.NEGATIVE_INFINITY)) {
+      kinds.set(key, { ...labelled, telling })
+    }
+  }
+  const pairOf = ({ old, now }: Labelled) =>
+    [old, now].map((met) => met && ids.get(met.route)).join()
+  const fitPairs = new Set<string>()
+  const said = new Set<string>()
+  const sayCallers = (side: 'gains' | 'loses', labelled: Labelled) => {
+    const { old, now } = labelled
+    const [one, other] = side === 'gains' ? [now, old] : [old, now]
+    const isFit = unfitOf(labelled).length === 0
+    for (const excess of callerExcess(one, other, placeholder)) {
+      // Of a rule that nothing stands beside, all who pass are told where every value is looked at.
+      const { who, issuer } = other ? excess : { ...excess, who: '' }
+      const key = JSON.stringify([side, pairOf(labelled), who, issuer])
+      if (isFit) said.add(key)
+      if (isFit || !said.has(key)) findings.callers(side, labelOf(labelled), excess)
+    }
+  }
+  // Values that may not stand in a scope last: only what is not true of the others is said of them.
+  const ordered = [...kinds.values()].sort((a, b) => unfitOf(a).length - unfitOf(b).length)
+  for (const labelled of ordered) {
+    const { old, now } = labelled
+    sayCallers('gains', labelled)
+    sayCallers('loses', labelled)
+    const pair = pairOf(labelled)
+    if (unfitOf(labelled).length === 0) fitPairs.add(pair)
+    else if (fitPairs.has(pair)) continue
+    if (!old || !now) continue
+    for (const change of settings(old, now)) findings.setting(labelOf(labelled), change)
+  }
+  for (const change of quotas.changes()) findings.plain(...change)
+}
+
+const metIn = async (policy: Policy, sample: Sample): Promise<Met | undefined> => {
+  const match = await ruleFor(policy, sample)
+  return match && { ...match, policy }
+}
+
+/** Values of the parameters that say who may pass. */
+const askedOf = ({ route, params }: Met): readonly unknown[] => {
+  const isAsked = (name: string) =>
+    (route.workflow?.from === 'path' && route.workflow.name === name) ||
+    route.scopes.scopes.some(({ parts }) => parts.some((part, i) => i % 2 === 1 && part === name))
+  return [...params].filter(([name]) => isAsked(name))
+}
+
+/** Settings of two rules that are not the same for a request. */
+const ruleChanges = (before: Policy, after: Policy) => {
+  const shownIn = (policy: Policy): ReadonlyMap<Route, Shown> => {
+    const { routes } = showPolicy(policy)
+    return new Map(policy.routes.map((route, i) => [route, routes[i] ?? {}]))
+  }
+  const [old, now] = [shownIn(before), shownIn(after)]
+  return (one: Met, other: Met) => {
+    const table = isReading(one.route) && isReading(other.route) ? RULE_TABLE : PUBLIC_TABLE
+    return changesOf(
+      table,
+      ruleSettings(old.get(one.route) ?? {}, one, before),
+      ruleSettings(now.get(other.route) ?? {}, other, after),
+    )
+  }
+}
+
+/** Where one of the two reads no token, that one lets all pass, however late it hears of revocations. */
+const PUBLIC_TABLE = { ...RULE_TABLE, 'revocation.late_by': () => [], on_revocation: () => [] }
+
+/** The gate's own endpoints that ask for a scope, one for each. */
+const OWN = ['GET /policy', 'GET /revocations']
+
+const compareOwn = async (
+  before: Policy,
+  after: Policy,
+  { placeholder }: Requests,
+  findings: Findings,
+) => {
+  for (const name of OWN) {
+    const [method, path = ''] = name.split(' ')
+    const met = (policy: Policy): Met | undefined => {
+      const { gate, router } = policy
+      const [host = ''] = gate.hosts
+      const { match } = router.find(method as 'GET', host, gate.prefix + path)
+      return match && { ...match, policy }
+    }
+    const [old, now] = [met(before), met(after)]
+    const of = `${method} ${after.gate.prefix}${path}`
+    for (const excess of callerExcess(now, old, placeholder)) findings.callers('gains', of, excess)
+    for (const excess of callerExcess(old, now, placeholder)) findings.callers('loses', of, excess)
+  }
+}
+
+const compareTables = (before: Policy, after: Policy, findings: Findings) => {
+  const [old, now] = [showPolicy(before), showPolicy(after)]
+  const gate = changesOf(
+    GATE_TABLE,
+    gateSettings(old.gate, before.gate, after.gate),
+    gateSettings(now.gate, after.gate, before.gate),
+  )
+  for (const change of gate) findings.setting('GATE', change)
+  for (const [side, text] of headerChanges(before.gate, after.gate)) {
+    findings.plain(side, 'GATE', text)
+  }
+  for (const [iss, issuer] of after.issuers) {
+    const known = before.issuers.get(iss)
+    const isTaken =
+      issuer.admin !== false || after.routes.some((one) => isReading(one) && takesIssuer(one, iss))
+    if (!known || !isTaken) continue
+    const changes = changesOf(
+      ISSUER_TABLE,
+      issuerSettings(old.issuers[known.name] ?? {}, known),
+      issuerSettings(now.issuers[issuer.name] ?? {}, issuer),
+    )
+    const of = `issuer ${issuer.name}`
+    for (const change of changes) findings.setting(of, change)
+    if (!known.parentScope || !issuer.parentScope) continue
+    for (const [side, text] of parentChanges(before, after, issuer)) findings.plain(side, of, text)
+  }
+}

@@ -1,0 +1,95 @@
+import { METADATA_PATH, metadataPath } from '../../core/model/metadata.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import { METHODS, type Method, type Route, type RouteMatch } from '../../core/model/route.ts'
+import { route } from '../../core/stages/route.ts'
+import { samplePaths } from './paths.ts'
+import { shapesOf } from './shapes.ts'
+import { declaredScopes, tellingValues, writtenTexts } from './values.ts'
+
+/** A request that stands for all that both policies treat like it. */
+export interface Sample {
+  readonly method: Method
+  /** All that every rule treats alike. */
+  readonly methods: readonly Method[]
+  readonly host: string
+  readonly path: string
+}
+
+export interface Requests {
+  readonly samples: readonly Sample[]
+  /** What every made-up segment of a path begins with. */
+  readonly placeholder: string
+}
+
+/** Paths of all samples; more are not looked at. */
+const MOST_PATHS = 50_000
+
+/** Requests of which each stands for a kind; `undefined` where there are too many kinds. */
+export const requestsFor = (before: Policy, after: Policy): Requests | undefined => {
+  const both = [before, after]
+  const scopes = [...new Set(both.flatMap(declaredScopes))]
+  const rules = both.flatMap(({ routes }) => routes)
+  const own = both.flatMap(ownPaths).map((path) => ({ path }))
+  const found = samplePaths(
+    [
+      ...rules.flatMap((rule) => shapesOf(rule, tellingValues(rule, scopes))),
+      ...own.flatMap((rule) => shapesOf(rule)),
+    ],
+    MOST_PATHS,
+    [...scopes, ...rules.flatMap(writtenTexts)],
+  )
+  if (!found) return undefined
+  const methods = methodsOf(rules)
+  const hosts = hostsOf(before, after, rules)
+  return {
+    placeholder: found.placeholder,
+    samples: found.paths.flatMap((path) =>
+      hosts.flatMap((host) => methods.map((alike) => ({ ...alike, host, path }))),
+    ),
+  }
+}
+
+/** Where the gate answers by itself. */
+const ownPaths = ({ gate, resources }: Policy): readonly string[] => [
+  gate.prefix,
+  `${gate.prefix}/*`,
+  METADATA_PATH,
+  ...[...resources.keys()].map((resource) => metadataPath(resource)),
+]
+
+const firstOfEach = <Item>(items: Iterable<Item>, kindOf: (item: Item) => string): Item[] => {
+  const kinds = new Map<string, Item>()
+  for (const item of items) if (!kinds.has(kindOf(item))) kinds.set(kindOf(item), item)
+  return [...kinds.values()]
+}
+
+/** One of all methods that every rule treats alike, with the others. */
+const methodsOf = (rules: readonly Route[]): readonly Pick<Sample, 'method' | 'methods'>[] => {
+  const sets = [...new Map(rules.map(({ methods }) => [methods.join(), methods])).values()]
+  const kindOf = (method: Method) => sets.map((one) => one.includes(method)).join()
+  return firstOfEach(METHODS, kindOf).map((method) => ({
+    method,
+    methods: METHODS.filter((one) => kindOf(one) === kindOf(method)),
+  }))
+}
+
+/** Every host that a rule is for, and one of the others that both policies serve, or one of them. */
+const hostsOf = (before: Policy, after: Policy, rules: readonly Route[]): readonly string[] => {
+  const named = new Set(rules.map(({ host }) => host))
+  return firstOfEach(new Set([...after.gate.hosts, ...before.gate.hosts]), (host) =>
+    named.has(host)
+      ? host
+      : `${before.gate.hosts.has(host)} ${after.gate.hosts.has(host)} (any other)`,
+  )
+}
+
+/** The rule a request falls under; none where it is refused before a credential is read. */
+export const ruleFor = async (
+  policy: Policy,
+  { method, host, path }: Pick<Sample, 'method' | 'host' | 'path'>,
+): Promise<RouteMatch | undefined> => {
+  const request = { method, url: `https://${host}${path}`, headers: new Headers() }
+  const { value } = await route.run({ request, policy }, undefined)
+  const { route: found, params = new Map() } = value ?? {}
+  return found && !found.endpoint ? { route: found, params } : undefined
+}

@@ -1,0 +1,78 @@
+import type { Route } from '../../core/model/route.ts'
+import { foldCase, PARAM } from '../../policy/route-index.ts'
+
+/** One segment of a path that somebody reads: literal text, or a parameter before a suffix. */
+export interface Piece {
+  readonly isParam: boolean
+  /** The literal or suffix as the rule has it. */
+  readonly source: string
+  /** What is compared: `source`, or what it is {@link laxly} read. */
+  readonly text: string
+  readonly isLoose: boolean
+}
+
+/** As readers take it that ignore case, escapes and dots at the end, which stand for all that they leave away there. */
+export const laxly = (text: string): string => foldCase(text).replace(/(?<!\.)\.+$/, '')
+
+/** A set of paths that some rule, or a laxer reader of it, takes. */
+export interface Shape {
+  readonly pieces: readonly Piece[]
+  /** Whether one or more further segments follow, whatever they are. */
+  readonly isOpen: boolean
+  /** Values of parameters that scopes are made of, by the place of their segment: those some scope is about. */
+  readonly values: ReadonlyMap<number, readonly string[]>
+}
+
+const pieceOf = (segment: string, isLoose: boolean): Piece => {
+  const [, name, suffix = ''] = PARAM.exec(segment) ?? []
+  const source = name === undefined ? segment : suffix
+  return { isParam: name !== undefined, source, text: isLoose ? laxly(source) : source, isLoose }
+}
+
+/** A rule's path as it is, and as readers take it that ignore case, escapes and a slash at the end. */
+export const shapesOf = (
+  { path }: Pick<Route, 'path'>,
+  values: Shape['values'] = new Map(),
+): readonly Shape[] => {
+  const all = path.slice(1).split('/')
+  const isOpen = all.at(-1) === '*'
+  const segments = isOpen ? all.slice(0, -1) : all
+  const shape = (texts: readonly string[], isLoose: boolean, open = isOpen): Shape => ({
+    pieces: texts.map((text) => pieceOf(text, isLoose)),
+    isOpen: open,
+    values,
+  })
+  // `/a/*` is met by `/a` too where a slash is added, and any other path with the slash turned over.
+  const other =
+    isOpen || segments.at(-1) === ''
+      ? segments.slice(0, isOpen ? undefined : -1)
+      : [...segments, '']
+  return [
+    shape(segments, false),
+    shape(segments, true),
+    ...(other.length > 0 ? [shape(other, true, false)] : []),
+  ]
+}
+
+/** A made-up segment for a place of a path; where it ends can be told whatever comes after it. */
+export const standIn = (placeholder: string, place: number): string => `${placeholder}${place}-`
+
+/** A made-up segment that may not stand in a scope, from one that may. */
+export const unfit = (stand: string): string => `${stand}%20${stand}`
+
+/** Whether a segment of a path is as a piece wants it. */
+export const fits = ({ isParam, text, isLoose }: Piece, segment: string): boolean => {
+  const read = isLoose ? laxly(segment) : segment
+  return isParam ? read.length > text.length && read.endsWith(text) : read === text
+}
+
+/** The place of a rule's parameter among the segments of its path. */
+export const placeOf = ({ path }: Pick<Route, 'path'>, param: string): number =>
+  path
+    .slice(1)
+    .split('/')
+    .findIndex((segment) => PARAM.exec(segment)?.[1] === param)
+
+/** One text for shapes that take the same paths. */
+export const shapeKey = ({ pieces, isOpen }: Shape): string =>
+  JSON.stringify([isOpen, ...pieces.map(({ isParam, text, isLoose }) => [isParam, text, isLoose])])

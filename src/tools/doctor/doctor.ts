@@ -1,0 +1,115 @@
+import { readToken } from '../cli/explain-request.ts'
+import { counted, fileFaultOutcome } from '../cli/file-policy.ts'
+import { cannotTell, EXIT, type ExitCode, type Outcome } from '../cli/output.ts'
+import { findingsOf } from './checks.ts'
+import { type Facts, type Finding, factsOf } from './facts.ts'
+import { gather } from './gather.ts'
+import { jsonOf, refusedJson } from './json.ts'
+import { nameOf } from './profile.ts'
+import {
+  type IssuerOptions,
+  type Target,
+  type TargetFault,
+  targetOfTable,
+  targetOfUrl,
+} from './target.ts'
+import { findingLines, reportLines } from './text.ts'
+
+export interface DoctorOptions extends IssuerOptions {
+  /** The wrangler.toml that has the issuer's table. */
+  readonly config?: string
+  readonly env?: string
+  /** A sample token: itself, `@FILE`, or `-`. */
+  readonly token?: string
+}
+
+/** Options for an issuer of a file, and for one that is given by URL. */
+const OF_TABLE = ['config', 'env'] as const
+const OF_URL = ['jwksUri', 'profile', 'algorithms', 'allowInsecureHttp'] as const
+
+/**
+ * Asks an issuer what a gate would ask it, and tells what the gate makes of the answers. Yes is
+ * that it will have keys and nothing is wrong; warnings do not count.
+ */
+export const doctor = async (
+  asked: string,
+  options: DoctorOptions,
+  stdin: () => Promise<string>,
+): Promise<Outcome> => {
+  const isUrl = asked.includes('://')
+  const stray = (isUrl ? OF_TABLE : OF_URL).find((name) => options[name] !== undefined)
+  if (stray !== undefined) return cannotTell(strayOption(stray, isUrl))
+  const { token: given, config = 'wrangler.toml', env } = options
+  const token = given === undefined ? undefined : await readToken(given, stdin)
+  if (token && !token.ok) return cannotTell(token.reason)
+  const target = isUrl ? targetOfUrl(asked, options) : await targetOfTable(asked, config, env)
+  if (!target.ok) return faultOutcome(asked, target.reason)
+  const facts = await factsOf(target.value, await gather(target.value.issuer), token?.value)
+  const findings = findingsOf(facts)
+  const exitCode = verdictOf(findings)
+  const name = nameOf(target.value.issuer.issuer)
+  const table = tableOf(target.value, facts, name)
+  return {
+    exitCode,
+    json: jsonOf(facts, findings, { exitCode, name, table }),
+    out: [...reportLines(facts, table, name), '', summary(facts, findings)],
+    err: [
+      ...findingLines(findings),
+      ...(token && !facts.token ? ['The sample token was not judged: there is no key.'] : []),
+    ],
+  }
+}
+
+const strayOption = (name: string, isUrl: boolean): string => {
+  const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  return isUrl
+    ? `${option} is for an issuer of a wrangler.toml: give the name of its table instead of its URL.`
+    : `${option} is for an issuer that is given by its URL; of a table the file says it.`
+}
+
+const faultOutcome = (asked: string, fault: TargetFault): Outcome => {
+  if (fault.kind === 'usage') return cannotTell(fault.message)
+  if (fault.kind === 'file') return fileFaultOutcome(fault.fault, EXIT.unknown)
+  const findings = fault.messages.map(
+    (message): Finding => ({
+      level: 'wrong',
+      code: 'address_refused',
+      message: `No gate takes this issuer: ${message}`,
+      mend: 'An issuer is an https URL on the public internet, and what its tokens name as iss; http is for a loopback host in development',
+    }),
+  )
+  const json = refusedJson(asked, findings)
+  return { exitCode: EXIT.no, json, out: [], err: findingLines(findings) }
+}
+
+const verdictOf = (findings: readonly Finding[]): ExitCode => {
+  if (findings.some(({ level }) => level === 'wrong')) return EXIT.no
+  return findings.some(({ level }) => level === 'unsure') ? EXIT.unknown : EXIT.yes
+}
+
+/** The entry as it could be pasted; none where there is one, or no key to go with it. */
+const tableOf = (target: Target, { keys, profile }: Facts, name: string) => {
+  if (target.table !== null || !keys?.usable) return null
+  const verified = keys.entries.flatMap(({ verifies }) => verifies ?? [])
+  const { issuer, jwks_uri, allow_insecure_http } = target.entry
+  return {
+    issuer,
+    ...(jwks_uri !== undefined && { jwks_uri }),
+    agent_prefix: `${name}/`,
+    algorithms: [...new Set(verified)],
+    profile,
+    ...(profile === 'cognito' && { audiences: ['CLIENT_ID'] }),
+    ...(allow_insecure_http === true && { allow_insecure_http }),
+  }
+}
+
+const summary = ({ keys }: Facts, findings: readonly Finding[]): string => {
+  const problems = findings.filter(({ level }) => level === 'wrong').length
+  const unsure = findings.some(({ level }) => level === 'unsure')
+  const warnings = findings.filter(({ level }) => level === 'warning').length
+  const also = warnings > 0 ? `, ${counted(warnings, 'warning')}` : ''
+  if (problems > 0) return `Not in order: ${counted(problems, 'problem')}${also}`
+  return unsure
+    ? `Cannot tell: the issuer did not answer${also}`
+    : `In order: the gate gets ${counted(keys?.usable ?? 0, 'usable key')}${also}`
+}

@@ -1,0 +1,104 @@
+import { isPrivateHost } from '../../core/address.ts'
+import { type JsonObject, ownText } from '../../core/json.ts'
+import { cut } from '../../core/text.ts'
+import { parseUrl } from '../../core/url.ts'
+import type { Asked } from './gather.ts'
+import type { Target } from './target.ts'
+
+/** Characters of a remote text that are shown. */
+const SHOWN = 200
+
+/** A remote text between quotes, cut, with everything but visible ASCII escaped: alike is equal. */
+export const shown = (text: string): string =>
+  JSON.stringify(cut(text, SHOWN)).replace(
+    /[^\x20-\x7e…]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+
+/** Whether nobody answered, so that nothing is known of the document. */
+export const isSilent = ({ fetched }: Asked): boolean =>
+  !fetched.ok && (fetched.reason === 'unreachable' || fetched.reason === 'timeout')
+
+/** What came instead of a document, as the end of a sentence; `undefined` where one came. */
+export const faultText = (asked: Asked, target: Target): string | undefined => {
+  if (asked.fetched.ok) return undefined
+  const { reason } = asked.fetched
+  const last = asked.exchanges.at(-1)
+  const about: Readonly<Record<string, string | undefined>> = {
+    'address not allowed': refusal(asked.url, target),
+    unreachable: last?.failure,
+    timeout: last?.failure ?? 'its body did not end in time',
+    'redirected elsewhere': last?.headers.location && `to ${shown(last.headers.location)}`,
+    'not served as JSON': `Content-Type ${shown(last?.headers['content-type'] ?? '')}`,
+  }
+  const more = Object.hasOwn(about, reason) ? about[reason] : undefined
+  return more === undefined || more === '' ? reason : `${reason}: ${more}`
+}
+
+/** A document that is not there and why, on one line; `undefined` where it is there. */
+export const faultLine = (asked: Asked | undefined, target: Target): string | undefined => {
+  const fault = asked && faultText(asked, target)
+  return fault === undefined ? undefined : `${shown(asked?.url ?? '')}: ${fault}`
+}
+
+/** Why a gate does not even ask at an address. */
+const refusal = (address: string, { issuer }: Target): string => {
+  const url = parseUrl(address)
+  if (!url) return 'it is no URL'
+  if (url.username !== '' || url.password !== '') return 'it holds a name or password'
+  if (url.protocol !== 'https:' && !issuer.allowInsecureHttp) return 'it is not https'
+  if (url.protocol !== 'https:') return 'it is http to a host that is not this machine'
+  return isPrivateHost(url.hostname) ? 'it is a private address' : "it is the gate's own"
+}
+
+const MENDS: readonly (readonly [RegExp, string])[] = [
+  [
+    /^address not allowed/,
+    'Have the issuer publish https addresses on the public internet, without credentials',
+  ],
+  [
+    /^redirected/,
+    'A gate follows redirects only to the same scheme, host and port: have the issuer serve the document itself, or write the final address of the keys as jwks_uri',
+  ],
+  [/^too many redirects/, 'Have the issuer serve the document without redirects'],
+  [
+    /^status 40[13]/,
+    'Let everyone read the document: a gate sends no credential. Look for a firewall or bot check in front of it',
+  ],
+  [
+    /^status (?:404|410)/,
+    "Check the address against the issuer's documentation; the keys' own address can be written as jwks_uri",
+  ],
+  [/^status (?:429|5)/, 'Ask again later, and have the issuer look into it'],
+  [
+    /^not served as JSON/,
+    'Have it served with Content-Type: application/json. A page often means a login or bot check in front of it',
+  ],
+  [/^too large/, 'Have the issuer keep the document within 64 KiB'],
+  [
+    /^(?:truncated|not a JSON object)/,
+    'Have the issuer serve one whole JSON object, no name twice in it',
+  ],
+]
+
+/** How such a fault is mended. */
+export const faultMend = (fault: string): string =>
+  MENDS.find(([pattern]) => pattern.test(fault))?.[1] ??
+  'Have the issuer serve the document with status 200'
+
+/** In which way the metadata's `issuer` is not the configured one; `undefined` where it is. */
+export const issuerDifference = (document: JsonObject, issuer: string): string | undefined => {
+  const theirs = ownText(document, 'issuer')
+  if (theirs === issuer) return undefined
+  if (theirs === undefined) return 'it names no issuer'
+  const told = `it says ${shown(theirs)}, asked for is ${shown(issuer)}`
+  const way = WAYS.find(([, plain]) => plain(theirs) === plain(issuer))
+  return way ? `${told}: they differ ${way[0]}` : told
+}
+
+const WAYS: readonly (readonly [string, (text: string) => string])[] = [
+  ['by the slash at the end', (text) => text.replace(/\/$/, '')],
+  ['by http and https', (text) => text.replace(/^https:/, 'http:')],
+  ['by upper and lower case', (text) => text.toLowerCase()],
+  ['by spaces at an end', (text) => text.trim()],
+]

@@ -1,0 +1,112 @@
+import { LIMITS } from '../../core/limits.ts'
+import type { Issuer } from '../../core/model/issuer.ts'
+import type { Result } from '../../core/result.ts'
+import { type Discovered, type DiscoveryFault, discover } from '../../keys/discovery.ts'
+import { type DocumentFault, type Fetched, fetchDocument } from '../../keys/document.ts'
+import { type Fetch, system } from '../../platform/system.ts'
+import { networkReason } from '../cli/gate-client.ts'
+
+/** Headers of an answer that are looked at. */
+const HEADERS = [
+  'age',
+  'cache-control',
+  'content-type',
+  'date',
+  'etag',
+  'expires',
+  'last-modified',
+  'location',
+] as const
+
+/** One request and what came of it; redirects make several. Times are milliseconds since 1970. */
+export interface Exchange {
+  readonly url: string
+  readonly sentAt: number
+  /** When the answer's headers were there, or the request had failed. */
+  readonly endedAt: number
+  readonly status?: number
+  /** Those of {@link HEADERS} that were sent. Anyone may have written them. */
+  readonly headers: Readonly<Partial<Record<(typeof HEADERS)[number], string>>>
+  /** Why there was no answer, as the end of a sentence. */
+  readonly failure?: string
+}
+
+/** One document that was asked for, as the gate would take it. */
+export interface Asked {
+  readonly url: string
+  readonly exchanges: readonly Exchange[]
+  readonly fetched: Result<Fetched, DocumentFault>
+}
+
+/** All that was learned from the network. */
+export interface Gathered {
+  /** In the order asked; the gate stops at the first it can use. */
+  readonly metadata: readonly Asked[]
+  /** Absent where the entry says where the keys are. */
+  readonly discovered?: Result<Discovered, DiscoveryFault>
+  /** Absent where no address is known, or the keys stand in the entry. */
+  readonly keySet?: Asked
+  /** The key set asked for again with its entity-tag. */
+  readonly again?: Asked
+}
+
+/**
+ * Asks for an issuer's documents with the code a gate asks with, and keeps what was answered
+ * beside. At most four documents of {@link LIMITS.fetchMs} each, one after the other. Judges
+ * nothing. Never rejects.
+ */
+export const gather = async (issuer: Issuer): Promise<Gathered> => {
+  const { keys } = issuer
+  if (keys.kind === 'inline') return { metadata: [] }
+  if (keys.kind === 'uri') return { metadata: [], ...(await askKeys(issuer, keys.uri)) }
+  const metadata: Asked[] = []
+  const discovered = await discover(issuer.issuer, async (url) => {
+    const asked = await ask(issuer, url)
+    metadata.push(asked)
+    return asked.fetched
+  })
+  const keySet = discovered.ok ? await askKeys(issuer, discovered.value.uri) : {}
+  return { metadata, discovered, ...keySet }
+}
+
+const askKeys = async (issuer: Issuer, uri: string): Promise<Omit<Gathered, 'metadata'>> => {
+  const keySet = await ask(issuer, uri)
+  const etag = keySet.fetched.ok ? keySet.fetched.value.etag : undefined
+  return { keySet, ...(etag !== undefined && { again: await ask(issuer, uri, etag) }) }
+}
+
+const ask = async (
+  { allowInsecureHttp, keys }: Issuer,
+  url: string,
+  etag?: string,
+): Promise<Asked> => {
+  const exchanges: Exchange[] = []
+  const fetched = await fetchDocument(url, {
+    fetch: recording(exchanges),
+    allowInsecureHttp,
+    ...(keys.kind === 'discovery' && { never: keys.never }),
+    ...(etag !== undefined && { etag }),
+  })
+  return { url, exchanges, fetched }
+}
+
+const recording =
+  (exchanges: Exchange[]): Fetch =>
+  async (url, init) => {
+    const sentAt = Date.now()
+    try {
+      const response = await system.fetch(url, init)
+      const { status, headers } = response
+      const sent = HEADERS.flatMap((name) => {
+        const value = headers.get(name)
+        return value === null ? [] : [[name, value] as const]
+      })
+      const endedAt = Date.now()
+      exchanges.push({ url, sentAt, endedAt, status, headers: Object.fromEntries(sent) })
+      return response
+    } catch (error) {
+      const failure = networkReason(error, LIMITS.fetchMs)
+      exchanges.push({ url, sentAt, endedAt: Date.now(), headers: {}, failure })
+      throw error
+    }
+  }

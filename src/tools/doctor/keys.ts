@@ -1,0 +1,148 @@
+import { base64UrlDecode, bitLength } from '../../core/bytes.ts'
+import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { LIMITS } from '../../core/limits.ts'
+import { ALGORITHMS, type Algorithm, algorithmOf, type Issuer } from '../../core/model/issuer.ts'
+import { type PublicKey, publicKeyOf, secretMember } from '../../core/model/jwk.ts'
+import { isOfAnotherTenant } from '../../core/model/tenant.ts'
+import { type KeySet, keyIdentity, keySetOf, publicKeys } from '../../keys/set.ts'
+
+/** Why a gate passes over an entry of a JWK set, or cannot tell it from another. */
+export type Ignored =
+  | 'no_object'
+  | 'private'
+  | 'other_tenant'
+  | 'kid_unusable'
+  | 'not_for_signatures'
+  | 'unknown_type'
+  | 'unknown_algorithm'
+  | 'not_allowed'
+  | 'weak_rsa'
+  | 'malformed'
+  | 'unsupported'
+  | 'invalid'
+  | 'repeated'
+  | 'same_kid'
+  | 'no_kid'
+
+/** One entry of a key set. Texts are the issuer's; key material is not among them. */
+export interface KeyFact {
+  /** Place in the set, from 1 on. */
+  readonly place: number
+  readonly kid?: string
+  readonly kty?: string
+  readonly crv?: string
+  readonly alg?: string
+  readonly use?: string
+  /** Of an RSA modulus. */
+  readonly bits?: number
+  /** The one allowed algorithm that it verifies, where it is found. */
+  readonly verifies?: Algorithm
+  readonly ignored?: Ignored
+  /** What the entry is for, where only the algorithms that are allowed keep it from being used. */
+  readonly would?: Algorithm
+}
+
+/** What the entries of a key set come to. */
+export interface KeyFacts {
+  /** At most {@link LIMITS.keys}; the gate looks at no others. */
+  readonly entries: readonly KeyFact[]
+  /** Entries behind those. */
+  readonly beyond: number
+  readonly usable: number
+}
+
+type Reason = readonly [Ignored, (entry: JsonObject) => boolean]
+
+/** In the order the gate looks; only for entries that it does not take. */
+const REASONS: readonly Reason[] = [
+  ['private', (entry) => secretMember(entry) !== undefined],
+  ['kid_unusable', ({ kid = '' }) => typeof kid !== 'string' || kid.length > LIMITS.kidLength],
+  [
+    'not_for_signatures',
+    (entry) => {
+      const operations = own(entry, 'key_ops') ?? ['verify']
+      const verifies = Array.isArray(operations) && operations.includes('verify')
+      return (own(entry, 'use') ?? 'sig') !== 'sig' || !verifies
+    },
+  ],
+  ['unknown_type', (entry) => !['RSA', 'EC', 'OKP', 'AKP'].includes(String(own(entry, 'kty')))],
+  [
+    'unknown_algorithm',
+    (entry) => own(entry, 'alg') !== undefined && algorithmOf(own(entry, 'alg')) === undefined,
+  ],
+  ['not_allowed', (entry) => publicKeyOf(entry, ALGORITHMS) !== undefined],
+  ['weak_rsa', (entry) => (bitsOf(entry) ?? LIMITS.rsaBits) < LIMITS.rsaBits],
+  ['malformed', () => true],
+]
+
+/**
+ * Tells of each entry of a key set what the gate makes of it: it reads and searches the set with
+ * the gate's code, and explains what that leaves out. `undefined` for what is no JWK set.
+ */
+export const keyFactsOf = async (
+  document: unknown,
+  issuer: Pick<Issuer, 'issuer' | 'algorithms'>,
+): Promise<KeyFacts | undefined> => {
+  const { algorithms } = issuer
+  const kept = publicKeys(document)
+  if (!kept) return undefined
+  const all = (document as { readonly keys: readonly unknown[] }).keys
+  const set = keySetOf(kept, issuer)
+  const seen = new Set<string>()
+  const entries: KeyFact[] = []
+  for (const [i, entry] of all.slice(0, LIMITS.keys).entries()) {
+    const place = i + 1
+    if (!isObject(entry)) {
+      entries.push({ place, ignored: 'no_object' })
+      continue
+    }
+    if (isOfAnotherTenant(entry, issuer.issuer)) {
+      entries.push({ ...described(entry, place), ignored: 'other_tenant' })
+      continue
+    }
+    const key = publicKeyOf(entry, algorithms)
+    const would = publicKeyOf(entry, ALGORITHMS)?.algorithm
+    entries.push({
+      ...described(entry, place),
+      ...(key ? await foundAs(key, set, seen) : { ignored: reasonOf(entry) }),
+      ...(!key && would && { would }),
+    })
+  }
+  const usable = entries.filter(({ verifies }) => verifies !== undefined).length
+  return { entries, beyond: Math.max(0, all.length - LIMITS.keys), usable }
+}
+
+const reasonOf = (entry: JsonObject): Ignored =>
+  REASONS.find(([, fits]) => fits(entry))?.[0] ?? 'malformed'
+
+const foundAs = async (
+  key: PublicKey,
+  set: KeySet,
+  seen: Set<string>,
+): Promise<Pick<KeyFact, 'verifies' | 'ignored'>> => {
+  const { algorithm, kid } = key
+  const identity = keyIdentity(key)
+  if (seen.has(identity)) return { ignored: 'repeated' }
+  seen.add(identity)
+  const found = await set.find({ algorithm, ...(kid !== undefined && { kid }) })
+  const outcome = set.candidates.get(identity)?.outcome
+  if (outcome === 'unsupported') return { ignored: 'unsupported' }
+  if (outcome === 'unknown') return { ignored: 'invalid' }
+  if (found === 'ambiguous') return { ignored: kid === undefined ? 'no_kid' : 'same_kid' }
+  return { verifies: algorithm }
+}
+
+const described = (entry: JsonObject, place: number): KeyFact => {
+  const bits = bitsOf(entry)
+  const texts = (['kid', 'kty', 'crv', 'alg', 'use'] as const).flatMap((name) => {
+    const value = own(entry, name)
+    return typeof value === 'string' ? [[name, value]] : []
+  })
+  return { place, ...Object.fromEntries(texts), ...(bits !== undefined && { bits }) }
+}
+
+const bitsOf = (entry: JsonObject): number | undefined => {
+  const n = own(entry, 'n')
+  const bytes = own(entry, 'kty') === 'RSA' && typeof n === 'string' && base64UrlDecode(n)
+  return bytes ? bitLength(bytes) : undefined
+}

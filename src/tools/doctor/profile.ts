@@ -1,0 +1,104 @@
+import { type JsonObject, own } from '../../core/json.ts'
+import { parseUrl } from '../../core/url.ts'
+import type { ProfileName } from '../../policy/profiles.ts'
+
+/** What an issuer seems to be. */
+export interface ProfileGuess {
+  /** `undefined` where nothing tells: the default, `rfc9068`, is as good as any. */
+  readonly profile?: ProfileName
+  /** What it is told by, as the end of a sentence. */
+  readonly by: string
+}
+
+type Mark = (issuer: URL, metadata: JsonObject) => boolean
+
+const host =
+  (pattern: RegExp): Mark =>
+  ({ hostname }) =>
+    pattern.test(hostname)
+
+/** Whether a member of the metadata is the issuer and this behind it. */
+const endpoint =
+  (name: string, tail: string): Mark =>
+  ({ href }, metadata) =>
+    own(metadata, name) === href.replace(/\/$/, '') + tail
+
+const OKTA_PATH = /^\/oauth2\/[^/]+$/
+
+/** By the issuer's own address first; metadata marks only where no other product has them. */
+const MARKS: readonly (readonly [ProfileName, by: string, Mark])[] = [
+  ['auth0', 'its host', host(/\.auth0\.com$/)],
+  ['okta', 'its host', host(/\.(?:okta|oktapreview|okta-emea|okta-gov)\.com$/)],
+  [
+    'entra',
+    'its host',
+    host(
+      /^(?:login\.microsoftonline\.(?:com|us)|login\.partner\.microsoftonline\.cn|sts\.windows\.net)$|\.ciamlogin\.com$/,
+    ),
+  ],
+  ['cognito', 'its host', host(/^cognito-idp\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?$/)],
+  ['keycloak', 'its path', ({ pathname }) => /\/realms\/[^/]+$/.test(pathname)],
+  [
+    'auth0',
+    'mfa_challenge_endpoint in its metadata',
+    endpoint('mfa_challenge_endpoint', '/mfa/challenge'),
+  ],
+  [
+    'okta',
+    'its path and token_endpoint',
+    (issuer, metadata) =>
+      OKTA_PATH.test(issuer.pathname) && endpoint('token_endpoint', '/v1/token')(issuer, metadata),
+  ],
+  [
+    'entra',
+    'cloud_instance_name in its metadata',
+    (_, metadata) => typeof own(metadata, 'cloud_instance_name') === 'string',
+  ],
+  [
+    'actor',
+    'actor_profile_token_types_supported in its metadata',
+    (_, metadata) => Array.isArray(own(metadata, 'actor_profile_token_types_supported')),
+  ],
+]
+
+/** Tells which product an issuer is by its address, or by what only that one's metadata has. */
+export const guessProfile = (issuer: string, metadata: JsonObject = {}): ProfileGuess => {
+  const url = parseUrl(issuer)
+  const found = url && MARKS.find(([, , fits]) => fits(url, metadata))
+  return found
+    ? { profile: found[0], by: found[1] }
+    : { by: 'nothing in its address or metadata tells which product it is' }
+}
+
+/** Whether an issuer is an Okta org itself, whose access tokens are for Okta's own API only. */
+export const isOktaOrg = (issuer: string): boolean => {
+  const url = parseUrl(issuer)
+  return (
+    url !== undefined && guessProfile(issuer).profile === 'okta' && !OKTA_PATH.test(url.pathname)
+  )
+}
+
+/** First labels of hosts that say nothing of whose they are. */
+const COMMON = /^(?:www|auth|login|id|idp|sso|accounts?|oauth2?|sts|identity|keycloak)$/
+
+/** A name for an issuer's table: of the host what says most, the product's where that is shared. */
+export const nameOf = (issuer: string): string => {
+  const url = parseUrl(issuer)
+  const hostname = url?.hostname ?? ''
+  const shared = guessProfile(issuer).profile
+  if (shared === 'entra' || shared === 'cognito') return shared
+  if (/^[\d.]+$|^\[|^localhost$/.test(hostname)) return 'local'
+  const labels = hostname.split('.')
+  const own = labels.slice(0, -1).find((label) => !COMMON.test(label)) ?? labels[0] ?? ''
+  return /^[a-z0-9][a-z0-9-]*$/.test(own) ? own : 'issuer'
+}
+
+/** The issuer's table, to paste into a wrangler.toml. */
+export const tableText = (name: string, entry: JsonObject): readonly string[] => [
+  `[vars.ISSUERS.${name}]`,
+  ...Object.entries(entry).map(([key, value]) => `${key} = ${tomlText(value)}`),
+]
+
+/** Strings, lists of them, and booleans are written in TOML as in JSON. */
+const tomlText = (value: unknown): string =>
+  Array.isArray(value) ? `[${value.map(tomlText).join(', ')}]` : JSON.stringify(value)

@@ -1,0 +1,108 @@
+import { base64UrlDecode, utf8Decode } from '../../core/bytes.ts'
+import { isObject, type JsonObject, own, parseJsonObject } from '../../core/json.ts'
+import { PROFILE_NAMES, PROFILES, type ProfileName } from '../../policy/profiles.ts'
+import { explainOffline } from '../cli/explain-offline.ts'
+import type { Target } from './target.ts'
+
+/** How a sample token fares. The token itself is not in it, nor any value of its claims. */
+export interface TokenFact {
+  readonly typ: string | null
+  readonly alg: string | null
+  readonly kid: string | null
+  /** By whose rules it is judged. */
+  readonly profile: ProfileName
+  /** Profiles by whose rules it passes. Empty where the entry is of a file. */
+  readonly fits: readonly ProfileName[]
+  /** Why it is refused by that profile. */
+  readonly denial?: {
+    readonly code: string
+    readonly title: string
+    readonly hint: string
+    readonly claims: readonly string[]
+  }
+}
+
+/**
+ * Walks a sample token down the gate's own line, with the keys that were fetched, as of when it was
+ * issued. Its audience is taken as right, and nothing as revoked. Where the profile is not known,
+ * it is one by which the token passes.
+ */
+export const judgeToken = async (
+  token: string,
+  target: Target,
+  keys: readonly JsonObject[],
+  known: ProfileName | undefined,
+): Promise<TokenFact> => {
+  const [head = {}, payload = {}] = token.split('.').map(objectOf)
+  const iat = own(payload, 'iat')
+  const at = typeof iat === 'number' && Math.abs(iat) < LATEST ? iat : Date.now() / 1000
+  const denialBy = async (profile: ProfileName) => {
+    const policy =
+      target.policyWith({ profile, ...audiencesOf(payload, profile) }) ??
+      target.policyWith({ profile })
+    if (!policy) return UNJUDGED
+    const [host = ''] = policy.gate.hosts
+    const url = `${new URL(policy.gate.resource).protocol}//${host}/`
+    const asked = { method: 'GET', url, token, headers: new Headers() }
+    return denialOf((await explainOffline(policy, asked, { keys, at })).explanation)
+  }
+  const fits: ProfileName[] = []
+  for (const profile of target.table === null ? PROFILE_NAMES : []) {
+    if (!(await denialBy(profile))) fits.push(profile)
+  }
+  const profile = known ?? LIKELY.find((one) => fits.includes(one)) ?? fits[0] ?? 'rfc9068'
+  const denial = await denialBy(profile)
+  const text = (name: string) => {
+    const value = own(head, name)
+    return typeof value === 'string' ? value : null
+  }
+  return {
+    typ: text('typ'),
+    alg: text('alg'),
+    kid: text('kid'),
+    profile,
+    fits,
+    ...(denial && { denial }),
+  }
+}
+
+/** Profiles that are no one product's, the strict one first. */
+const LIKELY: readonly ProfileName[] = ['rfc9068', 'generic']
+
+/** Seconds since 1970; what is above is no moment. */
+const LATEST = 1e11
+
+const UNJUDGED = {
+  code: 'not_judged',
+  title: 'The token could not be judged by this entry',
+  hint: 'Ask a running gate: npx edgewarden explain --gate URL',
+  claims: [],
+}
+
+const objectOf = (part: string): JsonObject | undefined => {
+  const bytes = base64UrlDecode(part)
+  return bytes && parseJsonObject(utf8Decode(bytes) ?? '')
+}
+
+const audiencesOf = (payload: JsonObject, profile: ProfileName): JsonObject => {
+  const value = own(payload, PROFILES[profile].audienceClaim)
+  const audiences = (Array.isArray(value) ? value : [value]).filter(
+    (one) => typeof one === 'string',
+  )
+  return audiences.length > 0 ? { audiences } : {}
+}
+
+const denialOf = (explanation: JsonObject): TokenFact['denial'] => {
+  const denial = own(explanation, 'denial')
+  if (!isObject(denial)) return undefined
+  const steps = own(explanation, 'steps')
+  const last: unknown = Array.isArray(steps) ? steps.at(-1) : undefined
+  const detail = isObject(last) ? own(last, 'detail') : undefined
+  const claims = isObject(detail) ? own(detail, 'claims') : undefined
+  return {
+    code: String(own(denial, 'code')),
+    title: String(own(denial, 'title') ?? ''),
+    hint: String(own(denial, 'hint') ?? ''),
+    claims: Array.isArray(claims) ? claims.map(String) : [],
+  }
+}

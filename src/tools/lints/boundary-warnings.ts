@@ -1,0 +1,167 @@
+import { MCP_KINDS } from '../../core/model/mcp.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import type { Method, Route } from '../../core/model/route.ts'
+import type { ScopeTemplate } from '../../core/model/scope.ts'
+import { type PolicyIssue, pathText, quote } from '../../policy/issues.ts'
+import { LONG_LIFETIME } from '../../policy/profiles.ts'
+import { isReading } from '../../policy/rows.ts'
+import { valuesIn } from '../diff/values.ts'
+import { shadowed } from './unreachable-rules.ts'
+
+/** Where each rule is written: `ROUTES[3]`. */
+type Places = readonly string[]
+
+const READS: readonly Method[] = ['GET', 'HEAD']
+const WRITES: readonly Method[] = ['POST', 'PUT', 'PATCH', 'DELETE']
+
+/** Parts of a scope that say it is for whoever runs things. */
+const ADMINISTRATIVE: ReadonlySet<string> = new Set([
+  ...['admin', 'administrator', 'manage', 'manager', 'owner', 'root', 'super', 'superuser', 'sudo'],
+  '*',
+])
+/** Parts of a scope that say it changes things. */
+const WRITING: ReadonlySet<string> = new Set([
+  ...['write', 'create', 'update', 'delete', 'remove', 'edit', 'modify', 'publish', 'readwrite'],
+  ...ADMINISTRATIVE,
+])
+/** Parts of a scope that say it is for reading, whatever else is in it. */
+const READING: ReadonlySet<string> = new Set(['read', 'readonly', 'list', 'view', 'get'])
+
+/** Words that say as much only where they stand alone: not in `root-cause`, `task_manager`, `price-list`. */
+const ALONE: ReadonlySet<string> = new Set([
+  ...['manager', 'owner', 'root', 'super', '*'],
+  ...['list', 'view', 'get'],
+])
+/** Words that turn over what they stand before: `no-write`. */
+const NEGATIONS: ReadonlySet<string> = new Set(['no', 'non', 'not', 'never', 'without'])
+
+/** The parts a scope is made of, each in its words; what stands for a parameter is none. */
+const partsOf = ({ parts }: ScopeTemplate): readonly (readonly string[])[] =>
+  parts
+    .filter((_, i) => i % 2 === 0)
+    .flatMap((part) => part.toLowerCase().split(/[:./]/))
+    .map((part) => part.split(/[-_]/).filter((word) => word !== ''))
+
+const says = (template: ScopeTemplate, words: ReadonlySet<string>): boolean =>
+  partsOf(template).some((part) => {
+    if (part.length < 2) return part.some((word) => words.has(word))
+    // `read-admin` and `list_admins` are for reading, whatever they read.
+    if (words === ADMINISTRATIVE && part.some((word) => READING.has(word))) return false
+    if (part.some((word) => NEGATIONS.has(word))) return false
+    return part.some((word) => words.has(word) && !ALONE.has(word))
+  })
+
+/** Scopes among which a token must have one that is so. */
+const mustHave = (
+  { scopes: { mode, scopes } }: Route,
+  isSo: (template: ScopeTemplate) => boolean,
+): ScopeTemplate | undefined =>
+  mode === 'all' || scopes.every(isSo) ? scopes.find(isSo) : undefined
+
+type Lint = (route: Route, place: string, policy: Policy) => readonly PolicyIssue[]
+
+const adminToRead: Lint = (route, place) => {
+  const isBroad = route.path.endsWith('/*') && route.methods.every((one) => READS.includes(one))
+  const found =
+    isBroad && isReading(route)
+      ? mustHave(route, (one) => says(one, ADMINISTRATIVE) && !says(one, READING))
+      : undefined
+  return found
+    ? [
+        {
+          path: `${place}.scopes`,
+          message: `asks for ${quote(found.source)} of whoever only reads: agents that read all of ${quote(route.path)} get a scope with which they may do more; ask for one that only reads, and include it in SCOPES`,
+        },
+      ]
+    : []
+}
+
+const writesOfAnyType: Lint = (route, place, { routes }) => {
+  if (route.agentTypes || !isReading(route) || !routes.some(({ agentTypes }) => agentTypes))
+    return []
+  const found = route.methods.some((one) => WRITES.includes(one))
+    ? mustHave(route, (one) => says(one, WRITING))
+    : undefined
+  return found
+    ? [
+        {
+          path: place,
+          message: `has no agent_types, while other rules have: agents of any type may write here with ${quote(found.source)}; name the types that may`,
+        },
+      ]
+    : []
+}
+
+const longLife: Lint = ({ maxLifetime = 0 }, place) =>
+  maxLifetime > LONG_LIFETIME
+    ? [
+        {
+          path: `${place}.max_lifetime`,
+          message: `lets tokens live ${maxLifetime / 60} minutes, and a stolen one works as long unless it is revoked; 15m is enough for an agent that can get a new one`,
+        },
+      ]
+    : []
+
+const LINTS: readonly Lint[] = [adminToRead, writesOfAnyType, longLife]
+
+/** Whether some rule asks for a scope, or for one of those with a prefix. */
+const isAsked = (scope: string, templates: readonly ScopeTemplate[]): boolean =>
+  templates.some((one) =>
+    one.parts.length === 1
+      ? one.source === scope || (scope.endsWith('*') && one.source.startsWith(scope.slice(0, -1)))
+      : valuesIn(one, scope),
+  )
+
+/** What a rule asks for, in whole or of some of its calls. */
+const askedBy = ({ scopes, mcp }: Route): readonly ScopeTemplate[] => [
+  ...scopes.scopes,
+  ...MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? []).flatMap((use) => use.scopes.scopes),
+]
+
+/** Declared and included scopes that open nothing: no rule asks for them or for what they include. */
+const unused = ({ routes, scopes, includedBy }: Policy): readonly PolicyIssue[] => {
+  const templates = routes.filter(isReading).flatMap(askedBy)
+  const opening = [...scopes].flatMap(([scope, included]) => [
+    ...included.filter((one) => isAsked(one, templates)),
+    ...([scope, ...included].some((one) => isAsked(one, templates)) ? [scope] : []),
+  ])
+  const useful = new Set([...opening, ...opening.flatMap(includedBy)])
+  const isUseful = (scope: string): boolean => useful.has(scope)
+  const message =
+    'opens nothing: no rule asks for it, nor for what it includes; a scope that is misspelt in a rule looks like this'
+  const found = new Map<string, PolicyIssue>()
+  for (const [scope, included] of scopes) {
+    if (!isUseful(scope)) {
+      found.set(scope, { path: pathText('SCOPES', [scope]), message })
+      continue
+    }
+    for (const [i, one] of included.entries()) {
+      if (isUseful(one) || scopes.has(one) || found.has(one)) continue
+      found.set(one, {
+        path: pathText('SCOPES', [scope, i]),
+        message: `${quote(one)} ${message}`,
+      })
+    }
+  }
+  return [...found.values()]
+}
+
+/**
+ * What a valid policy allows and was hardly meant to: broad reading with a scope that does more,
+ * writing by agents of any type where types count, long lives, scopes that open nothing, and rules
+ * that take part of what a later one is for. Changes nothing about the policy; `places` are where
+ * its rules are written.
+ */
+export const boundaryWarnings = (policy: Policy, places: Places = []): readonly PolicyIssue[] => {
+  const placeOf = (index: number) => places[index] ?? `ROUTES[${index}]`
+  return [
+    ...policy.routes.flatMap((route, i) =>
+      LINTS.flatMap((lint) => lint(route, placeOf(i), policy)),
+    ),
+    ...unused(policy),
+    ...shadowed(policy).map(({ index, message }) => ({
+      path: `${placeOf(index)}.match`,
+      message,
+    })),
+  ]
+}

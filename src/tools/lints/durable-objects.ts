@@ -1,0 +1,177 @@
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { type PolicyIssue, quote } from '../../policy/issues.ts'
+
+/** The gate's own classes, by the binding through which it uses each. */
+const CLASSES = {
+  ASSERTION_KEEPER: 'AssertionKeeper',
+  KEY_KEEPER: 'KeyKeeper',
+  RATE_LIMITER: 'RateLimiter',
+  REPLAYS: 'ReplayShard',
+  REVOCATIONS: 'RevocationShard',
+} as const
+
+type BindingName = keyof typeof CLASSES
+
+const ALL = 'every token would be refused'
+
+/** What a class that cannot be used comes to. */
+const COSTS: Readonly<Record<BindingName, string>> = {
+  ASSERTION_KEEPER: ALL,
+  KEY_KEEPER: ALL,
+  RATE_LIMITER: 'every request to a rule with rate_limit would be refused',
+  REPLAYS: 'every request to a rule with single_use would be refused',
+  REVOCATIONS: ALL,
+}
+
+const BINDING_NAMES = Object.keys(CLASSES) as readonly BindingName[]
+
+/** A Durable Object binding as it is written. */
+export interface ObjectBinding {
+  readonly className?: string
+  /** Whether the class is another Worker's, so that this file declares it nowhere. */
+  readonly isElsewhere: boolean
+}
+
+/** How one environment declares the classes of its Durable Objects. */
+export interface ObjectClasses {
+  /** Those with SQLite storage, which is all the gate can use. */
+  readonly sqlite: ReadonlySet<string>
+  /** Which of the two ways it goes; wrangler takes no file with both. */
+  readonly by: 'exports' | 'migrations'
+  /** In front of a further declaration's table: empty, or `env.x.`. */
+  readonly inside: string
+}
+
+/** What is looked at of an environment. */
+interface Written {
+  readonly bindings: { readonly durable_object: ReadonlyMap<string, ObjectBinding> }
+  readonly classes: ObjectClasses
+}
+
+/** The bindings of a `durable_objects` table, by name. Entries without a name are left out. */
+export const objectBindings = (table: unknown): ReadonlyMap<string, ObjectBinding> => {
+  const found = new Map<string, ObjectBinding>()
+  for (const entry of tables(isObject(table) ? own(table, 'bindings') : undefined)) {
+    const [name, className, script] = ['name', 'class_name', 'script_name'].map((key) => {
+      const value = own(entry, key)
+      return typeof value === 'string' ? value : undefined
+    })
+    if (name === undefined) continue
+    const isElsewhere = script !== undefined && script !== ''
+    found.set(name, { isElsewhere, ...(className !== undefined && { className }) })
+  }
+  return found
+}
+
+/**
+ * The classes that an environment declares. wrangler takes `exports` and `migrations` of the top
+ * level, whole, where the environment has none of its own.
+ */
+export const objectClasses = (table: JsonObject, top = table, env?: string): ObjectClasses => {
+  const read = (key: ObjectClasses['by']) => own(table, key) ?? own(top, key)
+  const exported = read('exports')
+  const objects = Object.entries(isObject(exported) ? exported : {}).filter(
+    ([, entry]) => isObject(entry) && own(entry, 'type') === 'durable-object',
+  )
+  const migrations = tables(read('migrations'))
+  const by = objects.length === 0 && migrations.length > 0 ? 'migrations' : 'exports'
+  return {
+    by,
+    inside: env !== undefined && own(table, by) !== undefined ? `env.${env}.` : '',
+    sqlite:
+      by === 'migrations'
+        ? migrated(migrations)
+        : new Set(objects.flatMap(([name, entry]) => (isUsable(entry as JsonObject) ? name : []))),
+  }
+}
+
+/** States in which a class is still there; the others say where it went. */
+const LIVE: readonly unknown[] = ['created', 'expecting-transfer']
+
+const isUsable = (entry: JsonObject): boolean =>
+  own(entry, 'storage') === 'sqlite' && LIVE.includes(own(entry, 'state') ?? 'created')
+
+/** The SQLite classes that are left after every migration. One from another Worker is not known. */
+const migrated = (migrations: readonly JsonObject[]): ReadonlySet<string> => {
+  const classes = new Set<unknown>()
+  for (const migration of migrations) {
+    for (const name of listOf(own(migration, 'deleted_classes'))) classes.delete(name)
+    for (const { from, to } of tables(own(migration, 'renamed_classes'))) {
+      if (classes.delete(from)) classes.add(to)
+    }
+    for (const name of listOf(own(migration, 'new_sqlite_classes'))) classes.add(name)
+  }
+  return classes as ReadonlySet<string>
+}
+
+/**
+ * What is wrong with those of the needed bindings (by name) that are there: another class, or one
+ * that is not declared with SQLite storage. A class of another Worker is not judged.
+ */
+export const objectIssues = (
+  needed: ReadonlySet<string>,
+  { bindings, classes }: Written,
+): readonly PolicyIssue[] =>
+  BINDING_NAMES.flatMap((name) => {
+    const written = needed.has(name) ? bindings.durable_object.get(name) : undefined
+    if (!written || written.isElsewhere) return []
+    const meant = CLASSES[name]
+    const { className } = written
+    const said = className === undefined ? 'no class_name' : `class_name ${quote(className)}`
+    const misnamed = {
+      path: `bindings.${name}`,
+      message: `has ${said}, and the gate's class is another; write ${bindingText(name)}`,
+    }
+    const undeclared = {
+      path: classes.by === 'exports' ? `exports.${meant}` : 'migrations',
+      message: `${classes.by === 'exports' ? 'is not there' : `have no ${meant}`} with SQLite storage, and the gate can use no other: ${COSTS[name]}; write ${declarationText([meant], classes)}`,
+    }
+    return [
+      ...(className === meant ? [] : [misnamed]),
+      ...(classes.sqlite.has(meant) ? [] : [undeclared]),
+    ]
+  })
+
+/**
+ * What to write for the bindings that are missing, by the path of each one's mistake: all at the
+ * first, since a second list `bindings` would be the same key again.
+ */
+export const objectAdvice = (
+  issues: readonly PolicyIssue[],
+  { bindings, classes }: Written,
+  inside: string,
+): Readonly<Record<string, string>> => {
+  const missing = BINDING_NAMES.filter((name) =>
+    issues.some(({ path }) => path === `bindings.${name}`),
+  )
+  const [first, ...others] = missing
+  if (first === undefined) return {}
+  const entries = missing.map(bindingText)
+  const place = `[${inside}durable_objects]`
+  const list =
+    bindings.durable_object.size > 0
+      ? `${entries.join(' and ')} among the bindings of ${place}`
+      : `${place} with bindings = [${entries.join(', ')}]`
+  const undeclared = missing.map((name) => CLASSES[name]).filter((one) => !classes.sqlite.has(one))
+  const declared = undeclared.length > 0 ? `, and ${declarationText(undeclared, classes)}` : ''
+  return {
+    [`bindings.${first}`]: `write ${list}${declared}`,
+    ...Object.fromEntries(
+      others.map((name) => [`bindings.${name}`, `what is to be written for ${first} has it too`]),
+    ),
+  }
+}
+
+const bindingText = (name: BindingName): string =>
+  `{ name = "${name}", class_name = "${CLASSES[name]}" }`
+
+const declarationText = (names: readonly string[], { by, inside }: ObjectClasses): string => {
+  if (by === 'migrations') {
+    return `a further [[${inside}migrations]] with a tag and new_sqlite_classes = ${JSON.stringify(names)}`
+  }
+  const heads = names.map((name) => `[${inside}exports.${name}]`).join(' and ')
+  const each = names.length > 1 ? ', each' : ''
+  return `${heads}${each} with type = "durable-object" and storage = "sqlite"`
+}
+
+const tables = (value: unknown): readonly JsonObject[] => listOf(value).filter(isObject)

@@ -1,0 +1,215 @@
+import type { Issuer } from '../../core/model/issuer.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import { type Route, takesIssuer } from '../../core/model/route.ts'
+import type { ScopeTemplate } from '../../core/model/scope.ts'
+import type { AccessToken, AgentIdentity } from '../../core/model/token.ts'
+import { agent, workflow as ofWorkflow } from '../../core/stages/agent.ts'
+import { scope } from '../../core/stages/scope.ts'
+import { PARAM } from '../../policy/route-index.ts'
+import { isReading } from '../../policy/rows.ts'
+import { counted } from '../diff/scopes.ts'
+import { declaredScopes, valuesIn } from '../diff/values.ts'
+import { isServed, type Only, valueFor } from './reachability.ts'
+
+/** What is known of an agent; what is not there is not known, and is not held against it. */
+export interface Described {
+  /** As its token has it: several entity profiles with spaces between, where its issuer has those. */
+  readonly type?: string
+  readonly scopes?: readonly string[]
+  /** `iss` of its issuer. */
+  readonly issuer?: string
+  readonly workflow?: string
+}
+
+/** How an agent reaches a rule. */
+export interface Reach {
+  readonly route: Route
+  /** Whether it does so without a token, or whatever its token is. */
+  readonly isAnonymous: boolean
+  /** Issuers of which its token may be. */
+  readonly issuers: readonly Issuer[]
+  /** One of these must be so; empty where any path will do, or only `many`. */
+  readonly only: readonly Only[]
+  /**
+   * Parameters for which there are more combinations of values than are tried: the agent may reach
+   * the rule with some of them, or with none. Empty where `only` says all.
+   */
+  readonly many: readonly string[]
+}
+
+/** Combinations of values that are tried for one rule. */
+const MOST = 1_000
+
+/**
+ * The rules that some request of such an agent could fall under and be let pass by, as far as what
+ * is described says so, judged by the stages themselves. In shadow mode all of them are. Knows
+ * nothing of what a rule asks beside issuer, scopes, agent type and workflow.
+ */
+export const reachable = async (
+  policy: Policy,
+  described: Described,
+): Promise<readonly Reach[]> => {
+  const found: Reach[] = []
+  for (const route of policy.routes) {
+    const reach = await reachOf(policy, route, described)
+    if (reach) found.push(reach)
+  }
+  return found
+}
+
+const reachOf = async (
+  policy: Policy,
+  route: Route,
+  described: Described,
+): Promise<Reach | undefined> => {
+  const free = { route, isAnonymous: true, issuers: [], only: [], many: [] }
+  if (!isReading(route) || route.mode === 'shadow') return free
+  const issuers: Issuer[] = []
+  const ways = new Map<string, Only>()
+  const many = new Set<string>()
+  for (const issuer of policy.issuers.values()) {
+    if (
+      !takesIssuer(route, issuer.issuer) ||
+      (described.issuer ?? issuer.issuer) !== issuer.issuer
+    ) {
+      continue
+    }
+    const { passing, untried } = await waysOf(policy, route, issuer, described)
+    if (passing.length + untried.length > 0) issuers.push(issuer)
+    for (const name of untried) many.add(name)
+    for (const way of passing) ways.set(JSON.stringify(Object.entries(way).sort()), way)
+  }
+  if (issuers.length === 0) return route.access === 'optional' ? free : undefined
+  const only = least([...ways.values()])
+  const isFree = ways.size > 0 && only.length === 0
+  return { route, isAnonymous: false, issuers, only, many: isFree ? [] : [...many] }
+}
+
+/** Without those that ask more than another does; none where one asks nothing. */
+const least = (ways: readonly Only[]): readonly Only[] => {
+  const asks = (one: Only, other: Only) =>
+    Object.entries(other).every(([name, value]) => one[name] === value)
+  const kept = ways.filter((one) => !ways.some((other) => other !== one && asks(one, other)))
+  return kept.some((one) => Object.keys(one).length === 0) ? [] : kept
+}
+
+interface Ways {
+  /** Values of the path's parameters with which the agent passes; those left out do not matter. */
+  readonly passing: readonly Only[]
+  /** Parameters of which too many values could be. */
+  readonly untried: readonly string[]
+}
+
+const waysOf = async (
+  policy: Policy,
+  route: Route,
+  issuer: Issuer,
+  described: Described,
+): Promise<Ways> => {
+  const names = route.path.split('/').flatMap((segment) => PARAM.exec(segment)?.[1] ?? [])
+  const scopes = described.scopes && counted(described.scopes, issuer)
+  const passes = async (only: Only, asked: Route): Promise<boolean> => {
+    const params = new Map(names.map((name) => [name, valueFor(only, name)]))
+    // Of an MCP server: to be connected to it.
+    const facts = { policy, route: asked, params, deciding: params }
+    const isTyped = await passesAgent(facts, issuer, described)
+    return (
+      isTyped &&
+      (scopes === undefined ||
+        (await scope.run({ ...facts, access: { scopes } as AccessToken }, undefined)).ok)
+    )
+  }
+  const values = valuesOf(policy, route, scopes, described.workflow)
+  const all = combined(values)
+  const passing: Only[] = []
+  for (const only of all ?? [{}]) {
+    const isFound = Object.keys(only).length === 0 || (await isServed(policy, route, only))
+    if (isFound && (await passes(only, route))) passing.push(only)
+  }
+  if (all || passing.length > 0) return { passing, untried: [] }
+  const workflow = workflowValue(route, described.workflow)
+  const about = [...(scopes ?? []), ...declaredScopes(policy)]
+  const isAlone = async (template: ScopeTemplate): Promise<boolean> => {
+    const alone: Route = { ...route, scopes: { mode: 'all', scopes: [template] } }
+    for (const values of [[], ...about.map((one) => valuesIn(template, one) ?? [])]) {
+      if (await passes(Object.fromEntries([...values, ...workflow]), alone)) return true
+    }
+    return false
+  }
+  const { mode, scopes: templates } = route.scopes
+  const met = await Promise.all(templates.map(isAlone))
+  const isPossible = mode === 'all' ? !met.includes(false) : met.includes(true)
+  return { passing, untried: isPossible ? [...values.keys()] : [] }
+}
+
+/** The value of a path's parameter that must be the agent's workflow. */
+const workflowValue = (
+  { workflow: source }: Route,
+  workflow: string | undefined,
+): readonly (readonly [name: string, value: string])[] =>
+  source?.from === 'path' && workflow !== undefined
+    ? [[source.name, encodeURIComponent(workflow)]]
+    : []
+
+/** The types that an agent is of by what its token has. */
+export const typesIn = (
+  type: string,
+  { entityProfiles }: Pick<Issuer, 'entityProfiles'>,
+): readonly string[] => (entityProfiles ? type.split(' ') : [type])
+
+const passesAgent = async (
+  { route, params }: Pick<Reach, 'route'> & { readonly params: ReadonlyMap<string, string> },
+  issuer: Issuer,
+  { type, workflow }: Described,
+): Promise<boolean> => {
+  const { agentTypes, workflow: source, ...rest } = route
+  const asked: Route = {
+    ...rest,
+    ...(type !== undefined && agentTypes && { agentTypes }),
+    ...(workflow !== undefined && source && { workflow: source }),
+  }
+  // A header or query can name the workflow whatever the path is; the path only by its parameter.
+  const namedWorkflow =
+    source?.from === 'path' ? decodeURIComponent(params.get(source.name) ?? '') : workflow
+  const types = type === undefined ? [] : typesIn(type, issuer)
+  const known = { type, types, workflowId: workflow }
+  const identity = known as Partial<AgentIdentity> as AgentIdentity
+  const facts = {
+    route: asked,
+    agent: identity,
+    ...(namedWorkflow !== undefined && { namedWorkflow }),
+  }
+  return (await agent.run(facts, undefined)).ok && (await ofWorkflow.run(facts, undefined)).ok
+}
+
+type Values = ReadonlyMap<string, ReadonlySet<string>>
+
+/** Values of parameters that the agent's scopes or workflow are about. */
+const valuesOf = (
+  policy: Policy,
+  route: Route,
+  scopes: readonly string[] | undefined,
+  workflow: string | undefined,
+): Values => {
+  const values = new Map<string, Set<string>>()
+  const add = (name: string, value: string) =>
+    values.set(name, (values.get(name) ?? new Set()).add(value))
+  for (const template of scopes ? route.scopes.scopes : []) {
+    for (const one of [...(scopes ?? []), ...declaredScopes(policy)]) {
+      for (const [name, value] of valuesIn(template, one) ?? []) add(name, value)
+    }
+  }
+  for (const [name, value] of workflowValue(route, workflow)) add(name, value)
+  return values
+}
+
+/** Every combination of them, and of some of them; `undefined` where there are too many to try. */
+const combined = (values: Values): readonly Only[] | undefined => {
+  const count = [...values.values()].reduce((product, some) => product * (some.size + 1), 1)
+  if (count > MOST) return undefined
+  let all: readonly Only[] = [{}]
+  for (const [name, some] of values) {
+    all = all.flatMap((one) => [one, ...[...some].map((value) => ({ ...one, [name]: value }))])
+  }
+  return all
+}

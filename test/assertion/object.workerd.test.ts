@@ -1,0 +1,188 @@
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { makeKey } from '../../src/assertion/generated-keys.ts'
+import type { AssertionKeeper } from '../../src/assertion/object.ts'
+import type { AssertionKey, Wanted } from '../../src/assertion/plan.ts'
+
+const { ASSERTION_KEEPER } = env as unknown as {
+  readonly ASSERTION_KEEPER: DurableObjectNamespace<AssertionKeeper>
+}
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+const MADE: Wanted = { algorithm: 'ES256', brought: [] }
+
+/** Keeps an object from the others of this file. */
+const keeperOf = (name: string) => ASSERTION_KEEPER.getByName(name)
+
+/** What the keeper says in so many milliseconds. */
+const begin = Date.now()
+const at = (ms: number) => void vi.spyOn(Date, 'now').mockReturnValue(begin + ms)
+afterEach(() => void vi.restoreAllMocks())
+
+const KID = /^[\w-]{43}$/
+
+const keysIn = (keeper: DurableObjectStub<AssertionKeeper>) =>
+  runInDurableObject(
+    keeper,
+    (_, { storage }) => storage.kv.get<readonly AssertionKey[]>('keys') ?? [],
+  )
+
+const brought = async () => {
+  const { privateJwk: _, signsFrom: __, ...key } = await makeKey('EdDSA', 0)
+  return key
+}
+
+describe('the keeper of assertion keys', () => {
+  it('makes one key for a hundred callers at once', async () => {
+    const keeper = keeperOf('herd')
+    const told = await Promise.all(Array.from({ length: 100 }, () => keeper.keys(MADE)))
+    expect(new Set(told.map(({ signer }) => signer.kid)).size).toBe(1)
+    expect(new Set(told.map(({ published }) => JSON.stringify(published))).size).toBe(1)
+    expect(told[0]?.published).toHaveLength(1)
+  })
+
+  it('has the same key when it was evicted', async () => {
+    const { signer } = await keeperOf('evicted').keys(MADE)
+    await abortAllDurableObjects()
+    expect((await keeperOf('evicted').keys(MADE)).signer).toEqual(signer)
+  })
+
+  it('hands the private key to the gate, and publishes none', async () => {
+    const { signer, published } = await keeperOf('private').keys(MADE)
+    expect(Object.keys(signer.privateJwk ?? {}).sort()).toEqual(['crv', 'd', 'kty', 'x', 'y'])
+    expect(published.map((jwk) => Object.keys(jwk).sort())).toEqual([
+      ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y'],
+    ])
+  })
+
+  it('stores nothing private of brought keys, and what it made', async () => {
+    const key = await brought()
+    const keeper = keeperOf('stored')
+    const { published } = await keeper.keys({ algorithm: 'EdDSA', brought: [key] })
+    const stored = await keysIn(keeper)
+    expect(stored.map(({ kid, privateJwk }) => [kid, privateJwk !== undefined])).toEqual([
+      [key.kid, false],
+      [published[1]?.kid, true],
+    ])
+    expect(JSON.stringify(published)).not.toContain('"d"')
+    expect((await keeper.keys({ algorithm: 'EdDSA', brought: [key] })).signer).toEqual({
+      kid: key.kid,
+      algorithm: 'EdDSA',
+    })
+  })
+
+  it('publishes the next key ahead, by its alarm, and signs with it when it is time', async () => {
+    const keeper = keeperOf('alarm')
+    at(0)
+    const first = await keeper.keys(MADE)
+    expect(first.changesAt).toBe(begin + 30 * DAY - HOUR)
+    const alarm = () => runInDurableObject(keeper, (_, { storage }) => storage.getAlarm())
+    expect(await alarm()).toBe(first.changesAt)
+
+    at(30 * DAY - HOUR)
+    await runDurableObjectAlarm(keeper)
+    const kids = await runInDurableObject(keeper, (_, { storage }) =>
+      storage.kv.get<readonly { readonly kid: string }[]>('keys')?.map(({ kid }) => kid),
+    )
+    expect(kids).toHaveLength(2)
+    expect(await alarm()).toBe(begin + 30 * DAY)
+
+    at(30 * DAY - 1)
+    expect((await keeper.keys(MADE)).signer.kid).toBe(first.signer.kid)
+    at(30 * DAY)
+    await runDurableObjectAlarm(keeper)
+    const second = await keeper.keys(MADE)
+    expect(second.signer.kid).toBe(kids?.[1])
+    expect(second.published.map(({ kid }) => kid)).toEqual(kids)
+
+    at(30 * DAY + 62 * MINUTE)
+    await runDurableObjectAlarm(keeper)
+    expect((await keeper.keys(MADE)).published.map(({ kid }) => kid)).toEqual([kids?.[1]])
+    expect(await alarm()).toBe(begin + 60 * DAY - HOUR)
+  })
+
+  it('has an alarm without having been asked for keys, which is nothing', async () => {
+    const keeper = keeperOf('unasked')
+    await runInDurableObject(keeper, (instance) => instance.alarm())
+    const alarm = await runInDurableObject(keeper, (_, { storage }) => storage.getAlarm())
+    expect(alarm).toBeNull()
+  })
+
+  it('changes from made to brought keys after an hour', async () => {
+    const keeper = keeperOf('change')
+    at(0)
+    const made = await keeper.keys(MADE)
+    const key = await brought()
+    const wanted: Wanted = { algorithm: 'EdDSA', brought: [key] }
+    const waiting = await keeper.keys(wanted)
+    expect(waiting.signer).toEqual(made.signer)
+    expect(waiting.changesAt).toBe(begin + HOUR)
+    at(HOUR)
+    const changed = await keeper.keys(wanted)
+    expect(changed.signer).toEqual({ kid: key.kid, algorithm: 'EdDSA' })
+    expect(changed.published.map(({ kid }) => kid)).toEqual([
+      made.signer.kid,
+      key.kid,
+      expect.stringMatching(KID),
+    ])
+  })
+
+  it('signs with a made key at once when brought ones go, one that was published all along', async () => {
+    const keeper = keeperOf('back')
+    at(0)
+    const key = await brought()
+    const before = await keeper.keys({ algorithm: 'EdDSA', brought: [key] })
+    expect(before.signer.kid).toBe(key.kid)
+    expect(before.signer.privateJwk).toBeUndefined()
+    at(20 * DAY)
+    const after = await keeper.keys({ algorithm: 'EdDSA', brought: [] })
+    expect(after.published).toEqual(before.published)
+    expect(after.published[1]?.kid).toBe(after.signer.kid)
+    expect(after.signer.privateJwk).toBeDefined()
+  })
+
+  it('replaces the key that stands by through its alarm, where nobody asks', async () => {
+    const keeper = keeperOf('standby')
+    at(0)
+    const key = await brought()
+    const { published } = await keeper.keys({ algorithm: 'EdDSA', brought: [key] })
+    for (const ms of [HOUR, 30 * DAY, 30 * DAY + HOUR, 30 * DAY + HOUR + 62 * MINUTE]) {
+      at(ms)
+      await runDurableObjectAlarm(keeper)
+    }
+    const kids = (await keysIn(keeper)).map(({ kid }) => kid)
+    expect(kids).toEqual([key.kid, expect.stringMatching(KID)])
+    expect(kids[1]).not.toBe(published[1]?.kid)
+  })
+})
+
+describe('a withdrawn key', () => {
+  it('is gone from what is stored, and another signs at once', async () => {
+    const keeper = keeperOf('leak')
+    const { signer } = await keeper.keys(MADE)
+    const after = await keeper.keys({ ...MADE, withdrawn: [signer.kid] })
+    expect(after.signer.kid).not.toBe(signer.kid)
+    expect(after.published.map(({ kid }) => kid)).toEqual([after.signer.kid])
+    const stored = await keysIn(keeper)
+    expect(stored.map(({ kid }) => kid)).toEqual([after.signer.kid])
+    expect(JSON.stringify(stored)).not.toContain(signer.privateJwk?.d)
+  })
+
+  it('does not come back: for a deployment that does not know, by an alarm, or after an eviction', async () => {
+    const keeper = () => keeperOf('remembered')
+    const key = await brought()
+    const without: Wanted = { algorithm: 'EdDSA', brought: [], withdrawn: [key.kid] }
+    const knowing: Wanted = { algorithm: 'EdDSA', brought: [key] }
+    expect((await keeper().keys(knowing)).signer.kid).toBe(key.kid)
+    const after = await keeper().keys(without)
+    expect(await keeper().keys(knowing)).toEqual(after)
+    await runDurableObjectAlarm(keeper())
+    await abortAllDurableObjects()
+    expect(await keeper().keys(knowing)).toEqual(after)
+    expect(await keeper().keys({ algorithm: 'EdDSA', brought: [] })).toEqual(after)
+    expect((await keysIn(keeper())).map(({ kid }) => kid)).toEqual([after.signer.kid])
+  })
+})

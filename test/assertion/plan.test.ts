@@ -1,0 +1,399 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  type Kept,
+  nextChange,
+  type Plan,
+  type PublicKey,
+  planOf,
+  TIMES,
+  type Wanted,
+} from '../../src/assertion/plan.ts'
+import type { AssertionAlgorithm } from '../../src/core/model/assertion.ts'
+import { tries } from '../kit/property.ts'
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+const keyOf = (kid: string, algorithm: AssertionAlgorithm = 'ES256'): PublicKey => ({
+  kid,
+  algorithm,
+  jwk: { kty: 'EC', kid },
+})
+const A = keyOf('a')
+const B = keyOf('b')
+const C = keyOf('c')
+const made = (algorithm: AssertionAlgorithm = 'ES256'): Wanted => ({ algorithm, brought: [] })
+const brought = (...keys: readonly PublicKey[]): Wanted => ({ algorithm: 'ES256', brought: keys })
+const without = (wanted: Wanted, ...withdrawn: readonly string[]): Wanted => ({
+  ...wanted,
+  withdrawn,
+})
+
+/** What a keeper holds, asked over time; it makes keys `m1`, `m2` and so on. */
+const keeper = () => {
+  let kept: Kept = { keys: [], withdrawn: [] }
+  let count = 0
+  return {
+    get count() {
+      return count
+    },
+    get withdrawn() {
+      return kept.withdrawn
+    },
+    next: (now: number) => nextChange(kept.keys, now),
+    ask(wanted: Wanted, now: number) {
+      let plan: Plan = planOf(kept, wanted, now)
+      if (plan.make !== undefined) {
+        const kid = `m${++count}`
+        const key = {
+          ...keyOf(kid, wanted.algorithm),
+          privateJwk: { d: kid },
+          signsFrom: plan.make,
+        }
+        plan = planOf({ ...plan, keys: [...plan.keys, key] }, wanted, now)
+      }
+      expect(plan.make).toBeUndefined()
+      const { keys, withdrawn, signer } = plan
+      kept = { keys, withdrawn }
+      return { signs: signer?.kid, published: keys.map(({ kid }) => kid), signer }
+    },
+  }
+}
+
+type Step = readonly [at: number, wanted: Wanted, signs: string, published: readonly string[]]
+
+const STORIES: Readonly<Record<string, readonly Step[]>> = {
+  'a made key signs at once, since there is no other': [[0, made(), 'm1', ['m1']]],
+  'the next one is published an hour before the thirty days are over': [
+    [0, made(), 'm1', ['m1']],
+    [30 * DAY - HOUR - 1, made(), 'm1', ['m1']],
+    [30 * DAY - HOUR, made(), 'm1', ['m1', 'm2']],
+    [30 * DAY - 1, made(), 'm1', ['m1', 'm2']],
+    [30 * DAY, made(), 'm2', ['m1', 'm2']],
+  ],
+  'the one before is published on for an hour and two minutes': [
+    [0, made(), 'm1', ['m1']],
+    [30 * DAY - HOUR, made(), 'm1', ['m1', 'm2']],
+    [30 * DAY, made(), 'm2', ['m1', 'm2']],
+    [30 * DAY + 62 * MINUTE - 1, made(), 'm2', ['m1', 'm2']],
+    [30 * DAY + 62 * MINUTE, made(), 'm2', ['m2']],
+  ],
+  'a rotation that nobody asked for in time is not hurried': [
+    [0, made(), 'm1', ['m1']],
+    [90 * DAY, made(), 'm1', ['m1', 'm2']],
+    [90 * DAY + HOUR - 1, made(), 'm1', ['m1', 'm2']],
+    [90 * DAY + HOUR, made(), 'm2', ['m1', 'm2']],
+  ],
+  'every thirty days anew': [
+    [0, made(), 'm1', ['m1']],
+    [30 * DAY - HOUR, made(), 'm1', ['m1', 'm2']],
+    [30 * DAY, made(), 'm2', ['m1', 'm2']],
+    [60 * DAY - HOUR, made(), 'm2', ['m2', 'm3']],
+    [60 * DAY, made(), 'm3', ['m2', 'm3']],
+  ],
+  'the first of brought keys signs at once where nobody has seen another': [
+    [0, brought(A, B), 'a', ['a', 'b', 'm1']],
+  ],
+  'brought keys wait an hour where others are held': [
+    [0, made(), 'm1', ['m1']],
+    [DAY, brought(A, B), 'm1', ['m1', 'a', 'b']],
+    [DAY + HOUR - 1, brought(A, B), 'm1', ['m1', 'a', 'b']],
+    [DAY + HOUR, brought(A, B), 'a', ['m1', 'a', 'b']],
+    [DAY + HOUR + 62 * MINUTE, brought(A, B), 'a', ['m1', 'a', 'b']],
+  ],
+  'a brought key that is added waits, and the one that is there signs': [
+    [0, brought(A), 'a', ['a', 'm1']],
+    [DAY, brought(B, A), 'a', ['a', 'm1', 'b']],
+    [DAY + HOUR, brought(B, A), 'b', ['a', 'm1', 'b']],
+    [DAY + 2 * HOUR, brought(B), 'b', ['a', 'm1', 'b']],
+    [DAY + 3 * HOUR + 2 * MINUTE, brought(B), 'b', ['m1', 'b']],
+  ],
+  'one that is in the place of another waits, and the made one that stands by signs': [
+    [0, brought(A), 'a', ['a', 'm1']],
+    [DAY, brought(B), 'm1', ['a', 'm1', 'b']],
+    [DAY + HOUR - 1, brought(B), 'm1', ['a', 'm1', 'b']],
+    [DAY + HOUR, brought(B), 'b', ['a', 'm1', 'b']],
+    [DAY + HOUR + 2 * MINUTE, brought(B), 'b', ['m1', 'b']],
+  ],
+  'and where that one is new itself, origins have still seen it before': [
+    [0, brought(A), 'a', ['a', 'm1']],
+    [30 * MINUTE, brought(B), 'm1', ['a', 'm1', 'b']],
+    [90 * MINUTE, brought(B), 'b', ['a', 'm1', 'b']],
+  ],
+  'the made one that stands by is published before it signs, when the brought ones are gone': [
+    [0, brought(A), 'a', ['a', 'm1']],
+    [10 * DAY, made(), 'm1', ['a', 'm1']],
+    [10 * DAY + 62 * MINUTE, made(), 'm1', ['m1']],
+    [30 * DAY, made(), 'm1', ['m1', 'm2']],
+    [30 * DAY + HOUR, made(), 'm2', ['m1', 'm2']],
+  ],
+  'also where they go at once': [
+    [0, brought(A), 'a', ['a', 'm1']],
+    [1, made(), 'm1', ['a', 'm1']],
+    [HOUR, made(), 'm1', ['a', 'm1']],
+  ],
+  'it is replaced every thirty days, published ahead, and the one before retired': [
+    [0, brought(A), 'a', ['a', 'm1']],
+    [30 * DAY - 1, brought(A), 'a', ['a', 'm1']],
+    [30 * DAY, brought(A), 'a', ['a', 'm1', 'm2']],
+    [30 * DAY + HOUR - 1, brought(A), 'a', ['a', 'm1', 'm2']],
+    [30 * DAY + HOUR, brought(A), 'a', ['a', 'm1', 'm2']],
+    [30 * DAY + HOUR + 62 * MINUTE, brought(A), 'a', ['a', 'm2']],
+    [31 * DAY, made(), 'm2', ['a', 'm2']],
+  ],
+  'it is of the algorithm that is wanted, and changes with it': [
+    [0, made('EdDSA'), 'm1', ['m1']],
+    [DAY, brought(A), 'm1', ['m1', 'a', 'm2']],
+    [DAY + HOUR, brought(A), 'a', ['m1', 'a', 'm2']],
+    [DAY + HOUR + 62 * MINUTE, brought(A), 'a', ['a', 'm2']],
+    [2 * DAY, made('EdDSA'), 'm2', ['a', 'm2', 'm3']],
+    [2 * DAY + HOUR, made('EdDSA'), 'm3', ['a', 'm2', 'm3']],
+  ],
+  'made, brought and made again, within the hour, is one key': [
+    [0, made(), 'm1', ['m1']],
+    [DAY, brought(A), 'm1', ['m1', 'a']],
+    [DAY + HOUR, brought(A), 'a', ['m1', 'a']],
+    [DAY + HOUR + 30 * MINUTE, made(), 'm1', ['m1', 'a']],
+    [DAY + HOUR + 92 * MINUTE, made(), 'm1', ['m1']],
+  ],
+  'and later too, as long as it is not due': [
+    [0, made(), 'm1', ['m1']],
+    [DAY, brought(A), 'm1', ['m1', 'a']],
+    [DAY + HOUR, brought(A), 'a', ['m1', 'a']],
+    [10 * DAY, made(), 'm1', ['m1', 'a']],
+    [10 * DAY + 62 * MINUTE, made(), 'm1', ['m1']],
+    [20 * DAY, brought(A), 'm1', ['m1', 'a']],
+    [20 * DAY + HOUR, brought(A), 'a', ['m1', 'a']],
+    [21 * DAY, made(), 'm1', ['m1', 'a']],
+  ],
+  'another algorithm is a rotation': [
+    [0, made(), 'm1', ['m1']],
+    [DAY, made('EdDSA'), 'm1', ['m1', 'm2']],
+    [DAY + HOUR - 1, made('EdDSA'), 'm1', ['m1', 'm2']],
+    [DAY + HOUR, made('EdDSA'), 'm2', ['m1', 'm2']],
+    [DAY + HOUR + 62 * MINUTE, made('EdDSA'), 'm2', ['m2']],
+  ],
+  'and goes on with the one that signs, not with the one before that': [
+    [0, made(), 'm1', ['m1']],
+    [30 * DAY - HOUR, made(), 'm1', ['m1', 'm2']],
+    [30 * DAY, made(), 'm2', ['m1', 'm2']],
+    [30 * DAY + 1, made('EdDSA'), 'm2', ['m1', 'm2', 'm3']],
+    [30 * DAY + 62 * MINUTE, made('EdDSA'), 'm3', ['m2', 'm3']],
+  ],
+  'and back again while both are there makes no third': [
+    [0, made(), 'm1', ['m1']],
+    [DAY, made('EdDSA'), 'm1', ['m1', 'm2']],
+    [DAY + HOUR, made('EdDSA'), 'm2', ['m1', 'm2']],
+    [DAY + HOUR + MINUTE, made(), 'm1', ['m1', 'm2']],
+    [DAY + 2 * HOUR, made('EdDSA'), 'm2', ['m1', 'm2']],
+  ],
+}
+
+const LEAKS: Readonly<Record<string, readonly Step[]>> = {
+  'the only made key: another one is made and signs at once': [
+    [0, made(), 'm1', ['m1']],
+    [DAY, without(made(), 'm1'), 'm2', ['m2']],
+    [DAY + 30 * DAY - HOUR, without(made(), 'm1'), 'm2', ['m2', 'm3']],
+  ],
+  'and it does not come back, for nobody': [
+    [0, made(), 'm1', ['m1']],
+    [DAY, without(made(), 'm1'), 'm2', ['m2']],
+    [DAY + 1, made(), 'm2', ['m2']],
+    [DAY + 2, without(made(), 'm1'), 'm2', ['m2']],
+    [2 * DAY, made(), 'm2', ['m2']],
+  ],
+  'the one that signs, while the next is published: that one signs at once': [
+    [0, made(), 'm1', ['m1']],
+    [30 * DAY - HOUR, made(), 'm1', ['m1', 'm2']],
+    [30 * DAY - MINUTE, without(made(), 'm1'), 'm2', ['m2']],
+    [30 * DAY, without(made(), 'm1'), 'm2', ['m2']],
+  ],
+  'the one that signs, while the one before is still published: that one signs once more': [
+    [0, made(), 'm1', ['m1']],
+    [30 * DAY - HOUR, made(), 'm1', ['m1', 'm2']],
+    [30 * DAY, made(), 'm2', ['m1', 'm2']],
+    [30 * DAY + MINUTE, without(made(), 'm2'), 'm1', ['m1', 'm3']],
+    [30 * DAY + MINUTE + HOUR, without(made(), 'm2'), 'm3', ['m1', 'm3']],
+  ],
+  'one that does not sign': [
+    [0, made(), 'm1', ['m1']],
+    [30 * DAY - HOUR, made(), 'm1', ['m1', 'm2']],
+    [30 * DAY - HOUR + 1, without(made(), 'm2'), 'm1', ['m1', 'm3']],
+    [30 * DAY + 1, without(made(), 'm2'), 'm3', ['m1', 'm3']],
+  ],
+  'one that nobody has': [[0, without(made(), 'x'), 'm1', ['m1']]],
+  'a brought one, with another beside it': [
+    [0, brought(A, B), 'a', ['a', 'b', 'm1']],
+    [DAY, without(brought(B), 'a'), 'b', ['b', 'm1']],
+  ],
+  'a brought one, with another in its place: the made one signs until that has been published': [
+    [0, brought(A), 'a', ['a', 'm1']],
+    [DAY, without(brought(B), 'a'), 'm1', ['m1', 'b']],
+    [DAY + HOUR, without(brought(B), 'a'), 'b', ['m1', 'b']],
+  ],
+  'a brought one that a deployment still wants which does not know': [
+    [0, brought(A), 'a', ['a', 'm1']],
+    [DAY, without(brought(B), 'a'), 'm1', ['m1', 'b']],
+    [DAY + 1, brought(A), 'm1', ['m1', 'b']],
+    [DAY + 2, brought(A, C), 'm1', ['m1', 'b', 'c']],
+    [DAY + HOUR + 2, brought(A, C), 'c', ['m1', 'b', 'c']],
+  ],
+  'all there are, of both kinds': [
+    [0, brought(A), 'a', ['a', 'm1']],
+    [DAY, without(brought(B), 'a', 'm1'), 'b', ['b', 'm2']],
+  ],
+  'all there are, of whoever brings none anew': [
+    [0, brought(A), 'a', ['a', 'm1']],
+    [DAY, without(made(), 'a', 'm1'), 'm2', ['m2']],
+    [DAY + 1, brought(A), 'm2', ['m2']],
+  ],
+  'the made one that stands by': [
+    [0, brought(A), 'a', ['a', 'm1']],
+    [DAY, without(brought(A), 'm1'), 'a', ['a', 'm2']],
+    [2 * DAY, made(), 'm2', ['a', 'm2']],
+  ],
+  'the one that signs, with one of another algorithm beside it': [
+    [0, made(), 'm1', ['m1']],
+    [DAY, made('EdDSA'), 'm1', ['m1', 'm2']],
+    [DAY + HOUR, made('EdDSA'), 'm2', ['m1', 'm2']],
+    [DAY + HOUR + 1, without(made('EdDSA'), 'm2'), 'm1', ['m1', 'm3']],
+    [DAY + 2 * HOUR + 1, without(made('EdDSA'), 'm2'), 'm3', ['m1', 'm3']],
+  ],
+}
+
+const play = (steps: readonly Step[]) => {
+  const keys = keeper()
+  return steps.map(([at, wanted]) => {
+    const { signs, published } = keys.ask(wanted, at)
+    return [at, wanted, signs, published]
+  })
+}
+
+describe('the keys over time', () => {
+  it.each(Object.entries(STORIES))('%s', (_, steps) => {
+    expect(play(steps)).toEqual(steps)
+  })
+
+  it('are told of before they sign, whatever is wanted, and whenever', () => {
+    const wanted = fc.constantFrom(
+      made(),
+      made('EdDSA'),
+      ...[[A], [B], [A, B], [B, A], [C, B]].map((keys) => brought(...keys)),
+      { ...brought(C), algorithm: 'EdDSA' as const },
+    )
+    const pause = fc.constantFrom(1, MINUTE, 30 * MINUTE, HOUR, 62 * MINUTE, 3 * HOUR, 31 * DAY)
+    fc.assert(
+      fc.property(fc.array(fc.tuple(wanted, pause), { minLength: 2, maxLength: 12 }), (asked) => {
+        const keys = keeper()
+        let now = 0
+        let before: readonly string[] | undefined
+        for (const [one, ms] of asked) {
+          const { signs = '', published } = keys.ask(one, now)
+          expect(published).toContain(signs)
+          if (before) expect(before).toContain(signs)
+          expect(published.length).toBeLessThan(9)
+          before = published
+          now += ms
+        }
+      }),
+      tries(100),
+    )
+  })
+
+  it('have times that origins and isolates can live with', () => {
+    expect(TIMES).toEqual({ ahead: HOUR, after: 62 * MINUTE, rotation: 30 * DAY })
+  })
+})
+
+describe('a key is withdrawn', () => {
+  it.each(Object.entries(LEAKS))('%s', (_, steps) => {
+    expect(play(steps)).toEqual(steps)
+  })
+
+  it('and that is remembered of the last sixty-four, those of now among them', () => {
+    const keys = keeper()
+    const kids = Array.from({ length: 80 }, (_, i) => `x${i}`)
+    for (const kid of kids) keys.ask(without(made(), 'x0', kid), 0)
+    expect(keys.withdrawn).toHaveLength(64)
+    expect(keys.withdrawn).toEqual([...kids.slice(-63, -1), 'x0', 'x79'])
+  })
+
+  it('by two deployments, each of its own, and neither is forgotten', () => {
+    const keys = keeper()
+    for (const kid of ['x', 'y', 'x', 'y']) keys.ask(without(made(), kid), 0)
+    expect([...keys.withdrawn].sort()).toEqual(['x', 'y'])
+  })
+})
+
+describe('two deployments that want different keys', () => {
+  const PAIRS: readonly (readonly [string, Wanted, Wanted, number])[] = [
+    ['made and brought', made(), brought(A), 1],
+    ['two algorithms', made(), made('EdDSA'), 2],
+    ['two brought ones', brought(A), brought(B), 1],
+  ]
+
+  it.each(PAIRS)(
+    'make none anew while both ask, and each has its own: %s',
+    (_, one, other, most) => {
+      const keys = keeper()
+      const signers = [new Set<string>(), new Set<string>()]
+      for (let now = 0; now < 2 * DAY; now += 5 * MINUTE) {
+        const told = [keys.ask(one, now), keys.ask(other, now + 1)]
+        // Until then each waits for its own.
+        if (now < 2 * HOUR) continue
+        for (const [i, { signs = '', published }] of told.entries()) {
+          signers[i]?.add(signs)
+          // Whatever either signs with is published to the origins of both.
+          expect(published).toContain(signs)
+          expect(published).toEqual(expect.arrayContaining([...signers].flatMap((one) => [...one])))
+        }
+      }
+      expect(keys.count).toBe(most)
+      expect(signers.map(({ size }) => size)).toEqual([1, 1])
+      expect([...(signers[0] ?? [])]).not.toEqual([...(signers[1] ?? [])])
+    },
+  )
+})
+
+describe('the next change', () => {
+  it('is each of those that the keys bring by themselves', () => {
+    const keys = keeper()
+    keys.ask(made(), 0)
+    expect(keys.next(0)).toBe(30 * DAY - HOUR)
+    keys.ask(made(), 30 * DAY - HOUR)
+    expect(keys.next(30 * DAY - HOUR)).toBe(30 * DAY)
+    keys.ask(made(), 30 * DAY)
+    expect(keys.next(30 * DAY)).toBe(30 * DAY + 62 * MINUTE)
+    keys.ask(made(), 30 * DAY + 62 * MINUTE)
+    expect(keys.next(30 * DAY + 62 * MINUTE)).toBe(60 * DAY - HOUR)
+  })
+
+  it('is when a brought key may sign', () => {
+    const keys = keeper()
+    keys.ask(made(), 0)
+    keys.ask(brought(A), DAY)
+    expect(keys.next(DAY)).toBe(DAY + HOUR)
+  })
+
+  it('is when the made key that stands by may sign, and when the next one is to be published', () => {
+    const keys = keeper()
+    keys.ask(brought(A), 0)
+    expect(keys.next(0)).toBe(HOUR)
+    keys.ask(brought(A), HOUR)
+    expect(keys.next(HOUR)).toBe(30 * DAY)
+  })
+
+  it('comes at last, where nothing is going to change', () => {
+    expect(nextChange([{ ...A, signsFrom: 0 }], 0)).toBe(30 * DAY)
+  })
+})
+
+it('a plan has private keys only where they were made', () => {
+  const keys = keeper()
+  keys.ask(made(), 0)
+  const { signer } = keys.ask(brought(A), DAY)
+  expect(signer).toHaveProperty('privateJwk')
+  expect(keys.ask(brought(A), DAY + HOUR).signer).not.toHaveProperty('privateJwk')
+})

@@ -1,0 +1,239 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import {
+  type Admission,
+  ALWAYS,
+  admissionOf,
+  holdsAt,
+  type Within,
+} from '../../src/core/admission.ts'
+import { chain, type Step, stage } from '../../src/core/chain.ts'
+import { denials } from '../../src/core/denial.ts'
+import { fail, ok } from '../../src/core/result.ts'
+
+const deny = denials({ odd: ['forbidden', 'The number is odd', 'Send an even one'] })
+
+/** Names of the stages that ran. */
+let ran: string[]
+beforeEach(() => {
+  ran = []
+})
+
+const named = stage({
+  name: 'named',
+  establishes: 'a name',
+  denials: [deny],
+  run({ path }: { readonly path: string }) {
+    ran.push('named')
+    return path === '' ? fail(deny('odd')) : ok({ name: path.slice(1) })
+  },
+})
+
+const half = stage({
+  name: 'half',
+  establishes: 'the half of the number',
+  denials: [deny],
+  run({ n }: { readonly n: number }, { until }: { readonly until: number }) {
+    ran.push('half')
+    return n % 2 === 0
+      ? { ...ok({ half: n / 2 }), within: { first: 3, last: until } }
+      : fail(deny('odd'))
+  },
+})
+
+const each = stage({
+  name: 'each',
+  establishes: 'what is so of one request',
+  denials: [deny],
+  run({ path, half }: { readonly path: string; readonly half: number }) {
+    ran.push('each')
+    return path === '/no' ? fail(deny('odd')) : ok({ both: `${path} ${half}` })
+  },
+})
+
+const quarter = stage({
+  name: 'quarter',
+  establishes: 'the half of the half',
+  denials: [],
+  async run({ half }: { readonly half: number }, ports: { readonly within?: Within }) {
+    await Promise.resolve()
+    ran.push('quarter')
+    return { ...ok({ quarter: half / 2 }), ...(ports.within && { within: ports.within }) }
+  },
+})
+
+const last = stage({
+  name: 'last',
+  establishes: 'the admission is there',
+  denials: [],
+  run({ admission }: { readonly admission: Admission }) {
+    ran.push('last')
+    return ok({ seen: admission })
+  },
+})
+
+const line = chain<{ readonly n: number; readonly path: string }>()
+  .and(named)
+  .by('n')
+  .by('name')
+  .once(half)
+  .and(each)
+  .once(quarter)
+  .admitted()
+  .and(last)
+
+const watch = { now: () => 0, onError: () => {} }
+const given = { n: 8, path: '/a' }
+const ports = { until: 9 }
+const ALL = ['named', 'half', 'each', 'quarter', 'last']
+
+const run = async (facts = given, recall?: Parameters<typeof line.run>[3]) =>
+  line.run(facts, ports, watch, recall)
+const admissionIn = async (...with_: Parameters<typeof line.run>) => {
+  const { outcome, known } = await line.run(...with_)
+  if (outcome !== 'passed') throw new Error(outcome)
+  return known.admission
+}
+
+describe('a stage that asks nothing', () => {
+  const asking = stage({
+    name: 'asking',
+    establishes: 'whether the path is long, where the half is large',
+    denials: [],
+    without: ({ half }: { readonly half: number }) => (half < 4 ? { isLong: false } : undefined),
+    run({ path }: { readonly path: string; readonly half: number }) {
+      ran.push('asking')
+      return ok({ isLong: path.length > 2 })
+    },
+  })
+  const some = chain<{ readonly n: number; readonly path: string }>()
+    .by('n')
+    .once(half)
+    .and(asking)
+    .admitted()
+    .and(last)
+
+  it.each([
+    [4, ['last'], false],
+    [8, ['asking', 'last'], true],
+  ])(
+    'of %i does not run again, and what it establishes is remembered',
+    async (n, again, isLong) => {
+      const first = await some.run({ n, path: '/a' }, ports, watch)
+      if (first.outcome !== 'passed') throw new Error(first.outcome)
+      expect([ran, first.known.isLong]).toEqual([['half', 'asking', 'last'], false])
+      ran = []
+      const { known } = await some.run(
+        { n, path: '/long' },
+        ports,
+        watch,
+        () => first.known.admission,
+      )
+      expect([ran, known.isLong]).toEqual([again, isLong])
+    },
+  )
+})
+
+describe('stages that are decided once', () => {
+  it('run in their order with the others where nothing is recalled', async () => {
+    for (const recall of [undefined, () => undefined]) {
+      ran = []
+      expect(await run(given, recall)).toMatchObject({
+        outcome: 'passed',
+        known: { ...given, name: 'a', half: 4, both: '/a 4', quarter: 2 },
+        waits: { quarter: 0 },
+      })
+      expect(ran).toEqual(ALL)
+    }
+    expect(line.stages.map(({ name }) => name)).toEqual(ALL)
+  })
+
+  it('leave an admission of what it is found by and of their facts, and of nothing else', async () => {
+    const admission = await admissionIn(given, ports, watch)
+    expect(admission.facts).toEqual({ n: 8, name: 'a', half: 4, quarter: 2 })
+    expect(Object.isFrozen(admission.facts)).toBe(true)
+    expect(admission.bytes).toBe(0)
+  })
+
+  it.each<[string, Within | undefined, Within]>([
+    ['as the one says', undefined, { first: 3, last: 9 }],
+    ['where the other begins later', { first: 4, last: 99 }, { first: 4, last: 9 }],
+    ['where the other ends sooner', { first: 0, last: 7 }, { first: 3, last: 7 }],
+    ['where the other is narrower', { first: 5, last: 6 }, { first: 5, last: 6 }],
+    ['where the other holds always', ALWAYS, { first: 3, last: 9 }],
+  ])('hold for as long as all of them do: %s', async (_, within, narrowest) => {
+    const with_ = within ? { ...ports, within } : ports
+    expect((await admissionIn(given, with_, watch)).within).toEqual(narrowest)
+  })
+
+  it('do not run where an admission is recalled; the others do, and all facts are there', async () => {
+    const admission = await admissionIn(given, ports, watch)
+    ran = []
+    const again = await run({ n: 8, path: '/b' }, () => admission)
+    expect(ran).toEqual(['named', 'each', 'last'])
+    expect(again).toEqual({
+      outcome: 'passed',
+      // A fact it is found by is that of the admission: whoever recalls it has held them against each other.
+      known: {
+        n: 8,
+        path: '/b',
+        name: 'a',
+        half: 4,
+        both: '/b 4',
+        quarter: 2,
+        admission,
+        seen: admission,
+      },
+      waits: {},
+    })
+    if (again.outcome === 'passed') expect(again.known.admission).toBe(admission)
+  })
+
+  it('do not keep another from denying', async () => {
+    const admission = await admissionIn(given, ports, watch)
+    const decided = await run({ n: 8, path: '/no' }, () => admission)
+    expect(decided).toMatchObject({ outcome: 'denied', denial: { code: 'odd' } })
+    expect(decided.known).toMatchObject({ half: 4, quarter: 2, admission })
+  })
+
+  it('are asked for once, when the first of them is due, with the facts so far', async () => {
+    const recall = vi.fn(() => undefined)
+    await run(given, recall)
+    expect(recall.mock.calls).toHaveLength(1)
+    const asked: object[] = []
+    await run(given, (known) => {
+      asked.push({ ...known })
+      return undefined
+    })
+    expect(asked).toEqual([{ ...given, name: 'a' }])
+    recall.mockClear()
+    await run({ n: 8, path: '' }, recall)
+    expect(recall).not.toHaveBeenCalled()
+  })
+
+  it('leave no admission where one of them denies', async () => {
+    const decided = await run({ n: 7, path: '/a' }, () => undefined)
+    expect(decided.outcome).toBe('denied')
+    expect(decided.known).not.toHaveProperty('admission')
+  })
+
+  it('tell no steps where they did not run', async () => {
+    const admission = await admissionIn(given, ports, watch)
+    const steps: Step[] = []
+    const trace = (step: Step) => void steps.push(step)
+    await line.run(given, ports, { ...watch, trace }, () => admission)
+    expect(steps.map(({ stage }) => stage)).toEqual(['named', 'each', 'last'])
+  })
+})
+
+describe('an admission', () => {
+  it.each([
+    [2_999, false],
+    [3_000, true],
+    [9_999, true],
+    [10_000, false],
+  ])('that holds from the third to the ninth second: %i ms, %s', (ms, holds) => {
+    const one = admissionOf([{ facts: {}, within: { first: 3, last: 9 } }])
+    expect(holdsAt(one, ms)).toBe(holds)
+    expect(holdsAt(admissionOf([{ facts: {}, within: ALWAYS }]), ms)).toBe(true)
+  })
+})

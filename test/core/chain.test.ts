@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest'
+import { chain, type Step, stage } from '../../src/core/chain.ts'
+import { denials } from '../../src/core/denial.ts'
+import { fail, ok } from '../../src/core/result.ts'
+
+const deny = denials({ odd: ['forbidden', 'The number is odd', 'Send an even one'] })
+
+const half = stage({
+  name: 'half',
+  establishes: 'the half of the number',
+  found: ({ half }) => ({ half }),
+  denials: [deny],
+  run: ({ n }: { readonly n: number }) =>
+    n % 2 === 0 ? ok({ half: n / 2 }) : fail(deny('odd', { n })),
+})
+
+const later = stage({
+  name: 'later',
+  establishes: 'the sum, or the end at zero',
+  denials: [],
+  async run({ half }: { readonly half: number }, ports: { readonly add: (n: number) => number }) {
+    await Promise.resolve()
+    if (half === 0) return { ok: true, end: true, value: {} } as const
+    return ok({ sum: ports.add(half) })
+  },
+})
+
+const line = chain<{ readonly n: number }>().and(half).and(later)
+
+/** A clock that goes on by one millisecond whenever it is read. */
+const watch = () => {
+  let ms = 0
+  const errors: [string, unknown][] = []
+  return {
+    errors,
+    now: () => ms++,
+    onError: (name: string, error: unknown) => void errors.push([name, error]),
+  }
+}
+
+const add = (n: number) => n + 1
+
+describe('a chain', () => {
+  it('hands facts on in order, and says what each stage did', async () => {
+    const steps: Step[] = []
+    const trace = (step: Step) => void steps.push(step)
+    expect(await line.run({ n: 4 }, { add }, { ...watch(), trace })).toEqual({
+      outcome: 'passed',
+      known: { n: 4, half: 2, sum: 3 },
+      waits: { later: 1 },
+    })
+    expect(steps).toEqual([
+      { stage: 'half', outcome: 'passed', ms: 0, detail: { half: 2 } },
+      { stage: 'later', outcome: 'passed', ms: 1, detail: {} },
+    ])
+  })
+
+  it('stops at a denial', async () => {
+    const run = await line.run({ n: 3 }, { add }, watch())
+    expect(run).toMatchObject({ outcome: 'denied', denial: { code: 'odd', detail: { n: 3 } } })
+    expect(run.waits).toEqual({})
+    expect(run.known).toEqual({ n: 3 })
+  })
+
+  it('asks a stage that denied what it saw, where somebody asks for a trace', async () => {
+    const asked: object[] = []
+    const seeing = stage({
+      name: 'seeing',
+      establishes: 'nothing',
+      missed(facts) {
+        asked.push(facts)
+        return { seen: facts.seen }
+      },
+      denials: [deny],
+      run: ({ n }: { readonly n: number }) => ({ ...fail(deny('odd', { n })), value: { seen: 7 } }),
+    })
+    const one = chain<{ readonly n: number }>().and(seeing)
+    await one.run({ n: 3 }, {}, watch())
+    expect(asked).toEqual([])
+    const steps: Step[] = []
+    const run = await one.run({ n: 3 }, {}, { ...watch(), trace: (step) => void steps.push(step) })
+    expect(steps).toEqual([
+      { stage: 'seeing', outcome: 'denied', ms: 0, detail: { n: 3, seen: 7 } },
+    ])
+    expect(run).toMatchObject({ denial: { detail: { n: 3 } } })
+  })
+
+  it('decides the same where a stage cannot show what it saw', async () => {
+    const thrown = new Error('secret')
+    const mute = () => {
+      throw thrown
+    }
+    const blind = stage({ ...half, name: 'blind', found: mute, missed: mute })
+    const one = chain<{ readonly n: number }>().and(blind)
+    for (const n of [3, 4]) {
+      const seen = watch()
+      const steps: Step[] = []
+      const run = await one.run({ n }, {}, { ...seen, trace: (step) => void steps.push(step) })
+      const outcome = n === 4 ? 'passed' : 'denied'
+      expect(run.outcome).toBe(outcome)
+      expect(steps).toEqual([{ stage: 'blind', outcome, ms: 0, detail: n === 4 ? {} : { n } }])
+      expect(seen.errors).toEqual([['blind', thrown]])
+    }
+  })
+
+  it('stops at an end, with what is known so far', async () => {
+    const run = await line.run({ n: 0 }, { add }, watch())
+    expect(run.outcome).toBe('ended')
+    expect(run.known).toEqual({ n: 0, half: 0 })
+  })
+
+  it.each([
+    ['an error', new Error('secret')],
+    ['no error', 'secret'],
+    ['nothing', undefined],
+  ])('denies when a stage throws %s, and tells it to nobody but onError', async (_, thrown) => {
+    const seen = watch()
+    const ports = {
+      add: () => {
+        throw thrown
+      },
+    }
+    const run = await line.run({ n: 4 }, ports, seen)
+    expect(run).toMatchObject({
+      outcome: 'denied',
+      denial: { code: 'unavailable', answer: 'unavailable' },
+    })
+    expect(JSON.stringify(run)).not.toContain('secret')
+    expect(seen.errors).toEqual([['later', thrown]])
+  })
+
+  it('is data, is not changed by joining, and cannot be awaited', () => {
+    const start = chain<{ readonly n: number }>()
+    expect(start.and(half).stages.map(({ name }) => name)).toEqual(['half'])
+    expect(start.stages).toEqual([])
+    expect('then' in start).toBe(false)
+  })
+
+  it('leaves the facts it was given as they were', async () => {
+    const given = Object.freeze({ n: 4 })
+    await line.run(given, { add }, watch())
+    expect(given).toEqual({ n: 4 })
+  })
+})

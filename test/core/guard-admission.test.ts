@@ -1,0 +1,179 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { GUARD } from '../../src/core/guard.ts'
+import type { Policy } from '../../src/core/model/policy.ts'
+import { ISSUER, NOW } from '../kit/facts.ts'
+import { type Asked, startLine } from '../kit/line.ts'
+import { FOREIGN, keys, keysOf, minted, PAIR, TOKEN } from '../line-cases.ts'
+import { policy } from '../policy/support.ts'
+
+const any = { scopes: [] }
+const RULES = policy({
+  ISSUERS: { acme: { issuer: ISSUER } },
+  ROUTES: [
+    { match: 'GET /docs/{id}', scopes: ['docs:read'] },
+    { match: 'GET /notes/{id}', scopes: ['docs:read'] },
+    { match: 'GET /own/{a}/{b}/{c}', scopes: { any: ['own:{c}:{a}', 'all'] } },
+    {
+      match: 'GET /tools/{id}',
+      ...any,
+      authorization_details: [{ type: 't', identifier: '{id}' }],
+    },
+    { match: 'GET /lately', scopes: ['docs:read'], max_age: '1m' },
+    { match: 'GET /runs/{run}', scopes: ['docs:read'], workflow: 'path:run' },
+  ],
+})
+
+let line: ReturnType<typeof startLine>
+/** How often it was asked which scopes include another: once for each time that scopes were judged. */
+let includedBy: ReturnType<typeof vi.fn<Policy['includedBy']>>
+let rules: Policy
+beforeEach(() => {
+  line = startLine({ keys })
+  includedBy = vi.fn(RULES.includedBy)
+  rules = { ...RULES, includedBy }
+})
+afterEach(() => {
+  expect(line.errors).toEqual([])
+  vi.restoreAllMocks()
+})
+
+const ask = async (path: string, token = TOKEN, asked: Asked = {}, under = rules) =>
+  (await line.ask(under, path, token, asked)).code
+/** What it comes to, and how often scopes were judged. */
+const judged = async (...asked: Parameters<typeof ask>) => {
+  includedBy.mockClear()
+  return [await ask(...asked), includedBy.mock.calls.length]
+}
+
+describe('what was decided once of a token', () => {
+  beforeEach(async () => {
+    expect(await judged('/docs/1')).toEqual(['passed', 1])
+  })
+
+  it.each<[string, Asked?]>([
+    ['/docs/1'],
+    ['/docs/2'],
+    ['/docs/2?a=b'],
+    ['/docs/%C3%A4'],
+    ['/docs/1', { method: 'HEAD' }],
+    ['/docs/1', { headers: { 'x-a': 'b' } }],
+  ])('holds for the same rule: %s %j', async (path, asked) => {
+    for (let i = 0; i < 3; i++) expect(await judged(path, TOKEN, asked)).toEqual(['passed', 0])
+  })
+
+  it('does not hold for another rule that asks for the same', async () => {
+    expect(await judged('/notes/1')).toEqual(['passed', 1])
+    expect(await judged('/notes/1')).toEqual(['passed', 0])
+    expect(await judged('/docs/1')).toEqual(['passed', 0])
+  })
+
+  it('does not hold for another token of the same claims', async () => {
+    expect(await judged('/docs/1', minted())).toEqual(['passed', 1])
+  })
+
+  it('holds from when the token could first be used, and not a second before', async () => {
+    line.clock.at = (NOW - 65) * 1000
+    expect(await judged('/docs/1')).toEqual(['passed', 0])
+    line.clock.at -= 1
+    expect(await judged('/docs/1')).toEqual(['token_issued_in_future', 0])
+    line.clock.at += 1
+    expect(await judged('/docs/1')).toEqual(['passed', 0])
+  })
+
+  it('holds until the token expires', async () => {
+    line.clock.at = (NOW + 600) * 1000 - 1
+    expect(await judged('/docs/1')).toEqual(['passed', 0])
+    line.clock.at += 1
+    expect(await judged('/docs/1')).toEqual(['passed', 1])
+  })
+
+  it('does not hold under an equal policy of the same rules', async () => {
+    const under = { ...rules }
+    expect(await judged('/docs/1', TOKEN, {}, under)).toEqual(['passed', 1])
+    expect(await judged('/docs/1', TOKEN, {}, under)).toEqual(['passed', 0])
+    // Only the last is remembered.
+    expect(await judged('/docs/1')).toEqual(['passed', 1])
+  })
+
+  it('does not hold under a policy of the same rules that denies it', async () => {
+    const under = { ...rules, includedBy: () => [] }
+    for (let i = 0; i < 2; i++) expect(await ask('/docs/1', TOKEN, {}, under)).toBe('scope_missing')
+    expect(await judged('/docs/1')).toEqual(['passed', 0])
+  })
+
+  it('does not hold under another key, be it equal and of the same name', async () => {
+    const other = { ports: { keys: await keysOf(FOREIGN) } }
+    const equal = { ports: { keys: await keysOf(PAIR) } }
+    expect(await judged('/docs/1', TOKEN, other)).toEqual(['signature_invalid', 0])
+    expect(await judged('/docs/1', TOKEN, equal)).toEqual(['passed', 1])
+    expect(await judged('/docs/1', TOKEN, equal)).toEqual(['passed', 0])
+    expect(await judged('/docs/1')).toEqual(['passed', 1])
+  })
+
+  it('says nothing of what is asked each time', async () => {
+    const lift = await line.revoke('subject', 'alice')
+    expect(await judged('/docs/1')).toEqual(['token_revoked', 0])
+    await lift()
+    expect(await judged('/docs/1')).toEqual(['passed', 0])
+    expect(await judged('/runs/run-1')).toEqual(['passed', 1])
+    expect(await judged('/runs/run-2')).toEqual(['workflow_mismatch', 0])
+    expect(await judged('/runs/run-1')).toEqual(['passed', 0])
+  })
+})
+
+describe('values of the path', () => {
+  it('are held apart where scopes are made of them, and are of no account elsewhere', async () => {
+    const token = minted({ scope: 'own:2:1 own:12:' })
+    for (const [path, asked] of [
+      ['/own/1/x/2', ['passed', 2]],
+      ['/own/1/x/2', ['passed', 0]],
+      ['/own/1/y/2', ['passed', 0]],
+      ['/own/2/x/1', ['scope_missing', 2]],
+      ['/own/2/x/1', ['scope_missing', 2]],
+      ['/own/12/x/1', ['scope_missing', 2]],
+      ['/own/1/x/2%0A', ['path_ambiguous', 0]],
+      ['/own/1%0A2/x/2', ['path_ambiguous', 0]],
+      ['/own/1/x/2', ['passed', 0]],
+    ] as const) {
+      expect(await judged(path, token), path).toEqual(asked)
+    }
+  })
+
+  it('are held apart where identifiers are made of them', async () => {
+    const token = minted({ authorization_details: [{ type: 't', identifier: '1' }] })
+    for (let i = 0; i < 2; i++) {
+      expect(await ask('/tools/1', token)).toBe('passed')
+      expect(await ask('/tools/2', token)).toBe('authorization_details_missing')
+    }
+  })
+})
+
+describe('how lately a user was authenticated', () => {
+  it('is the end of what was decided, where it comes first', async () => {
+    const token = minted({ auth_time: NOW - 10 })
+    expect(await judged('/lately', token)).toEqual(['passed', 1])
+    line.clock.at = (NOW + 56) * 1000 - 1
+    expect(await judged('/lately', token)).toEqual(['passed', 0])
+    line.clock.at += 1
+    expect(await judged('/lately', token)).toEqual(['authentication_insufficient', 1])
+    line.clock.at = (NOW - 15) * 1000
+    expect(await judged('/lately', token)).toEqual(['passed', 0])
+    line.clock.at -= 1
+    expect(await judged('/lately', token)).toEqual(['authentication_malformed', 1])
+  })
+})
+
+describe('a request whose steps are told', () => {
+  it('walks every stage, also where the token is warm', async () => {
+    const detailed = { ...rules, gate: { ...rules.gate, errors: 'detailed' as const } }
+    const stages = GUARD.stages.map(({ name }) => name)
+    for (let i = 0; i < 3; i++) {
+      const { code, decision } = await line.ask(detailed, '/docs/1', TOKEN)
+      expect(code).toBe('passed')
+      expect(decision.steps?.map(({ stage }) => stage)).toEqual(stages)
+    }
+    expect(includedBy).toHaveBeenCalledTimes(3)
+    expect(line.verified()).toBe(1)
+    expect(line.tokens.size).toBe(1)
+  })
+})

@@ -1,0 +1,155 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Policy } from '../../src/core/model/policy.ts'
+import { createKeyCache } from '../../src/keys/cache.ts'
+import { createMemoryKeepers } from '../../src/keys/memory-keepers.ts'
+import { createKeySource } from '../../src/keys/source.ts'
+import { createIssuer, type Issuer } from '../kit/issuer.ts'
+import { startLine } from '../kit/line.ts'
+import { createKey } from '../kit/signing.ts'
+import { policy } from '../policy/support.ts'
+
+/** Milliseconds; the usual freshness lifetime and its second half. */
+const COOLDOWN = 30_000
+const LIFETIME = 600_000
+
+let issuer: Issuer
+let line: ReturnType<typeof startLine>
+let left: Promise<unknown>[]
+let token: string
+let rules: Policy
+
+const policyOf = (jwks_uri: string) =>
+  policy({
+    ISSUERS: { acme: { issuer: issuer.issuer, jwks_uri, allow_insecure_http: true } },
+    ROUTES: [{ match: 'GET /v1/x', scopes: ['chat:write'] }],
+  })
+
+beforeEach(async () => {
+  issuer = await createIssuer({ kid: 'key-1' })
+  left = []
+  const iat = Math.floor(Date.now() / 1000)
+  const ports = {
+    clock: { now: () => line.clock.at },
+    waitUntil: (work: Promise<unknown>) => void left.push(work),
+    log: () => {},
+  }
+  const keeper = createMemoryKeepers({
+    ...ports,
+    fetch: (url, init) => fetch(url, init),
+    random: () => 1,
+  })
+  const cache = createKeyCache(ports.clock)
+  line = startLine({ now: iat, keys: createKeySource({ ...ports, cache, keeper }) })
+  rules = policyOf(issuer.jwksUri)
+  token = await issuer.mint({ iat, exp: iat + 840 })
+  for (let i = 0; i < 2; i++) expect(await ask()).toBe('passed')
+  expect(line.verified()).toBe(1)
+  expect(issuer.requests).toHaveLength(1)
+})
+afterEach(async () => {
+  await settle()
+  vi.restoreAllMocks()
+  await issuer.close()
+  expect(line.errors).toEqual([])
+})
+
+const ask = async (sent = token, under = rules) => (await line.ask(under, '/v1/x', sent)).code
+const settle = async () => {
+  while (left.length > 0) await Promise.all(left.splice(0))
+}
+
+describe('under a warm token, keys', () => {
+  /** The gate looks for a key it does not know, once it may. */
+  const refresh = async () => {
+    line.clock.at += COOLDOWN
+    expect(await ask(await issuer.mint({}, { kid: 'unknown' }))).toBe('key_unknown')
+    expect(issuer.requests).toHaveLength(2)
+    line.verified()
+  }
+
+  it('leave a warm token of a key that is gone without one', async () => {
+    await issuer.rotate({ keep: false })
+    await refresh()
+    for (let i = 0; i < 2; i++) expect(await ask()).toBe('key_unknown')
+    expect(line.verified()).toBe(0)
+    expect(await ask(await issuer.mint())).toBe('passed')
+  })
+
+  it('stay as they were where the issuer publishes none at all', async () => {
+    issuer.setKeys([])
+    line.clock.at += LIFETIME
+    line.verified()
+    for (let i = 0; i < 2; i++) expect(await ask()).toBe('passed')
+    expect(issuer.requests).toHaveLength(2)
+    expect(line.verified()).toBe(0)
+  })
+
+  it('count in the background too, from the request on that follows', async () => {
+    await issuer.rotate({ keep: false })
+    line.clock.at += LIFETIME / 2
+    expect(await ask()).toBe('passed')
+    await settle()
+    expect(await ask()).toBe('key_unknown')
+  })
+
+  it('refuse a warm token under the old name of another key', async () => {
+    const { jwk } = await createKey('ES256', 'key-1')
+    issuer.setKeys([jwk])
+    await refresh()
+    for (let i = 0; i < 2; i++) expect(await ask()).toBe('signature_invalid')
+    expect(line.verified()).toBe(2)
+  })
+
+  it('that are the same keep it warm', async () => {
+    await refresh()
+    for (let i = 0; i < 3; i++) expect(await ask()).toBe('passed')
+    expect(line.verified()).toBe(0)
+    expect(line.tokens.size).toBe(1)
+  })
+
+  it('that others have joined keep it warm, and those it had once do not', async () => {
+    const { jwk } = issuer
+    await issuer.rotate()
+    await refresh()
+    expect(await ask()).toBe('passed')
+    expect(line.verified()).toBe(0)
+    issuer.setKeys([issuer.jwk])
+    line.clock.at += LIFETIME
+    expect(await ask()).toBe('key_unknown')
+    issuer.setKeys([jwk])
+    line.clock.at += COOLDOWN
+    for (let i = 0; i < 2; i++) expect(await ask()).toBe('passed')
+    expect(line.verified()).toBe(1)
+  })
+
+  it('that are past their life are asked for before it passes', async () => {
+    await issuer.rotate({ keep: false })
+    line.clock.at += LIFETIME
+    expect(await ask()).toBe('key_unknown')
+  })
+
+  it('that cannot be asked for do not take those away that are known', async () => {
+    issuer.fail('destroy')
+    line.clock.at += LIFETIME
+    line.verified()
+    for (let i = 0; i < 3; i++) expect(await ask()).toBe('passed')
+    expect(line.verified()).toBe(0)
+  })
+
+  it('of another place refuse it, whatever they are called', async () => {
+    const other = await createIssuer({ kid: 'key-1' })
+    try {
+      const moved = policyOf(other.jwksUri)
+      for (let i = 0; i < 2; i++) expect(await ask(token, moved)).toBe('signature_invalid')
+      expect(await ask()).toBe('passed')
+    } finally {
+      await other.close()
+    }
+  })
+
+  it('that cannot be had at another place are not those of the old', async () => {
+    const nowhere = policyOf('http://127.0.0.1:1/jwks')
+    expect(await ask(token, nowhere)).toBe('keys_unavailable')
+    expect(await ask()).toBe('passed')
+  })
+})

@@ -1,0 +1,370 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { forgottenAt, NOTHING_SPENT, type Spent, takeOne } from '../../../src/core/model/bucket.ts'
+import type { Quotas } from '../../../src/core/model/limit.ts'
+import { tries } from '../../kit/property.ts'
+
+const DAY = 86_400_000
+/** Noon, UTC. */
+const NOON = 20_000 * DAY + DAY / 2
+const TEN: Quotas = { bucket: { limit: 10, period: 60_000 } }
+
+/** A count that goes on from call to call, as its keeper has it. */
+const counting = (quotas: Quotas, from: Spent = NOTHING_SPENT) => {
+  let spent = from
+  return {
+    spent: () => spent,
+    take(time: number, { spend = true, by = quotas } = {}) {
+      const taken = takeOne(spent, by, { time, spend })
+      spent = taken.spent ?? spent
+      return taken.outcome
+    },
+  }
+}
+
+const times = (count: number, call: () => { readonly ok: boolean }): number =>
+  Array.from({ length: count }, call).filter(({ ok }) => ok).length
+
+describe('a bucket', () => {
+  it('lets as many through at once as it holds, and says what is left', () => {
+    const { take } = counting(TEN)
+    expect(take(NOON)).toEqual({ ok: true, value: { bucket: { left: 9, reset: 6 } } })
+    expect(times(20, () => take(NOON))).toBe(9)
+    expect(take(NOON)).toEqual({
+      ok: false,
+      reason: { bucket: { left: 0, reset: 6 }, retryAfter: 6 },
+    })
+  })
+
+  it.each([
+    [1, 0, 6],
+    [5_999, 0, 1],
+    [6_000, 1, 0],
+    [11_999, 1, 0],
+    [12_000, 2, 0],
+    [59_999, 9, 0],
+    [60_000, 10, 0],
+    [9 * DAY, 10, 0],
+  ])('refills evenly: after %i ms %i more', (later, more, retryAfter) => {
+    const { take } = counting(TEN)
+    times(10, () => take(NOON))
+    const first = take(NOON + later, { spend: false })
+    expect(first.ok).toBe(more > 0)
+    if (!first.ok) expect(first.reason.retryAfter).toBe(retryAfter)
+    expect(times(20, () => take(NOON + later))).toBe(more)
+  })
+
+  it('that is refused owes nothing more', () => {
+    const count = counting(TEN)
+    times(10, () => count.take(NOON))
+    const before = count.spent()
+    times(1_000, () => count.take(NOON + 5_000))
+    expect(count.spent()).toBe(before)
+    expect(count.take(NOON + 6_000).ok).toBe(true)
+  })
+
+  it('is looked at without spending', () => {
+    const count = counting(TEN)
+    expect(count.take(NOON, { spend: false })).toEqual({
+      ok: true,
+      value: { bucket: { left: 10, reset: 0 } },
+    })
+    expect(count.spent()).toBe(NOTHING_SPENT)
+  })
+
+  it('refills nothing while a clock goes back, nor twice when it comes again', () => {
+    const { take } = counting(TEN)
+    times(10, () => take(NOON))
+    expect(take(NOON - DAY).ok).toBe(false)
+    expect(take(NOON - 1).ok).toBe(false)
+    expect(take(NOON + 5_999).ok).toBe(false)
+    expect(times(5, () => take(NOON + 6_000))).toBe(1)
+    expect(times(5, () => take(NOON - DAY / 2))).toBe(0)
+    expect(times(5, () => take(NOON + 11_999))).toBe(0)
+  })
+
+  it.each<[string, Quotas, number]>([
+    ['a smaller one is as empty as it can be', { bucket: { limit: 4, period: 60_000 } }, 0],
+    ['a larger one has the rest', { bucket: { limit: 20, period: 60_000 } }, 13],
+    ['another period, the same rest', { bucket: { limit: 10, period: 1_000 } }, 3],
+    ['a long period, the same rest', { bucket: { limit: 10, period: DAY } }, 3],
+    ['the same, the same rest', TEN, 3],
+  ])('changes with its rule: %s', (_, by, rest) => {
+    const { take } = counting(TEN)
+    times(7, () => take(NOON))
+    expect(times(50, () => take(NOON, { by }))).toBe(rest)
+  })
+
+  it('keeps what it is owed while others call without it, and is paid back as ever', () => {
+    const { take } = counting(TEN)
+    const beside = (time: number) => take(time, { by: { daily: 1_000 } })
+    let passed = 0
+    for (let i = 0; i < 50; i++) {
+      passed += times(1, () => take(NOON))
+      expect(beside(NOON).ok).toBe(true)
+    }
+    expect(passed).toBe(10)
+    expect(beside(NOON + 3_000).ok).toBe(true)
+    expect(take(NOON + 5_999).ok).toBe(false)
+    expect(times(5, () => take(NOON + 6_000))).toBe(1)
+  })
+
+  it.each([DAY + 1, 365 * DAY])(
+    'stays shut for no longer after a clock was %i ms ahead',
+    (ahead) => {
+      const { take } = counting(TEN)
+      times(10, () => take(NOON + ahead))
+      expect(take(NOON)).toMatchObject({ ok: false, reason: { retryAfter: 6 } })
+      expect(take(NOON + 5_999).ok).toBe(false)
+      expect(times(5, () => take(NOON + 6_000))).toBe(1)
+      expect(times(20, () => take(NOON + 66_000))).toBe(10)
+    },
+  )
+
+  it('that waits for a clock says how long', () => {
+    const { take } = counting(TEN)
+    times(10, () => take(NOON + DAY))
+    const refused = take(NOON)
+    expect(refused).toMatchObject({ ok: false, reason: { retryAfter: 86_406 } })
+    expect(take(NOON + 86_405_999).ok).toBe(false)
+    expect(take(NOON + 86_406_000).ok).toBe(true)
+  })
+
+  it('that is looked at after a clock was ahead stays as it is', () => {
+    const count = counting(TEN)
+    times(10, () => count.take(NOON + 2 * DAY))
+    const before = count.spent()
+    expect(count.take(NOON, { spend: false }).ok).toBe(false)
+    expect(count.spent()).toBe(before)
+  })
+
+  it('that shrank refills as the smaller one', () => {
+    const { take } = counting({ bucket: { limit: 1_000, period: 1_000 } })
+    times(1_000, () => take(NOON))
+    const by: Quotas = { bucket: { limit: 2, period: 2_000 } }
+    expect(take(NOON, { by }).ok).toBe(false)
+    expect(take(NOON + 1_000, { by }).ok).toBe(true)
+  })
+})
+
+describe('a day', () => {
+  it('is one of UTC, and begins anew', () => {
+    const { take } = counting({ daily: 3 })
+    expect(take(NOON)).toEqual({ ok: true, value: { day: { left: 2, reset: 43_200 } } })
+    expect(times(5, () => take(NOON + 1))).toBe(2)
+    const last = NOON + DAY / 2 - 1
+    expect(take(last)).toEqual({
+      ok: false,
+      reason: { day: { left: 0, reset: 1 }, retryAfter: 1 },
+    })
+    expect(times(5, () => take(last + 1))).toBe(3)
+  })
+
+  it('is not another because a clock goes back over midnight', () => {
+    const { take } = counting({ daily: 3 })
+    const midnight = NOON + DAY / 2
+    times(3, () => take(midnight))
+    expect(take(midnight - 1).ok).toBe(false)
+    expect(take(midnight).ok).toBe(false)
+  })
+
+  it('stands beside a bucket: what is refused by one counts for neither', () => {
+    const { take } = counting({ ...TEN, daily: 12 })
+    expect(times(20, () => take(NOON))).toBe(10)
+    expect(times(20, () => take(NOON + 60_000))).toBe(2)
+    expect(take(NOON + 60_000)).toEqual({
+      ok: false,
+      reason: {
+        bucket: { left: 8, reset: 12 },
+        day: { left: 0, reset: 43_140 },
+        retryAfter: 43_140,
+      },
+    })
+  })
+
+  it('keeps its count while others call without it, until it is over', () => {
+    const { take } = counting({ daily: 5 })
+    const beside = (time: number) => take(time, { by: { bucket: { limit: 1_000, period: 1_000 } } })
+    const passedAt = (time: number) => {
+      let passed = 0
+      for (let i = 0; i < 50; i++) {
+        passed += times(1, () => take(time))
+        expect(beside(time).ok).toBe(true)
+      }
+      return passed
+    }
+    expect(passedAt(NOON)).toBe(5)
+    expect(passedAt(NOON + DAY / 2 - 1)).toBe(0)
+    expect(passedAt(NOON + DAY / 2)).toBe(5)
+  })
+
+  it('counts as today after a clock was far ahead', () => {
+    const { take } = counting({ daily: 3 })
+    times(2, () => take(NOON + 365 * DAY))
+    expect(times(5, () => take(NOON))).toBe(1)
+    expect(take(NOON)).toMatchObject({ ok: false, reason: { retryAfter: 43_200 } })
+    expect(times(5, () => take(NOON + DAY / 2))).toBe(3)
+  })
+
+  it('that is new in a rule counts from now on', () => {
+    const { take } = counting(TEN)
+    times(5, () => take(NOON))
+    expect(times(9, () => take(NOON, { by: { ...TEN, daily: 2 } }))).toBe(2)
+  })
+})
+
+describe('what was spent', () => {
+  it.each<[string, Quotas, number, number]>([
+    ['a bucket, when it is full', TEN, 5, NOON + 30_000],
+    ['a day, when it is over', { daily: 9 }, 1, NOON + DAY / 2],
+    ['both, when both are', { ...TEN, daily: 9 }, 5, NOON + DAY / 2],
+  ])('may be forgotten: %s', (_, quotas, used, end) => {
+    const count = counting(quotas)
+    times(used, () => count.take(NOON))
+    expect(forgottenAt(count.spent())).toBe(end)
+    expect(count.take(end, { spend: false })).toEqual(
+      takeOne(NOTHING_SPENT, quotas, { time: end, spend: false }).outcome,
+    )
+  })
+})
+
+describe('over any times', () => {
+  const steps = fc.array(
+    fc.oneof(
+      { weight: 3, arbitrary: fc.constant(0) },
+      { weight: 5, arbitrary: fc.integer({ min: 0, max: 3_000 }) },
+      { weight: 1, arbitrary: fc.integer({ min: -100_000, max: 100_000 }) },
+    ),
+    { maxLength: 120 },
+  )
+  const limit = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(1, 7, 999_983, 1_000_000))
+  const period = fc.integer({ min: 1, max: 86_400 }).map((seconds) => seconds * 1_000)
+
+  it('no more pass in any window than the limit and its refill, and none of many is lost', () => {
+    fc.assert(
+      fc.property(limit, period, steps, (limit, period, steps) => {
+        const { take } = counting({ bucket: { limit, period } })
+        const passed: number[] = []
+        let time = NOON
+        let spent = 0
+        for (const step of steps) {
+          time += step
+          // A clock that goes back is the one of the last pass.
+          const now = Math.max(spent, time)
+          const outcome = take(time)
+          const { left, reset } = (outcome.ok ? outcome.value : outcome.reason).bucket ?? {}
+          expect(left).toBeGreaterThanOrEqual(0)
+          expect(left).toBeLessThanOrEqual(limit)
+          expect(reset).toBeGreaterThanOrEqual(0)
+          expect(reset).toBeLessThanOrEqual(period / 1_000)
+          if (outcome.ok) {
+            passed.push(now)
+            spent = now
+          } else {
+            const { retryAfter } = outcome.reason
+            expect(Number.isInteger(retryAfter) && retryAfter >= 1).toBe(true)
+            expect(take(now + retryAfter * 1_000, { spend: false }).ok).toBe(true)
+          }
+        }
+        for (const [i, from] of passed.entries()) {
+          for (const [j, to] of passed.entries()) {
+            if (j < i) continue
+            expect(j - i + 1).toBeLessThanOrEqual(
+              limit + Math.floor(((to - from) * limit) / period),
+            )
+          }
+        }
+      }),
+      tries(100),
+    )
+  })
+
+  const forward = fc.oneof(
+    { weight: 3, arbitrary: fc.constant(0) },
+    { weight: 5, arbitrary: fc.integer({ min: 0, max: 3_000 }) },
+    { weight: 1, arbitrary: fc.integer({ min: 0, max: DAY }) },
+  )
+  const calls = fc.array(fc.tuple(forward, fc.boolean()), { maxLength: 120 })
+
+  it.each<[string, 'bucket' | 'daily']>([
+    ['a bucket, while others call with a day only', 'bucket'],
+    ['a day, while others call with a bucket only', 'daily'],
+  ])('one quota is as if it were alone: %s', (_, own) => {
+    fc.assert(
+      fc.property(limit, period, limit, calls, (limit, period, daily, calls) => {
+        const both: Required<Quotas> = { bucket: { limit, period }, daily }
+        const quotas = own === 'bucket' ? { bucket: both.bucket } : { daily }
+        const by = own === 'bucket' ? { daily } : { bucket: both.bucket }
+        const [alone, beside] = [counting(quotas), counting(quotas)]
+        let time = NOON
+        for (const [step, isOther] of calls) {
+          time += step
+          if (isOther) beside.take(time, { by })
+          else expect(beside.take(time)).toEqual(alone.take(time))
+        }
+      }),
+      tries(100),
+    )
+  })
+
+  it('no more pass of those with both quotas, whichever of them others lack', () => {
+    fc.assert(
+      fc.property(
+        limit,
+        period,
+        limit,
+        fc.array(fc.tuple(forward, fc.constantFrom('both', 'bucket', 'daily', 'none')), {
+          maxLength: 120,
+        }),
+        (limit, period, daily, calls) => {
+          const bucket = { limit, period }
+          const sets = { both: { bucket, daily }, bucket: { bucket }, daily: { daily }, none: {} }
+          const { take } = counting({})
+          const passed: number[] = []
+          let time = NOON
+          for (const [step, by] of calls) {
+            time += step
+            if (take(time, { by: sets[by] }).ok && by === 'both') passed.push(time)
+          }
+          for (const [i, from] of passed.entries()) {
+            const ofDay = passed.filter((one) => Math.floor(one / DAY) === Math.floor(from / DAY))
+            expect(ofDay.length).toBeLessThanOrEqual(daily)
+            for (const [j, to] of passed.slice(i).entries()) {
+              expect(j + 1).toBeLessThanOrEqual(limit + Math.floor(((to - from) * limit) / period))
+            }
+          }
+        },
+      ),
+      tries(100),
+    )
+  })
+
+  it('rules may change at any time, and nothing is negative or without end', () => {
+    const quotas = fc.record(
+      { bucket: fc.record({ limit, period }), daily: limit },
+      { requiredKeys: [] },
+    )
+    fc.assert(
+      fc.property(fc.array(fc.tuple(quotas, fc.integer({ min: -DAY, max: DAY }))), (calls) => {
+        const count = counting({})
+        let time = NOON
+        for (const [by, step] of calls) {
+          time += step
+          const outcome = count.take(time, { by })
+          const { bucket, day } = outcome.ok ? outcome.value : outcome.reason
+          for (const left of [bucket, day]) {
+            if (!left) continue
+            expect(left.left).toBeGreaterThanOrEqual(0)
+            expect(left.reset).toBeLessThanOrEqual(86_400)
+          }
+          const { owed, used, at } = count.spent()
+          expect(Number.isSafeInteger(owed) && owed >= 0 && used >= 0).toBe(true)
+          expect(forgottenAt(count.spent()) - at).toBeLessThanOrEqual(DAY)
+          // A day at most, and one at most that a clock may have to catch up with.
+          if (!outcome.ok) expect(outcome.reason.retryAfter).toBeLessThanOrEqual(2 * 86_400)
+        }
+      }),
+      tries(100),
+    )
+  })
+})

@@ -1,0 +1,129 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { JsonObject } from '../../../src/core/json.ts'
+import { argumentText, resolveUse } from '../../../src/core/model/mcp-scopes.ts'
+import { readUseTemplate } from '../../../src/policy/scopes.ts'
+import { anyCharacter, tries } from '../../kit/property.ts'
+
+const template = (source: string) => {
+  const read = readUseTemplate(source)
+  if (!read.ok) throw new Error(read.reason)
+  return read.value
+}
+const resolve = (
+  source: string,
+  given: JsonObject,
+  params: Readonly<Record<string, string>> = {},
+) => resolveUse(template(source), new Map(Object.entries(params)), given)
+
+describe('an argument in a scope', () => {
+  it.each([
+    ['docs', 'docs'],
+    ['docs/a/b.txt', 'docs/a/b.txt'],
+    ['/etc/passwd', '/etc/passwd'],
+    ['~/x', '~/x'],
+    ['a..b', 'a..b'],
+    ['...', '...'],
+    ['.hidden/x', '.hidden/x'],
+    ['a'.repeat(256), 'a'.repeat(256)],
+    [7, '7'],
+    [-7, '-7'],
+    [-0, '0'],
+    [Number.MAX_SAFE_INTEGER, '9007199254740991'],
+  ])('%j is %j', (value, expected) => {
+    expect(argumentText(value)).toBe(expected)
+  })
+
+  it.each([
+    ...['', '/', '//', 'a/', 'a//b', '//a', '.', '..', './a', '../a', 'a/..', 'a/../b', '/..'],
+    ...['a/./b', 'a:b', 'a b', 'a%2e', 'a\\b', '*', 'a*', 'ä', '\uff0e\uff0e/a', 'a\n', '\u0000'],
+    ...['{x}', 'a?b', 'a#b', 'a,b', 'a'.repeat(257)],
+    ...[1.5, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, 1e21],
+    ...[true, false, null, undefined, [], ['a'], {}, { toString: () => 'a' }],
+  ])('%j is none', (value) => {
+    expect(argumentText(value)).toBeUndefined()
+  })
+})
+
+describe('a template of a use', () => {
+  it.each([
+    ['files:read', {}, {}, 'files:read'],
+    ['files:{arguments.path}', { path: 'a/b' }, {}, 'files:a/b'],
+    ['files:{arguments.at.path}:read', { at: { path: 'a' } }, {}, 'files:a:read'],
+    ['files:{tenant}:{arguments.n}', { n: 3 }, { tenant: 't1' }, 'files:t1:3'],
+    ['files:{arguments.a}:{arguments.b}', { a: 'x', b: 'y' }, {}, 'files:x:y'],
+    ['files:{tenant}', { tenant: 'evil' }, { tenant: 't1' }, 'files:t1'],
+    ['files:{arguments.path}', {}, { path: 'a' }, undefined],
+    ['files:{arguments.path}', { path: '../a' }, {}, undefined],
+    ['files:{arguments.a.b}', { 'a.b': 'x' }, {}, undefined],
+    ['files:{arguments.a.length}', { a: 'x' }, {}, undefined],
+    ['files:{arguments.a.0}', { a: ['x'] }, {}, undefined],
+    ['files:{arguments.constructor.name}', {}, {}, undefined],
+    ['files:{arguments.toString}', {}, {}, undefined],
+    ['files:{arguments.__proto__}', {}, {}, undefined],
+    ['files:{arguments.__proto__.x}', JSON.parse('{"__proto__":{"x":"a"}}'), {}, 'files:a'],
+    ['files:{tenant}', {}, {}, undefined],
+    ['files:{tenant}', {}, { tenant: 'a%2Fb' }, undefined],
+    ['files:{tenant}', {}, { tenant: 'a/b' }, undefined],
+  ] as const)('%s of %j and %j is %j', (source, given, params, expected) => {
+    expect(resolve(source, given, params)).toBe(expected)
+  })
+
+  const piece = fc.constantFrom(
+    'a',
+    '..',
+    '.',
+    '/',
+    '%',
+    '%2e',
+    ':',
+    '\\',
+    '*',
+    ' ',
+    'ä',
+    '~',
+    '\0',
+  )
+  const value = fc.oneof(
+    fc.array(piece, { maxLength: 6 }).map((parts) => parts.join('')),
+    fc.string({ unit: anyCharacter }),
+    fc.jsonValue(),
+  )
+  const name = fc.constantFrom('path', '__proto__', 'constructor', 'other')
+
+  it('never yields anything outside of its literal text, whatever it is called with', () => {
+    const given = fc
+      .array(fc.tuple(name, value), { maxLength: 4 })
+      .map((members) => Object.fromEntries(members) as JsonObject)
+    fc.assert(
+      fc.property(given, value, (members, param) => {
+        for (const hole of ['path', '__proto__', 'constructor', 'path.path']) {
+          const scope = resolve(`files:{id}:{arguments.${hole}}:read`, members, {
+            id: typeof param === 'string' ? param : JSON.stringify(param),
+          })
+          if (scope === undefined) continue
+          const [first, id, path = '', last, ...more] = scope.split(':')
+          expect([first, last, more]).toEqual(['files', 'read', []])
+          expect(id).toMatch(/^[A-Za-z0-9._~-]+$/)
+          expect(path).toMatch(/^[A-Za-z0-9._~/-]+$/)
+          expect(new URL(path, 'https://x.example/a/b/').pathname).toBe(
+            path.startsWith('/') ? path : `/a/b/${path}`,
+          )
+        }
+      }),
+      tries(300),
+    )
+  })
+
+  it('tells any two arguments apart', () => {
+    fc.assert(
+      fc.property(value, value, value, value, (a, b, c, d) => {
+        const one = resolve('x:{arguments.a}:{arguments.b}', { a, b })
+        const other = resolve('x:{arguments.a}:{arguments.b}', { a: c, b: d })
+        if (one === undefined || one !== other) return
+        expect([String(a), String(b)]).toEqual([String(c), String(d)])
+      }),
+      tries(100),
+    )
+  })
+})

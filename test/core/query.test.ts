@@ -1,0 +1,59 @@
+import { expect, it } from 'vitest'
+import {
+  ambiguousParameter,
+  hasAccessToken,
+  methodsNamed,
+  queryValues,
+} from '../../src/core/query.ts'
+
+it.each([
+  ['', []],
+  ['?a=1', ['1']],
+  ['?a=1&b=2&a=3', ['1', '3']],
+  ['?%61=1', ['1']],
+  ['?a', ['']],
+  ['?A=1', []],
+  ['?b=a=1', []],
+  ['?a=x=y', ['x=y']],
+  ['?a=x+y%2B', ['x y+']],
+  ['?a=%EF%BB%BFx', ['\ufeffx']],
+  ['?a=%FF', ['%FF']],
+])('queryValues(%j, a)', (query, values) => {
+  expect(queryValues(query, 'a')).toEqual(values)
+})
+
+it.each([
+  ['?user_id=1&user=2&id=3', undefined],
+  ['?q[user_id]=1', undefined],
+  ['?user_id=%0A', 'user_id'],
+  ['?q=%0A', undefined],
+  ['?userId=1', 'user_id'],
+  ['?user[id=1', 'user_id'],
+  ['?user-id=1', 'user_id'],
+  ['?[]=1', 'user_id'],
+  ['?plan.b=1', 'plan'],
+  ['?_=1', undefined],
+  ['?&&=&', undefined],
+])('ambiguousParameter(%j, [user_id, plan]) is %j', (query, name) => {
+  expect(ambiguousParameter(query, ['user_id', 'plan'])).toBe(name)
+  expect(ambiguousParameter(query, [])).toBeUndefined()
+})
+
+it.each([
+  ['?access_token', true],
+  ['?x=access_token', false],
+  ['?accessToken=1&token=1', false],
+  ['?%61ccess%5ftoken=1', true],
+  ['?%EF%BD%81ccess_token=1', true],
+])('hasAccessToken(%j) is %j', (query, has) => {
+  expect(hasAccessToken(query)).toBe(has)
+})
+
+it.each([
+  ['?_method=put&method=DELETE&payment_method=x', ['PUT']],
+  ['?[_method]=PUT', ['PUT']],
+  ['?x-http-method=A&X_HTTP_Method_Override=B&x.method.override=C', ['A', 'B', 'C']],
+  ['?_method', []],
+])('methodsNamed(%j) is %j', (query, methods) => {
+  expect(methodsNamed(query)).toEqual(methods)
+})

@@ -1,0 +1,114 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  connectionOptions,
+  cut,
+  foldedName,
+  headerText,
+  isIdentityText,
+} from '../../src/core/text.ts'
+import { anyCharacter, tries } from '../kit/property.ts'
+
+it.each([
+  ['a', true],
+  ['agent 1/€ 😀', true],
+  ['__proto__', true],
+  ['', false],
+  ['a\0', false],
+  ['a\r\nX-Agent-Id: root', false],
+  ['a\tb', false],
+  ['a\x7f', false],
+  ['a\x85', false],
+  ['a\x9f', false],
+  ['\ud800', false],
+  ['a\udc00b', false],
+  ['\udc00\ud800', false],
+  ['a'.repeat(2_048), true],
+  ['a'.repeat(2_049), false],
+  [undefined, false],
+  [null, false],
+  [1, false],
+  [['a'], false],
+  [{ toString: () => 'a' }, false],
+])('isIdentityText(%j) is %s', (value, holds) => {
+  expect(isIdentityText(value)).toBe(holds)
+})
+
+describe('headerText', () => {
+  it.each([
+    ['agent-1', 'agent-1'],
+    ['https://auth.example.com', 'https://auth.example.com'],
+    ['a b', 'a%20b'],
+    ['a,b', 'a%2Cb'],
+    ['50%', '50%25'],
+    ['%2C', '%252C'],
+    ['"\\"', '%22%5C%22'],
+    ['\r\n', '%0D%0A'],
+    ['\0\x7f', '%00%7F'],
+    ['ä', '%C3%A4'],
+    ['\x80', '%C2%80'],
+    ['€', '%E2%82%AC'],
+    ['😀', '%F0%9F%98%80'],
+    ["!#$&'()*+-./:;<=>?@[]^_`{|}~", "!#$&'()*+-./:;<=>?@[]^_`{|}~"],
+  ])('%j is %s', (text, value) => {
+    expect(headerText(text)).toBe(value)
+  })
+
+  const text = fc.oneof(
+    fc.string({ unit: anyCharacter }),
+    fc.string({ unit: fc.constantFrom('%', '2', 'C', ',', ' ', '"', '\\', 'ä', '\n', '😀') }),
+  )
+
+  it('is visible ASCII without separators, and decodes to the text', () => {
+    fc.assert(
+      fc.property(text, (one) => {
+        const value = headerText(one)
+        expect(value).toMatch(/^[\x21-\x7e]*$/)
+        expect(value).not.toMatch(/[,"\\]|%(?![0-9A-F]{2})/)
+        expect(decodeURIComponent(value)).toBe(one)
+      }),
+      tries(100),
+    )
+  })
+
+  it('gives two texts two values', () => {
+    fc.assert(
+      fc.property(text, text, (a, b) => {
+        expect(headerText(a) === headerText(b)).toBe(a === b)
+      }),
+      tries(100),
+    )
+  })
+})
+
+describe('foldedName', () => {
+  it.each([
+    ["X_A.b~C!1'", 'x-a-b-c-1-'],
+    ['x-agent-id', 'x-agent-id'],
+    ['X-Agent-Id', 'x-agent-id'],
+  ])('reads %s as the laxest server does', (name, folded) => {
+    expect(foldedName(name)).toBe(folded)
+  })
+})
+
+it.each([
+  ['', 0, ''],
+  ['abc', 3, 'abc'],
+  ['abcd', 3, 'abc…'],
+  ['😀😀', 2, '😀😀'],
+  ['😀😀😀', 2, '😀😀…'],
+  ['a😀b😀c', 2, 'a😀…'],
+  ['a'.repeat(1_000_000), 2, 'aa…'],
+])('the first characters of a text are cut whole', (text, length, expected) => {
+  expect(cut(text, length)).toBe(expected)
+})
+
+it.each([
+  [null, []],
+  ['keep-alive', []],
+  ['close, X_Hop ,x-hop,x.hop', ['close', 'x-hop']],
+  ['a,,', ['a', '']],
+  [`${'a,'.repeat(30_000)}z`, ['a', 'z']],
+])('connectionOptions(%.20s) are each there once, found at once', (value, names) => {
+  expect(connectionOptions(value)).toEqual(new Set(names))
+})

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest'
+import { ANSWERS, type Answer, type Denial, type DenialParams } from '../../../src/core/denial.ts'
+import { challenge } from '../../../src/gateway/answer/challenge.ts'
+import { routeOf, scopesOf } from '../../kit/facts.ts'
+import { mcpFacts } from '../../kit/mcp-facts.ts'
+
+const denialOf = (answer: Answer, params?: DenialParams): Denial => ({
+  code: 'a_code',
+  answer,
+  summary: 'It is so',
+  hint: 'Do so',
+  detail: { secret: 'detail-secret' },
+  ...(params && { params }),
+})
+
+const METADATA = 'resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"'
+const all = routeOf('GET /x', { scopes: scopesOf('all', 'a', 'b:{id}', 'c') })
+const any = routeOf('GET /x', { scopes: scopesOf('any', 'b:{id}', 'a', 'c') })
+const none = routeOf('GET /x')
+
+describe('challenge', () => {
+  it.each([
+    ['unauthenticated', all, undefined, `Bearer realm="api.example.com", scope="a c", ${METADATA}`],
+    ['unauthenticated', any, undefined, `Bearer realm="api.example.com", scope="a", ${METADATA}`],
+    ['unauthenticated', none, undefined, `Bearer realm="api.example.com", ${METADATA}`],
+    [
+      'invalidRequest',
+      all,
+      undefined,
+      `Bearer realm="api.example.com", error="invalid_request", error_description="It is so", ${METADATA}`,
+    ],
+    [
+      'invalidToken',
+      all,
+      undefined,
+      `Bearer realm="api.example.com", error="invalid_token", error_description="It is so", ${METADATA}`,
+    ],
+    [
+      'insufficientScope',
+      all,
+      { requiredScopes: ['a', 'b:7', 'c'] },
+      `Bearer realm="api.example.com", error="insufficient_scope", error_description="It is so", scope="a b:7 c", ${METADATA}`,
+    ],
+    [
+      'insufficientScope',
+      any,
+      { anyOf: ['b:7', 'a'] },
+      `Bearer realm="api.example.com", error="insufficient_scope", error_description="It is so", scope="b:7", ${METADATA}`,
+    ],
+    [
+      'stepUp',
+      all,
+      { acrValues: ['urn:x:mfa', 'phr'], maxAge: 300 },
+      `Bearer realm="api.example.com", error="insufficient_user_authentication", error_description="It is so", acr_values="urn:x:mfa phr", max_age="300", ${METADATA}`,
+    ],
+    [
+      'stepUp',
+      all,
+      { acrValues: ['phr'] },
+      `Bearer realm="api.example.com", error="insufficient_user_authentication", error_description="It is so", acr_values="phr", ${METADATA}`,
+    ],
+    [
+      'stepUp',
+      none,
+      { maxAge: 1 },
+      `Bearer realm="api.example.com", error="insufficient_user_authentication", error_description="It is so", max_age="1", ${METADATA}`,
+    ],
+  ] as const)('of %s', (answer, route, params, value) => {
+    expect(challenge(denialOf(answer, params), route)).toBe(value)
+  })
+
+  it.each([
+    [
+      'https://api.example.com:8443/',
+      'api.example.com:8443',
+      'https://api.example.com:8443/.well-known/oauth-protected-resource',
+    ],
+    [
+      'https://api.example.com/v1/mcp',
+      'api.example.com',
+      'https://api.example.com/.well-known/oauth-protected-resource/v1/mcp',
+    ],
+  ])('names the metadata of %s (RFC 9728 §3.1)', (resource, realm, metadata) => {
+    expect(challenge(denialOf('unauthenticated'), routeOf('GET /x', { resource }))).toBe(
+      `Bearer realm="${realm}", resource_metadata="${metadata}"`,
+    )
+  })
+
+  it.each((Object.keys(ANSWERS) as Answer[]).filter((one) => !('challenge' in ANSWERS[one])))(
+    'is absent from %s',
+    (answer) => {
+      expect(challenge(denialOf(answer), all)).toBeUndefined()
+    },
+  )
+})
+
+it('names scopes that are offered to who has no token, and to nobody else', () => {
+  const { route } = mcpFacts({ tools: { x: ['b'] }, offered_scopes: ['b', 'a'] }, { scopes: ['a'] })
+  const offering = { ...route, resource: 'https://api.example.com' }
+  expect(challenge(denialOf('unauthenticated'), offering)).toContain('scope="a b"')
+  expect(challenge(denialOf('invalidToken'), offering)).not.toContain('scope=')
+  const needed = { requiredScopes: ['a'] }
+  expect(challenge(denialOf('insufficientScope', needed), offering)).toContain('scope="a"')
+})

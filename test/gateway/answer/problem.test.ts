@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest'
+import { ANSWERS, type Answer, answerRow, type Denial } from '../../../src/core/denial.ts'
+import { problem } from '../../../src/gateway/answer/problem.ts'
+import { routeOf } from '../../kit/facts.ts'
+
+const denialOf = (answer: Answer, changes: Partial<Denial> = {}): Denial => ({
+  code: 'a_code',
+  answer,
+  summary: 'It is so',
+  hint: 'Do so',
+  detail: { aud: 'detail-secret', nested: { key: 'detail-secret' } },
+  ...changes,
+})
+
+const answers = Object.keys(ANSWERS) as Answer[]
+const context = { requestId: 'request-1', method: 'GET', route: routeOf('GET /x') }
+
+describe('problem', () => {
+  it.each(answers)('answers %s with its row and nothing of the detail', async (answer) => {
+    const row = answerRow(answer)
+    const response = problem(denialOf(answer), context)
+    const text = await response.text()
+    expect(response.status).toBe(row.status)
+    expect(JSON.parse(text)).toEqual({
+      type: 'https://edgewarden.dev/denials#a_code',
+      title: 'It is so',
+      status: row.status,
+      code: 'a_code',
+      ...(row.error && { error: row.error }),
+      request_id: 'request-1',
+      hint: 'Do so',
+    })
+    const headers = Object.fromEntries(response.headers)
+    expect(headers).toMatchObject({
+      'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
+      'x-request-id': 'request-1',
+    })
+    expect('www-authenticate' in headers).toBe(row.challenge === true)
+    expect(headers['retry-after']).toBe(row.retryAfter && String(row.retryAfter))
+    expect(text + JSON.stringify(headers)).not.toContain('detail-secret')
+  })
+
+  it.each(answers)('answers HEAD with the same head and no body (%s)', async (answer) => {
+    const get = problem(denialOf(answer), context)
+    const head = problem(denialOf(answer), { ...context, method: 'HEAD' })
+    expect(await head.text()).toBe('')
+    expect(head.status).toBe(get.status)
+    expect([...head.headers]).toEqual([...get.headers])
+  })
+
+  it.each<[Denial['params'], object, string | null]>([
+    [{ requiredScopes: ['a', 'b'] }, { required_scopes: ['a', 'b'] }, null],
+    [{ anyOf: ['a', 'b'] }, { any_of: ['a', 'b'] }, null],
+    [{ allow: ['GET', 'HEAD'] }, {}, 'GET, HEAD'],
+  ])('says what %j says', async (params, body, allow) => {
+    const response = problem(denialOf('forbidden', { params: params ?? {} }), context)
+    expect(response.headers.get('allow')).toBe(allow)
+    expect(await response.json()).toMatchObject(body)
+  })
+
+  it('says what a user must do in the challenge, and nowhere else', async () => {
+    const denial = denialOf('stepUp', { params: { acrValues: ['urn:x:mfa'], maxAge: 300 } })
+    const response = problem(denial, context)
+    expect(response.headers.get('www-authenticate')).toMatch(
+      /error="insufficient_user_authentication".* acr_values="urn:x:mfa", max_age="300"/,
+    )
+    const body = await response.json()
+    expect(body).toMatchObject({ status: 401, error: 'insufficient_user_authentication' })
+    expect(JSON.stringify(body)).not.toMatch(/urn:x:mfa|300/)
+  })
+
+  it('has no challenge before the route is known, and takes further members', async () => {
+    const response = problem(
+      denialOf('unauthenticated'),
+      { requestId: 'r', method: 'GET' },
+      { at: 7 },
+    )
+    expect(response.headers.has('www-authenticate')).toBe(false)
+    expect(await response.json()).toMatchObject({ at: 7, code: 'a_code' })
+  })
+})

@@ -1,0 +1,239 @@
+import { describe, expect, it } from 'vitest'
+import { denials } from '../../../src/core/denial.ts'
+import type { Decision } from '../../../src/core/guard.ts'
+import type { McpMessage } from '../../../src/core/model/mcp.ts'
+import { isRecorded, recordOf } from '../../../src/gateway/answer/record.ts'
+import {
+  accessOf,
+  admissionFor,
+  agentOf,
+  credentialOf,
+  ISSUER,
+  issuerOf,
+  routeOf,
+} from '../../kit/facts.ts'
+import { callOf, operationOf } from '../../kit/mcp-facts.ts'
+
+const deny = denials({
+  refused: ['forbidden', 'It is refused', 'Do not ask'],
+  broken: ['badOrigin', 'The origin is broken', 'Wait'],
+})
+
+type Mode = 'enforce' | 'shadow'
+
+const known = (mode: Mode) => ({ route: routeOf('GET /x', { mode }) })
+const decisionOf = (outcome: Decision['outcome'], mode: Mode = 'enforce', more: object = {}) =>
+  ({
+    outcome,
+    known: { ...known(mode), ...more },
+    waits: {},
+    ...(outcome === 'denied' && { denial: deny('refused') }),
+  }) as unknown as Decision
+
+const ALLOWED = decisionOf('passed')
+
+/** Numbers from 0 to 1 that are the same on each run (Park and Miller, "minimal standard"). */
+const seeded = (seed: number) => () => {
+  seed = (seed * 48_271) % 2_147_483_647
+  return (seed - 1) / 2_147_483_646
+}
+const never = () => {
+  throw new Error('nothing is left to chance here')
+}
+
+describe('isRecorded', () => {
+  it.each([
+    [0.001, 1],
+    [0.01, 2],
+    [0.25, 3],
+    [0.5, 4],
+    [0.9, 5],
+    [0.999, 6],
+  ])('writes a share of %d of the allowed', (allowed, seed) => {
+    const random = seeded(seed)
+    const asked = 10_000
+    let written = 0
+    for (let i = 0; i < asked; i++) {
+      if (isRecorded(ALLOWED, undefined, { allowed }, random)) written++
+    }
+    const deviation = Math.sqrt(asked * allowed * (1 - allowed))
+    expect(Math.abs(written - asked * allowed)).toBeLessThan(4 * deviation)
+  })
+
+  it.each([
+    [0, 0],
+    [0, 0.5],
+    [0, 1 - 2 ** -53],
+    [0.5, 0.5],
+  ])('does not write an allowed one at %d where chance says %d', (allowed, chance) => {
+    expect(isRecorded(ALLOWED, undefined, { allowed }, () => chance)).toBe(false)
+  })
+
+  it('writes every allowed one at 1, where there is no policy, and unless told', () => {
+    expect(isRecorded(ALLOWED, undefined, { allowed: 1 }, never)).toBe(true)
+    expect(isRecorded(ALLOWED, undefined, undefined, never)).toBe(true)
+    expect(isRecorded(decisionOf('ended'), undefined, undefined, never)).toBe(true)
+  })
+
+  it.each<[string, Decision, boolean]>([
+    ['a denial', decisionOf('denied'), false],
+    ['what shadow mode lets through', decisionOf('denied', 'shadow'), false],
+    ['an allowed one that its origin failed', ALLOWED, true],
+    ['a refusal of an endpoint', decisionOf('ended'), true],
+    ['what shadow mode lets through to a broken origin', decisionOf('denied', 'shadow'), true],
+  ])('writes %s whatever the share', (_name, decision, failed) => {
+    const denial = failed ? deny('broken') : undefined
+    expect(isRecorded(decision, denial, { allowed: 0 }, never)).toBe(true)
+  })
+})
+
+const lineOf = (...given: Parameters<typeof recordOf>) => JSON.parse(recordOf(...given))
+
+describe('recordOf', () => {
+  const context = { id: 'id', time: 0, requestId: 'request-1' }
+  const row = (decision: Decision, denial?: 'broken') =>
+    lineOf(decision, { ...context, denial: denial && deny(denial) })
+
+  it.each<[string, Decision, 'broken' | undefined, object]>([
+    ['allowed', ALLOWED, undefined, { decision: 'allowed', mode: 'enforce' }],
+    ['denied', decisionOf('denied'), undefined, { decision: 'denied', code: 'refused' }],
+    [
+      'denied, but let through',
+      decisionOf('denied', 'shadow'),
+      undefined,
+      { decision: 'allowed', code: 'refused', would_deny: true, mode: 'shadow' },
+    ],
+    [
+      'let through to a broken origin',
+      decisionOf('denied', 'shadow'),
+      'broken',
+      { decision: 'denied', code: 'broken', would_deny: true, mode: 'shadow' },
+    ],
+    [
+      'allowed in shadow mode',
+      decisionOf('passed', 'shadow'),
+      undefined,
+      { decision: 'allowed', mode: 'shadow' },
+    ],
+    ['allowed to a broken origin', ALLOWED, 'broken', { decision: 'denied', code: 'broken' }],
+  ])('%s', (_name, decision, denial, expected) => {
+    const { decision: said, code, would_deny, mode } = row(decision, denial)
+    expect({ decision: said, code, would_deny, mode }).toEqual({ mode: 'enforce', ...expected })
+  })
+
+  it('names the version where it is known', () => {
+    expect(lineOf(ALLOWED, { ...context, version: 'v-1', colo: 'AMS' })).toMatchObject({
+      version: 'v-1',
+      colo: 'AMS',
+    })
+    expect(row(ALLOWED)).not.toHaveProperty('version')
+  })
+
+  it('names what the origin has said of itself, cut short', () => {
+    const origin = { status: 502, requestId: 'r'.repeat(500) }
+    expect(lineOf(ALLOWED, { ...context, origin })).toMatchObject({
+      request_id: 'request-1',
+      origin_status: 502,
+      origin_request_id: 'r'.repeat(128),
+    })
+    expect(lineOf(ALLOWED, { ...context, origin: { status: 200 } })).not.toHaveProperty(
+      'origin_request_id',
+    )
+  })
+
+  it('says the same of a request whose token was decided on before', () => {
+    const admission = admissionFor()
+    const facts = { access: accessOf(), agent: agentOf({ workflowId: 'run-1' }), admission }
+    const { admission: _, ...fresh } = facts
+    const lines = [facts, facts, fresh].map((one) => row(decisionOf('passed', 'enforce', one)))
+    expect(lines[0]).toMatchObject({ agent: 'planner', workflow: 'run-1', route: 'GET /x' })
+    expect(lines).toEqual([lines[2], lines[2], lines[2]])
+  })
+
+  it.each<Mode>(['enforce', 'shadow'])('claims nothing unverified in mode %s', (mode) => {
+    const credential = credentialOf({ claimedIssuer: 'i'.repeat(500), kid: 'k'.repeat(500) })
+    const line = row(decisionOf('denied', mode, { credential, issuer: issuerOf() }))
+    expect(line).toMatchObject({ claimed_issuer: 'i'.repeat(128), claimed_kid: 'k'.repeat(128) })
+    for (const name of ['issuer', 'kid', 'agent', 'client', 'jti', 'subject', 'workflow']) {
+      expect(line[name]).toBeUndefined()
+    }
+    const token = { issuer: issuerOf(), key: { kid: 'key-1' } }
+    const verified = { token, access: accessOf(), agent: agentOf({ workflowId: 'run-1' }) }
+    const named = row(decisionOf('denied', mode, { credential, issuer: issuerOf(), ...verified }))
+    expect(named).toMatchObject({
+      issuer: ISSUER,
+      kid: 'key-1',
+      agent: 'planner',
+      client: 'app',
+      jti: 'token-1',
+      subject: 'alice',
+      workflow: 'run-1',
+    })
+    expect(named).not.toHaveProperty('claimed_issuer')
+    expect(named).not.toHaveProperty('claimed_kid')
+  })
+})
+
+describe('what was asked of an MCP server', () => {
+  const written = (operation: object) =>
+    lineOf(decisionOf('passed', 'enforce', { operation }), { id: 'i', time: 0, requestId: 'r' }).mcp
+  const call = (name: string): McpMessage => ({
+    ...callOf(name, { secret: 'hush' }),
+    params: { secret: 'hush' },
+  })
+
+  it.each<[object, unknown]>([
+    [{ kind: 'http', method: 'POST' }, undefined],
+    [operationOf([call('free')]), { method: 'tools/call', name: 'free', revision: '2025-11-25' }],
+    [
+      operationOf([call('x'.repeat(300)), { method: 'y'.repeat(300) }]),
+      {
+        batch: [{ method: 'tools/call', name: 'x'.repeat(128) }, { method: 'y'.repeat(128) }],
+        revision: '2025-11-25',
+      },
+    ],
+    [
+      operationOf([
+        {
+          id: 1,
+          method: 'resources/read',
+          use: { kind: 'resources', name: 'https://h.example/x?sig=hush#hush', arguments: {} },
+        },
+      ]),
+      { method: 'resources/read', name: 'https://h.example/x', revision: '2025-11-25' },
+    ],
+    [operationOf([{ id: 1, method: 'ping' }]), { method: 'ping', revision: '2025-11-25' }],
+    [operationOf([], { method: 'GET' }), { revision: '2025-11-25' }],
+    [{ kind: 'mcp', method: 'GET', messages: [] }, undefined],
+    [{ kind: 'mcp', method: 'POST', messages: [{ id: 4 }] }, undefined],
+  ])('%j is written as %j', (operation, expected) => {
+    const mcp = written(operation)
+    expect(mcp).toEqual(expected)
+    expect(JSON.stringify(mcp) ?? '').not.toContain('hush')
+  })
+
+  it('is every message of a batch, also of one', () => {
+    const named = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({ method: 'tools/call', name: `t${i}` }))
+    for (const count of [1, 2, 50]) {
+      const calls = named(count).map(({ name }) => call(name))
+      expect(written(operationOf(calls, { isBatch: true }))).toEqual({
+        batch: named(count),
+        revision: '2025-11-25',
+      })
+    }
+  })
+
+  it('is every resource of a subscription', () => {
+    const [use, ...more] = ['a:1', 'a:2', `a:${'3'.repeat(300)}`].map(
+      (name) => ({ kind: 'resources', name, arguments: {} }) as const,
+    )
+    const message: McpMessage = { id: 1, method: 'subscriptions/listen', ...(use && { use }), more }
+    expect(written(operationOf([message]))).toEqual({
+      method: 'subscriptions/listen',
+      name: 'a:1',
+      more: ['a:2', `a:${'3'.repeat(126)}`],
+      revision: '2025-11-25',
+    })
+  })
+})

@@ -1,0 +1,506 @@
+import { Hono } from 'hono'
+import { describe, expect, it } from 'vitest'
+import { LIMITS } from '../../../src/core/limits.ts'
+import type { AdminReach, Issuer } from '../../../src/core/model/issuer.ts'
+import type { Policy } from '../../../src/core/model/policy.ts'
+import type { RevocationStore } from '../../../src/core/model/ports.ts'
+import {
+  type Mode,
+  type RevocationSubject,
+  revocationId,
+} from '../../../src/core/model/revocation.ts'
+import type { AccessToken, AgentIdentity } from '../../../src/core/model/token.ts'
+import { problem } from '../../../src/gateway/answer/problem.ts'
+import type { GateEnv } from '../../../src/gateway/apps/context.ts'
+import { revocationsApp } from '../../../src/gateway/apps/revocations.ts'
+import type { GatePorts } from '../../../src/gateway/ports.ts'
+import { createMemoryRevocations } from '../../../src/revocation/memory.ts'
+import { anyRooms } from '../../kit/facts.ts'
+
+const NOW = 1_800_000_000
+const DAY = 24 * 60 * 60
+const TOLERANCE = 5
+const OPS = 'https://ops.example'
+const ACME = 'https://auth.acme.example'
+const LONG = 'https://auth.long.example'
+
+/** Its actors count, its tokens do not. */
+const ACTORS = 'https://actors.example'
+const delegation = { maxDepth: 3, requireActor: false, issuers: new Set([ACTORS]) }
+
+const issuer = (name: string, maxLifetime: number, admin: AdminReach) =>
+  ({
+    name,
+    issuer: name,
+    maxLifetime,
+    admin,
+    agentPrefix: `${name}#`,
+    delegation,
+  }) as Partial<Issuer> as Issuer
+
+const policyOf = (admin: AdminReach, longest = 900) =>
+  ({
+    gate: { clockTolerance: TOLERANCE, lift: new Set<string>() },
+    issuers: new Map(
+      [issuer(OPS, 60, admin), issuer(ACME, 900, false), issuer(LONG, longest, false)].map(
+        (one) => [one.issuer, one],
+      ),
+    ),
+  }) as unknown as Policy
+
+const access: AccessToken = {
+  claims: {},
+  issuer: OPS,
+  entry: issuer(OPS, 60, 'all'),
+  subject: 'ops-subject',
+  clientId: 'ops-client',
+  id: 'ops-token',
+  kid: 'ops-key',
+  issuedAt: NOW - 10,
+  expires: NOW + 50,
+  scopes: ['edgewarden:revoke'],
+}
+
+const agent: AgentIdentity = {
+  id: 'root',
+  name: `${OPS}#root`,
+  issuer: OPS,
+  workflowId: 'ops-run',
+  actors: [{ sub: 'helper', issuer: ACME }],
+}
+
+interface Setting {
+  readonly admin?: AdminReach
+  readonly longest?: number
+  readonly store?: RevocationStore
+  readonly capacity?: number
+}
+
+const gate = ({ admin = 'all', longest, store, capacity }: Setting = {}) => {
+  let now = NOW * 1000
+  const clock = { now: () => now }
+  const kept = store ?? createMemoryRevocations({ clock, ...(capacity && { capacity }) })
+  const app = new Hono<GateEnv>()
+    .use(async (c, next) => {
+      c.set('policy', policyOf(admin, longest))
+      const revocations = createMemoryRevocations({ clock })
+      c.set('ports', { store: kept, revocations, clock, bodies: anyRooms } as unknown as GatePorts)
+      c.set('access', access)
+      c.set('agent', agent)
+      c.set('deny', (denial, extra) =>
+        problem(denial, { requestId: 'test', method: c.req.method }, extra),
+      )
+      await next()
+    })
+    .route('/gate', revocationsApp)
+  const call = async (method: string, path = '', init: RequestInit = {}) => {
+    const response = await app.request(`/gate/revocations${path}`, { method, ...init })
+    const text = await response.text()
+    const body = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>
+    return { status: response.status, headers: response.headers, text, body }
+  }
+  return {
+    call,
+    post: (body: unknown, headers: Record<string, string> = {}) =>
+      call('POST', '', {
+        headers: { 'content-type': 'application/json', ...headers },
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+      }),
+    setNow: (seconds: number) => {
+      now = seconds * 1000
+    },
+  }
+}
+
+const token = (value: string, more: object = {}) => ({
+  kind: 'token',
+  issuer: ACME,
+  value,
+  ...more,
+})
+const idOf = (subject: RevocationSubject, mode: Mode = 'block') => revocationId(subject, mode)
+const paths = (body: Record<string, unknown>) =>
+  (body.problems as { path: string }[]).map(({ path }) => path)
+
+describe('POST /revocations', () => {
+  it('answers with the entry as it is kept', async () => {
+    const { post } = gate()
+    const { status, headers, body } = await post(token('t1', { reason: 'stolen' }))
+    expect(status).toBe(200)
+    expect(headers.get('cache-control')).toBe('no-store')
+    expect(body).toEqual({
+      revocations: [
+        {
+          id: await idOf({ kind: 'token', issuer: ACME, value: 't1' }),
+          kind: 'token',
+          issuer: ACME,
+          value: 't1',
+          mode: 'block',
+          expires: NOW + DAY,
+          reason: 'stolen',
+          created: NOW,
+          created_by: `${OPS} root`,
+          reach: 'all',
+        },
+      ],
+      shards: { total: 1, acknowledged: 1 },
+    })
+  })
+
+  const LATER = 2 * DAY
+  it.each<[string, object, number | undefined, object]>([
+    ['a token: a day', token('x'), undefined, { expires: NOW + DAY }],
+    [
+      'a token: the longest life and the clocks',
+      token('x'),
+      LATER,
+      { expires: NOW + LATER + 2 * TOLERANCE },
+    ],
+    [
+      'a token: its own, and as long as some gate takes it',
+      token('x', { expires: NOW + 1 }),
+      LATER,
+      { expires: NOW + 66 },
+    ],
+    ['before: now', token('x', { mode: 'before' }), undefined, { at: NOW, expires: NOW + DAY }],
+    [
+      'before: a day after at',
+      { kind: 'agent', issuer: ACME, value: 'x', mode: 'before', at: NOW - 100 },
+      undefined,
+      { at: NOW - 100, expires: NOW - 100 + DAY },
+    ],
+    [
+      'before: at within the tolerance',
+      token('x', { mode: 'before', at: NOW + TOLERANCE }),
+      undefined,
+      { at: NOW + TOLERANCE, expires: NOW + TOLERANCE + DAY },
+    ],
+    ['an agent: for good', { kind: 'agent', issuer: ACME, value: 'x' }, LATER, {}],
+    ['an issuer: for good, no value', { kind: 'issuer', issuer: ACME }, undefined, {}],
+  ])('fills in %s', async (_, entry, longest, expected) => {
+    const { post } = gate({ ...(longest && { longest }) })
+    const { status, body } = await post(entry)
+    expect(status).toBe(200)
+    const [stored] = body.revocations as Record<string, unknown>[]
+    const { id: _id, created: _c, created_by: _b, name: _n, reach, ...rest } = stored ?? {}
+    expect(reach).toBe('all')
+    const { kind, issuer, value, mode = 'block' } = entry as Record<string, unknown>
+    expect(rest).toEqual({ kind, issuer, ...(value !== undefined && { value }), mode, ...expected })
+  })
+
+  it('is the same entry when repeated', async () => {
+    const { post, call, setNow } = gate()
+    const [first] = (await post(token('t1'))).body.revocations as object[]
+    setNow(NOW + 20)
+    const second = (await post(token('t1', { reason: 'again' }))).body.revocations
+    expect(second).toEqual([
+      {
+        ...first,
+        reason: 'again',
+        expires: NOW + 20 + DAY,
+        renewed: NOW + 20,
+        renewed_by: `${OPS} root`,
+      },
+    ])
+    expect((await call('GET')).body.revocations).toHaveLength(1)
+  })
+
+  it('takes a list, all or nothing', async () => {
+    const { post, call } = gate({ capacity: 2 })
+    expect((await post({ revocations: [token('a'), token('b')] })).body.revocations).toHaveLength(2)
+    const full = await post({ revocations: [token('a'), token('c')] })
+    expect([full.status, full.body.code]).toEqual([507, 'revocations_full'])
+    expect(full.headers.get('retry-after')).not.toBeNull()
+    const bad = await post({ revocations: [token('a'), token('c', { at: 1 })] })
+    expect([bad.status, bad.body.code, paths(bad.body)]).toEqual([
+      400,
+      'revocation_invalid',
+      ['revocations[1].at'],
+    ])
+    expect((await call('GET')).body.revocations).toHaveLength(2)
+  })
+
+  const many = (count: number) => Array.from({ length: count }, (_, index) => token(`t${index}`))
+  it.each<[string, unknown, readonly string[]]>([
+    ['no JSON', '{', ['']],
+    ['no object', '[]', ['']],
+    ['two members of one name', '{"kind":"token","kind":"agent"}', ['']],
+    ['nothing', {}, ['kind', 'issuer']],
+    ['an unknown key', token('x', { until: 1 }), ['until']],
+    [
+      'an unknown key in a list',
+      { revocations: [token('x', { force: true })] },
+      ['revocations[0].force'],
+    ],
+    ['an entry beside a list', { revocations: [token('x')], kind: 'token' }, ['kind']],
+    ['a prototype', '{"__proto__":{"kind":"token"}}', ['']],
+    ['an empty list', { revocations: [] }, ['revocations']],
+    ['a long list', { revocations: many(LIMITS.revocationsPerCall + 1) }, ['revocations']],
+    ['no list', { revocations: token('x') }, ['revocations']],
+    ['no entry in a list', { revocations: [1] }, ['revocations[0]']],
+    ['an unknown kind', token('x', { kind: 'registration' }), ['kind']],
+    ['an unknown mode', token('x', { mode: 'after' }), ['mode']],
+    ['an unknown issuer', token('x', { issuer: `${ACME}/` }), ['issuer']],
+    ['no value', { kind: 'agent', issuer: ACME }, ['value']],
+    ['an empty value', token(''), ['value']],
+    ['a long value', token('x'.repeat(LIMITS.revocationValue + 1)), ['value']],
+    [
+      'half a character',
+      '{"kind":"token","issuer":"https://auth.acme.example","value":"\\ud800"}',
+      ['value'],
+    ],
+    ['a value of an issuer', { kind: 'issuer', issuer: ACME, value: 'x' }, ['value']],
+    ['at of a block', token('x', { at: NOW }), ['at']],
+    ['at in the future', token('x', { mode: 'before', at: NOW + TOLERANCE + 1 }), ['at']],
+    ['at of long ago', token('x', { mode: 'before', at: NOW - DAY }), ['at']],
+    ['a fraction', token('x', { mode: 'before', at: 1.5 }), ['at']],
+    ['milliseconds', token('x', { expires: NOW * 1000 }), ['expires']],
+    ['an expiry that is over', token('x', { expires: NOW - 65 }), ['expires']],
+    ['text for a number', token('x', { expires: String(NOW + 1) }), ['expires']],
+    ['null', token('x', { expires: null }), ['expires']],
+    ['a long reason', token('x', { reason: 'x'.repeat(LIMITS.revocationReason + 1) }), ['reason']],
+    ['force that is no boolean', token('x', { force: 'yes' }), ['force']],
+  ])('refuses %s', async (_, body, expected) => {
+    const { post, call } = gate()
+    const answer = await post(body)
+    expect([answer.status, answer.body.code]).toEqual([400, 'revocation_invalid'])
+    expect(paths(answer.body)).toEqual(expected)
+    expect((await call('GET')).body.revocations).toEqual([])
+  })
+
+  it('counts bytes, not what Content-Length says', async () => {
+    const { post, call } = gate()
+    const padded = (bytes: number) => JSON.stringify(token('x')).padEnd(bytes)
+    expect((await post(padded(LIMITS.adminBodyBytes))).status).toBe(200)
+    const over = await post(padded(LIMITS.adminBodyBytes + 1))
+    expect([over.status, over.body.code]).toEqual([413, 'body_too_large'])
+    let pulled = 0
+    const endless = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        pulled += 1
+        controller.enqueue(new Uint8Array(16 * 1024))
+      },
+    })
+    const init = { body: endless, duplex: 'half', headers: { 'content-type': 'application/json' } }
+    expect((await call('POST', '', init as RequestInit)).status).toBe(413)
+    expect(pulled).toBeLessThan(10)
+  })
+
+  it.each<[string, Record<string, string>, number]>([
+    ['application/json', {}, 200],
+    ['application/json; charset=utf-8', {}, 200],
+    ['Application/JSON;charset="UTF-8"', {}, 200],
+    ['application/json; charset=utf-16', {}, 415],
+    ['application/jsonx', {}, 415],
+    ['text/plain', {}, 415],
+    ['application/x-www-form-urlencoded', {}, 415],
+    ['application/json, text/plain', {}, 415],
+    ['application/json', { 'content-encoding': 'gzip' }, 415],
+  ])('content type %s %o: %i', async (type, headers, status) => {
+    expect((await gate().post(token('x'), { 'content-type': type, ...headers })).status).toBe(
+      status,
+    )
+  })
+
+  it.each<[string, object]>([
+    ['its issuer', { kind: 'issuer', issuer: OPS }],
+    ['its key', { kind: 'key', issuer: OPS, value: 'ops-key' }],
+    ['itself', { kind: 'token', issuer: OPS, value: 'ops-token' }],
+    ['its agent', { kind: 'agent', issuer: OPS, value: 'root' }],
+    ['its agent by the name origins see', { kind: 'agent', issuer: OPS, value: `${OPS}#root` }],
+    ['its subject', { kind: 'subject', issuer: OPS, value: 'ops-subject' }],
+    ['its client', { kind: 'client', issuer: OPS, value: 'ops-client' }],
+    ['its workflow', { kind: 'workflow', issuer: OPS, value: 'ops-run' }],
+    ['its actor', { kind: 'agent', issuer: ACME, value: 'helper' }],
+    ['all issued until now', { kind: 'issuer', issuer: OPS, mode: 'before' }],
+    [
+      'all issued until within the tolerance',
+      {
+        kind: 'issuer',
+        issuer: OPS,
+        mode: 'before',
+        at: access.issuedAt - TOLERANCE,
+      },
+    ],
+  ])('revokes the asking token only by force: %s', async (_, entry) => {
+    const { post, call } = gate()
+    const answer = await post(entry)
+    expect([answer.status, answer.body.code]).toEqual([409, 'would_lock_out'])
+    const inList = await post({ revocations: [token('x'), entry] })
+    expect(inList.status).toBe(409)
+    expect((await post({ ...entry, force: false })).status).toBe(409)
+    expect((await call('GET')).body.revocations).toEqual([])
+    expect((await post({ ...entry, force: true })).status).toBe(200)
+    expect((await post({ revocations: [entry], force: true })).status).toBe(200)
+  })
+
+  it.each<[string, object]>([
+    [
+      'issued until before it',
+      {
+        kind: 'issuer',
+        issuer: OPS,
+        mode: 'before',
+        at: access.issuedAt - TOLERANCE - 1,
+      },
+    ],
+    ['the same key of another issuer', { kind: 'key', issuer: ACME, value: 'ops-key' }],
+    ['the actor in its own namespace', { kind: 'agent', issuer: OPS, value: 'helper' }],
+  ])('does not take for itself: %s', async (_, entry) => {
+    expect((await gate().post(entry)).status).toBe(200)
+  })
+})
+
+describe('reach', () => {
+  it.each<[AdminReach, string, number]>([
+    ['all', ACME, 200],
+    ['own', OPS, 200],
+    ['own', ACME, 403],
+    ['own', 'https://nobody.example', 403],
+    [false, OPS, 403],
+  ])('%s on %s: %i', async (admin, issuer, status) => {
+    const { post, call } = gate({ admin })
+    const answer = await post({ revocations: [token('x', { issuer })] })
+    expect(answer.status).toBe(status)
+    if (status === 403) expect(answer.body.code).toBe('admin_reach')
+    expect((await call('GET', `?issuer=${encodeURIComponent(issuer)}`)).status).toBe(status)
+  })
+
+  it.each<[AdminReach, string, number, string?]>([
+    ['all', 'agent', 200],
+    ['all', 'token', 400, 'revocation_invalid'],
+    ['all', 'subject', 400, 'revocation_invalid'],
+    ['own', 'agent', 403, 'admin_reach'],
+  ])('%s on a %s of an issuer of actors: %i', async (admin, kind, status, code) => {
+    const answer = await gate({ admin }).post(token('x', { kind, issuer: ACTORS }))
+    expect([answer.status, answer.body.code]).toEqual([status, code])
+  })
+
+  it('refuses a list with one entry beyond it', async () => {
+    const { post, call } = gate({ admin: 'own' })
+    const own = token('x', { issuer: OPS })
+    expect((await post({ revocations: [own, token('y')] })).status).toBe(403)
+    expect((await call('GET')).body.revocations).toEqual([])
+  })
+
+  it('hides and keeps what is beyond it', async () => {
+    const kept = createMemoryRevocations({ clock: { now: () => NOW * 1000 } })
+    const all = gate({ store: kept })
+    await all.post({ revocations: [token('x'), token('y', { issuer: OPS })] })
+    const own = gate({ admin: 'own', store: kept })
+    const listed = (await own.call('GET')).body.revocations as { value: string }[]
+    expect(listed.map(({ value }) => value)).toEqual(['y'])
+    const id = await idOf({ kind: 'token', issuer: ACME, value: 'x' })
+    for (const method of ['GET', 'DELETE']) {
+      const { status, body } = await own.call(method, `/${id}`)
+      expect([status, body.code]).toEqual([404, 'revocation_unknown'])
+    }
+    expect((await all.call('GET', `/${id}`)).status).toBe(200)
+    const none = gate({ admin: false, store: kept })
+    expect((await none.call('GET')).status).toBe(403)
+  })
+})
+
+describe('GET and DELETE /revocations', () => {
+  it('filters and pages', async () => {
+    const { post, call } = gate()
+    await post({
+      revocations: [
+        token('a'),
+        token('b'),
+        token('c'),
+        { kind: 'agent', issuer: ACME, value: 'a' },
+      ],
+    })
+    const values = async (query: string) => {
+      const { body, headers } = await call('GET', query)
+      expect(headers.get('cache-control')).toBe('no-store')
+      return (body.revocations as { value: string }[]).map(({ value }) => value)
+    }
+    expect(await values('?kind=token')).toEqual(['a', 'b', 'c'])
+    expect(await values('?value=a')).toEqual(['a', 'a'])
+    expect(await values(`?kind=agent&value=a&issuer=${encodeURIComponent(ACME)}`)).toEqual(['a'])
+    const { body } = await call('GET', '?limit=3')
+    expect(body.cursor).toEqual(expect.any(String))
+    const rest = await call('GET', `?limit=3&cursor=${body.cursor}`)
+    expect(rest.body.revocations).toEqual([expect.objectContaining({ kind: 'agent' })])
+    expect(rest.body).not.toHaveProperty('cursor')
+  })
+
+  it('lists 100 at a time where nothing is said', async () => {
+    const { post, call } = gate()
+    await post({ revocations: Array.from({ length: 100 }, (_, index) => token(`t${index}`)) })
+    await post(token('last'))
+    expect((await call('GET')).body.revocations).toHaveLength(100)
+    expect((await call('GET', '?limit=1000')).body.revocations).toHaveLength(101)
+  })
+
+  it.each([
+    ['?kind=registration', 'kind'],
+    ['?kinds=token', 'kinds'],
+    ['?kind=token&kind=agent', 'kind'],
+    ['?limit=0', 'limit'],
+    ['?limit=1001', 'limit'],
+    ['?limit=1e2', 'limit'],
+    ['?cursor=-1', 'cursor'],
+    ['?cursor=', 'cursor'],
+    ['?value=', 'value'],
+  ])('refuses %s', async (query, path) => {
+    const { status, body } = await gate().call('GET', query)
+    expect([status, body.code, paths(body)]).toEqual([400, 'revocation_invalid', [path]])
+  })
+
+  it('shows and lifts one entry', async () => {
+    const { post, call } = gate()
+    const made = await post(token('x'))
+    const [entry] = made.body.revocations as { id: string }[]
+    const path = `/${entry?.id}`
+    expect((await call('GET', path)).body).toEqual({
+      revocation: entry,
+      shards: { total: 1, acknowledged: 1 },
+    })
+    const lifted = await call('DELETE', path)
+    expect([lifted.status, lifted.text, lifted.headers.get('cache-control')]).toEqual([
+      204,
+      '',
+      'no-store',
+    ])
+    for (const method of ['GET', 'DELETE']) {
+      const { status, body } = await call(method, path)
+      expect([status, body.code]).toEqual([404, 'revocation_unknown'])
+    }
+  })
+
+  it.each(['/short', `/${'!'.repeat(22)}`, `/${'a'.repeat(22)}`])('knows no %s', async (path) => {
+    for (const method of ['GET', 'DELETE']) {
+      expect((await gate().call(method, path)).status).toBe(404)
+    }
+  })
+})
+
+describe('a set that cannot be reached', () => {
+  const broken = () => Promise.reject(new Error('the object at 10.0.0.1 is down'))
+  const store: RevocationStore = {
+    add: broken,
+    list: broken,
+    get: broken,
+    remove: broken,
+    removePage: broken,
+  }
+
+  it('answers 503 and says nothing of why', async () => {
+    const { post, call } = gate({ store })
+    const path = `/${'a'.repeat(22)}`
+    for (const answer of [
+      await post(token('x')),
+      await call('GET'),
+      await call('GET', path),
+      await call('DELETE', path),
+      await call('DELETE', '?kind=token'),
+    ]) {
+      expect([answer.status, answer.body.code]).toEqual([503, 'revocations_unavailable'])
+      expect(answer.headers.get('retry-after')).not.toBeNull()
+      expect(answer.text).not.toContain('10.0.0.1')
+    }
+  })
+})

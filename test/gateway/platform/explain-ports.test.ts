@@ -1,0 +1,111 @@
+import { expect, it, vi } from 'vitest'
+import { createMemoryKeeping } from '../../../src/assertion/key-service.ts'
+import { createAssertionKeys, createAssertionMemory } from '../../../src/assertion/keys.ts'
+import { fail, ok } from '../../../src/core/result.ts'
+import { explainingPorts } from '../../../src/gateway/platform/explain-ports.ts'
+import { createSessions } from '../../../src/gateway/platform/sessions.ts'
+import { createKeyCache } from '../../../src/keys/cache.ts'
+import { anyRooms, clock, ISSUER, issuerOf, RESOURCE } from '../../kit/facts.ts'
+
+const asked: string[] = []
+const events: Record<string, unknown>[] = []
+const revocations = { lookup: async () => [] }
+const limits = vi.fn(() => ok({ day: { left: 3, reset: 9 } }))
+const replays = { claim: vi.fn(() => true), isClaimed: vi.fn(() => true) }
+const keeper = vi.fn(createMemoryKeeping(clock))
+const signingKeys = createAssertionKeys({
+  memory: createAssertionMemory(),
+  rule: { binding: 'identity', algorithm: 'ES256', maxBody: 1, brought: [], withdrawn: [] },
+  keeper,
+  clock,
+  waitUntil: () => {},
+  log: () => {},
+})
+const ports = explainingPorts(
+  {
+    cache: createKeyCache(clock),
+    keeper: {
+      async ask({ why }) {
+        asked.push(why)
+        return {}
+      },
+    },
+    clock,
+    waitUntil: () => {},
+    log: (event) => void events.push(event),
+  },
+  {
+    revocations,
+    limits: { take: limits, takeAddress: () => fail({ retryAfter: 9 }) },
+    replays,
+    signingKeys,
+    bodies: anyRooms,
+  },
+)
+
+it('remembers no token', () => {
+  ports.tokens.keep({ credential: { token: 't' } } as never, Number.MAX_SAFE_INTEGER)
+  expect(ports.tokens.find('t')).toBeUndefined()
+})
+
+it('looks at what is known of keys, and has nobody ask for them', async () => {
+  const found = await ports.keys.find(issuerOf(), { algorithm: 'ES256', kid: 'x' }, '192.0.2.1')
+  expect(found).toEqual({ ok: false, reason: 'unavailable' })
+  expect(asked).toEqual(['look'])
+  expect(ports.keys.recordSuccess).toBeUndefined()
+})
+
+it('reads the time and the revocations of every request', () => {
+  expect(ports.clock).toBe(clock)
+  expect(ports.revocations).toBe(revocations)
+})
+
+it('tells of an error by its name only', () => {
+  ports.onError('route', new TypeError('what was explained'))
+  ports.onError('scope', 'what was explained')
+  expect(events).toEqual([
+    { event: 'unexpected_error', stage: 'explain route', error: 'TypeError' },
+    { event: 'unexpected_error', stage: 'explain scope', error: 'string' },
+  ])
+})
+
+it('looks at limits, takes nothing, and knows no address', () => {
+  const limit = { kind: 'exact', per: 'agent', quotas: { daily: 5 } } as const
+  expect(ports.limits.take(limit, 'name', true)).toEqual(ok({ day: { left: 3, reset: 9 } }))
+  expect(limits).toHaveBeenCalledWith(limit, 'name', false)
+  const address = { kind: 'memory', limit: 1, period: 1000 } as const
+  expect(ports.limits.takeAddress(address, '192.0.2.1')).toEqual(ok({}))
+})
+
+it.each([
+  [true, false],
+  [false, true],
+  ['no', false],
+])('looks whether a token was used (%j), and uses none', async (said, isFirst) => {
+  replays.isClaimed.mockReturnValueOnce(said as boolean)
+  expect(await ports.replays.claim('name', 9)).toBe(isFirst)
+  expect(await ports.replays.isClaimed('name')).toBe(true)
+  expect(replays.claim).not.toHaveBeenCalled()
+})
+
+it('opens sessions by keys that are in memory, asks for none, and seals none', async () => {
+  const holder = { issuer: ISSUER, agent: 'planner', route: 'POST /mcp', resource: RESOURCE }
+  const other = createAssertionKeys({
+    memory: createAssertionMemory(),
+    rule: { binding: 'identity', algorithm: 'ES256', maxBody: 1, brought: [], withdrawn: [] },
+    keeper: createMemoryKeeping(clock),
+    clock,
+    waitUntil: () => {},
+    log: () => {},
+  })
+  const foreign = await createSessions({ keys: other, clock }).seal('one', holder)
+  expect(await ports.sessions.open('garbage', holder)).toBeUndefined()
+  await expect(ports.sessions.open(foreign, holder)).rejects.toThrow('none are asked for')
+  expect(keeper).not.toHaveBeenCalled()
+  const sealed = await createSessions({ keys: signingKeys, clock }).seal('one', holder)
+  expect(keeper).toHaveBeenCalledTimes(1)
+  expect(await ports.sessions.open(sealed, holder)).toBe('one')
+  expect(await ports.sessions.open(foreign, holder)).toBeUndefined()
+  await expect(ports.sessions.seal('one', holder)).rejects.toThrow('nothing is sealed')
+  expect(keeper).toHaveBeenCalledTimes(1)
+})

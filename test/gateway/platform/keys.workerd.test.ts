@@ -1,0 +1,179 @@
+import { abortAllDurableObjects, runInDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import { describe, expect, it } from 'vitest'
+import type { Issuer } from '../../../src/core/model/issuer.ts'
+import { createKeyCache, type KeyCache } from '../../../src/keys/cache.ts'
+import { createMemoryKeepers } from '../../../src/keys/memory-keepers.ts'
+import { DEFAULT_KEY_TIMES } from '../../../src/keys/options.ts'
+import { createKeySource } from '../../../src/keys/source.ts'
+import type { KvLike } from '../../../src/keys/store.ts'
+import { type Flights, isFlying, share } from '../../../src/platform/single-flight.ts'
+
+interface Bindings {
+  readonly JWKS_CACHE: KvLike
+  readonly REVOCATIONS: DurableObjectNamespace
+}
+const { JWKS_CACHE, REVOCATIONS } = env as unknown as Bindings
+
+let names = 0
+/** An issuer of its own for each test: KV is shared within a file. */
+const issuerOf = (over: Partial<Issuer> = {}): Issuer => ({
+  name: 'acme',
+  profile: 'rfc9068',
+  issuer: 'https://auth.acme.example',
+  keys: { kind: 'uri', uri: `https://auth.acme.example/jwks/${names++}` },
+  keyTimes: DEFAULT_KEY_TIMES,
+  allowInsecureHttp: false,
+  algorithms: ['ES256', 'RS256', 'PS256', 'Ed25519'],
+  types: new Set(['at+jwt']),
+  audienceClaim: 'aud',
+  maxLifetime: 900,
+  requiredClaims: [],
+  claims: [],
+  clientId: [['client_id'], ['azp']],
+  clientRequired: false,
+  agentId: [],
+  agentPrefix: '',
+  agentType: ['agent_type'],
+  workflowId: [['workflow_id']],
+  scope: [],
+  scopeElse: [],
+  admin: false,
+  delegation: { maxDepth: 4, requireActor: false, issuers: new Set() },
+  ...over,
+})
+
+const newKey = async (alg: string, over: object = {}): Promise<JWK> => {
+  const { publicKey } = await generateKeyPair(alg, { extractable: true })
+  return { ...(await exportJWK(publicKey)), ...over }
+}
+
+const HEADER = { algorithm: 'ES256', kid: 'a' } as const
+const KEYS = { keys: [await newKey('ES256', { kid: 'a' })] }
+
+const RSA = await newKey('RS256')
+const SORTS = [
+  { name: 'RSA', key: RSA, algorithm: 'RS256', ok: true },
+  { name: 'RSA with e = 1', key: { ...RSA, e: 'AQ' }, algorithm: 'RS256', ok: false },
+  {
+    name: 'RSA of 1008 bits',
+    key: { ...RSA, n: RSA.n?.slice(0, 168) },
+    algorithm: 'RS256',
+    ok: false,
+  },
+  { name: 'P-384 for ES256', key: await newKey('ES384'), algorithm: 'ES256', ok: false },
+  {
+    name: 'Ed25519 as EdDSA',
+    key: await newKey('Ed25519', { alg: 'EdDSA' }),
+    algorithm: 'Ed25519',
+    ok: true,
+  },
+  {
+    name: 'Ed25519',
+    key: await newKey('Ed25519', { alg: 'Ed25519' }),
+    algorithm: 'Ed25519',
+    ok: true,
+  },
+] as const
+
+const clock = { now: () => Date.now() }
+
+/** A keeper whose issuers all answer this, with the number of times they were asked. */
+const startKeeper = (answer = async () => Response.json(KEYS)) => {
+  const left: Promise<unknown>[] = []
+  const events: Record<string, unknown>[] = []
+  const waitUntil = (promise: Promise<unknown>) => void left.push(promise)
+  const log = (event: Record<string, unknown>) => void events.push(event)
+  const asked: Request[] = []
+  const keeper = createMemoryKeepers({
+    fetch: async (url, init) => {
+      asked.push(new Request(url, init))
+      return answer()
+    },
+    clock,
+    random: () => 1,
+    kv: JWKS_CACHE,
+    waitUntil,
+    log,
+  })
+  return {
+    asked,
+    events,
+    /** Requests of one isolate. */
+    isolate(cache: KeyCache = createKeyCache(clock)) {
+      return () => createKeySource({ cache, kv: JWKS_CACHE, keeper, clock, waitUntil, log })
+    },
+    settle: async () => {
+      while (left.length > 0) await Promise.allSettled(left.splice(0))
+    },
+  }
+}
+
+describe('keys with the KV binding', () => {
+  it('are asked for once by concurrent requests and found in KV by the next isolate', async () => {
+    const issuer = issuerOf()
+    const first = startKeeper()
+    const request = first.isolate()
+    const many = Array.from({ length: 20 }, () => request().find(issuer, HEADER))
+    for (const found of await Promise.all(many)) expect(found).toMatchObject({ ok: true })
+    expect(first.asked).toHaveLength(1)
+    await first.settle()
+    const second = startKeeper()
+    expect(await second.isolate()().find(issuer, HEADER)).toMatchObject({ ok: true })
+    expect([second.asked, first.events, second.events]).toEqual([[], [], []])
+  })
+
+  it('are fetched with what this runtime accepts', async () => {
+    const { isolate, asked } = startKeeper()
+    expect(await isolate()().find(issuerOf(), HEADER)).toMatchObject({ ok: true })
+    expect(asked.map(({ headers }) => headers.get('accept'))).toEqual(['application/json'])
+  })
+
+  it('are not taken from a body over the limit', async () => {
+    const { isolate, events } = startKeeper(async () =>
+      Response.json({ keys: [], x: 'x'.repeat(70_000) }),
+    )
+    const found = await isolate()().find(issuerOf(), HEADER)
+    expect(found).toEqual({ ok: false, reason: 'unavailable' })
+    expect(events).toMatchObject([{ error: 'too large' }])
+  })
+
+  it('are had by the others when the context that asked for them is torn down', async () => {
+    const flights: Flights = new Map()
+    const terms = { clock, maxAgeMs: 300, waitUntil: () => {} }
+    let runs = 0
+    const work = (ms: number) => async () => {
+      runs++
+      await new Promise((done) => setTimeout(done, ms))
+    }
+    const stub = REVOCATIONS.get(REVOCATIONS.idFromName('one that leaves'))
+    await runInDurableObject(stub, () => {
+      share(flights, 'a', terms, work(60_000)).catch(() => {})
+    })
+    await abortAllDurableObjects()
+    expect(isFlying(flights, 'a', terms)).toBe(true)
+    await Promise.all(Array.from({ length: 5 }, () => share(flights, 'a', terms, work(1))))
+    expect(runs).toBe(2)
+    expect(flights.size).toBe(0)
+  })
+
+  it('serve others when they were fetched and imported in another request', async () => {
+    const issuer = issuerOf()
+    const { isolate, asked, settle } = startKeeper()
+    const request = isolate()
+    const stub = REVOCATIONS.get(REVOCATIONS.idFromName('one that stays'))
+    await runInDurableObject(stub, async () => {
+      await request().find(issuer, HEADER)
+      await settle()
+    })
+    const found = await request().find(issuer, HEADER)
+    expect(found).toMatchObject({ ok: true, value: { kid: 'a' } })
+    expect(asked).toHaveLength(1)
+  })
+
+  it.each(SORTS)('import $name as far as it is sound', async ({ key, algorithm, ok }) => {
+    const issuer = issuerOf({ keys: { kind: 'inline', keys: [{ ...key }] } })
+    expect(await startKeeper().isolate()().find(issuer, { algorithm })).toMatchObject({ ok })
+  })
+})

@@ -1,0 +1,217 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { KeyLocation } from '../../../src/core/model/issuer.ts'
+import type { SigningKeys } from '../../../src/core/model/ports.ts'
+import { createReadiness } from '../../../src/gateway/platform/readiness.ts'
+import { createKeyCache, entryOf } from '../../../src/keys/cache.ts'
+import type { KeyAnswer, Question } from '../../../src/keys/key-service.ts'
+import type { KeySourceOptions } from '../../../src/keys/source.ts'
+import { issuerOf, NOW, policyOf } from '../../kit/facts.ts'
+import { createKey } from '../../kit/signing.ts'
+
+const { jwk } = await createKey('ES256')
+const revocations = { lookup: async () => [] }
+const inline: KeyLocation = { kind: 'inline', keys: [jwk] }
+const HOUR = 3_600_000
+
+const clock = { at: 0, now: () => clock.at }
+let questions: Question[]
+let answer: KeyAnswer | Error
+let keys: KeySourceOptions
+beforeEach(() => {
+  clock.at = NOW * 1000
+  questions = []
+  answer = {}
+  keys = {
+    cache: createKeyCache(clock),
+    keeper: {
+      async ask(question) {
+        questions.push(question)
+        if (answer instanceof Error) throw answer
+        return answer
+      },
+    },
+    clock,
+    waitUntil: () => {},
+    log: () => {},
+  }
+})
+
+const recordOf = (age: number) => ({
+  keys: [jwk as never],
+  fetchedAt: clock.at - age,
+  rotations: [{ at: clock.at - age, added: ['key-1'], removed: [] }],
+})
+const failure = { error: 'status 500', at: NOW * 1000, retryAt: NOW * 1000 + 5_000 }
+const issuer = issuerOf()
+/** Keys to sign with, which are there. */
+const SIGNING: SigningKeys = { signing: () => undefined, published: () => [] }
+
+const ready = (readiness = createReadiness(clock), of = issuer) =>
+  readiness(policyOf([], { issuers: [of] }), keys, revocations, SIGNING)
+
+describe('an isolate that has just started', () => {
+  it.each<[string, () => KeyAnswer | Error, boolean, object]>([
+    ['knows nothing', () => ({}), true, { state: 'unknown', keys: 0 }],
+    [
+      'has keys',
+      () => ({ record: recordOf(HOUR / 60) }),
+      true,
+      { state: 'held', keys: 1, age: 60 },
+    ],
+    ['has old keys', () => ({ record: recordOf(HOUR) }), true, { state: 'stale', keys: 1 }],
+    [
+      'has keys that nobody can renew',
+      () => ({ record: recordOf(HOUR), failure }),
+      true,
+      {
+        state: 'stale',
+        keys: 1,
+        error: 'status 500',
+        rotations: [{ at: NOW - 3_600, added: ['key-1'], removed: [] }],
+      },
+    ],
+    [
+      'has keys whose life is over',
+      () => ({ record: recordOf(24 * HOUR), failure }),
+      false,
+      { state: 'failed', keys: 0, error: 'status 500' },
+    ],
+    ['could not have any', () => ({ failure }), false, { state: 'failed', error: 'status 500' }],
+    ['cannot be reached', () => new Error('no keeper'), true, { state: 'unknown', keys: 0 }],
+  ])('learns that its keeper %s', async (_, answerOf, isReady, status) => {
+    answer = answerOf()
+    expect(await ready()).toMatchObject({
+      keys: isReady,
+      revocations: true,
+      issuers: [{ issuer: issuer.issuer, ...status }],
+    })
+    expect(questions.map(({ why }) => why)).toEqual(['look'])
+  })
+})
+
+it('asks nobody where keys are held in time, or inline', async () => {
+  answer = { record: recordOf(0) }
+  await ready()
+  expect((await ready()).issuers).toMatchObject([{ state: 'held', source: 'issuer', age: 0 }])
+  expect((await ready(createReadiness(clock), issuerOf({ keys: inline }))).issuers).toEqual([
+    { issuer: issuer.issuer, state: 'held', source: 'inline', keys: 1, age: undefined },
+  ])
+  expect(questions).toHaveLength(1)
+})
+
+it('tells of a failure of the isolate’s own', async () => {
+  answer = new Error('no keeper')
+  entryOf(keys.cache, issuer).failure = { ...failure, error: 'keeper unreachable' }
+  expect(await ready()).toMatchObject({
+    keys: false,
+    issuers: [{ state: 'failed', error: 'keeper unreachable' }],
+  })
+})
+
+it('gives one answer for five seconds', async () => {
+  const readiness = createReadiness(clock)
+  const policy = policyOf([], { issuers: [issuer] })
+  const first = await readiness(policy, keys, revocations, SIGNING)
+  answer = { record: recordOf(0) }
+  clock.at += 4_999
+  expect(await readiness(policy, keys, revocations, SIGNING)).toBe(first)
+  clock.at += 1
+  expect((await readiness(policy, keys, revocations, SIGNING)).issuers).toMatchObject([
+    { state: 'held' },
+  ])
+})
+
+it('is not ready where one issuer of several is not', async () => {
+  const other = issuerOf({ issuer: 'https://other.example', keys: inline })
+  answer = { failure }
+  const policy = policyOf([], { issuers: [other, issuer] })
+  expect(await createReadiness(clock)(policy, keys, revocations, SIGNING)).toMatchObject({
+    keys: false,
+    issuers: [{ state: 'held' }, { state: 'failed' }],
+  })
+})
+
+it('is not ready without a policy, and asks nobody', async () => {
+  expect(await createReadiness(clock)(undefined, keys, revocations, SIGNING)).toEqual({
+    keys: false,
+    revocations: false,
+    issuers: [],
+  })
+})
+
+it('says that revocations cannot be read', async () => {
+  const lookup = () => Promise.reject(new Error('no answer within 3000 ms'))
+  const readiness = await createReadiness(clock)(policyOf(), keys, { lookup }, SIGNING)
+  expect(readiness.revocations).toBe(false)
+})
+
+it('is not ready without a key to sign with', async () => {
+  const failing: SigningKeys = { ...SIGNING, published: () => Promise.reject(new Error('down')) }
+  const policy = policyOf([], { issuers: [issuer] })
+  expect(await createReadiness(clock)(policy, keys, revocations, failing)).toMatchObject({
+    keys: false,
+    revocations: true,
+  })
+})
+
+describe('where nobody answers', () => {
+  const silent = () => new Promise<never>(() => {})
+  const lost: SigningKeys = { ...SIGNING, published: silent }
+  const policy = policyOf([], { issuers: [issuer] })
+  const asked = vi.fn(silent)
+  /** Both clocks go on. */
+  const pass = (ms: number) => {
+    clock.at += ms
+    return vi.advanceTimersByTimeAsync(ms)
+  }
+  beforeEach(() => {
+    vi.useFakeTimers()
+    asked.mockClear()
+    keys = { ...keys, keeper: { ask: silent } }
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it('waits for all parts at once, and no longer than four seconds', async () => {
+    const told = vi.fn()
+    const readiness = createReadiness(clock)
+    void readiness(policy, keys, { lookup: asked }, lost).then(told)
+    await pass(3_999)
+    expect(told).not.toHaveBeenCalled()
+    await pass(1)
+    const answer = { keys: false, revocations: false, issuers: [{ state: 'unknown' }] }
+    expect(told).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ keys: false }))
+    expect(told.mock.calls).toMatchObject([[answer]])
+  })
+
+  it('asks once for all who wait, and gives the answer for five seconds from then on', async () => {
+    const readiness = createReadiness(clock)
+    const ask = () => readiness(policy, keys, { lookup: asked }, SIGNING)
+    const first = ask()
+    await pass(2_000)
+    const waiting = [ask(), ask()]
+    await pass(2_000)
+    const answer = await first
+    expect(answer).toMatchObject({ keys: true, revocations: false })
+    for (const one of await Promise.all(waiting)) expect(one).toBe(answer)
+    await pass(4_999)
+    expect(await ask()).toBe(answer)
+    expect(asked).toHaveBeenCalledTimes(1)
+    await pass(1)
+    void ask()
+    await pass(0)
+    expect(asked).toHaveBeenCalledTimes(2)
+  })
+
+  it('keeps policies apart', async () => {
+    const readiness = createReadiness(clock)
+    const first = readiness(policy, keys, { lookup: asked }, SIGNING)
+    await pass(1_000)
+    const other = policyOf([], { issuers: [issuerOf({ keys: inline })] })
+    expect(await readiness(other, keys, revocations, SIGNING)).toMatchObject({ revocations: true })
+    await pass(3_000)
+    expect(await first).toMatchObject({ revocations: false })
+    expect(await readiness(other, keys, revocations, SIGNING)).toMatchObject({ revocations: true })
+  })
+})

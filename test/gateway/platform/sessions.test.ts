@@ -1,0 +1,217 @@
+import { type JWK, SignJWT } from 'jose'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { createMemoryKeeping } from '../../../src/assertion/key-service.ts'
+import { createAssertionKeys, createAssertionMemory } from '../../../src/assertion/keys.ts'
+import { decodeJwsPart } from '../../../src/core/jws.ts'
+import { ASSERTION_TYP } from '../../../src/core/model/assertion.ts'
+import { SESSION_TYP, type SessionHolder } from '../../../src/core/model/mcp.ts'
+import type { SigningKey, SigningKeys } from '../../../src/core/model/ports.ts'
+import { createSessions } from '../../../src/gateway/platform/sessions.ts'
+import { ISSUER, NOW, RESOURCE } from '../../kit/facts.ts'
+
+const clock = { now: () => NOW * 1000 }
+const HOLDER: SessionHolder = {
+  issuer: ISSUER,
+  agent: 'planner',
+  subject: 'alice',
+  route: 'GET,POST,DELETE /mcp',
+  resource: `${RESOURCE}/mcp`,
+}
+
+const rule = {
+  binding: 'identity',
+  algorithm: 'ES256',
+  maxBody: 1,
+  brought: [],
+  withdrawn: [],
+} as const
+const newKeys = (algorithm: 'ES256' | 'EdDSA' = 'ES256'): SigningKeys =>
+  createAssertionKeys({
+    memory: createAssertionMemory(),
+    rule: { ...rule, algorithm },
+    keeper: createMemoryKeeping(clock),
+    clock,
+    waitUntil: () => {},
+    log: () => {},
+  })
+
+let keys: SigningKeys
+beforeEach(() => {
+  keys = newKeys()
+})
+const sessions = (of: Parameters<typeof createSessions>[0]['keys'] = keys) =>
+  createSessions({ keys: of, clock })
+
+const signed = async (claims: Record<string, unknown>, header: Record<string, unknown> = {}) => {
+  const { kid, algorithm, key } = (await keys.signing()) as SigningKey
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: algorithm, typ: SESSION_TYP, kid, ...header })
+    .sign(key)
+}
+const CLAIMS = {
+  session: 'abc',
+  agent_iss: HOLDER.issuer,
+  agent: HOLDER.agent,
+  agent_sub: HOLDER.subject,
+  route: HOLDER.route,
+  resource: HOLDER.resource,
+  iat: NOW,
+}
+
+describe('a sealed session', () => {
+  it.each(['ES256', 'EdDSA'] as const)(
+    'opens for its holder, by %s, anywhere',
+    async (algorithm) => {
+      const both = newKeys(algorithm)
+      const sealed = await sessions(both).seal('a~!b'.repeat(128), HOLDER)
+      expect(await sessions(both).open(sealed, HOLDER)).toBe('a~!b'.repeat(128))
+      expect(decodeJwsPart(sealed.split('.')[0] ?? '')).toMatchObject({
+        typ: SESSION_TYP,
+        alg: algorithm,
+      })
+      expect(decodeJwsPart(sealed.split('.')[1] ?? '')).toEqual({
+        ...CLAIMS,
+        session: 'a~!b'.repeat(128),
+      })
+      expect(sealed).toMatch(/^[\w.-]+$/)
+    },
+  )
+
+  it.each<[string, Partial<SessionHolder>]>([
+    ['agent', { agent: 'Planner' }],
+    ['issuer', { issuer: `${ISSUER}/` }],
+    ['subject', { subject: 'bob' }],
+    ['route', { route: 'POST /mcp' }],
+    ['resource', { resource: RESOURCE }],
+  ])('does not for another %s, before or after', async (_name, other) => {
+    const all = sessions()
+    const sealed = await all.seal('abc', HOLDER)
+    expect(await all.open(sealed, { ...HOLDER, ...other })).toBeUndefined()
+    expect(await all.open(sealed, HOLDER)).toBe('abc')
+    expect(await all.open(sealed, { ...HOLDER, ...other })).toBeUndefined()
+  })
+
+  it('is the same for the claims that tests make by hand', async () => {
+    expect(await sessions().open(await signed(CLAIMS), HOLDER)).toBe('abc')
+  })
+
+  it.each<[string, Record<string, unknown>, Record<string, unknown>?]>([
+    ['of another type', CLAIMS, { typ: ASSERTION_TYP }],
+    ['of a type that is spelled otherwise', CLAIMS, { typ: `application/${SESSION_TYP}` }],
+    ['without a type', CLAIMS, { typ: undefined }],
+    ['by an unknown key', CLAIMS, { kid: 'x' }],
+    ['without a key', CLAIMS, { kid: undefined }],
+    ['that brings a key', CLAIMS, { jwk: { kty: 'EC' } }],
+    ['without a session', { ...CLAIMS, session: undefined }],
+    ['whose session is none', { ...CLAIMS, session: 'a b' }],
+    ['whose session is a number', { ...CLAIMS, session: 1 }],
+    ['without an agent', { ...CLAIMS, agent: undefined }],
+    ['without a subject', { ...CLAIMS, agent_sub: undefined }],
+  ])('is nothing %s', async (_name, claims, header = {}) => {
+    expect(await sessions().open(await signed(claims, header), HOLDER)).toBeUndefined()
+  })
+
+  it('is nothing once any of it is changed', async () => {
+    const all = sessions()
+    const sealed = await all.seal('abc', HOLDER)
+    const [header = '', payload = '', signature = ''] = sealed.split('.')
+    const other = (await all.seal('abd', HOLDER)).split('.')
+    const forged = [
+      '',
+      'abc',
+      '..',
+      `${header}.${other[1]}.${signature}`,
+      `${header}.${payload}.${other[2]}`,
+      `${header}.${payload}.`,
+      `${sealed}=`,
+      `${sealed}.`,
+      ` ${sealed}`,
+      `${sealed}, ${sealed}`,
+      `${btoa('{"alg":"none","typ":"mcp-session+jwt"}').replace(/=/g, '')}.${payload}.`,
+      'a'.repeat(100_000),
+    ]
+    for (const one of forged) expect(await all.open(one, HOLDER)).toBeUndefined()
+    expect(await all.open(sealed, HOLDER)).toBe('abc')
+  })
+
+  it('of nobody’s behalf is for nobody’s', async () => {
+    const { subject: _, ...alone } = HOLDER
+    const sealed = await sessions().seal('abc', alone)
+    expect(await sessions().open(sealed, alone)).toBe('abc')
+    expect(await sessions().open(sealed, HOLDER)).toBeUndefined()
+  })
+
+  it('of another gate is nothing', async () => {
+    const sealed = await sessions(newKeys()).seal('abc', HOLDER)
+    expect(await sessions().open(sealed, HOLDER)).toBeUndefined()
+  })
+})
+
+describe('keys', () => {
+  it('that sign no more open what they have sealed, as long as they are published', async () => {
+    const [old, next] = await Promise.all(
+      [keys, newKeys()].map(async (one) => ({
+        signer: (await one.signing()) as SigningKey,
+        published: (await one.published())[0] as JWK,
+      })),
+    )
+    if (!old || !next) throw new Error('two keys')
+    const now = { signer: old.signer, published: [old.published] }
+    const all = sessions({ signing: () => now.signer, published: () => now.published })
+    const sealed = await all.seal('abc', HOLDER)
+    Object.assign(now, { signer: next.signer, published: [next.published, { ...old.published }] })
+    expect(await all.open(sealed, HOLDER)).toBe('abc')
+    expect(await all.open(await all.seal('new', HOLDER), HOLDER)).toBe('new')
+    Object.assign(now, { published: [next.published] })
+    expect(await all.open(sealed, HOLDER)).toBeUndefined()
+  })
+
+  it('that cannot be had open and seal nothing', async () => {
+    const fault = () => Promise.reject(new Error('gone'))
+    const sealed = await sessions().seal('abc', HOLDER)
+    const all = sessions({ signing: fault, published: fault })
+    await expect(all.seal('abc', HOLDER)).rejects.toThrow('gone')
+    await expect(all.open(sealed, HOLDER)).rejects.toThrow('gone')
+    const none = sessions({ signing: () => undefined })
+    await expect(none.seal('abc', HOLDER)).rejects.toThrow('no key')
+    await expect(none.open(sealed, HOLDER)).rejects.toThrow('not known')
+  })
+
+  it('are asked for only by what could be a session', async () => {
+    const published = vi.fn(() => keys.published())
+    const all = sessions({ signing: keys.signing, published })
+    const sealed = await all.seal('abc', HOLDER)
+    const [header, ...rest] = sealed.split('.')
+    const encode = (value: object) => btoa(JSON.stringify(value)).replace(/=+$/, '')
+    for (const one of [
+      'session-1',
+      '',
+      'a.b.c',
+      `${header}.${rest[0]}`,
+      'x'.repeat(10_000),
+      [encode({ alg: 'ES256', typ: 'at+jwt', kid: 'k' }), ...rest].join('.'),
+      [encode({ alg: 'none', typ: SESSION_TYP, kid: 'k' }), ...rest].join('.'),
+      [encode({ alg: 'ES256', typ: SESSION_TYP }), ...rest].join('.'),
+    ]) {
+      expect(await all.open(one, HOLDER)).toBeUndefined()
+    }
+    expect(published).not.toHaveBeenCalled()
+    expect(await all.open(sealed, HOLDER)).toBe('abc')
+    expect(published).toHaveBeenCalledTimes(1)
+  })
+
+  it('verify a session once, and always say themselves whether they are still there', async () => {
+    const verify = vi.spyOn(crypto.subtle, 'verify')
+    const all = sessions()
+    const sealed = await all.seal('abc', HOLDER)
+    for (let i = 0; i < 3; i++) expect(await all.open(sealed, HOLDER)).toBe('abc')
+    expect(verify).toHaveBeenCalledTimes(1)
+    verify.mockRestore()
+  })
+
+  it('are never asked to sign what is no session id', async () => {
+    for (const one of ['', 'a b', 'ü', 'a'.repeat(513), 'a\n']) {
+      await expect(sessions().seal(one, HOLDER)).rejects.toThrow('not the id')
+    }
+  })
+})

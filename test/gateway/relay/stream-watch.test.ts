@@ -1,0 +1,194 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Facts } from '../../../src/core/guard.ts'
+import type { Revocations } from '../../../src/core/model/ports.ts'
+import {
+  type Kind,
+  type Revocation,
+  revocableSubjects,
+  revocationId,
+} from '../../../src/core/model/revocation.ts'
+import { type Ending, watch } from '../../../src/gateway/relay/stream-watch.ts'
+import { createMemoryRevocations } from '../../../src/revocation/memory.ts'
+import { accessOf, agentOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../../kit/facts.ts'
+
+const BOUND = 10_000
+const bounded = { consistency: 'bounded', maxStaleness: BOUND } as const
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: NOW * 1000 })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+const clock = { now: () => Date.now() }
+
+const entryOf = async (kind: Kind, value: string, more: Partial<Revocation> = {}) => {
+  const subject = { kind, issuer: ISSUER, value }
+  const id = await revocationId(subject, 'block')
+  return { ...subject, id, mode: 'block', created: NOW, createdBy: 'op', ...more } as Revocation
+}
+
+interface Setup {
+  readonly revocations?: Revocations
+  readonly access?: Parameters<typeof accessOf>[0]
+  readonly gate?: Parameters<typeof gateOf>[0]
+  readonly route?: Parameters<typeof routeOf>[1]
+}
+
+/** A watched stream: when it was cut, in milliseconds from its begin, and why. */
+const start = (setup: Setup = {}) => {
+  const begun = Date.now()
+  const cuts: [Ending, number][] = []
+  const lookups: number[] = []
+  const set = setup.revocations ?? createMemoryRevocations({ clock })
+  const access = accessOf({ expires: NOW + 600, ...setup.access })
+  const facts = {
+    policy: policyOf([], { gate: gateOf({ clockTolerance: 5, ...setup.gate }) }),
+    route: routeOf('GET /v1/*', { revocation: bounded, ...setup.route }),
+    access,
+    subjects: revocableSubjects(access, agentOf()),
+  } as Facts
+  const lookup: Revocations['lookup'] = (subjects, terms) => {
+    expect(terms).toEqual({ consistency: 'bounded', maxStaleness: expect.any(Number) })
+    lookups.push(Date.now() - begun)
+    return set.lookup(subjects, terms)
+  }
+  const ports = { clock, revocations: { lookup } }
+  const stop = watch(facts, ports, (ending) => cuts.push([ending, Date.now() - begun]))
+  return { cuts, lookups, stop, set }
+}
+
+describe('a stream', () => {
+  it('is looked at when it begins, then not before a while, and has one timer', async () => {
+    const { lookups, stop } = start()
+    expect(vi.getTimerCount()).toBe(1)
+    await vi.advanceTimersByTimeAsync(BOUND / 5 - 1)
+    expect(lookups).toEqual([0])
+    stop()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('is looked at four to five times in the bound for as long as it is open', async () => {
+    const { cuts, lookups, stop } = start()
+    await vi.advanceTimersByTimeAsync(10 * BOUND)
+    expect(lookups.length).toBeGreaterThanOrEqual(40)
+    expect(lookups.length).toBeLessThanOrEqual(50)
+    expect(new Set(lookups.map((at, i) => at - (lookups[i - 1] ?? 0))).size).toBeGreaterThan(20)
+    expect(vi.getTimerCount()).toBe(1)
+    stop()
+    await vi.advanceTimersByTimeAsync(BOUND)
+    expect([cuts, vi.getTimerCount()]).toEqual([[], 0])
+  })
+
+  it.each([
+    ['with the clock tolerance', 5, 65_000],
+    ['without any', 0, 60_000],
+  ])('is cut on the millisecond its token expires, %s', async (_name, clockTolerance, at) => {
+    const { cuts } = start({ access: { expires: NOW + 60 }, gate: { clockTolerance } })
+    await vi.advanceTimersByTimeAsync(at - 1)
+    expect(cuts).toEqual([])
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(cuts).toEqual([['token_expired', at]])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it.each<[Kind, string]>([
+    ['token', 'token-1'],
+    ['agent', 'planner'],
+    ['subject', 'alice'],
+    ['client', 'app'],
+    ['key', 'key-1'],
+    ['issuer', ''],
+  ])('is cut within the bound when its %s is revoked', async (kind, value) => {
+    const revocations = createMemoryRevocations({ clock })
+    const { cuts } = start({ revocations })
+    await vi.advanceTimersByTimeAsync(3 * BOUND)
+    await revocations.add([await entryOf(kind, value)])
+    await vi.advanceTimersByTimeAsync(BOUND / 4 + 1)
+    expect(cuts).toEqual([['token_revoked', expect.any(Number)]])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('is cut for what concerns it only, and counts', async () => {
+    const revocations = createMemoryRevocations({ clock })
+    const lifted = await entryOf('agent', 'planner')
+    const { cuts, stop } = start({ revocations, gate: { lift: new Set([lifted.id]) } })
+    await revocations.add([
+      lifted,
+      await entryOf('agent', 'somebody-else'),
+      await entryOf('client', 'app', { mode: 'before', at: NOW - 3600 }),
+    ])
+    await vi.advanceTimersByTimeAsync(5 * BOUND)
+    expect(cuts).toEqual([])
+    stop()
+  })
+})
+
+describe('a set that gives no answer', () => {
+  const never: Revocations = { lookup: () => new Promise(() => {}) }
+  const rejecting: Revocations = { lookup: () => Promise.reject(new Error('unreachable')) }
+  const throwing: Revocations = {
+    lookup: () => {
+      throw new Error('unreachable')
+    },
+  }
+
+  it.each([
+    ['that is silent', never],
+    ['that rejects', rejecting],
+    ['that throws', throwing],
+  ])('cuts the stream within the bound: one %s', async (_name, bad) => {
+    let set: Revocations = { lookup: () => [] }
+    const { cuts } = start({ revocations: { lookup: (...asked) => set.lookup(...asked) } })
+    await vi.advanceTimersByTimeAsync(5 * BOUND)
+    expect(cuts).toEqual([])
+    set = bad
+    await vi.advanceTimersByTimeAsync(BOUND)
+    expect(cuts).toEqual([['revocations_unavailable', expect.any(Number)]])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it.each([null, {}, 7, Promise.resolve(null), Promise.resolve({})])(
+    'or answers what is no list (%j), ends the stream at the bound',
+    async (answer) => {
+      const { cuts } = start({ revocations: { lookup: () => answer as never } })
+      await vi.advanceTimersByTimeAsync(BOUND)
+      expect(cuts).toEqual([['revocations_unavailable', expect.any(Number)]])
+    },
+  )
+
+  it('is asked again soon, and cuts nothing if it answers then', async () => {
+    let calls = 0
+    const flaky: Revocations = {
+      lookup: () => (++calls % 2 === 0 ? [] : Promise.reject(new Error('once'))),
+    }
+    const { cuts, stop } = start({ revocations: flaky })
+    await vi.advanceTimersByTimeAsync(5 * BOUND)
+    expect(cuts).toEqual([])
+    expect(calls).toBeGreaterThan(25)
+    stop()
+  })
+
+  it('and answers after the end, tells nobody', async () => {
+    const late = Promise.withResolvers<readonly Revocation[]>()
+    const { cuts, stop } = start({ revocations: { lookup: () => late.promise } })
+    await vi.advanceTimersByTimeAsync(BOUND / 4)
+    stop()
+    late.resolve([await entryOf('agent', 'planner')])
+    await vi.advanceTimersByTimeAsync(BOUND)
+    expect(cuts).toEqual([])
+  })
+})
+
+it("a strict rule's stream goes by the bound of GATE", async () => {
+  const strict = { consistency: 'strict', maxStaleness: 1 } as const
+  const { lookups, stop } = start({
+    route: { revocation: strict },
+    gate: { revocation: { consistency: 'strict', maxStaleness: BOUND } },
+  })
+  await vi.advanceTimersByTimeAsync(BOUND)
+  expect(lookups.length).toBeGreaterThanOrEqual(4)
+  expect(lookups.length).toBeLessThanOrEqual(5)
+  stop()
+})

@@ -1,0 +1,229 @@
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { OnRevocation } from '../../../src/core/model/route.ts'
+import { limitedToToken } from '../../../src/gateway/relay/streams.ts'
+import {
+  createGuard,
+  createMemoryRevocations,
+  forward,
+  parsePolicy,
+  revocationId,
+  type Send,
+} from '../../../src/index.ts'
+import { routeOf, targetOf } from '../../kit/facts.ts'
+import { passed } from '../../kit/forwarded.ts'
+import { createIssuer, type Issuer } from '../../kit/issuer.ts'
+import { type Handler, type Origin, startOrigin } from '../../kit/origin.ts'
+
+const RESOURCE = 'https://api.example.com'
+const SSE = { 'content-type': 'Text/Event-Stream;charset=utf-8' }
+
+let issuer: Issuer
+let origin: Origin
+let agents = 0
+
+beforeAll(async () => {
+  ;[issuer, origin] = await Promise.all([createIssuer(), startOrigin()])
+})
+beforeEach(() => origin.clear())
+afterAll(() => Promise.all([issuer.close(), origin.close()]))
+
+const start = (on_revocation: OnRevocation = 'end-streams') => {
+  const parsed = parsePolicy({
+    GATE: {
+      resource: RESOURCE,
+      origin: origin.url,
+      clock_tolerance: '0s',
+      revocation: { consistency: 'bounded', max_staleness: '1s' },
+    },
+    ISSUERS: { acme: { issuer: issuer.issuer, allow_insecure_http: true } },
+    ROUTES: [{ match: '* /v1/*', scopes: [], on_revocation }],
+  })
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.reason))
+  const revocations = createMemoryRevocations({ clock: { now: () => Date.now() } })
+  const guard = createGuard(parsed.value.policy, { revocations })
+  return {
+    async ask(agent: string, { exp, send, method = 'GET' }: Asked = {}) {
+      const claims = { client_id: agent, ...(exp !== undefined && { exp }) }
+      const headers = { authorization: `Bearer ${await issuer.mint(claims)}` }
+      const request = new Request(`${RESOURCE}/v1/stream`, { method, headers })
+      return forward(request, await guard(request), send ? { send } : {})
+    },
+    async revoke(agent: string) {
+      const subject = { kind: 'agent', issuer: issuer.issuer, value: agent } as const
+      const id = await revocationId(subject, 'block')
+      const created = Date.now() / 1000
+      await revocations.add([{ ...subject, id, mode: 'block', created, createdBy: 'test' }])
+    },
+  }
+}
+
+interface Asked {
+  readonly exp?: number
+  readonly method?: string
+  readonly send?: Send
+}
+
+const hanging =
+  (headers: Record<string, string | number>, begin: string | Uint8Array = ''): Handler =>
+  (_req, res) => {
+    res.writeHead(200, headers).flushHeaders()
+    if (begin.length > 0) res.write(begin)
+  }
+
+const newAgent = () => `agent-of-streams-${++agents}`
+
+describe('in a process of its own, a stream', () => {
+  it.each([
+    ['revoked', 'token_revoked'],
+    ['expired', 'token_expired'],
+  ])('of events ends with the reason when its token is %s', async (how, code) => {
+    const { ask, revoke } = start()
+    const agent = newAgent()
+    origin.on('/v1/stream', hanging(SSE, 'data: one\n\n'))
+    const exp = how === 'expired' ? { exp: Math.floor(Date.now() / 1000) + 4 } : {}
+    const response = await ask(agent, exp)
+    if (how === 'revoked') await revoke(agent)
+    expect(await response.text()).toBe(
+      `data: one\n\n\n\nevent: edgewarden.closed\ndata: {"code":"${code}"}\n\n`,
+    )
+    expect(await origin.requests[0]?.answered()).toBe('cut')
+  })
+
+  it.each<[string, Record<string, string | number>, string | Uint8Array]>([
+    ['in chunks', {}, 'part'],
+    ['with a length', { 'content-length': 100_000 }, 'part'],
+    ['of what else there is', { 'content-type': 'text/event-stream-like' }, 'part'],
+  ])('is broken off and not ended, %s', async (_name, headers, begin) => {
+    const { ask, revoke } = start('end-all')
+    const agent = newAgent()
+    origin.on('/v1/stream', hanging(headers, begin))
+    const response = await ask(agent)
+    await revoke(agent)
+    await expect(response.text()).rejects.toThrow()
+    expect(await origin.requests[0]?.answered()).toBe('cut')
+  })
+
+  it('that fetch has decoded ends with the reason, too', async () => {
+    const { ask, revoke } = start()
+    const agent = newAgent()
+    const gzipped = gzipSync('data: one\n\n')
+    origin.on('/v1/stream', hanging({ ...SSE, 'content-encoding': 'gzip' }, gzipped))
+    const response = await ask(agent)
+    await revoke(agent)
+    expect(await response.text()).toMatch(/^data: one\n\n\n\nevent: edgewarden\.closed\n/)
+  })
+})
+
+describe('an answer', () => {
+  /** What `send` gives, and what becomes of its body. */
+  const through = async (given: Response, method?: string) => {
+    const { ask } = start()
+    const send: Send = async () => given
+    return ask(newAgent(), { send, ...(method !== undefined && { method }) })
+  }
+
+  it.each([
+    ['small', 'hello', { headers: { 'content-length': '5' } }],
+    ['long', 'x'.repeat(20_000), { headers: { 'content-length': '20000' } }],
+    ['without a length', 'hello', {}],
+    ['with a wrong length', 'hello', { headers: { 'content-length': '-1' } }],
+    ['in a coding', 'no gzip', { headers: { 'content-encoding': 'gzip' } }],
+    ['with a status of its own', 'partial', { status: 206 }],
+  ])('%s is handed on as it is', async (_name, body, init) => {
+    const given = new Response(body, init)
+    const headers = Object.fromEntries(given.headers)
+    const response = await through(given)
+    expect([response.status, await response.text()]).toEqual([given.status, body])
+    expect(Object.fromEntries(response.headers)).toMatchObject(headers)
+  })
+
+  it.each([204, 205, 304])('with status %d has no body', async (status) => {
+    const response = await through(new Response(null, { status }))
+    expect([response.status, response.body]).toEqual([status, null])
+  })
+
+  it('to HEAD has none either', async () => {
+    const headers = { 'content-length': '1000000' }
+    const response = await through(new Response(null, { headers }), 'HEAD')
+    expect([response.headers.get('content-length'), response.body]).toEqual(['1000000', null])
+  })
+})
+
+describe('what ends with its token', () => {
+  const LONG = { 'content-length': '20000' }
+  const SMALL = { 'content-length': '16384' }
+
+  /** Whether an answer is watched, or is the very one that it was. */
+  const isWatched = async (
+    onRevocation: OnRevocation,
+    headers: Record<string, string>,
+    target = {},
+  ): Promise<boolean> => {
+    const given = new Response(new ReadableStream(), { headers })
+    const route = routeOf('GET /x', { onRevocation, target: targetOf(target) })
+    const decision = passed({ route })
+    const answer = await limitedToToken(given, { method: 'GET' }, { decision, isFetched: true })
+    await answer.body?.cancel()
+    return answer !== given
+  }
+
+  it.each([
+    'text/event-stream',
+    ' Text/Event-Stream ; charset=utf-8',
+    'application/x-ndjson',
+    'application/ndjson',
+    'application/jsonl',
+    'application/x-jsonlines',
+    'application/json-seq',
+    'application/stream+json',
+    'application/grpc',
+    'application/grpc-web+proto',
+    'application/connect+json',
+    'application/vnd.amazon.eventstream',
+    'multipart/x-mixed-replace; boundary=x',
+    'audio/mpeg',
+    'video/mp4; codecs=x',
+    // Of two lines.
+    'text/event-stream, text/event-stream; charset=utf-8',
+    'text/html, application/grpc',
+  ])('is a stream: %j', async (type) => {
+    const typed = { 'content-type': type }
+    expect(await isWatched('end-streams', typed)).toBe(true)
+    expect(await isWatched('end-streams', { ...typed, ...LONG })).toBe(true)
+    expect(await isWatched('end-streams', { ...typed, ...SMALL })).toBe(false)
+    expect(await isWatched('ignore', typed)).toBe(false)
+  })
+
+  it.each([
+    'application/octet-stream',
+    'text/plain; charset=utf-8',
+    'text/plain, text/plain',
+    undefined,
+  ])('is a stream where nothing says how long it is: %j', async (type) => {
+    const typed = type === undefined ? {} : { 'content-type': type }
+    expect(await isWatched('end-streams', typed)).toBe(true)
+    expect(await isWatched('end-streams', { ...typed, ...LONG })).toBe(false)
+    // Over a service binding the header is only what a Worker wrote.
+    expect(await isWatched('end-streams', { ...typed, ...LONG }, { service: 'API' })).toBe(true)
+    expect(await isWatched('end-all', { ...typed, ...LONG })).toBe(true)
+  })
+
+  it.each([
+    'application/json',
+    'application/problem+json',
+    'text/html',
+    'text/event-stream-like',
+    'text/plainer',
+    'text/html, text/html',
+    'image/png',
+    'x-audio/mpeg',
+    'multipart/mixed',
+  ])('is none: %j', async (type) => {
+    const typed = { 'content-type': type }
+    expect(await isWatched('end-streams', typed)).toBe(false)
+    expect(await isWatched('end-all', typed)).toBe(true)
+    expect(await isWatched('end-all', { ...typed, ...SMALL })).toBe(false)
+    expect(await isWatched('ignore', typed)).toBe(false)
+  })
+})

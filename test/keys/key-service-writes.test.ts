@@ -1,0 +1,136 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Issuer } from '../../src/core/model/issuer.ts'
+import { recordName } from '../../src/keys/store.ts'
+import { issuerOf, MemoryKv, publicJwk, startServer, startWorld } from './support.ts'
+
+const A = await publicJwk('ES256', { kid: 'a' })
+const B = await publicJwk('ES256', { kid: 'b' })
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+let server: Awaited<ReturnType<typeof startServer>>
+let kv: MemoryKv
+let world: ReturnType<typeof startWorld>
+let issuer: Issuer
+const publish = (...keys: unknown[]) => server.json('/jwks', { keys })
+
+beforeEach(async () => {
+  server = await startServer()
+  issuer = issuerOf({ keys: { kind: 'uri', uri: `${server.origin}/jwks` } })
+  kv = new MemoryKv()
+  world = startWorld({ kv })
+  publish(A)
+})
+afterEach(() => server.close())
+
+const ask = async (why: 'newer' | 'ahead' = 'ahead', fetchedAt = world.clock.now()) => {
+  await world.keeper.ask({ place: issuer, times: issuer.keyTimes, why, fetchedAt })
+  await world.settle()
+}
+/** The cron trigger, for so long; when KV was written. */
+const run = async (ms: number) => {
+  const written: number[] = []
+  for (const until = world.clock.at + ms; world.clock.at < until; world.clock.advance(5 * MINUTE)) {
+    const before = kv.puts.length
+    await ask('ahead')
+    for (let i = before; i < kv.puts.length; i++) written.push(world.clock.at)
+  }
+  return written
+}
+const stored = async () => JSON.parse(kv.values.get(await recordName(issuer)) ?? 'null')
+
+describe('what a keeper writes to KV', () => {
+  it.each([
+    ['nothing', undefined],
+    ['a minute', 60],
+    ['an hour', 3_600],
+    ['a day', 86_400],
+  ])('is little in a third of a day where the issuer says %s, and never old', async (_, maxAge) => {
+    const headers = { etag: '"1"', ...(maxAge && { 'cache-control': `max-age=${maxAge}` }) }
+    server.json('/jwks', { keys: [A] }, headers)
+    const written = await run(8 * HOUR)
+    expect(written.length).toBeLessThanOrEqual(17)
+    expect(written.length).toBeGreaterThanOrEqual(8)
+    const gaps = written.slice(1).map((at, i) => at - (written[i] ?? 0))
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(HOUR)
+  })
+
+  it('is a rotation at once, and once', async () => {
+    await run(HOUR)
+    const before = kv.puts.length
+    publish(A, B)
+    await run(5 * MINUTE)
+    expect(kv.puts.length).toBe(before + 1)
+    expect((await stored()).jwks.keys).toEqual([A, B])
+    await run(25 * MINUTE)
+    expect(kv.puts.length).toBe(before + 1)
+  })
+
+  it('is never two records within a second, nor is a rotation forgotten for that', async () => {
+    await ask()
+    world.clock.advance(999)
+    publish(A, B)
+    await ask()
+    expect(kv.puts).toHaveLength(1)
+    world.clock.advance(1)
+    await ask()
+    expect(kv.puts).toHaveLength(2)
+    expect((await stored()).jwks.keys).toEqual([A, B])
+  })
+
+  it('is tried again by the next answer where KV has failed', async () => {
+    kv.down = true
+    await ask()
+    expect(world.events).toEqual([
+      { event: 'keys_store_failed', issuer: 'acme', error: 'Error: KV PUT failed: 429' },
+    ])
+    await ask()
+    expect(kv.puts).toHaveLength(1)
+    kv.down = false
+    world.clock.advance(1_000)
+    await ask()
+    expect((await stored()).jwks.keys).toEqual([A])
+    world.clock.advance(1_000)
+    await ask()
+    expect(kv.puts).toHaveLength(2)
+  })
+
+  it('is tried again also where it failed while the issuer was asked', async () => {
+    const writing = Promise.withResolvers<void>()
+    const answering = Promise.withResolvers<void>()
+    kv.slow = writing.promise
+    kv.down = true
+    const question = { place: issuer, times: issuer.keyTimes, why: 'newer' } as const
+    await world.keeper.ask(question)
+    await expect.poll(() => kv.puts.length).toBe(1)
+    world.clock.advance(10 * MINUTE)
+    const arrived = server.hold('/jwks', answering.promise)
+    const asking = world.keeper.ask(question)
+    await arrived
+    writing.resolve()
+    await expect.poll(() => world.events.length).toBe(1)
+    kv.down = false
+    answering.resolve()
+    await asking
+    await world.settle()
+    expect(kv.puts).toHaveLength(2)
+  })
+
+  it('is nothing of a failure', async () => {
+    server.status('/jwks', 500)
+    await run(HOUR)
+    expect(kv.puts).toEqual([])
+    publish(A)
+    await run(5 * MINUTE)
+    const before = await stored()
+    server.status('/jwks', 500)
+    await run(HOUR)
+    expect(await stored()).toEqual(before)
+  })
+
+  it('is what an isolate that starts goes on with', async () => {
+    await ask()
+    world.cut = true
+    expect(await world.isolate().find(issuer, 'a')).toMatchObject({ ok: true })
+  })
+})

@@ -1,0 +1,234 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Issuer, KeyTimes } from '../../src/core/model/issuer.ts'
+import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
+import {
+  FOUND,
+  issuerOf,
+  publicJwk,
+  startServer,
+  startWorld,
+  UNAVAILABLE,
+  UNKNOWN,
+} from './support.ts'
+
+const A = await publicJwk('ES256', { kid: 'a' })
+const B = await publicJwk('ES256', { kid: 'b' })
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+let server: Awaited<ReturnType<typeof startServer>>
+let world: ReturnType<typeof startWorld>
+let isolate: ReturnType<typeof world.isolate>
+let issuer: Issuer
+const publish = (...keys: unknown[]) => server.json('/jwks', { keys })
+const asked = () => server.requests.length
+const find = (kid: string) => isolate.find(issuer, kid)
+const entryWith = (over: Partial<KeyTimes>) =>
+  issuerOf({
+    keys: { kind: 'uri', uri: `${server.origin}/jwks` },
+    keyTimes: { ...DEFAULT_KEY_TIMES, ...over },
+  })
+
+beforeEach(async () => {
+  server = await startServer()
+  issuer = entryWith({})
+  world = startWorld()
+  isolate = world.isolate()
+  publish(A)
+})
+afterEach(async () => {
+  vi.useRealTimers()
+  await server.close()
+})
+
+describe('a set', () => {
+  it.each([
+    ['nothing', undefined, 10 * MINUTE],
+    ['nothing to be kept', 'no-store', MINUTE],
+    ['a second', 'max-age=1', MINUTE],
+    ['a quarter of an hour', 'max-age=900', 15 * MINUTE],
+    ['a year', 'max-age=31536000', HOUR],
+  ])(
+    'is asked for nowhere in the first half of its life, of which is said %s',
+    async (_, says, lifetime) => {
+      const headers = says === undefined ? {} : { 'cache-control': says }
+      server.json('/jwks', { keys: [A] }, headers)
+      await find('a')
+      await world.settle()
+      world.clock.advance(lifetime / 2 - 1)
+      await find('a')
+      await world.settle()
+      expect([asked(), world.questions.length]).toEqual([1, 1])
+      world.clock.advance(1)
+      await find('a')
+      await world.settle()
+      expect([asked(), world.questions.length]).toEqual([2, 2])
+    },
+  )
+
+  it('serves at once in the second half, while one question renews it', async () => {
+    await find('a')
+    await world.settle()
+    world.clock.advance(5 * MINUTE)
+    publish(B)
+    const answer = Promise.withResolvers<void>()
+    const arrived = server.hold('/jwks', answer.promise)
+    const during = await Promise.all(Array.from({ length: 50 }, () => find('a')))
+    await arrived
+    for (const found of [...during, await find('a')]) expect(found).toMatchObject(FOUND)
+    expect([asked(), world.questions.length]).toEqual([2, 2])
+    answer.resolve()
+    await world.settle()
+    expect(await find('b')).toMatchObject(FOUND)
+    expect(await find('a')).toEqual(UNKNOWN)
+  })
+
+  it('is confirmed first once its life is over, by one question', async () => {
+    await find('a')
+    await world.settle()
+    world.clock.advance(10 * MINUTE)
+    publish(B)
+    const late = await Promise.all(Array.from({ length: 50 }, () => find('a')))
+    for (const found of late) expect(found).toEqual(UNKNOWN)
+    expect([asked(), world.questions.length]).toEqual([2, 2])
+  })
+
+  it('that has not changed is asked for by its entity-tag, and lives on', async () => {
+    server.json('/jwks', { keys: [A] }, { etag: '"1"' })
+    const first = await find('a')
+    for (let i = 0; i < 5; i++) {
+      world.clock.advance(9 * MINUTE)
+      const found = await find('a')
+      expect(found.ok && first.ok && found.value === first.value).toBe(true)
+      await world.settle()
+      expect(isolate.status(issuer)).toMatchObject({ age: 0, keys: 1, stale: false })
+    }
+    expect(server.heard.map((headers) => headers['if-none-match'])).toEqual([
+      undefined,
+      ...Array(5).fill('"1"'),
+    ])
+  })
+
+  it('keeps the very key that both know, with others beside it', async () => {
+    const first = await find('a')
+    world.clock.advance(10 * MINUTE)
+    publish(B, { ...A })
+    const second = await find('a')
+    expect(second.ok && first.ok && second.value === first.value).toBe(true)
+    expect(await find('b')).toMatchObject(FOUND)
+  })
+})
+
+describe('a key that its issuer has withdrawn', () => {
+  it.each([
+    ['in a busy isolate', 10_000],
+    ['in an idle one', 10 * MINUTE],
+    ['in one that nobody needed for an hour', HOUR],
+  ])('verifies nothing when its set has lived out its life, %s', async (_, step) => {
+    await find('a')
+    await world.settle()
+    publish(B)
+    for (let age = step; age < 10 * MINUTE; age += step) {
+      world.clock.advance(step)
+      await find('a')
+      await world.settle()
+    }
+    world.clock.advance(step)
+    expect(await find('a')).toEqual(UNKNOWN)
+    expect(await find('b')).toMatchObject(FOUND)
+  })
+
+  it('stops at once where another isolate asked for an unknown one', async () => {
+    await find('a')
+    publish(B)
+    world.clock.advance(30_000)
+    const other = world.isolate()
+    expect(await other.find(issuer, 'b', '192.0.2.1')).toMatchObject(FOUND)
+    expect(await other.find(issuer, 'a')).toEqual(UNKNOWN)
+  })
+})
+
+describe('an issuer that cannot be asked', () => {
+  const fail = async (status = 500) => {
+    await find('a')
+    await world.settle()
+    server.status('/jwks', status)
+  }
+
+  it('leaves keys in use for a day, not longer', async () => {
+    await fail()
+    for (let hours = 0; hours < 23; hours++) {
+      world.clock.advance(HOUR)
+      expect(await find('a')).toMatchObject(FOUND)
+      await world.settle()
+      expect(isolate.status(issuer)).toMatchObject({ stale: true, error: 'status 500' })
+    }
+    world.clock.advance(HOUR - 1)
+    expect(await find('a')).toMatchObject(FOUND)
+    await world.settle()
+    world.clock.advance(1)
+    expect(await find('a')).toEqual(UNAVAILABLE)
+    expect(isolate.status(issuer)).toMatchObject({ keys: 0, error: 'status 500' })
+  })
+
+  it.each([
+    ['an hour', { staleIfError: HOUR }, HOUR],
+    ['no longer than they are fresh', { staleIfError: 0 }, 10 * MINUTE],
+  ])('leaves them in use for %s, if the entry says so', async (_, over, life) => {
+    issuer = entryWith(over)
+    await fail()
+    world.clock.advance(life - 1)
+    expect(await find('a')).toMatchObject(FOUND)
+    await world.settle()
+    world.clock.advance(1)
+    expect(await find('a')).toEqual(UNAVAILABLE)
+  })
+
+  it('says nothing of keys that are unknown past their life', async () => {
+    await fail()
+    world.clock.advance(10 * MINUTE)
+    expect(await find('b')).toEqual(UNAVAILABLE)
+  })
+
+  it('keeps nobody waiting who has keys, but the first, and him for a second', async () => {
+    await fail()
+    world.clock.advance(10 * MINUTE)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    let asks = 0
+    const never = () => {
+      asks++
+      return new Promise<never>(() => {})
+    }
+    const silent = world.isolate({ cache: isolate.cache, keeper: { ask: never } })
+    let served = 0
+    const first = [1, 2, 3].map(() => silent.find(issuer, 'a').then(() => served++))
+    await vi.advanceTimersByTimeAsync(999)
+    expect(served).toBe(0)
+    await vi.advanceTimersByTimeAsync(1)
+    await Promise.all(first)
+    // From here on, no timer runs: whoever waited would wait for good.
+    for (let i = 0; i < 20; i++) {
+      expect(await silent.find(issuer, 'a')).toMatchObject(FOUND)
+      world.clock.advance(5_000)
+    }
+    expect(await silent.find(issuer, 'b')).toEqual(UNAVAILABLE)
+    expect(isolate.status(issuer)).toMatchObject({ stale: true, error: 'slow' })
+    expect(asks).toBeGreaterThan(1)
+  })
+
+  it('is asked once per failure, not once per request', async () => {
+    await fail()
+    world.clock.advance(10 * MINUTE)
+    for (let i = 0; i < 20; i++) {
+      expect(await find('a')).toMatchObject(FOUND)
+      await world.settle()
+    }
+    expect([asked(), world.questions.length]).toEqual([2, 2])
+    world.clock.advance(5_000)
+    publish(A, B)
+    expect(await find('a')).toMatchObject(FOUND)
+    await world.settle()
+    expect(isolate.status(issuer)).not.toHaveProperty('error')
+    expect(await find('b')).toMatchObject(FOUND)
+  })
+})

@@ -1,0 +1,240 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Issuer } from '../../src/core/model/issuer.ts'
+import { KEY_TIMES } from '../../src/keys/times.ts'
+import {
+  FOUND,
+  issuerOf,
+  MemoryKv,
+  publicJwk,
+  startServer,
+  startWorld,
+  UNAVAILABLE,
+  UNKNOWN,
+} from './support.ts'
+
+const A = await publicJwk('ES256', { kid: 'a' })
+const B = await publicJwk('ES256', { kid: 'b' })
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const HERE = '192.0.2.1'
+
+let server: Awaited<ReturnType<typeof startServer>>
+let kv: MemoryKv
+let world: ReturnType<typeof startWorld>
+let isolate: ReturnType<typeof world.isolate>
+let issuer: Issuer
+const publish = (...keys: unknown[]) => server.json('/jwks', { keys })
+const asked = () => server.requests.length
+const find = (kid: string) => isolate.find(issuer, kid, HERE)
+
+beforeEach(async () => {
+  server = await startServer()
+  issuer = issuerOf({ keys: { kind: 'uri', uri: `${server.origin}/jwks` } })
+  kv = new MemoryKv()
+  world = startWorld({ kv })
+  isolate = world.isolate()
+  publish(A)
+})
+afterEach(() => server.close())
+
+describe('what is known to fail', () => {
+  beforeEach(async () => {
+    await find('a')
+    await world.settle()
+  })
+  const DUE = 10 * MINUTE
+
+  it('is known for as long as it is waited out, and no withdrawn key lives on by it', async () => {
+    world.clock.advance(DUE / 2)
+    server.status('/jwks', 500)
+    await find('a')
+    await world.settle()
+    expect(isolate.status(issuer).error).toBe('status 500')
+    publish(B)
+    world.clock.advance(DUE)
+    expect(await find('a')).toEqual(UNKNOWN)
+  })
+
+  it('is not the issuer where a stranger could not reach the keeper', async () => {
+    world.clock.advance(MINUTE)
+    world.cut = true
+    expect(await isolate.find(issuer, 'x', '198.51.100.1')).toEqual(UNAVAILABLE)
+    world.cut = false
+    publish(B)
+    world.clock.advance(DUE)
+    expect(await find('a')).toEqual(UNKNOWN)
+  })
+
+  it('is over for those who look once the keeper has asked again', async () => {
+    world.clock.advance(DUE / 2)
+    server.status('/jwks', 500)
+    await find('a')
+    await world.settle()
+    publish(A)
+    world.clock.advance(HOUR)
+    await world.keeper.ask({ place: issuer, times: issuer.keyTimes, why: 'ahead' })
+    await isolate.read(issuer, 'a')
+    expect(isolate.status(issuer)).not.toHaveProperty('error')
+  })
+})
+
+describe('an issuer that is down from the start', () => {
+  it('is unavailable, waited out, and there again by itself', async () => {
+    server.status('/jwks', 500)
+    const first = Array.from({ length: 10 }, () => find('a'))
+    for (const result of await Promise.all(first)) expect(result).toEqual(UNAVAILABLE)
+    world.clock.advance(KEY_TIMES.failureMs - 1)
+    publish(A)
+    expect(await find('a')).toEqual(UNAVAILABLE)
+    expect([asked(), world.questions.length, kv.gets]).toEqual([1, 1, 1])
+    world.clock.advance(1)
+    expect(await find('a')).toMatchObject(FOUND)
+    expect(world.events).toEqual([
+      { event: 'keys_fetch_failed', issuer: 'acme', error: 'status 500' },
+    ])
+  })
+
+  it('is asked once for any number of isolates', async () => {
+    server.status('/jwks', 500)
+    for (let i = 0; i < 20; i++)
+      expect(await world.isolate().find(issuer, 'a')).toEqual(UNAVAILABLE)
+    expect(asked()).toBe(1)
+  })
+})
+
+describe.each<[string, () => unknown]>([
+  ['a page', () => server.json('/jwks', '<html>')],
+  ['no set', () => server.json('/jwks', { error: 'x' })],
+  ['an empty set', () => publish()],
+  ['private keys only', () => publish({ ...B, d: 'x' })],
+])('an issuer that publishes %s', (_, break_) => {
+  it('does not take the keys away that are known, and has none where none are', async () => {
+    await find('a')
+    await world.settle()
+    break_()
+    world.clock.advance(10 * MINUTE)
+    for (let i = 0; i < 3; i++) {
+      expect(await find('a')).toMatchObject(FOUND)
+      await world.settle()
+    }
+    expect(asked()).toBe(2)
+    const other = startWorld()
+    expect(await other.isolate().find(issuer, 'a')).toEqual(UNAVAILABLE)
+  })
+})
+
+describe('a keeper that cannot be reached', () => {
+  it('does not stop keys that are held, for as long as they live', async () => {
+    await find('a')
+    await world.settle()
+    world.cut = true
+    for (const ms of [5 * MINUTE, 5 * MINUTE, HOUR]) {
+      world.clock.advance(ms)
+      expect(await find('a')).toMatchObject(FOUND)
+      await world.settle()
+    }
+    expect(isolate.status(issuer)).toMatchObject({ stale: true, error: 'keeper unreachable' })
+    expect(world.events.at(-1)).toEqual({
+      event: 'keys_ask_failed',
+      issuer: 'acme',
+      error: 'Error: no keeper',
+    })
+    world.clock.advance(24 * HOUR)
+    expect(await find('a')).toEqual(UNAVAILABLE)
+    world.cut = false
+    world.clock.advance(KEY_TIMES.failureMs)
+    expect(await find('a')).toMatchObject(FOUND)
+    expect(isolate.status(issuer)).toMatchObject({ stale: false, age: 0 })
+  })
+
+  it('is asked once per failure', async () => {
+    world.cut = true
+    for (let i = 0; i < 20; i++) expect(await find('a')).toEqual(UNAVAILABLE)
+    expect(world.questions).toHaveLength(1)
+    world.clock.advance(KEY_TIMES.failureMs)
+    world.cut = false
+    expect(await find('a')).toMatchObject(FOUND)
+  })
+
+  it.each([
+    ['young', 0],
+    ['old', HOUR],
+  ])('leaves an isolate that starts with what KV holds, be it %s', async (_, age) => {
+    await find('a')
+    await world.settle()
+    world.cut = true
+    world.clock.advance(age)
+    expect(await world.isolate().find(issuer, 'a')).toMatchObject(FOUND)
+  })
+
+  it('leaves an isolate whose keys are gone with what KV holds', async () => {
+    await find('a')
+    world.clock.advance(24 * HOUR)
+    await world.isolate().find(issuer, 'a')
+    await world.settle()
+    world.cut = true
+    expect(await find('a')).toMatchObject(FOUND)
+    expect(isolate.status(issuer).source).toBe('kv')
+  })
+
+  it('makes nothing of a key id that is unknown', async () => {
+    await find('a')
+    world.clock.advance(30_000)
+    world.cut = true
+    expect(await find('b')).toEqual(UNAVAILABLE)
+    world.cut = false
+    publish(A, B)
+    world.clock.advance(KEY_TIMES.failureMs)
+    expect(await find('b')).toMatchObject(FOUND)
+  })
+})
+
+describe('requests at the same time', () => {
+  it('share one question and one look into KV', async () => {
+    const many = Array.from({ length: 200 }, () => find('a'))
+    for (const result of await Promise.all(many)) expect(result).toMatchObject(FOUND)
+    expect([asked(), world.questions.length, kv.gets]).toEqual([1, 1, 1])
+  })
+
+  it('of isolates that all start are one fetch', async () => {
+    const many = Array.from({ length: 100 }, () => world.isolate().find(issuer, 'a'))
+    for (const result of await Promise.all(many)) expect(result).toMatchObject(FOUND)
+    expect(asked()).toBe(1)
+  })
+
+  it('are not stopped by one that never ends', async () => {
+    const never = { ask: () => new Promise<never>(() => {}) }
+    const hung = world.isolate({ cache: isolate.cache, keeper: never })
+    void hung.find(issuer, 'a')
+    await expect.poll(() => isolate.cache.flights.size).toBe(1)
+    await expect.poll(() => [...isolate.cache.flights.keys()].join()).toContain('newer')
+    world.clock.advance(KEY_TIMES.askMs)
+    expect(await find('a')).toMatchObject(FOUND)
+  })
+
+  it('go on when the runtime has ended the one they wait for', async () => {
+    const gone = Promise.reject(new Error('created by a request that has since ended'))
+    gone.catch(() => {})
+    const never = { ask: () => new Promise<never>(() => {}) }
+    void world.isolate({ cache: isolate.cache, keeper: never }).find(issuer, 'a')
+    await expect.poll(() => [...isolate.cache.flights.keys()].join()).toContain('newer')
+    for (const [name, flight] of isolate.cache.flights) {
+      isolate.cache.flights.set(name, { ...flight, promise: gone })
+    }
+    const many = Array.from({ length: 5 }, () => find('a'))
+    for (const result of await Promise.all(many)) expect(result).toMatchObject(FOUND)
+    expect(asked()).toBe(1)
+  })
+
+  it('that bring keys nobody knows cost those who bring a known one nothing', async () => {
+    await find('a')
+    world.clock.advance(30_000)
+    const answer = Promise.withResolvers<void>()
+    const arrived = server.hold('/jwks', answer.promise)
+    const unknown = find('x')
+    await arrived
+    expect(await find('a')).toMatchObject(FOUND)
+    answer.resolve()
+    expect(await unknown).toEqual(UNKNOWN)
+  })
+})

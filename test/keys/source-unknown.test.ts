@@ -1,0 +1,225 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Issuer } from '../../src/core/model/issuer.ts'
+import { entryOf } from '../../src/keys/cache.ts'
+import {
+  FOUND,
+  issuerOf,
+  publicJwk,
+  startServer,
+  startWorld,
+  UNAVAILABLE,
+  UNKNOWN,
+} from './support.ts'
+
+const A = await publicJwk('ES256', { kid: 'a' })
+const B = await publicJwk('ES256', { kid: 'b' })
+const COOLDOWN = 30_000
+const HERE = '192.0.2.1'
+
+let server: Awaited<ReturnType<typeof startServer>>
+let world: ReturnType<typeof startWorld>
+let isolate: ReturnType<typeof world.isolate>
+let issuer: Issuer
+const publish = (...keys: unknown[]) =>
+  server.json('/jwks', { keys }, { 'cache-control': 'max-age=3600' })
+const asked = () => server.requests.length
+const find = (kid: string, caller = HERE) => isolate.find(issuer, kid, caller)
+
+/** Strangers, each from an address of its own, ask until nobody may any more. */
+const spend = async () => {
+  for (let i = 0; i < 100; i++) {
+    if (i > 0) world.clock.advance(COOLDOWN)
+    const before = asked()
+    await find(`x${i}`, `198.51.100.${i}`)
+    if (asked() === before) return
+  }
+  throw new Error('nobody was refused')
+}
+
+beforeEach(async () => {
+  server = await startServer()
+  issuer = issuerOf({ keys: { kind: 'uri', uri: `${server.origin}/jwks` } })
+  world = startWorld()
+  isolate = world.isolate()
+  publish(A)
+  await find('a')
+  await world.settle()
+  world.clock.advance(COOLDOWN)
+})
+afterEach(() => server.close())
+
+describe('an unknown key id', () => {
+  it('is found where it was just rotated in', async () => {
+    publish(A, B)
+    expect(await find('b')).toMatchObject(FOUND)
+    expect(asked()).toBe(2)
+  })
+
+  it('causes one question per cooldown', async () => {
+    isolate.recordSuccess(issuer, HERE)
+    for (let i = 0; i < 30; i++) {
+      expect(await find(`x${i}`)).toEqual(UNKNOWN)
+      world.clock.advance(COOLDOWN / 30 - 1)
+    }
+    expect([asked(), world.questions.length]).toEqual([2, 2])
+    world.clock.advance(30)
+    await find('x')
+    expect(asked()).toBe(3)
+  })
+
+  it('that a herd brings is one question, and all pass', async () => {
+    publish(A, B)
+    const herd = await Promise.all(Array.from({ length: 200 }, () => find('b')))
+    for (const found of herd) expect(found).toMatchObject(FOUND)
+    expect([asked(), world.questions.length]).toEqual([2, 2])
+  })
+
+  it('that a herd brings from everywhere is one fetch, and all pass', async () => {
+    publish(A, B)
+    const all = Array.from({ length: 200 }, (_, i) => find('b', `198.51.100.${i}`))
+    for (const found of await Promise.all(all)) expect(found).toMatchObject(FOUND)
+    expect(asked()).toBe(2)
+  })
+
+  it('that was guessed before it was published is found a cooldown later', async () => {
+    for (const caller of [HERE, '192.0.2.2', '192.0.2.3']) {
+      expect(await find('b', caller)).toEqual(UNKNOWN)
+    }
+    publish(A, B)
+    world.clock.advance(COOLDOWN - 1)
+    expect(await find('b')).toEqual(UNKNOWN)
+    world.clock.advance(1)
+    expect(await find('b')).toMatchObject(FOUND)
+  })
+
+  it('that was missing is forgotten with every refresh', async () => {
+    expect(await find('b')).toEqual(UNKNOWN)
+    publish(A, B)
+    world.clock.advance(COOLDOWN / 2)
+    // Another isolate has the keeper ask; this one learns of it by another kid.
+    await world.keeper.ask({ place: issuer, times: issuer.keyTimes, why: 'ahead' })
+    world.clock.advance(COOLDOWN / 2)
+    await find('x', '192.0.2.9')
+    expect(await find('b')).toMatchObject(FOUND)
+  })
+
+  it('is remembered for so many only, however long a flood lasts', async () => {
+    for (let i = 0; i < 1_300; i++) {
+      await find(`x${i}`, `2001:db8:0:${i.toString(16)}::1`)
+      if (i % 100 === 0) world.clock.advance(COOLDOWN)
+    }
+    const { misses, known } = entryOf(isolate.cache, issuer)
+    expect(misses.size).toBeLessThanOrEqual(1_024)
+    expect(known.size).toBe(0)
+    expect(isolate.cache.flights.size).toBe(0)
+  })
+
+  it('is unavailable, not unknown, until the issuer can be asked again', async () => {
+    server.status('/jwks', 503)
+    for (let i = 0; i < 10; i++) {
+      expect(await find('b')).toEqual(UNAVAILABLE)
+      world.clock.advance(COOLDOWN / 10 - 1)
+    }
+    expect(asked()).toBe(2)
+    publish(A, B)
+    world.clock.advance(10)
+    expect(await find('b', '192.0.2.2')).toMatchObject(FOUND)
+  })
+
+  it('does not reach the keeper either while a failure is waited out', async () => {
+    isolate.recordSuccess(issuer, HERE)
+    server.status('/jwks', 503)
+    for (let i = 0; i < 20; i++) expect(await find(`x${i}`)).toEqual(UNAVAILABLE)
+    expect(world.questions).toHaveLength(2)
+  })
+
+  it('that was refused is not asked for again, whoever brings it, within the cooldown', async () => {
+    await spend()
+    const another = world.isolate()
+    await another.find(issuer, 'a')
+    const questions = async (callers: number) => {
+      const from = world.questions.length
+      for (let i = 0; i < callers; i++) await another.find(issuer, 'b', `203.0.113.${i}`)
+      return world.questions.length - from
+    }
+    expect(await questions(50)).toBe(1)
+    expect(await questions(50)).toBe(0)
+  })
+
+  it('of ever new strangers is ten questions of an isolate, and holds nobody up who is known', async () => {
+    await spend()
+    const another = world.isolate()
+    await another.find(issuer, 'a')
+    const questions = async () => {
+      const from = world.questions.length
+      for (let i = 0; i < 2_000; i++) {
+        await another.find(issuer, `x${i}`, `2001:db8:${i.toString(16)}::1`)
+      }
+      return world.questions.length - from
+    }
+    expect(await questions()).toBe(10)
+    expect(await questions()).toBe(0)
+    another.recordSuccess(issuer, HERE)
+    publish(A, B)
+    expect(await another.find(issuer, 'b', HERE)).toMatchObject(FOUND)
+  })
+})
+
+describe('one caller', () => {
+  const flood = async (count: number, callerOf: (i: number) => string) => {
+    for (let i = 0; i < count; i++) {
+      await find(`x${i}`, callerOf(i))
+      if (i % 10 === 9) world.clock.advance(COOLDOWN)
+    }
+  }
+
+  it('that is unknown may cause two questions, then one in five minutes', async () => {
+    await flood(100, () => HERE)
+    expect(asked()).toBe(3)
+  })
+
+  it.each([
+    ['a /64 of IPv6', (i: number) => `2001:db8::${i.toString(16)}`],
+    ['IPv4 written as IPv6 too', (i: number) => (i % 2 ? HERE : `::ffff:${HERE}`)],
+    ['whoever has no address', () => ''],
+  ])('is %s', async (_, callerOf) => {
+    await flood(100, callerOf)
+    expect(asked()).toBe(3)
+  })
+
+  it('does not spend what another may ask', async () => {
+    await flood(80, () => HERE)
+    publish(A, B)
+    world.clock.advance(COOLDOWN)
+    expect(await find('b')).toEqual(UNKNOWN)
+    expect(await find('b', '192.0.2.2')).toMatchObject(FOUND)
+  })
+
+  it('has no more to spend in another isolate', async () => {
+    await flood(80, () => HERE)
+    const before = asked()
+    for (let i = 0; i < 5; i++) {
+      world.clock.advance(1_000)
+      await world.isolate().find(issuer, `y${i}`, HERE)
+    }
+    expect(asked()).toBe(before)
+  })
+
+  it('that is known may cause one per cooldown', async () => {
+    isolate.recordSuccess(issuer, HERE)
+    await flood(80, () => HERE)
+    expect(asked()).toBe(9)
+  })
+
+  it('that is known heals a rotation, though strangers from everywhere have spent all', async () => {
+    isolate.recordSuccess(issuer, HERE)
+    await spend()
+    publish(A, B)
+    const before = asked()
+    // They have seen the new name too, and ask for it first.
+    for (let i = 0; i < 20; i++) expect(await find('b', `203.0.113.${i}`)).toEqual(UNKNOWN)
+    expect(asked()).toBe(before)
+    expect(await find('b')).toMatchObject(FOUND)
+    expect(asked()).toBe(before + 1)
+  })
+})

@@ -1,0 +1,155 @@
+import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { Spent } from '../../src/core/model/bucket.ts'
+import type { Quotas } from '../../src/core/model/limit.ts'
+import { createLimits, type LimiterNamespace } from '../../src/limit/client.ts'
+import type { RateLimiter } from '../../src/limit/object.ts'
+
+const { RATE_LIMITER } = env as unknown as {
+  readonly RATE_LIMITER: DurableObjectNamespace<RateLimiter>
+}
+
+const MINUTE = 60_000
+const DAY = 24 * 60 * MINUTE
+const HUNDRED: Quotas = { bucket: { limit: 100, period: DAY } }
+
+/** Keeps an object from the others of this file. */
+const limiterOf = (name: string) => RATE_LIMITER.getByName(name)
+
+/** What the limiter says the time is: so many milliseconds after noon of tomorrow, UTC, so that no alarm is due. */
+const noon = Math.floor(Date.now() / DAY) * DAY + 1.5 * DAY
+const at = (ms: number) => void vi.spyOn(Date, 'now').mockReturnValue(noon + ms)
+afterEach(() => void vi.restoreAllMocks())
+
+const stored = (name: string) =>
+  runInDurableObject(limiterOf(name), async (_, { storage }) => ({
+    spent: storage.kv.get<Spent>('spent'),
+    alarm: await storage.getAlarm(),
+  }))
+
+const passed = (taken: readonly { readonly ok: boolean }[]) => taken.filter(({ ok }) => ok).length
+
+describe('the object that counts', () => {
+  it('lets exactly as many through as the limit says, of hundreds at once', async () => {
+    at(0)
+    const taken = await Promise.all(
+      Array.from({ length: 300 }, () => limiterOf('crowd').take(HUNDRED, true)),
+    )
+    expect(passed(taken)).toBe(100)
+  })
+
+  it('has counted what it counted when it was evicted', async () => {
+    at(0)
+    for (let i = 0; i < 100; i++) await limiterOf('evicted').take(HUNDRED, true)
+    await abortAllDurableObjects()
+    expect(await limiterOf('evicted').take(HUNDRED, true)).toMatchObject({
+      ok: false,
+      reason: { bucket: { left: 0 }, retryAfter: 864 },
+    })
+  })
+
+  it('writes nothing where it is only looked at, or refuses', async () => {
+    at(0)
+    const one: Quotas = { daily: 1 }
+    expect(await limiterOf('looked-at').take(one, false)).toMatchObject({ ok: true })
+    expect(await stored('looked-at')).toEqual({ spent: undefined, alarm: null })
+    await limiterOf('looked-at').take(one, true)
+    const before = await stored('looked-at')
+    at(MINUTE)
+    expect(await limiterOf('looked-at').take(one, true)).toMatchObject({ ok: false })
+    expect(await stored('looked-at')).toEqual(before)
+  })
+
+  it('keeps one row, and deletes it when it says nothing any more', async () => {
+    const quotas: Quotas = { bucket: { limit: 10, period: 10 * MINUTE } }
+    at(0)
+    await limiterOf('kept').take(quotas, true)
+    expect((await stored('kept')).alarm).toBe(noon + 2 * MINUTE)
+    at(MINUTE / 2)
+    await limiterOf('kept').take(quotas, true)
+
+    at(MINUTE)
+    await runDurableObjectAlarm(limiterOf('kept'))
+    const { spent, alarm } = await stored('kept')
+    expect(spent).toMatchObject({ limit: 10 })
+    expect(alarm).toBe(noon + 3 * MINUTE)
+
+    at(3 * MINUTE)
+    await runDurableObjectAlarm(limiterOf('kept'))
+    expect(await stored('kept')).toEqual({ spent: undefined, alarm: null })
+    const rows = await runInDurableObject(limiterOf('kept'), (_, { storage }) => [
+      ...storage.kv.list(),
+    ])
+    expect(rows).toEqual([])
+  })
+
+  it('keeps the count of a day until it is over', async () => {
+    at(0)
+    await limiterOf('day').take({ daily: 2 }, true)
+    expect((await stored('day')).alarm).toBe(noon + DAY / 2 + MINUTE)
+  })
+
+  it('pays back from now on what was spent while a clock was far ahead', async () => {
+    const ten: Quotas = { bucket: { limit: 10, period: MINUTE } }
+    at(365 * DAY)
+    for (let i = 0; i < 10; i++) await limiterOf('ahead').take(ten, true)
+    at(0)
+    expect(await limiterOf('ahead').take(ten, true)).toMatchObject({ reason: { retryAfter: 6 } })
+    at(6_000)
+    expect(await limiterOf('ahead').take(ten, true)).toMatchObject({ ok: true })
+  })
+
+  it('counts by the rule as it is with each call', async () => {
+    at(0)
+    for (let i = 0; i < 10; i++) await limiterOf('changed').take(HUNDRED, true)
+    const smaller: Quotas = { bucket: { limit: 5, period: 5_000 } }
+    expect(await limiterOf('changed').take(smaller, true)).toMatchObject({
+      ok: false,
+      reason: { retryAfter: 1 },
+    })
+  })
+})
+
+describe('limits behind the namespace', () => {
+  const limits = createLimits({
+    objects: RATE_LIMITER as unknown as LimiterNamespace,
+    binding: (name) => (env as Record<string, never>)[name],
+    addresses: { takeAddress: () => Promise.reject(new Error('not asked')) },
+  })
+
+  it('are counted apart by name', async () => {
+    at(0)
+    const limit = { kind: 'exact', per: 'agent', quotas: { daily: 1 } } as const
+    expect(await limits.take(limit, 'one', true)).toEqual({
+      ok: true,
+      value: { day: { left: 0, reset: 43_200 } },
+    })
+    expect(await limits.take(limit, 'one', true)).toMatchObject({ ok: false })
+    expect(await limits.take(limit, 'other', true)).toMatchObject({ ok: true })
+  })
+
+  /** Takes until it is refused; windows of the binding may change once on the way. */
+  const untilRefused = async (take: () => ReturnType<typeof limits.take>) => {
+    for (let taken = 0; taken <= 10; taken++) {
+      const outcome = await take()
+      if (!outcome.ok) return { taken, reason: outcome.reason }
+    }
+    throw new Error('never refused')
+  }
+
+  it('of a [[ratelimits]] binding are the platform’s', async () => {
+    const limit = { kind: 'approximate', per: 'agent', binding: 'RL_TEST' } as const
+    const { taken, reason } = await untilRefused(() => limits.take(limit, 'agent', true))
+    expect(taken).toBeGreaterThanOrEqual(5)
+    expect(reason).toEqual({ retryAfter: 10 })
+    expect(await limits.take(limit, 'agent', false)).toEqual({ ok: true, value: {} })
+    expect(await limits.take(limit, 'other', true)).toEqual({ ok: true, value: {} })
+  })
+
+  it('of an address by a binding share no key with others', async () => {
+    const address = { kind: 'binding', binding: 'RL_TEST' } as const
+    const { taken } = await untilRefused(async () => limits.takeAddress(address, 'agent'))
+    expect(taken).toBeGreaterThanOrEqual(5)
+  })
+})

@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest'
+import type { PolicyEnv } from '../../src/policy/env.ts'
+import { workerEnv } from '../../src/policy/env.ts'
+import { showPolicy } from '../../src/policy/show.ts'
+import { CHAT, ENV, GATE, mistakes, policy, rule } from '../policy/support.ts'
+
+const withLimit = (rate_limit: unknown, more: object = {}) => ({
+  ROUTES: [{ ...CHAT, rate_limit, ...more }],
+})
+const withAddress = (address_limit: unknown, more: object = {}) => ({
+  GATE: { ...GATE, address_limit, ...more },
+})
+const NUMBERS = { limit: 100, period: '60s' }
+
+describe('rate_limit', () => {
+  it.each([
+    [NUMBERS, { kind: 'exact', per: 'agent', quotas: { bucket: { limit: 100, period: 60_000 } } }],
+    [{ daily: 5 }, { kind: 'exact', per: 'agent', quotas: { daily: 5 } }],
+    [
+      { limit: 1_000_000, period: '1d', daily: 7, per: 'workflow' },
+      {
+        kind: 'exact',
+        per: 'workflow',
+        quotas: { bucket: { limit: 1_000_000, period: 86_400_000 }, daily: 7 },
+      },
+    ],
+    [
+      { binding: 'RL', per: 'client' },
+      { kind: 'approximate', per: 'client', binding: 'RL' },
+    ],
+  ])('reads %j', (written, read) => {
+    expect(rule(withLimit(written)).rateLimit).toEqual(read)
+  })
+
+  it.each<[written: unknown, ...expected: string[]]>([
+    [100, 'ROUTES[0].rate_limit: must be a table'],
+    [[], 'ROUTES[0].rate_limit: must be a table'],
+    [{}, 'ROUTES[0].rate_limit: must have limit and period, or daily, or both, or else binding'],
+    [
+      { per: 'agent' },
+      'ROUTES[0].rate_limit: must have limit and period, or daily, or both, or else binding',
+    ],
+    [{ limit: 1 }, 'ROUTES[0].rate_limit.period: is required: limit and period go together'],
+    [{ period: '1s' }, 'ROUTES[0].rate_limit.limit: is required: limit and period go together'],
+    [{ ...NUMBERS, limit: 0 }, 'ROUTES[0].rate_limit.limit: must be a whole number from 1 to'],
+    [{ ...NUMBERS, limit: 1.5 }, 'ROUTES[0].rate_limit.limit: must be a whole number'],
+    [{ ...NUMBERS, limit: '9' }, 'ROUTES[0].rate_limit.limit: must be a whole number'],
+    [{ ...NUMBERS, limit: 1_000_001 }, 'ROUTES[0].rate_limit.limit: must be a whole number'],
+    [{ daily: -1 }, 'ROUTES[0].rate_limit.daily: must be a whole number'],
+    [{ ...NUMBERS, period: '999ms' }, 'ROUTES[0].rate_limit.period: must be at least 1s'],
+    [{ ...NUMBERS, period: '1500ms' }, 'ROUTES[0].rate_limit.period: must be whole seconds'],
+    [{ ...NUMBERS, period: '25h' }, 'ROUTES[0].rate_limit.period: must be at most 86400s'],
+    [{ ...NUMBERS, per: 'address' }, 'ROUTES[0].rate_limit.per: unknown value `address`'],
+    [{ ...NUMBERS, burst: 3 }, 'ROUTES[0].rate_limit.burst: unknown key `burst`'],
+    [
+      { binding: 'RL', ...NUMBERS },
+      'ROUTES[0].rate_limit.limit: cannot stand beside binding',
+      'ROUTES[0].rate_limit.period: cannot stand beside binding',
+    ],
+    [{ binding: 'RL', daily: 1 }, 'ROUTES[0].rate_limit.daily: cannot stand beside binding'],
+    [{ binding: 'R L' }, 'ROUTES[0].rate_limit.binding: must be the name of a binding'],
+  ])('refuses %j', (written, ...expected) => {
+    expect(mistakes(withLimit(written))).toEqual(
+      expected.map((one) => expect.stringContaining(one)),
+    )
+  })
+
+  it('has no effect on a public rule', () => {
+    const open = { match: 'GET /open', access: 'public', rate_limit: NUMBERS }
+    expect(mistakes({ ROUTES: [open] })).toEqual([
+      expect.stringMatching(/^ROUTES\[0\]\.rate_limit: has no effect on a public rule/),
+    ])
+  })
+
+  const without = (...names: readonly string[]): PolicyEnv => ({
+    ...ENV,
+    has: (kind, name) => !names.includes(name) && ENV.has(kind, name),
+  })
+
+  it('needs what counts', () => {
+    expect(mistakes(withLimit(NUMBERS), without('RATE_LIMITER'))).toEqual([
+      expect.stringMatching(/^bindings\.RATE_LIMITER: is not there: .*RateLimiter/),
+    ])
+    expect(mistakes(withLimit({ binding: 'RL' }), without('RATE_LIMITER', 'RL'))).toEqual([
+      expect.stringMatching(/^ROUTES\[0\]\.rate_limit\.binding: needs the binding `RL`/),
+    ])
+    expect(mistakes(withLimit({ binding: 'RL' }), without('RATE_LIMITER'))).toEqual([])
+    expect(mistakes({}, without('RATE_LIMITER'))).toEqual([])
+  })
+
+  it('lets browsers read what is left, where it is told', () => {
+    const cors = { origins: ['https://app.example.com'] }
+    const exposed = (limit: unknown, more: object = {}) =>
+      rule(withLimit(limit, { cors: { ...cors, ...more } })).cors?.expose
+    expect(exposed(NUMBERS)).toEqual(expect.arrayContaining(['RateLimit', 'RateLimit-Policy']))
+    expect(exposed({ binding: 'RL' })).not.toContain('RateLimit')
+    expect(rule({ ROUTES: [{ ...CHAT, cors }] }).cors?.expose).not.toContain('RateLimit')
+    const once = exposed(NUMBERS, { expose: ['ratelimit'] })
+    expect(once?.filter((name) => name.toLowerCase() === 'ratelimit')).toHaveLength(1)
+  })
+
+  it.each([
+    [
+      { ...NUMBERS, daily: 9 },
+      { limit: 100, period: '60s', daily: 9, per: 'agent' },
+    ],
+    [
+      { daily: 9, per: 'client' },
+      { daily: 9, per: 'client' },
+    ],
+    [{ binding: 'RL' }, { binding: 'RL', per: 'agent', approximate: true }],
+  ])('is shown: %j', (written, shown) => {
+    expect(showPolicy(policy(withLimit(written))).routes[0]?.rate_limit).toEqual(shown)
+  })
+})
+
+describe('GATE.address_limit', () => {
+  it.each([
+    [NUMBERS, { kind: 'memory', limit: 100, period: 60_000 }, { limit: 100, period: '60s' }],
+    [{ binding: 'RL' }, { kind: 'binding', binding: 'RL' }, { binding: 'RL' }],
+  ])('reads and shows %j', (written, read, shown) => {
+    const parsed = policy(withAddress(written))
+    expect(parsed.gate.addressLimit).toEqual(read)
+    expect(showPolicy(parsed).gate.address_limit).toEqual({ ...shown, approximate: true })
+  })
+
+  it.each<[written: unknown, more: object, ...expected: string[]]>([
+    ['10/s', {}, 'GATE.address_limit: must be a table'],
+    [{}, {}, 'GATE.address_limit: must have limit and period, or else binding'],
+    [{ limit: 1 }, {}, 'GATE.address_limit.period: is required'],
+    [{ ...NUMBERS, daily: 1 }, {}, 'GATE.address_limit.daily: unknown key'],
+    [{ ...NUMBERS, per: 'agent' }, {}, 'GATE.address_limit.per: unknown key'],
+    [
+      { ...NUMBERS, binding: 'RL' },
+      {},
+      'GATE.address_limit.limit: cannot stand',
+      '.period: cannot',
+    ],
+    [{ binding: 'MISSING' }, {}, 'GATE.address_limit.binding: needs the binding `MISSING`'],
+    [NUMBERS, { client_ip: 'none' }, 'GATE.address_limit: has no effect with client_ip = "none"'],
+  ])('refuses %j', (written, more, ...expected) => {
+    expect(mistakes(withAddress(written, more))).toEqual(
+      expected.map((one) => expect.stringContaining(one)),
+    )
+  })
+})
+
+it('a rate limiting binding is what can be asked', () => {
+  const env = workerEnv({ RL: { limit() {} }, KV: { get() {}, put() {} }, TEXT: 'limit' })
+  expect(['RL', 'KV', 'TEXT', 'NONE'].filter((name) => env.has('ratelimit', name))).toEqual(['RL'])
+})

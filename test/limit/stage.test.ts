@@ -1,0 +1,160 @@
+import { describe, expect, it, vi } from 'vitest'
+import { limitName, type RateLimit } from '../../src/core/model/limit.ts'
+import type { Limits } from '../../src/core/model/ports.ts'
+import type { Route } from '../../src/core/model/route.ts'
+import type { AgentIdentity } from '../../src/core/model/token.ts'
+import { fail, ok } from '../../src/core/result.ts'
+import { limit } from '../../src/limit/stage.ts'
+import { accessOf, admissionFor, codeOf, ISSUER, routeOf } from '../kit/facts.ts'
+
+const EXACT: RateLimit = { kind: 'exact', per: 'agent', quotas: { daily: 3 } }
+const AGENT = { id: 'planner', issuer: ISSUER, clientId: 'c', workflowId: 'w' }
+const LEFT = { day: { left: 2, reset: 9 } }
+
+const needs = (
+  rateLimit: RateLimit | undefined,
+  route: Partial<Route> = {},
+  agent: object = AGENT,
+) => ({
+  route: routeOf('GET /x', { ...(rateLimit && { rateLimit }), ...route }),
+  access: accessOf(),
+  agent: agent as AgentIdentity,
+  admission: admissionFor(),
+})
+
+const limitsOf = (outcome: Limits['take'] = () => ok(LEFT)) => ({ take: vi.fn(outcome) })
+
+describe('limit', () => {
+  it('asks nobody where the rule has none, and does not wait', () => {
+    const limits = limitsOf()
+    expect(limit.run(needs(undefined), { limits })).toEqual(ok({ limited: undefined }))
+    expect(limits.take).not.toHaveBeenCalled()
+  })
+
+  it('takes one, and tells what is left', async () => {
+    const limits = limitsOf()
+    const outcome = await limit.run(needs(EXACT), { limits })
+    expect(outcome).toEqual(ok({ limited: { rule: EXACT, allowance: LEFT } }))
+    expect(limits.take).toHaveBeenCalledExactlyOnceWith(EXACT, expect.any(String), true)
+  })
+
+  it('denies with the time to wait, and tells what is left', async () => {
+    const reason = { day: { left: 0, reset: 7 }, retryAfter: 7 }
+    const outcome = await limit.run(needs(EXACT), { limits: limitsOf(async () => fail(reason)) })
+    expect(codeOf(outcome)).toBe('rate_limited')
+    expect(outcome).toMatchObject({
+      reason: {
+        params: { retryAfter: 7 },
+        detail: { limit: 'exact', per: 'agent', retry_after: 7 },
+      },
+      value: { limited: { rule: EXACT, allowance: { day: { left: 0 } } } },
+    })
+  })
+
+  it.each<[string, Limits['take']]>([
+    ['rejects', () => Promise.reject(new Error('unreachable'))],
+    [
+      'throws',
+      () => {
+        throw new Error('unreachable')
+      },
+    ],
+  ])('denies where what counts %s', async (_, take) => {
+    const outcome = await limit.run(needs(EXACT), { limits: limitsOf(take) })
+    expect(codeOf(outcome)).toBe('rate_limit_unavailable')
+    expect(outcome).toMatchObject({ reason: { detail: { error: 'Error: unreachable' } } })
+  })
+
+  it.each(['client', 'workflow'] as const)(
+    'denies a token without the %s it counts by',
+    async (per) => {
+      const limits = limitsOf()
+      const outcome = await limit.run(needs({ ...EXACT, per }, {}, { id: 'a', issuer: ISSUER }), {
+        limits,
+      })
+      expect(codeOf(outcome)).toBe('rate_limit_key_missing')
+      expect(limits.take).not.toHaveBeenCalled()
+    },
+  )
+
+  it('only looks in shadow mode, and tells nobody what is left', async () => {
+    const limits = limitsOf()
+    const outcome = await limit.run(needs(EXACT, { mode: 'shadow' }), { limits })
+    expect(outcome).toEqual(ok({ limited: undefined }))
+    expect(limits.take).toHaveBeenCalledExactlyOnceWith(EXACT, expect.any(String), false)
+  })
+
+  it('makes the name once for an admission, and says what it weighs', async () => {
+    const digest = vi.spyOn(crypto.subtle, 'digest')
+    const limits = limitsOf()
+    const given = needs(EXACT)
+    for (let i = 0; i < 3; i++) await limit.run(given, { limits })
+    expect(digest).toHaveBeenCalledOnce()
+    await limit.run({ ...given, admission: admissionFor() }, { limits })
+    expect(digest).toHaveBeenCalledTimes(2)
+    expect(given.admission.bytes).toBe(256)
+    digest.mockRestore()
+  })
+})
+
+describe('what is counted together', () => {
+  const nameIn = async (
+    per: RateLimit['per'],
+    {
+      route = {},
+      ...agent
+    }: {
+      route?: Partial<Route>
+      id?: string
+      issuer?: string
+      clientId?: string
+      workflowId?: string
+      type?: string
+    } = {},
+  ) => {
+    const limits = limitsOf()
+    const given = needs({ ...EXACT, per }, route, { ...AGENT, ...agent })
+    const access = accessOf({ issuer: agent.issuer ?? ISSUER })
+    await limit.run({ ...given, access }, { limits })
+    return limits.take.mock.calls[0]?.[1]
+  }
+
+  it('is one agent of one issuer at one rule', async () => {
+    const names = await Promise.all([
+      nameIn('agent'),
+      nameIn('agent', { issuer: 'https://other.example' }),
+      nameIn('agent', { id: 'other' }),
+      nameIn('agent', { route: { name: 'GET /y' } }),
+      nameIn('agent', { route: { host: 'b.example.com' } }),
+      nameIn('client', { clientId: 'planner' }),
+      nameIn('workflow', { workflowId: 'planner' }),
+    ])
+    expect(new Set(names).size).toBe(names.length)
+    for (const name of names) expect(name).toMatch(/^[A-Za-z0-9_-]{43}$/)
+  })
+
+  it('is the same whatever else differs', async () => {
+    const same = await Promise.all([
+      nameIn('agent'),
+      nameIn('agent', { clientId: 'd', workflowId: 'v', type: 'tool' }),
+      nameIn('agent', { route: { mode: 'shadow' } }),
+    ])
+    expect(new Set(same).size).toBe(1)
+  })
+
+  it('cannot be made to meet by what stands in the parts', async () => {
+    const key = { issuer: 'a', per: 'agent', value: 'b', route: 'c', host: undefined } as const
+    const names = await Promise.all(
+      [
+        key,
+        { ...key, issuer: 'a","agent","b' },
+        { ...key, value: 'b","c' },
+        { ...key, value: 'b"' },
+        { ...key, host: 'null' },
+        { ...key, value: 'b\\' },
+        { ...key, value: '', route: 'bc' },
+      ].map(limitName),
+    )
+    expect(new Set(names).size).toBe(names.length)
+  })
+})

@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest'
+import { showPolicy } from '../../src/policy/show.ts'
+import { ACME, CHAT, ENV, mistakes, parse, policy, rule } from '../policy/support.ts'
+
+const once = (more: object = {}) => ({ ROUTES: [{ ...CHAT, single_use: true, ...more }] })
+
+describe('single_use', () => {
+  it.each([
+    [true, true],
+    [false, undefined],
+  ])('reads and shows %j', (written, read) => {
+    const vars = once({ single_use: written })
+    expect(rule(vars).singleUse).toBe(read)
+    expect(showPolicy(policy(vars)).routes[0]?.single_use).toBe(read)
+  })
+
+  it.each<[more: object, expected: string]>([
+    [{ single_use: 'true' }, 'ROUTES[0].single_use: must be true or false'],
+    [{ single_use: 1 }, 'ROUTES[0].single_use: must be true or false'],
+    [
+      { access: 'public', scopes: [] },
+      'ROUTES[0].single_use: is only for rules with access = "required": this one is public',
+    ],
+    [
+      { access: 'optional' },
+      'ROUTES[0].single_use: is only for rules with access = "required": this one is optional',
+    ],
+    [
+      { mcp: { tools: { one: [] } } },
+      'ROUTES[0].single_use: cannot stand beside mcp: every message would need a token of its own',
+    ],
+  ])('refuses %j', (more, expected) => {
+    expect(mistakes(once(more))).toEqual([expected])
+  })
+
+  it.each([{ access: 'public' }, { access: 'optional' }])(
+    'that is false may stand beside %j',
+    (more) => {
+      const { match } = CHAT
+      const scopes = more.access === 'public' ? {} : { scopes: [] }
+      expect(mistakes({ ROUTES: [{ match, ...scopes, ...more, single_use: false }] })).toEqual([])
+    },
+  )
+
+  it('needs what remembers, and nothing else does', () => {
+    const env = {
+      ...ENV,
+      has: (...[kind, name]: Parameters<typeof ENV.has>) =>
+        name !== 'REPLAYS' && ENV.has(kind, name),
+    }
+    expect(mistakes(once(), env)).toEqual([
+      expect.stringMatching(/^bindings\.REPLAYS: is not there: .*ReplayShard/),
+    ])
+    expect(mistakes(once({ single_use: false }), env)).toEqual([])
+    expect(mistakes({}, env)).toEqual([])
+  })
+
+  it('warns of issuers whose tokens need not have what they are known by', () => {
+    const ISSUERS = {
+      acme: { ...ACME, agent_prefix: 'acme/' },
+      auth0: { issuer: 'https://x.auth0.example', profile: 'auth0', agent_prefix: 'auth0/' },
+    }
+    const warnings = (vars: object) => {
+      const parsed = parse({ ISSUERS, ...vars })
+      if (!parsed.ok) throw new Error(JSON.stringify(parsed.reason))
+      return parsed.value.warnings.filter(({ path }) => path === 'ROUTES[0].single_use')
+    }
+    expect(warnings(once())).toEqual([
+      {
+        path: 'ROUTES[0].single_use',
+        message: expect.stringContaining('of `auth0` need not have'),
+      },
+    ])
+    expect(warnings(once({ issuers: ['acme'] }))).toEqual([])
+    expect(warnings(once({ single_use: false }))).toEqual([])
+  })
+})

@@ -1,0 +1,111 @@
+import { describe, expect, it, vi } from 'vitest'
+import { replayName } from '../../src/core/model/replay.ts'
+import type { Route } from '../../src/core/model/route.ts'
+import type { AccessToken } from '../../src/core/model/token.ts'
+import { ok } from '../../src/core/result.ts'
+import { replay } from '../../src/replay/stage.ts'
+import { accessOf, codeOf, ISSUER, NOW, routeOf } from '../kit/facts.ts'
+
+const needs = (route: Partial<Route> = {}, access: Partial<AccessToken> = {}) => ({
+  route: routeOf('GET /x', { singleUse: true, ...route }),
+  access: accessOf(access),
+})
+
+const storeOf = (claimed: unknown = false) => ({
+  claim: vi.fn(() => (claimed === false) as boolean),
+  isClaimed: vi.fn(() => claimed as boolean),
+})
+
+describe('replay', () => {
+  it('asks nobody where the rule takes a token as often as it comes, and does not wait', () => {
+    const replays = storeOf()
+    const { singleUse: _, ...route } = needs().route
+    expect(replay.run({ ...needs(), route }, { replays })).toEqual(ok({}))
+    expect(replays.claim).not.toHaveBeenCalled()
+    expect(replays.isClaimed).not.toHaveBeenCalled()
+  })
+
+  it.each([
+    [NOW + 600, NOW + 665],
+    [NOW + 0.5, NOW + 66],
+    [NOW - 4, NOW + 61],
+  ])('claims the token for as long as any gate may take it: exp %d', async (expires, until) => {
+    const replays = storeOf()
+    expect(await replay.run(needs({}, { expires }), { replays })).toEqual(ok({}))
+    const name = await replayName(ISSUER, 'token-1')
+    expect(replays.claim).toHaveBeenCalledExactlyOnceWith(name, until)
+  })
+
+  it('denies a token that was used', async () => {
+    expect(codeOf(await replay.run(needs(), { replays: storeOf(true) }))).toBe('token_replayed')
+  })
+
+  it.each([undefined, null, 1, 'yes', {}])('takes %j for no yes', async (said) => {
+    const replays = { claim: () => said as never, isClaimed: () => said as never }
+    for (const mode of ['enforce', 'shadow'] as const) {
+      expect(codeOf(await replay.run(needs({ mode }), { replays }))).toBe('token_replayed')
+    }
+  })
+
+  it.each<[string, () => never | Promise<never>]>([
+    ['rejects', () => Promise.reject(new Error('unreachable'))],
+    [
+      'throws',
+      () => {
+        throw new Error('unreachable')
+      },
+    ],
+  ])('denies where the store %s', async (_, broken) => {
+    const replays = { claim: broken, isClaimed: broken }
+    for (const mode of ['enforce', 'shadow'] as const) {
+      expect(await replay.run(needs({ mode }), { replays })).toMatchObject({
+        reason: { code: 'single_use_unavailable', detail: { error: 'Error: unreachable' } },
+      })
+    }
+  })
+
+  it('claims nothing of a token that has no id', async () => {
+    const replays = storeOf()
+    const { id: _, ...access } = accessOf()
+    const outcome = await replay.run({ ...needs(), access }, { replays })
+    expect(codeOf(outcome)).toBe('single_use_unavailable')
+    expect(replays.claim).not.toHaveBeenCalled()
+  })
+
+  it.each([
+    [false, 'ok'],
+    [true, 'token_replayed'],
+  ])('only looks in shadow mode (%j)', async (claimed, code) => {
+    const replays = storeOf(claimed)
+    expect(codeOf(await replay.run(needs({ mode: 'shadow' }), { replays }))).toBe(code)
+    expect(replays.claim).not.toHaveBeenCalled()
+  })
+})
+
+describe('the name of a use', () => {
+  const nameOf = async (access: Partial<AccessToken>, route: Partial<Route> = {}) => {
+    const claim = vi.fn((_name: string) => true)
+    await replay.run(needs(route, access), { replays: { claim, isClaimed: () => false } })
+    return claim.mock.calls[0]?.[0]
+  }
+
+  it('is of one id of one issuer, and says neither', async () => {
+    const names = await Promise.all([
+      nameOf({}),
+      nameOf({ id: 'token-2' }),
+      nameOf({ issuer: 'https://other.example' }),
+      nameOf({ issuer: `${ISSUER}","token-1`, id: '' }),
+    ])
+    expect(new Set(names).size).toBe(names.length)
+    for (const name of names) expect(name).toMatch(/^[A-Za-z0-9_-]{43}$/)
+  })
+
+  it('is the same at any rule, and whatever else the token says', async () => {
+    const names = await Promise.all([
+      nameOf({}),
+      nameOf({}, { name: 'GET /y', host: 'b.example.com' }),
+      nameOf({ subject: 'bob', clientId: 'other', expires: NOW + 9, kid: 'key-2' }),
+    ])
+    expect(new Set(names).size).toBe(1)
+  })
+})

@@ -1,0 +1,291 @@
+import { describe, expect, it, vi } from 'vitest'
+import type { RevocationSubject, RevocationTerms } from '../../src/core/model/revocation.ts'
+import { createRevocations } from '../../src/revocation/client.ts'
+import { createSnapshotMemory } from '../../src/revocation/snapshot.ts'
+import { eventually } from '../kit/eventually.ts'
+import { ISSUER } from '../kit/facts.ts'
+import { agents, createIsolate, createMemoryShard, ONE_SHARD } from '../kit/memory-shard.ts'
+
+const BOUNDED: RevocationTerms = { consistency: 'bounded', maxStaleness: 5_000 }
+const STRICT: RevocationTerms = { consistency: 'strict', maxStaleness: 5_000 }
+/** Not the bound, so that nothing is renewed behind. */
+const LITTLE = 100
+
+const start = () => {
+  const shard = createMemoryShard()
+  const isolate = createIsolate()
+  const memory = createSnapshotMemory()
+  const { clock, waitUntil, log } = isolate
+  const options = { memory, clock, waitUntil, log }
+  const { lookup } = createRevocations(shard.namespace, ONE_SHARD, { ...options, place: () => '' })
+  const values = async (subjects = ACTING, terms = BOUNDED) =>
+    (await lookup(subjects, terms)).map(({ value }) => value)
+  return {
+    ...isolate,
+    memory,
+    shard,
+    lookup,
+    values,
+    /** Has the copy at hand and the subjects hashed, and forgets what was called for it. */
+    async warm() {
+      await values()
+      await isolate.settle()
+      await values()
+      shard.calls()
+    },
+    /** Lets the copy catch up. */
+    async catchUp() {
+      isolate.advance(BOUNDED.maxStaleness / 2)
+      await values([])
+      await isolate.settle()
+      shard.calls()
+    },
+  }
+}
+
+/** A token's list: the same object for all its requests. */
+const ACTING = agents('acting', 'its owner', 'its client')
+const OTHER = agents('other')
+
+describe('a bounded lookup', () => {
+  it('asks the set while the first copy is pulled, once for all', async () => {
+    const { lookup, settle, shard } = start()
+    await shard.revoke('acting')
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => lookup(agents('acting'), BOUNDED)),
+    )
+    expect(answers.flat().map(({ value }) => value)).toEqual(Array(10).fill('acting'))
+    await settle()
+    // The first one's, and one that all who came after it share.
+    expect(shard.calls().sort()).toEqual(['lookup', 'lookup', 'pullAll'])
+  })
+
+  it('is answered at once and calls nothing when it is warm', async () => {
+    const { lookup, shard, warm } = start()
+    await shard.revoke('somebody')
+    await warm()
+    for (let request = 0; request < 100; request++) {
+      expect(lookup(ACTING, BOUNDED)).toEqual([])
+    }
+    expect(shard.calls()).toEqual([])
+  })
+
+  it('hashes nothing where the copy is empty', async () => {
+    const { lookup, warm } = start()
+    await warm()
+    expect(lookup(agents('new'), BOUNDED)).toEqual([])
+  })
+
+  it('hashes of a new token what no other token had', async () => {
+    const { lookup, shard, warm } = start()
+    await shard.revoke('somebody')
+    await warm()
+    const digest = vi.spyOn(crypto.subtle, 'digest')
+    const tokenOf = (value: string): readonly RevocationSubject[] => [
+      { kind: 'token', issuer: ISSUER, value },
+      ...agents('of many tokens', 'its owner'),
+    ]
+    expect(await lookup(tokenOf('first'), BOUNDED)).toEqual([])
+    const before = digest.mock.calls.length
+    expect(await lookup(tokenOf('second'), BOUNDED)).toEqual([])
+    expect(digest.mock.calls.length - before).toBe(1)
+    digest.mockRestore()
+  })
+
+  it('hashes the subjects of a new token, and calls nothing', async () => {
+    const { lookup, shard, warm } = start()
+    await shard.revoke('somebody')
+    await warm()
+    const subjects = agents('new')
+    const first = lookup(subjects, BOUNDED)
+    expect(first).toBeInstanceOf(Promise)
+    expect(await first).toEqual([])
+    expect(lookup(subjects, BOUNDED)).toEqual([])
+    expect(shard.calls()).toEqual([])
+  })
+
+  it('judges the age of the copy after the hashing, not before', async () => {
+    const { lookup, advance, shard, warm } = start()
+    await shard.revoke('somebody')
+    await warm()
+    shard.fail(new Error('down'))
+    advance(BOUNDED.maxStaleness - 1)
+    const answer = lookup(agents('late'), BOUNDED)
+    advance(1)
+    await expect(answer).rejects.toThrow('down')
+  })
+
+  it('knows nothing of a revocation for less than the bound', async () => {
+    const { values, advance, settle, shard, warm } = start()
+    await warm()
+    await shard.revoke('acting')
+    expect(await values()).toEqual([])
+    advance(BOUNDED.maxStaleness / 2)
+    expect(await values()).toEqual([])
+    await settle()
+    expect(await values()).toEqual(['acting'])
+  })
+
+  it('asks the set where the copy is too old, and rejects where that fails', async () => {
+    const { lookup, values, advance, settle, shard, warm } = start()
+    await warm()
+    shard.fail(new Error('down'))
+    advance(BOUNDED.maxStaleness - 1)
+    expect(lookup(ACTING, BOUNDED)).toEqual([])
+    await settle()
+    advance(1)
+    await expect(values()).rejects.toThrow('down')
+    await settle()
+    shard.fail(undefined)
+    await shard.revoke('acting')
+    // Before any copy is renewed.
+    expect(await values()).toEqual(['acting'])
+  })
+
+  it('goes by the bound of each rule', async () => {
+    const { lookup, advance, warm } = start()
+    await warm()
+    advance(1_000)
+    expect(lookup(ACTING, { consistency: 'bounded', maxStaleness: 1_001 })).toEqual([])
+    expect(lookup(ACTING, { consistency: 'bounded', maxStaleness: 1_000 })).toBeInstanceOf(Promise)
+  })
+
+  it('lets through what the copy names and the set does not, as where hashes are the same', async () => {
+    const { values, settle, shard } = start()
+    await shard.revoke('acting')
+    await values(OTHER)
+    await settle()
+    shard.lift('acting')
+    shard.calls()
+    for (let request = 0; request < 3; request++) expect(await values()).toEqual([])
+    expect(shard.calls()).toEqual(['lookup'])
+  })
+})
+
+describe('a revoked agent', () => {
+  it('costs one call, whatever its tokens are and whoever else is revoked', async () => {
+    const { lookup, values, shard, catchUp, warm } = start()
+    await shard.revoke('acting')
+    await warm()
+    expect(lookup(ACTING, BOUNDED)).toMatchObject([{ kind: 'agent', value: 'acting' }])
+    for (let token = 0; token < 50; token++) {
+      expect(await values(agents('acting', `token ${token}`))).toEqual(['acting'])
+    }
+    expect(shard.calls()).toEqual([])
+    await shard.revoke('somebody')
+    await catchUp()
+    for (let request = 0; request < 50; request++) expect(await values()).toEqual(['acting'])
+    expect(shard.calls()).toEqual([])
+  })
+
+  it('costs nothing more while nothing changes, for as long as the copy is renewed', async () => {
+    const { values, shard, catchUp, warm } = start()
+    await shard.revoke('acting')
+    await warm()
+    for (let round = 0; round < 10; round++) {
+      await catchUp()
+      expect(await values()).toEqual(['acting'])
+      expect(shard.calls()).toEqual([])
+    }
+  })
+
+  it('costs one call for all requests of a moment', async () => {
+    const { values, shard, settle } = start()
+    await shard.revoke('acting')
+    await values(OTHER)
+    await settle()
+    shard.calls()
+    const all = await Promise.all(Array.from({ length: 20 }, () => values()))
+    expect(all).toEqual(Array(20).fill(['acting']))
+    expect(shard.calls()).toEqual(['lookup'])
+  })
+
+  it('passes once it is lifted, within the bound', async () => {
+    const { values, shard, catchUp, advance, warm } = start()
+    await shard.revoke('acting')
+    await warm()
+    shard.lift('acting')
+    advance(LITTLE)
+    expect(await values()).toEqual(['acting'])
+    await catchUp()
+    expect(await values()).toEqual([])
+    expect(shard.calls()).toEqual([])
+  })
+
+  it('is denied for all that was revoked of it', async () => {
+    const { values, shard, settle } = start()
+    await shard.revoke('its client', 'acting')
+    await values(OTHER)
+    await settle()
+    // That one thing is known of it does not mean that all is.
+    expect(await values(agents('its client'))).toEqual(['its client'])
+    expect(await values()).toEqual(['acting', 'its client'])
+    shard.calls()
+    expect(await values(agents('acting'))).toEqual(['acting'])
+    expect(shard.calls()).toEqual([])
+  })
+
+  it('is asked about anew where others wait for what was asked under an older version', async () => {
+    const { values, advance, memory, shard, settle } = start()
+    await shard.revoke('acting')
+    await values(OTHER)
+    await settle()
+    const late = shard.hold()
+    const first = values()
+    shard.hold()()
+    await shard.revoke('somebody')
+    advance(BOUNDED.maxStaleness / 2)
+    await values(OTHER)
+    await eventually(() => expect(memory.held?.version).toBe(2))
+    const second = values()
+    late()
+    expect(await first).toEqual(['acting'])
+    expect(await second).toEqual(['acting'])
+  })
+
+  it('is not let through because the set cannot say what is meant', async () => {
+    const { values, shard, settle } = start()
+    await shard.revoke('acting')
+    await values(OTHER)
+    await settle()
+    shard.fail(new Error('down'))
+    await expect(values()).rejects.toThrow('down')
+  })
+
+  it('is one of many, of which a bounded number is remembered', async () => {
+    const { values, shard, warm } = start()
+    const names = Array.from({ length: 1_050 }, (_, index) => `agent ${index}`)
+    await shard.revoke(...names)
+    await warm()
+    const ask = async (asked: readonly string[]) => {
+      for (const name of asked) expect(await values(agents(name))).toEqual([name])
+      return shard.calls().length
+    }
+    expect(await ask(names)).toBe(1_050)
+    expect(await ask(names.slice(0, 100))).toBeGreaterThan(50)
+  })
+})
+
+describe('a strict lookup', () => {
+  it.each([
+    ['strict terms', STRICT],
+    ['no terms', undefined],
+  ] as const)('by %s asks the set each time, and pulls no copy', async (_, terms) => {
+    const { lookup, shard, settle, warm } = start()
+    for (const isWarm of [false, true]) {
+      if (isWarm) await warm()
+      for (let request = 0; request < 3; request++) expect(await lookup(ACTING, terms)).toEqual([])
+      await settle()
+      expect(shard.calls()).toEqual(['lookup', 'lookup', 'lookup'])
+    }
+    await shard.revoke('acting')
+    expect(await lookup(ACTING, terms)).toMatchObject([{ value: 'acting' }])
+  })
+
+  it('is what a bounded one is where there is no isolate', async () => {
+    const { namespace, calls } = createMemoryShard()
+    const { lookup } = createRevocations(namespace, ONE_SHARD)
+    for (let request = 0; request < 3; request++) await lookup(ACTING, BOUNDED)
+    expect(calls()).toEqual(['lookup', 'lookup', 'lookup'])
+  })
+})

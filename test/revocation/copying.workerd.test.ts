@@ -1,0 +1,199 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Revocation } from '../../src/core/model/revocation.ts'
+import { LOG } from '../../src/revocation/log.ts'
+import { eventually } from '../kit/eventually.ts'
+import { hashesOfAll } from '../kit/revocation-copy.ts'
+import { entryOf, setNow, T } from '../kit/revocation-store.ts'
+import {
+  asked,
+  copyOf,
+  crash,
+  eachAnew,
+  enrolled,
+  enrolledAgain,
+  entriesOf,
+  found,
+  intercept,
+  interceptAny,
+  leader,
+  leave,
+  rowsOf,
+  shard,
+  sql,
+  wipe,
+} from '../kit/shards.workerd.ts'
+
+eachAnew()
+
+const ENTRIES = 'SELECT * FROM entries ORDER BY id'
+
+/** Runs a change before the copy's `count`th page is made, once. */
+const beforePage = (count: number, change: () => Promise<unknown>) => {
+  let pages = 0
+  return intercept('handAll', async (_, go) => {
+    if (++pages === count) await change()
+    return await go()
+  })
+}
+
+/** What a replica holds is what the leader holds, in each column, and so is what it tells copies. */
+const expectSame = async (name: string) => {
+  const columns = (rows: readonly Record<string, unknown>[]) =>
+    rows.map(({ seq: _, ...row }) => row)
+  expect(columns(await rowsOf(name, ENTRIES))).toEqual(columns(await rowsOf('0', ENTRIES)))
+  expect(await rowsOf(name, 'SELECT held FROM log')).toEqual(
+    await rowsOf('0', 'SELECT held FROM log'),
+  )
+  expect(await copyOf(name)).toEqual(await copyOf('0'))
+}
+
+describe('a set that changes while it is copied', () => {
+  let all: readonly [Revocation, Revocation, Revocation, Revocation, Revocation]
+  beforeEach(async () => {
+    Object.assign(LOG, { handed: 2 })
+    all = await entriesOf('a', 'b', 'c', 'd', 'e')
+    await leader().add(all)
+  })
+  const add = async (...values: readonly string[]) => {
+    for (const value of values) await leader().add(await entriesOf(value))
+  }
+  const lift = async (...values: readonly string[]) => {
+    for (const { id } of await entriesOf(...values)) expect(await leader().remove(id)).toBe(true)
+  }
+  const again = async (...values: readonly string[]) => {
+    setNow(T + 5)
+    await lift(...values)
+    for (const value of values) {
+      await leader().add([await entryOf({ value, created: T + 5, createdBy: 'someone else' })])
+    }
+  }
+
+  it.each<[string, () => Promise<unknown>, readonly string[]]>([
+    ['by a new entry', () => add('f'), ['a', 'b', 'c', 'd', 'e', 'f']],
+    ['by new entries of several pages', () => add('f', 'g', 'h'), [...'abcdefgh']],
+    ['by a renewal of what was copied', () => add('a', 'b'), [...'abcde']],
+    ['by a renewal of what is still to be copied', () => add('e'), [...'abcde']],
+    ['by a lift of what was copied', () => lift('a'), [...'bcde']],
+    ['by a lift of what is still to be copied', () => lift('c', 'd', 'e'), ['a', 'b']],
+    ['by what was copied being made anew', () => again('a', 'b'), [...'abcde']],
+    ['by what is still to be copied being made anew', () => again('c'), [...'abcde']],
+    [
+      'by all of that',
+      async () => {
+        await again('b', 'e')
+        await lift('a', 'b')
+        await add('f', 'c')
+        await again('f')
+        await lift('d')
+      },
+      ['c', 'e', 'f'],
+    ],
+  ])('%s is copied as it is', async (_, change, values) => {
+    for (const page of [2, 3]) {
+      const pages = beforePage(page, change)
+      await enrolled(String(page))
+      pages.mockRestore()
+      const entries = await entriesOf(...'abcdefgh')
+      expect(await found(String(page), ...entries)).toEqual(values)
+      await expectSame(String(page))
+      if (page === 2) {
+        await wipe('0')
+        await wipe('2')
+        await wipe('roster')
+        setNow(T)
+        await leader().add(all)
+      }
+    }
+  })
+
+  it('by what the log cannot tell any more is copied anew', async () => {
+    Object.assign(LOG, { changes: 3 })
+    const pages = beforePage(3, async () => {
+      await lift('a', 'b')
+      await add('f', 'g', 'h')
+      await lift('c')
+      await add('f', 'g', 'h')
+    })
+    await enrolled('1')
+    expect(pages.mock.calls.filter(([after]) => after === 0).length).toBeGreaterThan(1)
+    await expectSame('1')
+  })
+
+  it('by another epoch is copied anew', async () => {
+    beforePage(2, () =>
+      sql('0', (tables) => tables.exec("UPDATE log SET epoch = 'other'").toArray()),
+    )
+    await enrolledAgain('1')
+    expect(await shard('1').holds()).toMatchObject({ epoch: 'other' })
+    await expectSame('1')
+  })
+})
+
+describe('a replica', () => {
+  it.each([
+    ['wiped', (name: string) => wipe(name, crash)],
+    ['ended', crash],
+  ])('that is %s while it copies or enrols begins again', async (_, end) => {
+    const [one, two] = await entriesOf('one', 'two')
+    await leader().add([one])
+    for (const call of ['handAll', 'enrol'] as const) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const held = interceptAny(call, async (_, go) => {
+        const answer = await go()
+        await promise
+        return answer
+      })
+      await asked('1')
+      await eventually(() => expect(held).toHaveBeenCalled())
+      await end('1')
+      resolve()
+      held.mockRestore()
+      await leader().add([two])
+      expect([undefined, ['one', 'two']]).toContainEqual(await found('1', one, two))
+      await enrolledAgain('1')
+      await expectSame('1')
+      await wipe('1')
+    }
+  })
+
+  it('that has fallen behind what the log tells begins anew, and answers nothing before', async () => {
+    Object.assign(LOG, { changes: 2 })
+    const entries = await entriesOf('a', 'b', 'c', 'd')
+    const [a, b, c, d] = entries
+    await leader().add([a, b, c])
+    await enrolled('1')
+    const down = intercept('take', () => Promise.reject(new Error('down')))
+    for (const { id } of [a, b, c]) await leader().remove(id)
+    expect(await leader().add([d])).toMatchObject({ shards: { total: 2, pending: ['1'] } })
+    down.mockRestore()
+    expect(await found('1', ...entries)).toEqual(['a', 'b', 'c'])
+    expect(await leader().add([d])).toMatchObject({ shards: { total: 1, pending: [] } })
+    expect(await found('1', ...entries)).toBeUndefined()
+    await enrolled('1')
+    await expectSame('1')
+    expect(await copyOf('1')).toEqual(await hashesOfAll([d]))
+  })
+
+  it('that nobody has read for a day is let go, and goes on from where it was', async () => {
+    const [one, two] = await entriesOf('one', 'two')
+    await leader().add([one])
+    await enrolled('1')
+    await leave('1')
+    expect(await leader().add([two])).toMatchObject({ shards: { total: 1, acknowledged: 1 } })
+    const copied = intercept('handAll', (_, go) => go())
+    await enrolled('1')
+    await expectSame('1')
+    expect(copied).not.toHaveBeenCalled()
+    const [three] = await entriesOf('three')
+    expect(await leader().add([three])).toMatchObject({ shards: { total: 2, acknowledged: 2 } })
+  })
+
+  it('that is read stays, whatever its alarm says', async () => {
+    await enrolled('1')
+    for (const hours of [12, 23, 34, 45]) {
+      setNow(T + hours * 3600)
+      expect(await shard('1').lookup([])).toBeDefined()
+    }
+    expect(await rowsOf('1', 'SELECT serving FROM log')).toEqual([{ serving: 0 }])
+  })
+})

@@ -1,0 +1,195 @@
+import {
+  evictDurableObject,
+  reset,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from 'cloudflare:test'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { LIMITS } from '../../src/core/limits.ts'
+import { subjectKey } from '../../src/core/model/revocation.ts'
+import { createRevocations } from '../../src/revocation/client.ts'
+import { ONE_SHARD } from '../kit/memory-shard.ts'
+import {
+  entryOf,
+  itIsBounded,
+  itIsShared,
+  itKeepsRevocations,
+  setNow,
+  T,
+} from '../kit/revocation-store.ts'
+import { namespace, leader as shard } from '../kit/shards.workerd.ts'
+
+const open = () => createRevocations(namespace, ONE_SHARD)
+const DAY = 24 * 60 * 60
+
+beforeEach(() => setNow(T))
+afterEach(async () => {
+  vi.useRealTimers()
+  await reset()
+})
+
+describe('the shard and its client', () => {
+  itKeepsRevocations(open)
+})
+
+it('tells a failed write from a full set, and keeps nothing of it', async () => {
+  const good = await entryOf({ value: 'good' })
+  const bad = { ...(await entryOf({ value: 'bad' })), createdBy: null as unknown as string }
+  await expect(open().add([good, bad])).rejects.toThrow('NOT NULL')
+  expect(await open().list({ limit: 10 })).toEqual({ revocations: [] })
+})
+
+describe('a shard of three', () => {
+  const { revocations } = LIMITS
+  beforeEach(() => void Object.assign(LIMITS, { revocations: 3 }))
+  afterEach(() => void Object.assign(LIMITS, { revocations }))
+  itIsBounded(open)
+})
+
+describe('a shard of twenty', () => {
+  const { revocations } = LIMITS
+  beforeEach(() => void Object.assign(LIMITS, { revocations: 20 }))
+  afterEach(() => void Object.assign(LIMITS, { revocations }))
+  itIsShared(open)
+})
+
+describe('its alarm', () => {
+  const alarm = () => runInDurableObject(shard(), (_, { storage }) => storage.getAlarm())
+  const held = () =>
+    runInDurableObject(shard(), (_, { storage }) =>
+      storage.sql.exec('SELECT value FROM entries ORDER BY seq').toArray(),
+    )
+
+  it('is set for the next expiry and removes what is over', async () => {
+    const set = open()
+    await set.add([await entryOf({ value: 'late', expires: T + 100 })])
+    expect(await alarm()).toBe((T + 100) * 1000)
+    await set.add([
+      await entryOf({ value: 'soon', expires: T + 10 }),
+      await entryOf({ value: 'stays' }),
+    ])
+    expect(await alarm()).toBe((T + 10) * 1000)
+    setNow(T + 10)
+    expect(await runDurableObjectAlarm(shard())).toBe(true)
+    expect(await held()).toEqual([{ value: 'late' }, { value: 'stays' }])
+    expect(await alarm()).toBe((T + 100) * 1000)
+    setNow(T + 100)
+    await runDurableObjectAlarm(shard())
+    expect(await held()).toEqual([{ value: 'stays' }])
+    expect(await alarm()).toBeNull()
+  })
+
+  it('is not set without anything that expires', async () => {
+    await open().add([await entryOf({ value: 'stays' })])
+    expect(await alarm()).toBeNull()
+  })
+
+  it('stays within the dates the platform takes', async () => {
+    const entry = await entryOf({ value: 'far', expires: Number.MAX_SAFE_INTEGER })
+    expect(await open().add([entry])).toMatchObject({ added: [entry] })
+    expect(await alarm()).toBe((T + 30 * DAY) * 1000)
+  })
+
+  it('goes on at once where more is over than one round removes', async () => {
+    await open().add([await entryOf({ value: 'first', expires: T + 10 })])
+    await runInDurableObject(shard(), (_, { storage }) =>
+      storage.sql.exec(
+        `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1001)
+          INSERT INTO entries (id, subject, kind, issuer, value, mode, expires, created, created_by)
+          SELECT 'id' || i, 's' || i, 'token', 'i', 'v', 'block', ?, 0, '' FROM n`,
+        T + 11,
+      ),
+    )
+    setNow(T + 20)
+    await runDurableObjectAlarm(shard())
+    expect((await held()).length).toBe(2)
+    expect(await alarm()).toBe((T + 11) * 1000)
+    await runDurableObjectAlarm(shard())
+    expect(await held()).toEqual([])
+  })
+})
+
+describe('its storage', () => {
+  it('outlives the object', async () => {
+    const entry = await entryOf({ value: 'one' })
+    await open().add([entry])
+    await evictDurableObject(shard())
+    expect(await open().lookup([entry])).toEqual([entry])
+  })
+
+  it('is not read when a newer version wrote it', async () => {
+    const entry = await entryOf({ value: 'one' })
+    await open().add([entry])
+    const schema =
+      (value: number) =>
+      (_: unknown, { storage }: DurableObjectState) =>
+        storage.sql.exec("UPDATE meta SET value = ? WHERE name = 'schema'", value).toArray()
+    await runInDurableObject(shard(), schema(99))
+    await evictDurableObject(shard())
+    await expect((async () => await open().lookup([entry]))()).rejects.toThrow('schema 99')
+  })
+
+  it('is asked by index', async () => {
+    await open().list({ limit: 1 })
+    const plan = await runInDurableObject(shard(), (_, { storage }) =>
+      storage.sql
+        .exec<{ detail: string }>(
+          `EXPLAIN QUERY PLAN SELECT * FROM entries
+            WHERE subject IN (SELECT value FROM json_each(?)) AND (expires IS NULL OR expires > ?)`,
+          '[]',
+          0,
+        )
+        .toArray()
+        .map(({ detail }) => detail),
+    )
+    expect(plan).toContainEqual(expect.stringContaining('USING INDEX entries_by_subject'))
+    expect(plan).not.toContainEqual(expect.stringMatching(/^SCAN entries/))
+  })
+})
+
+describe('the client', () => {
+  /** The namespace, with stubs that fail for the first calls. */
+  const failing = (times: number) => {
+    let stubs = 0
+    const broken = new Proxy(
+      {},
+      { get: () => () => Promise.reject(new Error(`broken stub ${stubs}`)) },
+    )
+    const getByName = (name: string) => (++stubs <= times ? broken : namespace.getByName(name))
+    const set = createRevocations({ getByName } as never, ONE_SHARD)
+    return { set, stubs: () => stubs }
+  }
+
+  it('tries a read once more on a fresh stub', async () => {
+    const entry = await entryOf({ value: 'one' })
+    await open().add([entry])
+    for (const read of [
+      (set: ReturnType<typeof open>) => set.lookup([entry]),
+      (set: ReturnType<typeof open>) => set.get(entry.id),
+      (set: ReturnType<typeof open>) => set.list({ limit: 1 }),
+    ]) {
+      const once = failing(1)
+      expect(JSON.stringify(await read(once.set))).toContain(entry.id)
+      expect(once.stubs()).toBe(2)
+      const twice = failing(2)
+      await expect(read(twice.set)).rejects.toThrow('broken stub 2')
+      expect(twice.stubs()).toBe(2)
+    }
+  })
+
+  it('tries a write once', async () => {
+    const entry = await entryOf({ value: 'one' })
+    const add = failing(1)
+    await expect(add.set.add([entry])).rejects.toThrow('broken stub 1')
+    const remove = failing(1)
+    await expect(remove.set.remove(entry.id)).rejects.toThrow('broken stub 1')
+    expect([add.stubs(), remove.stubs()]).toEqual([1, 1])
+    expect(await open().get(entry.id)).toBeUndefined()
+  })
+
+  it('asks the one object by subject keys', async () => {
+    const entry = await entryOf({ value: '"odd" \u{1f511}, value' })
+    await open().add([entry])
+    expect(await shard().lookup([subjectKey(entry)])).toMatchObject({ entries: [entry] })
+  })
+})

@@ -1,0 +1,198 @@
+import { reset, runInDurableObject } from 'cloudflare:test'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { RevocationShard } from '../../src/revocation/object.ts'
+import { eventually } from '../kit/eventually.ts'
+import { setNow, T } from '../kit/revocation-store.ts'
+import {
+  alarm,
+  enrolled,
+  entriesOf,
+  evict,
+  found,
+  leader,
+  rowsOf,
+  shard,
+  sql,
+  unreachable,
+} from '../kit/shards.workerd.ts'
+
+beforeEach(() => setNow(T))
+afterEach(async () => {
+  vi.restoreAllMocks()
+  vi.useRealTimers()
+  await reset()
+})
+
+describe('an object', () => {
+  it.each([
+    ['0', 'leads'],
+    ['1', 'follows'],
+  ])('%s that an alarm has started knows that it %s', async (name) => {
+    const [one] = await entriesOf('one')
+    await leader().add([one])
+    await enrolled('1')
+    const rang = vi.spyOn(RevocationShard.prototype, 'alarm')
+    // The platform's alarms know nothing of a clock that is set.
+    vi.useRealTimers()
+    await runInDurableObject(shard(name), (_, { storage }) => storage.setAlarm(Date.now() + 1_000))
+    await evict(name)
+    expect(rang).not.toHaveBeenCalled()
+    await eventually(() => expect(rang).toHaveBeenCalled())
+    const { ctx } = rang.mock.contexts[0] as unknown as { ctx: DurableObjectState }
+    expect(ctx.id.name).toBe(name)
+    expect(await found(name, one)).toEqual(['one'])
+  })
+
+  it('that only keeps names has no tables', async () => {
+    await shard('roster').note('1')
+    await shard('roster').note('2')
+    await shard('roster').note('1')
+    await evict('roster')
+    expect(await shard('roster').names()).toEqual(['1', '2'])
+    expect(
+      await rowsOf(
+        'roster',
+        "SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_%' ESCAPE '\\'",
+      ),
+    ).toEqual([])
+    await leader().add(await entriesOf('one'))
+    await enrolled('3')
+    expect(await shard('roster').names()).toEqual(['1', '2', '3'])
+    expect(
+      await rowsOf(
+        'roster',
+        "SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_%' ESCAPE '\\'",
+      ),
+    ).toEqual([])
+  })
+
+  it.each([
+    ['add', (one: DurableObjectStub<RevocationShard>) => one.add([])],
+    ['get', (one: DurableObjectStub<RevocationShard>) => one.get('id')],
+    ['list', (one: DurableObjectStub<RevocationShard>) => one.list({ limit: 1 })],
+    ['remove', (one: DurableObjectStub<RevocationShard>) => one.remove('id')],
+    [
+      'enrol',
+      (one: DurableObjectStub<RevocationShard>) => one.enrol('2', { epoch: '', version: 0 }),
+    ],
+  ])('that follows is not asked to %s', async (_, call) => {
+    await enrolled('1')
+    await expect((async () => await call(shard('1')))()).rejects.toThrow('shard 1 does not lead')
+  })
+
+  it('that leads takes nothing from others', async () => {
+    const [one] = await entriesOf('one')
+    await leader().add([one])
+    const { epoch, version } = await leader().holds()
+    const other = { epoch: 'other', from: version, to: 9, head: 9, changes: [] }
+    expect(await leader().take(other)).toEqual({ out: true })
+    expect(await leader().holds()).toMatchObject({ epoch, version })
+    expect(await found('0', one)).toEqual(['one'])
+  })
+})
+
+describe('an object in a jurisdiction', () => {
+  /** Tells an object that it is in one, which workerd by itself does not know; and what it asked for then. */
+  const placed = async (name: string) => {
+    const asked = new Set<string>()
+    const jurisdiction = (place: string) => ({
+      getByName: (sibling: string, { locationHint = '' }: { locationHint?: string } = {}) => {
+        asked.add(`${place} ${sibling} ${locationHint}`.trim())
+        return shard(sibling)
+      },
+    })
+    await runInDurableObject(shard(name), (object, ctx) => {
+      const { storage } = ctx
+      const waitUntil = (promise: Promise<unknown>) => ctx.waitUntil(promise)
+      Object.assign(object, {
+        ctx: { id: { name, jurisdiction: 'eu' }, storage, waitUntil },
+        env: { REVOCATIONS: { jurisdiction } },
+      })
+    })
+    return asked
+  }
+
+  it('asks for others there', async () => {
+    const [one, two] = await entriesOf('one', 'two')
+    const byLeader = await placed('0')
+    const byReplica = await placed('1')
+    await leader().add([one])
+    await enrolled('1')
+    await leader().add([two])
+    expect(await found('1', one, two)).toEqual(['one', 'two'])
+    expect(byLeader).toEqual(new Set(['eu roster', 'eu 1']))
+    expect(byReplica).toEqual(new Set(['eu 0']))
+  })
+
+  it('has the leader made where its callers say', async () => {
+    const byReplica = await placed('2')
+    await shard('2').lookup([], 'weur')
+    await enrolled('2')
+    expect(byReplica).toEqual(new Set(['eu 0 weur']))
+  })
+})
+
+/** The tables as their second version was: one object, with versions and removals, and without shards. */
+const SECOND = `
+  DROP TABLE tombstones; DROP TABLE replicas; DROP TABLE shares;
+  DROP TRIGGER own_entries_come; DROP TRIGGER own_entries_go; ALTER TABLE entries DROP COLUMN own;
+  ALTER TABLE entries DROP COLUMN renewed; ALTER TABLE entries DROP COLUMN renewed_by;
+  ALTER TABLE log DROP COLUMN version; ALTER TABLE log DROP COLUMN serving;
+  CREATE TABLE tombstones (version INTEGER PRIMARY KEY, hash BLOB NOT NULL, at INTEGER NOT NULL);
+  INSERT INTO tombstones (version, hash, at) VALUES (3, x'0001020304050607', ${T}), (9, x'00', ${T});
+  UPDATE log SET epoch = 'second', oldest = 2;
+  UPDATE meta SET value = 2 WHERE name = 'schema'`
+
+describe('a set that one object kept', () => {
+  it('is whole and goes on, and others may follow it', async () => {
+    const [one, two] = await entriesOf('one', 'two')
+    await leader().add([one, two])
+    await sql('0', (storage) => storage.exec(SECOND).toArray())
+    await evict('0')
+    expect(await shard('0').holds()).toEqual({ epoch: 'second', version: 9, oldest: 9, serving: 0 })
+    expect(await found('0', one, two)).toEqual(['one', 'two'])
+    // What it told of removals it cannot tell to others by their names.
+    expect(await leader().pullSince('second', 8)).toEqual({ reset: true })
+    expect(await leader().pullSince('second', 9)).toMatchObject({ version: 9 })
+    await enrolled('1')
+    expect(await found('1', one, two)).toEqual(['one', 'two'])
+    await leader().remove(one.id)
+    expect(await found('1', one, two)).toEqual(['two'])
+    expect(await leader().get(two.id)).toMatchObject({ shards: { total: 2, acknowledged: 2 } })
+  })
+
+  it('that was empty is begun anew', async () => {
+    await found('0')
+    await sql('0', (storage) => storage.exec(SECOND).toArray())
+    await evict('0')
+    expect((await leader().holds()).epoch).toBe('')
+    expect(await found('0')).toEqual([])
+    expect((await leader().holds()).epoch).toMatch(/^t\d{9}-[\da-f-]{36}$/)
+  })
+})
+
+describe('the alarm', () => {
+  it('of the leader is set earlier for what is pending, and then again for what expires', async () => {
+    const [one] = await entriesOf('one')
+    await enrolled('1')
+    setNow(T)
+    const at = () => runInDurableObject(shard('0'), (_, { storage }) => storage.getAlarm())
+    const fault = unreachable('1')
+    await leader().add([{ ...one, expires: T + 1_000 }])
+    expect(await at()).toBe((T + 2) * 1_000)
+    for (const seconds of [4, 8, 15, 15]) {
+      await alarm('0')
+      expect(await at()).toBe((T + seconds) * 1_000)
+    }
+    fault.restore()
+    await alarm('0')
+    expect(await at()).toBe((T + 1_000) * 1_000)
+    setNow(T + 1_000)
+    await alarm('0')
+    // The removal is a change that shard 1 is told like any other.
+    expect(await at()).toBe((T + 1_002) * 1_000)
+    await alarm('0')
+    expect(await rowsOf('1', 'SELECT * FROM entries')).toEqual([])
+    expect(await at()).toBeNull()
+  })
+})

@@ -1,0 +1,143 @@
+import { describe, expect, it, vi } from 'vitest'
+import type { RateLimit } from '../../src/core/model/limit.ts'
+import {
+  type Revocation,
+  type RevocationTerms,
+  revocableSubjects,
+} from '../../src/core/model/revocation.ts'
+import type { Route } from '../../src/core/model/route.ts'
+import { ok } from '../../src/core/result.ts'
+import type { Asking } from '../../src/core/stages/operation/operation-types.ts'
+import { holding, revocationPrecheck } from '../../src/revocation/precheck.ts'
+import {
+  accessOf,
+  agentOf,
+  anyRoom,
+  clock,
+  codeOf,
+  gateOf,
+  ISSUER,
+  NOW,
+  policyOf,
+  RESOURCE,
+  requestTo,
+  routeOf,
+} from '../kit/facts.ts'
+import { mcpFacts } from '../kit/mcp-facts.ts'
+
+const EXACT: RateLimit = { kind: 'exact', per: 'agent', quotas: { daily: 3 } }
+const BOUND: RateLimit = { kind: 'approximate', per: 'agent', binding: 'RL' }
+const STRICT: RevocationTerms = { consistency: 'strict', maxStaleness: 5_000 }
+const ENTRY: Revocation = {
+  id: 'entry-1',
+  kind: 'token',
+  issuer: ISSUER,
+  value: 'token-1',
+  mode: 'block',
+  created: NOW - 10,
+  createdBy: 'admin',
+}
+
+/** A set that says this to who takes a copy for it, and that to who asks it. */
+const portsOf = (copy: readonly Revocation[] = [], set = copy) => ({
+  clock,
+  revocations: {
+    lookup: vi.fn((_: unknown, { consistency }: RevocationTerms): readonly Revocation[] =>
+      consistency === 'strict' ? set : copy,
+    ),
+  },
+})
+
+const needsOf = (route: Partial<Route>) => ({
+  route: routeOf('GET /x', { revocation: STRICT, ...route }),
+  policy: policyOf([], {
+    gate: gateOf({ revocation: { consistency: 'strict', maxStaleness: 3_000 } }),
+  }),
+  agent: agentOf(),
+  access: accessOf(),
+  subjects: revocableSubjects(accessOf(), agentOf()),
+})
+
+const run = (
+  route: Partial<Route>,
+  ports: Parameters<typeof revocationPrecheck.run>[1] = portsOf(),
+) => revocationPrecheck.run(needsOf(route), ports)
+
+describe('revocation_precheck', () => {
+  it.each<Partial<Route>>([{}, { rateLimit: BOUND }])('looks at nothing for %j', (route) => {
+    const ports = portsOf([ENTRY])
+    expect(run(route, ports)).toEqual(ok({}))
+    expect(ports.revocations.lookup).not.toHaveBeenCalled()
+  })
+
+  it.each<[Partial<Route>, number]>([
+    [{ rateLimit: EXACT }, 3_000],
+    [{ singleUse: true }, 3_000],
+    [{ rateLimit: EXACT, revocation: { consistency: 'bounded', maxStaleness: 7_000 } }, 7_000],
+  ])('looks within a bound, and waits for nobody: %j', (route, maxStaleness) => {
+    const ports = portsOf()
+    expect(run(route, ports)).toEqual(ok({}))
+    expect(ports.revocations.lookup).toHaveBeenCalledExactlyOnceWith(
+      expect.arrayContaining([{ kind: 'token', issuer: ISSUER, value: 'token-1' }]),
+      { consistency: 'bounded', maxStaleness },
+    )
+  })
+
+  it.each<Partial<Route>>([
+    { rateLimit: EXACT },
+    { singleUse: true },
+    { rateLimit: EXACT, mode: 'shadow' },
+  ])('denies what is revoked: %j', async (route) => {
+    const ports = portsOf([ENTRY])
+    expect(codeOf(await run(route, ports))).toBe('token_revoked')
+  })
+
+  it.each<[string, () => never | Promise<never>]>([
+    ['rejects', () => Promise.reject(new Error('unreachable'))],
+    [
+      'throws',
+      () => {
+        throw new Error('unreachable')
+      },
+    ],
+  ])('denies where a store %s', async (_, broken) => {
+    const deaf = { ...portsOf(), revocations: { lookup: broken } }
+    expect(codeOf(await run({ singleUse: true }, deaf))).toBe('revocations_unavailable')
+  })
+
+  it('asks the set anew before a strict rule denies', async () => {
+    const lifted = portsOf([ENTRY], [])
+    expect(codeOf(await run({ singleUse: true }, lifted))).toBe('ok')
+    expect(lifted.revocations.lookup.mock.lastCall?.[1]).toEqual(STRICT)
+    const terms = { consistency: 'bounded', maxStaleness: 3_000 } as const
+    const bounded = portsOf([ENTRY], [])
+    expect(codeOf(await run({ singleUse: true, revocation: terms }, bounded))).toBe('token_revoked')
+    expect(bounded.revocations.lookup).toHaveBeenCalledOnce()
+  })
+})
+
+describe('holding', () => {
+  const { mcp } = mcpFacts({ tools: { echo: [] } }).route
+  const request = requestTo(`${RESOURCE}/x`)
+  const hold = (route: Partial<Route>, ports = portsOf(), asked: Asking['request'] = request) =>
+    holding.run({ ...needsOf(route), request: asked, hold: () => anyRoom }, ports)
+
+  it('looks at nothing where no body is read', () => {
+    const ports = portsOf([ENTRY])
+    expect(hold({}, ports)).toEqual(ok({}))
+    // Of an explanation there is only a head.
+    const { url, method, headers } = request
+    expect(hold({ mcp }, ports, { url, method, headers })).toEqual(ok({}))
+    expect(ports.revocations.lookup).not.toHaveBeenCalled()
+  })
+
+  it('looks as revocation_precheck does', async () => {
+    expect(codeOf(await hold({ mcp }, portsOf([ENTRY])))).toBe('token_revoked')
+    const lifted = portsOf([ENTRY], [])
+    expect(codeOf(await hold({ mcp }, lifted))).toBe('ok')
+    expect(lifted.revocations.lookup.mock.calls.map(([, terms]) => terms)).toEqual([
+      { consistency: 'bounded', maxStaleness: 3_000 },
+      STRICT,
+    ])
+  })
+})

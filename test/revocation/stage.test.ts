@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest'
+import {
+  type Revocation,
+  type RevocationTerms,
+  revocableSubjects,
+} from '../../src/core/model/revocation.ts'
+import type { AccessToken } from '../../src/core/model/token.ts'
+import { type Ports, revocation } from '../../src/revocation/stage.ts'
+import { accessOf, agentOf, codeOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../kit/facts.ts'
+
+const entryOf = (changes: Partial<Revocation> = {}): Revocation => ({
+  id: 'entry-1',
+  kind: 'token',
+  issuer: ISSUER,
+  value: 'token-1',
+  mode: 'block',
+  created: NOW - 10,
+  createdBy: 'admin',
+  ...changes,
+})
+
+interface Given {
+  readonly access?: Partial<AccessToken>
+  readonly lift?: readonly string[]
+  readonly tolerance?: number
+  /** What the clock says when the set has answered. */
+  readonly now?: number
+  readonly lookup?: Ports['revocations']['lookup']
+  /** The terms of the rule. */
+  readonly terms?: RevocationTerms
+}
+
+const BOUNDED: RevocationTerms = { consistency: 'bounded', maxStaleness: 2_000 }
+const SUBJECTS = revocableSubjects(accessOf(), agentOf())
+const ROUTE = routeOf('GET /v1/x', { revocation: BOUNDED })
+
+const run = (
+  entries: readonly Revocation[],
+  {
+    access = {},
+    lift = [],
+    tolerance = 5,
+    now = NOW,
+    lookup = async () => entries,
+    terms = BOUNDED,
+  }: Given = {},
+) =>
+  revocation.run(
+    {
+      route: { ...ROUTE, revocation: terms },
+      policy: policyOf([], { gate: gateOf({ lift: new Set(lift), clockTolerance: tolerance }) }),
+      access: accessOf(access),
+      subjects: SUBJECTS,
+    },
+    { clock: { now: () => now * 1000 }, revocations: { lookup } },
+  )
+
+/** The token was issued a minute before `NOW`; the tolerance is 5 seconds. */
+const issued = NOW - 60
+
+describe('revocation', () => {
+  it.each<[string, readonly Revocation[], Given?]>([
+    ['ok', []],
+    ['token_revoked', [entryOf()]],
+    ['token_revoked', [entryOf({ kind: 'issuer', value: '' })]],
+    ['token_revoked', [entryOf({ expires: NOW + 1 })]],
+    ['ok', [entryOf({ expires: NOW })]],
+    ['ok', [entryOf({ expires: NOW - 1 })]],
+    ['token_revoked', [entryOf({ expires: NOW - 1 }), entryOf()]],
+    ['token_revoked', [entryOf({ mode: 'before', at: issued })]],
+    ['token_revoked', [entryOf({ mode: 'before', at: issued - 5 })]],
+    ['ok', [entryOf({ mode: 'before', at: issued - 6 })]],
+    ['ok', [entryOf({ mode: 'before', at: issued - 1 })], { tolerance: 0 }],
+    ['token_revoked', [entryOf({ mode: 'before', at: issued - 6 })], { tolerance: 6 }],
+    ['ok', [entryOf({ mode: 'before' })]],
+    ['ok', [entryOf({ mode: 'before', at: NOW, expires: NOW })]],
+    ['ok', [entryOf()], { lift: ['entry-1'] }],
+    ['token_revoked', [entryOf(), entryOf({ id: 'entry-2' })], { lift: ['entry-1'] }],
+    ['ok', [], { access: { expires: NOW + 4 }, now: NOW + 8 }],
+    ['token_expired_during_request', [], { access: { expires: NOW + 4 }, now: NOW + 9 }],
+    ['token_revoked', [entryOf()], { access: { expires: NOW - 100 } }],
+  ])('%s for %j (%j)', async (code, entries, given) => {
+    expect(codeOf(await run(entries, given))).toBe(code)
+    // The same from a set that answers at once, and then nothing waits.
+    const outcome = run(entries, { ...given, lookup: () => entries })
+    if (outcome instanceof Promise) throw new Error('it waits')
+    expect(codeOf(outcome)).toBe(code)
+  })
+
+  it.each<RevocationTerms>([
+    { consistency: 'strict', maxStaleness: 5_000 },
+    { consistency: 'bounded', maxStaleness: 1_000 },
+    { consistency: 'bounded', maxStaleness: 300_000 },
+  ])('asks as the rule says, and not as GATE does: %j', async (terms) => {
+    const asked: unknown[] = []
+    const lookup: Given['lookup'] = (_, as) => {
+      asked.push(as)
+      return []
+    }
+    expect(codeOf(await run([], { lookup, terms }))).toBe('ok')
+    expect(asked).toEqual([terms])
+  })
+
+  it('takes an answer from whatever can be awaited', async () => {
+    const thenable = (entries: readonly Revocation[]) =>
+      // biome-ignore lint/suspicious/noThenProperty: a port may be made of another promise
+      ({ then: (done: (value: unknown) => void) => done(entries) }) as Promise<typeof entries>
+    expect(codeOf(await run([], { lookup: () => thenable([]) }))).toBe('ok')
+    expect(codeOf(await run([], { lookup: () => thenable([entryOf()]) }))).toBe('token_revoked')
+  })
+
+  it.each<[string, Given['lookup'] & object]>([
+    ['rejects', () => Promise.reject(new Error('no such shard'))],
+    [
+      'rejects later',
+      async () => {
+        await Promise.resolve()
+        throw new Error('no such shard')
+      },
+    ],
+    [
+      'throws',
+      () => {
+        throw new Error('no such shard')
+      },
+    ],
+  ])('denies when the set %s', async (_, lookup) => {
+    const outcome = await run([], { lookup })
+    expect(codeOf(outcome)).toBe('revocations_unavailable')
+    expect(outcome).toMatchObject({
+      reason: { answer: 'unavailable', detail: { error: 'Error: no such shard' } },
+    })
+  })
+
+  it('asks for everything that could be revoked at once', async () => {
+    const asked: unknown[] = []
+    const lookup = async (subjects?: unknown) => {
+      asked.push(subjects)
+      return []
+    }
+    await run([], { lookup })
+    expect(asked).toEqual([SUBJECTS])
+  })
+})

@@ -1,0 +1,110 @@
+import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { text as textOf } from 'node:stream/consumers'
+import { afterAll, describe, expect, inject, it } from 'vitest'
+import { printable, render } from '../../../src/tools/cli/output.ts'
+import { ROOT } from '../../kit/repository.ts'
+import { folder, PARTS, run, toml, write } from './kit.ts'
+import { close, listen } from './recording-gate.ts'
+
+const directory = await folder()
+
+describe('the command', () => {
+  it.each([
+    [[], 'Usage: edgewarden'],
+    [['nope'], "unknown command 'nope'"],
+    [['check', '--evn', 'a'], "unknown option '--evn' (Did you mean --env?) (see: "],
+    [['revoke', 'x', 'y', '--gate', 'https://a.dev'], 'Allowed choices are token'],
+    [['revoke', 'agent', 'a', 'b', '--gate', 'https://a.dev'], 'too many arguments'],
+    [['revoke', 'agent', '--gate', 'https://a.dev'], '--issuer is missing'],
+    [['list', '--gate', 'https://a.dev', '--kind', 'x'], 'Allowed choices are token'],
+  ])('cannot tell when used so: %j', async (args, message) => {
+    const { code, stdout, stderr } = await run(args)
+    expect(code).toBe(2)
+    expect(stdout).toBe('')
+    expect(stderr).toContain(message)
+    expect(stderr).not.toContain('    at ')
+  })
+
+  it('says which version it is', async () => {
+    const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))
+    expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+  })
+
+  it('answers wrong usage as JSON where JSON is asked for', async () => {
+    const { code, stdout, stderr } = await run(['mint', '--json'])
+    expect(code).toBe(2)
+    expect(JSON.parse(stdout)).toEqual({ error: expect.stringContaining('--key') })
+    expect(stderr).toBe('')
+  })
+
+  it('checks a file: yes, no, cannot tell', async () => {
+    const good = await write(directory, 'good.toml', toml())
+    const bad = await write(directory, 'bad.toml', toml({ gate: '' }))
+    const [yes, no, unknown] = await Promise.all([
+      run(['check', good]),
+      run(['check', bad]),
+      run(['check', join(directory, 'none.toml'), '--json']),
+    ])
+    expect(yes).toMatchObject({ code: 0, stderr: '' })
+    expect(yes.stdout).toContain('valid: 1 rule')
+    expect(no).toMatchObject({ code: 1, stdout: '' })
+    expect(no.stderr).toContain('GATE.resource: is required')
+    expect(unknown).toMatchObject({ code: 2, stderr: '' })
+    expect(JSON.parse(unknown.stdout)).toMatchObject({ error: expect.any(String) })
+  })
+
+  it('ends without a stack trace when nobody reads what it says', async () => {
+    const child = spawn(process.execPath, [inject('command'), 'check', '--help'])
+    child.stdout.destroy()
+    const [stderr, code] = await Promise.all([
+      textOf(child.stderr),
+      new Promise<number | null>((closed) => child.once('close', closed)),
+    ])
+    expect([code, stderr]).toEqual([2, ''])
+  })
+
+  it.each([
+    ['yes', {}, 0],
+    ['no', { gate: '' }, 1],
+  ])('answers %s where nobody reads what is said beside it', async (_, changes, code) => {
+    const objects = PARTS.objects.replace(/\[triggers\].*/s, '')
+    const file = await write(directory, 'unread.toml', toml({ ...changes, objects }))
+    const child = spawn(process.execPath, [inject('command'), 'check', file])
+    child.stderr.destroy()
+    child.stdout.resume()
+    expect(await new Promise((closed) => child.once('close', closed))).toBe(code)
+  })
+
+  it('lets nothing that a gate says act on the terminal', async () => {
+    const { server, origin: gate } = await listen((_, response) => {
+      response.writeHead(403, { 'content-type': 'application/problem+json' })
+      response.end(JSON.stringify({ title: '\u001b[2Jno\n\u202eyes', code: '\u009b1m' }))
+    })
+    afterAll(() => close(server))
+    const env = { EDGEWARDEN_TOKEN: 't' }
+    const people = await run(['list', '--gate', gate], env)
+    expect(people).toMatchObject({ code: 1, stdout: '' })
+    expect(people.stderr).toBe('The gate said no: \\u001b[2Jno\\u000a\\u202eyes (\\u009b1m, 403)\n')
+  })
+})
+
+describe('output', () => {
+  it.each([
+    ['plain é 漢', 'plain é 漢'],
+    ['a\tb\r\n', 'a\\u0009b\\u000d\\u000a'],
+    ['\u007f\u0085\u2028\u200b', '\\u007f\\u0085\\u2028\\u200b'],
+    ['\ud800', '\\ud800'],
+    ['\u{e0041}', '\\udb40\\udc41'],
+  ])('shows %j as %s', (text, expected) => {
+    expect(printable(text)).toBe(expected)
+  })
+
+  it('is the same document after escaping', () => {
+    const json = { 'k\u009b': ['\u{e0041}', '\u202e', '\n', 'x'] }
+    const { stdout } = render({ exitCode: 0, json, out: [], err: [] }, true)
+    expect(JSON.parse(stdout)).toEqual(json)
+    for (const char of '\u009b\u{e0041}\u202e') expect(stdout).not.toContain(char)
+  })
+})

@@ -1,0 +1,207 @@
+import { parse } from 'smol-toml'
+import { describe, expect, it } from 'vitest'
+import { PROFILE_NAMES } from '../../../src/policy/profiles.ts'
+import type { DoctorOptions } from '../../../src/tools/doctor/doctor.ts'
+import { createKey } from '../../kit/signing.ts'
+import { folder, toml, write } from '../cli/kit.ts'
+import { examine, startIssuer, weakRsaKey } from './doctor-kit.ts'
+
+const directory = await folder()
+const second = await createKey('ES256', 'second')
+const rsa = await createKey('RS256', 'rsa')
+const weak = await weakRsaKey('weak')
+
+describe('an issuer in order', () => {
+  it('is told with its keys, how long they hold, and the table to paste', async () => {
+    const issuer = await startIssuer({ kid: 'first' })
+    issuer.setKeys([issuer.jwk, { ...rsa.jwk, use: 'enc' }])
+    const changed = new Date(Date.now() - 3 * 86_400_000 - 60_000).toUTCString()
+    issuer.setHeaders({
+      etag: '"v1"',
+      'cache-control': 'public, max-age=300',
+      age: '60',
+      'last-modified': changed,
+    })
+    const { exitCode, report, out, err } = await examine(issuer.issuer)
+    expect([exitCode, err]).toEqual([0, ''])
+    expect(report).toMatchObject({
+      healthy: true,
+      discovery: { documents: [{ status: 200, fault: null }], jwks_uri: issuer.jwksUri },
+      keys: {
+        usable: 1,
+        entries: [
+          { kid: 'first', kty: 'EC', crv: 'P-256', alg: 'ES256', use: 'sig', verifies: 'ES256' },
+          { kid: 'rsa', bits: 2048, verifies: null, ignored: 'not_for_signatures' },
+        ],
+      },
+      caching: { max_age_seconds: 240, fresh_seconds: 240, revalidates: true, etag: '"v1"' },
+      clock: { ahead_seconds: 0 },
+      profile: { name: 'rfc9068', guess: null },
+      problems: [],
+      warnings: [],
+    })
+    expect(report).not.toHaveProperty('error')
+    expect(out).toContain('the set was last changed 3 days ago')
+    expect(out).toContain('etag: "v1"')
+    expect(out).toContain('cache-control: public, max-age=300')
+    expect(out).toContain(
+      'kept as fresh for 4m, renewed from 2m on; asked again with its ETag: 304',
+    )
+    expect(out).toMatch(/first +EC P-256 +- +ES256 +sig +ES256\n/)
+    expect(out).toContain('In order: the gate gets 1 usable key')
+    expect(parse(report.toml ?? '')).toEqual({
+      vars: {
+        ISSUERS: {
+          local: {
+            issuer: issuer.issuer,
+            agent_prefix: 'local/',
+            algorithms: ['ES256'],
+            profile: 'rfc9068',
+            allow_insecure_http: true,
+          },
+        },
+      },
+    })
+    expect(issuer.requests.map((request) => request.header('if-none-match'))).toEqual([
+      undefined,
+      '"v1"',
+    ])
+  })
+
+  it('is one that OpenID discovery finds, and one whose key address is given', async () => {
+    const issuer = await startIssuer()
+    const { issuer: iss, jwksUri } = issuer
+    const metadata = { issuer: iss, jwks_uri: jwksUri, token_endpoint: `${iss}/token` }
+    issuer.setMetadata({ oauth: 404, openid: metadata })
+    const found = await examine(iss)
+    expect(found).toMatchObject({ exitCode: 0, problems: [], warnings: [] })
+    expect(found.report.discovery.documents.map(({ status }) => status)).toEqual([404, 200])
+    issuer.setMetadata({ openid: 404 })
+    const given = await examine(iss, { jwksUri })
+    expect(given).toMatchObject({ exitCode: 0, problems: [], warnings: [] })
+    expect(given.report.discovery.documents).toEqual([])
+    expect(given.report.toml).toContain(`jwks_uri = "${jwksUri}"`)
+  })
+
+  it('is warned of, where that is all', async () => {
+    const issuer = await startIssuer()
+    const { issuer: iss, jwksUri } = issuer
+    issuer.setKeys([issuer.jwk, weak])
+    issuer.setHeaders({ 'cache-control': 'no-store' })
+    const other = {
+      issuer: iss,
+      jwks_uri: jwksUri,
+      id_token_signing_alg_values_supported: ['HS256'],
+    }
+    issuer.setMetadata({ oauth: { ...other, issuer: 'https://other.dev' }, openid: other })
+    const { exitCode, warnings, problems, err, out } = await examine(iss)
+    expect([exitCode, problems]).toEqual([0, []])
+    expect(warnings).toEqual([
+      'key_weak_rsa',
+      'metadata_disagrees',
+      'token_endpoint_missing',
+      'algorithms_differ',
+      'not_kept',
+    ])
+    expect(err).toContain('Warning: In the key set an RSA key has less than 2048 bits: "weak"')
+    expect(out).toContain('In order: the gate gets 1 usable key, 5 warnings')
+  })
+
+  it.each(PROFILE_NAMES)('can be of profile %s', async (profile) => {
+    const issuer = await startIssuer()
+    const { exitCode, report } = await examine(issuer.issuer, { profile })
+    expect(exitCode).toBe(0)
+    expect(report.toml).toContain(`profile = "${profile}"`)
+  })
+})
+
+describe('an issuer of a wrangler.toml', () => {
+  const config = (issuer: string, more = '') =>
+    write(
+      directory,
+      'wrangler.toml',
+      toml({ issuer: `[vars.ISSUERS.acme]\nissuer = "${issuer}"\n${more}` }),
+    )
+
+  it('is asked as its table says', async () => {
+    const issuer = await startIssuer()
+    issuer.setMetadata({ oauth: 404 })
+    const more = `allow_insecure_http = true\njwks_uri = "${issuer.jwksUri}"\nalgorithms = ["RS256"]\njwks_cache = { max_fresh = "2m" }`
+    const file = await config(issuer.issuer, more)
+    const { exitCode, report, problems } = await examine('acme', { config: file })
+    expect([exitCode, problems]).toEqual([1, ['no_usable_key']])
+    expect(report).toMatchObject({ table: 'acme', toml: null, caching: { fresh_seconds: 120 } })
+  })
+
+  it('is not found, or its file is wrong', async () => {
+    const file = await config('https://auth.acme.dev')
+    const missing = await examine('other', { config: file })
+    expect(missing).toMatchObject({
+      exitCode: 2,
+      err: expect.stringContaining('those it has: acme'),
+    })
+    const broken = await config('http://auth.acme.dev')
+    const wrong = await examine('acme', { config: broken })
+    expect(wrong).toMatchObject({
+      exitCode: 2,
+      err: expect.stringContaining('ISSUERS.acme.issuer'),
+    })
+  })
+
+  it('needs no network where its keys stand in the table', async () => {
+    const members = Object.entries(second.jwk).map(([name, value]) => `${name} = "${value}"`)
+    const file = await config(
+      'https://auth.acme.dev',
+      `jwks = { keys = [{ ${members.join(', ')} }] }`,
+    )
+    const { exitCode, report, out } = await examine('acme', { config: file })
+    expect(exitCode).toBe(0)
+    expect(report).toMatchObject({
+      keys: { document: null, usable: 1 },
+      caching: null,
+      clock: null,
+    })
+    expect(out).toContain('not asked: the entry says where the keys are')
+  })
+})
+
+describe('an address or option', () => {
+  it.each<[string, DoctorOptions, number, string]>([
+    ['http://auth.acme.dev', {}, 1, 'must be an https URL'],
+    ['https://127.0.0.1/', {}, 1, 'the public internet does not lead to'],
+    [
+      'https://auth.acme.dev',
+      { allowInsecureHttp: true },
+      1,
+      'only for an issuer on a loopback host',
+    ],
+    ['https://auth.acme.dev?x', {}, 1, 'without a query'],
+    ['https://login.microsoftonline.com/common/v2.0', {}, 1, 'ISSUER is shared by tenants'],
+    [
+      'https://auth.acme.dev',
+      { jwksUri: 'http://keys.acme.dev' },
+      1,
+      '--jwks-uri must be an https URL',
+    ],
+    ['https://auth.acme.dev', { profile: 'okta2' }, 2, '--profile unknown value'],
+    ['https://auth.acme.dev', { algorithms: 'HS256' }, 2, '--algorithms'],
+    [
+      'https://auth.acme.dev',
+      { config: 'a.toml' },
+      2,
+      '--config is for an issuer of a wrangler.toml',
+    ],
+    [
+      'acme',
+      { jwksUri: 'https://a.dev' },
+      2,
+      '--jwks-uri is for an issuer that is given by its URL',
+    ],
+    ['acme', { config: 'none.toml' }, 2, 'Cannot read none.toml'],
+  ])('%s %j', async (asked, options, exitCode, message) => {
+    const found = await examine(asked, options)
+    expect(found.exitCode).toBe(exitCode)
+    expect(found.err).toContain(message)
+    expect('error' in found.report).toBe(exitCode === 2)
+  })
+})

@@ -1,0 +1,209 @@
+import { describe, expect, it } from 'vitest'
+import { type Described, reachable } from '../../../src/tools/reach/reachable.ts'
+import { policy } from '../../policy/support.ts'
+
+const ISSUERS = {
+  acme: { issuer: 'https://auth.acme.example', agent_prefix: 'acme/', admin: 'own' },
+  beta: { issuer: 'https://auth.beta.example', agent_prefix: 'beta/' },
+}
+const POLICY = policy({
+  ISSUERS,
+  ROUTES: [
+    { match: 'GET /docs/special', scopes: ['special'] },
+    { match: 'GET /docs/{id}', scopes: { any: ['docs:read', 'docs:read:{id}'] } },
+    { match: 'GET /both/{a}/{b}', scopes: ['a:{a}', 'b:{b}'] },
+    { match: 'GET /pair/{a}/{b}', scopes: ['p:{a}:{b}'] },
+    { match: 'POST /docs', scopes: ['docs:write'], agent_types: ['orchestrator'] },
+    { match: 'GET /runs/{run}', scopes: ['runs'], workflow: 'path:run' },
+    { match: 'GET /steps', scopes: ['runs'], workflow: 'header:x-run' },
+    { match: 'GET /beta', scopes: ['beta'], issuers: ['beta'] },
+    { match: 'GET /maybe', scopes: ['maybe'], access: 'optional' },
+    { match: 'GET /open', access: 'public' },
+  ],
+  SCOPES: {
+    'docs:write': ['docs:read'],
+    vip: ['docs:read:42'],
+    'all-a': ['a:*'],
+    'edgewarden:read': ['docs:read'],
+  },
+})
+
+const paths = async (described: Described): Promise<readonly string[]> =>
+  (await reachable(POLICY, described)).map(({ route, only, isAnonymous, issuers }) =>
+    [
+      route.path,
+      ...only.map((one) => JSON.stringify(one)),
+      ...(isAnonymous || issuers.length === 2 ? [] : issuers.map(({ name }) => name)),
+    ].join(' '),
+  )
+
+const ALWAYS = ['/maybe', '/open']
+
+describe('reachable', () => {
+  it.each<[Described, string[]]>([
+    [{ scopes: [] }, []],
+    [{ scopes: ['docs:read'] }, ['/docs/{id}']],
+    [{ scopes: ['docs:write'], type: 'orchestrator' }, ['/docs/{id}', '/docs']],
+    [{ scopes: ['docs:write'], type: 'sub-agent' }, ['/docs/{id}']],
+    [{ scopes: ['docs:write'] }, ['/docs/{id}', '/docs']],
+    [{ scopes: ['docs:read:42'] }, ['/docs/{id} {"id":"42"}']],
+    [{ scopes: ['docs:read:42', 'docs:read:7'] }, ['/docs/{id} {"id":"42"} {"id":"7"}']],
+    [{ scopes: ['docs:read:42', 'docs:read'] }, ['/docs/{id}']],
+    [{ scopes: ['vip'] }, ['/docs/{id} {"id":"42"}']],
+    // An earlier rule takes that path.
+    [{ scopes: ['docs:read:special'] }, []],
+    [{ scopes: ['a:1', 'b:2'] }, ['/both/{a}/{b} {"a":"1","b":"2"}']],
+    [{ scopes: ['a:1'] }, []],
+    [{ scopes: ['all-a', 'b:2'] }, ['/both/{a}/{b} {"b":"2"}']],
+    [{ scopes: ['p:x:y'] }, ['/pair/{a}/{b} {"a":"x","b":"y"}']],
+    [{ scopes: ['p:x'] }, []],
+    [{ scopes: ['runs'] }, ['/runs/{run}', '/steps']],
+    [{ scopes: ['runs'], workflow: 'w9' }, ['/runs/{run} {"run":"w9"}', '/steps']],
+    [{ scopes: ['runs'], workflow: 'a/b' }, ['/steps']],
+    [{ scopes: ['beta'] }, ['/beta beta']],
+    [{ scopes: ['beta'], issuer: ISSUERS.acme.issuer }, []],
+    // Such a scope counts only of an issuer with admin.
+    [{ scopes: ['edgewarden:read'] }, ['/docs/{id} acme']],
+    [{ scopes: ['edgewarden:read'], issuer: ISSUERS.beta.issuer }, []],
+  ])('%j', async (described, expected) => {
+    expect(
+      (await paths(described)).filter((one) => !ALWAYS.includes(one.split(' ')[0] ?? '')),
+    ).toEqual(expected)
+  })
+
+  describe('where more values are held than can be tried together', () => {
+    const some = (name: string, count: number) =>
+      Array.from({ length: count }, (_, i) => `${name}:${i}`)
+    const rules = policy({
+      ISSUERS: { acme: ISSUERS.acme },
+      ROUTES: [
+        { match: 'GET /two/{a}/{b}', scopes: ['x:{a}', 'y:{b}'] },
+        { match: 'GET /three/{a}/{b}/{c}', scopes: ['r:{a}', 'r:{b}', 'r:{c}'] },
+        { match: 'GET /any/{a}/{b}', scopes: { any: ['x:{a}', 'y:{b}', 'all'] } },
+        { match: 'GET /typed/{a}/{b}', scopes: ['x:{a}', 'y:{b}'], agent_types: ['sub-agent'] },
+        { match: 'GET /run/{a}/{b}', scopes: ['x:{a}', 'y:{b}'], workflow: 'path:a' },
+      ],
+      SCOPES: { 'all-x': ['x:*'], 'all-y': ['y:*'] },
+    })
+    it.each<[string, Described, string[]]>([
+      ['all', { scopes: some('r', 40) }, ['/three/{a}/{b}/{c} a,b,c']],
+      [
+        'all',
+        { scopes: [...some('x', 1_000), 'y:1'] },
+        ['/two/{a}/{b} a,b', '/any/{a}/{b} a,b', '/typed/{a}/{b} a,b', '/run/{a}/{b} a,b'],
+      ],
+      // What no value helps is not reached.
+      [
+        'those it is of the type for',
+        { scopes: [...some('x', 1_000), 'y:1'], type: 'other', workflow: 'a/b' },
+        ['/two/{a}/{b} a,b', '/any/{a}/{b} a,b'],
+      ],
+      ['one of each', { scopes: [...some('x', 1_001), 'z'] }, ['/any/{a}/{b} a']],
+      [
+        'no value that it needs',
+        { scopes: [...some('x', 1_000), 'y:1', 'all-x', 'all-y'] },
+        ['/two/{a}/{b}', '/any/{a}/{b}', '/typed/{a}/{b}', '/run/{a}/{b}'],
+      ],
+    ])('has %s, and of what it has many', async (_, described, expected) => {
+      const found = await reachable(rules, described)
+      expect(
+        found.map(({ route, many }) => [route.path, many.join()].filter((one) => one).join(' ')),
+      ).toEqual(expected)
+      expect(found.every(({ only }) => only.length === 0)).toBe(true)
+    })
+  })
+
+  describe('where an earlier rule takes some paths of a rest', () => {
+    const rest = policy({
+      ISSUERS: { acme: ISSUERS.acme },
+      ROUTES: [
+        { match: 'GET /v1/open/{item}', access: 'public' },
+        { match: 'GET /v1/{tenant}/{item}', scopes: ['items'] },
+        { match: 'GET /v1/{tenant}/*', scopes: ['files:{tenant}'] },
+        { match: 'GET /v2/all/*', scopes: ['all'] },
+        { match: 'GET /v2/low/{a}', scopes: ['all'] },
+        { match: 'GET /v2/low/{a}/{b}/*', scopes: ['all'] },
+        { match: 'GET /v2/top/{a}/*', scopes: ['all'] },
+        { match: 'GET /v2/{tenant}/*', scopes: ['v2:{tenant}'] },
+        { match: 'GET /runs/{run}/{step}', scopes: ['steps'] },
+        { match: 'GET /runs/{run}/*', scopes: [], workflow: 'path:run' },
+      ],
+    })
+    const ANY_RUN = 'GET /runs/{run}/*'
+    it.each<[string, Described, string[]]>([
+      ['deeper', { scopes: ['files:acme'] }, ['GET /v1/{tenant}/* {"tenant":"acme"}', ANY_RUN]],
+      ['deeper', { scopes: ['files:open'] }, ['GET /v1/{tenant}/* {"tenant":"open"}', ANY_RUN]],
+      ['between', { scopes: ['v2:low'] }, ['GET /v2/{tenant}/* {"tenant":"low"}', ANY_RUN]],
+      ['empty', { scopes: ['v2:top'] }, ['GET /v2/{tenant}/* {"tenant":"top"}', ANY_RUN]],
+      ['no', { scopes: ['v2:all'] }, [ANY_RUN]],
+      ['deeper', { scopes: [], workflow: 'r1' }, [`${ANY_RUN} {"run":"r1"}`]],
+    ])('has those with %s rests of %j', async (_, described, expected) => {
+      const found = await reachable(rest, described)
+      expect(
+        found.flatMap(({ route, only, isAnonymous }) =>
+          isAnonymous ? [] : [[route.name, ...only.map((one) => JSON.stringify(one))].join(' ')],
+        ),
+      ).toEqual(expected)
+    })
+  })
+
+  it('has what is in shadow mode, whatever is described', async () => {
+    const shadow = policy({
+      ISSUERS,
+      ROUTES: [
+        {
+          match: 'DELETE /docs/{id}',
+          scopes: ['docs:admin:{id}'],
+          agent_types: ['orchestrator'],
+          issuers: ['beta'],
+          mode: 'shadow',
+        },
+      ],
+    })
+    for (const described of [
+      { scopes: ['nope'] },
+      { type: 'sub-agent', issuer: ISSUERS.acme.issuer },
+      { scopes: ['docs:admin:42'] },
+    ]) {
+      expect(await reachable(shadow, described)).toMatchObject([
+        { route: { path: '/docs/{id}' }, isAnonymous: true, only: [] },
+      ])
+    }
+  })
+
+  it('reads several entity profiles where the issuer has them, and one type elsewhere', async () => {
+    const typed = policy({
+      ISSUERS: { ...ISSUERS, beta: { ...ISSUERS.beta, entity_profiles: true } },
+      ROUTES: [
+        { match: 'GET /one', scopes: [], agent_types: ['ai_agent'] },
+        { match: 'GET /whole', scopes: [], agent_types: ['service ai_agent'] },
+      ],
+    })
+    const reached = async (type: string) =>
+      (await reachable(typed, { type })).map(
+        ({ route, issuers }) => `${route.path} ${issuers.map(({ name }) => name)}`,
+      )
+    expect(await reached('service ai_agent')).toEqual(['/one beta', '/whole acme'])
+    expect(await reached('ai_agent')).toEqual(['/one acme,beta'])
+    expect(await reached('service')).toEqual([])
+  })
+
+  it('has what needs no token, and says so', async () => {
+    const found = await reachable(POLICY, { scopes: [] })
+    expect(found.map(({ route, isAnonymous }) => [route.path, isAnonymous])).toEqual([
+      ['/maybe', true],
+      ['/open', true],
+    ])
+    const held = await reachable(POLICY, { scopes: ['maybe'] })
+    expect(held.map(({ route, isAnonymous }) => [route.path, isAnonymous])).toEqual([
+      ['/maybe', false],
+      ['/open', true],
+    ])
+  })
+
+  it('holds nothing against an agent that is not known of it', async () => {
+    const found = await reachable(POLICY, {})
+    expect(found).toHaveLength(POLICY.routes.length)
+    expect(found.every(({ only }) => only.length === 0)).toBe(true)
+  })
+})
