@@ -19,10 +19,10 @@ export type { AgentGuardOptions, AgentVariables } from './gateway/apps/guard-mid
  * without a token; a refused one, and any other OPTIONS, carries none. Which rule a request falls under
  * is the policy's matter, not that of the path the middleware is mounted on.
  */
-export const agentGuard = <E extends { Variables: AgentVariables } = { Variables: AgentVariables }>(
+export function agentGuard<E extends { Variables: AgentVariables } = { Variables: AgentVariables }>(
   guard: Guard,
   options: AgentGuardOptions<E> = {},
-): MiddlewareHandler<E> => {
+): MiddlewareHandler<E> {
   const judge = guarding(guard, options, (c, decision, next, refuse) => {
     const { raw } = c.req
     c.req.raw = toHandler(raw, decision)

@@ -79,10 +79,10 @@ export interface PolicySurroundings {
  * Reads a policy: GATE, ISSUERS, ROUTES and SCOPES as in wrangler.toml. Every mistake at once, each
  * with its path, or a frozen policy with what its operator should know. Never throws.
  */
-export const parsePolicy = (
+export function parsePolicy(
   vars: PolicyVars,
   { secrets = {}, services = [], rateLimits = [] }: PolicySurroundings = {},
-): Result<PolicyBundle, readonly PolicyIssue[]> => {
+): Result<PolicyBundle, readonly PolicyIssue[]> {
   const secret = (name: string) => (Object.hasOwn(secrets, name) ? secrets[name] : undefined)
   const has: PolicyEnv['has'] = (kind, name) => {
     if (kind === 'secret') return secret(name) !== undefined
@@ -96,7 +96,7 @@ export const parsePolicy = (
  * The issuers' keys in the memory of one process: fetched when they are needed, kept as long as the
  * issuer says, renewed in the background, and good through an outage for a day.
  */
-export const createMemoryKeys = ({
+export function createMemoryKeys({
   clock = systemClock,
   fetch: load = (url, init) => fetch(url, init),
   log = () => {},
@@ -108,20 +108,21 @@ export const createMemoryKeys = ({
   readonly log?: (event: Record<string, unknown>) => void
   /** Keeps the renewal of keys alive after an answer, where a runtime would end it. */
   readonly waitUntil?: (promise: Promise<unknown>) => void
-} = {}): KeySource =>
-  createKeySource({
+} = {}): KeySource {
+  return createKeySource({
     cache: createKeyCache(clock),
     keeper: createMemoryKeepers({ fetch: load, clock, random: Math.random, log, waitUntil }),
     clock,
     log,
     waitUntil,
   })
+}
 
 /**
  * The keys that a policy's assertions are signed with: those of the secret `ASSERTION_KEYS`, else one that
  * is made here and gone with the process. Origins verify by `published()`, which is yours to serve.
  */
-export const createSigningKeys = (
+export function createSigningKeys(
   { gate }: Policy,
   {
     clock = systemClock,
@@ -133,7 +134,7 @@ export const createSigningKeys = (
     readonly log?: (event: Record<string, unknown>) => void
     readonly waitUntil?: (promise: Promise<unknown>) => void
   } = {},
-): SigningKeys => {
+): SigningKeys {
   const { assertion: rule } = gate
   if (!rule) return { signing: () => undefined, published: () => [] }
   return createAssertionKeys({
@@ -151,7 +152,7 @@ export const createSigningKeys = (
  * from the issuers, tokens and single uses remembered, limits counted, and a revocation set that is empty.
  * Errors that a stage did not expect deny with `unavailable`, and go to `onError`, or to the console.
  */
-export const createGuard = (policy: Policy, ports: Partial<GuardPorts> = {}): Guard => {
+export function createGuard(policy: Policy, ports: Partial<GuardPorts> = {}): Guard {
   const { clock = systemClock } = ports
   const signingKeys = ports.signingKeys ?? createSigningKeys(policy, { clock })
   return guardWith(policy, {

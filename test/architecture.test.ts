@@ -210,3 +210,14 @@ it('each file is short', () => {
   const lengths = [...files].map(([name, text]) => [name, text.split('\n').length - 1] as const)
   expect(lengths.filter(([, length]) => length > MAX_LINES)).toEqual([])
 })
+
+it('each exported function is a declaration with a docstring', () => {
+  const arrow = /^export const \w+ = (?:async )?(?:<[^=]*>)?\([^=]*=>/m
+  expect([...files].filter(([, text]) => arrow.test(text)).map(([name]) => name)).toEqual([])
+  const bare = /(?<!\*\/)\nexport (?:async )?function (\w+)/g
+  const overloads = /\)(?:: [^\n]*)?\nexport function \w+/g
+  const missing = [...files].flatMap(([name, text]) =>
+    [...text.replace(overloads, '*/').matchAll(bare)].map(([, symbol]) => `${name}: ${symbol}`),
+  )
+  expect(missing).toEqual([])
+})

@@ -44,11 +44,11 @@ interface Kept {
 export const UNSIGNED = Symbol('unsigned')
 
 /** The assertion of a request, where its origin is told who is calling. */
-export const assertionFor = (
+export function assertionFor(
   method: string,
   url: string,
   decision: Decision,
-): string | Promise<string> | typeof UNSIGNED | undefined => {
+): string | Promise<string> | typeof UNSIGNED | undefined {
   if (decision.outcome !== 'passed') return undefined
   const { known, ports } = decision
   const rule = known.policy.gate.assertion
@@ -62,7 +62,7 @@ export const assertionFor = (
  * more is made once and sent again for two thirds of its life, to the same rule with the same scopes; one
  * that is bound to the request is made for each.
  */
-export const assertionOf = (asserted: Asserted): string | Promise<string> => {
+export function assertionOf(asserted: Asserted): string | Promise<string> {
   const { rule, known, key, clock } = asserted
   if (rule.binding !== 'identity') return signBound(asserted)
   const use = `${routeText(known)} ${known.grant.join(' ')}`

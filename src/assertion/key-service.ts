@@ -27,7 +27,7 @@ export interface KeptState {
 export type AssertionKeeping = (wanted: Wanted) => Promise<KeptKeys>
 
 /** Keeps keys in a state that is its own: whoever asks meanwhile is told of one new key, not of another. */
-export const createAssertionKeeping = (state: KeptState, clock: Clock): AssertionKeeping => {
+export function createAssertionKeeping(state: KeptState, clock: Clock): AssertionKeeping {
   let planning: Promise<unknown> = Promise.resolve()
 
   const plan = async (wanted: Wanted): Promise<KeptKeys> => {
@@ -58,7 +58,7 @@ export const createAssertionKeeping = (state: KeptState, clock: Clock): Assertio
 }
 
 /** Keeps keys in the memory of one process: gone with it, and nobody else signs with them. */
-export const createMemoryKeeping = (clock: Clock): AssertionKeeping => {
+export function createMemoryKeeping(clock: Clock): AssertionKeeping {
   let kept: Kept = { keys: [], withdrawn: [] }
   const write = (after: Kept) => {
     kept = after

@@ -25,12 +25,15 @@ export interface AssertionMemory {
   readonly flights: Flights
 }
 
-export const createAssertionMemory = (): AssertionMemory => ({
-  held: undefined,
-  brought: undefined,
-  failedAt: Number.NEGATIVE_INFINITY,
-  flights: new Map(),
-})
+/** An isolate's memory of signing keys, empty. */
+export function createAssertionMemory(): AssertionMemory {
+  return {
+    held: undefined,
+    brought: undefined,
+    failedAt: Number.NEGATIVE_INFINITY,
+    flights: new Map(),
+  }
+}
 
 /** What keys are had with. */
 export interface AssertionKeysOptions {
@@ -57,7 +60,7 @@ const ASK = 'ask'
  * signs and all are published. Rejects where there is none: nothing is signed by a key that may not be
  * published any more.
  */
-export const createAssertionKeys = (options: AssertionKeysOptions): SigningKeys => {
+export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys {
   const { memory, rule, clock, waitUntil, log } = options
   const terms = { clock, waitUntil, maxAgeMs: TIMES.ask }
 

@@ -18,10 +18,10 @@ const TEXT = utf8Encode('edgewarden')
  * half verifies: there are runtimes that import halves which do not belong together. Rejects with the
  * place of one that has not, and without anything of it.
  */
-export const importBrought = async ({
+export async function importBrought({
   brought,
   withdrawn,
-}: AssertionRule): Promise<readonly ImportedKey[]> => {
+}: AssertionRule): Promise<readonly ImportedKey[]> {
   const all = await Promise.all(brought.map(nameOf))
   return Promise.all(all.filter(({ told }) => !withdrawn.includes(told.kid)).map(imported))
 }
@@ -46,5 +46,6 @@ const imported = async ({ brought, told }: Awaited<ReturnType<typeof nameOf>>) =
 }
 
 /** A private key for signing that stays where it is. */
-export const importPrivate = (jwk: JWK, algorithm: AssertionAlgorithm): Promise<CryptoKey> =>
-  importJWK(jwk, algorithm, { extractable: false }) as Promise<CryptoKey>
+export function importPrivate(jwk: JWK, algorithm: AssertionAlgorithm): Promise<CryptoKey> {
+  return importJWK(jwk, algorithm, { extractable: false }) as Promise<CryptoKey>
+}

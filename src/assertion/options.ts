@@ -65,11 +65,11 @@ export const assertionField: Field<Entry> = field((value, report) => {
  * the key, never with anything of it. Whether a key's numbers belong together is known only when it is
  * imported.
  */
-export const assertionOf = (
+export function assertionOf(
   { binding = 'identity', algorithm, max_body, withdrawn = [] }: Entry = {},
   env: PolicyEnv,
   report: Report,
-): AssertionRule | undefined => {
+): AssertionRule | undefined {
   if (binding === 'off') return undefined
   const value = env.secret(SECRET)
   const brought = value === undefined ? [] : broughtKeys(value, report)

@@ -61,7 +61,7 @@ const MOST_WITHDRAWN = 64
  * Whoever wants other keys, as two deployments side by side do, brings back what was retired, and makes
  * none anew. A key that is withdrawn is gone at once and for all, and another signs without waiting.
  */
-export const planOf = (kept: Kept, wanted: Wanted, now: number): Plan => {
+export function planOf(kept: Kept, wanted: Wanted, now: number): Plan {
   const withdrawn = withdrawnOf(kept, wanted)
   const isGood = ({ kid }: PublicKey) => !withdrawn.includes(kid)
   const held = kept.keys.filter((key) => isGood(key) && (key.until ?? now + 1) > now)
@@ -81,8 +81,8 @@ export const planOf = (kept: Kept, wanted: Wanted, now: number): Plan => {
 }
 
 /** When the next thing happens to keys, by themselves. */
-export const nextChange = (keys: readonly AssertionKey[], now: number): number =>
-  Math.min(
+export function nextChange(keys: readonly AssertionKey[], now: number): number {
+  return Math.min(
     ...keys.flatMap(({ signsFrom, until, privateJwk }) =>
       [
         until ?? Number.POSITIVE_INFINITY,
@@ -92,6 +92,7 @@ export const nextChange = (keys: readonly AssertionKey[], now: number): number =
     ),
     now + TIMES.rotation,
   )
+}
 
 const isMade = ({ privateJwk }: AssertionKey): boolean => privateJwk !== undefined
 

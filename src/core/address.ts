@@ -6,8 +6,9 @@ import { parseUrl } from './url.ts'
  * IPv6 as its /64 in one spelling, without its zone. Any other text is cut at 64 characters; that
  * it is an address is not checked.
  */
-export const networkOf = (address: string): string =>
-  networks.get(address) ?? networks.keep(address, readNetwork(address))
+export function networkOf(address: string): string {
+  return networks.get(address) ?? networks.keep(address, readNetwork(address))
+}
 
 /** Callers come again and again. */
 const networks = createTextMemo<string>()
@@ -30,7 +31,7 @@ const readNetwork = (address: string): string => {
  * also inside IPv6, and `localhost` (RFC 6761 §6.3). Not seen: names that resolve to such an
  * address. What is no host at all is private.
  */
-export const isPrivateHost = (hostname: string): boolean => {
+export function isPrivateHost(hostname: string): boolean {
   const host = parseUrl(`http://${hostname}`)?.hostname.replace(/\.+$/, '')
   if (!host) return true
   const ipv4 = ipv4Bits(host)
@@ -50,8 +51,9 @@ const isPrivateIpv6 = (bits: string): boolean =>
   )
 
 /** Whether an IPv6 address is an IPv4 one in other clothes (RFC 4291 §2.5.5.2). */
-export const isMapped = (groups: readonly number[]): boolean =>
-  groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
+export function isMapped(groups: readonly number[]): boolean {
+  return groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
+}
 
 const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/
 const IPV6_CHARACTERS = /^(?=.*:)[0-9a-f:.]+$/i
@@ -60,7 +62,7 @@ const ipv4Bits = (host: string): string | undefined =>
   IPV4.test(host) ? bitsOf(host.split('.').map(Number), 8) : undefined
 
 /** The eight groups of an IPv6 address without brackets; `undefined` for any other text. */
-export const ipv6Groups = (text: string): readonly number[] | undefined => {
+export function ipv6Groups(text: string): readonly number[] | undefined {
   const address = IPV6_CHARACTERS.test(text) ? parseUrl(`http://[${text}]`)?.hostname : undefined
   if (address === undefined) return undefined
   const [head = [], tail = []] = address
@@ -71,8 +73,9 @@ export const ipv6Groups = (text: string): readonly number[] | undefined => {
 }
 
 /** Numbers side by side, each in so many binary digits. */
-export const bitsOf = (numbers: readonly number[], width: number): string =>
-  numbers.map((number) => number.toString(2).padStart(width, '0')).join('')
+export function bitsOf(numbers: readonly number[], width: number): string {
+  return numbers.map((number) => number.toString(2).padStart(width, '0')).join('')
+}
 
 /** The leading bits that all addresses of a network have. */
 const networkBits = (network: string): string => {

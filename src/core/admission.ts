@@ -29,18 +29,20 @@ export interface Decided {
 }
 
 /** An admission of what several stages have decided, for as long as all of them hold. */
-export const admissionOf = (decided: readonly Decided[]): Admission => ({
-  facts: Object.freeze(Object.assign({}, ...decided.map(({ facts }) => facts))),
-  within: {
-    first: Math.max(...decided.map(({ within }) => within.first)),
-    last: Math.min(...decided.map(({ within }) => within.last)),
-  },
-  made: new Map(),
-  bytes: 0,
-})
+export function admissionOf(decided: readonly Decided[]): Admission {
+  return {
+    facts: Object.freeze(Object.assign({}, ...decided.map(({ facts }) => facts))),
+    within: {
+      first: Math.max(...decided.map(({ within }) => within.first)),
+      last: Math.min(...decided.map(({ within }) => within.last)),
+    },
+    made: new Map(),
+    bytes: 0,
+  }
+}
 
 /** Whether an admission holds at a time, in milliseconds. */
-export const holdsAt = ({ within: { first, last } }: Admission, ms: number): boolean => {
+export function holdsAt({ within: { first, last } }: Admission, ms: number): boolean {
   const now = Math.floor(ms / 1000)
   return first <= now && now <= last
 }
@@ -49,12 +51,11 @@ export const holdsAt = ({ within: { first, last } }: Admission, ms: number): boo
  * Makes a value once for an admission, and tells how many bytes it takes with its place. `make` is given what
  * its caller has, and must make the same of it for every request of the admission.
  */
-export const perAdmission =
-  <Given, Value>(
-    make: (given: Given) => Value,
-    bytesOf: (value: Value) => number,
-  ): ((admission: Admission, given: Given) => Value) =>
-  (admission, given) => {
+export function perAdmission<Given, Value>(
+  make: (given: Given) => Value,
+  bytesOf: (value: Value) => number,
+): (admission: Admission, given: Given) => Value {
+  return (admission, given) => {
     const known = admission.made.get(make)
     if (known !== undefined) return known as Value
     const value = make(given)
@@ -62,12 +63,13 @@ export const perAdmission =
     weigh(admission, bytesOf(value) + PLACE_BYTES)
     return value
   }
+}
 
 /** Of an entry of a map. */
 const PLACE_BYTES = 64
 
 /** Tells that so many more bytes are kept for an admission; fewer than none where some are let go. */
-export const weigh = (admission: Admission, bytes: number): void => {
+export function weigh(admission: Admission, bytes: number): void {
   admission.bytes += bytes
   admission.counted?.(bytes)
 }

@@ -18,7 +18,7 @@ export interface BodyBounds {
 export type BodyFault = 'too_large' | 'too_slow' | 'broken' | 'no_room'
 
 /** Content-Length, where it is one. */
-export const contentLength = (headers: Headers): number | undefined => {
+export function contentLength(headers: Headers): number | undefined {
   const length = headers.get('content-length')
   return length !== null && /^\d{1,15}$/.test(length) ? Number(length) : undefined
 }
@@ -33,7 +33,7 @@ const BLOCK = { first: 1024, most: 64 * 1024 }
  * Holds a body as it comes, in blocks, so that neither many small parts nor few large ones take more than what
  * is counted: as much as there is at most, and one copy more while it is joined. The first block is made at once.
  */
-export const createHold = (most: number, room?: Room) => {
+export function createHold(most: number, room?: Room) {
   const blocks: Uint8Array<ArrayBuffer>[] = []
   let [length, capacity] = [0, 0]
   const grow = (): boolean => {
@@ -82,10 +82,10 @@ export const createHold = (most: number, room?: Room) => {
  * waits for its sender to notice. No body is an empty one. Does not look at what the bytes say.
  * Rejects only where somebody else reads the body already.
  */
-export const readBody = async (
+export async function readBody(
   body: ReadableStream<Uint8Array> | null,
   bounds: BodyBounds,
-): Promise<Result<Uint8Array<ArrayBuffer>, BodyFault>> => {
+): Promise<Result<Uint8Array<ArrayBuffer>, BodyFault>> {
   if (!body) return ok(new Uint8Array())
   const { bytes: most, ms, signal, room, length = Number.POSITIVE_INFINITY } = bounds
   const atOnce = length <= Math.min(most, AT_ONCE) ? readerAtOnce(body, length) : undefined
@@ -170,7 +170,7 @@ const within = (ms: number) => {
  * The same bytes in a buffer with room for `needed`, and twice what there was, so that many small parts are
  * not copied for each; never more than `most`.
  */
-export const grown = (held: Uint8Array, needed: number, most: number): Uint8Array<ArrayBuffer> => {
+export function grown(held: Uint8Array, needed: number, most: number): Uint8Array<ArrayBuffer> {
   const next = new Uint8Array(Math.min(most, Math.max(needed, 2 * held.byteLength)))
   next.set(held)
   return next

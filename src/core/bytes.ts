@@ -5,11 +5,13 @@ import { base64url } from 'jose'
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
 
-export const utf8Encode = (text: string): Uint8Array<ArrayBuffer> =>
-  encoder.encode(text) as Uint8Array<ArrayBuffer>
+/** Text to UTF-8; a lone surrogate becomes U+FFFD. */
+export function utf8Encode(text: string): Uint8Array<ArrayBuffer> {
+  return encoder.encode(text) as Uint8Array<ArrayBuffer>
+}
 
 /** UTF-8 to text; `undefined` for bytes that are not UTF-8. A byte order mark is kept. */
-export const utf8Decode = (bytes: Uint8Array): string | undefined => {
+export function utf8Decode(bytes: Uint8Array): string | undefined {
   try {
     return strictUtf8.decode(bytes)
   } catch {
@@ -25,19 +27,24 @@ const LAST: Readonly<Record<number, RegExp>> = { 0: /^/, 2: /[AQgw]$/, 3: /[AEIM
  * Whether the text is the one spelling base64url has for its bytes (RFC 4648 §5, no padding, unused
  * bits zero), so that one token has one string.
  */
-export const isCanonicalBase64Url = (text: string): boolean =>
-  BASE64URL.test(text) && (LAST[text.length % 4]?.test(text) ?? false)
+export function isCanonicalBase64Url(text: string): boolean {
+  return BASE64URL.test(text) && (LAST[text.length % 4]?.test(text) ?? false)
+}
 
 /** Canonical base64url to bytes, `undefined` for any other text. */
-export const base64UrlDecode = (text: string): Uint8Array<ArrayBuffer> | undefined =>
-  isCanonicalBase64Url(text) ? (base64url.decode(text) as Uint8Array<ArrayBuffer>) : undefined
+export function base64UrlDecode(text: string): Uint8Array<ArrayBuffer> | undefined {
+  return isCanonicalBase64Url(text)
+    ? (base64url.decode(text) as Uint8Array<ArrayBuffer>)
+    : undefined
+}
 
 /** Bits of an unsigned number, its first byte the highest; zeros in front count for nothing. */
-export const bitLength = (bytes: Uint8Array): number => {
+export function bitLength(bytes: Uint8Array): number {
   const first = bytes.findIndex((byte) => byte !== 0)
   return first < 0 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first] ?? 0) + 24
 }
 
 /** SHA-256 of the text's UTF-8, base64url: a fixed-length name for something of any length. */
-export const sha256Name = async (text: string): Promise<string> =>
-  base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(text))))
+export async function sha256Name(text: string): Promise<string> {
+  return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(text))))
+}

@@ -41,7 +41,8 @@ export interface Stage<
   readonly run: (facts: Needs, ports: Ports) => Outcome<Adds, Code> | Promise<Outcome<Adds, Code>>
 }
 
-export const stage = <
+/** Declares a stage. The types check that what it reads was established before it. */
+export function stage<
   const Name extends string,
   Needs,
   Ports,
@@ -50,7 +51,9 @@ export const stage = <
   Keyed = unknown,
 >(
   parts: Stage<Name, Needs, Ports, Adds, Code, Keyed>,
-): Stage<Name, Needs, Ports, Adds, Code, Keyed> => parts
+): Stage<Name, Needs, Ports, Adds, Code, Keyed> {
+  return parts
+}
 
 /** What one stage did, for explanations. */
 export interface Step {
@@ -243,8 +246,9 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
 }
 
 /** An empty line over the facts it is given. */
-export const chain = <Given extends object>(): Chain<Given, Given, unknown, unknown, never> =>
-  build([]) as unknown as Chain<Given, Given, unknown, unknown, never>
+export function chain<Given extends object>(): Chain<Given, Given, unknown, unknown, never> {
+  return build([]) as unknown as Chain<Given, Given, unknown, unknown, never>
+}
 
 /** The code a stage that throws is denied with. */
 export const chainDenials = deny

@@ -38,7 +38,10 @@ interface AnswerRow {
 
 export type Answer = keyof typeof ANSWERS
 
-export const answerRow = (answer: Answer): AnswerRow => ANSWERS[answer]
+/** Status, error and challenge of an answer. */
+export function answerRow(answer: Answer): AnswerRow {
+  return ANSWERS[answer]
+}
 
 /**
  * A refusal as a value. `summary` and `hint` are constants of the code and safe for a stranger;
@@ -90,9 +93,9 @@ export type Denier<Code extends string> = {
 export type CodeOf<D> = D extends Denier<infer Code> ? Code : never
 
 /** Declares the denial codes of one check beside the check. */
-export const denials = <const Rows extends Readonly<Record<string, DenialRow>>>(
+export function denials<const Rows extends Readonly<Record<string, DenialRow>>>(
   rows: Rows,
-): Denier<keyof Rows & string> => {
+): Denier<keyof Rows & string> {
   const deny = <C extends keyof Rows & string>(
     code: C,
     detail?: Denial['detail'],
@@ -112,8 +115,10 @@ export const denials = <const Rows extends Readonly<Record<string, DenialRow>>>(
 }
 
 /** One table of several, for a check that is made of others. */
-export const joined = <const All extends readonly Denier<never>[]>(
+export function joined<const All extends readonly Denier<never>[]>(
   ...all: All
-): Pick<Denier<CodeOf<All[number]>>, 'rows'> => ({
-  rows: Object.assign({}, ...all.map(({ rows }) => rows)),
-})
+): Pick<Denier<CodeOf<All[number]>>, 'rows'> {
+  return {
+    rows: Object.assign({}, ...all.map(({ rows }) => rows)),
+  }
+}

@@ -137,7 +137,7 @@ export interface Guard {
 const NOTHING: GuardContext = {}
 
 /** A guard over a policy and its ports. Forwards nothing and writes nothing but token memory. */
-export const createGuard = (policy: Policy, ports: GuardPorts): Guard => {
+export function createGuard(policy: Policy, ports: GuardPorts): Guard {
   const { onError } = ports
   const now = () => ports.clock.now()
   const recall = recalling(ports)
@@ -173,11 +173,12 @@ export const createGuard = (policy: Policy, ports: GuardPorts): Guard => {
  * The steps of a decision as they may be told to whoever sent or holds the token: of an encrypted
  * one, which they may not be able to read, without what was found in it.
  */
-export const redactSteps = (
+export function redactSteps(
   { known }: Pick<Decision, 'known'>,
   steps: readonly Step[],
-): readonly Step[] =>
-  known.credential?.opened ? steps.map((step) => ({ ...step, detail: {} })) : steps
+): readonly Step[] {
+  return known.credential?.opened ? steps.map((step) => ({ ...step, detail: {} })) : steps
+}
 
 /** What was decided once of this very token, verified by the key of now, under this very policy. */
 const recalling =
@@ -211,7 +212,8 @@ const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {
  * Why a request must not go on; `undefined` where it may: because it is allowed, or because its
  * route is in shadow mode, where a request that would be denied goes on without an identity.
  */
-export const refusalOf = (decision: LineRun): Denial | undefined =>
-  decision.outcome === 'denied' && decision.known.route?.mode !== 'shadow'
+export function refusalOf(decision: LineRun): Denial | undefined {
+  return decision.outcome === 'denied' && decision.known.route?.mode !== 'shadow'
     ? decision.denial
     : undefined
+}

@@ -3,11 +3,13 @@ import { LIMITS } from './limits.ts'
 /** A JSON object as parsed: own members only; read it with {@link own}. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
-export const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+/** Whether a value is a JSON object: neither null nor an array. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
 
 /** Freezes parsed JSON with everything in it; its depth is bounded by {@link parseJsonObject}. */
-export const deepFreeze = <Value>(value: Value): Value => {
+export function deepFreeze<Value>(value: Value): Value {
   if (typeof value === 'object' && value !== null) {
     for (const inner of Object.values(value)) deepFreeze(inner)
     Object.freeze(value)
@@ -16,21 +18,25 @@ export const deepFreeze = <Value>(value: Value): Value => {
 }
 
 /** A member the object itself has; never one it inherits. */
-export const own = (object: JsonObject, name: string): unknown =>
-  Object.hasOwn(object, name) ? object[name] : undefined
+export function own(object: JsonObject, name: string): unknown {
+  return Object.hasOwn(object, name) ? object[name] : undefined
+}
 
 /** A member the object itself has, where it is text. */
-export const ownText = (object: JsonObject, name: string): string | undefined => {
+export function ownText(object: JsonObject, name: string): string | undefined {
   const value = own(object, name)
   return typeof value === 'string' ? value : undefined
 }
 
 /** Whether a value is a number that is as it was written: a larger whole one may have been another. */
-export const isExact = (value: unknown): value is number =>
-  Number.isFinite(value) && (Number.isSafeInteger(value) || !Number.isInteger(value))
+export function isExact(value: unknown): value is number {
+  return Number.isFinite(value) && (Number.isSafeInteger(value) || !Number.isInteger(value))
+}
 
 /** An array as it is, and of anything else nothing. */
-export const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
 
 /** A number as JSON and CEL write it. */
 const DECIMAL = /^-?(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i
@@ -49,8 +55,9 @@ const digitsOf = (text: string): string => {
  * Whether a double is the number that its text says: `1.50` and `1e2` are, `0.10000000000000001`,
  * `9007199254740993` and `1e400` are not. A reader with another type than doubles reads these as another number.
  */
-export const isExactText = (text: string): boolean =>
-  text.length <= LONGEST_NUMBER && digitsOf(text) === digitsOf(String(Number(text)))
+export function isExactText(text: string): boolean {
+  return text.length <= LONGEST_NUMBER && digitsOf(text) === digitsOf(String(Number(text)))
+}
 
 /**
  * Text to one JSON value. `undefined` when it is no JSON, nested deeper than `depth`, when an object in
@@ -58,7 +65,7 @@ export const isExactText = (text: string): boolean =>
  * (RFC 8259 §4). Names that differ in case or spelling are two names. A number that no double is (see
  * {@link isExactText}) is infinite, as one is that is too large: where it matters, it is refused.
  */
-export const parseJson = (text: string, depth: number = LIMITS.jsonDepth): unknown => {
+export function parseJson(text: string, depth: number = LIMITS.jsonDepth): unknown {
   // What is long is not made into values before it is known to be flat.
   const isLong = text.length > LIMITS.tokenLength
   try {
@@ -74,13 +81,14 @@ export const parseJson = (text: string, depth: number = LIMITS.jsonDepth): unkno
 }
 
 /** JSON that {@link parseJson} reads back: what is infinite stays a number that is not exact. */
-export const jsonText = (value: unknown): string =>
-  JSON.stringify(value, (_, one: unknown) =>
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value, (_, one: unknown) =>
     typeof one === 'number' && !Number.isFinite(one) ? Number.MAX_VALUE : one,
   )
+}
 
 /** {@link parseJson}, of at most {@link LIMITS.jsonDepth} levels; `undefined` for what is no object, too. */
-export const parseJsonObject = (text: string): JsonObject | undefined => {
+export function parseJsonObject(text: string): JsonObject | undefined {
   const value = parseJson(text)
   return isObject(value) ? value : undefined
 }

@@ -13,7 +13,7 @@ export interface CompactJws {
  * Splits a compact JWS. `undefined` unless there are exactly three parts, each the canonical
  * base64url of something. Decodes nothing and verifies nothing.
  */
-export const splitJws = (token: string): CompactJws | undefined => {
+export function splitJws(token: string): CompactJws | undefined {
   const first = token.indexOf('.')
   const second = token.indexOf('.', first + 1)
   if (first < 1 || second < 0 || token.indexOf('.', second + 1) >= 0) return undefined
@@ -26,7 +26,7 @@ export const splitJws = (token: string): CompactJws | undefined => {
 }
 
 /** A part that holds one unambiguous JSON object in UTF-8; `undefined` for anything else. */
-export const decodeJwsPart = (part: string): JsonObject | undefined => {
+export function decodeJwsPart(part: string): JsonObject | undefined {
   const bytes = base64UrlDecode(part)
   const text = bytes && utf8Decode(bytes)
   return text === undefined ? undefined : parseJsonObject(text)
@@ -38,20 +38,25 @@ export const FORBIDDEN_PARAMETERS = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c'] 
 const KID = /^[\x21-\x7e]+$/
 
 /** A `kid` is a name in one key set: visible ASCII of bounded length. */
-export const isKid = (kid: unknown): kid is string =>
-  typeof kid === 'string' && kid.length <= LIMITS.kidLength && KID.test(kid)
+export function isKid(kid: unknown): kid is string {
+  return typeof kid === 'string' && kid.length <= LIMITS.kidLength && KID.test(kid)
+}
 
 /** Whether a token has the five parts of a compact JWE (RFC 7516 §7.1), whatever they are. */
-export const hasJweParts = (token: string): boolean => token.split('.', 6).length === 5
+export function hasJweParts(token: string): boolean {
+  return token.split('.', 6).length === 5
+}
 
 /**
  * The header of a compact JWE; `undefined` unless every part is the canonical base64url of
  * something, and the header one unambiguous JSON object. Opens nothing. Wants {@link hasJweParts}.
  */
-export const jweHeader = (token: string): JsonObject | undefined => {
+export function jweHeader(token: string): JsonObject | undefined {
   const parts = token.split('.', 6)
   return parts.every(isCanonicalBase64Url) ? decodeJwsPart(parts[0] ?? '') : undefined
 }
 
 /** A media type as `typ` and `cty` have it, without case and `application/` (RFC 7515 §4.1.9, §4.1.10). */
-export const mediaType = (text: string): string => text.toLowerCase().replace(/^application\//, '')
+export function mediaType(text: string): string {
+  return text.toLowerCase().replace(/^application\//, '')
+}

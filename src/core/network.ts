@@ -50,7 +50,7 @@ const readNetwork = (text: string): Result<Network, string> => {
 }
 
 /** What is wrong with a network in CIDR notation (RFC 4632 §3.1, RFC 4291 §2.3); `undefined` where nothing is. */
-export const networkFault = (text: string): string | undefined => {
+export function networkFault(text: string): string | undefined {
   const read = networkOf(text)
   return read.ok ? undefined : read.reason
 }
@@ -59,7 +59,7 @@ export const networkFault = (text: string): string | undefined => {
  * Whether an address lies in a network in CIDR notation. IPv4-mapped IPv6 addresses count as IPv4;
  * an address without a length is a network of one. `undefined` where either is none. Does not read zones.
  */
-export const inNetwork = (address: string, network: string): boolean | undefined => {
+export function inNetwork(address: string, network: string): boolean | undefined {
   const one = addressOf(address)
   const all = networkOf(network)
   if (!one || !all.ok) return undefined

@@ -24,7 +24,7 @@ const MAX_SOURCE = 512
  * Reads a pattern of the linear subset of ECMA-262 regular expressions. What it accepts means what
  * `^(?:…)$` with the `u` flag means, except that longer values never match. Never throws.
  */
-export const parsePattern = (source: string): PatternResult => {
+export function parsePattern(source: string): PatternResult {
   if (source.length > MAX_SOURCE)
     return fail(
       `The pattern has ${source.length} characters, over ${MAX_SOURCE}; split it into a list of values`,
@@ -49,7 +49,7 @@ export const parsePattern = (source: string): PatternResult => {
  * Reads a pattern that is looked for anywhere in a value, as RE2 and ECMA-262 do, unless it begins
  * with `^` or ends in `$`. The same subset, and never true of longer values.
  */
-export const parseSearch = (source: string): PatternResult => {
+export function parseSearch(source: string): PatternResult {
   const whole = parsePattern(source)
   if (!whole.ok) return whole
   const first = source.startsWith('^')

@@ -34,8 +34,11 @@ const parametersOf = (query: string): readonly Parameter[] =>
     })
 
 /** Values of a parameter, in order. */
-export const queryValues = (query: string, name: string): readonly string[] =>
-  query === '' ? [] : parametersOf(query).flatMap(([one, value]) => (one === name ? [value] : []))
+export function queryValues(query: string, name: string): readonly string[] {
+  return query === ''
+    ? []
+    : parametersOf(query).flatMap(([one, value]) => (one === name ? [value] : []))
+}
 
 /** What is left of a name where case and everything but letters and digits is ignored. */
 const lettersOf = (name: string): string => caseless(name).replace(/[^\p{L}\p{N}]+/gu, '')
@@ -57,7 +60,7 @@ const isTakenFor = (sent: string, name: string): boolean => {
  * The first of these parameters that two parsers could read differently: it is there more than once, or
  * under a name that some parser takes for it. Of a query that parsers take apart differently, the first.
  */
-export const ambiguousParameter = (query: string, names: readonly string[]): string | undefined => {
+export function ambiguousParameter(query: string, names: readonly string[]): string | undefined {
   if (query === '' || names.length === 0) return undefined
   const sent = parametersOf(query)
   const isPlain =
@@ -74,20 +77,24 @@ export const ambiguousParameter = (query: string, names: readonly string[]): str
 }
 
 /** Whether some parser finds an access token (RFC 6750 §2.3). `accessToken` is no `access_token` to any. */
-export const hasAccessToken = (query: string): boolean =>
-  query !== '' &&
-  /token|%/i.test(query) &&
-  parametersOf(query).some(
-    ([name]) => isTakenFor(name, 'access_token') && !/^[a-z0-9]+$/i.test(name),
+export function hasAccessToken(query: string): boolean {
+  return (
+    query !== '' &&
+    /token|%/i.test(query) &&
+    parametersOf(query).some(
+      ([name]) => isTakenFor(name, 'access_token') && !/^[a-z0-9]+$/i.test(name),
+    )
   )
+}
 
 /** Parameters that override the method at some servers, folded: `_method`, and the headers that do. */
 const METHOD_NAME = /^-*(?:-|x-http-|x-)method(?:-override)?-*$/
 
 /** Methods that a query asks for in place of the request's own, in upper case. */
-export const methodsNamed = (query: string): readonly string[] =>
-  query !== '' && /method|%/i.test(query)
+export function methodsNamed(query: string): readonly string[] {
+  return query !== '' && /method|%/i.test(query)
     ? parametersOf(query).flatMap(([name, value]) =>
         METHOD_NAME.test(foldedName(name)) && value !== '' ? [value.toUpperCase()] : [],
       )
     : []
+}

@@ -25,7 +25,7 @@ export type AddressFault = 'host' | PathFault
  * parser would resolve what must be refused. A Host header must be plain; a request without one
  * (service binding) takes its host from the URL. Checks nothing against a policy.
  */
-export const readAddress = ({ url, headers }: RequestHead): Result<Address, AddressFault> => {
+export function readAddress({ url, headers }: RequestHead): Result<Address, AddressFault> {
   const host = headers.get('host')
   const known = readings.get(url)
   return known?.host === host
@@ -49,5 +49,8 @@ const read = (url: string, host: string | null): Result<Address, AddressFault> =
 }
 
 /** Whether a browser asks in advance what it may send (Fetch standard, CORS preflight). */
-export const isPreflight = ({ method, headers }: RequestHead): boolean =>
-  method === 'OPTIONS' && headers.has('origin') && headers.has('access-control-request-method')
+export function isPreflight({ method, headers }: RequestHead): boolean {
+  return (
+    method === 'OPTIONS' && headers.has('origin') && headers.has('access-control-request-method')
+  )
+}

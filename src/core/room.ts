@@ -24,10 +24,10 @@ interface Open extends Room {
 }
 
 /** Bytes that all owners may hold together, and one of them. */
-export const createRooms = (
+export function createRooms(
   clock: { now(): number },
   { bytes, ofOne }: typeof LIMITS.heldBodies = LIMITS.heldBodies,
-): Rooms & { readonly taken: number } => {
+): Rooms & { readonly taken: number } {
   const owners = new Map<string, number>()
   const open = new Set<Open>()
   let taken = 0

@@ -20,10 +20,12 @@ const URL_PARTS = /^([a-z][a-z0-9+.-]*):\/\/([^/?#\\]*)([^?#]*)(\?[^#]*)?(#.*)?$
  * Whether a Host header is one plain name or address with an optional port. On plain workerd
  * `request.url` is Host and request target joined as text, so any other Host could move the path.
  */
-export const isPlainHost = (host: string): boolean => HOST.test(host)
+export function isPlainHost(host: string): boolean {
+  return HOST.test(host)
+}
 
 /** Splits a URL as text. `undefined` where an authority or a fragment makes it ambiguous. */
-export const splitUrl = (url: string): RawUrl | undefined => {
+export function splitUrl(url: string): RawUrl | undefined {
   const [, scheme, authority, path, query, fragment] = URL_PARTS.exec(url) ?? []
   if (scheme === undefined || authority === undefined || !isPlainHost(authority)) return undefined
   if (fragment !== undefined) return undefined
@@ -37,12 +39,17 @@ export const splitUrl = (url: string): RawUrl | undefined => {
 }
 
 /** The URL a text is, resolved and normalised; `undefined` for any other text. */
-export const parseUrl = (text: string): URL | undefined =>
-  // Node 20 has no `URL.parse`.
-  URL.canParse(text) ? new URL(text) : undefined
+export function parseUrl(text: string): URL | undefined {
+  return (
+    // Node 20 has no `URL.parse`.
+    URL.canParse(text) ? new URL(text) : undefined
+  )
+}
 
 /** An authority without its port, lower-case. */
-export const hostOf = (authority: string): string => authority.toLowerCase().replace(/:\d+$/, '')
+export function hostOf(authority: string): string {
+  return authority.toLowerCase().replace(/:\d+$/, '')
+}
 
 /** Why a path is refused; the names are for logs and explanations. */
 export type PathFault =
@@ -69,7 +76,7 @@ const DOT_SEGMENT = /(?:^|\/|%2F)\.{1,2}(?=$|\/|%2F)/
  * upper case (RFC 3986 §6.2.2). What two servers could read differently is a fault instead.
  * `%2F` is kept: whether it may stand is the matched rule's decision.
  */
-export const canonicalPath = (raw: string): Result<string, PathFault> => {
+export function canonicalPath(raw: string): Result<string, PathFault> {
   if (raw.length > LIMITS.pathLength) return fail('too long')
   if (!PATH.test(raw)) return fail('character')
   let broken = false
@@ -97,20 +104,25 @@ const decodeSegment = (text: string): string | undefined => {
 }
 
 /** Whether two URLs have one scheme, name and port. */
-export const sameOrigin = (a: URL, b: URL): boolean => a.origin === b.origin
+export function sameOrigin(a: URL, b: URL): boolean {
+  return a.origin === b.origin
+}
 
 /**
  * What tells the servers of URLs apart: the host, whatever the port, since a Worker answers at all of them; on this
  * machine the port, too. A name with a dot at its end is the same host.
  */
-export const serverOf = ({ hostname, protocol, port }: URL): string => {
+export function serverOf({ hostname, protocol, port }: URL): string {
   const host = hostname.replace(/\.+$/, '')
   return isLoopback(host) ? `${protocol}//${host}:${port}` : host
 }
 
 /** Hosts that only this machine can reach (RFC 6761 §6.3, RFC 1122 §3.2.1.3). */
-export const isLoopback = (host: string): boolean =>
-  host === 'localhost' ||
-  host.endsWith('.localhost') ||
-  host === '[::1]' ||
-  /^127(?:\.\d{1,3}){3}$/.test(host)
+export function isLoopback(host: string): boolean {
+  return (
+    host === 'localhost' ||
+    host.endsWith('.localhost') ||
+    host === '[::1]' ||
+    /^127(?:\.\d{1,3}){3}$/.test(host)
+  )
+}

@@ -19,10 +19,10 @@ export interface BudgetTerms {
  * A budget for each of a bounded number of names. A name that was forgotten has its whole budget
  * again, so what must hold whatever names there are needs a budget under one name.
  */
-export const createBudget = (
+export function createBudget(
   { capacity, refillMs, names = 1_024 }: BudgetTerms,
   clock: Clock,
-): Budget => {
+): Budget {
   const spent = new Map<string, { left: number; at: number }>()
   return {
     take(name) {

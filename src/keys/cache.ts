@@ -60,15 +60,17 @@ const BUDGETS = {
 const REMEMBERED = 1_024
 
 /** An empty memory. */
-export const createKeyCache = (clock: Clock): KeyCache => ({
-  clock,
-  entries: new Map(),
-  byIssuer: new WeakMap(),
-  flights: new Map(),
-})
+export function createKeyCache(clock: Clock): KeyCache {
+  return {
+    clock,
+    entries: new Map(),
+    byIssuer: new WeakMap(),
+    flights: new Map(),
+  }
+}
 
 /** The entry of an issuer. Two issuer objects share one only if they say the same of their keys. */
-export const entryOf = (cache: KeyCache, issuer: Issuer): KeyEntry => {
+export function entryOf(cache: KeyCache, issuer: Issuer): KeyEntry {
   const known = cache.byIssuer.get(issuer)
   if (known) return known
   const { keys, keyTimes, allowInsecureHttp, algorithms } = issuer
@@ -104,13 +106,13 @@ const newEntry = (id: string, issuer: Issuer, clock: Clock): KeyEntry => ({
 })
 
 /** Takes over the keys of a keeper or of KV where they are newer. */
-export const takeAnswer = (
+export function takeAnswer(
   entry: KeyEntry,
   issuer: Issuer,
   { record }: KeyAnswer,
   source: 'kv' | 'issuer',
   now: number,
-): void => {
+): void {
   if (!record || record.fetchedAt <= (entry.held?.fetchedAt ?? 0)) return
   // Another machine's clock may be ahead of this one.
   const fetchedAt = Math.min(record.fetchedAt, now)
@@ -128,13 +130,13 @@ export const takeAnswer = (
 }
 
 /** Remembers that the set lacks a key id, in bounded memory. */
-export const missed = ({ misses }: KeyEntry, kid: string, until: number): void => {
+export function missed({ misses }: KeyEntry, kid: string, until: number): void {
   bound(misses)
   misses.set(kid, until)
 }
 
 /** Remembers where a token came from that has passed, in bounded memory. */
-export const vouched = ({ known }: KeyEntry, network: string): void => {
+export function vouched({ known }: KeyEntry, network: string): void {
   if (known.has(network)) return
   bound(known)
   known.add(network)
@@ -164,7 +166,7 @@ export interface KeyStatus {
 }
 
 /** An issuer's keys as this isolate knows them at `now` (milliseconds). Never fetches. */
-export const keyStatus = (cache: KeyCache, issuer: Issuer, now: number): KeyStatus => {
+export function keyStatus(cache: KeyCache, issuer: Issuer, now: number): KeyStatus {
   const { held, failure } = entryOf(cache, issuer)
   const isAging = held && held.source !== 'inline'
   const rotations = held?.record?.rotations

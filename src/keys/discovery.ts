@@ -30,10 +30,10 @@ const FINAL: ReadonlySet<DiscoveryFault> = new Set([
  * document's `issuer` must equal the configured one byte for byte (RFC 8414 §3.3). Checks that the
  * address it finds is one, not that it may be asked: whoever fetches it does.
  */
-export const discover = async (
+export async function discover(
   issuer: string,
   load: (url: string) => Promise<Result<Fetched, DocumentFault>>,
-): Promise<Result<Discovered, DiscoveryFault>> => {
+): Promise<Result<Discovered, DiscoveryFault>> {
   let fault: DiscoveryFault | undefined
   for (const url of metadataUrls(issuer)) {
     const found = read(issuer, url, await load(url))
@@ -46,7 +46,7 @@ export const discover = async (
 }
 
 /** Addresses of an issuer's metadata, in the order they are tried. None where it is no plain URL. */
-export const metadataUrls = (issuer: string): readonly string[] => {
+export function metadataUrls(issuer: string): readonly string[] {
   const [, origin, path = ''] = /^(https?:\/\/[^/?#]+)(\/[^?#]*)?$/.exec(issuer) ?? []
   if (origin === undefined) return []
   const base = path.replace(/\/$/, '')

@@ -44,10 +44,10 @@ export type Fetched = Freshness &
  * and port. With an `etag` the answer may be that nothing changed (RFC 9110 §13.1.2). Does not look
  * at what the object says, nor at what a name resolves to. Never rejects.
  */
-export const fetchDocument = async (
+export async function fetchDocument(
   address: string,
   rules: DocumentRules,
-): Promise<Result<Fetched, DocumentFault>> => {
+): Promise<Result<Fetched, DocumentFault>> {
   const url = allowedUrl(address, rules)
   if (!url) return fail('address not allowed')
   // Not AbortSignal.timeout: its timer would keep an object awake that has its answer.

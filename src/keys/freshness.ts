@@ -11,7 +11,7 @@ export interface Freshness {
  * less `Age` (RFC 9111 §4.2.1); 0 for `no-store` and `no-cache`, also where that names fields only.
  * Malformed numbers and tags count as absent. Does not look at the clock, nor bound what it finds.
  */
-export const freshnessOf = (headers: Headers): Freshness => {
+export function freshnessOf(headers: Headers): Freshness {
   const etag = headers.get('etag')
   const lifetime = lifetimeOf(headers)
   return {
@@ -23,7 +23,9 @@ export const freshnessOf = (headers: Headers): Freshness => {
 const ENTITY_TAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/
 
 /** Whether a text is an entity-tag (RFC 9110 §8.8.3), weak or strong, of at most 256 characters. */
-export const isEntityTag = (text: string): boolean => text.length <= 256 && ENTITY_TAG.test(text)
+export function isEntityTag(text: string): boolean {
+  return text.length <= 256 && ENTITY_TAG.test(text)
+}
 
 /** A comma inside quotes does not end a directive. */
 const DIRECTIVE = /(?:[^,"]|"[^"]*(?:"|$))+/g

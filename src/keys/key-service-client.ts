@@ -9,19 +9,21 @@ export interface KeeperNamespace {
 }
 
 /** The keepers behind a Durable Object namespace, one object for each place keys come from. */
-export const createKeepers = (namespace: KeeperNamespace): Keeper => ({
-  async ask(question) {
-    const name = await recordName(question.place)
-    return retryOnce(async () => await namespace.getByName(name).ask(question))
-  },
-})
+export function createKeepers(namespace: KeeperNamespace): Keeper {
+  return {
+    async ask(question) {
+      const name = await recordName(question.place)
+      return retryOnce(async () => await namespace.getByName(name).ask(question))
+    },
+  }
+}
 
 /** Has the keepers of all issuers ask ahead of time, so that no request waits for keys. Never rejects. */
-export const refreshAhead = async (
+export async function refreshAhead(
   policy: Policy,
   keeper: Keeper,
   log: (event: Record<string, unknown>) => void,
-): Promise<void> => {
+): Promise<void> {
   const fetched = [...policy.issuers.values()].filter(({ keys }) => keys.kind !== 'inline')
   await Promise.all(
     fetched.map(async ({ name, issuer, keys, allowInsecureHttp, keyTimes: times }) => {

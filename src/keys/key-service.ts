@@ -91,7 +91,7 @@ const BUDGETS = {
  * back-off and jitter, and lets unknown key ids cause at most one question per cooldown, within
  * {@link BUDGETS}. Trusts its askers, which are the gate's own code.
  */
-export const createKeeper = (options: KeeperOptions): Keeper => {
+export function createKeeper(options: KeeperOptions): Keeper {
   const { clock, state, random, log, waitUntil } = options
   const budgets = {
     stranger: createBudget(BUDGETS.stranger, clock),

@@ -2,7 +2,7 @@ import { createKeeper, type Keeper, type KeeperOptions, type KeeperState } from 
 import { recordName } from './store.ts'
 
 /** Keepers in the memory of this process, one for each place keys come from. */
-export const createMemoryKeepers = (options: Omit<KeeperOptions, 'state'>): Keeper => {
+export function createMemoryKeepers(options: Omit<KeeperOptions, 'state'>): Keeper {
   const keepers = new Map<string, Keeper>()
   const keeperOf = (name: string): Keeper => {
     let state: KeeperState | undefined

@@ -33,7 +33,7 @@ const LEAST = [
  * Reports times that are too short for an issuer on the network, whatever else is wrong with the
  * table. What {@link keyTimesField} reports it passes over.
  */
-export const checkKeyTimes = (written: unknown, report: Report): void => {
+export function checkKeyTimes(written: unknown, report: Report): void {
   if (!isObject(written)) return
   for (const [name, least, said] of LEAST) {
     const time = readField(FIELDS[name], own(written, name), () => {})
@@ -44,13 +44,14 @@ export const checkKeyTimes = (written: unknown, report: Report): void => {
 }
 
 /** The times as written, with the defaults. */
-export const keyTimesOf = ({
+export function keyTimesOf({
   max_fresh,
   stale_if_error,
   cooldown,
-}: Readable<typeof FIELDS> = {}): KeyTimes =>
-  Object.freeze({
+}: Readable<typeof FIELDS> = {}): KeyTimes {
+  return Object.freeze({
     maxFresh: max_fresh ?? DEFAULT_KEY_TIMES.maxFresh,
     staleIfError: stale_if_error ?? DEFAULT_KEY_TIMES.staleIfError,
     cooldown: cooldown ?? DEFAULT_KEY_TIMES.cooldown,
   })
+}

@@ -50,10 +50,10 @@ interface Asking {
  * of it is old, then the set, only if it changed (RFC 9110 §13.1.2). An address that has nothing
  * any more is looked up anew. Never rejects.
  */
-export const fetchPublished = async (
+export async function fetchPublished(
   asking: Asking,
   learned: Learned,
-): Promise<Result<Published, PublishedFault>> => {
+): Promise<Result<Published, PublishedFault>> {
   const { keys } = asking.place
   if (keys.kind === 'uri') return fetchSet(asking, keys.uri, learned)
   const known = learned.location

@@ -6,11 +6,11 @@ import { KEY_TIMES } from './times.ts'
  * The rotations of a set once it is `keys`, newest first: one more where a key came, went or became
  * another. Without `keys` nothing changed. The first set is a rotation from nothing.
  */
-export const rotated = (
+export function rotated(
   before: KeyRecord | undefined,
   keys: readonly JsonObject[] | undefined,
   at: number,
-): readonly Rotation[] => {
+): readonly Rotation[] {
   const rotations = before?.rotations ?? []
   if (!keys) return rotations
   const old = byText(before?.keys ?? [])

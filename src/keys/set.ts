@@ -43,7 +43,7 @@ type Outcome = VerificationKey | Exclude<KeyMiss, 'ambiguous'>
  * member, among the first {@link LIMITS.keys}. `undefined` for what is no JWK set (RFC 7517 §5).
  * Does not judge whether an entry is usable.
  */
-export const publicKeys = (document: unknown): readonly JsonObject[] | undefined => {
+export function publicKeys(document: unknown): readonly JsonObject[] | undefined {
   const keys = isObject(document) ? own(document, 'keys') : undefined
   if (!Array.isArray(keys)) return undefined
   return keys
@@ -52,30 +52,33 @@ export const publicKeys = (document: unknown): readonly JsonObject[] | undefined
 }
 
 /** All that makes a key the one it is: two entries with one identity are the same key twice. */
-export const keyIdentity = ({ kid, jwk }: PublicKey): string => JSON.stringify([kid, jwk])
+export function keyIdentity({ kid, jwk }: PublicKey): string {
+  return JSON.stringify([kid, jwk])
+}
 
 /** {@link createKeySet}, of the keys that speak for this issuer and with its algorithms. */
-export const keySetOf = (
+export function keySetOf(
   keys: readonly JsonObject[],
   { issuer, algorithms }: Pick<Issuer, 'issuer' | 'algorithms'>,
   before?: KeySet,
-): KeySet =>
-  createKeySet(
+): KeySet {
+  return createKeySet(
     keys.filter((key) => !isOfAnotherTenant(key, issuer)),
     algorithms,
     before,
   )
+}
 
 /**
  * A set to search in. Entries that cannot be used are ignored (RFC 7517 §5), the same key twice is
  * one, and a key that was in `before` stays the very object it was there. `keys` come from
  * {@link publicKeys}.
  */
-export const createKeySet = (
+export function createKeySet(
   keys: readonly JsonObject[],
   algorithms: readonly Algorithm[],
   before?: KeySet,
-): KeySet => {
+): KeySet {
   const candidates = new Map<string, Candidate>()
   for (const entry of keys) {
     const key = publicKeyOf(entry, algorithms)

@@ -33,7 +33,7 @@ type Found = Result<VerificationKey, KeyFault>
  * while asking is known to fail (RFC 5861). A key id that the set lacks is asked for within the
  * caller's budget. `find` never rejects.
  */
-export const createKeySource = (options: KeySourceOptions): KeySource => {
+export function createKeySource(options: KeySourceOptions): KeySource {
   const { cache, clock } = options
   return {
     find(issuer, header, caller) {
@@ -58,7 +58,7 @@ export const createKeySource = (options: KeySourceOptions): KeySource => {
  * no renewal is started, and budgets and failures stay as they are. `unknown` is what a held set
  * says; an issuer that was asked might have the key all the same.
  */
-export const createKeyReader = (options: KeySourceOptions): KeySource => {
+export function createKeyReader(options: KeySourceOptions): KeySource {
   const { cache, clock } = options
   return {
     async find(issuer, header) {
@@ -74,7 +74,7 @@ export const createKeyReader = (options: KeySourceOptions): KeySource => {
 }
 
 /** Brings an isolate that knows too little up to what the keeper knows. Never fetches, never rejects. */
-export const look = async (issuer: Issuer, options: KeySourceOptions): Promise<void> => {
+export async function look(issuer: Issuer, options: KeySourceOptions): Promise<void> {
   const entry = entryOf(options.cache, issuer)
   if (entry.held && options.clock.now() < entry.held.confirmBy) return
   await ask(issuer, entry, { why: 'look' }, options)

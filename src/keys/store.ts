@@ -39,11 +39,7 @@ const FORMAT = 2
  * The name of an issuer's keys in KV, and of their keeper. Of fixed length; different for each
  * place keys come from.
  */
-export const recordName = async ({
-  issuer,
-  keys,
-  allowInsecureHttp,
-}: KeyPlace): Promise<string> => {
+export async function recordName({ issuer, keys, allowInsecureHttp }: KeyPlace): Promise<string> {
   const place = keys.kind === 'uri' ? keys.uri : 'discovery'
   const parts = JSON.stringify([FORMAT, issuer, place, allowInsecureHttp])
   return `jwks:${FORMAT}:${await sha256Name(parts)}`
@@ -53,11 +49,11 @@ export const recordName = async ({
  * Reads a record, checked like a fetched set. `undefined` where there is none, it is broken or past
  * its life at `now`. Rejects where KV does.
  */
-export const readRecord = async (
+export async function readRecord(
   kv: KvLike,
   name: string,
   now: number,
-): Promise<KeyRecord | undefined> => {
+): Promise<KeyRecord | undefined> {
   const value = await kv.get(name, { type: 'json', cacheTtl: KEY_TIMES.kvCopySeconds })
   if (!isObject(value)) return undefined
   const keys = publicKeys(own(value, 'jwks'))
@@ -83,7 +79,8 @@ const isRotation = (value: unknown): value is Rotation =>
   )
 
 /** Writes a record, to be forgotten when its life is over. Rejects where KV does. */
-export const writeRecord = (kv: KvLike, name: string, { keys, ...rest }: KeyRecord) =>
-  kv.put(name, JSON.stringify({ jwks: { keys }, ...rest }), {
+export function writeRecord(kv: KvLike, name: string, { keys, ...rest }: KeyRecord) {
+  return kv.put(name, JSON.stringify({ jwks: { keys }, ...rest }), {
     expirationTtl: KEY_TIMES.kvLifeMs / 1000,
   })
+}

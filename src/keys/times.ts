@@ -36,11 +36,12 @@ export const KEY_TIMES = {
  * Milliseconds a document is fresh: what the issuer says (`maxAge`, seconds), within bounds. Up to
  * half of it, nobody is asked; in the second half it serves while it is renewed.
  */
-export const lifetimeOf = (maxAge: number | undefined, { maxFresh }: KeyTimes): number => {
+export function lifetimeOf(maxAge: number | undefined, { maxFresh }: KeyTimes): number {
   const said = maxAge === undefined ? KEY_TIMES.usualFreshMs : maxAge * 1000
   return Math.min(Math.max(said, KEY_TIMES.leastFreshMs), maxFresh)
 }
 
 /** Milliseconds up to which a set may serve at all. */
-export const lifeOf = (maxAge: number | undefined, times: KeyTimes): number =>
-  Math.max(lifetimeOf(maxAge, times), times.staleIfError)
+export function lifeOf(maxAge: number | undefined, times: KeyTimes): number {
+  return Math.max(lifetimeOf(maxAge, times), times.staleIfError)
+}

@@ -40,13 +40,13 @@ const APPROXIMATE_WAIT = 10
  * {@link LIMITS.rateLimitMs}, is asked once more, then the call rejects. A request whose first answer was lost
  * may so be counted twice: fewer pass then, never more. Bindings are asked once.
  */
-export const createLimits = ({
+export function createLimits({
   objects: all,
   jurisdiction,
   binding,
   addresses,
   timeout = LIMITS.rateLimitMs,
-}: LimitsOptions): Limits => {
+}: LimitsOptions): Limits {
   const objects = () => (jurisdiction === undefined ? all : all?.jurisdiction?.(jurisdiction))
   const ask = async (name: string, key: string): Promise<Result<Allowance, Exhausted>> => {
     const bound = binding(name)
@@ -72,7 +72,9 @@ export const createLimits = ({
 }
 
 /** The same limits for those who only explain: what would be taken is looked at, and stays. */
-export const peeking = (limits: Pick<Limits, 'take'>): Limits => ({
-  take: (limit, name) => limits.take(limit, name, false),
-  takeAddress: () => ok({}),
-})
+export function peeking(limits: Pick<Limits, 'take'>): Limits {
+  return {
+    take: (limit, name) => limits.take(limit, name, false),
+    takeAddress: () => ok({}),
+  }
+}

@@ -10,7 +10,7 @@ const FIRST_SWEEP = 1_000
  * Limits in the memory of one process: exact for it, and no other process knows of them. Forgets a
  * name when it is as if nothing had been spent. A limit by a binding rejects: there is none here.
  */
-export const createMemoryLimits = ({ clock }: { readonly clock: Clock }): Limits => {
+export function createMemoryLimits({ clock }: { readonly clock: Clock }): Limits {
   const counts = new Map<string, Spent>()
   const { takeAddress } = createAddressLimits({ clock })
   let sweepAt = FIRST_SWEEP
@@ -33,20 +33,22 @@ export const createMemoryLimits = ({ clock }: { readonly clock: Clock }): Limits
 }
 
 /** What there is no binding for. */
-export const unbound = (binding: string): Error => new Error(`${binding} is not bound`)
+export function unbound(binding: string): Error {
+  return new Error(`${binding} is not bound`)
+}
 
 /**
  * Limits of network addresses, in memory and only of so many at once: the one that was seen longest ago
  * is forgotten for a new one, so that a caller of many addresses takes no more memory. `memory` limits
  * only; one by a binding rejects.
  */
-export const createAddressLimits = ({
+export function createAddressLimits({
   clock,
   most = LIMITS.countedAddresses,
 }: {
   readonly clock: Clock
   readonly most?: number
-}): Pick<Limits, 'takeAddress'> => {
+}): Pick<Limits, 'takeAddress'> {
   const counts = new Map<string, Spent>()
   return {
     takeAddress(limit, network) {

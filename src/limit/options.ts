@@ -84,7 +84,7 @@ interface Read {
 }
 
 /** What limits are counted by is there, and so is the address that one is about. */
-export const checkLimits = ({ gate, rules, env }: Read, at: (base: string) => Report): void => {
+export function checkLimits({ gate, rules, env }: Read, at: (base: string) => Report): void {
   const checkBinding = (binding: string, report: Report) => {
     if (env.has('ratelimit', binding)) return
     report(

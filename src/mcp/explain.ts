@@ -35,11 +35,11 @@ const isStateless = (revision: McpRevision): boolean => !isNegotiated(revision)
  * A request with the body that a client of MCP would send, for a rule of an MCP server; any other as it is.
  * Headers that are there already are left, so that what does not fit is explained too.
  */
-export const toExplain = (
+export function toExplain(
   policy: Policy,
   request: RequestHead,
   asked: AskedOfMcp | undefined,
-): RequestToExplain => {
+): RequestToExplain {
   const found = route.run({ request, policy }, undefined)
   const rule = 'value' in found ? found.value?.route?.mcp : undefined
   if (!rule) return { request, ...(asked && { note: UNUSED }) }

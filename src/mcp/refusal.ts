@@ -29,7 +29,7 @@ const INTERNAL_ERROR = -32603
 const REFUSED = -32003
 
 /** Which code a denial has in JSON-RPC. */
-export const rpcCodeOf = ({ code, answer }: Pick<Denial, 'code' | 'answer'>): number => {
+export function rpcCodeOf({ code, answer }: Pick<Denial, 'code' | 'answer'>): number {
   if (Object.hasOwn(CODES, code)) return CODES[code] ?? REFUSED
   return answerRow(answer).status >= 500 ? INTERNAL_ERROR : REFUSED
 }
@@ -40,11 +40,11 @@ export const rpcCodeOf = ({ code, answer }: Pick<Denial, 'code' | 'answer'>): nu
  * is the status, but that what is refused of one call alone is 200 where {@link isInBand} says so: clients
  * take any other for the end of the connection.
  */
-export const refusal = (
+export function refusal(
   denial: Denial,
   context: RefusalContext,
   extra?: Readonly<Record<string, unknown>>,
-): Response => {
+): Response {
   const answer = problem(denial, context, extra)
   const rule = context.route?.mcp
   const id = rule && idFor(denial, context)
@@ -81,10 +81,10 @@ const idFor = (
 }
 
 /** Whether a denial is answered inside of JSON-RPC: by default what no other token would change. */
-export const isInBand = (
+export function isInBand(
   { answer, params }: Pick<Denial, 'answer' | 'params'>,
   { refusals }: Pick<McpRule, 'refusals'>,
-): boolean => {
+): boolean {
   if (!params?.ofCall || refusals === 'http') return false
   return refusals === 'json-rpc' || !answerRow(answer).challenge
 }

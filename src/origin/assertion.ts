@@ -10,7 +10,7 @@ import type { Settings } from './options.ts'
 import { type AgentRequest, headerValues } from './request.ts'
 
 /** The one assertion of a request, as text. Throws where there is none, or more than one. */
-export const assertionOf = (request: AgentRequest, identityPrefix: string): string => {
+export function assertionOf(request: AgentRequest, identityPrefix: string): string {
   const [value, ...more] = headerValues(request, identityPrefix + ASSERTION_HEADER)
   if (value === undefined || value === '') throw new AgentError('assertion_missing')
   // Several headers of one name come joined by commas, which no assertion has.
@@ -23,12 +23,12 @@ export const assertionOf = (request: AgentRequest, identityPrefix: string): stri
  * algorithm, both from the list and nowhere else; the key by its id from the gate's own set. Judges no
  * claim.
  */
-export const signedClaims = async (
+export async function signedClaims(
   assertion: string,
   { algorithms }: Settings,
   keys: GateKeys,
   tools: KeyTools,
-): Promise<JsonObject> => {
+): Promise<JsonObject> {
   const parts = assertion.length <= 4 * LIMITS.tokenLength ? splitJws(assertion) : undefined
   const header = parts && decodeJwsPart(parts.header)
   const claims = parts && decodeJwsPart(parts.payload)

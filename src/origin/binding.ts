@@ -15,12 +15,12 @@ const STRENGTH: Readonly<Record<AssertionBinding, number>> = { identity: 0, requ
  * one that is named, and against `htm`, `htu`, `htq` and `bdh` where they are there or demanded. Reads the body
  * only for `bdh`. Throws for what does not fit.
  */
-export const checkBinding = async (
+export async function checkBinding(
   request: AgentRequest,
   { agent, htm, htu, htq, bdh }: ReadClaims,
   settings: Settings,
   rawBody: Uint8Array | undefined,
-): Promise<void> => {
+): Promise<void> {
   const { method = '' } = request
   const sent = sentTo(request)
   const { path, query } = sent

@@ -56,7 +56,7 @@ const LONGEST = 60
  * Holds signed claims against gate, audience and clock (RFC 7519 §4.1), and reads who calls. Throws
  * for what is wrong, missing or of another type. The request is not looked at.
  */
-export const readClaims = (claims: JsonObject, settings: Settings): ReadClaims => {
+export function readClaims(claims: JsonObject, settings: Settings): ReadClaims {
   const iss = own(claims, 'iss')
   if (iss !== settings.gate) throw new AgentError('issuer_mismatch', told('iss', iss))
   const aud = own(claims, 'aud')
@@ -158,11 +158,11 @@ const actorsOf = (act: unknown): readonly Actor[] => {
  * Plain identity headers are no proof, but a handler may read them all the same: where they are
  * there, they must name the agent of the assertion.
  */
-export const checkPlainHeaders = (
+export function checkPlainHeaders(
   request: AgentRequest,
   { id, issuer }: VerifiedAgent,
   prefix: string,
-): void => {
+): void {
   for (const [name, value] of Object.entries({ id, issuer })) {
     const agree = headerValues(request, prefix + name).every((one) => one === headerText(value))
     if (!agree) throw new AgentError('identity_mismatch', { detail: prefix + name })

@@ -84,25 +84,27 @@ export interface Problem {
 }
 
 /** Problem details (RFC 9457) of an error: its code and sentence, never cached. */
-export const problemOf = ({ code, status, message }: AgentError): Problem => ({
-  status,
-  headers: {
-    'Content-Type': 'application/problem+json',
-    'Cache-Control': 'no-store',
-    // RFC 9110 §11.6.1: a 401 names a scheme.
-    ...(status === 401 && { 'WWW-Authenticate': 'Agent-Assertion' }),
-    ...(status === 503 && { 'Retry-After': RETRY_AFTER }),
-  },
-  body: JSON.stringify({
-    type: `https://edgewarden.dev/origin#${code}`,
-    title: message,
+export function problemOf({ code, status, message }: AgentError): Problem {
+  return {
     status,
-    code,
-  }),
-})
+    headers: {
+      'Content-Type': 'application/problem+json',
+      'Cache-Control': 'no-store',
+      // RFC 9110 §11.6.1: a 401 names a scheme.
+      ...(status === 401 && { 'WWW-Authenticate': 'Agent-Assertion' }),
+      ...(status === 503 && { 'Retry-After': RETRY_AFTER }),
+    },
+    body: JSON.stringify({
+      type: `https://edgewarden.dev/origin#${code}`,
+      title: message,
+      status,
+      code,
+    }),
+  }
+}
 
 /** The answer to an {@link AgentError}, as {@link problemOf}. Any other error is thrown on. */
-export const refusal = (error: unknown): Response => {
+export function refusal(error: unknown): Response {
   if (error instanceof AgentError) return error.getResponse()
   throw error
 }

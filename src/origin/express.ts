@@ -37,7 +37,7 @@ export interface ExpressAgentOptions<Req extends NodeRequest, Res extends NodeRe
 const verified = new WeakMap<object, VerifiedAgent>()
 
 /** Who sent a request that {@link expressAgent} let through. Throws for any other. */
-export const agentOf = (req: object): VerifiedAgent => {
+export function agentOf(req: object): VerifiedAgent {
   const agent = verified.get(req)
   if (!agent) throw new AgentError('verification_failed', { detail: 'expressAgent did not run' })
   return agent
@@ -49,14 +49,14 @@ export const agentOf = (req: object): VerifiedAgent => {
  * assertion that is bound to the body needs the body's bytes, read before it. Throws a `TypeError`
  * for options that make no sense.
  */
-export const expressAgent = <
+export function expressAgent<
   Req extends NodeRequest = NodeRequest,
   Res extends NodeResponse = NodeResponse,
 >({
   rawBody = bytesOf,
   refuse = answer,
   ...options
-}: ExpressAgentOptions<Req, Res>): ((req: Req, res: Res, next: () => void) => Promise<void>) => {
+}: ExpressAgentOptions<Req, Res>): (req: Req, res: Res, next: () => void) => Promise<void> {
   const verify = createAgentVerifier(options)
   return async (req, res, next) => {
     try {

@@ -24,10 +24,10 @@ export interface HonoAgentOptions extends VerifyOptions {
  * `app.onError`; Hono's own answers an `AgentError` with problem details. Throws a `TypeError` for
  * options that make no sense.
  */
-export const honoAgent = ({
+export function honoAgent({
   refuse = refusal,
   ...options
-}: HonoAgentOptions): MiddlewareHandler<{ Variables: VerifiedVariables }> => {
+}: HonoAgentOptions): MiddlewareHandler<{ Variables: VerifiedVariables }> {
   const verify = createAgentVerifier(options)
   return async (c, next) => {
     try {

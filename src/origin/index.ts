@@ -24,7 +24,7 @@ export type AgentVerifier = (
  * A verifier with keys of its own, made once and used for every request; see {@link verifyAgent}.
  * Throws a `TypeError` for options that make no sense.
  */
-export const createAgentVerifier = (options: VerifyOptions): AgentVerifier => {
+export function createAgentVerifier(options: VerifyOptions): AgentVerifier {
   const settings = settingsOf(options)
   const keys = createGateKeys(settings.jwksUri, settings.algorithms)
   return (request, extras = {}) => verify(request, settings, keys, extras)
@@ -38,10 +38,10 @@ export const createAgentVerifier = (options: VerifyOptions): AgentVerifier => {
  * {@link AgentError}, or with a `TypeError` for options that make no sense. Keys are kept per
  * address, for all calls of the process.
  */
-export const verifyAgent = async (
+export async function verifyAgent(
   request: AgentRequest,
   options: VerifyOptions & RequestExtras,
-): Promise<VerifiedAgent> => {
+): Promise<VerifiedAgent> {
   const settings = settingsOf(options)
   return verify(request, settings, sharedKeys(settings), options)
 }
@@ -66,10 +66,10 @@ const sharedKeys = ({ jwksUri, algorithms }: Settings): GateKeys => {
  * Throws `scope_missing` (403) unless the agent's token has all of these scopes: those it has, not
  * only those that the gate's rule needed. Compared as they are; nothing includes another.
  */
-export const requireScope = (
+export function requireScope(
   { scopes }: VerifiedAgent,
   ...needed: readonly [string, ...string[]]
-): void => {
+): void {
   const missing = needed.filter((scope) => !scopes.includes(scope))
   if (missing.length > 0) throw new AgentError('scope_missing', { detail: missing.join(' ') })
 }

@@ -28,10 +28,10 @@ export const FRESH = { least: 60_000, most: 3_600_000, usual: 600_000 } as const
  * {@link LIMITS.fetchMs} and {@link LIMITS.documentBytes}. A reason holds fixed words only. Does not
  * look into the entries. Never rejects.
  */
-export const fetchKeys = async (
+export async function fetchKeys(
   uri: string,
   fetch: KeyFetch,
-): Promise<Result<KeyDocument, string>> => {
+): Promise<Result<KeyDocument, string>> {
   const controller = new AbortController()
   const { signal } = controller
   const timer = setTimeout(() => controller.abort(), LIMITS.fetchMs)

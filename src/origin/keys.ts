@@ -55,7 +55,7 @@ interface Question {
  * half of their freshness; asked for an unknown key id once per cooldown; and good for a day where
  * the gate cannot be asked. Each key is imported once. Make one per process, not per request.
  */
-export const createGateKeys = (uri: string, algorithms: readonly Algorithm[]): GateKeys => {
+export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): GateKeys {
   let held: Held | undefined
   let question: Question | undefined
   let askedAt = Number.NEGATIVE_INFINITY

@@ -61,7 +61,7 @@ const BINDINGS: readonly AssertionBinding[] = ['identity', 'request', 'body']
 const systemClock: Clock = { now: () => Date.now() }
 
 /** Reads options once. Throws a `TypeError` for what would accept nothing, or too much. */
-export const settingsOf = (options: VerifyOptions): Settings => {
+export function settingsOf(options: VerifyOptions): Settings {
   const {
     gate,
     audience,
@@ -117,7 +117,7 @@ function demand(holds: boolean, otherwise: string): asserts holds {
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
 
 /** The URL that an audience, or an assertion, may be; `undefined` for the name of a service binding. */
-export const webUrl = (text: string): URL | undefined => {
+export function webUrl(text: string): URL | undefined {
   const url = parseUrl(text)
   return url && /^https?:$/.test(url.protocol) ? url : undefined
 }

@@ -18,13 +18,13 @@ const USUAL_MOST = 100_000
  * a restart, takes a used assertion again. Holds `max` of them and, when it is full, throws rather
  * than forget one that is still good.
  */
-export const createProcessReplays = ({
+export function createProcessReplays({
   max = USUAL_MOST,
   clock = { now: () => Date.now() },
 }: {
   readonly max?: number
   readonly clock?: Clock
-} = {}): Replays => {
+} = {}): Replays {
   const used = new Map<string, number>()
   /** Ids by the second from which they may be forgotten: those that are still good are not walked over. */
   const due = new Map<number, string[]>()

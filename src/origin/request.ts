@@ -23,7 +23,7 @@ export interface AgentRequest {
 }
 
 /** Every value of a header, whatever the case of its name; several that Fetch or Node joined are one. */
-export const headerValues = ({ headers }: AgentRequest, name: string): readonly string[] => {
+export function headerValues({ headers }: AgentRequest, name: string): readonly string[] {
   if (isFetchHeaders(headers)) {
     const value = headers.get(name)
     return value === null ? [] : [value]
@@ -47,7 +47,7 @@ export interface SentTo {
 }
 
 /** What a whole URL says, or one that begins at its path. */
-export const sentTo = ({ url, originalUrl }: AgentRequest): SentTo => {
+export function sentTo({ url, originalUrl }: AgentRequest): SentTo {
   const text = originalUrl ?? url ?? ''
   if (text.startsWith('/')) {
     const [path = '', ...query] = text.split('?')
@@ -61,7 +61,7 @@ export const sentTo = ({ url, originalUrl }: AgentRequest): SentTo => {
  * The hosts that a request names: its URL's, or what `Host`, and `:authority` of HTTP/2, say. On Workers, and
  * over a service binding, `Host` is the caller's, and the URL tells the truth.
  */
-export const hostsOf = (request: AgentRequest, { authority }: SentTo): readonly string[] => {
+export function hostsOf(request: AgentRequest, { authority }: SentTo): readonly string[] {
   if (authority !== undefined) return [authority]
   const pseudo = isFetchHeaders(request.headers) ? [] : headerValues(request, ':authority')
   return [...headerValues(request, 'host'), ...pseudo]
@@ -80,11 +80,11 @@ const FAULTS = {
  * read. Whether given bytes are those that were sent is not checked here. Rejects where there are
  * neither, where they are more than `most`, and where they take longer than {@link LIMITS.bodyReadMs}.
  */
-export const bodyBytes = async (
+export async function bodyBytes(
   request: AgentRequest,
   given: Uint8Array | undefined,
   most: number,
-): Promise<Uint8Array> => {
+): Promise<Uint8Array> {
   if (given) return given
   if (!request.clone || request.bodyUsed === true) throw new AgentError('body_unavailable')
   const body = await readBody(request.clone().body, { bytes: most, ms: LIMITS.bodyReadMs })

@@ -19,8 +19,9 @@ const SLASH = /%2F/i
  * gate would not send (dot or empty segments, needless escapes) falls under none, and so does everything under
  * a route that cannot be read.
  */
-export const isUnderRoute = (route: string, method: string, path: string): boolean =>
-  (tests.get(route) ?? tests.keep(route, testOf(route)))(method, path)
+export function isUnderRoute(route: string, method: string, path: string): boolean {
+  return (tests.get(route) ?? tests.keep(route, testOf(route)))(method, path)
+}
 
 /** A gate has few routes, and each comes with every request under it. */
 const tests = createTextMemo<RouteTest>()

@@ -15,12 +15,12 @@ export interface RequestExtras {
 }
 
 /** Everything that is checked, in its order; a used assertion is noted last, when all else holds. */
-export const verify = async (
+export async function verify(
   request: AgentRequest,
   settings: Settings,
   keys: GateKeys,
   { rawBody, waitUntil = () => {} }: RequestExtras,
-): Promise<VerifiedAgent> => {
+): Promise<VerifiedAgent> {
   const { fetch, clock, identityPrefix } = settings
   try {
     const assertion = assertionOf(request, identityPrefix)

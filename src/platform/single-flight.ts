@@ -18,15 +18,16 @@ export interface FlightTerms {
 }
 
 /** Whether that is what workerd says of a promise whose request is over. */
-export const isOrphaned = (error: unknown): boolean =>
-  /has since ended|different request/.test(String(error))
+export function isOrphaned(error: unknown): boolean {
+  return /has since ended|different request/.test(String(error))
+}
 
 /** Whether such work is going on and young enough to be waited for. */
-export const isFlying = (
+export function isFlying(
   flights: Flights,
   name: string,
   { clock, maxAgeMs }: FlightTerms,
-): boolean => {
+): boolean {
   const flight = flights.get(name)
   return flight !== undefined && clock.now() - flight.startedAt < maxAgeMs
 }
@@ -48,12 +49,12 @@ const WAITS = 2
  * the runtime ends it all the same, the next one waiting starts anew. `work` must leave plain data
  * behind, never a response or stream of its request.
  */
-export const share = async (
+export async function share(
   flights: Flights,
   name: string,
   terms: FlightTerms,
   work: () => Promise<void>,
-): Promise<void> => {
+): Promise<void> {
   let waits = 0
   const drop = (flight: Flight) => {
     if (flights.get(name) === flight) flights.delete(name)
@@ -84,14 +85,14 @@ export const share = async (
  * Whether work ends before it is too old; rejects where the work does. A promise of a context that was
  * torn down may stay silent for ever, so a timer of our own runs.
  */
-export const isOverInTime = async (
+export async function isOverInTime(
   {
     promise,
     startedAt,
     maxAgeMs,
   }: Omit<Flight, 'promise'> & { readonly promise: Promise<unknown> },
   { clock }: { readonly clock: Clock },
-): Promise<boolean> => {
+): Promise<boolean> {
   // Node 20 has no `Promise.withResolvers`.
   let giveUp = () => {}
   const late = new Promise<boolean>((resolve) => {

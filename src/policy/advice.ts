@@ -57,7 +57,7 @@ const NO_TENANT = /^\/(common|organizations|consumers)(?:\/|$)/i
  * What is wrong with an issuer that is an endpoint many tenants of Entra share: no token names it,
  * since `iss` has the tenant's own id. `undefined` for every other.
  */
-export const sharedEndpoint = ({ hostname, pathname }: URL): string | undefined => {
+export function sharedEndpoint({ hostname, pathname }: URL): string | undefined {
   const name = ENTRA_HOST.test(hostname) ? NO_TENANT.exec(pathname)?.[1] : undefined
   return name === undefined
     ? undefined
@@ -67,11 +67,11 @@ export const sharedEndpoint = ({ hostname, pathname }: URL): string | undefined 
 /**
  * What a valid issuer's entry allows that costs something, and what to do; paths within the entry.
  */
-export const issuerAdvice = ({
+export function issuerAdvice({
   profile,
   maxLifetime,
   requiredClaims,
-}: Issuer): readonly (readonly [path: Path, message: string])[] => {
+}: Issuer): readonly (readonly [path: Path, message: string])[] {
   const { shorten, identify } = ADVICE[profile as ProfileName] ?? ANY
   const found: (readonly [Path, string])[] = []
   if (maxLifetime > LONG_LIFETIME) {

@@ -16,7 +16,7 @@ interface Rule {
 type Entries = ReadonlyMap<string, IssuerEntry>
 
 /** Issuers are told apart by `iss`, and no two prefixes and ids can make one agent's name. */
-export const checkIssuers = (entries: Entries, gate: GateEntry, report: Report): void => {
+export function checkIssuers(entries: Entries, gate: GateEntry, report: Report): void {
   const byIss = new Map<string, string>()
   const before: (readonly [name: string, prefix: string])[] = []
   for (const [name, { issuer, agent_prefix: prefix = '' }] of entries) {
@@ -36,12 +36,12 @@ export const checkIssuers = (entries: Entries, gate: GateEntry, report: Report):
 }
 
 /** Each resource has a metadata document at an address of its own (RFC 9728 §3.1). */
-export const checkResources = (
+export function checkResources(
   resources: ReadonlyMap<string, URL>,
   rules: readonly Rule[],
   gate: GateEntry,
   report: Report,
-): void => {
+): void {
   const seen = new Map<string, string>()
   for (const [identifier, url] of resources) {
     const path = metadataPath(url.href).toLowerCase().replace(/\/$/, '')
@@ -57,12 +57,12 @@ export const checkResources = (
 }
 
 /** Who can reach a gate that tells every step is its developer. */
-export const checkErrors = (
+export function checkErrors(
   { errors }: GateEntry,
   hosts: ReadonlySet<string>,
   resources: ReadonlyMap<string, URL>,
   report: Report,
-): void => {
+): void {
   if (errors !== 'detailed') return
   const names = [...hosts, ...[...resources.values()].map(({ hostname }) => hostname)]
   if (names.some((name) => !isLoopback(name))) {
@@ -82,10 +82,10 @@ interface Addressed {
 }
 
 /** Nothing is sent to or fetched from the gate itself, and service bindings are there. */
-export const checkAddresses = (
+export function checkAddresses(
   { gate, gateOrigins, entries, rules, env }: Addressed,
   at: (base: string) => Report,
-): void => {
+): void {
   const isOwn = (url: URL) => gateOrigins.has(url.origin)
   const own = [...gateOrigins].flatMap((origin) => parseUrl(origin) ?? []).map(serverOf)
   const servesItself = (url: URL) => own.includes(serverOf(url))
@@ -124,11 +124,11 @@ export const checkAddresses = (
 }
 
 /** The bindings every policy needs, and those this one does. */
-export const checkBindings = (
+export function checkBindings(
   issuers: ReadonlyMap<string, Issuer>,
   env: PolicyEnv,
   report: Report,
-): void => {
+): void {
   const fetched = [...issuers.values()].some(({ keys }) => keys.kind !== 'inline')
   if (fetched && !env.has('kv', 'JWKS_CACHE')) {
     report(['JWKS_CACHE'], 'is not there: a KV namespace, needed by issuers without inline jwks')

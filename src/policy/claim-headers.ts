@@ -6,7 +6,7 @@ import { NOT_INJECTED } from './inject.ts'
 import { field } from './table.ts'
 
 /** Whether a header is one of those whose names GATE chooses; the usual names are refused by themselves. */
-export const isIdentityHeader = (header: string, prefix: string): boolean => {
+export function isIdentityHeader(header: string, prefix: string): boolean {
   const folded = foldedName(header)
   return folded.startsWith(prefix) && !folded.startsWith(USUAL)
 }
@@ -41,13 +41,14 @@ export const claimHeaders = field<readonly ClaimHeader[]>((value, report) => {
 type Named = readonly { readonly header: string }[]
 
 /** Every header that some rule sets, folded: an origin behind several rules reads it from all of them. */
-export const ownHeadersOf = (
+export function ownHeadersOf(
   gate: { readonly identity_headers?: Named },
   rules: readonly { readonly forward_claims?: Named; readonly inject?: Named }[],
-): ReadonlySet<string> =>
-  new Set(
+): ReadonlySet<string> {
+  return new Set(
     [
       ...(gate.identity_headers ?? []),
       ...rules.flatMap(({ forward_claims = [], inject = [] }) => [...forward_claims, ...inject]),
     ].map(({ header }) => foldedName(header)),
   )
+}

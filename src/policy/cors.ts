@@ -78,10 +78,10 @@ export const corsField = field<CorsEntry>((value, report) => {
 })
 
 /** The rule with its methods and headers, and all that callers are to read. */
-export const corsOf = (
+export function corsOf(
   entry: CorsEntry,
   { methods, told = [], isMcp = false }: CorsFacts,
-): CorsRule => {
+): CorsRule {
   const named = new Set(entry.expose.map((name) => name.toLowerCase()))
   const wanted = isMcp ? [...told, ...MCP_EXPOSED] : told
   const more = wanted.filter((name) => !named.has(name.toLowerCase()))

@@ -34,11 +34,11 @@ const DEFAULT_CONTENT_ENCRYPTION: readonly ContentEncryption[] = ['A128GCM', 'A2
  * reported by its place, never with anything of a key. Whether a key's numbers belong together is
  * known only when it is imported.
  */
-export const decryptionOf = (
+export function decryptionOf(
   { secret: name, ...entry }: Readable<typeof FIELDS>,
   env: PolicyEnv,
   report: Report,
-): Decryption | undefined => {
+): Decryption | undefined {
   if (name === undefined) return undefined
   const at = under(report, 'secret')
   const keyManagement = entry.key_management ?? KEY_MANAGEMENT
@@ -60,7 +60,7 @@ export const decryptionOf = (
  * The key that opens a token says whose it is, so no two issuers may share a secret, or have keys
  * of one `kid` (or of none) for one algorithm.
  */
-export const checkDecryption = (issuers: ReadonlyMap<string, Issuer>, report: Report): void => {
+export function checkDecryption(issuers: ReadonlyMap<string, Issuer>, report: Report): void {
   const before: (readonly [name: string, decrypt: Decryption])[] = []
   for (const [name, { decrypt }] of issuers) {
     if (!decrypt) continue

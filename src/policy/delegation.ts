@@ -57,12 +57,12 @@ const issOf = (text: string, names: IssuerNames, report: Report): string => {
 }
 
 /** The limits a table sets; what it leaves out is as in `unset`. */
-export const delegationOf = (
+export function delegationOf(
   entry: DelegationEntry | undefined,
   unset: Pick<DelegationRule, 'maxDepth' | 'issuers'>,
   names: IssuerNames,
   report: Report,
-): DelegationRule => {
+): DelegationRule {
   const at =
     (...path: (string | number)[]): Report =>
     (_, message) =>
@@ -101,11 +101,11 @@ interface Judged {
 }
 
 /** Actors and subjects that are asked for can be there: of an issuer that counts, or whose tokens are taken. */
-export const checkActors = (
+export function checkActors(
   { require_actor, actors, subjects }: DelegationEntry,
   { maxDepth, counts, takes, names }: Judged,
   report: Report,
-): void => {
+): void {
   const none = 'asks for an actor, and none can be there: max_depth is 0'
   if (maxDepth === 0 && require_actor) report(['require_actor'], none)
   if (maxDepth === 0 && actors) report(['actors'], none)

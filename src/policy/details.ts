@@ -36,7 +36,7 @@ export const detailsField = field<readonly DetailRule[]>((value, report) =>
 )
 
 /** Reports identifiers with a parameter that the path does not have, whatever else is wrong there. */
-export const checkIdentifiers = (raw: unknown, params: readonly string[], report: Report): void => {
+export function checkIdentifiers(raw: unknown, params: readonly string[], report: Report): void {
   for (const [i, rule] of (Array.isArray(raw) ? raw : []).entries()) {
     const template = isObject(rule)
       ? readField(identifier, own(rule, 'identifier'), toldAlready)
@@ -52,8 +52,9 @@ export const checkIdentifiers = (raw: unknown, params: readonly string[], report
 const toldAlready: Report = () => {}
 
 /** As they are written. */
-export const showDetails = (rules: readonly DetailRule[]): readonly Shown[] =>
-  rules.map(({ identifier: template, ...rule }) => ({
+export function showDetails(rules: readonly DetailRule[]): readonly Shown[] {
+  return rules.map(({ identifier: template, ...rule }) => ({
     ...rule,
     ...(template && { identifier: template.source }),
   }))
+}

@@ -56,7 +56,7 @@ interface Own {
  * The gate's own rules, to stand before all others: its endpoints, one metadata document per
  * resource, and at last everything else under its prefix, which is not there.
  */
-export const ownRoutes = ({ prefix, resource, resources, target }: Own): readonly Route[] => {
+export function ownRoutes({ prefix, resource, resources, target }: Own): readonly Route[] {
   const rule = (
     match: string,
     endpoint: Endpoint,

@@ -19,7 +19,7 @@ const METHODS_OF: Readonly<Record<Exclude<BindingKind, 'secret'>, readonly strin
 }
 
 /** A Worker's `env` as it is. Own names only. */
-export const workerEnv = (env: Readonly<Record<string, unknown>>): PolicyEnv => {
+export function workerEnv(env: Readonly<Record<string, unknown>>): PolicyEnv {
   const value = (name: string) => (Object.hasOwn(env, name) ? env[name] : undefined)
   const secret = (name: string) => {
     const text = value(name)

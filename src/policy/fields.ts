@@ -8,19 +8,21 @@ import { parseMatch } from './router.ts'
 import { field, list, readField, reads } from './table.ts'
 
 /** A field for text, with its own reading. */
-export const text = <Value>(read: (value: string) => Result<Value, string>) =>
-  reads((value) => (typeof value === 'string' ? read(value) : fail('must be a string')))
+export function text<Value>(read: (value: string) => Result<Value, string>) {
+  return reads((value) => (typeof value === 'string' ? read(value) : fail('must be a string')))
+}
 
 export const flag = reads<boolean>((value) =>
   typeof value === 'boolean' ? ok(value) : fail('must be true or false'),
 )
 
 /** One of a few words. */
-export const word = <const Word extends string>(words: readonly Word[]) =>
-  text<Word>((value) => {
+export function word<const Word extends string>(words: readonly Word[]) {
+  return text<Word>((value) => {
     const found = words.find((one) => one === value)
     return found === undefined ? fail(unknownName('value', value, words)) : ok(found)
   })
+}
 
 /** Text that can name someone or something: not empty, no control characters. */
 export const nameText = text((value) =>
@@ -53,18 +55,21 @@ const readDuration = (
 }
 
 /** A duration in milliseconds; bounds likewise, inclusive. */
-export const milliseconds = (span: Span = {}) => text((value) => readDuration(value, span))
+export function milliseconds(span: Span = {}) {
+  return text((value) => readDuration(value, span))
+}
 
 /** A duration in whole seconds; bounds in seconds, inclusive. */
-export const seconds = ({ least = 1, most = Math.floor(LONGEST / 1000) }: Span = {}) =>
-  text((value) => {
+export function seconds({ least = 1, most = Math.floor(LONGEST / 1000) }: Span = {}) {
+  return text((value) => {
     const duration = readDuration(value, { least: least * 1000, most: most * 1000 })
     if (!duration.ok) return duration
     return duration.value % 1000 === 0 ? ok(duration.value / 1000) : fail('must be whole seconds')
   })
+}
 
 /** The name of one header (RFC 9110 §5.1), lower-case. */
-export const readHeaderName = (value: string): Result<string, string> => {
+export function readHeaderName(value: string): Result<string, string> {
   if (value.includes('*')) return fail(`${quote(value)}: names are whole; write each one`)
   return isHeaderName(value)
     ? ok(value.toLowerCase())
@@ -74,19 +79,22 @@ export const readHeaderName = (value: string): Result<string, string> => {
 export const headerName = text(readHeaderName)
 
 /** Whether a policy can name a header so: with `*` it cannot, which would read as any further characters. */
-export const isHeaderName = (value: string): boolean => isFieldName(value) && !value.includes('*')
+export function isHeaderName(value: string): boolean {
+  return isFieldName(value) && !value.includes('*')
+}
 
 const CREDENTIAL_HEADERS = ['authorization', 'proxy-authorization', 'dpop', 'cookie']
 
 /** Whether a header holds a credential, in any spelling; its value is for no log and no origin. */
-export const isCredentialHeader = (name: string): boolean =>
-  CREDENTIAL_HEADERS.includes(foldedName(name))
+export function isCredentialHeader(name: string): boolean {
+  return CREDENTIAL_HEADERS.includes(foldedName(name))
+}
 
 /** Not what parsers take for a part of something, take away, or read as the end of a name. */
 const PARAMETER = /^(?=.*[\p{L}\p{N}])[^\p{C}\p{Z}[\];&=+%#]{1,128}$/u
 
 /** The name of a query parameter that all parsers read alike; none that holds a credential. */
-export const readParameterName = (value: string): Result<string, string> => {
+export function readParameterName(value: string): Result<string, string> {
   if (value.toLowerCase() === 'access_token') {
     return fail('`access_token` in a query is refused as a credential (RFC 6750 §2.3)')
   }
@@ -122,7 +130,7 @@ interface UrlRule {
 }
 
 /** An absolute URL as text: no credentials, no fragment, path without dot segments. */
-export const readUrl = (value: string, { http, query = false }: UrlRule): Result<URL, string> => {
+export function readUrl(value: string, { http, query = false }: UrlRule): Result<URL, string> {
   const parts = splitUrl(value)
   const url = URL.canParse(value) ? new URL(value) : undefined
   if (!parts || !url || url.username !== '' || url.hash !== '' || !isWritten(value)) {
@@ -150,11 +158,13 @@ export interface WrittenUrl {
   readonly url: URL
 }
 
-export const urlField = (rule: UrlRule) =>
-  text<WrittenUrl>((value) => {
+/** A field that reads a URL and keeps the text it was written as. */
+export function urlField(rule: UrlRule) {
+  return text<WrittenUrl>((value) => {
     const url = readUrl(value, rule)
     return url.ok ? ok({ text: value, url: url.value }) : url
   })
+}
 
 /** An identifier of a protected resource (RFC 8707 §2): its path is one that requests can have. */
 export const resourceField = text<WrittenUrl>((value) => {
@@ -197,7 +207,7 @@ export const originField = text<Origin>((value) => {
 export const claimPathField = text<ClaimPath>((value) => readDecidingPath(value))
 
 /** A claim path: JSON Pointer, namespaced name, or names with dots between. */
-export const readClaimPath = (value: string): Result<ClaimPath, string> => {
+export function readClaimPath(value: string): Result<ClaimPath, string> {
   if (value.startsWith('/') && /~(?![01])/.test(value)) {
     return fail('must be a JSON Pointer, in which ~ is written ~0 (RFC 6901 §3)')
   }
@@ -208,7 +218,7 @@ export const readClaimPath = (value: string): Result<ClaimPath, string> => {
 }
 
 /** A claim path whose claim decides something, so not one of an inner actor. */
-export const readDecidingPath = (value: string): Result<ClaimPath, string> => {
+export function readDecidingPath(value: string): Result<ClaimPath, string> {
   const path = readClaimPath(value)
   return path.ok && path.value[0] === 'act' && path.value[1] === 'act'
     ? fail('leads to an inner actor, which is history and decides nothing (RFC 8693 §4.1)')

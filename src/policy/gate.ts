@@ -93,7 +93,7 @@ const FIELDS = {
 export type GateEntry = Readable<typeof FIELDS>
 
 /** Reads GATE by itself: nothing that needs the issuers, the rules or the bindings. */
-export const readGate = (value: unknown, report: Report): GateEntry => {
+export function readGate(value: unknown, report: Report): GateEntry {
   const entry = readTable(FIELDS, ['resource', 'origin'], value, report)
   const { prefix, identity_prefix: identity = DEFAULT_IDENTITY_PREFIX } = entry
   for (const { header } of entry.identity_headers ?? []) {
@@ -112,14 +112,14 @@ export const DEFAULT_PREFIX = '/.edgewarden'
 export const DEFAULT_IDENTITY_PREFIX = 'x-agent-'
 
 /** The gate's settings with every default filled in. */
-export const gateOf = (
+export function gateOf(
   entry: GateEntry,
   resource: string,
   hosts: ReadonlySet<string>,
   assertion: AssertionRule | undefined,
   ownHeaders: ReadonlySet<string>,
-): Gate =>
-  Object.freeze({
+): Gate {
+  return Object.freeze({
     resource,
     hosts,
     insecureHttp: entry.insecure_http ?? false,
@@ -139,3 +139,4 @@ export const gateOf = (
     ...(assertion && { assertion }),
     lift: new Set(entry.lift),
   })
+}

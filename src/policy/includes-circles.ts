@@ -20,7 +20,7 @@ const TOLD = 5
  * each once and where it begins. A scope may be among those of its own wildcard, and several that
  * are declared alike, word for word, with it: they say the same already.
  */
-export const reportCircles = (declared: Declared, report: Report): void => {
+export function reportCircles(declared: Declared, report: Report): void {
   for (const [scope, entries] of declared) {
     const own = entries.findIndex(({ text, prefix }) => prefix === undefined && text === scope)
     if (own >= 0) report([scope, own], sentence([scope, scope]))

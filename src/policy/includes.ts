@@ -35,7 +35,7 @@ const included = text<Included>((value) => {
  * a `*` is a character of a scope like any other. Scopes of the gate's own endpoints cannot be
  * included, by no wildcard either: no prefix of theirs can be written.
  */
-export const readIncludes = (value: unknown, report: Report): Includes => {
+export function readIncludes(value: unknown, report: Report): Includes {
   const declared = new Map<string, readonly Included[]>()
   if (value !== undefined && !isObject(value))
     report([], 'must be a table of scope → list of scopes')

@@ -67,12 +67,12 @@ export const injectField = field<readonly Injection[]>((value, report) => {
  * Puts the secrets in, and keeps the template beside, which tells them apart where no value is known.
  * Reports one that is missing or cannot stand in a header, by name only.
  */
-export const injectionsOf = (
+export function injectionsOf(
   injections: readonly Injection[],
   identityPrefix: string,
   env: PolicyEnv,
   report: Report,
-): Route['inject'] => {
+): Route['inject'] {
   const headers = injections.map(({ header, parts }) => {
     const folded = foldedName(header)
     if (folded.startsWith(identityPrefix) || folded.startsWith('x-agent-')) {
@@ -88,24 +88,26 @@ const templateText = (parts: readonly string[]): string =>
   parts.map((part, i) => (i % 2 === 0 ? part : `$\{${part}}`)).join('')
 
 /** Whether a header of this name is among them, in any spelling. */
-export const injects = (injections: readonly Injection[] | undefined, name: string): boolean =>
-  injections?.some(({ header }) => foldedName(header) === foldedName(name)) ?? false
+export function injects(injections: readonly Injection[] | undefined, name: string): boolean {
+  return injections?.some(({ header }) => foldedName(header) === foldedName(name)) ?? false
+}
 
 /** Characters of a secret that is looked for in answers, at least: shorter ones stand in them by chance. */
 const LEAST_RECOGNISED = 8
 
 /** Names of the secrets in an injection that are too short to be looked for in answers. */
-export const unrecognisable = ({ parts }: Injection, env: PolicyEnv): readonly string[] =>
-  namesIn(parts).filter((name) => {
+export function unrecognisable({ parts }: Injection, env: PolicyEnv): readonly string[] {
+  return namesIn(parts).filter((name) => {
     const { length } = env.secret(name)?.trim() ?? { length: LEAST_RECOGNISED }
     return length < LEAST_RECOGNISED
   })
+}
 
 /**
  * Whether what is secret in `Basic` credentials is too short to be looked for in answers. Not where the
  * secrets are not known.
  */
-export const hasShortPassword = ({ parts }: Injection, env: PolicyEnv): boolean => {
+export function hasShortPassword({ parts }: Injection, env: PolicyEnv): boolean {
   const known = parts.map((part, i) => (i % 2 === 0 ? part : env.secret(part)))
   const [, password] = known.includes(undefined) ? [] : basicParts(known.join(''))
   return password !== undefined && password.trim().length < LEAST_RECOGNISED
@@ -115,11 +117,11 @@ export const hasShortPassword = ({ parts }: Injection, env: PolicyEnv): boolean 
  * What is looked for in answers: the secrets, and of `Basic` credentials the pair and the password, or the
  * user where there is none. Without spaces around them, which no header keeps.
  */
-export const recognised = (
+export function recognised(
   injections: readonly Injection[],
   headers: Route['inject'],
   env: PolicyEnv,
-): readonly string[] => {
+): readonly string[] {
   const secrets = injections.flatMap(({ parts }) => namesIn(parts).map((name) => env.secret(name)))
   const all = [...secrets, ...headers.flatMap(([, value]) => basicParts(value))]
   const texts = all.flatMap((text) => text?.trim() ?? [])

@@ -156,13 +156,13 @@ export interface IssuerSurroundings {
 }
 
 /** The issuer with every default filled in. */
-export const issuerOf = (
+export function issuerOf(
   name: string,
   iss: string,
   entry: IssuerEntry,
   { names, never, env }: IssuerSurroundings,
   report: Report,
-): Issuer => {
+): Issuer {
   const profileName = entry.profile ?? 'rfc9068'
   const profile: Profile = PROFILES[profileName]
   const delegation = delegationOf(
@@ -221,12 +221,12 @@ export const issuerOf = (
 }
 
 /** Reads every issuer: its table as configured, and what becomes of it where that can be read. */
-export const readIssuers = (
+export function readIssuers(
   value: unknown,
   never: readonly string[],
   env: PolicyEnv,
   report: Report,
-) => {
+) {
   const entries = new Map<string, IssuerEntry>()
   if (!isObject(value)) report([], 'must be a table of name → issuer: [vars.ISSUERS.name]')
   for (const [name, raw] of isObject(value) ? Object.entries(value) : []) {

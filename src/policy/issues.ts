@@ -15,33 +15,35 @@ export type Report = (path: Path, message: string) => void
 const QUOTED = 80
 
 /** Configured text inside a sentence, bounded, on one line. */
-export const quote = (text: string): string => {
+export function quote(text: string): string {
   return `\`${JSON.stringify(cut(text, QUOTED)).slice(1, -1)}\``
 }
 
 /** The names a sentence offers. */
-export const quoteAll = (names: readonly string[]): string => names.map(quote).join(', ')
+export function quoteAll(names: readonly string[]): string {
+  return names.map(quote).join(', ')
+}
 
 /** A path behind a base, as the operator would write it. */
-export const pathText = (base: string, path: Path): string =>
-  path.reduce<string>((text, step) => {
+export function pathText(base: string, path: Path): string {
+  return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`
     if (!/^[A-Za-z_][A-Za-z0-9_-]{0,79}$/.test(step))
       return `${text}["${quote(step).slice(1, -1)}"]`
     return text === '' ? step : `${text}.${step}`
   }, base)
+}
 
 /** A report whose paths begin further out. */
-export const under =
-  (report: Report, ...outer: Path): Report =>
-  (path, message) =>
-    report([...outer, ...path], message)
+export function under(report: Report, ...outer: Path): Report {
+  return (path, message) => report([...outer, ...path], message)
+}
 
 /**
  * Steps from one name to another: a character more, less or other, or two neighbours swapped
  * (optimal string alignment). `undefined` above `limit`.
  */
-export const distance = (a: string, b: string, limit: number): number | undefined => {
+export function distance(a: string, b: string, limit: number): number | undefined {
   if (Math.abs(a.length - b.length) > limit) return undefined
   let before: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)
@@ -64,7 +66,7 @@ export const distance = (a: string, b: string, limit: number): number | undefine
 }
 
 /** A sentence about a name that is not among the known ones, with the nearest of them. */
-export const unknownName = (what: string, name: string, known: readonly string[]): string => {
+export function unknownName(what: string, name: string, known: readonly string[]): string {
   const limit = name.length < 5 ? 1 : 2
   const plain = name.length > QUOTED ? name : name.toLowerCase().replaceAll('-', '_')
   let near: string | undefined

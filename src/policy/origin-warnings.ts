@@ -16,7 +16,7 @@ interface Read {
  * What the origins of a valid policy leave open: who else can reach them, and what they are told apart
  * by. Asks no network, and does not know what an origin checks.
  */
-export const warnOfOrigins = (read: Read, at: At): void => {
+export function warnOfOrigins(read: Read, at: At): void {
   const { gate, rules } = read
   warnPlain(gate, at('GATE'))
   for (const { entry, path } of rules) {

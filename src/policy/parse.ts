@@ -43,11 +43,11 @@ const MOST_RULES = 10_000
  * and origins can be reached is not known after it. `warn` says what is warned of: by default only what a check of
  * the file cannot see.
  */
-export const parsePolicy = (
+export function parsePolicy(
   vars: PolicyVars,
   env: PolicyEnv,
   warn: Warn = warnOfSecrets,
-): Result<PolicyBundle, readonly PolicyIssue[]> => {
+): Result<PolicyBundle, readonly PolicyIssue[]> {
   const issues: PolicyIssue[] = []
   const given: PolicyVars = isObject(vars) ? vars : {}
   const at = into(issues)
@@ -150,10 +150,10 @@ const into =
     issues.push({ path: pathText(base, path), message })
 
 /** Gathers the variables of an environment and reads the policy they make, all mistakes at once. */
-export const readPolicy = (
+export function readPolicy(
   variables: Readonly<Record<string, unknown>>,
   env: PolicyEnv,
-): Result<PolicyBundle, readonly PolicyIssue[]> => {
+): Result<PolicyBundle, readonly PolicyIssue[]> {
   const { vars, issues } = readVars(variables)
   const bundle = parsePolicy(vars, env)
   if (issues.length === 0) return bundle

@@ -57,7 +57,7 @@ const textOf = (parts: readonly Part[]): string => parts.map(({ text }) => text)
  * All that some server could read in place of a path that {@link foldCase} gave, by one reading or
  * several after each other. What the rule spells out itself is meant so.
  */
-export const otherReadings = (path: string, rule: readonly Segment[]): readonly string[] => {
+export function otherReadings(path: string, rule: readonly Segment[]): readonly string[] {
   const parts = path
     .slice(1)
     .split('/')

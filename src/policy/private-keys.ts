@@ -11,12 +11,12 @@ import { quote, quoteAll, type Report } from './issues.ts'
  * management; every one must be usable. Reports mistakes by the name of the secret and the place of
  * the key, and repeats nothing of it. Imports none.
  */
-export const privateKeys = (
+export function privateKeys(
   value: string,
   name: string,
   among: readonly KeyManagement[],
   report: Report,
-): readonly DecryptionKey[] => {
+): readonly DecryptionKey[] {
   const document = parseJsonObject(value)
   const entries = document && own(document, 'keys')
   const secret = `the secret ${quote(name)}`

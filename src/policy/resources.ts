@@ -11,38 +11,40 @@ export interface Rule {
 }
 
 /** Names of the hosts that are served where `hosts` is not written. */
-export const hostsOf = (resource: URL | undefined, rules: readonly Rule[]): readonly string[] =>
-  [
+export function hostsOf(resource: URL | undefined, rules: readonly Rule[]): readonly string[] {
+  return [
     resource?.hostname,
     ...rules.flatMap(({ entry }) => [entry.resource?.url.hostname, entry.host]),
   ].filter((host) => host !== undefined)
+}
 
 /** Schemes, names and ports under which the gate itself answers. */
-export const gateOriginsOf = (
+export function gateOriginsOf(
   hosts: ReadonlySet<string>,
   resources: ReadonlyMap<string, URL>,
-): ReadonlySet<string> =>
-  new Set([
+): ReadonlySet<string> {
+  return new Set([
     ...[...resources.values()].map(({ origin }) => origin),
     ...[...hosts].flatMap((host) => [`https://${host}`, `http://${host}`]),
   ])
+}
 
 /** Every protected resource, by its identifier. */
-export const resourcesOf = (
+export function resourcesOf(
   resource: RouteEntry['resource'],
   rules: readonly Rule[],
-): ReadonlyMap<string, URL> => {
+): ReadonlyMap<string, URL> {
   const named = [resource, ...rules.map(({ entry }) => entry.resource)]
   return new Map(named.flatMap((one) => (one ? [[one.text, one.url] as const] : [])))
 }
 
 /** What a resource's metadata says, by the rules that are for it. */
-export const infoOf = (
+export function infoOf(
   identifier: string,
   fallback: string,
   rules: readonly Rule[],
   around: Surroundings,
-): ResourceInfo => {
+): ResourceInfo {
   const scopes = new Set<string>()
   const detailTypes = new Set<string>()
   const servers = new Set<string>()

@@ -200,12 +200,12 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
 ]
 
 /** Judges one rule against itself and its surroundings. */
-export const checkRoute = (
+export function checkRoute(
   raw: unknown,
   entry: RouteEntry,
   around: Surroundings,
   report: Report,
-): void => {
+): void {
   const has = (key: string) => isObject(raw) && Object.hasOwn(raw, key)
   const rawOf = (key: string) => (isObject(raw) ? own(raw, key) : undefined)
   for (const check of CHECKS) check({ ...around, entry, has, rawOf, report })

@@ -40,14 +40,14 @@ export const acrValue = text((value) =>
 )
 
 /** What a rule says of the user's authentication; empty where it says nothing. */
-export const authenticationOf = ({
+export function authenticationOf({
   acr_values: acrValues,
   max_age: maxAge,
 }: {
   readonly acr_values?: readonly string[]
   readonly max_age?: number
-}): { readonly authentication?: AuthenticationRule } =>
-  acrValues || maxAge !== undefined
+}): { readonly authentication?: AuthenticationRule } {
+  return acrValues || maxAge !== undefined
     ? {
         authentication: Object.freeze({
           ...(acrValues && { acrValues: Object.freeze(acrValues) }),
@@ -55,6 +55,7 @@ export const authenticationOf = ({
         }),
       }
     : {}
+}
 
 /** What frames an answer, keeps it from other agents, or is the gate's own. */
 const KEPT = [

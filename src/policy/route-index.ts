@@ -10,14 +10,15 @@ export type Segment =
 export const PARAM = /^\{([A-Za-z_][A-Za-z0-9_]*)\}((?:[:.][^{}]*)?)$/
 
 /** A rule's path, segment by segment. */
-export const segmentsOf = (path: string): readonly Segment[] =>
-  path
+export function segmentsOf(path: string): readonly Segment[] {
+  return path
     .slice(1)
     .split('/')
     .map((text) => {
       const [, param, suffix = ''] = PARAM.exec(text) ?? []
       return param === undefined ? { literal: text } : { param, suffix }
     })
+}
 
 /** Rules of one shape: equal but for parameter names, suffixes and hosts. */
 interface Shape {
@@ -124,11 +125,12 @@ const SPELLED_TWICE = /[!$&'()*+,=:@|[\]]/g
  * character escaped that may stand plain or escaped. Escaping, not decoding: no literal can then
  * look like a parameter or a rest.
  */
-export const foldCase = (text: string): string =>
-  text
+export function foldCase(text: string): string {
+  return text
     .replace(NOT_ASCII, (run) => encodeURIComponent(withoutCase(decodeURIComponent(run))))
     .replace(SPELLED_TWICE, (char) => `%${char.charCodeAt(0).toString(16)}`)
     .toLowerCase()
+}
 
 /** UTF-8 of characters beyond ASCII; a canonical path holds no other such bytes. */
 const NOT_ASCII = /(?:%[89A-F][0-9A-F])+/g
@@ -137,8 +139,9 @@ const NOT_ASCII = /(?:%[89A-F][0-9A-F])+/g
 const withoutCase = (text: string): string => text.toLowerCase().toUpperCase().toLowerCase()
 
 /** A rule's segments with their literals folded. */
-export const looseSegments = (path: string): readonly Segment[] =>
-  segmentsOf(path).map((segment) => {
+export function looseSegments(path: string): readonly Segment[] {
+  return segmentsOf(path).map((segment) => {
     if ('param' in segment) return { ...segment, suffix: foldCase(segment.suffix) }
     return { literal: segment.literal === '*' ? '*' : foldCase(segment.literal) }
   })
+}

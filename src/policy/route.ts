@@ -77,8 +77,9 @@ const FIELDS = {
 export type RouteEntry = Readable<typeof FIELDS>
 
 /** Reads one table of ROUTES by itself. */
-export const readRoute = (value: unknown, report: Report): RouteEntry =>
-  readTable(FIELDS, ['match'], value, report)
+export function readRoute(value: unknown, report: Report): RouteEntry {
+  return readTable(FIELDS, ['match'], value, report)
+}
 
 /** What rules are judged against. */
 export interface Surroundings {
@@ -93,21 +94,22 @@ export interface Surroundings {
 }
 
 /** The issuers whose tokens a rule takes. */
-export const takenIssuers = (
+export function takenIssuers(
   { issuers: chosen }: RouteEntry,
   { issuers }: Pick<Surroundings, 'issuers'>,
-): readonly Issuer[] =>
-  chosen ? chosen.flatMap((name) => issuers.get(name) ?? []) : [...issuers.values()]
+): readonly Issuer[] {
+  return chosen ? chosen.flatMap((name) => issuers.get(name) ?? []) : [...issuers.values()]
+}
 
 /** Where a rule's requests go; over a service binding they keep the resource's scheme and host. */
-export const targetOf = (
+export function targetOf(
   origin: Origin,
   resource: string,
   stripPrefix: string,
   timeout: number | undefined,
   via?: string,
-): Target =>
-  Object.freeze({
+): Target {
+  return Object.freeze({
     url: origin.kind === 'url' ? origin.url : new URL('/', resource),
     audience: origin.text,
     ...(origin.kind === 'service' && { service: origin.name }),
@@ -115,10 +117,12 @@ export const targetOf = (
     stripPrefix,
     ...(timeout !== undefined && { timeout }),
   })
+}
 
 /** The binding of GATE is for GATE's origin. */
-export const viaOf = (entry: RouteEntry, gate: GateEntry): string | undefined =>
-  entry.origin_via ?? (entry.origin ? undefined : gate.origin_via)
+export function viaOf(entry: RouteEntry, gate: GateEntry): string | undefined {
+  return entry.origin_via ?? (entry.origin ? undefined : gate.origin_via)
+}
 
 const delegationRule = (
   entry: RouteEntry,
@@ -132,11 +136,11 @@ const delegationRule = (
 }
 
 /** The rule with every default filled in; `undefined` where the gate or the match is unreadable. */
-export const routeOf = (
+export function routeOf(
   entry: RouteEntry,
   around: Surroundings,
   report: Report,
-): Route | undefined => {
+): Route | undefined {
   const { gate } = around
   const delegation = delegationRule(entry, around, report)
   const inject = injectionsOf(

@@ -18,7 +18,7 @@ export interface Match {
  * literals, `{name}`, `{name}:literal` or `{name}.literal`, and whose last may be `*`. The reason
  * of a failure is a sentence for the operator.
  */
-export const parseMatch = (text: string): Result<Match, string> => {
+export function parseMatch(text: string): Result<Match, string> {
   const [methodText = '', path, ...rest] = text.split(' ')
   if (path === undefined || rest.length > 0) {
     return fail('write "METHOD /path", with one space between')
@@ -64,7 +64,7 @@ export const parseMatch = (text: string): Result<Match, string> => {
 const toggled = (path: string): string => (path.endsWith('/') ? path.slice(0, -1) : `${path}/`)
 
 /** Compiles rules, in file order, into a router. */
-export const compileRouter = (routes: readonly Route[]): Router => {
+export function compileRouter(routes: readonly Route[]): Router {
   const exact = new Index()
   const loose = new Index()
   const segments = routes.map((route) => segmentsOf(route.path))
@@ -128,10 +128,10 @@ const ANYTHING = '\u0001'
  * Rules that no request can reach, because earlier rules take all of it, also when case, escapes
  * and a trailing slash are ignored (such a request is refused as ambiguous).
  */
-export const unreachable = (
+export function unreachable(
   routes: readonly Route[],
   hosts: ReadonlySet<string>,
-): readonly { readonly index: number; readonly by: number }[] => {
+): readonly { readonly index: number; readonly by: number }[] {
   const loose = new Index()
   const depth = Math.max(0, ...routes.map((route) => route.path.split('/').length))
   const found: { index: number; by: number }[] = []

@@ -19,8 +19,8 @@ export interface RouteRow {
 }
 
 /** The configured rules in file order, one row each. */
-export const routesOf = ({ routes, issuers }: Policy): readonly RouteRow[] =>
-  routes.map((route) => ({
+export function routesOf({ routes, issuers }: Policy): readonly RouteRow[] {
+  return routes.map((route) => ({
     match: route.name,
     ...(route.host !== undefined && { host: route.host }),
     access: route.access,
@@ -30,41 +30,49 @@ export const routesOf = ({ routes, issuers }: Policy): readonly RouteRow[] =>
     origin: originText(route.target),
     mode: route.mode,
   }))
+}
 
 /** The scopes of a rule as they are written in it: all of a list, or one of `any`. */
 export type WrittenScopes = readonly string[] | { readonly any: readonly string[] }
 
 /** A rule's scopes in the words of the configuration; templates are not resolved. */
-export const writtenScopes = ({ mode, scopes }: ScopeRule): WrittenScopes => {
+export function writtenScopes({ mode, scopes }: ScopeRule): WrittenScopes {
   const sources = scopes.map(({ source }) => source)
   return mode === 'all' ? sources : { any: sources }
 }
 
 /** What a rule asks of a token, in words. */
-export const needsOf = (route: Route): string => {
+export function needsOf(route: Route): string {
   if (!isReading(route)) return 'nothing'
   const scopes = scopesText(route.scopes) ?? 'any valid token'
   return route.access === 'optional' ? `no token, or ${scopes}` : scopes
 }
 
 /** Scopes in words; `undefined` where none is asked for. */
-export const scopesText = ({ mode, scopes }: ScopeRule): string | undefined => {
+export function scopesText({ mode, scopes }: ScopeRule): string | undefined {
   const names = scopes.map(({ source }) => source)
   if (names.length === 0) return undefined
   return mode === 'all' ? names.join(' and ') : `one of ${names.join(', ')}`
 }
 
-export const isReading = ({ access }: Route): boolean => access !== 'public'
+/** Whether a rule reads a token: all but public ones do. */
+export function isReading({ access }: Route): boolean {
+  return access !== 'public'
+}
 
 /** Whether a rule is one that somebody who administers only this issuer may see. */
-export const isWithin = (route: Route, issuer: string): boolean =>
-  !isReading(route) || takesIssuer(route, issuer)
+export function isWithin(route: Route, issuer: string): boolean {
+  return !isReading(route) || takesIssuer(route, issuer)
+}
 
-export const issuerNames = (route: Route, among: readonly Issuer[]): readonly string[] =>
-  isReading(route)
+/** Names of the issuers whose tokens a rule takes; none where it reads no token. */
+export function issuerNames(route: Route, among: readonly Issuer[]): readonly string[] {
+  return isReading(route)
     ? among.filter((one) => takesIssuer(route, one.issuer)).map(({ name }) => name)
     : []
+}
 
 /** Where a rule's requests go, in short. */
-export const originText = ({ url, service }: Target): string =>
-  service !== undefined ? `service:${service}` : url.pathname === '/' ? url.origin : url.href
+export function originText({ url, service }: Target): string {
+  return service !== undefined ? `service:${service}` : url.pathname === '/' ? url.origin : url.href
+}

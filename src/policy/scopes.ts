@@ -29,10 +29,10 @@ const ARGUMENTS: Holes = {
 }
 
 /** Text with `{parameter}` holes. Does not know the rule's parameters. */
-export const readHoles = (
+export function readHoles(
   source: string,
   { hole, hint, separator }: Holes = PARAMETERS,
-): Result<ScopeTemplate, string> => {
+): Result<ScopeTemplate, string> {
   const parts = source.split(hole)
   if (parts.some((part, i) => i % 2 === 0 && /[{}]/.test(part))) {
     return fail(`${quote(source)}: ${hint}`)
@@ -47,10 +47,10 @@ export const readHoles = (
 }
 
 /** A scope token, or a template with `{parameter}` holes. Does not know the rule's parameters. */
-export const readTemplate = (
+export function readTemplate(
   source: string,
   holes: Holes = PARAMETERS,
-): Result<ScopeTemplate, string> => {
+): Result<ScopeTemplate, string> {
   const template = readHoles(source, holes)
   if (!template.ok) return template
   if (!isScopeToken(source)) {
@@ -71,7 +71,7 @@ export const readTemplate = (
  * of these stands text of the template that ends in a character no argument has: else a caller could
  * choose which scope is asked for.
  */
-export const readUseTemplate = (source: string): Result<ScopeTemplate, string> => {
+export function readUseTemplate(source: string): Result<ScopeTemplate, string> {
   if (!source.includes('{arguments.')) {
     return readTemplate(source, { ...ARGUMENTS, separator: PARAMETERS.separator })
   }

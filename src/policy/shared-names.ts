@@ -9,11 +9,11 @@ const NAMING: ReadonlySet<string> = new Set(['sub', 'client_id', 'azp'])
  * A rule that asks for somebody, or for a workflow, by name: where it takes tokens of several issuers, each of
  * them can have somebody else of that name.
  */
-export const warnSharedNames = (
+export function warnSharedNames(
   { workflow, delegation = {}, claims = [] }: RouteEntry,
   issuers: readonly Issuer[],
   report: Report,
-): void => {
+): void {
   if (issuers.length < 2) return
   const names = quoteAll(issuers.map(({ name }) => name))
   const shared = (path: Parameters<Report>[0], what: string, how: string): void =>

@@ -10,46 +10,62 @@ export type Shown = Readonly<Record<string, unknown>>
 /** Stands for every value that is the operator's secret, or was made with one. */
 export const REDACTED = 'redacted'
 
-export const showHeaders = (headers: readonly ClaimHeader[]): Shown =>
-  Object.fromEntries(headers.map(({ header, path }) => [header, claimPathText(path)]))
+/** Header → claim path, as configured. */
+export function showHeaders(headers: readonly ClaimHeader[]): Shown {
+  return Object.fromEntries(headers.map(({ header, path }) => [header, claimPathText(path)]))
+}
 
-export const showClaims = (rules: readonly ClaimRule[]): Shown =>
-  Object.fromEntries(rules.map(({ path, expected }) => [claimPathText(path), expected]))
+/** Claim path → expected value, as configured. */
+export function showClaims(rules: readonly ClaimRule[]): Shown {
+  return Object.fromEntries(rules.map(({ path, expected }) => [claimPathText(path), expected]))
+}
 
-export const showPaths = (paths: readonly ClaimPath[]): readonly string[] =>
-  paths.map(claimPathText)
+/** Claim paths as configured. */
+export function showPaths(paths: readonly ClaimPath[]): readonly string[] {
+  return paths.map(claimPathText)
+}
 
 /** What is most often one path, as it is written. */
-export const showPath = ([first, ...others]: readonly ClaimPath[]): string | readonly string[] =>
-  first && others.length === 0 ? claimPathText(first) : showPaths(first ? [first, ...others] : [])
+export function showPath([first, ...others]: readonly ClaimPath[]): string | readonly string[] {
+  return first && others.length === 0
+    ? claimPathText(first)
+    : showPaths(first ? [first, ...others] : [])
+}
 
 /** Numbers that are counted exactly, or the binding that counts about as many as its own say. */
-export const showRateLimit = (limit: RateLimit): Shown =>
-  limit.kind === 'approximate'
+export function showRateLimit(limit: RateLimit): Shown {
+  return limit.kind === 'approximate'
     ? { binding: limit.binding, per: limit.per, approximate: true }
     : {
         ...(limit.quotas.bucket && showNumbers(limit.quotas.bucket)),
         ...(limit.quotas.daily !== undefined && { daily: limit.quotas.daily }),
         per: limit.per,
       }
+}
 
 /** Of a limit that counts only about. */
-export const showAddressLimit = (limit: AddressLimit): Shown => ({
-  ...(limit.kind === 'binding' ? { binding: limit.binding } : showNumbers(limit)),
-  approximate: true,
-})
+export function showAddressLimit(limit: AddressLimit): Shown {
+  return {
+    ...(limit.kind === 'binding' ? { binding: limit.binding } : showNumbers(limit)),
+    approximate: true,
+  }
+}
 
 const showNumbers = ({ limit, period }: { readonly limit: number; readonly period: number }) => ({
   limit,
   period: millisecondsText(period),
 })
 
-export const showTerms = ({ consistency, maxStaleness }: RevocationTerms): Shown => ({
-  consistency,
-  max_staleness: millisecondsText(maxStaleness),
-})
+/** `revocation` of a rule, as configured. */
+export function showTerms({ consistency, maxStaleness }: RevocationTerms): Shown {
+  return {
+    consistency,
+    max_staleness: millisecondsText(maxStaleness),
+  }
+}
 
-export const showDelegation = (rule: DelegationRule, within?: string): Shown => {
+/** `delegation` of a rule. With `within`, names of other issuers are left out. */
+export function showDelegation(rule: DelegationRule, within?: string): Shown {
   const isShown = (issuer: string) => within === undefined || issuer === within
   const named = (key: 'actors' | 'subjects'): Shown => {
     const shown = rule[key]?.filter(({ issuer }) => issuer === undefined || isShown(issuer))
@@ -69,7 +85,12 @@ export const showDelegation = (rule: DelegationRule, within?: string): Shown => 
   }
 }
 
-export const secondsText = (seconds: number): string => `${seconds}s`
+/** Seconds as a duration, like `60s`. */
+export function secondsText(seconds: number): string {
+  return `${seconds}s`
+}
 
-export const millisecondsText = (milliseconds: number): string =>
-  milliseconds % 1000 === 0 ? secondsText(milliseconds / 1000) : `${milliseconds}ms`
+/** Milliseconds as a duration, in seconds where they are whole. */
+export function millisecondsText(milliseconds: number): string {
+  return milliseconds % 1000 === 0 ? secondsText(milliseconds / 1000) : `${milliseconds}ms`
+}

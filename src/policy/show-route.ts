@@ -17,7 +17,7 @@ import {
 } from './show-parts.ts'
 
 /** A rule in the words of the configuration. */
-export const showRoute = (route: Route, issuers: readonly Issuer[], within?: string): Shown => {
+export function showRoute(route: Route, issuers: readonly Issuer[], within?: string): Shown {
   const { target, workflow } = route
   const { acrValues, maxAge } = route.authentication ?? {}
   return {

@@ -38,7 +38,7 @@ export interface ShownPolicy {
  * issuer, only that issuer, the rules that take its tokens or none at all, and the actors that are
  * its own.
  */
-export const showPolicy = (policy: Policy, within?: string): ShownPolicy => {
+export function showPolicy(policy: Policy, within?: string): ShownPolicy {
   const issuers = [...policy.issuers.values()].filter(
     ({ issuer }) => within === undefined || issuer === within,
   )

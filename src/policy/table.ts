@@ -20,8 +20,8 @@ type Fields = Readonly<Record<string, Field<unknown>>>
 export type Readable<F extends Fields> = { readonly [K in keyof F]?: InferOutput<F[K]> }
 
 /** A field that may report several mistakes, each at a path inside its value. */
-export const field = <Value>(read: (value: unknown, report: Report) => Value): Field<Value> =>
-  pipe(
+export function field<Value>(read: (value: unknown, report: Report) => Value): Field<Value> {
+  return pipe(
     unknown(),
     rawTransform<unknown, Value>(({ dataset, addIssue }) =>
       read(dataset.value, (path, message) => {
@@ -30,25 +30,27 @@ export const field = <Value>(read: (value: unknown, report: Report) => Value): F
       }),
     ),
   )
+}
 
 const step = (key: string | number) =>
   ({ type: 'unknown', origin: 'value', input: undefined, key, value: undefined }) as const
 
 /** A field with one mistake at most: a value, or a sentence for the operator. */
-export const reads = <Value>(read: (value: unknown) => Result<Value, string>): Field<Value> =>
-  field<Value>((value, report) => {
+export function reads<Value>(read: (value: unknown) => Result<Value, string>): Field<Value> {
+  return field<Value>((value, report) => {
     const reading = read(value)
     if (reading.ok) return reading.value
     report([], reading.reason)
     return undefined as never
   })
+}
 
 /** Reads one value with a field. */
-export const readField = <Value>(
+export function readField<Value>(
   schema: Field<Value>,
   value: unknown,
   report: Report,
-): Value | undefined => {
+): Value | undefined {
   const reading = safeParse(schema, value)
   if (reading.success) return reading.output
   for (const issue of reading.issues) report(pathOf(issue), issue.message)
@@ -63,12 +65,12 @@ const pathOf = (issue: InferIssue<Field<unknown>>): Path =>
  * every key that has no field is a mistake, and so is a required one that is absent. Not
  * valibot's `strictObject`, which names the first unknown key only and takes inherited ones.
  */
-export const readTable = <const F extends Fields>(
+export function readTable<const F extends Fields>(
   fields: F,
   required: readonly (keyof F & string)[],
   value: unknown,
   report: Report,
-): Readable<F> => {
+): Readable<F> {
   if (!isObject(value)) {
     report([], 'must be a table')
     return {}
@@ -90,17 +92,19 @@ export const readTable = <const F extends Fields>(
 }
 
 /** A table inside a table. */
-export const table = <const F extends Fields>(
+export function table<const F extends Fields>(
   fields: F,
   required: readonly (keyof F & string)[] = [],
-): Field<Readable<F>> => field((value, report) => readTable(fields, required, value, report))
+): Field<Readable<F>> {
+  return field((value, report) => readTable(fields, required, value, report))
+}
 
 /** A list, read item by item. */
-export const list = <Item>(
+export function list<Item>(
   item: Field<Item>,
   { empty = false }: { readonly empty?: boolean } = {},
-): Field<readonly Item[]> =>
-  field((value, report) => {
+): Field<readonly Item[]> {
+  return field((value, report) => {
     const items: Item[] = []
     if (!Array.isArray(value)) {
       report([], 'must be a list')
@@ -113,3 +117,4 @@ export const list = <Item>(
     }
     return items
   })
+}

@@ -45,7 +45,7 @@ const isOfGate = (folded: string, sending: number, able: number): boolean =>
  * likely to know the gate and others do not. The origin has to let their requests in without it, and so
  * everybody's.
  */
-export const warnUnsent = (rules: readonly Rule[], at: At): void => {
+export function warnUnsent(rules: readonly Rule[], at: At): void {
   const able = rules.filter(isAble)
   const counts = new Map<string, number>()
   const secrets = new Map<string, string>()

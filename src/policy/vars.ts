@@ -20,17 +20,19 @@ type Name = (typeof NAMES)[number]
 const HEADERS = ['var', 'vars']
 
 /** Whether a variable is one of the policy's: for telling when a policy must be read again. */
-export const isPolicyVariable = (name: string): boolean =>
-  NAMES.some((base) => name === base || name.startsWith(`${base}_`))
+export function isPolicyVariable(name: string): boolean {
+  return NAMES.some((base) => name === base || name.startsWith(`${base}_`))
+}
 
 /**
  * Gathers the policy's variables from an environment that also holds secrets and bindings: ROUTES
  * and then every `ROUTES_*` by code-unit order, ISSUERS and SCOPES merged, `GATE_*` laid over
  * GATE key by key. Text is read as JSON. Does not look into what the variables say.
  */
-export const readVars = (
-  env: Readonly<Record<string, unknown>>,
-): { readonly vars: PolicyVars; readonly issues: readonly PolicyIssue[] } => {
+export function readVars(env: Readonly<Record<string, unknown>>): {
+  readonly vars: PolicyVars
+  readonly issues: readonly PolicyIssue[]
+} {
   const issues: PolicyIssue[] = []
   const report = (path: string, message: string) => issues.push({ path, message })
   for (const name of Object.keys(env)) {

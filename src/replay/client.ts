@@ -27,11 +27,11 @@ export interface ReplaysOptions {
  * {@link LIMITS.replayMs}, is asked once more, then the call rejects. A claim whose first answer was lost is
  * known by the second, and still the first.
  */
-export const createReplays = ({
+export function createReplays({
   objects: all,
   jurisdiction,
   timeout = LIMITS.replayMs,
-}: ReplaysOptions): ReplayStore => {
+}: ReplaysOptions): ReplayStore {
   const objects = () => (jurisdiction === undefined ? all : all?.jurisdiction?.(jurisdiction))
   type Shard = ReturnType<ReplayNamespace['getByName']>
   const ask = async (name: string, call: (shard: Shard) => PromiseLike<boolean>) => {
@@ -51,7 +51,9 @@ export const createReplays = ({
 }
 
 /** The same store for those who only explain: what would be claimed is looked at, and stays. */
-export const lookingOnly = ({ isClaimed }: Pick<ReplayStore, 'isClaimed'>): ReplayStore => ({
-  claim: async (name) => (await isClaimed(name)) === false,
-  isClaimed,
-})
+export function lookingOnly({ isClaimed }: Pick<ReplayStore, 'isClaimed'>): ReplayStore {
+  return {
+    claim: async (name) => (await isClaimed(name)) === false,
+    isClaimed,
+  }
+}

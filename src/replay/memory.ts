@@ -9,13 +9,13 @@ const FIRST_SWEEP = 1_000
  * Uses in the memory of one process: no other process knows of them, nor the same one after a restart. Holds
  * `capacity` of them, and throws when it is full rather than forget one that still counts.
  */
-export const createMemoryReplays = ({
+export function createMemoryReplays({
   clock,
   capacity = USUAL_CAPACITY,
 }: {
   readonly clock: Clock
   readonly capacity?: number
-}): ReplayStore => {
+}): ReplayStore {
   const claims = new Map<string, number>()
   let sweepAt = Math.min(FIRST_SWEEP, capacity)
   /** When the first of them may be forgotten: looking for it before is of no use. */

@@ -4,11 +4,11 @@ import { quoteAll, type Report } from '../policy/issues.ts'
 import type { RouteEntry } from '../policy/route.ts'
 
 /** A rule that takes each token once takes nothing else, and no stream of messages under one token. */
-export const checkSingleUse = (
+export function checkSingleUse(
   { single_use: isOnce, access = 'required' }: RouteEntry,
   has: (key: string) => boolean,
   report: Report,
-): void => {
+): void {
   if (!isOnce) return
   if (access !== 'required') {
     report(['single_use'], `is only for rules with access = "required": this one is ${access}`)
@@ -19,11 +19,11 @@ export const checkSingleUse = (
 }
 
 /** What remembers used tokens is there. */
-export const checkReplays = (
+export function checkReplays(
   rules: readonly { readonly entry: RouteEntry }[],
   env: PolicyEnv,
   report: Report,
-): void => {
+): void {
   if (!rules.some(({ entry }) => entry.single_use) || env.has('durable_object', 'REPLAYS')) return
   report(
     ['REPLAYS'],
@@ -32,11 +32,11 @@ export const checkReplays = (
 }
 
 /** A token is known by its `jti`, which not every issuer gives it. */
-export const warnSingleUse = (
+export function warnSingleUse(
   { single_use: isOnce }: RouteEntry,
   issuers: readonly Issuer[],
   report: Report,
-): void => {
+): void {
   const without = isOnce ? issuers.filter((one) => !one.requiredClaims.includes('jti')) : []
   if (without.length === 0) return
   report(

@@ -27,7 +27,7 @@ const ANSWER_MS = 10_000
  * of what the copy names it is remembered until a change touches the subject. Entries are handed on as
  * they were said: whether one has expired meanwhile is the caller's to judge.
  */
-export const createBoundedLookup = (ask: Ask, options: SnapshotOptions) => {
+export function createBoundedLookup(ask: Ask, options: SnapshotOptions) {
   const snapshots = createSnapshots(options)
   const { memory, clock, waitUntil } = options
   const terms = { clock, waitUntil, maxAgeMs: ANSWER_MS }

@@ -29,11 +29,11 @@ export interface IsolateOptions extends Omit<SnapshotOptions, 'source'> {
  * readings that begin after them. Bounded lookups are answered from the isolate's copy of the set, strict
  * ones never; without an isolate to keep a copy in, all are strict.
  */
-export const createRevocations = (
+export function createRevocations(
   namespace: ShardNamespace,
   placement: RevocationPlacement,
   isolate?: IsolateOptions,
-): Revocations & RevocationStore => {
+): Revocations & RevocationStore {
   const { leader, read, pull } = createReach(namespace, placement, isolate?.clock ?? system.clock)
   const readOf = (keys: readonly string[]) => {
     const text = JSON.stringify(keys)

@@ -30,8 +30,9 @@ export interface Head {
 }
 
 /** Whether a shard that has come this far, and does not lead, may answer. */
-export const isServing = ({ epoch, version, serving }: Head): boolean =>
-  epoch !== '' && serving !== null && version >= serving
+export function isServing({ epoch, version, serving }: Head): boolean {
+  return epoch !== '' && serving !== null && version >= serving
+}
 
 export type RevocationLog = ReturnType<typeof createRevocationLog>
 
@@ -39,7 +40,7 @@ export type RevocationLog = ReturnType<typeof createRevocationLog>
  * The order of changes to the set, for those who keep a copy. Every change has a version of its own;
  * every removal leaves a tombstone. Times are seconds. Writes belong into a transaction of the caller.
  */
-export const createRevocationLog = ({ sql }: DurableObjectStorage) => {
+export function createRevocationLog({ sql }: DurableObjectStorage) {
   const head = (): Head =>
     sql
       .exec<Record<keyof Head, SqlStorageValue>>('SELECT epoch, version, oldest, serving FROM log')

@@ -22,13 +22,13 @@ const HERE: ShardStatus = Object.freeze({ total: 1, acknowledged: 1, pending: Ob
  * A revocation set in the memory of one process: for libraries with one instance, and for tests.
  * Other instances do not see it, and it is gone when the process ends.
  */
-export const createMemoryRevocations = ({
+export function createMemoryRevocations({
   clock,
   capacity = LIMITS.revocations,
 }: {
   readonly clock: Clock
   readonly capacity?: number
-}): Revocations & RevocationStore => {
+}): Revocations & RevocationStore {
   const byId = new Map<string, Held>()
   const idsBySubject = new Map<string, Set<string>>()
   /** How many entries the administrators of each issuer have made. */

@@ -59,20 +59,22 @@ export const revocationField: Field<TermsEntry> = field((value, report) => {
 })
 
 /** The terms as written, with the defaults. */
-export const termsOf = ({ consistency, max_staleness }: TermsEntry = {}): RevocationTerms =>
-  Object.freeze({
+export function termsOf({ consistency, max_staleness }: TermsEntry = {}): RevocationTerms {
+  return Object.freeze({
     consistency: consistency ?? 'bounded',
     maxStaleness: max_staleness ?? DEFAULT_STALENESS,
   })
+}
 
 /** Where the set is kept, as written, with the defaults. */
-export const placementOf = ({
+export function placementOf({
   shards,
   locations,
   jurisdiction,
-}: PlacementEntry = {}): RevocationPlacement =>
-  Object.freeze({
+}: PlacementEntry = {}): RevocationPlacement {
+  return Object.freeze({
     shards: shards ?? DEFAULT_SHARDS,
     locations: Object.freeze(locations ?? []),
     ...(jurisdiction !== undefined && { jurisdiction }),
   })
+}

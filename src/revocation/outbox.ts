@@ -36,7 +36,7 @@ export interface OutboxOptions {
  * versions that a replica has not acknowledged. One that answers nothing any more is let go; one that
  * cannot be reached is not.
  */
-export const createOutbox = (options: OutboxOptions) => {
+export function createOutbox(options: OutboxOptions) {
   const { storage, log, handing, reach, report } = options
   const { sql } = storage
   const flights = new Map<string, Promise<void>>()

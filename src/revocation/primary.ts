@@ -36,7 +36,7 @@ export interface LeadingOptions {
  * What the shard that leads does: it writes, hands on, and enrols those who follow. An alarm sees to what
  * is pending, also where the object has not lived to do it.
  */
-export const createLeading = ({ ctx, parts, roster, reach }: LeadingOptions) => {
+export function createLeading({ ctx, parts, roster, reach }: LeadingOptions) {
   const { storage } = ctx
   const { log, handing, store, outbox } = parts
   let settling: Promise<void> | undefined

@@ -21,7 +21,7 @@ export interface TurnTerms {
  * next one with all who came: what a caller gets was asked for after it came, and however many come at
  * once, there are two readings. A reading must give plain data, and have a deadline of its own.
  */
-export const createTurns = <Value>({ clock, waitUntil, maxAgeMs }: TurnTerms) => {
+export function createTurns<Value>({ clock, waitUntil, maxAgeMs }: TurnTerms) {
   const turns = new Map<string, Turn<Value>>()
   let count = 0
 

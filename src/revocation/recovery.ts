@@ -32,7 +32,7 @@ const NONE = -1
  * replica still holds is taken over first, and those that may still answer are counted in, so that no
  * change is acknowledged without them. Rejects where one of them cannot be asked.
  */
-export const settle = async (options: SettlingOptions): Promise<void> => {
+export async function settle(options: SettlingOptions): Promise<void> {
   const { storage, log, names, reach, enrol } = options
   const held = await Promise.all(
     (await inTime(names)).map(async (name) => ({

@@ -1,5 +1,5 @@
 /** A list of names in an object's storage. It only grows. */
-export const createRoster = ({ kv }: DurableObjectStorage) => {
+export function createRoster({ kv }: DurableObjectStorage) {
   const names = (): readonly string[] => kv.get<string[]>('names') ?? []
   return {
     names,

@@ -53,7 +53,7 @@ const OUT: Taken = { out: true }
  * A shard that follows another: it copies all entries, enrols, and takes every change it is handed. Only
  * then it answers, so that a change which all enrolled shards have acknowledged is in every answer.
  */
-export const createFollower = (options: FollowerOptions) => {
+export function createFollower(options: FollowerOptions) {
   const { name, storage, log, handing, leader, clock, report } = options
   let enrolling: Promise<void> | undefined
   let failedAt = Number.NEGATIVE_INFINITY

@@ -38,7 +38,7 @@ const isRow = (change: Row | Tombstone): change is Row => 'subject' in change
 export type Handing = ReturnType<typeof createHanding>
 
 /** Entries and removals as one shard hands them to another. Times are seconds. */
-export const createHanding = (storage: DurableObjectStorage, log: RevocationLog) => {
+export function createHanding(storage: DurableObjectStorage, log: RevocationLog) {
   const { sql } = storage
   return {
     /** The page of entries behind `after`, expired ones too. */

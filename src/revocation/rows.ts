@@ -26,42 +26,46 @@ export type Row = {
 }
 
 /** The entry of a row. */
-export const toEntry = (row: Row): Revocation => ({
-  id: row.id,
-  kind: row.kind as Kind,
-  issuer: row.issuer,
-  value: row.value,
-  mode: row.mode as Mode,
-  ...(row.at !== null && { at: row.at }),
-  ...(row.expires !== null && { expires: row.expires }),
-  ...(row.reason !== null && { reason: row.reason }),
-  created: row.created,
-  createdBy: row.created_by,
-  ...(row.own === 1 && { own: true }),
-  ...(row.renewed !== null && { renewed: row.renewed }),
-  ...(row.renewed_by !== null && { renewedBy: row.renewed_by }),
-})
+export function toEntry(row: Row): Revocation {
+  return {
+    id: row.id,
+    kind: row.kind as Kind,
+    issuer: row.issuer,
+    value: row.value,
+    mode: row.mode as Mode,
+    ...(row.at !== null && { at: row.at }),
+    ...(row.expires !== null && { expires: row.expires }),
+    ...(row.reason !== null && { reason: row.reason }),
+    created: row.created,
+    createdBy: row.created_by,
+    ...(row.own === 1 && { own: true }),
+    ...(row.renewed !== null && { renewed: row.renewed }),
+    ...(row.renewed_by !== null && { renewedBy: row.renewed_by }),
+  }
+}
 
 /** The row of an entry that has no place in the order yet. */
-export const toRow = (entry: Revocation, version: number, hash: ArrayBuffer): Row => ({
-  seq: null,
-  id: entry.id,
-  subject: subjectKey(entry),
-  kind: entry.kind,
-  issuer: entry.issuer,
-  value: entry.value,
-  mode: entry.mode,
-  at: entry.at ?? null,
-  expires: entry.expires ?? null,
-  reason: entry.reason ?? null,
-  created: entry.created,
-  created_by: entry.createdBy,
-  own: entry.own ? 1 : 0,
-  renewed: entry.renewed ?? null,
-  renewed_by: entry.renewedBy ?? null,
-  version,
-  hash,
-})
+export function toRow(entry: Revocation, version: number, hash: ArrayBuffer): Row {
+  return {
+    seq: null,
+    id: entry.id,
+    subject: subjectKey(entry),
+    kind: entry.kind,
+    issuer: entry.issuer,
+    value: entry.value,
+    mode: entry.mode,
+    at: entry.at ?? null,
+    expires: entry.expires ?? null,
+    reason: entry.reason ?? null,
+    created: entry.created,
+    created_by: entry.createdBy,
+    own: entry.own ? 1 : 0,
+    renewed: entry.renewed ?? null,
+    renewed_by: entry.renewedBy ?? null,
+    version,
+    hash,
+  }
+}
 
 const COLUMNS = [
   'seq',
@@ -90,6 +94,6 @@ const PUT = `INSERT INTO entries (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((
     renewed_by = excluded.renewed_by, version = excluded.version`
 
 /** Writes a row; one with its id takes over what can change in an entry's life. */
-export const putRow = (sql: SqlStorage, row: Row): void => {
+export function putRow(sql: SqlStorage, row: Row): void {
   sql.exec(PUT, ...COLUMNS.map((column) => row[column]))
 }

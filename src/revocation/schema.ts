@@ -6,7 +6,7 @@ const ON_OWN_REMOVAL = `CREATE TRIGGER own_entries_go AFTER DELETE ON entries WH
 /**
  * Removes every entry at once. Where a trigger sees each of them go, a million take half a minute.
  */
-export const removeAll = (sql: SqlStorage): void => {
+export function removeAll(sql: SqlStorage): void {
   sql.exec('DROP TRIGGER entries_go; DROP TRIGGER own_entries_go')
   sql.exec('DELETE FROM entries; DELETE FROM shares; UPDATE log SET held = 0')
   sql.exec(ON_REMOVAL + ON_OWN_REMOVAL)
@@ -100,7 +100,7 @@ export const LIVE = '(expires IS NULL OR expires > ?)'
  * Brings an object's tables to this version. Throws where a newer version wrote them: what it
  * added is unknown here, so the set must not be answered from.
  */
-export const migrate = (storage: DurableObjectStorage): void => {
+export function migrate(storage: DurableObjectStorage): void {
   storage.transactionSync(() => {
     const { sql } = storage
     sql.exec('CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL)')

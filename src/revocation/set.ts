@@ -20,7 +20,7 @@ export interface RevocationSet {
  * than a few hundred, 17 at a million. A search reads two slots on average. Memory that a set has
  * grown to stays with it. It relies on its members being evenly spread, as digests are.
  */
-export const createRevocationSet = (): RevocationSet => {
+export function createRevocationSet(): RevocationSet {
   // Open addressing with linear probing. A slot is two halves of a hash; two zeros are an empty one.
   let slots = new Uint32Array(2 * FEWEST_SLOTS)
   let mask = FEWEST_SLOTS - 1
@@ -114,7 +114,7 @@ export const createRevocationSet = (): RevocationSet => {
 }
 
 /** Calls `use` with where each hash begins; throws before the first where there are not only whole ones. */
-export const eachHash = (hashes: Uint8Array, use: (at: number) => void): void => {
+export function eachHash(hashes: Uint8Array, use: (at: number) => void): void {
   if (hashes.length % HASH_BYTES !== 0) throw new Error('a list of hashes is cut off')
   for (let at = 0; at < hashes.length; at += HASH_BYTES) use(at)
 }

@@ -46,11 +46,11 @@ export type Reach = ReturnType<typeof createReach>
  * not answer for the set, to the one that leads; it rejects where no try gave an answer. A try that takes
  * longer than {@link LIMITS.revocationReadMs}, unless another time is said, has failed.
  */
-export const createReach = (
+export function createReach(
   namespace: ShardNamespace,
   { shards, locations, jurisdiction }: RevocationPlacement,
   clock: Clock,
-) => {
+) {
   const objects = jurisdiction ? namespace.jurisdiction?.(jurisdiction) : namespace
   /** Until when. */
   const resting = new Map<string, number>()

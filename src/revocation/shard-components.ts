@@ -17,7 +17,7 @@ export interface PartsOptions {
 export type Parts = ReturnType<typeof openParts>
 
 /** The parts of a shard over its storage, whose tables are brought up to date first. */
-export const openParts = (storage: DurableObjectStorage, { name, sibling }: PartsOptions) => {
+export function openParts(storage: DurableObjectStorage, { name, sibling }: PartsOptions) {
   migrate(storage)
   const { clock, log: report } = system
   const log = createRevocationLog(storage)

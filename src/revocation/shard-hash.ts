@@ -5,7 +5,7 @@ export const LEADER = '0'
  * Which of `count` things a text belongs to, the same everywhere: evenly spread, and nothing that must be
  * kept from whoever chooses the text.
  */
-export const choiceOf = (text: string, count: number): number => {
+export function choiceOf(text: string, count: number): number {
   // FNV-1a, and the finish of MurmurHash3 because its low bits are poor.
   let hash = 0x811c9dc5
   for (let at = 0; at < text.length; at++) {

@@ -29,7 +29,7 @@ const NOTHING = new Uint8Array()
  * The set in hashes, for isolates that keep a copy. Whether a hash has left is judged when it is asked,
  * over all entries that share it, so that lifting one never hides another. Times are seconds.
  */
-export const createPulls = (storage: DurableObjectStorage, log: RevocationLog) => {
+export function createPulls(storage: DurableObjectStorage, log: RevocationLog) {
   const { sql } = storage
   /** Pages of one state: after a deploy all isolates want the same ones at once. */
   const pages = new Map<number, PulledPage>()

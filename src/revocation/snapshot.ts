@@ -77,13 +77,15 @@ export interface SnapshotMemory {
 }
 
 /** A memory that knows nothing yet. */
-export const createSnapshotMemory = (): SnapshotMemory => ({
-  held: undefined,
-  growing: undefined,
-  failedAt: Number.NEGATIVE_INFINITY,
-  pause: 0,
-  flights: new Map(),
-})
+export function createSnapshotMemory(): SnapshotMemory {
+  return {
+    held: undefined,
+    growing: undefined,
+    failedAt: Number.NEGATIVE_INFINITY,
+    pause: 0,
+    flights: new Map(),
+  }
+}
 
 /** What copies are made and kept with. */
 export interface SnapshotOptions {
@@ -106,7 +108,7 @@ const RETRY_MS = { first: 250, changes: 1_000, all: 10_000 }
  * the whole set, {@link LIMITS.revocationPageMs}; a full pull goes on where another request left it.
  * Failures are waited out with back-off and jitter: after a deploy all isolates begin at once.
  */
-export const createSnapshots = (options: SnapshotOptions) => {
+export function createSnapshots(options: SnapshotOptions) {
   const { memory, clock, waitUntil, log } = options
   const isWhole = () => memory.growing !== undefined || memory.held === undefined
   const termsOf = () => ({

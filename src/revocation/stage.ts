@@ -55,11 +55,11 @@ export const revocation = stage({
 })
 
 /** Whether a token stands, by a revocation set that is as fresh as the terms ask. */
-export const checkRevocation = (
+export function checkRevocation(
   needs: Omit<Needs, 'route'>,
   { clock, revocations }: Ports,
   terms: RevocationTerms,
-): Checked | Promise<Checked> => {
+): Checked | Promise<Checked> {
   const judge = (entries: readonly Revocation[]) => judged(entries, needs, clock)
   let entries: ReturnType<Revocations['lookup']>
   try {
@@ -88,11 +88,11 @@ type RevocationDenial = Denial<Exclude<CodeOf<typeof deny>, 'revocations_unavail
  * Why a token does not stand at `now`, in milliseconds, where `entries` are those about its subjects;
  * `undefined` where it does.
  */
-export const revocationDenial = (
+export function revocationDenial(
   { policy, access }: Pick<Needs, 'policy' | 'access'>,
   entries: readonly Revocation[],
   now: number,
-): RevocationDenial | undefined => {
+): RevocationDenial | undefined {
   const { clockTolerance: tolerance, lift } = policy.gate
   const seconds = Math.floor(now / 1000)
   const token = { issuedAt: access.issuedAt, now: seconds, tolerance }

@@ -20,7 +20,7 @@ type Hashed = { readonly entry: Revocation; readonly hash: ArrayBuffer }
 const FULL = { set: new Error('the set is full'), share: new Error('the share is full') }
 
 /** The entries of a shard in its SQLite. Expired ones are as good as absent. */
-export const createStore = (storage: DurableObjectStorage, log: RevocationLog) => {
+export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
   const { sql } = storage
 
   const rowsOf = (statement: string, ...bound: unknown[]): readonly Row[] =>
@@ -168,4 +168,6 @@ export const createStore = (storage: DurableObjectStorage, log: RevocationLog) =
 }
 
 /** Seconds since the epoch, by the object's clock. */
-export const now = (): number => Math.floor(Date.now() / 1000)
+export function now(): number {
+  return Math.floor(Date.now() / 1000)
+}

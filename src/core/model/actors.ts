@@ -7,7 +7,7 @@ import type { AccessToken, Actor } from './token.ts'
  * depth, is malformed. An actor without `iss` is of the token's issuer, where that issuer's entry
  * does not require one.
  */
-export const actorsOf = ({ claims, issuer, entry }: AccessToken): readonly Actor[] | undefined => {
+export function actorsOf({ claims, issuer, entry }: AccessToken): readonly Actor[] | undefined {
   const actors: Actor[] = []
   let holder = claims
   while (Object.hasOwn(holder, 'act')) {
@@ -25,7 +25,7 @@ export const actorsOf = ({ claims, issuer, entry }: AccessToken): readonly Actor
  * Whom a token names as the one that may act for its subject (RFC 8693 §4.4): `undefined` without
  * `may_act`, `null` where that is malformed.
  */
-export const mayActOf = ({ claims, issuer }: AccessToken): Actor | undefined | null => {
+export function mayActOf({ claims, issuer }: AccessToken): Actor | undefined | null {
   if (!Object.hasOwn(claims, 'may_act')) return undefined
   const named = own(claims, 'may_act')
   return (isObject(named) && readActor(named, issuer)) || null

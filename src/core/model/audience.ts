@@ -11,15 +11,18 @@ interface Resource {
  * What a token must say to be for this route: one of the route's audiences, else of its issuer's,
  * else the route's resource. A client's id is never compared with a resource.
  */
-export const acceptedAudiences = (issuer: Issuer, route: Resource): readonly string[] =>
-  route.audiences ?? issuer.audiences ?? (issuer.audienceClaim === 'aud' ? [route.resource] : [])
+export function acceptedAudiences(issuer: Issuer, route: Resource): readonly string[] {
+  return (
+    route.audiences ?? issuer.audiences ?? (issuer.audienceClaim === 'aud' ? [route.resource] : [])
+  )
+}
 
 /**
  * Whether a token is for this route (RFC 7519 §4.1.3): its audience claim names one of
  * {@link acceptedAudiences}. Where that claim is `client_id`, a token that also has an `aud` was
  * bound to a resource (RFC 8707), and must be for the route's.
  */
-export const isForRoute = (claims: JsonObject, issuer: Issuer, route: Resource): boolean => {
+export function isForRoute(claims: JsonObject, issuer: Issuer, route: Resource): boolean {
   const accepted = acceptedAudiences(issuer, route)
   if (issuer.audienceClaim === 'aud') return names(own(claims, 'aud'), accepted)
   const client = own(claims, issuer.audienceClaim)
@@ -37,8 +40,9 @@ const names = (aud: unknown, accepted: readonly string[]): boolean => {
 }
 
 /** Whether two identifiers are one resource's; nothing but one slash at the end is passed over. */
-export const isSameResource = (one: string, other: string): boolean =>
-  one === other || bare(one) === bare(other)
+export function isSameResource(one: string, other: string): boolean {
+  return one === other || bare(one) === bare(other)
+}
 
 /** A resource without a path may be written with or without its one trailing slash (RFC 3986 §6.2.3). */
 const bare = (resource: string): string =>

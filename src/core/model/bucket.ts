@@ -37,11 +37,11 @@ export interface Taken {
  * policy are at work side by side for a while. A clock that goes back refills nothing until it is
  * where it was; by more than a day, it was wrong before, and what is owed then is owed from `time` on.
  */
-export const takeOne = (
+export function takeOne(
   before: Spent,
   { bucket, daily }: Quotas,
   { time, spend = true }: { readonly time: number; readonly spend?: boolean },
-): Taken => {
+): Taken {
   const last = before.at - time > DAY ? { ...before, at: time } : before
   const now = Math.max(time, last.at)
   const { limit, period } = bucket ?? last
@@ -75,8 +75,9 @@ export const takeOne = (
 }
 
 /** When a full bucket and a new day make it as if nothing had been spent; milliseconds since the epoch. */
-export const forgottenAt = ({ at, owed, limit, used }: Spent): number =>
-  Math.max(at + (owed > 0 ? Math.ceil(owed / limit) : 0), used > 0 ? nextDay(at) : 0)
+export function forgottenAt({ at, owed, limit, used }: Spent): number {
+  return Math.max(at + (owed > 0 ? Math.ceil(owed / limit) : 0), used > 0 ? nextDay(at) : 0)
+}
 
 const owedAt = (
   before: Spent,

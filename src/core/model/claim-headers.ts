@@ -16,10 +16,10 @@ export interface ClaimHeader {
  * header: an object, a whole number that is too large
  * to be exact, text that can name nothing, or more than {@link LIMITS.claimHeaderLength} characters.
  */
-export const claimHeaderValue = (
+export function claimHeaderValue(
   claims: JsonObject,
   { path }: ClaimHeader,
-): string | undefined | null => {
+): string | undefined | null {
   const claim = readClaim(claims, path)
   if (claim === undefined) return undefined
   const items = Array.isArray(claim) ? claim : [claim]

@@ -7,7 +7,7 @@ export type ClaimPath = readonly string[]
  * Reads a configured claim path: a leading `/` is a JSON Pointer (RFC 6901), a name with `://` is
  * one top-level member (a namespaced claim), anything else is split at dots.
  */
-export const claimPath = (text: string): ClaimPath => {
+export function claimPath(text: string): ClaimPath {
   if (text.startsWith('/')) {
     const parts = text.slice(1).split('/')
     return parts.map((part) => part.replace(/~1/g, '/').replace(/~0/g, '~'))
@@ -16,7 +16,7 @@ export const claimPath = (text: string): ClaimPath => {
 }
 
 /** The value at a path, `undefined` where a step is missing. Arrays are not walked into. */
-export const readClaim = (claims: JsonObject, path: ClaimPath): unknown => {
+export function readClaim(claims: JsonObject, path: ClaimPath): unknown {
   let value: unknown = claims
   for (const name of path) {
     if (!isObject(value)) return undefined
@@ -26,7 +26,7 @@ export const readClaim = (claims: JsonObject, path: ClaimPath): unknown => {
 }
 
 /** The value at the first of these paths that has one. */
-export const firstPresent = (claims: JsonObject, paths: readonly ClaimPath[]): unknown => {
+export function firstPresent(claims: JsonObject, paths: readonly ClaimPath[]): unknown {
   for (const path of paths) {
     const value = readClaim(claims, path)
     if (value !== undefined) return value
@@ -35,7 +35,7 @@ export const firstPresent = (claims: JsonObject, paths: readonly ClaimPath[]): u
 }
 
 /** A claim path as it is written: {@link claimPath} reads it back. */
-export const claimPathText = (path: ClaimPath): string => {
+export function claimPathText(path: ClaimPath): string {
   const dotted = path.join('.')
   const read = claimPath(dotted)
   if (read.length === path.length && read.every((name, i) => name === path[i])) return dotted

@@ -25,7 +25,7 @@ export interface DetailRule extends Lists {
  * {@link LIMITS.authorizationDetails} objects with a `type`, or a common member is not what it must
  * be. Knows no types; what a type has of its own is not read.
  */
-export const readDetails = (claim: unknown): readonly AuthorizationDetail[] | undefined => {
+export function readDetails(claim: unknown): readonly AuthorizationDetail[] | undefined {
   if (!Array.isArray(claim) || claim.length > LIMITS.authorizationDetails) return undefined
   const details = claim.map((one) => (isObject(one) ? readDetail(one) : undefined))
   return details.every((one) => one !== undefined) ? details : undefined
@@ -53,15 +53,18 @@ const isTexts = (list: unknown): list is readonly string[] =>
  * What the rule does not list is not asked for, but where the detail may be used: one that names
  * locations must name the rule's, or else the resource.
  */
-export const authorizes = (
+export function authorizes(
   detail: AuthorizationDetail,
   rule: DetailRule,
   /** The rule's, made from the request's path. */
   identifier: string | undefined,
   resource: string,
-): boolean =>
-  detail.type === rule.type &&
-  (identifier === undefined || detail.identifier === identifier) &&
-  LISTS.every((name) => rule[name]?.every((one) => detail[name]?.includes(one)) ?? true) &&
-  (rule.locations !== undefined ||
-    (detail.locations?.some((one) => isSameResource(one, resource)) ?? true))
+): boolean {
+  return (
+    detail.type === rule.type &&
+    (identifier === undefined || detail.identifier === identifier) &&
+    LISTS.every((name) => rule[name]?.every((one) => detail[name]?.includes(one)) ?? true) &&
+    (rule.locations !== undefined ||
+      (detail.locations?.some((one) => isSameResource(one, resource)) ?? true))
+  )
+}

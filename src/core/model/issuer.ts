@@ -22,8 +22,9 @@ export const ALGORITHMS = [
 export type Algorithm = (typeof ALGORITHMS)[number]
 
 /** The algorithm a name stands for: `EdDSA` is read as its fully-specified form (RFC 9864 §2.2). */
-export const algorithmOf = (name: unknown): Algorithm | undefined =>
-  name === 'EdDSA' ? 'Ed25519' : ALGORITHMS.find((algorithm) => algorithm === name)
+export function algorithmOf(name: unknown): Algorithm | undefined {
+  return name === 'EdDSA' ? 'Ed25519' : ALGORITHMS.find((algorithm) => algorithm === name)
+}
 
 /** Where an issuer's keys are. */
 export type KeyLocation =

@@ -8,8 +8,9 @@ import { type Algorithm, algorithmOf } from './issuer.ts'
 const SECRETS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 
 /** The first member of a JWK that nobody but its owner may have, if there is one. */
-export const secretMember = (jwk: JsonObject): string | undefined =>
-  SECRETS.find((name) => Object.hasOwn(jwk, name))
+export function secretMember(jwk: JsonObject): string | undefined {
+  return SECRETS.find((name) => Object.hasOwn(jwk, name))
+}
 
 /** The bytes of a public member as they are imported; `undefined` where it cannot be one. */
 type Member = (bytes: Uint8Array) => Uint8Array | undefined
@@ -92,10 +93,10 @@ export interface PublicKey {
  * type, use or size, a private or symmetric member, a `kid` that is no string or too long. Does not
  * check whether a point is on its curve: the import does.
  */
-export const publicKeyOf = (
+export function publicKeyOf(
   entry: JsonObject,
   algorithms: readonly Algorithm[],
-): PublicKey | undefined => {
+): PublicKey | undefined {
   const kid = own(entry, 'kid')
   if (kid !== undefined && !(typeof kid === 'string' && kid.length <= LIMITS.kidLength)) return
   if (secretMember(entry) !== undefined || !isForVerifying(entry)) return

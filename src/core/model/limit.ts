@@ -72,5 +72,6 @@ export interface LimitKey {
  * A name for what is counted together: SHA-256 over all the parts, told apart by their quotes. Two
  * issuers, rules or ids never have one name, and none can be read from it.
  */
-export const limitName = ({ issuer, per, value, route, host }: LimitKey): Promise<string> =>
-  sha256Name(JSON.stringify([issuer, per, value, route, host ?? null]))
+export function limitName({ issuer, per, value, route, host }: LimitKey): Promise<string> {
+  return sha256Name(JSON.stringify([issuer, per, value, route, host ?? null]))
+}

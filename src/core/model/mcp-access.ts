@@ -15,14 +15,15 @@ export interface McpCaller {
 }
 
 /** Whether agents of any of these types may use it at all. */
-export const isOpenTo = ({ agentTypes }: McpUse, types: readonly string[]): boolean =>
-  !agentTypes || types.some((type) => agentTypes.has(type))
+export function isOpenTo({ agentTypes }: McpUse, types: readonly string[]): boolean {
+  return !agentTypes || types.some((type) => agentTypes.has(type))
+}
 
 /**
  * Whether a caller could use this with some arguments: never no where one call of it would be let
  * pass. Its `when` is not judged, and of a scope with arguments in it only what is before the first.
  */
-export const mayUse = (use: McpUse, caller: McpCaller): boolean => {
+export function mayUse(use: McpUse, caller: McpCaller): boolean {
   if (!isOpenTo(use, caller.types)) return false
   const { mode, scopes } = use.scopes
   const isCovered = (template: ScopeTemplate) => couldCover(template, caller)

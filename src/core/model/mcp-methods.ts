@@ -29,16 +29,23 @@ export const REFERRING_METHODS: ReadonlySet<string> = new Set([
 const METHOD = /^[A-Za-z0-9_$./-]{1,128}$/
 
 /** Whether a text is one that a method may have for its name. */
-export const isMethodName = (text: string): boolean => METHOD.test(text)
+export function isMethodName(text: string): boolean {
+  return METHOD.test(text)
+}
 
 const NOTIFICATION = /^notifications(?:\/[A-Za-z_]+)+$/
 
 /** Whether a method is one of a notification: of a message without an id it needs no rule. */
-export const isNotification = (method: string): boolean => NOTIFICATION.test(method)
+export function isNotification(method: string): boolean {
+  return NOTIFICATION.test(method)
+}
 
 /** Whether a method is judged without being named in `methods`, which it then may not be. */
-export const isBuiltIn = (method: string): boolean =>
-  BASE_METHODS.has(method) ||
-  USING_METHODS.has(method) ||
-  REFERRING_METHODS.has(method) ||
-  isNotification(method)
+export function isBuiltIn(method: string): boolean {
+  return (
+    BASE_METHODS.has(method) ||
+    USING_METHODS.has(method) ||
+    REFERRING_METHODS.has(method) ||
+    isNotification(method)
+  )
+}

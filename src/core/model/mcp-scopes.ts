@@ -6,7 +6,9 @@ import { isScopeValue } from './scope.ts'
 const ARGUMENT = 'arguments.'
 
 /** Whether a hole of a template takes a member of a call's arguments, and no path parameter. */
-export const isArgument = (hole: string): boolean => hole.startsWith(ARGUMENT)
+export function isArgument(hole: string): boolean {
+  return hole.startsWith(ARGUMENT)
+}
 
 const CHARACTERS = /^[A-Za-z0-9._~/-]{1,256}$/
 
@@ -14,7 +16,7 @@ const CHARACTERS = /^[A-Za-z0-9._~/-]{1,256}$/
  * What an argument is in a scope: letters, digits, `.`, `_`, `~`, `-` and `/`, no segment empty but
  * before the first `/`, none `.` or `..`; or a whole number that is exact. `undefined` otherwise.
  */
-export const argumentText = (value: unknown): string | undefined => {
+export function argumentText(value: unknown): string | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? String(value) : undefined
   if (typeof value !== 'string' || !CHARACTERS.test(value)) return undefined
   const [first = '', ...rest] = value.split('/')
@@ -28,11 +30,11 @@ const isSegment = (text: string): boolean => text !== '' && text !== '.' && text
  * The scope that a template of a use stands for; `undefined` where a parameter of the path or an
  * argument of the call is not there, or may not stand in a scope. Own members only.
  */
-export const resolveUse = (
+export function resolveUse(
   { parts }: ScopeTemplate,
   params: ReadonlyMap<string, string>,
   given: JsonObject,
-): string | undefined => {
+): string | undefined {
   let scope = ''
   for (const [i, part] of parts.entries()) {
     const text = i % 2 === 0 ? part : textOf(part, params, given)

@@ -61,8 +61,9 @@ export interface McpNamed {
 }
 
 /** What a thing is called in logs: of a URI without its query, which may hold a secret. */
-export const writtenName = ({ kind, name }: Pick<McpNamed, 'kind' | 'name'>): string =>
-  kind === 'resources' ? name.replace(/[?#].*$/s, '') : name
+export function writtenName({ kind, name }: Pick<McpNamed, 'kind' | 'name'>): string {
+  return kind === 'resources' ? name.replace(/[?#].*$/s, '') : name
+}
 
 /** One message of JSON-RPC 2.0 that a client sent. */
 export interface McpMessage {
@@ -98,7 +99,9 @@ export const SESSION_TYP = 'mcp-session+jwt'
 const SESSION_ID = /^[\x21-\x7e]{1,512}$/
 
 /** Whether a text can be the id of a server's session: visible ASCII (MCP, Streamable HTTP), of bounded length. */
-export const isSessionId = (text: string): boolean => SESSION_ID.test(text)
+export function isSessionId(text: string): boolean {
+  return SESSION_ID.test(text)
+}
 
 /** Who a session of a server belongs to; nobody else gets it open. */
 export interface SessionHolder {
@@ -113,16 +116,18 @@ export interface SessionHolder {
 }
 
 /** The holder of what a request's server hands out. */
-export const sessionHolder = (
+export function sessionHolder(
   { issuer, id, subject }: Pick<AgentIdentity, 'issuer' | 'id' | 'subject'>,
   { name, resource }: { readonly name: string; readonly resource: string },
-): SessionHolder => ({
-  issuer,
-  agent: id,
-  ...(subject !== undefined && { subject }),
-  route: name,
-  resource,
-})
+): SessionHolder {
+  return {
+    issuer,
+    agent: id,
+    ...(subject !== undefined && { subject }),
+    route: name,
+    resource,
+  }
+}
 
 /**
  * Hands out the session ids of servers so that only whom they were given to can use them: signed by the

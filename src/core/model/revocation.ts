@@ -90,11 +90,11 @@ export interface ShardStatus {
 }
 
 /** The id of an entry: 128 bits of SHA-256, base64url. */
-export const revocationId = async (
+export async function revocationId(
   { kind, issuer, value }: RevocationSubject,
   mode: Mode,
   own = false,
-): Promise<string> => {
+): Promise<string> {
   const text = JSON.stringify([kind, issuer, value, mode, ...(own ? ['own'] : [])])
   return (await sha256Name(text)).slice(0, 22)
 }
@@ -106,22 +106,24 @@ export type Fullness = 'set' | 'share'
  * Whether a set has too many entries once some are added. `own`: how many entries the administrators of
  * one issuer have made, where they are who adds. They may fill a tenth of the set, and none of its last tenth.
  */
-export const fullness = (
+export function fullness(
   { held, own }: { readonly held: number; readonly own?: number | undefined },
   capacity: number,
-): Fullness | undefined => {
+): Fullness | undefined {
   const tenth = Math.floor(capacity / 10)
   if (own !== undefined && own > tenth) return 'share'
   return held > (own === undefined ? capacity : capacity - tenth) ? 'set' : undefined
 }
 
 /** The issuer whose administrator makes these entries; `undefined`: one of every issuer. */
-export const ownerOf = (entries: readonly Revocation[]): string | undefined =>
-  entries.find(({ own }) => own)?.issuer
+export function ownerOf(entries: readonly Revocation[]): string | undefined {
+  return entries.find(({ own }) => own)?.issuer
+}
 
 /** The one spelling of a subject, used as its key. */
-export const subjectKey = ({ kind, issuer, value }: RevocationSubject): string =>
-  JSON.stringify([kind, issuer, value])
+export function subjectKey({ kind, issuer, value }: RevocationSubject): string {
+  return JSON.stringify([kind, issuer, value])
+}
 
 /** Bytes of a subject's hash. */
 export const SUBJECT_HASH_BYTES = 8
@@ -130,31 +132,33 @@ export const SUBJECT_HASH_BYTES = 8
  * What stands for a subject in a copy of the set: the first 8 bytes of SHA-256 of its `subjectKey`.
  * Two subjects may share one, so a hit is a reason to ask, never an answer.
  */
-export const subjectHash = async (key: string): Promise<Uint8Array<ArrayBuffer>> =>
-  new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(key))).slice(
+export async function subjectHash(key: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(key))).slice(
     0,
     SUBJECT_HASH_BYTES,
   )
+}
 
 /** Whether an entry revokes a token issued at `issuedAt`; `tolerance` covers issuers' clocks. */
-export const isRevoked = (
+export function isRevoked(
   entry: Pick<Revocation, 'mode' | 'at' | 'expires'>,
   token: { readonly issuedAt: number; readonly now: number; readonly tolerance: number },
-): boolean => {
+): boolean {
   if (hasExpired(entry, token.now)) return false
   return entry.mode === 'block' || token.issuedAt <= (entry.at ?? 0) + token.tolerance
 }
 
 /** Whether an entry has left by itself at `now`, in seconds. */
-export const hasExpired = (entry: Pick<Revocation, 'expires'>, now: number): boolean =>
-  entry.expires !== undefined && entry.expires <= now
+export function hasExpired(entry: Pick<Revocation, 'expires'>, now: number): boolean {
+  return entry.expires !== undefined && entry.expires <= now
+}
 
 /**
  * What an entry becomes when it is made again: as long and as late as the one or the other asks, so that
  * nobody takes from what somebody else has revoked; that is what lifting is for. The old origin stays, and
  * who made it again is told beside it.
  */
-export const renewed = (old: Revocation, next: Revocation): Revocation => {
+export function renewed(old: Revocation, next: Revocation): Revocation {
   const { expires: _, at: __, ...rest } = next
   const isForever = old.expires === undefined || next.expires === undefined
   const at = Math.max(old.at ?? 0, next.at ?? 0)
@@ -175,10 +179,10 @@ export const renewed = (old: Revocation, next: Revocation): Revocation => {
  * Everything a revocation could name to cover this token, each within its issuer. Agents and
  * actors are named as their issuer names them, without prefix.
  */
-export const revocableSubjects = (
+export function revocableSubjects(
   access: AccessToken,
   agent: AgentIdentity,
-): readonly RevocationSubject[] => {
+): readonly RevocationSubject[] {
   const of = (kind: Kind, value: string | undefined, issuer = access.issuer) =>
     value === undefined ? [] : [{ kind, issuer, value }]
   return [

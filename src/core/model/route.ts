@@ -127,14 +127,17 @@ export interface Route {
 }
 
 /** Whether a rule takes tokens of an issuer, by its `iss`. */
-export const takesIssuer = ({ issuers }: Pick<Route, 'issuers'>, issuer: string): boolean =>
-  !issuers || issuers.has(issuer)
+export function takesIssuer({ issuers }: Pick<Route, 'issuers'>, issuer: string): boolean {
+  return !issuers || issuers.has(issuer)
+}
 
 /** Seconds between `iat` and `exp` of a token that a rule takes, at most. */
-export const longestLife = (
+export function longestLife(
   issuer: Pick<Issuer, 'maxLifetime'>,
   { maxLifetime = Number.POSITIVE_INFINITY }: Pick<Route, 'maxLifetime'>,
-): number => Math.min(issuer.maxLifetime, maxLifetime)
+): number {
+  return Math.min(issuer.maxLifetime, maxLifetime)
+}
 
 /** A rule and what its path matched. */
 export interface RouteMatch {
@@ -173,10 +176,7 @@ export const templateParams = perObject(
 const NONE: RouteMatch['params'] = new Map()
 
 /** Those of a path's parameters that {@link templateParams} names. */
-export const decidingParams = (
-  route: Route,
-  params: RouteMatch['params'],
-): RouteMatch['params'] => {
+export function decidingParams(route: Route, params: RouteMatch['params']): RouteMatch['params'] {
   const names = templateParams(route)
   return names.length === 0
     ? NONE

@@ -5,8 +5,10 @@ import type { Issuer } from './issuer.ts'
 /** One scope token (RFC 6749 §3.3). */
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 
-export const isScopeToken = (value: unknown): value is string =>
-  typeof value === 'string' && SCOPE_TOKEN.test(value)
+/** Whether a value is one scope token (RFC 6749 §3.3). */
+export function isScopeToken(value: unknown): value is string {
+  return typeof value === 'string' && SCOPE_TOKEN.test(value)
+}
 
 /** Scopes that open the gate's own endpoints. */
 export const ADMIN_SCOPE_PREFIX = 'edgewarden:'
@@ -17,7 +19,7 @@ export const ADMIN_SCOPE_PREFIX = 'edgewarden:'
  * claim is neither. Scopes of the gate's own endpoints are left out unless the issuer's `admin`
  * allows them.
  */
-export const readScopes = (claims: JsonObject, issuer: Issuer): readonly string[] | undefined => {
+export function readScopes(claims: JsonObject, issuer: Issuer): readonly string[] | undefined {
   const scopes = new Set<string>()
   const isThere = issuer.scope.some((path) => readClaim(claims, path) !== undefined)
   for (const path of isThere ? issuer.scope : issuer.scopeElse) {
@@ -44,10 +46,10 @@ const counts = (token: string, { admin }: Pick<Issuer, 'admin'>): boolean =>
  * The scopes of the token that a token was made from, read as {@link readScopes} reads its own:
  * `undefined` where the token does not say, `null` where the claim is malformed.
  */
-export const readParentScopes = (
+export function readParentScopes(
   claims: JsonObject,
   issuer: Pick<Issuer, 'parentScope' | 'admin'>,
-): ReadonlySet<string> | undefined | null => {
+): ReadonlySet<string> | undefined | null {
   const value = issuer.parentScope && readClaim(claims, issuer.parentScope)
   if (value === undefined) return undefined
   const tokens = tokensOf(value)
@@ -57,13 +59,15 @@ export const readParentScopes = (
 const SCOPE_VALUE = /^[A-Za-z0-9._~-]{1,128}$/
 
 /** Whether a path parameter may stand in a scope. */
-export const isScopeValue = (value: string): boolean => SCOPE_VALUE.test(value)
+export function isScopeValue(value: string): boolean {
+  return SCOPE_VALUE.test(value)
+}
 
 /** The scope a template stands for; `undefined` where a parameter's value may not stand in one. */
-export const resolveScope = (
+export function resolveScope(
   template: ScopeTemplate,
   params: ReadonlyMap<string, string>,
-): string | undefined => {
+): string | undefined {
   let scope = ''
   for (const [i, part] of template.parts.entries()) {
     if (i % 2 === 0) {
@@ -91,5 +95,6 @@ export interface ScopeRule {
 }
 
 /** The parameters that a template names. */
-export const holesOf = ({ parts }: ScopeTemplate): readonly string[] =>
-  parts.filter((_, i) => i % 2 === 1)
+export function holesOf({ parts }: ScopeTemplate): readonly string[] {
+  return parts.filter((_, i) => i % 2 === 1)
+}

@@ -8,7 +8,7 @@ const TENANT = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i
  * tenants publish keys together and say in a member `issuer` whose one is, or leave a place for the
  * tenant's name; a key of one tenant must not speak for another.
  */
-export const isOfAnotherTenant = (key: JsonObject, issuer: string): boolean => {
+export function isOfAnotherTenant(key: JsonObject, issuer: string): boolean {
   const marked = own(key, 'issuer')
   const theirs = typeof marked === 'string' ? TENANT.exec(marked)?.[0] : undefined
   const ours = TENANT.exec(issuer)?.[0]

@@ -29,17 +29,21 @@ export interface Opened {
 }
 
 /** The compact JWS to verify: the token itself, or what was inside it. */
-export const signedOf = ({ token, opened }: Credential): string => opened?.signed ?? token
+export function signedOf({ token, opened }: Credential): string {
+  return opened?.signed ?? token
+}
 
 const sealed = new WeakMap<Credential, JsonObject>()
 
 /** Lays aside what a credential's payload says: parsed once, read by nobody before it is verified. */
-export const seal = (credential: Credential, claims: JsonObject): void => {
+export function seal(credential: Credential, claims: JsonObject): void {
   sealed.set(credential, claims)
 }
 
 /** What was laid aside with {@link seal}; only for the stage that has verified the signature. */
-export const unseal = (credential: Credential): JsonObject | undefined => sealed.get(credential)
+export function unseal(credential: Credential): JsonObject | undefined {
+  return sealed.get(credential)
+}
 
 /** A key of an issuer that fits one algorithm, ready to verify with. */
 export interface VerificationKey {
@@ -100,8 +104,9 @@ export interface AgentIdentity {
 }
 
 /** What a rule for some types of agent is held against. */
-export const typesOf = ({ type, types }: AgentIdentity): readonly string[] =>
-  types ?? (type === undefined ? [] : [type])
+export function typesOf({ type, types }: AgentIdentity): readonly string[] {
+  return types ?? (type === undefined ? [] : [type])
+}
 
 /** The scopes of its token that a request uses. */
 export type Grant = readonly string[]

@@ -2,10 +2,10 @@ import { perObject } from '../memo.ts'
 import type { Route, Target } from './route.ts'
 
 /** The path a request is sent on with: the origin's own in front, `strip_prefix` taken away. */
-export const pathAtOrigin = (
+export function pathAtOrigin(
   { url, stripPrefix }: Pick<Target, 'url' | 'stripPrefix'>,
   path: string,
-): string => {
+): string {
   const rest = path.slice(stripPrefix.length)
   return partsOf(url).base + (rest.startsWith('/') ? rest : `/${rest}`)
 }
@@ -26,15 +26,16 @@ const ANYWHERE = new RegExp(AT_ROOT.source.slice(1), 'i')
  * Whether no path that a rule with parameters or a rest matches is forwarded, for all of them are
  * {@link isReserved}.
  */
-export const isWhollyReserved = (route: Route): boolean =>
-  /[{*]/.test(route.path) && isReserved({ ...route, path: '' }, route.path)
+export function isWhollyReserved(route: Route): boolean {
+  return /[{*]/.test(route.path) && isReserved({ ...route, path: '' }, route.path)
+}
 
 /**
  * Whether a path, or what becomes of it at the origin, is that of a document which an origin must not
  * answer clients with; of an MCP server also below a path of its own. A rule that spells the path out
  * has it all the same. An escaped slash counts as one.
  */
-export const isReserved = ({ path: own, target, mcp }: Route, path: string): boolean => {
+export function isReserved({ path: own, target, mcp }: Route, path: string): boolean {
   if (own === path) return false
   const reserved = mcp ? ANYWHERE : AT_ROOT
   return [path, pathAtOrigin(target, path)].some((one) => reserved.test(one.replaceAll('%2F', '/')))

@@ -59,7 +59,7 @@ export const SETS: ReadonlyMap<string, readonly Range[]> = new Map([
 ])
 
 /** The test for being in one of `ranges`, or in none of them where `negated`. */
-export const anyOf = (ranges: readonly Range[], negated = false): Accepts => {
+export function anyOf(ranges: readonly Range[], negated = false): Accepts {
   // A repeat asks the same set once per copy and code point: only the first one searches.
   let asked = -1
   let answer = false

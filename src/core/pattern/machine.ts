@@ -22,27 +22,24 @@ export interface Machine {
 export const MAX_STATES = 2_000
 
 /** One code point out of a set. */
-export const one =
-  (accepts: Accepts): Part =>
-  (next, add) =>
-    add([next], accepts)
+export function one(accepts: Accepts): Part {
+  return (next, add) => add([next], accepts)
+}
 
 /** One part after the other. An empty list matches the empty text alone. */
-export const sequence =
-  (parts: readonly Part[]): Part =>
-  (next, add) =>
-    parts.reduceRight((after, part) => part(after, add), next)
+export function sequence(parts: readonly Part[]): Part {
+  return (next, add) => parts.reduceRight((after, part) => part(after, add), next)
+}
 
 /** Any one of the parts. A fork has two ways, so that moves are bounded by states. */
-export const choice =
-  (parts: readonly Part[]): Part =>
-  (next, add) =>
+export function choice(parts: readonly Part[]): Part {
+  return (next, add) =>
     parts.map((part) => part(next, add)).reduceRight((others, first) => add([first, others]))
+}
 
 /** The part `min` to `max` times; `max` may be `Infinity`. */
-export const repeat =
-  (part: Part, min: number, max: number): Part =>
-  (next, add) => {
+export function repeat(part: Part, min: number, max: number): Part {
+  return (next, add) => {
     let first = next
     if (max === Number.POSITIVE_INFINITY) {
       first = add([])
@@ -53,13 +50,14 @@ export const repeat =
     for (let count = 0; count < min; count++) first = part(first, add)
     return first
   }
+}
 
 /**
  * Builds the machine that runs all readings of a part at once (Thompson 1968): it keeps the set of
  * states it can be in and never goes back, so time is bounded by states × code points.
  * `undefined` where the part unfolds to too many states.
  */
-export const machineOf = (part: Part): Machine | undefined => {
+export function machineOf(part: Part): Machine | undefined {
   let size = 0
   const end: State = { to: [] }
   const first = part(end, (to, accepts) => {

@@ -36,7 +36,7 @@ const COUNTS: ReadonlyMap<string, readonly [min: number, max: number]> = new Map
  * Reads a pattern: a subset of ECMA-262 §22.2.1 with the `u` flag. Throws a SyntaxError whose
  * message is a sentence for the operator. Does not check how far the pattern unfolds.
  */
-export const readPattern = (source: string): Part => {
+export function readPattern(source: string): Part {
   const reader: Reader = { source, at: 0, quantifiers: 0 }
   eat(reader, /\^/uy)
   const part = readChoice(reader)

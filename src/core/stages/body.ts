@@ -46,20 +46,21 @@ const CODES: Readonly<Record<BodyFault, BodyCode>> = {
 }
 
 /** Whose share of what is held a body counts to. */
-export const ownerOf = ({ issuer, id }: Pick<AgentIdentity, 'issuer' | 'id'>): string =>
-  JSON.stringify([issuer, id])
+export function ownerOf({ issuer, id }: Pick<AgentIdentity, 'issuer' | 'id'>): string {
+  return JSON.stringify([issuer, id])
+}
 
 /**
  * The whole body, of at most so many bytes and within {@link LIMITS.bodyReadMs}; what is over them, or finds no
  * room, is not taken in (RFC 9110 §15.5.9, §15.5.14, §15.6.4), and what breaks off is denied too, for whoever still listens
  * (RFC 9112 §8). Does not look at what the bytes say.
  */
-export const wholeBody = async (
+export async function wholeBody(
   body: ReadableStream<Uint8Array> | null,
   bytes: number,
   room: Room,
   length?: number,
-): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> => {
+): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> {
   const read = await readBody(body, { bytes, ms: LIMITS.bodyReadMs, room, length })
   return read.ok ? ok(read.value) : fail(bodyDenials(CODES[read.reason]))
 }
@@ -81,12 +82,12 @@ type BodiedRequest = RequestHead & {
  * The whole body of a request, held against its Content-Digest (RFC 9530 §2) where there is one; with
  * `withDigest` its digest, too. Rejects where somebody has read the body before: what is left of it is not it.
  */
-export const heldBody = async (
+export async function heldBody(
   request: BodiedRequest,
   most: number,
   room: Room,
   withDigest = true,
-): Promise<Result<HeldBody, Denial<BodyCode>>> => {
+): Promise<Result<HeldBody, Denial<BodyCode>>> {
   if (request.bodyUsed) throw new TypeError('The body of the request was read before')
   const length = contentLength(request.headers)
   const read = await wholeBody(request.body ?? null, most, room, length)

@@ -37,15 +37,18 @@ const FORBIDDEN = [...FORBIDDEN_PARAMETERS, 'zip', 'p2c', 'p2s'] as const
 const opens = (issuer: Issuer): issuer is Opener => issuer.decrypt !== undefined
 
 /** The issuers that a route takes encrypted tokens of. */
-export const openersOf = ({ issuers }: Pick<Policy, 'issuers'>, route: Route): readonly Opener[] =>
-  [...issuers.values()].filter(opens).filter(({ issuer }) => takesIssuer(route, issuer))
+export function openersOf({ issuers }: Pick<Policy, 'issuers'>, route: Route): readonly Opener[] {
+  return [...issuers.values()].filter(opens).filter(({ issuer }) => takesIssuer(route, issuer))
+}
 
 /** Whether a token that was opened before could be opened now, on this route and by this very entry. */
-export const isStillOpened = (
+export function isStillOpened(
   { by }: Opened,
   { issuers }: Pick<Policy, 'issuers'>,
   route: Route,
-): boolean => issuers.get(by.issuer) === by && takesIssuer(route, by.issuer)
+): boolean {
+  return issuers.get(by.issuer) === by && takesIssuer(route, by.issuer)
+}
 
 /**
  * Opens a compact JWE (RFC 7516 §5.2) that is said to hold a JWT (RFC 7519 §5.2), with the one key
@@ -53,10 +56,10 @@ export const isStillOpened = (
  * is inside: whoever has the public key can have written it. Claims repeated in the header
  * (RFC 7519 §5.3) are not read.
  */
-export const openToken = async (
+export async function openToken(
   token: string,
   openers: readonly Opener[],
-): Promise<Result<Opened, Unopened>> => {
+): Promise<Result<Opened, Unopened>> {
   const header = jweHeader(token)
   if (!header) return fail(['token_malformed'])
   const forbidden = FORBIDDEN.find((name) => Object.hasOwn(header, name))

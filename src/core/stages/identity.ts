@@ -15,10 +15,10 @@ export type Unidentified =
  * within `act` is one of the actor's own issuer; told beside the token's issuer it would name somebody else, so
  * another's is refused.
  */
-export const identityOf = (
+export function identityOf(
   access: AccessToken,
   actors: readonly Actor[],
-): AgentIdentity | Unidentified => {
+): AgentIdentity | Unidentified {
   const { claims, entry, subject, clientId } = access
   const path = entry.agentId.find((one) => readClaim(claims, one) !== undefined)
   if (!path) return 'agent_id_missing'

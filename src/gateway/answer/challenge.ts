@@ -9,7 +9,7 @@ const quoted = ([name, value]: readonly [string, string]): string => `${name}="$
  * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1); `undefined` where its
  * answer has none. Nothing of the request or its token is in it but what the route needs.
  */
-export const challenge = (denial: Denial, route: Route): string | undefined => {
+export function challenge(denial: Denial, route: Route): string | undefined {
   const row = answerRow(denial.answer)
   if (!row.challenge) return undefined
   const scope = scopesOf(denial, route)

@@ -97,11 +97,11 @@ export interface Explained {
  * guard's ports are. `url` of the request is read as text, so give it as it was sent, not through
  * a URL parser.
  */
-export const explain = async (
+export async function explain(
   guard: Guard,
   head: RequestHead,
   { notes, around = {}, asked }: ExplainOptions = {},
-): Promise<Explained> => {
+): Promise<Explained> {
   const steps: Step[] = []
   const { request, note } = toExplain(guard.policy, head, asked)
   const decision = await guard(request, { ...around, trace: (step) => void steps.push(step) })
@@ -109,11 +109,11 @@ export const explain = async (
 }
 
 /** A decision and its steps, told; nothing of who is behind an encrypted token. */
-export const explanationOf = (
+export function explanationOf(
   decision: Decision,
   steps: readonly Step[],
   { notes = {}, note }: { notes?: ExplainOptions['notes']; note?: string | undefined } = {},
-): Explanation => {
+): Explanation {
   const denial = decision.outcome === 'denied' ? decision.denial : undefined
   const { route, agent: found, credential } = decision.known
   const agent = credential?.opened ? undefined : found
@@ -129,17 +129,14 @@ export const explanationOf = (
 }
 
 /** An explanation cut down to stages and code, for a token whose content is not to be shown. */
-export const restricted = ({
-  allowed,
-  denial,
-  note,
-  steps,
-}: Explanation): RestrictedExplanation => ({
-  allowed,
-  ...(denial && { denial: { code: denial.code } }),
-  ...(note !== undefined && { note }),
-  steps: steps.map(({ stage, outcome }) => ({ stage, outcome })),
-})
+export function restricted({ allowed, denial, note, steps }: Explanation): RestrictedExplanation {
+  return {
+    allowed,
+    ...(denial && { denial: { code: denial.code } }),
+    ...(note !== undefined && { note }),
+    steps: steps.map(({ stage, outcome }) => ({ stage, outcome })),
+  }
+}
 
 const denialOf = (denial: Denial, route: Route | undefined): ExplainedDenial => {
   const authenticate = route && challenge(denial, route)

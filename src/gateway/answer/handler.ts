@@ -8,13 +8,15 @@ import { finished } from '../relay/relay.ts'
 const originals = new WeakMap<Request, Request>()
 
 /** What its caller has sent, where a request is that of {@link toHandler}; any other as it is. */
-export const originalOf = (request: Request): Request => originals.get(request) ?? request
+export function originalOf(request: Request): Request {
+  return originals.get(request) ?? request
+}
 
 /**
  * The request as a handler in the same process gets it: with its body once more where that has been read,
  * and for an MCP server with the headers that one behind the gate gets. Any other is the same.
  */
-export const toHandler = (request: Request, decision: Decision): Request => {
+export function toHandler(request: Request, decision: Decision): Request {
   if (decision.outcome !== 'passed' || !decision.known.held) return request
   const { route, held } = decision.known
   const { url, method, signal, redirect, cf } = request as Request & { readonly cf?: unknown }
@@ -35,11 +37,11 @@ export const toHandler = (request: Request, decision: Decision): Request => {
  * sealed, without what the caller may not use, and cut when the token ends; a denial where that cannot be
  * done.
  */
-export const fromHandler = async (
+export async function fromHandler(
   answer: Response,
   request: Request,
   decision: Decision,
-): Promise<Result<Response, ForwardFault>> => {
+): Promise<Result<Response, ForwardFault>> {
   const { route } = decision.known
   const refused = route && refusedAnswer(answer, route)
   if (!refused) return finished(answer, request, { decision, isFetched: false })

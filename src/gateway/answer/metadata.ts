@@ -6,10 +6,10 @@ import type { RequestHead } from '../../core/request.ts'
  * to know to get a token for it, from the same table as the rules. `undefined` for other requests.
  * Empty lists are left out.
  */
-export const metadataAnswer = (
+export function metadataAnswer(
   { method }: Pick<RequestHead, 'method'>,
   { known: { route, policy } }: Decision,
-): Response | undefined => {
+): Response | undefined {
   if (route?.endpoint !== 'metadata' || !policy) return undefined
   if (method === 'OPTIONS') {
     return new Response(null, {

@@ -24,11 +24,11 @@ export interface ProblemContext {
  * cached. Holds nothing of the token, of keys or of configured values but the scopes the route
  * needs and the metadata URL. `extra` members are for the gate's own endpoints.
  */
-export const problem = (
+export function problem(
   denial: Denial,
   { requestId, method, route, steps, limited }: ProblemContext,
   extra: Readonly<Record<string, unknown>> = {},
-): Response => {
+): Response {
   const row = answerRow(denial.answer)
   const { allow, retryAfter = row.retryAfter } = denial.params ?? {}
   const headers = new Headers({

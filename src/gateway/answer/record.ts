@@ -30,20 +30,23 @@ const shadowedDenial = (decision: Decision | Undecided): Denial | undefined =>
   decision.outcome === 'denied' && !refusalOf(decision) ? decision.denial : undefined
 
 /** Whether a decision is written: every denial, also one that shadow mode let through; of the rest a share. */
-export const isRecorded = (
+export function isRecorded(
   decision: Decision | Undecided,
   denial: Denial | undefined,
   { allowed }: Gate['journal'] = { allowed: 1 },
   random: () => number = Math.random,
-): boolean =>
-  denial !== undefined || decision.outcome === 'denied' || allowed === 1 || random() < allowed
+): boolean {
+  return (
+    denial !== undefined || decision.outcome === 'denied' || allowed === 1 || random() < allowed
+  )
+}
 
 /**
  * One journal line, as JSON; members that are not known are left out. What an unverified token claims is written as
  * a claim, cut short, and only until the signature is verified; of an encrypted one it is not written at all. Never
  * a token, a query or a body.
  */
-export const recordOf = (decision: Decision | Undecided, context: RecordContext): string => {
+export function recordOf(decision: Decision | Undecided, context: RecordContext): string {
   const head = JSON.stringify(headOf(decision, context))
   const known: Partial<Facts> = decision.known
   // What follows from the admission is written once.

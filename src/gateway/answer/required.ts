@@ -1,12 +1,12 @@
 import type { Denial } from '../../core/denial.ts'
 
 /** The scopes a denial says are needed, all of them or one, as answers, lines and explanations name them. */
-export const requiredBy = ({
-  params,
-}: Denial): {
+export function requiredBy({ params }: Denial): {
   readonly required_scopes?: readonly string[]
   readonly any_of?: readonly string[]
-} => ({
-  ...(params?.requiredScopes && { required_scopes: params.requiredScopes }),
-  ...(params?.anyOf && { any_of: params.anyOf }),
-})
+} {
+  return {
+    ...(params?.requiredScopes && { required_scopes: params.requiredScopes }),
+    ...(params?.anyOf && { any_of: params.anyOf }),
+  }
+}

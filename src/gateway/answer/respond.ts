@@ -8,11 +8,11 @@ import { requestIdOf } from './request-id.ts'
  * The answer to a refusal: problem details (RFC 9457), of one request to an MCP server an error of JSON-RPC,
  * with the challenge where one is due.
  */
-export const answerRefusal = (
+export function answerRefusal(
   request: RequestHead,
   denial: Denial,
   { known, steps }: Decision,
-): Response => {
+): Response {
   const { method } = request
   const { route, operation, limited } = known
   const requestId = requestIdOf(request)
@@ -22,7 +22,7 @@ export const answerRefusal = (
 /**
  * The answer to a request that must not go on; `undefined` for one that may. Adds no CORS headers.
  */
-export const respond = (request: RequestHead, decision: Decision): Response | undefined => {
+export function respond(request: RequestHead, decision: Decision): Response | undefined {
   const denial = refusalOf(decision)
   return denial && answerRefusal(request, denial, decision)
 }

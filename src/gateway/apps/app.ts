@@ -8,13 +8,14 @@ import { createTextMemo } from '../../core/memo.ts'
  * A Hono app of the gate, on the router that the rules use too, so that no second one is bundled.
  * What it finds is remembered: the gate's own endpoints have few paths.
  */
-export const createApp = <E extends Env>(
+export function createApp<E extends Env>(
   getPath?: (request: Request, options?: { env?: E['Bindings'] }) => string,
-): HonoBase<E> =>
-  new HonoBase<E>({
+): HonoBase<E> {
+  return new HonoBase<E>({
     router: remembering(new TrieRouter()),
     ...(getPath && { getPath }),
   })
+}
 
 const remembering = <Handler>(router: Router<Handler>): Router<Handler> => {
   const known = createTextMemo<ReturnType<Router<Handler>['match']>>()

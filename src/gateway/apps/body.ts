@@ -23,16 +23,16 @@ type BodyCode = CodeOf<typeof bodyDenials> | CodeOf<typeof contentDenials>
  * The bytes of a JSON request, within {@link LIMITS.adminBodyBytes} and {@link LIMITS.bodyReadMs}. Does not
  * look at what the bytes say.
  */
-export const readJsonBody = async (
+export async function readJsonBody(
   request: Request,
   room: Room,
-): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> => {
+): Promise<Result<Uint8Array<ArrayBuffer>, Denial<BodyCode>>> {
   if (!isPlainJson(request.headers)) return fail(contentDenials('content_type_unsupported'))
   return wholeBody(request.body, LIMITS.adminBodyBytes, room)
 }
 
 /** {@link readJsonBody} of somebody who must still be allowed to send it when its last byte has come. */
-export const readAdminBody = async (c: Admin): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> => {
+export async function readAdminBody(c: Admin): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> {
   const room = c
     .get('ports')
     .bodies.open(ownerOf(c.get('agent')), LIMITS.bodyReadMs + LIMITS.heldSlackMs)

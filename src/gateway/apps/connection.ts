@@ -8,23 +8,25 @@ import type { PlatformFacts } from '../ports.ts'
  * What the platform tells of a request, as conditions read it; what is not as it should be is not there. Asked
  * for when somebody looks: the platform reads it anew for each request, and few rules have such a condition.
  */
-export const connectionOf = (told: () => PlatformFacts | undefined): Connection => ({
-  get country() {
-    return only(isText, told()?.country)
-  },
-  get asn() {
-    return only(isCount, told()?.asn)
-  },
-  get colo() {
-    return only(isText, told()?.colo)
-  },
-  get tls() {
-    return only(isText, told()?.tlsVersion)
-  },
-  get botScore() {
-    return only(isCount, told()?.botManagement?.score)
-  },
-})
+export function connectionOf(told: () => PlatformFacts | undefined): Connection {
+  return {
+    get country() {
+      return only(isText, told()?.country)
+    },
+    get asn() {
+      return only(isCount, told()?.asn)
+    },
+    get colo() {
+      return only(isText, told()?.colo)
+    },
+    get tls() {
+      return only(isText, told()?.tlsVersion)
+    },
+    get botScore() {
+      return only(isCount, told()?.botManagement?.score)
+    },
+  }
+}
 
 const only = <Value>(is: (value: unknown) => value is Value, value: unknown): Value | undefined =>
   is(value) ? value : undefined
@@ -44,14 +46,16 @@ const FIELDS = { ip: word, country: word, asn: count, colo: word, tls: word, bot
 export const connectionField = table(FIELDS)
 
 /** A told connection as a guard is told of it. */
-export const toldConnection = ({
+export function toldConnection({
   ip,
   bot_score: botScore,
   ...rest
 }: Readable<typeof FIELDS> = {}): {
   readonly caller?: string
   readonly connection: Connection
-} => ({
-  ...(ip !== undefined && { caller: ip }),
-  connection: { ...rest, ...(botScore !== undefined && { botScore }) },
-})
+} {
+  return {
+    ...(ip !== undefined && { caller: ip }),
+    connection: { ...rest, ...(botScore !== undefined && { botScore }) },
+  }
+}

@@ -65,9 +65,7 @@ const FIELDS = { token, method, url, headers, connection: connectionField, mcp: 
  * A body to the request it describes, with its URL exactly as written. Headers whose names differ
  * in case only are sent one after the other, as on the wire. Judges the form only.
  */
-export const decodeExplanation = (
-  body: JsonObject,
-): Result<WantedExplanation, readonly Problem[]> => {
+export function decodeExplanation(body: JsonObject): Result<WantedExplanation, readonly Problem[]> {
   const problems: Problem[] = []
   const report: Report = (path, message) => problems.push({ path: pathText('', path), message })
   const entry = readTable(FIELDS, ['method', 'url'], body, report)
@@ -114,7 +112,7 @@ export interface Claimed {
 const JWE = /^[^.,\s]*(?:\.[^.,\s]*){4}$/
 
 /** Reads the issuer a token claims. Verifies nothing. */
-export const claimedBy = (token: string): Claimed => {
+export function claimedBy(token: string): Claimed {
   const parts = splitJws(token)
   const claims = parts && decodeJwsPart(parts.payload)
   const issuer = claims && own(claims, 'iss')

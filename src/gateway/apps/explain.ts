@@ -36,7 +36,7 @@ const NOTES = {
  * issuer within the caller's reach, of an encrypted one, and under a rule beyond that reach. Relies on the line before it for who
  * calls and with which scope.
  */
-export const explainRequest = async (c: Context<GateEnv>): Promise<Response> => {
+export async function explainRequest(c: Context<GateEnv>): Promise<Response> {
   const body = await readAdminBody(c)
   if (!body.ok) return c.get('deny')(body.reason)
   const json = parseJsonObject(utf8Decode(body.value) ?? '')

@@ -26,11 +26,11 @@ export interface ForwardOptions {
  * needs no token, is answered without any and never sent on. A body that somebody has read before is refused,
  * never sent as an empty one.
  */
-export const forward = async (
+export async function forward(
   asked: Request,
   decision: Decision,
   { send: sendBy = fetchOrigin, ...given }: ForwardOptions = {},
-): Promise<Response> => {
+): Promise<Response> {
   const request = originalOf(asked)
   const early = respond(request, decision) ?? metadataAnswer(request, decision)
   if (early) return early

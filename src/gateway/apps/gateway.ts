@@ -39,8 +39,11 @@ const UNDECIDED: Undecided = { outcome: 'ended', known: {}, waits: {} }
  * Answers one request: the gate's own endpoints by a Hono app, everything else by the line and the relay. Every
  * request but `PREFIX/health` walks the line first, and every decision is written to the journal.
  */
-export const gateway = (request: Request, opened: Opened): Response | Promise<Response> =>
-  ownPath(request, opened.prefix) === undefined ? pass(request, opened) : own.fetch(request, opened)
+export function gateway(request: Request, opened: Opened): Response | Promise<Response> {
+  return ownPath(request, opened.prefix) === undefined
+    ? pass(request, opened)
+    : own.fetch(request, opened)
+}
 
 /** Where the gate's own endpoints are mounted: no canonical path begins like this. */
 const OWN = '/<gate>'

@@ -49,17 +49,16 @@ type Hand = (
  * The line as Hono middleware, before whatever answers what it lets pass: denied requests are answered here,
  * and `hand` lets the others go on. CORS headers as the rule has it.
  */
-export const guarding =
-  <E extends { Variables: AgentVariables }>(
-    guard: Guard,
-    {
-      refuse = (denial, c) => answerRefusal(c.req.raw, denial, c.get('decision')),
-      clientIp,
-      connection,
-    }: AgentGuardOptions<E>,
-    hand: Hand = (_c, _decision, next) => next(),
-  ): MiddlewareHandler<E> =>
-  async (context, next) => {
+export function guarding<E extends { Variables: AgentVariables }>(
+  guard: Guard,
+  {
+    refuse = (denial, c) => answerRefusal(c.req.raw, denial, c.get('decision')),
+    clientIp,
+    connection,
+  }: AgentGuardOptions<E>,
+  hand: Hand = (_c, _decision, next) => next(),
+): MiddlewareHandler<E> {
+  return async (context, next) => {
     // Hono's types do not give the known part of an environment that is not known whole.
     const c = context as unknown as Context<{ Variables: AgentVariables }>
     const decision = await guard(c.req.raw, {
@@ -83,6 +82,7 @@ export const guarding =
     const rule = corsFor(c.req.raw, decision)
     return rule ? corsOf(rule)(c, answer) : answer()
   }
+}
 
 /** Tells what is left of the rule's limit, on answers that do not say it yet. */
 const tellLimit = (c: Context, { known }: Decision): void => {
@@ -99,11 +99,11 @@ const corsFor = (request: Request, { outcome, known }: Decision): CorsRule | und
     : undefined
 
 /** An answer with the CORS headers of its rule, if it has any; a preflight that may pass is answered without asking. */
-export const withCors = async (
+export async function withCors(
   request: Request,
   decision: Decision,
   answer: () => Promise<Response>,
-): Promise<Response> => {
+): Promise<Response> {
   const rule = corsFor(request, decision)
   return rule ? corsApp(rule).fetch(request, { answer }) : answer()
 }

@@ -6,10 +6,10 @@ import type { AgentVariables } from './guard-middleware.ts'
  * Serves a protected resource's metadata (RFC 9728) behind the guard; other requests go on, and so do all that
  * no guard has decided on.
  */
-export const resourceMetadata = async <E extends { Variables: AgentVariables }>(
+export async function resourceMetadata<E extends { Variables: AgentVariables }>(
   c: Context<E>,
   next: Next,
-): Promise<Response | undefined> => {
+): Promise<Response | undefined> {
   const { req, var: variables } = c as unknown as Context<{
     Variables: Partial<AgentVariables>
   }>

@@ -8,9 +8,11 @@ const reachOf = (c: Context<GateEnv>) =>
  * Whether the caller may administer what belongs to an issuer. Does not judge whether there is such
  * an issuer, nor the caller's scopes.
  */
-export const isReached = (c: Context<GateEnv>, issuer: unknown): boolean =>
-  reachOf(c) === 'all' || (reachOf(c) === 'own' && issuer === c.get('access').issuer)
+export function isReached(c: Context<GateEnv>, issuer: unknown): boolean {
+  return reachOf(c) === 'all' || (reachOf(c) === 'own' && issuer === c.get('access').issuer)
+}
 
 /** The issuer a list is limited to where the caller names none; `undefined` is every issuer. */
-export const ownIssuer = (c: Context<GateEnv>): string | undefined =>
-  reachOf(c) === 'all' ? undefined : c.get('access').issuer
+export function ownIssuer(c: Context<GateEnv>): string | undefined {
+  return reachOf(c) === 'all' ? undefined : c.get('access').issuer
+}

@@ -89,9 +89,7 @@ export interface WantedRevocations {
  * A body to the entries it asks for: one entry, or a list of them. Judges the form only; what the
  * entries mean under a policy is for {@link toRevocations}.
  */
-export const decodeRevocations = (
-  body: JsonObject,
-): Result<WantedRevocations, readonly Problem[]> => {
+export function decodeRevocations(body: JsonObject): Result<WantedRevocations, readonly Problem[]> {
   if (own(body, 'revocations') === undefined) {
     const one = v.safeParse(ONE, body)
     if (!one.success) return fail(problemsOf(one.issues))
@@ -112,10 +110,10 @@ export const decodeRevocations = (
  * `before` leave when no covered token can be valid any more; a token's entry a little later than what was
  * given. `own`: who makes them administers this issuer alone. Does not judge whether they may.
  */
-export const toRevocations = async (
+export async function toRevocations(
   { entries }: WantedRevocations,
   { policy, now, ...made }: { policy: Policy; now: number } & Pick<Revocation, 'createdBy' | 'own'>,
-): Promise<Result<readonly Revocation[], readonly Problem[]>> => {
+): Promise<Result<readonly Revocation[], readonly Problem[]>> {
   const tolerance = policy.gate.clockTolerance
   const life = longestLife(policy)
   const problems: Problem[] = []
@@ -163,8 +161,9 @@ export const toRevocations = async (
 }
 
 /** The prefix that ids of an issuer's agents have for the origin. */
-export const prefixOf = ({ issuers }: Policy, issuer: string | undefined): string =>
-  issuers.get(issuer ?? '')?.agentPrefix ?? ''
+export function prefixOf({ issuers }: Policy, issuer: string | undefined): string {
+  return issuers.get(issuer ?? '')?.agentPrefix ?? ''
+}
 
 interface Named {
   readonly kind: Kind | undefined
@@ -176,7 +175,7 @@ interface Named {
  * The one spelling of a value. An agent is named as its issuer names it: where a value begins with the
  * issuer's prefix, what follows is the agent.
  */
-export const namedValue = (policy: Policy, { kind, issuer, value }: Named): string => {
+export function namedValue(policy: Policy, { kind, issuer, value }: Named): string {
   const prefix = kind === 'agent' ? prefixOf(policy, issuer) : ''
   return value.startsWith(prefix) && value !== prefix ? value.slice(prefix.length) : value
 }
@@ -210,9 +209,9 @@ const QUERY = v.strictObject(
 )
 
 /** The query of a GET or DELETE; each parameter at most once, and none that is not known. */
-export const decodeQuery = (
+export function decodeQuery(
   given: Readonly<Record<string, readonly string[]>>,
-): Result<RevocationQuery, readonly Problem[]> => {
+): Result<RevocationQuery, readonly Problem[]> {
   const repeated = Object.keys(given).filter((name) => given[name]?.length !== 1)
   if (repeated.length > 0) {
     return fail(repeated.map((path) => ({ path, message: 'must be given once' })))

@@ -45,7 +45,7 @@ type Gate = Omit<Opened, 'cf' | 'colo'>
 let opened: { readonly env: Env; readonly gate: Gate } | undefined
 
 /** Everything one request needs; all but what the request brings is made once per environment. */
-export const openGate = (request: Request, env: Env): Opened => {
+export function openGate(request: Request, env: Env): Opened {
   if (opened?.env !== env) opened = { env, gate: gateOf(env) }
   const cf = () => (request as { readonly cf?: PlatformFacts }).cf
   if (!isPlaced) {
@@ -56,7 +56,7 @@ export const openGate = (request: Request, env: Env): Opened => {
 }
 
 /** What the cron trigger is for: see {@link refreshAhead}. */
-export const refreshKeys = async (env: Env): Promise<void> => {
+export async function refreshKeys(env: Env): Promise<void> {
   const { policy } = policyOf(env)
   if (policy && env.KEY_KEEPER) await refreshAhead(policy, createKeepers(env.KEY_KEEPER), log)
 }

@@ -17,7 +17,7 @@ export interface LoadedPolicy {
  * Loads policies and keeps the last one. An isolate may outlive a change of its variables, so the
  * kept one counts only for the very same inputs. Mistakes are logged once per configuration.
  */
-export const createPolicyLoader = (log: (event: Record<string, unknown>) => void) => {
+export function createPolicyLoader(log: (event: Record<string, unknown>) => void) {
   let slot: { env: Env; inputs: readonly unknown[]; loaded: LoadedPolicy } | undefined
   return (env: Env): LoadedPolicy => {
     if (slot?.env === env) return slot.loaded

@@ -38,7 +38,7 @@ const NOT_READY: Readiness = { keys: false, revocations: false, issuers: [] }
  * yet: an isolate that knows nothing asks the issuer's keeper what it knows, but nothing is fetched to
  * find out. Nothing is waited for longer than {@link PATIENCE_MS}.
  */
-export const createReadiness = (clock: Clock) => {
+export function createReadiness(clock: Clock) {
   let known: Known | undefined
   return async (
     policy: Policy | undefined,

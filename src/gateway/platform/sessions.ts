@@ -33,7 +33,7 @@ export interface SessionsOptions {
  * publishes: a session ends for its holder at the latest when its key is withdrawn. Says who it belongs to
  * and nothing of the token, which is judged on each request. Nothing is kept but what was verified.
  */
-export const createSessions = ({ keys, clock }: SessionsOptions): Sessions => {
+export function createSessions({ keys, clock }: SessionsOptions): Sessions {
   const opened = new Map<string, Opened>()
 
   const claimsOf = async (sealed: string): Promise<JsonObject | undefined> => {
@@ -136,7 +136,7 @@ const importedOf = async (jwk: JWK, algorithm: AssertionAlgorithm): Promise<Cryp
  * Opens what others have sealed, for explanations, with the keys in memory: none is asked for, and where
  * there are none it cannot be told. Hands nothing out.
  */
-export const openingOnly = (keys: Pick<SigningKeys, 'held'>, clock: Clock): Sessions => {
+export function openingOnly(keys: Pick<SigningKeys, 'held'>, clock: Clock): Sessions {
   const published = () =>
     keys.held?.() ?? Promise.reject(new Error('no keys are in memory, and none are asked for'))
   const signing = () => Promise.reject(new Error('nothing is signed for an explanation'))

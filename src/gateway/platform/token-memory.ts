@@ -30,7 +30,7 @@ const admissionWeight = (values: string, { bytes }: Admission): number =>
  * oldest that were not found since they were last passed over make room. Holds whatever it is given until its
  * `expires`; it is the line that gives it nothing but tokens that passed.
  */
-export const createTokenMemory = ({
+export function createTokenMemory({
   clock,
   entries = LIMITS.verifiedTokens,
   bytes = LIMITS.verifiedTokenBytes,
@@ -40,7 +40,7 @@ export const createTokenMemory = ({
   readonly entries?: number
   readonly bytes?: number
   readonly ofOne?: number
-}): TokenMemory & { readonly size: number; readonly bytes: number } => {
+}): TokenMemory & { readonly size: number; readonly bytes: number } {
   const held = new Map<string, Held>()
   let total = 0
 

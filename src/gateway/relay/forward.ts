@@ -77,10 +77,10 @@ export interface ForwardFault {
  * somebody has read before is not sent. Until there is a response it ends with the request's signal, which
  * is not looked at in workerd.
  */
-export const forward = async (
+export async function forward(
   request: Request,
   context: ForwardContext,
-): Promise<Result<Response, ForwardFault>> => {
+): Promise<Result<Response, ForwardFault>> {
   const { decision, route } = context
   const { held, agent } = decision.known
   if (!held || !agent) return sendOn(request, context)
@@ -203,7 +203,7 @@ const sendWatched = async (
 }
 
 /** What is wrong with an answer on a rule that injects, or that an MCP server stands behind. */
-export const refusedAnswer = (response: Response, route: Route): Denial | undefined => {
+export function refusedAnswer(response: Response, route: Route): Denial | undefined {
   const { inject, mcp } = route
   // No token of an agent's would be taken there, and none is sent.
   if ((inject.length > 0 || mcp) && response.status === 401) {
@@ -222,7 +222,9 @@ const isAnswer = (response: Response): boolean =>
   Boolean((response as { webSocket?: unknown }).webSocket)
 
 /** Methods whose body no request of the platform can carry. */
-export const isBodiless = (method: string): boolean => method === 'GET' || method === 'HEAD'
+export function isBodiless(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
 
 const hasBody = (request: Request): boolean =>
   request.body !== null && request.headers.get('content-length') !== '0'

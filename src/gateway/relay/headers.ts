@@ -63,7 +63,7 @@ const removedBy = perObject(
  * or that ends at this hop. The agent's credentials stay where its route forwards tokens, and in
  * shadow mode. Does not add anything.
  */
-export const stripInbound = (headers: Headers, gate: Gate, route: Route): void => {
+export function stripInbound(headers: Headers, gate: Gate, route: Route): void {
   const known = knownNames(gate)
   const removed = removedBy(gate)
   const forwardsToken = route.forwardToken || route.mode === 'shadow'
@@ -88,21 +88,26 @@ const kindOf = (name: string, removed: RegExp): 'credential' | 'removed' | 'stay
 }
 
 /** Whether a header of an answer ends at this hop, by its name or because {@link connectionOptions} name it. */
-export const isHopByHop = (name: string, named: ReadonlySet<string>): boolean =>
-  HOP_BY_HOP.includes(name) || (named.size > 0 && named.has(foldedName(name)))
+export function isHopByHop(name: string, named: ReadonlySet<string>): boolean {
+  return HOP_BY_HOP.includes(name) || (named.size > 0 && named.has(foldedName(name)))
+}
 
 type Pairs = readonly (readonly [name: string, value: string])[]
 
 /** What an origin is told of who is calling, as names and values of headers; of the grant that of the rule. */
-export const identityHeaders = (known: Facts): Pairs => admittedHeaders(known.admission, known)
+export function identityHeaders(known: Facts): Pairs {
+  return admittedHeaders(known.admission, known)
+}
 
 /** What an origin is told of what is granted. */
-export const grantHeaders = ({ policy, grant }: Pick<Facts, 'policy' | 'grant'>): Pairs =>
-  prefixed(policy.gate, scopeList('grant', grant))
+export function grantHeaders({ policy, grant }: Pick<Facts, 'policy' | 'grant'>): Pairs {
+  return prefixed(policy.gate, scopeList('grant', grant))
+}
 
 /** The name that {@link grantHeaders} has. */
-export const grantName = ({ policy }: Pick<Facts, 'policy'>): string =>
-  `${policy.gate.identityPrefix}grant`
+export function grantName({ policy }: Pick<Facts, 'policy'>): string {
+  return `${policy.gate.identityPrefix}grant`
+}
 
 const admittedHeaders = perAdmission(
   (known: Facts): Pairs => [

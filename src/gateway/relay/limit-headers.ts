@@ -13,7 +13,7 @@ type Fields = readonly (readonly [name: string, value: string])[]
  * the quotas of a rule with an exact limit, and what is left of each. `r` is whole requests; `t` seconds until
  * the quota is whole again or, with nothing left, until one more is allowed. None of a limit that is not exact.
  */
-export const limitHeaders = (limited: Limited | undefined): Fields => {
+export function limitHeaders(limited: Limited | undefined): Fields {
   if (limited?.rule.kind !== 'exact') return []
   const { per, quotas } = limited.rule
   const { bucket, day } = limited.allowance
@@ -35,9 +35,9 @@ const item = (name: string, quota: number, window: number, { left, reset }: Left
   [`"${name}";q=${quota};w=${window}`, `"${name}";r=${left};t=${reset}`] as const
 
 /** The same, with those taken away (no value) that an origin has sent of its own limits. */
-export const limitFields = (
+export function limitFields(
   limited: Limited | undefined,
-): readonly (readonly [name: string, value?: string])[] => {
+): readonly (readonly [name: string, value?: string])[] {
   const fields = limitHeaders(limited)
   return fields.length === 0 ? fields : [...OLDER.map((name) => [name] as const), ...fields]
 }

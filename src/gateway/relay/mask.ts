@@ -38,17 +38,20 @@ const found = (text: string, find: RegExp): readonly Range[] => {
 }
 
 /** Text with `*` in place of every character of a secret. */
-export const maskText = (text: string, spelled: Spelled): string =>
-  placesIn(text, spelled).reduce(
+export function maskText(text: string, spelled: Spelled): string {
+  return placesIn(text, spelled).reduce(
     (masked, [from, to]) => masked.slice(0, from) + MASK.repeat(to - from) + masked.slice(to),
     text,
   )
+}
 
 /** Bytes with `*` in place of every byte of a secret; the very same where there is none. */
-export const maskBytes = (
+export function maskBytes(
   bytes: Uint8Array<ArrayBuffer>,
   spelled: Spelled,
-): Uint8Array<ArrayBuffer> => fill(bytes, placesIn(bytewise.decode(bytes), spelled))
+): Uint8Array<ArrayBuffer> {
+  return fill(bytes, placesIn(bytewise.decode(bytes), spelled))
+}
 
 const fill = (
   bytes: Uint8Array<ArrayBuffer>,
@@ -66,9 +69,7 @@ const fill = (
  * no difference, since who can make an origin write what they like would learn a secret from that, letter
  * by letter. A line or an event that is complete does not wait, unless base64 may go on in the next line.
  */
-export const maskStream = (
-  spelled: Spelled,
-): TransformStream<Uint8Array, Uint8Array<ArrayBuffer>> => {
+export function maskStream(spelled: Spelled): TransformStream<Uint8Array, Uint8Array<ArrayBuffer>> {
   let held = new Uint8Array(0)
   // Whether more of what may be a secret stood before what is held.
   let isCut = false

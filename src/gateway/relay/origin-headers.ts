@@ -21,7 +21,9 @@ export interface OriginContext {
 }
 
 /** Whether answers are searched: for secrets, or for what a caller of MCP may not know of. */
-export const isRead = ({ secrets, mcp }: Route): boolean => secrets.length > 0 || mcp !== undefined
+export function isRead({ secrets, mcp }: Route): boolean {
+  return secrets.length > 0 || mcp !== undefined
+}
 
 /** Headers made for an origin, and the names in them whose values are those of the request. */
 interface Made {
@@ -40,11 +42,11 @@ interface Last extends Made, Pick<Address, 'scheme' | 'authority'> {
  * as it came. An agent sends nearly the same headers with each request. Where it does, the headers that were made
  * before are copied: then names and values are the same, but the case of a name and its lines are the earlier ones.
  */
-export const originHeaders = (
+export function originHeaders(
   inbound: Headers,
   assertion: string | undefined,
   context: OriginContext,
-): Headers => {
+): Headers {
   const { policy, route, decision, requestId, clientIp } = context
   const headers = likeLast(inbound, context) ?? made(inbound, context).headers
   if (clientIp !== undefined) headers.set('X-Forwarded-For', clientIp)
@@ -167,7 +169,7 @@ const weightOf = ({ names, values, headers }: Last): number =>
  * The headers that an MCP server in the same process is told, from those a request came with: as one behind the
  * gate, but that it has the caller's token, and that nothing is injected.
  */
-export const handlerHeaders = (inbound: Headers, known: Facts): Headers => {
+export function handlerHeaders(inbound: Headers, known: Facts): Headers {
   const headers = new Headers(inbound)
   const token = inbound.get('authorization')
   stripInbound(headers, known.policy.gate, known.route)

@@ -30,11 +30,11 @@ export interface Relayed {
  * headers, `fetch`, the answer's headers, secrets, what an MCP caller may not use, the end of its token. Whatever
  * has not to be changed is the origin's own. Decides nothing; adds no CORS headers.
  */
-export const relay = async (
+export async function relay(
   request: Request,
   decision: Decision,
   { send, requestId, clientIp, isFetched }: RelayOptions,
-): Promise<Relayed> => {
+): Promise<Relayed> {
   const { route, address, policy, limited } = decision.known
   if (!route || !address || !policy || route.endpoint) {
     return { answer: fail(chainDenials('unavailable')) }
@@ -78,14 +78,15 @@ export const relay = async (
  * An answer without what an MCP caller may not use, and with an end when its token ends. A denial where it cannot
  * be read though it must.
  */
-export const finished = (
+export function finished(
   answer: Response,
   request: Request,
   context: StreamContext,
-): Result<Response, ForwardFault> | Promise<Result<Response, ForwardFault>> =>
-  context.decision.known.route?.mcp
+): Result<Response, ForwardFault> | Promise<Result<Response, ForwardFault>> {
+  return context.decision.known.route?.mcp
     ? finishedMcp(answer, request, context)
     : onceKnown(limitedToToken(answer, request, context), ok)
+}
 
 const finishedMcp = async (
   answer: Response,

@@ -38,7 +38,7 @@ type Edit = readonly [name: string, value?: string, isJoined?: true]
  * `Location` on the gate's own host, nothing that a shared cache could give to another agent, no challenge but
  * the gate's, and nothing that ends at this hop. A 101 keeps its hop-by-hop headers. Does not look at the body.
  */
-export const toAgent = (response: Response, about: ToAgent): Response => {
+export function toAgent(response: Response, about: ToAgent): Response {
   const edits = editsOf(response, about)
   if (edits.length === 0) return response
   const answer = new Response(response.body, response)

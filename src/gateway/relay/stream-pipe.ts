@@ -47,7 +47,7 @@ const moved = (body: Body, writable: WritableStream<Uint8Array>, signal: AbortSi
  * A body, its bytes untouched. `length`: exactly how many, so that Content-Length is kept in workerd,
  * which moves them without a script. Of such a body nothing can be said last.
  */
-export const piped = (body: Body, length?: number): Pipe => {
+export function piped(body: Body, length?: number): Pipe {
   if (!IdentityTransformStream || !FixedLengthStream) return transformed(body)
   const controller = new AbortController()
   const { signal } = controller
@@ -82,7 +82,7 @@ export const piped = (body: Body, length?: number): Pipe => {
 }
 
 /** The rest of a body whose start was read; what is left of it then moves without a script. */
-export const resumed = (body: Body, { chunks, rest }: Required<Started>): Pipe => {
+export function resumed(body: Body, { chunks, rest }: Required<Started>): Pipe {
   const { readable, writable } = new (IdentityTransformStream as new () => ByteStream)()
   const { reader, reading } = rest
   const writer = writable.getWriter()
@@ -120,7 +120,7 @@ export const resumed = (body: Body, { chunks, rest }: Required<Started>): Pipe =
  * A body that a script makes; `length` as for {@link piped}. Chunk by chunk in workerd, whose own pipe could not
  * be cut while such a body waits.
  */
-export const pumped = (body: Body, length?: number): Pipe => {
+export function pumped(body: Body, length?: number): Pipe {
   if (!IdentityTransformStream || !FixedLengthStream) return transformed(body)
   const { readable, writable } =
     length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length)

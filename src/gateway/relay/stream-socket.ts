@@ -42,7 +42,7 @@ const INTERNAL_ERROR = 1011
  * are answered on each side; a side that is lost closes the other with 1011. `over` is called once, when
  * a side has closed. What the origin says is masked, where there are secrets. workerd tells nobody how much waits to be sent, so a slow side is waited for in memory.
  */
-export const relay = (origin: Socket, over: () => void, secrets?: Spelled): Relay => {
+export function relay(origin: Socket, over: () => void, secrets?: Spelled): Relay {
   const { WebSocketPair } = globalThis as unknown as {
     readonly WebSocketPair: new () => { readonly 0: Socket; readonly 1: Socket }
   }

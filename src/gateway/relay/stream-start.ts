@@ -18,7 +18,7 @@ const QUICK = { ms: 5, bytes: 64 * 1024 }
  * waits for more gets what there is after {@link QUICK.ms}. Never rejects: a body that breaks off does so
  * in `rest`.
  */
-export const start = async (body: Body): Promise<Started> => {
+export async function start(body: Body): Promise<Started> {
   const reader = body.getReader()
   const chunks: Uint8Array[] = []
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -42,7 +42,7 @@ export const start = async (body: Body): Promise<Started> => {
 }
 
 /** Chunks as one; a single one is not copied. */
-export const joined = (chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> => {
+export function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const [only] = chunks
   if (only && chunks.length === 1) return only as Uint8Array<ArrayBuffer>
   const all = new Uint8Array(chunks.reduce((size, { length }) => size + length, 0))

@@ -13,7 +13,9 @@ const CODES = {
 } as const satisfies Record<Ending, string>
 
 /** What whoever has not got an answer by then is told. */
-export const endingDenial = (ending: Ending): Denial => revokedDenials(CODES[ending])
+export function endingDenial(ending: Ending): Denial {
+  return revokedDenials(CODES[ending])
+}
 
 /** What an open stream asks again. */
 export type WatchPorts = Pick<GuardPorts, 'clock' | 'revocations'>
@@ -34,11 +36,11 @@ const JITTER = 1 / 5
  * not be known for `max_staleness`; never after the function it gives was called, which ends the watch.
  * One timer at a time, in the context that it was called in.
  */
-export const watch = (
+export function watch(
   { policy, route, access, subjects }: Facts,
   { clock, revocations }: WatchPorts,
   cut: (ending: Ending) => void,
-): (() => void) => {
+): () => void {
   const { revocation } = route.revocation.consistency === 'bounded' ? route : policy.gate
   const { maxStaleness } = revocation
   const copy = maxStaleness * COPY

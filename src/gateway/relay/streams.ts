@@ -31,11 +31,11 @@ interface Mortal {
  * answer where all stays as it is: by the rule's `on_revocation` what is no stream, or everything; bodies that are small
  * by their Content-Length; and answers to requests that passed without a token or in shadow mode.
  */
-export const limitedToToken = (
+export function limitedToToken(
   response: Response,
   { method }: Pick<Request, 'method'>,
   { decision, isFetched }: StreamContext,
-): Response | Promise<Response> => {
+): Response | Promise<Response> {
   if (decision.outcome !== 'passed') return response
   const { mode, onRevocation, target, secrets } = decision.known.route
   if (mode === 'shadow' || onRevocation === 'ignore') return response
@@ -107,8 +107,10 @@ const encodingOf = (headers: Headers): string | undefined => {
   return encoding === '' || encoding === 'identity' ? undefined : encoding
 }
 
-export const isEventStream = (headers: Headers): boolean =>
-  /^\s*text\/event-stream\s*(?:;|$)/i.test(headers.get('content-type') ?? '')
+/** Whether an answer is a stream of server-sent events, by its Content-Type. */
+export function isEventStream(headers: Headers): boolean {
+  return /^\s*text\/event-stream\s*(?:;|$)/i.test(headers.get('content-type') ?? '')
+}
 
 /** The blank line first, so that an event which was on its way does not take it in. */
 const lastEvent = (code: Ending): Uint8Array =>

@@ -18,11 +18,11 @@ const UNWATCHED: WatchedUpload = { ended: () => undefined, over: () => {} }
  * Breaks a request off when its token has expired or is revoked while its body is on its way. Bodies that are
  * small by their Content-Length are let be, and requests that passed without a token or in shadow mode.
  */
-export const watchUpload = (
+export function watchUpload(
   { headers }: Request,
   decision: Decision,
   abort: AbortController,
-): WatchedUpload => {
+): WatchedUpload {
   const length = contentLength(headers)
   if (length !== undefined && length <= LIMITS.smallBodyBytes) return UNWATCHED
   if (decision.outcome !== 'passed' || decision.known.route.mode === 'shadow') return UNWATCHED

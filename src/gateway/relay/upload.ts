@@ -5,7 +5,7 @@ import { LIMITS } from '../../core/limits.ts'
  * Counts the time the origin keeps a request waiting, and ends `timeout` once that is `ms` at a
  * stretch; never without `ms`. The caller's own slowness is not counted, nor anything after the origin's answer.
  */
-export const patience = (ms: number | undefined) => {
+export function patience(ms: number | undefined) {
   let expire = () => {}
   const timeout = new Promise<undefined>((resolve) => {
     expire = () => resolve(undefined)
@@ -41,7 +41,7 @@ type FixedLength = new (
  * Aborts when `signal` does, or has; the function it gives ends that. A runtime may have no signal of a
  * request.
  */
-export const following = (signal: AbortSignal | undefined, abort: AbortController) => {
+export function following(signal: AbortSignal | undefined, abort: AbortController) {
   const leave = () => abort.abort()
   if (signal?.aborted) leave()
   signal?.addEventListener('abort', leave)
@@ -74,11 +74,11 @@ export interface Streamed {
  * The request's body, passed on chunk by chunk; the origin's time runs while it takes none. A small one
  * fits the buffers of a connection, whatever the origin does, and is left to the runtime.
  */
-export const streamed = (
+export function streamed(
   body: ReadableStream<Uint8Array>,
   request: Request,
   upload: Upload,
-): Streamed => {
+): Streamed {
   const length = contentLength(request.headers)
   const Fixed = (globalThis as { FixedLengthStream?: FixedLength }).FixedLengthStream
   const pipe = Fixed && length !== undefined ? new Fixed(length) : new TransformStream<Uint8Array>()

@@ -11,7 +11,7 @@ import { relay, type Socket } from './stream-socket.ts'
  * of a WebSocket, each by itself. So lengths stay as they are. A header whose name holds one is left out.
  * Expects a body that is in no coding, see {@link isReadable}.
  */
-export const withoutSecrets = (answer: Response, route: Route): Response => {
+export function withoutSecrets(answer: Response, route: Route): Response {
   const secrets = spelled(route)
   if (!secrets) return answer
   const { status, body } = answer
@@ -47,7 +47,7 @@ const UNCODED = { 'content-encoding': /^\s*identity\s*$/i, 'transfer-encoding': 
  * Whether an answer can be searched: it plainly says that it is whole, in no coding, nor would be with its body,
  * and in no charset that spells a secret otherwise.
  */
-export const isReadable = ({ headers, status }: Response): boolean => {
+export function isReadable({ headers, status }: Response): boolean {
   const charsets = (headers.get('content-type') ?? '').matchAll(CHARSET)
   return (
     Object.entries(UNCODED).every(
@@ -60,7 +60,7 @@ export const isReadable = ({ headers, status }: Response): boolean => {
 }
 
 /** An answer whose body a script reads decoded, by the codings that are: its headers then say so. */
-export const withoutCoding = (response: Response, decoded: RegExp): Response => {
+export function withoutCoding(response: Response, decoded: RegExp): Response {
   if (!decoded.test(response.headers.get('content-encoding') ?? '')) return response
   const answer = new Response(response.body, response)
   answer.headers.delete('content-encoding')

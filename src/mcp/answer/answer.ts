@@ -72,11 +72,11 @@ export type Asked = Pick<Request, 'method' | 'headers'> & { readonly signal?: Ab
  * by one. Elsewhere JSON is held as far as it takes to see that it is no list, and what is neither JSON nor
  * events passes unread. On rules without `mcp` the answer itself.
  */
-export const mcpAnswer = async (
+export async function mcpAnswer(
   answer: Response,
   request: Asked,
   decision: Decision,
-): Promise<Result<Response, ForwardFault>> => {
+): Promise<Result<Response, ForwardFault>> {
   const rule = decision.known.route?.mcp
   if (!rule) return ok(answer)
   const told =
@@ -190,7 +190,9 @@ const textOf = (held: Uint8Array, isStrict: boolean): string | undefined => {
 const wholeAnswers = new WeakSet<Response>()
 
 /** Whether nothing of an answer is on its way any more, so that it needs no end. */
-export const isWhole = (answer: Response): boolean => wholeAnswers.has(answer)
+export function isWhole(answer: Response): boolean {
+  return wholeAnswers.has(answer)
+}
 
 const toldText = (
   text: string,

@@ -42,14 +42,15 @@ const FAULTS: Faults<Exclude<BodyFault, 'too_large'>> = {
  * when that is over, as when it takes longer than {@link LIMITS.mcpAnswerMs}, and with `tooLarge` when it is longer
  * than `bytes`. What is not had whole is cancelled.
  */
-export const holdAnswer = (
+export function holdAnswer(
   body: Body,
   known: Facts,
   { tooLarge, ...terms }: HoldTerms & { readonly tooLarge: () => Denial },
-): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> =>
-  whileStanding(known, terms, { ...FAULTS, too_large: tooLarge }, (bounds) =>
+): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> {
+  return whileStanding(known, terms, { ...FAULTS, too_large: tooLarge }, (bounds) =>
     readBody(body, bounds),
   )
+}
 
 /** What there is of an answer. */
 export interface Begun {
@@ -63,14 +64,14 @@ export interface Begun {
  * there, and the whole of it to go on. That is the caller's to read or to cancel. A body that is small by its
  * `length` is denied when it takes too long.
  */
-export const holdBeginning = (
+export function holdBeginning(
   body: Body,
   known: Facts,
   {
     length = Number.POSITIVE_INFINITY,
     ...terms
   }: HoldTerms & { readonly length?: number | undefined },
-): Promise<Result<Begun, Denial>> => {
+): Promise<Result<Begun, Denial>> {
   return whileStanding(
     known,
     terms,

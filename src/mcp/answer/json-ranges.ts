@@ -55,7 +55,7 @@ const pastValue = (text: string, at: number): number => {
 }
 
 /** Where the value stands that a text is, without the white space around it. */
-export const valueSpan = (text: string): Span => {
+export function valueSpan(text: string): Span {
   const from = pastSpace(text, 0)
   return [from, pastValue(text, from)]
 }
@@ -116,7 +116,7 @@ export function* cut(
 }
 
 /** A text with its edits made, which are in order and do not meet. All else stays as it is. */
-export const edited = (text: string, edits: readonly Edit[]): string => {
+export function edited(text: string, edits: readonly Edit[]): string {
   let result = ''
   let at = 0
   for (const [[from, to], instead] of edits) {

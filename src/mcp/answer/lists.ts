@@ -51,7 +51,7 @@ const UNREADABLE: Told = { outcome: 'unreadable' }
  * server's own. Of members that are there twice each is judged. A list is never for others to cache
  * (`cacheScope`, MCP 2026-07-28).
  */
-export const tell = (text: string, sight: Sight): Told => {
+export function tell(text: string, sight: Sight): Told {
   if (!SUSPECT.test(text)) return SAME
   try {
     JSON.parse(text)
@@ -82,7 +82,7 @@ export const tell = (text: string, sight: Sight): Told => {
  * Whether a text is one message, or the beginning of one, without a list in its result as far as it goes. What it
  * goes on with is not known, nor whether it is JSON; of several messages none is looked at.
  */
-export const beginsListless = (text: string): boolean => {
+export function beginsListless(text: string): boolean {
   const from = text.search(/\S/)
   if (text[from] === '[') return false
   try {
@@ -96,8 +96,9 @@ export const beginsListless = (text: string): boolean => {
 }
 
 /** Whether what is no JSON could be taken neither for a list nor for a notification about one resource. */
-export const passesUnread = (text: string): boolean =>
-  !MAY_BE_UPDATE.test(text) && beginsListless(text)
+export function passesUnread(text: string): boolean {
+  return !MAY_BE_UPDATE.test(text) && beginsListless(text)
+}
 
 const outcomeOf = (text: string, made: Iterable<Edit>): Told => {
   const edits = [...made]

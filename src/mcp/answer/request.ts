@@ -11,7 +11,7 @@ const MCP_HEADERS = [
 ]
 
 /** Removes, in place, the caller's session id, and names that some servers would read as one of {@link MCP_HEADERS}. */
-export const stripMcpHeaders = (headers: Headers): void => {
+export function stripMcpHeaders(headers: Headers): void {
   for (const name of [...headers.keys()]) {
     const folded = foldedName(name)
     const isOther = MCP_HEADERS.includes(folded) && name !== folded
@@ -24,7 +24,7 @@ export const stripMcpHeaders = (headers: Headers): void => {
  * of what mirrors the body only what the revision has, since no other was held against the body (MCP 2026-07-28,
  * Streamable HTTP). A name in several headers becomes one: some servers would read the first alone, or the last.
  */
-export const setMcpHeaders = (headers: Headers, operation: Operation): void => {
+export function setMcpHeaders(headers: Headers, operation: Operation): void {
   if (operation.kind !== 'mcp') return
   if (operation.revision === '2026-07-28') {
     const name = headers.get('mcp-name')

@@ -23,13 +23,13 @@ const SESSION = 'mcp-session-id'
  * stays as they have it, and one that was sealed for this request, where a handler in the same process passes an
  * answer on. Revisions without sessions get none, whatever the server says.
  */
-export const sealSession = async (
+export async function sealSession(
   headers: Headers,
   sent: Headers,
   decision: Pick<Passed, 'sealed' | 'ports'> & {
     readonly known: Pick<Facts, 'agent' | 'route' | 'operation'>
   },
-): Promise<Result<undefined, ForwardFault>> => {
+): Promise<Result<undefined, ForwardFault>> {
   const { operation, agent, route } = decision.known
   const session = headers.get(SESSION)
   for (const name of [...headers.keys()]) if (foldedName(name) === SESSION) headers.delete(name)

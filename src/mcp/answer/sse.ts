@@ -29,9 +29,9 @@ const FIRST_BYTES = 512
  * would find in it what is not for them. Lines end with CR, LF or both; chunks end anywhere. What breaks off before its
  * blank line is judged like any other.
  */
-export const toldEvents = (
+export function toldEvents(
   terms: EventTerms,
-): TransformStream<Uint8Array, Uint8Array<ArrayBuffer>> => {
+): TransformStream<Uint8Array, Uint8Array<ArrayBuffer>> {
   const { most, isListless } = terms
   /** What is held of the event that is being read, at the beginning of a buffer. */
   let buffer: Uint8Array = NOTHING

@@ -5,10 +5,10 @@ import { typesOf } from '../../core/model/token.ts'
 import type { Sight } from './lists.ts'
 
 /** What a caller may know of: what its token could use with some arguments. */
-export const sightOf = (
+export function sightOf(
   { names }: McpRule,
   { access, agent, params, policy }: Pick<Facts, 'access' | 'agent' | 'params' | 'policy'>,
-): Sight => {
+): Sight {
   const caller: McpCaller = { scopes: access.scopes, types: typesOf(agent), params, policy }
   const verdicts = new Map<McpUse, boolean>()
   const isUsable = (use: McpUse) => {

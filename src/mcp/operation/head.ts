@@ -50,11 +50,11 @@ type HeadCode = CodeOf<typeof headDenials>
  * origin (serialised origins compared as they are; `null` is nobody's), a revision that the rule has, a
  * method that the revision has, and of a message its media type.
  */
-export const readHead = (
+export function readHead(
   { method, headers }: RequestHead,
   { methods }: Pick<Route, 'methods'>,
   mcp: McpRule,
-): Result<McpHead, Denial<HeadCode>> => {
+): Result<McpHead, Denial<HeadCode>> {
   if (headers.has('upgrade')) return fail(deny('upgrade_refused'))
   const origin = headers.get('origin')
   if (origin !== null && (origin === 'null' || !mcp.origins.has(origin))) {
@@ -88,12 +88,13 @@ const TOLD = 32
 const PRINTABLE = /^[\x20-\x7e]*$/
 
 /** The denial of a revision that is not spoken, with those that are. */
-export const unsupported = (
+export function unsupported(
   { revisions }: McpRule,
   requested?: string,
-): Denial<'revision_unsupported'> =>
-  deny('revision_unsupported', undefined, {
+): Denial<'revision_unsupported'> {
+  return deny('revision_unsupported', undefined, {
     supported: [...revisions],
     ...(requested !== undefined &&
       PRINTABLE.test(requested) && { requested: requested.slice(0, TOLD) }),
   })
+}

@@ -26,7 +26,7 @@ const VISIBLE = /^(?! )[\x20-\x7e]*(?<! )$/
  * (RFC 4648 §4), anything else visible ASCII as it is. `undefined` for what is neither, and for what no one
  * header can be: one with a space at an end. Does not tell two headers that were joined from one with `, ` in it.
  */
-export const mirroredText = (value: string): string | undefined => {
+export function mirroredText(value: string): string | undefined {
   if (!VISIBLE.test(value)) return undefined
   const [, base64] = ENCODED.exec(value) ?? []
   if (base64 === undefined) return value
@@ -48,11 +48,11 @@ export type Mismatch = 'mcp-protocol-version' | 'mcp-method' | 'mcp-name'
  * they are mirrored. A request must have them, a notification may. Whether a revision is claimed at all is
  * not judged, nor whether a name came in one header or in several that were joined: it has to go on as one.
  */
-export const mismatch = (
+export function mismatch(
   { id, method = '', params = {} }: McpMessage,
   headers: Pick<Headers, 'get'>,
   { revision, mirrored }: { readonly revision?: McpRevision; readonly mirrored: boolean },
-): Mismatch | undefined => {
+): Mismatch | undefined {
   const isRequest = id !== undefined
   const claimed = own((own(params, '_meta') ?? {}) as JsonObject, REVISION_MEMBER)
   if (claimed !== undefined && claimed !== revision) return 'mcp-protocol-version'

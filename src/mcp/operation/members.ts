@@ -9,10 +9,13 @@ export interface KnownNames {
   readonly loose: ReadonlySet<string>
 }
 
-export const knownNames = (...names: readonly string[]): KnownNames => ({
-  names: new Set(names),
-  loose: new Set(names.map(caseless)),
-})
+/** Names as they are known, with their spellings folded to find look-alikes. */
+export function knownNames(...names: readonly string[]): KnownNames {
+  return {
+    names: new Set(names),
+    loose: new Set(names.map(caseless)),
+  }
+}
 
 const NOTHING = knownNames()
 
@@ -21,7 +24,7 @@ const NOTHING = knownNames()
  * that differ in spelling alone, and none that is a known one in another spelling. `encoding/json` of Go
  * and others take the last of these, whatever its case; readers in C end a name at a zero byte.
  */
-export const isClear = (object: JsonObject, known: KnownNames = NOTHING): boolean => {
+export function isClear(object: JsonObject, known: KnownNames = NOTHING): boolean {
   const seen = new Set<string>()
   for (const name of Object.keys(object)) {
     if (!name.isWellFormed() || CONTROL.test(name)) return false
@@ -37,13 +40,16 @@ export const isClear = (object: JsonObject, known: KnownNames = NOTHING): boolea
  * anywhere inside of what is there: it is {@link isClear} with everything in it, and the names of a path are
  * written as they are. Its depth is bounded by who parsed it.
  */
-export const isReadAlike = (
+export function isReadAlike(
   object: JsonObject,
   paths: readonly (readonly string[])[],
   known: KnownNames = NOTHING,
-): boolean =>
-  paths.length === 0 ||
-  (isClearThroughout(object) && paths.every((path) => isSpelled(object, path, known)))
+): boolean {
+  return (
+    paths.length === 0 ||
+    (isClearThroughout(object) && paths.every((path) => isSpelled(object, path, known)))
+  )
+}
 
 const isSpelled = (
   value: unknown,

@@ -42,11 +42,11 @@ export interface ReadMessages {
  * `Method` hides beside `method`), ids that are told apart. Does not look into params. `isCounted`: a body is
  * one use of a limited rule, so that it holds one message at most.
  */
-export const readMessages = (
+export function readMessages(
   bytes: Uint8Array,
   rules: RevisionRules,
   isCounted = false,
-): Result<ReadMessages, MessageDenial> => {
+): Result<ReadMessages, MessageDenial> {
   const value = parseJson(utf8Decode(bytes) ?? '', LIMITS.messageDepth)
   if (value === undefined) return fail(deny('message_malformed'))
   if (!Array.isArray(value)) {

@@ -38,11 +38,11 @@ export interface McpPorts {
  * against each other. The bytes that were read are those that go on. Of a head alone, as in an explanation,
  * the messages are not known. A denial after the messages were read brings them along, for its answer.
  */
-export const readMcp = async (
+export async function readMcp(
   asking: Asking,
   mcp: McpRule,
   { sessions }: McpPorts,
-): Promise<McpAsked> => {
+): Promise<McpAsked> {
   const { request, route, policy, agent, hold } = asking
   const head = readHead(request, route, mcp)
   if (!head.ok) return head

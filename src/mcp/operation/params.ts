@@ -49,10 +49,10 @@ const IN_NOTIFICATIONS = knownNames('resourceSubscriptions')
  * are arguments, so that what is said of a message does not depend on what the rule names. Where headers
  * mirror the body, a request says its revision in `_meta`; which one is not judged.
  */
-export const readParams = (
+export function readParams(
   message: McpMessage,
   { mirrored }: Pick<RevisionRules, 'mirrored'>,
-): Result<McpMessage, Denial<CodeOf<typeof paramsDenials>>> => {
+): Result<McpMessage, Denial<CodeOf<typeof paramsDenials>>> {
   const { id, method, params = {} } = message
   if (method === undefined) return ok(message)
   const meta = own(params, '_meta')

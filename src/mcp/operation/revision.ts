@@ -38,8 +38,12 @@ export const REVISION_RULES: Readonly<Record<McpRevision, RevisionRules>> = {
 /** What a client speaks that does not say: the only revision that had no header for it. */
 export const UNSAID: McpRevision = '2025-03-26'
 
-export const isRevision = (text: unknown): text is McpRevision =>
-  (MCP_REVISIONS as readonly unknown[]).includes(text)
+/** Whether a value is a revision of MCP that the gate supports. */
+export function isRevision(text: unknown): text is McpRevision {
+  return (MCP_REVISIONS as readonly unknown[]).includes(text)
+}
 
 /** Whether a revision begins with `initialize`, which settles what is spoken. */
-export const isNegotiated = (revision: McpRevision): boolean => REVISION_RULES[revision].sessions
+export function isNegotiated(revision: McpRevision): boolean {
+  return REVISION_RULES[revision].sessions
+}

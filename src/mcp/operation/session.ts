@@ -27,10 +27,10 @@ export const sessionDenials = deny
  * The server's own id of the session that a request names, where it was handed to this agent of this
  * issuer, for the same subject, at this rule. Whether the session still lives is for the server to say.
  */
-export const readSession = async (
+export async function readSession(
   { request: { method, headers }, route, agent }: Asking,
   sessions: Pick<Sessions, 'open'>,
-): Promise<Result<string | undefined, Denial<CodeOf<typeof deny>>>> => {
+): Promise<Result<string | undefined, Denial<CodeOf<typeof deny>>>> {
   const sealed = headers.get('mcp-session-id')
   if (sealed === null) return method === 'DELETE' ? fail(deny('session_missing')) : ok(undefined)
   try {

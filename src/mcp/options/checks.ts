@@ -14,7 +14,7 @@ const usesOf = ({ names }: McpRule): readonly (readonly [McpUse, readonly [McpKi
   MCP_KINDS.flatMap((kind) => names[kind].all.map((use) => [use, [kind, use.pattern]] as const))
 
 /** What must hold between `mcp` and the rest of its rule. Shadow mode never counts for such a rule. */
-export const checkMcp = (entry: RouteEntry, gate: GateEntry, report: Report): void => {
+export function checkMcp(entry: RouteEntry, gate: GateEntry, report: Report): void {
   const { match, mcp, access = 'required' } = entry
   if (!mcp) return
   if (access !== 'required') {
@@ -76,12 +76,12 @@ const checkUse = (
 }
 
 /** Names of its rule and its request that a condition reads; `report` stands beside `when`. */
-export const checkCondition = (
+export function checkCondition(
   when: McpUse['when'],
   params: readonly string[],
   gate: GateEntry,
   report: Report,
-): void => {
+): void {
   const hole = when?.params.find((name) => !params.includes(name))
   if (hole !== undefined) report(['when'], unknownName('path parameter', hole, params))
   const identity = gate.identity_prefix ?? DEFAULT_IDENTITY_PREFIX
@@ -92,11 +92,11 @@ export const checkCondition = (
 }
 
 /** What `mcp` allows, and was hardly meant to. */
-export const warnMcp = (
+export function warnMcp(
   { match, mcp, cors, mode }: RouteEntry,
   gate: GateEntry,
   report: Report,
-): void => {
+): void {
   if (!mcp) return
   if ((mode ?? gate.mode) === 'shadow') {
     report(['mode'], 'is `enforce` here all the same: the rule has mcp')

@@ -28,7 +28,7 @@ interface Pattern {
  * steps out of it with `..` or has another spelling, and nothing that a reader who minds neither case nor
  * escapes would take for a name that is configured more closely.
  */
-export const namesOf = (kind: McpKind, uses: readonly McpUse[]): McpNames => {
+export function namesOf(kind: McpKind, uses: readonly McpUse[]): McpNames {
   const whole = new Map<string, McpUse>()
   const loose = new Map<string, number>()
   const patterns: Pattern[] = []
@@ -70,7 +70,7 @@ const IN_HOST = /^(?:https?:\/\/[^/]*|[^:]*:\/\/[^/?#]+)$/i
 const REST = ['', 'x', '/x', '//x/', '///x']
 
 /** Why a configured name can be no name of its kind, and no pattern of names: a sentence. */
-export const nameFault = (kind: McpKind, text: string): string | undefined => {
+export function nameFault(kind: McpKind, text: string): string | undefined {
   const literal = literalOf(text)
   if (literal.includes('*'))
     return `${quote(text)}: a * stands only at the end, for all that goes on`

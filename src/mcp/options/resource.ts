@@ -16,7 +16,7 @@ const widened = (entry: RouteEntry, around: Around) =>
  * A client of MCP gets a token for the resource that the metadata names, so each issuer of the rule
  * takes that. Where the audience is a client's id (`client_id`) nothing is compared.
  */
-export const checkMcpAudiences = (entry: RouteEntry, around: Around, report: Report): void => {
+export function checkMcpAudiences(entry: RouteEntry, around: Around, report: Report): void {
   const resource = (entry.resource ?? around.gate.resource)?.text
   if (!entry.mcp || resource === undefined) return
   const without = widened(entry, around).filter(
@@ -30,7 +30,7 @@ export const checkMcpAudiences = (entry: RouteEntry, around: Around, report: Rep
 }
 
 /** What clients of MCP, and tokens for the server, were hardly meant to find. */
-export const warnMcpResource = (entry: RouteEntry, around: Around, report: Report): void => {
+export function warnMcpResource(entry: RouteEntry, around: Around, report: Report): void {
   const resource = entry.resource ?? around.gate.resource
   if (!entry.mcp || !entry.match || !resource) return
   const { url, text } = resource

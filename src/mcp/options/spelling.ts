@@ -5,10 +5,14 @@ import { caseless } from '../../core/text.ts'
 const LONGEST: Readonly<Record<McpKind, number>> = { tools: 128, prompts: 128, resources: 2_048 }
 
 /** Whether a configured name stands for all names that begin with it. */
-export const isPattern = (text: string): boolean => text.endsWith('*')
+export function isPattern(text: string): boolean {
+  return text.endsWith('*')
+}
 
 /** A configured name without the `*` at its end. */
-export const literalOf = (text: string): string => (isPattern(text) ? text.slice(0, -1) : text)
+export function literalOf(text: string): string {
+  return isPattern(text) ? text.slice(0, -1) : text
+}
 
 /** What cannot be seen. */
 const HIDDEN = /[\p{C}\p{DI}\p{Zl}\p{Zp}]/u
@@ -17,16 +21,20 @@ const UNSEEN = new RegExp(`${HIDDEN.source}|[^\\P{Zs} ]|^ | $`, 'u')
 const URI = /^[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]*$/
 
 /** Whether a thing of this kind can have such a name: visible text, or the ASCII of a URI (RFC 3986). */
-export const isName = (kind: McpKind, text: string): boolean =>
-  text !== '' &&
-  text.length <= LONGEST[kind] &&
-  (kind === 'resources' ? URI.test(text) : text.isWellFormed() && !UNSEEN.test(text))
+export function isName(kind: McpKind, text: string): boolean {
+  return (
+    text !== '' &&
+    text.length <= LONGEST[kind] &&
+    (kind === 'resources' ? URI.test(text) : text.isWellFormed() && !UNSEEN.test(text))
+  )
+}
 
 /** What names of this kind are, for sentences. */
-export const describeName = (kind: McpKind): string =>
-  kind === 'resources'
+export function describeName(kind: McpKind): string {
+  return kind === 'resources'
     ? `an absolute URI of at most ${LONGEST.resources} visible ASCII characters`
     : `1 to ${LONGEST[kind]} characters of visible text`
+}
 
 /** A hexadecimal digit, as it is or escaped. */
 const HEX = '(?:[0-9a-f]|%3[0-9]|%[46][1-6])'
@@ -46,12 +54,13 @@ const STEP_INSIDE = /(?:^|[^A-Za-z0-9._~-])\.{1,2}(?=[^A-Za-z0-9._~-])/
  * How a reader takes text who minds neither case nor escapes nor doubled slashes. What something begins with
  * is so taken for the beginning of it.
  */
-export const looseText = (kind: McpKind, text: string): string =>
-  kind === 'resources'
+export function looseText(kind: McpKind, text: string): string {
+  return kind === 'resources'
     ? withoutCase(decoded(unescaped(text)))
         .normalize('NFKD')
         .replace(/[/\\]+/g, '/')
     : withoutCase(text)
+}
 
 /** In upper case, as `Σ` has a lower case of its own where a text ends. To some `İ` is `i`. */
 const withoutCase = (text: string): string =>
@@ -81,7 +90,7 @@ const inAscii = (uri: string): string =>
  * Whether everyone who reads a URI comes to the same place: no `.` and `..` segments in any spelling,
  * no escaped control characters, no escapes of escapes. `isBeginning`: text goes on after it.
  */
-export const isPlainUri = (uri: string, isBeginning = false): boolean => {
+export function isPlainUri(uri: string, isBeginning = false): boolean {
   if (BAD_ESCAPE.test(uri)) return false
   const step = isBeginning ? STEP_INSIDE : STEP
   const path = unescaped(uri)
@@ -94,7 +103,7 @@ export const isPlainUri = (uri: string, isBeginning = false): boolean => {
  * name before its host and no escapes in it, escapes are of UTF-8, needed and of what can be seen, and segments
  * are not empty, hold no slashes and have no parameters.
  */
-export const isCanonicalUri = (uri: string): boolean => {
+export function isCanonicalUri(uri: string): boolean {
   if (uri.includes('\\') || NEEDLESS_ESCAPE.test(uri) || EMPTY_SEGMENT.test(uri)) return false
   try {
     const text = decodeURIComponent(uri)
@@ -123,7 +132,7 @@ const slashesIn = (text: string): number => text.split(/[/\\]/).length
 const ODD_HOST = /%|\.$/
 
 /** A URI as parsers write it; as it is where it is none. */
-export const parsedUri = (uri: string): string => {
+export function parsedUri(uri: string): string {
   try {
     return new URL(uri).href
   } catch {
@@ -132,14 +141,14 @@ export const parsedUri = (uri: string): string => {
 }
 
 /** The names that loose readers may take a name for: as it is, and what is before a query. */
-export const looseNames = (kind: McpKind, name: string): readonly string[] => {
+export function looseNames(kind: McpKind, name: string): readonly string[] {
   const text = looseText(kind, name)
   if (kind !== 'resources') return [text]
   return [withoutEnd(text), withoutEnd(text.replace(/[?#].*$/s, ''))]
 }
 
 /** How a loose reader takes a whole name that is configured. */
-export const looseKey = (kind: McpKind, name: string): string => {
+export function looseKey(kind: McpKind, name: string): string {
   const text = looseText(kind, name)
   return kind === 'resources' ? withoutEnd(text) : text
 }

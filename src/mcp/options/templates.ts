@@ -25,9 +25,7 @@ interface Loose {
  * stands in its expressions is not looked at: from the first one on it could be anything. Nothing is told
  * where no use is for it.
  */
-export const templateUses = (
-  uses: readonly McpUse[],
-): ((template: string) => readonly McpUse[]) => {
+export function templateUses(uses: readonly McpUse[]): (template: string) => readonly McpUse[] {
   let all: readonly Loose[] | undefined
   return (template) => {
     const itself = uses.find(({ pattern }) => pattern === template)

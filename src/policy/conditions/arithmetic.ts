@@ -20,7 +20,7 @@ export const ARITHMETIC: ReadonlySet<ASTNode['op']> = new Set(['+', '-', '*', '/
  * that are finite and, where they are whole, exact, times of the years 1 to 9999, durations of at most 10,000 years. The library lets
  * pass most of what is not, so that comparisons with it hold or do not for no reason.
  */
-export const ranged = (value: unknown): unknown => {
+export function ranged(value: unknown): unknown {
   if (!isInRange(value)) throw evaluationError('numeric_overflow', 'It is out of range')
   return value
 }
@@ -38,7 +38,7 @@ const SECOND = 1_000_000_000n
 const nanosOf = ({ seconds, nanos }: Span): bigint => seconds * SECOND + BigInt(nanos)
 
 /** The sum or difference of two durations, which the library gets wrong below zero; else what it said. */
-export const exact = (op: string, left: unknown, right: unknown, said: unknown): unknown => {
+export function exact(op: string, left: unknown, right: unknown, said: unknown): unknown {
   if (!isSpan(left) || !isSpan(right)) return said
   const nanos = nanosOf(left) + (op === '-' ? -nanosOf(right) : nanosOf(right))
   const Duration = left.constructor as new (seconds: bigint, nanos: number) => Span

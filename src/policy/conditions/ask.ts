@@ -12,7 +12,8 @@ interface Fault {
 /** Evaluates programs over the same facts. Never throws: whatever happens is a value or a fault. */
 export type Ask = (program: ParseResult) => Result<unknown, Fault>
 
-export const asker = (contextOf: ReturnType<typeof contextMaker>, facts: ConditionFacts): Ask => {
+/** Evaluates parts of one condition over the facts of one request. */
+export function asker(contextOf: ReturnType<typeof contextMaker>, facts: ConditionFacts): Ask {
   const context = guarded(() => {
     const made = contextOf(facts)
     return made.ok

@@ -35,11 +35,11 @@ export interface Read {
  * Reads a condition: its form, its names, its types and what it costs. The reason of a failure is a
  * sentence for the operator. Never throws.
  */
-export const readCondition = (
+export function readCondition(
   source: string,
   allowed: Allowed,
   variables: readonly string[] = VARIABLES,
-): Result<Read, string> => {
+): Result<Read, string> {
   if (source.length > LIMITS.conditionLength)
     return fail(`has ${source.length} characters, over ${LIMITS.conditionLength}`)
   const found: Found = {
@@ -73,11 +73,11 @@ export const readCondition = (
 }
 
 /** Reads a condition and makes it ready to be asked; see {@link readCondition}. */
-export const compileCondition = (
+export function compileCondition(
   source: string,
   allowed: Allowed,
   variables?: readonly string[],
-): Result<Condition, string> => {
+): Result<Condition, string> {
   const read = readCondition(source, allowed, variables)
   if (!read.ok) return read
   const { program, found, steps } = read.value

@@ -22,7 +22,9 @@ type Members = ReadonlyMap<string, Bound>
  * The steps that one evaluation of a checked condition comes to at most, whatever it is given: parts
  * that are evaluated, and members that are compared, copied or gone through on the way.
  */
-export const costOf = (condition: ASTNode): number => Math.ceil(boundOf(condition, new Map()).steps)
+export function costOf(condition: ASTNode): number {
+  return Math.ceil(boundOf(condition, new Map()).steps)
+}
 
 const SCALAR = { size: 1, items: 0 }
 /** As {@link fits} has it. */

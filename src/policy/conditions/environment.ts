@@ -55,7 +55,7 @@ const inAnyNetwork = (address: string, networks: readonly string[]): boolean =>
 let made: Environment | undefined
 
 /** What conditions are read and evaluated in; made when the first one is. */
-export const environment = (): Environment => {
+export function environment(): Environment {
   made ??= makeEnvironment()
   return made
 }

@@ -27,9 +27,9 @@ type Context = Readonly<Record<string, unknown>>
  * Makes the variables of a condition: only what it reads, and nothing that is too large to be reckoned
  * with. What is not known is not there. What is of the token alone is made once for an admission.
  */
-export const contextMaker = (
+export function contextMaker(
   reads: Reads,
-): ((facts: ConditionFacts) => Result<Context, ConditionFault>) => {
+): (facts: ConditionFacts) => Result<Context, ConditionFault> {
   const ofToken = perAdmission(
     ({ access, agent }: ConditionFacts) => {
       const { claims } = access

@@ -58,11 +58,12 @@ export const conditionField = fieldOver(VARIABLES)
 export const callConditionField = fieldOver(CALL_VARIABLES)
 
 /** A condition in the words of the configuration. */
-export const writtenCondition = ({ source, headers, query }: Condition): unknown =>
-  headers.length + query.length === 0
+export function writtenCondition({ source, headers, query }: Condition): unknown {
+  return headers.length + query.length === 0
     ? source
     : {
         condition: source,
         ...(headers.length > 0 && { headers }),
         ...(query.length > 0 && { query }),
       }
+}

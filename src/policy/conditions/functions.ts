@@ -43,8 +43,9 @@ export const COMPREHENSIONS: ReadonlySet<string> = new Set([
 ])
 
 /** Steps of one call, beside those of what it is called with. */
-export const stepsOf = (name: string, count: number): number =>
-  TIMES.includes(name) && count === 1 ? ZONED : (DEAR[name] ?? 1)
+export function stepsOf(name: string, count: number): number {
+  return TIMES.includes(name) && count === 1 ? ZONED : (DEAR[name] ?? 1)
+}
 
 /** What each function and method is called, for sentences. */
 export const NAMES: readonly string[] = [

@@ -13,7 +13,7 @@ import { partsOf } from './nodes.ts'
  * Judges what a condition is made of. Throws the first mistake. Does not judge types, nor what an
  * evaluation costs.
  */
-export const judge = (node: ASTNode, place: Place): void => {
+export function judge(node: ASTNode, place: Place): void {
   if (judgeItself(node, place)) return
   for (const part of partsOf(node)) judge(part, place)
 }

@@ -35,7 +35,9 @@ type Access = ASTNode & { readonly op: '.' | '[]' }
 const innerOf = (node: ASTNode): Inner => node as unknown as Inner
 
 /** The type that was found for a node; only after a check. */
-export const typeOf = (node: ASTNode): Type | undefined => innerOf(node).checkedType
+export function typeOf(node: ASTNode): Type | undefined {
+  return innerOf(node).checkedType
+}
 
 /**
  * Reads an expression. Some of it is evaluated otherwise than the library does: only maps and lists
@@ -44,7 +46,7 @@ export const typeOf = (node: ASTNode): Type | undefined => innerOf(node).checked
  * in what is known to be a map when the policy is read; and so are {@link CONVERSIONS}, {@link FOLDS} and
  * {@link ARITHMETIC}.
  */
-export const parse = (source: string): ParseResult => {
+export function parse(source: string): ParseResult {
   const program = environment().parse(source)
   guard(program.ast)
   return program
@@ -159,7 +161,7 @@ const noMembers = (): EvaluationError =>
  * through; only after a check.
  * What comes from a token is known when it is read.
  */
-export const checkMembers = (node: ASTNode): void => {
+export function checkMembers(node: ASTNode): void {
   for (const part of partsOf(node)) checkMembers(part)
   if (isRepeating(node) && typeOf(node.args[1])?.kind === 'map')
     throw new CelTypeError({ message: 'a map is not gone through, only a list', node })

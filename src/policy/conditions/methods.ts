@@ -32,8 +32,9 @@ type Method = { readonly on: string; readonly returns: string } & (
 )
 
 /** An error of evaluation that no `||` should be thought to hide: it says what to change. */
-export const evaluationError = (code: string, message: string): EvaluationError =>
-  new EvaluationError({ code, message })
+export function evaluationError(code: string, message: string): EvaluationError {
+  return new EvaluationError({ code, message })
+}
 
 const bounded = (text: string, most: number): string => {
   if (text.length > most) throw evaluationError('value_unfit', `A text has over ${most} characters`)
@@ -103,7 +104,7 @@ export const OWN_METHODS: Readonly<Record<string, Method>> = {
 function Receiver() {}
 
 /** Puts {@link OWN_METHODS} in the place of the library's. */
-export const registerMethods = (environment: Environment): void => {
+export function registerMethods(environment: Environment): void {
   environment.registerType('EdgewardenReceiver', { ctor: Receiver })
   for (const [name, method] of Object.entries(OWN_METHODS)) {
     environment.registerFunction(

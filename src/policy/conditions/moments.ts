@@ -5,7 +5,7 @@ const DATE_TIME =
  * A time of RFC 3339 §5.6, with its zone; `undefined` where the text is none, or a day that no
  * calendar has. Takes no leap seconds, and no small letters; what is finer than milliseconds is cut.
  */
-export const momentOfText = (text: string): Date | undefined => {
+export function momentOfText(text: string): Date | undefined {
   const [, date, time, fraction = '', sign, hours, minutes] = DATE_TIME.exec(text) ?? []
   const at = new Date(`${date}T${time}.${fraction.slice(0, 3).padEnd(3, '0')}Z`)
   // What is no day of a month is taken for one of the next.
@@ -16,7 +16,7 @@ export const momentOfText = (text: string): Date | undefined => {
 }
 
 /** A time in seconds since the epoch; `undefined` outside of what {@link isMoment} takes. */
-export const momentOfSeconds = (seconds: number): Date | undefined => {
+export function momentOfSeconds(seconds: number): Date | undefined {
   const moment = new Date(seconds * 1000)
   return isMoment(moment) ? moment : undefined
 }
@@ -25,7 +25,9 @@ const EARLIEST = Date.parse('0001-01-01T00:00:00.000Z')
 const LATEST = Date.parse('9999-12-31T23:59:59.999Z')
 
 /** Whether a time is one at all, and from the year 1 to 9999. */
-export const isMoment = (at: Date): boolean => at.getTime() >= EARLIEST && at.getTime() <= LATEST
+export function isMoment(at: Date): boolean {
+  return at.getTime() >= EARLIEST && at.getTime() <= LATEST
+}
 
 /** Seconds of the longest duration: those of 10,000 years. */
 export const LONGEST = 315_576_000_000
@@ -41,7 +43,7 @@ const UNITS: Readonly<Record<string, number>> = {
 }
 
 /** Whether a duration, of the form that conditions take, is no longer than {@link LONGEST}. */
-export const isBounded = (text: string): boolean => {
+export function isBounded(text: string): boolean {
   let seconds = 0
   for (const [, count, unit = ''] of text.matchAll(PART))
     seconds += Number(count) * (UNITS[unit] ?? Number.NaN)

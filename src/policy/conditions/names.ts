@@ -34,8 +34,9 @@ export interface Place {
 }
 
 /** An error at a node; its message follows the node's position. */
-export const mistake = (node: ASTNode, message: string): ParseError =>
-  new ParseError({ message, node })
+export function mistake(node: ASTNode, message: string): ParseError {
+  return new ParseError({ message, node })
+}
 
 type Access = ASTNode & { readonly op: '.' | '[]' }
 
@@ -44,7 +45,7 @@ type Access = ASTNode & { readonly op: '.' | '[]' }
  * judge. Members of claims are known to nobody before there is a token. What is looked up further inside of
  * arguments is noted.
  */
-export const checkMember = (node: Access, place: Place): boolean => {
+export function checkMember(node: Access, place: Place): boolean {
   const [of] = node.args
   const name = nameOf(node)
   if (of.op === 'id' && !place.names.has(of.args)) return checkVariable(node, of.args, name, place)
@@ -69,12 +70,12 @@ const isGiven = (node: ASTNode, names: Names): boolean =>
     : partsOf(node).some((part) => isGiven(part, names))
 
 /** The names within a list that is gone through. Texts in it may be what arguments are asked for. */
-export const namesWithin = (
+export function namesWithin(
   node: ASTNode,
   range: ASTNode,
   name: string,
   { names, found }: Place,
-): Names => {
+): Names {
   if (isGiven(node, names)) for (const text of textsOf(range)) found.members.add(text)
   return new Map(names).set(name, isGiven(range, names))
 }
@@ -114,7 +115,7 @@ const checkVariable = (
 }
 
 /** Whether `"name" in …` asks for a claim or an argument; what it asks for in a map of the request is judged. */
-export const readsClaim = (node: ASTNode, name: string, of: ASTNode, place: Place): boolean => {
+export function readsClaim(node: ASTNode, name: string, of: ASTNode, place: Place): boolean {
   if (of.op === 'id' && of.args === 'token') {
     place.found.claims.add(name)
     return true

@@ -1,7 +1,7 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
 
 /** The nodes that a node is made of, as they are written. */
-export const partsOf = (node: ASTNode): readonly ASTNode[] => {
+export function partsOf(node: ASTNode): readonly ASTNode[] {
   switch (node.op) {
     case 'value':
     case 'id':

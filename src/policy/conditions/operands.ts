@@ -17,7 +17,7 @@ export type Tree<Leaf> =
 const COMPARISONS: ReadonlySet<string> = new Set(['==', '!=', '<', '<=', '>', '>=', 'in'])
 
 /** Takes a condition apart at its `&&`, `||`, `!` and `?:`. */
-export const treeOf = <Leaf>(condition: ASTNode, make: (part: Part) => Leaf): Tree<Leaf> => {
+export function treeOf<Leaf>(condition: ASTNode, make: (part: Part) => Leaf): Tree<Leaf> {
   const masked = mask(condition.input)
   const tree = (node: ASTNode, wanted: boolean): Tree<Leaf> => {
     switch (node.op) {
@@ -47,7 +47,7 @@ export const treeOf = <Leaf>(condition: ASTNode, make: (part: Part) => Leaf): Tr
 }
 
 /** The parts of a condition, in the order they are written. */
-export const leavesOf = <Leaf>(tree: Tree<Leaf>): readonly Leaf[] => {
+export function leavesOf<Leaf>(tree: Tree<Leaf>): readonly Leaf[] {
   if ('leaf' in tree) return [tree.leaf]
   if ('all' in tree) return tree.all.flatMap(leavesOf)
   if ('any' in tree) return tree.any.flatMap(leavesOf)
@@ -55,7 +55,7 @@ export const leavesOf = <Leaf>(tree: Tree<Leaf>): readonly Leaf[] => {
 }
 
 /** The first part that is not as it has to be, where that is why the condition does not hold. */
-export const culprit = <Leaf>(tree: Tree<Leaf>, ask: (leaf: Leaf) => unknown): Leaf | undefined => {
+export function culprit<Leaf>(tree: Tree<Leaf>, ask: (leaf: Leaf) => unknown): Leaf | undefined {
   if ('leaf' in tree) return ask(tree.leaf) === tree.wanted ? undefined : tree.leaf
   if ('all' in tree) return firstOf(tree.all, (one) => culprit(one, ask))
   if ('any' in tree) {

@@ -6,8 +6,9 @@ import { LIMITS } from '../../core/limits.ts'
  * numbers are exact, its texts well-formed and without a zero byte, where readers in C end one. It has no member
  * `__proto__`, which the library takes for another's in a comparison.
  */
-export const fits = (value: unknown): boolean =>
-  fitsIn(value, { left: LIMITS.conditionMembers }, LIMITS.conditionLevels)
+export function fits(value: unknown): boolean {
+  return fitsIn(value, { left: LIMITS.conditionMembers }, LIMITS.conditionLevels)
+}
 
 const fitsIn = (value: unknown, budget: { left: number }, levels: number): boolean => {
   if (typeof value === 'string')
@@ -27,7 +28,7 @@ const fitsIn = (value: unknown, budget: { left: number }, levels: number): boole
 }
 
 /** JSON as conditions read it: numbers are doubles, objects are maps with their own members only. */
-export const celValue = (value: unknown): unknown => {
+export function celValue(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(celValue)
   if (isObject(value))
     return new Map(Object.entries(value).map(([key, one]) => [key, celValue(one)]))
@@ -35,7 +36,7 @@ export const celValue = (value: unknown): unknown => {
 }
 
 /** What a value of a condition looks like in JSON, cut short. Never throws. */
-export const shownValue = (value: unknown): unknown => {
+export function shownValue(value: unknown): unknown {
   try {
     const json = plain(value)
     if (typeof json === 'string') return shownText(json)
@@ -59,5 +60,6 @@ const plain = (value: unknown): unknown => {
 }
 
 /** Text cut to what is shown of a part of a condition. */
-export const shownText = (text: string): string =>
-  text.length > LIMITS.operandLength ? `${text.slice(0, LIMITS.operandLength - 1)}…` : text
+export function shownText(text: string): string {
+  return text.length > LIMITS.operandLength ? `${text.slice(0, LIMITS.operandLength - 1)}…` : text
+}

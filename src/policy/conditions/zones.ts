@@ -13,8 +13,9 @@ const clocks = createTextMemo<WallClock | null>()
  * The clocks of a time zone: a name of the IANA database, or an offset like `+02:00`. `undefined`
  * where the runtime knows no such zone. Does not depend on the zone that the process runs in.
  */
-export const wallClock = (zone: string): WallClock | undefined =>
-  (clocks.get(zone) ?? clocks.keep(zone, makeClock(zone) ?? null)) || undefined
+export function wallClock(zone: string): WallClock | undefined {
+  return (clocks.get(zone) ?? clocks.keep(zone, makeClock(zone) ?? null)) || undefined
+}
 
 const makeClock = (zone: string): WallClock | undefined => {
   const [, sign, hours, minutes] = OFFSET.exec(zone) ?? []

@@ -49,12 +49,12 @@ const unclear = (message: string): { readonly ok: false; readonly reason: GateFa
  * The token to call a gate with, read or signed for the scope given. Does not check that the gate
  * will take it. No reason of a failure holds any part of a token or key.
  */
-export const tokenFor = async (
+export async function tokenFor(
   gate: GateAddress,
   options: TokenOptions,
   scope: string,
   { env, now }: Surroundings,
-): Promise<Result<string, GateFault>> => {
+): Promise<Result<string, GateFault>> {
   const { tokenEnv, tokenFile, key, audience } = options
   if ([tokenEnv, tokenFile, key].filter((one) => one !== undefined).length > 1) {
     return unclear('Give one of --token-env, --token-file and --key, not several.')
@@ -80,12 +80,12 @@ export const tokenFor = async (
 /**
  * Calls a gate once, where and with whose token the options say; the scope is what it must allow.
  */
-export const callAs = async (
+export async function callAs(
   options: GateOptions,
   scope: string,
   around: Surroundings,
   make: (gate: GateAddress) => GateCall,
-): Promise<Result<GateAnswer, GateFault>> => {
+): Promise<Result<GateAnswer, GateFault>> {
   const gate = gateAddress(options.gate, options.prefix ?? DEFAULT_PREFIX)
   if (!gate.ok) return unclear(gate.reason)
   const token = await tokenFor(gate.value, options, scope, around)

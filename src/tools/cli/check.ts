@@ -47,11 +47,11 @@ interface Summary {
  * Validates a wrangler.toml, every environment of it, and reports all mistakes at once. Asks no
  * network: whether hosts answer, keys are published and secrets are set is not known here.
  */
-export const check = async ({
+export async function check({
   file = 'wrangler.toml',
   env,
   examples: given,
-}: CheckOptions): Promise<Outcome> => {
+}: CheckOptions): Promise<Outcome> {
   const read = await readWranglerFile(file)
   if (!read.ok) {
     const { kind, message, ...place } = read.reason

@@ -9,7 +9,7 @@ const widthOf = (text: string): number => [...text].length
  * Rows as lines whose cells stand below each other; nothing follows the last cell of a line. Cells
  * are made printable first, because escapes are wider than what they stand for.
  */
-export const columns = (rows: readonly (readonly string[])[]): readonly string[] => {
+export function columns(rows: readonly (readonly string[])[]): readonly string[] {
   const texts = rows.map((row) => row.map(printable))
   const widths: number[] = []
   for (const row of texts) {

@@ -17,11 +17,11 @@ export interface DiffOptions {
  * bindings that they name: not where they are deployed, what the values of secrets are, or what
  * issuers put into tokens.
  */
-export const diff = async (
+export async function diff(
   before: string,
   after: string,
   { env }: DiffOptions = {},
-): Promise<Outcome> => {
+): Promise<Outcome> {
   const old = await readSide({ file: before, env })
   if (!old.ok) return old.reason
   const now = await readSide({ file: after, env })

@@ -112,10 +112,10 @@ const USUAL = 'edgewarden.examples.json'
  * The examples of a wrangler.toml: those of a file that is named, else of `edgewarden.examples.json`
  * beside it, if there is one. A failure is how the command ends.
  */
-export const examplesFor = async (
+export async function examplesFor(
   config: string,
   given: string | undefined,
-): Promise<Result<readonly Example[], Outcome>> => {
+): Promise<Result<readonly Example[], Outcome>> {
   const file = given ?? join(dirname(config), USUAL)
   if (given === undefined && !existsSync(file)) return ok([])
   const read = await readExamples(file, Date.now() / 1000)

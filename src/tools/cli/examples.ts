@@ -55,11 +55,11 @@ export interface Judgement {
  * otherwise than expected, or that an example does not get to. Verifies no signature, asks for no
  * scope. Passes over an example that is for one of the others and not for this one.
  */
-export const judgeExamples = async (
+export async function judgeExamples(
   policy: Policy,
   examples: readonly Example[],
   others: readonly Policy[],
-): Promise<Judgement> => {
+): Promise<Judgement> {
   const mine = examples.filter(
     (one) => isFor(policy, one) || !others.some((other) => isFor(other, one)),
   )

@@ -38,11 +38,11 @@ const HINTS: Readonly<Record<string, string>> = {
  * Walks a request down the line of a policy. Fetches nothing and knows no revocation and no use:
  * it is judged as if nothing were revoked or had been spent.
  */
-export const explainOffline = async (
+export async function explainOffline(
   policy: Policy,
   { method, url, token, headers: given, connection: told, mcp }: AskedRequest,
   { keys, at }: OfflineOptions,
-): Promise<OfflineExplanation> => {
+): Promise<OfflineExplanation> {
   let inlineKeys = false
   const source: KeySource = {
     async find(issuer, header) {
@@ -98,7 +98,7 @@ const advised = (explanation: Explanation): Explanation => {
 const json = (explanation: Explanation): JsonObject => JSON.parse(JSON.stringify(explanation))
 
 /** The public keys of a JWK set in a file; the reason of a failure is a sentence for people. */
-export const readKeySet = async (path: string): Promise<Result<readonly JsonObject[], string>> => {
+export async function readKeySet(path: string): Promise<Result<readonly JsonObject[], string>> {
   const text = await readText(path)
   if (!text.ok) return text
   const keys = publicKeys(parseJsonObject(text.value))

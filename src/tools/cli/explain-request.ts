@@ -47,12 +47,12 @@ const WORD = /^[\x21-\x7e]+$/
  * Reads a request to explain. Refuses what no client can send, or what was surely not meant; the
  * reason of a failure is a sentence for people and repeats nothing that could be a token.
  */
-export const readRequest = async (
+export async function readRequest(
   method: string,
   url: string,
   { token: given, header = [], connection, mcp }: RequestOptions,
   stdin: () => Promise<string>,
-): Promise<Result<AskedRequest, string>> => {
+): Promise<Result<AskedRequest, string>> {
   if (!TOKEN.test(method)) return fail('METHOD must be one word, such as GET')
   if (!/^https?:\/\/[^/]/i.test(url)) {
     return fail('URL must be whole, such as https://api.my-company.com/v1/documents/7')
@@ -81,10 +81,10 @@ export const readRequest = async (
 }
 
 /** A token as it is given: itself, `@FILE`, or `-`. No reason of a failure repeats any of it. */
-export const readToken = async (
+export async function readToken(
   given: string,
   stdin: () => Promise<string>,
-): Promise<Result<string, string>> => {
+): Promise<Result<string, string>> {
   const isFile = given.startsWith('@')
   const read = isFile ? await readText(given.slice(1)) : ok(given === '-' ? await stdin() : given)
   if (!read.ok) return fail(`--token: ${read.reason}`)
@@ -141,4 +141,6 @@ const readJson = <Value>(
 }
 
 /** Standard input to its end, as UTF-8. */
-export const readStdin = (): Promise<string> => textOf(process.stdin)
+export function readStdin(): Promise<string> {
+  return textOf(process.stdin)
+}

@@ -15,15 +15,17 @@ const UNDECIDED: ReadonlySet<string> = new Set(
 const TOLD: ReadonlySet<string> = new Set(['required_scopes', 'any_of', 'hint', 'note', 'operands'])
 
 /** Whether a document has the form of an explanation, as far as it is shown here. */
-export const isExplanation = (value: JsonObject): boolean =>
-  typeof own(value, 'allowed') === 'boolean' && Array.isArray(own(value, 'steps'))
+export function isExplanation(value: JsonObject): boolean {
+  return typeof own(value, 'allowed') === 'boolean' && Array.isArray(own(value, 'steps'))
+}
 
 /** Whether the line came as far as a stage. */
-export const reached = (explanation: JsonObject, stage: string): boolean =>
-  stepsOf(explanation).some((step) => own(step, 'stage') === stage)
+export function reached(explanation: JsonObject, stage: string): boolean {
+  return stepsOf(explanation).some((step) => own(step, 'stage') === stage)
+}
 
 /** What an explanation comes to: allowed, denied, or a line that could not decide. */
-export const verdictOf = (explanation: JsonObject): ExitCode => {
+export function verdictOf(explanation: JsonObject): ExitCode {
   if (own(explanation, 'allowed') === true) return EXIT.yes
   const denial = objectOf(own(explanation, 'denial'))
   const status = own(denial, 'status')
@@ -35,7 +37,7 @@ export const verdictOf = (explanation: JsonObject): ExitCode => {
  * An explanation for people: each step, what was decided, what to do. Takes whatever a gate
  * answers.
  */
-export const explanationLines = (explanation: JsonObject): readonly string[] => {
+export function explanationLines(explanation: JsonObject): readonly string[] {
   const steps = stepsOf(explanation)
   const shown = steps.map((step) => {
     const { code, ...detail } = objectOf(own(step, 'detail'))

@@ -32,12 +32,12 @@ const THERE = ['prefix', 'tokenEnv', 'tokenFile', 'key', 'audience'] as const
  * Tells how a request is decided, stage by stage: by a file, fetching nothing, or by a running
  * gate. Nothing is forwarded. Yes is allowed, no is denied, also where shadow mode lets it pass.
  */
-export const explain = async (
+export async function explain(
   method: string,
   url: string,
   options: ExplainOptions,
   around: ExplainSurroundings,
-): Promise<Outcome> => {
+): Promise<Outcome> {
   const { gate } = options
   const stray = (gate === undefined ? THERE : HERE).find((name) => options[name] !== undefined)
   if (stray !== undefined) return cannotTell(strayOption(stray, gate !== undefined))

@@ -27,7 +27,7 @@ export interface PolicyReading {
  * Reads the policy of one environment as the Worker would, with the variables and bindings that the
  * file gives it. A secret is taken as set, and is not known unless a variable stands in its place.
  */
-export const readEnvironment = (environment: WranglerEnvironment): PolicyReading => {
+export function readEnvironment(environment: WranglerEnvironment): PolicyReading {
   const given: JsonObject = { ...environment.vars, ...environment.bound }
   const { vars, issues } = readVars(given)
   const secrets = new Set<string>()
@@ -125,10 +125,10 @@ export type FileFault =
  * placeholders, the size of variables, addresses an environment inherits, classes of Durable
  * Objects.
  */
-export const readFilePolicy = async ({
+export async function readFilePolicy({
   file,
   env,
-}: PolicyChoice): Promise<Result<FilePolicy, FileFault>> => {
+}: PolicyChoice): Promise<Result<FilePolicy, FileFault>> {
   const read = await readWranglerFile(file)
   if (!read.ok) return fail(unreadFault(file, read.reason))
   const chosen = read.value.find(({ name }) => name === env)
@@ -158,7 +158,7 @@ const unreadFault = (file: string, { kind, message, ...place }: WranglerFault): 
     : { kind, message, mistakes: [], json: { valid: false, file, error: message, ...place } }
 
 /** The outcome where a file gives no policy; `broken` is the exit status for one that is wrong. */
-export const fileFaultOutcome = (fault: FileFault, broken: ExitCode): Outcome => {
+export function fileFaultOutcome(fault: FileFault, broken: ExitCode): Outcome {
   const { message } = fault
   if (fault.kind === 'unreadable') return cannotTell(message)
   const err = [...fault.mistakes.map((issue) => issueLine(issue)), message]
@@ -166,22 +166,24 @@ export const fileFaultOutcome = (fault: FileFault, broken: ExitCode): Outcome =>
 }
 
 /** A mistake or warning on one line, `label` in front. */
-export const issueLine = ({ path, message }: PolicyIssue, label = ''): string =>
-  `${label}${path === '' ? '' : `${path}: `}${message}`
+export function issueLine({ path, message }: PolicyIssue, label = ''): string {
+  return `${label}${path === '' ? '' : `${path}: `}${message}`
+}
 
 /** A number of things. */
-export const counted = (count: number, thing: string): string =>
-  `${count} ${thing}${count === 1 ? '' : 's'}`
+export function counted(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? '' : 's'}`
+}
 
 const environmentNames = (environments: readonly WranglerEnvironment[]): readonly string[] =>
   environments.flatMap(({ name }) => (name === undefined ? [] : [name]))
 
 /** A sentence about an environment that is not in a file. */
-export const noEnvironment = (
+export function noEnvironment(
   file: string,
   env: string,
   environments: readonly WranglerEnvironment[],
-): string => {
+): string {
   const names = environmentNames(environments)
   return `${file} has no [env.${env}]; its environments: ${names.length === 0 ? 'none' : names.join(', ')}`
 }

@@ -13,13 +13,13 @@ const REASONS: Readonly<Record<string, string>> = {
 }
 
 /** Why the file system refused, as the end of a sentence. */
-export const fileReason = (error: unknown): string => {
+export function fileReason(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   return REASONS[code] ?? (code === '' ? 'it cannot be used' : `the system says ${code}`)
 }
 
 /** A file's text, read as UTF-8; the reason of a failure is a sentence for people. */
-export const readText = async (path: string): Promise<Result<string, string>> => {
+export async function readText(path: string): Promise<Result<string, string>> {
   try {
     return ok(await readFile(path, 'utf8'))
   } catch (error) {

@@ -13,9 +13,8 @@ export interface Filters {
 }
 
 /** Makes a command as `make` does, with options for which revocations it is about. */
-export const filtered =
-  <Given extends readonly unknown[]>(make: (...given: Given) => Command) =>
-  (...given: Given): Command =>
+export function filtered<Given extends readonly unknown[]>(make: (...given: Given) => Command) {
+  return (...given: Given): Command =>
     make(...given)
       .addOption(new Option('--kind <kind>', 'only of this kind').choices(KINDS))
       .option('--issuer <iss>', 'only of this issuer')
@@ -27,15 +26,16 @@ export const filtered =
           'only those of administrators of one issuer, or of every',
         ).choices(REACHES),
       )
+}
 
 /** The filters as the gate takes them. */
-export const filtersOf = ({
+export function filtersOf({
   kind,
   issuer,
   value,
   createdBy,
   reach,
-}: Filters): Record<string, string> => {
+}: Filters): Record<string, string> {
   const given = { kind, issuer, value, created_by: createdBy, reach }
   return Object.fromEntries(
     Object.entries(given).flatMap(([name, text]) => (text === undefined ? [] : [[name, text]])),

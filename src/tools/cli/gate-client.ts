@@ -38,7 +38,7 @@ const ANSWER_BYTES = 8 * 1024 * 1024
 const PREFIX = /^(?:\/[A-Za-z0-9._~-]+)+$/
 
 /** Reads where a gate is. Plain http passes only to this machine: the call carries a token. */
-export const gateAddress = (url: string, prefix: string): Result<GateAddress, string> => {
+export function gateAddress(url: string, prefix: string): Result<GateAddress, string> {
   const parsed = parseUrl(url)
   if (!parsed || !/^https?:$/.test(parsed.protocol)) {
     return fail('--gate must be a URL, such as https://api.my-company.com')
@@ -63,11 +63,11 @@ export const gateAddress = (url: string, prefix: string): Result<GateAddress, st
  * Calls a gate once, within 10 s unless told otherwise, and without following redirects. Trusts
  * nothing in the answer beyond its being a JSON object.
  */
-export const callGate = async (
+export async function callGate(
   gate: GateAddress,
   { method, path, token, body }: GateCall,
   timeoutMs = TIMEOUT_MS,
-): Promise<Result<GateAnswer, GateFault>> => {
+): Promise<Result<GateAnswer, GateFault>> {
   const silent = (message: string) => fail({ kind: 'silent', message } as const)
   try {
     const response = await fetch(gate.origin + path, {
@@ -108,7 +108,7 @@ export const callGate = async (
 }
 
 /** The outcome of a call that brought no answer to use. */
-export const faultOutcome = (fault: GateFault): Outcome => {
+export function faultOutcome(fault: GateFault): Outcome {
   if (fault.kind === 'silent') {
     const { message } = fault
     return { exitCode: EXIT.unknown, json: { error: message }, out: [], err: [message] }
@@ -176,7 +176,7 @@ const NETWORK: Readonly<Record<string, string>> = {
 }
 
 /** Why a request brought no answer, as the end of a sentence. */
-export const networkReason = (error: unknown, timeoutMs: number): string => {
+export function networkReason(error: unknown, timeoutMs: number): string {
   if (!(error instanceof Error)) return 'the connection failed'
   // Nothing but time ends a request early here, by a timeout's signal or a timer's.
   if (/^(?:Timeout|Abort)Error$/.test(error.name)) return `no answer within ${timeoutMs / 1000} s`

@@ -33,7 +33,9 @@ Exit status: 0 every shard has it (with --wait: it is in effect), 1 the gate sai
 names it, 2 cannot tell.`
 
 /** Of commands that can sign their own token; `scope` is what it needs. */
-export const keyHelp = (scope: string): string => `\n
+export function keyHelp(scope: string): string {
+  return `\n
 With --key the command signs its own token (60 s, scope ${scope}). The token's audience
 is --audience, or the resource that GATE/.well-known/oauth-protected-resource tells: only when that
 has the origin of --gate, or the gate is on this machine.`
+}

@@ -12,14 +12,15 @@ export interface SigningKey {
 }
 
 /** The content of a key file: a private JWK (RFC 7517 §4) with its issuer as one more member. */
-export const keyFileText = (jwk: JWK, issuer: string): string =>
-  `${JSON.stringify({ ...jwk, iss: issuer }, null, 2)}\n`
+export function keyFileText(jwk: JWK, issuer: string): string {
+  return `${JSON.stringify({ ...jwk, iss: issuer }, null, 2)}\n`
+}
 
 /**
  * Reads a key file that `keygen` wrote. Refuses anything but one ES256 private key with its
  * issuer; the reason of a failure is a sentence for people and holds nothing of the file.
  */
-export const readKeyFile = async (path: string): Promise<Result<SigningKey, string>> => {
+export async function readKeyFile(path: string): Promise<Result<SigningKey, string>> {
   const text = await readText(path)
   if (!text.ok) return text
   const jwk = parseJsonObject(text.value)
@@ -58,24 +59,29 @@ export interface TokenRequest {
 }
 
 /** The claims of an access token by RFC 9068 §2.2. */
-export const accessTokenClaims = (
+export function accessTokenClaims(
   issuer: string,
   request: TokenRequest,
-): Readonly<Record<string, unknown>> => ({
-  jti: crypto.randomUUID(),
-  ...request.claims,
-  iss: issuer,
-  aud: request.audience,
-  sub: request.subject,
-  client_id: request.client,
-  iat: request.issuedAt,
-  exp: request.issuedAt + request.lifetime,
-  ...(request.scopes.length > 0 && { scope: request.scopes.join(' ') }),
-})
+): Readonly<Record<string, unknown>> {
+  return {
+    jti: crypto.randomUUID(),
+    ...request.claims,
+    iss: issuer,
+    aud: request.audience,
+    sub: request.subject,
+    client_id: request.client,
+    iat: request.issuedAt,
+    exp: request.issuedAt + request.lifetime,
+    ...(request.scopes.length > 0 && { scope: request.scopes.join(' ') }),
+  }
+}
 
 /** Signs claims as an access token (`typ` is `at+jwt`, RFC 9068 §2.1). Judges no claim. */
-export const signToken = (
+export function signToken(
   { key, kid }: SigningKey,
   claims: Readonly<Record<string, unknown>>,
-): Promise<string> =>
-  new SignJWT({ ...claims }).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid }).sign(key)
+): Promise<string> {
+  return new SignJWT({ ...claims })
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid })
+    .sign(key)
+}

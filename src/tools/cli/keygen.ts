@@ -22,7 +22,7 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
  * Makes an ES256 key pair. The outcome holds the issuer's table with the public key; the private
  * key goes to a new file that only its owner can read, and nowhere else. Never overwrites a file.
  */
-export const keygen = async ({ issuer: name, out, url }: KeygenOptions): Promise<Outcome> => {
+export async function keygen({ issuer: name, out, url }: KeygenOptions): Promise<Outcome> {
   if (!NAME.test(name)) {
     return cannotTell(
       `"${name}" cannot name an issuer; use lower-case letters, digits and "-", such as ops`,

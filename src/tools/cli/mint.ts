@@ -35,7 +35,7 @@ const OWN_OPTION: Readonly<Record<string, string>> = {
  * Signs an access token for development with a key that `keygen` made. Whether a gate takes it is
  * the gate's decision. `now` is in seconds since the epoch.
  */
-export const mint = async (options: MintOptions, now: number): Promise<Outcome> => {
+export async function mint(options: MintOptions, now: number): Promise<Outcome> {
   const lifetime = durationSeconds(options.lifetime ?? '5m')
   if (!lifetime.ok) return cannotTell(`--lifetime: ${lifetime.reason}`)
   if (lifetime.value < 1 || lifetime.value > DAY) {

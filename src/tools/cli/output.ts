@@ -17,12 +17,14 @@ export interface Outcome {
 /**
  * The outcome of a command that cannot say yes or no: wrong usage, an unreadable file, no network.
  */
-export const cannotTell = (message: string): Outcome => ({
-  exitCode: EXIT.unknown,
-  json: { error: message },
-  out: [],
-  err: [message],
-})
+export function cannotTell(message: string): Outcome {
+  return {
+    exitCode: EXIT.unknown,
+    json: { error: message },
+    out: [],
+    err: [message],
+  }
+}
 
 /** Control and format characters, line separators, lone surrogates: what can act on a terminal. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu
@@ -33,7 +35,9 @@ const escaped = (char: string): string =>
     .join('')
 
 /** Text in which nothing can move the cursor, start a line or reorder what is shown. */
-export const printable = (text: string): string => text.replace(UNPRINTABLE, escaped)
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, escaped)
+}
 
 /** A value as JSON text that is printable and still the same JSON. */
 const jsonText = (value: unknown): string =>
@@ -46,10 +50,11 @@ const lines = (texts: readonly string[]): string =>
   texts.map((text) => `${printable(text)}\n`).join('')
 
 /** An outcome as text for the two streams. With `json` one document and nothing else. */
-export const render = (
+export function render(
   outcome: Outcome,
   json: boolean,
-): { readonly stdout: string; readonly stderr: string } =>
-  json
+): { readonly stdout: string; readonly stderr: string } {
+  return json
     ? { stdout: `${jsonText(outcome.json)}\n`, stderr: '' }
     : { stdout: lines(outcome.out), stderr: lines(outcome.err) }
+}

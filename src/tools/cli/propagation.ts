@@ -26,7 +26,7 @@ export interface PolicyTerms {
 const LONGEST = 60 * 60 * 1000
 
 /** How many shards have what an answer is about; nothing where it does not say. */
-export const shardsOf = (body: JsonObject): Shards | undefined => {
+export function shardsOf(body: JsonObject): Shards | undefined {
   const shards = own(body, 'shards')
   if (!isObject(shards)) return undefined
   const total = own(shards, 'total')
@@ -41,14 +41,17 @@ export const shardsOf = (body: JsonObject): Shards | undefined => {
 const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && Number(value) >= 0
 
-export const haveAll = ({ total, acknowledged }: Shards): boolean => acknowledged >= total
+/** Whether every shard has acknowledged. */
+export function haveAll({ total, acknowledged }: Shards): boolean {
+  return acknowledged >= total
+}
 
 /**
  * The terms in the answer of `GET PREFIX/policy`: of GATE and of every rule that reads a token, and
  * so no shorter than those of any rule the caller may see. What cannot be read is a failure, never
  * a bound of nothing.
  */
-export const policyTerms = (policy: JsonObject): Result<PolicyTerms, string> => {
+export function policyTerms(policy: JsonObject): Result<PolicyTerms, string> {
   const gate = own(policy, 'gate')
   const routes = own(policy, 'routes')
   if (!isObject(gate) || !Array.isArray(routes) || !routes.every(isObject)) {
@@ -83,7 +86,8 @@ const boundOf = (terms: unknown): number | undefined => {
 const nameOf = (route: JsonObject): string => String(own(route, 'match'))
 
 /** Why the terms are not known where the policy could not be read, as the end of a sentence. */
-export const whyUnknown = (fault: GateFault): string =>
-  fault.kind === 'refused' && own(fault.problem, 'code') === 'scope_missing'
+export function whyUnknown(fault: GateFault): string {
+  return fault.kind === 'refused' && own(fault.problem, 'code') === 'scope_missing'
     ? 'the token lacks scope edgewarden:read'
     : (faultOutcome(fault).err[0] ?? '').replace(/\.$/, '')
+}

@@ -20,13 +20,18 @@ export interface EntryOptions {
   readonly force?: boolean
 }
 
-export const isOneOf = (names: readonly string[], name: string): boolean => names.includes(name)
+/** Whether a text is one of some names. */
+export function isOneOf(names: readonly string[], name: string): boolean {
+  return names.includes(name)
+}
 
-export const oneOf = (option: string, names: readonly string[]): string =>
-  `${option} must be one of ${names.join(', ')}`
+/** The mistake of an option that takes one of some names. */
+export function oneOf(option: string, names: readonly string[]): string {
+  return `${option} must be one of ${names.join(', ')}`
+}
 
 /** The entry as the gate takes it. Judges what would be a slip here, not what the policy says. */
-export const readEntry = (options: EntryOptions, now: number): Result<JsonObject, string> => {
+export function readEntry(options: EntryOptions, now: number): Result<JsonObject, string> {
   const { kind, issuer, value, mode = 'block', reason, force = false } = options
   if (!isOneOf(KINDS, kind)) return fail(oneOf('KIND', KINDS))
   if (!isOneOf(MODES, mode)) return fail(oneOf('--mode', MODES))
@@ -71,13 +76,13 @@ const readEnd = (
 }
 
 /** The entries that an answer names. */
-export const entriesOf = (body: JsonObject): readonly JsonObject[] => {
+export function entriesOf(body: JsonObject): readonly JsonObject[] {
   const entries = own(body, 'revocations')
   return Array.isArray(entries) ? entries.filter(isObject) : []
 }
 
 /** One entry on one line: what, until when, its id, why. */
-export const describe = (entry: JsonObject): string => {
+export function describe(entry: JsonObject): string {
   const text = (name: string): string => String(own(entry, name) ?? '?')
   const { value, name, reason, expires, at } = entry
   // Origins are told an agent by an id with a prefix.

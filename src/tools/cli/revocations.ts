@@ -18,11 +18,11 @@ const PAGE = 1_000
 const PAGES = 1_100
 
 /** Lifts one revocation at a running gate, or all that the filters name. */
-export const lift = async (
+export async function lift(
   id: string | undefined,
   options: GateOptions & Filters,
   around: Surroundings,
-): Promise<Outcome> => {
+): Promise<Outcome> {
   const isFiltered = Object.keys(filtersOf(options)).length > 0
   if (id === undefined) {
     if (isFiltered) return lifted(await pages('DELETE', { ...options, all: true }, around))
@@ -50,7 +50,7 @@ const lifted = ({ found, fault }: Pages): Outcome => {
 }
 
 /** Lists revocations of a running gate, the first page or all of them. */
-export const list = async (options: ListOptions, around: Surroundings): Promise<Outcome> => {
+export async function list(options: ListOptions, around: Surroundings): Promise<Outcome> {
   const { found, cursor, fault } = await pages('GET', options, around)
   if (fault) return fault
   return {

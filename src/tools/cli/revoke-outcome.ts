@@ -21,16 +21,22 @@ const revoked = ({ entries }: Made): readonly string[] =>
   entries.map((one) => `Revoked ${describe(one)}`)
 
 /** Milliseconds for people, to a tenth of a second. */
-export const secondsText = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
+export function secondsText(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`
+}
 
 const lacking = ({ pending = [] }: Shards): string =>
   pending.length === 0 ? '' : `; pending: ${pending.join(', ')}`
 
-export const countOf = (shards: Shards | undefined): string =>
-  shards === undefined ? '' : ` (${shards.acknowledged} of ${shards.total}${lacking(shards)})`
+/** How many shards have acknowledged, in parentheses; empty where that is not known. */
+export function countOf(shards: Shards | undefined): string {
+  return shards === undefined
+    ? ''
+    : ` (${shards.acknowledged} of ${shards.total}${lacking(shards)})`
+}
 
 /** Not every shard has it: nothing can be told yet. */
-export const pending = ({ body, entries }: Made, { location, shards, why }: Pending): Outcome => {
+export function pending({ body, entries }: Made, { location, shards, why }: Pending): Outcome {
   const ask =
     location === undefined ? 'repeat the command' : `ask ${location}, or repeat the command`
   return {
@@ -50,46 +56,52 @@ export const pending = ({ body, entries }: Made, { location, shards, why }: Pend
 }
 
 /** Every shard has it, and when rules with a bound will is not known: no yes for who waits. */
-export const unknown = (
+export function unknown(
   made: Made,
   shards: number,
   why: string,
   { wait = false }: { readonly wait?: boolean },
-): Outcome => ({
-  exitCode: wait ? EXIT.unknown : EXIT.yes,
-  json: { ...made.body, effect: { shards_ms: shards, unknown: why } },
-  out: revoked(made),
-  err: [
-    `Every shard has it after ${secondsText(shards)}: strict rules go by it now. How late bounded rules are (max_staleness) is not known: ${why}.`,
-  ],
-})
+): Outcome {
+  return {
+    exitCode: wait ? EXIT.unknown : EXIT.yes,
+    json: { ...made.body, effect: { shards_ms: shards, unknown: why } },
+    out: revoked(made),
+    err: [
+      `Every shard has it after ${secondsText(shards)}: strict rules go by it now. How late bounded rules are (max_staleness) is not known: ${why}.`,
+    ],
+  }
+}
 
 /** The policy says that the entry does not count, whoever has it. */
-export const withoutEffect = (made: Made, shards: number, id: string): Outcome => ({
-  exitCode: EXIT.no,
-  json: { ...made.body, effect: { shards_ms: shards, lifted: id } },
-  out: [],
-  err: [
-    ...made.entries.map((one) => `Stored ${describe(one)}`),
-    `It has no effect: GATE.lift names ${id}. Take it out there, and deploy.`,
-  ],
-})
+export function withoutEffect(made: Made, shards: number, id: string): Outcome {
+  return {
+    exitCode: EXIT.no,
+    json: { ...made.body, effect: { shards_ms: shards, lifted: id } },
+    out: [],
+    err: [
+      ...made.entries.map((one) => `Stored ${describe(one)}`),
+      `It has no effect: GATE.lift names ${id}. Take it out there, and deploy.`,
+    ],
+  }
+}
 
 /** When it will be in effect, in seconds since the epoch, for who does not wait. */
-export const expected = (made: Made, shards: number, terms: PolicyTerms, at: number): Outcome => ({
-  exitCode: EXIT.yes,
-  json: { ...made.body, effect: { ...numbersOf(shards, terms), at } },
-  out: [
-    ...revoked(made),
-    terms.bound === 0
-      ? 'In effect for every request from now on: every rule is strict. Open streams end within max_staleness of GATE'
-      : `In effect everywhere from ${utc(at)} on (bound ${secondsText(terms.bound)})`,
-  ],
-  err: shadowNote(terms),
-})
+export function expected(made: Made, shards: number, terms: PolicyTerms, at: number): Outcome {
+  return {
+    exitCode: EXIT.yes,
+    json: { ...made.body, effect: { ...numbersOf(shards, terms), at } },
+    out: [
+      ...revoked(made),
+      terms.bound === 0
+        ? 'In effect for every request from now on: every rule is strict. Open streams end within max_staleness of GATE'
+        : `In effect everywhere from ${utc(at)} on (bound ${secondsText(terms.bound)})`,
+    ],
+    err: shadowNote(terms),
+  }
+}
 
 /** It is in effect everywhere, and this is how long it took. */
-export const measured = (made: Made, shards: number, terms: PolicyTerms): Outcome => {
+export function measured(made: Made, shards: number, terms: PolicyTerms): Outcome {
   const total = shards + terms.bound
   const bound =
     terms.bound === 0

@@ -41,11 +41,11 @@ const PATIENCE_MS = 5 * 60_000
  * shard has it and the longest bound of a rule has passed. With `wait` it ends only then. Yes means
  * that every shard has it; with `wait`, that it is in effect.
  */
-export const revoke = async (
+export async function revoke(
   options: RevokeOptions,
   around: Surroundings,
   waiting: Waiting,
-): Promise<Outcome> => {
+): Promise<Outcome> {
   const entry = readEntry(options, around.now())
   if (!entry.ok) return cannotTell(entry.reason)
   const began = waiting.elapsed()

@@ -47,26 +47,29 @@ const NOT_ASKED: ReadonlySet<string> = new Set([
 ])
 
 /** What of all options describes an agent. */
-export const agentOf = ({ agentType, scopes, issuer, workflow }: AgentOptions): AgentOptions => ({
-  ...(agentType !== undefined && { agentType }),
-  ...(scopes !== undefined && { scopes }),
-  ...(issuer !== undefined && { issuer }),
-  ...(workflow !== undefined && { workflow }),
-})
+export function agentOf({ agentType, scopes, issuer, workflow }: AgentOptions): AgentOptions {
+  return {
+    ...(agentType !== undefined && { agentType }),
+    ...(scopes !== undefined && { scopes }),
+    ...(issuer !== undefined && { issuer }),
+    ...(workflow !== undefined && { workflow }),
+  }
+}
 
 /** Whether options describe an agent. */
-export const isDescribed = (options: AgentOptions): boolean =>
-  Object.keys(agentOf(options)).length > 0
+export function isDescribed(options: AgentOptions): boolean {
+  return Object.keys(agentOf(options)).length > 0
+}
 
 /**
  * The rules that an agent could reach, with all that a rule asks which the options do not say. The
  * reason of a failure is a sentence: an issuer that is not there, or what is no list of scopes.
  */
-export const routesOfAgent = async (
+export async function routesOfAgent(
   policy: Policy,
   shown: readonly JsonObject[],
   options: AgentOptions,
-): Promise<Result<readonly Reached[], string>> => {
+): Promise<Result<readonly Reached[], string>> {
   const described = describedBy(policy, options)
   if (!described.ok) return described
   const found: Reached[] = []

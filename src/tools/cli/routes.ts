@@ -87,11 +87,11 @@ const onlyText = (only: Reached['only'], many: Reached['many']): string =>
  * is described only those it could reach, and the answer is no where there are none. A column that
  * says nothing of any rule is left out. Warns of nothing: that is `check`.
  */
-export const routes = async ({
+export async function routes({
   file = 'wrangler.toml',
   env,
   ...options
-}: RoutesOptions): Promise<Outcome> => {
+}: RoutesOptions): Promise<Outcome> {
   const agent = agentOf(options)
   const read = await readFilePolicy({ file, env })
   if (!read.ok) return fileFaultOutcome(read.reason, EXIT.no)

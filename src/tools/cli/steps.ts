@@ -20,8 +20,8 @@ const BARE = /^[^\s"=,\\]+$/
 /**
  * Steps of a decision, one line each: mark, stage, what it found. Takes whatever a gate answers.
  */
-export const stepLines = (steps: readonly JsonObject[]): readonly string[] =>
-  columns(
+export function stepLines(steps: readonly JsonObject[]): readonly string[] {
+  return columns(
     steps.map((step) => {
       const outcome = String(own(step, 'outcome'))
       const mark = Object.hasOwn(MARKS, outcome) ? (MARKS[outcome] ?? '?') : '?'
@@ -32,9 +32,10 @@ export const stepLines = (steps: readonly JsonObject[]): readonly string[] =>
       return [`${mark} ${cut(String(own(step, 'stage')), NAME)}`, what]
     }),
   )
+}
 
 /** What each operand of a condition came to, one line each, to stand below its step. */
-export const operandLines = (step: JsonObject): readonly string[] => {
+export function operandLines(step: JsonObject): readonly string[] {
   const detail = own(step, 'detail')
   const operands = isObject(detail) ? own(detail, 'operands') : undefined
   return (Array.isArray(operands) ? operands : [])
@@ -61,7 +62,7 @@ const operandText = (operand: JsonObject): string => {
 }
 
 /** What a step found as `name=value` pairs; empty members are left out, long values are cut. */
-export const detailText = (detail: JsonObject): string => {
+export function detailText(detail: JsonObject): string {
   const pairs = Object.entries(detail).flatMap(([name, value]) => {
     const text = valueText(name, value)
     return text === undefined ? [] : [`${cut(name, NAME)}=${text}`]

@@ -5,7 +5,7 @@ import { fail, ok, type Result } from '../../core/result.ts'
 const LATEST_SECONDS = 1e11
 
 /** A duration such as `15m` in seconds; the reason of a failure is a sentence for people. */
-export const durationSeconds = (text: string): Result<number, string> => {
+export function durationSeconds(text: string): Result<number, string> {
   const ms = durationMs(text)
   return ms === undefined
     ? fail(`"${text}" is no duration; write a number and ms, s, m, h or d, such as 15m`)
@@ -13,7 +13,7 @@ export const durationSeconds = (text: string): Result<number, string> => {
 }
 
 /** Whole seconds since the epoch, as written. */
-export const epochSeconds = (text: string): Result<number, string> => {
+export function epochSeconds(text: string): Result<number, string> {
   if (!/^\d+$/.test(text)) {
     return fail(`"${text}" is no moment; write whole seconds since the epoch, such as 1767225600`)
   }
@@ -24,7 +24,7 @@ export const epochSeconds = (text: string): Result<number, string> => {
 }
 
 /** A moment: seconds since the epoch, or a duration counted from `now` (seconds). */
-export const moment = (text: string, now: number): Result<number, string> => {
+export function moment(text: string, now: number): Result<number, string> {
   if (/^\d+$/.test(text)) return epochSeconds(text)
   const duration = durationSeconds(text)
   return duration.ok ? ok(Math.ceil(now + duration.value)) : duration
@@ -37,7 +37,7 @@ const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\
  * A moment on the calendar, in seconds since the epoch: those themselves, or a date with time and
  * zone.
  */
-export const instant = (text: string): Result<number, string> => {
+export function instant(text: string): Result<number, string> {
   if (/^\d+$/.test(text)) return epochSeconds(text)
   const ms =
     DATE_TIME.test(text) && isOnCalendar(text) ? Date.parse(text.toUpperCase()) : Number.NaN
@@ -54,7 +54,7 @@ const isOnCalendar = (text: string): boolean => {
 }
 
 /** Seconds since the epoch for people, in UTC. */
-export const utc = (seconds: number): string => {
+export function utc(seconds: number): string {
   const date = new Date(seconds * 1000)
   return Number.isNaN(date.getTime())
     ? String(seconds)

@@ -20,8 +20,8 @@ export interface UseRow {
 }
 
 /** What may be used of an MCP server, in file order. */
-export const usesBelow = (rule: McpRule | undefined): readonly UseRow[] =>
-  rule
+export function usesBelow(rule: McpRule | undefined): readonly UseRow[] {
+  return rule
     ? [
         ...usesOf(rule).map(useRow),
         ...[...rule.methods].map((name) => ({
@@ -32,20 +32,24 @@ export const usesBelow = (rule: McpRule | undefined): readonly UseRow[] =>
         })),
       ]
     : []
+}
 
 const NOTHING = 'nothing more'
 
-export const useRow = ({ kind, use }: KindOfUse): UseRow => ({
-  kind,
-  name: use.pattern,
-  needs: scopesText(use.scopes) ?? NOTHING,
-  scopes: writtenScopes(use.scopes),
-  ...(use.agentTypes && { agent_types: [...use.agentTypes] }),
-  ...(use.when && { when: writtenCondition(use.when) }),
-})
+/** One entry of a rule for an MCP server as a row. */
+export function useRow({ kind, use }: KindOfUse): UseRow {
+  return {
+    kind,
+    name: use.pattern,
+    needs: scopesText(use.scopes) ?? NOTHING,
+    scopes: writtenScopes(use.scopes),
+    ...(use.agentTypes && { agent_types: [...use.agentTypes] }),
+    ...(use.when && { when: writtenCondition(use.when) }),
+  }
+}
 
 /** The line of something that an agent could use. */
-export const reachedUse = (one: KindOfUse, { agentType, scopes }: AgentOptions): UseRow => {
+export function reachedUse(one: KindOfUse, { agentType, scopes }: AgentOptions): UseRow {
   const row = useRow(one)
   const { agent_types, when } = row
   return {
@@ -59,10 +63,10 @@ export const reachedUse = (one: KindOfUse, { agentType, scopes }: AgentOptions):
 }
 
 /** What stands under a heading of the table of rules. */
-export const useCell = (
+export function useCell(
   heading: string,
   { kind, name, needs, agent_types, when, asks = {} }: UseRow,
-): string => {
+): string {
   switch (heading) {
     case 'MATCH':
       return `  ${kind.slice(0, -1)} ${name}`

@@ -70,9 +70,9 @@ const VARIABLES = /^(?:GATE|ISSUERS|SCOPES|ROUTES)(?:_.*)?$/
  * Reads a wrangler.toml: the top level first, then each `[env.x]` with what wrangler inherits into
  * it. Judges the names of tables only, not what they say.
  */
-export const readWranglerFile = async (
+export async function readWranglerFile(
   path: string,
-): Promise<Result<readonly WranglerEnvironment[], WranglerFault>> => {
+): Promise<Result<readonly WranglerEnvironment[], WranglerFault>> {
   if (/\.jsonc?$/i.test(path)) {
     return fail({
       kind: 'unreadable',

@@ -27,7 +27,7 @@ const BINDING_TABLE: Table = {
  * Worker, certificate or network that origins are reached through, the namespaces of Durable Objects
  * and of the issuers' keys. Another of these counts as wider. Which bindings rules name is a setting.
  */
-export const compareBindings = (before: Bound, after: Bound): Comparison => {
+export function compareBindings(before: Bound, after: Bound): Comparison {
   const findings = createFindings()
   const known = namedBy(before)
   const common = [...namedBy(after)].filter((name) => known.has(name))

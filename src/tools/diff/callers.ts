@@ -11,11 +11,11 @@ import { tokenExcess } from './tokens.ts'
  * Without a rule nobody passes. Knows callers with and without a token, and of a token all that
  * the policy compares; not conditions and limits, which are the rule's settings.
  */
-export const callerExcess = (
+export function callerExcess(
   one: Met | undefined,
   other: Met | undefined,
   placeholder: string,
-): readonly Excess[] => {
+): readonly Excess[] {
   if (!one || other?.route.access === 'public') return []
   const asked = other && { asked: askedBy(other) }
   const { access, mode } = one.route

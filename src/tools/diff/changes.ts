@@ -38,7 +38,7 @@ interface Compared {
 }
 
 /** Every setting that changed, judged by its row; one without a row is never passed over. */
-export const changesOf = (table: Table, before: Compared, after: Compared): readonly Changed[] => {
+export function changesOf(table: Table, before: Compared, after: Compared): readonly Changed[] {
   const [old, now] = [flat(before.shown), flat(after.shown)]
   return [...new Set([...old.keys(), ...now.keys()])].flatMap((key): readonly Changed[] => {
     const judge = Object.hasOwn(table, key) ? (table[key] ?? opaque) : opaque
@@ -71,36 +71,40 @@ const otherwise = (key: string, before: unknown, after: unknown): string => {
  * GATE as it is compared with another: an assertion by its parts, also where there is none, and of
  * `strip_headers` the names that the other lets pass.
  */
-export const gateSettings = (shown: Shown, gate: Gate, other: Gate): Compared => ({
-  shown: {
-    ...shown,
-    ...(typeof shown.assertion === 'string' && { assertion: { binding: shown.assertion } }),
-  },
-  hidden: { strip_headers: strippedBeside(gate, other) },
-})
+export function gateSettings(shown: Shown, gate: Gate, other: Gate): Compared {
+  return {
+    shown: {
+      ...shown,
+      ...(typeof shown.assertion === 'string' && { assertion: { binding: shown.assertion } }),
+    },
+    hidden: { strip_headers: strippedBeside(gate, other) },
+  }
+}
 
 /** An issuer as it is compared: by its keys and their whole address, of which less is shown. */
-export const issuerSettings = (shown: Shown, { keys, decrypt }: Issuer): Compared => ({
-  shown,
-  hidden: {
-    ...(keys.kind === 'inline' && { jwks: keys.keys }),
-    ...(keys.kind === 'uri' && { jwks_uri: keys.uri }),
-    ...(decrypt && {
-      decrypt: {
-        ...tableOf(shown.decrypt),
-        key_management: asSet(decrypt.keyManagement),
-        content_encryption: asSet(decrypt.contentEncryption),
-      },
-    }),
-  },
-})
+export function issuerSettings(shown: Shown, { keys, decrypt }: Issuer): Compared {
+  return {
+    shown,
+    hidden: {
+      ...(keys.kind === 'inline' && { jwks: keys.keys }),
+      ...(keys.kind === 'uri' && { jwks_uri: keys.uri }),
+      ...(decrypt && {
+        decrypt: {
+          ...tableOf(shown.decrypt),
+          key_management: asSet(decrypt.keyManagement),
+          content_encryption: asSet(decrypt.contentEncryption),
+        },
+      }),
+    },
+  }
+}
 
 /**
  * A rule as it is compared for one request: revocation by how late it may count, `inject` by its
  * templates and values, `mcp` with what else covers the scopes it names, lists of `cors` whatever their
  * order, and what its texts come to.
  */
-export const ruleSettings = (shown: Shown, match: RouteMatch, policy: Policy): Compared => {
+export function ruleSettings(shown: Shown, match: RouteMatch, policy: Policy): Compared {
   const { access, revocation, inject, cors, mcp, target } = match.route
   const { consistency, maxStaleness } = revocation
   const readings = readingsOf(match)

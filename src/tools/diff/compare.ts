@@ -23,10 +23,10 @@ type Findings = ReturnType<typeof createFindings>
  * counts only where it makes a difference. What cannot be compared counts as wider. A failure says
  * why it cannot tell. Knows nothing of keys, tokens or origins beyond what the policies say.
  */
-export const comparePolicies = async (
+export async function comparePolicies(
   before: Policy,
   after: Policy,
-): Promise<Result<Comparison, string>> => {
+): Promise<Result<Comparison, string>> {
   const requests = requestsFor(before, after)
   if (!requests) return fail('the rules overlap in too many ways to compare what they let pass')
   const findings = createFindings()

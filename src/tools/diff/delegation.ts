@@ -90,7 +90,7 @@ const ROWS: readonly Row[] = [
 ]
 
 /** Chains of actors (RFC 8693 §4.1) that one rule takes of an issuer's tokens and another does not. */
-export const delegationExcess = (one: MetBy, other: MetBy): readonly Excess[] => {
+export function delegationExcess(one: MetBy, other: MetBy): readonly Excess[] {
   const [ours, theirs] = [limitsOf(one), limitsOf(other)]
   return ROWS.flatMap((row) => {
     const [who, asked] = row(ours, theirs) ?? []

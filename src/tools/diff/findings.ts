@@ -32,7 +32,7 @@ interface Noted {
 }
 
 /** Gathers what was found, one sentence for all that it is true of. */
-export const createFindings = () => {
+export function createFindings() {
   const noted = new Map<string, Noted>()
   const note = (
     key: readonly unknown[],

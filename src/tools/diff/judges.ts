@@ -75,12 +75,12 @@ export const destination: Judge = (before, after) => {
 }
 
 /** Words from the one that lets least pass to the one that lets most. */
-export const words =
-  (...order: readonly unknown[]): Judge =>
-  (before, after) => {
+export function words(...order: readonly unknown[]): Judge {
+  return (before, after) => {
     const [old, now] = [order.indexOf(before), order.indexOf(after)]
     return old < 0 || now < 0 ? ['unclear'] : [now > old ? 'wider' : 'narrower']
   }
+}
 
 /** A list of what is taken. */
 export const accepts: Judge = (before, after) => {
@@ -114,10 +114,10 @@ export const restriction: Judge = (before, after) =>
 export const permission = reversed(restriction)
 
 /** A restriction that can be compared where it is there in both. */
-export const restrictionBy =
-  (judge: Judge): Judge =>
-  (before, after) =>
+export function restrictionBy(judge: Judge): Judge {
+  return (before, after) =>
     before === undefined || after === undefined ? restriction(before, after) : judge(before, after)
+}
 
 /** Numbers of a quota in which more lets more pass; one that is not there is no limit. */
 const QUOTAS: ReadonlySet<string> = new Set(['limit', 'daily'])

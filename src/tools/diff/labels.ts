@@ -16,14 +16,14 @@ export interface Labelled {
 }
 
 /** What requests a finding is true of, in the words of the rules. */
-export const labelOf = (labelled: Labelled): string => {
+export function labelOf(labelled: Labelled): string {
   const names = unfitOf(labelled).map((name) => `{${name}}`)
   const where = names.length === 0 ? '' : ` where ${listed(names, 'and')} cannot stand in a scope`
   return ruleLabelOf(labelled) + where
 }
 
 /** The parameters of a sample that are made up so that they may not stand in a scope. */
-export const unfitOf = ({ sample, old, now, placeholder }: Labelled): readonly string[] => {
+export function unfitOf({ sample, old, now, placeholder }: Labelled): readonly string[] {
   const segments = sample.path.split('/')
   const names = [now, old].map((met) => met?.route.path.split('/') ?? [])
   return segments.flatMap((segment, i) =>
@@ -88,7 +88,7 @@ const asPattern = (
 }
 
 /** How well a sample tells what a finding is true of: all of a rule best, an odd spelling least. */
-export const specificity = ({ sample, old, now, before, after, placeholder }: Labelled): number => {
+export function specificity({ sample, old, now, before, after, placeholder }: Labelled): number {
   const { method, host, path } = sample
   if ([before, after].some(({ router }) => router.find(method, host, path).ambiguous)) return -1
   const pattern = asPattern(path, [now, old], placeholder)

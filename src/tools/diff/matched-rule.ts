@@ -28,10 +28,10 @@ export interface Excess {
 }
 
 /** Members of one set that another lacks; without a set nothing is left out. */
-export const surplus = (
+export function surplus(
   set: Iterable<string> | undefined,
   other: Iterable<string> | undefined,
-): readonly string[] | 'all' => {
+): readonly string[] | 'all' {
   if (!other) return []
   if (!set) return 'all'
   const known = new Set(other)
@@ -39,20 +39,22 @@ export const surplus = (
 }
 
 /** A resource as it is compared: a slash that is its whole path counts for nothing (RFC 3986 §6.2.3). */
-export const plainResource = (resource: string): string =>
-  resource.replace(/^(https?:\/\/[^/]+)\/$/, '$1')
+export function plainResource(resource: string): string {
+  return resource.replace(/^(https?:\/\/[^/]+)\/$/, '$1')
+}
 
 /** Names that one sentence has. */
 const TOLD = 12
 
 /** Names in a sentence, of very many the first. */
-export const told = (names: readonly string[], last = 'and'): string =>
-  names.length > TOLD
+export function told(names: readonly string[], last = 'and'): string {
+  return names.length > TOLD
     ? `${names.slice(0, TOLD).join(', ')} and ${names.length - TOLD} more`
     : listed(names, last)
+}
 
 /** Names in a sentence. */
-export const listed = (names: Iterable<string>, last = 'or'): string => {
+export function listed(names: Iterable<string>, last = 'or'): string {
   const all = [...names]
   return all.length < 2 ? all.join('') : `${all.slice(0, -1).join(', ')} ${last} ${all.at(-1)}`
 }

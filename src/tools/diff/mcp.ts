@@ -19,7 +19,9 @@ import {
 import { asSet, isSame } from './same.ts'
 
 /** A value that should be a table. */
-export const tableOf = (value: unknown): JsonObject => (isObject(value) ? value : {})
+export function tableOf(value: unknown): JsonObject {
+  return isObject(value) ? value : {}
+}
 
 type Params = RouteMatch['params']
 
@@ -27,13 +29,14 @@ type Params = RouteMatch['params']
  * What each name needs, as it is for one request: with what stands in the path for the parameters
  * that it is made of. Arguments are left as they are written.
  */
-export const needsFor = ({ names }: McpRule, params: Params): JsonObject =>
-  Object.fromEntries(
+export function needsFor({ names }: McpRule, params: Params): JsonObject {
+  return Object.fromEntries(
     MCP_KINDS.map((kind) => [
       kind,
       Object.fromEntries(names[kind].all.map((use) => [use.pattern, needFor(use, params)])),
     ]),
   )
+}
 
 const needFor = ({ scopes, agentTypes, when }: McpUse, params: Params): JsonObject => ({
   scopes: scopesFor(scopes, params),
@@ -53,20 +56,22 @@ const holeFor = (hole: string, params: Params): string =>
   isArgument(hole) ? `{${hole}}` : (params.get(hole) ?? '')
 
 /** A condition, and what the parameters that it reads are. */
-export const conditionFor = (condition: Condition, params: Params): unknown => [
-  writtenCondition(condition),
-  condition.params.map((name) => [name, params.get(name) ?? '']),
-]
+export function conditionFor(condition: Condition, params: Params): unknown {
+  return [
+    writtenCondition(condition),
+    condition.params.map((name) => [name, params.get(name) ?? '']),
+  ]
+}
 
 /**
  * What else a rule's `mcp` is compared by: its lists whatever their order, and for each scope that it
  * names all that cover it. Which scopes a template stands for is not known: it has all of SCOPES.
  */
-export const besideNeeds = (
+export function besideNeeds(
   { names, methods, revisions, origins }: McpRule,
   params: Params,
   { scopes, includedBy }: Policy,
-): JsonObject => {
+): JsonObject {
   const templates = MCP_KINDS.flatMap((kind) => names[kind].all).flatMap((use) => use.scopes.scopes)
   const texts = templates.map((template) => scopeFor(template, params))
   return {

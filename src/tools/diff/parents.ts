@@ -8,11 +8,11 @@ import { counted } from './scopes.ts'
  * What SCOPES lets a token have beyond its parent, for an issuer whose tokens name their parent's
  * scopes (`delegation.parent_scope`): what may now be made from what, in words, and what no longer.
  */
-export const parentChanges = (
+export function parentChanges(
   before: Policy,
   after: Policy,
   issuer: Issuer,
-): readonly (readonly [side: Side, text: string])[] => {
+): readonly (readonly [side: Side, text: string])[] {
   const scopes = scopesOf(before, after)
   const more = (one: Policy, other: Policy): readonly (readonly [string, string])[] => {
     const made = new Map<string, Set<string>>()

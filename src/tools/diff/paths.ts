@@ -28,11 +28,11 @@ interface State {
  * path they do with one of these. `undefined` where there are more than `most`. In none of `others`
  * is anything made up.
  */
-export const samplePaths = (
+export function samplePaths(
   shapes: readonly Shape[],
   most: number,
   others: readonly string[] = [],
-): Samples | undefined => {
+): Samples | undefined {
   const unique = [...merged(shapes)]
   const texts = unique.flatMap(({ pieces, values }) => [
     ...pieces.map(({ source }) => source),

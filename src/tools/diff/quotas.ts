@@ -13,7 +13,7 @@ const note = (all: Map<Route, Set<Route>>, one: Route, other: Route) =>
  * its own, so that several in place of one let more pass, whatever their numbers: those are compared
  * rule by rule. Rules without a limit are not looked at.
  */
-export const createQuotas = () => {
+export function createQuotas() {
   const after = new Map<Route, Set<Route>>()
   const before = new Map<Route, Set<Route>>()
   return {

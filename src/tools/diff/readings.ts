@@ -13,16 +13,21 @@ type Params = RouteMatch['params']
  * resource, and a service is asked under the resource's host. Assertions name an origin as it is
  * written. Others are what they are written as.
  */
-export const readingsOf = ({ route, params }: RouteMatch): Readonly<Record<string, unknown>> => ({
-  ...(route.when && { when: conditionFor(route.when, params) }),
-  ...(route.mcp && { mcp: needsFor(route.mcp, params) }),
-  ...(route.authorizationDetails && {
-    authorization_details: route.authorizationDetails.map((rule) =>
-      detailFor(rule, params, route.resource),
-    ),
-  }),
-  origin: { at: `${originText(route.target)} ${route.target.url.href}`, as: route.target.audience },
-})
+export function readingsOf({ route, params }: RouteMatch): Readonly<Record<string, unknown>> {
+  return {
+    ...(route.when && { when: conditionFor(route.when, params) }),
+    ...(route.mcp && { mcp: needsFor(route.mcp, params) }),
+    ...(route.authorizationDetails && {
+      authorization_details: route.authorizationDetails.map((rule) =>
+        detailFor(rule, params, route.resource),
+      ),
+    }),
+    origin: {
+      at: `${originText(route.target)} ${route.target.url.href}`,
+      as: route.target.audience,
+    },
+  }
+}
 
 const detailFor = (
   { type, identifier, locations, ...lists }: DetailRule,
@@ -40,5 +45,6 @@ const detailFor = (
 })
 
 /** Whether some setting of two rules says something else of one request in the one than in the other. */
-export const readOtherwise = (one: RouteMatch, other: RouteMatch): boolean =>
-  JSON.stringify(readingsOf(one)) !== JSON.stringify(readingsOf(other))
+export function readOtherwise(one: RouteMatch, other: RouteMatch): boolean {
+  return JSON.stringify(readingsOf(one)) !== JSON.stringify(readingsOf(other))
+}

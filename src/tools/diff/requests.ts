@@ -25,7 +25,7 @@ export interface Requests {
 const MOST_PATHS = 50_000
 
 /** Requests of which each stands for a kind; `undefined` where there are too many kinds. */
-export const requestsFor = (before: Policy, after: Policy): Requests | undefined => {
+export function requestsFor(before: Policy, after: Policy): Requests | undefined {
   const both = [before, after]
   const scopes = [...new Set(both.flatMap(declaredScopes))]
   const rules = both.flatMap(({ routes }) => routes)
@@ -84,10 +84,10 @@ const hostsOf = (before: Policy, after: Policy, rules: readonly Route[]): readon
 }
 
 /** The rule a request falls under; none where it is refused before a credential is read. */
-export const ruleFor = async (
+export async function ruleFor(
   policy: Policy,
   { method, host, path }: Pick<Sample, 'method' | 'host' | 'path'>,
-): Promise<RouteMatch | undefined> => {
+): Promise<RouteMatch | undefined> {
   const request = { method, url: `https://${host}${path}`, headers: new Headers() }
   const { value } = await route.run({ request, policy }, undefined)
   const { route: found, params = new Map() } = value ?? {}

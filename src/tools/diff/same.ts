@@ -10,9 +10,16 @@ const sorted = (value: unknown): unknown => {
 }
 
 /** One text for values that are the same, whatever the order of keys in their tables. */
-export const sameText = (value: unknown): string | undefined => JSON.stringify(sorted(value))
+export function sameText(value: unknown): string | undefined {
+  return JSON.stringify(sorted(value))
+}
 
-export const isSame = (one: unknown, other: unknown): boolean => sameText(one) === sameText(other)
+/** Whether two settings are equal, whatever the order of their keys. */
+export function isSame(one: unknown, other: unknown): boolean {
+  return sameText(one) === sameText(other)
+}
 
 /** A list of which neither the order counts nor what is written twice. */
-export const asSet = (texts: Iterable<string>): readonly string[] => [...new Set(texts)].sort()
+export function asSet(texts: Iterable<string>): readonly string[] {
+  return [...new Set(texts)].sort()
+}

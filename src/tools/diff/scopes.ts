@@ -9,11 +9,12 @@ const coversOf = ({ policy, route, params, issuer }: MetBy): readonly (readonly 
   })
 
 /** The scopes that a token of this issuer has if these are written in it. */
-export const counted = (scopes: readonly string[], issuer: MetBy['issuer']): readonly string[] =>
-  readScopes({ scope: scopes }, { ...issuer, scope: [['scope']], scopeElse: [] }) ?? []
+export function counted(scopes: readonly string[], issuer: MetBy['issuer']): readonly string[] {
+  return readScopes({ scope: scopes }, { ...issuer, scope: [['scope']], scopeElse: [] }) ?? []
+}
 
 /** Whether some token of the issuer has what the rule needs. */
-export const canBeCovered = (met: MetBy): boolean => {
+export function canBeCovered(met: MetBy): boolean {
   const covers = coversOf(met)
   return met.route.scopes.mode === 'all'
     ? covers.every(({ length }) => length > 0)
@@ -25,7 +26,7 @@ export const canBeCovered = (met: MetBy): boolean => {
  * where all that are enough for the one are for the other. Exact: every set of scopes is judged,
  * by what it must have to be enough here and must lack not to be there.
  */
-export const scopeExcess = (one: MetBy, other: MetBy): readonly string[] | undefined => {
+export function scopeExcess(one: MetBy, other: MetBy): readonly string[] | undefined {
   const covers = coversOf(one)
   const others = coversOf(other)
   const lacked = other.route.scopes.mode === 'all' ? others : [others.flat()]
@@ -41,11 +42,14 @@ export const scopeExcess = (one: MetBy, other: MetBy): readonly string[] | undef
 }
 
 /** A scope as the rule writes it, where it is made of a parameter that could be anything. */
-export const asWritten = (
+export function asWritten(
   scope: string,
   { route, params }: Pick<MetBy, 'route' | 'params'>,
   placeholder: string,
-): string =>
-  (scope.includes(placeholder)
-    ? route.scopes.scopes.find((template) => resolveScope(template, params) === scope)?.source
-    : undefined) ?? scope
+): string {
+  return (
+    (scope.includes(placeholder)
+      ? route.scopes.scopes.find((template) => resolveScope(template, params) === scope)?.source
+      : undefined) ?? scope
+  )
+}

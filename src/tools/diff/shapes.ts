@@ -12,7 +12,9 @@ export interface Piece {
 }
 
 /** As readers take it that ignore case, escapes and dots at the end, which stand for all that they leave away there. */
-export const laxly = (text: string): string => foldCase(text).replace(/(?<!\.)\.+$/, '')
+export function laxly(text: string): string {
+  return foldCase(text).replace(/(?<!\.)\.+$/, '')
+}
 
 /** A set of paths that some rule, or a laxer reader of it, takes. */
 export interface Shape {
@@ -30,10 +32,10 @@ const pieceOf = (segment: string, isLoose: boolean): Piece => {
 }
 
 /** A rule's path as it is, and as readers take it that ignore case, escapes and a slash at the end. */
-export const shapesOf = (
+export function shapesOf(
   { path }: Pick<Route, 'path'>,
   values: Shape['values'] = new Map(),
-): readonly Shape[] => {
+): readonly Shape[] {
   const all = path.slice(1).split('/')
   const isOpen = all.at(-1) === '*'
   const segments = isOpen ? all.slice(0, -1) : all
@@ -55,24 +57,33 @@ export const shapesOf = (
 }
 
 /** A made-up segment for a place of a path; where it ends can be told whatever comes after it. */
-export const standIn = (placeholder: string, place: number): string => `${placeholder}${place}-`
+export function standIn(placeholder: string, place: number): string {
+  return `${placeholder}${place}-`
+}
 
 /** A made-up segment that may not stand in a scope, from one that may. */
-export const unfit = (stand: string): string => `${stand}%20${stand}`
+export function unfit(stand: string): string {
+  return `${stand}%20${stand}`
+}
 
 /** Whether a segment of a path is as a piece wants it. */
-export const fits = ({ isParam, text, isLoose }: Piece, segment: string): boolean => {
+export function fits({ isParam, text, isLoose }: Piece, segment: string): boolean {
   const read = isLoose ? laxly(segment) : segment
   return isParam ? read.length > text.length && read.endsWith(text) : read === text
 }
 
 /** The place of a rule's parameter among the segments of its path. */
-export const placeOf = ({ path }: Pick<Route, 'path'>, param: string): number =>
-  path
+export function placeOf({ path }: Pick<Route, 'path'>, param: string): number {
+  return path
     .slice(1)
     .split('/')
     .findIndex((segment) => PARAM.exec(segment)?.[1] === param)
+}
 
 /** One text for shapes that take the same paths. */
-export const shapeKey = ({ pieces, isOpen }: Shape): string =>
-  JSON.stringify([isOpen, ...pieces.map(({ isParam, text, isLoose }) => [isParam, text, isLoose])])
+export function shapeKey({ pieces, isOpen }: Shape): string {
+  return JSON.stringify([
+    isOpen,
+    ...pieces.map(({ isParam, text, isLoose }) => [isParam, text, isLoose]),
+  ])
+}

@@ -45,7 +45,7 @@ const ESCAPES: readonly ((text: string) => string)[] = [
 ]
 
 /** Other canonical spellings of a segment that a lax reader takes for the same; most have some. */
-export const otherSpellings = (text: string): string[] => {
+export function otherSpellings(text: string): string[] {
   const all = new Set(CASES.flatMap((turn) => ESCAPES.map((spell) => spell(turn(text)))))
   return [...all].filter((one) => {
     if (one === text || foldCase(one) !== foldCase(text)) return false

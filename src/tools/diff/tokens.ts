@@ -128,9 +128,11 @@ const claims: Row = (one, other) => {
 const ROWS: readonly Row[] = [scopes, types, workflow, lifetime, audiences, claims]
 
 /** Tokens of one issuer that the one rule takes and the other does not. */
-export const tokenExcess = (one: MetBy, other: MetBy, placeholder: string): readonly Excess[] => [
-  ...ROWS.flatMap((row) =>
-    row(one, other, placeholder).map((part) => ({ ...part, issuer: one.issuer.name })),
-  ),
-  ...delegationExcess(one, other),
-]
+export function tokenExcess(one: MetBy, other: MetBy, placeholder: string): readonly Excess[] {
+  return [
+    ...ROWS.flatMap((row) =>
+      row(one, other, placeholder).map((part) => ({ ...part, issuer: one.issuer.name })),
+    ),
+    ...delegationExcess(one, other),
+  ]
+}

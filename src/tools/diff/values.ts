@@ -23,10 +23,10 @@ const beginningOf = ({ parts }: ScopeTemplate): RegExp => {
 }
 
 /** The parameters' values with which a template is a scope, or one that begins with `prefix*`. */
-export const valuesIn = (
+export function valuesIn(
   template: ScopeTemplate,
   scope: string,
-): ReadonlyMap<string, string> | undefined => {
+): ReadonlyMap<string, string> | undefined {
   const names = template.parts.filter((_, i) => i % 2 === 1)
   const found =
     wholeOf(template).exec(scope) ??
@@ -54,19 +54,20 @@ const templatesOf = ({
 ]
 
 /** Text that a rule writes where a parameter could stand. */
-export const writtenTexts = (route: Route): readonly string[] =>
-  templatesOf(route).flatMap(({ parts }) => parts.filter((_, i) => i % 2 === 0))
+export function writtenTexts(route: Route): readonly string[] {
+  return templatesOf(route).flatMap(({ parts }) => parts.filter((_, i) => i % 2 === 0))
+}
 
 /** Every scope that is declared or included somewhere. */
-export const declaredScopes = ({ scopes }: Pick<Policy, 'scopes'>): readonly string[] => [
-  ...new Set([...scopes].flatMap(([scope, included]) => [scope, ...included])),
-]
+export function declaredScopes({ scopes }: Pick<Policy, 'scopes'>): readonly string[] {
+  return [...new Set([...scopes].flatMap(([scope, included]) => [scope, ...included]))]
+}
 
 /**
  * The values of a rule's parameters with which one of its templates is one of these scopes; none
  * for one that a template names where no scope is about it.
  */
-export const tellingValues = (route: Route, scopes: readonly string[]): Shape['values'] => {
+export function tellingValues(route: Route, scopes: readonly string[]): Shape['values'] {
   const found = new Map<number, string[]>()
   for (const template of route.scopes.scopes) {
     for (const [i, name] of template.parts.entries()) {

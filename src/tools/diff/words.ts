@@ -4,7 +4,7 @@ import { cut } from '../../core/text.ts'
 const SHOWN = 120
 
 /** A configured value in a sentence. */
-export const valueText = (value: unknown): string => {
+export function valueText(value: unknown): string {
   if (value === undefined) return 'not set'
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'not set')
   return cut(text, SHOWN)
@@ -16,7 +16,7 @@ const UNITS = [
 ] as const
 
 /** Seconds as they would be written. */
-export const lifeText = (seconds: number): string => {
+export function lifeText(seconds: number): string {
   const [size, unit] = UNITS.find(([one]) => seconds % one === 0) ?? [1, 's']
   return `${seconds / size}${unit}`
 }

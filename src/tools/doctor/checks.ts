@@ -130,14 +130,15 @@ const REST: readonly Check[] = [
 ]
 
 /** What is wrong, what cannot be told and what deserves a word, the worst first. */
-export const findingsOf = (facts: Facts): readonly Finding[] =>
-  LEVELS.flatMap((level) =>
+export function findingsOf(facts: Facts): readonly Finding[] {
+  return LEVELS.flatMap((level) =>
     [...KEY_CHECKS, ...METADATA, ...REST].flatMap(([of, code, finds, mend]) => {
       const message = of === level ? finds(facts) : undefined
       if (message === undefined) return []
       return [{ level, code, message, mend: typeof mend === 'string' ? mend : mend(facts) }]
     }),
   )
+}
 
 const LEVELS: readonly Level[] = ['wrong', 'unsure', 'warning']
 

@@ -19,7 +19,7 @@ const IMF_DATE = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/
  * its keys are; the answer that agrees best counts, since a copy may be older than it says. Which
  * of the two is wrong is not known.
  */
-export const clockOf = (issuer: string, { metadata, keySet, again }: Gathered) => {
+export function clockOf(issuer: string, { metadata, keySet, again }: Gathered) {
   const exchanges = [...metadata, ...[keySet, again].flatMap((one) => one ?? [])].flatMap(
     (asked) => [...asked.exchanges],
   )

@@ -31,11 +31,11 @@ const OF_URL = ['jwksUri', 'profile', 'algorithms', 'allowInsecureHttp'] as cons
  * Asks an issuer what a gate would ask it, and tells what the gate makes of the answers. Yes is
  * that it will have keys and nothing is wrong; warnings do not count.
  */
-export const doctor = async (
+export async function doctor(
   asked: string,
   options: DoctorOptions,
   stdin: () => Promise<string>,
-): Promise<Outcome> => {
+): Promise<Outcome> {
   const isUrl = asked.includes('://')
   const stray = (isUrl ? OF_TABLE : OF_URL).find((name) => options[name] !== undefined)
   if (stray !== undefined) return cannotTell(strayOption(stray, isUrl))

@@ -39,11 +39,11 @@ export interface Facts {
 }
 
 /** Puts together what was answered. A sample token is judged only where there are keys. */
-export const factsOf = async (
+export async function factsOf(
   target: Target,
   gathered: Gathered,
   sample: string | undefined,
-): Promise<Facts> => {
+): Promise<Facts> {
   const { issuer } = target
   const metadata = metadataOf(gathered)
   const document = issuer.keys.kind === 'inline' ? issuer.keys : documentOf(gathered.keySet)
@@ -71,10 +71,11 @@ export const factsOf = async (
 }
 
 /** The document that came, whatever it says. */
-export const documentOf = (asked: Asked | undefined): JsonObject | undefined =>
-  asked?.fetched.ok && asked.fetched.value.kind === 'document'
+export function documentOf(asked: Asked | undefined): JsonObject | undefined {
+  return asked?.fetched.ok && asked.fetched.value.kind === 'document'
     ? asked.fetched.value.document
     : undefined
+}
 
 const metadataOf = ({ metadata, discovered }: Gathered): JsonObject => {
   const good = discovered?.ok

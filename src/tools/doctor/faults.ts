@@ -9,18 +9,20 @@ import type { Target } from './target.ts'
 const SHOWN = 200
 
 /** A remote text between quotes, cut, with everything but visible ASCII escaped: alike is equal. */
-export const shown = (text: string): string =>
-  JSON.stringify(cut(text, SHOWN)).replace(
+export function shown(text: string): string {
+  return JSON.stringify(cut(text, SHOWN)).replace(
     /[^\x20-\x7e…]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
+}
 
 /** Whether nobody answered, so that nothing is known of the document. */
-export const isSilent = ({ fetched }: Asked): boolean =>
-  !fetched.ok && (fetched.reason === 'unreachable' || fetched.reason === 'timeout')
+export function isSilent({ fetched }: Asked): boolean {
+  return !fetched.ok && (fetched.reason === 'unreachable' || fetched.reason === 'timeout')
+}
 
 /** What came instead of a document, as the end of a sentence; `undefined` where one came. */
-export const faultText = (asked: Asked, target: Target): string | undefined => {
+export function faultText(asked: Asked, target: Target): string | undefined {
   if (asked.fetched.ok) return undefined
   const { reason } = asked.fetched
   const last = asked.exchanges.at(-1)
@@ -36,7 +38,7 @@ export const faultText = (asked: Asked, target: Target): string | undefined => {
 }
 
 /** A document that is not there and why, on one line; `undefined` where it is there. */
-export const faultLine = (asked: Asked | undefined, target: Target): string | undefined => {
+export function faultLine(asked: Asked | undefined, target: Target): string | undefined {
   const fault = asked && faultText(asked, target)
   return fault === undefined ? undefined : `${shown(asked?.url ?? '')}: ${fault}`
 }
@@ -82,12 +84,15 @@ const MENDS: readonly (readonly [RegExp, string])[] = [
 ]
 
 /** How such a fault is mended. */
-export const faultMend = (fault: string): string =>
-  MENDS.find(([pattern]) => pattern.test(fault))?.[1] ??
-  'Have the issuer serve the document with status 200'
+export function faultMend(fault: string): string {
+  return (
+    MENDS.find(([pattern]) => pattern.test(fault))?.[1] ??
+    'Have the issuer serve the document with status 200'
+  )
+}
 
 /** In which way the metadata's `issuer` is not the configured one; `undefined` where it is. */
-export const issuerDifference = (document: JsonObject, issuer: string): string | undefined => {
+export function issuerDifference(document: JsonObject, issuer: string): string | undefined {
   const theirs = ownText(document, 'issuer')
   if (theirs === issuer) return undefined
   if (theirs === undefined) return 'it names no issuer'

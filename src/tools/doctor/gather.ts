@@ -55,7 +55,7 @@ export interface Gathered {
  * beside. At most four documents of {@link LIMITS.fetchMs} each, one after the other. Judges
  * nothing. Never rejects.
  */
-export const gather = async (issuer: Issuer): Promise<Gathered> => {
+export async function gather(issuer: Issuer): Promise<Gathered> {
   const { keys } = issuer
   if (keys.kind === 'inline') return { metadata: [] }
   if (keys.kind === 'uri') return { metadata: [], ...(await askKeys(issuer, keys.uri)) }

@@ -20,11 +20,11 @@ interface Verdict {
 }
 
 /** The report for programs: every member is always there, `null` where nothing is known. */
-export const jsonOf = (
+export function jsonOf(
   facts: Facts,
   findings: readonly Finding[],
   { exitCode, name, table }: Verdict,
-) => {
+) {
   const { target, gathered, keys, clock, profile, guess, token } = facts
   return {
     healthy: exitCode === EXIT.yes,
@@ -72,20 +72,22 @@ export const jsonOf = (
 }
 
 /** The report where the address alone is refused, so that nobody was asked. */
-export const refusedJson = (issuer: string, findings: readonly Finding[]) => ({
-  healthy: false,
-  issuer,
-  table: null,
-  allow_insecure_http: false,
-  discovery: { documents: [], jwks_uri: null },
-  keys: { document: null, entries: [], beyond: 0, usable: 0 },
-  caching: null,
-  clock: null,
-  profile: null,
-  toml: null,
-  token: null,
-  ...findingsJson(findings),
-})
+export function refusedJson(issuer: string, findings: readonly Finding[]) {
+  return {
+    healthy: false,
+    issuer,
+    table: null,
+    allow_insecure_http: false,
+    discovery: { documents: [], jwks_uri: null },
+    keys: { document: null, entries: [], beyond: 0, usable: 0 },
+    caching: null,
+    clock: null,
+    profile: null,
+    toml: null,
+    token: null,
+    ...findingsJson(findings),
+  }
+}
 
 const findingsJson = (findings: readonly Finding[]) => {
   const told = findings.map(({ level, ...rest }) => ({ ...rest, certain: level === 'wrong' }))

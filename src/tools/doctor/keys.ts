@@ -79,10 +79,10 @@ const REASONS: readonly Reason[] = [
  * Tells of each entry of a key set what the gate makes of it: it reads and searches the set with
  * the gate's code, and explains what that leaves out. `undefined` for what is no JWK set.
  */
-export const keyFactsOf = async (
+export async function keyFactsOf(
   document: unknown,
   issuer: Pick<Issuer, 'issuer' | 'algorithms'>,
-): Promise<KeyFacts | undefined> => {
+): Promise<KeyFacts | undefined> {
   const { algorithms } = issuer
   const kept = publicKeys(document)
   if (!kept) return undefined

@@ -62,7 +62,7 @@ const MARKS: readonly (readonly [ProfileName, by: string, Mark])[] = [
 ]
 
 /** Tells which product an issuer is by its address, or by what only that one's metadata has. */
-export const guessProfile = (issuer: string, metadata: JsonObject = {}): ProfileGuess => {
+export function guessProfile(issuer: string, metadata: JsonObject = {}): ProfileGuess {
   const url = parseUrl(issuer)
   const found = url && MARKS.find(([, , fits]) => fits(url, metadata))
   return found
@@ -71,7 +71,7 @@ export const guessProfile = (issuer: string, metadata: JsonObject = {}): Profile
 }
 
 /** Whether an issuer is an Okta org itself, whose access tokens are for Okta's own API only. */
-export const isOktaOrg = (issuer: string): boolean => {
+export function isOktaOrg(issuer: string): boolean {
   const url = parseUrl(issuer)
   return (
     url !== undefined && guessProfile(issuer).profile === 'okta' && !OKTA_PATH.test(url.pathname)
@@ -82,7 +82,7 @@ export const isOktaOrg = (issuer: string): boolean => {
 const COMMON = /^(?:www|auth|login|id|idp|sso|accounts?|oauth2?|sts|identity|keycloak)$/
 
 /** A name for an issuer's table: of the host what says most, the product's where that is shared. */
-export const nameOf = (issuer: string): string => {
+export function nameOf(issuer: string): string {
   const url = parseUrl(issuer)
   const hostname = url?.hostname ?? ''
   const shared = guessProfile(issuer).profile
@@ -94,10 +94,12 @@ export const nameOf = (issuer: string): string => {
 }
 
 /** The issuer's table, to paste into a wrangler.toml. */
-export const tableText = (name: string, entry: JsonObject): readonly string[] => [
-  `[vars.ISSUERS.${name}]`,
-  ...Object.entries(entry).map(([key, value]) => `${key} = ${tomlText(value)}`),
-]
+export function tableText(name: string, entry: JsonObject): readonly string[] {
+  return [
+    `[vars.ISSUERS.${name}]`,
+    ...Object.entries(entry).map(([key, value]) => `${key} = ${tomlText(value)}`),
+  ]
+}
 
 /** Strings, lists of them, and booleans are written in TOML as in JSON. */
 const tomlText = (value: unknown): string =>

@@ -57,10 +57,10 @@ const read = (vars: PolicyVars, name: string, entry: JsonObject) =>
   )
 
 /** An issuer by its URL. An http URL of a host only this machine can reach is taken as it is. */
-export const targetOfUrl = (
+export function targetOfUrl(
   url: string,
   { jwksUri, profile, algorithms, allowInsecureHttp }: IssuerOptions,
-): Result<Target, TargetFault> => {
+): Result<Target, TargetFault> {
   const parsed = parseUrl(url)
   const isLocal = parsed?.protocol === 'http:' && isLoopback(parsed.hostname)
   const entry: JsonObject = {
@@ -121,11 +121,11 @@ const urlFault = (prefix: string, issues: readonly PolicyIssue[]): TargetFault =
 }
 
 /** An issuer by the name of its table in a wrangler.toml, whose policy must be in order. */
-export const targetOfTable = async (
+export async function targetOfTable(
   name: string,
   file: string,
   env: string | undefined,
-): Promise<Result<Target, TargetFault>> => {
+): Promise<Result<Target, TargetFault>> {
   const found = await readFilePolicy({ file, env })
   if (!found.ok) return fail({ kind: 'file', fault: found.reason })
   const { policy, vars } = found.value

@@ -30,19 +30,21 @@ const WHY: Readonly<Record<Ignored, string>> = {
 }
 
 /** The report for people; what was found wrong is not in it. */
-export const reportLines = (
+export function reportLines(
   facts: Facts,
   table: Readonly<Record<string, unknown>> | null,
   name: string,
-) => [
-  `Issuer ${facts.target.issuer.issuer}`,
-  ...discoveryLines(facts),
-  ...keyLines(facts),
-  ...cachingLines(facts),
-  ...clockLines(facts),
-  ...profileLines(facts),
-  ...(table === null ? [] : ['', ...tableText(name, table)]),
-]
+) {
+  return [
+    `Issuer ${facts.target.issuer.issuer}`,
+    ...discoveryLines(facts),
+    ...keyLines(facts),
+    ...cachingLines(facts),
+    ...clockLines(facts),
+    ...profileLines(facts),
+    ...(table === null ? [] : ['', ...tableText(name, table)]),
+  ]
+}
 
 const section = (title: string, lines: readonly string[]): readonly string[] =>
   lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)]
@@ -140,11 +142,12 @@ const profileLines = ({ profile, guess, target, token }: Facts): readonly string
 }
 
 /** Findings for people, each with what to do. */
-export const findingLines = (findings: readonly Finding[]): readonly string[] =>
-  findings.flatMap(({ level, message, mend }) => [
+export function findingLines(findings: readonly Finding[]): readonly string[] {
+  return findings.flatMap(({ level, message, mend }) => [
     `${LABELS[level]}: ${message}`,
     ...(mend === '' ? [] : [`  What to do: ${mend}`]),
   ])
+}
 
 const LABELS = { wrong: 'Problem', unsure: 'Cannot tell', warning: 'Warning' } as const
 

@@ -27,12 +27,12 @@ export interface TokenFact {
  * issued. Its audience is taken as right, and nothing as revoked. Where the profile is not known,
  * it is one by which the token passes.
  */
-export const judgeToken = async (
+export async function judgeToken(
   token: string,
   target: Target,
   keys: readonly JsonObject[],
   known: ProfileName | undefined,
-): Promise<TokenFact> => {
+): Promise<TokenFact> {
   const [head = {}, payload = {}] = token.split('.').map(objectOf)
   const iat = own(payload, 'iat')
   const at = typeof iat === 'number' && Math.abs(iat) < LATEST ? iat : Date.now() / 1000

@@ -15,11 +15,12 @@ const TABLES: readonly (readonly [table: string, key: string])[] = [
  * Every binding in the table of an environment by its name, as it is written, with the name of its own table.
  * An environment inherits none.
  */
-export const bindingsOf = (table: JsonObject): ReadonlyMap<string, JsonObject> =>
-  new Map(
+export function bindingsOf(table: JsonObject): ReadonlyMap<string, JsonObject> {
+  return new Map(
     TABLES.flatMap(([key, named]) => {
       const value = own(table, key)
       const entries = listOf(isObject(value) ? own(value, 'bindings') : value).filter(isObject)
       return entries.map((entry) => [String(own(entry, named)), { table: key, ...entry }] as const)
     }),
   )
+}

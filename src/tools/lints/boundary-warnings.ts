@@ -152,7 +152,7 @@ const unused = ({ routes, scopes, includedBy }: Policy): readonly PolicyIssue[] 
  * that take part of what a later one is for. Changes nothing about the policy; `places` are where
  * its rules are written.
  */
-export const boundaryWarnings = (policy: Policy, places: Places = []): readonly PolicyIssue[] => {
+export function boundaryWarnings(policy: Policy, places: Places = []): readonly PolicyIssue[] {
   const placeOf = (index: number) => places[index] ?? `ROUTES[${index}]`
   return [
     ...policy.routes.flatMap((route, i) =>

@@ -49,7 +49,7 @@ interface Written {
 }
 
 /** The bindings of a `durable_objects` table, by name. Entries without a name are left out. */
-export const objectBindings = (table: unknown): ReadonlyMap<string, ObjectBinding> => {
+export function objectBindings(table: unknown): ReadonlyMap<string, ObjectBinding> {
   const found = new Map<string, ObjectBinding>()
   for (const entry of tables(isObject(table) ? own(table, 'bindings') : undefined)) {
     const [name, className, script] = ['name', 'class_name', 'script_name'].map((key) => {
@@ -67,7 +67,7 @@ export const objectBindings = (table: unknown): ReadonlyMap<string, ObjectBindin
  * The classes that an environment declares. wrangler takes `exports` and `migrations` of the top
  * level, whole, where the environment has none of its own.
  */
-export const objectClasses = (table: JsonObject, top = table, env?: string): ObjectClasses => {
+export function objectClasses(table: JsonObject, top = table, env?: string): ObjectClasses {
   const read = (key: ObjectClasses['by']) => own(table, key) ?? own(top, key)
   const exported = read('exports')
   const objects = Object.entries(isObject(exported) ? exported : {}).filter(
@@ -108,11 +108,11 @@ const migrated = (migrations: readonly JsonObject[]): ReadonlySet<string> => {
  * What is wrong with those of the needed bindings (by name) that are there: another class, or one
  * that is not declared with SQLite storage. A class of another Worker is not judged.
  */
-export const objectIssues = (
+export function objectIssues(
   needed: ReadonlySet<string>,
   { bindings, classes }: Written,
-): readonly PolicyIssue[] =>
-  BINDING_NAMES.flatMap((name) => {
+): readonly PolicyIssue[] {
+  return BINDING_NAMES.flatMap((name) => {
     const written = needed.has(name) ? bindings.durable_object.get(name) : undefined
     if (!written || written.isElsewhere) return []
     const meant = CLASSES[name]
@@ -131,16 +131,17 @@ export const objectIssues = (
       ...(classes.sqlite.has(meant) ? [] : [undeclared]),
     ]
   })
+}
 
 /**
  * What to write for the bindings that are missing, by the path of each one's mistake: all at the
  * first, since a second list `bindings` would be the same key again.
  */
-export const objectAdvice = (
+export function objectAdvice(
   issues: readonly PolicyIssue[],
   { bindings, classes }: Written,
   inside: string,
-): Readonly<Record<string, string>> => {
+): Readonly<Record<string, string>> {
   const missing = BINDING_NAMES.filter((name) =>
     issues.some(({ path }) => path === `bindings.${name}`),
   )

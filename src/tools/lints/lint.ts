@@ -11,8 +11,8 @@ import { isPolicyVariable, type PolicyVars } from '../../policy/vars.ts'
 const VARIABLE_BYTES = 5_120
 
 /** Variables that are larger than Cloudflare takes, and how to split each. */
-export const tooLarge = (vars: JsonObject): readonly PolicyIssue[] =>
-  Object.entries(vars).flatMap(([name, value]) => {
+export function tooLarge(vars: JsonObject): readonly PolicyIssue[] {
+  return Object.entries(vars).flatMap(([name, value]) => {
     const text = typeof value === 'string' ? value : JSON.stringify(value)
     const bytes = utf8Encode(text).length
     return bytes <= VARIABLE_BYTES
@@ -24,6 +24,7 @@ export const tooLarge = (vars: JsonObject): readonly PolicyIssue[] =>
           },
         ]
   })
+}
 
 const thousands = (count: number): string => count.toLocaleString('en-US')
 
@@ -41,37 +42,39 @@ const splitAdvice = (name: string): string => {
  * What is allowed but costs something in a file, for a policy that is valid; beside what the
  * policy's own reader warns of.
  */
-export const lint = (policy: Policy, vars: PolicyVars): readonly PolicyIssue[] => [
-  ...[...policy.issuers.values()].flatMap((issuer) => {
-    const { keys, algorithms } = issuer
-    const table = isObject(vars.ISSUERS) ? own(vars.ISSUERS, issuer.name) : undefined
-    const isWritten = isObject(table) && own(table, 'algorithms') !== undefined
-    const keyless =
-      keys.kind === 'inline' && isWritten
-        ? algorithms.filter(
-            (one) => !keys.keys.some((key) => publicKeyOf(key, algorithms)?.algorithm === one),
-          )
-        : []
-    const path = pathText('ISSUERS', [issuer.name, 'jwks'])
-    return [
-      ...when(keyless.length > 0, {
-        path,
-        message: `no inline key is for ${keyless.join(', ')}: tokens signed so are refused; add the key or leave the algorithm out`,
-      }),
-      ...(keys.kind === 'inline' ? ambiguous(keys.keys, algorithms) : []).map((message) => ({
-        path,
-        message,
-      })),
-    ]
-  }),
-  ...(Array.isArray(vars.ROUTES) ? vars.ROUTES : []).flatMap((rule: unknown, i) =>
-    when(isObject(rule) && own(rule, 'forward_token') === true, {
-      path: `${vars.routePaths?.[i] ?? `ROUTES[${i}]`}.forward_token`,
-      message:
-        "THE AGENT'S TOKEN IS SENT ON: whoever runs or reads the logs of that origin can act as the agent until the token ends; leave it out if the X-Agent- headers are enough",
+export function lint(policy: Policy, vars: PolicyVars): readonly PolicyIssue[] {
+  return [
+    ...[...policy.issuers.values()].flatMap((issuer) => {
+      const { keys, algorithms } = issuer
+      const table = isObject(vars.ISSUERS) ? own(vars.ISSUERS, issuer.name) : undefined
+      const isWritten = isObject(table) && own(table, 'algorithms') !== undefined
+      const keyless =
+        keys.kind === 'inline' && isWritten
+          ? algorithms.filter(
+              (one) => !keys.keys.some((key) => publicKeyOf(key, algorithms)?.algorithm === one),
+            )
+          : []
+      const path = pathText('ISSUERS', [issuer.name, 'jwks'])
+      return [
+        ...when(keyless.length > 0, {
+          path,
+          message: `no inline key is for ${keyless.join(', ')}: tokens signed so are refused; add the key or leave the algorithm out`,
+        }),
+        ...(keys.kind === 'inline' ? ambiguous(keys.keys, algorithms) : []).map((message) => ({
+          path,
+          message,
+        })),
+      ]
     }),
-  ),
-]
+    ...(Array.isArray(vars.ROUTES) ? vars.ROUTES : []).flatMap((rule: unknown, i) =>
+      when(isObject(rule) && own(rule, 'forward_token') === true, {
+        path: `${vars.routePaths?.[i] ?? `ROUTES[${i}]`}.forward_token`,
+        message:
+          "THE AGENT'S TOKEN IS SENT ON: whoever runs or reads the logs of that origin can act as the agent until the token ends; leave it out if the X-Agent- headers are enough",
+      }),
+    ),
+  ]
+}
 
 /** What is said of inline keys among which a token's own cannot be told; one key twice is one. */
 const ambiguous = (

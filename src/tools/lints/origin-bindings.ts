@@ -34,24 +34,25 @@ const viasOf = (
 }
 
 /** Client certificates where no TLS is in which they could be shown. */
-export const bindingMistakes = (
+export function bindingMistakes(
   environment: Bindings,
   policy: Policy,
   vars: PolicyVars,
-): readonly PolicyIssue[] =>
-  viasOf(environment, policy, vars)
+): readonly PolicyIssue[] {
+  return viasOf(environment, policy, vars)
     .filter(({ table, target }) => table === 'mtls_certificates' && target.url.protocol === 'http:')
     .map(({ path, name, target }) => ({
       path,
       message: `${quote(name)} is a client certificate, and plain http to ${quote(target.url.host)} never presents it; write an https origin`,
     }))
+}
 
 /** Bindings that are likely to be meant otherwise: a certificate without use, a Worker as a network. */
-export const bindingWarnings = (
+export function bindingWarnings(
   environment: Bindings,
   policy: Policy,
   vars: PolicyVars,
-): readonly PolicyIssue[] => {
+): readonly PolicyIssue[] {
   const vias = viasOf(environment, policy, vars)
   const used = new Set(vias.map(({ name }) => name))
   const unused = [...environment.bindings.fetcher].filter(

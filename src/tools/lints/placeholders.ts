@@ -26,16 +26,16 @@ const WORD =
   /(?<![\w-])(?:TENANT-ID|(?:API-|APP-)?CLIENT[-_]ID|[a-z]{2}(?:-[a-z]+)+-\d_POOL|your-(?:tenant|org))(?![\w-])/
 
 /** Whether a URL or host still has a name from the documentation. */
-export const isPlaceholder = (text: string): boolean => {
+export function isPlaceholder(text: string): boolean {
   const host = parseUrl(text)?.host ?? text.split('/', 1)[0] ?? ''
   return PLACEHOLDER.test(host)
 }
 
 /** Placeholders in the policy and in the addresses the environment is deployed to. */
-export const placeholders = (
+export function placeholders(
   { routes }: WranglerEnvironment,
   vars: PolicyVars,
-): readonly PolicyIssue[] => {
+): readonly PolicyIssue[] {
   const rules = Array.isArray(vars.ROUTES) ? vars.ROUTES : []
   const texts = [
     ...textsOf(vars.GATE, 'GATE'),

@@ -25,7 +25,7 @@ interface Rule {
  * their methods, their path on one host, or some of what is below it. What takes all of a rule is
  * a mistake already, and one that asks for the same does no harm.
  */
-export const shadowed = (policy: Policy): readonly Shadowed[] => {
+export function shadowed(policy: Policy): readonly Shadowed[] {
   const shown = showPolicy(policy).routes
   const rules = policy.routes.slice(0, MOST_RULES).map((route, i) => {
     const { match: _, host: __, ...rest } = shown[i] ?? {}

@@ -6,11 +6,11 @@ import type { PolicyIssue } from '../../policy/issues.ts'
  * takes `cache`, `exports` and `previews` of the top level, each whole, where it has none of its own. Of
  * entrypoints only `default` is looked at, which is the gate.
  */
-export const cacheIssues = (
+export function cacheIssues(
   table: JsonObject,
   top: JsonObject = table,
   env?: string,
-): readonly PolicyIssue[] => {
+): readonly PolicyIssue[] {
   const isOn = (first: string, ...path: readonly string[]) =>
     [...path, 'enabled'].reduce<unknown>(
       (value, key) => (isObject(value) ? own(value, key) : undefined),

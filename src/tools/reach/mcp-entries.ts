@@ -16,8 +16,9 @@ export interface KindOfUse {
 }
 
 /** Everything that a rule names of its MCP server. */
-export const usesOf = ({ names }: McpRule): readonly KindOfUse[] =>
-  MCP_KINDS.flatMap((kind) => names[kind].all.map((use) => ({ kind, use })))
+export function usesOf({ names }: McpRule): readonly KindOfUse[] {
+  return MCP_KINDS.flatMap((kind) => names[kind].all.map((use) => ({ kind, use })))
+}
 
 type Declared = Pick<Policy, 'scopes' | 'includedBy'>
 
@@ -30,7 +31,7 @@ type Asking = Pick<Described, 'type' | 'scopes'> & Pick<Reach, 'route' | 'issuer
  * `when` is not judged. Where there are very many values to join, they may differ from template to
  * template.
  */
-export const isUsable = async (use: McpUse, asking: Asking, policy: Policy): Promise<boolean> => {
+export async function isUsable(use: McpUse, asking: Asking, policy: Policy): Promise<boolean> {
   const ways = new Map(
     asking.issuers
       .flatMap((issuer) => usableWays(issuer, use, asking, policy))

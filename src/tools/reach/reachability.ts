@@ -11,19 +11,20 @@ export type Only = Readonly<Record<string, string>>
 const ANY = 'x'.repeat(128)
 
 /** The value of a parameter; where none is said, one that nothing is about. */
-export const valueFor = (only: Only, name: string): string =>
-  (Object.hasOwn(only, name) ? only[name] : undefined) ?? ANY
+export function valueFor(only: Only, name: string): string {
+  return (Object.hasOwn(only, name) ? only[name] : undefined) ?? ANY
+}
 
 /**
  * Whether some path with these values comes to the rule by one of the methods, and not to a rule
  * before it. Judges no credential.
  */
-export const isServed = async (
+export async function isServed(
   policy: Policy,
   route: Route,
   only: Only,
   methods = route.methods,
-): Promise<boolean> => {
+): Promise<boolean> {
   const paths = pathsOf(route, only, deepest(policy))
   const hosts = route.host === undefined ? policy.gate.hosts : [route.host]
   for (const host of hosts) {

@@ -45,10 +45,7 @@ const MOST = 1_000
  * is described says so, judged by the stages themselves. In shadow mode all of them are. Knows
  * nothing of what a rule asks beside issuer, scopes, agent type and workflow.
  */
-export const reachable = async (
-  policy: Policy,
-  described: Described,
-): Promise<readonly Reach[]> => {
+export async function reachable(policy: Policy, described: Described): Promise<readonly Reach[]> {
   const found: Reach[] = []
   for (const route of policy.routes) {
     const reach = await reachOf(policy, route, described)
@@ -152,10 +149,12 @@ const workflowValue = (
     : []
 
 /** The types that an agent is of by what its token has. */
-export const typesIn = (
+export function typesIn(
   type: string,
   { entityProfiles }: Pick<Issuer, 'entityProfiles'>,
-): readonly string[] => (entityProfiles ? type.split(' ') : [type])
+): readonly string[] {
+  return entityProfiles ? type.split(' ') : [type]
+}
 
 const passesAgent = async (
   { route, params }: Pick<Reach, 'route'> & { readonly params: ReadonlyMap<string, string> },

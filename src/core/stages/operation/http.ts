@@ -10,7 +10,7 @@ type HttpAsked = Asked<CodeOf<typeof bodyDenials>>
  * Of an HTTP API the method says what is asked. The body is read only where the origin is told its
  * digest; a route in shadow mode leaves it alone.
  */
-export const readHttp = (asking: Asking): HttpAsked | Promise<HttpAsked> => {
+export function readHttp(asking: Asking): HttpAsked | Promise<HttpAsked> {
   const { request, policy, agent, hold } = asking
   const operation: HttpOperation = { kind: 'http', method: request.method }
   const { assertion } = policy.gate

@@ -19,13 +19,17 @@ export interface Asking {
 }
 
 /** Whether the body of a request is read before it goes on: for an MCP server, and where the origin is told its digest. */
-export const isHeld = (asking: Pick<Asking, 'request' | 'policy' | 'route'>): boolean =>
-  holds(asking) && asking.request.body !== undefined
+export function isHeld(asking: Pick<Asking, 'request' | 'policy' | 'route'>): boolean {
+  return holds(asking) && asking.request.body !== undefined
+}
 
 /** Whether a rule has the bodies of requests read before they go on. */
-export const holds = ({ policy, route }: Pick<Asking, 'policy' | 'route'>): boolean =>
-  route.mcp !== undefined ||
-  (policy.gate.assertion?.binding === 'body' && !route.endpoint && route.mode !== 'shadow')
+export function holds({ policy, route }: Pick<Asking, 'policy' | 'route'>): boolean {
+  return (
+    route.mcp !== undefined ||
+    (policy.gate.assertion?.binding === 'body' && !route.endpoint && route.mode !== 'shadow')
+  )
+}
 
 export interface OperationFacts {
   readonly operation: Operation
