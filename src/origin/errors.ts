@@ -94,7 +94,7 @@ export const problemOf = ({ code, status, message }: AgentError): Problem => ({
     ...(status === 503 && { 'Retry-After': RETRY_AFTER }),
   },
   body: JSON.stringify({
-    type: `https://edgewarden.dev/origin#${code}`,
+    type: `https://edgewarden.dev/origin/verify#${code}`,
     title: message,
     status,
     code,
