@@ -237,6 +237,27 @@ describe('docs/configuration/', () => {
     })
   }
 
+  it.each(['docs/configuration.md', ...filesIn('docs/configuration', '.md')])(
+    'shows policies that are valid: %s',
+    (page) => {
+      const gate = { resource: 'https://api.example.com', origin: 'https://origin.example.com' }
+      const acme = { issuer: 'https://auth.acme.example' }
+      const blocks = all(read(page), /^```toml\n(.*?)^```$/gms)
+      expect(blocks).not.toEqual([])
+      for (const block of blocks) {
+        const { vars = {} } = parse(block) as { vars?: Record<string, object> }
+        const policy = {
+          ISSUERS: { acme },
+          ROUTES: [{ match: 'GET /v1/*', scopes: [] }],
+          ...vars,
+          GATE: { ...gate, ...vars.GATE },
+        }
+        const env = { has: () => true, secret: () => undefined }
+        expect(parsePolicy(policy, env), block).toMatchObject({ ok: true })
+      }
+    },
+  )
+
   it('has conditions that are valid', () => {
     const [block = ''] = all(read('docs/configuration/conditions.md'), /^```toml\n(.*?)^```$/gms)
     const { vars: conditional } = parse(block) as unknown as { vars: { ROUTES: readonly object[] } }
