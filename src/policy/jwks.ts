@@ -2,10 +2,13 @@ import { isObject, type JsonObject, own } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import { secretMember } from '../core/model/jwk.ts'
 import { quote } from './issues.ts'
-import { field } from './table.ts'
+import { type Form, field } from './table.ts'
+
+/** Members that are not read are no mistake. */
+const JWK_SET: Form<{ readonly keys: readonly JsonObject[] }> = { type: 'record' }
 
 /** An inline JWK set (RFC 7517 §5) of public keys. Does not import them. */
-export const inlineKeys = field<readonly JsonObject[]>((value, report) => {
+export const inlineKeys = field((value, report): readonly JsonObject[] => {
   const keys = isObject(value) ? own(value, 'keys') : undefined
   if (!Array.isArray(keys) || keys.length === 0) {
     report([], 'must be a JWK set: { keys = [...] }, with a key in it')
@@ -26,4 +29,4 @@ export const inlineKeys = field<readonly JsonObject[]>((value, report) => {
     }
   }
   return keys.filter(isObject).map((key) => Object.freeze(key))
-})
+}, JWK_SET)

@@ -4,7 +4,8 @@ import type { Origin } from './fields.ts'
 import type { GateEntry } from './gate.ts'
 import { injects } from './inject.ts'
 import type { Report } from './issues.ts'
-import { type RouteEntry, viaOf } from './route.ts'
+import { viaOf } from './route.ts'
+import type { RouteEntry } from './route-keys.ts'
 import { type At, type Rule, warnUnsent } from './unsent-secrets.ts'
 
 interface Read {

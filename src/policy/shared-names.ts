@@ -1,6 +1,6 @@
 import type { Issuer } from '../core/model/issuer.ts'
 import { quoteAll, type Report } from './issues.ts'
-import type { RouteEntry } from './route.ts'
+import type { RouteEntry } from './route-keys.ts'
 
 /** Claims whose values are names that each issuer gives out by itself. */
 const NAMING: ReadonlySet<string> = new Set(['sub', 'client_id', 'azp'])

@@ -1,7 +1,7 @@
 import { foldedName } from '../core/text.ts'
 import { injects } from './inject.ts'
 import { quote, type Report } from './issues.ts'
-import type { RouteEntry } from './route.ts'
+import type { RouteEntry } from './route-keys.ts'
 
 /** A rule, and where it is written. */
 export interface Rule {
