@@ -33,9 +33,9 @@ export const ROUTE_KEYS = {
   scopes: scopeRule,
   access: word(['required', 'public', 'optional']),
   issuers: nameList,
+  claims: claimRules,
   audiences: nameList,
   max_lifetime: seconds(),
-  claims: claimRules,
   agent_types: nameList,
   workflow: workflowField,
   delegation: delegationField,
@@ -96,6 +96,11 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
     unset: 'all',
     example: ['acme'],
   },
+  claims: {
+    description:
+      'What claims must be, [as with an issuer](configuration/issuers.md#keys-of-claims). Both apply.',
+    example: { tenant: 'acme' },
+  },
   audiences: {
     description: "Accepted values of `aud`, in place of the issuer's.",
     unset: 'from `resource`',
@@ -105,11 +110,6 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
     description: "Longest accepted lifetime of a token. It can only be shorter than the issuer's.",
     unset: "the issuer's",
     example: '5m',
-  },
-  claims: {
-    description:
-      'What claims must be, [as with an issuer](configuration/issuers.md#keys-of-claims). Both apply.',
-    example: { tenant: 'acme' },
   },
   agent_types: {
     description:

@@ -6,10 +6,11 @@ import { describe, expect, it } from 'vitest'
 import { keyRows, policySchema, tableSchema } from '../../scripts/policy-docs.ts'
 import { isObject, own } from '../../src/core/json.ts'
 import { fail, ok } from '../../src/core/result.ts'
-import { text } from '../../src/policy/fields.ts'
+import { flag, text } from '../../src/policy/fields.ts'
 import { GATE_DOCS, GATE_KEYS } from '../../src/policy/gate.ts'
 import type { Report } from '../../src/policy/issues.ts'
 import { showPolicy } from '../../src/policy/show.ts'
+import { showTable } from '../../src/policy/show-parts.ts'
 import { type KeyDocs, readField, readTable, type TableInput } from '../../src/policy/table.ts'
 import { type DocumentedTable, documented, TABLES } from '../../src/policy/tables.ts'
 import { ROOT } from '../kit/repository.ts'
@@ -192,6 +193,14 @@ describe('a new key of GATE', () => {
     // @ts-expect-error: another kind of value
     const kind: TableInput<typeof KEYS> = { ...input, motto: 1 }
     expect([other, kind].map((gate) => mistakesOf(gate).length > 0)).toEqual([true, true])
+  })
+
+  it('is shown by itself if it is a flag or a word, and does not compile without a row else', () => {
+    const keys = { loud: flag, motto: KEYS.motto }
+    const held = { loud: true, motto: 'Halt!' }
+    expect(showTable(keys, { motto: ({ motto }) => motto }, held, undefined)).toEqual(held)
+    // @ts-expect-error: how is `motto` shown?
+    expect(() => showTable(keys, {}, held, undefined)).not.toThrow()
   })
 
   it('does not compile without its documentation, nor does documentation of no key', () => {
