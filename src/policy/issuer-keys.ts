@@ -1,4 +1,7 @@
+import { isObject, type JsonObject, own } from '../core/json.ts'
+import { LIMITS } from '../core/limits.ts'
 import { type AdminReach, ALGORITHMS, type Algorithm, algorithmOf } from '../core/model/issuer.ts'
+import { secretMember } from '../core/model/jwk.ts'
 import { FORBIDDEN_TYPES } from '../core/model/types.ts'
 import { fail, ok } from '../core/result.ts'
 import { keyTimesField } from '../keys/options.ts'
@@ -16,9 +19,8 @@ import {
   word,
 } from './fields.ts'
 import { quote, unknownName } from './issues.ts'
-import { inlineKeys } from './jwks.ts'
 import { PROFILE_NAMES } from './profiles.ts'
-import { type Form, type KeyDocs, list, type Readable, reads, required } from './table.ts'
+import { type Form, field, type KeyDocs, list, type Readable, reads, required } from './table.ts'
 
 export const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['ES256', 'RS256', 'PS256', 'Ed25519']
 
@@ -40,6 +42,33 @@ const type = text((value) => {
     ? fail(`${quote(name)} is the type of JWTs that are never access tokens (RFC 8725 §3.12)`)
     : ok(name)
 })
+
+/** Members that are not read are no mistake. */
+const JWK_SET: Form<{ readonly keys: readonly JsonObject[] }> = { type: 'record' }
+
+/** An inline JWK set (RFC 7517 §5) of public keys. Does not import them. */
+const inlineKeys = field((value, report): readonly JsonObject[] => {
+  const keys = isObject(value) ? own(value, 'keys') : undefined
+  if (!Array.isArray(keys) || keys.length === 0) {
+    report([], 'must be a JWK set: { keys = [...] }, with a key in it')
+    return []
+  }
+  if (keys.length > LIMITS.keys) report(['keys'], `must hold at most ${LIMITS.keys} keys`)
+  for (const [i, key] of keys.slice(0, LIMITS.keys).entries()) {
+    const path = ['keys', i]
+    if (!isObject(key)) report(path, 'must be a JWK')
+    else {
+      const secret = secretMember(key)
+      if (secret !== undefined) {
+        report(
+          path,
+          `holds the private member ${quote(secret)}: write the public key only, and replace this key`,
+        )
+      }
+    }
+  }
+  return keys.filter(isObject).map((key) => Object.freeze(key))
+}, JWK_SET)
 
 const ADMIN: readonly AdminReach[] = [false, 'own', 'all']
 

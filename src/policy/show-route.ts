@@ -1,6 +1,7 @@
 import type { Issuer } from '../core/model/issuer.ts'
+import type { McpKind, McpRule, McpUse } from '../core/model/mcp.ts'
 import type { CorsRule, Route } from '../core/model/route.ts'
-import { showMcp } from '../mcp/options/show.ts'
+import { MCP_KEYS } from '../mcp/options/options.ts'
 import { writtenCondition } from './conditions/field.ts'
 import { showDetails } from './details.ts'
 import { ROUTE_KEYS } from './route-keys.ts'
@@ -62,7 +63,7 @@ const ROUTE: Shows<typeof ROUTE_KEYS, Route, Around> = {
     orNone(inject) && Object.fromEntries(inject.map(([header]) => [header, REDACTED])),
   revocation: ofReading(({ revocation }) => showTerms(revocation)),
   rate_limit: ({ rateLimit }) => rateLimit && showRateLimit(rateLimit),
-  mcp: ({ mcp }) => mcp && showMcp(mcp),
+  mcp: ({ mcp }) => mcp && showTable(MCP_KEYS, MCP, mcp, undefined),
 }
 
 /** A rule in the words of the configuration. */
@@ -74,3 +75,30 @@ const showCors = ({ maxAge, ...rule }: CorsRule): Shown => ({
   ...rule,
   ...(maxAge !== undefined && { max_age: secondsText(maxAge) }),
 })
+
+const showNames =
+  (kind: McpKind) =>
+  ({ names }: McpRule) => {
+    const uses = orNone(names[kind].all)
+    return uses && Object.fromEntries(uses.map((use) => [use.pattern, showUse(use)]))
+  }
+
+const MCP: Shows<typeof MCP_KEYS, McpRule> = {
+  tools: showNames('tools'),
+  prompts: showNames('prompts'),
+  resources: showNames('resources'),
+  methods: ({ methods }) => [...methods],
+  revisions: ({ revisions }) => [...revisions],
+  origins: ({ origins }) => [...origins],
+  max_body: ({ maxBody }) => maxBody,
+  offered_scopes: ({ offeredScopes }) => orNone(offeredScopes),
+}
+
+const showUse = ({ scopes, agentTypes, when }: McpUse): unknown =>
+  agentTypes || when
+    ? {
+        scopes: writtenScopes(scopes),
+        ...(agentTypes && { agent_types: [...agentTypes] }),
+        ...(when && { when: writtenCondition(when) }),
+      }
+    : writtenScopes(scopes)
