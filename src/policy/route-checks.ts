@@ -39,7 +39,7 @@ const TOKEN_KEYS = [
   'on_revocation',
   'rate_limit',
   'forward_claims',
-] as const
+] as const satisfies readonly (keyof RouteEntry)[]
 
 const isUnder = (path: string, base: string): boolean =>
   `${foldCase(path)}/`.startsWith(`${foldCase(base)}/`)
