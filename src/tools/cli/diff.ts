@@ -1,8 +1,7 @@
 import { fail, ok, type Result } from '../../core/result.ts'
-import { type Bound, compareBindings } from '../diff/bindings.ts'
+import { type Bound, bindingsOf, compareBindings } from '../diff/bindings.ts'
 import { comparePolicies } from '../diff/compare.ts'
 import type { Finding } from '../diff/findings.ts'
-import { bindingsOf } from '../lints/binding-tables.ts'
 import { fileFaultOutcome, type PolicyChoice, readFilePolicy } from './file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 

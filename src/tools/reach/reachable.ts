@@ -7,8 +7,7 @@ import { agent, workflow as ofWorkflow } from '../../core/stages/agent.ts'
 import { scope } from '../../core/stages/scope.ts'
 import { PARAM } from '../../policy/route-index.ts'
 import { isReading } from '../../policy/rows.ts'
-import { counted } from '../diff/scopes.ts'
-import { declaredScopes, valuesIn } from '../diff/values.ts'
+import { counted, declaredScopes, valuesIn } from '../diff/scopes.ts'
 import { isServed, type Only, valueFor } from './reachability.ts'
 
 /** What is known of an agent; what is not there is not known, and is not held against it. */
