@@ -1,19 +1,12 @@
 import { readToken } from '../cli/explain-request.ts'
 import { counted, fileFaultOutcome } from '../cli/file-policy.ts'
 import { cannotTell, EXIT, type ExitCode, type Outcome } from '../cli/output.ts'
-import { findingsOf } from './checks.ts'
-import { type Facts, type Finding, factsOf } from './facts.ts'
+import { type Finding, findingsOf } from './checks.ts'
+import { type Facts, factsOf } from './facts.ts'
 import { gather } from './gather.ts'
-import { jsonOf, refusedJson } from './json.ts'
-import { nameOf } from './profile.ts'
-import {
-  type IssuerOptions,
-  type Target,
-  type TargetFault,
-  targetOfTable,
-  targetOfUrl,
-} from './target.ts'
-import { findingLines, reportLines } from './text.ts'
+import { nameOf, tableText } from './profile.ts'
+import { findingLines, refusedJson, reportJson, reportLines } from './report.ts'
+import { type IssuerOptions, type TargetFault, targetOfTable, targetOfUrl } from './target.ts'
 
 export interface DoctorOptions extends IssuerOptions {
   /** The wrangler.toml that has the issuer's table. */
@@ -47,12 +40,11 @@ export async function doctor(
   const facts = await factsOf(target.value, await gather(target.value.issuer), token?.value)
   const findings = findingsOf(facts)
   const exitCode = verdictOf(findings)
-  const name = nameOf(target.value.issuer.issuer)
-  const table = tableOf(target.value, facts, name)
+  const toml = tomlOf(facts)
   return {
     exitCode,
-    json: jsonOf(facts, findings, { exitCode, name, table }),
-    out: [...reportLines(facts, table, name), '', summary(facts, findings)],
+    json: reportJson(facts, findings, exitCode, toml),
+    out: [...reportLines(facts, toml), '', summary(facts, findings)],
     err: [
       ...findingLines(findings),
       ...(token && !facts.token ? ['The sample token was not judged: there is no key.'] : []),
@@ -87,12 +79,13 @@ const verdictOf = (findings: readonly Finding[]): ExitCode => {
   return findings.some(({ level }) => level === 'unsure') ? EXIT.unknown : EXIT.yes
 }
 
-/** The entry as it could be pasted; none where there is one, or no key to go with it. */
-const tableOf = (target: Target, { keys, profile }: Facts, name: string) => {
-  if (target.table !== null || !keys?.usable) return null
+/** The entry as it could be pasted; nothing where there is one, or no key to go with it. */
+const tomlOf = ({ target, keys, profile }: Facts): readonly string[] => {
+  if (target.table !== null || !keys?.usable) return []
+  const name = nameOf(target.issuer.issuer)
   const verified = keys.entries.flatMap(({ verifies }) => verifies ?? [])
   const { issuer, jwks_uri, allow_insecure_http } = target.entry
-  return {
+  return tableText(name, {
     issuer,
     ...(jwks_uri !== undefined && { jwks_uri }),
     agent_prefix: `${name}/`,
@@ -100,16 +93,15 @@ const tableOf = (target: Target, { keys, profile }: Facts, name: string) => {
     profile,
     ...(profile === 'cognito' && { audiences: ['CLIENT_ID'] }),
     ...(allow_insecure_http === true && { allow_insecure_http }),
-  }
+  })
 }
 
 const summary = ({ keys }: Facts, findings: readonly Finding[]): string => {
-  const problems = findings.filter(({ level }) => level === 'wrong').length
-  const unsure = findings.some(({ level }) => level === 'unsure')
-  const warnings = findings.filter(({ level }) => level === 'warning').length
+  const count = (of: Finding['level']) => findings.filter(({ level }) => level === of).length
+  const [problems, warnings] = [count('wrong'), count('warning')]
   const also = warnings > 0 ? `, ${counted(warnings, 'warning')}` : ''
   if (problems > 0) return `Not in order: ${counted(problems, 'problem')}${also}`
-  return unsure
+  return count('unsure') > 0
     ? `Cannot tell: the issuer did not answer${also}`
     : `In order: the gate gets ${counted(keys?.usable ?? 0, 'usable key')}${also}`
 }
