@@ -1,3 +1,5 @@
+import { PROFILE_NAMES } from '../../policy/profiles.ts'
+import { type CommandRow, optionName } from '../cli/command.ts'
 import { readToken } from '../cli/explain-request.ts'
 import { counted, fileFaultOutcome } from '../cli/file-policy.ts'
 import { cannotTell, EXIT, type ExitCode, type Outcome } from '../cli/output.ts'
@@ -14,6 +16,31 @@ export interface DoctorOptions extends IssuerOptions {
   readonly env?: string
   /** A sample token: itself, `@FILE`, or `-`. */
   readonly token?: string
+}
+
+export const doctorCommand: CommandRow<DoctorOptions> = {
+  name: 'doctor',
+  docs: ['doctor ISSUER', 'examines an issuer from outside, and says how to fix it'],
+  description:
+    'Ask an issuer for its keys as a gate would, and tell what is wrong and how to fix it.',
+  example: 'doctor https://auth.my-company.com',
+  help: `
+Asks from this machine: whether the gate's network reaches the issuer is not known by it. Other users
+of this machine can see a token that is written on the command line: prefer @FILE or -.
+Exit status: 0 in order (warnings or not), 1 something is wrong, 2 cannot tell: no answer.`,
+  options: (command) =>
+    command
+      .argument('<issuer>', 'its URL, exactly as iss, or the name of its table in wrangler.toml')
+      .option('--token <token>', 'a sample token to try: @FILE, - for standard input, or itself')
+      .optionsGroup('Of an issuer that is given by its URL:')
+      .option('--jwks-uri <url>', 'where its keys are, instead of what its metadata says')
+      .option('--profile <name>', `its profile: ${PROFILE_NAMES.join(', ')}`)
+      .option('--algorithms <names>', 'algorithms to allow, separated by commas')
+      .option('--allow-insecure-http', 'as in wrangler.toml; a loopback http URL implies it')
+      .optionsGroup('Of an issuer of a wrangler.toml:')
+      .option('--config <file>', 'the file that has it (default: wrangler.toml)')
+      .option('--env <name>', 'of this environment'),
+  run: ([issuer = ''], options, { stdin }) => doctor(issuer, options, stdin),
 }
 
 /** Options for an issuer of a file, and for one that is given by URL. */
@@ -53,7 +80,7 @@ export async function doctor(
 }
 
 const strayOption = (name: string, isUrl: boolean): string => {
-  const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  const option = optionName(name)
   return isUrl
     ? `${option} is for an issuer of a wrangler.toml: give the name of its table instead of its URL.`
     : `${option} is for an issuer that is given by its URL; of a table the file says it.`
