@@ -1,7 +1,7 @@
 import type { JWK } from 'jose'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { Clock, SigningKey, SigningKeys } from '../core/model/ports.ts'
-import { type Flights, share } from '../platform/single-flight.ts'
+import { type InFlight, share } from '../platform/single-flight.ts'
 import type { AssertionKeeping, KeptKeys } from './key-service.ts'
 import { type ImportedKey, importBrought, importPrivate } from './operator-keys.ts'
 import type { PublicKey } from './plan.ts'
@@ -22,7 +22,7 @@ export interface AssertionMemory {
   brought: { readonly rule: AssertionRule; readonly keys: readonly ImportedKey[] } | undefined
   /** Milliseconds since the epoch, when asking failed. */
   failedAt: number
-  readonly flights: Flights
+  readonly inFlight: InFlight
 }
 
 /** An isolate's memory of signing keys, empty. */
@@ -31,7 +31,7 @@ export function createAssertionMemory(): AssertionMemory {
     held: undefined,
     brought: undefined,
     failedAt: Number.NEGATIVE_INFINITY,
-    flights: new Map(),
+    inFlight: new Map(),
   }
 }
 
@@ -65,7 +65,7 @@ export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys 
   const terms = { clock, waitUntil, maxAgeMs: TIMES.ask }
 
   const ask = () =>
-    share(memory.flights, ASK, terms, async () => {
+    share(memory.inFlight, ASK, terms, async () => {
       try {
         memory.held = await have(options)
       } catch (error) {

@@ -1,6 +1,6 @@
 import type { Issuer } from '../core/model/issuer.ts'
 import type { Clock } from '../core/model/ports.ts'
-import type { Flights } from '../platform/single-flight.ts'
+import type { InFlight } from '../platform/single-flight.ts'
 import { type Budget, createBudget } from './budget.ts'
 import type { KeyAnswer, KeyFailure } from './key-service.ts'
 import { type KeySet, keySetOf, publicKeys } from './set.ts'
@@ -43,7 +43,7 @@ export interface KeyCache {
   readonly clock: Clock
   readonly entries: Map<string, KeyEntry>
   readonly byIssuer: WeakMap<Issuer, KeyEntry>
-  readonly flights: Flights
+  readonly inFlight: InFlight
 }
 
 /**
@@ -65,7 +65,7 @@ export function createKeyCache(clock: Clock): KeyCache {
     clock,
     entries: new Map(),
     byIssuer: new WeakMap(),
-    flights: new Map(),
+    inFlight: new Map(),
   }
 }
 

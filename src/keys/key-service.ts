@@ -1,6 +1,6 @@
 import type { KeyTimes } from '../core/model/issuer.ts'
 import type { Clock } from '../core/model/ports.ts'
-import { type Flights, isFlying, share } from '../platform/single-flight.ts'
+import { type InFlight, isInFlight, share } from '../platform/single-flight.ts'
 import type { Fetch } from '../platform/system.ts'
 import { createBudget } from './budget.ts'
 import { fetchPublished, type Learned, type Published } from './published.ts'
@@ -98,7 +98,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
     anyone: createBudget(BUDGETS.anyone, clock),
     reserve: createBudget(BUDGETS.reserve, clock),
   }
-  const flights: Flights = new Map()
+  const inFlight: InFlight = new Map()
   const terms = { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }
   let held: KeeperState | undefined
 
@@ -133,12 +133,12 @@ export function createKeeper(options: KeeperOptions): Keeper {
       return age < lifetime / 2 ? 'no' : 'behind'
     }
     if (kid !== undefined && record.keys.some((key) => key.kid === kid)) return 'no'
-    if (isFlying(flights, 'ask', terms)) return 'wait'
+    if (isInFlight(inFlight, 'ask', terms)) return 'wait'
     return now - askedAt >= times.cooldown && caller && permits(caller) ? 'wait' : 'no'
   }
 
   const askIssuer = ({ place, times }: Question) =>
-    share(flights, 'ask', terms, async () => {
+    share(inFlight, 'ask', terms, async () => {
       // A set is as old as the question: what changed while it travelled is not in it.
       const now = clock.now()
       const before = known()

@@ -3,7 +3,8 @@ import type { Issuer } from '../core/model/issuer.ts'
 import type { Clock, KeyFault, KeySource } from '../core/model/ports.ts'
 import type { VerificationKey } from '../core/model/token.ts'
 import { fail, ok, onceKnown, type Result } from '../core/result.ts'
-import { isFlying, isOverInTime, share } from '../platform/single-flight.ts'
+import { within } from '../platform/calls.ts'
+import { isInFlight, share } from '../platform/single-flight.ts'
 import { entryOf, type KeyCache, type KeyEntry, missed, takeAnswer, vouched } from './cache.ts'
 import type { Caller, Keeper, Question } from './key-service.ts'
 import type { KeyHeader } from './set.ts'
@@ -126,7 +127,7 @@ const findUnknown = async (
   const miss = `${asking.isKnown ? 'known' : 'stranger'} ${kid}`
   if (now < (entry.misses.get(miss) ?? 0)) return fail('unknown')
   const question = { why: 'unknown', kid, caller: asking, ...since(entry) } as const
-  if (!isFlying(...flightOf(entry, question, options)) && !permits(entry, asking)) {
+  if (!isInFlight(...flightOf(entry, question, options)) && !permits(entry, asking)) {
     return fail(entry.failure ? 'unavailable' : 'unknown')
   }
   await ask(issuer, entry, question, options)
@@ -166,7 +167,7 @@ const flightOf = (entry: KeyEntry, { why, kid, caller }: Asked, options: KeySour
   const { cache, clock, waitUntil } = options
   // Strangers with one key id share a question; none of them asks for a known caller.
   const name = JSON.stringify([entry.id, why, kid, caller?.isKnown && caller.network])
-  return [cache.flights, name, { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }] as const
+  return [cache.inFlight, name, { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }] as const
 }
 
 const renewBehind = (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions): void => {
@@ -177,17 +178,16 @@ const renewBehind = (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions)
   if (entry.failure && isFailing(entry, clock)) {
     entry.failure = { ...entry.failure, retryAt: clock.now() + KEY_TIMES.askMs }
   }
-  if (isFlying(...flightOf(entry, question, options))) return
+  if (isInFlight(...flightOf(entry, question, options))) return
   options.waitUntil(ask(issuer, entry, question, options))
 }
 
 /** Waits no longer than keys that are there are worth waiting for. */
 const askPatiently = async (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions) => {
   const { clock, waitUntil } = options
-  const startedAt = clock.now()
-  const promise = ask(issuer, entry, newer(entry), options)
-  waitUntil(promise)
-  if (await isOverInTime({ promise, startedAt, maxAgeMs: KEY_TIMES.patienceMs }, { clock })) return
+  const asked = ask(issuer, entry, newer(entry), options).then(() => true)
+  waitUntil(asked)
+  if (await within(asked, KEY_TIMES.patienceMs, () => false)) return
   const at = clock.now()
   entry.failure = { error: 'slow', at, retryAt: at + KEY_TIMES.failureMs }
 }
@@ -219,7 +219,7 @@ const recall = async (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions
   const { cache, kv, clock, waitUntil, log } = options
   if (!kv) return
   const terms = { clock, waitUntil, maxAgeMs: KEY_TIMES.recallMs }
-  await share(cache.flights, `recall ${entry.id}`, terms, async () => {
+  await share(cache.inFlight, `recall ${entry.id}`, terms, async () => {
     try {
       const record = await readRecord(kv, await recordName(issuer), clock.now())
       if (record) takeAnswer(entry, issuer, { record }, 'kv', clock.now())

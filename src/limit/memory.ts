@@ -2,6 +2,7 @@ import { LIMITS } from '../core/limits.ts'
 import { forgottenAt, NOTHING_SPENT, type Spent, takeOne } from '../core/model/bucket.ts'
 import type { Quotas } from '../core/model/limit.ts'
 import type { Clock, Limits } from '../core/model/ports.ts'
+import { unbound } from '../platform/calls.ts'
 
 /** Names that are counted before those that say nothing any more are looked for. */
 const FIRST_SWEEP = 1_000
@@ -30,11 +31,6 @@ export function createMemoryLimits({ clock }: { readonly clock: Clock }): Limits
     },
     takeAddress,
   }
-}
-
-/** What there is no binding for. */
-export function unbound(binding: string): Error {
-  return new Error(`${binding} is not bound`)
 }
 
 /**

@@ -7,7 +7,8 @@ import {
   subjectKey,
 } from '../core/model/revocation.ts'
 import { share } from '../platform/single-flight.ts'
-import { createSnapshots, type Found, type Snapshot, type SnapshotOptions } from './snapshot.ts'
+import type { Found } from './protocol.ts'
+import { createSnapshots, type Snapshot, type SnapshotOptions } from './snapshot.ts'
 
 type Subjects = readonly RevocationSubject[]
 type Entries = readonly Revocation[]
@@ -37,7 +38,7 @@ export function createBoundedLookup(ask: Ask, options: SnapshotOptions) {
   const askOnce = async (hits: Subjects, snapshot: Snapshot): Promise<Entries> => {
     const { answers, epoch, version } = snapshot
     const keys = hits.map(subjectKey)
-    await share(memory.flights, JSON.stringify(keys), terms, async () => {
+    await share(memory.inFlight, JSON.stringify(keys), terms, async () => {
       const [said, hashes] = await Promise.all([ask(hits), Promise.all(keys.map(subjectHash))])
       // A shard that lags behind the copy says what the copy's changes may have made untrue.
       const isCurrent = said.epoch === epoch && said.version >= version
