@@ -1,6 +1,13 @@
 import type { Policy } from '../core/model/policy.ts'
 import { retryOnce } from '../platform/calls.ts'
-import type { Keeper, KeyAnswer, Question } from './key-service.ts'
+import {
+  createKeeper,
+  type Keeper,
+  type KeeperOptions,
+  type KeeperState,
+  type KeyAnswer,
+  type Question,
+} from './key-service.ts'
 import { recordName } from './store.ts'
 
 /** A Durable Object namespace of `KeyKeeper`, as far as keys need it. */
@@ -16,6 +23,24 @@ export function createKeepers(namespace: KeeperNamespace): Keeper {
       return retryOnce(async () => await namespace.getByName(name).ask(question))
     },
   }
+}
+
+/** Keepers in the memory of this process, one for each place keys come from. */
+export function createMemoryKeepers(options: Omit<KeeperOptions, 'state'>): Keeper {
+  const keepers = new Map<string, Keeper>()
+  const keeperOf = (name: string): Keeper => {
+    let state: KeeperState | undefined
+    const memory = {
+      read: () => state,
+      write: (next: KeeperState) => {
+        state = next
+      },
+    }
+    const keeper = keepers.get(name) ?? createKeeper({ ...options, state: memory })
+    keepers.set(name, keeper)
+    return keeper
+  }
+  return { ask: async (question) => keeperOf(await recordName(question.place)).ask(question) }
 }
 
 /** Has the keepers of all issuers ask ahead of time, so that no request waits for keys. Never rejects. */

@@ -2,19 +2,17 @@ import type { KeyTimes } from '../core/model/issuer.ts'
 import type { Clock } from '../core/model/ports.ts'
 import { type InFlight, isInFlight, share } from '../platform/single-flight.ts'
 import type { Fetch } from '../platform/system.ts'
-import { createBudget } from './budget.ts'
+import { type Caller, serviceBudget } from './budget.ts'
 import { fetchPublished, type Learned, type Published } from './published.ts'
-import { rotated } from './rotation.ts'
-import { type KeyPlace, type KeyRecord, type KvLike, recordName, writeRecord } from './store.ts'
+import {
+  type KeyPlace,
+  type KeyRecord,
+  type KvLike,
+  recordName,
+  rotated,
+  writeRecord,
+} from './store.ts'
 import { KEY_TIMES, lifetimeOf } from './times.ts'
-
-/** Who sent a token with an unknown key id. */
-export interface Caller {
-  /** The network of its address; empty where it is not known. */
-  readonly network: string
-  /** Whether a token from there has passed before. */
-  readonly isKnown: boolean
-}
 
 /** What a keeper is asked, as plain data. */
 export interface Question {
@@ -79,25 +77,14 @@ export interface KeeperOptions {
   readonly log: (event: Record<string, unknown>) => void
 }
 
-/** Questions because of unknown key ids: those of one stranger, of all callers, and for known ones only. */
-const BUDGETS = {
-  stranger: { capacity: 2, refillMs: 5 * 60_000 },
-  anyone: { capacity: 10, refillMs: 60_000 },
-  reserve: { capacity: 10, refillMs: 60_000 },
-} as const
-
 /**
  * Keeps the keys of one place: asks the issuer at most once at a time, waits failures out with
  * back-off and jitter, and lets unknown key ids cause at most one question per cooldown, within
- * {@link BUDGETS}. Trusts its askers, which are the gate's own code.
+ * {@link serviceBudget}. Trusts its askers, which are the gate's own code.
  */
 export function createKeeper(options: KeeperOptions): Keeper {
   const { clock, state, random, log, waitUntil } = options
-  const budgets = {
-    stranger: createBudget(BUDGETS.stranger, clock),
-    anyone: createBudget(BUDGETS.anyone, clock),
-    reserve: createBudget(BUDGETS.reserve, clock),
-  }
+  const permits = serviceBudget(clock)
   const inFlight: InFlight = new Map()
   const terms = { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }
   let held: KeeperState | undefined
@@ -109,11 +96,6 @@ export function createKeeper(options: KeeperOptions): Keeper {
   const learn = (next: KeeperState): void => {
     held = next
     state.write(next)
-  }
-
-  const permits = ({ network, isKnown }: Caller): boolean => {
-    if (!isKnown) return budgets.stranger.take(network) && budgets.anyone.take('')
-    return budgets.anyone.take('') || budgets.reserve.take('')
   }
 
   /** Whether the issuer is to be asked, and whether the asker needs to wait for it. */

@@ -5,8 +5,16 @@ import type { VerificationKey } from '../core/model/token.ts'
 import { fail, ok, onceKnown, type Result } from '../core/result.ts'
 import { within } from '../platform/calls.ts'
 import { isInFlight, share } from '../platform/single-flight.ts'
-import { entryOf, type KeyCache, type KeyEntry, missed, takeAnswer, vouched } from './cache.ts'
-import type { Caller, Keeper, Question } from './key-service.ts'
+import type { Caller } from './budget.ts'
+import {
+  entryOf,
+  type KeyCache,
+  type KeyEntry,
+  rememberMiss,
+  rememberNetwork,
+  takeAnswer,
+} from './cache.ts'
+import type { Keeper, Question } from './key-service.ts'
 import type { KeyHeader } from './set.ts'
 import { type KvLike, readRecord, recordName } from './store.ts'
 import { KEY_TIMES } from './times.ts'
@@ -50,7 +58,8 @@ export function createKeySource(options: KeySourceOptions): KeySource {
         return findUnknown(issuer, entry, { header, caller, options })
       })
     },
-    recordSuccess: (issuer, caller) => vouched(entryOf(cache, issuer), networkOf(caller ?? '')),
+    recordSuccess: (issuer, caller) =>
+      rememberNetwork(entryOf(cache, issuer), networkOf(caller ?? '')),
   }
 }
 
@@ -127,7 +136,7 @@ const findUnknown = async (
   const miss = `${asking.isKnown ? 'known' : 'stranger'} ${kid}`
   if (now < (entry.misses.get(miss) ?? 0)) return fail('unknown')
   const question = { why: 'unknown', kid, caller: asking, ...since(entry) } as const
-  if (!isInFlight(...flightOf(entry, question, options)) && !permits(entry, asking)) {
+  if (!isInFlight(...flightOf(entry, question, options)) && !entry.budget(asking)) {
     return fail(entry.failure ? 'unavailable' : 'unknown')
   }
   await ask(issuer, entry, question, options)
@@ -135,14 +144,9 @@ const findUnknown = async (
   if (typeof found !== 'string') return ok(found)
   // Also after a failure that is over, as long as the issuer has not been asked again.
   if (found === 'unknown' && (entry.failure || entry.lostAt >= now)) return fail('unavailable')
-  missed(entry, miss, now + cooldown)
+  rememberMiss(entry, miss, now + cooldown)
   return fail(found)
 }
-
-const permits = ({ budgets }: KeyEntry, { isKnown, network }: Caller): boolean =>
-  isKnown
-    ? budgets.known.take(network)
-    : budgets.stranger.take(network) && budgets.strangers.take('')
 
 const isConfirmed = ({ held }: KeyEntry, clock: Clock) =>
   held !== undefined && clock.now() < held.confirmBy
