@@ -1,7 +1,7 @@
 import type { JWK } from 'jose'
 import type { AssertionAlgorithm } from '../core/model/assertion.ts'
 import type { Clock } from '../core/model/ports.ts'
-import { makeKey } from './generated-keys.ts'
+import { makeKey } from './key-material.ts'
 import { type Kept, nextChange, planOf, type Wanted } from './plan.ts'
 
 /** What an isolate is told: what to sign with, and what origins verify by. */

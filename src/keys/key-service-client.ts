@@ -4,7 +4,6 @@ import {
   createKeeper,
   type Keeper,
   type KeeperOptions,
-  type KeeperState,
   type KeyAnswer,
   type Question,
 } from './key-service.ts'
@@ -28,19 +27,14 @@ export function createKeepers(namespace: KeeperNamespace): Keeper {
 /** Keepers in the memory of this process, one for each place keys come from. */
 export function createMemoryKeepers(options: Omit<KeeperOptions, 'state'>): Keeper {
   const keepers = new Map<string, Keeper>()
-  const keeperOf = (name: string): Keeper => {
-    let state: KeeperState | undefined
-    const memory = {
-      read: () => state,
-      write: (next: KeeperState) => {
-        state = next
-      },
-    }
-    const keeper = keepers.get(name) ?? createKeeper({ ...options, state: memory })
-    keepers.set(name, keeper)
-    return keeper
+  return {
+    async ask(question) {
+      const name = await recordName(question.place)
+      const keeper = keepers.get(name) ?? createKeeper(options)
+      keepers.set(name, keeper)
+      return keeper.ask(question)
+    },
   }
-  return { ask: async (question) => keeperOf(await recordName(question.place)).ask(question) }
 }
 
 /** Has the keepers of all issuers ask ahead of time, so that no request waits for keys. Never rejects. */

@@ -1,7 +1,6 @@
 import type { KeyTimes } from '../core/model/issuer.ts'
-import type { Clock } from '../core/model/ports.ts'
 import { type InFlight, isInFlight, share } from '../platform/single-flight.ts'
-import type { Fetch } from '../platform/system.ts'
+import type { Background, Fetch } from '../platform/system.ts'
 import { type Caller, serviceBudget } from './budget.ts'
 import { fetchPublished, type Learned, type Published } from './published.ts'
 import {
@@ -61,20 +60,18 @@ export interface KeeperState extends KeyAnswer, Learned {
   readonly stored?: { readonly at: number; readonly changedAt: number }
 }
 
-export interface KeeperOptions {
+/** What a keeper works with. */
+export interface KeeperOptions extends Background {
   readonly fetch: Fetch
-  readonly clock: Clock
   /** From 0 to 1, for the jitter between retries. */
   readonly random: () => number
   /** Where isolates look first. Losing it is slow, not wrong. */
   readonly kv?: KvLike
-  readonly state: {
+  /** What outlives the keeper; without it nothing does. */
+  readonly state?: {
     read(): KeeperState | undefined
     write(state: KeeperState): void
   }
-  readonly waitUntil: (promise: Promise<unknown>) => void
-  /** Takes one event: names and fixed words, never a token or a key. */
-  readonly log: (event: Record<string, unknown>) => void
 }
 
 /**
@@ -90,12 +87,12 @@ export function createKeeper(options: KeeperOptions): Keeper {
   let held: KeeperState | undefined
 
   const known = (): KeeperState => {
-    held ??= state.read() ?? {}
+    held ??= state?.read() ?? {}
     return held
   }
   const learn = (next: KeeperState): void => {
     held = next
-    state.write(next)
+    state?.write(next)
   }
 
   /** Whether the issuer is to be asked, and whether the asker needs to wait for it. */

@@ -5,6 +5,7 @@ import type { VerificationKey } from '../core/model/token.ts'
 import { fail, ok, onceKnown, type Result } from '../core/result.ts'
 import { within } from '../platform/calls.ts'
 import { isInFlight, share } from '../platform/single-flight.ts'
+import type { Background } from '../platform/system.ts'
 import type { Caller } from './budget.ts'
 import {
   entryOf,
@@ -20,18 +21,13 @@ import { type KvLike, readRecord, recordName } from './store.ts'
 import { KEY_TIMES } from './times.ts'
 
 /** What a request brings to look keys up with. */
-export interface KeySourceOptions {
+export interface KeySourceOptions extends Background {
   /** The isolate's memory. */
   readonly cache: KeyCache
   /** Where isolates that start look first. Losing it is slow, not wrong. */
   readonly kv?: KvLike
   /** The one that asks issuers. */
   readonly keeper: Keeper
-  readonly clock: Clock
-  /** Keeps work alive after the request's answer. */
-  readonly waitUntil: (promise: Promise<unknown>) => void
-  /** Takes one event: names and fixed words, never a token or a key. */
-  readonly log: (event: Record<string, unknown>) => void
 }
 
 type Found = Result<VerificationKey, KeyFault>

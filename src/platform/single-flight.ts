@@ -1,5 +1,6 @@
 import type { Clock } from '../core/model/ports.ts'
 import { within } from './calls.ts'
+import type { Background } from './system.ts'
 
 interface Flight<Value> {
   /** Flights are counted, so that it can be told which began after somebody came. */
@@ -13,9 +14,7 @@ interface Flight<Value> {
 export type InFlight<Value = void> = Map<string, Flight<Value>>
 
 /** What work needs of the request that starts it. */
-export interface FlightTerms {
-  readonly clock: Clock
-  readonly waitUntil: (promise: Promise<unknown>) => void
+export interface FlightTerms extends Pick<Background, 'clock' | 'waitUntil'> {
   /** Milliseconds after which work counts as lost and is started again. */
   readonly maxAgeMs: number
   /**

@@ -75,36 +75,28 @@ export class RevocationShard extends DurableObject {
     return (await this.#feed(hint))?.since({ epoch, version }, this.#name !== PRIMARY)
   }
 
-  /**
-   * Stores all entries, or none when they do not fit. An entry that is there is renewed; one that has
-   * expired is made anew. Answers when all replicas have them, or have had their time.
-   */
+  // Of the primary: see `RevocationStore`, and `Peer` for `enrol`.
+
   add(entries: readonly Revocation[]) {
     return this.#primary.add(entries)
   }
 
-  /** A page of live entries in the order they were first made. */
-  async list(query: RevocationQuery): Promise<RevocationPage> {
-    await this.#primary.ready()
-    return this.#parts.store.list(query)
+  list(query: RevocationQuery): Promise<RevocationPage> {
+    return this.#primary.list(query)
   }
 
-  /** The live entry with this id. */
   get(id: string) {
     return this.#primary.get(id)
   }
 
-  /** Removes an entry; false when there is no live one with this id, and of this owner. */
   remove(id: string, owner?: string): Promise<boolean> {
     return this.#primary.remove(id, owner)
   }
 
-  /** Removes the entries that a list with this query has, and tells which they were. */
   removePage(query: RevocationQuery): Promise<RevocationPage> {
     return this.#primary.removePage(query)
   }
 
-  /** See {@link Peer}. */
   enrol(name: string, at: Version) {
     return this.#primary.enrol(name, at)
   }

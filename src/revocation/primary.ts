@@ -1,5 +1,5 @@
-import type { RevocationPage, RevocationQuery } from '../core/model/ports.ts'
-import type { Fullness, Revocation, ShardStatus } from '../core/model/revocation.ts'
+import type { RevocationPage, RevocationQuery, RevocationStore } from '../core/model/ports.ts'
+import type { Revocation } from '../core/model/revocation.ts'
 import { inTime } from '../platform/calls.ts'
 import type { RevocationLog } from './log.ts'
 import { createOutbox, SENDING_MS } from './outbox.ts'
@@ -15,12 +15,6 @@ const REGISTRY = 'roster'
 const ALARM_MS = 30 * 24 * 60 * 60 * 1000
 /** Milliseconds until what could not be sent is tried again, the first time and at most. */
 const RETRY_MS = { first: 2_000, most: 15_000 }
-
-/** An entry, and which shards have it. */
-export interface Stored {
-  readonly revocation: Revocation
-  readonly shards: ShardStatus
-}
 
 /** What a primary works with. */
 export interface PrimaryOptions {
@@ -86,9 +80,7 @@ export function createPrimary({ ctx, log, replication, store, sibling }: Primary
     ready,
 
     /** Stores all entries, or none when they do not fit, and tells which shards have all of them. */
-    async add(
-      entries: readonly Revocation[],
-    ): Promise<{ added: readonly Revocation[]; shards: ShardStatus } | { full: Fullness }> {
+    async add(entries: readonly Revocation[]): ReturnType<RevocationStore['add']> {
       await ready()
       const rows = await store.add(entries, sendLater)
       if (typeof rows === 'string') return { full: rows }
@@ -99,8 +91,14 @@ export function createPrimary({ ctx, log, replication, store, sibling }: Primary
       return { added: rows.map(toEntry), shards: outbox.statusOf(Math.max(...versions)) }
     },
 
-    /** The live entry with this id. */
-    async get(id: string): Promise<Stored | undefined> {
+    /** A page of live entries in the order they were first made. */
+    async list(query: RevocationQuery): Promise<RevocationPage> {
+      await ready()
+      return store.list(query)
+    },
+
+    /** The live entry with this id, and which shards have it. */
+    async get(id: string): ReturnType<RevocationStore['get']> {
       await ready()
       const row = store.find(id)
       return row && { revocation: toEntry(row), shards: outbox.statusOf(row.version) }

@@ -1,7 +1,7 @@
 import { LIMITS } from '../core/limits.ts'
-import type { Clock } from '../core/model/ports.ts'
 import type { Revocation } from '../core/model/revocation.ts'
 import { type InFlight, isInFlight, share } from '../platform/single-flight.ts'
+import type { Background } from '../platform/system.ts'
 import type { HashChanges, HashPage, Reset, Version } from './protocol.ts'
 import { createRevocationSet, eachHash, type RevocationSet } from './set.ts'
 
@@ -67,14 +67,9 @@ export function createSnapshotMemory(): SnapshotMemory {
 }
 
 /** What copies are made and kept with. */
-export interface SnapshotOptions {
+export interface SnapshotOptions extends Background {
   readonly memory: SnapshotMemory
   readonly source: SnapshotSource
-  readonly clock: Clock
-  /** Keeps work alive after the request's answer. */
-  readonly waitUntil: (promise: Promise<unknown>) => void
-  /** Takes one event: fixed words and the platform's errors. */
-  readonly log: (event: Record<string, unknown>) => void
 }
 
 const PULL = 'pull'
@@ -130,7 +125,7 @@ export function createSnapshots(options: SnapshotOptions) {
 const elapsed = (since: number, now: number): number =>
   since > now ? Number.POSITIVE_INFINITY : now - since
 
-/** One call of the source. What it brings is dropped where another call was faster. */
+/** One call of the source. Its answer is dropped where another call was faster. */
 const step = (options: SnapshotOptions): Promise<void> => {
   const { memory } = options
   if (!memory.growing && memory.held) return renew(memory.held, options)
@@ -139,7 +134,7 @@ const step = (options: SnapshotOptions): Promise<void> => {
   const { first, after } = growing
   return first && after === undefined
     ? finish(growing, first, options)
-    : turnPage(growing, after ?? 0, options)
+    : pullPage(growing, after ?? 0, options)
 }
 
 const begin = (): Growing => ({ set: createRevocationSet(), first: undefined, after: 0 })
@@ -158,24 +153,22 @@ const renew = async (held: Held, { memory, source, clock }: SnapshotOptions): Pr
   memory.held = { ...held, version, askedAt, answers: untouched(held, changes) }
 }
 
-const turnPage = async (
+const pullPage = async (
   growing: Growing,
   after: number,
   { memory, source, clock }: SnapshotOptions,
 ): Promise<void> => {
   const askedAt = clock.now()
-  const { hashes, epoch, version, ...page } = await source.pullAll(after)
+  const { hashes, epoch, version, after: next } = await source.pullAll(after)
   if (memory.growing !== growing || growing.after !== after) return
-  const { first } = growing
+  const { first, set } = growing
   // Of a shard that lags behind the one before, or of another epoch: changes would be missed.
   if (first && (epoch !== first.epoch || version < first.version)) throw lost(memory)
-  eachHash(hashes, (at) => growing.set.add(hashes, at))
+  eachHash(hashes, (at) => set.add(hashes, at))
   growing.first ??= { epoch, version }
-  growing.after = page.after
+  growing.after = next
   // A page that is the only one is the set of one moment.
-  if (after === 0 && page.after === undefined) {
-    hold(memory, { set: growing.set, epoch, version, askedAt, ...fresh() })
-  }
+  if (after === 0 && next === undefined) hold(memory, { set, epoch, version, askedAt })
 }
 
 const finish = async (
@@ -187,17 +180,16 @@ const finish = async (
   const changes = changesOf(await source.pullSince(first.epoch, first.version), first)
   if (memory.growing !== growing) return
   if (!changes) throw lost(memory)
-  apply(growing.set, changes)
+  const { set } = growing
   const { epoch, version } = changes
-  hold(memory, { set: growing.set, epoch, version, askedAt, ...fresh() })
+  apply(set, changes)
+  hold(memory, { set, epoch, version, askedAt })
 }
 
-const hold = (memory: SnapshotMemory, held: Held): void => {
-  memory.held = held
+const hold = (memory: SnapshotMemory, copy: Omit<Held, 'answers'>): void => {
+  memory.held = { ...copy, answers: new Map() }
   memory.growing = undefined
 }
-
-const fresh = (): Pick<Snapshot, 'answers'> => ({ answers: new Map() })
 
 const lost = (memory: SnapshotMemory): Error => {
   memory.growing = undefined

@@ -1,8 +1,16 @@
-import { CompactSign, type CryptoKey, compactVerify, importJWK, type JWK } from 'jose'
+import {
+  CompactSign,
+  type CryptoKey,
+  calculateJwkThumbprint,
+  compactVerify,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+} from 'jose'
 import { utf8Encode } from '../core/bytes.ts'
 import type { AssertionAlgorithm, AssertionRule, BroughtKey } from '../core/model/assertion.ts'
-import { publicKeyOf } from './generated-keys.ts'
-import type { PublicKey } from './plan.ts'
+import type { AssertionKey, PublicKey } from './plan.ts'
 
 /** A key of the operator's secret that can be signed with. */
 export interface ImportedKey extends PublicKey {
@@ -18,7 +26,7 @@ const TEXT = utf8Encode('edgewarden')
  * half verifies: there are runtimes that import halves which do not belong together. Rejects with the
  * place of one that has not, and without anything of it.
  */
-export async function importBrought({
+export async function importOperatorKeys({
   brought,
   withdrawn,
 }: AssertionRule): Promise<readonly ImportedKey[]> {
@@ -45,7 +53,28 @@ const imported = async ({ brought, told }: Awaited<ReturnType<typeof nameOf>>) =
   }
 }
 
+/** The public key of a private one, with its thumbprint for a name (RFC 7638). */
+export async function publicKeyOf(
+  { kty, crv, x, y }: JWK,
+  algorithm: AssertionAlgorithm,
+): Promise<PublicKey> {
+  const bare = { kty, crv, x, ...(y !== undefined && { y }) } as JWK
+  const kid = await calculateJwkThumbprint(bare)
+  return { kid, algorithm, jwk: { ...bare, kid, alg: algorithm, use: 'sig' } }
+}
+
 /** A private key for signing that stays where it is. */
 export function importPrivate(jwk: JWK, algorithm: AssertionAlgorithm): Promise<CryptoKey> {
   return importJWK(jwk, algorithm, { extractable: false }) as Promise<CryptoKey>
+}
+
+/** A new key. */
+export async function makeKey(
+  algorithm: AssertionAlgorithm,
+  signsFrom: number,
+): Promise<AssertionKey> {
+  const options = { extractable: true, ...(algorithm === 'EdDSA' && { crv: 'Ed25519' }) }
+  const { privateKey } = await generateKeyPair(algorithm, options)
+  const privateJwk = await exportJWK(privateKey)
+  return { ...(await publicKeyOf(privateJwk, algorithm)), privateJwk, signsFrom }
 }
