@@ -18,7 +18,7 @@ export interface ImportedKey extends PublicKey {
   readonly key: CryptoKey
 }
 
-/** Anything: what is signed here is told to nobody. */
+/** Any text: the signature is only verified here. */
 const TEXT = utf8Encode('edgewarden')
 
 /**
@@ -30,22 +30,22 @@ export async function importOperatorKeys({
   brought,
   withdrawn,
 }: AssertionRule): Promise<readonly ImportedKey[]> {
-  const all = await Promise.all(brought.map(nameOf))
-  return Promise.all(all.filter(({ told }) => !withdrawn.includes(told.kid)).map(imported))
+  const all = await Promise.all(
+    brought.map(async (key) => [key, await publicKeyOf(key.privateJwk, key.algorithm)] as const),
+  )
+  const kept = all.filter(([, { kid }]) => !withdrawn.includes(kid))
+  return Promise.all(kept.map(([key, publicKey]) => imported(key, publicKey)))
 }
 
-const nameOf = async (brought: BroughtKey) => ({
-  brought,
-  told: await publicKeyOf(brought.privateJwk, brought.algorithm),
-})
-
-const imported = async ({ brought, told }: Awaited<ReturnType<typeof nameOf>>) => {
-  const { place, algorithm, privateJwk } = brought
+const imported = async (
+  { place, algorithm, privateJwk }: BroughtKey,
+  publicKey: PublicKey,
+): Promise<ImportedKey> => {
   try {
     const key = await importPrivate(privateJwk, algorithm)
     const signed = await new CompactSign(TEXT).setProtectedHeader({ alg: algorithm }).sign(key)
-    await compactVerify(signed, await importJWK(told.jwk, algorithm))
-    return { ...told, key }
+    await compactVerify(signed, await importJWK(publicKey.jwk, algorithm))
+    return { ...publicKey, key }
   } catch {
     throw new Error(
       `key ${place} of the secret ASSERTION_KEYS cannot sign what its public half verifies: its numbers do not belong together`,

@@ -115,7 +115,7 @@ const have = async (options: AssertionKeysOptions): Promise<Held> => {
   const askedAt = clock.now()
   const { algorithm, withdrawn } = rule
   const own = await operatorKeysOf(options)
-  const operatorKeys: readonly PublicKey[] = own.map(({ key: _, ...told }) => told)
+  const operatorKeys: readonly PublicKey[] = own.map(({ key: _, ...rest }) => rest)
   const kept = keeper
     ? await keeper({ algorithm, operatorKeys, withdrawn })
     : withoutKeeper(operatorKeys)

@@ -4,7 +4,7 @@ import type { AssertionAlgorithm } from '../core/model/assertion.ts'
 /** The one object that keeps the keys. */
 export const KEEPER_NAME = 'keys'
 
-/** A public key that origins may be told of, named by its thumbprint (RFC 7638). */
+/** A public key that may be published, named by its thumbprint (RFC 7638). */
 export interface PublicKey {
   readonly kid: string
   readonly algorithm: AssertionAlgorithm
@@ -107,7 +107,7 @@ const isReady =
 const latest = (keys: readonly AssertionKey[], now: number): AssertionKey | undefined =>
   keys.filter(isReady(now)).sort((one, other) => other.signsFrom - one.signsFrom)[0]
 
-/** Of keys that may not sign yet: the one that origins have been told of for longest. */
+/** Of keys that may not sign yet: the one that was published first. */
 const soonest = (keys: readonly AssertionKey[]): AssertionKey | undefined =>
   [...keys].sort((one, other) => one.signsFrom - other.signsFrom)[0]
 

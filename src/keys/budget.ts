@@ -17,7 +17,7 @@ const MINUTE = 60_000
 const NETWORK = { limit: 10, period: 5 * MINUTE }
 const STRANGER = { limit: 2, period: 10 * MINUTE }
 const TOGETHER = { limit: 10, period: 10 * MINUTE }
-/** Networks that are told apart. */
+/** Networks with a budget of their own. */
 const NETWORKS = 1_024
 
 /**

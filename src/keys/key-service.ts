@@ -56,7 +56,7 @@ export interface KeeperState extends KeyAnswer, Learned {
   readonly askedAt?: number
   /** Failures one after the other. */
   readonly failures?: number
-  /** What KV was told last: when, and the `fetchedAt` of the last change it knows. */
+  /** The last write to KV: when, and the time of the last rotation in it. */
   readonly stored?: { readonly at: number; readonly changedAt: number }
 }
 
@@ -129,7 +129,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
         return
       }
       const { location, validator } = published.value
-      // Meanwhile KV may have failed to take what it was told before.
+      // A write to KV may have failed meanwhile.
       const { stored } = known()
       const record = recordOf(published.value, before.record, now)
       learn({

@@ -3,7 +3,7 @@ import { within } from './calls.ts'
 import type { Background } from './system.ts'
 
 interface Flight<Value> {
-  /** Flights are counted, so that it can be told which began after somebody came. */
+  /** Flights are counted, to see which began after a caller came. */
   readonly number: number
   readonly promise: Promise<Value>
   readonly startedAt: number

@@ -22,11 +22,11 @@ const MOST_ANSWERS = 1_000
 const ANSWER_MS = 10_000
 
 /**
- * Lookups in the isolate's copy of the set. Without one that is young enough, and about subjects that
- * it names, the set itself is asked: a hash is no proof, and a copy does not know what an entry says.
- * Of what is not revoked the answer is there at once, from the second time on that a list is asked for;
- * of what the copy names it is remembered until a change touches the subject. Entries are handed on as
- * they were said: whether one has expired meanwhile is the caller's to judge.
+ * Lookups in the isolate's copy of the set. The set itself is asked where no copy is young enough, and about
+ * subjects whose hash the copy has: a hash is no proof, and a copy does not have the entries. What the set
+ * says of them is remembered until a change touches the subject. For subjects that the copy does not have, the
+ * answer is there without a wait, from the second time on that a list is asked for. Does not judge whether an
+ * entry has expired meanwhile.
  */
 export function createBoundedLookup(ask: Ask, options: SnapshotOptions) {
   const snapshots = createSnapshots(options)

@@ -76,7 +76,7 @@ const sourceOf = (pull: Shards['pull'], { place }: IsolateOptions): SnapshotSour
 /** Once for all requests of one admission, which bring the same list. */
 const keysOf = perObject((subjects: readonly RevocationSubject[]) => subjects.map(subjectKey))
 
-/** A call of a shard, which is told where the primary is to be made. */
+/** A call of a shard, with the place where the primary is to be made. */
 type Call<Value> = (shard: Shard, primaryHint: string | undefined) => PromiseLike<Value | undefined>
 
 /** Milliseconds that a shard is not asked for after it failed, or did not answer for the set. */

@@ -6,9 +6,9 @@ export const LOG = {
   /** Hashes of a page that is pulled, and pages that are kept packed: of a million there are ten. */
   page: 100_000,
   pages: 16,
-  /** Changes that are told at once, and that can be told at all. */
+  /** The most changes that one answer has, and that are kept. */
   changes: 100_000,
-  /** Seconds a removal can be told. */
+  /** Seconds a removal is kept. */
   tombstoneSeconds: 60 * 60,
   /** Entries removed at a time, so that lookups do not wait for a large clean-up. */
   sweep: 1_000,
@@ -51,7 +51,7 @@ export function createRevocationLog({ sql }: DurableObjectStorage) {
     sql.exec('DELETE FROM tombstones WHERE version < ?', first)
   }
 
-  /** Says that the entries are those of a version, as a beginning: what was before cannot be told. */
+  /** Makes the entries those of a version. Changes before it are forgotten. */
   const begin = ({ epoch, version }: Version): void => {
     sql.exec('DELETE FROM tombstones')
     sql.exec('UPDATE log SET epoch = ?, version = ?, oldest = ?', epoch, version, version)
@@ -79,7 +79,7 @@ export function createRevocationLog({ sql }: DurableObjectStorage) {
     drop,
     begin,
 
-    /** The version of the next change, which is begun with it. */
+    /** Begins the next change; its version. */
     next: (): number =>
       sql.exec<{ version: number }>('UPDATE log SET version = version + 1 RETURNING version').one()
         .version,
@@ -99,7 +99,7 @@ export function createRevocationLog({ sql }: DurableObjectStorage) {
       sql.exec('UPDATE log SET serving = ?', version)
     },
 
-    /** Ends the epoch: others know of changes of it that are not here, and no others may follow them. */
+    /** Ends the epoch: others have changes of it that are missing here, so no more may be added to it. */
     endEpoch(): void {
       sql.exec('UPDATE log SET serving = NULL')
       begin({ epoch: '', version: head().version })

@@ -22,11 +22,11 @@ import { createSnapshotFeed } from './snapshot-feed.ts'
 import { createStore } from './store.ts'
 import { openTables } from './tables.ts'
 
-/** Under which an object keeps its name, should it not be told by whoever wakes it. */
+/** Where an object keeps its name: an alarm may wake it without one. */
 const NAME = 'name'
-/** Under which the registry keeps the names that it was told. They only grow. */
+/** Where the registry keeps the names of replicas. None is ever removed. */
 const NAMES = 'names'
-/** Under which a replica keeps when it was read. */
+/** Where a replica keeps when it was last read. */
 const READ = 'read'
 /** Milliseconds without a read after which a replica need not be kept up to date, and how exactly. */
 const IDLE_MS = { most: 24 * 60 * 60 * 1000, step: 10 * 60 * 1000 }
@@ -66,7 +66,7 @@ export class RevocationShard extends DurableObject {
     return (await this.#feed(hint))?.all(after)
   }
 
-  /** What changed since a version of an epoch; `reset` where only a full pull can tell. */
+  /** What changed since a version of an epoch; `reset` where a full pull is needed. */
   async pullSince(
     epoch: string,
     version: number,
@@ -128,7 +128,7 @@ export class RevocationShard extends DurableObject {
     if (!names.includes(name)) this.ctx.storage.kv.put(NAMES, [...names, name])
   }
 
-  /** Sees to what is due; lets go of a replica that nobody reads. */
+  /** Does what is due in the primary; lets a replica that nobody reads leave. */
   override async alarm(): Promise<void> {
     const { primary, replica } = this.#parts
     if (primary) return await primary.alarm()
@@ -157,7 +157,7 @@ export class RevocationShard extends DurableObject {
     return own.getByName(name, options) as unknown as Peer
   }
 
-  /** Whether this shard may answer; one that may not begins to do what it lacks. */
+  /** Whether this shard may answer. A replica that may not begins to enrol. */
   async #answers(hint: string | undefined): Promise<boolean> {
     this.#primaryHint ??= hint
     const { primary, replica } = this.#parts
@@ -178,7 +178,7 @@ export class RevocationShard extends DurableObject {
     return this.#parts.feed
   }
 
-  /** Remembers about when this replica was read. */
+  /** Stores when this replica was read, to the step of {@link IDLE_MS}. */
   #noteRead(): void {
     if (Date.now() - this.#readAt < IDLE_MS.step) return
     this.#readAt = Date.now()

@@ -62,7 +62,7 @@ export function createOutbox({ storage, log, replication, sibling }: OutboxOptio
 
   const sendOnce = (name: string): Promise<void> => {
     const known = sending.get(name)
-    // It may have been over, and only not been cleared up, before the latest change was made.
+    // It may have ended, without being cleared up yet, before the latest change was made.
     if (known) return known.then(() => (findBehind(name) ? sendOnce(name) : undefined))
     const sent = send(name)
       .catch((error: unknown) =>

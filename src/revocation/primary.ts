@@ -26,8 +26,8 @@ export interface PrimaryOptions {
 }
 
 /**
- * What the primary does: it writes, sends changes to replicas, and enrols them. An alarm sees to what is
- * pending, also where the object has not lived to do it.
+ * What the primary does: it writes, sends changes to replicas, and enrols them. An alarm sends what is
+ * pending, also after the object was restarted.
  */
 export function createPrimary({ ctx, log, replication, store, sibling }: PrimaryOptions) {
   const { storage } = ctx
@@ -35,7 +35,7 @@ export function createPrimary({ ctx, log, replication, store, sibling }: Primary
   let recovering: Promise<void> | undefined
   let retryMs = RETRY_MS.first
 
-  /** Over when this shard may answer; rejects where it cannot find out what it has to know. */
+  /** Resolves when this shard may answer; rejects where recovery cannot ask every replica. */
   const ready = async (): Promise<void> => {
     if (log.head().epoch !== '') return
     const names = () => sibling(REGISTRY).names()
@@ -86,7 +86,7 @@ export function createPrimary({ ctx, log, replication, store, sibling }: Primary
       if (typeof rows === 'string') return { full: rows }
       await send()
       await arm()
-      // One that has changed meanwhile is sent as what it has become, also to who acknowledged more.
+      // An entry that changed meanwhile has a later version, and only that one was sent.
       const versions = rows.map((row) => (store.find(row.id) ?? row).version)
       return { added: rows.map(toEntry), shards: outbox.statusOf(Math.max(...versions)) }
     },
@@ -118,7 +118,7 @@ export function createPrimary({ ctx, log, replication, store, sibling }: Primary
       await sibling(REGISTRY).note(name)
       if (epoch === log.head().epoch && version > log.head().version) {
         storage.transactionSync(log.endEpoch)
-        // Told to begin anew, it would let go of what only it has.
+        // A reset would make the replica remove what only it has.
         await ready()
       }
       const head = log.head()
@@ -134,7 +134,7 @@ export function createPrimary({ ctx, log, replication, store, sibling }: Primary
     /** Sends what is pending, and removes what has expired. */
     async alarm(): Promise<void> {
       retryMs = Math.min(2 * retryMs, RETRY_MS.most)
-      // Whoever asks next tries again, and is told why.
+      // The next caller tries again, and gets the error.
       await ready().catch(() => {})
       await send()
       store.sweep()

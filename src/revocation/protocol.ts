@@ -16,7 +16,7 @@ export interface Version {
 
 /** How far a shard's set has come. */
 export interface Head extends Version {
-  /** Changes after this version can be told. */
+  /** Changes after this version are kept. */
   readonly oldest: number
   /** From which version on the shard may answer; `null` for never. */
   readonly serving: number | null
@@ -43,7 +43,7 @@ export interface HashChanges extends Version {
   readonly removed: Uint8Array
 }
 
-/** The changes cannot be told: whoever asked has to copy the whole set. */
+/** The changes are not kept any more: whoever asked has to copy the whole set. */
 export interface Reset {
   readonly reset: true
 }
@@ -91,7 +91,7 @@ export interface Tombstone {
 /** Changes of an epoch, in the order of their versions, that lead from one version to another. */
 export interface RowChanges {
   readonly epoch: string
-  /** A replica that has not come this far cannot follow. */
+  /** A replica that has not reached this version cannot apply them. */
   readonly from: number
   readonly to: number
   /**
@@ -106,7 +106,7 @@ export interface RowChanges {
 export type Replicated =
   /** How far it has come. */
   | { readonly version: number }
-  /** It answers no reads and need not be told. */
+  /** It answers no reads, and needs no changes. */
   | { readonly out: true }
   /** It knows of other changes with the same versions. */
   | { readonly contradicted: true }
@@ -117,8 +117,8 @@ export interface Peer {
   copyPage(after: number): PromiseLike<RowPage>
   replicate(changes: RowChanges): PromiseLike<Replicated>
   /**
-   * Of the primary: counts a replica among those that every change has to reach. It may answer from the
-   * version on that it is told.
+   * Of the primary: counts a replica among those that every change has to reach. The replica may answer
+   * from the returned version on.
    */
   enrol(name: string, at: Version): PromiseLike<{ readonly version: number } | Reset>
   /** Of the registry: the names of all replicas that ever enrolled. */

@@ -38,7 +38,7 @@ export function createReplica({ name, ctx, log, replication, sibling }: ReplicaO
   /** The last version that was heard of since the enrolment was asked for. */
   let heard = 0
 
-  /** Goes on where it was broken off, also by the end of this object's life. */
+  /** Copies all entries. Continues where it was interrupted, also by a restart of the object. */
   const copyAll = async (): Promise<void> => {
     const { kv } = storage
     const pause = createYielder()
@@ -53,7 +53,7 @@ export function createReplica({ name, ctx, log, replication, sibling }: ReplicaO
         copying = undefined
         continue
       }
-      // Later pages may show later versions: only what the first one knew is known to be whole.
+      // Later pages may be of later versions: the copy is whole only as of the first one's.
       const first: Version = copying ?? { epoch, version }
       storage.transactionSync(() => {
         replication.putAll(rows)
@@ -120,7 +120,7 @@ export function createReplica({ name, ctx, log, replication, sibling }: ReplicaO
       if (replication.contradicts(changes)) return { contradicted: true }
       heard = Math.max(heard, changes.head)
       storage.transactionSync(() => {
-        // One that answers goes on: what it may lack it has not acknowledged.
+        // A replica that answers goes on doing so: what it may lack it has not acknowledged.
         if (!serves()) log.serve(Math.max(serving, changes.head))
         replication.apply(changes)
       })

@@ -23,8 +23,8 @@ export function createReplication({ sql, kv }: DurableObjectStorage, log: Revoca
     },
 
     /**
-     * The changes after a version, {@link LOG.batch} at most; where they cannot be told, none, and from
-     * a version that says so.
+     * The changes after a version, {@link LOG.batch} at most. Where they are not kept: none, and a `from` that
+     * no replica behind it can follow.
      */
     since(version: number): RowChanges {
       const { epoch, version: head, oldest } = log.head()
@@ -63,8 +63,7 @@ export function createReplication({ sql, kv }: DurableObjectStorage, log: Revoca
     },
 
     /**
-     * Whether the changes are none of those that led here: another change has one of their versions. Then
-     * the sender has gone back to an older state.
+     * Whether another change has one of their versions here. Then the sender has gone back to an older state.
      */
     contradicts({ changes }: RowChanges): boolean {
       const { version } = log.head()
@@ -96,7 +95,7 @@ export function createReplication({ sql, kv }: DurableObjectStorage, log: Revoca
       }
     },
 
-    /** Lets go of everything. */
+    /** Removes everything. */
     clear(): void {
       log.serve(null)
       log.begin({ epoch: '', version: 0 })

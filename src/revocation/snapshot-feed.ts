@@ -35,7 +35,7 @@ export function createSnapshotFeed({ sql }: DurableObjectStorage, log: Revocatio
       const state = `${epoch} ${version}`
       if (packedOf !== state) pages.clear()
       packedOf = state
-      // What has expired since is in it still, which makes a copy ask once too often.
+      // Entries that expired since are still in it. Because of them a copy asks once too often, no more.
       const known = pages.get(after)
       if (known) return known
       const entries = `SELECT seq, hash FROM entries WHERE seq > ? AND ${LIVE} ORDER BY seq LIMIT`
@@ -47,13 +47,13 @@ export function createSnapshotFeed({ sql }: DurableObjectStorage, log: Revocatio
     },
 
     /**
-     * The changes since a version, or that they cannot be told. A replica may be behind others: an isolate
-     * that has come further than it gets nothing new, as what it lacks has not been acknowledged yet.
+     * The changes since a version, or `reset` where they are not kept. A replica may be behind the isolate that
+     * asks. Then it has nothing new: what it lacks has not been acknowledged yet.
      */
     since({ epoch, version: since }: Version, isReplica: boolean): HashChanges | Reset {
       const { version, oldest, epoch: own } = log.head()
-      const isTold = epoch === own && since >= oldest && version - since <= LOG.changes
-      if (!isTold || (since > version && !isReplica)) return { reset: true }
+      const isKept = epoch === own && since >= oldest && version - since <= LOG.changes
+      if (!isKept || (since > version && !isReplica)) return { reset: true }
       if (since > version) return { epoch, version: since, added: NOTHING, removed: NOTHING }
       const stands = `EXISTS (SELECT 1 FROM entries WHERE entries.hash = tombstones.hash AND ${LIVE})`
       // Left to itself, SQLite would walk all hashes in order to have each once.

@@ -16,8 +16,8 @@ const stateOf = ({ keys, stale, error }: KeyStatus): 'held' | 'stale' | 'unknown
   keys > 0 ? (stale ? 'stale' : 'held') : error === undefined ? 'unknown' : 'failed'
 
 /**
- * Milliseconds after which what does not answer counts as not there: a shard that is lost has its
- * time, and the one that leads some too.
+ * Milliseconds after which what does not answer counts as missing: enough for a shard that is lost, and for
+ * the primary that is asked in its place.
  */
 const PATIENCE_MS = LIMITS.revocationReadMs + 1_000
 
