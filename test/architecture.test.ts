@@ -34,6 +34,7 @@ const FLOORS: readonly (readonly [floor: number, prefix: string])[] = [
   [7, 'hono.ts'],
   [8, 'index.ts'],
   [8, 'worker.ts'],
+  [8, 'denials.ts'],
   [9, 'tools/'],
 ]
 
