@@ -1,6 +1,6 @@
 import { perAdmission } from '../../core/admission.ts'
 import type { Denial } from '../../core/denial.ts'
-import { type Decision, type Facts, refusalOf } from '../../core/guard.ts'
+import { type Admitted, type Decision, type Facts, refusalOf } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { type McpMessage, writtenName } from '../../core/model/mcp.ts'
 import type { Operation } from '../../core/model/operation.ts'
@@ -93,7 +93,7 @@ const headOf = (
 }
 
 /** What the rule and the token say. */
-const textOf = ({ route, token, access, agent }: Partial<Facts>): string =>
+const textOf = ({ route, token, access, agent, possession }: Partial<Admitted>): string =>
   JSON.stringify({
     route: route?.name,
     mode: route?.mode ?? 'enforce',
@@ -105,6 +105,7 @@ const textOf = ({ route, token, access, agent }: Partial<Facts>): string =>
     subject: access?.subject,
     workflow: agent?.workflowId,
     actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
+    possession: possession === 'bearer' ? undefined : possession,
   })
 
 const admittedText = perAdmission(textOf, (text) => 2 * text.length)

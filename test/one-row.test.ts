@@ -1,0 +1,106 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { denials } from '../src/core/denial.ts'
+import { fail, ok } from '../src/core/result.ts'
+import { type Method, method } from '../src/core/stages/possession/method.ts'
+import { METHODS } from '../src/core/stages/possession.ts'
+import { denialGroups } from '../src/denials.ts'
+import { metadataAnswer } from '../src/gateway/answer/metadata.ts'
+import { recordOf } from '../src/gateway/answer/record.ts'
+import { respond } from '../src/gateway/answer/respond.ts'
+import { identityHeaders } from '../src/gateway/relay/headers.ts'
+import { NOW, RESOURCE, requestTo } from './kit/facts.ts'
+import { startLine } from './kit/line.ts'
+import { keys, minted, POLICY, TOKEN } from './line-cases.ts'
+
+/**
+ * What grows is one file and one row. Each toy here is what its file would hold; `add` is its row. Nothing else of
+ * the gate is touched, and the real guard does the rest.
+ */
+
+const added: (() => void)[] = []
+const add = <Row>(table: readonly Row[], row: Row): void => {
+  const rows = table as Row[]
+  rows.push(row)
+  added.push(() => void rows.splice(rows.indexOf(row), 1))
+}
+
+let line: ReturnType<typeof startLine>
+beforeEach(() => {
+  line = startLine({ keys })
+})
+afterEach(() => {
+  for (const remove of added.splice(0)) remove()
+  expect(line.errors).toEqual([])
+  vi.restoreAllMocks()
+})
+
+const codesOf = (stage: string): readonly string[] =>
+  denialGroups().flatMap(({ title, rows }) =>
+    title.endsWith(` ${stage}`) ? rows.map(([code]) => code) : [],
+  )
+
+describe('a proof of possession', () => {
+  const deny = denials({
+    toy_proof_wrong: ['invalidToken', 'The proof is not of the key', 'Send X-Toy with the key'],
+  })
+  const toy = method({
+    name: 'dpop',
+    scheme: 'Toy',
+    member: 'toy',
+    denials: [deny],
+    verify: async (confirmation, { request }) =>
+      request.headers.get('x-toy') === confirmation ? ok({}) : fail(deny('toy_proof_wrong')),
+    challenge: (common) => [...common, ['toys', 'all']],
+    metadata: { toy_supported: true },
+  })
+  const BOUND = minted({ cnf: { toy: 'key-7' } })
+  const ask = (authorization: string, headers: Record<string, string> = {}, path = '/docs/1') =>
+    line.ask(POLICY, path, undefined, { headers: { authorization, ...headers } })
+  beforeEach(() => add<Method>(METHODS, toy))
+
+  it('is asked for in each request, also of a token that is remembered', async () => {
+    for (let i = 0; i < 3; i++) {
+      expect((await ask(`Toy ${BOUND}`, { 'x-toy': 'key-7' })).code).toBe('passed')
+      expect((await ask(`Toy ${BOUND}`, { 'x-toy': 'other' })).code).toBe('toy_proof_wrong')
+      expect((await ask(`Toy ${BOUND}`)).code).toBe('toy_proof_wrong')
+    }
+    expect(line.kept()).toEqual([BOUND])
+    expect(line.verified()).toBe(1)
+  })
+
+  it('is for its scheme and its member of cnf, and for no other token', async () => {
+    const proof = { 'x-toy': 'key-7' }
+    const others = [{}, { cnf: {} }, { cnf: { toy: 'key-7', jkt: 'x' } }, { cnf: { jkt: 'x' } }]
+    expect((await ask(`Bearer ${BOUND}`, proof)).code).toBe('confirmation_unsupported')
+    for (const claims of others) {
+      expect((await ask(`Toy ${minted(claims)}`, proof)).code).toBe('confirmation_unsupported')
+    }
+    expect((await ask(`Bearer ${TOKEN}`)).code).toBe('passed')
+    expect((await ask(`toy ${BOUND} x`, proof)).code).toBe('credential_malformed')
+    expect((await ask(`Other ${BOUND}`, proof)).code).toBe('credential_missing')
+  })
+
+  it('is told in headers for the origin and in the journal', async () => {
+    const { decision } = await ask(`Toy ${BOUND}`, { 'x-toy': 'key-7' })
+    if (decision.outcome !== 'passed') throw new Error('denied')
+    expect(identityHeaders(decision.known)).toContainEqual(['x-agent-possession', 'dpop'])
+    const record = recordOf(decision, { id: 'i', time: NOW, requestId: 'r' })
+    expect(JSON.parse(record)).toMatchObject({ decision: 'allowed', possession: 'dpop' })
+  })
+
+  it('has its challenge, its metadata and its denials', async () => {
+    const { decision } = await ask(`Toy ${BOUND}`)
+    const answer = respond(requestTo(`${RESOURCE}/docs/1`), decision)
+    expect(answer?.status).toBe(401)
+    expect(answer?.headers.get('www-authenticate')).toMatch(
+      /^Bearer realm="[^"]+", error="invalid_token", .*, Toy realm="[^"]+", .*, toys="all"$/,
+    )
+    const metadata = '/.well-known/oauth-protected-resource'
+    const told = metadataAnswer({ method: 'GET' }, (await line.ask(POLICY, metadata)).decision)
+    expect(await told?.json()).toMatchObject({
+      bearer_methods_supported: ['header'],
+      toy_supported: true,
+    })
+    expect(codesOf('possession')).toEqual(['confirmation_unsupported', 'toy_proof_wrong'])
+  })
+})
