@@ -8,7 +8,10 @@ import { metadataAnswer } from '../src/gateway/answer/metadata.ts'
 import { recordOf } from '../src/gateway/answer/record.ts'
 import { respond } from '../src/gateway/answer/respond.ts'
 import { identityHeaders } from '../src/gateway/relay/headers.ts'
-import { NOW, RESOURCE, requestTo } from './kit/facts.ts'
+import { watch } from '../src/gateway/relay/stream-watch.ts'
+import { type StandingCheck, standingCheck } from '../src/revocation/checks/check.ts'
+import { CHECKS } from '../src/revocation/stage.ts'
+import { NOW, noLimits, RESOURCE, requestTo } from './kit/facts.ts'
 import { startLine } from './kit/line.ts'
 import { keys, minted, POLICY, TOKEN } from './line-cases.ts'
 
@@ -102,5 +105,76 @@ describe('a proof of possession', () => {
       toy_supported: true,
     })
     expect(codesOf('possession')).toEqual(['confirmation_unsupported', 'toy_proof_wrong'])
+  })
+})
+
+describe('a standing check', () => {
+  const deny = denials({
+    toy_suspended: ['invalidToken', 'The agent is suspended', 'Ask the operator'],
+    toy_unavailable: ['unavailable', 'Whether it is suspended is not known', 'Try again'],
+  })
+  const registry = { suspended: new Set<string>(), isDown: false }
+  const toy = standingCheck({
+    denials: deny,
+    async ask({ agent }) {
+      if (registry.isDown) throw new Error('down')
+      return registry.suspended.has(agent.id)
+    },
+    unavailable: (error) => deny('toy_unavailable', { error: String(error) }),
+    judge: (isSuspended: boolean) => (isSuspended ? deny('toy_suspended') : undefined),
+  })
+  beforeEach(() => {
+    registry.suspended.clear()
+    registry.isDown = false
+    add<StandingCheck>(CHECKS, toy)
+  })
+  const ask = async (path = '/docs/1', ports = {}) =>
+    (await line.ask(POLICY, path, TOKEN, { ports })).code
+
+  it('is asked for each request, also of a token that is remembered', async () => {
+    for (let i = 0; i < 2; i++) {
+      expect(await ask()).toBe('passed')
+      registry.suspended.add('planner')
+      expect(await ask()).toBe('toy_suspended')
+      registry.suspended.clear()
+      registry.isDown = true
+      expect(await ask()).toBe('toy_unavailable')
+      registry.isDown = false
+    }
+    expect(line.kept()).toEqual([TOKEN])
+  })
+
+  it('is after those before it, at the same moment', async () => {
+    registry.suspended.add('planner')
+    const lift = await line.revoke('token', 'token-1')
+    expect(await ask()).toBe('token_revoked')
+    await lift()
+    line.clock.at = (NOW + 604) * 1000
+    expect(await ask()).toBe('toy_suspended')
+  })
+
+  it('is asked before anything is spent', async () => {
+    registry.suspended.add('planner')
+    const take = vi.fn(noLimits.take)
+    expect(await ask('/limited', { limits: { ...noLimits, take } })).toBe('toy_suspended')
+    expect(take).not.toHaveBeenCalled()
+  })
+
+  it('ends an open stream', async () => {
+    const { decision } = await line.ask(POLICY, '/docs/1', TOKEN)
+    if (decision.outcome !== 'passed') throw new Error('denied')
+    registry.suspended.add('planner')
+    const ending = await new Promise((resolve) => watch(decision.known, decision.ports, resolve))
+    expect(ending).toMatchObject({ code: 'toy_suspended', closeCode: 4401 })
+  })
+
+  it('has its denials', () => {
+    expect(codesOf('revocation')).toEqual([
+      'token_revoked',
+      'revocations_unavailable',
+      'token_expired_during_request',
+      'toy_suspended',
+      'toy_unavailable',
+    ])
   })
 })
