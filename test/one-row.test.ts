@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { denials } from '../src/core/denial.ts'
+import type { Route } from '../src/core/model/route.ts'
 import { fail, ok } from '../src/core/result.ts'
+import { type Reader, reader } from '../src/core/stages/operation/operation-types.ts'
+import { holds, operation, READERS } from '../src/core/stages/operation.ts'
 import { type Method, method } from '../src/core/stages/possession/method.ts'
 import { METHODS } from '../src/core/stages/possession.ts'
 import { denialGroups } from '../src/denials.ts'
@@ -21,9 +24,9 @@ import { keys, minted, POLICY, TOKEN } from './line-cases.ts'
  */
 
 const added: (() => void)[] = []
-const add = <Row>(table: readonly Row[], row: Row): void => {
+const add = <Row>(table: readonly Row[], row: Row, at = table.length): void => {
   const rows = table as Row[]
-  rows.push(row)
+  rows.splice(at, 0, row)
   added.push(() => void rows.splice(rows.indexOf(row), 1))
 }
 
@@ -105,6 +108,62 @@ describe('a proof of possession', () => {
       toy_supported: true,
     })
     expect(codesOf('possession')).toEqual(['confirmation_unsupported', 'toy_proof_wrong'])
+  })
+})
+
+describe('a reader of operations', () => {
+  const deny = denials({
+    toy_task_missing: ['badRequest', 'No task is named', 'Send X-Task with the task'],
+  })
+  const toy = reader({
+    kind: 'toy',
+    denials: deny,
+    reads: ({ name }) => name === 'GET /docs/{id}',
+    holds: () => true,
+    read({ request: { method, headers } }) {
+      const task = headers.get('x-task')
+      return task === null
+        ? fail(deny('toy_task_missing'))
+        : ok({ operation: { kind: 'toy', method, task }, held: undefined })
+    },
+    found: ({ task }) => ({ task }),
+    journal: ({ task }) => ({ toy: task }),
+  })
+  const ask = (headers: Record<string, string> = {}, path = '/docs/1') =>
+    line.ask(POLICY, path, TOKEN, { headers })
+  // `http` is for every rule, so that it is the last.
+  beforeEach(() => add<Reader>(READERS, toy, 0))
+
+  it('reads requests under its rules, and no others', async () => {
+    for (let i = 0; i < 2; i++) {
+      expect((await ask()).code).toBe('toy_task_missing')
+      expect((await ask({}, '/lately')).code).not.toBe('toy_task_missing')
+      const { code, known } = await ask({ 'x-task': 'plan' })
+      expect(code).toBe('passed')
+      expect(known.operation).toEqual({ kind: 'toy', method: 'GET', task: 'plan' })
+    }
+    expect(line.kept()).toEqual([TOKEN])
+  })
+
+  it('is told in the journal and in explanations', async () => {
+    const { decision } = await ask({ 'x-task': 'plan' })
+    if (decision.outcome !== 'passed') throw new Error('denied')
+    const record = JSON.parse(recordOf(decision, { id: 'i', time: NOW, requestId: 'r' }))
+    expect(record).toMatchObject({ decision: 'allowed', toy: 'plan' })
+    const shown = operation.found?.(decision.known)
+    expect(shown).toEqual({ kind: 'toy', method: 'GET', task: 'plan' })
+  })
+
+  it('says whether bodies are read, before which revocation is looked at', async () => {
+    const facts = { policy: POLICY, route: POLICY.routes[0] as Route }
+    expect([holds(facts), holds({ ...facts, route: POLICY.routes[1] as Route })]).toEqual([
+      true,
+      false,
+    ])
+  })
+
+  it('has its denials', () => {
+    expect(codesOf('operation')).toContain('toy_task_missing')
   })
 })
 

@@ -1,4 +1,4 @@
-import type { Operation } from '../../core/model/operation.ts'
+import type { Operation } from '../../core/stages/operation.ts'
 import { foldedName } from '../../core/text.ts'
 
 /** Names that an MCP server reads, in no other spelling. */
