@@ -38,7 +38,7 @@ const denialTables = (): string =>
 
 const stageTable = (): string =>
   tableOf(
-    ['', 'stage', 'what is known once it has passed'],
+    ['', 'stage', 'established when it passes'],
     GUARD.stages.map(({ name, establishes }, i) => [`${i + 1}`, `\`${name}\``, cell(establishes)]),
   )
 
@@ -113,10 +113,10 @@ const BLOCKS: Readonly<Record<string, () => string>> = {
 
 /** The pages that hold generated blocks, and the blocks that must be in each. */
 export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
-  'README.md': ['stages', 'bench'],
   'docs/denials.md': ['denials'],
   'docs/issuers.md': ['profiles'],
-  'docs/performance.md': ['bench-targets', 'bench-all', 'bench-policy'],
+  'docs/performance.md': ['bench', 'bench-targets', 'bench-all', 'bench-policy'],
+  'docs/request.md': ['stages'],
   'docs/scale.md': ['bench-revocations'],
 }
 
