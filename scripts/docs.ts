@@ -5,43 +5,16 @@ import type { Report } from '../bench/report.ts'
 import { renderRevocations } from '../bench/revocation-table.ts'
 import { renderMain, renderPolicyTable, renderSurroundings, renderTable } from '../bench/table.ts'
 import { renderTargets } from '../bench/targets.ts'
-import { chainDenials } from '../src/core/chain.ts'
-import { answerRow, type DenialRow } from '../src/core/denial.ts'
+import { answerRow } from '../src/core/denial.ts'
 import { GUARD } from '../src/core/guard.ts'
 import { type ClaimPath, claimPathText } from '../src/core/model/claims.ts'
-import { contentDenials } from '../src/gateway/apps/body.ts'
-import { explainDenials } from '../src/gateway/apps/explain.ts'
-import { gatewayDenials } from '../src/gateway/apps/gateway.ts'
-import { revocationDenials } from '../src/gateway/apps/revocations.ts'
-import { forwardDenials } from '../src/gateway/relay/forward.ts'
-import { mcpAnswerDenials } from '../src/mcp/answer/answer.ts'
-import { serverSessionDenials } from '../src/mcp/answer/session.ts'
+import { denialGroups } from '../src/denials.ts'
 import { PROFILES, type Profile } from '../src/policy/profiles.ts'
 import { type DocumentedTable, TABLES } from '../src/policy/tables.ts'
+import { COMMANDS } from '../src/tools/cli/commands.ts'
 import { keyRows, policySchema, SCHEMA_FILE } from './policy-docs.ts'
 
-/** A part of the gate and the denial codes it declares. */
-export interface DenialGroup {
-  readonly title: string
-  readonly rows: readonly (readonly [code: string, row: DenialRow])[]
-}
-
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
-
-const group = (
-  title: string,
-  ...tables: readonly { readonly rows: Readonly<Record<string, DenialRow>> }[]
-): DenialGroup => ({ title, rows: tables.flatMap(({ rows }) => Object.entries(rows)) })
-
-/** Every denial code of the gate, in the order a request can meet them. */
-export const denialGroups = (): readonly DenialGroup[] =>
-  [
-    group('Before the line', gatewayDenials),
-    ...GUARD.stages.map(({ name, denials }, i) => group(`${i + 1}. ${name}`, ...denials)),
-    group('In any stage', chainDenials),
-    group('At the origin', forwardDenials, serverSessionDenials, mcpAnswerDenials),
-    group("At the gate's own endpoints", contentDenials, revocationDenials, explainDenials),
-  ].filter(({ rows }) => rows.length > 0)
 
 /** A table cell: a `|` would end it. */
 const cell = (text: string): string => text.replaceAll('|', '\\|')
@@ -125,6 +98,12 @@ const profileTable = (): string =>
     ]),
   )
 
+const commandTable = (): string =>
+  tableOf(
+    ['command', 'what it does'],
+    COMMANDS.map(({ docs: [usage, what] }) => [code(`npx edgewarden ${usage}`), what]),
+  )
+
 /** Of the last whole run of the bench. */
 const measured = (render: (report: Report) => string) => (): string =>
   render(JSON.parse(readFileSync(join(ROOT, 'bench/results/latest.json'), 'utf8')))
@@ -143,6 +122,7 @@ const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
   denials: denialTables,
   stages: stageTable,
   profiles: profileTable,
+  commands: commandTable,
   bench: measured((report) => `${renderMain(report)}\n\n${renderSurroundings(report)}`),
   'bench-all': measured(renderTable),
   'bench-policy': measured(renderPolicyTable),
@@ -155,6 +135,7 @@ const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
 
 /** The pages that hold generated blocks, and the blocks that must be in each. */
 export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
+  'README.md': ['commands'],
   'docs/configuration/assertion.md': ['keys-assertion'],
   'docs/configuration/conditions.md': ['keys-when'],
   'docs/configuration/delegation.md': ['keys-delegation', 'keys-actor'],

@@ -1,8 +1,9 @@
 import { isObject } from '../core/json.ts'
 import type { ClaimHeader } from '../core/model/claim-headers.ts'
+import { MCP_HEADERS } from '../core/model/mcp.ts'
 import { foldedName } from '../core/text.ts'
 import { claimPathField, isCredentialHeader, isHeaderName, readClaimPath } from './fields.ts'
-import { NOT_INJECTED } from './inject.ts'
+import { NOT_INJECTED, OF_MCP } from './inject.ts'
 import { field, namesTo } from './table.ts'
 
 /** Whether a header is one of those whose names GATE chooses; the usual names are refused by themselves. */
@@ -25,7 +26,8 @@ export const claimHeaders = field((value, report): readonly ClaimHeader[] => {
     if (!isHeaderName(header)) report([header], 'is no header name (RFC 9110 §5.1)')
     else if (NOT_INJECTED.has(folded) || isCredentialHeader(header)) {
       report([header], 'is a header that no claim can be')
-    } else if (folded.startsWith(USUAL)) {
+    } else if (MCP_HEADERS.includes(folded)) report([header], OF_MCP)
+    else if (folded.startsWith(USUAL)) {
       report([header], 'is an identity header, whose value is not configured')
     }
     if (headers.some((one) => foldedName(one.header) === folded)) {

@@ -1,5 +1,6 @@
 import { string } from 'valibot'
 import { isObject } from '../core/json.ts'
+import { MCP_HEADERS } from '../core/model/mcp.ts'
 import type { Route } from '../core/model/route.ts'
 import { foldedName } from '../core/text.ts'
 import type { PolicyEnv } from './env.ts'
@@ -40,6 +41,9 @@ export const NOT_INJECTED: ReadonlySet<string> = new Set([
   'x-request-id',
 ])
 
+/** Of {@link MCP_HEADERS}: no rule may set one, because the gate removes what rules set from all requests. */
+export const OF_MCP = 'is a header of MCP, which only clients and the gate set'
+
 /** An `inject` table: header → template with at least one `${NAME}`. Looks no secret up. */
 export const injectField = field((value, report): readonly Injection[] => {
   const injections: Injection[] = []
@@ -52,6 +56,7 @@ export const injectField = field((value, report): readonly Injection[] => {
     const folded = foldedName(name)
     if (!isHeaderName(name)) report([name], 'is no header name (RFC 9110 §5.1)')
     if (NOT_INJECTED.has(folded)) report([name], 'is a header that cannot be injected')
+    if (MCP_HEADERS.includes(folded)) report([name], OF_MCP)
     if (injections.some((one) => foldedName(one.header) === folded))
       report([name], 'is injected twice')
     const parts = typeof template === 'string' ? template.split(SECRET) : []
