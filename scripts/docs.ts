@@ -17,6 +17,7 @@ import { forwardDenials } from '../src/gateway/relay/forward.ts'
 import { mcpAnswerDenials } from '../src/mcp/answer/answer.ts'
 import { serverSessionDenials } from '../src/mcp/answer/session.ts'
 import { PROFILES, type Profile } from '../src/policy/profiles.ts'
+import { COMMANDS } from '../src/tools/cli/commands.ts'
 
 /** A part of the gate and the denial codes it declares. */
 export interface DenialGroup {
@@ -123,6 +124,12 @@ const profileTable = (): string =>
     ]),
   )
 
+const commandTable = (): string =>
+  tableOf(
+    ['command', 'what it does'],
+    COMMANDS.map(({ docs: [usage, what] }) => [code(`npx edgewarden ${usage}`), what]),
+  )
+
 /** Of the last whole run of the bench. */
 const measured = (render: (report: Report) => string) => (): string =>
   render(JSON.parse(readFileSync(join(ROOT, 'bench/results/latest.json'), 'utf8')))
@@ -132,6 +139,7 @@ const BLOCKS: Readonly<Record<string, () => string>> = {
   denials: denialTables,
   stages: stageTable,
   profiles: profileTable,
+  commands: commandTable,
   bench: measured((report) => `${renderMain(report)}\n\n${renderSurroundings(report)}`),
   'bench-all': measured(renderTable),
   'bench-policy': measured(renderPolicyTable),
@@ -141,6 +149,7 @@ const BLOCKS: Readonly<Record<string, () => string>> = {
 
 /** The pages that hold generated blocks, and the blocks that must be in each. */
 export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
+  'docs/index.md': ['commands'],
   'docs/denials.md': ['denials'],
   'docs/issuers.md': ['profiles'],
   'docs/performance.md': ['bench', 'bench-targets', 'bench-all', 'bench-policy'],
