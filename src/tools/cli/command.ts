@@ -31,7 +31,7 @@ export interface Process extends Surroundings {
 /** A command: its row in the documentation, its help, and what it does. */
 export interface CommandRow<Options extends object = object> {
   readonly name: string
-  /** How it is called, and what it does, in the table of docs/index.md. */
+  /** How it is called, and what it does, in the table of the README. */
   readonly docs: readonly [usage: string, what: string]
   /** One sentence of `--help`. */
   readonly description: string

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../src/core/json.ts'
 import { fail, ok } from '../../src/core/result.ts'
-import { discover, metadataUrls } from '../../src/keys/discovery.ts'
 import type { DocumentFault, Fetched } from '../../src/keys/document.ts'
+import { discover, metadataUrls } from '../../src/keys/published.ts'
 
 describe('metadataUrls', () => {
   it.each([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { LOG } from '../../src/revocation/log.ts'
-import type { Handed } from '../../src/revocation/replication.ts'
+import type { RowChanges } from '../../src/revocation/protocol.ts'
 import {
   alarm,
   copyOf,
@@ -47,7 +47,7 @@ describe('a change', () => {
   it('that was taken, and not heard of, is handed on again and changes nothing', async () => {
     const [one, two] = await entriesOf('one', 'two')
     await enrolled('1')
-    const deaf = intercept('take', async (_, go) => {
+    const deaf = intercept('replicate', async (_, go) => {
       await go()
       throw new Error('the answer was lost')
     })
@@ -64,8 +64,8 @@ describe('a change', () => {
   it('that comes late, or before others, brings nothing back and skips nothing', async () => {
     const [one, two, three] = await entriesOf('one', 'two', 'three')
     await enrolled('1')
-    const handed: Handed[] = []
-    const spy = intercept('take', (_, go, given) => {
+    const handed: RowChanges[] = []
+    const spy = intercept('replicate', (_, go, given) => {
       handed.push(given)
       return go()
     })
@@ -77,19 +77,19 @@ describe('a change', () => {
     expect(handed.length).toBe(4)
     const before = await rowsOf('1', 'SELECT * FROM entries, log ORDER BY id')
     for (const given of [...handed, ...handed.reverse()]) {
-      expect(await shard('1').take(given)).toEqual({ version: 4 })
+      expect(await shard('1').replicate(given)).toEqual({ version: 4 })
     }
     expect(await rowsOf('1', 'SELECT * FROM entries, log ORDER BY id')).toEqual(before)
     // Another replica at the beginning is not taken over a gap.
     await enrolled('2')
-    const { epoch } = await shard('2').holds()
+    const { epoch } = await shard('2').head()
     const gap = { epoch, from: 5, to: 6, head: 6, changes: [] }
-    expect(await shard('2').take(gap)).toEqual({ out: true })
+    expect(await shard('2').replicate(gap)).toEqual({ out: true })
     expect(await found('2', two)).toBeUndefined()
   })
 
   it('comes in parts of any size', async () => {
-    Object.assign(LOG, { handed: 1 })
+    Object.assign(LOG, { batch: 1 })
     const entries = await entriesOf('a', 'b', 'c', 'd')
     const [a, b] = entries
     await enrolled('1')
@@ -99,7 +99,7 @@ describe('a change', () => {
     await leader().remove(b.id)
     expect(await leader().add([a])).toMatchObject(oneLacks)
     fault.restore()
-    const parts = intercept('take', (_, go) => go())
+    const parts = intercept('replicate', (_, go) => go())
     await alarm('0')
     expect(parts.mock.calls.length).toBe(5)
     expect(await found('1', ...entries)).toEqual(['a', 'c', 'd'])
@@ -110,9 +110,9 @@ describe('a change', () => {
     const [one] = await entriesOf('one')
     await leader().add([one])
     await enrolled('1')
-    const { version } = await shard('1').holds()
+    const { version } = await shard('1').head()
     const other = { epoch: 'other', from: version, to: version, head: version, changes: [] }
-    expect(await shard('1').take(other)).toEqual({ out: true })
+    expect(await shard('1').replicate(other)).toEqual({ out: true })
     expect(await found('1', one)).toBeUndefined()
     await enrolled('1')
     expect(await found('1', one)).toEqual(['one'])

@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest'
-import { createBudget } from '../../src/keys/budget.ts'
-import { startClock } from './support.ts'
+import { createBuckets } from '../../src/platform/buckets.ts'
+import { startClock } from '../keys/support.ts'
 
-const start = (names?: number) => {
+const start = (most = 1_000) => {
   const clock = startClock()
-  const terms = { capacity: 2, refillMs: 1_000, ...(names !== undefined && { names }) }
-  const budget = createBudget(terms, clock)
-  const takes = (...asked: string[]) => asked.map((name) => budget.take(name))
+  const take = createBuckets({ clock, most })
+  const takes = (...asked: string[]) =>
+    asked.map((name) => take(name, { limit: 2, period: 2_000 }).ok)
   return { clock, takes }
 }
 
@@ -31,25 +31,27 @@ it('gives one back per interval, whoever keeps asking, and never more than it ho
   expect(takes('a', 'a', 'a')).toEqual([true, true, false])
 })
 
-it('forgets the name that took longest ago, and only where there is no room', () => {
+it('forgets the name that was seen longest ago, and only where there is no room', () => {
   const { takes } = start(2)
-  takes('a', 'a', 'b', 'b', 'a')
-  expect(takes('a', 'b')).toEqual([false, false])
-  // Someone new takes the place of `a`, which has its whole budget again.
-  expect(takes('c', 'b', 'a', 'a', 'a')).toEqual([true, false, true, true, false])
+  takes('b', 'b', 'a', 'a')
+  expect(takes('b', 'a')).toEqual([false, false])
+  // Someone new takes the place of `b`, which has a full bucket again.
+  expect(takes('c', 'a', 'b', 'b', 'b')).toEqual([true, false, true, true, false])
 })
 
 it('does not forget whoever is refused because of those who are served', () => {
-  const { takes } = start(3)
+  const { takes } = start(2)
   takes('a', 'a')
   expect(takes('b', 'a', 'c', 'a')).toEqual([true, false, true, false])
 })
 
 it('is not filled by a clock that goes back', () => {
   const { clock, takes } = start()
-  takes('a')
+  takes('a', 'a')
   clock.advance(-500)
-  expect(takes('a', 'a')).toEqual([false, false])
-  clock.advance(1_500)
-  expect(takes('a')).toEqual([true])
+  expect(takes('a')).toEqual([false])
+  clock.advance(500)
+  expect(takes('a')).toEqual([false])
+  clock.advance(1_000)
+  expect(takes('a', 'a')).toEqual([true, false])
 })
