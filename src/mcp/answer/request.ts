@@ -1,14 +1,6 @@
-import type { Operation } from '../../core/model/operation.ts'
+import { MCP_HEADERS } from '../../core/model/mcp.ts'
+import type { Operation } from '../../core/stages/operation.ts'
 import { foldedName } from '../../core/text.ts'
-
-/** Names that an MCP server reads, in no other spelling. */
-const MCP_HEADERS = [
-  'mcp-session-id',
-  'mcp-protocol-version',
-  'mcp-method',
-  'mcp-name',
-  'last-event-id',
-]
 
 /** Removes, in place, the caller's session id, and names that some servers would read as one of {@link MCP_HEADERS}. */
 export function stripMcpHeaders(headers: Headers): void {
