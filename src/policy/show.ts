@@ -1,7 +1,6 @@
 import { own } from '../core/json.ts'
 import { claimPathText } from '../core/model/claims.ts'
-import type { Decryption } from '../core/model/decryption.ts'
-import type { Issuer, KeyLocation, KeyTimes } from '../core/model/issuer.ts'
+import type { Decryption, Issuer, KeyLocation, KeyTimes } from '../core/model/issuer.ts'
 import type { Gate, Policy } from '../core/model/policy.ts'
 import type { RevocationPlacement } from '../core/model/revocation.ts'
 import { isWithin } from './rows.ts'

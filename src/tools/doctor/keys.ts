@@ -2,8 +2,12 @@ import { base64UrlDecode, bitLength } from '../../core/bytes.ts'
 import { isObject, type JsonObject, own } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { ALGORITHMS, type Algorithm, algorithmOf, type Issuer } from '../../core/model/issuer.ts'
-import { type PublicKey, publicKeyOf, secretMember } from '../../core/model/jwk.ts'
-import { isOfAnotherTenant } from '../../core/model/tenant.ts'
+import {
+  isOfAnotherTenant,
+  type PublicKey,
+  publicKeyOf,
+  secretMember,
+} from '../../core/model/jwk.ts'
 import { type KeySet, keyIdentity, keySetOf, publicKeys } from '../../keys/set.ts'
 
 /** Why a gate passes over an entry of a JWK set, or cannot tell it from another. */
