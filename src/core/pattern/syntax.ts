@@ -196,13 +196,13 @@ const shown = (text: string): string =>
   )
 
 /** The error for `source` from index `from` up to `to`; the sentence counts characters from 1. */
-export function refusal(source: string, from: number, to: number, why: string): SyntaxError {
+function refusal(source: string, from: number, to: number, why: string): SyntaxError {
   const position = [...source.slice(0, from)].length + 1
   return new SyntaxError(`"${shown(source.slice(from, to))}" at character ${position} ${why}`)
 }
 
 /** The error for whatever at index `at` is no character, class or group of the subset. */
-export function misfit(source: string, at: number): SyntaxError {
+function misfit(source: string, at: number): SyntaxError {
   for (const [token, why] of MISFITS) {
     token.lastIndex = at
     if (token.test(source)) return refusal(source, at, token.lastIndex, why)

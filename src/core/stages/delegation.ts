@@ -170,7 +170,7 @@ const widenedOf = (
  * depth, is malformed. An actor without `iss` is of the token's issuer, where that issuer's entry
  * does not require one.
  */
-export function actorsOf({ claims, issuer, entry }: AccessToken): readonly Actor[] | undefined {
+function actorsOf({ claims, issuer, entry }: AccessToken): readonly Actor[] | undefined {
   const actors: Actor[] = []
   let holder = claims
   while (Object.hasOwn(holder, 'act')) {
@@ -188,7 +188,7 @@ export function actorsOf({ claims, issuer, entry }: AccessToken): readonly Actor
  * Whom a token names as the one that may act for its subject (RFC 8693 §4.4): `undefined` without
  * `may_act`, `null` where that is malformed.
  */
-export function mayActOf({ claims, issuer }: AccessToken): Actor | undefined | null {
+function mayActOf({ claims, issuer }: AccessToken): Actor | undefined | null {
   if (!Object.hasOwn(claims, 'may_act')) return undefined
   const named = own(claims, 'may_act')
   return (isObject(named) && readActor(named, issuer)) || null

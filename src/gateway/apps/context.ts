@@ -9,7 +9,6 @@ import type { AgentVariables } from './guard-middleware.ts'
 export interface GateVariables extends AgentVariables {
   policy: Policy
   ports: GatePorts
-  requestId: string
   /** The caller's address, as the policy says where it is found. */
   clientIp: string | undefined
   /** Set on the gate's own endpoints that ask for a token, and there it always is. */
@@ -19,8 +18,6 @@ export interface GateVariables extends AgentVariables {
   deny: (denial: Denial, extra?: Readonly<Record<string, unknown>>) => Response
   /** Set where no decision is made, so that none is written. */
   isUnwritten: boolean
-  /** What became of the request after the line, for the journal. */
-  originStatus: number
   /** Ids of the revocations that were made or lifted, for the journal. */
   revocations: readonly string[]
   denial: Denial
