@@ -69,7 +69,7 @@ const ASSERTION_ROWS: Rows<AssertionRule> = {
   binding: [{}, { assertion: 'body' }],
   algorithm: [{}, { assertion: { algorithm: 'EdDSA' } }],
   maxBody: [{}, { assertion: { max_body: 2_048 } }],
-  brought: 'what a secret holds, of which only its name is in the policy',
+  operatorKeys: 'what a secret holds, of which only its name is in the policy',
   withdrawn: [{}, { assertion: { withdrawn: ['A'.repeat(43)] } }],
 }
 const PLACEMENT_ROWS: Rows<RevocationPlacement> = {
