@@ -3,9 +3,9 @@ import {
   type ContentEncryption,
   type Decryption,
   type DecryptionKey,
+  type Issuer,
   KEY_MANAGEMENT,
-} from '../core/model/decryption.ts'
-import type { Issuer } from '../core/model/issuer.ts'
+} from '../core/model/issuer.ts'
 import { fail, ok } from '../core/result.ts'
 import type { PolicyEnv } from './env.ts'
 import { text, word } from './fields.ts'

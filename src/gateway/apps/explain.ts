@@ -6,9 +6,8 @@ import { parseJsonObject } from '../../core/json.ts'
 import { isWithin } from '../../policy/rows.ts'
 import { explain, restricted } from '../answer/explain.ts'
 import { readAdminBody } from './body.ts'
-import type { GateEnv } from './context.ts'
+import { type GateEnv, isReached, ownIssuer } from './context.ts'
 import { claimedBy, decodeExplanation } from './explain-request.ts'
-import { isReached, ownIssuer } from './reach.ts'
 import type { Problem } from './revocation-request.ts'
 
 const deny = denials({

@@ -13,8 +13,7 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import { revokedDenials } from '../../revocation/checks/revoked.ts'
 import { createApp } from './app.ts'
 import { readAdminBody } from './body.ts'
-import type { Admin, GateEnv } from './context.ts'
-import { isReached, ownIssuer } from './reach.ts'
+import { type Admin, type GateEnv, isReached, ownIssuer } from './context.ts'
 import {
   decodeQuery,
   decodeRevocations,

@@ -9,8 +9,7 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import { bodyDenials, ownerOf } from '../../core/stages/body.ts'
 import { isRead, type OriginContext, originHeaders } from './origin-headers.ts'
 import { isEventStream } from './streams.ts'
-import { following, patience, streamed } from './upload.ts'
-import { watchUpload } from './upload-watch.ts'
+import { following, patience, streamed, watchUpload } from './upload.ts'
 import { isReadable } from './without-secrets.ts'
 
 const deny = denials({

@@ -1,5 +1,5 @@
+import { isPlainJson } from '../../core/body.ts'
 import { type CodeOf, type Denial, denials } from '../../core/denial.ts'
-import { isPlainJson } from '../../core/media-type.ts'
 import type { McpRevision, McpRule } from '../../core/model/mcp.ts'
 import type { Route } from '../../core/model/route.ts'
 import type { RequestHead } from '../../core/request.ts'
