@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Report } from '../bench/report.ts'
@@ -10,6 +10,9 @@ import { GUARD } from '../src/core/guard.ts'
 import { type ClaimPath, claimPathText } from '../src/core/model/claims.ts'
 import { denialGroups } from '../src/denials.ts'
 import { PROFILES, type Profile } from '../src/policy/profiles.ts'
+import { type DocumentedTable, TABLES } from '../src/policy/tables.ts'
+import { COMMANDS } from '../src/tools/cli/commands.ts'
+import { keyRows, policySchema, SCHEMA_FILE } from './policy-docs.ts'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 
@@ -95,26 +98,60 @@ const profileTable = (): string =>
     ]),
   )
 
+const commandTable = (): string =>
+  tableOf(
+    ['command', 'what it does'],
+    COMMANDS.map(({ docs: [usage, what] }) => [code(`npx edgewarden ${usage}`), what]),
+  )
+
 /** Of the last whole run of the bench. */
 const measured = (render: (report: Report) => string) => (): string =>
   render(JSON.parse(readFileSync(join(ROOT, 'bench/results/latest.json'), 'utf8')))
 
+/** The keys of a table of the configuration. */
+const keyTable =
+  (table: DocumentedTable) =>
+  (page: string): string =>
+    tableOf(
+      ['key', 'default', 'meaning', 'example'],
+      keyRows(table, page).map((cells) => cells.map(cell)),
+    )
+
 /** What stands between `<!-- generated: name -->` and `<!-- /generated -->`, by name. */
-const BLOCKS: Readonly<Record<string, () => string>> = {
+const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
   denials: denialTables,
   stages: stageTable,
   profiles: profileTable,
+  commands: commandTable,
   bench: measured((report) => `${renderMain(report)}\n\n${renderSurroundings(report)}`),
   'bench-all': measured(renderTable),
   'bench-policy': measured(renderPolicyTable),
   'bench-revocations': measured(renderRevocations),
   'bench-targets': measured(renderTargets),
+  ...Object.fromEntries(
+    Object.entries(TABLES).map(([name, table]) => [`keys-${name}`, keyTable(table)]),
+  ),
 }
 
 /** The pages that hold generated blocks, and the blocks that must be in each. */
 export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
+  'README.md': ['commands'],
+  'docs/configuration/assertion.md': ['keys-assertion'],
+  'docs/configuration/conditions.md': ['keys-when'],
+  'docs/configuration/delegation.md': ['keys-delegation', 'keys-actor'],
+  'docs/configuration/gate.md': ['keys-gate', 'keys-journal'],
+  'docs/configuration/issuers.md': ['keys-issuer', 'keys-jwks-cache', 'keys-claim', 'keys-decrypt'],
+  'docs/configuration/rate-limits.md': ['keys-rate-limit', 'keys-address-limit'],
+  'docs/configuration/revocation-set.md': ['keys-revocation'],
+  'docs/configuration/routes.md': [
+    'keys-rule',
+    'keys-scopes',
+    'keys-authorization-details',
+    'keys-cors',
+  ],
   'docs/denials.md': ['denials'],
   'docs/issuers.md': ['profiles'],
+  'docs/mcp.md': ['keys-mcp', 'keys-mcp-name'],
   'docs/performance.md': ['bench', 'bench-targets', 'bench-all', 'bench-policy'],
   'docs/request.md': ['stages'],
   'docs/scale.md': ['bench-revocations'],
@@ -126,20 +163,30 @@ const BLOCK = /(<!-- generated: ([a-z-]+) -->\n).*?(<!-- \/generated -->)/gs
 export const blocksOf = (page: string): readonly string[] =>
   [...page.matchAll(BLOCK)].map(([, , name]) => name ?? '')
 
-/** A page with its generated blocks as the code has them now. Throws on an unknown block. */
-export const regenerated = (page: string): string =>
+/** A page, by its path, with its generated blocks as the code has them now. Throws on an unknown block. */
+export const regenerated = (path: string, page: string): string =>
   page.replace(BLOCK, (_all, open: string, name: string, close: string) => {
     const block = BLOCKS[name]
     if (!block) throw new Error(`there is no generated block "${name}"`)
-    return `${open}\n${block()}\n\n${close}`
+    return `${open}\n${block(path)}\n\n${close}`
   })
 
+/** The JSON Schema of policies as the code has it now. */
+export const regeneratedSchema = (): string => `${JSON.stringify(policySchema(), undefined, 2)}\n`
+
+/** Every generated file, as it should be. */
+const generated = (): readonly (readonly [path: string, text: string])[] => [
+  ...Object.keys(GENERATED_PAGES).map(
+    (path) => [path, regenerated(path, readFileSync(join(ROOT, path), 'utf8'))] as const,
+  ),
+  [SCHEMA_FILE, regeneratedSchema()],
+]
+
 if (import.meta.main) {
-  for (const path of Object.keys(GENERATED_PAGES)) {
+  for (const [path, next] of generated()) {
     const file = join(ROOT, path)
-    const page = readFileSync(file, 'utf8')
-    const next = regenerated(page)
-    if (next !== page) writeFileSync(file, next)
-    process.stdout.write(`${path}: ${next === page ? 'is up to date' : 'written'}\n`)
+    const isCurrent = existsSync(file) && readFileSync(file, 'utf8') === next
+    if (!isCurrent) writeFileSync(file, next)
+    process.stdout.write(`${path}: ${isCurrent ? 'is up to date' : 'written'}\n`)
   }
 }

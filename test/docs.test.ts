@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parse } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
-import { blocksOf, GENERATED_PAGES, regenerated } from '../scripts/docs.ts'
+import { blocksOf, GENERATED_PAGES, regenerated, regeneratedSchema } from '../scripts/docs.ts'
+import { SCHEMA_FILE } from '../scripts/policy-docs.ts'
 import { chainDenials } from '../src/core/chain.ts'
 import type { Decision, Facts } from '../src/core/guard.ts'
 import { ASSERTION_HEADER } from '../src/core/model/assertion.ts'
@@ -43,12 +44,18 @@ describe('generated blocks are what the code says', () => {
     it(path, () => {
       const page = read(path)
       expect(blocksOf(page)).toEqual(blocks)
-      expect(page, 'run: npm run docs').toBe(regenerated(page))
+      expect(page, 'run: npm run docs').toBe(regenerated(path, page))
     })
   }
 
+  it(SCHEMA_FILE, () => {
+    expect(read(SCHEMA_FILE), 'run: npm run docs').toBe(regeneratedSchema())
+  })
+
   it('a block that nothing generates is an error', () => {
-    expect(() => regenerated('<!-- generated: other -->\n<!-- /generated -->')).toThrow('"other"')
+    expect(() => regenerated('page.md', '<!-- generated: other -->\n<!-- /generated -->')).toThrow(
+      '"other"',
+    )
   })
 })
 

@@ -2,9 +2,9 @@ import { isObject } from '../core/json.ts'
 import type { ClaimHeader } from '../core/model/claim-headers.ts'
 import { MCP_HEADERS } from '../core/model/mcp.ts'
 import { foldedName } from '../core/text.ts'
-import { isCredentialHeader, isHeaderName, readClaimPath } from './fields.ts'
+import { claimPathField, isCredentialHeader, isHeaderName, readClaimPath } from './fields.ts'
 import { NOT_INJECTED, OF_MCP } from './inject.ts'
-import { field } from './table.ts'
+import { field, namesTo } from './table.ts'
 
 /** Whether a header is one of those whose names GATE chooses; the usual names are refused by themselves. */
 export function isIdentityHeader(header: string, prefix: string): boolean {
@@ -15,7 +15,7 @@ export function isIdentityHeader(header: string, prefix: string): boolean {
 const USUAL = 'x-agent-'
 
 /** `GATE.identity_headers` and `forward_claims` of a rule: header → claim path. */
-export const claimHeaders = field<readonly ClaimHeader[]>((value, report) => {
+export const claimHeaders = field((value, report): readonly ClaimHeader[] => {
   const headers: ClaimHeader[] = []
   if (!isObject(value)) {
     report([], 'must be a table of header → claim path, like "X-Forwarded-User" = "sub"')
@@ -38,7 +38,7 @@ export const claimHeaders = field<readonly ClaimHeader[]>((value, report) => {
     else headers.push(Object.freeze({ header, path: path.value }))
   }
   return Object.freeze(headers)
-})
+}, namesTo(claimPathField))
 
 type Named = readonly { readonly header: string }[]
 

@@ -1,3 +1,4 @@
+import { string } from 'valibot'
 import { isObject } from '../core/json.ts'
 import { MCP_HEADERS } from '../core/model/mcp.ts'
 import type { Route } from '../core/model/route.ts'
@@ -5,7 +6,7 @@ import { foldedName } from '../core/text.ts'
 import type { PolicyEnv } from './env.ts'
 import { isHeaderName } from './fields.ts'
 import { quote, type Report } from './issues.ts'
-import { field } from './table.ts'
+import { field, namesTo } from './table.ts'
 
 /** A header to set, before the secrets are put in: text at even places, secret names at odd ones. */
 export interface Injection {
@@ -44,7 +45,7 @@ export const NOT_INJECTED: ReadonlySet<string> = new Set([
 export const OF_MCP = 'is a header of MCP, which only clients and the gate set'
 
 /** An `inject` table: header → template with at least one `${NAME}`. Looks no secret up. */
-export const injectField = field<readonly Injection[]>((value, report) => {
+export const injectField = field((value, report): readonly Injection[] => {
   const injections: Injection[] = []
   if (!isObject(value)) {
     report([], `must be a table of header → template, like Authorization = "Bearer ${NAMED}"`)
@@ -66,7 +67,7 @@ export const injectField = field<readonly Injection[]>((value, report) => {
     } else injections.push({ header, parts })
   }
   return injections
-})
+}, namesTo(string()))
 
 /**
  * Puts the secrets in, and keeps the template beside, which tells them apart where no value is known.

@@ -9,8 +9,9 @@ import { checkActors } from './delegation.ts'
 import { checkIdentifiers } from './details.ts'
 import { DEFAULT_IDENTITY_PREFIX, DEFAULT_PREFIX } from './gate.ts'
 import { quote, quoteAll, type Report, under, unknownName } from './issues.ts'
-import { type RouteEntry, type Surroundings, takenIssuers } from './route.ts'
+import { type Surroundings, takenIssuers } from './route.ts'
 import { foldCase } from './route-index.ts'
+import type { RouteEntry } from './route-keys.ts'
 
 interface Judged extends Surroundings {
   readonly entry: RouteEntry
