@@ -8,6 +8,7 @@ import type {
 } from '../../core/model/condition.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { cut } from '../../core/text.ts'
+import { quote } from '../issues.ts'
 import { type Ask, asker } from './ask.ts'
 import { costOf } from './cost.ts'
 import { VARIABLES } from './environment.ts'
@@ -32,16 +33,16 @@ export interface Read {
 }
 
 /**
- * Reads a condition: its form, its names, its types and what it costs. The reason of a failure is a
- * sentence for the operator. Never throws.
+ * Reads a condition: its form, its names, its types and what it costs. The reasons of a failure are
+ * sentences for the operator, one for each mistake of the first of these that has any. Never throws.
  */
 export function readCondition(
   source: string,
   allowed: Allowed,
   variables: readonly string[] = VARIABLES,
-): Result<Read, string> {
+): Result<Read, readonly string[]> {
   if (source.length > LIMITS.conditionLength)
-    return fail(`has ${source.length} characters, over ${LIMITS.conditionLength}`)
+    return fail([`has ${source.length} characters, over ${LIMITS.conditionLength}`])
   const found: Found = {
     variables,
     claims: new Set(),
@@ -52,24 +53,56 @@ export function readCondition(
     params: new Set(),
     allowed,
     sums: 0,
+    mistakes: [],
   }
   try {
     const program = parse(source)
     judge(program.ast, { names: new Map(), isRepeated: false, found })
-    const { valid, type, error } = program.check()
-    if (!valid) return fail(sentence(error, source))
-    if (type !== 'bool' && type !== 'dyn')
-      return fail(`comes to ${type}, and must be true or false`)
-    checkMembers(program.ast)
+    if (found.mistakes.length > 0)
+      return fail(found.mistakes.slice(0, MOST_MISTAKES).map((one) => sentence(one, source)))
+    const mistake = typeMistake(program, source)
+    if (mistake !== undefined) {
+      const all = program.ast.op === '&&' || program.ast.op === '||' ? partMistakes(program) : []
+      return fail(all.length > 0 ? all : [mistake])
+    }
     const steps = costOf(program.ast)
     if (steps > LIMITS.conditionSteps)
-      return fail(
+      return fail([
         `may take ${steps} steps, over ${LIMITS.conditionSteps}; make it shorter, or go through fewer lists`,
-      )
+      ])
     return ok({ program, found, steps })
   } catch (error) {
-    return fail(sentence(error, source))
+    return fail([sentence(error, source)])
   }
+}
+
+/** Mistakes of one condition that are told at once. */
+const MOST_MISTAKES = 10
+
+/** The first mistake of types; `from` is where the program begins in the source. */
+const typeMistake = (program: ParseResult, source: string, from = 0): string | undefined => {
+  const { valid, type, error } = program.check()
+  if (!valid) return sentence(error, source, from)
+  if (type !== 'bool' && type !== 'dyn') return `comes to ${type}, and must be true or false`
+  try {
+    checkMembers(program.ast)
+    return undefined
+  } catch (error) {
+    return sentence(error, source, from)
+  }
+}
+
+/** Mistakes of types in the parts that `&&`, `||`, `!` and `?:` connect: a check ends at the first. */
+const partMistakes = ({ ast }: ParseResult): readonly string[] => {
+  let from = 0
+  return leavesOf(treeOf(ast, ({ source }) => source))
+    .flatMap((part) => {
+      const at = Math.max(from, ast.input.indexOf(part, from))
+      from = at + part.length
+      const mistake = typeMistake(parse(part), ast.input, at)
+      return mistake?.startsWith('comes') ? `${quote(part)} ${mistake}` : (mistake ?? [])
+    })
+    .slice(0, MOST_MISTAKES)
 }
 
 /** Reads a condition and makes it ready to be asked; see {@link readCondition}. */
@@ -77,7 +110,7 @@ export function compileCondition(
   source: string,
   allowed: Allowed,
   variables?: readonly string[],
-): Result<Condition, string> {
+): Result<Condition, readonly string[]> {
   const read = readCondition(source, allowed, variables)
   if (!read.ok) return read
   const { program, found, steps } = read.value
@@ -146,10 +179,10 @@ const once = <Value>(make: () => Value): (() => Value) => {
 }
 
 /** Where it is, and what is wrong, on one line. */
-const sentence = (error: unknown, source: string): string => {
+const sentence = (error: unknown, source: string, from = 0): string => {
   if (!isCelError(error)) return 'cannot be read'
   const { range, summary } = error
-  const at = range ? `at character ${[...source.slice(0, range.start)].length + 1}: ` : ''
+  const at = range ? `at character ${[...source.slice(0, from + range.start)].length + 1}: ` : ''
   const text = cut(summary, SENTENCE)
   return `${at}${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')}`
 }

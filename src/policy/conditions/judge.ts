@@ -1,4 +1,4 @@
-import type { ASTNode } from '@marcbachmann/cel-js'
+import { type ASTNode, ParseError } from '@marcbachmann/cel-js'
 import { isExact, isExactText } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { networkFault } from '../../core/network.ts'
@@ -10,12 +10,20 @@ import { checkMember, mistake, namesWithin, type Place, readsClaim } from './nam
 import { partsOf } from './nodes.ts'
 
 /**
- * Judges what a condition is made of. Throws the first mistake. Does not judge types, nor what an
+ * Judges what a condition is made of, and notes every mistake. Does not judge types, nor what an
  * evaluation costs.
  */
 export function judge(node: ASTNode, place: Place): void {
-  if (judgeItself(node, place)) return
-  for (const part of partsOf(node)) judge(part, place)
+  let isDone: boolean
+  try {
+    isDone = judgeItself(node, place)
+  } catch (error) {
+    if (!(error instanceof ParseError)) throw error
+    place.found.mistakes.push(error)
+    // What is wrong with other nodes is often the same mistake again for their parts.
+    isDone = node.op !== 'call'
+  }
+  if (!isDone) for (const part of partsOf(node)) judge(part, place)
 }
 
 /** Judges a node without its parts, or with them; whether so. */

@@ -20,6 +20,8 @@ export interface Found {
   readonly allowed: Readonly<Record<'headers' | 'query', readonly string[]>>
   /** `+` in it. */
   sums: number
+  /** What is wrong with its names, in the order of their places. */
+  readonly mistakes: ParseError[]
 }
 
 /** Names of lists' members, and whether these may be of a call's arguments. */

@@ -121,7 +121,7 @@ describe('refuses at load', () => {
     ['a text', '"true"', /comes to string/],
     ['a list', '[true]', /comes to list/],
     ['text and number', 'request.path == 1', /no such overload: string == int/],
-    ['text as truth', 'request.path && true', /Logical operator requires bool/],
+    ['text as truth', 'request.path && true', /`request.path` comes to string/],
     ['a number of a text', 'request.asn == "3320"', /no such overload: int == string/],
     ['a method of another type', 'now.matches("a")', /google.protobuf.Timestamp where string/],
     ['mixed lists', 'token.a in [1, "a"]', /same type/],
