@@ -178,13 +178,14 @@ const once = <Value>(make: () => Value): (() => Value) => {
   }
 }
 
-/** Where it is, and what is wrong, on one line. */
+/** Where it is, and what is wrong, on one line; the names that are allowed on one more. */
 const sentence = (error: unknown, source: string, from = 0): string => {
   if (!isCelError(error)) return 'cannot be read'
   const { range, summary } = error
   const at = range ? `at character ${[...source.slice(0, from + range.start)].length + 1}: ` : ''
   const text = cut(summary, SENTENCE)
-  return `${at}${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')}`
+  const line = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')
+  return at + line.replace('\\nAllowed: ', '\nAllowed: ')
 }
 
 /** Characters of a message of the library that are repeated. */

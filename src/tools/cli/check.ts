@@ -12,7 +12,9 @@ import {
   counted,
   issueLine,
   noEnvironment,
+  type PlacedIssue,
   type PolicyReading,
+  placed,
   readEnvironment,
 } from './file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
@@ -24,6 +26,8 @@ export interface CheckOptions {
   readonly env?: string
   /** Example tokens for conditions; by default `edgewarden.examples.json` beside the file, if it is there. */
   readonly examples?: string
+  /** Lists what is allowed beside each unknown key. */
+  readonly keys?: boolean
 }
 
 export const checkCommand: CommandRow<CheckOptions> = {
@@ -38,15 +42,16 @@ export const checkCommand: CommandRow<CheckOptions> = {
       .option(
         '--examples <file>',
         'example tokens for conditions (default: edgewarden.examples.json)',
-      ),
+      )
+      .option('--keys', 'list what is allowed in place of each unknown key or name'),
   run: ([file = 'wrangler.toml'], options) => check({ ...options, file }),
 }
 
 /** What was found about one environment. */
 interface Finding {
   readonly environment: string | null
-  readonly mistakes: readonly PolicyIssue[]
-  readonly warnings: readonly PolicyIssue[]
+  readonly mistakes: readonly (PlacedIssue | PolicyIssue)[]
+  readonly warnings: readonly (PlacedIssue | PolicyIssue)[]
   /** Secrets the policy names; a file cannot say whether they are set. */
   readonly secrets: readonly string[]
   /** Only of a valid policy. */
@@ -64,17 +69,19 @@ interface Summary {
  * network: whether hosts answer, keys are published and secrets are set is not known here.
  */
 export async function check({
-  file = 'wrangler.toml',
+  file: named = 'wrangler.toml',
   env,
   examples: given,
+  keys = false,
 }: CheckOptions): Promise<Outcome> {
-  const read = await readWranglerFile(file)
+  const read = await readWranglerFile(named)
   if (!read.ok) {
     const { kind, message, ...place } = read.reason
     if (kind === 'unreadable') return cannotTell(message)
-    const json = { valid: false, file, error: message, ...place, environments: [] }
+    const json = { valid: false, file: named, error: message, ...place, environments: [] }
     return { exitCode: EXIT.no, json, out: [], err: [message] }
   }
+  const file = read.value[0]?.file ?? named
   const readings = read.value.map((environment) => ({
     environment,
     ...readEnvironment(environment),
@@ -86,14 +93,15 @@ export async function check({
   const policies = readings.flatMap(({ parsed }) => (parsed.ok ? parsed.value.policy : []))
   const findings = await Promise.all(chosen.map((one) => judge(one, examples.value, policies)))
   const valid = findings.every(({ mistakes }) => mistakes.length === 0)
+  const isListed = keys || !findings.some(({ mistakes }) => mistakes.some(hasKeys))
   const count = findings.reduce((sum, { mistakes }) => sum + mistakes.length, 0)
   return {
     exitCode: valid ? EXIT.yes : EXIT.no,
     json: { valid, file, environments: findings },
     out: findings.flatMap(summaryLines),
     err: [
-      ...findings.flatMap(issueLines),
-      ...(valid ? [] : [`${file}: ${counted(count, 'mistake')}`]),
+      ...findings.flatMap((finding) => issueLines(finding, keys)),
+      ...(valid ? [] : [`${file}: ${counted(count, 'mistake')}${isListed ? '' : KEYS_ADVICE}`]),
     ],
   }
 }
@@ -128,7 +136,6 @@ const judge = async (
     ...environment.cacheIssues,
     ...placeholders(environment, vars),
     ...tooLarge(environment.vars),
-    ...tried.mistakes,
   ]
   const warnings = parsed.ok
     ? merged(
@@ -139,20 +146,22 @@ const judge = async (
           ...exposed(environment, secrets),
           ...unrenewed(environment, parsed.value.policy),
           ...unmade(environment, objects),
-          ...tried.warnings,
         ],
         parsed.value.warnings,
       )
     : []
+  const told = [...placed(environment, mistakes), ...tried.mistakes]
   return {
     environment: name ?? null,
-    mistakes,
-    warnings,
+    mistakes: told,
+    warnings: [...placed(environment, warnings), ...tried.warnings],
     secrets: [...secrets].sort(),
-    ...(parsed.ok &&
-      mistakes.length === 0 && { summary: summaryOf(parsed.value.policy, vars.ROUTES) }),
+    ...(parsed.ok && told.length === 0 && { summary: summaryOf(parsed.value.policy, vars.ROUTES) }),
   }
 }
+
+const KEYS_ADVICE = '; which keys and names there are: npx edgewarden check --keys'
+const hasKeys = ({ message }: PolicyIssue): boolean => message.includes('\n')
 
 const NOTHING = { mistakes: [], warnings: [] }
 
@@ -217,13 +226,22 @@ const summaryOf = (policy: Policy, rules: unknown): Summary => ({
 const labelOf = ({ environment }: Finding): string =>
   environment === null ? '' : `env ${environment}: `
 
-const issueLines = (finding: Finding): readonly string[] => {
+const issueLines = (finding: Finding, keys = false): readonly string[] => {
   const label = labelOf(finding)
   return [
-    ...finding.mistakes.map((issue) => issueLine(issue, label)),
+    ...finding.mistakes.flatMap((issue) => [issueLine(issue, label), ...keyLines(issue, keys)]),
     ...finding.warnings.map((issue) => issueLine(issue, `warning: ${label}`)),
   ]
 }
+
+/** The names that are allowed in place of a wrong one. */
+const keyLines = ({ message }: PolicyIssue, isAsked: boolean): readonly string[] =>
+  isAsked
+    ? message
+        .split('\n')
+        .slice(1)
+        .map((line) => `  ${line}`)
+    : []
 
 const summaryLines = (finding: Finding): readonly string[] => {
   const { summary, secrets, environment } = finding

@@ -4,13 +4,14 @@ import { describe, expect, it } from 'vitest'
 import { check } from '../../../src/tools/cli/check.ts'
 import { isPlaceholder } from '../../../src/tools/lints/lint.ts'
 import { ROOT } from '../../kit/repository.ts'
-import { folder, KEY, PARTS, toml, write } from '../cli/kit.ts'
+import { folder, KEY, PARTS, toml, unplaced, write } from '../cli/kit.ts'
 
 /** A modulus of 2048 bits, as far as its form goes. */
 const RSA = `${'_'.repeat(341)}w`
 
 const directory = await folder()
-const checkText = async (text: string) => check({ file: await write(directory, 'w.toml', text) })
+const checkText = async (text: string) =>
+  unplaced(await check({ file: await write(directory, 'w.toml', text) }))
 
 /** A key as it is written; its numbers need not belong together. */
 const NUMBER = 'sesame'.padEnd(43, 'A')
