@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { JsonObject } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { PolicyIssue } from '../../policy/issues.ts'
@@ -5,6 +7,14 @@ import { boundaryWarnings } from '../lints/boundary-warnings.ts'
 import { objectAdvice, objectIssues } from '../lints/durable-objects.ts'
 import { lint, placeholders, tooLarge } from '../lints/lint.ts'
 import { bindingMistakes, bindingWarnings } from '../lints/origin-bindings.ts'
+import {
+  issuerSlashes,
+  missingDevVars,
+  missingSecrets,
+  misspelt,
+  revokers,
+  slashes,
+} from '../lints/slips.ts'
 import type { CommandRow } from './command.ts'
 import { type Example, examplesFor } from './example-file.ts'
 import { judgeExamples } from './examples.ts'
@@ -17,6 +27,7 @@ import {
   placed,
   readEnvironment,
 } from './file-policy.ts'
+import { readText } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
 
@@ -126,6 +137,10 @@ const judge = async (
           },
         ]
   const tried = parsed.ok ? await judgeExamples(parsed.value.policy, examples, policies) : NOTHING
+  const unset = new Set([...secrets].filter((one) => !Object.hasOwn(environment.vars, one)))
+  const missing = missingSecrets(environment, unset)
+  const ofExamples = new Set(examples.map(({ path }) => path))
+  const slashed = slashes(vars, examples)
   const mistakes = [
     ...issues,
     ...inherited,
@@ -136,6 +151,7 @@ const judge = async (
     ...environment.cacheIssues,
     ...placeholders(environment, vars),
     ...tooLarge(environment.vars),
+    ...missing.mistakes,
   ]
   const warnings = parsed.ok
     ? merged(
@@ -146,6 +162,11 @@ const judge = async (
           ...exposed(environment, secrets),
           ...unrenewed(environment, parsed.value.policy),
           ...unmade(environment, objects),
+          ...missing.warnings,
+          ...misspelt(parsed.value.policy, vars),
+          ...issuerSlashes(parsed.value.policy),
+          ...slashed.filter(({ path }) => !ofExamples.has(path)),
+          ...revokers(parsed.value.policy),
         ],
         parsed.value.warnings,
       )
@@ -154,7 +175,12 @@ const judge = async (
   return {
     environment: name ?? null,
     mistakes: told,
-    warnings: [...placed(environment, warnings), ...tried.warnings],
+    warnings: [
+      ...placed(environment, warnings),
+      ...tried.warnings,
+      ...slashed.filter(({ path }) => ofExamples.has(path)),
+      ...(await localSecrets(environment, unset)),
+    ],
     secrets: [...secrets].sort(),
     ...(parsed.ok && told.length === 0 && { summary: summaryOf(parsed.value.policy, vars.ROUTES) }),
   }
@@ -162,6 +188,17 @@ const judge = async (
 
 const KEYS_ADVICE = '; which keys and names there are: npx edgewarden check --keys'
 const hasKeys = ({ message }: PolicyIssue): boolean => message.includes('\n')
+
+/** Secrets that `wrangler dev` would not find in the file it reads them from, where there is one. */
+const localSecrets = async (
+  { file, name }: WranglerEnvironment,
+  secrets: ReadonlySet<string>,
+): Promise<readonly PolicyIssue[]> => {
+  const names = [...(name === undefined ? [] : [`.dev.vars.${name}`]), '.dev.vars']
+  const found = names.find((one) => existsSync(join(dirname(file), one)))
+  const text = found === undefined ? undefined : await readText(join(dirname(file), found))
+  return found !== undefined && text?.ok ? missingDevVars(found, text.value, secrets) : []
+}
 
 const NOTHING = { mistakes: [], warnings: [] }
 

@@ -62,6 +62,7 @@ const TABLES: readonly string[] = [
   'services',
   'mtls_certificates',
   'ratelimits',
+  'secrets',
   'triggers',
   'env',
 ]

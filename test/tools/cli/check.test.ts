@@ -32,7 +32,8 @@ describe('a file without mistakes', () => {
 
   it('names the secrets that the file cannot show', async () => {
     const route = `${PARTS.route}\ninject = { Authorization = "Bearer \${OPENAI_API_KEY}" }`
-    const outcome = await checkText(toml({ route }))
+    const more = '[secrets]\nrequired = ["OPENAI_API_KEY"]'
+    const outcome = await checkText(toml({ route, more }))
     expect(outcome).toMatchObject({ exitCode: 0, err: [] })
     expect(outcome.out.at(-1)).toBe(
       'needs secret OPENAI_API_KEY: npx wrangler secret put OPENAI_API_KEY',
@@ -302,6 +303,7 @@ describe('a file with mistakes', () => {
     const outcome = await check({ file: CONFIG })
     expect(outcome.exitCode).toBe(1)
     expect(outcome.err.filter((line) => !line.includes('placeholder'))).toEqual([
+      expect.stringMatching(/:\d+:1: warning: ISSUERS: none has admin/),
       expect.stringMatching(/:\d+:1: warning: GATE\.assertion: is not written/),
       expect.stringMatching(/: \d+ mistakes$/),
     ])

@@ -40,7 +40,8 @@ storage = "sqlite"
 type = "durable-object"
 storage = "sqlite"`,
   gate: '[vars.GATE]\nresource = "https://api.acme.dev"\norigin = "https://origin.acme.dev"\nassertion = "identity"',
-  issuer: '[vars.ISSUERS.acme]\nissuer = "https://auth.acme.dev"\nalgorithms = ["ES256"]',
+  issuer:
+    '[vars.ISSUERS.acme]\nissuer = "https://auth.acme.dev"\nalgorithms = ["ES256"]\nadmin = "own"',
   route: '[[vars.ROUTES]]\nmatch = "GET /a"\nscopes = ["a:read"]',
   more: '',
 } as const

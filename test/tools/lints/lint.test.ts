@@ -19,6 +19,8 @@ const SIGNING = JSON.stringify({
   keys: [{ kty: 'EC', crv: 'P-256', x: NUMBER, y: NUMBER, d: NUMBER }],
 })
 
+const SECRETS = '[secrets]\nrequired = ["ASSERTION_KEYS"]'
+
 describe('warnings', () => {
   const WARNINGS: readonly (readonly [what: string, text: string, expected: string])[] = [
     [
@@ -57,7 +59,7 @@ describe('warnings', () => {
     ],
     [
       'nobody who makes keys',
-      toml({ objects: PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, '') }),
+      toml({ objects: PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, ''), more: SECRETS }),
       'warning: bindings.ASSERTION_KEEPER: is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret nothing is let through. To have keys made, write { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" } among the bindings of [durable_objects]',
     ],
     [
@@ -65,6 +67,7 @@ describe('warnings', () => {
       toml({
         objects: PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, ''),
         classes: PARTS.classes.replace(/\[exports\.AssertionKeeper\][^[]*/, ''),
+        more: SECRETS,
       }),
       'and [exports.AssertionKeeper] with type = "durable-object" and storage = "sqlite"',
     ],
