@@ -109,6 +109,7 @@ export const ISSUER_KEYS = {
   workflow_id: claimPaths,
   scope: claimPaths,
   admin,
+  rules: flag,
   decrypt: decryptField,
   delegation: issuerDelegationField,
   allow_insecure_http: flag,
@@ -220,6 +221,12 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
       'Whether this issuer\'s `edgewarden:` scopes are accepted: `"own"`, for what belongs to this issuer; `"all"`, for every issuer. Otherwise they are ignored.',
     default: false,
     example: 'own',
+  },
+  rules: {
+    description:
+      "Whether rules accept this issuer's tokens. With `false` only the gate's own endpoints do, which need `admin`: for [an operator's key](revocation.md#an-operator-key). Origins then never see its agents, so `agent_prefix` may be left out.",
+    default: true,
+    example: false,
   },
   decrypt: {
     description:

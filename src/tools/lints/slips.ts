@@ -21,7 +21,7 @@ export function revokers({ issuers, routes }: Policy): readonly PolicyIssue[] {
         {
           path: 'ISSUERS',
           message:
-            'none has admin, so nobody can revoke a token or an agent, nor ask why a request was refused; make a key for that: npx edgewarden keygen --issuer ops --operator',
+            'none has admin, so nobody can revoke a token or an agent, nor ask why a request was refused; make a key for that: npx edgewarden keygen --operator --issuer ops',
         },
       ]
 }

@@ -52,7 +52,7 @@ describe('a policy under which nobody may revoke', () => {
 
   it('is told so, with the command that helps', async () => {
     expect(await warnings({ issuer })).toEqual([
-      expect.stringMatching(/^ISSUERS: none has admin, .*keygen --issuer ops --operator$/),
+      expect.stringMatching(/^ISSUERS: none has admin, .*keygen --operator --issuer ops$/),
     ])
   })
 
