@@ -91,10 +91,16 @@ export function checkAddresses(
   const servesItself = (url: URL) => own.includes(serverOf(url))
   const checkOrigin = (origin: Origin | undefined, report: Report) => {
     if (origin?.kind === 'url' && isOwn(origin.url)) {
-      report([], "is the gate's own scheme, name and port: requests would go round in circles")
+      report(
+        [],
+        "is the gate's own scheme, name and port: requests would go round in circles; write where the API itself is served",
+      )
     }
     if (origin?.kind === 'service' && !env.has('service', origin.name)) {
-      report([], `needs the service binding ${quote(origin.name)}, which is not there`)
+      report(
+        [],
+        `needs the service binding ${quote(origin.name)}, which is not there: write [[services]] with that binding`,
+      )
     }
   }
   const checkVia = (via: string | undefined, origin: Origin | undefined, report: Report) => {

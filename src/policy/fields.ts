@@ -152,7 +152,9 @@ export function readUrl(value: string, { http, query = false }: UrlRule): Result
   const parts = splitUrl(value)
   const url = URL.canParse(value) ? new URL(value) : undefined
   if (!parts || !url || url.username !== '' || url.hash !== '' || !isWritten(value)) {
-    return fail('must be an absolute URL without credentials, fragment or spaces')
+    return fail(
+      'must be an absolute URL, like `https://host/path`, without credentials, fragment or spaces',
+    )
   }
   if (parts.query !== '' && !query) return fail('must be a URL without a query')
   if (parts.host !== url.hostname)

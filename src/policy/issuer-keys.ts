@@ -30,7 +30,9 @@ const algorithm = text<Algorithm>((value) => {
   if (/^none$/i.test(value))
     return fail('`none` is never accepted: a token without a signature proves nothing')
   if (/^hs\d/i.test(value)) {
-    return fail(`${quote(value)} is never accepted: who can verify with a shared key can also sign`)
+    return fail(
+      `${quote(value)} is never accepted: who can verify with a shared key can also sign; have the issuer sign with a key pair, as for ES256`,
+    )
   }
   return fail(unknownName('algorithm', value, [...ALGORITHMS, 'EdDSA']))
 })

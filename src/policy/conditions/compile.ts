@@ -183,10 +183,29 @@ const sentence = (error: unknown, source: string, from = 0): string => {
   if (!isCelError(error)) return 'cannot be read'
   const { range, summary } = error
   const at = range ? `at character ${[...source.slice(0, from + range.start)].length + 1}: ` : ''
-  const text = cut(summary, SENTENCE)
+  const text = cut(plainly(summary), SENTENCE)
   const line = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')
   return at + line.replace('\\nAllowed: ', '\nAllowed: ')
 }
+
+const TOKENS: Readonly<Record<string, string>> = {
+  EOF: 'the end',
+  LBRACKET: '[',
+  RBRACKET: ']',
+  LPAREN: '(',
+  RPAREN: ')',
+  RBRACE: '}',
+  COLON: ':',
+}
+
+/** What the library says of tokens and types, for who has read neither its code nor its specification. */
+const plainly = (summary: string): string =>
+  summary
+    .replace(/\b[A-Z]{3,}\b/g, (name) => TOKENS[name] ?? name)
+    .replace(
+      /^no such overload: .*$/,
+      '$& (these types do not go together; convert one, as with string(…) or int(…))',
+    )
 
 /** Characters of a message of the library that are repeated. */
 const SENTENCE = 400

@@ -240,7 +240,9 @@ const misspelt = (table: JsonObject, env: string | undefined): readonly PolicyIs
     }
     const inside = env === undefined ? '' : `env.${env}.`
     if (VARIABLES.test(key)) {
-      return [{ path: key, message: `is not read here; write it as [${inside}vars.${key}]` }]
+      const header = `[${inside}vars.${key}]`
+      const written = key.startsWith('ROUTES') ? `[${header}]` : header
+      return [{ path: key, message: `is not read here; write it as ${written}` }]
     }
     const meant = TABLES.find((one) => {
       const limit = one.length < 5 ? 1 : 2

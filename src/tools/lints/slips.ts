@@ -36,11 +36,14 @@ export function missingSecrets(
   const missing = [...secrets].filter((one) => !required?.includes(one)).sort()
   if (missing.length === 0) return { mistakes: [], warnings: [] }
   const inside = name === undefined ? '' : `env.${name}.`
-  const said = `without ${quoteAll(missing)}, which the policy names, every request is 503`
+  const named = `${quoteAll(missing)}, which the policy names`
   return required
     ? {
         mistakes: [
-          { path: 'secrets.required', message: `lacks ${quoteAll(missing)}: ${said}; add it` },
+          {
+            path: 'secrets.required',
+            message: `lacks ${named}: without it every request is 503; add it`,
+          },
         ],
         warnings: [],
       }
@@ -49,7 +52,7 @@ export function missingSecrets(
         warnings: [
           {
             path: 'secrets',
-            message: `are not declared: ${said}, and no deploy is refused; write [${inside}secrets] with required = ${JSON.stringify([...secrets].sort())}`,
+            message: `are not declared: no deploy is refused without ${named}, and every request is 503 then; write [${inside}secrets] with required = ${JSON.stringify([...secrets].sort())}`,
           },
         ],
       }

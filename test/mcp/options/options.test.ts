@@ -317,7 +317,7 @@ describe('mcp and the rest of its rule', () => {
     const shadow = { GATE: { ...GATE, mode: 'shadow' }, ROUTES: routes(TOOLS) }
     expect(policy(shadow).routes[0]?.mode).toBe('enforce')
     expect(warnings(shadow)).toContain(
-      'ROUTES[0].mode: is `enforce` here all the same: the rule has mcp',
+      'ROUTES[0].mode: is `enforce` here all the same: the rule has mcp, and is never in shadow mode; write mode = "enforce"',
     )
   })
 

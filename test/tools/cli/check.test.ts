@@ -199,7 +199,7 @@ authorization_details = { type = "pay", locations = ["https://pay.example"] }`,
   [
     'a variable without vars',
     toml({ route: PARTS.route.replace('vars.', '') }),
-    'ROUTES: is not read here; write it as [vars.ROUTES]',
+    'ROUTES: is not read here; write it as [[vars.ROUTES]]',
   ],
   [
     'a near miss of a variable',
