@@ -15,7 +15,7 @@ import { gatewayDenials } from '../src/gateway/apps/gateway.ts'
 import { revocationDenials } from '../src/gateway/apps/revocations.ts'
 import { forwardDenials } from '../src/gateway/relay/forward.ts'
 import { mcpAnswerDenials } from '../src/mcp/answer/answer.ts'
-import { serverSessionDenials } from '../src/mcp/answer/session.ts'
+import { serverSessionDenials } from '../src/mcp/answer/headers.ts'
 import { PROFILES, type Profile } from '../src/policy/profiles.ts'
 
 /** A part of the gate and the denial codes it declares. */

@@ -365,9 +365,16 @@ describe('an answer', () => {
 
   it('to a call passes, however long it is', async () => {
     const long = result({ content: [{ type: 'text', text: 'tools'.repeat(1024 * 1024) }] })
-    setting.origin.on('/mcp', reply(200, JSON_TYPE, long))
     const asked = call('tools/call', { name: 'files_read', arguments: {} })
-    expect(await (await post(asked)).text()).toBe(long)
+    for (const path of ['/mcp', '/mcp/whole', '/secret']) {
+      for (const length of [undefined, String(long.length)]) {
+        const headers = { ...JSON_TYPE, ...(length && { 'content-length': length }) }
+        setting.origin.on(path, reply(200, headers, long))
+        const response = await post(asked, { path })
+        expect(await response.text()).toBe(long)
+        if (length) expect(response.headers.get('content-length')).toBe(length)
+      }
+    }
     setting.origin.on('/mcp', reply(200, SSE, `data: ${long}\n\n`))
     expect(await (await post(asked)).text()).toBe(`data: ${long}\n\n`)
   })
