@@ -17,5 +17,5 @@ const { status } = spawnSync(process.execPath, [tsc, '-p', join(ROOT, 'tsconfig.
   stdio: 'inherit',
 })
 // npm sets it when it links a command, which is once; a later build writes the file anew.
-if (status === 0) chmodSync(join(LIB, 'cli', 'main.js'), 0o755)
+if (status === 0) chmodSync(join(LIB, 'tools', 'cli', 'main.js'), 0o755)
 process.exitCode = status ?? 1

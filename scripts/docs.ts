@@ -1,45 +1,20 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Report } from '../bench/report.ts'
 import { renderRevocations } from '../bench/revocation-table.ts'
 import { renderMain, renderPolicyTable, renderSurroundings, renderTable } from '../bench/table.ts'
 import { renderTargets } from '../bench/targets.ts'
-import { chainDenials } from '../src/core/chain.ts'
-import { answerRow, type DenialRow } from '../src/core/denial.ts'
+import { answerRow } from '../src/core/denial.ts'
 import { GUARD } from '../src/core/guard.ts'
 import { type ClaimPath, claimPathText } from '../src/core/model/claims.ts'
-import { contentDenials } from '../src/gateway/apps/body.ts'
-import { explainDenials } from '../src/gateway/apps/explain.ts'
-import { gatewayDenials } from '../src/gateway/apps/gateway.ts'
-import { revocationDenials } from '../src/gateway/apps/revocations.ts'
-import { forwardDenials } from '../src/gateway/relay/forward.ts'
-import { mcpAnswerDenials } from '../src/mcp/answer/answer.ts'
-import { serverSessionDenials } from '../src/mcp/answer/headers.ts'
+import { denialGroups } from '../src/denials.ts'
 import { PROFILES, type Profile } from '../src/policy/profiles.ts'
-
-/** A part of the gate and the denial codes it declares. */
-export interface DenialGroup {
-  readonly title: string
-  readonly rows: readonly (readonly [code: string, row: DenialRow])[]
-}
+import { type DocumentedTable, TABLES } from '../src/policy/tables.ts'
+import { COMMANDS } from '../src/tools/cli/commands.ts'
+import { keyRows, policySchema, SCHEMA_FILE } from './policy-docs.ts'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
-
-const group = (
-  title: string,
-  ...tables: readonly { readonly rows: Readonly<Record<string, DenialRow>> }[]
-): DenialGroup => ({ title, rows: tables.flatMap(({ rows }) => Object.entries(rows)) })
-
-/** Every denial code of the gate, in the order a request can meet them. */
-export const denialGroups = (): readonly DenialGroup[] =>
-  [
-    group('Before the line', gatewayDenials),
-    ...GUARD.stages.map(({ name, denials }, i) => group(`${i + 1}. ${name}`, ...denials)),
-    group('In any stage', chainDenials),
-    group('At the origin', forwardDenials, serverSessionDenials, mcpAnswerDenials),
-    group("At the gate's own endpoints", contentDenials, revocationDenials, explainDenials),
-  ].filter(({ rows }) => rows.length > 0)
 
 /** A table cell: a `|` would end it. */
 const cell = (text: string): string => text.replaceAll('|', '\\|')
@@ -66,7 +41,7 @@ const denialTables = (): string =>
 
 const stageTable = (): string =>
   tableOf(
-    ['', 'stage', 'what is known once it has passed'],
+    ['', 'stage', 'established when it passes'],
     GUARD.stages.map(({ name, establishes }, i) => [`${i + 1}`, `\`${name}\``, cell(establishes)]),
   )
 
@@ -123,28 +98,62 @@ const profileTable = (): string =>
     ]),
   )
 
+const commandTable = (): string =>
+  tableOf(
+    ['command', 'what it does'],
+    COMMANDS.map(({ docs: [usage, what] }) => [code(`npx edgewarden ${usage}`), what]),
+  )
+
 /** Of the last whole run of the bench. */
 const measured = (render: (report: Report) => string) => (): string =>
   render(JSON.parse(readFileSync(join(ROOT, 'bench/results/latest.json'), 'utf8')))
 
+/** The keys of a table of the configuration. */
+const keyTable =
+  (table: DocumentedTable) =>
+  (page: string): string =>
+    tableOf(
+      ['key', 'default', 'meaning', 'example'],
+      keyRows(table, page).map((cells) => cells.map(cell)),
+    )
+
 /** What stands between `<!-- generated: name -->` and `<!-- /generated -->`, by name. */
-const BLOCKS: Readonly<Record<string, () => string>> = {
+const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
   denials: denialTables,
   stages: stageTable,
   profiles: profileTable,
+  commands: commandTable,
   bench: measured((report) => `${renderMain(report)}\n\n${renderSurroundings(report)}`),
   'bench-all': measured(renderTable),
   'bench-policy': measured(renderPolicyTable),
   'bench-revocations': measured(renderRevocations),
   'bench-targets': measured(renderTargets),
+  ...Object.fromEntries(
+    Object.entries(TABLES).map(([name, table]) => [`keys-${name}`, keyTable(table)]),
+  ),
 }
 
 /** The pages that hold generated blocks, and the blocks that must be in each. */
 export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
-  'README.md': ['stages', 'bench'],
+  'README.md': ['commands'],
+  'docs/configuration/assertion.md': ['keys-assertion'],
+  'docs/configuration/conditions.md': ['keys-when'],
+  'docs/configuration/delegation.md': ['keys-delegation', 'keys-actor'],
+  'docs/configuration/gate.md': ['keys-gate', 'keys-journal'],
+  'docs/configuration/issuers.md': ['keys-issuer', 'keys-jwks-cache', 'keys-claim', 'keys-decrypt'],
+  'docs/configuration/rate-limits.md': ['keys-rate-limit', 'keys-address-limit'],
+  'docs/configuration/revocation-set.md': ['keys-revocation'],
+  'docs/configuration/routes.md': [
+    'keys-rule',
+    'keys-scopes',
+    'keys-authorization-details',
+    'keys-cors',
+  ],
   'docs/denials.md': ['denials'],
   'docs/issuers.md': ['profiles'],
-  'docs/performance.md': ['bench-targets', 'bench-all', 'bench-policy'],
+  'docs/mcp.md': ['keys-mcp', 'keys-mcp-name'],
+  'docs/performance.md': ['bench', 'bench-targets', 'bench-all', 'bench-policy'],
+  'docs/request.md': ['stages'],
   'docs/scale.md': ['bench-revocations'],
 }
 
@@ -154,20 +163,30 @@ const BLOCK = /(<!-- generated: ([a-z-]+) -->\n).*?(<!-- \/generated -->)/gs
 export const blocksOf = (page: string): readonly string[] =>
   [...page.matchAll(BLOCK)].map(([, , name]) => name ?? '')
 
-/** A page with its generated blocks as the code has them now. Throws on an unknown block. */
-export const regenerated = (page: string): string =>
+/** A page, by its path, with its generated blocks as the code has them now. Throws on an unknown block. */
+export const regenerated = (path: string, page: string): string =>
   page.replace(BLOCK, (_all, open: string, name: string, close: string) => {
     const block = BLOCKS[name]
     if (!block) throw new Error(`there is no generated block "${name}"`)
-    return `${open}\n${block()}\n\n${close}`
+    return `${open}\n${block(path)}\n\n${close}`
   })
 
+/** The JSON Schema of policies as the code has it now. */
+export const regeneratedSchema = (): string => `${JSON.stringify(policySchema(), undefined, 2)}\n`
+
+/** Every generated file, as it should be. */
+const generated = (): readonly (readonly [path: string, text: string])[] => [
+  ...Object.keys(GENERATED_PAGES).map(
+    (path) => [path, regenerated(path, readFileSync(join(ROOT, path), 'utf8'))] as const,
+  ),
+  [SCHEMA_FILE, regeneratedSchema()],
+]
+
 if (import.meta.main) {
-  for (const path of Object.keys(GENERATED_PAGES)) {
+  for (const [path, next] of generated()) {
     const file = join(ROOT, path)
-    const page = readFileSync(file, 'utf8')
-    const next = regenerated(page)
-    if (next !== page) writeFileSync(file, next)
-    process.stdout.write(`${path}: ${next === page ? 'is up to date' : 'written'}\n`)
+    const isCurrent = existsSync(file) && readFileSync(file, 'utf8') === next
+    if (!isCurrent) writeFileSync(file, next)
+    process.stdout.write(`${path}: ${isCurrent ? 'is up to date' : 'written'}\n`)
   }
 }

@@ -13,13 +13,13 @@ import { respond } from './gateway/answer/respond.ts'
 import { createSessions } from './gateway/platform/sessions.ts'
 import { createTokenMemory } from './gateway/platform/token-memory.ts'
 import { createKeyCache } from './keys/cache.ts'
-import { createMemoryKeepers } from './keys/memory-keepers.ts'
+import { createMemoryKeepers } from './keys/key-service-client.ts'
 import { createKeySource } from './keys/source.ts'
 import { createMemoryLimits } from './limit/memory.ts'
 import type { PolicyEnv } from './policy/env.ts'
 import type { PolicyIssue } from './policy/issues.ts'
 import { type PolicyBundle, parsePolicy as parse } from './policy/parse.ts'
-import type { PolicyVars } from './policy/vars.ts'
+import type { PolicyInput } from './policy/tables.ts'
 import { warningsOf } from './policy/warnings.ts'
 import { createMemoryReplays } from './replay/memory.ts'
 import { createMemoryRevocations } from './revocation/memory.ts'
@@ -54,6 +54,7 @@ export { type ForwardOptions, forward } from './gateway/apps/forwarding.ts'
 export type { Outbound, Send } from './gateway/relay/forward.ts'
 export type { PolicyIssue } from './policy/issues.ts'
 export type { PolicyBundle } from './policy/parse.ts'
+export type { PolicyInput } from './policy/tables.ts'
 export type { PolicyVars } from './policy/vars.ts'
 export {
   createMemoryLimits,
@@ -80,7 +81,7 @@ export interface PolicySurroundings {
  * with its path, or a frozen policy with what its operator should know. Never throws.
  */
 export function parsePolicy(
-  vars: PolicyVars,
+  vars: PolicyInput,
   { secrets = {}, services = [], rateLimits = [] }: PolicySurroundings = {},
 ): Result<PolicyBundle, readonly PolicyIssue[]> {
   const secret = (name: string) => (Object.hasOwn(secrets, name) ? secrets[name] : undefined)

@@ -14,6 +14,7 @@ const FLOORS: readonly (readonly [floor: number, prefix: string])[] = [
   // The parts of a capability, in the order of a request.
   [2, '*/stage.ts'],
   [2, 'revocation/precheck.ts'],
+  [2, 'revocation/checks/'],
   [2, 'mcp/access.ts'],
   [2, 'mcp/operation/'],
   [3, '*/options.ts'],
@@ -34,6 +35,7 @@ const FLOORS: readonly (readonly [floor: number, prefix: string])[] = [
   [7, 'hono.ts'],
   [8, 'index.ts'],
   [8, 'worker.ts'],
+  [8, 'denials.ts'],
   [9, 'tools/'],
 ]
 

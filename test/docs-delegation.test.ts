@@ -13,10 +13,10 @@ import { ROOT } from './kit/repository.ts'
 import { createKey, sign } from './kit/signing.ts'
 import { policy } from './policy/support.ts'
 
-/** The token and the policy that docs/configuration.md shows for a sub-agent. */
-const page = readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8')
+/** The token and the policy that docs/configuration/delegation.md shows for a sub-agent. */
+const page = readFileSync(join(ROOT, 'docs/configuration/delegation.md'), 'utf8')
 const [, json = '', toml = ''] =
-  /\*\*From an orchestrator to a sub-agent\.\*\*.*?```json\n(.*?)```\n\n```toml\n(.*?)```/s.exec(
+  /^## From an orchestrator to a sub-agent$.*?```json\n(.*?)```\n\n```toml\n(.*?)```/ms.exec(
     page,
   ) ?? []
 const CLAIMS = JSON.parse(json) as Record<string, unknown>

@@ -5,7 +5,14 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { LIMITS } from '../src/core/limits.ts'
 import type { Policy } from '../src/core/model/policy.ts'
 import { createTokenMemory } from '../src/gateway/platform/token-memory.ts'
-import { createGuard, type Decision, forward, type Guard, parsePolicy } from '../src/index.ts'
+import {
+  createGuard,
+  type Decision,
+  forward,
+  type Guard,
+  type PolicyInput,
+  parsePolicy,
+} from '../src/index.ts'
 import { clock, ISSUER, NOW, noLimits, RESOURCE } from './kit/facts.ts'
 import { createKey, type Members, type SigningKey, unsigned } from './kit/signing.ts'
 
@@ -56,7 +63,7 @@ beforeAll(async () => {
   ])
 })
 
-const policyOf = (routes: readonly Members[]): Policy => {
+const policyOf = (routes: PolicyInput['ROUTES']): Policy => {
   const read = parsePolicy({
     GATE: {
       resource: RESOURCE,

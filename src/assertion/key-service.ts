@@ -1,10 +1,10 @@
 import type { JWK } from 'jose'
 import type { AssertionAlgorithm } from '../core/model/assertion.ts'
 import type { Clock } from '../core/model/ports.ts'
-import { makeKey } from './generated-keys.ts'
+import { makeKey } from './key-material.ts'
 import { type Kept, nextChange, planOf, type Wanted } from './plan.ts'
 
-/** What an isolate is told: what to sign with, and what origins verify by. */
+/** What an isolate gets: the key to sign with, and the keys that origins verify by. */
 export interface KeptKeys {
   readonly signer: {
     readonly kid: string
@@ -26,7 +26,7 @@ export interface KeptState {
 /** Asked for the keys as they are now; made, rotated or retired first where it is time. */
 export type AssertionKeeping = (wanted: Wanted) => Promise<KeptKeys>
 
-/** Keeps keys in a state that is its own: whoever asks meanwhile is told of one new key, not of another. */
+/** Keeps keys in a state of its own. Callers at the same time share one new key. */
 export function createAssertionKeeping(state: KeptState, clock: Clock): AssertionKeeping {
   let planning: Promise<unknown> = Promise.resolve()
 

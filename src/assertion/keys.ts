@@ -1,9 +1,10 @@
 import type { JWK } from 'jose'
 import type { AssertionRule } from '../core/model/assertion.ts'
-import type { Clock, SigningKey, SigningKeys } from '../core/model/ports.ts'
-import { type Flights, share } from '../platform/single-flight.ts'
+import type { SigningKey, SigningKeys } from '../core/model/ports.ts'
+import { type InFlight, share } from '../platform/single-flight.ts'
+import type { Background } from '../platform/system.ts'
+import { type ImportedKey, importOperatorKeys, importPrivate } from './key-material.ts'
 import type { AssertionKeeping, KeptKeys } from './key-service.ts'
-import { type ImportedKey, importBrought, importPrivate } from './operator-keys.ts'
 import type { PublicKey } from './plan.ts'
 
 /** What is held: a key that cannot be exported, and what origins verify with. */
@@ -19,31 +20,28 @@ interface Held {
 export interface AssertionMemory {
   held: Held | undefined
   /** The operator's own keys, imported once. */
-  brought: { readonly rule: AssertionRule; readonly keys: readonly ImportedKey[] } | undefined
+  operatorKeys: { readonly rule: AssertionRule; readonly keys: readonly ImportedKey[] } | undefined
   /** Milliseconds since the epoch, when asking failed. */
   failedAt: number
-  readonly flights: Flights
+  readonly inFlight: InFlight
 }
 
 /** An isolate's memory of signing keys, empty. */
 export function createAssertionMemory(): AssertionMemory {
   return {
     held: undefined,
-    brought: undefined,
+    operatorKeys: undefined,
     failedAt: Number.NEGATIVE_INFINITY,
-    flights: new Map(),
+    inFlight: new Map(),
   }
 }
 
 /** What keys are had with. */
-export interface AssertionKeysOptions {
+export interface AssertionKeysOptions extends Background {
   readonly memory: AssertionMemory
   readonly rule: AssertionRule
   /** Absent where the operator's own keys are all there is. */
   readonly keeper?: AssertionKeeping
-  readonly clock: Clock
-  readonly waitUntil: (promise: Promise<unknown>) => void
-  readonly log: (event: Record<string, unknown>) => void
 }
 
 /**
@@ -65,7 +63,7 @@ export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys 
   const terms = { clock, waitUntil, maxAgeMs: TIMES.ask }
 
   const ask = () =>
-    share(memory.flights, ASK, terms, async () => {
+    share(memory.inFlight, ASK, terms, async () => {
       try {
         memory.held = await have(options)
       } catch (error) {
@@ -116,9 +114,11 @@ const have = async (options: AssertionKeysOptions): Promise<Held> => {
   const { rule, keeper, clock } = options
   const askedAt = clock.now()
   const { algorithm, withdrawn } = rule
-  const own = await broughtOf(options)
-  const brought: readonly PublicKey[] = own.map(({ key: _, ...told }) => told)
-  const kept = keeper ? await keeper({ algorithm, brought, withdrawn }) : alone(brought)
+  const own = await operatorKeysOf(options)
+  const operatorKeys: readonly PublicKey[] = own.map(({ key: _, ...rest }) => rest)
+  const kept = keeper
+    ? await keeper({ algorithm, operatorKeys, withdrawn })
+    : withoutKeeper(operatorKeys)
   const { signer } = kept
   // A keeper may run the code of another deployment than the isolates that ask it.
   if (withdrawn.includes(signer.kid)) throw new Error('the keeper signs with a withdrawn key')
@@ -135,14 +135,14 @@ const have = async (options: AssertionKeysOptions): Promise<Held> => {
   }
 }
 
-const broughtOf = async ({ memory, rule }: AssertionKeysOptions) => {
-  if (memory.brought?.rule === rule) return memory.brought.keys
-  const keys = await importBrought(rule)
-  memory.brought = { rule, keys }
-  return keys
+const operatorKeysOf = async ({ memory, rule }: AssertionKeysOptions) => {
+  if (memory.operatorKeys?.rule !== rule) {
+    memory.operatorKeys = { rule, keys: await importOperatorKeys(rule) }
+  }
+  return memory.operatorKeys.keys
 }
 
-const alone = (own: readonly PublicKey[]): KeptKeys => {
+const withoutKeeper = (own: readonly PublicKey[]): KeptKeys => {
   const [first] = own
   if (!first) throw new Error('there is neither a keeper nor a key of the secret to sign with')
   const { kid, algorithm } = first

@@ -1,4 +1,5 @@
 import type { JWK } from 'jose'
+import { maxLength, pipe } from 'valibot'
 import { base64UrlDecode } from '../core/bytes.ts'
 import { isObject, own, parseJsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
@@ -10,16 +11,16 @@ import {
 } from '../core/model/assertion.ts'
 import { fail, ok } from '../core/result.ts'
 import type { PolicyEnv } from '../policy/env.ts'
-import { text, word } from '../policy/fields.ts'
+import { text, whole, word } from '../policy/fields.ts'
 import { quote, type Report } from '../policy/issues.ts'
 import {
-  type Field,
+  anyOf,
   field,
+  type KeyDocs,
   list,
   type Readable,
-  readField,
-  reads,
   readTable,
+  table,
 } from '../policy/table.ts'
 
 /** The secret that holds keys an operator brings. */
@@ -33,32 +34,58 @@ const thumbprint = text((value) =>
     : fail('must be the kid of a key in jwks.json, 43 characters of base64url (RFC 7638)'),
 )
 
-const FIELDS = {
+/** Every key of `GATE.assertion`. */
+export const ASSERTION_KEYS = {
   binding: word(BINDINGS),
   algorithm: word(ASSERTION_ALGORITHMS),
-  max_body: reads<number>((value) =>
-    Number.isInteger(value) && Number(value) > 0 && Number(value) <= LIMITS.heldBodyBytesMost
-      ? ok(Number(value))
-      : fail(`must be a number of bytes from 1 to ${LIMITS.heldBodyBytesMost}`),
+  max_body: whole(1, LIMITS.heldBodyBytesMost, 'number of bytes'),
+  withdrawn: pipe(
+    list(thumbprint, { empty: true }),
+    maxLength(LIMITS.assertionKeys, `must be a list of at most ${LIMITS.assertionKeys}`),
   ),
-  withdrawn: field<readonly string[]>((value, report) => {
-    const most = LIMITS.assertionKeys
-    const kids = readField(list(thumbprint, { empty: true }), value, report) ?? []
-    if (kids.length > most) report([], `must be a list of at most ${most}`)
-    return kids
-  }),
 }
 
-type Entry = Readable<typeof FIELDS>
+/** What the documentation says of the keys of `GATE.assertion`. */
+export const ASSERTION_DOCS: KeyDocs<typeof ASSERTION_KEYS> = {
+  binding: {
+    description:
+      'What an assertion is bound to: `"off"`, `"identity"`, `"request"` or `"body"`, as [below](configuration/assertion.md#what-an-assertion-is-bound-to). `assertion = "request"` is short for `{ binding = "request" }`.',
+    default: 'identity',
+    example: 'request',
+  },
+  algorithm: {
+    description:
+      'Algorithm of the keys that the gate generates: `"ES256"` or `"EdDSA"`. With keys of your own, generated keys use the algorithm of your first key instead.',
+    default: 'ES256',
+    example: 'EdDSA',
+  },
+  max_body: {
+    description:
+      'With `"body"`: the most bytes a request body may have, up to 4194304. A larger body is 413 `body_too_large`; one that takes longer than 10 seconds is 408 `body_timeout`.',
+    default: 1048576,
+    example: 65536,
+  },
+  withdrawn: {
+    description:
+      'Keys that have [leaked](origin/verify.md#when-a-key-has-leaked): each `kid` as in `PREFIX/jwks.json`, at most 16. From this deployment on they neither sign nor are published.',
+    default: [],
+    example: ['NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs'],
+  },
+}
+
+type Entry = Readable<typeof ASSERTION_KEYS>
 
 /** `GATE.assertion`: a word, or a table. */
-export const assertionField: Field<Entry> = field((value, report) => {
-  const known = BINDINGS.find((one) => one === value)
-  if (known) return { binding: known }
-  if (typeof value !== 'string') return readTable(FIELDS, [], value, report)
-  report([], `must be one of ${BINDINGS.map(quote).join(', ')}, or a table`)
-  return {}
-})
+export const assertionField = field(
+  (value, report): Entry => {
+    const known = BINDINGS.find((one) => one === value)
+    if (known) return { binding: known }
+    if (typeof value !== 'string') return readTable(ASSERTION_KEYS, value, report)
+    report([], `must be one of ${BINDINGS.map(quote).join(', ')}, or a table`)
+    return {}
+  },
+  anyOf(ASSERTION_KEYS.binding, table(ASSERTION_KEYS)),
+)
 
 /**
  * What the origin is told, and with which keys. Every mistake in the secret is reported by the place of

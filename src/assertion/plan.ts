@@ -4,7 +4,7 @@ import type { AssertionAlgorithm } from '../core/model/assertion.ts'
 /** The one object that keeps the keys. */
 export const KEEPER_NAME = 'keys'
 
-/** A public key that origins may be told of, named by its thumbprint (RFC 7638). */
+/** A public key that may be published, named by its thumbprint (RFC 7638). */
 export interface PublicKey {
   readonly kid: string
   readonly algorithm: AssertionAlgorithm
@@ -14,7 +14,7 @@ export interface PublicKey {
 
 /** A key that signs, will sign or has signed. Times are milliseconds since the epoch. */
 export interface AssertionKey extends PublicKey {
-  /** Of a key that was made here; a brought one is with those who have the secret. */
+  /** Of a key that was made here; the operator's are with those who have the secret. */
   readonly privateJwk?: JWK
   /** When it may sign: every origin that looks now and then has seen it by then. */
   readonly signsFrom: number
@@ -26,7 +26,7 @@ export interface AssertionKey extends PublicKey {
 export interface Wanted {
   readonly algorithm: AssertionAlgorithm
   /** The keys of the secret, in its order; empty where keys are to be made. */
-  readonly brought: readonly PublicKey[]
+  readonly operatorKeys: readonly PublicKey[]
   /** Ids of keys that are to be gone. */
   readonly withdrawn?: readonly string[]
 }
@@ -55,9 +55,9 @@ export const TIMES = { ahead: HOUR, after: HOUR + 2 * 60 * 1000, rotation: 30 * 
 const MOST_WITHDRAWN = 64
 
 /**
- * What becomes of the keys now. One that is made or brought is published first and signs later, unless
+ * What becomes of the keys now. A new one is published first and signs later, unless
  * there is no other; the one before it is published on, because assertions by it are still on their way.
- * While brought keys sign, a made one stands by and is published, for when there are none any more.
+ * While the operator's keys sign, a generated key is on standby, published, for when there are none any more.
  * Whoever wants other keys, as two deployments side by side do, brings back what was retired, and makes
  * none anew. A key that is withdrawn is gone at once and for all, and another signs without waiting.
  */
@@ -65,16 +65,19 @@ export function planOf(kept: Kept, wanted: Wanted, now: number): Plan {
   const withdrawn = withdrawnOf(kept, wanted)
   const isGood = ({ kid }: PublicKey) => !withdrawn.includes(kid)
   const held = kept.keys.filter((key) => isGood(key) && (key.until ?? now + 1) > now)
-  const all = [...held, ...missing(held, wanted.brought.filter(isGood), now)]
+  const all = [...held, ...missing(held, wanted.operatorKeys.filter(isGood), now)]
   const made = all.filter(isMade)
   const ours = made.filter(({ algorithm }) => algorithm === wanted.algorithm)
-  const brought = wanted.brought.flatMap(({ kid }) => all.find((key) => key.kid === kid) ?? [])
+  const operators = wanted.operatorKeys.flatMap(
+    ({ kid }) => all.find((key) => key.kid === kid) ?? [],
+  )
   const standby = latest(ours, now) ?? latest(made, now)
-  const signer = brought.find(isReady(now)) ?? standby ?? soonest([...brought, ...ours, ...made])
+  const signer =
+    operators.find(isReady(now)) ?? standby ?? soonest([...operators, ...ours, ...made])
   const make = needed(ours, signer, now)
   const keys = all.map((key) => {
     const { until: _, ...rest } = key
-    const isKept = key === signer || key === standby || brought.includes(key) || isNext(key, now)
+    const isKept = key === signer || key === standby || operators.includes(key) || isNext(key, now)
     return isKept ? rest : { ...rest, until: key.until ?? now + TIMES.after }
   })
   return { keys, withdrawn, ...(signer && { signer }), ...(make !== undefined && { make }) }
@@ -104,7 +107,7 @@ const isReady =
 const latest = (keys: readonly AssertionKey[], now: number): AssertionKey | undefined =>
   keys.filter(isReady(now)).sort((one, other) => other.signsFrom - one.signsFrom)[0]
 
-/** Of keys that may not sign yet: the one that origins have been told of for longest. */
+/** Of keys that may not sign yet: the one that was published first. */
 const soonest = (keys: readonly AssertionKey[]): AssertionKey | undefined =>
   [...keys].sort((one, other) => one.signsFrom - other.signsFrom)[0]
 
@@ -115,10 +118,10 @@ const withdrawnOf = (kept: Kept, { withdrawn = [] }: Wanted): readonly string[] 
 
 const missing = (
   held: readonly AssertionKey[],
-  brought: readonly PublicKey[],
+  operatorKeys: readonly PublicKey[],
   now: number,
 ): readonly AssertionKey[] =>
-  brought
+  operatorKeys
     .filter(({ kid }) => !held.some((key) => key.kid === kid))
     .map((key) => ({ ...key, signsFrom: held.length === 0 ? now : now + TIMES.ahead }))
 

@@ -1,5 +1,5 @@
 import { type Admission, ALWAYS, admissionOf, type Decided, type Within } from './admission.ts'
-import { type Denial, type Denier, denials } from './denial.ts'
+import { type Denial, type DenialTable, denials } from './denial.ts'
 
 /**
  * What a stage returns: facts for the stages after it, a denial (with the facts its answer needs),
@@ -37,7 +37,7 @@ export interface Stage<
    * facts that an admission is found by, which remembers what it adds. Must not throw.
    */
   readonly without?: (facts: Keyed) => Adds | undefined
-  readonly denials: readonly Pick<Denier<Code>, 'rows'>[]
+  readonly denials: readonly DenialTable<Code>[]
   readonly run: (facts: Needs, ports: Ports) => Outcome<Adds, Code> | Promise<Outcome<Adds, Code>>
 }
 

@@ -82,17 +82,27 @@ export interface DenialParams {
 /** One declared code: how it is answered, what it means, what the agent should do next. */
 export type DenialRow = readonly [answer: Answer, summary: string, hint: string]
 
-export type Denier<Code extends string> = {
-  /** A denial with one of the declared codes; any other code is a compile error. */
-  <C extends Code>(code: C, detail?: Denial['detail'], params?: DenialParams): Denial<C>
-  /** The declared rows, for the generated table and the tests. */
+/** The rows of one or more checks. */
+export interface DenialTable<Code extends string> {
   readonly rows: Readonly<Record<Code, DenialRow>>
 }
 
-/** The codes a check declares. */
-export type CodeOf<D> = D extends Denier<infer Code> ? Code : never
+export interface Denier<Code extends string> extends DenialTable<Code> {
+  /** A denial with one of the declared codes; any other code is a compile error. */
+  <C extends Code>(code: C, detail?: Denial['detail'], params?: DenialParams): Denial<C>
+}
 
-/** Declares the denial codes of one check beside the check. */
+/** The codes a check declares. */
+export type CodeOf<D> = D extends DenialTable<infer Code> ? Code : never
+
+const declared: DenialTable<string>[] = []
+
+/** Every table that {@link denials} has made so far, in the files that are loaded. For tests. */
+export function declaredDenials(): readonly DenialTable<string>[] {
+  return declared
+}
+
+/** Declares the denial codes of one check beside the check. `src/denials.ts` has to list the table. */
 export function denials<const Rows extends Readonly<Record<string, DenialRow>>>(
   rows: Rows,
 ): Denier<keyof Rows & string> {
@@ -111,13 +121,14 @@ export function denials<const Rows extends Readonly<Record<string, DenialRow>>>(
       ...(params && { params }),
     }
   }
+  declared.push({ rows })
   return Object.assign(deny, { rows })
 }
 
 /** One table of several, for a check that is made of others. */
-export function joined<const All extends readonly Denier<never>[]>(
+export function joined<const All extends readonly DenialTable<never>[]>(
   ...all: All
-): Pick<Denier<CodeOf<All[number]>>, 'rows'> {
+): DenialTable<CodeOf<All[number]>> {
   return {
     rows: Object.assign({}, ...all.map(({ rows }) => rows)),
   }

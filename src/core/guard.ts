@@ -58,7 +58,7 @@ export const GUARD = chain<Given>()
   .and(signature)
   .by('policy', 'route', 'deciding', 'credential', 'issuer', 'token')
   .once(claims)
-  .once(possession)
+  .and(possession)
   .once(delegation)
   .once(agent)
   .and(workflow)
@@ -113,6 +113,8 @@ export type Decision = LineRun & {
 export type AnswerPorts = Pick<GuardPorts, 'clock' | 'revocations' | 'bodies' | 'sessions'>
 export type Passed = Extract<Decision, { readonly outcome: 'passed' }>
 export type Facts = Passed['known']
+/** The facts that are the same for every request of an admission. How a token is proven follows from the token. */
+export type Admitted = Facts['admission']['facts'] & Pick<Facts, 'possession'>
 
 /** What a guard may be told beside the request. */
 export interface GuardContext {
@@ -204,7 +206,7 @@ const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {
   const values = valuesOf(deciding)
   if (remembered?.admissions.get(route)?.get(values) === admission) return
   // `Bearer` and its spaces can be written in 1,024 ways, and each would take a place of its own.
-  if (credential.authorization !== `Bearer ${credential.token}`) return
+  if (credential.authorization !== `${credential.scheme} ${credential.token}`) return
   tokens.keep({ credential, token, route, values, admission }, access.expires)
 }
 

@@ -71,3 +71,8 @@ export function cut(text: string, length: number): string {
 export function caseless(name: string): string {
   return name.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase()
 }
+
+/** What a stranger says of itself, cut short for the journal. */
+export function claimed(text: string | undefined): string | undefined {
+  return text?.slice(0, LIMITS.claimedLength)
+}

@@ -1,7 +1,8 @@
 import type { Issuer } from '../core/model/issuer.ts'
 import type { Clock } from '../core/model/ports.ts'
-import type { Flights } from '../platform/single-flight.ts'
-import { type Budget, createBudget } from './budget.ts'
+import { dropOldest } from '../platform/buckets.ts'
+import type { InFlight } from '../platform/single-flight.ts'
+import { type Budget, isolateBudget } from './budget.ts'
 import type { KeyAnswer, KeyFailure } from './key-service.ts'
 import { type KeySet, keySetOf, publicKeys } from './set.ts'
 import type { KeyRecord, Rotation } from './store.ts'
@@ -35,7 +36,7 @@ export interface KeyEntry {
   readonly misses: Map<string, number>
   /** Networks from which a token of this issuer has passed the line. */
   readonly known: Set<string>
-  readonly budgets: Readonly<Record<'known' | 'stranger' | 'strangers', Budget>>
+  readonly budget: Budget
 }
 
 /** The keys of all issuers in an isolate's memory. Make one per isolate, not per request. */
@@ -43,18 +44,8 @@ export interface KeyCache {
   readonly clock: Clock
   readonly entries: Map<string, KeyEntry>
   readonly byIssuer: WeakMap<Issuer, KeyEntry>
-  readonly flights: Flights
+  readonly inFlight: InFlight
 }
-
-/**
- * Questions because of unknown key ids that one network of known callers may cause, one of strangers,
- * and all strangers together.
- */
-const BUDGETS = {
-  known: { capacity: 10, refillMs: 30_000 },
-  stranger: { capacity: 2, refillMs: 5 * 60_000 },
-  strangers: { capacity: 10, refillMs: 60_000 },
-} as const
 
 /** Of each kind: key ids that are missing, networks that are known. */
 const REMEMBERED = 1_024
@@ -65,7 +56,7 @@ export function createKeyCache(clock: Clock): KeyCache {
     clock,
     entries: new Map(),
     byIssuer: new WeakMap(),
-    flights: new Map(),
+    inFlight: new Map(),
   }
 }
 
@@ -98,11 +89,7 @@ const newEntry = (id: string, issuer: Issuer, clock: Clock): KeyEntry => ({
   lostAt: 0,
   misses: new Map(),
   known: new Set(),
-  budgets: {
-    known: createBudget(BUDGETS.known, clock),
-    stranger: createBudget(BUDGETS.stranger, clock),
-    strangers: createBudget(BUDGETS.strangers, clock),
-  },
+  budget: isolateBudget(clock),
 })
 
 /** Takes over the keys of a keeper or of KV where they are newer. */
@@ -130,21 +117,16 @@ export function takeAnswer(
 }
 
 /** Remembers that the set lacks a key id, in bounded memory. */
-export function missed({ misses }: KeyEntry, kid: string, until: number): void {
-  bound(misses)
+export function rememberMiss({ misses }: KeyEntry, kid: string, until: number): void {
+  dropOldest(misses, REMEMBERED)
   misses.set(kid, until)
 }
 
 /** Remembers where a token came from that has passed, in bounded memory. */
-export function vouched({ known }: KeyEntry, network: string): void {
+export function rememberNetwork({ known }: KeyEntry, network: string): void {
   if (known.has(network)) return
-  bound(known)
+  dropOldest(known, REMEMBERED)
   known.add(network)
-}
-
-const bound = (held: Map<string, unknown> | Set<string>): void => {
-  const oldest = held.size >= REMEMBERED ? held.keys().next().value : undefined
-  if (oldest !== undefined) held.delete(oldest)
 }
 
 /** Rotations that a status tells of. */

@@ -1,6 +1,12 @@
 import type { Policy } from '../core/model/policy.ts'
 import { retryOnce } from '../platform/calls.ts'
-import type { Keeper, KeyAnswer, Question } from './key-service.ts'
+import {
+  createKeeper,
+  type Keeper,
+  type KeeperOptions,
+  type KeyAnswer,
+  type Question,
+} from './key-service.ts'
 import { recordName } from './store.ts'
 
 /** A Durable Object namespace of `KeyKeeper`, as far as keys need it. */
@@ -14,6 +20,19 @@ export function createKeepers(namespace: KeeperNamespace): Keeper {
     async ask(question) {
       const name = await recordName(question.place)
       return retryOnce(async () => await namespace.getByName(name).ask(question))
+    },
+  }
+}
+
+/** Keepers in the memory of this process, one for each place keys come from. */
+export function createMemoryKeepers(options: Omit<KeeperOptions, 'state'>): Keeper {
+  const keepers = new Map<string, Keeper>()
+  return {
+    async ask(question) {
+      const name = await recordName(question.place)
+      const keeper = keepers.get(name) ?? createKeeper(options)
+      keepers.set(name, keeper)
+      return keeper.ask(question)
     },
   }
 }

@@ -1,20 +1,17 @@
 import type { KeyTimes } from '../core/model/issuer.ts'
-import type { Clock } from '../core/model/ports.ts'
-import { type Flights, isFlying, share } from '../platform/single-flight.ts'
-import type { Fetch } from '../platform/system.ts'
-import { createBudget } from './budget.ts'
+import { type InFlight, isInFlight, share } from '../platform/single-flight.ts'
+import type { Background, Fetch } from '../platform/system.ts'
+import { type Caller, serviceBudget } from './budget.ts'
 import { fetchPublished, type Learned, type Published } from './published.ts'
-import { rotated } from './rotation.ts'
-import { type KeyPlace, type KeyRecord, type KvLike, recordName, writeRecord } from './store.ts'
+import {
+  type KeyPlace,
+  type KeyRecord,
+  type KvLike,
+  recordName,
+  rotated,
+  writeRecord,
+} from './store.ts'
 import { KEY_TIMES, lifetimeOf } from './times.ts'
-
-/** Who sent a token with an unknown key id. */
-export interface Caller {
-  /** The network of its address; empty where it is not known. */
-  readonly network: string
-  /** Whether a token from there has passed before. */
-  readonly isKnown: boolean
-}
 
 /** What a keeper is asked, as plain data. */
 export interface Question {
@@ -59,61 +56,43 @@ export interface KeeperState extends KeyAnswer, Learned {
   readonly askedAt?: number
   /** Failures one after the other. */
   readonly failures?: number
-  /** What KV was told last: when, and the `fetchedAt` of the last change it knows. */
+  /** The last write to KV: when, and the time of the last rotation in it. */
   readonly stored?: { readonly at: number; readonly changedAt: number }
 }
 
-export interface KeeperOptions {
+/** What a keeper works with. */
+export interface KeeperOptions extends Background {
   readonly fetch: Fetch
-  readonly clock: Clock
   /** From 0 to 1, for the jitter between retries. */
   readonly random: () => number
   /** Where isolates look first. Losing it is slow, not wrong. */
   readonly kv?: KvLike
-  readonly state: {
+  /** What outlives the keeper; without it nothing does. */
+  readonly state?: {
     read(): KeeperState | undefined
     write(state: KeeperState): void
   }
-  readonly waitUntil: (promise: Promise<unknown>) => void
-  /** Takes one event: names and fixed words, never a token or a key. */
-  readonly log: (event: Record<string, unknown>) => void
 }
-
-/** Questions because of unknown key ids: those of one stranger, of all callers, and for known ones only. */
-const BUDGETS = {
-  stranger: { capacity: 2, refillMs: 5 * 60_000 },
-  anyone: { capacity: 10, refillMs: 60_000 },
-  reserve: { capacity: 10, refillMs: 60_000 },
-} as const
 
 /**
  * Keeps the keys of one place: asks the issuer at most once at a time, waits failures out with
  * back-off and jitter, and lets unknown key ids cause at most one question per cooldown, within
- * {@link BUDGETS}. Trusts its askers, which are the gate's own code.
+ * {@link serviceBudget}. Trusts its askers, which are the gate's own code.
  */
 export function createKeeper(options: KeeperOptions): Keeper {
   const { clock, state, random, log, waitUntil } = options
-  const budgets = {
-    stranger: createBudget(BUDGETS.stranger, clock),
-    anyone: createBudget(BUDGETS.anyone, clock),
-    reserve: createBudget(BUDGETS.reserve, clock),
-  }
-  const flights: Flights = new Map()
+  const permits = serviceBudget(clock)
+  const inFlight: InFlight = new Map()
   const terms = { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }
   let held: KeeperState | undefined
 
   const known = (): KeeperState => {
-    held ??= state.read() ?? {}
+    held ??= state?.read() ?? {}
     return held
   }
   const learn = (next: KeeperState): void => {
     held = next
-    state.write(next)
-  }
-
-  const permits = ({ network, isKnown }: Caller): boolean => {
-    if (!isKnown) return budgets.stranger.take(network) && budgets.anyone.take('')
-    return budgets.anyone.take('') || budgets.reserve.take('')
+    state?.write(next)
   }
 
   /** Whether the issuer is to be asked, and whether the asker needs to wait for it. */
@@ -133,12 +112,12 @@ export function createKeeper(options: KeeperOptions): Keeper {
       return age < lifetime / 2 ? 'no' : 'behind'
     }
     if (kid !== undefined && record.keys.some((key) => key.kid === kid)) return 'no'
-    if (isFlying(flights, 'ask', terms)) return 'wait'
+    if (isInFlight(inFlight, 'ask', terms)) return 'wait'
     return now - askedAt >= times.cooldown && caller && permits(caller) ? 'wait' : 'no'
   }
 
   const askIssuer = ({ place, times }: Question) =>
-    share(flights, 'ask', terms, async () => {
+    share(inFlight, 'ask', terms, async () => {
       // A set is as old as the question: what changed while it travelled is not in it.
       const now = clock.now()
       const before = known()
@@ -150,7 +129,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
         return
       }
       const { location, validator } = published.value
-      // Meanwhile KV may have failed to take what it was told before.
+      // A write to KV may have failed meanwhile.
       const { stored } = known()
       const record = recordOf(published.value, before.record, now)
       learn({

@@ -2,7 +2,7 @@ import { isObject, own } from '../core/json.ts'
 import type { KeyTimes } from '../core/model/issuer.ts'
 import { milliseconds } from '../policy/fields.ts'
 import type { Report } from '../policy/issues.ts'
-import { type Readable, readField, table } from '../policy/table.ts'
+import { type KeyDocs, type Readable, readField, table } from '../policy/table.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -14,14 +14,36 @@ export const DEFAULT_KEY_TIMES: KeyTimes = Object.freeze({
   cooldown: 30_000,
 })
 
-const FIELDS = {
+/** Every key of `jwks_cache`. */
+export const KEY_TIMES_KEYS = {
   max_fresh: milliseconds({ least: 1_000, most: 24 * HOUR }),
   stale_if_error: milliseconds({ least: 0, most: 24 * HOUR }),
   cooldown: milliseconds({ least: 1_000, most: 10 * MINUTE }),
 }
 
+/** What the documentation says of the keys of `jwks_cache`. */
+export const KEY_TIMES_DOCS: KeyDocs<typeof KEY_TIMES_KEYS> = {
+  max_fresh: {
+    description:
+      "Longest time that fetched keys are fresh, whatever the issuer's `Cache-Control` says: 1m to 24h.",
+    default: '1h',
+    example: '10m',
+  },
+  stale_if_error: {
+    description:
+      'How long keys are still used while the issuer cannot be reached: up to 24h. `"0s"` turns it off.',
+    default: '24h',
+    example: '1h',
+  },
+  cooldown: {
+    description: 'Shortest time between two fetches for an unknown `kid`: 10s to 10m.',
+    default: '30s',
+    example: '1m',
+  },
+}
+
 /** `jwks_cache`: how long keys are believed, and how often unknown ones may cause a question. */
-export const keyTimesField = table(FIELDS)
+export const keyTimesField = table(KEY_TIMES_KEYS)
 
 /** What an issuer on the network must not be asked more often than, in milliseconds. */
 const LEAST = [
@@ -36,7 +58,7 @@ const LEAST = [
 export function checkKeyTimes(written: unknown, report: Report): void {
   if (!isObject(written)) return
   for (const [name, least, said] of LEAST) {
-    const time = readField(FIELDS[name], own(written, name), () => {})
+    const time = readField(KEY_TIMES_KEYS[name], own(written, name), () => {})
     if (time !== undefined && time < least) {
       report([name], `must be at least ${said}, unless allow_insecure_http is set`)
     }
@@ -48,7 +70,7 @@ export function keyTimesOf({
   max_fresh,
   stale_if_error,
   cooldown,
-}: Readable<typeof FIELDS> = {}): KeyTimes {
+}: Readable<typeof KEY_TIMES_KEYS> = {}): KeyTimes {
   return Object.freeze({
     maxFresh: max_fresh ?? DEFAULT_KEY_TIMES.maxFresh,
     staleIfError: stale_if_error ?? DEFAULT_KEY_TIMES.staleIfError,

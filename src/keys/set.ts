@@ -93,7 +93,7 @@ export function createKeySet(
     find({ algorithm, kid }) {
       const fitting = index.get(algorithm)
       const slot = kid === undefined ? fitting?.all : fitting?.named.get(kid)
-      return slot ? (slot.found ?? settle(slot)) : 'unknown'
+      return slot ? (slot.found ?? importAll(slot)) : 'unknown'
     },
   }
 }
@@ -125,7 +125,7 @@ const indexOf = (candidates: Iterable<Candidate>): ReadonlyMap<Algorithm, Fittin
   return index
 }
 
-const settle = (slot: Slot): KeyFound | Promise<KeyFound> => {
+const importAll = (slot: Slot): KeyFound | Promise<KeyFound> => {
   const waiting = slot.candidates.filter(({ outcome }) => outcome === undefined)
   return waiting.length === 0
     ? conclude(slot)
@@ -143,7 +143,7 @@ const conclude = (slot: Slot): KeyFound => {
 
 const load = async (candidate: Candidate): Promise<void> => {
   const outcome = await imported(candidate.key)
-  // Requests import side by side; all go on with what the first brought, so that tokens stay warm.
+  // Requests import side by side; all go on with the key of the first, so that tokens stay warm.
   candidate.outcome ??= outcome
 }
 

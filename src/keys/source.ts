@@ -3,26 +3,31 @@ import type { Issuer } from '../core/model/issuer.ts'
 import type { Clock, KeyFault, KeySource } from '../core/model/ports.ts'
 import type { VerificationKey } from '../core/model/token.ts'
 import { fail, ok, onceKnown, type Result } from '../core/result.ts'
-import { isFlying, isOverInTime, share } from '../platform/single-flight.ts'
-import { entryOf, type KeyCache, type KeyEntry, missed, takeAnswer, vouched } from './cache.ts'
-import type { Caller, Keeper, Question } from './key-service.ts'
+import { within } from '../platform/calls.ts'
+import { isInFlight, share } from '../platform/single-flight.ts'
+import type { Background } from '../platform/system.ts'
+import type { Caller } from './budget.ts'
+import {
+  entryOf,
+  type KeyCache,
+  type KeyEntry,
+  rememberMiss,
+  rememberNetwork,
+  takeAnswer,
+} from './cache.ts'
+import type { Keeper, Question } from './key-service.ts'
 import type { KeyHeader } from './set.ts'
 import { type KvLike, readRecord, recordName } from './store.ts'
 import { KEY_TIMES } from './times.ts'
 
 /** What a request brings to look keys up with. */
-export interface KeySourceOptions {
+export interface KeySourceOptions extends Background {
   /** The isolate's memory. */
   readonly cache: KeyCache
   /** Where isolates that start look first. Losing it is slow, not wrong. */
   readonly kv?: KvLike
   /** The one that asks issuers. */
   readonly keeper: Keeper
-  readonly clock: Clock
-  /** Keeps work alive after the request's answer. */
-  readonly waitUntil: (promise: Promise<unknown>) => void
-  /** Takes one event: names and fixed words, never a token or a key. */
-  readonly log: (event: Record<string, unknown>) => void
 }
 
 type Found = Result<VerificationKey, KeyFault>
@@ -49,7 +54,8 @@ export function createKeySource(options: KeySourceOptions): KeySource {
         return findUnknown(issuer, entry, { header, caller, options })
       })
     },
-    recordSuccess: (issuer, caller) => vouched(entryOf(cache, issuer), networkOf(caller ?? '')),
+    recordSuccess: (issuer, caller) =>
+      rememberNetwork(entryOf(cache, issuer), networkOf(caller ?? '')),
   }
 }
 
@@ -126,7 +132,7 @@ const findUnknown = async (
   const miss = `${asking.isKnown ? 'known' : 'stranger'} ${kid}`
   if (now < (entry.misses.get(miss) ?? 0)) return fail('unknown')
   const question = { why: 'unknown', kid, caller: asking, ...since(entry) } as const
-  if (!isFlying(...flightOf(entry, question, options)) && !permits(entry, asking)) {
+  if (!isInFlight(...flightOf(entry, question, options)) && !entry.budget(asking)) {
     return fail(entry.failure ? 'unavailable' : 'unknown')
   }
   await ask(issuer, entry, question, options)
@@ -134,14 +140,9 @@ const findUnknown = async (
   if (typeof found !== 'string') return ok(found)
   // Also after a failure that is over, as long as the issuer has not been asked again.
   if (found === 'unknown' && (entry.failure || entry.lostAt >= now)) return fail('unavailable')
-  missed(entry, miss, now + cooldown)
+  rememberMiss(entry, miss, now + cooldown)
   return fail(found)
 }
-
-const permits = ({ budgets }: KeyEntry, { isKnown, network }: Caller): boolean =>
-  isKnown
-    ? budgets.known.take(network)
-    : budgets.stranger.take(network) && budgets.strangers.take('')
 
 const isConfirmed = ({ held }: KeyEntry, clock: Clock) =>
   held !== undefined && clock.now() < held.confirmBy
@@ -166,7 +167,7 @@ const flightOf = (entry: KeyEntry, { why, kid, caller }: Asked, options: KeySour
   const { cache, clock, waitUntil } = options
   // Strangers with one key id share a question; none of them asks for a known caller.
   const name = JSON.stringify([entry.id, why, kid, caller?.isKnown && caller.network])
-  return [cache.flights, name, { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }] as const
+  return [cache.inFlight, name, { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }] as const
 }
 
 const renewBehind = (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions): void => {
@@ -177,17 +178,16 @@ const renewBehind = (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions)
   if (entry.failure && isFailing(entry, clock)) {
     entry.failure = { ...entry.failure, retryAt: clock.now() + KEY_TIMES.askMs }
   }
-  if (isFlying(...flightOf(entry, question, options))) return
+  if (isInFlight(...flightOf(entry, question, options))) return
   options.waitUntil(ask(issuer, entry, question, options))
 }
 
 /** Waits no longer than keys that are there are worth waiting for. */
 const askPatiently = async (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions) => {
   const { clock, waitUntil } = options
-  const startedAt = clock.now()
-  const promise = ask(issuer, entry, newer(entry), options)
-  waitUntil(promise)
-  if (await isOverInTime({ promise, startedAt, maxAgeMs: KEY_TIMES.patienceMs }, { clock })) return
+  const asked = ask(issuer, entry, newer(entry), options).then(() => true)
+  waitUntil(asked)
+  if (await within(asked, KEY_TIMES.patienceMs, () => false)) return
   const at = clock.now()
   entry.failure = { error: 'slow', at, retryAt: at + KEY_TIMES.failureMs }
 }
@@ -219,7 +219,7 @@ const recall = async (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions
   const { cache, kv, clock, waitUntil, log } = options
   if (!kv) return
   const terms = { clock, waitUntil, maxAgeMs: KEY_TIMES.recallMs }
-  await share(cache.flights, `recall ${entry.id}`, terms, async () => {
+  await share(cache.inFlight, `recall ${entry.id}`, terms, async () => {
     try {
       const record = await readRecord(kv, await recordName(issuer), clock.now())
       if (record) takeAnswer(entry, issuer, { record }, 'kv', clock.now())

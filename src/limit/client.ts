@@ -2,15 +2,11 @@ import { LIMITS } from '../core/limits.ts'
 import type { Allowance, Exhausted, Quotas } from '../core/model/limit.ts'
 import type { Limits } from '../core/model/ports.ts'
 import { fail, ok, type Result } from '../core/result.ts'
-import { inTime, retryOnce } from '../platform/calls.ts'
-import { unbound } from './memory.ts'
+import { createObjectCalls, inTime, type ObjectCalls, unbound } from '../platform/calls.ts'
 
-/** A Durable Object namespace of `RateLimiter`, as far as the gate needs it. */
-export interface LimiterNamespace {
-  getByName(name: string): {
-    take(quotas: Quotas, spend: boolean): PromiseLike<Result<Allowance, Exhausted>>
-  }
-  jurisdiction?(jurisdiction: string): LimiterNamespace
+/** An object of `RateLimiter`, as far as the gate needs it. */
+interface Limiter {
+  take(quotas: Quotas, spend: boolean): PromiseLike<Result<Allowance, Exhausted>>
 }
 
 /** A `[[ratelimits]]` binding. */
@@ -18,18 +14,12 @@ export interface RateLimitBinding {
   limit(options: { readonly key: string }): PromiseLike<{ readonly success: boolean }>
 }
 
-/** What limits are asked of in a Worker. */
-export interface LimitsOptions {
-  /** Absent where no rule has an exact limit. */
-  readonly objects?: LimiterNamespace | undefined
-  /** Where the objects are kept, as those of revocations are. */
-  readonly jurisdiction?: string | undefined
+/** What limits are asked of in a Worker; `objects` are absent where no rule has an exact limit. */
+export interface LimitsOptions extends Partial<Omit<ObjectCalls<Limiter>, 'binding'>> {
   /** A rate limiting binding, by its name. */
   readonly binding: (name: string) => RateLimitBinding | undefined
   /** Counts the addresses that no binding does. */
   readonly addresses: Pick<Limits, 'takeAddress'>
-  /** Milliseconds one try may take. */
-  readonly timeout?: number
 }
 
 /** Seconds to wait where a binding does not say how long: the shorter of its two periods. */
@@ -41,14 +31,19 @@ const APPROXIMATE_WAIT = 10
  * may so be counted twice: fewer pass then, never more. Bindings are asked once.
  */
 export function createLimits({
-  objects: all,
+  objects,
   jurisdiction,
   binding,
   addresses,
   timeout = LIMITS.rateLimitMs,
 }: LimitsOptions): Limits {
-  const objects = () => (jurisdiction === undefined ? all : all?.jurisdiction?.(jurisdiction))
-  const ask = async (name: string, key: string): Promise<Result<Allowance, Exhausted>> => {
+  const askObject = createObjectCalls<Limiter>({
+    binding: 'RATE_LIMITER',
+    objects,
+    jurisdiction,
+    timeout,
+  })
+  const askBinding = async (name: string, key: string): Promise<Result<Allowance, Exhausted>> => {
     const bound = binding(name)
     if (!bound) throw unbound(name)
     const { success } = await inTime(() => bound.limit({ key }), timeout)
@@ -56,17 +51,13 @@ export function createLimits({
     return success === true ? ok({}) : fail({ retryAfter: APPROXIMATE_WAIT })
   }
   return {
-    async take(limit, name, spend) {
-      if (limit.kind === 'approximate') return spend ? ask(limit.binding, name) : ok({})
-      const namespace = objects()
-      if (!namespace) throw unbound('RATE_LIMITER')
-      return retryOnce(() =>
-        inTime(async () => await namespace.getByName(name).take(limit.quotas, spend), timeout),
-      )
+    take(limit, name, spend) {
+      if (limit.kind === 'approximate') return spend ? askBinding(limit.binding, name) : ok({})
+      return askObject(name, (limiter) => limiter.take(limit.quotas, spend))
     },
     takeAddress: (limit, network) =>
       limit.kind === 'binding'
-        ? ask(limit.binding, `address ${network}`)
+        ? askBinding(limit.binding, `address ${network}`)
         : addresses.takeAddress(limit, network),
   }
 }

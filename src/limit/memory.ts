@@ -1,7 +1,8 @@
 import { LIMITS } from '../core/limits.ts'
 import { forgottenAt, NOTHING_SPENT, type Spent, takeOne } from '../core/model/bucket.ts'
-import type { Quotas } from '../core/model/limit.ts'
 import type { Clock, Limits } from '../core/model/ports.ts'
+import { createBuckets } from '../platform/buckets.ts'
+import { unbound } from '../platform/calls.ts'
 
 /** Names that are counted before those that say nothing any more are looked for. */
 const FIRST_SWEEP = 1_000
@@ -32,11 +33,6 @@ export function createMemoryLimits({ clock }: { readonly clock: Clock }): Limits
   }
 }
 
-/** What there is no binding for. */
-export function unbound(binding: string): Error {
-  return new Error(`${binding} is not bound`)
-}
-
 /**
  * Limits of network addresses, in memory and only of so many at once: the one that was seen longest ago
  * is forgotten for a new one, so that a caller of many addresses takes no more memory. `memory` limits
@@ -49,21 +45,9 @@ export function createAddressLimits({
   readonly clock: Clock
   readonly most?: number
 }): Pick<Limits, 'takeAddress'> {
-  const counts = new Map<string, Spent>()
+  const take = createBuckets({ clock, most })
   return {
-    takeAddress(limit, network) {
-      if (limit.kind === 'binding') return Promise.reject(unbound(limit.binding))
-      const quotas: Quotas = { bucket: limit }
-      const before = counts.get(network) ?? NOTHING_SPENT
-      const { spent, outcome } = takeOne(before, quotas, { time: clock.now() })
-      // Also where it is refused, to be the last to be forgotten.
-      counts.delete(network)
-      if (counts.size >= most) {
-        const [oldest] = counts.keys()
-        if (oldest !== undefined) counts.delete(oldest)
-      }
-      counts.set(network, spent ?? before)
-      return outcome
-    },
+    takeAddress: (limit, network) =>
+      limit.kind === 'binding' ? Promise.reject(unbound(limit.binding)) : take(network, limit),
   }
 }

@@ -1,24 +1,74 @@
 import { isObject } from '../core/json.ts'
 import { type AddressLimit, COUNTED, type RateLimit } from '../core/model/limit.ts'
 import type { Gate } from '../core/model/policy.ts'
-import { fail, ok } from '../core/result.ts'
 import type { PolicyEnv } from '../policy/env.ts'
-import { bindingName, seconds, word } from '../policy/fields.ts'
+import { bindingName, seconds, whole, word } from '../policy/fields.ts'
 import { quote, type Report } from '../policy/issues.ts'
-import { type Field, field, reads, readTable } from '../policy/table.ts'
+import { type KeyDocs, table } from '../policy/table.ts'
 
-const MOST = 1_000_000
-
-const count = reads<number>((value) =>
-  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MOST
-    ? ok(value)
-    : fail(`must be a whole number from 1 to ${MOST}`),
-)
+const count = whole(1, 1_000_000)
 
 const NUMBERS = { limit: count, period: seconds({ least: 1, most: 86_400 }) }
 
-const ROUTE_FIELDS = { ...NUMBERS, daily: count, per: word(COUNTED), binding: bindingName }
-const ADDRESS_FIELDS = { ...NUMBERS, binding: bindingName }
+/** Every key of `rate_limit`. */
+export const RATE_LIMIT_KEYS = {
+  ...NUMBERS,
+  daily: count,
+  per: word(COUNTED),
+  binding: bindingName,
+}
+
+/** Every key of `GATE.address_limit`. */
+export const ADDRESS_LIMIT_KEYS = { ...NUMBERS, binding: bindingName }
+
+/** What the documentation says of the keys of `rate_limit`. */
+export const RATE_LIMIT_DOCS: KeyDocs<typeof RATE_LIMIT_KEYS> = {
+  limit: {
+    description:
+      'Requests in a full token bucket, 1 to 1,000,000. So many may come at once, then one more with each `period / limit`.',
+    example: 100,
+  },
+  period: {
+    description:
+      'Time in which an empty bucket refills: whole seconds, 1s to 1d. It needs `limit`, and `limit` needs it.',
+    example: '60s',
+  },
+  daily: {
+    description:
+      'Requests of one UTC day, beside `limit` and `period` or alone. Each day begins with all of them.',
+    example: 5000,
+  },
+  per: {
+    description:
+      'Who is counted, within its issuer: `"agent"`, `"client"` or `"workflow"`; or `"issuer"`, all agents of one issuer together. A token that names none is 403 `rate_limit_key_missing`.',
+    default: 'agent',
+    example: 'client',
+  },
+  binding: {
+    description:
+      'Name of a `[[ratelimits]]` table of wrangler.toml, in place of `limit`, `period` and `daily`. Its counts are approximate.',
+    example: 'RL',
+  },
+}
+
+/** What the documentation says of the keys of `GATE.address_limit`. */
+export const ADDRESS_LIMIT_DOCS: KeyDocs<typeof ADDRESS_LIMIT_KEYS> = {
+  limit: {
+    description:
+      'Requests, 1 to 1,000,000: so many at once, refilled evenly. Each isolate counts by itself, in memory, and only the 10,000 addresses seen last.',
+    example: 600,
+  },
+  period: {
+    description:
+      'Time in which `limit` refills: whole seconds, 1s to 1d. It needs `limit`, and `limit` needs it.',
+    example: '1m',
+  },
+  binding: {
+    description:
+      'In place of both: name of a `[[ratelimits]]` table of wrangler.toml, which counts for each Cloudflare location. If it does not answer, requests are 503 `address_limit_unavailable`.',
+    example: 'RL_ADDRESS',
+  },
+}
 
 /** Reports keys that say something else than the binding, whose numbers stand elsewhere. */
 const checkForm = (value: object, report: Report): void => {
@@ -35,14 +85,8 @@ const checkForm = (value: object, report: Report): void => {
 }
 
 /** `rate_limit` of a rule. */
-export const rateLimitField: Field<RateLimit> = field((value, report) => {
-  const {
-    limit,
-    period,
-    daily,
-    per = 'agent',
-    binding,
-  } = readTable(ROUTE_FIELDS, [], value, report)
+export const rateLimitField = table(RATE_LIMIT_KEYS, (entry, report, value): RateLimit => {
+  const { limit, period, daily, per = 'agent', binding } = entry
   if (isObject(value)) {
     checkForm(value, report)
     if (!['limit', 'period', 'daily', 'binding'].some((key) => Object.hasOwn(value, key))) {
@@ -59,8 +103,8 @@ export const rateLimitField: Field<RateLimit> = field((value, report) => {
 })
 
 /** `GATE.address_limit`. */
-export const addressLimitField: Field<AddressLimit> = field((value, report) => {
-  const { limit = 1, period = 1, binding } = readTable(ADDRESS_FIELDS, [], value, report)
+export const addressLimitField = table(ADDRESS_LIMIT_KEYS, (entry, report, value): AddressLimit => {
+  const { limit = 1, period = 1, binding } = entry
   if (isObject(value)) {
     checkForm(value, report)
     if (!['limit', 'period', 'binding'].some((key) => Object.hasOwn(value, key))) {

@@ -12,10 +12,10 @@ import {
 import { isOpenTo } from '../core/model/mcp-access.ts'
 import { isBuiltIn, isNotification, USING_METHODS } from '../core/model/mcp-methods.ts'
 import { isArgument } from '../core/model/mcp-scopes.ts'
-import type { Operation } from '../core/model/operation.ts'
 import type { Route } from '../core/model/route.ts'
 import { type AgentIdentity, typesOf } from '../core/model/token.ts'
 import { fail, ok } from '../core/result.ts'
+import type { Operation } from '../core/stages/operation.ts'
 import { isReadAlike, knownNames } from './operation/members.ts'
 
 const deny = denials({

@@ -1,6 +1,6 @@
 import { answerRow, type Denial } from '../core/denial.ts'
 import type { McpRule } from '../core/model/mcp.ts'
-import type { Operation } from '../core/model/operation.ts'
+import type { Operation } from '../core/stages/operation.ts'
 import { type ProblemContext, problem } from '../gateway/answer/problem.ts'
 import { requiredBy } from '../gateway/answer/required.ts'
 

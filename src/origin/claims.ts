@@ -1,13 +1,11 @@
 import { isObject, type JsonObject, own } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { AssertionBinding } from '../core/model/assertion.ts'
-import type { Actor } from '../core/model/token.ts'
+import { type Actor, POSSESSIONS, type Possession } from '../core/model/token.ts'
 import { headerText, isIdentityText } from '../core/text.ts'
 import { AgentError } from './errors.ts'
 import type { Settings } from './options.ts'
 import { type AgentRequest, headerValues } from './request.ts'
-
-const POSSESSIONS = ['bearer', 'dpop', 'mtls'] as const
 
 /** Who is calling, by the gate's word. An agent is its `id` together with its `issuer`. */
 export interface VerifiedAgent {
@@ -28,7 +26,7 @@ export interface VerifiedAgent {
   /** `jti` of the token. */
   readonly tokenId?: string
   /** How the token was shown to belong to its sender. */
-  readonly possession: (typeof POSSESSIONS)[number]
+  readonly possession: Possession
   /** Methods and path pattern that the assertion is for. */
   readonly route: string
   /** What the assertion was bound to, and checked against. */

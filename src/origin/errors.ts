@@ -95,7 +95,7 @@ export function problemOf({ code, status, message }: AgentError): Problem {
       ...(status === 503 && { 'Retry-After': RETRY_AFTER }),
     },
     body: JSON.stringify({
-      type: `https://edgewarden.dev/origin#${code}`,
+      type: `https://edgewarden.dev/origin/verify#${code}`,
       title: message,
       status,
       code,

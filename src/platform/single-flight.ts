@@ -1,107 +1,109 @@
 import type { Clock } from '../core/model/ports.ts'
+import { within } from './calls.ts'
+import type { Background } from './system.ts'
 
-interface Flight {
-  readonly promise: Promise<void>
+interface Flight<Value> {
+  /** Flights are counted, to see which began after a caller came. */
+  readonly number: number
+  readonly promise: Promise<Value>
   readonly startedAt: number
   readonly maxAgeMs: number
 }
 
 /** Work that is going on, by name; shared by the requests of an isolate. */
-export type Flights = Map<string, Flight>
+export type InFlight<Value = void> = Map<string, Flight<Value>>
 
-/** What a flight needs of the request that starts it. */
-export interface FlightTerms {
-  readonly clock: Clock
-  readonly waitUntil: (promise: Promise<unknown>) => void
-  /** Milliseconds after which a flight counts as lost and is started again. */
+/** What work needs of the request that starts it. */
+export interface FlightTerms extends Pick<Background, 'clock' | 'waitUntil'> {
+  /** Milliseconds after which work counts as lost and is started again. */
   readonly maxAgeMs: number
+  /**
+   * Work that began before the call is waited for, and not shared: what a caller gets was asked for after it
+   * came. However many come at once, work is done twice. It must have a deadline of its own then.
+   */
+  readonly fresh?: boolean
 }
 
-/** Whether that is what workerd says of a promise whose request is over. */
-export function isOrphaned(error: unknown): boolean {
-  return /has since ended|different request/.test(String(error))
-}
-
-/** Whether such work is going on and young enough to be waited for. */
-export function isFlying(
-  flights: Flights,
-  name: string,
-  { clock, maxAgeMs }: FlightTerms,
-): boolean {
-  const flight = flights.get(name)
-  return flight !== undefined && clock.now() - flight.startedAt < maxAgeMs
-}
-
-/** Forgets flights of contexts that were torn down, which nobody else would; the oldest are first. */
-const dropLost = (flights: Flights, now: number): void => {
-  for (const [name, { startedAt, maxAgeMs }] of flights) {
-    if (now - startedAt < maxAgeMs) return
-    flights.delete(name)
-  }
-}
-
-/** Flights one caller waits for to their very end: with work that hangs, patience must end too. */
+/** Work of one caller that others wait for at most: with work that hangs, patience must end too. */
 const WAITS = 2
 
+let begun = 0
+
 /**
- * Runs work once for all who ask for it at the same time, and waits for it no longer than two
- * flights last. A request that leaves takes no one with it: its work goes on under `waitUntil`, and where
- * the runtime ends it all the same, the next one waiting starts anew. `work` must leave plain data
+ * Runs work once for all who ask for it at the same time, and waits for it no longer than two runs last;
+ * `undefined` after that. A request that leaves takes no one with it: its work goes on under `waitUntil`, and
+ * where the runtime ends it all the same, the next one waiting starts anew. `work` must leave plain data
  * behind, never a response or stream of its request.
  */
-export async function share(
-  flights: Flights,
+export async function share<Value>(
+  flights: InFlight<Value>,
   name: string,
   terms: FlightTerms,
-  work: () => Promise<void>,
-): Promise<void> {
-  let waits = 0
-  const drop = (flight: Flight) => {
+  work: () => Promise<Value>,
+): Promise<Value | undefined> {
+  const { clock, waitUntil, maxAgeMs, fresh = false } = terms
+  const before = fresh ? begun : 0
+  const drop = (flight: Flight<Value>) => {
     if (flights.get(name) === flight) flights.delete(name)
   }
-  for (
-    let flight = flights.get(name);
-    flight && isFlying(flights, name, terms);
-    flight = flights.get(name)
-  ) {
+  let waits = 0
+  for (let other = going(flights, name, clock); other; other = going(flights, name, clock)) {
+    const isShared = other.number > before
     try {
-      if ((await isOverInTime(flight, terms)) || ++waits === WAITS) return
+      const done = await outcomeOf(other, clock)
+      if (isShared && (done || ++waits === WAITS)) return done?.value
     } catch (error) {
-      if (!isOrphaned(error)) throw error
+      if (isShared && !isOrphaned(error)) throw error
     }
-    drop(flight)
+    drop(other)
   }
-  const startedAt = terms.clock.now()
+  const startedAt = clock.now()
   dropLost(flights, startedAt)
-  const flight: Flight = { promise: work(), startedAt, maxAgeMs: terms.maxAgeMs }
+  const flight = { number: ++begun, promise: work(), startedAt, maxAgeMs }
   flights.set(name, flight)
   // Part of what outlives the request: a `finally` of the request itself would not run for one that left.
   const clear = () => drop(flight)
-  terms.waitUntil(flight.promise.then(clear, clear))
-  await isOverInTime(flight, terms)
+  waitUntil(flight.promise.then(clear, clear))
+  return fresh ? flight.promise : (await outcomeOf(flight, clock))?.value
+}
+
+/** Whether such work is going on and young enough to be waited for. */
+export function isInFlight(
+  flights: InFlight<unknown>,
+  name: string,
+  { clock }: Pick<FlightTerms, 'clock'>,
+): boolean {
+  return going(flights, name, clock) !== undefined
+}
+
+const going = <Value>(
+  flights: InFlight<Value>,
+  name: string,
+  clock: Clock,
+): Flight<Value> | undefined => {
+  const flight = flights.get(name)
+  return flight && clock.now() - flight.startedAt < flight.maxAgeMs ? flight : undefined
 }
 
 /**
- * Whether work ends before it is too old; rejects where the work does. A promise of a context that was
+ * What work gave, unless it is too old before; rejects where the work does. A promise of a context that was
  * torn down may stay silent for ever, so a timer of our own runs.
  */
-export async function isOverInTime(
-  {
-    promise,
-    startedAt,
-    maxAgeMs,
-  }: Omit<Flight, 'promise'> & { readonly promise: Promise<unknown> },
-  { clock }: { readonly clock: Clock },
-): Promise<boolean> {
-  // Node 20 has no `Promise.withResolvers`.
-  let giveUp = () => {}
-  const late = new Promise<boolean>((resolve) => {
-    giveUp = () => resolve(false)
-  })
-  const timer = setTimeout(() => giveUp(), startedAt + maxAgeMs - clock.now())
-  try {
-    return await Promise.race([promise.then(() => true), late])
-  } finally {
-    clearTimeout(timer)
+const outcomeOf = <Value>({ promise, startedAt, maxAgeMs }: Flight<Value>, clock: Clock) =>
+  within(
+    promise.then((value) => ({ value })),
+    startedAt + maxAgeMs - clock.now(),
+    () => undefined,
+  )
+
+/** Whether that is what workerd says of a promise whose request is over. */
+const isOrphaned = (error: unknown): boolean =>
+  /has since ended|different request/.test(String(error))
+
+/** Forgets work of contexts that were torn down, which nobody else would; the oldest is first. */
+const dropLost = (flights: InFlight<unknown>, now: number): void => {
+  for (const [name, { startedAt, maxAgeMs }] of flights) {
+    if (now - startedAt < maxAgeMs) return
+    flights.delete(name)
   }
 }

@@ -11,6 +11,15 @@ export interface DocumentInit {
 /** `fetch`, as far as keys need it. */
 export type Fetch = (url: string, init: DocumentInit) => Promise<Response>
 
+/** What work has that may go on after the answer of the request that began it. */
+export interface Background {
+  readonly clock: Clock
+  /** Keeps work alive after the request's answer. */
+  readonly waitUntil: (promise: Promise<unknown>) => void
+  /** Takes one event: names, fixed words and the platform's errors, never a token or a key. */
+  readonly log: (event: Record<string, unknown>) => void
+}
+
 /** What the runtime gives to whatever needs the world: time, network, chance, and a log. */
 export const system: {
   readonly clock: Clock

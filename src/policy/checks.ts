@@ -4,9 +4,9 @@ import { isLoopback, parseUrl, serverOf } from '../core/url.ts'
 import type { PolicyEnv } from './env.ts'
 import type { Origin } from './fields.ts'
 import type { GateEntry } from './gate.ts'
-import type { IssuerEntry } from './issuer.ts'
+import type { IssuerEntry } from './issuer-keys.ts'
 import { quote, type Report, under } from './issues.ts'
-import type { RouteEntry } from './route.ts'
+import type { RouteEntry } from './route-keys.ts'
 
 interface Rule {
   readonly entry: RouteEntry

@@ -1,9 +1,10 @@
 import { isObject } from '../core/json.ts'
 import type { ClaimHeader } from '../core/model/claim-headers.ts'
+import { MCP_HEADERS } from '../core/model/mcp.ts'
 import { foldedName } from '../core/text.ts'
-import { isCredentialHeader, isHeaderName, readClaimPath } from './fields.ts'
-import { NOT_INJECTED } from './inject.ts'
-import { field } from './table.ts'
+import { claimPathField, isCredentialHeader, isHeaderName, readClaimPath } from './fields.ts'
+import { NOT_INJECTED, OF_MCP } from './inject.ts'
+import { field, namesTo } from './table.ts'
 
 /** Whether a header is one of those whose names GATE chooses; the usual names are refused by themselves. */
 export function isIdentityHeader(header: string, prefix: string): boolean {
@@ -14,7 +15,7 @@ export function isIdentityHeader(header: string, prefix: string): boolean {
 const USUAL = 'x-agent-'
 
 /** `GATE.identity_headers` and `forward_claims` of a rule: header → claim path. */
-export const claimHeaders = field<readonly ClaimHeader[]>((value, report) => {
+export const claimHeaders = field((value, report): readonly ClaimHeader[] => {
   const headers: ClaimHeader[] = []
   if (!isObject(value)) {
     report([], 'must be a table of header → claim path, like "X-Forwarded-User" = "sub"')
@@ -25,7 +26,8 @@ export const claimHeaders = field<readonly ClaimHeader[]>((value, report) => {
     if (!isHeaderName(header)) report([header], 'is no header name (RFC 9110 §5.1)')
     else if (NOT_INJECTED.has(folded) || isCredentialHeader(header)) {
       report([header], 'is a header that no claim can be')
-    } else if (folded.startsWith(USUAL)) {
+    } else if (MCP_HEADERS.includes(folded)) report([header], OF_MCP)
+    else if (folded.startsWith(USUAL)) {
       report([header], 'is an identity header, whose value is not configured')
     }
     if (headers.some((one) => foldedName(one.header) === folded)) {
@@ -36,7 +38,7 @@ export const claimHeaders = field<readonly ClaimHeader[]>((value, report) => {
     else headers.push(Object.freeze({ header, path: path.value }))
   }
   return Object.freeze(headers)
-})
+}, namesTo(claimPathField))
 
 type Named = readonly { readonly header: string }[]
 

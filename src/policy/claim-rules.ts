@@ -1,10 +1,11 @@
+import { boolean, number, string } from 'valibot'
 import { isExact, isObject } from '../core/json.ts'
 import type { ClaimExpectation, ClaimRule } from '../core/model/claims.ts'
 import { parsePattern } from '../core/pattern.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { readDecidingPath } from './fields.ts'
 import { unknownName } from './issues.ts'
-import { field } from './table.ts'
+import { anyOf, field, type KeyDocs, list, namesTo, table } from './table.ts'
 
 type Accepts = ClaimRule['accepts']
 type Scalar = string | number | boolean
@@ -45,8 +46,8 @@ const readRule = (value: unknown): Result<Accepts, string> => {
   if (!isObject(value))
     return fail('must be a value, a list of values, { pattern } or { min, max }')
   const keys = Object.keys(value)
-  const unknown = keys.find((key) => !['pattern', 'min', 'max'].includes(key))
-  if (unknown !== undefined) return fail(unknownName('key', unknown, ['pattern', 'min', 'max']))
+  const unknown = keys.find((key) => !Object.hasOwn(CLAIM_KEYS, key))
+  if (unknown !== undefined) return fail(unknownName('key', unknown, Object.keys(CLAIM_KEYS)))
   if (keys.includes('pattern')) {
     return keys.length === 1
       ? patternRule(value.pattern)
@@ -82,22 +83,47 @@ const expectationOf = (value: ClaimExpectation): ClaimExpectation =>
     ? Object.freeze(Array.isArray(value) ? [...value] : { ...value })
     : value
 
+/** Every key of what a claim must be, where that is a table. {@link readRule} reads them together. */
+export const CLAIM_KEYS = { pattern: string(), min: number(), max: number() }
+
+/** What the documentation says of the keys of what a claim must be. */
+export const CLAIM_DOCS: KeyDocs<typeof CLAIM_KEYS> = {
+  pattern: {
+    description:
+      'A [pattern](configuration.md#patterns) that the whole claim must match. The claim is text.',
+    example: 'team-\\d+',
+  },
+  min: {
+    description: 'The least number that the claim may be. A claim that is an array never fits.',
+    example: 1,
+  },
+  max: {
+    description: 'The largest number that the claim may be. A claim that is an array never fits.',
+    example: 5,
+  },
+}
+
+const scalar = field((value) => value as Scalar, anyOf(string(), number(), boolean()))
+
 /** A table of claim path → what the claim must be. */
-export const claimRules = field<readonly ClaimRule[]>((value, report) => {
-  const rules: ClaimRule[] = []
-  if (!isObject(value)) {
-    report([], 'must be a table of claim path → value, list, { pattern } or { min, max }')
-    return rules
-  }
-  for (const [key, raw] of Object.entries(value)) {
-    const path = readDecidingPath(key)
-    const accepts = readRule(raw)
-    if (!path.ok) report([key], path.reason)
-    if (!accepts.ok) report([key], accepts.reason)
-    if (path.ok && accepts.ok) {
-      const expected = expectationOf(raw as ClaimExpectation)
-      rules.push(Object.freeze({ path: path.value, expected, accepts: accepts.value }))
+export const claimRules = field(
+  (value, report): readonly ClaimRule[] => {
+    const rules: ClaimRule[] = []
+    if (!isObject(value)) {
+      report([], 'must be a table of claim path → value, list, { pattern } or { min, max }')
+      return rules
     }
-  }
-  return rules
-})
+    for (const [key, raw] of Object.entries(value)) {
+      const path = readDecidingPath(key)
+      const accepts = readRule(raw)
+      if (!path.ok) report([key], path.reason)
+      if (!accepts.ok) report([key], accepts.reason)
+      if (path.ok && accepts.ok) {
+        const expected = expectationOf(raw as ClaimExpectation)
+        rules.push(Object.freeze({ path: path.value, expected, accepts: accepts.value }))
+      }
+    }
+    return rules
+  },
+  namesTo(anyOf(scalar, list(scalar), table(CLAIM_KEYS))),
+)

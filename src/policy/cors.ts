@@ -2,7 +2,7 @@ import { type CorsRule, METHODS, type Method } from '../core/model/route.ts'
 import { fail, ok } from '../core/result.ts'
 import { flag, readHeaderName, seconds, text, word } from './fields.ts'
 import { quote } from './issues.ts'
-import { field, list, readTable } from './table.ts'
+import { type KeyDocs, list, required, table } from './table.ts'
 
 const origin = text((value) => {
   if (value === '*') return ok(value)
@@ -17,13 +17,47 @@ const origin = text((value) => {
 /** The name of one header, or `*` for all. */
 const header = text((value) => (value === '*' ? ok(value) : readHeaderName(value)))
 
-const FIELDS = {
-  origins: list(origin),
+/** Every key of `cors`. */
+export const CORS_KEYS = {
+  origins: required(list(origin)),
   methods: list(word(METHODS)),
   headers: list(header, { empty: true }),
   expose: list(header, { empty: true }),
   credentials: flag,
   max_age: seconds({ least: 0 }),
+}
+
+/** What the documentation says of the keys of `cors`. */
+export const CORS_DOCS: KeyDocs<typeof CORS_KEYS> = {
+  origins: {
+    description: 'Origins as browsers send them, each written whole, or `["*"]`.',
+    example: ['https://app.example.com'],
+  },
+  methods: {
+    description: 'Allowed methods, of those the rule matches.',
+    unset: "the rule's",
+    example: ['POST'],
+  },
+  headers: {
+    description:
+      'Allowed request headers; `[]` allows none. With [`mcp`](mcp.md#sessions) the default also has those of MCP clients.',
+    default: ['authorization', 'content-type'],
+    example: ['authorization', 'x-run'],
+  },
+  expose: {
+    description:
+      'Response headers that scripts may read, beside [those above](configuration/routes.md#cross-origin-requests).',
+    example: ['X-Total'],
+  },
+  credentials: {
+    description: 'Allows cookies. Together with `"*"` it is a mistake.',
+    default: false,
+    example: true,
+  },
+  max_age: {
+    description: "How long a browser may keep a preflight's answer.",
+    example: '10m',
+  },
 }
 
 /** Response headers every cross-origin caller may read. */
@@ -57,8 +91,8 @@ export interface CorsFacts {
   readonly isMcp?: boolean
 }
 
-export const corsField = field<CorsEntry>((value, report) => {
-  const entry = readTable(FIELDS, ['origins'], value, report)
+/** `cors` of a rule. */
+export const corsField = table(CORS_KEYS, (entry, report): CorsEntry => {
   const { origins = [], headers, expose = [], credentials = false } = entry
   if (origins.includes('*') && origins.length > 1)
     report(['origins'], '`*` already stands for every origin')

@@ -11,20 +11,42 @@ import type { PolicyEnv } from './env.ts'
 import { text, word } from './fields.ts'
 import { quote, type Report, under } from './issues.ts'
 import { privateKeys } from './private-keys.ts'
-import { list, type Readable, table } from './table.ts'
+import { type KeyDocs, list, type Readable, required, table } from './table.ts'
 
-const FIELDS = {
-  secret: text((value) =>
-    /^[A-Za-z_][A-Za-z0-9_]*$/.test(value)
-      ? ok(value)
-      : fail('must be the name of a secret: letters, digits and _'),
-  ),
+const secretName = text((value) =>
+  /^[A-Za-z_][A-Za-z0-9_]*$/.test(value)
+    ? ok(value)
+    : fail('must be the name of a secret: letters, digits and _'),
+)
+
+/** Every key of `decrypt`. */
+export const DECRYPT_KEYS = {
+  secret: required(secretName),
   key_management: list(word(KEY_MANAGEMENT)),
   content_encryption: list(word(CONTENT_ENCRYPTION)),
 }
 
+/** What the documentation says of the keys of `decrypt`. */
+export const DECRYPT_DOCS: KeyDocs<typeof DECRYPT_KEYS> = {
+  secret: {
+    description:
+      'Name of the secret with the private keys: a JWK set as JSON. Each issuer needs its own secret and its own `kid`s; if several issuers decrypt, every key needs a `kid`.',
+    example: 'ACME_DECRYPT',
+  },
+  key_management: {
+    description: 'Accepted `alg`: `RSA-OAEP-256`, `ECDH-ES`, `ECDH-ES+A256KW`.',
+    unset: 'all three',
+    example: ['ECDH-ES+A256KW'],
+  },
+  content_encryption: {
+    description: 'Accepted `enc`: `A128GCM`, `A256GCM`, `A128CBC-HS256`.',
+    default: ['A128GCM', 'A256GCM'],
+    example: ['A256GCM'],
+  },
+}
+
 /** A `decrypt` table. Looks no secret up. */
-export const decryptField = table(FIELDS, ['secret'])
+export const decryptField = table(DECRYPT_KEYS)
 
 /** The authenticated modes of one key; the composite one must be asked for. */
 const DEFAULT_CONTENT_ENCRYPTION: readonly ContentEncryption[] = ['A128GCM', 'A256GCM']
@@ -35,7 +57,7 @@ const DEFAULT_CONTENT_ENCRYPTION: readonly ContentEncryption[] = ['A128GCM', 'A2
  * known only when it is imported.
  */
 export function decryptionOf(
-  { secret: name, ...entry }: Readable<typeof FIELDS>,
+  { secret: name, ...entry }: Readable<typeof DECRYPT_KEYS>,
   env: PolicyEnv,
   report: Report,
 ): Decryption | undefined {

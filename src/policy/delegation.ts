@@ -1,37 +1,54 @@
 import { isObject } from '../core/json.ts'
 import type { ActorRule, DelegationRule } from '../core/model/issuer.ts'
-import { fail, ok } from '../core/result.ts'
 import { isIdentityText } from '../core/text.ts'
-import { claimPathField, flag, nameText, word } from './fields.ts'
+import { claimPathField, flag, nameText, whole, word } from './fields.ts'
 import { quote, type Report, unknownName } from './issues.ts'
-import { field, list, type Readable, reads, readTable, table } from './table.ts'
+import {
+  anyOf,
+  field,
+  type KeyDocs,
+  list,
+  type Readable,
+  readTable,
+  required,
+  table,
+} from './table.ts'
 
 /** Deepest chain a policy may allow. */
 const DEEPEST = 10
 
-const depth = reads<number>((value) =>
-  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= DEEPEST
-    ? ok(value as number)
-    : fail(`must be a whole number from 0 to ${DEEPEST}`),
-)
+/** Every key of an entry of `actors` and `subjects`. */
+export const ACTOR_KEYS = { sub: required(nameText), issuer: nameText }
+
+/** What the documentation says of the keys of `actors` and `subjects`. */
+export const ACTOR_DOCS: KeyDocs<typeof ACTOR_KEYS> = {
+  sub: {
+    description: 'The `sub` of the actor or subject.',
+    example: 'alice',
+  },
+  issuer: {
+    description:
+      'Its issuer, by name or URL. For an actor one of `issuers`, for a subject one whose tokens the rule accepts; another is a mistake.',
+    unset: "the token's issuer",
+    example: 'acme',
+  },
+}
 
 /** An agent or its subject by `sub`, or by issuer and `sub`. */
-const actor = field<ActorRule>((value, report) => {
-  if (isObject(value)) {
-    const { sub = '', issuer } = readTable(
-      { issuer: nameText, sub: nameText },
-      ['sub'],
-      value,
-      report,
-    )
-    return { sub, ...(issuer !== undefined && { issuer }) }
-  }
-  if (!isIdentityText(value)) report([], 'must be a sub, or { issuer, sub }')
-  return { sub: typeof value === 'string' ? value : '' }
-})
+const actor = field(
+  (value, report): ActorRule => {
+    if (isObject(value)) {
+      const { sub = '', issuer } = readTable(ACTOR_KEYS, value, report)
+      return { sub, ...(issuer !== undefined && { issuer }) }
+    }
+    if (!isIdentityText(value)) report([], 'must be a sub, or { issuer, sub }')
+    return { sub: typeof value === 'string' ? value : '' }
+  },
+  anyOf(nameText, table(ACTOR_KEYS)),
+)
 
 const FIELDS = {
-  max_depth: depth,
+  max_depth: whole(0, DEEPEST),
   require_actor: flag,
   actors: list(actor),
   subjects: list(actor),
@@ -39,10 +56,55 @@ const FIELDS = {
   may_act: word(['if_present', 'required']),
 }
 
+/** Every key of `delegation`: `parent_scope` is an issuer's, which also says what its tokens look like. */
+export const DELEGATION_KEYS = { ...FIELDS, parent_scope: claimPathField }
+
+/** What the documentation says of the keys of `delegation`. */
+export const DELEGATION_DOCS: KeyDocs<typeof DELEGATION_KEYS> = {
+  max_depth: {
+    description:
+      'Longest chain of actors, 0 to 10. With 0, `require_actor` and `actors` are mistakes.',
+    unset: "3 (a rule: the issuer's)",
+    example: 1,
+  },
+  require_actor: {
+    description: 'Denies tokens without `act`.',
+    unset: '`true` with `actors`, else `false`',
+    example: true,
+  },
+  actors: {
+    description:
+      "Who may act; only the outermost actor is compared. Each is a `sub` of the token's issuer, or a table with [these keys](configuration/delegation.md#keys-of-actors-and-subjects).",
+    unset: 'any',
+    example: ['orchestrator'],
+  },
+  subjects: {
+    description:
+      "On whose behalf the agent may act. Each is a `sub` of the token's issuer, or a table with [these keys](configuration/delegation.md#keys-of-actors-and-subjects).",
+    unset: 'any',
+    example: ['alice'],
+  },
+  issuers: {
+    description: 'Other issuers whose `act.iss` is accepted, by name or URL.',
+    unset: "none (a rule: the issuer's)",
+    example: ['partner'],
+  },
+  may_act: {
+    description:
+      'When `may_act` (RFC 8693 §4.4) must name the outermost actor: `"if_present"`, in a token that has it; `"required"`, in every token with `act`. Otherwise 403 `may_act_mismatch`; without this key it is not checked.',
+    example: 'if_present',
+  },
+  parent_scope: {
+    description:
+      "Only of an issuer: claim path of the parent token's scopes. Each scope of the token must be one of them, or be included in one by [SCOPES](configuration/scopes.md); otherwise 401 `delegation_scope_exceeded`.",
+    example: 'parent_scope',
+  },
+}
+
 /** A `delegation` table of a rule (RFC 8693 §4.1). */
 export const delegationField = table(FIELDS)
-/** That of an issuer, which also says what its tokens look like. */
-export const issuerDelegationField = table({ ...FIELDS, parent_scope: claimPathField })
+/** That of an issuer. */
+export const issuerDelegationField = table(DELEGATION_KEYS)
 export type DelegationEntry = Readable<typeof FIELDS>
 
 /** Known issuers: name in the configuration → `iss`. */

@@ -6,7 +6,7 @@ import { nameList, nameText, text } from './fields.ts'
 import { quote, type Report, unknownName } from './issues.ts'
 import { readHoles } from './scopes.ts'
 import type { Shown } from './show-parts.ts'
-import { field, list, readField, table } from './table.ts'
+import { type KeyDocs, list, readField, required, table } from './table.ts'
 
 const identifier = text((value) =>
   isIdentityText(value)
@@ -14,26 +14,58 @@ const identifier = text((value) =>
     : fail('must be non-empty text without control characters'),
 )
 
-const detail = table(
-  {
-    type: nameText,
-    actions: nameList,
-    locations: nameList,
-    datatypes: nameList,
-    identifier,
-    privileges: nameList,
+/** Every key of an entry of `authorization_details`. */
+export const DETAIL_KEYS = {
+  type: required(nameText),
+  actions: nameList,
+  datatypes: nameList,
+  privileges: nameList,
+  identifier,
+  locations: nameList,
+}
+
+/** What the documentation says of the keys of `authorization_details`. */
+export const DETAIL_DOCS: KeyDocs<typeof DETAIL_KEYS> = {
+  type: {
+    description: 'The `type` of the detail. Details of other types are ignored.',
+    example: 'document',
   },
-  ['type'],
+  actions: {
+    description: 'The detail must have all of these, and may have more.',
+    unset: 'any',
+    example: ['write'],
+  },
+  datatypes: {
+    description: 'The detail must have all of these, and may have more.',
+    unset: 'any',
+    example: ['text'],
+  },
+  privileges: {
+    description: 'The detail must have all of these, and may have more.',
+    unset: 'any',
+    example: ['editor'],
+  },
+  identifier: {
+    description:
+      'The detail must have exactly this one. `{name}` takes a path parameter, as in scopes.',
+    unset: 'any',
+    example: 'documents/{id}',
+  },
+  locations: {
+    description:
+      "The detail must have all of these. Without this key a detail that has `locations` must have the rule's `resource` among them.",
+    unset: "any, or the rule's `resource`",
+    example: ['https://api.example.com'],
+  },
+}
+
+const detail = table(
+  DETAIL_KEYS,
+  ({ type = '', ...rest }): DetailRule => Object.freeze({ type, ...rest }),
 )
 
 /** A list of tables: what the details of a token have to authorize (RFC 9396 §2). */
-export const detailsField = field<readonly DetailRule[]>((value, report) =>
-  Object.freeze(
-    (readField(list(detail), value, report) ?? []).flatMap(({ type, ...rest }) =>
-      type === undefined ? [] : [Object.freeze({ type, ...rest })],
-    ),
-  ),
-)
+export const detailsField = list(detail)
 
 /** Reports identifiers with a parameter that the path does not have, whatever else is wrong there. */
 export function checkIdentifiers(raw: unknown, params: readonly string[], report: Report): void {

@@ -1,27 +1,33 @@
+import { boolean, integer, maxValue, minValue, number, picklist, pipe, string } from 'valibot'
 import { durationMs } from '../core/duration.ts'
 import { type ClaimPath, claimPath } from '../core/model/claims.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { foldedName, isFieldName, isIdentityText } from '../core/text.ts'
 import { canonicalPath, hostOf, isLoopback, isPlainHost, splitUrl } from '../core/url.ts'
-import { quote, type Report, unknownName } from './issues.ts'
+import { quote, unknownName } from './issues.ts'
 import { parseMatch } from './router.ts'
-import { field, list, readField, reads } from './table.ts'
+import { anyOf, checked, type Field, field, list, readField } from './table.ts'
 
 /** A field for text, with its own reading. */
-export function text<Value>(read: (value: string) => Result<Value, string>) {
-  return reads((value) => (typeof value === 'string' ? read(value) : fail('must be a string')))
+export function text<Value>(read: (value: string) => Result<Value, string>): Field<Value, string> {
+  return pipe(string(NO_TEXT), checked(read))
 }
 
-export const flag = reads<boolean>((value) =>
-  typeof value === 'boolean' ? ok(value) : fail('must be true or false'),
-)
+const NO_TEXT = 'must be a string'
+
+export const flag = boolean('must be true or false')
 
 /** One of a few words. */
-export function word<const Word extends string>(words: readonly Word[]) {
-  return text<Word>((value) => {
-    const found = words.find((one) => one === value)
-    return found === undefined ? fail(unknownName('value', value, words)) : ok(found)
-  })
+export function word<const Word extends string>(words: readonly Word[]): Field<Word, Word> {
+  return picklist(words, ({ input }) =>
+    typeof input === 'string' ? unknownName('value', input, words) : NO_TEXT,
+  )
+}
+
+/** A whole number, bounds inclusive. */
+export function whole(least: number, most: number, what = 'whole number'): Field<number, number> {
+  const message = `must be a ${what} from ${least} to ${most}`
+  return pipe(number(message), integer(message), minValue(least, message), maxValue(most, message))
 }
 
 /** Text that can name someone or something: not empty, no control characters. */
@@ -176,7 +182,6 @@ export const resourceField = text<WrittenUrl>((value) => {
     : fail('must be a URL whose path a request can have, in canonical form, without *')
 })
 
-/** Where allowed requests go, as configured. */
 /** The name of a binding of the Worker. */
 export const bindingName = text((value) =>
   isBindingName(value) ? ok(value) : fail('must be the name of a binding'),
@@ -184,6 +189,7 @@ export const bindingName = text((value) =>
 
 const isBindingName = (value: string): boolean => /^[A-Za-z_$][\w$]*$/.test(value)
 
+/** Where allowed requests go, as configured. */
 export type Origin =
   | { readonly kind: 'url'; readonly url: URL; readonly text: string }
   | { readonly kind: 'service'; readonly name: string; readonly text: string }
@@ -226,15 +232,11 @@ export function readDecidingPath(value: string): Result<ClaimPath, string> {
 }
 
 /** One claim path, or a list of which the first present one counts. */
-export const claimPaths = field<readonly ClaimPath[]>((value, report) => {
-  const many = typeof value === 'string' ? [value] : value
-  return (
-    readField(list(claimPathField), many, typeof value === 'string' ? atOnce(report) : report) ?? []
-  )
-})
-
-/** Mistakes of the only item of a list, reported as the value's own. */
-const atOnce =
-  (report: Report): Report =>
-  (_path, message) =>
-    report([], message)
+export const claimPaths = field(
+  (value, report) => {
+    if (typeof value !== 'string') return readField(list(claimPathField), value, report) ?? []
+    const path = readField(claimPathField, value, report)
+    return path ? [path] : []
+  },
+  anyOf(claimPathField, list(claimPathField)),
+)

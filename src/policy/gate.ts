@@ -1,3 +1,4 @@
+import { maxValue, minValue, number, pipe } from 'valibot'
 import { assertionField } from '../assertion/options.ts'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { Gate } from '../core/model/policy.ts'
@@ -22,7 +23,7 @@ import {
   word,
 } from './fields.ts'
 import { quote, type Report } from './issues.ts'
-import { list, type Readable, reads, readTable, table } from './table.ts'
+import { type KeyDocs, list, type Readable, readTable, required, table } from './table.ts'
 
 const IDENTITY_PREFIX = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+-$/
 
@@ -52,11 +53,7 @@ export const modeField = word(['enforce', 'shadow'])
 /** What the end of a token ends; also a key of a rule. */
 export const onRevocationField = word(['end-streams', 'end-all', 'ignore'])
 
-const share = reads<number>((value) =>
-  typeof value === 'number' && value >= 0 && value <= 1
-    ? ok(value)
-    : fail('must be a number from 0 to 1'),
-)
+const NO_SHARE = 'must be a number from 0 to 1'
 
 const revocationId = text((value) =>
   /^[A-Za-z0-9_-]{1,64}$/.test(value)
@@ -64,9 +61,15 @@ const revocationId = text((value) =>
     : fail('must be the id of a revocation, as its creation answered it'),
 )
 
-const FIELDS = {
-  resource: resourceField,
-  origin: originField,
+/** Every key of `GATE.journal`. */
+export const JOURNAL_KEYS = {
+  allowed: pipe(number(NO_SHARE), minValue(0, NO_SHARE), maxValue(1, NO_SHARE)),
+}
+
+/** Every key of GATE. */
+export const GATE_KEYS = {
+  resource: required(resourceField),
+  origin: required(originField),
   origin_via: bindingName,
   hosts: list(hostName),
   insecure_http: flag,
@@ -85,16 +88,154 @@ const FIELDS = {
   shared_ids: flag,
   lift: list(revocationId, { empty: true }),
   mode: modeField,
-  journal: table({ allowed: share }),
+  journal: table(JOURNAL_KEYS),
   errors: word(['standard', 'detailed']),
 }
 
+/** What the documentation says of the keys of GATE. */
+export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
+  resource: {
+    description:
+      'Identifier of the protected resource: an absolute https URL (http on a loopback host). It is the default audience of tokens, and metadata and challenges are made from it, never from `Host`.',
+    example: 'https://api.example.com',
+  },
+  origin: {
+    description:
+      "Where allowed requests go: a URL, or `\"service:NAME\"` for a service binding. The URL's path is put before the request's path; the gate's own address is a mistake.",
+    example: 'https://origin.example.com',
+  },
+  origin_via: {
+    description:
+      'Name of the binding through which `origin` is reached: `[[mtls_certificates]]`, `[[vpc_services]]` or `[[vpc_networks]]`. A rule with its own `origin` does not use it, and needs its own `origin_via`.',
+    example: 'ORIGIN_CERT',
+  },
+  hosts: {
+    description:
+      'Host names that the gate serves, without port; a list replaces the default. Requests for other hosts are 421 `host_unknown`.',
+    unset: "the hosts of every `resource`, and every rule's `host`",
+    example: ['api.example.com'],
+  },
+  insecure_http: {
+    description:
+      'Accepts plain http requests for an https resource. Without it they are 403 `insecure_transport`; the gate never redirects.',
+    default: false,
+    example: true,
+  },
+  clock_tolerance: {
+    description:
+      "Clock difference that is allowed for `exp`, `nbf` and `iat`: 0s to 60s. Origins that [verify the assertion](origin/verify.md) need at least as much, or they refuse allowed requests in a token's last seconds.",
+    default: '5s',
+    example: '10s',
+  },
+  prefix: {
+    description:
+      "Literal path of the gate's [own endpoints](configuration/gate.md#the-gates-own-endpoints). Every other path below it is 404 and never forwarded.",
+    default: '/.edgewarden',
+    example: '/.gate',
+  },
+  revocation: {
+    description:
+      'How soon a revocation takes effect, and where revocations are kept: [its keys](configuration/revocation-set.md#keys-of-gaterevocation).',
+    default: { consistency: 'bounded', max_staleness: '5s', shards: 4 },
+    example: { shards: 8 },
+  },
+  assertion: {
+    description:
+      'What the gate signs for the origin: `"off"`, `"identity"`, `"request"`, `"body"`, or a table with [its keys](configuration/assertion.md#keys-of-gateassertion).',
+    default: 'identity',
+    example: 'request',
+  },
+  identity_prefix: {
+    description:
+      'Beginning of the names of identity headers: at least two lower-case words, each followed by `-`.',
+    default: 'x-agent-',
+    example: 'x-acme-agent-',
+  },
+  identity_headers: {
+    description:
+      'Further headers that are made from claims, on every request with an identity: header name → claim path. The rules for values: [claims in headers](configuration/headers.md#claims-in-headers).',
+    example: { 'X-Forwarded-User': 'sub' },
+  },
+  strip_headers: {
+    description:
+      'Further header names to remove from requests, in any spelling. Each is a whole name; a `*` is a mistake, as in every header name of the policy.',
+    example: ['x-debug'],
+  },
+  client_ip: {
+    description:
+      'Header with the caller\'s address; `"connection"` takes it from the socket (a gate on plain workerd), and with `"none"` no address is known. A header with a credential or cookies is a mistake.',
+    default: 'cf-connecting-ip',
+    example: 'connection',
+  },
+  address_limit: {
+    description:
+      'How often one network address may send requests, before any credential is read: [its keys](configuration/rate-limits.md#keys-of-gateaddress_limit).',
+    example: { limit: 600, period: '1m' },
+  },
+  timeout: {
+    description:
+      "Time from the last byte of a request to the origin's response headers; after it the answer is 504 `origin_timeout`. It never cuts a body; without it only the platform's limits apply.",
+    example: '30s',
+  },
+  on_revocation: {
+    description:
+      'What the gate ends when a token expires or is revoked: `"end-streams"`, [open streams](revocation.md#open-streams); `"end-all"`, every answer and upload in progress; `"ignore"`, nothing.',
+    default: 'end-streams',
+    example: 'end-all',
+  },
+  request_id: {
+    description:
+      "`X-Request-Id` of answers. `\"own\"`: the gate's id on the gate's own answers, the origin's on others; `\"always\"`: the gate's id on all, and the origin's as `X-Origin-Request-Id`.",
+    default: 'own',
+    example: 'always',
+  },
+  mode: {
+    description:
+      '`"shadow"` decides on requests and forwards the denied ones too: [shadow mode](configuration/gate.md#shadow-mode).',
+    default: 'enforce',
+    example: 'shadow',
+  },
+  journal: {
+    description:
+      'Which decisions are written to the log: [its keys](configuration/gate.md#keys-of-gatejournal).',
+    default: { allowed: 1 },
+    example: { allowed: 0.1 },
+  },
+  errors: {
+    description:
+      '`"detailed"` puts every step of a decision into the answer: [detailed errors](configuration/gate.md#detailed-errors). It is a mistake unless every resource and host is a loopback host.',
+    default: 'standard',
+    example: 'detailed',
+  },
+  shared_ids: {
+    description:
+      "Allows that an issuer's `agent_prefix` is, or begins, another's, so that two agents can have one `X-Agent-Id`. Set it only if origins read `X-Agent-Issuer` as well.",
+    default: false,
+    example: true,
+  },
+  lift: {
+    description:
+      'Ids of revocations that have no effect, for a [lock-out](revocation.md#locked-out).',
+    example: ['2hT1Zs0yX3kq8bN5vC7m9A'],
+  },
+}
+
+/** What the documentation says of the keys of `GATE.journal`. */
+export const JOURNAL_DOCS: KeyDocs<typeof JOURNAL_KEYS> = {
+  allowed: {
+    description:
+      'Share of allowed decisions that are written to the [journal](journal.md), 0 to 1. Denials are always written, also those that shadow mode lets through.',
+    default: 1,
+    example: 0.1,
+  },
+}
+
 /** GATE as configured, without what could not be read. */
-export type GateEntry = Readable<typeof FIELDS>
+export type GateEntry = Readable<typeof GATE_KEYS>
 
 /** Reads GATE by itself: nothing that needs the issuers, the rules or the bindings. */
 export function readGate(value: unknown, report: Report): GateEntry {
-  const entry = readTable(FIELDS, ['resource', 'origin'], value, report)
+  const entry = readTable(GATE_KEYS, value, report)
   const { prefix, identity_prefix: identity = DEFAULT_IDENTITY_PREFIX } = entry
   for (const { header } of entry.identity_headers ?? []) {
     if (isIdentityHeader(header, identity)) {

@@ -1,10 +1,12 @@
+import { string } from 'valibot'
 import { isObject } from '../core/json.ts'
+import { MCP_HEADERS } from '../core/model/mcp.ts'
 import type { Route } from '../core/model/route.ts'
 import { foldedName } from '../core/text.ts'
 import type { PolicyEnv } from './env.ts'
 import { isHeaderName } from './fields.ts'
 import { quote, type Report } from './issues.ts'
-import { field } from './table.ts'
+import { field, namesTo } from './table.ts'
 
 /** A header to set, before the secrets are put in: text at even places, secret names at odd ones. */
 export interface Injection {
@@ -39,8 +41,11 @@ export const NOT_INJECTED: ReadonlySet<string> = new Set([
   'x-request-id',
 ])
 
+/** Of {@link MCP_HEADERS}: no rule may set one, because the gate removes what rules set from all requests. */
+export const OF_MCP = 'is a header of MCP, which only clients and the gate set'
+
 /** An `inject` table: header → template with at least one `${NAME}`. Looks no secret up. */
-export const injectField = field<readonly Injection[]>((value, report) => {
+export const injectField = field((value, report): readonly Injection[] => {
   const injections: Injection[] = []
   if (!isObject(value)) {
     report([], `must be a table of header → template, like Authorization = "Bearer ${NAMED}"`)
@@ -51,6 +56,7 @@ export const injectField = field<readonly Injection[]>((value, report) => {
     const folded = foldedName(name)
     if (!isHeaderName(name)) report([name], 'is no header name (RFC 9110 §5.1)')
     if (NOT_INJECTED.has(folded)) report([name], 'is a header that cannot be injected')
+    if (MCP_HEADERS.includes(folded)) report([name], OF_MCP)
     if (injections.some((one) => foldedName(one.header) === folded))
       report([name], 'is injected twice')
     const parts = typeof template === 'string' ? template.split(SECRET) : []
@@ -61,7 +67,7 @@ export const injectField = field<readonly Injection[]>((value, report) => {
     } else injections.push({ header, parts })
   }
   return injections
-})
+}, namesTo(string()))
 
 /**
  * Puts the secrets in, and keeps the template beside, which tells them apart where no value is known.

@@ -1,112 +1,24 @@
 import { isPrivateHost } from '../core/address.ts'
 import { isObject, own } from '../core/json.ts'
 import { claimPath } from '../core/model/claims.ts'
-import {
-  type AdminReach,
-  ALGORITHMS,
-  type Algorithm,
-  algorithmOf,
-  type Issuer,
-  type KeyLocation,
-} from '../core/model/issuer.ts'
+import type { Issuer, KeyLocation } from '../core/model/issuer.ts'
 import { publicKeyOf } from '../core/model/jwk.ts'
-import { FORBIDDEN_TYPES } from '../core/model/types.ts'
-import { fail, ok } from '../core/result.ts'
 import { isLoopback } from '../core/url.ts'
-import { checkKeyTimes, keyTimesField, keyTimesOf } from '../keys/options.ts'
+import { checkKeyTimes, keyTimesOf } from '../keys/options.ts'
 import { sharedEndpoint } from './advice.ts'
 import { claimRules } from './claim-rules.ts'
-import { decryptField, decryptionOf } from './decrypt.ts'
-import {
-  checkActors,
-  DEFAULT_DEPTH,
-  delegationOf,
-  type IssuerNames,
-  issuerDelegationField,
-} from './delegation.ts'
+import { decryptionOf } from './decrypt.ts'
+import { checkActors, DEFAULT_DEPTH, delegationOf, type IssuerNames } from './delegation.ts'
 import type { PolicyEnv } from './env.ts'
-import {
-  claimPathField,
-  claimPaths,
-  flag,
-  nameList,
-  seconds,
-  text,
-  urlField,
-  type WrittenUrl,
-  word,
-} from './fields.ts'
-import { quote, type Report, under, unknownName } from './issues.ts'
-import { inlineKeys } from './jwks.ts'
-import { PROFILE_NAMES, PROFILES, type Profile } from './profiles.ts'
-import { list, type Readable, readField, reads, readTable } from './table.ts'
-
-const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['ES256', 'RS256', 'PS256', 'Ed25519']
-
-const algorithm = text<Algorithm>((value) => {
-  const found = algorithmOf(value)
-  if (found) return ok(found)
-  if (/^none$/i.test(value))
-    return fail('`none` is never accepted: a token without a signature proves nothing')
-  if (/^hs\d/i.test(value)) {
-    return fail(`${quote(value)} is never accepted: who can verify with a shared key can also sign`)
-  }
-  return fail(unknownName('algorithm', value, [...ALGORITHMS, 'EdDSA']))
-})
-
-const type = text((value) => {
-  const name = value.toLowerCase().replace(/^application\//, '')
-  if (!/^[a-z0-9!#$&^_.+-]{1,127}$/.test(name)) return fail('must be a media type, or `absent`')
-  return FORBIDDEN_TYPES.has(name)
-    ? fail(`${quote(name)} is the type of JWTs that are never access tokens (RFC 8725 §3.12)`)
-    : ok(name)
-})
-
-const admin = reads<AdminReach>((value) =>
-  value === false || value === 'own' || value === 'all'
-    ? ok(value)
-    : fail('must be false, `own` or `all`'),
-)
-
-const plainText = text((value) =>
-  /^\P{Cc}*$/u.test(value) && value.isWellFormed()
-    ? ok(value)
-    : fail('must be text without control characters'),
-)
-
-const FIELDS = {
-  issuer: urlField({ http: 'any' }),
-  jwks_uri: urlField({ http: 'any', query: true }),
-  jwks: inlineKeys,
-  jwks_cache: keyTimesField,
-  audiences: nameList,
-  algorithms: list(algorithm),
-  typ: list(type),
-  max_lifetime: seconds(),
-  profile: word(PROFILE_NAMES),
-  required_claims: list(
-    text((value) => (value === '' ? fail('must be a claim name') : ok(value))),
-    { empty: true },
-  ),
-  claims: claimRules,
-  agent_id: claimPaths,
-  agent_prefix: plainText,
-  agent_type: claimPathField,
-  entity_profiles: flag,
-  workflow_id: claimPaths,
-  scope: claimPaths,
-  admin,
-  decrypt: decryptField,
-  delegation: issuerDelegationField,
-  allow_insecure_http: flag,
-}
-
-/** One table of ISSUERS as configured, without what could not be read. */
-export type IssuerEntry = Readable<typeof FIELDS>
+import type { WrittenUrl } from './fields.ts'
+import { DEFAULT_ALGORITHMS, ISSUER_KEYS, type IssuerEntry } from './issuer-keys.ts'
+import { quote, type Report, under } from './issues.ts'
+import { PROFILES, type Profile } from './profiles.ts'
+import { readField, readTable } from './table.ts'
 
 /** Reads one table of ISSUERS by itself. */
 const readIssuer = (value: unknown, report: Report): IssuerEntry => {
-  const entry = readTable(FIELDS, ['issuer'], value, report)
+  const entry = readTable(ISSUER_KEYS, value, report)
   const { issuer, jwks, jwks_uri, allow_insecure_http: insecure = false } = entry
   if (insecure && issuer && !isLoopback(issuer.url.hostname)) {
     report(['allow_insecure_http'], 'is only for an issuer on a loopback host')

@@ -1,6 +1,7 @@
 import type { ResourceInfo } from '../core/model/policy.ts'
 import type { Report } from './issues.ts'
-import { type RouteEntry, type Surroundings, takenIssuers } from './route.ts'
+import { type Surroundings, takenIssuers } from './route.ts'
+import type { RouteEntry } from './route-keys.ts'
 
 /** A rule as read, where it is written, and where to report what is wrong with it. */
 export interface Rule {

@@ -9,8 +9,9 @@ import { checkActors } from './delegation.ts'
 import { checkIdentifiers } from './details.ts'
 import { DEFAULT_IDENTITY_PREFIX, DEFAULT_PREFIX } from './gate.ts'
 import { quote, quoteAll, type Report, under, unknownName } from './issues.ts'
-import { type RouteEntry, type Surroundings, takenIssuers } from './route.ts'
+import { type Surroundings, takenIssuers } from './route.ts'
 import { foldCase } from './route-index.ts'
+import type { RouteEntry } from './route-keys.ts'
 
 interface Judged extends Surroundings {
   readonly entry: RouteEntry
@@ -38,7 +39,7 @@ const TOKEN_KEYS = [
   'on_revocation',
   'rate_limit',
   'forward_claims',
-] as const
+] as const satisfies readonly (keyof RouteEntry)[]
 
 const isUnder = (path: string, base: string): boolean =>
   `${foldCase(path)}/`.startsWith(`${foldCase(base)}/`)

@@ -1,84 +1,21 @@
 import type { DelegationRule, Issuer } from '../core/model/issuer.ts'
 import { LIMIT_HEADERS } from '../core/model/limit.ts'
 import type { Route, Target } from '../core/model/route.ts'
-import { rateLimitField } from '../limit/options.ts'
-import { mcpField } from '../mcp/options/options.ts'
-import { revocationField, termsOf } from '../revocation/options.ts'
-import { claimHeaders } from './claim-headers.ts'
-import { claimRules } from './claim-rules.ts'
-import { conditionField } from './conditions/field.ts'
-import { corsField, corsOf } from './cors.ts'
-import { ANY_DEPTH, delegationField, delegationOf, type IssuerNames } from './delegation.ts'
-import { detailsField } from './details.ts'
+import { termsOf } from '../revocation/options.ts'
+import { corsOf } from './cors.ts'
+import { ANY_DEPTH, delegationOf, type IssuerNames } from './delegation.ts'
 import type { PolicyEnv } from './env.ts'
-import {
-  bindingName,
-  flag,
-  hostName,
-  literalPath,
-  milliseconds,
-  nameList,
-  type Origin,
-  originField,
-  resourceField,
-  seconds,
-  word,
-} from './fields.ts'
-import { DEFAULT_IDENTITY_PREFIX, type GateEntry, modeField, onRevocationField } from './gate.ts'
-import { injectField, injectionsOf, recognised } from './inject.ts'
+import type { Origin } from './fields.ts'
+import { DEFAULT_IDENTITY_PREFIX, type GateEntry } from './gate.ts'
+import { injectionsOf, recognised } from './inject.ts'
 import { type Report, under } from './issues.ts'
-import {
-  acrValue,
-  authenticationOf,
-  matchField,
-  removableHeader,
-  workflowField,
-} from './route-fields.ts'
-import { scopeRule } from './scopes.ts'
-import { list, type Readable, readTable } from './table.ts'
-
-const FIELDS = {
-  match: matchField,
-  host: hostName,
-  resource: resourceField,
-  scopes: scopeRule,
-  access: word(['required', 'public', 'optional']),
-  issuers: nameList,
-  audiences: nameList,
-  max_lifetime: seconds(),
-  claims: claimRules,
-  agent_types: nameList,
-  workflow: workflowField,
-  delegation: delegationField,
-  authorization_details: detailsField,
-  acr_values: list(acrValue),
-  max_age: seconds(),
-  when: conditionField,
-  cors: corsField,
-  origin: originField,
-  origin_via: bindingName,
-  forward_claims: claimHeaders,
-  remove_response_headers: list(removableHeader),
-  strip_prefix: literalPath,
-  timeout: milliseconds(),
-  on_revocation: onRevocationField,
-  inject: injectField,
-  forward_token: flag,
-  encoded_slash: flag,
-  ambiguous_paths: word(['refuse', 'allow']),
-  mode: modeField,
-  revocation: revocationField,
-  rate_limit: rateLimitField,
-  single_use: flag,
-  mcp: mcpField,
-}
-
-/** One table of ROUTES as configured, without what could not be read. */
-export type RouteEntry = Readable<typeof FIELDS>
+import { authenticationOf } from './route-fields.ts'
+import { ROUTE_KEYS, type RouteEntry } from './route-keys.ts'
+import { readTable } from './table.ts'
 
 /** Reads one table of ROUTES by itself. */
 export function readRoute(value: unknown, report: Report): RouteEntry {
-  return readTable(FIELDS, ['match'], value, report)
+  return readTable(ROUTE_KEYS, value, report)
 }
 
 /** What rules are judged against. */
@@ -172,7 +109,9 @@ export function routeOf(
     ...(entry.agent_types && { agentTypes: new Set(entry.agent_types) }),
     ...(entry.workflow && { workflow: entry.workflow }),
     ...(delegation && { delegation }),
-    ...(entry.authorization_details && { authorizationDetails: entry.authorization_details }),
+    ...(entry.authorization_details && {
+      authorizationDetails: Object.freeze(entry.authorization_details),
+    }),
     ...authenticationOf(entry),
     ...(entry.when && { when: entry.when }),
     ...(entry.cors && {

@@ -5,7 +5,7 @@ import { ADMIN_SCOPE_PREFIX, isScopeToken } from '../core/model/scope.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { text } from './fields.ts'
 import { quote } from './issues.ts'
-import { field, list, readField, readTable } from './table.ts'
+import { anyOf, field, type KeyDocs, list, readField, readTable, required, table } from './table.ts'
 
 /** How holes are written, what to write, and a character that none of their values has. */
 interface Holes {
@@ -89,24 +89,45 @@ export function readUseTemplate(source: string): Result<ScopeTemplate, string> {
       )
 }
 
-const ruleOf = (readScope: (source: string) => Result<ScopeTemplate, string>) => {
-  const scope = text(readScope)
-  return field<ScopeRule | undefined>((value, report) => {
-    if (Array.isArray(value)) {
-      const scopes = readField(list(scope, { empty: true }), value, report)
-      return scopes && Object.freeze({ mode: 'all', scopes: Object.freeze(scopes) })
-    }
-    if (!isObject(value)) {
-      report([], 'must be a list of scopes, or { any = [...] }')
-      return undefined
-    }
-    const { any } = readTable({ any: list(scope) }, ['any'], value, report)
-    return any && Object.freeze({ mode: 'any', scopes: Object.freeze(any) })
-  })
+const SCOPE = text((source) => readTemplate(source))
+const USE_SCOPE = text(readUseTemplate)
+
+/** The key of `scopes` where that is a table. */
+export const ANY_KEYS = { any: required(list(SCOPE)) }
+
+/** Likewise, of what a name needs. */
+export const USE_ANY_KEYS = { any: required(list(USE_SCOPE)) }
+
+/** What the documentation says of the key of `scopes`. */
+export const ANY_DOCS: KeyDocs<typeof ANY_KEYS> = {
+  any: {
+    description:
+      'Scopes of which the token needs one. It takes path parameters like a list of scopes.',
+    example: ['documents:read', 'documents:read:{id}'],
+  },
+}
+
+const ruleOf = (scope: typeof SCOPE, keys: typeof ANY_KEYS) => {
+  const all = list(scope, { empty: true })
+  return field(
+    (value, report): ScopeRule | undefined => {
+      if (Array.isArray(value)) {
+        const scopes = readField(all, value, report)
+        return scopes && Object.freeze({ mode: 'all', scopes: Object.freeze(scopes) })
+      }
+      if (!isObject(value)) {
+        report([], 'must be a list of scopes, or { any = [...] }')
+        return undefined
+      }
+      const { any } = readTable(keys, value, report)
+      return any && Object.freeze({ mode: 'any', scopes: Object.freeze(any) })
+    },
+    anyOf(all, table(keys)),
+  )
 }
 
 /** A list of scopes that are all needed, or `{ any = [...] }`. */
-export const scopeRule = ruleOf((source) => readTemplate(source))
+export const scopeRule = ruleOf(SCOPE, ANY_KEYS)
 
 /** Likewise, of {@link readUseTemplate templates} over arguments. */
-export const useScopes = ruleOf(readUseTemplate)
+export const useScopes = ruleOf(USE_SCOPE, USE_ANY_KEYS)

@@ -3,7 +3,7 @@ import type { PolicyEnv } from './env.ts'
 import type { GateEntry } from './gate.ts'
 import { hasShortPassword, unrecognisable } from './inject.ts'
 import { quote, type Report } from './issues.ts'
-import type { RouteEntry } from './route.ts'
+import type { RouteEntry } from './route-keys.ts'
 
 /** What of a policy that is in order warnings are about. */
 export interface Read {

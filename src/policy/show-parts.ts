@@ -1,11 +1,56 @@
+import type { InferOutput } from 'valibot'
+import { type JsonObject, own } from '../core/json.ts'
 import type { ClaimHeader } from '../core/model/claim-headers.ts'
 import { type ClaimPath, type ClaimRule, claimPathText } from '../core/model/claims.ts'
 import type { DelegationRule } from '../core/model/issuer.ts'
 import type { AddressLimit, RateLimit } from '../core/model/limit.ts'
 import type { RevocationTerms } from '../core/model/revocation.ts'
+import type { Fields } from './table.ts'
 
 /** A table in the words of the configuration; what is not set is not there. */
 export type Shown = Readonly<Record<string, unknown>>
+
+type Camel<Name> = Name extends `${infer Head}_${infer Rest}`
+  ? `${Head}${Capitalize<Camel<Rest>>}`
+  : Name
+
+/** Keys with a flag or one of a few words, which the policy has under the same name. */
+type Plain<F extends Fields, Held> = {
+  [K in keyof F]: Camel<K> extends keyof Held
+    ? string extends Held[Camel<K>]
+      ? never
+      : [NonNullable<Held[Camel<K>]>] extends [InferOutput<F[K]> & (boolean | string)]
+        ? K
+        : never
+    : never
+}[keyof F]
+
+/**
+ * How each key of a table is shown, `undefined` for one that is not. Flags and words need no row: they are shown as
+ * the policy has them, and can be nobody's secret.
+ */
+export type Shows<F extends Fields, Held, Around = void> = {
+  readonly [K in Exclude<keyof F, Plain<F, Held>>]: (held: Held, around: Around) => unknown
+} & { readonly [K in Plain<F, Held>]?: (held: Held, around: Around) => unknown }
+
+/** A table in the words of the configuration, key by key. */
+export function showTable<F extends Fields, Held extends object, Around = void>(
+  keys: F,
+  rows: Shows<F, Held, Around>,
+  held: Held,
+  around: Around,
+): Shown {
+  const shown: Record<string, unknown> = {}
+  for (const key of Object.keys(keys)) {
+    const row = (rows as Readonly<Record<string, (held: Held, around: Around) => unknown>>)[key]
+    const value = row ? row(held, around) : own(held as JsonObject, camelCase(key))
+    if (value !== undefined) shown[key] = value
+  }
+  return shown
+}
+
+const camelCase = (key: string): string =>
+  key.replace(/_(.)/g, (_all, letter: string) => letter.toUpperCase())
 
 /** Stands for every value that is the operator's secret, or was made with one. */
 export const REDACTED = 'redacted'

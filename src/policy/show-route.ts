@@ -1,73 +1,104 @@
 import type { Issuer } from '../core/model/issuer.ts'
+import type { McpKind, McpRule, McpUse } from '../core/model/mcp.ts'
 import type { CorsRule, Route } from '../core/model/route.ts'
-import { showMcp } from '../mcp/options/show.ts'
+import { MCP_KEYS } from '../mcp/options/options.ts'
 import { writtenCondition } from './conditions/field.ts'
 import { showDetails } from './details.ts'
+import { ROUTE_KEYS } from './route-keys.ts'
 import { isReading, issuerNames, originText, writtenScopes } from './rows.ts'
 import {
   millisecondsText,
   REDACTED,
   type Shown,
+  type Shows,
   secondsText,
   showClaims,
   showDelegation,
   showHeaders,
   showRateLimit,
+  showTable,
   showTerms,
 } from './show-parts.ts'
 
+/** What a rule is shown beside. */
+interface Around {
+  readonly issuers: readonly Issuer[]
+  readonly within: string | undefined
+}
+
+/** What a public rule does not read is not shown of it. */
+const ofReading =
+  (show: (route: Route, around: Around) => unknown) => (route: Route, around: Around) =>
+    isReading(route) ? show(route, around) : undefined
+
+const orNone = <Item>(items: readonly Item[]): readonly Item[] | undefined =>
+  items.length > 0 ? items : undefined
+
+const ROUTE: Shows<typeof ROUTE_KEYS, Route, Around> = {
+  match: ({ name }) => name,
+  host: ({ host }) => host,
+  resource: ({ resource }) => resource,
+  scopes: ofReading(({ scopes }) => writtenScopes(scopes)),
+  issuers: ofReading((route, { issuers }) => issuerNames(route, issuers)),
+  audiences: ({ audiences }) => audiences,
+  max_lifetime: ({ maxLifetime }) => maxLifetime && secondsText(maxLifetime),
+  claims: ofReading(({ claims }) => showClaims(claims)),
+  agent_types: ({ agentTypes }) => agentTypes && [...agentTypes],
+  workflow: ({ workflow }) => workflow && `${workflow.from}:${workflow.name}`,
+  delegation: ({ delegation }, { within }) => delegation && showDelegation(delegation, within),
+  authorization_details: ({ authorizationDetails }) =>
+    authorizationDetails && showDetails(authorizationDetails),
+  acr_values: ({ authentication }) => authentication?.acrValues,
+  max_age: ({ authentication }) => authentication?.maxAge && secondsText(authentication.maxAge),
+  when: ({ when }) => when && writtenCondition(when),
+  cors: ({ cors }) => cors && showCors(cors),
+  origin: ({ target }) => originText(target),
+  origin_via: ({ target }) => target.via,
+  forward_claims: ({ forwardClaims }) => orNone(forwardClaims) && showHeaders(forwardClaims),
+  remove_response_headers: ({ removedFromAnswers }) => orNone(removedFromAnswers),
+  strip_prefix: ({ target }) => target.stripPrefix || undefined,
+  timeout: ({ target }) => target.timeout && millisecondsText(target.timeout),
+  on_revocation: ofReading(({ onRevocation }) => onRevocation),
+  inject: ({ inject }) =>
+    orNone(inject) && Object.fromEntries(inject.map(([header]) => [header, REDACTED])),
+  revocation: ofReading(({ revocation }) => showTerms(revocation)),
+  rate_limit: ({ rateLimit }) => rateLimit && showRateLimit(rateLimit),
+  mcp: ({ mcp }) => mcp && showTable(MCP_KEYS, MCP, mcp, undefined),
+}
+
 /** A rule in the words of the configuration. */
 export function showRoute(route: Route, issuers: readonly Issuer[], within?: string): Shown {
-  const { target, workflow } = route
-  const { acrValues, maxAge } = route.authentication ?? {}
-  return {
-    match: route.name,
-    ...(route.host !== undefined && { host: route.host }),
-    resource: route.resource,
-    access: route.access,
-    ...(isReading(route) && {
-      scopes: writtenScopes(route.scopes),
-      issuers: issuerNames(route, issuers),
-      claims: showClaims(route.claims),
-    }),
-    ...(route.audiences && { audiences: route.audiences }),
-    ...(route.maxLifetime !== undefined && { max_lifetime: secondsText(route.maxLifetime) }),
-    ...(route.agentTypes && { agent_types: [...route.agentTypes] }),
-    ...(workflow && { workflow: `${workflow.from}:${workflow.name}` }),
-    ...(route.delegation && { delegation: showDelegation(route.delegation, within) }),
-    ...(route.authorizationDetails && {
-      authorization_details: showDetails(route.authorizationDetails),
-    }),
-    ...(acrValues && { acr_values: acrValues }),
-    ...(maxAge !== undefined && { max_age: secondsText(maxAge) }),
-    ...(route.when && { when: writtenCondition(route.when) }),
-    ...(route.cors && { cors: showCors(route.cors) }),
-    mode: route.mode,
-    ...(isReading(route) && {
-      revocation: showTerms(route.revocation),
-      on_revocation: route.onRevocation,
-    }),
-    ...(route.rateLimit && { rate_limit: showRateLimit(route.rateLimit) }),
-    ...(route.singleUse && { single_use: true }),
-    origin: originText(target),
-    ...(target.stripPrefix !== '' && { strip_prefix: target.stripPrefix }),
-    ...(target.timeout !== undefined && { timeout: millisecondsText(target.timeout) }),
-    ...(route.inject.length > 0 && {
-      inject: Object.fromEntries(route.inject.map(([header]) => [header, REDACTED])),
-    }),
-    ...(target.via !== undefined && { origin_via: target.via }),
-    ...(route.forwardClaims.length > 0 && { forward_claims: showHeaders(route.forwardClaims) }),
-    ...(route.removedFromAnswers.length > 0 && {
-      remove_response_headers: route.removedFromAnswers,
-    }),
-    forward_token: route.forwardToken,
-    encoded_slash: route.encodedSlash,
-    ...(route.ambiguousPaths && { ambiguous_paths: route.ambiguousPaths }),
-    ...(route.mcp && { mcp: showMcp(route.mcp) }),
-  }
+  return showTable(ROUTE_KEYS, ROUTE, route, { issuers, within })
 }
 
 const showCors = ({ maxAge, ...rule }: CorsRule): Shown => ({
   ...rule,
   ...(maxAge !== undefined && { max_age: secondsText(maxAge) }),
 })
+
+const showNames =
+  (kind: McpKind) =>
+  ({ names }: McpRule) => {
+    const uses = orNone(names[kind].all)
+    return uses && Object.fromEntries(uses.map((use) => [use.pattern, showUse(use)]))
+  }
+
+const MCP: Shows<typeof MCP_KEYS, McpRule> = {
+  tools: showNames('tools'),
+  prompts: showNames('prompts'),
+  resources: showNames('resources'),
+  methods: ({ methods }) => [...methods],
+  revisions: ({ revisions }) => [...revisions],
+  origins: ({ origins }) => [...origins],
+  max_body: ({ maxBody }) => maxBody,
+  offered_scopes: ({ offeredScopes }) => orNone(offeredScopes),
+}
+
+const showUse = ({ scopes, agentTypes, when }: McpUse): unknown =>
+  agentTypes || when
+    ? {
+        scopes: writtenScopes(scopes),
+        ...(agentTypes && { agent_types: [...agentTypes] }),
+        ...(when && { when: writtenCondition(when) }),
+      }
+    : writtenScopes(scopes)

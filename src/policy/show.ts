@@ -1,14 +1,19 @@
+import { ASSERTION_KEYS } from '../assertion/options.ts'
 import { own } from '../core/json.ts'
+import type { AssertionRule } from '../core/model/assertion.ts'
 import { claimPathText } from '../core/model/claims.ts'
 import type { Decryption } from '../core/model/decryption.ts'
-import type { Issuer, KeyLocation, KeyTimes } from '../core/model/issuer.ts'
+import type { Issuer, KeyTimes } from '../core/model/issuer.ts'
 import type { Gate, Policy } from '../core/model/policy.ts'
 import type { RevocationPlacement } from '../core/model/revocation.ts'
+import { GATE_KEYS } from './gate.ts'
+import { ISSUER_KEYS } from './issuer-keys.ts'
 import { isWithin } from './rows.ts'
 import {
   millisecondsText,
   REDACTED,
   type Shown,
+  type Shows,
   secondsText,
   showAddressLimit,
   showClaims,
@@ -16,6 +21,7 @@ import {
   showHeaders,
   showPath,
   showPaths,
+  showTable,
   showTerms,
 } from './show-parts.ts'
 import { showRoute } from './show-route.ts'
@@ -43,7 +49,7 @@ export function showPolicy(policy: Policy, within?: string): ShownPolicy {
     ({ issuer }) => within === undefined || issuer === within,
   )
   return {
-    gate: showGate(policy.gate),
+    gate: showTable(GATE_KEYS, GATE, policy.gate, undefined),
     issuers: Object.fromEntries(issuers.map((one) => [one.name, showIssuer(one, within)])),
     routes: policy.routes
       .filter((route) => within === undefined || isWithin(route, within))
@@ -52,58 +58,72 @@ export function showPolicy(policy: Policy, within?: string): ShownPolicy {
   }
 }
 
-const showGate = (gate: Gate): Shown => ({
-  resource: gate.resource,
-  hosts: [...gate.hosts],
-  insecure_http: gate.insecureHttp,
-  clock_tolerance: secondsText(gate.clockTolerance),
-  prefix: gate.prefix,
-  assertion: gate.assertion
-    ? {
-        binding: gate.assertion.binding,
-        algorithm: gate.assertion.algorithm,
-        max_body: gate.assertion.maxBody,
-        withdrawn: [...gate.assertion.withdrawn],
-      }
-    : 'off',
-  identity_prefix: gate.identityPrefix,
-  identity_headers: showHeaders(gate.identityHeaders),
-  strip_headers: [...gate.stripHeaders],
-  client_ip: gate.clientIp.from === 'header' ? gate.clientIp.name : gate.clientIp.from,
-  ...(gate.addressLimit && { address_limit: showAddressLimit(gate.addressLimit) }),
-  revocation: { ...showTerms(gate.revocation), ...showPlacement(gate.placement) },
-  journal: { ...gate.journal },
-  request_id: gate.requestId,
-  errors: gate.errors,
-  lift: [...gate.lift],
-})
+/** Shown where it applies, in rules, or only checked. */
+const notShown = () => undefined
+
+const GATE: Shows<typeof GATE_KEYS, Gate> = {
+  resource: ({ resource }) => resource,
+  origin: notShown,
+  origin_via: notShown,
+  hosts: ({ hosts }) => [...hosts],
+  clock_tolerance: ({ clockTolerance }) => secondsText(clockTolerance),
+  prefix: ({ prefix }) => prefix,
+  revocation: ({ revocation, placement }) => ({
+    ...showTerms(revocation),
+    ...showPlacement(placement),
+  }),
+  assertion: ({ assertion }) =>
+    assertion ? showTable(ASSERTION_KEYS, ASSERTION, assertion, undefined) : 'off',
+  identity_prefix: ({ identityPrefix }) => identityPrefix,
+  identity_headers: ({ identityHeaders }) => showHeaders(identityHeaders),
+  strip_headers: ({ stripHeaders }) => [...stripHeaders],
+  client_ip: ({ clientIp }) => (clientIp.from === 'header' ? clientIp.name : clientIp.from),
+  address_limit: ({ addressLimit }) => addressLimit && showAddressLimit(addressLimit),
+  timeout: notShown,
+  on_revocation: notShown,
+  shared_ids: notShown,
+  lift: ({ lift }) => [...lift],
+  mode: notShown,
+  journal: ({ journal }) => ({ ...journal }),
+}
+
+const ASSERTION: Shows<typeof ASSERTION_KEYS, AssertionRule> = {
+  max_body: ({ maxBody }) => maxBody,
+  withdrawn: ({ withdrawn }) => [...withdrawn],
+}
+
+const ISSUER: Shows<typeof ISSUER_KEYS, Issuer, string | undefined> = {
+  issuer: ({ issuer }) => issuer,
+  profile: ({ profile }) => profile,
+  jwks_uri: ({ keys }) =>
+    keys.kind === 'uri' ? keys.uri.replace(/\?.*$/s, `?${REDACTED}`) : undefined,
+  jwks: ({ keys }) =>
+    keys.kind === 'inline'
+      ? { keys: keys.keys.map((key) => ({ kid: own(key, 'kid') })) }
+      : undefined,
+  jwks_cache: ({ keys, keyTimes }) => (keys.kind === 'inline' ? undefined : showTimes(keyTimes)),
+  audiences: ({ audiences }) => audiences,
+  algorithms: ({ algorithms }) => algorithms,
+  typ: ({ types }) => [...types],
+  max_lifetime: ({ maxLifetime }) => secondsText(maxLifetime),
+  required_claims: ({ requiredClaims }) => requiredClaims,
+  claims: ({ claims }) => showClaims(claims),
+  agent_id: ({ agentId }) => showPaths(agentId),
+  agent_prefix: ({ agentPrefix }) => agentPrefix,
+  agent_type: ({ entityProfiles, agentType }) =>
+    entityProfiles ? undefined : claimPathText(agentType),
+  workflow_id: ({ workflowId }) => showPath(workflowId),
+  scope: ({ scope }) => showPaths(scope),
+  decrypt: ({ decrypt }) => decrypt && showDecryption(decrypt),
+  delegation: ({ delegation, parentScope }, within) => ({
+    ...showDelegation(delegation, within),
+    ...(parentScope && { parent_scope: claimPathText(parentScope) }),
+  }),
+}
 
 const showIssuer = (issuer: Issuer, within?: string): Shown => ({
-  issuer: issuer.issuer,
-  profile: issuer.profile,
-  ...showKeys(issuer.keys),
-  ...(issuer.keys.kind !== 'inline' && { jwks_cache: showTimes(issuer.keyTimes) }),
-  algorithms: issuer.algorithms,
-  typ: [...issuer.types],
-  ...(issuer.audiences && { audiences: issuer.audiences }),
-  max_lifetime: secondsText(issuer.maxLifetime),
-  required_claims: issuer.requiredClaims,
-  claims: showClaims(issuer.claims),
-  agent_id: showPaths(issuer.agentId),
-  agent_prefix: issuer.agentPrefix,
-  ...(issuer.entityProfiles
-    ? { entity_profiles: true }
-    : { agent_type: claimPathText(issuer.agentType) }),
-  workflow_id: showPath(issuer.workflowId),
-  scope: showPaths(issuer.scope),
+  ...showTable(ISSUER_KEYS, ISSUER, issuer, within),
   ...(issuer.scopeElse.length > 0 && { scope_else: showPaths(issuer.scopeElse) }),
-  admin: issuer.admin,
-  ...(issuer.decrypt && { decrypt: showDecryption(issuer.decrypt) }),
-  delegation: {
-    ...showDelegation(issuer.delegation, within),
-    ...(issuer.parentScope && { parent_scope: claimPathText(issuer.parentScope) }),
-  },
-  allow_insecure_http: issuer.allowInsecureHttp,
 })
 
 const showPlacement = ({ shards, locations, jurisdiction }: RevocationPlacement): Shown => ({
@@ -117,17 +137,6 @@ const showTimes = ({ maxFresh, staleIfError, cooldown }: KeyTimes): Shown => ({
   stale_if_error: millisecondsText(staleIfError),
   cooldown: millisecondsText(cooldown),
 })
-
-const showKeys = (keys: KeyLocation): Shown => {
-  switch (keys.kind) {
-    case 'inline':
-      return { jwks: { keys: keys.keys.map((key) => ({ kid: own(key, 'kid') })) } }
-    case 'uri':
-      return { jwks_uri: keys.uri.replace(/\?.*$/s, `?${REDACTED}`) }
-    case 'discovery':
-      return {}
-  }
-}
 
 const showDecryption = (decrypt: Decryption): Shown => ({
   secret: decrypt.secret,

@@ -1,7 +1,10 @@
 import {
+  array,
   type GenericSchema,
+  type InferInput,
   type InferIssue,
   type InferOutput,
+  nonEmpty,
   pipe,
   rawTransform,
   safeParse,
@@ -11,38 +14,121 @@ import { isObject } from '../core/json.ts'
 import type { Result } from '../core/result.ts'
 import { type Path, type Report, under, unknownName } from './issues.ts'
 
-/** One key's value: how it is read from what the configuration holds. */
-export type Field<Value> = GenericSchema<unknown, Value>
+/** One key's value, a schema of valibot: how it is read, and what may be written. */
+export type Field<Value, Input = unknown> = GenericSchema<Input, Value>
 
-type Fields = Readonly<Record<string, Field<unknown>>>
+/** The keys of a table, one row each. */
+export type Fields = Readonly<Record<string, Field<unknown>>>
 
 /** What is readable of a table; a key that is absent or broken is not there. */
 export type Readable<F extends Fields> = { readonly [K in keyof F]?: InferOutput<F[K]> }
 
+/** What marks a key that must be there. */
+export interface IsRequired {
+  readonly required: true
+}
+
+/** What may be written as a table. */
+export type TableInput<F extends Fields> = Flat<
+  {
+    readonly [K in keyof F as F[K] extends IsRequired ? K : never]: InferInput<F[K]>
+  } & {
+    readonly [K in keyof F as F[K] extends IsRequired ? never : K]?: InferInput<F[K]>
+  }
+>
+
+type Flat<Table> = { readonly [K in keyof Table]: Table[K] }
+
+/**
+ * What the documentation and the JSON Schema say of a key. Nothing that serves requests imports it, so a
+ * bundler leaves it out.
+ */
+export interface KeyDoc<Input> {
+  /** One or two sentences in Markdown: what it does, what it does not, the trap. Links are relative to docs/. */
+  readonly description: string
+  /** What applies where the key is absent. */
+  readonly default?: Input
+  /** The same in words, where it is no fixed value. */
+  readonly unset?: string
+  readonly example: Input
+}
+
+/** A table's documentation: one row for each of its keys, and no other. */
+export type KeyDocs<F extends Fields> = { readonly [K in keyof F]: KeyDoc<InferInput<F[K]>> }
+
+/** What a field that reads by itself takes, in the words of valibot's schemas. */
+export interface Form<Input> {
+  readonly type: 'unknown' | 'picklist' | 'union' | 'record' | 'strict_object'
+  readonly options?: readonly unknown[]
+  readonly value?: Written<unknown>
+  readonly entries?: Fields
+  /** Never there: the type of what may be written. */
+  readonly input?: Input
+}
+
+/** What may be written: that of a field, or of a part that no field reads by itself. */
+export type Written<Input> = Field<unknown, Input> | Form<Input>
+
+type InputOf<One> =
+  One extends GenericSchema<infer Input, unknown>
+    ? Input
+    : One extends Form<infer Input>
+      ? Input
+      : never
+
+/** One of several forms. */
+export function anyOf<const Options extends readonly Written<unknown>[]>(
+  ...options: Options
+): Form<InputOf<Options[number]>> {
+  return { type: 'union', options }
+}
+
+/** A table whose keys are names that the operator chooses. */
+export function namesTo<Input>(value: Written<Input>): Form<Readonly<Record<string, Input>>> {
+  return { type: 'record', value }
+}
+
 /** A field that may report several mistakes, each at a path inside its value. */
-export function field<Value>(read: (value: unknown, report: Report) => Value): Field<Value> {
-  return pipe(
-    unknown(),
-    rawTransform<unknown, Value>(({ dataset, addIssue }) =>
-      read(dataset.value, (path, message) => {
-        const [first, ...rest] = path.map(step)
-        addIssue({ message, ...(first && { path: [first, ...rest] }) })
-      }),
-    ),
+export function field<Value, Input = unknown>(
+  read: (value: unknown, report: Report) => Value,
+  form: Form<Input> = { type: 'unknown' },
+): Field<Value, Input> {
+  const reading = rawTransform<unknown, Value>(({ dataset, addIssue }) =>
+    read(dataset.value, (path, message) => {
+      const [first, ...rest] = path.map(step)
+      addIssue({ message, ...(first && { path: [first, ...rest] }) })
+    }),
   )
+  return as(pipe(unknown(), reading), form)
 }
 
 const step = (key: string | number) =>
   ({ type: 'unknown', origin: 'value', input: undefined, key, value: undefined }) as const
 
-/** A field with one mistake at most: a value, or a sentence for the operator. */
-export function reads<Value>(read: (value: unknown) => Result<Value, string>): Field<Value> {
-  return field<Value>((value, report) => {
-    const reading = read(value)
+/** What is left of a reading with one mistake at most: a value, or a sentence for the operator. */
+export function checked<Input, Value>(read: (value: Input) => Result<Value, string>) {
+  return rawTransform<Input, Value>(({ dataset, addIssue, NEVER }) => {
+    const reading = read(dataset.value)
     if (reading.ok) return reading.value
-    report([], reading.reason)
-    return undefined as never
+    addIssue({ message: reading.reason })
+    return NEVER
   })
+}
+
+/** A field with one mistake at most. */
+export function reads<Value, Input = unknown>(
+  read: (value: unknown) => Result<Value, string>,
+  form: Form<Input> = { type: 'unknown' },
+): Field<Value, Input> {
+  return as(pipe(unknown(), checked(read)), form)
+}
+
+const as = <Value, Input>(schema: Field<Value>, form: Form<Input>) =>
+  Object.assign(schema, form) as Field<Value> as Field<Value, Input>
+
+/** A key that must be there. */
+export function required<Value, Input>(schema: Field<Value, Input>) {
+  return { ...schema, required: true } as Field<Value, Input> & IsRequired
 }
 
 /** Reads one value with a field. */
@@ -51,7 +137,7 @@ export function readField<Value>(
   value: unknown,
   report: Report,
 ): Value | undefined {
-  const reading = safeParse(schema, value)
+  const reading = safeParse(schema, value, ONE_MISTAKE)
   if (reading.success) return reading.output
   for (const issue of reading.issues) report(pathOf(issue), issue.message)
   return undefined
@@ -60,6 +146,9 @@ export function readField<Value>(
 const pathOf = (issue: InferIssue<Field<unknown>>): Path =>
   (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)))
 
+/** A value that fails a check is not checked further. */
+const ONE_MISTAKE = { abortPipeEarly: true } as const
+
 /**
  * Reads a table key by key, so that one broken key hides no mistake of another. Own keys only;
  * every key that has no field is a mistake, and so is a required one that is absent. Not
@@ -67,7 +156,6 @@ const pathOf = (issue: InferIssue<Field<unknown>>): Path =>
  */
 export function readTable<const F extends Fields>(
   fields: F,
-  required: readonly (keyof F & string)[],
   value: unknown,
   report: Report,
 ): Readable<F> {
@@ -75,46 +163,39 @@ export function readTable<const F extends Fields>(
     report([], 'must be a table')
     return {}
   }
-  const names = Object.keys(fields)
   const read: Record<string, unknown> = {}
   for (const [key, raw] of Object.entries(value)) {
-    if (!Object.hasOwn(fields, key)) {
-      report([key], unknownName('key', key, names))
+    const schema = Object.hasOwn(fields, key) ? fields[key] : undefined
+    if (!schema) {
+      report([key], unknownName('key', key, Object.keys(fields)))
       continue
     }
-    const decoded = readField(fields[key] as Field<unknown>, raw, under(report, key))
+    const decoded = readField(schema, raw, under(report, key))
     if (decoded !== undefined) read[key] = decoded
   }
-  for (const key of required) {
-    if (!Object.hasOwn(value, key)) report([key], 'is required')
+  for (const [key, schema] of Object.entries(fields)) {
+    if ('required' in schema && !Object.hasOwn(value, key)) report([key], 'is required')
   }
   return read as Readable<F>
 }
 
-/** A table inside a table. */
-export function table<const F extends Fields>(
+/** A table inside a table. `make` makes of it what the policy holds, and may report more. */
+export function table<const F extends Fields, Value = Readable<F>>(
   fields: F,
-  required: readonly (keyof F & string)[] = [],
-): Field<Readable<F>> {
-  return field((value, report) => readTable(fields, required, value, report))
+  make: (entry: Readable<F>, report: Report, written: unknown) => Value = (entry) =>
+    entry as unknown as Value,
+): Field<Value, TableInput<F>> {
+  return field((value, report) => make(readTable(fields, value, report), report, value), {
+    type: 'strict_object',
+    entries: fields,
+  })
 }
 
 /** A list, read item by item. */
-export function list<Item>(
-  item: Field<Item>,
+export function list<Item, Input>(
+  item: Field<Item, Input>,
   { empty = false }: { readonly empty?: boolean } = {},
-): Field<readonly Item[]> {
-  return field((value, report) => {
-    const items: Item[] = []
-    if (!Array.isArray(value)) {
-      report([], 'must be a list')
-      return items
-    }
-    if (value.length === 0 && !empty) report([], 'must not be an empty list')
-    for (const [i, raw] of value.entries()) {
-      const decoded = readField(item, raw, under(report, i))
-      if (decoded !== undefined) items.push(decoded)
-    }
-    return items
-  })
+): Field<readonly Item[], readonly Input[]> {
+  const items = array(item, 'must be a list')
+  return empty ? items : pipe(items, nonEmpty('must not be an empty list'))
 }

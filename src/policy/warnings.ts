@@ -1,13 +1,14 @@
+import type { Issuer } from '../core/model/issuer.ts'
 import { warnMcp } from '../mcp/options/checks.ts'
 import { warnMcpResource } from '../mcp/options/resource.ts'
 import { warnSingleUse } from '../replay/options.ts'
 import { issuerAdvice } from './advice.ts'
 import type { GateEntry } from './gate.ts'
-import { quote } from './issues.ts'
+import { quote, quoteAll, type Report } from './issues.ts'
 import { warnOfOrigins } from './origin-warnings.ts'
-import { type RouteEntry, takenIssuers } from './route.ts'
+import { takenIssuers } from './route.ts'
+import type { RouteEntry } from './route-keys.ts'
 import { type Warn, warnOfSecrets } from './secret-warnings.ts'
-import { warnSharedNames } from './shared-names.ts'
 
 /** What origins allow by which a token has expired, unless they are told more. */
 const VERIFIED_SECONDS = 5
@@ -65,3 +66,37 @@ export const warningsOf: Warn = (read, at) => {
 /** Whether a rule asks the revocation set on every request with a token. */
 const isStrict = ({ access, revocation }: RouteEntry, gate: GateEntry): boolean =>
   access !== 'public' && (revocation ?? gate.revocation)?.consistency === 'strict'
+
+/** Claims whose values are names that each issuer gives out by itself. */
+const NAMING: ReadonlySet<string> = new Set(['sub', 'client_id', 'azp'])
+
+/**
+ * A rule that asks for somebody, or for a workflow, by name: where it takes tokens of several issuers, each of
+ * them can have somebody else of that name.
+ */
+const warnSharedNames = (
+  { workflow, delegation = {}, claims = [] }: RouteEntry,
+  issuers: readonly Issuer[],
+  report: Report,
+): void => {
+  if (issuers.length < 2) return
+  const names = quoteAll(issuers.map(({ name }) => name))
+  const shared = (path: Parameters<Report>[0], what: string, how: string): void =>
+    report(path, `takes this name from each of ${names}, where it can be another ${what}: ${how}`)
+  const choose = 'write the one that is meant into issuers'
+  if (workflow) shared(['workflow'], 'workflow', choose)
+  for (const key of ['actors', 'subjects'] as const) {
+    for (const [i, { sub, issuer }] of (delegation[key] ?? []).entries()) {
+      if (issuer !== undefined) continue
+      shared(
+        ['delegation', key, i],
+        key.slice(0, -1),
+        `write { issuer = "…", sub = ${JSON.stringify(sub)} }`,
+      )
+    }
+  }
+  for (const { path } of claims) {
+    const claim = path.join('.')
+    if (NAMING.has(claim)) shared(['claims', claim], claim === 'sub' ? 'subject' : 'client', choose)
+  }
+}

@@ -1,25 +1,15 @@
 import { LIMITS } from '../core/limits.ts'
 import type { ReplayStore } from '../core/model/ports.ts'
-import { inTime, retryOnce } from '../platform/calls.ts'
+import { createObjectCalls, type ObjectCalls } from '../platform/calls.ts'
 
-/** A Durable Object namespace of `ReplayShard`, as far as the gate needs it. */
-export interface ReplayNamespace {
-  getByName(name: string): {
-    claim(name: string, expires: number, by: string): PromiseLike<boolean>
-    isClaimed(name: string): PromiseLike<boolean>
-  }
-  jurisdiction?(jurisdiction: string): ReplayNamespace
+/** An object of `ReplayShard`, as far as the gate needs it. */
+interface Shard {
+  claim(name: string, expires: number, by: string): PromiseLike<boolean>
+  isClaimed(name: string): PromiseLike<boolean>
 }
 
-/** What uses are claimed of in a Worker. */
-export interface ReplaysOptions {
-  /** Absent where no rule takes a token once. */
-  readonly objects?: ReplayNamespace | undefined
-  /** Where the objects are kept, as those of revocations are. */
-  readonly jurisdiction?: string | undefined
-  /** Milliseconds one try may take. */
-  readonly timeout?: number
-}
+/** What uses are claimed of in a Worker; `objects` are absent where no rule takes a token once. */
+export type ReplaysOptions = Partial<Omit<ObjectCalls<Shard>, 'binding'>>
 
 /**
  * Uses behind their objects, one for each first character of a name: 64, evenly filled, and never another
@@ -28,25 +18,17 @@ export interface ReplaysOptions {
  * known by the second, and still the first.
  */
 export function createReplays({
-  objects: all,
+  objects,
   jurisdiction,
   timeout = LIMITS.replayMs,
 }: ReplaysOptions): ReplayStore {
-  const objects = () => (jurisdiction === undefined ? all : all?.jurisdiction?.(jurisdiction))
-  type Shard = ReturnType<ReplayNamespace['getByName']>
-  const ask = async (name: string, call: (shard: Shard) => PromiseLike<boolean>) => {
-    const namespace = objects()
-    if (!namespace) throw new Error('REPLAYS is not bound')
-    return retryOnce(() =>
-      inTime(async () => await call(namespace.getByName(name.slice(0, 1))), timeout),
-    )
-  }
+  const ask = createObjectCalls<Shard>({ binding: 'REPLAYS', objects, jurisdiction, timeout })
   return {
     claim(name, expires) {
       const by = crypto.randomUUID()
-      return ask(name, (shard) => shard.claim(name, expires, by))
+      return ask(name.slice(0, 1), (shard) => shard.claim(name, expires, by))
     },
-    isClaimed: (name) => ask(name, (shard) => shard.isClaimed(name)),
+    isClaimed: (name) => ask(name.slice(0, 1), (shard) => shard.isClaimed(name)),
   }
 }
 

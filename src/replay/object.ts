@@ -41,7 +41,7 @@ export class ReplayShard extends DurableObject {
   }
 
   /**
-   * Whether this is the first claim of a name, or the same once more: `by` is told anew for each claim.
+   * Whether this is the first claim of a name, or a retry of it: `by` is a new value for each claim.
    * `expires`: seconds since the epoch by this object's clock, from which on nobody is the first.
    */
   async claim(name: string, expires: number, by: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 import type { Issuer } from '../core/model/issuer.ts'
 import type { PolicyEnv } from '../policy/env.ts'
 import { quoteAll, type Report } from '../policy/issues.ts'
-import type { RouteEntry } from '../policy/route.ts'
+import type { RouteEntry } from '../policy/route-keys.ts'
 
 /** A rule that takes each token once takes nothing else, and no stream of messages under one token. */
 export function checkSingleUse(

@@ -7,7 +7,8 @@ import {
   subjectKey,
 } from '../core/model/revocation.ts'
 import { share } from '../platform/single-flight.ts'
-import { createSnapshots, type Found, type Snapshot, type SnapshotOptions } from './snapshot.ts'
+import type { Found } from './protocol.ts'
+import { createSnapshots, type Snapshot, type SnapshotOptions } from './snapshot.ts'
 
 type Subjects = readonly RevocationSubject[]
 type Entries = readonly Revocation[]
@@ -21,11 +22,11 @@ const MOST_ANSWERS = 1_000
 const ANSWER_MS = 10_000
 
 /**
- * Lookups in the isolate's copy of the set. Without one that is young enough, and about subjects that
- * it names, the set itself is asked: a hash is no proof, and a copy does not know what an entry says.
- * Of what is not revoked the answer is there at once, from the second time on that a list is asked for;
- * of what the copy names it is remembered until a change touches the subject. Entries are handed on as
- * they were said: whether one has expired meanwhile is the caller's to judge.
+ * Lookups in the isolate's copy of the set. The set itself is asked where no copy is young enough, and about
+ * subjects whose hash the copy has: a hash is no proof, and a copy does not have the entries. What the set
+ * says of them is remembered until a change touches the subject. For subjects that the copy does not have, the
+ * answer is there without a wait, from the second time on that a list is asked for. Does not judge whether an
+ * entry has expired meanwhile.
  */
 export function createBoundedLookup(ask: Ask, options: SnapshotOptions) {
   const snapshots = createSnapshots(options)
@@ -37,7 +38,7 @@ export function createBoundedLookup(ask: Ask, options: SnapshotOptions) {
   const askOnce = async (hits: Subjects, snapshot: Snapshot): Promise<Entries> => {
     const { answers, epoch, version } = snapshot
     const keys = hits.map(subjectKey)
-    await share(memory.flights, JSON.stringify(keys), terms, async () => {
+    await share(memory.inFlight, JSON.stringify(keys), terms, async () => {
       const [said, hashes] = await Promise.all([ask(hits), Promise.all(keys.map(subjectHash))])
       // A shard that lags behind the copy says what the copy's changes may have made untrue.
       const isCurrent = said.epoch === epoch && said.version >= version

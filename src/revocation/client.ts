@@ -1,20 +1,20 @@
 import { LIMITS } from '../core/limits.ts'
 import { perObject } from '../core/memo.ts'
-import type { RevocationStore, Revocations } from '../core/model/ports.ts'
+import type { Clock, RevocationStore, Revocations } from '../core/model/ports.ts'
 import {
   type RevocationPlacement,
   type RevocationSubject,
   subjectKey,
 } from '../core/model/revocation.ts'
-import { inTime } from '../platform/calls.ts'
+import { inTime, type Objects, retryOnce } from '../platform/calls.ts'
+import { type InFlight, share } from '../platform/single-flight.ts'
 import { system } from '../platform/system.ts'
 import { createBoundedLookup } from './bounded.ts'
-import { createTurns } from './read-coalescing.ts'
-import { createReach, type Reach, type ShardNamespace } from './shard-client.ts'
-import type { Found, SnapshotOptions, SnapshotSource } from './snapshot.ts'
+import { type Found, PRIMARY, type Shard } from './protocol.ts'
+import type { SnapshotOptions, SnapshotSource } from './snapshot.ts'
 
 /** Milliseconds after which a reading counts as lost: two tries, and some slack. */
-const TURN_MS = 2 * LIMITS.revocationReadMs + 1_000
+const READING_MS = 2 * LIMITS.revocationReadMs + 1_000
 
 /** What revocations are read with in an isolate. */
 export interface IsolateOptions extends Omit<SnapshotOptions, 'source'> {
@@ -24,43 +24,49 @@ export interface IsolateOptions extends Omit<SnapshotOptions, 'source'> {
 
 /**
  * The revocation set behind a Durable Object namespace. A read that fails, or takes longer than
- * {@link LIMITS.revocationReadMs}, is tried once more, at the shard that leads; then the call rejects. A
+ * {@link LIMITS.revocationReadMs}, is tried once more, at the primary; then the call rejects. A
  * write is tried once and has no deadline: given up, it could still be stored. Requests of one token share
  * readings that begin after them. Bounded lookups are answered from the isolate's copy of the set, strict
  * ones never; without an isolate to keep a copy in, all are strict.
  */
 export function createRevocations(
-  namespace: ShardNamespace,
+  namespace: Objects<Shard>,
   placement: RevocationPlacement,
   isolate?: IsolateOptions,
 ): Revocations & RevocationStore {
-  const { leader, read, pull } = createReach(namespace, placement, isolate?.clock ?? system.clock)
-  const readOf = (keys: readonly string[]) => {
+  const { primary, read, pull } = createShards(namespace, placement, isolate?.clock ?? system.clock)
+  const reading: InFlight<Found> = new Map()
+  const terms = isolate && { ...isolate, maxAgeMs: READING_MS, fresh: true }
+  const ask = async (subjects: readonly RevocationSubject[]): Promise<Found> => {
+    const keys = keysOf(subjects)
     const text = JSON.stringify(keys)
-    return { text, lookup: () => read(text, (shard, hint) => shard.lookup(keys, hint)) }
-  }
-  const turns = isolate && createTurns<Found>({ ...isolate, maxAgeMs: TURN_MS })
-  // One token, however many requests it makes at once, must not keep a shard from others.
-  const ask = (subjects: readonly RevocationSubject[]) => {
-    const { text, lookup } = readOf(keysOf(subjects))
-    return turns ? turns(text, lookup) : lookup()
+    const lookup = () => read(text, (shard, hint) => shard.lookup(keys, hint))
+    if (!terms) return lookup()
+    // One token, however many requests it makes at once, must not keep a shard from others.
+    const found = await share(reading, text, terms, lookup)
+    if (!found) throw new Error('no reading of others ended in time')
+    return found
   }
   const bounded =
     isolate && createBoundedLookup(ask, { ...isolate, source: sourceOf(pull, isolate) })
+  const twice = <Value>(call: (shard: Shard) => PromiseLike<Value>): Promise<Value> =>
+    retryOnce(() => inTime(() => call(primary())))
   return {
     lookup: (subjects, terms) =>
       bounded && terms?.consistency === 'bounded'
         ? bounded(subjects, terms.maxStaleness)
         : ask(subjects).then(({ entries }) => entries),
-    list: (query) => twice(() => leader().list(query)),
-    get: (id) => twice(() => leader().get(id)),
-    add: async (entries) => await leader().add(entries),
-    remove: async (id, owner) => await leader().remove(id, owner),
-    removePage: async (query) => await leader().removePage(query),
+    list: (query) => twice((shard) => shard.list(query)),
+    get: (id) => twice((shard) => shard.get(id)),
+    add: async (entries) => await primary().add(entries),
+    remove: async (id, owner) => await primary().remove(id, owner),
+    removePage: async (query) => await primary().removePage(query),
   }
 }
 
-const sourceOf = (pull: Reach['pull'], { place }: IsolateOptions): SnapshotSource => ({
+type Shards = ReturnType<typeof createShards>
+
+const sourceOf = (pull: Shards['pull'], { place }: IsolateOptions): SnapshotSource => ({
   pullAll: (after) =>
     pull(place(), (shard, hint) => shard.pullAll(after, hint), LIMITS.revocationPageMs),
   pullSince: (epoch, version) =>
@@ -70,5 +76,78 @@ const sourceOf = (pull: Reach['pull'], { place }: IsolateOptions): SnapshotSourc
 /** Once for all requests of one admission, which bring the same list. */
 const keysOf = perObject((subjects: readonly RevocationSubject[]) => subjects.map(subjectKey))
 
-const twice = <Value>(call: () => PromiseLike<Value>): Promise<Value> =>
-  inTime(call).catch(() => inTime(call))
+/** A call of a shard, with the place where the primary is to be made. */
+type Call<Value> = (shard: Shard, primaryHint: string | undefined) => PromiseLike<Value | undefined>
+
+/** Milliseconds that a shard is not asked for after it failed, or did not answer for the set. */
+const REST_MS = { failed: 10_000, unanswered: 1_000 }
+
+/**
+ * The shards of a namespace. A call goes to the one that a text belongs to, and where that fails or does
+ * not answer for the set, to the primary; it rejects where no try gave an answer. A try that takes
+ * longer than {@link LIMITS.revocationReadMs}, unless another time is said, has failed.
+ */
+export function createShards(
+  namespace: Objects<Shard>,
+  { shards, locations, jurisdiction }: RevocationPlacement,
+  clock: Clock,
+) {
+  const objects = jurisdiction ? namespace.jurisdiction?.(jurisdiction) : namespace
+  /** Until when. */
+  const resting = new Map<string, number>()
+
+  // A stub of another request cannot be used, and one that has failed may fail for good.
+  const shard = (name: string): Shard => {
+    if (!objects) throw new Error('this namespace knows no jurisdictions')
+    const locationHint = locations[Number(name) % locations.length]
+    return locationHint ? objects.getByName(name, { locationHint }) : objects.getByName(name)
+  }
+
+  const chosen = (text: string): string => {
+    const name = String(choiceOf(text, shards))
+    return clock.now() < (resting.get(name) ?? 0) ? PRIMARY : name
+  }
+
+  const firstOf = async <Value>(names: Iterable<string>, call: Call<Value>, ms?: number) => {
+    let failure: unknown
+    for (const name of names) {
+      let rest = REST_MS.unanswered
+      try {
+        const value = await inTime(() => call(shard(name), locations[0]), ms)
+        if (value !== undefined) return value
+      } catch (error) {
+        failure = error
+        rest = REST_MS.failed
+      }
+      if (name !== PRIMARY) resting.set(name, clock.now() + rest)
+    }
+    throw failure ?? new Error('no shard answers for the set')
+  }
+
+  return {
+    primary: () => shard(PRIMARY),
+
+    /** Tries twice at most, and the primary among that. */
+    read: <Value>(text: string, call: Call<Value>): Promise<Value> =>
+      firstOf([chosen(text), PRIMARY], call),
+
+    /** Tries each shard once; `ms` for a try. */
+    pull: <Value>(text: string, call: Call<Value>, ms?: number): Promise<Value> =>
+      firstOf(new Set([chosen(text), PRIMARY]), call, ms),
+  }
+}
+
+/**
+ * Which of `count` shards a text belongs to, the same everywhere: evenly spread, and nothing that must be
+ * kept from whoever chooses the text.
+ */
+const choiceOf = (text: string, count: number): number => {
+  // FNV-1a, and the finish of MurmurHash3 because its low bits are poor.
+  let hash = 0x811c9dc5
+  for (let at = 0; at < text.length; at++) {
+    hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return ((hash ^ (hash >>> 16)) >>> 0) % count
+}

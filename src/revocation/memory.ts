@@ -44,14 +44,13 @@ export function createMemoryRevocations({
     if (own) shares.set(issuer, (shares.get(issuer) ?? 0) + change)
   }
   const drop = (id: string): void => {
-    const held = byId.get(id)
-    if (!held) return
-    const key = subjectKey(held.entry)
-    const ids = idsBySubject.get(key)
-    ids?.delete(id)
-    if (ids?.size === 0) idsBySubject.delete(key)
+    const entry = byId.get(id)?.entry
+    if (!entry) return
     byId.delete(id)
-    count(held.entry, -1)
+    count(entry, -1)
+    const ids = idsBySubject.get(subjectKey(entry))
+    ids?.delete(id)
+    if (ids?.size === 0) idsBySubject.delete(subjectKey(entry))
   }
   const put = (entry: Revocation): void => {
     const old = live(entry.id)

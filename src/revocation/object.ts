@@ -1,50 +1,48 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { RevocationPage, RevocationQuery } from '../core/model/ports.ts'
 import type { Revocation } from '../core/model/revocation.ts'
-import type { Head } from './log.ts'
-import type { Replica } from './outbox.ts'
-import { createLeading, type Roster } from './primary.ts'
-import type { Survivor } from './recovery.ts'
-import type { Leader, Taken } from './replica.ts'
-import { createRoster } from './replica-registry.ts'
-import type { Handed, HandedPage } from './replication.ts'
-import { openParts, type Parts } from './shard-components.ts'
-import { LEADER } from './shard-hash.ts'
-import type { Found } from './snapshot.ts'
-import type { PulledChanges, PulledPage } from './snapshot-feed.ts'
-import { now } from './store.ts'
+import { createRevocationLog } from './log.ts'
+import { createPrimary } from './primary.ts'
+import type {
+  Found,
+  HashChanges,
+  HashPage,
+  Head,
+  Peer,
+  Replicated,
+  Reset,
+  RowChanges,
+  RowPage,
+  Version,
+} from './protocol.ts'
+import { PRIMARY } from './protocol.ts'
+import { createReplica } from './replica.ts'
+import { createReplication } from './replication.ts'
+import { createSnapshotFeed } from './snapshot-feed.ts'
+import { createStore } from './store.ts'
+import { openTables } from './tables.ts'
 
-const ROSTER = 'roster'
-/** Under which an object keeps its name, should it not be told by whoever wakes it. */
+/** Where an object keeps its name: an alarm may wake it without one. */
 const NAME = 'name'
-/** Under which a replica keeps when it was read. */
+/** Where the registry keeps the names of replicas. None is ever removed. */
+const NAMES = 'names'
+/** Where a replica keeps when it was last read. */
 const READ = 'read'
 /** Milliseconds without a read after which a replica need not be kept up to date, and how exactly. */
 const IDLE_MS = { most: 24 * 60 * 60 * 1000, step: 10 * 60 * 1000 }
 
-/** An object of this class as others call it. */
-interface Sibling extends Leader, Replica, Survivor, Roster {}
-
-interface Opened {
-  readonly parts: Parts
-  /** Of the shard that leads. */
-  readonly leading?: ReturnType<typeof createLeading>
-}
-
 /**
- * A shard of the revocation set: a Durable Object with SQLite that holds the whole set. Shard
- * {@link LEADER} is where entries are written; the others are replicas of it and spread the reading. What
- * a shard cannot answer for the set answers with `undefined`. Trusts its callers, which are the gate's own code:
- * it judges neither who asks nor what an entry says.
+ * A shard of the revocation set: a Durable Object with SQLite that holds the whole set. Entries are written
+ * in shard {@link PRIMARY}; the others are replicas of it and spread the reading. A shard that cannot answer
+ * for the set answers with `undefined`. Trusts its callers, which are the gate's own code: it judges neither
+ * who asks nor what an entry says.
  */
 export class RevocationShard extends DurableObject {
   readonly #name: string
-  #opened: Opened | undefined
-  /** The one run that hashes old entries, shared by the pulls that wait for it. */
-  #hashing: Promise<void> | undefined
+  #opened: ReturnType<typeof open> | undefined
   #readAt = 0
-  /** Where the shard that leads is to be made, should this one be the first to call it. */
-  #leaderHint: string | undefined
+  /** Where the primary is to be made, should this shard be the first to call it. */
+  #primaryHint: string | undefined
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env)
@@ -64,159 +62,141 @@ export class RevocationShard extends DurableObject {
    * A page of the hashes of all live entries, for a copy of the set. The copy is complete with the
    * changes since the version of its first page.
    */
-  async pullAll(after = 0, hint?: string): Promise<PulledPage | undefined> {
-    await this.#prepared()
-    return (await this.#answers(hint)) ? this.#parts.pulls.all(now(), after) : undefined
+  async pullAll(after = 0, hint?: string): Promise<HashPage | undefined> {
+    return (await this.#feed(hint))?.all(after)
   }
 
-  /** What changed since a version of an epoch; `reset` where only a full pull can tell. */
+  /** What changed since a version of an epoch; `reset` where a full pull is needed. */
   async pullSince(
     epoch: string,
     version: number,
     hint?: string,
-  ): Promise<PulledChanges | { readonly reset: true } | undefined> {
-    await this.#prepared()
-    if (!(await this.#answers(hint))) return undefined
-    return this.#parts.pulls.since(now(), { epoch, version }, this.#name !== LEADER)
+  ): Promise<HashChanges | Reset | undefined> {
+    return (await this.#feed(hint))?.since({ epoch, version }, this.#name !== PRIMARY)
   }
 
-  /**
-   * Stores all entries, or none when they do not fit. An entry that is there is renewed; one that has
-   * expired is made anew. Answers when all replicas have them, or have had their time.
-   */
+  // Of the primary: see `RevocationStore`, and `Peer` for `enrol`.
+
   add(entries: readonly Revocation[]) {
-    return this.#leading.add(entries)
+    return this.#primary.add(entries)
   }
 
-  /** A page of live entries in the order they were first made. */
-  async list(query: RevocationQuery): Promise<RevocationPage> {
-    await this.#leading.led()
-    return this.#parts.store.list(query)
+  list(query: RevocationQuery): Promise<RevocationPage> {
+    return this.#primary.list(query)
   }
 
-  /** The live entry with this id. */
   get(id: string) {
-    return this.#leading.get(id)
+    return this.#primary.get(id)
   }
 
-  /** Removes an entry; false when there is no live one with this id, and of this owner. */
   remove(id: string, owner?: string): Promise<boolean> {
-    return this.#leading.remove(id, owner)
+    return this.#primary.remove(id, owner)
   }
 
-  /** Removes the entries that a list with this query has, and tells which they were. */
   removePage(query: RevocationQuery): Promise<RevocationPage> {
-    return this.#leading.removePage(query)
+    return this.#primary.removePage(query)
   }
 
-  /** See {@link Leader}. */
-  enrol(name: string, at: Pick<Head, 'epoch' | 'version'>) {
-    return this.#leading.enrol(name, at)
+  enrol(name: string, at: Version) {
+    return this.#primary.enrol(name, at)
   }
 
   /** A page of all entries, for another shard. */
-  async handAll(after: number): Promise<HandedPage> {
-    if (this.#name === LEADER) await this.#leading.led()
-    await this.#hashed()
-    return this.#parts.handing.page(after)
+  async copyPage(after: number): Promise<RowPage> {
+    await this.#parts.primary?.ready()
+    return this.#parts.replication.page(after)
   }
 
-  /** Takes changes of the shard that leads. */
-  take(handed: Handed): Taken {
-    return this.#parts.follower.take(now(), handed)
+  /** Takes changes of the primary, which itself takes none. */
+  replicate(changes: RowChanges): Replicated {
+    return this.#parts.replica?.replicate(changes) ?? { out: true }
   }
 
   /** How far this shard has come, in which epoch. */
-  holds(): Head {
+  head(): Head {
     return this.#parts.log.head()
   }
 
   /** Names that were noted. */
   names(): readonly string[] {
-    return createRoster(this.ctx.storage).names()
+    return this.ctx.storage.kv.get<string[]>(NAMES) ?? []
   }
 
   /** Notes a name for good. */
   note(name: string): void {
-    createRoster(this.ctx.storage).add(name)
+    const names = this.names()
+    if (!names.includes(name)) this.ctx.storage.kv.put(NAMES, [...names, name])
   }
 
-  /** Sees to what is due; lets go of a replica that nobody reads. */
+  /** Does what is due in the primary; lets a replica that nobody reads leave. */
   override async alarm(): Promise<void> {
-    if (this.#name === LEADER) return await this.#leading.alarm()
+    const { primary, replica } = this.#parts
+    if (primary) return await primary.alarm()
     const idle = Date.now() - (this.ctx.storage.kv.get<number>(READ) ?? 0)
-    if (idle >= IDLE_MS.most) this.#parts.follower.leave()
+    if (idle >= IDLE_MS.most) replica.leave()
   }
 
   /** Opened when it is needed: an object that only keeps names has no tables. */
-  get #open(): Opened {
+  get #parts() {
     this.#opened ??= open(this.ctx, this.#name, (name) => this.#sibling(name))
     return this.#opened
   }
 
-  get #parts(): Parts {
-    return this.#open.parts
+  get #primary() {
+    const { primary } = this.#parts
+    if (!primary) throw new Error(`shard ${this.#name} is not the primary`)
+    return primary
   }
 
-  get #leading() {
-    const { leading } = this.#open
-    if (!leading) throw new Error(`shard ${this.#name} does not lead`)
-    return leading
-  }
-
-  #sibling(name: string): Sibling {
+  #sibling(name: string): Peer {
     const { jurisdiction } = this.ctx.id
     const { REVOCATIONS: all } = this.env as { readonly REVOCATIONS: DurableObjectNamespace }
     const own = jurisdiction ? all.jurisdiction(jurisdiction as DurableObjectJurisdiction) : all
-    const locationHint = this.#leaderHint as DurableObjectLocationHint | undefined
-    const options = name === LEADER && locationHint ? { locationHint } : {}
-    return own.getByName(name, options) as unknown as Sibling
+    const locationHint = this.#primaryHint as DurableObjectLocationHint | undefined
+    const options = name === PRIMARY && locationHint ? { locationHint } : {}
+    return own.getByName(name, options) as unknown as Peer
   }
 
-  /** Whether this shard may answer; one that may not begins to do what it lacks. */
+  /** Whether this shard may answer. A replica that may not begins to enrol. */
   async #answers(hint: string | undefined): Promise<boolean> {
-    this.#leaderHint ??= hint
-    const { leading, parts } = this.#open
-    if (leading) {
-      await leading.led()
+    this.#primaryHint ??= hint
+    const { primary, replica } = this.#parts
+    if (primary) {
+      await primary.ready()
       return true
     }
     this.#noteRead()
-    if (parts.follower.serves()) return true
-    parts.follower.enrol()
+    if (replica.serves()) return true
+    replica.enrol()
     return false
   }
 
-  /** Remembers about when this replica was read. */
+  /** The set in hashes, where this shard may answer. The primary removes what has expired first. */
+  async #feed(hint: string | undefined) {
+    if (!(await this.#answers(hint))) return undefined
+    if (this.#name === PRIMARY) this.#parts.store.sweep()
+    return this.#parts.feed
+  }
+
+  /** Stores when this replica was read, to the step of {@link IDLE_MS}. */
   #noteRead(): void {
     if (Date.now() - this.#readAt < IDLE_MS.step) return
     this.#readAt = Date.now()
     this.ctx.storage.kv.put(READ, this.#readAt)
     void this.ctx.storage.setAlarm(this.#readAt + IDLE_MS.most + IDLE_MS.step)
   }
-
-  async #hashed(): Promise<void> {
-    this.#hashing ??= this.#parts.pulls.hashAll().finally(() => {
-      this.#hashing = undefined
-    })
-    await this.#hashing
-  }
-
-  /** Has every entry hashed and, where this shard leads, what has expired removed as one round does it. */
-  async #prepared(): Promise<void> {
-    await this.#hashed()
-    if (this.#name === LEADER) this.#parts.store.sweep()
-  }
 }
 
-const open = (
-  ctx: DurableObjectState,
-  name: string,
-  sibling: (name: string) => Sibling,
-): Opened => {
-  if (ctx.storage.kv.get(NAME) !== name) ctx.storage.kv.put(NAME, name)
-  const parts = openParts(ctx.storage, { name, sibling })
-  if (name !== LEADER) return { parts }
-  const roster = () => sibling(ROSTER)
-  return { parts, leading: createLeading({ ctx, parts, roster, reach: sibling }) }
+const open = (ctx: DurableObjectState, name: string, sibling: (name: string) => Peer) => {
+  const { storage } = ctx
+  if (storage.kv.get(NAME) !== name) storage.kv.put(NAME, name)
+  openTables(storage)
+  const log = createRevocationLog(storage)
+  const replication = createReplication(storage, log)
+  const store = createStore(storage, log)
+  const common = { ctx, log, replication, store, sibling }
+  const parts = { log, replication, store, feed: createSnapshotFeed(storage, log) }
+  return name === PRIMARY
+    ? { ...parts, primary: createPrimary(common), replica: undefined }
+    : { ...parts, primary: undefined, replica: createReplica({ ...common, name }) }
 }

@@ -5,10 +5,17 @@ import {
   type RevocationPlacement,
   type RevocationTerms,
 } from '../core/model/revocation.ts'
-import { fail, ok } from '../core/result.ts'
-import { milliseconds, word } from '../policy/fields.ts'
+import { milliseconds, whole, word } from '../policy/fields.ts'
 import { quote } from '../policy/issues.ts'
-import { type Field, field, list, type Readable, reads, readTable, table } from '../policy/table.ts'
+import {
+  anyOf,
+  field,
+  type KeyDocs,
+  list,
+  type Readable,
+  readTable,
+  table,
+} from '../policy/table.ts'
 
 const TERMS = {
   consistency: word(['strict', 'bounded']),
@@ -16,13 +23,43 @@ const TERMS = {
 }
 
 const PLACEMENT = {
-  shards: reads<number>((value) =>
-    typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= LIMITS.shards
-      ? ok(value)
-      : fail(`must be a whole number from 1 to ${LIMITS.shards}`),
-  ),
+  shards: whole(1, LIMITS.shards),
   locations: list(word(LOCATIONS)),
   jurisdiction: word(JURISDICTIONS),
+}
+
+/** Every key of `GATE.revocation`; a rule has the first two. */
+export const REVOCATION_KEYS = { ...TERMS, ...PLACEMENT }
+
+/** What the documentation says of the keys of `GATE.revocation`. */
+export const REVOCATION_DOCS: KeyDocs<typeof REVOCATION_KEYS> = {
+  consistency: {
+    description:
+      'How soon a revocation takes effect: `"bounded"`, within `max_staleness`; `"strict"`, at once, and each request reads the set. [Strict and bounded](revocation.md#strict-and-bounded).',
+    default: 'bounded',
+    example: 'strict',
+  },
+  max_staleness: {
+    description: 'Longest time until a revocation takes effect with `"bounded"`: 1s to 5m.',
+    default: '5s',
+    example: '30s',
+  },
+  shards: {
+    description: 'Number of Durable Objects that each have the whole set, 1 to 64.',
+    default: 4,
+    example: 8,
+  },
+  locations: {
+    description:
+      'Location hints for new shards, in turn: `"wnam"`, `"enam"`, `"sam"`, `"weur"`, `"eeur"`, `"apac"`, `"apac-ne"`, `"apac-se"`, `"oc"`, `"afr"`, `"me"`. A changed hint moves no shard.',
+    unset: 'near the first request',
+    example: ['weur', 'enam'],
+  },
+  jurisdiction: {
+    description:
+      'Where shards run and store their data, whatever `locations` says: `"eu"`, `"us"`, `"fedramp"`, `"fedramp-high"`. **Another jurisdiction starts with an empty set**: [move the set first](configuration/revocation-set.md#move-to-another-jurisdiction).',
+    example: 'eu',
+  },
 }
 
 type TermsEntry = Readable<typeof TERMS>
@@ -39,24 +76,27 @@ export const STRICT: RevocationTerms = Object.freeze({
 })
 
 /** `GATE.revocation`. */
-export const revocationTable: Field<TermsEntry & PlacementEntry> = table({ ...TERMS, ...PLACEMENT })
+export const revocationTable = table(REVOCATION_KEYS)
 
 /**
  * `revocation` of a rule: one word, or a table that replaces GATE's terms whole. All rules ask one
  * set, so where it is kept is no matter of theirs.
  */
-export const revocationField: Field<TermsEntry> = field((value, report) => {
-  if (value === 'strict' || value === 'bounded') return { consistency: value }
-  if (typeof value !== 'string') {
-    return readTable(TERMS, [], value, (path, message) => {
-      const [key] = path
-      const isOfGate = typeof key === 'string' && Object.hasOwn(PLACEMENT, key)
-      report(path, isOfGate ? `${message}; ${quote(key)} belongs into GATE.revocation` : message)
-    })
-  }
-  report([], 'must be `strict`, `bounded` or a table')
-  return {}
-})
+export const revocationField = field(
+  (value, report): TermsEntry => {
+    if (value === 'strict' || value === 'bounded') return { consistency: value }
+    if (typeof value !== 'string') {
+      return readTable(TERMS, value, (path, message) => {
+        const [key] = path
+        const isOfGate = typeof key === 'string' && Object.hasOwn(PLACEMENT, key)
+        report(path, isOfGate ? `${message}; ${quote(key)} belongs into GATE.revocation` : message)
+      })
+    }
+    report([], 'must be `strict`, `bounded` or a table')
+    return {}
+  },
+  anyOf(TERMS.consistency, table(TERMS)),
+)
 
 /** The terms as written, with the defaults. */
 export function termsOf({ consistency, max_staleness }: TermsEntry = {}): RevocationTerms {

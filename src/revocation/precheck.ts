@@ -3,8 +3,10 @@ import type { Policy } from '../core/model/policy.ts'
 import type { RevocationTerms } from '../core/model/revocation.ts'
 import type { Route } from '../core/model/route.ts'
 import { ok } from '../core/result.ts'
-import { type Asking, holds, isHeld } from '../core/stages/operation/operation-types.ts'
-import { type Checked, checkRevocation, type Needs, type Ports } from './stage.ts'
+import type { Asking } from '../core/stages/operation/operation-types.ts'
+import { holds, isHeld } from '../core/stages/operation.ts'
+import type { StandingPorts } from './checks/check.ts'
+import { checkStanding, type Needs, type Standing } from './stage.ts'
 
 /**
  * An early look before the first stage that spends something: who holds a token that is revoked takes nothing
@@ -18,7 +20,7 @@ export const revocationPrecheck = stage({
   without: ({ route }: Pick<Needs, 'route'>) => (spends(route) ? undefined : {}),
   // They are in the table of the stage whose codes they are.
   denials: [],
-  run: (needs: Needs, ports: Ports) => (spends(needs.route) ? early(needs, ports) : ok({})),
+  run: (needs: Needs, ports: StandingPorts) => (spends(needs.route) ? early(needs, ports) : ok({})),
 })
 
 const spends = ({ singleUse, rateLimit }: Route): boolean =>
@@ -31,7 +33,8 @@ export const holding = stage({
   found: (needs: Needs & Asking) => (isHeld(needs) ? { revocation: 'bounded' } : {}),
   without: (needs: Pick<Needs, 'policy' | 'route'>) => (holds(needs) ? undefined : {}),
   denials: [],
-  run: (needs: Needs & Asking, ports: Ports) => (isHeld(needs) ? early(needs, ports) : ok({})),
+  run: (needs: Needs & Asking, ports: StandingPorts) =>
+    isHeld(needs) ? early(needs, ports) : ok({}),
 })
 
 /**
@@ -40,12 +43,12 @@ export const holding = stage({
  * here. A strict rule asks anew before it denies, since what was lifted counts at once there. A set that cannot
  * be asked denies.
  */
-const early = (needs: Needs, ports: Ports): Checked | Promise<Checked> => {
+const early = (needs: Needs, ports: StandingPorts): Standing | Promise<Standing> => {
   const { policy, route } = needs
-  const look = checkRevocation(needs, ports, termsOf(policy, route))
+  const look = checkStanding(needs, ports, termsOf(policy, route))
   if (route.revocation.consistency === 'bounded') return look
-  const again = (may: Checked): Checked | Promise<Checked> =>
-    may.ok ? may : checkRevocation(needs, ports, route.revocation)
+  const again = (may: Standing): Standing | Promise<Standing> =>
+    may.ok ? may : checkStanding(needs, ports, route.revocation)
   return look instanceof Promise ? look.then(again) : again(look)
 }
 

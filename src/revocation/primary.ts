@@ -1,118 +1,107 @@
-import type { RevocationPage, RevocationQuery } from '../core/model/ports.ts'
-import type { Fullness, Revocation, ShardStatus } from '../core/model/revocation.ts'
+import type { RevocationPage, RevocationQuery, RevocationStore } from '../core/model/ports.ts'
+import type { Revocation } from '../core/model/revocation.ts'
 import { inTime } from '../platform/calls.ts'
-import type { Head } from './log.ts'
-import { HANDING_MS } from './outbox.ts'
-import { type Survivor, settle } from './recovery.ts'
-import { type Row, toEntry } from './rows.ts'
-import type { Parts } from './shard-components.ts'
+import type { RevocationLog } from './log.ts'
+import { createOutbox, SENDING_MS } from './outbox.ts'
+import type { Peer, Reset, Version } from './protocol.ts'
+import { recover } from './recovery.ts'
+import type { Replication } from './replication.ts'
+import type { Store } from './store.ts'
+import { toEntry } from './tables.ts'
 
+/** The object that keeps the names of all replicas that ever enrolled, and nothing else. */
+const REGISTRY = 'roster'
 /** Milliseconds an alarm is set ahead at most: dates the platform refuses must not break a write. */
 const ALARM_MS = 30 * 24 * 60 * 60 * 1000
-/** Milliseconds until what could not be handed on is tried again, the first time and at most. */
+/** Milliseconds until what could not be sent is tried again, the first time and at most. */
 const RETRY_MS = { first: 2_000, most: 15_000 }
 
-/** An entry, and how far it has come. */
-export interface Told {
-  readonly revocation: Revocation
-  readonly shards: ShardStatus
-}
-
-/** The object that knows by name who has ever been enrolled, and nothing else. */
-export interface Roster {
-  names(): PromiseLike<readonly string[]>
-  note(name: string): PromiseLike<void>
-}
-
-/** What leading is done with. */
-export interface LeadingOptions {
+/** What a primary works with. */
+export interface PrimaryOptions {
   readonly ctx: DurableObjectState
-  readonly parts: Parts
-  readonly roster: () => Roster
-  readonly reach: (name: string) => Survivor
+  readonly log: RevocationLog
+  readonly replication: Replication
+  readonly store: Store
+  readonly sibling: (name: string) => Peer
 }
 
 /**
- * What the shard that leads does: it writes, hands on, and enrols those who follow. An alarm sees to what
- * is pending, also where the object has not lived to do it.
+ * What the primary does: it writes, sends changes to replicas, and enrols them. An alarm sends what is
+ * pending, also after the object was restarted.
  */
-export function createLeading({ ctx, parts, roster, reach }: LeadingOptions) {
+export function createPrimary({ ctx, log, replication, store, sibling }: PrimaryOptions) {
   const { storage } = ctx
-  const { log, handing, store, outbox } = parts
-  let settling: Promise<void> | undefined
+  const outbox = createOutbox({ storage, log, replication, sibling })
+  let recovering: Promise<void> | undefined
   let retryMs = RETRY_MS.first
 
-  /** Over when this shard may answer; rejects where it cannot find out what it has to know. */
-  const led = async (): Promise<void> => {
+  /** Resolves when this shard may answer; rejects where recovery cannot ask every replica. */
+  const ready = async (): Promise<void> => {
     if (log.head().epoch !== '') return
-    const names = () => roster().names()
-    settling ??= settle({ storage, log, handing, names, reach, enrol: outbox.enrol })
-      .then(handOnLater)
+    const names = () => sibling(REGISTRY).names()
+    recovering ??= recover({ storage, log, replication, names, sibling, enrol: outbox.enrol })
+      .then(sendLater)
       .finally(() => {
-        settling = undefined
+        recovering = undefined
       })
-    await settling
+    await recovering
   }
 
-  const handOnLater = (): void => {
+  const sendLater = (): void => {
     if (outbox.isPending()) void storage.setAlarm(Date.now() + retryMs)
   }
 
-  const handOn = async (): Promise<void> => {
-    await inTime(() => outbox.handOn(), HANDING_MS).catch(() => {})
+  const send = async (): Promise<void> => {
+    await inTime(() => outbox.send(), SENDING_MS).catch(() => {})
     if (!outbox.isPending()) retryMs = RETRY_MS.first
   }
 
   /** Sets the alarm to what is next, unless an earlier one is set. */
   const arm = async (): Promise<void> => {
     const next = store.nextExpiry()
-    const times = [
-      ...(next === null ? [] : [Math.min(next * 1000, Date.now() + ALARM_MS)]),
-      ...(outbox.isPending() ? [Date.now() + retryMs] : []),
-    ]
-    if (times.length === 0) return
-    const at = Math.min(...times)
-    const set = await storage.getAlarm()
-    if (set === null || set > at) await storage.setAlarm(at)
+    const at = Math.min(
+      next === null ? Number.POSITIVE_INFINITY : Math.min(next * 1000, Date.now() + ALARM_MS),
+      outbox.isPending() ? Date.now() + retryMs : Number.POSITIVE_INFINITY,
+    )
+    const set = (await storage.getAlarm()) ?? Number.POSITIVE_INFINITY
+    if (at < set) await storage.setAlarm(at)
   }
 
   const removing = async <Removed>(remove: () => Removed): Promise<Removed> => {
-    await led()
+    await ready()
     const { version } = log.head()
     const removed = remove()
-    handOnLater()
-    if (log.head().version > version) await handOn()
+    sendLater()
+    if (log.head().version > version) await send()
     return removed
   }
 
-  const told = (row: Row): Told => ({
-    revocation: toEntry(row),
-    shards: outbox.spread(row.version),
-  })
-
   return {
-    led,
+    ready,
 
-    /** Stores all entries, or none when they do not fit, and tells how far all of them have come. */
-    async add(
-      entries: readonly Revocation[],
-    ): Promise<{ added: readonly Revocation[]; shards: ShardStatus } | { full: Fullness }> {
-      await led()
-      const rows = await store.add(entries, handOnLater)
+    /** Stores all entries, or none when they do not fit, and tells which shards have all of them. */
+    async add(entries: readonly Revocation[]): ReturnType<RevocationStore['add']> {
+      await ready()
+      const rows = await store.add(entries, sendLater)
       if (typeof rows === 'string') return { full: rows }
-      await handOn()
+      await send()
       await arm()
-      // One that has changed meanwhile is told with what it has become, also to who acknowledged more.
+      // An entry that changed meanwhile has a later version, and only that one was sent.
       const versions = rows.map((row) => (store.find(row.id) ?? row).version)
-      const version = Math.max(...versions)
-      return { added: rows.map(toEntry), shards: outbox.spread(version) }
+      return { added: rows.map(toEntry), shards: outbox.statusOf(Math.max(...versions)) }
     },
 
-    /** The live entry with this id. */
-    async get(id: string): Promise<Told | undefined> {
-      await led()
+    /** A page of live entries in the order they were first made. */
+    async list(query: RevocationQuery): Promise<RevocationPage> {
+      await ready()
+      return store.list(query)
+    },
+
+    /** The live entry with this id, and which shards have it. */
+    async get(id: string): ReturnType<RevocationStore['get']> {
+      await ready()
       const row = store.find(id)
-      return row && told(row)
+      return row && { revocation: toEntry(row), shards: outbox.statusOf(row.version) }
     },
 
     /** Removes an entry; false when there is no live one with this id, and of this owner. */
@@ -123,34 +112,31 @@ export function createLeading({ ctx, parts, roster, reach }: LeadingOptions) {
     removePage: (query: RevocationQuery): Promise<RevocationPage> =>
       removing(() => store.removePage(query)),
 
-    /** Counts a replica in, where it can be handed all that it lacks. */
-    async enrol(
-      name: string,
-      { epoch, version }: Pick<Head, 'epoch' | 'version'>,
-    ): Promise<{ version: number } | { reset: true }> {
-      await led()
-      await roster().note(name)
+    /** Counts a replica in, where it can be sent all that it lacks. */
+    async enrol(name: string, { epoch, version }: Version): Promise<{ version: number } | Reset> {
+      await ready()
+      await sibling(REGISTRY).note(name)
       if (epoch === log.head().epoch && version > log.head().version) {
-        storage.transactionSync(log.lose)
-        // Told to begin anew, it would let go of what only it has.
-        await led()
+        storage.transactionSync(log.endEpoch)
+        // A reset would make the replica remove what only it has.
+        await ready()
       }
       const head = log.head()
       if (epoch !== head.epoch || version < head.oldest || version > head.version) {
         return { reset: true }
       }
       outbox.enrol(name, version)
-      handOnLater()
-      ctx.waitUntil(outbox.handOn())
+      sendLater()
+      ctx.waitUntil(outbox.send())
       return { version: head.version }
     },
 
-    /** Hands on what is pending, and removes what has expired. */
+    /** Sends what is pending, and removes what has expired. */
     async alarm(): Promise<void> {
       retryMs = Math.min(2 * retryMs, RETRY_MS.most)
-      // Whoever asks next tries again, and is told why.
-      await led().catch(() => {})
-      await handOn()
+      // The next caller tries again, and gets the error.
+      await ready().catch(() => {})
+      await send()
       store.sweep()
       await arm()
     },

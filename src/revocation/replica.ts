@@ -1,43 +1,20 @@
-import type { Clock } from '../core/model/ports.ts'
 import { createYielder, inTime } from '../platform/calls.ts'
+import { system } from '../platform/system.ts'
 import { isServing, type RevocationLog } from './log.ts'
-import { COPYING, type Handed, type HandedPage, type Handing } from './replication.ts'
+import { type Peer, PRIMARY, type Replicated, type RowChanges, type Version } from './protocol.ts'
+import { COPYING, type Replication } from './replication.ts'
 
-/** What a replica asks of the shard that it follows. */
-export interface Leader {
-  handAll(after: number): PromiseLike<HandedPage>
-  /**
-   * Counts a replica among those that every change has to reach. It may answer from the version on that
-   * it is told; `reset` where it must begin anew.
-   */
-  enrol(
-    name: string,
-    at: { readonly epoch: string; readonly version: number },
-  ): PromiseLike<{ readonly version: number } | { readonly reset: true }>
-}
-
-/** What a replica says to changes: how far it has come, or that it answers nothing and need not be told. */
-export type Taken =
-  | { readonly version: number }
-  | { readonly out: true }
-  /** It knows of other changes with the same versions. */
-  | { readonly contradicted: true }
-
-/** What following is done with. */
-export interface FollowerOptions {
+/** What a replica works with. */
+export interface ReplicaOptions {
   readonly name: string
-  readonly storage: DurableObjectStorage
+  readonly ctx: DurableObjectState
   readonly log: RevocationLog
-  readonly handing: Handing
-  readonly leader: () => Leader
-  readonly clock: Clock
-  readonly report: (event: Record<string, unknown>) => void
+  readonly replication: Replication
+  readonly sibling: (name: string) => Pick<Peer, 'copyPage' | 'enrol'>
 }
 
 /** How far a copy is. */
-interface Copying {
-  readonly epoch: string
-  readonly version: number
+interface Copying extends Version {
   /** Where the next page begins. */
   readonly after: number
 }
@@ -47,40 +24,39 @@ const NEVER = Number.MAX_SAFE_INTEGER
 /** Milliseconds between an enrolment that failed and the next. */
 const PAUSE_MS = 1_000
 
-const OUT: Taken = { out: true }
-
 /**
- * A shard that follows another: it copies all entries, enrols, and takes every change it is handed. Only
+ * A shard that follows the primary: it copies all entries, enrols, and takes every change it is sent. Only
  * then it answers, so that a change which all enrolled shards have acknowledged is in every answer.
  */
-export function createFollower(options: FollowerOptions) {
-  const { name, storage, log, handing, leader, clock, report } = options
+export function createReplica({ name, ctx, log, replication, sibling }: ReplicaOptions) {
+  const { storage } = ctx
+  const primary = () => sibling(PRIMARY)
   let enrolling: Promise<void> | undefined
   let failedAt = Number.NEGATIVE_INFINITY
   /** Counts enrolments begun and refusals given: after a refusal, an enrolment before it is void. */
-  let turn = 0
+  let attempt = 0
   /** The last version that was heard of since the enrolment was asked for. */
   let heard = 0
 
-  /** Goes on where it was broken off, also by the end of this object's life. */
+  /** Copies all entries. Continues where it was interrupted, also by a restart of the object. */
   const copyAll = async (): Promise<void> => {
     const { kv } = storage
-    const breath = createYielder()
+    const pause = createYielder()
     let copying = kv.get<Copying>(COPYING)
     for (;;) {
-      if (!copying) storage.transactionSync(() => handing.clear())
+      if (!copying) storage.transactionSync(() => replication.clear())
       const { rows, epoch, version, after } = await inTime(() =>
-        leader().handAll(copying?.after ?? 0),
+        primary().copyPage(copying?.after ?? 0),
       )
       if (copying && copying.epoch !== epoch) {
         // The set began anew meanwhile.
         copying = undefined
         continue
       }
-      // Later pages may show later versions: only what the first one knew is known to be whole.
-      const first = copying ?? { epoch, version }
+      // Later pages may be of later versions: the copy is whole only as of the first one's.
+      const first: Version = copying ?? { epoch, version }
       storage.transactionSync(() => {
-        handing.takeAll(rows)
+        replication.putAll(rows)
         if (after === undefined) {
           log.begin(first)
           kv.delete(COPYING)
@@ -88,20 +64,20 @@ export function createFollower(options: FollowerOptions) {
       })
       if (after === undefined) return
       copying = { ...first, after }
-      await breath()
+      await pause()
     }
   }
 
   const enrolOnce = async (): Promise<void> => {
     if (log.head().epoch === '') await copyAll()
-    turn += 1
-    const mine = turn
+    attempt += 1
+    const mine = attempt
     heard = 0
     log.serve(NEVER)
-    const answer = await inTime(() => leader().enrol(name, log.head()))
-    if (turn !== mine) throw new Error('refused while it was enrolled')
+    const answer = await inTime(() => primary().enrol(name, log.head()))
+    if (attempt !== mine) throw new Error('refused while it was enrolled')
     if ('reset' in answer) {
-      storage.transactionSync(() => handing.clear())
+      storage.transactionSync(() => replication.clear())
       return await enrolOnce()
     }
     log.serve(Math.max(answer.version, heard))
@@ -109,43 +85,44 @@ export function createFollower(options: FollowerOptions) {
 
   const serves = (): boolean => isServing(log.head())
 
+  /** Answers no reads from now on, until it is enrolled anew. */
+  const leave = (): void => {
+    attempt += 1
+    log.serve(null)
+  }
+
   return {
     serves,
+    leave,
 
     /** Begins an enrolment, unless one is under way or has just failed, or it is only to catch up. */
     enrol(): void {
       const { serving } = log.head()
       if (serving !== null && serving !== NEVER) return
-      if (enrolling || clock.now() - failedAt < PAUSE_MS) return
+      if (enrolling || Date.now() - failedAt < PAUSE_MS) return
       enrolling = enrolOnce()
         .catch((error: unknown) => {
-          failedAt = clock.now()
-          report({ event: 'revocations_enrol_failed', shard: name, error: String(error) })
+          failedAt = Date.now()
+          system.log({ event: 'revocations_enrol_failed', shard: name, error: String(error) })
         })
         .finally(() => {
           enrolling = undefined
         })
     },
 
-    /** Answers nothing from now on, until it is enrolled anew. */
-    leave(): void {
-      turn += 1
-      log.serve(null)
-    },
-
-    /** Takes changes in. One that cannot follow them answers nothing any more. */
-    take(now: number, handed: Handed): Taken {
+    /** Takes changes in. A replica that cannot follow them answers no reads any more. */
+    replicate(changes: RowChanges): Replicated {
       const { epoch, version, serving } = log.head()
-      if (serving === null || epoch !== handed.epoch || version < handed.from) {
-        this.leave()
-        return OUT
+      if (serving === null || epoch !== changes.epoch || version < changes.from) {
+        leave()
+        return { out: true }
       }
-      if (handing.contradicts(handed)) return { contradicted: true }
-      heard = Math.max(heard, handed.head)
+      if (replication.contradicts(changes)) return { contradicted: true }
+      heard = Math.max(heard, changes.head)
       storage.transactionSync(() => {
-        // One that answers goes on: what it may lack it has not acknowledged.
-        if (!serves()) log.serve(Math.max(serving, handed.head))
-        handing.take(now, handed)
+        // A replica that answers goes on doing so: what it may lack it has not acknowledged.
+        if (!serves()) log.serve(Math.max(serving, changes.head))
+        replication.apply(changes)
       })
       return { version: log.head().version }
     },

@@ -1,81 +1,48 @@
-import { type Head, LOG, type RevocationLog } from './log.ts'
-import { putRow, type Row } from './rows.ts'
-import { removeAll } from './schema.ts'
-
-/** A page of all entries of a shard, for another that begins anew. */
-export interface HandedPage extends Pick<Head, 'epoch' | 'version'> {
-  readonly rows: readonly Row[]
-  /** Where the next page begins; absent on the last. */
-  readonly after?: number
-}
-
-interface Tombstone {
-  readonly version: number
-  readonly id: string
-  readonly hash: ArrayBuffer
-  readonly at: number
-}
-
-/** Changes of an epoch, in the order of their versions, that lead from one version to another. */
-export interface Handed {
-  readonly epoch: string
-  /** Who has not come this far cannot follow. */
-  readonly from: number
-  readonly to: number
-  /**
-   * The last version there was. An entry that has changed after `to` is told with what it has become,
-   * and not before: up to this version, the set of `to` may lack it.
-   */
-  readonly head: number
-  readonly changes: readonly (Row | Tombstone)[]
-}
+import { LOG, type RevocationLog } from './log.ts'
+import type { Row, RowChanges, RowPage, Tombstone } from './protocol.ts'
+import { putRow, removeAll } from './tables.ts'
 
 /** Under which a copy in the making keeps how far it is. */
 export const COPYING = 'copying'
 
 const isRow = (change: Row | Tombstone): change is Row => 'subject' in change
 
-export type Handing = ReturnType<typeof createHanding>
+export type Replication = ReturnType<typeof createReplication>
 
-/** Entries and removals as one shard hands them to another. Times are seconds. */
-export function createHanding(storage: DurableObjectStorage, log: RevocationLog) {
-  const { sql } = storage
+/** Entries and removals as one shard sends them to another, and takes them in. */
+export function createReplication({ sql, kv }: DurableObjectStorage, log: RevocationLog) {
   return {
     /** The page of entries behind `after`, expired ones too. */
-    page(after: number): HandedPage {
+    page(after: number): RowPage {
       const rows = sql
-        .exec<Row>('SELECT * FROM entries WHERE seq > ? ORDER BY seq LIMIT ?', after, LOG.handed)
+        .exec<Row>('SELECT * FROM entries WHERE seq > ? ORDER BY seq LIMIT ?', after, LOG.batch)
         .toArray()
       const { epoch, version } = log.head()
-      const last = rows.length < LOG.handed ? null : (rows.at(-1)?.seq ?? null)
+      const last = rows.length < LOG.batch ? null : (rows.at(-1)?.seq ?? null)
       return { epoch, version, rows, ...(last !== null && { after: last }) }
     },
 
     /**
-     * The changes after a version, {@link LOG.handed} at most; where they cannot be told, none, and from
-     * a version that says so.
+     * The changes after a version, {@link LOG.batch} at most. Where they are not kept: none, and a `from` that
+     * no replica behind it can follow.
      */
-    since(version: number): Handed {
-      const head = log.head()
-      if (version < head.oldest) {
-        const { epoch, version: last } = head
-        return { epoch, from: last, to: last, head: last, changes: [] }
-      }
+    since(version: number): RowChanges {
+      const { epoch, version: head, oldest } = log.head()
+      if (version < oldest) return { epoch, from: head, to: head, head, changes: [] }
       const after = (table: string) =>
-        `SELECT * FROM ${table} WHERE version > ? ORDER BY version LIMIT ${LOG.handed}`
+        `SELECT * FROM ${table} WHERE version > ? ORDER BY version LIMIT ${LOG.batch}`
       const changes = [
         ...sql.exec<Row>(after('entries'), version),
         ...sql.exec<{ [Name in keyof Tombstone]: Tombstone[Name] }>(after('tombstones'), version),
       ]
         .sort((one, other) => one.version - other.version)
-        .slice(0, LOG.handed)
-      const last = changes.length < LOG.handed ? undefined : changes.at(-1)
-      const to = last?.version ?? head.version
-      return { epoch: head.epoch, from: version, to, head: head.version, changes }
+        .slice(0, LOG.batch)
+      const last = changes.length < LOG.batch ? undefined : changes.at(-1)
+      return { epoch, from: version, to: last?.version ?? head, head, changes }
     },
 
     /** Takes changes in; those that are known already change nothing. */
-    take(now: number, { to, changes }: Handed): void {
+    apply({ to, changes }: RowChanges): void {
       const { version } = log.head()
       for (const change of changes) {
         if (change.version <= version) continue
@@ -92,32 +59,25 @@ export function createHanding(storage: DurableObjectStorage, log: RevocationLog)
         }
       }
       sql.exec('UPDATE log SET version = max(version, ?)', to)
-      log.trim(now)
+      log.trim()
     },
 
     /**
-     * Whether the changes are none of those that led here: another change has one of their versions. Then
-     * whoever hands them on has gone back to an older state.
+     * Whether another change has one of their versions here. Then the sender has gone back to an older state.
      */
-    contradicts({ changes }: Handed): boolean {
+    contradicts({ changes }: RowChanges): boolean {
       const { version } = log.head()
+      const others = `SELECT 1 FROM entries WHERE version = ?1 AND id != ?2
+        UNION ALL SELECT 1 FROM tombstones WHERE version = ?1 AND id != ?2`
       return changes.some(
         (change) =>
           change.version <= version &&
-          sql
-            .exec<{ id: string }>(
-              `SELECT id FROM entries WHERE version = ?
-                UNION ALL SELECT id FROM tombstones WHERE version = ?`,
-              change.version,
-              change.version,
-            )
-            .toArray()
-            .some(({ id }) => id !== change.id),
+          sql.exec(others, change.version, change.id).toArray().length > 0,
       )
     },
 
     /** Takes a page in, as it is. */
-    takeAll(rows: readonly Row[]): void {
+    putAll(rows: readonly Row[]): void {
       for (const row of rows) putRow(sql, row)
     },
 
@@ -125,7 +85,7 @@ export function createHanding(storage: DurableObjectStorage, log: RevocationLog)
      * Takes in what a page has that is not there, or is there as an older version. The page may know of
      * changes that the shard has not come to; the next one made here comes after them.
      */
-    takeNewer(rows: readonly Row[]): void {
+    putNewer(rows: readonly Row[]): void {
       for (const row of rows) {
         const [known] = sql
           .exec<{ version: number }>('SELECT version FROM entries WHERE id = ?', row.id)
@@ -135,11 +95,11 @@ export function createHanding(storage: DurableObjectStorage, log: RevocationLog)
       }
     },
 
-    /** Lets go of everything. */
+    /** Removes everything. */
     clear(): void {
       log.serve(null)
       log.begin({ epoch: '', version: 0 })
-      storage.kv.delete(COPYING)
+      kv.delete(COPYING)
       removeAll(sql)
     },
   }

@@ -1,38 +1,16 @@
-import { subjectHash } from '../core/model/revocation.ts'
 import { LOG, type RevocationLog } from './log.ts'
-import { LIVE } from './schema.ts'
-
-/** A page of the hashes of all live entries, one after the other; a subject may be there twice. */
-export interface PulledPage {
-  readonly epoch: string
-  /** Of the set at the moment of this page. */
-  readonly version: number
-  readonly hashes: Uint8Array
-  /** Where the next page begins; absent on the last. */
-  readonly after?: number
-}
-
-/**
- * What changed since a version. `added` has every hash of which an entry came, or left while another
- * stands; `removed` those of which none stands. They have no hash in common.
- */
-export interface PulledChanges {
-  readonly epoch: string
-  readonly version: number
-  readonly added: Uint8Array
-  readonly removed: Uint8Array
-}
+import type { HashChanges, HashPage, Reset, Version } from './protocol.ts'
+import { LIVE, now } from './tables.ts'
 
 const NOTHING = new Uint8Array()
 
 /**
  * The set in hashes, for isolates that keep a copy. Whether a hash has left is judged when it is asked,
- * over all entries that share it, so that lifting one never hides another. Times are seconds.
+ * over all entries that share it, so that lifting one never hides another.
  */
-export function createPulls(storage: DurableObjectStorage, log: RevocationLog) {
-  const { sql } = storage
+export function createSnapshotFeed({ sql }: DurableObjectStorage, log: RevocationLog) {
   /** Pages of one state: after a deploy all isolates want the same ones at once. */
-  const pages = new Map<number, PulledPage>()
+  const pages = new Map<number, HashPage>()
   let packedOf = ''
 
   /**
@@ -51,88 +29,48 @@ export function createPulls(storage: DurableObjectStorage, log: RevocationLog) {
   }
 
   return {
-    /** Hashes entries that came from an older schema. Before this is done, nothing can be told. */
-    async hashAll(): Promise<void> {
-      for (;;) {
-        const rows = sql
-          .exec<{ seq: number; subject: string }>(
-            'SELECT seq, subject FROM entries WHERE hash IS NULL LIMIT ?',
-            LOG.hashed,
-          )
-          .toArray()
-        if (rows.length === 0) return
-        const hashes = await Promise.all(rows.map(({ subject }) => subjectHash(subject)))
-        storage.transactionSync(() => {
-          for (const [index, { seq }] of rows.entries()) {
-            sql.exec('UPDATE entries SET hash = ? WHERE seq = ?', hashes[index], seq)
-          }
-        })
-      }
-    },
-
     /** The page of live entries behind `after`. */
-    all(now: number, after: number): PulledPage {
+    all(after: number): HashPage {
       const { epoch, version } = log.head()
       const state = `${epoch} ${version}`
       if (packedOf !== state) pages.clear()
       packedOf = state
-      // What has expired since is in it still, which makes a copy ask once too often.
+      // Entries that expired since are still in it. Because of them a copy asks once too often, no more.
       const known = pages.get(after)
       if (known) return known
-      const page = packed(
-        `SELECT seq, hash FROM entries WHERE seq > ? AND ${LIVE} ORDER BY seq LIMIT ${LOG.page}`,
-        after,
-        now,
-      )
-      const more = sql.exec(
-        `SELECT 1 FROM entries WHERE seq > ? AND ${LIVE} ORDER BY seq LIMIT 1`,
-        page.last,
-        now,
-      )
-      const pulled: PulledPage = {
-        epoch,
-        version,
-        hashes: page.hashes,
-        ...(page.last !== null && more.toArray().length > 0 && { after: page.last }),
-      }
-      if (pages.size < LOG.pages) pages.set(after, pulled)
-      return pulled
+      const entries = `SELECT seq, hash FROM entries WHERE seq > ? AND ${LIVE} ORDER BY seq LIMIT`
+      const { hashes, last } = packed(`${entries} ${LOG.page}`, after, now())
+      const more = sql.exec(`${entries} 1`, last, now()).toArray().length > 0
+      const page = { epoch, version, hashes, ...(last !== null && more && { after: last }) }
+      if (pages.size < LOG.pages) pages.set(after, page)
+      return page
     },
 
     /**
-     * The changes since a version, or that they cannot be told. Where this shard `isBehind` others at
-     * times, who has come further than it gets nothing new: what it lacks has not been acknowledged yet.
+     * The changes since a version, or `reset` where they are not kept. A replica may be behind the isolate that
+     * asks. Then it has nothing new: what it lacks has not been acknowledged yet.
      */
-    since(
-      now: number,
-      { epoch, version: since }: { readonly epoch: string; readonly version: number },
-      isBehind: boolean,
-    ): PulledChanges | { readonly reset: true } {
+    since({ epoch, version: since }: Version, isReplica: boolean): HashChanges | Reset {
       const { version, oldest, epoch: own } = log.head()
-      const isTold = epoch === own && since >= oldest && version - since <= LOG.changes
-      if (!isTold || (since > version && !isBehind)) return { reset: true }
+      const isKept = epoch === own && since >= oldest && version - since <= LOG.changes
+      if (!isKept || (since > version && !isReplica)) return { reset: true }
       if (since > version) return { epoch, version: since, added: NOTHING, removed: NOTHING }
+      const stands = `EXISTS (SELECT 1 FROM entries WHERE entries.hash = tombstones.hash AND ${LIVE})`
       // Left to itself, SQLite would walk all hashes in order to have each once.
-      return {
-        epoch,
-        version,
-        added: packed(
-          `SELECT 0 AS seq, hash FROM entries INDEXED BY entries_by_version
-              WHERE version > ? AND ${LIVE}
-            UNION SELECT 0 AS seq, hash FROM tombstones WHERE version > ? AND EXISTS
-              (SELECT 1 FROM entries WHERE entries.hash = tombstones.hash AND ${LIVE})`,
-          since,
-          now,
-          since,
-          now,
-        ).hashes,
-        removed: packed(
-          `SELECT DISTINCT 0 AS seq, hash FROM tombstones WHERE version > ? AND NOT EXISTS
-            (SELECT 1 FROM entries WHERE entries.hash = tombstones.hash AND ${LIVE})`,
-          since,
-          now,
-        ).hashes,
-      }
+      const added = packed(
+        `SELECT 0 AS seq, hash FROM entries INDEXED BY entries_by_version WHERE version > ? AND ${LIVE}
+          UNION SELECT 0 AS seq, hash FROM tombstones WHERE version > ? AND ${stands}`,
+        since,
+        now(),
+        since,
+        now(),
+      )
+      const removed = packed(
+        `SELECT DISTINCT 0 AS seq, hash FROM tombstones WHERE version > ? AND NOT ${stands}`,
+        since,
+        now(),
+      )
+      return { epoch, version, added: added.hashes, removed: removed.hashes }
     },
   }
 }

@@ -1,37 +1,16 @@
 import { LIMITS } from '../core/limits.ts'
-import type { Clock } from '../core/model/ports.ts'
 import type { Revocation } from '../core/model/revocation.ts'
-import { type Flights, isFlying, share } from '../platform/single-flight.ts'
+import { type InFlight, isInFlight, share } from '../platform/single-flight.ts'
+import type { Background } from '../platform/system.ts'
+import type { HashChanges, HashPage, Reset, Version } from './protocol.ts'
 import { createRevocationSet, eachHash, type RevocationSet } from './set.ts'
-
-/** A state of the set. Versions of different epochs have nothing to do with each other. */
-export interface Version {
-  readonly epoch: string
-  readonly version: number
-}
-
-/** Live entries, as of a state of the set. */
-export interface Found extends Version {
-  readonly entries: readonly Revocation[]
-}
-
-interface Page extends Version {
-  readonly hashes: Uint8Array
-  /** Where the next page begins; absent on the last. */
-  readonly after?: number
-}
-
-interface Changes extends Version {
-  readonly added: Uint8Array
-  readonly removed: Uint8Array
-}
 
 /** Where copies of the set come from. Hashes have 8 bytes and stand one after the other. */
 export interface SnapshotSource {
   /** A page of the hashes of all live entries, from the first (`after` 0) or where one ended. */
-  pullAll(after: number): Promise<Page>
+  pullAll(after: number): Promise<HashPage>
   /** What changed since a version, or that only a full pull can tell. */
-  pullSince(epoch: string, version: number): Promise<Changes | { readonly reset: true }>
+  pullSince(epoch: string, version: number): Promise<HashChanges | Reset>
 }
 
 /** What the set itself said about a subject: all entries that were live then. */
@@ -73,7 +52,7 @@ export interface SnapshotMemory {
   /** When a pull failed last, and how long it is waited out, in milliseconds. */
   failedAt: number
   pause: number
-  readonly flights: Flights
+  readonly inFlight: InFlight
 }
 
 /** A memory that knows nothing yet. */
@@ -83,19 +62,14 @@ export function createSnapshotMemory(): SnapshotMemory {
     growing: undefined,
     failedAt: Number.NEGATIVE_INFINITY,
     pause: 0,
-    flights: new Map(),
+    inFlight: new Map(),
   }
 }
 
 /** What copies are made and kept with. */
-export interface SnapshotOptions {
+export interface SnapshotOptions extends Background {
   readonly memory: SnapshotMemory
   readonly source: SnapshotSource
-  readonly clock: Clock
-  /** Keeps work alive after the request's answer. */
-  readonly waitUntil: (promise: Promise<unknown>) => void
-  /** Takes one event: fixed words and the platform's errors. */
-  readonly log: (event: Record<string, unknown>) => void
 }
 
 const PULL = 'pull'
@@ -119,7 +93,7 @@ export function createSnapshots(options: SnapshotOptions) {
 
   const pull = async (): Promise<void> => {
     try {
-      do await share(memory.flights, PULL, termsOf(), () => step(options))
+      do await share(memory.inFlight, PULL, termsOf(), () => step(options))
       while (memory.growing)
       memory.pause = 0
     } catch (error) {
@@ -137,11 +111,11 @@ export function createSnapshots(options: SnapshotOptions) {
      * on, a renewal is begun.
      */
     within(maxStaleness: number): Snapshot | undefined {
-      const { held, failedAt, pause, flights } = memory
+      const { held, failedAt, pause, inFlight } = memory
       const now = clock.now()
       const age = held ? elapsed(held.askedAt, now) : Number.POSITIVE_INFINITY
       const isDue = age >= maxStaleness / 2 && elapsed(failedAt, now) >= pause
-      if (isDue && !isFlying(flights, PULL, termsOf())) waitUntil(pull())
+      if (isDue && !isInFlight(inFlight, PULL, options)) waitUntil(pull())
       return age < maxStaleness ? held : undefined
     },
   }
@@ -151,7 +125,7 @@ export function createSnapshots(options: SnapshotOptions) {
 const elapsed = (since: number, now: number): number =>
   since > now ? Number.POSITIVE_INFINITY : now - since
 
-/** One call of the source. What it brings is dropped where another call was faster. */
+/** One call of the source. Its answer is dropped where another call was faster. */
 const step = (options: SnapshotOptions): Promise<void> => {
   const { memory } = options
   if (!memory.growing && memory.held) return renew(memory.held, options)
@@ -160,7 +134,7 @@ const step = (options: SnapshotOptions): Promise<void> => {
   const { first, after } = growing
   return first && after === undefined
     ? finish(growing, first, options)
-    : turnPage(growing, after ?? 0, options)
+    : pullPage(growing, after ?? 0, options)
 }
 
 const begin = (): Growing => ({ set: createRevocationSet(), first: undefined, after: 0 })
@@ -179,24 +153,22 @@ const renew = async (held: Held, { memory, source, clock }: SnapshotOptions): Pr
   memory.held = { ...held, version, askedAt, answers: untouched(held, changes) }
 }
 
-const turnPage = async (
+const pullPage = async (
   growing: Growing,
   after: number,
   { memory, source, clock }: SnapshotOptions,
 ): Promise<void> => {
   const askedAt = clock.now()
-  const { hashes, epoch, version, ...page } = await source.pullAll(after)
+  const { hashes, epoch, version, after: next } = await source.pullAll(after)
   if (memory.growing !== growing || growing.after !== after) return
-  const { first } = growing
+  const { first, set } = growing
   // Of a shard that lags behind the one before, or of another epoch: changes would be missed.
   if (first && (epoch !== first.epoch || version < first.version)) throw lost(memory)
-  eachHash(hashes, (at) => growing.set.add(hashes, at))
+  eachHash(hashes, (at) => set.add(hashes, at))
   growing.first ??= { epoch, version }
-  growing.after = page.after
+  growing.after = next
   // A page that is the only one is the set of one moment.
-  if (after === 0 && page.after === undefined) {
-    hold(memory, { set: growing.set, epoch, version, askedAt, ...fresh() })
-  }
+  if (after === 0 && next === undefined) hold(memory, { set, epoch, version, askedAt })
 }
 
 const finish = async (
@@ -208,17 +180,16 @@ const finish = async (
   const changes = changesOf(await source.pullSince(first.epoch, first.version), first)
   if (memory.growing !== growing) return
   if (!changes) throw lost(memory)
-  apply(growing.set, changes)
+  const { set } = growing
   const { epoch, version } = changes
-  hold(memory, { set: growing.set, epoch, version, askedAt, ...fresh() })
+  apply(set, changes)
+  hold(memory, { set, epoch, version, askedAt })
 }
 
-const hold = (memory: SnapshotMemory, held: Held): void => {
-  memory.held = held
+const hold = (memory: SnapshotMemory, copy: Omit<Held, 'answers'>): void => {
+  memory.held = { ...copy, answers: new Map() }
   memory.growing = undefined
 }
-
-const fresh = (): Pick<Snapshot, 'answers'> => ({ answers: new Map() })
 
 const lost = (memory: SnapshotMemory): Error => {
   memory.growing = undefined
@@ -227,12 +198,12 @@ const lost = (memory: SnapshotMemory): Error => {
 
 /** A set that has gone back to an older version was reset too. */
 const changesOf = (
-  answer: Changes | { readonly reset: true },
+  answer: HashChanges | Reset,
   { epoch, version }: Version,
-): Changes | undefined =>
+): HashChanges | undefined =>
   'reset' in answer || answer.epoch !== epoch || answer.version < version ? undefined : answer
 
-const apply = (set: RevocationSet, { added, removed }: Changes): void => {
+const apply = (set: RevocationSet, { added, removed }: HashChanges): void => {
   eachHash(added, (at) => set.add(added, at))
   eachHash(removed, (at) => set.delete(removed, at))
 }
@@ -240,7 +211,7 @@ const apply = (set: RevocationSet, { added, removed }: Changes): void => {
 /** Those answers that changes leave true. */
 const untouched = (
   { answers, ...held }: Held,
-  { version, added, removed }: Changes,
+  { version, added, removed }: HashChanges,
 ): Snapshot['answers'] => {
   if (version === held.version && added.length + removed.length === 0) return answers
   const touched = createRevocationSet()

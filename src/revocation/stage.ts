@@ -1,105 +1,109 @@
 import { type Outcome, stage } from '../core/chain.ts'
-import { type CodeOf, type Denial, denials } from '../core/denial.ts'
-import type { Policy } from '../core/model/policy.ts'
-import type { Clock, Revocations } from '../core/model/ports.ts'
-import { isRevoked, type Revocation, type RevocationTerms } from '../core/model/revocation.ts'
+import { type CodeOf, type DenialTable, joined } from '../core/denial.ts'
+import type { RevocationTerms } from '../core/model/revocation.ts'
 import type { Route } from '../core/model/route.ts'
-import type { AccessToken } from '../core/model/token.ts'
 import { fail, ok } from '../core/result.ts'
-import type { DelegationFacts } from '../core/stages/delegation.ts'
+import type { StandingCheck, StandingFacts, StandingPorts } from './checks/check.ts'
+import { expired } from './checks/expired.ts'
+import { revoked } from './checks/revoked.ts'
 
-const deny = denials({
-  token_revoked: [
-    'invalidToken',
-    'The token, or the agent or key behind it, has been revoked',
-    'Stop using this token; a new one helps only if the agent itself was not revoked',
-  ],
-  revocations_unavailable: [
-    'unavailable',
-    'Whether the token was revoked cannot be known at the moment',
-    'Keep the token and try again after Retry-After',
-  ],
-  token_expired_during_request: [
-    'invalidToken',
-    'The token expired while the request was being decided',
-    'Get a new token from the authorization server',
-  ],
-})
+/** What must hold of a token's standing, in the order of their denials. A new check is one row. */
+export const CHECKS = [revoked, expired] as const
 
-export interface Needs extends Pick<DelegationFacts, 'subjects'> {
-  readonly policy: Policy
+export interface Needs extends StandingFacts {
   readonly route: Route
-  readonly access: AccessToken
 }
 
-export type Checked = Outcome<object, CodeOf<typeof deny>>
+type Code = CodeOf<(typeof CHECKS)[number]['denials']>
 
-export interface Ports {
-  readonly clock: Clock
-  readonly revocations: Revocations
-}
+export type Standing = Outcome<object, Code>
+
+const checks: readonly Omit<StandingCheck<unknown, Code>, 'denials'>[] = CHECKS
 
 /**
- * The token still stands: nothing about it is revoked, and it has not expired while the request
- * waited. The last wait before a request is forwarded, as fresh as the rule asks; a revocation set
- * that cannot be read denies.
+ * The token still stands, by all checks of CHECKS. The last wait before a request is forwarded, as fresh as the rule
+ * asks; what cannot be asked denies.
  */
 export const revocation = stage({
   name: 'revocation',
   establishes:
     'nothing about the token is revoked, as of this request or of the bound that the rule allows, and it has not expired meanwhile',
   found: ({ subjects }) => ({ asked: [...new Set(subjects.map(({ kind }) => kind))] }),
-  denials: [deny],
-  run: (needs: Needs, ports: Ports): Checked | Promise<Checked> =>
-    checkRevocation(needs, ports, needs.route.revocation),
+  get denials(): readonly DenialTable<Code>[] {
+    const tables: readonly DenialTable<never>[] = CHECKS.map((one) => one.denials)
+    return [joined(...tables) as DenialTable<Code>]
+  },
+  run: (needs: Needs, ports: StandingPorts): Standing | Promise<Standing> =>
+    checkStanding(needs, ports, needs.route.revocation),
 })
 
-/** Whether a token stands, by a revocation set that is as fresh as the terms ask. */
-export function checkRevocation(
-  needs: Omit<Needs, 'route'>,
-  { clock, revocations }: Ports,
-  terms: RevocationTerms,
-): Checked | Promise<Checked> {
-  const judge = (entries: readonly Revocation[]) => judged(entries, needs, clock)
-  let entries: ReturnType<Revocations['lookup']>
-  try {
-    entries = revocations.lookup(needs.subjects, terms)
-  } catch (error) {
-    return unreadable(error)
+/**
+ * Whether a token stands now, as fresh as the terms say; without terms as `strict` asks. All checks ask at once, and
+ * judge at one moment after the last answer. Gives no promise where nothing has to be waited for.
+ */
+export function checkStanding(
+  facts: StandingFacts,
+  ports: StandingPorts,
+  terms?: RevocationTerms,
+): Standing | Promise<Standing> {
+  const answers: unknown[] = []
+  let waits = false
+  for (const check of checks) {
+    const answer = asked(check, facts, ports, terms)
+    waits ||= answer instanceof Promise
+    answers.push(answer)
   }
-  return 'then' in entries ? Promise.resolve(entries).then(judge, unreadable) : judge(entries)
+  return waits
+    ? Promise.all(answers).then((all) => judged(all, facts, ports))
+    : judged(answers, facts, ports)
 }
 
-const unreadable = (error: unknown): Checked =>
-  fail(deny('revocations_unavailable', { error: String(error) }))
+/** In place of an answer. */
+class Unanswered {
+  readonly error: unknown
+  constructor(error: unknown) {
+    this.error = error
+  }
+}
+
+/** An answer, a promise of one that never rejects, or why there is none. */
+const asked = (
+  check: (typeof checks)[number],
+  facts: StandingFacts,
+  ports: StandingPorts,
+  terms: RevocationTerms | undefined,
+): unknown => {
+  try {
+    const answer = check.ask?.(facts, ports, terms)
+    return isThenable(answer)
+      ? Promise.resolve(answer).then(undefined, (error) => new Unanswered(error))
+      : answer
+  } catch (error) {
+    return new Unanswered(error)
+  }
+}
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && 'then' in value
 
 const judged = (
-  entries: readonly Revocation[],
-  needs: Omit<Needs, 'route'>,
-  clock: Clock,
-): Checked => {
-  const denial = revocationDenial(needs, entries, clock.now())
-  return denial ? fail(denial) : ok({})
+  answers: readonly unknown[],
+  facts: StandingFacts,
+  { clock }: StandingPorts,
+): Standing => {
+  const now = clock.now()
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as (typeof checks)[number]
+    const answer = answers[i]
+    const denial =
+      answer instanceof Unanswered ? unanswered(check, answer) : check.judge(answer, facts, now)
+    if (denial) return fail(denial)
+  }
+  return ok({})
 }
 
-type RevocationDenial = Denial<Exclude<CodeOf<typeof deny>, 'revocations_unavailable'>>
-
-/**
- * Why a token does not stand at `now`, in milliseconds, where `entries` are those about its subjects;
- * `undefined` where it does.
- */
-export function revocationDenial(
-  { policy, access }: Pick<Needs, 'policy' | 'access'>,
-  entries: readonly Revocation[],
-  now: number,
-): RevocationDenial | undefined {
-  const { clockTolerance: tolerance, lift } = policy.gate
-  const seconds = Math.floor(now / 1000)
-  const token = { issuedAt: access.issuedAt, now: seconds, tolerance }
-  const entry = entries.find((one) => !lift.has(one.id) && isRevoked(one, token))
-  if (entry) return deny('token_revoked', { id: entry.id, kind: entry.kind })
-  return access.expires <= seconds - tolerance ? deny('token_expired_during_request') : undefined
+/** Throws where the check has no denial for it: then the stage denies all the same. */
+const unanswered = ({ unavailable }: (typeof checks)[number], { error }: Unanswered) => {
+  if (!unavailable) throw error
+  return unavailable(error)
 }
-
-/** The codes of this check, for those who read the revocation set elsewhere. */
-export const revokedDenials = deny

@@ -11,13 +11,15 @@ import {
   subjectKey,
 } from '../core/model/revocation.ts'
 import type { RevocationLog } from './log.ts'
-import { putRow, type Row, toEntry, toRow } from './rows.ts'
-import { LIVE } from './schema.ts'
+import type { Row } from './protocol.ts'
+import { LIVE, now, putRow, toEntry, toRow } from './tables.ts'
 
 type Hashed = { readonly entry: Revocation; readonly hash: ArrayBuffer }
 
 /** Thrown to undo a transaction; never leaves the store. */
 const FULL = { set: new Error('the set is full'), share: new Error('the share is full') }
+
+export type Store = ReturnType<typeof createStore>
 
 /** The entries of a shard in its SQLite. Expired ones are as good as absent. */
 export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
@@ -37,8 +39,6 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
       )
       .one()
 
-  const sweep = (): void => storage.transactionSync(() => log.sweep(now()))
-
   const fullFor = (owner: string | undefined): Fullness | undefined => {
     const { held, own } = count(owner)
     return fullness({ held, own: owner === undefined ? undefined : own }, LIMITS.revocations)
@@ -47,8 +47,8 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
   /** Throws where there are too many entries also without those that have expired. */
   const makeRoom = (owner: string | undefined): void => {
     if (!fullFor(owner)) return
-    log.sweep(now())
-    if (owner !== undefined) log.sweep(now(), owner)
+    log.sweep()
+    if (owner !== undefined) log.sweep(owner)
     const full = fullFor(owner)
     if (full) throw FULL[full]
   }
@@ -57,7 +57,7 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
     const before = count().held
     for (const { entry, hash } of entries) {
       const old = find(entry.id)
-      if (!old) log.drop(now(), 'id = ?', entry.id)
+      if (!old) log.drop('id = ?', entry.id)
       putRow(sql, toRow(old ? renewed(toEntry(old), entry) : entry, log.next(), hash))
     }
     // Who only renews takes no room.
@@ -67,7 +67,9 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
 
   return {
     find,
-    sweep,
+
+    /** Removes what has expired, as much as one round does. */
+    sweep: (): void => storage.transactionSync(() => log.sweep()),
 
     /** Live entries about any of the subjects, each named by its `subjectKey`. */
     lookup(subjectKeys: readonly string[]): readonly Revocation[] {
@@ -81,8 +83,8 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
 
     /**
      * Stores all entries, or none when they do not fit into {@link LIMITS.revocations}, and says what is full
-     * then. An entry that is there is renewed; one that has expired is made anew. `stored` is called in the same breath, so
-     * that what it writes is kept with them or not at all.
+     * then. An entry that is there is renewed; one that has expired is made anew. `stored` is called before
+     * anything is waited for, so that what it writes is kept with them or not at all.
      */
     async add(
       entries: readonly Revocation[],
@@ -143,7 +145,7 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
     remove(id: string, owner?: string): boolean {
       const where = `id = ? AND ${LIVE} ${owner === undefined ? '' : 'AND own = 1 AND issuer = ?'}`
       const bound = [id, now(), ...(owner === undefined ? [] : [owner])]
-      return storage.transactionSync(() => log.drop(now(), where, ...bound) > 0)
+      return storage.transactionSync(() => log.drop(where, ...bound) > 0)
     },
 
     /** Removes the entries of a page. */
@@ -151,7 +153,7 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
       return storage.transactionSync(() => {
         const page = this.list(query)
         const ids = JSON.stringify(page.revocations.map(({ id }) => id))
-        log.drop(now(), 'id IN (SELECT value FROM json_each(?))', ids)
+        log.drop('id IN (SELECT value FROM json_each(?))', ids)
         return page
       })
     },
@@ -165,9 +167,4 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
         )
         .one().next,
   }
-}
-
-/** Seconds since the epoch, by the object's clock. */
-export function now(): number {
-  return Math.floor(Date.now() / 1000)
 }

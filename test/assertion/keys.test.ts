@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { type CryptoKey, exportJWK, type JWK, jwtVerify, SignJWT } from 'jose'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { makeKey, publicKeyOf } from '../../src/assertion/generated-keys.ts'
+import { makeKey, publicKeyOf } from '../../src/assertion/key-material.ts'
 import {
   type AssertionKeeping,
   createMemoryKeeping,

@@ -1,7 +1,7 @@
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { makeKey } from '../../src/assertion/generated-keys.ts'
+import { makeKey } from '../../src/assertion/key-material.ts'
 import type { AssertionKeeper } from '../../src/assertion/object.ts'
 import type { AssertionKey, Wanted } from '../../src/assertion/plan.ts'
 
@@ -12,7 +12,7 @@ const { ASSERTION_KEEPER } = env as unknown as {
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
-const MADE: Wanted = { algorithm: 'ES256', brought: [] }
+const MADE: Wanted = { algorithm: 'ES256', operatorKeys: [] }
 
 /** Keeps an object from the others of this file. */
 const keeperOf = (name: string) => ASSERTION_KEEPER.getByName(name)
@@ -30,7 +30,7 @@ const keysIn = (keeper: DurableObjectStub<AssertionKeeper>) =>
     (_, { storage }) => storage.kv.get<readonly AssertionKey[]>('keys') ?? [],
   )
 
-const brought = async () => {
+const operatorKey = async () => {
   const { privateJwk: _, signsFrom: __, ...key } = await makeKey('EdDSA', 0)
   return key
 }
@@ -58,17 +58,17 @@ describe('the keeper of assertion keys', () => {
     ])
   })
 
-  it('stores nothing private of brought keys, and what it made', async () => {
-    const key = await brought()
+  it('stores nothing private of keys of the operator, and what it made', async () => {
+    const key = await operatorKey()
     const keeper = keeperOf('stored')
-    const { published } = await keeper.keys({ algorithm: 'EdDSA', brought: [key] })
+    const { published } = await keeper.keys({ algorithm: 'EdDSA', operatorKeys: [key] })
     const stored = await keysIn(keeper)
     expect(stored.map(({ kid, privateJwk }) => [kid, privateJwk !== undefined])).toEqual([
       [key.kid, false],
       [published[1]?.kid, true],
     ])
     expect(JSON.stringify(published)).not.toContain('"d"')
-    expect((await keeper.keys({ algorithm: 'EdDSA', brought: [key] })).signer).toEqual({
+    expect((await keeper.keys({ algorithm: 'EdDSA', operatorKeys: [key] })).signer).toEqual({
       kid: key.kid,
       algorithm: 'EdDSA',
     })
@@ -111,12 +111,12 @@ describe('the keeper of assertion keys', () => {
     expect(alarm).toBeNull()
   })
 
-  it('changes from made to brought keys after an hour', async () => {
+  it('changes from made keys to those of the operator after an hour', async () => {
     const keeper = keeperOf('change')
     at(0)
     const made = await keeper.keys(MADE)
-    const key = await brought()
-    const wanted: Wanted = { algorithm: 'EdDSA', brought: [key] }
+    const key = await operatorKey()
+    const wanted: Wanted = { algorithm: 'EdDSA', operatorKeys: [key] }
     const waiting = await keeper.keys(wanted)
     expect(waiting.signer).toEqual(made.signer)
     expect(waiting.changesAt).toBe(begin + HOUR)
@@ -130,15 +130,15 @@ describe('the keeper of assertion keys', () => {
     ])
   })
 
-  it('signs with a made key at once when brought ones go, one that was published all along', async () => {
+  it('signs with a made key at once when those of the operator go, one that was published all along', async () => {
     const keeper = keeperOf('back')
     at(0)
-    const key = await brought()
-    const before = await keeper.keys({ algorithm: 'EdDSA', brought: [key] })
+    const key = await operatorKey()
+    const before = await keeper.keys({ algorithm: 'EdDSA', operatorKeys: [key] })
     expect(before.signer.kid).toBe(key.kid)
     expect(before.signer.privateJwk).toBeUndefined()
     at(20 * DAY)
-    const after = await keeper.keys({ algorithm: 'EdDSA', brought: [] })
+    const after = await keeper.keys({ algorithm: 'EdDSA', operatorKeys: [] })
     expect(after.published).toEqual(before.published)
     expect(after.published[1]?.kid).toBe(after.signer.kid)
     expect(after.signer.privateJwk).toBeDefined()
@@ -147,8 +147,8 @@ describe('the keeper of assertion keys', () => {
   it('replaces the key that stands by through its alarm, where nobody asks', async () => {
     const keeper = keeperOf('standby')
     at(0)
-    const key = await brought()
-    const { published } = await keeper.keys({ algorithm: 'EdDSA', brought: [key] })
+    const key = await operatorKey()
+    const { published } = await keeper.keys({ algorithm: 'EdDSA', operatorKeys: [key] })
     for (const ms of [HOUR, 30 * DAY, 30 * DAY + HOUR, 30 * DAY + HOUR + 62 * MINUTE]) {
       at(ms)
       await runDurableObjectAlarm(keeper)
@@ -173,16 +173,16 @@ describe('a withdrawn key', () => {
 
   it('does not come back: for a deployment that does not know, by an alarm, or after an eviction', async () => {
     const keeper = () => keeperOf('remembered')
-    const key = await brought()
-    const without: Wanted = { algorithm: 'EdDSA', brought: [], withdrawn: [key.kid] }
-    const knowing: Wanted = { algorithm: 'EdDSA', brought: [key] }
+    const key = await operatorKey()
+    const without: Wanted = { algorithm: 'EdDSA', operatorKeys: [], withdrawn: [key.kid] }
+    const knowing: Wanted = { algorithm: 'EdDSA', operatorKeys: [key] }
     expect((await keeper().keys(knowing)).signer.kid).toBe(key.kid)
     const after = await keeper().keys(without)
     expect(await keeper().keys(knowing)).toEqual(after)
     await runDurableObjectAlarm(keeper())
     await abortAllDurableObjects()
     expect(await keeper().keys(knowing)).toEqual(after)
-    expect(await keeper().keys({ algorithm: 'EdDSA', brought: [] })).toEqual(after)
+    expect(await keeper().keys({ algorithm: 'EdDSA', operatorKeys: [] })).toEqual(after)
     expect((await keysIn(keeper())).map(({ kid }) => kid)).toEqual([after.signer.kid])
   })
 })

@@ -24,8 +24,11 @@ const keyOf = (kid: string, algorithm: AssertionAlgorithm = 'ES256'): PublicKey 
 const A = keyOf('a')
 const B = keyOf('b')
 const C = keyOf('c')
-const made = (algorithm: AssertionAlgorithm = 'ES256'): Wanted => ({ algorithm, brought: [] })
-const brought = (...keys: readonly PublicKey[]): Wanted => ({ algorithm: 'ES256', brought: keys })
+const made = (algorithm: AssertionAlgorithm = 'ES256'): Wanted => ({ algorithm, operatorKeys: [] })
+const operators = (...keys: readonly PublicKey[]): Wanted => ({
+  algorithm: 'ES256',
+  operatorKeys: keys,
+})
 const without = (wanted: Wanted, ...withdrawn: readonly string[]): Wanted => ({
   ...wanted,
   withdrawn,
@@ -94,78 +97,78 @@ const STORIES: Readonly<Record<string, readonly Step[]>> = {
     [60 * DAY, made(), 'm3', ['m2', 'm3']],
   ],
   'the first of brought keys signs at once where nobody has seen another': [
-    [0, brought(A, B), 'a', ['a', 'b', 'm1']],
+    [0, operators(A, B), 'a', ['a', 'b', 'm1']],
   ],
   'brought keys wait an hour where others are held': [
     [0, made(), 'm1', ['m1']],
-    [DAY, brought(A, B), 'm1', ['m1', 'a', 'b']],
-    [DAY + HOUR - 1, brought(A, B), 'm1', ['m1', 'a', 'b']],
-    [DAY + HOUR, brought(A, B), 'a', ['m1', 'a', 'b']],
-    [DAY + HOUR + 62 * MINUTE, brought(A, B), 'a', ['m1', 'a', 'b']],
+    [DAY, operators(A, B), 'm1', ['m1', 'a', 'b']],
+    [DAY + HOUR - 1, operators(A, B), 'm1', ['m1', 'a', 'b']],
+    [DAY + HOUR, operators(A, B), 'a', ['m1', 'a', 'b']],
+    [DAY + HOUR + 62 * MINUTE, operators(A, B), 'a', ['m1', 'a', 'b']],
   ],
   'a brought key that is added waits, and the one that is there signs': [
-    [0, brought(A), 'a', ['a', 'm1']],
-    [DAY, brought(B, A), 'a', ['a', 'm1', 'b']],
-    [DAY + HOUR, brought(B, A), 'b', ['a', 'm1', 'b']],
-    [DAY + 2 * HOUR, brought(B), 'b', ['a', 'm1', 'b']],
-    [DAY + 3 * HOUR + 2 * MINUTE, brought(B), 'b', ['m1', 'b']],
+    [0, operators(A), 'a', ['a', 'm1']],
+    [DAY, operators(B, A), 'a', ['a', 'm1', 'b']],
+    [DAY + HOUR, operators(B, A), 'b', ['a', 'm1', 'b']],
+    [DAY + 2 * HOUR, operators(B), 'b', ['a', 'm1', 'b']],
+    [DAY + 3 * HOUR + 2 * MINUTE, operators(B), 'b', ['m1', 'b']],
   ],
   'one that is in the place of another waits, and the made one that stands by signs': [
-    [0, brought(A), 'a', ['a', 'm1']],
-    [DAY, brought(B), 'm1', ['a', 'm1', 'b']],
-    [DAY + HOUR - 1, brought(B), 'm1', ['a', 'm1', 'b']],
-    [DAY + HOUR, brought(B), 'b', ['a', 'm1', 'b']],
-    [DAY + HOUR + 2 * MINUTE, brought(B), 'b', ['m1', 'b']],
+    [0, operators(A), 'a', ['a', 'm1']],
+    [DAY, operators(B), 'm1', ['a', 'm1', 'b']],
+    [DAY + HOUR - 1, operators(B), 'm1', ['a', 'm1', 'b']],
+    [DAY + HOUR, operators(B), 'b', ['a', 'm1', 'b']],
+    [DAY + HOUR + 2 * MINUTE, operators(B), 'b', ['m1', 'b']],
   ],
   'and where that one is new itself, origins have still seen it before': [
-    [0, brought(A), 'a', ['a', 'm1']],
-    [30 * MINUTE, brought(B), 'm1', ['a', 'm1', 'b']],
-    [90 * MINUTE, brought(B), 'b', ['a', 'm1', 'b']],
+    [0, operators(A), 'a', ['a', 'm1']],
+    [30 * MINUTE, operators(B), 'm1', ['a', 'm1', 'b']],
+    [90 * MINUTE, operators(B), 'b', ['a', 'm1', 'b']],
   ],
   'the made one that stands by is published before it signs, when the brought ones are gone': [
-    [0, brought(A), 'a', ['a', 'm1']],
+    [0, operators(A), 'a', ['a', 'm1']],
     [10 * DAY, made(), 'm1', ['a', 'm1']],
     [10 * DAY + 62 * MINUTE, made(), 'm1', ['m1']],
     [30 * DAY, made(), 'm1', ['m1', 'm2']],
     [30 * DAY + HOUR, made(), 'm2', ['m1', 'm2']],
   ],
   'also where they go at once': [
-    [0, brought(A), 'a', ['a', 'm1']],
+    [0, operators(A), 'a', ['a', 'm1']],
     [1, made(), 'm1', ['a', 'm1']],
     [HOUR, made(), 'm1', ['a', 'm1']],
   ],
   'it is replaced every thirty days, published ahead, and the one before retired': [
-    [0, brought(A), 'a', ['a', 'm1']],
-    [30 * DAY - 1, brought(A), 'a', ['a', 'm1']],
-    [30 * DAY, brought(A), 'a', ['a', 'm1', 'm2']],
-    [30 * DAY + HOUR - 1, brought(A), 'a', ['a', 'm1', 'm2']],
-    [30 * DAY + HOUR, brought(A), 'a', ['a', 'm1', 'm2']],
-    [30 * DAY + HOUR + 62 * MINUTE, brought(A), 'a', ['a', 'm2']],
+    [0, operators(A), 'a', ['a', 'm1']],
+    [30 * DAY - 1, operators(A), 'a', ['a', 'm1']],
+    [30 * DAY, operators(A), 'a', ['a', 'm1', 'm2']],
+    [30 * DAY + HOUR - 1, operators(A), 'a', ['a', 'm1', 'm2']],
+    [30 * DAY + HOUR, operators(A), 'a', ['a', 'm1', 'm2']],
+    [30 * DAY + HOUR + 62 * MINUTE, operators(A), 'a', ['a', 'm2']],
     [31 * DAY, made(), 'm2', ['a', 'm2']],
   ],
   'it is of the algorithm that is wanted, and changes with it': [
     [0, made('EdDSA'), 'm1', ['m1']],
-    [DAY, brought(A), 'm1', ['m1', 'a', 'm2']],
-    [DAY + HOUR, brought(A), 'a', ['m1', 'a', 'm2']],
-    [DAY + HOUR + 62 * MINUTE, brought(A), 'a', ['a', 'm2']],
+    [DAY, operators(A), 'm1', ['m1', 'a', 'm2']],
+    [DAY + HOUR, operators(A), 'a', ['m1', 'a', 'm2']],
+    [DAY + HOUR + 62 * MINUTE, operators(A), 'a', ['a', 'm2']],
     [2 * DAY, made('EdDSA'), 'm2', ['a', 'm2', 'm3']],
     [2 * DAY + HOUR, made('EdDSA'), 'm3', ['a', 'm2', 'm3']],
   ],
   'made, brought and made again, within the hour, is one key': [
     [0, made(), 'm1', ['m1']],
-    [DAY, brought(A), 'm1', ['m1', 'a']],
-    [DAY + HOUR, brought(A), 'a', ['m1', 'a']],
+    [DAY, operators(A), 'm1', ['m1', 'a']],
+    [DAY + HOUR, operators(A), 'a', ['m1', 'a']],
     [DAY + HOUR + 30 * MINUTE, made(), 'm1', ['m1', 'a']],
     [DAY + HOUR + 92 * MINUTE, made(), 'm1', ['m1']],
   ],
   'and later too, as long as it is not due': [
     [0, made(), 'm1', ['m1']],
-    [DAY, brought(A), 'm1', ['m1', 'a']],
-    [DAY + HOUR, brought(A), 'a', ['m1', 'a']],
+    [DAY, operators(A), 'm1', ['m1', 'a']],
+    [DAY + HOUR, operators(A), 'a', ['m1', 'a']],
     [10 * DAY, made(), 'm1', ['m1', 'a']],
     [10 * DAY + 62 * MINUTE, made(), 'm1', ['m1']],
-    [20 * DAY, brought(A), 'm1', ['m1', 'a']],
-    [20 * DAY + HOUR, brought(A), 'a', ['m1', 'a']],
+    [20 * DAY, operators(A), 'm1', ['m1', 'a']],
+    [20 * DAY + HOUR, operators(A), 'a', ['m1', 'a']],
     [21 * DAY, made(), 'm1', ['m1', 'a']],
   ],
   'another algorithm is a rotation': [
@@ -225,33 +228,33 @@ const LEAKS: Readonly<Record<string, readonly Step[]>> = {
   ],
   'one that nobody has': [[0, without(made(), 'x'), 'm1', ['m1']]],
   'a brought one, with another beside it': [
-    [0, brought(A, B), 'a', ['a', 'b', 'm1']],
-    [DAY, without(brought(B), 'a'), 'b', ['b', 'm1']],
+    [0, operators(A, B), 'a', ['a', 'b', 'm1']],
+    [DAY, without(operators(B), 'a'), 'b', ['b', 'm1']],
   ],
   'a brought one, with another in its place: the made one signs until that has been published': [
-    [0, brought(A), 'a', ['a', 'm1']],
-    [DAY, without(brought(B), 'a'), 'm1', ['m1', 'b']],
-    [DAY + HOUR, without(brought(B), 'a'), 'b', ['m1', 'b']],
+    [0, operators(A), 'a', ['a', 'm1']],
+    [DAY, without(operators(B), 'a'), 'm1', ['m1', 'b']],
+    [DAY + HOUR, without(operators(B), 'a'), 'b', ['m1', 'b']],
   ],
   'a brought one that a deployment still wants which does not know': [
-    [0, brought(A), 'a', ['a', 'm1']],
-    [DAY, without(brought(B), 'a'), 'm1', ['m1', 'b']],
-    [DAY + 1, brought(A), 'm1', ['m1', 'b']],
-    [DAY + 2, brought(A, C), 'm1', ['m1', 'b', 'c']],
-    [DAY + HOUR + 2, brought(A, C), 'c', ['m1', 'b', 'c']],
+    [0, operators(A), 'a', ['a', 'm1']],
+    [DAY, without(operators(B), 'a'), 'm1', ['m1', 'b']],
+    [DAY + 1, operators(A), 'm1', ['m1', 'b']],
+    [DAY + 2, operators(A, C), 'm1', ['m1', 'b', 'c']],
+    [DAY + HOUR + 2, operators(A, C), 'c', ['m1', 'b', 'c']],
   ],
   'all there are, of both kinds': [
-    [0, brought(A), 'a', ['a', 'm1']],
-    [DAY, without(brought(B), 'a', 'm1'), 'b', ['b', 'm2']],
+    [0, operators(A), 'a', ['a', 'm1']],
+    [DAY, without(operators(B), 'a', 'm1'), 'b', ['b', 'm2']],
   ],
   'all there are, of whoever brings none anew': [
-    [0, brought(A), 'a', ['a', 'm1']],
+    [0, operators(A), 'a', ['a', 'm1']],
     [DAY, without(made(), 'a', 'm1'), 'm2', ['m2']],
-    [DAY + 1, brought(A), 'm2', ['m2']],
+    [DAY + 1, operators(A), 'm2', ['m2']],
   ],
   'the made one that stands by': [
-    [0, brought(A), 'a', ['a', 'm1']],
-    [DAY, without(brought(A), 'm1'), 'a', ['a', 'm2']],
+    [0, operators(A), 'a', ['a', 'm1']],
+    [DAY, without(operators(A), 'm1'), 'a', ['a', 'm2']],
     [2 * DAY, made(), 'm2', ['a', 'm2']],
   ],
   'the one that signs, with one of another algorithm beside it': [
@@ -280,8 +283,8 @@ describe('the keys over time', () => {
     const wanted = fc.constantFrom(
       made(),
       made('EdDSA'),
-      ...[[A], [B], [A, B], [B, A], [C, B]].map((keys) => brought(...keys)),
-      { ...brought(C), algorithm: 'EdDSA' as const },
+      ...[[A], [B], [A, B], [B, A], [C, B]].map((keys) => operators(...keys)),
+      { ...operators(C), algorithm: 'EdDSA' as const },
     )
     const pause = fc.constantFrom(1, MINUTE, 30 * MINUTE, HOUR, 62 * MINUTE, 3 * HOUR, 31 * DAY)
     fc.assert(
@@ -329,9 +332,9 @@ describe('a key is withdrawn', () => {
 
 describe('two deployments that want different keys', () => {
   const PAIRS: readonly (readonly [string, Wanted, Wanted, number])[] = [
-    ['made and brought', made(), brought(A), 1],
+    ['made and brought', made(), operators(A), 1],
     ['two algorithms', made(), made('EdDSA'), 2],
-    ['two brought ones', brought(A), brought(B), 1],
+    ['two brought ones', operators(A), operators(B), 1],
   ]
 
   it.each(PAIRS)(
@@ -373,15 +376,15 @@ describe('the next change', () => {
   it('is when a brought key may sign', () => {
     const keys = keeper()
     keys.ask(made(), 0)
-    keys.ask(brought(A), DAY)
+    keys.ask(operators(A), DAY)
     expect(keys.next(DAY)).toBe(DAY + HOUR)
   })
 
   it('is when the made key that stands by may sign, and when the next one is to be published', () => {
     const keys = keeper()
-    keys.ask(brought(A), 0)
+    keys.ask(operators(A), 0)
     expect(keys.next(0)).toBe(HOUR)
-    keys.ask(brought(A), HOUR)
+    keys.ask(operators(A), HOUR)
     expect(keys.next(HOUR)).toBe(30 * DAY)
   })
 
@@ -393,7 +396,7 @@ describe('the next change', () => {
 it('a plan has private keys only where they were made', () => {
   const keys = keeper()
   keys.ask(made(), 0)
-  const { signer } = keys.ask(brought(A), DAY)
+  const { signer } = keys.ask(operators(A), DAY)
   expect(signer).toHaveProperty('privateJwk')
-  expect(keys.ask(brought(A), DAY + HOUR).signer).not.toHaveProperty('privateJwk')
+  expect(keys.ask(operators(A), DAY + HOUR).signer).not.toHaveProperty('privateJwk')
 })

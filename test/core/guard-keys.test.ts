@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Policy } from '../../src/core/model/policy.ts'
 import { createKeyCache } from '../../src/keys/cache.ts'
-import { createMemoryKeepers } from '../../src/keys/memory-keepers.ts'
+import { createMemoryKeepers } from '../../src/keys/key-service-client.ts'
 import { createKeySource } from '../../src/keys/source.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { startLine } from '../kit/line.ts'

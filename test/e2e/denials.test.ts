@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { denialGroups } from '../../src/denials.ts'
 import type { Header, RawResponse } from '../kit/raw.ts'
 import { CASES, type Case, EXEMPT, NOT_GET } from './denial-cases.ts'
-import { declaredCodes } from './denial-codes.ts'
 import { type DenialGates, startDenialGates } from './denial-gates.ts'
 import {
   expectChallenge,
@@ -27,9 +27,10 @@ const send = (at: Case['at'] = 'main', ask: Ask): Promise<RawResponse> =>
   started.gates[at].send(ask)
 
 describe('every denial code', () => {
-  it('that the source declares has a request here', () => {
+  it('has a request here', () => {
+    const codes = denialGroups().flatMap(({ rows }) => rows.map(([code]) => code))
     const tested = [...Object.keys(CASES), ...Object.keys(EXEMPT)]
-    expect(tested.sort()).toEqual([...declaredCodes().keys()].sort())
+    expect(tested.sort()).toEqual(codes.sort())
   })
 
   it.each(Object.entries(CASES))('%s is answered as documented', async (code, expected) => {

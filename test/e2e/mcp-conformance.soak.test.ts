@@ -42,7 +42,7 @@ afterAll(async () => {
   await Promise.all([setting.close(), proxy.close(), origin.close()])
 })
 
-/** Each is explained in docs/mcp.md, under the heading Conformance. */
+/** Each is explained in docs/mcp/clients.md, under the heading Conformance. */
 const EXPLAINED = ['dns-rebinding-protection localhost-host-rebinding-rejected: FAILURE → SUCCESS']
 
 it('runs every scenario against the server itself', () => {

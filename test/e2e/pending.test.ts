@@ -76,7 +76,7 @@ afterAll(async () => {
 const atShard = (gate: Gate, name: string, method: string, ...given: unknown[]) =>
   gate.call('REVOCATIONS', name, method, ...given)
 
-const holds = async (gate: Gate, name: string) => (await atShard(gate, name, 'holds')) as Head
+const headOf = async (gate: Gate, name: string) => (await atShard(gate, name, 'head')) as Head
 
 const admin = () => setting.token({ client_id: 'ops', scope: 'edgewarden:revoke edgewarden:read' })
 
@@ -126,7 +126,7 @@ const find = (gate: Gate) => atShard(gate, LOST, 'behave', {})
 /** Waits until the shard has come to a version, which only those who lead can bring it to. */
 const caughtUp = (gate: Gate, version: number) =>
   until(
-    () => holds(gate, LOST),
+    () => headOf(gate, LOST),
     (head) => head.version === version,
     LONG,
   )
@@ -153,7 +153,7 @@ describe('with a shard that is out of reach', { timeout: 3 * LONG }, () => {
     expect(await fates(gate, other, '/strict/x')).toEqual(ALL_ALLOWED)
     expect(await spreadAt(gate, `${PATH}/${id}`)).toEqual(ALL_BUT_ONE)
 
-    const { version } = await holds(gate, '0')
+    const { version } = await headOf(gate, '0')
     const answered = await atShard(gate, LOST, 'answers')
     await find(gate)
     await caughtUp(gate, version)
@@ -205,7 +205,7 @@ describe('with a shard that is out of reach', { timeout: 3 * LONG }, () => {
 
   it('a crash loses nothing, and what is pending is handed on after it', async () => {
     expect(await revoke('early')).toMatchObject({ status: 200, shards: ALL })
-    const before = await holds(setting.gate, '0')
+    const before = await headOf(setting.gate, '0')
     await lose(setting.gate, 'fails')
     const { status, location } = await revoke('late')
     await setting.gate.stop('SIGKILL')

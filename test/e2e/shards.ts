@@ -97,10 +97,10 @@ export class TroubledShard extends ${real} {
     throw new Error('unreachable')
   }
   reached(call) { return ['fails', 'hangs'].includes(this.ways.trouble) ? this.lost() : call() }
-  async take(...given) {
+  async replicate(...given) {
     const { takes, trouble } = this.ways
     if (takes) await later__(takes)
-    return await (trouble === 'deaf' ? this.lost() : this.reached(() => super.take(...given)))
+    return await (trouble === 'deaf' ? this.lost() : this.reached(() => super.replicate(...given)))
   }
   async lookup(...given) {
     const found = await this.reached(() => super.lookup(...given))
@@ -108,8 +108,8 @@ export class TroubledShard extends ${real} {
     if (this.ways.lookups) await later__(this.ways.lookups)
     return found
   }
-  async handAll(...given) {
-    const page = await super.handAll(...given)
+  async copyPage(...given) {
+    const page = await super.copyPage(...given)
     if (this.ways.pages) await later__(this.ways.pages)
     return page
   }

@@ -3,9 +3,9 @@ import {
   createKeyCache,
   entryOf,
   keyStatus,
-  missed,
+  rememberMiss,
+  rememberNetwork,
   takeAnswer,
-  vouched,
 } from '../../src/keys/cache.ts'
 import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
 import { issuerOf, publicJwk, startClock } from './support.ts'
@@ -62,7 +62,7 @@ describe('an answer', () => {
   it('is taken where it is newer, and ends what was remembered of missing keys', async () => {
     const { entry, take, recordOf, clock, status } = start()
     take({ record: recordOf(A) })
-    missed(entry, 'b', clock.now() + 30_000)
+    rememberMiss(entry, 'b', clock.now() + 30_000)
     const held = entry.held
     take({ record: recordOf(A) })
     expect([entry.held === held, entry.misses.size]).toEqual([true, 1])
@@ -121,9 +121,9 @@ describe('an answer', () => {
 it('remembers a bounded number of missing keys and of callers, the newest', () => {
   const { entry } = start()
   for (let i = 0; i < 5_000; i++) {
-    missed(entry, `x${i}`, 1)
-    vouched(entry, `n${i}`)
-    vouched(entry, `n${i}`)
+    rememberMiss(entry, `x${i}`, 1)
+    rememberNetwork(entry, `n${i}`)
+    rememberNetwork(entry, `n${i}`)
   }
   expect([entry.misses.size, entry.known.size]).toEqual([1_024, 1_024])
   expect([entry.misses.has('x4999'), entry.misses.has('x3975')]).toEqual([true, false])

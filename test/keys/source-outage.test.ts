@@ -206,8 +206,8 @@ describe('requests at the same time', () => {
     const never = { ask: () => new Promise<never>(() => {}) }
     const hung = world.isolate({ cache: isolate.cache, keeper: never })
     void hung.find(issuer, 'a')
-    await expect.poll(() => isolate.cache.flights.size).toBe(1)
-    await expect.poll(() => [...isolate.cache.flights.keys()].join()).toContain('newer')
+    await expect.poll(() => isolate.cache.inFlight.size).toBe(1)
+    await expect.poll(() => [...isolate.cache.inFlight.keys()].join()).toContain('newer')
     world.clock.advance(KEY_TIMES.askMs)
     expect(await find('a')).toMatchObject(FOUND)
   })
@@ -217,9 +217,9 @@ describe('requests at the same time', () => {
     gone.catch(() => {})
     const never = { ask: () => new Promise<never>(() => {}) }
     void world.isolate({ cache: isolate.cache, keeper: never }).find(issuer, 'a')
-    await expect.poll(() => [...isolate.cache.flights.keys()].join()).toContain('newer')
-    for (const [name, flight] of isolate.cache.flights) {
-      isolate.cache.flights.set(name, { ...flight, promise: gone })
+    await expect.poll(() => [...isolate.cache.inFlight.keys()].join()).toContain('newer')
+    for (const [name, flight] of isolate.cache.inFlight) {
+      isolate.cache.inFlight.set(name, { ...flight, promise: gone })
     }
     const many = Array.from({ length: 5 }, () => find('a'))
     for (const result of await Promise.all(many)) expect(result).toMatchObject(FOUND)

@@ -111,7 +111,7 @@ describe('an unknown key id', () => {
     const { misses, known } = entryOf(isolate.cache, issuer)
     expect(misses.size).toBeLessThanOrEqual(1_024)
     expect(known.size).toBe(0)
-    expect(isolate.cache.flights.size).toBe(0)
+    expect(isolate.cache.inFlight.size).toBe(0)
   })
 
   it('is unavailable, not unknown, until the issuer can be asked again', async () => {

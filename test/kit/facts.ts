@@ -179,6 +179,7 @@ export const credentialOf = (changes: Partial<Credential> = {}): Credential => {
   const credential: Credential = {
     token: 'e30.e30.AA',
     authorization: `Bearer ${changes.token ?? 'e30.e30.AA'}`,
+    scheme: 'Bearer',
     algorithm: 'ES256',
     type: 'at+jwt',
     claimedIssuer: ISSUER,

@@ -5,10 +5,10 @@ import {
   subjectHash,
   subjectKey,
 } from '../../src/core/model/revocation.ts'
-import type { ShardNamespace } from '../../src/revocation/shard-client.ts'
+import type { Objects } from '../../src/platform/calls.ts'
+import type { Shard } from '../../src/revocation/protocol.ts'
 import type { SnapshotSource } from '../../src/revocation/snapshot.ts'
 
-type Shard = ReturnType<ShardNamespace['getByName']>
 type Call = keyof Shard
 
 const ISSUER = 'https://auth.acme.example'
@@ -83,7 +83,7 @@ export const createMemoryShard = ({ page = 100 } = {}) => {
   }
 
   return {
-    namespace: { getByName: () => shard as unknown as Shard } satisfies ShardNamespace,
+    namespace: { getByName: () => shard as unknown as Shard } satisfies Objects<Shard>,
     source: {
       pullAll: async (after: number) => await shard.pullAll(after),
       pullSince: async (known: string, since: number) => await shard.pullSince(known, since),

@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import { type Revocation, revocationId, subjectKey } from '../../src/core/model/revocation.ts'
-import { type Head, isServing } from '../../src/revocation/log.ts'
+import { isServing } from '../../src/revocation/log.ts'
+import type { Head } from '../../src/revocation/protocol.ts'
 import { eventually } from './eventually.ts'
 import { createPromises } from './promises.ts'
 import { answering, createCopy, hashesOfAll } from './revocation-copy.ts'
@@ -59,9 +60,10 @@ export const createShardWorld = async (seen: Record<string, number>) => {
     if (fault) throw new Error(fault)
     return await go()
   }
-  for (const call of ['take', 'enrol', 'handAll', 'holds'] as const) interceptAny(call, through)
+  for (const call of ['replicate', 'enrol', 'copyPage', 'head'] as const)
+    interceptAny(call, through)
 
-  const head = async (name: string): Promise<Head> => await shard(name).holds()
+  const head = async (name: string): Promise<Head> => await shard(name).head()
 
   /** What may have gone with a shard that was wiped. */
   const lost = async (): Promise<void> => {

@@ -99,7 +99,7 @@ export const wipe = async (name: string, end = evict): Promise<void> => {
 
 export const alarm = (name: string): Promise<boolean> => runDurableObjectAlarm(shard(name))
 
-type Call = 'take' | 'enrol' | 'handAll' | 'holds'
+type Call = 'replicate' | 'enrol' | 'copyPage' | 'head'
 type Through = (name: string, go: () => Promise<unknown>, ...given: unknown[]) => unknown
 
 /**
@@ -130,7 +130,7 @@ export const intercept = <Name extends Call>(
 
 /** Makes calls of shards to these ones fail until `restore`. */
 export const unreachable = (...names: readonly string[]) => {
-  const spies = (['take', 'handAll', 'holds', 'enrol'] as const).map((call) =>
+  const spies = (['replicate', 'copyPage', 'head', 'enrol'] as const).map((call) =>
     interceptAny(call, (name, go) => {
       if (names.includes(name)) throw new Error('unreachable')
       return go()

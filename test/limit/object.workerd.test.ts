@@ -3,7 +3,7 @@ import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Spent } from '../../src/core/model/bucket.ts'
 import type { Quotas } from '../../src/core/model/limit.ts'
-import { createLimits, type LimiterNamespace } from '../../src/limit/client.ts'
+import { createLimits } from '../../src/limit/client.ts'
 import type { RateLimiter } from '../../src/limit/object.ts'
 
 const { RATE_LIMITER } = env as unknown as {
@@ -113,7 +113,7 @@ describe('the object that counts', () => {
 
 describe('limits behind the namespace', () => {
   const limits = createLimits({
-    objects: RATE_LIMITER as unknown as LimiterNamespace,
+    objects: RATE_LIMITER as never,
     binding: (name) => (env as Record<string, never>)[name],
     addresses: { takeAddress: () => Promise.reject(new Error('not asked')) },
   })

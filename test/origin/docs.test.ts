@@ -8,7 +8,7 @@ import * as origin from '../../src/origin/index.ts'
 import { ROOT } from '../kit/repository.ts'
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
-const page = read('docs/origin.md')
+const page = read('docs/origin/verify.md')
 const all = (text: string, pattern: RegExp): readonly string[] =>
   [...text.matchAll(pattern)].map(([, found]) => found ?? '')
 /** The rows of the table under this head. */

@@ -109,7 +109,7 @@ describe('a handler', () => {
     const answer = await send(port, await assertion(), { path })
     expect(answer).toMatchObject({ status, code })
     expect(answer.body).toEqual({
-      type: `https://edgewarden.dev/origin#${code}`,
+      type: `https://edgewarden.dev/origin/verify#${code}`,
       title: expect.any(String),
       status,
       code,

@@ -335,7 +335,7 @@ describe('the answer to an error', () => {
     expect([response.status, await response.json()]).toEqual([
       401,
       {
-        type: 'https://edgewarden.dev/origin#audience_mismatch',
+        type: 'https://edgewarden.dev/origin/verify#audience_mismatch',
         title: 'The assertion is for another origin',
         status: 401,
         code: 'audience_mismatch',

@@ -18,7 +18,10 @@ type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 const holds = <_ extends true>(): void => {}
 
-const parsed = parsePolicy({ GATE: {}, ISSUERS: {}, ROUTES: [] })
+const GATE = { resource: 'https://api.example.com', origin: 'https://origin.example.com' }
+const parsed = parsePolicy({ GATE, ISSUERS: {}, ROUTES: [] })
+// @ts-expect-error: no such key of GATE
+parsePolicy({ GATE: { ...GATE, orign_via: 'CERT' }, ROUTES: [] })
 // @ts-expect-error: there is no value before the mistakes have been looked at
 parsed.value
 if (!parsed.ok) throw new Error(parsed.reason.map(({ path, message }) => path + message).join())

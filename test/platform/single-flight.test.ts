@@ -1,8 +1,8 @@
-import { describe, expect, it } from 'vitest'
-import { type Flights, isFlying, share } from '../../src/platform/single-flight.ts'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { type InFlight, isInFlight, share } from '../../src/platform/single-flight.ts'
 
 const start = () => {
-  const flights: Flights = new Map()
+  const flights: InFlight = new Map()
   const clock = { at: 0, now: () => clock.at }
   const kept: Promise<unknown>[] = []
   const terms = {
@@ -29,11 +29,11 @@ describe('share', () => {
     const { flights, terms, work, runs } = start()
     const { promise, resolve } = Promise.withResolvers<void>()
     const all = Array.from({ length: 20 }, () => share(flights, 'a', terms, work(promise)))
-    expect(isFlying(flights, 'a', terms)).toBe(true)
+    expect(isInFlight(flights, 'a', terms)).toBe(true)
     resolve()
     await Promise.all(all)
     expect(runs()).toBe(1)
-    expect(isFlying(flights, 'a', terms)).toBe(false)
+    expect(isInFlight(flights, 'a', terms)).toBe(false)
     await share(flights, 'a', terms, work(Promise.resolve()))
     expect(runs()).toBe(2)
   })
@@ -68,7 +68,7 @@ describe('share', () => {
     const { flights, terms, work, runs } = start()
     const orphan = Promise.reject(ORPHAN)
     orphan.catch(() => {})
-    flights.set('a', { promise: orphan, startedAt: 0, maxAgeMs: 1_000 })
+    flights.set('a', { number: 1, promise: orphan, startedAt: 0, maxAgeMs: 1_000 })
     const again = work(new Promise((done) => setImmediate(done)))
     await Promise.all(Array.from({ length: 5 }, () => share(flights, 'a', terms, again)))
     expect(runs()).toBe(1)
@@ -86,7 +86,7 @@ describe('share', () => {
     lost.resolve()
     await first
     await kept[0]
-    expect(isFlying(flights, 'a', terms)).toBe(true)
+    expect(isInFlight(flights, 'a', terms)).toBe(true)
     next.resolve()
     await second
   })
@@ -108,5 +108,116 @@ describe('share', () => {
     const silent = work(new Promise(() => {}))
     await Promise.all([share(flights, 'a', short, silent), share(flights, 'a', short, silent)])
     expect(runs()).toBe(2)
+  })
+})
+
+const startReadings = (maxAgeMs = 1_000) => {
+  const clock = { at: 0, now: () => clock.at }
+  const kept: Promise<unknown>[] = []
+  const readings: PromiseWithResolvers<number>[] = []
+  const flights: InFlight<number> = new Map()
+  const terms = {
+    clock,
+    maxAgeMs,
+    fresh: true,
+    waitUntil: (promise: Promise<unknown>) => void kept.push(promise),
+  }
+  const ask = (name = 'a') =>
+    share(flights, name, terms, () => {
+      const reading = Promise.withResolvers<number>()
+      readings.push(reading)
+      return reading.promise
+    })
+  /** Everything that waits for nothing else has been done. */
+  const turn = () => new Promise((done) => setImmediate(done))
+  return { clock, kept, readings, ask, turn }
+}
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('fresh readings of one name', () => {
+  it('are two for any number who come at once, and all but the first get the second', async () => {
+    const { readings, ask, turn } = startReadings()
+    const first = ask()
+    const others = Array.from({ length: 50 }, () => ask())
+    expect(readings).toHaveLength(1)
+    readings[0]?.resolve(1)
+    expect(await first).toBe(1)
+    await turn()
+    expect(readings).toHaveLength(2)
+    readings[1]?.resolve(2)
+    expect(new Set(await Promise.all(others))).toEqual(new Set([2]))
+    await turn()
+    expect(readings).toHaveLength(2)
+  })
+
+  it('begin after whoever gets them has come', async () => {
+    const { readings, ask, turn } = startReadings()
+    const first = ask()
+    const second = ask()
+    readings[0]?.resolve(1)
+    await turn()
+    const third = ask()
+    readings[1]?.resolve(2)
+    expect(await second).toBe(2)
+    await turn()
+    readings[2]?.resolve(3)
+    expect([await first, await third]).toEqual([1, 3])
+  })
+
+  it('do not wait for those of another', async () => {
+    const { readings, ask } = startReadings()
+    void ask('a')
+    const other = ask('b')
+    readings[1]?.resolve(7)
+    expect(await other).toBe(7)
+  })
+
+  it('fail for all who share one, and for nobody else', async () => {
+    const { readings, ask, turn } = startReadings()
+    const first = ask()
+    const others = [ask(), ask()]
+    readings[0]?.reject(new Error('first'))
+    await expect(first).rejects.toThrow('first')
+    await turn()
+    readings[1]?.reject(new Error('second'))
+    for (const one of await Promise.allSettled(others)) {
+      expect(one).toMatchObject({ status: 'rejected', reason: new Error('second') })
+    }
+    const later = ask()
+    readings[2]?.resolve(3)
+    expect(await later).toBe(3)
+  })
+
+  it('are begun anew for those who wait where the request of one has ended', async () => {
+    const { readings, ask, turn } = startReadings()
+    const gone = new Error('This promise was created by a request that has since ended')
+    ask().catch(() => {})
+    const second = ask()
+    second.catch(() => {})
+    const third = ask()
+    readings[0]?.reject(gone)
+    await turn()
+    // The second's own request has ended now; the third has one of its own.
+    readings[1]?.reject(gone)
+    await turn()
+    readings[2]?.resolve(3)
+    expect(await third).toBe(3)
+  })
+
+  it('are not waited for once they are lost', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const { clock, readings, ask } = startReadings(20)
+    void ask()
+    const second = ask()
+    clock.at = 20
+    const third = ask()
+    expect(readings).toHaveLength(2)
+    await vi.advanceTimersByTimeAsync(20)
+    readings[1]?.resolve(2)
+    expect(await Promise.all([second, third])).toEqual([2, 2])
+    expect(readings).toHaveLength(2)
   })
 })

@@ -40,6 +40,8 @@ describe('claims in headers', () => {
     ['a header of the connection', { Connection: 'sub' }, '.Connection', /no claim can be/],
     ['a header the gate sets', { 'X-Forwarded-For': 'sub' }, '.X-Forwarded-For', /no claim can be/],
     ['the same in another spelling', { x_request_id: 'sub' }, '.x_request_id', /no claim can be/],
+    ['a session of MCP', { 'Mcp-Session-Id': 'sub' }, '.Mcp-Session-Id', /header of MCP/],
+    ['a header of MCP', { mcp_method: 'sub' }, '.mcp_method', /header of MCP/],
     ['a credential', { Authorization: 'sub' }, '.Authorization', /no claim can be/],
     ['cookies', { Cookie: 'sub' }, '.Cookie', /no claim can be/],
     ['an identity header', { 'X-Agent-Id': 'sub' }, '.X-Agent-Id', /identity header/],

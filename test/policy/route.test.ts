@@ -249,6 +249,15 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     /no header name/,
   ],
   ['inject Host', chat({ inject: { Host: KEY } }), 'ROUTES[0].inject.Host', /cannot be injected/],
+  ...['Mcp-Session-Id', 'mcp_protocol_version', 'MCP-Method', 'Mcp-Name', 'Last-Event-ID'].map(
+    (name) =>
+      [
+        `inject ${name}`,
+        chat({ inject: { [name]: KEY } }),
+        at(`inject.${name}`),
+        /header of MCP/,
+      ] as const,
+  ),
   ['inject twice', chat({ inject: { a: KEY, A: KEY } }), 'ROUTES[0].inject.A', /twice/],
   [
     'inject identity',

@@ -1,7 +1,7 @@
 import { abortAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { createReplays, type ReplayNamespace } from '../../src/replay/client.ts'
+import { createReplays } from '../../src/replay/client.ts'
 import type { ReplayShard } from '../../src/replay/object.ts'
 
 const { REPLAYS } = env as unknown as {
@@ -138,7 +138,7 @@ describe('the object that remembers', () => {
 })
 
 describe('uses behind the namespace', () => {
-  const replays = createReplays({ objects: REPLAYS as unknown as ReplayNamespace })
+  const replays = createReplays({ objects: REPLAYS as never })
 
   it('are of as many objects as names begin with characters', async () => {
     at(0)

@@ -11,14 +11,15 @@ import {
   revocationId,
   subjectKey,
 } from '../../src/core/model/revocation.ts'
+import type { Objects } from '../../src/platform/calls.ts'
 import { createRevocations } from '../../src/revocation/client.ts'
-import type { ShardNamespace } from '../../src/revocation/shard-client.ts'
+import type { Shard } from '../../src/revocation/protocol.ts'
 import { createSnapshotMemory } from '../../src/revocation/snapshot.ts'
 import { createIsolate, ONE_SHARD } from '../kit/memory-shard.ts'
 import { tries } from '../kit/property.ts'
 import { ACME, entryOf, setNow, T } from '../kit/revocation-store.ts'
 
-const { REVOCATIONS } = env as unknown as { readonly REVOCATIONS: ShardNamespace }
+const { REVOCATIONS } = env as unknown as { readonly REVOCATIONS: Objects<Shard> }
 
 afterEach(async () => {
   vi.useRealTimers()

@@ -2,9 +2,10 @@ import { abortAllDurableObjects, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LIMITS } from '../../src/core/limits.ts'
+import type { Objects } from '../../src/platform/calls.ts'
 import { createRevocations } from '../../src/revocation/client.ts'
 import type { RevocationShard } from '../../src/revocation/object.ts'
-import type { ShardNamespace } from '../../src/revocation/shard-client.ts'
+import type { Shard } from '../../src/revocation/protocol.ts'
 import { createSnapshotMemory } from '../../src/revocation/snapshot.ts'
 import { ONE_SHARD } from '../kit/memory-shard.ts'
 import { entryOf } from '../kit/revocation-store.ts'
@@ -20,7 +21,7 @@ const open = (...tries: readonly (() => Promise<unknown>)[]) => {
   let asked = 0
   const answer = () => tries[asked++]?.()
   const shard = { lookup: answer, list: answer, get: answer }
-  const namespace = { getByName: () => shard } as unknown as ShardNamespace
+  const namespace = { getByName: () => shard } as unknown as Objects<Shard>
   return { revocations: createRevocations(namespace, ONE_SHARD), asked: () => asked }
 }
 
@@ -69,7 +70,7 @@ describe('a copy of the set', () => {
   const bounded = { consistency: 'bounded', maxStaleness: 5_000 } as const
 
   /** An isolate before a namespace, with a clock and promises of its own. */
-  const isolateOf = (namespace: ShardNamespace) => {
+  const isolateOf = (namespace: Objects<Shard>) => {
     let now = Date.UTC(2041)
     const kept: Promise<unknown>[] = []
     const events: unknown[] = []

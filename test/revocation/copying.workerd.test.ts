@@ -30,7 +30,7 @@ const ENTRIES = 'SELECT * FROM entries ORDER BY id'
 /** Runs a change before the copy's `count`th page is made, once. */
 const beforePage = (count: number, change: () => Promise<unknown>) => {
   let pages = 0
-  return intercept('handAll', async (_, go) => {
+  return intercept('copyPage', async (_, go) => {
     if (++pages === count) await change()
     return await go()
   })
@@ -50,7 +50,7 @@ const expectSame = async (name: string) => {
 describe('a set that changes while it is copied', () => {
   let all: readonly [Revocation, Revocation, Revocation, Revocation, Revocation]
   beforeEach(async () => {
-    Object.assign(LOG, { handed: 2 })
+    Object.assign(LOG, { batch: 2 })
     all = await entriesOf('a', 'b', 'c', 'd', 'e')
     await leader().add(all)
   })
@@ -124,7 +124,7 @@ describe('a set that changes while it is copied', () => {
       sql('0', (tables) => tables.exec("UPDATE log SET epoch = 'other'").toArray()),
     )
     await enrolledAgain('1')
-    expect(await shard('1').holds()).toMatchObject({ epoch: 'other' })
+    expect(await shard('1').head()).toMatchObject({ epoch: 'other' })
     await expectSame('1')
   })
 })
@@ -136,7 +136,7 @@ describe('a replica', () => {
   ])('that is %s while it copies or enrols begins again', async (_, end) => {
     const [one, two] = await entriesOf('one', 'two')
     await leader().add([one])
-    for (const call of ['handAll', 'enrol'] as const) {
+    for (const call of ['copyPage', 'enrol'] as const) {
       const { promise, resolve } = Promise.withResolvers<void>()
       const held = interceptAny(call, async (_, go) => {
         const answer = await go()
@@ -162,7 +162,7 @@ describe('a replica', () => {
     const [a, b, c, d] = entries
     await leader().add([a, b, c])
     await enrolled('1')
-    const down = intercept('take', () => Promise.reject(new Error('down')))
+    const down = intercept('replicate', () => Promise.reject(new Error('down')))
     for (const { id } of [a, b, c]) await leader().remove(id)
     expect(await leader().add([d])).toMatchObject({ shards: { total: 2, pending: ['1'] } })
     down.mockRestore()
@@ -180,7 +180,7 @@ describe('a replica', () => {
     await enrolled('1')
     await leave('1')
     expect(await leader().add([two])).toMatchObject({ shards: { total: 1, acknowledged: 1 } })
-    const copied = intercept('handAll', (_, go) => go())
+    const copied = intercept('copyPage', (_, go) => go())
     await enrolled('1')
     await expectSame('1')
     expect(copied).not.toHaveBeenCalled()

@@ -23,11 +23,11 @@ const once = () => Promise.withResolvers<void>()
 
 describe('an entry that is renewed while changes come in parts', () => {
   it('is not acknowledged by who was told neither', async () => {
-    Object.assign(LOG, { handed: 1 })
+    Object.assign(LOG, { batch: 1 })
     const [x, a, b] = await entriesOf('x', 'a', 'b')
     await enrolled('1')
     const [first, rest] = [once(), once()]
-    const takes = intercept('take', async (_, go, { to }) => {
+    const takes = intercept('replicate', async (_, go, { to }) => {
       if (to === 1) await first.promise
       // Shard 1 comes to the version at which the entry was made, and no further.
       if (to > 3) {
@@ -39,9 +39,9 @@ describe('an entry that is renewed while changes come in parts', () => {
     const added = [leader().add([a])]
     await eventually(() => expect(takes).toHaveBeenCalled())
     for (const one of [x, b, x]) added.push(leader().add([one]))
-    await eventually(async () => expect((await shard('0').holds()).version).toBe(4))
+    await eventually(async () => expect((await shard('0').head()).version).toBe(4))
     first.resolve()
-    await eventually(async () => expect((await shard('1').holds()).version).toBe(3))
+    await eventually(async () => expect((await shard('1').head()).version).toBe(3))
     expect(await found('1', x)).toEqual([])
     rest.resolve()
     for (const answer of [added[1], added[3]]) expect(await answer).toMatchObject(oneLacks)
@@ -57,7 +57,7 @@ describe('an entry that is renewed while changes come in parts', () => {
       await leave('1')
       expect(await leader().add([x])).toMatchObject({ shards: { total: 1, acknowledged: 1 } })
       await leader().add([y])
-      Object.assign(LOG, { handed: 1 })
+      Object.assign(LOG, { batch: 1 })
       const [enrolment, rest] = [once(), once()]
       intercept('enrol', async (_, go) => {
         const answer = await go()
@@ -65,7 +65,7 @@ describe('an entry that is renewed while changes come in parts', () => {
         return answer
       })
       let isRenewed = false
-      intercept('take', async (_, go, { to }) => {
+      intercept('replicate', async (_, go, { to }) => {
         if (!isRenewed) throw new Error('lost')
         if (to > 3) await rest.promise
         return await go()
@@ -76,10 +76,10 @@ describe('an entry that is renewed while changes come in parts', () => {
       )
       isRenewed = true
       const renewed = leader().add([x])
-      await eventually(async () => expect((await shard('1').holds()).version).toBe(3))
+      await eventually(async () => expect((await shard('1').head()).version).toBe(3))
       enrolment.resolve()
       await eventually(async () =>
-        expect((await shard('1').holds()).serving).not.toBe(Number.MAX_SAFE_INTEGER),
+        expect((await shard('1').head()).serving).not.toBe(Number.MAX_SAFE_INTEGER),
       )
       expect(await found('1', x)).toBeUndefined()
       rest.resolve()
@@ -96,7 +96,7 @@ describe('what a replica of an earlier enrolment said', () => {
     await enrolled('1')
     if (said === 'that it is out') await leave('1')
     const { promise, resolve } = once()
-    const takes = intercept('take', async (_, go) => {
+    const takes = intercept('replicate', async (_, go) => {
       const answer = await go()
       await promise
       return answer
@@ -131,9 +131,9 @@ describe('what a replica of an earlier enrolment said', () => {
     await eventually(async () =>
       expect(await rowsOf('0', 'SELECT * FROM replicas')).toHaveLength(1),
     )
-    const { epoch } = await shard('0').holds()
+    const { epoch } = await shard('0').head()
     const gap = { epoch, from: 5, to: 6, head: 6, changes: [] }
-    expect(await shard('1').take(gap)).toEqual({ out: true })
+    expect(await shard('1').replicate(gap)).toEqual({ out: true })
     resolve()
     expect(await leader().add([one])).toMatchObject({ shards: { total: 1, acknowledged: 1 } })
     expect(await found('1', one)).toBeUndefined()

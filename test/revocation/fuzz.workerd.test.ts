@@ -42,7 +42,7 @@ it('keeps a copy equal to the set over any changes', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 40 }), async (steps) => {
       await runInDurableObject(shard(), (object, { storage: { sql } }) => {
-        object.holds()
+        object.head()
         sql.exec('DELETE FROM entries; DELETE FROM tombstones')
         sql.exec('UPDATE log SET epoch = ?, version = 0, oldest = 0', `run ${runs++}`)
       })

@@ -22,7 +22,7 @@ import {
 
 eachAnew()
 
-const epochOf = async (name: string) => (await shard(name).holds()).epoch
+const epochOf = async (name: string) => (await shard(name).head()).epoch
 const acknowledged = { shards: { pending: [] } }
 
 describe('a leader that was wiped', () => {
@@ -43,11 +43,11 @@ describe('a leader that was wiped', () => {
     await leader().add([c, { ...a, reason: 'renewed' }])
     await leader().remove(b.id)
     await leader().add([d])
-    const before = await shard('1').holds()
+    const before = await shard('1').head()
     await wipe('0')
     expect(await found('0', ...entries)).toEqual(['a', 'c', 'd'])
     expect(await leader().get(a.id)).toMatchObject({ revocation: { reason: 'renewed' } })
-    const after = await shard('0').holds()
+    const after = await shard('0').head()
     expect(after.version).toBe(before.version)
     expect(after.epoch).not.toBe(before.epoch)
     // Those who still answer count as lacking all, until they have said that they are out.
@@ -94,7 +94,7 @@ describe('a leader that was wiped', () => {
       () => leader().get(one.id),
       () => leader().add([one]),
       () => leader().remove(one.id),
-      () => leader().handAll(0),
+      () => leader().copyPage(0),
       () => leader().enrol('1', { epoch: '', version: 0 }),
     ]) {
       await expect((async () => await call())()).rejects.toThrow('unreachable')
@@ -152,14 +152,14 @@ describe('a leader that was wiped', () => {
     await leave('1')
     expect(await leader().add([x])).toMatchObject(acknowledged)
     await leader().add([z])
-    Object.assign(LOG, { handed: 1 })
-    const down = intercept('take', (name, go, { from }) =>
+    Object.assign(LOG, { batch: 1 })
+    const down = intercept('replicate', (name, go, { from }) =>
       name === '1' && from === 1 ? go() : Promise.reject(new Error('down')),
     )
     // As it changes once more, shard 1 is told of it last.
     await leader().add([x])
     await asked('1')
-    await eventually(async () => expect(await shard('1').holds()).toMatchObject({ version: 3 }))
+    await eventually(async () => expect(await shard('1').head()).toMatchObject({ version: 3 }))
     expect(await found('1', x)).toBeUndefined()
     expect(await found('2', x)).toEqual(['x'])
     await wipe('0')
@@ -170,9 +170,9 @@ describe('a leader that was wiped', () => {
   it('counts on from the last change that it has taken over', async () => {
     const [a, b, c] = await entriesOf('a', 'b', 'c')
     await leader().add([a])
-    Object.assign(LOG, { handed: 1 })
+    Object.assign(LOG, { batch: 1 })
     // A change between two pages of a copy, and an end before it is enrolled.
-    intercept('handAll', async (name, go, after) => {
+    intercept('copyPage', async (name, go, after) => {
       if (name === '0' && after > 0 && !(await leader().get(b.id))) await leader().add([b])
       return await go()
     })
@@ -250,7 +250,7 @@ it('an epoch that is over is settled by the alarm before anything is handed on',
   await enrolled('1')
   await leader().add([one])
   const epochs = new Set<string>()
-  intercept('take', (_, go, { epoch }) => {
+  intercept('replicate', (_, go, { epoch }) => {
     epochs.add(epoch)
     return go()
   })

@@ -95,8 +95,9 @@ describe('its alarm', () => {
     await runInDurableObject(shard(), (_, { storage }) =>
       storage.sql.exec(
         `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1001)
-          INSERT INTO entries (id, subject, kind, issuer, value, mode, expires, created, created_by)
-          SELECT 'id' || i, 's' || i, 'token', 'i', 'v', 'block', ?, 0, '' FROM n`,
+          INSERT INTO entries
+            (id, subject, kind, issuer, value, mode, expires, created, created_by, own, version, hash)
+          SELECT 'id' || i, 's' || i, 'token', 'i', 'v', 'block', ?, 0, '', 0, 0, x'00' FROM n`,
         T + 11,
       ),
     )
@@ -120,11 +121,7 @@ describe('its storage', () => {
   it('is not read when a newer version wrote it', async () => {
     const entry = await entryOf({ value: 'one' })
     await open().add([entry])
-    const schema =
-      (value: number) =>
-      (_: unknown, { storage }: DurableObjectState) =>
-        storage.sql.exec("UPDATE meta SET value = ? WHERE name = 'schema'", value).toArray()
-    await runInDurableObject(shard(), schema(99))
+    await runInDurableObject(shard(), (_, { storage }) => storage.kv.put('schema', 99))
     await evictDurableObject(shard())
     await expect((async () => await open().lookup([entry]))()).rejects.toThrow('schema 99')
   })

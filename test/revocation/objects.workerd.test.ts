@@ -12,7 +12,6 @@ import {
   leader,
   rowsOf,
   shard,
-  sql,
   unreachable,
 } from '../kit/shards.workerd.ts'
 
@@ -77,16 +76,18 @@ describe('an object', () => {
     ],
   ])('that follows is not asked to %s', async (_, call) => {
     await enrolled('1')
-    await expect((async () => await call(shard('1')))()).rejects.toThrow('shard 1 does not lead')
+    await expect((async () => await call(shard('1')))()).rejects.toThrow(
+      'shard 1 is not the primary',
+    )
   })
 
   it('that leads takes nothing from others', async () => {
     const [one] = await entriesOf('one')
     await leader().add([one])
-    const { epoch, version } = await leader().holds()
+    const { epoch, version } = await leader().head()
     const other = { epoch: 'other', from: version, to: 9, head: 9, changes: [] }
-    expect(await leader().take(other)).toEqual({ out: true })
-    expect(await leader().holds()).toMatchObject({ epoch, version })
+    expect(await leader().replicate(other)).toEqual({ out: true })
+    expect(await leader().head()).toMatchObject({ epoch, version })
     expect(await found('0', one)).toEqual(['one'])
   })
 })
@@ -129,45 +130,6 @@ describe('an object in a jurisdiction', () => {
     await shard('2').lookup([], 'weur')
     await enrolled('2')
     expect(byReplica).toEqual(new Set(['eu 0 weur']))
-  })
-})
-
-/** The tables as their second version was: one object, with versions and removals, and without shards. */
-const SECOND = `
-  DROP TABLE tombstones; DROP TABLE replicas; DROP TABLE shares;
-  DROP TRIGGER own_entries_come; DROP TRIGGER own_entries_go; ALTER TABLE entries DROP COLUMN own;
-  ALTER TABLE entries DROP COLUMN renewed; ALTER TABLE entries DROP COLUMN renewed_by;
-  ALTER TABLE log DROP COLUMN version; ALTER TABLE log DROP COLUMN serving;
-  CREATE TABLE tombstones (version INTEGER PRIMARY KEY, hash BLOB NOT NULL, at INTEGER NOT NULL);
-  INSERT INTO tombstones (version, hash, at) VALUES (3, x'0001020304050607', ${T}), (9, x'00', ${T});
-  UPDATE log SET epoch = 'second', oldest = 2;
-  UPDATE meta SET value = 2 WHERE name = 'schema'`
-
-describe('a set that one object kept', () => {
-  it('is whole and goes on, and others may follow it', async () => {
-    const [one, two] = await entriesOf('one', 'two')
-    await leader().add([one, two])
-    await sql('0', (storage) => storage.exec(SECOND).toArray())
-    await evict('0')
-    expect(await shard('0').holds()).toEqual({ epoch: 'second', version: 9, oldest: 9, serving: 0 })
-    expect(await found('0', one, two)).toEqual(['one', 'two'])
-    // What it told of removals it cannot tell to others by their names.
-    expect(await leader().pullSince('second', 8)).toEqual({ reset: true })
-    expect(await leader().pullSince('second', 9)).toMatchObject({ version: 9 })
-    await enrolled('1')
-    expect(await found('1', one, two)).toEqual(['one', 'two'])
-    await leader().remove(one.id)
-    expect(await found('1', one, two)).toEqual(['two'])
-    expect(await leader().get(two.id)).toMatchObject({ shards: { total: 2, acknowledged: 2 } })
-  })
-
-  it('that was empty is begun anew', async () => {
-    await found('0')
-    await sql('0', (storage) => storage.exec(SECOND).toArray())
-    await evict('0')
-    expect((await leader().holds()).epoch).toBe('')
-    expect(await found('0')).toEqual([])
-    expect((await leader().holds()).epoch).toMatch(/^t\d{9}-[\da-f-]{36}$/)
   })
 })
 

@@ -1,7 +1,9 @@
 import { describe, expect, it, vi } from 'vitest'
 import { LIMITS } from '../../src/core/limits.ts'
 import type { RevocationPlacement } from '../../src/core/model/revocation.ts'
-import { createReach, type Shard, type ShardNamespace } from '../../src/revocation/shard-client.ts'
+import type { Objects } from '../../src/platform/calls.ts'
+import { createShards } from '../../src/revocation/client.ts'
+import type { Shard } from '../../src/revocation/protocol.ts'
 
 type Behaviour = (name: string) => Promise<string | undefined>
 
@@ -10,7 +12,7 @@ const start = (says: Behaviour, placement: Partial<RevocationPlacement> = {}) =>
   const reached: (readonly [name: string, hint?: string | undefined])[] = []
   const jurisdictions: string[] = []
   const clock = { at: 1_000_000, now: () => clock.at }
-  const namespace: ShardNamespace = {
+  const namespace: Objects<Shard> = {
     getByName(name, options) {
       reached.push(options ? [name, options.locationHint] : [name])
       return { name } as unknown as Shard
@@ -20,10 +22,10 @@ const start = (says: Behaviour, placement: Partial<RevocationPlacement> = {}) =>
       return namespace
     },
   }
-  const reach = createReach(namespace, { shards: 4, locations: [], ...placement }, clock)
+  const reach = createShards(namespace, { shards: 4, locations: [], ...placement }, clock)
   const hints = new Set<string | undefined>()
-  const call = (shard: Shard, leaderHint: string | undefined) => {
-    hints.add(leaderHint)
+  const call = (shard: Shard, primaryHint: string | undefined) => {
+    hints.add(primaryHint)
     return says((shard as unknown as { name: string }).name)
   }
   return {
@@ -124,7 +126,7 @@ describe('where shards are made', () => {
     const within = start(async () => 'said', { jurisdiction: 'eu' })
     await within.read('text')
     expect(within.jurisdictions).toEqual(['eu'])
-    const lacking = createReach(
+    const lacking = createShards(
       { getByName: () => ({}) as Shard },
       { shards: 1, locations: [], jurisdiction: 'eu' },
       { now: () => 0 },

@@ -6,7 +6,7 @@ import { tries } from '../kit/property.ts'
 import { createShardWorld, NAMES } from '../kit/shard-world.workerd.ts'
 
 const bounds = { ...LOG }
-beforeEach(() => void Object.assign(LOG, { handed: 2, page: 3, changes: 12, tombstoneSeconds: 20 }))
+beforeEach(() => void Object.assign(LOG, { batch: 2, page: 3, changes: 12, tombstoneSeconds: 20 }))
 afterEach(async () => {
   Object.assign(LOG, bounds)
   vi.restoreAllMocks()

@@ -5,7 +5,8 @@ import {
   revocableSubjects,
 } from '../../src/core/model/revocation.ts'
 import type { AccessToken } from '../../src/core/model/token.ts'
-import { type Ports, revocation } from '../../src/revocation/stage.ts'
+import type { StandingPorts } from '../../src/revocation/checks/check.ts'
+import { revocation } from '../../src/revocation/stage.ts'
 import { accessOf, agentOf, codeOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../kit/facts.ts'
 
 const entryOf = (changes: Partial<Revocation> = {}): Revocation => ({
@@ -25,7 +26,7 @@ interface Given {
   readonly tolerance?: number
   /** What the clock says when the set has answered. */
   readonly now?: number
-  readonly lookup?: Ports['revocations']['lookup']
+  readonly lookup?: StandingPorts['revocations']['lookup']
   /** The terms of the rule. */
   readonly terms?: RevocationTerms
 }
@@ -50,6 +51,7 @@ const run = (
       route: { ...ROUTE, revocation: terms },
       policy: policyOf([], { gate: gateOf({ lift: new Set(lift), clockTolerance: tolerance }) }),
       access: accessOf(access),
+      agent: agentOf(),
       subjects: SUBJECTS,
     },
     { clock: { now: () => now * 1000 }, revocations: { lookup } },

@@ -1,4 +1,5 @@
 import type { JWK } from 'jose'
+import type { Possession } from './token.ts'
 
 /** The `typ` of an assertion (RFC 8725 §3.11): no access token has it, and none may. */
 export const ASSERTION_TYP = 'agent-assertion+jwt'
@@ -75,7 +76,7 @@ export interface AssertionClaims {
    * escaped slash.
    */
   readonly route: string
-  readonly possession: 'bearer'
+  readonly possession: Possession
   /** Method and URL without its query (RFC 9449 §4.2), as they are sent to the origin. */
   readonly htm?: string
   readonly htu?: string

@@ -96,6 +96,15 @@ export interface McpOperation {
 /** The `typ` of a sealed session (RFC 8725 §3.11): nothing else of the gate has it. */
 export const SESSION_TYP = 'mcp-session+jwt'
 
+/** Names of headers that an MCP server reads (MCP, Streamable HTTP), lower case. */
+export const MCP_HEADERS: readonly string[] = [
+  'mcp-session-id',
+  'mcp-protocol-version',
+  'mcp-method',
+  'mcp-name',
+  'last-event-id',
+]
+
 const SESSION_ID = /^[\x21-\x7e]{1,512}$/
 
 /** Whether a text can be the id of a server's session: visible ASCII (MCP, Streamable HTTP), of bounded length. */

@@ -11,6 +11,8 @@ export interface Credential {
   readonly token: string
   /** The whole header that it was sent in: what it is remembered by. */
   readonly authorization: string
+  /** Of that header, in its usual spelling: `Bearer`. */
+  readonly scheme: string
   /** What was inside, where it was encrypted; all the rest is read from there. */
   readonly opened?: Opened
   readonly algorithm: Algorithm
@@ -111,5 +113,7 @@ export function typesOf({ type, types }: AgentIdentity): readonly string[] {
 /** The scopes of its token that a request uses. */
 export type Grant = readonly string[]
 
-/** How the token was shown to belong to its sender. */
-export type Possession = 'bearer'
+/** How a token can be shown to belong to its sender, by the names that origins know. */
+export const POSSESSIONS = ['bearer', 'dpop', 'mtls'] as const
+
+export type Possession = (typeof POSSESSIONS)[number]

@@ -19,6 +19,7 @@ import { hasAccessToken } from '../query.ts'
 import type { RequestHead } from '../request.ts'
 import { fail, ok } from '../result.ts'
 import { isStillOpened, openersOf, openToken } from './decryption.ts'
+import { schemeOf } from './possession.ts'
 import type { Routed } from './route.ts'
 
 const malformed = 'Get a new token from the authorization server and send it unchanged'
@@ -83,8 +84,7 @@ const deny = denials({
 })
 
 /** A few spaces at most: what is remembered of a header should not be mostly those. */
-const BEARER = /^bearer {1,16}([A-Za-z0-9\-._~+/]+=*)$/i
-const TAKEN_SCHEME = /(?:^|,)\s*(?:bearer|dpop)(?:\s|,|$)/i
+const ONE_TOKEN = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+) {1,16}([A-Za-z0-9\-._~+/]+=*)$/
 /** A quoted string of RFC 9110 §5.6.4; without its end it is matched, so that no text is slow. */
 const QUOTED = /"(?:[^"\\]|\\.?)*("?)/g
 const PARAMETER = /^\s*[\w!#$%&'*+\-.^`|~]+\s*=/
@@ -138,12 +138,13 @@ export const credential = stage({
     if (remembered && isStillGood(remembered.credential, needs)) {
       return ok({ credential: remembered.credential, remembered })
     }
-    const token = BEARER.exec(header)?.[1]
-    if (token !== undefined) return readToken({ authorization: header, token }, needs)
+    const [, written = '', token = ''] = ONE_TOKEN.exec(header) ?? []
+    const scheme = schemeOf(written)
+    if (scheme !== undefined) return readToken({ authorization: header, scheme, token }, needs)
     const bare = header.replace(QUOTED, (all, end) => (end === '' ? all : '""'))
     return fail(
       deny(
-        isSeveral(bare) || (TAKEN_SCHEME.test(bare) && !DPOP.test(bare))
+        isSeveral(bare) || (hasTakenScheme(bare) && !DPOP.test(bare))
           ? 'credential_malformed'
           : 'credential_missing',
       ),
@@ -161,11 +162,18 @@ const isSeveral = (bare: string): boolean =>
     .slice(1)
     .some((part) => part.trim() !== '' && !PARAMETER.test(part))
 
+/** Whether a credential begins with a scheme that tokens are sent by: with more or less than one token behind it. */
+const hasTakenScheme = (bare: string): boolean =>
+  bare.split(',').some((part) => {
+    const [scheme = ''] = part.trim().split(/\s/, 1)
+    return schemeOf(scheme) !== undefined || scheme.toLowerCase() === 'dpop'
+  })
+
 /** What was read of a remembered token holds; what was opened, only where it could be opened now. */
 const isStillGood = ({ opened }: Credential, { policy, route }: Needs): boolean =>
   !opened || isStillOpened(opened, policy, route)
 
-type Sent = Pick<Credential, 'authorization' | 'token' | 'opened'>
+type Sent = Pick<Credential, 'authorization' | 'scheme' | 'token' | 'opened'>
 
 const readToken = (sent: Sent, needs: Needs): Presented | Promise<Presented> => {
   if (sent.token.length > LIMITS.tokenLength) return fail(deny('token_too_long'))

@@ -1,7 +1,13 @@
 import { type Outcome, stage } from '../chain.ts'
-import { type CodeOf, denials } from '../denial.ts'
-import type { AccessToken, Possession } from '../model/token.ts'
-import { fail, ok } from '../result.ts'
+import { type CodeOf, type DenialTable, denials, joined } from '../denial.ts'
+import { isObject, type JsonObject, own } from '../json.ts'
+import type { Possession } from '../model/token.ts'
+import { fail, ok, onceKnown } from '../result.ts'
+import { bearer } from './possession/bearer.ts'
+import type { Method, ProofFacts, ProofPorts } from './possession/method.ts'
+
+/** How a token can be shown to belong to its sender, in the order of their challenges. A new method is one row. */
+export const METHODS = [bearer] as const
 
 const deny = denials({
   confirmation_unsupported: [
@@ -11,22 +17,62 @@ const deny = denials({
   ],
 })
 
+type MethodCode<M> = M extends Method<Possession, infer Code> ? Code : never
+type Code = CodeOf<typeof deny> | MethodCode<(typeof METHODS)[number]>
+type Proven = Outcome<{ readonly possession: Possession }, Code>
+
+const methods: readonly Omit<Method<Possession, Code>, 'denials'>[] = METHODS
+
+/** The scheme of `Authorization` (RFC 9110 §11.1) as METHODS writes it; `undefined` where no method has it. */
+export function schemeOf(written: string): string | undefined {
+  const lower = written.toLowerCase()
+  return methods.find(({ scheme }) => scheme.toLowerCase() === lower)?.scheme
+}
+
 /**
- * How the token was shown to belong to its sender. A token with `cnf` (RFC 7800 §3.1) is bound to
- * a key; no proof is understood here, so it is refused and never taken as a plain bearer token.
+ * The method that a token asks for: by its scheme, and by the one member of its `cnf`. `undefined` where no method
+ * is for both, and where `cnf` has several members: a proof of one says nothing of the others.
+ */
+const methodOf = ({ credential, access }: Pick<ProofFacts, 'credential' | 'access'>) => {
+  const { claims } = access
+  const member = Object.hasOwn(claims, 'cnf') ? memberOf(own(claims, 'cnf')) : undefined
+  return member === UNKNOWN
+    ? undefined
+    : methods.find((one) => one.scheme === credential.scheme && one.member === member)
+}
+
+const UNKNOWN = Symbol('unknown')
+
+const memberOf = (cnf: unknown): string | typeof UNKNOWN => {
+  const [member = UNKNOWN, ...others] = isObject(cnf) ? Object.keys(cnf) : []
+  return others.length === 0 ? member : UNKNOWN
+}
+
+/**
+ * The token was shown to belong to its sender, by a method of METHODS. A token with `cnf` (RFC 7800 §3.1) is bound
+ * to a key: where no method is for it, it is refused and never taken as a plain bearer token.
  */
 export const possession = stage({
   name: 'possession',
   establishes: 'the token is a bearer token: it names no key whose proof would be needed',
   found: ({ possession }) => ({ possession }),
-  denials: [deny],
-  run({
-    access,
-  }: {
-    readonly access: AccessToken
-  }): Outcome<{ possession: Possession }, CodeOf<typeof deny>> {
-    return Object.hasOwn(access.claims, 'cnf')
-      ? fail(deny('confirmation_unsupported'))
-      : ok({ possession: 'bearer' })
+  get denials(): readonly DenialTable<Code>[] {
+    const tables: readonly DenialTable<never>[] = METHODS.flatMap((one) => one.denials)
+    return [joined(deny, ...tables) as DenialTable<Code>]
+  },
+  without(facts: Pick<ProofFacts, 'credential' | 'access'>) {
+    const method = methodOf(facts)
+    return method && !method.verify ? { possession: method.name } : undefined
+  },
+  run(facts: ProofFacts, ports: ProofPorts): Proven | Promise<Proven> {
+    const method = methodOf(facts)
+    if (!method) return fail(deny('confirmation_unsupported'))
+    const { name, member = '', verify } = method
+    const proven = ok({ possession: name })
+    if (!verify) return proven
+    const confirmation = own(own(facts.access.claims, 'cnf') as JsonObject, member)
+    return onceKnown(verify(confirmation, facts, ports), (outcome) =>
+      outcome.ok ? proven : outcome,
+    )
   },
 })

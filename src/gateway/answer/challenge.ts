@@ -1,13 +1,15 @@
 import { answerRow, type Denial } from '../../core/denial.ts'
 import { metadataUrl } from '../../core/model/metadata.ts'
 import type { Route } from '../../core/model/route.ts'
+import type { Method } from '../../core/stages/possession/method.ts'
+import { METHODS } from '../../core/stages/possession.ts'
 
 /** A quoted-string (RFC 9110 §5.6.4) of constants and values that a policy can have: nothing needs escaping. */
 const quoted = ([name, value]: readonly [string, string]): string => `${name}="${value}"`
 
 /**
- * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1); `undefined` where its
- * answer has none. Nothing of the request or its token is in it but what the route needs.
+ * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1), with a challenge of each
+ * method that has one; `undefined` where its answer has none. Nothing of the request or its token is in it but what the route needs.
  */
 export function challenge(denial: Denial, route: Route): string | undefined {
   const row = answerRow(denial.answer)
@@ -22,7 +24,12 @@ export function challenge(denial: Denial, route: Route): string | undefined {
   if (maxAge !== undefined) parameters.push(['max_age', String(maxAge)])
   if (scope !== '') parameters.push(['scope', scope])
   parameters.push(['resource_metadata', metadataUrl(route.resource)])
-  return `Bearer ${parameters.map(quoted).join(', ')}`
+  const methods: readonly Method[] = METHODS
+  return methods
+    .flatMap(({ scheme, challenge }) =>
+      challenge ? `${scheme} ${challenge(parameters, denial).map(quoted).join(', ')}` : [],
+    )
+    .join(', ')
 }
 
 /**

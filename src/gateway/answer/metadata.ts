@@ -1,5 +1,6 @@
 import type { Decision } from '../../core/guard.ts'
 import type { RequestHead } from '../../core/request.ts'
+import { METHODS } from '../../core/stages/possession.ts'
 
 /**
  * The answer to a request for a protected resource's metadata (RFC 9728 §3.2): what a client needs
@@ -25,7 +26,7 @@ export function metadataAnswer(
     ...list('authorization_servers', info?.authorizationServers),
     ...list('scopes_supported', info?.scopes),
     ...list('authorization_details_types_supported', info?.detailTypes),
-    bearer_methods_supported: ['header'],
+    ...Object.assign({}, ...METHODS.map(({ metadata }) => metadata)),
   }
   return new Response(method === 'HEAD' ? null : JSON.stringify(body), {
     headers: {

@@ -1,10 +1,10 @@
 import { perAdmission } from '../../core/admission.ts'
 import type { Denial } from '../../core/denial.ts'
-import { type Decision, type Facts, refusalOf } from '../../core/guard.ts'
+import { type Admitted, type Decision, type Facts, refusalOf } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
-import { type McpMessage, writtenName } from '../../core/model/mcp.ts'
-import type { Operation } from '../../core/model/operation.ts'
 import type { Gate } from '../../core/model/policy.ts'
+import { journalOf } from '../../core/stages/operation.ts'
+import { claimed } from '../../core/text.ts'
 import type { Relayed } from '../relay/relay.ts'
 import { requiredBy } from './required.ts'
 
@@ -84,7 +84,7 @@ const headOf = (
     claimed_issuer: claimed(claims?.claimedIssuer),
     claimed_kid: claimed(claims?.kid),
     grant: known.grant,
-    mcp: operation && mcpOf(operation),
+    ...(operation && journalOf(operation)),
     ms: decision.waits,
     origin_status: origin?.status,
     origin_request_id: claimed(origin?.requestId),
@@ -93,7 +93,7 @@ const headOf = (
 }
 
 /** What the rule and the token say. */
-const textOf = ({ route, token, access, agent }: Partial<Facts>): string =>
+const textOf = ({ route, token, access, agent, possession }: Partial<Admitted>): string =>
   JSON.stringify({
     route: route?.name,
     mode: route?.mode ?? 'enforce',
@@ -105,25 +105,10 @@ const textOf = ({ route, token, access, agent }: Partial<Facts>): string =>
     subject: access?.subject,
     workflow: agent?.workflowId,
     actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
+    possession: possession === 'bearer' ? undefined : possession,
   })
 
 const admittedText = perAdmission(textOf, (text) => 2 * text.length)
-
-/** What was asked of an MCP server: by whom is known, since a body is read of a verified agent only. */
-const mcpOf = (operation: Operation) => {
-  if (operation.kind !== 'mcp') return undefined
-  const { messages, isBatch, revision } = operation
-  const [first] = messages
-  if (isBatch || messages.length > 1) return { revision, batch: messages.map(askedBy) }
-  if (!first?.method && revision === undefined) return undefined
-  return { ...(first && askedBy(first)), revision }
-}
-
-const askedBy = ({ method, use, more }: McpMessage) => ({
-  method: claimed(method),
-  name: claimed(use && writtenName(use)),
-  more: more?.map((one) => claimed(writtenName(one))),
-})
 
 const detailOf = (denial: Denial) => {
   const detail = { ...requiredBy(denial), ...denial.detail }
@@ -140,6 +125,3 @@ const short = (detail: NonNullable<Denial['detail']>) =>
         : value,
     ]),
   )
-
-/** What a stranger says of itself, cut short. */
-const claimed = (text: string | undefined) => text?.slice(0, LIMITS.claimedLength)

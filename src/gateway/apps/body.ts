@@ -5,7 +5,7 @@ import { revocableSubjects } from '../../core/model/revocation.ts'
 import { fail, type Result } from '../../core/result.ts'
 import type { Room } from '../../core/room.ts'
 import { type bodyDenials, ownerOf, wholeBody } from '../../core/stages/body.ts'
-import { revocationDenial, revokedDenials } from '../../revocation/stage.ts'
+import { checkStanding } from '../../revocation/stage.ts'
 import type { Admin } from './context.ts'
 
 /** Why the body of a request to the gate itself is not read, beside what any body may be. */
@@ -47,13 +47,8 @@ export async function readAdminBody(c: Admin): Promise<Result<Uint8Array<ArrayBu
 
 /** Why the token of the request does not stand any more; it did before the body was read. */
 const fallenMeanwhile = async (c: Admin): Promise<Denial | undefined> => {
-  const policy = c.get('policy')
-  const access = c.get('access')
-  const { revocations, clock } = c.get('ports')
-  try {
-    const entries = await revocations.lookup(revocableSubjects(access, c.get('agent')))
-    return revocationDenial({ policy, access }, entries, clock.now())
-  } catch (error) {
-    return revokedDenials('revocations_unavailable', { error: String(error) })
-  }
+  const [policy, access, agent] = [c.get('policy'), c.get('access'), c.get('agent')]
+  const subjects = revocableSubjects(access, agent)
+  const standing = await checkStanding({ policy, access, agent, subjects }, c.get('ports'))
+  return standing.ok ? undefined : standing.reason
 }

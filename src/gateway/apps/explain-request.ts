@@ -9,7 +9,7 @@ import type { AskedOfMcp } from '../../mcp/explain.ts'
 import { mcpField } from '../../mcp/explain-request.ts'
 import { text } from '../../policy/fields.ts'
 import { pathText, type Report } from '../../policy/issues.ts'
-import { field, readTable } from '../../policy/table.ts'
+import { field, readTable, required } from '../../policy/table.ts'
 import { connectionField, toldConnection } from './connection.ts'
 import type { Problem } from './revocation-request.ts'
 
@@ -59,7 +59,14 @@ const headers = field<readonly (readonly [name: string, value: string])[]>((valu
   })
 })
 
-const FIELDS = { token, method, url, headers, connection: connectionField, mcp: mcpField }
+const FIELDS = {
+  token,
+  method: required(method),
+  url: required(url),
+  headers,
+  connection: connectionField,
+  mcp: mcpField,
+}
 
 /**
  * A body to the request it describes, with its URL exactly as written. Headers whose names differ
@@ -68,7 +75,7 @@ const FIELDS = { token, method, url, headers, connection: connectionField, mcp: 
 export function decodeExplanation(body: JsonObject): Result<WantedExplanation, readonly Problem[]> {
   const problems: Problem[] = []
   const report: Report = (path, message) => problems.push({ path: pathText('', path), message })
-  const entry = readTable(FIELDS, ['method', 'url'], body, report)
+  const entry = readTable(FIELDS, body, report)
   const { token, method, url, headers = [], connection, mcp } = entry
   if (own(body, 'token') !== undefined) {
     for (const [name] of headers) {

@@ -10,7 +10,7 @@ import {
   subjectKey,
 } from '../../core/model/revocation.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { revokedDenials } from '../../revocation/stage.ts'
+import { revokedDenials } from '../../revocation/checks/revoked.ts'
 import { createApp } from './app.ts'
 import { readAdminBody } from './body.ts'
 import type { Admin, GateEnv } from './context.ts'

@@ -19,7 +19,6 @@ import { withoutCoding } from '../relay/without-secrets.ts'
 import type { Env } from './env.ts'
 import { explainingPorts } from './explain-ports.ts'
 import { DECODED_IN_WORKERD } from './fetch-origin.ts'
-import { consoleJournal } from './journal.ts'
 import { createPolicyLoader } from './policy.ts'
 import { createReadiness } from './readiness.ts'
 import { createSessions } from './sessions.ts'
@@ -113,7 +112,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     replays,
     signingKeys,
     sessions,
-    journal: consoleJournal,
+    journal: { record: (line) => console.log(line) },
     send: sender(env),
     explaining: explainingPorts(keyOptions, { revocations, limits, replays, signingKeys, bodies }),
     readiness: () => readinessOf(policy, keyOptions, revocations, signingKeys),

@@ -5,7 +5,7 @@ import type { Clock, Revocations, SigningKeys } from '../../core/model/ports.ts'
 import { type KeyStatus, keyStatus } from '../../keys/cache.ts'
 import { type KeySourceOptions, look } from '../../keys/source.ts'
 import { inTime } from '../../platform/calls.ts'
-import { type Flights, share } from '../../platform/single-flight.ts'
+import { type InFlight, share } from '../../platform/single-flight.ts'
 import type { Readiness } from '../ports.ts'
 
 /** Milliseconds one answer is given again. */
@@ -16,15 +16,15 @@ const stateOf = ({ keys, stale, error }: KeyStatus): 'held' | 'stale' | 'unknown
   keys > 0 ? (stale ? 'stale' : 'held') : error === undefined ? 'unknown' : 'failed'
 
 /**
- * Milliseconds after which what does not answer counts as not there: a shard that is lost has its
- * time, and the one that leads some too.
+ * Milliseconds after which what does not answer counts as missing: enough for a shard that is lost, and for
+ * the primary that is asked in its place.
  */
 const PATIENCE_MS = LIMITS.revocationReadMs + 1_000
 
 /** What is known of one policy. */
 interface Known {
   readonly policy: Policy
-  readonly flights: Flights
+  readonly inFlight: InFlight
   /** The last answer, and when it was there. */
   kept?: { readonly at: number; readonly readiness: Readiness }
 }
@@ -47,13 +47,13 @@ export function createReadiness(clock: Clock) {
     signing: SigningKeys,
   ): Promise<Readiness> => {
     if (!policy) return NOT_READY
-    if (known?.policy !== policy) known = { policy, flights: new Map() }
+    if (known?.policy !== policy) known = { policy, inFlight: new Map() }
     const own = known
     const kept = () =>
       own.kept && clock.now() - own.kept.at < KEPT_MS ? own.kept.readiness : undefined
     const terms = { clock, waitUntil: keys.waitUntil, maxAgeMs: PATIENCE_MS + 1_000 }
     if (!kept()) {
-      await share(own.flights, 'ask', terms, async () => {
+      await share(own.inFlight, 'ask', terms, async () => {
         const readiness = await ask(policy, keys, revocations, signing)
         own.kept = { at: clock.now(), readiness }
       })

@@ -1,5 +1,5 @@
 import { perAdmission } from '../../core/admission.ts'
-import type { Facts } from '../../core/guard.ts'
+import type { Admitted, Facts } from '../../core/guard.ts'
 import { createTextMemo, perObject } from '../../core/memo.ts'
 import { claimHeaderValue } from '../../core/model/claim-headers.ts'
 import type { Gate } from '../../core/model/policy.ts'
@@ -110,7 +110,7 @@ export function grantName({ policy }: Pick<Facts, 'policy'>): string {
 }
 
 const admittedHeaders = perAdmission(
-  (known: Facts): Pairs => [
+  (known: Admitted): Pairs => [
     ...claimHeaders(known),
     ...prefixed(known.policy.gate, [
       ...agentHeaders(known.agent),
@@ -165,7 +165,7 @@ const claimHeaders = ({
   access: { claims },
   policy,
   route,
-}: Pick<Facts, 'access' | 'policy' | 'route'>): Pairs =>
+}: Pick<Admitted, 'access' | 'policy' | 'route'>): Pairs =>
   [...policy.gate.identityHeaders, ...route.forwardClaims].flatMap((one) => {
     const value = claimHeaderValue(claims, one)
     return value ? [[one.header, value]] : []

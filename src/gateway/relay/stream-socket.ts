@@ -25,13 +25,6 @@ export interface Relay {
   readonly cut: (ending: Ending) => void
 }
 
-/** Close codes, of those that RFC 6455 §7.4.2 leaves to applications. */
-const CLOSE_CODES: Readonly<Record<Ending, number>> = {
-  token_revoked: 4401,
-  token_expired: 4408,
-  revocations_unavailable: 4503,
-}
-
 /** RFC 6455 §7.4.1: a code that says there was none, one that says the connection was lost. */
 const NO_STATUS = 1005
 const LOST = 1006
@@ -60,9 +53,9 @@ export function relay(origin: Socket, over: () => void, secrets?: Spelled): Rela
   gate.accept()
   return {
     agent,
-    cut: (ending) =>
+    cut: ({ closeCode, code }) =>
       close(() => {
-        for (const side of [gate, origin]) attempt(() => side.close(CLOSE_CODES[ending], ending))
+        for (const side of [gate, origin]) attempt(() => side.close(closeCode, code))
       }),
   }
 

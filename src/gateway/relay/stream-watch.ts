@@ -1,21 +1,31 @@
 import type { Denial } from '../../core/denial.ts'
 import type { Facts, GuardPorts } from '../../core/guard.ts'
-import type { Revocation, RevocationTerms } from '../../core/model/revocation.ts'
-import { revocationDenial, revokedDenials } from '../../revocation/stage.ts'
+import type { RevocationTerms } from '../../core/model/revocation.ts'
+import { expiredDenials } from '../../revocation/checks/expired.ts'
+import { revokedDenials } from '../../revocation/checks/revoked.ts'
+import { checkStanding, type Standing } from '../../revocation/stage.ts'
 
 /** Why a stream was cut. */
-export type Ending = 'token_expired' | 'token_revoked' | 'revocations_unavailable'
-
-const CODES = {
-  token_expired: 'token_expired_during_request',
-  token_revoked: 'token_revoked',
-  revocations_unavailable: 'revocations_unavailable',
-} as const satisfies Record<Ending, string>
+export interface Ending {
+  readonly denial: Denial
+  /** As the last event and the close reason of a WebSocket say it. */
+  readonly code: string
+  /** Of a WebSocket, of those that RFC 6455 §7.4.2 leaves to applications. */
+  readonly closeCode: number
+}
 
 /** What whoever has not got an answer by then is told. */
-export function endingDenial(ending: Ending): Denial {
-  return revokedDenials(CODES[ending])
+export function endingDenial({ denial }: Ending): Denial {
+  return denial
 }
+
+const endingOf = (denial: Denial): Ending => {
+  const { code, answer } = denial
+  if (code === EXPIRED) return { denial, code: 'token_expired', closeCode: 4408 }
+  return { denial, code, closeCode: answer === 'unavailable' ? 4503 : 4401 }
+}
+
+const EXPIRED = 'token_expired_during_request'
 
 /** What an open stream asks again. */
 export type WatchPorts = Pick<GuardPorts, 'clock' | 'revocations'>
@@ -32,15 +42,13 @@ const RETRY = 1 / 10
 const JITTER = 1 / 5
 
 /**
- * Calls `cut` once, when the token has expired, when anything about it is revoked, or when that could
+ * Calls `cut` once, when the token has expired, when it stands no more by another check, or when that could
  * not be known for `max_staleness`; never after the function it gives was called, which ends the watch.
  * One timer at a time, in the context that it was called in.
  */
-export function watch(
-  { policy, route, access, subjects }: Facts,
-  { clock, revocations }: WatchPorts,
-  cut: (ending: Ending) => void,
-): () => void {
+export function watch(facts: Facts, ports: WatchPorts, cut: (ending: Ending) => void): () => void {
+  const { policy, route, access } = facts
+  const { clock } = ports
   const { revocation } = route.revocation.consistency === 'bounded' ? route : policy.gate
   const { maxStaleness } = revocation
   const copy = maxStaleness * COPY
@@ -50,39 +58,43 @@ export function watch(
   let isOver = false
   // What an answer tells may be as old as the terms allow.
   let known = clock.now() - copy
+  let unknown: Denial = revokedDenials('revocations_unavailable')
 
   const stop = () => {
     isOver = true
     if (timer !== undefined) clearTimeout(timer)
   }
-  const end = (ending: Ending) => {
+  const end = (denial: Denial) => {
     if (isOver) return
     stop()
-    cut(ending)
+    cut(endingOf(denial))
   }
   const look = (asked: number) => {
-    const judge = (entries: readonly Revocation[]) => {
-      const denial = revocationDenial({ policy, access }, entries, clock.now())
+    const judge = (standing: Standing) => {
+      if (!standing.ok && standing.reason.answer === 'unavailable') {
+        unknown = standing.reason
+        return arm(RETRY)
+      }
       known = Math.max(known, asked - copy)
-      if (denial) end(denial.code === 'token_revoked' ? 'token_revoked' : 'token_expired')
-      else arm(PERIOD)
+      if (standing.ok) arm(PERIOD)
+      else end(standing.reason)
     }
     const retry = () => arm(RETRY)
     try {
-      const entries = revocations.lookup(subjects, terms)
-      if ('then' in entries) Promise.resolve(entries).then(judge).catch(retry)
-      else judge(entries)
+      const standing = checkStanding(facts, ports, terms)
+      if (standing instanceof Promise) standing.then(judge).catch(retry)
+      else judge(standing)
     } catch {
       retry()
     }
   }
   const wake = () => {
     const now = clock.now()
-    if (now >= expires) return end('token_expired')
+    if (now >= expires) return end(expiredDenials(EXPIRED))
     arm(PERIOD)
     // An answer that is there at once may be one in the last moment.
     look(now)
-    if (now >= known + maxStaleness) end('revocations_unavailable')
+    if (now >= known + maxStaleness) end(unknown)
   }
   const arm = (part: number) => {
     if (isOver) return

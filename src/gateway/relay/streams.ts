@@ -113,5 +113,5 @@ export function isEventStream(headers: Headers): boolean {
 }
 
 /** The blank line first, so that an event which was on its way does not take it in. */
-const lastEvent = (code: Ending): Uint8Array =>
+const lastEvent = ({ code }: Ending): Uint8Array =>
   utf8Encode(`\n\nevent: edgewarden.closed\ndata: ${JSON.stringify({ code })}\n\n`)

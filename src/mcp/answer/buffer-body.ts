@@ -8,12 +8,7 @@ import { bodyDenials, ownerOf } from '../../core/stages/body.ts'
 import { forwardDenials } from '../../gateway/relay/forward.ts'
 import { IS_NATIVE, pumped, resumed } from '../../gateway/relay/stream-pipe.ts'
 import type { Started } from '../../gateway/relay/stream-start.ts'
-import {
-  type Ending,
-  endingDenial,
-  type WatchPorts,
-  watch,
-} from '../../gateway/relay/stream-watch.ts'
+import { endingDenial, type WatchPorts, watch } from '../../gateway/relay/stream-watch.ts'
 
 /** What a body is buffered with, beside what it is watched with. */
 export type BufferPorts = WatchPorts & Pick<GuardPorts, 'bodies'>
@@ -41,7 +36,10 @@ export interface Buffered {
 type Body = ReadableStream<Uint8Array>
 
 /** Why the reading was broken off. */
-type Break = Ending | 'left' | 'slow'
+interface Break {
+  readonly isSlow: boolean
+  readonly denial: Denial
+}
 
 /** Milliseconds a body has to be there whole before anything is watched; most are. */
 const QUICK_MS = 5
@@ -63,7 +61,7 @@ export async function bufferBody(
     const small = readAtOnce(body, terms, patience, room)
     return await (small ?? readParts(body, known, terms, patience, room))
   } catch {
-    return fail(forwardDenials('origin_unreachable'))
+    return fail(unreachable())
   } finally {
     patience.end()
     room.leave()
@@ -87,8 +85,8 @@ const readParts = async (
   for (;;) {
     const reading = reader.read()
     const read = await patience.first(reading)
-    if (typeof read === 'string') {
-      return read === 'slow' && !deniesSlow ? begun(reading) : stopped(reader, BREAKS[read]())
+    if ('isSlow' in read) {
+      return read.isSlow && !deniesSlow ? begun(reading) : stopped(reader, read.denial)
     }
     if (read.done) return ok({ bytes: held.joined() })
     const part = read.value.subarray(0, most - held.length)
@@ -110,9 +108,9 @@ const readAtOnce = (
   if (!reader) return
   if (!room.take(length + 1)) return Promise.resolve(stopped(reader, bodyDenials('bodies_full')))
   return patience.first(reader.read()).then((read) => {
-    if (typeof read === 'string') return stopped(reader, BREAKS[read]())
+    if ('isSlow' in read) return stopped(reader, read.denial)
     const { value: bytes = new Uint8Array() } = read
-    return bytes.length > length ? stopped(reader, BREAKS.left()) : ok({ bytes })
+    return bytes.length > length ? stopped(reader, unreachable()) : ok({ bytes })
   })
 }
 
@@ -127,20 +125,20 @@ const beginPatience = (known: Facts, ms: number, { ports, signal }: BufferTerms)
   let broken: Break | undefined
   let wake: (why: Break) => void = ignore
   let unwatch = ignore
-  const breakOff = (why: Break) => {
-    broken ??= why
+  const breakOff = (denial: Denial, isSlow = false) => {
+    broken ??= { denial, isSlow }
     wake(broken)
   }
-  const leave = () => breakOff('left')
+  const leave = () => breakOff(unreachable())
   let timer = setTimeout(() => {
-    timer = setTimeout(() => breakOff('slow'), ms - quick)
-    unwatch = watch(known, ports, breakOff)
+    timer = setTimeout(() => breakOff(forwardDenials('origin_timeout'), true), ms - quick)
+    unwatch = watch(known, ports, (ending) => breakOff(endingDenial(ending)))
     if (signal?.aborted) leave()
     signal?.addEventListener('abort', leave)
   }, quick)
   return {
     /** What is read, or why nobody waits for it any longer. */
-    first: <Part>(reading: Promise<Part>) =>
+    first: <Part extends object>(reading: Promise<Part>) =>
       new Promise<Part | Break>((resolve, reject) => {
         if (broken) return resolve(broken)
         wake = resolve
@@ -156,13 +154,7 @@ const beginPatience = (known: Facts, ms: number, { ports, signal }: BufferTerms)
 
 type Patience = ReturnType<typeof beginPatience>
 
-const BREAKS: Readonly<Record<Break, () => Denial>> = {
-  slow: () => forwardDenials('origin_timeout'),
-  left: () => forwardDenials('origin_unreachable'),
-  token_expired: () => endingDenial('token_expired'),
-  token_revoked: () => endingDenial('token_revoked'),
-  revocations_unavailable: () => endingDenial('revocations_unavailable'),
-}
+const unreachable = () => forwardDenials('origin_unreachable')
 
 /** A body of which the beginning was read. In workerd it moves without a script where none has to cut or mask it. */
 const wholeOf = (

@@ -1,9 +1,9 @@
 import { signingDenials } from '../../assertion/stage.ts'
 import { type Denial, denials } from '../../core/denial.ts'
 import type { Facts, Passed } from '../../core/guard.ts'
-import { isSessionId, sessionHolder } from '../../core/model/mcp.ts'
-import type { Operation } from '../../core/model/operation.ts'
+import { isSessionId, MCP_HEADERS, sessionHolder } from '../../core/model/mcp.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
+import type { Operation } from '../../core/stages/operation.ts'
 import { foldedName } from '../../core/text.ts'
 
 const deny = denials({
@@ -19,8 +19,6 @@ export const serverSessionDenials = deny
 const SESSION = 'mcp-session-id'
 /** Headers that repeat what the body says. */
 const MIRRORING = ['mcp-method', 'mcp-name']
-/** Names that an MCP server reads, in no other spelling. */
-const MCP_HEADERS = [SESSION, 'mcp-protocol-version', ...MIRRORING, 'last-event-id']
 
 /** Removes, in place, the caller's session id, and names that some servers would read as one of {@link MCP_HEADERS}. */
 export function stripMcpHeaders(headers: Headers): void {

@@ -1,14 +1,25 @@
-import { type CodeOf, denials } from '../../core/denial.ts'
-import type { McpMessage, McpOperation, McpRule, Sessions } from '../../core/model/mcp.ts'
+import { type CodeOf, denials, joined } from '../../core/denial.ts'
+import {
+  type McpMessage,
+  type McpOperation,
+  type McpRule,
+  writtenName,
+} from '../../core/model/mcp.ts'
 import { fail, ok } from '../../core/result.ts'
-import { type bodyDenials, heldBody, ownerOf } from '../../core/stages/body.ts'
-import type { Asked, Asking } from '../../core/stages/operation/operation-types.ts'
-import { type headDenials, type McpHead, readHead, unsupported } from './head.ts'
+import { bodyDenials, heldBody, ownerOf } from '../../core/stages/body.ts'
+import {
+  type Asked,
+  type Asking,
+  type ReaderPorts,
+  reader,
+} from '../../core/stages/operation/operation-types.ts'
+import { claimed } from '../../core/text.ts'
+import { headDenials, type McpHead, readHead, unsupported } from './head.ts'
 import { mismatch } from './headers.ts'
-import { type messageDenials, readMessages } from './message.ts'
-import { type paramsDenials, readParams } from './params.ts'
+import { messageDenials, readMessages } from './message.ts'
+import { paramsDenials, readParams } from './params.ts'
 import { UNSAID } from './revision.ts'
-import { readSession, type sessionDenials } from './session.ts'
+import { readSession, sessionDenials } from './session.ts'
 
 const deny = denials({
   header_mismatch: [
@@ -18,31 +29,20 @@ const deny = denials({
   ],
 })
 
-export const mismatchDenials = deny
+const tables = joined(bodyDenials, headDenials, sessionDenials, messageDenials, paramsDenials, deny)
 
-type McpAsked = Asked<
-  | CodeOf<typeof bodyDenials>
-  | CodeOf<typeof headDenials>
-  | CodeOf<typeof messageDenials>
-  | CodeOf<typeof paramsDenials>
-  | CodeOf<typeof sessionDenials>
-  | CodeOf<typeof deny>
->
-
-export interface McpPorts {
-  readonly sessions: Pick<Sessions, 'open'>
-}
+type McpAsked = Asked<McpOperation, CodeOf<typeof tables>>
 
 /**
  * What is asked of an MCP server: head, session and body of the request, read once and strictly, and held
  * against each other. The bytes that were read are those that go on. Of a head alone, as in an explanation,
  * the messages are not known. A denial after the messages were read brings them along, for its answer.
  */
-export async function readMcp(
+const readMcp = async (
   asking: Asking,
   mcp: McpRule,
-  { sessions }: McpPorts,
-): Promise<McpAsked> {
+  { sessions }: ReaderPorts,
+): Promise<McpAsked> => {
   const { request, route, policy, agent, hold } = asking
   const head = readHead(request, route, mcp)
   if (!head.ok) return head
@@ -95,3 +95,40 @@ const judge = (
   if (message.method === 'initialize' && rules.sessions) return read
   return revision || mcp.revisions.has(UNSAID) ? read : fail(unsupported(mcp))
 }
+
+const NOT_READ = 'not known: there is only the head of a request here'
+
+/** What a message is about, without what it says. */
+const shown = ({ method = 'an answer', use, more }: McpMessage) => ({
+  method,
+  ...(use && { [use.kind]: [use, ...(more ?? [])].map(({ name }) => name) }),
+})
+
+/** What was asked of an MCP server: by whom is known, since a body is read of a verified agent only. */
+const journalOf = ({ messages, isBatch, revision }: McpOperation) => {
+  const [first] = messages
+  if (isBatch || messages.length > 1) return { revision, batch: messages.map(askedBy) }
+  if (!first?.method && revision === undefined) return undefined
+  return { ...(first && askedBy(first)), revision }
+}
+
+const askedBy = ({ method, use, more }: McpMessage) => ({
+  method: claimed(method),
+  name: claimed(use && writtenName(use)),
+  more: more?.map((one) => claimed(writtenName(one))),
+})
+
+/** Rules with `mcp`. Bodies are always read: the message says what is asked. */
+export const mcp = reader({
+  kind: 'mcp',
+  denials: tables,
+  reads: (route) => route.mcp !== undefined,
+  holds: () => true,
+  read: (asking, ports) => readMcp(asking, asking.route.mcp as McpRule, ports),
+  found: ({ revision, session, messages }: McpOperation, held) => ({
+    revision,
+    session: session !== undefined,
+    messages: held ? messages.map(shown) : NOT_READ,
+  }),
+  journal: (operation) => ({ mcp: journalOf(operation) }),
+})

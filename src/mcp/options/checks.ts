@@ -3,7 +3,7 @@ import { isArgument } from '../../core/model/mcp-scopes.ts'
 import { foldedName } from '../../core/text.ts'
 import { DEFAULT_IDENTITY_PREFIX, type GateEntry } from '../../policy/gate.ts'
 import { quote, quoteAll, type Report, unknownName } from '../../policy/issues.ts'
-import type { RouteEntry } from '../../policy/route.ts'
+import type { RouteEntry } from '../../policy/route-keys.ts'
 import { literalOf } from './spelling.ts'
 
 /** Methods of streamable HTTP; HEAD comes with GET. */

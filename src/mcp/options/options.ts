@@ -12,13 +12,47 @@ import { isBuiltIn, isMethodName } from '../../core/model/mcp-methods.ts'
 import { ADMIN_SCOPE_PREFIX, isScopeToken } from '../../core/model/scope.ts'
 import { fail, ok } from '../../core/result.ts'
 import { callConditionField } from '../../policy/conditions/field.ts'
-import { nameList, readUrl, text, word } from '../../policy/fields.ts'
+import { nameList, readUrl, text, whole, word } from '../../policy/fields.ts'
 import { quote, type Report, under } from '../../policy/issues.ts'
 import { useScopes } from '../../policy/scopes.ts'
-import { field, list, readField, reads, readTable } from '../../policy/table.ts'
+import {
+  anyOf,
+  field,
+  type KeyDocs,
+  list,
+  namesTo,
+  readField,
+  readTable,
+  required,
+  table,
+} from '../../policy/table.ts'
 import { nameFault, namesOf } from './names.ts'
 
-const USE = { scopes: useScopes, agent_types: nameList, when: callConditionField }
+/** Every key of what a name needs, where that is a table. */
+export const NAME_KEYS = {
+  scopes: required(useScopes),
+  agent_types: nameList,
+  when: callConditionField,
+}
+
+/** What the documentation says of the keys of what a name needs. */
+export const NAME_DOCS: KeyDocs<typeof NAME_KEYS> = {
+  scopes: {
+    description:
+      'A list, or `{ any = [ … ] }`. [Templates](mcp/names.md#templates) may use arguments.',
+    example: ['files:read', 'files:read:{arguments.project}'],
+  },
+  agent_types: {
+    description:
+      "Allowed [agent types](configuration/delegation.md#agent-types); one is enough. The rule's own `agent_types` apply as well.",
+    unset: 'any',
+    example: ['sub-agent'],
+  },
+  when: {
+    description: 'A [condition](mcp/names.md#conditions-over-arguments) that may read `arguments`.',
+    example: 'arguments.amount <= 500',
+  },
+}
 
 /** What one name needs: scopes, or a table with more than these. */
 const readUse = (pattern: string, value: unknown, report: Report): McpUse | undefined => {
@@ -29,7 +63,7 @@ const readUse = (pattern: string, value: unknown, report: Report): McpUse | unde
   }
   const entry = isRule
     ? { scopes: readField(useScopes, value, report) }
-    : readTable(USE, ['scopes'], value, report)
+    : readTable(NAME_KEYS, value, report)
   return (
     entry.scopes &&
     Object.freeze({
@@ -44,21 +78,24 @@ const readUse = (pattern: string, value: unknown, report: Report): McpUse | unde
 
 /** A table of names of one kind, and what each needs. */
 const namesField = (kind: McpKind) =>
-  field<McpNames>((value, report) => {
-    const uses: McpUse[] = []
-    const entries = isObject(value) ? Object.entries(value) : []
-    if (!isObject(value))
-      report([], `must be a table: which ${kind} may be used, and what they need`)
-    else if (entries.length === 0) report([], 'must not be empty; what is not named is denied')
-    for (const [pattern, needs] of entries) {
-      const own = under(report, pattern)
-      const fault = nameFault(kind, pattern)
-      if (fault !== undefined) own([], fault)
-      const use = readUse(pattern, needs, own)
-      if (use) uses.push(use)
-    }
-    return namesOf(kind, uses)
-  })
+  field(
+    (value, report): McpNames => {
+      const uses: McpUse[] = []
+      const entries = isObject(value) ? Object.entries(value) : []
+      if (!isObject(value))
+        report([], `must be a table: which ${kind} may be used, and what they need`)
+      else if (entries.length === 0) report([], 'must not be empty; what is not named is denied')
+      for (const [pattern, needs] of entries) {
+        const own = under(report, pattern)
+        const fault = nameFault(kind, pattern)
+        if (fault !== undefined) own([], fault)
+        const use = readUse(pattern, needs, own)
+        if (use) uses.push(use)
+      }
+      return namesOf(kind, uses)
+    },
+    namesTo(anyOf(useScopes, table(NAME_KEYS))),
+  )
 
 const method = text((value) => {
   if (!isMethodName(value)) {
@@ -81,35 +118,76 @@ const origin = text((value) => {
     : fail('must be an origin: scheme, host and port only, lower-case, without a / at its end')
 })
 
-const LEAST_BODY = 1_024
-
 const offered = text((value) =>
   isScopeToken(value) && !value.startsWith(ADMIN_SCOPE_PREFIX)
     ? ok(value)
     : fail('must be one scope (RFC 6749 §3.3), and none for the endpoints of the gate'),
 )
 
-const FIELDS = {
+/** Every key of `mcp`. */
+export const MCP_KEYS = {
   tools: namesField('tools'),
   prompts: namesField('prompts'),
   resources: namesField('resources'),
   methods: list(method),
   revisions: list(word(MCP_REVISIONS)),
   origins: list(origin),
-  max_body: reads<number>((value) =>
-    Number.isInteger(value) &&
-    Number(value) >= LEAST_BODY &&
-    Number(value) <= LIMITS.heldBodyBytesMost
-      ? ok(Number(value))
-      : fail(`must be a number of bytes from ${LEAST_BODY} to ${LIMITS.heldBodyBytesMost}`),
-  ),
+  max_body: whole(1_024, LIMITS.heldBodyBytesMost, 'number of bytes'),
   refusals: word(['auto', 'http', 'json-rpc']),
   offered_scopes: list(offered),
 }
 
+/** What the documentation says of the keys of `mcp`. */
+export const MCP_DOCS: KeyDocs<typeof MCP_KEYS> = {
+  tools: {
+    description: 'Tool name → [what calling it needs](mcp.md#what-a-name-needs).',
+    example: { search: ['tools:search'] },
+  },
+  prompts: {
+    description: 'Prompt name → what getting it needs.',
+    example: { review: [] },
+  },
+  resources: {
+    description: 'Resource URI → what reading it and subscribing to it needs.',
+    example: { 'file:///docs/*': ['docs:read'] },
+  },
+  methods: {
+    description:
+      'Further JSON-RPC methods that any token of the rule may call, such as `logging/setLevel`. Do not list those of the [base protocol](mcp.md#methods).',
+    example: ['logging/setLevel'],
+  },
+  revisions: {
+    description:
+      'Accepted protocol revisions: `2025-03-26`, `2025-06-18`, `2025-11-25`, `2026-07-28`; [fewer](mcp.md#fewer-revisions).',
+    unset: 'all four',
+    example: ['2025-11-25', '2026-07-28'],
+  },
+  origins: {
+    description:
+      'Origins of web pages that may call, such as `https://app.example.com` (http only for a loopback host, no `*`). A request with another `Origin` is 403 `origin_not_allowed`; without a good token it is 401 first. A request without `Origin` does not come from a web page, and is not affected.',
+    example: ['https://app.example.com'],
+  },
+  max_body: {
+    description:
+      'Maximum bytes of a message, 1,024 to 4,194,304. The whole message must arrive within 10 seconds, else 408 `body_timeout`. The gate needs [room](configuration/assertion.md#held-bodies) for it, else 503 `bodies_full`.',
+    default: 1048576,
+    example: 65536,
+  },
+  offered_scopes: {
+    description:
+      "Scopes that the first challenge and the metadata name in addition to the rule's `scopes`. They are not required. A client that requests all scopes it is offered sees, and may call, more tools from the start.",
+    example: ['tools:search'],
+  },
+  refusals: {
+    description:
+      'How the gate [refuses one call](mcp/clients.md#when-a-call-is-refused): `"auto"`, `"http"` or `"json-rpc"`.',
+    default: 'auto',
+    example: 'http',
+  },
+}
+
 /** `mcp` of a rule: what may be used of the MCP server behind it. */
-export const mcpField = field<McpRule>((value, report) => {
-  const entry = readTable(FIELDS, [], value, report)
+export const mcpField = table(MCP_KEYS, (entry, report, value): McpRule => {
   const named = [...MCP_KINDS, 'methods']
   if (isObject(value) && !named.some((key) => Object.hasOwn(value, key))) {
     report([], `must name what may be used: one of ${named.map(quote).join(', ')}`)

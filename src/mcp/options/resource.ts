@@ -1,6 +1,7 @@
 import { isSameResource } from '../../core/model/audience.ts'
 import { quote, quoteAll, type Report } from '../../policy/issues.ts'
-import { type RouteEntry, type Surroundings, takenIssuers } from '../../policy/route.ts'
+import { type Surroundings, takenIssuers } from '../../policy/route.ts'
+import type { RouteEntry } from '../../policy/route-keys.ts'
 
 type Around = Pick<Surroundings, 'gate' | 'issuers'>
 

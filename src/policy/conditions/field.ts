@@ -3,7 +3,7 @@ import { fail, ok } from '../../core/result.ts'
 import { foldedName } from '../../core/text.ts'
 import { isCredentialHeader, readHeaderName, readParameterName, text } from '../fields.ts'
 import { quote } from '../issues.ts'
-import { field, list, readTable } from '../table.ts'
+import { anyOf, field, type KeyDocs, list, readTable, required, table } from '../table.ts'
 import { compileCondition } from './compile.ts'
 import { CALL_VARIABLES, VARIABLES } from './reads.ts'
 
@@ -29,27 +29,51 @@ const readableHeader = text((value) => {
     : ok(name)
 })
 
-const FIELDS = {
-  condition: text((value) => ok(value)),
+const condition = text((value) => ok(value))
+
+/** Every key of `when`. */
+export const WHEN_KEYS = {
+  condition: required(condition),
   headers: list(readableHeader),
   query: list(text(readParameterName)),
 }
 
+/** What the documentation says of the keys of `when`. */
+export const WHEN_DOCS: KeyDocs<typeof WHEN_KEYS> = {
+  condition: {
+    description:
+      'The expression. It must come to true or false; `when = "…"` is short for this key alone.',
+    example: 'request.country in ["DE"]',
+  },
+  headers: {
+    description:
+      'Names of the request headers that it may read. Not those with a credential or cookies, identity headers, or headers [about the connection](configuration/conditions.md#headers-and-query).',
+    example: ['x-data-class'],
+  },
+  query: {
+    description: 'Names of the query parameters that it may read.',
+    example: ['limit'],
+  },
+}
+
 const fieldOver = (variables: readonly string[]) =>
-  field<Condition>((value, report) => {
-    const isText = typeof value === 'string'
-    const given = isText ? { condition: value } : value
-    const entry = readTable(FIELDS, ['condition'], given, report)
-    if (entry.condition === undefined) return undefined as never
-    const allowed = {
-      headers: Object.freeze(entry.headers ?? []),
-      query: Object.freeze(entry.query ?? []),
-    }
-    const read = compileCondition(entry.condition, allowed, variables)
-    if (read.ok) return read.value
-    report(isText ? [] : ['condition'], read.reason)
-    return undefined as never
-  })
+  field(
+    (value, report): Condition => {
+      const isText = typeof value === 'string'
+      const given = isText ? { condition: value } : value
+      const entry = readTable(WHEN_KEYS, given, report)
+      if (entry.condition === undefined) return undefined as never
+      const allowed = {
+        headers: Object.freeze(entry.headers ?? []),
+        query: Object.freeze(entry.query ?? []),
+      }
+      const read = compileCondition(entry.condition, allowed, variables)
+      if (read.ok) return read.value
+      report(isText ? [] : ['condition'], read.reason)
+      return undefined as never
+    },
+    anyOf(condition, table(WHEN_KEYS)),
+  )
 
 /** `when` of a rule: a condition in CEL, or a table that also says what it may read of a request. */
 export const conditionField = fieldOver(VARIABLES)

@@ -3,6 +3,7 @@ import { metadataPath } from '../../core/model/metadata.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { parseUrl } from '../../core/url.ts'
 import { DEFAULT_PREFIX } from '../../policy/gate.ts'
+import { type Surroundings, TOKEN_VARIABLE } from './command.ts'
 import { readText } from './files.ts'
 import {
   callGate,
@@ -27,15 +28,6 @@ export interface GateOptions extends TokenOptions {
   readonly gate: string
   readonly prefix?: string
 }
-
-/** The process as a command sees it. */
-export interface Surroundings {
-  readonly env: Readonly<Record<string, string | undefined>>
-  /** Seconds since the epoch. */
-  readonly now: () => number
-}
-
-export const TOKEN_VARIABLE = 'EDGEWARDEN_TOKEN'
 
 /** Seconds a token lives that a command signs for its own one call. */
 const LIFETIME = 60

@@ -3,9 +3,9 @@ import type { Policy } from '../../core/model/policy.ts'
 import type { PolicyIssue } from '../../policy/issues.ts'
 import { boundaryWarnings } from '../lints/boundary-warnings.ts'
 import { objectAdvice, objectIssues } from '../lints/durable-objects.ts'
-import { lint, tooLarge } from '../lints/lint.ts'
+import { lint, placeholders, tooLarge } from '../lints/lint.ts'
 import { bindingMistakes, bindingWarnings } from '../lints/origin-bindings.ts'
-import { placeholders } from '../lints/placeholders.ts'
+import type { CommandRow } from './command.ts'
 import { type Example, examplesFor } from './example-file.ts'
 import { judgeExamples } from './examples.ts'
 import {
@@ -24,6 +24,22 @@ export interface CheckOptions {
   readonly env?: string
   /** Example tokens for conditions; by default `edgewarden.examples.json` beside the file, if it is there. */
   readonly examples?: string
+}
+
+export const checkCommand: CommandRow<CheckOptions> = {
+  name: 'check',
+  docs: ['check', 'validates wrangler.toml and each of its environments'],
+  description: 'Validate wrangler.toml and all its environments.',
+  example: 'check --env staging',
+  options: (command) =>
+    command
+      .argument('[file]', 'the file to check', 'wrangler.toml')
+      .option('--env <name>', 'only this environment')
+      .option(
+        '--examples <file>',
+        'example tokens for conditions (default: edgewarden.examples.json)',
+      ),
+  run: ([file = 'wrangler.toml'], options) => check({ ...options, file }),
 }
 
 /** What was found about one environment. */

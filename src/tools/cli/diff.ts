@@ -1,14 +1,33 @@
 import { fail, ok, type Result } from '../../core/result.ts'
-import { type Bound, compareBindings } from '../diff/bindings.ts'
+import { type Bound, bindingsOf, compareBindings } from '../diff/bindings.ts'
 import { comparePolicies } from '../diff/compare.ts'
 import type { Finding } from '../diff/findings.ts'
-import { bindingsOf } from '../lints/binding-tables.ts'
+import type { CommandRow } from './command.ts'
 import { fileFaultOutcome, type PolicyChoice, readFilePolicy } from './file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 export interface DiffOptions {
   /** This `[env.x]` of both files; without it the top level. */
   readonly env?: string
+}
+
+export const diffCommand: CommandRow<DiffOptions> = {
+  name: 'diff',
+  docs: ['diff OLD NEW', 'says who gains and loses access; exits 1 when access widens'],
+  description:
+    'Tell who gains and who loses which rule when one policy takes the place of another.',
+  example: 'diff deployed.toml wrangler.toml --env staging',
+  help: `
+Compares what the two policies let pass, not how they are written, and the tables of the bindings that
+both name. What cannot be compared, such as two conditions, counts as wider. The values of secrets and
+the addresses of the Worker are not looked at.
+Exit status: 0 access does not widen, 1 it widens, 2 cannot tell: a file has no valid policy.`,
+  options: (command) =>
+    command
+      .argument('<old>', 'the wrangler.toml with the policy that is in force')
+      .argument('<new>', 'the one with the policy that is to be')
+      .option('--env <name>', 'of this environment'),
+  run: ([old = '', next = ''], options) => diff(old, next, options),
 }
 
 /**

@@ -11,7 +11,7 @@ import { decodeExplanation } from '../../gateway/apps/explain-request.ts'
 import type { AskedOfMcp } from '../../mcp/explain.ts'
 import { flag, text } from '../../policy/fields.ts'
 import { type PolicyIssue, pathText, type Report, under } from '../../policy/issues.ts'
-import { field, readTable } from '../../policy/table.ts'
+import { field, readTable, required } from '../../policy/table.ts'
 import { issueLine } from './file-policy.ts'
 import { readText } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
@@ -45,10 +45,10 @@ const tokenField = text<JsonObject>((value) => {
 })
 
 const FIELDS = {
-  name: text((value) => (value === '' ? fail('must not be empty') : ok(value))),
+  name: required(text((value) => (value === '' ? fail('must not be empty') : ok(value)))),
   claims: claimsField,
   token: tokenField,
-  request: claimsField,
+  request: required(claimsField),
   connection: connectionField,
   at: text(instant),
   expect: flag,
@@ -80,7 +80,7 @@ const readExample = (
   now: number,
   report: Report,
 ): readonly Example[] => {
-  const entry = readTable(FIELDS, ['name', 'request'], value, report)
+  const entry = readTable(FIELDS, value, report)
   const { name, request, claims = entry.token, connection } = entry
   if (
     isObject(value) &&

@@ -1,4 +1,3 @@
-import { text as textOf } from 'node:stream/consumers'
 import type { GuardContext } from '../../core/guard.ts'
 import { type JsonObject, parseJsonObject } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -138,9 +137,4 @@ const readJson = <Value>(
   return wrong.length > 0 || value === undefined
     ? fail(`${option}: ${wrong.join('; ')}`)
     : ok({ written, value })
-}
-
-/** Standard input to its end, as UTF-8. */
-export function readStdin(): Promise<string> {
-  return textOf(process.stdin)
 }

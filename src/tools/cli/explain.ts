@@ -1,10 +1,22 @@
-import { callAs, type GateOptions, type Surroundings } from './access.ts'
+import { chainDenials } from '../../core/chain.ts'
+import { GUARD } from '../../core/guard.ts'
+import { isObject, type JsonObject, own, ownText } from '../../core/json.ts'
+import { callAs, type GateOptions } from './access.ts'
+import {
+  type CommandRow,
+  collect,
+  optionName,
+  type Process,
+  type Surroundings,
+  TOKEN_VARIABLE,
+  withAccess,
+} from './command.ts'
 import { explainOffline, readKeySet } from './explain-offline.ts'
 import { type AskedRequest, type RequestOptions, readRequest } from './explain-request.ts'
-import { explanationLines, isExplanation, reached, verdictOf } from './explain-text.ts'
 import { fileFaultOutcome, readFilePolicy } from './file-policy.ts'
 import { faultOutcome } from './gate-client.ts'
 import { cannotTell, EXIT, type ExitCode, type Outcome } from './output.ts'
+import { operandLines, stepLines } from './steps.ts'
 import { instant, utc } from './times.ts'
 
 export interface ExplainOptions extends RequestOptions, Partial<GateOptions> {
@@ -17,9 +29,44 @@ export interface ExplainOptions extends RequestOptions, Partial<GateOptions> {
   readonly at?: string
 }
 
-/** The process as `explain` sees it. */
-export interface ExplainSurroundings extends Surroundings {
-  readonly stdin: () => Promise<string>
+export const explainCommand: CommandRow<ExplainOptions> = {
+  name: 'explain',
+  docs: ['explain METHOD URL', 'shows how a request is decided, stage by stage'],
+  description:
+    'Tell how a request is decided, stage by stage: by wrangler.toml, or by a running gate.',
+  example: 'explain GET https://api.my-company.com/v1/documents/7 --token @token.txt',
+  help: `
+Other users of this machine can see a token that is written on the command line: prefer @FILE or -.
+By wrangler.toml nothing is fetched: the issuer's keys are those in the policy or in --jwks FILE, and
+no revocation is known. --gate asks a running gate, which forwards nothing; the token of the call
+itself is --key, --token-file, --token-env or ${TOKEN_VARIABLE}.
+Exit status: 0 allowed, 1 denied (also where shadow mode lets it pass), 2 cannot tell.`,
+  options: (command) =>
+    withAccess(
+      command
+        .argument('<method>', 'method of the request')
+        .argument('<url>', 'its whole URL, exactly as it is sent')
+        .option('--token <token>', 'the token to explain: @FILE, - for standard input, or itself')
+        .option(
+          '--header <name: value>',
+          'a further header of the request; may be repeated',
+          collect,
+        )
+        .option('--mcp <json>', 'what is asked of an MCP server: method, name, arguments, revision')
+        .option(
+          '--connection <json>',
+          'where it comes from: ip, country, asn, colo, tls, bot_score',
+        )
+        .optionsGroup('To judge by wrangler.toml:')
+        .option('--config <file>', 'the file to judge by (default: wrangler.toml)')
+        .option('--env <name>', 'of this environment')
+        .option('--jwks <file>', "file with the JWK set of the token's issuer")
+        .option('--at <time>', 'judge as of then: seconds since the epoch, or 2026-11-01T12:00:00Z')
+        .optionsGroup('To ask a running gate:')
+        .option('--gate <url>', 'scheme and host of the gate'),
+      SCOPE,
+    ),
+  run: ([method = '', url = ''], options, process) => explain(method, url, options, process),
 }
 
 const SCOPE = 'edgewarden:read'
@@ -36,7 +83,7 @@ export async function explain(
   method: string,
   url: string,
   options: ExplainOptions,
-  around: ExplainSurroundings,
+  around: Omit<Process, 'waiting'>,
 ): Promise<Outcome> {
   const { gate } = options
   const stray = (gate === undefined ? THERE : HERE).find((name) => options[name] !== undefined)
@@ -49,7 +96,7 @@ export async function explain(
 }
 
 const strayOption = (name: string, atGate: boolean): string => {
-  const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  const option = optionName(name)
   return atGate
     ? `${option} is for judging by a file; with --gate the gate judges as it is now.`
     : `${option} is for calling a gate (--gate URL); the token to explain goes to --token.`
@@ -58,7 +105,7 @@ const strayOption = (name: string, atGate: boolean): string => {
 const explainHere = async (
   asked: AskedRequest,
   { config = 'wrangler.toml', env, jwks, at }: ExplainOptions,
-  { now }: ExplainSurroundings,
+  { now }: Surroundings,
 ): Promise<Outcome> => {
   const moment = at === undefined ? undefined : instant(at)
   if (moment && !moment.ok) return cannotTell(`--at: ${moment.reason}`)
@@ -96,7 +143,7 @@ const errorOf = (exitCode: ExitCode) =>
 const explainThere = async (
   { method, url, token, headers, connection, mcp }: AskedRequest,
   options: GateOptions,
-  around: ExplainSurroundings,
+  around: Omit<Process, 'waiting'>,
 ): Promise<Outcome> => {
   const answer = await callAs(options, SCOPE, around, ({ prefix }) => ({
     method: 'POST',
@@ -127,4 +174,102 @@ const explainThere = async (
     out: explanationLines(explanation),
     err: [],
   }
+}
+
+/** Codes of a line that could not decide. */
+const UNDECIDED: ReadonlySet<string> = new Set(
+  [chainDenials, ...GUARD.stages.flatMap(({ denials }) => denials)].flatMap(({ rows }) =>
+    Object.entries(rows).flatMap(([code, [answer]]) => (answer === 'unavailable' ? [code] : [])),
+  ),
+)
+
+/** Members of a step's detail that are told below the steps. */
+const TOLD: ReadonlySet<string> = new Set(['required_scopes', 'any_of', 'hint', 'note', 'operands'])
+
+/** Whether a document has the form of an explanation, as far as it is shown here. */
+const isExplanation = (value: JsonObject): boolean => {
+  return typeof own(value, 'allowed') === 'boolean' && Array.isArray(own(value, 'steps'))
+}
+
+/** Whether the line came as far as a stage. */
+const reached = (explanation: JsonObject, stage: string): boolean => {
+  return stepsOf(explanation).some((step) => own(step, 'stage') === stage)
+}
+
+/** What an explanation comes to: allowed, denied, or a line that could not decide. */
+const verdictOf = (explanation: JsonObject): ExitCode => {
+  if (own(explanation, 'allowed') === true) return EXIT.yes
+  const denial = objectOf(own(explanation, 'denial'))
+  const status = own(denial, 'status')
+  const undecided = UNDECIDED.has(ownText(denial, 'code') ?? '')
+  return undecided || (typeof status === 'number' && status >= 500) ? EXIT.unknown : EXIT.no
+}
+
+/**
+ * An explanation for people: each step, what was decided, what to do. Takes whatever a gate
+ * answers.
+ */
+const explanationLines = (explanation: JsonObject): readonly string[] => {
+  const steps = stepsOf(explanation)
+  const shown = steps.map((step) => {
+    const { code, ...detail } = objectOf(own(step, 'detail'))
+    const rest = Object.entries(detail).filter(([name]) => !TOLD.has(name))
+    return { ...step, detail: Object.fromEntries([['code', code], ...rest]) }
+  })
+  const end = own(explanation, 'allowed') === true ? allowed(explanation) : denied(explanation)
+  const isWithheld = steps.length > 0 && steps.every((step) => own(step, 'detail') === undefined)
+  const note = ownText(explanation, 'note')
+  const lines = stepLines(shown).flatMap((line, i) => [line, ...operandLines(steps[i] ?? {})])
+  return [
+    ...lines,
+    '',
+    ...end,
+    ...(note === undefined ? [] : [`Note: ${note}`]),
+    ...(isWithheld ? [WITHHELD] : []),
+  ]
+}
+
+const WITHHELD =
+  'No more is shown: the token is encrypted, or of an issuer outside the reach of who asks.'
+
+const allowed = (explanation: JsonObject): readonly string[] => {
+  const agent = objectOf(own(explanation, 'agent'))
+  const route = objectOf(own(explanation, 'route'))
+  const name = ownText(agent, 'name')
+  const rule = ownText(route, 'match')
+  const by = rule === undefined ? '' : ` by the rule ${JSON.stringify(rule)}`
+  if (name !== undefined) return [`Allowed${by}, as ${name} of ${ownText(agent, 'issuer') ?? '?'}`]
+  const last = ownText(stepsOf(explanation).at(-1) ?? {}, 'outcome')
+  return [`Allowed${by}${last === 'ended' ? ', without an identity' : ''}`]
+}
+
+const denied = (explanation: JsonObject): readonly string[] => {
+  const denial = objectOf(own(explanation, 'denial'))
+  const verdict = verdictOf(explanation) === EXIT.unknown ? 'Cannot tell' : 'Denied'
+  const code = ownText(denial, 'code') ?? 'no code'
+  const title = ownText(denial, 'title')
+  const status = own(denial, 'status')
+  const all = own(denial, 'required_scopes')
+  const any = own(denial, 'any_of')
+  const hint = ownText(denial, 'hint')
+  const note = ownText(objectOf(own(stepsOf(explanation).at(-1) ?? {}, 'detail')), 'note')
+  return [
+    title === undefined
+      ? `${verdict}: ${code}`
+      : `${verdict}: ${title} (${code}${typeof status === 'number' ? `, ${status}` : ''})`,
+    ...(Array.isArray(all) ? [`Scopes it needs, all of them: ${all.join(' ')}`] : []),
+    ...(Array.isArray(any) ? [`Scopes it needs, one of them: ${any.join(' ')}`] : []),
+    ...(hint === undefined ? [] : [`What to do: ${hint}`]),
+    ...(note === undefined ? [] : [`Note: ${note}`]),
+    ...(own(explanation, 'mode') === 'shadow'
+      ? ['The rule is in shadow mode: the request goes on all the same, without an identity.']
+      : []),
+  ]
+}
+
+const objectOf = (value: unknown): JsonObject => (isObject(value) ? value : {})
+
+const stepsOf = (explanation: JsonObject): readonly JsonObject[] => {
+  const steps = own(explanation, 'steps')
+  return Array.isArray(steps) ? steps.filter(isObject) : []
 }

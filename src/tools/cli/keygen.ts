@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
 import { stringify } from 'smol-toml'
 import { parseUrl } from '../../core/url.ts'
+import type { CommandRow } from './command.ts'
 import { fileReason } from './files.ts'
 import { keyFileText } from './key-file.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
@@ -13,6 +14,20 @@ export interface KeygenOptions {
   readonly out?: string
   /** The `iss` of tokens signed with the key. */
   readonly url?: string
+}
+
+export const keygenCommand: CommandRow<KeygenOptions> = {
+  name: 'keygen',
+  docs: ['keygen --issuer NAME', "makes a key and prints the issuer's table for it"],
+  description:
+    'Make a signing key: prints the issuer table for wrangler.toml, writes the private key.',
+  example: 'keygen --issuer ops >> wrangler.toml',
+  options: (command) =>
+    command
+      .requiredOption('--issuer <name>', 'name of the table under [vars.ISSUERS]')
+      .option('--out <file>', 'where the private key goes (default: NAME.jwk); never overwritten')
+      .option('--url <url>', 'the issuer (default: https://NAME.ops.invalid)'),
+  run: (_, options) => keygen(options),
 }
 
 /** A name that is both a bare TOML key and a label of a host name (RFC 1123 §2.1). */

@@ -1,5 +1,6 @@
 import { isScopeToken } from '../../core/model/scope.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
+import { type CommandRow, collect } from './command.ts'
 import { accessTokenClaims, readKeyFile, signToken } from './key-file.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { durationSeconds, utc } from './times.ts'
@@ -14,6 +15,23 @@ export interface MintOptions {
   readonly lifetime?: string
   /** `name=json`, each. */
   readonly claim?: readonly string[]
+}
+
+export const mintCommand: CommandRow<MintOptions> = {
+  name: 'mint',
+  docs: ['mint --key FILE --audience RESOURCE --scope "…"', 'signs a token for development'],
+  description: 'Sign an access token for development.',
+  example: 'mint --key ops.jwk --audience https://api.my-company.com --scope "chat:write"',
+  options: (command) =>
+    command
+      .requiredOption('--key <file>', 'key file of keygen')
+      .requiredOption('--audience <resource>', 'resource the token is for (aud)')
+      .option('--scope <scopes>', 'scopes, separated by spaces')
+      .option('--subject <sub>', 'subject (default: the client)')
+      .option('--client <id>', 'client_id', 'edgewarden-cli')
+      .option('--lifetime <duration>', 'how long it lives, at most 24h', '5m')
+      .option('--claim <name=json>', 'a further claim; may be repeated', collect),
+  run: (_, options, { now }) => mint(options, now()),
 }
 
 const DAY = 86_400

@@ -1,7 +1,13 @@
 import { type JsonObject, own } from '../../core/json.ts'
 import { KINDS } from '../../core/model/revocation.ts'
-import { callAs, type GateOptions, type Surroundings } from './access.ts'
-import { type Filters, filtersOf } from './filters.ts'
+import { callAs, type GateOptions } from './access.ts'
+import {
+  type CommandRow,
+  type Filters,
+  type Surroundings,
+  withFilters,
+  withGate,
+} from './command.ts'
 import { faultOutcome, type GateAddress, type GateCall } from './gate-client.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { describe, entriesOf, isOneOf, oneOf } from './revocation-entry.ts'
@@ -9,6 +15,24 @@ import { describe, entriesOf, isOneOf, oneOf } from './revocation-entry.ts'
 export interface ListOptions extends GateOptions, Filters {
   /** Every page, not only the first. */
   readonly all?: boolean
+}
+
+export const liftCommand: CommandRow<GateOptions & Filters> = {
+  name: 'lift',
+  docs: ['lift ID', 'lifts a revocation of a running gate, or all that options name'],
+  description: 'Lift a revocation at a running gate, or all that the options name.',
+  example: 'lift 2hT1Zs0yX3kq8bN5vC7m9A --gate https://api.my-company.com --key ops.jwk',
+  options: (command) => withFilters(withGate(command)).argument('[id]', 'its id, as list shows it'),
+  run: ([id], options, process) => lift(id, options, process),
+}
+
+export const listCommand: CommandRow<ListOptions> = {
+  name: 'list',
+  docs: ['list', 'lists the revocations of a running gate'],
+  description: 'List the revocations of a running gate.',
+  example: 'list --gate https://api.my-company.com --key ops.jwk --kind agent --all',
+  options: (command) => withFilters(withGate(command)).option('--all', 'every page'),
+  run: (_, options, process) => list(options, process),
 }
 
 const SCOPE = 'edgewarden:revoke'
@@ -111,3 +135,11 @@ const pages = async (
 
 const call = (options: GateOptions, around: Surroundings, make: (gate: GateAddress) => GateCall) =>
   callAs(options, SCOPE, around, make)
+
+/** The filters as the gate takes them. */
+const filtersOf = ({ kind, issuer, value, createdBy, reach }: Filters): Record<string, string> => {
+  const given = { kind, issuer, value, created_by: createdBy, reach }
+  return Object.fromEntries(
+    Object.entries(given).flatMap(([name, text]) => (text === undefined ? [] : [[name, text]])),
+  )
+}

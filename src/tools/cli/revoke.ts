@@ -1,33 +1,69 @@
+import { Argument, Option } from 'commander'
 import { own } from '../../core/json.ts'
+import { KINDS, MODES } from '../../core/model/revocation.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { DEFAULT_PREFIX } from '../../policy/gate.ts'
-import { callAs, type GateOptions, type Surroundings } from './access.ts'
+import { callAs, type GateOptions } from './access.ts'
+import { type CommandRow, type Surroundings, type Waiting, withGate } from './command.ts'
 import { faultOutcome, type GateAnswer, gateAddress } from './gate-client.ts'
 import { cannotTell, type Outcome } from './output.ts'
-import { haveAll, policyTerms, type Shards, shardsOf, whyUnknown } from './propagation.ts'
 import { type EntryOptions, entriesOf, readEntry } from './revocation-entry.ts'
 import {
   countOf,
   expected,
+  haveAll,
   measured,
   pending,
+  policyTerms,
+  type Shards,
   secondsText,
+  shardsOf,
   unknown,
+  whyUnknown,
   withoutEffect,
-} from './revoke-outcome.ts'
+} from './revoke-effect.ts'
 
 export interface RevokeOptions extends GateOptions, EntryOptions {
   /** Ends only once the revocation is in effect everywhere. */
   readonly wait?: boolean
 }
 
-/** How a command waits. */
-export interface Waiting {
-  /** Milliseconds on a clock that nobody sets. */
-  readonly elapsed: () => number
-  readonly sleep: (ms: number) => Promise<void>
-  /** Told what it waits for, while it does. */
-  readonly tell: (line: string) => void
+export const revokeCommand: CommandRow<Omit<RevokeOptions, 'kind'>> = {
+  name: 'revoke',
+  docs: ['revoke KIND VALUE', 'revokes a token, an agent or more at a running gate'],
+  description: 'Revoke a token, agent, subject, client, workflow, key or issuer at a running gate.',
+  example:
+    'revoke agent agent-7 --issuer https://auth.my-company.com --reason "leaked key" --wait \\\n    --gate https://api.my-company.com --key ops.jwk',
+  help: `
+A value that begins with - stands last, behind --. Without --wait the command tells when the revocation
+will be in effect everywhere; with it the command ends then, and tells how long it took. Both read the
+policy of the gate (scope edgewarden:read) for the longest bound of a rule that the token may see.
+Exit status: 0 every shard has it (with --wait: it is in effect), 1 the gate said no, or GATE.lift
+names it, 2 cannot tell.`,
+  options: (command) =>
+    withGate(command, 'edgewarden:revoke and edgewarden:read')
+      .addArgument(new Argument('<kind>', 'what kind of thing').choices(KINDS))
+      .argument(
+        '[value]',
+        'which one: jti, agent id, sub, client_id, workflow id or kid; not for issuer',
+      )
+      .option('--issuer <iss>', 'the issuer it belongs to, as in iss')
+      .addOption(
+        new Option('--mode <mode>', 'block, or before: tokens issued up to --at')
+          .choices(MODES)
+          .default('block'),
+      )
+      .option('--at <seconds>', 'with --mode before: seconds since the epoch (default: now)')
+      .option('--for <duration>', 'how long it lasts, such as 1h')
+      .option(
+        '--expires <moment>',
+        'when it ends: seconds since the epoch, or a duration such as 24h',
+      )
+      .option('--reason <text>', 'why, for those who list it')
+      .option('--force', 'also when it covers the token of this call')
+      .option('--wait', 'end once it is in effect everywhere, and tell how long it took'),
+  run: ([kind = '', value], options, process) =>
+    revoke({ ...options, kind, ...(value !== undefined && { value }) }, process, process.waiting),
 }
 
 /** What a token that is signed for this may do: revoke, and read when that will count. */

@@ -1,10 +1,19 @@
 import { type JsonObject, own } from '../../core/json.ts'
+import type { McpKind, McpRule } from '../../core/model/mcp.ts'
 import type { Policy } from '../../core/model/policy.ts'
-import { type RouteRow, routesOf } from '../../policy/rows.ts'
+import { writtenCondition } from '../../policy/conditions/field.ts'
+import {
+  type RouteRow,
+  routesOf,
+  scopesText,
+  type WrittenScopes,
+  writtenScopes,
+} from '../../policy/rows.ts'
 import { showPolicy } from '../../policy/show.ts'
-import { columns } from './columns.ts'
+import { type KindOfUse, usesOf } from '../reach/mcp-entries.ts'
+import type { CommandRow } from './command.ts'
 import { fileFaultOutcome, readFilePolicy } from './file-policy.ts'
-import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import {
   type AgentOptions,
   agentOf,
@@ -13,12 +22,32 @@ import {
   routesOfAgent,
 } from './routes-of-agent.ts'
 import { detailText } from './steps.ts'
-import { reachedUse, type UseRow, useCell, usesBelow } from './uses.ts'
 
 export interface RoutesOptions extends AgentOptions {
   readonly file?: string
   /** This `[env.x]`; without it the top level. */
   readonly env?: string
+}
+
+export const routesCommand: CommandRow<RoutesOptions> = {
+  name: 'routes',
+  docs: ['routes', 'lists the rules, or those that a given agent could reach'],
+  description: 'List the rules of wrangler.toml and what each needs.',
+  example: 'routes --env staging',
+  help: `
+With one of these options it lists the rules that such an agent could reach. What is not given is not
+held against it: STILL ASKS has whatever a rule asks that the options do not say.
+Exit status: 0 there are rules, 1 there are none that it could reach, 2 cannot tell.`,
+  options: (command) =>
+    command
+      .argument('[file]', 'the file to read', 'wrangler.toml')
+      .option('--env <name>', 'of this environment')
+      .optionsGroup('Only what an agent could reach:')
+      .option('--agent-type <type>', 'its agent type')
+      .option('--scopes <scopes>', 'its scopes, separated by spaces')
+      .option('--issuer <name>', 'the table of the issuer of its tokens')
+      .option('--workflow <id>', 'the workflow its tokens are for'),
+  run: ([file = 'wrangler.toml'], options) => routes({ ...options, file }),
 }
 
 /** A rule with everything the configuration says of it. */
@@ -144,4 +173,79 @@ const tableOf = <Row>(
 const rulesOf = (policy: Policy): readonly Rule[] => {
   const shown = showPolicy(policy).routes
   return routesOf(policy).map((row, i) => ({ ...shown[i], ...row }))
+}
+
+/** Something that may be used of an MCP server, as a line below its rule. */
+interface UseRow {
+  readonly kind: McpKind | 'methods'
+  readonly name: string
+  /** What it needs beside what its rule does, in words. */
+  readonly needs: string
+  readonly scopes: WrittenScopes
+  readonly agent_types?: readonly string[]
+  readonly when?: unknown
+  /** Of an agent that is described: what a call is asked beside what is said of it. */
+  readonly asks?: JsonObject
+}
+
+/** What may be used of an MCP server, in file order. */
+const usesBelow = (rule: McpRule | undefined): readonly UseRow[] => {
+  return rule
+    ? [
+        ...usesOf(rule).map(useRow),
+        ...[...rule.methods].map((name) => ({
+          kind: 'methods' as const,
+          name,
+          needs: NOTHING,
+          scopes: [],
+        })),
+      ]
+    : []
+}
+
+const NOTHING = 'nothing more'
+
+/** One entry of a rule for an MCP server as a row. */
+const useRow = ({ kind, use }: KindOfUse): UseRow => {
+  return {
+    kind,
+    name: use.pattern,
+    needs: scopesText(use.scopes) ?? NOTHING,
+    scopes: writtenScopes(use.scopes),
+    ...(use.agentTypes && { agent_types: [...use.agentTypes] }),
+    ...(use.when && { when: writtenCondition(use.when) }),
+  }
+}
+
+/** The line of something that an agent could use. */
+const reachedUse = (one: KindOfUse, { agentType, scopes }: AgentOptions): UseRow => {
+  const row = useRow(one)
+  const { agent_types, when } = row
+  return {
+    ...row,
+    asks: {
+      ...(scopes === undefined && one.use.scopes.scopes.length > 0 && { scopes: row.scopes }),
+      ...(agentType === undefined && agent_types && { agent_types }),
+      ...(when !== undefined && { when }),
+    },
+  }
+}
+
+/** What stands under a heading of the table of rules. */
+function useCell(
+  heading: string,
+  { kind, name, needs, agent_types, when, asks = {} }: UseRow,
+): string {
+  switch (heading) {
+    case 'MATCH':
+      return `  ${kind.slice(0, -1)} ${name}`
+    case 'NEEDS':
+      return needs
+    case 'AND':
+      return detailText({ agent_types, when })
+    case 'STILL ASKS':
+      return detailText(asks)
+    default:
+      return ''
+  }
 }

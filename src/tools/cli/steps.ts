@@ -1,6 +1,6 @@
 import { isObject, type JsonObject, own } from '../../core/json.ts'
 import { cut } from '../../core/text.ts'
-import { columns } from './columns.ts'
+import { columns } from './output.ts'
 import { utc } from './times.ts'
 
 /** Characters of one value, and of a name, that are shown. */

@@ -5,16 +5,13 @@ import { isReading } from '../../policy/rows.ts'
 import { showPolicy } from '../../policy/show.ts'
 import type { Shown } from '../../policy/show-parts.ts'
 import { callerExcess } from './callers.ts'
-import { changesOf, gateSettings, issuerSettings, ruleSettings } from './changes.ts'
+import { gateSettings, issuerSettings, readOtherwise, ruleSettings } from './compared.ts'
 import { type Comparison, createFindings } from './findings.ts'
-import { headerChanges } from './headers.ts'
 import { type Labelled, labelOf, specificity, unfitOf } from './labels.ts'
-import type { Met } from './matched-rule.ts'
-import { parentChanges } from './parents.ts'
-import { createQuotas } from './quotas.ts'
-import { readOtherwise } from './readings.ts'
-import { type Requests, requestsFor, ruleFor, type Sample } from './requests.ts'
-import { GATE_TABLE, ISSUER_TABLE, RULE_TABLE } from './settings.ts'
+import { type Requests, requestsFor, ruleFor } from './requests.ts'
+import { type Met, namesIn } from './scopes.ts'
+import { changesOf, GATE_TABLE, ISSUER_TABLE, RULE_TABLE } from './settings.ts'
+import { headerChanges, parentChanges, quotaChanges } from './shared.ts'
 
 type Findings = ReturnType<typeof createFindings>
 
@@ -43,14 +40,14 @@ const compareRules = async (
   findings: Findings,
 ) => {
   const settings = ruleChanges(before, after)
-  const quotas = createQuotas()
+  const pairs: (readonly [Route, Route])[] = []
   const ids = new Map([...before.routes, ...after.routes].map((route, i) => [route, i]))
   // What is said of one request of two rules is said of all whose parameters tell as much.
   const kinds = new Map<string, Labelled & { readonly telling: number }>()
   for (const sample of samples) {
-    const [old, now] = [await metIn(before, sample), await metIn(after, sample)]
+    const [old, now] = [await ruleFor(before, sample), await ruleFor(after, sample)]
     if (!old && !now) continue
-    if (old && now) quotas.meets(old.route, now.route)
+    if (old && now) pairs.push([old.route, now.route])
     const pair = [old, now].map((met) => met && [ids.get(met.route), ...askedOf(met)])
     const isOne = old?.route.name === now?.route.name
     const otherwise =
@@ -93,19 +90,14 @@ const compareRules = async (
     if (!old || !now) continue
     for (const change of settings(old, now)) findings.setting(labelOf(labelled), change)
   }
-  for (const change of quotas.changes()) findings.plain(...change)
-}
-
-const metIn = async (policy: Policy, sample: Sample): Promise<Met | undefined> => {
-  const match = await ruleFor(policy, sample)
-  return match && { ...match, policy }
+  for (const change of quotaChanges(pairs)) findings.plain(...change)
 }
 
 /** Values of the parameters that say who may pass. */
 const askedOf = ({ route, params }: Met): readonly unknown[] => {
   const isAsked = (name: string) =>
     (route.workflow?.from === 'path' && route.workflow.name === name) ||
-    route.scopes.scopes.some(({ parts }) => parts.some((part, i) => i % 2 === 1 && part === name))
+    route.scopes.scopes.some((template) => namesIn(template).includes(name))
   return [...params].filter(([name]) => isAsked(name))
 }
 
@@ -120,8 +112,8 @@ const ruleChanges = (before: Policy, after: Policy) => {
     const table = isReading(one.route) && isReading(other.route) ? RULE_TABLE : PUBLIC_TABLE
     return changesOf(
       table,
-      ruleSettings(old.get(one.route) ?? {}, one, before),
-      ruleSettings(now.get(other.route) ?? {}, other, after),
+      ruleSettings(old.get(one.route) ?? {}, one),
+      ruleSettings(now.get(other.route) ?? {}, other),
     )
   }
 }
@@ -161,9 +153,7 @@ const compareTables = (before: Policy, after: Policy, findings: Findings) => {
     gateSettings(now.gate, after.gate, before.gate),
   )
   for (const change of gate) findings.setting('GATE', change)
-  for (const [side, text] of headerChanges(before.gate, after.gate)) {
-    findings.plain(side, 'GATE', text)
-  }
+  for (const change of headerChanges(before.gate, after.gate)) findings.plain(...change)
   for (const [iss, issuer] of after.issuers) {
     const known = before.issuers.get(iss)
     const isTaken =
@@ -177,6 +167,6 @@ const compareTables = (before: Policy, after: Policy, findings: Findings) => {
     const of = `issuer ${issuer.name}`
     for (const change of changes) findings.setting(of, change)
     if (!known.parentScope || !issuer.parentScope) continue
-    for (const [side, text] of parentChanges(before, after, issuer)) findings.plain(side, of, text)
+    for (const change of parentChanges(before, after, issuer)) findings.plain(...change)
   }
 }

@@ -1,5 +1,6 @@
-import type { Changed } from './changes.ts'
-import { type Excess, ISSUERS, listed, type Side, told } from './matched-rule.ts'
+import { type Excess, ISSUERS } from './callers.ts'
+import type { Changed } from './settings.ts'
+import { listed, type Side, told } from './words.ts'
 
 /** What changed for some rules, in words. */
 export interface Finding {
@@ -31,65 +32,58 @@ interface Noted {
   readonly of: Set<string>
 }
 
-/** Gathers what was found, one sentence for all that it is true of. */
-export function createFindings() {
-  const noted = new Map<string, Noted>()
-  const note = (
-    key: readonly unknown[],
-    of: string,
-    issuer: string | undefined,
-    made: Pick<Noted, 'side' | 'widens' | 'say'>,
-  ) => {
-    const text = JSON.stringify([made.side, made.widens, ...key, of])
-    const known = noted.get(text) ?? { ...made, issuers: new Set(), of: new Set([of]) }
-    if (issuer !== undefined) known.issuers.add(issuer)
-    noted.set(text, known)
-  }
-  return {
-    /** Callers who pass now, or no longer do. */
-    callers(side: 'gains' | 'loses', of: string, { who, issuer, asked, isUnclear }: Excess) {
-      if (isUnclear && side === 'loses') return
-      const verb = side === 'gains' ? 'may now call' : 'may no longer call'
-      const end = asked === undefined ? '' : ` (${side === 'gains' ? 'was' : 'now'}: ${asked})`
-      const unclear = isUnclear ? ', as far as can be compared: counted as wider' : ''
-      note([who, asked], of, issuer, {
-        side: isUnclear ? 'changes' : side,
-        widens: side === 'gains',
-        say: (rules, issuers) =>
-          `${who.replace(ISSUERS, issuers)} ${verb} ${rules}${end}${unclear}`,
-      })
-    },
-    /** A setting that is another. */
-    setting(of: string, { key, before, after, directions }: Changed) {
-      for (const direction of directions) {
-        const [side, end] = ENDS[direction]
-        note([key, before, after, end], of, undefined, {
-          side,
-          widens: direction === 'wider' || direction === 'unclear',
-          say: (names) => `${names}: \`${key}\` is now ${after} (was ${before})${end}`,
-        })
-      }
-    },
-    /** What is not said of one setting or caller alone. */
-    plain(side: Side, of: string, text: string) {
-      const say = (names: string) => `${names}: ${text}`
-      note([text], of, undefined, { side, widens: side === 'gains', say })
-    },
-    /** All of them, in the order they were found. */
-    all(): Comparison {
-      const of = (side: Side) => joined([...noted.values()].filter((one) => one.side === side))
-      const widens = [...noted.values()].some((one) => one.widens)
-      return { widens, gains: of('gains'), loses: of('loses'), changes: of('changes') }
-    },
-  }
-}
-
 const ENDS = {
   wider: ['gains', ''],
   narrower: ['loses', ''],
   unclear: ['changes', ', which cannot be compared: counted as wider'],
   neutral: ['changes', ''],
 } as const
+
+/** Gathers what was found, one sentence for all that it is true of. */
+export function createFindings() {
+  const noted = new Map<string, Noted>()
+  const note = (of: string, side: Side, widens: boolean, say: Noted['say'], issuer?: string) => {
+    const key = JSON.stringify([side, widens, say('', ISSUERS), of])
+    const known = noted.get(key) ?? { side, widens, say, issuers: new Set(), of: new Set([of]) }
+    if (issuer !== undefined) known.issuers.add(issuer)
+    noted.set(key, known)
+  }
+  return {
+    /** Callers who pass now, or no longer do. */
+    callers(side: 'gains' | 'loses', of: string, { who, issuer, asked, isUnclear }: Excess) {
+      const isGain = side === 'gains'
+      if (isUnclear && !isGain) return
+      const end = asked === undefined ? '' : ` (${isGain ? 'was' : 'now'}: ${asked})`
+      const unclear = isUnclear ? ', as far as can be compared: counted as wider' : ''
+      const say: Noted['say'] = (rules, issuers) =>
+        `${who.replace(ISSUERS, () => issuers)} ${isGain ? 'may now' : 'may no longer'} call ${rules}${end}${unclear}`
+      note(of, isUnclear ? 'changes' : side, isGain, say, issuer)
+    },
+    /** A setting that is another. */
+    setting(of: string, { key, before, after, directions }: Changed) {
+      for (const direction of directions) {
+        const [side, end] = ENDS[direction]
+        note(
+          of,
+          side,
+          direction === 'wider' || direction === 'unclear',
+          (names) => `${names}: \`${key}\` is now ${after} (was ${before})${end}`,
+        )
+      }
+    },
+    /** What is not said of one setting or caller alone. */
+    plain(side: Side, of: string, text: string) {
+      note(of, side, side === 'gains', (names) => `${names}: ${text}`)
+    },
+    /** All of them, in the order they were found. */
+    all(): Comparison {
+      const all = [...noted.values()]
+      const of = (side: Side) => joined(all.filter((one) => one.side === side))
+      const widens = all.some((one) => one.widens)
+      return { widens, gains: of('gains'), loses: of('loses'), changes: of('changes') }
+    },
+  }
+}
 
 /** One finding of all that say the same of different rules. */
 const joined = (noted: readonly Noted[]): readonly Finding[] => {

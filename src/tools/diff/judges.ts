@@ -1,12 +1,35 @@
 import { durationMs } from '../../core/duration.ts'
 import { isObject, own } from '../../core/json.ts'
-import { sameText } from './same.ts'
 
 /** What a change of one setting does to what is allowed. */
 export type Direction = 'wider' | 'narrower' | 'unclear' | 'neutral'
 
 /** Judges one setting that changed; `undefined` is a setting that is not there. */
 export type Judge = (before: unknown, after: unknown) => readonly Direction[]
+
+/** With the names of every table in one order: nothing depends on it. */
+const sorted = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (!isObject(value)) return value
+  return Object.entries(value)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, one]) => [name, sorted(one)])
+}
+
+/** One text for values that are the same, whatever the order of keys in their tables. */
+export function sameText(value: unknown): string | undefined {
+  return JSON.stringify(sorted(value))
+}
+
+/** Whether two settings are equal, whatever the order of their keys. */
+export function isSame(one: unknown, other: unknown): boolean {
+  return sameText(one) === sameText(other)
+}
+
+/** A list of which neither the order counts nor what is written twice. */
+export function asSet(texts: Iterable<string>): readonly string[] {
+  return [...new Set(texts)].sort()
+}
 
 /** A number, or the milliseconds of a duration. */
 const sizeOf = (value: unknown): number | undefined => {
@@ -17,7 +40,7 @@ const sizeOf = (value: unknown): number | undefined => {
 const textsOf = (value: unknown): readonly string[] | undefined =>
   Array.isArray(value) ? value.map((one) => String(sameText(one))) : undefined
 
-const turned: Readonly<Record<Direction, Direction>> = {
+const TURNED: Readonly<Record<Direction, Direction>> = {
   wider: 'narrower',
   narrower: 'wider',
   unclear: 'unclear',
@@ -27,7 +50,7 @@ const turned: Readonly<Record<Direction, Direction>> = {
 const reversed =
   (judge: Judge): Judge =>
   (before, after) =>
-    judge(before, after).map((one) => turned[one])
+    judge(before, after).map((one) => TURNED[one])
 
 /** No way to tell: counted as wider. */
 export const opaque: Judge = () => ['unclear']
@@ -49,13 +72,17 @@ export const larger: Judge = (before, after) => {
   return old === now ? [] : [now > old ? 'wider' : 'narrower']
 }
 
+/** Values from the one that lets least pass to the one that lets most. */
+export function words(...order: readonly unknown[]): Judge {
+  return (before, after) => {
+    const [old, now] = [order.indexOf(before), order.indexOf(after)]
+    const isKnown = old >= 0 && now >= 0 && old !== now
+    return isKnown ? [now > old ? 'wider' : 'narrower'] : ['unclear']
+  }
+}
+
 /** `true` lets more pass. */
-export const flag: Judge = (before, after) =>
-  (before ?? false) === false && after === true
-    ? ['wider']
-    : before === true && (after ?? false) === false
-      ? ['narrower']
-      : ['unclear']
+export const flag: Judge = (before, after) => words(false, true)(before ?? false, after ?? false)
 
 /** `true` lets less pass. */
 export const guard = reversed(flag)
@@ -72,14 +99,6 @@ export const destination: Judge = (before, after) => {
     isObject(place) ? own(place, 'at') : undefined,
   )
   return [old !== undefined && old === now ? 'neutral' : 'unclear']
-}
-
-/** Words from the one that lets least pass to the one that lets most. */
-export function words(...order: readonly unknown[]): Judge {
-  return (before, after) => {
-    const [old, now] = [order.indexOf(before), order.indexOf(after)]
-    return old < 0 || now < 0 ? ['unclear'] : [now > old ? 'wider' : 'narrower']
-  }
 }
 
 /** A list of what is taken. */
@@ -106,18 +125,17 @@ export const algorithms: Judge = (before, after) => {
 /** A list of what must be there; without it nothing must. */
 export const requires: Judge = (before, after) => reversed(accepts)(before ?? [], after ?? [])
 
+/** Something that is asked beside the rest, compared by a judge where it is there in both. */
+export function restrictionBy(judge: Judge): Judge {
+  return (before, after) =>
+    before === undefined ? ['narrower'] : after === undefined ? ['wider'] : judge(before, after)
+}
+
 /** Something that is asked beside the rest, and cannot be compared where it is. */
-export const restriction: Judge = (before, after) =>
-  before === undefined ? ['narrower'] : after === undefined ? ['wider'] : ['unclear']
+export const restriction = restrictionBy(opaque)
 
 /** Something that lets more pass where it is. */
 export const permission = reversed(restriction)
-
-/** A restriction that can be compared where it is there in both. */
-export function restrictionBy(judge: Judge): Judge {
-  return (before, after) =>
-    before === undefined || after === undefined ? restriction(before, after) : judge(before, after)
-}
 
 /** Numbers of a quota in which more lets more pass; one that is not there is no limit. */
 const QUOTAS: ReadonlySet<string> = new Set(['limit', 'daily'])

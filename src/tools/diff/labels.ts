@@ -1,9 +1,10 @@
 import type { Policy } from '../../core/model/policy.ts'
 import type { Method, Route } from '../../core/model/route.ts'
 import { PARAM } from '../../policy/route-index.ts'
-import { listed, type Met } from './matched-rule.ts'
 import type { Sample } from './requests.ts'
+import type { Met } from './scopes.ts'
 import { standIn, unfit } from './shapes.ts'
+import { listed } from './words.ts'
 
 /** A request, its rule in either policy, and how made-up segments begin. */
 export interface Labelled {

@@ -1,5 +1,4 @@
-import { fits, laxly, type Shape, shapeKey, standIn, unfit } from './shapes.ts'
-import { otherSpellings } from './spellings.ts'
+import { fits, laxly, otherSpellings, type Shape, shapeKey, standIn, unfit } from './shapes.ts'
 
 /** Paths that stand for all, and how to tell a stand-in from what some rule names. */
 export interface Samples {

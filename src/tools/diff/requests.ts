@@ -1,10 +1,10 @@
 import { METADATA_PATH, metadataPath } from '../../core/model/metadata.ts'
 import type { Policy } from '../../core/model/policy.ts'
-import { METHODS, type Method, type Route, type RouteMatch } from '../../core/model/route.ts'
+import { METHODS, type Method, type Route } from '../../core/model/route.ts'
 import { route } from '../../core/stages/route.ts'
 import { samplePaths } from './paths.ts'
-import { shapesOf } from './shapes.ts'
-import { declaredScopes, tellingValues, writtenTexts } from './values.ts'
+import { declaredScopes, type Met, namesIn, valuesIn, writtenTexts } from './scopes.ts'
+import { placeOf, type Shape, shapesOf } from './shapes.ts'
 
 /** A request that stands for all that both policies treat like it. */
 export interface Sample {
@@ -83,13 +83,34 @@ const hostsOf = (before: Policy, after: Policy, rules: readonly Route[]): readon
   )
 }
 
+/**
+ * The values of a rule's parameters with which one of its templates is one of these scopes; none
+ * for one that a template names where no scope is about it.
+ */
+const tellingValues = (route: Route, scopes: readonly string[]): Shape['values'] => {
+  const found = new Map<number, Set<string>>()
+  for (const template of route.scopes.scopes) {
+    const names = namesIn(template)
+    for (const name of names) {
+      const place = placeOf(route, name)
+      found.set(place, found.get(place) ?? new Set())
+    }
+    for (const scope of names.length > 0 ? scopes : []) {
+      for (const [name, value] of valuesIn(template, scope) ?? []) {
+        found.get(placeOf(route, name))?.add(value)
+      }
+    }
+  }
+  return new Map([...found].map(([place, values]) => [place, [...values]]))
+}
+
 /** The rule a request falls under; none where it is refused before a credential is read. */
 export async function ruleFor(
   policy: Policy,
   { method, host, path }: Pick<Sample, 'method' | 'host' | 'path'>,
-): Promise<RouteMatch | undefined> {
+): Promise<Met | undefined> {
   const request = { method, url: `https://${host}${path}`, headers: new Headers() }
   const { value } = await route.run({ request, policy }, undefined)
   const { route: found, params = new Map() } = value ?? {}
-  return found && !found.endpoint ? { route: found, params } : undefined
+  return found && !found.endpoint ? { route: found, params, policy } : undefined
 }

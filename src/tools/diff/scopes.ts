@@ -1,5 +1,19 @@
-import { readScopes, resolveScope } from '../../core/model/scope.ts'
-import type { MetBy } from './matched-rule.ts'
+import type { Issuer } from '../../core/model/issuer.ts'
+import { MCP_KINDS } from '../../core/model/mcp.ts'
+import { isArgument } from '../../core/model/mcp-scopes.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import type { Route, RouteMatch } from '../../core/model/route.ts'
+import { readScopes, resolveScope, type ScopeTemplate } from '../../core/model/scope.ts'
+
+/** A rule as some request falls under it, in its policy. */
+export interface Met extends RouteMatch {
+  readonly policy: Policy
+}
+
+/** A rule as it meets the tokens of one issuer. */
+export interface MetBy extends Met {
+  readonly issuer: Issuer
+}
 
 /** For each scope that a rule needs, those that cover it and count for the issuer; none for one that no token can have. */
 const coversOf = ({ policy, route, params, issuer }: MetBy): readonly (readonly string[])[] =>
@@ -9,16 +23,15 @@ const coversOf = ({ policy, route, params, issuer }: MetBy): readonly (readonly 
   })
 
 /** The scopes that a token of this issuer has if these are written in it. */
-export function counted(scopes: readonly string[], issuer: MetBy['issuer']): readonly string[] {
+export function counted(scopes: readonly string[], issuer: Issuer): readonly string[] {
   return readScopes({ scope: scopes }, { ...issuer, scope: [['scope']], scopeElse: [] }) ?? []
 }
 
 /** Whether some token of the issuer has what the rule needs. */
 export function canBeCovered(met: MetBy): boolean {
+  const isCovered = ({ length }: readonly string[]) => length > 0
   const covers = coversOf(met)
-  return met.route.scopes.mode === 'all'
-    ? covers.every(({ length }) => length > 0)
-    : covers.some(({ length }) => length > 0)
+  return met.route.scopes.mode === 'all' ? covers.every(isCovered) : covers.some(isCovered)
 }
 
 /**
@@ -29,11 +42,9 @@ export function canBeCovered(met: MetBy): boolean {
 export function scopeExcess(one: MetBy, other: MetBy): readonly string[] | undefined {
   const covers = coversOf(one)
   const others = coversOf(other)
-  const lacked = other.route.scopes.mode === 'all' ? others : [others.flat()]
-  for (const lack of lacked) {
+  for (const lack of other.route.scopes.mode === 'all' ? others : [others.flat()]) {
     const without = new Set(lack)
-    const chosen = covers.map((scopes) => scopes.find((scope) => !without.has(scope)))
-    const found = chosen.filter((scope) => scope !== undefined)
+    const found = covers.flatMap((scopes) => scopes.find((scope) => !without.has(scope)) ?? [])
     if (one.route.scopes.mode === 'any') {
       if (found[0] !== undefined) return [found[0]]
     } else if (found.length === covers.length) return [...new Set(found)]
@@ -42,14 +53,67 @@ export function scopeExcess(one: MetBy, other: MetBy): readonly string[] | undef
 }
 
 /** A scope as the rule writes it, where it is made of a parameter that could be anything. */
-export function asWritten(
+export function asWritten(scope: string, { route, params }: MetBy, placeholder: string): string {
+  if (!scope.includes(placeholder)) return scope
+  const made = route.scopes.scopes.find((template) => resolveScope(template, params) === scope)
+  return made?.source ?? scope
+}
+
+const VALUE = '([A-Za-z0-9._~-]{1,128})'
+const ARGUMENT = '([A-Za-z0-9._~/-]{1,256})'
+
+const holeOf = (hole: string): string => (isArgument(hole) ? ARGUMENT : VALUE)
+
+const literal = (text: string): string => text.replace(/[.*+?^$()[\]{}|\\/-]/g, '\\$&')
+
+/** What a whole scope must be to be made of a template. */
+const wholeOf = ({ parts }: ScopeTemplate): RegExp =>
+  new RegExp(`^${parts.map((part, i) => (i % 2 === 0 ? literal(part) : holeOf(part))).join('')}$`)
+
+/** What the beginning of a scope must be: the template cut off anywhere. */
+const beginningOf = ({ parts }: ScopeTemplate): RegExp => {
+  const steps = parts.flatMap((part, i) => (i % 2 === 0 ? [...part].map(literal) : [holeOf(part)]))
+  return new RegExp(`^${steps.reduceRight((rest, one) => `(?:${one}${rest})?`, '')}$`)
+}
+
+/** The parameters' values with which a template is a scope, or one that begins with `prefix*`. */
+export function valuesIn(
+  template: ScopeTemplate,
   scope: string,
-  { route, params }: Pick<MetBy, 'route' | 'params'>,
-  placeholder: string,
-): string {
-  return (
-    (scope.includes(placeholder)
-      ? route.scopes.scopes.find((template) => resolveScope(template, params) === scope)?.source
-      : undefined) ?? scope
-  )
+): ReadonlyMap<string, string> | undefined {
+  const found =
+    wholeOf(template).exec(scope) ??
+    (scope.endsWith('*') ? beginningOf(template).exec(scope.slice(0, -1)) : null)
+  if (!found) return undefined
+  const values = new Map<string, string>()
+  for (const [i, name] of namesIn(template).entries()) {
+    const value = found[i + 1]
+    if (value === undefined) continue
+    if ((values.get(name) ?? value) !== value) return undefined
+    values.set(name, value)
+  }
+  return values
+}
+
+/** The parameters that a template is made of. */
+export function namesIn({ parts }: ScopeTemplate): readonly string[] {
+  return parts.filter((_, i) => i % 2 === 1)
+}
+
+/** What all entries of a rule's `mcp` need. */
+export function templatesOfMcp({ mcp }: Pick<Route, 'mcp'>): readonly ScopeTemplate[] {
+  const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
+  return uses.flatMap((use) => use.scopes.scopes)
+}
+
+/** Text that a rule writes where a parameter could stand. */
+export function writtenTexts(route: Route): readonly string[] {
+  const details = (route.authorizationDetails ?? []).flatMap(({ identifier }) => identifier ?? [])
+  const all = [...route.scopes.scopes, ...details, ...templatesOfMcp(route)]
+  return all.flatMap(({ parts }) => parts.filter((_, i) => i % 2 === 0))
+}
+
+/** Every scope that is declared or included somewhere. */
+export function declaredScopes({ scopes }: Pick<Policy, 'scopes'>): readonly string[] {
+  return [...new Set([...scopes].flatMap(([scope, included]) => [scope, ...included]))]
 }

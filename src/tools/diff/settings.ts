@@ -1,10 +1,14 @@
+import { isObject } from '../../core/json.ts'
+import type { Shown } from '../../policy/show-parts.ts'
 import {
   accepts,
   algorithms,
+  type Direction,
   destination,
   elsewhere,
   flag,
   guard,
+  isSame,
   type Judge,
   larger,
   neutral,
@@ -19,61 +23,47 @@ import {
   words,
 } from './judges.ts'
 import { mcp } from './mcp.ts'
+import { valueText } from './words.ts'
 
 /** How each setting is judged; one that has no row cannot be compared. */
 export type Table = Readonly<Record<string, Judge>>
 
+const each = (judge: Judge, ...keys: readonly string[]): Table =>
+  Object.fromEntries(keys.map((key) => [key, judge]))
+
 /** Settings of GATE, as they are shown; a dot stands before a key of a table. */
 export const GATE_TABLE: Table = {
-  resource: neutral,
-  hosts: elsewhere,
+  ...each(neutral, 'resource', 'prefix', 'request_id', 'journal.allowed'),
+  ...each(neutral, 'revocation.shards', 'revocation.locations'),
+  // What a rule takes from here is compared as the rule's.
+  ...each(elsewhere, 'hosts', 'revocation.consistency', 'revocation.max_staleness'),
   insecure_http: flag,
   clock_tolerance: larger,
-  prefix: neutral,
   'assertion.binding': words('body', 'request', 'identity', 'off'),
-  'assertion.algorithm': neutralPart,
-  'assertion.max_body': neutralPart,
+  ...each(neutralPart, 'assertion.algorithm', 'assertion.max_body'),
   // A key that is withdrawn no more may be believed again.
   'assertion.withdrawn': requires,
   strip_headers: requires,
-  // Those of a rule are what it takes from here.
-  'revocation.consistency': elsewhere,
-  'revocation.max_staleness': elsewhere,
-  'revocation.shards': neutral,
-  'revocation.locations': neutral,
   // Another jurisdiction is another set, in which nothing is revoked.
   'revocation.jurisdiction': opaque,
-  'journal.allowed': neutral,
-  request_id: neutral,
   errors: words('standard', 'detailed'),
   lift: accepts,
   address_limit: restrictionBy(quota),
 }
 
-/** Limits on delegation that are compared together, an issuer's with a rule's. */
-const DELEGATION: Table = {
-  'delegation.max_depth': elsewhere,
-  'delegation.require_actor': elsewhere,
-  'delegation.actors': elsewhere,
-  'delegation.subjects': elsewhere,
-  'delegation.issuers': elsewhere,
-  'delegation.may_act': elsewhere,
-}
+/** Limits on delegation are compared together, an issuer's with a rule's. */
+const DELEGATION = ['max_depth', 'require_actor', 'actors', 'subjects', 'issuers', 'may_act'].map(
+  (key) => `delegation.${key}`,
+)
 
 /** Settings of an issuer that both policies have. */
 export const ISSUER_TABLE: Table = {
-  ...DELEGATION,
-  issuer: elsewhere,
-  'jwks_cache.max_fresh': larger,
-  'jwks_cache.stale_if_error': larger,
+  ...each(elsewhere, ...DELEGATION, 'issuer', 'audiences', 'max_lifetime', 'claims'),
+  ...each(larger, 'jwks_cache.max_fresh', 'jwks_cache.stale_if_error'),
   'jwks_cache.cooldown': neutral,
-  jwks: accepts,
+  ...each(accepts, 'jwks', 'typ'),
   algorithms,
-  typ: accepts,
-  audiences: elsewhere,
-  max_lifetime: elsewhere,
   required_claims: requires,
-  claims: elsewhere,
   admin: words(false, 'own', 'all'),
   decrypt: permission,
   'delegation.parent_scope': restriction,
@@ -83,44 +73,80 @@ export const ISSUER_TABLE: Table = {
 
 /** Settings of two rules that one request falls under, before and after. */
 export const RULE_TABLE: Table = {
-  ...DELEGATION,
-  match: elsewhere,
-  host: elsewhere,
+  ...each(elsewhere, ...DELEGATION, 'match', 'host', 'access', 'scopes', 'issuers', 'claims'),
+  ...each(elsewhere, 'audiences', 'max_lifetime', 'agent_types', 'workflow', 'mode'),
   // What it stands for beside the metadata, audiences and details, is compared with them.
   resource: secured,
-  access: elsewhere,
-  scopes: elsewhere,
-  issuers: elsewhere,
-  claims: elsewhere,
-  audiences: elsewhere,
-  max_lifetime: elsewhere,
-  agent_types: elsewhere,
-  workflow: elsewhere,
-  mode: elsewhere,
   origin: destination,
-  cors: permission,
+  ...each(permission, 'cors', 'inject', 'ambiguous_paths'),
   'revocation.late_by': larger,
   on_revocation: words('end-all', 'end-streams', 'ignore'),
   timeout: neutral,
-  inject: permission,
   remove_response_headers: requires,
-  forward_token: flag,
-  encoded_slash: flag,
-  ambiguous_paths: permission,
-  when: restriction,
+  ...each(flag, 'forward_token', 'encoded_slash'),
+  ...each(restriction, 'when', 'authorization_details'),
   rate_limit: restrictionBy(quota),
   single_use: guard,
   mcp,
-  authorization_details: restriction,
   acr_values: restrictionBy(accepts),
   max_age: restrictionBy(larger),
 }
 
 /** Tables whose keys are judged one by one. */
-export const NESTED: ReadonlySet<string> = new Set([
-  'assertion',
-  'delegation',
-  'journal',
-  'jwks_cache',
-  'revocation',
+const NESTED: ReadonlySet<string> = new Set([
+  ...['assertion', 'delegation', 'journal', 'jwks_cache', 'revocation'],
 ])
+
+/** Settings one level deep, `table.key` for those of a nested table. */
+const flat = (shown: Shown): ReadonlyMap<string, unknown> =>
+  new Map(
+    Object.entries(shown).flatMap(([key, value]) =>
+      NESTED.has(key) && isObject(value)
+        ? Object.entries(value).map(([inner, one]) => [`${key}.${inner}`, one] as const)
+        : [[key, value] as const],
+    ),
+  )
+
+/** Settings as they are shown, and by what some are compared of which less may be shown. */
+export interface Compared {
+  readonly shown: Shown
+  readonly hidden?: Readonly<Record<string, unknown>>
+}
+
+/** One setting that is not what it was. */
+export interface Changed {
+  readonly key: string
+  readonly before: string
+  readonly after: string
+  readonly directions: readonly Direction[]
+}
+
+/** Every setting that changed, judged by its row; one without a row is never passed over. */
+export function changesOf(table: Table, before: Compared, after: Compared): readonly Changed[] {
+  const [old, now] = [flat(before.shown), flat(after.shown)]
+  return [...new Set([...old.keys(), ...now.keys()])].flatMap((key): readonly Changed[] => {
+    const judge = Object.hasOwn(table, key) ? (table[key] ?? opaque) : opaque
+    const [one, other] = [old.get(key), now.get(key)]
+    const hidden = [before.hidden?.[key] ?? one, after.hidden?.[key] ?? other] as const
+    const directions = isSame(...hidden) ? [] : judge(...hidden)
+    if (directions.length === 0) return []
+    const [was, is] = [valueText(one), valueText(other)]
+    return [
+      { key, before: was, after: was === is ? is + otherwise(key, one, other) : is, directions },
+    ]
+  })
+}
+
+/** What makes a difference where a setting is written as it was. */
+const OTHERWISE: Readonly<Record<string, string>> = {
+  when: ', of other parts of the path',
+  authorization_details: ', of other parts of the path or for another resource',
+  inject: ', of other secrets or text',
+  origin: ', under another host',
+  mcp: ', of other parts of the path or with other SCOPES',
+}
+
+const otherwise = (key: string, before: unknown, after: unknown): string => {
+  const known = isSame(before, after) && Object.hasOwn(OTHERWISE, key) ? OTHERWISE[key] : undefined
+  return known ?? ', with other contents'
+}

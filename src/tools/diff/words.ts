@@ -1,5 +1,8 @@
 import { cut } from '../../core/text.ts'
 
+/** Where a finding stands in the answer. */
+export type Side = 'gains' | 'loses' | 'changes'
+
 /** Characters of a value that are shown. */
 const SHOWN = 120
 
@@ -10,13 +13,18 @@ export function valueText(value: unknown): string {
   return cut(text, SHOWN)
 }
 
-const UNITS = [
-  [3_600, 'h'],
-  [60, 'm'],
-] as const
+/** Names in a sentence. */
+export function listed(names: Iterable<string>, last = 'or'): string {
+  const all = [...names]
+  return all.length < 2 ? all.join('') : `${all.slice(0, -1).join(', ')} ${last} ${all.at(-1)}`
+}
 
-/** Seconds as they would be written. */
-export function lifeText(seconds: number): string {
-  const [size, unit] = UNITS.find(([one]) => seconds % one === 0) ?? [1, 's']
-  return `${seconds / size}${unit}`
+/** Names that one sentence has. */
+const TOLD = 12
+
+/** Names in a sentence, of very many the first. */
+export function told(names: readonly string[], last = 'and'): string {
+  return names.length > TOLD
+    ? `${names.slice(0, TOLD).join(', ')} and ${names.length - TOLD} more`
+    : listed(names, last)
 }

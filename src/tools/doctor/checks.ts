@@ -1,15 +1,117 @@
 import { own, ownText } from '../../core/json.ts'
-import { type Check, documentOf, type Facts, type Finding, type Level } from './facts.ts'
+import { LIMITS } from '../../core/limits.ts'
+import { documentOf, type Facts } from './facts.ts'
 import { faultLine, faultMend, faultText, isSilent, issuerDifference, shown } from './faults.ts'
-import { KEY_CHECKS } from './key-checks.ts'
+import { IGNORED, type KeyFact } from './keys.ts'
 import { isOktaOrg } from './profile.ts'
 
-const METADATA: readonly Check[] = [
+/** `unsure`: nobody answered, so that whether something is wrong is not known. */
+export type Level = 'wrong' | 'unsure' | 'warning'
+
+/** Something that was found, and how to fix it. */
+export interface Finding {
+  readonly level: Level
+  readonly code: string
+  readonly message: string
+  readonly mend: string
+}
+
+/** Tells what it finds, or nothing; `mend` is for what it found. */
+type Check = readonly [
+  level: Level,
+  code: string,
+  finds: (facts: Facts) => string | undefined,
+  mend: string | ((facts: Facts) => string),
+]
+
+/** What is wrong, what cannot be told and what deserves a word, the worst first. */
+export function findingsOf(facts: Facts): readonly Finding[] {
+  return CHECKS.flatMap(([level, code, finds, mend]) => {
+    const message = finds(facts)
+    if (message === undefined) return []
+    return [{ level, code, message, mend: typeof mend === 'string' ? mend : mend(facts) }]
+  })
+}
+
+/** Keys that one finding names. */
+const NAMED = 5
+
+const listed = (keys: readonly KeyFact[]): string => {
+  const names = keys
+    .slice(0, NAMED)
+    .map(({ kid, place }) => (kid === undefined ? `entry ${place}` : shown(kid)))
+  return [...names, ...(keys.length > NAMED ? [`${keys.length - NAMED} more`] : [])].join(', ')
+}
+
+/** What is said of entries of the key set that the gate passes over. */
+const entryChecks = (level: 'wrong' | 'warning'): readonly Check[] =>
+  Object.entries(IGNORED).flatMap(([ignored, { found }]): readonly Check[] => {
+    const [of, what, mend = ''] = found ?? []
+    if (of !== level) return []
+    const finds = ({ keys }: Facts) => {
+      const entries = keys?.entries.filter((key) => key.ignored === ignored) ?? []
+      return entries.length > 0 ? `In the key set ${what}: ${listed(entries)}` : undefined
+    }
+    return [[level, `key_${ignored}`, finds, mend]]
+  })
+
+const UNREACHABLE =
+  'Check the address, its DNS and this network; a gate that cannot reach it either has no keys'
+
+/** The metadata of another issuer, and in which way it is. */
+const mismatch = ({ gathered, target }: Facts): string | undefined => {
+  for (const asked of gathered.metadata) {
+    const document = documentOf(asked)
+    const difference = document && issuerDifference(document, target.issuer.issuer)
+    if (difference !== undefined) {
+      return `${shown(asked.url)} is metadata of another issuer: ${difference}`
+    }
+  }
+  return undefined
+}
+
+const CHECKS: readonly Check[] = [
+  ...entryChecks('wrong'),
   [
-    'unsure',
-    'issuer_unreachable',
-    ({ gathered: { metadata }, target }) => faultLine(metadata.find(isSilent), target),
-    'Check the address, its DNS and this network; a gate that cannot reach it either has no keys',
+    'wrong',
+    'keys_unreadable',
+    ({ gathered: { keySet }, target }) =>
+      keySet && !isSilent(keySet) ? faultLine(keySet, target) : undefined,
+    ({ gathered: { keySet } }) =>
+      keySet?.fetched.ok === false ? faultMend(keySet.fetched.reason) : '',
+  ],
+  [
+    'wrong',
+    'not_a_key_set',
+    ({ gathered: { keySet }, keys }) =>
+      keySet?.fetched.ok && !keys
+        ? `${shown(keySet.url)} is no JWK set: it has no list "keys"`
+        : undefined,
+    'jwks_uri must be the address of a JWK set (RFC 7517 §5)',
+  ],
+  [
+    'wrong',
+    'no_keys',
+    ({ keys }) => (keys?.entries.length === 0 ? 'The key set is empty' : undefined),
+    'Have the issuer publish the keys it signs with; a gate that has keys of it goes on with those for a while',
+  ],
+  [
+    'wrong',
+    'no_usable_key',
+    ({ keys, target }) => {
+      if (!keys || keys.usable > 0 || keys.entries.length === 0) return undefined
+      // Keys that could be used, were it known which is meant, are told of already.
+      const isTold = keys.entries.some(({ ignored = '' }) => /^(?:same|no)_kid$/.test(ignored))
+      return isTold
+        ? undefined
+        : `No key of the set can verify a token with ${target.issuer.algorithms.join(', ')}`
+    },
+    ({ keys }) => {
+      const would = [...new Set(keys?.entries.flatMap((key) => key.would ?? []))]
+      return would.length > 0
+        ? `Write algorithms = ${JSON.stringify(would)}, if that is what its access tokens are signed with`
+        : 'Have the issuer publish a signing key that the list above would not pass over'
+    },
   ],
   [
     'wrong',
@@ -22,14 +124,13 @@ const METADATA: readonly Check[] = [
     'metadata_missing',
     (facts) => {
       const { metadata, discovered } = facts.gathered
-      if (!discovered || discovered.ok || metadata.some(isSilent) || mismatch(facts))
-        return undefined
-      if (discovered.reason === 'no jwks_uri') return undefined
+      if (!discovered || discovered.ok || discovered.reason === 'no jwks_uri') return undefined
+      if (metadata.some(isSilent) || mismatch(facts)) return undefined
       const all = metadata.map((asked) => `${shown(asked.url)} (${faultText(asked, facts.target)})`)
       return `There is no metadata of this issuer: ${all.join(', ')}`
     },
-    ({ gathered }) =>
-      gathered.discovered?.ok === false ? faultMend(gathered.discovered.reason) : '',
+    ({ gathered: { discovered } }) =>
+      discovered?.ok === false ? faultMend(discovered.reason) : '',
   ],
   [
     'wrong',
@@ -39,6 +140,52 @@ const METADATA: readonly Check[] = [
         ? 'The metadata names no jwks_uri'
         : undefined,
     'Have the issuer name it, or write the address of its keys as jwks_uri',
+  ],
+  [
+    'wrong',
+    'token_refused',
+    ({ token }) => {
+      if (!token?.denial) return undefined
+      const { code, title, claims } = token.denial
+      const named = claims.length > 0 ? `: ${claims.join(', ')}` : ''
+      return `The sample token is refused by profile ${token.profile}: ${title} (${code}${named})`
+    },
+    ({ token }) => {
+      const { fits = [], denial } = token ?? {}
+      return fits.length > 0 ? `It passes with profile ${fits.join(', ')}` : (denial?.hint ?? '')
+    },
+  ],
+  [
+    'unsure',
+    'keys_unreachable',
+    ({ gathered: { keySet }, target }) =>
+      keySet && isSilent(keySet) ? faultLine(keySet, target) : undefined,
+    UNREACHABLE,
+  ],
+  [
+    'unsure',
+    'issuer_unreachable',
+    ({ gathered: { metadata }, target }) => faultLine(metadata.find(isSilent), target),
+    UNREACHABLE,
+  ],
+  ...entryChecks('warning'),
+  [
+    'warning',
+    'too_many_keys',
+    ({ keys }) =>
+      keys && keys.beyond > 0
+        ? `${keys.beyond} entries stand behind the first ${LIMITS.keys} and are never looked at`
+        : undefined,
+    'Have the issuer withdraw old keys',
+  ],
+  [
+    'warning',
+    'post_quantum',
+    ({ keys }) =>
+      keys?.entries.some(({ verifies }) => verifies?.startsWith('ML-DSA'))
+        ? 'ML-DSA keys are good only where the runtime of the gate has the algorithm'
+        : undefined,
+    'On Cloudflare set compatibility_flags = ["webcrypto_modern_algorithms"], and try a token',
   ],
   [
     'warning',
@@ -61,18 +208,14 @@ const METADATA: readonly Check[] = [
     ({ metadata, target: { issuer } }) => {
       const names = own(metadata, 'id_token_signing_alg_values_supported')
       if (!Array.isArray(names) || names.length === 0) return undefined
-      const common = names.some((name) =>
-        (issuer.algorithms as readonly unknown[]).includes(name === 'EdDSA' ? 'Ed25519' : name),
-      )
-      return common
+      const allowed: readonly unknown[] = issuer.algorithms
+      const isCommon = names.some((name) => allowed.includes(name === 'EdDSA' ? 'Ed25519' : name))
+      return isCommon
         ? undefined
         : `The metadata names no algorithm for ID tokens that is allowed here (${issuer.algorithms.join(', ')})`
     },
     'Only a hint, since access tokens may be signed otherwise: look at the alg of one, and write it into algorithms',
   ],
-]
-
-const REST: readonly Check[] = [
   [
     'warning',
     'not_kept',
@@ -113,42 +256,4 @@ const REST: readonly Check[] = [
         : undefined,
     'Use a custom authorization server: its issuer ends in /oauth2/default or /oauth2/ID',
   ],
-  [
-    'wrong',
-    'token_refused',
-    ({ token }) => {
-      if (!token?.denial) return undefined
-      const { code, title, claims } = token.denial
-      const named = claims.length > 0 ? `: ${claims.join(', ')}` : ''
-      return `The sample token is refused by profile ${token.profile}: ${title} (${code}${named})`
-    },
-    ({ token }) => {
-      const { fits = [], denial } = token ?? {}
-      return fits.length > 0 ? `It passes with profile ${fits.join(', ')}` : (denial?.hint ?? '')
-    },
-  ],
 ]
-
-/** What is wrong, what cannot be told and what deserves a word, the worst first. */
-export function findingsOf(facts: Facts): readonly Finding[] {
-  return LEVELS.flatMap((level) =>
-    [...KEY_CHECKS, ...METADATA, ...REST].flatMap(([of, code, finds, mend]) => {
-      const message = of === level ? finds(facts) : undefined
-      if (message === undefined) return []
-      return [{ level, code, message, mend: typeof mend === 'string' ? mend : mend(facts) }]
-    }),
-  )
-}
-
-const LEVELS: readonly Level[] = ['wrong', 'unsure', 'warning']
-
-const mismatch = ({ gathered, target }: Facts): string | undefined => {
-  for (const asked of gathered.metadata) {
-    const document = documentOf(asked)
-    const difference = document && issuerDifference(document, target.issuer.issuer)
-    if (difference !== undefined) {
-      return `${shown(asked.url)} is metadata of another issuer: ${difference}`
-    }
-  }
-  return undefined
-}

@@ -1,19 +1,14 @@
+import { PROFILE_NAMES } from '../../policy/profiles.ts'
+import { type CommandRow, optionName } from '../cli/command.ts'
 import { readToken } from '../cli/explain-request.ts'
 import { counted, fileFaultOutcome } from '../cli/file-policy.ts'
 import { cannotTell, EXIT, type ExitCode, type Outcome } from '../cli/output.ts'
-import { findingsOf } from './checks.ts'
-import { type Facts, type Finding, factsOf } from './facts.ts'
+import { type Finding, findingsOf } from './checks.ts'
+import { type Facts, factsOf } from './facts.ts'
 import { gather } from './gather.ts'
-import { jsonOf, refusedJson } from './json.ts'
-import { nameOf } from './profile.ts'
-import {
-  type IssuerOptions,
-  type Target,
-  type TargetFault,
-  targetOfTable,
-  targetOfUrl,
-} from './target.ts'
-import { findingLines, reportLines } from './text.ts'
+import { nameOf, tableText } from './profile.ts'
+import { findingLines, refusedJson, reportJson, reportLines } from './report.ts'
+import { type IssuerOptions, type TargetFault, targetOfTable, targetOfUrl } from './target.ts'
 
 export interface DoctorOptions extends IssuerOptions {
   /** The wrangler.toml that has the issuer's table. */
@@ -21,6 +16,31 @@ export interface DoctorOptions extends IssuerOptions {
   readonly env?: string
   /** A sample token: itself, `@FILE`, or `-`. */
   readonly token?: string
+}
+
+export const doctorCommand: CommandRow<DoctorOptions> = {
+  name: 'doctor',
+  docs: ['doctor ISSUER', 'examines an issuer from outside, and says how to fix it'],
+  description:
+    'Ask an issuer for its keys as a gate would, and tell what is wrong and how to fix it.',
+  example: 'doctor https://auth.my-company.com',
+  help: `
+Asks from this machine: whether the gate's network reaches the issuer is not known by it. Other users
+of this machine can see a token that is written on the command line: prefer @FILE or -.
+Exit status: 0 in order (warnings or not), 1 something is wrong, 2 cannot tell: no answer.`,
+  options: (command) =>
+    command
+      .argument('<issuer>', 'its URL, exactly as iss, or the name of its table in wrangler.toml')
+      .option('--token <token>', 'a sample token to try: @FILE, - for standard input, or itself')
+      .optionsGroup('Of an issuer that is given by its URL:')
+      .option('--jwks-uri <url>', 'where its keys are, instead of what its metadata says')
+      .option('--profile <name>', `its profile: ${PROFILE_NAMES.join(', ')}`)
+      .option('--algorithms <names>', 'algorithms to allow, separated by commas')
+      .option('--allow-insecure-http', 'as in wrangler.toml; a loopback http URL implies it')
+      .optionsGroup('Of an issuer of a wrangler.toml:')
+      .option('--config <file>', 'the file that has it (default: wrangler.toml)')
+      .option('--env <name>', 'of this environment'),
+  run: ([issuer = ''], options, { stdin }) => doctor(issuer, options, stdin),
 }
 
 /** Options for an issuer of a file, and for one that is given by URL. */
@@ -47,12 +67,11 @@ export async function doctor(
   const facts = await factsOf(target.value, await gather(target.value.issuer), token?.value)
   const findings = findingsOf(facts)
   const exitCode = verdictOf(findings)
-  const name = nameOf(target.value.issuer.issuer)
-  const table = tableOf(target.value, facts, name)
+  const toml = tomlOf(facts)
   return {
     exitCode,
-    json: jsonOf(facts, findings, { exitCode, name, table }),
-    out: [...reportLines(facts, table, name), '', summary(facts, findings)],
+    json: reportJson(facts, findings, exitCode, toml),
+    out: [...reportLines(facts, toml), '', summary(facts, findings)],
     err: [
       ...findingLines(findings),
       ...(token && !facts.token ? ['The sample token was not judged: there is no key.'] : []),
@@ -61,7 +80,7 @@ export async function doctor(
 }
 
 const strayOption = (name: string, isUrl: boolean): string => {
-  const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  const option = optionName(name)
   return isUrl
     ? `${option} is for an issuer of a wrangler.toml: give the name of its table instead of its URL.`
     : `${option} is for an issuer that is given by its URL; of a table the file says it.`
@@ -87,12 +106,13 @@ const verdictOf = (findings: readonly Finding[]): ExitCode => {
   return findings.some(({ level }) => level === 'unsure') ? EXIT.unknown : EXIT.yes
 }
 
-/** The entry as it could be pasted; none where there is one, or no key to go with it. */
-const tableOf = (target: Target, { keys, profile }: Facts, name: string) => {
-  if (target.table !== null || !keys?.usable) return null
+/** The entry as it could be pasted; nothing where there is one, or no key to go with it. */
+const tomlOf = ({ target, keys, profile }: Facts): readonly string[] => {
+  if (target.table !== null || !keys?.usable) return []
+  const name = nameOf(target.issuer.issuer)
   const verified = keys.entries.flatMap(({ verifies }) => verifies ?? [])
   const { issuer, jwks_uri, allow_insecure_http } = target.entry
-  return {
+  return tableText(name, {
     issuer,
     ...(jwks_uri !== undefined && { jwks_uri }),
     agent_prefix: `${name}/`,
@@ -100,16 +120,15 @@ const tableOf = (target: Target, { keys, profile }: Facts, name: string) => {
     profile,
     ...(profile === 'cognito' && { audiences: ['CLIENT_ID'] }),
     ...(allow_insecure_http === true && { allow_insecure_http }),
-  }
+  })
 }
 
 const summary = ({ keys }: Facts, findings: readonly Finding[]): string => {
-  const problems = findings.filter(({ level }) => level === 'wrong').length
-  const unsure = findings.some(({ level }) => level === 'unsure')
-  const warnings = findings.filter(({ level }) => level === 'warning').length
+  const count = (of: Finding['level']) => findings.filter(({ level }) => level === of).length
+  const [problems, warnings] = [count('wrong'), count('warning')]
   const also = warnings > 0 ? `, ${counted(warnings, 'warning')}` : ''
   if (problems > 0) return `Not in order: ${counted(problems, 'problem')}${also}`
-  return unsure
+  return count('unsure') > 0
     ? `Cannot tell: the issuer did not answer${also}`
     : `In order: the gate gets ${counted(keys?.usable ?? 0, 'usable key')}${also}`
 }

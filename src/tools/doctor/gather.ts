@@ -1,8 +1,8 @@
 import { LIMITS } from '../../core/limits.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
 import type { Result } from '../../core/result.ts'
-import { type Discovered, type DiscoveryFault, discover } from '../../keys/discovery.ts'
 import { type DocumentFault, type Fetched, fetchDocument } from '../../keys/document.ts'
+import { type Discovered, type DiscoveryFault, discover } from '../../keys/published.ts'
 import { type Fetch, system } from '../../platform/system.ts'
 import { networkReason } from '../cli/gate-client.ts'
 

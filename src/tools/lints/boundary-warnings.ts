@@ -1,11 +1,10 @@
-import { MCP_KINDS } from '../../core/model/mcp.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Method, Route } from '../../core/model/route.ts'
 import type { ScopeTemplate } from '../../core/model/scope.ts'
 import { type PolicyIssue, pathText, quote } from '../../policy/issues.ts'
 import { LONG_LIFETIME } from '../../policy/profiles.ts'
 import { isReading } from '../../policy/rows.ts'
-import { valuesIn } from '../diff/values.ts'
+import { templatesOfMcp, valuesIn } from '../diff/scopes.ts'
 import { shadowed } from './unreachable-rules.ts'
 
 /** Where each rule is written: `ROUTES[3]`. */
@@ -113,9 +112,9 @@ const isAsked = (scope: string, templates: readonly ScopeTemplate[]): boolean =>
   )
 
 /** What a rule asks for, in whole or of some of its calls. */
-const askedBy = ({ scopes, mcp }: Route): readonly ScopeTemplate[] => [
-  ...scopes.scopes,
-  ...MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? []).flatMap((use) => use.scopes.scopes),
+const askedBy = (route: Route): readonly ScopeTemplate[] => [
+  ...route.scopes.scopes,
+  ...templatesOfMcp(route),
 ]
 
 /** Declared and included scopes that open nothing: no rule asks for them or for what they include. */

@@ -4,10 +4,8 @@ import { isOpenTo } from '../../core/model/mcp-access.ts'
 import { argumentText, isArgument } from '../../core/model/mcp-scopes.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { ScopeTemplate } from '../../core/model/scope.ts'
-import { counted } from '../diff/scopes.ts'
-import { declaredScopes, valuesIn } from '../diff/values.ts'
-import { isServed, type Only } from './reachability.ts'
-import { type Described, type Reach, typesIn } from './reachable.ts'
+import { counted, declaredScopes, valuesIn } from '../diff/scopes.ts'
+import { type Described, isServed, type Only, type Reach, typesIn } from './reachable.ts'
 
 /** Something that may be used of an MCP server, by its kind. */
 export interface KindOfUse {

@@ -225,6 +225,7 @@ describe('the token', () => {
       'algorithm',
       'authorization',
       'claimedIssuer',
+      'scheme',
       'token',
       'type',
     ])
@@ -258,6 +259,7 @@ describe('an encrypted token', async () => {
         credential: {
           token,
           authorization: `Bearer ${token}`,
+          scheme: 'Bearer',
           opened: { by: entry, signed: TOKEN },
           algorithm: 'ES256',
           type: 'at+jwt',

@@ -4,11 +4,11 @@ import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
 import type { Issuer } from '../../../src/core/model/issuer.ts'
 import { createKeyCache, type KeyCache } from '../../../src/keys/cache.ts'
-import { createMemoryKeepers } from '../../../src/keys/memory-keepers.ts'
+import { createMemoryKeepers } from '../../../src/keys/key-service-client.ts'
 import { DEFAULT_KEY_TIMES } from '../../../src/keys/options.ts'
 import { createKeySource } from '../../../src/keys/source.ts'
 import type { KvLike } from '../../../src/keys/store.ts'
-import { type Flights, isFlying, share } from '../../../src/platform/single-flight.ts'
+import { type InFlight, isInFlight, share } from '../../../src/platform/single-flight.ts'
 
 interface Bindings {
   readonly JWKS_CACHE: KvLike
@@ -140,7 +140,7 @@ describe('keys with the KV binding', () => {
   })
 
   it('are had by the others when the context that asked for them is torn down', async () => {
-    const flights: Flights = new Map()
+    const flights: InFlight = new Map()
     const terms = { clock, maxAgeMs: 300, waitUntil: () => {} }
     let runs = 0
     const work = (ms: number) => async () => {
@@ -152,7 +152,7 @@ describe('keys with the KV binding', () => {
       share(flights, 'a', terms, work(60_000)).catch(() => {})
     })
     await abortAllDurableObjects()
-    expect(isFlying(flights, 'a', terms)).toBe(true)
+    expect(isInFlight(flights, 'a', terms)).toBe(true)
     await Promise.all(Array.from({ length: 5 }, () => share(flights, 'a', terms, work(1))))
     expect(runs).toBe(2)
     expect(flights.size).toBe(0)

@@ -7,7 +7,7 @@ import {
   revocableSubjects,
   revocationId,
 } from '../../../src/core/model/revocation.ts'
-import { type Ending, watch } from '../../../src/gateway/relay/stream-watch.ts'
+import { watch } from '../../../src/gateway/relay/stream-watch.ts'
 import { createMemoryRevocations } from '../../../src/revocation/memory.ts'
 import { accessOf, agentOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../../kit/facts.ts'
 
@@ -39,7 +39,7 @@ interface Setup {
 /** A watched stream: when it was cut, in milliseconds from its begin, and why. */
 const start = (setup: Setup = {}) => {
   const begun = Date.now()
-  const cuts: [Ending, number][] = []
+  const cuts: [string, number][] = []
   const lookups: number[] = []
   const set = setup.revocations ?? createMemoryRevocations({ clock })
   const access = accessOf({ expires: NOW + 600, ...setup.access })
@@ -55,7 +55,7 @@ const start = (setup: Setup = {}) => {
     return set.lookup(subjects, terms)
   }
   const ports = { clock, revocations: { lookup } }
-  const stop = watch(facts, ports, (ending) => cuts.push([ending, Date.now() - begun]))
+  const stop = watch(facts, ports, ({ code }) => cuts.push([code, Date.now() - begun]))
   return { cuts, lookups, stop, set }
 }
 

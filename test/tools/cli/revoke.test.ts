@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { Surroundings } from '../../../src/tools/cli/access.ts'
+import type { Surroundings } from '../../../src/tools/cli/command.ts'
 import { type RevokeOptions, revoke as revokeAt } from '../../../src/tools/cli/revoke.ts'
 import { folder } from './kit.ts'
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { columns } from '../../../src/tools/cli/columns.ts'
+import { columns } from '../../../src/tools/cli/output.ts'
 import { detailText, stepLines } from '../../../src/tools/cli/steps.ts'
 
 const LONG = 'é'.repeat(100)

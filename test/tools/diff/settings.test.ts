@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { showPolicy } from '../../../src/policy/show.ts'
-import { changesOf } from '../../../src/tools/diff/changes.ts'
 import { comparePolicies } from '../../../src/tools/diff/compare.ts'
-import { GATE_TABLE, ISSUER_TABLE, RULE_TABLE } from '../../../src/tools/diff/settings.ts'
+import {
+  changesOf,
+  GATE_TABLE,
+  ISSUER_TABLE,
+  RULE_TABLE,
+} from '../../../src/tools/diff/settings.ts'
 import { ACME, CHAT, GATE, ITEM, policy, type Vars } from '../../policy/support.ts'
 
 const KEYS = {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { clockOf } from '../../../src/tools/doctor/clock.ts'
+import { clockOf } from '../../../src/tools/doctor/facts.ts'
 import type { Asked, Exchange } from '../../../src/tools/doctor/gather.ts'
 
 const ISSUER = 'https://auth.acme.dev'

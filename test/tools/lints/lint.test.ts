@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { check } from '../../../src/tools/cli/check.ts'
-import { isPlaceholder } from '../../../src/tools/lints/placeholders.ts'
+import { isPlaceholder } from '../../../src/tools/lints/lint.ts'
 import { ROOT } from '../../kit/repository.ts'
 import { folder, KEY, PARTS, toml, write } from '../cli/kit.ts'
 

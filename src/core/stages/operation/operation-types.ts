@@ -1,5 +1,7 @@
-import type { Outcome } from '../../chain.ts'
-import type { Operation } from '../../model/operation.ts'
+/** What a reader of operations is made of: one file and one row of READERS each. */
+import type { Detail, Outcome } from '../../chain.ts'
+import type { DenialTable } from '../../denial.ts'
+import type { Sessions } from '../../model/mcp.ts'
 import type { Policy } from '../../model/policy.ts'
 import type { Route } from '../../model/route.ts'
 import type { AgentIdentity } from '../../model/token.ts'
@@ -18,24 +20,42 @@ export interface Asking {
   readonly hold: (owner: string) => Room
 }
 
-/** Whether the body of a request is read before it goes on: for an MCP server, and where the origin is told its digest. */
-export function isHeld(asking: Pick<Asking, 'request' | 'policy' | 'route'>): boolean {
-  return holds(asking) && asking.request.body !== undefined
+export interface ReaderPorts {
+  readonly sessions: Pick<Sessions, 'open'>
 }
 
-/** Whether a rule has the bodies of requests read before they go on. */
-export function holds({ policy, route }: Pick<Asking, 'policy' | 'route'>): boolean {
-  return (
-    route.mcp !== undefined ||
-    (policy.gate.assertion?.binding === 'body' && !route.endpoint && route.mode !== 'shadow')
-  )
+/** What every operation says of itself. */
+export interface AnyOperation {
+  /** Each reader has a kind of its own. */
+  readonly kind: string
+  /** Of HTTP. */
+  readonly method: string
 }
 
-export interface OperationFacts {
-  readonly operation: Operation
-  /** Read already: where the origin is to be told its digest, and where an MCP server stands behind the rule. */
-  readonly held: HeldBody | undefined
+/** What a reader says. `held`: the body, where it was read. */
+export type Asked<Op extends AnyOperation, Code extends string> = Outcome<
+  { readonly operation: Op; readonly held: HeldBody | undefined },
+  Code
+>
+
+/** Reads what is asked of one kind of server. */
+export interface Reader<Op extends AnyOperation = AnyOperation, Code extends string = string> {
+  readonly kind: Op['kind']
+  readonly denials: DenialTable<Code>
+  /** Whether such a server stands behind a rule. */
+  reads(route: Route): boolean
+  /** Whether bodies of requests under such a rule are read before they go on. */
+  holds(facts: Pick<Asking, 'policy' | 'route'>): boolean
+  read(asking: Asking, ports: ReaderPorts): Asked<Op, Code> | Promise<Asked<Op, Code>>
+  /** What explanations show of an operation, beside its kind and method. Nothing that bodies say but names. */
+  found?(operation: Op, held: HeldBody | undefined): Detail
+  /** Members of the journal line. */
+  journal?(operation: Op): Detail
 }
 
-/** What a reader of operations says. */
-export type Asked<Code extends string> = Outcome<OperationFacts, Code>
+/** Declares a reader. */
+export function reader<Op extends AnyOperation, Code extends string>(
+  row: Reader<Op, Code>,
+): Reader<Op, Code> {
+  return row
+}

@@ -1,0 +1,244 @@
+import { isObject, type JsonObject, own } from '../core/json.ts'
+import { LIMITS } from '../core/limits.ts'
+import { type AdminReach, ALGORITHMS, type Algorithm, algorithmOf } from '../core/model/issuer.ts'
+import { secretMember } from '../core/model/jwk.ts'
+import { FORBIDDEN_TYPES } from '../core/model/types.ts'
+import { fail, ok } from '../core/result.ts'
+import { keyTimesField } from '../keys/options.ts'
+import { claimRules } from './claim-rules.ts'
+import { decryptField } from './decrypt.ts'
+import { issuerDelegationField } from './delegation.ts'
+import {
+  claimPathField,
+  claimPaths,
+  flag,
+  nameList,
+  seconds,
+  text,
+  urlField,
+  word,
+} from './fields.ts'
+import { quote, unknownName } from './issues.ts'
+import { PROFILE_NAMES } from './profiles.ts'
+import { type Form, field, type KeyDocs, list, type Readable, reads, required } from './table.ts'
+
+export const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['ES256', 'RS256', 'PS256', 'Ed25519']
+
+const algorithm = text<Algorithm>((value) => {
+  const found = algorithmOf(value)
+  if (found) return ok(found)
+  if (/^none$/i.test(value))
+    return fail('`none` is never accepted: a token without a signature proves nothing')
+  if (/^hs\d/i.test(value)) {
+    return fail(`${quote(value)} is never accepted: who can verify with a shared key can also sign`)
+  }
+  return fail(unknownName('algorithm', value, [...ALGORITHMS, 'EdDSA']))
+})
+
+const type = text((value) => {
+  const name = value.toLowerCase().replace(/^application\//, '')
+  if (!/^[a-z0-9!#$&^_.+-]{1,127}$/.test(name)) return fail('must be a media type, or `absent`')
+  return FORBIDDEN_TYPES.has(name)
+    ? fail(`${quote(name)} is the type of JWTs that are never access tokens (RFC 8725 §3.12)`)
+    : ok(name)
+})
+
+/** Members that are not read are no mistake. */
+const JWK_SET: Form<{ readonly keys: readonly JsonObject[] }> = { type: 'record' }
+
+/** An inline JWK set (RFC 7517 §5) of public keys. Does not import them. */
+const inlineKeys = field((value, report): readonly JsonObject[] => {
+  const keys = isObject(value) ? own(value, 'keys') : undefined
+  if (!Array.isArray(keys) || keys.length === 0) {
+    report([], 'must be a JWK set: { keys = [...] }, with a key in it')
+    return []
+  }
+  if (keys.length > LIMITS.keys) report(['keys'], `must hold at most ${LIMITS.keys} keys`)
+  for (const [i, key] of keys.slice(0, LIMITS.keys).entries()) {
+    const path = ['keys', i]
+    if (!isObject(key)) report(path, 'must be a JWK')
+    else {
+      const secret = secretMember(key)
+      if (secret !== undefined) {
+        report(
+          path,
+          `holds the private member ${quote(secret)}: write the public key only, and replace this key`,
+        )
+      }
+    }
+  }
+  return keys.filter(isObject).map((key) => Object.freeze(key))
+}, JWK_SET)
+
+const ADMIN: readonly AdminReach[] = [false, 'own', 'all']
+
+const admin = reads(
+  (value) => {
+    const found = ADMIN.find((one) => one === value)
+    return found === undefined ? fail('must be false, `own` or `all`') : ok(found)
+  },
+  { type: 'picklist', options: ADMIN } as Form<AdminReach>,
+)
+
+const plainText = text((value) =>
+  /^\P{Cc}*$/u.test(value) && value.isWellFormed()
+    ? ok(value)
+    : fail('must be text without control characters'),
+)
+
+/** Every key of an issuer. */
+export const ISSUER_KEYS = {
+  issuer: required(urlField({ http: 'any' })),
+  jwks_uri: urlField({ http: 'any', query: true }),
+  jwks: inlineKeys,
+  jwks_cache: keyTimesField,
+  audiences: nameList,
+  algorithms: list(algorithm),
+  typ: list(type),
+  max_lifetime: seconds(),
+  profile: word(PROFILE_NAMES),
+  required_claims: list(
+    text((value) => (value === '' ? fail('must be a claim name') : ok(value))),
+    { empty: true },
+  ),
+  claims: claimRules,
+  agent_id: claimPaths,
+  agent_prefix: plainText,
+  agent_type: claimPathField,
+  entity_profiles: flag,
+  workflow_id: claimPaths,
+  scope: claimPaths,
+  admin,
+  decrypt: decryptField,
+  delegation: issuerDelegationField,
+  allow_insecure_http: flag,
+}
+
+/** What the documentation says of the keys of an issuer. */
+export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
+  issuer: {
+    description: "The `iss` of this issuer's tokens, compared exactly.",
+    example: 'https://auth.acme.example',
+  },
+  jwks_uri: {
+    description:
+      "Address of the issuer's keys. Without it the gate reads the RFC 8414 metadata, then OpenID discovery; the document's `issuer` must equal this one.",
+    unset: 'discovered',
+    example: 'https://auth.acme.example/jwks',
+  },
+  jwks: {
+    description:
+      'The public keys themselves, as a JWK set. Nothing is fetched then; beside `jwks_uri` it is a mistake.',
+    example: {
+      keys: [{ kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }],
+    },
+  },
+  jwks_cache: {
+    description:
+      'How long fetched keys are used: [its keys](configuration/issuers.md#keys-of-jwks_cache).',
+    default: { max_fresh: '1h', stale_if_error: '24h', cooldown: '30s' },
+    example: { max_fresh: '10m' },
+  },
+  audiences: {
+    description:
+      'Accepted values of `aud`; a token needs one of them. With profile `cognito` they are required and compared with `client_id`; for a rule with `mcp` they must [include its resource](mcp.md#the-resource).',
+    unset: "the rule's `resource`",
+    example: ['https://api.example.com'],
+  },
+  algorithms: {
+    description:
+      'Accepted algorithms: ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512, Ed25519 (also written `EdDSA`), ML-DSA-44, ML-DSA-65, ML-DSA-87. `none` and HMAC are mistakes.',
+    default: ['ES256', 'RS256', 'PS256', 'Ed25519'],
+    example: ['ES256'],
+  },
+  typ: {
+    description:
+      'Accepted header types, without regard to case and `application/`. `"absent"` means a token without a type.',
+    unset: 'by profile',
+    example: ['at+jwt'],
+  },
+  max_lifetime: {
+    description:
+      'Longest accepted lifetime of a token, `exp` - `iat`. The [profiles](issuers.md#profiles) have 15m to 24h.',
+    unset: 'by profile',
+    example: '15m',
+  },
+  profile: {
+    description:
+      'What this issuer\'s tokens look like: `"rfc9068"`, `"actor"`, `"auth0"`, `"okta"`, `"entra"`, `"keycloak"`, `"cognito"` or `"generic"`. It sets the defaults that are marked "by profile".',
+    default: 'rfc9068',
+    example: 'okta',
+  },
+  required_claims: {
+    description:
+      "Names of claims that a token must have. The list replaces the profile's; `exp` and `iat` must be there with every profile.",
+    unset: 'by profile',
+    example: ['sub', 'jti'],
+  },
+  claims: {
+    description:
+      "Claim path → what the claim must be: a value, a list of values, or a table with [its keys](configuration/issuers.md#keys-of-claims). They apply beside the profile's.",
+    example: { tenant: 'acme' },
+  },
+  agent_id: {
+    description: "Claim path of the agent's id, or a list of which the first present one is used.",
+    unset: 'by profile',
+    example: ['act.sub', 'azp'],
+  },
+  agent_prefix: {
+    description:
+      'Text before this issuer\'s agent ids. With two or more issuers none may begin another, and `""` begins all: write `"acme/"` and `"beta/"`, or set [`GATE.shared_ids`](configuration/gate.md#keys-of-gate).',
+    default: '',
+    example: 'acme/',
+  },
+  agent_type: {
+    description:
+      "Claim path of the agent's [type](configuration/delegation.md#agent-types). Beside `entity_profiles` it is a mistake.",
+    default: 'agent_type',
+    example: 'agent.kind',
+  },
+  entity_profiles: {
+    description:
+      "Reads the agent's [types](configuration/delegation.md#agent-types) from its entity profiles (`sub_profile`), in place of `agent_type`.",
+    unset: '`false`; `true` with `actor` and `auth0` unless `agent_type` is written',
+    example: true,
+  },
+  workflow_id: {
+    description:
+      "Claim path of the [workflow's](configuration/delegation.md#workflows) id, or a list of which the first present one is used. All present ones must agree.",
+    default: 'workflow_id',
+    example: ['workflow_id', 'intent.workflow_id'],
+  },
+  scope: {
+    description:
+      "Claim path of the token's scopes, or a list: the scopes of all present claims together. A claim is a string of scopes, or an array with one scope in each member.",
+    unset: 'by profile',
+    example: ['scope', 'permissions'],
+  },
+  admin: {
+    description:
+      'Whether this issuer\'s `edgewarden:` scopes are accepted: `"own"`, for what belongs to this issuer; `"all"`, for every issuer. Otherwise they are ignored.',
+    default: false,
+    example: 'own',
+  },
+  decrypt: {
+    description:
+      "How the gate opens this issuer's encrypted tokens: [its keys](configuration/issuers.md#keys-of-decrypt). Without it they are refused.",
+    example: { secret: 'ACME_DECRYPT' },
+  },
+  delegation: {
+    description:
+      'Limits on the `act` claim: [its keys](configuration/delegation.md#keys-of-delegation).',
+    default: { max_depth: 3 },
+    example: { require_actor: true },
+  },
+  allow_insecure_http: {
+    description:
+      'Allows http URLs for this issuer. It is a mistake unless the issuer is on a loopback host.',
+    default: false,
+    example: true,
+  },
+}
+
+/** One table of ISSUERS as configured, without what could not be read. */
+export type IssuerEntry = Readable<typeof ISSUER_KEYS>

@@ -1,0 +1,102 @@
+/**
+ * Every table of a policy: its keys, what the documentation says of each, and the types of what may be written.
+ * Nothing that serves requests imports this by code, so none of the text is in the Worker.
+ */
+import { string } from 'valibot'
+import { ASSERTION_DOCS, ASSERTION_KEYS } from '../assertion/options.ts'
+import { KEY_TIMES_DOCS, KEY_TIMES_KEYS } from '../keys/options.ts'
+import {
+  ADDRESS_LIMIT_DOCS,
+  ADDRESS_LIMIT_KEYS,
+  RATE_LIMIT_DOCS,
+  RATE_LIMIT_KEYS,
+} from '../limit/options.ts'
+import { MCP_DOCS, MCP_KEYS, NAME_DOCS, NAME_KEYS } from '../mcp/options/options.ts'
+import { REVOCATION_DOCS, REVOCATION_KEYS } from '../revocation/options.ts'
+import { CLAIM_DOCS, CLAIM_KEYS } from './claim-rules.ts'
+import { WHEN_DOCS, WHEN_KEYS } from './conditions/field.ts'
+import { CORS_DOCS, CORS_KEYS } from './cors.ts'
+import { DECRYPT_DOCS, DECRYPT_KEYS } from './decrypt.ts'
+import { ACTOR_DOCS, ACTOR_KEYS, DELEGATION_DOCS, DELEGATION_KEYS } from './delegation.ts'
+import { DETAIL_DOCS, DETAIL_KEYS } from './details.ts'
+import { GATE_DOCS, GATE_KEYS, JOURNAL_DOCS, JOURNAL_KEYS } from './gate.ts'
+import { ISSUER_DOCS, ISSUER_KEYS } from './issuer-keys.ts'
+import { ROUTE_DOCS, ROUTE_KEYS } from './route-keys.ts'
+import { ANY_DOCS, ANY_KEYS, USE_ANY_KEYS } from './scopes.ts'
+import {
+  type Fields,
+  field,
+  type KeyDoc,
+  type KeyDocs,
+  list,
+  namesTo,
+  required,
+  type TableInput,
+  table,
+} from './table.ts'
+
+/** A policy as it may be written, in code as in wrangler.toml. */
+export type PolicyInput = TableInput<typeof POLICY_KEYS>
+
+/** A table of the configuration. */
+export interface DocumentedTable {
+  readonly keys: Fields
+  readonly docs: Readonly<Record<string, KeyDoc<unknown>>>
+}
+
+/** A table with a row of documentation for each of its keys, which the compiler sees to. */
+export function documented<const F extends Fields>(keys: F, docs: KeyDocs<F>): DocumentedTable {
+  return { keys, docs }
+}
+
+/** The variables of a policy. The gate reads them one by one: `ROUTES` may go on in `ROUTES_01`. */
+export const POLICY_KEYS = {
+  GATE: required(table(GATE_KEYS)),
+  ISSUERS: field((value) => value, namesTo(table(ISSUER_KEYS))),
+  ROUTES: required(list(table(ROUTE_KEYS))),
+  SCOPES: field((value) => value, namesTo(list(string(), { empty: true }))),
+}
+
+const POLICY_DOCS: KeyDocs<typeof POLICY_KEYS> = {
+  GATE: {
+    description: 'What the gate protects, and what applies to all rules.',
+    example: { resource: 'https://api.example.com', origin: 'https://origin.example.com' },
+  },
+  ISSUERS: {
+    description: 'Trusted authorization servers by a name of yours: whose tokens are accepted.',
+    example: { acme: { issuer: 'https://auth.acme.example', agent_prefix: 'acme/' } },
+  },
+  ROUTES: {
+    description: 'Rules: which requests are allowed. The first that matches decides.',
+    example: [{ match: 'GET /v1/documents/{id}', scopes: ['documents:read'] }],
+  },
+  SCOPES: {
+    description: 'Which scope includes which.',
+    example: { 'documents:write': ['documents:read'] },
+  },
+}
+
+/** Every table by the name of its block in the documentation. */
+export const TABLES = {
+  policy: documented(POLICY_KEYS, POLICY_DOCS),
+  gate: documented(GATE_KEYS, GATE_DOCS),
+  journal: documented(JOURNAL_KEYS, JOURNAL_DOCS),
+  assertion: documented(ASSERTION_KEYS, ASSERTION_DOCS),
+  revocation: documented(REVOCATION_KEYS, REVOCATION_DOCS),
+  'address-limit': documented(ADDRESS_LIMIT_KEYS, ADDRESS_LIMIT_DOCS),
+  issuer: documented(ISSUER_KEYS, ISSUER_DOCS),
+  'jwks-cache': documented(KEY_TIMES_KEYS, KEY_TIMES_DOCS),
+  claim: documented(CLAIM_KEYS, CLAIM_DOCS),
+  decrypt: documented(DECRYPT_KEYS, DECRYPT_DOCS),
+  delegation: documented(DELEGATION_KEYS, DELEGATION_DOCS),
+  actor: documented(ACTOR_KEYS, ACTOR_DOCS),
+  rule: documented(ROUTE_KEYS, ROUTE_DOCS),
+  scopes: documented(ANY_KEYS, ANY_DOCS),
+  'authorization-details': documented(DETAIL_KEYS, DETAIL_DOCS),
+  cors: documented(CORS_KEYS, CORS_DOCS),
+  when: documented(WHEN_KEYS, WHEN_DOCS),
+  'rate-limit': documented(RATE_LIMIT_KEYS, RATE_LIMIT_DOCS),
+  mcp: documented(MCP_KEYS, MCP_DOCS),
+  'mcp-name': documented(NAME_KEYS, NAME_DOCS),
+  'mcp-scopes': documented(USE_ANY_KEYS, ANY_DOCS),
+} as const

@@ -1,0 +1,30 @@
+import { denials } from '../../core/denial.ts'
+import { isRevoked, type Revocation } from '../../core/model/revocation.ts'
+import { standingCheck } from './check.ts'
+
+/** The codes of this check, for those who use the revocation set otherwise. */
+export const revokedDenials = denials({
+  token_revoked: [
+    'invalidToken',
+    'The token, or the agent or key behind it, has been revoked',
+    'Stop using this token; a new one helps only if the agent itself was not revoked',
+  ],
+  revocations_unavailable: [
+    'unavailable',
+    'Whether the token was revoked cannot be known at the moment',
+    'Keep the token and try again after Retry-After',
+  ],
+})
+
+/** Nothing about the token is in the revocation set, but what the policy lifts. */
+export const revoked = standingCheck({
+  denials: revokedDenials,
+  ask: ({ subjects }, { revocations }, terms) => revocations.lookup(subjects, terms),
+  unavailable: (error) => revokedDenials('revocations_unavailable', { error: String(error) }),
+  judge(entries: readonly Revocation[], { policy, access }, now) {
+    const { clockTolerance: tolerance, lift } = policy.gate
+    const token = { issuedAt: access.issuedAt, now: Math.floor(now / 1000), tolerance }
+    const entry = entries.find((one) => !lift.has(one.id) && isRevoked(one, token))
+    return entry && revokedDenials('token_revoked', { id: entry.id, kind: entry.kind })
+  },
+})

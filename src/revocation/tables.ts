@@ -1,0 +1,153 @@
+import { type Kind, type Mode, type Revocation, subjectKey } from '../core/model/revocation.ts'
+import type { Row } from './protocol.ts'
+
+/** The version of these tables. A release that changes them takes a step from each released one before. */
+const SCHEMA = 1
+
+const ON_REMOVAL = `CREATE TRIGGER entries_go AFTER DELETE ON entries
+    BEGIN UPDATE log SET held = held - 1; END;
+  CREATE TRIGGER own_entries_go AFTER DELETE ON entries WHEN old.own = 1
+    BEGIN UPDATE shares SET held = held - 1 WHERE issuer = old.issuer; END;`
+
+/**
+ * `entries.seq` is never given out twice, so a cursor stays good when entries leave. Removals stay for a
+ * while as `tombstones`, so that copies of the set hear of them. `log.held` and `shares.held` are kept
+ * because counting a million entries takes longer than a lookup may wait.
+ */
+const TABLES = `CREATE TABLE entries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    subject TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    value TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    at INTEGER,
+    expires INTEGER,
+    reason TEXT,
+    created INTEGER NOT NULL,
+    created_by TEXT NOT NULL,
+    own INTEGER NOT NULL,
+    renewed INTEGER,
+    renewed_by TEXT,
+    version INTEGER NOT NULL,
+    hash BLOB NOT NULL
+  );
+  CREATE INDEX entries_by_subject ON entries (subject);
+  CREATE INDEX entries_by_issuer ON entries (issuer);
+  CREATE INDEX entries_by_expiry ON entries (expires) WHERE expires IS NOT NULL;
+  CREATE INDEX entries_by_version ON entries (version);
+  CREATE INDEX entries_by_hash ON entries (hash);
+  CREATE TABLE tombstones (
+    version INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    at INTEGER NOT NULL
+  );
+  CREATE TABLE log (
+    epoch TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    oldest INTEGER NOT NULL,
+    serving INTEGER,
+    held INTEGER NOT NULL
+  );
+  INSERT INTO log VALUES ('', 0, 0, NULL, 0);
+  CREATE TABLE replicas (
+    enrolment INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    acked INTEGER NOT NULL
+  );
+  CREATE TABLE shares (issuer TEXT PRIMARY KEY, held INTEGER NOT NULL);
+  CREATE TRIGGER entries_come AFTER INSERT ON entries
+    BEGIN UPDATE log SET held = held + 1; END;
+  CREATE TRIGGER own_entries_come AFTER INSERT ON entries WHEN new.own = 1
+    BEGIN INSERT INTO shares (issuer, held) VALUES (new.issuer, 1)
+      ON CONFLICT (issuer) DO UPDATE SET held = held + 1; END;
+  ${ON_REMOVAL}`
+
+/**
+ * Makes the tables where there are none. Throws where another version of the gate made them: what it
+ * added is unknown here, so the set must not be answered from.
+ */
+export function openTables(storage: DurableObjectStorage): void {
+  const { kv, sql } = storage
+  const schema = kv.get<number>('schema')
+  if (schema === SCHEMA) return
+  if (schema !== undefined) throw new Error(`revocations are of schema ${schema}`)
+  storage.transactionSync(() => {
+    sql.exec(TABLES)
+    kv.put('schema', SCHEMA)
+  })
+}
+
+/** Removes every entry at once. Where a trigger sees each of them go, a million take half a minute. */
+export function removeAll(sql: SqlStorage): void {
+  sql.exec('DROP TRIGGER entries_go; DROP TRIGGER own_entries_go')
+  sql.exec('DELETE FROM entries; DELETE FROM shares; UPDATE log SET held = 0')
+  sql.exec(ON_REMOVAL)
+}
+
+/** Of an entry that has not expired; one parameter, the second it is now. */
+export const LIVE = '(expires IS NULL OR expires > ?)'
+
+/** Seconds since the epoch, by the object's clock. */
+export function now(): number {
+  return Math.floor(Date.now() / 1000)
+}
+
+/** The entry of a row. */
+export function toEntry(row: Row): Revocation {
+  return {
+    id: row.id,
+    kind: row.kind as Kind,
+    issuer: row.issuer,
+    value: row.value,
+    mode: row.mode as Mode,
+    ...(row.at !== null && { at: row.at }),
+    ...(row.expires !== null && { expires: row.expires }),
+    ...(row.reason !== null && { reason: row.reason }),
+    created: row.created,
+    createdBy: row.created_by,
+    ...(row.own === 1 && { own: true }),
+    ...(row.renewed !== null && { renewed: row.renewed }),
+    ...(row.renewed_by !== null && { renewedBy: row.renewed_by }),
+  }
+}
+
+/** The row of an entry that has no place in the order yet. */
+export function toRow(entry: Revocation, version: number, hash: ArrayBuffer): Row {
+  return {
+    seq: null,
+    id: entry.id,
+    subject: subjectKey(entry),
+    kind: entry.kind,
+    issuer: entry.issuer,
+    value: entry.value,
+    mode: entry.mode,
+    at: entry.at ?? null,
+    expires: entry.expires ?? null,
+    reason: entry.reason ?? null,
+    created: entry.created,
+    created_by: entry.createdBy,
+    own: entry.own ? 1 : 0,
+    renewed: entry.renewed ?? null,
+    renewed_by: entry.renewedBy ?? null,
+    version,
+    hash,
+  }
+}
+
+const COLUMNS =
+  'seq, id, subject, kind, issuer, value, mode, at, expires, reason, created, created_by, own, renewed, renewed_by, version, hash'
+const NAMES = COLUMNS.split(', ') as readonly (keyof Row)[]
+
+const PUT = `INSERT INTO entries (${COLUMNS}) VALUES (${NAMES.map(() => '?').join(', ')})
+  ON CONFLICT (id) DO UPDATE
+  SET at = excluded.at, expires = excluded.expires, reason = excluded.reason,
+    created = excluded.created, created_by = excluded.created_by, renewed = excluded.renewed,
+    renewed_by = excluded.renewed_by, version = excluded.version`
+
+/** Writes a row; one with its id takes over what can change in an entry's life. */
+export function putRow(sql: SqlStorage, row: Row): void {
+  sql.exec(PUT, ...NAMES.map((name) => row[name]))
+}

@@ -1,0 +1,106 @@
+import { type Command, Option } from 'commander'
+import { KINDS, REACHES } from '../../core/model/revocation.ts'
+import { DEFAULT_PREFIX } from '../../policy/gate.ts'
+import type { Outcome } from './output.ts'
+
+/** What commands of the table are made of. */
+
+/** The process as a command that asks a gate sees it. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Seconds since the epoch. */
+  readonly now: () => number
+}
+
+/** How a command waits. */
+export interface Waiting {
+  /** Milliseconds on a clock that nobody sets. */
+  readonly elapsed: () => number
+  readonly sleep: (ms: number) => Promise<void>
+  /** Told what it waits for, while it does. */
+  readonly tell: (line: string) => void
+}
+
+/** The process as any command sees it. */
+export interface Process extends Surroundings {
+  /** Standard input to its end. */
+  readonly stdin: () => Promise<string>
+  readonly waiting: Waiting
+}
+
+/** A command: its row in the documentation, its help, and what it does. */
+export interface CommandRow<Options extends object = object> {
+  readonly name: string
+  /** How it is called, and what it does, in the table of the README. */
+  readonly docs: readonly [usage: string, what: string]
+  /** One sentence of `--help`. */
+  readonly description: string
+  /** What stands behind `npx edgewarden`. */
+  readonly example: string
+  /** What `--help` says below the options. */
+  readonly help?: string
+  /** Adds its arguments and options. */
+  options(command: Command): Command
+  /** Does it, with the arguments in their order. */
+  run(args: readonly (string | undefined)[], options: Options, process: Process): Promise<Outcome>
+}
+
+export const TOKEN_VARIABLE = 'EDGEWARDEN_TOKEN'
+
+/** Collects the values of an option that may be repeated. */
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value]
+}
+
+/** An option as it is written on the command line, by the name that commander gives it. */
+export function optionName(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}
+
+/** The options of a command that calls a gate; `scope` is what its token needs. */
+export function withAccess(command: Command, scope: string): Command {
+  return command
+    .option('--prefix <path>', `path of the gate's own endpoints (default: ${DEFAULT_PREFIX})`)
+    .option('--token-env <name>', `environment variable with a token (else ${TOKEN_VARIABLE})`)
+    .option('--token-file <file>', 'file with a token')
+    .option('--key <file>', 'key file of keygen: sign a token for this call')
+    .option('--audience <resource>', 'with --key: the resource of the gate')
+    .addHelpText(
+      'after',
+      `\n
+With --key the command signs its own token (60 s, scope ${scope}). The token's audience
+is --audience, or the resource that GATE/.well-known/oauth-protected-resource tells: only when that
+has the origin of --gate, or the gate is on this machine.`,
+    )
+}
+
+/** The options of a command that only calls a gate. */
+export function withGate(command: Command, scope = 'edgewarden:revoke'): Command {
+  return withAccess(command.requiredOption('--gate <url>', 'scheme and host of the gate'), scope)
+}
+
+/** Which revocations a command is about; what is left out limits nothing. */
+export interface Filters {
+  readonly kind?: string
+  readonly issuer?: string
+  readonly value?: string
+  /** The administrator who made them, as `list --json` has it. */
+  readonly createdBy?: string
+  /** `own`: made by administrators of one issuer; `all`: by those of every issuer. */
+  readonly reach?: string
+}
+
+/** The options of {@link Filters}. */
+export function withFilters(command: Command): Command {
+  return command
+    .addOption(new Option('--kind <kind>', 'only of this kind').choices(KINDS))
+    .option('--issuer <iss>', 'only of this issuer')
+    .option('--value <value>', 'only of this value')
+    .option('--created-by <who>', 'only those that this administrator made, and made again last')
+    .addOption(
+      new Option(
+        '--reach <reach>',
+        'only those of administrators of one issuer, or of every',
+      ).choices(REACHES),
+    )
+}

@@ -1,0 +1,24 @@
+import { doctorCommand } from '../doctor/doctor.ts'
+import { checkCommand } from './check.ts'
+import type { CommandRow } from './command.ts'
+import { diffCommand } from './diff.ts'
+import { explainCommand } from './explain.ts'
+import { keygenCommand } from './keygen.ts'
+import { mintCommand } from './mint.ts'
+import { liftCommand, listCommand } from './revocations.ts'
+import { revokeCommand } from './revoke.ts'
+import { routesCommand } from './routes.ts'
+
+/** Every command, in the order of the help and of the documentation. */
+export const COMMANDS: readonly CommandRow[] = [
+  checkCommand,
+  routesCommand,
+  diffCommand,
+  keygenCommand,
+  mintCommand,
+  revokeCommand,
+  liftCommand,
+  listCommand,
+  explainCommand,
+  doctorCommand,
+]

@@ -1,0 +1,186 @@
+import type { JsonObject } from '../../core/json.ts'
+import { perObject } from '../../core/memo.ts'
+import type { Condition } from '../../core/model/condition.ts'
+import type { DetailRule } from '../../core/model/details.ts'
+import type { Issuer } from '../../core/model/issuer.ts'
+import { MCP_KINDS, type McpRule, type McpUse } from '../../core/model/mcp.ts'
+import { isArgument } from '../../core/model/mcp-scopes.ts'
+import type { Gate, Policy } from '../../core/model/policy.ts'
+import type { CorsRule, RouteMatch } from '../../core/model/route.ts'
+import type { ScopeTemplate } from '../../core/model/scope.ts'
+import { writtenCondition } from '../../policy/conditions/field.ts'
+import { originText } from '../../policy/rows.ts'
+import type { Shown } from '../../policy/show-parts.ts'
+import { asSet } from './judges.ts'
+import { tableOf } from './mcp.ts'
+import { type Met, templatesOfMcp } from './scopes.ts'
+import type { Compared } from './settings.ts'
+import { strippedBeside } from './shared.ts'
+
+/** By what settings are compared, where that is not what is shown of them. */
+
+/**
+ * GATE as it is compared with another: an assertion by its parts, also where there is none, and of
+ * `strip_headers` the names that the other lets pass.
+ */
+export function gateSettings(shown: Shown, gate: Gate, other: Gate): Compared {
+  const { assertion } = shown
+  return {
+    shown: {
+      ...shown,
+      ...(typeof assertion === 'string' && { assertion: { binding: assertion } }),
+    },
+    hidden: { strip_headers: strippedBeside(gate, other) },
+  }
+}
+
+/** An issuer as it is compared: by its keys and their whole address, of which less is shown. */
+export function issuerSettings(shown: Shown, { keys, decrypt }: Issuer): Compared {
+  return {
+    shown,
+    hidden: {
+      ...(keys.kind === 'inline' && { jwks: keys.keys }),
+      ...(keys.kind === 'uri' && { jwks_uri: keys.uri }),
+      ...(decrypt && {
+        decrypt: {
+          ...tableOf(shown.decrypt),
+          key_management: asSet(decrypt.keyManagement),
+          content_encryption: asSet(decrypt.contentEncryption),
+        },
+      }),
+    },
+  }
+}
+
+/**
+ * A rule as it is compared for one request: revocation by how late it may count, `inject` by its
+ * templates and values, `mcp` with what else covers the scopes it names, lists of `cors` whatever
+ * their order, and what its texts come to.
+ */
+export function ruleSettings(shown: Shown, met: Met): Compared {
+  const { access, revocation, inject, cors, mcp, target } = met.route
+  const { consistency, maxStaleness } = revocation
+  const readings = readingsOf(met)
+  const lateBy = consistency === 'strict' ? '0ms' : `${maxStaleness}ms`
+  return {
+    shown: {
+      ...shown,
+      origin: target.audience,
+      ...(access !== 'public' && { revocation: { late_by: lateBy } }),
+    },
+    hidden: {
+      ...readings,
+      ...(inject.length > 0 && {
+        inject: Object.fromEntries(inject.map(([header, ...text]) => [header, text])),
+      }),
+      ...(cors && { cors: corsFor(cors) }),
+      ...(mcp && {
+        mcp: { ...tableOf(shown.mcp), ...tableOf(readings.mcp), ...besideNeeds(mcp, met) },
+      }),
+    },
+  }
+}
+
+const corsFor = ({ origins, methods, headers, expose, ...rule }: CorsRule): unknown => ({
+  ...rule,
+  origins: asSet(origins),
+  methods: asSet(methods),
+  headers: asSet(headers.map((name) => name.toLowerCase())),
+  expose: asSet(expose.map((name) => name.toLowerCase())),
+})
+
+/**
+ * What else a rule's `mcp` is compared by: its lists whatever their order, and for each scope that it
+ * names all that cover it. Which scopes a template stands for is not known: it has all of SCOPES.
+ */
+const besideNeeds = (
+  { methods, revisions, origins }: McpRule,
+  { route, params, policy: { scopes, includedBy } }: Met,
+): JsonObject => {
+  const templates = templatesOfMcp(route)
+  const texts = templates.map((template) => scopeFor(template, params))
+  return {
+    methods: asSet(methods),
+    revisions: asSet(revisions),
+    origins: asSet(origins),
+    covers: Object.fromEntries(texts.map((text) => [text, asSet(includedBy(text))])),
+    ...(templates.some(({ parts }) => parts.length > 1) && { includes: inclusions(scopes) }),
+  }
+}
+
+/** Of each scope and each that it includes one text. */
+const inclusions = perObject((scopes: Policy['scopes']) =>
+  asSet([...scopes].flatMap(([scope, all]) => all.map((one) => JSON.stringify([scope, one])))),
+)
+
+type Params = RouteMatch['params']
+
+/**
+ * Settings whose text says something else in another rule, as they are for one request: a parameter
+ * of the same name may be another part of the path, details without `locations` are for the rule's
+ * resource, and a service is asked under the resource's host. Arguments of MCP stay as written.
+ * Assertions name an origin as it is written. Others are what they are written as.
+ */
+const readingsOf = ({ route, params }: RouteMatch): Readonly<Record<string, unknown>> => {
+  const { when, mcp, authorizationDetails, resource, target } = route
+  return {
+    ...(when && { when: conditionFor(when, params) }),
+    ...(mcp && {
+      mcp: Object.fromEntries(
+        MCP_KINDS.map((kind) => [
+          kind,
+          Object.fromEntries(mcp.names[kind].all.map((use) => [use.pattern, needFor(use, params)])),
+        ]),
+      ),
+    }),
+    ...(authorizationDetails && {
+      authorization_details: authorizationDetails.map((rule) => detailFor(rule, params, resource)),
+    }),
+    origin: { at: `${originText(target)} ${target.url.href}`, as: target.audience },
+  }
+}
+
+/** Whether some setting of two rules says something else of one request in the one than in the other. */
+export function readOtherwise(one: RouteMatch, other: RouteMatch): boolean {
+  return JSON.stringify(readingsOf(one)) !== JSON.stringify(readingsOf(other))
+}
+
+const needFor = ({ scopes: { mode, scopes }, agentTypes, when }: McpUse, params: Params) => {
+  const texts = asSet(scopes.map((template) => scopeFor(template, params)))
+  return {
+    scopes: mode === 'all' || texts.length === 1 ? texts : { any: texts },
+    ...(agentTypes && { agent_types: asSet(agentTypes) }),
+    ...(when && { when: conditionFor(when, params) }),
+  }
+}
+
+/** A scope, or an identifier, with what stands in the path for its parameters. */
+const scopeFor = ({ parts }: ScopeTemplate, params: Params): string =>
+  parts
+    .map((part, i) => {
+      if (i % 2 === 0) return part
+      return isArgument(part) ? `{${part}}` : (params.get(part) ?? '')
+    })
+    .join('')
+
+/** A condition, and what the parameters that it reads are. */
+const conditionFor = (condition: Condition, params: Params): unknown => [
+  writtenCondition(condition),
+  condition.params.map((name) => [name, params.get(name) ?? '']),
+]
+
+const detailFor = (
+  { type, identifier, locations, ...lists }: DetailRule,
+  params: Params,
+  resource: string,
+): unknown => ({
+  type,
+  ...Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, asSet(list)])),
+  ...(identifier && { identifier: scopeFor(identifier, params) }),
+  ...(locations ? { locations: asSet(locations) } : { resource: plainResource(resource) }),
+})
+
+/** A resource as it is compared: a slash that is its whole path counts for nothing (RFC 3986 §6.2.3). */
+export function plainResource(resource: string): string {
+  return resource.replace(/^(https?:\/\/[^/]+)\/$/, '$1')
+}

@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest'
+import { LOG } from '../../src/revocation/log.ts'
+import type { RowChanges } from '../../src/revocation/protocol.ts'
+import {
+  alarm,
+  copyOf,
+  eachAnew,
+  enrolled,
+  entriesOf,
+  evict,
+  found,
+  intercept,
+  leader,
+  rowsOf,
+  shard,
+  unreachable,
+} from '../kit/shards.workerd.ts'
+
+eachAnew()
+
+const allHave = { shards: { total: 2, acknowledged: 2, pending: [] } }
+const oneLacks = { shards: { total: 2, acknowledged: 1, pending: ['1'] } }
+
+describe('a change', () => {
+  it('that a replica cannot be told is pending until it was', async () => {
+    const [one, two] = await entriesOf('one', 'two')
+    await enrolled('1')
+    await leader().add([one])
+    const fault = unreachable('1')
+    expect(await leader().add([two])).toMatchObject(oneLacks)
+    expect(await leader().get(one.id)).toMatchObject(allHave)
+    expect(await leader().get(two.id)).toMatchObject(oneLacks)
+    expect(await leader().remove(one.id)).toBe(true)
+    expect(await alarm('0')).toBe(true)
+    expect(await leader().get(two.id)).toMatchObject(oneLacks)
+    expect(await found('1', one, two)).toEqual(['one'])
+    // What is pending is known from storage, and the alarm goes on by itself.
+    await evict('0')
+    fault.restore()
+    expect(await leader().get(two.id)).toMatchObject(oneLacks)
+    expect(await alarm('0')).toBe(true)
+    expect(await leader().get(two.id)).toMatchObject(allHave)
+    expect(await found('1', one, two)).toEqual(['two'])
+    expect(await alarm('0')).toBe(false)
+  })
+
+  it('that was taken, and not heard of, is handed on again and changes nothing', async () => {
+    const [one, two] = await entriesOf('one', 'two')
+    await enrolled('1')
+    const deaf = intercept('replicate', async (_, go) => {
+      await go()
+      throw new Error('the answer was lost')
+    })
+    await leader().add([one, two])
+    await leader().remove(two.id)
+    expect(await leader().add([one])).toMatchObject(oneLacks)
+    const before = await rowsOf('1', 'SELECT * FROM entries, log')
+    deaf.mockRestore()
+    await alarm('0')
+    expect(await leader().get(one.id)).toMatchObject(allHave)
+    expect(await rowsOf('1', 'SELECT * FROM entries, log')).toEqual(before)
+  })
+
+  it('that comes late, or before others, brings nothing back and skips nothing', async () => {
+    const [one, two, three] = await entriesOf('one', 'two', 'three')
+    await enrolled('1')
+    const handed: RowChanges[] = []
+    const spy = intercept('replicate', (_, go, given) => {
+      handed.push(given)
+      return go()
+    })
+    await leader().add([one])
+    await leader().add([two])
+    await leader().remove(one.id)
+    await leader().add([three])
+    spy.mockRestore()
+    expect(handed.length).toBe(4)
+    const before = await rowsOf('1', 'SELECT * FROM entries, log ORDER BY id')
+    for (const given of [...handed, ...handed.reverse()]) {
+      expect(await shard('1').replicate(given)).toEqual({ version: 4 })
+    }
+    expect(await rowsOf('1', 'SELECT * FROM entries, log ORDER BY id')).toEqual(before)
+    // Another replica at the beginning is not taken over a gap.
+    await enrolled('2')
+    const { epoch } = await shard('2').head()
+    const gap = { epoch, from: 5, to: 6, head: 6, changes: [] }
+    expect(await shard('2').replicate(gap)).toEqual({ out: true })
+    expect(await found('2', two)).toBeUndefined()
+  })
+
+  it('comes in parts of any size', async () => {
+    Object.assign(LOG, { batch: 1 })
+    const entries = await entriesOf('a', 'b', 'c', 'd')
+    const [a, b] = entries
+    await enrolled('1')
+    const fault = unreachable('1')
+    await leader().add(entries)
+    await leader().remove(a.id)
+    await leader().remove(b.id)
+    expect(await leader().add([a])).toMatchObject(oneLacks)
+    fault.restore()
+    const parts = intercept('replicate', (_, go) => go())
+    await alarm('0')
+    expect(parts.mock.calls.length).toBe(5)
+    expect(await found('1', ...entries)).toEqual(['a', 'c', 'd'])
+    expect(await copyOf('1')).toEqual(await copyOf('0'))
+  })
+
+  it('of another epoch has a replica let go of its own', async () => {
+    const [one] = await entriesOf('one')
+    await leader().add([one])
+    await enrolled('1')
+    const { version } = await shard('1').head()
+    const other = { epoch: 'other', from: version, to: version, head: version, changes: [] }
+    expect(await shard('1').replicate(other)).toEqual({ out: true })
+    expect(await found('1', one)).toBeUndefined()
+    await enrolled('1')
+    expect(await found('1', one)).toEqual(['one'])
+    expect(await leader().add([one])).toMatchObject(allHave)
+  })
+})
