@@ -428,6 +428,21 @@ describe('an answer', () => {
     expect(await (await post(asked)).text()).toBe(given)
   })
 
+  it.each(['/brief', '/brief/secret', '/brief/whole'])(
+    'to a call that takes its time goes on from its beginning: %s',
+    async (path) => {
+      let finish = () => {}
+      setting.origin.on(path, (_req, res) => {
+        res.writeHead(200, JSON_TYPE)
+        res.write('{"id":1,"result":{"content":[1,')
+        finish = () => res.end('2]}}')
+      })
+      const response = await post(asked, { path })
+      finish()
+      expect(await response.text()).toBe('{"id":1,"result":{"content":[1,2]}}')
+    },
+  )
+
   it('to a call that is long and takes its time is cut when its agent is revoked, where the rule says so', async () => {
     const agent = 'mcp-revoked-in-a-long-answer'
     setting.origin.on('/mcp/whole', (_req, res) => {
