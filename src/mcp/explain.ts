@@ -43,7 +43,7 @@ export interface RequestToExplain {
 }
 
 const UNASKED =
-  'Explained for the connection alone, by a message that anyone may send who may connect: which tools, prompts and resources may be used is told where mcp says what is asked'
+  'Explained for a connection without a message: to see which tools, prompts and resources are allowed, say in mcp what is called'
 
 const UNUSED = 'The rule has no mcp: what is asked of an MCP server does not matter to it'
 
