@@ -47,13 +47,6 @@ export const COMMANDS: SettingOptions = {
     },
     { match: 'GET /api/*', scopes: [], strip_prefix: '/api' },
     { match: 'POST /brief', ...answering, timeout: '1s' },
-    {
-      match: 'POST /brief/secret',
-      ...answering,
-      timeout: '1s',
-      inject: { 'X-Key': `\${ORIGIN_KEY}` },
-    },
-    { match: 'POST /brief/whole', ...answering, timeout: '1s', on_revocation: 'end-all' },
   ],
   // Its issuer is told an audience that would make tokens for the API good for the MCP server.
   beside: [

@@ -428,18 +428,17 @@ describe('an answer', () => {
     expect(await (await post(asked)).text()).toBe(given)
   })
 
-  it.each(['/brief', '/brief/secret', '/brief/whole'])(
-    'to a call that takes its time goes on from its beginning: %s',
-    async (path) => {
-      let finish = () => {}
-      setting.origin.on(path, (_req, res) => {
+  it.each(['', '{"id":1,"result":{', '{"id":1,"result":{"content":[1,'])(
+    'to a call is 504 where it takes longer than `timeout` after %j, so that no list comes later',
+    async (beginning) => {
+      setting.origin.on('/brief', (_req, res) => {
         res.writeHead(200, JSON_TYPE)
-        res.write('{"id":1,"result":{"content":[1,')
-        finish = () => res.end('2]}}')
+        res.write(beginning)
+        res.flushHeaders()
       })
-      const response = await post(asked, { path })
-      finish()
-      expect(await response.text()).toBe('{"id":1,"result":{"content":[1,2]}}')
+      const response = await post(asked, { path: '/brief' })
+      expect([response.status, await codeOf(response)]).toEqual([504, 'origin_timeout'])
+      expect(await setting.origin.requests[0]?.answered()).toBe('cut')
     },
   )
 

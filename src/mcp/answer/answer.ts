@@ -156,7 +156,7 @@ const remade = (
   return response
 }
 
-/** How much of an answer that is no events is buffered, and whether one that takes too long is denied. */
+/** How much of an answer that is no events is buffered. */
 const boundsOf = (
   { headers, ok: isOk }: Response,
   { method }: Asked,
@@ -166,15 +166,14 @@ const boundsOf = (
   if (!isListless) {
     // Of an error any text may tell, and of the end of a session; what answers for a list is JSON or empty.
     const isStray = !isJson && isOk && method !== 'DELETE'
-    return { bytes: isStray ? 0 : LIMITS.mcpAnswerBytes, deniesSlow: true }
+    return { bytes: isStray ? 0 : LIMITS.mcpAnswerBytes }
   }
   // Of several answers a later one can hold a list.
   const isBatch = operation.kind === 'mcp' && operation.isBatch
   // Over a service binding the header frames nothing.
   const isFramed = (route.target.service ?? route.target.via) === undefined
   const length = isFramed ? contentLength(headers) : undefined
-  const deniesSlow = length !== undefined && length <= LIMITS.smallBodyBytes
-  return { bytes: isBatch ? LIMITS.mcpAnswerBytes : BEGINNING_BYTES, length, deniesSlow }
+  return { bytes: isBatch ? LIMITS.mcpAnswerBytes : BEGINNING_BYTES, length }
 }
 
 const JSON_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json$/

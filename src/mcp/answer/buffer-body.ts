@@ -19,8 +19,6 @@ export interface BufferTerms {
   readonly bytes: number
   /** Of the whole body, where its Content-Length frames it. */
   readonly length?: number | undefined
-  /** Whether a body that takes too long is denied; else what has come of it is its beginning. */
-  readonly deniesSlow: boolean
   readonly ports: BufferPorts
   /** Aborts when nobody waits for the answer any more. */
   readonly signal?: AbortSignal | undefined
@@ -37,7 +35,6 @@ type Body = ReadableStream<Uint8Array>
 
 /** Why the reading was broken off. */
 interface Break {
-  readonly isSlow: boolean
   readonly denial: Denial
 }
 
@@ -71,44 +68,42 @@ export async function bufferBody(
 const readParts = async (
   body: Body,
   known: Facts,
-  { bytes: most, length, deniesSlow }: BufferTerms,
+  { bytes: most, length }: BufferTerms,
   patience: Patience,
   room: Room,
 ): Promise<Result<Buffered, Denial>> => {
   const reader = body.getReader()
   const held = createHold(most, room)
-  const begun = (reading: ReturnType<typeof reader.read>, over?: Uint8Array) => {
-    const bytes = held.joined()
-    const started = { chunks: over ? [bytes, over] : [bytes], rest: { reader, reading } }
-    return ok({ bytes, whole: wholeOf(body, known, started, length) })
-  }
   for (;;) {
-    const reading = reader.read()
-    const read = await patience.first(reading)
-    if ('isSlow' in read) {
-      return read.isSlow && !deniesSlow ? begun(reading) : stopped(reader, read.denial)
-    }
+    const read = await patience.first(reader.read())
+    if ('denial' in read) return stopped(reader, read.denial)
     if (read.done) return ok({ bytes: held.joined() })
     const part = read.value.subarray(0, most - held.length)
     if (!held.add(part)) return stopped(reader, bodyDenials('bodies_full'))
     const over = read.value.subarray(part.length)
-    if (over.length > 0) return begun(reader.read(), over)
+    if (over.length === 0) continue
+    const reading = reader.read()
+    // Whoever reads on gets the error. An error before that must not end a process of Node.
+    reading.catch(ignore)
+    const bytes = held.joined()
+    const started = { chunks: [bytes, over], rest: { reader, reading } }
+    return ok({ bytes, whole: wholeOf(body, known, started, length) })
   }
 }
 
-/** Reads a body that is small by its length, and denied when it is slow, in one step; `undefined` for any other. */
+/** Reads a body that is small by its length in one step; `undefined` for any other. */
 const readAtOnce = (
   body: Body,
-  { bytes: most, length, deniesSlow }: BufferTerms,
+  { bytes: most, length }: BufferTerms,
   patience: Patience,
   room: Room,
 ): Promise<Result<Buffered, Denial>> | undefined => {
-  if (!deniesSlow || length === undefined || length > Math.min(most, LIMITS.smallBodyBytes)) return
+  if (length === undefined || length > Math.min(most, LIMITS.smallBodyBytes)) return
   const reader = readerAtOnce(body, length)
   if (!reader) return
   if (!room.take(length + 1)) return Promise.resolve(stopped(reader, bodyDenials('bodies_full')))
   return patience.first(reader.read()).then((read) => {
-    if ('isSlow' in read) return stopped(reader, read.denial)
+    if ('denial' in read) return stopped(reader, read.denial)
     const { value: bytes = new Uint8Array() } = read
     return bytes.length > length ? stopped(reader, unreachable()) : ok({ bytes })
   })
@@ -125,13 +120,13 @@ const beginPatience = (known: Facts, ms: number, { ports, signal }: BufferTerms)
   let broken: Break | undefined
   let wake: (why: Break) => void = ignore
   let unwatch = ignore
-  const breakOff = (denial: Denial, isSlow = false) => {
-    broken ??= { denial, isSlow }
+  const breakOff = (denial: Denial) => {
+    broken ??= { denial }
     wake(broken)
   }
   const leave = () => breakOff(unreachable())
   let timer = setTimeout(() => {
-    timer = setTimeout(() => breakOff(forwardDenials('origin_timeout'), true), ms - quick)
+    timer = setTimeout(() => breakOff(forwardDenials('origin_timeout')), ms - quick)
     unwatch = watch(known, ports, (ending) => breakOff(endingDenial(ending)))
     if (signal?.aborted) leave()
     signal?.addEventListener('abort', leave)
@@ -140,9 +135,9 @@ const beginPatience = (known: Facts, ms: number, { ports, signal }: BufferTerms)
     /** What is read, or why nobody waits for it any longer. */
     first: <Part extends object>(reading: Promise<Part>) =>
       new Promise<Part | Break>((resolve, reject) => {
-        if (broken) return resolve(broken)
-        wake = resolve
         reading.then(resolve, reject)
+        if (broken) resolve(broken)
+        wake = resolve
       }),
     end() {
       clearTimeout(timer)

@@ -61,7 +61,7 @@ const begin = ({ parts = Number.POSITIVE_INFINITY, timeout = 600_000, expires = 
 const start = (setup: Parameters<typeof begin>[0] = {}) => {
   const begun = Date.now()
   const { body, known, terms, ...rest } = begin(setup)
-  const holding = bufferBody(body, known, { ...terms, deniesSlow: true }).then((held) => ({
+  const holding = bufferBody(body, known, terms).then((held) => ({
     got: held.ok ? held.value.bytes.length : held.reason.code,
     ms: Date.now() - begun,
   }))
@@ -139,8 +139,7 @@ describe('the beginning of an answer that is held', () => {
     const begun = Date.now()
     const { body, known, terms, ...rest } = begin(setup)
     let whole: ReadableStream<Uint8Array> | undefined
-    const deniesSlow = length !== undefined
-    const wanted = { ...terms, bytes, length, deniesSlow }
+    const wanted = { ...terms, bytes, length }
     const holding = bufferBody(body, known, wanted).then((held) => {
       const ms = Date.now() - begun
       if (!held.ok) return { got: held.reason.code, ms }
@@ -168,18 +167,46 @@ describe('the beginning of an answer that is held', () => {
     expect(await holding).toEqual(expected)
   })
 
-  it.each([
-    ['is longer', {}, 6, 2_000],
-    ['takes too long', {}, 1_000, 30_000],
-    ['takes longer than its rule has', { timeout: 2_500 }, 1_000, 2_500],
-  ])('leaves the whole of one that %s to go on', async (_name, setup, bytes, ms) => {
-    const { holding, all, cancelled } = startBeginning({ parts: 40, ...setup }, bytes)
-    await over(ms)
-    expect(await holding).toMatchObject({ isAll: false, ms })
+  it('leaves the whole of one that is longer to go on', async () => {
+    const { holding, all, cancelled } = startBeginning({ parts: 40 }, 6)
+    await over(2_000)
+    expect(await holding).toMatchObject({ isAll: false, ms: 2_000 })
     const read = all()
     await over(60_000)
     expect(await read).toBe('part'.repeat(40))
     expect([cancelled.mock.calls, vi.getTimerCount()]).toEqual([[], 0])
+  })
+
+  it.each([
+    ['takes too long', {}, 30_000],
+    ['takes longer than its rule has', { timeout: 2_500 }, 2_500],
+  ])('is denied and cancelled where it %s', async (_name, setup, ms) => {
+    const { holding, cancelled } = startBeginning({ parts: 40, ...setup })
+    await over(40_000)
+    expect(await holding).toEqual({ got: 'origin_timeout', ms })
+    expect(cancelled).toHaveBeenCalledOnce()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('of one that breaks off before anybody reads on ends nothing', async () => {
+    const rejected = vi.fn()
+    process.on('unhandledRejection', rejected)
+    const { known, terms } = begin()
+    let given = 0
+    const body = new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) =>
+          given++ === 0 ? controller.enqueue(part) : controller.error(new Error('reset')),
+      },
+      { highWaterMark: 0 },
+    )
+    const held = await bufferBody(body, known, { ...terms, bytes: 2 })
+    vi.useRealTimers()
+    await new Promise((done) => setTimeout(done, 0))
+    process.off('unhandledRejection', rejected)
+    expect(rejected).not.toHaveBeenCalled()
+    if (!held.ok) throw new Error(held.reason.code)
+    await expect(new Response(held.value.whole).text()).rejects.toThrow('reset')
   })
 
   it('is denied and cancelled where it outlives its token', async () => {
