@@ -13,7 +13,7 @@ const deny = denials({
   ],
 })
 
-/** The code of this stage, for those who sign elsewhere. */
+/** The denial of this stage, for code that signs elsewhere. */
 export const signingDenials = deny
 
 interface Needs {
@@ -32,8 +32,8 @@ export interface SigningFacts {
 type Ready = Outcome<SigningFacts, CodeOf<typeof deny>>
 
 /**
- * The key is at hand that the origin will be told with who is calling. Before anything is spent, and before the
- * token's standing is judged, because nothing may be waited for after that. Signs nothing yet.
+ * Gets the key for the assertion, if the origin gets one. Runs before anything is spent and before revocation is
+ * checked, since nothing may be awaited after that. Signs nothing yet.
  */
 export const signing = stage({
   name: 'signing',

@@ -30,9 +30,8 @@ interface Needs extends Pick<Routed, 'route' | 'deciding'> {
 }
 
 /**
- * For each thing the route asks for, one of the token's `authorization_details` allows it whole.
- * Two details are never taken together, and those of other types say nothing. A token is read only
- * where its route asks.
+ * Checks that for each authorization detail of the rule, one detail of the token covers it completely. Details are
+ * never combined; those of other types are ignored. The claim is read only if the rule requires details.
  */
 export const authorizationDetails = stage({
   name: 'authorization_details',
@@ -63,7 +62,7 @@ export const authorizationDetails = stage({
   },
 })
 
-/** `undefined` where malformed. */
+/** The details of a token, empty without the claim; `undefined` where it is malformed. */
 const detailsOf = ({ claims }: AccessToken): readonly AuthorizationDetail[] | undefined => {
   const claim = own(claims, 'authorization_details')
   return claim === undefined ? [] : readDetails(claim)

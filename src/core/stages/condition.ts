@@ -34,15 +34,15 @@ interface Needs extends Pick<Routed, 'route' | 'params' | 'address'> {
   readonly admission: Admission
 }
 
-/** A condition, and what it looked at. */
+/** A condition and the facts it was evaluated with. */
 interface Weight {
   readonly when: Condition
   readonly facts: ConditionFacts
-  /** What it is a condition of; of the route where there is none. */
+  /** The tool, prompt or resource of the condition; absent for the rule's own condition. */
   readonly used?: Used
 }
 
-/** What was looked at, as far as it came; `undefined` where there is no condition. */
+/** The evaluated conditions, up to the first that failed; `undefined` where there are none. */
 export interface Evaluated {
   readonly evaluated: readonly Weight[] | undefined
 }
@@ -53,7 +53,7 @@ const UNWEIGHED = ok(NOT_EVALUATED)
 const operandsOf = ({ evaluated }: Partial<Evaluated>) =>
   evaluated ? { operands: evaluated.flatMap(({ when, facts }) => when.operands(facts)) } : {}
 
-/** The same of what is used of an MCP server. */
+/** The evaluated conditions of the tools, prompts and resources that are used. */
 export interface WeighedUses {
   readonly evaluatedUses: Evaluated['evaluated']
 }
@@ -62,8 +62,8 @@ type Code = CodeOf<typeof deny>
 type Judged = { readonly value: Evaluated } & Result<unknown, Denial<Code>>
 
 /**
- * The rule's condition holds for this token, request and moment. One that cannot be evaluated denies. What a
- * denial says of it names the operand as it is written, and nothing that was read.
+ * Checks that the rule's condition is true for this token, request and time. A condition that cannot be evaluated
+ * denies. The denial's details name the failed operand's source, never the values that were read.
  */
 export const condition = stage({
   name: 'condition',
@@ -83,7 +83,7 @@ const NO_ARGUMENTS: JsonObject = Object.freeze({})
 const operandsOfUses = ({ evaluatedUses }: Partial<WeighedUses>) =>
   operandsOf({ evaluated: evaluatedUses })
 
-/** Those of all that is used of an MCP server hold, for the arguments too. */
+/** Checks the conditions of all tools, prompts and resources that an MCP request uses, with their arguments. */
 export const useCondition = stage({
   name: 'use_condition',
   establishes:
@@ -92,7 +92,7 @@ export const useCondition = stage({
     route.mcp ? undefined : { evaluatedUses: undefined },
   found: operandsOfUses,
   missed: operandsOfUses,
-  // As values they take many times the bytes that go on, and those wait for an origin.
+  // Parsed arguments take many times the bytes that are forwarded, and would stay until the origin answers.
   done({ uses }: Uses) {
     for (const { named } of uses) named.arguments = NO_ARGUMENTS
   },

@@ -24,7 +24,7 @@ const deny = denials({
 
 export const mcpAnswerDenials = deny
 
-/** Requests whose results hold no list, whatever their server is. */
+/** Requests whose results contain no list. */
 const LISTLESS: ReadonlySet<string> = new Set([
   'initialize',
   'ping',
@@ -40,32 +40,31 @@ const LISTLESS: ReadonlySet<string> = new Set([
 const isListless = ({ method }: McpMessage): boolean =>
   method === undefined || LISTLESS.has(method) || method.startsWith('notifications/')
 
-/** Whether what was asked can be answered with a list; of a GET, which opens a stream, anything can. */
+/** Whether the answer may contain a list. The stream of a GET may contain anything. */
 const mayList = (operation: Operation): boolean =>
   operation.kind !== 'mcp' ||
   operation.messages.length === 0 ||
   !operation.messages.every(isListless)
 
-/** Bytes of one answer in which it has begun its list, if there is one: before it stand an id and a cursor. */
+/** Bytes of an answer within which a list would begin: only an id and a cursor precede it. */
 const BEGINNING_BYTES = 64 * 1024
 
-/** The parts of a request that its answer depends on. */
+/** The parts of the request that its answer depends on. */
 export type Asked = Pick<Request, 'method' | 'headers'> & { readonly signal?: AbortSignal }
 
-/** An answer as an MCP caller gets it. */
+/** The answer that an MCP caller gets. */
 export interface McpAnswer {
   readonly response: Response
-  /** Its body: the server's own; one that a script moves; or one that is there whole, which nothing has to end. */
+  /** Its body: `own` is the server's; `moved` is copied by a script; `whole` is in memory, so nothing has to end it. */
   readonly body: 'own' | 'moved' | 'whole'
 }
 
 /**
- * An MCP server's answer as its caller gets it: the session id sealed, and in JSON and in events nothing of what
- * the caller may not use. Where a list can be in it everything but events is buffered for that, whatever its
- * status and type; an answer that could hold a list but cannot be read is denied. Events are filtered one by one.
- * In answer to other requests JSON is buffered as far as it takes to see that it is no list, and a body that is
- * neither JSON nor events is not read. An answer that needs no change is the very one. A denied answer is
- * cancelled. Only for rules with `mcp`.
+ * Prepares an MCP server's answer for its caller. It seals the session id, and removes from JSON and events all that
+ * the caller may not use. Where the answer may contain a list, everything but events is buffered, whatever its status
+ * and type; if it cannot be read it is denied. Other JSON is buffered only until it is clear that it is no list; other
+ * types are not read. Events are filtered one by one. An answer without changes is returned as the same object. A
+ * denied answer is cancelled. Call it only for rules with `mcp`.
  */
 export async function mcpAnswer(
   answer: Response,
@@ -90,7 +89,7 @@ const filteredAnswer = async (
 ): Promise<Result<McpAnswer, Denial>> => {
   const { headers, body, status } = answer
   const { known, ports } = decision
-  // Read once: each look at a header is a call into the runtime.
+  // Read once, because each access to a header is a call into the runtime.
   const names = [...headers.keys()]
   const session = await sessionEdits(headers, names, request.headers, decision)
   if (!session.ok) return session
@@ -156,7 +155,7 @@ const remade = (
   return response
 }
 
-/** How much of an answer that is no events is buffered. */
+/** How many bytes of an answer without events are buffered. */
 const boundsOf = (
   { headers, ok: isOk }: Response,
   { method }: Asked,
@@ -164,13 +163,13 @@ const boundsOf = (
   { isJson, isListless }: { readonly isJson: boolean; readonly isListless: boolean },
 ) => {
   if (!isListless) {
-    // Of an error any text may tell, and of the end of a session; what answers for a list is JSON or empty.
+    // The answer to an error or to DELETE may be any text; a successful answer with a list is JSON or empty.
     const isStray = !isJson && isOk && method !== 'DELETE'
     return { bytes: isStray ? 0 : LIMITS.mcpAnswerBytes }
   }
-  // Of several answers a later one can hold a list.
+  // In a batch a later answer can contain a list.
   const isBatch = operation.kind === 'mcp' && operation.isBatch
-  // Over a service binding the header frames nothing.
+  // Over a service binding the header does not frame the body.
   const isFramed = (route.target.service ?? route.target.via) === undefined
   const length = isFramed ? contentLength(headers) : undefined
   return { bytes: isBatch ? LIMITS.mcpAnswerBytes : BEGINNING_BYTES, length }
@@ -178,13 +177,13 @@ const boundsOf = (
 
 const JSON_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json$/
 const TYPES = /text\/event-stream|application\/(?:[a-z0-9.+-]+\+)?json/gi
-/** Charsets other than UTF-8, which alone JSON and events have. */
+/** Charsets other than UTF-8, the only one of JSON and events. */
 const CHARSET = /;\s*charset\s*=(?!\s*"?(?:utf-?8|us-ascii)"?\s*(?:;|$))/i
-/** Charsets in which what is ASCII is not written as it is in UTF-8. */
+/** Charsets that encode ASCII characters differently from UTF-8. */
 const FAR_CHARSET =
   /;\s*charset\s*=(?!\s*"?(?:utf-?8|us-ascii|iso-8859-\d+|windows-125\d)"?\s*(?:;|$))/i
 
-/** What a Content-Type says; `isAmbiguous` where clients that look for types anywhere in it would read another. */
+/** The kind of a Content-Type; `isAmbiguous` where clients that search it for types could find another. */
 const kindOf = (type: string) => {
   const [media = ''] = type.toLowerCase().split(';', 1)
   const isEvents = media.trim() === 'text/event-stream'
@@ -201,8 +200,8 @@ const [strict, lenient] = [true, false].map(
 )
 
 /**
- * The bytes as their reader decodes them. JSON is UTF-8 (RFC 8259 §8.1), but some readers guess: in UTF-16 and
- * UTF-32 ASCII characters have NUL bytes. An error page may be in another charset that is like ASCII.
+ * Decodes a body as its reader would; `undefined` if unclear. JSON is UTF-8 (RFC 8259 §8.1), but some readers detect
+ * UTF-16 and UTF-32, whose ASCII characters have NUL bytes. An error page may be in another charset.
  */
 const textOf = (bytes: Uint8Array, isStrict: boolean): string | undefined => {
   if (bytes.includes(0)) return undefined

@@ -10,41 +10,41 @@ import { IS_NATIVE, pumped, resumed } from '../../gateway/relay/stream-pipe.ts'
 import type { Started } from '../../gateway/relay/stream-start.ts'
 import { endingDenial, type WatchPorts, watch } from '../../gateway/relay/stream-watch.ts'
 
-/** What a body is buffered with, beside what it is watched with. */
+/** Ports for buffering a body and watching its token. */
 export type BufferPorts = WatchPorts & Pick<GuardPorts, 'bodies'>
 
-/** How much of a body is buffered, and for how long. */
+/** The bounds of buffering a body. */
 export interface BufferTerms {
-  /** Bytes of it, at most. */
+  /** Most bytes to buffer. */
   readonly bytes: number
-  /** Of the whole body, where its Content-Length frames it. */
+  /** Length of the whole body, where Content-Length frames it. */
   readonly length?: number | undefined
   readonly ports: BufferPorts
-  /** Aborts when nobody waits for the answer any more. */
+  /** Aborts when the caller disconnects. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** What of a body was read. */
+/** The buffered bytes of a body. */
 export interface Buffered {
   readonly bytes: Uint8Array<ArrayBuffer>
-  /** The body from its first byte on, where `bytes` is only its beginning: to be read or cancelled. */
+  /** The body from its first byte on, if `bytes` is only its beginning. Read or cancel it. */
   readonly whole?: Body
 }
 
 type Body = ReadableStream<Uint8Array>
 
-/** Why the reading was broken off. */
+/** Why reading stopped early. */
 interface Break {
   readonly denial: Denial
 }
 
-/** Milliseconds a body has to be there whole before anything is watched; most are. */
+/** Milliseconds before the token is watched; most bodies are whole by then. */
 const QUICK_MS = 5
 
 /**
- * Reads a body to its end, or to more than `bytes`. That takes {@link LIMITS.mcpAnswerMs} at most, or the rule's
- * `timeout` if it is shorter. The reading is denied, and the body cancelled, when the token ends meanwhile (see
- * {@link watch}), when the body breaks off, when nobody waits for it, or when there is no room for it.
+ * Reads a body to its end, or to more than `bytes`. It takes at most {@link LIMITS.mcpAnswerMs}, or the rule's
+ * `timeout` if that is shorter. Denies, and cancels the body, when the token ends (see {@link watch}), the body breaks
+ * off, the caller disconnects, or the room is full.
  */
 export async function bufferBody(
   body: Body,
@@ -91,7 +91,7 @@ const readParts = async (
   }
 }
 
-/** Reads a body that is small by its length in one step; `undefined` for any other. */
+/** Reads a small body in one call, if its length is known; `undefined` for other bodies. */
 const readAtOnce = (
   body: Body,
   { bytes: most, length }: BufferTerms,
@@ -114,7 +114,7 @@ const stopped = (reader: Pick<ReadableStreamDefaultReader, 'cancel'>, denial: De
   return fail(denial)
 }
 
-/** One timer while the body is quick; all else is set up once it is not. */
+/** One timer for a quick body. The watch and the listeners are set up only after {@link QUICK_MS}. */
 const beginPatience = (known: Facts, ms: number, { ports, signal }: BufferTerms) => {
   const quick = Math.min(QUICK_MS, ms)
   let broken: Break | undefined
@@ -132,7 +132,7 @@ const beginPatience = (known: Facts, ms: number, { ports, signal }: BufferTerms)
     signal?.addEventListener('abort', leave)
   }, quick)
   return {
-    /** What is read, or why nobody waits for it any longer. */
+    /** Resolves with the part that is read, or with the reason to stop. */
     first: <Part extends object>(reading: Promise<Part>) =>
       new Promise<Part | Break>((resolve, reject) => {
         reading.then(resolve, reject)
@@ -151,7 +151,7 @@ type Patience = ReturnType<typeof beginPatience>
 
 const unreachable = () => forwardDenials('origin_unreachable')
 
-/** A body of which the beginning was read. In workerd it moves without a script where none has to cut or mask it. */
+/** A body whose beginning was read. In workerd it moves natively, unless a script must end or mask it. */
 const wholeOf = (
   body: Body,
   { route }: Facts,

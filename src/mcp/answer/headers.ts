@@ -17,10 +17,10 @@ const deny = denials({
 export const serverSessionDenials = deny
 
 const SESSION = 'mcp-session-id'
-/** Headers that repeat what the body says. */
+/** Headers that mirror the body. */
 const MIRRORING = ['mcp-method', 'mcp-name']
 
-/** Removes, in place, the caller's session id, and names that some servers would read as one of {@link MCP_HEADERS}. */
+/** Removes, in place, the session id, and other spellings of {@link MCP_HEADERS} that some servers read. */
 export function stripMcpHeaders(headers: Headers): void {
   for (const name of [...headers.keys()]) {
     const folded = foldedName(name)
@@ -30,9 +30,9 @@ export function stripMcpHeaders(headers: Headers): void {
 }
 
 /**
- * Sets, in place, what an MCP server is told of an operation, after {@link stripMcpHeaders}: its own session id, and
- * of what mirrors the body only what the revision has, since no other was held against the body (MCP 2026-07-28,
- * Streamable HTTP). A name in several headers becomes one: some servers would read the first alone, or the last.
+ * Sets, in place, the headers that an MCP server gets for an operation, after {@link stripMcpHeaders}: its own session
+ * id, and the mirrored headers of the revision. Others were not compared with the body and are removed (MCP 2026-07-28,
+ * Streamable HTTP). Repeated name headers become one, since some servers read only the first or the last.
  */
 export function setMcpHeaders(headers: Headers, operation: Operation): void {
   if (operation.kind !== 'mcp') return
@@ -45,13 +45,13 @@ export function setMcpHeaders(headers: Headers, operation: Operation): void {
   if (operation.session !== undefined) headers.set('Mcp-Session-Id', operation.session)
 }
 
-/** A header of an answer that is set, or without a value taken away. */
+/** A header of an answer to set, or to remove where it has no value. */
 export type HeaderEdit = readonly [name: string, value?: string]
 
 /**
- * The edits that leave of an answer's headers, which have these names, the session id sealed for its caller. A
- * sealed id that the caller has sent stays as it is. So does the one that was sealed for this request, where a
- * handler in the same process passes an answer on. Revisions without sessions get none, whatever the server says.
+ * Edits that seal the session id of an answer with these header names. A sealed id that the caller sent stays
+ * unchanged. So does the id sealed for this request, if a handler in the same process returns it. Revisions without
+ * sessions get no session id.
  */
 export async function sessionEdits(
   headers: Headers,
@@ -70,7 +70,7 @@ export async function sessionEdits(
   if (!isSessionId(session)) return fail(deny('session_invalid'))
   try {
     const given = sent.get(SESSION)
-    // A handler in the same process has the server's own id, and may send on what it was given.
+    // A handler in the same process has the server's own id, and may return it.
     const sealed =
       session === own && given !== own && given !== null
         ? given
@@ -82,12 +82,12 @@ export async function sessionEdits(
   }
 }
 
-/** Headers that name one representation of a body. */
+/** Headers that validate one representation of a body. */
 const VALIDATORS = ['etag', 'content-md5', 'digest', 'content-digest', 'repr-digest']
 
 /**
- * The edits of an answer's headers, which have these names, for a body that is one caller's own view: nobody
- * keeps it, and it has no validator, since these are of another body.
+ * Edits for a body that is made for one caller: it must not be stored, and loses its validators, which belong to the
+ * original body.
  */
 export function privateEdits(headers: Headers, names: readonly string[]): readonly HeaderEdit[] {
   const edits: HeaderEdit[] = VALIDATORS.filter((name) => names.includes(name)).map((name) => [

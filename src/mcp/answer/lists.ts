@@ -4,14 +4,14 @@ import { type McpCaller, mayUse } from '../../core/model/mcp-access.ts'
 import { typesOf } from '../../core/model/token.ts'
 import { cut, type Edit, edited, membersOf, type Span, valueSpan } from './json-ranges.ts'
 
-/** What a caller may know of, by its kind and name. */
+/** The names that a caller may see, by kind. */
 export interface Visibility {
   has(kind: McpKind, name: string): boolean
-  /** A template of URIs (RFC 6570). */
+  /** Whether a URI template (RFC 6570) may be seen. */
   hasTemplate(template: string): boolean
 }
 
-/** What a caller may know of: what its token could use with some arguments. */
+/** A caller sees the names for which its token could be used with some arguments. */
 export function visibilityOf(
   { names }: McpRule,
   { access, agent, params, policy }: Pick<Facts, 'access' | 'agent' | 'params' | 'policy'>,
@@ -36,8 +36,8 @@ export function visibilityOf(
 }
 
 /**
- * What became of a text: `same`, no byte of it has to change; `changed`; `gone`, nothing of it may be told;
- * `unreadable`, it is no JSON, though something of the kind could be in it.
+ * The result for a text. `same`: nothing to change. `changed`: use `text`. `gone`: the caller may see nothing of it.
+ * `unreadable`: no JSON, but it could contain hidden names.
  */
 export type Filtered =
   | { readonly outcome: 'same' | 'gone' | 'unreadable' }
@@ -46,12 +46,12 @@ export type Filtered =
 type Sees = (visibility: Visibility, name: string) => boolean
 
 interface List {
-  /** The member that an entry is named by. */
+  /** The member with an entry's name. */
   readonly key: string
   readonly sees: Sees
 }
 
-/** The lists of results, by their member (MCP, `tools/list`, `prompts/list`, `resources/list`, `resources/templates/list`). */
+/** The lists of results by member (MCP `tools/list`, `prompts/list`, `resources/list`, `resources/templates/list`). */
 const LISTS: ReadonlyMap<string, List> = new Map([
   ['tools', { key: 'name', sees: (visibility, name) => visibility.has('tools', name) }],
   ['prompts', { key: 'name', sees: (visibility, name) => visibility.has('prompts', name) }],
@@ -62,13 +62,13 @@ const LISTS: ReadonlyMap<string, List> = new Map([
   ],
 ] satisfies [string, List][])
 
-/** Names one resource, and tells that it is there. */
+/** A notification that names one resource, so it reveals that the resource exists. */
 const UPDATED = 'notifications/resources/updated'
 
-/** What any text holds that has something to keep back; an escape could spell it otherwise. */
+/** Text that could contain hidden names; `\u` because an escape could spell them. */
 const SUSPECT = /tools|prompts|resource|\\u/
 
-/** What could be taken for {@link UPDATED}; an escape of ASCII could spell it otherwise. */
+/** Text that could be read as {@link UPDATED}; an escape could spell it, too. */
 const MAY_BE_UPDATE = /resources\\?\/updated|\\u00[2-7]/i
 
 const SAME: Filtered = { outcome: 'same' }
@@ -76,10 +76,9 @@ const GONE: Filtered = { outcome: 'gone' }
 const UNREADABLE: Filtered = { outcome: 'unreadable' }
 
 /**
- * One message of JSON-RPC or several in an array, without what the caller may not know of: entries of lists,
- * and notifications about one resource. What stays is not written anew, so numbers, escapes and order are the
- * server's own. Of members that are there twice each is judged. A list is never for others to cache
- * (`cacheScope`, MCP 2026-07-28).
+ * Filters one JSON-RPC message or an array of them: removes list entries and notifications of resources that the caller
+ * may not see. The rest stays byte for byte as the server wrote it. Each of several equal members is checked. A list's
+ * `cacheScope` becomes private (MCP 2026-07-28).
  */
 export function filterText(text: string, visibility: Visibility): Filtered {
   if (!SUSPECT.test(text)) return SAME
@@ -111,8 +110,8 @@ export function filterText(text: string, visibility: Visibility): Filtered {
 }
 
 /**
- * Whether a text is one message, or the beginning of one, without a list in its result as far as it goes. What it
- * goes on with is not known, nor whether it is JSON; of several messages none is looked at.
+ * Whether a text is one message, or its beginning, and has no list in its result so far. `false` for arrays. Does not
+ * check that it is JSON.
  */
 export function beginsListless(text: string): boolean {
   const from = text.search(/\S/)
@@ -127,7 +126,7 @@ export function beginsListless(text: string): boolean {
   }
 }
 
-/** Whether what is no JSON could be taken neither for a list nor for a notification about one resource. */
+/** Whether text that is no JSON could be read neither as a list nor as a notification of a resource. */
 export function passesUnread(text: string): boolean {
   return !MAY_BE_UPDATE.test(text) && beginsListless(text)
 }
@@ -137,7 +136,7 @@ const outcomeOf = (text: string, made: Iterable<Edit>): Filtered => {
   return edits.length === 0 ? SAME : { outcome: 'changed', text: edited(text, edits) }
 }
 
-/** What has to change in the results of the message at `at`. */
+/** The edits in the results of the message at `at`. */
 function* editsOf(text: string, at: number, visibility: Visibility): Generator<Edit> {
   for (const { name, value } of membersOf(text, at)) {
     if (name === 'result') yield* resultEdits(text, value, visibility)
@@ -165,7 +164,7 @@ function* listEdits(
   { key, sees }: List,
   visibility: Visibility,
 ): Generator<Edit> {
-  // What is no list cannot be judged entry by entry.
+  // A value other than an array cannot be checked entry by entry.
   if (text[list[0]] !== '[') {
     yield [list, '[]']
     return
@@ -180,7 +179,7 @@ function* listEdits(
   })
 }
 
-/** Whether a message tells of one resource that the caller may not know of. */
+/** Whether a message notifies of a resource that the caller may not see. */
 const isAboutHidden = (text: string, at: number, visibility: Visibility): boolean => {
   let isUpdate = false
   let isSeen: boolean | undefined
