@@ -11,9 +11,9 @@ import { isUnderRoute } from './route.ts'
 const STRENGTH: Readonly<Record<AssertionBinding, number>> = { identity: 0, request: 1, body: 2 }
 
 /**
- * Compares a request with its assertion: method and path with `route`, the host, and `htm`, `htu`,
- * `htq` and `bdh` where present or required. Reads the body only for `bdh`. Throws at the first
- * mismatch.
+ * Compares a request with its assertion: method and path with `route`, and the host. Also compares
+ * `htm`, `htu`, `htq` and `bdh` if present or required. Reads the body only for `bdh`. Throws at
+ * the first mismatch.
  */
 export async function checkBinding(
   request: AgentRequest,

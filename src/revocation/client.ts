@@ -26,8 +26,8 @@ export interface IsolateOptions extends Omit<SnapshotOptions, 'source'> {
  * The revocation set in a Durable Object namespace. A read that fails or exceeds
  * {@link LIMITS.revocationReadMs} is tried again at the primary, then rejects. Writes are tried
  * once, without a deadline, since an abandoned write may still be stored. Concurrent requests of a
- * token share later reads. Bounded lookups use the isolate's copy, strict ones never; without
- * `isolate` all are strict.
+ * token share reads that start after them. Bounded lookups use the isolate's copy, strict ones
+ * never; without `isolate` all are strict.
  */
 export function createRevocations(
   namespace: Objects<Shard>,

@@ -13,8 +13,9 @@ export function originalOf(request: Request): Request {
 }
 
 /**
- * The request for a handler in the same process. A body the gate has read is attached again, and an
- * MCP server gets the headers an origin would get. A request without a read body is unchanged.
+ * The request for a handler in the same process. A body that the gate has read is attached again.
+ * An MCP server gets the headers that an origin would get. A request without a read body is
+ * unchanged.
  */
 export function toHandler(request: Request, decision: Decision): Request {
   if (decision.outcome !== 'passed' || !decision.known.held) return request

@@ -42,9 +42,9 @@ export function isRecorded(
 }
 
 /**
- * One journal line, as JSON; unknown members are left out. Before the signature is verified, issuer
- * and `kid` of the token are written as claims, cut short; those of an encrypted token never.
- * Tokens, queries and bodies are not written.
+ * One journal line, as JSON; unknown members are left out. Until the signature is verified, issuer
+ * and `kid` of the token are written as claims and cut short. Those of an encrypted token are not
+ * written. Tokens, queries and bodies are never written.
  */
 export function recordOf(decision: Decision | Undecided, context: RecordContext): string {
   const head = JSON.stringify(headOf(decision, context))

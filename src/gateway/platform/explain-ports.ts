@@ -5,7 +5,7 @@ import { peeking } from '../../limit/client.ts'
 import { lookingOnly } from '../../replay/client.ts'
 import { openingOnly } from './sessions.ts'
 
-/** The request ports whose effects explanations avoid. */
+/** The request ports that explanations read from. */
 interface Explained extends Pick<GuardPorts, 'revocations' | 'limits' | 'replays' | 'bodies'> {
   readonly signingKeys: Pick<SigningKeys, 'held'>
 }

@@ -148,8 +148,8 @@ const sendOn = async (
 }
 
 /**
- * Sends a request with a time limit, with an end when its token ends, or on a runtime that does not
- * abort it with its inbound request. `body` is copied chunk by chunk.
+ * Sends a request that may have to be aborted: at a time limit, when its token ends, or on runtimes
+ * that do not abort it themselves. `body` is copied chunk by chunk.
  */
 const sendWatched = async (
   request: Request,

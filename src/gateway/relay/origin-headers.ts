@@ -39,8 +39,8 @@ interface Last extends Made, Pick<Address, 'scheme' | 'authority'> {
 
 /**
  * The headers for an origin. The runtime copies inbound headers, so kept ones are unchanged.
- * Repeated headers of an admission are copied from its last request: same names and values, but
- * with the earlier case and line splits.
+ * Repeated requests of an admission get a copy of the last headers. Names and values are right, but
+ * the case of names and the line splits are those of the last request.
  */
 export function originHeaders(
   inbound: Headers,

@@ -77,7 +77,7 @@ const escaped =
 
 const once = escaped(literally)
 const twice = escaped(once)
-/** Characters of the longest doubly escaped character, such as `&#x000026;`. */
+/** The length of the longest double escape of a character: `&#x000026;` escaped again. */
 const LONGEST = 37
 
 /** Matches a base64url character or its base64 counterpart. */

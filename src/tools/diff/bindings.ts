@@ -22,9 +22,9 @@ const BINDING_TABLE: Table = {
 }
 
 /**
- * Compares the bindings that both policies name: limits of rates, Workers, certificates and
- * networks of origins, namespaces of Durable Objects and of keys. A different one counts as wider.
- * The names that rules use are settings.
+ * Compares the bindings that both policies name: rate limits, Workers, certificates, networks,
+ * Durable Objects and namespaces of keys. A different one counts as wider. Which names rules use is
+ * compared as a setting.
  */
 export function compareBindings(before: Bound, after: Bound): Comparison {
   const findings = createFindings()

@@ -87,7 +87,7 @@ const step = (walk: Walk, { segments, alive, taken }: State): boolean => {
   return true
 }
 
-/** Finds the shapes that match a segment, in a fixed order; literals by text. */
+/** Finds the shapes that match a segment, in a fixed order. Literals are looked up by text. */
 const indexAt = (going: readonly Shape[], depth: number) => {
   const literal = new Map<string, Shape[]>()
   const others: Shape[] = []
