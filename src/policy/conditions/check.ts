@@ -26,57 +26,56 @@ import {
   type Scope,
 } from './reads.ts'
 
-/** What a condition was found to be. */
+/** The analysis of a condition. */
 export interface Checked {
   readonly reads: Reads
-  /** The steps that one evaluation comes to at most, whatever it is given. */
+  /** The most steps of one evaluation, for any input. */
   readonly steps: number
-  /** The first member of what has none, or map that is gone through; only where types were found. */
+  /** The first access to a member of a scalar, or loop over a map; only with known types. */
   readonly fault?: CelTypeError | undefined
 }
 
-/** What a part of a condition comes to at most. */
+/** Upper bounds of a part of a condition. */
 interface Bound {
-  /** Of one evaluation: parts that are evaluated, and members that are compared, copied or gone through. */
+  /** Steps of one evaluation: evaluated parts, and members compared, copied or looped over. */
   readonly steps: number
-  /** Values that its value is made of, itself among them: a comparison looks at each. */
+  /** The number of values in its value, itself included: a comparison visits each. */
   readonly size: number
-  /** Members of the longest list or map in it. */
+  /** Members of its longest list or map. */
   readonly items: number
 }
 
-/** A name of the members of a list. */
+/** A variable for the members of a list. */
 interface Name {
   readonly isGiven: boolean
   readonly bound: Bound
 }
 
-/** Where a node stands. */
+/** The context of a node. */
 interface Place extends Scope {
   readonly names: ReadonlyMap<string, Name>
-  /** Whether it is evaluated for each member of a list, or is what such a list comes from. */
+  /** Whether it is evaluated per member of a list, or produces that list. */
   readonly isRepeated: boolean
   readonly whole: { sums: number; fault: CelTypeError | undefined }
 }
 
 const SCALAR = { size: 1, items: 0 }
-/** What a claim or an argument may have at most; see `fits`. */
+/** Upper bounds of a claim or an argument; see `fits`. */
 const CLAIM = { size: 1 + LIMITS.conditionMembers, items: LIMITS.conditionItems }
 const FLAT = { size: 1 + LIMITS.conditionItems, items: LIMITS.conditionItems }
 
-/** Steps of a member that is compared: with objects it is found first. */
+/** Steps per compared member: in objects it is looked up first. */
 const COMPARED = 1.5
-/** Texts that are held against one value in a step. */
+/** Texts compared in one step. */
 const TEXTS = 8
-/** Steps that the library adds to what is written: a ternary, the list so far, what is put in it. */
+/** Steps the library adds per member: a ternary, the list so far, and the new member. */
 const EXPANDED = 3.5
-/** A pattern is in many states at once at each character of a text. */
+/** A pattern has many active states at each character. */
 const PER_STATE = 8
 
 /**
- * Goes through a condition once, after the library has looked for its types: what it reads, whether it is made of
- * what conditions may be made of, and what it costs. Throws the first mistake of these; members are judged by
- * types, so that theirs is a `fault`.
+ * Analyses a condition after the library's type check: what it reads, whether its parts are
+ * allowed, and its cost. Throws the first of these mistakes; a mistake of types is a `fault`.
  */
 export function checkCondition(
   condition: ASTNode,
@@ -136,7 +135,7 @@ const boundOf = (node: ASTNode, place: Place): Bound => {
     }
     case '==':
     case '!=': {
-      // Goes on as long as both sides have members.
+      // Compares until one side has no more members.
       const sides = walkAll(node.args)
       const compared = Math.min(...sides.map(({ size }) => size))
       return { steps: typed(sides) + COMPARED * compared, ...SCALAR }
@@ -147,7 +146,7 @@ const boundOf = (node: ASTNode, place: Place): Bound => {
       place.whole.sums += 1
       if (place.whole.sums > LIMITS.conditionSums)
         throw mistake(node, `there are over ${LIMITS.conditionSums} + in one condition`)
-      // Lists are copied.
+      // `+` copies lists.
       const sides = walkAll(node.args)
       const items = total(sides, 'items')
       return { steps: 2 + items + typed(sides), size: total(sides, 'size'), items }
@@ -160,7 +159,7 @@ const boundOf = (node: ASTNode, place: Place): Bound => {
 const total = (bounds: readonly Bound[], of: keyof Bound): number =>
   bounds.reduce((sum, bound) => sum + bound[of], 0)
 
-/** Steps of parts whose types are found out: the library looks at the first member at each level. */
+/** Steps of parts, with their type detection: the library visits the first member at each level. */
 const typed = (bounds: readonly Bound[]): number =>
   bounds.reduce(
     (sum, { steps, size }) => sum + steps + Math.min(LIMITS.conditionLevels, size - 1) / 2,
@@ -181,7 +180,7 @@ const member = (node: Access, place: Place): Bound => {
 
 const STRING: Type = { kind: 'primitive', name: 'string' }
 
-/** What comes from a token is known when it is read. */
+/** Types of a token's values are unknown before it is read. */
 const checkHasMember = (node: Access, { whole }: Place): void => {
   const [of, name] = node.args
   const type = typeOf(of)
@@ -199,7 +198,7 @@ const hasMember = (type: Type, key: Type): boolean => {
   return isOpen || wanted.name === key.name
 }
 
-/** What is looked for may be as large as what it is looked for in, and is compared with every member. */
+/** The searched value may be as large as the list, and is compared with every member. */
 const membership = (
   node: ASTNode,
   [left, right]: readonly [ASTNode, ASTNode],
@@ -241,16 +240,15 @@ const method = (
   return { steps, ...(name === 'split' ? FLAT : SCALAR) }
 }
 
-/** A pattern costs what it unfolds to; one that is none is reported by whoever reads it. */
+/** The cost of a pattern by its states. Invalid patterns are reported elsewhere. */
 const statesOf = (node: ASTNode | undefined): number => {
   const pattern = parseSearch(writtenText(node) ?? '')
   return pattern.ok ? PER_STATE * pattern.value.states : 1
 }
 
 /**
- * A list is gone through by itself, so that its length, and not a power of it, is what it costs. Its members are
- * all together no larger than the list, so each counts with its share: what is done with one takes no more steps
- * than are in proportion to its size.
+ * Loops do not nest, so the cost is linear in the list's length. All members together are no larger
+ * than the list. So each counts with its average size, and steps per member are proportional to it.
  */
 const comprehension = (
   node: ASTNode,
@@ -282,7 +280,7 @@ const comprehension = (
   return { steps, size: 1 + length * made.size, items: Math.max(length, length * made.items) }
 }
 
-/** Steps of one call, beside those of what it is called with. */
+/** Steps of one call, without those of its arguments. */
 const stepsOf = (
   node: ASTNode,
   all: ReadonlyMap<string, number>,

@@ -27,7 +27,7 @@ import {
 } from './operands.ts'
 import { type Allowed, type Reads, VARIABLES } from './reads.ts'
 
-/** A condition that was read, and what one evaluation of it comes to at most. */
+/** A parsed condition, and the most steps of one evaluation. */
 export interface Read {
   readonly program: ParseResult
   readonly reads: Reads
@@ -35,8 +35,8 @@ export interface Read {
 }
 
 /**
- * Reads a condition: its form, its names, its types and what it costs. The reason of a failure is a
- * sentence for the operator. Never throws.
+ * Parses and checks a condition: form, names, types and cost. The reason of a failure is a sentence
+ * for the operator. Never throws.
  */
 export function readCondition(
   source: string,
@@ -63,7 +63,7 @@ export function readCondition(
   }
 }
 
-/** Reads a condition and makes it ready to be asked; see {@link readCondition}. */
+/** Compiles a condition for evaluation; see {@link readCondition}. */
 export function compileCondition(
   source: string,
   allowed: Allowed,
@@ -132,7 +132,7 @@ const operandOf = ({ source, program }: Compiled, ask: Ask): Operand => {
   }
 }
 
-/** Where it is, and what is wrong, on one line. */
+/** The position and the message of an error, on one line. */
 const sentence = (error: unknown, source: string): string => {
   if (!isCelError(error)) return 'cannot be read'
   const { range, summary } = error
@@ -141,23 +141,23 @@ const sentence = (error: unknown, source: string): string => {
   return `${at}${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')}`
 }
 
-/** Characters of a message of the library that are repeated. */
+/** The most characters shown of a library's message. */
 const SENTENCE = 400
 
 const isCelError = (error: unknown): error is ParseError | CelTypeError =>
   error instanceof ParseError ||
   (error instanceof Error && error.name === 'TypeError' && 'summary' in error)
 
-/** Why there is no value. `message` may repeat what was read, `code` never does. */
+/** The reason of a missing value. `message` may quote what was read; `code` never does. */
 interface Fault {
   readonly code: ConditionFault
   readonly message: string
 }
 
-/** Evaluates programs over the same facts. Never throws: whatever happens is a value or a fault. */
+/** Evaluates programs over the same facts. Never throws: the result is a value or a fault. */
 type Ask = (program: ParseResult) => Result<unknown, Fault>
 
-/** Evaluates parts of one condition over the facts of one request. */
+/** Creates an {@link Ask} for one condition and the facts of one request. */
 const asker = (contextOf: ReturnType<typeof contextMaker>, facts: ConditionFacts): Ask => {
   const context = guarded(() => {
     const made = contextOf(facts)
@@ -172,7 +172,7 @@ const asker = (contextOf: ReturnType<typeof contextMaker>, facts: ConditionFacts
   return (program) => (context.ok ? guarded(() => settled(program(context.value))) : context)
 }
 
-/** A promise is no value of a condition. */
+/** Refuses promises: conditions are evaluated synchronously. */
 const settled = (value: unknown): Result<unknown, Fault> => {
   if (!(value instanceof Promise)) return ok(value)
   value.catch(() => {})

@@ -14,9 +14,9 @@ import {
 import { ARITHMETIC, CONVERSIONS, exactSum, FOLDS, inRange } from './operators.ts'
 
 /**
- * Reads an expression. Five things are evaluated otherwise than the library does: only maps and lists have members,
- * under `has()` too; only lists are gone through; `in` looks for names only in what is known to be a map when the
- * policy is read; {@link CONVERSIONS} and {@link FOLDS}; and {@link ARITHMETIC}. Throws where it cannot be read.
+ * Parses an expression and replaces five of the library's evaluations. Only maps and lists have
+ * members, also in `has()`; loops take only lists; `in` takes maps only where typed as such. The
+ * others: {@link CONVERSIONS}, {@link FOLDS}, {@link ARITHMETIC}. Throws syntax errors.
  */
 export function parseCondition(source: string): ParseResult {
   const program = environment().parse(source)
@@ -63,11 +63,11 @@ const arithmetic = (evaluator: Evaluator, node: ASTNode, context: unknown): unkn
 const isRepeating = (node: ASTNode): node is ASTNode & { readonly op: 'rcall' } =>
   node.op === 'rcall' && COMPREHENSIONS.has(`${node.args[0]}/${node.args[2].length}`)
 
-/** Of a map the library takes the keys: the values, which a server may take for members, would not be judged. */
+/** The library loops over a map's keys, and so skips the values that a server may use. */
 const throughList = (evaluator: Evaluator, loop: Loop, context: unknown): unknown =>
   loop.handle(listOf(evaluator.run(loop.args.iterable, context)), loop.args, evaluator, context)
 
-/** What comes from outside may be a map instead of a list: what is looked for would be among its values. */
+/** An input may be a map instead of a list; its values would not be searched. */
 const membership = (evaluator: Evaluator, node: ASTNode, context: unknown): unknown => {
   const [left, right] = node.args as readonly [ASTNode, ASTNode]
   const [value, all] = [left, right].map((part) => evaluator.run(part, context))
@@ -109,7 +109,7 @@ const hasOf = (args: readonly ASTNode[]): object => {
   }
 }
 
-/** Of a scalar the library itself says that it has none. */
+/** True for scalars too: the library itself refuses their members. */
 const hasMembers = (value: unknown): boolean =>
   typeof value !== 'object' ||
   value === null ||

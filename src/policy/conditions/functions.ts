@@ -17,8 +17,8 @@ import { momentOfSeconds, wallClock } from './times.ts'
 const TIMESTAMP = 'google.protobuf.Timestamp'
 
 /**
- * A method with one argument. `literal`: it is written out, and read once, when the policy is.
- * Otherwise it is a text like any other.
+ * A method with one argument. `literal`: the argument is a literal, parsed once with the policy.
+ * `run`: it is any text.
  */
 type Method = { readonly on: string; readonly returns: string } & (
   | { readonly literal: (argument: string) => Result<(value: never) => unknown, string> }
@@ -36,7 +36,7 @@ const matches: Method = {
   literal: (source) => {
     const pattern = parseSearch(source)
     if (!pattern.ok) return pattern
-    // Longer values are matched by no pattern; "does not match" would let them pass a negation.
+    // Fails on longer values: "no match" would let them pass a negation.
     return ok((value: string) => pattern.value.matches(bounded(value, LONGEST_MATCHED)))
   },
 }
@@ -44,7 +44,7 @@ const matches: Method = {
 const contains: Method = {
   on: 'string',
   returns: 'bool',
-  // Looking for one text in another costs their product where both are long.
+  // The cost of a search is the product of both lengths.
   run: (value, part) =>
     bounded(value, LIMITS.conditionText).includes(bounded(part, LIMITS.conditionNeedle)),
 }
@@ -72,8 +72,8 @@ const zoned = (read: (at: Date) => number): Method => ({
 })
 
 /**
- * Methods that take the place of the library's own, which run a pattern with backtracking, or make a
- * formatter for every call and depend on the zone of the process.
+ * Replacements of library methods that use backtracking patterns, create a formatter per call, or
+ * depend on the time zone of the process.
  */
 const OWN_METHODS: Readonly<Record<string, Method>> = {
   matches,
@@ -89,10 +89,10 @@ const OWN_METHODS: Readonly<Record<string, Method>> = {
   getSeconds: zoned((at) => at.getUTCSeconds()),
 }
 
-/** A type that nothing has: methods registered for it as macros are found for every receiver. */
+/** A type without values: macros registered for it apply to every receiver. */
 function Receiver() {}
 
-/** Puts {@link OWN_METHODS} in the place of the library's. */
+/** Replaces the library's methods with {@link OWN_METHODS}. */
 const registerMethods = (environment: Environment): void => {
   environment.registerType('EdgewardenReceiver', { ctor: Receiver })
   for (const [name, method] of Object.entries(OWN_METHODS)) {
@@ -146,7 +146,7 @@ const expectType = (checker: Checker, node: ASTNode, name: string, context: unkn
 
 const TIMES = Object.keys(OWN_METHODS).filter((name) => name.startsWith('get'))
 
-/** Functions that a condition may call, by name and number of arguments, and the steps of one call. */
+/** The allowed functions by name and number of arguments, and the steps of a call. */
 export const FUNCTIONS: ReadonlyMap<string, number> = new Map([
   ['has/1', 1],
   ['size/1', 8],
@@ -156,11 +156,11 @@ export const FUNCTIONS: ReadonlyMap<string, number> = new Map([
   ['bool/1', 1],
   ['timestamp/1', 4],
   ['duration/1', 1],
-  // For each network.
+  // Per network.
   ['inNetwork/2', 8],
 ])
 
-/** Methods likewise, but those that go through a list. A pattern counts by its states. */
+/** The allowed methods and their steps, without loops. A pattern's steps are its states. */
 export const METHODS: ReadonlyMap<string, number> = new Map([
   ['startsWith/1', 1],
   ['endsWith/1', 1],
@@ -174,7 +174,7 @@ export const METHODS: ReadonlyMap<string, number> = new Map([
   ...TIMES.flatMap((name) => [[`${name}/0`, 1] as const, [`${name}/1`, 16] as const]),
 ])
 
-/** Methods that evaluate a part once for each member of a list. */
+/** Methods that loop over a list. */
 export const COMPREHENSIONS: ReadonlySet<string> = new Set([
   'all/2',
   'exists/2',
@@ -184,7 +184,7 @@ export const COMPREHENSIONS: ReadonlySet<string> = new Set([
   'map/3',
 ])
 
-/** What each function and method is called, for sentences. */
+/** Names of all functions and methods, for messages. */
 export const NAMES: readonly string[] = [
   ...new Set(
     [...FUNCTIONS.keys(), ...METHODS.keys(), ...COMPREHENSIONS].map((one) =>
@@ -202,7 +202,7 @@ const inAnyNetwork = (address: string, networks: readonly string[]): boolean =>
 
 let made: Environment | undefined
 
-/** What conditions are read and evaluated in; made when the first one is. */
+/** The environment of all conditions; created on first use. */
 export function environment(): Environment {
   made ??= makeEnvironment()
   return made
@@ -233,7 +233,7 @@ const makeEnvironment = (): Environment => {
         sync,
       )
       .registerFunction('inNetwork(string, list<string>): bool', inAnyNetwork, sync)
-      // Numbers of JSON are doubles, so NumericDate is (RFC 7519 §2).
+      // JSON numbers, so NumericDate values (RFC 7519 §2), are doubles.
       .registerFunction(`timestamp(double): ${TIMESTAMP}`, momentOfSeconds, sync)
   )
 }

@@ -5,7 +5,7 @@ import { quote } from '../issues.ts'
 import { mistake, writtenText } from './nodes.ts'
 import { isBounded, momentOfText } from './times.ts'
 
-/** Throws at a literal that is bytes, unsigned or no exact number. */
+/** Throws at a literal of bytes, an unsigned or an inexact number. */
 export function checkLiteral(node: ASTNode): void {
   const { args, input, start, end } = node
   if (typeof args === 'object' && args !== null)
@@ -19,7 +19,7 @@ export function checkLiteral(node: ASTNode): void {
     )
 }
 
-/** Throws at a key of a map that is not written out: so none is there twice, or is one that the library leaves out. */
+/** Throws at a map key that is no literal, is repeated, or is ignored by the library. */
 export function checkKeys(entries: readonly (readonly [ASTNode, ASTNode])[]): void {
   const seen = new Set<string>()
   for (const [key] of entries) {
@@ -32,8 +32,8 @@ export function checkKeys(entries: readonly (readonly [ASTNode, ASTNode])[]): vo
 }
 
 /**
- * Throws at an argument of a function that is written out and no duration, time or network. A duration has to be
- * written out; what else comes from a claim is judged when it is read.
+ * Throws at a literal argument that is no valid duration, time or network. Durations must be
+ * literals; other values are checked at evaluation.
  */
 export function checkArguments(name: string, [first, second]: readonly ASTNode[]): void {
   if (name === 'duration')
@@ -60,7 +60,7 @@ const checkWritten = (
   if (node && (text === undefined || !is(text))) throw mistake(node, `is not ${what}`)
 }
 
-/** Networks that are written out; what a claim says is judged when it is read. */
+/** Checks literal networks only; other values are checked at evaluation. */
 const checkNetworks = (node: ASTNode): void => {
   for (const one of node.op === 'list' ? node.args : [node]) {
     const text = writtenText(one)

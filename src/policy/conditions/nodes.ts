@@ -5,25 +5,25 @@ import {
   ParseError,
 } from '@marcbachmann/cel-js'
 
-/** A type of the library, as far as it is used here. */
+/** The members of the library's types that are used here. */
 export interface Type {
   readonly kind: string
   readonly name: string
   readonly keyType?: Type
 }
 
-/** What checks the types of a macro. */
+/** Checks the types of a macro. */
 export interface Checker {
   check(node: ASTNode, context: unknown): Type
   getType(name: string): unknown
 }
 
-/** What evaluates the parts of a node. */
+/** Evaluates the parts of a node. */
 export interface Evaluator {
   run(node: ASTNode, context: unknown): unknown
 }
 
-/** What the library keeps of a node beside what it declares. */
+/** Undeclared members of the library's nodes. */
 export interface Inner {
   readonly checkedType?: Type
   readonly meta: { macro?: object; alternate: Loop }
@@ -31,23 +31,23 @@ export interface Inner {
   setMeta(key: string, value: unknown): unknown
 }
 
-/** What the library makes of a method that goes through a list. */
+/** The library's node of a loop. */
 export type Loop = Inner & { readonly args: { readonly iterable: ASTNode } }
 
-/** A member of something, by its name or by what stands in brackets. */
+/** An access to a member, by name or by brackets. */
 export type Access = ASTNode & { readonly op: '.' | '[]' }
 
-/** A node with what is not declared of it. */
+/** The undeclared members of a node. */
 export function innerOf(node: ASTNode): Inner {
   return node as unknown as Inner
 }
 
-/** The type that was found for a node; only after a check. */
+/** The type of a node; `undefined` before its check. */
 export function typeOf(node: ASTNode): Type | undefined {
   return innerOf(node).checkedType
 }
 
-/** The nodes that a node is made of, as they are written. */
+/** The child nodes of a node, in written order. */
 export function partsOf(node: ASTNode): readonly ASTNode[] {
   switch (node.op) {
     case 'value':
@@ -70,17 +70,17 @@ export function partsOf(node: ASTNode): readonly ASTNode[] {
   }
 }
 
-/** The text that a node writes out, if it does. */
+/** The value of a text literal, else `undefined`. */
 export function writtenText(node: ASTNode | undefined): string | undefined {
   return node?.op === 'value' && typeof node.args === 'string' ? node.args : undefined
 }
 
-/** A mistake at a node, which is found when the policy is read. Its message follows the node's position. */
+/** A syntax error at a node; its message follows the position. */
 export function mistake(node: ASTNode, message: string): ParseError {
   return new ParseError({ message, node })
 }
 
-/** Likewise, a mistake of types. */
+/** A type error at a node. */
 export function typeMistake(node: ASTNode, message: string): CelTypeError {
   return new CelTypeError({ message, node })
 }

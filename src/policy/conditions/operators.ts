@@ -3,7 +3,7 @@ import { isExact, isExactText } from '../../core/json.ts'
 import { evaluationError } from './nodes.ts'
 import { isMoment, LONGEST, momentOfSeconds, momentOfText } from './times.ts'
 
-/** What the library has for a duration: both parts have its sign. */
+/** The library's duration; both members have its sign. */
 interface Span {
   readonly seconds: bigint
   readonly nanos: number
@@ -12,13 +12,13 @@ interface Span {
 const isSpan = (value: unknown): value is Span =>
   Object.prototype.toString.call(value) === '[object google.protobuf.Duration]'
 
-/** Operators whose results may be out of the range of their type. */
+/** Operators whose results may exceed the range of their type. */
 export const ARITHMETIC: ReadonlySet<ASTNode['op']> = new Set(['+', '-', '*', '/', '-_'])
 
 /**
- * The result of an operator. Throws unless it is in the range of its type: whole numbers of 64 bits; doubles that
- * are finite and, if they are whole, exact; times of the years 1 to 9999; durations of at most 10,000 years. The
- * library lets most others pass, and compares with them.
+ * Returns the result of an operator if in range, else throws. Integers have 64 bits; doubles are
+ * finite and exact if whole; times are in the years 1 to 9999; durations last at most 10,000 years.
+ * The library does not check most of these.
  */
 export function inRange(value: unknown): unknown {
   if (!isInRange(value)) throw evaluationError('numeric_overflow', 'It is out of range')
@@ -37,7 +37,7 @@ const SECOND = 1_000_000_000n
 
 const nanosOf = ({ seconds, nanos }: Span): bigint => seconds * SECOND + BigInt(nanos)
 
-/** The sum or difference of two durations, which the library gets wrong below zero; else what it said. */
+/** The sum or difference of durations, which the library miscalculates below zero; else `said`. */
 export function exactSum(op: string, left: unknown, right: unknown, said: unknown): unknown {
   if (!isSpan(left) || !isSpan(right)) return said
   const nanos = nanosOf(left) + (op === '-' ? -nanosOf(right) : nanosOf(right))
@@ -48,7 +48,7 @@ export function exactSum(op: string, left: unknown, right: unknown, said: unknow
 const INT = /^-?\d{1,19}$/
 const DOUBLE = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?$/
 
-/** The number that is meant; `undefined` where a text is none, or it is out of range. */
+/** The integer of a value; `undefined` for other texts, and out of range. */
 const intOf = (value: unknown): bigint | undefined => {
   if (typeof value === 'string' ? !INT.test(value) : !Number.isFinite(Number(value)))
     return undefined
@@ -83,8 +83,8 @@ const converts = (
 ]
 
 /**
- * Functions of one value in the place of the library's. Those read the empty text and others as numbers, know no
- * bounds, and read times by the zone of the process.
+ * Replacements of library conversions. The library's accept empty text as a number, have no bounds,
+ * and depend on the time zone of the process.
  */
 export const CONVERSIONS: ReadonlyMap<string, Conversion> = new Map([
   converts('int', 'int_conversion_error', intOf, 'whole numbers of 64 bits, in decimal digits'),
@@ -110,7 +110,7 @@ const folds = (
   },
 ]
 
-/** Methods without arguments likewise: the library's turn other letters into those of ASCII. */
+/** Replacements of library methods, which also convert non-ASCII letters to ASCII. */
 export const FOLDS: ReadonlyMap<string, Conversion> = new Map([
   folds('lowerAscii', /[A-Z]+/g, (text) => text.toLowerCase()),
   folds('upperAscii', /[a-z]+/g, (text) => text.toUpperCase()),

@@ -2,7 +2,7 @@ import type { ASTNode } from '@marcbachmann/cel-js'
 import { unknownName } from '../issues.ts'
 import { type Access, mistake, partsOf, writtenText } from './nodes.ts'
 
-/** Members of the variables, and their types. */
+/** The members of `agent` and `request`, and their types. */
 export const FIELDS = {
   agent: {
     id: 'string',
@@ -37,23 +37,23 @@ export type RequestField = keyof typeof FIELDS.request
 
 const ACTOR_FIELDS = ['sub', 'issuer']
 
-/** Variables of a rule's condition. */
+/** The variables of a rule's condition. */
 export const VARIABLES: readonly string[] = ['token', 'agent', 'request', 'now']
 
-/** Variables of a condition on one call to an MCP server. */
+/** The variables of an MCP tool call's condition. */
 export const CALL_VARIABLES: readonly string[] = [...VARIABLES, 'arguments']
 
-/** Names that a condition may read of a request, as the rule allows. */
+/** Header and parameter names that the rule allows its condition to read. */
 export interface Allowed {
   readonly headers: readonly string[]
   readonly query: readonly string[]
 }
 
-/** What a condition reads, known before any request. */
+/** The reads of a condition, known before any request. */
 export interface Reads extends Allowed {
-  /** Top-level claims. */
+  /** Names of top-level claims. */
   readonly claims: Set<string>
-  /** Members of a call's arguments, and names that are looked up inside of these. */
+  /** Names of arguments, and of members within arguments. */
   readonly arguments: Set<string>
   readonly members: Set<string>
   /** Members of `agent` and `request`, and names of path parameters. */
@@ -62,16 +62,16 @@ export interface Reads extends Allowed {
   readonly params: Set<string>
 }
 
-/** Where a name is looked up. */
+/** The context of a name. */
 export interface Scope {
   readonly reads: Reads
-  /** Variables that there are. */
+  /** The available variables. */
   readonly variables: readonly string[]
-  /** Names of lists' members, and whether these may be of a call's arguments. */
+  /** Loop variables, and whether they may be parts of arguments. */
   readonly names: ReadonlyMap<string, { readonly isGiven: boolean }>
 }
 
-/** Nothing read yet. */
+/** Creates an empty record of reads. */
 export function createReads({ headers, query }: Allowed): Reads {
   return {
     headers,
@@ -85,7 +85,7 @@ export function createReads({ headers, query }: Allowed): Reads {
   }
 }
 
-/** Throws where a name stands alone that is no value: an unknown one, or a variable that is read by members. */
+/** Throws at a name used as a value that is unknown, or a variable with members. */
 export function checkName(node: ASTNode, name: string, { names, variables }: Scope): void {
   if (names.has(name) || name === 'now') return
   if (variables.includes(name))
@@ -94,9 +94,9 @@ export function checkName(node: ASTNode, name: string, { names, variables }: Sco
 }
 
 /**
- * Notes a member that is read; whether it is one of a variable, so that nothing of it is left to judge. Throws
- * where a name is unknown or not allowed. Members of claims are unknown before there is a token. Names that are
- * looked up further inside of arguments are noted.
+ * Records a read member. `true` if it is a variable's member, which needs no further check. Throws
+ * at an unknown or forbidden name. Members of claims are not checked, those of arguments are
+ * recorded.
  */
 export function readMember(node: Access, scope: Scope): boolean {
   const [of, key] = node.args
@@ -108,7 +108,7 @@ export function readMember(node: Access, scope: Scope): boolean {
   return false
 }
 
-/** Notes what `"name" in …` asks for; whether it asks for a claim or an argument. */
+/** Records the name in `"name" in …`; `true` if it is a claim or an argument. */
 export function readByIn(node: ASTNode, name: string, of: ASTNode, scope: Scope): boolean {
   const { reads, variables } = scope
   const variable = of.op === 'id' ? of.args : undefined
@@ -121,14 +121,14 @@ export function readByIn(node: ASTNode, name: string, of: ASTNode, scope: Scope)
   return true
 }
 
-/** Whether a value may hold something of a call's arguments. */
+/** Whether a value may contain parts of a call's arguments. */
 export function isGiven(node: ASTNode, scope: Scope): boolean {
   return node.op === 'id'
     ? node.args === 'arguments' || scope.names.get(node.args)?.isGiven === true
     : partsOf(node).some((part) => isGiven(part, scope))
 }
 
-/** Notes the texts of a list that is gone through: arguments may be asked for each. */
+/** Records the texts of a list: a loop may use them as argument names. */
 export function readTexts(range: ASTNode, reads: Reads): void {
   const text = writtenText(range)
   if (text !== undefined) reads.members.add(text)
@@ -164,7 +164,7 @@ const readVariable = (
   }
 }
 
-/** Notes a member of a map of the request; whether it is one. */
+/** Records a member of a map in `request`; `true` if it is one. */
 const readOfRequest = (node: ASTNode, of: ASTNode, name: string, { reads }: Scope): boolean => {
   const field = memberOf(of, 'request')
   if (field !== 'headers' && field !== 'query' && field !== 'params') return false
@@ -177,7 +177,7 @@ const readOfRequest = (node: ASTNode, of: ASTNode, name: string, { reads }: Scop
   return true
 }
 
-/** The member of a variable that a node is, where it is one. */
+/** The name of the variable's member that a node accesses, if it does. */
 const memberOf = (node: ASTNode, variable: string): string | undefined =>
   node.op === '.' && node.args[0].op === 'id' && node.args[0].args === variable
     ? node.args[1]

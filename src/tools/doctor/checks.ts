@@ -5,10 +5,10 @@ import { faultLine, faultMend, faultText, isSilent, issuerDifference, shown } fr
 import { IGNORED, type KeyFact } from './keys.ts'
 import { isOktaOrg } from './profile.ts'
 
-/** `unsure`: nobody answered, so that whether something is wrong is not known. */
+/** `unsure`: the issuer did not answer, so a problem may exist. */
 export type Level = 'wrong' | 'unsure' | 'warning'
 
-/** Something that was found, and how to fix it. */
+/** A problem or warning, and how to fix it. */
 export interface Finding {
   readonly level: Level
   readonly code: string
@@ -16,7 +16,7 @@ export interface Finding {
   readonly mend: string
 }
 
-/** Tells what it finds, or nothing; `mend` is for what it found. */
+/** A check: `finds` returns a message, or `undefined`; `mend` says how to fix it. */
 type Check = readonly [
   level: Level,
   code: string,
@@ -24,7 +24,7 @@ type Check = readonly [
   mend: string | ((facts: Facts) => string),
 ]
 
-/** What is wrong, what cannot be told and what deserves a word, the worst first. */
+/** All findings: problems first, then unsure ones, then warnings. */
 export function findingsOf(facts: Facts): readonly Finding[] {
   return CHECKS.flatMap(([level, code, finds, mend]) => {
     const message = finds(facts)
@@ -33,7 +33,7 @@ export function findingsOf(facts: Facts): readonly Finding[] {
   })
 }
 
-/** Keys that one finding names. */
+/** The most keys named in a finding. */
 const NAMED = 5
 
 const listed = (keys: readonly KeyFact[]): string => {
@@ -43,7 +43,7 @@ const listed = (keys: readonly KeyFact[]): string => {
   return [...names, ...(keys.length > NAMED ? [`${keys.length - NAMED} more`] : [])].join(', ')
 }
 
-/** What is said of entries of the key set that the gate passes over. */
+/** Checks for ignored entries of the key set. */
 const entryChecks = (level: 'wrong' | 'warning'): readonly Check[] =>
   Object.entries(IGNORED).flatMap(([ignored, { found }]): readonly Check[] => {
     const [of, what, mend = ''] = found ?? []
@@ -58,7 +58,7 @@ const entryChecks = (level: 'wrong' | 'warning'): readonly Check[] =>
 const UNREACHABLE =
   'Check the address, its DNS and this network; a gate that cannot reach it either has no keys'
 
-/** The metadata of another issuer, and in which way it is. */
+/** The message about metadata of another issuer, if there is any. */
 const mismatch = ({ gathered, target }: Facts): string | undefined => {
   for (const asked of gathered.metadata) {
     const document = documentOf(asked)
@@ -100,7 +100,7 @@ const CHECKS: readonly Check[] = [
     'no_usable_key',
     ({ keys, target }) => {
       if (!keys || keys.usable > 0 || keys.entries.length === 0) return undefined
-      // Keys that could be used, were it known which is meant, are told of already.
+      // Ambiguous keys have a finding of their own.
       const isTold = keys.entries.some(({ ignored = '' }) => /^(?:same|no)_kid$/.test(ignored))
       return isTold
         ? undefined
