@@ -1,4 +1,4 @@
-import { type Answers, policyToml, quoted, secretsOf } from './init-policy.ts'
+import { type Answers, list, policyTests, policyToml, quoted, secretsOf } from './init-policy.ts'
 
 /** What is said of the machine and of this package. */
 export interface Around {
@@ -18,6 +18,7 @@ export function projectFiles(
   return {
     'wrangler.toml': wranglerToml(answers, around),
     'src/worker.ts': WORKER,
+    'tests/policy.test.toml': testsToml(answers),
     'package.json': packageJson(around),
     '.dev.vars.example': devVars(answers),
     '.github/workflows/gate.yml': WORKFLOW,
@@ -48,7 +49,7 @@ ${
     ? ''
     : `
 [secrets]
-required = [${secrets.map(quoted).join(', ')}] # no deploy without them; dev takes nothing else from .dev.vars but variables below
+required = ${list(secrets)} # without them no deploy; beside them dev reads from .dev.vars only variables that are below
 `
 }
 [[kv_namespaces]]
@@ -79,7 +80,8 @@ logs = { invocation_logs = false } # the gate's own line says more, and no URL q
 
 [vars] # empty: .dev.vars lays the values of one machine over these
 GATE_LOCAL = {}
-ISSUERS_LOCAL = {}
+ISSUERS_DEV = {}
+ROUTES_LOCAL = []
 
 ${policyToml(answers)}
 `
@@ -88,6 +90,12 @@ ${policyToml(answers)}
 const WORKER = `// The gate. Its policy is in wrangler.toml.
 export * from 'edgewarden/worker'
 export { default } from 'edgewarden/worker'
+`
+
+const testsToml = (answers: Answers): string =>
+  `# Requests, and what the policy has to decide about them.
+
+${policyTests(answers)}
 `
 
 const packageJson = ({ name, versions, bringsNode }: Around): string => {
@@ -116,7 +124,7 @@ ${secretsOf(answers)
   .join('')}
 # Laid over GATE and ISSUERS of wrangler.toml. The table of an issuer: npx edgewarden keygen --issuer dev --json
 GATE_LOCAL={"resource":"http://localhost:8787","origin":"http://localhost:9000"}
-ISSUERS_LOCAL={}
+ISSUERS_DEV={}
 `
 
 const WORKFLOW = `name: gate

@@ -1,5 +1,5 @@
 import { parseUrl } from '../../core/url.ts'
-import { PROFILE_NAMES } from '../../policy/profiles.ts'
+import { PROFILE_NAMES, PROFILES, type Profile, type ProfileName } from '../../policy/profiles.ts'
 
 /** What a project is made from: each is an option of `init`, and a question in a terminal. */
 export interface Answers {
@@ -16,11 +16,10 @@ export type AnswerName = keyof Answers
 
 /** One of them. */
 export interface Question {
-  /** How commander shows the value. */
-  readonly value: string
-  readonly help: string
-  readonly question: string
-  readonly isRequired?: boolean
+  /** In the help, and in a terminal. */
+  readonly what: string
+  /** What no answer means; absent where one is needed. */
+  readonly otherwise?: string
   /** Why an answer is none. What it means is judged with the policy. */
   readonly fault: (answer: string) => string | undefined
 }
@@ -57,50 +56,32 @@ const MODEL_APIS: Readonly<Record<string, ModelApi>> = {
 /** In the order in which they are asked. */
 export const QUESTIONS: Readonly<Record<AnswerName, Question>> = {
   resource: {
-    value: '<url>',
-    help: 'URL that agents will call: the audience of their tokens',
-    question: 'URL that agents will call, such as https://api.my-company.com',
-    isRequired: true,
+    what: 'URL that agents will call, such as https://api.my-company.com',
     fault: urlFault,
   },
-  issuer: {
-    value: '<url>',
-    help: "authorization server: exactly the tokens' iss",
-    question: "Authorization server, exactly the tokens' iss",
-    isRequired: true,
-    fault: urlFault,
-  },
+  issuer: { what: "authorization server: exactly the tokens' iss", fault: urlFault },
   profile: {
-    value: '<name>',
-    help: `what its tokens look like: ${PROFILE_NAMES.join(', ')} (default: rfc9068)`,
-    question: `What its tokens look like: ${PROFILE_NAMES.join(', ')} (rfc9068)`,
+    what: `what its tokens look like: ${PROFILE_NAMES.join(', ')}`,
+    otherwise: 'rfc9068',
     fault: (name) =>
       (PROFILE_NAMES as readonly string[]).includes(name)
         ? undefined
         : `"${name}" is no profile; there are ${PROFILE_NAMES.join(', ')}`,
   },
   audience: {
-    value: '<aud>',
-    help: "the tokens' aud where it is not the resource, such as a client id",
-    question: "The tokens' aud, if it is not that URL (it is)",
+    what: "the tokens' aud, such as a client id",
+    otherwise: 'the URL that agents call',
     fault: () => undefined,
   },
-  origin: {
-    value: '<url>',
-    help: 'your API: where allowed requests go',
-    question: 'Your API, where allowed requests go (none)',
-    fault: urlFault,
-  },
+  origin: { what: 'your API: where allowed requests go', otherwise: 'none', fault: urlFault },
   modelApi: {
-    value: '<api>',
-    help: `model API that the gate has a key for: ${Object.keys(MODEL_APIS).join(', ')}, or the URL of one like OpenAI's`,
-    question: `Model API that the gate has a key for: ${Object.keys(MODEL_APIS).join(', ')} or a URL (none)`,
+    what: `model API that the gate has a key for: ${Object.keys(MODEL_APIS).join(', ')}, or the URL of one like OpenAI's`,
+    otherwise: 'none',
     fault: (api) => (Object.hasOwn(MODEL_APIS, api) ? undefined : urlFault(api)),
   },
   mcp: {
-    value: '<url>',
-    help: 'MCP server (streamable HTTP), such as https://tools.my-company.com/mcp',
-    question: 'MCP server, such as https://tools.my-company.com/mcp (none)',
+    what: 'MCP server (streamable HTTP), such as https://tools.my-company.com/mcp',
+    otherwise: 'none',
     fault: (text) =>
       urlFault(text) ??
       (isEndpoint(text)
@@ -132,49 +113,133 @@ export function quoted(text: string): string {
   return JSON.stringify(text)
 }
 
-/** The policy as the end of a wrangler.toml. At least one of `origin`, `modelApi` and `mcp` is there. */
-export function policyToml(answers: Answers): string {
-  const { resource, origin, modelApi, mcp } = answers
-  const api = modelApi === undefined ? undefined : modelApiOf(modelApi)
-  const server = mcp === undefined ? undefined : (parseUrl(mcp) as URL)
-  const main = origin ?? api?.origin ?? server?.origin ?? ''
-  const elsewhere = (other: string) => (other === main ? [] : [`origin = ${quoted(other)}`])
-  const rules: (readonly string[])[] = []
-  if (server !== undefined) {
-    rules.push([
-      `match = ${quoted(`GET,POST,DELETE ${server.pathname}`)}`,
-      `resource = ${quoted(resource.replace(/\/$/, '') + server.pathname)} # the URL for MCP clients`,
-      'scopes = ["mcp:connect"]',
-      ...elsewhere(server.origin),
-      'mcp = { tools = { "*" = ["mcp:tools"] } } # better: name each tool with the scopes it needs',
-    ])
+/** Texts as an array of TOML. */
+export function list(texts: readonly string[]): string {
+  return `[${texts.map(quoted).join(', ')}]`
+}
+
+/** A rule as it is written, and what a test asks of it. */
+interface Rule {
+  readonly lines: readonly string[]
+  readonly what: string
+  readonly scopes: readonly string[]
+  /** `request` of a test case, as TOML. */
+  readonly request: string
+}
+
+/** At least one of `origin`, `modelApi` and `mcp` is there; the first is where requests go. */
+const mainOrigin = ({ origin, modelApi, mcp }: Answers): string => {
+  const api = modelApi === undefined ? undefined : modelApiOf(modelApi).origin
+  return origin ?? api ?? parseUrl(mcp ?? '')?.origin ?? ''
+}
+
+const rulesOf = (answers: Answers): readonly Rule[] => {
+  const { resource, audience, origin, modelApi, mcp } = answers
+  const elsewhere = (other: string) =>
+    other === mainOrigin(answers) ? [] : [`origin = ${quoted(other)}`]
+  const rules: Rule[] = []
+  const server = parseUrl(mcp ?? '')
+  if (server) {
+    const { pathname } = server
+    rules.push({
+      lines: [
+        `match = ${quoted(`GET,POST,DELETE ${pathname}`)}`,
+        `resource = ${quoted(resource.replace(/\/$/, '') + pathname)} # the URL for MCP clients`,
+        ...(audience === undefined ? [] : [`audiences = ${list([audience])}`]),
+        'scopes = ["mcp:connect"]',
+        ...elsewhere(server.origin),
+        'mcp = { tools = { "*" = ["mcp:tools"] } } # better: name each tool with the scopes it needs',
+      ],
+      what: 'a tool call',
+      scopes: ['mcp:connect', 'mcp:tools'],
+      request: `{ method = "POST", url = ${quoted(pathname)}, mcp = { method = "tools/call", name = "search", arguments = {} } }`,
+    })
   }
-  if (api !== undefined) {
+  if (modelApi !== undefined) {
+    const api = modelApiOf(modelApi)
     const [name, before] = api.header
     for (const match of api.routes) {
-      rules.push([
-        `match = ${quoted(match)}`,
-        'scopes = ["models:use"]',
-        ...elsewhere(api.origin),
-        `inject = { ${quoted(name)} = ${quoted(`${before}\${${api.secret}}`)} } # agents never see the key`,
-      ])
+      rules.push({
+        lines: [
+          `match = ${quoted(match)}`,
+          'scopes = ["models:use"]',
+          ...elsewhere(api.origin),
+          `inject = { ${name} = ${quoted(`${before}\${${api.secret}}`)} } # agents never see the key`,
+        ],
+        what: match,
+        scopes: ['models:use'],
+        request: quoted(match),
+      })
     }
   }
   if (origin !== undefined) {
-    rules.push(
-      ['match = "GET /*"', 'scopes = ["api:read"]'],
-      ['match = "POST,PUT,PATCH,DELETE /*"', 'scopes = ["api:write"]'],
-    )
+    const api = (methods: string, scope: string): Rule => ({
+      lines: [`match = ${quoted(`${methods} /*`)}`, `scopes = ${list([scope])}`],
+      what: methods.split(',', 1).join(),
+      scopes: [scope],
+      request: quoted(`${methods.split(',', 1)} /v1/things`),
+    })
+    rules.push(api('GET', 'api:read'), api('POST,PUT,PATCH,DELETE', 'api:write'))
   }
+  return rules
+}
+
+/** The policy as the end of a wrangler.toml. */
+export function policyToml(answers: Answers): string {
   return [
     `[vars.GATE]
-resource = ${quoted(resource)} # the default audience of tokens
-origin = ${quoted(main)}
+resource = ${quoted(answers.resource)} # the default audience of tokens
+origin = ${quoted(mainOrigin(answers))}
 assertion = "request" # what origins verify: who calls, and for which request`,
     issuerToml(answers),
     '# The first rule that matches decides; a request that no rule matches is 404.',
-    ...rules.map((lines) => ['[[vars.ROUTES]]', ...lines].join('\n')),
+    ...rulesOf(answers).map(({ lines }) => ['[[vars.ROUTES]]', ...lines].join('\n')),
   ].join('\n\n')
+}
+
+/** Tests of that policy: each rule with the scopes it needs, and without one of them. */
+export function policyTests(answers: Answers): string {
+  const profile: Profile = PROFILES[(answers.profile ?? 'rfc9068') as ProfileName]
+  const [[claim = 'scope'] = []] = profile.scope
+  const cases = rulesOf(answers).flatMap(({ what, scopes, request }) => [
+    [
+      `name = ${quoted(`${what} with ${scopes.join(' ')}`)}`,
+      `request = ${request}`,
+      `claims = { ${claim} = ${quoted(scopes.join(' '))} }`,
+      'expect = { decision = "allowed" }',
+    ],
+    [
+      `name = ${quoted(`${what} without ${scopes.at(-1)}`)}`,
+      `request = ${request}`,
+      `claims = { ${claim} = ${quoted(['other', ...scopes.slice(0, -1)].join(' '))} }`,
+      'expect = { decision = "denied", code = "scope_missing" }',
+    ],
+  ])
+  const all = [
+    ...cases,
+    [
+      'name = "a request without a token"',
+      `request = ${rulesOf(answers)[0]?.request}`,
+      'expect = { decision = "denied", code = "credential_missing" }',
+    ],
+  ]
+  return [...profileClaims(profile), ...all.map((lines) => ['[[case]]', ...lines].join('\n'))].join(
+    '\n\n',
+  )
+}
+
+/** What tokens of a profile have, and a test fills in by itself only for those of RFC 9068. */
+const profileClaims = (profile: Profile): readonly string[] => {
+  const { requiredClaims, clientId, clientRequired, claims } = profile
+  const names = new Set([
+    ...requiredClaims,
+    ...(clientRequired ? (clientId[0] ?? []) : []),
+    ...Object.keys(claims),
+  ])
+  const lines = [...names]
+    .filter((name) => !PROFILES.rfc9068.requiredClaims.some((one) => one === name))
+    .map((name) => `${name} = ${quoted([claims[name] ?? 'test'].flat()[0] ?? '')}`)
+  return lines.length === 0 ? [] : [['[defaults.claims]', ...lines].join('\n')]
 }
 
 const issuerToml = ({ issuer, profile, audience }: Answers): string =>
@@ -183,6 +248,6 @@ const issuerToml = ({ issuer, profile, audience }: Answers): string =>
     `issuer = ${quoted(issuer)}`,
     ...(issuer.startsWith('http:') ? ['allow_insecure_http = true # on this machine only'] : []),
     ...(profile === undefined ? [] : [`profile = ${quoted(profile)}`]),
-    ...(audience === undefined ? [] : [`audiences = [${quoted(audience)}]`]),
+    ...(audience === undefined ? [] : [`audiences = ${list([audience])}`]),
     'agent_prefix = "main/" # X-Agent-Id is main/…, so that a second issuer has ids of its own',
   ].join('\n')

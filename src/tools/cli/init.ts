@@ -23,13 +23,17 @@ export const initCommand: CommandRow<InitOptions> = {
   options: (command) => {
     command.argument('[dir]', 'folder of the project', '.')
     for (const name of ANSWER_NAMES) {
-      const { value, help } = QUESTIONS[name]
-      command.option(`${optionName(name)} ${value}`, help)
+      command.option(`${optionName(name)} <value>`, textOf(name))
     }
     return command.option('--keep', 'leave files alone that are there, and write the others')
   },
   help: '\nNever overwrites a file, and asks no network. One of --origin, --model-api and --mcp is needed.',
   run: ([directory = '.'], options, process) => init(directory, options, process),
+}
+
+const textOf = (name: AnswerName): string => {
+  const { what, otherwise } = QUESTIONS[name]
+  return otherwise === undefined ? what : `${what} (default: ${otherwise})`
 }
 
 /** The oldest Node that wrangler runs on. */
@@ -123,11 +127,11 @@ const askFor = async (
   answers: Partial<Record<AnswerName, string>>,
   ask: Ask,
 ): Promise<boolean> => {
-  const { question, isRequired = false, fault } = QUESTIONS[name]
+  const { otherwise, fault } = QUESTIONS[name]
   for (let why = ''; ; ) {
-    const answer = (await ask(`${why}${question}: `))?.trim()
+    const answer = (await ask(`${why}${textOf(name)}\n> `))?.trim()
     if (answer === undefined) return false
-    if (answer === '' && !isRequired) return true
+    if (answer === '' && otherwise !== undefined) return true
     const wrong = fault(answer)
     if (wrong === undefined) {
       answers[name] = answer
@@ -138,9 +142,7 @@ const askFor = async (
 }
 
 const missing = (answers: Partial<Answers>): readonly string[] => [
-  ...ANSWER_NAMES.filter((name) => QUESTIONS[name].isRequired && answers[name] === undefined).map(
-    optionName,
-  ),
+  ...ANSWER_NAMES.filter((name) => !QUESTIONS[name].otherwise && !answers[name]).map(optionName),
   ...((answers.origin ?? answers.modelApi ?? answers.mcp)
     ? []
     : ['one of --origin, --model-api and --mcp']),

@@ -50,6 +50,7 @@ describe('init', () => {
       'README.md',
       'package.json',
       'src/worker.ts',
+      'tests/policy.test.toml',
       'wrangler.toml',
     ])
     expect(await run(['check', join(path, 'wrangler.toml')])).toMatchObject({ code: 0 })
@@ -187,10 +188,8 @@ describe('the files that it writes', () => {
 
   it('give to dev what it takes beside secrets: variables that are there', () => {
     const names = [...(files['.dev.vars.example'] ?? '').matchAll(/^(\w+)=/gm)].map(([, n]) => n)
-    expect(names).toEqual(['OPENAI_API_KEY', 'GATE_LOCAL', 'ISSUERS_LOCAL'])
-    expect(Object.keys(wrangler.vars ?? {})).toEqual(
-      expect.arrayContaining(['GATE_LOCAL', 'ISSUERS_LOCAL']),
-    )
+    expect(names).toEqual(['OPENAI_API_KEY', 'GATE_LOCAL', 'ISSUERS_DEV'])
+    expect(wrangler.vars).toMatchObject({ GATE_LOCAL: {}, ISSUERS_DEV: {}, ROUTES_LOCAL: [] })
   })
 
   it('bring a Node where the one here is too old', () => {
@@ -229,7 +228,7 @@ describe('in a terminal', () => {
     ])
     const { exitCode } = await init(path, { issuer: NEEDED.issuer }, converse)
     expect(exitCode).toBe(0)
-    expect(asked[0]).toMatch(/^URL that agents will call, such as .*: $/)
+    expect(asked[0]).toMatch(/^URL that agents will call, such as .*\n> $/)
     expect(asked[1]).toMatch(/^"api" is no URL such as .*\nURL that agents will call/)
     expect(asked).toHaveLength(7)
     const { vars } = parse(await readFile(join(path, 'wrangler.toml'), 'utf8'))
@@ -256,7 +255,7 @@ describe('in a terminal', () => {
       )
       const left = [...replies]
       child.stdout?.on('data', (text: string) => {
-        if (text.includes(': ')) child.stdin?.write(left.shift() ?? '')
+        if (text.includes('> ')) child.stdin?.write(left.shift() ?? '')
       })
     })
 
@@ -267,7 +266,7 @@ describe('in a terminal', () => {
       [path],
       ['https://api.acme.dev\r', `https://auth.acme.dev\r${pasted}`],
     )
-    expect([code, shown]).toEqual([0, expect.stringContaining('Model API that the gate has a key')])
+    expect([code, shown]).toEqual([0, expect.stringContaining('model API that the gate has a key')])
     expect(Object.keys(await filesOf(path))).toContain('wrangler.toml')
   })
 
