@@ -11,6 +11,7 @@ import {
   type AuthorizationServer,
   startAuthorizationServer,
 } from '../../examples/demo/authorization-server.ts'
+import { COMMANDS } from '../../src/tools/cli/commands.ts'
 import { freePort, type Gate, startGate } from '../kit/gate.ts'
 import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
@@ -121,6 +122,11 @@ describe('npm create edgewarden', () => {
     )
     expect(stdout).toContain('Running: npx edgewarden check')
     for (const name of ['KeyKeeper', 'RevocationShard']) expect(stdout).toContain(name)
+  })
+
+  it.runIf(COMMANDS.some(({ name }) => name === 'test'))('passes its own tests', async () => {
+    const command = ['npx', 'edgewarden', 'test', '--min-coverage', '100'] as const
+    await timed('edgewarden test', () => inProject(...command))
   })
 
   it('allows the first call, and refuses the first', async () => {

@@ -104,7 +104,7 @@ const packageJson = ({ name, versions, bringsNode }: Around): string => {
     name,
     private: true,
     type: 'module',
-    scripts: { dev: 'wrangler dev', check: 'edgewarden check', deploy: 'wrangler deploy' },
+    scripts: { dev: 'wrangler dev', test: 'edgewarden test', deploy: 'wrangler deploy' },
     dependencies: { edgewarden },
     devDependencies: { ...(bringsNode && { node }), wrangler },
     allowScripts: { ...(bringsNode && { node: true }), esbuild: true, workerd: true },
@@ -144,6 +144,7 @@ jobs:
           node-version: 24
       - run: npm ci
       - run: npx edgewarden check
+      - run: npx edgewarden test
       - run: npx wrangler deploy --dry-run
   deploy:
     # Once the repository has the variable DEPLOY and the two secrets below.
@@ -185,6 +186,7 @@ const readme = (answers: Answers, { name }: Around): string => {
 \`\`\`sh
 npm install             # keep package-lock.json in version control
 npx edgewarden check    # finds every mistake in the policy; dev, deploy and CI run it too
+npx edgewarden test     # decides the requests of tests/ by the policy
 npx wrangler dev        # on this machine, with the values of .dev.vars (see .dev.vars.example)
 ${first}
 \`\`\`
