@@ -193,9 +193,12 @@ const { exports, bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'ut
   readonly bin: Readonly<Record<string, string>>
 }
 const sourceOf = (built: string): string => built.replace(/^(?:\.\/)?lib\/(.*)\.js$/, '$1.ts')
-const LIBRARY = Object.values(exports).flatMap((one) =>
+const ENTRIES = Object.values(exports).flatMap((one) =>
   typeof one === 'string' ? [] : [sourceOf(one.default)],
 )
+/** The one entry for a platform. */
+const WORKER = 'worker.ts'
+const LIBRARY = ENTRIES.filter((name) => name !== WORKER)
 const COMMANDS = Object.values(bin).map(sourceOf)
 
 /** Every file that is reached from some, by code or by type, and what they import beside files. */
@@ -216,6 +219,8 @@ describe('the package', () => {
     const filesOf = (path: string): unknown =>
       JSON.parse(readFileSync(join(ROOT, path), 'utf8')).files
     const entries = LIBRARY.map((name) => `src/${name}`)
+    expect(ENTRIES).toContain(WORKER)
+    expect(filesOf('tsconfig.build-worker.json')).toEqual([`src/${WORKER}`])
     expect(filesOf('tsconfig.portable.json')).toEqual(entries)
     expect(filesOf('tsconfig.build.json')).toEqual([
       ...entries,

@@ -3,6 +3,7 @@ import { checkCommand } from './check.ts'
 import type { CommandRow } from './command.ts'
 import { diffCommand } from './diff.ts'
 import { explainCommand } from './explain.ts'
+import { initCommand } from './init.ts'
 import { keygenCommand } from './keygen.ts'
 import { mintCommand } from './mint.ts'
 import { liftCommand, listCommand } from './revocations.ts'
@@ -11,6 +12,7 @@ import { routesCommand } from './routes.ts'
 
 /** Every command, in the order of the help and of the documentation. */
 export const COMMANDS: readonly CommandRow[] = [
+  initCommand,
   checkCommand,
   routesCommand,
   diffCommand,
