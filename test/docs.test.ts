@@ -34,7 +34,7 @@ const PAGES = [
 ]
 const README = read('README.md')
 
-const COMMANDS = 'check diff doctor explain keygen lift list mint revoke routes'.split(' ')
+const COMMANDS = 'check ci diff doctor explain keygen lift list mint revoke routes test'.split(' ')
 
 const all = (text: string, pattern: RegExp): readonly string[] =>
   [...text.matchAll(pattern)].map(([, found]) => found ?? '')
