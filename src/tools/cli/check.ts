@@ -19,7 +19,7 @@ import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
 export interface CheckOptions {
   readonly file?: string
   /** Only this `[env.x]`; without it the top level and every one. */
-  readonly env?: string
+  readonly env?: string | undefined
 }
 
 export const checkCommand: CommandRow<CheckOptions> = {

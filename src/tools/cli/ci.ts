@@ -9,9 +9,9 @@ import { check } from './check.ts'
 import type { CommandRow } from './command.ts'
 import { diff } from './diff.ts'
 import { fileReason } from './files.ts'
-import { cannotTell, EXIT, type Outcome, printable } from './output.ts'
+import { cannotTell, EXIT, type ExitCode, type Outcome, printable } from './output.ts'
 import { test } from './test.ts'
-import { type Fault, reportLines } from './test-report.ts'
+import { annotation, type Fault } from './test-report.ts'
 import { readWranglerFile } from './wrangler-file.ts'
 
 export interface CiOptions {
@@ -58,12 +58,12 @@ Exit status: 0 all is well, 1 a mistake, a failed case, or access widens, 2 cann
 }
 
 /** One of the steps, and what it came to; `undefined` where it was not run. */
-interface StepOutcome {
+interface Part {
   readonly name: string
   readonly rule: Fault['rule']
   readonly outcome: Outcome | undefined
-  /** Whether its answer is no failure, whatever it is. */
-  readonly isTold?: boolean
+  /** Whether whatever it says is no failure. */
+  readonly isAllowed?: boolean | undefined
 }
 
 /**
@@ -72,39 +72,92 @@ interface StepOutcome {
  */
 export async function ci(
   files: readonly string[],
-  { config = 'wrangler.toml', env, base, summary, report, ...options }: CiOptions,
+  { config = 'wrangler.toml', env, base, summary, ...options }: CiOptions,
   now: number,
 ): Promise<Outcome> {
+  const { minCoverage, report, allowWidening: isAllowed } = options
   const before = base === undefined ? undefined : await fileOf(base, config)
   if (before && !before.ok) return cannotTell(before.reason)
-  const checked = await check({ file: config, ...(env !== undefined && { env }) })
+  const checked = await check({ file: config, env })
   const isValid = checked.exitCode === EXIT.yes
-  const { minCoverage } = options
-  const given = { config, ...(env !== undefined && { env }), ...(minCoverage && { minCoverage }) }
-  const steps: StepOutcome[] = [
+  const tested = isValid ? await test(files, { config, env, minCoverage, report }, now) : undefined
+  const compared = before && isValid ? await compare(before.value, config, env) : []
+  const parts: readonly Part[] = [
     { name: 'check', rule: 'policy-check', outcome: checked },
-    {
-      name: 'test',
-      rule: 'policy-test',
-      outcome: isValid
-        ? await test(files, { ...given, ...(report && { report }) }, now)
-        : undefined,
-    },
+    { name: 'test', rule: 'policy-test', outcome: tested },
+    ...compared.map(
+      (outcome): Part => ({
+        name: `diff against ${base}`,
+        rule: 'policy-diff',
+        outcome,
+        isAllowed,
+      }),
+    ),
   ]
-  if (before && isValid) {
-    const isTold = options.allowWidening === true
-    const outcomes = await compare(before.value, config, env)
-    const name = `diff against ${base}`
-    steps.push(
-      ...outcomes.map((outcome) => ({ name, rule: 'policy-diff' as const, outcome, isTold })),
-    )
-  }
+  const failed = parts.filter((part) => exitOf(part) !== EXIT.yes)
+  const exitCode = failed.some((part) => exitOf(part) === EXIT.no) ? EXIT.no : EXIT.unknown
+  const lines = parts.flatMap(partLines)
   if (summary !== undefined) {
-    const reason = await writeFile(summary, markdown(steps)).then(() => undefined, fileReason)
+    const reason = await writeFile(summary, markdown(lines, failed.length > 0)).then(
+      () => undefined,
+      fileReason,
+    )
     if (reason !== undefined) return cannotTell(`Cannot write ${summary}: ${reason}.`)
   }
-  return joined(steps, config, report !== undefined)
+  return {
+    exitCode: failed.length === 0 ? EXIT.yes : exitCode,
+    json: {
+      passed: failed.length === 0,
+      ...(failed.length > 0 && exitCode === EXIT.unknown && { error: 'A step could not tell.' }),
+      steps: parts.map((part) => ({
+        name: part.name,
+        result: wordOf(part),
+        ...(part.outcome && { report: part.outcome.json }),
+      })),
+    },
+    out: [...lines, ...(report ? annotations(failed, config) : [])],
+    err: [],
+  }
 }
+
+const exitOf = ({ outcome, isAllowed }: Part): ExitCode =>
+  outcome && !isAllowed ? outcome.exitCode : EXIT.yes
+
+/** How a step ended, in a word or two. */
+const wordOf = ({ outcome, isAllowed }: Part): string => {
+  if (!outcome) return 'not run'
+  if (outcome.exitCode === EXIT.yes) return 'passed'
+  return `${outcome.exitCode === EXIT.no ? 'failed' : 'cannot tell'}${isAllowed ? ', allowed' : ''}`
+}
+
+const linesOf = ({ out, err }: Outcome): readonly string[] => [...err, ...out]
+
+/** A step for people, which is Markdown too: what comes out of files is code, so that none of it is markup. */
+const partLines = (part: Part): readonly string[] => [
+  `${part.outcome ? (exitOf(part) === EXIT.yes ? '✅' : '❌') : '–'} ${part.name}: ${wordOf(part)}`,
+  '',
+  ...(part.outcome ? linesOf(part.outcome) : []).map((line) =>
+    line.startsWith('::') ? line : `    ${line}`,
+  ),
+  '',
+]
+
+/** Characters of a comment that GitHub takes, nearly. */
+const MOST = 60_000
+
+const markdown = (lines: readonly string[], isFailed: boolean): string => {
+  const told = lines.filter((line) => !line.startsWith('::')).map(printable)
+  const title = isFailed ? 'The policy needs a look' : 'The policy is fine'
+  return `### Edgewarden: ${title}\n\n${told.join('\n')}`.slice(0, MOST)
+}
+
+/** What failed, where GitHub shows it. Cases that failed are shown at their own places already. */
+const annotations = (failed: readonly Part[], file: string): readonly string[] =>
+  failed.flatMap(({ name: title, rule, outcome }) =>
+    !outcome || (rule === 'policy-test' && outcome.exitCode === EXIT.no)
+      ? []
+      : annotation({ rule, file, line: 1, title, message: linesOf(outcome).join('\n') }),
+  )
 
 const git = promisify(execFile)
 
@@ -146,7 +199,7 @@ const compare = async (
     return await Promise.all(
       chosen.map(async (name) => {
         if (!was.value.some((one) => one.name === name)) return nothing(`env ${name} is new`)
-        const outcome = await diff(old, config, name === undefined ? {} : { env: name })
+        const outcome = await diff(old, config, { env: name })
         const label = name === undefined ? '' : `env ${name}: `
         const inside = (line: string) => label + said(line)
         return { ...outcome, out: outcome.out.map(inside), err: outcome.err.map(inside) }
@@ -160,73 +213,4 @@ const compare = async (
 const nothing = (why: string): Outcome => {
   const line = `Nothing to compare with: ${why}.`
   return { exitCode: EXIT.yes, json: { widens: false, note: line }, out: [line], err: [] }
-}
-
-const isFailed = ({ outcome, isTold }: StepOutcome): boolean =>
-  outcome !== undefined && outcome.exitCode !== EXIT.yes && !isTold
-
-/** How a step ended, in a word. */
-const wordOf = (step: StepOutcome): string => {
-  const { outcome } = step
-  if (!outcome) return 'not run'
-  if (outcome.exitCode === EXIT.yes) return 'passed'
-  return `${outcome.exitCode === EXIT.unknown ? 'cannot tell' : 'failed'}${isFailed(step) ? '' : ', allowed'}`
-}
-
-const joined = (steps: readonly StepOutcome[], config: string, isReport: boolean): Outcome => {
-  const failed = steps.filter(isFailed)
-  const faults = failed.flatMap(({ name, rule, outcome }): readonly Fault[] =>
-    // Its own report has shown them at their places.
-    (rule === 'policy-test' && outcome?.exitCode === EXIT.no) || !outcome
-      ? []
-      : [{ rule, file: config, line: 1, title: name, message: linesOf(outcome).join('\n') }],
-  )
-  const exitCode = failed.some(({ outcome }) => outcome?.exitCode === EXIT.no)
-    ? EXIT.no
-    : failed.length > 0
-      ? EXIT.unknown
-      : EXIT.yes
-  return {
-    exitCode,
-    json: {
-      passed: exitCode === EXIT.yes,
-      ...(exitCode === EXIT.unknown && { error: 'A step could not tell.' }),
-      steps: steps.map((step) => ({
-        name: step.name,
-        result: wordOf(step),
-        ...(step.outcome && { exit: step.outcome.exitCode, report: step.outcome.json }),
-      })),
-    },
-    out: [
-      ...steps.flatMap((step) => [
-        `${step.name}: ${wordOf(step)}`,
-        ...(step.outcome ? linesOf(step.outcome) : []).map((line) =>
-          line.startsWith('::') ? line : `  ${line}`,
-        ),
-      ]),
-      ...(isReport ? reportLines('github', [], faults) : []),
-    ],
-    err: [],
-  }
-}
-
-const linesOf = ({ out, err }: Outcome): readonly string[] => [...err, ...out]
-
-/** Characters of a comment that GitHub takes, nearly. */
-const MOST = 60_000
-
-/** The same for a comment. What comes out of files stands in code, so that none of it is markup. */
-const markdown = (steps: readonly StepOutcome[]): string => {
-  const icon = (step: StepOutcome) => (isFailed(step) ? '❌' : step.outcome ? '✅' : '⏭️')
-  const parts = steps.map((step) =>
-    [
-      `**${icon(step)} ${step.name.replace(/[^\w ./-]/g, '?')}**: ${wordOf(step)}`,
-      '',
-      ...(step.outcome ? linesOf(step.outcome) : [])
-        .filter((line) => !line.startsWith('::'))
-        .map((line) => `    ${printable(line)}`),
-    ].join('\n'),
-  )
-  const title = steps.some(isFailed) ? 'The policy needs a look' : 'The policy is fine'
-  return `### Edgewarden: ${title}\n\n${parts.join('\n\n')}\n`.slice(0, MOST)
 }

@@ -38,7 +38,7 @@ export function reportLines(
 const place = (file: string): string => relative('', file).replaceAll('\\', '/')
 
 /** A line that GitHub shows at its place in the change. */
-const annotation = ({ file, line, title, message }: Fault): string => {
+export function annotation({ file, line, title, message }: Fault): string {
   const data = (text: string) =>
     text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
   const property = (text: string) => data(text).replaceAll(':', '%3A').replaceAll(',', '%2C')

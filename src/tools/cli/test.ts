@@ -17,13 +17,13 @@ import { type Fault, type Judged, REPORTS, type ReportForm, reportLines } from '
 import { withExpectations } from './test-update.ts'
 
 export interface TestOptions {
-  readonly config?: string
-  readonly env?: string
+  readonly config?: string | undefined
+  readonly env?: string | undefined
   /** Per cent of rules that cases reach, at least. */
-  readonly minCoverage?: string
+  readonly minCoverage?: string | undefined
   /** Writes what is decided now into the files. */
   readonly update?: boolean
-  readonly report?: ReportForm
+  readonly report?: ReportForm | undefined
   /** File for the report. */
   readonly output?: string
 }
