@@ -6,8 +6,8 @@ import {
   type AgentGuardOptions,
   type AgentVariables,
   guarding,
+  resourceMetadata as serveMetadata,
 } from './gateway/apps/guard-middleware.ts'
-import { resourceMetadata as serveMetadata } from './gateway/apps/metadata.ts'
 
 export type { AgentGuardOptions, AgentVariables } from './gateway/apps/guard-middleware.ts'
 

@@ -141,7 +141,7 @@ export function createSigningKeys(
   return createAssertionKeys({
     memory: createAssertionMemory(),
     rule,
-    ...(rule.brought.length === 0 && { keeper: createMemoryKeeping(clock) }),
+    ...(rule.operatorKeys.length === 0 && { keeper: createMemoryKeeping(clock) }),
     clock,
     waitUntil,
     log,

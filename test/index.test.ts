@@ -321,7 +321,7 @@ describe('an assertion', () => {
     expect(payload).toMatchObject({ sub: 'agent-1', route: 'POST /v1/notes' })
   })
 
-  it('is signed by a key that was brought', async () => {
+  it('is signed by a key of the operator', async () => {
     const { privateKey } = generateKeyPairSync('ed25519')
     const keys = [privateKey.export({ format: 'jwk' })]
     const policy = parsed({}, { ASSERTION_KEYS: JSON.stringify({ keys }) })

@@ -9,7 +9,7 @@ import {
   type JWK,
 } from 'jose'
 import { utf8Encode } from '../core/bytes.ts'
-import type { AssertionAlgorithm, AssertionRule, BroughtKey } from '../core/model/assertion.ts'
+import type { AssertionAlgorithm, AssertionRule, OperatorKey } from '../core/model/assertion.ts'
 import type { AssertionKey, PublicKey } from './plan.ts'
 
 /** A key of the operator's secret that can be signed with. */
@@ -27,18 +27,20 @@ const TEXT = utf8Encode('edgewarden')
  * place of one that has not, and without anything of it.
  */
 export async function importOperatorKeys({
-  brought,
+  operatorKeys,
   withdrawn,
 }: AssertionRule): Promise<readonly ImportedKey[]> {
   const all = await Promise.all(
-    brought.map(async (key) => [key, await publicKeyOf(key.privateJwk, key.algorithm)] as const),
+    operatorKeys.map(
+      async (key) => [key, await publicKeyOf(key.privateJwk, key.algorithm)] as const,
+    ),
   )
   const kept = all.filter(([, { kid }]) => !withdrawn.includes(kid))
   return Promise.all(kept.map(([key, publicKey]) => imported(key, publicKey)))
 }
 
 const imported = async (
-  { place, algorithm, privateJwk }: BroughtKey,
+  { place, algorithm, privateJwk }: OperatorKey,
   publicKey: PublicKey,
 ): Promise<ImportedKey> => {
   try {

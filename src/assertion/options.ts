@@ -7,7 +7,7 @@ import {
   ASSERTION_ALGORITHMS,
   type AssertionAlgorithm,
   type AssertionRule,
-  type BroughtKey,
+  type OperatorKey,
 } from '../core/model/assertion.ts'
 import { fail, ok } from '../core/result.ts'
 import type { PolicyEnv } from '../policy/env.ts'
@@ -99,7 +99,7 @@ export function assertionOf(
 ): AssertionRule | undefined {
   if (binding === 'off') return undefined
   const value = env.secret(SECRET)
-  const brought = value === undefined ? [] : broughtKeys(value, report)
+  const operatorKeys = value === undefined ? [] : readKeys(value, report)
   // The secret is needed only where nobody makes keys.
   if (!env.has('durable_object', 'ASSERTION_KEEPER') && !env.has('secret', SECRET)) {
     report(
@@ -109,9 +109,9 @@ export function assertionOf(
   }
   return Object.freeze({
     binding,
-    algorithm: brought[0]?.algorithm ?? algorithm ?? 'ES256',
+    algorithm: operatorKeys[0]?.algorithm ?? algorithm ?? 'ES256',
     maxBody: max_body ?? LIMITS.heldBodyBytes,
-    brought: Object.freeze(brought),
+    operatorKeys: Object.freeze(operatorKeys),
     withdrawn: Object.freeze([...withdrawn]),
   })
 }
@@ -123,7 +123,7 @@ const SHAPES: Readonly<
   'OKP Ed25519': { algorithm: 'EdDSA', members: ['x', 'd'] },
 }
 
-const broughtKeys = (value: string, report: Report): readonly BroughtKey[] => {
+const readKeys = (value: string, report: Report): readonly OperatorKey[] => {
   const document = parseJsonObject(value)
   const entries = document && own(document, 'keys')
   const secret = `the secret ${quote(SECRET)}`
@@ -150,7 +150,7 @@ const broughtKeys = (value: string, report: Report): readonly BroughtKey[] => {
   })
 }
 
-const readKey = (jwk: unknown): Omit<BroughtKey, 'place'> | undefined => {
+const readKey = (jwk: unknown): Omit<OperatorKey, 'place'> | undefined => {
   if (!isObject(jwk)) return undefined
   const [kty, crv, use] = ['kty', 'crv', 'use'].map((name) => own(jwk, name))
   const shape = Object.hasOwn(SHAPES, `${kty} ${crv}`) ? SHAPES[`${kty} ${crv}`] : undefined

@@ -7,18 +7,18 @@ export interface Within {
 export const ALWAYS: Within = { first: Number.NEGATIVE_INFINITY, last: Number.POSITIVE_INFINITY }
 
 /**
- * What was decided once: the facts it is found by, those that depend on nothing else, and what was made of them.
- * It says nothing of the request, of revocation, or of the key as it is now.
+ * What a token may do on a rule, decided once: the facts it is found by, the facts that follow from them, and values
+ * made of these. Nothing in it depends on the request, on revocation or on whether the key is still good.
  */
 export interface Admission<Facts = unknown> {
   readonly facts: Facts
-  /** When the same would be decided again. */
+  /** When the decision is the same. */
   readonly within: Within
   /** By the function that made it: see {@link perAdmission}. */
   readonly made: Map<unknown, unknown>
   /** Bytes of what was made. */
   bytes: number
-  /** Called with the bytes that are added, or fewer than none that are let go. */
+  /** Called with the bytes that are added; negative where some are released. */
   counted?: (more: number) => void
 }
 
@@ -48,8 +48,8 @@ export function holdsAt({ within: { first, last } }: Admission, ms: number): boo
 }
 
 /**
- * Makes a value once for an admission, and tells how many bytes it takes with its place. `make` is given what
- * its caller has, and must make the same of it for every request of the admission.
+ * Makes a value once for an admission and counts its bytes. `make` must give the same value for every request of the
+ * admission, so give it only facts that are the same for each: the guard's `Admitted`.
  */
 export function perAdmission<Given, Value>(
   make: (given: Given) => Value,
@@ -68,7 +68,7 @@ export function perAdmission<Given, Value>(
 /** Of an entry of a map. */
 const PLACE_BYTES = 64
 
-/** Tells that so many more bytes are kept for an admission; fewer than none where some are let go. */
+/** Counts bytes that an admission keeps; negative where some are released. */
 export function weigh(admission: Admission, bytes: number): void {
   admission.bytes += bytes
   admission.counted?.(bytes)

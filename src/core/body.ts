@@ -133,7 +133,7 @@ interface BytesReader extends Pick<ReadableStreamDefaultReader<Uint8Array<ArrayB
  * there are fewer, that is all of it. `undefined` for a runtime, or a body of a script's making, that has no such
  * reader.
  */
-const readerAtOnce = (body: ReadableStream<Uint8Array>, length: number) => {
+export function readerAtOnce(body: ReadableStream<Uint8Array>, length: number) {
   if (!('FixedLengthStream' in globalThis)) return undefined
   let reader: BytesReader
   try {
@@ -177,3 +177,13 @@ export function grown(held: Uint8Array, needed: number, most: number): Uint8Arra
 }
 
 const ignore = () => {}
+
+const JSON_TYPE = /^application\/json[\t ]*(?:;[\t ]*charset=(?:utf-8|"utf-8")[\t ]*)?$/i
+
+/**
+ * Whether a body is said to be JSON in UTF-8 and in no coding: the one type, with no other parameter
+ * (RFC 8259 §11), once, and no Content-Encoding of any kind. Does not look at the body.
+ */
+export function isPlainJson(headers: Pick<Headers, 'get' | 'has'>): boolean {
+  return JSON_TYPE.test(headers.get('content-type') ?? '') && !headers.has('content-encoding')
+}

@@ -161,7 +161,7 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
     const watch = { now, onError, trace: isTraced ? trace : undefined }
     const given = { request, policy, caller, connection, hold }
     const decision = await GUARD.run(given, ports, watch, isTraced ? undefined : recall)
-    // Whoever sends the body on takes room for it anew; whoever does not cannot forget to leave it.
+    // A caller that forwards the body opens a room of its own.
     room?.leave()
     if (decision.outcome === 'passed') remember(decision.known, ports)
     return steps
@@ -182,7 +182,7 @@ export function redactSteps(
   return known.credential?.opened ? steps.map((step) => ({ ...step, detail: {} })) : steps
 }
 
-/** What was decided once of this very token, verified by the key of now, under this very policy. */
+/** The admission that is remembered for a token, where its key and the policy are still the same. */
 const recalling =
   ({ clock }: GuardPorts) =>
   ({ policy, route, deciding, token, remembered }: Partial<Facts>) => {
@@ -193,15 +193,15 @@ const recalling =
     return known.facts.policy === policy && known.facts.token === token ? known : undefined
   }
 
-/** As one text: values of a canonical path have no line break. */
+/** The values as one key. Those of a canonical path have no line break. */
 const valuesOf = (deciding: Facts['deciding']): string =>
   deciding.size === 0 ? '' : [...deciding.values()].join('\n')
 
-/** Only what has passed the whole line: a token that failed anywhere takes nobody's place. */
+/** Remembers a token that passed the whole line. A token that failed takes no place. */
 const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {
   const { credential, token, access, issuer, caller, route, deciding, admission, remembered } =
     facts
-  // Of each request: many may send one token, from many places.
+  // For each request, since many callers may send one token.
   keys.recordSuccess?.(issuer, caller)
   const values = valuesOf(deciding)
   if (remembered?.admissions.get(route)?.get(values) === admission) return

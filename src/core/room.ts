@@ -1,19 +1,19 @@
 import { LIMITS } from './limits.ts'
 
-/** What one of many may hold of a common room. */
+/** The bytes that one piece of work holds, counted against a common limit. */
 export interface Room {
-  /** Takes so many more bytes; `false`, and takes none, where there is no room for them. */
+  /** Takes more bytes. Gives `false` and takes none where there is no room for them. */
   take(bytes: number): boolean
   /** Gives all of it back, once and for all. */
   leave(): void
 }
 
-/** One count of bytes for all that is held at a time. */
+/** Counts all bytes that are held at a time. */
 export interface Rooms {
   /**
-   * For one piece of work of an owner, who leaves it on every way out. A runtime may end a request whose caller
-   * has gone, and nothing of it runs any more: then it is left once the room is collected as garbage, and after
-   * `ms` at the latest.
+   * Opens a room for one piece of work of an owner. Call `leave` on every way out. A runtime may end a request whose
+   * caller has gone, and then none of its code runs: such a room is left when it is garbage collected, and after `ms`
+   * at the latest.
    */
   open(owner: string, ms: number): Room
 }

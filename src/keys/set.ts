@@ -2,9 +2,8 @@ import { type CryptoKey, importJWK } from 'jose'
 import { isObject, type JsonObject, own } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Algorithm, Issuer } from '../core/model/issuer.ts'
-import { type PublicKey, publicKeyOf, secretMember } from '../core/model/jwk.ts'
+import { isOfAnotherTenant, type PublicKey, publicKeyOf, secretMember } from '../core/model/jwk.ts'
 import type { KeyMiss } from '../core/model/ports.ts'
-import { isOfAnotherTenant } from '../core/model/tenant.ts'
 import type { VerificationKey } from '../core/model/token.ts'
 
 /** What a token's header says about its key. */

@@ -1,8 +1,7 @@
 import { answerRow, type Denial } from '../core/denial.ts'
 import type { McpRule } from '../core/model/mcp.ts'
 import type { Operation } from '../core/stages/operation.ts'
-import { type ProblemContext, problem } from '../gateway/answer/problem.ts'
-import { requiredBy } from '../gateway/answer/required.ts'
+import { type ProblemContext, problem, requiredBy } from '../gateway/answer/problem.ts'
 
 /** What the answer to a denial may depend on where it can be one of JSON-RPC. */
 export interface RefusalContext extends ProblemContext {

@@ -64,11 +64,12 @@ export function createObjectCalls<Stub>({
   jurisdiction,
   timeout,
 }: ObjectCalls<Stub>) {
-  const objects = jurisdiction === undefined ? all : all?.jurisdiction?.(jurisdiction)
+  const placed = () => (jurisdiction === undefined ? all : all?.jurisdiction?.(jurisdiction))
   return async <Answer>(
     name: string,
     call: (object: Stub) => PromiseLike<Answer>,
   ): Promise<Answer> => {
+    const objects = placed()
     if (!objects) throw unbound(binding)
     return retryOnce(() => inTime(async () => await call(objects.getByName(name)), timeout))
   }

@@ -1,5 +1,5 @@
 import type { Issuer } from '../core/model/issuer.ts'
-import { metadataPath } from '../core/model/metadata.ts'
+import { metadataPath } from '../core/model/well-known.ts'
 import { isLoopback, parseUrl, serverOf } from '../core/url.ts'
 import type { PolicyEnv } from './env.ts'
 import type { Origin } from './fields.ts'

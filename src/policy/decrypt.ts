@@ -3,9 +3,9 @@ import {
   type ContentEncryption,
   type Decryption,
   type DecryptionKey,
+  type Issuer,
   KEY_MANAGEMENT,
-} from '../core/model/decryption.ts'
-import type { Issuer } from '../core/model/issuer.ts'
+} from '../core/model/issuer.ts'
 import { fail, ok } from '../core/result.ts'
 import type { PolicyEnv } from './env.ts'
 import { text, word } from './fields.ts'
@@ -96,7 +96,7 @@ export function checkDecryption(issuers: ReadonlyMap<string, Issuer>, report: Re
     } else if (alike) {
       report(
         [name, 'decrypt', 'secret'],
-        `has a key that tokens cannot tell from one of ${quote(alike[0])}: give the keys of all issuers kids, and different ones`,
+        `has a key with the same kid as one of ${quote(alike[0])}, or without kid: give every key of every issuer its own kid`,
       )
     }
     before.push([name, decrypt])

@@ -1,5 +1,5 @@
-import { metadataPath } from '../core/model/metadata.ts'
 import type { CorsRule, Endpoint, Route, Target } from '../core/model/route.ts'
+import { metadataPath } from '../core/model/well-known.ts'
 import { STRICT } from '../revocation/options.ts'
 import { parseMatch } from './router.ts'
 

@@ -3,7 +3,7 @@ import { base64UrlDecode, bitLength } from '../core/bytes.ts'
 import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts'
 import { isKid } from '../core/jws.ts'
 import { LIMITS } from '../core/limits.ts'
-import type { DecryptionKey, KeyManagement } from '../core/model/decryption.ts'
+import type { DecryptionKey, KeyManagement } from '../core/model/issuer.ts'
 import { quote, quoteAll, type Report } from './issues.ts'
 
 /**

@@ -1,5 +1,5 @@
 import { isObject, own } from '../core/json.ts'
-import { METADATA_PATH } from '../core/model/metadata.ts'
+import { METADATA_PATH } from '../core/model/well-known.ts'
 import { foldedName } from '../core/text.ts'
 import { checkCondition, checkMcp } from '../mcp/options/checks.ts'
 import { checkMcpAudiences } from '../mcp/options/resource.ts'
@@ -39,7 +39,7 @@ const TOKEN_KEYS = [
   'on_revocation',
   'rate_limit',
   'forward_claims',
-] as const
+] as const satisfies readonly (keyof RouteEntry)[]
 
 const isUnder = (path: string, base: string): boolean =>
   `${foldCase(path)}/`.startsWith(`${foldCase(base)}/`)

@@ -1,8 +1,8 @@
+import { sha256Name } from '../core/bytes.ts'
 import { type Outcome, stage } from '../core/chain.ts'
 import { type CodeOf, denials } from '../core/denial.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { ReplayStore } from '../core/model/ports.ts'
-import { replayName } from '../core/model/replay.ts'
 import type { Route } from '../core/model/route.ts'
 import type { AccessToken } from '../core/model/token.ts'
 import { fail, ok } from '../core/result.ts'
@@ -15,7 +15,7 @@ const deny = denials({
   ],
   single_use_unavailable: [
     'unavailable',
-    'Whether the token was used before cannot be known at the moment',
+    'The gate cannot find out at the moment whether the token was used before',
     'Try again after Retry-After, with a new token: this one may have been used up',
   ],
 })
@@ -39,7 +39,7 @@ type Unused = Outcome<object, CodeOf<typeof deny>>
  */
 export const replay = stage({
   name: 'replay',
-  establishes: 'the token was not used before, where the rule takes each token once',
+  establishes: 'the token was not used before, on a rule with `single_use`',
   without: ({ route }: Pick<Needs, 'route'>) => (route.singleUse ? undefined : {}),
   found: ({ route }: Needs) => (route.singleUse ? { single_use: true } : {}),
   denials: [deny],
@@ -68,4 +68,12 @@ const judged = async (
   } catch (error) {
     return fail(deny('single_use_unavailable', { error: String(error) }))
   }
+}
+
+/**
+ * A name for the one use of a token: SHA-256 over its issuer and `jti`, told apart by their quotes. Two
+ * issuers never have one name, and none can be read from it.
+ */
+export function replayName(issuer: string, id: string): Promise<string> {
+  return sha256Name(JSON.stringify(['token', issuer, id]))
 }

@@ -36,13 +36,13 @@ export function createRevocations(
 ): Revocations & RevocationStore {
   const { primary, read, pull } = createShards(namespace, placement, isolate?.clock ?? system.clock)
   const reading: InFlight<Found> = new Map()
+  const terms = isolate && { ...isolate, maxAgeMs: READING_MS, fresh: true }
   const ask = async (subjects: readonly RevocationSubject[]): Promise<Found> => {
     const keys = keysOf(subjects)
     const text = JSON.stringify(keys)
     const lookup = () => read(text, (shard, hint) => shard.lookup(keys, hint))
-    if (!isolate) return lookup()
+    if (!terms) return lookup()
     // One token, however many requests it makes at once, must not keep a shard from others.
-    const terms = { ...isolate, maxAgeMs: READING_MS, fresh: true }
     const found = await share(reading, text, terms, lookup)
     if (!found) throw new Error('no reading of others ended in time')
     return found

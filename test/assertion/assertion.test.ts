@@ -78,7 +78,7 @@ const asserted = ({
   url = 'https://origin.example.net/v1/documents/7?page=2',
   held,
 }: Given = {}): Asserted => ({
-  rule: { binding, algorithm: key.algorithm, maxBody: 1, brought: [], withdrawn: [] },
+  rule: { binding, algorithm: key.algorithm, maxBody: 1, operatorKeys: [], withdrawn: [] },
   known: {
     policy: policyOf([], { gate: gateOf() }),
     route: routeOf(match, { target: targetOf(target), ...route }),

@@ -11,7 +11,7 @@ import { createAssertionKeys, createAssertionMemory } from '../../src/assertion/
 import type {
   AssertionAlgorithm,
   AssertionRule,
-  BroughtKey,
+  OperatorKey,
 } from '../../src/core/model/assertion.ts'
 import type { SigningKey } from '../../src/core/model/ports.ts'
 import { NOW } from '../kit/facts.ts'
@@ -29,12 +29,12 @@ const ruleOf = (changes: Partial<AssertionRule> = {}): AssertionRule => ({
   binding: 'identity',
   algorithm: 'ES256',
   maxBody: 1,
-  brought: [],
+  operatorKeys: [],
   withdrawn: [],
   ...changes,
 })
 
-const broughtKey = (algorithm: AssertionAlgorithm, place = 1): BroughtKey => {
+const operatorKey = (algorithm: AssertionAlgorithm, place = 1): OperatorKey => {
   const { privateKey } =
     algorithm === 'ES256'
       ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -213,14 +213,14 @@ describe('another policy', () => {
   it('never gets a key of this one, also where both ask at once', async () => {
     const { of, asked } = start({ keeper: null })
     const [one, other] = [
-      ruleOf({ brought: [broughtKey('ES256')] }),
-      ruleOf({ brought: [broughtKey('EdDSA')] }),
+      ruleOf({ operatorKeys: [operatorKey('ES256')] }),
+      ruleOf({ operatorKeys: [operatorKey('EdDSA')] }),
     ]
     const told = await Promise.all(
       [one, other, one, other].map(async (rule) => [rule, await of(rule).signing()] as const),
     )
     for (const [rule, key] of told) {
-      const [own] = rule.brought
+      const [own] = rule.operatorKeys
       if (!own) throw new Error('no key')
       expect(key?.kid).toBe((await publicKeyOf(own.privateJwk, own.algorithm)).kid)
     }
@@ -228,9 +228,9 @@ describe('another policy', () => {
   })
 })
 
-describe('brought keys', () => {
-  const [first, second] = [broughtKey('EdDSA'), broughtKey('ES256')]
-  const rule = ruleOf({ algorithm: 'EdDSA', brought: [first, second] })
+describe('keys of the operator', () => {
+  const [first, second] = [operatorKey('EdDSA'), operatorKey('ES256')]
+  const rule = ruleOf({ algorithm: 'EdDSA', operatorKeys: [first, second] })
 
   it('need nobody who keeps them: the first signs, all are published', async () => {
     const keys = start({ keeper: null }).of(rule)
@@ -255,7 +255,7 @@ describe('brought keys', () => {
     const text = JSON.stringify(wanted)
     expect(wanted).toMatchObject([{ algorithm: 'EdDSA', withdrawn: [] }])
     expect(text).toContain(first.privateJwk.x)
-    for (const { privateJwk } of rule.brought) expect(text).not.toContain(privateJwk.d)
+    for (const { privateJwk } of rule.operatorKeys) expect(text).not.toContain(privateJwk.d)
   })
 
   it('follow a made one after an hour', async () => {
@@ -296,17 +296,17 @@ describe('brought keys', () => {
     sign.mockRestore()
   })
 
-  it.each<[string, BroughtKey, Partial<JWK>]>([
-    ['ES256, another d', second, { d: broughtKey('ES256').privateJwk.d as string }],
-    ['ES256, another x', second, { x: broughtKey('ES256').privateJwk.x as string }],
-    ['ES256, another y', second, { y: broughtKey('ES256').privateJwk.y as string }],
-    ['EdDSA, another d', first, { d: broughtKey('EdDSA').privateJwk.d as string }],
-    ['EdDSA, another x', first, { x: broughtKey('EdDSA').privateJwk.x as string }],
+  it.each<[string, OperatorKey, Partial<JWK>]>([
+    ['ES256, another d', second, { d: operatorKey('ES256').privateJwk.d as string }],
+    ['ES256, another x', second, { x: operatorKey('ES256').privateJwk.x as string }],
+    ['ES256, another y', second, { y: operatorKey('ES256').privateJwk.y as string }],
+    ['EdDSA, another d', first, { d: operatorKey('EdDSA').privateJwk.d as string }],
+    ['EdDSA, another x', first, { x: operatorKey('EdDSA').privateJwk.x as string }],
   ])('whose numbers do not belong together are none (%s)', async (_, good, part) => {
     const mixed = { ...good, place: 2, privateJwk: { ...good.privateJwk, ...part } as JWK }
     for (const keeper of [null, createMemoryKeeping(clock)]) {
       const { of, logged, asked } = start({ keeper })
-      const keys = of(ruleOf({ brought: [broughtKey('ES256'), mixed] }))
+      const keys = of(ruleOf({ operatorKeys: [operatorKey('ES256'), mixed] }))
       await expect(keys.signing()).rejects.toThrow()
       await expect(keys.published()).rejects.toThrow()
       expect(logged[0]).toEqual({
@@ -351,19 +351,21 @@ describe('a withdrawn key', () => {
   })
 
   it('among those of the secret leaves the others, without a keeper, whatever its halves are', async () => {
-    const [first, second] = [broughtKey('ES256', 1), broughtKey('ES256', 2)]
+    const [first, second] = [operatorKey('ES256', 1), operatorKey('ES256', 2)]
     const { kid } = await publicKeyOf(first.privateJwk, 'ES256')
     const mixed = { ...first, privateJwk: { ...first.privateJwk, d: second.privateJwk.d ?? '' } }
-    const keys = start({ keeper: null }).of(ruleOf({ brought: [mixed, second], withdrawn: [kid] }))
+    const keys = start({ keeper: null }).of(
+      ruleOf({ operatorKeys: [mixed, second], withdrawn: [kid] }),
+    )
     const other = await publicKeyOf(second.privateJwk, 'ES256')
     expect((await keys.signing())?.kid).toBe(other.kid)
     expect(await keys.published()).toEqual([other.jwk])
   })
 
   it('that is all of the secret leaves it to the keeper, and without one to nobody', async () => {
-    const only = broughtKey('ES256', 1)
+    const only = operatorKey('ES256', 1)
     const { kid } = await publicKeyOf(only.privateJwk, 'ES256')
-    const rule = ruleOf({ brought: [only], withdrawn: [kid] })
+    const rule = ruleOf({ operatorKeys: [only], withdrawn: [kid] })
     const made = await start().of(rule).signing()
     expect(made?.kid).toMatch(/^[\w-]{43}$/)
     expect(made?.kid).not.toBe(kid)

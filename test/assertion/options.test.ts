@@ -29,7 +29,7 @@ const gate = (assertion?: unknown) => {
 const ruleOf = (assertion: unknown, env?: PolicyEnv) => policy(gate(assertion), env).gate.assertion
 
 describe('GATE.assertion', () => {
-  const made = { algorithm: 'ES256', maxBody: 1_048_576, brought: [], withdrawn: [] }
+  const made = { algorithm: 'ES256', maxBody: 1_048_576, operatorKeys: [], withdrawn: [] }
 
   it.each<[unknown, unknown]>([
     [undefined, { ...made, binding: 'identity' }],
@@ -92,8 +92,11 @@ describe('GATE.assertion', () => {
       ),
     ])
     expect(mistakes(gate('off'), none)).toEqual([])
-    const brought: PolicyEnv = { ...withSet(EC), has: (_, name) => name !== 'ASSERTION_KEEPER' }
-    expect(ruleOf('identity', brought)?.brought).toHaveLength(1)
+    const withoutKeeper: PolicyEnv = {
+      ...withSet(EC),
+      has: (_, name) => name !== 'ASSERTION_KEEPER',
+    }
+    expect(ruleOf('identity', withoutKeeper)?.operatorKeys).toHaveLength(1)
   })
 
   it('asks for the secret by name only where nobody makes keys', () => {
@@ -115,7 +118,7 @@ const partsOf = ({ x, y, d }: JsonWebKey) => ({ x, ...(y !== undefined && { y })
 it('a withdrawn key may be of the secret, also where it is all there is', async () => {
   const kid = await calculateJwkThumbprint(EC as JWK)
   expect(policy(gate({ withdrawn: [kid] }), withSet(EC)).gate.assertion).toMatchObject({
-    brought: [{ place: 1, algorithm: 'ES256' }],
+    operatorKeys: [{ place: 1, algorithm: 'ES256' }],
     withdrawn: [kid],
   })
 })
@@ -130,7 +133,7 @@ describe('the secret ASSERTION_KEYS', () => {
       binding: 'identity',
       algorithm: 'ES256',
       maxBody: 1_048_576,
-      brought: [
+      operatorKeys: [
         { place: 1, algorithm: 'ES256', privateJwk: { kty: 'EC', crv: 'P-256', ...partsOf(EC) } },
         {
           place: 2,

@@ -11,7 +11,7 @@ const ASSERTION = {
   binding: 'identity',
   algorithm: 'ES256',
   maxBody: 1,
-  brought: [],
+  operatorKeys: [],
   withdrawn: [],
 } as const
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isPlainJson } from '../../src/core/media-type.ts'
+import { isPlainJson } from '../../src/core/body.ts'
 
 const judged = (type: string | undefined, coding?: string) =>
   isPlainJson(

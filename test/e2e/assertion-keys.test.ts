@@ -64,7 +64,7 @@ describe('the published keys', () => {
   })
 })
 
-describe('keys that are brought', () => {
+describe('keys of the operator', () => {
   const secret = JSON.stringify({ keys: [ED, EC] })
   const parts = [ED, EC].flatMap(({ d }) => [d ?? ''])
 
@@ -109,7 +109,7 @@ describe('keys that are brought', () => {
   })
 })
 
-describe('brought keys that are not good', () => {
+describe('keys of the operator that are not good', () => {
   const MIXED = [
     ['EC, another d', { ...EC, d: privateJwk('ec').d }],
     ['EC, another y', { ...EC, y: privateJwk('ec').y }],

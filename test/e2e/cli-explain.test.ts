@@ -90,6 +90,24 @@ describe('explain --gate', () => {
     expect(ambiguous.stdout).toContain('(path_ambiguous, 400)')
   })
 
+  it('asks about a message where the rule of the gate reads MCP', async () => {
+    const scope = 'mcp:connect weather:read'
+    const token = await setting.token({ aud: `${RESOURCE}/mcp`, scope })
+    const asked = (name: string) =>
+      explained(['POST', '/mcp'], token, {
+        gate: setting.gate.url,
+        mcp: JSON.stringify({ method: 'tools/call', name }),
+      })
+    const allowed = await asked('get_weather')
+    expect(allowed).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(allowed.stdout).toMatch(/✓ mcp_access +uses="tools: get_weather"/)
+    const denied = await asked('unknown')
+    expect(denied.exitCode).toBe(1)
+    expect(denied.stdout).toContain('(tool_not_allowed, 403)')
+    const needy = await asked('admin')
+    expect(needy.stdout).toContain('(scope_missing, 403)')
+  })
+
   it('cannot tell where the gate does not answer the caller', async () => {
     const env = { EDGEWARDEN_TOKEN: await setting.token() }
     const refused = await explain('GET', RESOURCE, { gate: setting.gate.url }, around(env))

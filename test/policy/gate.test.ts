@@ -191,7 +191,7 @@ describe('GATE', () => {
         binding: 'identity',
         algorithm: 'ES256',
         maxBody: 1_048_576,
-        brought: [],
+        operatorKeys: [],
         withdrawn: [],
       },
       lift: new Set(),

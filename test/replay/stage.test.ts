@@ -1,9 +1,8 @@
 import { describe, expect, it, vi } from 'vitest'
-import { replayName } from '../../src/core/model/replay.ts'
 import type { Route } from '../../src/core/model/route.ts'
 import type { AccessToken } from '../../src/core/model/token.ts'
 import { ok } from '../../src/core/result.ts'
-import { replay } from '../../src/replay/stage.ts'
+import { replay, replayName } from '../../src/replay/stage.ts'
 import { accessOf, codeOf, ISSUER, NOW, routeOf } from '../kit/facts.ts'
 
 const needs = (route: Partial<Route> = {}, access: Partial<AccessToken> = {}) => ({

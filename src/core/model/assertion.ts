@@ -16,7 +16,7 @@ export const ASSERTION_ALGORITHMS = ['ES256', 'EdDSA'] as const
 export type AssertionAlgorithm = (typeof ASSERTION_ALGORITHMS)[number]
 
 /** A private key of the operator's secret. Whether its halves belong together is not known. */
-export interface BroughtKey {
+export interface OperatorKey {
   /** In the secret, from 1. */
   readonly place: number
   readonly algorithm: AssertionAlgorithm
@@ -31,7 +31,7 @@ export interface AssertionRule {
   /** Bytes of a body that is held, for `body`. */
   readonly maxBody: number
   /** Private keys of the operator's secret, of which the first that is not withdrawn signs; empty where keys are made. */
-  readonly brought: readonly BroughtKey[]
+  readonly operatorKeys: readonly OperatorKey[]
   /** Thumbprints (RFC 7638) of keys that neither sign nor are published, from now on. */
   readonly withdrawn: readonly string[]
 }

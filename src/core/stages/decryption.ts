@@ -7,9 +7,9 @@ import type {
   ContentEncryption,
   Decryption,
   DecryptionKey,
+  Issuer,
   KeyManagement,
-} from '../model/decryption.ts'
-import type { Issuer } from '../model/issuer.ts'
+} from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import { type Route, takesIssuer } from '../model/route.ts'
 import type { Opened } from '../model/token.ts'

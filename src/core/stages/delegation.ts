@@ -1,6 +1,6 @@
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
-import { actorsOf, mayActOf } from '../model/actors.ts'
+import { isObject, type JsonObject, own } from '../json.ts'
 import type { ActorRule, DelegationRule, Issuer, MayAct } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import { type RevocationSubject, revocableSubjects } from '../model/revocation.ts'
@@ -8,6 +8,7 @@ import type { Route } from '../model/route.ts'
 import { readParentScopes } from '../model/scope.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
 import { fail, ok } from '../result.ts'
+import { isIdentityText } from '../text.ts'
 import { identityOf } from './identity.ts'
 
 const deny = denials({
@@ -28,7 +29,7 @@ const deny = denials({
   ],
   actor_issuer_unknown: [
     'forbidden',
-    'An actor of the token belongs to an issuer whose actors do not count here',
+    'An actor of the token belongs to an issuer whose actors are not accepted here',
     'Use a token whose actors belong to its own issuer',
   ],
   actor_not_allowed: [
@@ -38,7 +39,7 @@ const deny = denials({
   ],
   subject_not_allowed: [
     'forbidden',
-    'The token acts for somebody it may not act for here',
+    'The token may not act for its subject on this route',
     'Ask the operator for whom agents may act on this route',
   ],
   may_act_mismatch: [
@@ -48,7 +49,7 @@ const deny = denials({
   ],
   delegation_scope_exceeded: [
     'invalidToken',
-    'The token has a scope that the token it was made from had not',
+    'The token has a scope that its parent token did not have',
     'Exchange for scopes of the parent token only, or ask for a parent token with more',
   ],
   agent_id_missing: [
@@ -96,8 +97,7 @@ interface Needs {
  */
 export const delegation = stage({
   name: 'delegation',
-  establishes:
-    "the agent's id within its issuer, and a well-formed chain of actors no deeper than allowed",
+  establishes: "the agent's id within its issuer; the chain of actors is well-formed and allowed",
   found: ({ agent: { id, name, actors } }) => ({ agent: name, id, actors }),
   denials: [deny],
   run({ policy, route, issuer, access }: Needs): Outcome<DelegationFacts, Code> {
@@ -162,4 +162,41 @@ const widenedOf = (
   return held
     ? access.scopes.filter((scope) => !includedBy(scope).some((one) => held.has(one)))
     : []
+}
+
+/**
+ * The chain of `act` from the outside in (RFC 8693 §4.1); `undefined` when any part of it, at any
+ * depth, is malformed. An actor without `iss` is of the token's issuer, where that issuer's entry
+ * does not require one.
+ */
+function actorsOf({ claims, issuer, entry }: AccessToken): readonly Actor[] | undefined {
+  const actors: Actor[] = []
+  let holder = claims
+  while (Object.hasOwn(holder, 'act')) {
+    const act = own(holder, 'act')
+    if (!isObject(act)) return undefined
+    const actor = readActor(act, issuer)
+    if (!actor || (entry.actorIssuer && !Object.hasOwn(act, 'iss'))) return undefined
+    actors.push(actor)
+    holder = act
+  }
+  return Object.freeze(actors)
+}
+
+/**
+ * Whom a token names as the one that may act for its subject (RFC 8693 §4.4): `undefined` without
+ * `may_act`, `null` where that is malformed.
+ */
+function mayActOf({ claims, issuer }: AccessToken): Actor | undefined | null {
+  if (!Object.hasOwn(claims, 'may_act')) return undefined
+  const named = own(claims, 'may_act')
+  return (isObject(named) && readActor(named, issuer)) || null
+}
+
+const readActor = (named: JsonObject, issuer: string): Actor | undefined => {
+  const sub = own(named, 'sub')
+  const namespace = Object.hasOwn(named, 'iss') ? own(named, 'iss') : issuer
+  return isIdentityText(sub) && isIdentityText(namespace)
+    ? Object.freeze({ sub, issuer: namespace })
+    : undefined
 }

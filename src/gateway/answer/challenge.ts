@@ -1,6 +1,6 @@
 import { answerRow, type Denial } from '../../core/denial.ts'
-import { metadataUrl } from '../../core/model/metadata.ts'
 import type { Route } from '../../core/model/route.ts'
+import { metadataUrl } from '../../core/model/well-known.ts'
 import type { Method } from '../../core/stages/possession/method.ts'
 import { METHODS } from '../../core/stages/possession.ts'
 

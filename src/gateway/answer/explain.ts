@@ -7,7 +7,7 @@ import type { RequestHead } from '../../core/request.ts'
 import { type AskedOfMcp, toExplain } from '../../mcp/explain.ts'
 import { type WrittenScopes, writtenScopes } from '../../policy/rows.ts'
 import { challenge } from './challenge.ts'
-import { requiredBy } from './required.ts'
+import { requiredBy } from './problem.ts'
 
 /** How one request is decided, for its operator: a shape of JSON, made of claims and settings. */
 export interface Explanation {

@@ -4,7 +4,6 @@ import type { Route } from '../../core/model/route.ts'
 import type { Limited } from '../../limit/stage.ts'
 import { limitHeaders } from '../relay/limit-headers.ts'
 import { challenge } from './challenge.ts'
-import { requiredBy } from './required.ts'
 
 /** What the answer to a denial may depend on besides the denial. */
 export interface ProblemContext {
@@ -57,4 +56,15 @@ export function problem(
     status: row.status,
     headers,
   })
+}
+
+/** The scopes a denial says are needed, all of them or one, as answers, lines and explanations name them. */
+export function requiredBy({ params }: Denial): {
+  readonly required_scopes?: readonly string[]
+  readonly any_of?: readonly string[]
+} {
+  return {
+    ...(params?.requiredScopes && { required_scopes: params.requiredScopes }),
+    ...(params?.anyOf && { any_of: params.anyOf }),
+  }
 }

@@ -6,7 +6,7 @@ import type { Gate } from '../../core/model/policy.ts'
 import { journalOf } from '../../core/stages/operation.ts'
 import { claimed } from '../../core/text.ts'
 import type { Relayed } from '../relay/relay.ts'
-import { requiredBy } from './required.ts'
+import { requiredBy } from './problem.ts'
 
 /** What a journal line says beside the decision. */
 export interface RecordContext {

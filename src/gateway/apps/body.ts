@@ -1,6 +1,6 @@
+import { isPlainJson } from '../../core/body.ts'
 import { type CodeOf, type Denial, denials } from '../../core/denial.ts'
 import { LIMITS } from '../../core/limits.ts'
-import { isPlainJson } from '../../core/media-type.ts'
 import { revocableSubjects } from '../../core/model/revocation.ts'
 import { fail, type Result } from '../../core/result.ts'
 import type { Room } from '../../core/room.ts'

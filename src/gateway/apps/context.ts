@@ -9,7 +9,6 @@ import type { AgentVariables } from './guard-middleware.ts'
 export interface GateVariables extends AgentVariables {
   policy: Policy
   ports: GatePorts
-  requestId: string
   /** The caller's address, as the policy says where it is found. */
   clientIp: string | undefined
   /** Set on the gate's own endpoints that ask for a token, and there it always is. */
@@ -19,8 +18,6 @@ export interface GateVariables extends AgentVariables {
   deny: (denial: Denial, extra?: Readonly<Record<string, unknown>>) => Response
   /** Set where no decision is made, so that none is written. */
   isUnwritten: boolean
-  /** What became of the request after the line, for the journal. */
-  originStatus: number
   /** Ids of the revocations that were made or lifted, for the journal. */
   revocations: readonly string[]
   denial: Denial
@@ -34,3 +31,19 @@ export interface GateEnv {
 
 /** A request to an endpoint of the gate's own that asks for a token. */
 export type Admin = Context<GateEnv>
+
+const reachOf = (c: Context<GateEnv>) =>
+  c.get('policy').issuers.get(c.get('access').issuer)?.admin ?? false
+
+/**
+ * Whether the caller may administer what belongs to an issuer. Does not judge whether there is such
+ * an issuer, nor the caller's scopes.
+ */
+export function isReached(c: Context<GateEnv>, issuer: unknown): boolean {
+  return reachOf(c) === 'all' || (reachOf(c) === 'own' && issuer === c.get('access').issuer)
+}
+
+/** The issuer a list is limited to where the caller names none; `undefined` is every issuer. */
+export function ownIssuer(c: Context<GateEnv>): string | undefined {
+  return reachOf(c) === 'all' ? undefined : c.get('access').issuer
+}

@@ -6,15 +6,14 @@ import { parseJsonObject } from '../../core/json.ts'
 import { isWithin } from '../../policy/rows.ts'
 import { explain, restricted } from '../answer/explain.ts'
 import { readAdminBody } from './body.ts'
-import type { GateEnv } from './context.ts'
+import { type GateEnv, isReached, ownIssuer } from './context.ts'
 import { claimedBy, decodeExplanation } from './explain-request.ts'
-import { isReached, ownIssuer } from './reach.ts'
 import type { Problem } from './revocation-request.ts'
 
 const deny = denials({
   explain_invalid: [
     'badRequest',
-    'The request does not say well what to explain',
+    'The request does not describe what to explain',
     'Correct what `problems` names',
   ],
 })

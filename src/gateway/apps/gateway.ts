@@ -1,31 +1,27 @@
-import { chainDenials } from '../../core/chain.ts'
+import { chainDenials, type Step } from '../../core/chain.ts'
 import { type Denial, denials } from '../../core/denial.ts'
 import { type Decision, type Facts, type Guard, refusalOf } from '../../core/guard.ts'
 import { perObject } from '../../core/memo.ts'
-import { METADATA_PATH } from '../../core/model/metadata.ts'
 import type { Gate } from '../../core/model/policy.ts'
+import { METADATA_PATH } from '../../core/model/well-known.ts'
 import { readAddress } from '../../core/request.ts'
 import { refusal } from '../../mcp/refusal.ts'
 import { isRecorded, type RecordContext, recordOf, type Undecided } from '../answer/record.ts'
-import { requestIdOf } from '../answer/request-id.ts'
-import { serverTiming } from '../answer/server-timing.ts'
+import { requestIdOf } from '../answer/respond.ts'
 import type { Opened } from '../ports.ts'
 import { relay } from '../relay/relay.ts'
 import { createApp } from './app.ts'
 import { connectionOf } from './connection.ts'
 import type { GateEnv } from './context.ts'
+import { jwks, policyInForce, ready } from './endpoints.ts'
 import { explainRequest } from './explain.ts'
-import { guarding, withCors } from './guard-middleware.ts'
-import { jwks } from './jwks.ts'
-import { resourceMetadata } from './metadata.ts'
-import { policyInForce } from './policy.ts'
-import { ready } from './ready.ts'
+import { guarding, resourceMetadata, withCors } from './guard-middleware.ts'
 import { revocationsApp } from './revocations.ts'
 
 const deny = denials({
   policy_invalid: [
     'unavailable',
-    "The gate's configuration is not valid, so nothing is let through",
+    "The gate's configuration is not valid, so no request is allowed",
     'Tell the operator to run: npx edgewarden check',
   ],
 })
@@ -205,4 +201,9 @@ const addressOf = (
     case 'none':
       return undefined
   }
+}
+
+/** The steps of a decision as a `Server-Timing` value (W3C Server Timing §3); milliseconds. */
+function serverTiming(steps: readonly Step[]): string {
+  return steps.map(({ stage, outcome, ms }) => `${stage};desc="${outcome}";dur=${ms}`).join(', ')
 }

@@ -1,4 +1,4 @@
-import type { Context, MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler, Next } from 'hono'
 import { cors } from 'hono/cors'
 import type { Denial } from '../../core/denial.ts'
 import { type Decision, type Guard, refusalOf } from '../../core/guard.ts'
@@ -7,6 +7,7 @@ import type { Connection } from '../../core/model/connection.ts'
 import type { CorsRule } from '../../core/model/route.ts'
 import type { AccessToken, AgentIdentity } from '../../core/model/token.ts'
 import { isPreflight } from '../../core/request.ts'
+import { metadataAnswer } from '../answer/metadata.ts'
 import { answerRefusal } from '../answer/respond.ts'
 import { limitHeaders } from '../relay/limit-headers.ts'
 import { createApp } from './app.ts'
@@ -136,3 +137,20 @@ const corsOf = perObject((rule: CorsRule): MiddlewareHandler => {
     return preflight
   }
 })
+
+/**
+ * Serves a protected resource's metadata (RFC 9728) behind the guard; other requests go on, and so do all that
+ * no guard has decided on.
+ */
+export async function resourceMetadata<E extends { Variables: AgentVariables }>(
+  c: Context<E>,
+  next: Next,
+): Promise<Response | undefined> {
+  const { req, var: variables } = c as unknown as Context<{
+    Variables: Partial<AgentVariables>
+  }>
+  const { decision } = variables
+  const answer = decision && metadataAnswer(req.raw, decision)
+  if (!answer) await next()
+  return answer
+}

@@ -9,8 +9,7 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import { bodyDenials, ownerOf } from '../../core/stages/body.ts'
 import { isRead, type OriginContext, originHeaders } from './origin-headers.ts'
 import { isEventStream } from './streams.ts'
-import { following, patience, streamed } from './upload.ts'
-import { watchUpload } from './upload-watch.ts'
+import { following, patience, streamed, watchUpload } from './upload.ts'
 import { isReadable } from './without-secrets.ts'
 
 const deny = denials({
@@ -36,7 +35,7 @@ const deny = denials({
   ],
   origin_encoding_unsupported: [
     'badOrigin',
-    'The origin answered in a coding, a charset or a part that the gate does not read, on a route where it must',
+    'The origin answered with a content coding, charset or range that the gate cannot read, on a route where it must',
     'Your request is not at fault; tell the operator the request_id',
   ],
 })

@@ -1,5 +1,5 @@
+import { isPlainJson } from '../../core/body.ts'
 import { type CodeOf, type Denial, denials } from '../../core/denial.ts'
-import { isPlainJson } from '../../core/media-type.ts'
 import type { McpRevision, McpRule } from '../../core/model/mcp.ts'
 import type { Route } from '../../core/model/route.ts'
 import type { RequestHead } from '../../core/request.ts'
@@ -9,7 +9,7 @@ import { isNegotiated, isRevision, REVISION_RULES, type RevisionRules, UNSAID } 
 const deny = denials({
   upgrade_refused: [
     'badRequest',
-    'An MCP endpoint speaks HTTP and nothing else',
+    'An MCP endpoint speaks only HTTP',
     'Send the request without an Upgrade header; streams come as text/event-stream',
   ],
   origin_not_allowed: [

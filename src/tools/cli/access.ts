@@ -1,5 +1,5 @@
 import { own } from '../../core/json.ts'
-import { metadataPath } from '../../core/model/metadata.ts'
+import { metadataPath } from '../../core/model/well-known.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { parseUrl } from '../../core/url.ts'
 import { DEFAULT_PREFIX } from '../../policy/gate.ts'

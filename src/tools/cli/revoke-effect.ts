@@ -116,20 +116,17 @@ export function secondsText(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`
 }
 
-const lacking = ({ pending = [] }: Shards): string =>
-  pending.length === 0 ? '' : `; pending: ${pending.join(', ')}`
-
 /** How many shards have acknowledged, in parentheses; empty where that is not known. */
 export function countOf(shards: Shards | undefined): string {
-  return shards === undefined
-    ? ''
-    : ` (${shards.acknowledged} of ${shards.total}${lacking(shards)})`
+  if (!shards) return ''
+  const { acknowledged, total, pending = [] } = shards
+  const lacking = pending.length === 0 ? '' : `; pending: ${pending.join(', ')}`
+  return ` (${acknowledged} of ${total}${lacking})`
 }
 
 /** Not every shard has it: nothing can be told yet. */
 export function pending({ body, entries }: Made, { location, shards, why }: Pending): Outcome {
-  const ask =
-    location === undefined ? 'repeat the command' : `ask ${location}, or repeat the command`
+  const ask = `${location === undefined ? '' : `ask ${location}, or `}repeat the command`
   return {
     exitCode: EXIT.unknown,
     json: {
@@ -178,17 +175,11 @@ export function withoutEffect(made: Made, shards: number, id: string): Outcome {
 
 /** When it will be in effect, in seconds since the epoch, for who does not wait. */
 export function expected(made: Made, shards: number, terms: PolicyTerms, at: number): Outcome {
-  return {
-    exitCode: EXIT.yes,
-    json: { ...made.body, effect: { ...numbersOf(shards, terms), at } },
-    out: [
-      ...revoked(made),
-      terms.bound === 0
-        ? 'In effect for every request from now on: every rule is strict. Open streams end within max_staleness of GATE'
-        : `In effect everywhere from ${utc(at)} on (bound ${secondsText(terms.bound)})`,
-    ],
-    err: shadowNote(terms),
-  }
+  const text =
+    terms.bound === 0
+      ? 'In effect for every request from now on: every rule is strict. Open streams end within max_staleness of GATE'
+      : `In effect everywhere from ${utc(at)} on (bound ${secondsText(terms.bound)})`
+  return inEffect(made, shards, terms, { at }, text)
 }
 
 /** It is in effect everywhere, and this is how long it took. */
@@ -198,25 +189,27 @@ export function measured(made: Made, shards: number, terms: PolicyTerms): Outcom
     terms.bound === 0
       ? 'every rule is strict; open streams end within max_staleness of GATE'
       : `bound ${secondsText(terms.bound)}`
-  return {
-    exitCode: EXIT.yes,
-    json: { ...made.body, effect: { ...numbersOf(shards, terms), total_ms: total } },
-    out: [
-      ...revoked(made),
-      `In effect everywhere after ${secondsText(total)} (shards ${secondsText(shards)}, ${bound})`,
-    ],
-    err: shadowNote(terms),
-  }
+  const text = `In effect everywhere after ${secondsText(total)} (shards ${secondsText(shards)}, ${bound})`
+  return inEffect(made, shards, terms, { total_ms: total }, text)
 }
 
-const numbersOf = (shards: number, { bound, shadow }: PolicyTerms) => ({
-  shards_ms: shards,
-  bound_ms: bound,
-  ...(shadow.length > 0 && { shadow_rules: shadow }),
-})
-
-const shadowNote = ({ shadow: [first, ...others] }: PolicyTerms): readonly string[] => {
-  if (first === undefined) return []
+const inEffect = (
+  made: Made,
+  shards: number,
+  { bound, shadow }: PolicyTerms,
+  when: JsonObject,
+  text: string,
+): Outcome => {
+  const [first, ...others] = shadow
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`
-  return [`In shadow mode, and so letting it pass all the same: ${first}${more}.`]
+  const rules = shadow.length > 0 && { shadow_rules: shadow }
+  return {
+    exitCode: EXIT.yes,
+    json: { ...made.body, effect: { shards_ms: shards, bound_ms: bound, ...rules, ...when } },
+    out: [...revoked(made), text],
+    err:
+      first === undefined
+        ? []
+        : [`In shadow mode, and so letting it pass all the same: ${first}${more}.`],
+  }
 }

@@ -1,6 +1,6 @@
-import { METADATA_PATH, metadataPath } from '../../core/model/metadata.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { METHODS, type Method, type Route } from '../../core/model/route.ts'
+import { METADATA_PATH, metadataPath } from '../../core/model/well-known.ts'
 import { route } from '../../core/stages/route.ts'
 import { samplePaths } from './paths.ts'
 import { declaredScopes, type Met, namesIn, valuesIn, writtenTexts } from './scopes.ts'

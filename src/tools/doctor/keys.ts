@@ -2,8 +2,12 @@ import { base64UrlDecode, bitLength } from '../../core/bytes.ts'
 import { isObject, type JsonObject, own } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { ALGORITHMS, type Algorithm, algorithmOf, type Issuer } from '../../core/model/issuer.ts'
-import { type PublicKey, publicKeyOf, secretMember } from '../../core/model/jwk.ts'
-import { isOfAnotherTenant } from '../../core/model/tenant.ts'
+import {
+  isOfAnotherTenant,
+  type PublicKey,
+  publicKeyOf,
+  secretMember,
+} from '../../core/model/jwk.ts'
 import { type KeySet, keyIdentity, keySetOf, publicKeys } from '../../keys/set.ts'
 
 /** How a reason is shown in the table of keys, and what is said of the keys and how it is fixed. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { CompactEncrypt } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../../src/core/limits.ts'
-import type { Decryption } from '../../../src/core/model/decryption.ts'
+import type { Decryption } from '../../../src/core/model/issuer.ts'
 import {
   isStillOpened,
   type Opener,

@@ -27,7 +27,7 @@ const needs = (
   policy: policyOf([], {
     gate: gateOf(
       binding && {
-        assertion: { binding, algorithm: 'ES256', maxBody, brought: [], withdrawn: [] },
+        assertion: { binding, algorithm: 'ES256', maxBody, operatorKeys: [], withdrawn: [] },
       },
     ),
   }),

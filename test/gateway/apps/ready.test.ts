@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import type { Decision } from '../../../src/core/guard.ts'
 import type { AdminReach } from '../../../src/core/model/issuer.ts'
 import type { GateEnv } from '../../../src/gateway/apps/context.ts'
-import { ready } from '../../../src/gateway/apps/ready.ts'
+import { ready } from '../../../src/gateway/apps/endpoints.ts'
 import type { GatePorts } from '../../../src/gateway/ports.ts'
 import { accessOf, ISSUER, issuerOf, policyOf } from '../../kit/facts.ts'
 

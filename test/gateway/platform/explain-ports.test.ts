@@ -15,7 +15,7 @@ const replays = { claim: vi.fn(() => true), isClaimed: vi.fn(() => true) }
 const keeper = vi.fn(createMemoryKeeping(clock))
 const signingKeys = createAssertionKeys({
   memory: createAssertionMemory(),
-  rule: { binding: 'identity', algorithm: 'ES256', maxBody: 1, brought: [], withdrawn: [] },
+  rule: { binding: 'identity', algorithm: 'ES256', maxBody: 1, operatorKeys: [], withdrawn: [] },
   keeper,
   clock,
   waitUntil: () => {},
@@ -92,7 +92,7 @@ it('opens sessions by keys that are in memory, asks for none, and seals none', a
   const holder = { issuer: ISSUER, agent: 'planner', route: 'POST /mcp', resource: RESOURCE }
   const other = createAssertionKeys({
     memory: createAssertionMemory(),
-    rule: { binding: 'identity', algorithm: 'ES256', maxBody: 1, brought: [], withdrawn: [] },
+    rule: { binding: 'identity', algorithm: 'ES256', maxBody: 1, operatorKeys: [], withdrawn: [] },
     keeper: createMemoryKeeping(clock),
     clock,
     waitUntil: () => {},

@@ -22,7 +22,7 @@ const rule = {
   binding: 'identity',
   algorithm: 'ES256',
   maxBody: 1,
-  brought: [],
+  operatorKeys: [],
   withdrawn: [],
 } as const
 const newKeys = (algorithm: 'ES256' | 'EdDSA' = 'ES256'): SigningKeys =>

@@ -180,7 +180,7 @@ describe('the assertion', () => {
     policyOf([], {
       gate: gateOf({
         identityPrefix: prefix,
-        assertion: { binding, algorithm: 'ES256', maxBody: 1, brought: [], withdrawn: [] },
+        assertion: { binding, algorithm: 'ES256', maxBody: 1, operatorKeys: [], withdrawn: [] },
       }),
     })
   const key = async (): Promise<SigningKey> => {

@@ -42,7 +42,9 @@ export const mcpOf = (changes: object = {}): McpRule => {
 const DEFAULT = mcpOf()
 
 const signs = (binding: AssertionBinding) =>
-  gateOf({ assertion: { binding, algorithm: 'ES256', maxBody: 64, brought: [], withdrawn: [] } })
+  gateOf({
+    assertion: { binding, algorithm: 'ES256', maxBody: 64, operatorKeys: [], withdrawn: [] },
+  })
 
 /** Seals and opens for real, with a key of its own. */
 export const sessions = createSessions({

@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import type { AssertionRule } from '../../../src/core/model/assertion.ts'
-import type { Decryption } from '../../../src/core/model/decryption.ts'
 import type { DetailRule } from '../../../src/core/model/details.ts'
-import type { DelegationRule, Issuer, KeyTimes } from '../../../src/core/model/issuer.ts'
+import type {
+  Decryption,
+  DelegationRule,
+  Issuer,
+  KeyTimes,
+} from '../../../src/core/model/issuer.ts'
 import type { McpRule, McpUse } from '../../../src/core/model/mcp.ts'
 import type { Gate, Policy } from '../../../src/core/model/policy.ts'
 import type { RevocationPlacement } from '../../../src/core/model/revocation.ts'
@@ -65,7 +69,7 @@ const ASSERTION_ROWS: Rows<AssertionRule> = {
   binding: [{}, { assertion: 'body' }],
   algorithm: [{}, { assertion: { algorithm: 'EdDSA' } }],
   maxBody: [{}, { assertion: { max_body: 2_048 } }],
-  brought: 'what a secret holds, of which only its name is in the policy',
+  operatorKeys: 'what a secret holds, of which only its name is in the policy',
   withdrawn: [{}, { assertion: { withdrawn: ['A'.repeat(43)] } }],
 }
 const PLACEMENT_ROWS: Rows<RevocationPlacement> = {
