@@ -6,8 +6,6 @@ import { objectAdvice, objectIssues } from '../lints/durable-objects.ts'
 import { lint, placeholders, tooLarge } from '../lints/lint.ts'
 import { bindingMistakes, bindingWarnings } from '../lints/origin-bindings.ts'
 import type { CommandRow } from './command.ts'
-import { type Example, examplesFor } from './example-file.ts'
-import { judgeExamples } from './examples.ts'
 import {
   counted,
   issueLine,
@@ -21,9 +19,7 @@ import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
 export interface CheckOptions {
   readonly file?: string
   /** Only this `[env.x]`; without it the top level and every one. */
-  readonly env?: string
-  /** Example tokens for conditions; by default `edgewarden.examples.json` beside the file, if it is there. */
-  readonly examples?: string
+  readonly env?: string | undefined
 }
 
 export const checkCommand: CommandRow<CheckOptions> = {
@@ -34,11 +30,7 @@ export const checkCommand: CommandRow<CheckOptions> = {
   options: (command) =>
     command
       .argument('[file]', 'the file to check', 'wrangler.toml')
-      .option('--env <name>', 'only this environment')
-      .option(
-        '--examples <file>',
-        'example tokens for conditions (default: edgewarden.examples.json)',
-      ),
+      .option('--env <name>', 'only this environment'),
   run: ([file = 'wrangler.toml'], options) => check({ ...options, file }),
 }
 
@@ -63,11 +55,7 @@ interface Summary {
  * Validates a wrangler.toml, every environment of it, and reports all mistakes at once. Asks no
  * network: whether hosts answer, keys are published and secrets are set is not known here.
  */
-export async function check({
-  file = 'wrangler.toml',
-  env,
-  examples: given,
-}: CheckOptions): Promise<Outcome> {
+export async function check({ file = 'wrangler.toml', env }: CheckOptions): Promise<Outcome> {
   const read = await readWranglerFile(file)
   if (!read.ok) {
     const { kind, message, ...place } = read.reason
@@ -81,10 +69,7 @@ export async function check({
   }))
   const chosen = readings.filter(({ environment: { name } }) => env === undefined || name === env)
   if (chosen.length === 0) return cannotTell(noEnvironment(file, env ?? '', read.value))
-  const examples = await examplesFor(file, given)
-  if (!examples.ok) return examples.reason
-  const policies = readings.flatMap(({ parsed }) => (parsed.ok ? parsed.value.policy : []))
-  const findings = await Promise.all(chosen.map((one) => judge(one, examples.value, policies)))
+  const findings = chosen.map(judge)
   const valid = findings.every(({ mistakes }) => mistakes.length === 0)
   const count = findings.reduce((sum, { mistakes }) => sum + mistakes.length, 0)
   return {
@@ -102,11 +87,14 @@ interface Reading extends PolicyReading {
   readonly environment: WranglerEnvironment
 }
 
-const judge = async (
-  { environment, vars, variableIssues, parsed, secrets, objects }: Reading,
-  examples: readonly Example[],
-  policies: readonly Policy[],
-): Promise<Finding> => {
+const judge = ({
+  environment,
+  vars,
+  variableIssues,
+  parsed,
+  secrets,
+  objects,
+}: Reading): Finding => {
   const { name, inheritedRoutes, issues } = environment
   const inherited =
     inheritedRoutes === undefined
@@ -117,7 +105,6 @@ const judge = async (
             message: `is inherited from the top level, but vars and bindings are not: a deploy of ${name} would take over those addresses; write routes under [env.${name}], and no route; routes = [] for none`,
           },
         ]
-  const tried = parsed.ok ? await judgeExamples(parsed.value.policy, examples, policies) : NOTHING
   const mistakes = [
     ...issues,
     ...inherited,
@@ -128,7 +115,6 @@ const judge = async (
     ...environment.cacheIssues,
     ...placeholders(environment, vars),
     ...tooLarge(environment.vars),
-    ...tried.mistakes,
   ]
   const warnings = parsed.ok
     ? merged(
@@ -139,7 +125,6 @@ const judge = async (
           ...exposed(environment, secrets),
           ...unrenewed(environment, parsed.value.policy),
           ...unmade(environment, objects),
-          ...tried.warnings,
         ],
         parsed.value.warnings,
       )
@@ -153,8 +138,6 @@ const judge = async (
       mistakes.length === 0 && { summary: summaryOf(parsed.value.policy, vars.ROUTES) }),
   }
 }
-
-const NOTHING = { mistakes: [], warnings: [] }
 
 /** Secrets whose value stands in the file. */
 const exposed = (

@@ -1,5 +1,6 @@
 import { doctorCommand } from '../doctor/doctor.ts'
 import { checkCommand } from './check.ts'
+import { ciCommand } from './ci.ts'
 import type { CommandRow } from './command.ts'
 import { diffCommand } from './diff.ts'
 import { explainCommand } from './explain.ts'
@@ -9,13 +10,16 @@ import { mintCommand } from './mint.ts'
 import { liftCommand, listCommand } from './revocations.ts'
 import { revokeCommand } from './revoke.ts'
 import { routesCommand } from './routes.ts'
+import { testCommand } from './test.ts'
 
 /** Every command, in the order of the help and of the documentation. */
 export const COMMANDS: readonly CommandRow[] = [
   initCommand,
   checkCommand,
+  testCommand,
   routesCommand,
   diffCommand,
+  ciCommand,
   keygenCommand,
   mintCommand,
   revokeCommand,

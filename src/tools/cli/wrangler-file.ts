@@ -92,7 +92,9 @@ export async function readWranglerFile(
 }
 
 /** The value as wrangler hands it on: dates become text, as in JSON. */
-const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+export function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value))
+}
 
 const environmentsOf = (file: JsonObject): readonly WranglerEnvironment[] => {
   const top = environment(file, undefined)
