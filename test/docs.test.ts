@@ -34,7 +34,7 @@ const PAGES = [
 ]
 const README = read('README.md')
 
-const COMMANDS = 'check diff doctor explain keygen lift list mint revoke routes'.split(' ')
+const COMMANDS = 'check diff doctor explain keygen lift list mint revoke routes serve'.split(' ')
 
 const all = (text: string, pattern: RegExp): readonly string[] =>
   [...text.matchAll(pattern)].map(([, found]) => found ?? '')

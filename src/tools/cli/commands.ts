@@ -8,6 +8,7 @@ import { mintCommand } from './mint.ts'
 import { liftCommand, listCommand } from './revocations.ts'
 import { revokeCommand } from './revoke.ts'
 import { routesCommand } from './routes.ts'
+import { serveCommand } from './serve.ts'
 
 /** Every command, in the order of the help and of the documentation. */
 export const COMMANDS: readonly CommandRow[] = [
@@ -21,4 +22,5 @@ export const COMMANDS: readonly CommandRow[] = [
   listCommand,
   explainCommand,
   doctorCommand,
+  serveCommand,
 ]
