@@ -135,6 +135,14 @@ describe('does not start', () => {
     await bare.remove()
   })
 
+  it('without a bundle, and says what wrangler says', async () => {
+    await project.write(vars(), { main: 'none.ts' })
+    const served = project.serve(['--cert', CERT, '--key', KEY, '--data', 'none'], {}, '')
+    expect(await served.ended()).toBe(2)
+    expect(served.stderr()).toMatch(/^wrangler exited with 1\n.*entry-point.*none\.ts/s)
+    expect(served.stderr()).toMatch(/--bundle FILE\.\n$/)
+  })
+
   it('with a listening address that is none, or one that is taken', async () => {
     await project.write(vars())
     const tls = ['--cert', CERT, '--key', KEY, '--data', 'taken']

@@ -185,7 +185,11 @@ const bundleOf = async (
     given === undefined
       ? await bundleWorker({ config, env, main, directory: run })
       : ok({ path: given })
-  if (!made.ok) return fail(`No bundle: ${made.reason}`)
+  if (!made.ok) {
+    return fail(
+      `${made.reason.trimEnd()}\nA bundle that was made elsewhere runs with --bundle FILE.`,
+    )
+  }
   const { path } = made.value
   try {
     return ok({ path, text: await readFile(path, 'utf8') })
