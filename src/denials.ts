@@ -11,7 +11,7 @@ import { gatewayDenials } from './gateway/apps/gateway.ts'
 import { revocationDenials } from './gateway/apps/revocations.ts'
 import { forwardDenials } from './gateway/relay/forward.ts'
 import { mcpAnswerDenials } from './mcp/answer/answer.ts'
-import { serverSessionDenials } from './mcp/answer/session.ts'
+import { serverSessionDenials } from './mcp/answer/headers.ts'
 
 /** A part of the gate and the codes it declares. */
 export interface DenialGroup {

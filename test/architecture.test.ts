@@ -48,7 +48,9 @@ const MAX_LINES = 300
 const IMPORT = /^(?:import|export)\s+(?:[^'";]*?\sfrom\s+)?'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/gm
 
 const importsOf = (text: string): readonly string[] =>
-  [...text.matchAll(IMPORT)].map(([, from, dynamic]) => from ?? dynamic ?? '')
+  [...text.replace(/\/\*.*?\*\/|^\s*\/\/.*$/gms, '').matchAll(IMPORT)].map(
+    ([, from, dynamic]) => from ?? dynamic ?? '',
+  )
 
 const files = new Map(
   readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
@@ -62,6 +64,10 @@ const floorOf = (name: string): number | undefined =>
       ? name.replace(/^[^/]+/, '*') === prefix
       : name === prefix || (prefix.endsWith('/') && name.startsWith(prefix)),
   )?.[0]
+
+const CAPABILITIES = ['assertion', 'keys', 'limit', 'mcp', 'replay', 'revocation']
+
+const roomOf = (name: string): string => name.split('/')[0] ?? ''
 
 /** What a file names of the tree, by code or by type. */
 const imports = new Map(
@@ -111,6 +117,43 @@ describe('imports', () => {
     expect(
       pairs.filter(([name, target]) => target.startsWith('origin/') && !name.startsWith('origin/')),
     ).toEqual([])
+  })
+
+  it('of clients and Durable Objects are of their own room, or of what composes the gate', () => {
+    const composing = /^(?:gateway\/platform\/|index\.ts$|worker\.ts$)/
+    const pairs = [...imports].flatMap(([name, targets]) =>
+      targets.map((target) => [name, target] as const),
+    )
+    const adapters = pairs.filter(([, target]) => /^[^/]+\/(?:client|object)\.ts$/.test(target))
+    expect(adapters.length).toBeGreaterThan(5)
+    expect(
+      adapters.filter(([name, target]) => roomOf(name) !== roomOf(target) && !composing.test(name)),
+    ).toEqual([])
+  })
+
+  it('of what a capability decides by itself are of no other capability', () => {
+    const pairs = [...imports].flatMap(([name, targets]) =>
+      CAPABILITIES.includes(roomOf(name)) && (floorOf(name) ?? 0) <= 3
+        ? targets.map((target) => [name, target] as const)
+        : [],
+    )
+    expect(pairs.length).toBeGreaterThan(20)
+    expect(
+      pairs.filter(
+        ([name, target]) =>
+          CAPABILITIES.includes(roomOf(target)) && roomOf(target) !== roomOf(name),
+      ),
+    ).toEqual([])
+  })
+
+  it('are not needed for time, chance or network where the gate decides', () => {
+    const world =
+      /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|(?<![.\w])fetch\(|\bset(?:Timeout|Interval)\(/
+    const deciding = [...files].filter(([name]) => (floorOf(name) ?? 0) <= 4)
+    expect(deciding.length).toBeGreaterThan(100)
+    const found = deciding.filter(([name, text]) => !name.startsWith('origin/') && world.test(text))
+    // A body that does not come is given up after a time.
+    expect(found.map(([name]) => name)).toEqual(['core/body.ts'])
   })
 
   it('of the language of conditions are in one place', () => {

@@ -8,7 +8,7 @@ import { fail, ok } from '../core/result.ts'
 const deny = denials({
   assertion_unavailable: [
     'unavailable',
-    'The gate has no key at the moment to sign what it tells the origin',
+    'The gate has no key at the moment to sign the assertion for the origin',
     'Keep the token and try again after Retry-After',
   ],
 })
@@ -37,7 +37,7 @@ type Ready = Outcome<SigningFacts, CodeOf<typeof deny>>
  */
 export const signing = stage({
   name: 'signing',
-  establishes: 'the gate can sign what it tells the origin, where it is to',
+  establishes: 'the gate has a key to sign the assertion, if it sends one',
   without: (needs: Needs) => (signs(needs) ? undefined : { signing: undefined }),
   found: ({ signing }: SigningFacts) => (signing ? { kid: signing.kid } : {}),
   denials: [deny],

@@ -133,7 +133,7 @@ interface BytesReader extends Pick<ReadableStreamDefaultReader<Uint8Array<ArrayB
  * there are fewer, that is all of it. `undefined` for a runtime, or a body of a script's making, that has no such
  * reader.
  */
-const readerAtOnce = (body: ReadableStream<Uint8Array>, length: number) => {
+export function readerAtOnce(body: ReadableStream<Uint8Array>, length: number) {
   if (!('FixedLengthStream' in globalThis)) return undefined
   let reader: BytesReader
   try {

@@ -102,7 +102,7 @@ export function declaredDenials(): readonly DenialTable<string>[] {
   return declared
 }
 
-/** Declares the denial codes of one check beside the check. `src/denials.ts` has to list the table. */
+/** Declares the denial codes of one check beside the check. `src/denials.ts` lists tables that belong to no stage. */
 export function denials<const Rows extends Readonly<Record<string, DenialRow>>>(
   rows: Rows,
 ): Denier<keyof Rows & string> {

@@ -16,7 +16,7 @@ import { fail, ok, type Result } from '../core/result.ts'
 const deny = denials({
   rate_limited: [
     'tooMany',
-    'More requests than this route takes within its period or day',
+    'Too many requests on this route within its period or day',
     'Wait as long as Retry-After says, then go on more slowly',
   ],
   rate_limit_key_missing: [
@@ -26,7 +26,7 @@ const deny = denials({
   ],
   rate_limit_unavailable: [
     'unavailable',
-    'How often this route was used cannot be known at the moment',
+    'The request count of this route is not available at the moment',
     'Keep the token and try again after Retry-After',
   ],
 })
@@ -62,7 +62,7 @@ type Stays = Outcome<LimitFacts, CodeOf<typeof deny>>
  */
 export const limit = stage({
   name: 'limit',
-  establishes: 'the rule was not used more often than it may be, where it says how often',
+  establishes: 'the rule is within its rate limit, if it has one',
   without: ({ route }: Pick<Needs, 'route'>) =>
     route.rateLimit ? undefined : { limited: undefined },
   found: ({ limited }: LimitFacts) =>

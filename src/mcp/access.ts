@@ -41,7 +41,7 @@ const deny = denials({
   ],
   arguments_ambiguous: [
     'badRequest',
-    'Members of the arguments differ in nothing but their spelling, or are misspelled',
+    'Members of the arguments differ only in their spelling, or are misspelled',
     'Send each member once, in the exact case that the schema of the tool has',
   ],
 })
@@ -94,7 +94,7 @@ const OF_CALL = { ofCall: true } as const
 export const mcpAccess = stage({
   name: 'mcp_access',
   establishes:
-    'of an MCP server: the rule names the method and all that is used, for this type of agent',
+    'MCP: the rule allows the method, and each tool, prompt and resource that is used, for this type of agent',
   without: ({ route }: Pick<Needs, 'route'>) => (route.mcp ? undefined : NOTHING.value),
   found: ({ uses }) =>
     uses.length > 0 ? { uses: uses.map(({ use, named }) => `${named.kind}: ${use.pattern}`) } : {},

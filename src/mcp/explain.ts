@@ -1,9 +1,12 @@
 import { utf8Encode } from '../core/bytes.ts'
-import { type JsonObject, jsonText, own } from '../core/json.ts'
+import { isObject, type JsonObject, jsonText, own } from '../core/json.ts'
 import { MCP_REVISIONS, type McpRevision, type McpRule } from '../core/model/mcp.ts'
 import type { Policy } from '../core/model/policy.ts'
 import type { RequestHead } from '../core/request.ts'
+import { fail, ok } from '../core/result.ts'
 import { route } from '../core/stages/route.ts'
+import { text, word } from '../policy/fields.ts'
+import { type Field, reads, required, table } from '../policy/table.ts'
 import { isNegotiated } from './operation/revision.ts'
 
 /** What is asked of an MCP server, as somebody tells it who asks for an explanation. */
@@ -16,6 +19,22 @@ export interface AskedOfMcp {
   readonly revision?: McpRevision | undefined
 }
 
+const some = text((value) => (value === '' ? fail('must not be empty') : ok(value)))
+
+const FIELDS = {
+  method: required(some),
+  name: some,
+  arguments: reads<JsonObject>((value) =>
+    isObject(value) ? ok(value) : fail('must be an object'),
+  ),
+  revision: word(MCP_REVISIONS),
+}
+
+/** What is asked of an MCP server, as it is told: `{ "method": "tools/call", "name": "get_weather" }`. */
+export const mcpField: Field<AskedOfMcp | undefined> = table(FIELDS, ({ method, ...rest }) =>
+  method === undefined ? undefined : { method, ...rest },
+)
+
 /** A request as the line is to judge it. */
 export interface RequestToExplain {
   readonly request: RequestHead & { readonly body?: ReadableStream<Uint8Array> | null }
@@ -24,7 +43,7 @@ export interface RequestToExplain {
 }
 
 const UNASKED =
-  'Explained for the connection alone, by a message that anyone may send who may connect: which tools, prompts and resources may be used is told where mcp says what is asked'
+  'Explained for a connection without a message: to see which tools, prompts and resources are allowed, say in mcp what is called'
 
 const UNUSED = 'The rule has no mcp: what is asked of an MCP server does not matter to it'
 

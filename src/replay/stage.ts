@@ -15,7 +15,7 @@ const deny = denials({
   ],
   single_use_unavailable: [
     'unavailable',
-    'Whether the token was used before cannot be known at the moment',
+    'The gate cannot find out at the moment whether the token was used before',
     'Try again after Retry-After, with a new token: this one may have been used up',
   ],
 })
@@ -39,7 +39,7 @@ type Unused = Outcome<object, CodeOf<typeof deny>>
  */
 export const replay = stage({
   name: 'replay',
-  establishes: 'the token was not used before, where the rule takes each token once',
+  establishes: 'the token was not used before, on a rule with `single_use`',
   without: ({ route }: Pick<Needs, 'route'>) => (route.singleUse ? undefined : {}),
   found: ({ route }: Needs) => (route.singleUse ? { single_use: true } : {}),
   denials: [deny],

@@ -14,8 +14,7 @@ import { checkStanding, type Needs, type Standing } from './stage.ts'
  */
 export const revocationPrecheck = stage({
   name: 'revocation_precheck',
-  establishes:
-    'nothing about the token was known to be revoked before the rule counts it exactly, or takes it once',
+  establishes: 'no revocation of the token is known, before quota or a single-use token is spent',
   found: ({ route }: Needs) => (spends(route) ? { revocation: 'bounded' } : {}),
   without: ({ route }: Pick<Needs, 'route'>) => (spends(route) ? undefined : {}),
   // They are in the table of the stage whose codes they are.
@@ -29,7 +28,7 @@ const spends = ({ singleUse, rateLimit }: Route): boolean =>
 /** The same look before a body is read, so that a revoked agent holds none. */
 export const holding = stage({
   name: 'holding',
-  establishes: 'where a body is read, nothing about the token was known to be revoked before',
+  establishes: 'if the gate has to read the body: no revocation of the token is known yet',
   found: (needs: Needs & Asking) => (isHeld(needs) ? { revocation: 'bounded' } : {}),
   without: (needs: Pick<Needs, 'policy' | 'route'>) => (holds(needs) ? undefined : {}),
   denials: [],

@@ -27,7 +27,7 @@ const checks: readonly Omit<StandingCheck<unknown, Code>, 'denials'>[] = CHECKS
 export const revocation = stage({
   name: 'revocation',
   establishes:
-    'nothing about the token is revoked, as of this request or of the bound that the rule allows, and it has not expired meanwhile',
+    'the token is not revoked, as of now or of the staleness that the rule allows, and has not expired meanwhile',
   found: ({ subjects }) => ({ asked: [...new Set(subjects.map(({ kind }) => kind))] }),
   get denials(): readonly DenialTable<Code>[] {
     const tables: readonly DenialTable<never>[] = CHECKS.map((one) => one.denials)

@@ -46,6 +46,14 @@ export const COMMANDS: SettingOptions = {
       mcp: { ...echoing.mcp, revisions: ['2025-06-18'] },
     },
     { match: 'GET /api/*', scopes: [], strip_prefix: '/api' },
+    { match: 'POST /brief', ...answering, timeout: '1s' },
+    {
+      match: 'POST /brief/secret',
+      ...answering,
+      timeout: '1s',
+      inject: { 'X-Key': `\${ORIGIN_KEY}` },
+    },
+    { match: 'POST /brief/whole', ...answering, timeout: '1s', on_revocation: 'end-all' },
   ],
   // Its issuer is told an audience that would make tokens for the API good for the MCP server.
   beside: [

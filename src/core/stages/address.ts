@@ -9,12 +9,12 @@ import { fail, ok, type Result } from '../result.ts'
 const deny = denials({
   address_limited: [
     'tooMany',
-    'More requests from one network address than this gate takes',
+    'Too many requests from this network address',
     'Wait as long as Retry-After says, then go on more slowly',
   ],
   address_limit_unavailable: [
     'unavailable',
-    'How often this network address has asked cannot be known at the moment',
+    'The request count of this network address is not available at the moment',
     'Try again after Retry-After',
   ],
 })
@@ -40,7 +40,7 @@ type Stays = Outcome<object, CodeOf<typeof deny>>
  */
 export const address = stage({
   name: 'address',
-  establishes: 'the network address has not asked too often, where that is limited',
+  establishes: 'the network address is within its limit, if there is one',
   denials: [deny],
   run({ policy, caller, isPreflight }: Needs, { limits }: AddressPorts): Stays | Promise<Stays> {
     const stays: Stays = isPreflight ? { ok: true, end: true, value: {} } : ok({})

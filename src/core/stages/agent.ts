@@ -22,7 +22,7 @@ interface Needs extends Pick<Routed, 'route'> {
  */
 export const agent = stage({
   name: 'agent',
-  establishes: "the agent's type may use the route",
+  establishes: "the rule allows the agent's type",
   found: ({ agent }) => ({ type: agent.type }),
   denials: [deny],
   run({ route, agent }: Needs): Outcome<object, CodeOf<typeof deny>> {
@@ -47,7 +47,7 @@ const denyWorkflow = denials({
  */
 export const workflow = stage({
   name: 'workflow',
-  establishes: "the token's workflow is the one the request names",
+  establishes: 'the token is for the workflow that the request names',
   without: ({ route }: Pick<Routed, 'route'>) => (route.workflow ? undefined : {}),
   found: ({ namedWorkflow }) => ({ workflow: namedWorkflow }),
   denials: [denyWorkflow],

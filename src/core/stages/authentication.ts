@@ -41,7 +41,7 @@ interface Needs {
  */
 export const authentication = stage({
   name: 'authentication',
-  establishes: 'the user was authenticated in a way and at a time the route accepts',
+  establishes: 'the user was authenticated strongly and recently enough for the rule',
   found: ({ route, access: { claims } }) =>
     route.authentication ? { acr: own(claims, 'acr'), auth_time: own(claims, 'auth_time') } : {},
   denials: [deny],

@@ -36,7 +36,7 @@ interface Needs extends Pick<Routed, 'route' | 'deciding'> {
  */
 export const authorizationDetails = stage({
   name: 'authorization_details',
-  establishes: "one of the token's authorization_details allows each thing the route asks for",
+  establishes: "the token's authorization_details allow everything that the rule asks for",
   found: ({ route: { authorizationDetails: rules } }) =>
     rules ? { types: rules.map(({ type }) => type) } : {},
   denials: [deny],

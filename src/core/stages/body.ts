@@ -26,7 +26,7 @@ export const bodyDenials = denials({
   ],
   bodies_full: [
     'unavailable',
-    'The gate holds as many bytes of bodies as it may, of all agents or of this one',
+    'The gate already keeps as many bytes of request bodies as it may, in all or for this agent',
     'Try again after Retry-After, with fewer or smaller bodies at a time',
   ],
   digest_mismatch: [

@@ -35,8 +35,8 @@ const deny = denials({
   ],
   token_lifetime: [
     'invalidToken',
-    'The token lives longer than is accepted here',
-    'Ask the authorization server for a token with a shorter life',
+    "The token's lifetime is longer than is accepted here",
+    'Ask the authorization server for a token with a shorter lifetime',
   ],
   audience_mismatch: [
     'invalidToken',
@@ -60,13 +60,13 @@ const deny = denials({
   ],
   claim_not_encodable: [
     'invalidToken',
-    'A claim of the token cannot be told to the origin in a header',
+    'A claim of the token cannot be sent to the origin in a header',
     'Request a token whose claims are short text',
   ],
   claim_rejected: [
     'invalidToken',
-    'A claim of the token is not as the policy wants it',
-    'Request a token that fits this resource',
+    'A claim of the token does not have the value that the policy requires',
+    'Request a token whose claims match the policy of this resource',
   ],
 })
 
@@ -169,7 +169,7 @@ const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash'] as const
 export const claims = stage({
   name: 'claims',
   establishes:
-    'the token is for this resource, lives now, not too long, and has the claims its issuer promises',
+    "the token is for this resource, is currently valid, within the maximum lifetime, and has the claims that its issuer's entry requires",
   found: ({ access: { claims, issuedAt, expires, scopes } }) => ({
     aud: own(claims, 'aud'),
     iat: issuedAt,

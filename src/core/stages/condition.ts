@@ -15,13 +15,13 @@ import type { Routed } from './route.ts'
 const deny = denials({
   condition_failed: [
     'forbidden',
-    'A condition of this route does not hold for the request',
-    'Ask the operator when, from where and with what this route may be called',
+    'A condition of this route is false for the request',
+    'Ask the operator for the conditions of this route: time, address, arguments',
   ],
   condition_error: [
     'forbidden',
-    'A condition of this route cannot be judged for the request',
-    'Send whole numbers up to 9007199254740991, larger ids as text, and a list where one is meant; else ask the operator what this route has to know of a token and its request',
+    'A condition of this route cannot be evaluated for the request',
+    'Send whole numbers up to 9007199254740991, larger ids as text, and a list where one is meant; else ask the operator which claims and values this route reads',
   ],
 })
 
@@ -67,7 +67,7 @@ type Judged = { readonly value: Evaluated } & Result<unknown, Denial<Code>>
  */
 export const condition = stage({
   name: 'condition',
-  establishes: 'what the rule wants of token, request and time beside all else holds',
+  establishes: "the rule's condition (`when`) is true",
   without: ({ route }: Pick<Routed, 'route'>) => (route.when ? undefined : NOT_EVALUATED),
   found: operandsOf,
   missed: operandsOf,
@@ -86,7 +86,8 @@ const operandsOfUses = ({ evaluatedUses }: Partial<WeighedUses>) =>
 /** Those of all that is used of an MCP server hold, for the arguments too. */
 export const useCondition = stage({
   name: 'use_condition',
-  establishes: 'what is wanted of all that is used of an MCP server, and of its arguments, holds',
+  establishes:
+    'MCP: the conditions of each tool, prompt and resource that is used are true, also for its arguments',
   without: ({ route }: Pick<Routed, 'route'>) =>
     route.mcp ? undefined : { evaluatedUses: undefined },
   found: operandsOfUses,

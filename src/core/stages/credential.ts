@@ -58,12 +58,12 @@ const deny = denials({
   ],
   decryption_failed: [
     'invalidToken',
-    'The encrypted token cannot be opened',
+    'The encrypted token cannot be decrypted',
     "Get a new token; if it lasts, the authorization server must encrypt with this gate's present key, and name it (kid)",
   ],
   decryption_unavailable: [
     'unavailable',
-    'The key that opens the token cannot be used at the moment',
+    'The key that decrypts the token cannot be used at the moment',
     'Keep the token, try again after Retry-After, and tell the operator if it lasts',
   ],
   header_forbidden: [
@@ -116,7 +116,7 @@ export interface Ports {
 export const credential = stage({
   name: 'credential',
   establishes:
-    'exactly one bounded, well-formed token in the Authorization header, opened where it was encrypted; nothing in it is verified',
+    'the Authorization header has exactly one well-formed token of bounded length, decrypted if it was encrypted; nothing in it is verified yet',
   denials: [deny],
   found: ({ credential: { algorithm, type, kid, claimedIssuer } }) => ({
     alg: algorithm,

@@ -29,7 +29,7 @@ const deny = denials({
   ],
   actor_issuer_unknown: [
     'forbidden',
-    'An actor of the token belongs to an issuer whose actors do not count here',
+    'An actor of the token belongs to an issuer whose actors are not accepted here',
     'Use a token whose actors belong to its own issuer',
   ],
   actor_not_allowed: [
@@ -39,7 +39,7 @@ const deny = denials({
   ],
   subject_not_allowed: [
     'forbidden',
-    'The token acts for somebody it may not act for here',
+    'The token may not act for its subject on this route',
     'Ask the operator for whom agents may act on this route',
   ],
   may_act_mismatch: [
@@ -49,7 +49,7 @@ const deny = denials({
   ],
   delegation_scope_exceeded: [
     'invalidToken',
-    'The token has a scope that the token it was made from had not',
+    'The token has a scope that its parent token did not have',
     'Exchange for scopes of the parent token only, or ask for a parent token with more',
   ],
   agent_id_missing: [
@@ -97,8 +97,7 @@ interface Needs {
  */
 export const delegation = stage({
   name: 'delegation',
-  establishes:
-    "the agent's id within its issuer, and a well-formed chain of actors no deeper than allowed",
+  establishes: "the agent's id within its issuer; the chain of actors is well-formed and allowed",
   found: ({ agent: { id, name, actors } }) => ({ agent: name, id, actors }),
   denials: [deny],
   run({ policy, route, issuer, access }: Needs): Outcome<DelegationFacts, Code> {

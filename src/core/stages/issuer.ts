@@ -48,7 +48,7 @@ interface Needs {
 export const issuer = stage({
   name: 'issuer',
   establishes:
-    'the claimed issuer is trusted on this route, and its entry allows the algorithm and type',
+    "the rule accepts the issuer that the token names, and the issuer's entry allows its algorithm and type",
   found: ({ issuer }) => ({ issuer: issuer.issuer, entry: issuer.name }),
   denials: [deny],
   run({ policy, route, credential }: Needs): Outcome<{ issuer: Issuer }, CodeOf<typeof deny>> {

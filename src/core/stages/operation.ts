@@ -54,7 +54,7 @@ export function journalOf(operation: Operation): Detail | undefined {
 export const operation = stage({
   name: 'operation',
   establishes:
-    'the body is there whole where one is held; what is asked inside the route is known: the method of an HTTP API, the messages of an MCP server, read in one way only',
+    'the body was read whole, if the gate has to read it; the operation is known and unambiguous: an HTTP method, or the messages to an MCP server',
   found: ({ operation, held }: OperationFacts) => ({
     kind: operation.kind,
     method: operation.method,

@@ -54,7 +54,7 @@ const memberOf = (cnf: unknown): string | typeof UNKNOWN => {
  */
 export const possession = stage({
   name: 'possession',
-  establishes: 'the token is a bearer token: it names no key whose proof would be needed',
+  establishes: 'the sender has shown that the token is theirs, where the token asks for a proof',
   found: ({ possession }) => ({ possession }),
   get denials(): readonly DenialTable<Code>[] {
     const tables: readonly DenialTable<never>[] = METHODS.flatMap((one) => one.denials)

@@ -40,7 +40,7 @@ const deny = denials({
   ],
   method_ambiguous: [
     'badRequest',
-    'The query names another method, for which this route is not',
+    'The query names another method, which this route does not allow',
     'Send the request with the method that is meant, and no parameter like _method that overrides it',
   ],
   route_unknown: [
@@ -94,7 +94,7 @@ interface Needs {
 export const route = stage({
   name: 'route',
   establishes:
-    'the host is served here; path, method and what the rule reads of query and headers have one reading; this rule is the first that matches',
+    'the gate serves the host; path, method, and the parameters and headers that the rule reads are unambiguous; this rule is the first that matches',
   found: ({ route, params, address, namedWorkflow }) => ({
     route: route.name,
     path: address.path,

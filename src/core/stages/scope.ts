@@ -37,7 +37,7 @@ type Covering = Result<Grant, Denial<CodeOf<typeof deny>>>
  */
 export const scope = stage({
   name: 'scope',
-  establishes: "the token's scopes cover what the route needs",
+  establishes: 'the token has the scopes that the rule needs',
   found: ({ routeGrant }) => ({ grant: routeGrant }),
   denials: [deny],
   run({
@@ -58,7 +58,7 @@ export const scope = stage({
  */
 export const useScope = stage({
   name: 'use_scope',
-  establishes: "the token's scopes cover what is used of an MCP server",
+  establishes: 'MCP: the token has the scopes of each tool, prompt and resource that is used',
   // Runs for each request, so that one that is denied before has no grant in the journal.
   found: ({ grant }) => ({ grant }),
   // They are in the table of the stage whose codes they are.

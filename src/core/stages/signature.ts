@@ -30,7 +30,7 @@ const deny = denials({
   ],
   keys_unavailable: [
     'unavailable',
-    "The issuer's keys cannot be had at the moment",
+    "The issuer's keys are not available at the moment",
     'Keep the token and try again after Retry-After',
   ],
   signature_invalid: [
@@ -117,7 +117,7 @@ interface KeyAlgorithm {
  */
 export const signature = stage({
   name: 'signature',
-  establishes: "the token's signature was verified with a key of its issuer",
+  establishes: 'the signature was verified with a key of the issuer',
   found: ({ token }) => ({ kid: token.key.kid }),
   denials: [deny],
   run: (

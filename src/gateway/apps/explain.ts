@@ -13,7 +13,7 @@ import type { Problem } from './revocation-request.ts'
 const deny = denials({
   explain_invalid: [
     'badRequest',
-    'The request does not say well what to explain',
+    'The request does not describe what to explain',
     'Correct what `problems` names',
   ],
 })

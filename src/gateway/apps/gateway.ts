@@ -21,7 +21,7 @@ import { revocationsApp } from './revocations.ts'
 const deny = denials({
   policy_invalid: [
     'unavailable',
-    "The gate's configuration is not valid, so nothing is let through",
+    "The gate's configuration is not valid, so no request is allowed",
     'Tell the operator to run: npx edgewarden check',
   ],
 })

@@ -27,7 +27,7 @@ import {
 export const revocationDenials = denials({
   revocation_invalid: [
     'badRequest',
-    'The request does not say well what to revoke or to list',
+    'The request does not describe a revocation or a list',
     'Correct what `problems` names; nothing was changed',
   ],
   admin_reach: [
@@ -52,7 +52,7 @@ export const revocationDenials = denials({
   ],
   revocations_share_full: [
     'full',
-    'Administrators of this issuer have filled their tenth of the revocation set',
+    'Administrators of this issuer have used their tenth of the revocation set',
     'Lift or wait out revocations that they have made, or revoke something wider in place of many tokens; an administrator of every issuer is not bound by it',
   ],
 })

@@ -35,7 +35,7 @@ const deny = denials({
   ],
   origin_encoding_unsupported: [
     'badOrigin',
-    'The origin answered in a coding, a charset or a part that the gate does not read, on a route where it must',
+    'The origin answered with a content coding, charset or range that the gate cannot read, on a route where it must',
     'Your request is not at fault; tell the operator the request_id',
   ],
 })

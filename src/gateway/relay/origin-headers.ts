@@ -6,7 +6,7 @@ import type { Route } from '../../core/model/route.ts'
 import { partsOf } from '../../core/model/well-known.ts'
 import type { Address } from '../../core/request.ts'
 import { foldedName } from '../../core/text.ts'
-import { setMcpHeaders, stripMcpHeaders } from '../../mcp/answer/request.ts'
+import { setMcpHeaders, stripMcpHeaders } from '../../mcp/answer/headers.ts'
 import { grantHeaders, grantName, identityHeaders, stripInbound } from './headers.ts'
 
 /** What an origin is told of. */

@@ -2,7 +2,7 @@ import { chainDenials } from '../../core/chain.ts'
 import type { Denial } from '../../core/denial.ts'
 import type { Decision } from '../../core/guard.ts'
 import { fail, ok, onceKnown, type Result } from '../../core/result.ts'
-import { isWhole, mcpAnswer } from '../../mcp/answer/answer.ts'
+import { mcpAnswer } from '../../mcp/answer/answer.ts'
 import { type ForwardFault, forward, type Send } from './forward.ts'
 import { toAgent } from './response.ts'
 import { limitedToToken, type StreamContext } from './streams.ts'
@@ -91,10 +91,12 @@ export function finished(
 const finishedMcp = async (
   answer: Response,
   request: Request,
-  { decision }: StreamContext,
+  { decision, isFetched }: StreamContext,
 ): Promise<Result<Response, ForwardFault>> => {
-  const told = await mcpAnswer(new Response(answer.body, answer), request, decision)
-  if (!told.ok || isWhole(told.value)) return told
-  // A script has had it in hand.
-  return ok(await limitedToToken(told.value, request, { decision, isFetched: false }))
+  const filtered = await mcpAnswer(answer, request, decision)
+  if (!filtered.ok) return filtered
+  const { response, body } = filtered.value
+  if (body === 'whole') return ok(response)
+  const context = { decision, isFetched: isFetched && body === 'own' }
+  return ok(await limitedToToken(response, request, context))
 }

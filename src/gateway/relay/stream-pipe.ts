@@ -43,6 +43,11 @@ const moved = (body: Body, writable: WritableStream<Uint8Array>, signal: AbortSi
     .catch((error) => writable.abort(error))
     .catch(ignore)
 
+const nativeStream = (length: number | undefined): ByteStream =>
+  length === undefined
+    ? new (IdentityTransformStream as NonNullable<typeof IdentityTransformStream>)()
+    : new (FixedLengthStream as NonNullable<typeof FixedLengthStream>)(length)
+
 /**
  * A body, its bytes untouched. `length`: exactly how many, so that Content-Length is kept in workerd,
  * which moves them without a script. Of such a body nothing can be said last.
@@ -81,9 +86,12 @@ export function piped(body: Body, length?: number): Pipe {
   }
 }
 
-/** The rest of a body whose start was read; what is left of it then moves without a script. */
-export function resumed(body: Body, { chunks, rest }: Required<Started>): Pipe {
-  const { readable, writable } = new (IdentityTransformStream as new () => ByteStream)()
+/**
+ * A body whose start was read; what is left of it then moves without a script. `length` of all of it as for
+ * {@link piped}. Only where {@link IS_NATIVE}.
+ */
+export function resumed(body: Body, { chunks, rest }: Required<Started>, length?: number): Pipe {
+  const { readable, writable } = nativeStream(length)
   const { reader, reading } = rest
   const writer = writable.getWriter()
   const controller = new AbortController()
@@ -122,8 +130,7 @@ export function resumed(body: Body, { chunks, rest }: Required<Started>): Pipe {
  */
 export function pumped(body: Body, length?: number): Pipe {
   if (!IdentityTransformStream || !FixedLengthStream) return transformed(body)
-  const { readable, writable } =
-    length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length)
+  const { readable, writable } = nativeStream(length)
   const reader = body.getReader()
   const writer = writable.getWriter()
   let isCut = false

@@ -1,22 +1,49 @@
-import type { McpKind } from '../../core/model/mcp.ts'
+import type { Facts } from '../../core/guard.ts'
+import type { McpKind, McpRule, McpUse } from '../../core/model/mcp.ts'
+import { type McpCaller, mayUse } from '../../core/model/mcp-access.ts'
+import { typesOf } from '../../core/model/token.ts'
 import { cut, type Edit, edited, membersOf, type Span, valueSpan } from './json-ranges.ts'
 
 /** What a caller may know of, by its kind and name. */
-export interface Sight {
+export interface Visibility {
   has(kind: McpKind, name: string): boolean
   /** A template of URIs (RFC 6570). */
   hasTemplate(template: string): boolean
+}
+
+/** What a caller may know of: what its token could use with some arguments. */
+export function visibilityOf(
+  { names }: McpRule,
+  { access, agent, params, policy }: Pick<Facts, 'access' | 'agent' | 'params' | 'policy'>,
+): Visibility {
+  const caller: McpCaller = { scopes: access.scopes, types: typesOf(agent), params, policy }
+  const verdicts = new Map<McpUse, boolean>()
+  const isUsable = (use: McpUse) => {
+    const known = verdicts.get(use) ?? mayUse(use, caller)
+    verdicts.set(use, known)
+    return known
+  }
+  return {
+    has(kind, name) {
+      const use = names[kind].find(name)
+      return use !== undefined && isUsable(use)
+    },
+    hasTemplate(template) {
+      const needed = names.resources.template(template)
+      return needed.length > 0 && needed.every(isUsable)
+    },
+  }
 }
 
 /**
  * What became of a text: `same`, no byte of it has to change; `changed`; `gone`, nothing of it may be told;
  * `unreadable`, it is no JSON, though something of the kind could be in it.
  */
-export type Told =
+export type Filtered =
   | { readonly outcome: 'same' | 'gone' | 'unreadable' }
   | { readonly outcome: 'changed'; readonly text: string }
 
-type Sees = (sight: Sight, name: string) => boolean
+type Sees = (visibility: Visibility, name: string) => boolean
 
 interface List {
   /** The member that an entry is named by. */
@@ -26,10 +53,13 @@ interface List {
 
 /** The lists of results, by their member (MCP, `tools/list`, `prompts/list`, `resources/list`, `resources/templates/list`). */
 const LISTS: ReadonlyMap<string, List> = new Map([
-  ['tools', { key: 'name', sees: (sight, name) => sight.has('tools', name) }],
-  ['prompts', { key: 'name', sees: (sight, name) => sight.has('prompts', name) }],
-  ['resources', { key: 'uri', sees: (sight, uri) => sight.has('resources', uri) }],
-  ['resourceTemplates', { key: 'uriTemplate', sees: (sight, uri) => sight.hasTemplate(uri) }],
+  ['tools', { key: 'name', sees: (visibility, name) => visibility.has('tools', name) }],
+  ['prompts', { key: 'name', sees: (visibility, name) => visibility.has('prompts', name) }],
+  ['resources', { key: 'uri', sees: (visibility, uri) => visibility.has('resources', uri) }],
+  [
+    'resourceTemplates',
+    { key: 'uriTemplate', sees: (visibility, uri) => visibility.hasTemplate(uri) },
+  ],
 ] satisfies [string, List][])
 
 /** Names one resource, and tells that it is there. */
@@ -41,9 +71,9 @@ const SUSPECT = /tools|prompts|resource|\\u/
 /** What could be taken for {@link UPDATED}; an escape of ASCII could spell it otherwise. */
 const MAY_BE_UPDATE = /resources\\?\/updated|\\u00[2-7]/i
 
-const SAME: Told = { outcome: 'same' }
-const GONE: Told = { outcome: 'gone' }
-const UNREADABLE: Told = { outcome: 'unreadable' }
+const SAME: Filtered = { outcome: 'same' }
+const GONE: Filtered = { outcome: 'gone' }
+const UNREADABLE: Filtered = { outcome: 'unreadable' }
 
 /**
  * One message of JSON-RPC or several in an array, without what the caller may not know of: entries of lists,
@@ -51,7 +81,7 @@ const UNREADABLE: Told = { outcome: 'unreadable' }
  * server's own. Of members that are there twice each is judged. A list is never for others to cache
  * (`cacheScope`, MCP 2026-07-28).
  */
-export function tell(text: string, sight: Sight): Told {
+export function filterText(text: string, visibility: Visibility): Filtered {
   if (!SUSPECT.test(text)) return SAME
   try {
     JSON.parse(text)
@@ -61,19 +91,21 @@ export function tell(text: string, sight: Sight): Told {
   const whole = valueSpan(text)
   const [from] = whole
   if (text[from] !== '[') {
-    return isAboutHidden(text, from, sight) ? GONE : outcomeOf(text, editsOf(text, from, sight))
+    return isAboutHidden(text, from, visibility)
+      ? GONE
+      : outcomeOf(text, editsOf(text, from, visibility))
   }
   let kept = 0
   let gone = 0
   const stays = ([at]: Span) => {
-    const isHidden = isAboutHidden(text, at, sight)
+    const isHidden = isAboutHidden(text, at, visibility)
     if (isHidden) gone++
     else kept++
     return !isHidden
   }
   const told = outcomeOf(
     text,
-    cut(text, whole, stays, ([at]) => editsOf(text, at, sight)),
+    cut(text, whole, stays, ([at]) => editsOf(text, at, visibility)),
   )
   return kept === 0 && gone > 0 ? GONE : told
 }
@@ -100,15 +132,15 @@ export function passesUnread(text: string): boolean {
   return !MAY_BE_UPDATE.test(text) && beginsListless(text)
 }
 
-const outcomeOf = (text: string, made: Iterable<Edit>): Told => {
+const outcomeOf = (text: string, made: Iterable<Edit>): Filtered => {
   const edits = [...made]
   return edits.length === 0 ? SAME : { outcome: 'changed', text: edited(text, edits) }
 }
 
 /** What has to change in the results of the message at `at`. */
-function* editsOf(text: string, at: number, sight: Sight): Generator<Edit> {
+function* editsOf(text: string, at: number, visibility: Visibility): Generator<Edit> {
   for (const { name, value } of membersOf(text, at)) {
-    if (name === 'result') yield* resultEdits(text, value, sight)
+    if (name === 'result') yield* resultEdits(text, value, visibility)
   }
 }
 
@@ -117,17 +149,22 @@ const holdsList = (text: string, [at]: Span): boolean => {
   return false
 }
 
-function* resultEdits(text: string, result: Span, sight: Sight): Generator<Edit> {
+function* resultEdits(text: string, result: Span, visibility: Visibility): Generator<Edit> {
   if (!holdsList(text, result)) return
   const [at] = result
   for (const { name, value } of membersOf(text, at)) {
     const list = LISTS.get(name)
     if (name === 'cacheScope') yield [value, '"private"']
-    else if (list) yield* listEdits(text, value, list, sight)
+    else if (list) yield* listEdits(text, value, list, visibility)
   }
 }
 
-function* listEdits(text: string, list: Span, { key, sees }: List, sight: Sight): Generator<Edit> {
+function* listEdits(
+  text: string,
+  list: Span,
+  { key, sees }: List,
+  visibility: Visibility,
+): Generator<Edit> {
   // What is no list cannot be judged entry by entry.
   if (text[list[0]] !== '[') {
     yield [list, '[]']
@@ -136,7 +173,7 @@ function* listEdits(text: string, list: Span, { key, sees }: List, sight: Sight)
   yield* cut(text, list, ([at]) => {
     let isNamed = false
     for (const name of valuesOf(text, at, key)) {
-      if (!isText(name) || !sees(sight, name)) return false
+      if (!isText(name) || !sees(visibility, name)) return false
       isNamed = true
     }
     return isNamed
@@ -144,14 +181,14 @@ function* listEdits(text: string, list: Span, { key, sees }: List, sight: Sight)
 }
 
 /** Whether a message tells of one resource that the caller may not know of. */
-const isAboutHidden = (text: string, at: number, sight: Sight): boolean => {
+const isAboutHidden = (text: string, at: number, visibility: Visibility): boolean => {
   let isUpdate = false
   let isSeen: boolean | undefined
   for (const { name, value } of membersOf(text, at)) {
     if (name === 'method') isUpdate ||= parsed(text, value) === UPDATED
     if (name !== 'params') continue
     for (const uri of valuesOf(text, value[0], 'uri')) {
-      isSeen = isSeen !== false && isText(uri) && sight.has('resources', uri)
+      isSeen = isSeen !== false && isText(uri) && visibility.has('resources', uri)
     }
   }
   return isUpdate && !isSeen

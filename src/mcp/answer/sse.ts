@@ -1,12 +1,12 @@
 import { grown } from '../../core/body.ts'
 import { utf8Encode } from '../../core/bytes.ts'
 import { joined } from '../../gateway/relay/stream-start.ts'
-import { beginsListless, passesUnread, type Told } from './lists.ts'
+import { beginsListless, type Filtered, passesUnread } from './lists.ts'
 
 /** How the events of a stream are told. */
 export interface EventTerms {
   /** What becomes of the data of one. */
-  readonly tell: (data: string) => Told
+  readonly filter: (data: string) => Filtered
   /** Bytes of one that are held. */
   readonly most: number
   /**
@@ -29,7 +29,7 @@ const FIRST_BYTES = 512
  * would find in it what is not for them. Lines end with CR, LF or both; chunks end anywhere. What breaks off before its
  * blank line is judged like any other.
  */
-export function toldEvents(
+export function filterEvents(
   terms: EventTerms,
 ): TransformStream<Uint8Array, Uint8Array<ArrayBuffer>> {
   const { most, isListless } = terms
@@ -179,14 +179,14 @@ const dataOf = (lines: readonly string[]): string =>
 
 const toldEvent = (
   event: Uint8Array,
-  { tell, isListless }: EventTerms,
+  { filter, isListless }: EventTerms,
   isFirst: boolean,
 ): Uint8Array => {
   const lines = linesOf(event, isFirst)
   const first = lines.findIndex((line) => DATA.test(line))
   if (first < 0) return event
   const data = dataOf(lines)
-  const told = tell(data)
+  const told = filter(data)
   switch (told.outcome) {
     case 'same':
       return event

@@ -9,7 +9,7 @@ import { isNegotiated, isRevision, REVISION_RULES, type RevisionRules, UNSAID } 
 const deny = denials({
   upgrade_refused: [
     'badRequest',
-    'An MCP endpoint speaks HTTP and nothing else',
+    'An MCP endpoint speaks only HTTP',
     'Send the request without an Upgrade header; streams come as text/event-stream',
   ],
   origin_not_allowed: [

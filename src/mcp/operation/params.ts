@@ -17,7 +17,7 @@ const deny = denials({
   ],
   params_ambiguous: [
     'badRequest',
-    'Members of the params differ in nothing but their spelling, or are misspelled',
+    'Members of the params differ only in their spelling, or are misspelled',
     'Send each member once, in the exact case that the specification or the schema of the tool has',
   ],
 })

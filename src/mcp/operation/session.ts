@@ -16,7 +16,7 @@ const deny = denials({
   ],
   session_unavailable: [
     'unavailable',
-    'Sessions cannot be told apart at the moment',
+    'Sessions cannot be checked at the moment',
     'Keep token and session and try again after Retry-After',
   ],
 })

@@ -1,4 +1,9 @@
-import { type TypeError as CelTypeError, ParseError, type ParseResult } from '@marcbachmann/cel-js'
+import {
+  type TypeError as CelTypeError,
+  EvaluationError,
+  ParseError,
+  type ParseResult,
+} from '@marcbachmann/cel-js'
 import { LIMITS } from '../../core/limits.ts'
 import type {
   Condition,
@@ -8,26 +13,24 @@ import type {
 } from '../../core/model/condition.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { cut } from '../../core/text.ts'
-import { type Ask, asker } from './ask.ts'
-import { costOf } from './cost.ts'
-import { VARIABLES } from './environment.ts'
+import { checkCondition } from './check.ts'
+import { parseCondition } from './evaluate.ts'
 import { contextMaker } from './facts.ts'
-import { judge } from './judge.ts'
-import { checkMembers, parse } from './members.ts'
-import type { Found } from './names.ts'
-import { culprit, leavesOf, type Part, treeOf } from './operands.ts'
-import { shownText, shownValue } from './values.ts'
-
-/** Names that a condition may read of a request, as the rule allows. */
-export interface Allowed {
-  readonly headers: readonly string[]
-  readonly query: readonly string[]
-}
+import {
+  culprit,
+  leavesOf,
+  type Part,
+  shownText,
+  shownValue,
+  type Tree,
+  treeOf,
+} from './operands.ts'
+import { type Allowed, type Reads, VARIABLES } from './reads.ts'
 
 /** A condition that was read, and what one evaluation of it comes to at most. */
 export interface Read {
   readonly program: ParseResult
-  readonly found: Found
+  readonly reads: Reads
   readonly steps: number
 }
 
@@ -42,31 +45,19 @@ export function readCondition(
 ): Result<Read, string> {
   if (source.length > LIMITS.conditionLength)
     return fail(`has ${source.length} characters, over ${LIMITS.conditionLength}`)
-  const found: Found = {
-    variables,
-    claims: new Set(),
-    arguments: new Set(),
-    members: new Set(),
-    agent: new Set(),
-    request: new Set(),
-    params: new Set(),
-    allowed,
-    sums: 0,
-  }
   try {
-    const program = parse(source)
-    judge(program.ast, { names: new Map(), isRepeated: false, found })
+    const program = parseCondition(source)
     const { valid, type, error } = program.check()
+    const { reads, steps, fault } = checkCondition(program.ast, allowed, variables)
     if (!valid) return fail(sentence(error, source))
     if (type !== 'bool' && type !== 'dyn')
       return fail(`comes to ${type}, and must be true or false`)
-    checkMembers(program.ast)
-    const steps = costOf(program.ast)
+    if (fault) return fail(sentence(fault, source))
     if (steps > LIMITS.conditionSteps)
       return fail(
         `may take ${steps} steps, over ${LIMITS.conditionSteps}; make it shorter, or go through fewer lists`,
       )
-    return ok({ program, found, steps })
+    return ok({ program, reads, steps })
   } catch (error) {
     return fail(sentence(error, source))
   }
@@ -80,16 +71,20 @@ export function compileCondition(
 ): Result<Condition, string> {
   const read = readCondition(source, allowed, variables)
   if (!read.ok) return read
-  const { program, found, steps } = read.value
-  const contextOf = contextMaker({ ...found, ...allowed })
-  const tree = once(() => treeOf(program.ast, compilePart))
+  const { program, reads, steps } = read.value
+  const contextOf = contextMaker(reads)
+  let taken: Tree<ReturnType<typeof compilePart>> | undefined
+  const tree = () => {
+    taken ??= treeOf(program.ast, compilePart)
+    return taken
+  }
   return ok(
     Object.freeze({
       source,
       ...allowed,
-      params: Object.freeze([...found.params]),
-      ...(found.arguments.size > 0 && { arguments: Object.freeze([...found.arguments]) }),
-      ...(found.members.size > 0 && { members: Object.freeze([...found.members]) }),
+      params: Object.freeze([...reads.params]),
+      ...(reads.arguments.size > 0 && { arguments: Object.freeze([...reads.arguments]) }),
+      ...(reads.members.size > 0 && { members: Object.freeze([...reads.members]) }),
       steps,
       evaluate(facts: ConditionFacts): Result<boolean, ConditionFault> {
         const found = asker(contextOf, facts)(program)
@@ -127,21 +122,13 @@ const compilePart = ({ source, sides }: Part) => ({
   sides: sides.map(compiled),
 })
 
-const compiled = (source: string): Compiled => ({ source, program: parse(source) })
+const compiled = (source: string): Compiled => ({ source, program: parseCondition(source) })
 
 const operandOf = ({ source, program }: Compiled, ask: Ask): Operand => {
   const found = ask(program)
   return {
     source: shownText(source),
     ...(found.ok ? { value: shownValue(found.value) } : { error: shownText(found.reason.message) }),
-  }
-}
-
-const once = <Value>(make: () => Value): (() => Value) => {
-  let made: { readonly value: Value } | undefined
-  return () => {
-    made ??= { value: make() }
-    return made.value
   }
 }
 
@@ -160,3 +147,44 @@ const SENTENCE = 400
 const isCelError = (error: unknown): error is ParseError | CelTypeError =>
   error instanceof ParseError ||
   (error instanceof Error && error.name === 'TypeError' && 'summary' in error)
+
+/** Why there is no value. `message` may repeat what was read, `code` never does. */
+interface Fault {
+  readonly code: ConditionFault
+  readonly message: string
+}
+
+/** Evaluates programs over the same facts. Never throws: whatever happens is a value or a fault. */
+type Ask = (program: ParseResult) => Result<unknown, Fault>
+
+/** Evaluates parts of one condition over the facts of one request. */
+const asker = (contextOf: ReturnType<typeof contextMaker>, facts: ConditionFacts): Ask => {
+  const context = guarded(() => {
+    const made = contextOf(facts)
+    return made.ok
+      ? made
+      : fail({
+          code: made.reason,
+          message:
+            'A value that is read is too large, too deep, no exact number or no well-formed text',
+        })
+  })
+  return (program) => (context.ok ? guarded(() => settled(program(context.value))) : context)
+}
+
+/** A promise is no value of a condition. */
+const settled = (value: unknown): Result<unknown, Fault> => {
+  if (!(value instanceof Promise)) return ok(value)
+  value.catch(() => {})
+  return fail({ code: 'asynchronous', message: 'It would have to be waited for' })
+}
+
+const guarded = <Value>(run: () => Result<Value, Fault>): Result<Value, Fault> => {
+  try {
+    return run()
+  } catch (error) {
+    return error instanceof EvaluationError
+      ? fail({ code: error.code, message: error.summary })
+      : fail({ code: 'unexpected', message: 'It cannot be evaluated' })
+  }
+}

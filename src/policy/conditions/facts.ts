@@ -1,25 +1,11 @@
 import { perAdmission } from '../../core/admission.ts'
-import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { isExact, isObject, type JsonObject, own } from '../../core/json.ts'
+import { LIMITS } from '../../core/limits.ts'
 import type { ConditionFacts, ConditionFault } from '../../core/model/condition.ts'
 import { type AccessToken, type AgentIdentity, typesOf } from '../../core/model/token.ts'
 import { queryValues } from '../../core/query.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import type { RequestField } from './environment.ts'
-import { celValue, fits } from './values.ts'
-
-/** What a condition looks at, known before any request. */
-export interface Reads {
-  /** Top-level claims. */
-  readonly claims: ReadonlySet<string>
-  /** Members of a call's arguments. */
-  readonly arguments: ReadonlySet<string>
-  /** Members of the agent. */
-  readonly agent: ReadonlySet<string>
-  readonly request: ReadonlySet<RequestField>
-  /** Names that it may read. */
-  readonly headers: readonly string[]
-  readonly query: readonly string[]
-}
+import type { Reads, RequestField } from './reads.ts'
 
 type Context = Readonly<Record<string, unknown>>
 
@@ -149,3 +135,37 @@ const decode = (value: string | undefined): string | undefined =>
 
 const integer = (value: number | undefined): bigint | undefined =>
   Number.isSafeInteger(value) ? BigInt(value as number) : undefined
+
+/**
+ * Whether a value from outside is small enough to be reckoned with, and every reader finds the same in it: its
+ * numbers are exact, its texts well-formed and without a zero byte, where readers in C end one. It has no member
+ * `__proto__`, which the library takes for another's in a comparison.
+ */
+function fits(value: unknown): boolean {
+  return fitsIn(value, { left: LIMITS.conditionMembers }, LIMITS.conditionLevels)
+}
+
+const fitsIn = (value: unknown, budget: { left: number }, levels: number): boolean => {
+  if (typeof value === 'string')
+    return value.length <= LIMITS.conditionText && value.isWellFormed() && !value.includes('\0')
+  if (typeof value === 'number') return isExact(value)
+  if (typeof value !== 'object' || value === null) return true
+  const members = Array.isArray(value) ? value : Object.entries(value).flat()
+  const count = Array.isArray(value) ? members.length : members.length / 2
+  budget.left -= count
+  return (
+    levels > 0 &&
+    count <= LIMITS.conditionItems &&
+    budget.left >= 0 &&
+    !Object.hasOwn(value, '__proto__') &&
+    members.every((one) => fitsIn(one, budget, levels - 1))
+  )
+}
+
+/** JSON as conditions read it: numbers are doubles, objects are maps with their own members only. */
+function celValue(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(celValue)
+  if (isObject(value))
+    return new Map(Object.entries(value).map(([key, one]) => [key, celValue(one)]))
+  return value
+}

@@ -5,7 +5,7 @@ import { isCredentialHeader, readHeaderName, readParameterName, text } from '../
 import { quote } from '../issues.ts'
 import { anyOf, field, type KeyDocs, list, readTable, required, table } from '../table.ts'
 import { compileCondition } from './compile.ts'
-import { CALL_VARIABLES, VARIABLES } from './environment.ts'
+import { CALL_VARIABLES, VARIABLES } from './reads.ts'
 
 /** What is said of a connection by whoever wants to. */
 const ABOUT_CONNECTION =

@@ -1,4 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
+import { isExact } from '../../core/json.ts'
+import { LIMITS } from '../../core/limits.ts'
 
 /** A part of a condition that is not made of others by logic, as text that can be read by itself. */
 export interface Part {
@@ -107,4 +109,33 @@ const textOf = ({ input, start, end }: ASTNode, masked: string): string => {
   for (; before > 0 && from > 0; before--) from = masked.lastIndexOf('(', from - 1)
   for (; open > 0; open--) to = masked.indexOf(')', to) + 1
   return input.slice(from, to)
+}
+
+/** What a value of a condition looks like in JSON, cut short. Never throws. */
+export function shownValue(value: unknown): unknown {
+  try {
+    const json = plain(value)
+    if (typeof json === 'string') return shownText(json)
+    const text = JSON.stringify(json) ?? ''
+    return text.length > LIMITS.operandLength ? shownText(text) : json
+  } catch {
+    return '(cannot be shown)'
+  }
+}
+
+const plain = (value: unknown): unknown => {
+  if (typeof value === 'bigint') return isExact(Number(value)) ? Number(value) : String(value)
+  if (typeof value !== 'object' || value === null) return value
+  if (value instanceof Date) return value.toISOString()
+  if (Array.isArray(value)) return value.map(plain)
+  if (value instanceof Map)
+    return Object.fromEntries([...value].map(([key, one]) => [String(key), plain(one)]))
+  return Object.getPrototypeOf(value) === Object.prototype
+    ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, plain(one)]))
+    : String(value)
+}
+
+/** Text cut to what is shown of a part of a condition. */
+export function shownText(text: string): string {
+  return text.length > LIMITS.operandLength ? `${text.slice(0, LIMITS.operandLength - 1)}…` : text
 }

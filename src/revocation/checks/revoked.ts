@@ -11,7 +11,7 @@ export const revokedDenials = denials({
   ],
   revocations_unavailable: [
     'unavailable',
-    'Whether the token was revoked cannot be known at the moment',
+    'The gate cannot find out at the moment whether the token was revoked',
     'Keep the token and try again after Retry-After',
   ],
 })

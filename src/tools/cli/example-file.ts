@@ -86,7 +86,7 @@ const readExample = (
     isObject(value) &&
     ['claims', 'token'].filter((key) => Object.hasOwn(value, key)).length !== 1
   )
-    report([], 'must have claims, or a token')
+    report([], 'must have either claims or token, and not both')
   const wanted = request && decodeExplanation(request)
   if (wanted && !wanted.ok)
     for (const { path, message } of wanted.reason) report(['request', path], message)

@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Facts } from '../../../src/core/guard.ts'
 import { revocableSubjects, revocationId } from '../../../src/core/model/revocation.ts'
-import { mcpAnswerDenials } from '../../../src/mcp/answer/answer.ts'
-import { holdAnswer, holdBeginning } from '../../../src/mcp/answer/buffer-body.ts'
+import { bufferBody } from '../../../src/mcp/answer/buffer-body.ts'
 import { createMemoryRevocations } from '../../../src/revocation/memory.ts'
 import {
   accessOf,
@@ -62,9 +61,8 @@ const begin = ({ parts = Number.POSITIVE_INFINITY, timeout = 600_000, expires = 
 const start = (setup: Parameters<typeof begin>[0] = {}) => {
   const begun = Date.now()
   const { body, known, terms, ...rest } = begin(setup)
-  const tooLarge = () => mcpAnswerDenials('mcp_answer_invalid')
-  const holding = holdAnswer(body, known, { ...terms, tooLarge }).then((held) => ({
-    got: held.ok ? held.value.length : held.reason.code,
+  const holding = bufferBody(body, known, { ...terms, deniesSlow: true }).then((held) => ({
+    got: held.ok ? held.value.bytes.length : held.reason.code,
     ms: Date.now() - begun,
   }))
   return { holding, ...rest }
@@ -126,6 +124,12 @@ describe('an answer that is held', () => {
   })
 })
 
+/** When a caller leaves, and when that is noticed: nothing is watched in the first 5 ms. */
+const LEAVING = [
+  [500, 500],
+  [0, 5],
+] as const
+
 describe('the beginning of an answer that is held', () => {
   const startBeginning = (
     setup: Parameters<typeof begin>[0] = {},
@@ -135,7 +139,9 @@ describe('the beginning of an answer that is held', () => {
     const begun = Date.now()
     const { body, known, terms, ...rest } = begin(setup)
     let whole: ReadableStream<Uint8Array> | undefined
-    const holding = holdBeginning(body, known, { ...terms, bytes, length }).then((held) => {
+    const deniesSlow = length !== undefined
+    const wanted = { ...terms, bytes, length, deniesSlow }
+    const holding = bufferBody(body, known, wanted).then((held) => {
       const ms = Date.now() - begun
       if (!held.ok) return { got: held.reason.code, ms }
       whole = held.value.whole
@@ -186,11 +192,11 @@ describe('the beginning of an answer that is held', () => {
   })
 
   it('is cancelled when nobody waits for it, also from the beginning', async () => {
-    for (const ms of [500, 0]) {
+    for (const [left, ms] of LEAVING) {
       const { holding, cancelled, caller } = startBeginning()
-      await over(ms)
+      await over(left)
       caller.abort()
-      await over(0)
+      await over(ms - left)
       expect(await holding).toEqual({ got: 'origin_unreachable', ms })
       await over(1_000)
       expect(cancelled).toHaveBeenCalledOnce()
@@ -220,11 +226,11 @@ describe('the beginning of an answer that is held', () => {
   })
 
   it('of one that is small is not waited for when nobody wants it', async () => {
-    for (const ms of [500, 0]) {
+    for (const [left, ms] of LEAVING) {
       const { holding, caller } = startBeginning({}, 1_000, 12)
-      await over(ms)
+      await over(left)
       caller.abort()
-      await over(0)
+      await over(ms - left)
       expect(await holding).toEqual({ got: 'origin_unreachable', ms })
     }
   })

@@ -263,10 +263,15 @@ describe('examples beside a policy', () => {
     [
       'neither claims nor token',
       [{ name: 'a', request: PAY.request }],
-      /must have claims, or a token/,
+      /must have either claims or token/,
       1,
     ],
-    ['both', [{ name: 'a', ...PAY, claims: {}, token: 'x' }], /must have claims, or a token/, 1],
+    [
+      'both',
+      [{ name: 'a', ...PAY, claims: {}, token: 'x' }],
+      /must have either claims or token/,
+      1,
+    ],
     ['no token', [{ name: 'a', ...PAY, token: 'x' }], /[.]token: must be a signed token/, 1],
     [
       'a relative URL',

@@ -1,6 +1,49 @@
+import type { ASTNode } from '@marcbachmann/cel-js'
 import { isExact, isExactText } from '../../core/json.ts'
-import { evaluationError } from './methods.ts'
-import { momentOfSeconds, momentOfText } from './moments.ts'
+import { evaluationError } from './nodes.ts'
+import { isMoment, LONGEST, momentOfSeconds, momentOfText } from './times.ts'
+
+/** What the library has for a duration: both parts have its sign. */
+interface Span {
+  readonly seconds: bigint
+  readonly nanos: number
+}
+
+const isSpan = (value: unknown): value is Span =>
+  Object.prototype.toString.call(value) === '[object google.protobuf.Duration]'
+
+/** Operators whose results may be out of the range of their type. */
+export const ARITHMETIC: ReadonlySet<ASTNode['op']> = new Set(['+', '-', '*', '/', '-_'])
+
+/**
+ * The result of an operator. Throws unless it is in the range of its type: whole numbers of 64 bits; doubles that
+ * are finite and, if they are whole, exact; times of the years 1 to 9999; durations of at most 10,000 years. The
+ * library lets most others pass, and compares with them.
+ */
+export function inRange(value: unknown): unknown {
+  if (!isInRange(value)) throw evaluationError('numeric_overflow', 'It is out of range')
+  return value
+}
+
+const isInRange = (value: unknown): boolean => {
+  if (typeof value === 'number') return isExact(value)
+  if (typeof value === 'bigint') return BigInt.asIntN(64, value) === value
+  if (value instanceof Date) return isMoment(value)
+  if (!isSpan(value)) return true
+  return (value.seconds < 0n ? -value.seconds : value.seconds) <= LONGEST
+}
+
+const SECOND = 1_000_000_000n
+
+const nanosOf = ({ seconds, nanos }: Span): bigint => seconds * SECOND + BigInt(nanos)
+
+/** The sum or difference of two durations, which the library gets wrong below zero; else what it said. */
+export function exactSum(op: string, left: unknown, right: unknown, said: unknown): unknown {
+  if (!isSpan(left) || !isSpan(right)) return said
+  const nanos = nanosOf(left) + (op === '-' ? -nanosOf(right) : nanosOf(right))
+  const Duration = left.constructor as new (seconds: bigint, nanos: number) => Span
+  return new Duration(nanos / SECOND, Number(nanos % SECOND))
+}
 
 const INT = /^-?\d{1,19}$/
 const DOUBLE = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?$/
@@ -40,8 +83,8 @@ const converts = (
 ]
 
 /**
- * Functions of one value in the place of the library's. Those take for a number what is none, the
- * empty text among it, or what has no bounds, and for a time what depends on where they run.
+ * Functions of one value in the place of the library's. Those read the empty text and others as numbers, know no
+ * bounds, and read times by the zone of the process.
  */
 export const CONVERSIONS: ReadonlyMap<string, Conversion> = new Map([
   converts('int', 'int_conversion_error', intOf, 'whole numbers of 64 bits, in decimal digits'),
@@ -67,7 +110,7 @@ const folds = (
   },
 ]
 
-/** Methods without arguments likewise: the library's fold letters into those of ASCII that are none. */
+/** Methods without arguments likewise: the library's turn other letters into those of ASCII. */
 export const FOLDS: ReadonlyMap<string, Conversion> = new Map([
   folds('lowerAscii', /[A-Z]+/g, (text) => text.toLowerCase()),
   folds('upperAscii', /[a-z]+/g, (text) => text.toUpperCase()),
