@@ -24,7 +24,7 @@ import {
 } from '../policy/table.ts'
 
 /** The secret with the operator's own keys. */
-const SECRET = 'ASSERTION_KEYS'
+export const ASSERTION_SECRET = 'ASSERTION_KEYS'
 
 const BINDINGS = ['off', 'identity', 'request', 'body'] as const
 
@@ -97,10 +97,10 @@ export function assertionOf(
   report: Report,
 ): AssertionRule | undefined {
   if (binding === 'off') return undefined
-  const value = env.secret(SECRET)
+  const value = env.secret(ASSERTION_SECRET)
   const operatorKeys = value === undefined ? [] : readKeys(value, report)
   // The secret is required only where no keeper generates keys.
-  if (!env.has('durable_object', 'ASSERTION_KEEPER') && !env.has('secret', SECRET)) {
+  if (!env.has('durable_object', 'ASSERTION_KEEPER') && !env.has('secret', ASSERTION_SECRET)) {
     report(
       [],
       'needs keys to sign with: bind the Durable Object namespace of AssertionKeeper as ASSERTION_KEEPER, set the secret ASSERTION_KEYS, or write assertion = "off"',
@@ -125,7 +125,7 @@ const SHAPES: Readonly<
 const readKeys = (value: string, report: Report): readonly OperatorKey[] => {
   const document = parseJsonObject(value)
   const entries = document && own(document, 'keys')
-  const secret = `the secret ${quote(SECRET)}`
+  const secret = `the secret ${quote(ASSERTION_SECRET)}`
   if (!Array.isArray(entries) || entries.length === 0 || entries.length > LIMITS.assertionKeys) {
     report(
       [],

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, parse as parsePath } from 'node:path'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
@@ -137,7 +137,7 @@ describe('npm create edgewarden', () => {
         port,
         vars,
         secrets: { MODEL_API_KEY: KEY },
-        bundle: join(project(), 'dist', deployment(config).bundleName),
+        bundle: join(project(), 'dist', `${parsePath(deployment(config).main).name}.js`),
         durableObjects: deployment(config).durableObjects,
       }),
     )

@@ -10,6 +10,7 @@ import { mintCommand } from './mint.ts'
 import { liftCommand, listCommand } from './revocations.ts'
 import { revokeCommand } from './revoke.ts'
 import { routesCommand } from './routes.ts'
+import { serveCommand } from './serve.ts'
 import { testCommand } from './test.ts'
 
 /** Every command, in the order of the help and of the documentation. */
@@ -27,4 +28,5 @@ export const COMMANDS: readonly CommandRow[] = [
   listCommand,
   explainCommand,
   doctorCommand,
+  serveCommand,
 ]

@@ -1,50 +1,64 @@
-import { DurableObject } from 'cloudflare:workers'
+import type { WorkerService } from './workerd-config.ts'
 
-// A KV namespace for workerd, which has no store of its own: the protocol its KV binding speaks
-// over HTTP, on a SQLite Durable Object, with the limits Cloudflare puts on keys and lifetimes.
+/**
+ * A KV namespace for workerd, which has no store of its own: the protocol that its KV binding speaks over
+ * HTTP, on a SQLite Durable Object, with the limits that Cloudflare puts on keys and lifetimes. Each
+ * namespace is kept in a folder of its own; what has expired is removed with the next write.
+ */
+export function kvService(name: string): WorkerService {
+  return {
+    name,
+    modules: { kv: { text: KV_WORKER } },
+    compatibilityDate: '2026-01-01',
+    bindings: [{ name: 'STORE', durableObjectNamespace: 'KvNamespace' }],
+    classes: { KvNamespace: name },
+  }
+}
+
+/** Runs inside workerd, beside the gate. */
+const KV_WORKER = `import { DurableObject } from 'cloudflare:workers'
+
 export class KvNamespace extends DurableObject {
   constructor(ctx, env) {
     super(ctx, env)
-    ctx.storage.sql.exec(
+    this.exec(
       'CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB, metadata TEXT, expires REAL)',
     )
+  }
+
+  exec(query, ...values) {
+    return this.ctx.storage.sql.exec(query, ...values)
   }
 
   read(key) {
     return this.rows('key = ?', key)[0]
   }
 
-  write(key, value, metadata, expires) {
-    const row = [key, value, metadata, expires]
-    this.ctx.storage.sql.exec('INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)', ...row)
+  write(...row) {
+    this.exec('DELETE FROM entries WHERE expires <= ?', Date.now() / 1000)
+    this.exec('INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)', ...row)
   }
 
   remove(key) {
-    this.ctx.storage.sql.exec('DELETE FROM entries WHERE key = ?', key)
+    this.exec('DELETE FROM entries WHERE key = ?', key)
   }
 
   list(prefix, after, limit) {
-    const found = this.rows(
-      'key > ? AND substr(key, 1, length(?)) = ? ORDER BY key',
-      after,
-      prefix,
-      prefix,
-    )
+    const where = 'key > ? AND substr(key, 1, length(?)) = ? ORDER BY key'
+    const found = this.rows(where, after, prefix, prefix)
     return { page: found.slice(0, limit), more: found.length > limit }
   }
 
   rows(where, ...values) {
-    const query = `SELECT key, value, metadata, expires FROM entries WHERE (expires IS NULL OR expires > ?) AND ${where}`
-    return this.ctx.storage.sql.exec(query, Date.now() / 1000, ...values).toArray()
+    const query = 'SELECT * FROM entries WHERE (expires IS NULL OR expires > ?) AND ' + where
+    return this.exec(query, Date.now() / 1000, ...values).toArray()
   }
 }
-
-let fault
 
 // The binding's error shows the status line and nothing of the body.
 const refuse = (message) => new Response(null, { status: 400, statusText: message })
 
-const methods = {
+const METHODS = {
   async GET(store, key, query) {
     if (key === '') return list(store, query)
     const entry = await store.read(key)
@@ -74,11 +88,7 @@ const methods = {
 
 async function list(store, query) {
   const limit = Number(query.get('key_count_limit') ?? 1000)
-  const { page, more } = await store.list(
-    query.get('prefix') ?? '',
-    query.get('cursor') ?? '',
-    limit,
-  )
+  const { page, more } = await store.list(query.get('prefix') ?? '', query.get('cursor') ?? '', limit)
   const keys = page.map(({ key, metadata, expires }) => ({
     name: key,
     ...(expires === null ? {} : { expiration: Math.floor(expires) }),
@@ -89,20 +99,14 @@ async function list(store, query) {
 
 export default {
   async fetch(request, env) {
-    const url = new URL(request.url)
+    const { pathname, searchParams } = new URL(request.url)
     // Even a refusal reads the body: the caller's put() never settles while some of it is unread.
     const value = await request.arrayBuffer()
-    if (request.method === 'PATCH') {
-      fault = Number(url.searchParams.get('fault')) || undefined
-      return new Response(null)
-    }
-    // The test's own socket is not part of the outage it asks for.
-    if (fault !== undefined && url.hostname !== '127.0.0.1')
-      return new Response(null, { status: fault })
-    const method = methods[request.method]
+    const method = METHODS[request.method]
     if (method === undefined) return new Response('not implemented', { status: 501 })
-    const key = decodeURIComponent(url.pathname.slice(1))
     const metadata = request.headers.get('CF-KV-Metadata')
-    return method(env.STORE.getByName('entries'), key, url.searchParams, metadata, value)
+    const key = decodeURIComponent(pathname.slice(1))
+    return method(env.STORE.getByName('entries'), key, searchParams, metadata, value)
   },
 }
+`

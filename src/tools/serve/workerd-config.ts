@@ -2,6 +2,7 @@
 export type Binding =
   | { readonly name: string; readonly json: unknown }
   | { readonly name: string; readonly text: string }
+  | { readonly name: string; readonly fromEnvironment: string }
   | { readonly name: string; readonly service: string }
   | { readonly name: string; readonly kvNamespace: string }
   | { readonly name: string; readonly durableObjectNamespace: string | ClassOf }
@@ -21,11 +22,35 @@ export interface Wrapped {
   readonly service: string
 }
 
+/** The text of something, or the path of a file with it, relative to the configuration file. */
+export type Source = { readonly path: string } | { readonly text: string }
+
+/** Where the process listens, and what answers there. */
+export interface Socket {
+  /** `host:port`, `*:port` or `unix:path`; port 0 is a free one. */
+  readonly address: string
+  readonly service: string
+  /** A named export of the Worker that answers in place of its default one. */
+  readonly entrypoint?: string
+  /** Paths of a private key and a certificate chain in PEM; without them it speaks plain HTTP. */
+  readonly tls?: { readonly key: string; readonly cert: string }
+  /** The header by which a proxy tells whether its caller used http or https. */
+  readonly protocolHeader?: string
+}
+
+/** What Workers can reach by `fetch`. */
+export interface Internet {
+  /** `local`, `private`, `public`, or a network in CIDR notation. */
+  readonly allow: readonly string[]
+  /** Paths of certificates in PEM that are trusted beside those of the machine; by default no https. */
+  readonly trust?: readonly string[]
+}
+
 /** A Worker of the configuration. */
 export interface WorkerService {
   readonly name: string
-  /** Path of its one module, relative to the configuration file. */
-  readonly module: string
+  /** Its modules by name, the main one first. */
+  readonly modules: Readonly<Record<string, Source>>
   readonly compatibilityDate: string
   readonly compatibilityFlags?: readonly string[]
   readonly bindings: readonly Binding[]
@@ -40,16 +65,15 @@ export interface WorkerdConfig {
   readonly modules?: Readonly<Record<string, string>>
   /** Service name → `host:port` of a plain http server. */
   readonly externals: Readonly<Record<string, string>>
-  /** Socket name → port (0 for a free one) and the service behind it. */
-  readonly sockets: Readonly<Record<string, { readonly port: number; readonly service: string }>>
+  /** By name. */
+  readonly sockets: Readonly<Record<string, Socket>>
+  /** By default this machine's loopback addresses and nothing else. */
+  readonly internet?: Internet
   /** Where Durable Objects are stored. */
   readonly disk: string
 }
 
-/**
- * Writes workerd's configuration in Cap'n Proto text. Workers can reach this machine's loopback
- * addresses and nothing else, so a test that wants the internet fails.
- */
+/** Writes workerd's configuration in Cap'n Proto text. Reads none of the files that it names. */
 export function capnp(config: WorkerdConfig): string {
   const services = [
     ...config.workers.map(worker),
@@ -58,12 +82,9 @@ export function capnp(config: WorkerdConfig): string {
         `(name = ${text(name)}, external = (address = ${text(address)}, http = ()))`,
     ),
     `(name = "disk", disk = (path = ${text(config.disk)}, writable = true))`,
-    '(name = "internet", network = (allow = ["local"]))',
+    internet(config.internet ?? { allow: ['local'] }),
   ]
-  const sockets = Object.entries(config.sockets).map(
-    ([name, { port, service }]) =>
-      `(name = ${text(name)}, address = "127.0.0.1:${port}", http = (), service = ${text(service)})`,
-  )
+  const sockets = Object.entries(config.sockets).map(([name, one]) => socket(name, one))
   const modules = Object.entries(config.modules ?? {}).map(
     ([name, path]) => `(name = ${text(name)}, esModule = embed ${text(path)}, internal = true)`,
   )
@@ -77,13 +98,41 @@ export function capnp(config: WorkerdConfig): string {
   ].join('\n')
 }
 
+function socket(name: string, one: Socket): string {
+  const { address, service, entrypoint, tls, protocolHeader } = one
+  const options =
+    protocolHeader === undefined ? '()' : `(forwardedProtoHeader = ${text(protocolHeader)})`
+  const keypair =
+    tls && `privateKey = embed ${text(tls.key)}, certificateChain = embed ${text(tls.cert)}`
+  const spoken = keypair
+    ? `https = (options = ${options}, tlsOptions = (keypair = (${keypair})))`
+    : `http = ${options}`
+  const answers =
+    entrypoint === undefined
+      ? text(service)
+      : `(name = ${text(service)}, entrypoint = ${text(entrypoint)})`
+  return `(name = ${text(name)}, address = ${text(address)}, ${spoken}, service = ${answers})`
+}
+
+function internet({ allow, trust }: Internet): string {
+  const trusted = trust && list(trust.map((path) => `embed ${text(path)}`))
+  const tls = trusted
+    ? `, tlsOptions = (trustBrowserCas = true, trustedCertificates = ${trusted})`
+    : ''
+  return `(name = "internet", network = (allow = ${list(allow.map(text))}${tls}))`
+}
+
 function worker(service: WorkerService): string {
   const namespaces = Object.entries(service.classes).map(
     ([className, key]) =>
       `(className = ${text(className)}, uniqueKey = ${text(key)}, enableSql = true)`,
   )
+  const modules = Object.entries(service.modules).map(
+    ([name, source]) =>
+      `(name = ${text(name)}, esModule = ${'text' in source ? text(source.text) : `embed ${text(source.path)}`})`,
+  )
   const fields = [
-    `modules = [(name = "worker.js", esModule = embed ${text(service.module)})]`,
+    `modules = ${list(modules)}`,
     `compatibilityDate = ${text(service.compatibilityDate)}`,
     `compatibilityFlags = ${list((service.compatibilityFlags ?? []).map(text))}`,
     `bindings = ${list(service.bindings.map(binding))}`,
