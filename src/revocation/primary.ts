@@ -10,7 +10,7 @@ import type { Store } from './store.ts'
 import { toEntry } from './tables.ts'
 
 /** The object that stores only the names of all replicas ever enrolled. */
-const REGISTRY = 'roster'
+const REGISTRY = 'replica-registry'
 /** The farthest alarm, in milliseconds: the platform refuses distant dates. */
 const ALARM_MS = 30 * 24 * 60 * 60 * 1000
 /** Milliseconds between retries of sending, first and at most. */

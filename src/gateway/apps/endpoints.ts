@@ -1,4 +1,4 @@
-import type { Context, Handler } from 'hono'
+import type { Context } from 'hono'
 import { signingDenials } from '../../assertion/stage.ts'
 import { ADMIN_SCOPE_PREFIX } from '../../core/model/scope.ts'
 import { showPolicy } from '../../policy/show.ts'
@@ -11,7 +11,7 @@ const MAX_AGE = 300
  * `GET /jwks.json`: the public keys of assertions (RFC 7517 §5); an empty list without assertions.
  * Public.
  */
-export const jwks: Handler<GateEnv> = async (c) => {
+export async function jwks(c: Context<GateEnv>): Promise<Response> {
   const { signingKeys } = c.get('ports')
   try {
     const keys = await signingKeys.published()
@@ -32,7 +32,7 @@ const DETAILS = `${ADMIN_SCOPE_PREFIX}read`
  * requested yet do not count as missing. Details per issuer need a verified token with the scope
  * `edgewarden:read`, and cover only issuers the caller may administer.
  */
-export const ready: Handler<GateEnv> = async (c) => {
+export async function ready(c: Context<GateEnv>): Promise<Response> {
   const { keys, revocations, issuers } = await c.get('ports').readiness()
   const ready = keys && revocations
   return c.json(
@@ -59,5 +59,6 @@ const seesDetails = (c: Context<GateEnv>): boolean => {
  * `GET /policy`: the policy in force, without secrets, limited to the caller's issuers. The guard
  * before it checks token and scope.
  */
-export const policyInForce: Handler<GateEnv> = (c) =>
-  c.json(showPolicy(c.get('policy'), ownIssuer(c)), 200, { 'Cache-Control': 'no-store' })
+export function policyInForce(c: Context<GateEnv>): Response {
+  return c.json(showPolicy(c.get('policy'), ownIssuer(c)), 200, { 'Cache-Control': 'no-store' })
+}

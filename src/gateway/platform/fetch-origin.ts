@@ -8,7 +8,9 @@ const DECODED = /^(?:(?:x-)?gzip|deflate|br)(?:\s*,\s*(?:(?:x-)?gzip|deflate|br)
 export const DECODED_IN_WORKERD = /^(?:gzip|br)$/
 
 /** `fetch` whose body matches its `Content-Encoding`. workerd leaves unread bodies encoded. */
-export const fetchOrigin: Send = async (_, url, outbound, isRead) => {
+export async function fetchOrigin(
+  ...[_, url, outbound, isRead]: Parameters<Send>
+): Promise<Response> {
   if ('FixedLengthStream' in globalThis) {
     return isRead
       ? withoutCoding(await fetch(url, outbound), DECODED_IN_WORKERD)

@@ -18,7 +18,7 @@ export interface StreamContext {
 }
 
 /** The new body or WebSocket of an answer. */
-interface Mortal {
+interface Bounded {
   readonly body: ConstructorParameters<typeof Response>[0]
   readonly webSocket?: Socket
   /** Whether a Content-Length is still correct. */
@@ -40,7 +40,7 @@ export function limitedToToken(
   const { mode, onRevocation, target, secrets } = decision.known.route
   if (mode === 'shadow' || onRevocation === 'ignore') return response
   const { webSocket } = response as { readonly webSocket?: Socket | null }
-  if (webSocket) return answerWith(response, mortalSocket(webSocket, decision))
+  if (webSocket) return answerWith(response, socketWithToken(webSocket, decision))
   const { headers, status } = response
   if (method === 'HEAD' || BODILESS.has(status)) return response
   // Over a service binding the header is a Worker's claim, and frames nothing.
@@ -84,14 +84,14 @@ const isStream = (headers: Headers, length: number | undefined): boolean => {
   return STREAMS.test(type) || (length === undefined && UNBOUNDED.test(type))
 }
 
-const mortalSocket = (origin: Socket, { known, ports }: Passed): Mortal => {
+const socketWithToken = (origin: Socket, { known, ports }: Passed): Bounded => {
   let stop = () => {}
   const { agent, cut } = relay(origin, () => stop())
   stop = watch(known, ports, cut)
   return { body: null, webSocket: agent, keepsLength: true }
 }
 
-const answerWith = (response: Response, { body, webSocket, keepsLength }: Mortal): Response => {
+const answerWith = (response: Response, { body, webSocket, keepsLength }: Bounded): Response => {
   const { status, headers } = response
   if (webSocket) return new Response(null, { status, headers, webSocket } as ResponseInit)
   const answer = new Response(body, response)

@@ -3,10 +3,10 @@ import { quote, quoteAll, type Report } from '../../policy/issues.ts'
 import { type Surroundings, takenIssuers } from '../../policy/route.ts'
 import type { RouteEntry } from '../../policy/route-keys.ts'
 
-type Around = Pick<Surroundings, 'gate' | 'issuers'>
+type ResourceContext = Pick<Surroundings, 'gate' | 'issuers'>
 
 /** The rule's issuers whose own audiences replace the rule's resource. */
-const widened = (entry: RouteEntry, around: Around) =>
+const widened = (entry: RouteEntry, around: ResourceContext) =>
   entry.audiences
     ? []
     : takenIssuers(entry, around).flatMap(({ name, audienceClaim, audiences }) =>
@@ -17,7 +17,11 @@ const widened = (entry: RouteEntry, around: Around) =>
  * Checks that each issuer of the rule accepts the resource that the metadata names, since MCP clients get tokens for
  * it. Does not check issuers whose audience claim is `client_id`.
  */
-export function checkMcpAudiences(entry: RouteEntry, around: Around, report: Report): void {
+export function checkMcpAudiences(
+  entry: RouteEntry,
+  around: ResourceContext,
+  report: Report,
+): void {
   const resource = (entry.resource ?? around.gate.resource)?.text
   if (!entry.mcp || resource === undefined) return
   const without = widened(entry, around).filter(
@@ -31,7 +35,7 @@ export function checkMcpAudiences(entry: RouteEntry, around: Around, report: Rep
 }
 
 /** Warns of a resource and of audiences that clients cannot use, or that accept tokens for other resources. */
-export function warnMcpResource(entry: RouteEntry, around: Around, report: Report): void {
+export function warnMcpResource(entry: RouteEntry, around: ResourceContext, report: Report): void {
   const resource = entry.resource ?? around.gate.resource
   if (!entry.mcp || !entry.match || !resource) return
   const { url, text } = resource

@@ -1,7 +1,7 @@
 import { type Answers, list, policyTests, policyToml, quoted, secretsOf } from './init-policy.ts'
 
 /** What is said of the machine and of this package. */
-export interface Around {
+export interface Project {
   /** Name of the Worker. */
   readonly name: string
   /** Of edgewarden, and of what it was tested with: package name → exact version. */
@@ -13,7 +13,7 @@ export interface Around {
 /** Every file of a new project: path → text. */
 export function projectFiles(
   answers: Answers,
-  around: Around,
+  around: Project,
 ): Readonly<Record<string, string>> & { readonly 'wrangler.toml': string } {
   return {
     'wrangler.toml': wranglerToml(answers, around),
@@ -30,7 +30,7 @@ export function projectFiles(
 
 const CLASSES = ['RevocationShard', 'KeyKeeper', 'AssertionKeeper', 'RateLimiter', 'ReplayShard']
 
-const wranglerToml = (answers: Answers, { name }: Around): string => {
+const wranglerToml = (answers: Answers, { name }: Project): string => {
   const secrets = secretsOf(answers)
   return `# The gate and its policy. After a change: npx edgewarden check
 name = ${quoted(name)}
@@ -98,7 +98,7 @@ const testsToml = (answers: Answers): string =>
 ${policyTests(answers)}
 `
 
-const packageJson = ({ name, versions, bringsNode }: Around): string => {
+const packageJson = ({ name, versions, bringsNode }: Project): string => {
   const { edgewarden, wrangler, node } = versions
   const manifest = {
     name,
@@ -173,7 +173,7 @@ secrets.env
 *.jwk
 `
 
-const readme = (answers: Answers, { name }: Around): string => {
+const readme = (answers: Answers, { name }: Project): string => {
   const secrets = secretsOf(answers)
   const first =
     secrets.length === 0

@@ -53,20 +53,27 @@ const reversed =
     judge(before, after).map((one) => TURNED[one])
 
 /** Cannot be compared: counted as wider. */
-export const opaque: Judge = () => ['unclear']
+export function opaque(): readonly Direction[] {
+  return ['unclear']
+}
 
 /** Access does not depend on it. */
-export const neutral: Judge = () => ['neutral']
+export function neutral(): readonly Direction[] {
+  return ['neutral']
+}
 
 /** {@link neutral}; reports nothing if the setting appears or disappears. */
-export const neutralPart: Judge = (before, after) =>
-  before === undefined || after === undefined ? [] : ['neutral']
+export function neutralPart(before: unknown, after: unknown): readonly Direction[] {
+  return before === undefined || after === undefined ? [] : ['neutral']
+}
 
 /** Compared with the requests. */
-export const elsewhere: Judge = () => []
+export function elsewhere(): readonly Direction[] {
+  return []
+}
 
 /** A larger value allows more. */
-export const larger: Judge = (before, after) => {
+export function larger(before: unknown, after: unknown): readonly Direction[] {
   const [old, now] = [sizeOf(before), sizeOf(after)]
   if (old === undefined || now === undefined) return ['unclear']
   return old === now ? [] : [now > old ? 'wider' : 'narrower']
@@ -82,19 +89,21 @@ export function words(...order: readonly unknown[]): Judge {
 }
 
 /** `true` allows more. */
-export const flag: Judge = (before, after) => words(false, true)(before ?? false, after ?? false)
+export function flag(before: unknown, after: unknown): readonly Direction[] {
+  return words(false, true)(before ?? false, after ?? false)
+}
 
 /** `true` allows less. */
 export const guard = reversed(flag)
 
 /** A URL: another one is neutral, but not one with http in place of https. */
-export const secured: Judge = (before, after) => {
+export function secured(before: unknown, after: unknown): readonly Direction[] {
   const [old, now] = [before, after].map((url) => String(url).startsWith('https:'))
   return old === now ? ['neutral'] : [old ? 'wider' : 'narrower']
 }
 
 /** An origin: neutral if only its name for assertions differs, else unclear. */
-export const destination: Judge = (before, after) => {
+export function destination(before: unknown, after: unknown): readonly Direction[] {
   const [old, now] = [before, after].map((place) =>
     isObject(place) ? own(place, 'at') : undefined,
   )
@@ -102,7 +111,7 @@ export const destination: Judge = (before, after) => {
 }
 
 /** A list of accepted values. */
-export const accepts: Judge = (before, after) => {
+export function accepts(before: unknown, after: unknown): readonly Direction[] {
   const [old, now] = [textsOf(before), textsOf(after)]
   if (!old || !now) return ['unclear']
   return [
@@ -115,7 +124,7 @@ export const accepts: Judge = (before, after) => {
 const OF_RSA = /^"[RP]S/
 
 /** A list of accepted algorithms. The first RSA algorithm matters for keys without `alg`. */
-export const algorithms: Judge = (before, after) => {
+export function algorithms(before: unknown, after: unknown): readonly Direction[] {
   const [old = [], now = []] = [before, after].map(textsOf)
   const [was = '', is = ''] = [old, now].map((list) => list.find((one) => OF_RSA.test(one)))
   const isOther = was !== is && (now.includes(was) || old.includes(is))
@@ -123,7 +132,9 @@ export const algorithms: Judge = (before, after) => {
 }
 
 /** A list of required values; absent, none is required. */
-export const requires: Judge = (before, after) => reversed(accepts)(before ?? [], after ?? [])
+export function requires(before: unknown, after: unknown): readonly Direction[] {
+  return reversed(accepts)(before ?? [], after ?? [])
+}
 
 /** An additional restriction; present in both, `judge` compares it. */
 export function restrictionBy(judge: Judge): Judge {
@@ -141,7 +152,7 @@ export const permission = reversed(restriction)
 const QUOTAS: ReadonlySet<string> = new Set(['limit', 'daily'])
 
 /** A limit by numbers. Limits with different keys or periods cannot be compared. */
-export const quota: Judge = (before, after) => {
+export function quota(before: unknown, after: unknown): readonly Direction[] {
   if (!isObject(before) || !isObject(after)) return ['unclear']
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])]
   const found = keys.flatMap((key): readonly Direction[] => {

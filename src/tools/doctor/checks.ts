@@ -1,7 +1,7 @@
 import { own, ownText } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { documentOf, type Facts } from './facts.ts'
-import { faultLine, faultMend, faultText, isSilent, issuerDifference, shown } from './faults.ts'
+import { faultFix, faultLine, faultText, isSilent, issuerDifference, shown } from './faults.ts'
 import { IGNORED, type KeyFact } from './keys.ts'
 import { isOktaOrg } from './profile.ts'
 
@@ -13,23 +13,23 @@ export interface Finding {
   readonly level: Level
   readonly code: string
   readonly message: string
-  readonly mend: string
+  readonly fix: string
 }
 
-/** A check: `finds` returns a message, or `undefined`; `mend` says how to fix it. */
+/** A check: `finds` returns a message, or `undefined`; `fix` says how to fix it. */
 type Check = readonly [
   level: Level,
   code: string,
   finds: (facts: Facts) => string | undefined,
-  mend: string | ((facts: Facts) => string),
+  fix: string | ((facts: Facts) => string),
 ]
 
 /** All findings: problems first, then unsure ones, then warnings. */
 export function findingsOf(facts: Facts): readonly Finding[] {
-  return CHECKS.flatMap(([level, code, finds, mend]) => {
+  return CHECKS.flatMap(([level, code, finds, fix]) => {
     const message = finds(facts)
     if (message === undefined) return []
-    return [{ level, code, message, mend: typeof mend === 'string' ? mend : mend(facts) }]
+    return [{ level, code, message, fix: typeof fix === 'string' ? fix : fix(facts) }]
   })
 }
 
@@ -46,13 +46,13 @@ const listed = (keys: readonly KeyFact[]): string => {
 /** Checks for ignored entries of the key set. */
 const entryChecks = (level: 'wrong' | 'warning'): readonly Check[] =>
   Object.entries(IGNORED).flatMap(([ignored, { found }]): readonly Check[] => {
-    const [of, what, mend = ''] = found ?? []
+    const [of, what, fix = ''] = found ?? []
     if (of !== level) return []
     const finds = ({ keys }: Facts) => {
       const entries = keys?.entries.filter((key) => key.ignored === ignored) ?? []
       return entries.length > 0 ? `In the key set ${what}: ${listed(entries)}` : undefined
     }
-    return [[level, `key_${ignored}`, finds, mend]]
+    return [[level, `key_${ignored}`, finds, fix]]
   })
 
 const UNREACHABLE =
@@ -78,7 +78,7 @@ const CHECKS: readonly Check[] = [
     ({ gathered: { keySet }, target }) =>
       keySet && !isSilent(keySet) ? faultLine(keySet, target) : undefined,
     ({ gathered: { keySet } }) =>
-      keySet?.fetched.ok === false ? faultMend(keySet.fetched.reason) : '',
+      keySet?.fetched.ok === false ? faultFix(keySet.fetched.reason) : '',
   ],
   [
     'wrong',
@@ -129,8 +129,7 @@ const CHECKS: readonly Check[] = [
       const all = metadata.map((asked) => `${shown(asked.url)} (${faultText(asked, facts.target)})`)
       return `There is no metadata of this issuer: ${all.join(', ')}`
     },
-    ({ gathered: { discovered } }) =>
-      discovered?.ok === false ? faultMend(discovered.reason) : '',
+    ({ gathered: { discovered } }) => (discovered?.ok === false ? faultFix(discovered.reason) : ''),
   ],
   [
     'wrong',

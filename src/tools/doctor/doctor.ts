@@ -94,7 +94,7 @@ const faultOutcome = (asked: string, fault: TargetFault): Outcome => {
       level: 'wrong',
       code: 'address_refused',
       message: `No gate takes this issuer: ${message}`,
-      mend: 'An issuer is an https URL on the public internet, and what its tokens name as iss; http is for a loopback host in development',
+      fix: 'An issuer is an https URL on the public internet, and what its tokens name as iss; http is for a loopback host in development',
     }),
   )
   const json = refusedJson(asked, findings)

@@ -53,7 +53,7 @@ const refusal = (address: string, { issuer }: Target): string => {
   return isPrivateHost(url.hostname) ? 'it is a private address' : "it is the gate's own"
 }
 
-const MENDS: readonly (readonly [RegExp, string])[] = [
+const FIXES: readonly (readonly [RegExp, string])[] = [
   [
     /^address not allowed/,
     'Have the issuer publish https addresses on the public internet, without credentials',
@@ -84,9 +84,9 @@ const MENDS: readonly (readonly [RegExp, string])[] = [
 ]
 
 /** How to fix a failed fetch. */
-export function faultMend(fault: string): string {
+export function faultFix(fault: string): string {
   return (
-    MENDS.find(([pattern]) => pattern.test(fault))?.[1] ??
+    FIXES.find(([pattern]) => pattern.test(fault))?.[1] ??
     'Have the issuer serve the document with status 200'
   )
 }

@@ -13,7 +13,7 @@ import { type KeySet, keyIdentity, keySetOf, publicKeys } from '../../keys/set.t
 /** A reason in the table of keys, and its finding. */
 interface Reason {
   readonly cell: string
-  readonly found?: readonly [level: 'wrong' | 'warning', what: string, mend: string]
+  readonly found?: readonly [level: 'wrong' | 'warning', what: string, fix: string]
 }
 
 /** Why a gate ignores an entry of a JWK set, or refuses it as ambiguous. */

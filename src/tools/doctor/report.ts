@@ -218,9 +218,9 @@ const profileLines = ({ profile, guess, target, token }: Facts): readonly string
 
 /** The findings as text, each with its fix. */
 export function findingLines(findings: readonly Finding[]): readonly string[] {
-  return findings.flatMap(({ level, message, mend }) => [
+  return findings.flatMap(({ level, message, fix }) => [
     `${LABELS[level]}: ${message}`,
-    ...(mend === '' ? [] : [`  What to do: ${mend}`]),
+    ...(fix === '' ? [] : [`  What to do: ${fix}`]),
   ])
 }
 
