@@ -2,10 +2,10 @@ import { rmSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { kvService } from '../src/tools/serve/kv.ts'
+import { type Binding, capnp, type WorkerService } from '../src/tools/serve/workerd-config.ts'
 import { deployment } from '../test/kit/repository.ts'
-import { type Binding, capnp, type WorkerService } from '../test/kit/workerd-config.ts'
 import { type Bundles, bundleAll } from './bundles.ts'
 import type { Row } from './lineup.ts'
 import { ISSUER, policyVars, RESOURCE, USUAL_RULES } from './policy.ts'
@@ -52,13 +52,13 @@ export const openArena = async (options: ArenaOptions): Promise<Arena> => {
     const config = capnp({
       workers: [
         plainWorker('origin', bundles.origin ?? '', []),
-        kvWorker(directory),
+        kvService('kv'),
         ...options.rows.map((row) => workerOf(row, options.keys, bundles, port)),
       ],
       externals: { 'origin-http': `127.0.0.1:${port}` },
       sockets: {
-        ...Object.fromEntries(sockets.map((id) => [id, { port: 0, service: id }])),
-        origin: { port, service: 'origin' },
+        ...Object.fromEntries(sockets.map((id) => [id, { address: '127.0.0.1:0', service: id }])),
+        origin: { address: `127.0.0.1:${port}`, service: 'origin' },
       },
       disk,
     })
@@ -120,17 +120,8 @@ const workerOf = (
 
 const plainWorker = (name: string, module: string, bindings: readonly Binding[]): WorkerService => {
   const { compatibilityDate, compatibilityFlags } = deployment()
-  return { name, module, compatibilityDate, compatibilityFlags, bindings, classes: {} }
-}
-
-const kvWorker = (directory: string): WorkerService => {
-  const source = fileURLToPath(new URL('../test/kit/kv-worker.js', import.meta.url))
-  return {
-    ...plainWorker('kv', relative(directory, source), [
-      { name: 'STORE', durableObjectNamespace: 'KvNamespace' },
-    ]),
-    classes: { KvNamespace: 'kv' },
-  }
+  const modules = { 'worker.js': { path: module } }
+  return { name, modules, compatibilityDate, compatibilityFlags, bindings, classes: {} }
 }
 
 const freePort = async (): Promise<number> => {

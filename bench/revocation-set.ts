@@ -2,8 +2,8 @@ import { rmSync } from 'node:fs'
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { capnp } from '../src/tools/serve/workerd-config.ts'
 import { deployment, ROOT } from '../test/kit/repository.ts'
-import { capnp } from '../test/kit/workerd-config.ts'
 import { bundle } from './bundles.ts'
 import { serve } from './workerd.ts'
 
@@ -78,7 +78,7 @@ const configure = async (directory: string, disk: string): Promise<string> => {
     workers: [
       {
         name: SOCKET,
-        module,
+        modules: { 'worker.js': { path: module } },
         compatibilityDate,
         compatibilityFlags,
         bindings: [{ name: 'REVOCATIONS', durableObjectNamespace: className }],
@@ -86,7 +86,7 @@ const configure = async (directory: string, disk: string): Promise<string> => {
       },
     ],
     externals: {},
-    sockets: { [SOCKET]: { port: 0, service: SOCKET } },
+    sockets: { [SOCKET]: { address: '127.0.0.1:0', service: SOCKET } },
     disk,
   })
   await writeFile(path, config)

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { findWorkerd, listening } from '../src/tools/serve/workerd.ts'
+import { ROOT } from '../test/kit/repository.ts'
 
 /** A running `workerd serve` whose console.log nobody reads. */
 export interface Server {
@@ -26,7 +27,7 @@ export const serve = async (
   sockets: readonly string[],
   flags: readonly string[] = [],
 ): Promise<Server> => {
-  const child = spawn(workerdPath(), ['serve', configPath, '--control-fd=3', ...flags], {
+  const child = spawn(findWorkerd(ROOT), ['serve', configPath, '--control-fd=3', ...flags], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   })
   const kill = () => child.kill('SIGKILL')
@@ -52,22 +53,6 @@ export const serve = async (
   }
 }
 
-const listening = async (events: Readable, sockets: readonly string[]) => {
-  const ports: Record<string, number> = {}
-  let rest = ''
-  for await (const text of events.setEncoding('utf8')) {
-    const lines = (rest + text).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) {
-      const { event, socket, port } = JSON.parse(line)
-      if (event === 'listen') ports[socket] = port
-      if (event === 'listen-inspector') ports.inspector = port
-    }
-    if (sockets.every((name) => ports[name] !== undefined)) return ports
-  }
-  throw new Error('workerd does not listen')
-}
-
 /**
  * Of all threads, in seconds: the first field of a thread's schedstat is in nanoseconds, where
  * proc_pid_stat(5) counts in hundredths of a second.
@@ -80,10 +65,4 @@ const processorTime = ({ pid }: ChildProcess): number => {
     return Number(used)
   })
   return times.reduce((sum, time) => sum + time, 0) / 1e9
-}
-
-const workerdPath = (): string => {
-  // Wrangler's own copy: the very binary that `wrangler dev` runs.
-  const fromWrangler = createRequire(createRequire(import.meta.url).resolve('wrangler'))
-  return fromWrangler('workerd').default
 }

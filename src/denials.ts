@@ -1,6 +1,6 @@
 /**
- * Every denial code of the gate. The documentation and the tests read this list. A table is declared beside its
- * check with `denials()`; test/denials.workerd.test.ts fails where one is missing here.
+ * Every denial code of the gate, for the documentation and the tests. Each table is declared beside
+ * its check with `denials()`. test/denials.workerd.test.ts fails if one is missing here.
  */
 import { chainDenials } from './core/chain.ts'
 import type { DenialRow, DenialTable } from './core/denial.ts'
@@ -11,7 +11,7 @@ import { gatewayDenials } from './gateway/apps/gateway.ts'
 import { revocationDenials } from './gateway/apps/revocations.ts'
 import { forwardDenials } from './gateway/relay/forward.ts'
 import { mcpAnswerDenials } from './mcp/answer/answer.ts'
-import { serverSessionDenials } from './mcp/answer/session.ts'
+import { serverSessionDenials } from './mcp/answer/headers.ts'
 
 /** A part of the gate and the codes it declares. */
 export interface DenialGroup {
@@ -19,7 +19,7 @@ export interface DenialGroup {
   readonly rows: readonly (readonly [code: string, row: DenialRow])[]
 }
 
-/** All codes by part, in the order a request can meet them. Parts that declare none are left out. */
+/** All codes by part, in the order of a request. Parts without codes are left out. */
 export function denialGroups(): readonly DenialGroup[] {
   return [
     group('Before the line', gatewayDenials),

@@ -12,12 +12,12 @@ import {
 export type { AgentGuardOptions, AgentVariables } from './gateway/apps/guard-middleware.ts'
 
 /**
- * The line as Hono middleware: allowed requests go on with {@link AgentVariables}, denied ones are
- * answered here with problem details, or by `refuse`. What handlers of an MCP server answer is given out
- * as if it came from an origin: sessions sealed, lists filtered, streams cut when the token ends. On a
- * route with `cors` answers carry CORS headers, and a preflight that the line lets pass is answered
- * without a token; a refused one, and any other OPTIONS, carries none. Which rule a request falls under
- * is the policy's matter, not that of the path the middleware is mounted on.
+ * The guard as Hono middleware. Allowed requests go to `next` with {@link AgentVariables}; denied
+ * ones get problem details, or the answer of `refuse`. Answers of MCP handlers are treated like an
+ * origin's: sessions are sealed, lists filtered, and streams cut when the token ends. With `cors`,
+ * answers have CORS headers and allowed preflights are answered without a token. Denied preflights
+ * and other OPTIONS have none. The policy alone selects the rule, whatever path the middleware is
+ * mounted on.
  */
 export function agentGuard<E extends { Variables: AgentVariables } = { Variables: AgentVariables }>(
   guard: Guard,
@@ -35,14 +35,14 @@ export function agentGuard<E extends { Variables: AgentVariables } = { Variables
   }
 }
 
-/** What was let go on last, by whom: mounted twice in one chain, a guard decides once. */
+/** The last decided request and its guard: a guard mounted twice decides once. */
 interface Judged {
   judged: { readonly guard: Guard; readonly request: Request } | undefined
 }
 
 const judgedOf = (c: Context) => c as Context<{ Variables: Judged }>
 
-/** Gives out what handlers answer as if it had come from an origin. */
+/** Treats the answers of MCP handlers like an origin's. */
 const giveOut = async (
   c: Context,
   asked: Request,
@@ -53,7 +53,7 @@ const giveOut = async (
   await next()
   c.req.raw = asked
   const told = await fromHandler(c.res, asked, decision)
-  // Hono lays the headers of the answer that is there over the one that takes its place.
+  // Hono copies the old answer's headers onto the new one.
   const headers = new Headers([...c.res.headers].filter(([name]) => isOfCors(name)))
   c.res = undefined
   if (!told.ok) c.res = new Response(null, { headers })
@@ -65,16 +65,16 @@ const isOfCors = (name: string): boolean => name.startsWith('access-control-') |
 type Guarded = { Variables: AgentVariables }
 
 /**
- * Middleware that serves a protected resource's metadata (RFC 9728). The guard decides on what comes, as
- * in {@link agentGuard}, preflights included: what it denies is refused, other requests go on.
+ * Middleware that serves a protected resource's metadata (RFC 9728). The guard decides first, as in
+ * {@link agentGuard}: denied requests are refused, others go to `next`.
  */
 export function resourceMetadata<E extends Guarded>(
   guard: Guard,
   options?: AgentGuardOptions<E>,
 ): MiddlewareHandler<E>
 /**
- * Serves a protected resource's metadata by the decision of an {@link agentGuard} before it. Other requests go
- * on; without an {@link agentGuard} all do, and nothing is served.
+ * Serves a protected resource's metadata by the decision of an earlier {@link agentGuard}. Other
+ * requests, and all without a decision, go to `next`.
  */
 export function resourceMetadata<E extends Guarded>(
   c: Context<E>,

@@ -1,6 +1,6 @@
 /**
- * Edgewarden as a library, for any runtime with Fetch and WebCrypto: the line, the policy, and the
- * answers. Needs neither Workers nor Node.
+ * Edgewarden as a library for any runtime with Fetch and WebCrypto, without Workers or Node: guard,
+ * policy and answers.
  */
 import { createMemoryKeeping } from './assertion/key-service.ts'
 import { createAssertionKeys, createAssertionMemory } from './assertion/keys.ts'
@@ -66,19 +66,19 @@ export {
 
 const systemClock: Clock = { now: () => Date.now() }
 
-/** What a policy needs beside its variables. */
+/** The environment of a policy. */
 export interface PolicySurroundings {
-  /** Values of the secrets that `inject` and `decrypt` name. */
+  /** Values of the secrets for `inject` and `decrypt`. */
   readonly secrets?: Readonly<Record<string, string>>
-  /** Names that `origin = "service:NAME"` may have; sending to them is the matter of `Send`. */
+  /** Allowed names in `origin = "service:NAME"`; `Send` must handle them. */
   readonly services?: readonly string[]
-  /** Names of rate limiting bindings that limits may name; asking them is the matter of `Limits`. */
+  /** Allowed names of rate limiting bindings; `Limits` must handle them. */
   readonly rateLimits?: readonly string[]
 }
 
 /**
- * Reads a policy: GATE, ISSUERS, ROUTES and SCOPES as in wrangler.toml. Every mistake at once, each
- * with its path, or a frozen policy with what its operator should know. Never throws.
+ * Parses a policy: GATE, ISSUERS, ROUTES and SCOPES as in wrangler.toml. Returns a frozen policy
+ * with warnings, or all mistakes with their paths. Never throws.
  */
 export function parsePolicy(
   vars: PolicyInput,
@@ -94,8 +94,8 @@ export function parsePolicy(
 }
 
 /**
- * The issuers' keys in the memory of one process: fetched when they are needed, kept as long as the
- * issuer says, renewed in the background, and good through an outage for a day.
+ * The issuers' keys in memory. They are fetched on first use, cached as the issuer allows, and
+ * renewed in the background. During an outage they stay usable for a day.
  */
 export function createMemoryKeys({
   clock = systemClock,
@@ -105,9 +105,9 @@ export function createMemoryKeys({
 }: {
   readonly clock?: Clock
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>
-  /** Told of keys that could not be had; never a key or a token. */
+  /** Receives failed key fetches; never a key or a token. */
   readonly log?: (event: Record<string, unknown>) => void
-  /** Keeps the renewal of keys alive after an answer, where a runtime would end it. */
+  /** Keeps key renewal alive after an answer, on runtimes that would end it. */
   readonly waitUntil?: (promise: Promise<unknown>) => void
 } = {}): KeySource {
   return createKeySource({
@@ -120,8 +120,8 @@ export function createMemoryKeys({
 }
 
 /**
- * The keys that a policy's assertions are signed with: those of the secret `ASSERTION_KEYS`, else one that
- * is made here and gone with the process. Origins verify by `published()`, which is yours to serve.
+ * The signing keys of a policy's assertions: from the secret `ASSERTION_KEYS`, else a generated key
+ * that lasts as long as the process. Serve `published()` to origins, which verify with it.
  */
 export function createSigningKeys(
   { gate }: Policy,
@@ -131,7 +131,7 @@ export function createSigningKeys(
     waitUntil = () => {},
   }: {
     readonly clock?: Clock
-    /** Told of keys that could not be had; never a key. */
+    /** Receives failures to get keys; never a key. */
     readonly log?: (event: Record<string, unknown>) => void
     readonly waitUntil?: (promise: Promise<unknown>) => void
   } = {},
@@ -149,9 +149,9 @@ export function createSigningKeys(
 }
 
 /**
- * A guard over a policy. Ports that are not given live in the memory of this process: keys fetched
- * from the issuers, tokens and single uses remembered, limits counted, and a revocation set that is empty.
- * Errors that a stage did not expect deny with `unavailable`, and go to `onError`, or to the console.
+ * A guard for a policy. Default ports use the memory of this process: keys, remembered tokens,
+ * single uses, limits, and an empty revocation set. Unexpected errors deny with `unavailable`; they
+ * go to `onError`, by default the console.
  */
 export function createGuard(policy: Policy, ports: Partial<GuardPorts> = {}): Guard {
   const { clock = systemClock } = ports

@@ -8,10 +8,7 @@ export { RateLimiter } from './limit/object.ts'
 export { ReplayShard } from './replay/object.ts'
 export { RevocationShard } from './revocation/object.ts'
 
-/**
- * The Worker: one request, its environment opened, through the gateway; and keys renewed on time, so
- * that requests find them.
- */
+/** The Worker: `fetch` runs the gateway, `scheduled` renews keys ahead of requests. */
 export default {
   fetch: (request, env) => gateway(request, openGate(request, env)),
   scheduled: (_, env) => refreshKeys(env),

@@ -48,7 +48,9 @@ const MAX_LINES = 300
 const IMPORT = /^(?:import|export)\s+(?:[^'";]*?\sfrom\s+)?'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/gm
 
 const importsOf = (text: string): readonly string[] =>
-  [...text.matchAll(IMPORT)].map(([, from, dynamic]) => from ?? dynamic ?? '')
+  [...text.replace(/\/\*.*?\*\/|^\s*\/\/.*$/gms, '').matchAll(IMPORT)].map(
+    ([, from, dynamic]) => from ?? dynamic ?? '',
+  )
 
 const files = new Map(
   readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
@@ -62,6 +64,10 @@ const floorOf = (name: string): number | undefined =>
       ? name.replace(/^[^/]+/, '*') === prefix
       : name === prefix || (prefix.endsWith('/') && name.startsWith(prefix)),
   )?.[0]
+
+const CAPABILITIES = ['assertion', 'keys', 'limit', 'mcp', 'replay', 'revocation']
+
+const roomOf = (name: string): string => name.split('/')[0] ?? ''
 
 /** What a file names of the tree, by code or by type. */
 const imports = new Map(
@@ -113,6 +119,43 @@ describe('imports', () => {
     ).toEqual([])
   })
 
+  it('of clients and Durable Objects are of their own room, or of what composes the gate', () => {
+    const composing = /^(?:gateway\/platform\/|index\.ts$|worker\.ts$)/
+    const pairs = [...imports].flatMap(([name, targets]) =>
+      targets.map((target) => [name, target] as const),
+    )
+    const adapters = pairs.filter(([, target]) => /^[^/]+\/(?:client|object)\.ts$/.test(target))
+    expect(adapters.length).toBeGreaterThan(5)
+    expect(
+      adapters.filter(([name, target]) => roomOf(name) !== roomOf(target) && !composing.test(name)),
+    ).toEqual([])
+  })
+
+  it('of what a capability decides by itself are of no other capability', () => {
+    const pairs = [...imports].flatMap(([name, targets]) =>
+      CAPABILITIES.includes(roomOf(name)) && (floorOf(name) ?? 0) <= 3
+        ? targets.map((target) => [name, target] as const)
+        : [],
+    )
+    expect(pairs.length).toBeGreaterThan(20)
+    expect(
+      pairs.filter(
+        ([name, target]) =>
+          CAPABILITIES.includes(roomOf(target)) && roomOf(target) !== roomOf(name),
+      ),
+    ).toEqual([])
+  })
+
+  it('are not needed for time, chance or network where the gate decides', () => {
+    const world =
+      /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|(?<![.\w])fetch\(|\bset(?:Timeout|Interval)\(/
+    const deciding = [...files].filter(([name]) => (floorOf(name) ?? 0) <= 4)
+    expect(deciding.length).toBeGreaterThan(100)
+    const found = deciding.filter(([name, text]) => !name.startsWith('origin/') && world.test(text))
+    // A body that does not come is given up after a time.
+    expect(found.map(([name]) => name)).toEqual(['core/body.ts'])
+  })
+
   it('of the language of conditions are in one place', () => {
     const importers = [...files].flatMap(([name, text]) =>
       importsOf(text).some((from) => from.includes('cel-js')) ? [name] : [],
@@ -150,9 +193,12 @@ const { exports, bin } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'ut
   readonly bin: Readonly<Record<string, string>>
 }
 const sourceOf = (built: string): string => built.replace(/^(?:\.\/)?lib\/(.*)\.js$/, '$1.ts')
-const LIBRARY = Object.values(exports).flatMap((one) =>
+const ENTRIES = Object.values(exports).flatMap((one) =>
   typeof one === 'string' ? [] : [sourceOf(one.default)],
 )
+/** The one entry for a platform. */
+const WORKER = 'worker.ts'
+const LIBRARY = ENTRIES.filter((name) => name !== WORKER)
 const COMMANDS = Object.values(bin).map(sourceOf)
 
 /** Every file that is reached from some, by code or by type, and what they import beside files. */
@@ -173,6 +219,8 @@ describe('the package', () => {
     const filesOf = (path: string): unknown =>
       JSON.parse(readFileSync(join(ROOT, path), 'utf8')).files
     const entries = LIBRARY.map((name) => `src/${name}`)
+    expect(ENTRIES).toContain(WORKER)
+    expect(filesOf('tsconfig.build-worker.json')).toEqual([`src/${WORKER}`])
     expect(filesOf('tsconfig.portable.json')).toEqual(entries)
     expect(filesOf('tsconfig.build.json')).toEqual([
       ...entries,
@@ -214,7 +262,8 @@ it('each file is short', () => {
 })
 
 it('each exported function is a declaration with a docstring', () => {
-  const arrow = /^export const \w+ = (?:async )?(?:<[^=]*>)?\([^=]*=>/m
+  const arrow =
+    /^export const \w+(?:: (?!Warn\b)[A-Z]\w*(?:<[^=]*>)?)? = (?:async )?(?:<[^=]*>)?\([^=]*=>/m
   expect([...files].filter(([, text]) => arrow.test(text)).map(([name]) => name)).toEqual([])
   const bare = /(?<!\*\/)\nexport (?:async )?function (\w+)/g
   const overloads = /\)(?:: [^\n]*)?\nexport function \w+/g

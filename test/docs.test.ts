@@ -15,6 +15,7 @@ import { recordOf } from '../src/gateway/answer/record.ts'
 import { identityHeaders } from '../src/gateway/relay/headers.ts'
 import { parsePolicy, readPolicy } from '../src/policy/parse.ts'
 import { PROFILE_NAMES } from '../src/policy/profiles.ts'
+import { COMMANDS } from '../src/tools/cli/commands.ts'
 import { agentOf, credentialOf, issuerOf, routeOf } from './kit/facts.ts'
 import { passed } from './kit/forwarded.ts'
 import { callOf, operationOf } from './kit/mcp-facts.ts'
@@ -34,7 +35,7 @@ const PAGES = [
 ]
 const README = read('README.md')
 
-const COMMANDS = 'check diff doctor explain keygen lift list mint revoke routes'.split(' ')
+const COMMAND_NAMES = COMMANDS.map(({ name }) => name).sort()
 
 const all = (text: string, pattern: RegExp): readonly string[] =>
   [...text.matchAll(pattern)].map(([, found]) => found ?? '')
@@ -128,7 +129,7 @@ describe('the README', () => {
       for (const option of call.match(/--[a-z-]+/g) ?? []) known.add(option)
       options.set(name, known)
     }
-    expect([...options.keys()].sort()).toEqual(COMMANDS)
+    expect([...options.keys()].sort()).toEqual(COMMAND_NAMES)
     const helps = [...options].map(async ([name, used]) => {
       const { code, stdout, stderr } = await run([name, '--help'])
       expect([code, stderr], name).toEqual([0, ''])

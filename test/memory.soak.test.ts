@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
 import { perObject } from '../src/core/memo.ts'
-import { toldEvents } from '../src/mcp/answer/sse.ts'
+import { filterEvents } from '../src/mcp/answer/sse.ts'
 
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void
@@ -45,11 +45,11 @@ it('a filter holds an event in as many bytes as it has, however small its parts 
     { highWaterMark: 0 },
   )
   const terms = {
-    tell: () => ({ outcome: 'same' }) as const,
+    filter: () => ({ outcome: 'same' }) as const,
     most: 4 * 1024 * 1024,
     isListless: false,
   }
-  const all = await new Response(slow.pipeThrough(toldEvents(terms))).arrayBuffer()
+  const all = await new Response(slow.pipeThrough(filterEvents(terms))).arrayBuffer()
   expect(all.byteLength).toBe(parts)
   expect(held).toBeLessThan(10 * parts)
 })

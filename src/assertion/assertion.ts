@@ -15,20 +15,20 @@ import { type Route, templateParams } from '../core/model/route.ts'
 import { holesOf } from '../core/model/scope.ts'
 import type { Actor } from '../core/model/token.ts'
 
-/** Seconds an assertion lives at most. */
+/** Most seconds for which an assertion is valid. */
 const LIFE = 60
-/** The share of its life that one is used for again. */
+/** The share of this time in which it is sent again. */
 const REUSED = 2 / 3
-/** Assertions kept for one admission: requests differ by scopes that they use, and by what decides those. */
+/** Most assertions per admission: they differ by the scopes used and by the deciding parameters. */
 const MOST_KEPT = 16
 
-/** What an assertion is made of. */
+/** The facts that an assertion is made of. */
 export interface Asserted {
   readonly rule: AssertionRule
   readonly known: Facts
   readonly key: SigningKey
   readonly clock: Clock
-  /** As it is sent to the origin. */
+  /** The method and URL, as sent to the origin. */
   readonly method: string
   readonly url: string
 }
@@ -36,14 +36,14 @@ export interface Asserted {
 interface Kept {
   readonly kid: string
   readonly text: string
-  /** Milliseconds. */
+  /** Milliseconds since the epoch. */
   readonly until: number
 }
 
-/** In place of an assertion that should be there and cannot be. */
+/** Result where an assertion is required but there is no key. */
 export const UNSIGNED = Symbol('unsigned')
 
-/** The assertion of a request, where its origin is told who is calling. */
+/** The assertion for a request; `undefined` where its origin gets none. */
 export function assertionFor(
   method: string,
   url: string,
@@ -58,9 +58,8 @@ export function assertionFor(
 }
 
 /**
- * What the origin is told in a form that it can verify: a signed JWT. One that says who is calling and no
- * more is made once and sent again for two thirds of its life, to the same rule with the same scopes; one
- * that is bound to the request is made for each.
+ * The signed JWT for the origin. With binding `identity` it is reused for two thirds of its validity, on the same rule
+ * with the same scopes. With other bindings it is signed for each request.
  */
 export function assertionOf(asserted: Asserted): string | Promise<string> {
   const { rule, known, key, clock } = asserted
@@ -71,7 +70,7 @@ export function assertionOf(asserted: Asserted): string | Promise<string> {
   return keep(asserted, use)
 }
 
-/** The query is the one that `fetch` sends: it escapes a few characters. */
+/** The query as `fetch` sends it, which escapes a few characters. */
 const signBound = async (asserted: Asserted): Promise<string> => {
   const query = new URL(asserted.url).search.slice(1)
   const claims = claimsOf(asserted)
@@ -101,7 +100,7 @@ const keep = async (asserted: Asserted, use: string): Promise<string> => {
   return text
 }
 
-/** Bytes that one takes, with its part of the maps that it stands in. */
+/** Estimated bytes of an assertion with its map entry. */
 const weightOf = (use: string, { text }: Kept): number => use.length + 2 * text.length + 512
 
 const sign = (claims: AssertionClaims, { kid, algorithm, key }: SigningKey): Promise<string> =>
@@ -116,7 +115,7 @@ const claimsOf = ({ rule, known, clock, method, url }: Asserted): AssertionClaim
   return {
     iss: policy.gate.resource,
     aud: route.target.audience,
-    // A token is taken for a while after its end, and what is said then has ended, too.
+    // A token may be accepted shortly after its `exp`; its assertion has then expired, too.
     iat: Math.min(now, exp - 1),
     exp,
     jti: crypto.randomUUID(),
@@ -137,16 +136,16 @@ const claimsOf = ({ rule, known, clock, method, url }: Asserted): AssertionClaim
   }
 }
 
-/** The chain as RFC 8693 §4.1 nests it: the outermost actor, and in it those before. */
+/** The chain of actors, nested as in RFC 8693 §4.1: `act` of each actor is the one before. */
 const actOf = ([first, ...others]: readonly Actor[]): ActClaim => {
   const { sub, issuer } = first as Actor
   return { sub, iss: issuer, ...(others.length > 0 && { act: actOf(others) }) }
 }
 
-/** Path as it is sent, in a pattern, where `*` would mean something else. */
+/** A sent path as part of a pattern, in which `*` has another meaning. */
 const literal = (path: string): string => path.replaceAll('*', '%2A')
 
-/** Methods and path of a rule as its origin sees them; `{+name}` may hold an escaped slash. */
+/** Methods and path of a rule as its origin sees them; `{+name}` may contain an escaped slash. */
 const routeOf = perObject(({ methods, path, target, encodedSlash }: Route): string => {
   const { url, stripPrefix } = target
   const base = literal(url.pathname === '/' ? '' : url.pathname.replace(/\/$/, ''))
@@ -155,7 +154,7 @@ const routeOf = perObject(({ methods, path, target, encodedSlash }: Route): stri
   return encodedSlash ? text.replace(/\{/g, '{+') : text
 })
 
-/** Parameters that a rule judges by: an assertion for one value of them is for no other. */
+/** Path parameters that the rule's checks read. Assertions with different values must differ. */
 const decidingOf = perObject((route: Route): ReadonlySet<string> => {
   const { workflow, when, mcp } = route
   const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
@@ -167,7 +166,7 @@ const decidingOf = perObject((route: Route): ReadonlySet<string> => {
   ])
 })
 
-/** {@link routeOf}, with the values of the parameters that the rule judges by. */
+/** {@link routeOf} with the values of these parameters. */
 const routeText = ({ route, params }: Facts): string => {
   const deciding = decidingOf(route)
   if (deciding.size === 0) return routeOf(route)

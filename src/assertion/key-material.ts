@@ -12,19 +12,18 @@ import { utf8Encode } from '../core/bytes.ts'
 import type { AssertionAlgorithm, AssertionRule, OperatorKey } from '../core/model/assertion.ts'
 import type { AssertionKey, PublicKey } from './plan.ts'
 
-/** A key of the operator's secret that can be signed with. */
+/** An imported key of the operator's secret. */
 export interface ImportedKey extends PublicKey {
-  /** Cannot be exported. */
+  /** Not exportable. */
   readonly key: CryptoKey
 }
 
-/** Any text: the signature is only verified here. */
+/** Any text; only its signature is tested. */
 const TEXT = utf8Encode('edgewarden')
 
 /**
- * Keys of the operator's secret that are not withdrawn, imported, each of which has signed what its public
- * half verifies: there are runtimes that import halves which do not belong together. Rejects with the
- * place of one that has not, and without anything of it.
+ * Imports the operator's keys that are not withdrawn. Each must sign a text that its public key verifies, since some
+ * runtimes import pairs that do not match. Rejects with the position of a bad key, without its content.
  */
 export async function importOperatorKeys({
   operatorKeys,
@@ -55,7 +54,7 @@ const imported = async (
   }
 }
 
-/** The public key of a private one, with its thumbprint for a name (RFC 7638). */
+/** The public key of a private one; its `kid` is the thumbprint (RFC 7638). */
 export async function publicKeyOf(
   { kty, crv, x, y }: JWK,
   algorithm: AssertionAlgorithm,
@@ -65,12 +64,12 @@ export async function publicKeyOf(
   return { kid, algorithm, jwk: { ...bare, kid, alg: algorithm, use: 'sig' } }
 }
 
-/** A private key for signing that stays where it is. */
+/** Imports a private key for signing; it is not exportable. */
 export function importPrivate(jwk: JWK, algorithm: AssertionAlgorithm): Promise<CryptoKey> {
   return importJWK(jwk, algorithm, { extractable: false }) as Promise<CryptoKey>
 }
 
-/** A new key. */
+/** Generates a key. */
 export async function makeKey(
   algorithm: AssertionAlgorithm,
   signsFrom: number,

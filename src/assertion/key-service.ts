@@ -4,7 +4,7 @@ import type { Clock } from '../core/model/ports.ts'
 import { makeKey } from './key-material.ts'
 import { type Kept, nextChange, planOf, type Wanted } from './plan.ts'
 
-/** What an isolate gets: the key to sign with, and the keys that origins verify by. */
+/** The key to sign with, and the keys to publish. */
 export interface KeptKeys {
   readonly signer: {
     readonly kid: string
@@ -13,20 +13,20 @@ export interface KeptKeys {
     readonly privateJwk?: JWK
   }
   readonly published: readonly JWK[]
-  /** Milliseconds since the epoch, when this is to be asked again at the latest. */
+  /** Milliseconds since the epoch when the keys must be requested again. */
   readonly changesAt: number
 }
 
-/** Where keys are kept; nothing of them, where there were none yet. */
+/** The storage of the keys; initially without keys. */
 export interface KeptState {
   read(): Kept
   write(kept: Kept): void
 }
 
-/** Asked for the keys as they are now; made, rotated or retired first where it is time. */
+/** Returns the current keys; generates, rotates or retires keys first if due. */
 export type AssertionKeeping = (wanted: Wanted) => Promise<KeptKeys>
 
-/** Keeps keys in a state of its own. Callers at the same time share one new key. */
+/** Manages keys in a given storage. Simultaneous callers share one new key. */
 export function createAssertionKeeping(state: KeptState, clock: Clock): AssertionKeeping {
   let planning: Promise<unknown> = Promise.resolve()
 
@@ -57,7 +57,7 @@ export function createAssertionKeeping(state: KeptState, clock: Clock): Assertio
   }
 }
 
-/** Keeps keys in the memory of one process: gone with it, and nobody else signs with them. */
+/** Manages keys in the memory of one process: they are lost with it, and no other process signs with them. */
 export function createMemoryKeeping(clock: Clock): AssertionKeeping {
   let kept: Kept = { keys: [], withdrawn: [] }
   const write = (after: Kept) => {

@@ -7,7 +7,7 @@ import { type ImportedKey, importOperatorKeys, importPrivate } from './key-mater
 import type { AssertionKeeping, KeptKeys } from './key-service.ts'
 import type { PublicKey } from './plan.ts'
 
-/** What is held: a key that cannot be exported, and what origins verify with. */
+/** The keys in memory; the private key is not exportable. */
 interface Held {
   readonly rule: AssertionRule
   readonly askedAt: number
@@ -16,17 +16,17 @@ interface Held {
   readonly published: readonly JWK[]
 }
 
-/** What an isolate keeps of the keys between requests. */
+/** The signing keys that an isolate remembers between requests. */
 export interface AssertionMemory {
   held: Held | undefined
   /** The operator's own keys, imported once. */
   operatorKeys: { readonly rule: AssertionRule; readonly keys: readonly ImportedKey[] } | undefined
-  /** Milliseconds since the epoch, when asking failed. */
+  /** Milliseconds since the epoch of the last failure. */
   failedAt: number
   readonly inFlight: InFlight
 }
 
-/** An isolate's memory of signing keys, empty. */
+/** Creates an empty memory. */
 export function createAssertionMemory(): AssertionMemory {
   return {
     held: undefined,
@@ -36,27 +36,26 @@ export function createAssertionMemory(): AssertionMemory {
   }
 }
 
-/** What keys are had with. */
+/** The dependencies of signing keys. */
 export interface AssertionKeysOptions extends Background {
   readonly memory: AssertionMemory
   readonly rule: AssertionRule
-  /** Absent where the operator's own keys are all there is. */
+  /** Absent where only the operator's own keys exist. */
   readonly keeper?: AssertionKeeping
 }
 
 /**
- * Milliseconds: how long an answer is used before it is renewed behind a request, how long it is used at
- * most, less than a retired key is published; one asking; and the pause after one that failed.
+ * Milliseconds: an answer's age for renewal in the background; its maximum age, less than the time for which a retired
+ * key is published; the limit for a question; and the pause after a failure.
  */
 const TIMES = { fresh: 5 * 60_000, usable: 55 * 60_000, ask: 5_000, pause: 1_000 }
 
 const ASK = 'ask'
 
 /**
- * The key to sign with, and the keys that origins verify by, as the keeper says; asked once for all
- * requests of an isolate, and renewed behind them. Without a keeper the first of the operator's keys
- * signs and all are published. Rejects where there is none: nothing is signed by a key that may not be
- * published any more.
+ * The signing key and the published keys, by the keeper. An isolate asks once for all its requests, and renews in the
+ * background. Without a keeper, the operator's first key signs and all are published. Rejects without a key, and rather
+ * than sign with a key that may no longer be published.
  */
 export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys {
   const { memory, rule, clock, waitUntil, log } = options
@@ -89,7 +88,7 @@ export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys 
   }
 
   const askAndWait = async (): Promise<Held> => {
-    // What others have asked for meanwhile may be the key of another policy.
+    // Shared answers of other requests may be for another policy.
     for (let asked = 0; asked < 2; asked++) {
       await ask()
       const held = usable()
@@ -120,7 +119,7 @@ const have = async (options: AssertionKeysOptions): Promise<Held> => {
     ? await keeper({ algorithm, operatorKeys, withdrawn })
     : withoutKeeper(operatorKeys)
   const { signer } = kept
-  // A keeper may run the code of another deployment than the isolates that ask it.
+  // The keeper may run another deployment's code than the isolates.
   if (withdrawn.includes(signer.kid)) throw new Error('the keeper signs with a withdrawn key')
   const key = signer.privateJwk
     ? await importPrivate(signer.privateJwk, signer.algorithm)

@@ -8,9 +8,9 @@ const WITHDRAWN = 'withdrawn'
 const WANTED = 'wanted'
 
 /**
- * Makes and keeps the keys that assertions are signed with: a Durable Object, so that all isolates sign
- * with one and publish the same. Private keys leave it for the gate's own isolates and nobody else; it
- * trusts its callers, which are the gate's own code.
+ * Generates and stores the keys for assertions: a Durable Object, so that all isolates sign with the same key and
+ * publish the same keys. Private keys go only to the gate's own isolates. It trusts its callers, which are the gate's
+ * own code.
  */
 export class AssertionKeeper extends DurableObject {
   readonly #keeping: AssertionKeeping
@@ -24,7 +24,7 @@ export class AssertionKeeper extends DurableObject {
           keys: kv.get<readonly AssertionKey[]>(KEYS) ?? [],
           withdrawn: kv.get<readonly string[]>(WITHDRAWN) ?? [],
         }),
-        // Written as one: nothing is waited for between the two.
+        // Written together: there is no await between the two.
         write({ keys, withdrawn }) {
           kv.put(KEYS, keys)
           kv.put(WITHDRAWN, withdrawn)
@@ -34,7 +34,7 @@ export class AssertionKeeper extends DurableObject {
     )
   }
 
-  /** The keys as they are now; made, rotated or retired first where it is time. */
+  /** Returns the current keys; generates, rotates or retires keys first if due. */
   async keys(wanted: Wanted): Promise<KeptKeys> {
     const kept = await this.#keeping(wanted)
     const { kv } = this.ctx.storage
@@ -45,7 +45,7 @@ export class AssertionKeeper extends DurableObject {
     return kept
   }
 
-  /** Publishes the next key in time, also where nobody asks. */
+  /** Publishes the next key in time, even without requests. */
   override async alarm(): Promise<void> {
     const wanted = this.ctx.storage.kv.get<Wanted>(WANTED)
     if (wanted) await this.ctx.storage.setAlarm((await this.#keeping(wanted)).changesAt)

@@ -23,8 +23,8 @@ import {
   table,
 } from '../policy/table.ts'
 
-/** The secret that holds keys an operator brings. */
-const SECRET = 'ASSERTION_KEYS'
+/** The secret with the operator's own keys. */
+export const ASSERTION_SECRET = 'ASSERTION_KEYS'
 
 const BINDINGS = ['off', 'identity', 'request', 'body'] as const
 
@@ -34,7 +34,7 @@ const thumbprint = text((value) =>
     : fail('must be the kid of a key in jwks.json, 43 characters of base64url (RFC 7638)'),
 )
 
-/** Every key of `GATE.assertion`. */
+/** The keys of `GATE.assertion`. */
 export const ASSERTION_KEYS = {
   binding: word(BINDINGS),
   algorithm: word(ASSERTION_ALGORITHMS),
@@ -45,7 +45,7 @@ export const ASSERTION_KEYS = {
   ),
 }
 
-/** What the documentation says of the keys of `GATE.assertion`. */
+/** The documentation of the keys of `GATE.assertion`. */
 export const ASSERTION_DOCS: KeyDocs<typeof ASSERTION_KEYS> = {
   binding: {
     description:
@@ -75,7 +75,7 @@ export const ASSERTION_DOCS: KeyDocs<typeof ASSERTION_KEYS> = {
 
 type Entry = Readable<typeof ASSERTION_KEYS>
 
-/** `GATE.assertion`: a word, or a table. */
+/** The field `GATE.assertion`: a word, or a table. */
 export const assertionField = field(
   (value, report): Entry => {
     const known = BINDINGS.find((one) => one === value)
@@ -88,9 +88,8 @@ export const assertionField = field(
 )
 
 /**
- * What the origin is told, and with which keys. Every mistake in the secret is reported by the place of
- * the key, never with anything of it. Whether a key's numbers belong together is known only when it is
- * imported.
+ * Reads the settings and keys for assertions. Faults of the secret are reported by the key's position, never with its
+ * content. Whether the members of a key match is checked only on import.
  */
 export function assertionOf(
   { binding = 'identity', algorithm, max_body, withdrawn = [] }: Entry = {},
@@ -98,10 +97,10 @@ export function assertionOf(
   report: Report,
 ): AssertionRule | undefined {
   if (binding === 'off') return undefined
-  const value = env.secret(SECRET)
+  const value = env.secret(ASSERTION_SECRET)
   const operatorKeys = value === undefined ? [] : readKeys(value, report)
-  // The secret is needed only where nobody makes keys.
-  if (!env.has('durable_object', 'ASSERTION_KEEPER') && !env.has('secret', SECRET)) {
+  // The secret is required only where no keeper generates keys.
+  if (!env.has('durable_object', 'ASSERTION_KEEPER') && !env.has('secret', ASSERTION_SECRET)) {
     report(
       [],
       'needs keys to sign with: bind the Durable Object namespace of AssertionKeeper as ASSERTION_KEEPER, set the secret ASSERTION_KEYS, or write assertion = "off"',
@@ -126,7 +125,7 @@ const SHAPES: Readonly<
 const readKeys = (value: string, report: Report): readonly OperatorKey[] => {
   const document = parseJsonObject(value)
   const entries = document && own(document, 'keys')
-  const secret = `the secret ${quote(SECRET)}`
+  const secret = `the secret ${quote(ASSERTION_SECRET)}`
   if (!Array.isArray(entries) || entries.length === 0 || entries.length > LIMITS.assertionKeys) {
     report(
       [],

@@ -1,10 +1,10 @@
 import type { JWK } from 'jose'
 import type { AssertionAlgorithm } from '../core/model/assertion.ts'
 
-/** The one object that keeps the keys. */
+/** The name of the only object that manages keys. */
 export const KEEPER_NAME = 'keys'
 
-/** A public key that may be published, named by its thumbprint (RFC 7638). */
+/** A public key that may be published; its `kid` is the thumbprint (RFC 7638). */
 export interface PublicKey {
   readonly kid: string
   readonly algorithm: AssertionAlgorithm
@@ -12,54 +12,53 @@ export interface PublicKey {
   readonly jwk: JWK
 }
 
-/** A key that signs, will sign or has signed. Times are milliseconds since the epoch. */
+/** A past, current or future signing key. Times are milliseconds since the epoch. */
 export interface AssertionKey extends PublicKey {
-  /** Of a key that was made here; the operator's are with those who have the secret. */
+  /** Present for a generated key; the operator's private keys stay in the secret. */
   readonly privateJwk?: JWK
-  /** When it may sign: every origin that looks now and then has seen it by then. */
+  /** When it may first sign; by then origins that refresh regularly have seen it. */
   readonly signsFrom: number
-  /** Until when it is published, once it signs no more. */
+  /** Until when it stays published after it has stopped signing. */
   readonly until?: number
 }
 
-/** What is wanted of the keys. */
+/** The wanted keys of a deployment. */
 export interface Wanted {
   readonly algorithm: AssertionAlgorithm
-  /** The keys of the secret, in its order; empty where keys are to be made. */
+  /** The operator's keys, in order; empty where keys are generated. */
   readonly operatorKeys: readonly PublicKey[]
-  /** Ids of keys that are to be gone. */
+  /** Ids of keys to remove. */
   readonly withdrawn?: readonly string[]
 }
 
-/** What is kept from one question to the next. */
+/** The stored keys. */
 export interface Kept {
   readonly keys: readonly AssertionKey[]
-  /** Ids of keys that never come back, also for those who do not know that they were withdrawn. */
+  /** Ids of keys that never return, even for deployments that do not list them as withdrawn. */
   readonly withdrawn: readonly string[]
 }
 
-/** What should be kept, and which key signs; `make` where a key has to be made first. */
+/** The keys to store and the key to sign with; `make` where a key must be generated first. */
 export interface Plan extends Kept {
-  /** Absent only where none is there yet. */
+  /** Absent only where there is no key yet. */
   readonly signer?: AssertionKey
-  /** When the key that is missing may sign. */
+  /** When the missing key may first sign. */
   readonly make?: number
 }
 
 const HOUR = 60 * 60 * 1000
 
-/** Milliseconds: a key is published before it signs, and after; and how long a made one signs. */
+/** Milliseconds for which a key is published before and after it signs, and for which a generated key signs. */
 export const TIMES = { ahead: HOUR, after: HOUR + 2 * 60 * 1000, rotation: 30 * 24 * HOUR }
 
-/** Of how many withdrawn keys it is known, the last ones, that they were. */
+/** Most withdrawn ids that are remembered, the latest ones. */
 const MOST_WITHDRAWN = 64
 
 /**
- * What becomes of the keys now. A new one is published first and signs later, unless
- * there is no other; the one before it is published on, because assertions by it are still on their way.
- * While the operator's keys sign, a generated key is on standby, published, for when there are none any more.
- * Whoever wants other keys, as two deployments side by side do, brings back what was retired, and makes
- * none anew. A key that is withdrawn is gone at once and for all, and another signs without waiting.
+ * Plans which keys to store and publish, and which one signs. A new key is published first and signs later, unless
+ * there is no other. The previous key stays published, since its assertions are still in use. While the operator's keys
+ * sign, a generated key stays published on standby. If two deployments want different keys, retired keys return, and
+ * none is generated anew. A withdrawn key is removed at once and for all; another one then signs without delay.
  */
 export function planOf(kept: Kept, wanted: Wanted, now: number): Plan {
   const withdrawn = withdrawnOf(kept, wanted)
@@ -83,7 +82,7 @@ export function planOf(kept: Kept, wanted: Wanted, now: number): Plan {
   return { keys, withdrawn, ...(signer && { signer }), ...(make !== undefined && { make }) }
 }
 
-/** When the next thing happens to keys, by themselves. */
+/** When keys next change by themselves. */
 export function nextChange(keys: readonly AssertionKey[], now: number): number {
   return Math.min(
     ...keys.flatMap(({ signsFrom, until, privateJwk }) =>
@@ -107,7 +106,7 @@ const isReady =
 const latest = (keys: readonly AssertionKey[], now: number): AssertionKey | undefined =>
   keys.filter(isReady(now)).sort((one, other) => other.signsFrom - one.signsFrom)[0]
 
-/** Of keys that may not sign yet: the one that was published first. */
+/** The key that may sign first, of those that may not sign yet. */
 const soonest = (keys: readonly AssertionKey[]): AssertionKey | undefined =>
   [...keys].sort((one, other) => one.signsFrom - other.signsFrom)[0]
 
@@ -125,7 +124,7 @@ const missing = (
     .filter(({ kid }) => !held.some((key) => key.kid === kid))
     .map((key) => ({ ...key, signsFrom: held.length === 0 ? now : now + TIMES.ahead }))
 
-/** When a key that is not there should sign; nothing where one is there in time. */
+/** When a missing key should first sign; `undefined` where no key is missing. */
 const needed = (
   ours: readonly AssertionKey[],
   signer: AssertionKey | undefined,
@@ -138,6 +137,6 @@ const needed = (
   return due - TIMES.ahead <= now ? Math.max(due, now + TIMES.ahead) : undefined
 }
 
-/** A made key that is to sign or to stand by later. */
+/** Whether a key was generated and may not sign yet. */
 const isNext = ({ signsFrom, privateJwk }: AssertionKey, now: number): boolean =>
   privateJwk !== undefined && signsFrom > now

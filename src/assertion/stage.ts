@@ -8,12 +8,12 @@ import { fail, ok } from '../core/result.ts'
 const deny = denials({
   assertion_unavailable: [
     'unavailable',
-    'The gate has no key at the moment to sign what it tells the origin',
+    'The gate has no key at the moment to sign the assertion for the origin',
     'Keep the token and try again after Retry-After',
   ],
 })
 
-/** The code of this stage, for those who sign elsewhere. */
+/** The denial of this stage, for code that signs elsewhere. */
 export const signingDenials = deny
 
 interface Needs {
@@ -32,12 +32,12 @@ export interface SigningFacts {
 type Ready = Outcome<SigningFacts, CodeOf<typeof deny>>
 
 /**
- * The key is at hand that the origin will be told with who is calling. Before anything is spent, and before the
- * token's standing is judged, because nothing may be waited for after that. Signs nothing yet.
+ * Gets the key for the assertion, if the origin gets one. Runs before anything is spent and before revocation is
+ * checked, since nothing may be awaited after that. Signs nothing yet.
  */
 export const signing = stage({
   name: 'signing',
-  establishes: 'the gate can sign what it tells the origin, where it is to',
+  establishes: 'the gate has a key to sign the assertion, if it sends one',
   without: (needs: Needs) => (signs(needs) ? undefined : { signing: undefined }),
   found: ({ signing }: SigningFacts) => (signing ? { kid: signing.kid } : {}),
   denials: [deny],

@@ -2,15 +2,15 @@ import { createTextMemo } from './memo.ts'
 import { parseUrl } from './url.ts'
 
 /**
- * The network an address counts for: IPv4 as it is, IPv4-mapped IPv6 as IPv4 (RFC 4291 §2.5.5.2),
- * IPv6 as its /64 in one spelling, without its zone. Any other text is cut at 64 characters; that
- * it is an address is not checked.
+ * The network under which limits count an address. IPv4 is unchanged; IPv4-mapped IPv6 becomes IPv4 (RFC 4291
+ * §2.5.5.2); IPv6 becomes its /64, without the zone. Other text is cut at 64 characters. Does not check that the text
+ * is an address.
  */
 export function networkOf(address: string): string {
   return networks.get(address) ?? networks.keep(address, readNetwork(address))
 }
 
-/** Callers come again and again. */
+/** Callers repeat, so their networks are remembered. */
 const networks = createTextMemo<string>()
 
 const readNetwork = (address: string): string => {
@@ -26,10 +26,9 @@ const readNetwork = (address: string): string => {
 }
 
 /**
- * Whether a URL's host (IPv6 in brackets) is, as it is written, one that the public internet does
- * not lead to: loopback, private, link-local, shared, multicast and reserved addresses (RFC 6890),
- * also inside IPv6, and `localhost` (RFC 6761 §6.3). Not seen: names that resolve to such an
- * address. What is no host at all is private.
+ * Whether the public internet cannot reach a URL's host (IPv6 in brackets): loopback, private, link-local, shared,
+ * multicast and reserved addresses (RFC 6890), also inside IPv6, and `localhost` (RFC 6761 §6.3). Text that is no host
+ * counts as private. Does not resolve names.
  */
 export function isPrivateHost(hostname: string): boolean {
   const host = parseUrl(`http://${hostname}`)?.hostname.replace(/\.+$/, '')
@@ -50,7 +49,7 @@ const isPrivateIpv6 = (bits: string): boolean =>
       bits.startsWith(network) && isPrivateIpv4(bits.slice(network.length, network.length + 32)),
   )
 
-/** Whether an IPv6 address is an IPv4 one in other clothes (RFC 4291 §2.5.5.2). */
+/** Whether an IPv6 address is IPv4-mapped (RFC 4291 §2.5.5.2). */
 export function isMapped(groups: readonly number[]): boolean {
   return groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
 }
@@ -72,12 +71,12 @@ export function ipv6Groups(text: string): readonly number[] | undefined {
   return [...head, ...Array<number>(8 - head.length - tail.length).fill(0), ...tail]
 }
 
-/** Numbers side by side, each in so many binary digits. */
+/** Concatenates numbers as binary digits, each padded to `width`. */
 export function bitsOf(numbers: readonly number[], width: number): string {
   return numbers.map((number) => number.toString(2).padStart(width, '0')).join('')
 }
 
-/** The leading bits that all addresses of a network have. */
+/** The leading bits that all addresses of a network share. */
 const networkBits = (network: string): string => {
   const [address = '', length] = network.split('/')
   const bits = ipv4Bits(address) ?? bitsOf(ipv6Groups(address) ?? [], 16)
@@ -110,7 +109,7 @@ const PRIVATE_IPV6: readonly string[] = [
   'ff00::/8',
 ].map(networkBits)
 
-/** Networks whose next 32 bits are an IPv4 address: compatible, mapped, translated, NAT64, 6to4. */
+/** IPv6 prefixes that are followed by an IPv4 address: compatible, mapped, translated, NAT64, 6to4. */
 const CARRIES_IPV4: readonly string[] = [
   '::/96',
   '::ffff:0:0/96',

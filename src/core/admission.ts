@@ -1,4 +1,4 @@
-/** Whole seconds since the epoch, first and last included. */
+/** A time span in whole seconds since the epoch, both ends included. */
 export interface Within {
   readonly first: number
   readonly last: number
@@ -7,28 +7,28 @@ export interface Within {
 export const ALWAYS: Within = { first: Number.NEGATIVE_INFINITY, last: Number.POSITIVE_INFINITY }
 
 /**
- * What a token may do on a rule, decided once: the facts it is found by, the facts that follow from them, and values
- * made of these. Nothing in it depends on the request, on revocation or on whether the key is still good.
+ * A remembered decision about a token on a rule: the facts that it is found by, the facts that follow from them, and
+ * values made of both. It does not depend on the request, on revocation or on the key's freshness.
  */
 export interface Admission<Facts = unknown> {
   readonly facts: Facts
-  /** When the decision is the same. */
+  /** The time span in which the decision stays the same. */
   readonly within: Within
-  /** By the function that made it: see {@link perAdmission}. */
+  /** Cached values by the function that made them; see {@link perAdmission}. */
   readonly made: Map<unknown, unknown>
-  /** Bytes of what was made. */
+  /** Bytes of the cached values. */
   bytes: number
-  /** Called with the bytes that are added; negative where some are released. */
+  /** Called with the number of bytes added; negative where bytes are released. */
   counted?: (more: number) => void
 }
 
-/** What one stage has decided. */
+/** The facts that one stage decided, and their time span. */
 export interface Decided {
   readonly facts: object
   readonly within: Within
 }
 
-/** An admission of what several stages have decided, for as long as all of them hold. */
+/** Joins the decisions of several stages; its time span is their intersection. */
 export function admissionOf(decided: readonly Decided[]): Admission {
   return {
     facts: Object.freeze(Object.assign({}, ...decided.map(({ facts }) => facts))),
@@ -41,15 +41,15 @@ export function admissionOf(decided: readonly Decided[]): Admission {
   }
 }
 
-/** Whether an admission holds at a time, in milliseconds. */
+/** Whether an admission's time span includes a time, in milliseconds since the epoch. */
 export function holdsAt({ within: { first, last } }: Admission, ms: number): boolean {
   const now = Math.floor(ms / 1000)
   return first <= now && now <= last
 }
 
 /**
- * Makes a value once for an admission and counts its bytes. `make` must give the same value for every request of the
- * admission, so give it only facts that are the same for each: the guard's `Admitted`.
+ * Makes a value once per admission and counts its bytes. `make` must return the same value for every request of the
+ * admission. So pass only facts of the guard's `Admitted`.
  */
 export function perAdmission<Given, Value>(
   make: (given: Given) => Value,
@@ -65,10 +65,10 @@ export function perAdmission<Given, Value>(
   }
 }
 
-/** Of an entry of a map. */
+/** Estimated bytes of a map entry. */
 const PLACE_BYTES = 64
 
-/** Counts bytes that an admission keeps; negative where some are released. */
+/** Adds to the bytes that an admission counts; a negative number releases bytes. */
 export function weigh(admission: Admission, bytes: number): void {
   admission.bytes += bytes
   admission.counted?.(bytes)

@@ -1,37 +1,37 @@
 import { fail, ok, type Result } from './result.ts'
 import type { Room } from './room.ts'
 
-/** What a body may take until it is whole. */
+/** Bounds for reading a whole body. */
 export interface BodyBounds {
   readonly bytes: number
-  /** Milliseconds from the call to the last byte, however steadily they come. */
+  /** Milliseconds from the call to the last byte, even if bytes keep arriving. */
   readonly ms: number
-  /** Breaks the reading off when it aborts: then the body is `broken`. */
+  /** Stops the reading when it aborts; the result is then `broken`. */
   readonly signal?: AbortSignal
-  /** What is held is taken from it, and left to whoever opened it. */
+  /** Counts the buffered bytes. The caller opens it and leaves it. */
   readonly room?: Room
-  /** As {@link contentLength} says: workerd reads few bytes at once, at a fraction of the cost. */
+  /** From {@link contentLength}. With it, workerd reads a small body in one call, which is much cheaper. */
   readonly length?: number | undefined
 }
 
-/** Why a body is not had whole: it has too many bytes, takes too long, its sender broke it off, or there is no room. */
+/** Why a body was not read whole: too many bytes, too slow, broken off by its sender or by `signal`, or no room. */
 export type BodyFault = 'too_large' | 'too_slow' | 'broken' | 'no_room'
 
-/** Content-Length, where it is one. */
+/** The Content-Length; `undefined` where it is absent or malformed. */
 export function contentLength(headers: Headers): number | undefined {
   const length = headers.get('content-length')
   return length !== null && /^\d{1,15}$/.test(length) ? Number(length) : undefined
 }
 
-/** Bytes of a body that is read at once, into a buffer that is made before it is there. */
+/** Largest body that is read in one call, into a buffer that is allocated first. */
 const AT_ONCE = 128 * 1024
 
-/** Bytes of a block, the first and the largest. */
+/** Bytes of the first block and of the largest. */
 const BLOCK = { first: 1024, most: 64 * 1024 }
 
 /**
- * Holds a body as it comes, in blocks, so that neither many small parts nor few large ones take more than what
- * is counted: as much as there is at most, and one copy more while it is joined. The first block is made at once.
+ * Buffers a body in blocks that double in size, so that neither small nor large parts waste memory. `room` counts the
+ * blocks. It does not count the joined copy, which `joined` makes of several blocks.
  */
 export function createHold(most: number, room?: Room) {
   const blocks: Uint8Array<ArrayBuffer>[] = []
@@ -47,7 +47,7 @@ export function createHold(most: number, room?: Room) {
     get length() {
       return length
     },
-    /** Whether there is room for it; of a part that is beyond `most` the caller knows. */
+    /** Appends a part; `false` where the room is full. The caller checks `most`. */
     add(part: Uint8Array): boolean {
       for (let at = 0; at < part.length; ) {
         if (length === capacity && !grow()) return false
@@ -60,7 +60,7 @@ export function createHold(most: number, room?: Room) {
       }
       return true
     },
-    /** All of it in one. */
+    /** All bytes in one array. */
     joined(): Uint8Array<ArrayBuffer> {
       const [only] = blocks
       if (only && blocks.length === 1) return only.subarray(0, length)
@@ -72,15 +72,14 @@ export function createHold(most: number, room?: Room) {
       }
       return all
     },
-    /** For a body that has not begun to come. */
+    /** Allocates the first block before the body arrives; `false` where the room is full. */
     begin: (): boolean => most === 0 || grow(),
   }
 }
 
 /**
- * Reads a body to its end, within `bounds`; one that is over them is not read further, and nobody
- * waits for its sender to notice. No body is an empty one. Does not look at what the bytes say.
- * Rejects only where somebody else reads the body already.
+ * Reads a body to its end, within `bounds`. `null` reads as an empty body. On a fault it cancels the stream and does
+ * not wait for that. Does not inspect the bytes. Rejects only if another reader has locked the stream.
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
@@ -101,7 +100,7 @@ export async function readBody(
     const hasRoom = atOnce ? !room || room.take(length + 1) : held.begin()
     if (!hasRoom) return stop('no_room')
     for (;;) {
-      // Between two parts there is nobody for the signal to wake.
+      // An abort between two reads finds no pending read to end, so it is checked here.
       const part = signal?.aborted ? undefined : await deadline.first(reader.read())
       if (!part) return stop(signal?.aborted ? 'broken' : 'too_slow')
       if (part.done) return ok(held.joined())
@@ -120,7 +119,7 @@ export async function readBody(
   }
 }
 
-/** What workerd has beside the standard: less than `least` bytes are all that are left. */
+/** A reader of workerd: `readAtLeast` gives fewer than `least` bytes only at the end of the stream. */
 interface BytesReader extends Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, 'cancel'> {
   readAtLeast(
     least: number,
@@ -129,11 +128,10 @@ interface BytesReader extends Pick<ReadableStreamDefaultReader<Uint8Array<ArrayB
 }
 
 /**
- * Reads one byte more than a body should have, since over a binding its length is only what a Worker wrote: where
- * there are fewer, that is all of it. `undefined` for a runtime, or a body of a script's making, that has no such
- * reader.
+ * Reads a body of known length in one call. It requests one byte more, because over a binding the length is a Worker's
+ * claim; a shorter result is the whole body. `undefined` where the runtime or the stream has no such reader.
  */
-const readerAtOnce = (body: ReadableStream<Uint8Array>, length: number) => {
+export function readerAtOnce(body: ReadableStream<Uint8Array>, length: number) {
   if (!('FixedLengthStream' in globalThis)) return undefined
   let reader: BytesReader
   try {
@@ -148,27 +146,27 @@ const readerAtOnce = (body: ReadableStream<Uint8Array>, length: number) => {
   }
 }
 
-/** One timer for all parts: `first` brings the part it is given, or nothing once the time is up. */
+/** One timer for all parts: `first` resolves with the part, or with `undefined` once the time is up. */
 const within = (ms: number) => {
   let expire = () => {}
-  // Between two parts nothing but the reader's own steps run, so that it always finds one to end.
+  // Only microtasks run between two parts, so a read is pending whenever the timer fires.
   const timer = setTimeout(() => expire(), ms)
   return {
-    // Not a race with one promise, which would remember every part until the end.
+    // No race with one long-lived promise: that would retain every part until the end.
     first: <Part>(part: Promise<Part>) =>
       new Promise<Part | undefined>((resolve, reject) => {
         expire = () => resolve(undefined)
         part.then(resolve, reject)
       }),
-    /** As if the time were up. */
+    /** Ends the pending read, as if the time were up. */
     end: () => expire(),
     clear: () => clearTimeout(timer),
   }
 }
 
 /**
- * The same bytes in a buffer with room for `needed`, and twice what there was, so that many small parts are
- * not copied for each; never more than `most`.
+ * Copies bytes to a buffer of at least `needed` bytes and of twice the old size, but at most `most`. Doubling avoids a
+ * copy for each small part.
  */
 export function grown(held: Uint8Array, needed: number, most: number): Uint8Array<ArrayBuffer> {
   const next = new Uint8Array(Math.min(most, Math.max(needed, 2 * held.byteLength)))
@@ -181,8 +179,8 @@ const ignore = () => {}
 const JSON_TYPE = /^application\/json[\t ]*(?:;[\t ]*charset=(?:utf-8|"utf-8")[\t ]*)?$/i
 
 /**
- * Whether a body is said to be JSON in UTF-8 and in no coding: the one type, with no other parameter
- * (RFC 8259 §11), once, and no Content-Encoding of any kind. Does not look at the body.
+ * Whether headers declare plain JSON in UTF-8: `application/json` once, without other parameters than `charset=utf-8`
+ * (RFC 8259 §11), and no Content-Encoding. Does not inspect the body.
  */
 export function isPlainJson(headers: Pick<Headers, 'get' | 'has'>): boolean {
   return JSON_TYPE.test(headers.get('content-type') ?? '') && !headers.has('content-encoding')

@@ -1,6 +1,6 @@
 import { base64url } from 'jose'
 
-/** Bytes and text, strictly: every decoder answers `undefined` where two readers could differ. */
+/** Strict conversions of bytes and text: decoders return `undefined` where two readers could differ. */
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
@@ -20,12 +20,11 @@ export function utf8Decode(bytes: Uint8Array): string | undefined {
 }
 
 const BASE64URL = /^[A-Za-z0-9_-]*$/
-/** What the last character may be when 2 or 3 characters remain: the unused bits are zero. */
+/** The last characters allowed where 2 or 3 characters remain: their unused bits are zero. */
 const LAST: Readonly<Record<number, RegExp>> = { 0: /^/, 2: /[AQgw]$/, 3: /[AEIMQUYcgkosw048]$/ }
 
 /**
- * Whether the text is the one spelling base64url has for its bytes (RFC 4648 §5, no padding, unused
- * bits zero), so that one token has one string.
+ * Whether text is canonical base64url (RFC 4648 §5): no padding, unused bits zero. So each token has only one spelling.
  */
 export function isCanonicalBase64Url(text: string): boolean {
   return BASE64URL.test(text) && (LAST[text.length % 4]?.test(text) ?? false)
@@ -38,13 +37,13 @@ export function base64UrlDecode(text: string): Uint8Array<ArrayBuffer> | undefin
     : undefined
 }
 
-/** Bits of an unsigned number, its first byte the highest; zeros in front count for nothing. */
+/** Bit length of an unsigned big-endian number; leading zeros are ignored. */
 export function bitLength(bytes: Uint8Array): number {
   const first = bytes.findIndex((byte) => byte !== 0)
   return first < 0 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first] ?? 0) + 24
 }
 
-/** SHA-256 of the text's UTF-8, base64url: a fixed-length name for something of any length. */
+/** SHA-256 of the text's UTF-8, in base64url: a name of fixed length. */
 export async function sha256Name(text: string): Promise<string> {
   return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(text))))
 }

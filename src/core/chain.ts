@@ -2,19 +2,19 @@ import { type Admission, ALWAYS, admissionOf, type Decided, type Within } from '
 import { type Denial, type DenialTable, denials } from './denial.ts'
 
 /**
- * What a stage returns: facts for the stages after it, a denial (with the facts its answer needs),
- * or `end`: the line stops here and the request is allowed with the facts established so far.
- * `within`: how long a stage that is decided once would decide so again; always, where it is absent.
+ * The result of a stage: facts for later stages; a denial, with facts that its answer needs; or `end`, which stops the
+ * line and allows the request with the facts so far. `within`: the time span in which a remembered decision stays the
+ * same; always, if absent.
  */
 export type Outcome<Adds, Code extends string> =
   | { readonly ok: true; readonly value: Adds; readonly within?: Within }
   | { readonly ok: false; readonly reason: Denial<Code>; readonly value?: Partial<Adds> }
   | { readonly ok: true; readonly end: true; readonly value: Partial<Adds> }
 
-/** What a step shows of itself: configured values and claims, for operators only. */
+/** Details of a step: configured values and claims, for operators only. */
 export type Detail = Readonly<Record<string, unknown>>
 
-/** One step of the line: from the facts and ports it needs to facts, or to a denial. */
+/** One step of the line: it reads facts and ports, and adds facts or denies. */
 export interface Stage<
   Name extends string,
   Needs,
@@ -24,24 +24,24 @@ export interface Stage<
   Keyed = unknown,
 > {
   readonly name: Name
-  /** One sentence: what is known once this stage has passed. */
+  /** One sentence: the fact that is certain once this stage has passed. */
   readonly establishes: string
-  /** What it found, for explanations. Asked only where a trace is, and only of a stage that passed. */
+  /** Details for explanations. Called only with a trace, and only if the stage passed. */
   readonly found?: (facts: Needs & Adds) => Detail
-  /** What it saw beside what its denial says. Asked only where a trace is, and only if it denied. */
+  /** Details beside those of the denial. Called only with a trace, and only if the stage denied. */
   readonly missed?: (facts: Needs & Partial<Adds>) => Detail
-  /** Lets go of what no stage after it needs. Called once it has passed, and was told. */
+  /** Releases facts that no later stage needs. Called after the stage has passed and was traced. */
   readonly done?: (facts: Needs & Adds) => void
   /**
-   * The facts it adds on a rule for which it has nothing to check; `undefined` where it has to run. It is given only
-   * facts that an admission is found by, which remembers what it adds. Must not throw.
+   * The facts that the stage adds where the rule gives it nothing to check; `undefined` where it must run. It gets only
+   * facts that an admission is found by, and the admission remembers the result. Must not throw.
    */
   readonly without?: (facts: Keyed) => Adds | undefined
   readonly denials: readonly DenialTable<Code>[]
   readonly run: (facts: Needs, ports: Ports) => Outcome<Adds, Code> | Promise<Outcome<Adds, Code>>
 }
 
-/** Declares a stage. The types check that what it reads was established before it. */
+/** Declares a stage. The types check that earlier stages establish the facts it reads. */
 export function stage<
   const Name extends string,
   Needs,
@@ -55,19 +55,19 @@ export function stage<
   return parts
 }
 
-/** What one stage did, for explanations. */
+/** The outcome of one stage, for explanations. */
 export interface Step {
   readonly stage: string
   readonly outcome: 'passed' | 'ended' | 'denied'
-  /** Milliseconds it waited for something outside; 0 for a stage that did not wait. */
+  /** Milliseconds that an asynchronous stage took; 0 for a synchronous one. */
   readonly ms: number
-  /** What it found, or what its denial says beside the code. */
+  /** The stage's details, or those of its denial. */
   readonly detail: Detail
 }
 
 /**
- * How a line went. `known` is whatever was established before it stopped; `waits` the milliseconds
- * of each stage that waited for something outside.
+ * The result of a line. `known`: the facts established before it stopped. `waits`: the milliseconds of each
+ * asynchronous stage.
  */
 export type Run<Facts, Code extends string> = {
   readonly waits: Readonly<Record<string, number>>
@@ -77,13 +77,13 @@ export type Run<Facts, Code extends string> = {
   | { readonly outcome: 'denied'; readonly known: Partial<Facts>; readonly denial: Denial<Code> }
 )
 
-/** What a run reads the time from and tells of itself. */
+/** The clock and the listeners of a run. */
 export interface Watch {
   /** Milliseconds. */
   readonly now: () => number
-  /** Told of an error that a stage did not expect. */
+  /** Called with an error that a stage throws. */
   readonly onError: (stage: string, error: unknown) => void
-  /** Told of each step, where somebody asks for a trace. */
+  /** Called with each step, if a trace is wanted. */
   readonly trace?: ((step: Step) => void) | undefined
 }
 
@@ -101,36 +101,35 @@ type Fresh<Facts, Adds> = [Overlap<Facts, Adds>] extends [never]
   : { readonly 'fact already established': Overlap<Facts, Adds> }
 
 /**
- * A line of stages whose order the compiler checks: a stage can only be joined where the facts it
- * needs are established, and no stage may establish a fact twice.
+ * A line of stages whose order the compiler checks. A stage can only follow the stages that establish its facts, and no
+ * stage may establish a fact twice.
  *
- * Some stages are decided once and remembered, as an {@link Admission}. The compiler gives them no fact
- * but those that the admission is found by (`Keyed`), and what such stages before them have established.
+ * Stages joined by `once` are decided once and remembered as an {@link Admission}. They can read only the facts that
+ * the admission is found by (`Keyed`), and facts of earlier `once` stages.
  *
- * `and`, not `then`: an object with a `then` method would be awaited.
+ * The method is `and`, not `then`: an object with a `then` method would be awaited.
  */
 export interface Chain<Given, Facts, Keyed, Ports, Code extends string> {
   /** Joins a stage that runs for each request. */
   and<Name extends string, P, Adds extends object, C extends string>(
     next: Stage<Name, Facts, P, Adds, C, Keyed> & Fresh<Facts, Adds>,
   ): Chain<Given, Facts & Adds, Keyed, Ports & P, Code | C>
-  /** Names established facts that an admission is found by. */
+  /** Adds established facts to those that an admission is found by. */
   by<Name extends keyof Facts>(
     ...names: readonly Name[]
   ): Chain<Given, Facts, Keyed & Pick<Facts, Name>, Ports, Code>
-  /** Joins a stage that is decided once for the facts an admission is found by. */
+  /** Joins a stage that is decided once; the admission remembers its decision. */
   once<Name extends string, P, Adds extends object, C extends string>(
     next: Stage<Name, Keyed, P, Adds, C, Keyed> & Fresh<Facts, Adds>,
   ): Chain<Given, Facts & Adds, Keyed & Adds, Ports & P, Code | C>
-  /** Behind the last stage that is decided once: the admission is a fact from here on. */
+  /** Ends the stages that are decided once. From here on the admission is a fact. */
   admitted(): Chain<Given, Facts & { readonly admission: Admission<Keyed> }, Keyed, Ports, Code>
-  /** Names, order and codes of the stages, as data. */
+  /** The stages in order, as data. */
   readonly stages: readonly Stage<string, never, never, object, string, never>[]
   /**
-   * Runs the stages in order until one denies or ends the line. A stage that throws denies with
-   * `unavailable`; the error goes to `onError` and nowhere else. `recall` gives an admission for the facts
-   * so far, asked before the first stage that is decided once; with one, those stages do not run, nor those that
-   * have nothing to check.
+   * Runs the stages in order until one denies or ends the line. A stage that throws denies with `unavailable`; its
+   * error goes only to `onError`. `recall` is called with the facts before the first `once` stage. If it returns an
+   * admission, all `once` stages are skipped, and so are stages with nothing to check.
    */
   run(
     given: Given,
@@ -142,13 +141,13 @@ export interface Chain<Given, Facts, Keyed, Ports, Code extends string> {
 
 type AnyStage = Stage<string, object, unknown, object, string, object>
 
-/** A place in a line: a stage, and whether it is decided once; without a stage, where all of these are behind. */
+/** A stage of a line, and whether it is decided once. A place without a stage makes the admission. */
 interface Place {
   readonly stage?: AnyStage
   readonly isOnce: boolean
 }
 
-/** What a stage shows of itself; one that throws shows nothing, and changes nothing of what was decided. */
+/** Details of a stage. If `show` throws, they are empty and the decision is unchanged. */
 const shown = (
   name: string,
   show: ((facts: object) => Detail) | undefined,
@@ -165,7 +164,7 @@ const shown = (
 
 const build = (places: readonly Place[], keyed: readonly string[] = []) => {
   const firstOnce = places.findIndex(({ isOnce }) => isOnce)
-  /** Remembers the facts of stages that have nothing to check, and which stages run for each request. */
+  /** Makes an admission. It remembers the facts of stages with nothing to check, and the stages left to run. */
   const admittedBy = (known: Record<string, unknown>, decided: readonly Decided[]): Admission => {
     const by = Object.fromEntries(keyed.map((name) => [name, known[name]]))
     const facts = Object.assign(by, ...decided.map((one) => one.facts))
@@ -245,10 +244,10 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
   }
 }
 
-/** An empty line over the facts it is given. */
+/** An empty line that starts with the facts `Given`. */
 export function chain<Given extends object>(): Chain<Given, Given, unknown, unknown, never> {
   return build([]) as unknown as Chain<Given, Given, unknown, unknown, never>
 }
 
-/** The code a stage that throws is denied with. */
+/** The denial of a stage that throws. */
 export const chainDenials = deny

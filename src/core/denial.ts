@@ -1,10 +1,8 @@
 /**
- * What a denial looks like on the wire: a closed set, one row each. A check picks a row; it never
- * writes a status or a challenge of its own.
+ * The answers to denials, one row each. A check picks a row; it never writes a status or a challenge itself.
  *
- * `error` is the RFC 6750 §3.1 code; a row with `challenge` answers with `WWW-Authenticate`
- * (RFC 6750 §3 forbids an `error` where no credential was sent, so `unauthenticated` has none).
- * That of `stepUp` is of RFC 9470 §3.
+ * `error` is a code of RFC 6750 §3.1, and of RFC 9470 §3 for `stepUp`. A row with `challenge` answers with
+ * `WWW-Authenticate`. `unauthenticated` has no `error`, as RFC 6750 §3.1 says for requests without credentials.
  */
 export const ANSWERS = {
   unauthenticated: { status: 401, challenge: true },
@@ -32,7 +30,7 @@ interface AnswerRow {
   readonly status: number
   readonly challenge?: boolean
   readonly error?: string
-  /** Seconds a caller should wait before it tries again. */
+  /** Seconds to wait before a retry (`Retry-After`). */
   readonly retryAfter?: number
 }
 
@@ -44,9 +42,9 @@ export function answerRow(answer: Answer): AnswerRow {
 }
 
 /**
- * A refusal as a value. `summary` and `hint` are constants of the code and safe for a stranger;
- * `detail` may hold configured values and claims and goes to logs and explanations only, never
- * into an answer. `params` are the few facts an answer may carry (the scopes a route needs).
+ * A refusal as a value. `summary` and `hint` are constants of the code and safe for strangers. `detail` may contain
+ * configured values and claims; it goes to logs and explanations only, never into an answer. `params` are facts that
+ * the answer may contain, such as required scopes.
  */
 export interface Denial<Code extends string = string> {
   readonly code: Code
@@ -57,32 +55,32 @@ export interface Denial<Code extends string = string> {
   readonly params?: DenialParams
 }
 
-/** The only request-specific facts that may leave with a denial. */
+/** The only facts of a request that the answer to a denial may contain. */
 export interface DenialParams {
   /** Scopes the route needs, all of them. */
   readonly requiredScopes?: readonly string[]
   /** Scopes the route needs, one of them. */
   readonly anyOf?: readonly string[]
-  /** RFC 9110 §15.5.6: methods a 405 names. */
+  /** Methods that a 405 lists in `Allow` (RFC 9110 §15.5.6). */
   readonly allow?: readonly string[]
-  /** RFC 9470 §3: one of the ways in which the user has to have been authenticated. */
+  /** Authentication context classes, one of which the token must have (RFC 9470 §3). */
   readonly acrValues?: readonly string[]
-  /** RFC 9470 §3: seconds since the user was authenticated, at most. */
+  /** Most seconds since the user was authenticated (RFC 9470 §3). */
   readonly maxAge?: number
-  /** Seconds a caller should wait before it tries again, where its answer has no time of its own. */
+  /** Seconds to wait before a retry; overrides the answer's own. */
   readonly retryAfter?: number
-  /** Of an MCP server: one call is refused, and no other one for that. */
+  /** Set where only one call to an MCP server is refused; other calls may still be allowed. */
   readonly ofCall?: true
-  /** Revisions of MCP that would do. */
+  /** MCP revisions that the rule accepts. */
   readonly supported?: readonly string[]
-  /** The revision that was asked for, cut short. */
+  /** The requested MCP revision, truncated. */
   readonly requested?: string
 }
 
-/** One declared code: how it is answered, what it means, what the agent should do next. */
+/** A declared code: its answer, its meaning, and the agent's next step. */
 export type DenialRow = readonly [answer: Answer, summary: string, hint: string]
 
-/** The rows of one or more checks. */
+/** The denial rows of one or more checks. */
 export interface DenialTable<Code extends string> {
   readonly rows: Readonly<Record<Code, DenialRow>>
 }
@@ -102,7 +100,7 @@ export function declaredDenials(): readonly DenialTable<string>[] {
   return declared
 }
 
-/** Declares the denial codes of one check beside the check. `src/denials.ts` has to list the table. */
+/** Declares the denial codes of one check, in its file. `src/denials.ts` lists tables that belong to no stage. */
 export function denials<const Rows extends Readonly<Record<string, DenialRow>>>(
   rows: Rows,
 ): Denier<keyof Rows & string> {
@@ -125,7 +123,7 @@ export function denials<const Rows extends Readonly<Record<string, DenialRow>>>(
   return Object.assign(deny, { rows })
 }
 
-/** One table of several, for a check that is made of others. */
+/** Merges tables, for a check that is made of other checks. */
 export function joined<const All extends readonly DenialTable<never>[]>(
   ...all: All
 ): DenialTable<CodeOf<All[number]>> {

@@ -8,7 +8,7 @@ const UNITS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 }
 
-/** Milliseconds of a duration such as `15m`; `undefined` for what is none. Does not bound it. */
+/** Milliseconds of a duration such as `15m`; `undefined` for other text. Has no upper bound. */
 export function durationMs(text: string): number | undefined {
   const [, count, unit = ''] = DURATION.exec(text) ?? []
   return count === undefined ? undefined : Number(count) * (UNITS[unit] ?? Number.NaN)

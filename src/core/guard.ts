@@ -37,19 +37,19 @@ import { route } from './stages/route.ts'
 import { scope, useScope } from './stages/scope.ts'
 import { signature } from './stages/signature.ts'
 
-/** What the line is given. */
+/** The facts that the line starts with. */
 export interface Given {
   readonly request: RequestHead
   readonly policy: Policy
-  /** The address of who sent the request, where it is known. Nothing is allowed because of it. */
+  /** The caller's network address, if known. Nothing is allowed because of it. */
   readonly caller?: string | undefined
-  /** What the platform knows of how it came. */
+  /** The platform's facts about the connection. */
   readonly connection?: Connection | undefined
-  /** Opens the room that its body is held in. */
+  /** Opens the room that counts the buffered body. */
   readonly hold: (owner: string) => Room
 }
 
-/** The line every request walks: local before remote, pure before stateful, the body after the head, spending last. */
+/** The line of every request: local before remote, pure before stateful, head before body; spending comes last. */
 export const GUARD = chain<Given>()
   .and(route)
   .and(address)
@@ -78,7 +78,7 @@ export const GUARD = chain<Given>()
   .and(limit)
   .and(revocation)
 
-/** What the stages of the line reach the world through. */
+/** The ports of all stages. */
 export interface GuardPorts {
   readonly clock: Clock
   readonly keys: KeySource
@@ -88,49 +88,49 @@ export interface GuardPorts {
   readonly replays: ReplayStore
   readonly signingKeys: Pick<SigningKeys, 'signing'>
   readonly sessions: Sessions
-  /** What bodies are held in, by the issuer and id of the agent. */
+  /** Rooms for buffered bodies, by the issuer and id of the agent. */
   readonly bodies: Rooms
-  /** Told of an error that a stage did not expect; the request is denied. Must not throw. */
+  /** Called with an unexpected error of a stage; the request is denied. Must not throw. */
   readonly onError: (stage: string, error: unknown) => void
 }
 
 type LineRun = Awaited<ReturnType<typeof GUARD.run>>
 
 /**
- * What the line decided, with everything it established. `passed`: an agent may go on. `ended`:
- * the request goes on without an identity (public route, preflight). `denied`: it does not, but
- * see {@link refusalOf}.
+ * The decision of the line, with all established facts. `passed`: the agent is allowed. `ended`: the request is allowed
+ * without an identity (public route, preflight). `denied`: the request is refused, except in shadow mode (see
+ * {@link refusalOf}).
  */
 export type Decision = LineRun & {
-  /** Every step, under a policy with `errors = "detailed"`. */
+  /** Every step; only under a policy with `errors = "detailed"`. */
   readonly steps?: readonly Step[]
-  /** What the answer to the request is given out with. */
+  /** Ports for writing the answer. */
   readonly ports: AnswerPorts
-  /** The session of an MCP server that was sealed for its answer. */
+  /** The sealed session id that the answer of an MCP server contains. */
   sealed?: string
 }
-/** What whoever answers reaches the world through. */
+/** Ports for writing an answer. */
 export type AnswerPorts = Pick<GuardPorts, 'clock' | 'revocations' | 'bodies' | 'sessions'>
 export type Passed = Extract<Decision, { readonly outcome: 'passed' }>
 export type Facts = Passed['known']
-/** The facts that are the same for every request of an admission. How a token is proven follows from the token. */
+/** The facts that are equal for all requests of an admission. `possession` follows from the token. */
 export type Admitted = Facts['admission']['facts'] & Pick<Facts, 'possession'>
 
-/** What a guard may be told beside the request. */
+/** Optional input of a guard, beside the request. */
 export interface GuardContext {
-  /** The address of who sent it, so that one caller's unknown keys are held against that one. */
+  /** The caller's network address, so that lookups of unknown keys are counted per caller. */
   readonly caller?: string | undefined
-  /** What the platform knows of how it came, for the conditions of rules; never from its headers. */
+  /** The platform's facts about the connection, for conditions; never read from headers. */
   readonly connection?: Connection | undefined
-  /** Told of each step. */
+  /** Called with each step. */
   readonly trace?: ((step: Step) => void) | undefined
 }
 
 /** Decides requests under one policy. */
 export interface Guard {
   /**
-   * Decides one request. Its body is read only where the origin is told its digest or an MCP server stands
-   * behind the rule, and is then in `known.held`; an MCP server must be sent that and nothing else.
+   * Decides one request. It reads the body only if the origin gets its digest or the rule has an MCP server. The bytes
+   * are then in `known.held`; send an MCP server exactly these bytes.
    */
   (request: RequestHead, around?: GuardContext): Promise<Decision>
   readonly policy: Policy
@@ -138,7 +138,7 @@ export interface Guard {
 
 const NOTHING: GuardContext = {}
 
-/** A guard over a policy and its ports. Forwards nothing and writes nothing but token memory. */
+/** Creates a guard over a policy and its ports. Forwards nothing; adds allowed tokens to token memory. */
 export function createGuard(policy: Policy, ports: GuardPorts): Guard {
   const { onError } = ports
   const now = () => ports.clock.now()
@@ -172,8 +172,8 @@ export function createGuard(policy: Policy, ports: GuardPorts): Guard {
 }
 
 /**
- * The steps of a decision as they may be told to whoever sent or holds the token: of an encrypted
- * one, which they may not be able to read, without what was found in it.
+ * The steps that the sender of a token may see. For an encrypted token, which its sender may be unable to read, their
+ * details are removed.
  */
 export function redactSteps(
   { known }: Pick<Decision, 'known'>,
@@ -182,7 +182,7 @@ export function redactSteps(
   return known.credential?.opened ? steps.map((step) => ({ ...step, detail: {} })) : steps
 }
 
-/** The admission that is remembered for a token, where its key and the policy are still the same. */
+/** Recalls a token's admission, if its time span includes now and policy and verified token are the same objects. */
 const recalling =
   ({ clock }: GuardPorts) =>
   ({ policy, route, deciding, token, remembered }: Partial<Facts>) => {
@@ -193,26 +193,26 @@ const recalling =
     return known.facts.policy === policy && known.facts.token === token ? known : undefined
   }
 
-/** The values as one key. Those of a canonical path have no line break. */
+/** Path values joined to one key. Values of a canonical path contain no line break. */
 const valuesOf = (deciding: Facts['deciding']): string =>
   deciding.size === 0 ? '' : [...deciding.values()].join('\n')
 
-/** Remembers a token that passed the whole line. A token that failed takes no place. */
+/** Remembers a token that passed the whole line. Denied tokens are not remembered. */
 const remember = (facts: Facts, { tokens, keys }: GuardPorts): void => {
   const { credential, token, access, issuer, caller, route, deciding, admission, remembered } =
     facts
-  // For each request, since many callers may send one token.
+  // For each request, since several callers may send one token.
   keys.recordSuccess?.(issuer, caller)
   const values = valuesOf(deciding)
   if (remembered?.admissions.get(route)?.get(values) === admission) return
-  // `Bearer` and its spaces can be written in 1,024 ways, and each would take a place of its own.
+  // `Bearer` and its spaces have 1,024 spellings, and each would take an entry.
   if (credential.authorization !== `${credential.scheme} ${credential.token}`) return
   tokens.keep({ credential, token, route, values, admission }, access.expires)
 }
 
 /**
- * Why a request must not go on; `undefined` where it may: because it is allowed, or because its
- * route is in shadow mode, where a request that would be denied goes on without an identity.
+ * The denial of a refused request; `undefined` where the request may go on. In shadow mode a denied request goes on
+ * without an identity.
  */
 export function refusalOf(decision: LineRun): Denial | undefined {
   return decision.outcome === 'denied' && decision.known.route?.mode !== 'shadow'

@@ -1,6 +1,6 @@
 import { LIMITS } from './limits.ts'
 
-/** A JSON object as parsed: own members only; read it with {@link own}. */
+/** A parsed JSON object. Read its members with {@link own}, never inherited ones. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
 /** Whether a value is a JSON object: neither null nor an array. */
@@ -17,33 +17,33 @@ export function deepFreeze<Value>(value: Value): Value {
   return value
 }
 
-/** A member the object itself has; never one it inherits. */
+/** An own member of an object; `undefined` for an inherited one. */
 export function own(object: JsonObject, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined
 }
 
-/** A member the object itself has, where it is text. */
+/** An own member of an object, if it is a string. */
 export function ownText(object: JsonObject, name: string): string | undefined {
   const value = own(object, name)
   return typeof value === 'string' ? value : undefined
 }
 
-/** Whether a value is a number that is as it was written: a larger whole one may have been another. */
+/** Whether a value is a finite number and, if whole, a safe integer. A larger whole number may have been rounded. */
 export function isExact(value: unknown): value is number {
   return Number.isFinite(value) && (Number.isSafeInteger(value) || !Number.isInteger(value))
 }
 
-/** An array as it is, and of anything else nothing. */
+/** The value if it is an array, else an empty array. */
 export function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : []
 }
 
-/** A number as JSON and CEL write it. */
+/** The number syntax of JSON and CEL. */
 const DECIMAL = /^-?(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i
-/** Characters of a number of which it is asked whether a double holds it. */
+/** Most characters of a number that is checked for exactness. */
 const LONGEST_NUMBER = 64
 
-/** The digits of a number and the place of its point: the same for all texts of one number, but its sign. */
+/** Significant digits and exponent of a number: equal for all spellings of one number. Ignores the sign. */
 const digitsOf = (text: string): string => {
   const [, whole = '', part = '', exponent = '0'] = DECIMAL.exec(text) ?? []
   const digits = (whole + part).replace(/0+$/, '')
@@ -52,21 +52,20 @@ const digitsOf = (text: string): string => {
 }
 
 /**
- * Whether a double is the number that its text says: `1.50` and `1e2` are, `0.10000000000000001`,
- * `9007199254740993` and `1e400` are not. A reader with another type than doubles reads these as another number.
+ * Whether a double keeps all digits of a number's text: true for `1.50` and `1e2`; false for `0.10000000000000001`,
+ * `9007199254740993` and `1e400`. Readers with other number types would read those as another number.
  */
 export function isExactText(text: string): boolean {
   return text.length <= LONGEST_NUMBER && digitsOf(text) === digitsOf(String(Number(text)))
 }
 
 /**
- * Text to one JSON value. `undefined` when it is no JSON, nested deeper than `depth`, when an object in
- * it has two members of one name, or one named `__proto__`: readers disagree on what these say
- * (RFC 8259 §4). Names that differ in case or spelling are two names. A number that no double is (see
- * {@link isExactText}) is infinite, as one is that is too large: where it matters, it is refused.
+ * Parses one JSON value. `undefined` if the text is no JSON or is nested deeper than `depth`. Also for duplicate member
+ * names and for `__proto__`: readers disagree on these (RFC 8259 §4). Names are compared exactly. A number without
+ * {@link isExactText} becomes infinite, so that checks refuse it.
  */
 export function parseJson(text: string, depth: number = LIMITS.jsonDepth): unknown {
-  // What is long is not made into values before it is known to be flat.
+  // Long text is checked before values are made of it.
   const isLong = text.length > LIMITS.tokenLength
   try {
     const flat = isLong && walk(text, depth)
@@ -80,25 +79,25 @@ export function parseJson(text: string, depth: number = LIMITS.jsonDepth): unkno
   }
 }
 
-/** JSON that {@link parseJson} reads back: what is infinite stays a number that is not exact. */
+/** Writes JSON that {@link parseJson} can read. An infinite number is written as one that is not exact either. */
 export function jsonText(value: unknown): string {
   return JSON.stringify(value, (_, one: unknown) =>
     typeof one === 'number' && !Number.isFinite(one) ? Number.MAX_VALUE : one,
   )
 }
 
-/** {@link parseJson}, of at most {@link LIMITS.jsonDepth} levels; `undefined` for what is no object, too. */
+/** {@link parseJson} of at most {@link LIMITS.jsonDepth} levels; `undefined` also for values other than objects. */
 export function parseJsonObject(text: string): JsonObject | undefined {
   const value = parseJson(text)
   return isObject(value) ? value : undefined
 }
 
-/** Openings that text may have and be no deeper than so many levels, however they nest. */
+/** Text with at most `depth` of these characters cannot be nested deeper. */
 const OPENINGS = /[{[]/g
 
 /**
- * Whether the text is exactly what its value is written as, with few openings: then it says each
- * member once. So are nearly all tokens; what is not is walked through.
+ * Whether text equals the JSON of its own value and has few opening brackets. Such text has no duplicate members.
+ * Nearly all tokens do; other text needs {@link walk}.
  */
 const isPlain = (text: string, value: unknown, depth: number): boolean =>
   (text.match(OPENINGS)?.length ?? 0) <= depth &&
@@ -106,13 +105,13 @@ const isPlain = (text: string, value: unknown, depth: number): boolean =>
   JSON.stringify(value) === text
 
 const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a]
-/** `[` and `{`, `]` and `}`, without the bit in which they differ from each other. */
+/** `[` and `]`. `{` and `}` are the same codes with the bit {@link BRACE}. */
 const [OPENING, CLOSING] = [0x5b, 0x5d]
 const BRACE = 0x20
 
 /**
- * One walk over text, in time and room of its length: the text with infinity for each number that no double is,
- * `undefined` where it is ambiguous or too deep. Of text that is no JSON it says nothing; may throw.
+ * Scans text once, in linear time and memory. Returns it with `1e999` for each inexact number; `undefined` where it is
+ * ambiguous or too deep. Does not check the syntax; may throw.
  */
 const walk = (text: string, depth: number): string | undefined => {
   const open: (Set<string> | undefined)[] = []
@@ -139,7 +138,7 @@ const walk = (text: string, depth: number): string | undefined => {
       const start = at
       while (isInNumber(text.charCodeAt(at + 1))) at++
       const number = text.slice(start, at + 1)
-      // 15 digits are always exact.
+      // Numbers of at most 15 characters without exponent are exact.
       if (number.length < 16 && !/e/i.test(number)) continue
       if (isExactText(number)) continue
       read.push(text.slice(kept, start), '1e999')
@@ -150,11 +149,11 @@ const walk = (text: string, depth: number): string | undefined => {
 }
 
 const isDigit = (char: number): boolean => char >= 0x30 && char <= 0x39
-/** Digits, the point, an exponent and its sign. */
+/** Whether a character can continue a number: a digit, `.`, `e`, `E`, `+` or `-`. */
 const isInNumber = (char: number): boolean =>
   isDigit(char) || char === 0x2e || (char | 0x20) === 0x65 || char === 0x2b || char === 0x2d
 
-/** Where the string ends that begins here; -1 where it does not. */
+/** The index of a string's closing quote; -1 where there is none. */
 const endOfString = (text: string, start: number): number => {
   let end = text.indexOf('"', start + 1)
   for (; end !== -1; end = text.indexOf('"', end + 1)) {

@@ -10,8 +10,8 @@ export interface CompactJws {
 }
 
 /**
- * Splits a compact JWS. `undefined` unless there are exactly three parts, each the canonical
- * base64url of something. Decodes nothing and verifies nothing.
+ * Splits a compact JWS. `undefined` unless it has exactly three parts in canonical base64url. Decodes nothing and
+ * verifies nothing.
  */
 export function splitJws(token: string): CompactJws | undefined {
   const first = token.indexOf('.')
@@ -25,38 +25,38 @@ export function splitJws(token: string): CompactJws | undefined {
     : undefined
 }
 
-/** A part that holds one unambiguous JSON object in UTF-8; `undefined` for anything else. */
+/** Decodes a part to one unambiguous JSON object in UTF-8; `undefined` for anything else. */
 export function decodeJwsPart(part: string): JsonObject | undefined {
   const bytes = base64UrlDecode(part)
   const text = bytes && utf8Decode(bytes)
   return text === undefined ? undefined : parseJsonObject(text)
 }
 
-/** A token that brings its own key, or an extension that changes what is signed (RFC 7515 §4.1). */
+/** Refused header parameters: keys in the token, and extensions that change the signed text (RFC 7515 §4.1). */
 export const FORBIDDEN_PARAMETERS = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c'] as const
 
 const KID = /^[\x21-\x7e]+$/
 
-/** A `kid` is a name in one key set: visible ASCII of bounded length. */
+/** Whether a `kid` is visible ASCII of bounded length. */
 export function isKid(kid: unknown): kid is string {
   return typeof kid === 'string' && kid.length <= LIMITS.kidLength && KID.test(kid)
 }
 
-/** Whether a token has the five parts of a compact JWE (RFC 7516 §7.1), whatever they are. */
+/** Whether a token has five parts, as a compact JWE has (RFC 7516 §7.1). Does not check the parts. */
 export function hasJweParts(token: string): boolean {
   return token.split('.', 6).length === 5
 }
 
 /**
- * The header of a compact JWE; `undefined` unless every part is the canonical base64url of
- * something, and the header one unambiguous JSON object. Opens nothing. Wants {@link hasJweParts}.
+ * The header of a compact JWE; `undefined` unless every part is canonical base64url and the header is one unambiguous
+ * JSON object. Decrypts nothing. The token must have five parts: see {@link hasJweParts}.
  */
 export function jweHeader(token: string): JsonObject | undefined {
   const parts = token.split('.', 6)
   return parts.every(isCanonicalBase64Url) ? decodeJwsPart(parts[0] ?? '') : undefined
 }
 
-/** A media type as `typ` and `cty` have it, without case and `application/` (RFC 7515 §4.1.9, §4.1.10). */
+/** A media type of `typ` or `cty`, in lower case and without `application/` (RFC 7515 §4.1.9, §4.1.10). */
 export function mediaType(text: string): string {
   return text.toLowerCase().replace(/^application\//, '')
 }

@@ -1,10 +1,10 @@
-/** Every bound of the gate on what strangers may send or make it hold, in one place. */
+/** All bounds on input from strangers, and on the memory and time that it may take. */
 export const LIMITS = {
   /** Characters of a token, before anything in it is decoded. */
   tokenLength: 16 * 1024,
   /** Nesting of a token's JSON. */
   jsonDepth: 32,
-  /** Nesting of a message of MCP, messages of one batch, and characters of a message's id. */
+  /** Of MCP: nesting of a message, messages of one batch, and characters of a message's id. */
   messageDepth: 64,
   messagesPerBatch: 50,
   messageIdLength: 256,
@@ -16,82 +16,82 @@ export const LIMITS = {
   kidLength: 256,
   /** Characters of a request path. */
   pathLength: 8 * 1024,
-  /** Parameters of a query that a rule reads: some parsers read no more than a thousand. */
+  /** Parameters of a query from which a rule reads: some parsers stop at 1,000. */
   queryParameters: 100,
   /** Characters of unverified values written to the journal. */
   claimedLength: 128,
   /** Bytes of a fetched key set or metadata document. */
   documentBytes: 64 * 1024,
-  /** Keys of one set that are looked at. */
+  /** Keys of one set that are read. */
   keys: 64,
-  /** Keys that an operator brings to sign with, and keys that are withdrawn: all that are published are looked at. */
+  /** Keys in the operator's signing secret, and withdrawn keys. Verifiers read all published keys. */
   assertionKeys: 16,
-  /** Bits of an RSA modulus, at least (RFC 7518 §3.3) and at most: verifying costs their square. */
+  /** Bits of an RSA modulus: minimum (RFC 7518 §3.3) and maximum. The cost of verifying grows with their square. */
   rsaBits: 2048,
   rsaBitsMost: 16_384,
   /** Milliseconds to fetch a key set or metadata document. */
   fetchMs: 5_000,
-  /** Bytes of a request's body that a connection takes in at once. */
+  /** Bytes of a small body, which a connection takes in at once; such a body is not watched. */
   smallBodyBytes: 16 * 1024,
-  /** Characters of a claim that is told in a header of its own, encoded. */
+  /** Characters of an encoded claim in a header of its own. */
   claimHeaderLength: 4_096,
-  /** Bytes of a body that is held before it is sent on: unless configured, and at most. */
+  /** Bytes of a body that is buffered before it is forwarded: default and maximum. */
   heldBodyBytes: 1024 * 1024,
   heldBodyBytesMost: 4 * 1024 * 1024,
-  /** Bytes of all bodies that an isolate holds at a time, those of requests and of answers, and of one agent's. */
+  /** Bytes of all bodies that an isolate buffers at a time, of requests and answers: in total and per agent. */
   heldBodies: { bytes: 32 * 1024 * 1024, ofOne: 4 * 1024 * 1024 } as Readonly<
     Record<'bytes' | 'ofOne', number>
   >,
-  /** Milliseconds that a held body counts for while its origin has not answered; by then the origin has received it. */
+  /** Most milliseconds for which a buffered body is counted while the gate waits for the origin's answer. */
   originMs: 30_000,
-  /** Milliseconds after which what a request holds is no longer counted, beside the time that it is held for. */
+  /** Milliseconds that are added to the time for which a room counts its bytes. */
   heldSlackMs: 20_000,
-  /** Bytes of an answer of an MCP server, or of one event of it, that are held to be looked through. */
+  /** Bytes of an MCP server's answer, or of one event of it, that is buffered to be filtered. */
   mcpAnswerBytes: 2 * 1024 * 1024,
-  /** Milliseconds that one is held for until it is whole, unless the rule's `timeout` is shorter. */
+  /** Milliseconds until such an answer must be whole, unless the rule's `timeout` is shorter. */
   mcpAnswerMs: 30_000,
   /** Bytes of a request to the gate's own endpoints. */
   adminBodyBytes: 64 * 1024,
-  /** Milliseconds to read a whole body that an answer waits for. */
+  /** Milliseconds to read a whole request body. */
   bodyReadMs: 10_000,
   /** Revocations in one call. */
   revocationsPerCall: 100,
-  /** Characters of a revocation's value, so of everything it can name; and of its reason. */
+  /** Characters of a revocation's value, so of every value that can be revoked; and of its reason. */
   revocationValue: 2_048,
   revocationReason: 512,
-  /** Verified tokens an isolate remembers, the bytes they may take with all that is made for them, and one of them. */
+  /** Verified tokens that an isolate remembers, their bytes with all cached values, and the bytes of one token. */
   verifiedTokens: 5_000,
   verifiedTokenBytes: 48 * 1024 * 1024,
   verifiedTokenBytesOfOne: 768 * 1024,
-  /** Milliseconds one try to read the revocation set may take. */
+  /** Milliseconds for one attempt to read the revocation set. */
   revocationReadMs: 3_000,
-  /** Milliseconds a page of the whole set may take, when many isolates want it at once. */
+  /** Milliseconds to read a page of the whole set, even when many isolates read at once. */
   revocationPageMs: 15_000,
-  /** Milliseconds one try to count a request may take. */
+  /** Milliseconds for one attempt to count a request. */
   rateLimitMs: 2_000,
-  /** Seconds that some gate may take a token for after its `exp`: the largest tolerance, and some slack. */
+  /** Seconds after `exp` for which some gate may still accept a token: the largest tolerance plus slack. */
   lateTokenSeconds: 65,
-  /** Milliseconds one try to claim the use of a token may take. */
+  /** Milliseconds for one attempt to claim the use of a token. */
   replayMs: 2_000,
-  /** Network addresses an isolate counts requests of. */
+  /** Network addresses for which an isolate counts requests. */
   countedAddresses: 10_000,
-  /** Revocations held. */
+  /** Revocations stored in the set. */
   revocations: 1_000_000,
-  /** Objects that each hold all of them. */
+  /** Durable Objects that each store the whole set. */
   shards: 64,
-  /** Characters of a condition, its nodes, how deep they nest, and how many `+` it has. */
+  /** Of a condition: characters, nodes, nesting depth, and `+` operators. */
   conditionLength: 2_000,
   conditionNodes: 256,
   conditionDepth: 32,
   conditionSums: 8,
-  /** Steps that one evaluation of a condition may come to, whatever it is given. */
+  /** Most steps of one evaluation of a condition, for any input. */
   conditionSteps: 16_000,
-  /** Of a value that a condition reads: characters of a text, members of a list or object, of all, and levels. */
+  /** Of a value that a condition reads: characters of a text, members of a list or object, all members, levels. */
   conditionText: 1_024,
   conditionItems: 256,
   conditionMembers: 1_024,
   conditionLevels: 5,
-  /** Characters of what a condition looks for in a text, and of a part of it that is shown. */
+  /** Characters of the text that a condition searches for, and of an operand that is shown. */
   conditionNeedle: 128,
   operandLength: 128,
 } as const

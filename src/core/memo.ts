@@ -1,4 +1,4 @@
-/** Makes a value of an object once and keeps it as long as the object; `make` must not throw. */
+/** Makes a value once per object and keeps it as long as the object exists. `make` must not throw. */
 export function perObject<Key extends object, Value>(
   make: (key: Key) => Value,
 ): (key: Key) => Value {
@@ -12,12 +12,12 @@ export function perObject<Key extends object, Value>(
   }
 }
 
-/** Texts that are remembered, and the characters of one at most. */
+/** Most entries, and most characters of a key. */
 const TEXTS = { entries: 1_000, length: 512 }
 
 /**
- * Remembers what was made of a text, for texts that come again and again. Bounded: a stranger who
- * sends ever new ones makes it forget and so makes it slow, never wrong. `undefined` is not kept.
+ * Caches values by text, for texts that repeat. Bounded: a full cache is emptied, so new texts from strangers cost
+ * time, never correctness. Neither long texts nor `undefined` are cached.
  */
 export function createTextMemo<Value>() {
   const made = new Map<string, Value>()

@@ -2,18 +2,18 @@ import { bitsOf, ipv6Groups, isMapped } from './address.ts'
 import { createTextMemo } from './memo.ts'
 import { fail, ok, type Result } from './result.ts'
 
-/** The leading bits that all addresses of a network have; 32 or 128 of them are one address. */
+/** A network, as its leading bits. With all 32 or 128 bits it is one address. */
 interface Network {
   readonly family: 4 | 6
   readonly bits: string
 }
 
 const OCTET = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)'
-/** Without leading zeros, which some readers take for octal (RFC 6943 §3.1.1). */
+/** Without leading zeros, which some readers parse as octal (RFC 6943 §3.1.1). */
 const IPV4 = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`)
 const CIDR = /^([^/]+)(?:\/(0|[1-9]\d{0,2}))?$/
 
-/** Of the 128 bits of an IPv4-mapped address, those before the IPv4 one. */
+/** Bits of an IPv4-mapped address that precede the IPv4 address. */
 const MAPPED = 96
 
 const readAddress = (text: string): Network | undefined => {
@@ -24,7 +24,7 @@ const readAddress = (text: string): Network | undefined => {
   return isMapped(groups) ? { family: 4, bits: bits.slice(MAPPED) } : { family: 6, bits }
 }
 
-/** Callers come again and again, and networks are those of the policy and its tokens. */
+/** Addresses, and networks of policy and tokens, repeat; their readings are remembered. */
 const addresses = createTextMemo<Network | null>()
 const networks = createTextMemo<Result<Network, string>>()
 
@@ -39,7 +39,7 @@ const readNetwork = (text: string): Result<Network, string> => {
   const read = readAddress(address)
   if (!read) return fail('is no network; write it like 10.0.0.0/8, 2001:db8::/32 or one address')
   const whole = read.bits.length
-  // A mapped network is written with the length of its IPv6 form.
+  // The length of a mapped network counts its IPv6 bits.
   const before = read.family === 4 && address.includes(':') ? MAPPED : 0
   const bits = length === undefined ? whole : Number(length) - before
   if (bits < 0 || bits > whole)
@@ -49,15 +49,15 @@ const readNetwork = (text: string): Result<Network, string> => {
     : ok({ family: read.family, bits: read.bits.slice(0, bits) })
 }
 
-/** What is wrong with a network in CIDR notation (RFC 4632 §3.1, RFC 4291 §2.3); `undefined` where nothing is. */
+/** The fault of a network in CIDR notation (RFC 4632 §3.1, RFC 4291 §2.3); `undefined` where it is well-formed. */
 export function networkFault(text: string): string | undefined {
   const read = networkOf(text)
   return read.ok ? undefined : read.reason
 }
 
 /**
- * Whether an address lies in a network in CIDR notation. IPv4-mapped IPv6 addresses count as IPv4;
- * an address without a length is a network of one. `undefined` where either is none. Does not read zones.
+ * Whether an address is in a network in CIDR notation; a network without a length is one address. IPv4-mapped IPv6
+ * addresses are compared as IPv4. `undefined` where either is malformed. Does not read zones.
  */
 export function inNetwork(address: string, network: string): boolean | undefined {
   const one = addressOf(address)

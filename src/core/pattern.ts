@@ -2,16 +2,16 @@ import { MAX_STATES, machineOf } from './pattern/machine.ts'
 import { LONGEST_VALUE, readPattern } from './pattern/syntax.ts'
 import { fail, ok, type Result } from './result.ts'
 
-/** A rule for the whole of a value. */
+/** A regular expression that matches a whole value. */
 export interface Pattern {
   readonly source: string
-  /** Linear in the value's length; a value over 256 UTF-16 units never matches. */
+  /** Takes time linear in the value's length. A value over 256 UTF-16 units never matches. */
   matches(value: string): boolean
-  /** States it unfolds to: a match makes at most two moves from each per character. */
+  /** Number of states. A match makes at most two moves from each per character. */
   readonly states: number
 }
 
-/** A pattern, or a sentence for the operator: what, at which character, what to write instead. */
+/** A pattern, or an error for the operator: the problem, its position, and a fix. */
 export type PatternResult = Result<Pattern, string>
 
 /** UTF-16 units of the longest value that a pattern can match. */
@@ -21,8 +21,8 @@ export const LONGEST_MATCHED = LONGEST_VALUE
 const MAX_SOURCE = 512
 
 /**
- * Reads a pattern of the linear subset of ECMA-262 regular expressions. What it accepts means what
- * `^(?:…)$` with the `u` flag means, except that longer values never match. Never throws.
+ * Reads a pattern of the linear subset of ECMA-262 regular expressions. An accepted pattern means the same as `^(?:…)$`
+ * with the `u` flag, except that long values never match. Never throws.
  */
 export function parsePattern(source: string): PatternResult {
   if (source.length > MAX_SOURCE)
@@ -46,8 +46,8 @@ export function parsePattern(source: string): PatternResult {
 }
 
 /**
- * Reads a pattern that is looked for anywhere in a value, as RE2 and ECMA-262 do, unless it begins
- * with `^` or ends in `$`. The same subset, and never true of longer values.
+ * Reads a pattern that is searched for in a value, as in RE2 and ECMA-262, unless it begins with `^` or ends in `$`.
+ * The same subset; long values never match.
  */
 export function parseSearch(source: string): PatternResult {
   const whole = parsePattern(source)
@@ -55,7 +55,7 @@ export function parseSearch(source: string): PatternResult {
   const first = source.startsWith('^')
   const last = /(?:^|[^\\])(?:\\\\)*\$$/.test(source)
   const body = source.slice(first ? 1 : 0, last ? -1 : undefined)
-  // `^a|b` is looked for by some as `(^a)|b`, and by others as `^(a|b)`.
+  // Some readers parse `^a|b` as `(^a)|b`, others as `^(a|b)`.
   if ((first || last) && isChoice(body))
     return fail(
       'The pattern has ^ or $ beside |; write a group around the choices, such as ^(?:a|b)$',
@@ -66,7 +66,7 @@ export function parseSearch(source: string): PatternResult {
 
 const ANY = '[\\s\\S]*'
 
-/** Characters that are escaped, and classes, hide what is in them. */
+/** Whether a pattern has a `|` outside of groups. Skips escaped characters and classes. */
 const isChoice = (body: string): boolean => {
   let depth = 0
   for (const [token] of body.matchAll(/\\.|\[(?:\\.|[^\]])*\]|[()|]/gsu)) {

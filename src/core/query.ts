@@ -4,15 +4,15 @@ import { caseless, foldedName } from './text.ts'
 /** A parameter of a query: its name and value, decoded. */
 type Parameter = readonly [name: string, value: string]
 
-/** Visible ASCII; `;` separates parameters at some servers, and at some a second `?` begins the query anew. */
+/** Visible ASCII without `;` and a second `?`: some servers split at `;`, or restart the query at `?`. */
 const PLAIN_QUERY = /^\??[!-:<->@-~]*$/
-/** Where some take a name to end, inside of a value. */
+/** `]=` inside a value, where some parsers end the name. */
 const NAME_IN_VALUE = /=[^&]*(?:\]|%5d)=/i
 const CONTROL = /\p{Cc}/u
-/** Names that end at a control character, are decoded twice, or are a place in a list. */
+/** Names that parsers read differently: with a control character or a second escape, or with `[` first. */
 const ODD_NAME = /\p{Cc}|%[0-9a-f]{2}|^\[/iu
 
-/** `undefined` for an escape that is none, and for bytes that are not UTF-8. */
+/** Decodes percent and `+` escapes; `undefined` for a malformed escape or bytes that are not UTF-8. */
 const decoded = (text: string): string | undefined => {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
@@ -21,7 +21,7 @@ const decoded = (text: string): string | undefined => {
   }
 }
 
-/** The parameters in order; `;` separates them too. What cannot be decoded stays as it is. */
+/** The parameters in order, separated by `&` or `;`. Text that cannot be decoded stays raw. */
 const parametersOf = (query: string): readonly Parameter[] =>
   query
     .replace(/^\?/, '')
@@ -33,17 +33,17 @@ const parametersOf = (query: string): readonly Parameter[] =>
       return [[decoded(name) ?? name, decoded(value) ?? value]]
     })
 
-/** Values of a parameter, in order. */
+/** All values of a parameter, in order. */
 export function queryValues(query: string, name: string): readonly string[] {
   return query === ''
     ? []
     : parametersOf(query).flatMap(([one, value]) => (one === name ? [value] : []))
 }
 
-/** What is left of a name where case and everything but letters and digits is ignored. */
+/** The letters and digits of a name, without case. */
 const lettersOf = (name: string): string => caseless(name).replace(/[^\p{L}\p{N}]+/gu, '')
 
-/** Whether some parser takes the one name for the other, or for something inside of it: `run[x]`, `[run][]`, `run.x`. */
+/** Whether some parser reads a sent name as `name`, or as a member of it: `run[x]`, `run[][]`, `run.x`. */
 const isTakenFor = (sent: string, name: string): boolean => {
   const letters = lettersOf(name)
   if (sent === name || lettersOf(sent) === letters) return true
@@ -57,8 +57,8 @@ const isTakenFor = (sent: string, name: string): boolean => {
 }
 
 /**
- * The first of these parameters that two parsers could read differently: it is there more than once, or
- * under a name that some parser takes for it. Of a query that parsers take apart differently, the first.
+ * The first of these parameters that two parsers could read differently: it is sent twice, or by another spelling. If
+ * parsers could split the query itself differently, the first parameter of all.
  */
 export function ambiguousParameter(query: string, names: readonly string[]): string | undefined {
   if (query === '' || names.length === 0) return undefined
@@ -76,7 +76,7 @@ export function ambiguousParameter(query: string, names: readonly string[]): str
   })
 }
 
-/** Whether some parser finds an access token (RFC 6750 §2.3). `accessToken` is no `access_token` to any. */
+/** Whether some parser finds an `access_token` (RFC 6750 §2.3). No parser reads `accessToken` as one. */
 export function hasAccessToken(query: string): boolean {
   return (
     query !== '' &&
@@ -87,10 +87,10 @@ export function hasAccessToken(query: string): boolean {
   )
 }
 
-/** Parameters that override the method at some servers, folded: `_method`, and the headers that do. */
+/** Folded names of parameters that override the method at some servers: `_method`, and names of override headers. */
 const METHOD_NAME = /^-*(?:-|x-http-|x-)method(?:-override)?-*$/
 
-/** Methods that a query asks for in place of the request's own, in upper case. */
+/** The methods, in upper case, that a query names in place of the request's own. */
 export function methodsNamed(query: string): readonly string[] {
   return query !== '' && /method|%/i.test(query)
     ? parametersOf(query).flatMap(([name, value]) =>

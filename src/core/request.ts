@@ -2,10 +2,10 @@ import { createTextMemo } from './memo.ts'
 import { fail, ok, type Result } from './result.ts'
 import { canonicalPath, isPlainHost, type PathFault, splitUrl } from './url.ts'
 
-/** What the line reads of a request: all but its body. */
+/** The part of a request that the line reads: all but its body. */
 export type RequestHead = Pick<Request, 'method' | 'url' | 'headers'>
 
-/** A request's address, read once: every part of the gate uses this reading and no other. */
+/** A request's address, read once. Every part of the gate uses this reading. */
 export interface Address {
   readonly scheme: string
   /** Lower-case, without port. */
@@ -21,9 +21,9 @@ export interface Address {
 export type AddressFault = 'host' | PathFault
 
 /**
- * Reads scheme, host, path and query from a request's URL text, never through a URL parser: a
- * parser would resolve what must be refused. A Host header must be plain; a request without one
- * (service binding) takes its host from the URL. Checks nothing against a policy.
+ * Reads scheme, host, path and query from the text of a request's URL. It uses no URL parser, which would resolve paths
+ * that must be refused. A Host header must be plain; without one (service binding) the host comes from the URL. Checks
+ * nothing against a policy.
  */
 export function readAddress({ url, headers }: RequestHead): Result<Address, AddressFault> {
   const host = headers.get('host')
@@ -33,7 +33,7 @@ export function readAddress({ url, headers }: RequestHead): Result<Address, Addr
     : readings.keep(url, { host, reading: read(url, host) }).reading
 }
 
-/** Agents ask for few addresses, and an address has one reading. */
+/** URLs repeat, and each has only one reading. */
 const readings = createTextMemo<{
   readonly host: string | null
   readonly reading: Result<Address, AddressFault>
@@ -44,11 +44,11 @@ const read = (url: string, host: string | null): Result<Address, AddressFault> =
   const parts = splitUrl(url)
   if (!parts) return fail('host')
   const path = canonicalPath(parts.path)
-  // Remembered for other requests, so that none can change what the next one reads.
+  // Frozen, because other requests share this reading.
   return path.ok ? ok(Object.freeze({ ...parts, path: path.value })) : path
 }
 
-/** Whether a browser asks in advance what it may send (Fetch standard, CORS preflight). */
+/** Whether a request is a CORS preflight (Fetch standard). */
 export function isPreflight({ method, headers }: RequestHead): boolean {
   return (
     method === 'OPTIONS' && headers.has('origin') && headers.has('access-control-request-method')

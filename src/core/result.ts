@@ -1,4 +1,4 @@
-/** Goes on at once where a value is there already, so that nobody waits for what is known. */
+/** Calls `next` with a value: at once if it is known, or after its promise. */
 export function onceKnown<Value, Next>(
   value: Value | Promise<Value>,
   next: (value: Value) => Next | Promise<Next>,
@@ -6,7 +6,7 @@ export function onceKnown<Value, Next>(
   return value instanceof Promise ? value.then(next) : next(value)
 }
 
-/** Success with what it brought, or a reason. Reasons are values: nothing here throws. */
+/** A value, or the reason why there is none. Reasons are values: these functions throw nothing. */
 export type Result<Value, Reason> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly reason: Reason }

@@ -1,29 +1,29 @@
 import { LIMITS } from './limits.ts'
 
-/** The bytes that one piece of work holds, counted against a common limit. */
+/** The bytes that one piece of work buffers, counted against a shared limit. */
 export interface Room {
-  /** Takes more bytes. Gives `false` and takes none where there is no room for them. */
+  /** Takes more bytes. Returns `false`, and takes none, where they do not fit. */
   take(bytes: number): boolean
-  /** Gives all of it back, once and for all. */
+  /** Returns all bytes. The room can take none after that. */
   leave(): void
 }
 
-/** Counts all bytes that are held at a time. */
+/** Counts all bytes that are buffered at a time. */
 export interface Rooms {
   /**
-   * Opens a room for one piece of work of an owner. Call `leave` on every way out. A runtime may end a request whose
-   * caller has gone, and then none of its code runs: such a room is left when it is garbage collected, and after `ms`
-   * at the latest.
+   * Opens a room for one piece of work of an owner. Call `leave` on every exit. If a caller disconnects, the runtime
+   * may end its request without running more code. The room is then left on garbage collection, or after `ms` at the
+   * latest.
    */
   open(owner: string, ms: number): Room
 }
 
 interface Open extends Room {
-  /** Milliseconds. */
+  /** Milliseconds since the epoch. */
   readonly until: number
 }
 
-/** Bytes that all owners may hold together, and one of them. */
+/** Creates rooms. `bytes`: the most for all owners together. `ofOne`: the most for one owner. */
 export function createRooms(
   clock: { now(): number },
   { bytes, ofOne }: typeof LIMITS.heldBodies = LIMITS.heldBodies,
@@ -44,7 +44,7 @@ export function createRooms(
   }
   const fits = (owner: string, more: number) =>
     taken + more <= bytes && (owners.get(owner) ?? 0) + more <= ofOne
-  /** Leaves what is over its time. */
+  /** Leaves the rooms whose time is over. */
   const sweep = () => {
     const now = clock.now()
     if (now < earliest) return
@@ -81,7 +81,7 @@ export function createRooms(
           isOver = true
         },
       }
-      // A second object is watched: the first one is kept in `open`, so it is never collected.
+      // A second object is registered: `open` keeps the first one, so it is never collected.
       const owned: Room = { take: room.take, leave: room.leave }
       lost.register(owned, room, room)
       return owned

@@ -3,9 +3,8 @@ import { LIMITS } from './limits.ts'
 const CONTROL = /\p{Cc}/u
 
 /**
- * Whether a value can name someone: non-empty text without control characters and without lone
- * surrogates, so that it has exactly one UTF-8 form and cannot break a header; of at most
- * {@link LIMITS.revocationValue} characters, so that whoever has it can be revoked.
+ * Whether a value can identify someone: non-empty text without control characters or lone surrogates, of at most
+ * {@link LIMITS.revocationValue} characters. So it has one UTF-8 form, fits into a header and can be revoked.
  */
 export function isIdentityText(value: unknown): value is string {
   return (
@@ -17,12 +16,12 @@ export function isIdentityText(value: unknown): value is string {
   )
 }
 
-/** Every byte but visible ASCII without `%`, `,`, `"` and `\`. */
+/** Characters to encode: all but visible ASCII, and `%`, `,`, `"` and `\`. */
 const UNSAFE = /[^\x21-\x7e]|[%,"\\]/gu
 
 /**
- * Text as a header value: what is not visible ASCII, and `%`, `,`, `"`, `\`, percent-encoded as
- * UTF-8 (RFC 3986 §2.1). Decoding once gives the text back; no two texts give one value.
+ * Encodes text as a header value: {@link UNSAFE} characters are percent-encoded as UTF-8 (RFC 3986 §2.1). Decoding once
+ * restores the text, so different texts give different values.
  */
 export function headerText(text: string): string {
   return text.replace(UNSAFE, (char) =>
@@ -32,7 +31,7 @@ export function headerText(text: string): string {
   )
 }
 
-/** Whether text can name a header (RFC 9110 §5.1), and is of 256 characters at most. */
+/** Whether text can be a header's name (RFC 9110 §5.1), with at most 256 characters. */
 export function isFieldName(text: string): boolean {
   return /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$/.test(text)
 }
@@ -40,16 +39,16 @@ export function isFieldName(text: string): boolean {
 const PLAIN_NAME = /^[a-z0-9-]*$/
 
 /**
- * A header name as the laxest server reads it: lower-case, every character that is not a letter
- * or digit as `-`. `X_Agent_Id` and `X.Agent.Id` are `x-agent-id` to some of them.
+ * A header name as the laxest servers read it: lower case, with `-` for all characters but letters and digits. Some
+ * servers read `X_Agent_Id` and `X.Agent.Id` as `x-agent-id`.
  */
 export function foldedName(name: string): string {
   return PLAIN_NAME.test(name) ? name : name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 }
 
 /**
- * Names that end at one hop because `Connection` says so (RFC 9110 §7.6.1), folded. None where it is not
- * there; does not check that they are names. A set: who sends many of them sends many headers, too.
+ * The names that `Connection` lists as hop-by-hop (RFC 9110 §7.6.1), folded; empty without the header. Does not check
+ * their syntax. A set, because a sender can list many names and send many headers.
  */
 export function connectionOptions(value: string | null): ReadonlySet<string> {
   return value === null || value === 'keep-alive'
@@ -59,20 +58,20 @@ export function connectionOptions(value: string | null): ReadonlySet<string> {
 
 const NO_OPTIONS: ReadonlySet<string> = new Set()
 
-/** The first so many characters, with a sign that there are more; a text that is no longer as it is. */
+/** The first `length` characters and `…`; a text that is not longer is unchanged. */
 export function cut(text: string, length: number): string {
   if (text.length <= length) return text
-  // A character has two units at most, and a text can be very long.
+  // A character has at most two UTF-16 units. The slice bounds the work for long text.
   const characters = [...text.slice(0, 2 * length + 2)]
   return characters.length > length ? `${characters.slice(0, length).join('')}…` : text
 }
 
-/** A name as the laxest reader takes it: full-width and ligatures as plain letters, without case. */
+/** A name as the laxest readers compare it: without case, full-width letters and ligatures as plain letters. */
 export function caseless(name: string): string {
   return name.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase()
 }
 
-/** What a stranger says of itself, cut short for the journal. */
+/** An unverified value, truncated for the journal. */
 export function claimed(text: string | undefined): string | undefined {
   return text?.slice(0, LIMITS.claimedLength)
 }

@@ -17,14 +17,14 @@ const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])
 const URL_PARTS = /^([a-z][a-z0-9+.-]*):\/\/([^/?#\\]*)([^?#]*)(\?[^#]*)?(#.*)?$/is
 
 /**
- * Whether a Host header is one plain name or address with an optional port. On plain workerd
- * `request.url` is Host and request target joined as text, so any other Host could move the path.
+ * Whether a Host header is one plain name or address with an optional port. On plain workerd `request.url` is Host and
+ * request target, joined as text, so another Host could change the path.
  */
 export function isPlainHost(host: string): boolean {
   return HOST.test(host)
 }
 
-/** Splits a URL as text. `undefined` where an authority or a fragment makes it ambiguous. */
+/** Splits a URL as text. `undefined` where its authority is not plain, or it has a fragment. */
 export function splitUrl(url: string): RawUrl | undefined {
   const [, scheme, authority, path, query, fragment] = URL_PARTS.exec(url) ?? []
   if (scheme === undefined || authority === undefined || !isPlainHost(authority)) return undefined
@@ -38,7 +38,7 @@ export function splitUrl(url: string): RawUrl | undefined {
   }
 }
 
-/** The URL a text is, resolved and normalised; `undefined` for any other text. */
+/** Parses a URL, resolved and normalised; `undefined` for other text. */
 export function parseUrl(text: string): URL | undefined {
   return (
     // Node 20 has no `URL.parse`.
@@ -51,7 +51,7 @@ export function hostOf(authority: string): string {
   return authority.toLowerCase().replace(/:\d+$/, '')
 }
 
-/** Why a path is refused; the names are for logs and explanations. */
+/** Why a path is refused; shown in logs and explanations. */
 export type PathFault =
   | 'too long'
   | 'character'
@@ -61,7 +61,7 @@ export type PathFault =
   | 'empty segment'
   | 'dot segment'
 
-/** RFC 3986 §3.3 `pchar` and `/`, without `;`; `|`, `[` and `]` are sent by real clients and pass every parser unchanged. */
+/** RFC 3986 §3.3 `pchar` and `/`, without `;`. Clients also send `|`, `[` and `]`, which parsers do not change. */
 const PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/%|[\]]*$/
 const ESCAPE = /%([0-9A-Fa-f]{2})?/g
 const UNRESERVED = /[A-Za-z0-9\-._~]/
@@ -72,9 +72,9 @@ const CONTROL = /\p{Cc}/u
 const DOT_SEGMENT = /(?:^|\/|%2F)\.{1,2}(?=$|\/|%2F)/
 
 /**
- * The one spelling of a request path: escapes of unreserved characters decoded, other escapes in
- * upper case (RFC 3986 §6.2.2). What two servers could read differently is a fault instead.
- * `%2F` is kept: whether it may stand is the matched rule's decision.
+ * The canonical spelling of a request path: escapes of unreserved characters decoded, others in upper case (RFC 3986
+ * §6.2.2). A path that two servers could read differently is a fault. `%2F` is kept; the matched rule decides whether
+ * it is allowed.
  */
 export function canonicalPath(raw: string): Result<string, PathFault> {
   if (raw.length > LIMITS.pathLength) return fail('too long')
@@ -103,21 +103,21 @@ const decodeSegment = (text: string): string | undefined => {
   }
 }
 
-/** Whether two URLs have one scheme, name and port. */
+/** Whether two URLs have the same scheme, host and port. */
 export function sameOrigin(a: URL, b: URL): boolean {
   return a.origin === b.origin
 }
 
 /**
- * What tells the servers of URLs apart: the host, whatever the port, since a Worker answers at all of them; on this
- * machine the port, too. A name with a dot at its end is the same host.
+ * A key for the server of a URL: the host, without its port, because a Worker answers on all ports. On loopback, scheme
+ * and port are included. A trailing dot of the name is ignored.
  */
 export function serverOf({ hostname, protocol, port }: URL): string {
   const host = hostname.replace(/\.+$/, '')
   return isLoopback(host) ? `${protocol}//${host}:${port}` : host
 }
 
-/** Hosts that only this machine can reach (RFC 6761 §6.3, RFC 1122 §3.2.1.3). */
+/** Whether only this machine can reach a host (RFC 6761 §6.3, RFC 1122 §3.2.1.3). */
 export function isLoopback(host: string): boolean {
   return (
     host === 'localhost' ||

@@ -3,27 +3,27 @@ import type { Policy } from '../core/model/policy.ts'
 import type { Journal, RevocationStore, SigningKeys } from '../core/model/ports.ts'
 import type { Send } from './relay/forward.ts'
 
-/** What the gate's apps reach the world through. */
+/** The ports of the gate's apps. */
 export interface GatePorts extends GuardPorts {
   readonly store: RevocationStore
   readonly signingKeys: SigningKeys
   readonly journal: Journal
   readonly send: Send
-  /** What decisions are explained with: ports that write, spend and fetch nothing. */
+  /** The ports for explanations: without side effects. */
   readonly explaining: GuardPorts
-  /** Whether each part the gate needs is at hand now; never fetches. */
+  /** Whether keys and revocations are available; never fetches. */
   readonly readiness: () => Promise<Readiness>
 }
 
-/** What `PREFIX/ready` knows. */
+/** The content of `PREFIX/ready`. */
 export interface Readiness {
   readonly keys: boolean
   readonly revocations: boolean
-  /** Per issuer, for those who may see it. */
+  /** The key state of each issuer, shown to administrators only. */
   readonly issuers: readonly Readonly<Record<string, unknown>>[]
 }
 
-/** What the platform tells of a request, as far as it is read: nothing of it is sure to be there. */
+/** The platform's facts of a request, unchecked; each may be missing. */
 export interface PlatformFacts {
   readonly colo?: string
   readonly country?: string
@@ -33,19 +33,19 @@ export interface PlatformFacts {
   readonly clientIp?: string
 }
 
-/** What the gate's apps are given for one request. */
+/** The environment of the gate's apps for one request. */
 export interface Opened {
-  /** The path under which everything is the gate's, also while the policy is broken. */
+  /** The path prefix of the gate's own endpoints, also while the policy is invalid. */
   readonly prefix: string
-  /** `undefined` while the configuration is not valid. */
+  /** `undefined` while the policy is invalid. */
   readonly policy: Policy | undefined
   readonly ports: GatePorts
-  /** The line under the policy, where there is one. */
+  /** The guard of the policy, if valid. */
   readonly guard: Guard | undefined
-  /** Id of the deployment, where the platform tells it. */
+  /** The id of the deployment, if known. */
   readonly version: string | undefined
-  /** Cloudflare's data centre, where the platform tells it. */
+  /** Cloudflare's data centre, if known. */
   readonly colo: string | undefined
-  /** What the platform tells of the request: on plain workerd the socket alone. */
+  /** The platform's facts of the request: on plain workerd only the socket's. */
   readonly cf: () => PlatformFacts | undefined
 }

@@ -1,28 +1,28 @@
 import type { Clock } from '../core/model/ports.ts'
 import { createBuckets } from '../platform/buckets.ts'
 
-/** Who sent a token with an unknown key id. */
+/** The sender of a token with an unknown key id. */
 export interface Caller {
-  /** The network of its address; empty where it is not known. */
+  /** The network of its address; empty where it is unknown. */
   readonly network: string
-  /** Whether a token from there has passed before. */
+  /** Whether a token from this network has passed before. */
   readonly isKnown: boolean
 }
 
-/** Takes one question from what a caller may cause by an unknown key id; false where none is left. */
+/** Takes one of the questions that a caller may cause by unknown key ids; `false` where none is left. */
 export type Budget = (caller: Caller) => boolean
 
 const MINUTE = 60_000
-/** Questions at once, and milliseconds in which as many come back. */
+/** A number of questions, and the milliseconds in which as many are refilled. */
 const NETWORK = { limit: 10, period: 5 * MINUTE }
 const STRANGER = { limit: 2, period: 10 * MINUTE }
 const TOGETHER = { limit: 10, period: 10 * MINUTE }
-/** Networks with a budget of their own. */
+/** Most networks with a budget of their own. */
 const NETWORKS = 1_024
 
 /**
- * What an isolate asks the key service of an issuer. Each network of known callers has a budget. One stranger
- * has a small one, and all strangers together have another.
+ * The budget of an isolate for questions to an issuer's key service. Each network of known callers has its own. Each
+ * network of strangers has a small one, and all strangers share another.
  */
 export function isolateBudget(clock: Clock): Budget {
   const known = createBuckets({ clock, most: NETWORKS })
@@ -35,8 +35,8 @@ export function isolateBudget(clock: Clock): Budget {
 }
 
 /**
- * What the key service asks the issuer. All callers share a budget, of which one stranger may take little.
- * Known callers have a reserve that strangers cannot use up.
+ * The budget of the key service for fetches from the issuer. All callers share one, of which a network of strangers may
+ * take little. Known callers also have a reserve.
  */
 export function serviceBudget(clock: Clock): Budget {
   const stranger = createBuckets({ clock, most: NETWORKS })

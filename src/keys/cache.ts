@@ -8,38 +8,38 @@ import { type KeySet, keySetOf, publicKeys } from './set.ts'
 import type { KeyRecord, Rotation } from './store.ts'
 import { lifeOf, lifetimeOf } from './times.ts'
 
-/** Keys in use, and the moments at which that changes, in milliseconds; inline keys never age. */
+/** Keys in use, and the times (milliseconds since the epoch) when their use changes. Inline keys never age. */
 export interface HeldKeys {
   readonly set: KeySet
   readonly source: 'inline' | 'kv' | 'issuer'
   readonly record?: KeyRecord
-  /** When the issuer was asked. */
+  /** When they were fetched from the issuer. */
   readonly fetchedAt: number
-  /** From when on they are renewed behind the requests they serve. */
+  /** From then on, requests use them while they are renewed in the background. */
   readonly renewFrom: number
-  /** From when on they serve only while the issuer cannot be asked. */
+  /** From then on, they are used only while the issuer is unreachable. */
   readonly confirmBy: number
-  /** From when on they do not serve. */
+  /** From then on, they are not used. */
   readonly goneAt: number
 }
 
-/** What an isolate knows of one issuer entry. */
+/** The state of one issuer's keys in an isolate. */
 export interface KeyEntry {
-  /** Made of all that decides which keys these are; never of a key id. */
+  /** A key made of all settings that decide on these keys; never of a key id. */
   readonly id: string
   held: HeldKeys | undefined
-  /** The last question failed. */
+  /** Set where the last question failed. */
   failure: KeyFailure | undefined
-  /** When the keeper could not be reached the last time, in milliseconds. */
+  /** When the key service was last unreachable, in milliseconds. */
   lostAt: number
-  /** Key ids that the issuer's set lacked, and until when (milliseconds) that is believed. */
+  /** Key ids that the issuer's set lacked, and until when (milliseconds) that result is used. */
   readonly misses: Map<string, number>
-  /** Networks from which a token of this issuer has passed the line. */
+  /** Networks from which a token of this issuer passed the line. */
   readonly known: Set<string>
   readonly budget: Budget
 }
 
-/** The keys of all issuers in an isolate's memory. Make one per isolate, not per request. */
+/** The keys of all issuers in an isolate's memory. Create one per isolate, not per request. */
 export interface KeyCache {
   readonly clock: Clock
   readonly entries: Map<string, KeyEntry>
@@ -47,10 +47,10 @@ export interface KeyCache {
   readonly inFlight: InFlight
 }
 
-/** Of each kind: key ids that are missing, networks that are known. */
+/** Most missing key ids, and most known networks. */
 const REMEMBERED = 1_024
 
-/** An empty memory. */
+/** Creates an empty cache. */
 export function createKeyCache(clock: Clock): KeyCache {
   return {
     clock,
@@ -60,7 +60,7 @@ export function createKeyCache(clock: Clock): KeyCache {
   }
 }
 
-/** The entry of an issuer. Two issuer objects share one only if they say the same of their keys. */
+/** The entry of an issuer. Two issuer objects share it only if all their key settings are equal. */
 export function entryOf(cache: KeyCache, issuer: Issuer): KeyEntry {
   const known = cache.byIssuer.get(issuer)
   if (known) return known
@@ -92,7 +92,7 @@ const newEntry = (id: string, issuer: Issuer, clock: Clock): KeyEntry => ({
   budget: isolateBudget(clock),
 })
 
-/** Takes over the keys of a keeper or of KV where they are newer. */
+/** Stores the keys of the key service or of KV, if they are newer. */
 export function takeAnswer(
   entry: KeyEntry,
   issuer: Issuer,
@@ -101,7 +101,7 @@ export function takeAnswer(
   now: number,
 ): void {
   if (!record || record.fetchedAt <= (entry.held?.fetchedAt ?? 0)) return
-  // Another machine's clock may be ahead of this one.
+  // The clock of another machine may be ahead of this one.
   const fetchedAt = Math.min(record.fetchedAt, now)
   const lifetime = lifetimeOf(record.maxAge, issuer.keyTimes)
   entry.misses.clear()
@@ -116,30 +116,30 @@ export function takeAnswer(
   }
 }
 
-/** Remembers that the set lacks a key id, in bounded memory. */
+/** Remembers that the set lacks a key id; drops the oldest one if full. */
 export function rememberMiss({ misses }: KeyEntry, kid: string, until: number): void {
   dropOldest(misses, REMEMBERED)
   misses.set(kid, until)
 }
 
-/** Remembers where a token came from that has passed, in bounded memory. */
+/** Remembers the network of a token that passed; drops the oldest one if full. */
 export function rememberNetwork({ known }: KeyEntry, network: string): void {
   if (known.has(network)) return
   dropOldest(known, REMEMBERED)
   known.add(network)
 }
 
-/** Rotations that a status tells of. */
+/** Most rotations in a status. */
 const TOLD = 5
 
-/** What can be told of an issuer's keys without asking anybody. */
+/** The state of an issuer's keys, without a question to anyone. */
 export interface KeyStatus {
-  /** Seconds since the keys were asked for. */
+  /** Seconds since the keys were fetched. */
   readonly age: number | undefined
   readonly source: HeldKeys['source'] | undefined
-  /** Keys that can be used; none once the set is past its life. */
+  /** Number of usable keys; 0 once the set is too old. */
   readonly keys: number
-  /** Whether they serve only because the issuer cannot be asked. */
+  /** Whether the keys are used only because the issuer is unreachable. */
   readonly stale: boolean
   /** The last changes of the published set, newest first; `at` in seconds since the epoch. */
   readonly rotations?: readonly Rotation[]
@@ -147,7 +147,7 @@ export interface KeyStatus {
   readonly error?: string
 }
 
-/** An issuer's keys as this isolate knows them at `now` (milliseconds). Never fetches. */
+/** The state of an issuer's keys in this isolate at `now` (milliseconds). Never fetches. */
 export function keyStatus(cache: KeyCache, issuer: Issuer, now: number): KeyStatus {
   const { held, failure } = entryOf(cache, issuer)
   const isAging = held && held.source !== 'inline'

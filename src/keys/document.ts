@@ -8,7 +8,7 @@ import type { Fetch } from '../platform/system.ts'
 import { type Freshness, freshnessOf, isEntityTag } from './freshness.ts'
 import { KEY_TIMES } from './times.ts'
 
-/** Why there is no document. Fixed words only: nothing of what the server sent. */
+/** Why there is no document. Fixed words only, no content from the server. */
 export type DocumentFault =
   | 'address not allowed'
   | 'unreachable'
@@ -21,28 +21,28 @@ export type DocumentFault =
   | 'too large'
   | 'not a JSON object'
 
-/** Where a document may come from, and how long it may take. */
+/** The allowed sources of a document, and its time limit. */
 export interface DocumentRules {
   readonly fetch: Fetch
-  /** Plain http to a host only this machine can reach, and https to private addresses. */
+  /** Allows plain http to loopback hosts, and https to private addresses. */
   readonly allowInsecureHttp: boolean
-  /** Origins, as `URL.origin` writes them, from whose servers no document may come. */
+  /** Origins (as in `URL.origin`) from whose servers no document may come. */
   readonly never?: readonly string[]
-  /** Of the document that is held; what is no entity-tag is not sent. */
+  /** The entity-tag of the stored document; a malformed one is not sent. */
   readonly etag?: string
   /** Milliseconds for headers, redirects and body together. */
   readonly timeoutMs?: number
 }
 
-/** A document, or that the one held is still the server's; and how long this holds. */
+/** A document, or that the stored one is unchanged; with its freshness. */
 export type Fetched = Freshness &
   ({ readonly kind: 'document'; readonly document: JsonObject } | { readonly kind: 'unchanged' })
 
 /**
- * Fetches one JSON object: https (or loopback http where allowed) from a public host, within
- * {@link LIMITS.fetchMs} and {@link LIMITS.documentBytes}, redirects only on the same scheme, host
- * and port. With an `etag` the answer may be that nothing changed (RFC 9110 §13.1.2). Does not look
- * at what the object says, nor at what a name resolves to. Never rejects.
+ * Fetches one JSON object: over https (or loopback http where allowed) from a public host, within
+ * {@link LIMITS.fetchMs} and {@link LIMITS.documentBytes}. Follows redirects only to the same scheme, host and port.
+ * With an `etag` the result may be `unchanged` (RFC 9110 §13.1.2). Does not check the object's members, nor the address
+ * of a name. Never rejects.
  */
 export async function fetchDocument(
   address: string,
@@ -50,7 +50,7 @@ export async function fetchDocument(
 ): Promise<Result<Fetched, DocumentFault>> {
   const url = allowedUrl(address, rules)
   if (!url) return fail('address not allowed')
-  // Not AbortSignal.timeout: its timer would keep an object awake that has its answer.
+  // Not `AbortSignal.timeout`: its timer would keep a finished Durable Object awake.
   const controller = new AbortController()
   const { signal } = controller
   const timer = setTimeout(() => controller.abort(), rules.timeoutMs ?? LIMITS.fetchMs)
@@ -89,7 +89,7 @@ const hasCredential = (url: URL): boolean => url.username !== '' || url.password
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-/** Brings the first answer that is no redirect: a 200, or a 304 that was asked for. */
+/** The first response that is no redirect: a 200, or a 304 to a conditional request. */
 const follow = async (
   start: URL,
   { fetch, etag = '' }: DocumentRules,
@@ -98,7 +98,7 @@ const follow = async (
   const conditional = isEntityTag(etag)
   const headers = {
     accept: 'application/json',
-    // Without a word of its own `no-store` says `no-cache`, to which many servers give no 304.
+    // Otherwise `no-store` makes `fetch` send `no-cache`, and many servers then never answer 304.
     ...(conditional && { 'if-none-match': etag, 'cache-control': 'max-age=0' }),
   }
   let url = start
@@ -124,14 +124,14 @@ const follow = async (
   return fail('too many redirects')
 }
 
-/** Lets go of a body that nobody reads; that it is broken already changes nothing. */
+/** Cancels an unread body; ignores errors. */
 const discard = (response: Response): void => {
   response.body?.cancel().catch(() => {})
 }
 
 const JSON_TYPE = /^(?:application\/json|[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\+json)\s*(?:;|$)/i
 
-/** A body cut short rejects as it is read, or is no JSON: no object ends before its last brace. */
+/** Parses the body. A truncated body rejects or is no JSON, since an object ends with its last brace. */
 const readObject = async (response: Response): Promise<Result<JsonObject, DocumentFault>> => {
   if (!JSON_TYPE.test(response.headers.get('content-type') ?? '')) {
     discard(response)
@@ -143,7 +143,7 @@ const readObject = async (response: Response): Promise<Result<JsonObject, Docume
   return document ? ok(document) : fail('not a JSON object')
 }
 
-/** Reads no further than the limit, whatever Content-Length and Content-Encoding promise. */
+/** Reads up to the limit, regardless of Content-Length and Content-Encoding. */
 const read = async (response: Response): Promise<Uint8Array | undefined> => {
   const reader = response.body?.getReader()
   const bytes = new Uint8Array(LIMITS.documentBytes)

@@ -1,15 +1,15 @@
-/** What a server says of how long its answer holds. */
+/** The freshness of a response, by its headers. */
 export interface Freshness {
-  /** A well-formed entity-tag, to ask with `If-None-Match`. */
+  /** A well-formed entity-tag, for `If-None-Match`. */
   readonly etag?: string
-  /** Seconds from now on, the answer's age taken off; absent where the server says nothing. */
+  /** Remaining seconds of freshness, without the response's age; absent where the headers contain none. */
   readonly maxAge?: number
 }
 
 /**
- * Reads an answer's `ETag` and how long it is still fresh: `max-age`, else `Expires` minus `Date`,
- * less `Age` (RFC 9111 §4.2.1); 0 for `no-store` and `no-cache`, also where that names fields only.
- * Malformed numbers and tags count as absent. Does not look at the clock, nor bound what it finds.
+ * Reads a response's `ETag` and its remaining freshness: `max-age`, else `Expires` minus `Date`, less `Age` (RFC 9111
+ * §4.2.1). 0 for `no-store` and `no-cache`, even if limited to some fields. Malformed numbers and tags count as absent.
+ * Does not read the clock and does not limit the result.
  */
 export function freshnessOf(headers: Headers): Freshness {
   const etag = headers.get('etag')
@@ -27,7 +27,7 @@ export function isEntityTag(text: string): boolean {
   return text.length <= 256 && ENTITY_TAG.test(text)
 }
 
-/** A comma inside quotes does not end a directive. */
+/** Commas inside quotes do not separate directives. */
 const DIRECTIVE = /(?:[^,"]|"[^"]*(?:"|$))+/g
 const NOT_KEPT = /^\s*no-(?:store|cache)\s*(?:=|$)/i
 const MAX_AGE = /^\s*max-age\s*=\s*(?:(\d+)|"(\d+)")\s*$/i
@@ -47,7 +47,7 @@ const untilExpiry = (headers: Headers): number | undefined => {
   const expires = headers.get('expires')
   if (expires === null) return undefined
   const until = httpDate(expires)
-  // RFC 9111 §5.3: what is no date, "0" above all, is in the past.
+  // RFC 9111 §5.3: an invalid date, such as "0", counts as past.
   if (until === undefined) return 0
   const from = httpDate(headers.get('date') ?? '')
   return from === undefined ? undefined : Math.min((until - from) / 1000, MOST_SECONDS)
@@ -58,15 +58,15 @@ const ageOf = (headers: Headers): number => {
   return seconds(age)
 }
 
-/** RFC 9111 §1.2.2. */
+/** The largest delta-seconds (RFC 9111 §1.2.2). */
 const MOST_SECONDS = 2 ** 31
 
 const seconds = (digits: string): number => Math.min(Number(digits), MOST_SECONDS)
 
-/** IMF-fixdate, RFC 850 and asctime (RFC 9110 §5.6.7). */
+/** IMF-fixdate, RFC 850 and asctime dates (RFC 9110 §5.6.7). */
 const HTTP_DATE = /^[A-Z][a-z]{2,8},? [\w -]{6,11} (?:\d{4} )?\d\d:\d\d:\d\d(?: GMT| \d{4})$/
 
-/** Milliseconds since 1970. */
+/** An HTTP date in milliseconds since the epoch. */
 const httpDate = (text: string): number | undefined => {
   if (!HTTP_DATE.test(text)) return undefined
   const time = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`)

@@ -9,12 +9,12 @@ import {
 } from './key-service.ts'
 import { recordName } from './store.ts'
 
-/** A Durable Object namespace of `KeyKeeper`, as far as keys need it. */
+/** A Durable Object namespace of `KeyKeeper`, with the methods that keys need. */
 export interface KeeperNamespace {
   getByName(name: string): { ask(question: Question): PromiseLike<KeyAnswer> }
 }
 
-/** The keepers behind a Durable Object namespace, one object for each place keys come from. */
+/** A client of the key service: one Durable Object for each source of keys. */
 export function createKeepers(namespace: KeeperNamespace): Keeper {
   return {
     async ask(question) {
@@ -24,7 +24,7 @@ export function createKeepers(namespace: KeeperNamespace): Keeper {
   }
 }
 
-/** Keepers in the memory of this process, one for each place keys come from. */
+/** A key service in the memory of this process, for each source of keys. */
 export function createMemoryKeepers(options: Omit<KeeperOptions, 'state'>): Keeper {
   const keepers = new Map<string, Keeper>()
   return {
@@ -37,7 +37,7 @@ export function createMemoryKeepers(options: Omit<KeeperOptions, 'state'>): Keep
   }
 }
 
-/** Has the keepers of all issuers ask ahead of time, so that no request waits for keys. Never rejects. */
+/** Renews the keys of all issuers ahead of time, so that no request waits for them. Never rejects. */
 export async function refreshAhead(
   policy: Policy,
   keeper: Keeper,

@@ -13,61 +13,61 @@ import {
 } from './store.ts'
 import { KEY_TIMES, lifetimeOf } from './times.ts'
 
-/** What a keeper is asked, as plain data. */
+/** A question to the key service, as plain data. */
 export interface Question {
   readonly place: KeyPlace
   readonly times: KeyTimes
   /**
-   * `newer`: the asker's set is too old. `unknown`: its set lacks a key id. `ahead`: see to it that
-   * nobody has to wait. `look`: what is known already.
+   * `newer`: the caller's set is too old. `unknown`: its set lacks a key id. `ahead`: renew before anyone has to wait.
+   * `look`: return known keys only.
    */
   readonly why: 'newer' | 'unknown' | 'ahead' | 'look'
-  /** Of the asker's set, in milliseconds. */
+  /** When the caller's set was fetched, in milliseconds. */
   readonly fetchedAt?: number
-  /** With `unknown`. */
+  /** The missing key id; with `unknown`. */
   readonly kid?: string
   readonly caller?: Caller
 }
 
-/** Why asking the issuer failed the last time. Fixed words only. */
+/** Why the last fetch from the issuer failed. Fixed words only. */
 export interface KeyFailure {
   readonly error: string
   /** Milliseconds since the epoch. */
   readonly at: number
-  /** When it is worth asking again. */
+  /** When the next attempt is due. */
   readonly retryAt: number
 }
 
-/** What a keeper knows, as plain data. A failure stands beside the keys that are held all the same. */
+/** The answer of the key service, as plain data. A failure may accompany keys that are still stored. */
 export interface KeyAnswer {
-  /** Where it is newer than the asker's. */
+  /** Present where it is newer than the caller's. */
   readonly record?: KeyRecord
   readonly failure?: KeyFailure
 }
 
-/** The one that asks an issuer, for everybody else. */
+/** The key service of one source: the only one that fetches keys from the issuer. */
 export interface Keeper {
   ask(question: Question): Promise<KeyAnswer>
 }
 
-/** What a keeper keeps beyond its own life. */
+/** The state that outlives a key service. */
 export interface KeeperState extends KeyAnswer, Learned {
-  /** When the issuer was last asked, whatever came of it. */
+  /** When the issuer was last asked, with any result. */
   readonly askedAt?: number
-  /** Failures one after the other. */
+  /** Number of consecutive failures. */
   readonly failures?: number
-  /** The last write to KV: when, and the time of the last rotation in it. */
+  /** The last write to KV: its time, and the time of the last rotation in it. */
   readonly stored?: { readonly at: number; readonly changedAt: number }
 }
 
-/** What a keeper works with. */
+/** The dependencies of a key service. */
 export interface KeeperOptions extends Background {
   readonly fetch: Fetch
-  /** From 0 to 1, for the jitter between retries. */
+  /** A number from 0 to 1, for the jitter between retries. */
   readonly random: () => number
-  /** Where isolates look first. Losing it is slow, not wrong. */
+  /** The cache that isolates read first. Its loss costs time only. */
   readonly kv?: KvLike
-  /** What outlives the keeper; without it nothing does. */
+  /** Persistent state; without it a restart begins anew. */
   readonly state?: {
     read(): KeeperState | undefined
     write(state: KeeperState): void
@@ -75,9 +75,9 @@ export interface KeeperOptions extends Background {
 }
 
 /**
- * Keeps the keys of one place: asks the issuer at most once at a time, waits failures out with
- * back-off and jitter, and lets unknown key ids cause at most one question per cooldown, within
- * {@link serviceBudget}. Trusts its askers, which are the gate's own code.
+ * Creates the key service of one source. It fetches at most once at a time, and retries with back-off and jitter.
+ * Unknown key ids cause at most one fetch per cooldown, within {@link serviceBudget}. It trusts its callers, which are
+ * the gate's own code.
  */
 export function createKeeper(options: KeeperOptions): Keeper {
   const { clock, state, random, log, waitUntil } = options
@@ -95,7 +95,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
     state?.write(next)
   }
 
-  /** Whether the issuer is to be asked, and whether the asker needs to wait for it. */
+  /** Whether to fetch from the issuer, and whether the caller waits for it. */
   const judge = (question: Question, now: number): 'no' | 'behind' | 'wait' => {
     const { why, times, fetchedAt = 0, kid, caller } = question
     const { record, failure, askedAt = 0 } = known()
@@ -107,7 +107,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
     if (why === 'ahead') return age + KEY_TIMES.cronMs < lifetime / 2 ? 'no' : 'wait'
     if (why === 'newer' || age >= lifetime) {
       if (age >= lifetime) return 'wait'
-      // Only an asker whose clock is ahead finds a set old that is this young.
+      // A set this young is too old only for a caller whose clock is ahead.
       if (record.fetchedAt <= fetchedAt) return age < lifetime / 4 ? 'no' : 'wait'
       return age < lifetime / 2 ? 'no' : 'behind'
     }
@@ -118,7 +118,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
 
   const askIssuer = ({ place, times }: Question) =>
     share(inFlight, 'ask', terms, async () => {
-      // A set is as old as the question: what changed while it travelled is not in it.
+      // The set dates from the start of the fetch: later changes may be missing in it.
       const now = clock.now()
       const before = known()
       const published = await fetchPublished({ place, times, fetch: options.fetch, now }, before)
@@ -129,7 +129,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
         return
       }
       const { location, validator } = published.value
-      // A write to KV may have failed meanwhile.
+      // A write to KV may have failed in the meantime.
       const { stored } = known()
       const record = recordOf(published.value, before.record, now)
       learn({
@@ -150,12 +150,12 @@ export function createKeeper(options: KeeperOptions): Keeper {
   const failed = ({ failures = 0 }: KeeperState, error: string) => {
     const at = clock.now()
     const longest = Math.min(KEY_TIMES.failureMs * 2 ** failures, KEY_TIMES.longestFailureMs)
-    // Jitter, so that keepers of one provider do not come back all at once.
+    // Jitter spreads the retries of key services with the same provider.
     const wait = longest * (0.75 + random() / 4)
     return { failure: { error, at, retryAt: at + wait }, failures: Math.min(failures + 1, 10) }
   }
 
-  /** Isolates that start read this; those that run ask the keeper. */
+  /** Writes the record to KV for isolates that start. Running ones ask the key service. */
   const tellKv = async (place: KeyPlace): Promise<void> => {
     const { kv } = options
     const { record, stored } = known()
@@ -169,7 +169,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
     try {
       await writeRecord(kv, await recordName(place), record)
     } catch (error) {
-      // The next answer of the issuer is a new chance.
+      // The next fetch retries the write.
       learn({ ...known(), stored: { at: now, changedAt: Number.NaN } })
       log({ event: 'keys_store_failed', issuer: place.name, error: String(error) })
     }
@@ -192,7 +192,7 @@ const recordOf = (
   before: KeyRecord | undefined,
   fetchedAt: number,
 ): KeyRecord => {
-  // What an unchanged set does not say anew still holds (RFC 9111 §4.3.4).
+  // A 304 without `maxAge` keeps the previous one (RFC 9111 §4.3.4).
   const lasts = maxAge ?? (keys ? undefined : before?.maxAge)
   return {
     keys: keys ?? before?.keys ?? [],

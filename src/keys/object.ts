@@ -2,18 +2,17 @@ import { DurableObject } from 'cloudflare:workers'
 import { system } from '../platform/system.ts'
 import { createKeeper, type KeeperState, type KeyAnswer, type Question } from './key-service.ts'
 
-/** What it needs of wrangler.toml's bindings. */
+/** The required bindings of wrangler.toml. */
 interface Env {
   readonly JWKS_CACHE?: KVNamespace
 }
 
-/** The name of all a keeper keeps. */
+/** The storage key of the whole state. */
 const STATE = 'state'
 
 /**
- * The keys of one issuer: a Durable Object, so that in all the world there is one that asks for them,
- * however many isolates start at once. What it learned outlives it. Trusts its callers, which are
- * the gate's own code.
+ * The key service of one issuer as a Durable Object, so that only one place in the world fetches its keys. Its state is
+ * persistent. Trusts its callers, which are the gate's own code.
  */
 export class KeyKeeper extends DurableObject<Env> {
   readonly #keeper
@@ -32,7 +31,7 @@ export class KeyKeeper extends DurableObject<Env> {
     })
   }
 
-  /** Answers from what is known, or asks the issuer first where the question is worth it. */
+  /** Returns known keys, or fetches from the issuer first if the question requires it. */
   ask(question: Question): Promise<KeyAnswer> {
     return this.#keeper.ask(question)
   }

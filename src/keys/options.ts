@@ -7,21 +7,21 @@ import { type KeyDocs, type Readable, readField, table } from '../policy/table.t
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
-/** The times of an issuer whose entry says nothing of them. */
+/** The defaults of `jwks_cache`. */
 export const DEFAULT_KEY_TIMES: KeyTimes = Object.freeze({
   maxFresh: HOUR,
   staleIfError: 24 * HOUR,
   cooldown: 30_000,
 })
 
-/** Every key of `jwks_cache`. */
+/** The keys of `jwks_cache`. */
 export const KEY_TIMES_KEYS = {
   max_fresh: milliseconds({ least: 1_000, most: 24 * HOUR }),
   stale_if_error: milliseconds({ least: 0, most: 24 * HOUR }),
   cooldown: milliseconds({ least: 1_000, most: 10 * MINUTE }),
 }
 
-/** What the documentation says of the keys of `jwks_cache`. */
+/** The documentation of the keys of `jwks_cache`. */
 export const KEY_TIMES_DOCS: KeyDocs<typeof KEY_TIMES_KEYS> = {
   max_fresh: {
     description:
@@ -42,18 +42,18 @@ export const KEY_TIMES_DOCS: KeyDocs<typeof KEY_TIMES_KEYS> = {
   },
 }
 
-/** `jwks_cache`: how long keys are believed, and how often unknown ones may cause a question. */
+/** The field `jwks_cache`: how long keys are used, and how often unknown ones may cause a fetch. */
 export const keyTimesField = table(KEY_TIMES_KEYS)
 
-/** What an issuer on the network must not be asked more often than, in milliseconds. */
+/** Least times for an issuer on the network, in milliseconds. */
 const LEAST = [
   ['max_fresh', MINUTE, '1m'],
   ['cooldown', 10_000, '10s'],
 ] as const
 
 /**
- * Reports times that are too short for an issuer on the network, whatever else is wrong with the
- * table. What {@link keyTimesField} reports it passes over.
+ * Reports times that are too short for an issuer on the network, even if other keys of the table are wrong. Does not
+ * repeat the reports of {@link keyTimesField}.
  */
 export function checkKeyTimes(written: unknown, report: Report): void {
   if (!isObject(written)) return
@@ -65,7 +65,7 @@ export function checkKeyTimes(written: unknown, report: Report): void {
   }
 }
 
-/** The times as written, with the defaults. */
+/** The configured times, with defaults. */
 export function keyTimesOf({
   max_fresh,
   stale_if_error,

@@ -8,7 +8,7 @@ import { publicKeys } from './set.ts'
 import type { KeyPlace } from './store.ts'
 import { KEY_TIMES, lifetimeOf } from './times.ts'
 
-/** Where an issuer's metadata said its keys are, and when. */
+/** The `jwks_uri` of an issuer's metadata, and when it was read. */
 export interface Location {
   readonly uri: string
   /** Milliseconds since the epoch. */
@@ -17,24 +17,21 @@ export interface Location {
   readonly maxAge?: number
 }
 
-/** What was learned of an issuer the last time, so that it need not be asked for again. */
+/** Facts from the last fetch that make the next one cheaper. */
 export interface Learned {
   readonly location?: Location
   /** The entity-tag of the key set at `uri` (RFC 9110 §8.8.3). */
   readonly validator?: { readonly uri: string; readonly etag: string }
 }
 
-/** The issuer's answer. Without `keys` they are as they were. */
+/** The issuer's keys; without `keys` they are unchanged. */
 export interface Published extends Learned {
   readonly keys?: readonly JsonObject[]
   /** Seconds. */
   readonly maxAge?: number
 }
 
-/**
- * A set with no key that may be kept is a fault and no answer: an issuer that has keys out does not
- * mean to have none, and to withdraw one it publishes another.
- */
+/** A set without usable public keys is a fault: an issuer withdraws a key by publishing another. */
 export type PublishedFault = DiscoveryFault | DocumentFault | 'not a JWK set' | 'no public keys'
 
 interface Asking {
@@ -46,9 +43,8 @@ interface Asking {
 }
 
 /**
- * Asks an issuer for its keys: its metadata where the address is not configured and what is known
- * of it is old, then the set, only if it changed (RFC 9110 §13.1.2). An address that has nothing
- * any more is looked up anew. Never rejects.
+ * Fetches an issuer's keys: first its metadata, if `jwks_uri` is not configured and the known one is old; then the set,
+ * if it changed (RFC 9110 §13.1.2). If the set has moved, the metadata is read anew. Never rejects.
  */
 export async function fetchPublished(
   asking: Asking,
@@ -66,15 +62,15 @@ export async function fetchPublished(
   if (location.ok) {
     return located(await fetchSet(asking, location.value.uri, learned), location.value)
   }
-  // What cannot be asked for is as it was; what answers otherwise is not.
+  // The known address is used if the metadata is unreachable, but not after another fault.
   const isUsable = known && !isRecent && asking.now - known.at < KEY_TIMES.kvLifeMs
   if (!isUsable || !PASSING.test(location.reason)) return location
   return located(await fetchSet(asking, known.uri, learned), known)
 }
 
-/** Faults of an address that is no longer the right one. */
+/** Faults of an address that may have moved. */
 const MOVED = /^status 4(?!08|29)|^redirected|^not /
-/** Faults that say nothing of the document. */
+/** Temporary faults, which say nothing of the document. */
 const PASSING = /^(?:unreachable|timeout|truncated)$|^status (?:5|408|429)/
 
 const locate = async (asking: Asking): Promise<Result<Location, PublishedFault>> => {
@@ -115,22 +111,22 @@ const load = ({ place, fetch }: Asking, url: string, etag?: string) =>
     ...(etag !== undefined && { etag }),
   })
 
-/** Where an issuer says its keys are. */
+/** The key set's address in an issuer's metadata. */
 export interface Discovered {
   /** The `jwks_uri`. */
   readonly uri: string
-  /** Address of the document that says so, as it was asked for. */
+  /** Address of the metadata, as it was requested. */
   readonly url: string
-  /** Seconds that document holds; absent where its server says nothing. */
+  /** Seconds for which the metadata is fresh; absent where the headers contain none. */
   readonly maxAge?: number
 }
 
-/** Why discovery led to no address. */
+/** Why discovery found no address. */
 export type DiscoveryFault = DocumentFault | 'metadata of another issuer' | 'no jwks_uri'
 
 const ABSENT = /^status 4/
 
-/** Faults after which the same server is not asked for its other document. */
+/** Faults after which the server's other document is not tried. */
 const FINAL: ReadonlySet<DiscoveryFault> = new Set([
   'address not allowed',
   'unreachable',
@@ -138,9 +134,9 @@ const FINAL: ReadonlySet<DiscoveryFault> = new Set([
 ])
 
 /**
- * Finds an issuer's `jwks_uri`: RFC 8414 §3 metadata, then OpenID Connect Discovery §4. Each
- * document's `issuer` must equal the configured one byte for byte (RFC 8414 §3.3). Checks that the
- * address it finds is one, not that it may be asked: whoever fetches it does.
+ * Finds an issuer's `jwks_uri`: by RFC 8414 §3 metadata, then by OpenID Connect Discovery §4. The `issuer` of each
+ * document must equal the configured one exactly (RFC 8414 §3.3). Checks that the address is a URL, not that it may be
+ * fetched; the fetch checks that.
  */
 export async function discover(
   issuer: string,
@@ -150,14 +146,14 @@ export async function discover(
   for (const url of metadataUrls(issuer)) {
     const found = readMetadata(issuer, url, await load(url))
     if (found.ok) return found
-    // That there is no second document says less than what is wrong with the first.
+    // A missing second document is a weaker reason than a fault of the first.
     if (fault === undefined || ABSENT.test(fault)) fault = found.reason
     if (FINAL.has(found.reason)) break
   }
   return fail(fault ?? 'address not allowed')
 }
 
-/** Addresses of an issuer's metadata, in the order they are tried. None where it is no plain URL. */
+/** Addresses of an issuer's metadata, in order. Empty where the issuer is no plain URL. */
 export function metadataUrls(issuer: string): readonly string[] {
   const [, origin, path = ''] = /^(https?:\/\/[^/?#]+)(\/[^?#]*)?$/.exec(issuer) ?? []
   if (origin === undefined) return []
@@ -174,7 +170,7 @@ const readMetadata = (
   loaded: Result<Fetched, DocumentFault>,
 ): Result<Discovered, DiscoveryFault> => {
   if (!loaded.ok) return loaded
-  // Nothing is held that could be unchanged.
+  // No document is stored, so none can be unchanged.
   if (loaded.value.kind === 'unchanged') return fail('status 304')
   const { document, maxAge } = loaded.value
   if (own(document, 'issuer') !== issuer) return fail('metadata of another issuer')

@@ -6,41 +6,41 @@ import { isOfAnotherTenant, type PublicKey, publicKeyOf, secretMember } from '..
 import type { KeyMiss } from '../core/model/ports.ts'
 import type { VerificationKey } from '../core/model/token.ts'
 
-/** What a token's header says about its key. */
+/** The members of a token's header that select a key. */
 export interface KeyHeader {
   readonly algorithm: Algorithm
   readonly kid?: string
 }
 
-/** A key, or why there is none. */
+/** A key, or the reason why there is none. */
 export type KeyFound = VerificationKey | KeyMiss
 
 /** The keys of one issuer, each bound to one algorithm. */
 export interface KeySet {
-  /** Keys that can be used at all. */
+  /** Number of usable keys. */
   readonly size: number
-  /** The keys by {@link keyIdentity}; a set that follows takes over what is unchanged. */
+  /** The keys by {@link keyIdentity}; a later set reuses unchanged ones. */
   readonly candidates: ReadonlyMap<string, Candidate>
   /**
-   * The one key that fits: by `kid` where the token has one, else the only one of the algorithm.
-   * Never throws, and waits only for keys that are not imported yet.
+   * Finds the one fitting key: by `kid` if the token has one, else the only key of the algorithm. Never throws. Waits
+   * only for keys that are not imported yet.
    */
   find(header: KeyHeader): KeyFound | Promise<KeyFound>
 }
 
-/** A key that can be used, until its first use as it was published. */
+/** A usable key; it is imported on first use. */
 export interface Candidate {
   readonly key: PublicKey
-  /** Only the outcome is kept: a promise would belong to the request that made it. */
+  /** The outcome only: a promise would belong to the request that created it. */
   outcome?: Outcome
 }
 
 type Outcome = VerificationKey | Exclude<KeyMiss, 'ambiguous'>
 
 /**
- * The entries of a JWK set document that may be kept: objects without a private or symmetric
- * member, among the first {@link LIMITS.keys}. `undefined` for what is no JWK set (RFC 7517 §5).
- * Does not judge whether an entry is usable.
+ * The entries of a JWK set that may be stored: objects without private or symmetric members, among the first
+ * {@link LIMITS.keys}. `undefined` for values that are no JWK set (RFC 7517 §5). Does not check whether an entry is
+ * usable.
  */
 export function publicKeys(document: unknown): readonly JsonObject[] | undefined {
   const keys = isObject(document) ? own(document, 'keys') : undefined
@@ -50,12 +50,12 @@ export function publicKeys(document: unknown): readonly JsonObject[] | undefined
     .filter((key) => isObject(key) && secretMember(key) === undefined)
 }
 
-/** All that makes a key the one it is: two entries with one identity are the same key twice. */
+/** Identifies a key by all its members; two entries with one identity are the same key. */
 export function keyIdentity({ kid, jwk }: PublicKey): string {
   return JSON.stringify([kid, jwk])
 }
 
-/** {@link createKeySet}, of the keys that speak for this issuer and with its algorithms. */
+/** {@link createKeySet} of the keys that belong to this issuer, for its algorithms. */
 export function keySetOf(
   keys: readonly JsonObject[],
   { issuer, algorithms }: Pick<Issuer, 'issuer' | 'algorithms'>,
@@ -69,9 +69,8 @@ export function keySetOf(
 }
 
 /**
- * A set to search in. Entries that cannot be used are ignored (RFC 7517 §5), the same key twice is
- * one, and a key that was in `before` stays the very object it was there. `keys` come from
- * {@link publicKeys}.
+ * Creates a searchable set. Unusable entries are ignored (RFC 7517 §5), and duplicates are one key. A key that is also
+ * in `before` keeps its object. Get `keys` from {@link publicKeys}.
  */
 export function createKeySet(
   keys: readonly JsonObject[],
@@ -97,7 +96,7 @@ export function createKeySet(
   }
 }
 
-/** All keys that answer one question, and the answer once it is known. */
+/** The keys for one search, and its result once it is known. */
 interface Slot {
   readonly candidates: Candidate[]
   found?: KeyFound
@@ -108,7 +107,7 @@ interface Fitting {
   readonly named: Map<string, Slot>
 }
 
-/** Built once, so that a search costs the same however many keys there are. */
+/** Built once, so that a search takes constant time. */
 const indexOf = (candidates: Iterable<Candidate>): ReadonlyMap<Algorithm, Fitting> => {
   const index = new Map<Algorithm, Fitting>()
   for (const candidate of candidates) {
@@ -142,7 +141,7 @@ const conclude = (slot: Slot): KeyFound => {
 
 const load = async (candidate: Candidate): Promise<void> => {
   const outcome = await imported(candidate.key)
-  // Requests import side by side; all go on with the key of the first, so that tokens stay warm.
+  // Requests may import a key in parallel. All use the first result, so that remembered tokens stay usable.
   candidate.outcome ??= outcome
 }
 

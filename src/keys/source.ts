@@ -20,23 +20,22 @@ import type { KeyHeader } from './set.ts'
 import { type KvLike, readRecord, recordName } from './store.ts'
 import { KEY_TIMES } from './times.ts'
 
-/** What a request brings to look keys up with. */
+/** The dependencies of a request's key lookups. */
 export interface KeySourceOptions extends Background {
-  /** The isolate's memory. */
+  /** The isolate's key cache. */
   readonly cache: KeyCache
-  /** Where isolates that start look first. Losing it is slow, not wrong. */
+  /** The cache that starting isolates read first. Its loss costs time only. */
   readonly kv?: KvLike
-  /** The one that asks issuers. */
+  /** The key service, which asks issuers. */
   readonly keeper: Keeper
 }
 
 type Found = Result<VerificationKey, KeyFault>
 
 /**
- * Keys from memory, then KV, then their keeper. A set in the second half of its freshness lifetime
- * serves while it is renewed behind; one past it is confirmed first, and serves unconfirmed only
- * while asking is known to fail (RFC 5861). A key id that the set lacks is asked for within the
- * caller's budget. `find` never rejects.
+ * Finds keys in memory, then in KV, then at the key service. In the second half of its freshness lifetime, a set is
+ * used while it is renewed in the background. Later it must be confirmed first; it is used unconfirmed only while
+ * confirming fails (RFC 5861). An unknown key id causes a question within the caller's budget. `find` never rejects.
  */
 export function createKeySource(options: KeySourceOptions): KeySource {
   const { cache, clock } = options
@@ -60,9 +59,8 @@ export function createKeySource(options: KeySourceOptions): KeySource {
 }
 
 /**
- * Keys from memory, from KV and from what their keeper knows, for explanations: no issuer is asked,
- * no renewal is started, and budgets and failures stay as they are. `unknown` is what a held set
- * says; an issuer that was asked might have the key all the same.
+ * Finds keys in memory, KV and the key service, for explanations. It asks no issuer, starts no renewal, and leaves
+ * budgets and failures unchanged. `unknown` is the result of the stored set; the issuer might have the key.
  */
 export function createKeyReader(options: KeySourceOptions): KeySource {
   const { cache, clock } = options
@@ -79,7 +77,7 @@ export function createKeyReader(options: KeySourceOptions): KeySource {
   }
 }
 
-/** Brings an isolate that knows too little up to what the keeper knows. Never fetches, never rejects. */
+/** Loads the key service's keys if those in memory are missing or due. Fetches nothing from issuers; never rejects. */
 export async function look(issuer: Issuer, options: KeySourceOptions): Promise<void> {
   const entry = entryOf(options.cache, issuer)
   if (entry.held && options.clock.now() < entry.held.confirmBy) return
@@ -92,13 +90,13 @@ interface Search {
   readonly options: KeySourceOptions
 }
 
-/** With nothing held, or with what nobody has confirmed in time. */
+/** Finds a key without a set, or with one that must be confirmed first. */
 const findLate = async (issuer: Issuer, entry: KeyEntry, search: Search): Promise<Found> => {
   const { header, options } = search
   const { clock } = options
   if (!isAlive(entry, clock) && !isWaitedOut(entry, clock)) await recall(issuer, entry, options)
   if (!isConfirmed(entry, clock) && !isWaitedOut(entry, clock)) {
-    // Nobody waits for an issuer that is known to fail, where there is something to go on with.
+    // With usable keys no request waits for an issuer that is known to fail.
     if (isAlive(entry, clock) && isFailing(entry, clock)) renewBehind(issuer, entry, options)
     else if (isAlive(entry, clock) && isRecent(entry, clock))
       await askPatiently(issuer, entry, options)
@@ -113,7 +111,7 @@ const findLate = async (issuer: Issuer, entry: KeyEntry, search: Search): Promis
   return isConfirmed(entry, clock) ? findUnknown(issuer, entry, search) : fail('unavailable')
 }
 
-/** With a set in time that lacks the key. */
+/** Finds a key that a fresh set lacks. */
 const findUnknown = async (
   issuer: Issuer,
   entry: KeyEntry,
@@ -123,12 +121,12 @@ const findUnknown = async (
   const { kid = '' } = header
   const now = clock.now()
   const { cooldown } = issuer.keyTimes
-  // A set just asked for settles it; a failure does not, so a key just rotated in is not called bad.
+  // A set that was just fetched is decisive. A failure is not: the key could be new.
   if (now - (entry.held?.fetchedAt ?? 0) < cooldown) return fail('unknown')
   if (isWaitedOut(entry, clock)) return fail('unavailable')
   const network = networkOf(caller ?? '')
   const asking: Caller = { network, isKnown: entry.known.has(network) }
-  // What a stranger was refused, a known caller may still ask.
+  // A known caller may ask for a key id that a stranger could not.
   const miss = `${asking.isKnown ? 'known' : 'stranger'} ${kid}`
   if (now < (entry.misses.get(miss) ?? 0)) return fail('unknown')
   const question = { why: 'unknown', kid, caller: asking, ...since(entry) } as const
@@ -138,7 +136,7 @@ const findUnknown = async (
   await ask(issuer, entry, question, options)
   const found = (await entry.held?.set.find(header)) ?? 'unknown'
   if (typeof found !== 'string') return ok(found)
-  // Also after a failure that is over, as long as the issuer has not been asked again.
+  // Also after a failure that is over, as long as the issuer was not asked again.
   if (found === 'unknown' && (entry.failure || entry.lostAt >= now)) return fail('unavailable')
   rememberMiss(entry, miss, now + cooldown)
   return fail(found)
@@ -148,13 +146,13 @@ const isConfirmed = ({ held }: KeyEntry, clock: Clock) =>
   held !== undefined && clock.now() < held.confirmBy
 const isAlive = ({ held }: KeyEntry, clock: Clock) =>
   held !== undefined && clock.now() < held.goneAt
-/** Whether a set has been due for no longer than it was fresh; older ones are worth waiting for. */
+/** Whether a set is due for no longer than it was fresh. For an older one a request waits. */
 const isRecent = ({ held }: KeyEntry, clock: Clock) =>
   held !== undefined && clock.now() - held.confirmBy < held.confirmBy - held.fetchedAt
-/** Whether asking has failed and is not worth trying again yet. */
+/** Whether asking failed and the next attempt is not due yet. */
 const isWaitedOut = ({ failure }: KeyEntry, clock: Clock) =>
   failure !== undefined && clock.now() < failure.retryAt
-/** The same, or until just now: after that nothing is known, and a withdrawn key must not gain by it. */
+/** Like {@link isWaitedOut}, with a short extension. After that a withdrawn key must not be used unconfirmed. */
 const isFailing = ({ failure }: KeyEntry, clock: Clock) =>
   failure !== undefined && clock.now() < failure.retryAt + KEY_TIMES.failureMs
 
@@ -165,7 +163,7 @@ const newer = (entry: KeyEntry): Asked => ({ why: 'newer', ...since(entry) })
 
 const flightOf = (entry: KeyEntry, { why, kid, caller }: Asked, options: KeySourceOptions) => {
   const { cache, clock, waitUntil } = options
-  // Strangers with one key id share a question; none of them asks for a known caller.
+  // Strangers with the same key id share a question; a known caller never shares theirs.
   const name = JSON.stringify([entry.id, why, kid, caller?.isKnown && caller.network])
   return [cache.inFlight, name, { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }] as const
 }
@@ -174,7 +172,7 @@ const renewBehind = (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions)
   const { clock } = options
   const question = newer(entry)
   if (isWaitedOut(entry, clock)) return
-  // What is being tried again is known to fail until the outcome says otherwise.
+  // Until the result is known, a new attempt counts as failing.
   if (entry.failure && isFailing(entry, clock)) {
     entry.failure = { ...entry.failure, retryAt: clock.now() + KEY_TIMES.askMs }
   }
@@ -182,7 +180,7 @@ const renewBehind = (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions)
   options.waitUntil(ask(issuer, entry, question, options))
 }
 
-/** Waits no longer than keys that are there are worth waiting for. */
+/** Asks, but waits only briefly, since usable keys are present. */
 const askPatiently = async (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions) => {
   const { clock, waitUntil } = options
   const asked = ask(issuer, entry, newer(entry), options).then(() => true)
@@ -192,7 +190,7 @@ const askPatiently = async (issuer: Issuer, entry: KeyEntry, options: KeySourceO
   entry.failure = { error: 'slow', at, retryAt: at + KEY_TIMES.failureMs }
 }
 
-/** Asks the keeper. The outcome is in the entry: newer keys, or a failure beside the old ones. */
+/** Asks the key service. The entry then has newer keys, or a failure beside the old ones. */
 const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOptions) =>
   share(...flightOf(entry, asked, options), async () => {
     const { keeper, clock, log } = options
@@ -201,20 +199,20 @@ const ask = (issuer: Issuer, entry: KeyEntry, asked: Asked, options: KeySourceOp
       const place = { name, issuer: issuer.issuer, keys, allowInsecureHttp }
       const answer = await keeper.ask({ ...asked, place, times })
       takeAnswer(entry, issuer, answer, 'issuer', clock.now())
-      // Looking is no attempt: what is known to fail stands, unless the keeper has asked since.
+      // `look` is no attempt: a known failure stays, unless the key service has asked since.
       const isOver = (entry.held?.fetchedAt ?? 0) > (entry.failure?.at ?? 0)
       if (asked.why !== 'look' || answer.failure || isOver) entry.failure = answer.failure
     } catch (error) {
       const at = clock.now()
       const retryAt = at + KEY_TIMES.failureMs
       entry.lostAt = at
-      // A stranger's question must not decide what others do with the keys that are held.
+      // A stranger's question must not affect the use of stored keys.
       if (asked.why === 'newer') entry.failure = { error: 'keeper unreachable', at, retryAt }
       log({ event: 'keys_ask_failed', issuer: name, error: String(error) })
     }
   })
 
-/** Takes over what KV holds where it is newer than what memory holds. */
+/** Stores the keys of KV, if they are newer than those in memory. */
 const recall = async (issuer: Issuer, entry: KeyEntry, options: KeySourceOptions) => {
   const { cache, kv, clock, waitUntil, log } = options
   if (!kv) return

@@ -4,16 +4,16 @@ import type { Issuer } from '../core/model/issuer.ts'
 import { publicKeys } from './set.ts'
 import { KEY_TIMES } from './times.ts'
 
-/** A KV namespace, as far as keys need it. */
+/** A KV namespace, with the methods that keys need. */
 export interface KvLike {
   get(key: string, options: { readonly type: 'json'; readonly cacheTtl?: number }): Promise<unknown>
   put(key: string, value: string, options: { readonly expirationTtl: number }): Promise<void>
 }
 
-/** All that decides which keys an issuer's are. */
+/** The settings that identify an issuer's keys. */
 export type KeyPlace = Pick<Issuer, 'name' | 'issuer' | 'keys' | 'allowInsecureHttp'>
 
-/** A change of an issuer's published set: names of keys that came and went. */
+/** A change of an issuer's published set: names of added and removed keys. */
 export interface Rotation {
   /** Milliseconds since the epoch. */
   readonly at: number
@@ -21,24 +21,21 @@ export interface Rotation {
   readonly removed: readonly string[]
 }
 
-/** An issuer's published keys, as its keeper learned them. */
+/** An issuer's published keys, as the key service fetched them. */
 export interface KeyRecord {
   readonly keys: readonly JsonObject[]
-  /** When they were last asked for, in milliseconds. */
+  /** When they were last fetched, in milliseconds. */
   readonly fetchedAt: number
-  /** Seconds the issuer lets them be kept, where it says so. */
+  /** Seconds for which the issuer allows them to be cached, if it does. */
   readonly maxAge?: number
   /** Newest first. */
   readonly rotations: readonly Rotation[]
 }
 
-/** Part of every name: records of another format are never read. */
+/** Part of every name, so that records of another format are never read. */
 const FORMAT = 2
 
-/**
- * The name of an issuer's keys in KV, and of their keeper. Of fixed length; different for each
- * place keys come from.
- */
+/** The name of an issuer's keys in KV, and of its key service. Of fixed length; different for each source of keys. */
 export async function recordName({ issuer, keys, allowInsecureHttp }: KeyPlace): Promise<string> {
   const place = keys.kind === 'uri' ? keys.uri : 'discovery'
   const parts = JSON.stringify([FORMAT, issuer, place, allowInsecureHttp])
@@ -46,8 +43,8 @@ export async function recordName({ issuer, keys, allowInsecureHttp }: KeyPlace):
 }
 
 /**
- * Reads a record, checked like a fetched set. `undefined` where there is none, it is broken or past
- * its life at `now`. Rejects where KV does.
+ * Reads a record and checks it like a fetched set. `undefined` where it is absent, malformed or expired at `now`.
+ * Rejects if KV does.
  */
 export async function readRecord(
   kv: KvLike,
@@ -78,7 +75,7 @@ const isRotation = (value: unknown): value is Rotation =>
     (names) => Array.isArray(names) && names.every((name) => typeof name === 'string'),
   )
 
-/** Writes a record, to be forgotten when its life is over. Rejects where KV does. */
+/** Writes a record with an expiration. Rejects if KV does. */
 export function writeRecord(kv: KvLike, name: string, { keys, ...rest }: KeyRecord) {
   return kv.put(name, JSON.stringify({ jwks: { keys }, ...rest }), {
     expirationTtl: KEY_TIMES.kvLifeMs / 1000,
@@ -86,8 +83,8 @@ export function writeRecord(kv: KvLike, name: string, { keys, ...rest }: KeyReco
 }
 
 /**
- * The rotations of a set once it is `keys`, newest first: one more where a key came, went or became
- * another. Without `keys` nothing changed. The first set is a rotation from nothing.
+ * The rotations of a set, newest first, after it became `keys`. Adds one if a key was added, removed or changed.
+ * Without `keys` the set is unchanged. The first set counts as a rotation.
  */
 export function rotated(
   before: KeyRecord | undefined,
@@ -106,7 +103,7 @@ export function rotated(
   return [{ at, added, removed }, ...rotations].slice(0, KEY_TIMES.rotations)
 }
 
-/** Servers differ in the order of members, which says nothing. */
+/** Keys by their JSON with sorted members, since servers differ in their order. */
 const byText = (keys: readonly JsonObject[]) =>
   new Map(keys.map((key) => [JSON.stringify(Object.entries(key).sort()), key]))
 

@@ -1,24 +1,24 @@
 import type { KeyTimes } from '../core/model/issuer.ts'
 
-/** How long keys are believed and how often an issuer is asked, in one place; an entry says the rest. */
+/** Times for caching keys and asking issuers. The issuer's entry configures further ones. */
 export const KEY_TIMES = {
-  /** Milliseconds a set is fresh at least, and where the issuer says nothing (RFC 9111 §4.2). */
+  /** Milliseconds for which a set is fresh: minimum, and default without headers (RFC 9111 §4.2). */
   leastFreshMs: 60_000,
   usualFreshMs: 10 * 60_000,
-  /** Milliseconds a failure is waited out: the first, and the longest of those that follow. */
+  /** Milliseconds until a retry: after the first failure, and at most. */
   failureMs: 5_000,
   longestFailureMs: 60_000,
-  /** Milliseconds one question to an issuer may take: two metadata documents and the set, and some slack. */
+  /** Milliseconds for one question to an issuer: two metadata documents and the set, plus slack. */
   askMs: 20_000,
-  /** Milliseconds a request waits for keys to be confirmed that it can go on with. */
+  /** Milliseconds that a request waits for the confirmation of usable keys. */
   patienceMs: 1_000,
-  /** Milliseconds KV may take before the keeper is asked instead. */
+  /** Milliseconds for KV, before the key service is asked instead. */
   recallMs: 2_000,
-  /** Milliseconds by which another machine's clock may be ahead. */
+  /** Most milliseconds by which another machine's clock may be ahead. */
   skewMs: 60_000,
-  /** Seconds a location may answer from its copy of the KV record. */
+  /** Seconds for which a location may use its copy of the KV record. */
   kvCopySeconds: 60,
-  /** Milliseconds a KV record lives. */
+  /** Milliseconds until a KV record expires. */
   kvLifeMs: 24 * 3_600_000,
   /** Milliseconds after which an unchanged record is written to KV again: 48 times a day. */
   rewriteMs: 30 * 60_000,
@@ -26,22 +26,22 @@ export const KEY_TIMES = {
   writeGapMs: 1_000,
   /** Milliseconds between two runs of the cron trigger in wrangler.toml. */
   cronMs: 5 * 60_000,
-  /** Redirects of one document. */
+  /** Most redirects of one document. */
   redirects: 2,
-  /** Rotations a record tells of. */
+  /** Most rotations in a record. */
   rotations: 20,
 } as const
 
 /**
- * Milliseconds a document is fresh: what the issuer says (`maxAge`, seconds), within bounds. Up to
- * half of it, nobody is asked; in the second half it serves while it is renewed.
+ * Milliseconds for which a document is fresh: the issuer's `maxAge` (seconds), within bounds. In the second half a set
+ * is used while it is renewed.
  */
 export function lifetimeOf(maxAge: number | undefined, { maxFresh }: KeyTimes): number {
   const said = maxAge === undefined ? KEY_TIMES.usualFreshMs : maxAge * 1000
   return Math.min(Math.max(said, KEY_TIMES.leastFreshMs), maxFresh)
 }
 
-/** Milliseconds up to which a set may serve at all. */
+/** Milliseconds for which a set may be used at all. */
 export function lifeOf(maxAge: number | undefined, times: KeyTimes): number {
   return Math.max(lifetimeOf(maxAge, times), times.staleIfError)
 }

@@ -4,7 +4,7 @@ import type { Limits } from '../core/model/ports.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { createObjectCalls, inTime, type ObjectCalls, unbound } from '../platform/calls.ts'
 
-/** An object of `RateLimiter`, as far as the gate needs it. */
+/** An object of `RateLimiter`, with the methods that the gate needs. */
 interface Limiter {
   take(quotas: Quotas, spend: boolean): PromiseLike<Result<Allowance, Exhausted>>
 }
@@ -14,21 +14,21 @@ export interface RateLimitBinding {
   limit(options: { readonly key: string }): PromiseLike<{ readonly success: boolean }>
 }
 
-/** What limits are asked of in a Worker; `objects` are absent where no rule has an exact limit. */
+/** The dependencies of limits in a Worker; `objects` is absent where no rule has an exact limit. */
 export interface LimitsOptions extends Partial<Omit<ObjectCalls<Limiter>, 'binding'>> {
-  /** A rate limiting binding, by its name. */
+  /** Finds a rate limiting binding by name. */
   readonly binding: (name: string) => RateLimitBinding | undefined
-  /** Counts the addresses that no binding does. */
+  /** Counts addresses without a binding. */
   readonly addresses: Pick<Limits, 'takeAddress'>
 }
 
-/** Seconds to wait where a binding does not say how long: the shorter of its two periods. */
+/** Seconds to wait after a refusal by a binding, which gives none: the shorter of its two possible periods. */
 const APPROXIMATE_WAIT = 10
 
 /**
- * Limits behind their objects and bindings. An object that fails, or does not answer within
- * {@link LIMITS.rateLimitMs}, is asked once more, then the call rejects. A request whose first answer was lost
- * may so be counted twice: fewer pass then, never more. Bindings are asked once.
+ * Limits by Durable Objects and bindings. A call to an object that fails, or takes longer than
+ * {@link LIMITS.rateLimitMs}, is retried once; then it rejects. If only its response was lost, the request counts
+ * twice, so fewer requests are allowed, never more. Calls to bindings are not retried.
  */
 export function createLimits({
   objects,
@@ -47,7 +47,7 @@ export function createLimits({
     const bound = binding(name)
     if (!bound) throw unbound(name)
     const { success } = await inTime(() => bound.limit({ key }), timeout)
-    // What is no clear yes is none.
+    // Only a clear `true` allows the request.
     return success === true ? ok({}) : fail({ retryAfter: APPROXIMATE_WAIT })
   }
   return {
@@ -62,7 +62,7 @@ export function createLimits({
   }
 }
 
-/** The same limits for those who only explain: what would be taken is looked at, and stays. */
+/** Limits for explanations: they check what would be allowed, and count nothing. */
 export function peeking(limits: Pick<Limits, 'take'>): Limits {
   return {
     take: (limit, name) => limits.take(limit, name, false),

@@ -4,12 +4,12 @@ import type { Clock, Limits } from '../core/model/ports.ts'
 import { createBuckets } from '../platform/buckets.ts'
 import { unbound } from '../platform/calls.ts'
 
-/** Names that are counted before those that say nothing any more are looked for. */
+/** Names before the first search for outdated ones. */
 const FIRST_SWEEP = 1_000
 
 /**
- * Limits in the memory of one process: exact for it, and no other process knows of them. Forgets a
- * name when it is as if nothing had been spent. A limit by a binding rejects: there is none here.
+ * Limits in the memory of one process, exact within it. Drops a name once its state equals a fresh one. A limit by a
+ * binding rejects, since there is none.
  */
 export function createMemoryLimits({ clock }: { readonly clock: Clock }): Limits {
   const counts = new Map<string, Spent>()
@@ -34,9 +34,8 @@ export function createMemoryLimits({ clock }: { readonly clock: Clock }): Limits
 }
 
 /**
- * Limits of network addresses, in memory and only of so many at once: the one that was seen longest ago
- * is forgotten for a new one, so that a caller of many addresses takes no more memory. `memory` limits
- * only; one by a binding rejects.
+ * Limits of network addresses in memory, for at most `most` addresses. A new address replaces the one used longest ago,
+ * so many addresses take no more memory. Only `memory` limits; one by a binding rejects.
  */
 export function createAddressLimits({
   clock,

@@ -3,30 +3,30 @@ import { forgottenAt, NOTHING_SPENT, type Spent, takeOne } from '../core/model/b
 import type { Allowance, Exhausted, Quotas } from '../core/model/limit.ts'
 import type { Result } from '../core/result.ts'
 
-/** The name of all it keeps. */
+/** The storage key of the whole state. */
 const SPENT = 'spent'
 
-/** Milliseconds that a row is kept when it says nothing any more, so that it is not made anew each time. */
+/** Milliseconds that an outdated row is kept, so that it is not created anew each time. */
 const GRACE = 60_000
 
 /**
- * Counts the requests of one agent, client or workflow to one rule: a Durable Object, so that all the
- * world counts in one place. What was spent outlives it, and leaves when it is as if nothing had been. The
- * quotas come with each call and count from then on. Trusts its callers, which are the gate's own code.
+ * Counts the requests of one agent, client or workflow to one rule: a Durable Object, so that the whole world counts in
+ * one place. Its state is persistent and deleted once it equals a fresh one. Each call passes its quotas. Trusts its
+ * callers, which are the gate's own code.
  */
 export class RateLimiter extends DurableObject {
-  /** Takes one request; without `spend` it only tells whether that could be done. */
+  /** Takes one request; without `spend` it only checks whether that is possible. */
   async take(quotas: Quotas, spend: boolean): Promise<Result<Allowance, Exhausted>> {
     const { storage } = this.ctx
     const before = storage.kv.get<Spent>(SPENT)
-    // Nothing is waited for between reading and writing, so no other call comes in between.
+    // No await between reading and writing, so no other call can interleave.
     const { spent, outcome } = takeOne(before ?? NOTHING_SPENT, quotas, { time: Date.now(), spend })
     if (spent) storage.kv.put(SPENT, spent)
     if (spent && !before) await storage.setAlarm(forgottenAt(spent) + GRACE)
     return outcome
   }
 
-  /** Deletes what says nothing any more. */
+  /** Deletes an outdated state. */
   override async alarm(): Promise<void> {
     const { storage } = this.ctx
     const spent = storage.kv.get<Spent>(SPENT)

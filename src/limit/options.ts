@@ -10,7 +10,7 @@ const count = whole(1, 1_000_000)
 
 const NUMBERS = { limit: count, period: seconds({ least: 1, most: 86_400 }) }
 
-/** Every key of `rate_limit`. */
+/** The keys of `rate_limit`. */
 export const RATE_LIMIT_KEYS = {
   ...NUMBERS,
   daily: count,
@@ -18,10 +18,10 @@ export const RATE_LIMIT_KEYS = {
   binding: bindingName,
 }
 
-/** Every key of `GATE.address_limit`. */
+/** The keys of `GATE.address_limit`. */
 export const ADDRESS_LIMIT_KEYS = { ...NUMBERS, binding: bindingName }
 
-/** What the documentation says of the keys of `rate_limit`. */
+/** The documentation of the keys of `rate_limit`. */
 export const RATE_LIMIT_DOCS: KeyDocs<typeof RATE_LIMIT_KEYS> = {
   limit: {
     description:
@@ -51,7 +51,7 @@ export const RATE_LIMIT_DOCS: KeyDocs<typeof RATE_LIMIT_KEYS> = {
   },
 }
 
-/** What the documentation says of the keys of `GATE.address_limit`. */
+/** The documentation of the keys of `GATE.address_limit`. */
 export const ADDRESS_LIMIT_DOCS: KeyDocs<typeof ADDRESS_LIMIT_KEYS> = {
   limit: {
     description:
@@ -70,7 +70,7 @@ export const ADDRESS_LIMIT_DOCS: KeyDocs<typeof ADDRESS_LIMIT_KEYS> = {
   },
 }
 
-/** Reports keys that say something else than the binding, whose numbers stand elsewhere. */
+/** Reports keys that contradict a binding, which is configured elsewhere. */
 const checkForm = (value: object, report: Report): void => {
   const has = (key: string) => Object.hasOwn(value, key)
   if (has('binding')) {
@@ -84,7 +84,7 @@ const checkForm = (value: object, report: Report): void => {
   }
 }
 
-/** `rate_limit` of a rule. */
+/** The field `rate_limit` of a rule. */
 export const rateLimitField = table(RATE_LIMIT_KEYS, (entry, report, value): RateLimit => {
   const { limit, period, daily, per = 'agent', binding } = entry
   if (isObject(value)) {
@@ -102,7 +102,7 @@ export const rateLimitField = table(RATE_LIMIT_KEYS, (entry, report, value): Rat
   return Object.freeze({ kind: 'exact', per, quotas: Object.freeze(quotas) })
 })
 
-/** `GATE.address_limit`. */
+/** The field `GATE.address_limit`. */
 export const addressLimitField = table(ADDRESS_LIMIT_KEYS, (entry, report, value): AddressLimit => {
   const { limit = 1, period = 1, binding } = entry
   if (isObject(value)) {
@@ -127,7 +127,7 @@ interface Read {
   readonly env: PolicyEnv
 }
 
-/** What limits are counted by is there, and so is the address that one is about. */
+/** Checks that the bindings of limits exist, and that an address limit has an address. */
 export function checkLimits({ gate, rules, env }: Read, at: (base: string) => Report): void {
   const checkBinding = (binding: string, report: Report) => {
     if (env.has('ratelimit', binding)) return

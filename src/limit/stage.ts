@@ -16,7 +16,7 @@ import { fail, ok, type Result } from '../core/result.ts'
 const deny = denials({
   rate_limited: [
     'tooMany',
-    'More requests than this route takes within its period or day',
+    'Too many requests on this route within its period or day',
     'Wait as long as Retry-After says, then go on more slowly',
   ],
   rate_limit_key_missing: [
@@ -26,7 +26,7 @@ const deny = denials({
   ],
   rate_limit_unavailable: [
     'unavailable',
-    'How often this route was used cannot be known at the moment',
+    'The request count of this route is not available at the moment',
     'Keep the token and try again after Retry-After',
   ],
 })
@@ -42,27 +42,26 @@ export interface LimitPorts {
   readonly limits: Pick<Limits, 'take'>
 }
 
-/** A limit, and what is left of it. */
+/** A limit and its remainder. */
 export interface Limited {
   readonly rule: RateLimit
   readonly allowance: Allowance
 }
 
 export interface LimitFacts {
-  /** Only where the rule has a limit, and is enforced. */
+  /** Only where the rule has a limit and is not in shadow mode. */
   readonly limited: Limited | undefined
 }
 
 type Stays = Outcome<LimitFacts, CodeOf<typeof deny>>
 
 /**
- * The rule has not been used too often, and this use is counted. After everything that can be judged
- * here, so that only what would be let through counts; a request that is refused further on has been
- * counted all the same. In shadow mode nothing is counted: it is only looked whether it could be.
+ * Checks the rule's rate limit and counts the request. Runs after all other checks of the request itself, so that
+ * denied requests do not count. A request that is refused later still counts. In shadow mode it only checks.
  */
 export const limit = stage({
   name: 'limit',
-  establishes: 'the rule was not used more often than it may be, where it says how often',
+  establishes: 'the rule is within its rate limit, if it has one',
   without: ({ route }: Pick<Needs, 'route'>) =>
     route.rateLimit ? undefined : { limited: undefined },
   found: ({ limited }: LimitFacts) =>
@@ -97,10 +96,10 @@ const COUNTS: Readonly<Record<Counted, (agent: AgentIdentity) => string | undefi
   issuer: ({ issuer }) => issuer,
 }
 
-/** Of a name, with its part of the map that it stands in. */
+/** Estimated bytes of a name with its map entry. */
 const NAME_BYTES = 256
 
-/** Made once for an admission. A promise is nobody else's, so it is not kept. */
+/** The name, made once per admission. Its promise is not kept: it belongs to one request. */
 const nameOf = async (
   per: Counted,
   value: string,

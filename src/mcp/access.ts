@@ -41,7 +41,7 @@ const deny = denials({
   ],
   arguments_ambiguous: [
     'badRequest',
-    'Members of the arguments differ in nothing but their spelling, or are misspelled',
+    'Members of the arguments differ only in their spelling, or are misspelled',
     'Send each member once, in the exact case that the schema of the tool has',
   ],
 })
@@ -52,21 +52,21 @@ const CODES: Readonly<Record<McpKind, CodeOf<typeof deny>>> = {
   resources: 'resource_not_allowed',
 }
 
-/** What a word of the configuration is one of, as details name it. */
+/** The singular of each kind, for details. */
 export const ONE_OF: Readonly<Record<McpKind, 'tool' | 'prompt' | 'resource'>> = {
   tools: 'tool',
   prompts: 'prompt',
   resources: 'resource',
 }
 
-/** One thing that a request uses, and the rule for it. */
+/** A tool, prompt or resource that a request uses, and the rule's entry for it. */
 export interface Used {
   readonly use: McpUse
   readonly named: McpNamed
   readonly message: McpMessage
 }
 
-/** What a request uses of an MCP server; nothing anywhere else. */
+/** The tools, prompts and resources that a request uses; none for other rules than those of MCP servers. */
 export interface Uses {
   readonly uses: readonly Used[]
 }
@@ -81,29 +81,29 @@ type Refused = Extract<Outcome<Uses, CodeOf<typeof deny>>, { ok: false }>
 
 const NOTHING = ok<Uses>({ uses: [] })
 
-/** A denial here is of one call; the connection goes on. */
+/** The denial is of one call; the connection stays usable. */
 const OF_CALL = { ofCall: true } as const
 
 /**
- * Every message calls a method that the rule has, and whatever it uses by name is named by the rule and
- * open to this type of agent. What is not named and what is not for this agent look the same. Where the rule
- * of a use reads arguments, none of them may differ in spelling alone from one that it reads, no member inside
- * of these from a name that it writes out, and no two of one object from each other. Judges each message of a batch, and notifications like requests, but that those
- * of the protocol need no rule; a client's answers ask for nothing.
+ * Checks each message: the rule allows its method, and has an entry for each name that it uses, open to this type of
+ * agent. Denials do not reveal whether a name has an entry. Arguments that the entry reads must be unambiguous: no
+ * member may differ only in spelling from a member that the entry reads, or from another one of the same object. Checks
+ * all messages of a batch, and notifications like requests. Notifications of the protocol need no rule. A client's
+ * responses are not checked.
  */
 export const mcpAccess = stage({
   name: 'mcp_access',
   establishes:
-    'of an MCP server: the rule names the method and all that is used, for this type of agent',
+    'MCP: the rule allows the method, and each tool, prompt and resource that is used, for this type of agent',
   without: ({ route }: Pick<Needs, 'route'>) => (route.mcp ? undefined : NOTHING.value),
   found: ({ uses }) =>
     uses.length > 0 ? { uses: uses.map(({ use, named }) => `${named.kind}: ${use.pattern}`) } : {},
   denials: [deny],
   run({ route: { mcp }, operation, agent }: Needs): Outcome<Uses, CodeOf<typeof deny>> {
     if (!mcp) return NOTHING
-    // Nothing else is read of a request to an MCP server.
+    // No other operation of a rule with `mcp` is known.
     if (operation.kind !== 'mcp') return fail(deny('mcp_method_not_allowed'))
-    // A message that was not read may be any.
+    // An unread message could have any method.
     if (operation.method === 'POST' && operation.messages.length === 0) {
       return fail(deny('mcp_method_not_allowed'))
     }
@@ -131,7 +131,7 @@ const judge = (
   }
   const kind = USING_METHODS.get(method)
   if (kind && first?.kind !== kind) return fail(deny(CODES[kind], { method }, OF_CALL))
-  // Of a listing of changes there may be nothing; a completion is always of something.
+  // A subscription may list no resources; a completion always has a reference.
   if (!first && method === 'completion/complete') {
     return fail(deny('mcp_method_not_allowed', { method }, OF_CALL))
   }
@@ -151,7 +151,7 @@ const judge = (
   return undefined
 }
 
-/** A completion may be of a template, which stands for many resources. */
+/** The entries for a name. A completion may refer to a URI template, which covers many resources. */
 const usesOf = (
   method: string,
   { kind, name }: McpNamed,
@@ -164,10 +164,10 @@ const usesOf = (
   return use ? [use] : []
 }
 
-/** Names that a rule looks up further in. */
+/** Names that an entry's condition reads inside of arguments. */
 const membersOf = perObject(({ when }: McpUse) => knownNames(...(when?.members ?? [])))
 
-/** Where a rule looks in the arguments of a call. */
+/** Paths in the arguments that an entry reads. */
 const pathsOf = perObject(({ when, scopes }: McpUse): readonly (readonly string[])[] => [
   ...(when?.arguments ?? []).map((name) => [name]),
   ...scopes.scopes.flatMap(({ parts }) =>

@@ -1,39 +1,58 @@
 import { utf8Encode } from '../core/bytes.ts'
-import { type JsonObject, jsonText, own } from '../core/json.ts'
+import { isObject, type JsonObject, jsonText, own } from '../core/json.ts'
 import { MCP_REVISIONS, type McpRevision, type McpRule } from '../core/model/mcp.ts'
 import type { Policy } from '../core/model/policy.ts'
 import type { RequestHead } from '../core/request.ts'
+import { fail, ok } from '../core/result.ts'
 import { route } from '../core/stages/route.ts'
+import { text, word } from '../policy/fields.ts'
+import { type Field, reads, required, table } from '../policy/table.ts'
 import { isNegotiated } from './operation/revision.ts'
 
-/** What is asked of an MCP server, as somebody tells it who asks for an explanation. */
+/** A call of an MCP server, as a request for an explanation describes it. */
 export interface AskedOfMcp {
   readonly method: string
-  /** The tool or prompt, or the URI of the resource. */
+  /** The name of the tool or prompt, or the URI of the resource. */
   readonly name?: string | undefined
   readonly arguments?: JsonObject | undefined
-  /** The newest that the rule takes unless given. */
+  /** Default: the newest revision that the rule accepts. */
   readonly revision?: McpRevision | undefined
 }
 
-/** A request as the line is to judge it. */
+const some = text((value) => (value === '' ? fail('must not be empty') : ok(value)))
+
+const FIELDS = {
+  method: required(some),
+  name: some,
+  arguments: reads<JsonObject>((value) =>
+    isObject(value) ? ok(value) : fail('must be an object'),
+  ),
+  revision: word(MCP_REVISIONS),
+}
+
+/** The field with such a call: `{ "method": "tools/call", "name": "get_weather" }`. */
+export const mcpField: Field<AskedOfMcp | undefined> = table(FIELDS, ({ method, ...rest }) =>
+  method === undefined ? undefined : { method, ...rest },
+)
+
+/** The request that the line decides. */
 export interface RequestToExplain {
   readonly request: RequestHead & { readonly body?: ReadableStream<Uint8Array> | null }
-  /** What the explanation does not say, though it could be taken to. */
+  /** A limit of the explanation that its reader could miss. */
   readonly note?: string
 }
 
 const UNASKED =
-  'Explained for the connection alone, by a message that anyone may send who may connect: which tools, prompts and resources may be used is told where mcp says what is asked'
+  'Explained for a connection without a message: to see which tools, prompts and resources are allowed, say in mcp what is called'
 
 const UNUSED = 'The rule has no mcp: what is asked of an MCP server does not matter to it'
 
-/** Without `initialize`, which would settle the revision, each message says its own. */
+/** Whether a revision has no `initialize` to negotiate the revision, so that each message contains it. */
 const isStateless = (revision: McpRevision): boolean => !isNegotiated(revision)
 
 /**
- * A request with the body that a client of MCP would send, for a rule of an MCP server; any other as it is.
- * Headers that are there already are left, so that what does not fit is explained too.
+ * Adds the body that an MCP client would send, if the matched rule has `mcp`; other requests are unchanged. Headers
+ * that are present stay, so that wrong ones are explained too.
  */
 export function toExplain(
   policy: Policy,
@@ -63,7 +82,7 @@ export function toExplain(
   }
 }
 
-/** Those without sessions have no `initialize`. */
+/** The newest accepted revision; one with sessions for `initialize`. */
 const newest = ({ revisions }: McpRule, method?: string): McpRevision =>
   MCP_REVISIONS.findLast(
     (one) => revisions.has(one) && !(method === 'initialize' && isStateless(one)),
@@ -115,7 +134,7 @@ const referenceOf = (name: string | undefined, rule: McpRule) =>
     ? { type: 'ref/prompt', name }
     : { type: 'ref/resource', uri: name }
 
-/** A URI has a colon. So has a prompt where the rule names prompts with one, or takes the name for no resource. */
+/** Whether a name is a prompt's: without a colon, or of a prompt entry that has one or no rival resource entry. */
 const isPrompt = (name: string, { names: { prompts, resources } }: McpRule): boolean => {
   if (!name.includes(':')) return true
   const use = prompts.find(name)
@@ -128,7 +147,7 @@ const headersOf = (
 ): readonly (readonly [string, string])[] => [
   ['content-type', 'application/json'],
   ['accept', 'application/json, text/event-stream'],
-  // A client that has yet to agree on one says none.
+  // `initialize` negotiates the revision, so it has no header for it.
   ...(method === 'initialize' ? [] : [['mcp-protocol-version', revision] as const]),
   ...(isStateless(revision) ? mirrored(method, params) : []),
 ]
@@ -143,7 +162,7 @@ const mirrored = (method: string, params: JsonObject): readonly (readonly [strin
   ]
 }
 
-/** Visible ASCII as it is, but what would be read as encoded; all else in base64 (MCP 2026-07-28). */
+/** A mirrored header: visible ASCII unchanged, other text and text that looks encoded as base64 (MCP 2026-07-28). */
 const encoded = (text: string): string =>
   /^[\x21-\x7e]*$/.test(text) && !text.startsWith('=?base64?')
     ? text

@@ -3,13 +3,13 @@ import type { McpRule } from '../core/model/mcp.ts'
 import type { Operation } from '../core/stages/operation.ts'
 import { type ProblemContext, problem, requiredBy } from '../gateway/answer/problem.ts'
 
-/** What the answer to a denial may depend on where it can be one of JSON-RPC. */
+/** The facts for an answer that may be a JSON-RPC error. */
 export interface RefusalContext extends ProblemContext {
-  /** What was asked, once that is known. */
+  /** The operation, once it is known. */
   readonly operation?: Operation | undefined
 }
 
-/** Codes of JSON-RPC 2.0 §5.1 and of MCP 2026-07-28 by the denial's code. */
+/** Error codes of JSON-RPC 2.0 §5.1 and MCP 2026-07-28, by denial code. */
 const CODES: Readonly<Record<string, number>> = {
   message_malformed: -32700,
   message_invalid: -32600,
@@ -24,20 +24,19 @@ const CODES: Readonly<Record<string, number>> = {
 }
 
 const INTERNAL_ERROR = -32603
-/** Of the range that is a server's own (JSON-RPC 2.0 §5.1). */
+/** A code of the range for servers (JSON-RPC 2.0 §5.1). */
 const REFUSED = -32003
 
-/** Which code a denial has in JSON-RPC. */
+/** The JSON-RPC error code of a denial. */
 export function rpcCodeOf({ code, answer }: Pick<Denial, 'code' | 'answer'>): number {
   if (Object.hasOwn(CODES, code)) return CODES[code] ?? REFUSED
   return answerRow(answer).status >= 500 ? INTERNAL_ERROR : REFUSED
 }
 
 /**
- * The answer to a denial: an error of JSON-RPC 2.0 where it is one request of MCP that is refused and its id
- * is known, or where it is no message at all; else problem details (RFC 9457). Headers are the same, and so
- * is the status, but that what is refused of one call alone is 200 where {@link isInBand} says so: clients
- * take any other for the end of the connection.
+ * The answer to a denial. It is a JSON-RPC 2.0 error for one MCP request with a known id, and for a body that is no
+ * message; else problem details (RFC 9457). Both have the same headers and status. But where {@link isInBand}, the
+ * status is 200, since clients treat any other as the end of the connection.
  */
 export function refusal(
   denial: Denial,
@@ -58,8 +57,8 @@ export function refusal(
 }
 
 /**
- * The id that an error is about; `null` where what is wrong is that none can be told (JSON-RPC 2.0 §5). Of
- * batches and notifications there is none to answer to.
+ * The id in the error; `null` where the body has no readable id (JSON-RPC 2.0 §5); `undefined` for batches and
+ * notifications, which get no JSON-RPC error.
  */
 const idFor = (
   { code, params }: Denial,
@@ -79,7 +78,7 @@ const idFor = (
   return isUnread && messages.length === 0 ? null : undefined
 }
 
-/** Whether a denial is answered inside of JSON-RPC: by default what no other token would change. */
+/** Whether a denial is a JSON-RPC error with status 200: by default, if another token would not help. */
 export function isInBand(
   { answer, params }: Pick<Denial, 'answer' | 'params'>,
   { refusals }: Pick<McpRule, 'refusals'>,
@@ -98,7 +97,7 @@ const errorOf = (denial: Denial, { requestId, steps }: RefusalContext) => {
       code: denial.code,
       ...(error !== undefined && { error }),
       ...requiredBy(denial),
-      // As clients of 2026-07-28 read them to choose another revision.
+      // Clients of 2026-07-28 read these to choose another revision.
       ...(supported && { supported }),
       ...(requested !== undefined && { requested }),
       request_id: requestId,

@@ -9,19 +9,19 @@ import type { GateKeys, KeyTools } from './keys.ts'
 import type { Settings } from './options.ts'
 import { type AgentRequest, headerValues } from './request.ts'
 
-/** The one assertion of a request, as text. Throws where there is none, or more than one. */
+/** Reads the only assertion of a request, as text. Throws if there is none, or several. */
 export function assertionOf(request: AgentRequest, identityPrefix: string): string {
   const [value, ...more] = headerValues(request, identityPrefix + ASSERTION_HEADER)
   if (value === undefined || value === '') throw new AgentError('assertion_missing')
-  // Several headers of one name come joined by commas, which no assertion has.
+  // Repeated headers are joined by commas, which are not part of an assertion.
   if (more.length > 0 || value.includes(',')) throw new AgentError('assertion_repeated')
   return value
 }
 
 /**
- * The claims of an assertion that the gate has signed (RFC 7515 §5.2): `typ` first, then the
- * algorithm, both from the list and nowhere else; the key by its id from the gate's own set. Judges no
- * claim.
+ * The claims of an assertion whose signature is valid (RFC 7515 §5.2). Checks `typ` and the
+ * algorithm against fixed lists, and finds the key by `kid` in the gate's key set. Does not check
+ * claims.
  */
 export async function signedClaims(
   assertion: string,

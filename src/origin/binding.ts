@@ -11,9 +11,9 @@ import { isUnderRoute } from './route.ts'
 const STRENGTH: Readonly<Record<AssertionBinding, number>> = { identity: 0, request: 1, body: 2 }
 
 /**
- * Holds a request against what its assertion is for: method and path against `route`, its host against the
- * one that is named, and against `htm`, `htu`, `htq` and `bdh` where they are there or demanded. Reads the body
- * only for `bdh`. Throws for what does not fit.
+ * Compares a request with its assertion: method and path with `route`, and the host. Also compares
+ * `htm`, `htu`, `htq` and `bdh` if present or required. Reads the body only for `bdh`. Throws at
+ * the first mismatch.
  */
 export async function checkBinding(
   request: AgentRequest,
@@ -54,13 +54,13 @@ export async function checkBinding(
   if (base64url.encode(new Uint8Array(digest)) !== bdh) throw new AgentError('body_mismatch')
 }
 
-/** Whether this is the host of a URL. Schemes may differ: TLS may have ended on the way. */
+/** Whether `host` is the URL's host. Schemes may differ: a proxy may have ended TLS. */
 const isHostOf = (host: string, { protocol, host: wanted }: URL): boolean =>
   isPlainHost(host) && parseUrl(`${protocol}//${host}`)?.host === wanted
 
 /**
- * Whether a request came to the host that its assertion names, by URL. An assertion that names none, of a
- * service binding, is good at no host that another audience names.
+ * Whether the request's host is the one the assertion names. An assertion for a service binding
+ * names no host; it is refused at the hosts of other audiences.
  */
 const isNamed = (
   hosts: readonly string[],
@@ -73,7 +73,7 @@ const isNamed = (
   return !hosts.some((host) => others.some((other) => isHostOf(host, other)))
 }
 
-/** The path is the request's, scheme and host are the audience's. */
+/** Compares the path with the request's, scheme and host with the audience's. */
 const isSameUrl = (htu: string, path: string, audience: string): boolean => {
   const url = splitUrl(htu)
   if (url?.query !== '' || url.path !== path) return false

@@ -7,37 +7,37 @@ import { AgentError } from './errors.ts'
 import type { Settings } from './options.ts'
 import { type AgentRequest, headerValues } from './request.ts'
 
-/** Who is calling, by the gate's word. An agent is its `id` together with its `issuer`. */
+/** The verified caller. An agent is identified by `id` and `issuer` together. */
 export interface VerifiedAgent {
   readonly id: string
-  /** Who issued the agent's token. */
+  /** The issuer of the agent's token. */
   readonly issuer: string
-  /** On whose behalf the agent acts: the token's `sub`. */
+  /** The subject the agent acts for: the token's `sub`. */
   readonly subject?: string
   readonly clientId?: string
   readonly type?: string
   readonly workflowId?: string
   /** All scopes of the token, in its order. */
   readonly scopes: readonly string[]
-  /** Those among them that the rule of the gate needed for this request. */
+  /** The scopes that the gate's rule required for this request. */
   readonly grant: readonly string[]
   /** Outermost (current) actor first; empty without `act` (RFC 8693 §4.1). */
   readonly actors: readonly Actor[]
   /** `jti` of the token. */
   readonly tokenId?: string
-  /** How the token was shown to belong to its sender. */
+  /** The proof of possession that the token's sender gave. */
   readonly possession: Possession
-  /** Methods and path pattern that the assertion is for. */
+  /** Methods and path pattern of the assertion. */
   readonly route: string
-  /** What the assertion was bound to, and checked against. */
+  /** The verified binding of the assertion to the request. */
   readonly binding: AssertionBinding
-  /** Everything the assertion says. */
+  /** All claims of the assertion. */
   readonly claims: JsonObject
-  /** Of the assertion, in seconds since the epoch. */
+  /** `exp` of the assertion, in seconds since the epoch. */
   readonly expires: number
 }
 
-/** An agent, and what else of its assertion is checked. */
+/** An agent, and the claims checked against the request. */
 export interface ReadClaims {
   readonly agent: VerifiedAgent
   readonly jti: string
@@ -47,12 +47,12 @@ export interface ReadClaims {
   readonly bdh?: string
 }
 
-/** Seconds an assertion lives, at most. */
+/** The longest lifetime of an assertion, in seconds. */
 const LONGEST = 60
 
 /**
- * Holds signed claims against gate, audience and clock (RFC 7519 §4.1), and reads who calls. Throws
- * for what is wrong, missing or of another type. The request is not looked at.
+ * Checks signed claims against gate, audience and clock (RFC 7519 §4.1), and reads the agent.
+ * Throws for wrong, missing or malformed claims. Does not check the request.
  */
 export function readClaims(claims: JsonObject, settings: Settings): ReadClaims {
   const iss = own(claims, 'iss')
@@ -92,7 +92,7 @@ export function readClaims(claims: JsonObject, settings: Settings): ReadClaims {
   return { agent, jti: needed(claims, 'jti'), ...bound }
 }
 
-/** `exp`, in seconds since the epoch. */
+/** Checks the times; returns `exp`, in seconds since the epoch. */
 const checkTimes = (claims: JsonObject, { clock, clockTolerance }: Settings): number => {
   const now = clock.now() / 1000
   const [iat, exp, nbf = iat] = ['iat', 'exp', 'nbf'].map((name) => own(claims, name))
@@ -107,7 +107,7 @@ const checkTimes = (claims: JsonObject, { clock, clockTolerance }: Settings): nu
 
 const isTime = (value: unknown): value is number => Number.isFinite(value)
 
-/** A claim as a log may have it. */
+/** A claim, cut short for logs. */
 const told = (name: string, value: unknown) => ({
   detail: `${name} is ${JSON.stringify(value)?.slice(0, 256)}`,
 })
@@ -118,7 +118,7 @@ const optional = (claims: JsonObject, name: string): string | undefined => {
   throw new AgentError('claims_invalid', { detail: name })
 }
 
-/** Text that may be as long as a path, with what stands around it. */
+/** Printable ASCII, long enough for a path and more. */
 const located = (claims: JsonObject, name: string): string | undefined => {
   const value = own(claims, name)
   const isShort = typeof value === 'string' && value.length <= 2 * LIMITS.pathLength
@@ -142,7 +142,7 @@ const scopeList = (claims: JsonObject, name: string): readonly string[] => {
   return Object.freeze(value.split(' ').filter((scope) => scope !== ''))
 }
 
-/** The chain from the outside in; its depth is that of JSON. */
+/** Reads the chain from the outside in, as deep as the JSON. */
 const actorsOf = (act: unknown): readonly Actor[] => {
   if (act === undefined) return []
   const [sub, issuer] = isObject(act) ? [own(act, 'sub'), own(act, 'iss')] : []
@@ -153,8 +153,8 @@ const actorsOf = (act: unknown): readonly Actor[] => {
 }
 
 /**
- * Plain identity headers are no proof, but a handler may read them all the same: where they are
- * there, they must name the agent of the assertion.
+ * Checks the plain identity headers, if any: they must name the assertion's agent. They prove
+ * nothing, but handlers may read them.
  */
 export function checkPlainHeaders(
   request: AgentRequest,

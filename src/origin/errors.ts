@@ -1,9 +1,9 @@
-/** What went wrong: the answer's status, and one sentence that is safe for a stranger. */
+/** The answer's status, and a sentence without confidential data. */
 type ErrorRow = readonly [status: number, title: string]
 
 /**
- * Every code an {@link AgentError} can have. 401 is for the assertion, 403 for what the agent may
- * not, 503 for what could not be asked, 400, 408 and 413 for the body; 500 is the origin's own fault.
+ * The codes of {@link AgentError}. 401: the assertion; 403: a missing scope; 503: an unavailable
+ * key set or store; 400, 408 and 413: the body; 500: the origin's own fault.
  */
 export const AGENT_ERRORS = {
   assertion_missing: [401, 'The request has no assertion of the gate'],
@@ -40,22 +40,22 @@ export const AGENT_ERRORS = {
 
 export type AgentErrorCode = keyof typeof AGENT_ERRORS
 
-/** What an {@link AgentError} tells its operator beside the code. */
+/** Details of an {@link AgentError} for its operator. */
 export interface AgentErrorContext {
   readonly detail?: string
   readonly cause?: unknown
 }
 
 /**
- * Why a request is refused. `code` is stable; `message` is its sentence. Neither they nor `detail`
- * hold a token or a key.
+ * A refusal. `code` is stable; `message` is its sentence. Neither they nor `detail` contain a token
+ * or a key.
  */
 export class AgentError extends Error {
   override readonly name = 'AgentError'
   readonly code: AgentErrorCode
-  /** Of the answer. */
+  /** The status of the answer. */
   readonly status: number
-  /** For logs: what was expected, or what failed. Not for an answer. */
+  /** The expected value or the failure, for logs. Not for answers. */
   readonly detail?: string
 
   constructor(code: AgentErrorCode, { detail, cause }: AgentErrorContext = {}) {
@@ -66,31 +66,31 @@ export class AgentError extends Error {
     if (detail !== undefined) this.detail = detail
   }
 
-  /** {@link problemOf} as a response; Hono calls it for an error that a handler throws. */
+  /** {@link problemOf} as a response. Hono calls it for errors of handlers. */
   getResponse(): Response {
     const { status, headers, body } = problemOf(this)
     return new Response(body, { status, headers })
   }
 }
 
-/** Seconds a caller should wait where something could not be asked. */
+/** Seconds of `Retry-After`. */
 const RETRY_AFTER = '5'
 
-/** The parts of the answer to an error, for servers that have no `Response`. */
+/** An error's answer in parts, for servers without `Response`. */
 export interface Problem {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
 
-/** Problem details (RFC 9457) of an error: its code and sentence, never cached. */
+/** Problem details (RFC 9457) of an error, never cached. */
 export function problemOf({ code, status, message }: AgentError): Problem {
   return {
     status,
     headers: {
       'Content-Type': 'application/problem+json',
       'Cache-Control': 'no-store',
-      // RFC 9110 §11.6.1: a 401 names a scheme.
+      // RFC 9110 §11.6.1: a 401 needs a challenge.
       ...(status === 401 && { 'WWW-Authenticate': 'Agent-Assertion' }),
       ...(status === 503 && { 'Retry-After': RETRY_AFTER }),
     },
@@ -103,7 +103,7 @@ export function problemOf({ code, status, message }: AgentError): Problem {
   }
 }
 
-/** The answer to an {@link AgentError}, as {@link problemOf}. Any other error is thrown on. */
+/** Answers an {@link AgentError} with {@link problemOf}; throws any other error again. */
 export function refusal(error: unknown): Response {
   if (error instanceof AgentError) return error.getResponse()
   throw error

@@ -7,28 +7,28 @@ import {
   type VerifyOptions,
 } from './index.ts'
 
-/** A request of Node's http or of Express, as far as it is read. */
+/** The members of a Node or Express request that are read. */
 export interface NodeRequest extends AgentRequest {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
   readonly httpVersionMajor?: number
-  /** Bytes where `express.raw` has read it. */
+  /** Bytes, if `express.raw` has read the body. */
   readonly body?: unknown
-  /** What a `verify` of `express.json` may have kept. */
+  /** Bytes, if a `verify` function of `express.json` kept them. */
   readonly rawBody?: unknown
   agent?: VerifiedAgent
 }
 
-/** A response of Node's http or of Express, as far as it is written. */
+/** The members of a Node or Express response that are used. */
 export interface NodeResponse {
   statusCode: number
   setHeader(name: string, value: string): unknown
   end(text: string): unknown
 }
 
-/** What {@link expressAgent} verifies, and how it answers. */
+/** Options of {@link expressAgent}. */
 export interface ExpressAgentOptions<Req extends NodeRequest, Res extends NodeResponse>
   extends VerifyOptions {
-  /** The body's bytes as they were sent; by default `req.rawBody`, then `req.body`, if it is bytes. */
+  /** The body's bytes as sent; by default `req.rawBody`, else `req.body` if it is bytes. */
   readonly rawBody?: (req: Req) => Uint8Array | undefined
   /** Answers a refused request; by default with problem details. */
   readonly refuse?: (error: AgentError, req: Req, res: Res) => void
@@ -36,7 +36,7 @@ export interface ExpressAgentOptions<Req extends NodeRequest, Res extends NodeRe
 
 const verified = new WeakMap<object, VerifiedAgent>()
 
-/** Who sent a request that {@link expressAgent} let through. Throws for any other. */
+/** The agent of a request that {@link expressAgent} accepted. Throws for other requests. */
 export function agentOf(req: object): VerifiedAgent {
   const agent = verified.get(req)
   if (!agent) throw new AgentError('verification_failed', { detail: 'expressAgent did not run' })
@@ -44,10 +44,9 @@ export function agentOf(req: object): VerifiedAgent {
 }
 
 /**
- * `verifyAgent` as middleware of Express, or around a handler of Node's http: sets `req.agent` and
- * calls `next()`; a request that is refused is answered, and `next` is not called at all. An
- * assertion that is bound to the body needs the body's bytes, read before it. Throws a `TypeError`
- * for options that make no sense.
+ * `verifyAgent` as middleware for Express or Node's http: sets `req.agent` and calls `next()`.
+ * Answers a refused request without calling `next`. An assertion bound to the body needs its bytes,
+ * read beforehand. Throws a `TypeError` for invalid options.
  */
 export function expressAgent<
   Req extends NodeRequest = NodeRequest,
@@ -83,7 +82,7 @@ const bytesOf = (req: NodeRequest): Uint8Array | undefined => {
   return isBodiless(req) ? new Uint8Array() : undefined
 }
 
-/** RFC 9112 §6.3: of HTTP/1.1 only, whose parser then takes nothing for a body. */
+/** RFC 9112 §6.3; HTTP/1.1 only, where the parser then finds no body. */
 const isBodiless = ({ httpVersionMajor, headers }: NodeRequest): boolean =>
   httpVersionMajor === 1 &&
   headers['transfer-encoding'] === undefined &&

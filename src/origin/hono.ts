@@ -7,22 +7,21 @@ import {
   type VerifyOptions,
 } from './index.ts'
 
-/** What handlers behind {@link honoAgent} read with `c.get`. */
+/** Variables for handlers behind {@link honoAgent}, read with `c.get`. */
 export interface VerifiedVariables {
   agent: VerifiedAgent
 }
 
-/** What {@link honoAgent} verifies, and how it answers. */
+/** Options of {@link honoAgent}. */
 export interface HonoAgentOptions extends VerifyOptions {
   /** Answers a refused request; by default with problem details. */
   readonly refuse?: (error: AgentError, c: Context) => Response | Promise<Response>
 }
 
 /**
- * `verifyAgent` as Hono middleware: handlers behind it have `c.get('agent')`, and a request that is
- * refused never reaches them. What a handler throws, `requireScope`'s error too, is the matter of
- * `app.onError`; Hono's own answers an `AgentError` with problem details. Throws a `TypeError` for
- * options that make no sense.
+ * `verifyAgent` as Hono middleware: sets `c.get('agent')`, and answers refused requests. Errors of
+ * handlers, also of `requireScope`, go to `app.onError`; Hono's default answers an `AgentError`
+ * with problem details. Throws a `TypeError` for invalid options.
  */
 export function honoAgent({
   refuse = refusal,
@@ -40,7 +39,7 @@ export function honoAgent({
   }
 }
 
-/** Hono throws where the runtime has no such thing. */
+/** Hono throws on runtimes without an execution context. */
 const waitUntilOf = (c: Context) => {
   try {
     const { executionCtx } = c

@@ -14,15 +14,15 @@ export { createProcessReplays, type Replays } from './replays.ts'
 export type { AgentHeaders, AgentRequest } from './request.ts'
 export type { RequestExtras } from './verify.ts'
 
-/** Verifies one request after the other. Rejects with an {@link AgentError}, and with nothing else. */
+/** Verifies requests. Rejects only with an {@link AgentError}. */
 export type AgentVerifier = (
   request: AgentRequest,
   extras?: RequestExtras,
 ) => Promise<VerifiedAgent>
 
 /**
- * A verifier with keys of its own, made once and used for every request; see {@link verifyAgent}.
- * Throws a `TypeError` for options that make no sense.
+ * Creates a verifier with its own key cache, for all requests; see {@link verifyAgent}. Throws a
+ * `TypeError` for invalid options.
  */
 export function createAgentVerifier(options: VerifyOptions): AgentVerifier {
   const settings = settingsOf(options)
@@ -31,12 +31,11 @@ export function createAgentVerifier(options: VerifyOptions): AgentVerifier {
 }
 
 /**
- * Who is calling, by the gate's signed assertion: signature, gate, audience and time, method and
- * path against its route, and what it is bound to. The plain identity headers prove nothing and are
- * not read, but where they name another agent the request is refused. Does not check scopes, nor, for
- * an `identity` assertion, that this very request was sent by the gate. Rejects with an
- * {@link AgentError}, or with a `TypeError` for options that make no sense. Keys are kept per
- * address, for all calls of the process.
+ * Verifies the gate's signed assertion and returns the agent. Checks signature, gate, audience,
+ * time, route, host and binding. Refuses requests whose plain identity headers name another agent.
+ * Does not check scopes, nor, for an `identity` assertion, that the gate sent this very request.
+ * Rejects with an {@link AgentError}, or a `TypeError` for invalid options. Keys are cached per
+ * address, for the whole process.
  */
 export async function verifyAgent(
   request: AgentRequest,
@@ -46,7 +45,7 @@ export async function verifyAgent(
   return verify(request, settings, sharedKeys(settings), options)
 }
 
-/** Gates whose keys are kept: an origin has one or two. */
+/** The most key sets kept; an origin usually has one or two gates. */
 const MOST_GATES = 16
 
 const shared = new Map<string, GateKeys>()
@@ -54,7 +53,7 @@ const shared = new Map<string, GateKeys>()
 const sharedKeys = ({ jwksUri, algorithms }: Settings): GateKeys => {
   const name = JSON.stringify([jwksUri, algorithms])
   const keys = shared.get(name) ?? createGateKeys(jwksUri, algorithms)
-  // In again, so that the one that goes is the one that was not used for longest.
+  // Inserted again, so that the least recently used one is evicted.
   shared.delete(name)
   shared.set(name, keys)
   const oldest = shared.size > MOST_GATES ? shared.keys().next().value : undefined
@@ -63,8 +62,8 @@ const sharedKeys = ({ jwksUri, algorithms }: Settings): GateKeys => {
 }
 
 /**
- * Throws `scope_missing` (403) unless the agent's token has all of these scopes: those it has, not
- * only those that the gate's rule needed. Compared as they are; nothing includes another.
+ * Throws `scope_missing` (403) unless the token has all these scopes, whether or not the gate's
+ * rule required them. Scopes are compared exactly; none includes another.
  */
 export function requireScope(
   { scopes }: VerifiedAgent,

@@ -4,29 +4,29 @@ import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts
 import { LIMITS } from '../core/limits.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 
-/** What the gate's keys are asked for with. */
+/** The options of a key request. */
 export interface KeyRequestInit {
   readonly headers: Readonly<Record<string, string>>
   readonly redirect: 'manual'
   readonly signal: AbortSignal
 }
 
-/** `fetch`, as far as keys need it. */
+/** The part of `fetch` that keys need. */
 export type KeyFetch = (url: string, init: KeyRequestInit) => Promise<Response>
 
-/** The entries of a key set, and how long they are fresh, in milliseconds. */
+/** The entries of a key set, and their freshness in milliseconds. */
 export interface KeyDocument {
   readonly keys: readonly JsonObject[]
   readonly freshMs: number
 }
 
-/** Milliseconds a key set is fresh: at least, at most, and where the gate does not say. */
+/** Milliseconds a key set is fresh: minimum, maximum and default. */
 export const FRESH = { least: 60_000, most: 3_600_000, usual: 600_000 } as const
 
 /**
- * Fetches a JWK set (RFC 7517 §5): 200 and nothing else, no redirect followed, within
- * {@link LIMITS.fetchMs} and {@link LIMITS.documentBytes}. A reason holds fixed words only. Does not
- * look into the entries. Never rejects.
+ * Fetches a JWK set (RFC 7517 §5). Accepts only status 200, without redirects, within
+ * {@link LIMITS.fetchMs} and {@link LIMITS.documentBytes}. A reason contains no data of the
+ * response. Does not check the entries. Never rejects.
  */
 export async function fetchKeys(
   uri: string,
@@ -60,7 +60,7 @@ const entriesOf = (text: string): readonly JsonObject[] | undefined => {
   return Array.isArray(keys) ? keys.slice(0, LIMITS.keys).filter(isObject) : undefined
 }
 
-/** `max-age` less `Age` (RFC 9111 §4.2.1), within bounds; the least for what is not to be kept. */
+/** `max-age` minus `Age` (RFC 9111 §4.2.1), within bounds; the minimum without caching. */
 const freshMs = (headers: Headers): number => {
   const control = headers.get('cache-control') ?? ''
   if (/(?:^|,)\s*no-(?:store|cache)\b/i.test(control)) return FRESH.least

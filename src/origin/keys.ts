@@ -8,28 +8,28 @@ import type { Clock } from '../core/model/ports.ts'
 import { AgentError } from './errors.ts'
 import { fetchKeys, type KeyFetch } from './key-document.ts'
 
-/** What a request lends to the search for a key. */
+/** The request's tools for fetching keys. */
 export interface KeyTools {
   readonly fetch: KeyFetch
   readonly clock: Clock
-  /** Keeps a renewal alive after the answer, where a runtime would end it. */
+  /** Keeps a renewal alive after the answer, on runtimes that would end it. */
   readonly waitUntil: (promise: Promise<unknown>) => void
 }
 
-/** The gate's keys. Rejects with `key_unknown` or `keys_unavailable`. */
+/** Finds keys of the gate. Rejects with `key_unknown` or `keys_unavailable`. */
 export interface GateKeys {
   find(kid: string, algorithm: Algorithm, tools: KeyTools): Promise<CryptoKey>
 }
 
-/** Milliseconds. */
+/** All times are in milliseconds. */
 const TIMES = {
-  /** Between two questions that unknown key ids may cause. */
+  /** Pause between fetches for unknown key ids. */
   cooldown: 30_000,
-  /** A failure is waited out. */
+  /** Pause after a failed fetch. */
   failure: 5_000,
-  /** Age up to which keys serve while the gate cannot be asked (RFC 5861 §4). */
+  /** The age limit of keys while fetches fail (RFC 5861 §4). */
   staleIfError: 24 * 3_600_000,
-  /** After which a question counts as lost: the request that asked it may be gone. */
+  /** Time until a fetch counts as lost: its request may have ended. */
   lost: LIMITS.fetchMs + 1_000,
 } as const
 
@@ -39,7 +39,7 @@ interface Imported {
 }
 
 interface Held {
-  /** By key id and by all that makes a key the one it is. */
+  /** By `kid`, then by the JWK's JSON text. */
   readonly keys: ReadonlyMap<string, ReadonlyMap<string, Imported>>
   readonly fetchedAt: number
   readonly freshMs: number
@@ -51,15 +51,15 @@ interface Question {
 }
 
 /**
- * The keys at one address, in memory: one question at a time; renewed behind requests in the second
- * half of their freshness; asked for an unknown key id once per cooldown; and good for a day where
- * the gate cannot be asked. Each key is imported once. Make one per process, not per request.
+ * Caches the keys of one address in memory. At most one fetch runs at a time. Keys are renewed in
+ * the background after half their freshness, and for an unknown `kid` once per cooldown. They last
+ * a day while fetches fail. Create one per process, not per request.
  */
 export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): GateKeys {
   let held: Held | undefined
   let question: Question | undefined
   let askedAt = Number.NEGATIVE_INFINITY
-  /** Of the last question, where it failed. */
+  /** The failure of the last fetch. */
   let failure: { readonly at: number; readonly reason: string } | undefined
 
   const load = async ({ fetch, clock }: KeyTools): Promise<void> => {
@@ -79,7 +79,7 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
   const isWaitedOut = ({ clock }: KeyTools) =>
     failure !== undefined && clock.now() - failure.at < TIMES.failure
 
-  /** Joins the question that is under way, or asks one. */
+  /** Joins the running fetch, or starts one. */
   const ask = (tools: KeyTools): Question => {
     if (question && isUnderWay(tools)) return question
     askedAt = tools.clock.now()
@@ -92,7 +92,7 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
     return asked
   }
 
-  /** A question of a request that is gone may never be answered: then it is asked once more. */
+  /** Fetches once more if the first fetch was lost with its request. */
   const askAndWait = async (tools: KeyTools): Promise<void> => {
     const first = ask(tools)
     if (await isAnswered(first.promise)) return
@@ -106,7 +106,7 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
     return new AgentError('keys_unavailable', { detail })
   }
 
-  /** Keys that may serve now; asks for them where there are none, or none that are fresh. */
+  /** Usable keys; fetches if there are none or they are not fresh. */
   const present = async (tools: KeyTools): Promise<Held> => {
     const { clock } = tools
     const age = held ? clock.now() - held.fetchedAt : Number.POSITIVE_INFINITY
@@ -118,7 +118,7 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
     if (!isUsable) {
       if (!isWaitedOut(tools)) await askAndWait(tools)
     } else if (failure) {
-      // Nobody waits for what is known to fail, where there is something to go on with.
+      // Stale keys are used at once while fetches fail.
       if (!isWaitedOut(tools)) ask(tools)
     } else await askAndWait(tools)
     if (held && clock.now() - held.fetchedAt < TIMES.staleIfError) return held
@@ -133,13 +133,13 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
       if (isDue || isUnderWay(tools)) await askAndWait(tools)
       const found = held && pick(held, kid, algorithm)
       if (found) return found
-      // A key that was just rotated in must not be called unknown because the gate was not reached.
+      // After a failed fetch the key may exist: it could be new.
       throw failure ? unavailable() : new AgentError('key_unknown')
     },
   }
 }
 
-/** Whether it ends in time; what workerd rejects, because its request is over, has not. */
+/** Whether a fetch ends in time. workerd rejects one whose request is over. */
 const isAnswered = async (promise: Promise<void>): Promise<boolean> => {
   let giveUp = () => {}
   const late = new Promise<boolean>((resolve) => {
@@ -157,7 +157,7 @@ const isAnswered = async (promise: Promise<void>): Promise<boolean> => {
   }
 }
 
-/** The one key of that name and algorithm; several are none. */
+/** The only key with this id and algorithm; `undefined` if there are several. */
 const pick = ({ keys }: Held, kid: string, algorithm: Algorithm): CryptoKey | undefined => {
   const fitting = [...(keys.get(kid)?.values() ?? [])].filter((one) => one.algorithm === algorithm)
   return fitting.length === 1 ? fitting[0]?.key : undefined
@@ -182,7 +182,7 @@ const importKeys = async (
   return all
 }
 
-/** `undefined` for a point that is on no curve, and for what this runtime cannot verify with. */
+/** `undefined` for invalid keys, and for algorithms the runtime lacks. */
 const importKey = async ({ jwk, algorithm }: PublicKey): Promise<Imported | undefined> => {
   try {
     return { algorithm, key: (await importJWK({ ...jwk }, algorithm)) as CryptoKey }

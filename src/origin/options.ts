@@ -5,43 +5,43 @@ import { isLoopback, parseUrl } from '../core/url.ts'
 import type { KeyFetch } from './key-document.ts'
 import type { Replays } from './replays.ts'
 
-/** Whose assertions an origin takes, and what it demands of them. */
+/** Options of an origin: the accepted assertions and their requirements. */
 export interface VerifyOptions {
-  /** `GATE.resource`, exactly: the assertions' `iss`. */
+  /** `GATE.resource`, exactly: the `iss` of assertions. */
   readonly gate: string
-  /** This origin, exactly as the policy writes it: a URL, or `service:NAME`. Any one of several. */
+  /** This origin as the policy writes it, a URL or `service:NAME`. A list allows each. */
   readonly audience: string | readonly string[]
   /**
-   * The header that says which host the gate has asked for, where a proxy before this origin rewrites `Host`
-   * and writes that header itself. `false`: the host is not compared.
+   * The header with the host that the gate requested, if a proxy rewrites `Host` and sets this
+   * header itself. `false`: the host is not compared.
    */
   readonly hostHeader?: string | false
-  /** `GATE.prefix`, by default `/.edgewarden`: the keys are at `PREFIX/jwks.json` of the gate's host. */
+  /** `GATE.prefix`, by default `/.edgewarden`. Keys are at the gate's `PREFIX/jwks.json`. */
   readonly prefix?: string
-  /** Where the keys are instead. https, or http on this machine. */
+  /** Another address of the keys: https, or http on the local machine. */
   readonly jwksUri?: string
   /** `GATE.identity_prefix`, by default `x-agent-`. */
   readonly identityPrefix?: string
   /** Seconds by which clocks may differ; 0 to 60, by default 5. */
   readonly clockTolerance?: number
-  /** By default `ES256` and `Ed25519`; `EdDSA` is another name of the latter. */
+  /** By default `ES256` and `Ed25519`; `EdDSA` means the latter. */
   readonly algorithms?: readonly (Algorithm | 'EdDSA')[]
-  /** Refuses a bound assertion that comes a second time. Without it such a one passes. */
+  /** Refuses repeated bound assertions. Without it they are accepted. */
   readonly replays?: Replays
-  /** What an assertion is bound to at least; by default `identity`, which is nothing. */
+  /** The weakest accepted binding; by default `identity`, which is no binding. */
   readonly requireBinding?: AssertionBinding
-  /** Bytes of a body that are read to check a digest; by default 1 MiB. */
+  /** The most bytes of a body to check a digest of; by default 1 MiB. */
   readonly maxBodyBytes?: number
-  /** Fetches the keys, by default the global `fetch`: a service binding, say. */
+  /** Fetches the keys, such as through a service binding; by default the global `fetch`. */
   readonly fetch?: KeyFetch
   readonly clock?: Clock
 }
 
-/** {@link VerifyOptions} with every default filled in. */
+/** {@link VerifyOptions} with defaults. */
 export interface Settings {
   readonly gate: string
   readonly audiences: readonly string[]
-  /** Without it the URL or `Host` says it. */
+  /** By default the URL or `Host`. */
   readonly hostHeader?: string | false
   readonly jwksUri: string
   /** Lower-case. */
@@ -60,7 +60,7 @@ const BINDINGS: readonly AssertionBinding[] = ['identity', 'request', 'body']
 
 const systemClock: Clock = { now: () => Date.now() }
 
-/** Reads options once. Throws a `TypeError` for what would accept nothing, or too much. */
+/** Reads options once. Throws a `TypeError` for unusable or unsafe ones. */
 export function settingsOf(options: VerifyOptions): Settings {
   const {
     gate,
@@ -116,7 +116,7 @@ function demand(holds: boolean, otherwise: string): asserts holds {
 
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
 
-/** The URL that an audience, or an assertion, may be; `undefined` for the name of a service binding. */
+/** The URL of an audience; `undefined` for the name of a service binding. */
 export function webUrl(text: string): URL | undefined {
   const url = parseUrl(text)
   return url && /^https?:$/.test(url.protocol) ? url : undefined

@@ -1,22 +1,21 @@
 import type { Clock } from '../core/model/ports.ts'
 
-/** Remembers which assertions were used. Share one store among all processes of an origin. */
+/** A store of used assertions. All processes of an origin should share one. */
 export interface Replays {
   /**
-   * `true` for the first who claims the id, `false` for everybody after; in one step, so that of two
-   * at once one is second. May forget the id at `expires`, seconds since the epoch. Throws or
-   * rejects where it cannot tell, and the request is refused.
+   * `true` for the first claim of an id, `false` for later ones; must be atomic. May forget the id
+   * at `expires`, in seconds since the epoch. Throws or rejects if it fails; the request is then
+   * refused.
    */
   claim(id: string, expires: number): boolean | Promise<boolean>
 }
 
-/** Assertions a process remembers, unless told: a minute of some 1,500 requests a second. */
+/** The default `max`: a minute of some 1,500 requests a second. */
 const USUAL_MOST = 100_000
 
 /**
- * Remembers used assertions in the memory of one process: a second process, or the same one after
- * a restart, takes a used assertion again. Holds `max` of them and, when it is full, throws rather
- * than forget one that is still good.
+ * Remembers used assertions in the memory of one process. Other processes, or this one after a
+ * restart, accept them again. Throws when `max` unexpired ones are stored.
  */
 export function createProcessReplays({
   max = USUAL_MOST,
@@ -26,7 +25,7 @@ export function createProcessReplays({
   readonly clock?: Clock
 } = {}): Replays {
   const used = new Map<string, number>()
-  /** Ids by the second from which they may be forgotten: those that are still good are not walked over. */
+  /** Ids by the second of their expiry, so that a sweep skips unexpired ones. */
   const due = new Map<number, string[]>()
   let sweptAt: number | undefined
   const sweep = (now: number) => {
@@ -36,7 +35,7 @@ export function createProcessReplays({
     for (const [end, ids] of due) {
       if (end > second) continue
       due.delete(end)
-      // One that was claimed anew meanwhile is good for longer.
+      // A new claim of the id has a later expiry.
       for (const id of ids) if ((used.get(id) ?? now) <= now) used.delete(id)
     }
   }

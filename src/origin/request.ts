@@ -3,26 +3,26 @@ import { LIMITS } from '../core/limits.ts'
 import { splitUrl } from '../core/url.ts'
 import { AgentError, type AgentErrorCode } from './errors.ts'
 
-/** Headers as Fetch has them, or by name as Node has them. */
+/** Headers of Fetch, or by name as in Node. */
 export type AgentHeaders =
   | { get(name: string): string | null }
   | Readonly<Record<string, string | readonly string[] | undefined>>
 
-/** What is verified: Fetch's `Request`, Node's and Express's, or anything that has as much. */
+/** A request to verify: Fetch's, Node's, Express's or a similar one. */
 export interface AgentRequest {
   readonly method?: string | undefined
-  /** Whole, or from its path on, as it was sent: still percent-encoded. */
+  /** Absolute, or from its path on, as sent and still percent-encoded. */
   readonly url?: string | undefined
-  /** Of Express: `url` before a router took a part of it away. */
+  /** Express's `url` before routers shorten it. */
   readonly originalUrl?: string | undefined
   readonly headers: AgentHeaders
-  /** A copy whose body can be read; without it a digest is checked by `rawBody` only. */
+  /** Copies the request, to read the body. Without it digests need `rawBody`. */
   clone?(): { readonly body: ReadableStream<Uint8Array> | null }
-  /** Whether somebody has read the body already. */
+  /** Whether the body was already read. */
   readonly bodyUsed?: boolean
 }
 
-/** Every value of a header, whatever the case of its name; several that Fetch or Node joined are one. */
+/** All values of a header, whatever its case. Values joined by Fetch or Node count as one. */
 export function headerValues({ headers }: AgentRequest, name: string): readonly string[] {
   if (isFetchHeaders(headers)) {
     const value = headers.get(name)
@@ -36,17 +36,17 @@ export function headerValues({ headers }: AgentRequest, name: string): readonly 
 const isFetchHeaders = (headers: AgentHeaders): headers is { get(name: string): string | null } =>
   typeof headers.get === 'function'
 
-/** Where a request says that it goes, as text: nothing is resolved or decoded. */
+/** The target of a request, as text, not normalized. */
 export interface SentTo {
-  /** Empty where there is none, which no route matches. */
+  /** Empty if absent; routes do not match it. */
   readonly path: string
   /** Without its `?`. */
   readonly query: string
-  /** With a port where one is written. */
+  /** With a port if written. */
   readonly authority?: string
 }
 
-/** What a whole URL says, or one that begins at its path. */
+/** Reads an absolute URL, or one that begins at its path. */
 export function sentTo({ url, originalUrl }: AgentRequest): SentTo {
   const text = originalUrl ?? url ?? ''
   if (text.startsWith('/')) {
@@ -58,8 +58,8 @@ export function sentTo({ url, originalUrl }: AgentRequest): SentTo {
 }
 
 /**
- * The hosts that a request names: its URL's, or what `Host`, and `:authority` of HTTP/2, say. On Workers, and
- * over a service binding, `Host` is the caller's, and the URL tells the truth.
+ * The hosts of a request: of its URL, else of `Host` and HTTP/2's `:authority`. On Workers the URL
+ * is used, since the caller controls `Host`.
  */
 export function hostsOf(request: AgentRequest, { authority }: SentTo): readonly string[] {
   if (authority !== undefined) return [authority]
@@ -71,14 +71,13 @@ const FAULTS = {
   too_large: 'body_too_large',
   too_slow: 'body_too_slow',
   broken: 'body_broken',
-  // No room is given here, and none is missing.
+  // Cannot occur: bodies are read without a memory budget.
   no_room: 'body_too_large',
 } as const satisfies Record<string, AgentErrorCode>
 
 /**
- * The bytes of the body: those that are given, or read from a copy, so that the body can still be
- * read. Whether given bytes are those that were sent is not checked here. Rejects where there are
- * neither, where they are more than `most`, and where they take longer than {@link LIMITS.bodyReadMs}.
+ * The bytes of the body: given ones, or read from a copy of the request. Given bytes are not
+ * checked. Rejects without either, above `most` bytes, and after {@link LIMITS.bodyReadMs}.
  */
 export async function bodyBytes(
   request: AgentRequest,

@@ -1,29 +1,28 @@
 import { createTextMemo } from '../core/memo.ts'
 import { canonicalPath } from '../core/url.ts'
 
-/** Whether a request falls under an assertion's `route`. */
+/** Whether a request matches an assertion's `route`. */
 type RouteTest = (method: string, path: string) => boolean
 
 const NOTHING: RouteTest = () => false
 
-/** A parameter: any non-empty value, before the literal behind it. */
+/** A parameter: a non-empty value before a literal suffix. */
 const PARAM = /^\{(\+?)[A-Za-z_][A-Za-z0-9_]*\}((?:[:.][^{}]*)?)$/
 const METHOD = /^[A-Z]+$/
-/** As the gate writes it; only a `{+name}` may hold one. */
+/** An escaped slash; only `{+name}` may match it. */
 const SLASH = /%2F/i
 
 /**
- * Whether a method and a path, still percent-encoded as it was sent, fall under `METHODS path`: a
- * `{name}` is one segment or what of it stands before a literal, without an escaped slash unless it is
- * written `{+name}`, and a last `*` the rest below; a `*` that means itself is written `%2A`. A path that the
- * gate would not send (dot or empty segments, needless escapes) falls under none, and so does everything under
- * a route that cannot be read.
+ * Whether method and percent-encoded path match `METHODS path`. `{name}` matches a segment or its
+ * part before a literal, without an escaped slash unless written `{+name}`. A last `*` matches one
+ * or more segments; a literal `*` is written `%2A`. Paths that are not canonical never match, and
+ * malformed routes match nothing.
  */
 export function isUnderRoute(route: string, method: string, path: string): boolean {
   return (tests.get(route) ?? tests.keep(route, testOf(route)))(method, path)
 }
 
-/** A gate has few routes, and each comes with every request under it. */
+/** A gate has few routes, each in many requests. */
 const tests = createTextMemo<RouteTest>()
 
 const testOf = (route: string): RouteTest => {

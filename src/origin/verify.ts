@@ -6,15 +6,15 @@ import type { GateKeys } from './keys.ts'
 import type { Settings } from './options.ts'
 import type { AgentRequest } from './request.ts'
 
-/** What belongs to one request. */
+/** Data of one request. */
 export interface RequestExtras {
-  /** The body's bytes as they were sent, where the request cannot give them: Node and Express. */
+  /** The body's bytes as sent; needed for Node and Express requests. */
   readonly rawBody?: Uint8Array | undefined
-  /** Of Workers, so that keys are renewed after the answer. */
+  /** The `waitUntil` of Workers, to renew keys after the answer. */
   readonly waitUntil?: ((promise: Promise<unknown>) => void) | undefined
 }
 
-/** Everything that is checked, in its order; a used assertion is noted last, when all else holds. */
+/** Runs all checks in order. The replay check is last, for valid requests only. */
 export async function verify(
   request: AgentRequest,
   settings: Settings,

@@ -4,16 +4,15 @@ import type { Clock } from '../core/model/ports.ts'
 import type { Result } from '../core/result.ts'
 
 /**
- * Token buckets in memory, one for each of at most `most` names. The name that was seen longest ago is
- * forgotten for a new one, and has a full bucket again: what must hold however many names there are needs
- * buckets of its own, under one name.
+ * Token buckets in memory, for at most `most` names. A new name replaces the one used longest ago, which then has a
+ * full bucket again. A limit for all names together needs buckets of its own, with only one name.
  */
 export function createBuckets({ clock, most }: { readonly clock: Clock; readonly most: number }) {
   const counts = new Map<string, Spent>()
   return (name: string, bucket: NonNullable<Quotas['bucket']>): Result<Allowance, Exhausted> => {
     const before = counts.get(name) ?? NOTHING_SPENT
     const { spent, outcome } = takeOne(before, { bucket }, { time: clock.now() })
-    // Also where it is refused, to be the last to be forgotten.
+    // Also after a refusal, so that the name becomes the most recent.
     counts.delete(name)
     dropOldest(counts, most)
     counts.set(name, spent ?? before)
@@ -21,7 +20,7 @@ export function createBuckets({ clock, most }: { readonly clock: Clock; readonly
   }
 }
 
-/** Makes room for one more among `most` by forgetting what was added first. */
+/** Removes the oldest of `most` entries, to make room for one. */
 export function dropOldest(held: Map<string, unknown> | Set<string>, most: number): void {
   const oldest = held.size >= most ? held.keys().next().value : undefined
   if (oldest !== undefined) held.delete(oldest)

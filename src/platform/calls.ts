@@ -1,8 +1,8 @@
 import { LIMITS } from '../core/limits.ts'
 
 /**
- * What a call to an object gives; rejects when that takes longer than `ms` milliseconds. The call itself
- * goes on: what it does may be done all the same.
+ * The result of a call to an object; rejects after `ms` milliseconds. The call itself goes on and may still take
+ * effect.
  */
 export async function inTime<Value>(
   call: () => PromiseLike<Value> | Value,
@@ -13,7 +13,7 @@ export async function inTime<Value>(
   })
 }
 
-/** What a promise gives, or after `ms` milliseconds what `late` gives. Leaves no timer behind. */
+/** The result of a promise or, after `ms` milliseconds, of `late`. Leaves no timer. */
 export async function within<Value, Late>(
   promise: PromiseLike<Value> | Value,
   ms: number,
@@ -32,32 +32,32 @@ export async function within<Value, Late>(
   }
 }
 
-/** Calls an object, and once more where that fails, with a stub of its own: one that has failed may fail for good. */
+/** Calls an object, and a second time if that fails. Get a new stub for each call: a failed stub may stay broken. */
 export function retryOnce<Answer>(call: () => Promise<Answer>): Promise<Answer> {
   return call().catch((error: unknown) => {
-    // One that has too much to do gains nothing by being asked again.
+    // A retry does not help an overloaded object.
     if ((error as { readonly overloaded?: boolean }).overloaded) throw error
     return call()
   })
 }
 
-/** A Durable Object namespace, as far as the gate needs it. */
+/** A Durable Object namespace, with the methods that the gate needs. */
 export interface Objects<Stub> {
   getByName(name: string, options?: { readonly locationHint?: string }): Stub
   jurisdiction?(jurisdiction: string): Objects<Stub>
 }
 
-/** How objects of a namespace are called. */
+/** The settings for calls to objects of a namespace. */
 export interface ObjectCalls<Stub> {
   /** Name of the binding. */
   readonly binding: string
   readonly objects: Objects<Stub> | undefined
   readonly jurisdiction: string | undefined
-  /** Milliseconds one try may take. */
+  /** Milliseconds for one attempt. */
   readonly timeout: number
 }
 
-/** Calls an object by its name, and once more where that fails or takes too long; then it rejects. */
+/** Calls an object by name, and a second time on failure or timeout; then it rejects. */
 export function createObjectCalls<Stub>({
   binding,
   objects: all,
@@ -75,17 +75,17 @@ export function createObjectCalls<Stub>({
   }
 }
 
-/** The error of a call for which there is no binding. */
+/** The error for a missing binding. */
 export function unbound(binding: string): Error {
   return new Error(`${binding} is not bound`)
 }
 
-/** Milliseconds that work goes on before others have their turn. */
+/** Milliseconds of work before other tasks may run. */
 const SLICE_MS = 20
 
 /**
- * To be called between the parts of long work: lets others have their turn now and then. Where all objects
- * share a thread, they would wait for all of it.
+ * Creates a function to call between parts of long work: it lets other tasks run now and then. Objects that share a
+ * thread would otherwise wait for all of the work.
  */
 export function createYielder() {
   let since = Date.now()

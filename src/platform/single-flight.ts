@@ -3,37 +3,36 @@ import { within } from './calls.ts'
 import type { Background } from './system.ts'
 
 interface Flight<Value> {
-  /** Flights are counted, to see which began after a caller came. */
+  /** A running number, to compare a flight's start with a caller's arrival. */
   readonly number: number
   readonly promise: Promise<Value>
   readonly startedAt: number
   readonly maxAgeMs: number
 }
 
-/** Work that is going on, by name; shared by the requests of an isolate. */
+/** Work in progress by name, shared by the requests of an isolate. */
 export type InFlight<Value = void> = Map<string, Flight<Value>>
 
-/** What work needs of the request that starts it. */
+/** The settings for shared work, by the request that starts it. */
 export interface FlightTerms extends Pick<Background, 'clock' | 'waitUntil'> {
-  /** Milliseconds after which work counts as lost and is started again. */
+  /** Milliseconds after which work counts as lost and may start again. */
   readonly maxAgeMs: number
   /**
-   * Work that began before the call is waited for, and not shared: what a caller gets was asked for after it
-   * came. However many come at once, work is done twice. It must have a deadline of its own then.
+   * Waits for earlier work, but does not use its result: a caller gets only work that started after its call.
+   * Simultaneous callers cause at most two runs. The work then needs a deadline of its own.
    */
   readonly fresh?: boolean
 }
 
-/** Work of one caller that others wait for at most: with work that hangs, patience must end too. */
+/** Most runs of others that a caller waits for, so that hanging work cannot block it forever. */
 const WAITS = 2
 
 let begun = 0
 
 /**
- * Runs work once for all who ask for it at the same time, and waits for it no longer than two runs last;
- * `undefined` after that. A request that leaves takes no one with it: its work goes on under `waitUntil`, and
- * where the runtime ends it all the same, the next one waiting starts anew. `work` must leave plain data
- * behind, never a response or stream of its request.
+ * Runs work once for all simultaneous callers. A caller waits for at most two runs and then gets `undefined`. The work
+ * goes on under `waitUntil` if its request ends. If the runtime stops it anyway, the next caller starts it again.
+ * `work` must return plain data, never a response or stream of its request.
  */
 export async function share<Value>(
   flights: InFlight<Value>,
@@ -61,13 +60,13 @@ export async function share<Value>(
   dropLost(flights, startedAt)
   const flight = { number: ++begun, promise: work(), startedAt, maxAgeMs }
   flights.set(name, flight)
-  // Part of what outlives the request: a `finally` of the request itself would not run for one that left.
+  // In `waitUntil`, since a `finally` of the request would not run after its caller disconnects.
   const clear = () => drop(flight)
   waitUntil(flight.promise.then(clear, clear))
   return fresh ? flight.promise : (await outcomeOf(flight, clock))?.value
 }
 
-/** Whether such work is going on and young enough to be waited for. */
+/** Whether work of this name is in progress and not lost. */
 export function isInFlight(
   flights: InFlight<unknown>,
   name: string,
@@ -86,8 +85,8 @@ const going = <Value>(
 }
 
 /**
- * What work gave, unless it is too old before; rejects where the work does. A promise of a context that was
- * torn down may stay silent for ever, so a timer of our own runs.
+ * The result of work, or `undefined` once it counts as lost; rejects if the work does. A promise of a context that was
+ * torn down may never settle, so a timer limits the wait.
  */
 const outcomeOf = <Value>({ promise, startedAt, maxAgeMs }: Flight<Value>, clock: Clock) =>
   within(
@@ -96,11 +95,11 @@ const outcomeOf = <Value>({ promise, startedAt, maxAgeMs }: Flight<Value>, clock
     () => undefined,
   )
 
-/** Whether that is what workerd says of a promise whose request is over. */
+/** Whether an error is workerd's for a promise of a request that has ended. */
 const isOrphaned = (error: unknown): boolean =>
   /has since ended|different request/.test(String(error))
 
-/** Forgets work of contexts that were torn down, which nobody else would; the oldest is first. */
+/** Removes lost work, oldest first; its own contexts cannot do that any more. */
 const dropLost = (flights: InFlight<unknown>, now: number): void => {
   for (const [name, { startedAt, maxAgeMs }] of flights) {
     if (now - startedAt < maxAgeMs) return

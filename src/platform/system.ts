@@ -1,6 +1,6 @@
 import type { Clock } from '../core/model/ports.ts'
 
-/** What a document is asked for with. No cookie, no credential, no cached answer. */
+/** The options for fetching a document. No cookie, no credential, no cached response. */
 export interface DocumentInit {
   readonly headers: Readonly<Record<string, string>>
   readonly redirect: 'manual'
@@ -8,19 +8,19 @@ export interface DocumentInit {
   readonly signal: AbortSignal
 }
 
-/** `fetch`, as far as keys need it. */
+/** `fetch`, with the parameters that keys need. */
 export type Fetch = (url: string, init: DocumentInit) => Promise<Response>
 
-/** What work has that may go on after the answer of the request that began it. */
+/** The dependencies of work that may outlast the request that started it. */
 export interface Background {
   readonly clock: Clock
   /** Keeps work alive after the request's answer. */
   readonly waitUntil: (promise: Promise<unknown>) => void
-  /** Takes one event: names, fixed words and the platform's errors, never a token or a key. */
+  /** Logs one event: names, fixed words and platform errors, never a token or a key. */
   readonly log: (event: Record<string, unknown>) => void
 }
 
-/** What the runtime gives to whatever needs the world: time, network, chance, and a log. */
+/** The runtime's clock, network, random numbers and log. */
 export const system: {
   readonly clock: Clock
   readonly fetch: Fetch

@@ -96,7 +96,7 @@ export function checkDecryption(issuers: ReadonlyMap<string, Issuer>, report: Re
     } else if (alike) {
       report(
         [name, 'decrypt', 'secret'],
-        `has a key that tokens cannot tell from one of ${quote(alike[0])}: give the keys of all issuers kids, and different ones`,
+        `has a key with the same kid as one of ${quote(alike[0])}, or without kid: give every key of every issuer its own kid`,
       )
     }
     before.push([name, decrypt])

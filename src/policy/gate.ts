@@ -163,7 +163,7 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
   },
   client_ip: {
     description:
-      'Header with the caller\'s address; `"connection"` takes it from the socket (a gate on plain workerd), and with `"none"` no address is known. A header with a credential or cookies is a mistake.',
+      'Header with the caller\'s address; `"connection"` takes it from the socket (the default under [`edgewarden serve`](self-host.md)), and with `"none"` no address is known. A header with a credential or cookies is a mistake.',
     default: 'cf-connecting-ip',
     example: 'connection',
   },
@@ -174,7 +174,7 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
   },
   timeout: {
     description:
-      "Time from the last byte of a request to the origin's response headers; after it the answer is 504 `origin_timeout`. It never cuts a body; without it only the platform's limits apply.",
+      "Time from the last byte of a request to the origin's response headers; after it the answer is 504 `origin_timeout`. It never cuts a body; without it only the platform's limits apply, and 10m under [`edgewarden serve`](self-host.md).",
     example: '30s',
   },
   on_revocation: {

@@ -29,20 +29,20 @@ type Plain<F extends Fields, Held> = {
  * How each key of a table is shown, `undefined` for one that is not. Flags and words need no row: they are shown as
  * the policy has them, and can be nobody's secret.
  */
-export type Shows<F extends Fields, Held, Around = void> = {
-  readonly [K in Exclude<keyof F, Plain<F, Held>>]: (held: Held, around: Around) => unknown
-} & { readonly [K in Plain<F, Held>]?: (held: Held, around: Around) => unknown }
+export type Shows<F extends Fields, Held, Context = void> = {
+  readonly [K in Exclude<keyof F, Plain<F, Held>>]: (held: Held, around: Context) => unknown
+} & { readonly [K in Plain<F, Held>]?: (held: Held, around: Context) => unknown }
 
 /** A table in the words of the configuration, key by key. */
-export function showTable<F extends Fields, Held extends object, Around = void>(
+export function showTable<F extends Fields, Held extends object, Context = void>(
   keys: F,
-  rows: Shows<F, Held, Around>,
+  rows: Shows<F, Held, Context>,
   held: Held,
-  around: Around,
+  around: Context,
 ): Shown {
   const shown: Record<string, unknown> = {}
   for (const key of Object.keys(keys)) {
-    const row = (rows as Readonly<Record<string, (held: Held, around: Around) => unknown>>)[key]
+    const row = (rows as Readonly<Record<string, (held: Held, around: Context) => unknown>>)[key]
     const value = row ? row(held, around) : own(held as JsonObject, camelCase(key))
     if (value !== undefined) shown[key] = value
   }

@@ -21,20 +21,20 @@ import {
 } from './show-parts.ts'
 
 /** What a rule is shown beside. */
-interface Around {
+interface RouteContext {
   readonly issuers: readonly Issuer[]
   readonly within: string | undefined
 }
 
 /** What a public rule does not read is not shown of it. */
 const ofReading =
-  (show: (route: Route, around: Around) => unknown) => (route: Route, around: Around) =>
+  (show: (route: Route, around: RouteContext) => unknown) => (route: Route, around: RouteContext) =>
     isReading(route) ? show(route, around) : undefined
 
 const orNone = <Item>(items: readonly Item[]): readonly Item[] | undefined =>
   items.length > 0 ? items : undefined
 
-const ROUTE: Shows<typeof ROUTE_KEYS, Route, Around> = {
+const ROUTE: Shows<typeof ROUTE_KEYS, Route, RouteContext> = {
   match: ({ name }) => name,
   host: ({ host }) => host,
   resource: ({ resource }) => resource,

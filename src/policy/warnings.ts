@@ -30,7 +30,7 @@ export const warningsOf: Warn = (read, at) => {
   if ((gate.clock_tolerance ?? 0) > VERIFIED_SECONDS && gate.assertion?.binding !== 'off') {
     report(
       ['clock_tolerance'],
-      `is more than the ${VERIFIED_SECONDS}s of \`verifyAgent\`: origins refuse what passes here after that, unless their own clockTolerance is as large`,
+      `is more than the ${VERIFIED_SECONDS}s of \`verifyAgent\`: origins refuse tokens that the gate still accepts then, unless their own clockTolerance is as large`,
     )
   }
   warnOfOrigins({ gate, rules }, at)

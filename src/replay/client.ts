@@ -2,20 +2,19 @@ import { LIMITS } from '../core/limits.ts'
 import type { ReplayStore } from '../core/model/ports.ts'
 import { createObjectCalls, type ObjectCalls } from '../platform/calls.ts'
 
-/** An object of `ReplayShard`, as far as the gate needs it. */
+/** An object of `ReplayShard`, with the methods that the gate needs. */
 interface Shard {
   claim(name: string, expires: number, by: string): PromiseLike<boolean>
   isClaimed(name: string): PromiseLike<boolean>
 }
 
-/** What uses are claimed of in a Worker; `objects` are absent where no rule takes a token once. */
+/** The dependencies of single use in a Worker; `objects` is absent where no rule has `single_use`. */
 export type ReplaysOptions = Partial<Omit<ObjectCalls<Shard>, 'binding'>>
 
 /**
- * Uses behind their objects, one for each first character of a name: 64, evenly filled, and never another
- * number, because a name must be claimed where it was. An object that fails, or does not answer within
- * {@link LIMITS.replayMs}, is asked once more, then the call rejects. A claim whose first answer was lost is
- * known by the second, and still the first.
+ * Claims uses at 64 Durable Objects, one for each first character of a name. Their number never changes, since a name
+ * must be claimed at the same object again. A call that fails, or takes longer than {@link LIMITS.replayMs}, is retried
+ * once; then it rejects. If only its response was lost, the retry recognises the claim, which is still the first.
  */
 export function createReplays({
   objects,
@@ -32,7 +31,7 @@ export function createReplays({
   }
 }
 
-/** The same store for those who only explain: what would be claimed is looked at, and stays. */
+/** A store for explanations: it checks what would be claimed, and claims nothing. */
 export function lookingOnly({ isClaimed }: Pick<ReplayStore, 'isClaimed'>): ReplayStore {
   return {
     claim: async (name) => (await isClaimed(name)) === false,

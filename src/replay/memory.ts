@@ -1,13 +1,13 @@
 import type { Clock, ReplayStore } from '../core/model/ports.ts'
 
-/** Uses that a process remembers, unless told: a quarter of an hour of some 110 requests a second. */
+/** Default number of uses: 15 minutes with some 110 requests a second. */
 const USUAL_CAPACITY = 100_000
-/** Names that are claimed before those that may be forgotten are looked for. */
+/** Names before the first search for expired ones. */
 const FIRST_SWEEP = 1_000
 
 /**
- * Uses in the memory of one process: no other process knows of them, nor the same one after a restart. Holds
- * `capacity` of them, and throws when it is full rather than forget one that still counts.
+ * Records uses in the memory of one process; others do not know them, and a restart loses them. Throws when `capacity`
+ * uses are recorded, rather than drop one that is not expired.
  */
 export function createMemoryReplays({
   clock,
@@ -18,7 +18,7 @@ export function createMemoryReplays({
 }): ReplayStore {
   const claims = new Map<string, number>()
   let sweepAt = Math.min(FIRST_SWEEP, capacity)
-  /** When the first of them may be forgotten: looking for it before is of no use. */
+  /** When the first use expires; a search before that is useless. */
   let due = 0
   const sweep = (now: number) => {
     due = Number.POSITIVE_INFINITY

@@ -8,8 +8,8 @@ const TABLE = `CREATE TABLE IF NOT EXISTS claims (
   CREATE INDEX IF NOT EXISTS claims_by_expiry ON claims (expires);`
 
 /**
- * Gives a row with who is the first. It is remembered for as long as any token of the name could pass, also one
- * that comes second.
+ * Returns a row with the first claimer. A later claim extends its expiration, so that it is kept as long as any token
+ * with the name is accepted.
  */
 const CLAIM = `INSERT INTO claims (name, expires, by) VALUES (?1, ?2, ?3)
   ON CONFLICT (name) DO UPDATE SET
@@ -21,18 +21,18 @@ const CLAIM = `INSERT INTO claims (name, expires, by) VALUES (?1, ?2, ?3)
 const DROP = `DELETE FROM claims WHERE name IN
   (SELECT name FROM claims WHERE expires <= ? LIMIT ?)`
 
-/** Rows that are dropped at once: whoever claims meanwhile waits for it. */
+/** Most rows deleted at once, because claims wait meanwhile. */
 const MOST_DROPPED = 10_000
-/** Seconds: what expires within the same ones is dropped together. */
+/** Seconds: rows that expire within the same interval are deleted together. */
 const TOGETHER = 60
 
 const secondsNow = (): number => Date.now() / 1000
-/** Milliseconds since the epoch. */
+/** The alarm's time for an expiration, in milliseconds since the epoch. */
 const dropAt = (expires: number): number => Math.ceil(expires / TOGETHER) * TOGETHER * 1000
 
 /**
- * Remembers which names were claimed: a Durable Object, so that all the world claims in one place. What was
- * claimed outlives it, and leaves soon after it has expired. Trusts its callers, which are the gate's own code.
+ * Records claimed names: a Durable Object, so that the whole world claims in one place. Its state is persistent; rows
+ * are deleted soon after they expire. Trusts its callers, which are the gate's own code.
  */
 export class ReplayShard extends DurableObject {
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -41,21 +41,21 @@ export class ReplayShard extends DurableObject {
   }
 
   /**
-   * Whether this is the first claim of a name, or a retry of it: `by` is a new value for each claim.
-   * `expires`: seconds since the epoch by this object's clock, from which on nobody is the first.
+   * Whether this is the first claim of a name, or a retry of it. `by`: a new value for each claim. `expires`: seconds
+   * since the epoch by this object's clock, from which on every claim fails.
    */
   async claim(name: string, expires: number, by: string): Promise<boolean> {
     const { storage } = this.ctx
     const alarm = await storage.getAlarm()
     if (alarm === null || alarm > dropAt(expires)) await storage.setAlarm(dropAt(expires))
-    // Nothing is waited for from here on, so that no other call comes in between.
+    // No await from here on, so no other call can interleave.
     const now = secondsNow()
     if (expires <= now) return false
     const [first] = storage.sql.exec<{ by: string }>(CLAIM, name, expires, by, now).toArray()
     return first?.by === by
   }
 
-  /** Whether a name was claimed and has not expired. */
+  /** Whether a name is claimed and not expired. */
   isClaimed(name: string): boolean {
     const { sql } = this.ctx.storage
     const found = sql.exec(
@@ -66,7 +66,7 @@ export class ReplayShard extends DurableObject {
     return found.toArray().length > 0
   }
 
-  /** Drops what has expired, and wakes again for the rest. */
+  /** Deletes expired rows, and sets the alarm for the rest. */
   override async alarm(): Promise<void> {
     const { sql } = this.ctx.storage
     sql.exec(DROP, secondsNow(), MOST_DROPPED)

@@ -3,7 +3,7 @@ import type { PolicyEnv } from '../policy/env.ts'
 import { quoteAll, type Report } from '../policy/issues.ts'
 import type { RouteEntry } from '../policy/route-keys.ts'
 
-/** A rule that takes each token once takes nothing else, and no stream of messages under one token. */
+/** Reports conflicts of `single_use`: such a rule requires a token for each request, and cannot have `mcp`. */
 export function checkSingleUse(
   { single_use: isOnce, access = 'required' }: RouteEntry,
   has: (key: string) => boolean,
@@ -18,7 +18,7 @@ export function checkSingleUse(
   }
 }
 
-/** What remembers used tokens is there. */
+/** Reports a missing store for used tokens. */
 export function checkReplays(
   rules: readonly { readonly entry: RouteEntry }[],
   env: PolicyEnv,
@@ -31,7 +31,7 @@ export function checkReplays(
   )
 }
 
-/** A token is known by its `jti`, which not every issuer gives it. */
+/** Warns of issuers that need not give their tokens a `jti`, by which a used token is recognised. */
 export function warnSingleUse(
   { single_use: isOnce }: RouteEntry,
   issuers: readonly Issuer[],

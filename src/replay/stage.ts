@@ -15,7 +15,7 @@ const deny = denials({
   ],
   single_use_unavailable: [
     'unavailable',
-    'Whether the token was used before cannot be known at the moment',
+    'The gate cannot find out at the moment whether the token was used before',
     'Try again after Retry-After, with a new token: this one may have been used up',
   ],
 })
@@ -32,14 +32,14 @@ export interface ReplayPorts {
 type Unused = Outcome<object, CodeOf<typeof deny>>
 
 /**
- * The token was not used before, and now it is, where the rule takes each token once. Before the rule counts, so
- * that many requests at once with one token count once; a request that is refused further on, or fails at the
- * origin, has used its token all the same. A use counts for all such rules together; what other rules let through is not
- * known here. In shadow mode nothing is used: it is only looked whether it was.
+ * Records the token's use, where the rule accepts each token once; denies a used token. Runs before the rate limit, so
+ * that simultaneous requests with one token count once. A request that is refused later, or fails at the origin, has
+ * used its token. All rules with `single_use` share the record; uses on other rules are not recorded. In shadow mode it
+ * only checks.
  */
 export const replay = stage({
   name: 'replay',
-  establishes: 'the token was not used before, where the rule takes each token once',
+  establishes: 'the token was not used before, on a rule with `single_use`',
   without: ({ route }: Pick<Needs, 'route'>) => (route.singleUse ? undefined : {}),
   found: ({ route }: Needs) => (route.singleUse ? { single_use: true } : {}),
   denials: [deny],
@@ -47,17 +47,17 @@ export const replay = stage({
     const { route, access } = needs
     if (!route.singleUse) return ok({})
     if (route.mode === 'shadow') return unused(needs, ports)
-    // Another gate, or the next deployment of this one, may take it for longer than this.
+    // Another gate, or this gate's next deployment, may accept the token for longer.
     const expires = Math.ceil(access.expires + LIMITS.lateTokenSeconds)
     return judged(access, async (name) => (await ports.replays.claim(name, expires)) === true)
   },
 })
 
-/** The token was not used before. Uses nothing. */
+/** Checks that the token was not used; records nothing. */
 const unused = ({ access }: Pick<Needs, 'access'>, { replays }: ReplayPorts): Promise<Unused> =>
   judged(access, async (name) => (await replays.isClaimed(name)) === false)
 
-/** What is no clear yes of `isFirst` is none. */
+/** Only a clear `true` of `isFirst` allows the request. */
 const judged = async (
   { issuer, id }: AccessToken,
   isFirst: (name: string) => Promise<boolean>,
@@ -71,8 +71,8 @@ const judged = async (
 }
 
 /**
- * A name for the one use of a token: SHA-256 over its issuer and `jti`, told apart by their quotes. Two
- * issuers never have one name, and none can be read from it.
+ * The storage key of a token's use: SHA-256 over issuer and `jti`, unambiguously joined. Different issuers give
+ * different keys, and a key does not reveal its parts.
  */
 export function replayName(issuer: string, id: string): Promise<string> {
   return sha256Name(JSON.stringify(['token', issuer, id]))

@@ -12,21 +12,20 @@ import { createSnapshots, type Snapshot, type SnapshotOptions } from './snapshot
 
 type Subjects = readonly RevocationSubject[]
 type Entries = readonly Revocation[]
-/** Asks the set itself. */
+/** Looks subjects up in the set itself. */
 type Ask = (subjects: Subjects) => Promise<Found>
 
 const NONE: Entries = Object.freeze([])
-/** Subjects whose answers are remembered. */
+/** The most subjects with remembered answers. */
 const MOST_ANSWERS = 1_000
-/** Milliseconds after which a shared question counts as lost; the asking has a deadline of its own. */
+/** Milliseconds until a shared lookup counts as lost; the lookup has its own deadline. */
 const ANSWER_MS = 10_000
 
 /**
- * Lookups in the isolate's copy of the set. The set itself is asked where no copy is young enough, and about
- * subjects whose hash the copy has: a hash is no proof, and a copy does not have the entries. What the set
- * says of them is remembered until a change touches the subject. For subjects that the copy does not have, the
- * answer is there without a wait, from the second time on that a list is asked for. Does not judge whether an
- * entry has expired meanwhile.
+ * Looks subjects up in the isolate's copy of the set. Asks the set if the copy is too old, or has a
+ * subject's hash, since the copy lacks the entries. Remembers the set's answers until the subject
+ * changes. Answers for other subjects are synchronous from the second lookup of a list. Does not
+ * check expiry.
  */
 export function createBoundedLookup(ask: Ask, options: SnapshotOptions) {
   const snapshots = createSnapshots(options)
@@ -40,11 +39,11 @@ export function createBoundedLookup(ask: Ask, options: SnapshotOptions) {
     const keys = hits.map(subjectKey)
     await share(memory.inFlight, JSON.stringify(keys), terms, async () => {
       const [said, hashes] = await Promise.all([ask(hits), Promise.all(keys.map(subjectHash))])
-      // A shard that lags behind the copy says what the copy's changes may have made untrue.
+      // An answer of a shard older than the copy may be outdated.
       const isCurrent = said.epoch === epoch && said.version >= version
       if (isCurrent) remember(answers, keys, hashes, said.entries)
     })
-    // Others may have asked under an older version, or have filled the memory up.
+    // The shared lookup may be of an older version, or its answers may be evicted.
     return recall(answers, keys) ?? askNow(hits)
   }
 
@@ -53,7 +52,7 @@ export function createBoundedLookup(ask: Ask, options: SnapshotOptions) {
     if (!snapshot) return askNow(subjects)
     if (snapshot.set.size === 0) return NONE
     const hashes = hashed.get(subjects)
-    // Time passes meanwhile, so that the copy is looked at anew.
+    // The copy may change while hashes are computed.
     if (!hashes) return hash(subjects).then(() => lookup(subjects, maxStaleness))
     const hits = subjects.filter((_, i) => snapshot.set.has(hashes, i * SUBJECT_HASH_BYTES))
     if (hits.length === 0) return NONE
@@ -62,10 +61,10 @@ export function createBoundedLookup(ask: Ask, options: SnapshotOptions) {
   return lookup
 }
 
-/** Only what is finished: a promise of one request is nothing to another. */
+/** Contains results only: a promise must not be shared between requests. */
 const hashed = new WeakMap<Subjects, Uint8Array>()
 
-/** Of subjects that many tokens have: each token has its own `jti`, and its agent's, key's and issuer's. */
+/** Hashes of agents, keys and issuers, which many tokens share. Token ids are not shared. */
 const shared = createTextMemo<Uint8Array>()
 
 const hashOf = (subject: RevocationSubject): Uint8Array | Promise<Uint8Array> => {
@@ -74,7 +73,7 @@ const hashOf = (subject: RevocationSubject): Uint8Array | Promise<Uint8Array> =>
   return shared.get(key) ?? subjectHash(key).then((made) => shared.keep(key, made))
 }
 
-/** Makes the hashes of a list once for all requests of one admission, which bring the same list. */
+/** Hashes a list once for all requests of an admission, which share the list. */
 const hash = async (subjects: Subjects): Promise<void> => {
   const each = await Promise.all(subjects.map(hashOf))
   const hashes = new Uint8Array(subjects.length * SUBJECT_HASH_BYTES)

@@ -13,21 +13,21 @@ import { createBoundedLookup } from './bounded.ts'
 import { type Found, PRIMARY, type Shard } from './protocol.ts'
 import type { SnapshotOptions, SnapshotSource } from './snapshot.ts'
 
-/** Milliseconds after which a reading counts as lost: two tries, and some slack. */
+/** Milliseconds until a shared read counts as lost: two tries and slack. */
 const READING_MS = 2 * LIMITS.revocationReadMs + 1_000
 
-/** What revocations are read with in an isolate. */
+/** Options for reads in an isolate. */
 export interface IsolateOptions extends Omit<SnapshotOptions, 'source'> {
-  /** Where the isolate runs, once that is known: isolates of one place share a shard. */
+  /** The isolate's location, once known; isolates of one location share a shard. */
   readonly place: () => string
 }
 
 /**
- * The revocation set behind a Durable Object namespace. A read that fails, or takes longer than
- * {@link LIMITS.revocationReadMs}, is tried once more, at the primary; then the call rejects. A
- * write is tried once and has no deadline: given up, it could still be stored. Requests of one token share
- * readings that begin after them. Bounded lookups are answered from the isolate's copy of the set, strict
- * ones never; without an isolate to keep a copy in, all are strict.
+ * The revocation set in a Durable Object namespace. A read that fails or exceeds
+ * {@link LIMITS.revocationReadMs} is tried again at the primary, then rejects. Writes are tried
+ * once, without a deadline, since an abandoned write may still be stored. Concurrent requests of a
+ * token share reads that start after them. Bounded lookups use the isolate's copy, strict ones
+ * never; without `isolate` all are strict.
  */
 export function createRevocations(
   namespace: Objects<Shard>,
@@ -42,7 +42,7 @@ export function createRevocations(
     const text = JSON.stringify(keys)
     const lookup = () => read(text, (shard, hint) => shard.lookup(keys, hint))
     if (!terms) return lookup()
-    // One token, however many requests it makes at once, must not keep a shard from others.
+    // Limits the load on a shard from concurrent requests of one token.
     const found = await share(reading, text, terms, lookup)
     if (!found) throw new Error('no reading of others ended in time')
     return found
@@ -73,19 +73,19 @@ const sourceOf = (pull: Shards['pull'], { place }: IsolateOptions): SnapshotSour
     pull(place(), (shard, hint) => shard.pullSince(epoch, version, hint)),
 })
 
-/** Once for all requests of one admission, which bring the same list. */
+/** Once per admission, whose requests share the list. */
 const keysOf = perObject((subjects: readonly RevocationSubject[]) => subjects.map(subjectKey))
 
-/** A call of a shard, with the place where the primary is to be made. */
+/** A call to a shard, with a location hint for the primary. */
 type Call<Value> = (shard: Shard, primaryHint: string | undefined) => PromiseLike<Value | undefined>
 
-/** Milliseconds that a shard is not asked for after it failed, or did not answer for the set. */
+/** Milliseconds to avoid a shard that failed, or was not ready to answer. */
 const REST_MS = { failed: 10_000, unanswered: 1_000 }
 
 /**
- * The shards of a namespace. A call goes to the one that a text belongs to, and where that fails or does
- * not answer for the set, to the primary; it rejects where no try gave an answer. A try that takes
- * longer than {@link LIMITS.revocationReadMs}, unless another time is said, has failed.
+ * The shards of a namespace. A call goes to the shard chosen by a text; if it fails or is not
+ * ready, to the primary. Rejects if no try succeeds. A try fails after
+ * {@link LIMITS.revocationReadMs} or the given `ms`.
  */
 export function createShards(
   namespace: Objects<Shard>,
@@ -93,10 +93,10 @@ export function createShards(
   clock: Clock,
 ) {
   const objects = jurisdiction ? namespace.jurisdiction?.(jurisdiction) : namespace
-  /** Until when. */
+  /** By shard: the end of its pause, in milliseconds. */
   const resting = new Map<string, number>()
 
-  // A stub of another request cannot be used, and one that has failed may fail for good.
+  // Stubs are not kept: they belong to one request, and may fail for good.
   const shard = (name: string): Shard => {
     if (!objects) throw new Error('this namespace knows no jurisdictions')
     const locationHint = locations[Number(name) % locations.length]
@@ -127,22 +127,22 @@ export function createShards(
   return {
     primary: () => shard(PRIMARY),
 
-    /** Tries twice at most, and the primary among that. */
+    /** Tries twice at most; the second try is the primary. */
     read: <Value>(text: string, call: Call<Value>): Promise<Value> =>
       firstOf([chosen(text), PRIMARY], call),
 
-    /** Tries each shard once; `ms` for a try. */
+    /** Tries each shard once; `ms` is the deadline of a try. */
     pull: <Value>(text: string, call: Call<Value>, ms?: number): Promise<Value> =>
       firstOf(new Set([chosen(text), PRIMARY]), call, ms),
   }
 }
 
 /**
- * Which of `count` shards a text belongs to, the same everywhere: evenly spread, and nothing that must be
- * kept from whoever chooses the text.
+ * Chooses one of `count` shards by a text, everywhere the same. Evenly distributed, but not secret:
+ * an attacker may choose the text.
  */
 const choiceOf = (text: string, count: number): number => {
-  // FNV-1a, and the finish of MurmurHash3 because its low bits are poor.
+  // FNV-1a with the finalizer of MurmurHash3, since its low bits are weak.
   let hash = 0x811c9dc5
   for (let at = 0; at < text.length; at++) {
     hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)

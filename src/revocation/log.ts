@@ -3,20 +3,20 @@ import { now } from './tables.ts'
 
 /** Bounds of the log. */
 export const LOG = {
-  /** Hashes of a page that is pulled, and pages that are kept packed: of a million there are ten. */
+  /** Hashes per pulled page, and the most pages kept packed: a million entries need ten. */
   page: 100_000,
   pages: 16,
-  /** The most changes that one answer has, and that are kept. */
+  /** The most changes kept and sent in one answer. */
   changes: 100_000,
-  /** Seconds a removal is kept. */
+  /** Seconds a tombstone is kept. */
   tombstoneSeconds: 60 * 60,
-  /** Entries removed at a time, so that lookups do not wait for a large clean-up. */
+  /** Entries removed at once, so that lookups do not wait long. */
   sweep: 1_000,
-  /** Entries and removals that one shard sends to another at a time. */
+  /** Entries and removals per message between shards. */
   batch: 500,
 } as const
 
-/** Whether a replica that has come this far may answer. */
+/** Whether a replica is recent enough to answer. */
 export function isServing({ epoch, version, serving }: Head): boolean {
   return epoch !== '' && serving !== null && version >= serving
 }
@@ -24,8 +24,8 @@ export function isServing({ epoch, version, serving }: Head): boolean {
 export type RevocationLog = ReturnType<typeof createRevocationLog>
 
 /**
- * The order of changes to the set, for those who keep a copy. Every change has a version of its own;
- * every removal leaves a tombstone. Writes belong into a transaction of the caller.
+ * The ordered changes of the set, for copies. Each change has its own version; each removal leaves
+ * a tombstone. Writes need a transaction of the caller.
  */
 export function createRevocationLog({ sql }: DurableObjectStorage) {
   const head = (): Head =>
@@ -33,7 +33,7 @@ export function createRevocationLog({ sql }: DurableObjectStorage) {
       .exec<Record<keyof Head, SqlStorageValue>>('SELECT epoch, version, oldest, serving FROM log')
       .one() as unknown as Head
 
-  /** Forgets removals that are old, or too many. */
+  /** Deletes tombstones that are old or over the limit. */
   const trim = (): void => {
     const { version } = head()
     const [young] = sql
@@ -51,13 +51,13 @@ export function createRevocationLog({ sql }: DurableObjectStorage) {
     sql.exec('DELETE FROM tombstones WHERE version < ?', first)
   }
 
-  /** Makes the entries those of a version. Changes before it are forgotten. */
+  /** Sets the version of the entries, and deletes older changes. */
   const begin = ({ epoch, version }: Version): void => {
     sql.exec('DELETE FROM tombstones')
     sql.exec('UPDATE log SET epoch = ?, version = ?, oldest = ?', epoch, version, version)
   }
 
-  /** Removes entries by a condition over `entries`; how many there were. */
+  /** Removes entries by an SQL condition over `entries`; returns their number. */
   const drop = (condition: string, ...bound: unknown[]): number => {
     sql.exec(
       `INSERT INTO tombstones (version, id, hash, at)
@@ -79,27 +79,27 @@ export function createRevocationLog({ sql }: DurableObjectStorage) {
     drop,
     begin,
 
-    /** Begins the next change; its version. */
+    /** Starts the next change; returns its version. */
     next: (): number =>
       sql.exec<{ version: number }>('UPDATE log SET version = version + 1 RETURNING version').one()
         .version,
 
-    /** Removes what has expired, {@link LOG.sweep} entries at most; of the administrators of one issuer alone. */
+    /** Removes at most {@link LOG.sweep} expired entries, with `owner` only that issuer's. */
     sweep(owner?: string): void {
       const bound = owner === undefined ? [now()] : [now(), owner]
       const expired = `SELECT seq FROM entries INDEXED BY entries_by_expiry WHERE expires <= ?
         ${owner === undefined ? '' : 'AND own = 1 AND issuer = ?'} ORDER BY expires, seq LIMIT`
       if (sql.exec(`${expired} 1`, ...bound).toArray().length === 0) return
-      // The condition is read twice and must name the same entries.
+      // The condition is evaluated twice and must select the same entries.
       drop(`seq IN (${expired} ${LOG.sweep})`, ...bound)
     },
 
-    /** From which version on the shard may answer; `null` for never. */
+    /** Sets the version from which the shard may answer; `null` for never. */
     serve(version: number | null): void {
       sql.exec('UPDATE log SET serving = ?', version)
     },
 
-    /** Ends the epoch: others have changes of it that are missing here, so no more may be added to it. */
+    /** Ends the epoch: this shard lost changes of it, so it must not add more. */
     endEpoch(): void {
       sql.exec('UPDATE log SET serving = NULL')
       begin({ epoch: '', version: head().version })

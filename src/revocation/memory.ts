@@ -15,12 +15,12 @@ interface Held {
   readonly entry: Revocation
 }
 
-/** There is one place, and it has everything at once. */
+/** The set has one place, which is always up to date. */
 const HERE: ShardStatus = Object.freeze({ total: 1, acknowledged: 1, pending: Object.freeze([]) })
 
 /**
- * A revocation set in the memory of one process: for libraries with one instance, and for tests.
- * Other instances do not see it, and it is gone when the process ends.
+ * A revocation set in memory, for libraries with one instance and for tests. Other instances do not
+ * see it, and it ends with the process.
  */
 export function createMemoryRevocations({
   clock,
@@ -31,7 +31,7 @@ export function createMemoryRevocations({
 }): Revocations & RevocationStore {
   const byId = new Map<string, Held>()
   const idsBySubject = new Map<string, Set<string>>()
-  /** How many entries the administrators of each issuer have made. */
+  /** By issuer: the number of entries its administrators have made. */
   const shares = new Map<string, number>()
   let made = 0
 
@@ -70,7 +70,7 @@ export function createMemoryRevocations({
   }
 
   return {
-    // The set itself is at hand, which is as fresh as any terms could ask.
+    // Always current, so terms do not matter.
     lookup(subjects) {
       return subjects
         .flatMap((subject) => [...(idsBySubject.get(subjectKey(subject)) ?? [])])
@@ -91,7 +91,7 @@ export function createMemoryRevocations({
       return { added: [...ids].flatMap((id) => live(id)?.entry ?? []), shards: HERE }
     },
     async list({ limit, cursor = 0, ...filter }) {
-      // Map order is the order of `seq`: a renewed entry keeps its place, a new one goes last.
+      // In map order by `seq`: renewed entries keep their place, new ones go last.
       const rest = [...byId.values()].filter(
         ({ seq, entry }) =>
           seq > cursor &&

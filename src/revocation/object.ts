@@ -22,26 +22,25 @@ import { createSnapshotFeed } from './snapshot-feed.ts'
 import { createStore } from './store.ts'
 import { openTables } from './tables.ts'
 
-/** Where an object keeps its name: an alarm may wake it without one. */
+/** The key of the object's name: an alarm may wake the object without it. */
 const NAME = 'name'
-/** Where the registry keeps the names of replicas. None is ever removed. */
+/** The key of the replicas' names in the registry. Names are never removed. */
 const NAMES = 'names'
-/** Where a replica keeps when it was last read. */
+/** The key of a replica's last read, in milliseconds. */
 const READ = 'read'
-/** Milliseconds without a read after which a replica need not be kept up to date, and how exactly. */
+/** Milliseconds: without a read, `most` until a replica is dropped; `step` between records. */
 const IDLE_MS = { most: 24 * 60 * 60 * 1000, step: 10 * 60 * 1000 }
 
 /**
- * A shard of the revocation set: a Durable Object with SQLite that holds the whole set. Entries are written
- * in shard {@link PRIMARY}; the others are replicas of it and spread the reading. A shard that cannot answer
- * for the set answers with `undefined`. Trusts its callers, which are the gate's own code: it judges neither
- * who asks nor what an entry says.
+ * A shard of the revocation set: a Durable Object with SQLite that stores the whole set. Entries
+ * are written in shard {@link PRIMARY}; the others are its replicas, for reads. A shard that is not
+ * ready returns `undefined`. Does not check callers or entries: only the gate's code calls it.
  */
 export class RevocationShard extends DurableObject {
   readonly #name: string
   #opened: ReturnType<typeof open> | undefined
   #readAt = 0
-  /** Where the primary is to be made, should this shard be the first to call it. */
+  /** The location hint for the primary, if this shard creates it. */
   #primaryHint: string | undefined
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -51,7 +50,7 @@ export class RevocationShard extends DurableObject {
     this.#name = name
   }
 
-  /** Live entries about any of the subjects, each named by its `subjectKey`. */
+  /** Live entries of any of the subjects, given by `subjectKey`. */
   async lookup(subjectKeys: readonly string[], hint?: string): Promise<Found | undefined> {
     if (!(await this.#answers(hint))) return undefined
     const { epoch, version } = this.#parts.log.head()
@@ -59,14 +58,14 @@ export class RevocationShard extends DurableObject {
   }
 
   /**
-   * A page of the hashes of all live entries, for a copy of the set. The copy is complete with the
-   * changes since the version of its first page.
+   * A page of the hashes of all live entries, for a copy of the set. A copy also needs the changes
+   * since its first page's version.
    */
   async pullAll(after = 0, hint?: string): Promise<HashPage | undefined> {
     return (await this.#feed(hint))?.all(after)
   }
 
-  /** What changed since a version of an epoch; `reset` where a full pull is needed. */
+  /** The changes since a version of an epoch; `reset` if a full copy is needed. */
   async pullSince(
     epoch: string,
     version: number,
@@ -75,7 +74,7 @@ export class RevocationShard extends DurableObject {
     return (await this.#feed(hint))?.since({ epoch, version }, this.#name !== PRIMARY)
   }
 
-  // Of the primary: see `RevocationStore`, and `Peer` for `enrol`.
+  // Methods of the primary: see `RevocationStore`, and `Peer` for `enrol`.
 
   add(entries: readonly Revocation[]) {
     return this.#primary.add(entries)
@@ -101,34 +100,34 @@ export class RevocationShard extends DurableObject {
     return this.#primary.enrol(name, at)
   }
 
-  /** A page of all entries, for another shard. */
+  /** A page of all entries, for another shard's copy. */
   async copyPage(after: number): Promise<RowPage> {
     await this.#parts.primary?.ready()
     return this.#parts.replication.page(after)
   }
 
-  /** Takes changes of the primary, which itself takes none. */
+  /** Applies the primary's changes. The primary itself refuses them. */
   replicate(changes: RowChanges): Replicated {
     return this.#parts.replica?.replicate(changes) ?? { out: true }
   }
 
-  /** How far this shard has come, in which epoch. */
+  /** The epoch and version of this shard. */
   head(): Head {
     return this.#parts.log.head()
   }
 
-  /** Names that were noted. */
+  /** The names in the registry. */
   names(): readonly string[] {
     return this.ctx.storage.kv.get<string[]>(NAMES) ?? []
   }
 
-  /** Notes a name for good. */
+  /** Adds a name to the registry permanently. */
   note(name: string): void {
     const names = this.names()
     if (!names.includes(name)) this.ctx.storage.kv.put(NAMES, [...names, name])
   }
 
-  /** Does what is due in the primary; lets a replica that nobody reads leave. */
+  /** Runs the primary's alarm; ends an idle replica's enrolment. */
   override async alarm(): Promise<void> {
     const { primary, replica } = this.#parts
     if (primary) return await primary.alarm()
@@ -136,7 +135,7 @@ export class RevocationShard extends DurableObject {
     if (idle >= IDLE_MS.most) replica.leave()
   }
 
-  /** Opened when it is needed: an object that only keeps names has no tables. */
+  /** Opened on first use: the registry has no tables. */
   get #parts() {
     this.#opened ??= open(this.ctx, this.#name, (name) => this.#sibling(name))
     return this.#opened
@@ -157,7 +156,7 @@ export class RevocationShard extends DurableObject {
     return own.getByName(name, options) as unknown as Peer
   }
 
-  /** Whether this shard may answer. A replica that may not begins to enrol. */
+  /** Whether this shard is ready. A replica that is not starts to enrol. */
   async #answers(hint: string | undefined): Promise<boolean> {
     this.#primaryHint ??= hint
     const { primary, replica } = this.#parts
@@ -171,14 +170,14 @@ export class RevocationShard extends DurableObject {
     return false
   }
 
-  /** The set in hashes, where this shard may answer. The primary removes what has expired first. */
+  /** The hashes of the set, if this shard is ready. The primary first removes expired entries. */
   async #feed(hint: string | undefined) {
     if (!(await this.#answers(hint))) return undefined
     if (this.#name === PRIMARY) this.#parts.store.sweep()
     return this.#parts.feed
   }
 
-  /** Stores when this replica was read, to the step of {@link IDLE_MS}. */
+  /** Records the time of a read, to the step of {@link IDLE_MS}. */
   #noteRead(): void {
     if (Date.now() - this.#readAt < IDLE_MS.step) return
     this.#readAt = Date.now()

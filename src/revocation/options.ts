@@ -31,7 +31,7 @@ const PLACEMENT = {
 /** Every key of `GATE.revocation`; a rule has the first two. */
 export const REVOCATION_KEYS = { ...TERMS, ...PLACEMENT }
 
-/** What the documentation says of the keys of `GATE.revocation`. */
+/** The documentation of the keys of `GATE.revocation`. */
 export const REVOCATION_DOCS: KeyDocs<typeof REVOCATION_KEYS> = {
   consistency: {
     description:
@@ -69,7 +69,7 @@ type PlacementEntry = Readable<typeof PLACEMENT>
 const DEFAULT_STALENESS = 5_000
 const DEFAULT_SHARDS = 4
 
-/** What a request without a token is judged by, and the gate's own endpoints: they wait for nobody. */
+/** The terms of requests without a token, and of the gate's own endpoints. */
 export const STRICT: RevocationTerms = Object.freeze({
   consistency: 'strict',
   maxStaleness: DEFAULT_STALENESS,
@@ -79,8 +79,8 @@ export const STRICT: RevocationTerms = Object.freeze({
 export const revocationTable = table(REVOCATION_KEYS)
 
 /**
- * `revocation` of a rule: one word, or a table that replaces GATE's terms whole. All rules ask one
- * set, so where it is kept is no matter of theirs.
+ * `revocation` of a rule: a word, or a table that replaces GATE's terms. Rules share one set, so
+ * its placement is GATE's alone.
  */
 export const revocationField = field(
   (value, report): TermsEntry => {
@@ -98,7 +98,7 @@ export const revocationField = field(
   anyOf(TERMS.consistency, table(TERMS)),
 )
 
-/** The terms as written, with the defaults. */
+/** The written terms with defaults. */
 export function termsOf({ consistency, max_staleness }: TermsEntry = {}): RevocationTerms {
   return Object.freeze({
     consistency: consistency ?? 'bounded',
@@ -106,7 +106,7 @@ export function termsOf({ consistency, max_staleness }: TermsEntry = {}): Revoca
   })
 }
 
-/** Where the set is kept, as written, with the defaults. */
+/** The written placement of the set with defaults. */
 export function placementOf({
   shards,
   locations,

@@ -6,19 +6,19 @@ import type { RevocationLog } from './log.ts'
 import type { Peer } from './protocol.ts'
 import type { Replication } from './replication.ts'
 
-/** Milliseconds that a change waits for the replicas, whose backlog may be long. */
+/** Milliseconds a change waits for replicas, which may be far behind. */
 export const SENDING_MS = LIMITS.revocationReadMs + 500
 
 interface Enrolled {
   readonly [column: string]: SqlStorageValue
   readonly name: string
-  /** Of this life of the replica: what it said before it was enrolled anew counts no more. */
+  /** The number of this enrolment; acknowledgements of earlier ones are void. */
   readonly enrolment: number
-  /** The version that it has said to have reached. */
+  /** The latest version the replica has acknowledged. */
   readonly acked: number
 }
 
-/** What changes are sent with. */
+/** Options of {@link createOutbox}. */
 export interface OutboxOptions {
   readonly storage: DurableObjectStorage
   readonly log: RevocationLog
@@ -27,9 +27,8 @@ export interface OutboxOptions {
 }
 
 /**
- * Sends every change to every enrolled replica. What is still to be sent is known from storage: the
- * versions that a replica has not acknowledged. A replica that answers no reads any more is let go; one
- * that cannot be reached is not.
+ * Sends every change to every enrolled replica. Storage records the acknowledged versions, and so
+ * what is left to send. A replica that no longer serves is removed; an unreachable one is not.
  */
 export function createOutbox({ storage, log, replication, sibling }: OutboxOptions) {
   const { sql } = storage
@@ -38,7 +37,7 @@ export function createOutbox({ storage, log, replication, sibling }: OutboxOptio
   const all = (): readonly Enrolled[] =>
     sql.exec<Enrolled>('SELECT * FROM replicas ORDER BY enrolment').toArray()
 
-  /** Once the epoch is over there is nothing to send: recovery comes first. */
+  /** Nothing is sent between an epoch's end and recovery. */
   const isBehind = ({ acked }: Enrolled): boolean => {
     const { epoch, version } = log.head()
     return epoch !== '' && acked < version
@@ -62,7 +61,7 @@ export function createOutbox({ storage, log, replication, sibling }: OutboxOptio
 
   const sendOnce = (name: string): Promise<void> => {
     const known = sending.get(name)
-    // It may have ended, without being cleared up yet, before the latest change was made.
+    // The known send may have ended just before the latest change.
     if (known) return known.then(() => (findBehind(name) ? sendOnce(name) : undefined))
     const sent = send(name)
       .catch((error: unknown) =>
@@ -74,20 +73,17 @@ export function createOutbox({ storage, log, replication, sibling }: OutboxOptio
   }
 
   return {
-    /**
-     * Counts a replica in, at the version that it has reached. Whatever it was sent before, it is sent
-     * all changes from there.
-     */
+    /** Enrols a replica at its version. It gets all later changes, whatever it was sent before. */
     enrol(name: string, acked: number): void {
       sql.exec('INSERT OR REPLACE INTO replicas (name, acked) VALUES (?, ?)', name, acked)
     },
 
-    /** Whether a replica lacks something. */
+    /** Whether a replica lacks changes. */
     isPending: (): boolean => all().some(isBehind),
 
     /**
-     * Sends what there is; over when every replica has it or has failed, those among them that are
-     * enrolled meanwhile. Never rejects.
+     * Sends pending changes, also to replicas that enrol meanwhile. Resolves once each has them or
+     * has failed. Never rejects.
      */
     async send(): Promise<void> {
       const tried = new Set<number>()
@@ -98,7 +94,7 @@ export function createOutbox({ storage, log, replication, sibling }: OutboxOptio
       }
     },
 
-    /** Which shards have come to a version. */
+    /** The status of shards for a version. */
     statusOf(version: number): ShardStatus {
       const replicas = all()
       const pending = replicas.filter(({ acked }) => acked < version).map(({ name }) => name)

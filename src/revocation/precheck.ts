@@ -9,16 +9,15 @@ import type { StandingPorts } from './checks/check.ts'
 import { checkStanding, type Needs, type Standing } from './stage.ts'
 
 /**
- * An early look before the first stage that spends something: who holds a token that is revoked takes nothing
- * from the agent it was issued to. On rules that spend nothing it looks at nothing.
+ * Checks revocation before the first stage with a quota or single use, so that a stolen, revoked
+ * token uses up nothing. Skipped on rules without both.
  */
 export const revocationPrecheck = stage({
   name: 'revocation_precheck',
-  establishes:
-    'nothing about the token was known to be revoked before the rule counts it exactly, or takes it once',
+  establishes: 'no revocation of the token is known, before quota or a single-use token is spent',
   found: ({ route }: Needs) => (spends(route) ? { revocation: 'bounded' } : {}),
   without: ({ route }: Pick<Needs, 'route'>) => (spends(route) ? undefined : {}),
-  // They are in the table of the stage whose codes they are.
+  // The `revocation` stage declares these codes.
   denials: [],
   run: (needs: Needs, ports: StandingPorts) => (spends(needs.route) ? early(needs, ports) : ok({})),
 })
@@ -26,10 +25,10 @@ export const revocationPrecheck = stage({
 const spends = ({ singleUse, rateLimit }: Route): boolean =>
   singleUse === true || rateLimit?.kind === 'exact'
 
-/** The same look before a body is read, so that a revoked agent holds none. */
+/** The same check before a body is read, so that revoked agents occupy no memory. */
 export const holding = stage({
   name: 'holding',
-  establishes: 'where a body is read, nothing about the token was known to be revoked before',
+  establishes: 'if the gate has to read the body: no revocation of the token is known yet',
   found: (needs: Needs & Asking) => (isHeld(needs) ? { revocation: 'bounded' } : {}),
   without: (needs: Pick<Needs, 'policy' | 'route'>) => (holds(needs) ? undefined : {}),
   denials: [],
@@ -38,10 +37,9 @@ export const holding = stage({
 })
 
 /**
- * May only deny, with the codes of `revocation`, which judges last all the same. The revocation set is looked at
- * within a bound, so that a young copy of it costs no wait; what was revoked within the bound may still pass
- * here. A strict rule asks anew before it denies, since what was lifted counts at once there. A set that cannot
- * be asked denies.
+ * Denies early, with the codes of `revocation`, which still runs last. Reads the set with bounded
+ * staleness, so a fresh copy needs no wait; a recent revocation may be missed. A strict rule checks
+ * again before denying, since a lifted entry counts at once. Denies if the set is unavailable.
  */
 const early = (needs: Needs, ports: StandingPorts): Standing | Promise<Standing> => {
   const { policy, route } = needs
@@ -52,7 +50,7 @@ const early = (needs: Needs, ports: StandingPorts): Standing | Promise<Standing>
   return look instanceof Promise ? look.then(again) : again(look)
 }
 
-/** Those of the rule where it is bounded itself, else the bound that streams of strict rules have. */
+/** The rule's own terms if bounded, else GATE's staleness. */
 const termsOf = ({ gate }: Policy, { revocation }: Route): RevocationTerms =>
   revocation.consistency === 'bounded'
     ? revocation

@@ -9,14 +9,14 @@ import type { Replication } from './replication.ts'
 import type { Store } from './store.ts'
 import { toEntry } from './tables.ts'
 
-/** The object that keeps the names of all replicas that ever enrolled, and nothing else. */
-const REGISTRY = 'roster'
-/** Milliseconds an alarm is set ahead at most: dates the platform refuses must not break a write. */
+/** The object that stores only the names of all replicas ever enrolled. */
+const REGISTRY = 'replica-registry'
+/** The farthest alarm, in milliseconds: the platform refuses distant dates. */
 const ALARM_MS = 30 * 24 * 60 * 60 * 1000
-/** Milliseconds until what could not be sent is tried again, the first time and at most. */
+/** Milliseconds between retries of sending, first and at most. */
 const RETRY_MS = { first: 2_000, most: 15_000 }
 
-/** What a primary works with. */
+/** Options of {@link createPrimary}. */
 export interface PrimaryOptions {
   readonly ctx: DurableObjectState
   readonly log: RevocationLog
@@ -26,8 +26,8 @@ export interface PrimaryOptions {
 }
 
 /**
- * What the primary does: it writes, sends changes to replicas, and enrols them. An alarm sends what is
- * pending, also after the object was restarted.
+ * The primary writes entries, enrols replicas and sends them changes. An alarm sends pending
+ * changes, also after a restart.
  */
 export function createPrimary({ ctx, log, replication, store, sibling }: PrimaryOptions) {
   const { storage } = ctx
@@ -35,7 +35,7 @@ export function createPrimary({ ctx, log, replication, store, sibling }: Primary
   let recovering: Promise<void> | undefined
   let retryMs = RETRY_MS.first
 
-  /** Resolves when this shard may answer; rejects where recovery cannot ask every replica. */
+  /** Resolves when this shard is ready; rejects if recovery cannot reach every replica. */
   const ready = async (): Promise<void> => {
     if (log.head().epoch !== '') return
     const names = () => sibling(REGISTRY).names()
@@ -56,7 +56,7 @@ export function createPrimary({ ctx, log, replication, store, sibling }: Primary
     if (!outbox.isPending()) retryMs = RETRY_MS.first
   }
 
-  /** Sets the alarm to what is next, unless an earlier one is set. */
+  /** Sets the alarm for the next task, unless an earlier one is set. */
   const arm = async (): Promise<void> => {
     const next = store.nextExpiry()
     const at = Math.min(
@@ -79,32 +79,32 @@ export function createPrimary({ ctx, log, replication, store, sibling }: Primary
   return {
     ready,
 
-    /** Stores all entries, or none when they do not fit, and tells which shards have all of them. */
+    /** Stores all entries, or none if they do not fit; returns the status of shards. */
     async add(entries: readonly Revocation[]): ReturnType<RevocationStore['add']> {
       await ready()
       const rows = await store.add(entries, sendLater)
       if (typeof rows === 'string') return { full: rows }
       await send()
       await arm()
-      // An entry that changed meanwhile has a later version, and only that one was sent.
+      // An entry changed meanwhile has a later version, and only that was sent.
       const versions = rows.map((row) => (store.find(row.id) ?? row).version)
       return { added: rows.map(toEntry), shards: outbox.statusOf(Math.max(...versions)) }
     },
 
-    /** A page of live entries in the order they were first made. */
+    /** A page of live entries in order of creation. */
     async list(query: RevocationQuery): Promise<RevocationPage> {
       await ready()
       return store.list(query)
     },
 
-    /** The live entry with this id, and which shards have it. */
+    /** The live entry with this id, and its status in shards. */
     async get(id: string): ReturnType<RevocationStore['get']> {
       await ready()
       const row = store.find(id)
       return row && { revocation: toEntry(row), shards: outbox.statusOf(row.version) }
     },
 
-    /** Removes an entry; false when there is no live one with this id, and of this owner. */
+    /** Removes an entry; false without a live one of this id and owner. */
     remove: (id: string, owner?: string): Promise<boolean> =>
       removing(() => store.remove(id, owner)),
 
@@ -112,13 +112,13 @@ export function createPrimary({ ctx, log, replication, store, sibling }: Primary
     removePage: (query: RevocationQuery): Promise<RevocationPage> =>
       removing(() => store.removePage(query)),
 
-    /** Counts a replica in, where it can be sent all that it lacks. */
+    /** Enrols a replica; `reset` if the log lacks changes it needs. */
     async enrol(name: string, { epoch, version }: Version): Promise<{ version: number } | Reset> {
       await ready()
       await sibling(REGISTRY).note(name)
       if (epoch === log.head().epoch && version > log.head().version) {
         storage.transactionSync(log.endEpoch)
-        // A reset would make the replica remove what only it has.
+        // A reset would delete entries that only the replica has.
         await ready()
       }
       const head = log.head()
@@ -131,10 +131,10 @@ export function createPrimary({ ctx, log, replication, store, sibling }: Primary
       return { version: head.version }
     },
 
-    /** Sends what is pending, and removes what has expired. */
+    /** Sends pending changes and removes expired entries. */
     async alarm(): Promise<void> {
       retryMs = Math.min(2 * retryMs, RETRY_MS.most)
-      // The next caller tries again, and gets the error.
+      // Ignored: the next caller retries and gets the error.
       await ready().catch(() => {})
       await send()
       store.sweep()

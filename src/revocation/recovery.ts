@@ -3,15 +3,15 @@ import { isServing, type RevocationLog } from './log.ts'
 import type { Head, Peer } from './protocol.ts'
 import type { Replication } from './replication.ts'
 
-/** What recovery is done with. */
+/** Options of {@link recover}. */
 export interface RecoveryOptions {
   readonly storage: DurableObjectStorage
   readonly log: RevocationLog
   readonly replication: Replication
-  /** The names of all replicas that ever enrolled. */
+  /** The names of all replicas ever enrolled. */
   readonly names: () => PromiseLike<readonly string[]>
   readonly sibling: (name: string) => Pick<Peer, 'head' | 'copyPage'>
-  /** Counts a replica in again. */
+  /** Enrols a replica again. */
   readonly enrol: (name: string, acked: number) => void
 }
 
@@ -19,13 +19,13 @@ interface Survivor extends Head {
   readonly name: string
 }
 
-/** A version that nobody has. */
+/** A version before all others. */
 const NONE = -1
 
 /**
- * Begins an epoch in a primary that has none: it is new, or has lost what it had. Whatever any replica
- * still holds is taken over first, and those that may still answer are counted in, so that no change is
- * acknowledged without them. Rejects where one of them cannot be asked.
+ * Starts an epoch in a primary without one: it is new, or has lost its data. First it copies the
+ * entries of all replicas, and enrols those with data: they must acknowledge every change. Rejects
+ * if a replica is unreachable.
  */
 export async function recover(options: RecoveryOptions): Promise<void> {
   const { storage, log, names, sibling, enrol } = options
@@ -45,16 +45,16 @@ export async function recover(options: RecoveryOptions): Promise<void> {
   })
 }
 
-/** One that comes after all of these in order. */
+/** A new epoch that sorts after those of all survivors. */
 const epochAfter = (survivors: readonly Survivor[]): string => {
   const numbers = survivors.map(({ epoch }) => Number(/^t(\d+)-/.exec(epoch)?.[1] ?? 0))
   return `t${String(Math.max(0, ...numbers) + 1).padStart(9, '0')}-${crypto.randomUUID()}`
 }
 
 /**
- * Takes over the entries of the survivors of the last epoch, which took over all before it. The one that has
- * come furthest among those that answer reads has everything up to there, and knows what was lifted; of the
- * others only what is newer is taken. Where none answers, each may lack something.
+ * Copies the entries of the survivors of the latest epoch, which includes earlier ones. The most
+ * advanced serving replica is complete up to its version, removals included. So only newer entries
+ * are copied from the others. If none serves, each may lack entries.
  */
 const takeOver = async (
   survivors: readonly Survivor[],

@@ -4,7 +4,7 @@ import { isServing, type RevocationLog } from './log.ts'
 import { type Peer, PRIMARY, type Replicated, type RowChanges, type Version } from './protocol.ts'
 import { COPYING, type Replication } from './replication.ts'
 
-/** What a replica works with. */
+/** Options of {@link createReplica}. */
 export interface ReplicaOptions {
   readonly name: string
   readonly ctx: DurableObjectState
@@ -13,32 +13,32 @@ export interface ReplicaOptions {
   readonly sibling: (name: string) => Pick<Peer, 'copyPage' | 'enrol'>
 }
 
-/** How far a copy is. */
+/** The progress of a copy. */
 interface Copying extends Version {
-  /** Where the next page begins. */
+  /** The cursor of the next page. */
   readonly after: number
 }
 
-/** No version: the enrolment is under way, and nothing may be answered yet. */
+/** Not a version: the enrolment is in progress, and the replica must not answer. */
 const NEVER = Number.MAX_SAFE_INTEGER
-/** Milliseconds between an enrolment that failed and the next. */
+/** Milliseconds between a failed enrolment and the next. */
 const PAUSE_MS = 1_000
 
 /**
- * A shard that follows the primary: it copies all entries, enrols, and takes every change it is sent. Only
- * then it answers, so that a change which all enrolled shards have acknowledged is in every answer.
+ * A replica copies all entries, enrols, and applies every change it is sent. Only then it answers,
+ * so that its answers contain every change that all enrolled shards have acknowledged.
  */
 export function createReplica({ name, ctx, log, replication, sibling }: ReplicaOptions) {
   const { storage } = ctx
   const primary = () => sibling(PRIMARY)
   let enrolling: Promise<void> | undefined
   let failedAt = Number.NEGATIVE_INFINITY
-  /** Counts enrolments begun and refusals given: after a refusal, an enrolment before it is void. */
+  /** Counts enrolments and refusals. A refusal voids earlier enrolments. */
   let attempt = 0
-  /** The last version that was heard of since the enrolment was asked for. */
+  /** The latest version known since the enrolment began. */
   let heard = 0
 
-  /** Copies all entries. Continues where it was interrupted, also by a restart of the object. */
+  /** Copies all entries. Resumes after interruptions, also after a restart. */
   const copyAll = async (): Promise<void> => {
     const { kv } = storage
     const pause = createYielder()
@@ -49,11 +49,11 @@ export function createReplica({ name, ctx, log, replication, sibling }: ReplicaO
         primary().copyPage(copying?.after ?? 0),
       )
       if (copying && copying.epoch !== epoch) {
-        // The set began anew meanwhile.
+        // The set was reset meanwhile.
         copying = undefined
         continue
       }
-      // Later pages may be of later versions: the copy is whole only as of the first one's.
+      // Later pages may be of later versions: only the first page's version is complete.
       const first: Version = copying ?? { epoch, version }
       storage.transactionSync(() => {
         replication.putAll(rows)
@@ -85,7 +85,7 @@ export function createReplica({ name, ctx, log, replication, sibling }: ReplicaO
 
   const serves = (): boolean => isServing(log.head())
 
-  /** Answers no reads from now on, until it is enrolled anew. */
+  /** Stops answering until the next enrolment. */
   const leave = (): void => {
     attempt += 1
     log.serve(null)
@@ -95,7 +95,7 @@ export function createReplica({ name, ctx, log, replication, sibling }: ReplicaO
     serves,
     leave,
 
-    /** Begins an enrolment, unless one is under way or has just failed, or it is only to catch up. */
+    /** Starts an enrolment, unless one is in progress, has just failed, or is catching up. */
     enrol(): void {
       const { serving } = log.head()
       if (serving !== null && serving !== NEVER) return
@@ -110,7 +110,7 @@ export function createReplica({ name, ctx, log, replication, sibling }: ReplicaO
         })
     },
 
-    /** Takes changes in. A replica that cannot follow them answers no reads any more. */
+    /** Applies changes. A replica that cannot follow them stops answering. */
     replicate(changes: RowChanges): Replicated {
       const { epoch, version, serving } = log.head()
       if (serving === null || epoch !== changes.epoch || version < changes.from) {
@@ -120,7 +120,7 @@ export function createReplica({ name, ctx, log, replication, sibling }: ReplicaO
       if (replication.contradicts(changes)) return { contradicted: true }
       heard = Math.max(heard, changes.head)
       storage.transactionSync(() => {
-        // A replica that answers goes on doing so: what it may lack it has not acknowledged.
+        // A serving replica keeps serving: what it may lack, it has not acknowledged.
         if (!serves()) log.serve(Math.max(serving, changes.head))
         replication.apply(changes)
       })

@@ -2,17 +2,17 @@ import { LOG, type RevocationLog } from './log.ts'
 import type { Row, RowChanges, RowPage, Tombstone } from './protocol.ts'
 import { putRow, removeAll } from './tables.ts'
 
-/** Under which a copy in the making keeps how far it is. */
+/** The key of an unfinished copy's progress. */
 export const COPYING = 'copying'
 
 const isRow = (change: Row | Tombstone): change is Row => 'subject' in change
 
 export type Replication = ReturnType<typeof createReplication>
 
-/** Entries and removals as one shard sends them to another, and takes them in. */
+/** Reads and applies the entries and removals that shards send each other. */
 export function createReplication({ sql, kv }: DurableObjectStorage, log: RevocationLog) {
   return {
-    /** The page of entries behind `after`, expired ones too. */
+    /** The page of entries after a cursor, expired ones included. */
     page(after: number): RowPage {
       const rows = sql
         .exec<Row>('SELECT * FROM entries WHERE seq > ? ORDER BY seq LIMIT ?', after, LOG.batch)
@@ -23,8 +23,8 @@ export function createReplication({ sql, kv }: DurableObjectStorage, log: Revoca
     },
 
     /**
-     * The changes after a version, {@link LOG.batch} at most. Where they are not kept: none, and a `from` that
-     * no replica behind it can follow.
+     * The changes after a version, at most {@link LOG.batch}. If they are no longer available:
+     * none, with a `from` that the replica cannot follow.
      */
     since(version: number): RowChanges {
       const { epoch, version: head, oldest } = log.head()
@@ -41,7 +41,7 @@ export function createReplication({ sql, kv }: DurableObjectStorage, log: Revoca
       return { epoch, from: version, to: last?.version ?? head, head, changes }
     },
 
-    /** Takes changes in; those that are known already change nothing. */
+    /** Applies changes; known ones have no effect. */
     apply({ to, changes }: RowChanges): void {
       const { version } = log.head()
       for (const change of changes) {
@@ -62,9 +62,7 @@ export function createReplication({ sql, kv }: DurableObjectStorage, log: Revoca
       log.trim()
     },
 
-    /**
-     * Whether another change has one of their versions here. Then the sender has gone back to an older state.
-     */
+    /** Whether this shard has another change at one of their versions: the sender was set back. */
     contradicts({ changes }: RowChanges): boolean {
       const { version } = log.head()
       const others = `SELECT 1 FROM entries WHERE version = ?1 AND id != ?2
@@ -76,14 +74,14 @@ export function createReplication({ sql, kv }: DurableObjectStorage, log: Revoca
       )
     },
 
-    /** Takes a page in, as it is. */
+    /** Stores a page unchanged. */
     putAll(rows: readonly Row[]): void {
       for (const row of rows) putRow(sql, row)
     },
 
     /**
-     * Takes in what a page has that is not there, or is there as an older version. The page may know of
-     * changes that the shard has not come to; the next one made here comes after them.
+     * Stores the entries of a page that are newer than this shard's. Raises the version to theirs,
+     * so that the next change here comes after them.
      */
     putNewer(rows: readonly Row[]): void {
       for (const row of rows) {
@@ -95,7 +93,7 @@ export function createReplication({ sql, kv }: DurableObjectStorage, log: Revoca
       }
     },
 
-    /** Removes everything. */
+    /** Removes all entries and the progress of a copy. */
     clear(): void {
       log.serve(null)
       log.begin({ epoch: '', version: 0 })

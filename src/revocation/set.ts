@@ -1,14 +1,14 @@
 /** Bytes of one hash. */
 const HASH_BYTES = 8
-/** Slots of a new set; a power of two, as every number of slots. */
+/** Slots of a new set. The number of slots is always a power of two. */
 const FEWEST_SLOTS = 1_024
-/** The share of the slots that is used at most: fewer bytes mean longer searches. */
+/** The maximum load: a higher one saves memory but slows searches. */
 const MOST_USED = 0.75
 
-/** Hashes of 8 bytes; every method reads one out of `hashes`, where it begins at byte `at`. */
+/** A set of 8-byte hashes. Methods read one from `hashes` at byte `at`. */
 export interface RevocationSet {
   readonly size: number
-  /** Bytes of memory that the hashes take. */
+  /** Bytes of memory for the hashes. */
   readonly bytes: number
   has(hashes: Uint8Array, at: number): boolean
   add(hashes: Uint8Array, at: number): void
@@ -16,23 +16,23 @@ export interface RevocationSet {
 }
 
 /**
- * A compact set of hashes: 8 bytes a slot, between 11 and 22 bytes for each hash once there are more
- * than a few hundred, 17 at a million. A search reads two slots on average. Memory that a set has
- * grown to stays with it. It relies on its members being evenly spread, as digests are.
+ * A compact set of hashes: 8 bytes a slot, 11 to 22 bytes per hash above a few hundred, 17 at a
+ * million. A search reads two slots on average. A set never shrinks. Members must be evenly
+ * distributed, like digests.
  */
 export function createRevocationSet(): RevocationSet {
-  // Open addressing with linear probing. A slot is two halves of a hash; two zeros are an empty one.
+  // Open addressing with linear probing. A slot is two halves of a hash; zeros mean empty.
   let slots = new Uint32Array(2 * FEWEST_SLOTS)
   let mask = FEWEST_SLOTS - 1
   let used = 0
-  // The one hash that looks like an empty slot.
+  // The hash of zeros, which looks like an empty slot.
   let hasZero = false
 
   const next = (slot: number): number => (slot + 1) & mask
   const isUsed = (slot: number): boolean =>
     (half(slots, 2 * slot) | half(slots, 2 * slot + 1)) !== 0
 
-  /** The slot that holds the hash, or the empty one where it would belong. */
+  /** The slot of the hash, or the empty one where it belongs. */
   const search = (first: number, second: number): number => {
     let slot = first & mask
     while (
@@ -51,7 +51,7 @@ export function createRevocationSet(): RevocationSet {
 
   const grow = (): void => {
     const old = slots
-    // First, so that a set that finds no memory is what it was.
+    // Allocated first, so that a failure leaves the set unchanged.
     slots = new Uint32Array(2 * old.length)
     mask = old.length - 1
     for (let index = 0; index < old.length; index += 2) {
@@ -61,7 +61,7 @@ export function createRevocationSet(): RevocationSet {
     }
   }
 
-  /** Empties a slot and moves up what was put further on because of it, so that searches stay short. */
+  /** Empties a slot and moves up later members of its run, so that searches stay short. */
   const vacate = (slot: number): void => {
     let hole = slot
     for (let other = next(slot); isUsed(other); other = next(other)) {
@@ -113,7 +113,7 @@ export function createRevocationSet(): RevocationSet {
   }
 }
 
-/** Calls `use` with where each hash begins; throws before the first where there are not only whole ones. */
+/** Calls `use` with the offset of each hash. Throws before the first if one is incomplete. */
 export function eachHash(hashes: Uint8Array, use: (at: number) => void): void {
   if (hashes.length % HASH_BYTES !== 0) throw new Error('a list of hashes is cut off')
   for (let at = 0; at < hashes.length; at += HASH_BYTES) use(at)

@@ -5,18 +5,17 @@ import { LIVE, now } from './tables.ts'
 const NOTHING = new Uint8Array()
 
 /**
- * The set in hashes, for isolates that keep a copy. Whether a hash has left is judged when it is asked,
- * over all entries that share it, so that lifting one never hides another.
+ * The hashes of the set, for isolates' copies. A removed entry's hash stays while another live
+ * entry has it.
  */
 export function createSnapshotFeed({ sql }: DurableObjectStorage, log: RevocationLog) {
-  /** Pages of one state: after a deploy all isolates want the same ones at once. */
+  /** Pages of one version: after a deploy all isolates need them at once. */
   const pages = new Map<number, HashPage>()
   let packedOf = ''
 
   /**
-   * The hashes of a statement's rows and the last `seq`. Hexadecimal, because one value of a hundred
-   * thousand hashes is made in a fifth of the time that as many rows take; it must stay below the
-   * 2 MB a value may have.
+   * The hashes of a statement's rows, and the last `seq`. One hexadecimal value of 100,000 hashes
+   * takes a fifth of the time of as many rows. It must stay below SQLite's limit of 2 MB.
    */
   const packed = (rows: string, ...bound: unknown[]) => {
     const { last, hex } = sql
@@ -29,13 +28,13 @@ export function createSnapshotFeed({ sql }: DurableObjectStorage, log: Revocatio
   }
 
   return {
-    /** The page of live entries behind `after`. */
+    /** The page of live entries after a cursor. */
     all(after: number): HashPage {
       const { epoch, version } = log.head()
       const state = `${epoch} ${version}`
       if (packedOf !== state) pages.clear()
       packedOf = state
-      // Entries that expired since are still in it. Because of them a copy asks once too often, no more.
+      // It may contain entries expired since, which cost isolates an unneeded lookup.
       const known = pages.get(after)
       if (known) return known
       const entries = `SELECT seq, hash FROM entries WHERE seq > ? AND ${LIVE} ORDER BY seq LIMIT`
@@ -47,8 +46,8 @@ export function createSnapshotFeed({ sql }: DurableObjectStorage, log: Revocatio
     },
 
     /**
-     * The changes since a version, or `reset` where they are not kept. A replica may be behind the isolate that
-     * asks. Then it has nothing new: what it lacks has not been acknowledged yet.
+     * The changes since a version; `reset` if they are no longer available. A replica may be behind
+     * the isolate. Then it returns no changes: those it lacks are not acknowledged yet.
      */
     since({ epoch, version: since }: Version, isReplica: boolean): HashChanges | Reset {
       const { version, oldest, epoch: own } = log.head()
@@ -56,7 +55,7 @@ export function createSnapshotFeed({ sql }: DurableObjectStorage, log: Revocatio
       if (!isKept || (since > version && !isReplica)) return { reset: true }
       if (since > version) return { epoch, version: since, added: NOTHING, removed: NOTHING }
       const stands = `EXISTS (SELECT 1 FROM entries WHERE entries.hash = tombstones.hash AND ${LIVE})`
-      // Left to itself, SQLite would walk all hashes in order to have each once.
+      // By default SQLite would scan all hashes in order to deduplicate.
       const added = packed(
         `SELECT 0 AS seq, hash FROM entries INDEXED BY entries_by_version WHERE version > ? AND ${LIVE}
           UNION SELECT 0 AS seq, hash FROM tombstones WHERE version > ? AND ${stands}`,
@@ -75,7 +74,7 @@ export function createSnapshotFeed({ sql }: DurableObjectStorage, log: Revocatio
   }
 }
 
-/** In the runtime, and not yet in the types. */
+/** Supported by the runtime, but missing in its types. */
 const { fromHex } = Uint8Array as unknown as {
   readonly fromHex: (hex: string) => Uint8Array
 }

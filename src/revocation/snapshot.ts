@@ -5,15 +5,15 @@ import type { Background } from '../platform/system.ts'
 import type { HashChanges, HashPage, Reset, Version } from './protocol.ts'
 import { createRevocationSet, eachHash, type RevocationSet } from './set.ts'
 
-/** Where copies of the set come from. Hashes have 8 bytes and stand one after the other. */
+/** The source of copies of the set. Hashes are concatenated, 8 bytes each. */
 export interface SnapshotSource {
-  /** A page of the hashes of all live entries, from the first (`after` 0) or where one ended. */
+  /** A page of the hashes of all live entries; `after` is 0 or the last page's cursor. */
   pullAll(after: number): Promise<HashPage>
-  /** What changed since a version, or that only a full pull can tell. */
+  /** The changes since a version, or `reset`. */
   pullSince(epoch: string, version: number): Promise<HashChanges | Reset>
 }
 
-/** What the set itself said about a subject: all entries that were live then. */
+/** The set's answer about a subject: all its live entries at that time. */
 export interface Answer {
   readonly hash: Uint8Array
   readonly entries: readonly Revocation[]
@@ -23,39 +23,39 @@ export interface Answer {
 export interface Snapshot extends Version {
   readonly set: Pick<RevocationSet, 'has' | 'size'>
   /**
-   * For what was asked while this copy was held, by `subjectKey`. That stays true as long as the copy
-   * does. Another version has a map of its own, with those answers that its changes leave true: what is
-   * asked for meanwhile ends in this one, where nobody finds it who holds the other.
+   * Answers of the set while this copy was held, by `subjectKey`; valid as long as the copy. Each
+   * version has its own map with the answers its changes leave valid. So late answers end up in the
+   * old version's map.
    */
   readonly answers: Map<string, Answer>
 }
 
 interface Held extends Snapshot {
   readonly set: RevocationSet
-  /** When it was asked for, in milliseconds: it may lack what came later. */
+  /** The time of its request, in milliseconds; it may lack later changes. */
   readonly askedAt: number
 }
 
-/** A copy in the making; nothing is answered from it. */
+/** An unfinished copy, not used for answers. */
 interface Growing {
   readonly set: RevocationSet
-  /** Of the first page: later pages may have missed what changed since, or be of another epoch. */
+  /** The first page's version: later pages may miss changes since. */
   first: Version | undefined
-  /** Where the next page begins; `undefined` when all are there. */
+  /** The cursor of the next page; `undefined` after the last. */
   after: number | undefined
 }
 
-/** What an isolate keeps of the set between requests. */
+/** The state of copies in an isolate between requests. */
 export interface SnapshotMemory {
   held: Held | undefined
   growing: Growing | undefined
-  /** When a pull failed last, and how long it is waited out, in milliseconds. */
+  /** The time of the last failed pull and the pause after it, in milliseconds. */
   failedAt: number
   pause: number
   readonly inFlight: InFlight
 }
 
-/** A memory that knows nothing yet. */
+/** Creates an empty memory. */
 export function createSnapshotMemory(): SnapshotMemory {
   return {
     held: undefined,
@@ -66,21 +66,21 @@ export function createSnapshotMemory(): SnapshotMemory {
   }
 }
 
-/** What copies are made and kept with. */
+/** Options of {@link createSnapshots}. */
 export interface SnapshotOptions extends Background {
   readonly memory: SnapshotMemory
   readonly source: SnapshotSource
 }
 
 const PULL = 'pull'
-/** Milliseconds from a pull that failed to the next: the first time, and at most for changes and for all. */
+/** Milliseconds of retry pauses: the first, and the longest for changes and full pulls. */
 const RETRY_MS = { first: 250, changes: 1_000, all: 10_000 }
 
 /**
- * Copies of the set, pulled behind the requests that notice the need, by one of them at a time. Each
- * call of the source is a flight of its own, lost after {@link LIMITS.revocationReadMs} or, for a page of
- * the whole set, {@link LIMITS.revocationPageMs}; a full pull goes on where another request left it.
- * Failures are waited out with back-off and jitter: after a deploy all isolates begin at once.
+ * Copies of the set, pulled in the background of requests, one pull at a time. A call counts as
+ * lost after {@link LIMITS.revocationReadMs}, or {@link LIMITS.revocationPageMs} for a page. A
+ * later request resumes an interrupted full pull. Failures are retried with back-off and jitter,
+ * since a deploy starts all isolates at once.
  */
 export function createSnapshots(options: SnapshotOptions) {
   const { memory, clock, waitUntil, log } = options
@@ -107,8 +107,8 @@ export function createSnapshots(options: SnapshotOptions) {
 
   return {
     /**
-     * The copy, where it was asked for less than `maxStaleness` milliseconds ago. From half of that
-     * on, a renewal is begun.
+     * The copy, if requested less than `maxStaleness` milliseconds ago. Starts a renewal at half
+     * that age.
      */
     within(maxStaleness: number): Snapshot | undefined {
       const { held, failedAt, pause, inFlight } = memory
@@ -121,11 +121,11 @@ export function createSnapshots(options: SnapshotOptions) {
   }
 }
 
-/** Where a clock was set back, what is yet to come was long ago: nothing lives on by it. */
+/** Infinite if the clock was set back, so that nothing stays valid by it. */
 const elapsed = (since: number, now: number): number =>
   since > now ? Number.POSITIVE_INFINITY : now - since
 
-/** One call of the source. Its answer is dropped where another call was faster. */
+/** Makes one call of the source. Its answer is ignored if another call was faster. */
 const step = (options: SnapshotOptions): Promise<void> => {
   const { memory } = options
   if (!memory.growing && memory.held) return renew(memory.held, options)
@@ -139,7 +139,7 @@ const step = (options: SnapshotOptions): Promise<void> => {
 
 const begin = (): Growing => ({ set: createRevocationSet(), first: undefined, after: 0 })
 
-/** Brings the copy up to date, in place. One that cannot be serves on until another is complete. */
+/** Applies changes in place. Without them the copy serves until a new one is complete. */
 const renew = async (held: Held, { memory, source, clock }: SnapshotOptions): Promise<void> => {
   const askedAt = clock.now()
   const changes = changesOf(await source.pullSince(held.epoch, held.version), held)
@@ -162,12 +162,12 @@ const pullPage = async (
   const { hashes, epoch, version, after: next } = await source.pullAll(after)
   if (memory.growing !== growing || growing.after !== after) return
   const { first, set } = growing
-  // Of a shard that lags behind the one before, or of another epoch: changes would be missed.
+  // This page's shard is behind or of another epoch: changes would be missed.
   if (first && (epoch !== first.epoch || version < first.version)) throw lost(memory)
   eachHash(hashes, (at) => set.add(hashes, at))
   growing.first ??= { epoch, version }
   growing.after = next
-  // A page that is the only one is the set of one moment.
+  // A single page is the complete set.
   if (after === 0 && next === undefined) hold(memory, { set, epoch, version, askedAt })
 }
 
@@ -196,7 +196,7 @@ const lost = (memory: SnapshotMemory): Error => {
   return new Error('the set was reset, or changed too much, while it was pulled')
 }
 
-/** A set that has gone back to an older version was reset too. */
+/** A lower version means that the set was reset. */
 const changesOf = (
   answer: HashChanges | Reset,
   { epoch, version }: Version,
@@ -208,7 +208,7 @@ const apply = (set: RevocationSet, { added, removed }: HashChanges): void => {
   eachHash(removed, (at) => set.delete(removed, at))
 }
 
-/** Those answers that changes leave true. */
+/** The answers that changes leave valid. */
 const untouched = (
   { answers, ...held }: Held,
   { version, added, removed }: HashChanges,

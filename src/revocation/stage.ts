@@ -7,7 +7,7 @@ import type { StandingCheck, StandingFacts, StandingPorts } from './checks/check
 import { expired } from './checks/expired.ts'
 import { revoked } from './checks/revoked.ts'
 
-/** What must hold of a token's standing, in the order of their denials. A new check is one row. */
+/** The checks of a token's status, in order of their denials. */
 export const CHECKS = [revoked, expired] as const
 
 export interface Needs extends StandingFacts {
@@ -21,13 +21,13 @@ export type Standing = Outcome<object, Code>
 const checks: readonly Omit<StandingCheck<unknown, Code>, 'denials'>[] = CHECKS
 
 /**
- * The token still stands, by all checks of CHECKS. The last wait before a request is forwarded, as fresh as the rule
- * asks; what cannot be asked denies.
+ * The token is valid by all CHECKS. The last wait before forwarding, as fresh as the rule requires;
+ * an unavailable check denies.
  */
 export const revocation = stage({
   name: 'revocation',
   establishes:
-    'nothing about the token is revoked, as of this request or of the bound that the rule allows, and it has not expired meanwhile',
+    'the token is not revoked, as of now or of the staleness that the rule allows, and has not expired meanwhile',
   found: ({ subjects }) => ({ asked: [...new Set(subjects.map(({ kind }) => kind))] }),
   get denials(): readonly DenialTable<Code>[] {
     const tables: readonly DenialTable<never>[] = CHECKS.map((one) => one.denials)
@@ -38,8 +38,8 @@ export const revocation = stage({
 })
 
 /**
- * Whether a token stands now, as fresh as the terms say; without terms as `strict` asks. All checks ask at once, and
- * judge at one moment after the last answer. Gives no promise where nothing has to be waited for.
+ * Checks whether a token is valid now, as fresh as `terms`, else `strict`. Lookups run at once; all
+ * checks decide at one time after the last. Returns a promise only if a lookup has to wait.
  */
 export function checkStanding(
   facts: StandingFacts,
@@ -58,7 +58,7 @@ export function checkStanding(
     : judged(answers, facts, ports)
 }
 
-/** In place of an answer. */
+/** The error of a failed lookup. */
 class Unanswered {
   readonly error: unknown
   constructor(error: unknown) {
@@ -66,7 +66,7 @@ class Unanswered {
   }
 }
 
-/** An answer, a promise of one that never rejects, or why there is none. */
+/** The answer, a promise of it that never rejects, or an {@link Unanswered}. */
 const asked = (
   check: (typeof checks)[number],
   facts: StandingFacts,
@@ -102,7 +102,7 @@ const judged = (
   return ok({})
 }
 
-/** Throws where the check has no denial for it: then the stage denies all the same. */
+/** Throws if the check has no denial; then the stage denies. */
 const unanswered = ({ unavailable }: (typeof checks)[number], { error }: Unanswered) => {
   if (!unavailable) throw error
   return unavailable(error)

@@ -16,12 +16,12 @@ import { LIVE, now, putRow, toEntry, toRow } from './tables.ts'
 
 type Hashed = { readonly entry: Revocation; readonly hash: ArrayBuffer }
 
-/** Thrown to undo a transaction; never leaves the store. */
+/** Thrown to roll a transaction back; caught in the store. */
 const FULL = { set: new Error('the set is full'), share: new Error('the share is full') }
 
 export type Store = ReturnType<typeof createStore>
 
-/** The entries of a shard in its SQLite. Expired ones are as good as absent. */
+/** The entries of a shard in its SQLite. Expired ones count as absent. */
 export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
   const { sql } = storage
 
@@ -44,7 +44,7 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
     return fullness({ held, own: owner === undefined ? undefined : own }, LIMITS.revocations)
   }
 
-  /** Throws where there are too many entries also without those that have expired. */
+  /** Throws if the set is full even without expired entries. */
   const makeRoom = (owner: string | undefined): void => {
     if (!fullFor(owner)) return
     log.sweep()
@@ -60,7 +60,7 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
       if (!old) log.drop('id = ?', entry.id)
       putRow(sql, toRow(old ? renewed(toEntry(old), entry) : entry, log.next(), hash))
     }
-    // Who only renews takes no room.
+    // Renewals need no room.
     if (count().held > before) makeRoom(ownerOf(entries.map(({ entry }) => entry)))
     return [...new Set(entries.map(({ entry }) => entry.id))].flatMap((id) => find(id) ?? [])
   }
@@ -68,12 +68,12 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
   return {
     find,
 
-    /** Removes what has expired, as much as one round does. */
+    /** Removes one batch of expired entries. */
     sweep: (): void => storage.transactionSync(() => log.sweep()),
 
-    /** Live entries about any of the subjects, each named by its `subjectKey`. */
+    /** Live entries of any of the subjects, given by `subjectKey`. */
     lookup(subjectKeys: readonly string[]): readonly Revocation[] {
-      // One bound list keeps the statement's text constant and has no limit of its own.
+      // One bound list keeps the statement constant and has no length limit.
       return rowsOf(
         `SELECT * FROM entries WHERE subject IN (SELECT value FROM json_each(?)) AND ${LIVE}`,
         JSON.stringify(subjectKeys),
@@ -82,15 +82,15 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
     },
 
     /**
-     * Stores all entries, or none when they do not fit into {@link LIMITS.revocations}, and says what is full
-     * then. An entry that is there is renewed; one that has expired is made anew. `stored` is called before
-     * anything is waited for, so that what it writes is kept with them or not at all.
+     * Stores all entries, or none if they exceed {@link LIMITS.revocations}; then returns which
+     * limit is full. Renews existing entries; replaces expired ones. Calls `stored` synchronously
+     * after the writes, so that its own writes are committed with them.
      */
     async add(
       entries: readonly Revocation[],
       stored: () => void,
     ): Promise<readonly Row[] | Fullness> {
-      // A transaction cannot wait, and a digest must.
+      // A transaction cannot await the digest.
       const hashed = await Promise.all(
         entries.map(async (entry) => ({
           entry,
@@ -108,10 +108,10 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
       }
     },
 
-    /** A page of live entries in the order they were first made. */
+    /** A page of live entries in order of creation. */
     list({ kind, issuer, value, limit, cursor = 0, ...made }: RevocationQuery): RevocationPage {
-      // An issuer and a value are a few subjects, and those have an index of their own; left to
-      // itself, SQLite would walk everything of the issuer.
+      // Issuer and value give few subjects, which have an index. By default SQLite would scan all
+      // entries of the issuer.
       const exact = issuer !== undefined && value !== undefined
       const subjects = exact
         ? (kind ? [kind] : KINDS).map((one) => subjectKey({ kind: one, issuer, value }))
@@ -141,7 +141,7 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
       }
     },
 
-    /** Removes an entry; false when there is no live one with this id, and of this owner. */
+    /** Removes an entry; false without a live one of this id and owner. */
     remove(id: string, owner?: string): boolean {
       const where = `id = ? AND ${LIVE} ${owner === undefined ? '' : 'AND own = 1 AND issuer = ?'}`
       const bound = [id, now(), ...(owner === undefined ? [] : [owner])]
@@ -158,11 +158,11 @@ export function createStore(storage: DurableObjectStorage, log: RevocationLog) {
       })
     },
 
-    /** When the next entry expires, in seconds; `null` where none will. */
+    /** The next expiry, in seconds; `null` without any. */
     nextExpiry: (): number | null =>
       sql
         .exec<{ next: number | null }>(
-          // Only so said is the index used.
+          // This condition makes SQLite use the index.
           'SELECT min(expires) AS next FROM entries WHERE expires IS NOT NULL',
         )
         .one().next,

@@ -1,7 +1,7 @@
 import { type Kind, type Mode, type Revocation, subjectKey } from '../core/model/revocation.ts'
 import type { Row } from './protocol.ts'
 
-/** The version of these tables. A release that changes them takes a step from each released one before. */
+/** The version of these tables. A release that changes it must migrate from each earlier one. */
 const SCHEMA = 1
 
 const ON_REMOVAL = `CREATE TRIGGER entries_go AFTER DELETE ON entries
@@ -10,9 +10,9 @@ const ON_REMOVAL = `CREATE TRIGGER entries_go AFTER DELETE ON entries
     BEGIN UPDATE shares SET held = held - 1 WHERE issuer = old.issuer; END;`
 
 /**
- * `entries.seq` is never given out twice, so a cursor stays good when entries leave. Removals stay for a
- * while as `tombstones`, so that copies of the set hear of them. `log.held` and `shares.held` are kept
- * because counting a million entries takes longer than a lookup may wait.
+ * `entries.seq` is never reused, so cursors stay valid. Removals stay a while as `tombstones`, for
+ * copies of the set. `log.held` and `shares.held` are stored, since counting a million entries
+ * takes too long.
  */
 const TABLES = `CREATE TABLE entries (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -66,8 +66,7 @@ const TABLES = `CREATE TABLE entries (
   ${ON_REMOVAL}`
 
 /**
- * Makes the tables where there are none. Throws where another version of the gate made them: what it
- * added is unknown here, so the set must not be answered from.
+ * Creates the tables if missing. Throws for tables of another version, whose data may be misread.
  */
 export function openTables(storage: DurableObjectStorage): void {
   const { kv, sql } = storage
@@ -80,14 +79,14 @@ export function openTables(storage: DurableObjectStorage): void {
   })
 }
 
-/** Removes every entry at once. Where a trigger sees each of them go, a million take half a minute. */
+/** Removes all entries at once. With the triggers, a million would take half a minute. */
 export function removeAll(sql: SqlStorage): void {
   sql.exec('DROP TRIGGER entries_go; DROP TRIGGER own_entries_go')
   sql.exec('DELETE FROM entries; DELETE FROM shares; UPDATE log SET held = 0')
   sql.exec(ON_REMOVAL)
 }
 
-/** Of an entry that has not expired; one parameter, the second it is now. */
+/** A condition for unexpired entries; its parameter is the current second. */
 export const LIVE = '(expires IS NULL OR expires > ?)'
 
 /** Seconds since the epoch, by the object's clock. */
@@ -95,7 +94,7 @@ export function now(): number {
   return Math.floor(Date.now() / 1000)
 }
 
-/** The entry of a row. */
+/** Converts a row to an entry. */
 export function toEntry(row: Row): Revocation {
   return {
     id: row.id,
@@ -114,7 +113,7 @@ export function toEntry(row: Row): Revocation {
   }
 }
 
-/** The row of an entry that has no place in the order yet. */
+/** Converts an entry to a row without a `seq`. */
 export function toRow(entry: Revocation, version: number, hash: ArrayBuffer): Row {
   return {
     seq: null,
@@ -147,7 +146,7 @@ const PUT = `INSERT INTO entries (${COLUMNS}) VALUES (${NAMES.map(() => '?').joi
     created = excluded.created, created_by = excluded.created_by, renewed = excluded.renewed,
     renewed_by = excluded.renewed_by, version = excluded.version`
 
-/** Writes a row; one with its id takes over what can change in an entry's life. */
+/** Writes a row; an existing one with its id gets the mutable columns. */
 export function putRow(sql: SqlStorage, row: Row): void {
   sql.exec(PUT, ...NAMES.map((name) => row[name]))
 }

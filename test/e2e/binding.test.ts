@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url'
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { capnp, type WorkerService } from '../../src/tools/serve/workerd-config.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { connectRaw, type Header, rawRequest } from '../kit/raw.ts'
 import { deployment } from '../kit/repository.ts'
 import { request } from '../kit/request.ts'
 import { serve, type Workerd } from '../kit/workerd.ts'
-import { capnp, type WorkerService } from '../kit/workerd-config.ts'
 import { outcome } from './setting.ts'
 
 const HOST = 'api.example.com'
@@ -59,7 +59,7 @@ function configIn(directory: string): string {
   )
   const worker = (name: string, rest: Partial<WorkerService>): WorkerService => ({
     name,
-    module: neighbours,
+    modules: { 'worker.js': { path: neighbours } },
     compatibilityDate,
     bindings: [],
     classes: {},
@@ -68,7 +68,7 @@ function configIn(directory: string): string {
   return capnp({
     workers: [
       worker('gate', {
-        module: relative(directory, inject('bundle')),
+        modules: { 'worker.js': { path: relative(directory, inject('bundle')) } },
         bindings: [
           ...Object.entries(VARS()).map(([name, json]) => ({ name, json })),
           { name: 'MODELS', service: 'models' },
@@ -84,8 +84,8 @@ function configIn(directory: string): string {
     ],
     externals: {},
     sockets: {
-      gate: { port: 0, service: 'gate' },
-      caller: { port: 0, service: 'caller' },
+      gate: { address: '127.0.0.1:0', service: 'gate' },
+      caller: { address: '127.0.0.1:0', service: 'caller' },
     },
     disk: directory,
   })

@@ -46,6 +46,7 @@ export const COMMANDS: SettingOptions = {
       mcp: { ...echoing.mcp, revisions: ['2025-06-18'] },
     },
     { match: 'GET /api/*', scopes: [], strip_prefix: '/api' },
+    { match: 'POST /brief', ...answering, timeout: '1s' },
   ],
   // Its issuer is told an audience that would make tokens for the API good for the MCP server.
   beside: [

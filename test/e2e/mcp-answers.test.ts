@@ -365,9 +365,16 @@ describe('an answer', () => {
 
   it('to a call passes, however long it is', async () => {
     const long = result({ content: [{ type: 'text', text: 'tools'.repeat(1024 * 1024) }] })
-    setting.origin.on('/mcp', reply(200, JSON_TYPE, long))
     const asked = call('tools/call', { name: 'files_read', arguments: {} })
-    expect(await (await post(asked)).text()).toBe(long)
+    for (const path of ['/mcp', '/mcp/whole', '/secret']) {
+      for (const length of [undefined, String(long.length)]) {
+        const headers = { ...JSON_TYPE, ...(length && { 'content-length': length }) }
+        setting.origin.on(path, reply(200, headers, long))
+        const response = await post(asked, { path })
+        expect(await response.text()).toBe(long)
+        if (length) expect(response.headers.get('content-length')).toBe(length)
+      }
+    }
     setting.origin.on('/mcp', reply(200, SSE, `data: ${long}\n\n`))
     expect(await (await post(asked)).text()).toBe(`data: ${long}\n\n`)
   })
@@ -420,6 +427,20 @@ describe('an answer', () => {
     setting.origin.on('/mcp', reply(200, JSON_TYPE, given))
     expect(await (await post(asked)).text()).toBe(given)
   })
+
+  it.each(['', '{"id":1,"result":{', '{"id":1,"result":{"content":[1,'])(
+    'to a call is 504 where it takes longer than `timeout` after %j, so that no list comes later',
+    async (beginning) => {
+      setting.origin.on('/brief', (_req, res) => {
+        res.writeHead(200, JSON_TYPE)
+        res.write(beginning)
+        res.flushHeaders()
+      })
+      const response = await post(asked, { path: '/brief' })
+      expect([response.status, await codeOf(response)]).toEqual([504, 'origin_timeout'])
+      expect(await setting.origin.requests[0]?.answered()).toBe('cut')
+    },
+  )
 
   it('to a call that is long and takes its time is cut when its agent is revoked, where the rule says so', async () => {
     const agent = 'mcp-revoked-in-a-long-answer'

@@ -412,9 +412,15 @@ describe('a call that is explained', () => {
 
   it('is explained for the connection where nothing is asked, and says that it is', async () => {
     const told = await asked(undefined)
-    expect(told).toMatchObject({ allowed: true, note: expect.stringMatching(/connection alone/) })
+    expect(told).toMatchObject({
+      allowed: true,
+      note: expect.stringMatching(/connection without a message/),
+    })
     expect(step(told, 'mcp_access')?.detail).toEqual({})
     const other = await asked(undefined, '', 'GET')
-    expect(other).toMatchObject({ allowed: true, note: expect.stringMatching(/connection alone/) })
+    expect(other).toMatchObject({
+      allowed: true,
+      note: expect.stringMatching(/connection without a message/),
+    })
   })
 })

@@ -1,12 +1,9 @@
-import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { copyFile, mkdtemp, rm } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
-import { text } from 'node:stream/consumers'
+import { join, resolve } from 'node:path'
 import { build as esbuild } from 'esbuild'
 import type { TestProject } from 'vitest/node'
+import { bundleWorker } from '../../src/tools/serve/bundle.ts'
 import { CONFIG, deployment, ROOT } from './repository.ts'
 
 declare module 'vitest' {
@@ -65,52 +62,16 @@ async function buildCommand(directory: string): Promise<string> {
   return outfile
 }
 
-const OPTIONS = ['--dry-run', '--minify', '--env=']
-
 /**
  * Bundles `main` of a wrangler.toml as a deploy would, and returns the path of the module. Fails
  * with wrangler's output when it fails, and when it warns that it ignored a key of the file.
  */
 export async function build(directory: string, config: string = CONFIG): Promise<string> {
-  const child = spawn(
-    process.execPath,
-    [wranglerBin(), 'deploy', ...OPTIONS, '--config', config, '--outdir', directory],
-    {
-      cwd: dirname(config),
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        ...process.env,
-        NO_COLOR: '1',
-        FORCE_COLOR: '0',
-        WRANGLER_SEND_METRICS: 'false',
-        CLOUDFLARE_CF_FETCH_ENABLED: 'false',
-        WRANGLER_HIDE_BANNER: 'true',
-        WRANGLER_LOG_PATH: join(directory, 'log'),
-      },
-    },
-  )
-  const exit = new Promise<number | null>((done, fail) => {
-    child.once('error', fail)
-    child.once('close', done)
-  })
-  const [output, errors, code] = await Promise.all([text(child.stdout), text(child.stderr), exit])
-  const { bundleName } = deployment(config)
-  const path = join(directory, bundleName)
-  const broken =
-    code !== 0
-      ? `wrangler exited with ${code}`
-      : /unexpected fields/i.test(errors + output)
-        ? 'wrangler does not know a key of wrangler.toml'
-        : existsSync(path)
-          ? undefined
-          : `wrangler did not write ${bundleName}`
-  if (broken !== undefined) {
-    throw new Error(`The Worker was not built: ${broken}\n${errors}\n${output}`)
+  const made = await bundleWorker({ config, main: deployment(config).main, directory })
+  if (!made.ok) throw new Error(`The Worker was not built: ${made.reason}`)
+  const { path, output } = made.value
+  if (/unexpected fields/i.test(output)) {
+    throw new Error(`wrangler does not know a key of wrangler.toml\n${output}`)
   }
   return path
-}
-
-function wranglerBin(): string {
-  const manifest = createRequire(import.meta.url).resolve('wrangler/package.json')
-  return join(dirname(manifest), 'bin', 'wrangler.js')
 }

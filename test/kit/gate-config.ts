@@ -1,15 +1,16 @@
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inject } from 'vitest'
-import type { Gate } from './gate.ts'
-import { deployment } from './repository.ts'
+import { kvService } from '../../src/tools/serve/kv.ts'
 import {
   type Binding,
   type ClassOf,
   capnp,
   type WorkerdConfig,
   type WorkerService,
-} from './workerd-config.ts'
+} from '../../src/tools/serve/workerd-config.ts'
+import type { Gate } from './gate.ts'
+import { deployment } from './repository.ts'
 
 /** What a gate under test is made of. */
 export interface GateOptions {
@@ -83,7 +84,9 @@ export function gateConfig(options: GateOptions, directory: string, disk: string
     workers,
     modules: { [KEEPER_LINK]: inKit(directory, 'keeper-link.js') },
     externals: externalsOf(options),
-    sockets: Object.fromEntries(sockets.map((name) => [name, { port: port(name), service: name }])),
+    sockets: Object.fromEntries(
+      sockets.map((name) => [name, { address: `127.0.0.1:${port(name)}`, service: name }]),
+    ),
     disk,
   }
   return { text: capnp(config), sockets }
@@ -132,7 +135,7 @@ function gateWorker(options: GateOptions, directory: string): WorkerService {
   ]
   return {
     name: GATE,
-    module: relative(directory, options.bundle ?? inject('bundle')),
+    modules: { 'worker.js': { path: relative(directory, options.bundle ?? inject('bundle')) } },
     compatibilityDate,
     compatibilityFlags: [...compatibilityFlags, ...(options.compatibilityFlags ?? [])],
     bindings,
@@ -177,7 +180,7 @@ const lentObjects = (options: GateOptions) =>
 function objectsWorker(options: GateOptions, directory: string): WorkerService {
   return {
     name: 'objects',
-    module: inKit(directory, 'objects-worker.js'),
+    modules: { 'worker.js': { path: inKit(directory, 'objects-worker.js') } },
     compatibilityDate: deployment().compatibilityDate,
     bindings: lentObjects(options),
     classes: {},
@@ -186,19 +189,18 @@ function objectsWorker(options: GateOptions, directory: string): WorkerService {
 
 const neighbour = (name: string, path: string, directory: string): WorkerService => ({
   name: `to-${name}`,
-  module: relative(directory, path),
+  modules: { 'worker.js': { path: relative(directory, path) } },
   compatibilityDate: deployment().compatibilityDate,
   bindings: [],
   classes: {},
 })
 
+/** The KV namespace that `serve` brings, with outages that a test asks for. */
 function kvWorker(directory: string): WorkerService {
+  const { modules, ...worker } = kvService('kv')
   return {
-    name: 'kv',
-    module: inKit(directory, 'kv-worker.js'),
-    compatibilityDate: deployment().compatibilityDate,
-    bindings: [{ name: 'STORE', durableObjectNamespace: 'KvNamespace' }],
-    classes: { KvNamespace: 'kv' },
+    ...worker,
+    modules: { 'faults.js': { path: inKit(directory, 'kv-faults.js') }, ...modules },
   }
 }
 
@@ -216,7 +218,7 @@ function keeperOf(options: GateOptions): string {
 function keeperWorker(className: string, directory: string): WorkerService {
   return {
     name: 'keeper',
-    module: inKit(directory, 'keeper-worker.js'),
+    modules: { 'worker.js': { path: inKit(directory, 'keeper-worker.js') } },
     compatibilityDate: deployment().compatibilityDate,
     bindings: [{ name: KEEPER, durableObjectNamespace: { className, serviceName: GATE } }],
     classes: {},

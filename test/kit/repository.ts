@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { basename, extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'smol-toml'
 
@@ -20,8 +19,7 @@ export interface Deployment {
   readonly durableObjects: Readonly<Record<string, string>>
   /** The binding that says which deployment runs, where there is one. */
   readonly versionMetadata?: string
-  /** The file name wrangler gives to the bundle of `main`. */
-  readonly bundleName: string
+  readonly main: string
 }
 
 interface WranglerFile {
@@ -47,6 +45,6 @@ export function deployment(config: string = CONFIG): Deployment {
       (file.durable_objects?.bindings ?? []).map((entry) => [entry.name, entry.class_name]),
     ),
     ...(file.version_metadata && { versionMetadata: file.version_metadata.binding }),
-    bundleName: `${basename(file.main, extname(file.main))}.js`,
+    main: file.main,
   }
 }

@@ -69,7 +69,7 @@ export const createShardWorld = async (seen: Record<string, number>) => {
   const lost = async (): Promise<void> => {
     if ((await headOf('0')).epoch !== '') return
     // One that has never come so far as to be enrolled is asked by nobody.
-    const all = await Promise.all((await shard('roster').names()).map(heldBy))
+    const all = await Promise.all((await shard('replica-registry').names()).map(heldBy))
     if (all.some(({ serves }) => serves)) return count('survived')
     count('lost')
     const last = all

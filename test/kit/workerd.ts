@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import type { Readable } from 'node:stream'
+import { findWorkerd } from '../../src/tools/serve/workerd.ts'
 import { noteLog } from './evidence.ts'
+import { ROOT } from './repository.ts'
 import { changes, PATIENCE } from './wait.ts'
 
 /** A running `workerd serve`. */
@@ -29,7 +30,7 @@ export async function serve(
   sockets: readonly string[],
   directory: string,
 ): Promise<Workerd> {
-  const child = spawn(workerdPath(), ['serve', configPath, '--control-fd=3'], {
+  const child = spawn(findWorkerd(ROOT), ['serve', configPath, '--control-fd=3'], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   })
   remember(child, directory)
@@ -97,12 +98,6 @@ export async function serve(
   }
   log = noteLog(ports[sockets[0] ?? ''] ?? 0, running.output)
   return running
-}
-
-function workerdPath(): string {
-  // Wrangler's own copy, so that tests and `wrangler dev` run the same binary.
-  const fromWrangler = createRequire(createRequire(import.meta.url).resolve('wrangler'))
-  return fromWrangler('workerd').default
 }
 
 function onText(stream: Readable | null, use: (text: string) => void): void {

@@ -149,7 +149,7 @@ describe('a request to an MCP server that is explained', () => {
     for (const revisions of [['2026-07-28'], ['2025-11-25'], REVISIONS]) {
       const { code, note, known } = await decide(factsOf({ revisions }).policy)
       expect(code).toBe('passed')
-      expect(note).toMatch(/connection alone/)
+      expect(note).toMatch(/connection without a message/)
       expect(known.uses).toEqual([])
     }
   })

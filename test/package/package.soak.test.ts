@@ -109,6 +109,17 @@ describe('the types', () => {
     await world.project.write(path, tsconfig(options))
     await compile(world.project, path)
   })
+
+  it('of the Worker are those of Workers', async () => {
+    await world.project.write(
+      'worker.ts',
+      "export * from 'edgewarden/worker'\nexport { default } from 'edgewarden/worker'\n",
+    )
+    const options = { lib: ['es2024'], types: [at('@cloudflare/workers-types')] }
+    const around = { ...options, module: 'esnext', moduleResolution: 'bundler', noEmit: true }
+    await world.project.write('tsconfig.worker.json', tsconfig(around, ['worker.ts']))
+    await compile(world.project, 'tsconfig.worker.json')
+  })
 })
 
 const RUNTIMES = [

@@ -13,6 +13,7 @@ const SOURCES = [
   'tsconfig.base.json',
   'tsconfig.portable.json',
   'tsconfig.build.json',
+  'tsconfig.build-worker.json',
   'scripts',
   'src',
   'test/package',
@@ -82,9 +83,12 @@ export const compile = async ({ directory }: Project, path: string): Promise<voi
 }
 
 /** What a user's tsconfig.json says: strict, and the declarations of packages checked too. */
-export const tsconfig = (options: Readonly<Record<string, unknown>>): string =>
+export const tsconfig = (
+  options: Readonly<Record<string, unknown>>,
+  files: readonly string[] = ['plain.js', 'hono.ts', 'consumer.ts'],
+): string =>
   JSON.stringify({
-    files: ['plain.js', 'hono.ts', 'consumer.ts'],
+    files,
     compilerOptions: {
       target: 'es2022',
       strict: true,

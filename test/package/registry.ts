@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { ROOT } from '../kit/repository.ts'
@@ -15,6 +16,7 @@ export interface Registry {
 export interface Manifest {
   readonly name: string
   readonly version: string
+  readonly scripts?: Readonly<Record<string, string>>
   readonly dependencies?: Readonly<Record<string, string>>
   readonly peerDependencies?: Readonly<Record<string, string>>
 }
@@ -44,27 +46,61 @@ export const pack = async (
   return JSON.parse(stdout.slice(stdout.search(/^\[/m)))
 }
 
-/** Serves these installed packages at the versions they have; any other is not there. */
+/** A package that is served: what it is made from, and its tarball where one was packed. */
+interface Served {
+  readonly manifest: Manifest
+  readonly folder: string
+  readonly tarball?: string
+}
+
+/** What is installed beside the tests, as it is after its install scripts. */
+const installed = (): readonly Served[] => {
+  const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'))
+  return Object.keys(lock.packages)
+    .map((path) => join(ROOT, path))
+    .filter((folder) => folder.includes('node_modules') && existsSync(join(folder, 'package.json')))
+    .map((folder) => ({ folder, manifest: readManifest(folder) }))
+}
+
+/** A package's own part of its folder; weakly packed, as it does not travel far. */
+const sendFolder = (folder: string, response: ServerResponse): void => {
+  const options = ['--exclude=./node_modules', '--transform=s,^[.],package,', '-C', folder]
+  spawn('tar', [...options, '-I', 'gzip -1', '-c', '.']).stdout.pipe(response)
+}
+
+/**
+ * Serves every package that is installed beside the tests, at the versions it has there, and those that
+ * were packed from these folders; any other is not there.
+ */
 export const startRegistry = async (
-  names: readonly string[],
   directory: string,
+  own: Readonly<Record<string, Packed>> = {},
 ): Promise<Registry> => {
-  const folders = names.map((name) => join(ROOT, 'node_modules', name))
-  const packed = await pack(directory, folders, '--ignore-scripts')
+  const packed = Object.entries(own).map(([folder, { filename }]) => ({
+    folder,
+    manifest: readManifest(folder),
+    tarball: join(directory, filename),
+  }))
+  const all: readonly Served[] = [...packed, ...installed()]
   const server = createServer((request, response) => {
     const path = decodeURIComponent(request.url ?? '/').slice(1)
-    const file = packed.find(({ filename }) => path === `-/${filename}`)
-    if (file) return response.end(readFileSync(join(directory, file.filename)))
-    const one = packed.find(({ name }) => name === path)
-    if (!one) return response.writeHead(404).end('{}')
-    const dist = { tarball: `${url}/-/${one.filename}`, integrity: one.integrity }
-    const manifest = readManifest(join(ROOT, 'node_modules', one.name))
+    if (path.startsWith('-/')) {
+      const { folder = '', tarball } = all[Number(path.slice(2))] ?? {}
+      return tarball === undefined
+        ? sendFolder(folder, response)
+        : response.end(readFileSync(tarball))
+    }
+    const versions = all.flatMap(({ manifest: { scripts: _, ...manifest } }, index) =>
+      manifest.name === path ? [{ ...manifest, dist: { tarball: `${url}/-/${index}` } }] : [],
+    )
+    const [first] = versions
+    if (!first) return response.writeHead(404).end('{}')
     response.setHeader('content-type', 'application/json')
     return response.end(
       JSON.stringify({
-        name: one.name,
-        'dist-tags': { latest: one.version },
-        versions: { [one.version]: { ...manifest, dist } },
+        name: path,
+        'dist-tags': { latest: first.version },
+        versions: Object.fromEntries(versions.map((one) => [one.version, one])),
       }),
     )
   })

@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { capnp } from '../../src/tools/serve/workerd-config.ts'
 import { deployment } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { serve } from '../kit/workerd.ts'
-import { capnp } from '../kit/workerd-config.ts'
 import { hostEnv } from './host.ts'
 
 /** A module's `fetch` that answers on a port. */
@@ -62,14 +62,14 @@ export const onWorkerd = async (
     workers: [
       {
         name: 'example',
-        module: 'worker.js',
+        modules: { 'worker.js': { path: 'worker.js' } },
         compatibilityDate: deployment().compatibilityDate,
         bindings: Object.entries(vars).map(([name, json]) => ({ name, json })),
         classes: {},
       },
     ],
     externals: {},
-    sockets: { example: { port, service: 'example' } },
+    sockets: { example: { address: `127.0.0.1:${port}`, service: 'example' } },
     disk,
   })
   const path = join(directory, 'config.capnp')

@@ -44,7 +44,7 @@ export const openWorld = async (): Promise<World> => {
     createIssuer({ defaults: { aud: RESOURCE } }),
     startOrigin(),
     packRepository(directory),
-    startRegistry(COMPANIONS, directory),
+    startRegistry(directory),
   ])
   const tarball = join(directory, packed.filename)
   const project = await createProject(join(directory, 'project'), registry)

@@ -99,7 +99,7 @@ describe('a set that changes while it is copied', () => {
       if (page === 2) {
         await wipe('0')
         await wipe('2')
-        await wipe('roster')
+        await wipe('replica-registry')
         setNow(T)
         await leader().add(all)
       }

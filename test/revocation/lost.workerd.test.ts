@@ -183,7 +183,7 @@ describe('a leader that was wiped', () => {
     await eventually(async () => expect(down).toHaveBeenCalled())
     down.mockRestore()
     expect((await rowsOf('1', 'SELECT value FROM entries')).length).toBe(2)
-    await shard('roster').note('1')
+    await shard('replica-registry').note('1')
     await wipe('0')
     await enrolled('2')
     await leader().add([c])

@@ -43,23 +43,23 @@ describe('an object', () => {
   })
 
   it('that only keeps names has no tables', async () => {
-    await shard('roster').note('1')
-    await shard('roster').note('2')
-    await shard('roster').note('1')
-    await evict('roster')
-    expect(await shard('roster').names()).toEqual(['1', '2'])
+    await shard('replica-registry').note('1')
+    await shard('replica-registry').note('2')
+    await shard('replica-registry').note('1')
+    await evict('replica-registry')
+    expect(await shard('replica-registry').names()).toEqual(['1', '2'])
     expect(
       await rowsOf(
-        'roster',
+        'replica-registry',
         "SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_%' ESCAPE '\\'",
       ),
     ).toEqual([])
     await leader().add(await entriesOf('one'))
     await enrolled('3')
-    expect(await shard('roster').names()).toEqual(['1', '2', '3'])
+    expect(await shard('replica-registry').names()).toEqual(['1', '2', '3'])
     expect(
       await rowsOf(
-        'roster',
+        'replica-registry',
         "SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_%' ESCAPE '\\'",
       ),
     ).toEqual([])
@@ -121,7 +121,7 @@ describe('an object in a jurisdiction', () => {
     await enrolled('1')
     await leader().add([two])
     expect(await found('1', one, two)).toEqual(['one', 'two'])
-    expect(byLeader).toEqual(new Set(['eu roster', 'eu 1']))
+    expect(byLeader).toEqual(new Set(['eu replica-registry', 'eu 1']))
     expect(byReplica).toEqual(new Set(['eu 0']))
   })
 

@@ -1,15 +1,15 @@
 import { type JsonObject, own } from '../json.ts'
 import type { Issuer } from './issuer.ts'
 
-/** What a rule says of audiences. */
+/** The audience settings of a rule. */
 interface Resource {
   readonly resource: string
   readonly audiences?: readonly string[]
 }
 
 /**
- * What a token must say to be for this route: one of the route's audiences, else of its issuer's,
- * else the route's resource. A client's id is never compared with a resource.
+ * The audiences that a rule accepts: the rule's list, else the issuer's, else the rule's resource. A `client_id` is
+ * never compared with a resource.
  */
 export function acceptedAudiences(issuer: Issuer, route: Resource): readonly string[] {
   return (
@@ -18,9 +18,9 @@ export function acceptedAudiences(issuer: Issuer, route: Resource): readonly str
 }
 
 /**
- * Whether a token is for this route (RFC 7519 §4.1.3): its audience claim names one of
- * {@link acceptedAudiences}. Where that claim is `client_id`, a token that also has an `aud` was
- * bound to a resource (RFC 8707), and must be for the route's.
+ * Whether a token is meant for this rule (RFC 7519 §4.1.3): its audience claim contains one of
+ * {@link acceptedAudiences}. Where that claim is `client_id` and the token also has an `aud`, the `aud` must be the
+ * rule's resource (RFC 8707).
  */
 export function isForRoute(claims: JsonObject, issuer: Issuer, route: Resource): boolean {
   const accepted = acceptedAudiences(issuer, route)
@@ -32,18 +32,18 @@ export function isForRoute(claims: JsonObject, issuer: Issuer, route: Resource):
   )
 }
 
-/** Whether an `aud` names one of the accepted; never where a part of it is no text. */
+/** Whether an `aud` contains an accepted audience; `false` where any member of it is not a string. */
 const names = (aud: unknown, accepted: readonly string[]): boolean => {
   const named = typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud : []
   if (!named.every((one) => typeof one === 'string')) return false
   return accepted.some((one) => named.some((other) => isSameResource(other, one)))
 }
 
-/** Whether two identifiers are one resource's; nothing but one slash at the end is passed over. */
+/** Whether two identifiers are the same resource, apart from the trailing slash of {@link bare}. */
 export function isSameResource(one: string, other: string): boolean {
   return one === other || bare(one) === bare(other)
 }
 
-/** A resource without a path may be written with or without its one trailing slash (RFC 3986 §6.2.3). */
+/** A resource without a path may be written with or without its slash (RFC 3986 §6.2.3); this removes it. */
 const bare = (resource: string): string =>
   /^https?:\/\/[^/]+\/$/.test(resource) ? resource.slice(0, -1) : resource

@@ -2,18 +2,17 @@ import { fail, ok, type Result } from '../result.ts'
 import type { Allowance, Exhausted, Left, Quotas } from './limit.ts'
 
 /**
- * What was spent, as it is stored. What is owed is counted in whole units, of which a request costs
- * as many as its period has milliseconds and each millisecond pays back `limit`: nothing is rounded.
- * With nothing owed the bucket is full.
+ * The stored state of a token bucket. Debt is counted in whole units, so nothing is rounded: a request costs `period`
+ * units, and each millisecond pays back `limit` units. Without debt the bucket is full.
  */
 export interface Spent {
-  /** Milliseconds since the epoch, when something was spent last. */
+  /** Milliseconds since the epoch of the last request that was counted. */
   readonly at: number
   readonly owed: number
-  /** Of the bucket that it is owed to; 0 and 1 where there was none yet. */
+  /** Limit and period of the bucket that `owed` counts for; 0 and 1 before the first. */
   readonly limit: number
   readonly period: number
-  /** Requests on the UTC day of `at`, of those that a day was counted for. */
+  /** Requests counted against a daily quota, on the UTC day of `at`. */
   readonly used: number
 }
 
@@ -23,19 +22,18 @@ const DAY = 86_400_000
 const dayOf = (time: number): number => Math.floor(time / DAY)
 const nextDay = (time: number): number => (dayOf(time) + 1) * DAY
 
-/** What taking one came to. */
+/** The result of {@link takeOne}. */
 export interface Taken {
-  /** What is to be stored; absent where that is what was stored before. */
+  /** The new state to store; absent where it is unchanged. */
   readonly spent?: Spent
   readonly outcome: Result<Allowance, Exhausted>
 }
 
 /**
- * Takes one request at `time` (milliseconds since the epoch), or with `spend: false` tells whether it could be
- * taken. The quotas may be others than last time: what was spent stays spent, as far as it fits
- * into a smaller bucket, and a quota that is not there this time keeps its count, as two versions of a
- * policy are at work side by side for a while. A clock that goes back refills nothing until it is
- * where it was; by more than a day, it was wrong before, and what is owed then is owed from `time` on.
+ * Takes one request at `time` (milliseconds since the epoch); `spend: false` only checks whether it could be taken.
+ * Quotas may have changed since the last call, since two versions of a policy can run side by side. Debt is kept, up to
+ * the size of a smaller bucket; an absent quota keeps its count. While the clock is behind `at`, nothing is paid back.
+ * If it is behind by more than a day, `time` replaces `at`.
  */
 export function takeOne(
   before: Spent,
@@ -60,7 +58,7 @@ export function takeOne(
   if (wait > 0) {
     const retryAfter = inSeconds(wait + now - time)
     return {
-      // Else what is owed would never begin to be paid back.
+      // Without this, the debt would not be paid back until the clock reaches the old `at`.
       ...(spend && last !== before && { spent: last }),
       outcome: fail({ ...allowanceOf(present), retryAfter }),
     }
@@ -74,7 +72,7 @@ export function takeOne(
   return { spent, outcome: ok(allowanceOf(spent)) }
 }
 
-/** When a full bucket and a new day make it as if nothing had been spent; milliseconds since the epoch. */
+/** Milliseconds since the epoch from which the state equals a fresh one: the bucket is full and the day is over. */
 export function forgottenAt({ at, owed, limit, used }: Spent): number {
   return Math.max(at + (owed > 0 ? Math.ceil(owed / limit) : 0), used > 0 ? nextDay(at) : 0)
 }

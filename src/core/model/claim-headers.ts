@@ -3,18 +3,17 @@ import { LIMITS } from '../limits.ts'
 import { headerText, isIdentityText } from '../text.ts'
 import { type ClaimPath, readClaim } from './claims.ts'
 
-/** A header that tells an origin a claim under a name that it reads already. */
+/** A header that sends a claim to the origin under a configured name. */
 export interface ClaimHeader {
-  /** As configured. */
+  /** The name as configured. */
   readonly header: string
   readonly path: ClaimPath
 }
 
 /**
- * The value of such a header: text, a number, true or false, or a list of those, each encoded as every
- * identity header is; `undefined` where the token says nothing, `null` for what cannot be told in a
- * header: an object, a whole number that is too large
- * to be exact, text that can name nothing, or more than {@link LIMITS.claimHeaderLength} characters.
+ * The value of such a header: text, a number, a boolean, or a list of those, each encoded like an identity header.
+ * `undefined` where the token lacks the claim. `null` where it does not fit into a header: an object, a whole number
+ * too large to be exact, text that is no identity text, or over {@link LIMITS.claimHeaderLength} characters.
  */
 export function claimHeaderValue(
   claims: JsonObject,

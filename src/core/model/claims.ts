@@ -1,11 +1,11 @@
 import { isObject, type JsonObject, own } from '../json.ts'
 
-/** Member names from the outside in; every step is an own member of an object. */
+/** Member names from the outside in; each step reads an own member of an object. */
 export type ClaimPath = readonly string[]
 
 /**
- * Reads a configured claim path: a leading `/` is a JSON Pointer (RFC 6901), a name with `://` is
- * one top-level member (a namespaced claim), anything else is split at dots.
+ * Reads a configured claim path. With a leading `/` it is a JSON Pointer (RFC 6901). A name with `://` is one top-level
+ * member (a namespaced claim). Other text is split at dots.
  */
 export function claimPath(text: string): ClaimPath {
   if (text.startsWith('/')) {
@@ -15,7 +15,7 @@ export function claimPath(text: string): ClaimPath {
   return text.includes('://') ? [text] : text.split('.')
 }
 
-/** The value at a path, `undefined` where a step is missing. Arrays are not walked into. */
+/** The value at a path; `undefined` where a step is missing. Does not enter arrays. */
 export function readClaim(claims: JsonObject, path: ClaimPath): unknown {
   let value: unknown = claims
   for (const name of path) {
@@ -25,7 +25,7 @@ export function readClaim(claims: JsonObject, path: ClaimPath): unknown {
   return value
 }
 
-/** The value at the first of these paths that has one. */
+/** The value at the first path that is present. */
 export function firstPresent(claims: JsonObject, paths: readonly ClaimPath[]): unknown {
   for (const path of paths) {
     const value = readClaim(claims, path)
@@ -34,7 +34,7 @@ export function firstPresent(claims: JsonObject, paths: readonly ClaimPath[]): u
   return undefined
 }
 
-/** A claim path as it is written: {@link claimPath} reads it back. */
+/** Writes a claim path so that {@link claimPath} reads it back. */
 export function claimPathText(path: ClaimPath): string {
   const dotted = path.join('.')
   const read = claimPath(dotted)
@@ -44,7 +44,7 @@ export function claimPathText(path: ClaimPath): string {
 
 type Scalar = string | number | boolean
 
-/** What a claim must be, as the configuration says it. */
+/** The configured expectation for a claim's value. */
 export type ClaimExpectation =
   | Scalar
   | readonly Scalar[]
@@ -54,8 +54,8 @@ export type ClaimExpectation =
 /** A configured expectation about one claim. */
 export interface ClaimRule {
   readonly path: ClaimPath
-  /** For display; {@link accepts} judges. */
+  /** For display only; {@link accepts} decides. */
   readonly expected: ClaimExpectation
-  /** Whether the value is as expected; an absent claim never is. */
+  /** Whether a value meets the expectation; `false` for an absent claim. */
   readonly accepts: (value: unknown) => boolean
 }

@@ -5,9 +5,9 @@ import type { Result } from '../result.ts'
 import type { Connection } from './connection.ts'
 import type { AccessToken, AgentIdentity } from './token.ts'
 
-/** What a condition may look at. */
+/** The facts that a condition can read. */
 export interface ConditionFacts {
-  /** What is made of the token alone is kept with it. */
+  /** Caches values that depend on the token alone. */
   readonly admission: Admission
   readonly access: AccessToken
   readonly agent: AgentIdentity
@@ -20,46 +20,46 @@ export interface ConditionFacts {
   readonly query: string
   /** Raw values of the path's parameters, still percent-encoded. */
   readonly params: ReadonlyMap<string, string>
-  /** Of one call to an MCP server, for what judges such a call. */
+  /** The arguments of one call to an MCP server, for conditions of such calls. */
   readonly arguments?: JsonObject | undefined
-  /** The address of who sent it, where it is known. */
+  /** The caller's network address, if known. */
   readonly caller?: string | undefined
   readonly connection?: Connection | undefined
   /** Milliseconds since the epoch. */
   readonly now: number
 }
 
-/** Why there is no answer: a constant word for logs, without anything of the request or its token. */
+/** Why a condition has no result: a constant phrase for logs, without data of request or token. */
 export type ConditionFault = string
 
-/** A part of a condition and what it comes to, for operators: may show claims. */
+/** A part of a condition and its value, for operators; it may show claims. */
 export interface Operand {
   readonly source: string
-  /** Short; absent where it has none. */
+  /** The value, truncated; absent where evaluation failed. */
   readonly value?: unknown
-  /** Why it has none. */
+  /** Why evaluation failed. */
   readonly error?: string
-  /** Of a comparison, what stands on either side; literals are left out. */
+  /** Both sides of a comparison, without literals. */
   readonly sides?: readonly Operand[]
 }
 
-/** A compiled rule over token, request and time. Nothing of it throws or waits. */
+/** A compiled condition over token, request and time. It never throws and never waits. */
 export interface Condition {
   readonly source: string
-  /** Names it may read, lower-case. */
+  /** Header and query names that it may read; headers in lower case. */
   readonly headers: readonly string[]
   readonly query: readonly string[]
-  /** Parameters of the path that it reads. */
+  /** Path parameters that it reads. */
   readonly params: readonly string[]
   /** Members of a call's arguments that it reads. */
   readonly arguments?: readonly string[]
-  /** Names that it may look up inside of these, as far as it writes them out. */
+  /** Names that it may read inside of those members, as far as they are literals. */
   readonly members?: readonly string[]
-  /** Steps that one evaluation comes to at most. */
+  /** Most steps of one evaluation. */
   readonly steps: number
   evaluate(facts: ConditionFacts): Result<boolean, ConditionFault>
-  /** The first operand that is not as it is wanted, or that `failed`: as it is written, cut short. */
+  /** The source of the first operand that makes the condition false, or that `failed`; truncated. */
   blamed(facts: ConditionFacts, failed: boolean): string | undefined
-  /** Every operand of its `&&`, `||`, `!` and `?:`, each evaluated by itself. */
+  /** Each operand of `&&`, `||`, `!` and `?:`, evaluated on its own. */
   operands(facts: ConditionFacts): readonly Operand[]
 }

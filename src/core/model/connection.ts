@@ -1,16 +1,16 @@
 /**
- * What the platform knows of how a request came, of its own knowledge: never from a header, which a
- * caller can write. What is not known is not there.
+ * The platform's own facts about a request's connection, never read from headers, which a caller can write. Unknown
+ * facts are absent.
  */
 export interface Connection {
-  /** ISO 3166-1 alpha-2, or what the platform says where there is none. */
+  /** ISO 3166-1 alpha-2 code, or the platform's own word where there is none. */
   readonly country?: string | undefined
-  /** Number of the autonomous system. */
+  /** Autonomous system number. */
   readonly asn?: number | undefined
-  /** Data centre. */
+  /** Code of the data centre. */
   readonly colo?: string | undefined
-  /** Version of TLS, as the platform names it. */
+  /** TLS version, as the platform names it. */
   readonly tls?: string | undefined
-  /** 1 (surely a bot) to 99. */
+  /** Bot score: 1 (surely a bot) to 99. */
   readonly botScore?: number | undefined
 }

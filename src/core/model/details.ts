@@ -8,22 +8,22 @@ const LISTS = ['actions', 'datatypes', 'privileges', 'locations'] as const
 
 type Lists = { readonly [K in (typeof LISTS)[number]]?: readonly string[] }
 
-/** One of the things a token authorizes (RFC 9396 §2), by its common members only. */
+/** One authorization detail of a token (RFC 9396 §2), with its common members only. */
 export interface AuthorizationDetail extends Lists {
   readonly type: string
   readonly identifier?: string
 }
 
-/** What one detail of a token has to authorize. */
+/** One authorization detail that a rule requires. */
 export interface DetailRule extends Lists {
   readonly type: string
   readonly identifier?: ScopeTemplate
 }
 
 /**
- * A token's `authorization_details` (RFC 9396 §9.1). `undefined` where it is no array of at most
- * {@link LIMITS.authorizationDetails} objects with a `type`, or a common member is not what it must
- * be. Knows no types; what a type has of its own is not read.
+ * Reads a token's `authorization_details` (RFC 9396 §9.1). `undefined` unless it is an array of at most
+ * {@link LIMITS.authorizationDetails} objects with a `type` and well-formed common members. Does not read members of
+ * specific types.
  */
 export function readDetails(claim: unknown): readonly AuthorizationDetail[] | undefined {
   if (!Array.isArray(claim) || claim.length > LIMITS.authorizationDetails) return undefined
@@ -49,14 +49,13 @@ const isTexts = (list: unknown): list is readonly string[] =>
   Array.isArray(list) && list.every((one) => typeof one === 'string')
 
 /**
- * Whether one detail authorizes what a rule asks for: its type, and everything the rule lists.
- * What the rule does not list is not asked for, but where the detail may be used: one that names
- * locations must name the rule's, or else the resource.
+ * Whether one detail authorizes everything that a rule lists, with the same type. A detail with locations must list the
+ * rule's locations, or the resource where the rule has none.
  */
 export function authorizes(
   detail: AuthorizationDetail,
   rule: DetailRule,
-  /** The rule's, made from the request's path. */
+  /** The identifier that the rule requires, resolved from the request's path. */
   identifier: string | undefined,
   resource: string,
 ): boolean {

@@ -2,7 +2,7 @@ import type { CryptoKey } from 'jose'
 import type { JsonObject } from '../json.ts'
 import type { ClaimPath, ClaimRule } from './claims.ts'
 
-/** What an issuer may sign with (RFC 7518 §3.1, RFC 9864, RFC 9964). No MAC, no `none`. */
+/** Signature algorithms of issuers (RFC 7518 §3.1, RFC 9864, RFC 9964). No MAC, no `none`. */
 export const ALGORITHMS = [
   'ES256',
   'ES384',
@@ -21,133 +21,133 @@ export const ALGORITHMS = [
 
 export type Algorithm = (typeof ALGORITHMS)[number]
 
-/** The algorithm a name stands for: `EdDSA` is read as its fully-specified form (RFC 9864 §2.2). */
+/** The algorithm of a name; `EdDSA` is read as `Ed25519`, its fully-specified form (RFC 9864 §2.2). */
 export function algorithmOf(name: unknown): Algorithm | undefined {
   return name === 'EdDSA' ? 'Ed25519' : ALGORITHMS.find((algorithm) => algorithm === name)
 }
 
-/** Where an issuer's keys are. */
+/** The source of an issuer's keys. */
 export type KeyLocation =
   | { readonly kind: 'inline'; readonly keys: readonly JsonObject[] }
   | { readonly kind: 'uri'; readonly uri: string }
-  /** RFC 8414 metadata, then OpenID discovery; `never` are origins it must not lead to. */
+  /** RFC 8414 metadata, then OpenID discovery. Neither may lead to an origin in `never`. */
   | { readonly kind: 'discovery'; readonly never: readonly string[] }
 
-/** How long fetched keys are believed, in milliseconds. */
+/** How long fetched keys are used, in milliseconds. */
 export interface KeyTimes {
-  /** Longest freshness lifetime (RFC 9111 §4.2), whatever the issuer says. */
+  /** Longest freshness lifetime (RFC 9111 §4.2); a longer one of the issuer is cut. */
   readonly maxFresh: number
-  /** Age up to which keys serve while the issuer cannot be asked (RFC 5861 §4). */
+  /** Most age of keys that are used while the issuer is unreachable (RFC 5861 §4). */
   readonly staleIfError: number
-  /** Between two questions that unknown key ids may cause. */
+  /** Least time between two fetches for unknown key ids. */
   readonly cooldown: number
 }
 
-/** The claim in which an issuer's access tokens say whom they are for. */
+/** The claim that contains the audience of an issuer's access tokens. */
 export type AudienceClaim = 'aud' | 'client_id'
 
-/** Whose endpoints of the gate an issuer's tokens may use. */
+/** Admin access of an issuer's tokens: none, revocations of its own issuer, or all. */
 export type AdminReach = false | 'own' | 'all'
 
-/** An actor or subject as written in the policy: `issuer` is the token's own where it is absent. */
+/** An actor or subject of the policy; `issuer` defaults to that of the token. */
 export interface ActorRule {
   readonly sub: string
   readonly issuer?: string
 }
 
-/** Whether a token's `may_act` must name its actor: where it has one, or always (RFC 8693 §4.4). */
+/** Whether a token must have a `may_act` (RFC 8693 §4.4); a present one must name the actor. */
 export type MayAct = 'if_present' | 'required'
 
-/** Limits on delegation (RFC 8693 §4.1). An absent list limits nothing. */
+/** Limits on delegation (RFC 8693 §4.1). An absent list allows all. */
 export interface DelegationRule {
-  /** Actors in the chain, the current one included. */
+  /** Most actors in the chain, the current one included. */
   readonly maxDepth: number
   readonly requireActor: boolean
-  /** Who may act, outermost actor only. */
+  /** Allowed current (outermost) actors. */
   readonly actors?: readonly ActorRule[]
-  /** On whose behalf. */
+  /** Allowed subjects. */
   readonly subjects?: readonly ActorRule[]
-  /** Other issuers whose `act.iss` counts. */
+  /** Other issuers that `act.iss` may name. */
   readonly issuers: ReadonlySet<string>
-  /** Without it `may_act` is not looked at. */
+  /** Whether `may_act` is checked; absent: not at all. */
   readonly mayAct?: MayAct
 }
 
 /** A trusted authorization server, as configured. */
 export interface Issuer {
-  /** The table's name in the configuration. */
+  /** The name of the issuer's table in the configuration. */
   readonly name: string
-  /** The profile its entry was filled in from. */
+  /** The profile that supplies defaults to its entry. */
   readonly profile: string
-  /** Exact value of `iss` (RFC 8414 §2). */
+  /** The exact value of `iss` (RFC 8414 §2). */
   readonly issuer: string
   readonly keys: KeyLocation
   readonly keyTimes: KeyTimes
   readonly allowInsecureHttp: boolean
   readonly algorithms: readonly Algorithm[]
-  /** Accepted `typ`, lower-case, without `application/`; `absent` stands for no `typ`. */
+  /** Accepted `typ` values, in lower case and without `application/`; `absent` allows a token without `typ`. */
   readonly types: ReadonlySet<string>
   readonly audienceClaim: AudienceClaim
-  /** Accepted audiences; without it the route's resource, which no `client_id` is compared with. */
+  /** Accepted audiences; default: the rule's resource, but not for `client_id`. */
   readonly audiences?: readonly string[]
-  /** Seconds between `iat` and `exp`, at most. */
+  /** Most seconds between `iat` and `exp`. */
   readonly maxLifetime: number
   readonly requiredClaims: readonly string[]
-  /** Those of the profile, then those of the entry; all hold. */
+  /** Claim rules of the profile, then of the entry; all must be met. */
   readonly claims: readonly ClaimRule[]
-  /** Claims that name the client; first present wins. */
+  /** Claims that name the client; the first present one is used. */
   readonly clientId: readonly ClaimPath[]
-  /** Whether a token that names no client is refused. */
+  /** Whether a token without a client is refused. */
   readonly clientRequired: boolean
-  /** First present wins. */
+  /** Claims that name the agent; the first present one is used. */
   readonly agentId: readonly ClaimPath[]
   readonly agentPrefix: string
   readonly agentType: ClaimPath
-  /** Whether an agent's types are its entity profiles, `sub_profile`, in place of `agentType`. */
+  /** Whether agent types are read from `sub_profile` (entity profiles) instead of `agentType`. */
   readonly entityProfiles?: boolean
-  /** First present wins; all that are present must agree. */
+  /** Claims that name the workflow: the first present one is used, and all present ones must be equal. */
   readonly workflowId: readonly ClaimPath[]
-  /** All present ones together. */
+  /** Claims that contain scopes; those of all present ones are joined. */
   readonly scope: readonly ClaimPath[]
-  /** Where none of those is there. */
+  /** Scope claims that are read where all of `scope` are absent. */
   readonly scopeElse: readonly ClaimPath[]
   readonly admin: AdminReach
   /** Where it is there, no rule takes its tokens: only the gate's own endpoints do. */
   readonly rules?: false
-  /** Present where its tokens may come encrypted. */
+  /** Present where its tokens may be encrypted. */
   readonly decrypt?: Decryption
   readonly delegation: DelegationRule
-  /** Whether every actor in `act` must name its issuer. */
+  /** Whether each actor in `act` must have an `iss`. */
   readonly actorIssuer?: boolean
-  /** The claim that holds the scopes of the token that a token was made from. */
+  /** The claim that contains the scopes of the parent token. */
   readonly parentScope?: ClaimPath
 }
 
-/** How the key of an encrypted token may be sent (RFC 7518 §4.1): nothing shared, no password. */
+/** Key management algorithms of encrypted tokens (RFC 7518 §4.1): no shared keys, no passwords. */
 export const KEY_MANAGEMENT = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A256KW'] as const
 
 export type KeyManagement = (typeof KEY_MANAGEMENT)[number]
 
-/** How its content may be encrypted (RFC 7518 §5.1). */
+/** Content encryption algorithms (RFC 7518 §5.1). */
 export const CONTENT_ENCRYPTION = ['A128GCM', 'A256GCM', 'A128CBC-HS256'] as const
 
 export type ContentEncryption = (typeof CONTENT_ENCRYPTION)[number]
 
-/** A private key of the gate. What it is made of cannot be read from it, so it is in no log. */
+/** A private key of the gate. Its key material cannot be read from it, so it cannot reach a log. */
 export interface DecryptionKey {
   readonly kid?: string
-  /** Those it can be used with, of the ones its issuer may use. */
+  /** The algorithms of its issuer that the key can be used with. */
   readonly algorithms: readonly KeyManagement[]
-  /** Imported on first use and kept; `undefined` where the runtime cannot use it. Never throws. */
+  /** Imports the key on first use and keeps it; `undefined` where the runtime cannot use it. Never throws. */
   load(): Promise<CryptoKey | undefined>
 }
 
-/** What opens the encrypted tokens of one issuer. */
+/** Decryption settings of one issuer. */
 export interface Decryption {
-  /** Name of the secret that holds the keys. */
+  /** Name of the secret that contains the keys. */
   readonly secret: string
   readonly keyManagement: readonly KeyManagement[]
   readonly contentEncryption: readonly ContentEncryption[]
-  /** Absent where the policy was read without the values of secrets: then nothing is opened. */
+  /** Absent where the policy was read without secrets; no token can then be decrypted. */
   readonly keys?: readonly DecryptionKey[]
 }

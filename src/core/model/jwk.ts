@@ -7,18 +7,18 @@ import { type Algorithm, algorithmOf } from './issuer.ts'
 /** Private and symmetric members (RFC 7518 §6.2.2, §6.3.2, §6.4.1; RFC 9964 for `priv`). */
 const SECRETS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 
-/** The first member of a JWK that nobody but its owner may have, if there is one. */
+/** The first private or symmetric member of a JWK; `undefined` where it has none. */
 export function secretMember(jwk: JsonObject): string | undefined {
   return SECRETS.find((name) => Object.hasOwn(jwk, name))
 }
 
-/** The bytes of a public member as they are imported; `undefined` where it cannot be one. */
+/** The bytes of a public member for import; `undefined` where they are not valid. */
 type Member = (bytes: Uint8Array) => Uint8Array | undefined
 
 interface Shape {
   readonly kty: string
   readonly crv?: string
-  /** `alg` must be there: nothing else says which algorithm the key is for. */
+  /** Whether `alg` is required, because the key type alone does not give the algorithm. */
   readonly needsAlg?: true
   readonly members: Readonly<Record<string, Member>>
 }
@@ -28,10 +28,7 @@ const sized =
   (bytes) =>
     bytes.length === length ? bytes : undefined
 
-/**
- * An unsigned number without the zeros some libraries put before it (RFC 7518 §2), odd and in
- * bounds.
- */
+/** An odd unsigned number whose bit length is in bounds, without leading zeros (RFC 7518 §2). */
 const odd =
   (isInBounds: (bits: number) => boolean): Member =>
   (bytes) => {
@@ -40,12 +37,12 @@ const odd =
     return (number.at(-1) ?? 0) % 2 === 1 && isInBounds(bits) ? number : undefined
   }
 
-/** Runtimes differ in the RSA keys they refuse, so size and exponent are judged here. */
+/** Runtimes differ in the RSA keys that they refuse, so size and exponent are checked here. */
 const RSA: Shape = {
   kty: 'RSA',
   members: {
     n: odd((bits) => bits >= LIMITS.rsaBits && bits <= LIMITS.rsaBitsMost),
-    // Of one bit it would be 1, which leaves the message as it is.
+    // An exponent of one bit would be 1, which leaves the message unchanged.
     e: odd((bits) => bits > 1 && bits <= 32),
   },
 }
@@ -62,7 +59,7 @@ const akp = (bytes: number): Shape => ({
   members: { pub: sized(bytes) },
 })
 
-/** RFC 7518 §6.2.1 and §6.3.1, RFC 8037 §2, RFC 9964 with the sizes of FIPS 204. */
+/** Members by RFC 7518 §6.2.1 and §6.3.1, RFC 8037 §2, and RFC 9964 with the sizes of FIPS 204. */
 const SHAPES: Readonly<Record<Algorithm, Shape>> = {
   ES256: ec('P-256', 32),
   ES384: ec('P-384', 48),
@@ -79,19 +76,18 @@ const SHAPES: Readonly<Record<Algorithm, Shape>> = {
   'ML-DSA-87': akp(2592),
 }
 
-/** A public key that verifies with one algorithm. */
+/** A public key for one algorithm. */
 export interface PublicKey {
   readonly algorithm: Algorithm
   readonly kid?: string
-  /** What is imported: type, curve, algorithm and public members, each in its one spelling. */
+  /** The key for import: type, curve, algorithm and public members, each in canonical form. */
   readonly jwk: Readonly<JWK>
 }
 
 /**
- * Reads an entry of a JWK set as a key for one of these algorithms: the one its `alg` names, or
- * without `alg` the first that its type fits. `undefined` for an entry that cannot be used: another
- * type, use or size, a private or symmetric member, a `kid` that is no string or too long. Does not
- * check whether a point is on its curve: the import does.
+ * Reads a JWK as a key for one of these algorithms: the one in its `alg`, or the first that its type fits. `undefined`
+ * for an unusable entry: wrong type, use or size, a private or symmetric member, or a `kid` that is no string or is too
+ * long. Does not check whether a point is on its curve; the import does.
  */
 export function publicKeyOf(
   entry: JsonObject,
@@ -111,7 +107,7 @@ export function publicKeyOf(
   }
 }
 
-/** RFC 7517 §4.2 and §4.3. */
+/** Whether `use` and `key_ops` allow verifying (RFC 7517 §4.2, §4.3). */
 const isForVerifying = (entry: JsonObject): boolean => {
   const use = own(entry, 'use')
   const operations = own(entry, 'key_ops')
@@ -141,13 +137,13 @@ const membersOf = (entry: JsonObject, { members }: Shape) => {
   return read
 }
 
-/** How multi-tenant issuers name a tenant in their URLs (RFC 9562 §4). */
+/** A tenant id in the URLs of multi-tenant issuers: a UUID (RFC 9562 §4). */
 const TENANT = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/i
 
 /**
- * Whether a published key is marked as that of another tenant than the issuer's. Servers of many
- * tenants publish keys together and say in a member `issuer` whose one is, or leave a place for the
- * tenant's name; a key of one tenant must not speak for another.
+ * Whether a published key belongs to another tenant than the issuer's. Multi-tenant servers publish all keys together
+ * and mark each with a member `issuer`: a tenant's URL, or a template. A key of one tenant must not verify tokens of
+ * another.
  */
 export function isOfAnotherTenant(key: JsonObject, issuer: string): boolean {
   const marked = own(key, 'issuer')

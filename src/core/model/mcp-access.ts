@@ -3,25 +3,25 @@ import { isArgument, resolveUse } from './mcp-scopes.ts'
 import type { Policy } from './policy.ts'
 import type { ScopeTemplate } from './scope.ts'
 
-/** Who asks, as far as it decides what may be used. */
+/** The facts about a caller that decide what it may use of an MCP server. */
 export interface McpCaller {
-  /** Those of the token that count. */
+  /** The scopes of the token that the gate counts. */
   readonly scopes: readonly string[]
-  /** See `typesOf`. */
+  /** The agent's types; see `typesOf`. */
   readonly types: readonly string[]
   /** Raw values of the path's parameters. */
   readonly params: ReadonlyMap<string, string>
   readonly policy: Pick<Policy, 'includedBy' | 'scopes'>
 }
 
-/** Whether agents of any of these types may use it at all. */
+/** Whether agents of any of these types may use this tool, prompt or resource. */
 export function isOpenTo({ agentTypes }: McpUse, types: readonly string[]): boolean {
   return !agentTypes || types.some((type) => agentTypes.has(type))
 }
 
 /**
- * Whether a caller could use this with some arguments: never no where one call of it would be let
- * pass. Its `when` is not judged, and of a scope with arguments in it only what is before the first.
+ * Whether some call of this tool, prompt or resource could be allowed; never `false` where one could. Does not evaluate
+ * `when`. Of a scope with arguments it compares only the text before the first argument.
  */
 export function mayUse(use: McpUse, caller: McpCaller): boolean {
   if (!isOpenTo(use, caller.types)) return false
@@ -44,7 +44,7 @@ const couldCover = (template: ScopeTemplate, caller: McpCaller): boolean => {
   return scopes.some((one) => one.startsWith(text)) || beginning(text, policy.scopes).some(isHeld)
 }
 
-/** Scopes that stand for all that begin with a text: whatever SCOPES says of any is said of one of them. */
+/** Sample scopes for all that begin with a text: one without a declaration, and each that SCOPES declares. */
 const beginning = (text: string, declared: Policy['scopes']): readonly string[] => [
   `${text}x`,
   ...[...declared.values()].flat().flatMap((entry) => {

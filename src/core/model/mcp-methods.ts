@@ -1,6 +1,6 @@
 import type { McpKind } from './mcp.ts'
 
-/** Methods of the base protocol that need no rule: what lists answer is filtered. */
+/** Methods of the base protocol that need no rule; the answers of lists are filtered. */
 export const BASE_METHODS: ReadonlySet<string> = new Set([
   'initialize',
   'ping',
@@ -11,7 +11,7 @@ export const BASE_METHODS: ReadonlySet<string> = new Set([
   'resources/templates/list',
 ])
 
-/** Methods that use one thing by name, and what kind of thing. */
+/** Methods that use one tool, prompt or resource by name, and its kind. */
 export const USING_METHODS: ReadonlyMap<string, McpKind> = new Map([
   ['tools/call', 'tools'],
   ['prompts/get', 'prompts'],
@@ -20,7 +20,7 @@ export const USING_METHODS: ReadonlyMap<string, McpKind> = new Map([
   ['resources/unsubscribe', 'resources'],
 ])
 
-/** Methods that name what they are about in ways of their own, and are judged by it. */
+/** Methods that name their target in other parameters; they are checked by that target. */
 export const REFERRING_METHODS: ReadonlySet<string> = new Set([
   'completion/complete',
   'subscriptions/listen',
@@ -28,19 +28,19 @@ export const REFERRING_METHODS: ReadonlySet<string> = new Set([
 
 const METHOD = /^[A-Za-z0-9_$./-]{1,128}$/
 
-/** Whether a text is one that a method may have for its name. */
+/** Whether a text can be the name of a method. */
 export function isMethodName(text: string): boolean {
   return METHOD.test(text)
 }
 
 const NOTIFICATION = /^notifications(?:\/[A-Za-z_]+)+$/
 
-/** Whether a method is one of a notification: of a message without an id it needs no rule. */
+/** Whether a method is a notification's; such a message needs no rule if it has no id. */
 export function isNotification(method: string): boolean {
   return NOTIFICATION.test(method)
 }
 
-/** Whether a method is judged without being named in `methods`, which it then may not be. */
+/** Whether the gate checks a method itself; `methods` must not list such a method. */
 export function isBuiltIn(method: string): boolean {
   return (
     BASE_METHODS.has(method) ||

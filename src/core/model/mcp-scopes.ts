@@ -5,7 +5,7 @@ import { isScopeValue } from './scope.ts'
 
 const ARGUMENT = 'arguments.'
 
-/** Whether a hole of a template takes a member of a call's arguments, and no path parameter. */
+/** Whether a template's parameter is an argument of the call, not of the path. */
 export function isArgument(hole: string): boolean {
   return hole.startsWith(ARGUMENT)
 }
@@ -13,8 +13,8 @@ export function isArgument(hole: string): boolean {
 const CHARACTERS = /^[A-Za-z0-9._~/-]{1,256}$/
 
 /**
- * What an argument is in a scope: letters, digits, `.`, `_`, `~`, `-` and `/`, no segment empty but
- * before the first `/`, none `.` or `..`; or a whole number that is exact. `undefined` otherwise.
+ * The text of an argument in a scope. Allowed: letters, digits, `.`, `_`, `~`, `-` and `/`, without `.`, `..` or empty
+ * segments (a leading `/` is allowed); or a safe integer. `undefined` for other values.
  */
 export function argumentText(value: unknown): string | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? String(value) : undefined
@@ -27,8 +27,8 @@ export function argumentText(value: unknown): string | undefined {
 const isSegment = (text: string): boolean => text !== '' && text !== '.' && text !== '..'
 
 /**
- * The scope that a template of a use stands for; `undefined` where a parameter of the path or an
- * argument of the call is not there, or may not stand in a scope. Own members only.
+ * Resolves a scope template of an MCP rule. `undefined` where a path parameter or an argument is missing, or contains
+ * text that is not allowed in a scope. Reads own members only.
  */
 export function resolveUse(
   { parts }: ScopeTemplate,

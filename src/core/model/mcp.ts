@@ -3,97 +3,97 @@ import type { Condition } from './condition.ts'
 import type { ScopeRule } from './scope.ts'
 import type { AgentIdentity } from './token.ts'
 
-/** Revisions of MCP that are spoken over streamable HTTP, oldest first. */
+/** MCP revisions with streamable HTTP, oldest first. */
 export const MCP_REVISIONS = ['2025-03-26', '2025-06-18', '2025-11-25', '2026-07-28'] as const
 
 export type McpRevision = (typeof MCP_REVISIONS)[number]
 
-/** Things of a server that are called by name, as ROUTES.mcp has them; resources are named by their URI. */
+/** The kinds that ROUTES.mcp lists by name; a resource is named by its URI. */
 export const MCP_KINDS = ['tools', 'prompts', 'resources'] as const
 
 export type McpKind = (typeof MCP_KINDS)[number]
 
-/** What using one named thing needs, beside what its route needs. */
+/** The requirements for one tool, prompt or resource, beside those of its rule. */
 export interface McpUse {
-  /** As it is written: a whole name, or text with `*` for any further characters. */
+  /** The name as written; `*` matches any further characters. */
   readonly pattern: string
-  /** Templates take `{arguments.path}`: a member of the call's arguments, by its claim path. */
+  /** Scope templates; `{arguments.path}` is a member of the call's arguments, by its claim path. */
   readonly scopes: ScopeRule
   readonly agentTypes?: ReadonlySet<string>
   /** May read `arguments`. */
   readonly when?: Condition
 }
 
-/** Which rule is for a name: the whole name, else the pattern with the longest literal beginning. */
+/** Finds the entry for a name: the exact name, else the pattern with the longest literal prefix. */
 export interface McpNames {
-  /** As written, in file order. */
+  /** All entries as written, in file order. */
   readonly all: readonly McpUse[]
   find(name: string): McpUse | undefined
-  /** All that a template of URIs (RFC 6570) needs, other than of resources nothing; nothing where it may not be used. */
+  /** The entries that a URI template (RFC 6570) needs; empty for other kinds, and where it may not be used. */
   template(text: string): readonly McpUse[]
 }
 
-/** How one call is refused that is no matter of the connection. */
+/** How a refusal of one call is answered, if the refusal does not concern the connection. */
 export type McpRefusals = 'auto' | 'http' | 'json-rpc'
 
-/** What an MCP endpoint takes. What is not named is denied. */
+/** The settings of an MCP endpoint. Names that are not listed are denied. */
 export interface McpRule {
   readonly names: Readonly<Record<McpKind, McpNames>>
-  /** Further methods of JSON-RPC that may be called; those of the base protocol always may. */
+  /** Further allowed JSON-RPC methods, beside those of the base protocol. */
   readonly methods: ReadonlySet<string>
   readonly revisions: ReadonlySet<McpRevision>
-  /** Serialised origins (Fetch standard) of pages that may call; absent `Origin` may always. */
+  /** Serialised origins (Fetch standard) of allowed pages; a request without `Origin` is always allowed. */
   readonly origins: ReadonlySet<string>
-  /** Bytes of a message. */
+  /** Most bytes of a message. */
   readonly maxBody: number
   readonly refusals: McpRefusals
-  /** Scopes that clients are told of before they have a token, beside those that the rule needs. */
+  /** Scopes that the metadata offers to clients, beside those that the rule needs. */
   readonly offeredScopes: readonly string[]
 }
 
-/** One thing of a server, and what it is used with. */
+/** A tool, prompt or resource by name, with the arguments of its call. */
 export interface McpNamed {
   readonly kind: McpKind
-  /** Of a resource, its URI. */
+  /** The name; for a resource its URI. */
   readonly name: string
-  /** None any more once they were judged. */
+  /** Emptied once the conditions were evaluated. */
   arguments: JsonObject
 }
 
-/** What a thing is called in logs: of a URI without its query, which may hold a secret. */
+/** The name for logs; a URI without its query and fragment, which may contain a secret. */
 export function writtenName({ kind, name }: Pick<McpNamed, 'kind' | 'name'>): string {
   return kind === 'resources' ? name.replace(/[?#].*$/s, '') : name
 }
 
-/** One message of JSON-RPC 2.0 that a client sent. */
+/** One JSON-RPC 2.0 message from a client. */
 export interface McpMessage {
-  /** A request has one; a notification has none, and neither has the answer of a client (`isAnswer`). */
+  /** Present for a request only; absent for notifications and for a client's responses. */
   readonly id?: string | number
-  /** Absent for a client's answer to a request of the server, in revisions before 2026-07-28. */
+  /** Absent for a client's response to a server's request, in revisions before 2026-07-28. */
   readonly method?: string
   readonly params?: JsonObject
-  /** What is used: the tool of `tools/call`, the prompt of `prompts/get`, the URI of `resources/read`. */
+  /** The tool of `tools/call`, the prompt of `prompts/get`, or the URI of `resources/read`. */
   readonly use?: McpNamed
-  /** What the same message uses besides: the further resources of `subscriptions/listen`. */
+  /** Further resources of the same message, for `subscriptions/listen`. */
   readonly more?: readonly McpNamed[]
 }
 
-/** What is asked of an MCP server, read from headers and body alike. */
+/** A request to an MCP server, as headers and body agree on it. */
 export interface McpOperation {
   readonly kind: 'mcp'
-  /** Of HTTP. */
+  /** The HTTP method. */
   readonly method: string
-  /** Absent before it is agreed on, and where an old client does not say. */
+  /** The MCP revision; absent before it is negotiated, and where an old client does not send it. */
   readonly revision?: McpRevision
-  /** One; several only in a batch of 2025-03-26; none of GET and DELETE. */
+  /** One message; several only in a batch of 2025-03-26; none for GET and DELETE. */
   readonly messages: readonly McpMessage[]
-  /** Whether they came as a batch, even if of one. */
+  /** Whether the messages were sent as a batch, even of one. */
   readonly isBatch?: boolean
-  /** The server's own id of the session, where the client belongs to one and it opened for this caller. */
+  /** The server's own session id, if the client sent a sealed id of this caller. */
   readonly session?: string
 }
 
-/** The `typ` of a sealed session (RFC 8725 §3.11): nothing else of the gate has it. */
+/** The `typ` of a sealed session (RFC 8725 §3.11); no other token of the gate has it. */
 export const SESSION_TYP = 'mcp-session+jwt'
 
 /** Names of headers that an MCP server reads (MCP, Streamable HTTP), lower case. */
@@ -107,24 +107,24 @@ export const MCP_HEADERS: readonly string[] = [
 
 const SESSION_ID = /^[\x21-\x7e]{1,512}$/
 
-/** Whether a text can be the id of a server's session: visible ASCII (MCP, Streamable HTTP), of bounded length. */
+/** Whether a text can be a server's session id: visible ASCII (MCP, Streamable HTTP), of bounded length. */
 export function isSessionId(text: string): boolean {
   return SESSION_ID.test(text)
 }
 
-/** Who a session of a server belongs to; nobody else gets it open. */
+/** The holder of a session; a sealed id opens only for the same holder. */
 export interface SessionHolder {
   readonly issuer: string
-  /** The issuer's own id for the agent. */
+  /** The agent's id within its issuer. */
   readonly agent: string
-  /** On whose behalf it acts: the token's `sub`. */
+  /** The `sub` of the token: the subject that the agent acts for. */
   readonly subject?: string
   /** Name of the rule. */
   readonly route: string
   readonly resource: string
 }
 
-/** The holder of what a request's server hands out. */
+/** The holder of the sessions that a request starts. */
 export function sessionHolder(
   { issuer, id, subject }: Pick<AgentIdentity, 'issuer' | 'id' | 'subject'>,
   { name, resource }: { readonly name: string; readonly resource: string },
@@ -139,11 +139,11 @@ export function sessionHolder(
 }
 
 /**
- * Hands out the session ids of servers so that only whom they were given to can use them: signed by the
- * gate, not hidden. Reject where the gate has no key at the moment.
+ * Seals session ids of servers, so that only their holder can use them. A sealed id is signed, not encrypted. Both
+ * methods reject while the gate has no key.
  */
 export interface Sessions {
   seal(session: string, holder: SessionHolder): Promise<string>
-  /** The server's own id; `undefined` for what was never sealed for this holder. */
+  /** The server's own session id; `undefined` for text that was not sealed for this holder. */
   open(sealed: string, holder: SessionHolder): Promise<string | undefined>
 }

@@ -11,59 +11,59 @@ export interface Gate {
   readonly resource: string
   readonly hosts: ReadonlySet<string>
   readonly insecureHttp: boolean
-  /** Seconds, for exp, nbf and iat. */
+  /** Tolerance for `exp`, `nbf` and `iat`, in seconds. */
   readonly clockTolerance: number
-  /** Path under which everything is the gate's own. */
+  /** The path prefix of the gate's own endpoints. */
   readonly prefix: string
   readonly identityPrefix: string
-  /** Further inbound header names to remove, lower-case, with `-` for other characters. */
+  /** Further request headers to remove: folded names (lower case, `-` for other characters). */
   readonly stripHeaders: ReadonlySet<string>
-  /** Names of all headers that some rule sets, folded likewise: no request brings its own. */
+  /** Folded names of all headers that some rule sets; callers cannot send them. */
   readonly ownHeaders: ReadonlySet<string>
-  /** Claims that origins read under names of their own. */
+  /** Claims that are sent to origins in headers of configured names. */
   readonly identityHeaders: readonly ClaimHeader[]
-  /** Header that holds the caller's address, or where else it comes from. */
+  /** The header with the caller's address, or another source of it. */
   readonly clientIp:
     | { readonly from: 'header'; readonly name: string }
     | { readonly from: 'connection' | 'none' }
-  /** Absent where addresses may ask as often as they like. */
+  /** Absent where addresses are not limited. */
   readonly addressLimit?: AddressLimit
-  /** Whether every answer has the gate's `X-Request-Id`, or the gate's own answers only. */
+  /** Whether all answers get `X-Request-Id`, or only the gate's own answers. */
   readonly requestId: 'always' | 'own'
-  /** Share of allowed decisions that are written to the journal, 0 to 1; denials always are. */
+  /** The share of allowed decisions that the journal records, 0 to 1. Denials are always recorded. */
   readonly journal: { readonly allowed: number }
-  /** `detailed`: answers tell every step of the decision; never but on a loopback resource. */
+  /** `detailed`: answers contain every step of the decision; only for a loopback resource. */
   readonly errors: 'standard' | 'detailed'
-  /** Where a rule does not say otherwise. */
+  /** The default for rules. */
   readonly revocation: RevocationTerms
   readonly placement: RevocationPlacement
-  /** Absent where origins get no signed word of who is calling. */
+  /** Absent where origins get no signed assertion. */
   readonly assertion?: AssertionRule
-  /** Revocation ids that do not count. */
+  /** Ids of revocations to ignore. */
   readonly lift: ReadonlySet<string>
 }
 
-/** What a protected resource's metadata says of it (RFC 9728 §2). */
+/** The content of a protected resource's metadata (RFC 9728 §2). */
 export interface ResourceInfo {
-  /** Scopes its rules ask for: no templates, none of the gate's own. */
+  /** Scopes that its rules require, without templates and scopes of the gate's own endpoints. */
   readonly scopes: readonly string[]
-  /** Types of the authorization details its rules ask for (RFC 9396 §10). */
+  /** Types of the authorization details that its rules require (RFC 9396 §10). */
   readonly detailTypes: readonly string[]
-  /** Issuers its rules take whose keys are not written in the configuration. */
+  /** Issuers that its rules accept, except those with inline keys. */
   readonly authorizationServers: readonly string[]
 }
 
-/** The validated configuration: the first facts of every line. Frozen once made. */
+/** The validated configuration: the first fact of every line. Frozen. */
 export interface Policy {
   readonly gate: Gate
-  /** By exact `iss`. */
+  /** Issuers by exact `iss`. */
   readonly issuers: ReadonlyMap<string, Issuer>
   /** The configured rules in file order, without the gate's own endpoints. */
   readonly routes: readonly Route[]
   readonly router: Router
-  /** As declared: scope → what it includes; an entry that ends in `*` is a wildcard. */
+  /** Declared scopes: a scope and those it includes; an entry that ends in `*` is a wildcard. */
   readonly scopes: ReadonlyMap<string, readonly string[]>
-  /** For each scope, every scope that includes it, itself first. Declared implications only. */
+  /** All scopes that include a scope, itself first. Declared implications only. */
   readonly includedBy: (scope: string) => readonly string[]
   /** By identifier of the protected resource, as configured. */
   readonly resources: ReadonlyMap<string, ResourceInfo>

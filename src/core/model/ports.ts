@@ -15,47 +15,47 @@ import type {
 import type { Route } from './route.ts'
 import type { Credential, VerificationKey, VerifiedToken } from './token.ts'
 
-/** The time. Stages read no other clock. */
+/** The only clock of the stages. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number
 }
 
 /**
- * Why a set gives no key. `unknown`: none fits. `ambiguous`: several do, and which one is meant is
- * not said. `unsupported`: one does, of a kind this runtime cannot verify with.
+ * Why a set has no key for a token. `unknown`: none fits. `ambiguous`: several fit and the token does not choose.
+ * `unsupported`: one fits, but this runtime cannot verify with it.
  */
 export type KeyMiss = 'unknown' | 'ambiguous' | 'unsupported'
 
-/** Why there is no key. `unavailable`: the set could not be had, so nothing can be said. */
+/** Why there is no key. `unavailable`: the set could not be loaded. */
 export type KeyFault = KeyMiss | 'unavailable'
 
-/** Finds the key of an issuer a token's header names. Never looks a `kid` up across issuers. */
+/** Finds an issuer's key by a token's header. Never searches the keys of other issuers. */
 export interface KeySource {
-  /** `caller`: the address the token came from, where it is known; it is only counted by. */
+  /** `caller`: the network address of the request, if known; used only for counting. */
   find(
     issuer: Issuer,
     header: { readonly algorithm: Algorithm; readonly kid?: string },
     caller?: string,
   ): Promise<Result<VerificationKey, KeyFault>> | Result<VerificationKey, KeyFault>
-  /** Told that a token of the issuer has passed the line, by whom it was sent. */
+  /** Records that a token of the issuer passed the line, with the caller's address. */
   recordSuccess?(issuer: Issuer, caller: string | undefined): void
 }
 
 /**
- * Remembers tokens that passed the line, and what was decided of them once. Whoever finds a token here must
- * hold its key and issuer against the present ones, and an admission against the present policy, token and time.
+ * Remembers tokens that passed the line, and the decisions about them. The caller must check that key and issuer of a
+ * found token are still current, and an admission's policy, token and time span.
  */
 export interface TokenMemory {
-  /** By the exact text of the Authorization header. */
+  /** Finds a token by the exact text of the Authorization header. */
   find(authorization: string): RememberedToken | undefined
-  /** `expires`: seconds since the epoch, when it may be forgotten. */
+  /** `expires`: seconds since the epoch from which the entry may be dropped. */
   keep(passed: PassedToken, expires: number): void
 }
 
 /**
- * A token that once passed the whole line, with its credential as it was read then, and what was decided of it
- * once: by rule, and by the values of that rule's path that its checks read.
+ * A token that once passed the whole line: its credential, the verified token, and its admissions by rule and by the
+ * path values that the rule's checks read.
  */
 export interface RememberedToken {
   readonly credential: Credential
@@ -63,52 +63,52 @@ export interface RememberedToken {
   readonly admissions: ReadonlyMap<Route, ReadonlyMap<string, Admission>>
 }
 
-/** A token that passed the whole line, and what was decided once for it on a rule. */
+/** A token that passed the whole line, with its admission on a rule. */
 export interface PassedToken extends Omit<RememberedToken, 'admissions'> {
   readonly route: Route
-  /** The values of the rule's path that the admission depends on, as one text. */
+  /** The path values that the admission depends on, joined to one key. */
   readonly values: string
   readonly admission: Admission
 }
 
-/** Reads the revocation set. Rejects when it cannot be read: an unreachable set is no answer. */
+/** Reads the revocation set. Rejects when the set cannot be read. */
 export interface Revocations {
-  /** Live entries about any of the subjects; without terms as `strict` asks. */
+  /** Current entries about any of the subjects; the default terms are `strict`. */
   lookup(
     subjects: readonly RevocationSubject[],
     terms?: RevocationTerms,
   ): Promise<readonly Revocation[]> | readonly Revocation[]
 }
 
-/** Which entries to list; absent members limit nothing. */
+/** A filter for entries; an absent member matches all. */
 export interface RevocationQuery {
   readonly kind?: Kind
   readonly issuer?: string
   readonly value?: string
-  /** Entries that this administrator has made, and no other has made again last. */
+  /** Entries that this administrator made, unless another renewed them last. */
   readonly createdBy?: string
-  /** Entries of administrators of one issuer, or of every issuer. */
+  /** `true`: entries by administrators of one issuer. `false`: entries by administrators of all issuers. */
   readonly own?: boolean
   readonly limit: number
-  /** Where the page before ended. */
+  /** The `cursor` of the previous page. */
   readonly cursor?: number
 }
 
-/** Entries in the order they were first made. `cursor` is there when more may follow. */
+/** Entries in the order of creation. `cursor` is present when more may follow. */
 export interface RevocationPage {
   readonly revocations: readonly Revocation[]
   readonly cursor?: number
 }
 
 /**
- * Keeps the revocation set. Every method rejects when the set cannot be reached; entries that have
- * expired are as good as absent. Judges neither who asks nor what an entry says.
+ * Stores the revocation set. Every method rejects when the set is unreachable. Expired entries count as absent. Checks
+ * neither the caller nor the entries.
  */
 export interface RevocationStore {
   /**
-   * Stores all entries or, where they do not fit (see `fullness`), none. One administrator has made all of
-   * them. An entry that is there already is renewed and keeps when and by whom it was made. No strict read that begins later misses one, once all
-   * shards have acknowledged.
+   * Stores all entries or, where they do not fit (see `fullness`), none. All must have the same administrator. An
+   * existing entry is renewed and keeps its creation time and creator. After all shards have acknowledged, every later
+   * strict read finds the entries.
    */
   add(
     entries: readonly Revocation[],
@@ -120,37 +120,34 @@ export interface RevocationStore {
   get(
     id: string,
   ): Promise<{ readonly revocation: Revocation; readonly shards: ShardStatus } | undefined>
-  /** Whether there was such an entry; with `owner` one that an administrator of that issuer alone has made. */
+  /** Removes an entry; `false` if it did not exist. With `owner`: only one by an administrator of that issuer. */
   remove(id: string, owner?: string): Promise<boolean>
-  /** Removes the entries that a list with this query has, and tells which they were. */
+  /** Removes the entries that `list` gives for this query, and returns them. */
   removePage(query: RevocationQuery): Promise<RevocationPage>
 }
 
-/** A private key that assertions are signed with; it cannot be exported. */
+/** A private key for signing assertions; it cannot be exported. */
 export interface SigningKey {
   readonly kid: string
   readonly algorithm: AssertionAlgorithm
   readonly key: CryptoKey
 }
 
-/** The keys of the gate. Both reject where there are none: nothing is sent on unsigned. */
+/** The gate's signing keys. Both methods reject where there are none; nothing is forwarded unsigned. */
 export interface SigningKeys {
-  /** `undefined` where nothing is going to be signed. */
+  /** The key to sign with; `undefined` where assertions are off. */
   signing(): SigningKey | Promise<SigningKey> | undefined
-  /** Public keys (RFC 7517) that assertions of now, of a while ago and of soon verify by. */
+  /** Public keys (RFC 7517) that verify past, present and upcoming assertions. */
   published(): readonly JWK[] | Promise<readonly JWK[]>
-  /** Of those what is in memory: nobody is asked, and no key made for it. */
+  /** The published keys in memory. Fetches and creates none. */
   held?(): readonly JWK[] | undefined
 }
 
-/**
- * Counts requests. Rejects, or throws, where that cannot be done: a limit that cannot be asked is no
- * answer. What a lost answer counted stays counted.
- */
+/** Counts requests. Rejects or throws where counting fails. If a response is lost, its request stays counted. */
 export interface Limits {
   /**
-   * Counts one request under a name (see `limitName`) if the limit allows it; without `spend` it only
-   * looks whether it would. What is left is empty where it is not known.
+   * Counts one request under a name (see `limitName`) if the limit allows it; without `spend` it only checks. The
+   * remainder is empty where it is unknown.
    */
   take(
     limit: RateLimit,
@@ -164,23 +161,20 @@ export interface Limits {
   ): Promise<Result<Allowance, Exhausted>> | Result<Allowance, Exhausted>
 }
 
-/**
- * Remembers what was used once. Rejects, or throws, where that cannot be done: a store that cannot be
- * asked is no answer.
- */
+/** Records single uses. Rejects or throws where the store cannot be reached. */
 export interface ReplayStore {
   /**
-   * `true` for the first who claims a name (see `replayName`), `false` for everybody after; in one step, so
-   * that of two at once one is second. May forget the name at `expires`, whole seconds since the epoch, and is
-   * never `true` from then on; of several claims of a name the last `expires` counts.
+   * `true` for the first claim of a name (see `replayName`), `false` for all others; atomic. `expires`: whole seconds
+   * since the epoch. From then on the name may be dropped, and claims are `false`. Of several claims the last `expires`
+   * applies.
    */
   claim(name: string, expires: number): Promise<boolean> | boolean
-  /** Whether a name was claimed, and is not forgotten. Claims nothing. */
+  /** Whether a name is claimed and not yet dropped. Claims nothing. */
   isClaimed(name: string): Promise<boolean> | boolean
 }
 
-/** Where decisions are written. Must not throw and must not delay an answer. */
+/** The output for decisions. Must not throw and must not delay an answer. */
 export interface Journal {
-  /** One line of JSON. */
+  /** Writes one line of JSON. */
   record(line: string): void
 }

@@ -1,18 +1,18 @@
 import { sha256Name, utf8Encode } from '../bytes.ts'
 import type { AccessToken, AgentIdentity } from './token.ts'
 
-/** What can be revoked, always within an issuer. */
+/** The kinds of revocable subjects, each within an issuer. */
 export const KINDS = ['token', 'agent', 'subject', 'client', 'workflow', 'key', 'issuer'] as const
 export type Kind = (typeof KINDS)[number]
 
-/** `block`: until lifted or expired. `before`: tokens issued up to a moment. */
+/** `block` revokes until it is lifted or expires. `before` revokes tokens issued up to a moment. */
 export const MODES = ['block', 'before'] as const
 export type Mode = (typeof MODES)[number]
 
-/** Which administrators have made an entry: those of its issuer alone, or those of every issuer. */
+/** The administrators of an entry: of its own issuer only, or of all issuers. */
 export const REACHES = ['own', 'all'] as const
 
-/** What an entry covers. `value` is empty for kind `issuer`. */
+/** The subject of an entry. `value` is empty for kind `issuer`. */
 export interface RevocationSubject {
   readonly kind: Kind
   readonly issuer: string
@@ -21,36 +21,36 @@ export interface RevocationSubject {
 
 /** One entry of the revocation set. Times are seconds since the epoch. */
 export interface Revocation extends RevocationSubject {
-  /** Derived from kind, issuer, value, mode and `own`: the same entry has the same id. */
+  /** Derived from kind, issuer, value, mode and `own`, so equal entries have equal ids. */
   readonly id: string
   readonly mode: Mode
   /** Only for `before`: the moment up to which issued tokens are revoked. */
   readonly at?: number
-  /** When the entry leaves by itself. */
+  /** When the entry expires. */
   readonly expires?: number
   readonly reason?: string
   readonly created: number
   readonly createdBy: string
   /**
-   * Made by an administrator of this issuer alone. What an administrator of every issuer makes is another
-   * entry, with an id of its own.
+   * Set if an administrator of this issuer only made it. An administrator of all issuers makes a separate entry, with
+   * another id.
    */
   readonly own?: true
-  /** When and by whom it was made again last. */
+  /** When it was last renewed, and by which administrator. */
   readonly renewed?: number
   readonly renewedBy?: string
 }
 
 /**
- * How late a revocation may count. `strict`: the set is asked for each request, so from the moment it
- * was made. `bounded`: from a copy of the set that is no older than `maxStaleness`, in milliseconds.
+ * How late a revocation may take effect. `strict`: each request reads the set, so at once. `bounded`: requests read a
+ * copy that is no older than `maxStaleness`, in milliseconds.
  */
 export interface RevocationTerms {
   readonly consistency: 'strict' | 'bounded'
   readonly maxStaleness: number
 }
 
-/** Where the platform is asked to make an object; it may choose another place. */
+/** Location hints for Durable Objects; the platform may choose another place. */
 export const LOCATIONS = [
   'wnam',
   'enam',
@@ -66,13 +66,13 @@ export const LOCATIONS = [
 ] as const
 export type Location = (typeof LOCATIONS)[number]
 
-/** Where objects run and keep what they store, whoever asks. */
+/** Jurisdictions in which objects run and store data. */
 export const JURISDICTIONS = ['eu', 'us', 'fedramp', 'fedramp-high'] as const
 export type Jurisdiction = (typeof JURISDICTIONS)[number]
 
 /**
- * Where the set is kept: in `shards` objects, each of which has all of it. The location of a shard is a
- * hint, and they are handed out in turn. Another jurisdiction is another set.
+ * The placement of the set: `shards` objects, each with the whole set. Shards use the location hints in turn. Another
+ * jurisdiction has another set.
  */
 export interface RevocationPlacement {
   readonly shards: number
@@ -80,12 +80,12 @@ export interface RevocationPlacement {
   readonly jurisdiction?: Jurisdiction
 }
 
-/** How far an entry, or the lack of it, has come. */
+/** The propagation of a new or removed entry to the shards. */
 export interface ShardStatus {
-  /** Shards that answer for the set. */
+  /** Number of shards that answer for the set. */
   readonly total: number
   readonly acknowledged: number
-  /** Names of those that have not acknowledged it. */
+  /** Names of the shards that have not acknowledged it. */
   readonly pending: readonly string[]
 }
 
@@ -99,12 +99,12 @@ export async function revocationId(
   return (await sha256Name(text)).slice(0, 22)
 }
 
-/** What is full: the whole set, or what the administrators of one issuer may fill of it. */
+/** What is full: the whole set, or the share of one issuer's administrators. */
 export type Fullness = 'set' | 'share'
 
 /**
- * Whether a set has too many entries once some are added. `own`: how many entries the administrators of
- * one issuer have made, where they are who adds. They may fill a tenth of the set, and none of its last tenth.
+ * Whether a set has too many entries after an addition. `own`: the number of entries by administrators of one issuer,
+ * if they add. They may fill a tenth of the set, and none of its last tenth.
  */
 export function fullness(
   { held, own }: { readonly held: number; readonly own?: number | undefined },
@@ -115,12 +115,12 @@ export function fullness(
   return held > (own === undefined ? capacity : capacity - tenth) ? 'set' : undefined
 }
 
-/** The issuer whose administrator makes these entries; `undefined`: one of every issuer. */
+/** The issuer whose administrator makes these entries; `undefined` for an administrator of all issuers. */
 export function ownerOf(entries: readonly Revocation[]): string | undefined {
   return entries.find(({ own }) => own)?.issuer
 }
 
-/** The one spelling of a subject, used as its key. */
+/** The canonical spelling of a subject, used as its key. */
 export function subjectKey({ kind, issuer, value }: RevocationSubject): string {
   return JSON.stringify([kind, issuer, value])
 }
@@ -129,8 +129,8 @@ export function subjectKey({ kind, issuer, value }: RevocationSubject): string {
 export const SUBJECT_HASH_BYTES = 8
 
 /**
- * What stands for a subject in a copy of the set: the first 8 bytes of SHA-256 of its `subjectKey`.
- * Two subjects may share one, so a hit is a reason to ask, never an answer.
+ * The hash of a subject in a copy of the set: the first 8 bytes of SHA-256 of its `subjectKey`. Two subjects may share
+ * a hash, so after a match the set itself must be read.
  */
 export async function subjectHash(key: string): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await crypto.subtle.digest('SHA-256', utf8Encode(key))).slice(
@@ -148,15 +148,15 @@ export function isRevoked(
   return entry.mode === 'block' || token.issuedAt <= (entry.at ?? 0) + token.tolerance
 }
 
-/** Whether an entry has left by itself at `now`, in seconds. */
+/** Whether an entry has expired at `now`, in seconds. */
 export function hasExpired(entry: Pick<Revocation, 'expires'>, now: number): boolean {
   return entry.expires !== undefined && entry.expires <= now
 }
 
 /**
- * What an entry becomes when it is made again: as long and as late as the one or the other asks, so that
- * nobody takes from what somebody else has revoked; that is what lifting is for. The old origin stays, and
- * who made it again is told beside it.
+ * Merges an entry with its renewal: the later `at` and the later expiration apply, so that no administrator weakens
+ * another's revocation. Only lifting does that. Creation time and creator are kept; the renewal is recorded beside
+ * them.
  */
 export function renewed(old: Revocation, next: Revocation): Revocation {
   const { expires: _, at: __, ...rest } = next
@@ -176,8 +176,8 @@ export function renewed(old: Revocation, next: Revocation): Revocation {
 }
 
 /**
- * Everything a revocation could name to cover this token, each within its issuer. Agents and
- * actors are named as their issuer names them, without prefix.
+ * All subjects whose revocation would cover this token, each within its issuer. Ids of agents and actors are those of
+ * their issuer, without prefix.
  */
 export function revocableSubjects(
   access: AccessToken,

@@ -9,20 +9,20 @@ import type { McpRule } from './mcp.ts'
 import type { RevocationTerms } from './revocation.ts'
 import { holesOf, type ScopeRule } from './scope.ts'
 
-/** The methods a rule may name; `*` stands for all of them. */
+/** The methods that a rule may name; `*` means all of them. */
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
 export type Method = (typeof METHODS)[number]
 
-/** How, and how lately, the user must have been authenticated (RFC 9470). */
+/** How the user must have been authenticated, and how recently (RFC 9470). */
 export interface AuthenticationRule {
-  /** The token's `acr` is one of these. */
+  /** Accepted values of the token's `acr`. */
   readonly acrValues?: readonly string[]
-  /** Seconds since the token's `auth_time`, at most. */
+  /** Most seconds since the token's `auth_time`. */
   readonly maxAge?: number
 }
 
-/** Where a request names the workflow its token must belong to. */
+/** Where a request names its workflow, which must be the token's. */
 export interface WorkflowSource {
   readonly from: 'path' | 'header' | 'query'
   readonly name: string
@@ -39,23 +39,23 @@ export interface CorsRule {
   readonly maxAge?: number
 }
 
-/** Where allowed requests of a route go. */
+/** The origin of a route. */
 export interface Target {
   /** Scheme, host and base path; for a service binding the resource's scheme and host. */
   readonly url: URL
-  /** As it is configured: what an assertion to it is for. */
+  /** The origin as configured: the `aud` of assertions. */
   readonly audience: string
-  /** Name of a service binding; without it the network. */
+  /** Name of a service binding; absent: the network. */
   readonly service?: string
-  /** Name of the binding that the network is reached through: a client certificate, a private network. */
+  /** Name of the binding for the network connection: a client certificate or a private network. */
   readonly via?: string
   /** Whole segments removed from the front of the path. */
   readonly stripPrefix: string
-  /** Milliseconds from the last byte of the request to the response's headers; absent where nobody asks for a bound. */
+  /** Milliseconds from the last byte of the request to the response's headers; absent: no limit. */
   readonly timeout?: number
 }
 
-/** An endpoint of the gate itself, served instead of an origin; `none` is what is not there. */
+/** An endpoint of the gate itself, served instead of an origin; `none`: nothing is served. */
 export type Endpoint =
   | 'health'
   | 'ready'
@@ -66,16 +66,13 @@ export type Endpoint =
   | 'jwks'
   | 'none'
 
-/**
- * What the end of a token ends of requests that were allowed before: streams, every body and upload that is on
- * its way, or nothing.
- */
+/** What ends when a token ends: streaming answers, all answers and uploads in progress, or nothing. */
 export type OnRevocation = 'end-streams' | 'end-all' | 'ignore'
 
-/** `shadow`: what would be denied goes on as it came, without an identity. */
+/** `shadow`: a request that would be denied is forwarded unchanged, without an identity. */
 export type Mode = 'enforce' | 'shadow'
 
-/** One rule: which requests it is for, what they need, where they go. */
+/** One rule: the requests it matches, their requirements, and their origin. */
 export interface Route {
   /** Methods and path as configured: the rule's name in logs. */
   readonly name: string
@@ -86,7 +83,7 @@ export interface Route {
   readonly resource: string
   readonly access: 'required' | 'public' | 'optional'
   readonly scopes: ScopeRule
-  /** Accepted `iss` values; without it every configured issuer. */
+  /** Accepted `iss` values; absent: all configured issuers. */
   readonly issuers?: ReadonlySet<string>
   readonly audiences?: readonly string[]
   readonly maxLifetime?: number
@@ -94,44 +91,44 @@ export interface Route {
   readonly agentTypes?: ReadonlySet<string>
   readonly workflow?: WorkflowSource
   readonly delegation?: DelegationRule
-  /** A detail of the token for each of these (RFC 9396). */
+  /** Authorization details (RFC 9396); for each the token needs one that covers it. */
   readonly authorizationDetails?: readonly DetailRule[]
   readonly authentication?: AuthenticationRule
-  /** What has to hold of token, request and time beside all else. */
+  /** A condition over token, request and time, beside all other checks. */
   readonly when?: Condition
   readonly cors?: CorsRule
   readonly mode: Mode
   readonly revocation: RevocationTerms
   readonly onRevocation: OnRevocation
-  /** Absent where it may be used as often as anyone likes. */
+  /** Absent where requests are not limited. */
   readonly rateLimit?: RateLimit
-  /** Whether each token passes once, at this rule or any other that says so. */
+  /** Whether each token is accepted only once, at all rules with this setting together. */
   readonly singleUse?: true
   readonly target: Target
-  /** Headers set on the way to the origin; values hold the operator's secrets, which templates name. */
+  /** Request headers that the gate sets. Values contain the operator's secrets; templates only name them. */
   readonly inject: readonly (readonly [name: string, value: string, template?: string])[]
-  /** Claims told in headers, beside those of the gate. */
+  /** Claims that are sent in headers, beside the gate's identity headers. */
   readonly forwardClaims: readonly ClaimHeader[]
-  /** Names of headers that an answer loses, lower-case. */
+  /** Names of response headers to remove, in lower case. */
   readonly removedFromAnswers: readonly string[]
-  /** The secrets in those values that are looked for in answers. Never to be shown or logged. */
+  /** The secrets of `inject`, which are removed from answers. Never show or log them. */
   readonly secrets: readonly string[]
   readonly forwardToken: boolean
   readonly encodedSlash: boolean
-  /** Set where a path is handed on that some servers read as one of an earlier rule. */
+  /** Set where paths are forwarded that some servers read as those of an earlier rule. */
   readonly ambiguousPaths?: 'allow'
-  /** Set where an MCP server stands behind the rule. */
+  /** Set where the origin is an MCP server. */
   readonly mcp?: McpRule
   /** Set on the gate's own endpoints, which are never forwarded. */
   readonly endpoint?: Endpoint
 }
 
-/** Whether a rule takes tokens of an issuer, by its `iss`. */
+/** Whether a rule accepts tokens of an issuer, by `iss`. */
 export function takesIssuer({ issuers }: Pick<Route, 'issuers'>, issuer: string): boolean {
   return !issuers || issuers.has(issuer)
 }
 
-/** Seconds between `iat` and `exp` of a token that a rule takes, at most. */
+/** Most seconds between `iat` and `exp` of a token that a rule accepts. */
 export function longestLife(
   issuer: Pick<Issuer, 'maxLifetime'>,
   { maxLifetime = Number.POSITIVE_INFINITY }: Pick<Route, 'maxLifetime'>,
@@ -139,20 +136,20 @@ export function longestLife(
   return Math.min(issuer.maxLifetime, maxLifetime)
 }
 
-/** A rule and what its path matched. */
+/** A rule and the parameters of the matched path. */
 export interface RouteMatch {
   readonly route: Route
   /** Raw values of the path's parameters, still percent-encoded. */
   readonly params: ReadonlyMap<string, string>
 }
 
-/** What a router says of one method, host and path. */
+/** The result of a router for one method, host and path. */
 export interface Found {
   /** The first rule in file order. */
   readonly match: RouteMatch | undefined
-  /** Whether a reader that ignores case and a trailing slash, or reads otherwise, would meet an earlier rule. */
+  /** Whether another server could match an earlier rule, for example by ignoring case or a trailing slash. */
   readonly ambiguous: boolean
-  /** Whether it is a document that no rule with parameters hands on. */
+  /** Whether it is a well-known document that rules with parameters do not forward. */
   readonly reserved: boolean
 }
 
@@ -161,7 +158,7 @@ export interface Router {
   find(method: Method, host: string, path: string): Found
 }
 
-/** Names of the path parameters that a rule makes scopes and identifiers of, each once. */
+/** Names of the path parameters in a rule's scopes and identifiers, without duplicates. */
 export const templateParams = perObject(
   ({ scopes, authorizationDetails = [] }: Route): readonly string[] => [
     ...new Set(
@@ -175,7 +172,7 @@ export const templateParams = perObject(
 
 const NONE: RouteMatch['params'] = new Map()
 
-/** Those of a path's parameters that {@link templateParams} names. */
+/** The path parameters that {@link templateParams} names. */
 export function decidingParams(route: Route, params: RouteMatch['params']): RouteMatch['params'] {
   const names = templateParams(route)
   return names.length === 0

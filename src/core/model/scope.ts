@@ -10,14 +10,13 @@ export function isScopeToken(value: unknown): value is string {
   return typeof value === 'string' && SCOPE_TOKEN.test(value)
 }
 
-/** Scopes that open the gate's own endpoints. */
+/** Prefix of the scopes for the gate's own endpoints. */
 export const ADMIN_SCOPE_PREFIX = 'edgewarden:'
 
 /**
- * The scopes a token has, by its issuer's entry: a string of tokens separated by single spaces
- * (RFC 6749 §3.3), or an array of single tokens; none without the claim. `undefined` when the
- * claim is neither. Scopes of the gate's own endpoints are left out unless the issuer's `admin`
- * allows them.
+ * The scopes of a token, by its issuer's entry. A claim is a string of tokens separated by single spaces (RFC 6749
+ * §3.3), or an array of tokens; `undefined` where it is neither. Without a claim the list is empty. Admin scopes are
+ * dropped unless the issuer's `admin` allows them.
  */
 export function readScopes(claims: JsonObject, issuer: Issuer): readonly string[] | undefined {
   const scopes = new Set<string>()
@@ -32,7 +31,7 @@ export function readScopes(claims: JsonObject, issuer: Issuer): readonly string[
   return Object.freeze([...scopes])
 }
 
-/** The tokens of a claim, `undefined` when it is no such claim. */
+/** The scope tokens of a claim; `undefined` where it is malformed. */
 const tokensOf = (value: unknown): readonly string[] | undefined => {
   if (value === '') return []
   const tokens = typeof value === 'string' ? value.split(' ') : value
@@ -43,8 +42,8 @@ const counts = (token: string, { admin }: Pick<Issuer, 'admin'>): boolean =>
   admin !== false || !token.startsWith(ADMIN_SCOPE_PREFIX)
 
 /**
- * The scopes of the token that a token was made from, read as {@link readScopes} reads its own:
- * `undefined` where the token does not say, `null` where the claim is malformed.
+ * The scopes of the parent token, by the rules of {@link readScopes}. `undefined` where the token does not contain
+ * them, `null` where the claim is malformed.
  */
 export function readParentScopes(
   claims: JsonObject,
@@ -58,12 +57,12 @@ export function readParentScopes(
 
 const SCOPE_VALUE = /^[A-Za-z0-9._~-]{1,128}$/
 
-/** Whether a path parameter may stand in a scope. */
+/** Whether a scope template may insert a path parameter's value. */
 export function isScopeValue(value: string): boolean {
   return SCOPE_VALUE.test(value)
 }
 
-/** The scope a template stands for; `undefined` where a parameter's value may not stand in one. */
+/** The scope of a template; `undefined` where a parameter's value is not allowed in a scope. */
 export function resolveScope(
   template: ScopeTemplate,
   params: ReadonlyMap<string, string>,
@@ -81,20 +80,20 @@ export function resolveScope(
   return scope
 }
 
-/** A scope token, or a template: text with `{parameter}` holes. */
+/** A scope token, or a template: text with `{parameter}` placeholders. */
 export interface ScopeTemplate {
   readonly source: string
-  /** Literal text at even places, parameter names at odd ones. */
+  /** Literal text at even indexes, parameter names at odd ones. */
   readonly parts: readonly string[]
 }
 
-/** What a token's scopes must cover. */
+/** The scopes that a token must cover: all or any. */
 export interface ScopeRule {
   readonly mode: 'all' | 'any'
   readonly scopes: readonly ScopeTemplate[]
 }
 
-/** The parameters that a template names. */
+/** The parameter names of a template. */
 export function holesOf({ parts }: ScopeTemplate): readonly string[] {
   return parts.filter((_, i) => i % 2 === 1)
 }

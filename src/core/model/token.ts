@@ -2,52 +2,49 @@ import type { CryptoKey } from 'jose'
 import type { JsonObject } from '../json.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
 
-/**
- * The one token a request presents. Nothing in it is verified; only its header and the issuer it
- * claims can be read from here.
- */
+/** The token of a request. Nothing in it is verified. Only its header and its claimed issuer can be read here. */
 export interface Credential {
-  /** As it was sent. */
+  /** The token as sent. */
   readonly token: string
-  /** The whole header that it was sent in: what it is remembered by. */
+  /** The whole Authorization header; token memory finds tokens by it. */
   readonly authorization: string
-  /** Of that header, in its usual spelling: `Bearer`. */
+  /** The scheme of that header in its usual spelling: `Bearer`. */
   readonly scheme: string
-  /** What was inside, where it was encrypted; all the rest is read from there. */
+  /** The decrypted content, if the token was encrypted; the members below are then read from it. */
   readonly opened?: Opened
   readonly algorithm: Algorithm
-  /** Lower-case, without `application/`; `absent` where there is none. */
+  /** The `typ` in lower case, without `application/`; `absent` where there is none. */
   readonly type: string
   readonly kid?: string
   readonly claimedIssuer: string
 }
 
-/** What was inside an encrypted token. Whoever has the public key can have written it. */
+/** The content of an encrypted token. It is unverified: everyone with the public key can write it. */
 export interface Opened {
-  /** The entry whose key opened it. */
+  /** The issuer's entry whose key decrypted it. */
   readonly by: Issuer
-  /** The compact JWS that was in it. */
+  /** The compact JWS inside. */
   readonly signed: string
 }
 
-/** The compact JWS to verify: the token itself, or what was inside it. */
+/** The compact JWS to verify: the token itself, or the decrypted one. */
 export function signedOf({ token, opened }: Credential): string {
   return opened?.signed ?? token
 }
 
 const sealed = new WeakMap<Credential, JsonObject>()
 
-/** Lays aside what a credential's payload says: parsed once, read by nobody before it is verified. */
+/** Stores the parsed claims of a credential, hidden until its signature is verified. */
 export function seal(credential: Credential, claims: JsonObject): void {
   sealed.set(credential, claims)
 }
 
-/** What was laid aside with {@link seal}; only for the stage that has verified the signature. */
+/** The claims stored by {@link seal}; only for the stage that verifies the signature. */
 export function unseal(credential: Credential): JsonObject | undefined {
   return sealed.get(credential)
 }
 
-/** A key of an issuer that fits one algorithm, ready to verify with. */
+/** An issuer's key for one algorithm, ready for verifying. */
 export interface VerificationKey {
   readonly key: CryptoKey
   readonly kid?: string
@@ -55,20 +52,20 @@ export interface VerificationKey {
 
 declare const verified: unique symbol
 
-/** Claims whose signature was verified with a key of their issuer. Only `signature` makes one. */
+/** Claims whose signature was verified with a key of their issuer. Only the stage `signature` creates one. */
 export interface VerifiedToken {
   readonly [verified]: true
   readonly claims: JsonObject
-  /** The entry whose key verified it. */
+  /** The issuer's entry whose key verified it. */
   readonly issuer: Issuer
   readonly key: VerificationKey
 }
 
-/** A verified token that is meant for this resource and lives now (RFC 9068 §2.2). */
+/** A verified token that is for this resource and currently valid (RFC 9068 §2.2). */
 export interface AccessToken {
   readonly claims: JsonObject
   readonly issuer: string
-  /** The issuer's entry, by which the claims were read. */
+  /** The issuer's entry by which the claims were read. */
   readonly entry: Issuer
   readonly subject?: string
   readonly clientId?: string
@@ -77,43 +74,43 @@ export interface AccessToken {
   /** Seconds since the epoch. */
   readonly issuedAt: number
   readonly expires: number
-  /** Scope tokens the gate counts, in the token's order. */
+  /** Scope tokens that the gate accepts, in the token's order. */
   readonly scopes: readonly string[]
 }
 
-/** Who acts (RFC 8693 §4.1); `issuer` is the namespace of `sub`. */
+/** An actor (RFC 8693 §4.1); `issuer` is the namespace of `sub`. */
 export interface Actor {
   readonly sub: string
   readonly issuer: string
 }
 
-/** Who is calling: unique only together with its issuer. */
+/** The calling agent; its id is unique only within its issuer. */
 export interface AgentIdentity {
-  /** The issuer's own id for the agent, without prefix. */
+  /** The agent's id at its issuer, without prefix. */
   readonly id: string
-  /** `agent_prefix` and id: what the origin is told. */
+  /** `agent_prefix` and id, as origins get it. */
   readonly name: string
   readonly issuer: string
   readonly subject?: string
   readonly clientId?: string
-  /** As the token has it; of several entity profiles all, with spaces between. */
+  /** The type as in the token; several entity profiles are separated by spaces. */
   readonly type?: string
-  /** Each of several. */
+  /** The single types; present only where there are several. */
   readonly types?: readonly string[]
   readonly workflowId?: string
-  /** Outermost (current) actor first; empty without `act`. */
+  /** The chain of actors, the current (outermost) one first; empty without `act`. */
   readonly actors: readonly Actor[]
 }
 
-/** What a rule for some types of agent is held against. */
+/** The agent types that a rule's list is compared with. */
 export function typesOf({ type, types }: AgentIdentity): readonly string[] {
   return types ?? (type === undefined ? [] : [type])
 }
 
-/** The scopes of its token that a request uses. */
+/** The token's scopes that a request uses. */
 export type Grant = readonly string[]
 
-/** How a token can be shown to belong to its sender, by the names that origins know. */
+/** The methods of proof of possession, by the names that origins get. */
 export const POSSESSIONS = ['bearer', 'dpop', 'mtls'] as const
 
 export type Possession = (typeof POSSESSIONS)[number]

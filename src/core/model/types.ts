@@ -1,4 +1,4 @@
-/** Media types of JWTs that are for something else and must never pass as access tokens (RFC 8725 §3.12). */
+/** Media types of JWTs for other purposes, which are never access tokens (RFC 8725 §3.12). */
 export const FORBIDDEN_TYPES: ReadonlySet<string> = new Set([
   'aa-agent+jwt',
   'aa-auth+jwt',

@@ -1,7 +1,7 @@
 import { perObject } from '../memo.ts'
 import type { Route, Target } from './route.ts'
 
-/** The path a request is sent on with: the origin's own in front, `strip_prefix` taken away. */
+/** The path at the origin: the origin's base path, then the request's path without `strip_prefix`. */
 export function pathAtOrigin(
   { url, stripPrefix }: Pick<Target, 'url' | 'stripPrefix'>,
   path: string,
@@ -10,30 +10,26 @@ export function pathAtOrigin(
   return partsOf(url).base + (rest.startsWith('/') ? rest : `/${rest}`)
 }
 
-/** Parts of a URL that does not change, read once: each look is a call into the runtime. */
+/** Parts of a URL that does not change. Cached, because each access is a call into the runtime. */
 export const partsOf = perObject(({ origin, host, pathname }: URL) => ({
   origin,
   host,
-  /** The path without a slash at its end. */
+  /** The path without a trailing slash. */
   base: pathname.replace(/\/$/, ''),
 }))
 
-/** Documents that name an authorization server (RFC 8414 §3, RFC 9728 §3.1, OpenID Connect Discovery §4). */
+/** Well-known documents about an authorization server (RFC 8414 §3, RFC 9728 §3.1, OpenID Connect Discovery §4). */
 const AT_ROOT = /^\/\.well-known\/(?:oauth-|openid-configuration(?:\/|$))/i
 const ANYWHERE = new RegExp(AT_ROOT.source.slice(1), 'i')
 
-/**
- * Whether no path that a rule with parameters or a rest matches is forwarded, for all of them are
- * {@link isReserved}.
- */
+/** Whether a rule with parameters or `*` forwards nothing, because all its paths are {@link isReserved}. */
 export function isWhollyReserved(route: Route): boolean {
   return /[{*]/.test(route.path) && isReserved({ ...route, path: '' }, route.path)
 }
 
 /**
- * Whether a path, or what becomes of it at the origin, is that of a document which an origin must not
- * answer clients with; of an MCP server also below a path of its own. A rule that spells the path out
- * has it all the same. An escaped slash counts as one.
+ * Whether a path, or its path at the origin, is a well-known document that an origin must not serve. For an MCP server
+ * the document may be below any path. A rule with exactly this path forwards it anyway. `%2F` counts as a slash.
  */
 export function isReserved({ path: own, target, mcp }: Route, path: string): boolean {
   if (own === path) return false
@@ -41,10 +37,10 @@ export function isReserved({ path: own, target, mcp }: Route, path: string): boo
   return [path, pathAtOrigin(target, path)].some((one) => reserved.test(one.replaceAll('%2F', '/')))
 }
 
-/** RFC 9728 §3. */
+/** Well-known path of protected resource metadata (RFC 9728 §3). */
 export const METADATA_PATH = '/.well-known/oauth-protected-resource'
 
-/** Path of a resource's metadata: the well-known name goes between host and path (RFC 9728 §3.1). */
+/** Path of a resource's metadata: the well-known path is inserted before the resource's path (RFC 9728 §3.1). */
 export function metadataPath(resource: string): string {
   const { pathname } = new URL(resource)
   return METADATA_PATH + (pathname === '/' ? '' : pathname)

@@ -4,10 +4,10 @@ export type Range = readonly [first: number, last: number]
 /** Whether one code point is in a set. */
 export type Accepts = (codePoint: number) => boolean
 
-/** The end of Unicode. */
+/** The last code point of Unicode. */
 export const LAST_CODE_POINT = 0x10ffff
 
-/** The code points outside of `ranges`, which must be in order and apart. */
+/** The code points outside of `ranges`, which must be sorted and must not touch. */
 const outside = (ranges: readonly Range[]): readonly Range[] => {
   const gaps: Range[] = []
   let from = 0
@@ -47,7 +47,7 @@ const LINE_END: readonly Range[] = [
   [0x2028, 0x2029],
 ]
 
-/** What `.` and the escapes that name a set stand for, by how they are written. */
+/** The code points of `.` and of each class escape, by its spelling. */
 export const SETS: ReadonlyMap<string, readonly Range[]> = new Map([
   ['.', outside(LINE_END)],
   ['\\d', DIGIT],
@@ -58,9 +58,9 @@ export const SETS: ReadonlyMap<string, readonly Range[]> = new Map([
   ['\\S', outside(SPACE)],
 ])
 
-/** The test for being in one of `ranges`, or in none of them where `negated`. */
+/** A test for code points in `ranges`; with `negated`, outside of all of them. */
 export function anyOf(ranges: readonly Range[], negated = false): Accepts {
-  // A repeat asks the same set once per copy and code point: only the first one searches.
+  // A repeat tests one code point once per copy, so the last result is remembered.
   let asked = -1
   let answer = false
   return (codePoint) => {

@@ -1,6 +1,6 @@
 import type { Accepts } from './characters.ts'
 
-/** With `accepts` a state takes one code point, without it moves on for free. No way on: the end. */
+/** A state. With `accepts` it consumes one code point, without it none. The end state has no successors. */
 interface State {
   readonly accepts?: Accepts
   readonly to: State[]
@@ -8,30 +8,30 @@ interface State {
 
 type Add = (to: State[], accepts?: Accepts) => State
 
-/** A piece of a pattern: builds its states in front of `next` and returns the first of them. */
+/** A part of a pattern. It builds its states before `next` and returns the first of them. */
 export type Part = (next: State, add: Add) => State
 
-/** A pattern that can be run. */
+/** A compiled pattern. */
 export interface Machine {
   readonly states: number
-  /** Whether the whole value is matched. Does not check the value's length. */
+  /** Whether the whole value matches. Does not check the value's length. */
   readonly matches: (value: string) => boolean
 }
 
-/** States a pattern may unfold to. Matching makes at most two moves from each per code point. */
+/** Most states of a pattern. Matching makes at most two moves from each per code point. */
 export const MAX_STATES = 2_000
 
-/** One code point out of a set. */
+/** Matches one code point of a set. */
 export function one(accepts: Accepts): Part {
   return (next, add) => add([next], accepts)
 }
 
-/** One part after the other. An empty list matches the empty text alone. */
+/** Matches parts in order. An empty list matches only the empty text. */
 export function sequence(parts: readonly Part[]): Part {
   return (next, add) => parts.reduceRight((after, part) => part(after, add), next)
 }
 
-/** Any one of the parts. A fork has two ways, so that moves are bounded by states. */
+/** Matches any one of the parts. Each fork has two successors, so that states bound the moves. */
 export function choice(parts: readonly Part[]): Part {
   return (next, add) =>
     parts.map((part) => part(next, add)).reduceRight((others, first) => add([first, others]))
@@ -53,15 +53,14 @@ export function repeat(part: Part, min: number, max: number): Part {
 }
 
 /**
- * Builds the machine that runs all readings of a part at once (Thompson 1968): it keeps the set of
- * states it can be in and never goes back, so time is bounded by states × code points.
- * `undefined` where the part unfolds to too many states.
+ * Builds a machine that follows all readings at once (Thompson 1968). It keeps the set of possible states and never
+ * backtracks, so time is bounded by states × code points. `undefined` where the pattern has too many states.
  */
 export function machineOf(part: Part): Machine | undefined {
   let size = 0
   const end: State = { to: [] }
   const first = part(end, (to, accepts) => {
-    // Counted, but no longer linked: what is left of an oversized pattern costs no memory.
+    // Counted but not linked: the states over the limit take no memory.
     size += 1
     if (size > MAX_STATES) return end
     return accepts ? { accepts, to } : { to }
@@ -89,7 +88,7 @@ const stepped = (states: ReadonlySet<State>, codePoint: number): ReadonlySet<Sta
   return settled(reached)
 }
 
-/** Adds every state that is reached for free. A Set's iteration also visits what is added to it. */
+/** Adds all states that are reached without input. Iterating a Set also visits elements that are added meanwhile. */
 const settled = (states: Set<State>): ReadonlySet<State> => {
   for (const { accepts, to } of states) {
     if (!accepts) for (const state of to) states.add(state)

@@ -1,14 +1,14 @@
 import { type Accepts, anyOf, LAST_CODE_POINT, type Range, SETS } from './characters.ts'
 import { choice, one, type Part, repeat, sequence } from './machine.ts'
 
-/** Where reading stands: an index of UTF-16 units, and the quantifiers seen so far. */
+/** The position in the source, in UTF-16 units, and the number of quantifiers read. */
 interface Reader {
   readonly source: string
   at: number
   quantifiers: number
 }
 
-/** UTF-16 units of the longest value that is matched; a higher repeat count could never be met. */
+/** UTF-16 units of the longest value that can match; no repeat count may exceed it. */
 export const LONGEST_VALUE = 256
 
 const SEQUENCE_END = /(?=[|)]|\$?$)/uy
@@ -32,8 +32,8 @@ const COUNTS: ReadonlyMap<string, readonly [min: number, max: number]> = new Map
 ])
 
 /**
- * Reads a pattern: a subset of ECMA-262 §22.2.1 with the `u` flag. Throws a SyntaxError whose
- * message is a sentence for the operator. Does not check how far the pattern unfolds.
+ * Reads a pattern: a subset of ECMA-262 §22.2.1 with the `u` flag. Throws a SyntaxError whose message is a sentence for
+ * the operator. Does not limit the number of states.
  */
 export function readPattern(source: string): Part {
   const reader: Reader = { source, at: 0, quantifiers: 0 }
@@ -119,7 +119,7 @@ const readRange = (reader: Reader): readonly Range[] => {
   return [[first, last]]
 }
 
-/** One code point, or the ranges of a named set. */
+/** One code point, or the ranges of a class escape. */
 type Member = number | readonly Range[]
 
 const rangesOf = (member: Member): readonly Range[] =>
@@ -135,7 +135,7 @@ const readMember = (reader: Reader, set: RegExp, literal: RegExp): Member => {
   return codePoint
 }
 
-/** `undefined` for surrogates too: two escaped halves side by side would count as one character. */
+/** The code point of an escape. `undefined` also for surrogates: two escaped halves would count as one character. */
 const readEscape = (reader: Reader): number | undefined => {
   const control = CONTROLS.get(eat(reader, /\\[tn]/uy)?.[0] ?? '')
   if (control !== undefined) return control
@@ -153,7 +153,7 @@ const unclosed = (reader: Reader, from: number, close: string): SyntaxError =>
     String.raw`is never closed; write ${close}, or a \ before it for the character itself`,
   )
 
-/** What cannot stand where a character, class or group should; the first row that fits tells why. */
+/** Errors for text that is no character, class or group here; the first matching row applies. */
 const MISFITS: readonly (readonly [token: RegExp, why: string])[] = [
   [/\{(?!\d+(?:,\d*)?\})/uy, String.raw`opens no repeat count; write {n}, {n,} or {n,m}, or \{`],
   [/(?<=[*+?}])\?/uy, 'makes a repeat lazy, which changes nothing in a whole match; leave it out'],
@@ -188,20 +188,20 @@ const MISFITS: readonly (readonly [token: RegExp, why: string])[] = [
   [/\\/uy, 'comes before a character that needs none here; leave the backslash out'],
 ]
 
-/** The operator reads this in a terminal: what does not show is written as its code point. */
+/** Text for a terminal: invisible characters are written as code points. */
 const shown = (text: string): string =>
   text.replace(
     /[\p{C}\p{Zl}\p{Zp}]/gu,
     (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
   )
 
-/** The error for `source` from index `from` up to `to`; the sentence counts characters from 1. */
+/** The error for the source between two indexes. Its sentence counts characters from 1. */
 function refusal(source: string, from: number, to: number, why: string): SyntaxError {
   const position = [...source.slice(0, from)].length + 1
   return new SyntaxError(`"${shown(source.slice(from, to))}" at character ${position} ${why}`)
 }
 
-/** The error for whatever at index `at` is no character, class or group of the subset. */
+/** The error for text at an index that is no character, class or group of the subset. */
 function misfit(source: string, at: number): SyntaxError {
   for (const [token, why] of MISFITS) {
     token.lastIndex = at

@@ -9,12 +9,12 @@ import { fail, ok, type Result } from '../result.ts'
 const deny = denials({
   address_limited: [
     'tooMany',
-    'More requests from one network address than this gate takes',
+    'Too many requests from this network address',
     'Wait as long as Retry-After says, then go on more slowly',
   ],
   address_limit_unavailable: [
     'unavailable',
-    'How often this network address has asked cannot be known at the moment',
+    'The request count of this network address is not available at the moment',
     'Try again after Retry-After',
   ],
 })
@@ -22,7 +22,7 @@ const deny = denials({
 interface Needs {
   readonly policy: Policy
   readonly caller?: string | undefined
-  /** Whether it is a CORS preflight, which needs nothing more. */
+  /** Whether it is a CORS preflight, for which the line ends here. */
   readonly isPreflight: boolean
 }
 
@@ -33,14 +33,13 @@ export interface AddressPorts {
 type Stays = Outcome<object, CodeOf<typeof deny>>
 
 /**
- * The network the request comes from has not asked too often, where that is limited and it is
- * known. Before any credential is read, so that guessing costs next to nothing. Every request to a
- * rule or to the gate's own endpoints counts (`PREFIX/health` never comes here), preflights too,
- * which end the line here.
+ * Checks the limit of the request's network address, if both are known. Runs before a credential is read, so that
+ * guessing tokens is cheap to refuse. Counts every request to a rule or to the gate's endpoints, preflights too; not
+ * `PREFIX/health`. The line ends here for a preflight.
  */
 export const address = stage({
   name: 'address',
-  establishes: 'the network address has not asked too often, where that is limited',
+  establishes: 'the network address is within its limit, if there is one',
   denials: [deny],
   run({ policy, caller, isPreflight }: Needs, { limits }: AddressPorts): Stays | Promise<Stays> {
     const stays: Stays = isPreflight ? { ok: true, end: true, value: {} } : ok({})

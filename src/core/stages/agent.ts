@@ -17,12 +17,12 @@ interface Needs extends Pick<Routed, 'route'> {
 }
 
 /**
- * This kind of agent may use this route. Of several types any one is enough. A token without a type is denied
- * where the route asks for one.
+ * Checks that the rule allows the agent's type; one of several types is enough. A token without a type is denied where
+ * the rule lists types.
  */
 export const agent = stage({
   name: 'agent',
-  establishes: "the agent's type may use the route",
+  establishes: "the rule allows the agent's type",
   found: ({ agent }) => ({ type: agent.type }),
   denials: [deny],
   run({ route, agent }: Needs): Outcome<object, CodeOf<typeof deny>> {
@@ -42,12 +42,12 @@ const denyWorkflow = denials({
 })
 
 /**
- * The token belongs to the workflow that the request names, where the route says to read one. A token without a
- * workflow is denied there.
+ * Checks that the token's workflow is the one that the request names, where the rule has a `workflow`. A token without
+ * a workflow is then denied.
  */
 export const workflow = stage({
   name: 'workflow',
-  establishes: "the token's workflow is the one the request names",
+  establishes: 'the token is for the workflow that the request names',
   without: ({ route }: Pick<Routed, 'route'>) => (route.workflow ? undefined : {}),
   found: ({ namedWorkflow }) => ({ workflow: namedWorkflow }),
   denials: [denyWorkflow],

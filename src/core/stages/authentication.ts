@@ -35,13 +35,12 @@ interface Needs {
 }
 
 /**
- * The user was authenticated as the route wants it, and lately enough (RFC 9470). An agent that
- * acts for nobody is denied without a challenge, which it could not meet. Whose `acr` and
- * `auth_time` they are is the issuer's word; actors of a chain have none here.
+ * Checks how and when the user was authenticated (RFC 9470). An agent without a user is denied without a challenge,
+ * since no new token could help. `acr` and `auth_time` are those of the token's subject, never of its actors.
  */
 export const authentication = stage({
   name: 'authentication',
-  establishes: 'the user was authenticated in a way and at a time the route accepts',
+  establishes: 'the user was authenticated strongly and recently enough for the rule',
   found: ({ route, access: { claims } }) =>
     route.authentication ? { acr: own(claims, 'acr'), auth_time: own(claims, 'auth_time') } : {},
   denials: [deny],
@@ -78,7 +77,7 @@ const broken = (
   return isStrong && isRecent ? undefined : 'authentication_insufficient'
 }
 
-/** When an authentication that is judged to be good is so. */
+/** The time span in which an accepted authentication stays recent enough. */
 const withinOf = (
   { maxAge = Number.POSITIVE_INFINITY }: AuthenticationRule,
   { claims }: AccessToken,
@@ -92,7 +91,7 @@ const withinOf = (
 
 const isSeconds = (value: unknown): value is number => Number.isFinite(value)
 
-/** RFC 9068 §2.2: without a user `sub` is the client; Auth0 writes `@clients` behind it. */
+/** Whether a token has no user: its `sub` is then the client (RFC 9068 §2.2); Auth0 appends `@clients`. */
 const actsForNobody = ({ subject, clientId }: AccessToken): boolean =>
   subject === undefined ||
   (clientId !== undefined && (subject === clientId || subject === `${clientId}@clients`))

@@ -30,13 +30,12 @@ interface Needs extends Pick<Routed, 'route' | 'deciding'> {
 }
 
 /**
- * For each thing the route asks for, one of the token's `authorization_details` allows it whole.
- * Two details are never taken together, and those of other types say nothing. A token is read only
- * where its route asks.
+ * Checks that for each authorization detail of the rule, one detail of the token covers it completely. Details are
+ * never combined; those of other types are ignored. The claim is read only if the rule requires details.
  */
 export const authorizationDetails = stage({
   name: 'authorization_details',
-  establishes: "one of the token's authorization_details allows each thing the route asks for",
+  establishes: "the token's authorization_details allow everything that the rule asks for",
   found: ({ route: { authorizationDetails: rules } }) =>
     rules ? { types: rules.map(({ type }) => type) } : {},
   denials: [deny],
@@ -63,7 +62,7 @@ export const authorizationDetails = stage({
   },
 })
 
-/** `undefined` where malformed. */
+/** The details of a token, empty without the claim; `undefined` where it is malformed. */
 const detailsOf = ({ claims }: AccessToken): readonly AuthorizationDetail[] | undefined => {
   const claim = own(claims, 'authorization_details')
   return claim === undefined ? [] : readDetails(claim)

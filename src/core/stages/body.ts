@@ -7,7 +7,7 @@ import type { RequestHead } from '../request.ts'
 import { fail, ok, type Result } from '../result.ts'
 import type { Room } from '../room.ts'
 
-/** Why a body is not taken: one that is read before the request goes on, or one that is passed on as it comes. */
+/** Denials for a request body, buffered or streamed. */
 export const bodyDenials = denials({
   body_too_large: [
     'tooLarge',
@@ -26,7 +26,7 @@ export const bodyDenials = denials({
   ],
   bodies_full: [
     'unavailable',
-    'The gate holds as many bytes of bodies as it may, of all agents or of this one',
+    'The gate already keeps as many bytes of request bodies as it may, in all or for this agent',
     'Try again after Retry-After, with fewer or smaller bodies at a time',
   ],
   digest_mismatch: [
@@ -45,15 +45,14 @@ const CODES: Readonly<Record<BodyFault, BodyCode>> = {
   no_room: 'bodies_full',
 }
 
-/** Whose share of what is held a body counts to. */
+/** The owner in whose share a buffered body is counted: issuer and id of the agent. */
 export function ownerOf({ issuer, id }: Pick<AgentIdentity, 'issuer' | 'id'>): string {
   return JSON.stringify([issuer, id])
 }
 
 /**
- * The whole body, of at most so many bytes and within {@link LIMITS.bodyReadMs}; what is over them, or finds no
- * room, is not taken in (RFC 9110 §15.5.9, §15.5.14, §15.6.4), and what breaks off is denied too, for whoever still listens
- * (RFC 9112 §8). Does not look at what the bytes say.
+ * Reads a whole body of at most `bytes`, within {@link LIMITS.bodyReadMs}. A body over these bounds, or without room,
+ * is denied (RFC 9110 §15.5.9, §15.5.14, §15.6.4). So is one that breaks off (RFC 9112 §8). Does not inspect the bytes.
  */
 export async function wholeBody(
   body: ReadableStream<Uint8Array> | null,
@@ -65,22 +64,22 @@ export async function wholeBody(
   return read.ok ? ok(read.value) : fail(bodyDenials(CODES[read.reason]))
 }
 
-/** A body as it was held. */
+/** A buffered body. */
 export interface HeldBody {
   readonly bytes: Uint8Array<ArrayBuffer>
-  /** base64url SHA-256, where the origin is told it. */
+  /** base64url SHA-256, where the origin gets it. */
   readonly digest?: string
 }
 
-/** A request whose body can be read, unless somebody has. */
+/** A request whose body can be read, unless it was read before. */
 type BodiedRequest = RequestHead & {
   readonly body?: ReadableStream<Uint8Array> | null
   readonly bodyUsed?: boolean
 }
 
 /**
- * The whole body of a request, held against its Content-Digest (RFC 9530 §2) where there is one; with
- * `withDigest` its digest, too. Rejects where somebody has read the body before: what is left of it is not it.
+ * Reads the whole body of a request and checks its Content-Digest (RFC 9530 §2), if there is one. With `withDigest` it
+ * also computes the digest. Rejects where the body was read before.
  */
 export async function heldBody(
   request: BodiedRequest,
@@ -113,20 +112,20 @@ const BARE = [
 ].join('|')
 
 /**
- * One member of the dictionary (RFC 9530 §2, RFC 9651 §3.2): an algorithm, bytes, and parameters, which say
- * nothing here; with the comma behind it, which another member follows.
+ * One member of the dictionary (RFC 9530 §2, RFC 9651 §3.2): an algorithm, bytes, and parameters, which are ignored;
+ * with the comma before a further member.
  */
 const MEMBER = new RegExp(
   `[ \\t]*(${KEY})=${BYTES}(?:; *${KEY}(?:=(?:${BARE}))?)*[ \\t]*(?:,(?=.)|$)`,
   'gy',
 )
 
-/** The algorithms that are safe (RFC 9530 §5); others say nothing. */
+/** The secure algorithms (RFC 9530 §5); digests of others are ignored. */
 const ALGORITHMS: Readonly<Record<string, string>> = { 'sha-256': 'SHA-256', 'sha-512': 'SHA-512' }
 
 /**
- * Whether a Content-Digest is well-formed, and right in every member that can be judged. An algorithm that is
- * there twice is refused, though the last one counts (RFC 9651 §3.2): others may have read the first.
+ * Whether a Content-Digest is well-formed and each digest of a known algorithm is right. A repeated algorithm is
+ * refused: the last one would count (RFC 9651 §3.2), but other readers may use the first.
  */
 const isOf = async (bytes: Uint8Array<ArrayBuffer>, said: string): Promise<boolean> => {
   const members = [...said.matchAll(MEMBER)]

@@ -35,8 +35,8 @@ const deny = denials({
   ],
   token_lifetime: [
     'invalidToken',
-    'The token lives longer than is accepted here',
-    'Ask the authorization server for a token with a shorter life',
+    "The token's lifetime is longer than is accepted here",
+    'Ask the authorization server for a token with a shorter lifetime',
   ],
   audience_mismatch: [
     'invalidToken',
@@ -60,13 +60,13 @@ const deny = denials({
   ],
   claim_not_encodable: [
     'invalidToken',
-    'A claim of the token cannot be told to the origin in a header',
+    'A claim of the token cannot be sent to the origin in a header',
     'Request a token whose claims are short text',
   ],
   claim_rejected: [
     'invalidToken',
-    'A claim of the token is not as the policy wants it',
-    'Request a token that fits this resource',
+    'A claim of the token does not have the value that the policy requires',
+    'Request a token whose claims match the policy of this resource',
   ],
 })
 
@@ -89,14 +89,14 @@ interface Judged extends Needs {
   readonly nbf: number
 }
 
-/** `seen`: what its denial says beside the times. */
+/** `seen`: details of the denial, beside the times. */
 type Rule = readonly [
   code: Code,
   holds: (judged: Judged) => boolean,
   seen?: (judged: Judged) => Detail,
 ]
 
-/** What must hold of every verified token, in the order it is judged (RFC 7519 §4.1, RFC 9068 §4). */
+/** The checks of every verified token, in order (RFC 7519 §4.1, RFC 9068 §4). */
 const RULES: readonly Rule[] = [
   ['time_malformed', ({ exp, iat, nbf }) => [exp, iat, nbf].every(Number.isFinite)],
   ['token_expired', ({ exp, now, tolerance }) => exp > now - tolerance],
@@ -136,7 +136,7 @@ const RULES: readonly Rule[] = [
   ],
 ]
 
-/** What is used once is known by its `jti`. */
+/** A single-use token is identified by its `jti`, so the claim is then required. */
 const requiredOf = ({ requiredClaims: all }: Issuer, { singleUse }: Route): readonly string[] =>
   singleUse && !all.includes('jti') ? [...all, 'jti'] : all
 
@@ -147,29 +147,29 @@ const missingClaims = ({ claims, issuer, route }: Judged): readonly string[] => 
     : missing
 }
 
-/** Paths only: what they hold may be anything, and is for no log. */
+/** Paths of rejected claims, without their values, which may be secret. */
 const rejectedClaims = ({ claims, issuer, route }: Judged): readonly string[] =>
   [...issuer.claims, ...route.claims]
     .filter(({ path, accepts }) => !accepts(readClaim(claims, path)))
     .map(({ path }) => claimPathText(path))
 
-/** Those that the origin reads under names of its own, and that no header can hold. */
+/** Paths of claims that should be sent in headers, but whose values do not fit into one. */
 const unfitClaims = ({ claims, policy, route }: Judged): readonly string[] =>
   [...policy.gate.identityHeaders, ...route.forwardClaims]
     .filter((header) => claimHeaderValue(claims, header) === null)
     .map(({ path }) => claimPathText(path))
 
-/** OpenID Connect Core §2, §3.1.3.6: hashes that only ID tokens carry. */
+/** Claims that only ID tokens have (OpenID Connect Core §2, §3.1.3.6). */
 const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash'] as const
 
 /**
- * The token is an access token for this resource that lives now and is as its issuer's entry wants it. Does not
- * judge `cnf`, `act`, scopes against the route, or revocation.
+ * Checks that the token is an access token for this resource, is currently valid, and has the claims that its issuer's
+ * entry requires. Does not check `cnf`, `act`, revocation, or scopes against the rule.
  */
 export const claims = stage({
   name: 'claims',
   establishes:
-    'the token is for this resource, lives now, not too long, and has the claims its issuer promises',
+    "the token is for this resource, is currently valid, within the maximum lifetime, and has the claims that its issuer's entry requires",
   found: ({ access: { claims, issuedAt, expires, scopes } }) => ({
     aud: own(claims, 'aud'),
     iat: issuedAt,
@@ -199,13 +199,13 @@ export const claims = stage({
   },
 })
 
-/** When a token that is judged to live does so. */
+/** The time span in which an accepted token is valid. */
 const withinOf = ({ exp, iat, nbf, tolerance }: Judged): Within => ({
   first: Math.ceil(Math.max(nbf, iat) - tolerance),
   last: Math.ceil(exp + tolerance) - 1,
 })
 
-/** What a token says; `undefined` where malformed. */
+/** Reads the claims of an access token; `undefined` where one is malformed. */
 const accessOf = ({ claims, issuer, key }: VerifiedToken): AccessToken | undefined => {
   const subject = identityOf(own(claims, 'sub'))
   const clientId = identityOf(firstPresent(claims, issuer.clientId))
@@ -226,13 +226,13 @@ const accessOf = ({ claims, issuer, key }: VerifiedToken): AccessToken | undefin
   })
 }
 
-/** Seconds; `NaN` for what is no number. */
+/** A time in seconds; `absent` where the claim is missing, `NaN` where it is no number. */
 const timeClaim = (claims: JsonObject, name: string, absent: number): number => {
   const value = own(claims, name)
   return value === undefined ? absent : typeof value === 'number' ? value : Number.NaN
 }
 
-/** What the token says of times and audience, and nothing it does not say. */
+/** The token's times and audience, for the details of a denial. */
 const detailOf = ({ now, tolerance, claims }: Judged) => ({
   exp: own(claims, 'exp'),
   iat: own(claims, 'iat'),
@@ -242,6 +242,6 @@ const detailOf = ({ now, tolerance, claims }: Judged) => ({
   aud: own(claims, 'aud'),
 })
 
-/** `null` where the claim is there and is no text an identity can be. */
+/** The text of an identity claim; `null` where the claim is present but malformed. */
 const identityOf = (value: unknown): string | undefined | null =>
   value === undefined ? undefined : isIdentityText(value) ? value : null

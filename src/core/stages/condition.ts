@@ -15,13 +15,13 @@ import type { Routed } from './route.ts'
 const deny = denials({
   condition_failed: [
     'forbidden',
-    'A condition of this route does not hold for the request',
-    'Ask the operator when, from where and with what this route may be called',
+    'A condition of this route is false for the request',
+    'Ask the operator for the conditions of this route: time, address, arguments',
   ],
   condition_error: [
     'forbidden',
-    'A condition of this route cannot be judged for the request',
-    'Send whole numbers up to 9007199254740991, larger ids as text, and a list where one is meant; else ask the operator what this route has to know of a token and its request',
+    'A condition of this route cannot be evaluated for the request',
+    'Send whole numbers up to 9007199254740991, larger ids as text, and a list where one is meant; else ask the operator which claims and values this route reads',
   ],
 })
 
@@ -34,15 +34,15 @@ interface Needs extends Pick<Routed, 'route' | 'params' | 'address'> {
   readonly admission: Admission
 }
 
-/** A condition, and what it looked at. */
+/** A condition and the facts it was evaluated with. */
 interface Weight {
   readonly when: Condition
   readonly facts: ConditionFacts
-  /** What it is a condition of; of the route where there is none. */
+  /** The tool, prompt or resource of the condition; absent for the rule's own condition. */
   readonly used?: Used
 }
 
-/** What was looked at, as far as it came; `undefined` where there is no condition. */
+/** The evaluated conditions, up to the first that failed; `undefined` where there are none. */
 export interface Evaluated {
   readonly evaluated: readonly Weight[] | undefined
 }
@@ -53,7 +53,7 @@ const UNWEIGHED = ok(NOT_EVALUATED)
 const operandsOf = ({ evaluated }: Partial<Evaluated>) =>
   evaluated ? { operands: evaluated.flatMap(({ when, facts }) => when.operands(facts)) } : {}
 
-/** The same of what is used of an MCP server. */
+/** The evaluated conditions of the tools, prompts and resources that are used. */
 export interface WeighedUses {
   readonly evaluatedUses: Evaluated['evaluated']
 }
@@ -62,12 +62,12 @@ type Code = CodeOf<typeof deny>
 type Judged = { readonly value: Evaluated } & Result<unknown, Denial<Code>>
 
 /**
- * The rule's condition holds for this token, request and moment. One that cannot be evaluated denies. What a
- * denial says of it names the operand as it is written, and nothing that was read.
+ * Checks that the rule's condition is true for this token, request and time. A condition that cannot be evaluated
+ * denies. The denial's details name the failed operand's source, never the values that were read.
  */
 export const condition = stage({
   name: 'condition',
-  establishes: 'what the rule wants of token, request and time beside all else holds',
+  establishes: "the rule's condition (`when`) is true",
   without: ({ route }: Pick<Routed, 'route'>) => (route.when ? undefined : NOT_EVALUATED),
   found: operandsOf,
   missed: operandsOf,
@@ -83,15 +83,16 @@ const NO_ARGUMENTS: JsonObject = Object.freeze({})
 const operandsOfUses = ({ evaluatedUses }: Partial<WeighedUses>) =>
   operandsOf({ evaluated: evaluatedUses })
 
-/** Those of all that is used of an MCP server hold, for the arguments too. */
+/** Checks the conditions of all tools, prompts and resources that an MCP request uses, with their arguments. */
 export const useCondition = stage({
   name: 'use_condition',
-  establishes: 'what is wanted of all that is used of an MCP server, and of its arguments, holds',
+  establishes:
+    'MCP: the conditions of each tool, prompt and resource that is used are true, also for its arguments',
   without: ({ route }: Pick<Routed, 'route'>) =>
     route.mcp ? undefined : { evaluatedUses: undefined },
   found: operandsOfUses,
   missed: operandsOfUses,
-  // As values they take many times the bytes that go on, and those wait for an origin.
+  // Parsed arguments take many times the bytes that are forwarded, and would stay until the origin answers.
   done({ uses }: Uses) {
     for (const { named } of uses) named.arguments = NO_ARGUMENTS
   },

@@ -58,12 +58,12 @@ const deny = denials({
   ],
   decryption_failed: [
     'invalidToken',
-    'The encrypted token cannot be opened',
+    'The encrypted token cannot be decrypted',
     "Get a new token; if it lasts, the authorization server must encrypt with this gate's present key, and name it (kid)",
   ],
   decryption_unavailable: [
     'unavailable',
-    'The key that opens the token cannot be used at the moment',
+    'The key that decrypts the token cannot be used at the moment',
     'Keep the token, try again after Retry-After, and tell the operator if it lasts',
   ],
   header_forbidden: [
@@ -83,17 +83,17 @@ const deny = denials({
   ],
 })
 
-/** A few spaces at most: what is remembered of a header should not be mostly those. */
+/** At most 16 spaces, so that a remembered header is not mostly spaces. */
 const ONE_TOKEN = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+) {1,16}([A-Za-z0-9\-._~+/]+=*)$/
-/** A quoted string of RFC 9110 §5.6.4; without its end it is matched, so that no text is slow. */
+/** A quoted string (RFC 9110 §5.6.4). An unclosed one matches too, so that matching takes linear time. */
 const QUOTED = /"(?:[^"\\]|\\.?)*("?)/g
 const PARAMETER = /^\s*[\w!#$%&'*+\-.^`|~]+\s*=/
 const DPOP = /^dpop +[A-Za-z0-9\-._~+/]+=*$/i
 
-/** The one token of a request, and what is known of it already. */
+/** The token of a request, and the remembered token of an equal header. */
 export interface CredentialFacts {
   readonly credential: Credential
-  /** Where a token passed before that was sent in the same header. */
+  /** Present where an earlier request with the same header passed the line. */
   readonly remembered: RememberedToken | undefined
 }
 
@@ -109,14 +109,14 @@ export interface Ports {
 }
 
 /**
- * Exactly one bearer token, in the Authorization header (RFC 6750 §2.1), of bounded length, a
- * compact JWS with an acceptable header, or one inside a JWE that a key for this route opens.
- * Verifies nothing: the issuer it names is only a claim. Ends the line on a public route, and on an optional one where no credential was sent.
+ * Reads exactly one bearer token of bounded length from the Authorization header (RFC 6750 §2.1): a compact JWS with an
+ * acceptable header, or one inside a JWE that a key for this rule decrypts. Verifies nothing, not even the claimed
+ * issuer. Ends the line on a public route, and on an optional one without a credential.
  */
 export const credential = stage({
   name: 'credential',
   establishes:
-    'exactly one bounded, well-formed token in the Authorization header, opened where it was encrypted; nothing in it is verified',
+    'the Authorization header has exactly one well-formed token of bounded length, decrypted if it was encrypted; nothing in it is verified yet',
   denials: [deny],
   found: ({ credential: { algorithm, type, kid, claimedIssuer } }) => ({
     alg: algorithm,
@@ -133,7 +133,7 @@ export const credential = stage({
     if (header === null) {
       return route.access === 'optional' ? anonymous : fail(deny('credential_missing'))
     }
-    // What is remembered under this very text was read from it before.
+    // A remembered credential was read from this exact header.
     const remembered = tokens.find(header)
     if (remembered && isStillGood(remembered.credential, needs)) {
       return ok({ credential: remembered.credential, remembered })
@@ -153,8 +153,8 @@ export const credential = stage({
 })
 
 /**
- * Whether there is more than one credential of any scheme: after a comma comes something other than
- * a further parameter `name=` (RFC 9110 §11.4). Wants the header without its quoted strings.
+ * Whether a header has several credentials, of any scheme: text after a comma that is no further parameter `name=` (RFC
+ * 9110 §11.4). Call it without quoted strings.
  */
 const isSeveral = (bare: string): boolean =>
   bare
@@ -162,14 +162,14 @@ const isSeveral = (bare: string): boolean =>
     .slice(1)
     .some((part) => part.trim() !== '' && !PARAMETER.test(part))
 
-/** Whether a credential begins with a scheme that tokens are sent by: with more or less than one token behind it. */
+/** Whether a credential begins with a token scheme, but is not followed by exactly one token. */
 const hasTakenScheme = (bare: string): boolean =>
   bare.split(',').some((part) => {
     const [scheme = ''] = part.trim().split(/\s/, 1)
     return schemeOf(scheme) !== undefined || scheme.toLowerCase() === 'dpop'
   })
 
-/** What was read of a remembered token holds; what was opened, only where it could be opened now. */
+/** Whether a remembered credential still applies. The keys of this rule must still decrypt an encrypted one. */
 const isStillGood = ({ opened }: Credential, { policy, route }: Needs): boolean =>
   !opened || isStillOpened(opened, policy, route)
 
@@ -186,11 +186,11 @@ const readEncrypted = async (sent: Sent, needs: Needs): Promise<Presented> => {
   const opening = await openToken(sent.token, openers)
   if (!opening.ok) return fail(deny(...opening.reason))
   const inner = readSigned(opening.value.signed, { ...sent, opened: opening.value })
-  // What is wrong with what nobody else may read is said without anything of it.
+  // The sender may be unable to read the content, so its details are left out.
   return inner.ok ? inner : fail(deny(inner.reason.code))
 }
 
-/** Reads a compact JWS; `sent` is how it came. */
+/** Reads a compact JWS; `sent`: the token and header it was sent in. */
 const readSigned = (signed: string, sent: Sent): Presented => {
   const parts = signed.length <= LIMITS.tokenLength ? splitJws(signed) : undefined
   if (!parts) return fail(deny('token_malformed'))
@@ -219,11 +219,11 @@ const readSigned = (signed: string, sent: Sent): Presented => {
   return ok({ credential, remembered: undefined })
 }
 
-/** RFC 7515 §4.1.9: compared without case and without the `application/` prefix. */
+/** The `typ` without case and `application/` (RFC 7515 §4.1.9); `undefined` where it is malformed. */
 const typeOf = (typ: unknown): string | undefined => {
   if (typ === undefined) return 'absent'
   if (typeof typ !== 'string' || typ === '') return undefined
   const type = mediaType(typ)
-  // The word for "no typ" must not be spoken by a token.
+  // `absent` means a token without `typ`, so a `typ` of that name is refused.
   return type === 'absent' ? undefined : type
 }

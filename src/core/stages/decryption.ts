@@ -15,12 +15,12 @@ import { type Route, takesIssuer } from '../model/route.ts'
 import type { Opened } from '../model/token.ts'
 import { fail, ok, type Result } from '../result.ts'
 
-/** An issuer whose tokens may come encrypted. */
+/** An issuer that may encrypt its tokens. */
 export interface Opener extends Issuer {
   readonly decrypt: Decryption
 }
 
-/** Why a token is not opened. What an attacker could learn keys from is all `decryption_failed`. */
+/** Why a token was not decrypted. Faults that could reveal something about a key are all `decryption_failed`. */
 export type Unopened = readonly [
   code:
     | 'token_malformed'
@@ -31,17 +31,17 @@ export type Unopened = readonly [
   detail?: Detail,
 ]
 
-/** Beside those of a JWS: compression (RFC 8725 §3.6), and the parameters of passwords (RFC 7518 §4.8.1). */
+/** The forbidden JWS parameters, compression (RFC 8725 §3.6), and password parameters (RFC 7518 §4.8.1). */
 const FORBIDDEN = [...FORBIDDEN_PARAMETERS, 'zip', 'p2c', 'p2s'] as const
 
 const opens = (issuer: Issuer): issuer is Opener => issuer.decrypt !== undefined
 
-/** The issuers that a route takes encrypted tokens of. */
+/** The issuers whose encrypted tokens a rule accepts. */
 export function openersOf({ issuers }: Pick<Policy, 'issuers'>, route: Route): readonly Opener[] {
   return [...issuers.values()].filter(opens).filter(({ issuer }) => takesIssuer(route, issuer))
 }
 
-/** Whether a token that was opened before could be opened now, on this route and by this very entry. */
+/** Whether a decrypted token could still be decrypted, on this rule and by the same issuer's entry. */
 export function isStillOpened(
   { by }: Opened,
   { issuers }: Pick<Policy, 'issuers'>,
@@ -51,10 +51,9 @@ export function isStillOpened(
 }
 
 /**
- * Opens a compact JWE (RFC 7516 §5.2) that is said to hold a JWT (RFC 7519 §5.2), with the one key
- * of these issuers that its header names or, without `kid`, the one that fits. Says nothing of what
- * is inside: whoever has the public key can have written it. Claims repeated in the header
- * (RFC 7519 §5.3) are not read.
+ * Decrypts a compact JWE (RFC 7516 §5.2) whose `cty` is JWT (RFC 7519 §5.2). The key is the one that `kid` names or,
+ * without `kid`, the only one that fits. Does not check the content: everyone with the public key can write it. Does
+ * not read claims that are repeated in the header (RFC 7519 §5.3).
  */
 export async function openToken(
   token: string,
@@ -80,7 +79,7 @@ export async function openToken(
   return openWith(token, header as Way, keysFor(accepting, header as Way))
 }
 
-/** A header whose algorithms some issuer accepts, and whose `kid`, if there is one, is text. */
+/** A header whose algorithms an issuer accepts; its `kid` is text or absent. */
 interface Way extends JsonObject {
   readonly alg: KeyManagement
   readonly enc: ContentEncryption
@@ -121,7 +120,7 @@ const openWith = async (
     })
     plaintext = opened.plaintext
   } catch {
-    // Of whatever kind: how it failed may tell something of the key, and is for no log.
+    // The kind of failure may reveal something about the key, so it is not logged.
     return fail(['decryption_failed'])
   }
   const signed = utf8Decode(plaintext)

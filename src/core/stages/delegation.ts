@@ -29,7 +29,7 @@ const deny = denials({
   ],
   actor_issuer_unknown: [
     'forbidden',
-    'An actor of the token belongs to an issuer whose actors do not count here',
+    'An actor of the token belongs to an issuer whose actors are not accepted here',
     'Use a token whose actors belong to its own issuer',
   ],
   actor_not_allowed: [
@@ -39,7 +39,7 @@ const deny = denials({
   ],
   subject_not_allowed: [
     'forbidden',
-    'The token acts for somebody it may not act for here',
+    'The token may not act for its subject on this route',
     'Ask the operator for whom agents may act on this route',
   ],
   may_act_mismatch: [
@@ -49,7 +49,7 @@ const deny = denials({
   ],
   delegation_scope_exceeded: [
     'invalidToken',
-    'The token has a scope that the token it was made from had not',
+    'The token has a scope that its parent token did not have',
     'Exchange for scopes of the parent token only, or ask for a parent token with more',
   ],
   agent_id_missing: [
@@ -76,7 +76,7 @@ const deny = denials({
 
 type Code = CodeOf<typeof deny>
 
-/** Who is calling, and everything that a revocation could name to cover it. */
+/** The calling agent, and all subjects whose revocation would cover it. */
 export interface DelegationFacts {
   readonly agent: AgentIdentity
   readonly subjects: readonly RevocationSubject[]
@@ -90,15 +90,13 @@ interface Needs {
 }
 
 /**
- * Who is calling: the agent's id within its issuer, and the chain of actors. Only the outermost
- * actor and the subject decide; inner actors are history (RFC 8693 §4.1), but a chain that is
- * malformed, or names an issuer that does not count, at any depth refuses the token. What a token
- * says of its parent and of who may act is held against the token itself; neither allows anything.
+ * Identifies the calling agent within its issuer and checks the chain of actors. Only the current (outermost) actor and
+ * the subject are compared with the rules; inner actors are history (RFC 8693 §4.1). A malformed actor, or an actor of
+ * an issuer that is not accepted, is denied at any depth. Parent scopes and `may_act` can only restrict a token.
  */
 export const delegation = stage({
   name: 'delegation',
-  establishes:
-    "the agent's id within its issuer, and a well-formed chain of actors no deeper than allowed",
+  establishes: "the agent's id within its issuer; the chain of actors is well-formed and allowed",
   found: ({ agent: { id, name, actors } }) => ({ agent: name, id, actors }),
   denials: [deny],
   run({ policy, route, issuer, access }: Needs): Outcome<DelegationFacts, Code> {
@@ -143,7 +141,7 @@ const broken = (
     : 'subject_not_allowed'
 }
 
-/** Whether the actor is the one that `may_act` names (RFC 8693 §4.4), within its issuer. */
+/** Whether `may_act` names the current actor (RFC 8693 §4.4), within its issuer. */
 const mayAct = (current: Actor, access: AccessToken, asked: MayAct): boolean => {
   const named = mayActOf(access)
   if (!named) return asked === 'if_present'
@@ -151,8 +149,8 @@ const mayAct = (current: Actor, access: AccessToken, asked: MayAct): boolean => 
 }
 
 /**
- * Scopes of a token that its parent's do not cover, by what the policy declares; `undefined` where
- * what it says of its parent is malformed. None where it says nothing.
+ * Scopes of a token that its parent's scopes do not include, by the policy's declarations. Empty where the token does
+ * not contain its parent's scopes; `undefined` where they are malformed.
  */
 const widenedOf = (
   access: AccessToken,
@@ -166,9 +164,8 @@ const widenedOf = (
 }
 
 /**
- * The chain of `act` from the outside in (RFC 8693 §4.1); `undefined` when any part of it, at any
- * depth, is malformed. An actor without `iss` is of the token's issuer, where that issuer's entry
- * does not require one.
+ * The chain of `act`, outermost actor first (RFC 8693 §4.1); `undefined` where any actor is malformed. An actor without
+ * `iss` belongs to the token's issuer, unless that issuer's entry requires `iss`.
  */
 function actorsOf({ claims, issuer, entry }: AccessToken): readonly Actor[] | undefined {
   const actors: Actor[] = []
@@ -184,10 +181,7 @@ function actorsOf({ claims, issuer, entry }: AccessToken): readonly Actor[] | un
   return Object.freeze(actors)
 }
 
-/**
- * Whom a token names as the one that may act for its subject (RFC 8693 §4.4): `undefined` without
- * `may_act`, `null` where that is malformed.
- */
+/** The actor that `may_act` names (RFC 8693 §4.4): `undefined` without the claim, `null` where it is malformed. */
 function mayActOf({ claims, issuer }: AccessToken): Actor | undefined | null {
   if (!Object.hasOwn(claims, 'may_act')) return undefined
   const named = own(claims, 'may_act')

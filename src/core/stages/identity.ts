@@ -3,7 +3,7 @@ import { type ClaimPath, readClaim } from '../model/claims.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
 import { isIdentityText } from '../text.ts'
 
-/** What can be wrong with what a token says of its agent. */
+/** Why a token does not identify an agent. */
 export type Unidentified =
   | 'agent_id_missing'
   | 'agent_id_malformed'
@@ -11,9 +11,9 @@ export type Unidentified =
   | 'workflow_conflict'
 
 /**
- * Who a token says is calling; or why it cannot tell. `actors` are those of the token. An id that is read from
- * within `act` is one of the actor's own issuer; told beside the token's issuer it would name somebody else, so
- * another's is refused.
+ * Reads the agent's identity from a token, or returns the fault. `actors`: the chain of actors. An id inside `act`
+ * belongs to the actor's issuer. It is refused if that is not the token's issuer, under which it would identify another
+ * agent.
  */
 export function identityOf(
   access: AccessToken,
@@ -44,7 +44,7 @@ export function identityOf(
   })
 }
 
-/** Whether a path leads through an actor that is not one of the token's own issuer. */
+/** Whether a path leads through an actor of another issuer than the token's. */
 const isOfAnother = (path: ClaimPath, actors: readonly Actor[], issuer: string): boolean =>
   actors
     .slice(
@@ -54,8 +54,8 @@ const isOfAnother = (path: ClaimPath, actors: readonly Actor[], issuer: string):
     .some((actor) => actor.issuer !== issuer)
 
 /**
- * What kinds of agent the token is for; `undefined` where malformed. Entity profiles are those of
- * the outermost actor, and of the subject only where nobody acts for it.
+ * The agent types of a token; `undefined` where malformed. Entity profiles are those of the outermost actor, or of the
+ * subject where the token has no `act`.
  */
 const typesOf = ({ claims, entry }: AccessToken): readonly string[] | undefined => {
   const act = own(claims, 'act')
@@ -68,16 +68,16 @@ const typesOf = ({ claims, entry }: AccessToken): readonly string[] | undefined 
   return types.includes('') ? undefined : Object.freeze(types)
 }
 
-/** Where issuers of intents name the workflow, whatever else an entry reads. */
+/** The workflow claim of intents; it is read beside the claims of the issuer's entry. */
 const OF_INTENT: ClaimPath = ['intent', 'workflow_id']
 
 interface Workflows {
-  /** What the issuer's entry reads: the first that is there. */
+  /** The first present claim of the issuer's entry. */
   readonly read: string | undefined
   readonly all: readonly string[]
 }
 
-/** `undefined` where one of them is malformed. */
+/** The workflows that a token names; `undefined` where one is malformed. */
 const workflowsOf = ({ claims, entry }: AccessToken): Workflows | undefined => {
   const all: string[] = []
   let read: string | undefined

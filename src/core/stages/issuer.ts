@@ -41,14 +41,14 @@ interface Needs {
 }
 
 /**
- * The claimed `iss`, compared exactly, is a configured issuer that this route takes, the one whose
- * key opened the token where it was encrypted, and the token's `alg` and `typ` are allowed by that issuer's entry (RFC 8725 §3.1, §3.8, §3.11). The
- * issuer is chosen first and its keys after it, never the other way round. Verifies nothing yet.
+ * Chooses the issuer's entry by the claimed `iss`, compared exactly. Checks that the rule accepts it, that its key
+ * decrypted an encrypted token, and that it allows `alg` and `typ` (RFC 8725 §3.1, §3.8, §3.11). Keys are chosen by
+ * issuer, never the other way round. Verifies nothing.
  */
 export const issuer = stage({
   name: 'issuer',
   establishes:
-    'the claimed issuer is trusted on this route, and its entry allows the algorithm and type',
+    "the rule accepts the issuer that the token names, and the issuer's entry allows its algorithm and type",
   found: ({ issuer }) => ({ issuer: issuer.issuer, entry: issuer.name }),
   denials: [deny],
   run({ policy, route, credential }: Needs): Outcome<{ issuer: Issuer }, CodeOf<typeof deny>> {
@@ -61,7 +61,7 @@ export const issuer = stage({
     if (!entry.algorithms.includes(credential.algorithm)) {
       return fail(deny('algorithm_not_accepted', { algorithm: credential.algorithm }))
     }
-    // Unlike `alg`, `typ` may be any text, and nothing unverified belongs in a log.
+    // Unlike `alg`, `typ` may be any text, and unverified text is not logged.
     if (!entry.types.has(credential.type)) return fail(deny('type_not_accepted'))
     return ok({ issuer: entry })
   },

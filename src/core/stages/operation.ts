@@ -6,18 +6,18 @@ import type { HeldBody } from './body.ts'
 import { http } from './operation/http.ts'
 import type { Asked, Asking, Reader, ReaderPorts } from './operation/operation-types.ts'
 
-/** Who reads what is asked inside a rule: the first that is for the rule, and `http` for all others. A new reader is one row. */
+/** Readers of operations. The first one for a rule applies, else `http`. A new reader is one row. */
 export const READERS = [mcp, http] as const
 
 type OperationOf<R> = R extends Reader<infer Op, string> ? Op : never
 type Code = CodeOf<(typeof READERS)[number]['denials']>
 
-/** What is asked of the resource. */
+/** The operation that a request asks for. */
 export type Operation = OperationOf<(typeof READERS)[number]>
 
 export interface OperationFacts {
   readonly operation: Operation
-  /** Read already: where the origin is to be told its digest, and where the reader reads it. */
+  /** The body, where the origin gets its digest or the reader reads it. */
   readonly held: HeldBody | undefined
 }
 
@@ -32,29 +32,29 @@ const readerFor = (route: Route): RuleReader => {
 const readerOf = ({ kind }: Operation): RuleReader | undefined =>
   readers.find((one) => one.kind === kind)
 
-/** Whether a rule has the bodies of requests read before they go on. */
+/** Whether request bodies under a rule are buffered before they are forwarded. */
 export function holds(facts: Pick<Asking, 'policy' | 'route'>): boolean {
   return readerFor(facts.route).holds(facts)
 }
 
-/** Whether the body of a request is read before it goes on. */
+/** Whether this request's body is buffered before it is forwarded. */
 export function isHeld(asking: Pick<Asking, 'request' | 'policy' | 'route'>): boolean {
   return holds(asking) && asking.request.body !== undefined
 }
 
-/** What the journal says of an operation beside its request. */
+/** Members of the journal line for an operation. */
 export function journalOf(operation: Operation): Detail | undefined {
   return readerOf(operation)?.journal?.(operation)
 }
 
 /**
- * What is asked inside the route, by the reader that is for it. A body is read only now, of an agent that is known,
- * and only where the reader holds it.
+ * Reads the operation with the rule's reader. The body is read only now that the agent is known, and only if the reader
+ * buffers bodies.
  */
 export const operation = stage({
   name: 'operation',
   establishes:
-    'the body is there whole where one is held; what is asked inside the route is known: the method of an HTTP API, the messages of an MCP server, read in one way only',
+    'the body was read whole, if the gate has to read it; the operation is known and unambiguous: an HTTP method, or the messages to an MCP server',
   found: ({ operation, held }: OperationFacts) => ({
     kind: operation.kind,
     method: operation.method,
@@ -62,7 +62,7 @@ export const operation = stage({
     ...(held && { body: held.bytes.length }),
   }),
   get denials(): readonly DenialTable<Code>[] {
-    // Each reader takes bodies, and that table comes first.
+    // Every reader can return body denials, and their table comes first.
     const tables: readonly DenialTable<never>[] = [http, ...READERS].map((one) => one.denials)
     return [joined(...tables) as DenialTable<Code>]
   },

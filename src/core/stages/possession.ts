@@ -6,7 +6,7 @@ import { fail, ok, onceKnown } from '../result.ts'
 import { bearer } from './possession/bearer.ts'
 import type { Method, ProofFacts, ProofPorts } from './possession/method.ts'
 
-/** How a token can be shown to belong to its sender, in the order of their challenges. A new method is one row. */
+/** Methods of proof of possession, in the order of their challenges. A new method is one row. */
 export const METHODS = [bearer] as const
 
 const deny = denials({
@@ -23,15 +23,15 @@ type Proven = Outcome<{ readonly possession: Possession }, Code>
 
 const methods: readonly Omit<Method<Possession, Code>, 'denials'>[] = METHODS
 
-/** The scheme of `Authorization` (RFC 9110 §11.1) as METHODS writes it; `undefined` where no method has it. */
+/** The Authorization scheme (RFC 9110 §11.1) in the spelling of METHODS; `undefined` for other schemes. */
 export function schemeOf(written: string): string | undefined {
   const lower = written.toLowerCase()
   return methods.find(({ scheme }) => scheme.toLowerCase() === lower)?.scheme
 }
 
 /**
- * The method that a token asks for: by its scheme, and by the one member of its `cnf`. `undefined` where no method
- * is for both, and where `cnf` has several members: a proof of one says nothing of the others.
+ * The method for a token: by its scheme and by the one member of its `cnf`. `undefined` where no method has both, or
+ * where `cnf` has several members: a proof of one does not prove the others.
  */
 const methodOf = ({ credential, access }: Pick<ProofFacts, 'credential' | 'access'>) => {
   const { claims } = access
@@ -49,12 +49,12 @@ const memberOf = (cnf: unknown): string | typeof UNKNOWN => {
 }
 
 /**
- * The token was shown to belong to its sender, by a method of METHODS. A token with `cnf` (RFC 7800 §3.1) is bound
- * to a key: where no method is for it, it is refused and never taken as a plain bearer token.
+ * Checks that the token belongs to its sender, by a method of METHODS. A token with `cnf` (RFC 7800 §3.1) is bound to a
+ * key: without a method for it, the token is refused and never accepted as a bearer token.
  */
 export const possession = stage({
   name: 'possession',
-  establishes: 'the token is a bearer token: it names no key whose proof would be needed',
+  establishes: 'the sender has shown that the token is theirs, where the token asks for a proof',
   found: ({ possession }) => ({ possession }),
   get denials(): readonly DenialTable<Code>[] {
     const tables: readonly DenialTable<never>[] = METHODS.flatMap((one) => one.denials)

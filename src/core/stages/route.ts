@@ -40,7 +40,7 @@ const deny = denials({
   ],
   method_ambiguous: [
     'badRequest',
-    'The query names another method, for which this route is not',
+    'The query names another method, which this route does not allow',
     'Send the request with the method that is meant, and no parameter like _method that overrides it',
   ],
   route_unknown: [
@@ -65,19 +65,19 @@ const deny = denials({
   ],
 })
 
-/** The codes of this stage, for those who have no route to serve. */
+/** The denials of this stage, for requests that match no route. */
 export const routeDenials = deny
 
-/** What the request asks for, and the rule it falls under. */
+/** The matched rule and the request's parameters for it. */
 export interface Routed {
   readonly route: Route
   readonly params: RouteMatch['params']
-  /** Those of them that the rule makes scopes and identifiers of. */
+  /** The path parameters in the rule's scopes and identifiers. */
   readonly deciding: RouteMatch['params']
   readonly address: Address
-  /** The workflow the request names, where its route says to read one. */
+  /** The workflow that the request names, where the rule reads one. */
   readonly namedWorkflow?: string
-  /** A CORS preflight that the rule takes: the stage after this one ends the line. */
+  /** Whether this is a CORS preflight that the rule accepts; the next stage then ends the line. */
   readonly isPreflight: boolean
 }
 
@@ -87,14 +87,14 @@ interface Needs {
 }
 
 /**
- * Host known, one canonical path, first matching rule in file order, transport good enough, and
- * the request parameters that the rule reads present once and by one name. Reads no credential. A CORS preflight is
- * judged by the rule for the method it announces (Fetch standard), and needs nothing more.
+ * Finds the first matching rule for a known host and a canonical path, and checks the transport. The header and query
+ * parameters that the rule reads must have only one reading. Reads no credential. A CORS preflight is checked for the
+ * method it announces (Fetch standard), without these parameters.
  */
 export const route = stage({
   name: 'route',
   establishes:
-    'the host is served here; path, method and what the rule reads of query and headers have one reading; this rule is the first that matches',
+    'the gate serves the host; path, method, and the parameters and headers that the rule reads are unambiguous; this rule is the first that matches',
   found: ({ route, params, address, namedWorkflow }) => ({
     route: route.name,
     path: address.path,
@@ -166,7 +166,7 @@ export const route = stage({
 const isMethod = (method: string): method is Method =>
   (METHODS as readonly string[]).includes(method)
 
-/** The method a CORS preflight announces; `undefined` for an ordinary request. */
+/** The method that a CORS preflight announces; `undefined` for other requests. */
 const announcedMethod = (request: RequestHead): string | undefined =>
   isPreflight(request)
     ? (request.headers.get('access-control-request-method') ?? undefined)
@@ -180,7 +180,7 @@ const slashesAreInParameters = (path: string, { route, params }: RouteMatch): bo
 
 type Reads = Pick<Condition, 'headers' | 'query'>
 
-/** What the rule, and what is called by name behind it, read of a request: one reading is for all of them. */
+/** The headers and query parameters that a rule and its MCP entries read. */
 const readsOf = perObject(({ when, mcp, workflow }: Route): Reads => {
   const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
   const conditions = [when, ...uses.map((use) => use.when)].flatMap((one) => one ?? [])
@@ -194,7 +194,7 @@ const readsOf = perObject(({ when, mcp, workflow }: Route): Reads => {
   }
 })
 
-/** The first header or query parameter that the rule reads and that has more than one reading. */
+/** The first header or query parameter that the rule reads and that is ambiguous. */
 const repeated = (
   request: RequestHead,
   { query: asked }: Address,
@@ -205,8 +205,8 @@ const repeated = (
 const NOT_PLAIN = /[^\t\x20-\x2b\x2d-\x7e]/
 
 /**
- * The first of these headers of which an origin may read something else than is read here: it is sent
- * more than once, also by a name that some servers take for its own, or it ends at the gate.
+ * The first of these headers that an origin could read differently: it is sent twice, also under a name that some
+ * servers treat as equal, or it is hop-by-hop.
  */
 const ambiguousHeader = (
   { headers }: RequestHead,
@@ -225,7 +225,7 @@ const ambiguousHeader = (
   })
 }
 
-/** The value that names the workflow; it is known to have one reading. */
+/** The workflow's name in the request, from a parameter without ambiguity. */
 const workflowNamed = (
   request: RequestHead,
   { params, address }: Routed,

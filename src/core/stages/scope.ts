@@ -40,13 +40,13 @@ interface Administering extends Pick<Routed, 'deciding'> {
 type Covering = Result<Grant, Denial<CodeOf<typeof deny>>>
 
 /**
- * The token's scopes cover the route's rule: all scopes of it, or any one. A scope covers another only where
- * the policy declares it; scope tokens are compared whole (RFC 6749 §3.3). A denial names what the rule needs;
- * what is used behind it stands in the body, which is not read yet.
+ * Checks that the token's scopes cover the rule's scopes: all, or any one. A scope includes others only by declaration
+ * of the policy; scope tokens are compared whole (RFC 6749 §3.3). A denial names the rule's scopes only, since the body
+ * of an MCP request is not read yet.
  */
 export const scope = stage({
   name: 'scope',
-  establishes: "the token's scopes cover what the route needs",
+  establishes: 'the token has the scopes that the rule needs',
   found: ({ routeGrant }) => ({ grant: routeGrant }),
   denials: [deny],
   run({
@@ -67,15 +67,15 @@ export const scope = stage({
 })
 
 /**
- * They cover that of everything the request uses of an MCP server, too. The grant is those of the token's
- * scopes that the request uses. A denial names whatever the whole request needs, so that one more token is enough.
+ * Checks also the scopes of all that an MCP request uses. The grant is the token's scopes that the request uses. A
+ * denial names the scopes of the whole request, so that one new token is enough.
  */
 export const useScope = stage({
   name: 'use_scope',
-  establishes: "the token's scopes cover what is used of an MCP server",
-  // Runs for each request, so that one that is denied before has no grant in the journal.
+  establishes: 'MCP: the token has the scopes of each tool, prompt and resource that is used',
+  // Runs for each request, so that the journal has no grant for a request that is denied earlier.
   found: ({ grant }) => ({ grant }),
-  // They are in the table of the stage whose codes they are.
+  // Its codes are in the table of `scope`.
   denials: [],
   run(
     needs: Needs & { readonly routeGrant: Grant },
@@ -118,16 +118,16 @@ const coverAll = ({ policy, route, params, access, uses }: Needs): Covering => {
   return fail(deny('scope_missing', detail, { ...required, ...ofCall }))
 }
 
-/** How one rule is met. */
+/** How the token's scopes cover one rule. */
 interface Covered {
   readonly mode: ScopeRule['mode']
-  /** The scopes it names, as far as they can be told. */
+  /** The scopes of the rule that could be resolved. */
   readonly needed: readonly string[]
-  /** Those of the token that it is met by; absent where it is not. */
+  /** The token's scopes that cover the rule; absent where it is not covered. */
   readonly used?: readonly string[]
-  /** Of `any`, the alternative that is met. */
+  /** For `any`: the covered alternative. */
   readonly met?: string
-  /** Whether there are scopes that would meet it. */
+  /** Whether enough scopes could be resolved for the rule to be covered. */
   readonly isResolved: boolean
 }
 
@@ -153,10 +153,10 @@ const cover = (
     : { mode, needed, isResolved: needed.length === resolved.length }
 }
 
-/** What a token has to have for a rule: of alternatives the one it has already, else the first. */
+/** The scopes that a token needs for a rule: of alternatives the covered one, else the first. */
 const leastOf = ({ mode, needed, met }: Covered): readonly string[] =>
   mode === 'all' ? needed : [met ?? needed[0] ?? []].flat()
 
-/** What was used where a rule is not that of the route. */
+/** The name of the tool, prompt or resource, for the details of a denial. */
 const about = (used: Uses['uses'][number] | undefined) =>
   used && { [ONE_OF[used.named.kind]]: writtenName(used.named) }

@@ -30,7 +30,7 @@ const deny = denials({
   ],
   keys_unavailable: [
     'unavailable',
-    "The issuer's keys cannot be had at the moment",
+    "The issuer's keys are not available at the moment",
     'Keep the token and try again after Retry-After',
   ],
   signature_invalid: [
@@ -42,7 +42,7 @@ const deny = denials({
 
 interface Needs extends CredentialFacts {
   readonly issuer: Issuer
-  /** The address of who sent it, where it is known. */
+  /** The caller's network address, if known. */
   readonly caller?: string | undefined
 }
 
@@ -59,7 +59,7 @@ const CODES = {
 
 type Signed = Outcome<{ token: VerifiedToken }, CodeOf<typeof deny>>
 
-/** A kind of key, and what `verify` is told with it. */
+/** A kind of key and the parameters of `crypto.subtle.verify` for it. */
 type Scheme = readonly [kind: string, parameters: VerifyParameters]
 
 interface VerifyParameters {
@@ -77,7 +77,7 @@ const pss = (hash: string, saltLength: number): Scheme => [
 ]
 const plain = (name: string): Scheme => [name, { name }]
 
-/** Algorithms as WebCrypto has them (RFC 7518 §3.3 to §3.5, RFC 8037 §3.1, RFC 9964). */
+/** Algorithms of WebCrypto (RFC 7518 §3.3 to §3.5, RFC 8037 §3.1, RFC 9964). */
 const SCHEMES: Readonly<Record<Algorithm, Scheme>> = {
   ES256: ecdsa('P-256', 'SHA-256'),
   ES384: ecdsa('P-384', 'SHA-384'),
@@ -94,7 +94,7 @@ const SCHEMES: Readonly<Record<Algorithm, Scheme>> = {
   'ML-DSA-87': plain('ML-DSA-87'),
 }
 
-/** The kind of a key, as in {@link Scheme}; or what is wrong with it: it cannot verify, or it is too short. */
+/** The kind of a key, as in {@link Scheme}; for an unusable key, the reason instead. */
 const kindOf = perObject(({ type, usages, algorithm }: CryptoKey): string => {
   const { name, hash, namedCurve, modulusLength } = algorithm as KeyAlgorithm
   const more = hash?.name ?? namedCurve
@@ -111,13 +111,13 @@ interface KeyAlgorithm {
 }
 
 /**
- * The token was signed by its issuer: one key of that issuer's set, one algorithm, verified by
- * WebCrypto (RFC 7515 §5.2), or remembered as verified by that very key under that very entry. The only
- * maker of a {@link VerifiedToken}. Judges no claim.
+ * Verifies the signature by WebCrypto with one key and one algorithm of the issuer (RFC 7515 §5.2). A remembered token
+ * is accepted if key and issuer's entry are the same objects as then. Only this stage creates a {@link VerifiedToken}.
+ * Does not check claims.
  */
 export const signature = stage({
   name: 'signature',
-  establishes: "the token's signature was verified with a key of its issuer",
+  establishes: 'the signature was verified with a key of the issuer',
   found: ({ token }) => ({ kid: token.key.kid }),
   denials: [deny],
   run: (
@@ -137,8 +137,8 @@ const isSameKey = (one: VerificationKey, other: VerificationKey): boolean =>
   one.key === other.key && one.kid === other.kid
 
 /**
- * Verifies the signature with WebCrypto, not with jose, which would decode header and payload a second time.
- * `credential` has read the header, and has refused `crit` and `b64`. Throws where the key is of another kind.
+ * Verifies with WebCrypto instead of jose, which would decode header and payload a second time. The stage `credential`
+ * has read the header and refused `crit` and `b64`. Throws for a key of the wrong kind.
  */
 const verify = async (
   issuer: Issuer,
@@ -147,12 +147,12 @@ const verify = async (
 ): Promise<Signed> => {
   const claims = unseal(credential)
   return claims && (await isSigned(credential, key.key))
-    ? // Remembered for other requests, so that none can change what the next one reads.
+    ? // Frozen, because other requests share the remembered token.
       ok({ token: Object.freeze({ claims: deepFreeze(claims), issuer, key }) as VerifiedToken })
     : fail(deny('signature_invalid'))
 }
 
-/** Whether the key signed it. `false` where WebCrypto cannot read the signature; throws for a key of another kind. */
+/** Whether the key made the signature; `false` where WebCrypto cannot read it. Throws for a key of the wrong kind. */
 const isSigned = async (credential: Credential, key: CryptoKey): Promise<boolean> => {
   const [kind, parameters] = SCHEMES[credential.algorithm]
   if (kindOf(key) !== kind)

@@ -4,12 +4,12 @@ import { metadataUrl } from '../../core/model/well-known.ts'
 import type { Method } from '../../core/stages/possession/method.ts'
 import { METHODS } from '../../core/stages/possession.ts'
 
-/** A quoted-string (RFC 9110 §5.6.4) of constants and values that a policy can have: nothing needs escaping. */
+/** A quoted-string (RFC 9110 §5.6.4). Values come from the policy and need no escaping. */
 const quoted = ([name, value]: readonly [string, string]): string => `${name}="${value}"`
 
 /**
- * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1), with a challenge of each
- * method that has one; `undefined` where its answer has none. Nothing of the request or its token is in it but what the route needs.
+ * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1): one challenge
+ * per method. `undefined` if the status has none. Contains no values of request or token.
  */
 export function challenge(denial: Denial, route: Route): string | undefined {
   const row = answerRow(denial.answer)
@@ -33,8 +33,8 @@ export function challenge(denial: Denial, route: Route): string | undefined {
 }
 
 /**
- * All scopes the route needs; of alternatives, the first. Templates are left to the denial. Who has no
- * token yet is told of those that are offered, too.
+ * All scopes the route needs; of alternatives, the first. Without a token, the rule's scopes
+ * without templates, and the scopes the MCP server offers.
  */
 const scopesOf = ({ answer, params }: Denial, route: Route): string => {
   if (params?.requiredScopes) return params.requiredScopes.join(' ')

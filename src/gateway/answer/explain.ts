@@ -9,32 +9,32 @@ import { type WrittenScopes, writtenScopes } from '../../policy/rows.ts'
 import { challenge } from './challenge.ts'
 import { requiredBy } from './problem.ts'
 
-/** How one request is decided, for its operator: a shape of JSON, made of claims and settings. */
+/** How the gate decides one request, as JSON for operators. */
 export interface Explanation {
-  /** What the line decides. In shadow mode the request goes on all the same; `mode` says so. */
+  /** The decision of the guard. In shadow mode a denied request is forwarded anyway; see `mode`. */
   readonly allowed: boolean
   readonly mode: Mode
   readonly denial?: ExplainedDenial
-  /** Who is calling, where the line came to know it. */
+  /** The caller; absent before it was identified, and for an encrypted token. */
   readonly agent?: ExplainedAgent
-  /** The rule the request falls under, where there is one. */
+  /** The rule the request matches, if any. */
   readonly route?: ExplainedRoute
-  /** What it does not say, though it could be taken to. */
+  /** A limit of this explanation. */
   readonly note?: string
-  /** Up to where the line stopped. */
+  /** The steps up to the stage that ended the decision. */
   readonly steps: readonly ExplainedStep[]
 }
 
-/** What the answer to a denied request says. */
+/** The content of the answer to a denied request. */
 export interface ExplainedDenial {
   readonly code: string
   readonly status: number
   readonly title: string
-  /** What to do next. */
+  /** How to fix the request. */
   readonly hint: string
   readonly required_scopes?: readonly string[]
   readonly any_of?: readonly string[]
-  /** `WWW-Authenticate`. */
+  /** The `WWW-Authenticate` value. */
   readonly challenge?: string
 }
 
@@ -55,7 +55,7 @@ export interface ExplainedRoute {
   readonly host?: string
   readonly resource: string
   readonly access: Route['access']
-  /** As written in the rule. */
+  /** The scopes as written in the rule. */
   readonly scopes: WrittenScopes
   readonly mode: Mode
 }
@@ -63,13 +63,13 @@ export interface ExplainedRoute {
 export interface ExplainedStep {
   readonly stage: string
   readonly outcome: Step['outcome']
-  /** Milliseconds it waited for something outside; absent where it did not. */
+  /** Milliseconds of waiting for I/O; absent without any. */
   readonly ms?: number
-  /** What it found; of the stage that denied, the code, what it saw, and what to do. */
+  /** The stage's findings; of the denying stage also the code and the hint. */
   readonly detail: Detail
 }
 
-/** An explanation that says how a request is decided, and nothing of its token. */
+/** An explanation without the content of the token. */
 export interface RestrictedExplanation {
   readonly allowed: boolean
   readonly denial?: Pick<ExplainedDenial, 'code'>
@@ -77,25 +77,24 @@ export interface RestrictedExplanation {
   readonly steps: readonly Pick<ExplainedStep, 'stage' | 'outcome'>[]
 }
 
-/** What an explanation is made with beside the request. */
+/** Options of {@link explain}. */
 export interface ExplainOptions {
-  /** Sentences to add where a denial has that code. */
+  /** By denial code: a sentence to add to the denying step. */
   readonly notes?: Readonly<Record<string, string>>
   readonly around?: Omit<GuardContext, 'trace'>
-  /** What is asked of an MCP server. */
+  /** The MCP operation the request is assumed to ask for. */
   readonly asked?: AskedOfMcp | undefined
 }
 
-/** An explanation, and the decision that it is one of. */
+/** An explanation and the decision it describes. */
 export interface Explained {
   readonly explanation: Explanation
   readonly decision: Decision
 }
 
 /**
- * Walks a request down the guard's line and tells each step. It is as free of effects as the
- * guard's ports are. `url` of the request is read as text, so give it as it was sent, not through
- * a URL parser.
+ * Runs the guard on a request and records each step. It has the side effects of the guard's ports,
+ * and no others. `url` of the request is text as sent: a URL parser would change it.
  */
 export async function explain(
   guard: Guard,
@@ -108,7 +107,7 @@ export async function explain(
   return { explanation: explanationOf(decision, steps, { notes, note }), decision }
 }
 
-/** A decision and its steps, told; nothing of who is behind an encrypted token. */
+/** Explains a decision by its steps. Leaves out the agent of an encrypted token. */
 export function explanationOf(
   decision: Decision,
   steps: readonly Step[],
@@ -128,7 +127,7 @@ export function explanationOf(
   }
 }
 
-/** An explanation cut down to stages and code, for a token whose content is not to be shown. */
+/** Reduces an explanation to stages and denial code, for callers who may not see the token. */
 export function restricted({ allowed, denial, note, steps }: Explanation): RestrictedExplanation {
   return {
     allowed,

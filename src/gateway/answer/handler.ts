@@ -4,17 +4,18 @@ import { type ForwardFault, isBodiless, refusedAnswer } from '../relay/forward.t
 import { handlerHeaders } from '../relay/origin-headers.ts'
 import { finished } from '../relay/relay.ts'
 
-/** By the request that a handler has: the one it came with. */
+/** By the request of {@link toHandler}: the caller's request. */
 const originals = new WeakMap<Request, Request>()
 
-/** What its caller has sent, where a request is that of {@link toHandler}; any other as it is. */
+/** The caller's request behind one of {@link toHandler}; any other request unchanged. */
 export function originalOf(request: Request): Request {
   return originals.get(request) ?? request
 }
 
 /**
- * The request as a handler in the same process gets it: with its body once more where that has been read,
- * and for an MCP server with the headers that one behind the gate gets. Any other is the same.
+ * The request for a handler in the same process. A body that the gate has read is attached again.
+ * An MCP server gets the headers that an origin would get. A request without a read body is
+ * unchanged.
  */
 export function toHandler(request: Request, decision: Decision): Request {
   if (decision.outcome !== 'passed' || !decision.known.held) return request
@@ -33,9 +34,8 @@ export function toHandler(request: Request, decision: Decision): Request {
 }
 
 /**
- * The answer of a handler for an MCP server as the caller gets it, as if it had come from an origin: the session
- * sealed, without what the caller may not use, and cut when the token ends; a denial where that cannot be
- * done.
+ * Prepares an MCP handler's answer for the caller, like an origin's: seals the session, filters
+ * lists, and cuts the stream when the token ends. Returns a denial if that fails.
  */
 export async function fromHandler(
   answer: Response,

@@ -3,9 +3,8 @@ import type { RequestHead } from '../../core/request.ts'
 import { METHODS } from '../../core/stages/possession.ts'
 
 /**
- * The answer to a request for a protected resource's metadata (RFC 9728 §3.2): what a client needs
- * to know to get a token for it, from the same table as the rules. `undefined` for other requests.
- * Empty lists are left out.
+ * Answers a request for a protected resource's metadata (RFC 9728 §3.2), from the same table as the
+ * rules. `undefined` for other requests. Empty lists are left out.
  */
 export function metadataAnswer(
   { method }: Pick<RequestHead, 'method'>,

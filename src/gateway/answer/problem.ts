@@ -5,23 +5,23 @@ import type { Limited } from '../../limit/stage.ts'
 import { limitHeaders } from '../relay/limit-headers.ts'
 import { challenge } from './challenge.ts'
 
-/** What the answer to a denial may depend on besides the denial. */
+/** The context of {@link problem}. */
 export interface ProblemContext {
   readonly requestId: string
   /** The request's method: HEAD gets no body. */
   readonly method: string
-  /** The rule the request fell under, once that is known. */
+  /** The rule the request matches, once known. */
   readonly route?: Route | undefined
   /** Every step of the decision, where the policy has `errors = "detailed"`. */
   readonly steps?: readonly Step[] | undefined
-  /** What is left of the rule's limit, where it was asked. */
+  /** The state of the rule's limit, if it was checked. */
   readonly limited?: Limited | undefined
 }
 
 /**
- * The answer to a denial: problem details (RFC 9457), the challenge where one is due, never
- * cached. Holds nothing of the token, of keys or of configured values but the scopes the route
- * needs and the metadata URL. `extra` members are for the gate's own endpoints.
+ * The answer to a denial: problem details (RFC 9457) and the challenge, never cached. Of the token
+ * and the policy it contains only needed scopes and the metadata URL. `extra` members are for the
+ * gate's own endpoints.
  */
 export function problem(
   denial: Denial,
@@ -58,7 +58,7 @@ export function problem(
   })
 }
 
-/** The scopes a denial says are needed, all of them or one, as answers, lines and explanations name them. */
+/** The scopes a denial requires, all or one of them, as members of answers and journal lines. */
 export function requiredBy({ params }: Denial): {
   readonly required_scopes?: readonly string[]
   readonly any_of?: readonly string[]

@@ -8,28 +8,28 @@ import { claimed } from '../../core/text.ts'
 import type { Relayed } from '../relay/relay.ts'
 import { requiredBy } from './problem.ts'
 
-/** What a journal line says beside the decision. */
+/** The facts of a journal line besides the decision. */
 export interface RecordContext {
-  /** The gate's own id of the decision. */
+  /** The gate's own id of the request. */
   readonly id: string
   /** Milliseconds since the epoch. */
   readonly time: number
   readonly requestId: string
   readonly version?: string | undefined
   readonly colo?: string | undefined
-  /** A denial after the line: forwarding failed, or an endpoint of the gate refused. */
+  /** A denial after the guard: forwarding failed, or an endpoint of the gate refused. */
   readonly denial?: Denial | undefined
-  /** What the origin has answered, where it has. */
+  /** The origin's answer, if there is one. */
   readonly origin?: Relayed['origin']
-  /** Ids of the revocations that were made or lifted. */
+  /** Ids of the revocations the request made or lifted. */
   readonly revocations?: readonly string[] | undefined
 }
 
-/** What a route in shadow mode let through. */
+/** The denial that shadow mode ignored. */
 const shadowedDenial = (decision: Decision | Undecided): Denial | undefined =>
   decision.outcome === 'denied' && !refusalOf(decision) ? decision.denial : undefined
 
-/** Whether a decision is written: every denial, also one that shadow mode let through; of the rest a share. */
+/** Whether to write a decision: all denials, also in shadow mode, and a share of the rest. */
 export function isRecorded(
   decision: Decision | Undecided,
   denial: Denial | undefined,
@@ -42,19 +42,19 @@ export function isRecorded(
 }
 
 /**
- * One journal line, as JSON; members that are not known are left out. What an unverified token claims is written as
- * a claim, cut short, and only until the signature is verified; of an encrypted one it is not written at all. Never
- * a token, a query or a body.
+ * One journal line, as JSON; unknown members are left out. Until the signature is verified, issuer
+ * and `kid` of the token are written as claims and cut short. Those of an encrypted token are not
+ * written. Tokens, queries and bodies are never written.
  */
 export function recordOf(decision: Decision | Undecided, context: RecordContext): string {
   const head = JSON.stringify(headOf(decision, context))
   const known: Partial<Facts> = decision.known
-  // What follows from the admission is written once.
+  // Serialized once per admission.
   const rest = known.admission ? admittedText(known.admission, known) : textOf(known)
   return `${head.slice(0, -1)},${rest.slice(1)}`
 }
 
-/** A request that the line was not asked about. */
+/** A request the guard did not decide. */
 export type Undecided = Pick<
   Extract<Decision, { readonly outcome: 'ended' }>,
   'outcome' | 'known' | 'waits'
@@ -92,7 +92,7 @@ const headOf = (
   }
 }
 
-/** What the rule and the token say. */
+/** The members that rule and token determine. */
 const textOf = ({ route, token, access, agent, possession }: Partial<Admitted>): string =>
   JSON.stringify({
     route: route?.name,
@@ -115,7 +115,7 @@ const detailOf = (denial: Denial) => {
   return Object.keys(detail).length > 0 ? short(detail) : undefined
 }
 
-/** Details may come from a stranger or a large claim: each is a number or a bounded text. */
+/** Bounds each detail to a number or cut text: a stranger may have written it. */
 const short = (detail: NonNullable<Denial['detail']>) =>
   Object.fromEntries(
     Object.entries(detail).map(([name, value]) => [

@@ -8,7 +8,7 @@ import { type bodyDenials, ownerOf, wholeBody } from '../../core/stages/body.ts'
 import { checkStanding } from '../../revocation/stage.ts'
 import type { Admin } from './context.ts'
 
-/** Why the body of a request to the gate itself is not read, beside what any body may be. */
+/** Denials of a body's content type, for the gate's own endpoints. */
 export const contentDenials = denials({
   content_type_unsupported: [
     'unsupported',
@@ -20,8 +20,8 @@ export const contentDenials = denials({
 type BodyCode = CodeOf<typeof bodyDenials> | CodeOf<typeof contentDenials>
 
 /**
- * The bytes of a JSON request, within {@link LIMITS.adminBodyBytes} and {@link LIMITS.bodyReadMs}. Does not
- * look at what the bytes say.
+ * Reads the bytes of a JSON request, within {@link LIMITS.adminBodyBytes} and
+ * {@link LIMITS.bodyReadMs}. Does not parse them.
  */
 export async function readJsonBody(
   request: Request,
@@ -31,7 +31,7 @@ export async function readJsonBody(
   return wholeBody(request.body, LIMITS.adminBodyBytes, room)
 }
 
-/** {@link readJsonBody} of somebody who must still be allowed to send it when its last byte has come. */
+/** {@link readJsonBody}; afterwards checks the caller's token again. */
 export async function readAdminBody(c: Admin): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> {
   const room = c
     .get('ports')
@@ -45,7 +45,7 @@ export async function readAdminBody(c: Admin): Promise<Result<Uint8Array<ArrayBu
   }
 }
 
-/** Why the token of the request does not stand any more; it did before the body was read. */
+/** The denial if the token has expired or been revoked while the body was read. */
 const fallenMeanwhile = async (c: Admin): Promise<Denial | undefined> => {
   const [policy, access, agent] = [c.get('policy'), c.get('access'), c.get('agent')]
   const subjects = revocableSubjects(access, agent)

@@ -5,8 +5,8 @@ import { type Readable, reads, table } from '../../policy/table.ts'
 import type { PlatformFacts } from '../ports.ts'
 
 /**
- * What the platform tells of a request, as conditions read it; what is not as it should be is not there. Asked
- * for when somebody looks: the platform reads it anew for each request, and few rules have such a condition.
+ * The platform's facts for conditions; malformed ones are absent. Read lazily: each read is costly
+ * and few rules have such a condition.
  */
 export function connectionOf(told: () => PlatformFacts | undefined): Connection {
   return {
@@ -42,10 +42,10 @@ const count = reads<number>((value) =>
 
 const FIELDS = { ip: word, country: word, asn: count, colo: word, tls: word, bot_score: count }
 
-/** A connection that somebody tells of, in the words of conditions: `{ "country": "DE" }`. */
+/** A connection as JSON, with the names of conditions: `{ "country": "DE" }`. */
 export const connectionField = table(FIELDS)
 
-/** A told connection as a guard is told of it. */
+/** Converts a {@link connectionField} to the guard's caller and connection. */
 export function toldConnection({
   ip,
   bot_score: botScore,

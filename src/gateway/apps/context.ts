@@ -9,16 +9,16 @@ import type { AgentVariables } from './guard-middleware.ts'
 export interface GateVariables extends AgentVariables {
   policy: Policy
   ports: GatePorts
-  /** The caller's address, as the policy says where it is found. */
+  /** The caller's address, from the source the policy names. */
   clientIp: string | undefined
-  /** Set on the gate's own endpoints that ask for a token, and there it always is. */
+  /** Set on the gate's own endpoints that require a token. */
   agent: AgentIdentity
   access: AccessToken
-  /** Answers a denial in the gate's own form; `extra` members join the body. */
+  /** Answers a denial in the gate's own form; `extra` members are added to the body. */
   deny: (denial: Denial, extra?: Readonly<Record<string, unknown>>) => Response
-  /** Set where no decision is made, so that none is written. */
+  /** Whether to write no journal line: the request was not decided. */
   isUnwritten: boolean
-  /** Ids of the revocations that were made or lifted, for the journal. */
+  /** Ids of the revocations the request made or lifted, for the journal. */
   revocations: readonly string[]
   denial: Denial
 }
@@ -29,21 +29,21 @@ export interface GateEnv {
   Variables: GateVariables
 }
 
-/** A request to an endpoint of the gate's own that asks for a token. */
+/** A request to an endpoint of the gate that requires a token. */
 export type Admin = Context<GateEnv>
 
 const reachOf = (c: Context<GateEnv>) =>
   c.get('policy').issuers.get(c.get('access').issuer)?.admin ?? false
 
 /**
- * Whether the caller may administer what belongs to an issuer. Does not judge whether there is such
- * an issuer, nor the caller's scopes.
+ * Whether the caller may administer an issuer. Does not check that the issuer exists, nor the
+ * caller's scopes.
  */
 export function isReached(c: Context<GateEnv>, issuer: unknown): boolean {
   return reachOf(c) === 'all' || (reachOf(c) === 'own' && issuer === c.get('access').issuer)
 }
 
-/** The issuer a list is limited to where the caller names none; `undefined` is every issuer. */
+/** The default issuer of a list; `undefined` for administrators of every issuer. */
 export function ownIssuer(c: Context<GateEnv>): string | undefined {
   return reachOf(c) === 'all' ? undefined : c.get('access').issuer
 }

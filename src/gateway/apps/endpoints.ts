@@ -1,17 +1,17 @@
-import type { Context, Handler } from 'hono'
+import type { Context } from 'hono'
 import { signingDenials } from '../../assertion/stage.ts'
 import { ADMIN_SCOPE_PREFIX } from '../../core/model/scope.ts'
 import { showPolicy } from '../../policy/show.ts'
 import { type GateEnv, isReached, ownIssuer } from './context.ts'
 
-/** Seconds a copy may be kept: a new key is published for an hour before it signs. */
+/** Seconds of caching. A new key is published for an hour before it signs. */
 const MAX_AGE = 300
 
 /**
- * `GET /jwks.json`: the public keys that assertions verify by (RFC 7517 §5); none where the gate signs
- * nothing. Anyone may read it.
+ * `GET /jwks.json`: the public keys of assertions (RFC 7517 §5); an empty list without assertions.
+ * Public.
  */
-export const jwks: Handler<GateEnv> = async (c) => {
+export async function jwks(c: Context<GateEnv>): Promise<Response> {
   const { signingKeys } = c.get('ports')
   try {
     const keys = await signingKeys.published()
@@ -28,12 +28,11 @@ export const jwks: Handler<GateEnv> = async (c) => {
 const DETAILS = `${ADMIN_SCOPE_PREFIX}read`
 
 /**
- * Whether anything the gate needs is known to be missing: policy, keys or revocations. Never
- * fetches, so keys nobody has asked for yet do not count against it. Details per issuer only for a
- * caller whose token was read and has the scope `edgewarden:read`, and only of issuers within its
- * reach; a good token without it is told what everybody is.
+ * `GET /ready`: whether policy, keys and revocations are available. Fetches no keys; keys not
+ * requested yet do not count as missing. Details per issuer need a verified token with the scope
+ * `edgewarden:read`, and cover only issuers the caller may administer.
  */
-export const ready: Handler<GateEnv> = async (c) => {
+export async function ready(c: Context<GateEnv>): Promise<Response> {
   const { keys, revocations, issuers } = await c.get('ports').readiness()
   const ready = keys && revocations
   return c.json(
@@ -57,8 +56,9 @@ const seesDetails = (c: Context<GateEnv>): boolean => {
 }
 
 /**
- * `GET /policy`: the policy that this isolate decides by, without secrets, within the caller's
- * reach. Relies on the line before it for who calls and with which scope.
+ * `GET /policy`: the policy in force, without secrets, limited to the caller's issuers. The guard
+ * before it checks token and scope.
  */
-export const policyInForce: Handler<GateEnv> = (c) =>
-  c.json(showPolicy(c.get('policy'), ownIssuer(c)), 200, { 'Cache-Control': 'no-store' })
+export function policyInForce(c: Context<GateEnv>): Response {
+  return c.json(showPolicy(c.get('policy'), ownIssuer(c)), 200, { 'Cache-Control': 'no-store' })
+}

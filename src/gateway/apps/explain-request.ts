@@ -5,22 +5,21 @@ import type { RequestHead } from '../../core/request.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { isFieldName } from '../../core/text.ts'
 import { splitUrl } from '../../core/url.ts'
-import type { AskedOfMcp } from '../../mcp/explain.ts'
-import { mcpField } from '../../mcp/explain-request.ts'
+import { type AskedOfMcp, mcpField } from '../../mcp/explain.ts'
 import { text } from '../../policy/fields.ts'
 import { pathText, type Report } from '../../policy/issues.ts'
 import { field, readTable, required } from '../../policy/table.ts'
 import { connectionField, toldConnection } from './connection.ts'
 import type { Problem } from './revocation-request.ts'
 
-/** A request to be explained. */
+/** A request to explain. */
 export interface WantedExplanation {
   readonly request: RequestHead
-  /** What its `Authorization` presents, without the scheme; `undefined` where there is none. */
+  /** The credential of `Authorization`, without the scheme; `undefined` without one. */
   readonly token: string | undefined
-  /** Whom it comes from and how, as far as it is told. */
+  /** The caller's address and connection, if given. */
   readonly around: Pick<GuardContext, 'caller' | 'connection'>
-  /** What it asks of an MCP server, as far as it is told. */
+  /** The MCP operation, if given. */
   readonly asked: AskedOfMcp | undefined
 }
 
@@ -31,7 +30,7 @@ const method = text((value) =>
   METHOD.test(value) ? ok(value) : fail('must be an HTTP method, like GET'),
 )
 
-/** As text: a URL parser would resolve what the line refuses. */
+/** Kept as text: a URL parser would normalize what the gate refuses. */
 const url = text((value) => {
   const parts = splitUrl(value)
   return parts?.scheme === 'https' || parts?.scheme === 'http'
@@ -69,8 +68,8 @@ const FIELDS = {
 }
 
 /**
- * A body to the request it describes, with its URL exactly as written. Headers whose names differ
- * in case only are sent one after the other, as on the wire. Judges the form only.
+ * Decodes a body to the request it describes, with the URL exactly as written. Headers that differ
+ * only in case are combined, as on the wire. Checks the form only.
  */
 export function decodeExplanation(body: JsonObject): Result<WantedExplanation, readonly Problem[]> {
   const problems: Problem[] = []
@@ -96,7 +95,7 @@ export function decodeExplanation(body: JsonObject): Result<WantedExplanation, r
   })
 }
 
-/** `undefined` where a name or value cannot be sent. */
+/** `undefined` if a name or value is not a valid header. */
 const headersOf = (pairs: readonly (readonly [string, string])[]): Headers | undefined => {
   try {
     return new Headers(pairs.map(([name, value]) => [name, value]))
@@ -108,11 +107,11 @@ const headersOf = (pairs: readonly (readonly [string, string])[]): Headers | und
 const presented = (headers: Headers): string | undefined =>
   headers.get('authorization')?.replace(/^bearer +/i, '')
 
-/** What is to be known of a token before it is decided who may see more of it. */
+/** Unverified facts of a token that decide who may see its explanation. */
 export interface Claimed {
-  /** `iss`, not verified; `undefined` where it cannot be read. */
+  /** `iss`, not verified; `undefined` if unreadable. */
   readonly issuer: string | undefined
-  /** Whether it has the form of a JWE (RFC 7516 §3.1). */
+  /** Whether the token has the form of a JWE (RFC 7516 §3.1). */
   readonly encrypted: boolean
 }
 

@@ -13,15 +13,15 @@ import type { Problem } from './revocation-request.ts'
 const deny = denials({
   explain_invalid: [
     'badRequest',
-    'The request does not say well what to explain',
+    'The request does not describe what to explain',
     'Correct what `problems` names',
   ],
 })
 
-/** The codes of the explain endpoint. */
+/** The denials of the explain endpoint. */
 export const explainDenials = deny
 
-/** What an explanation cannot know, by the code it then has. */
+/** By denial code: a limit of explanations. */
 const NOTES = {
   key_unknown:
     'An explanation asks no issuer: for a request the gate may, and find a key that was added since',
@@ -30,10 +30,9 @@ const NOTES = {
 }
 
 /**
- * `POST /explain`: how a request would be decided now, step by step, by the same line that decides
- * requests, on ports that change nothing. Shows stages and code only of a token that is not of an
- * issuer within the caller's reach, of an encrypted one, and under a rule beyond that reach. Relies on the line before it for who
- * calls and with which scope.
+ * `POST /explain`: explains how the gate would decide a request now, on ports without side effects.
+ * Shows only stages and code of encrypted tokens, and of tokens and rules outside the caller's
+ * issuers. The guard before it checks token and scope.
  */
 export async function explainRequest(c: Context<GateEnv>): Promise<Response> {
   const body = await readAdminBody(c)

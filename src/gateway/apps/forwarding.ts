@@ -8,7 +8,7 @@ import { fetchOrigin } from '../platform/fetch-origin.ts'
 import type { Send } from '../relay/forward.ts'
 import { relay } from '../relay/relay.ts'
 
-/** How {@link forward} sends a request on. */
+/** Options of {@link forward}. */
 export interface ForwardOptions {
   /** By default `fetch`. */
   readonly send?: Send
@@ -19,11 +19,9 @@ export interface ForwardOptions {
 }
 
 /**
- * Sends a request that may go on to its origin, with the verified identity, and gives back what the
- * agent gets: the origin's answer, or a problem where there is none. A request that must not go on
- * is refused here as well. Serves the resource's metadata. Adds no CORS headers: a preflight, which
- * needs no token, is answered without any and never sent on. A body that somebody has read before is refused,
- * never sent as an empty one.
+ * Forwards an allowed request with the verified identity, and returns the origin's answer or a
+ * problem. Refuses a denied request, and one whose body was already read. Serves the resource's
+ * metadata. Adds no CORS headers: a preflight gets an empty 204 and is not forwarded.
  */
 export async function forward(
   asked: Request,

@@ -21,19 +21,19 @@ import { revocationsApp } from './revocations.ts'
 const deny = denials({
   policy_invalid: [
     'unavailable',
-    "The gate's configuration is not valid, so nothing is let through",
+    "The gate's configuration is not valid, so no request is allowed",
     'Tell the operator to run: npx edgewarden check',
   ],
 })
 
 export const gatewayDenials = deny
 
-/** Before the line has run, and where it does not run at all. */
+/** The decision of a request the guard has not seen. */
 const UNDECIDED: Undecided = { outcome: 'ended', known: {}, waits: {} }
 
 /**
- * Answers one request: the gate's own endpoints by a Hono app, everything else by the line and the relay. Every
- * request but `PREFIX/health` walks the line first, and every decision is written to the journal.
+ * Answers one request: the gate's own endpoints by a Hono app, all others by guard and relay. The
+ * guard decides every request but `PREFIX/health`, and the journal records the decision.
  */
 export function gateway(request: Request, opened: Opened): Response | Promise<Response> {
   return ownPath(request, opened.prefix) === undefined
@@ -41,10 +41,10 @@ export function gateway(request: Request, opened: Opened): Response | Promise<Re
     : own.fetch(request, opened)
 }
 
-/** Where the gate's own endpoints are mounted: no canonical path begins like this. */
+/** The mount path of the gate's own endpoints. Canonical paths cannot begin with it. */
 const OWN = '/<gate>'
 
-/** What of a path an endpoint of the gate's own is found by; which rule a request falls under is the line's matter. */
+/** The path of one of the gate's own endpoints, else `undefined`. Does not match rules. */
 const ownPath = (request: Request, prefix: string): string | undefined => {
   const reading = readAddress(request)
   if (!reading.ok) return undefined
@@ -53,7 +53,7 @@ const ownPath = (request: Request, prefix: string): string | undefined => {
   return path === METADATA_PATH || path.startsWith(`${METADATA_PATH}/`) ? path : undefined
 }
 
-/** One request, from its beginning to its line in the journal. */
+/** Starts one request: its ids, its refusals and its journal line. */
 const beginExchange = (request: Request, { policy, ports, version, colo, cf }: Opened) => {
   const time = ports.clock.now()
   const id = crypto.randomUUID()
@@ -67,10 +67,10 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
       const context = { requestId, method, route, operation, steps: decision?.steps, limited }
       return refusal(denial, context, extra)
     },
-    /** Writes the line, and gives the answer back; with a `denial` that the gate has made. */
+    /** Writes the journal line and returns the answer. `what.denial`: a denial after the guard. */
     end(answer: Response, decision: Decision | undefined, what: Ended = {}): Response {
       const { denial, revocations } = what
-      // What administrators do is written whatever the share.
+      // Changes to revocations are always written.
       if (revocations || isRecorded(decision ?? UNDECIDED, denial, policy?.gate.journal)) {
         const about = { id, time, requestId, version, colo, ...what }
         ports.journal.record(recordOf(decision ?? UNDECIDED, about))
@@ -85,10 +85,10 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
 }
 
 type Extra = Readonly<Record<string, unknown>>
-/** What became of a request after the line. */
+/** The result of a request after the guard. */
 type Ended = Pick<RecordContext, 'denial' | 'origin' | 'revocations'>
 
-/** A request that is no matter of the gate's own: judged, and relayed. */
+/** Decides and relays a request that is not for the gate's own endpoints. */
 const pass = async (request: Request, opened: Opened): Promise<Response> => {
   const { guard, ports, cf } = opened
   const exchange = beginExchange(request, opened)
@@ -116,7 +116,7 @@ const pass = async (request: Request, opened: Opened): Promise<Response> => {
       return answer.ok ? answer.value : refuse(answer.reason, decided)
     }
     const answer = await withCors(request, decided, answered)
-    // A preflight is answered without asking.
+    // A preflight is answered without the relay.
     if (decided.outcome === 'ended' && !ended) answer.headers.set('X-Request-Id', requestId)
     return end(answer, decision, ended)
   } catch (error) {

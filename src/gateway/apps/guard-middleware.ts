@@ -12,33 +12,33 @@ import { answerRefusal } from '../answer/respond.ts'
 import { limitHeaders } from '../relay/limit-headers.ts'
 import { createApp } from './app.ts'
 
-/** What handlers behind `agentGuard` read with `c.get`. */
+/** Variables for handlers behind `agentGuard`, read with `c.get`. */
 export interface AgentVariables {
-  /** What the line decided, and everything it established. */
+  /** The guard's decision and the facts it established. */
   decision: Decision
   /**
-   * Who is calling. `undefined` where no token was read: on a public route, on an optional one
-   * without a token, and in shadow mode for a request that would be denied.
+   * The caller. `undefined` without a verified token: on a public route, on an optional one without
+   * a token, and in shadow mode for a denied request.
    */
   agent: AgentIdentity | undefined
-  /** What its token says; there whenever `agent` is. */
+  /** The token's claims; present whenever `agent` is. */
   access: AccessToken | undefined
 }
 
-/** What `agentGuard` does otherwise than by default. */
+/** Options of `agentGuard`. */
 export interface AgentGuardOptions<E extends { Variables: AgentVariables }> {
   /** Answers a denial; by default with problem details. */
   readonly refuse?: (denial: Denial, c: Context<E>) => Response
   /**
-   * The caller's address, from where callers cannot write it: whose tokens name unknown keys is
-   * counted by it. By default nobody is told apart.
+   * The caller's address, from a source callers cannot write. Tokens with unknown keys are counted
+   * by it; by default all callers count together.
    */
   readonly clientIp?: (c: Context<E>) => string | undefined
-  /** What the platform knows of how the request came, for conditions; never from its headers. */
+  /** The platform's facts for conditions; never from request headers. */
   readonly connection?: (c: Context<E>) => Connection | undefined
 }
 
-/** Lets a request go on that may; `refuse` answers it where that fails. */
+/** Runs the next handler; calls `refuse` if that fails. */
 type Hand = (
   c: Context,
   decision: Decision,
@@ -47,8 +47,8 @@ type Hand = (
 ) => Promise<void>
 
 /**
- * The line as Hono middleware, before whatever answers what it lets pass: denied requests are answered here,
- * and `hand` lets the others go on. CORS headers as the rule has it.
+ * The guard as Hono middleware: answers denied requests, and passes the others to `hand`. Adds the
+ * rule's CORS headers.
  */
 export function guarding<E extends { Variables: AgentVariables }>(
   guard: Guard,
@@ -60,7 +60,7 @@ export function guarding<E extends { Variables: AgentVariables }>(
   hand: Hand = (_c, _decision, next) => next(),
 ): MiddlewareHandler<E> {
   return async (context, next) => {
-    // Hono's types do not give the known part of an environment that is not known whole.
+    // Hono's types cannot narrow the variables of a generic environment.
     const c = context as unknown as Context<{ Variables: AgentVariables }>
     const decision = await guard(c.req.raw, {
       caller: clientIp?.(context),
@@ -85,21 +85,21 @@ export function guarding<E extends { Variables: AgentVariables }>(
   }
 }
 
-/** Tells what is left of the rule's limit, on answers that do not say it yet. */
+/** Adds the rate limit headers to answers without them. */
 const tellLimit = (c: Context, { known }: Decision): void => {
   const told = limitHeaders(known.limited)
   if (told.every(([name, value]) => c.res.headers.get(name) === value)) return
-  // Through Hono, since the answer of a handler may be one that cannot be changed.
+  // Through Hono: headers of a handler's answer may be immutable.
   for (const [name, value] of told) c.header(name, value)
 }
 
-/** The rule for other origins that an answer falls under. Hono's cors answers every OPTIONS as a preflight that is allowed. */
+/** The CORS rule of an answer. Hono treats any OPTIONS as a preflight; others have no rule. */
 const corsFor = (request: Request, { outcome, known }: Decision): CorsRule | undefined =>
   request.method !== 'OPTIONS' || (outcome === 'ended' && isPreflight(request))
     ? known.route?.cors
     : undefined
 
-/** An answer with the CORS headers of its rule, if it has any; a preflight that may pass is answered without asking. */
+/** Adds the rule's CORS headers, if any. A preflight is answered without calling `answer`. */
 export async function withCors(
   request: Request,
   decision: Decision,
@@ -129,7 +129,7 @@ const corsOf = perObject((rule: CorsRule): MiddlewareHandler => {
     ...(rule.maxAge !== undefined && { maxAge: rule.maxAge }),
   })
   if (rule.headers.length > 0) return handler
-  // Hono allows whatever is asked for where the list is empty, and lays what it has set over the answer.
+  // With an empty list Hono allows all requested headers, and copies them onto the answer.
   return async (c, next) => {
     const preflight = await handler(c, next)
     if (!preflight) return
@@ -139,8 +139,8 @@ const corsOf = perObject((rule: CorsRule): MiddlewareHandler => {
 })
 
 /**
- * Serves a protected resource's metadata (RFC 9728) behind the guard; other requests go on, and so do all that
- * no guard has decided on.
+ * Serves a protected resource's metadata (RFC 9728) behind the guard. Other requests, and requests
+ * without a guard's decision, go to `next`.
  */
 export async function resourceMetadata<E extends { Variables: AgentVariables }>(
   c: Context<E>,

@@ -13,14 +13,14 @@ import {
 } from '../../core/model/revocation.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 
-/** One thing that is wrong with a request, and where: `revocations[2].kind`. */
+/** A mistake in a request and its path, such as `revocations[2].kind`. */
 export interface Problem {
   readonly path: string
   readonly message: string
 }
 
 const DAY = 24 * 60 * 60
-/** Seconds: 2100-01-01, the last moment an entry may be said to expire. */
+/** The latest `expires`, in seconds: 2100-01-01. */
 const LAST_EXPIRY = Date.UTC(2100) / 1000
 
 const keys = (issue: v.StrictObjectIssue): string =>
@@ -76,18 +76,18 @@ const MANY = v.strictObject(
   keys,
 )
 
-/** An entry as asked for, before anything about it is filled in. */
+/** A requested entry, without defaults. */
 type Wanted = v.InferOutput<typeof ENTRY>
 
-/** What a POST asks for. `paths` says where each entry stood, as a prefix. */
+/** The entries of a POST. `path` is the entry's prefix in problems. */
 export interface WantedRevocations {
   readonly entries: readonly { readonly path: string; readonly wanted: Wanted }[]
   readonly force: boolean
 }
 
 /**
- * A body to the entries it asks for: one entry, or a list of them. Judges the form only; what the
- * entries mean under a policy is for {@link toRevocations}.
+ * Decodes a body to its entries: one entry, or a list. Checks the form only; {@link toRevocations}
+ * checks the meaning under the policy.
  */
 export function decodeRevocations(body: JsonObject): Result<WantedRevocations, readonly Problem[]> {
   if (own(body, 'revocations') === undefined) {
@@ -106,9 +106,9 @@ export function decodeRevocations(body: JsonObject): Result<WantedRevocations, r
 }
 
 /**
- * Entries as they are to be stored, with their defaults: `at` is now, a token's entry and a
- * `before` leave when no covered token can be valid any more; a token's entry a little later than what was
- * given. `own`: who makes them administers this issuer alone. Does not judge whether they may.
+ * Fills in defaults of entries to store. `at` is now; entries of tokens and `before` entries expire
+ * when no covered token can be valid. `own`: the administrator is limited to this issuer. Does not
+ * check permission.
  */
 export async function toRevocations(
   { entries }: WantedRevocations,
@@ -122,7 +122,7 @@ export async function toRevocations(
     const { kind, issuer, mode = 'block', reason } = wanted
     const value = namedValue(policy, { kind, issuer, value: wanted.value ?? '' })
     const at = mode === 'before' ? (wanted.at ?? now) : undefined
-    // A token is taken for a while after its own `exp`, which is what is often given here.
+    // The gate accepts a token for a while after its `exp`, and callers often give `exp` here.
     const late = kind === 'token' ? LIMITS.lateTokenSeconds : 0
     const given = wanted.expires === undefined ? undefined : wanted.expires + late
     const expires =
@@ -160,7 +160,7 @@ export async function toRevocations(
   return problems.length > 0 ? fail(problems) : ok(stored)
 }
 
-/** The prefix that ids of an issuer's agents have for the origin. */
+/** The prefix that origins see before an issuer's agent ids. */
 export function prefixOf({ issuers }: Policy, issuer: string | undefined): string {
   return issuers.get(issuer ?? '')?.agentPrefix ?? ''
 }
@@ -171,21 +171,18 @@ interface Named {
   readonly value: string
 }
 
-/**
- * The one spelling of a value. An agent is named as its issuer names it: where a value begins with the
- * issuer's prefix, what follows is the agent.
- */
+/** Normalizes a value: removes the issuer's prefix from the id of an agent. */
 export function namedValue(policy: Policy, { kind, issuer, value }: Named): string {
   const prefix = kind === 'agent' ? prefixOf(policy, issuer) : ''
   return value.startsWith(prefix) && value !== prefix ? value.slice(prefix.length) : value
 }
 
-/** An issuer whose tokens are taken or, for kind `agent`, whose actors count in some of them. */
+/** Whether the issuer is in the policy or, for kind `agent`, is an accepted issuer of actors. */
 const isKnown = ({ issuers }: Policy, { kind, issuer }: Pick<Revocation, 'kind' | 'issuer'>) =>
   issuers.has(issuer) ||
   (kind === 'agent' && [...issuers.values()].some((one) => one.delegation.issuers.has(issuer)))
 
-/** Seconds after which every token issued now is refused for its age, at least a day. */
+/** Seconds until every token issued now is too old, at least a day. */
 const longestLife = ({ issuers, gate }: Policy): number =>
   Math.max(
     DAY,
@@ -208,7 +205,7 @@ const QUERY = v.strictObject(
   keys,
 )
 
-/** The query of a GET or DELETE; each parameter at most once, and none that is not known. */
+/** Decodes the query of a GET or DELETE. Refuses unknown and repeated parameters. */
 export function decodeQuery(
   given: Readonly<Record<string, readonly string[]>>,
 ): Result<RevocationQuery, readonly Problem[]> {

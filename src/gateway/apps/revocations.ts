@@ -23,11 +23,11 @@ import {
   toRevocations,
 } from './revocation-request.ts'
 
-/** The codes of the revocation endpoints. */
+/** The denials of the revocation endpoints. */
 export const revocationDenials = denials({
   revocation_invalid: [
     'badRequest',
-    'The request does not say well what to revoke or to list',
+    'The request does not describe a revocation or a list',
     'Correct what `problems` names; nothing was changed',
   ],
   admin_reach: [
@@ -52,7 +52,7 @@ export const revocationDenials = denials({
   ],
   revocations_share_full: [
     'full',
-    'Administrators of this issuer have filled their tenth of the revocation set',
+    'Administrators of this issuer have used their tenth of the revocation set',
     'Lift or wait out revocations that they have made, or revoke something wider in place of many tokens; an administrator of every issuer is not bound by it',
   ],
 })
@@ -64,9 +64,8 @@ const FULL = { set: 'revocations_full', share: 'revocations_share_full' } as con
 const ID = /^[A-Za-z0-9_-]{22}$/
 
 /**
- * `POST`, `GET` and `DELETE /revocations`: makes, lists and lifts entries within the caller's
- * reach. Relies on the line before it for who calls and with which scope; it judges only what the
- * caller may reach.
+ * `POST`, `GET` and `DELETE /revocations`: makes, lists and lifts entries of the caller's issuers.
+ * The guard before it checks token and scope; only the issuer is checked here.
  */
 export const revocationsApp = createApp<GateEnv>()
   .post('/revocations', async (c) => {
@@ -76,7 +75,7 @@ export const revocationsApp = createApp<GateEnv>()
     if (!json) return invalid(c, [{ path: '', message: 'must be one JSON object in UTF-8' }])
     const wanted = decodeRevocations(json)
     if (!wanted.ok) return invalid(c, wanted.reason)
-    // Before the entries are held against the policy: what is out of reach is not told apart.
+    // Checked before the policy, so that answers do not reveal other issuers' entries.
     if (!wanted.value.entries.every((one) => isReached(c, one.wanted.issuer))) return beyond(c)
     const { id, issuer, subject } = c.get('agent')
     const now = Math.floor(c.get('ports').clock.now() / 1000)
@@ -102,7 +101,7 @@ export const revocationsApp = createApp<GateEnv>()
     )
     const told = { revocations: added.map(presenter(c)), ...presentShards(shards) }
     if (shards.pending.length === 0) return answer(c, told)
-    // Shards take changes in their order, so that who has the one written last has them all.
+    // Shards apply changes in order: a shard with the last entry has all of them.
     const last = entries.value.at(-1)?.id
     c.header('location', `${c.get('policy').gate.prefix}/revocations/${last}`)
     return answer(c, told, 202)
@@ -150,7 +149,7 @@ const invalid = (c: Admin, problems: readonly Problem[]): Response =>
 
 const beyond = (c: Admin): Response => c.get('deny')(deny('admin_reach'))
 
-/** A page of entries that a query names, within the caller's reach. */
+/** Answers with a page of entries that match the query, of the caller's issuers. */
 const answerPage = async (
   c: Admin,
   given: Readonly<Record<string, readonly string[]>>,
@@ -189,18 +188,18 @@ const ask = async <Value>(
 
 type Found = NonNullable<Awaited<ReturnType<RevocationStore['get']>>>
 
-/** The entry with this id, where the caller reaches it. */
+/** The entry with this id, if its issuer is one of the caller's. */
 const find = async (c: Admin, id: string): Promise<Result<Found, Denial>> => {
   if (!ID.test(id)) return fail(deny('revocation_unknown'))
   const found = await ask(c, (store) => store.get(id))
   if (!found.ok) return found
-  // What is out of reach is not told apart from what is not there.
+  // The same denial for unknown entries and those of other issuers.
   return found.value && isReached(c, found.value.revocation.issuer)
     ? ok(found.value)
     : fail(deny('revocation_unknown'))
 }
 
-/** Whether one of the entries would revoke the token that asks for it. */
+/** Whether an entry would revoke the caller's own token. */
 const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolean => {
   const access = c.get('access')
   const own = new Set(revocableSubjects(access, c.get('agent')).map(subjectKey))
@@ -212,12 +211,12 @@ const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolea
   return entries.some((entry) => own.has(subjectKey(entry)) && isRevoked(entry, token))
 }
 
-/** `pending` only where something is. */
+/** `pending` only if not empty. */
 const presentShards = ({ total, acknowledged, pending }: ShardStatus) => ({
   shards: { total, acknowledged, ...(pending.length > 0 && { pending }) },
 })
 
-/** Tells an entry; an agent also by the id that origins are told, where that is another. */
+/** Formats an entry. An agent with a prefix also has the `name` that origins see. */
 const presenter = (c: Admin) => (told: Revocation) => {
   const { value, created, createdBy, own, renewed, renewedBy, ...entry } = told
   const prefix = entry.kind === 'agent' ? prefixOf(c.get('policy'), entry.issuer) : ''

@@ -5,8 +5,8 @@ import type { ReplayShard } from '../../replay/object.ts'
 import type { RevocationShard } from '../../revocation/object.ts'
 
 /**
- * What wrangler.toml binds. Policy variables are `unknown`: an operator's edit must not break the
- * compiler, and they are judged by the policy's own decoder.
+ * The bindings and variables of wrangler.toml. Policy variables are `unknown`: the policy's decoder
+ * checks them.
  */
 export interface Env {
   readonly ASSERTION_KEEPER?: DurableObjectNamespace<AssertionKeeper>
@@ -15,7 +15,7 @@ export interface Env {
   readonly RATE_LIMITER?: DurableObjectNamespace<RateLimiter>
   readonly REPLAYS?: DurableObjectNamespace<ReplayShard>
   readonly REVOCATIONS?: DurableObjectNamespace<RevocationShard>
-  /** `[version_metadata] binding = "CF_VERSION_METADATA"`, where an operator adds it. */
+  /** `[version_metadata] binding = "CF_VERSION_METADATA"`; optional. */
   readonly CF_VERSION_METADATA?: WorkerVersionMetadata
   readonly [name: string]: unknown
 }

@@ -5,14 +5,14 @@ import { peeking } from '../../limit/client.ts'
 import { lookingOnly } from '../../replay/client.ts'
 import { openingOnly } from './sessions.ts'
 
-/** Those of requests that are looked at. */
+/** The request ports that explanations read from. */
 interface Explained extends Pick<GuardPorts, 'revocations' | 'limits' | 'replays' | 'bodies'> {
   readonly signingKeys: Pick<SigningKeys, 'held'>
 }
 
 /**
- * Ports to explain decisions with: the line on them writes nothing, remembers no token, and asks
- * no issuer. Keys are those of memory, their keeper and KV, those that sessions are sealed with of memory only; revocations are read as for any request, and limits and uses of tokens looked at.
+ * Ports for explanations: they write nothing, remember no token and fetch no keys. Keys come from
+ * memory, key service and KV; session keys from memory only. Limits and replays are only read.
  */
 export function explainingPorts(
   keys: KeySourceOptions,
@@ -26,10 +26,10 @@ export function explainingPorts(
     bodies,
     limits: peeking(limits),
     replays: lookingOnly(replays),
-    // Nothing is signed for an explanation, and no key is asked for.
+    // Explanations sign nothing.
     signingKeys: { signing: () => undefined },
     sessions: openingOnly(signingKeys, keys.clock),
-    // The text of an error may quote what is explained, which is for no log.
+    // The message may quote the explained request, so only the error's name is logged.
     onError: (stage, error) =>
       keys.log({
         event: 'unexpected_error',

@@ -26,7 +26,7 @@ import { createTokenMemory } from './token-memory.ts'
 
 const { clock, log } = system
 
-/** What an isolate keeps between requests: plain data and keys, never a stub or a stream. */
+/** State of an isolate between requests: plain data and keys, never a stub or a stream. */
 const policyOf = createPolicyLoader(log)
 const keyCache = createKeyCache(clock)
 const tokens = createTokenMemory({ clock })
@@ -35,7 +35,7 @@ const addresses = createAddressLimits({ clock })
 const snapshotMemory = createSnapshotMemory()
 const bodies = createRooms(clock)
 const assertionMemory = createAssertionMemory()
-/** The data centre, as the platform says with the first request; all isolates of one ask the same shard. */
+/** The data centre of the first request; all isolates of one data centre use the same shard. */
 let colo: string | undefined
 let isPlaced = false
 
@@ -43,7 +43,7 @@ type Gate = Omit<Opened, 'cf' | 'colo'>
 
 let opened: { readonly env: Env; readonly gate: Gate } | undefined
 
-/** Everything one request needs; all but what the request brings is made once per environment. */
+/** The environment of one request. Requests share all of it but `colo` and `cf`. */
 export function openGate(request: Request, env: Env): Opened {
   if (opened?.env !== env) opened = { env, gate: gateOf(env) }
   const cf = () => (request as { readonly cf?: PlatformFacts }).cf
@@ -54,7 +54,7 @@ export function openGate(request: Request, env: Env): Opened {
   return { ...opened.gate, colo, cf }
 }
 
-/** What the cron trigger is for: see {@link refreshAhead}. */
+/** The cron trigger's task: see {@link refreshAhead}. */
 export async function refreshKeys(env: Env): Promise<void> {
   const { policy } = policyOf(env)
   if (policy && env.KEY_KEEPER) await refreshAhead(policy, createKeepers(env.KEY_KEEPER), log)
@@ -136,7 +136,7 @@ const signingKeysOf = (env: Env, policy: Opened['policy']): GatePorts['signingKe
   })
 }
 
-/** Without its bindings a policy is not valid, so nobody is answered from these. */
+/** Never called: a policy without its bindings is invalid. */
 const unreachable = () => Promise.reject(new Error('REVOCATIONS is not bound'))
 const unkept = { ask: () => Promise.reject(new Error('KEY_KEEPER is not bound')) }
 const unsigned: GatePorts['signingKeys'] = {

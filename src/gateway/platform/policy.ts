@@ -7,15 +7,15 @@ import { readPolicy } from '../../policy/parse.ts'
 import { isPolicyVariable, readVars } from '../../policy/vars.ts'
 import type { Env } from './env.ts'
 
-/** The policy of an environment, and where the gate's own endpoints are even without one. */
+/** The policy of an environment. `prefix` is set even if the policy is invalid. */
 export interface LoadedPolicy {
   readonly policy: Policy | undefined
   readonly prefix: string
 }
 
 /**
- * Loads policies and keeps the last one. An isolate may outlive a change of its variables, so the
- * kept one counts only for the very same inputs. Mistakes are logged once per configuration.
+ * Loads policies and keeps the last one. It is reused only for identical inputs, since an isolate
+ * may outlive a change of variables. Mistakes are logged once per configuration.
  */
 export function createPolicyLoader(log: (event: Record<string, unknown>) => void) {
   let slot: { env: Env; inputs: readonly unknown[]; loaded: LoadedPolicy } | undefined
@@ -29,7 +29,7 @@ export function createPolicyLoader(log: (event: Record<string, unknown>) => void
   }
 }
 
-/** Names of everything bound, with the values of policy variables and secrets. */
+/** The names of all bindings, with the values of policy variables and secrets. */
 const inputsOf = (env: Env): readonly unknown[] =>
   Object.keys(env)
     .sort()
@@ -49,7 +49,7 @@ const load = (env: Env, log: (event: Record<string, unknown>) => void): LoadedPo
   return { policy: undefined, prefix: prefixIn(readVars(env).vars.GATE) ?? DEFAULT_PREFIX }
 }
 
-/** A broken policy must not move the health check of an operator who set the prefix. */
+/** The prefix of an invalid policy, so that the health check keeps its path. */
 const prefixIn = (gate: unknown): string | undefined => {
   const prefix = isObject(gate) ? own(gate, 'prefix') : undefined
   return typeof prefix === 'string' && /^\/.*[^/]$/.test(prefix) ? prefix : undefined

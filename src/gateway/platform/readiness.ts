@@ -8,35 +8,34 @@ import { inTime } from '../../platform/calls.ts'
 import { type InFlight, share } from '../../platform/single-flight.ts'
 import type { Readiness } from '../ports.ts'
 
-/** Milliseconds one answer is given again. */
+/** Milliseconds an answer is reused. */
 const KEPT_MS = 5_000
 
-/** `unknown`: nobody has asked for the keys yet, and asking has not failed. */
+/** `unknown`: no keys were requested yet, and no request failed. */
 const stateOf = ({ keys, stale, error }: KeyStatus): 'held' | 'stale' | 'unknown' | 'failed' =>
   keys > 0 ? (stale ? 'stale' : 'held') : error === undefined ? 'unknown' : 'failed'
 
 /**
- * Milliseconds after which what does not answer counts as missing: enough for a shard that is lost, and for
- * the primary that is asked in its place.
+ * Milliseconds until a missing answer counts as a failure: enough for a lost shard and for the
+ * primary after it.
  */
 const PATIENCE_MS = LIMITS.revocationReadMs + 1_000
 
-/** What is known of one policy. */
+/** The state of one policy. */
 interface Known {
   readonly policy: Policy
   readonly inFlight: InFlight
-  /** The last answer, and when it was there. */
+  /** The last answer, and its time in milliseconds. */
   kept?: { readonly at: number; readonly readiness: Readiness }
 }
 
 const NOT_READY: Readiness = { keys: false, revocations: false, issuers: [] }
 
 /**
- * Whether keys or revocations are known to be missing, asked once for all who wait, and again when the
- * answer is five seconds old. `keys` is false where asking for an issuer's keys failed and none are
- * left, and where there is none to sign assertions with. It is true where nobody has asked for them
- * yet: an isolate that knows nothing asks the issuer's keeper what it knows, but nothing is fetched to
- * find out. Nothing is waited for longer than {@link PATIENCE_MS}.
+ * Reports whether keys or revocations are missing. Concurrent calls share one check; its result is
+ * reused for five seconds. `keys` is false if an issuer's keys failed to load and none are left, or
+ * if signing keys are missing. Keys not requested yet do not count as missing: the key service is
+ * asked, but no issuer. Each check waits at most {@link PATIENCE_MS}.
  */
 export function createReadiness(clock: Clock) {
   let known: Known | undefined
@@ -86,7 +85,7 @@ const statusOf = async (issuer: Issuer, keys: KeySourceOptions) => {
   return { issuer: issuer.issuer, state: stateOf({ stale, ...status }), ...status }
 }
 
-/** Whether something answers in time. */
+/** Whether a call succeeds in time. */
 const isThere = async (call: () => unknown): Promise<boolean> => {
   try {
     await inTime(call, PATIENCE_MS)

@@ -12,33 +12,33 @@ import {
 } from '../../core/model/mcp.ts'
 import type { Clock, SigningKeys } from '../../core/model/ports.ts'
 
-/** Sessions that an isolate remembers to be good, and the characters of one at most. */
+/** The most verified sessions an isolate remembers, and the most characters of each. */
 const KEPT = { entries: 1_000, length: 4_096 }
 
-/** What was signed once, and by which of the gate's keys. */
+/** A verified session: its key and its claims. */
 interface Opened {
   readonly key: JWK
   readonly claims: JsonObject
 }
 
-/** What sessions are sealed with. */
+/** Options of {@link createSessions}. */
 export interface SessionsOptions {
-  /** Without `published` nothing can be opened. */
+  /** Without `published` no session can be opened. */
   readonly keys: Pick<SigningKeys, 'signing'> & Partial<SigningKeys>
   readonly clock: Clock
 }
 
 /**
- * Session ids of servers as compact JWS by the key that the gate signs with, opened with any that it
- * publishes: a session ends for its holder at the latest when its key is withdrawn. Says who it belongs to
- * and nothing of the token, which is judged on each request. Nothing is kept but what was verified.
+ * Seals session ids of MCP servers as compact JWS with the gate's signing key. Any published key
+ * opens them, so a session ends at the latest when its key is withdrawn. A session names its
+ * holder; the token is verified separately on each request. Only verified sessions are remembered.
  */
 export function createSessions({ keys, clock }: SessionsOptions): Sessions {
   const opened = new Map<string, Opened>()
 
   const claimsOf = async (sealed: string): Promise<JsonObject | undefined> => {
     const shape = shapeOf(sealed)
-    // Keys are asked for what could be a session only.
+    // Keys are read only for well-formed sessions.
     if (!shape) return undefined
     const published = await keys.published?.()
     if (!published) throw new Error('the keys that are published are not known here')
@@ -80,20 +80,20 @@ export function createSessions({ keys, clock }: SessionsOptions): Sessions {
 const namesOf = ({ issuer, agent, subject, route, resource }: SessionHolder) => ({
   agent_iss: issuer,
   agent,
-  // Of none it is not written, and then it is none that opens it.
+  // Omitted if `undefined`; then it opens only for tokens without a subject.
   agent_sub: subject,
   route,
   resource,
 })
 
-/** What says to be a session, and by which key. */
+/** The unverified content of a session. */
 interface Shape {
   readonly claims: JsonObject
   readonly kid: string
   readonly algorithm: AssertionAlgorithm
 }
 
-/** Whether a text is of the form that is handed out, a session and nothing else (RFC 8725 §3.11). */
+/** Decodes a session by its form; refuses other JWS types (RFC 8725 §3.11). Verifies nothing. */
 const shapeOf = (sealed: string): Shape | undefined => {
   const parts = sealed.length <= LIMITS.tokenLength ? splitJws(sealed) : undefined
   const header = parts && decodeJwsPart(parts.header)
@@ -105,7 +105,7 @@ const shapeOf = (sealed: string): Shape | undefined => {
   return algorithm && isKid(kid) ? { claims, kid, algorithm } : undefined
 }
 
-/** A JWS of the gate's own. */
+/** Verifies the signature by a published key; `undefined` if that fails. */
 const verified = async (
   sealed: string,
   { claims, kid, algorithm }: Shape,
@@ -123,7 +123,7 @@ const verified = async (
 
 const imported = new WeakMap<JWK, CryptoKey>()
 
-/** Kept when it is there, and not while it is made: workerd lets no request wait for another's promise. */
+/** Keeps the imported key, not the promise: workerd forbids awaiting another request's promise. */
 const importedOf = async (jwk: JWK, algorithm: AssertionAlgorithm): Promise<CryptoKey> => {
   const known = imported.get(jwk)
   if (known) return known
@@ -133,8 +133,8 @@ const importedOf = async (jwk: JWK, algorithm: AssertionAlgorithm): Promise<Cryp
 }
 
 /**
- * Opens what others have sealed, for explanations, with the keys in memory: none is asked for, and where
- * there are none it cannot be told. Hands nothing out.
+ * Sessions for explanations: opens with keys in memory only, and rejects without any. Seals
+ * nothing.
  */
 export function openingOnly(keys: Pick<SigningKeys, 'held'>, clock: Clock): Sessions {
   const published = () =>

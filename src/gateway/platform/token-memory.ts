@@ -7,28 +7,27 @@ interface Held extends RememberedToken {
   readonly admissions: Map<Route, Map<string, Admission>>
   /** Seconds since the epoch. */
   readonly expires: number
-  /** Of all of it. */
+  /** The size of the entry with its admissions. */
   bytes: number
-  /** Whether it was found since it was last considered for removal. */
+  /** Whether the entry was found since eviction last passed it. */
   used: boolean
 }
 
 /**
- * Bytes that a token of so many characters takes at most: its text and its claims. Usual claims take a third of
- * it; claims of nothing but brackets take all of it.
+ * The most bytes a token with its claims takes, by its length. Usual claims take a third; claims of
+ * nested brackets take all.
  */
 const weightOf = ({ credential }: Pick<RememberedToken, 'credential'>): number =>
   17 * credential.authorization.length + 1_024
 
-/** Bytes of an admission with its values, and with what was made of it, which tells its own weight. */
+/** Bytes of an admission with its values and derived data. */
 const admissionWeight = (values: string, { bytes }: Admission): number =>
   3_072 + 2 * values.length + bytes
 
 /**
- * Verified tokens, and what was decided of them once, in the memory of one isolate, bounded in entries and in
- * bytes. A token that has gathered more than its share loses what was decided of it. When the memory is full, the
- * oldest that were not found since they were last passed over make room. Holds whatever it is given until its
- * `expires`; it is the line that gives it nothing but tokens that passed.
+ * Verified tokens and their admissions in one isolate, bounded in entries and bytes. A token over
+ * its share loses its admissions. A full memory evicts the oldest entries not found recently.
+ * Entries stay until `expires`; the caller adds only tokens that passed the guard.
  */
 export function createTokenMemory({
   clock,
@@ -61,7 +60,7 @@ export function createTokenMemory({
       }
     }
   }
-  /** Counts what was added to an entry, and keeps it within its share. */
+  /** Counts added bytes of an entry, and clears its admissions when over its share. */
   const grow = (entry: Held, more: number): void => {
     if (held.get(entry.credential.authorization) !== entry) return
     entry.bytes += more
@@ -107,7 +106,7 @@ export function createTokenMemory({
       const { credential, token, values, admission } = passed
       const weight = weightOf(passed)
       const all = weight + admissionWeight(values, admission)
-      // One that could never be found, within the clock's tolerance say, takes nobody's place.
+      // Skips tokens that are already expired or too large.
       if (!(expires > clock.now() / 1000) || entries < 1 || all > Math.min(bytes, ofOne)) return
       const { authorization } = credential
       const old = held.get(authorization)

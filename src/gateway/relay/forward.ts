@@ -35,21 +35,21 @@ const deny = denials({
   ],
   origin_encoding_unsupported: [
     'badOrigin',
-    'The origin answered in a coding, a charset or a part that the gate does not read, on a route where it must',
+    'The origin answered with a content coding, charset or range that the gate cannot read, on a route where it must',
     'Your request is not at fault; tell the operator the request_id',
   ],
 })
 
 export const forwardDenials = deny
 
-/** What an origin is sent, as `fetch` takes it: a Request made of it would be one more copy of its headers. */
+/** A request's `fetch` options. A Request object would copy the headers once more. */
 export interface Outbound extends Omit<RequestInit, 'headers'> {
   readonly headers: Headers
 }
 
 /**
- * Sends a request to an origin: the network, or a named service binding. With `isRead` the answer's body will
- * be searched: it is to be decoded, and `Content-Encoding` taken away, or left as it is and then refused.
+ * Sends a request to an origin: over the network, or by a service binding. `isRead`: the gate reads
+ * the body, so it must be decoded and lose its `Content-Encoding`; still encoded ones are refused.
  */
 export type Send = (
   target: Target,
@@ -58,23 +58,22 @@ export type Send = (
   isRead: boolean,
 ) => Promise<Response>
 
-/** What a request is forwarded with. */
+/** The context of {@link forward}. */
 export interface ForwardContext extends OriginContext {
   readonly send: Send
 }
 
-/** Why there is no answer to hand back, and the origin's status where it gave one. */
+/** The denial in place of an answer, and the origin's status if it sent one. */
 export interface ForwardFault {
   readonly denial: Denial
   readonly status?: number
 }
 
 /**
- * Sends an allowed request to its origin: inbound identity and forwarding headers removed, the
- * verified ones set, the path as it was matched, bodies streaming both ways, redirects handed
- * back. Decides nothing: the line has. Gives the origin's response untouched, or a denial; a body that
- * somebody has read before is not sent. Until there is a response it ends with the request's signal, which
- * is not looked at in workerd.
+ * Sends an allowed request to its origin. Removes inbound identity headers, sets verified ones,
+ * keeps the matched path, streams bodies and returns redirects. Decides nothing. Returns the
+ * origin's response untouched, or a denial. Refuses a body that was already read. Outside workerd,
+ * the request's signal aborts it until the response.
  */
 export async function forward(
   request: Request,
@@ -83,7 +82,7 @@ export async function forward(
   const { decision, route } = context
   const { held, agent } = decision.known
   if (!held || !agent) return sendOn(request, context)
-  // Until the origin has answered, which may take long.
+  // The body occupies memory until the origin has answered.
   const ms = Math.min(route.target.timeout ?? LIMITS.originMs, LIMITS.originMs) + LIMITS.heldSlackMs
   const room = decision.ports.bodies.open(ownerOf(agent), ms)
   try {
@@ -106,7 +105,7 @@ const sendOn = async (
   if (isBodiless(method) && (held ? held.length > 0 : hasBody(request))) {
     return fail({ denial: deny('body_unexpected') })
   }
-  // What no rule of an MCP endpoint has judged is not sent to it.
+  // MCP endpoints get only bodies the gate has read.
   const body = isBodiless(method) || held || route.mcp ? null : request.body
   if (body && (request.bodyUsed || body.locked)) {
     return fail({ denial: chainDenials('unavailable') })
@@ -119,9 +118,9 @@ const sendOn = async (
     method,
     headers: originHeaders(request.headers, assertion, context),
     redirect: 'manual',
-    // In workerd: a body is passed on as it came, also where a script could read it decoded.
+    // In workerd: passes a body on encoded.
     ...(!isRead(route) && { encodeResponseBody: 'manual' }),
-    // One agent's answer is never another's. Only GET and HEAD are answered from a cache.
+    // Keeps one agent's answer from another. Only GET and HEAD are cached.
     ...(isBodiless(method) && { cache: 'no-store' }),
     ...(held && held.length > 0 && { body: held }),
     ...(body && { body }),
@@ -149,8 +148,8 @@ const sendOn = async (
 }
 
 /**
- * Sends what has a time limit, what ends when its token does, and whatever a runtime does not end by itself with the
- * request it was sent for. `body` is passed on chunk by chunk.
+ * Sends a request that may have to be aborted: at a time limit, when its token ends, or on runtimes
+ * that do not abort it themselves. `body` is copied chunk by chunk.
  */
 const sendWatched = async (
   request: Request,
@@ -166,7 +165,7 @@ const sendWatched = async (
   const watched =
     body && abort && onRevocation === 'end-all' ? watchUpload(request, decision, abort) : undefined
   const unfollow = abort && !ENDS_WITH_REQUEST ? following(request.signal, abort) : undefined
-  // An origin may answer before the upload is through. Events have an end of their own, which comes first.
+  // An origin may answer during the upload. Event streams are watched separately.
   let until: Promise<void> | undefined
   if (!body) wait.begin()
   try {
@@ -201,10 +200,10 @@ const sendWatched = async (
   }
 }
 
-/** What is wrong with an answer on a rule that injects, or that an MCP server stands behind. */
+/** The denial of an unusable answer, on rules that inject credentials or guard an MCP server. */
 export function refusedAnswer(response: Response, route: Route): Denial | undefined {
   const { inject, mcp } = route
-  // No token of an agent's would be taken there, and none is sent.
+  // The origin refused the gate's credential: the agent's token was not sent.
   if ((inject.length > 0 || mcp) && response.status === 401) {
     return deny('origin_credential_refused')
   }
@@ -212,15 +211,15 @@ export function refusedAnswer(response: Response, route: Route): Denial | undefi
   return !isRead(route) || isReadable(response) ? undefined : deny('origin_encoding_unsupported')
 }
 
-/** workerd, told by a stream of its own, ends what a request has started when the request is over. */
+/** Whether the runtime is workerd, which ends subrequests with their request. */
 const ENDS_WITH_REQUEST = 'FixedLengthStream' in globalThis
 
-/** A final status (RFC 9110 §15), or a WebSocket that was agreed on. */
+/** Whether the response has a final status (RFC 9110 §15) or is a WebSocket. */
 const isAnswer = (response: Response): boolean =>
   (response.status >= 200 && response.status <= 599) ||
   Boolean((response as { webSocket?: unknown }).webSocket)
 
-/** Methods whose body no request of the platform can carry. */
+/** Whether `fetch` allows no body with this method. */
 export function isBodiless(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }

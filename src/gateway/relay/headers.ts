@@ -7,7 +7,7 @@ import type { Route } from '../../core/model/route.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../../core/model/token.ts'
 import { connectionOptions, foldedName, headerText } from '../../core/text.ts'
 
-/** Names that end at one hop (RFC 9110 §7.6.1). */
+/** Hop-by-hop header names (RFC 9110 §7.6.1). */
 const HOP_BY_HOP = [
   'connection',
   'keep-alive',
@@ -18,7 +18,7 @@ const HOP_BY_HOP = [
   'upgrade',
 ]
 
-/** Inbound names that never reach an origin, folded. */
+/** Inbound names never sent to an origin, folded. */
 const REMOVED = [
   'forwarded',
   'via',
@@ -33,7 +33,7 @@ const REMOVED = [
   ...HOP_BY_HOP,
 ]
 
-/** Beginnings of names that never reach an origin, folded. */
+/** Prefixes of inbound names never sent to an origin, folded. */
 const REMOVED_PREFIXES = [
   'x-agent-',
   'x-original-',
@@ -47,10 +47,10 @@ const REMOVED_PREFIXES = [
   'x-auth-request-',
 ]
 
-/** The agent's own credentials: only for an origin that is to have them. */
+/** The agent's credentials: sent only to origins that the policy allows. */
 const CREDENTIALS = ['authorization', 'dpop']
 
-/** One expression over all names a gate removes: they are letters, digits and `-` only. */
+/** One expression for all removed names, which contain only letters, digits and `-`. */
 const removedBy = perObject(
   ({ stripHeaders, ownHeaders, identityPrefix }: Gate): RegExp =>
     new RegExp(
@@ -59,9 +59,8 @@ const removedBy = perObject(
 )
 
 /**
- * Removes from a request's headers, in place, everything an origin could take for the gate's word
- * or that ends at this hop. The agent's credentials stay where its route forwards tokens, and in
- * shadow mode. Does not add anything.
+ * Removes inbound headers in place: hop-by-hop ones, and those an origin could mistake for the
+ * gate's. Credentials stay where the route forwards tokens, and in shadow mode. Adds nothing.
  */
 export function stripInbound(headers: Headers, gate: Gate, route: Route): void {
   const known = knownNames(gate)
@@ -78,7 +77,7 @@ export function stripInbound(headers: Headers, gate: Gate, route: Route): void {
   }
 }
 
-/** What is done with a name, whose few spellings come again and again. */
+/** By header name: its kind. Agents use few spellings. */
 const knownNames = perObject((_: Gate) => createTextMemo<ReturnType<typeof kindOf>>())
 
 const kindOf = (name: string, removed: RegExp): 'credential' | 'removed' | 'stays' => {
@@ -87,24 +86,24 @@ const kindOf = (name: string, removed: RegExp): 'credential' | 'removed' | 'stay
   return removed.test(folded) ? 'removed' : 'stays'
 }
 
-/** Whether a header of an answer ends at this hop, by its name or because {@link connectionOptions} name it. */
+/** Whether an answer's header is hop-by-hop, by its name or by {@link connectionOptions}. */
 export function isHopByHop(name: string, named: ReadonlySet<string>): boolean {
   return HOP_BY_HOP.includes(name) || (named.size > 0 && named.has(foldedName(name)))
 }
 
 type Pairs = readonly (readonly [name: string, value: string])[]
 
-/** What an origin is told of who is calling, as names and values of headers; of the grant that of the rule. */
+/** The identity headers of a caller for the origin. The grant is that of the rule. */
 export function identityHeaders(known: Facts): Pairs {
   return admittedHeaders(known.admission, known)
 }
 
-/** What an origin is told of what is granted. */
+/** The header of the granted scopes. */
 export function grantHeaders({ policy, grant }: Pick<Facts, 'policy' | 'grant'>): Pairs {
   return prefixed(policy.gate, scopeList('grant', grant))
 }
 
-/** The name that {@link grantHeaders} has. */
+/** The header name of {@link grantHeaders}. */
 export function grantName({ policy }: Pick<Facts, 'policy'>): string {
   return `${policy.gate.identityPrefix}grant`
 }
@@ -150,8 +149,8 @@ const tokenHeaders = (access: AccessToken): Pairs => [
 ]
 
 /**
- * An actor of the token's own issuer is its id; one of another issuer is `issuer;id`, both
- * encoded, with `;` encoded in every item so that no two chains give one value.
+ * The id of an actor; with another issuer `issuer;id`. Both are encoded, also each `;`, so that
+ * different chains never give the same value.
  */
 const actorText =
   (own: string) =>
@@ -160,7 +159,7 @@ const actorText =
     return issuer === own ? item(sub) : `${item(issuer)};${item(sub)}`
   }
 
-/** Claims under the names that the origin reads them by: those of the gate and of the rule. */
+/** The claims that policy and rule forward as headers. */
 const claimHeaders = ({
   access: { claims },
   policy,

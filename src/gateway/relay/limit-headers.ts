@@ -1,7 +1,7 @@
 import { type Left, LIMIT_HEADERS } from '../../core/model/limit.ts'
 import type { Limited } from '../../limit/stage.ts'
 
-/** Fields of the same meaning in older drafts. */
+/** Header names of older drafts, with the same meaning. */
 const OLDER = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] as const
 
 const DAY = 86_400
@@ -9,9 +9,9 @@ const DAY = 86_400
 type Fields = readonly (readonly [name: string, value: string])[]
 
 /**
- * `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers, Structured Fields of RFC 9651):
- * the quotas of a rule with an exact limit, and what is left of each. `r` is whole requests; `t` seconds until
- * the quota is whole again or, with nothing left, until one more is allowed. None of a limit that is not exact.
+ * `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers, RFC 9651) of an exact
+ * limit; empty for other limits. `r`: remaining requests. `t`: seconds until the quota is full
+ * again or, at zero, until the next request is allowed.
  */
 export function limitHeaders(limited: Limited | undefined): Fields {
   if (limited?.rule.kind !== 'exact') return []
@@ -34,7 +34,7 @@ export function limitHeaders(limited: Limited | undefined): Fields {
 const item = (name: string, quota: number, window: number, { left, reset }: Left) =>
   [`"${name}";q=${quota};w=${window}`, `"${name}";r=${left};t=${reset}`] as const
 
-/** The same, with those taken away (no value) that an origin has sent of its own limits. */
+/** {@link limitHeaders}; removes the origin's own limit headers (no value). */
 export function limitFields(
   limited: Limited | undefined,
 ): readonly (readonly [name: string, value?: string])[] {

@@ -1,19 +1,19 @@
 import { LINE_ENDS, LINE_LENGTH, type Spelled } from './secret-encodings.ts'
 import { joined } from './stream-start.ts'
 
-/** From where to where something is found; the end excluded. */
+/** Start and end of a match; the end is exclusive. */
 type Range = readonly [from: number, to: number]
 
 const MASK = '*'
 const MASK_BYTE = 0x2a
-/** One character for each byte; which, outside of ASCII, does not matter. */
+/** Decodes each byte to one character; non-ASCII characters need not be right. */
 const bytewise = new TextDecoder('latin1')
 
-/** All places, also of what overlaps and of base64 in lines, in order of their beginning. */
+/** All matches by their start, also overlapping ones and base64 across lines. */
 const placesIn = (text: string, { find }: Spelled): readonly Range[] => {
   const ends = [...text.matchAll(LINE_ENDS)]
   if (ends.length === 0) return found(text, find)
-  // Where each character of the text without these line ends stands in it.
+  // By index in the text without line ends: the index in the text.
   const places = new Uint32Array(text.length + 1)
   const lines: string[] = []
   let [from, length] = [0, 0]
@@ -37,7 +37,7 @@ const found = (text: string, find: RegExp): readonly Range[] => {
   return places
 }
 
-/** Text with `*` in place of every character of a secret. */
+/** Replaces every character of a secret with `*`. */
 export function maskText(text: string, spelled: Spelled): string {
   return placesIn(text, spelled).reduce(
     (masked, [from, to]) => masked.slice(0, from) + MASK.repeat(to - from) + masked.slice(to),
@@ -45,7 +45,7 @@ export function maskText(text: string, spelled: Spelled): string {
   )
 }
 
-/** Bytes with `*` in place of every byte of a secret; the very same where there is none. */
+/** Replaces every byte of a secret with `*`; returns the same bytes without a match. */
 export function maskBytes(
   bytes: Uint8Array<ArrayBuffer>,
   spelled: Spelled,
@@ -64,14 +64,13 @@ const fill = (
 }
 
 /**
- * {@link maskBytes} of a body chunk by chunk. What ends a chunk waits for the next one, or the end, where
- * it may be the beginning of a secret: characters that stand in secrets. Whether it really is one makes
- * no difference, since who can make an origin write what they like would learn a secret from that, letter
- * by letter. A line or an event that is complete does not wait, unless base64 may go on in the next line.
+ * {@link maskBytes} for a stream. Trailing characters that occur in secrets wait for the next chunk
+ * or the end. They wait whether or not a secret begins there: otherwise an attacker could guess a
+ * secret letter by letter. Complete lines do not wait, unless base64 may continue on the next.
  */
 export function maskStream(spelled: Spelled): TransformStream<Uint8Array, Uint8Array<ArrayBuffer>> {
   let held = new Uint8Array(0)
-  // Whether more of what may be a secret stood before what is held.
+  // Whether a possible secret began before `held`.
   let isCut = false
   return new TransformStream({
     transform(chunk, controller) {
@@ -80,7 +79,7 @@ export function maskStream(spelled: Spelled): TransformStream<Uint8Array, Uint8A
       const least = Math.max(0, bytes.length - spelled.longest + 1)
       const open = opening(bytes, least, isCut, spelled)
       isCut = open === least && (isCut || open > 0)
-      // What is found over this border is found again with what follows.
+      // A match across this border is found again with the next chunk.
       const end = places.find(([from, to]) => from < open && to > open)?.[0] ?? open
       held = bytes.slice(end)
       if (end > 0) controller.enqueue(fill(bytes, places).subarray(0, end))
@@ -91,7 +90,7 @@ export function maskStream(spelled: Spelled): TransformStream<Uint8Array, Uint8A
   })
 }
 
-/** From where a secret may have begun that is not there whole; no earlier than `least`. */
+/** The index where an incomplete secret may begin, at least `least`. */
 const opening = (bytes: Uint8Array, least: number, isCut: boolean, { isInside }: Spelled) => {
   let at = bytes.length
   while (at > least && (isInside(bytes[at - 1] as number) || isLineOf64(bytes, at, isCut))) at--
@@ -106,7 +105,7 @@ const IN_64 = new Set(
   ),
 )
 
-/** Whether a line ends here that base64 may go on after; `isCut` of what stood before these bytes. */
+/** Whether base64 may continue after a line that ends at `end`. `isCut`: see {@link maskStream}. */
 const isLineOf64 = (bytes: Uint8Array, end: number, isCut: boolean): boolean => {
   let at = end - 1
   if (bytes[at] === LF && bytes[at - 1] === CR) at--

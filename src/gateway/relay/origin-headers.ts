@@ -6,41 +6,41 @@ import type { Route } from '../../core/model/route.ts'
 import { partsOf } from '../../core/model/well-known.ts'
 import type { Address } from '../../core/request.ts'
 import { foldedName } from '../../core/text.ts'
-import { setMcpHeaders, stripMcpHeaders } from '../../mcp/answer/request.ts'
+import { setMcpHeaders, stripMcpHeaders } from '../../mcp/answer/headers.ts'
 import { grantHeaders, grantName, identityHeaders, stripInbound } from './headers.ts'
 
-/** What an origin is told of. */
+/** The facts behind an origin's headers. */
 export interface OriginContext {
   readonly policy: Policy
   readonly route: Route
   readonly address: Address
   readonly decision: Decision
   readonly requestId: string
-  /** The caller's address, where it is known. */
+  /** The caller's address, if known. */
   readonly clientIp?: string | undefined
 }
 
-/** Whether answers are searched: for secrets, or for what a caller of MCP may not know of. */
+/** Whether the gate reads answers: to mask secrets, or to filter MCP lists. */
 export function isRead({ secrets, mcp }: Route): boolean {
   return secrets.length > 0 || mcp !== undefined
 }
 
-/** Headers made for an origin, and the names in them whose values are those of the request. */
+/** Headers for an origin, and the names whose values are the request's own. */
 interface Made {
   readonly headers: Headers
   readonly kept: ReadonlySet<string>
 }
 
-/** The headers that were made last for an admission, and the request they were made of. */
+/** The latest headers of an admission, and the request headers behind them. */
 interface Last extends Made, Pick<Address, 'scheme' | 'authority'> {
   readonly names: readonly string[]
   readonly values: readonly string[]
 }
 
 /**
- * The headers an origin is told. The runtime copies those that the request came with, so what stays is byte for byte
- * as it came. An agent sends nearly the same headers with each request. Where it does, the headers that were made
- * before are copied: then names and values are the same, but the case of a name and its lines are the earlier ones.
+ * The headers for an origin. The runtime copies inbound headers, so kept ones are unchanged.
+ * Repeated requests of an admission get a copy of the last headers. Names and values are right, but
+ * the case of names and the line splits are those of the last request.
  */
 export function originHeaders(
   inbound: Headers,
@@ -60,7 +60,7 @@ export function originHeaders(
   return headers
 }
 
-/** All headers for an origin but those that are told of each request. */
+/** All headers for an origin but those set per request. */
 const made = (inbound: Headers, { policy, route, address, decision }: OriginContext): Made => {
   const headers = new Headers(inbound)
   const upgrade = headers.get('upgrade')
@@ -77,11 +77,11 @@ const made = (inbound: Headers, { policy, route, address, decision }: OriginCont
   set('X-Forwarded-Proto', address.scheme)
   set('X-Forwarded-Host', address.authority)
   set('Via', '1.1 edgewarden')
-  // The origin sees no credential by which a cache before it would know to keep nothing.
+  // Caches at the origin see no token, so this header forbids storing.
   if (route.access !== 'public') set('Cache-Control', 'no-cache, no-store')
   if (decision.outcome === 'passed') {
     for (const [name, value] of route.inject) set(name, value)
-    // Nobody but the gate tells an MCP server its session.
+    // Only the gate sets an MCP server's session.
     if (route.mcp) stripMcpHeaders(headers)
     if (isRead(route)) {
       for (const name of askWhole(headers)) kept.delete(name)
@@ -92,13 +92,13 @@ const made = (inbound: Headers, { policy, route, address, decision }: OriginCont
 }
 
 /**
- * A copy of the headers that were made before for this admission, with the values of this request. Both requests must
- * have the same names. Values may differ where they are only passed on, or go no further than the gate. From the
- * second request on the headers are kept. `undefined` where they have to be made anew.
+ * Copies the admission's last headers, with this request's values. Names must be equal; values may
+ * differ where they are passed on or removed. Headers are kept from the second request on.
+ * `undefined` if they must be built again.
  */
 const likeLast = (inbound: Headers, context: OriginContext): Headers | undefined => {
   const { decision, address } = context
-  // Many tokens are sent once, and nothing is kept for those.
+  // Many tokens are sent once: nothing is kept for them.
   if (decision.outcome !== 'passed' || !decision.known.admission.counted) return undefined
   const { admission } = decision.known
   const place = lastOf(admission, undefined)
@@ -109,7 +109,7 @@ const likeLast = (inbound: Headers, context: OriginContext): Headers | undefined
   const names: string[] = []
   const values: string[] = []
   inbound.forEach((value, name) => {
-    // The same for all requests of an admission.
+    // All requests of an admission have the same token.
     if (name === 'authorization') return
     names.push(name)
     values.push(value)
@@ -142,7 +142,7 @@ const copied = (
     const [name, value] = [names[i] as string, values[i] as string]
     if (last.names[i] !== name) return undefined
     if (last.values[i] === value) continue
-    // A comma may join lines, which are to be passed on as they are.
+    // A comma may join several lines, which would be lost.
     if (RULING.has(name) || value.includes(',') || !ASCII.test(value)) return undefined
     if (last.kept.has(name)) headers.set(name, value)
   }
@@ -150,15 +150,15 @@ const copied = (
 }
 
 /**
- * Where the value of one of these differs, all headers are made anew: the first two say which headers stay, and
- * `Set-Cookie` is read line by line.
+ * A changed value of these needs new headers: the first two control which headers stay, and
+ * `Set-Cookie` has several lines.
  */
 const RULING: ReadonlySet<string> = new Set(['connection', 'upgrade', 'set-cookie'])
 
-/** Other bytes may be decoded to the same text, so such values are never compared. */
+/** Other bytes may decode to equal text, so such values are not compared. */
 const ASCII = /^[\t\x20-\x7e]*$/
 
-/** Bytes that are kept, on the heap and in the runtime. */
+/** Bytes of kept headers, on the heap and in the runtime. */
 const weightOf = ({ names, values, headers }: Last): number =>
   [...headers].reduce(
     (sum, [name, value]) => sum + name.length + value.length + 128,
@@ -166,8 +166,8 @@ const weightOf = ({ names, values, headers }: Last): number =>
   )
 
 /**
- * The headers that an MCP server in the same process is told, from those a request came with: as one behind the
- * gate, but that it has the caller's token, and that nothing is injected.
+ * The headers for an MCP server in the same process. They are an origin's, with the caller's token
+ * and without injected headers.
  */
 export function handlerHeaders(inbound: Headers, known: Facts): Headers {
   const headers = new Headers(inbound)
@@ -181,7 +181,7 @@ export function handlerHeaders(inbound: Headers, known: Facts): Headers {
   return headers
 }
 
-/** Sets what is known of a request's operation, in place. */
+/** Sets the headers of a request's operation, in place. */
 const tellOperation = (headers: Headers, known: Facts): void => {
   setMcpHeaders(headers, known.operation)
   if (known.grant === known.routeGrant) return
@@ -189,10 +189,10 @@ const tellOperation = (headers: Headers, known: Facts): void => {
   for (const [name, value] of grantHeaders(known)) headers.set(name, value)
 }
 
-/** What an agent could ask for a part by, or for another charset. */
+/** Headers that ask for a part of an answer, or for a charset. */
 const CHOOSING = ['range', 'if-range', 'request-range', 'a-im', 'accept-charset']
 
-/** A secret cannot be recognised in a coding, in most charsets, or by a part of it. Returns the names it has changed. */
+/** Asks for a complete, unencoded answer. Returns the names of changed headers. */
 const askWhole = (headers: Headers): readonly string[] => {
   const choosing = [...headers.keys()].filter((name) => CHOOSING.includes(foldedName(name)))
   for (const name of choosing) headers.delete(name)

@@ -2,33 +2,33 @@ import { chainDenials } from '../../core/chain.ts'
 import type { Denial } from '../../core/denial.ts'
 import type { Decision } from '../../core/guard.ts'
 import { fail, ok, onceKnown, type Result } from '../../core/result.ts'
-import { isWhole, mcpAnswer } from '../../mcp/answer/answer.ts'
+import { mcpAnswer } from '../../mcp/answer/answer.ts'
 import { type ForwardFault, forward, type Send } from './forward.ts'
 import { toAgent } from './response.ts'
 import { limitedToToken, type StreamContext } from './streams.ts'
 import { withoutSecrets } from './without-secrets.ts'
 
-/** What a request is relayed with. */
+/** Options of {@link relay}. */
 export interface RelayOptions {
   readonly send: Send
   readonly requestId: string
-  /** The caller's address, where it is known. */
+  /** The caller's address, if known. */
   readonly clientIp?: string | undefined
-  /** As of `StreamContext`. */
+  /** See `StreamContext`. */
   readonly isFetched: boolean
 }
 
-/** What came of a relayed request: the origin's answer as its caller gets it, or why there is none. */
+/** The result of a relayed request: the answer for the caller, or a denial. */
 export interface Relayed {
   readonly answer: Result<Response, Denial>
-  /** What the origin has answered, where it has. */
+  /** The origin's status and request id, if it has answered. */
   readonly origin?: { readonly status: number; readonly requestId?: string | undefined } | undefined
 }
 
 /**
- * Sends a request that may go on to its origin, and makes the answer its caller's. In this order: the request's
- * headers, `fetch`, the answer's headers, secrets, what an MCP caller may not use, the end of its token. Whatever
- * has not to be changed is the origin's own. Decides nothing; adds no CORS headers.
+ * Forwards an allowed request and prepares the answer. In order: request headers, `fetch`, answer
+ * headers, secrets, MCP filters, token expiry. Unchanged parts are the origin's own. Decides
+ * nothing; adds no CORS headers.
  */
 export async function relay(
   request: Request,
@@ -61,12 +61,12 @@ export async function relay(
     requestId,
     method,
     tellsId,
-    // A preflight that shadow mode let through is the origin's to answer.
+    // In shadow mode the origin answers a denied preflight.
     keepsCors: method === 'OPTIONS' && decision.outcome === 'denied',
     limited,
   }
   const searched = withoutSecrets(toAgent(sent.value, about), route)
-  // Read from the masked answer: an origin may repeat a secret in it.
+  // Read from the masked answer, since the id may contain a secret.
   const id = searched.headers.get(tellsId ? 'x-origin-request-id' : 'x-request-id')
   const origin = { status, requestId: id ?? undefined }
   const finishing = finished(searched, request, { decision, isFetched })
@@ -75,8 +75,8 @@ export async function relay(
 }
 
 /**
- * An answer without what an MCP caller may not use, and with an end when its token ends. A denial where it cannot
- * be read though it must.
+ * Filters an MCP answer, and ends the answer when its token ends. Returns a denial if it cannot be
+ * read.
  */
 export function finished(
   answer: Response,
@@ -91,10 +91,12 @@ export function finished(
 const finishedMcp = async (
   answer: Response,
   request: Request,
-  { decision }: StreamContext,
+  { decision, isFetched }: StreamContext,
 ): Promise<Result<Response, ForwardFault>> => {
-  const told = await mcpAnswer(new Response(answer.body, answer), request, decision)
-  if (!told.ok || isWhole(told.value)) return told
-  // A script has had it in hand.
-  return ok(await limitedToToken(told.value, request, { decision, isFetched: false }))
+  const filtered = await mcpAnswer(answer, request, decision)
+  if (!filtered.ok) return filtered
+  const { response, body } = filtered.value
+  if (body === 'whole') return ok(response)
+  const context = { decision, isFetched: isFetched && body === 'own' }
+  return ok(await limitedToToken(response, request, context))
 }

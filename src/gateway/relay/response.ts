@@ -6,37 +6,37 @@ import type { Limited } from '../../limit/stage.ts'
 import { isHopByHop } from './headers.ts'
 import { limitFields } from './limit-headers.ts'
 
-/** Headers an origin may not send to an agent on a route that reads a token. */
+/** Headers not passed from origin to agent on a route that reads a token. */
 const CHALLENGES = ['www-authenticate', 'proxy-authenticate', 'dpop-nonce']
-/** What only shared caches read, and before `Cache-Control`: RFC 9213 §2.1, and those that are older. */
+/** Headers for shared caches that override `Cache-Control`: RFC 9213 §2.1, and older ones. */
 const SHARED_CACHE_HEADER = /^(?:.+-cache-control|(?:surrogate|edge)-control|x-accel-expires)$/
 const CORS_PREFIX = 'access-control-'
-/** What the origin calls the request, where the gate's id takes the place of its own. */
+/** The origin's own request id, where `X-Request-Id` is the gate's. */
 const ORIGIN_ID = 'x-origin-request-id'
 const LOCATIONS = ['location', 'content-location']
 
-/** What an answer is made the agent's with. */
+/** The context of {@link toAgent}. */
 export interface ToAgent {
   readonly route: Route
   readonly address: Address
   readonly requestId: string
-  /** Of the request. */
+  /** The method of the request. */
   readonly method: string
-  /** Whether the gate's id is told on every answer. */
+  /** Whether every answer has the gate's request id. */
   readonly tellsId?: boolean
-  /** Whether the origin answers for itself across origins, though the route has `cors`. */
+  /** Whether to keep the origin's CORS headers, though the route has `cors`. */
   readonly keepsCors?: boolean
-  /** What is left of the rule's limit, where it was asked. */
+  /** The state of the rule's limit, if it was checked. */
   readonly limited?: Limited | undefined
 }
 
-/** A header that is set, joined to those of its name, or, without a value, taken away. */
+/** Sets a header, appends to it, or, without a value, removes it. */
 type Edit = readonly [name: string, value?: string, isJoined?: true]
 
 /**
- * The origin's response as the agent gets it: the very one, unless a header has to be another. Then it is a copy:
- * `Location` on the gate's own host, nothing that a shared cache could give to another agent, no challenge but
- * the gate's, and nothing that ends at this hop. A 101 keeps its hop-by-hop headers. Does not look at the body.
+ * The origin's response for the agent; a copy only if a header changes. Rewrites `Location` to the
+ * gate's host, forbids shared caching, and removes the origin's challenges and hop-by-hop headers,
+ * which a 101 keeps. Does not read the body.
  */
 export function toAgent(response: Response, about: ToAgent): Response {
   const edits = editsOf(response, about)
@@ -53,7 +53,7 @@ export function toAgent(response: Response, about: ToAgent): Response {
 
 const editsOf = ({ status, headers }: Response, about: ToAgent): readonly Edit[] => {
   const { route, address, requestId, tellsId, keepsCors = false, limited } = about
-  // Read once: each look at a header is a call into the runtime, and most are not there.
+  // Names are read once: each read calls into the runtime.
   const sent = [...headers.keys()]
   const sentAs = (name: string) => (sent.includes(name) ? headers.get(name) : null)
   const edits: Edit[] = []
@@ -88,22 +88,22 @@ const editsOf = ({ status, headers }: Response, about: ToAgent): readonly Edit[]
   return edits
 }
 
-/** Whether a header of the origin's is nothing for the agent. */
+/** Whether to remove an origin's header from the answer. */
 const isWithheld = (name: string, { access, mode, cors }: Route, keepsCors: boolean): boolean => {
   if (cors && !keepsCors && name.startsWith(CORS_PREFIX)) return true
   if (access === 'public') return false
-  // In shadow mode the origin goes on asking for its own credentials.
+  // In shadow mode the origin still challenges for its own credentials.
   return SHARED_CACHE_HEADER.test(name) || (mode !== 'shadow' && CHALLENGES.includes(name))
 }
 
-/** Wherever it stands: nginx, for one, looks for words and not for directives. */
+/** Searched as words, since nginx and others do not parse directives. */
 const SHAREABLE = /public|s-maxage|max-age|must-revalidate/i
 const UNSHARED = /^(?:private|no-store)$/i
 
 /**
- * Whether a cache between the gate and the agent could keep an answer for others: RFC 9111 §3.5 forbids it for
- * what was asked with a token, unless the answer says otherwise, and some caches go by any lifetime. What is
- * asked without a token on an optional route has no such protection at all.
+ * Whether a cache between gate and agent could reuse an answer. RFC 9111 §3.5 forbids it for
+ * requests with a token unless the answer allows it; some caches look only at lifetimes. Requests
+ * without a token on an optional route are not protected at all.
  */
 const mayBeShared = (
   cacheControl: string | null,
@@ -120,28 +120,28 @@ const mayBeShared = (
 const directivesOf = (value: string): readonly string[] =>
   (value.match(/(?:[^,"]|"[^"]*"?)+/g) ?? []).map((one) => one.trim()).filter((one) => one !== '')
 
-/** RFC 9111 §5.2.2: without `public` and `s-maxage`, with `private`. */
+/** Replaces `public` and `s-maxage` with `private` (RFC 9111 §5.2.2). */
 const privately = (value: string): string =>
   [
     'private',
     ...directivesOf(value).filter((one) => !/^(?:public|private|s-maxage)(?:$|\s*=)/i.test(one)),
   ].join(', ')
 
-/** As who follows it reads it (WHATWG URL). */
+/** A path with a dot-dot segment, as clients parse it (WHATWG URL). */
 const UPWARDS = /^(?:[^?#]*[/\\])?(?:\.|%2e){2}(?:[/\\?#]|$)/i
 const WITHOUT_PATH = /^(?:[?#]|$)/
 
 /**
- * A location on the route's origin, moved to the gate's host with `strip_prefix` put back;
- * `undefined` for one that is elsewhere or that needs no change.
+ * Rewrites a location on the route's origin to the gate's host, with `strip_prefix` restored.
+ * `undefined` if unchanged, or for other origins.
  */
 const rewriteLocation = (location: string, route: Route, address: Address): string | undefined => {
   const { url, stripPrefix } = route.target
   const base = url.pathname.replace(/\/$/, '')
   const isPath = location.startsWith('/') && !location.startsWith('//')
   const absolute = /^[a-z][a-z0-9+.-]*:|^\/\//i.test(location)
-  // A relative location without dot segments leads to the same place on both sides, unless the origin was
-  // asked for a path with a slash at its end, and the gate for one without.
+  // A relative location without dot segments is right on both sides. An exception: the origin's
+  // path ends with a slash that the gate's lacks.
   const isApart =
     address.path === stripPrefix ? !WITHOUT_PATH.test(location) : UPWARDS.test(location)
   if (!isPath && !absolute && !isApart) return undefined
@@ -155,7 +155,7 @@ const rewriteLocation = (location: string, route: Route, address: Address): stri
   }
   const path = stripPrefix + there.pathname.slice(base.length) || '/'
   const rewritten = path + there.search + there.hash
-  // `//x` would be another host.
+  // `//x` would name another host.
   return !absolute && !path.startsWith('//')
     ? rewritten
     : `${address.scheme}://${address.authority}${rewritten}`

@@ -3,25 +3,25 @@ import { utf8Encode } from '../../core/bytes.ts'
 import { createTextMemo, perObject } from '../../core/memo.ts'
 import type { Route } from '../../core/model/route.ts'
 
-/** What finds the secrets of a rule in text, however an answer is likely to write them. */
+/** Patterns for a rule's secrets in their usual encodings. */
 export interface Spelled {
-  /** Finds one; a global expression. */
+  /** Matches a secret; a global expression. */
   readonly find: RegExp
-  /** Whether one is in a header's name, which is in any case. */
+  /** Matches a secret in a header name, in any case. */
   readonly inName: RegExp
-  /** Characters of the longest spelling. */
+  /** Characters of the longest encoding. */
   readonly longest: number
-  /** Whether a character of this code can stand inside of one. */
+  /** Whether a secret may contain the character of this code. */
   readonly isInside: (code: number) => boolean
 }
 
-/** What stands inside of most secrets, so that waiting for the rest of one does not tell which it is. */
+/** Characters of most secrets. Waiting for them does not reveal which secret it is. */
 const USUAL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-._~%\\&#;'
 
-/** Characters that a line of base64 has at least before it goes on in the next one (RFC 2045 §6.8, RFC 7468 §2). */
+/** The fewest characters of a base64 line before a line break (RFC 2045 §6.8, RFC 7468 §2). */
 export const LINE_LENGTH = 60
 
-/** Names of HTML for characters of ASCII, as patterns. */
+/** HTML entity names of ASCII characters, as patterns. */
 const ENTITIES: Readonly<Record<string, string>> = {
   '!': 'excl',
   '"': 'quot|QUOT',
@@ -59,7 +59,7 @@ type Speller = (one: string) => string
 
 const literally: Speller = (one) => one.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
 
-/** A pattern of one character in all its spellings, and each sign of them as `inner` spells it. */
+/** A pattern for all escapes of one character; `inner` spells their own characters. */
 const escaped =
   (inner: Speller): Speller =>
   (one) => {
@@ -77,10 +77,10 @@ const escaped =
 
 const once = escaped(literally)
 const twice = escaped(once)
-/** Characters of the longest spelling of one that is no letter or digit: `&#x000026;`, each of whose signs may be so long. */
+/** The length of the longest double escape of a character: `&#x000026;` escaped again. */
 const LONGEST = 37
 
-/** One character of base64, or of base64url in its place. */
+/** Matches a base64url character or its base64 counterpart. */
 const of64 =
   (spell: Speller): Speller =>
   (one) => {
@@ -93,7 +93,7 @@ const lineEnd = (code: number, letter: string, hex: string): string =>
 const LINE_END = `${lineEnd(13, 'r', 'dD')}?${lineEnd(10, 'n', 'aA')}`
 const IN_LINE = '[A-Za-z0-9+/=_%\\\\&#;-]'
 
-/** Ends of lines that base64 goes on after, as they are or escaped. */
+/** Line ends inside base64, plain or escaped. */
 export const LINE_ENDS = new RegExp(
   `${LINE_END}(?<=${IN_LINE}{${LINE_LENGTH}}${LINE_END})(?=${IN_LINE})`,
   'g',
@@ -104,16 +104,16 @@ const longerFirst = (a: string, b: string): number => b.length - a.length
 const spelling = (text: string, spell: Speller): string => [...text].map(spell).join('')
 
 /**
- * The secrets of a rule: each as it is, percent-encoded, escaped in JSON or HTML, and anywhere inside of base64 or
- * base64url, also in lines; and any two of these, one in the other. `undefined` where there is none. Encoders are
- * expected to leave letters and digits as they are. Not found is anything else that an origin makes of a secret.
+ * Patterns for a rule's secrets: plain, percent-encoded, escaped in JSON or HTML, within base64 or
+ * base64url, also over lines; and any two of these combined. `undefined` without secrets. Assumes
+ * that encoders keep letters and digits. Other encodings are not found.
  */
 export const spelled = perObject(({ secrets }: Route): Spelled | undefined => {
   const name = JSON.stringify(secrets)
   return secrets.length === 0 ? undefined : (memo.get(name) ?? memo.keep(name, spelledOf(secrets)))
 })
 
-/** Many rules send the same secret, and a pattern takes milliseconds to make. */
+/** Many rules share secrets, and compiling a pattern takes milliseconds. */
 const memo = createTextMemo<Spelled>()
 
 const spelledOf = (secrets: readonly string[]): Spelled => {
@@ -124,7 +124,7 @@ const spelledOf = (secrets: readonly string[]): Spelled => {
     ...texts.map((text) => spelling(text, once)),
     ...in64.map((text) => spelling(text, of64(once))),
   ]
-  // The first that fits counts, and may be the beginning of another.
+  // Longest first: the first match counts.
   const sources = [
     ...deep64.map((text) => spelling(text, of64(literally))),
     ...in64.map((text) => spelling(text, of64(twice))),
@@ -159,7 +159,7 @@ const entity =
 
 const EVERY = /[^A-Za-z0-9]/g
 
-/** An encoder of HTML that writes these characters so, and `&`, `<` and `>` by their names. */
+/** An HTML encoder with these escapes, and names for `&`, `<` and `>`. */
 const html = (written: Readonly<Record<string, string>>): readonly [RegExp, Escape] => {
   const all: Readonly<Record<string, string>> = {
     '&': '&amp;',
@@ -171,8 +171,8 @@ const html = (written: Readonly<Record<string, string>>): readonly [RegExp, Esca
 }
 
 /**
- * What encoders in use escape, and how: of URLs and forms (also Python's), of JSON (also PHP's, Go's, .NET's and
- * Gson's), of HTML (also Go's, Mustache's and Handlebars').
+ * The escapes of common encoders: of URLs and forms (also Python's), of JSON (also PHP's, Go's,
+ * .NET's and Gson's), of HTML (also Go's, Mustache's and Handlebars').
  */
 const ENCODERS: readonly (readonly [RegExp, Escape])[] = [
   ...[
@@ -201,7 +201,7 @@ const ENCODERS: readonly (readonly [RegExp, Escape])[] = [
   [EVERY, (hex) => `&#${Number.parseInt(hex, 16)};`],
 ]
 
-/** What one encoder makes of a text, where that is another text. */
+/** The results of each encoder, without unchanged ones. */
 const encodings = (text: string): readonly string[] => {
   const escapes = ENCODERS.map(([signs, how]) =>
     text.replace(signs, (one) => how(one.charCodeAt(0).toString(16).padStart(2, '0'), one)),
@@ -210,7 +210,7 @@ const encodings = (text: string): readonly string[] => {
   return [...new Set([...escapes, ...in64])].filter((one) => one !== text)
 }
 
-/** The characters of base64url that this text alone decides, for each place in a group of three bytes. */
+/** The base64url characters a text alone determines, at each offset in a group of three bytes. */
 const within64 = (text: string): readonly string[] =>
   [0, 1, 2].map((before) => {
     const bytes = utf8Encode('\0'.repeat(before) + text)

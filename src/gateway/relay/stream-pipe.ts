@@ -1,18 +1,18 @@
 import type { Started } from './stream-start.ts'
 
-/** A body on its way, which can be ended. */
+/** A body in transit that can be cut. */
 export interface Pipe {
   readonly readable: ReadableStream<Uint8Array>
-  /** Settles when the body is through or broken off; never rejects. */
+  /** Resolves when the body has ended or broken off; never rejects. */
   readonly over: Promise<void>
   /**
-   * Cancels the body's source and ends what is read: with `last`, and then as complete, or without it as
-   * an error. Who reads no more gets an error in any case.
+   * Cancels the source and ends the readable side: complete after `last`, or with an error. A
+   * reader that has stopped gets an error.
    */
   readonly cut: (last?: Uint8Array) => void
 }
 
-/** Stream types of workerd; absent elsewhere. */
+/** Stream types of workerd only. */
 interface Native {
   readonly IdentityTransformStream?: new () => ByteStream
   readonly FixedLengthStream?: new (length: number) => ByteStream
@@ -27,25 +27,30 @@ type Body = ReadableStream<Uint8Array>
 
 const { IdentityTransformStream, FixedLengthStream } = globalThis as Native
 
-/** Whether bodies move without a script, so that it is worth keeping scripts out of it. */
+/** Whether the runtime moves bodies without scripts, which is cheaper. */
 export const IS_NATIVE = IdentityTransformStream !== undefined
 
-/** Milliseconds a reader has for what it is sent last. */
+/** Milliseconds a reader has to read the last chunk. */
 const GRACE_MS = 5_000
 
 const wasCut = () => new Error('The stream was cut')
 const ignore = () => {}
 
-/** Never rejects: what cannot be moved breaks off, so that nobody waits for it. */
+/** Pipes a body. Never rejects: on errors the writable side is aborted. */
 const moved = (body: Body, writable: WritableStream<Uint8Array>, signal: AbortSignal) =>
   body
     .pipeTo(writable, { signal })
     .catch((error) => writable.abort(error))
     .catch(ignore)
 
+const nativeStream = (length: number | undefined): ByteStream =>
+  length === undefined
+    ? new (IdentityTransformStream as NonNullable<typeof IdentityTransformStream>)()
+    : new (FixedLengthStream as NonNullable<typeof FixedLengthStream>)(length)
+
 /**
- * A body, its bytes untouched. `length`: exactly how many, so that Content-Length is kept in workerd,
- * which moves them without a script. Of such a body nothing can be said last.
+ * Pipes a body unchanged. `length`: its exact length, so that workerd keeps Content-Length and
+ * pipes without a script. Then `cut` ignores `last`.
  */
 export function piped(body: Body, length?: number): Pipe {
   if (!IdentityTransformStream || !FixedLengthStream) return transformed(body)
@@ -61,7 +66,7 @@ export function piped(body: Body, length?: number): Pipe {
   }
   const { readable, writable } = new IdentityTransformStream()
   let words: Uint8Array | undefined
-  // The writable end is kept open, so that something can be said behind what has gone through.
+  // The writable side stays open, so that `last` can follow.
   const go = async () => {
     try {
       await body.pipeTo(writable, { signal, preventAbort: true, preventClose: true })
@@ -81,9 +86,12 @@ export function piped(body: Body, length?: number): Pipe {
   }
 }
 
-/** The rest of a body whose start was read; what is left of it then moves without a script. */
-export function resumed(body: Body, { chunks, rest }: Required<Started>): Pipe {
-  const { readable, writable } = new (IdentityTransformStream as new () => ByteStream)()
+/**
+ * Pipes a body after its start was read; the rest moves without a script. `length`: as for
+ * {@link piped}, of the whole body. Requires {@link IS_NATIVE}.
+ */
+export function resumed(body: Body, { chunks, rest }: Required<Started>, length?: number): Pipe {
+  const { readable, writable } = nativeStream(length)
   const { reader, reading } = rest
   const writer = writable.getWriter()
   const controller = new AbortController()
@@ -95,7 +103,7 @@ export function resumed(body: Body, { chunks, rest }: Required<Started>): Pipe {
       if (value) await writer.write(value)
       if (done) return await writer.close()
     } catch (error) {
-      // What was read before goes out before the connection breaks.
+      // Earlier chunks are sent before the connection breaks.
       await new Promise((done) => setTimeout(done, 0))
       await Promise.allSettled([reader.cancel(error), writer.abort(error)])
       return
@@ -109,7 +117,7 @@ export function resumed(body: Body, { chunks, rest }: Required<Started>): Pipe {
     over: go().catch(ignore),
     cut() {
       controller.abort(wasCut())
-      // Before the pipe has begun; afterwards these locks are gone, and nothing is done.
+      // Before the pipe has begun; afterwards the locks are released, and this does nothing.
       reader.cancel().catch(ignore)
       writer.abort(wasCut()).catch(ignore)
     },
@@ -117,13 +125,12 @@ export function resumed(body: Body, { chunks, rest }: Required<Started>): Pipe {
 }
 
 /**
- * A body that a script makes; `length` as for {@link piped}. Chunk by chunk in workerd, whose own pipe could not
- * be cut while such a body waits.
+ * Pipes a body from a script; `length`: as for {@link piped}. Copies chunks in workerd, whose own
+ * pipe cannot be cut while such a body waits.
  */
 export function pumped(body: Body, length?: number): Pipe {
   if (!IdentityTransformStream || !FixedLengthStream) return transformed(body)
-  const { readable, writable } =
-    length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length)
+  const { readable, writable } = nativeStream(length)
   const reader = body.getReader()
   const writer = writable.getWriter()
   let isCut = false
@@ -157,7 +164,7 @@ const sayLast = async (writer: WritableStreamDefaultWriter<Uint8Array>, last: Ui
     await writer.write(last)
     await writer.close()
   } catch {
-    // The reader has left.
+    // The reader has gone.
   } finally {
     clearTimeout(tired)
   }
@@ -174,13 +181,13 @@ const transformed = (body: Body): Pipe => {
     readable,
     over: body.pipeTo(writable).catch(ignore),
     cut(last) {
-      // Both ends at once, whatever waits between them; an aborted pipe would wait for its reader.
+      // Errors both sides at once: an aborted pipe would wait for its reader.
       if (!last) return controller?.error(wasCut())
       try {
         controller?.enqueue(last)
         controller?.terminate()
       } catch {
-        // Its end or its reader was faster.
+        // The stream has already ended.
       }
     },
   }

@@ -2,7 +2,7 @@ import { maskBytes, maskText } from './mask.ts'
 import type { Spelled } from './secret-encodings.ts'
 import type { Ending } from './stream-watch.ts'
 
-/** A WebSocket as workerd has it: told to begin, and closed with a code and a reason. */
+/** A WebSocket of workerd. */
 export interface Socket {
   binaryType: string
   accept(): void
@@ -19,21 +19,21 @@ interface SocketEvent {
 
 /** A WebSocket relayed message by message. */
 export interface Relay {
-  /** The agent's end, for the answer. */
+  /** The agent's side, for the answer. */
   readonly agent: Socket
-  /** Closes both sides; what arrives from then on goes nowhere. */
+  /** Closes both sides and drops later messages. */
   readonly cut: (ending: Ending) => void
 }
 
-/** RFC 6455 §7.4.1: a code that says there was none, one that says the connection was lost. */
+/** RFC 6455 §7.4.1: no status was received; the connection was lost. */
 const NO_STATUS = 1005
 const LOST = 1006
 const INTERNAL_ERROR = 1011
 
 /**
- * Stands between the origin's WebSocket and the agent. Messages and close codes pass as they are, pings
- * are answered on each side; a side that is lost closes the other with 1011. `over` is called once, when
- * a side has closed. What the origin says is masked, where there are secrets. workerd tells nobody how much waits to be sent, so a slow side is waited for in memory.
+ * Relays between the origin's WebSocket and the agent. Messages and close codes are unchanged,
+ * pings are answered per side, and a lost side closes the other with 1011. Calls `over` once a side
+ * has closed. Masks the origin's secrets. Backlogs are buffered in memory without a bound.
  */
 export function relay(origin: Socket, over: () => void, secrets?: Spelled): Relay {
   const { WebSocketPair } = globalThis as unknown as {
@@ -71,7 +71,7 @@ export function relay(origin: Socket, over: () => void, secrets?: Spelled): Rela
     })
     from.addEventListener('close', ({ code, reason }) => {
       close(() => {
-        // Codes that may not be sent (RFC 6455 §7.4.1) are refused; open it must not stay.
+        // Reserved codes (RFC 6455 §7.4.1) cannot be sent; 1011 closes instead.
         if (!attempt(() => closeAs(to, code, hidden ? maskText(reason, hidden) : reason)))
           attempt(() => to.close(INTERNAL_ERROR))
       })
@@ -88,7 +88,7 @@ const closeAs = (socket: Socket, code: number, reason: string): void => {
   else socket.close(code, reason)
 }
 
-/** A side that is gone already has an event on the way which says so. */
+/** Errors are ignored: a closed side also sends an event. */
 const attempt = (act: () => void): boolean => {
   try {
     act()

@@ -1,22 +1,21 @@
 type Body = ReadableStream<Uint8Array>
 
-/** What of a body was read, and how it goes on; without `rest` that is all of it. */
+/** The chunks read so far and the rest; without `rest` the body is complete. */
 export interface Started {
   readonly chunks: readonly Uint8Array[]
   readonly rest?: {
     readonly reader: ReadableStreamDefaultReader<Uint8Array>
-    /** A reading that has begun. */
+    /** A pending read. */
     readonly reading: ReturnType<ReadableStreamDefaultReader<Uint8Array>['read']>
   }
 }
 
-/** Milliseconds a body has to be there whole, and bytes that are held for it. */
+/** Milliseconds to wait for a complete body, and the most bytes to read. */
 const QUICK = { ms: 5, bytes: 64 * 1024 }
 
 /**
- * Reads the start of a body, so that one which is there at once need not be watched: most are. Whoever
- * waits for more gets what there is after {@link QUICK.ms}. Never rejects: a body that breaks off does so
- * in `rest`.
+ * Reads the start of a body: a short one needs no watch. Returns after {@link QUICK.ms} what has
+ * arrived. Never rejects: errors are in `rest`.
  */
 export async function start(body: Body): Promise<Started> {
   const reader = body.getReader()
@@ -41,7 +40,7 @@ export async function start(body: Body): Promise<Started> {
   }
 }
 
-/** Chunks as one; a single one is not copied. */
+/** Concatenates chunks; a single one is not copied. */
 export function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const [only] = chunks
   if (only && chunks.length === 1) return only as Uint8Array<ArrayBuffer>

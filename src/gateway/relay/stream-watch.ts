@@ -5,16 +5,16 @@ import { expiredDenials } from '../../revocation/checks/expired.ts'
 import { revokedDenials } from '../../revocation/checks/revoked.ts'
 import { checkStanding, type Standing } from '../../revocation/stage.ts'
 
-/** Why a stream was cut. */
+/** The reason a stream was cut. */
 export interface Ending {
   readonly denial: Denial
-  /** As the last event and the close reason of a WebSocket say it. */
+  /** The code in the last event, or the WebSocket's close reason. */
   readonly code: string
-  /** Of a WebSocket, of those that RFC 6455 §7.4.2 leaves to applications. */
+  /** The WebSocket's close code, from the private range (RFC 6455 §7.4.2). */
   readonly closeCode: number
 }
 
-/** What whoever has not got an answer by then is told. */
+/** The denial if the answer has not begun yet. */
 export function endingDenial({ denial }: Ending): Denial {
   return denial
 }
@@ -27,24 +27,23 @@ const endingOf = (denial: Denial): Ending => {
 
 const EXPIRED = 'token_expired_during_request'
 
-/** What an open stream asks again. */
+/** The ports a stream's watch uses. */
 export type WatchPorts = Pick<GuardPorts, 'clock' | 'revocations'>
 
 /**
- * Parts of `max_staleness`: how old the copy of the set may be that a look judges by, and how long it
- * is to the next look. What they leave is for timers that are late.
+ * Parts of `max_staleness`: the age limit of the copy of the set, and the pause between checks. The
+ * remainder is slack for late timers.
  */
 const COPY = 3 / 5
 const PERIOD = 1 / 4
-/** How long it is to the next look after one that failed. */
+/** The pause after a failed check. */
 const RETRY = 1 / 10
-/** The part of a pause by which streams that began together drift apart. */
+/** The random part of a pause, so that streams do not check all at once. */
 const JITTER = 1 / 5
 
 /**
- * Calls `cut` once, when the token has expired, when it stands no more by another check, or when that could
- * not be known for `max_staleness`; never after the function it gives was called, which ends the watch.
- * One timer at a time, in the context that it was called in.
+ * Checks an open stream's token on a timer. Calls `cut` once: when the token expires or is revoked,
+ * or when its status was unknown for `max_staleness`. The returned function ends the watch.
  */
 export function watch(facts: Facts, ports: WatchPorts, cut: (ending: Ending) => void): () => void {
   const { policy, route, access } = facts
@@ -56,7 +55,7 @@ export function watch(facts: Facts, ports: WatchPorts, cut: (ending: Ending) => 
   const expires = (access.expires + policy.gate.clockTolerance) * 1000
   let timer: ReturnType<typeof setTimeout> | undefined
   let isOver = false
-  // What an answer tells may be as old as the terms allow.
+  // An answer may be as old as `copy`.
   let known = clock.now() - copy
   let unknown: Denial = revokedDenials('revocations_unavailable')
 
@@ -92,7 +91,7 @@ export function watch(facts: Facts, ports: WatchPorts, cut: (ending: Ending) => 
     const now = clock.now()
     if (now >= expires) return end(expiredDenials(EXPIRED))
     arm(PERIOD)
-    // An answer that is there at once may be one in the last moment.
+    // A check may succeed at the last moment.
     look(now)
     if (now >= known + maxStaleness) end(unknown)
   }
@@ -107,7 +106,7 @@ export function watch(facts: Facts, ports: WatchPorts, cut: (ending: Ending) => 
     )
   }
   arm(PERIOD)
-  // The answer may have begun long after the request was decided.
+  // The answer may begin long after the decision.
   look(clock.now())
   return stop
 }

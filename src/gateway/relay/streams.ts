@@ -7,29 +7,29 @@ import { relay, type Socket } from './stream-socket.ts'
 import { joined, start } from './stream-start.ts'
 import { type Ending, watch } from './stream-watch.ts'
 
-/** What an open stream is watched with. */
+/** The context of {@link limitedToToken}. */
 export interface StreamContext {
   readonly decision: Decision
   /**
-   * Whether the platform brought the body, as it came: then it can be moved without a script. Not so what a
-   * script makes, or whatever a `send` of an app's own has done.
+   * Whether the body is unchanged from `fetch`, so that workerd can move it without a script. Not
+   * so if a script made it, or an app's own `send`.
    */
   readonly isFetched: boolean
 }
 
-/** What an answer is sent with in place of what it came with. */
-interface Mortal {
+/** The new body or WebSocket of an answer. */
+interface Bounded {
   readonly body: ConstructorParameters<typeof Response>[0]
   readonly webSocket?: Socket
-  /** Whether its Content-Length, if it has one, is still that of the body. */
+  /** Whether a Content-Length is still correct. */
   readonly keepsLength: boolean
 }
 
 /**
- * An answer that ends when its token does: expired, revoked, or nobody knows, see {@link watch}. An event stream
- * gets a last event, a WebSocket a close code, any other body breaks off and never ends as if complete. The very
- * answer where all stays as it is: by the rule's `on_revocation` what is no stream, or everything; bodies that are small
- * by their Content-Length; and answers to requests that passed without a token or in shadow mode.
+ * Ends an answer with its token: expired, revoked, or its status could not be checked (see
+ * {@link watch}). Event streams get a last event, WebSockets a close code; other bodies break off.
+ * Returns the same answer if `on_revocation` excludes it, for small bodies by Content-Length,
+ * without a token, and in shadow mode.
  */
 export function limitedToToken(
   response: Response,
@@ -40,10 +40,10 @@ export function limitedToToken(
   const { mode, onRevocation, target, secrets } = decision.known.route
   if (mode === 'shadow' || onRevocation === 'ignore') return response
   const { webSocket } = response as { readonly webSocket?: Socket | null }
-  if (webSocket) return answerWith(response, mortalSocket(webSocket, decision))
+  if (webSocket) return answerWith(response, socketWithToken(webSocket, decision))
   const { headers, status } = response
   if (method === 'HEAD' || BODILESS.has(status)) return response
-  // Over a service binding the header is only what a Worker wrote, and frames nothing.
+  // Over a service binding the header is a Worker's claim, and frames nothing.
   const isFramed = (target.service ?? target.via) === undefined
   const length = isFramed ? contentLength(headers) : undefined
   if (length !== undefined && length <= LIMITS.smallBodyBytes) return response
@@ -59,7 +59,7 @@ export function limitedToToken(
     void over.then(stop)
     return answerWith(response, { body: readable, keepsLength: isFramed })
   }
-  // A native pipe of a body that a script makes cannot be cut while it waits, nor take one of its own kind.
+  // workerd's pipe cannot cut a script's body while it waits, nor read from another pipe.
   if (secrets.length > 0 || !isFetched) {
     return watched(pumped(body, isEncoded && !isFetched ? undefined : length))
   }
@@ -73,10 +73,10 @@ export function limitedToToken(
   )
 }
 
-/** Types of bodies that go on for as long as there is something to tell; of several lines any counts. */
+/** Content types of streams; with several header lines any of them counts. */
 const STREAMS =
   /(?:^|,)\s*(?:text\/event-stream|application\/(?:x-ndjson|ndjson|jsonl|x-jsonlines|json-seq|stream\+json|grpc[^;,]*|connect\+[^;,]*|vnd\.amazon\.eventstream)|multipart\/x-mixed-replace|audio\/[^;,]*|video\/[^;,]*)\s*(?:[;,]|$)/i
-/** Those that may be such where nothing says how long they are. */
+/** Content types that may be streams if the length is unknown. */
 const UNBOUNDED = /(?:^|,)\s*(?:application\/octet-stream|text\/plain)?\s*(?:[;,]|$)/i
 
 const isStream = (headers: Headers, length: number | undefined): boolean => {
@@ -84,14 +84,14 @@ const isStream = (headers: Headers, length: number | undefined): boolean => {
   return STREAMS.test(type) || (length === undefined && UNBOUNDED.test(type))
 }
 
-const mortalSocket = (origin: Socket, { known, ports }: Passed): Mortal => {
+const socketWithToken = (origin: Socket, { known, ports }: Passed): Bounded => {
   let stop = () => {}
   const { agent, cut } = relay(origin, () => stop())
   stop = watch(known, ports, cut)
   return { body: null, webSocket: agent, keepsLength: true }
 }
 
-const answerWith = (response: Response, { body, webSocket, keepsLength }: Mortal): Response => {
+const answerWith = (response: Response, { body, webSocket, keepsLength }: Bounded): Response => {
   const { status, headers } = response
   if (webSocket) return new Response(null, { status, headers, webSocket } as ResponseInit)
   const answer = new Response(body, response)
@@ -112,6 +112,6 @@ export function isEventStream(headers: Headers): boolean {
   return /^\s*text\/event-stream\s*(?:;|$)/i.test(headers.get('content-type') ?? '')
 }
 
-/** The blank line first, so that an event which was on its way does not take it in. */
+/** Begins with blank lines, to end an incomplete event. */
 const lastEvent = ({ code }: Ending): Uint8Array =>
   utf8Encode(`\n\nevent: edgewarden.closed\ndata: ${JSON.stringify({ code })}\n\n`)

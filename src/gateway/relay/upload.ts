@@ -5,8 +5,8 @@ import { LIMITS } from '../../core/limits.ts'
 import { type Ending, endingDenial, watch } from './stream-watch.ts'
 
 /**
- * Counts the time the origin keeps a request waiting, and ends `timeout` once that is `ms` at a
- * stretch; never without `ms`. The caller's own slowness is not counted, nor anything after the origin's answer.
+ * Times an origin: `timeout` resolves after `ms` milliseconds of waiting without a break, or never
+ * without `ms`. Time spent on the caller, or after the answer, does not count.
  */
 export function patience(ms: number | undefined) {
   let expire = () => {}
@@ -32,7 +32,7 @@ export function patience(ms: number | undefined) {
   }
 }
 
-/** A stream type of workerd that keeps Content-Length; absent elsewhere. */
+/** A stream type of workerd only, which keeps Content-Length. */
 type FixedLength = new (
   length: number,
 ) => {
@@ -41,8 +41,8 @@ type FixedLength = new (
 }
 
 /**
- * Aborts when `signal` does, or has; the function it gives ends that. A runtime may have no signal of a
- * request.
+ * Aborts when `signal` does, or has; the returned function ends that. Some runtimes give requests
+ * no signal.
  */
 export function following(signal: AbortSignal | undefined, abort: AbortController) {
   const leave = () => abort.abort()
@@ -51,31 +51,31 @@ export function following(signal: AbortSignal | undefined, abort: AbortControlle
   return () => signal?.removeEventListener('abort', leave)
 }
 
-/** What an upload on its way is watched and broken off by. */
+/** The timer and the abort controller of an upload. */
 export interface Upload {
   readonly wait: ReturnType<typeof patience>
   readonly abort: AbortController
   readonly overNetwork: boolean
 }
 
-/** How far a body has come; `broken` is its sender's doing. */
+/** The state of a body; `broken`: by its sender. */
 type Progress = 'flowing' | 'whole' | 'broken'
 
-/** A body on its way. */
+/** A body in transit to the origin. */
 export interface Streamed {
   readonly readable: ReadableStream<Uint8Array>
   /**
-   * Whether its sender broke it off, or has left before its end. Asked when sending it has failed: what comes
-   * after that is not told apart.
+   * Whether the sender broke the body off or left before its end. Valid right after sending has
+   * failed.
    */
   readonly brokeOff: () => boolean
-  /** Settles when nothing more of it is on its way; never rejects. */
+  /** Resolves once the body has ended or broken off; never rejects. */
   readonly through: Promise<void>
 }
 
 /**
- * The request's body, passed on chunk by chunk; the origin's time runs while it takes none. A small one
- * fits the buffers of a connection, whatever the origin does, and is left to the runtime.
+ * Copies the request's body chunk by chunk; the origin's timer runs while it reads nothing. A small
+ * body fits the connection's buffers and is piped by the runtime.
  */
 export function streamed(
   body: ReadableStream<Uint8Array>,
@@ -93,7 +93,7 @@ export function streamed(
   const isSmall =
     Fixed && length !== undefined && length <= LIMITS.smallBodyBytes && upload.overNetwork
   const through = isSmall
-    ? // It breaks, too, when the origin does, but only after sending has failed.
+    ? // The pipe also breaks when the origin does, but only after sending has failed.
       body.pipeTo(pipe.writable).then(
         () => tell('whole'),
         () => tell('broken'),
@@ -107,7 +107,7 @@ export function streamed(
   }
 }
 
-/** Never rejects: a side that breaks off breaks the other off, and the response tells the rest. */
+/** Never rejects: an error on one side breaks off the other. */
 const pump = async (
   reader: ReadableStreamDefaultReader<Uint8Array>,
   writer: WritableStreamDefaultWriter<Uint8Array>,
@@ -116,7 +116,7 @@ const pump = async (
 ): Promise<void> => {
   try {
     for (;;) {
-      // Only an abort breaks the outgoing request off: a stream that fails ends as if complete.
+      // Only an abort breaks off the outgoing request: a failed stream would end as if complete.
       const { done, value } = await reader.read().catch((error: unknown) => {
         tell('broken')
         abort.abort()
@@ -134,9 +134,9 @@ const pump = async (
   }
 }
 
-/** A request on its way, which ends when its token does. */
+/** A request that ends when its token does. */
 export interface WatchedUpload {
-  /** Why it was broken off. */
+  /** The denial if the watch aborted the request. */
   ended(): Denial | undefined
   /** Ends the watch. */
   over(): void
@@ -145,8 +145,8 @@ export interface WatchedUpload {
 const UNWATCHED: WatchedUpload = { ended: () => undefined, over: () => {} }
 
 /**
- * Breaks a request off when its token has expired or is revoked while its body is on its way. Bodies that are
- * small by their Content-Length are let be, and requests that passed without a token or in shadow mode.
+ * Aborts an upload when its token expires or is revoked. Ignores bodies that are small by
+ * Content-Length, requests without a token, and shadow mode.
  */
 export function watchUpload(
   { headers }: Request,

@@ -6,10 +6,9 @@ import { IS_NATIVE, piped } from './stream-pipe.ts'
 import { relay, type Socket } from './stream-socket.ts'
 
 /**
- * An answer without the secrets that its rule injects, in case its origin repeats what it was sent: `*` for
- * each of their characters in the status text, in headers, in the body as it streams, and in the messages
- * of a WebSocket, each by itself. So lengths stay as they are. A header whose name holds one is left out.
- * Expects a body that is in no coding, see {@link isReadable}.
+ * Masks the rule's injected secrets in an answer, in case the origin repeats them. Each character
+ * becomes `*` in status text, headers, body and WebSocket messages, so lengths stay. Headers with a
+ * secret in their name are removed. Expects a decoded body, see {@link isReadable}.
  */
 export function withoutSecrets(answer: Response, route: Route): Response {
   const secrets = spelled(route)
@@ -26,26 +25,26 @@ export function withoutSecrets(answer: Response, route: Route): Response {
   return new Response(masked && framed(masked, headers, route), { status, statusText, headers })
 }
 
-/** Keeps Content-Length. */
+/** Keeps the Content-Length of a masked body. */
 const framed = (body: ReadableStream<Uint8Array>, headers: Headers, { target }: Route) => {
-  // Over a service binding the header is only what a Worker wrote.
+  // Over a service binding the header is only a Worker's claim.
   const length = target.service === undefined ? contentLength(headers) : undefined
   return IS_NATIVE && length !== undefined ? piped(body, length).readable : body
 }
 
-/** What names a charset in which a secret's characters are the bytes that they are in ASCII. */
+/** Charsets that encode ASCII characters as ASCII bytes. */
 const PLAIN = /^\s*=\s*"?(?:utf-?8|us-ascii|ascii|iso-8859-\d+|latin1|windows-125\d)"?\s*$/i
-/** Wherever it stands, and however: which of several counts is not the same for all who read it. */
+/** Every `charset` parameter, since parsers differ in which one counts. */
 const CHARSET = /charset([^;]*)/gi
-/** A part, or changes to what somebody has (RFC 9110 §15.3.7, RFC 3229 §10.4.1). */
+/** Partial content and deltas (RFC 9110 §15.3.7, RFC 3229 §10.4.1). */
 const PARTIAL = [206, 226]
 
-/** Headers that may say that a body is in a coding, and how they say that it is in none. */
+/** Headers that name encodings, with the values that mean no encoding. */
 const UNCODED = { 'content-encoding': /^\s*identity\s*$/i, 'transfer-encoding': /^\s*chunked\s*$/i }
 
 /**
- * Whether an answer can be searched: it plainly says that it is whole, in no coding, nor would be with its body,
- * and in no charset that spells a secret otherwise.
+ * Whether an answer can be searched for secrets: it is complete, not encoded, and of an
+ * ASCII-compatible charset.
  */
 export function isReadable({ headers, status }: Response): boolean {
   const charsets = (headers.get('content-type') ?? '').matchAll(CHARSET)
@@ -59,7 +58,7 @@ export function isReadable({ headers, status }: Response): boolean {
   )
 }
 
-/** An answer whose body a script reads decoded, by the codings that are: its headers then say so. */
+/** Removes encoding and length headers if the runtime has decoded the body. */
 export function withoutCoding(response: Response, decoded: RegExp): Response {
   if (!decoded.test(response.headers.get('content-encoding') ?? '')) return response
   const answer = new Response(response.body, response)
@@ -68,7 +67,7 @@ export function withoutCoding(response: Response, decoded: RegExp): Response {
   return answer
 }
 
-/** Copied by the runtime, so that what holds no secret is byte for byte as it came, in as many lines. */
+/** The runtime copies headers, so that unmasked ones keep their lines. */
 const maskHeaders = (headers: Headers, secrets: Spelled): Headers => {
   const masked = new Headers(headers)
   const told = [...headers].map(([name, value]) => [name, value, maskText(value, secrets)] as const)

@@ -1,19 +1,18 @@
 import { contentLength } from '../../core/body.ts'
 import { utf8Encode } from '../../core/bytes.ts'
 import { chainDenials } from '../../core/chain.ts'
-import { denials } from '../../core/denial.ts'
-import type { Decision, Facts, Passed } from '../../core/guard.ts'
+import { type Denial, denials } from '../../core/denial.ts'
+import type { Decision, Passed } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { McpMessage, McpRule } from '../../core/model/mcp.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Operation } from '../../core/stages/operation.ts'
 import { type ForwardFault, forwardDenials } from '../../gateway/relay/forward.ts'
 import { BODILESS } from '../../gateway/relay/streams.ts'
-import { type HoldTerms, holdAnswer, holdBeginning } from './buffer-body.ts'
-import { beginsListless, passesUnread, type Sight, tell } from './lists.ts'
-import { sealSession } from './session.ts'
-import { toldEvents } from './sse.ts'
-import { sightOf } from './visibility.ts'
+import { bufferBody } from './buffer-body.ts'
+import { type HeaderEdit, privateEdits, sessionEdits } from './headers.ts'
+import { beginsListless, filterText, passesUnread, visibilityOf } from './lists.ts'
+import { filterEvents } from './sse.ts'
 
 const deny = denials({
   mcp_answer_invalid: [
@@ -25,7 +24,7 @@ const deny = denials({
 
 export const mcpAnswerDenials = deny
 
-/** Requests whose results hold no list, whatever their server is. */
+/** Requests whose results contain no list. */
 const LISTLESS: ReadonlySet<string> = new Set([
   'initialize',
   'ping',
@@ -41,133 +40,159 @@ const LISTLESS: ReadonlySet<string> = new Set([
 const isListless = ({ method }: McpMessage): boolean =>
   method === undefined || LISTLESS.has(method) || method.startsWith('notifications/')
 
-/** Whether what was asked can be answered with a list; of a GET, which opens a stream, anything can. */
+/** Whether the answer may contain a list. The stream of a GET may contain anything. */
 const mayList = (operation: Operation): boolean =>
   operation.kind !== 'mcp' ||
   operation.messages.length === 0 ||
   !operation.messages.every(isListless)
 
-const JSON_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json$/
-const TYPES = /text\/event-stream|application\/(?:[a-z0-9.+-]+\+)?json/gi
+/** Bytes of an answer within which a list would begin: only an id and a cursor precede it. */
+const BEGINNING_BYTES = 64 * 1024
 
-/** Whether some clients, which look for types anywhere in the header, would read what this does not take for events. */
-const isAmbiguous = (type: string, isEvents: boolean): boolean => {
-  const types = type.match(TYPES) ?? []
-  return types.length > 1 || (!isEvents && /event-stream/i.test(type))
-}
-
-/** Charsets other than UTF-8, which alone JSON and events have. */
-const CHARSET = /;\s*charset\s*=(?!\s*"?(?:utf-?8|us-ascii)"?\s*(?:;|$))/i
-/** Charsets in which what is ASCII is not written as it is in UTF-8. */
-const FAR_CHARSET =
-  /;\s*charset\s*=(?!\s*"?(?:utf-?8|us-ascii|iso-8859-\d+|windows-125\d)"?\s*(?:;|$))/i
-
-/** What of a request its answer goes by. */
+/** The parts of the request that its answer depends on. */
 export type Asked = Pick<Request, 'method' | 'headers'> & { readonly signal?: AbortSignal }
 
+/** The answer that an MCP caller gets. */
+export interface McpAnswer {
+  readonly response: Response
+  /** Its body: `own` is the server's; `moved` is copied by a script; `whole` is in memory, so nothing has to end it. */
+  readonly body: 'own' | 'moved' | 'whole'
+}
+
 /**
- * An MCP server's answer as its caller gets it: the session sealed, and in JSON and in events nothing of what
- * the caller may not use. Where a list can be in it all but events is held for that, whatever its status and
- * type, as long as the token stands, and what could hold one but cannot be read is no answer; events pass one
- * by one. Elsewhere JSON is held as far as it takes to see that it is no list, and what is neither JSON nor
- * events passes unread. On rules without `mcp` the answer itself.
+ * Prepares an MCP server's answer for its caller. It seals the session id, and removes from JSON and events all that
+ * the caller may not use. Where the answer may contain a list, everything but events is buffered, whatever its status
+ * and type; if it cannot be read it is denied. Other JSON is buffered only until it is clear that it is no list; other
+ * types are not read. Events are filtered one by one. An answer without changes is returned as the same object. A
+ * denied answer is cancelled. Call it only for rules with `mcp`.
  */
 export async function mcpAnswer(
   answer: Response,
   request: Asked,
   decision: Decision,
-): Promise<Result<Response, ForwardFault>> {
+): Promise<Result<McpAnswer, ForwardFault>> {
   const rule = decision.known.route?.mcp
-  if (!rule) return ok(answer)
-  const told =
-    decision.outcome === 'passed'
-      ? await toldTo(answer, request, decision, rule)
-      : fail({ denial: chainDenials('unavailable') })
-  if (!told.ok) await answer.body?.cancel().catch(() => {})
-  return told
+  const filtered =
+    rule && decision.outcome === 'passed'
+      ? await filteredAnswer(answer, request, decision, rule)
+      : fail(chainDenials('unavailable'))
+  if (filtered.ok) return filtered
+  await answer.body?.cancel().catch(() => {})
+  return fail({ denial: filtered.reason })
 }
 
-const toldTo = async (
+const filteredAnswer = async (
   answer: Response,
   request: Asked,
   decision: Passed,
   rule: McpRule,
-): Promise<Result<Response, ForwardFault>> => {
+): Promise<Result<McpAnswer, Denial>> => {
   const { headers, body, status } = answer
   const { known, ports } = decision
-  const sealed = await sealSession(headers, request.headers, decision)
-  if (!sealed.ok) return sealed
-  if (!body || request.method === 'HEAD' || BODILESS.has(status)) return ok(answer)
+  // Read once, because each access to a header is a call into the runtime.
+  const names = [...headers.keys()]
+  const session = await sessionEdits(headers, names, request.headers, decision)
+  if (!session.ok) return session
+  const untouched = (): Result<McpAnswer, never> => {
+    const isSame = session.value.length === 0
+    return ok({ response: isSame ? answer : remade(answer, body, session.value), body: 'own' })
+  }
+  if (!body || request.method === 'HEAD' || BODILESS.has(status)) return untouched()
+
   const type = headers.get('content-type') ?? ''
-  const [media = ''] = type.toLowerCase().split(';', 1)
-  const isEvents = media.trim() === 'text/event-stream'
-  const isJson = JSON_TYPE.test(media.trim())
-  if (isAmbiguous(type, isEvents)) return invalid()
+  const { isEvents, isJson, isAmbiguous } = kindOf(type)
+  if (isAmbiguous) return fail(deny('mcp_answer_invalid'))
   const isListless = !mayList(known.operation)
-  if (isListless && !isEvents && !isJson) return ok(answer)
+  if (isListless && !isEvents && !isJson) return untouched()
   const isStrict = isEvents || (isJson && !isListless)
   if ((isStrict ? CHARSET : FAR_CHARSET).test(type)) {
-    return fail({ denial: forwardDenials('origin_encoding_unsupported', { type }) })
+    return fail(forwardDenials('origin_encoding_unsupported', { type }))
   }
-  const sight = sightOf(rule, known)
-  if (isEvents) return ok(toldStream(body, answer, sight, isListless))
-  const terms = { bytes: LIMITS.mcpAnswerBytes, ports, signal: request.signal }
-  if (isListless) return toldCall(body, answer, known, sight, terms)
-  // Of an error any text may tell, and of the end of a session; what answers for a list is JSON or empty.
-  const isStray = !isJson && answer.ok && request.method !== 'DELETE'
-  const held = await holdAnswer(body, known, {
-    ...terms,
-    ...(isStray && { bytes: 0 }),
-    tooLarge: () => deny('mcp_answer_invalid'),
+
+  const edits = [...session.value, ...privateEdits(headers, names)]
+  const visibility = visibilityOf(rule, known)
+  if (isEvents) {
+    const filter = (data: string) => filterText(data, visibility)
+    const events = body.pipeThrough(
+      filterEvents({ filter, most: LIMITS.mcpAnswerBytes, isListless }),
+    )
+    const response = remade(answer, events, [...edits, ['content-length']])
+    return ok({ response, body: 'moved' })
+  }
+
+  const buffered = await bufferBody(body, known, {
+    ...boundsOf(answer, request, known, { isJson, isListless }),
+    ports,
+    signal: request.signal,
   })
-  if (!held.ok) return fail({ denial: held.reason })
-  const text = textOf(held.value, isJson)
-  return text === undefined ? invalid() : toldText(text, held.value, answer, sight)
-}
-
-const invalid = () => fail({ denial: deny('mcp_answer_invalid') })
-
-const toldStream = (
-  body: ReadableStream<Uint8Array>,
-  answer: Response,
-  sight: Sight,
-  isListless: boolean,
-): Response => {
-  const most = LIMITS.mcpAnswerBytes
-  const told = toldEvents({ tell: (data) => tell(data, sight), most, isListless })
-  setPrivate(answer.headers)
-  answer.headers.delete('content-length')
-  return new Response(body.pipeThrough(told), answer)
-}
-
-/** Bytes of one answer in which it has begun its list, if there is one: before it stand an id and a cursor. */
-const BEGINNING_BYTES = 64 * 1024
-
-/**
- * JSON in answer to requests whose results hold no list. One can be there all the same, since servers mistake
- * requests that have the same id. An answer that is longer than what is held passes if it begins without one.
- */
-const toldCall = async (
-  body: ReadableStream<Uint8Array>,
-  answer: Response,
-  known: Facts,
-  sight: Sight,
-  terms: HoldTerms,
-): Promise<Result<Response, ForwardFault>> => {
-  // Of several answers a later one can hold it.
-  const isBatch = known.operation.kind === 'mcp' && known.operation.isBatch
-  const bytes = isBatch ? terms.bytes : BEGINNING_BYTES
-  const { service, via } = known.route.target
-  // Over a service binding the header frames nothing.
-  const length = (service ?? via) === undefined ? contentLength(answer.headers) : undefined
-  const begun = await holdBeginning(body, known, { ...terms, bytes, length })
-  if (!begun.ok) return fail({ denial: begun.reason })
-  const { bytes: held, whole } = begun.value
-  const text = textOf(held, false)
-  if (text !== undefined && !whole) return toldText(text, held, answer, sight, passesUnread)
-  if (text !== undefined && beginsListless(text)) return ok(new Response(whole, answer))
+  if (!buffered.ok) return buffered
+  const { bytes, whole } = buffered.value
+  const text = textOf(bytes, isJson && !isListless)
+  if (text !== undefined && whole && isListless && beginsListless(text)) {
+    return ok({ response: remade(answer, whole, session.value), body: 'moved' })
+  }
   whole?.cancel().catch(() => {})
-  return invalid()
+  if (text === undefined || whole) return fail(deny('mcp_answer_invalid'))
+
+  const filtered = filterText(text, visibility)
+  const isReadable = filtered.outcome !== 'unreadable' || (isListless && passesUnread(text))
+  if (filtered.outcome === 'gone' || !isReadable) return fail(deny('mcp_answer_invalid'))
+  const told = filtered.outcome === 'changed' ? utf8Encode(filtered.text) : bytes
+  const length: HeaderEdit = ['content-length', String(told.length)]
+  return ok({ response: remade(answer, told, [...edits, length]), body: 'whole' })
+}
+
+const remade = (
+  answer: Response,
+  body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null,
+  edits: readonly HeaderEdit[],
+): Response => {
+  const response = new Response(body, answer)
+  for (const [name, value] of edits) {
+    if (value === undefined) response.headers.delete(name)
+    else response.headers.set(name, value)
+  }
+  return response
+}
+
+/** How many bytes of an answer without events are buffered. */
+const boundsOf = (
+  { headers, ok: isOk }: Response,
+  { method }: Asked,
+  { operation, route }: Passed['known'],
+  { isJson, isListless }: { readonly isJson: boolean; readonly isListless: boolean },
+) => {
+  if (!isListless) {
+    // The answer to an error or to DELETE may be any text; a successful answer with a list is JSON or empty.
+    const isStray = !isJson && isOk && method !== 'DELETE'
+    return { bytes: isStray ? 0 : LIMITS.mcpAnswerBytes }
+  }
+  // In a batch a later answer can contain a list.
+  const isBatch = operation.kind === 'mcp' && operation.isBatch
+  // Over a service binding the header does not frame the body.
+  const isFramed = (route.target.service ?? route.target.via) === undefined
+  const length = isFramed ? contentLength(headers) : undefined
+  return { bytes: isBatch ? LIMITS.mcpAnswerBytes : BEGINNING_BYTES, length }
+}
+
+const JSON_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json$/
+const TYPES = /text\/event-stream|application\/(?:[a-z0-9.+-]+\+)?json/gi
+/** Charsets other than UTF-8, the only one of JSON and events. */
+const CHARSET = /;\s*charset\s*=(?!\s*"?(?:utf-?8|us-ascii)"?\s*(?:;|$))/i
+/** Charsets that encode ASCII characters differently from UTF-8. */
+const FAR_CHARSET =
+  /;\s*charset\s*=(?!\s*"?(?:utf-?8|us-ascii|iso-8859-\d+|windows-125\d)"?\s*(?:;|$))/i
+
+/** The kind of a Content-Type; `isAmbiguous` where clients that search it for types could find another. */
+const kindOf = (type: string) => {
+  const [media = ''] = type.toLowerCase().split(';', 1)
+  const isEvents = media.trim() === 'text/event-stream'
+  const types = type.match(TYPES) ?? []
+  return {
+    isEvents,
+    isJson: JSON_TYPE.test(media.trim()),
+    isAmbiguous: types.length > 1 || (!isEvents && /event-stream/i.test(type)),
+  }
 }
 
 const [strict, lenient] = [true, false].map(
@@ -175,51 +200,14 @@ const [strict, lenient] = [true, false].map(
 )
 
 /**
- * What is held as its reader decodes it. JSON is UTF-8 (RFC 8259 §8.1), but some readers guess: in UTF-16 and
- * UTF-32 whatever is ASCII has NUL bytes. An error page may be in another charset that is like ASCII.
+ * Decodes a body as its reader would; `undefined` if unclear. JSON is UTF-8 (RFC 8259 §8.1), but some readers detect
+ * UTF-16 and UTF-32, whose ASCII characters have NUL bytes. An error page may be in another charset.
  */
-const textOf = (held: Uint8Array, isStrict: boolean): string | undefined => {
-  if (held.includes(0)) return undefined
+const textOf = (bytes: Uint8Array, isStrict: boolean): string | undefined => {
+  if (bytes.includes(0)) return undefined
   try {
-    return (isStrict ? strict : lenient)?.decode(held)
+    return (isStrict ? strict : lenient)?.decode(bytes)
   } catch {
     return undefined
   }
-}
-
-const wholeAnswers = new WeakSet<Response>()
-
-/** Whether nothing of an answer is on its way any more, so that it needs no end. */
-export function isWhole(answer: Response): boolean {
-  return wholeAnswers.has(answer)
-}
-
-const toldText = (
-  text: string,
-  held: Uint8Array<ArrayBuffer>,
-  answer: Response,
-  sight: Sight,
-  passes: (unread: string) => boolean = () => false,
-): Result<Response, ForwardFault> => {
-  const read = tell(text, sight)
-  if (read.outcome === 'gone' || (read.outcome === 'unreadable' && !passes(text))) return invalid()
-  const bytes = read.outcome === 'changed' ? utf8Encode(read.text) : held
-  const { status, statusText, headers } = answer
-  setPrivate(headers)
-  headers.set('Content-Length', String(bytes.length))
-  const told = new Response(bytes, { status, statusText, headers })
-  wholeAnswers.add(told)
-  return ok(told)
-}
-
-/** What says of a body which one it is. */
-const VALIDATORS = ['etag', 'content-md5', 'digest', 'content-digest', 'repr-digest']
-
-/** One caller's own view is for nobody to keep, and no other body's validators are its. */
-const setPrivate = (headers: Headers): void => {
-  for (const name of VALIDATORS) headers.delete(name)
-  const control = headers.get('cache-control')
-  if (control === null) headers.set('Cache-Control', 'no-store')
-  else if (!/(?:^|,)\s*no-store\s*(?:,|$)/i.test(control))
-    headers.append('Cache-Control', 'no-store')
 }

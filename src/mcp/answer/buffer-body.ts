@@ -1,4 +1,4 @@
-import { type BodyFault, createHold, readBody } from '../../core/body.ts'
+import { createHold, readerAtOnce } from '../../core/body.ts'
 import type { Denial } from '../../core/denial.ts'
 import type { Facts, GuardPorts } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
@@ -6,161 +6,181 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import type { Room } from '../../core/room.ts'
 import { bodyDenials, ownerOf } from '../../core/stages/body.ts'
 import { forwardDenials } from '../../gateway/relay/forward.ts'
-import {
-  type Ending,
-  endingDenial,
-  type WatchPorts,
-  watch,
-} from '../../gateway/relay/stream-watch.ts'
+import { IS_NATIVE, pumped, resumed } from '../../gateway/relay/stream-pipe.ts'
+import type { Started } from '../../gateway/relay/stream-start.ts'
+import { endingDenial, type WatchPorts, watch } from '../../gateway/relay/stream-watch.ts'
 
-/** What an answer is held with, beside what it is watched with. */
-export type HoldPorts = WatchPorts & Pick<GuardPorts, 'bodies'>
+/** Ports for buffering a body and watching its token. */
+export type BufferPorts = WatchPorts & Pick<GuardPorts, 'bodies'>
 
-/** What an answer is held with. */
-export interface HoldTerms {
-  /** Bytes of it, at most. */
+/** The bounds of buffering a body. */
+export interface BufferTerms {
+  /** Most bytes to buffer. */
   readonly bytes: number
-  readonly ports: HoldPorts
-  /** Aborts when nobody waits for it any more. */
+  /** Length of the whole body, where Content-Length frames it. */
+  readonly length?: number | undefined
+  readonly ports: BufferPorts
+  /** Aborts when the caller disconnects. */
   readonly signal?: AbortSignal | undefined
 }
 
-type Body = ReadableStream<Uint8Array>
-type Faults<F extends BodyFault> = Readonly<Record<F, () => Denial>>
-
-/** Milliseconds an answer has to be there whole; most are, and are not watched. */
-const QUICK_MS = 5
-
-const FAULTS: Faults<Exclude<BodyFault, 'too_large'>> = {
-  too_slow: () => forwardDenials('origin_timeout'),
-  broken: () => forwardDenials('origin_unreachable'),
-  no_room: () => bodyDenials('bodies_full'),
-}
-
-/**
- * The whole body of an answer, for as long as its token stands, see {@link watch}: who waits for it is denied
- * when that is over, as when it takes longer than {@link LIMITS.mcpAnswerMs}, and with `tooLarge` when it is longer
- * than `bytes`. What is not had whole is cancelled.
- */
-export function holdAnswer(
-  body: Body,
-  known: Facts,
-  { tooLarge, ...terms }: HoldTerms & { readonly tooLarge: () => Denial },
-): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> {
-  return whileStanding(known, terms, { ...FAULTS, too_large: tooLarge }, (bounds) =>
-    readBody(body, bounds),
-  )
-}
-
-/** What there is of an answer. */
-export interface Begun {
+/** The buffered bytes of a body. */
+export interface Buffered {
   readonly bytes: Uint8Array<ArrayBuffer>
-  /** All of it, from its first byte on, where that is more. */
+  /** The body from its first byte on, if `bytes` is only its beginning. Read or cancel it. */
   readonly whole?: Body
 }
 
+type Body = ReadableStream<Uint8Array>
+
+/** Why reading stopped early. */
+interface Break {
+  readonly denial: Denial
+}
+
+/** Milliseconds before the token is watched; most bodies are whole by then. */
+const QUICK_MS = 5
+
 /**
- * As {@link holdAnswer}, but what is longer than `bytes` or takes too long is not denied: what has come of it is
- * there, and the whole of it to go on. That is the caller's to read or to cancel. A body that is small by its
- * `length` is denied when it takes too long.
+ * Reads a body to its end, or to more than `bytes`. It takes at most {@link LIMITS.mcpAnswerMs}, or the rule's
+ * `timeout` if that is shorter. Denies, and cancels the body, when the token ends (see {@link watch}), the body breaks
+ * off, the caller disconnects, or the room is full.
  */
-export function holdBeginning(
+export async function bufferBody(
   body: Body,
   known: Facts,
-  {
-    length = Number.POSITIVE_INFINITY,
-    ...terms
-  }: HoldTerms & { readonly length?: number | undefined },
-): Promise<Result<Begun, Denial>> {
-  return whileStanding(
-    known,
-    terms,
-    { ...FAULTS, too_large: () => forwardDenials('origin_unreachable') },
-    async (bounds) => {
-      if (length > Math.min(terms.bytes, LIMITS.smallBodyBytes)) return beginningOf(body, bounds)
-      const read = await readBody(body, { ...bounds, length })
-      return read.ok ? ok({ bytes: read.value }) : read
-    },
-  )
-}
-
-interface Bounds {
-  readonly bytes: number
-  readonly ms: number
-  readonly signal: AbortSignal
-  readonly room: Room
-}
-
-const whileStanding = async <T, F extends BodyFault>(
-  known: Facts,
-  { bytes, ports, signal }: HoldTerms,
-  faults: Faults<F>,
-  read: (bounds: Bounds) => Promise<Result<T, F>>,
-): Promise<Result<T, Denial>> => {
-  const controller = new AbortController()
-  const leave = () => controller.abort()
+  terms: BufferTerms,
+): Promise<Result<Buffered, Denial>> {
   const ms = Math.min(known.route.target.timeout ?? LIMITS.mcpAnswerMs, LIMITS.mcpAnswerMs)
-  const room = ports.bodies.open(ownerOf(known.agent), ms + LIMITS.heldSlackMs)
-  let ending: Ending | undefined
-  let stop = () => {}
-  const timer = setTimeout(() => {
-    stop = watch(known, ports, (how) => {
-      ending = how
-      controller.abort()
-    })
-  }, QUICK_MS)
-  if (signal?.aborted) leave()
-  signal?.addEventListener('abort', leave)
+  const room = terms.ports.bodies.open(ownerOf(known.agent), ms + LIMITS.heldSlackMs)
+  const patience = beginPatience(known, ms, terms)
   try {
-    const held = await read({ bytes, ms, signal: controller.signal, room })
-    if (held.ok) return held
-    return fail(ending ? endingDenial(ending) : faults[held.reason]())
+    const small = readAtOnce(body, terms, patience, room)
+    return await (small ?? readParts(body, known, terms, patience, room))
+  } catch {
+    return fail(unreachable())
   } finally {
-    clearTimeout(timer)
-    stop()
+    patience.end()
     room.leave()
-    signal?.removeEventListener('abort', leave)
   }
 }
 
-const beginningOf = async (
+const readParts = async (
   body: Body,
-  { bytes, ms, signal, room }: Bounds,
-): Promise<Result<Begun, 'broken' | 'no_room'>> => {
-  // What a script puts together again could not be cut in workerd while it waits; a twin of the body can.
-  const [first, whole] = body.tee()
-  const reader = first.getReader()
-  const held = createHold(bytes, room)
-  let isWhole = true
-  const enough = () => {
-    isWhole = false
-    reader.cancel().catch(ignore)
+  known: Facts,
+  { bytes: most, length }: BufferTerms,
+  patience: Patience,
+  room: Room,
+): Promise<Result<Buffered, Denial>> => {
+  const reader = body.getReader()
+  const held = createHold(most, room)
+  for (;;) {
+    const read = await patience.first(reader.read())
+    if ('denial' in read) return stopped(reader, read.denial)
+    if (read.done) return ok({ bytes: held.joined() })
+    const part = read.value.subarray(0, most - held.length)
+    if (!held.add(part)) return stopped(reader, bodyDenials('bodies_full'))
+    const over = read.value.subarray(part.length)
+    if (over.length === 0) continue
+    const reading = reader.read()
+    // Whoever reads on gets the error. An error before that must not end a process of Node.
+    reading.catch(ignore)
+    const bytes = held.joined()
+    const started = { chunks: [bytes, over], rest: { reader, reading } }
+    return ok({ bytes, whole: wholeOf(body, known, started, length) })
   }
-  const timer = setTimeout(enough, ms)
-  signal.addEventListener('abort', enough)
-  if (signal.aborted) enough()
-  try {
-    for (;;) {
-      const { done, value } = await reader.read()
-      if (done) break
-      const part = value.subarray(0, bytes - held.length)
-      if (!held.add(part)) {
-        enough()
-        whole.cancel().catch(ignore)
-        return fail('no_room')
-      }
-      if (part.length < value.length) enough()
-    }
-    const begun = held.joined()
-    if (!isWhole && !signal.aborted) return ok({ bytes: begun, whole })
-    whole.cancel().catch(ignore)
-    return signal.aborted ? fail('broken') : ok({ bytes: begun })
-  } catch {
-    return fail('broken')
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', enough)
+}
+
+/** Reads a small body in one call, if its length is known; `undefined` for other bodies. */
+const readAtOnce = (
+  body: Body,
+  { bytes: most, length }: BufferTerms,
+  patience: Patience,
+  room: Room,
+): Promise<Result<Buffered, Denial>> | undefined => {
+  if (length === undefined || length > Math.min(most, LIMITS.smallBodyBytes)) return
+  const reader = readerAtOnce(body, length)
+  if (!reader) return
+  if (!room.take(length + 1)) return Promise.resolve(stopped(reader, bodyDenials('bodies_full')))
+  return patience.first(reader.read()).then((read) => {
+    if ('denial' in read) return stopped(reader, read.denial)
+    const { value: bytes = new Uint8Array() } = read
+    return bytes.length > length ? stopped(reader, unreachable()) : ok({ bytes })
+  })
+}
+
+const stopped = (reader: Pick<ReadableStreamDefaultReader, 'cancel'>, denial: Denial) => {
+  reader.cancel().catch(ignore)
+  return fail(denial)
+}
+
+/** One timer for a quick body. The watch and the listeners are set up only after {@link QUICK_MS}. */
+const beginPatience = (known: Facts, ms: number, { ports, signal }: BufferTerms) => {
+  const quick = Math.min(QUICK_MS, ms)
+  let broken: Break | undefined
+  let wake: (why: Break) => void = ignore
+  let unwatch = ignore
+  const breakOff = (denial: Denial) => {
+    broken ??= { denial }
+    wake(broken)
   }
+  const leave = () => breakOff(unreachable())
+  let timer = setTimeout(() => {
+    timer = setTimeout(() => breakOff(forwardDenials('origin_timeout')), ms - quick)
+    unwatch = watch(known, ports, (ending) => breakOff(endingDenial(ending)))
+    if (signal?.aborted) leave()
+    signal?.addEventListener('abort', leave)
+  }, quick)
+  return {
+    /** Resolves with the part that is read, or with the reason to stop. */
+    first: <Part extends object>(reading: Promise<Part>) =>
+      new Promise<Part | Break>((resolve, reject) => {
+        reading.then(resolve, reject)
+        if (broken) resolve(broken)
+        wake = resolve
+      }),
+    end() {
+      clearTimeout(timer)
+      unwatch()
+      signal?.removeEventListener('abort', leave)
+    },
+  }
+}
+
+type Patience = ReturnType<typeof beginPatience>
+
+const unreachable = () => forwardDenials('origin_unreachable')
+
+/** A body whose beginning was read. In workerd it moves natively, unless a script must end or mask it. */
+const wholeOf = (
+  body: Body,
+  { route }: Facts,
+  started: Required<Started>,
+  length: number | undefined,
+): Body => {
+  if (!IS_NATIVE || route.onRevocation === 'end-all') return glued(started)
+  return route.secrets.length > 0
+    ? pumped(glued(started), length).readable
+    : resumed(body, started, length).readable
+}
+
+const glued = ({ chunks, rest: { reader, reading } }: Required<Started>): Body => {
+  const begun = chunks.filter(({ length }) => length > 0)
+  let next: typeof reading | undefined = reading
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const chunk = begun.shift()
+        if (chunk) return controller.enqueue(chunk)
+        const { done, value } = await (next ?? reader.read())
+        next = undefined
+        if (done) controller.close()
+        else controller.enqueue(value)
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  )
 }
 
 const ignore = () => {}

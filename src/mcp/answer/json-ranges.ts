@@ -1,13 +1,13 @@
-/** Where a part of a text begins, and where it is over. */
+/** A part of a text: the indexes of its first character and after its last. */
 export type Span = readonly [from: number, to: number]
 
-/** A member of an object: its name as it is meant, and where its value stands. */
+/** A member of an object: its unescaped name, and the span of its value. */
 export interface MemberSpan {
   readonly name: string
   readonly value: Span
 }
 
-/** An edit of a text: what stands instead of a part of it. */
+/** An edit of a text: a span and its replacement. */
 export type Edit = readonly [span: Span, instead: string]
 
 const SPACE = /[ \t\n\r]*/y
@@ -22,7 +22,7 @@ const after = (pattern: RegExp, text: string, at: number): number => {
 const pastSpace = (text: string, at: number): number =>
   text.charCodeAt(at) > 32 ? at : after(SPACE, text, at)
 
-/** Where the string is over that begins at `at`: a quote with an even number of backslashes before it, or the end. */
+/** The index after the string that begins at `at`. It ends at the first unescaped quote, or with the text. */
 const pastString = (text: string, at: number): number => {
   for (let end = at + 1; ; end++) {
     end = text.indexOf('"', end)
@@ -54,16 +54,16 @@ const pastValue = (text: string, at: number): number => {
   return first === '{' || first === '[' ? pastContainer(text, at) : after(SCALAR, text, at)
 }
 
-/** Where the value stands that a text is, without the white space around it. */
+/** The span of a text's value, without white space around it. */
 export function valueSpan(text: string): Span {
   const from = pastSpace(text, 0)
   return [from, pastValue(text, from)]
 }
 
 /**
- * The members of the object at `at`, in their order, also several of one name: whatever a reader takes of
- * them, it is here. One at a time, since there can be millions. None for what is no object. Of text that is no
- * JSON, or not whole, those up to where it is none; throws at a name with an escape that is none.
+ * The members of the object at `at`, in order and with duplicates. A generator, since there can be millions. Empty for
+ * other values. For text that is no JSON or is cut off it yields the members before the fault. Throws at a name with a
+ * malformed escape.
  */
 export function* membersOf(text: string, at: number): Generator<MemberSpan, undefined> {
   if (text[at] !== '{') return
@@ -79,7 +79,7 @@ export function* membersOf(text: string, at: number): Generator<MemberSpan, unde
   }
 }
 
-/** The elements of the array at `at`, one at a time. Only for text that is JSON; none for what is no array. */
+/** The elements of the array at `at`; empty for other values. The text must be JSON. */
 function* elementsOf(text: string, at: number): Generator<Span, undefined> {
   if (text[at] !== '[') return
   for (let from = pastSpace(text, at + 1); text[from] !== ']'; ) {
@@ -91,8 +91,8 @@ function* elementsOf(text: string, at: number): Generator<Span, undefined> {
 }
 
 /**
- * The edits that leave of an array what `stays`, with the edits `inside` of that, in their order. Between two
- * entries that were neighbours before nothing changes.
+ * The edits that remove from an array all elements but those that `stays` accepts, with the edits `inside` of these, in
+ * order. Text between two remaining neighbours is unchanged.
  */
 export function* cut(
   text: string,
@@ -115,7 +115,7 @@ export function* cut(
   if (isCut) yield [[end, to - 1], '']
 }
 
-/** A text with its edits made, which are in order and do not meet. All else stays as it is. */
+/** Applies edits to a text; they must be in order and must not overlap. All else is unchanged. */
 export function edited(text: string, edits: readonly Edit[]): string {
   let result = ''
   let at = 0

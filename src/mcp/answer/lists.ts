@@ -1,57 +1,86 @@
-import type { McpKind } from '../../core/model/mcp.ts'
+import type { Facts } from '../../core/guard.ts'
+import type { McpKind, McpRule, McpUse } from '../../core/model/mcp.ts'
+import { type McpCaller, mayUse } from '../../core/model/mcp-access.ts'
+import { typesOf } from '../../core/model/token.ts'
 import { cut, type Edit, edited, membersOf, type Span, valueSpan } from './json-ranges.ts'
 
-/** What a caller may know of, by its kind and name. */
-export interface Sight {
+/** The names that a caller may see, by kind. */
+export interface Visibility {
   has(kind: McpKind, name: string): boolean
-  /** A template of URIs (RFC 6570). */
+  /** Whether a URI template (RFC 6570) may be seen. */
   hasTemplate(template: string): boolean
 }
 
+/** A caller sees the names for which its token could be used with some arguments. */
+export function visibilityOf(
+  { names }: McpRule,
+  { access, agent, params, policy }: Pick<Facts, 'access' | 'agent' | 'params' | 'policy'>,
+): Visibility {
+  const caller: McpCaller = { scopes: access.scopes, types: typesOf(agent), params, policy }
+  const verdicts = new Map<McpUse, boolean>()
+  const isUsable = (use: McpUse) => {
+    const known = verdicts.get(use) ?? mayUse(use, caller)
+    verdicts.set(use, known)
+    return known
+  }
+  return {
+    has(kind, name) {
+      const use = names[kind].find(name)
+      return use !== undefined && isUsable(use)
+    },
+    hasTemplate(template) {
+      const needed = names.resources.template(template)
+      return needed.length > 0 && needed.every(isUsable)
+    },
+  }
+}
+
 /**
- * What became of a text: `same`, no byte of it has to change; `changed`; `gone`, nothing of it may be told;
- * `unreadable`, it is no JSON, though something of the kind could be in it.
+ * The result for a text. `same`: nothing to change. `changed`: use `text`. `gone`: the caller may see nothing of it.
+ * `unreadable`: no JSON, but it could contain hidden names.
  */
-export type Told =
+export type Filtered =
   | { readonly outcome: 'same' | 'gone' | 'unreadable' }
   | { readonly outcome: 'changed'; readonly text: string }
 
-type Sees = (sight: Sight, name: string) => boolean
+type Sees = (visibility: Visibility, name: string) => boolean
 
 interface List {
-  /** The member that an entry is named by. */
+  /** The member with an entry's name. */
   readonly key: string
   readonly sees: Sees
 }
 
-/** The lists of results, by their member (MCP, `tools/list`, `prompts/list`, `resources/list`, `resources/templates/list`). */
+/** The lists of results by member (MCP `tools/list`, `prompts/list`, `resources/list`, `resources/templates/list`). */
 const LISTS: ReadonlyMap<string, List> = new Map([
-  ['tools', { key: 'name', sees: (sight, name) => sight.has('tools', name) }],
-  ['prompts', { key: 'name', sees: (sight, name) => sight.has('prompts', name) }],
-  ['resources', { key: 'uri', sees: (sight, uri) => sight.has('resources', uri) }],
-  ['resourceTemplates', { key: 'uriTemplate', sees: (sight, uri) => sight.hasTemplate(uri) }],
+  ['tools', { key: 'name', sees: (visibility, name) => visibility.has('tools', name) }],
+  ['prompts', { key: 'name', sees: (visibility, name) => visibility.has('prompts', name) }],
+  ['resources', { key: 'uri', sees: (visibility, uri) => visibility.has('resources', uri) }],
+  [
+    'resourceTemplates',
+    { key: 'uriTemplate', sees: (visibility, uri) => visibility.hasTemplate(uri) },
+  ],
 ] satisfies [string, List][])
 
-/** Names one resource, and tells that it is there. */
+/** A notification that names one resource, so it reveals that the resource exists. */
 const UPDATED = 'notifications/resources/updated'
 
-/** What any text holds that has something to keep back; an escape could spell it otherwise. */
+/** Text that could contain hidden names; `\u` because an escape could spell them. */
 const SUSPECT = /tools|prompts|resource|\\u/
 
-/** What could be taken for {@link UPDATED}; an escape of ASCII could spell it otherwise. */
+/** Text that could be read as {@link UPDATED}; an escape could spell it, too. */
 const MAY_BE_UPDATE = /resources\\?\/updated|\\u00[2-7]/i
 
-const SAME: Told = { outcome: 'same' }
-const GONE: Told = { outcome: 'gone' }
-const UNREADABLE: Told = { outcome: 'unreadable' }
+const SAME: Filtered = { outcome: 'same' }
+const GONE: Filtered = { outcome: 'gone' }
+const UNREADABLE: Filtered = { outcome: 'unreadable' }
 
 /**
- * One message of JSON-RPC or several in an array, without what the caller may not know of: entries of lists,
- * and notifications about one resource. What stays is not written anew, so numbers, escapes and order are the
- * server's own. Of members that are there twice each is judged. A list is never for others to cache
- * (`cacheScope`, MCP 2026-07-28).
+ * Filters one JSON-RPC message or an array of them: removes list entries and notifications of resources that the caller
+ * may not see. The rest stays byte for byte as the server wrote it. Each of several equal members is checked. A list's
+ * `cacheScope` becomes private (MCP 2026-07-28).
  */
-export function tell(text: string, sight: Sight): Told {
+export function filterText(text: string, visibility: Visibility): Filtered {
   if (!SUSPECT.test(text)) return SAME
   try {
     JSON.parse(text)
@@ -61,26 +90,28 @@ export function tell(text: string, sight: Sight): Told {
   const whole = valueSpan(text)
   const [from] = whole
   if (text[from] !== '[') {
-    return isAboutHidden(text, from, sight) ? GONE : outcomeOf(text, editsOf(text, from, sight))
+    return isAboutHidden(text, from, visibility)
+      ? GONE
+      : outcomeOf(text, editsOf(text, from, visibility))
   }
   let kept = 0
   let gone = 0
   const stays = ([at]: Span) => {
-    const isHidden = isAboutHidden(text, at, sight)
+    const isHidden = isAboutHidden(text, at, visibility)
     if (isHidden) gone++
     else kept++
     return !isHidden
   }
   const told = outcomeOf(
     text,
-    cut(text, whole, stays, ([at]) => editsOf(text, at, sight)),
+    cut(text, whole, stays, ([at]) => editsOf(text, at, visibility)),
   )
   return kept === 0 && gone > 0 ? GONE : told
 }
 
 /**
- * Whether a text is one message, or the beginning of one, without a list in its result as far as it goes. What it
- * goes on with is not known, nor whether it is JSON; of several messages none is looked at.
+ * Whether a text is one message, or its beginning, and has no list in its result so far. `false` for arrays. Does not
+ * check that it is JSON.
  */
 export function beginsListless(text: string): boolean {
   const from = text.search(/\S/)
@@ -95,20 +126,20 @@ export function beginsListless(text: string): boolean {
   }
 }
 
-/** Whether what is no JSON could be taken neither for a list nor for a notification about one resource. */
+/** Whether text that is no JSON could be read neither as a list nor as a notification of a resource. */
 export function passesUnread(text: string): boolean {
   return !MAY_BE_UPDATE.test(text) && beginsListless(text)
 }
 
-const outcomeOf = (text: string, made: Iterable<Edit>): Told => {
+const outcomeOf = (text: string, made: Iterable<Edit>): Filtered => {
   const edits = [...made]
   return edits.length === 0 ? SAME : { outcome: 'changed', text: edited(text, edits) }
 }
 
-/** What has to change in the results of the message at `at`. */
-function* editsOf(text: string, at: number, sight: Sight): Generator<Edit> {
+/** The edits in the results of the message at `at`. */
+function* editsOf(text: string, at: number, visibility: Visibility): Generator<Edit> {
   for (const { name, value } of membersOf(text, at)) {
-    if (name === 'result') yield* resultEdits(text, value, sight)
+    if (name === 'result') yield* resultEdits(text, value, visibility)
   }
 }
 
@@ -117,18 +148,23 @@ const holdsList = (text: string, [at]: Span): boolean => {
   return false
 }
 
-function* resultEdits(text: string, result: Span, sight: Sight): Generator<Edit> {
+function* resultEdits(text: string, result: Span, visibility: Visibility): Generator<Edit> {
   if (!holdsList(text, result)) return
   const [at] = result
   for (const { name, value } of membersOf(text, at)) {
     const list = LISTS.get(name)
     if (name === 'cacheScope') yield [value, '"private"']
-    else if (list) yield* listEdits(text, value, list, sight)
+    else if (list) yield* listEdits(text, value, list, visibility)
   }
 }
 
-function* listEdits(text: string, list: Span, { key, sees }: List, sight: Sight): Generator<Edit> {
-  // What is no list cannot be judged entry by entry.
+function* listEdits(
+  text: string,
+  list: Span,
+  { key, sees }: List,
+  visibility: Visibility,
+): Generator<Edit> {
+  // A value other than an array cannot be checked entry by entry.
   if (text[list[0]] !== '[') {
     yield [list, '[]']
     return
@@ -136,22 +172,22 @@ function* listEdits(text: string, list: Span, { key, sees }: List, sight: Sight)
   yield* cut(text, list, ([at]) => {
     let isNamed = false
     for (const name of valuesOf(text, at, key)) {
-      if (!isText(name) || !sees(sight, name)) return false
+      if (!isText(name) || !sees(visibility, name)) return false
       isNamed = true
     }
     return isNamed
   })
 }
 
-/** Whether a message tells of one resource that the caller may not know of. */
-const isAboutHidden = (text: string, at: number, sight: Sight): boolean => {
+/** Whether a message notifies of a resource that the caller may not see. */
+const isAboutHidden = (text: string, at: number, visibility: Visibility): boolean => {
   let isUpdate = false
   let isSeen: boolean | undefined
   for (const { name, value } of membersOf(text, at)) {
     if (name === 'method') isUpdate ||= parsed(text, value) === UPDATED
     if (name !== 'params') continue
     for (const uri of valuesOf(text, value[0], 'uri')) {
-      isSeen = isSeen !== false && isText(uri) && sight.has('resources', uri)
+      isSeen = isSeen !== false && isText(uri) && visibility.has('resources', uri)
     }
   }
   return isUpdate && !isSeen

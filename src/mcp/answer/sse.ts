@@ -1,17 +1,17 @@
 import { grown } from '../../core/body.ts'
 import { utf8Encode } from '../../core/bytes.ts'
 import { joined } from '../../gateway/relay/stream-start.ts'
-import { beginsListless, passesUnread, type Told } from './lists.ts'
+import { beginsListless, type Filtered, passesUnread } from './lists.ts'
 
-/** How the events of a stream are told. */
+/** The bounds of filtering an event stream. */
 export interface EventTerms {
-  /** What becomes of the data of one. */
-  readonly tell: (data: string) => Told
-  /** Bytes of one that are held. */
+  /** Filters the data of one event. */
+  readonly filter: (data: string) => Filtered
+  /** Most bytes of one event that are buffered. */
   readonly most: number
   /**
-   * Whether no list should be in any: then one that is longer passes as it comes if it begins without one, and
-   * one that is no JSON if it could hold none and tells of no resource either. Else the stream breaks off at it.
+   * Whether events should contain no list. Then a longer event passes if it begins without a list. An event that is no
+   * JSON passes if it can be neither a list nor a notification of a resource. Otherwise the stream ends with an error.
    */
   readonly isListless: boolean
 }
@@ -19,33 +19,32 @@ export interface EventTerms {
 const CR = 13
 const LF = 10
 const NOTHING = new Uint8Array(0)
-/** Room that is made for an event in parts. */
+/** First size of the buffer for an event in several parts. */
 const FIRST_BYTES = 512
 
 /**
- * An event stream (WHATWG HTML §9.2) event by event: each goes on as soon as the blank line has come that
- * ends it, byte for byte as it was, or with one `data` line in place of its own. Of one that may not be told
- * its id and its comments stay. The stream breaks off at one that cannot be judged: who reads JSON less strictly
- * would find in it what is not for them. Lines end with CR, LF or both; chunks end anywhere. What breaks off before its
- * blank line is judged like any other.
+ * Filters an event stream (WHATWG HTML §9.2) event by event. An event is sent when its final blank line has arrived:
+ * unchanged, or with one new `data` line. A hidden event keeps only `id`, `retry` and comments. The stream ends with an
+ * error at an event that cannot be checked, since a laxer reader could find hidden names in it. Lines end with CR, LF
+ * or both; chunks end anywhere. An event that is cut off is filtered like others.
  */
-export function toldEvents(
+export function filterEvents(
   terms: EventTerms,
 ): TransformStream<Uint8Array, Uint8Array<ArrayBuffer>> {
   const { most, isListless } = terms
-  /** What is held of the event that is being read, at the beginning of a buffer. */
+  /** The buffered bytes of the current event, at the start of `buffer`. */
   let buffer: Uint8Array = NOTHING
   let held = 0
-  /** All that has come of it. */
+  /** All bytes of the current event so far. */
   let size = 0
-  /** Whether nothing has been sent, so that its reader begins with what goes on now. */
+  /** Whether nothing was sent yet, so that a byte order mark still counts. */
   let isFirst = true
-  /** Whether the line that is being read is empty so far, and what the byte before it was. */
+  /** Whether the current line is empty so far, and whether the byte before it was CR. */
   let isEmpty = true
   let wasCr = false
-  /** Of an event that ended with CR: whether its LF, if there is one, goes on. */
+  /** Whether an LF after the final CR of an unchanged event is sent. */
   let isWhole = false
-  /** Whether the event that is being read goes on as it comes. */
+  /** Whether the current event is sent as it arrives. */
   let isPassing = false
 
   const hold = (bytes: Uint8Array) => {
@@ -70,7 +69,7 @@ export function toldEvents(
     return told
   }
 
-  /** Lets the event go on as it comes where it is too long with this part of it. */
+  /** Sends the event as it arrives, once it is too long with this part. */
   const measure = (part: Uint8Array) => {
     if (isPassing || size + part.length <= most) return
     const begun = joined([buffer.subarray(0, held), part]).subarray(0, most)
@@ -86,7 +85,7 @@ export function toldEvents(
       if (byte === LF && wasCr) {
         wasCr = false
         if (size > 0 || at > from) continue
-        // It belongs to the event that its CR has ended.
+        // This LF belongs to the event that the CR before it ended.
         if (isWhole) out.push(chunk.subarray(at, at + 1))
         from = at + 1
         continue
@@ -133,7 +132,7 @@ export function toldEvents(
   })
 }
 
-/** Where lines end in a chunk, found without looking at each byte. */
+/** Finds line ends in a chunk without reading each byte in a loop. */
 const lineEnds = (chunk: Uint8Array) => {
   const at = (byte: number, from: number) => {
     const found = chunk.indexOf(byte, from)
@@ -141,7 +140,7 @@ const lineEnds = (chunk: Uint8Array) => {
   }
   let [lf, cr] = [at(LF, 0), at(CR, 0)]
   return {
-    /** The first end from here on, or that of the chunk. */
+    /** The index of the first line end from here on, or the chunk's length. */
     next(from: number): number {
       if (lf < from) lf = at(LF, from)
       if (cr < from) cr = at(CR, from)
@@ -150,7 +149,7 @@ const lineEnds = (chunk: Uint8Array) => {
   }
 }
 
-/** Breaks a stream off, but not in this turn: what is on its way would be lost with it. */
+/** Ends the stream with an error in a later task, so that data in transit is not lost. */
 const brokenOff = async (error: unknown): Promise<never> => {
   await new Promise((done) => setTimeout(done, 0))
   throw error
@@ -159,14 +158,14 @@ const brokenOff = async (error: unknown): Promise<never> => {
 const tooLong = () => new Error('An event is longer than what is held of one')
 const unreadable = () => new Error('An event that may hold a list is no JSON')
 
-/** A byte order mark counts only where the stream begins. */
+/** A byte order mark counts only at the start of the stream. */
 const [beginning, further] = [false, true].map(
   (ignoreBOM) => new TextDecoder('utf-8', { fatal: false, ignoreBOM }),
 )
 
 const LINE = /\r\n|\r|\n/
 const DATA = /^data(?:: ?|$)/
-/** What an event leaves behind for those who come back for the next one (`id`, `retry`), and comments. */
+/** Lines for a client that reconnects (`id`, `retry`), and comments. */
 const LASTING = /^(?:id|retry)(?::|$)|^:/
 
 const linesOf = (event: Uint8Array, isFirst: boolean): readonly string[] => {
@@ -179,14 +178,14 @@ const dataOf = (lines: readonly string[]): string =>
 
 const toldEvent = (
   event: Uint8Array,
-  { tell, isListless }: EventTerms,
+  { filter, isListless }: EventTerms,
   isFirst: boolean,
 ): Uint8Array => {
   const lines = linesOf(event, isFirst)
   const first = lines.findIndex((line) => DATA.test(line))
   if (first < 0) return event
   const data = dataOf(lines)
-  const told = tell(data)
+  const told = filter(data)
   switch (told.outcome) {
     case 'same':
       return event
@@ -196,7 +195,7 @@ const toldEvent = (
     case 'gone':
       return eventOf(lines.filter((line) => LASTING.test(line)))
     case 'changed': {
-      // In JSON line ends stand between tokens only.
+      // In JSON, line ends are only between tokens.
       const line = `data: ${told.text.replace(/[\r\n]/g, ' ')}`
       return eventOf(lines.flatMap((one, i) => (i === first ? line : DATA.test(one) ? [] : one)))
     }

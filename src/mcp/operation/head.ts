@@ -9,7 +9,7 @@ import { isNegotiated, isRevision, REVISION_RULES, type RevisionRules, UNSAID } 
 const deny = denials({
   upgrade_refused: [
     'badRequest',
-    'An MCP endpoint speaks HTTP and nothing else',
+    'An MCP endpoint speaks only HTTP',
     'Send the request without an Upgrade header; streams come as text/event-stream',
   ],
   origin_not_allowed: [
@@ -36,9 +36,9 @@ const deny = denials({
 
 export const headDenials = deny
 
-/** What the head of a request to an MCP server says. */
+/** The head of a request to an MCP server. */
 export interface McpHead {
-  /** As the header says; absent without it. */
+  /** The revision of the header; absent without the header. */
   readonly revision?: McpRevision
   readonly rules: RevisionRules
 }
@@ -46,9 +46,8 @@ export interface McpHead {
 type HeadCode = CodeOf<typeof headDenials>
 
 /**
- * Judges all that can be judged before anything is read of the body: no Upgrade, no page of a foreign
- * origin (serialised origins compared as they are; `null` is nobody's), a revision that the rule has, a
- * method that the revision has, and of a message its media type.
+ * Checks all that needs no body: no Upgrade, an allowed `Origin` (compared exactly; `null` is never allowed), a
+ * revision of the rule, an HTTP method of the revision, and the media type of a message.
  */
 export function readHead(
   { method, headers }: RequestHead,
@@ -70,7 +69,7 @@ export function readHead(
     const allow = rules.methods.filter((one) => (methods as readonly string[]).includes(one))
     return fail(deny('http_method_not_allowed', { method, revision }, { allow }))
   }
-  // A message may be `initialize`, which settles the revision.
+  // A POST may contain `initialize`, which negotiates the revision.
   if (!revision && !(method === 'POST' ? negotiates(mcp) : mcp.revisions.has(UNSAID))) {
     return fail(unsupported(mcp))
   }
@@ -78,16 +77,16 @@ export function readHead(
   return ok({ rules, ...(revision && { revision }) })
 }
 
-/** Whether a rule has a revision that begins with `initialize`. */
+/** Whether a rule has a revision with `initialize`. */
 const negotiates = ({ revisions }: McpRule): boolean => [...revisions].some(isNegotiated)
 
 const unsaid = (mcp: McpRule): McpRevision => (negotiates(mcp) ? UNSAID : '2026-07-28')
 
-/** Characters of a revision that is told back. */
+/** Most characters of a requested revision in an answer. */
 const TOLD = 32
 const PRINTABLE = /^[\x20-\x7e]*$/
 
-/** The denial of a revision that is not spoken, with those that are. */
+/** The denial of an unsupported revision; it lists the supported ones. */
 export function unsupported(
   { revisions }: McpRule,
   requested?: string,

@@ -2,10 +2,10 @@ import { utf8Decode } from '../../core/bytes.ts'
 import { type JsonObject, own } from '../../core/json.ts'
 import type { McpMessage, McpRevision } from '../../core/model/mcp.ts'
 
-/** Member of `params._meta` that says the revision of each request, since 2026-07-28. */
+/** The member of `params._meta` with the revision of a request, since 2026-07-28. */
 export const REVISION_MEMBER = 'io.modelcontextprotocol/protocolVersion'
 
-/** The member of params that `Mcp-Name` says (MCP 2026-07-28, and its tasks extension). */
+/** The member of params that `Mcp-Name` mirrors (MCP 2026-07-28, and its tasks extension). */
 const NAMED_BY: Readonly<Record<string, string>> = {
   'tools/call': 'name',
   'prompts/get': 'name',
@@ -15,16 +15,15 @@ const NAMED_BY: Readonly<Record<string, string>> = {
   'tasks/cancel': 'taskId',
 }
 
-/** Of other methods, which need no such header: what one may say that comes all the same. */
+/** Members that an `Mcp-Name` of other methods, which is optional, may mirror. */
 const NAMES = ['name', 'uri', 'taskId']
 
 const ENCODED = /^=\?base64\?(.*)\?=$/
 const VISIBLE = /^(?! )[\x20-\x7e]*(?<! )$/
 
 /**
- * The text of a mirrored header, decoded once: `=?base64?…?=` is the canonical base64 of UTF-8
- * (RFC 4648 §4), anything else visible ASCII as it is. `undefined` for what is neither, and for what no one
- * header can be: one with a space at an end. Does not tell two headers that were joined from one with `, ` in it.
+ * Decodes a mirrored header once: `=?base64?…?=` is canonical base64 (RFC 4648 §4) of UTF-8, other text is visible
+ * ASCII. `undefined` for other values, and for spaces at an end. Does not detect two headers that were joined by `, `.
  */
 export function mirroredText(value: string): string | undefined {
   if (!VISIBLE.test(value)) return undefined
@@ -39,14 +38,14 @@ export function mirroredText(value: string): string | undefined {
   }
 }
 
-/** A header that does not say what the body says. */
+/** A header that differs from the body. */
 export type Mismatch = 'mcp-protocol-version' | 'mcp-method' | 'mcp-name'
 
 /**
- * The first header that a message contradicts. The revision a message claims is compared under every
- * revision, so that no server goes by another one than the gate; `Mcp-Method` and `Mcp-Name` only where
- * they are mirrored. A request must have them, a notification may. Whether a revision is claimed at all is
- * not judged, nor whether a name came in one header or in several that were joined: it has to go on as one.
+ * The first header that differs from the message. The revision in a message is compared under every revision, so that
+ * gate and server use the same. `Mcp-Method` and `Mcp-Name` are compared only where the revision mirrors them: required
+ * for requests, optional for notifications. Does not check that a revision is present, nor that a name was sent in only
+ * one header.
  */
 export function mismatch(
   { id, method = '', params = {} }: McpMessage,

@@ -3,13 +3,13 @@ import { caseless } from '../../core/text.ts'
 
 const CONTROL = /\p{Cc}/u
 
-/** Names in the spellings that count, and as lax readers know them. */
+/** Expected member names: exact, and folded as lax readers compare them. */
 export interface KnownNames {
   readonly names: ReadonlySet<string>
   readonly loose: ReadonlySet<string>
 }
 
-/** Names as they are known, with their spellings folded to find look-alikes. */
+/** Known names with their folded forms, for finding look-alikes. */
 export function knownNames(...names: readonly string[]): KnownNames {
   return {
     names: new Set(names),
@@ -20,9 +20,9 @@ export function knownNames(...names: readonly string[]): KnownNames {
 const NOTHING = knownNames()
 
 /**
- * Whether readers who mind no case and readers who do find the same members in an object: no two names
- * that differ in spelling alone, and none that is a known one in another spelling. `encoding/json` of Go
- * and others take the last of these, whatever its case; readers in C end a name at a zero byte.
+ * Whether case-sensitive and case-insensitive readers find the same members: no two names that differ only in spelling,
+ * and no other spelling of a known name. `encoding/json` of Go and others ignore case and use the last match. Readers
+ * in C end a name at a NUL byte.
  */
 export function isClear(object: JsonObject, known: KnownNames = NOTHING): boolean {
   const seen = new Set<string>()
@@ -36,9 +36,9 @@ export function isClear(object: JsonObject, known: KnownNames = NOTHING): boolea
 }
 
 /**
- * Whether everyone finds the same at these paths of an object, if there are any, and under known names
- * anywhere inside of what is there: it is {@link isClear} with everything in it, and the names of a path are
- * written as they are. Its depth is bounded by who parsed it.
+ * Whether all readers find the same values at these paths of an object, and under known names inside of them. The whole
+ * object must be {@link isClear}, and names of a path must be spelled exactly. `true` without paths. The parser bounds
+ * its depth.
  */
 export function isReadAlike(
   object: JsonObject,

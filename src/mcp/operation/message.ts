@@ -29,18 +29,18 @@ export const messageDenials = deny
 
 type MessageDenial = Denial<CodeOf<typeof messageDenials>>
 
-/** What a body holds. */
+/** The JSON-RPC messages of a request body. */
 export interface ReadMessages {
   readonly messages: readonly McpMessage[]
-  /** Whether they stand in an array. */
+  /** Whether the body is an array. */
   readonly isBatch: boolean
 }
 
 /**
- * The messages of a body: one, or those of a batch where the revision has batches. Strict where readers
- * differ: UTF-8 without a byte order mark, each member once, no members but those of JSON-RPC (so that no
- * `Method` hides beside `method`), ids that are told apart. Does not look into params. `isCounted`: a body is
- * one use of a limited rule, so that it holds one message at most.
+ * Reads the messages of a body: one, or a batch where the revision has batches. Strict where readers differ: UTF-8
+ * without byte order mark, no duplicate members, only members of JSON-RPC (so that no `Method` can stand beside
+ * `method`), and unique ids. Does not check params. `isCounted`: the rule has a rate limit, so a body may contain only
+ * one message.
  */
 export function readMessages(
   bytes: Uint8Array,

@@ -34,9 +34,9 @@ const tables = joined(bodyDenials, headDenials, sessionDenials, messageDenials, 
 type McpAsked = Asked<McpOperation, CodeOf<typeof tables>>
 
 /**
- * What is asked of an MCP server: head, session and body of the request, read once and strictly, and held
- * against each other. The bytes that were read are those that go on. Of a head alone, as in an explanation,
- * the messages are not known. A denial after the messages were read brings them along, for its answer.
+ * Reads an operation of an MCP server from head, session and body, and compares them. The bytes that are read are those
+ * that are forwarded. With a head alone, as in an explanation, there are no messages. A denial after reading the
+ * messages returns them too, for its answer.
  */
 const readMcp = async (
   asking: Asking,
@@ -91,20 +91,20 @@ const judge = (
     ...(revision && { revision }),
   })
   if (header !== undefined) return fail(deny('header_mismatch', { header }))
-  // What a client wants first the server settles; what is spoken then each request says.
+  // `initialize` contains the wanted revision, and the server decides. Later requests contain the negotiated one.
   if (message.method === 'initialize' && rules.sessions) return read
   return revision || mcp.revisions.has(UNSAID) ? read : fail(unsupported(mcp))
 }
 
 const NOT_READ = 'not known: there is only the head of a request here'
 
-/** What a message is about, without what it says. */
+/** The method and the names of a message, without its arguments. */
 const shown = ({ method = 'an answer', use, more }: McpMessage) => ({
   method,
   ...(use && { [use.kind]: [use, ...(more ?? [])].map(({ name }) => name) }),
 })
 
-/** What was asked of an MCP server: by whom is known, since a body is read of a verified agent only. */
+/** The journal members of an MCP operation. The agent is known, since only a verified agent's body is read. */
 const journalOf = ({ messages, isBatch, revision }: McpOperation) => {
   const [first] = messages
   if (isBatch || messages.length > 1) return { revision, batch: messages.map(askedBy) }
@@ -118,7 +118,7 @@ const askedBy = ({ method, use, more }: McpMessage) => ({
   more: more?.map((one) => claimed(writtenName(one))),
 })
 
-/** Rules with `mcp`. Bodies are always read: the message says what is asked. */
+/** The reader for rules with `mcp`. It always reads the body, which contains the operation. */
 export const mcp = reader({
   kind: 'mcp',
   denials: tables,

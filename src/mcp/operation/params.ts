@@ -17,7 +17,7 @@ const deny = denials({
   ],
   params_ambiguous: [
     'badRequest',
-    'Members of the params differ in nothing but their spelling, or are misspelled',
+    'Members of the params differ only in their spelling, or are misspelled',
     'Send each member once, in the exact case that the specification or the schema of the tool has',
   ],
 })
@@ -26,7 +26,7 @@ export const paramsDenials = deny
 
 type Read<Value> = Result<Value, CodeOf<typeof paramsDenials>>
 
-/** Members that decide something, of objects that no tool chooses. */
+/** Members that decide on access, of objects that no tool's schema defines. */
 const IN_META = knownNames(REVISION_MEMBER)
 const IN_PARAMS: Readonly<Record<'any' | 'builtIn', KnownNames>> = {
   any: knownNames('_meta'),
@@ -44,10 +44,10 @@ const IN_REF = knownNames('type', 'name', 'uri')
 const IN_NOTIFICATIONS = knownNames('resourceSubscriptions')
 
 /**
- * A message with what it uses: the tool, prompt or resource that it names, of a completion what it is of,
- * of a subscription each resource. Names are taken as they are; whether they may be used is not judged, nor
- * are arguments, so that what is said of a message does not depend on what the rule names. Where headers
- * mirror the body, a request says its revision in `_meta`; which one is not judged.
+ * Adds to a message the names that it uses: the tool, prompt or resource; for a completion its reference; for a
+ * subscription each resource. Does not check whether a name may be used, nor the arguments, so its result does not
+ * depend on the rule's names. Where headers mirror the body, a request must have a revision in `_meta`; its value is
+ * not checked.
  */
 export function readParams(
   message: McpMessage,
@@ -74,7 +74,7 @@ export function readParams(
 
 const INVALID: Read<never> = fail('params_invalid')
 
-/** Of a method that uses one thing by name. */
+/** The name of a method that uses one tool, prompt or resource. */
 const named = (method: string, params: JsonObject): Read<readonly McpNamed[]> | undefined => {
   const kind = USING_METHODS.get(method)
   if (!kind) return undefined
@@ -88,7 +88,7 @@ const named = (method: string, params: JsonObject): Read<readonly McpNamed[]> | 
 
 const bare = (kind: McpKind, name: string): McpNamed => ({ kind, name, arguments: {} })
 
-/** Methods that say in ways of their own what they are about. */
+/** Methods with their own params. */
 const READERS: Readonly<
   Record<string, (params: JsonObject) => Read<readonly McpNamed[]> | undefined>
 > = {

@@ -1,16 +1,16 @@
 import { MCP_REVISIONS, type McpRevision } from '../../core/model/mcp.ts'
 
-/** What a revision of MCP has on the wire of streamable HTTP. */
+/** The features of an MCP revision over streamable HTTP. */
 export interface RevisionRules {
-  /** Methods of HTTP. */
+  /** Allowed HTTP methods. */
   readonly methods: readonly string[]
-  /** Several messages in one body. */
+  /** Whether a body may contain several messages. */
   readonly batch: boolean
-  /** `Mcp-Session-Id`; where there is none it is ignored. */
+  /** Whether `Mcp-Session-Id` is used; otherwise it is ignored. */
   readonly sessions: boolean
-  /** Answers of a client to requests of the server. */
+  /** Whether clients respond to requests of the server. */
   readonly answers: boolean
-  /** `Mcp-Method` and `Mcp-Name` say what the body says; where they need not they are ignored. */
+  /** Whether `Mcp-Method` and `Mcp-Name` must mirror the body; otherwise they are ignored. */
   readonly mirrored: boolean
 }
 
@@ -35,7 +35,7 @@ export const REVISION_RULES: Readonly<Record<McpRevision, RevisionRules>> = {
   },
 }
 
-/** What a client speaks that does not say: the only revision that had no header for it. */
+/** The revision of a client that sends no header: the only revision without one. */
 export const UNSAID: McpRevision = '2025-03-26'
 
 /** Whether a value is a revision of MCP that the gate supports. */
@@ -43,7 +43,7 @@ export function isRevision(text: unknown): text is McpRevision {
   return (MCP_REVISIONS as readonly unknown[]).includes(text)
 }
 
-/** Whether a revision begins with `initialize`, which settles what is spoken. */
+/** Whether a revision begins with `initialize`, which negotiates it. */
 export function isNegotiated(revision: McpRevision): boolean {
   return REVISION_RULES[revision].sessions
 }

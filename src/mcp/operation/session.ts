@@ -16,7 +16,7 @@ const deny = denials({
   ],
   session_unavailable: [
     'unavailable',
-    'Sessions cannot be told apart at the moment',
+    'Sessions cannot be checked at the moment',
     'Keep token and session and try again after Retry-After',
   ],
 })
@@ -24,8 +24,8 @@ const deny = denials({
 export const sessionDenials = deny
 
 /**
- * The server's own id of the session that a request names, where it was handed to this agent of this
- * issuer, for the same subject, at this rule. Whether the session still lives is for the server to say.
+ * Opens the sealed session id of a request, if it was sealed for this agent, issuer, subject and rule; `undefined`
+ * without one. Whether the session still exists is for the server to check.
  */
 export async function readSession(
   { request: { method, headers }, route, agent }: Asking,

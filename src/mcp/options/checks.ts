@@ -9,11 +9,11 @@ import { literalOf } from './spelling.ts'
 /** Methods of streamable HTTP; HEAD comes with GET. */
 const METHODS: readonly string[] = ['GET', 'HEAD', 'POST', 'DELETE']
 
-/** Every use of a rule, and where in `mcp` it is written. */
+/** All entries of a rule, with their paths in `mcp`. */
 const usesOf = ({ names }: McpRule): readonly (readonly [McpUse, readonly [McpKind, string]])[] =>
   MCP_KINDS.flatMap((kind) => names[kind].all.map((use) => [use, [kind, use.pattern]] as const))
 
-/** What must hold between `mcp` and the rest of its rule. Shadow mode never counts for such a rule. */
+/** Checks `mcp` against the rest of its rule. Shadow mode does not apply to such a rule. */
 export function checkMcp(entry: RouteEntry, gate: GateEntry, report: Report): void {
   const { match, mcp, access = 'required' } = entry
   if (!mcp) return
@@ -49,7 +49,7 @@ export function checkMcp(entry: RouteEntry, gate: GateEntry, report: Report): vo
   }
 }
 
-/** Arguments, which nothing has that is used by its URI alone. `report` stands where the use is written. */
+/** Reports arguments of a resource, which is used without any. `report` is at the entry. */
 const checkArguments = ({ scopes: { scopes }, when }: McpUse, report: Report): void => {
   const why = 'and resources are read without'
   for (const { source, parts } of scopes) {
@@ -60,7 +60,7 @@ const checkArguments = ({ scopes: { scopes }, when }: McpUse, report: Report): v
   if (read.length > 0) report(['when'], `reads ${quoteAll(read)} of the arguments, ${why}`)
 }
 
-/** Names that a use takes from its rule. `report` stands where the use is written. */
+/** Reports unknown path parameters and headers of an entry. `report` is at the entry. */
 const checkUse = (
   { scopes: { scopes }, when }: McpUse,
   params: readonly string[],
@@ -75,7 +75,7 @@ const checkUse = (
   checkCondition(when, params, gate, report)
 }
 
-/** Names of its rule and its request that a condition reads; `report` stands beside `when`. */
+/** Reports unknown path parameters and identity headers in a condition; `report` is beside `when`. */
 export function checkCondition(
   when: McpUse['when'],
   params: readonly string[],
@@ -91,7 +91,7 @@ export function checkCondition(
   }
 }
 
-/** What `mcp` allows, and was hardly meant to. */
+/** Warns of permissions in `mcp` that are probably unintended. */
 export function warnMcp(
   { match, mcp, cors, mode }: RouteEntry,
   gate: GateEntry,
@@ -130,5 +130,5 @@ export function warnMcp(
   }
 }
 
-/** The first revision without sessions and streams of their own. */
+/** The first revision without sessions and GET streams. */
 const STATELESS = '2026-07-28'

@@ -14,19 +14,18 @@ import {
 } from './spelling.ts'
 import { templateUses } from './templates.ts'
 
-/** A use whose name is a pattern. */
+/** An entry whose name is a pattern. */
 interface Pattern {
-  /** What its names begin with. */
+  /** The text before its `*`. */
   readonly literal: string
   readonly loose: string
   readonly use: McpUse
 }
 
 /**
- * Uses by name, compared as it is written: a whole name is found at once, else the pattern with the
- * longest literal beginning. A pattern takes nothing that cannot be a name of its kind, no URI that
- * steps out of it with `..` or has another spelling, and nothing that a reader who minds neither case nor
- * escapes would take for a name that is configured more closely.
+ * Entries by name, compared exactly: a whole name first, else the pattern with the longest literal prefix. A pattern
+ * does not match text that is no name of its kind, nor a URI with `..` or another spelling. It also does not match a
+ * name that a reader without regard to case or escapes would take for a more specific entry.
  */
 export function namesOf(kind: McpKind, uses: readonly McpUse[]): McpNames {
   const whole = new Map<string, McpUse>()
@@ -64,18 +63,18 @@ export function namesOf(kind: McpKind, uses: readonly McpUse[]): McpNames {
   return Object.freeze({ all, find, template })
 }
 
-/** A beginning that ends in the host: others, and whoever stands before an `@`, begin so too. */
+/** A prefix that ends in the host: other hosts, and user names before an `@`, begin with it too. */
 const IN_HOST = /^(?:https?:\/\/[^/]*|[^:]*:\/\/[^/?#]+)$/i
-/** What may go on after a beginning. */
+/** Sample text after a prefix. */
 const REST = ['', 'x', '/x', '//x/', '///x']
 
-/** Why a configured name can be no name of its kind, and no pattern of names: a sentence. */
+/** The fault of a configured name or pattern, as a sentence; `undefined` where it is well-formed. */
 export function nameFault(kind: McpKind, text: string): string | undefined {
   const literal = literalOf(text)
   if (literal.includes('*'))
     return `${quote(text)}: a * stands only at the end, for all that goes on`
   if (literal === '' && isPattern(text)) return undefined
-  // What a pattern begins with need not end where a name could.
+  // A prefix need not end where a name could, so one character is added.
   if (!isName(kind, isPattern(text) ? `${literal}x` : literal)) {
     return `${quote(text)} is no name: ${describeName(kind)}`
   }

@@ -28,14 +28,14 @@ import {
 } from '../../policy/table.ts'
 import { nameFault, namesOf } from './names.ts'
 
-/** Every key of what a name needs, where that is a table. */
+/** The keys of an entry that is a table. */
 export const NAME_KEYS = {
   scopes: required(useScopes),
   agent_types: nameList,
   when: callConditionField,
 }
 
-/** What the documentation says of the keys of what a name needs. */
+/** The documentation of these keys. */
 export const NAME_DOCS: KeyDocs<typeof NAME_KEYS> = {
   scopes: {
     description:
@@ -54,7 +54,7 @@ export const NAME_DOCS: KeyDocs<typeof NAME_KEYS> = {
   },
 }
 
-/** What one name needs: scopes, or a table with more than these. */
+/** Reads the entry of one name: scopes, or a table with further keys. */
 const readUse = (pattern: string, value: unknown, report: Report): McpUse | undefined => {
   const isRule = Array.isArray(value) || (isObject(value) && Object.hasOwn(value, 'any'))
   if (!isRule && !isObject(value)) {
@@ -76,7 +76,7 @@ const readUse = (pattern: string, value: unknown, report: Report): McpUse | unde
   )
 }
 
-/** A table of names of one kind, and what each needs. */
+/** The field with all entries of one kind. */
 const namesField = (kind: McpKind) =>
   field(
     (value, report): McpNames => {
@@ -137,7 +137,7 @@ export const MCP_KEYS = {
   offered_scopes: list(offered),
 }
 
-/** What the documentation says of the keys of `mcp`. */
+/** The documentation of the keys of `mcp`. */
 export const MCP_DOCS: KeyDocs<typeof MCP_KEYS> = {
   tools: {
     description: 'Tool name → [what calling it needs](mcp.md#what-a-name-needs).',
@@ -186,7 +186,7 @@ export const MCP_DOCS: KeyDocs<typeof MCP_KEYS> = {
   },
 }
 
-/** `mcp` of a rule: what may be used of the MCP server behind it. */
+/** The field `mcp` of a rule: the permissions of the MCP server behind it. */
 export const mcpField = table(MCP_KEYS, (entry, report, value): McpRule => {
   const named = [...MCP_KINDS, 'methods']
   if (isObject(value) && !named.some((key) => Object.hasOwn(value, key))) {

@@ -3,10 +3,10 @@ import { quote, quoteAll, type Report } from '../../policy/issues.ts'
 import { type Surroundings, takenIssuers } from '../../policy/route.ts'
 import type { RouteEntry } from '../../policy/route-keys.ts'
 
-type Around = Pick<Surroundings, 'gate' | 'issuers'>
+type ResourceContext = Pick<Surroundings, 'gate' | 'issuers'>
 
-/** Issuers of a rule whose own audiences count in place of the rule's resource. */
-const widened = (entry: RouteEntry, around: Around) =>
+/** The rule's issuers whose own audiences replace the rule's resource. */
+const widened = (entry: RouteEntry, around: ResourceContext) =>
   entry.audiences
     ? []
     : takenIssuers(entry, around).flatMap(({ name, audienceClaim, audiences }) =>
@@ -14,10 +14,14 @@ const widened = (entry: RouteEntry, around: Around) =>
       )
 
 /**
- * A client of MCP gets a token for the resource that the metadata names, so each issuer of the rule
- * takes that. Where the audience is a client's id (`client_id`) nothing is compared.
+ * Checks that each issuer of the rule accepts the resource that the metadata names, since MCP clients get tokens for
+ * it. Does not check issuers whose audience claim is `client_id`.
  */
-export function checkMcpAudiences(entry: RouteEntry, around: Around, report: Report): void {
+export function checkMcpAudiences(
+  entry: RouteEntry,
+  around: ResourceContext,
+  report: Report,
+): void {
   const resource = (entry.resource ?? around.gate.resource)?.text
   if (!entry.mcp || resource === undefined) return
   const without = widened(entry, around).filter(
@@ -30,8 +34,8 @@ export function checkMcpAudiences(entry: RouteEntry, around: Around, report: Rep
   )
 }
 
-/** What clients of MCP, and tokens for the server, were hardly meant to find. */
-export function warnMcpResource(entry: RouteEntry, around: Around, report: Report): void {
+/** Warns of a resource and of audiences that clients cannot use, or that accept tokens for other resources. */
+export function warnMcpResource(entry: RouteEntry, around: ResourceContext, report: Report): void {
   const resource = entry.resource ?? around.gate.resource
   if (!entry.mcp || !entry.match || !resource) return
   const { url, text } = resource
@@ -64,7 +68,7 @@ export function warnMcpResource(entry: RouteEntry, around: Around, report: Repor
   }
 }
 
-/** Whether URLs of the rule begin with the resource, as official clients compare them: whole segments. */
+/** Whether URLs of the rule begin with the resource, in whole segments, as official clients compare them. */
 const isWithin = ({ host, match }: RouteEntry, { hostname, pathname }: URL): boolean => {
   if (host !== undefined && host !== hostname) return false
   const path = (match?.path ?? '').replace(/\*$/, '')

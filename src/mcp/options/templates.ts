@@ -9,21 +9,20 @@ import {
   looseText,
 } from './spelling.ts'
 
-/** One use, as loose readers take its name. */
+/** An entry with its name as loose readers compare it. */
 interface Loose {
   readonly use: McpUse
   readonly isPattern: boolean
   readonly literal: string
-  /** What it begins with, or is. */
+  /** The text that names of this entry begin with or, for a whole name, are. */
   readonly text: string
 }
 
 /**
- * Tells what a template of URIs (RFC 6570) needs. One that is named itself goes by its own use. Any other
- * has to begin as a pattern does, and every URI it makes has to be read alike by all; it needs what the
- * pattern needs, and what everything needs that may be among them and is not configured less closely. What
- * stands in its expressions is not looked at: from the first one on it could be anything. Nothing is told
- * where no use is for it.
+ * Finds the entries that a URI template (RFC 6570) needs. A template that is itself a configured name needs only its
+ * own entry. Another one must begin like a pattern, and all its URIs must be unambiguous. It needs the entry of that
+ * pattern, and all entries its URIs may match that are not less specific. Expressions are not parsed: from the first
+ * one on, any text is possible. Empty where no entry is for the template.
  */
 export function templateUses(uses: readonly McpUse[]): (template: string) => readonly McpUse[] {
   let all: readonly Loose[] | undefined
@@ -59,12 +58,12 @@ const looseOf = (use: McpUse): Loose => {
 const KIND = 'resources'
 const VISIBLE = /^[\x21-\x7e]*$/
 const EXPRESSION = /\{[^}]*\}/g
-/** What expressions stand for: text, the rest of an escape, and a further segment. */
+/** Sample values of expressions: text, the rest of an escape, and a further segment. */
 const VALUES = ['x', 'aa', '/x']
-/** And hosts, ports and all of a URI: one at least has to make what a pattern takes. */
+/** Further samples: hosts, ports and whole URIs. With at least one the URI must be canonical. */
 const MAKING = [...VALUES, 'x/', '8080', 'x:x']
 
-/** Whether what a template writes out itself is no step and half an escape, whatever comes between. */
+/** Whether a template's literal text makes no dot segments or broken escapes, whatever its expressions contain. */
 const isPlainTemplate = (template: string, beginning: string): boolean => {
   const filled = (value: string) => template.replace(EXPRESSION, value)
   return (
@@ -75,15 +74,15 @@ const isPlainTemplate = (template: string, beginning: string): boolean => {
   )
 }
 
-/** Whether a URI that begins so may be this one, or one of those, to a loose reader. */
+/** Whether a URI with this beginning may match an entry, for a loose reader. */
 const mayMake = (beginning: string, one: Loose): boolean => {
   const text = looseText(KIND, beginning)
   if (one.text.startsWith(text)) return true
-  // Of a whole name nothing may go on but what loose readers leave away.
+  // After a whole name only characters may follow that loose readers ignore.
   return one.isPattern ? text.startsWith(one.text) : looseNames(KIND, beginning).includes(one.text)
 }
 
-/** Whether a pattern is configured less closely than the one with this literal, in every reading. */
+/** Whether an entry is a less specific pattern than this literal, exactly and for loose readers. */
 const isWider = (one: Loose, literal: string): boolean =>
   one.isPattern &&
   one.literal.length < literal.length &&

@@ -1,4 +1,9 @@
-import { type TypeError as CelTypeError, ParseError, type ParseResult } from '@marcbachmann/cel-js'
+import {
+  type TypeError as CelTypeError,
+  EvaluationError,
+  ParseError,
+  type ParseResult,
+} from '@marcbachmann/cel-js'
 import { LIMITS } from '../../core/limits.ts'
 import type {
   Condition,
@@ -9,32 +14,30 @@ import type {
 import { fail, ok, type Result } from '../../core/result.ts'
 import { cut } from '../../core/text.ts'
 import { quote } from '../issues.ts'
-import { type Ask, asker } from './ask.ts'
-import { costOf } from './cost.ts'
-import { VARIABLES } from './environment.ts'
+import { checkCondition } from './check.ts'
+import { parseCondition } from './evaluate.ts'
 import { contextMaker } from './facts.ts'
-import { judge } from './judge.ts'
-import { checkMembers, parse } from './members.ts'
-import type { Found } from './names.ts'
-import { culprit, leavesOf, type Part, treeOf } from './operands.ts'
-import { shownText, shownValue } from './values.ts'
+import {
+  culprit,
+  leavesOf,
+  type Part,
+  shownText,
+  shownValue,
+  type Tree,
+  treeOf,
+} from './operands.ts'
+import { type Allowed, type Reads, VARIABLES } from './reads.ts'
 
-/** Names that a condition may read of a request, as the rule allows. */
-export interface Allowed {
-  readonly headers: readonly string[]
-  readonly query: readonly string[]
-}
-
-/** A condition that was read, and what one evaluation of it comes to at most. */
+/** A parsed condition, and the most steps of one evaluation. */
 export interface Read {
   readonly program: ParseResult
-  readonly found: Found
+  readonly reads: Reads
   readonly steps: number
 }
 
 /**
- * Reads a condition: its form, its names, its types and what it costs. The reasons of a failure are
- * sentences for the operator, one for each mistake of the first of these that has any. Never throws.
+ * Parses and checks a condition: form, names, types and cost. The reasons of a failure are sentences
+ * for the operator: all mistakes of the first of these that has any. Never throws.
  */
 export function readCondition(
   source: string,
@@ -43,69 +46,57 @@ export function readCondition(
 ): Result<Read, readonly string[]> {
   if (source.length > LIMITS.conditionLength)
     return fail([`has ${source.length} characters, over ${LIMITS.conditionLength}`])
-  const found: Found = {
-    variables,
-    claims: new Set(),
-    arguments: new Set(),
-    members: new Set(),
-    agent: new Set(),
-    request: new Set(),
-    params: new Set(),
-    allowed,
-    sums: 0,
-    mistakes: [],
-  }
   try {
-    const program = parse(source)
-    judge(program.ast, { names: new Map(), isRepeated: false, found })
-    if (found.mistakes.length > 0)
-      return fail(found.mistakes.slice(0, MOST_MISTAKES).map((one) => sentence(one, source)))
-    const mistake = typeMistake(program, source)
-    if (mistake !== undefined) {
-      const all = program.ast.op === '&&' || program.ast.op === '||' ? partMistakes(program) : []
-      return fail(all.length > 0 ? all : [mistake])
+    const program = parseCondition(source)
+    program.check()
+    const { reads, steps, mistakes, faults } = checkCondition(program.ast, allowed, variables)
+    const all = (errors: readonly unknown[]) =>
+      fail(errors.slice(0, MOST_MISTAKES).map((one) => sentence(one, source)))
+    if (mistakes.length > 0) return all(mistakes.toSorted((a, b) => startOf(a) - startOf(b)))
+    const wrongType = typeMistake(program, source)
+    if (wrongType !== undefined) {
+      const ofParts = ['&&', '||'].includes(program.ast.op) ? partMistakes(program) : []
+      return fail(ofParts.length > 0 ? ofParts : [wrongType])
     }
-    const steps = costOf(program.ast)
+    if (faults.length > 0) return all(faults)
     if (steps > LIMITS.conditionSteps)
       return fail([
         `may take ${steps} steps, over ${LIMITS.conditionSteps}; make it shorter, or go through fewer lists`,
       ])
-    return ok({ program, found, steps })
+    return ok({ program, reads, steps })
   } catch (error) {
     return fail([sentence(error, source)])
   }
 }
 
-/** Mistakes of one condition that are told at once. */
+const startOf = ({ range }: ParseError): number => range?.start ?? 0
+
+/** The most mistakes of one condition that are reported. */
 const MOST_MISTAKES = 10
 
-/** The first mistake of types; `from` is where the program begins in the source. */
+/** The first mistake of types; `from` is the offset of the program in the source. */
 const typeMistake = (program: ParseResult, source: string, from = 0): string | undefined => {
   const { valid, type, error } = program.check()
   if (!valid) return sentence(error, source, from)
-  if (type !== 'bool' && type !== 'dyn') return `comes to ${type}, and must be true or false`
-  try {
-    checkMembers(program.ast)
-    return undefined
-  } catch (error) {
-    return sentence(error, source, from)
-  }
+  return type === 'bool' || type === 'dyn'
+    ? undefined
+    : `comes to ${type}, and must be true or false`
 }
 
-/** Mistakes of types in the parts that `&&`, `||`, `!` and `?:` connect: a check ends at the first. */
+/** Mistakes of types in the operands of `&&`, `||`, `!` and `?:`: a type check stops at its first. */
 const partMistakes = ({ ast }: ParseResult): readonly string[] => {
   let from = 0
   return leavesOf(treeOf(ast, ({ source }) => source))
     .flatMap((part) => {
       const at = Math.max(from, ast.input.indexOf(part, from))
       from = at + part.length
-      const mistake = typeMistake(parse(part), ast.input, at)
+      const mistake = typeMistake(parseCondition(part), ast.input, at)
       return mistake?.startsWith('comes') ? `${quote(part)} ${mistake}` : (mistake ?? [])
     })
     .slice(0, MOST_MISTAKES)
 }
 
-/** Reads a condition and makes it ready to be asked; see {@link readCondition}. */
+/** Compiles a condition for evaluation; see {@link readCondition}. */
 export function compileCondition(
   source: string,
   allowed: Allowed,
@@ -113,16 +104,20 @@ export function compileCondition(
 ): Result<Condition, readonly string[]> {
   const read = readCondition(source, allowed, variables)
   if (!read.ok) return read
-  const { program, found, steps } = read.value
-  const contextOf = contextMaker({ ...found, ...allowed })
-  const tree = once(() => treeOf(program.ast, compilePart))
+  const { program, reads, steps } = read.value
+  const contextOf = contextMaker(reads)
+  let taken: Tree<ReturnType<typeof compilePart>> | undefined
+  const tree = () => {
+    taken ??= treeOf(program.ast, compilePart)
+    return taken
+  }
   return ok(
     Object.freeze({
       source,
       ...allowed,
-      params: Object.freeze([...found.params]),
-      ...(found.arguments.size > 0 && { arguments: Object.freeze([...found.arguments]) }),
-      ...(found.members.size > 0 && { members: Object.freeze([...found.members]) }),
+      params: Object.freeze([...reads.params]),
+      ...(reads.arguments.size > 0 && { arguments: Object.freeze([...reads.arguments]) }),
+      ...(reads.members.size > 0 && { members: Object.freeze([...reads.members]) }),
       steps,
       evaluate(facts: ConditionFacts): Result<boolean, ConditionFault> {
         const found = asker(contextOf, facts)(program)
@@ -160,7 +155,7 @@ const compilePart = ({ source, sides }: Part) => ({
   sides: sides.map(compiled),
 })
 
-const compiled = (source: string): Compiled => ({ source, program: parse(source) })
+const compiled = (source: string): Compiled => ({ source, program: parseCondition(source) })
 
 const operandOf = ({ source, program }: Compiled, ask: Ask): Operand => {
   const found = ask(program)
@@ -170,15 +165,7 @@ const operandOf = ({ source, program }: Compiled, ask: Ask): Operand => {
   }
 }
 
-const once = <Value>(make: () => Value): (() => Value) => {
-  let made: { readonly value: Value } | undefined
-  return () => {
-    made ??= { value: make() }
-    return made.value
-  }
-}
-
-/** Where it is, and what is wrong, on one line; the names that are allowed on one more. */
+/** The position and the message of an error, on one line; allowed names follow on a second one. */
 const sentence = (error: unknown, source: string, from = 0): string => {
   if (!isCelError(error)) return 'cannot be read'
   const { range, summary } = error
@@ -198,7 +185,7 @@ const TOKENS: Readonly<Record<string, string>> = {
   COLON: ':',
 }
 
-/** What the library says of tokens and types, for who has read neither its code nor its specification. */
+/** A message of the library without its names of tokens, and with the cure for a mistake of types. */
 const plainly = (summary: string): string =>
   summary
     .replace(/\b[A-Z]{3,}\b/g, (name) => TOKENS[name] ?? name)
@@ -207,9 +194,50 @@ const plainly = (summary: string): string =>
       '$& (these types do not go together; convert one, as with string(…) or int(…))',
     )
 
-/** Characters of a message of the library that are repeated. */
+/** The most characters shown of a library's message. */
 const SENTENCE = 400
 
 const isCelError = (error: unknown): error is ParseError | CelTypeError =>
   error instanceof ParseError ||
   (error instanceof Error && error.name === 'TypeError' && 'summary' in error)
+
+/** The reason of a missing value. `message` may quote what was read; `code` never does. */
+interface Fault {
+  readonly code: ConditionFault
+  readonly message: string
+}
+
+/** Evaluates programs over the same facts. Never throws: the result is a value or a fault. */
+type Ask = (program: ParseResult) => Result<unknown, Fault>
+
+/** Creates an {@link Ask} for one condition and the facts of one request. */
+const asker = (contextOf: ReturnType<typeof contextMaker>, facts: ConditionFacts): Ask => {
+  const context = guarded(() => {
+    const made = contextOf(facts)
+    return made.ok
+      ? made
+      : fail({
+          code: made.reason,
+          message:
+            'A value that is read is too large, too deep, no exact number or no well-formed text',
+        })
+  })
+  return (program) => (context.ok ? guarded(() => settled(program(context.value))) : context)
+}
+
+/** Refuses promises: conditions are evaluated synchronously. */
+const settled = (value: unknown): Result<unknown, Fault> => {
+  if (!(value instanceof Promise)) return ok(value)
+  value.catch(() => {})
+  return fail({ code: 'asynchronous', message: 'It would have to be waited for' })
+}
+
+const guarded = <Value>(run: () => Result<Value, Fault>): Result<Value, Fault> => {
+  try {
+    return run()
+  } catch (error) {
+    return error instanceof EvaluationError
+      ? fail({ code: error.code, message: error.summary })
+      : fail({ code: 'unexpected', message: 'It cannot be evaluated' })
+  }
+}

@@ -1,31 +1,17 @@
 import { perAdmission } from '../../core/admission.ts'
-import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { isExact, isObject, type JsonObject, own } from '../../core/json.ts'
+import { LIMITS } from '../../core/limits.ts'
 import type { ConditionFacts, ConditionFault } from '../../core/model/condition.ts'
 import { type AccessToken, type AgentIdentity, typesOf } from '../../core/model/token.ts'
 import { queryValues } from '../../core/query.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import type { RequestField } from './environment.ts'
-import { celValue, fits } from './values.ts'
-
-/** What a condition looks at, known before any request. */
-export interface Reads {
-  /** Top-level claims. */
-  readonly claims: ReadonlySet<string>
-  /** Members of a call's arguments. */
-  readonly arguments: ReadonlySet<string>
-  /** Members of the agent. */
-  readonly agent: ReadonlySet<string>
-  readonly request: ReadonlySet<RequestField>
-  /** Names that it may read. */
-  readonly headers: readonly string[]
-  readonly query: readonly string[]
-}
+import type { Reads, RequestField } from './reads.ts'
 
 type Context = Readonly<Record<string, unknown>>
 
 /**
- * Makes the variables of a condition: only what it reads, and nothing that is too large to be reckoned
- * with. What is not known is not there. What is of the token alone is made once for an admission.
+ * Builds a condition's variables from the facts it reads. Fails on values over the limits; unknown
+ * values are absent. Variables of the token are built once per admission.
  */
 export function contextMaker(
   reads: Reads,
@@ -52,11 +38,11 @@ export function contextMaker(
   }
 }
 
-/** Bytes of what is made of a token for one condition, beside the values, and of a value or member in it. */
+/** Bytes of a condition's token variables without values, and of each value or member. */
 const BYTES = 1_024
 const VALUE_BYTES = 64
 
-/** Bytes of a claim as conditions read it, whose texts are those of the claim. */
+/** Bytes of a claim's copy; its texts are shared with the claim. */
 const sizeOf = (value: unknown): number =>
   typeof value === 'object' && value !== null
     ? Object.values(value).reduce(
@@ -67,7 +53,7 @@ const sizeOf = (value: unknown): number =>
 
 const NONE: ReadonlyMap<string, unknown> = new Map()
 
-/** The members that are read, where the object has them itself; `undefined` if one does not fit. */
+/** The object's own members that are read; `undefined` if one does not fit. */
 const membersOf = (
   object: JsonObject,
   names: ReadonlySet<string>,
@@ -81,7 +67,7 @@ const membersOf = (
     : undefined
 }
 
-/** Actors further in than the first are history, and decide nothing (RFC 8693 §4.1). */
+/** Removes all but the current actor: earlier ones must not affect decisions (RFC 8693 §4.1). */
 const deciding = (name: string, value: unknown): unknown =>
   name === 'act' && isObject(value)
     ? Object.fromEntries(Object.entries(value).filter(([member]) => member !== 'act'))
@@ -143,9 +129,43 @@ const named = (
   return values
 }
 
-/** A canonical path has no escapes that cannot be decoded. */
+/** Escapes in canonical paths are always valid. */
 const decode = (value: string | undefined): string | undefined =>
   value === undefined ? undefined : decodeURIComponent(value)
 
 const integer = (value: number | undefined): bigint | undefined =>
   Number.isSafeInteger(value) ? BigInt(value as number) : undefined
+
+/**
+ * Whether a value from outside is within the limits and unambiguous. Numbers are exact. Texts are
+ * well-formed, without zero bytes, where readers in C stop. No member is named `__proto__`, which
+ * the library compares wrongly.
+ */
+function fits(value: unknown): boolean {
+  return fitsIn(value, { left: LIMITS.conditionMembers }, LIMITS.conditionLevels)
+}
+
+const fitsIn = (value: unknown, budget: { left: number }, levels: number): boolean => {
+  if (typeof value === 'string')
+    return value.length <= LIMITS.conditionText && value.isWellFormed() && !value.includes('\0')
+  if (typeof value === 'number') return isExact(value)
+  if (typeof value !== 'object' || value === null) return true
+  const members = Array.isArray(value) ? value : Object.entries(value).flat()
+  const count = Array.isArray(value) ? members.length : members.length / 2
+  budget.left -= count
+  return (
+    levels > 0 &&
+    count <= LIMITS.conditionItems &&
+    budget.left >= 0 &&
+    !Object.hasOwn(value, '__proto__') &&
+    members.every((one) => fitsIn(one, budget, levels - 1))
+  )
+}
+
+/** Converts JSON for conditions: numbers are doubles, objects are maps of their own members. */
+function celValue(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(celValue)
+  if (isObject(value))
+    return new Map(Object.entries(value).map(([key, one]) => [key, celValue(one)]))
+  return value
+}

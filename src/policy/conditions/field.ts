@@ -5,9 +5,9 @@ import { isCredentialHeader, readHeaderName, readParameterName, text } from '../
 import { quote } from '../issues.ts'
 import { anyOf, field, type KeyDocs, list, readTable, required, table } from '../table.ts'
 import { compileCondition } from './compile.ts'
-import { CALL_VARIABLES, VARIABLES } from './environment.ts'
+import { CALL_VARIABLES, VARIABLES } from './reads.ts'
 
-/** What is said of a connection by whoever wants to. */
+/** Headers about the connection, which callers can forge. */
 const ABOUT_CONNECTION =
   /^(?:cf-|x-forwarded-|x-original-|client-cert|x-client-cert|x-ssl-|(?:forwarded|via|x-real-ip|true-client-ip)$)/
 
@@ -38,7 +38,7 @@ export const WHEN_KEYS = {
   query: list(text(readParameterName)),
 }
 
-/** What the documentation says of the keys of `when`. */
+/** The documentation of the keys of `when`. */
 export const WHEN_DOCS: KeyDocs<typeof WHEN_KEYS> = {
   condition: {
     description:
@@ -75,13 +75,13 @@ const fieldOver = (variables: readonly string[]) =>
     anyOf(condition, table(WHEN_KEYS)),
   )
 
-/** `when` of a rule: a condition in CEL, or a table that also says what it may read of a request. */
+/** `when` of a rule: a condition in CEL, or a table that also lists what it may read. */
 export const conditionField = fieldOver(VARIABLES)
 
-/** Likewise, of one call to an MCP server: it may read `arguments`. */
+/** `when` of an MCP tool call: it may also read `arguments`. */
 export const callConditionField = fieldOver(CALL_VARIABLES)
 
-/** A condition in the words of the configuration. */
+/** Formats a condition as in the policy. */
 export function writtenCondition({ source, headers, query }: Condition): unknown {
   return headers.length + query.length === 0
     ? source

@@ -1,13 +1,15 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
+import { isExact } from '../../core/json.ts'
+import { LIMITS } from '../../core/limits.ts'
 
-/** A part of a condition that is not made of others by logic, as text that can be read by itself. */
+/** A part of a condition without logical operators, as text that parses alone. */
 export interface Part {
   readonly source: string
-  /** Of a comparison: what stands on either side and is not written out. */
+  /** The non-literal sides of a comparison. */
   readonly sides: readonly string[]
 }
 
-/** How a condition is made of its parts: `!` is moved down to them, where each has to be true or false. */
+/** The logical structure of a condition. `!` is moved to the parts: each has a wanted value. */
 export type Tree<Leaf> =
   | { readonly leaf: Leaf; readonly wanted: boolean }
   | { readonly all: readonly Tree<Leaf>[] }
@@ -16,7 +18,7 @@ export type Tree<Leaf> =
 
 const COMPARISONS: ReadonlySet<string> = new Set(['==', '!=', '<', '<=', '>', '>=', 'in'])
 
-/** Takes a condition apart at its `&&`, `||`, `!` and `?:`. */
+/** Splits a condition at `&&`, `||`, `!` and `?:`. */
 export function treeOf<Leaf>(condition: ASTNode, make: (part: Part) => Leaf): Tree<Leaf> {
   const masked = mask(condition.input)
   const tree = (node: ASTNode, wanted: boolean): Tree<Leaf> => {
@@ -46,7 +48,7 @@ export function treeOf<Leaf>(condition: ASTNode, make: (part: Part) => Leaf): Tr
   return tree(condition, true)
 }
 
-/** The parts of a condition, in the order they are written. */
+/** The parts of a condition, in written order. */
 export function leavesOf<Leaf>(tree: Tree<Leaf>): readonly Leaf[] {
   if ('leaf' in tree) return [tree.leaf]
   if ('all' in tree) return tree.all.flatMap(leavesOf)
@@ -54,7 +56,7 @@ export function leavesOf<Leaf>(tree: Tree<Leaf>): readonly Leaf[] {
   return [tree.test, tree.yes, tree.no].flatMap(leavesOf)
 }
 
-/** The first part that is not as it has to be, where that is why the condition does not hold. */
+/** The first part with an unwanted value that makes the condition false. */
 export function culprit<Leaf>(tree: Tree<Leaf>, ask: (leaf: Leaf) => unknown): Leaf | undefined {
   if ('leaf' in tree) return ask(tree.leaf) === tree.wanted ? undefined : tree.leaf
   if ('all' in tree) return firstOf(tree.all, (one) => culprit(one, ask))
@@ -91,10 +93,10 @@ const isLiteral = (node: ASTNode): boolean => {
 const HIDDEN =
   /"""(?:\\[\s\S]|[^\\])*?"""|'''(?:\\[\s\S]|[^\\])*?'''|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\/\/[^\n]*/g
 
-/** The text with blanks for what only looks like parentheses: strings and comments. */
+/** Replaces strings and comments with blanks, since their parentheses do not count. */
 const mask = (source: string): string => source.replace(HIDDEN, (one) => ' '.repeat(one.length))
 
-/** The text of a node with the parentheses that belong to it, which its place in the source lacks. */
+/** The text of a node with its own parentheses, which the library's range lacks. */
 const textOf = ({ input, start, end }: ASTNode, masked: string): string => {
   let [from, to] = [start, end]
   let open = 0
@@ -107,4 +109,33 @@ const textOf = ({ input, start, end }: ASTNode, masked: string): string => {
   for (; before > 0 && from > 0; before--) from = masked.lastIndexOf('(', from - 1)
   for (; open > 0; open--) to = masked.indexOf(')', to) + 1
   return input.slice(from, to)
+}
+
+/** A value of a condition as JSON, cut short. Never throws. */
+export function shownValue(value: unknown): unknown {
+  try {
+    const json = plain(value)
+    if (typeof json === 'string') return shownText(json)
+    const text = JSON.stringify(json) ?? ''
+    return text.length > LIMITS.operandLength ? shownText(text) : json
+  } catch {
+    return '(cannot be shown)'
+  }
+}
+
+const plain = (value: unknown): unknown => {
+  if (typeof value === 'bigint') return isExact(Number(value)) ? Number(value) : String(value)
+  if (typeof value !== 'object' || value === null) return value
+  if (value instanceof Date) return value.toISOString()
+  if (Array.isArray(value)) return value.map(plain)
+  if (value instanceof Map)
+    return Object.fromEntries([...value].map(([key, one]) => [String(key), plain(one)]))
+  return Object.getPrototypeOf(value) === Object.prototype
+    ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, plain(one)]))
+    : String(value)
+}
+
+/** Cuts a text to the length shown. */
+export function shownText(text: string): string {
+  return text.length > LIMITS.operandLength ? `${text.slice(0, LIMITS.operandLength - 1)}…` : text
 }

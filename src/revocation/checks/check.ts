@@ -1,11 +1,11 @@
-/** What can end a token's standing: one file and one row of CHECKS each. */
+/** Checks that can end a token: each has its own file and a row in CHECKS. */
 import type { Denial, DenialTable } from '../../core/denial.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Clock, Revocations } from '../../core/model/ports.ts'
 import type { RevocationSubject, RevocationTerms } from '../../core/model/revocation.ts'
 import type { AccessToken, AgentIdentity } from '../../core/model/token.ts'
 
-/** What standing is judged by: the token alone, nothing of the request. */
+/** The facts of these checks: of the token only, not of the request. */
 export interface StandingFacts {
   readonly policy: Policy
   readonly access: AccessToken
@@ -18,18 +18,18 @@ export interface StandingPorts {
   readonly revocations: Revocations
 }
 
-/** One check of whether a token still stands: before it is forwarded, and while its stream or upload is open. */
+/** A check that a token is still valid: before forwarding, and during streams and uploads. */
 export interface StandingCheck<Answer = unknown, Code extends string = string> {
   readonly denials: DenialTable<Code>
-  /** Asks the world, as fresh as the terms say; without terms as `strict` asks. All checks ask at once. */
+  /** Starts the check's lookup, as fresh as `terms`, else `strict`. All checks start at once. */
   ask?(
     facts: StandingFacts,
     ports: StandingPorts,
     terms: RevocationTerms | undefined,
   ): Answer | PromiseLike<Answer>
-  /** The denial where `ask` throws or rejects; its answer is `unavailable`, and streams ask again for a while. */
+  /** The denial if `ask` fails. Its answer is `unavailable`; streams retry for a while. */
   unavailable?(error: unknown): Denial<Code>
-  /** Judges what was answered at `now`, in milliseconds. Waits for nothing. */
+  /** Decides by the answer at `now`, in milliseconds. Synchronous. */
   judge(answer: Answer, facts: StandingFacts, now: number): Denial<Code> | undefined
 }
 

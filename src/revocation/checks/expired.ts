@@ -1,7 +1,7 @@
 import { denials } from '../../core/denial.ts'
 import { standingCheck } from './check.ts'
 
-/** The code of this check, for those who know the end of a token and wait for it. */
+/** The denial of this check, also for streams with a timer for expiry. */
 export const expiredDenials = denials({
   token_expired_during_request: [
     'invalidToken',
@@ -10,7 +10,7 @@ export const expiredDenials = denials({
   ],
 })
 
-/** The token has not expired while something was waited for. */
+/** Checks that the token has not expired during an earlier wait. */
 export const expired = standingCheck({
   denials: expiredDenials,
   judge: (_, { policy, access }, now) =>

@@ -2,7 +2,7 @@ import { denials } from '../../core/denial.ts'
 import { isRevoked, type Revocation } from '../../core/model/revocation.ts'
 import { standingCheck } from './check.ts'
 
-/** The codes of this check, for those who use the revocation set otherwise. */
+/** The denials of this check, also for other users of the revocation set. */
 export const revokedDenials = denials({
   token_revoked: [
     'invalidToken',
@@ -11,12 +11,12 @@ export const revokedDenials = denials({
   ],
   revocations_unavailable: [
     'unavailable',
-    'Whether the token was revoked cannot be known at the moment',
+    'The gate cannot find out at the moment whether the token was revoked',
     'Keep the token and try again after Retry-After',
   ],
 })
 
-/** Nothing about the token is in the revocation set, but what the policy lifts. */
+/** Checks that no entry covers the token, except entries the policy lifts. */
 export const revoked = standingCheck({
   denials: revokedDenials,
   ask: ({ subjects }, { revocations }, terms) => revocations.lookup(subjects, terms),

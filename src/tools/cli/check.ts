@@ -16,8 +16,6 @@ import {
   slashes,
 } from '../lints/slips.ts'
 import type { CommandRow } from './command.ts'
-import { type Example, examplesFor } from './example-file.ts'
-import { judgeExamples } from './examples.ts'
 import {
   counted,
   issueLine,
@@ -34,9 +32,7 @@ import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
 export interface CheckOptions {
   readonly file?: string
   /** Only this `[env.x]`; without it the top level and every one. */
-  readonly env?: string
-  /** Example tokens for conditions; by default `edgewarden.examples.json` beside the file, if it is there. */
-  readonly examples?: string
+  readonly env?: string | undefined
   /** Lists what is allowed beside each unknown key. */
   readonly keys?: boolean
 }
@@ -50,10 +46,6 @@ export const checkCommand: CommandRow<CheckOptions> = {
     command
       .argument('[file]', 'the file to check', 'wrangler.toml')
       .option('--env <name>', 'only this environment')
-      .option(
-        '--examples <file>',
-        'example tokens for conditions (default: edgewarden.examples.json)',
-      )
       .option('--keys', 'list what is allowed in place of each unknown key or name'),
   run: ([file = 'wrangler.toml'], options) => check({ ...options, file }),
 }
@@ -61,7 +53,7 @@ export const checkCommand: CommandRow<CheckOptions> = {
 /** What was found about one environment. */
 interface Finding {
   readonly environment: string | null
-  readonly mistakes: readonly (PlacedIssue | PolicyIssue)[]
+  readonly mistakes: readonly PlacedIssue[]
   readonly warnings: readonly (PlacedIssue | PolicyIssue)[]
   /** Secrets the policy names; a file cannot say whether they are set. */
   readonly secrets: readonly string[]
@@ -82,7 +74,6 @@ interface Summary {
 export async function check({
   file: named = 'wrangler.toml',
   env,
-  examples: given,
   keys = false,
 }: CheckOptions): Promise<Outcome> {
   const read = await readWranglerFile(named)
@@ -99,10 +90,7 @@ export async function check({
   }))
   const chosen = readings.filter(({ environment: { name } }) => env === undefined || name === env)
   if (chosen.length === 0) return cannotTell(noEnvironment(file, env ?? '', read.value))
-  const examples = await examplesFor(file, given)
-  if (!examples.ok) return examples.reason
-  const policies = readings.flatMap(({ parsed }) => (parsed.ok ? parsed.value.policy : []))
-  const findings = await Promise.all(chosen.map((one) => judge(one, examples.value, policies)))
+  const findings = await Promise.all(chosen.map(judge))
   const valid = findings.every(({ mistakes }) => mistakes.length === 0)
   const isListed = keys || !findings.some(({ mistakes }) => mistakes.some(hasKeys))
   const count = findings.reduce((sum, { mistakes }) => sum + mistakes.length, 0)
@@ -121,11 +109,14 @@ interface Reading extends PolicyReading {
   readonly environment: WranglerEnvironment
 }
 
-const judge = async (
-  { environment, vars, variableIssues, parsed, secrets, objects }: Reading,
-  examples: readonly Example[],
-  policies: readonly Policy[],
-): Promise<Finding> => {
+const judge = async ({
+  environment,
+  vars,
+  variableIssues,
+  parsed,
+  secrets,
+  objects,
+}: Reading): Promise<Finding> => {
   const { name, inheritedRoutes, issues } = environment
   const inherited =
     inheritedRoutes === undefined
@@ -136,11 +127,8 @@ const judge = async (
             message: `is inherited from the top level, but vars and bindings are not: a deploy of ${name} would take over those addresses; write routes under [env.${name}], and no route; routes = [] for none`,
           },
         ]
-  const tried = parsed.ok ? await judgeExamples(parsed.value.policy, examples, policies) : NOTHING
   const unset = new Set([...secrets].filter((one) => !Object.hasOwn(environment.vars, one)))
   const missing = missingSecrets(environment, unset)
-  const ofExamples = new Set(examples.map(({ path }) => path))
-  const slashed = slashes(vars, examples)
   const mistakes = [
     ...issues,
     ...inherited,
@@ -165,24 +153,19 @@ const judge = async (
           ...missing.warnings,
           ...misspelt(parsed.value.policy, vars),
           ...issuerSlashes(parsed.value.policy),
-          ...slashed.filter(({ path }) => !ofExamples.has(path)),
+          ...slashes(vars),
           ...revokers(parsed.value.policy),
         ],
         parsed.value.warnings,
       )
     : []
-  const told = [...placed(environment, mistakes), ...tried.mistakes]
   return {
     environment: name ?? null,
-    mistakes: told,
-    warnings: [
-      ...placed(environment, warnings),
-      ...tried.warnings,
-      ...slashed.filter(({ path }) => ofExamples.has(path)),
-      ...(await localSecrets(environment, unset)),
-    ],
+    mistakes: placed(environment, mistakes),
+    warnings: [...placed(environment, warnings), ...(await localSecrets(environment, unset))],
     secrets: [...secrets].sort(),
-    ...(parsed.ok && told.length === 0 && { summary: summaryOf(parsed.value.policy, vars.ROUTES) }),
+    ...(parsed.ok &&
+      mistakes.length === 0 && { summary: summaryOf(parsed.value.policy, vars.ROUTES) }),
   }
 }
 
@@ -199,8 +182,6 @@ const localSecrets = async (
   const text = found === undefined ? undefined : await readText(join(dirname(file), found))
   return found !== undefined && text?.ok ? missingDevVars(found, text.value, secrets) : []
 }
-
-const NOTHING = { mistakes: [], warnings: [] }
 
 /** Secrets whose value stands in the file. */
 const exposed = (
@@ -263,7 +244,7 @@ const summaryOf = (policy: Policy, rules: unknown): Summary => ({
 const labelOf = ({ environment }: Finding): string =>
   environment === null ? '' : `env ${environment}: `
 
-const issueLines = (finding: Finding, keys = false): readonly string[] => {
+const issueLines = (finding: Finding, keys: boolean): readonly string[] => {
   const label = labelOf(finding)
   return [
     ...finding.mistakes.flatMap((issue) => [issueLine(issue, label), ...keyLines(issue, keys)]),

@@ -21,11 +21,16 @@ export interface Waiting {
   readonly tell: (line: string) => void
 }
 
+/** Asks somebody, who may leave without an answer. */
+export type Ask = (question: string) => Promise<string | undefined>
+
 /** The process as any command sees it. */
 export interface Process extends Surroundings {
   /** Standard input to its end. */
   readonly stdin: () => Promise<string>
   readonly waiting: Waiting
+  /** Talks with whoever sits at the terminal; not there where nobody does. */
+  readonly converse?: (dialogue: (ask: Ask) => Promise<void>) => Promise<void>
 }
 
 /** A command: its row in the documentation, its help, and what it does. */

@@ -1,19 +1,26 @@
 import { doctorCommand } from '../doctor/doctor.ts'
 import { checkCommand } from './check.ts'
+import { ciCommand } from './ci.ts'
 import type { CommandRow } from './command.ts'
 import { diffCommand } from './diff.ts'
 import { explainCommand } from './explain.ts'
+import { initCommand } from './init.ts'
 import { keygenCommand } from './keygen.ts'
 import { mintCommand } from './mint.ts'
 import { liftCommand, listCommand } from './revocations.ts'
 import { revokeCommand } from './revoke.ts'
 import { routesCommand } from './routes.ts'
+import { serveCommand } from './serve.ts'
+import { testCommand } from './test.ts'
 
 /** Every command, in the order of the help and of the documentation. */
 export const COMMANDS: readonly CommandRow[] = [
+  initCommand,
   checkCommand,
+  testCommand,
   routesCommand,
   diffCommand,
+  ciCommand,
   keygenCommand,
   mintCommand,
   revokeCommand,
@@ -21,4 +28,5 @@ export const COMMANDS: readonly CommandRow[] = [
   listCommand,
   explainCommand,
   doctorCommand,
+  serveCommand,
 ]

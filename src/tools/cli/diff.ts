@@ -8,7 +8,7 @@ import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 export interface DiffOptions {
   /** This `[env.x]` of both files; without it the top level. */
-  readonly env?: string
+  readonly env?: string | undefined
 }
 
 export const diffCommand: CommandRow<DiffOptions> = {

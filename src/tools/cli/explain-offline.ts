@@ -1,4 +1,4 @@
-import { createGuard, type GuardPorts } from '../../core/guard.ts'
+import { createGuard, type Guard } from '../../core/guard.ts'
 import { type JsonObject, parseJsonObject } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { KeySource } from '../../core/model/ports.ts'
@@ -54,10 +54,27 @@ export async function explainOffline(
       return typeof found === 'string' ? fail(found) : ok(found)
     },
   }
+  const headers = new Headers(given)
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
+  const { caller, connection } = told ?? {}
+  const guard = offlineGuard(policy, source, at)
+  const { explanation } = await explain(
+    guard,
+    { method, url, headers },
+    { around: { caller, connection }, asked: mcp?.asked },
+  )
+  return { explanation: json(advised(explanation)), inlineKeys }
+}
+
+/**
+ * The real line over a policy, with the world left out: nothing is revoked, spent or remembered, and there
+ * are no keys of the gate. `at` is in seconds since the epoch.
+ */
+export function offlineGuard(policy: Policy, keys: KeySource, at: number): Guard {
   const clock = { now: () => at * 1000 }
-  const ports: GuardPorts = {
+  return createGuard(policy, {
     clock,
-    keys: source,
+    keys,
     tokens: { find: () => undefined, keep: () => {} },
     signingKeys: { signing: () => undefined },
     // By keys of the gate, which are not here.
@@ -67,17 +84,7 @@ export async function explainOffline(
     bodies: createRooms(clock),
     replays: { claim: () => true, isClaimed: () => false },
     onError: () => {},
-  }
-  const headers = new Headers(given)
-  if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
-  const { caller, connection } = told ?? {}
-  const guard = createGuard(policy, ports)
-  const { explanation } = await explain(
-    guard,
-    { method, url, headers },
-    { around: { caller, connection }, asked: mcp?.asked },
-  )
-  return { explanation: json(advised(explanation)), inlineKeys }
+  })
 }
 
 const noSession = () => Promise.reject(new Error('the keys of the gate are not known here'))

@@ -39,10 +39,14 @@ export interface PolicyReading {
 
 /**
  * Reads the policy of one environment as the Worker would, with the variables and bindings that the
- * file gives it. A secret is taken as set, and is not known unless a variable stands in its place.
+ * file gives it. A secret is taken as set, and is not known unless a variable stands in its place. With
+ * `known` those secrets are set, and no others.
  */
-export function readEnvironment(environment: WranglerEnvironment): PolicyReading {
-  const given: JsonObject = { ...environment.vars, ...environment.bound }
+export function readEnvironment(
+  environment: WranglerEnvironment,
+  known?: Readonly<Record<string, string>>,
+): PolicyReading {
+  const given: JsonObject = { ...environment.vars, ...environment.bound, ...known }
   const { vars, issues } = readVars(given)
   const secrets = new Set<string>()
   const objects = new Set<string>()
@@ -57,7 +61,8 @@ export function readEnvironment(environment: WranglerEnvironment): PolicyReading
     has(kind, name) {
       if (kind === 'durable_object') objects.add(name)
       if (kind !== 'secret') return bindings[kind].has(name)
-      const canBeSet = !Object.hasOwn(given, name) || typeof given[name] === 'string'
+      const isUnknown = !Object.hasOwn(given, name)
+      const canBeSet = isUnknown ? known === undefined : typeof given[name] === 'string'
       if (canBeSet) secrets.add(name)
       return canBeSet
     },

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { fail, ok, type Result } from '../../core/result.ts'
 
@@ -25,4 +26,12 @@ export async function readText(path: string): Promise<Result<string, string>> {
   } catch (error) {
     return fail(`Cannot read ${path}: ${fileReason(error)}.`)
   }
+}
+
+/** The package.json of this package: what it is, and what it was tested with. */
+export function ownManifest(): {
+  readonly version: string
+  readonly devDependencies: Readonly<Record<string, string>>
+} {
+  return JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))
 }

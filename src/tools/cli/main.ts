@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline/promises'
 import { text as textOf } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, CommanderError } from 'commander'
-import type { Process } from './command.ts'
+import type { Ask, Process } from './command.ts'
 import { COMMANDS } from './commands.ts'
+import { ownManifest } from './files.ts'
 import { cannotTell, EXIT, type Outcome, printable, render } from './output.ts'
 
 const wantsJson = process.argv.includes('--json')
@@ -17,6 +18,7 @@ const around: Process = {
     sleep: (ms) => sleep(ms),
     tell: (line) => void (wantsJson || process.stderr.write(`${printable(line)}\n`)),
   },
+  ...(process.stdin.isTTY && process.stderr.isTTY && !wantsJson && { converse }),
 }
 
 // A reader that leaves early (`| head`) or a full disk: what was asked for was not delivered.
@@ -33,12 +35,8 @@ const print = (outcome: Outcome): void => {
   process.exitCode = outcome.exitCode
 }
 
-const { version } = JSON.parse(
-  readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
-) as { version: string }
-
 const program = new Command('edgewarden')
-  .version(version)
+  .version(ownManifest().version)
   .description('Commands for a gate in front of AI APIs and MCP servers.')
   .exitOverride()
   .configureOutput({ outputError: () => {} })
@@ -70,5 +68,20 @@ try {
     // What is given to a misspelt option may be a token.
     const message = error.message.replace(/^error: /, '').replace(/('--[^'=]+)=[^']*/, '$1')
     print(cannotTell(`${message.replaceAll('\n', ' ')} (see: npx edgewarden --help)`))
+  }
+}
+
+async function converse(dialogue: (ask: Ask) => Promise<void>): Promise<void> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  // It keeps lines that come before their question, such as pasted ones, and ends by ^C and ^D.
+  const lines = terminal[Symbol.asyncIterator]()
+  try {
+    await dialogue(async (question) => {
+      terminal.setPrompt(question)
+      terminal.prompt()
+      return (await lines.next()).value
+    })
+  } finally {
+    terminal.close()
   }
 }

@@ -108,7 +108,9 @@ const readToml = (text: string): ReturnType<typeof readJsonc> => {
 }
 
 /** The value as wrangler hands it on: dates become text, as in JSON. */
-const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+export function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value))
+}
 
 /** An environment by itself, without the file that it is in. */
 type Environment = Omit<WranglerEnvironment, 'file' | 'placeOf'>

@@ -4,27 +4,27 @@ import { type Comparison, createFindings } from './findings.ts'
 import { neutral, quota } from './judges.ts'
 import { changesOf, type Table } from './settings.ts'
 
-/** A policy, and what its bindings are. */
+/** A policy and its bindings. */
 export interface Bound {
   readonly policy: Policy
-  /** Names of the Durable Object namespaces that it needs. */
+  /** Names of the Durable Object namespaces it needs. */
   readonly objects: ReadonlySet<string>
-  /** Every binding by its name, as it is written, with the name of its table. */
+  /** Every binding by its name, as written, with the name of its table. */
   readonly bindings: ReadonlyMap<string, JsonObject>
 }
 
 const BINDING_TABLE: Table = {
-  // Of a rate limit.
+  // Of rate limits.
   simple: quota,
-  // What only development takes.
+  // Used in development only.
   preview_id: neutral,
   remote: neutral,
 }
 
 /**
- * Compares what stands behind the bindings that both policies name: the numbers of a rate limit, the
- * Worker, certificate or network that origins are reached through, the namespaces of Durable Objects
- * and of the issuers' keys. Another of these counts as wider. Which bindings rules name is a setting.
+ * Compares the bindings that both policies name: rate limits, Workers, certificates, networks,
+ * Durable Objects and namespaces of keys. A different one counts as wider. Which names rules use is
+ * compared as a setting.
  */
 export function compareBindings(before: Bound, after: Bound): Comparison {
   const findings = createFindings()
@@ -52,7 +52,7 @@ const namedBy = ({ policy, objects }: Bound): ReadonlySet<string> => {
   return new Set(names.filter((name) => name !== undefined))
 }
 
-/** Tables of bindings that a policy can name, and the key that holds the name. */
+/** Tables of the bindings a policy can name, and their name keys. */
 const TABLES: readonly (readonly [table: string, key: string])[] = [
   ['durable_objects', 'name'],
   ['kv_namespaces', 'binding'],
@@ -64,8 +64,8 @@ const TABLES: readonly (readonly [table: string, key: string])[] = [
 ]
 
 /**
- * Every binding in the table of an environment by its name, as it is written, with the name of its own table.
- * An environment inherits none.
+ * Every binding of an environment by its name, as written, with the name of its table. Environments
+ * inherit none.
  */
 export function bindingsOf(table: JsonObject): ReadonlyMap<string, JsonObject> {
   return new Map(

@@ -9,25 +9,25 @@ import { sameText } from './judges.ts'
 import { asWritten, canBeCovered, type Met, type MetBy, scopeExcess } from './scopes.ts'
 import { listed, valueText } from './words.ts'
 
-/** Where callers' issuers are named in a phrase. */
+/** The placeholder for issuers' names in a phrase. */
 export const ISSUERS = '%'
 
-/** Callers that one rule lets pass and another does not. */
+/** Callers that one rule allows and another does not. */
 export interface Excess {
-  /** Who they are; `%` stands for the issuers' names. */
+  /** The callers in words; `%` is replaced by their issuers' names. */
   readonly who: string
-  /** The name of their issuer, where they have a token. */
+  /** The name of their issuer, if they have a token. */
   readonly issuer?: string
-  /** What the other rule asks instead. */
+  /** The other rule's requirement. */
   readonly asked?: string
-  /** The two differ, and which of them takes more cannot be told. */
+  /** Whether it is unclear which rule allows more. */
   readonly isUnclear?: boolean
 }
 
 /**
- * Callers whom a request's rule in one policy lets pass, and its rule in another policy does not.
- * Without a rule nobody passes. Knows callers with and without a token, and of a token all that
- * the policy compares; not conditions and limits, which are the rule's settings.
+ * Callers that a request's rule in one policy allows and its rule in the other does not. Without a
+ * rule all are denied. Compares callers without a token, and the token properties a policy checks.
+ * Does not compare conditions and limits, which are settings.
  */
 export function callerExcess(
   one: Met | undefined,
@@ -60,7 +60,7 @@ export function callerExcess(
   return found
 }
 
-/** Issuers of which some token passes a rule. */
+/** Issuers with a possible token that a rule accepts. */
 const takenBy = (met: Met): readonly Issuer[] =>
   [...met.policy.issuers.values()].filter(
     (issuer) => takesIssuer(met.route, issuer.issuer) && canBeCovered({ ...met, issuer }),
@@ -73,7 +73,7 @@ const askedBy = (met: Met): string => {
   return names.length === 0 ? 'nobody' : `${needsOf(met.route)} of ${listed(names)}${types}`
 }
 
-/** Whose tokens a rule lets pass, in words. */
+/** The tokens that a rule accepts, in words. */
 const whoPasses = ({ route, params }: Met): string => {
   const { mode, scopes } = route.scopes
   const names = scopes
@@ -87,7 +87,7 @@ const whoPasses = ({ route, params }: Met): string => {
 
 type Part = Omit<Excess, 'issuer'>
 
-/** What one rule takes of an issuer's tokens beyond another, in one respect. */
+/** Compares one token property: what one rule accepts beyond another. */
 type Row = (one: MetBy, other: MetBy, placeholder: string) => readonly Part[]
 
 const tokens = (rest: string, asked: string): Part => ({
@@ -95,7 +95,7 @@ const tokens = (rest: string, asked: string): Part => ({
   asked,
 })
 
-/** Members of one set that another lacks; without a set nothing is left out. */
+/** Members of a set that another lacks. An absent set contains everything. */
 const surplus = (
   set: Iterable<string> | undefined,
   other: Iterable<string> | undefined,
@@ -131,7 +131,7 @@ const NAMERS: Readonly<Record<WorkflowSource['from'], (name: string) => string>>
 }
 
 const workflow: Row = (one, other) => {
-  // What names the workflow: of a path its value, however the parameter is called.
+  // The source of the workflow; of a path its value, since parameter names may differ.
   const [ours, theirs] = [one, other].map(({ route: { workflow }, params }) =>
     workflow?.from === 'path'
       ? `path ${params.get(workflow.name)}`
@@ -150,7 +150,7 @@ const UNITS = [
   [60, 'm'],
 ] as const
 
-/** Seconds as they would be written. */
+/** Formats seconds as in a policy. */
 const lifeText = (seconds: number): string => {
   const [size, unit] = UNITS.find(([one]) => seconds % one === 0) ?? [1, 's']
   return `${seconds / size}${unit}`
@@ -175,7 +175,7 @@ const audiences: Row = (one, other) => {
     ...(found.length > 0
       ? [tokens(`for ${listed(found)}`, `tokens for ${listed(of(other))}`)]
       : []),
-    // Beside a client's id the resource counts where a token names one (RFC 8707).
+    // With client ids as audience, a token may also name the resource (RFC 8707).
     ...(isBound && plainResource(ours) !== plainResource(theirs)
       ? [tokens(`bound to ${ours}`, `bound to ${theirs}`)]
       : []),
@@ -212,7 +212,7 @@ const claims: Row = (one, other) => {
   })
 }
 
-/** Those of both lists; one that is not there leaves nothing out. */
+/** The intersection of the lists; absent lists are ignored. */
 const common = (
   lists: readonly (Iterable<string> | undefined)[],
 ): ReadonlySet<string> | undefined =>
@@ -223,7 +223,7 @@ const common = (
 
 const MAY_ACT = [undefined, 'if_present', 'required']
 
-/** What an issuer's limits on delegation and a rule's come to together. */
+/** The combined delegation limits of an issuer and a rule. */
 const limitsOf = ({ issuer, route }: MetBy) => {
   const rules = [issuer.delegation, route.delegation].filter((rule) => rule !== undefined)
   const actors = ({ actors }: DelegationRule) =>

@@ -16,9 +16,9 @@ import { headerChanges, parentChanges, quotaChanges } from './shared.ts'
 type Findings = ReturnType<typeof createFindings>
 
 /**
- * Compares what two policies let pass, request by request and not word by word: the order of rules
- * counts only where it makes a difference. What cannot be compared counts as wider. A failure says
- * why it cannot tell. Knows nothing of keys, tokens or origins beyond what the policies say.
+ * Compares the requests that two policies allow, not their text: the order of rules counts only
+ * where it matters. Differences that cannot be compared count as wider. Fails with a reason if
+ * there are too many overlaps. Uses only the policies, not keys, tokens or origins.
  */
 export async function comparePolicies(
   before: Policy,
@@ -42,7 +42,7 @@ const compareRules = async (
   const settings = ruleChanges(before, after)
   const pairs: (readonly [Route, Route])[] = []
   const ids = new Map([...before.routes, ...after.routes].map((route, i) => [route, i]))
-  // What is said of one request of two rules is said of all whose parameters tell as much.
+  // Requests of the same two rules are one kind if their relevant parameters are equal.
   const kinds = new Map<string, Labelled & { readonly telling: number }>()
   for (const sample of samples) {
     const [old, now] = [await ruleFor(before, sample), await ruleFor(after, sample)]
@@ -71,14 +71,14 @@ const compareRules = async (
     const [one, other] = side === 'gains' ? [now, old] : [old, now]
     const isFit = unfitOf(labelled).length === 0
     for (const excess of callerExcess(one, other, placeholder)) {
-      // Of a rule that nothing stands beside, all who pass are told where every value is looked at.
+      // A rule without a counterpart is reported with all callers if all values are compared.
       const { who, issuer } = other ? excess : { ...excess, who: '' }
       const key = JSON.stringify([side, pairOf(labelled), who, issuer])
       if (isFit) said.add(key)
       if (isFit || !said.has(key)) findings.callers(side, labelOf(labelled), excess)
     }
   }
-  // Values that may not stand in a scope last: only what is not true of the others is said of them.
+  // Values not allowed in scopes come last: only their differences from the others are reported.
   const ordered = [...kinds.values()].sort((a, b) => unfitOf(a).length - unfitOf(b).length)
   for (const labelled of ordered) {
     const { old, now } = labelled
@@ -93,7 +93,7 @@ const compareRules = async (
   for (const change of quotaChanges(pairs)) findings.plain(...change)
 }
 
-/** Values of the parameters that say who may pass. */
+/** The parameters that decide which callers are allowed. */
 const askedOf = ({ route, params }: Met): readonly unknown[] => {
   const isAsked = (name: string) =>
     (route.workflow?.from === 'path' && route.workflow.name === name) ||
@@ -101,7 +101,7 @@ const askedOf = ({ route, params }: Met): readonly unknown[] => {
   return [...params].filter(([name]) => isAsked(name))
 }
 
-/** Settings of two rules that are not the same for a request. */
+/** Finds the settings of two rules that differ for a request. */
 const ruleChanges = (before: Policy, after: Policy) => {
   const shownIn = (policy: Policy): ReadonlyMap<Route, Shown> => {
     const { routes } = showPolicy(policy)
@@ -118,10 +118,10 @@ const ruleChanges = (before: Policy, after: Policy) => {
   }
 }
 
-/** Where one of the two reads no token, that one lets all pass, however late it hears of revocations. */
+/** If one of the rules is public, it allows everybody, so delays of revocation do not matter. */
 const PUBLIC_TABLE = { ...RULE_TABLE, 'revocation.late_by': () => [], on_revocation: () => [] }
 
-/** The gate's own endpoints that ask for a scope, one for each. */
+/** The gate's own endpoints, one per required scope. */
 const OWN = ['GET /policy', 'GET /revocations']
 
 const compareOwn = async (

@@ -17,11 +17,11 @@ import { type Met, templatesOfMcp } from './scopes.ts'
 import type { Compared } from './settings.ts'
 import { strippedBeside } from './shared.ts'
 
-/** By what settings are compared, where that is not what is shown of them. */
+/** Settings in a form to compare, where it differs from the one shown. */
 
 /**
- * GATE as it is compared with another: an assertion by its parts, also where there is none, and of
- * `strip_headers` the names that the other lets pass.
+ * GATE's settings to compare: the parts of `assertion`, and the names of `strip_headers` that the
+ * other policy forwards.
  */
 export function gateSettings(shown: Shown, gate: Gate, other: Gate): Compared {
   const { assertion } = shown
@@ -34,7 +34,7 @@ export function gateSettings(shown: Shown, gate: Gate, other: Gate): Compared {
   }
 }
 
-/** An issuer as it is compared: by its keys and their whole address, of which less is shown. */
+/** An issuer's settings to compare: with its keys and their full address, which are not shown. */
 export function issuerSettings(shown: Shown, { keys, decrypt }: Issuer): Compared {
   return {
     shown,
@@ -53,9 +53,9 @@ export function issuerSettings(shown: Shown, { keys, decrypt }: Issuer): Compare
 }
 
 /**
- * A rule as it is compared for one request: revocation by how late it may count, `inject` by its
- * templates and values, `mcp` with what else covers the scopes it names, lists of `cors` whatever
- * their order, and what its texts come to.
+ * A rule's settings to compare for one request. `revocation` is its delay; `inject` its templates
+ * and values; `mcp` also has the scopes that cover its own. Lists of `cors` are sets, and
+ * parameters are resolved.
  */
 export function ruleSettings(shown: Shown, met: Met): Compared {
   const { access, revocation, inject, cors, mcp, target } = met.route
@@ -90,8 +90,8 @@ const corsFor = ({ origins, methods, headers, expose, ...rule }: CorsRule): unkn
 })
 
 /**
- * What else a rule's `mcp` is compared by: its lists whatever their order, and for each scope that it
- * names all that cover it. Which scopes a template stands for is not known: it has all of SCOPES.
+ * More of `mcp` to compare: its lists as sets, and for each scope all that cover it. With templates
+ * the scopes are unknown, so all of SCOPES is included.
  */
 const besideNeeds = (
   { methods, revisions, origins }: McpRule,
@@ -108,7 +108,7 @@ const besideNeeds = (
   }
 }
 
-/** Of each scope and each that it includes one text. */
+/** One text for each pair of a scope and an included one. */
 const inclusions = perObject((scopes: Policy['scopes']) =>
   asSet([...scopes].flatMap(([scope, all]) => all.map((one) => JSON.stringify([scope, one])))),
 )
@@ -116,10 +116,9 @@ const inclusions = perObject((scopes: Policy['scopes']) =>
 type Params = RouteMatch['params']
 
 /**
- * Settings whose text says something else in another rule, as they are for one request: a parameter
- * of the same name may be another part of the path, details without `locations` are for the rule's
- * resource, and a service is asked under the resource's host. Arguments of MCP stay as written.
- * Assertions name an origin as it is written. Others are what they are written as.
+ * Settings of a rule resolved for one request, where the same text may differ in meaning between
+ * rules. Parameters depend on the path, details without `locations` on the resource, and the host
+ * of a service on the origin. Arguments of MCP stay as written.
  */
 const readingsOf = ({ route, params }: RouteMatch): Readonly<Record<string, unknown>> => {
   const { when, mcp, authorizationDetails, resource, target } = route
@@ -140,7 +139,7 @@ const readingsOf = ({ route, params }: RouteMatch): Readonly<Record<string, unkn
   }
 }
 
-/** Whether some setting of two rules says something else of one request in the one than in the other. */
+/** Whether a setting of two rules means different things for one request. */
 export function readOtherwise(one: RouteMatch, other: RouteMatch): boolean {
   return JSON.stringify(readingsOf(one)) !== JSON.stringify(readingsOf(other))
 }
@@ -154,7 +153,7 @@ const needFor = ({ scopes: { mode, scopes }, agentTypes, when }: McpUse, params:
   }
 }
 
-/** A scope, or an identifier, with what stands in the path for its parameters. */
+/** A scope or identifier with its path parameters filled in. */
 const scopeFor = ({ parts }: ScopeTemplate, params: Params): string =>
   parts
     .map((part, i) => {
@@ -163,7 +162,7 @@ const scopeFor = ({ parts }: ScopeTemplate, params: Params): string =>
     })
     .join('')
 
-/** A condition, and what the parameters that it reads are. */
+/** A condition, and the values of the path parameters it reads. */
 const conditionFor = (condition: Condition, params: Params): unknown => [
   writtenCondition(condition),
   condition.params.map((name) => [name, params.get(name) ?? '']),
@@ -180,7 +179,7 @@ const detailFor = (
   ...(locations ? { locations: asSet(locations) } : { resource: plainResource(resource) }),
 })
 
-/** A resource as it is compared: a slash that is its whole path counts for nothing (RFC 3986 §6.2.3). */
+/** Removes a slash that is the whole path (RFC 3986 §6.2.3), for comparison. */
 export function plainResource(resource: string): string {
   return resource.replace(/^(https?:\/\/[^/]+)\/$/, '$1')
 }

@@ -2,31 +2,31 @@ import { type Excess, ISSUERS } from './callers.ts'
 import type { Changed } from './settings.ts'
 import { listed, type Side, told } from './words.ts'
 
-/** What changed for some rules, in words. */
+/** A change of some rules, in words. */
 export interface Finding {
   readonly text: string
-  /** Rules, issuers or GATE. */
+  /** The rules, issuers or GATE it applies to. */
   readonly of: readonly string[]
-  /** Names of the issuers whose tokens it is about. */
+  /** Names of the issuers whose tokens it applies to. */
   readonly issuers: readonly string[]
-  /** Whether access counts as wider because of it. */
+  /** Whether it counts as wider access. */
   readonly widens: boolean
 }
 
-/** What a policy lets pass that another did not, and the other way round. */
+/** The requests a policy allows that another does not, and the reverse. */
 export interface Comparison {
-  /** Whether something passes that did not, or may. */
+  /** Whether access is or may be wider. */
   readonly widens: boolean
   readonly gains: readonly Finding[]
   readonly loses: readonly Finding[]
-  /** What cannot be compared, and what does not say who may pass. */
+  /** Changes that cannot be compared, or do not affect access. */
   readonly changes: readonly Finding[]
 }
 
 interface Noted {
   readonly side: Side
   readonly widens: boolean
-  /** Makes the sentence of the names it is about. */
+  /** Builds the sentence from rules and issuers. */
   readonly say: (of: string, issuers: string) => string
   readonly issuers: Set<string>
   readonly of: Set<string>
@@ -39,7 +39,7 @@ const ENDS = {
   neutral: ['changes', ''],
 } as const
 
-/** Gathers what was found, one sentence for all that it is true of. */
+/** Collects findings, and joins those with the same sentence. */
 export function createFindings() {
   const noted = new Map<string, Noted>()
   const note = (of: string, side: Side, widens: boolean, say: Noted['say'], issuer?: string) => {
@@ -49,7 +49,7 @@ export function createFindings() {
     noted.set(key, known)
   }
   return {
-    /** Callers who pass now, or no longer do. */
+    /** Adds callers that are newly allowed or denied. */
     callers(side: 'gains' | 'loses', of: string, { who, issuer, asked, isUnclear }: Excess) {
       const isGain = side === 'gains'
       if (isUnclear && !isGain) return
@@ -59,7 +59,7 @@ export function createFindings() {
         `${who.replace(ISSUERS, () => issuers)} ${isGain ? 'may now' : 'may no longer'} call ${rules}${end}${unclear}`
       note(of, isUnclear ? 'changes' : side, isGain, say, issuer)
     },
-    /** A setting that is another. */
+    /** Adds a changed setting. */
     setting(of: string, { key, before, after, directions }: Changed) {
       for (const direction of directions) {
         const [side, end] = ENDS[direction]
@@ -71,11 +71,11 @@ export function createFindings() {
         )
       }
     },
-    /** What is not said of one setting or caller alone. */
+    /** Adds a finding about neither one setting nor one caller. */
     plain(side: Side, of: string, text: string) {
       note(of, side, side === 'gains', (names) => `${names}: ${text}`)
     },
-    /** All of them, in the order they were found. */
+    /** All findings in the order they were added. */
     all(): Comparison {
       const all = [...noted.values()]
       const of = (side: Side) => joined(all.filter((one) => one.side === side))
@@ -85,7 +85,7 @@ export function createFindings() {
   }
 }
 
-/** One finding of all that say the same of different rules. */
+/** Joins equal findings of different rules. */
 const joined = (noted: readonly Noted[]): readonly Finding[] => {
   const same = new Map<string, Noted>()
   for (const one of noted) {

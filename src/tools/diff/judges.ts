@@ -1,13 +1,13 @@
 import { durationMs } from '../../core/duration.ts'
 import { isObject, own } from '../../core/json.ts'
 
-/** What a change of one setting does to what is allowed. */
+/** The effect of a changed setting on access. */
 export type Direction = 'wider' | 'narrower' | 'unclear' | 'neutral'
 
-/** Judges one setting that changed; `undefined` is a setting that is not there. */
+/** Compares the values of a changed setting; `undefined` is an absent one. */
 export type Judge = (before: unknown, after: unknown) => readonly Direction[]
 
-/** With the names of every table in one order: nothing depends on it. */
+/** Sorts the keys of all tables, since their order does not matter. */
 const sorted = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(sorted)
   if (!isObject(value)) return value
@@ -16,22 +16,22 @@ const sorted = (value: unknown): unknown => {
     .map(([name, one]) => [name, sorted(one)])
 }
 
-/** One text for values that are the same, whatever the order of keys in their tables. */
+/** A text that is equal for equal values, whatever the order of keys. */
 export function sameText(value: unknown): string | undefined {
   return JSON.stringify(sorted(value))
 }
 
-/** Whether two settings are equal, whatever the order of their keys. */
+/** Whether two settings are equal; the order of keys does not matter. */
 export function isSame(one: unknown, other: unknown): boolean {
   return sameText(one) === sameText(other)
 }
 
-/** A list of which neither the order counts nor what is written twice. */
+/** A list without duplicates, in sorted order. */
 export function asSet(texts: Iterable<string>): readonly string[] {
   return [...new Set(texts)].sort()
 }
 
-/** A number, or the milliseconds of a duration. */
+/** The number, or a duration's milliseconds. */
 const sizeOf = (value: unknown): number | undefined => {
   if (typeof value === 'number') return value
   return typeof value === 'string' ? durationMs(value) : undefined
@@ -52,27 +52,34 @@ const reversed =
   (before, after) =>
     judge(before, after).map((one) => TURNED[one])
 
-/** No way to tell: counted as wider. */
-export const opaque: Judge = () => ['unclear']
+/** Cannot be compared: counted as wider. */
+export function opaque(): readonly Direction[] {
+  return ['unclear']
+}
 
-/** Whom it lets pass does not depend on it. */
-export const neutral: Judge = () => ['neutral']
+/** Access does not depend on it. */
+export function neutral(): readonly Direction[] {
+  return ['neutral']
+}
 
-/** As {@link neutral}, and nothing to tell where what it belongs to comes or goes. */
-export const neutralPart: Judge = (before, after) =>
-  before === undefined || after === undefined ? [] : ['neutral']
+/** {@link neutral}; reports nothing if the setting appears or disappears. */
+export function neutralPart(before: unknown, after: unknown): readonly Direction[] {
+  return before === undefined || after === undefined ? [] : ['neutral']
+}
 
-/** Compared with the requests themselves. */
-export const elsewhere: Judge = () => []
+/** Compared with the requests. */
+export function elsewhere(): readonly Direction[] {
+  return []
+}
 
-/** More of it lets more pass. */
-export const larger: Judge = (before, after) => {
+/** A larger value allows more. */
+export function larger(before: unknown, after: unknown): readonly Direction[] {
   const [old, now] = [sizeOf(before), sizeOf(after)]
   if (old === undefined || now === undefined) return ['unclear']
   return old === now ? [] : [now > old ? 'wider' : 'narrower']
 }
 
-/** Values from the one that lets least pass to the one that lets most. */
+/** Values in order, from the one that allows least. */
 export function words(...order: readonly unknown[]): Judge {
   return (before, after) => {
     const [old, now] = [order.indexOf(before), order.indexOf(after)]
@@ -81,28 +88,30 @@ export function words(...order: readonly unknown[]): Judge {
   }
 }
 
-/** `true` lets more pass. */
-export const flag: Judge = (before, after) => words(false, true)(before ?? false, after ?? false)
+/** `true` allows more. */
+export function flag(before: unknown, after: unknown): readonly Direction[] {
+  return words(false, true)(before ?? false, after ?? false)
+}
 
-/** `true` lets less pass. */
+/** `true` allows less. */
 export const guard = reversed(flag)
 
-/** An address: others see it, and only one of https is for requests that nobody could read. */
-export const secured: Judge = (before, after) => {
+/** A URL: another one is neutral, but not one with http in place of https. */
+export function secured(before: unknown, after: unknown): readonly Direction[] {
   const [old, now] = [before, after].map((url) => String(url).startsWith('https:'))
   return old === now ? ['neutral'] : [old ? 'wider' : 'narrower']
 }
 
-/** Where requests go; how else that is written, only assertions tell. */
-export const destination: Judge = (before, after) => {
+/** An origin: neutral if only its name for assertions differs, else unclear. */
+export function destination(before: unknown, after: unknown): readonly Direction[] {
   const [old, now] = [before, after].map((place) =>
     isObject(place) ? own(place, 'at') : undefined,
   )
   return [old !== undefined && old === now ? 'neutral' : 'unclear']
 }
 
-/** A list of what is taken. */
-export const accepts: Judge = (before, after) => {
+/** A list of accepted values. */
+export function accepts(before: unknown, after: unknown): readonly Direction[] {
   const [old, now] = [textsOf(before), textsOf(after)]
   if (!old || !now) return ['unclear']
   return [
@@ -111,37 +120,39 @@ export const accepts: Judge = (before, after) => {
   ]
 }
 
-/** Those that one kind of key is for: an RSA key that names none is for the first of them. */
+/** RSA algorithms: an RSA key without `alg` uses the first of the list. */
 const OF_RSA = /^"[RP]S/
 
-/** A list of algorithms, of which the order counts where keys do not name theirs. */
-export const algorithms: Judge = (before, after) => {
+/** A list of accepted algorithms. The first RSA algorithm matters for keys without `alg`. */
+export function algorithms(before: unknown, after: unknown): readonly Direction[] {
   const [old = [], now = []] = [before, after].map(textsOf)
   const [was = '', is = ''] = [old, now].map((list) => list.find((one) => OF_RSA.test(one)))
   const isOther = was !== is && (now.includes(was) || old.includes(is))
   return [...accepts(before, after), ...(isOther ? (['unclear'] as const) : [])]
 }
 
-/** A list of what must be there; without it nothing must. */
-export const requires: Judge = (before, after) => reversed(accepts)(before ?? [], after ?? [])
+/** A list of required values; absent, none is required. */
+export function requires(before: unknown, after: unknown): readonly Direction[] {
+  return reversed(accepts)(before ?? [], after ?? [])
+}
 
-/** Something that is asked beside the rest, compared by a judge where it is there in both. */
+/** An additional restriction; present in both, `judge` compares it. */
 export function restrictionBy(judge: Judge): Judge {
   return (before, after) =>
     before === undefined ? ['narrower'] : after === undefined ? ['wider'] : judge(before, after)
 }
 
-/** Something that is asked beside the rest, and cannot be compared where it is. */
+/** An additional restriction that cannot be compared. */
 export const restriction = restrictionBy(opaque)
 
-/** Something that lets more pass where it is. */
+/** A setting that allows more if present. */
 export const permission = reversed(restriction)
 
-/** Numbers of a quota in which more lets more pass; one that is not there is no limit. */
+/** Quotas in which more allows more; an absent one is no limit. */
 const QUOTAS: ReadonlySet<string> = new Set(['limit', 'daily'])
 
-/** A limit by numbers; what is counted, and in what time, must be the same to be compared. */
-export const quota: Judge = (before, after) => {
+/** A limit by numbers. Limits with different keys or periods cannot be compared. */
+export function quota(before: unknown, after: unknown): readonly Direction[] {
   if (!isObject(before) || !isObject(after)) return ['unclear']
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])]
   const found = keys.flatMap((key): readonly Direction[] => {

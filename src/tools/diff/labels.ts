@@ -6,7 +6,7 @@ import type { Met } from './scopes.ts'
 import { standIn, unfit } from './shapes.ts'
 import { listed } from './words.ts'
 
-/** A request, its rule in either policy, and how made-up segments begin. */
+/** A request, its rule in each policy, and the prefix of placeholder segments. */
 export interface Labelled {
   readonly sample: Sample
   readonly old: Met | undefined
@@ -16,14 +16,14 @@ export interface Labelled {
   readonly placeholder: string
 }
 
-/** What requests a finding is true of, in the words of the rules. */
+/** Names the requests of a finding in the words of the rules. */
 export function labelOf(labelled: Labelled): string {
   const names = unfitOf(labelled).map((name) => `{${name}}`)
   const where = names.length === 0 ? '' : ` where ${listed(names, 'and')} cannot stand in a scope`
   return ruleLabelOf(labelled) + where
 }
 
-/** The parameters of a sample that are made up so that they may not stand in a scope. */
+/** The parameters whose placeholder values are not allowed in scopes. */
 export function unfitOf({ sample, old, now, placeholder }: Labelled): readonly string[] {
   const segments = sample.path.split('/')
   const names = [now, old].map((met) => met?.route.path.split('/') ?? [])
@@ -61,13 +61,13 @@ const isServed = ({ gate, router }: Policy, method: Method, { host, path }: Samp
   return gate.hosts.has(host) && match !== undefined && !match.route.endpoint
 }
 
-/** The methods a sample stands for, as a rule would name them. */
+/** The methods of a sample, in a rule's notation. */
 const methodsText = ({ methods }: Sample, rule: Route): string => {
   const named = methods.filter((method) => rule.methods.includes(method))
   return named.filter((method) => method !== 'HEAD' || !named.includes('GET')).join()
 }
 
-/** A path with parameters and rests in place of what was made up for them. */
+/** Replaces the placeholders of a path with parameters and `*`. */
 const asPattern = (
   path: string,
   rules: readonly (Met | undefined)[],
@@ -79,7 +79,7 @@ const asPattern = (
     .map((segment, i) => {
       const stand = standIn(placeholder, i)
       if (!segment.startsWith(stand)) return segment
-      // What follows is what only some of a parameter's values end in.
+      // The literal suffix of a parameter.
       const suffix = segment.replace(unfit(stand), stand).slice(stand.length)
       const name = paramAt(names, i)
       if (name !== undefined) return `{${name}}${suffix}`
@@ -88,7 +88,7 @@ const asPattern = (
     .join('/')
 }
 
-/** How well a sample tells what a finding is true of: all of a rule best, an odd spelling least. */
+/** Rates a sample as a finding's label: a whole rule is best, an unusual spelling worst. */
 export function specificity({ sample, old, now, before, after, placeholder }: Labelled): number {
   const { method, host, path } = sample
   if ([before, after].some(({ router }) => router.find(method, host, path).ambiguous)) return -1

@@ -11,12 +11,12 @@ import {
   restrictionBy,
 } from './judges.ts'
 
-/** A value that should be a table. */
+/** The value if it is a table, else an empty one. */
 export function tableOf(value: unknown): JsonObject {
   return isObject(value) ? value : {}
 }
 
-/** What may be used of an MCP server, name by name; without it nothing of a server is judged. */
+/** Compares what may be used of an MCP server. Absent: no restriction. */
 export const mcp: Judge = restrictionBy((before, after) => {
   const [old, now] = [tableOf(before), tableOf(after)]
   const found = [
@@ -25,16 +25,16 @@ export const mcp: Judge = restrictionBy((before, after) => {
     ...['methods', 'revisions', 'origins'].flatMap((key) => accepts(own(old, key), own(now, key))),
   ]
   if (found.length > 0) return [...new Set(found)]
-  // How large a message is, and how one is refused, lets nobody do more.
+  // Limits of sizes and the form of refusals do not widen access.
   return isSame(ofTheRule(old), ofTheRule(now)) ? [] : ['neutral']
 })
 
-/** Without what SCOPES says. */
+/** Removes the members derived from SCOPES. */
 const ofTheRule = ({ covers, includes, ...rule }: JsonObject): JsonObject => rule
 
 /**
- * Scopes that only one of the two names are judged with what they are named for. Of what SCOPES
- * includes less covers less; more may be of what no template stands for.
+ * Compares the coverage of common scopes; others are compared where they are named. With templates,
+ * less inclusion covers less; more inclusion may affect unknown scopes.
  */
 const coversJudged = (old: JsonObject, now: JsonObject): readonly Direction[] => {
   const [one, other] = [tableOf(old.covers), tableOf(now.covers)]
@@ -63,7 +63,7 @@ const namesJudged = (kind: McpKind, old: JsonObject, now: JsonObject): readonly 
   })
 }
 
-/** Whether something else takes what a name takes, where the name is not there. */
+/** Whether a pattern of the others covers a name they lack. */
 const isUnderAnother = (kind: McpKind, name: string, others: JsonObject): boolean =>
   Object.keys(others).some(
     (one) =>
@@ -77,13 +77,13 @@ const scopesJudged: Judge = (before, after) => {
   return old && now ? accepts(old, now) : ['unclear']
 }
 
-/** A list of alternatives, which a single scope is too. */
+/** The alternatives of a value; a single scope is one alternative. */
 const anyOf = (value: unknown): unknown => {
   if (isObject(value)) return own(value, 'any')
   return Array.isArray(value) && value.length === 1 ? value : undefined
 }
 
-/** What a name needs is all of this, so that each part can be judged alone. */
+/** The requirements of a name. All apply, so each is compared alone. */
 const NEED: Readonly<Record<string, Judge>> = {
   scopes: scopesJudged,
   agent_types: restrictionBy(accepts),

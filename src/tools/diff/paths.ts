@@ -1,9 +1,9 @@
 import { fits, laxly, otherSpellings, type Shape, shapeKey, standIn, unfit } from './shapes.ts'
 
-/** Paths that stand for all, and how to tell a stand-in from what some rule names. */
+/** Sample paths for all kinds of paths, and their placeholder. */
 export interface Samples {
   readonly paths: readonly string[]
-  /** What every made-up segment begins with, and nothing else does. */
+  /** The prefix of placeholder segments, which occurs in no rule. */
   readonly placeholder: string
 }
 
@@ -14,7 +14,7 @@ interface Walk {
   readonly paths: string[]
 }
 
-/** Where a path stands after some segments: what can still take it, and what takes it anyway. */
+/** A path under construction: the shapes it may still match, and open ones it already matches. */
 interface State {
   readonly segments: readonly string[]
   readonly alive: readonly Shape[]
@@ -22,10 +22,9 @@ interface State {
 }
 
 /**
- * A path for every set of shapes that some path is in, for every value of a parameter that a scope
- * is about, and for one that may not stand in the scopes made of it: whatever rules do with any
- * path they do with one of these. `undefined` where there are more than `most`. In none of `others`
- * is anything made up.
+ * A path for every set of shapes that a path can match, for every relevant parameter value, and for
+ * one not allowed in scopes. Rules treat any path like one of these. `undefined` above `most`
+ * paths. The placeholder does not occur in `others`.
  */
 export function samplePaths(
   shapes: readonly Shape[],
@@ -47,7 +46,7 @@ export function samplePaths(
     : undefined
 }
 
-/** Shapes that take the same paths are one, with the values of all. */
+/** Merges shapes that match the same paths, with all their values. */
 const merged = (shapes: readonly Shape[]): Iterable<Shape> => {
   const all = new Map<string, Shape>()
   for (const shape of shapes) {
@@ -62,7 +61,7 @@ const merged = (shapes: readonly Shape[]): Iterable<Shape> => {
   return all.values()
 }
 
-/** Goes on from a state; `false` once there are too many paths. */
+/** Extends a path; `false` if there are too many. */
 const step = (walk: Walk, { segments, alive, taken }: State): boolean => {
   const depth = segments.length
   const isWhole = alive.some(({ pieces, isOpen }) => pieces.length === depth && !isOpen)
@@ -88,7 +87,7 @@ const step = (walk: Walk, { segments, alive, taken }: State): boolean => {
   return true
 }
 
-/** Finds the shapes whose piece at a place fits a segment; literals by their text, always in one order. */
+/** Finds the shapes that match a segment, in a fixed order. Literals are looked up by text. */
 const indexAt = (going: readonly Shape[], depth: number) => {
   const literal = new Map<string, Shape[]>()
   const others: Shape[] = []
@@ -110,7 +109,7 @@ const indexAt = (going: readonly Shape[], depth: number) => {
   ]
 }
 
-/** Segments to try next, most telling first, and whether one counts for its own sake. */
+/** The next segments to try, most typical first; `true` for parameter values. */
 const candidates = (
   { placeholder }: Walk,
   going: readonly Shape[],
@@ -131,13 +130,13 @@ const candidates = (
     for (const value of [...some, unfit(stand)]) add(value + suffix, true)
   }
   const isOpen = going.some(({ pieces }) => pieces.length === depth)
-  // What takes any rest takes it also where nothing else goes on.
+  // An open shape also matches where no other continues.
   if (isOpen || isTaken) add(stand)
   if (isOpen) add('')
   for (const { source, isParam, isLoose } of pieces) {
     if (!isLoose) continue
     const others = otherSpellings(source)
-    // Where letters have no other spelling, a dot at the end is one.
+    // Without letters, a final dot is another spelling.
     if (others.length === 0 && source !== '') others.push(`${source}.`)
     for (const one of others) add(isParam ? stand + one : one)
     if (isParam) continue

@@ -6,10 +6,10 @@ import { samplePaths } from './paths.ts'
 import { declaredScopes, type Met, namesIn, valuesIn, writtenTexts } from './scopes.ts'
 import { placeOf, type Shape, shapesOf } from './shapes.ts'
 
-/** A request that stands for all that both policies treat like it. */
+/** A sample of the requests that both policies treat alike. */
 export interface Sample {
   readonly method: Method
-  /** All that every rule treats alike. */
+  /** All methods that every rule treats alike. */
   readonly methods: readonly Method[]
   readonly host: string
   readonly path: string
@@ -17,14 +17,14 @@ export interface Sample {
 
 export interface Requests {
   readonly samples: readonly Sample[]
-  /** What every made-up segment of a path begins with. */
+  /** The prefix of placeholder segments. */
   readonly placeholder: string
 }
 
-/** Paths of all samples; more are not looked at. */
+/** The most paths of all samples. */
 const MOST_PATHS = 50_000
 
-/** Requests of which each stands for a kind; `undefined` where there are too many kinds. */
+/** One sample request of each kind; `undefined` if there are too many. */
 export function requestsFor(before: Policy, after: Policy): Requests | undefined {
   const both = [before, after]
   const scopes = [...new Set(both.flatMap(declaredScopes))]
@@ -49,7 +49,7 @@ export function requestsFor(before: Policy, after: Policy): Requests | undefined
   }
 }
 
-/** Where the gate answers by itself. */
+/** Paths of the gate's own endpoints. */
 const ownPaths = ({ gate, resources }: Policy): readonly string[] => [
   gate.prefix,
   `${gate.prefix}/*`,
@@ -63,7 +63,7 @@ const firstOfEach = <Item>(items: Iterable<Item>, kindOf: (item: Item) => string
   return [...kinds.values()]
 }
 
-/** One of all methods that every rule treats alike, with the others. */
+/** One method of each set that every rule treats alike, with the set. */
 const methodsOf = (rules: readonly Route[]): readonly Pick<Sample, 'method' | 'methods'>[] => {
   const sets = [...new Map(rules.map(({ methods }) => [methods.join(), methods])).values()]
   const kindOf = (method: Method) => sets.map((one) => one.includes(method)).join()
@@ -73,7 +73,7 @@ const methodsOf = (rules: readonly Route[]): readonly Pick<Sample, 'method' | 'm
   }))
 }
 
-/** Every host that a rule is for, and one of the others that both policies serve, or one of them. */
+/** Every host of a rule, and one other host that both policies serve, or only one. */
 const hostsOf = (before: Policy, after: Policy, rules: readonly Route[]): readonly string[] => {
   const named = new Set(rules.map(({ host }) => host))
   return firstOfEach(new Set([...after.gate.hosts, ...before.gate.hosts]), (host) =>
@@ -84,8 +84,8 @@ const hostsOf = (before: Policy, after: Policy, rules: readonly Route[]): readon
 }
 
 /**
- * The values of a rule's parameters with which one of its templates is one of these scopes; none
- * for one that a template names where no scope is about it.
+ * By segment: the parameter values with which a template matches one of the scopes. Empty for a
+ * parameter that no scope restricts.
  */
 const tellingValues = (route: Route, scopes: readonly string[]): Shape['values'] => {
   const found = new Map<number, Set<string>>()
@@ -104,7 +104,7 @@ const tellingValues = (route: Route, scopes: readonly string[]): Shape['values']
   return new Map([...found].map(([place, values]) => [place, [...values]]))
 }
 
-/** The rule a request falls under; none where it is refused before a credential is read. */
+/** The rule a request matches; `undefined` if it is refused before its credential is read. */
 export async function ruleFor(
   policy: Policy,
   { method, host, path }: Pick<Sample, 'method' | 'host' | 'path'>,

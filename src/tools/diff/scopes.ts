@@ -5,29 +5,29 @@ import type { Policy } from '../../core/model/policy.ts'
 import type { Route, RouteMatch } from '../../core/model/route.ts'
 import { readScopes, resolveScope, type ScopeTemplate } from '../../core/model/scope.ts'
 
-/** A rule as some request falls under it, in its policy. */
+/** A rule that matches a request, and its policy. */
 export interface Met extends RouteMatch {
   readonly policy: Policy
 }
 
-/** A rule as it meets the tokens of one issuer. */
+/** A matched rule with one issuer. */
 export interface MetBy extends Met {
   readonly issuer: Issuer
 }
 
-/** For each scope that a rule needs, those that cover it and count for the issuer; none for one that no token can have. */
+/** For each scope a rule needs: the issuer's scopes that cover it. */
 const coversOf = ({ policy, route, params, issuer }: MetBy): readonly (readonly string[])[] =>
   route.scopes.scopes.map((template) => {
     const scope = resolveScope(template, params)
     return scope === undefined ? [] : counted(policy.includedBy(scope), issuer)
   })
 
-/** The scopes that a token of this issuer has if these are written in it. */
+/** The scopes that count in a token of this issuer with these scopes. */
 export function counted(scopes: readonly string[], issuer: Issuer): readonly string[] {
   return readScopes({ scope: scopes }, { ...issuer, scope: [['scope']], scopeElse: [] }) ?? []
 }
 
-/** Whether some token of the issuer has what the rule needs. */
+/** Whether a token of the issuer can have the scopes the rule needs. */
 export function canBeCovered(met: MetBy): boolean {
   const isCovered = ({ length }: readonly string[]) => length > 0
   const covers = coversOf(met)
@@ -35,9 +35,9 @@ export function canBeCovered(met: MetBy): boolean {
 }
 
 /**
- * Scopes that are enough for the one rule and not for the other, as few as can be; `undefined`
- * where all that are enough for the one are for the other. Exact: every set of scopes is judged,
- * by what it must have to be enough here and must lack not to be there.
+ * A minimal set of scopes that suffices for one rule but not the other; `undefined` if there is
+ * none. Exact: considers every set of scopes by the members it needs for `one` and must lack for
+ * `other`.
  */
 export function scopeExcess(one: MetBy, other: MetBy): readonly string[] | undefined {
   const covers = coversOf(one)
@@ -52,7 +52,7 @@ export function scopeExcess(one: MetBy, other: MetBy): readonly string[] | undef
   return undefined
 }
 
-/** A scope as the rule writes it, where it is made of a parameter that could be anything. */
+/** The scope as the rule writes it, if it contains a placeholder. */
 export function asWritten(scope: string, { route, params }: MetBy, placeholder: string): string {
   if (!scope.includes(placeholder)) return scope
   const made = route.scopes.scopes.find((template) => resolveScope(template, params) === scope)
@@ -66,17 +66,17 @@ const holeOf = (hole: string): string => (isArgument(hole) ? ARGUMENT : VALUE)
 
 const literal = (text: string): string => text.replace(/[.*+?^$()[\]{}|\\/-]/g, '\\$&')
 
-/** What a whole scope must be to be made of a template. */
+/** Matches the scopes a template can produce. */
 const wholeOf = ({ parts }: ScopeTemplate): RegExp =>
   new RegExp(`^${parts.map((part, i) => (i % 2 === 0 ? literal(part) : holeOf(part))).join('')}$`)
 
-/** What the beginning of a scope must be: the template cut off anywhere. */
+/** Matches the prefixes of scopes a template can produce. */
 const beginningOf = ({ parts }: ScopeTemplate): RegExp => {
   const steps = parts.flatMap((part, i) => (i % 2 === 0 ? [...part].map(literal) : [holeOf(part)]))
   return new RegExp(`^${steps.reduceRight((rest, one) => `(?:${one}${rest})?`, '')}$`)
 }
 
-/** The parameters' values with which a template is a scope, or one that begins with `prefix*`. */
+/** Parameter values with which a template produces a scope, or one that a `prefix*` includes. */
 export function valuesIn(
   template: ScopeTemplate,
   scope: string,
@@ -95,25 +95,25 @@ export function valuesIn(
   return values
 }
 
-/** The parameters that a template is made of. */
+/** The names of a template's parameters. */
 export function namesIn({ parts }: ScopeTemplate): readonly string[] {
   return parts.filter((_, i) => i % 2 === 1)
 }
 
-/** What all entries of a rule's `mcp` need. */
+/** All scope templates of a rule's `mcp`. */
 export function templatesOfMcp({ mcp }: Pick<Route, 'mcp'>): readonly ScopeTemplate[] {
   const uses = MCP_KINDS.flatMap((kind) => mcp?.names[kind].all ?? [])
   return uses.flatMap((use) => use.scopes.scopes)
 }
 
-/** Text that a rule writes where a parameter could stand. */
+/** The literal texts around parameters in a rule. */
 export function writtenTexts(route: Route): readonly string[] {
   const details = (route.authorizationDetails ?? []).flatMap(({ identifier }) => identifier ?? [])
   const all = [...route.scopes.scopes, ...details, ...templatesOfMcp(route)]
   return all.flatMap(({ parts }) => parts.filter((_, i) => i % 2 === 0))
 }
 
-/** Every scope that is declared or included somewhere. */
+/** Every scope that SCOPES declares or includes. */
 export function declaredScopes({ scopes }: Pick<Policy, 'scopes'>): readonly string[] {
   return [...new Set([...scopes].flatMap(([scope, included]) => [scope, ...included]))]
 }

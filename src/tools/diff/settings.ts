@@ -25,38 +25,38 @@ import {
 import { mcp } from './mcp.ts'
 import { valueText } from './words.ts'
 
-/** How each setting is judged; one that has no row cannot be compared. */
+/** The judge of each setting; one without a judge cannot be compared. */
 export type Table = Readonly<Record<string, Judge>>
 
 const each = (judge: Judge, ...keys: readonly string[]): Table =>
   Object.fromEntries(keys.map((key) => [key, judge]))
 
-/** Settings of GATE, as they are shown; a dot stands before a key of a table. */
+/** The settings of GATE as shown; `table.key` for those of nested tables. */
 export const GATE_TABLE: Table = {
   ...each(neutral, 'resource', 'prefix', 'request_id', 'journal.allowed'),
   ...each(neutral, 'revocation.shards', 'revocation.locations'),
-  // What a rule takes from here is compared as the rule's.
+  // Compared as settings of rules.
   ...each(elsewhere, 'hosts', 'revocation.consistency', 'revocation.max_staleness'),
   insecure_http: flag,
   clock_tolerance: larger,
   'assertion.binding': words('body', 'request', 'identity', 'off'),
   ...each(neutralPart, 'assertion.algorithm', 'assertion.max_body'),
-  // A key that is withdrawn no more may be believed again.
+  // A key that is no longer withdrawn may be trusted again.
   'assertion.withdrawn': requires,
   strip_headers: requires,
-  // Another jurisdiction is another set, in which nothing is revoked.
+  // Another jurisdiction has another, empty set.
   'revocation.jurisdiction': opaque,
   errors: words('standard', 'detailed'),
   lift: accepts,
   address_limit: restrictionBy(quota),
 }
 
-/** Limits on delegation are compared together, an issuer's with a rule's. */
+/** Delegation limits of issuer and rule are compared together. */
 const DELEGATION = ['max_depth', 'require_actor', 'actors', 'subjects', 'issuers', 'may_act'].map(
   (key) => `delegation.${key}`,
 )
 
-/** Settings of an issuer that both policies have. */
+/** The settings of an issuer in both policies. */
 export const ISSUER_TABLE: Table = {
   ...each(elsewhere, ...DELEGATION, 'issuer', 'audiences', 'max_lifetime', 'claims', 'rules'),
   ...each(larger, 'jwks_cache.max_fresh', 'jwks_cache.stale_if_error'),
@@ -71,11 +71,11 @@ export const ISSUER_TABLE: Table = {
   allow_insecure_http: flag,
 }
 
-/** Settings of two rules that one request falls under, before and after. */
+/** The settings of the two rules of one request. */
 export const RULE_TABLE: Table = {
   ...each(elsewhere, ...DELEGATION, 'match', 'host', 'access', 'scopes', 'issuers', 'claims'),
   ...each(elsewhere, 'audiences', 'max_lifetime', 'agent_types', 'workflow', 'mode'),
-  // What it stands for beside the metadata, audiences and details, is compared with them.
+  // Its use in metadata, audiences and details is compared there.
   resource: secured,
   origin: destination,
   ...each(permission, 'cors', 'inject', 'ambiguous_paths'),
@@ -92,12 +92,12 @@ export const RULE_TABLE: Table = {
   max_age: restrictionBy(larger),
 }
 
-/** Tables whose keys are judged one by one. */
+/** Tables whose keys are compared one by one. */
 const NESTED: ReadonlySet<string> = new Set([
   ...['assertion', 'delegation', 'journal', 'jwks_cache', 'revocation'],
 ])
 
-/** Settings one level deep, `table.key` for those of a nested table. */
+/** The settings with `table.key` for those of nested tables. */
 const flat = (shown: Shown): ReadonlyMap<string, unknown> =>
   new Map(
     Object.entries(shown).flatMap(([key, value]) =>
@@ -107,13 +107,13 @@ const flat = (shown: Shown): ReadonlyMap<string, unknown> =>
     ),
   )
 
-/** Settings as they are shown, and by what some are compared of which less may be shown. */
+/** Settings as shown, and fuller ones to compare. */
 export interface Compared {
   readonly shown: Shown
   readonly hidden?: Readonly<Record<string, unknown>>
 }
 
-/** One setting that is not what it was. */
+/** A changed setting. */
 export interface Changed {
   readonly key: string
   readonly before: string
@@ -121,7 +121,7 @@ export interface Changed {
   readonly directions: readonly Direction[]
 }
 
-/** Every setting that changed, judged by its row; one without a row is never passed over. */
+/** All changed settings, compared by their judges; those without one are included. */
 export function changesOf(table: Table, before: Compared, after: Compared): readonly Changed[] {
   const [old, now] = [flat(before.shown), flat(after.shown)]
   return [...new Set([...old.keys(), ...now.keys()])].flatMap((key): readonly Changed[] => {
@@ -137,7 +137,7 @@ export function changesOf(table: Table, before: Compared, after: Compared): read
   })
 }
 
-/** What makes a difference where a setting is written as it was. */
+/** The explanation if a setting's text is unchanged. */
 const OTHERWISE: Readonly<Record<string, string>> = {
   when: ', of other parts of the path',
   authorization_details: ', of other parts of the path or for another resource',

@@ -2,27 +2,27 @@ import type { Route } from '../../core/model/route.ts'
 import { canonicalPath } from '../../core/url.ts'
 import { foldCase, PARAM } from '../../policy/route-index.ts'
 
-/** One segment of a path that somebody reads: literal text, or a parameter before a suffix. */
+/** A segment of a rule's path: a literal, or a parameter with a suffix. */
 export interface Piece {
   readonly isParam: boolean
-  /** The literal or suffix as the rule has it. */
+  /** The literal or suffix as written. */
   readonly source: string
-  /** What is compared: `source`, or what it is {@link laxly} read. */
+  /** The text to compare: `source`, or its {@link laxly} form. */
   readonly text: string
   readonly isLoose: boolean
 }
 
-/** As readers take it that ignore case, escapes and dots at the end, which stand for all that they leave away there. */
+/** Normalizes text for lax readers, which ignore case, escapes and final dots. */
 export function laxly(text: string): string {
   return foldCase(text).replace(/(?<!\.)\.+$/, '')
 }
 
-/** A set of paths that some rule, or a laxer reader of it, takes. */
+/** A set of paths that a rule or a lax reader matches. */
 export interface Shape {
   readonly pieces: readonly Piece[]
-  /** Whether one or more further segments follow, whatever they are. */
+  /** Whether one or more segments may follow. */
   readonly isOpen: boolean
-  /** Values of parameters that scopes are made of, by the place of their segment: those some scope is about. */
+  /** By segment: the parameter values that scopes restrict. */
   readonly values: ReadonlyMap<number, readonly string[]>
 }
 
@@ -32,7 +32,7 @@ const pieceOf = (segment: string, isLoose: boolean): Piece => {
   return { isParam: name !== undefined, source, text: isLoose ? laxly(source) : source, isLoose }
 }
 
-/** A rule's path as it is, and as readers take it that ignore case, escapes and a slash at the end. */
+/** The paths of a rule, and those of readers that ignore case, escapes and a final slash. */
 export function shapesOf(
   { path }: Pick<Route, 'path'>,
   values: Shape['values'] = new Map(),
@@ -45,7 +45,7 @@ export function shapesOf(
     isOpen: open,
     values,
   })
-  // `/a/*` is met by `/a` too where a slash is added, and any other path with the slash turned over.
+  // With a slash added, `/a` matches `/a/*`; in other paths a final slash is added or removed.
   const other =
     isOpen || segments.at(-1) === ''
       ? segments.slice(0, isOpen ? undefined : -1)
@@ -57,23 +57,23 @@ export function shapesOf(
   ]
 }
 
-/** A made-up segment for a place of a path; where it ends can be told whatever comes after it. */
+/** A placeholder segment for a depth; its end is recognizable before any suffix. */
 export function standIn(placeholder: string, place: number): string {
   return `${placeholder}${place}-`
 }
 
-/** A made-up segment that may not stand in a scope, from one that may. */
+/** A placeholder segment that is not allowed in scopes. */
 export function unfit(stand: string): string {
   return `${stand}%20${stand}`
 }
 
-/** Whether a segment of a path is as a piece wants it. */
+/** Whether a segment matches a piece. */
 export function fits({ isParam, text, isLoose }: Piece, segment: string): boolean {
   const read = isLoose ? laxly(segment) : segment
   return isParam ? read.length > text.length && read.endsWith(text) : read === text
 }
 
-/** The place of a rule's parameter among the segments of its path. */
+/** The index of the segment with a rule's parameter. */
 export function placeOf({ path }: Pick<Route, 'path'>, param: string): number {
   return path
     .slice(1)
@@ -81,7 +81,7 @@ export function placeOf({ path }: Pick<Route, 'path'>, param: string): number {
     .findIndex((segment) => PARAM.exec(segment)?.[1] === param)
 }
 
-/** One text for shapes that take the same paths. */
+/** An equal text for shapes that match the same paths. */
 export function shapeKey({ pieces, isOpen }: Shape): string {
   return JSON.stringify([
     isOpen,
@@ -89,7 +89,7 @@ export function shapeKey({ pieces, isOpen }: Shape): string {
   ])
 }
 
-/** Escapes, which have no case of their own, and all text between them. */
+/** Separates runs of escapes from other text. */
 const PARTS = /((?:%[0-9A-F]{2})+)/
 
 const eachPart = (text: string, plain: (text: string) => string, escaped = (run: string) => run) =>
@@ -106,7 +106,7 @@ const firstTurned = (text: string) =>
 const escaped = (text: string) =>
   text.replace(/[!$&'()*+,=:@|[\]]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
 
-/** Escapes of characters that may also stand plain. */
+/** Escapes of characters that may also be unescaped. */
 const PLAIN = /%(?:21|24|26|27|28|29|2A|2B|2C|3A|3D|40|5B|5D|7C)/g
 
 const decoded = (run: string, turn: (text: string) => string): string => {
@@ -132,7 +132,7 @@ const ESCAPES: readonly ((text: string) => string)[] = [
   (text) => text.replace(PLAIN, (triplet) => decodeURIComponent(triplet)),
 ]
 
-/** Other canonical spellings of a segment that a lax reader takes for the same; most have some. */
+/** Other canonical spellings of a segment that lax readers treat as equal. */
 export function otherSpellings(text: string): string[] {
   const all = new Set(CASES.flatMap((turn) => ESCAPES.map((spell) => spell(turn(text)))))
   return [...all].filter((one) => {

@@ -4,14 +4,13 @@ import type { Route } from '../../core/model/route.ts'
 import { counted } from './scopes.ts'
 import { listed, type Side, told } from './words.ts'
 
-/** What several rules share, so that no rule alone tells whether it is more or less. */
+/** A finding about several rules together. */
 
 type Said = readonly [side: Side, of: string, text: string]
 
 /**
- * Which limited rules count the same requests, by the rules of both policies that some request
- * falls under. Each rule has a quota of its own, so that several in place of one let more pass,
- * whatever their numbers: those are compared rule by rule.
+ * Compares which rules share a quota, by the rule pairs of requests. Every rule has its own quota,
+ * so several in place of one allow more. Their numbers are compared per rule.
  */
 export function quotaChanges(
   pairs: readonly (readonly [old: Route, now: Route])[],
@@ -48,8 +47,8 @@ export function quotaChanges(
 const onHost = (host: string | undefined): string => (host === undefined ? '' : ` on ${host}`)
 
 /**
- * A header that some rule sets is taken from every request: what callers may bring of their own once
- * no rule sets it, and what they no longer may. Those of `strip_headers` are a setting.
+ * Compares the headers removed from requests because a rule sets them: callers may send those that
+ * no rule sets. `strip_headers` is compared as a setting.
  */
 export function headerChanges(before: Gate, after: Gate): readonly Said[] {
   const onlyIn = (one: Gate, other: Gate) => {
@@ -73,18 +72,18 @@ export function headerChanges(before: Gate, after: Gate): readonly Said[] {
   ]
 }
 
-/** Names in the one's `strip_headers` that the other lets pass: not where it takes them away as it may. */
+/** The names of `strip_headers` that the other policy forwards. */
 export function strippedBeside(one: Gate, other: Gate): readonly string[] {
   return [...one.stripHeaders].filter((name) => !isRemoved(name, other))
 }
 
-/** Does not know the names that every gate takes from requests. */
+/** Does not include the names that every gate removes. */
 const isRemoved = (name: string, { stripHeaders, ownHeaders, identityPrefix }: Gate): boolean =>
   stripHeaders.has(name) || ownHeaders.has(name) || name.startsWith(identityPrefix)
 
 /**
- * What SCOPES lets a token have beyond its parent, for an issuer whose tokens name their parent's
- * scopes (`delegation.parent_scope`): what may now be made from what, and what no longer.
+ * Compares which scopes SCOPES allows a token beyond its parent's. Applies to issuers with
+ * `delegation.parent_scope`.
  */
 export function parentChanges(before: Policy, after: Policy, issuer: Issuer): readonly Said[] {
   const scopes = scopesOf(before, after)
@@ -111,7 +110,7 @@ export function parentChanges(before: Policy, after: Policy, issuer: Issuer): re
   ]
 }
 
-/** Every scope that SCOPES says something of, and one for all that a wildcard includes, as it is written. */
+/** Every scope in SCOPES, and one example per wildcard, with its written form. */
 const scopesOf = (...policies: readonly Policy[]): ReadonlyMap<string, string> => {
   const named = policies.flatMap(({ scopes }) => [...scopes.keys()])
   const included = policies.flatMap(({ scopes }) => [...scopes.values()].flat())

@@ -1,9 +1,9 @@
 import { cut } from '../../core/text.ts'
 
-/** Where a finding stands in the answer. */
+/** The group of a finding. */
 export type Side = 'gains' | 'loses' | 'changes'
 
-/** Characters of a value that are shown. */
+/** The most characters of a value. */
 const SHOWN = 120
 
 /** A configured value in a sentence. */
@@ -19,10 +19,10 @@ export function listed(names: Iterable<string>, last = 'or'): string {
   return all.length < 2 ? all.join('') : `${all.slice(0, -1).join(', ')} ${last} ${all.at(-1)}`
 }
 
-/** Names that one sentence has. */
+/** The most names in a sentence. */
 const TOLD = 12
 
-/** Names in a sentence, of very many the first. */
+/** Names in a sentence; of many, only the first. */
 export function told(names: readonly string[], last = 'and'): string {
   return names.length > TOLD
     ? `${names.slice(0, TOLD).join(', ')} and ${names.length - TOLD} more`

@@ -1,39 +1,39 @@
 import { own, ownText } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { documentOf, type Facts } from './facts.ts'
-import { faultLine, faultMend, faultText, isSilent, issuerDifference, shown } from './faults.ts'
+import { faultFix, faultLine, faultText, isSilent, issuerDifference, shown } from './faults.ts'
 import { IGNORED, type KeyFact } from './keys.ts'
 import { isOktaOrg } from './profile.ts'
 
-/** `unsure`: nobody answered, so that whether something is wrong is not known. */
+/** `unsure`: the issuer did not answer, so a problem may exist. */
 export type Level = 'wrong' | 'unsure' | 'warning'
 
-/** Something that was found, and how to fix it. */
+/** A problem or warning, and how to fix it. */
 export interface Finding {
   readonly level: Level
   readonly code: string
   readonly message: string
-  readonly mend: string
+  readonly fix: string
 }
 
-/** Tells what it finds, or nothing; `mend` is for what it found. */
+/** A check: `finds` returns a message, or `undefined`; `fix` says how to fix it. */
 type Check = readonly [
   level: Level,
   code: string,
   finds: (facts: Facts) => string | undefined,
-  mend: string | ((facts: Facts) => string),
+  fix: string | ((facts: Facts) => string),
 ]
 
-/** What is wrong, what cannot be told and what deserves a word, the worst first. */
+/** All findings: problems first, then unsure ones, then warnings. */
 export function findingsOf(facts: Facts): readonly Finding[] {
-  return CHECKS.flatMap(([level, code, finds, mend]) => {
+  return CHECKS.flatMap(([level, code, finds, fix]) => {
     const message = finds(facts)
     if (message === undefined) return []
-    return [{ level, code, message, mend: typeof mend === 'string' ? mend : mend(facts) }]
+    return [{ level, code, message, fix: typeof fix === 'string' ? fix : fix(facts) }]
   })
 }
 
-/** Keys that one finding names. */
+/** The most keys named in a finding. */
 const NAMED = 5
 
 const listed = (keys: readonly KeyFact[]): string => {
@@ -43,22 +43,22 @@ const listed = (keys: readonly KeyFact[]): string => {
   return [...names, ...(keys.length > NAMED ? [`${keys.length - NAMED} more`] : [])].join(', ')
 }
 
-/** What is said of entries of the key set that the gate passes over. */
+/** Checks for ignored entries of the key set. */
 const entryChecks = (level: 'wrong' | 'warning'): readonly Check[] =>
   Object.entries(IGNORED).flatMap(([ignored, { found }]): readonly Check[] => {
-    const [of, what, mend = ''] = found ?? []
+    const [of, what, fix = ''] = found ?? []
     if (of !== level) return []
     const finds = ({ keys }: Facts) => {
       const entries = keys?.entries.filter((key) => key.ignored === ignored) ?? []
       return entries.length > 0 ? `In the key set ${what}: ${listed(entries)}` : undefined
     }
-    return [[level, `key_${ignored}`, finds, mend]]
+    return [[level, `key_${ignored}`, finds, fix]]
   })
 
 const UNREACHABLE =
   'Check the address, its DNS and this network; a gate that cannot reach it either has no keys'
 
-/** The metadata of another issuer, and in which way it is. */
+/** The message about metadata of another issuer, if there is any. */
 const mismatch = ({ gathered, target }: Facts): string | undefined => {
   for (const asked of gathered.metadata) {
     const document = documentOf(asked)
@@ -78,7 +78,7 @@ const CHECKS: readonly Check[] = [
     ({ gathered: { keySet }, target }) =>
       keySet && !isSilent(keySet) ? faultLine(keySet, target) : undefined,
     ({ gathered: { keySet } }) =>
-      keySet?.fetched.ok === false ? faultMend(keySet.fetched.reason) : '',
+      keySet?.fetched.ok === false ? faultFix(keySet.fetched.reason) : '',
   ],
   [
     'wrong',
@@ -100,7 +100,7 @@ const CHECKS: readonly Check[] = [
     'no_usable_key',
     ({ keys, target }) => {
       if (!keys || keys.usable > 0 || keys.entries.length === 0) return undefined
-      // Keys that could be used, were it known which is meant, are told of already.
+      // Ambiguous keys have a finding of their own.
       const isTold = keys.entries.some(({ ignored = '' }) => /^(?:same|no)_kid$/.test(ignored))
       return isTold
         ? undefined
@@ -129,8 +129,7 @@ const CHECKS: readonly Check[] = [
       const all = metadata.map((asked) => `${shown(asked.url)} (${faultText(asked, facts.target)})`)
       return `There is no metadata of this issuer: ${all.join(', ')}`
     },
-    ({ gathered: { discovered } }) =>
-      discovered?.ok === false ? faultMend(discovered.reason) : '',
+    ({ gathered: { discovered } }) => (discovered?.ok === false ? faultFix(discovered.reason) : ''),
   ],
   [
     'wrong',

@@ -11,10 +11,10 @@ import { findingLines, refusedJson, reportJson, reportLines } from './report.ts'
 import { type IssuerOptions, type TargetFault, targetOfTable, targetOfUrl } from './target.ts'
 
 export interface DoctorOptions extends IssuerOptions {
-  /** The wrangler.toml that has the issuer's table. */
+  /** The wrangler.toml with the issuer's table. */
   readonly config?: string
   readonly env?: string
-  /** A sample token: itself, `@FILE`, or `-`. */
+  /** A sample token: the token, `@FILE` or `-`. */
   readonly token?: string
 }
 
@@ -43,13 +43,13 @@ Exit status: 0 in order (warnings or not), 1 something is wrong, 2 cannot tell: 
   run: ([issuer = ''], options, { stdin }) => doctor(issuer, options, stdin),
 }
 
-/** Options for an issuer of a file, and for one that is given by URL. */
+/** Options for an issuer of a file, and for one by URL. */
 const OF_TABLE = ['config', 'env'] as const
 const OF_URL = ['jwksUri', 'profile', 'algorithms', 'allowInsecureHttp'] as const
 
 /**
- * Asks an issuer what a gate would ask it, and tells what the gate makes of the answers. Yes is
- * that it will have keys and nothing is wrong; warnings do not count.
+ * Fetches an issuer's documents as a gate would, and reports how the gate would use them. Exits
+ * with 0 if the gate gets keys and there are no problems; warnings do not count.
  */
 export async function doctor(
   asked: string,
@@ -94,7 +94,7 @@ const faultOutcome = (asked: string, fault: TargetFault): Outcome => {
       level: 'wrong',
       code: 'address_refused',
       message: `No gate takes this issuer: ${message}`,
-      mend: 'An issuer is an https URL on the public internet, and what its tokens name as iss; http is for a loopback host in development',
+      fix: 'An issuer is an https URL on the public internet, and what its tokens name as iss; http is for a loopback host in development',
     }),
   )
   const json = refusedJson(asked, findings)
@@ -106,7 +106,7 @@ const verdictOf = (findings: readonly Finding[]): ExitCode => {
   return findings.some(({ level }) => level === 'unsure') ? EXIT.unknown : EXIT.yes
 }
 
-/** The entry as it could be pasted; nothing where there is one, or no key to go with it. */
+/** The issuer's table to paste; empty if it has one, or has no usable key. */
 const tomlOf = ({ target, keys, profile }: Facts): readonly string[] => {
   if (target.table !== null || !keys?.usable) return []
   const name = nameOf(target.issuer.issuer)

@@ -8,47 +8,44 @@ import { guessProfile, type ProfileGuess } from './profile.ts'
 import type { Target } from './target.ts'
 import { judgeToken, type TokenFact } from './token.ts'
 
-/** Another machine's clock beside this one's. */
+/** A comparison of the issuer's clock with this machine's. */
 export interface ClockFact {
-  /** Seconds by which it is surely ahead (behind below 0); 0 where the two may be the same. */
+  /** Seconds it is ahead at least (negative: behind); 0 if the clocks may agree. */
   readonly ahead: number
-  /**
-   * Seconds within which that is known: a Date is whole seconds old, a copy older, travel takes
-   * time.
-   */
+  /** The uncertainty in seconds: of the Date's whole seconds, of caches and of the network. */
   readonly within: number
 }
 
-/** How long the gate goes by what it fetched. */
+/** How long the gate keeps the key set. */
 export interface CachingFact {
   readonly headers: Exchange['headers']
-  /** Seconds that the server says; absent where it says nothing. */
+  /** The server's lifetime in seconds, if it sent one. */
   readonly maxAge?: number
-  /** Seconds after which a withdrawn key verifies no more. */
+  /** Seconds until a withdrawn key no longer verifies. */
   readonly fresh: number
-  /** Seconds since the set was changed, by its Last-Modified (RFC 9110 §8.8.2). */
+  /** Seconds since the last change, by Last-Modified (RFC 9110 §8.8.2). */
   readonly changed?: number
-  /** Whether asking again with the entity-tag brings no second copy; absent without a tag. */
+  /** Whether a request with the entity-tag returns 304; absent without a tag. */
   readonly revalidates?: boolean
 }
 
-/** All that is known of an issuer; the checks read nothing else. */
+/** All facts about an issuer, which the checks read. */
 export interface Facts {
   readonly target: Target
   readonly gathered: Gathered
-  /** The metadata by which the keys were found; where none was good, the first that was had. */
+  /** The metadata that led to the keys; if none did, the first document. */
   readonly metadata: JsonObject
-  /** Absent where no document was had, or it is no key set. */
+  /** Absent if the document is missing or not a key set. */
   readonly keys?: KeyFacts
   readonly caching?: CachingFact
   readonly clock?: ClockFact
   readonly guess: ProfileGuess
-  /** That of the entry where it says one, else what is suggested. */
+  /** The configured profile, else the suggested one. */
   readonly profile: ProfileName
   readonly token?: TokenFact
 }
 
-/** Puts together what was answered. A sample token is judged only where there are keys. */
+/** Combines the answers. Checks a sample token only if there are keys. */
 export async function factsOf(
   target: Target,
   gathered: Gathered,
@@ -80,7 +77,7 @@ export async function factsOf(
   }
 }
 
-/** The document that came, whatever it says. */
+/** The fetched document, unchecked. */
 export function documentOf(asked: Asked | undefined): JsonObject | undefined {
   return asked?.fetched.ok && asked.fetched.value.kind === 'document'
     ? asked.fetched.value.document
@@ -108,13 +105,13 @@ const cachingOf = ({ issuer }: Target, { keySet, again }: Gathered): CachingFact
   }
 }
 
-/** RFC 9110 §5.6.7, the one form that servers send. */
+/** RFC 9110 §5.6.7; only the format that servers send. */
 const IMF_DATE = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/
 
 /**
- * The issuer's clock against this machine's, by the Date headers of its own origin, else of where
- * its keys are; the answer that agrees best counts, since a copy may be older than it says. Which
- * of the two is wrong is not known.
+ * Compares the issuer's clock with this machine's, by Date headers of its own origin, else of the
+ * keys' origin. The answer with the smallest difference counts, since caches may send old dates.
+ * Does not tell which clock is wrong.
  */
 export function clockOf(issuer: string, { metadata, keySet, again }: Gathered) {
   const exchanges = [...metadata, ...[keySet, again].flatMap((one) => one ?? [])].flatMap(
@@ -133,7 +130,7 @@ export function clockOf(issuer: string, { metadata, keySet, again }: Gathered) {
 const compared = ({ headers, sentAt, endedAt }: Exchange): ClockFact | undefined => {
   const date = IMF_DATE.test(headers.date ?? '') ? Date.parse(headers.date ?? '') : Number.NaN
   if (Number.isNaN(date)) return undefined
-  // Some caches send the Date of the copy they have, some their own.
+  // A cache may send the original Date or its own.
   const age = /^\d{1,9}$/.test(headers.age ?? '') ? Number(headers.age) * 1000 : 0
   const latest = date + 1000 + age
   const ahead = date > endedAt ? date - endedAt : Math.min(0, latest - sentAt)

@@ -5,10 +5,10 @@ import { parseUrl } from '../../core/url.ts'
 import type { Asked } from './gather.ts'
 import type { Target } from './target.ts'
 
-/** Characters of a remote text that are shown. */
+/** The most characters of a remote text. */
 const SHOWN = 200
 
-/** A remote text between quotes, cut, with everything but visible ASCII escaped: alike is equal. */
+/** Quotes and cuts a remote text, with all but visible ASCII escaped. */
 export function shown(text: string): string {
   return JSON.stringify(cut(text, SHOWN)).replace(
     /[^\x20-\x7e…]/g,
@@ -16,12 +16,12 @@ export function shown(text: string): string {
   )
 }
 
-/** Whether nobody answered, so that nothing is known of the document. */
+/** Whether the server did not answer, so that the document is unknown. */
 export function isSilent({ fetched }: Asked): boolean {
   return !fetched.ok && (fetched.reason === 'unreachable' || fetched.reason === 'timeout')
 }
 
-/** What came instead of a document, as the end of a sentence; `undefined` where one came. */
+/** The failure of a fetch, as the end of a sentence; `undefined` if it succeeded. */
 export function faultText(asked: Asked, target: Target): string | undefined {
   if (asked.fetched.ok) return undefined
   const { reason } = asked.fetched
@@ -37,13 +37,13 @@ export function faultText(asked: Asked, target: Target): string | undefined {
   return more === undefined || more === '' ? reason : `${reason}: ${more}`
 }
 
-/** A document that is not there and why, on one line; `undefined` where it is there. */
+/** The address and failure of a fetch on one line; `undefined` if it succeeded. */
 export function faultLine(asked: Asked | undefined, target: Target): string | undefined {
   const fault = asked && faultText(asked, target)
   return fault === undefined ? undefined : `${shown(asked?.url ?? '')}: ${fault}`
 }
 
-/** Why a gate does not even ask at an address. */
+/** The reason why a gate refuses an address. */
 const refusal = (address: string, { issuer }: Target): string => {
   const url = parseUrl(address)
   if (!url) return 'it is no URL'
@@ -53,7 +53,7 @@ const refusal = (address: string, { issuer }: Target): string => {
   return isPrivateHost(url.hostname) ? 'it is a private address' : "it is the gate's own"
 }
 
-const MENDS: readonly (readonly [RegExp, string])[] = [
+const FIXES: readonly (readonly [RegExp, string])[] = [
   [
     /^address not allowed/,
     'Have the issuer publish https addresses on the public internet, without credentials',
@@ -83,15 +83,15 @@ const MENDS: readonly (readonly [RegExp, string])[] = [
   ],
 ]
 
-/** How such a fault is mended. */
-export function faultMend(fault: string): string {
+/** How to fix a failed fetch. */
+export function faultFix(fault: string): string {
   return (
-    MENDS.find(([pattern]) => pattern.test(fault))?.[1] ??
+    FIXES.find(([pattern]) => pattern.test(fault))?.[1] ??
     'Have the issuer serve the document with status 200'
   )
 }
 
-/** In which way the metadata's `issuer` is not the configured one; `undefined` where it is. */
+/** The difference between the metadata's `issuer` and the configured one; `undefined` if equal. */
 export function issuerDifference(document: JsonObject, issuer: string): string | undefined {
   const theirs = ownText(document, 'issuer')
   if (theirs === issuer) return undefined

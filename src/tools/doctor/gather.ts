@@ -6,7 +6,7 @@ import { type Discovered, type DiscoveryFault, discover } from '../../keys/publi
 import { type Fetch, system } from '../../platform/system.ts'
 import { networkReason } from '../cli/gate-client.ts'
 
-/** Headers of an answer that are looked at. */
+/** The recorded headers of answers. */
 const HEADERS = [
   'age',
   'cache-control',
@@ -18,42 +18,41 @@ const HEADERS = [
   'location',
 ] as const
 
-/** One request and what came of it; redirects make several. Times are milliseconds since 1970. */
+/** A request and its answer; a redirect makes another. Times are milliseconds since 1970. */
 export interface Exchange {
   readonly url: string
   readonly sentAt: number
-  /** When the answer's headers were there, or the request had failed. */
+  /** The time of the answer's headers, or of the failure. */
   readonly endedAt: number
   readonly status?: number
-  /** Those of {@link HEADERS} that were sent. Anyone may have written them. */
+  /** The sent headers of {@link HEADERS}. Untrusted. */
   readonly headers: Readonly<Partial<Record<(typeof HEADERS)[number], string>>>
-  /** Why there was no answer, as the end of a sentence. */
+  /** The reason for a missing answer, as the end of a sentence. */
   readonly failure?: string
 }
 
-/** One document that was asked for, as the gate would take it. */
+/** A requested document, as the gate would read it. */
 export interface Asked {
   readonly url: string
   readonly exchanges: readonly Exchange[]
   readonly fetched: Result<Fetched, DocumentFault>
 }
 
-/** All that was learned from the network. */
+/** All results from the network. */
 export interface Gathered {
-  /** In the order asked; the gate stops at the first it can use. */
+  /** In request order; the gate stops at the first usable one. */
   readonly metadata: readonly Asked[]
-  /** Absent where the entry says where the keys are. */
+  /** Absent if the entry has the keys or their address. */
   readonly discovered?: Result<Discovered, DiscoveryFault>
-  /** Absent where no address is known, or the keys stand in the entry. */
+  /** Absent if the entry has the keys, or their address is unknown. */
   readonly keySet?: Asked
-  /** The key set asked for again with its entity-tag. */
+  /** The key set, requested again with its entity-tag. */
   readonly again?: Asked
 }
 
 /**
- * Asks for an issuer's documents with the code a gate asks with, and keeps what was answered
- * beside. At most four documents of {@link LIMITS.fetchMs} each, one after the other. Judges
- * nothing. Never rejects.
+ * Fetches an issuer's documents with the gate's code, and records the answers. At most four
+ * documents of {@link LIMITS.fetchMs} each, in sequence. Evaluates nothing. Never rejects.
  */
 export async function gather(issuer: Issuer): Promise<Gathered> {
   const { keys } = issuer

@@ -10,13 +10,13 @@ import {
 } from '../../core/model/jwk.ts'
 import { type KeySet, keyIdentity, keySetOf, publicKeys } from '../../keys/set.ts'
 
-/** How a reason is shown in the table of keys, and what is said of the keys and how it is fixed. */
+/** A reason in the table of keys, and its finding. */
 interface Reason {
   readonly cell: string
-  readonly found?: readonly [level: 'wrong' | 'warning', what: string, mend: string]
+  readonly found?: readonly [level: 'wrong' | 'warning', what: string, fix: string]
 }
 
-/** Why a gate passes over an entry of a JWK set, or cannot tell it from another. */
+/** Why a gate ignores an entry of a JWK set, or refuses it as ambiguous. */
 export type Ignored =
   | 'private'
   | 'same_kid'
@@ -34,7 +34,7 @@ export type Ignored =
   | 'unknown_algorithm'
   | 'repeated'
 
-/** All reasons; those of which a finding tells come first, in its order. */
+/** All reasons; those with a finding come first, in its order. */
 export const IGNORED: Readonly<Record<Ignored, Reason>> = {
   private: {
     cell: 'IGNORED: PRIVATE KEY',
@@ -116,34 +116,34 @@ export const IGNORED: Readonly<Record<Ignored, Reason>> = {
   repeated: { cell: 'the same key again' },
 }
 
-/** One entry of a key set. Texts are the issuer's; key material is not among them. */
+/** An entry of a key set: the issuer's texts, without key material. */
 export interface KeyFact {
-  /** Place in the set, from 1 on. */
+  /** The position in the set, from 1. */
   readonly place: number
   readonly kid?: string
   readonly kty?: string
   readonly crv?: string
   readonly alg?: string
   readonly use?: string
-  /** Of an RSA modulus. */
+  /** Bits of the RSA modulus. */
   readonly bits?: number
-  /** The one allowed algorithm that it verifies, where it is found. */
+  /** The allowed algorithm it verifies, if the gate uses it. */
   readonly verifies?: Algorithm
   readonly ignored?: Ignored
-  /** What the entry is for, where only the algorithms that are allowed keep it from being used. */
+  /** The algorithm of an entry that is ignored only because it is not allowed. */
   readonly would?: Algorithm
 }
 
-/** What the entries of a key set come to. */
+/** The evaluation of a key set. */
 export interface KeyFacts {
-  /** At most {@link LIMITS.keys}; the gate looks at no others. */
+  /** At most {@link LIMITS.keys}; the gate ignores further ones. */
   readonly entries: readonly KeyFact[]
-  /** Entries behind those. */
+  /** The number of further entries. */
   readonly beyond: number
   readonly usable: number
 }
 
-/** In the order the gate looks; only for entries that it does not take. */
+/** Reasons in the order of the gate's checks, for ignored entries only. */
 const REASONS: readonly (readonly [Ignored, fits: (entry: JsonObject) => boolean])[] = [
   ['private', (entry) => secretMember(entry) !== undefined],
   ['kid_unusable', ({ kid = '' }) => typeof kid !== 'string' || kid.length > LIMITS.kidLength],
@@ -166,8 +166,8 @@ const REASONS: readonly (readonly [Ignored, fits: (entry: JsonObject) => boolean
 ]
 
 /**
- * Tells of each entry of a key set what the gate makes of it: it reads and searches the set with
- * the gate's code, and explains what that leaves out. `undefined` for what is no JWK set.
+ * Evaluates each entry of a key set with the gate's code, and explains why entries are ignored.
+ * `undefined` if it is not a JWK set.
  */
 export async function keyFactsOf(
   document: unknown,

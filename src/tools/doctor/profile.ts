@@ -2,11 +2,11 @@ import { type JsonObject, own } from '../../core/json.ts'
 import { parseUrl } from '../../core/url.ts'
 import type { ProfileName } from '../../policy/profiles.ts'
 
-/** What an issuer seems to be. */
+/** The suggested profile of an issuer. */
 export interface ProfileGuess {
-  /** `undefined` where nothing tells: the default, `rfc9068`, is as good as any. */
+  /** `undefined` if nothing suggests one; then the default, `rfc9068`, applies. */
   readonly profile?: ProfileName
-  /** What it is told by, as the end of a sentence. */
+  /** The reason, as the end of a sentence. */
   readonly by: string
 }
 
@@ -17,7 +17,7 @@ const host =
   ({ hostname }) =>
     pattern.test(hostname)
 
-/** Whether a member of the metadata is the issuer and this behind it. */
+/** Whether a metadata member is the issuer's URL with this suffix. */
 const endpoint =
   (name: string, tail: string): Mark =>
   ({ href }, metadata) =>
@@ -25,7 +25,7 @@ const endpoint =
 
 const OKTA_PATH = /^\/oauth2\/[^/]+$/
 
-/** By the issuer's own address first; metadata marks only where no other product has them. */
+/** The issuer's address first; then metadata that only one product has. */
 const MARKS: readonly (readonly [ProfileName, by: string, Mark])[] = [
   ['auth0', 'its host', host(/\.auth0\.com$/)],
   ['okta', 'its host', host(/\.(?:okta|oktapreview|okta-emea|okta-gov)\.com$/)],
@@ -61,7 +61,7 @@ const MARKS: readonly (readonly [ProfileName, by: string, Mark])[] = [
   ],
 ]
 
-/** Tells which product an issuer is by its address, or by what only that one's metadata has. */
+/** Suggests a profile by the issuer's address, or by metadata that only one product has. */
 export function guessProfile(issuer: string, metadata: JsonObject = {}): ProfileGuess {
   const url = parseUrl(issuer)
   const found = url && MARKS.find(([, , fits]) => fits(url, metadata))
@@ -70,7 +70,7 @@ export function guessProfile(issuer: string, metadata: JsonObject = {}): Profile
     : { by: 'nothing in its address or metadata tells which product it is' }
 }
 
-/** Whether an issuer is an Okta org itself, whose access tokens are for Okta's own API only. */
+/** Whether an issuer is an Okta org, whose access tokens are only for Okta's API. */
 export function isOktaOrg(issuer: string): boolean {
   const url = parseUrl(issuer)
   return (
@@ -78,10 +78,10 @@ export function isOktaOrg(issuer: string): boolean {
   )
 }
 
-/** First labels of hosts that say nothing of whose they are. */
+/** First host labels that do not identify the owner. */
 const COMMON = /^(?:www|auth|login|id|idp|sso|accounts?|oauth2?|sts|identity|keycloak)$/
 
-/** A name for an issuer's table: of the host what says most, the product's where that is shared. */
+/** A name for an issuer's table: from its host, or the product's if shared. */
 export function nameOf(issuer: string): string {
   const url = parseUrl(issuer)
   const hostname = url?.hostname ?? ''
@@ -93,7 +93,7 @@ export function nameOf(issuer: string): string {
   return /^[a-z0-9][a-z0-9-]*$/.test(own) ? own : 'issuer'
 }
 
-/** The issuer's table, to paste into a wrangler.toml. */
+/** The issuer's table for a wrangler.toml. */
 export function tableText(name: string, entry: JsonObject): readonly string[] {
   return [
     `[vars.ISSUERS.${name}]`,
@@ -101,6 +101,6 @@ export function tableText(name: string, entry: JsonObject): readonly string[] {
   ]
 }
 
-/** Strings, lists of them, and booleans are written in TOML as in JSON. */
+/** TOML writes strings, lists and booleans as JSON does. */
 const tomlText = (value: unknown): string =>
   Array.isArray(value) ? `[${value.map(tomlText).join(', ')}]` : JSON.stringify(value)

@@ -8,14 +8,14 @@ import { faultText, issuerDifference, shown } from './faults.ts'
 import type { Asked } from './gather.ts'
 import { IGNORED, type KeyFact } from './keys.ts'
 
-/** Characters of a remote text for programs; of a header and of a cell for people. */
+/** The most characters of a remote text in JSON, of a header, and of a table cell. */
 const TEXT = 256
 const VALUE = 200
 const CELL = 64
 
 const textOf = (text: string | undefined | null): string | null => text?.slice(0, TEXT) ?? null
 
-/** The report where the address alone is refused, so that nobody was asked. */
+/** The report for a refused address, which is not fetched. */
 export function refusedJson(issuer: string, findings: readonly Finding[]) {
   return {
     healthy: false,
@@ -33,10 +33,7 @@ export function refusedJson(issuer: string, findings: readonly Finding[]) {
   }
 }
 
-/**
- * The report for programs: every member is always there, `null` where nothing is known. `toml` is
- * the table that could be pasted.
- */
+/** The report as JSON; unknown members are `null`. `toml` is the table to paste. */
 export function reportJson(
   facts: Facts,
   findings: readonly Finding[],
@@ -118,7 +115,7 @@ const cachingJson = ({ caching, target }: Facts) => {
   }
 }
 
-/** The report for people; what was found wrong is not in it. */
+/** The report as text, without findings. */
 export function reportLines(facts: Facts, toml: readonly string[]): readonly string[] {
   return [
     `Issuer ${facts.target.issuer.issuer}`,
@@ -219,11 +216,11 @@ const profileLines = ({ profile, guess, target, token }: Facts): readonly string
   return section('Profile', lines)
 }
 
-/** Findings for people, each with what to do. */
+/** The findings as text, each with its fix. */
 export function findingLines(findings: readonly Finding[]): readonly string[] {
-  return findings.flatMap(({ level, message, mend }) => [
+  return findings.flatMap(({ level, message, fix }) => [
     `${LABELS[level]}: ${message}`,
-    ...(mend === '' ? [] : [`  What to do: ${mend}`]),
+    ...(fix === '' ? [] : [`  What to do: ${fix}`]),
   ])
 }
 
@@ -235,7 +232,7 @@ const UNITS = [
   [1, 's'],
 ] as const
 
-/** Seconds, in hours, minutes and seconds. */
+/** Formats seconds as hours, minutes and seconds. */
 const spanText = (seconds: number): string => {
   let rest = Math.round(seconds)
   const parts = UNITS.flatMap(([size, unit]) => {
@@ -246,7 +243,7 @@ const spanText = (seconds: number): string => {
   return parts.join(' ') || '0s'
 }
 
-/** Seconds, roughly. */
+/** Formats seconds roughly. */
 const agoText = (seconds: number): string => {
   const hours = seconds / 3600
   if (hours >= 48) return counted(Math.floor(hours / 24), 'day')

@@ -11,7 +11,7 @@ import type { PolicyVars } from '../../policy/vars.ts'
 import { type FileFault, readFilePolicy } from '../cli/file-policy.ts'
 import { nameOf } from './profile.ts'
 
-/** Options that describe an issuer that is given by its URL. */
+/** Options of an issuer given by URL. */
 export interface IssuerOptions {
   readonly jwksUri?: string
   readonly profile?: string
@@ -20,32 +20,32 @@ export interface IssuerOptions {
   readonly allowInsecureHttp?: boolean
 }
 
-/** The issuer to look at, as a gate would have it. */
+/** The issuer to examine, as a gate would configure it. */
 export interface Target {
   readonly issuer: Issuer
-  /** Where it is a table of a file: the rest of what the gate reads is from there too. */
+  /** The name of its table, if from a file. The file's other settings apply too. */
   readonly table: string | null
-  /** Whether the profile was said, and is not only the default. */
+  /** Whether the profile was given explicitly. */
   readonly isProfileGiven: boolean
   /** `GATE.clock_tolerance`, in seconds. */
   readonly tolerance: number
-  /** Keys of the entry, as they are written. */
+  /** The keys of the entry as written. */
   readonly entry: JsonObject
-  /** The policy of a gate whose one rule asks for no scope, with these keys laid over the entry. */
+  /** A policy with a single rule without scopes; `changes` override keys of the entry. */
   policyWith(changes: JsonObject): Policy | undefined
 }
 
-/** Why there is no issuer to look at. `refused`: an address that no gate takes. */
+/** The reason for a missing issuer. `refused`: a gate refuses the address. */
 export type TargetFault =
   | { readonly kind: 'usage'; readonly message: string }
   | { readonly kind: 'file'; readonly fault: FileFault }
   | { readonly kind: 'refused'; readonly messages: readonly string[] }
 
 const GATE = { resource: 'https://gate.invalid', origin: 'https://origin.invalid' }
-/** What a secret or binding is was never asked: nothing here serves. */
+/** All secrets and bindings count as present: the policy is not deployed. */
 const ANY_ENV: PolicyEnv = { has: () => true, secret: () => undefined }
 
-/** An entry beside the least that a policy needs, read by the gate's own reader. */
+/** Parses an entry with the minimal rest of a policy, by the gate's own parser. */
 const read = (vars: PolicyVars, name: string, entry: JsonObject) =>
   parsePolicy(
     {
@@ -56,7 +56,7 @@ const read = (vars: PolicyVars, name: string, entry: JsonObject) =>
     ANY_ENV,
   )
 
-/** An issuer by its URL. An http URL of a host only this machine can reach is taken as it is. */
+/** The target of a URL. A loopback http URL is accepted. */
 export function targetOfUrl(
   url: string,
   { jwksUri, profile, algorithms, allowInsecureHttp }: IssuerOptions,
@@ -91,14 +91,14 @@ export function targetOfUrl(
   return fail(urlFault(`ISSUERS.${name}.`, bundle.ok ? [] : bundle.reason))
 }
 
-/** Cognito's entries must say for whom tokens are; that is not known here. */
+/** Cognito's entries need audiences, which are unknown here. */
 const withAudiences = (entry: JsonObject): JsonObject => {
   const profile = own(entry, 'profile')
   const needed = PROFILES[profile as ProfileName]?.audienceClaim === 'client_id'
   return needed && own(entry, 'audiences') === undefined ? { ...entry, audiences: ['-'] } : entry
 }
 
-/** What the issuer's keys are called where they are given on the command line. */
+/** The command line options of an issuer's keys. */
 const SPOKEN: Readonly<Record<string, string>> = {
   issuer: 'ISSUER',
   jwks_uri: '--jwks-uri',
@@ -106,7 +106,7 @@ const SPOKEN: Readonly<Record<string, string>> = {
   algorithms: '--algorithms',
   allow_insecure_http: '--allow-insecure-http',
 }
-/** Mistakes in what a table would hold for good, unlike those in how the command is called. */
+/** Keys whose mistakes count as refused addresses; others are usage errors. */
 const ADDRESSES: ReadonlySet<string> = new Set(['issuer', 'jwks_uri', 'allow_insecure_http'])
 
 const urlFault = (prefix: string, issues: readonly PolicyIssue[]): TargetFault => {
@@ -120,7 +120,7 @@ const urlFault = (prefix: string, issues: readonly PolicyIssue[]): TargetFault =
     : { kind: 'refused', messages: told.map(({ message }) => message) }
 }
 
-/** An issuer by the name of its table in a wrangler.toml, whose policy must be in order. */
+/** The target of an issuer's table in a wrangler.toml, which must have a valid policy. */
 export async function targetOfTable(
   name: string,
   file: string,
@@ -139,7 +139,7 @@ export async function targetOfTable(
     })
   }
   const entry = tables[name] ?? {}
-  // Where each rule was written is not where this one is.
+  // The positions of the file's rules do not apply to the replaced rule.
   const { routePaths: _, ...others } = vars
   return ok({
     issuer,

@@ -4,16 +4,16 @@ import { PROFILE_NAMES, PROFILES, type ProfileName } from '../../policy/profiles
 import { explainOffline } from '../cli/explain-offline.ts'
 import type { Target } from './target.ts'
 
-/** How a sample token fares. The token itself is not in it, nor any value of its claims. */
+/** The result of a sample token, without the token and its claim values. */
 export interface TokenFact {
   readonly typ: string | null
   readonly alg: string | null
   readonly kid: string | null
-  /** By whose rules it is judged. */
+  /** The profile it was checked with. */
   readonly profile: ProfileName
-  /** Profiles by whose rules it passes. Empty where the entry is of a file. */
+  /** The profiles that accept it. Empty for an issuer of a file. */
   readonly fits: readonly ProfileName[]
-  /** Why it is refused by that profile. */
+  /** The denial with that profile, if any. */
   readonly denial?: {
     readonly code: string
     readonly title: string
@@ -23,9 +23,9 @@ export interface TokenFact {
 }
 
 /**
- * Walks a sample token down the gate's own line, with the keys that were fetched, as of when it was
- * issued. Its audience is taken as right, and nothing as revoked. Where the profile is not known,
- * it is one by which the token passes.
+ * Runs a sample token through the gate's guard with the fetched keys, at its time of issue. Its
+ * audience and revocation are not checked. An unknown profile is replaced by one that accepts the
+ * token.
  */
 export async function judgeToken(
   token: string,
@@ -66,10 +66,10 @@ export async function judgeToken(
   }
 }
 
-/** Profiles that are no one product's, the strict one first. */
+/** Profiles of no particular product, the strictest first. */
 const LIKELY: readonly ProfileName[] = ['rfc9068', 'generic']
 
-/** Seconds since 1970; what is above is no moment. */
+/** The latest valid `iat`, in seconds since 1970. */
 const LATEST = 1e11
 
 const UNJUDGED = {

@@ -69,7 +69,7 @@ const adminToRead: Lint = (route, place) => {
     ? [
         {
           path: `${place}.scopes`,
-          message: `asks for ${quote(found.source)} of whoever only reads: agents that read all of ${quote(route.path)} get a scope with which they may do more; ask for one that only reads, and include it in SCOPES`,
+          message: `requires ${quote(found.source)} of agents that only read: to read all of ${quote(route.path)} they get a scope that allows more; require a scope for reading, and include it in SCOPES`,
         },
       ]
     : []

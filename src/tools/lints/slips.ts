@@ -8,7 +8,6 @@ import { parseUrl } from '../../core/url.ts'
 import { distance, type PolicyIssue, pathText, quote, quoteAll } from '../../policy/issues.ts'
 import { isReading } from '../../policy/rows.ts'
 import type { PolicyVars } from '../../policy/vars.ts'
-import type { Example } from '../cli/example-file.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
 import { textsOf } from './lint.ts'
 
@@ -191,20 +190,15 @@ export function issuerSlashes({ issuers }: Policy): readonly PolicyIssue[] {
 const COMPARED: ReadonlySet<string> = new Set(['resource', 'issuer', 'audiences', 'issuers'])
 
 /**
- * Issuers, resources and audiences, of the policy and of example tokens, that differ from one before only by
- * the slash at the end. One list may have both.
+ * Issuers, resources and audiences that differ from one before only by the slash at the end. One list may have
+ * both.
  */
-export function slashes(vars: PolicyVars, examples: readonly Example[]): readonly PolicyIssue[] {
+export function slashes(vars: PolicyVars): readonly PolicyIssue[] {
   const rules = listOf(vars.ROUTES)
   const all = [
     ...textsOf(vars.GATE, 'GATE', COMPARED),
     ...textsOf(vars.ISSUERS, 'ISSUERS', COMPARED),
     ...rules.flatMap((rule, i) => textsOf(rule, vars.routePaths?.[i] ?? `ROUTES[${i}]`, COMPARED)),
-    ...examples.flatMap(({ path, claims }) =>
-      [own(claims, 'iss'), own(claims, 'aud')]
-        .flat()
-        .flatMap((text) => (typeof text === 'string' ? [{ text, path }] : [])),
-    ),
   ].filter(({ text }) => text.includes('://'))
   const told = new Set<string>()
   return all.flatMap(({ text, path }, i) => {

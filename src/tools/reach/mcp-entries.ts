@@ -7,13 +7,13 @@ import type { ScopeTemplate } from '../../core/model/scope.ts'
 import { counted, declaredScopes, valuesIn } from '../diff/scopes.ts'
 import { type Described, isServed, type Only, type Reach, typesIn } from './reachable.ts'
 
-/** Something that may be used of an MCP server, by its kind. */
+/** An MCP use and its kind. */
 export interface KindOfUse {
   readonly kind: McpKind
   readonly use: McpUse
 }
 
-/** Everything that a rule names of its MCP server. */
+/** All uses that a rule names for its MCP server. */
 export function usesOf({ names }: McpRule): readonly KindOfUse[] {
   return MCP_KINDS.flatMap((kind) => names[kind].all.map((use) => ({ kind, use })))
 }
@@ -24,10 +24,9 @@ type Declared = Pick<Policy, 'scopes' | 'includedBy'>
 type Asking = Pick<Described, 'type' | 'scopes'> & Pick<Reach, 'route' | 'issuers' | 'only'>
 
 /**
- * Whether such an agent could use something with some parameters and arguments, as far as what is
- * described says so: of one of the issuers, and on a path on which it reaches the rule by POST. Its
- * `when` is not judged. Where there are very many values to join, they may differ from template to
- * template.
+ * Whether the described agent could use something with some parameters and arguments, on a path
+ * where it reaches the rule by POST. Does not evaluate `when`. With too many combinations, values
+ * may differ between templates.
  */
 export async function isUsable(use: McpUse, asking: Asking, policy: Policy): Promise<boolean> {
   const ways = new Map(
@@ -36,13 +35,13 @@ export async function isUsable(use: McpUse, asking: Asking, policy: Policy): Pro
       .map((way) => [pathText(way), way] as const),
   )
   for (const way of ways.values()) {
-    // Messages to an MCP server are posted.
+    // MCP messages are sent by POST.
     if (await isServed(policy, asking.route, way, ['POST'])) return true
   }
   return false
 }
 
-/** What a path has of some values, as one text. */
+/** A text of the path parameters among some values. */
 const pathText = (way: Only): string =>
   JSON.stringify(
     Object.entries(way)
@@ -50,7 +49,7 @@ const pathText = (way: Only): string =>
       .sort(),
   )
 
-/** Values of holes with which an agent of the issuer could use it, as alternatives. */
+/** Alternative values with which an agent of the issuer has the use's scopes and type. */
 const usableWays = (
   issuer: Issuer,
   use: McpUse,
@@ -69,7 +68,7 @@ const usableWays = (
     : templates.flatMap((template) => join(start, template))
 }
 
-/** Values of holes with which the agent has what a template stands for, as alternatives. */
+/** Alternative values with which the agent has a template's scope. */
 const waysOf = (
   template: ScopeTemplate,
   held: readonly string[],
@@ -84,7 +83,7 @@ const waysOf = (
     if (filled(template, values) === scope) {
       return isHeld(scope) && Object.entries(values).every(isTaken) ? [values] : []
     }
-    // Scopes that begin like it: where it is cut off within an argument, that may go on in any way.
+    // A wildcard scope: an argument that it cuts off may continue in any way.
     if (!scope.endsWith('*') || !isHeld(`${scope.slice(0, -1)}x`)) return []
     return [Object.fromEntries(Object.entries(values).filter(([, value]) => !value.endsWith('/')))]
   })
@@ -98,10 +97,10 @@ const filled = ({ parts }: ScopeTemplate, values: Only): string | undefined =>
 const isTaken = ([hole, value]: readonly [string, string]): boolean =>
   !isArgument(hole) || argumentText(value) !== undefined
 
-/** Pairs of alternatives that are tried for one template. */
+/** The most pairs of alternatives per template. */
 const MOST = 10_000
 
-/** Both at once, where they do not contradict each other. */
+/** Combines alternatives that do not contradict each other. */
 const joined = (some: readonly Only[], others: readonly Only[]): readonly Only[] => {
   if (some.length * others.length > MOST) return [{}]
   return some.flatMap((one) =>

@@ -11,12 +11,12 @@ import { isReading } from '../../policy/rows.ts'
 import { ruleFor } from '../diff/requests.ts'
 import { counted, declaredScopes, valuesIn } from '../diff/scopes.ts'
 
-/** Values that parameters of a path must have. */
+/** Required values of path parameters. */
 export type Only = Readonly<Record<string, string>>
 
-/** What is known of an agent; what is not there is not known, and is not held against it. */
+/** The known facts of an agent. Missing ones count as satisfied. */
 export interface Described {
-  /** As its token has it: several entity profiles with spaces between, where its issuer has those. */
+  /** The token's type; several entity profiles are separated by spaces. */
   readonly type?: string
   readonly scopes?: readonly string[]
   /** `iss` of its issuer. */
@@ -24,29 +24,28 @@ export interface Described {
   readonly workflow?: string
 }
 
-/** How an agent reaches a rule. */
+/** A rule that an agent reaches, and how. */
 export interface Reach {
   readonly route: Route
-  /** Whether it does so without a token, or whatever its token is. */
+  /** Whether it needs no token, or any token will do. */
   readonly isAnonymous: boolean
-  /** Issuers of which its token may be. */
+  /** The possible issuers of its token. */
   readonly issuers: readonly Issuer[]
-  /** One of these must be so; empty where any path will do, or only `many`. */
+  /** Alternatives, one of which is needed; empty if any path will do, or with `many`. */
   readonly only: readonly Only[]
   /**
-   * Parameters for which there are more combinations of values than are tried: the agent may reach
-   * the rule with some of them, or with none. Empty where `only` says all.
+   * Parameters with too many combinations to try: it is unknown which of them reach the rule. Empty
+   * where `only` is complete.
    */
   readonly many: readonly string[]
 }
 
-/** Combinations of values that are tried for one rule. */
+/** The most combinations of values per rule. */
 const MOST = 1_000
 
 /**
- * The rules that some request of such an agent could fall under and be let pass by, as far as what
- * is described says so, judged by the stages themselves. In shadow mode all of them are. Knows
- * nothing of what a rule asks beside issuer, scopes, agent type and workflow.
+ * The rules that some request of the described agent passes, by the stages themselves. Rules in
+ * shadow mode always pass. Checks only issuer, scopes, agent type and workflow.
  */
 export async function reachable(policy: Policy, described: Described): Promise<readonly Reach[]> {
   const found: Reach[] = []
@@ -85,7 +84,7 @@ const reachOf = async (
   return { route, isAnonymous: false, issuers, only, many: isFree ? [] : [...many] }
 }
 
-/** Without those that ask more than another does; none where one asks nothing. */
+/** Removes alternatives that another one implies; empty if one needs nothing. */
 const least = (ways: readonly Only[]): readonly Only[] => {
   const asks = (one: Only, other: Only) =>
     Object.entries(other).every(([name, value]) => one[name] === value)
@@ -94,9 +93,9 @@ const least = (ways: readonly Only[]): readonly Only[] => {
 }
 
 interface Ways {
-  /** Values of the path's parameters with which the agent passes; those left out do not matter. */
+  /** Parameter values with which the agent passes; missing ones do not matter. */
   readonly passing: readonly Only[]
-  /** Parameters of which too many values could be. */
+  /** Parameters with too many possible values. */
   readonly untried: readonly string[]
 }
 
@@ -110,7 +109,7 @@ const waysOf = async (
   const scopes = described.scopes && counted(described.scopes, issuer)
   const passes = async (only: Only, asked: Route): Promise<boolean> => {
     const params = new Map(names.map((name) => [name, valueFor(only, name)]))
-    // Of an MCP server: to be connected to it.
+    // For an MCP server: whether the agent may connect.
     const facts = { policy, route: asked, params, deciding: params }
     const isTyped = await passesAgent(facts, issuer, described)
     return (
@@ -142,7 +141,7 @@ const waysOf = async (
   return { passing, untried: isPossible ? [...values.keys()] : [] }
 }
 
-/** The value of a path's parameter that must be the agent's workflow. */
+/** The parameter value that must equal the agent's workflow. */
 const workflowValue = (
   { workflow: source }: Route,
   workflow: string | undefined,
@@ -151,7 +150,7 @@ const workflowValue = (
     ? [[source.name, encodeURIComponent(workflow)]]
     : []
 
-/** The types that an agent is of by what its token has. */
+/** The agent types in a token's type claim. */
 export function typesIn(
   type: string,
   { entityProfiles }: Pick<Issuer, 'entityProfiles'>,
@@ -170,7 +169,7 @@ const passesAgent = async (
     ...(type !== undefined && agentTypes && { agentTypes }),
     ...(workflow !== undefined && source && { workflow: source }),
   }
-  // A header or query can name the workflow whatever the path is; the path only by its parameter.
+  // A header or query names the workflow independently of the path.
   const namedWorkflow =
     source?.from === 'path' ? decodeURIComponent(params.get(source.name) ?? '') : workflow
   const types = type === undefined ? [] : typesIn(type, issuer)
@@ -186,7 +185,7 @@ const passesAgent = async (
 
 type Values = ReadonlyMap<string, ReadonlySet<string>>
 
-/** Values of parameters that the agent's scopes or workflow are about. */
+/** By parameter: values that the agent's scopes or workflow mention. */
 const valuesOf = (
   policy: Policy,
   route: Route,
@@ -205,7 +204,7 @@ const valuesOf = (
   return values
 }
 
-/** Every combination of them, and of some of them; `undefined` where there are too many to try. */
+/** All combinations, partial ones included; `undefined` if there are too many. */
 const combined = (values: Values): readonly Only[] | undefined => {
   const count = [...values.values()].reduce((product, some) => product * (some.size + 1), 1)
   if (count > MOST) return undefined
@@ -216,16 +215,16 @@ const combined = (values: Values): readonly Only[] | undefined => {
   return all
 }
 
-/** Stands for a value that no scope, no workflow and no rule is about. */
+/** A value that no scope, workflow or rule mentions. */
 const ANY = 'x'.repeat(128)
 
-/** The value of a parameter; where none is said, one that nothing is about. */
+/** The value of a parameter, by default {@link ANY}. */
 const valueFor = (only: Only, name: string): string =>
   (Object.hasOwn(only, name) ? only[name] : undefined) ?? ANY
 
 /**
- * Whether some path with these values comes to the rule by one of the methods, and not to a rule
- * before it. Judges no credential.
+ * Whether some path with these values reaches the rule by one of the methods, and no earlier rule.
+ * Checks no credential.
  */
 export async function isServed(
   policy: Policy,
@@ -247,12 +246,12 @@ export async function isServed(
 
 const partsOf = (path: string): readonly string[] => path.split('/')
 
-/** Parts of the longest path of all rules. */
+/** The number of parts of the longest rule path. */
 const deepest = perObject(({ routes }: Policy) =>
   routes.reduce((most, { path }) => Math.max(most, partsOf(path).length), 0),
 )
 
-/** A rest is tried empty, and at every depth to below the longest path that could take it. */
+/** Tries `*` empty, and at every depth up to one below the longest rule path. */
 const pathsOf = ({ path }: Route, only: Only, depth: number): readonly string[] => {
   const parts = partsOf(path).map((part) =>
     part.replace(PARAM, (_, name: string, suffix: string) => valueFor(only, name) + suffix),

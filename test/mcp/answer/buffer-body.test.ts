@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Facts } from '../../../src/core/guard.ts'
 import { revocableSubjects, revocationId } from '../../../src/core/model/revocation.ts'
-import { mcpAnswerDenials } from '../../../src/mcp/answer/answer.ts'
-import { holdAnswer, holdBeginning } from '../../../src/mcp/answer/buffer-body.ts'
+import { bufferBody } from '../../../src/mcp/answer/buffer-body.ts'
 import { createMemoryRevocations } from '../../../src/revocation/memory.ts'
 import {
   accessOf,
@@ -62,9 +61,8 @@ const begin = ({ parts = Number.POSITIVE_INFINITY, timeout = 600_000, expires = 
 const start = (setup: Parameters<typeof begin>[0] = {}) => {
   const begun = Date.now()
   const { body, known, terms, ...rest } = begin(setup)
-  const tooLarge = () => mcpAnswerDenials('mcp_answer_invalid')
-  const holding = holdAnswer(body, known, { ...terms, tooLarge }).then((held) => ({
-    got: held.ok ? held.value.length : held.reason.code,
+  const holding = bufferBody(body, known, terms).then((held) => ({
+    got: held.ok ? held.value.bytes.length : held.reason.code,
     ms: Date.now() - begun,
   }))
   return { holding, ...rest }
@@ -126,6 +124,12 @@ describe('an answer that is held', () => {
   })
 })
 
+/** When a caller leaves, and when that is noticed: nothing is watched in the first 5 ms. */
+const LEAVING = [
+  [500, 500],
+  [0, 5],
+] as const
+
 describe('the beginning of an answer that is held', () => {
   const startBeginning = (
     setup: Parameters<typeof begin>[0] = {},
@@ -135,7 +139,8 @@ describe('the beginning of an answer that is held', () => {
     const begun = Date.now()
     const { body, known, terms, ...rest } = begin(setup)
     let whole: ReadableStream<Uint8Array> | undefined
-    const holding = holdBeginning(body, known, { ...terms, bytes, length }).then((held) => {
+    const wanted = { ...terms, bytes, length }
+    const holding = bufferBody(body, known, wanted).then((held) => {
       const ms = Date.now() - begun
       if (!held.ok) return { got: held.reason.code, ms }
       whole = held.value.whole
@@ -162,18 +167,46 @@ describe('the beginning of an answer that is held', () => {
     expect(await holding).toEqual(expected)
   })
 
-  it.each([
-    ['is longer', {}, 6, 2_000],
-    ['takes too long', {}, 1_000, 30_000],
-    ['takes longer than its rule has', { timeout: 2_500 }, 1_000, 2_500],
-  ])('leaves the whole of one that %s to go on', async (_name, setup, bytes, ms) => {
-    const { holding, all, cancelled } = startBeginning({ parts: 40, ...setup }, bytes)
-    await over(ms)
-    expect(await holding).toMatchObject({ isAll: false, ms })
+  it('leaves the whole of one that is longer to go on', async () => {
+    const { holding, all, cancelled } = startBeginning({ parts: 40 }, 6)
+    await over(2_000)
+    expect(await holding).toMatchObject({ isAll: false, ms: 2_000 })
     const read = all()
     await over(60_000)
     expect(await read).toBe('part'.repeat(40))
     expect([cancelled.mock.calls, vi.getTimerCount()]).toEqual([[], 0])
+  })
+
+  it.each([
+    ['takes too long', {}, 30_000],
+    ['takes longer than its rule has', { timeout: 2_500 }, 2_500],
+  ])('is denied and cancelled where it %s', async (_name, setup, ms) => {
+    const { holding, cancelled } = startBeginning({ parts: 40, ...setup })
+    await over(40_000)
+    expect(await holding).toEqual({ got: 'origin_timeout', ms })
+    expect(cancelled).toHaveBeenCalledOnce()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('of one that breaks off before anybody reads on ends nothing', async () => {
+    const rejected = vi.fn()
+    process.on('unhandledRejection', rejected)
+    const { known, terms } = begin()
+    let given = 0
+    const body = new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) =>
+          given++ === 0 ? controller.enqueue(part) : controller.error(new Error('reset')),
+      },
+      { highWaterMark: 0 },
+    )
+    const held = await bufferBody(body, known, { ...terms, bytes: 2 })
+    vi.useRealTimers()
+    await new Promise((done) => setTimeout(done, 0))
+    process.off('unhandledRejection', rejected)
+    expect(rejected).not.toHaveBeenCalled()
+    if (!held.ok) throw new Error(held.reason.code)
+    await expect(new Response(held.value.whole).text()).rejects.toThrow('reset')
   })
 
   it('is denied and cancelled where it outlives its token', async () => {
@@ -186,11 +219,11 @@ describe('the beginning of an answer that is held', () => {
   })
 
   it('is cancelled when nobody waits for it, also from the beginning', async () => {
-    for (const ms of [500, 0]) {
+    for (const [left, ms] of LEAVING) {
       const { holding, cancelled, caller } = startBeginning()
-      await over(ms)
+      await over(left)
       caller.abort()
-      await over(0)
+      await over(ms - left)
       expect(await holding).toEqual({ got: 'origin_unreachable', ms })
       await over(1_000)
       expect(cancelled).toHaveBeenCalledOnce()
@@ -220,11 +253,11 @@ describe('the beginning of an answer that is held', () => {
   })
 
   it('of one that is small is not waited for when nobody wants it', async () => {
-    for (const ms of [500, 0]) {
+    for (const [left, ms] of LEAVING) {
       const { holding, caller } = startBeginning({}, 1_000, 12)
-      await over(ms)
+      await over(left)
       caller.abort()
-      await over(0)
+      await over(ms - left)
       expect(await holding).toEqual({ got: 'origin_unreachable', ms })
     }
   })

@@ -1,16 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { beginsListless, type Sight, tell } from '../../../src/mcp/answer/lists.ts'
+import { beginsListless, filterText, type Visibility } from '../../../src/mcp/answer/lists.ts'
 import { tries } from '../../kit/property.ts'
 
 /** Everything that begins with `ok` is there for the caller. */
-const sight: Sight = {
+const visibility: Visibility = {
   has: (_kind, name) => name.startsWith('ok'),
   hasTemplate: (template) => template.startsWith('ok'),
 }
 
 const redactSteps = (text: string) => {
-  const told = tell(text, sight)
+  const told = filterText(text, visibility)
   return told.outcome === 'changed' ? told.text : told.outcome
 }
 
@@ -224,9 +224,9 @@ describe('any JSON', () => {
   it('never makes it throw', () => {
     fc.assert(
       fc.property(fc.oneof(fc.json(), fc.string()), (text) => {
-        tell(`{"result":{"tools":${text}}}`, sight)
-        tell(`[{"method":"notifications/resources/updated","params":${text}}]`, sight)
-        tell(`${text}tools`, sight)
+        filterText(`{"result":{"tools":${text}}}`, visibility)
+        filterText(`[{"method":"notifications/resources/updated","params":${text}}]`, visibility)
+        filterText(`${text}tools`, visibility)
       }),
       tries(30, 100),
     )

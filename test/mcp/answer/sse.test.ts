@@ -1,15 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Sight, tell } from '../../../src/mcp/answer/lists.ts'
-import { type EventTerms, toldEvents } from '../../../src/mcp/answer/sse.ts'
+import { filterText, type Visibility } from '../../../src/mcp/answer/lists.ts'
+import { type EventTerms, filterEvents } from '../../../src/mcp/answer/sse.ts'
 import { tries } from '../../kit/property.ts'
 
-const sight: Sight = {
+const visibility: Visibility = {
   has: (_kind, name) => name.startsWith('ok'),
   hasTemplate: (template) => template.startsWith('ok'),
 }
 
-const TERMS: EventTerms = { tell: (data) => tell(data, sight), most: 100_000, isListless: false }
+const TERMS: EventTerms = {
+  filter: (data) => filterText(data, visibility),
+  most: 100_000,
+  isListless: false,
+}
 
 const streamOf = (chunks: readonly Uint8Array[]) =>
   new ReadableStream<Uint8Array>({
@@ -22,7 +26,7 @@ const streamOf = (chunks: readonly Uint8Array[]) =>
 const bytes = (text: string) => new TextEncoder().encode(text)
 
 const told = async (chunks: readonly Uint8Array[], terms = TERMS) =>
-  Buffer.from(await new Response(streamOf(chunks).pipeThrough(toldEvents(terms))).arrayBuffer())
+  Buffer.from(await new Response(streamOf(chunks).pipeThrough(filterEvents(terms))).arrayBuffer())
 
 const toldText = async (text: string, terms = TERMS) => String(await told([bytes(text)], terms))
 
@@ -140,7 +144,7 @@ const cutAt = (whole: Uint8Array, places: readonly number[]) => {
 const toldBefore = async (text: string, terms = TERMS) => {
   let before = ''
   const reader = streamOf([bytes(text)])
-    .pipeThrough(toldEvents(terms))
+    .pipeThrough(filterEvents(terms))
     .getReader()
   try {
     for (;;) {
@@ -181,7 +185,7 @@ describe('a stream', () => {
   })
 
   it('gives an event as soon as its blank line is there', async () => {
-    const { readable, writable } = toldEvents(TERMS)
+    const { readable, writable } = filterEvents(TERMS)
     const [writer, reader] = [writable.getWriter(), readable.getReader()]
     const next = async () => new TextDecoder().decode((await reader.read()).value)
     void writer.write(bytes(`data: ${LIST}\r\n\r`))
@@ -281,7 +285,7 @@ describe('a stream', () => {
       },
       pull: (controller) => controller.error(new Error('broken')),
     })
-    const reader = broken.pipeThrough(toldEvents(TERMS)).getReader()
+    const reader = broken.pipeThrough(filterEvents(TERMS)).getReader()
     await expect(
       (async () => {
         for (;;) if ((await reader.read()).done) return

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { AccessToken, Actor, AgentIdentity } from '../../../src/core/model/token.ts'
-import { sightOf } from '../../../src/mcp/answer/visibility.ts'
+import { visibilityOf } from '../../../src/mcp/answer/lists.ts'
 import { nameFault } from '../../../src/mcp/options/names.ts'
 import { mcpFacts } from '../../kit/mcp-facts.ts'
 import { tries } from '../../kit/property.ts'
@@ -11,7 +11,7 @@ const sees = (resources: Readonly<Record<string, readonly string[]>>) => {
   const { route, policy } = mcpFacts({ resources })
   const access = { scopes: [] as readonly string[] } as AccessToken
   const agent = { actors: [] as readonly Actor[] } as AgentIdentity
-  return sightOf(route.mcp, { access, agent, params: new Map(), policy }).hasTemplate
+  return visibilityOf(route.mcp, { access, agent, params: new Map(), policy }).hasTemplate
 }
 
 const DOCS = { 'file:///docs/*': [], 'file:///docs/secret*': ['admin'] }

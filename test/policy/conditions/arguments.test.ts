@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../../src/core/json.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import { compileCondition } from '../../../src/policy/conditions/compile.ts'
-import { CALL_VARIABLES } from '../../../src/policy/conditions/environment.ts'
+import { CALL_VARIABLES } from '../../../src/policy/conditions/reads.ts'
 import { ALLOWED, factsOf, mistakeOf } from './support.ts'
 
 const compile = (source: string) => {

@@ -98,8 +98,8 @@ const watchedToken = (context: object, read: () => void): object => {
 const workOf = (source: string, claims: object) => {
   const read = readCondition(source, ALLOWED)
   if (!read.ok) throw new Error(`${source}: ${read.reason}`)
-  const { found, steps, program } = read.value
-  const context = contextMaker({ ...found, ...ALLOWED })(factsOf({ claims }))
+  const { reads, steps, program } = read.value
+  const context = contextMaker(reads)(factsOf({ claims }))
   if (!context.ok) return { steps, nodes: 0, members: 0, work: 0 }
   let members = 0
   const watching = watchedToken(context.value, () => {

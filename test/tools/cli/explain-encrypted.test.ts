@@ -22,7 +22,7 @@ it('what only a secret opens cannot be told here, and the way out is', async () 
   expect(exitCode).toBe(2)
   expect(err).toEqual([])
   const text = out.join('\n')
-  expect(text).toContain('Cannot tell: The key that opens the token cannot be used')
+  expect(text).toContain('Cannot tell: The key that decrypts the token cannot be used')
   expect(text).toContain('ask the running gate with --gate URL')
   expect(text).toContain('ACME_KEYS')
   expect(json).toMatchObject({

@@ -43,7 +43,7 @@ describe('what is asked of an MCP server', () => {
     for (const method of ['POST', 'GET']) {
       const { exitCode, out } = await ask(undefined, method)
       expect(exitCode).toBe(0)
-      expect(out.at(-2)).toMatch(/^Note: Explained for the connection alone/)
+      expect(out.at(-2)).toMatch(/^Note: Explained for a connection without a message/)
     }
   })
 

@@ -24,7 +24,7 @@ export interface Report {
   readonly problems: readonly {
     readonly code: string
     readonly message: string
-    readonly mend: string
+    readonly fix: string
   }[]
   readonly warnings: Report['problems']
 }

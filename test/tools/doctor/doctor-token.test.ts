@@ -67,7 +67,7 @@ describe('a sample token', () => {
     const found = await sample(mint, options)
     expect(found).toMatchObject({ exitCode: 1, problems: ['token_refused'] })
     expect(found.err).toContain(code)
-    expect(found.report.problems[0]?.mend).not.toBe('')
+    expect(found.report.problems[0]?.fix).not.toBe('')
   })
 
   it('is judged by its table, beside the other ones', async () => {

@@ -36,7 +36,7 @@ describe('a fault of the kit', () => {
     expect(found.err.match(/What to do: \S/g)?.length).toBeGreaterThanOrEqual(problems.length)
     expect(found.report.healthy).toBe(false)
     expect('error' in found.report).toBe(exitCode === 2)
-    expect(found.report.problems.every(({ mend }) => mend !== '')).toBe(true)
+    expect(found.report.problems.every(({ fix }) => fix !== '')).toBe(true)
     const { d } = issuer.privateJwk
     expect(JSON.stringify(found)).not.toContain(d)
   })

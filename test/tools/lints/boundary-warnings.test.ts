@@ -15,13 +15,13 @@ describe('a warning', () => {
     [
       'for an admin scope on a wildcard that only reads',
       rules({ match: 'GET /v1/*', scopes: ['v1:admin'] }),
-      'ROUTES[0].scopes: asks for `v1:admin` of whoever only reads',
+      'ROUTES[0].scopes: requires `v1:admin` of agents that only read',
     ],
     ...['admin_docs', 'docs-admin', 'docs_manage', 'price-list:admin', 'v1:admin-all'].map(
       (scope): [string, Vars, string] => [
         `for an admin scope that is written ${scope}`,
         rules({ match: 'GET /v1/*', scopes: [scope] }),
-        `ROUTES[0].scopes: asks for \`${scope}\` of whoever only reads`,
+        `ROUTES[0].scopes: requires \`${scope}\` of agents that only read`,
       ],
     ),
     ...['docs-write', 'write_docs', 'admin_docs', 'docs_read_write', 'docs-readwrite'].map(
@@ -34,17 +34,17 @@ describe('a warning', () => {
     [
       'for one of several scopes that are all needed',
       rules({ match: 'GET,HEAD /v1/*', scopes: ['v1:read', 'root'] }),
-      'ROUTES[0].scopes: asks for `root`',
+      'ROUTES[0].scopes: requires `root`',
     ],
     [
       'for a scope that is a wildcard',
       rules({ match: 'GET /v1/*', scopes: ['docs:*'] }),
-      'ROUTES[0].scopes: asks for `docs:*`',
+      'ROUTES[0].scopes: requires `docs:*`',
     ],
     [
       'for alternatives of which each is administrative',
       rules({ match: 'GET /v1/*', scopes: { any: ['v1.manage', 'owner'] } }),
-      'ROUTES[0].scopes: asks for `v1.manage`',
+      'ROUTES[0].scopes: requires `v1.manage`',
     ],
     [
       'for writing by any type where types count',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { check } from '../../../src/tools/cli/check.ts'
-import { folder, KEY, PARTS, toml, unplaced, write } from '../cli/kit.ts'
+import { folder, PARTS, toml, unplaced, write } from '../cli/kit.ts'
 
 type Changes = Parameters<typeof toml>[0]
 
@@ -135,21 +135,5 @@ describe('a slash at the end', () => {
       ),
     ])
     expect(await warnings(audiences('"https://api.acme.dev/", "https://api.acme.dev"'))).toEqual([])
-  })
-
-  it('of an example token is told, in its own file', async () => {
-    const claims = { iss: 'https://auth.acme.dev/', aud: 'https://api.acme.dev' }
-    const route = `${PARTS.route}\nwhen = "token.a == 1"`
-    const issuer = `${PARTS.issuer}\njwks = { keys = [${KEY}] }`
-    const example = {
-      name: 'one',
-      claims,
-      request: { method: 'GET', url: 'https://api.acme.dev/a' },
-    }
-    const beside = { 'edgewarden.examples.json': JSON.stringify([example]) }
-    const { err } = await checked({ route, issuer }, beside)
-    expect(err.join('\n')).toMatch(
-      /edgewarden\.examples\.json\[0\] "one": `https:\/\/auth\.acme\.dev\/` differs from `https:\/\/auth\.acme\.dev` of ISSUERS\.acme\.issuer/,
-    )
   })
 })

@@ -2,14 +2,14 @@ import { ok } from '../../result.ts'
 import { bodyDenials, heldBody, ownerOf } from '../body.ts'
 import { type AnyOperation, reader } from './operation-types.ts'
 
-/** What is asked of an HTTP API. */
+/** An operation of an HTTP API. */
 export interface HttpOperation extends AnyOperation {
   readonly kind: 'http'
 }
 
 /**
- * Any rule: the method says what is asked. The body is read only where the origin is told its digest; a route in
- * shadow mode leaves it alone.
+ * The reader for all rules: the operation is the method. It reads the body only if the origin gets its digest, and
+ * never in shadow mode.
  */
 export const http = reader({
   kind: 'http',

@@ -1,4 +1,4 @@
-/** What a reader of operations is made of: one file and one row of READERS each. */
+/** Types of operation readers: each reader is one file and one row of READERS. */
 import type { Detail, Outcome } from '../../chain.ts'
 import type { DenialTable } from '../../denial.ts'
 import type { Sessions } from '../../model/mcp.ts'
@@ -9,14 +9,14 @@ import type { RequestHead } from '../../request.ts'
 import type { Room } from '../../room.ts'
 import type { HeldBody } from '../body.ts'
 
-/** What an operation is read from. */
+/** The facts from which an operation is read. */
 export interface Asking {
-  /** Without a `body` member there is only a head, as in an explanation: nothing is known of the body. */
+  /** Without a `body` member there is only a head, as in an explanation; the body is then unknown. */
   readonly request: RequestHead & { readonly body?: ReadableStream<Uint8Array> | null }
   readonly policy: Policy
   readonly route: Route
   readonly agent: AgentIdentity
-  /** Opens the room of this request, which is left when it is decided. */
+  /** Opens the room for the body; the guard leaves it after the decision. */
   readonly hold: (owner: string) => Room
 }
 
@@ -24,30 +24,30 @@ export interface ReaderPorts {
   readonly sessions: Pick<Sessions, 'open'>
 }
 
-/** What every operation says of itself. */
+/** The members of every operation. */
 export interface AnyOperation {
-  /** Each reader has a kind of its own. */
+  /** The kind; unique to its reader. */
   readonly kind: string
-  /** Of HTTP. */
+  /** The HTTP method. */
   readonly method: string
 }
 
-/** What a reader says. `held`: the body, where it was read. */
+/** The result of a reader. `held`: the body, where it was read. */
 export type Asked<Op extends AnyOperation, Code extends string> = Outcome<
   { readonly operation: Op; readonly held: HeldBody | undefined },
   Code
 >
 
-/** Reads what is asked of one kind of server. */
+/** A reader of operations for one kind of server. */
 export interface Reader<Op extends AnyOperation = AnyOperation, Code extends string = string> {
   readonly kind: Op['kind']
   readonly denials: DenialTable<Code>
-  /** Whether such a server stands behind a rule. */
+  /** Whether this reader is for a rule. */
   reads(route: Route): boolean
-  /** Whether bodies of requests under such a rule are read before they go on. */
+  /** Whether it buffers request bodies under such a rule before they are forwarded. */
   holds(facts: Pick<Asking, 'policy' | 'route'>): boolean
   read(asking: Asking, ports: ReaderPorts): Asked<Op, Code> | Promise<Asked<Op, Code>>
-  /** What explanations show of an operation, beside its kind and method. Nothing that bodies say but names. */
+  /** Details for explanations, beside kind and method. Names only, no other content of a body. */
   found?(operation: Op, held: HeldBody | undefined): Detail
   /** Members of the journal line. */
   journal?(operation: Op): Detail

@@ -1,6 +1,6 @@
 import { method } from './method.ts'
 
-/** A bearer token (RFC 6750): whoever has it may use it, so there is nothing to prove. */
+/** A bearer token (RFC 6750): everyone who has it may use it, so no proof is needed. */
 export const bearer = method({
   name: 'bearer',
   scheme: 'Bearer',

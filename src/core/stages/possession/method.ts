@@ -1,4 +1,4 @@
-/** What a proof of possession is made of: one file and one row of METHODS each. */
+/** Types of proof of possession: each method is one file and one row of METHODS. */
 import type { Outcome } from '../../chain.ts'
 import type { Denial, DenialTable } from '../../denial.ts'
 import type { Connection } from '../../model/connection.ts'
@@ -8,7 +8,7 @@ import type { AccessToken, Credential, Possession } from '../../model/token.ts'
 import type { RequestHead } from '../../request.ts'
 import type { Routed } from '../route.ts'
 
-/** What a proof is judged by. */
+/** The facts for checking a proof. */
 export interface ProofFacts extends Pick<Routed, 'route' | 'address'> {
   readonly request: RequestHead
   readonly policy: Policy
@@ -22,28 +22,28 @@ export interface ProofPorts {
   readonly replays: ReplayStore
 }
 
-/** Names and values of a challenge (RFC 9110 §11.3); values need no escaping. */
+/** Parameters of a challenge (RFC 9110 §11.3); their values need no escaping. */
 export type Parameters = readonly (readonly [name: string, value: string])[]
 
-/** A way in which a token is shown to belong to its sender. */
+/** A method of proof of possession. */
 export interface Method<Name extends Possession = Possession, Code extends string = string> {
-  /** What origins (`X-Agent-Possession`, assertions) and the journal are told. */
+  /** Its name for origins (`X-Agent-Possession`, assertions) and for the journal. */
   readonly name: Name
-  /** Of `Authorization` (RFC 9110 §11.1), in its usual spelling. Two methods may have one scheme. */
+  /** Its `Authorization` scheme (RFC 9110 §11.1), in its usual spelling. Two methods may share a scheme. */
   readonly scheme: string
-  /** The member of `cnf` (RFC 7800 §3.1) that names the key; without one, tokens without `cnf` are of this method. */
+  /** The member of `cnf` (RFC 7800 §3.1) with the key; a method without a member is for tokens without `cnf`. */
   readonly member?: string
   readonly denials: readonly DenialTable<Code>[]
   /**
-   * Checks the proof in this request against the key, `confirmation` being the value of `member`. Runs for each
-   * request, also for a token that is remembered. May throw.
+   * Checks the request's proof against the key; `confirmation` is the value of `member`. Runs for each request, even
+   * with a remembered token. May throw.
    */
   readonly verify?: (
     confirmation: unknown,
     facts: ProofFacts,
     ports: ProofPorts,
   ) => Outcome<object, Code> | Promise<Outcome<object, Code>>
-  /** Parameters of its own challenge, from those that every challenge has; without it there is none of its own. */
+  /** The parameters of its own challenge, made from the common ones; absent: it has no challenge. */
   readonly challenge?: (common: Parameters, denial: Denial) => Parameters
   /** Members of the resource's metadata (RFC 9728 §2). */
   readonly metadata?: Readonly<Record<string, unknown>>

@@ -1,0 +1,225 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { Option } from 'commander'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { check } from './check.ts'
+import type { CommandRow } from './command.ts'
+import { diff } from './diff.ts'
+import { fileReason } from './files.ts'
+import { cannotTell, EXIT, type ExitCode, type Outcome, printable } from './output.ts'
+import { test } from './test.ts'
+import { annotation, type Fault } from './test-report.ts'
+import { readWranglerFile } from './wrangler-file.ts'
+
+export interface CiOptions {
+  readonly config?: string
+  readonly env?: string
+  /** The commit whose policy is in force. */
+  readonly base?: string
+  readonly minCoverage?: string
+  /** A policy that lets more pass is told of, and is no failure. */
+  readonly allowWidening?: boolean
+  readonly report?: 'github'
+  /** File for a summary in Markdown. */
+  readonly summary?: string
+}
+
+export const ciCommand: CommandRow<CiOptions> = {
+  name: 'ci',
+  docs: ['ci --base REF', 'runs check, test, and diff against a commit, as one step of a pipeline'],
+  description: 'Run check, test, and diff against the policy of another commit.',
+  example: 'ci --base origin/main --min-coverage 100',
+  help: `
+Without --base nothing is compared. Each environment is compared with that of the same name.
+Exit status: 0 all is well, 1 a mistake, a failed case, or access widens, 2 cannot tell.`,
+  options: (command) =>
+    command
+      .argument('[files...]', 'files of cases')
+      .option('--config <file>', 'the file with the policy (default: wrangler.toml)')
+      .option('--env <name>', 'only this environment')
+      .option('--base <commit>', 'compare with the policy of this commit: origin/main')
+      .option('--min-coverage <percent>', 'rules that cases have to reach, at least')
+      .option('--allow-widening', 'exit 0 also where access widens')
+      .addOption(
+        new Option('--report <form>', 'show findings at their place in the change').choices([
+          'github',
+        ]),
+      )
+      .option('--summary <file>', 'write a summary in Markdown there'),
+  run: (files, options, { now }) =>
+    ci(
+      files.flat().flatMap((one) => one ?? []),
+      options,
+      now(),
+    ),
+}
+
+/** One of the steps, and what it came to; `undefined` where it was not run. */
+interface Part {
+  readonly name: string
+  readonly rule: Fault['rule']
+  readonly outcome: Outcome | undefined
+  /** Whether whatever it says is no failure. */
+  readonly isAllowed?: boolean | undefined
+}
+
+/**
+ * Checks a policy, runs its tests and compares it with that of another commit. A policy with a mistake is neither
+ * tested nor compared. A commit without the file, or without the environment, has nothing to compare with.
+ */
+export async function ci(
+  files: readonly string[],
+  { config = 'wrangler.toml', env, base, summary, ...options }: CiOptions,
+  now: number,
+): Promise<Outcome> {
+  const { minCoverage, report, allowWidening: isAllowed } = options
+  const before = base === undefined ? undefined : await fileOf(base, config)
+  if (before && !before.ok) return cannotTell(before.reason)
+  const checked = await check({ file: config, env })
+  const isValid = checked.exitCode === EXIT.yes
+  const tested = isValid ? await test(files, { config, env, minCoverage, report }, now) : undefined
+  const compared = before && isValid ? await compare(before.value, config, env) : []
+  const parts: readonly Part[] = [
+    { name: 'check', rule: 'policy-check', outcome: checked },
+    { name: 'test', rule: 'policy-test', outcome: tested },
+    ...compared.map(
+      (outcome): Part => ({
+        name: `diff against ${base}`,
+        rule: 'policy-diff',
+        outcome,
+        isAllowed,
+      }),
+    ),
+  ]
+  const failed = parts.filter((part) => exitOf(part) !== EXIT.yes)
+  const exitCode = failed.some((part) => exitOf(part) === EXIT.no) ? EXIT.no : EXIT.unknown
+  const lines = parts.flatMap(partLines)
+  if (summary !== undefined) {
+    const reason = await writeFile(summary, markdown(lines, failed.length > 0)).then(
+      () => undefined,
+      fileReason,
+    )
+    if (reason !== undefined) return cannotTell(`Cannot write ${summary}: ${reason}.`)
+  }
+  return {
+    exitCode: failed.length === 0 ? EXIT.yes : exitCode,
+    json: {
+      passed: failed.length === 0,
+      ...(failed.length > 0 && exitCode === EXIT.unknown && { error: 'A step could not tell.' }),
+      steps: parts.map((part) => ({
+        name: part.name,
+        result: wordOf(part),
+        ...(part.outcome && { report: part.outcome.json }),
+      })),
+    },
+    out: [...lines, ...(report ? annotations(failed, config) : [])],
+    err: [],
+  }
+}
+
+const exitOf = ({ outcome, isAllowed }: Part): ExitCode =>
+  outcome && !isAllowed ? outcome.exitCode : EXIT.yes
+
+/** How a step ended, in a word or two. */
+const wordOf = ({ outcome, isAllowed }: Part): string => {
+  if (!outcome) return 'not run'
+  if (outcome.exitCode === EXIT.yes) return 'passed'
+  return `${outcome.exitCode === EXIT.no ? 'failed' : 'cannot tell'}${isAllowed ? ', allowed' : ''}`
+}
+
+const linesOf = ({ out, err }: Outcome): readonly string[] => [...err, ...out]
+
+/** A step for people, which is Markdown too: what comes out of files is code, so that none of it is markup. */
+const partLines = (part: Part): readonly string[] => [
+  `${part.outcome ? (exitOf(part) === EXIT.yes ? '✅' : '❌') : '–'} ${part.name}: ${wordOf(part)}`,
+  '',
+  ...(part.outcome ? linesOf(part.outcome) : []).map((line) =>
+    line.startsWith('::') ? line : `    ${line}`,
+  ),
+  '',
+]
+
+/** Characters of a comment that GitHub takes, nearly. */
+const MOST = 60_000
+
+const markdown = (lines: readonly string[], isFailed: boolean): string => {
+  const told = lines.filter((line) => !line.startsWith('::')).map(printable)
+  const title = isFailed ? 'The policy needs a look' : 'The policy is fine'
+  return `### Edgewarden: ${title}\n\n${told.join('\n')}`.slice(0, MOST)
+}
+
+/** What failed, where GitHub shows it. Cases that failed are shown at their own places already. */
+const annotations = (failed: readonly Part[], file: string): readonly string[] =>
+  failed.flatMap(({ name: title, rule, outcome }) =>
+    !outcome || (rule === 'policy-test' && outcome.exitCode === EXIT.no)
+      ? []
+      : (rule === 'policy-check' ? linesOf(outcome) : [linesOf(outcome).join('\n')]).flatMap(
+          (text) =>
+            annotation({ rule, file, title, line: 1, message: text, ...placeIn(text, file) }),
+        ),
+  )
+
+/** The line of a mistake that says where it is. */
+const placeIn = (text: string, file: string) => {
+  const [, line, message] = /^:(\d+):\d+: (.*)$/.exec(text.replace(file, '')) ?? []
+  return message === undefined ? {} : { line: Number(line), message }
+}
+
+const git = promisify(execFile)
+
+/** The text of a file in a commit; `undefined` where the commit does not have it. */
+const fileOf = async (base: string, file: string): Promise<Result<string | undefined, string>> => {
+  const run = (...args: string[]) =>
+    git('git', args, { cwd: dirname(file), maxBuffer: 64 * 1024 * 1024 }).then(
+      ({ stdout }) => stdout,
+      () => undefined,
+    )
+  const name = `./${basename(file)}`
+  const commit = (
+    await run('rev-parse', '--verify', '--end-of-options', `${base}^{commit}`)
+  )?.trim()
+  if (commit === undefined) {
+    return fail(`git knows no commit ${base} here; fetch it first: git fetch origin ${base}`)
+  }
+  if ((await run('ls-tree', '--name-only', commit, '--', name)) === '') return ok(undefined)
+  const text = await run('show', `${commit}:${name}`)
+  return text === undefined ? fail(`git cannot show ${name} of ${base}`) : ok(text)
+}
+
+/** Compares each environment with that of the same name. */
+const compare = async (
+  text: string | undefined,
+  config: string,
+  env: string | undefined,
+): Promise<readonly Outcome[]> => {
+  if (text === undefined) return [nothing('the commit has no such file')]
+  const directory = await mkdtemp(join(tmpdir(), 'edgewarden-ci-'))
+  const old = join(directory, basename(config))
+  const said = (line: string) => line.replaceAll(old, 'the file of the commit')
+  try {
+    await writeFile(old, text)
+    const [was, is] = await Promise.all([readWranglerFile(old), readWranglerFile(config)])
+    if (!was.ok) return [cannotTell(said(was.reason.message))]
+    const names = is.ok ? is.value.map(({ name }) => name) : []
+    const chosen = names.filter((name) => env === undefined || name === env)
+    return await Promise.all(
+      chosen.map(async (name) => {
+        if (!was.value.some((one) => one.name === name)) return nothing(`env ${name} is new`)
+        const outcome = await diff(old, config, { env: name })
+        const label = name === undefined ? '' : `env ${name}: `
+        const inside = (line: string) => label + said(line)
+        return { ...outcome, out: outcome.out.map(inside), err: outcome.err.map(inside) }
+      }),
+    )
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+const nothing = (why: string): Outcome => {
+  const line = `Nothing to compare with: ${why}.`
+  return { exitCode: EXIT.yes, json: { widens: false, note: line }, out: [line], err: [] }
+}

@@ -1,0 +1,204 @@
+import { type Answers, list, policyTests, policyToml, quoted, secretsOf } from './init-policy.ts'
+
+/** What is said of the machine and of this package. */
+export interface Project {
+  /** Name of the Worker. */
+  readonly name: string
+  /** Of edgewarden, and of what it was tested with: package name → exact version. */
+  readonly versions: Readonly<Record<'edgewarden' | 'wrangler' | 'node', string>>
+  /** Whether the Node that runs here is too old for wrangler, so that the project brings one. */
+  readonly bringsNode: boolean
+}
+
+/** Every file of a new project: path → text. */
+export function projectFiles(
+  answers: Answers,
+  around: Project,
+): Readonly<Record<string, string>> & { readonly 'wrangler.toml': string } {
+  return {
+    'wrangler.toml': wranglerToml(answers, around),
+    'src/worker.ts': WORKER,
+    'tests/policy.test.toml': testsToml(answers),
+    'package.json': packageJson(around),
+    '.dev.vars.example': devVars(answers),
+    '.github/workflows/gate.yml': WORKFLOW,
+    '.gitignore': GITIGNORE,
+    'README.md': readme(answers, around),
+    ...(around.bringsNode && { '.npmrc': NPMRC }),
+  }
+}
+
+const CLASSES = ['RevocationShard', 'KeyKeeper', 'AssertionKeeper', 'RateLimiter', 'ReplayShard']
+
+const wranglerToml = (answers: Answers, { name }: Project): string => {
+  const secrets = secretsOf(answers)
+  return `# The gate and its policy. After a change: npx edgewarden check
+name = ${quoted(name)}
+main = "src/worker.ts"
+compatibility_date = "2026-11-01"
+workers_dev = true # the first deploy needs no domain; false once routes are on
+preview_urls = false # a preview URL is an old policy with a public address
+send_metrics = false
+keep_names = false # names of functions cost a call each time one is made
+# routes = [{ pattern = "api.my-company.com/*", zone_name = "my-company.com" }]
+
+[build]
+command = "npx edgewarden check" # a policy with a mistake is neither deployed nor run by dev
+${
+  secrets.length === 0
+    ? ''
+    : `
+[secrets]
+required = ${list(secrets)} # without them no deploy; beside them dev reads from .dev.vars only variables that are below
+`
+}
+[[kv_namespaces]]
+binding = "JWKS_CACHE" # no id: the first deploy creates it
+
+[durable_objects]
+bindings = [
+  { name = "REVOCATIONS", class_name = "RevocationShard" },
+  { name = "KEY_KEEPER", class_name = "KeyKeeper" }, # the only one that asks an issuer for its keys
+  { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" }, # makes the keys that origins verify by
+  { name = "RATE_LIMITER", class_name = "RateLimiter" }, # counts what rules with rate_limit are used for
+  { name = "REPLAYS", class_name = "ReplayShard" }, # remembers tokens that rules with single_use took
+]
+
+${CLASSES.map((one) => `[exports.${one}]\ntype = "durable-object"\nstorage = "sqlite"\n`).join('\n')}
+[triggers]
+crons = ["*/5 * * * *"] # renews issuers' keys ahead of time
+
+[version_metadata]
+binding = "CF_VERSION_METADATA" # each line of the journal says which deployment decided
+
+[cache]
+enabled = false # it would answer before the gate runs, with what was let through for others
+
+[observability]
+enabled = true
+logs = { invocation_logs = false } # the gate's own line says more, and no URL query
+
+[vars] # empty: .dev.vars lays the values of one machine over these
+GATE_LOCAL = {}
+ISSUERS_DEV = {}
+ROUTES_LOCAL = []
+
+${policyToml(answers)}
+`
+}
+
+const WORKER = `// The gate. Its policy is in wrangler.toml.
+export * from 'edgewarden/worker'
+export { default } from 'edgewarden/worker'
+`
+
+const testsToml = (answers: Answers): string =>
+  `# Requests, and what the policy has to decide about them.
+
+${policyTests(answers)}
+`
+
+const packageJson = ({ name, versions, bringsNode }: Project): string => {
+  const { edgewarden, wrangler, node } = versions
+  const manifest = {
+    name,
+    private: true,
+    type: 'module',
+    scripts: { dev: 'wrangler dev', test: 'edgewarden test', deploy: 'wrangler deploy' },
+    dependencies: { edgewarden },
+    devDependencies: { ...(bringsNode && { node }), wrangler },
+    allowScripts: { ...(bringsNode && { node: true }), esbuild: true, workerd: true },
+  }
+  return `${JSON.stringify(manifest, null, 2)}\n`
+}
+
+/** What packages say of the Node that runs npm is beside the point: node_modules/.bin has another. */
+const NPMRC = `# npx and npm run use the Node of node_modules, and not the older one that runs npm: no warnings about that.
+loglevel=error
+`
+
+const devVars = (answers: Answers): string =>
+  `# Values for wrangler dev on this machine. Copy this file to .dev.vars, which Git ignores.
+${secretsOf(answers)
+  .map((name) => `${name}=for-this-machine-only\n`)
+  .join('')}
+# Laid over GATE and ISSUERS of wrangler.toml. The table of an issuer: npx edgewarden keygen --agent --issuer dev --json
+GATE_LOCAL={"resource":"http://localhost:8787","origin":"http://localhost:9000"}
+ISSUERS_DEV={}
+`
+
+const WORKFLOW = `name: gate
+on:
+  pull_request:
+  push:
+    branches: [main]
+permissions:
+  contents: read
+jobs:
+  check:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v5
+      - uses: actions/setup-node@v5
+        with:
+          node-version: 24
+      - run: npm ci
+      - run: npx edgewarden check
+      - run: npx edgewarden test
+      - run: npx wrangler deploy --dry-run
+  deploy:
+    # Once the repository has the variable DEPLOY and the two secrets below.
+    if: github.ref == 'refs/heads/main' && vars.DEPLOY == 'yes'
+    needs: check
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v5
+      - uses: actions/setup-node@v5
+        with:
+          node-version: 24
+      - run: npm ci
+      - run: npx wrangler deploy
+        env:
+          CLOUDFLARE_API_TOKEN: \${{ secrets.CLOUDFLARE_API_TOKEN }}
+          CLOUDFLARE_ACCOUNT_ID: \${{ secrets.CLOUDFLARE_ACCOUNT_ID }}
+`
+
+const GITIGNORE = `node_modules/
+.wrangler/
+dist/
+worker-configuration.d.ts
+.dev.vars*
+!.dev.vars.example
+secrets.env
+*.jwk
+`
+
+const readme = (answers: Answers, { name }: Project): string => {
+  const secrets = secretsOf(answers)
+  const first =
+    secrets.length === 0
+      ? 'npx wrangler deploy'
+      : `npx wrangler deploy --secrets-file secrets.env   # the first time; the file has lines ${secrets[0]}=…`
+  return `# ${name}
+
+[Edgewarden](https://www.npmjs.com/package/edgewarden) in front of an API. The policy is in wrangler.toml.
+
+\`\`\`sh
+npm install             # keep package-lock.json in version control
+npx edgewarden check    # finds every mistake in the policy; dev, deploy and CI run it too
+npx edgewarden test     # decides the requests of tests/ by the policy
+npx wrangler dev        # on this machine, with the values of .dev.vars (see .dev.vars.example)
+${first}
+\`\`\`
+
+${
+  secrets.length === 0
+    ? ''
+    : `Secrets: a deploy without ${secrets.join(', ')} is refused, but a dry run does not look. Later: \`npx wrangler secret put ${secrets[0]}\`.
+\`wrangler dev\` reads from .dev.vars only these secrets and variables that wrangler.toml has, such as GATE_LOCAL.
+
+`
+}Before you need it, make a key that can revoke: \`npx edgewarden keygen --operator --issuer ops\`.
+To upgrade: \`npm install --save-exact edgewarden@latest\`, then \`npx edgewarden check\`.
+`
+}

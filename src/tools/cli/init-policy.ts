@@ -1,0 +1,253 @@
+import { parseUrl } from '../../core/url.ts'
+import { PROFILE_NAMES, PROFILES, type Profile, type ProfileName } from '../../policy/profiles.ts'
+
+/** What a project is made from: each is an option of `init`, and a question in a terminal. */
+export interface Answers {
+  readonly resource: string
+  readonly issuer: string
+  readonly profile?: string
+  readonly audience?: string
+  readonly origin?: string
+  readonly modelApi?: string
+  readonly mcp?: string
+}
+
+export type AnswerName = keyof Answers
+
+/** One of them. */
+export interface Question {
+  /** In the help, and in a terminal. */
+  readonly what: string
+  /** What no answer means; absent where one is needed. */
+  readonly otherwise?: string
+  /** Why an answer is none. What it means is judged with the policy. */
+  readonly fault: (answer: string) => string | undefined
+}
+
+const urlFault = (text: string): string | undefined => {
+  const { protocol = '', search, hash } = parseUrl(text) ?? {}
+  const isUrl = /^https?:$/.test(protocol) && search === '' && hash === ''
+  return isUrl ? undefined : `"${text}" is no URL such as https://api.my-company.com`
+}
+
+/** A model API whose key the gate keeps. */
+interface ModelApi {
+  readonly origin: string
+  readonly routes: readonly string[]
+  readonly secret: string
+  readonly header: readonly [name: string, before: string]
+}
+
+const OPENAI_LIKE: Omit<ModelApi, 'origin' | 'secret'> = {
+  routes: ['POST /v1/chat/completions', 'POST /v1/responses', 'POST /v1/embeddings'],
+  header: ['Authorization', 'Bearer '],
+}
+
+const MODEL_APIS: Readonly<Record<string, ModelApi>> = {
+  openai: { ...OPENAI_LIKE, origin: 'https://api.openai.com', secret: 'OPENAI_API_KEY' },
+  anthropic: {
+    origin: 'https://api.anthropic.com',
+    routes: ['POST /v1/messages'],
+    secret: 'ANTHROPIC_API_KEY',
+    header: ['x-api-key', ''],
+  },
+}
+
+/** In the order in which they are asked. */
+export const QUESTIONS: Readonly<Record<AnswerName, Question>> = {
+  resource: {
+    what: 'URL that agents will call, such as https://api.my-company.com',
+    fault: urlFault,
+  },
+  issuer: { what: "authorization server: exactly the tokens' iss", fault: urlFault },
+  profile: {
+    what: `what its tokens look like: ${PROFILE_NAMES.join(', ')}`,
+    otherwise: 'rfc9068',
+    fault: (name) =>
+      (PROFILE_NAMES as readonly string[]).includes(name)
+        ? undefined
+        : `"${name}" is no profile; there are ${PROFILE_NAMES.join(', ')}`,
+  },
+  audience: {
+    what: "the tokens' aud, such as a client id",
+    otherwise: 'the URL that agents call',
+    fault: () => undefined,
+  },
+  origin: { what: 'your API: where allowed requests go', otherwise: 'none', fault: urlFault },
+  modelApi: {
+    what: `model API that the gate has a key for: ${Object.keys(MODEL_APIS).join(', ')}, or the URL of one like OpenAI's`,
+    otherwise: 'none',
+    fault: (api) => (Object.hasOwn(MODEL_APIS, api) ? undefined : urlFault(api)),
+  },
+  mcp: {
+    what: 'MCP server (streamable HTTP), such as https://tools.my-company.com/mcp',
+    otherwise: 'none',
+    fault: (text) =>
+      urlFault(text) ??
+      (isEndpoint(text)
+        ? undefined
+        : `"${text}" has no path, or a slash at its end; write the URL that clients of the server use, such as https://tools.my-company.com/mcp`),
+  },
+}
+
+const isEndpoint = (text: string): boolean => /[^/]$/.test(parseUrl(text)?.pathname ?? '')
+
+/** The names of all answers, in the order of the questions. */
+export const ANSWER_NAMES = Object.keys(QUESTIONS) as readonly AnswerName[]
+
+const modelApiOf = (api: string): ModelApi => {
+  const known = Object.hasOwn(MODEL_APIS, api) ? MODEL_APIS[api] : undefined
+  // Clients are given such a URL with its /v1.
+  return (
+    known ?? { ...OPENAI_LIKE, origin: api.replace(/(?:\/v1)?\/?$/, ''), secret: 'MODEL_API_KEY' }
+  )
+}
+
+/** The secrets that the policy of these answers names. */
+export function secretsOf({ modelApi }: Answers): readonly string[] {
+  return modelApi === undefined ? [] : [modelApiOf(modelApi).secret]
+}
+
+/** A text as TOML; what TOML cannot hold is found when the file is read. */
+export function quoted(text: string): string {
+  return JSON.stringify(text)
+}
+
+/** Texts as an array of TOML. */
+export function list(texts: readonly string[]): string {
+  return `[${texts.map(quoted).join(', ')}]`
+}
+
+/** A rule as it is written, and what a test asks of it. */
+interface Rule {
+  readonly lines: readonly string[]
+  readonly what: string
+  readonly scopes: readonly string[]
+  /** `request` of a test case, as TOML. */
+  readonly request: string
+}
+
+/** At least one of `origin`, `modelApi` and `mcp` is there; the first is where requests go. */
+const mainOrigin = ({ origin, modelApi, mcp }: Answers): string => {
+  const api = modelApi === undefined ? undefined : modelApiOf(modelApi).origin
+  return origin ?? api ?? parseUrl(mcp ?? '')?.origin ?? ''
+}
+
+const rulesOf = (answers: Answers): readonly Rule[] => {
+  const { resource, audience, origin, modelApi, mcp } = answers
+  const elsewhere = (other: string) =>
+    other === mainOrigin(answers) ? [] : [`origin = ${quoted(other)}`]
+  const rules: Rule[] = []
+  const server = parseUrl(mcp ?? '')
+  if (server) {
+    const { pathname } = server
+    rules.push({
+      lines: [
+        `match = ${quoted(`GET,POST,DELETE ${pathname}`)}`,
+        `resource = ${quoted(resource.replace(/\/$/, '') + pathname)} # the URL for MCP clients`,
+        ...(audience === undefined ? [] : [`audiences = ${list([audience])}`]),
+        'scopes = ["mcp:connect"]',
+        ...elsewhere(server.origin),
+        'mcp = { tools = { "*" = ["mcp:tools"] } } # better: name each tool with the scopes it needs',
+      ],
+      what: 'a tool call',
+      scopes: ['mcp:connect', 'mcp:tools'],
+      request: `{ method = "POST", url = ${quoted(pathname)}, mcp = { method = "tools/call", name = "search", arguments = {} } }`,
+    })
+  }
+  if (modelApi !== undefined) {
+    const api = modelApiOf(modelApi)
+    const [name, before] = api.header
+    for (const match of api.routes) {
+      rules.push({
+        lines: [
+          `match = ${quoted(match)}`,
+          'scopes = ["models:use"]',
+          ...elsewhere(api.origin),
+          `inject = { ${name} = ${quoted(`${before}\${${api.secret}}`)} } # agents never see the key`,
+        ],
+        what: match,
+        scopes: ['models:use'],
+        request: quoted(match),
+      })
+    }
+  }
+  if (origin !== undefined) {
+    const api = (methods: string, scope: string): Rule => ({
+      lines: [`match = ${quoted(`${methods} /*`)}`, `scopes = ${list([scope])}`],
+      what: methods.split(',', 1).join(),
+      scopes: [scope],
+      request: quoted(`${methods.split(',', 1)} /v1/things`),
+    })
+    rules.push(api('GET', 'api:read'), api('POST,PUT,PATCH,DELETE', 'api:write'))
+  }
+  return rules
+}
+
+/** The policy as the end of a wrangler.toml. */
+export function policyToml(answers: Answers): string {
+  return [
+    `[vars.GATE]
+resource = ${quoted(answers.resource)} # the default audience of tokens
+origin = ${quoted(mainOrigin(answers))}
+assertion = "request" # what origins verify: who calls, and for which request`,
+    issuerToml(answers),
+    '# The first rule that matches decides; a request that no rule matches is 404.',
+    ...rulesOf(answers).map(({ lines }) => ['[[vars.ROUTES]]', ...lines].join('\n')),
+  ].join('\n\n')
+}
+
+/** Tests of that policy: each rule with the scopes it needs, and without one of them. */
+export function policyTests(answers: Answers): string {
+  const profile: Profile = PROFILES[(answers.profile ?? 'rfc9068') as ProfileName]
+  const [[claim = 'scope'] = []] = profile.scope
+  const cases = rulesOf(answers).flatMap(({ what, scopes, request }) => [
+    [
+      `name = ${quoted(`${what} with ${scopes.join(' ')}`)}`,
+      `request = ${request}`,
+      `claims = { ${claim} = ${quoted(scopes.join(' '))} }`,
+      'expect = { decision = "allowed" }',
+    ],
+    [
+      `name = ${quoted(`${what} without ${scopes.at(-1)}`)}`,
+      `request = ${request}`,
+      `claims = { ${claim} = ${quoted(['other', ...scopes.slice(0, -1)].join(' '))} }`,
+      'expect = { decision = "denied", code = "scope_missing" }',
+    ],
+  ])
+  const all = [
+    ...cases,
+    [
+      'name = "a request without a token"',
+      `request = ${rulesOf(answers)[0]?.request}`,
+      'expect = { decision = "denied", code = "credential_missing" }',
+    ],
+  ]
+  return [...profileClaims(profile), ...all.map((lines) => ['[[case]]', ...lines].join('\n'))].join(
+    '\n\n',
+  )
+}
+
+/** What tokens of a profile have, and a test fills in by itself only for those of RFC 9068. */
+const profileClaims = (profile: Profile): readonly string[] => {
+  const { requiredClaims, clientId, clientRequired, claims } = profile
+  const names = new Set([
+    ...requiredClaims,
+    ...(clientRequired ? (clientId[0] ?? []) : []),
+    ...Object.keys(claims),
+  ])
+  const lines = [...names]
+    .filter((name) => !PROFILES.rfc9068.requiredClaims.some((one) => one === name))
+    .map((name) => `${name} = ${quoted([claims[name] ?? 'test'].flat()[0] ?? '')}`)
+  return lines.length === 0 ? [] : [['[defaults.claims]', ...lines].join('\n')]
+}
+
+const issuerToml = ({ issuer, profile, audience }: Answers): string =>
+  [
+    '[vars.ISSUERS.main]',
+    `issuer = ${quoted(issuer)}`,
+    ...(issuer.startsWith('http:') ? ['allow_insecure_http = true # on this machine only'] : []),
+    ...(profile === undefined ? [] : [`profile = ${quoted(profile)}`]),
+    ...(audience === undefined ? [] : [`audiences = ${list([audience])}`]),
+    'agent_prefix = "main/" # X-Agent-Id is main/…, so that a second issuer has ids of its own',
+  ].join('\n')

@@ -1,0 +1,176 @@
+import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, resolve } from 'node:path'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { check } from './check.ts'
+import { type Ask, type CommandRow, optionName, type Process } from './command.ts'
+import { fileReason, ownManifest } from './files.ts'
+import { projectFiles } from './init-files.ts'
+import { ANSWER_NAMES, type AnswerName, type Answers, QUESTIONS } from './init-policy.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
+
+export interface InitOptions extends Partial<Answers> {
+  /** Leaves the files alone that are there, and writes the others. */
+  readonly keep?: boolean
+}
+
+export const initCommand: CommandRow<InitOptions> = {
+  name: 'init',
+  docs: ['init [DIR]', 'writes a project that deploys: wrangler.toml, Worker, CI'],
+  description: 'Write a new project for a gate; asks in a terminal for what no option says.',
+  example:
+    'init gate --resource https://api.my-company.com --issuer https://auth.my-company.com --model-api openai',
+  options: (command) => {
+    command.argument('[dir]', 'folder of the project', '.')
+    for (const name of ANSWER_NAMES) {
+      command.option(`${optionName(name)} <value>`, textOf(name))
+    }
+    return command.option('--keep', 'leave files alone that are there, and write the others')
+  },
+  help: '\nNever overwrites a file, and asks no network. One of --origin, --model-api and --mcp is needed.',
+  run: ([directory = '.'], options, process) => init(directory, options, process),
+}
+
+const textOf = (name: AnswerName): string => {
+  const { what, otherwise } = QUESTIONS[name]
+  return otherwise === undefined ? what : `${what} (default: ${otherwise})`
+}
+
+/** The oldest Node that wrangler runs on. */
+const WRANGLERS_NODE = 22
+
+/**
+ * Writes a project into a folder, whole or not at all: what is asked for is judged by `check` before the
+ * first file is written, and no file that is there is overwritten. Installs nothing.
+ */
+export async function init(
+  directory: string,
+  { keep = false, ...given }: InitOptions,
+  { converse }: Pick<Process, 'converse'>,
+): Promise<Outcome> {
+  const answers = await complete(given, converse)
+  if (!answers.ok) return cannotTell(answers.reason)
+  const { version, devDependencies } = ownManifest()
+  const { wrangler = '', node = '' } = devDependencies
+  const files = projectFiles(answers.value, {
+    name: workerName(directory),
+    versions: { edgewarden: version, wrangler, node },
+    bringsNode: Number.parseInt(process.versions.node, 10) < WRANGLERS_NODE,
+  })
+  const judged = await judge(files['wrangler.toml'])
+  if (judged.exitCode !== EXIT.yes) {
+    const err = [...judged.err, 'Nothing was written: no valid policy comes of these answers.']
+    return { ...judged, out: [], err }
+  }
+  const paths = Object.keys(files)
+  const there = await Promise.all(paths.map((path) => exists(join(directory, path))))
+  const existing = paths.filter((_, i) => there[i])
+  if (existing.length > 0 && !keep) {
+    const error =
+      'Nothing was written. Name another folder, or write only what is missing with --keep.'
+    const err = [...existing.map((path) => `${join(directory, path)} is there already`), error]
+    return { exitCode: EXIT.no, json: { error, directory, existing, written: [] }, out: [], err }
+  }
+  const written = paths.filter((path) => !existing.includes(path))
+  for (const path of written) {
+    const full = join(directory, path)
+    try {
+      await mkdir(dirname(full), { recursive: true })
+      await writeFile(full, files[path] ?? '', { flag: 'wx' })
+    } catch (error) {
+      return cannotTell(`Cannot write ${full}: ${fileReason(error)}.`)
+    }
+  }
+  return {
+    exitCode: EXIT.yes,
+    json: { directory, existing, written },
+    out: written.map((path) => `wrote ${join(directory, path)}`),
+    err: [
+      ...existing.map((path) => `kept ${join(directory, path)}`),
+      ...judged.err,
+      `Next: ${directory === '.' ? '' : `cd ${directory} && `}npm install && npx edgewarden check; README.md says more.`,
+    ],
+  }
+}
+
+/** The answers, those that are missing asked for where somebody can answer. */
+const complete = async (
+  given: Partial<Answers>,
+  converse: Process['converse'],
+): Promise<Result<Answers, string>> => {
+  const answers: Partial<Record<AnswerName, string>> = {}
+  for (const name of ANSWER_NAMES) {
+    const answer = given[name]
+    if (answer === undefined) continue
+    const fault = QUESTIONS[name].fault(answer)
+    if (fault !== undefined) return fail(`${optionName(name)}: ${fault}`)
+    answers[name] = answer
+  }
+  if (converse !== undefined && missing(answers).length > 0) {
+    let isAnswered = true
+    await converse(async (ask) => {
+      for (const name of ANSWER_NAMES) {
+        if (isAnswered && !(name in answers)) isAnswered = await askFor(name, answers, ask)
+      }
+    })
+    if (!isAnswered) return fail('Nothing was written: not all was answered.')
+  }
+  const missed = missing(answers)
+  return missed.length === 0
+    ? ok(answers as Answers)
+    : fail(`What is missing: ${missed.join(', ')} (in a terminal it would be asked for)`)
+}
+
+/** Asks until the answer is one, or empty where none is needed; false if they left. */
+const askFor = async (
+  name: AnswerName,
+  answers: Partial<Record<AnswerName, string>>,
+  ask: Ask,
+): Promise<boolean> => {
+  const { otherwise, fault } = QUESTIONS[name]
+  for (let why = ''; ; ) {
+    const answer = (await ask(`${why}${textOf(name)}\n> `))?.trim()
+    if (answer === undefined) return false
+    if (answer === '' && otherwise !== undefined) return true
+    const wrong = fault(answer)
+    if (wrong === undefined) {
+      answers[name] = answer
+      return true
+    }
+    why = `${wrong}\n`
+  }
+}
+
+const missing = (answers: Partial<Answers>): readonly string[] => [
+  ...ANSWER_NAMES.filter((name) => !QUESTIONS[name].otherwise && !answers[name]).map(optionName),
+  ...((answers.origin ?? answers.modelApi ?? answers.mcp)
+    ? []
+    : ['one of --origin, --model-api and --mcp']),
+]
+
+/** A name that Cloudflare takes for a Worker, after the folder. */
+const workerName = (directory: string): string =>
+  basename(resolve(directory))
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 54)
+    .replace(/^-|-$/g, '') || 'gate'
+
+/** What `check` says of a file with this text. */
+const judge = async (text: string): Promise<Outcome> => {
+  const folder = await mkdtemp(join(tmpdir(), 'edgewarden-init-'))
+  const file = join(folder, 'wrangler.toml')
+  try {
+    await writeFile(file, text)
+    const outcome = await check({ file })
+    return { ...outcome, err: outcome.err.map((line) => line.replaceAll(file, 'wrangler.toml')) }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )

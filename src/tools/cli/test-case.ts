@@ -1,0 +1,296 @@
+import { CompactSign, type CryptoKey, generateKeyPair } from 'jose'
+import { base64UrlDecode, utf8Encode } from '../../core/bytes.ts'
+import type { Step } from '../../core/chain.ts'
+import { type Decision, refusalOf } from '../../core/guard.ts'
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { decodeJwsPart, splitJws } from '../../core/jws.ts'
+import { acceptedAudiences } from '../../core/model/audience.ts'
+import { type Algorithm, algorithmOf, type Issuer } from '../../core/model/issuer.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import type { KeySource } from '../../core/model/ports.ts'
+import { longestLife, type Route, takesIssuer } from '../../core/model/route.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { route as routeStage } from '../../core/stages/route.ts'
+import { foldedName } from '../../core/text.ts'
+import { originHeaders } from '../../gateway/relay/origin-headers.ts'
+import { toExplain } from '../../mcp/explain.ts'
+import { unknownName } from '../../policy/issues.ts'
+import { offlineGuard } from './explain-offline.ts'
+import type { Expected, TestCase } from './test-file.ts'
+
+/** What the line decided about a case, and where that is not as expected. */
+export interface Verdict extends Expected {
+  readonly decision: NonNullable<Expected['decision']>
+  /** What a denial says beside its code. */
+  readonly detail?: JsonObject
+  readonly failures: readonly string[]
+  /** What it reached: its rule, and what it used of an MCP server behind it. */
+  readonly reached: ReadonlySet<object>
+  /** What a snapshot has of it. */
+  readonly snapshot: Expected
+}
+
+/** In place of what is only known while a request is served, and of the caller's credential. */
+const placeholder = (name: string) => `\${${name}}`
+
+/** Judges cases by the real line of a policy. A token is signed with a key that is made for this run. */
+export function createJudge(
+  policy: Policy,
+  now: number,
+): (test: TestCase) => Promise<Result<Verdict, string>> {
+  const signer = createSigner()
+  return async (test) => {
+    const rule = ruleOf(policy, test)
+    const issuer = issuerOf(policy, test, rule)
+    if (!issuer.ok) return issuer
+    const issuedAt =
+      test.token === undefined ? own(test.claims ?? {}, 'iat') : issuedAtOf(test.token)
+    const at = test.at ?? (typeof issuedAt === 'number' ? issuedAt : now)
+    const claims = test.claims && completed(test, issuer.value, rule, at)
+    const header = headerFor(issuer.value)
+    const sent =
+      test.token === undefined
+        ? claims && (await signer.sign(header, utf8Encode(JSON.stringify(claims))))
+        : await signer.resign(test.token)
+    if (claims && !sent) return fail(`this version of Node cannot sign by ${own(header, 'alg')}`)
+    const headers = new Headers(test.request.headers)
+    if (sent !== undefined) headers.set('authorization', `Bearer ${sent}`)
+    const head = { ...test.request, headers }
+    const { method, url } = head
+    const request =
+      test.body === undefined
+        ? toExplain(policy, head, test.asked).request
+        : { method, url, headers, body: new Blob([test.body]).stream() }
+    const steps: Step[] = []
+    const decision = await offlineGuard(
+      policy,
+      signer,
+      at,
+    )(request, {
+      ...test.around,
+      trace: (step) => void steps.push(step),
+    })
+    if (headers.has('authorization')) headers.set('authorization', placeholder('token'))
+    return ok(verdictOf(test, decision, { headers, policy, steps }))
+  }
+}
+
+/** What a case was judged with. */
+interface Seen {
+  readonly headers: Headers
+  readonly policy: Policy
+  readonly steps: readonly Step[]
+}
+
+const verdictOf = (test: TestCase, decision: Decision, given: Seen): Verdict => {
+  const { route, uses = [] } = decision.known
+  const denial = decision.outcome === 'denied' ? decision.denial : undefined
+  const word = denial ? (refusalOf(decision) ? 'denied' : 'would_deny') : 'allowed'
+  const forwarded = word === 'denied' ? undefined : forwardedHeaders(test, decision, given)
+  const found = {
+    decision: word,
+    ...(denial && { code: denial.code }),
+    ...(route && { rule: route.name }),
+  } as const
+  const detail = denial?.detail && { ...denial.detail, ...faultOf(given.steps) }
+  const told = Object.fromEntries(
+    [...(forwarded ?? [])].filter(([name]) => isTold(name, given.policy, test)),
+  )
+  return {
+    ...found,
+    ...(detail && { detail }),
+    ...(forwarded && { headers: told }),
+    failures: failuresOf(test.expect ?? {}, found, { detail, forwarded }),
+    reached: new Set<object>([...(route ? [route] : []), ...uses.map(({ use }) => use)]),
+    snapshot: snapshotOf(test.expect, found, { forwarded, told }),
+  }
+}
+
+/** What is told of the first operand of a condition that has no value. */
+const faultOf = (steps: readonly Step[]): JsonObject => {
+  const operands = listOf(steps.at(-1)?.detail.operands).filter(isObject)
+  const error = operands.flatMap((one) => own(one, 'error') ?? [])[0]
+  return error === undefined ? {} : { error }
+}
+
+/** What is put into `expect`: all, or of what is expected that which is otherwise. */
+const snapshotOf = (
+  expect: Expected | undefined,
+  found: Expected,
+  { forwarded, told }: { readonly forwarded: Headers | undefined; readonly told: object },
+): Expected => {
+  const { decision, code, rule } = found
+  const headers = expect?.headers
+    ? Object.fromEntries(
+        Object.entries(expect.headers).map(([name, value]) => {
+          const is = forwarded?.get(name)
+          return [name, typeof value === 'string' ? (is ?? false) : typeof is === 'string']
+        }),
+      )
+    : expect
+      ? {}
+      : told
+  return {
+    decision,
+    ...(code !== undefined && { code }),
+    ...(rule !== undefined && (!expect || expect.rule !== undefined) && { rule }),
+    ...(forwarded && Object.keys(headers).length > 0 && { headers }),
+  } as Expected
+}
+
+const failuresOf = (
+  expect: Expected,
+  found: Expected,
+  {
+    detail,
+    forwarded,
+  }: { readonly detail?: JsonObject | undefined; readonly forwarded: Headers | undefined },
+): readonly string[] => {
+  const { code, rule } = found
+  const is = `it is ${found.decision}${code === undefined ? '' : `: ${code}`}${
+    detail ? ` ${JSON.stringify(detail)}` : ''
+  }${rule === undefined ? '' : `, by the rule ${JSON.stringify(rule)}`}`
+  const broken = (['decision', 'code', 'rule'] as const).find(
+    (name) => expect[name] !== undefined && expect[name] !== found[name],
+  )
+  if (broken) return [`${broken} is to be ${JSON.stringify(expect[broken])}, but ${is}`]
+  const headers = Object.entries(expect.headers ?? {})
+  if (headers.length > 0 && !forwarded) return [`headers are to be forwarded, but ${is}`]
+  return headers.flatMap(([name, value]) => {
+    const got = forwarded?.get(name) ?? undefined
+    if (typeof value === 'string' ? got === value : (got !== undefined) === value) return []
+    const wanted = typeof value === 'string' ? JSON.stringify(value) : value ? 'there' : 'absent'
+    return [
+      `header ${name} is to be ${wanted}, but is ${got === undefined ? 'absent' : JSON.stringify(got)}`,
+    ]
+  })
+}
+
+/** What the origin is sent; secrets by the templates that name them. */
+const forwardedHeaders = (
+  test: TestCase,
+  decision: Decision,
+  { headers, policy }: Seen,
+): Headers | undefined => {
+  const { route, address, isPreflight } = decision.known
+  if (!route || !address || route.endpoint || (isPreflight && decision.outcome === 'ended')) {
+    return undefined
+  }
+  const inject = route.inject.map(([name, value, template = value]) => [name, template] as const)
+  return originHeaders(headers, policy.gate.assertion && placeholder('assertion'), {
+    policy,
+    route: { ...route, inject },
+    address,
+    decision,
+    requestId: placeholder('request_id'),
+    clientIp: test.around.caller,
+  })
+}
+
+/** Whether a header says who calls, or is one that a rule sets, and is the same in each run. */
+const isTold = (name: string, { gate }: Policy, { at, token }: TestCase): boolean => {
+  const folded = foldedName(name)
+  const isFixed = at !== undefined || token !== undefined
+  return folded === `${gate.identityPrefix}token-expires`
+    ? isFixed
+    : folded.startsWith(gate.identityPrefix) || gate.ownHeaders.has(folded)
+}
+
+/** The rule that a request falls under, also where the request is not as the rule wants it. */
+const ruleOf = (policy: Policy, { request }: TestCase): Route | undefined => {
+  const found = routeStage.run({ request, policy }, undefined)
+  return 'value' in found ? found.value?.route : undefined
+}
+
+/** The issuer whose token is made: none where the claims name one that the policy does not have. */
+const issuerOf = (
+  { issuers }: Policy,
+  { issuer: name, claims = {} }: TestCase,
+  rule: Route | undefined,
+): Result<Issuer | undefined, string> => {
+  const all = [...issuers.values()]
+  const iss = own(claims, 'iss')
+  if (typeof iss === 'string') return ok(issuers.get(iss))
+  if (name === undefined) return ok(all.find(({ issuer }) => !rule || takesIssuer(rule, issuer)))
+  const found = all.find((one) => one.name === name)
+  const names = all.map((one) => one.name)
+  return found ? ok(found) : fail(unknownName('issuer', name, names))
+}
+
+/** The claims of a case, with what the rule takes where they do not say it. */
+const completed = (
+  { claims, without }: TestCase,
+  issuer: Issuer | undefined,
+  rule: Route | undefined,
+  at: number,
+): JsonObject => {
+  const [audience = rule?.resource] = issuer && rule ? acceptedAudiences(issuer, rule) : []
+  const now = Math.floor(at)
+  const iat = own(claims ?? {}, 'iat') ?? now
+  const longest = issuer ? longestLife(issuer, rule ?? {}) : 60
+  const all = {
+    iss: issuer?.issuer,
+    sub: 'example',
+    client_id: 'example',
+    [issuer?.audienceClaim ?? 'aud']: audience,
+    jti: 'example',
+    iat,
+    exp: Math.min(now + 60, Number(iat) + longest),
+    ...claims,
+  }
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !without.includes(name)))
+}
+
+const issuedAtOf = (token: string): unknown => {
+  const parts = splitJws(token)
+  return own((parts && decodeJwsPart(parts.payload)) ?? {}, 'iat')
+}
+
+/** The header of a token as its issuer's entry takes it. */
+const headerFor = (issuer: Issuer | undefined): JsonObject => {
+  const { algorithms = ['ES256'], types = new Set(['at+jwt']) } = issuer ?? {}
+  // Not every runtime can sign by the newest.
+  const alg = algorithms.find((one) => !one.startsWith('ML-')) ?? algorithms[0]
+  const typ = types.has('at+jwt') ? 'at+jwt' : [...types].find((one) => one !== 'absent')
+  return { alg, kid: 'test', ...(typ !== undefined && { typ }) }
+}
+
+interface Pair {
+  readonly privateKey: CryptoKey
+  readonly publicKey: CryptoKey
+}
+
+/** Signs by any algorithm, and is the source of all keys: each is one of whichever issuer is asked about. */
+const createSigner = () => {
+  const pairs = new Map<Algorithm, Promise<Pair>>()
+  const pairOf = (algorithm: Algorithm): Promise<Pair> => {
+    const pair = pairs.get(algorithm) ?? generateKeyPair(algorithm)
+    pairs.set(algorithm, pair)
+    return pair
+  }
+  const sign = async (header: JsonObject, payload: Uint8Array): Promise<string | undefined> => {
+    try {
+      const { privateKey } = await pairOf(algorithmOf(own(header, 'alg')) ?? 'ES256')
+      const signed = new CompactSign(payload).setProtectedHeader(header as { alg: string })
+      return await signed.sign(privateKey)
+    } catch {
+      return undefined
+    }
+  }
+  return {
+    /** `undefined` where that cannot be done. */
+    sign,
+    /** The token as if its issuer had signed it; one that is refused before any signature is looked at as it is. */
+    async resign(token: string): Promise<string> {
+      const parts = splitJws(token)
+      const header = parts && decodeJwsPart(parts.header)
+      const payload = parts && base64UrlDecode(parts.payload)
+      if (!header || !payload || !algorithmOf(own(header, 'alg'))) return token
+      return (await sign(header, payload)) ?? token
+    },
+    async find(_, { algorithm, kid }) {
+      const { publicKey } = await pairOf(algorithm)
+      return ok({ key: publicKey, ...(kid !== undefined && { kid }) })
+    },
+  } satisfies KeySource & Record<string, unknown>
+}

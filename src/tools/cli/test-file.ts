@@ -1,0 +1,230 @@
+import { dirname, resolve } from 'node:path'
+import { parse, TomlError } from 'smol-toml'
+import type { GuardContext } from '../../core/guard.ts'
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import type { RequestHead } from '../../core/request.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { isFieldName } from '../../core/text.ts'
+import { connectionField, toldConnection } from '../../gateway/apps/connection.ts'
+import { decodeExplanation } from '../../gateway/apps/explain-request.ts'
+import type { AskedOfMcp } from '../../mcp/explain.ts'
+import { text, word } from '../../policy/fields.ts'
+import { type PolicyIssue, pathText, type Report, under } from '../../policy/issues.ts'
+import { list, type Readable, reads, readTable, required, table } from '../../policy/table.ts'
+import { readToken } from './explain-request.ts'
+import { issueLine } from './file-policy.ts'
+import { readText } from './files.ts'
+import { instant } from './times.ts'
+import { type Statement, statementsOf } from './toml-statements.ts'
+import { plain } from './wrangler-file.ts'
+
+/** `would_deny`: a rule in shadow mode lets a request through that it would deny. */
+export const DECISIONS = ['allowed', 'denied', 'would_deny'] as const
+
+/** What is expected of a decision, or what one came to; absent members are not looked at. */
+export interface Expected {
+  readonly decision?: (typeof DECISIONS)[number]
+  readonly code?: string
+  /** `match` of the rule. */
+  readonly rule?: string
+  /** Of the request to the origin: a value, whether the header is there at all. */
+  readonly headers?: Readonly<Record<string, string | boolean>>
+}
+
+/** One request, and what the policy is expected to decide. */
+export interface TestCase {
+  readonly name: string
+  readonly index: number
+  /** Of its `[[case]]`; 1 where it has none of its own. */
+  readonly line: number
+  readonly request: RequestHead
+  readonly body?: string
+  /** What it asks of an MCP server, as far as it is told. */
+  readonly asked: AskedOfMcp | undefined
+  /** Name of the issuer's table; without it the `iss` of the claims, or the first that the rule takes. */
+  readonly issuer?: string
+  /** What the token says beside what is filled in; without claims and token the request has none. */
+  readonly claims?: JsonObject
+  /** Claims that are not filled in. */
+  readonly without: readonly string[]
+  /** Taken as signed by its issuer. */
+  readonly token?: string
+  readonly around: Pick<GuardContext, 'caller' | 'connection'>
+  /** Seconds since the epoch. */
+  readonly at?: number
+  readonly expect?: Expected
+}
+
+/** A file of cases, as it is written and as it is read. */
+export interface TestFile {
+  readonly file: string
+  readonly text: string
+  readonly statements: readonly Statement[]
+  readonly cases: readonly TestCase[]
+}
+
+const some = text((value) => (value === '' ? fail('must not be empty') : ok(value)))
+const tableField = reads<JsonObject>((value) =>
+  isObject(value) ? ok(value) : fail('must be a table'),
+)
+
+const SHARED = {
+  issuer: some,
+  claims: tableField,
+  connection: connectionField,
+  at: reads<number>((value) => instant(String(value))),
+}
+
+const EXPECT = {
+  decision: word(DECISIONS),
+  code: some,
+  rule: some,
+  headers: reads<NonNullable<Expected['headers']>>((value) =>
+    isObject(value) &&
+    Object.entries(value).every(
+      ([name, one]) => isFieldName(name) && ['string', 'boolean'].includes(typeof one),
+    )
+      ? ok(value as NonNullable<Expected['headers']>)
+      : fail('must be a table of header → its value, or whether it is there: true or false'),
+  ),
+}
+
+const FIELDS = {
+  ...SHARED,
+  name: required(some),
+  request: required(
+    reads<JsonObject>((value) => {
+      const [, method, url] = /^(\S+) +(\S+)$/.exec(typeof value === 'string' ? value : '') ?? []
+      if (isObject(value)) return ok(value)
+      return url === undefined ? fail('must be "METHOD URL", or a table') : ok({ method, url })
+    }),
+  ),
+  token: some,
+  without: list(some),
+  expect: table(EXPECT),
+}
+
+/**
+ * Reads the cases of a TOML file. A URL that begins with `/` is one of `origin`. A failure is every mistake
+ * in the file, each with its place.
+ */
+export async function readTestFile(
+  file: string,
+  origin: string,
+): Promise<Result<TestFile, readonly string[]>> {
+  const content = await readText(file)
+  if (!content.ok) return fail([content.reason])
+  let written: JsonObject
+  try {
+    written = plain(parse(content.value)) as JsonObject
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error
+    const what = error.message.split('\n', 1)[0]?.replace(/^Invalid TOML document: /, '')
+    return fail([`${file}:${error.line}:${error.column}: no valid TOML: ${what}`])
+  }
+  const statements = statementsOf(content.value)
+  const lines = statements.flatMap(({ kind, key, line }) =>
+    kind === 'item' && key.join() === 'case' ? line : [],
+  )
+  const issues: string[] = []
+  const report =
+    (line = 1): Report =>
+    (path, message) =>
+      issues.push(issueLine({ path: `${file}:${line}: ${pathText('', path)}`, message }))
+  for (const { key, line, value, end } of statements) {
+    // The parser takes a day that is not there for another.
+    const at = content.value.slice(value, end).replace(' ', 'T')
+    const moment = key.at(-1) === 'at' && ZONED.test(at) ? instant(at) : ok(0)
+    if (!moment.ok) report(line)(['at'], moment.reason)
+  }
+  const top = readTable(
+    { defaults: table(SHARED), case: required(list(tableField)) },
+    written,
+    report(),
+  )
+  const cases = await Promise.all(
+    listOf(top.case).map((one, index) => {
+      const line = lines[index] ?? 1
+      const given = { index, line, origin, file, defaults: top.defaults ?? {} }
+      return readCase(one, given, under(report(line), 'case', index))
+    }),
+  )
+  return issues.length > 0
+    ? fail(issues)
+    : ok({ file, text: content.value, statements, cases: cases.flatMap((one) => one ?? []) })
+}
+
+/** A date of TOML that is a moment. */
+const ZONED = /^\d{4}-.*(?:Z|[+-]\d\d:\d\d)$/i
+
+interface Given extends Pick<TestCase, 'index' | 'line'> {
+  readonly file: string
+  readonly origin: string
+  readonly defaults: Readable<typeof SHARED>
+}
+
+const readCase = async (
+  value: unknown,
+  { index, line, file, origin, defaults }: Given,
+  report: Report,
+): Promise<TestCase | undefined> => {
+  const entry = readTable(FIELDS, value, report)
+  const { name, request, token, without = [], expect } = entry
+  const isMinted = entry.claims !== undefined || entry.issuer !== undefined
+  if (token !== undefined && isMinted) report(['token'], 'stands alone, without claims and issuer')
+  const head = request && readHead(request, origin, under(report, 'request'))
+  if (head?.request.headers.has('authorization') && (isMinted || token !== undefined))
+    report(['request', 'headers'], 'has an Authorization beside claims, issuer or token')
+  const sent = token === undefined ? undefined : await readToken(besides(file, token), noInput)
+  if (sent && !sent.ok) report(['token'], sent.reason.replace('--token: ', ''))
+  const at = entry.at ?? defaults.at
+  const issuer = entry.issuer ?? defaults.issuer
+  if (name === undefined || !head) return undefined
+  return {
+    name,
+    index,
+    line,
+    ...head,
+    ...(issuer !== undefined && { issuer }),
+    ...(isMinted && { claims: { ...defaults.claims, ...entry.claims } }),
+    ...(sent?.ok && { token: sent.value }),
+    without,
+    around: toldConnection({ ...defaults.connection, ...entry.connection }),
+    ...(at !== undefined && { at }),
+    ...(expect && { expect }),
+  }
+}
+
+const noInput = () => Promise.resolve('')
+
+/** A file that a token is in is looked for beside the file of the case. */
+const besides = (file: string, token: string): string =>
+  token.startsWith('@') ? `@${resolve(dirname(file), token.slice(1))}` : token
+
+const readHead = (
+  { body, ...rest }: JsonObject,
+  origin: string,
+  report: Report,
+): Pick<TestCase, 'request' | 'body' | 'asked'> | undefined => {
+  const url = own(rest, 'url')
+  const whole = typeof url === 'string' && url.startsWith('/') ? origin + url : url
+  for (const name of ['token', 'connection'].filter((one) => Object.hasOwn(rest, one)))
+    report([name], 'stands in the case itself')
+  if (body !== undefined && typeof body !== 'string' && !isObject(body))
+    report(['body'], 'must be text, or a table that is sent as JSON')
+  if (body !== undefined && Object.hasOwn(rest, 'mcp')) report(['body'], 'is made of mcp here')
+  const decoded = decodeExplanation({ ...rest, url: whole })
+  if (!decoded.ok) {
+    for (const { path, message } of decoded.reason as readonly PolicyIssue[])
+      report([path], message)
+    return undefined
+  }
+  const { request, asked } = decoded.value
+  if (isObject(body) && !request.headers.has('content-type'))
+    request.headers.set('content-type', 'application/json')
+  return {
+    request,
+    asked,
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  }
+}

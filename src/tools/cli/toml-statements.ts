@@ -1,0 +1,82 @@
+import { parse } from 'smol-toml'
+
+/** One statement of a TOML document, and where it stands. */
+export interface Statement {
+  /** `[table]`, `[[item]]`, or `key = value`. */
+  readonly kind: 'table' | 'item' | 'pair'
+  readonly key: readonly string[]
+  /** Where it begins, and its line, counted from 1. */
+  readonly start: number
+  readonly line: number
+  /** Where its value begins and ends; of a table its header. */
+  readonly value: number
+  readonly end: number
+}
+
+/** Text, or what stands for itself: what a value is made of, so that no sign inside of a text counts. */
+const PIECE =
+  /"""[\s\S]*?(?<!\\)(?:\\\\)*"{3,5}|'''[\s\S]*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|#[^\n]*|[[{]|[\]}]|\n|[^"'#[\]{}\n]+/gy
+
+/** The statements of a document in their order. Wants one that is valid: judges nothing. */
+export function statementsOf(text: string): readonly Statement[] {
+  const statements: Statement[] = []
+  const starts = /^[ \t]*(?=[^\s#])/gm
+  let line = 1
+  let last = 0
+  for (;;) {
+    const found = starts.exec(text)
+    if (!found) return statements
+    const start = starts.lastIndex
+    const end = endOf(text, start)
+    line += text.slice(last, start).split('\n').length - 1
+    last = start
+    const written = text.slice(start, end)
+    const [, item, table] = /^(?:\[\[(.*)\]\]|\[(.*)\])$/s.exec(written) ?? []
+    const header = item ?? table
+    if (header !== undefined) {
+      const kind = item === undefined ? 'table' : 'item'
+      statements.push({ kind, key: keyOf(header), start, line, value: start, end })
+    } else {
+      const [left = '', key = ''] =
+        /^((?:"(?:[^"\\]|\\.)*"|'[^']*'|[^"'=])*?)[ \t]*=[ \t]*/.exec(written) ?? []
+      statements.push({
+        kind: 'pair',
+        key: keyOf(key),
+        start,
+        line,
+        value: start + left.length,
+        end,
+      })
+    }
+    const rest = text.indexOf('\n', end)
+    if (rest < 0) return statements
+    starts.lastIndex = rest + 1
+  }
+}
+
+/** Where a statement ends: before the spaces and the comment behind it. */
+const endOf = (text: string, start: number): number => {
+  let depth = 0
+  let end = start
+  PIECE.lastIndex = start
+  for (;;) {
+    const [piece] = PIECE.exec(text) ?? []
+    if (piece === undefined || (piece === '\n' && depth === 0)) return end
+    if (piece === '[' || piece === '{') depth++
+    if (piece === ']' || piece === '}') depth--
+    if (!piece.startsWith('#') && piece.trim() !== '')
+      end = PIECE.lastIndex - (piece.length - piece.trimEnd().length)
+  }
+}
+
+/** The names of a dotted key, as the parser reads them. */
+const keyOf = (text: string): readonly string[] => {
+  const names: string[] = []
+  let table: unknown = parse(`${text} = 0`)
+  while (typeof table === 'object' && table !== null) {
+    const [name = ''] = Object.keys(table)
+    names.push(name)
+    table = (table as Readonly<Record<string, unknown>>)[name]
+  }
+  return names
+}

@@ -1,0 +1,173 @@
+import { dirname, join } from 'node:path'
+import { parseEnv } from 'node:util'
+import { ASSERTION_SECRET } from '../../assertion/options.ts'
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import type { PolicyIssue } from '../../policy/issues.ts'
+import { type PolicyReading, readEnvironment } from '../cli/file-policy.ts'
+import { readText } from '../cli/files.ts'
+import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
+
+/** What a wrangler.toml and the secrets around it come to for a gate off Cloudflare. */
+export interface Settings {
+  readonly policy: Policy
+  readonly vars: JsonObject
+  readonly secrets: Readonly<Record<string, string>>
+  /** Binding name → class name. */
+  readonly objects: Readonly<Record<string, string>>
+  /** Binding names of KV namespaces. */
+  readonly namespaces: readonly string[]
+  /** The binding that tells which deployment decides, where there is one. */
+  readonly versionBinding?: string
+  readonly main: string
+  readonly compatibilityDate: string
+  readonly compatibilityFlags: readonly string[]
+  /** Whether the address of a caller is that of the connection only because nothing else was said. */
+  readonly isAddressAssumed: boolean
+}
+
+/** Why nothing is served. */
+export interface Refusal {
+  readonly issues: readonly PolicyIssue[]
+  /** Names of secrets that are needed and nowhere to be found. */
+  readonly unset: readonly string[]
+}
+
+/** The variable in which defaults stand that only a gate off Cloudflare has. */
+const DEFAULTS = 'GATE_SERVE_DEFAULTS'
+
+/** workerd ends no request by itself, and sets no header with the caller's address. */
+const OFF_CLOUDFLARE = { timeout: '10m', client_ip: 'connection' }
+
+/**
+ * Reads what `serve` serves: an environment of a file, the top level that it inherits from, and the secrets
+ * that the policy names, of `variables` (the process's) first and of `.dev.vars` beside the file else. All
+ * mistakes at once, those of a policy whose secrets are known among them.
+ */
+export async function readSettings(
+  file: string,
+  environment: WranglerEnvironment,
+  top: WranglerEnvironment,
+  variables: Readonly<Record<string, string | undefined>>,
+): Promise<Result<Settings, Refusal>> {
+  const reading = readEnvironment(environment)
+  const names = [...reading.secrets, ...requiredSecrets(environment), ASSERTION_SECRET]
+  const devVars = await readDevVars(file, environment.name)
+  const secrets = Object.fromEntries(
+    names.flatMap((name) => {
+      const value = variables[name] ?? own(devVars, name)
+      return typeof value === 'string' ? [[name, value] as const] : []
+    }),
+  )
+  const written = isObject(reading.vars.GATE) ? reading.vars.GATE : {}
+  const isSet = (key: string) => own(written, key) !== undefined
+  const defaults = Object.entries(OFF_CLOUDFLARE).filter(([key]) => !isSet(key))
+  const plain = Object.entries(environment.vars).filter(([name]) => !Object.hasOwn(secrets, name))
+  const vars = { [DEFAULTS]: Object.fromEntries(defaults), ...Object.fromEntries(plain) }
+  const known = readEnvironment({ ...environment, vars }, secrets)
+  const inherited = (key: string) => own(environment.table, key) ?? own(top.table, key)
+  const [main, date] = ['main', 'compatibility_date'].map((key) => textOf(inherited(key)))
+  const versionBinding = versionBindingOf(environment)
+  const unset = (name: string) => !Object.hasOwn(secrets, name)
+  const missing = requiredSecrets(environment).filter(
+    (name) => unset(name) && !reading.secrets.has(name),
+  )
+  const issues = [
+    ...mistakesOf(known),
+    ...missing.map((path) => ({ path, message: 'is a required secret, and is not set' })),
+    ...foreign(environment, versionBinding),
+    ...(known.parsed.ok ? elsewhere(known.parsed.value.policy) : []),
+    ...(main === undefined ? [{ path: 'main', message: 'must name the entry of the Worker' }] : []),
+    ...(date === undefined ? [{ path: 'compatibility_date', message: 'must be set' }] : []),
+  ]
+  if (!known.parsed.ok || main === undefined || date === undefined || issues.length > 0) {
+    return fail({ issues, unset: [...new Set([...reading.secrets, ...missing])].filter(unset) })
+  }
+  return ok({
+    policy: known.parsed.value.policy,
+    vars,
+    secrets,
+    objects: Object.fromEntries(
+      [...environment.bindings.durable_object].map(([name, one]) => [name, one.className ?? '']),
+    ),
+    namespaces: [...environment.bindings.kv],
+    ...(versionBinding !== undefined && { versionBinding }),
+    main,
+    compatibilityDate: date,
+    compatibilityFlags: listOf(inherited('compatibility_flags')).filter(
+      (flag) => typeof flag === 'string',
+    ),
+    isAddressAssumed: !isSet('client_ip'),
+  })
+}
+
+const textOf = (value: unknown): string | undefined =>
+  typeof value === 'string' ? value : undefined
+
+const mistakesOf = ({ variableIssues, parsed }: PolicyReading): readonly PolicyIssue[] => [
+  ...variableIssues,
+  ...(parsed.ok ? [] : parsed.reason),
+]
+
+/** `[secrets] required`, which a deploy asks for. */
+const requiredSecrets = ({ table }: WranglerEnvironment): readonly string[] => {
+  const secrets = own(table, 'secrets')
+  const required = isObject(secrets) ? listOf(own(secrets, 'required')) : []
+  return required.filter((name) => typeof name === 'string')
+}
+
+/** As `wrangler dev` finds it: the file of an environment, where there is one, in place of the common one. */
+const readDevVars = async (file: string, env: string | undefined): Promise<JsonObject> => {
+  const names = env === undefined ? ['.dev.vars'] : [`.dev.vars.${env}`, '.dev.vars']
+  for (const name of names) {
+    const text = await readText(join(dirname(file), name))
+    if (text.ok) return parseEnv(text.value)
+  }
+  return {}
+}
+
+const versionBindingOf = ({ table }: WranglerEnvironment): string | undefined => {
+  const metadata = own(table, 'version_metadata')
+  return isObject(metadata) ? textOf(own(metadata, 'binding')) : undefined
+}
+
+/** A place for data, which only Cloudflare can promise. */
+const elsewhere = ({ gate }: Policy): readonly PolicyIssue[] =>
+  gate.placement.jurisdiction === undefined
+    ? []
+    : [
+        {
+          path: 'GATE.revocation.jurisdiction',
+          message: 'is for Cloudflare, and serve keeps the data on this disk; leave it out',
+        },
+      ]
+
+/** Bindings that nothing but Cloudflare can give. */
+const foreign = (
+  { bound, bindings }: WranglerEnvironment,
+  versionBinding: string | undefined,
+): readonly PolicyIssue[] =>
+  Object.keys(bound).flatMap((name) => {
+    const object = bindings.durable_object.get(name)
+    if (bindings.kv.has(name) || name === versionBinding) return []
+    if (object && !object.isElsewhere) return []
+    return [{ path: `bindings.${name}`, message: foreignAdvice(name, bindings, object) }]
+  })
+
+const foreignAdvice = (
+  name: string,
+  { service, fetcher, ratelimit }: WranglerEnvironment['bindings'],
+  object: unknown,
+): string => {
+  const only = 'and serve runs the gate off Cloudflare'
+  if (service.has(name)) {
+    return `is a service binding, ${only}, where it has no other Worker to call; write the origin's URL in place of "service:${name}", in an environment of its own if both are to run`
+  }
+  if (ratelimit.has(name)) {
+    return `is a rate limit binding of Cloudflare, ${only}; write limit and period in place of binding = "${name}"`
+  }
+  if (object) return `is a Durable Object of another Worker, ${only}; leave out script_name`
+  const table = fetcher.get(name) ?? 'a table of Cloudflare'
+  return `is bound by ${table}, ${only}; leave it out, in an environment of its own if both are to run`
+}

@@ -1,0 +1,290 @@
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { request as httpRequest, type ServerResponse } from 'node:http'
+import { createServer, request as httpsRequest, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../kit/gate.ts'
+import { createIssuer, type Issuer } from '../kit/issuer.ts'
+import { type Origin, startOrigin } from '../kit/origin.ts'
+import { ROOT } from '../kit/repository.ts'
+import { createProject, type Project, type Served } from '../kit/serve.ts'
+import type { Members } from '../kit/signing.ts'
+import { run } from '../tools/cli/kit.ts'
+
+const HOST = 'api.acme.dev'
+const RESOURCE = `https://${HOST}`
+const TLS = join(ROOT, 'test/kit/tls')
+const [CERT, KEY] = [join(TLS, 'localhost.crt'), join(TLS, 'localhost.key')]
+
+let issuer: Issuer
+let origin: Origin
+let project: Project
+beforeAll(async () => {
+  const all = [createIssuer(), startOrigin(), createProject()] as const
+  ;[issuer, origin, project] = await Promise.all(all)
+})
+afterAll(() => Promise.all([issuer?.close(), origin?.close(), project?.remove()]))
+
+const vars = (gate: Members = {}, rule: Members = {}): Members => ({
+  GATE: { resource: RESOURCE, origin: origin.url, ...gate },
+  ISSUERS: {
+    acme: {
+      issuer: issuer.issuer,
+      jwks_uri: issuer.jwksUri,
+      allow_insecure_http: true,
+      admin: 'all',
+    },
+  },
+  ROUTES: [{ match: 'GET /v1/*', scopes: ['chat:write'], ...rule }],
+})
+
+/** Asks by the proper name; over TLS the certificate is checked. */
+const ask = async (port: number, path: string, token?: string, more: Members = {}) => {
+  const isTls = more.ca !== undefined
+  const { ca, ...headers } = more
+  const sent = (isTls ? httpsRequest : httpRequest)({
+    ...{ host: '127.0.0.1', port, path, agent: false, servername: HOST },
+    ...(isTls && { ca: String(ca) }),
+    headers: {
+      host: HOST,
+      ...headers,
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    } as Record<string, string>,
+  }).end()
+  const [response] = await once(sent, 'response')
+  return { status: response.statusCode as number, body: await text(response) }
+}
+const mint = (claims: Members = {}) => issuer.mint({ aud: RESOURCE, ...claims })
+
+describe('does not start', () => {
+  const start = async (args: readonly string[] = ['--listen', '127.0.0.1:0'], env = {}) => {
+    const served = project.serve(args, env)
+    return { code: await served.ended(), err: served.stderr() }
+  }
+
+  it('with a mistake in the policy, and says what check says', async () => {
+    await project.write(vars({ origin: 'ftp://x' }, { scope: ['a'] }))
+    const { code, err } = await start()
+    const checked = await run(['check', join(project.directory, 'wrangler.toml')])
+    expect([code, err]).toEqual([1, checked.stderr.replaceAll(`${project.directory}/`, '')])
+    expect(err).toContain('GATE.origin')
+    expect(err).toContain('ROUTES[0].scope')
+  })
+
+  it('without a secret', async () => {
+    await project.write(vars({}, { inject: { 'X-Key': `\${ORIGIN_KEY}` } }))
+    const { code, err } = await start()
+    expect(code).toBe(1)
+    expect(err).toContain('needs the secret `ORIGIN_KEY`, which is not set')
+    expect(err).toContain('.dev.vars; not there: ORIGIN_KEY')
+  })
+
+  it('with a secret that is no good', async () => {
+    await project.write(vars())
+    const { code, err } = await start(undefined, { ASSERTION_KEYS: '{"keys":[{"kty":"EC"}]}' })
+    expect(code).toBe(1)
+    expect(err).toContain('ASSERTION_KEYS')
+  })
+
+  it('with bindings that only Cloudflare has', async () => {
+    await project.write(vars({ origin: 'service:MODELS' }), {
+      services: [{ binding: 'MODELS', service: 'models' }],
+      ratelimits: [{ name: 'RL', namespace_id: '1', simple: { limit: 5, period: 60 } }],
+      r2_buckets: [{ binding: 'FILES', bucket_name: 'files' }],
+    })
+    const { code, err } = await start()
+    expect(code).toBe(1)
+    expect(err).toContain('bindings.MODELS: is a service binding')
+    expect(err).toContain('bindings.RL: is a rate limit binding')
+    expect(err).toContain('bindings.FILES: is bound by a table of Cloudflare')
+  })
+
+  it('with a place for data that is not this disk', async () => {
+    await project.write(vars({ revocation: { jurisdiction: 'eu' } }))
+    const { code, err } = await start()
+    expect(code).toBe(1)
+    expect(err).toContain('GATE.revocation.jurisdiction: is for Cloudflare')
+  })
+
+  it('where it would refuse every request', async () => {
+    await project.write(vars())
+    const { code, err } = await start()
+    expect(code).toBe(2)
+    expect(err).toContain('--protocol-header X-Forwarded-Proto')
+  })
+
+  it('with a certificate of another key, or half of TLS', async () => {
+    await project.write(vars())
+    const foreign = await start(['--cert', CERT, '--key', CERT])
+    expect(foreign).toMatchObject({ code: 2, err: expect.stringContaining('private key') })
+    const half = await start(['--cert', CERT])
+    expect(half).toMatchObject({ code: 2, err: '--cert and --key need each other.\n' })
+    const none = await start(['--cert', CERT, '--key', 'none.pem'])
+    expect(none).toMatchObject({ code: 2, err: expect.stringContaining('there is no such file') })
+  })
+
+  it('without workerd', async () => {
+    const bare = await createProject({ installed: false })
+    await bare.write(vars())
+    const served = bare.serve(['--cert', CERT, '--key', KEY])
+    expect(await served.ended()).toBe(2)
+    expect(served.stderr()).toContain('npm install --save-dev wrangler')
+    await bare.remove()
+  })
+
+  it('without a bundle, and says what wrangler says', async () => {
+    await project.write(vars(), { main: 'none.ts' })
+    const served = project.serve(['--cert', CERT, '--key', KEY, '--data', 'none'], {}, '')
+    expect(await served.ended()).toBe(2)
+    expect(served.stderr()).toMatch(/^wrangler exited with 1\n.*entry-point.*none\.ts/s)
+    expect(served.stderr()).toMatch(/--bundle FILE\.\n$/)
+  })
+
+  it('with a listening address that is none, or one that is taken', async () => {
+    await project.write(vars())
+    const tls = ['--cert', CERT, '--key', KEY, '--data', 'taken']
+    expect((await start(['--listen', '8080', ...tls])).code).toBe(2)
+    const { code, err } = await start(['--listen', `127.0.0.1:${origin.port}`, ...tls])
+    expect(code).toBe(2)
+    expect(err).toContain('Address already in use')
+  })
+})
+
+describe('the bundle that wrangler makes, over TLS', () => {
+  let port: number
+  let served: Served
+  let ca: string
+  let secured: Server
+  beforeAll(async () => {
+    port = await freePort()
+    ca = await readFile(CERT, 'utf8')
+    const key = await readFile(KEY, 'utf8')
+    secured = createServer({ cert: ca, key }, (_, res) => res.end('here'))
+    await once(secured.listen(0, '127.0.0.1'), 'listening')
+    const { port: securePort } = secured.address() as AddressInfo
+    const { ROUTES, ...rest } = vars({}, { inject: { 'X-Key': `\${ORIGIN_KEY}` } })
+    const private_ = {
+      match: 'GET /private',
+      scopes: [],
+      origin: `https://localhost:${securePort}`,
+    }
+    await project.write({ ...rest, ROUTES: [...(ROUTES as Members[]), private_] })
+    await writeFile(join(project.directory, '.dev.vars'), 'ORIGIN_KEY="from-dev-vars"\nX=1\n')
+    const args = ['--listen', `127.0.0.1:${port}`, '--cert', CERT, '--key', KEY, '--ca', CERT]
+    served = project.serve(args, {}, '')
+    await served.says('is served at')
+  })
+  afterAll(() => {
+    served?.child.kill('SIGKILL')
+    secured?.close()
+  })
+
+  it('asks issuers for their keys before any request, as a cron trigger would', async () => {
+    await expect.poll(() => issuer.requests.length).toBeGreaterThan(0)
+  })
+
+  it('forwards what is allowed, with the secret of .dev.vars', async () => {
+    const answer = await ask(port, '/v1/x', await mint(), { ca })
+    expect(answer.status).toBe(200)
+    const { header } = await origin.arrival(({ url }) => url === '/v1/x')
+    expect(['x-agent-id', 'x-key', 'x-forwarded-proto'].map((name) => header(name))).toEqual([
+      'agent-1',
+      'from-dev-vars',
+      'https',
+    ])
+  })
+
+  it('reaches an origin of a private authority', async () => {
+    expect(await ask(port, '/private', await mint(), { ca })).toEqual({ status: 200, body: 'here' })
+  })
+
+  it('refuses the rest', async () => {
+    expect((await ask(port, '/v1/x', undefined, { ca })).status).toBe(401)
+    expect((await ask(port, '/v1/x', await mint({ scope: 'x' }), { ca })).status).toBe(403)
+  })
+
+  it('is healthy and ready', async () => {
+    expect((await ask(port, '/.edgewarden/health', undefined, { ca })).status).toBe(200)
+    expect(await ask(port, '/.edgewarden/ready', undefined, { ca })).toMatchObject({ status: 200 })
+  })
+
+  it('ends a request after ten minutes, and knows callers by their connection', async () => {
+    const token = await mint({ scope: 'edgewarden:read' })
+    const { body } = await ask(port, '/.edgewarden/policy', token, { ca })
+    expect(body).toContain('"timeout":"600s"')
+    expect(body).toContain('"client_ip":"connection"')
+  })
+
+  it('writes the journal to stdout, with a version', async () => {
+    const lines = served
+      .stdout()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+    const line = JSON.parse(lines.find((one) => one.includes('"allowed"')) ?? '{}')
+    expect(line).toMatchObject({
+      decision: 'allowed',
+      version: expect.stringMatching(/^[\da-f]{32}$/),
+    })
+  })
+
+  it('leaves no other gate the same data', async () => {
+    const args = ['--listen', '127.0.0.1:0', '--cert', CERT, '--key', KEY]
+    const second = project.serve(args)
+    expect(await second.ended()).toBe(2)
+    expect(second.stderr()).toContain('Another gate runs on')
+    expect((await ask(port, '/v1/x', await mint(), { ca })).status).toBe(200)
+  })
+})
+
+describe('behind a proxy that ends TLS', () => {
+  let port: number
+  beforeAll(async () => {
+    port = await freePort()
+    await project.write(vars({ client_ip: 'x-real-ip' }))
+  })
+
+  const start = async (data: string, ...args: readonly string[]) => {
+    const listen = ['--listen', `127.0.0.1:${port}`, '--protocol-header', 'X-Forwarded-Proto']
+    const served = project.serve([...listen, '--data', data, ...args])
+    await served.says('is served at')
+    return served
+  }
+  const secure = { 'x-forwarded-proto': 'https' }
+
+  /** A request that the origin has, and does not answer yet. */
+  const hold = async () => {
+    origin.clear()
+    let response: ServerResponse | undefined
+    origin.on('/v1/slow', (_, res) => {
+      response = res
+    })
+    const answer = ask(port, '/v1/slow', await mint(), secure)
+    answer.catch(() => {})
+    await origin.arrival(({ url }) => url === '/v1/slow')
+    return { answer, finish: () => response?.end('whole') }
+  }
+
+  it('believes its header, and finishes a slow answer after SIGTERM', async () => {
+    const served = await start('proxied')
+    expect((await ask(port, '/v1/x', await mint())).status).toBe(403)
+    expect((await ask(port, '/v1/x', await mint(), secure)).status).toBe(200)
+    const { answer, finish } = await hold()
+    served.child.kill('SIGTERM')
+    await served.says('SIGTERM')
+    finish()
+    expect(await answer).toEqual({ status: 200, body: 'whole' })
+    expect(await served.ended()).toBe(0)
+  })
+
+  it('cuts what does not finish in time', async () => {
+    const served = await start('cut', '--grace', '0s')
+    const { answer } = await hold()
+    served.child.kill('SIGTERM')
+    await expect(answer).rejects.toThrow()
+    expect(await served.ended()).toBe(0)
+    expect(served.stderr()).toContain('Not every request finished in time.')
+  })
+})

@@ -1,0 +1,239 @@
+import { readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, parse as parsePath } from 'node:path'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
+import { parse } from 'smol-toml'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  type AuthorizationServer,
+  startAuthorizationServer,
+} from '../../examples/demo/authorization-server.ts'
+import { COMMANDS } from '../../src/tools/cli/commands.ts'
+import { freePort, type Gate, startGate } from '../kit/gate.ts'
+import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
+import { type Origin, startOrigin } from '../kit/origin.ts'
+import { deployment, ROOT } from '../kit/repository.ts'
+import type { Members } from '../kit/signing.ts'
+import { run } from './host.ts'
+import { compile, createProject, type Project, packRepository } from './project.ts'
+import { pack, type Registry, startRegistry } from './registry.ts'
+
+/**
+ * The first day of a user, from the packed tarballs: an empty folder, a real issuer, a model API and an MCP
+ * server, to the first allowed and the first refused call. No file is edited.
+ */
+
+const CREATE = join(ROOT, 'packages/create-edgewarden')
+const KEY = 'sk-of-the-model-api'
+const READER = { clientId: 'reader', clientSecret: 'reader-secret', scopes: ['other'] }
+const AGENT = {
+  clientId: 'agent-1',
+  clientSecret: 'agent-secret',
+  scopes: ['models:use', 'mcp:connect', 'mcp:tools'],
+}
+
+let directory: string
+let registry: Registry
+let empty: Project
+let issuer: AuthorizationServer
+let model: Origin
+let mcp: McpOrigin
+let gate: Gate | undefined
+let port: number
+const project = () => join(empty.directory, 'gate')
+const resource = () => `http://127.0.0.1:${port}`
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'edgewarden-create-'))
+  port = await freePort()
+  const packed = await packRepository(directory)
+  const [create] = await pack(directory, [CREATE])
+  if (!create) throw new Error('npm packed nothing')
+  registry = await startRegistry(directory, { [ROOT]: packed, [CREATE]: create })
+  empty = await createProject(join(directory, 'empty'), registry)
+  await rm(join(empty.directory, 'package.json'))
+  ;[issuer, model, mcp] = await Promise.all([
+    startAuthorizationServer({
+      resource: resource(),
+      furtherResources: [`${resource()}/mcp`],
+      clients: [AGENT, READER],
+    }),
+    startOrigin(),
+    startMcpOrigin(),
+  ])
+})
+afterAll(async () => {
+  await Promise.all([
+    gate?.stop(),
+    registry?.close(),
+    issuer?.close(),
+    model?.close(),
+    mcp?.close(),
+  ])
+  await rm(directory, { recursive: true, force: true })
+})
+
+/** Seconds of each step. */
+const watch: Record<string, number> = {}
+const timed = async <T>(name: string, step: () => Promise<T>): Promise<T> => {
+  const start = performance.now()
+  const value = await step()
+  watch[name] = (performance.now() - start) / 1000
+  return value
+}
+
+/** Runs a command in the project that was made. */
+const inProject = (...command: readonly [string, ...string[]]) =>
+  empty.run('env', '-C', project(), ...command)
+
+describe('npm create edgewarden', () => {
+  it('writes a project', async () => {
+    const options = {
+      resource: resource(),
+      issuer: issuer.issuer,
+      'model-api': `${model.url}/v1`,
+      mcp: `${mcp.url}/mcp`,
+    }
+    const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
+    const made = await timed('npm create edgewarden', () =>
+      empty.run('npm', 'create', '--yes', 'edgewarden', 'gate', '--', ...flags),
+    )
+    expect(made.stdout).toContain('wrote gate/wrangler.toml')
+    expect(made.stderr).not.toContain('EBADENGINE')
+    expect(await readdir(empty.directory)).toContain('gate')
+  })
+
+  it('which installs without a word about engines', async () => {
+    const { stdout, stderr } = await timed('npm install', () => inProject('npm', 'install'))
+    expect(stdout + stderr).not.toMatch(/EBADENGINE|npm warn/i)
+    // wrangler refuses an older Node than 22: the project brings one for such a machine.
+    const { stdout: version } = await run(directory, ['node', '--version'])
+    const isOld = Number(/\d+/.exec(version)) < 22
+    expect((await readdir(project())).includes('.npmrc')).toBe(isOld)
+  })
+
+  it('passes its own check, and wrangler', async () => {
+    await timed('edgewarden check', () => inProject('npx', 'edgewarden', 'check'))
+    const { stdout } = await timed('wrangler deploy --dry-run', () =>
+      inProject('npx', 'wrangler', 'deploy', '--dry-run', '--outdir', 'dist'),
+    )
+    expect(stdout).toContain('Running: npx edgewarden check')
+    for (const name of ['KeyKeeper', 'RevocationShard']) expect(stdout).toContain(name)
+  })
+
+  it.runIf(COMMANDS.some(({ name }) => name === 'test'))('passes its own tests', async () => {
+    const command = ['npx', 'edgewarden', 'test', '--min-coverage', '100'] as const
+    await timed('edgewarden test', () => inProject(...command))
+  })
+
+  it('allows the first call, and refuses the first', async () => {
+    const config = join(project(), 'wrangler.toml')
+    const { vars } = parse(readFileSync(config, 'utf8')) as { vars: Members }
+    gate = await timed('workerd', () =>
+      startGate({
+        port,
+        vars,
+        secrets: { MODEL_API_KEY: KEY },
+        bundle: join(project(), 'dist', `${parsePath(deployment(config).main).name}.js`),
+        durableObjects: deployment(config).durableObjects,
+      }),
+    )
+    const call = async (client: typeof AGENT, scope: string) => {
+      const token = await issuer.token({ ...client, scope })
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+      const body = JSON.stringify({ model: 'any', messages: [] })
+      return fetch(`${resource()}/v1/chat/completions`, { method: 'POST', headers, body })
+    }
+    const allowed = await timed('first allowed call', () => call(AGENT, 'models:use'))
+    expect(allowed.status).toBe(200)
+    const [arrived] = model.requests
+    expect(arrived?.header('authorization')).toBe(`Bearer ${KEY}`)
+    expect(arrived?.header('x-agent-id')).toBe('main/agent-1')
+    const refused = await timed('first refused call', () => call(READER, 'other'))
+    expect(refused.status).toBe(403)
+    expect(await refused.json()).toMatchObject({ code: 'scope_missing' })
+    expect(model.requests).toHaveLength(1)
+    const total = Object.values(watch).reduce((sum, seconds) => sum + seconds, 0)
+    const lines = Object.entries({ ...watch, 'in all': total })
+    console.log(lines.map(([name, s]) => `${s.toFixed(1).padStart(6)} s  ${name}`).join('\n'))
+    expect(total).toBeLessThan(600)
+  })
+
+  it('has an MCP server behind it', async () => {
+    const connect = async (scope: string) => {
+      const token = await issuer.token({ ...AGENT, scope, resource: `${resource()}/mcp` })
+      const client = new Client({ name: 'first', version: '1.0.0' })
+      const requestInit = { headers: { authorization: `Bearer ${token}` } }
+      const url = new URL(`${resource()}/mcp`)
+      await client.connect(new StreamableHTTPClientTransport(url, { requestInit }) as Transport)
+      return client
+    }
+    const [one, other] = await Promise.all([
+      connect('mcp:connect mcp:tools'),
+      connect('mcp:connect'),
+    ])
+    const { tools } = await one.listTools()
+    expect(tools.length).toBeGreaterThan(0)
+    expect((await other.listTools()).tools).toEqual([])
+    await Promise.all([one.close(), other.close()])
+  })
+
+  it('is built where there is no network and nothing in the environment', async () => {
+    const home = join(directory, 'home')
+    await mkdir(home)
+    const env = {
+      HOME: home,
+      CI: 'true',
+      npm_config_registry: 'http://127.0.0.1:9',
+      npm_config_cache: join(home, 'npm'),
+    }
+    const wrangler = ['npx', 'wrangler', 'deploy', '--dry-run'] as const
+    const { stdout } = await run(project(), wrangler, env)
+    expect(stdout).toContain('valid: 4 rules')
+    expect(stdout).toContain('--dry-run: exiting now')
+  })
+
+  it('has types, by what wrangler makes of it', async () => {
+    await inProject('npx', 'wrangler', 'types')
+    const made: Project = { ...empty, directory: project() }
+    const options = {
+      module: 'esnext',
+      moduleResolution: 'bundler',
+      target: 'es2024',
+      lib: ['es2024'],
+      types: [],
+      strict: true,
+      noEmit: true,
+    }
+    const files = ['src/worker.ts', 'worker-configuration.d.ts']
+    await empty.write('gate/tsconfig.json', JSON.stringify({ compilerOptions: options, files }))
+    await compile(made, 'tsconfig.json')
+  })
+
+  it('is written once', async () => {
+    const again = inProject(
+      'npx',
+      'edgewarden',
+      'init',
+      '--resource',
+      resource(),
+      '--issuer',
+      issuer.issuer,
+      '--mcp',
+      `${mcp.url}/mcp`,
+    )
+    await expect(again).rejects.toThrow('wrangler.toml is there already')
+  })
+
+  it('is not deployed with a mistake in its policy', async () => {
+    const config = join(project(), 'wrangler.toml')
+    const text = readFileSync(config, 'utf8')
+    await empty.write('gate/wrangler.toml', text.replace('scopes = ["models:use"]', 'scops = []'))
+    const deploy = inProject('npx', 'wrangler', 'deploy', '--dry-run')
+    await expect(deploy).rejects.toThrow('did you mean `scopes`')
+    await empty.write('gate/wrangler.toml', text)
+  })
+})

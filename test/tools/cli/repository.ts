@@ -1,0 +1,47 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { PARTS, toml } from './kit.ts'
+
+const RULE = '[[vars.ROUTES]]\nmatch = "POST /b"\nscopes = ["b:write"]'
+/** A policy, one that lets more pass, and one that lets less pass. */
+export const POLICY = toml({ route: `${PARTS.route}\n${RULE}` })
+export const WIDER = POLICY.replace('scopes = ["b:write"]', 'scopes = []')
+export const NARROWER = POLICY.replace('["b:write"]', '["b:write", "b:more"]')
+export const CASES = `[[case]]
+name = "a reader reads"
+request = "GET /a"
+claims = { scope = "a:read" }
+expect = { decision = "allowed" }
+`
+
+export type Files = Readonly<Record<string, string>>
+
+export const execute = promisify(execFile)
+
+/** Runs git as somebody who may commit. */
+export const git = async (at: string, ...args: string[]): Promise<string> => {
+  const who = ['-c', 'user.name=t', '-c', 'user.email=t@t.dev']
+  return (await execute('git', [...who, ...args], { cwd: at })).stdout.trim()
+}
+
+/** A repository with a policy and its tests on main, and what is changed on a branch. */
+export const repository = async (
+  directory: string,
+  change: Files,
+  first: Files = { 'wrangler.toml': POLICY },
+): Promise<string> => {
+  const at = await mkdtemp(join(directory, 'repository-'))
+  await mkdir(join(at, 'tests'))
+  const write = async (files: Files) => {
+    for (const [name, text] of Object.entries(files)) await writeFile(join(at, name), text)
+  }
+  await write({ ...first, 'tests/policy.test.toml': CASES, '.gitignore': 'node_modules\n' })
+  await git(at, 'init', '-q', '-b', 'main')
+  await git(at, 'add', '-A')
+  await git(at, 'commit', '-qm', 'first')
+  await git(at, 'switch', '-qc', 'change')
+  await write(change)
+  return at
+}
