@@ -113,6 +113,20 @@ describe('an operator with a key of keygen', () => {
     expect(effect).toEqual({ shards_ms: effect.total_ms, bound_ms: 0, total_ms: effect.total_ms })
   })
 
+  it('revokes the agent that a leaked token names, and one by the name of its issuer', async () => {
+    await writeFile(join(directory, 'leaked'), await setting.token({ client_id: 'leaky' }))
+    const asked = await atGate('revoke', '--leaked', 'leaked')
+    expect(asked.code).toBe(2)
+    expect(JSON.parse(asked.stdout).error).toMatch(/^Say which to revoke: --kill token\|agent\|/)
+    const revoked = await atGate('revoke', '--leaked', 'leaked', '--kill', 'agent')
+    expect(entriesOf(revoked)).toMatchObject([{ kind: 'agent', value: 'leaky' }])
+    expect(await status('leaky')).toBe(401)
+    const named = await atGate('revoke', 'agent', 'named', '--issuer', 'acme')
+    expect(entriesOf(named)).toMatchObject([{ issuer: setting.issuer.issuer, value: 'named' }])
+    expect(await status('named')).toBe(401)
+    expect(await status('other')).toBe(200)
+  })
+
   it('waits until it is in effect everywhere, and is told how long that took', async () => {
     const [bounded] = gate.beside as [Gate]
     expect(await status('waited-for', bounded)).toBe(200)
