@@ -1,4 +1,5 @@
 const DURATION = /^(\d{1,15})(ms|s|m|h|d)$/
+/** Milliseconds of each unit, the smallest first. */
 const UNITS: Readonly<Record<string, number>> = {
   ms: 1,
   s: 1_000,
@@ -11,4 +12,16 @@ const UNITS: Readonly<Record<string, number>> = {
 export function durationMs(text: string): number | undefined {
   const [, count, unit = ''] = DURATION.exec(text) ?? []
   return count === undefined ? undefined : Number(count) * (UNITS[unit] ?? Number.NaN)
+}
+
+/** The longest duration within a bound that can be written in the unit of `text`, or else in the next smaller one. */
+export function longestLike(text: string, most: number): string {
+  const [, , used = 's'] = DURATION.exec(text) ?? []
+  const units = Object.entries(UNITS)
+  const own = Math.max(
+    1,
+    units.findIndex(([unit]) => unit === used),
+  )
+  const [unit, size] = units.slice(0, own + 1).findLast(([, size]) => size <= most) ?? ['ms', 1]
+  return `${Math.floor(most / size)}${unit}`
 }

@@ -19,19 +19,19 @@ type Entries = ReadonlyMap<string, IssuerEntry>
 export function checkIssuers(entries: Entries, gate: GateEntry, report: Report): void {
   const byIss = new Map<string, string>()
   const before: (readonly [name: string, prefix: string])[] = []
-  for (const [name, { issuer, agent_prefix: prefix = '' }] of entries) {
+  for (const [name, { issuer, agent_prefix: prefix = '', rules }] of entries) {
     const same = issuer && byIss.get(issuer.text)
     if (same !== undefined) report([name, 'issuer'], `is also that of ${quote(same)}`)
     // `a-` before `foo` and nothing before `a-foo` are one name.
     const alike = before.find(([, one]) => one.startsWith(prefix) || prefix.startsWith(one))
-    if (alike && !gate.shared_ids) {
+    if (alike && rules !== false && !gate.shared_ids) {
       report(
         [name, 'agent_prefix'],
         `of ${quote(name)} begins that of ${quote(alike[0])}, or the other way round: origins could take one agent for another. Set prefixes of which none begins another, like \`acme/\` and \`beta/\`, or GATE.shared_ids = true if origins read X-Agent-Issuer too`,
       )
     }
     if (issuer) byIss.set(issuer.text, name)
-    before.push([name, prefix])
+    if (rules !== false) before.push([name, prefix])
   }
 }
 
@@ -91,10 +91,16 @@ export function checkAddresses(
   const servesItself = (url: URL) => own.includes(serverOf(url))
   const checkOrigin = (origin: Origin | undefined, report: Report) => {
     if (origin?.kind === 'url' && isOwn(origin.url)) {
-      report([], "is the gate's own scheme, name and port: requests would go round in circles")
+      report(
+        [],
+        "is the gate's own scheme, name and port: requests would go round in circles; write where the API itself is served",
+      )
     }
     if (origin?.kind === 'service' && !env.has('service', origin.name)) {
-      report([], `needs the service binding ${quote(origin.name)}, which is not there`)
+      report(
+        [],
+        `needs the service binding ${quote(origin.name)}, which is not there: write [[services]] with that binding`,
+      )
     }
   }
   const checkVia = (via: string | undefined, origin: Origin | undefined, report: Report) => {

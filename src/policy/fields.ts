@@ -1,5 +1,5 @@
 import { boolean, integer, maxValue, minValue, number, picklist, pipe, string } from 'valibot'
-import { durationMs } from '../core/duration.ts'
+import { durationMs, longestLike } from '../core/duration.ts'
 import { type ClaimPath, claimPath } from '../core/model/claims.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { foldedName, isFieldName, isIdentityText } from '../core/text.ts'
@@ -9,8 +9,14 @@ import { parseMatch } from './router.ts'
 import { anyOf, checked, type Field, field, list, readField } from './table.ts'
 
 /** A field for text, with its own reading. */
-export function text<Value>(read: (value: string) => Result<Value, string>): Field<Value, string> {
-  return pipe(string(NO_TEXT), checked(read))
+export function text<Value>(
+  read: (value: string) => Result<Value, string>,
+  otherwise: (value: unknown) => string = () => NO_TEXT,
+): Field<Value, string> {
+  return pipe(
+    string(({ input }) => otherwise(input)),
+    checked(read),
+  )
 }
 
 const NO_TEXT = 'must be a string'
@@ -57,12 +63,18 @@ const readDuration = (
   if (!(duration >= least)) {
     return fail(least > 1 ? `must be at least ${least / 1000}s` : 'must be longer than nothing')
   }
-  return duration <= most ? ok(duration) : fail(`must be at most ${Math.floor(most / 1000)}s`)
+  return duration <= most ? ok(duration) : fail(`must be at most ${longestLike(value, most)}`)
 }
+
+/** A number is taken by many programs for seconds, and by some for milliseconds: the unit has to be said. */
+const noDuration = (value: unknown): string =>
+  typeof value === 'number'
+    ? `is a number without a unit: write "${value}s" if seconds are meant, or m, h, d`
+    : 'must be a string: a number and a unit (ms, s, m, h, d), like "10s"'
 
 /** A duration in milliseconds; bounds likewise, inclusive. */
 export function milliseconds(span: Span = {}) {
-  return text((value) => readDuration(value, span))
+  return text((value) => readDuration(value, span), noDuration)
 }
 
 /** A duration in whole seconds; bounds in seconds, inclusive. */
@@ -71,7 +83,7 @@ export function seconds({ least = 1, most = Math.floor(LONGEST / 1000) }: Span =
     const duration = readDuration(value, { least: least * 1000, most: most * 1000 })
     if (!duration.ok) return duration
     return duration.value % 1000 === 0 ? ok(duration.value / 1000) : fail('must be whole seconds')
-  })
+  }, noDuration)
 }
 
 /** The name of one header (RFC 9110 §5.1), lower-case. */
@@ -140,7 +152,9 @@ export function readUrl(value: string, { http, query = false }: UrlRule): Result
   const parts = splitUrl(value)
   const url = URL.canParse(value) ? new URL(value) : undefined
   if (!parts || !url || url.username !== '' || url.hash !== '' || !isWritten(value)) {
-    return fail('must be an absolute URL without credentials, fragment or spaces')
+    return fail(
+      'must be an absolute URL, like `https://host/path`, without credentials, fragment or spaces',
+    )
   }
   if (parts.query !== '' && !query) return fail('must be a URL without a query')
   if (parts.host !== url.hostname)

@@ -55,7 +55,11 @@ export const injectField = field((value, report): readonly Injection[] => {
     const header = name.toLowerCase()
     const folded = foldedName(name)
     if (!isHeaderName(name)) report([name], 'is no header name (RFC 9110 §5.1)')
-    if (NOT_INJECTED.has(folded)) report([name], 'is a header that cannot be injected')
+    if (NOT_INJECTED.has(folded))
+      report(
+        [name],
+        'is a header that cannot be injected: the gate or the connection sets it; remove it',
+      )
     if (MCP_HEADERS.includes(folded)) report([name], OF_MCP)
     if (injections.some((one) => foldedName(one.header) === folded))
       report([name], 'is injected twice')

@@ -30,7 +30,9 @@ const algorithm = text<Algorithm>((value) => {
   if (/^none$/i.test(value))
     return fail('`none` is never accepted: a token without a signature proves nothing')
   if (/^hs\d/i.test(value)) {
-    return fail(`${quote(value)} is never accepted: who can verify with a shared key can also sign`)
+    return fail(
+      `${quote(value)} is never accepted: who can verify with a shared key can also sign; have the issuer sign with a key pair, as for ES256`,
+    )
   }
   return fail(unknownName('algorithm', value, [...ALGORITHMS, 'EdDSA']))
 })
@@ -109,6 +111,7 @@ export const ISSUER_KEYS = {
   workflow_id: claimPaths,
   scope: claimPaths,
   admin,
+  rules: flag,
   decrypt: decryptField,
   delegation: issuerDelegationField,
   allow_insecure_http: flag,
@@ -220,6 +223,12 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
       'Whether this issuer\'s `edgewarden:` scopes are accepted: `"own"`, for what belongs to this issuer; `"all"`, for every issuer. Otherwise they are ignored.',
     default: false,
     example: 'own',
+  },
+  rules: {
+    description:
+      "Whether rules accept this issuer's tokens. With `false` only the gate's own endpoints do, which need `admin`: for [an operator's key](revocation.md#an-operator-key). Origins then never see its agents, so `agent_prefix` may be left out.",
+    default: true,
+    example: false,
   },
   decrypt: {
     description:

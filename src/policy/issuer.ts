@@ -41,6 +41,9 @@ const readIssuer = (value: unknown, report: Report): IssuerEntry => {
   if (entry.agent_type && entry.entity_profiles) {
     report(['entity_profiles'], 'and agent_type cannot both be set: types come from one place')
   }
+  if (entry.rules === false && (entry.admin ?? false) === false) {
+    report(['rules'], 'is false and admin is not set: nothing would take tokens of this issuer')
+  }
   const algorithms = entry.algorithms ?? DEFAULT_ALGORITHMS
   if (jwks && !jwks.some((key) => publicKeyOf(key, algorithms))) {
     report(['jwks'], `must hold a public key for one of ${algorithms.map(quote).join(', ')}`)
@@ -125,6 +128,7 @@ export function issuerOf(
     scope: Object.freeze(entry.scope ?? profile.scope),
     scopeElse: Object.freeze(entry.scope ? [] : profile.scopeElse),
     admin: entry.admin ?? false,
+    ...(entry.rules === false && { rules: false }),
     ...(decrypt && { decrypt }),
     delegation,
     ...(profile.actorIssuer && { actorIssuer: true }),

@@ -65,6 +65,9 @@ export function distance(a: string, b: string, limit: number): number | undefine
   return steps <= limit ? steps : undefined
 }
 
+/** Of what there are many: all their names stand on a line of their own, for those who ask. */
+const MANY = /^(?:key|function|member of \w+)$/
+
 /** A sentence about a name that is not among the known ones, with the nearest of them. */
 export function unknownName(what: string, name: string, known: readonly string[]): string {
   const limit = name.length < 5 ? 1 : 2
@@ -76,7 +79,7 @@ export function unknownName(what: string, name: string, known: readonly string[]
     if (steps !== undefined && steps < least) [near, least] = [one, steps]
   }
   const guess = near === undefined ? '' : `; did you mean ${quote(near)}?`
-  const end = guess === '' ? '. ' : ' '
+  const end = MANY.test(what) ? '\n' : guess === '' ? '. ' : ' '
   const listed = known.length === 0 ? 'none' : quoteAll(known)
   return `unknown ${what} ${quote(name)}${guess}${end}Allowed: ${listed}`
 }

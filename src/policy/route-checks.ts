@@ -146,9 +146,19 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
       report(['host'], `can never match: ${quote(host)} is not in GATE.hosts`)
     }
   },
-  function issuersAreConfigured({ entry: { issuers = [] }, declared, report }) {
-    for (const [i, name] of issuers.entries()) {
+  function issuersAreConfigured({ entry: { issuers: named = [] }, issuers, declared, report }) {
+    for (const [i, name] of named.entries()) {
       if (!declared.has(name)) report(['issuers', i], unknownName('issuer', name, [...declared]))
+      if (issuers.get(name)?.rules === false) {
+        report(['issuers', i], `${quote(name)} has rules = false: no rule takes its tokens`)
+      }
+    }
+  },
+  function someIssuerIsTaken({ entry, has, report, ...around }) {
+    const { size } = around.issuers
+    if (entry.access === 'public' || has('issuers') || size === 0) return
+    if (takenIssuers(entry, around).length === 0) {
+      report([], 'takes tokens of no issuer: each has rules = false; add one for agents')
     }
   },
   function lifetimeIsShorter({ entry, report, ...around }) {

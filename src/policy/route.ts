@@ -35,8 +35,12 @@ export function takenIssuers(
   { issuers: chosen }: RouteEntry,
   { issuers }: Pick<Surroundings, 'issuers'>,
 ): readonly Issuer[] {
-  return chosen ? chosen.flatMap((name) => issuers.get(name) ?? []) : [...issuers.values()]
+  const named = chosen ? chosen.flatMap((name) => issuers.get(name) ?? []) : [...issuers.values()]
+  return named.filter(({ rules }) => rules !== false)
 }
+
+const takesNotAll = ({ issuers }: Surroundings): boolean =>
+  [...issuers.values()].some(({ rules }) => rules === false)
 
 /** Where a rule's requests go; over a service binding they keep the resource's scheme and host. */
 export function targetOf(
@@ -100,7 +104,7 @@ export function routeOf(
     resource,
     access: entry.access ?? 'required',
     scopes: entry.scopes ?? Object.freeze({ mode: 'all', scopes: [] }),
-    ...(entry.issuers && {
+    ...((entry.issuers || takesNotAll(around)) && {
       issuers: new Set(takenIssuers(entry, around).map((one) => one.issuer)),
     }),
     ...(entry.audiences && { audiences: Object.freeze(entry.audiences) }),

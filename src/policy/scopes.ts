@@ -53,6 +53,11 @@ export function readTemplate(
 ): Result<ScopeTemplate, string> {
   const template = readHoles(source, holes)
   if (!template.ok) return template
+  const several = source.trim().split(/\s+/)
+  if (several.length > 1 && several.every(isScopeToken)) {
+    const texts = several.map((one) => JSON.stringify(one)).join(', ')
+    return fail(`${quote(source)} has a space. Two scopes? Write two texts: ${texts}`)
+  }
   if (!isScopeToken(source)) {
     return fail(
       `${quote(source)} is not one scope token (RFC 6749 §3.3): visible ASCII, no " or \\`,
@@ -116,7 +121,13 @@ const ruleOf = (scope: typeof SCOPE, keys: typeof ANY_KEYS) => {
         return scopes && Object.freeze({ mode: 'all', scopes: Object.freeze(scopes) })
       }
       if (!isObject(value)) {
-        report([], 'must be a list of scopes, or { any = [...] }')
+        const wanted =
+          typeof value === 'string' ? `: [${JSON.stringify(value)}]` : ', or { any = [...] }'
+        report([], `must be a list of scopes${wanted}`)
+        return undefined
+      }
+      if (Object.hasOwn(value, 'all')) {
+        report(['all'], 'a plain list means all: write scopes = ["…", "…"]')
         return undefined
       }
       const { any } = readTable(keys, value, report)

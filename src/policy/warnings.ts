@@ -46,7 +46,10 @@ export const warningsOf: Warn = (read, at) => {
   for (const { entry, path } of rules) {
     const own = at(path)
     if (entry.inject && (entry.mode ?? gate.mode) === 'shadow') {
-      own(['mode'], 'is `enforce` here all the same: the rule has inject')
+      own(
+        ['mode'],
+        'is `enforce` here all the same: the rule has inject, and is never in shadow mode; write mode = "enforce"',
+      )
     }
     warnMcp(entry, gate, own)
     warnMcpResource(entry, { gate, issuers }, own)

@@ -89,7 +89,7 @@ export const revocationField = field(
       return readTable(TERMS, value, (path, message) => {
         const [key] = path
         const isOfGate = typeof key === 'string' && Object.hasOwn(PLACEMENT, key)
-        report(path, isOfGate ? `${message}; ${quote(key)} belongs into GATE.revocation` : message)
+        report(path, isOfGate ? `${quote(key)} belongs into GATE.revocation` : message)
       })
     }
     report([], 'must be `strict`, `bounded` or a table')

@@ -25,16 +25,19 @@ let directory: string
 let setting: Setting
 let gate: Gate
 let keygen: Run
-/** What keygen prints for wrangler.toml. */
+/** What keygen prints for wrangler.toml, for an operator and for agents. */
 let opsTable: object
+let devTable: object
 
 const OPTIONS = { issuer: { agent_prefix: 'acme/' } }
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'edgewarden-cli-'))
-  keygen = await edgewarden('keygen', '--issuer', 'ops')
-  opsTable = (parse(keygen.stdout) as { vars: { ISSUERS: object } }).vars.ISSUERS
-  const ops = { ...OPTIONS, more: { ISSUERS_OPS: opsTable } }
+  keygen = await edgewarden('keygen', '--operator', '--issuer', 'ops')
+  const tableOf = ({ stdout }: Run) => (parse(stdout) as { vars: { ISSUERS: object } }).vars.ISSUERS
+  opsTable = tableOf(keygen)
+  devTable = tableOf(await edgewarden('keygen', '--agent', '--issuer', 'dev'))
+  const ops = { ...OPTIONS, more: { ISSUERS_OPS: opsTable, ISSUERS_DEV: devTable } }
   const revocation = { consistency: 'bounded', max_staleness: '1s' }
   setting = await startSetting({ ...ops, beside: [{ ...ops, gate: { revocation } }] })
   gate = setting.gate
@@ -47,7 +50,8 @@ afterAll(async () => {
 /** Runs the command in a folder of its own, without a token in its environment. */
 function edgewarden(...args: readonly string[]): Promise<Run> {
   const command = [inject('command'), ...args]
-  const { EDGEWARDEN_TOKEN: _, ...env } = process.env
+  const { EDGEWARDEN_TOKEN: _, ...around } = process.env
+  const env = { ...around, USER: 'maria' }
   return new Promise((done) => {
     execFile(process.execPath, command, { cwd: directory, env }, (error, stdout, stderr) => {
       done({ code: error === null ? 0 : Number(error.code), stdout, stderr })
@@ -87,7 +91,7 @@ describe('an operator with a key of keygen', () => {
     const listed = await atGate('list', '--kind', 'agent', '--all')
     expect(listed.code).toBe(0)
     expect(entriesOf(listed)).toEqual([entry])
-    expect(entry?.created_by).toContain('https://ops.ops.invalid')
+    expect(entry?.created_by).toBe('https://ops.ops.invalid edgewarden-cli maria')
 
     const id = entry?.id ?? ''
     expect(await atGate('lift', id)).toMatchObject({ code: 0 })
@@ -190,20 +194,19 @@ describe('an operator with a key of keygen', () => {
 })
 
 describe('an operator with a token', () => {
-  it('gets a no without the scope', async () => {
+  it('gets a no that says so where its issuer has no admin', async () => {
     await writeFile(join(directory, 'token'), await setting.token({ scope: 'edgewarden:revoke' }))
     const args = ['list', '--token-file', 'token', '--json']
-    // This issuer administers nothing, so its scope counts as absent.
     const refused = await edgewarden(...args, '--gate', gate.url)
     expect(refused.code).toBe(1)
-    expect(JSON.parse(refused.stdout)).toMatchObject({ problem: { code: 'scope_missing' } })
+    expect(JSON.parse(refused.stdout)).toMatchObject({ problem: { code: 'admin_not_allowed' } })
   })
 })
 
 describe('mint', () => {
   it('signs a token that the gate takes', async () => {
     const minted = await edgewarden(
-      ...['mint', '--key', 'ops.jwk', '--audience', RESOURCE, '--client', 'dev', '--json'],
+      ...['mint', '--key', 'dev.jwk', '--audience', RESOURCE, '--client', 'bot', '--json'],
       ...['--claim', 'a=1', '--claim', 'b=2'],
     )
     expect(minted).toMatchObject({ code: 0, stderr: '' })
@@ -211,6 +214,22 @@ describe('mint', () => {
     expect(claims).toMatchObject({ a: 1, b: 2 })
     setting.origin.clear()
     expect((await askGate(gate, '/v1/x', { token })).status).toBe(200)
-    expect(setting.origin.requests[0]?.header('x-agent-id')).toBe('ops:dev')
+    expect(setting.origin.requests[0]?.header('x-agent-id')).toBe('dev:bot')
+  })
+
+  it("with an operator's key signs for the gate's own endpoints, and for no rule", async () => {
+    const of = async (key: string, scope: string) => {
+      const options = ['--audience', RESOURCE, '--scope', scope, '--json']
+      const { stdout } = await edgewarden('mint', '--key', key, ...options)
+      return (JSON.parse(stdout) as { token: string }).token
+    }
+    const codeOf = async (path: string, token: string) => {
+      const response = await askGate(gate, path, { token })
+      return response.ok ? 'allowed' : ((await response.json()) as { code: string }).code
+    }
+    const own = '/.edgewarden/revocations'
+    expect(await codeOf(own, await of('ops.jwk', 'edgewarden:revoke'))).toBe('allowed')
+    expect(await codeOf('/v1/x', await of('ops.jwk', 'any'))).toBe('issuer_not_accepted')
+    expect(await codeOf(own, await of('dev.jwk', 'edgewarden:revoke'))).toBe('admin_not_allowed')
   })
 })

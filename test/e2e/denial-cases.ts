@@ -268,6 +268,10 @@ export const CASES: Readonly<Record<string, Case>> = {
     ask: token({}, { target: '/v1/docs/7' }),
     body: { error: 'insufficient_scope', any_of: ['docs:read', 'docs:read:7'] },
   },
+  admin_not_allowed: forbidden(async (world) => ({
+    target: REVOCATIONS,
+    token: await world.plain.mint({ scope: 'edgewarden:revoke' }),
+  })),
   scope_value_invalid: forbidden(
     token({ scope: 'docs:write' }, { method: 'DELETE', target: '/v1/docs/a%20b' }),
   ),

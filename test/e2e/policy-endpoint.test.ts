@@ -104,7 +104,7 @@ describe('the policy in force', () => {
   it('needs a token, with its scope, of an issuer that administers', async () => {
     expectDenial(await world.send({ target: POLICY }), 401, 'credential_missing')
     expectDenial(await ask('ops', {}, { scope: 'edgewarden:revoke' }), 403, 'scope_missing')
-    expectDenial(await ask('plain'), 403, 'scope_missing')
+    expectDenial(await ask('plain'), 403, 'admin_not_allowed')
   })
 
   it('is there for GET and HEAD', async () => {

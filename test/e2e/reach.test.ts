@@ -113,7 +113,7 @@ describe('an administrator of every issuer', () => {
       expectDenial(await call('ops', {}, { scope }), 403, 'scope_missing')
     }
     const token = await world.plain.mint({ scope: 'edgewarden:revoke edgewarden:read' })
-    expectDenial(await world.send({ target: REVOCATIONS, token }), 403, 'scope_missing')
+    expectDenial(await world.send({ target: REVOCATIONS, token }), 403, 'admin_not_allowed')
     const ready = await world.send({ target: '/.edgewarden/ready', token })
     expect(ready.status).toBe(200)
     expect(JSON.parse(ready.body)).not.toHaveProperty('issuers')

@@ -49,7 +49,7 @@ describe('rate_limit', () => {
     [{ daily: -1 }, 'ROUTES[0].rate_limit.daily: must be a whole number'],
     [{ ...NUMBERS, period: '999ms' }, 'ROUTES[0].rate_limit.period: must be at least 1s'],
     [{ ...NUMBERS, period: '1500ms' }, 'ROUTES[0].rate_limit.period: must be whole seconds'],
-    [{ ...NUMBERS, period: '25h' }, 'ROUTES[0].rate_limit.period: must be at most 86400s'],
+    [{ ...NUMBERS, period: '25h' }, 'ROUTES[0].rate_limit.period: must be at most 24h'],
     [{ ...NUMBERS, per: 'address' }, 'ROUTES[0].rate_limit.per: unknown value `address`'],
     [{ ...NUMBERS, burst: 3 }, 'ROUTES[0].rate_limit.burst: unknown key `burst`'],
     [

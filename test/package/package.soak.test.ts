@@ -69,7 +69,7 @@ describe(`an empty project on ${NODE}`, () => {
   it('has the command', async () => {
     const { project, origin } = world
     const key = ['--key', 'ops.jwk'] as const
-    await project.run('npx', 'edgewarden', 'keygen', '--issuer', 'ops')
+    await project.run('npx', 'edgewarden', 'keygen', '--agent', '--issuer', 'ops')
     const mint = ['npx', 'edgewarden', 'mint', '--json', '--audience', RESOURCE] as const
     const { stdout } = await project.run(...mint, ...key)
     expect(JSON.parse(stdout)).toMatchObject({ claims: { aud: RESOURCE } })

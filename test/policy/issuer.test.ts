@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { takesIssuer } from '../../src/core/model/route.ts'
 import { ACME, CHAT, ENV, GATE, mistakes, policy, type Vars } from './support.ts'
 
 const acme = (change: object): Vars => ({ ISSUERS: { acme: { ...ACME, ...change } } })
@@ -522,5 +523,36 @@ describe('ISSUERS', () => {
     [{ max: 1 }, undefined, false],
   ])('a claim that must be %j judges %j: %j', (rule, value, fits) => {
     expect(issuer(acme({ claims: { 'a.b': rule } }))?.claims[0]?.accepts(value)).toBe(fits)
+  })
+})
+
+describe('an issuer with rules = false', () => {
+  const ops = { issuer: 'https://ops.ops.invalid', admin: 'all', rules: false }
+  const withOps = (change: object = {}, route: object = {}): Vars => ({
+    ISSUERS: { acme: ACME, ops: { ...ops, ...change } },
+    ROUTES: [{ ...CHAT, ...route }],
+  })
+
+  it('is taken by no rule, and by the endpoints of the gate', () => {
+    const made = policy(withOps())
+    expect([...(made.routes[0]?.issuers ?? [])]).toEqual([ACME.issuer])
+    const own = made.router.find('GET', 'api.example.com', '/.edgewarden/policy').match?.route
+    expect(own && takesIssuer(own, ops.issuer)).toBe(true)
+    expect(made.resources.get(GATE.resource)?.authorizationServers).toEqual([ACME.issuer])
+  })
+
+  it('needs no prefix of its own, and asks none of others', () => {
+    expect(mistakes(withOps())).toEqual([])
+    expect(mistakes(withOps({ rules: true }))).toEqual([
+      expect.stringMatching(/^ISSUERS\.ops\.agent_prefix: /),
+    ])
+  })
+
+  it.each<[Vars, string]>([
+    [withOps({ admin: false }), 'ISSUERS.ops.rules: is false and admin is not set'],
+    [withOps({}, { issuers: ['ops'] }), 'ROUTES[0].issuers[0]: `ops` has rules = false'],
+    [{ ISSUERS: { ops } }, 'ROUTES[0]: takes tokens of no issuer'],
+  ])('is a mistake where nothing would take its tokens: %#', (vars, says) => {
+    expect(mistakes(vars)).toEqual([expect.stringContaining(says)])
   })
 })

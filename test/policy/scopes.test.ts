@@ -58,7 +58,7 @@ describe('SCOPES', () => {
   it.each([
     ['admin scope', { a: ['edgewarden:read'] }, /^SCOPES\.a\[0\]: .*own endpoints/],
     ['every admin scope', { a: ['edgewarden:*'] }, /^SCOPES\.a\[0\]: .*own endpoints/],
-    ['no token', { a: ['b c'] }, /^SCOPES\.a\[0\]: .*RFC 6749/],
+    ['no token', { a: ['b c'] }, /^SCOPES\.a\[0\]: .*Two scopes/],
     ['template', { a: ['b:{id}'] }, /^SCOPES\.a\[0\]: .*template/],
     ['template with a wildcard', { a: ['b:{id}:*'] }, /^SCOPES\.a\[0\]: .*template/],
     ['name', { 'a b': ['c'] }, /^SCOPES\["a b"\]: .*RFC 6749/],

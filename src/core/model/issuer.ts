@@ -112,6 +112,8 @@ export interface Issuer {
   /** Scope claims that are read where all of `scope` are absent. */
   readonly scopeElse: readonly ClaimPath[]
   readonly admin: AdminReach
+  /** Where it is there, no rule takes its tokens: only the gate's own endpoints do. */
+  readonly rules?: false
   /** Present where its tokens may be encrypted. */
   readonly decrypt?: Decryption
   readonly delegation: DelegationRule

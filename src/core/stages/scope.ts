@@ -16,6 +16,11 @@ const deny = denials({
     'The token lacks a scope this route needs',
     'Request a token with the scopes that are named',
   ],
+  admin_not_allowed: [
+    'forbidden',
+    "Tokens of this issuer may not use the gate's own endpoints",
+    'Use a key of edgewarden keygen --operator, or a token of an issuer whose entry in the policy has admin; another scope does not help',
+  ],
   scope_value_invalid: [
     'forbidden',
     'A part of the path, or an argument, cannot stand in a scope',
@@ -26,6 +31,10 @@ const deny = denials({
 interface Needs extends Pick<Routed, 'route' | 'params'>, Uses {
   readonly policy: Pick<Policy, 'includedBy'>
   readonly access: Pick<AccessToken, 'scopes'>
+}
+
+interface Administering extends Pick<Routed, 'deciding'> {
+  readonly access: Pick<AccessToken, 'scopes' | 'entry'>
 }
 
 type Covering = Result<Grant, Denial<CodeOf<typeof deny>>>
@@ -43,12 +52,17 @@ export const scope = stage({
   run({
     deciding,
     ...needs
-  }: Omit<Needs, 'uses' | 'params'> & Pick<Routed, 'deciding'>): Outcome<
+  }: Omit<Needs, 'uses' | 'params'> & Administering): Outcome<
     { routeGrant: Grant },
     CodeOf<typeof deny>
   > {
     const covered = coverAll({ ...needs, params: deciding, uses: [] })
-    return covered.ok ? ok({ routeGrant: covered.value }) : covered
+    if (covered.ok) return ok({ routeGrant: covered.value })
+    // Such an issuer's scopes for these endpoints are passed over, so that a token with them lacks them, too.
+    const { route, access } = needs
+    return route.endpoint && access.entry.admin === false
+      ? fail(deny('admin_not_allowed'))
+      : covered
   },
 })
 

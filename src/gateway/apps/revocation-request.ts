@@ -197,7 +197,7 @@ const QUERY = v.strictObject(
     kind: v.optional(kind),
     issuer: v.optional(issuer),
     value: v.optional(value),
-    created_by: v.optional(text(2 * LIMITS.revocationValue + 1)),
+    created_by: v.optional(text(3 * LIMITS.revocationValue + 2)),
     reach: v.optional(v.picklist(REACHES, `must be one of ${REACHES.join(', ')}`)),
     limit: v.optional(number(/^(?:[1-9]\d{0,2}|1000)$/, 'must be 1 to 1000')),
     cursor: v.optional(number(/^\d{1,15}$/, 'must be the cursor of a page before')),

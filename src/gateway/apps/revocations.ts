@@ -77,12 +77,14 @@ export const revocationsApp = createApp<GateEnv>()
     if (!wanted.ok) return invalid(c, wanted.reason)
     // Checked before the policy, so that answers do not reveal other issuers' entries.
     if (!wanted.value.entries.every((one) => isReached(c, one.wanted.issuer))) return beyond(c)
-    const { id, issuer } = c.get('agent')
+    const { id, issuer, subject } = c.get('agent')
     const now = Math.floor(c.get('ports').clock.now() / 1000)
     const entries = await toRevocations(wanted.value, {
       policy: c.get('policy'),
       now,
-      createdBy: `${issuer} ${id}`,
+      createdBy: [issuer, id, ...(subject === undefined || subject === id ? [] : [subject])].join(
+        ' ',
+      ),
       ...(ownIssuer(c) !== undefined && { own: true }),
     })
     if (!entries.ok) return invalid(c, entries.reason)

@@ -99,7 +99,10 @@ export function warnMcp(
 ): void {
   if (!mcp) return
   if ((mode ?? gate.mode) === 'shadow') {
-    report(['mode'], 'is `enforce` here all the same: the rule has mcp')
+    report(
+      ['mode'],
+      'is `enforce` here all the same: the rule has mcp, and is never in shadow mode; write mode = "enforce"',
+    )
   }
   for (const [{ pattern, scopes }, path] of usesOf(mcp)) {
     if (literalOf(pattern) !== '') continue

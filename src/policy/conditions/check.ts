@@ -1,4 +1,4 @@
-import type { ASTNode, TypeError as CelTypeError } from '@marcbachmann/cel-js'
+import { type ASTNode, type TypeError as CelTypeError, ParseError } from '@marcbachmann/cel-js'
 import { LIMITS } from '../../core/limits.ts'
 import { parseSearch } from '../../core/pattern.ts'
 import { unknownName } from '../issues.ts'
@@ -6,9 +6,9 @@ import { COMPREHENSIONS, FUNCTIONS, METHODS, NAMES } from './functions.ts'
 import { checkArguments, checkKeys, checkLiteral } from './literals.ts'
 import {
   type Access,
+  hasMember,
   mistake,
   partsOf,
-  type Type,
   typeMistake,
   typeOf,
   writtenText,
@@ -31,8 +31,10 @@ export interface Checked {
   readonly reads: Reads
   /** The most steps of one evaluation, for any input. */
   readonly steps: number
-  /** The first access to a member of a scalar, or loop over a map; only with known types. */
-  readonly fault?: CelTypeError | undefined
+  /** What is not part of conditions, and unknown names. */
+  readonly mistakes: readonly ParseError[]
+  /** Accesses to a member of a scalar, and loops over a map; only with known types. */
+  readonly faults: readonly CelTypeError[]
 }
 
 /** Upper bounds of a part of a condition. */
@@ -56,7 +58,7 @@ interface Place extends Scope {
   readonly names: ReadonlyMap<string, Name>
   /** Whether it is evaluated per member of a list, or produces that list. */
   readonly isRepeated: boolean
-  readonly whole: { sums: number; fault: CelTypeError | undefined }
+  readonly whole: { sums: number; readonly mistakes: ParseError[]; readonly faults: CelTypeError[] }
 }
 
 const SCALAR = { size: 1, items: 0 }
@@ -75,7 +77,7 @@ const PER_STATE = 8
 
 /**
  * Analyses a condition after the library's type check: what it reads, whether its parts are
- * allowed, and its cost. Throws the first of these mistakes; a mistake of types is a `fault`.
+ * allowed, and its cost. Reports every mistake.
  */
 export function checkCondition(
   condition: ASTNode,
@@ -83,7 +85,7 @@ export function checkCondition(
   variables: readonly string[],
 ): Checked {
   const reads = createReads(allowed)
-  const whole: Place['whole'] = { sums: 0, fault: undefined }
+  const whole: Place['whole'] = { sums: 0, mistakes: [], faults: [] }
   const { steps } = walk(condition, {
     reads,
     variables,
@@ -91,11 +93,18 @@ export function checkCondition(
     isRepeated: false,
     whole,
   })
-  return { reads, steps: Math.ceil(steps), fault: whole.fault }
+  const { mistakes, faults } = whole
+  return { reads, steps: Math.ceil(steps), mistakes, faults }
 }
 
 const walk = (node: ASTNode, place: Place): Bound => {
-  const bound = boundOf(node, place)
+  let bound: Bound = { steps: 1, ...SCALAR }
+  try {
+    bound = boundOf(node, place)
+  } catch (error) {
+    if (!(error instanceof ParseError)) throw error
+    place.whole.mistakes.push(error)
+  }
   const kind = typeOf(node)?.kind
   return kind === 'primitive' || kind === 'message' ? { ...bound, ...SCALAR } : bound
 }
@@ -144,7 +153,7 @@ const boundOf = (node: ASTNode, place: Place): Bound => {
       return membership(node, node.args, place)
     case '+': {
       place.whole.sums += 1
-      if (place.whole.sums > LIMITS.conditionSums)
+      if (place.whole.sums === LIMITS.conditionSums + 1)
         throw mistake(node, `there are over ${LIMITS.conditionSums} + in one condition`)
       // `+` copies lists.
       const sides = walkAll(node.args)
@@ -178,24 +187,12 @@ const member = (node: Access, place: Place): Bound => {
   return { steps: 3 + keys, ...(isClaim ? CLAIM : FLAT) }
 }
 
-const STRING: Type = { kind: 'primitive', name: 'string' }
-
 /** Types of a token's values are unknown before it is read. */
 const checkHasMember = (node: Access, { whole }: Place): void => {
   const [of, name] = node.args
   const type = typeOf(of)
-  const key = typeof name === 'string' ? STRING : typeOf(name)
-  if (type && key && hasMember(type, key)) return
-  whole.fault ??= typeMistake(node, `${type?.name ?? 'this'} has no such member`)
-}
-
-const hasMember = (type: Type, key: Type): boolean => {
-  if (type.kind === 'dyn') return true
-  if (type.kind === 'list') return key.kind === 'dyn' || key.name === 'int'
-  if (type.kind !== 'map') return type.name.startsWith('$')
-  const wanted = type.keyType
-  const isOpen = !wanted || [wanted, key].some(({ kind }) => kind !== 'primitive')
-  return isOpen || wanted.name === key.name
+  if (type && hasMember(type, name)) return
+  whole.faults.push(typeMistake(node, `${type?.name ?? 'this'} has no such member`))
 }
 
 /** The searched value may be as large as the list, and is compared with every member. */
@@ -218,9 +215,9 @@ const call = (
   [name, args]: readonly [string, readonly ASTNode[]],
   place: Place,
 ): Bound => {
+  const bounds = args.map((one) => walk(one, place))
   const own = stepsOf(node, FUNCTIONS, name, args.length)
   checkArguments(name, args)
-  const bounds = args.map((one) => walk(one, place))
   const last = args.at(-1)
   const isText = last !== undefined && ['string', 'dyn'].includes(typeOf(last)?.name ?? 'dyn')
   const times = name === 'inNetwork' ? Math.max(1, bounds.at(-1)?.items ?? 0) : 1
@@ -234,8 +231,8 @@ const method = (
 ): Bound => {
   if (COMPREHENSIONS.has(`${name}/${args.length}`))
     return comprehension(node, name, receiver, args, place)
-  const own = stepsOf(node, METHODS, name, args.length)
   const bounds = [receiver, ...args].map((part) => walk(part, place))
+  const own = stepsOf(node, METHODS, name, args.length)
   const steps = (name === 'matches' ? statesOf(args[0]) : own) + typed(bounds)
   return { steps, ...(name === 'split' ? FLAT : SCALAR) }
 }
@@ -272,7 +269,7 @@ const comprehension = (
   })
   const each = parts.map((part) => walk(part, { ...place, names, isRepeated: true }))
   if (typeOf(range)?.kind === 'map')
-    place.whole.fault ??= typeMistake(node, 'a map is not gone through, only a list')
+    place.whole.faults.push(typeMistake(node, 'a map is not gone through, only a list'))
   const steps = EXPANDED + list.steps + length * (total(each, 'steps') + EXPANDED)
   if (method === 'filter') return { ...list, steps }
   if (method !== 'map') return { steps, ...SCALAR }

@@ -13,6 +13,7 @@ import type {
 } from '../../core/model/condition.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { cut } from '../../core/text.ts'
+import { quote } from '../issues.ts'
 import { checkCondition } from './check.ts'
 import { parseCondition } from './evaluate.ts'
 import { contextMaker } from './facts.ts'
@@ -35,32 +36,64 @@ export interface Read {
 }
 
 /**
- * Parses and checks a condition: form, names, types and cost. The reason of a failure is a sentence
- * for the operator. Never throws.
+ * Parses and checks a condition: form, names, types and cost. The reasons of a failure are sentences
+ * for the operator: all mistakes of the first of these that has any. Never throws.
  */
 export function readCondition(
   source: string,
   allowed: Allowed,
   variables: readonly string[] = VARIABLES,
-): Result<Read, string> {
+): Result<Read, readonly string[]> {
   if (source.length > LIMITS.conditionLength)
-    return fail(`has ${source.length} characters, over ${LIMITS.conditionLength}`)
+    return fail([`has ${source.length} characters, over ${LIMITS.conditionLength}`])
   try {
     const program = parseCondition(source)
-    const { valid, type, error } = program.check()
-    const { reads, steps, fault } = checkCondition(program.ast, allowed, variables)
-    if (!valid) return fail(sentence(error, source))
-    if (type !== 'bool' && type !== 'dyn')
-      return fail(`comes to ${type}, and must be true or false`)
-    if (fault) return fail(sentence(fault, source))
+    program.check()
+    const { reads, steps, mistakes, faults } = checkCondition(program.ast, allowed, variables)
+    const all = (errors: readonly unknown[]) =>
+      fail(errors.slice(0, MOST_MISTAKES).map((one) => sentence(one, source)))
+    if (mistakes.length > 0) return all(mistakes.toSorted((a, b) => startOf(a) - startOf(b)))
+    const wrongType = typeMistake(program, source)
+    if (wrongType !== undefined) {
+      const ofParts = ['&&', '||'].includes(program.ast.op) ? partMistakes(program) : []
+      return fail(ofParts.length > 0 ? ofParts : [wrongType])
+    }
+    if (faults.length > 0) return all(faults)
     if (steps > LIMITS.conditionSteps)
-      return fail(
+      return fail([
         `may take ${steps} steps, over ${LIMITS.conditionSteps}; make it shorter, or go through fewer lists`,
-      )
+      ])
     return ok({ program, reads, steps })
   } catch (error) {
-    return fail(sentence(error, source))
+    return fail([sentence(error, source)])
   }
+}
+
+const startOf = ({ range }: ParseError): number => range?.start ?? 0
+
+/** The most mistakes of one condition that are reported. */
+const MOST_MISTAKES = 10
+
+/** The first mistake of types; `from` is the offset of the program in the source. */
+const typeMistake = (program: ParseResult, source: string, from = 0): string | undefined => {
+  const { valid, type, error } = program.check()
+  if (!valid) return sentence(error, source, from)
+  return type === 'bool' || type === 'dyn'
+    ? undefined
+    : `comes to ${type}, and must be true or false`
+}
+
+/** Mistakes of types in the operands of `&&`, `||`, `!` and `?:`: a type check stops at its first. */
+const partMistakes = ({ ast }: ParseResult): readonly string[] => {
+  let from = 0
+  return leavesOf(treeOf(ast, ({ source }) => source))
+    .flatMap((part) => {
+      const at = Math.max(from, ast.input.indexOf(part, from))
+      from = at + part.length
+      const mistake = typeMistake(parseCondition(part), ast.input, at)
+      return mistake?.startsWith('comes') ? `${quote(part)} ${mistake}` : (mistake ?? [])
+    })
+    .slice(0, MOST_MISTAKES)
 }
 
 /** Compiles a condition for evaluation; see {@link readCondition}. */
@@ -68,7 +101,7 @@ export function compileCondition(
   source: string,
   allowed: Allowed,
   variables?: readonly string[],
-): Result<Condition, string> {
+): Result<Condition, readonly string[]> {
   const read = readCondition(source, allowed, variables)
   if (!read.ok) return read
   const { program, reads, steps } = read.value
@@ -132,14 +165,34 @@ const operandOf = ({ source, program }: Compiled, ask: Ask): Operand => {
   }
 }
 
-/** The position and the message of an error, on one line. */
-const sentence = (error: unknown, source: string): string => {
+/** The position and the message of an error, on one line; allowed names follow on a second one. */
+const sentence = (error: unknown, source: string, from = 0): string => {
   if (!isCelError(error)) return 'cannot be read'
   const { range, summary } = error
-  const at = range ? `at character ${[...source.slice(0, range.start)].length + 1}: ` : ''
-  const text = cut(summary, SENTENCE)
-  return `${at}${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')}`
+  const at = range ? `at character ${[...source.slice(0, from + range.start)].length + 1}: ` : ''
+  const text = cut(plainly(summary), SENTENCE)
+  const line = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')
+  return at + line.replace('\\nAllowed: ', '\nAllowed: ')
 }
+
+const TOKENS: Readonly<Record<string, string>> = {
+  EOF: 'the end',
+  LBRACKET: '[',
+  RBRACKET: ']',
+  LPAREN: '(',
+  RPAREN: ')',
+  RBRACE: '}',
+  COLON: ':',
+}
+
+/** A message of the library without its names of tokens, and with the cure for a mistake of types. */
+const plainly = (summary: string): string =>
+  summary
+    .replace(/\b[A-Z]{3,}\b/g, (name) => TOKENS[name] ?? name)
+    .replace(
+      /^no such overload: .*$/,
+      '$& (these types do not go together; convert one, as with string(…) or int(…))',
+    )
 
 /** The most characters shown of a library's message. */
 const SENTENCE = 400

@@ -69,7 +69,7 @@ const fieldOver = (variables: readonly string[]) =>
       }
       const read = compileCondition(entry.condition, allowed, variables)
       if (read.ok) return read.value
-      report(isText ? [] : ['condition'], read.reason)
+      for (const mistake of read.reason) report(isText ? [] : ['condition'], mistake)
       return undefined as never
     },
     anyOf(condition, table(WHEN_KEYS)),

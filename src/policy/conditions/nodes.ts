@@ -89,3 +89,17 @@ export function typeMistake(node: ASTNode, message: string): CelTypeError {
 export function evaluationError(code: string, message: string): EvaluationError {
   return new EvaluationError({ code, message })
 }
+
+const STRING: Type = { kind: 'primitive', name: 'string' }
+
+/** True where a value of a type can have the member, as far as types are known. */
+export function hasMember(type: Type, name: string | ASTNode): boolean {
+  const key = typeof name === 'string' ? STRING : typeOf(name)
+  if (!key) return false
+  if (type.kind === 'dyn') return true
+  if (type.kind === 'list') return key.kind === 'dyn' || key.name === 'int'
+  if (type.kind !== 'map') return type.name.startsWith('$')
+  const wanted = type.keyType
+  const isOpen = !wanted || [wanted, key].some(({ kind }) => kind !== 'primitive')
+  return isOpen || wanted.name === key.name
+}

@@ -45,8 +45,9 @@ export async function tokenFor(
   gate: GateAddress,
   options: TokenOptions,
   scope: string,
-  { env, now }: Surroundings,
+  around: Surroundings,
 ): Promise<Result<string, GateFault>> {
+  const { env } = around
   const { tokenEnv, tokenFile, key, audience } = options
   if ([tokenEnv, tokenFile, key].filter((one) => one !== undefined).length > 1) {
     return unclear('Give one of --token-env, --token-file and --key, not several.')
@@ -54,7 +55,7 @@ export async function tokenFor(
   if (audience !== undefined && key === undefined) {
     return unclear('--audience is for a token that --key signs.')
   }
-  if (key !== undefined) return signed(gate, key, audience, scope, now())
+  if (key !== undefined) return signed(gate, key, audience, scope, around)
   if (tokenFile !== undefined) {
     const text = await readText(tokenFile)
     return text.ok ? plain(text.value, tokenFile) : unclear(text.reason)
@@ -93,7 +94,7 @@ const signed = async (
   path: string,
   audience: string | undefined,
   scope: string,
-  now: number,
+  { env, now }: Surroundings,
 ): Promise<Result<string, GateFault>> => {
   const key = await readKeyFile(path)
   if (!key.ok) return unclear(key.reason)
@@ -101,10 +102,11 @@ const signed = async (
   if (!resource.ok) return resource
   const claims = accessTokenClaims(key.value.issuer, {
     audience: resource.value,
-    subject: 'edgewarden-cli',
+    // Told in created_by. Whoever has the key can say another name.
+    subject: [env.USER, env.USERNAME].find((name) => name) ?? 'edgewarden-cli',
     client: 'edgewarden-cli',
     scopes: [scope],
-    issuedAt: Math.floor(now),
+    issuedAt: Math.floor(now()),
     lifetime: LIFETIME,
   })
   return ok(await signToken(key.value, claims))

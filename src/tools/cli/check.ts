@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { JsonObject } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { PolicyIssue } from '../../policy/issues.ts'
@@ -5,14 +7,25 @@ import { boundaryWarnings } from '../lints/boundary-warnings.ts'
 import { objectAdvice, objectIssues } from '../lints/durable-objects.ts'
 import { lint, placeholders, tooLarge } from '../lints/lint.ts'
 import { bindingMistakes, bindingWarnings } from '../lints/origin-bindings.ts'
+import {
+  issuerSlashes,
+  missingDevVars,
+  missingSecrets,
+  misspelt,
+  revokers,
+  slashes,
+} from '../lints/slips.ts'
 import type { CommandRow } from './command.ts'
 import {
   counted,
   issueLine,
   noEnvironment,
+  type PlacedIssue,
   type PolicyReading,
+  placed,
   readEnvironment,
 } from './file-policy.ts'
+import { readText } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
 
@@ -20,6 +33,8 @@ export interface CheckOptions {
   readonly file?: string
   /** Only this `[env.x]`; without it the top level and every one. */
   readonly env?: string | undefined
+  /** Lists what is allowed beside each unknown key. */
+  readonly keys?: boolean
 }
 
 export const checkCommand: CommandRow<CheckOptions> = {
@@ -30,15 +45,16 @@ export const checkCommand: CommandRow<CheckOptions> = {
   options: (command) =>
     command
       .argument('[file]', 'the file to check', 'wrangler.toml')
-      .option('--env <name>', 'only this environment'),
+      .option('--env <name>', 'only this environment')
+      .option('--keys', 'list what is allowed in place of each unknown key or name'),
   run: ([file = 'wrangler.toml'], options) => check({ ...options, file }),
 }
 
 /** What was found about one environment. */
 interface Finding {
   readonly environment: string | null
-  readonly mistakes: readonly PolicyIssue[]
-  readonly warnings: readonly PolicyIssue[]
+  readonly mistakes: readonly PlacedIssue[]
+  readonly warnings: readonly (PlacedIssue | PolicyIssue)[]
   /** Secrets the policy names; a file cannot say whether they are set. */
   readonly secrets: readonly string[]
   /** Only of a valid policy. */
@@ -55,30 +71,36 @@ interface Summary {
  * Validates a wrangler.toml, every environment of it, and reports all mistakes at once. Asks no
  * network: whether hosts answer, keys are published and secrets are set is not known here.
  */
-export async function check({ file = 'wrangler.toml', env }: CheckOptions): Promise<Outcome> {
-  const read = await readWranglerFile(file)
+export async function check({
+  file: named = 'wrangler.toml',
+  env,
+  keys = false,
+}: CheckOptions): Promise<Outcome> {
+  const read = await readWranglerFile(named)
   if (!read.ok) {
     const { kind, message, ...place } = read.reason
     if (kind === 'unreadable') return cannotTell(message)
-    const json = { valid: false, file, error: message, ...place, environments: [] }
+    const json = { valid: false, file: named, error: message, ...place, environments: [] }
     return { exitCode: EXIT.no, json, out: [], err: [message] }
   }
+  const file = read.value[0]?.file ?? named
   const readings = read.value.map((environment) => ({
     environment,
     ...readEnvironment(environment),
   }))
   const chosen = readings.filter(({ environment: { name } }) => env === undefined || name === env)
   if (chosen.length === 0) return cannotTell(noEnvironment(file, env ?? '', read.value))
-  const findings = chosen.map(judge)
+  const findings = await Promise.all(chosen.map(judge))
   const valid = findings.every(({ mistakes }) => mistakes.length === 0)
+  const isListed = keys || !findings.some(({ mistakes }) => mistakes.some(hasKeys))
   const count = findings.reduce((sum, { mistakes }) => sum + mistakes.length, 0)
   return {
     exitCode: valid ? EXIT.yes : EXIT.no,
     json: { valid, file, environments: findings },
     out: findings.flatMap(summaryLines),
     err: [
-      ...findings.flatMap(issueLines),
-      ...(valid ? [] : [`${file}: ${counted(count, 'mistake')}`]),
+      ...findings.flatMap((finding) => issueLines(finding, keys)),
+      ...(valid ? [] : [`${file}: ${counted(count, 'mistake')}${isListed ? '' : KEYS_ADVICE}`]),
     ],
   }
 }
@@ -87,14 +109,14 @@ interface Reading extends PolicyReading {
   readonly environment: WranglerEnvironment
 }
 
-const judge = ({
+const judge = async ({
   environment,
   vars,
   variableIssues,
   parsed,
   secrets,
   objects,
-}: Reading): Finding => {
+}: Reading): Promise<Finding> => {
   const { name, inheritedRoutes, issues } = environment
   const inherited =
     inheritedRoutes === undefined
@@ -105,6 +127,8 @@ const judge = ({
             message: `is inherited from the top level, but vars and bindings are not: a deploy of ${name} would take over those addresses; write routes under [env.${name}], and no route; routes = [] for none`,
           },
         ]
+  const unset = new Set([...secrets].filter((one) => !Object.hasOwn(environment.vars, one)))
+  const missing = missingSecrets(environment, unset)
   const mistakes = [
     ...issues,
     ...inherited,
@@ -115,6 +139,7 @@ const judge = ({
     ...environment.cacheIssues,
     ...placeholders(environment, vars),
     ...tooLarge(environment.vars),
+    ...missing.mistakes,
   ]
   const warnings = parsed.ok
     ? merged(
@@ -125,18 +150,37 @@ const judge = ({
           ...exposed(environment, secrets),
           ...unrenewed(environment, parsed.value.policy),
           ...unmade(environment, objects),
+          ...missing.warnings,
+          ...misspelt(parsed.value.policy, vars),
+          ...issuerSlashes(parsed.value.policy),
+          ...slashes(vars),
+          ...revokers(parsed.value.policy),
         ],
         parsed.value.warnings,
       )
     : []
   return {
     environment: name ?? null,
-    mistakes,
-    warnings,
+    mistakes: placed(environment, mistakes),
+    warnings: [...placed(environment, warnings), ...(await localSecrets(environment, unset))],
     secrets: [...secrets].sort(),
     ...(parsed.ok &&
       mistakes.length === 0 && { summary: summaryOf(parsed.value.policy, vars.ROUTES) }),
   }
+}
+
+const KEYS_ADVICE = '; which keys and names there are: npx edgewarden check --keys'
+const hasKeys = ({ message }: PolicyIssue): boolean => message.includes('\n')
+
+/** Secrets that `wrangler dev` would not find in the file it reads them from, where there is one. */
+const localSecrets = async (
+  { file, name }: WranglerEnvironment,
+  secrets: ReadonlySet<string>,
+): Promise<readonly PolicyIssue[]> => {
+  const names = [...(name === undefined ? [] : [`.dev.vars.${name}`]), '.dev.vars']
+  const found = names.find((one) => existsSync(join(dirname(file), one)))
+  const text = found === undefined ? undefined : await readText(join(dirname(file), found))
+  return found !== undefined && text?.ok ? missingDevVars(found, text.value, secrets) : []
 }
 
 /** Secrets whose value stands in the file. */
@@ -200,13 +244,22 @@ const summaryOf = (policy: Policy, rules: unknown): Summary => ({
 const labelOf = ({ environment }: Finding): string =>
   environment === null ? '' : `env ${environment}: `
 
-const issueLines = (finding: Finding): readonly string[] => {
+const issueLines = (finding: Finding, keys: boolean): readonly string[] => {
   const label = labelOf(finding)
   return [
-    ...finding.mistakes.map((issue) => issueLine(issue, label)),
+    ...finding.mistakes.flatMap((issue) => [issueLine(issue, label), ...keyLines(issue, keys)]),
     ...finding.warnings.map((issue) => issueLine(issue, `warning: ${label}`)),
   ]
 }
+
+/** The names that are allowed in place of a wrong one. */
+const keyLines = ({ message }: PolicyIssue, isAsked: boolean): readonly string[] =>
+  isAsked
+    ? message
+        .split('\n')
+        .slice(1)
+        .map((line) => `  ${line}`)
+    : []
 
 const summaryLines = (finding: Finding): readonly string[] => {
   const { summary, secrets, environment } = finding

@@ -156,8 +156,17 @@ const annotations = (failed: readonly Part[], file: string): readonly string[] =
   failed.flatMap(({ name: title, rule, outcome }) =>
     !outcome || (rule === 'policy-test' && outcome.exitCode === EXIT.no)
       ? []
-      : annotation({ rule, file, line: 1, title, message: linesOf(outcome).join('\n') }),
+      : (rule === 'policy-check' ? linesOf(outcome) : [linesOf(outcome).join('\n')]).flatMap(
+          (text) =>
+            annotation({ rule, file, title, line: 1, message: text, ...placeIn(text, file) }),
+        ),
   )
+
+/** The line of a mistake that says where it is. */
+const placeIn = (text: string, file: string) => {
+  const [, line, message] = /^:(\d+):\d+: (.*)$/.exec(text.replace(file, '')) ?? []
+  return message === undefined ? {} : { line: Number(line), message }
+}
 
 const git = promisify(execFile)
 

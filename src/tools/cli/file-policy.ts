@@ -9,7 +9,21 @@ import { isPolicyVariable, type PolicyVars, readVars } from '../../policy/vars.t
 import { warningsOf } from '../../policy/warnings.ts'
 import { objectAdvice } from '../lints/durable-objects.ts'
 import { cannotTell, type ExitCode, type Outcome } from './output.ts'
+import type { Place } from './places.ts'
 import { readWranglerFile, type WranglerEnvironment, type WranglerFault } from './wrangler-file.ts'
+
+/** A mistake or warning, and where in the file it is. */
+export interface PlacedIssue extends PolicyIssue, Place {
+  readonly file: string
+}
+
+/** Issues of one environment with their places. */
+export function placed(
+  { file, placeOf, name }: WranglerEnvironment,
+  issues: readonly PolicyIssue[],
+): readonly PlacedIssue[] {
+  return issues.map((issue) => ({ ...issue, file, ...placeOf(issue.path, name) }))
+}
 
 /** What the variables and bindings of one environment come to. */
 export interface PolicyReading {
@@ -142,7 +156,8 @@ export async function readFilePolicy({
   }
   const reading = readEnvironment(chosen)
   const { parsed, variableIssues } = reading
-  const mistakes = [...chosen.issues, ...variableIssues, ...(parsed.ok ? [] : parsed.reason)]
+  const found = [...chosen.issues, ...variableIssues, ...(parsed.ok ? [] : parsed.reason)]
+  const mistakes = placed(chosen, found)
   if (parsed.ok && mistakes.length === 0) {
     const { table } = chosen
     return ok({ ...reading, table, policy: parsed.value.policy, environment: env ?? null })
@@ -170,9 +185,14 @@ export function fileFaultOutcome(fault: FileFault, broken: ExitCode): Outcome {
   return { exitCode: broken, json: fault.json, out: [], err }
 }
 
-/** A mistake or warning on one line, `label` in front. */
-export function issueLine({ path, message }: PolicyIssue, label = ''): string {
-  return `${label}${path === '' ? '' : `${path}: `}${message}`
+/**
+ * A mistake or warning on one line, `label` in front, and its place before that where it is known. What the
+ * message says below its first line is left out.
+ */
+export function issueLine(issue: PolicyIssue | PlacedIssue, label = ''): string {
+  const { path, message } = issue
+  const place = 'file' in issue ? `${issue.file}:${issue.line}:${issue.column}: ` : ''
+  return `${place}${label}${path === '' ? '' : `${path}: `}${message.split('\n', 1)[0]}`
 }
 
 /** A number of things. */

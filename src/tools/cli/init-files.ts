@@ -122,7 +122,7 @@ const devVars = (answers: Answers): string =>
 ${secretsOf(answers)
   .map((name) => `${name}=for-this-machine-only\n`)
   .join('')}
-# Laid over GATE and ISSUERS of wrangler.toml. The table of an issuer: npx edgewarden keygen --issuer dev --json
+# Laid over GATE and ISSUERS of wrangler.toml. The table of an issuer: npx edgewarden keygen --agent --issuer dev --json
 GATE_LOCAL={"resource":"http://localhost:8787","origin":"http://localhost:9000"}
 ISSUERS_DEV={}
 `
@@ -198,7 +198,7 @@ ${
 \`wrangler dev\` reads from .dev.vars only these secrets and variables that wrangler.toml has, such as GATE_LOCAL.
 
 `
-}Before you need it, make a key that can revoke: \`npx edgewarden keygen --issuer ops\`.
+}Before you need it, make a key that can revoke: \`npx edgewarden keygen --operator --issuer ops\`.
 To upgrade: \`npm install --save-exact edgewarden@latest\`, then \`npx edgewarden check\`.
 `
 }

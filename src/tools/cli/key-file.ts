@@ -25,7 +25,7 @@ export async function readKeyFile(path: string): Promise<Result<SigningKey, stri
   if (!text.ok) return text
   const jwk = parseJsonObject(text.value)
   const notAKey = (what: string) =>
-    fail(`${path} ${what}; make a key file with: npx edgewarden keygen --issuer NAME`)
+    fail(`${path} ${what}; make a key file with: npx edgewarden keygen --operator --issuer NAME`)
   if (!jwk) return notAKey('is no JSON object')
   const issuer = own(jwk, 'iss')
   if (typeof issuer !== 'string' || issuer === '') return notAKey('does not name its issuer (iss)')

@@ -10,6 +10,10 @@ import { cannotTell, EXIT, type Outcome } from './output.ts'
 export interface KeygenOptions {
   /** The name of the table under `[vars.ISSUERS]`. */
   readonly issuer: string
+  /** The key of an operator: for the gate's own endpoints, of every issuer, and for no rule. */
+  readonly operator?: boolean
+  /** The key of agents: for rules, and not for what administers the gate. */
+  readonly agent?: boolean
   /** Where the private key goes; `NAME.jwk` without it. */
   readonly out?: string
   /** The `iss` of tokens signed with the key. */
@@ -18,13 +22,18 @@ export interface KeygenOptions {
 
 export const keygenCommand: CommandRow<KeygenOptions> = {
   name: 'keygen',
-  docs: ['keygen --issuer NAME', "makes a key and prints the issuer's table for it"],
+  docs: [
+    'keygen --operator|--agent --issuer NAME',
+    "makes a key for an operator or for agents, and prints the issuer's table for it",
+  ],
   description:
     'Make a signing key: prints the issuer table for wrangler.toml, writes the private key.',
-  example: 'keygen --issuer ops >> wrangler.toml',
+  example: 'keygen --operator --issuer ops >> wrangler.toml',
   options: (command) =>
     command
       .requiredOption('--issuer <name>', 'name of the table under [vars.ISSUERS]')
+      .option('--operator', 'may revoke, list and explain, for every issuer; no rule takes it')
+      .option('--agent', 'may use rules, as its tokens have scopes; cannot administer')
       .option('--out <file>', 'where the private key goes (default: NAME.jwk); never overwritten')
       .option('--url <url>', 'the issuer (default: https://NAME.ops.invalid)'),
   run: (_, options) => keygen(options),
@@ -37,7 +46,18 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
  * Makes an ES256 key pair. The outcome holds the issuer's table with the public key; the private
  * key goes to a new file that only its owner can read, and nowhere else. Never overwrites a file.
  */
-export async function keygen({ issuer: name, out, url }: KeygenOptions): Promise<Outcome> {
+export async function keygen({
+  issuer: name,
+  operator = false,
+  agent = false,
+  out,
+  url,
+}: KeygenOptions): Promise<Outcome> {
+  if (operator === agent) {
+    return cannotTell(
+      'Say what the key is for: --operator (revokes and explains, is taken by no rule) or --agent (is taken by rules, administers nothing). Make two keys for both.',
+    )
+  }
   if (!NAME.test(name)) {
     return cannotTell(
       `"${name}" cannot name an issuer; use lower-case letters, digits and "-", such as ops`,
@@ -64,8 +84,7 @@ export async function keygen({ issuer: name, out, url }: KeygenOptions): Promise
   const table = {
     issuer,
     algorithms: ['ES256'],
-    admin: 'all',
-    agent_prefix: `${name}:`,
+    ...(operator ? { admin: 'all', rules: false } : { agent_prefix: `${name}:` }),
     jwks: { keys: [{ kty, crv, x, y, ...marks }] },
   }
   return {
@@ -73,11 +92,23 @@ export async function keygen({ issuer: name, out, url }: KeygenOptions): Promise
     json: { name, table, key_file: path, kid },
     out: tableLines(name, table),
     err: [
-      `The private key is in ${path}. Keep it out of version control: whoever has it can revoke anything.`,
-      `Put the table above into wrangler.toml, deploy, then: npx edgewarden list --gate URL --key ${path}`,
+      ...(operator ? OPERATOR_MAY : AGENT_MAY),
+      `The private key is in ${path}. Keep it out of version control: whoever has it can do all that.`,
+      operator
+        ? `Put the table above into wrangler.toml, deploy, then: npx edgewarden list --gate URL --key ${path}`
+        : `Put the table above into wrangler.toml, deploy, then: npx edgewarden mint --key ${path} --audience RESOURCE --scope "…"`,
     ],
   }
 }
+
+const OPERATOR_MAY = [
+  'This key may: revoke, list and lift revocations of every issuer; read the policy; explain decisions.',
+  'It may not: use any rule, so nothing signed with it reaches an origin.',
+]
+const AGENT_MAY = [
+  'This key may: use every rule that does not name other issuers, as any agent and with any scope.',
+  'It may not: revoke, list, lift or explain.',
+]
 
 /** The table as TOML; the key set on one line, so that the whole is one block to paste. */
 const tableLines = (
@@ -90,7 +121,11 @@ const tableLines = (
   })
   return [
     `[vars.ISSUERS.${name}]`,
-    '# Every other issuer now needs an agent_prefix of its own, or set GATE.shared_ids = true.',
+    ...('agent_prefix' in rest
+      ? [
+          '# Every other issuer now needs an agent_prefix of its own, or set GATE.shared_ids = true.',
+        ]
+      : []),
     ...stringify(rest).trimEnd().split('\n'),
     `jwks = { keys = [${keys.join(', ')}] }`,
   ]

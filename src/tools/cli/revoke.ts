@@ -4,8 +4,15 @@ import { KINDS, MODES } from '../../core/model/revocation.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { DEFAULT_PREFIX } from '../../policy/gate.ts'
 import { callAs, type GateOptions } from './access.ts'
-import { type CommandRow, type Surroundings, type Waiting, withGate } from './command.ts'
+import {
+  type CommandRow,
+  type Process,
+  type Surroundings,
+  type Waiting,
+  withGate,
+} from './command.ts'
 import { faultOutcome, type GateAnswer, gateAddress } from './gate-client.ts'
+import { chosenKind, isIssuerName, issuerNamed, leakedText, readLeaked } from './leaked.ts'
 import { cannotTell, type Outcome } from './output.ts'
 import { type EntryOptions, entriesOf, readEntry } from './revocation-entry.ts'
 import {
@@ -26,6 +33,10 @@ import {
 export interface RevokeOptions extends GateOptions, EntryOptions {
   /** Ends only once the revocation is in effect everywhere. */
   readonly wait?: boolean
+  /** A file with a leaked token, or `-`: it says what there is to revoke. */
+  readonly leaked?: string
+  /** Which of what it names. */
+  readonly kill?: string
 }
 
 export const revokeCommand: CommandRow<Omit<RevokeOptions, 'kind'>> = {
@@ -35,6 +46,7 @@ export const revokeCommand: CommandRow<Omit<RevokeOptions, 'kind'>> = {
   example:
     'revoke agent agent-7 --issuer https://auth.my-company.com --reason "leaked key" --wait \\\n    --gate https://api.my-company.com --key ops.jwk',
   help: `
+With --leaked a token names what to revoke; it is read and not verified. Without --kill you are asked.
 A value that begins with - stands last, behind --. Without --wait the command tells when the revocation
 will be in effect everywhere; with it the command ends then, and tells how long it took. Both read the
 policy of the gate (scope edgewarden:read) for the longest bound of a rule that the token may see.
@@ -42,12 +54,19 @@ Exit status: 0 every shard has it (with --wait: it is in effect), 1 the gate sai
 names it, 2 cannot tell.`,
   options: (command) =>
     withGate(command, 'edgewarden:revoke and edgewarden:read')
-      .addArgument(new Argument('<kind>', 'what kind of thing').choices(KINDS))
+      .addArgument(new Argument('[kind]', 'what kind of thing').choices(KINDS))
       .argument(
         '[value]',
         'which one: jti, agent id, sub, client_id, workflow id or kid; not for issuer',
       )
-      .option('--issuer <iss>', 'the issuer it belongs to, as in iss')
+      .option(
+        '--issuer <iss>',
+        "the issuer it belongs to, as in iss, or its name in the gate's policy",
+      )
+      .option('--leaked <file>', 'a leaked token names what to revoke; - reads standard input')
+      .addOption(
+        new Option('--kill <kind>', 'with --leaked: which of what it names').choices(KINDS),
+      )
       .addOption(
         new Option('--mode <mode>', 'block, or before: tokens issued up to --at')
           .choices(MODES)
@@ -66,6 +85,42 @@ names it, 2 cannot tell.`,
     revoke({ ...options, kind, ...(value !== undefined && { value }) }, process, process.waiting),
 }
 
+/** The options with what the gate's policy tells of a leaked token, or of an issuer by its name. */
+const told = async (
+  options: RevokeOptions,
+  around: Surroundings & Partial<Pick<Process, 'stdin' | 'converse'>>,
+  waiting: Waiting,
+): Promise<Result<RevokeOptions, Outcome>> => {
+  const { leaked, kill, kind, issuer } = options
+  if (leaked === undefined && kill !== undefined) return fail(cannotTell('--kill is for --leaked.'))
+  if (leaked !== undefined && (kind !== '' || issuer !== undefined)) {
+    return fail(cannotTell('--leaked says itself what to revoke: give no KIND, VALUE or --issuer.'))
+  }
+  if (leaked === undefined && !isIssuerName(issuer)) return ok(options)
+  const text = leaked === undefined ? ok('') : await leakedText(leaked, around.stdin ?? NOTHING)
+  if (!text.ok) return fail(cannotTell(text.reason))
+  const policy = await callAs(options, SCOPES, around, ({ prefix }) => ({
+    method: 'GET',
+    path: `${prefix}/policy`,
+  }))
+  if (!policy.ok) return fail(faultOutcome(policy.reason))
+  const { body } = policy.value
+  if (isIssuerName(issuer)) {
+    return ok({ ...options, issuer: issuerNamed(issuer, body) })
+  }
+  const read = readLeaked(text.value, body)
+  if (!read.ok) return fail(cannotTell(`${read.reason}.`))
+  const converse = leaked === '-' ? undefined : around.converse
+  const chosen = await chosenKind(read.value, kill, {
+    waiting,
+    now: around.now,
+    ...(converse && { converse }),
+  })
+  return chosen.ok ? ok({ ...options, ...chosen.value }) : fail(cannotTell(chosen.reason))
+}
+
+const NOTHING = async (): Promise<string> => ''
+
 /** What a token that is signed for this may do: revoke, and read when that will count. */
 const SCOPES = 'edgewarden:revoke edgewarden:read'
 const POLL_MS = 500
@@ -78,10 +133,13 @@ const PATIENCE_MS = 5 * 60_000
  * that every shard has it; with `wait`, that it is in effect.
  */
 export async function revoke(
-  options: RevokeOptions,
-  around: Surroundings,
+  given: RevokeOptions,
+  around: Surroundings & Partial<Pick<Process, 'stdin' | 'converse'>>,
   waiting: Waiting,
 ): Promise<Outcome> {
+  const wanted = await told(given, around, waiting)
+  if (!wanted.ok) return wanted.reason
+  const options = wanted.value
   const entry = readEntry(options, around.now())
   if (!entry.ok) return cannotTell(entry.reason)
   const began = waiting.elapsed()

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { parse, TomlError } from 'smol-toml'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -9,11 +10,15 @@ import {
   objectClasses,
 } from '../lints/durable-objects.ts'
 import { readText } from './files.ts'
+import { type Place, type PlaceOf, readJsonc, tomlPlaces } from './places.ts'
 
 /** One environment of a wrangler file: what a deploy of it would give the Worker. */
 export interface WranglerEnvironment {
   /** `undefined` for the top level. */
   readonly name?: string
+  /** Where it is written: the file's path, and the place in it of a key of the policy or of a table. */
+  readonly file: string
+  readonly placeOf: PlaceOf
   /** As it is written; of the top level only what says when it is run is added. */
   readonly table: JsonObject
   /** As the Worker gets them. */
@@ -42,11 +47,9 @@ export interface WranglerEnvironment {
 }
 
 /** Why there are no environments to look at. `broken` is the file's own fault. */
-export interface WranglerFault {
+export interface WranglerFault extends Partial<Place> {
   readonly kind: 'unreadable' | 'broken'
   readonly message: string
-  readonly line?: number
-  readonly column?: number
 }
 
 /** Tables the policy lives in; a misspelt one is silently without effect. */
@@ -59,6 +62,7 @@ const TABLES: readonly string[] = [
   'services',
   'mtls_certificates',
   'ratelimits',
+  'secrets',
   'triggers',
   'env',
 ]
@@ -66,28 +70,40 @@ const TABLES: readonly string[] = [
 const VARIABLES = /^(?:GATE|ISSUERS|SCOPES|ROUTES)(?:_.*)?$/
 
 /**
- * Reads a wrangler.toml: the top level first, then each `[env.x]` with what wrangler inherits into
- * it. Judges the names of tables only, not what they say.
+ * Reads a wrangler.toml, or a wrangler.jsonc where it has that name or there is no wrangler.toml: the top level
+ * first, then each `[env.x]` with what wrangler inherits into it. Judges the names of tables only, not what they
+ * say.
  */
 export async function readWranglerFile(
   path: string,
 ): Promise<Result<readonly WranglerEnvironment[], WranglerFault>> {
-  if (/\.jsonc?$/i.test(path)) {
-    return fail({
-      kind: 'unreadable',
-      message: `${path} is no TOML; the policy is read from wrangler.toml.`,
-    })
-  }
-  const text = await readText(path)
+  const file = existsSync(path) ? path : (besides(path).find(existsSync) ?? path)
+  const text = await readText(file)
   if (!text.ok) return fail({ kind: 'unreadable', message: text.reason })
+  const read = /\.jsonc?$/i.test(file) ? readJsonc(text.value) : readToml(text.value)
+  if ('mistake' in read) {
+    const { mistake, place, form } = read
+    const message = `${file}:${place.line}:${place.column}: no valid ${form}: ${mistake}`
+    return fail({ kind: 'broken', message, ...place })
+  }
+  const { value, placeOf } = read
+  return ok(environmentsOf(isObject(value) ? value : {}).map((one) => ({ ...one, file, placeOf })))
+}
+
+/** Other names of the file that commands read where none is named. */
+const besides = (path: string): readonly string[] =>
+  /(?:^|[/\\])wrangler\.toml$/.test(path)
+    ? ['jsonc', 'json'].map((ending) => path.replace(/toml$/, ending))
+    : []
+
+const readToml = (text: string): ReturnType<typeof readJsonc> => {
   try {
-    return ok(environmentsOf(plain(parse(text.value)) as JsonObject))
+    return { value: plain(parse(text)), placeOf: tomlPlaces(text) }
   } catch (error) {
     if (!(error instanceof TomlError)) throw error
     const { line, column } = error
-    const what = error.message.split('\n', 1)[0]?.replace(/^Invalid TOML document: /, '') ?? ''
-    const message = `${path}:${line}:${column}: no valid TOML: ${what}`
-    return fail({ kind: 'broken', message, line, column })
+    const mistake = error.message.split('\n', 1)[0]?.replace(/^Invalid TOML document: /, '') ?? ''
+    return { mistake, place: { line, column }, form: 'TOML' }
   }
 }
 
@@ -96,7 +112,10 @@ export function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value))
 }
 
-const environmentsOf = (file: JsonObject): readonly WranglerEnvironment[] => {
+/** An environment by itself, without the file that it is in. */
+type Environment = Omit<WranglerEnvironment, 'file' | 'placeOf'>
+
+const environmentsOf = (file: JsonObject): readonly Environment[] => {
   const top = environment(file, undefined)
   const tables = own(file, 'env')
   const named = isObject(tables) ? Object.entries(tables) : []
@@ -130,7 +149,7 @@ const inheritedOf = (table: JsonObject, top: JsonObject): 'routes' | 'route' | u
 const isEmpty = (value: unknown): boolean =>
   value === undefined || value === '' || (Array.isArray(value) && value.length === 0)
 
-const environment = (table: JsonObject, name: string | undefined): WranglerEnvironment => {
+const environment = (table: JsonObject, name: string | undefined): Environment => {
   const vars = own(table, 'vars')
   const issues = [...misspelt(table, name)]
   if (vars !== undefined && !isObject(vars)) {
@@ -223,7 +242,9 @@ const misspelt = (table: JsonObject, env: string | undefined): readonly PolicyIs
     }
     const inside = env === undefined ? '' : `env.${env}.`
     if (VARIABLES.test(key)) {
-      return [{ path: key, message: `is not read here; write it as [${inside}vars.${key}]` }]
+      const header = `[${inside}vars.${key}]`
+      const written = key.startsWith('ROUTES') ? `[${header}]` : header
+      return [{ path: key, message: `is not read here; write it as ${written}` }]
     }
     const meant = TABLES.find((one) => {
       const limit = one.length < 5 ? 1 : 2

@@ -58,7 +58,7 @@ const DELEGATION = ['max_depth', 'require_actor', 'actors', 'subjects', 'issuers
 
 /** The settings of an issuer in both policies. */
 export const ISSUER_TABLE: Table = {
-  ...each(elsewhere, ...DELEGATION, 'issuer', 'audiences', 'max_lifetime', 'claims'),
+  ...each(elsewhere, ...DELEGATION, 'issuer', 'audiences', 'max_lifetime', 'claims', 'rules'),
   ...each(larger, 'jwks_cache.max_fresh', 'jwks_cache.stale_if_error'),
   'jwks_cache.cooldown': neutral,
   ...each(accepts, 'jwks', 'typ'),

@@ -161,14 +161,19 @@ interface Text {
   readonly text: string
 }
 
-/** Each text below a key that may hold a placeholder. */
-const textsOf = (value: unknown, path: string, key = ''): readonly Text[] => {
-  if (typeof value === 'string') {
-    return HOST_KEYS.has(key) ? [{ path, text: value }] : []
-  }
+/** Each text below one of some keys, with its place. */
+export function textsOf(
+  value: unknown,
+  path: string,
+  keys: ReadonlySet<string> = HOST_KEYS,
+  key = '',
+): readonly Text[] {
+  if (typeof value === 'string') return keys.has(key) ? [{ path, text: value }] : []
   if (Array.isArray(value)) {
-    return value.flatMap((one, i) => textsOf(one, pathText(path, [i]), key))
+    return value.flatMap((one, i) => textsOf(one, pathText(path, [i]), keys, key))
   }
   if (!isObject(value)) return []
-  return Object.entries(value).flatMap(([name, one]) => textsOf(one, pathText(path, [name]), name))
+  return Object.entries(value).flatMap(([name, one]) =>
+    textsOf(one, pathText(path, [name]), keys, name),
+  )
 }

@@ -173,7 +173,7 @@ describe('mcp', () => {
     [{ tools: { a: { scopes: [], wen: '' } } }, /tools\.a\.wen: .*did you mean `when`\?/],
     [{ tools: { a: { any: [] } } }, /tools\.a\.any: must not be an empty list/],
     [{ tools: { a: { any: ['x'], when: 'true' } } }, /tools\.a\.when: unknown key/],
-    [{ tools: { a: ['x y'] } }, /tools\.a\[0\]: .*RFC 6749/],
+    [{ tools: { a: ['x y'] } }, /tools\.a\[0\]: .*Two scopes/],
     [{ tools: { a: ['edgewarden:read'] } }, /own endpoints/],
     [{ tools: { a: { scopes: { any: [7] } } } }, /tools\.a\.scopes\.any\[0\]: must be a string/],
     [{ tools: { a: { scopes: [], agent_types: [] } } }, /agent_types: must not be an empty list/],
@@ -317,7 +317,7 @@ describe('mcp and the rest of its rule', () => {
     const shadow = { GATE: { ...GATE, mode: 'shadow' }, ROUTES: routes(TOOLS) }
     expect(policy(shadow).routes[0]?.mode).toBe('enforce')
     expect(warnings(shadow)).toContain(
-      'ROUTES[0].mode: is `enforce` here all the same: the rule has mcp',
+      'ROUTES[0].mode: is `enforce` here all the same: the rule has mcp, and is never in shadow mode; write mode = "enforce"',
     )
   })
 

@@ -16,7 +16,7 @@ const verdict = (source: string, given?: JsonObject): boolean | string => {
 }
 const mistake = (source: string): string => {
   const read = compileCondition(source, ALLOWED, CALL_VARIABLES)
-  return read.ok ? '' : read.reason
+  return read.ok ? '' : read.reason.join('; ')
 }
 
 describe('a condition over arguments', () => {

@@ -57,6 +57,33 @@ describe('when', () => {
     expect(found.replaceAll(/`x a` /g, '')).toContain(`ROUTES[0].${message}`)
   })
 
+  it.each<[string, readonly string[]]>([
+    [
+      'agent.typ == "a" && foo(bar, 1) == 1 || requst.path == "/"',
+      [
+        'at character 7: unknown member of agent `typ`; did you mean `type`?',
+        'at character 21: unknown function `foo`',
+        'at character 25: unknown variable `bar`',
+        'at character 41: unknown variable `requst`; did you mean `request`?',
+      ],
+    ],
+    [
+      'request.path == 1 && (request.host > 2 || "a" == 1) && request.path && request.path',
+      [
+        'at character 1: no such overload: string == int',
+        'at character 23: no such overload',
+        'at character 43: no such overload: string == int',
+        '`request.path` comes to string, and must be true or false',
+        '`request.path` comes to string, and must be true or false',
+      ],
+    ],
+  ])('tells all mistakes of one kind at once: %s', (when, expected) => {
+    const found = mistakes(withWhen(when))
+    expect(found.map((one) => one.replace('ROUTES[0].when: ', ''))).toEqual(
+      expected.map((one) => expect.stringContaining(one)),
+    )
+  })
+
   it('knows the identity headers of the gate', () => {
     const gate = { ...GATE, identity_prefix: 'x-acme-agent-' }
     const when = { condition: 'true', headers: ['x-acme-agent-id'] }

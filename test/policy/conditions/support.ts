@@ -46,5 +46,5 @@ export const verdict = (source: string, changes?: Changes): boolean | string => 
 /** The mistake of a condition. */
 export const mistakeOf = (source: string, allowed = ALLOWED): string => {
   const read = compileCondition(source, allowed)
-  return read.ok ? '' : read.reason
+  return read.ok ? '' : read.reason.join('; ')
 }

@@ -11,7 +11,7 @@ import { noWaiting, type Reply, recordingGate, willing } from './recording-gate.
 const { origin: gate, requests, state } = await recordingGate()
 const directory = await folder()
 const key = join(directory, 'ops.jwk')
-await keygen({ issuer: 'ops', out: key })
+await keygen({ issuer: 'ops', operator: true, out: key })
 const tokenFile = await write(directory, 'token', 'of.file\n')
 
 const NOW = 1_790_000_000

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { parse } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
 import { check } from '../../../src/tools/cli/check.ts'
 import { CONFIG } from '../../kit/repository.ts'
@@ -31,7 +32,8 @@ describe('a file without mistakes', () => {
 
   it('names the secrets that the file cannot show', async () => {
     const route = `${PARTS.route}\ninject = { Authorization = "Bearer \${OPENAI_API_KEY}" }`
-    const outcome = await checkText(toml({ route }))
+    const more = '[secrets]\nrequired = ["OPENAI_API_KEY"]'
+    const outcome = await checkText(toml({ route, more }))
     expect(outcome).toMatchObject({ exitCode: 0, err: [] })
     expect(outcome.out.at(-1)).toBe(
       'needs secret OPENAI_API_KEY: npx wrangler secret put OPENAI_API_KEY',
@@ -197,7 +199,7 @@ authorization_details = { type = "pay", locations = ["https://pay.example"] }`,
   [
     'a variable without vars',
     toml({ route: PARTS.route.replace('vars.', '') }),
-    'ROUTES: is not read here; write it as [vars.ROUTES]',
+    'ROUTES: is not read here; write it as [[vars.ROUTES]]',
   ],
   [
     'a near miss of a variable',
@@ -301,7 +303,8 @@ describe('a file with mistakes', () => {
     const outcome = await check({ file: CONFIG })
     expect(outcome.exitCode).toBe(1)
     expect(outcome.err.filter((line) => !line.includes('placeholder'))).toEqual([
-      expect.stringMatching(/^warning: GATE\.assertion: is not written/),
+      expect.stringMatching(/:\d+:1: warning: ISSUERS: none has admin/),
+      expect.stringMatching(/:\d+:1: warning: GATE\.assertion: is not written/),
       expect.stringMatching(/: \d+ mistakes$/),
     ])
   })
@@ -323,10 +326,39 @@ describe('what is checked', () => {
   it.each([
     ['missing.toml', 'there is no such file'],
     ['', 'it is a folder'],
-    ['wrangler.jsonc', 'is no TOML'],
+    ['wrangler.jsonc', 'there is no such file'],
   ])('cannot be told of a file that cannot be read: %s', async (name, message) => {
     const outcome = await check({ file: join(directory, name) })
     expect(outcome.exitCode).toBe(2)
     expect(outcome.err[0]).toContain(message)
+  })
+
+  it('is wrangler.jsonc where there is no wrangler.toml, with its places', async () => {
+    const jsonc = await folder()
+    const text = JSON.stringify(parse(toml()), undefined, 1).replace('"a:read"', '"a b", // two')
+    const file = await write(jsonc, 'wrangler.jsonc', text)
+    const outcome = await check({ file: join(jsonc, 'wrangler.toml') })
+    const line = text.split('\n').findIndex((one) => one.includes('// two')) + 1
+    expect(outcome.err[0]).toBe(
+      `${file}:${line}:6: ROUTES[0].scopes[0]: \`a b\` has a space. Two scopes? Write two texts: "a", "b"`,
+    )
+    expect(outcome.err.at(-1)).toBe(`${file}: 1 mistake`)
+    expect(outcome.json).toMatchObject({ environments: [{ mistakes: [{ line, column: 6 }] }] })
+    await write(jsonc, 'wrangler.jsonc', text.replace('{', '{ name: '))
+    expect((await check({ file })).err[0]).toMatch(/:1:3: no valid JSONC: expected a name/)
+  })
+
+  it('lists keys only where it is asked to', async () => {
+    const file = await write(
+      directory,
+      'keys.toml',
+      toml({ route: `${PARTS.route}\nscope = []\nwhen = "foo()"` }),
+    )
+    const short = await check({ file })
+    expect(short.err.join('\n')).not.toContain('Allowed')
+    expect(short.err.at(-1)).toMatch(/2 mistakes; which keys .*: npx edgewarden check --keys$/)
+    const long = await check({ file, keys: true })
+    expect(long.err[1]).toMatch(/^ {2}Allowed: `match`, `host`/)
+    expect(long.err.at(-1)).toMatch(/2 mistakes$/)
   })
 })

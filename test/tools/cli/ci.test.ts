@@ -55,7 +55,7 @@ describe('a pipeline', () => {
     const { code, stdout } = await ci(at, { base: 'main', report: 'github' })
     expect(code).toBe(1)
     expect(stdout).toContain('test: not run')
-    expect(stdout).toMatch(/^::error file=wrangler.toml,line=1,title=check::ROUTES\[1\]/m)
+    expect(stdout).toMatch(/^::error file=wrangler.toml,line=41,title=check::ROUTES\[1\]/m)
   })
 
   it('fails with a case, and shows it at its place', async () => {

@@ -40,13 +40,20 @@ storage = "sqlite"
 type = "durable-object"
 storage = "sqlite"`,
   gate: '[vars.GATE]\nresource = "https://api.acme.dev"\norigin = "https://origin.acme.dev"\nassertion = "identity"',
-  issuer: '[vars.ISSUERS.acme]\nissuer = "https://auth.acme.dev"\nalgorithms = ["ES256"]',
+  issuer:
+    '[vars.ISSUERS.acme]\nissuer = "https://auth.acme.dev"\nalgorithms = ["ES256"]\nadmin = "own"',
   route: '[[vars.ROUTES]]\nmatch = "GET /a"\nscopes = ["a:read"]',
   more: '',
 } as const
 
 export const toml = (changes: Partial<Record<keyof typeof PARTS, string>> = {}): string =>
   `${Object.values({ ...PARTS, ...changes }).join('\n\n')}\n`
+
+/** An outcome whose lines do not say where in the file a mistake is. */
+export const unplaced = <One extends { readonly err: readonly string[] }>(outcome: One): One => ({
+  ...outcome,
+  err: outcome.err.map((line) => line.replace(/^[^ :]+:\d+:\d+: /, '')),
+})
 
 /** The tables of an environment that has everything the top level has and does not hand down. */
 export const environmentToml = (name: string): string =>

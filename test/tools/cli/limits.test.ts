@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { check } from '../../../src/tools/cli/check.ts'
 import { routes } from '../../../src/tools/cli/routes.ts'
-import { folder, PARTS, toml, write } from './kit.ts'
+import { folder, PARTS, toml, unplaced, write } from './kit.ts'
 
 const directory = await folder()
 let count = 0
 const fileOf = (changes: Parameters<typeof toml>[0]) =>
   write(directory, `${count++}.toml`, toml(changes))
 const errors = async (changes: Parameters<typeof toml>[0]) =>
-  (await check({ file: await fileOf(changes) })).err
+  unplaced(await check({ file: await fileOf(changes) })).err
 
 const LIMITED = `${PARTS.route}\nrate_limit = { limit = 5, period = "1m" }`
 const BOUND = `${PARTS.route}\nrate_limit = { binding = "RL", per = "client" }`

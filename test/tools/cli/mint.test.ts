@@ -15,7 +15,12 @@ const AUDIENCE = 'https://api.acme.dev'
 let count = 0
 const makeKey = async (url?: string) => {
   const out = join(directory, `key-${count++}.jwk`)
-  const outcome = await keygen({ issuer: 'ops', out, ...(url !== undefined && { url }) })
+  const outcome = await keygen({
+    issuer: 'ops',
+    operator: true,
+    out,
+    ...(url !== undefined && { url }),
+  })
   const file = parse(outcome.out.join('\n')) as unknown as {
     vars: { ISSUERS: { ops: { issuer: string; jwks: JSONWebKeySet } } }
   }
@@ -35,7 +40,7 @@ describe('keygen', () => {
       issuer: 'https://ops.ops.invalid',
       algorithms: ['ES256'],
       admin: 'all',
-      agent_prefix: 'ops:',
+      rules: false,
       jwks: {
         keys: [
           {
@@ -64,16 +69,18 @@ describe('keygen', () => {
 
   it('prints a table that check takes beside another issuer', async () => {
     const more = shared.outcome.out.join('\n')
-    const acme = '[vars.ISSUERS.acme]\nissuer = "https://auth.acme.dev"'
-    const issuer = `${acme}\nagent_prefix = "acme/"`
-    const file = await write(directory, 'with-ops.toml', toml({ issuer, more }))
+    const file = await write(directory, 'with-ops.toml', toml({ more }))
     const outcome = await check({ file })
     expect(outcome).toMatchObject({ exitCode: 0, err: [] })
     expect(outcome.out).toContain('  issuer   https://ops.ops.invalid')
   })
 
-  it('says that another issuer then needs a prefix, which check asks for', async () => {
-    const more = shared.outcome.out.join('\n')
+  it('for agents says that another issuer then needs a prefix, which check asks for', async () => {
+    const out = join(directory, 'agents.jwk')
+    const { out: lines, err } = await keygen({ issuer: 'bots', agent: true, out })
+    const more = lines.join('\n')
+    expect(more).not.toMatch(/admin|rules/)
+    expect(err.join()).toContain('It may not: revoke, list, lift or explain.')
     expect(more).toMatch(/^# .*agent_prefix.*GATE\.shared_ids = true/m)
     const { exitCode } = await check({ file: await write(directory, 'bare.toml', toml({ more })) })
     expect(exitCode).toBe(1)
@@ -81,10 +88,24 @@ describe('keygen', () => {
 
   it('never overwrites a file', async () => {
     const out = await write(directory, 'there.jwk', 'precious')
-    const outcome = await keygen({ issuer: 'ops', out })
+    const outcome = await keygen({ issuer: 'ops', operator: true, out })
     expect(outcome).toMatchObject({ exitCode: 2, out: [] })
     expect(outcome.err[0]).toContain('it is there already and is not overwritten')
     expect(await readFile(out, 'utf8')).toBe('precious')
+  })
+
+  it.each([{}, { operator: true, agent: true }])('asks what the key is for: %j', async (what) => {
+    const outcome = await keygen({ issuer: 'ops', out: join(directory, 'unsaid.jwk'), ...what })
+    expect(outcome).toMatchObject({ exitCode: 2, out: [] })
+    expect(outcome.err[0]).toMatch(/^Say what the key is for: --operator .* or --agent /)
+    await expect(stat(join(directory, 'unsaid.jwk'))).rejects.toThrow('ENOENT')
+  })
+
+  it('says what the key may do', () => {
+    expect(shared.outcome.err.slice(0, 2)).toEqual([
+      expect.stringMatching(/^This key may: revoke, list and lift revocations of every issuer;/),
+      expect.stringMatching(/^It may not: use any rule/),
+    ])
   })
 
   it.each([
@@ -96,7 +117,7 @@ describe('keygen', () => {
     ['ops', 'ops', '--url must be an https URL'],
   ])('refuses the name %j with the URL %j', async (issuer, url, message) => {
     const out = join(directory, 'refused.jwk')
-    const outcome = await keygen({ issuer, out, ...(url !== undefined && { url }) })
+    const outcome = await keygen({ issuer, agent: true, out, ...(url !== undefined && { url }) })
     expect(outcome).toMatchObject({ exitCode: 2, out: [] })
     expect(outcome.err[0]).toContain(message)
     await expect(stat(out)).rejects.toThrow('ENOENT')

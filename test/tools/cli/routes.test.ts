@@ -136,7 +136,7 @@ describe('without a policy', () => {
     const outcome = await routesOf(toml({ more: '[var.ROUTES_01]' }))
     expect(outcome).toMatchObject({
       exitCode: 1,
-      err: [expect.stringMatching(/^var: /), expect.stringContaining('1 mistake')],
+      err: [expect.stringMatching(/:\d+:1: var: /), expect.stringContaining('1 mistake')],
     })
   })
 

@@ -101,6 +101,7 @@ const ISSUER_ROWS: Rows<Issuer> = {
   scope: [{}, { scope: ['scp'] }],
   scopeElse: [{ profile: 'entra' }, { profile: 'entra', scope: ['scp'] }],
   admin: [{}, { admin: 'own' }],
+  rules: [{ admin: 'own' }, { admin: 'own', rules: false }],
   decrypt: [{}, { decrypt: { secret: 'KEY' } }],
   delegation: [{}, { delegation: { max_depth: 9 } }],
   actorIssuer: 'the profile’s',

@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { check } from '../../../src/tools/cli/check.ts'
-import { environmentToml, folder, KEY, PARTS, toml, write } from '../cli/kit.ts'
+import { environmentToml, folder, KEY, PARTS, toml, unplaced, write } from '../cli/kit.ts'
 
 const directory = await folder()
 let count = 0
 /** Where nothing is signed, so that two classes are all that is needed. */
 const PLAIN = { gate: PARTS.gate.replace('"identity"', '"off"') }
 const errors = async (changes: Parameters<typeof toml>[0]) =>
-  (
+  unplaced(
     await check({
       file: await write(directory, `${count++}.toml`, toml({ ...PLAIN, ...changes })),
-    })
+    }),
   ).err
 
 const STAGING = environmentToml('staging').replace('"identity"', '"off"')

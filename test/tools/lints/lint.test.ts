@@ -4,19 +4,22 @@ import { describe, expect, it } from 'vitest'
 import { check } from '../../../src/tools/cli/check.ts'
 import { isPlaceholder } from '../../../src/tools/lints/lint.ts'
 import { ROOT } from '../../kit/repository.ts'
-import { folder, KEY, PARTS, toml, write } from '../cli/kit.ts'
+import { folder, KEY, PARTS, toml, unplaced, write } from '../cli/kit.ts'
 
 /** A modulus of 2048 bits, as far as its form goes. */
 const RSA = `${'_'.repeat(341)}w`
 
 const directory = await folder()
-const checkText = async (text: string) => check({ file: await write(directory, 'w.toml', text) })
+const checkText = async (text: string) =>
+  unplaced(await check({ file: await write(directory, 'w.toml', text) }))
 
 /** A key as it is written; its numbers need not belong together. */
 const NUMBER = 'sesame'.padEnd(43, 'A')
 const SIGNING = JSON.stringify({
   keys: [{ kty: 'EC', crv: 'P-256', x: NUMBER, y: NUMBER, d: NUMBER }],
 })
+
+const SECRETS = '[secrets]\nrequired = ["ASSERTION_KEYS"]'
 
 describe('warnings', () => {
   const WARNINGS: readonly (readonly [what: string, text: string, expected: string])[] = [
@@ -56,7 +59,7 @@ describe('warnings', () => {
     ],
     [
       'nobody who makes keys',
-      toml({ objects: PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, '') }),
+      toml({ objects: PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, ''), more: SECRETS }),
       'warning: bindings.ASSERTION_KEEPER: is not there, so assertions are signed with the keys of the secret ASSERTION_KEYS, and without that secret nothing is let through. To have keys made, write { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" } among the bindings of [durable_objects]',
     ],
     [
@@ -64,6 +67,7 @@ describe('warnings', () => {
       toml({
         objects: PARTS.objects.replace(/.*ASSERTION_KEEPER.*/, ''),
         classes: PARTS.classes.replace(/\[exports\.AssertionKeeper\][^[]*/, ''),
+        more: SECRETS,
       }),
       'and [exports.AssertionKeeper] with type = "durable-object" and storage = "sqlite"',
     ],

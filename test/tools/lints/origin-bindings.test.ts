@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { check } from '../../../src/tools/cli/check.ts'
-import { folder, PARTS, toml, write } from '../cli/kit.ts'
+import { folder, PARTS, toml, unplaced, write } from '../cli/kit.ts'
 
 const directory = await folder()
-const checkText = async (text: string) => check({ file: await write(directory, 'w.toml', text) })
+const checkText = async (text: string) =>
+  unplaced(await check({ file: await write(directory, 'w.toml', text) }))
 
 const PLAIN = PARTS.gate.replace('https://origin', 'http://origin')
 const via = (part: string, name: string) => `${part}\norigin_via = "${name}"`

@@ -1,0 +1,102 @@
+import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { decodeJwsPart, hasJweParts, splitJws } from '../../core/jws.ts'
+import { claimPath, firstPresent } from '../../core/model/claims.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import type { Process } from './command.ts'
+import { readText } from './files.ts'
+import type { EntryOptions } from './revocation-entry.ts'
+import { utc } from './times.ts'
+
+/** What a token names that can be revoked, by the kind; the widest last. Nothing of it is verified. */
+export interface Leaked {
+  readonly issuer: string
+  readonly found: ReadonlyMap<string, string | undefined>
+  /** Seconds since the epoch. */
+  readonly expires?: number
+}
+
+/** The `iss` of an issuer by its name in the policy that a gate tells; another text as it is. */
+export function issuerNamed(name: string, policy: JsonObject): string {
+  const issuers = own(policy, 'issuers')
+  const entry = isObject(issuers) ? own(issuers, name) : undefined
+  const issuer = isObject(entry) ? own(entry, 'issuer') : undefined
+  return typeof issuer === 'string' ? issuer : name
+}
+
+/** Whether an issuer is named by its table and not by its URL. */
+export function isIssuerName(text: string | undefined): text is string {
+  return text !== undefined && !text.includes('://')
+}
+
+/**
+ * Reads whom a leaked token is of, by the policy that the gate tells. Verifies nothing: whoever can change the
+ * text can name another agent. No reason of a failure holds any part of the token.
+ */
+export function readLeaked(text: string, policy: JsonObject): Result<Leaked, string> {
+  const token = text.trim().replace(/^Bearer\s+/i, '')
+  if (hasJweParts(token))
+    return fail('The token is encrypted: only the gate can read it. Name what to revoke')
+  const parts = splitJws(token)
+  const [header, claims] = [parts?.header, parts?.payload].map(
+    (part) => part && decodeJwsPart(part),
+  )
+  if (!header || !claims) return fail('This is no JWT: it names nobody. Name what to revoke')
+  const issuer = own(claims, 'iss')
+  const issuers = own(policy, 'issuers')
+  const entries = isObject(issuers) ? Object.values(issuers).filter(isObject) : []
+  const entry = entries.find((one) => own(one, 'issuer') === issuer)
+  if (typeof issuer !== 'string' || !entry) {
+    return fail('The token is of no issuer that this gate tells of, so it takes no such token')
+  }
+  const first = (...names: readonly string[]) => {
+    const value = firstPresent(claims, names.map(claimPath))
+    return typeof value === 'string' && value !== '' ? value : undefined
+  }
+  const pathsOf = (key: string) => [own(entry, key)].flat().filter((one) => typeof one === 'string')
+  const kid = own(header, 'kid')
+  const found = new Map(
+    Object.entries({
+      token: first('jti'),
+      agent: first(...pathsOf('agent_id')),
+      client: first('client_id', 'azp', 'cid', 'appid'),
+      workflow: first(...pathsOf('workflow_id')),
+      subject: first('sub'),
+      key: typeof kid === 'string' ? kid : undefined,
+    }).filter(([, value]) => value !== undefined),
+  ).set('issuer', undefined)
+  const exp = own(claims, 'exp')
+  return ok({ issuer, found, ...(typeof exp === 'number' && { expires: exp }) })
+}
+
+/** The token's text, from a file or, for `-`, standard input. */
+export async function leakedText(
+  source: string,
+  stdin: Process['stdin'],
+): Promise<Result<string, string>> {
+  return source === '-' ? ok(await stdin()) : readText(source)
+}
+
+/** Which of what a token names is to be revoked: as it is told, or as somebody answers who can be asked. */
+export async function chosenKind(
+  { issuer, found, expires }: Leaked,
+  kill: string | undefined,
+  { waiting, converse, now }: Pick<Process, 'waiting' | 'converse' | 'now'>,
+): Promise<Result<Pick<EntryOptions, 'kind' | 'value' | 'issuer'>, string>> {
+  const kinds = [...found.keys()]
+  if (expires !== undefined && expires < now())
+    waiting.tell(`This token expired at ${utc(expires)}; its agent may have got others since.`)
+  let kind = kill
+  if (kind === undefined) {
+    await converse?.(async (ask) => {
+      waiting.tell(`Nothing of the token is verified. It says that it is of ${issuer}, and names`)
+      for (const [name, value] of found) waiting.tell(`  ${name} ${value ?? '(every token of it)'}`)
+      kind = (await ask(`Which to revoke (${kinds.join(', ')})? `))?.trim() ?? ''
+    })
+  }
+  if (kind === undefined || kind === '') {
+    return fail(`Say which to revoke: --kill ${kinds.join('|')}`)
+  }
+  return found.has(kind)
+    ? ok({ kind, issuer, ...(kind !== 'issuer' && { value: found.get(kind) ?? '' }) })
+    : fail(`The token names no ${kind}; it names: ${kinds.join(', ')}`)
+}

@@ -1,0 +1,213 @@
+/** Slips in a valid policy that only show when a request is refused. All of them are told from the file. */
+import { isObject, listOf, own } from '../../core/json.ts'
+import { MCP_KINDS } from '../../core/model/mcp.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import type { Route } from '../../core/model/route.ts'
+import type { ScopeRule } from '../../core/model/scope.ts'
+import { parseUrl } from '../../core/url.ts'
+import { distance, type PolicyIssue, pathText, quote, quoteAll } from '../../policy/issues.ts'
+import { isReading } from '../../policy/rows.ts'
+import type { PolicyVars } from '../../policy/vars.ts'
+import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
+import { textsOf } from './lint.ts'
+
+/** A policy under which nobody can revoke anything, although tokens are taken. */
+export function revokers({ issuers, routes }: Policy): readonly PolicyIssue[] {
+  const isTold = [...issuers.values()].some(({ admin }) => admin !== false)
+  return isTold || !routes.some(isReading)
+    ? []
+    : [
+        {
+          path: 'ISSUERS',
+          message:
+            'none has admin, so nobody can revoke a token or an agent, nor ask why a request was refused; make a key for that: npx edgewarden keygen --operator --issuer ops',
+        },
+      ]
+}
+
+/** Secrets that a deploy would be without; what `[secrets]` says is a promise that wrangler keeps. */
+export function missingSecrets(
+  { table, name }: Pick<WranglerEnvironment, 'table' | 'name'>,
+  secrets: ReadonlySet<string>,
+): { readonly mistakes: readonly PolicyIssue[]; readonly warnings: readonly PolicyIssue[] } {
+  const declared = own(table, 'secrets')
+  const required = isObject(declared) ? listOf(own(declared, 'required')) : undefined
+  const missing = [...secrets].filter((one) => !required?.includes(one)).sort()
+  if (missing.length === 0) return { mistakes: [], warnings: [] }
+  const inside = name === undefined ? '' : `env.${name}.`
+  const named = `${quoteAll(missing)}, which the policy names`
+  return required
+    ? {
+        mistakes: [
+          {
+            path: 'secrets.required',
+            message: `lacks ${named}: without it every request is 503; add it`,
+          },
+        ],
+        warnings: [],
+      }
+    : {
+        mistakes: [],
+        warnings: [
+          {
+            path: 'secrets',
+            message: `are not declared: no deploy is refused without ${named}, and every request is 503 then; write [${inside}secrets] with required = ${JSON.stringify([...secrets].sort())}`,
+          },
+        ],
+      }
+}
+
+/** Secrets that a file for local development lacks, by the names at the beginnings of its lines. */
+export function missingDevVars(
+  file: string,
+  text: string,
+  secrets: ReadonlySet<string>,
+): readonly PolicyIssue[] {
+  const set = new Set([...text.matchAll(/^\s*(?:export\s+)?([\w.-]+)\s*=/gm)].map(([, one]) => one))
+  return [...secrets]
+    .filter((name) => !set.has(name))
+    .map((name) => ({
+      path: file,
+      message: `lacks ${name}=…, which the policy names: under wrangler dev every request is 503`,
+    }))
+}
+
+/** A name where it is written. */
+interface Use {
+  readonly name: string
+  readonly path: string
+}
+
+/** Scopes and agent types that stand in the policy once and are nearly another's. */
+export function misspelt(
+  { routes, scopes }: Policy,
+  { routePaths }: PolicyVars,
+): readonly PolicyIssue[] {
+  const rules = routes.map((route, i) => [route, routePaths?.[i] ?? `ROUTES[${i}]`] as const)
+  const included = [...scopes].flatMap(([name, names]) => [
+    { name, path: pathText('SCOPES', [name]) },
+    ...names.map((one, i) => ({ name: one, path: pathText('SCOPES', [name, i]) })),
+  ])
+  return [
+    ...nearly('scope', [...rules.flatMap(([route, path]) => scopesOf(route, path)), ...included]),
+    ...nearly(
+      'agent type',
+      rules.flatMap(([route, path]) => typesOf(route, path)),
+    ),
+  ]
+}
+
+const usesOf = ({ mcp }: Route) =>
+  MCP_KINDS.flatMap((kind) =>
+    (mcp?.names[kind].all ?? []).map((use) => ({ ...use, at: ['mcp', kind, use.pattern] })),
+  )
+
+const scopesOf = (route: Route, base: string): readonly Use[] => {
+  const written = ({ mode, scopes }: ScopeRule, path: string) =>
+    scopes.map(({ source }, i) => ({
+      name: source,
+      path: pathText(path, mode === 'any' ? ['any', i] : [i]),
+    }))
+  return [
+    ...written(route.scopes, `${base}.scopes`),
+    ...usesOf(route).flatMap(({ scopes, at }) => written(scopes, pathText(base, at))),
+  ]
+}
+
+/** In conditions those that `agent.type` is compared with. */
+const TYPE = /\bagent\.type\s*[!=]=\s*["']([^"']+)["']|["']([^"']+)["']\s+in\s+agent\.types\b/g
+
+const typesOf = (route: Route, base: string): readonly Use[] =>
+  [{ ...route, at: [] }, ...usesOf(route)].flatMap(({ agentTypes, when, at }) => [
+    ...[...(agentTypes ?? [])].map((name) => ({
+      name,
+      path: pathText(base, [...at, 'agent_types']),
+    })),
+    ...[...(when?.source.matchAll(TYPE) ?? [])].map(([, one, other]) => ({
+      name: one ?? other ?? '',
+      path: pathText(base, [...at, 'when']),
+    })),
+  ])
+
+const nearly = (what: string, uses: readonly Use[]): readonly PolicyIssue[] => {
+  const paths = new Map<string, readonly string[]>()
+  for (const { name, path } of uses) paths.set(name, [...(paths.get(name) ?? []), path])
+  const names = [...paths.keys()]
+  return uses.flatMap(({ name, path }) => {
+    if (paths.get(name)?.length !== 1) return []
+    // Of two that stand once each, the first is the one that is meant.
+    const isMeant = (one: string, i: number) =>
+      (i < names.indexOf(name) || (paths.get(one)?.length ?? 0) > 1) && isNear(one, name)
+    const meant = names.find((one, i) => one !== name && isMeant(one, i))
+    if (meant === undefined) return []
+    const message = `the ${what} ${quote(name)} is written only here, and is nearly ${quote(meant)} of ${paths.get(meant)?.[0]}; did you mean that?`
+    return [{ path, message }]
+  })
+}
+
+/** Letters of a part of a name below which another name is as likely as a slip, and that are often two slips off. */
+const SHORT = 4
+const LONG = 8
+
+/** Whether two names are one but for case, hyphens, or a slip in one part of some letters; not in a number. */
+const isNear = (a: string, b: string): boolean => {
+  const [plain, other] = [a, b].map((one) => one.toLowerCase().replace(/[-_]/g, ''))
+  if (plain === other) return true
+  const [left = [], right = []] = [a, b].map((one) => one.split(/[:./_-]/))
+  const differing = left.flatMap((part, i) => (part === right[i] ? [] : [[part, right[i] ?? '']]))
+  const [[one = '', two = ''] = []] = differing
+  if (left.length !== right.length || differing.length !== 1) return false
+  if (Math.min(one.length, two.length) < SHORT) return false
+  if (one.replace(/\d/g, '') === two.replace(/\d/g, '')) return false
+  return distance(one, two, one.length < LONG ? 1 : 2) !== undefined
+}
+
+const bare = (text: string): string => text.replace(/\/$/, '')
+
+/** Whether `iss` ends in a slash at services whose tokens are known: by host, or else by profile. */
+const SLASHES: readonly (readonly [profile: string, host: RegExp, slash: boolean])[] = [
+  ['auth0', /\.auth0\.com$/, true],
+  ['', /^sts\.windows\.net$/, true],
+  ['', /^login\.microsoftonline\.(?:com|us)$/, false],
+  ['okta', /\.okta(?:preview)?\.com$/, false],
+  ['keycloak', /(?!)/, false],
+  ['cognito', /^cognito-idp\./, false],
+]
+
+/** Issuers that are written with a slash at the end which their service's tokens do not have, or without. */
+export function issuerSlashes({ issuers }: Policy): readonly PolicyIssue[] {
+  return [...issuers.values()].flatMap(({ name, profile, issuer }) => {
+    const host = parseUrl(issuer)?.hostname ?? ''
+    const row =
+      SLASHES.find(([, hosts]) => hosts.test(host)) ?? SLASHES.find(([one]) => one === profile)
+    const meant = row?.[2] ? `${bare(issuer)}/` : bare(issuer)
+    const message = `tokens of this service have iss ${row?.[2] ? 'with' : 'without'} a / at the end, and it is compared exactly; write ${quote(meant)}`
+    const path = pathText('ISSUERS', [name, 'issuer'])
+    return row && meant !== issuer ? [{ path, message }] : []
+  })
+}
+
+const COMPARED: ReadonlySet<string> = new Set(['resource', 'issuer', 'audiences', 'issuers'])
+
+/**
+ * Issuers, resources and audiences that differ from one before only by the slash at the end. One list may have
+ * both.
+ */
+export function slashes(vars: PolicyVars): readonly PolicyIssue[] {
+  const rules = listOf(vars.ROUTES)
+  const all = [
+    ...textsOf(vars.GATE, 'GATE', COMPARED),
+    ...textsOf(vars.ISSUERS, 'ISSUERS', COMPARED),
+    ...rules.flatMap((rule, i) => textsOf(rule, vars.routePaths?.[i] ?? `ROUTES[${i}]`, COMPARED)),
+  ].filter(({ text }) => text.includes('://'))
+  const told = new Set<string>()
+  return all.flatMap(({ text, path }, i) => {
+    const list = path.replace(/\[\d+\]$/, '')
+    const twin = all.slice(0, i).find((one) => one.text !== text && bare(one.text) === bare(text))
+    const isBoth = all.some((one) => one.text === twin?.text && one.path.startsWith(`${list}[`))
+    if (!twin || isBoth || told.has(text)) return []
+    told.add(text)
+    const message = `${quote(text)} differs from ${quote(twin.text)} of ${twin.path} only by the / at the end, and both are compared exactly with what tokens say; write one of them everywhere`
+    return [{ path, message }]
+  })
+}
