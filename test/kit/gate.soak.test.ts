@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +10,7 @@ import { freePort, type Gate, type GateOptions, startGate } from './gate.ts'
 import type { KvEntry } from './kv.ts'
 import { type Origin, startOrigin } from './origin.ts'
 import { rawRequest } from './raw.ts'
+import { ROOT } from './repository.ts'
 import { feed, readEvents, sse } from './sse.ts'
 
 const bundle = fileURLToPath(new URL('trivial-worker.js', import.meta.url))
@@ -217,6 +218,7 @@ describe('bundle', () => {
     const config = join(root, 'wrangler.toml')
     await writeFile(config, lines.join('\n'))
     await writeFile(join(root, 'worker.js'), 'export default { fetch: () => new Response() }')
+    await symlink(join(ROOT, 'node_modules'), join(root, 'node_modules'))
     await expect(build(join(root, 'dist'), config)).rejects.toThrow('Unexpected fields')
     await rm(root, { recursive: true })
   })
