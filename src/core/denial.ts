@@ -59,6 +59,8 @@ export interface Denial<Code extends string = string> {
 export interface DenialParams {
   /** Scopes the route needs, all of them. */
   readonly requiredScopes?: readonly string[]
+  /** Those of `requiredScopes` that the token does not have. */
+  readonly missingScopes?: readonly string[]
   /** Scopes the route needs, one of them. */
   readonly anyOf?: readonly string[]
   /** Methods that a 405 lists in `Allow` (RFC 9110 §15.5.6). */

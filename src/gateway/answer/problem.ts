@@ -45,7 +45,7 @@ export function problem(
     title: denial.summary,
     status: row.status,
     code: denial.code,
-    ...(row.error !== undefined && { error: row.error }),
+    error: errorOf(denial),
     ...requiredBy(denial),
     request_id: requestId,
     hint: denial.hint,
@@ -56,6 +56,27 @@ export function problem(
     status: row.status,
     headers,
   })
+}
+
+/** The text that clients show: what is wrong, the scopes that are missing, what to do, and the code. */
+export function messageOf({ code, summary, hint, params }: Denial): string {
+  const scopes = params?.missingScopes?.join(', ') ?? params?.anyOf?.join(' or ')
+  return `${summary}${scopes ? `: ${scopes}` : ''}. ${hint} (${code})`
+}
+
+/** The `error` member of answers and streams, as clients of OpenAI and Anthropic read it. */
+export function errorOf(denial: Denial) {
+  const { status } = answerRow(denial.answer)
+  const type = TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error')
+  return { message: messageOf(denial), type, code: denial.code, param: null }
+}
+
+/** Types of errors that both APIs document, by status. */
+const TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  429: 'rate_limit_error',
 }
 
 /** The scopes a denial requires, all or one of them, as members of answers and journal lines. */
