@@ -66,7 +66,7 @@ export const anchorOf = (heading: string): string =>
     .replaceAll(' ', '-')
 
 /** The groups of docs/index.md: each heading, with the links below it. */
-export function groupsOf(index: string, source = 'docs/index.md') {
+export function groupsOf(index: string) {
   return index
     .split(/^## /m)
     .slice(1)
@@ -75,7 +75,7 @@ export function groupsOf(index: string, source = 'docs/index.md') {
       items: [...section.matchAll(/\[([^\]]+)\]\(([^)\s#]+)\)/g)].map(
         ([, title = '', href = '']) => ({
           title: title.replace(/[`\s]+/g, ' ').trim(),
-          link: linkOf(source, href),
+          link: linkOf('docs/index.md', href),
         }),
       ),
     }))
