@@ -284,7 +284,11 @@ describe('a file of cases', () => {
       one('request = { method = "GET", url = "/a", token = "x" }'),
       /request.token: belongs beside `request`, not in it/,
     ],
-    ['token and claims', one(`${PAY}token = "x"\nclaims = {}`), /token: may not be written beside claims/],
+    [
+      'token and claims',
+      one(`${PAY}token = "x"\nclaims = {}`),
+      /token: may not be written beside claims/,
+    ],
     [
       'two tokens',
       one(
