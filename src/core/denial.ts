@@ -26,6 +26,9 @@ export const ANSWERS = {
   originTimeout: { status: 504 },
 } as const satisfies Record<string, AnswerRow>
 
+/** The page of denials, unless configured: the `type` of a problem (RFC 9457 §3.1.1) is this, `#` and the code. */
+export const DENIAL_DOCS = 'https://edgewarden.dev/denials'
+
 interface AnswerRow {
   readonly status: number
   readonly challenge?: boolean

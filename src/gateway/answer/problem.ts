@@ -1,5 +1,5 @@
 import type { Step } from '../../core/chain.ts'
-import { answerRow, type Denial } from '../../core/denial.ts'
+import { answerRow, DENIAL_DOCS, type Denial } from '../../core/denial.ts'
 import type { Route } from '../../core/model/route.ts'
 import type { Limited } from '../../limit/stage.ts'
 import { limitHeaders } from '../relay/limit-headers.ts'
@@ -12,6 +12,8 @@ export interface ProblemContext {
   readonly method: string
   /** The rule the request matches, once known. */
   readonly route?: Route | undefined
+  /** The page of denials, where a policy is known. */
+  readonly docs?: string | undefined
   /** Every step of the decision, where the policy has `errors = "detailed"`. */
   readonly steps?: readonly Step[] | undefined
   /** The state of the rule's limit, if it was checked. */
@@ -25,7 +27,7 @@ export interface ProblemContext {
  */
 export function problem(
   denial: Denial,
-  { requestId, method, route, steps, limited }: ProblemContext,
+  { requestId, method, route, docs = DENIAL_DOCS, steps, limited }: ProblemContext,
   extra: Readonly<Record<string, unknown>> = {},
 ): Response {
   const row = answerRow(denial.answer)
@@ -41,7 +43,7 @@ export function problem(
   if (allow) headers.set('Allow', allow.join(', '))
   for (const [name, value] of limitHeaders(limited)) headers.set(name, value)
   const body = {
-    type: `https://edgewarden.dev/denials#${denial.code}`,
+    type: `${docs}#${denial.code}`,
     title: denial.summary,
     status: row.status,
     code: denial.code,
