@@ -109,7 +109,7 @@ describe('the README', () => {
     }
     const bundle = readPolicy(vars, ENV)
     expect(bundle).toMatchObject({ ok: true })
-    expect(bundle.ok && bundle.value.policy.issuers.size).toBe(6)
+    expect(bundle.ok && bundle.value.policy.issuers.size).toBe(9)
   })
 
   it('names npm scripts that exist', () => {
