@@ -116,7 +116,7 @@ describe('published keys in KV', () => {
   }
   const record = { jwks: { keys: [{ kty: 'EC', kid: 'a' }] }, rotations: [] }
 
-  it('have the version in their name, so that no other is found; the key service has the same', async () => {
+  it('have the version in their name, so that no other is found', async () => {
     const now = Date.now()
     const name = await recordName(place)
     expect(name).toMatch(/^jwks:2:/)

@@ -9,7 +9,9 @@ import { folder, KEY, PARTS, run, toml, write } from './kit.ts'
 import { CASES, POLICY, repository, WIDER } from './repository.ts'
 
 const directory = await folder()
-const jsonc = (text: string): string => `// a comment\n${JSON.stringify(parse(text), null, 2)}\n`
+const SCHEMA = { $schema: './node_modules/edgewarden/config-schema.json' }
+const jsonc = (text: string): string =>
+  `// a comment\n${JSON.stringify({ ...SCHEMA, ...parse(text) }, null, 2)}\n`
 
 const INLINE = toml({ issuer: `${PARTS.issuer}\njwks = { keys = [${KEY}] }` })
 let count = 0
