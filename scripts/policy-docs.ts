@@ -137,7 +137,7 @@ const schemaOf = (field: unknown): Json => {
   }
 }
 
-/** A variable as it may be written: a table or list, if empty, or text that holds one as JSON. */
+/** A variable as it may be written: a table or list, also an empty one, or text that is JSON. */
 const variable = ({ type, minItems: _, ...rest }: Json): Json => ({
   ...(type !== undefined && { type: [type, 'string'] }),
   ...rest,
@@ -145,7 +145,7 @@ const variable = ({ type, minItems: _, ...rest }: Json): Json => ({
 
 /**
  * The JSON Schema of wrangler.toml as far as it is policy: `[vars]` at the top and of environments. A variable may be
- * split (`ROUTES_01`), and a part of `GATE` need not have the keys that another has. What text says is for the gate to read.
+ * split (`ROUTES_01`), and a part of `GATE` need not have the keys that another has. Text is not read.
  */
 export const policySchema = (tables: Readonly<Record<string, DocumentedTable>> = TABLES): Json => {
   const schemas = Object.entries(tables).map(([name, table]) => [
