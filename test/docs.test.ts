@@ -4,6 +4,7 @@ import { parse } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
 import { blocksOf, GENERATED_PAGES, regenerated, regeneratedSchema } from '../scripts/docs.ts'
 import { SCHEMA_FILE } from '../scripts/policy-docs.ts'
+import { anchorOf } from '../site/pages.ts'
 import { chainDenials } from '../src/core/chain.ts'
 import type { Decision, Facts } from '../src/core/guard.ts'
 import { ASSERTION_HEADER } from '../src/core/model/assertion.ts'
@@ -141,13 +142,6 @@ describe('the README', () => {
     expect(texts.explain).toContain('Other users of this machine can see a token')
   })
 })
-
-/** The anchor GitHub gives to a heading. */
-const anchorOf = (heading: string): string =>
-  heading
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}_ -]/gu, '')
-    .replaceAll(' ', '-')
 
 describe('relative links lead somewhere', () => {
   for (const page of PAGES) {

@@ -111,11 +111,14 @@ const coverAll = ({ policy, route, params, access, uses }: Needs): Covering => {
   const detail = { held: access.scopes, ...about(uses[missing - 1]) }
   const asking = all.filter(({ needed }) => needed.length > 0)
   const [only] = asking
-  const required =
-    asking.length === 1 && only?.mode === 'any'
-      ? { anyOf: only.needed }
-      : { requiredScopes: [...new Set(asking.flatMap(leastOf))] }
-  return fail(deny('scope_missing', detail, { ...required, ...ofCall }))
+  if (asking.length === 1 && only?.mode === 'any') {
+    return fail(deny('scope_missing', detail, { anyOf: only.needed, ...ofCall }))
+  }
+  const requiredScopes = [...new Set(asking.flatMap(leastOf))]
+  const missingScopes = requiredScopes.filter(
+    (name) => !policy.includedBy(name).some((one) => access.scopes.includes(one)),
+  )
+  return fail(deny('scope_missing', detail, { requiredScopes, missingScopes, ...ofCall }))
 }
 
 /** How the token's scopes cover one rule. */

@@ -87,7 +87,7 @@ describe('the scopes of what is used', () => {
     expect(await run(held, uses)).toEqual({ ok: true, value: { grant } })
   })
 
-  it.each<[string, readonly McpNamed[], Members, boolean]>([
+  it.each<[string, readonly McpNamed[], { readonly requiredScopes: string[] }, boolean]>([
     ['', [named('weather')], { requiredScopes: ['mcp:connect', 'weather:read'] }, false],
     [
       'weather:read',
@@ -140,7 +140,12 @@ describe('the scopes of what is used', () => {
     const outcome = await run(held, uses)
     expect(codeOf(outcome)).toBe('scope_missing')
     if (outcome.ok) return
-    expect(outcome.reason.params).toEqual({ ...required, ...(ofCall && { ofCall: true }) })
+    const missingScopes = required.requiredScopes.filter((one) => !held.split(' ').includes(one))
+    expect(outcome.reason.params).toEqual({
+      ...required,
+      missingScopes,
+      ...(ofCall && { ofCall: true }),
+    })
   })
 
   it('names alternatives as such where nothing else is needed', async () => {
