@@ -31,8 +31,8 @@ const NONE: readonly unknown[] = []
 
 /**
  * The operations that rules can be made of, and what cannot be told of them. Reads paths, servers, the style of path
- * parameters, and security; where that names no scopes, they are `unnamed`. Fails
- * where references make too many of them.
+ * parameters, and security; where that names no scopes, they are `unnamed`. Fails where
+ * references make too many of them.
  */
 export function operationsOf(
   { root, url }: OpenApiDocument,
