@@ -29,7 +29,7 @@ const deny = denials({
 })
 
 interface Needs extends Pick<Routed, 'route' | 'params'>, Uses {
-  readonly policy: Pick<Policy, 'includedBy'>
+  readonly policy: Pick<Policy, 'includedBy' | 'resources'>
   readonly access: Pick<AccessToken, 'scopes'>
 }
 
@@ -115,7 +115,9 @@ const coverAll = ({ policy, route, params, access, uses }: Needs): Covering => {
     asking.length === 1 && only?.mode === 'any'
       ? { anyOf: only.needed }
       : { requiredScopes: [...new Set(asking.flatMap(leastOf))] }
-  return fail(deny('scope_missing', detail, { ...required, ...ofCall }))
+  const offered = route.mcp && policy.resources.get(route.resource)?.scopes
+  const held = offered && { heldScopes: access.scopes.filter((one) => offered.includes(one)) }
+  return fail(deny('scope_missing', detail, { ...required, ...held, ...ofCall }))
 }
 
 /** How the token's scopes cover one rule. */
@@ -134,7 +136,7 @@ interface Covered {
 const cover = (
   { mode }: ScopeRule,
   resolved: readonly (string | undefined)[],
-  { policy, access }: Pick<Needs, 'policy' | 'access'>,
+  { policy, access }: Pick<Needs, 'access'> & { readonly policy: Pick<Policy, 'includedBy'> },
 ): Covered => {
   const needed = resolved.filter((name) => name !== undefined)
   const used = needed.map((name) =>

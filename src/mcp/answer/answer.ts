@@ -110,7 +110,7 @@ const filteredAnswer = async (
   }
 
   const edits = [...session.value, ...privateEdits(headers, names)]
-  const visibility = visibilityOf(rule, known)
+  const visibility = visibilityOf(rule, known, () => ports.clock.now())
   if (isEvents) {
     const filter = (data: string) => filterText(data, visibility)
     const events = body.pipeThrough(

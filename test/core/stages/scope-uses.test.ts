@@ -140,7 +140,15 @@ describe('the scopes of what is used', () => {
     const outcome = await run(held, uses)
     expect(codeOf(outcome)).toBe('scope_missing')
     if (outcome.ok) return
-    expect(outcome.reason.params).toEqual({ ...required, ...(ofCall && { ofCall: true }) })
+    const { heldScopes: _, ...params } = outcome.reason.params ?? {}
+    expect(params).toEqual({ ...required, ...(ofCall && { ofCall: true }) })
+  })
+
+  it('tell of the scopes that are offered and held, so that no wider token loses them', async () => {
+    const outcome = await run('docs:read other mcp:connect', [named('weather')])
+    expect(outcome).toMatchObject({
+      reason: { params: { heldScopes: ['docs:read', 'mcp:connect'] } },
+    })
   })
 
   it('names alternatives as such where nothing else is needed', async () => {

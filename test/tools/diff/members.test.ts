@@ -206,6 +206,7 @@ const MCP_ROWS: Rows<McpRule> = {
   origins: [mcp({}), mcp({ origins: ['https://app.example.com'] })],
   maxBody: [mcp({}), mcp({ max_body: 2_048 })],
   refusals: [mcp({}), mcp({ refusals: 'http' })],
+  list: [mcp({}), mcp({ list: 'allowed' })],
   offeredScopes: [mcp({}), mcp({ offered_scopes: ['x'] })],
 }
 const tool = (use: object) => ({ mcp: { tools: { t: { scopes: ['x'], ...use } } } })
@@ -221,7 +222,7 @@ const NEUTRAL: readonly string[] = [
   ...['gate.prefix', 'gate.requestId', 'gate.journal', 'gate.placement', 'rule.resource'],
   ...['assertion.algorithm', 'assertion.maxBody', 'placement.shards', 'placement.locations'],
   ...['keyTimes.cooldown', 'target.audience', 'target.timeout'],
-  ...['mcp.maxBody', 'mcp.refusals', 'mcp.offeredScopes'],
+  ...['mcp.maxBody', 'mcp.refusals', 'mcp.list', 'mcp.offeredScopes'],
 ]
 
 const acmeOf = ({ issuers }: Policy) => [...issuers.values()][0]
