@@ -83,7 +83,7 @@ describe('a proof of possession', () => {
     }
     expect((await ask(`Bearer ${TOKEN}`)).code).toBe('passed')
     expect((await ask(`toy ${BOUND} x`, proof)).code).toBe('credential_malformed')
-    expect((await ask(`Other ${BOUND}`, proof)).code).toBe('credential_missing')
+    expect((await ask(`Other ${BOUND}`, proof)).code).toBe('scheme_unsupported')
   })
 
   it('is told in headers for the origin and in the journal', async () => {

@@ -26,6 +26,9 @@ export const ANSWERS = {
   originTimeout: { status: 504 },
 } as const satisfies Record<string, AnswerRow>
 
+/** The page of denials, unless configured: the `type` of a problem (RFC 9457 §3.1.1) is this, `#` and the code. */
+export const DENIAL_DOCS = 'https://edgewarden.dev/denials'
+
 interface AnswerRow {
   readonly status: number
   readonly challenge?: boolean
@@ -59,6 +62,8 @@ export interface Denial<Code extends string = string> {
 export interface DenialParams {
   /** Scopes the route needs, all of them. */
   readonly requiredScopes?: readonly string[]
+  /** Those of `requiredScopes` that the token does not have. */
+  readonly missingScopes?: readonly string[]
   /** Scopes the route needs, one of them. */
   readonly anyOf?: readonly string[]
   /** The token's scopes that the resource of an MCP server offers: a client that steps up keeps them. */

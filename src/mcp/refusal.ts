@@ -1,7 +1,7 @@
 import { answerRow, type Denial } from '../core/denial.ts'
 import type { McpRule } from '../core/model/mcp.ts'
 import type { Operation } from '../core/stages/operation.ts'
-import { type ProblemContext, problem, requiredBy } from '../gateway/answer/problem.ts'
+import { messageOf, type ProblemContext, problem, requiredBy } from '../gateway/answer/problem.ts'
 
 /** The facts for an answer that may be a JSON-RPC error. */
 export interface RefusalContext extends ProblemContext {
@@ -50,7 +50,7 @@ export function refusal(
   const { headers } = answer
   headers.set('Content-Type', 'application/json')
   const status = id !== null && isInBand(denial, rule) ? 200 : answer.status
-  return new Response(JSON.stringify({ jsonrpc: '2.0', id, error: errorOf(denial, context) }), {
+  return new Response(JSON.stringify({ jsonrpc: '2.0', id, error: rpcErrorOf(denial, context) }), {
     status,
     headers,
   })
@@ -87,12 +87,16 @@ export function isInBand(
   return refusals === 'json-rpc' || !answerRow(answer).challenge
 }
 
-const errorOf = (denial: Denial, { requestId, steps }: RefusalContext) => {
+/** The JSON-RPC error of a denial. */
+export function rpcErrorOf(
+  denial: Denial,
+  { requestId, steps }: Partial<Pick<RefusalContext, 'requestId' | 'steps'>> = {},
+) {
   const { supported, requested } = denial.params ?? {}
   const { error } = answerRow(denial.answer)
   return {
     code: rpcCodeOf(denial),
-    message: denial.summary,
+    message: messageOf(denial),
     data: {
       code: denial.code,
       ...(error !== undefined && { error }),
@@ -100,7 +104,7 @@ const errorOf = (denial: Denial, { requestId, steps }: RefusalContext) => {
       // Clients of 2026-07-28 read these to choose another revision.
       ...(supported && { supported }),
       ...(requested !== undefined && { requested }),
-      request_id: requestId,
+      ...(requestId !== undefined && { request_id: requestId }),
       hint: denial.hint,
       ...(steps && { steps }),
     },

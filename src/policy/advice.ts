@@ -9,8 +9,10 @@ interface Advice {
   readonly identify: string
 }
 
+const SHORTEN = 'have the issuer make them live 15m or less'
+
 const ANY: Advice = {
-  shorten: 'have the issuer make them live 15m or less',
+  shorten: SHORTEN,
   identify: 'have the issuer add jti, then require it',
 }
 
@@ -45,6 +47,18 @@ const ADVICE: Readonly<Record<ProfileName, Advice>> = {
     shorten:
       'in Cognito, App clients > the client > Edit, set Access token expiration to 15 minutes (5 is the least), for each client in audiences',
     identify: 'tokens of Cognito have it: write it into required_claims',
+  },
+  clerk: {
+    shorten: SHORTEN,
+    identify: 'OAuth access tokens of Clerk have it: write it into required_claims',
+  },
+  workos: {
+    shorten: SHORTEN,
+    identify: 'access tokens of WorkOS Connect have it: write it into required_claims',
+  },
+  stytch: {
+    shorten: SHORTEN,
+    identify: "access tokens of Stytch's Connected Apps have it: write it into required_claims",
   },
 }
 

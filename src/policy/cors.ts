@@ -95,7 +95,7 @@ export interface CorsFacts {
 export const corsField = table(CORS_KEYS, (entry, report): CorsEntry => {
   const { origins = [], headers, expose = [], credentials = false } = entry
   if (origins.includes('*') && origins.length > 1)
-    report(['origins'], '`*` already stands for every origin')
+    report(['origins'], '`*` already means every origin')
   for (const [key, values] of Object.entries({ origins, headers: headers ?? [], expose })) {
     if (credentials && values.includes('*'))
       report([key], '`*` cannot stand beside credentials = true')

@@ -1,5 +1,6 @@
 import { maxValue, minValue, number, pipe } from 'valibot'
 import { assertionField } from '../assertion/options.ts'
+import { DENIAL_DOCS } from '../core/denial.ts'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { Gate } from '../core/model/policy.ts'
 import { fail, ok } from '../core/result.ts'
@@ -20,6 +21,7 @@ import {
   resourceField,
   seconds,
   text,
+  urlField,
   word,
 } from './fields.ts'
 import { quote, type Report } from './issues.ts'
@@ -90,6 +92,7 @@ export const GATE_KEYS = {
   mode: modeField,
   journal: table(JOURNAL_KEYS),
   errors: word(['standard', 'detailed']),
+  denial_docs: urlField({ http: 'loopback' }),
 }
 
 /** What the documentation says of the keys of GATE. */
@@ -207,6 +210,12 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
     default: 'standard',
     example: 'detailed',
   },
+  denial_docs: {
+    description:
+      'The page that the `type` of a denial links to, before `#` and the code: an absolute https URL (http on a loopback host). It is for [a site of your own](site.md).',
+    default: DENIAL_DOCS,
+    example: 'https://docs.example.com/denials',
+  },
   shared_ids: {
     description:
       "Allows that an issuer's `agent_prefix` is, or begins, another's, so that two agents can have one `X-Agent-Id`. Set it only if origins read `X-Agent-Issuer` as well.",
@@ -275,6 +284,7 @@ export function gateOf(
     requestId: entry.request_id ?? 'own',
     journal: Object.freeze({ allowed: entry.journal?.allowed ?? 1 }),
     errors: entry.errors ?? 'standard',
+    denialDocs: entry.denial_docs?.text ?? DENIAL_DOCS,
     revocation: termsOf(entry.revocation),
     placement: placementOf(entry.revocation),
     ...(assertion && { assertion }),

@@ -168,7 +168,7 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
   },
   profile: {
     description:
-      'What this issuer\'s tokens look like: `"rfc9068"`, `"actor"`, `"auth0"`, `"okta"`, `"entra"`, `"keycloak"`, `"cognito"` or `"generic"`. It sets the defaults that are marked "by profile".',
+      'What this issuer\'s tokens look like: `"rfc9068"`, `"actor"`, `"auth0"`, `"okta"`, `"entra"`, `"keycloak"`, `"cognito"`, `"clerk"`, `"workos"`, `"stytch"` or `"generic"`. It sets the defaults that are marked "by profile".',
     default: 'rfc9068',
     example: 'okta',
   },

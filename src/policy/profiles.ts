@@ -31,35 +31,32 @@ const paths = (...names: readonly string[]) => names.map(claimPath)
 const MINUTE = 60
 const HOUR = 60 * MINUTE
 
+/** RFC 9068 §2.1, §2.2. */
+const RFC9068 = {
+  types: ['at+jwt'],
+  audienceClaim: 'aud',
+  requiredClaims: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
+  claims: {},
+  agentId: paths('client_id'),
+  clientId: paths('client_id', 'azp'),
+  clientRequired: false,
+  scope: paths('scope'),
+  scopeElse: [],
+  maxLifetime: 15 * MINUTE,
+} as const
+
+/** Where only access tokens have `client_id`, and a person's session may have an `azp`. */
+const CLIENT_ID = { clientId: paths('client_id'), clientRequired: true } as const
+
 /** By the name an issuer's entry gives. */
 export const PROFILES = {
-  /** RFC 9068 §2.1, §2.2. */
-  rfc9068: {
-    types: ['at+jwt'],
-    audienceClaim: 'aud',
-    requiredClaims: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
-    claims: {},
-    agentId: paths('client_id'),
-    clientId: paths('client_id', 'azp'),
-    clientRequired: false,
-    scope: paths('scope'),
-    scopeElse: [],
-    maxLifetime: 15 * MINUTE,
-  },
+  rfc9068: RFC9068,
   /** RFC 9068 with draft-mcguinness-oauth-actor-profile: who acts is in `act`, or is the client. */
   actor: {
-    types: ['at+jwt'],
-    audienceClaim: 'aud',
-    requiredClaims: ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'],
-    claims: {},
+    ...RFC9068,
     agentId: paths('act.sub', 'client_id'),
-    clientId: paths('client_id', 'azp'),
-    clientRequired: false,
     entityProfiles: true,
     actorIssuer: true,
-    scope: paths('scope'),
-    scopeElse: [],
-    maxLifetime: 15 * MINUTE,
   },
   /** Both dialects of an Auth0 API: its own (`jwt`, `azp`) and RFC 9068 (`at+jwt`, `client_id`). */
   auth0: {
@@ -127,6 +124,17 @@ export const PROFILES = {
     scopeElse: [],
     maxLifetime: HOUR,
   },
+  /** OAuth access tokens of Clerk, with `aud` only where `resource` was asked for. */
+  clerk: {
+    ...RFC9068,
+    ...CLIENT_ID,
+    scope: paths('scope', 'scp'),
+    maxLifetime: 24 * HOUR,
+  },
+  /** WorkOS Connect. Session tokens of AuthKit have neither audience nor client. */
+  workos: { ...RFC9068, ...CLIENT_ID, types: ['absent', 'at+jwt'], maxLifetime: HOUR },
+  /** Connected Apps of Stytch. Session tokens have the same audience, and no client. */
+  stytch: { ...RFC9068, ...CLIENT_ID, types: ['jwt', 'at+jwt', 'absent'], maxLifetime: HOUR },
   /** Issuers that follow RFC 7519 only. */
   generic: {
     types: ['at+jwt', 'jwt'],

@@ -30,7 +30,7 @@ export function parseMatch(text: string): Result<Match, string> {
   if (unknown !== undefined) {
     return fail(`"${unknown}" is no method; write one or more of ${METHODS.join(', ')}, or *`)
   }
-  if (names.includes('*') && names.length > 1) return fail('"*" already stands for every method')
+  if (names.includes('*') && names.length > 1) return fail('"*" already means every method')
   if (new Set(names).size < names.length) return fail('a method is named twice')
   if (!path.startsWith('/')) return fail('the path must begin with "/"')
   const segments = path.slice(1).split('/')
@@ -38,7 +38,8 @@ export function parseMatch(text: string): Result<Match, string> {
   for (const [i, text] of segments.entries()) {
     const last = i === segments.length - 1
     if (text === '*' && last) continue
-    if (text.includes('*')) return fail('"*" stands only for the whole rest, as the last segment')
+    if (text.includes('*'))
+      return fail('"*" is allowed only as the last segment, where it matches the whole rest')
     const param = PARAM.exec(text)
     if (param?.[1] !== undefined) params.push(param[1])
     else if (/[{}]/.test(text)) {

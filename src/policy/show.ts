@@ -84,6 +84,7 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
   lift: ({ lift }) => [...lift],
   mode: notShown,
   journal: ({ journal }) => ({ ...journal }),
+  denial_docs: ({ denialDocs }) => denialDocs,
 }
 
 const ASSERTION: Shows<typeof ASSERTION_KEYS, AssertionRule> = {

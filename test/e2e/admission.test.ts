@@ -230,9 +230,9 @@ const askRaw = (path: string, headers: OutgoingHttpHeaders) =>
 
 describe('an admission is for a request that carries the token as it should', () => {
   it.each<[string, (token: string) => [string, OutgoingHttpHeaders], number, string]>([
-    ['by another scheme', (t) => ['', { authorization: `DPoP ${t}` }], 401, 'credential_missing'],
-    ['by Basic', (t) => ['', { authorization: `Basic ${t}` }], 401, 'credential_missing'],
-    ['without a scheme', (t) => ['', { authorization: t }], 401, 'credential_missing'],
+    ['by another scheme', (t) => ['', { authorization: `DPoP ${t}` }], 401, 'scheme_unsupported'],
+    ['by Basic', (t) => ['', { authorization: `Basic ${t}` }], 401, 'scheme_unsupported'],
+    ['without a scheme', (t) => ['', { authorization: t }], 401, 'scheme_unsupported'],
     [
       'in two headers',
       (t) => ['', { authorization: [`Bearer ${t}`, `Bearer ${t}`] as never }],

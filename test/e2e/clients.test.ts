@@ -142,7 +142,7 @@ describe('the openai client, with the agent’s token as its key', () => {
     const client = await openai('chat:read')
     const error = await client.chat.completions.create(question).catch((thrown) => thrown)
     expect(error).toBeInstanceOf(OpenAI.PermissionDeniedError)
-    expect(error).toMatchObject({ status: 403, error: 'insufficient_scope' })
+    expect(error).toMatchObject({ status: 403, code: 'scope_missing', type: 'permission_error' })
     expect(setting.origin.requests).toHaveLength(0)
   })
 })

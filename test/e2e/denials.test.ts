@@ -69,9 +69,9 @@ describe('every denial code', () => {
 const ID: Header = ['X-Request-Id', 'request-0123456789']
 
 describe('an Authorization header that is there', () => {
-  it.each<[string, number, 'credential_missing' | 'credential_malformed']>([
-    ['Basic YTpi', 401, 'credential_missing'],
-    ['Digest username="a", realm="b, c d", nc=00000001', 401, 'credential_missing'],
+  it.each<[string, number, 'scheme_unsupported' | 'credential_malformed']>([
+    ['Basic YTpi', 401, 'scheme_unsupported'],
+    ['Digest username="a", realm="b, c d", nc=00000001', 401, 'scheme_unsupported'],
     ['Basic YTpi, Basic YTpi', 400, 'credential_malformed'],
   ])('(%j) is not passed over where none is needed', async (value, status, code) => {
     const headers: Header[] = [['Authorization', value]]

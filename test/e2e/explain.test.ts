@@ -132,7 +132,7 @@ const DENIED: Denied[] = [
   ['route', 'method_unknown', 405, () => ({ method: 'PROPFIND' })],
   ['route', 'route_unknown', 404, () => ({ path: '/nowhere' })],
   ['credential', 'credential_missing', 401, () => ({})],
-  ['credential', 'credential_missing', 401, () => ({ headers: { Authorization: 'Basic YTpi' } })],
+  ['credential', 'scheme_unsupported', 401, () => ({ headers: { Authorization: 'Basic YTpi' } })],
   ['credential', 'credential_in_query', 400, of({}, { path: '/v1/any?access_token=x' })],
   [
     'credential',

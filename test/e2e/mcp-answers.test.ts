@@ -13,7 +13,7 @@ import {
   sharedSetting,
   withGate,
 } from './setting.ts'
-import { lastEvent, revoke, withShortToken } from './streaming.ts'
+import { revoke, withShortToken } from './streaming.ts'
 
 const MCP = `${RESOURCE}/mcp`
 const JSON_TYPE = { 'content-type': 'application/json' }
@@ -523,7 +523,7 @@ describe('a notification', () => {
 describe('a stream', () => {
   const ok = result({ tools: [{ name: 'files_read' }] })
 
-  it('passes event by event, and ends with its token', async () => {
+  it('of notifications passes event by event, and ends quietly with its token', async () => {
     let goOn = () => {}
     setting.origin.on('/mcp', (_req, res) => {
       res.writeHead(200, SSE)
@@ -538,11 +538,11 @@ describe('a stream', () => {
     goOn()
     const last: SseEvent[] = []
     for await (const event of rest) last.push(event)
-    expect(last).toEqual([{ event: 'edgewarden.closed', data: '{"code":"token_expired"}' }])
+    expect(last).toEqual([])
     expect(await setting.origin.requests.at(-1)?.answered()).toBe('cut')
   })
 
-  it('of a call ends when its agent is revoked', async () => {
+  it('of a call ends with an error for the call when its agent is revoked', async () => {
     const agent = 'mcp-revoked'
     setting.origin.on('/mcp', (_req, res) => {
       res.writeHead(200, SSE)
@@ -553,7 +553,21 @@ describe('a stream', () => {
       token,
     })
     await revoke(setting, agent)
-    expect(await response.text()).toBe(`: working\n\n${lastEvent('token_revoked')}`)
+    const text = await response.text()
+    const [, data = ''] = /^: working\n\n\n\nevent: message\ndata: (.*)\n\n$/.exec(text) ?? []
+    expect(JSON.parse(data)).toEqual({
+      jsonrpc: '2.0',
+      id: 1,
+      error: {
+        code: -32003,
+        message: expect.stringMatching(/^The token, .* revoked\. Stop .*\(token_revoked\)$/),
+        data: {
+          code: 'token_revoked',
+          error: 'invalid_token',
+          hint: expect.stringMatching(/^Stop/),
+        },
+      },
+    })
   })
 })
 

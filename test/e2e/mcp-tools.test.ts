@@ -265,7 +265,8 @@ describe('the way in which a call is refused', () => {
   const ID: Header = ['X-Request-Id', 'request-0123456789']
   const notAllowed = {
     code: -32003,
-    message: 'This tool may not be called here',
+    message:
+      'This tool may not be called here. Call a tool that tools/list names, or ask the operator (tool_not_allowed)',
     data: {
       code: 'tool_not_allowed',
       request_id: ID[1],
@@ -274,7 +275,8 @@ describe('the way in which a call is refused', () => {
   }
   const scopeMissing = {
     code: -32003,
-    message: 'The token lacks a scope this route needs',
+    message:
+      'The token lacks a scope this route needs: weather:read. Request a token with the scopes that are named (scope_missing)',
     data: {
       code: 'scope_missing',
       error: 'insufficient_scope',

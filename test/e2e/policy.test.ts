@@ -1,6 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventually } from '../kit/eventually.ts'
 import type { Gate } from '../kit/gate.ts'
+import type { Members } from '../kit/signing.ts'
 import { answers } from './answers-setting.ts'
 import {
   askGate,
@@ -120,6 +121,42 @@ describe('a broken policy', () => {
       expect((await askGate(gate, '/.edgewarden/health')).status).toBe(200)
       expect(setting.origin.requests).toHaveLength(0)
     })
+  })
+})
+
+describe('denial_docs', () => {
+  const typeOf = async (response: Response) => ((await response.json()) as { type: string }).type
+  const docs = 'https://docs.example.com/guide/denials'
+
+  it('is what denials link to: of rules, of the gate itself, and of the origin', async () => {
+    const options = {
+      gate: { denial_docs: docs },
+      routes: [
+        { match: 'GET /v1/*', scopes: [] },
+        { match: 'GET /gone', scopes: [], origin: 'http://127.0.0.1:9' },
+      ],
+    }
+    await withGate(setting, options, async (gate) => {
+      const type = async (path: string, token?: string) =>
+        typeOf(await askGate(gate, path, token === undefined ? {} : { token }))
+      expect(await type('/v1/x')).toBe(`${docs}#credential_missing`)
+      expect(await type('/nowhere')).toBe(`${docs}#route_unknown`)
+      expect(await type('/.edgewarden/policy', token)).toBe(`${docs}#admin_not_allowed`)
+      expect(await type('/gone', token)).toBe(`${docs}#origin_unreachable`)
+    })
+  })
+
+  it('is the project’s page without one, and with a policy that is broken', async () => {
+    const type = async (gate: Members) => {
+      let found = ''
+      await withGate(setting, { gate }, async (one) => {
+        found = await typeOf(await askGate(one, '/v1/x'))
+      })
+      return found
+    }
+    const page = 'https://edgewarden.dev/denials'
+    expect(await type({})).toBe(`${page}#credential_missing`)
+    expect(await type({ denial_docs: `${docs}#x` })).toBe(`${page}#policy_invalid`)
   })
 })
 

@@ -43,9 +43,9 @@ let setting: Setting
 /** So that one client may have several agents. */
 const issuer = { agent_id: 'sub' }
 
-/** A gate that may take ten seconds to learn of a revocation, before the same objects. */
+/** A gate that may take two seconds to learn of a revocation, before the same objects. */
 const bounded = {
-  gate: { revocation: { consistency: 'bounded', max_staleness: '10s' } },
+  gate: { revocation: { consistency: 'bounded', max_staleness: '2s' } },
   issuer: { ...issuer, admin: 'all' },
   routes: [
     rule('/v1/bounded', { daily: 2 }, { revocation: 'bounded' }),

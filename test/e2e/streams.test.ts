@@ -65,7 +65,6 @@ describe.concurrent('a stream whose token is revoked', () => {
     ['/v1', 'in chunks', {}],
     ['/v1', 'of events in a coding', { ...SSE, 'content-encoding': 'gzip' }],
     ['/v1', 'of events with a length', { ...SSE, ...LONG }],
-    ['/v1', 'of lines of JSON', { 'content-type': 'application/x-ndjson' }],
     ['/v1', 'of sound with a length', { 'content-type': 'audio/mpeg', ...LONG }],
     ['/all', 'in chunks', {}],
     ['/all', 'with a length', LONG],

@@ -51,6 +51,7 @@ export const gateOf = (changes: Partial<Gate> = {}): Gate => ({
   journal: { allowed: 1 },
   requestId: 'own',
   errors: 'standard',
+  denialDocs: 'https://edgewarden.dev/denials',
   revocation: STRICT,
   placement: placementOf(),
   lift: new Set(),

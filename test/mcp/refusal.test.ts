@@ -52,7 +52,7 @@ describe('a refusal', () => {
           id: 'id-7',
           error: {
             code: answerRow(answer).status >= 500 ? -32603 : -32003,
-            message: 'It is so',
+            message: 'It is so. Do so (a_code)',
             data: {
               code: 'a_code',
               ...(error && { error }),

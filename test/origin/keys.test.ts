@@ -273,29 +273,4 @@ describe('an outage', () => {
       detail: `${gate.issuer.jwksUri}: ${reason}`,
     })
   })
-
-  it('ends with the patience of whoever waits', async () => {
-    const refused = async (fault: FaultName) => {
-      const { issuer, options, assertion, close } = await openGate(() => now)
-      await issuer.fail(fault)
-      const verify = createAgentVerifier({ ...options, clock: { now: () => now } })
-      const error = await verify(requestWith(await assertion())).catch((one: unknown) => one)
-      await close()
-      expect(error).toMatchObject({ detail: `${issuer.jwksUri}: timeout` })
-      expect(issuer.requests).toHaveLength(1)
-    }
-    const lost = async () => {
-      let calls = 0
-      verifier = verifierWith({
-        fetch: (url, init) => (++calls === 1 ? new Promise(() => {}) : fetch(url, init)),
-      })
-      const first = ask()
-      await expect.poll(() => calls).toBe(1)
-      // Whose request took its question with it; the others ask their own.
-      now += 6 * SECOND
-      expect([await ask(), calls]).toEqual([undefined, 2])
-      expect(await first).toBeUndefined()
-    }
-    await Promise.all([refused('hang'), refused('dribble'), lost()])
-  })
 })

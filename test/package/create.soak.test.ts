@@ -18,15 +18,21 @@ import { type Origin, startOrigin } from '../kit/origin.ts'
 import { deployment, ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { run } from './host.ts'
-import { compile, createProject, type Project, packRepository } from './project.ts'
-import { pack, type Registry, startRegistry } from './registry.ts'
+import {
+  CREATE,
+  compile,
+  createProject,
+  type Project,
+  packCreate,
+  packRepository,
+} from './project.ts'
+import { type Registry, startRegistry } from './registry.ts'
 
 /**
  * The first day of a user, from the packed tarballs: an empty folder, a real issuer, a model API and an MCP
  * server, to the first allowed and the first refused call. No file is edited.
  */
 
-const CREATE = join(ROOT, 'packages/create-edgewarden')
 const KEY = 'sk-of-the-model-api'
 const READER = { clientId: 'reader', clientSecret: 'reader-secret', scopes: ['other'] }
 const AGENT = {
@@ -50,8 +56,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'edgewarden-create-'))
   port = await freePort()
   const packed = await packRepository(directory)
-  const [create] = await pack(directory, [CREATE])
-  if (!create) throw new Error('npm packed nothing')
+  const create = await packCreate(directory)
   registry = await startRegistry(directory, { [ROOT]: packed, [CREATE]: create })
   empty = await createProject(join(directory, 'empty'), registry)
   await rm(join(empty.directory, 'package.json'))

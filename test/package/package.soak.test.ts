@@ -46,6 +46,19 @@ describe('the tarball', () => {
     expect((command?.mode ?? 0) & 0o111).toBe(0o111)
   })
 
+  it('has a bill of materials with all that it brings, and nothing of development', async () => {
+    const file = join(world.directory, 'edgewarden.cdx.json')
+    const node = join(ROOT, 'node_modules/.bin/node')
+    await world.project.run(node, join(ROOT, 'scripts/release.ts'), 'sbom', world.tarball, file)
+    const { bomFormat, metadata, components } = JSON.parse(await readFile(file, 'utf8'))
+    expect([bomFormat, metadata.component.purl]).toEqual([
+      'CycloneDX',
+      `pkg:npm/edgewarden@${world.packed.version}`,
+    ])
+    const names = (components as { name: string }[]).map(({ name }) => name)
+    expect(names.sort()).toEqual([...COMPANIONS].sort())
+  })
+
   it('maps every module and its types to their source', async () => {
     const made = paths().filter((path) => /^lib\/.*(?:\.js|\.d\.ts)$/.test(path))
     expect(made.length).toBeGreaterThan(100)

@@ -20,16 +20,41 @@ const SOURCES = [
   'biome.json',
 ] as const
 
+/** Copies the tarball that .ci/run has packed of a package; `undefined` elsewhere. */
+const packedBefore = async (directory: string, name: string): Promise<Packed | undefined> => {
+  const { PACKAGES } = process.env
+  if (PACKAGES === undefined) return undefined
+  const all: readonly Packed[] = JSON.parse(await readFile(join(PACKAGES, 'packed.json'), 'utf8'))
+  const packed = all.find((one) => one.name === name)
+  if (!packed) throw new Error(`${PACKAGES} has no ${name}`)
+  await cp(join(PACKAGES, packed.filename), join(directory, packed.filename))
+  return packed
+}
+
+/** Packs a folder now. */
+const packNow = async (directory: string, folder: string): Promise<Packed> => {
+  const [packed] = await pack(directory, [folder])
+  if (!packed) throw new Error('npm packed nothing')
+  return packed
+}
+
+/** The folder of `create-edgewarden`. */
+export const CREATE = join(ROOT, 'packages/create-edgewarden')
+
+/** The tarball of `create-edgewarden`. */
+export const packCreate = async (directory: string): Promise<Packed> =>
+  (await packedBefore(directory, 'create-edgewarden')) ?? packNow(directory, CREATE)
+
 /** Packs this repository's package from a copy without lib/, as `npm pack` in a fresh clone does. */
 export const packRepository = async (directory: string): Promise<Packed> => {
+  const before = await packedBefore(directory, 'edgewarden')
+  if (before) return before
   const copy = join(directory, 'repository')
   for (const name of SOURCES) {
     await cp(join(ROOT, name), join(copy, name), { recursive: true })
   }
   await symlink(join(ROOT, 'node_modules'), join(copy, 'node_modules'))
-  const [packed] = await pack(directory, [copy])
-  if (!packed) throw new Error('npm packed nothing')
-  return packed
+  return packNow(directory, copy)
 }
 
 /** A project of a user. */

@@ -17,6 +17,9 @@ const SAID: Readonly<Record<ProfileName, readonly [life: string | undefined, noJ
   entra: ['90m', true],
   keycloak: [undefined, false],
   cognito: ['60m', false],
+  clerk: ['24h', false],
+  workos: ['60m', false],
+  stytch: ['60m', false],
   generic: [undefined, true],
 }
 
@@ -29,6 +32,9 @@ const WORDS: Readonly<Record<ProfileName, RegExp>> = {
   entra: /token lifetime policy.*28 hours/,
   keycloak: /Access Token Lifespan/,
   cognito: /Access token expiration/,
+  clerk: /have the issuer make them live 15m or less/,
+  workos: /have the issuer make them live 15m or less/,
+  stytch: /have the issuer make them live 15m or less/,
   generic: /have the issuer make them live 15m or less/,
 }
 

@@ -17,6 +17,15 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
   ['a key not built yet', gate({ dpop_nonce: true }), 'GATE.dpop_nonce', /unknown key/],
   ['mode', gate({ mode: 'off' }), 'GATE.mode', /Allowed: `enforce`, `shadow`/],
   ['errors', gate({ errors: 'verbose' }), 'GATE.errors', /Allowed: `standard`, `detailed`/],
+  ['denial_docs http', gate({ denial_docs: 'http://d.example/x' }), 'GATE.denial_docs', /loopback/],
+  ['denial_docs relative', gate({ denial_docs: '/denials' }), 'GATE.denial_docs', /absolute/],
+  [
+    'denial_docs code',
+    gate({ denial_docs: 'https://d.example/#x' }),
+    'GATE.denial_docs',
+    /fragment/,
+  ],
+  ['denial_docs query', gate({ denial_docs: 'https://d.example/?x' }), 'GATE.denial_docs', /query/],
   ['journal over all', gate({ journal: { allowed: 1.5 } }), 'GATE.journal.allowed', /0 to 1/],
   ['journal below none', gate({ journal: { allowed: -1 } }), 'GATE.journal.allowed', /0 to 1/],
   ['journal of denials', gate({ journal: { denied: 0 } }), 'GATE.journal.denied', /unknown key/],
@@ -185,6 +194,7 @@ describe('GATE', () => {
       journal: { allowed: 1 },
       requestId: 'own',
       errors: 'standard',
+      denialDocs: 'https://edgewarden.dev/denials',
       revocation: { consistency: 'bounded', maxStaleness: 5_000 },
       placement: { shards: 4, locations: [] },
       assertion: {
@@ -223,6 +233,7 @@ describe('GATE', () => {
         mode: 'enforce',
         journal: { allowed: 0.25 },
         errors: 'standard',
+        denial_docs: 'http://localhost:8788/denials',
       }),
     )
     expect(read).toMatchObject({

@@ -38,6 +38,7 @@ describe('showPolicy', () => {
         journal: { allowed: 1 },
         request_id: 'own',
         errors: 'standard',
+        denial_docs: 'https://edgewarden.dev/denials',
         lift: [],
       },
       issuers: {

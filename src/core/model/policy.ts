@@ -34,6 +34,8 @@ export interface Gate {
   readonly journal: { readonly allowed: number }
   /** `detailed`: answers contain every step of the decision; only for a loopback resource. */
   readonly errors: 'standard' | 'detailed'
+  /** The page of denials, without the fragment. */
+  readonly denialDocs: string
   /** The default for rules. */
   readonly revocation: RevocationTerms
   readonly placement: RevocationPlacement

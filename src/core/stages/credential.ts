@@ -35,6 +35,11 @@ const deny = denials({
     'The Authorization header is not one Bearer token',
     'Send exactly one Authorization header: the word Bearer, a space, the token',
   ],
+  scheme_unsupported: [
+    'unauthenticated',
+    'The Authorization header has a scheme that is not accepted here',
+    'Send Authorization: Bearer with an access token; DPoP and other schemes are not accepted',
+  ],
   credential_in_query: [
     'invalidRequest',
     'An access token was sent in the query',
@@ -142,13 +147,9 @@ export const credential = stage({
     const scheme = schemeOf(written)
     if (scheme !== undefined) return readToken({ authorization: header, scheme, token }, needs)
     const bare = header.replace(QUOTED, (all, end) => (end === '' ? all : '""'))
-    return fail(
-      deny(
-        isSeveral(bare) || (hasTakenScheme(bare) && !DPOP.test(bare))
-          ? 'credential_malformed'
-          : 'credential_missing',
-      ),
-    )
+    const isMalformed = isSeveral(bare) || (hasTakenScheme(bare) && !DPOP.test(bare))
+    if (isMalformed) return fail(deny('credential_malformed'))
+    return fail(deny(bare.trim() === '' ? 'credential_missing' : 'scheme_unsupported'))
   },
 })
 

@@ -111,13 +111,19 @@ const coverAll = ({ policy, route, params, access, uses }: Needs): Covering => {
   const detail = { held: access.scopes, ...about(uses[missing - 1]) }
   const asking = all.filter(({ needed }) => needed.length > 0)
   const [only] = asking
-  const required =
-    asking.length === 1 && only?.mode === 'any'
-      ? { anyOf: only.needed }
-      : { requiredScopes: [...new Set(asking.flatMap(leastOf))] }
   const offered = route.mcp && policy.resources.get(route.resource)?.scopes
-  const held = offered && { heldScopes: access.scopes.filter((one) => offered.includes(one)) }
-  return fail(deny('scope_missing', detail, { ...required, ...held, ...ofCall }))
+  const kept = {
+    ...(offered && { heldScopes: access.scopes.filter((one) => offered.includes(one)) }),
+    ...ofCall,
+  }
+  if (asking.length === 1 && only?.mode === 'any') {
+    return fail(deny('scope_missing', detail, { anyOf: only.needed, ...kept }))
+  }
+  const requiredScopes = [...new Set(asking.flatMap(leastOf))]
+  const missingScopes = requiredScopes.filter(
+    (name) => !policy.includedBy(name).some((one) => access.scopes.includes(one)),
+  )
+  return fail(deny('scope_missing', detail, { requiredScopes, missingScopes, ...kept }))
 }
 
 /** How the token's scopes cover one rule. */

@@ -1,5 +1,5 @@
 import type { Step } from '../../core/chain.ts'
-import { answerRow, type Denial } from '../../core/denial.ts'
+import { answerRow, DENIAL_DOCS, type Denial } from '../../core/denial.ts'
 import type { Route } from '../../core/model/route.ts'
 import type { Limited } from '../../limit/stage.ts'
 import { limitHeaders } from '../relay/limit-headers.ts'
@@ -12,6 +12,8 @@ export interface ProblemContext {
   readonly method: string
   /** The rule the request matches, once known. */
   readonly route?: Route | undefined
+  /** The page of denials, where a policy is known. */
+  readonly docs?: string | undefined
   /** Every step of the decision, where the policy has `errors = "detailed"`. */
   readonly steps?: readonly Step[] | undefined
   /** The state of the rule's limit, if it was checked. */
@@ -25,7 +27,7 @@ export interface ProblemContext {
  */
 export function problem(
   denial: Denial,
-  { requestId, method, route, steps, limited }: ProblemContext,
+  { requestId, method, route, docs = DENIAL_DOCS, steps, limited }: ProblemContext,
   extra: Readonly<Record<string, unknown>> = {},
 ): Response {
   const row = answerRow(denial.answer)
@@ -41,11 +43,11 @@ export function problem(
   if (allow) headers.set('Allow', allow.join(', '))
   for (const [name, value] of limitHeaders(limited)) headers.set(name, value)
   const body = {
-    type: `https://edgewarden.dev/denials#${denial.code}`,
+    type: `${docs}#${denial.code}`,
     title: denial.summary,
     status: row.status,
     code: denial.code,
-    ...(row.error !== undefined && { error: row.error }),
+    error: errorOf(denial),
     ...requiredBy(denial),
     request_id: requestId,
     hint: denial.hint,
@@ -56,6 +58,27 @@ export function problem(
     status: row.status,
     headers,
   })
+}
+
+/** The text that clients show: what is wrong, the scopes that are missing, what to do, and the code. */
+export function messageOf({ code, summary, hint, params }: Denial): string {
+  const scopes = params?.missingScopes?.join(', ') ?? params?.anyOf?.join(' or ')
+  return `${summary}${scopes ? `: ${scopes}` : ''}. ${hint} (${code})`
+}
+
+/** The `error` member of answers and streams, as clients of OpenAI and Anthropic read it. */
+export function errorOf(denial: Denial) {
+  const { status } = answerRow(denial.answer)
+  const type = TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error')
+  return { message: messageOf(denial), type, code: denial.code, param: null }
+}
+
+/** Types of errors that both APIs document, by status. */
+const TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  429: 'rate_limit_error',
 }
 
 /** The scopes a denial requires, all or one of them, as members of answers and journal lines. */

@@ -13,9 +13,10 @@ export function answerRefusal(
   { known, steps }: Decision,
 ): Response {
   const { method } = request
-  const { route, operation, limited } = known
+  const { policy, route, operation, limited } = known
   const requestId = requestIdOf(request)
-  return refusal(denial, { requestId, method, route, operation, steps, limited })
+  const docs = policy?.gate.denialDocs
+  return refusal(denial, { requestId, method, route, operation, docs, steps, limited })
 }
 
 /** The answer to a request the gate refuses; `undefined` for any other. Adds no CORS headers. */

@@ -64,7 +64,9 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
     refuse(denial: Denial, decision: Decision | undefined, extra?: Extra): Response {
       const { route, operation, limited }: Partial<Facts> = decision?.known ?? {}
       const { method } = request
-      const context = { requestId, method, route, operation, steps: decision?.steps, limited }
+      const docs = policy?.gate.denialDocs
+      const steps = decision?.steps
+      const context = { requestId, method, route, operation, docs, steps, limited }
       return refusal(denial, context, extra)
     },
     /** Writes the journal line and returns the answer. `what.denial`: a denial after the guard. */

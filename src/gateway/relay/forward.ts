@@ -8,7 +8,7 @@ import { partsOf, pathAtOrigin } from '../../core/model/well-known.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { bodyDenials, ownerOf } from '../../core/stages/body.ts'
 import { isRead, type OriginContext, originHeaders } from './origin-headers.ts'
-import { isEventStream } from './streams.ts'
+import { isEventStream } from './stream-last.ts'
 import { following, patience, streamed, watchUpload } from './upload.ts'
 import { isReadable } from './without-secrets.ts'
 

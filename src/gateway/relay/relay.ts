@@ -95,8 +95,8 @@ const finishedMcp = async (
 ): Promise<Result<Response, ForwardFault>> => {
   const filtered = await mcpAnswer(answer, request, decision)
   if (!filtered.ok) return filtered
-  const { response, body } = filtered.value
+  const { response, body, openRequests } = filtered.value
   if (body === 'whole') return ok(response)
-  const context = { decision, isFetched: isFetched && body === 'own' }
+  const context = { decision, isFetched: isFetched && body === 'own', openRequests }
   return ok(await limitedToToken(response, request, context))
 }

@@ -6,10 +6,17 @@ export interface Pipe {
   /** Resolves when the body has ended or broken off; never rejects. */
   readonly over: Promise<void>
   /**
-   * Cancels the source and ends the readable side: complete after `last`, or with an error. A
-   * reader that has stopped gets an error.
+   * Cancels the source and ends the readable side: after `last`, or with an error. A reader that
+   * has stopped gets an error.
    */
-  readonly cut: (last?: Uint8Array) => void
+  readonly cut: (last?: Last) => void
+}
+
+/** The last bytes of a cut body. */
+export interface Last {
+  readonly bytes: Uint8Array
+  /** Whether an error follows the bytes, so that the body never looks complete. */
+  readonly breaks?: boolean
 }
 
 /** Stream types of workerd only. */
@@ -35,6 +42,7 @@ const GRACE_MS = 5_000
 
 const wasCut = () => new Error('The stream was cut')
 const ignore = () => {}
+const nextTask = () => new Promise((done) => setTimeout(done, 0))
 
 /** Pipes a body. Never rejects: on errors the writable side is aborted. */
 const moved = (body: Body, writable: WritableStream<Uint8Array>, signal: AbortSignal) =>
@@ -65,7 +73,7 @@ export function piped(body: Body, length?: number): Pipe {
     }
   }
   const { readable, writable } = new IdentityTransformStream()
-  let words: Uint8Array | undefined
+  let words: Last | undefined
   // The writable side stays open, so that `last` can follow.
   const go = async () => {
     try {
@@ -104,7 +112,7 @@ export function resumed(body: Body, { chunks, rest }: Required<Started>, length?
       if (done) return await writer.close()
     } catch (error) {
       // Earlier chunks are sent before the connection breaks.
-      await new Promise((done) => setTimeout(done, 0))
+      await nextTask()
       await Promise.allSettled([reader.cancel(error), writer.abort(error)])
       return
     }
@@ -158,11 +166,16 @@ export function pumped(body: Body, length?: number): Pipe {
   }
 }
 
-const sayLast = async (writer: WritableStreamDefaultWriter<Uint8Array>, last: Uint8Array) => {
+const sayLast = async (
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+  { bytes, breaks }: Last,
+) => {
   const tired = setTimeout(() => void writer.abort(wasCut()).catch(ignore), GRACE_MS)
   try {
-    await writer.write(last)
-    await writer.close()
+    if (bytes.length > 0) await writer.write(bytes)
+    if (!breaks) return await writer.close()
+    await nextTask()
+    await writer.abort(wasCut())
   } catch {
     // The reader has gone.
   } finally {
@@ -172,20 +185,26 @@ const sayLast = async (writer: WritableStreamDefaultWriter<Uint8Array>, last: Ui
 
 const transformed = (body: Body): Pipe => {
   let controller: TransformStreamDefaultController<Uint8Array> | undefined
+  let isCut = false
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>({
     start(its) {
       controller = its
+    },
+    transform(chunk, its) {
+      if (!isCut) its.enqueue(chunk)
     },
   })
   return {
     readable,
     over: body.pipeTo(writable).catch(ignore),
     cut(last) {
+      isCut = true
       // Errors both sides at once: an aborted pipe would wait for its reader.
       if (!last) return controller?.error(wasCut())
       try {
-        controller?.enqueue(last)
-        controller?.terminate()
+        if (last.bytes.length > 0) controller?.enqueue(last.bytes)
+        if (last.breaks) void nextTask().then(() => controller?.error(wasCut()))
+        else controller?.terminate()
       } catch {
         // The stream has already ended.
       }

@@ -19,6 +19,11 @@ export function endingDenial({ denial }: Ending): Denial {
   return denial
 }
 
+/** The denial to tell in a stream, with the code of streams. */
+export function toldDenial({ denial, code }: Ending): Denial {
+  return { ...denial, code }
+}
+
 const endingOf = (denial: Denial): Ending => {
   const { code, answer } = denial
   if (code === EXPIRED) return { denial, code: 'token_expired', closeCode: 4408 }

@@ -1,11 +1,11 @@
 import { contentLength } from '../../core/body.ts'
-import { utf8Encode } from '../../core/bytes.ts'
 import type { Decision, Passed } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
+import { isEventStream, isLines, lastOf } from './stream-last.ts'
 import { IS_NATIVE, type Pipe, piped, pumped, resumed } from './stream-pipe.ts'
 import { relay, type Socket } from './stream-socket.ts'
 import { joined, start } from './stream-start.ts'
-import { type Ending, watch } from './stream-watch.ts'
+import { watch } from './stream-watch.ts'
 
 /** The context of {@link limitedToToken}. */
 export interface StreamContext {
@@ -15,6 +15,8 @@ export interface StreamContext {
    * so if a script made it, or an app's own `send`.
    */
   readonly isFetched: boolean
+  /** Of an event stream to an MCP client: the requests that have no response in it yet. */
+  readonly openRequests?: (() => readonly (string | number)[]) | undefined
 }
 
 /** The new body or WebSocket of an answer. */
@@ -27,14 +29,14 @@ interface Bounded {
 
 /**
  * Ends an answer with its token: expired, revoked, or its status could not be checked (see
- * {@link watch}). Event streams get a last event, WebSockets a close code; other bodies break off.
- * Returns the same answer if `on_revocation` excludes it, for small bodies by Content-Length,
- * without a token, and in shadow mode.
+ * {@link watch}). Streams end as {@link lastOf} says, WebSockets with a close code; other bodies
+ * break off. Returns the same answer if `on_revocation` excludes it, for small bodies by
+ * Content-Length, without a token, and in shadow mode.
  */
 export function limitedToToken(
   response: Response,
   { method }: Pick<Request, 'method'>,
-  { decision, isFetched }: StreamContext,
+  { decision, isFetched, openRequests }: StreamContext,
 ): Response | Promise<Response> {
   if (decision.outcome !== 'passed') return response
   const { mode, onRevocation, target, secrets } = decision.known.route
@@ -51,10 +53,11 @@ export function limitedToToken(
   const { body } = response
   if (!body) return response
   const isEncoded = encodingOf(headers) !== undefined
-  const hasLastEvent = length === undefined && !isEncoded && isEventStream(headers)
+  const { address } = decision.known
+  const takesLast = length === undefined && !isEncoded
   const watched = ({ readable, over, cut }: Pipe): Response => {
     const stop = watch(decision.known, decision.ports, (ending) =>
-      cut(hasLastEvent ? lastEvent(ending) : undefined),
+      cut(takesLast ? lastOf(ending, { headers, method, address, openRequests }) : undefined),
     )
     void over.then(stop)
     return answerWith(response, { body: readable, keepsLength: isFramed })
@@ -63,7 +66,8 @@ export function limitedToToken(
   if (secrets.length > 0 || !isFetched) {
     return watched(pumped(body, isEncoded && !isFetched ? undefined : length))
   }
-  if (length !== undefined || !IS_NATIVE || onRevocation === 'end-streams' || hasLastEvent) {
+  const isPiped = length !== undefined || !IS_NATIVE || onRevocation === 'end-streams'
+  if (isPiped || (takesLast && (isEventStream(headers) || isLines(headers)))) {
     return watched(piped(body, length))
   }
   return start(body).then(({ chunks, rest }) =>
@@ -106,12 +110,3 @@ const encodingOf = (headers: Headers): string | undefined => {
   const encoding = headers.get('content-encoding')?.trim().toLowerCase()
   return encoding === '' || encoding === 'identity' ? undefined : encoding
 }
-
-/** Whether an answer is a stream of server-sent events, by its Content-Type. */
-export function isEventStream(headers: Headers): boolean {
-  return /^\s*text\/event-stream\s*(?:;|$)/i.test(headers.get('content-type') ?? '')
-}
-
-/** Begins with blank lines, to end an incomplete event. */
-const lastEvent = ({ code }: Ending): Uint8Array =>
-  utf8Encode(`\n\nevent: edgewarden.closed\ndata: ${JSON.stringify({ code })}\n\n`)

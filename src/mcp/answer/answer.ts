@@ -57,7 +57,11 @@ export interface McpAnswer {
   readonly response: Response
   /** Its body: `own` is the server's; `moved` is copied by a script; `whole` is in memory, so nothing has to end it. */
   readonly body: 'own' | 'moved' | 'whole'
+  /** Of events: the ids of the request's messages that have no response among the events so far. */
+  readonly openRequests?: () => readonly Id[]
 }
+
+type Id = NonNullable<McpMessage['id']>
 
 /**
  * Prepares an MCP server's answer for its caller. It seals the session id, and removes from JSON and events all that
@@ -112,12 +116,16 @@ const filteredAnswer = async (
   const edits = [...session.value, ...privateEdits(headers, names)]
   const visibility = visibilityOf(rule, known, () => ports.clock.now())
   if (isEvents) {
-    const filter = (data: string) => filterText(data, visibility)
+    const open = idsOf(known.operation)
+    const filter = (data: string) => {
+      if (open.size > 0) removeAnswered(open, data)
+      return filterText(data, visibility)
+    }
     const events = body.pipeThrough(
       filterEvents({ filter, most: LIMITS.mcpAnswerBytes, isListless }),
     )
     const response = remade(answer, events, [...edits, ['content-length']])
-    return ok({ response, body: 'moved' })
+    return ok({ response, body: 'moved', openRequests: () => [...open] })
   }
 
   const buffered = await bufferBody(body, known, {
@@ -140,6 +148,31 @@ const filteredAnswer = async (
   const told = filtered.outcome === 'changed' ? utf8Encode(filtered.text) : bytes
   const length: HeaderEdit = ['content-length', String(told.length)]
   return ok({ response: remade(answer, told, [...edits, length]), body: 'whole' })
+}
+
+/** The ids of the requests in a body. */
+const idsOf = (operation: Operation): Set<Id> => {
+  const messages = operation.kind === 'mcp' ? operation.messages : []
+  return new Set(messages.flatMap(({ id, method }) => (method === undefined ? [] : (id ?? []))))
+}
+
+/** Members of a response (JSON-RPC 2.0 §5). */
+const RESPONSE = /"(?:result|error)"/
+
+/** Removes the ids that an event answers. An unread response keeps its id: clients ignore a second one. */
+const removeAnswered = (open: Set<Id>, data: string): void => {
+  if (!RESPONSE.test(data)) return
+  // Long responses are not parsed: without `method` it is one.
+  if (open.size === 1 && !data.includes('"method"')) {
+    open.clear()
+    return
+  }
+  try {
+    for (const { id, method } of [JSON.parse(data)].flat())
+      if (method === undefined) open.delete(id)
+  } catch {
+    // Not JSON: no response.
+  }
 }
 
 const remade = (

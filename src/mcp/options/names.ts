@@ -72,7 +72,7 @@ const REST = ['', 'x', '/x', '//x/', '///x']
 export function nameFault(kind: McpKind, text: string): string | undefined {
   const literal = literalOf(text)
   if (literal.includes('*'))
-    return `${quote(text)}: a * stands only at the end, for all that goes on`
+    return `${quote(text)}: a * is allowed only at the end, where it matches any rest`
   if (literal === '' && isPattern(text)) return undefined
   // A prefix need not end where a name could, so one character is added.
   if (!isName(kind, isPattern(text) ? `${literal}x` : literal)) {

@@ -5,7 +5,7 @@ import { standingCheck } from './check.ts'
 export const expiredDenials = denials({
   token_expired_during_request: [
     'invalidToken',
-    'The token expired while the request was being decided',
+    'The token expired before the request was finished',
     'Get a new token from the authorization server',
   ],
 })

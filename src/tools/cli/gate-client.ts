@@ -141,7 +141,8 @@ const problemLines = (problems: unknown): readonly string[] =>
     isObject(problem) ? [`  ${own(problem, 'path')}: ${own(problem, 'message')}`] : [],
   )
 
-const readBody = async (response: Response): Promise<string> => {
+/** The text of an answer; a `RangeError` if it is longer than 8 MiB. */
+export async function readBody(response: Response): Promise<string> {
   const decoder = new TextDecoder()
   let bytes = 0
   let text = ''

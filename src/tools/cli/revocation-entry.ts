@@ -35,7 +35,7 @@ export function readEntry(options: EntryOptions, now: number): Result<JsonObject
   const { kind, issuer, value, mode = 'block', reason, force = false } = options
   if (!isOneOf(KINDS, kind)) return fail(oneOf('KIND', KINDS))
   if (!isOneOf(MODES, mode)) return fail(oneOf('--mode', MODES))
-  if (issuer === undefined) return fail(`--issuer is missing: ${kind}s are told apart by issuer`)
+  if (issuer === undefined) return fail(`--issuer is missing: each issuer has ${kind}s of its own`)
   if (kind === 'issuer' && value !== undefined) {
     return fail('VALUE is not for kind issuer: --issuer says it all')
   }

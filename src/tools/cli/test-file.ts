@@ -171,7 +171,8 @@ const readCase = async (
   const entry = readTable(FIELDS, value, report)
   const { name, request, token, without = [], expect } = entry
   const isMinted = entry.claims !== undefined || entry.issuer !== undefined
-  if (token !== undefined && isMinted) report(['token'], 'stands alone, without claims and issuer')
+  if (token !== undefined && isMinted)
+    report(['token'], 'may not be written beside claims or issuer')
   const head = request && readHead(request, origin, under(report, 'request'))
   if (head?.request.headers.has('authorization') && (isMinted || token !== undefined))
     report(['request', 'headers'], 'has an Authorization beside claims, issuer or token')
@@ -209,7 +210,7 @@ const readHead = (
   const url = own(rest, 'url')
   const whole = typeof url === 'string' && url.startsWith('/') ? origin + url : url
   for (const name of ['token', 'connection'].filter((one) => Object.hasOwn(rest, one)))
-    report([name], 'stands in the case itself')
+    report([name], 'belongs beside `request`, not in it')
   if (body !== undefined && typeof body !== 'string' && !isObject(body))
     report(['body'], 'must be text, or a table that is sent as JSON')
   if (body !== undefined && Object.hasOwn(rest, 'mcp')) report(['body'], 'is made of mcp here')

@@ -17,16 +17,16 @@ export interface Finding {
 }
 
 /** A check: `finds` returns a message, or `undefined`; `fix` says how to fix it. */
-type Check = readonly [
+export type Check<Of> = readonly [
   level: Level,
   code: string,
-  finds: (facts: Facts) => string | undefined,
-  fix: string | ((facts: Facts) => string),
+  finds: (facts: Of) => string | undefined,
+  fix: string | ((facts: Of) => string),
 ]
 
-/** All findings: problems first, then unsure ones, then warnings. */
-export function findingsOf(facts: Facts): readonly Finding[] {
-  return CHECKS.flatMap(([level, code, finds, fix]) => {
+/** The findings of a list of checks, in its order: problems first, then unsure ones, then warnings. */
+export function findingsOf<Of>(facts: Of, checks: readonly Check<Of>[]): readonly Finding[] {
+  return checks.flatMap(([level, code, finds, fix]) => {
     const message = finds(facts)
     if (message === undefined) return []
     return [{ level, code, message, fix: typeof fix === 'string' ? fix : fix(facts) }]
@@ -44,8 +44,8 @@ const listed = (keys: readonly KeyFact[]): string => {
 }
 
 /** Checks for ignored entries of the key set. */
-const entryChecks = (level: 'wrong' | 'warning'): readonly Check[] =>
-  Object.entries(IGNORED).flatMap(([ignored, { found }]): readonly Check[] => {
+const entryChecks = (level: 'wrong' | 'warning'): readonly Check<Facts>[] =>
+  Object.entries(IGNORED).flatMap(([ignored, { found }]): readonly Check<Facts>[] => {
     const [of, what, fix = ''] = found ?? []
     if (of !== level) return []
     const finds = ({ keys }: Facts) => {
@@ -70,7 +70,8 @@ const mismatch = ({ gathered, target }: Facts): string | undefined => {
   return undefined
 }
 
-const CHECKS: readonly Check[] = [
+/** What is examined of an issuer. */
+export const CHECKS: readonly Check<Facts>[] = [
   ...entryChecks('wrong'),
   [
     'wrong',

@@ -2,12 +2,13 @@ import { PROFILE_NAMES } from '../../policy/profiles.ts'
 import { type CommandRow, optionName } from '../cli/command.ts'
 import { readToken } from '../cli/explain-request.ts'
 import { counted, fileFaultOutcome } from '../cli/file-policy.ts'
-import { cannotTell, EXIT, type ExitCode, type Outcome } from '../cli/output.ts'
-import { type Finding, findingsOf } from './checks.ts'
+import { cannotTell, EXIT, type Outcome } from '../cli/output.ts'
+import { CHECKS, type Finding, findingsOf } from './checks.ts'
 import { type Facts, factsOf } from './facts.ts'
 import { gather } from './gather.ts'
+import { doctorMcp } from './mcp.ts'
 import { nameOf, tableText } from './profile.ts'
-import { findingLines, refusedJson, reportJson, reportLines } from './report.ts'
+import { findingLines, refusedJson, reportJson, reportLines, verdictOf } from './report.ts'
 import { type IssuerOptions, type TargetFault, targetOfTable, targetOfUrl } from './target.ts'
 
 export interface DoctorOptions extends IssuerOptions {
@@ -16,22 +17,31 @@ export interface DoctorOptions extends IssuerOptions {
   readonly env?: string
   /** A sample token: the token, `@FILE` or `-`. */
   readonly token?: string
+  /** An MCP server in place of an issuer: its URL, or the path of its rule. */
+  readonly mcp?: string
+  readonly register?: boolean
 }
 
 export const doctorCommand: CommandRow<DoctorOptions> = {
   name: 'doctor',
-  docs: ['doctor ISSUER', 'examines an issuer from outside, and says how to fix it'],
+  docs: [
+    'doctor ISSUER',
+    'examines an issuer, or with `--mcp URL` what MCP clients meet, and says how to fix it',
+  ],
   description:
     'Ask an issuer for its keys as a gate would, and tell what is wrong and how to fix it.',
   example: 'doctor https://auth.my-company.com',
   help: `
+With --mcp it asks an MCP server what clients ask before they log in, and says which can get a token.
 Asks from this machine: whether the gate's network reaches the issuer is not known by it. Other users
 of this machine can see a token that is written on the command line: prefer @FILE or -.
 Exit status: 0 in order (warnings or not), 1 something is wrong, 2 cannot tell: no answer.`,
   options: (command) =>
     command
-      .argument('<issuer>', 'its URL, exactly as iss, or the name of its table in wrangler.toml')
+      .argument('[issuer]', 'its URL, exactly as iss, or the name of its table in wrangler.toml')
       .option('--token <token>', 'a sample token to try: @FILE, - for standard input, or itself')
+      .option('--mcp <url>', 'an MCP server instead: its URL, or the path of its rule')
+      .option('--register', 'with --mcp: register a client, and delete it again if possible')
       .optionsGroup('Of an issuer that is given by its URL:')
       .option('--jwks-uri <url>', 'where its keys are, instead of what its metadata says')
       .option('--profile <name>', `its profile: ${PROFILE_NAMES.join(', ')}`)
@@ -56,22 +66,33 @@ export async function doctor(
   options: DoctorOptions,
   stdin: () => Promise<string>,
 ): Promise<Outcome> {
-  const isUrl = asked.includes('://')
+  const { mcp, register } = options
+  if ((mcp === undefined) === (asked === '') || (register && mcp === undefined)) {
+    return cannotTell('Give an issuer, or --mcp with a URL or a path; --register is for --mcp.')
+  }
+  const isUrl = mcp === undefined && asked.includes('://')
   const stray = (isUrl ? OF_TABLE : OF_URL).find((name) => options[name] !== undefined)
   if (stray !== undefined) return cannotTell(strayOption(stray, isUrl))
   const { token: given, config = 'wrangler.toml', env } = options
   const token = given === undefined ? undefined : await readToken(given, stdin)
   if (token && !token.ok) return cannotTell(token.reason)
+  if (mcp !== undefined) {
+    const { config: file } = options
+    return doctorMcp(mcp, { file, env, register, token: token?.value })
+  }
   const target = isUrl ? targetOfUrl(asked, options) : await targetOfTable(asked, config, env)
   if (!target.ok) return faultOutcome(asked, target.reason)
   const facts = await factsOf(target.value, await gather(target.value.issuer), token?.value)
-  const findings = findingsOf(facts)
-  const exitCode = verdictOf(findings)
+  const findings = findingsOf(facts, CHECKS)
+  const { exitCode, summary } = verdictOf(findings, {
+    silent: 'the issuer did not answer',
+    good: `the gate gets ${counted(facts.keys?.usable ?? 0, 'usable key')}`,
+  })
   const toml = tomlOf(facts)
   return {
     exitCode,
     json: reportJson(facts, findings, exitCode, toml),
-    out: [...reportLines(facts, toml), '', summary(facts, findings)],
+    out: [...reportLines(facts, toml), '', summary],
     err: [
       ...findingLines(findings),
       ...(token && !facts.token ? ['The sample token was not judged: there is no key.'] : []),
@@ -101,11 +122,6 @@ const faultOutcome = (asked: string, fault: TargetFault): Outcome => {
   return { exitCode: EXIT.no, json, out: [], err: findingLines(findings) }
 }
 
-const verdictOf = (findings: readonly Finding[]): ExitCode => {
-  if (findings.some(({ level }) => level === 'wrong')) return EXIT.no
-  return findings.some(({ level }) => level === 'unsure') ? EXIT.unknown : EXIT.yes
-}
-
 /** The issuer's table to paste; empty if it has one, or has no usable key. */
 const tomlOf = ({ target, keys, profile }: Facts): readonly string[] => {
   if (target.table !== null || !keys?.usable) return []
@@ -121,14 +137,4 @@ const tomlOf = ({ target, keys, profile }: Facts): readonly string[] => {
     ...(profile === 'cognito' && { audiences: ['CLIENT_ID'] }),
     ...(allow_insecure_http === true && { allow_insecure_http }),
   })
-}
-
-const summary = ({ keys }: Facts, findings: readonly Finding[]): string => {
-  const count = (of: Finding['level']) => findings.filter(({ level }) => level === of).length
-  const [problems, warnings] = [count('wrong'), count('warning')]
-  const also = warnings > 0 ? `, ${counted(warnings, 'warning')}` : ''
-  if (problems > 0) return `Not in order: ${counted(problems, 'problem')}${also}`
-  return count('unsure') > 0
-    ? `Cannot tell: the issuer did not answer${also}`
-    : `In order: the gate gets ${counted(keys?.usable ?? 0, 'usable key')}${also}`
 }

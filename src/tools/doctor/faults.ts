@@ -1,9 +1,14 @@
 import { isPrivateHost } from '../../core/address.ts'
 import { type JsonObject, ownText } from '../../core/json.ts'
+import type { Issuer } from '../../core/model/issuer.ts'
 import { cut } from '../../core/text.ts'
 import { parseUrl } from '../../core/url.ts'
 import type { Asked } from './gather.ts'
-import type { Target } from './target.ts'
+
+/** Whose documents they are: whether they may come by http and from private addresses. */
+export interface Trusted {
+  readonly issuer: Pick<Issuer, 'allowInsecureHttp'>
+}
 
 /** The most characters of a remote text. */
 const SHOWN = 200
@@ -22,7 +27,7 @@ export function isSilent({ fetched }: Asked): boolean {
 }
 
 /** The failure of a fetch, as the end of a sentence; `undefined` if it succeeded. */
-export function faultText(asked: Asked, target: Target): string | undefined {
+export function faultText(asked: Asked, target: Trusted): string | undefined {
   if (asked.fetched.ok) return undefined
   const { reason } = asked.fetched
   const last = asked.exchanges.at(-1)
@@ -38,13 +43,13 @@ export function faultText(asked: Asked, target: Target): string | undefined {
 }
 
 /** The address and failure of a fetch on one line; `undefined` if it succeeded. */
-export function faultLine(asked: Asked | undefined, target: Target): string | undefined {
+export function faultLine(asked: Asked | undefined, target: Trusted): string | undefined {
   const fault = asked && faultText(asked, target)
   return fault === undefined ? undefined : `${shown(asked?.url ?? '')}: ${fault}`
 }
 
 /** The reason why a gate refuses an address. */
-const refusal = (address: string, { issuer }: Target): string => {
+const refusal = (address: string, { issuer }: Trusted): string => {
   const url = parseUrl(address)
   if (!url) return 'it is no URL'
   if (url.username !== '' || url.password !== '') return 'it holds a name or password'

@@ -1,13 +1,19 @@
 import { LIMITS } from '../../core/limits.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
 import type { Result } from '../../core/result.ts'
-import { type DocumentFault, type Fetched, fetchDocument } from '../../keys/document.ts'
+import {
+  type DocumentFault,
+  type DocumentRules,
+  type Fetched,
+  fetchDocument,
+} from '../../keys/document.ts'
 import { type Discovered, type DiscoveryFault, discover } from '../../keys/published.ts'
 import { type Fetch, system } from '../../platform/system.ts'
 import { networkReason } from '../cli/gate-client.ts'
 
 /** The recorded headers of answers. */
 const HEADERS = [
+  'access-control-allow-origin',
   'age',
   'cache-control',
   'content-type',
@@ -74,27 +80,31 @@ const askKeys = async (issuer: Issuer, uri: string): Promise<Omit<Gathered, 'met
   return { keySet, ...(etag !== undefined && { again: await ask(issuer, uri, etag) }) }
 }
 
-const ask = async (
-  { allowInsecureHttp, keys }: Issuer,
-  url: string,
-  etag?: string,
-): Promise<Asked> => {
-  const exchanges: Exchange[] = []
-  const fetched = await fetchDocument(url, {
-    fetch: recording(exchanges),
+const ask = ({ allowInsecureHttp, keys }: Issuer, url: string, etag?: string): Promise<Asked> => {
+  return askDocument(url, {
     allowInsecureHttp,
     ...(keys.kind === 'discovery' && { never: keys.never }),
     ...(etag !== undefined && { etag }),
   })
+}
+
+/** Fetches a document by the gate's rules and records the answers. Never rejects. */
+export async function askDocument(
+  url: string,
+  rules: Omit<DocumentRules, 'fetch'>,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Asked> {
+  const exchanges: Exchange[] = []
+  const fetched = await fetchDocument(url, { ...rules, fetch: recording(exchanges, headers) })
   return { url, exchanges, fetched }
 }
 
 const recording =
-  (exchanges: Exchange[]): Fetch =>
+  (exchanges: Exchange[], more: Readonly<Record<string, string>>): Fetch =>
   async (url, init) => {
     const sentAt = Date.now()
     try {
-      const response = await system.fetch(url, init)
+      const response = await system.fetch(url, { ...init, headers: { ...init.headers, ...more } })
       const { status, headers } = response
       const sent = HEADERS.flatMap((name) => {
         const value = headers.get(name)

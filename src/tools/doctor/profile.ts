@@ -37,6 +37,9 @@ const MARKS: readonly (readonly [ProfileName, by: string, Mark])[] = [
     ),
   ],
   ['cognito', 'its host', host(/^cognito-idp\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?$/)],
+  ['clerk', 'its host', host(/\.clerk\.accounts\.dev$|^clerk\./)],
+  ['workos', 'its host', host(/\.authkit\.app$/)],
+  ['stytch', 'its host', host(/\.customers\.stytch\.(?:com|dev)$/)],
   ['keycloak', 'its path', ({ pathname }) => /\/realms\/[^/]+$/.test(pathname)],
   [
     'auth0',
@@ -79,7 +82,7 @@ export function isOktaOrg(issuer: string): boolean {
 }
 
 /** First host labels that do not identify the owner. */
-const COMMON = /^(?:www|auth|login|id|idp|sso|accounts?|oauth2?|sts|identity|keycloak)$/
+const COMMON = /^(?:www|auth|login|id|idp|sso|accounts?|oauth2?|sts|identity|keycloak|clerk)$/
 
 /** A name for an issuer's table: from its host, or the product's if shared. */
 export function nameOf(issuer: string): string {

@@ -85,12 +85,15 @@ export function reportJson(
   }
 }
 
-const findingsJson = (findings: readonly Finding[]) => ({
-  problems: findings.flatMap(({ level, ...rest }) =>
-    level === 'warning' ? [] : [{ ...rest, certain: level === 'wrong' }],
-  ),
-  warnings: findings.flatMap(({ level, ...rest }) => (level === 'warning' ? [rest] : [])),
-})
+/** The findings as members of a JSON report. */
+export function findingsJson(findings: readonly Finding[]) {
+  return {
+    problems: findings.flatMap(({ level, ...rest }) =>
+      level === 'warning' ? [] : [{ ...rest, certain: level === 'wrong' }],
+    ),
+    warnings: findings.flatMap(({ level, ...rest }) => (level === 'warning' ? [rest] : [])),
+  }
+}
 
 const documentJson = (asked: Asked, { target }: Facts) => ({
   url: textOf(asked.url),
@@ -128,8 +131,10 @@ export function reportLines(facts: Facts, toml: readonly string[]): readonly str
   ]
 }
 
-const section = (title: string, lines: readonly string[]): readonly string[] =>
-  lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)]
+/** A part of the text: a title above indented lines. Nothing without lines. */
+export function section(title: string, lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)]
+}
 
 const discoveryLines = ({ gathered: { metadata, discovered }, target }: Facts) => {
   if (!discovered) return section('Discovery', ['not asked: the entry says where the keys are'])
@@ -222,6 +227,22 @@ export function findingLines(findings: readonly Finding[]): readonly string[] {
     `${LABELS[level]}: ${message}`,
     ...(fix === '' ? [] : [`  What to do: ${fix}`]),
   ])
+}
+
+/** What the findings come to: the exit status, and the last line of the text. */
+export function verdictOf(
+  findings: readonly Finding[],
+  { silent, good }: { readonly silent: string; readonly good: string },
+): { readonly exitCode: ExitCode; readonly summary: string } {
+  const count = (of: Finding['level']) => findings.filter(({ level }) => level === of).length
+  const [problems, warnings] = [count('wrong'), count('warning')]
+  const also = warnings > 0 ? `, ${counted(warnings, 'warning')}` : ''
+  if (problems > 0) {
+    return { exitCode: EXIT.no, summary: `Not in order: ${counted(problems, 'problem')}${also}` }
+  }
+  return count('unsure') > 0
+    ? { exitCode: EXIT.unknown, summary: `Cannot tell: ${silent}${also}` }
+    : { exitCode: EXIT.yes, summary: `In order: ${good}${also}` }
 }
 
 const LABELS = { wrong: 'Problem', unsure: 'Cannot tell', warning: 'Warning' } as const

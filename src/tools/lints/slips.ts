@@ -172,6 +172,9 @@ const SLASHES: readonly (readonly [profile: string, host: RegExp, slash: boolean
   ['okta', /\.okta(?:preview)?\.com$/, false],
   ['keycloak', /(?!)/, false],
   ['cognito', /^cognito-idp\./, false],
+  ['clerk', /\.clerk\.accounts\.dev$/, false],
+  ['workos', /\.authkit\.app$/, false],
+  ['stytch', /\.customers\.stytch\.(?:com|dev)$/, false],
 ]
 
 /** Issuers that are written with a slash at the end which their service's tokens do not have, or without. */

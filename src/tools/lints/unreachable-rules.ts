@@ -51,7 +51,7 @@ const takenFrom = (later: Rule, earlier: Rule): string | undefined => {
   if (isOneHost && earlier.route.path === '/*') return
   const name = quote(earlier.route.name) + (host === undefined ? '' : ` on ${host}`)
   const what = methods.length < later.route.methods.length ? named(methods) : 'a part of it'
-  return `${name} stands before ${quote(later.route.name)}, which is more specific, and takes ${what}${isOneHost ? ' there' : ''}; put ${quote(later.route.name)} first, or leave out what it does not get`
+  return `${name} comes before ${quote(later.route.name)}, which is more specific, and takes ${what}${isOneHost ? ' there' : ''}; put ${quote(later.route.name)} first, or leave out what it does not get`
 }
 
 const named = (methods: readonly Method[]): string =>

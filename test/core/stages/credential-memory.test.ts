@@ -95,8 +95,8 @@ describe('the memory of verified tokens', () => {
     ['credential_malformed', `Bearer ${TOKEN}, Bearer ${TOKEN}`],
     ['credential_malformed', `Bearer ${TOKEN} ${TOKEN}`],
     ['credential_malformed', `Bearer\t${TOKEN}`],
-    ['credential_missing', `DPoP ${TOKEN}`],
-    ['credential_missing', TOKEN],
+    ['scheme_unsupported', `DPoP ${TOKEN}`],
+    ['scheme_unsupported', TOKEN],
   ])('never makes %s good for %.60j', async (code, authorization) => {
     const { tokens } = await memoryOf()
     expect(await read(authorization, tokens)).toBe(code)

@@ -87,7 +87,7 @@ describe('the scopes of what is used', () => {
     expect(await run(held, uses)).toEqual({ ok: true, value: { grant } })
   })
 
-  it.each<[string, readonly McpNamed[], Members, boolean]>([
+  it.each<[string, readonly McpNamed[], { readonly requiredScopes: string[] }, boolean]>([
     ['', [named('weather')], { requiredScopes: ['mcp:connect', 'weather:read'] }, false],
     [
       'weather:read',
@@ -140,8 +140,9 @@ describe('the scopes of what is used', () => {
     const outcome = await run(held, uses)
     expect(codeOf(outcome)).toBe('scope_missing')
     if (outcome.ok) return
+    const missingScopes = required.requiredScopes.filter((one) => !held.split(' ').includes(one))
     const { heldScopes: _, ...params } = outcome.reason.params ?? {}
-    expect(params).toEqual({ ...required, ...(ofCall && { ofCall: true }) })
+    expect(params).toEqual({ ...required, missingScopes, ...(ofCall && { ofCall: true }) })
   })
 
   it('tell of the scopes that are offered and held, so that no wider token loses them', async () => {

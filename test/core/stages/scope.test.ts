@@ -49,7 +49,7 @@ describe('scope', () => {
 
   it.each<[ReturnType<typeof scopesOf>, string[], object, Record<string, string>?]>([
     [all('a'), [], { requiredScopes: ['a'] }],
-    [all('a', 'b'), ['a'], { requiredScopes: ['a', 'b'] }],
+    [all('a', 'b'), ['a'], { requiredScopes: ['a', 'b'], missingScopes: ['b'] }],
     [all('a'), ['A'], { requiredScopes: ['a'] }],
     [all('read'), ['readonly', 'rea', 'read:all'], { requiredScopes: ['read'] }],
     [all('a'), ['*'], { requiredScopes: ['a'] }],

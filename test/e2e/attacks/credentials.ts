@@ -4,13 +4,19 @@ import type { RequestAttack } from './addresses.ts'
 export const CREDENTIALS: readonly RequestAttack[] = [
   ...(
     [
+      ['Basic', 'Basic YTpi'],
+      ['Basic with the token', 'Basic TOKEN'],
+      ['the token without a scheme', 'TOKEN'],
+      ['another scheme', 'Token TOKEN'],
+      ['a scheme that begins like Bearer', 'BearerX TOKEN'],
+      ['DPoP', 'DPoP TOKEN'],
+    ] as const
+  ).map(([name, value]): RequestAttack => {
+    return [name, 401, 'scheme_unsupported', { headers: [['Authorization', value]] }]
+  }),
+  ...(
+    [
       ['no credential', []],
-      ['Basic', [['Authorization', 'Basic YTpi']]],
-      ['Basic with the token', [['Authorization', 'Basic TOKEN']]],
-      ['the token without a scheme', [['Authorization', 'TOKEN']]],
-      ['another scheme', [['Authorization', 'Token TOKEN']]],
-      ['a scheme that begins like Bearer', [['Authorization', 'BearerX TOKEN']]],
-      ['DPoP', [['Authorization', 'DPoP TOKEN']]],
       ['an empty Authorization', [['Authorization', '']]],
       ['a cookie', [['Cookie', 'access_token=TOKEN; token=TOKEN; Authorization=Bearer TOKEN']]],
       ['Proxy-Authorization', [['Proxy-Authorization', 'Bearer TOKEN']]],
@@ -81,7 +87,7 @@ export const CREDENTIALS: readonly RequestAttack[] = [
   ...(
     [
       ['a bad token on an optional route', 401, 'token_malformed', 'Bearer x'],
-      ['Basic on an optional route', 401, 'credential_missing', 'Basic YTpi'],
+      ['Basic on an optional route', 401, 'scheme_unsupported', 'Basic YTpi'],
       ['two tokens on an optional route', 400, 'credential_malformed', 'Bearer a, Bearer b'],
     ] as const
   ).map(

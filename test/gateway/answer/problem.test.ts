@@ -26,7 +26,12 @@ describe('problem', () => {
       title: 'It is so',
       status: row.status,
       code: 'a_code',
-      ...(row.error && { error: row.error }),
+      error: {
+        message: 'It is so. Do so (a_code)',
+        type: expect.stringMatching(/^[a-z_]+_error$/),
+        code: 'a_code',
+        param: null,
+      },
       request_id: 'request-1',
       hint: 'Do so',
     })
@@ -59,6 +64,30 @@ describe('problem', () => {
     expect(await response.json()).toMatchObject(body)
   })
 
+  it.each<[Answer, string]>([
+    ['invalidToken', 'authentication_error'],
+    ['insufficientScope', 'permission_error'],
+    ['notFound', 'not_found_error'],
+    ['tooMany', 'rate_limit_error'],
+    ['badRequest', 'invalid_request_error'],
+    ['unavailable', 'api_error'],
+  ])('gives %s the type %s', async (answer, type) => {
+    const response = problem(denialOf(answer), context)
+    expect(await response.json()).toMatchObject({ error: { type } })
+  })
+
+  it.each<[Denial['params'], string]>([
+    [
+      { requiredScopes: ['a', 'b', 'c'], missingScopes: ['b', 'c'] },
+      'It is so: b, c. Do so (a_code)',
+    ],
+    [{ anyOf: ['a', 'b'] }, 'It is so: a or b. Do so (a_code)'],
+    [{}, 'It is so. Do so (a_code)'],
+  ])('names in its message the scopes of %j', async (params, message) => {
+    const response = problem(denialOf('insufficientScope', { params: params ?? {} }), context)
+    expect(await response.json()).toMatchObject({ error: { message } })
+  })
+
   it('says what a user must do in the challenge, and nowhere else', async () => {
     const denial = denialOf('stepUp', { params: { acrValues: ['urn:x:mfa'], maxAge: 300 } })
     const response = problem(denial, context)
@@ -66,7 +95,7 @@ describe('problem', () => {
       /error="insufficient_user_authentication".* acr_values="urn:x:mfa", max_age="300"/,
     )
     const body = await response.json()
-    expect(body).toMatchObject({ status: 401, error: 'insufficient_user_authentication' })
+    expect(body).toMatchObject({ status: 401, error: { type: 'authentication_error' } })
     expect(JSON.stringify(body)).not.toMatch(/urn:x:mfa|300/)
   })
 

@@ -91,15 +91,40 @@ describe('a cut', () => {
     const reader = readable.getReader()
     push('one')
     expect((await reader.read()).value).toEqual(bytes('one'))
-    cut(bytes('last'))
+    cut({ bytes: bytes('last') })
     expect((await reader.read()).value).toEqual(bytes('last'))
     expect((await reader.read()).done).toBe(true)
     await cancelled
     await over
   })
 
+  it('with last words that break ends with an error after them', async () => {
+    const { body, push, cancelled } = source()
+    const { readable, over, cut } = pipe(body)
+    const reader = readable.getReader()
+    push('one')
+    expect((await reader.read()).value).toEqual(bytes('one'))
+    cut({ bytes: bytes('last'), breaks: true })
+    expect((await reader.read()).value).toEqual(bytes('last'))
+    await expect(reader.read()).rejects.toThrow('cut')
+    await cancelled
+    await over
+  })
+
+  it('with no words to say just ends', async () => {
+    const { body, push, cancelled } = source()
+    const { readable, over, cut } = pipe(body)
+    const reader = readable.getReader()
+    push('one')
+    expect((await reader.read()).value).toEqual(bytes('one'))
+    cut({ bytes: bytes('') })
+    expect((await reader.read()).done).toBe(true)
+    await cancelled
+    await over
+  })
+
   it.each([
-    ['with last words', bytes('last')],
+    ['with last words', { bytes: bytes('last') }],
     ['without', undefined],
   ])('waits for no reader, %s', async (_name, last) => {
     const { body, push, cancelled } = source()
@@ -118,7 +143,7 @@ describe('a cut', () => {
     end()
     const text = await read(readable)
     await over
-    expect(() => cut(bytes('last'))).not.toThrow()
+    expect(() => cut({ bytes: bytes('last') })).not.toThrow()
     expect(() => cut()).not.toThrow()
     expect(text).toBe('all')
   })

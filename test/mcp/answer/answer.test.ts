@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createGuard, type Decision, forward, parsePolicy, type Send } from '../../../src/index.ts'
+import { mcpAnswer } from '../../../src/mcp/answer/answer.ts'
 import { reply } from '../../kit/answers.ts'
 import { createIssuer, type Issuer } from '../../kit/issuer.ts'
 import { type Origin, startOrigin } from '../../kit/origin.ts'
@@ -205,5 +206,53 @@ describe('a server that is a Worker', () => {
     const response = await start()('tools/list', { path, send })
     expect(response.status).toBe(502)
     expect(await response.text()).toContain('origin_unreachable')
+  })
+})
+
+describe('the requests of a POST that events have not answered yet', () => {
+  const batch = [
+    { jsonrpc: '2.0', id: 1, method: 'ping' },
+    { jsonrpc: '2.0', id: 'two', method: 'ping' },
+    { jsonrpc: '2.0', method: 'notifications/initialized' },
+  ]
+  const openAfter = async (messages: unknown, revision: string, ...events: string[]) => {
+    const request = new Request(MCP, {
+      method: 'POST',
+      headers: {
+        ...JSON_TYPE,
+        authorization: `Bearer ${await issuer.mint({ aud: MCP })}`,
+        'mcp-protocol-version': revision,
+      },
+      body: JSON.stringify(messages),
+    })
+    const decision = await createGuard(policyOf())(request)
+    const body = events.map((one) => `data: ${one}\n\n`).join('')
+    const answer = await mcpAnswer(new Response(body, { headers: SSE }), request, decision)
+    if (!answer.ok) throw new Error(answer.reason.denial.code)
+    const { response, openRequests } = answer.value
+    expect(await response.text()).toBe(body)
+    return openRequests?.()
+  }
+
+  it.each<[string, string[], number[]]>([
+    ['nothing', [], [1]],
+    ['a result', ['{"result":{},"jsonrpc":"2.0","id":1}'], []],
+    ['an error', ['{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}}'], []],
+    ['a result with a method', ['{"id":1,"result":{"method":"GET"}}'], []],
+    ['progress', ['{"method":"notifications/progress","params":{"progress":1}}'], [1]],
+    ['a notification about a result', ['{"method":"x","params":{"result":1,"id":1}}'], [1]],
+    ['a request of the server', ['{"method":"ping","id":1,"params":{"error":1}}'], [1]],
+    ['what is no JSON', ['"result" "method"'], [1]],
+  ])('after %s', async (_name, events, open) => {
+    expect(await openAfter(batch[0], '2025-11-25', ...events)).toEqual(open)
+  })
+
+  it.each<[string, string[], (string | number)[]]>([
+    ['nothing', [], [1, 'two']],
+    ['one response', ['{"id":"two","result":{}}'], [1]],
+    ['the response to nobody', ['{"id":3,"result":{}}', 'null "result"'], [1, 'two']],
+    ['all in one event', ['[{"id":1,"result":{}},{"id":"two","error":{}}]'], []],
+  ])('of a batch, after %s', async (_name, events, open) => {
+    expect(await openAfter(batch, '2025-03-26', ...events)).toEqual(open)
   })
 })

@@ -144,7 +144,7 @@ describe('a request that is denied', () => {
     const none = await ask('GET', '/a/7')
     expect(none.json).toMatchObject({ denial: { code: 'credential_missing', status: 401 } })
     const basic = await ask('GET', '/a/7', { header: ['authorization: Basic YTpi'] })
-    expect(basic.json).toMatchObject({ denial: { code: 'credential_missing' } })
+    expect(basic.json).toMatchObject({ denial: { code: 'scheme_unsupported' } })
     const broken = await ask('GET', '/a/7', { token: 'no-token' })
     expect(broken.json).toMatchObject({ denial: { code: 'token_malformed' } })
   })

@@ -282,9 +282,13 @@ describe('a file of cases', () => {
     [
       'a token in the request',
       one('request = { method = "GET", url = "/a", token = "x" }'),
-      /request.token: stands in the case itself/,
+      /request.token: belongs beside `request`, not in it/,
     ],
-    ['token and claims', one(`${PAY}token = "x"\nclaims = {}`), /token: stands alone/],
+    [
+      'token and claims',
+      one(`${PAY}token = "x"\nclaims = {}`),
+      /token: may not be written beside claims/,
+    ],
     [
       'two tokens',
       one(

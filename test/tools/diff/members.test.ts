@@ -60,6 +60,7 @@ const GATE_ROWS: Rows<Gate> = {
   requestId: [{}, { request_id: 'always' }],
   journal: [{}, { journal: { allowed: 0.5 } }],
   errors: 'never `detailed` but on a loopback resource, which is another',
+  denialDocs: [{}, { denial_docs: 'https://docs.example.com/denials' }],
   revocation: [{}, { revocation: { max_staleness: '1m' } }],
   placement: [{}, { revocation: { shards: 2 } }],
   assertion: [{}, { assertion: 'off' }],
@@ -219,8 +220,14 @@ const USE_ROWS: Rows<McpUse> = {
 
 /** Of which no value lets more pass than another. */
 const NEUTRAL: readonly string[] = [
-  ...['gate.prefix', 'gate.requestId', 'gate.journal', 'gate.placement', 'rule.resource'],
-  ...['assertion.algorithm', 'assertion.maxBody', 'placement.shards', 'placement.locations'],
+  ...['gate.prefix', 'gate.requestId', 'gate.journal', 'gate.placement', 'gate.denialDocs'],
+  ...[
+    'rule.resource',
+    'assertion.algorithm',
+    'assertion.maxBody',
+    'placement.shards',
+    'placement.locations',
+  ],
   ...['keyTimes.cooldown', 'target.audience', 'target.timeout'],
   ...['mcp.maxBody', 'mcp.refusals', 'mcp.list', 'mcp.offeredScopes'],
 ]

@@ -175,7 +175,16 @@ audiences = ["api://API-CLIENT-ID", "APP-CLIENT-ID", "CLIENT_ID", "https://api.e
     const [, entries = ''] = /\[vars\.ISSUERS_NAMED\][^\n]*\n(.*?)```/s.exec(issuersPage) ?? []
     const text = toml({ issuer: `[vars.ISSUERS_NAMED]\n${entries}` })
     const { err } = await checkText(text)
-    for (const name of ['auth0', 'okta', 'entra', 'keycloak', 'cognito']) {
+    for (const name of [
+      'auth0',
+      'okta',
+      'entra',
+      'keycloak',
+      'clerk',
+      'workos',
+      'stytch',
+      'cognito',
+    ]) {
       expect(err.join('\n')).toMatch(new RegExp(`ISSUERS\\.${name}\\.issuer: .*placeholder`))
     }
     expect(err.join('\n')).toMatch(/entra\.audiences\[0\]: .*placeholder API-CLIENT-ID/)

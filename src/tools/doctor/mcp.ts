@@ -1,0 +1,163 @@
+import { isPrivateHost } from '../../core/address.ts'
+import { cut } from '../../core/text.ts'
+import { isLoopback, parseUrl } from '../../core/url.ts'
+import { counted, fileFaultOutcome, readFilePolicy } from '../cli/file-policy.ts'
+import { cannotTell, columns, EXIT, type Outcome } from '../cli/output.ts'
+import { usesOf } from '../reach/mcp-entries.ts'
+import { findingsOf } from './checks.ts'
+import { shown } from './faults.ts'
+import {
+  MCP_CHECKS,
+  type McpFacts,
+  type McpTarget,
+  mcpFactsOf,
+  mcpFault,
+  unobtainable,
+} from './mcp-checks.ts'
+import { clientVerdicts } from './mcp-clients.ts'
+import { type Asking, gatherMcp, PAGE } from './mcp-gather.ts'
+import { findingLines, findingsJson, section, verdictOf } from './report.ts'
+
+interface McpDoctorOptions extends Asking {
+  readonly file: string | undefined
+  readonly env: string | undefined
+}
+
+/**
+ * Examines an MCP server from outside, given by its URL or by the path of its rule, and says which clients can find
+ * it, register and log in. With a path, `file` or `env` the policy says what its names need. Registers a client only
+ * if told to. Exits as `doctor` does.
+ */
+export async function doctorMcp(
+  asked: string,
+  { file, env, ...asking }: McpDoctorOptions,
+): Promise<Outcome> {
+  let url = parseUrl(asked)
+  let rule: McpTarget['rule']
+  if (!url || (file ?? env) !== undefined) {
+    const name = file ?? 'wrangler.toml'
+    const found = await readFilePolicy({ file: name, env })
+    if (!found.ok) return fileFaultOutcome(found.reason, EXIT.unknown)
+    const { routes, includedBy } = found.value.policy
+    const rules = routes.filter(({ mcp }) => mcp)
+    const route = rules.find(({ path, resource }) => [path, resource].includes(asked))
+    if (!route?.mcp) {
+      const paths = rules.map(({ path }) => path).join(', ') || 'none'
+      return cannotTell(`${name} has no rule with mcp for "${asked}"; those it has: ${paths}`)
+    }
+    url = new URL(route.resource)
+    rule = {
+      path: route.path,
+      uses: usesOf(route.mcp),
+      covers: (scope, by) => includedBy(scope).some((one) => by.includes(one)),
+    }
+  }
+  const isHere = isLoopback(url.hostname)
+  const isSafe = url.protocol === 'https:' || (url.protocol === 'http:' && isHere)
+  if (!isSafe || url.username !== '' || url.password !== '') {
+    return cannotTell('--mcp must be https, or http to this machine, without name and password')
+  }
+  const isLocal = isHere || isPrivateHost(url.hostname)
+  const gathered = await gatherMcp(url, isLocal, asking)
+  const facts = mcpFactsOf({ url, isLocal, ...(rule && { rule }) }, gathered)
+  const findings = findingsOf(facts, MCP_CHECKS)
+  const clients = clientVerdicts(facts)
+  const able = clients.filter(({ result }) => result === 'works').length
+  const { exitCode, summary } = verdictOf(findings, {
+    silent: 'there was no answer',
+    good: `${able} of ${counted(clients.length, 'known client')} can connect by themselves`,
+  })
+  const rows = clients.map((one) => Object.values(one).map((cell) => cell ?? '-'))
+  return {
+    exitCode,
+    json: { ...mcpJson(facts), healthy: exitCode === EXIT.yes, clients, ...findingsJson(findings) },
+    out: [
+      ...mcpLines(facts),
+      ...section('Clients', columns([['CLIENT', 'RESULT', 'HOW OR WHY', 'SHOWS'], ...rows])),
+      ...['', summary],
+    ],
+    err: findingLines(findings),
+  }
+}
+
+/** The most characters of a remote list, and names of tools. */
+const LONG = 300
+const listText = (list: readonly string[] | undefined): string =>
+  list ? shown(cut(list.join(' '), LONG)).slice(1, -1) || 'none' : 'not listed'
+
+const mcpLines = (facts: McpFacts): readonly string[] => {
+  const { url, challenge, told, metadata, server, resource, offered, issuer, as, hidden } = facts
+  const documents = (all: typeof metadata) =>
+    columns(all.map((one) => [cut(one.url, LONG), mcpFault(one, facts) ?? 'status 200']))
+  const { clientId, isDeleted } = facts.registration ?? {}
+  const client = clientId && shown(clientId)
+  const registered = isDeleted ? ', and deleted' : ': delete it'
+  return [
+    `MCP server ${url.href}`,
+    ...section('Without a token', [
+      `${challenge.status ?? challenge.failure}, resource_metadata ${told.metadata ? 'named' : 'not named'}`,
+    ]),
+    ...section('Resource metadata', [
+      ...documents(metadata),
+      ...(resource === undefined ? [] : [`resource ${shown(resource)}, ${FITS[facts.fit]}`]),
+      `scopes ${listText(offered)}`,
+    ]),
+    ...section(`Authorization server ${shown(issuer ?? 'none')}`, [
+      ...documents(server),
+      ...(as ? DETAILS.map((detail) => detail(facts)) : []),
+      ...(client ? [`client ${client} was registered${registered}`] : []),
+    ]),
+    ...section(`Pages at ${PAGE}`, [
+      hidden.length > 0 ? `cannot read ${hidden.join(', ')}` : 'can read all',
+    ]),
+    ...section(`Names of the rule ${facts.rule?.path}`, columns(usesText(facts))),
+    ...section('With the token', facts.listing ? [`tools ${listText(facts.listing.tools)}`] : []),
+  ]
+}
+
+const DETAILS: readonly ((facts: McpFacts) => string)[] = [
+  ({ ways }) => `registration: metadata documents ${yes(ways.cimd)}, dynamic ${yes(ways.dcr)}`,
+  ({ grants, pkce }) => `grants ${listText(grants)}; PKCE ${listText(pkce)}`,
+  ({ scopes }) => `scopes ${listText(scopes)}`,
+  () => 'resource parameter (RFC 8707): metadata does not tell, a token does (--token)',
+]
+
+const yes = (is: boolean) => (is ? 'yes' : 'no')
+
+const FITS = { equal: 'as called', within: 'wider than what is called', other: 'ANOTHER' } as const
+
+const usesText = (facts: McpFacts) =>
+  (facts.rule?.uses ?? []).map((named) => {
+    const { pattern, scopes } = named.use
+    const needed = scopes.scopes.map(({ source }) => source)
+    const isOffered = needed.every((scope) => facts.offered.includes(scope))
+    const missing = unobtainable(named, facts)
+    const when = isOffered ? 'from the start' : 'after a refusal that names the scopes'
+    return [pattern, needed.join(' ') || '-', missing.length > 0 ? 'NOT OBTAINABLE' : when]
+  })
+
+const mcpJson = (facts: McpFacts) => {
+  const { challenge, told, resource, fit, offered, issuer, grants, pkce, scopes } = facts
+  const documents = (all: typeof facts.metadata) =>
+    all.map((one) => ({ url: cut(one.url, LONG), fault: mcpFault(one, facts) ?? null }))
+  const { answer, clientId = null, isDeleted } = facts.registration ?? {}
+  return {
+    mcp: facts.url.href,
+    rule: facts.rule?.path ?? null,
+    challenge: { status: challenge.status ?? null, scope: told.scope ?? null },
+    resource: {
+      value: resource ?? null,
+      fit,
+      scopes: offered,
+      documents: documents(facts.metadata),
+    },
+    authorization_server: {
+      ...{ issuer: issuer ?? null, documents: documents(facts.server), registration: facts.ways },
+      ...{ grants: grants ?? null, pkce: pkce ?? null, scopes: scopes ?? null },
+    },
+    hidden_from_pages: facts.hidden,
+    names: usesText(facts).map(([name, needs, obtainable]) => ({ name, needs, obtainable })),
+    tools: facts.listing?.tools ?? null,
+    registration: answer ? { client_id: clientId, deleted: isDeleted } : null,
+  }
+}

@@ -1,0 +1,511 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  auth,
+  extractWWWAuthenticateParams,
+  type OAuthClientProvider,
+} from '@modelcontextprotocol/sdk/client/auth.js'
+import { stringify } from 'smol-toml'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { freePort, type Gate, startGate } from '../kit/gate.ts'
+import { type Edit, type LoginServer, startLoginServer } from '../kit/mcp/login-server.ts'
+import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
+import { startOrigin } from '../kit/origin.ts'
+import { folder, run, toml } from '../tools/cli/kit.ts'
+
+/** An oidc-provider, a gate in workerd, and an MCP server made with the SDK. */
+let server: LoginServer
+let gate: Gate
+let origin: McpOrigin
+let base: string
+const directory = await folder()
+const config = join(directory, 'wrangler.toml')
+
+const SCOPES = ['mcp:connect', 'weather:read', 'files:read', 'files:write']
+const PAGE = 'http://localhost:6274'
+
+beforeAll(async () => {
+  const port = await freePort()
+  base = `http://127.0.0.1:${port}`
+  server = await startLoginServer(SCOPES)
+  origin = await startMcpOrigin()
+  origin.on('/open', (_req, res) => res.end())
+  const rule = (path: string, more: object = {}) => ({
+    match: `GET,POST,DELETE ${path}`,
+    resource: base + path,
+    scopes: ['mcp:connect'],
+    mcp: {
+      tools: { get_weather: ['weather:read'], 'files_*': ['files:read'], slow_count: [] },
+      origins: [PAGE],
+    },
+    ...more,
+  })
+  const vars = {
+    GATE: { resource: base, origin: origin.url },
+    ISSUERS: { login: { issuer: server.issuer, allow_insecure_http: true } },
+    ROUTES: [
+      rule('/mcp', { cors: { origins: [PAGE] } }),
+      rule('/stateless'),
+      rule('/modern'),
+      rule('/named/wrong', { resource: `${base}/another`, strip_prefix: '/named' }),
+      rule('/named/wide', { resource: `${base}/named`, strip_prefix: '/named' }),
+      { match: 'POST /open', access: 'public' },
+    ],
+  }
+  await writeFile(config, toml({ gate: stringify({ vars }), issuer: '', route: '' }))
+  gate = await startGate({ port, vars })
+})
+afterAll(async () => {
+  await gate?.stop()
+  await Promise.all([server?.close(), origin?.close()])
+})
+beforeEach(() => server.fail())
+
+interface Report {
+  readonly problems: readonly {
+    readonly code: string
+    readonly message: string
+    readonly fix: string
+  }[]
+  readonly warnings: Report['problems']
+  readonly clients: readonly {
+    readonly client: string
+    readonly result: string
+    readonly because: string
+    readonly shows: string | null
+  }[]
+  readonly [name: string]: unknown
+}
+
+const examine = async (path: string, ...more: string[]) => {
+  const { code, stdout } = await run(['doctor', '--mcp', base + path, '--json', ...more])
+  const report = JSON.parse(stdout) as Report
+  const found = [...report.problems, ...report.warnings]
+  const of = (name: string) => report.clients.find(({ client }) => client === name)
+  return { code, report, found, codes: found.map((one) => one.code), of, stdout }
+}
+
+describe('doctor --mcp on a server in order', () => {
+  it('finds nothing, and clients that register by themselves', async () => {
+    const { code, report, codes, of } = await examine('/mcp')
+    expect([code, codes]).toEqual([0, []])
+    expect(report).toMatchObject({
+      healthy: true,
+      mcp: `${base}/mcp`,
+      challenge: { status: 401, scope: 'mcp:connect' },
+      resource: { value: `${base}/mcp`, fit: 'equal' },
+      authorization_server: {
+        issuer: server.issuer,
+        registration: { cimd: false, dcr: true, none: true },
+        pkce: ['S256'],
+      },
+      hidden_from_pages: [],
+    })
+    expect(of('VS Code')).toMatchObject({ result: 'works', because: 'by registering' })
+    expect(of('MCP Inspector')).toMatchObject({ result: 'works' })
+    expect(of('worker with credentials')).toMatchObject({ result: 'works' })
+    // This machine is nothing that they could reach.
+    expect(of('Claude')).toMatchObject({
+      result: 'fails',
+      because: expect.stringContaining('https'),
+    })
+  })
+
+  it('says the same for people, and exits with 0', async () => {
+    const { code, stdout, stderr } = await run(['doctor', '--mcp', `${base}/mcp`])
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(/^ {2}VS Code +works +by registering +-$/m)
+    expect(stdout).toMatch(/In order: \d+ of 10 known clients can connect by themselves\n$/)
+  })
+
+  it('registers a client only if told to, and deletes it again', async () => {
+    await examine('/mcp')
+    expect(server.registered()).toBe(0)
+    const { code, report } = await examine('/mcp', '--register')
+    expect(code).toBe(0)
+    expect(report.registration).toEqual({ client_id: expect.any(String), deleted: true })
+    expect(server.registered()).toBe(0)
+  })
+
+  it('lists what a token may use, and shows nothing of it', async () => {
+    const token = await server.token('mcp:connect weather:read', `${base}/mcp`)
+    const file = join(directory, 'token')
+    await writeFile(file, token)
+    const { code, report, stdout } = await examine('/mcp', '--token', `@${file}`)
+    expect([code, report.tools]).toEqual([0, ['get_weather', 'slow_count']])
+    for (const part of token.split('.')) expect(stdout).not.toContain(part)
+    expect(origin.sessions()).toEqual([])
+  })
+
+  it.each(['/stateless', '/modern'])('lists it at %s, too', async (path) => {
+    const token = await server.token('mcp:connect weather:read', base + path)
+    const { code, report, found } = await examine(path, '--token', token)
+    expect(found.map((one) => one.code)).toEqual(['pages_refused'])
+    expect([code, report.tools]).toEqual([0, ['get_weather', 'slow_count']])
+  })
+
+  it('knows by the policy what a name needs', async () => {
+    const asked = ['doctor', '--mcp', '/mcp', '--config', config, '--json']
+    server.fail((metadata) => ({ ...metadata, scopes_supported: ['mcp:connect', 'weather:read'] }))
+    const report = JSON.parse((await run(asked)).stdout) as Report
+    expect(report.names).toEqual([
+      {
+        name: 'get_weather',
+        needs: 'weather:read',
+        obtainable: 'after a refusal that names the scopes',
+      },
+      { name: 'files_*', needs: 'files:read', obtainable: 'NOT OBTAINABLE' },
+      { name: 'slow_count', needs: '-', obtainable: 'from the start' },
+    ])
+    expect(report.warnings).toMatchObject([
+      { code: 'names_not_obtainable', message: expect.stringContaining('files_*') },
+    ])
+  })
+})
+
+const without =
+  (name: string): Edit =>
+  ({ [name]: _, ...rest }) =>
+    rest
+
+/** A fault of the authorization server: what is found, and what a client then does. */
+const FAULTS: readonly (readonly [
+  name: string,
+  edit: Edit,
+  code: string,
+  exit: number,
+  message: RegExp,
+  fix: RegExp,
+  client: string,
+  result: string,
+])[] = [
+  [
+    'no registration',
+    without('registration_endpoint'),
+    'no_registration',
+    0,
+    /cannot register: no client ID metadata documents, no registration_endpoint/,
+    /Turn one of them on.*hand out client ids/,
+    'mcp-remote',
+    'needs a client id',
+  ],
+  [
+    'no PKCE',
+    without('code_challenge_methods_supported'),
+    's256_missing',
+    1,
+    /no code_challenge_methods_supported/,
+    /Turn PKCE on/,
+    'Cursor',
+    'not known',
+  ],
+  [
+    'PKCE without S256',
+    (metadata) => ({ ...metadata, code_challenge_methods_supported: ['plain'] }),
+    's256_missing',
+    1,
+    /"plain"/,
+    /list S256/,
+    'SDK, TypeScript',
+    'fails',
+  ],
+  [
+    'metadata 404',
+    () => undefined,
+    'server_metadata_missing',
+    1,
+    /status 404/,
+    /address/,
+    'Cursor',
+    'fails',
+  ],
+  [
+    'another issuer',
+    (metadata) => ({ ...metadata, issuer: `${String(metadata.issuer)}/` }),
+    'server_issuer_mismatch',
+    1,
+    /slash at the end/,
+    /RFC 8414/,
+    'Cursor',
+    'fails',
+  ],
+  [
+    'scopes not offered',
+    (metadata) => ({ ...metadata, scopes_supported: ['openid'] }),
+    'scopes_not_offered',
+    0,
+    /"mcp:connect"/,
+    /invalid_scope/,
+    'VS Code',
+    'works',
+  ],
+  [
+    'no authorization code',
+    (metadata) => ({ ...metadata, grant_types_supported: ['client_credentials'] }),
+    'no_login',
+    0,
+    /people cannot log in/,
+    /unless only workers/,
+    'VS Code',
+    'fails',
+  ],
+]
+
+describe('doctor --mcp and an authorization server with', () => {
+  it.each(FAULTS)('%s', async (_name, edit, code, exit, message, fix, client, result) => {
+    server.fail(edit)
+    const { code: status, found, codes, of } = await examine('/mcp')
+    expect([status, codes]).toEqual([exit, [code]])
+    expect(found[0]?.message).toMatch(message)
+    expect(found[0]?.fix).toMatch(fix)
+    expect(of(client)?.result).toBe(result)
+  })
+
+  it('a registration that it refuses', async () => {
+    server.fail((metadata) => ({ ...metadata, registration_endpoint: `${server.issuer}/token` }))
+    const { code, found, of } = await examine('/mcp', '--register')
+    expect(code).toBe(1)
+    expect(found).toMatchObject([
+      { code: 'registration_refused', message: expect.stringContaining('invalid_request') },
+    ])
+    expect(of('VS Code')).toMatchObject({
+      result: 'needs a client id',
+      because: expect.stringContaining('registration is refused'),
+    })
+  })
+
+  it('no headers for pages', async () => {
+    server.fail(undefined, true)
+    const { code, found, of } = await examine('/mcp')
+    expect(code).toBe(0)
+    expect(found).toMatchObject([
+      {
+        code: 'pages_refused',
+        message: expect.stringMatching(/read the authorization server \(CORS/),
+      },
+    ])
+    expect(of('MCP Inspector')).toMatchObject({ result: 'fails' })
+    expect(of('mcp-remote')).toMatchObject({ result: 'works' })
+  })
+
+  it('client ID metadata documents', async () => {
+    server.fail((metadata) => ({
+      ...without('registration_endpoint')(metadata),
+      client_id_metadata_document_supported: true,
+    }))
+    const { codes, of } = await examine('/mcp')
+    expect(codes).toEqual([])
+    expect(of('VS Code')).toMatchObject({
+      result: 'works',
+      because: 'by its client ID metadata document',
+    })
+    expect(of('Cursor')).toMatchObject({ result: 'needs a client id' })
+  })
+})
+
+describe('doctor --mcp and a gate with', () => {
+  it.each([
+    ['no CORS', '/stateless', 0, 'pages_refused', /cannot read the server/, /write cors/],
+    ['another resource', '/named/wrong', 1, 'resource_mismatch', /another/, /Write resource = /],
+    ['no login', '/open', 1, 'not_challenged', /answer is 200/, /wants no token/],
+    ['a path without a rule', '/nowhere', 1, 'not_challenged', /404/, /Correct the URL/],
+  ])('%s', async (_name, path, exit, code, message, fix) => {
+    const { code: status, found, codes } = await examine(path)
+    expect(status).toBe(exit)
+    expect(codes).toContain(code)
+    const finding = found.find((one) => one.code === code)
+    expect(finding?.message).toMatch(message)
+    expect(finding?.fix).toMatch(fix)
+  })
+
+  it('a resource that is wider than the URL', async () => {
+    const { of } = await examine('/named/wide')
+    expect(of('VS Code')).toMatchObject({
+      result: 'fails',
+      shows: expect.stringContaining('does not match target server url'),
+    })
+    expect(of('SDK, TypeScript')).toMatchObject({ result: 'works' })
+  })
+
+  it('nobody there', async () => {
+    const { code, stdout } = await run([
+      'doctor',
+      '--mcp',
+      `http://127.0.0.1:${await freePort()}/mcp`,
+      '--json',
+    ])
+    expect(code).toBe(2)
+    expect(JSON.parse(stdout)).toMatchObject({
+      problems: [{ code: 'unreachable', certain: false }],
+    })
+  })
+
+  it('a token for something else, which it refuses', async () => {
+    const token = await server.token('mcp:connect', `${base}/stateless`)
+    const { code, found } = await examine('/mcp', '--token', token)
+    expect(code).toBe(1)
+    expect(found).toMatchObject([
+      { code: 'token_refused', message: expect.stringContaining('audience_mismatch') },
+    ])
+  })
+})
+
+describe('doctor --mcp and whoever answers', () => {
+  it('sends the token to nobody who does not ask for one, nor elsewhere', async () => {
+    const [first, second] = await Promise.all([startOrigin(), startOrigin()])
+    first.on('/mcp', (_req, res) => res.writeHead(307, { location: `${second.url}/mcp` }).end())
+    const asked = ['doctor', '--mcp', `${first.url}/mcp`, '--token', 'aaaa.bbbb.cccc', '--json']
+    const report = JSON.parse((await run(asked)).stdout) as Report
+    expect(report.problems.map(({ code }) => code)).toContain('not_challenged')
+    expect(report.problems[0]?.fix).toMatch(/no redirect of a POST/)
+    expect(first.requests.some((one) => one.header('authorization') !== undefined)).toBe(false)
+    expect(second.requests).toEqual([])
+    await Promise.all([first.close(), second.close()])
+  })
+
+  it('finds that there is no resource metadata, and no word of it', async () => {
+    const bare = await startOrigin()
+    bare.on('/mcp', (_req, res) => res.writeHead(401).end())
+    for (const path of ['', '/mcp']) {
+      const place = `/.well-known/oauth-protected-resource${path}`
+      bare.on(place, (_req, res) => res.writeHead(404).end())
+    }
+    const { code, stdout } = await run(['doctor', '--mcp', `${bare.url}/mcp`, '--json'])
+    const { problems, warnings, clients } = JSON.parse(stdout) as Report
+    expect(code).toBe(1)
+    expect(problems).toMatchObject([
+      {
+        code: 'resource_metadata_missing',
+        message: expect.stringMatching(/\(status 404\), .*404/),
+      },
+    ])
+    expect(warnings).toMatchObject([{ code: 'challenge_without_metadata' }])
+    expect(clients.filter(({ result }) => result !== 'fails')).toEqual([])
+    await bare.close()
+  })
+
+  it('cannot tell where the authorization server does not answer', async () => {
+    const alone = await startOrigin()
+    const json = { 'content-type': 'application/json' }
+    const metadata = {
+      resource: `${alone.url}/mcp`,
+      authorization_servers: [`http://127.0.0.1:${await freePort()}`],
+    }
+    const place = '/.well-known/oauth-protected-resource/mcp'
+    const header = { 'www-authenticate': `Bearer resource_metadata="${alone.url}${place}"` }
+    alone.on('/mcp', (_req, res) => res.writeHead(401, header).end())
+    alone.on(place, (_req, res) => res.writeHead(200, json).end(JSON.stringify(metadata)))
+    const { code, stdout } = await run(['doctor', '--mcp', `${alone.url}/mcp`, '--json'])
+    expect(code).toBe(2)
+    expect(JSON.parse(stdout)).toMatchObject({
+      problems: [
+        {
+          code: 'unreachable',
+          certain: false,
+          message: expect.stringContaining('nothing listens there'),
+        },
+      ],
+    })
+    await alone.close()
+  })
+
+  it('lets nothing of theirs act on the terminal, nor fill it', async () => {
+    const hostile = `\u001b[2J\u202e\n${'x'.repeat(9_000)}`
+    const answers = await startOrigin()
+    const json = { 'content-type': 'application/json' }
+    answers.on('/mcp', (_req, res) =>
+      res.writeHead(401, { 'www-authenticate': `Bearer scope="${'s'.repeat(9_000)}"` }).end(),
+    )
+    const metadata = {
+      resource: hostile,
+      authorization_servers: [answers.url],
+      scopes_supported: [hostile, 7],
+      issuer: hostile,
+      grant_types_supported: hostile,
+      code_challenge_methods_supported: [hostile],
+      authorization_endpoint: hostile,
+    }
+    for (const path of ['oauth-protected-resource/mcp', 'oauth-authorization-server']) {
+      answers.on(`/.well-known/${path}`, (_req, res) =>
+        res.writeHead(200, json).end(JSON.stringify(metadata)),
+      )
+    }
+    const { code, stdout, stderr } = await run(['doctor', '--mcp', `${answers.url}/mcp`])
+    expect(code).toBe(1)
+    for (const text of [stdout, stderr]) {
+      expect(text).not.toMatch(/[^\P{C}\n]/u)
+      expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThan(1_200)
+    }
+    await answers.close()
+  })
+})
+
+describe('doctor --mcp that is called wrongly', () => {
+  it.each([
+    [[], /Give an issuer, or --mcp with a URL or a path/],
+    [['https://a.dev', '--mcp', 'https://a.dev/mcp'], /Give an issuer, or --mcp/],
+    [['https://a.dev', '--register'], /--register is for --mcp/],
+    [['--mcp', 'http://a.dev/mcp'], /must be https, or http to this machine/],
+    [['--mcp', 'file:///mcp'], /must be https/],
+    [['--mcp', 'https://me:secret@a.dev/mcp'], /without name and password/],
+    [
+      ['--mcp', '/nothing', '--config', config],
+      /no rule with mcp for "\/nothing"; those it has: \/mcp, /,
+    ],
+    [['--mcp', 'https://a.dev/mcp', '--profile', 'auth0'], /--profile is for an issuer/],
+  ])('%j', async (args, message) => {
+    const { code, stderr } = await run(['doctor', ...args])
+    expect(code).toBe(2)
+    expect(stderr).toMatch(message)
+  })
+})
+
+describe('what the table says of the SDK for TypeScript', () => {
+  const provider = (): OAuthClientProvider => ({
+    redirectUrl: 'http://localhost/callback',
+    clientMetadata: {
+      redirect_uris: ['http://localhost/callback'],
+      token_endpoint_auth_method: 'none',
+      application_type: 'native',
+    } as never,
+    clientInformation: () => undefined,
+    saveClientInformation: () => undefined,
+    tokens: () => undefined,
+    saveTokens: () => undefined,
+    redirectToAuthorization: () => undefined,
+    saveCodeVerifier: () => undefined,
+    codeVerifier: () => '',
+  })
+  const connect = async (path: string) => {
+    const refused = await fetch(base + path, { method: 'POST' })
+    const { resourceMetadataUrl } = extractWWWAuthenticateParams(refused)
+    const found = { serverUrl: base + path, ...(resourceMetadataUrl && { resourceMetadataUrl }) }
+    return auth(provider(), found).then(String, ({ message }: Error) => message)
+  }
+
+  it.each([
+    ['in order', (metadata) => metadata, '/mcp'],
+    ['no registration', without('registration_endpoint'), '/mcp'],
+    ['no PKCE', without('code_challenge_methods_supported'), '/mcp'],
+    [
+      'PKCE without S256',
+      (metadata) => ({ ...metadata, code_challenge_methods_supported: ['plain'] }),
+      '/mcp',
+    ],
+    ['another resource', (metadata) => metadata, '/named/wrong'],
+    ['a wider resource', (metadata) => metadata, '/named/wide'],
+  ] as readonly (readonly [string, Edit, string])[])(
+    'is what it does: %s',
+    async (_name, edit, path) => {
+      server.fail(edit)
+      const told = (await examine(path)).of('SDK, TypeScript')
+      const shown = await connect(path)
+      if (told?.result === 'works') expect(shown).toBe('REDIRECT')
+      else {
+        const [head = '', tail = ''] = told?.shows?.split('…') ?? []
+        expect(shown.startsWith(head) && shown.includes(tail.trim())).toBe(true)
+        expect(head).not.toBe('')
+      }
+    },
+  )
+})
