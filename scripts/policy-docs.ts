@@ -1,9 +1,13 @@
 import { posix } from 'node:path'
+import { isObject } from '../src/core/json.ts'
 import type { Field, Fields } from '../src/policy/table.ts'
-import { type DocumentedTable, TABLES } from '../src/policy/tables.ts'
+import { type DocumentedTable, POLICY_KEYS, TABLES } from '../src/policy/tables.ts'
 
 /** Where the JSON Schema of policies is. */
 export const SCHEMA_FILE = 'docs/policy.schema.json'
+
+/** Where that of a whole wrangler.toml is made. */
+export const CONFIG_SCHEMA_FILE = 'config-schema.json'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -133,27 +137,39 @@ const schemaOf = (field: unknown): Json => {
   }
 }
 
+/** A variable as it may be written: a table or list, also an empty one, or text that is JSON. */
+const variable = ({ type, minItems: _, ...rest }: Json): Json => ({
+  ...(type !== undefined && { type: [type, 'string'] }),
+  ...rest,
+})
+
 /**
- * The JSON Schema of wrangler.toml as far as it is policy: `[vars]` at the top and of environments. A variable may
- * be split (`ROUTES_01`), and a part of `GATE` need not have its required keys. Text that holds JSON is not taken.
+ * The JSON Schema of wrangler.toml as far as it is policy: `[vars]` at the top and of environments. A variable may be
+ * split (`ROUTES_01`), and a part of `GATE` need not have the keys that another has. Text is not read.
  */
 export const policySchema = (tables: Readonly<Record<string, DocumentedTable>> = TABLES): Json => {
-  const defs = Object.entries(tables).map(([name, { keys, docs }]) => [
+  const schemas = Object.entries(tables).map(([name, table]) => [
     name,
-    tableSchema(keys, { keys, docs }),
+    tableSchema(table.keys, table),
   ])
+  const { policy, gate, ...defs } = Object.fromEntries(schemas)
+  const { required, ...part } = gate
+  const names = Object.keys(POLICY_KEYS)
   const ref = (name: string) => ({ $ref: `#/$defs/policy/properties/${name}` })
   const vars = {
     type: 'object',
-    properties: { GATE: ref('GATE') },
-    patternProperties: {
-      '^GATE_': { $ref: '#/$defs/gate-part' },
-      '^ISSUERS(_|$)': ref('ISSUERS'),
-      '^ROUTES(_|$)': ref('ROUTES'),
-      '^SCOPES(_|$)': ref('SCOPES'),
-    },
+    properties: Object.fromEntries(names.map((name) => [name, ref(name)])),
+    patternProperties: Object.fromEntries(names.map((name) => [`^${name}_`, ref(name)])),
+    allOf: required.map((key: string) => ({
+      if: { patternProperties: { '^GATE_': { not: { required: [key] } } } },
+      // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+      then: { properties: { GATE: { required: [key] } } },
+    })),
   }
-  const { required: _, ...part } = tableSchema(TABLES.gate.keys, TABLES.gate)
+  const variables = Object.entries<Json>(policy.properties).map(([name, one]) => [
+    name,
+    variable(one),
+  ])
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'The policy of Edgewarden in wrangler.toml',
@@ -165,6 +181,39 @@ export const policySchema = (tables: Readonly<Record<string, DocumentedTable>> =
         additionalProperties: { type: 'object', properties: { vars } },
       },
     },
-    $defs: { ...Object.fromEntries(defs), 'gate-part': part },
+    $defs: {
+      policy: { ...policy, properties: Object.fromEntries(variables) },
+      gate: variable(part),
+      ...defs,
+    },
+  }
+}
+
+/** Whether a keyword is left out: what refuses unknown keys, and text that repeats `description` in Markdown. */
+const isDropped = ([key, value]: readonly [string, unknown]): boolean =>
+  (key === 'additionalProperties' && value === false) ||
+  (key === 'markdownDescription' && typeof value === 'string')
+
+/** A schema of wrangler that refuses no key it does not know, since a newer wrangler may know it. */
+const open = (schema: unknown): unknown => {
+  if (Array.isArray(schema)) return schema.map(open)
+  if (!isObject(schema)) return schema
+  const kept = Object.entries(schema).filter((one) => !isDropped(one))
+  return Object.fromEntries(kept.map(([key, one]) => [key, open(one)]))
+}
+
+/**
+ * The JSON Schema of a whole wrangler.toml, by that of wrangler (its config-schema.json): wrangler's keys and the
+ * policy. One file without references to others: TOML language servers do not follow those that are relative.
+ */
+export const configSchema = (wrangler: Json): Json => {
+  const { $defs, $schema, title: _, ...policy } = policySchema()
+  return {
+    ...wrangler,
+    $schema,
+    title: 'wrangler.toml with the policy of Edgewarden',
+    definitions: open(wrangler.definitions),
+    allOf: [...(wrangler.allOf as readonly Json[]), policy],
+    $defs,
   }
 }

@@ -1,8 +1,11 @@
 import { DurableObject } from 'cloudflare:workers'
+import { noteSchema } from '../platform/schema.ts'
 import { system } from '../platform/system.ts'
 import { type AssertionKeeping, createAssertionKeeping, type KeptKeys } from './key-service.ts'
 import type { AssertionKey, Wanted } from './plan.ts'
 
+/** The version of what is stored under these keys. */
+const SCHEMA = 1
 const KEYS = 'keys'
 const WITHDRAWN = 'withdrawn'
 const WANTED = 'wanted'
@@ -18,6 +21,7 @@ export class AssertionKeeper extends DurableObject {
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env)
     const { kv } = ctx.storage
+    noteSchema(ctx.storage, SCHEMA)
     this.#keeping = createAssertionKeeping(
       {
         read: () => ({

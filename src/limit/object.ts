@@ -6,6 +6,13 @@ import type { Result } from '../core/result.ts'
 /** The storage key of the whole state. */
 const SPENT = 'spent'
 
+/** The version of the state. It is part of it, since a row of its own would be written with each new object. */
+const SCHEMA = 1
+
+interface Stored extends Spent {
+  readonly schema?: number
+}
+
 /** Milliseconds that an outdated row is kept, so that it is not created anew each time. */
 const GRACE = 60_000
 
@@ -18,10 +25,10 @@ export class RateLimiter extends DurableObject {
   /** Takes one request; without `spend` it only checks whether that is possible. */
   async take(quotas: Quotas, spend: boolean): Promise<Result<Allowance, Exhausted>> {
     const { storage } = this.ctx
-    const before = storage.kv.get<Spent>(SPENT)
+    const before = this.#spent()
     // No await between reading and writing, so no other call can interleave.
     const { spent, outcome } = takeOne(before ?? NOTHING_SPENT, quotas, { time: Date.now(), spend })
-    if (spent) storage.kv.put(SPENT, spent)
+    if (spent) storage.kv.put(SPENT, { ...spent, schema: SCHEMA })
     if (spent && !before) await storage.setAlarm(forgottenAt(spent) + GRACE)
     return outcome
   }
@@ -29,9 +36,18 @@ export class RateLimiter extends DurableObject {
   /** Deletes an outdated state. */
   override async alarm(): Promise<void> {
     const { storage } = this.ctx
-    const spent = storage.kv.get<Spent>(SPENT)
+    const spent = this.#spent()
     const end = spent ? forgottenAt(spent) : 0
     if (end <= Date.now()) await storage.deleteAll()
     else await storage.setAlarm(end + GRACE)
+  }
+
+  /** The stored state. Throws for one of another version, which would count as nothing or be deleted. */
+  #spent(): Spent | undefined {
+    const spent = this.ctx.storage.kv.get<Stored>(SPENT)
+    if (spent && (spent.schema ?? SCHEMA) !== SCHEMA) {
+      throw new Error(`data of schema ${spent.schema}`)
+    }
+    return spent
   }
 }

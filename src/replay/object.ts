@@ -1,4 +1,8 @@
 import { DurableObject } from 'cloudflare:workers'
+import { noteSchema } from '../platform/schema.ts'
+
+/** The version of the table. */
+const SCHEMA = 1
 
 const TABLE = `CREATE TABLE IF NOT EXISTS claims (
     name TEXT PRIMARY KEY,
@@ -37,6 +41,7 @@ const dropAt = (expires: number): number => Math.ceil(expires / TOGETHER) * TOGE
 export class ReplayShard extends DurableObject {
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env)
+    noteSchema(ctx.storage, SCHEMA)
     ctx.storage.sql.exec(TABLE)
   }
 

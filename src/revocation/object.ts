@@ -1,6 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { RevocationPage, RevocationQuery } from '../core/model/ports.ts'
 import type { Revocation } from '../core/model/revocation.ts'
+import { hasSchema, noteSchema } from '../platform/schema.ts'
 import { createRevocationLog } from './log.ts'
 import { createPrimary } from './primary.ts'
 import type {
@@ -20,7 +21,7 @@ import { createReplica } from './replica.ts'
 import { createReplication } from './replication.ts'
 import { createSnapshotFeed } from './snapshot-feed.ts'
 import { createStore } from './store.ts'
-import { openTables } from './tables.ts'
+import { openTables, SCHEMA } from './tables.ts'
 
 /** The key of the object's name: an alarm may wake the object without it. */
 const NAME = 'name'
@@ -118,12 +119,14 @@ export class RevocationShard extends DurableObject {
 
   /** The names in the registry. */
   names(): readonly string[] {
+    hasSchema(this.ctx.storage, SCHEMA)
     return this.ctx.storage.kv.get<string[]>(NAMES) ?? []
   }
 
   /** Adds a name to the registry permanently. */
   note(name: string): void {
     const names = this.names()
+    noteSchema(this.ctx.storage, SCHEMA)
     if (!names.includes(name)) this.ctx.storage.kv.put(NAMES, [...names, name])
   }
 

@@ -76,6 +76,9 @@ export function createPrimary({ ctx, log, replication, store, sibling }: Primary
     return removed
   }
 
+  // A version that refuses this storage fails the alarm, which is given up after some attempts.
+  void arm()
+
   return {
     ready,
 

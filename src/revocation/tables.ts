@@ -1,8 +1,9 @@
 import { type Kind, type Mode, type Revocation, subjectKey } from '../core/model/revocation.ts'
+import { hasSchema, noteSchema } from '../platform/schema.ts'
 import type { Row } from './protocol.ts'
 
-/** The version of these tables. A release that changes it must migrate from each earlier one. */
-const SCHEMA = 1
+/** The version of what shards store. A release that changes it must migrate from each earlier one. */
+export const SCHEMA = 1
 
 const ON_REMOVAL = `CREATE TRIGGER entries_go AFTER DELETE ON entries
     BEGIN UPDATE log SET held = held - 1; END;
@@ -69,13 +70,10 @@ const TABLES = `CREATE TABLE entries (
  * Creates the tables if missing. Throws for tables of another version, whose data may be misread.
  */
 export function openTables(storage: DurableObjectStorage): void {
-  const { kv, sql } = storage
-  const schema = kv.get<number>('schema')
-  if (schema === SCHEMA) return
-  if (schema !== undefined) throw new Error(`revocations are of schema ${schema}`)
+  if (hasSchema(storage, SCHEMA)) return
   storage.transactionSync(() => {
-    sql.exec(TABLES)
-    kv.put('schema', SCHEMA)
+    storage.sql.exec(TABLES)
+    noteSchema(storage, SCHEMA)
   })
 }
 

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { request as httpRequest, type ServerResponse } from 'node:http'
 import { createServer, request as httpsRequest, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '../kit/gate.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
@@ -135,13 +136,23 @@ describe('does not start', () => {
     await bare.remove()
   })
 
-  it('without a bundle, and says what wrangler says', async () => {
-    await project.write(vars(), { main: 'none.ts' })
-    const served = project.serve(['--cert', CERT, '--key', KEY, '--data', 'none'], {}, '')
-    expect(await served.ended()).toBe(2)
-    expect(served.stderr()).toMatch(/^wrangler exited with 1\n.*entry-point.*none\.ts/s)
-    expect(served.stderr()).toMatch(/--bundle FILE\.\n$/)
-  })
+  it.each(['wrangler.toml', 'wrangler.jsonc'])(
+    'without a bundle, and says what wrangler says of %s',
+    async (name) => {
+      const broken = await createProject()
+      await broken.write(vars(), { main: 'none.ts' })
+      const [toml, file] = [join(broken.directory, 'wrangler.toml'), join(broken.directory, name)]
+      if (name !== 'wrangler.toml') {
+        await writeFile(file, JSON.stringify(parse(await readFile(toml, 'utf8'))))
+        await rm(toml)
+      }
+      const served = broken.serve(['--cert', CERT, '--key', KEY, '--data', 'none'], {}, '')
+      expect(await served.ended()).toBe(2)
+      expect(served.stderr()).toMatch(/^wrangler exited with 1\n.*entry-point.*none\.ts/s)
+      expect(served.stderr()).toMatch(/--bundle FILE\.\n$/)
+      await broken.remove()
+    },
+  )
 
   it('with a listening address that is none, or one that is taken', async () => {
     await project.write(vars())

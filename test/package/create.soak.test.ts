@@ -5,6 +5,7 @@ import { join, parse as parsePath } from 'node:path'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
+import { Ajv } from 'ajv'
 import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -118,6 +119,18 @@ describe('npm create edgewarden', () => {
     const { stdout: version } = await run(directory, ['node', '--version'])
     const isOld = Number(/\d+/.exec(version)) < 22
     expect((await readdir(project())).includes('.npmrc')).toBe(isOld)
+  })
+
+  it('whose wrangler.toml an editor checks by the schema of the package', async () => {
+    const text = readFileSync(join(project(), 'wrangler.toml'), 'utf8')
+    const [, schema = ''] = /^#:schema (\S+)\n/.exec(text) ?? []
+    const accepts = new Ajv({ strict: false }).compile(
+      JSON.parse(readFileSync(join(project(), schema), 'utf8')),
+    )
+    expect([accepts(parse(text)), accepts.errors]).toEqual([true, null])
+    expect(accepts(parse(text.replace('[[vars.ROUTES]]\nmatch', '[[vars.ROUTES]]\nmach')))).toBe(
+      false,
+    )
   })
 
   it('passes its own check, and wrangler', async () => {

@@ -28,7 +28,13 @@ describe('the tarball', () => {
     const rest = paths().filter(
       (path) => !/^src\/.*\.ts$|^lib\/.*(?:\.js|\.d\.ts)(?:\.map)?$/.test(path),
     )
-    expect(rest.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+    expect(rest.sort()).toEqual([
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'config-schema.json',
+      'package.json',
+    ])
   })
 
   it('holds what package.json names', async () => {

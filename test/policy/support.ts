@@ -1,6 +1,8 @@
+import { expect } from 'vitest'
 import type { PolicyEnv } from '../../src/policy/env.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
 import { warningsOf } from '../../src/policy/warnings.ts'
+import { editorMistakes } from '../kit/config-schema.ts'
 
 /** A policy without a mistake, to break in one place. */
 export const GATE = {
@@ -25,8 +27,13 @@ export interface Vars {
   readonly SCOPES?: object
 }
 
-export const parse = (vars: Vars, env: PolicyEnv = ENV) =>
-  parsePolicy({ GATE, ISSUERS: { acme: ACME }, ROUTES: [CHAT], ...vars }, env, warningsOf)
+/** Reads a policy. Of one without a mistake an editor says nothing either. */
+export const parse = (changes: Vars, env: PolicyEnv = ENV) => {
+  const vars = { GATE, ISSUERS: { acme: ACME }, ROUTES: [CHAT], ...changes }
+  const parsed = parsePolicy(vars, env, warningsOf)
+  if (parsed.ok) expect(editorMistakes({ vars })).toEqual([])
+  return parsed
+}
 
 /** Mistakes as `path: message` lines. */
 export const mistakes = (vars: Vars, env?: PolicyEnv): readonly string[] => {

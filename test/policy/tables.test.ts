@@ -3,17 +3,20 @@ import { join } from 'node:path'
 import { Ajv } from 'ajv'
 import { parse as parseToml } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
-import { keyRows, policySchema, tableSchema } from '../../scripts/policy-docs.ts'
+import { configSchema, keyRows, policySchema, tableSchema } from '../../scripts/policy-docs.ts'
 import { isObject, own } from '../../src/core/json.ts'
 import { fail, ok } from '../../src/core/result.ts'
 import { flag, text } from '../../src/policy/fields.ts'
 import { GATE_DOCS, GATE_KEYS } from '../../src/policy/gate.ts'
 import type { Report } from '../../src/policy/issues.ts'
+import { PROFILE_NAMES } from '../../src/policy/profiles.ts'
 import { showPolicy } from '../../src/policy/show.ts'
 import { showTable } from '../../src/policy/show-parts.ts'
 import { type KeyDocs, readField, readTable, type TableInput } from '../../src/policy/table.ts'
 import { type DocumentedTable, documented, TABLES } from '../../src/policy/tables.ts'
-import { ROOT } from '../kit/repository.ts'
+import { projectFiles } from '../../src/tools/cli/init-files.ts'
+import { editorMistakes } from '../kit/config-schema.ts'
+import { CONFIG, ROOT } from '../kit/repository.ts'
 import { ACME, CHAT, GATE, parse } from './support.ts'
 
 const ROWS = Object.entries<DocumentedTable>(TABLES).flatMap(([name, { keys, docs }]) =>
@@ -70,9 +73,19 @@ const plainTime = (value: unknown): unknown => {
   return count === undefined ? value : `${Number(count) * (unit === 'h' ? 3_600 : 60)}s`
 }
 
-describe('the JSON Schema', () => {
-  const accepts = new Ajv({ allErrors: true }).compile(policySchema())
-  const mistakesOf = (file: object) => (accepts(file) ? [] : accepts.errors)
+const ANSWERS = {
+  resource: 'https://api.acme.dev',
+  issuer: 'https://auth.acme.dev',
+  origin: 'https://origin.acme.dev',
+  modelApi: 'openai',
+  mcp: 'https://tools.acme.dev/mcp',
+}
+const projectOf = (answers: typeof ANSWERS & { readonly profile: string }): string => {
+  const versions = { edgewarden: '1.0.0', wrangler: '4.0.0', node: '24.0.0' }
+  return projectFiles(answers, { name: 'gate', versions, bringsNode: false })['wrangler.toml']
+}
+
+describe('the JSON Schema that editors use', () => {
   const pages = ['README.md', ...readdirSync(join(ROOT, 'docs'), { recursive: true })].flatMap(
     (path) => (String(path).endsWith('.md') ? [path === 'README.md' ? path : `docs/${path}`] : []),
   )
@@ -85,10 +98,15 @@ describe('the JSON Schema', () => {
     })
   })
 
-  it('accepts wrangler.toml', () => {
-    const file = parseToml(readFileSync(join(ROOT, 'wrangler.toml'), 'utf8'))
-    expect(file).toHaveProperty('vars.ROUTES')
-    expect(mistakesOf(file)).toEqual([])
+  it('accepts wrangler.toml, and every project that init writes', () => {
+    const projects = PROFILE_NAMES.map((profile) => projectOf({ ...ANSWERS, profile }))
+    const repository = [join(ROOT, 'wrangler.toml'), CONFIG].map((path) =>
+      readFileSync(path, 'utf8'),
+    )
+    for (const text of [...repository, ...projects]) {
+      expect(text).toMatch(/^#:schema \S+config-schema\.json\n/)
+      expect(editorMistakes(parseToml(text))).toEqual([])
+    }
   })
 
   it('accepts every policy that a page shows', () => {
@@ -97,12 +115,12 @@ describe('the JSON Schema', () => {
       const { GATE: gate, ...rest } = file.vars as { readonly GATE?: object }
       // A page may show some keys of GATE only.
       const vars = { ...rest, ...(gate && { GATE: { ...GATE, ...gate } }) }
-      expect(mistakesOf({ ...file, vars }), page).toEqual([])
+      expect(editorMistakes({ ...file, vars }), page).toEqual([])
     }
   })
 
   it('accepts the example of every key', () => {
-    const ajv = new Ajv({ allErrors: true })
+    const ajv = new Ajv({ allErrors: true, strict: false })
     const { $defs } = policySchema()
     for (const { name, key, doc } of ROWS) {
       const schema = { $defs, $ref: `#/$defs/${name}/properties/${key}` }
@@ -110,23 +128,97 @@ describe('the JSON Schema', () => {
     }
   })
 
-  it('refuses a key that is misspelt in each table', () => {
-    const { resource, origin } = GATE
-    const refused: readonly object[] = [
-      { GATE: { resource, orgin: origin } },
+  const FINE = { GATE, ISSUERS: { acme: ACME }, ROUTES: [CHAT] }
+
+  it.each([
+    ['variables of another kind', { ...FINE, OTHER: { any: 'thing' }, PLAIN: 'text' }],
+    ['JSON as text', { GATE: '{}', ISSUERS: '{}', ROUTES: '[]', SCOPES_A: '{}' }],
+    ['variables that .dev.vars fills', { ...FINE, GATE_LOCAL: {}, ISSUERS_DEV: {}, ROUTES_L: [] }],
+    [
+      'GATE in parts',
+      { ...FINE, GATE: { origin: GATE.origin }, GATE_X: { resource: GATE.resource } },
+    ],
+    ['GATE in parts, one of them text', { ...FINE, GATE: '{}', GATE_X: { origin: GATE.origin } }],
+  ])('accepts %s', (_, vars) => {
+    expect(editorMistakes({ vars, env: { staging: { vars } } })).toEqual([])
+  })
+
+  it("accepts wrangler's keys, and such as only a newer wrangler knows", () => {
+    const file = { vars: FINE, compatibility_flags: ['nodejs_compat'], from_tomorrow: true }
+    expect(editorMistakes({ ...file, observability: { enabled: true, beam: 1 } })).toEqual([])
+    expect(editorMistakes({ ...file, triggers: { crons: 3 } })).not.toEqual([])
+  })
+
+  const { resource, origin } = GATE
+  it.each<readonly [found: string, vars: object]>([
+    ['GATE: must NOT have additional properties orgin', { GATE: { resource, orgin: origin } }],
+    ["GATE: must have required property 'origin'", { GATE: { resource } }],
+    [
+      'GATE/journal: must NOT have additional properties allow',
       { GATE: { ...GATE, journal: { allow: 1 } } },
-      { GATE_LOCAL: { host: ['localhost'] } },
+    ],
+    [
+      'GATE/assertion: must be equal to one of the allowed values',
+      { GATE: { ...GATE, assertion: 'sometimes' } },
+    ],
+    ['GATE/hosts: must be array', { GATE: { ...GATE, hosts: 'localhost' } }],
+    [
+      'GATE_LOCAL: must NOT have additional properties host',
+      { GATE, GATE_LOCAL: { host: ['localhost'] } },
+    ],
+    ['ISSUERS: must be object,string', { ISSUERS: [ACME] }],
+    ["ISSUERS/acme: must have required property 'issuer'", { ISSUERS: { acme: {} } }],
+    [
+      'ISSUERS/acme: must NOT have additional properties audience',
       { ISSUERS: { acme: { ...ACME, audience: ['x'] } } },
+    ],
+    [
+      'ISSUERS/acme/max_lifetime: must be string',
+      { ISSUERS: { acme: { ...ACME, max_lifetime: 900 } } },
+    ],
+    [
+      'ISSUERS/acme/decrypt: must NOT have additional properties keys',
       { ISSUERS: { acme: { ...ACME, decrypt: { secret: 'A', keys: [] } } } },
+    ],
+    ['ROUTES: must be array,string', { ROUTES: CHAT }],
+    ["ROUTES/0: must have required property 'match'", { ROUTES: [{ scopes: ['a'] }] }],
+    [
+      'ROUTES/0: must NOT have additional properties method',
       { ROUTES: [{ ...CHAT, method: 'GET' }] },
+    ],
+    ['ROUTES/0/scopes: must be array', { ROUTES: [{ ...CHAT, scopes: 'a b' }] }],
+    [
+      'ROUTES_01/0/rate_limit: must NOT have additional properties periode',
       { ROUTES_01: [{ ...CHAT, rate_limit: { limit: 1, periode: '1s' } }] },
+    ],
+    [
+      'ROUTES/0/mcp/tools/a: must NOT have additional properties scope',
       { ROUTES: [{ ...CHAT, mcp: { tools: { a: { scope: [] } } } }] },
+    ],
+    [
+      'ROUTES/0/delegation/actors/0: must NOT have additional properties subject',
       { ROUTES: [{ ...CHAT, delegation: { actors: [{ subject: 'a' }] } }] },
-    ]
-    for (const vars of refused) expect(accepts({ vars }), JSON.stringify(vars)).toBe(false)
-    expect(accepts({ env: { production: { vars: refused[0] } } })).toBe(false)
-    const fine = { GATE, ISSUERS: { acme: ACME }, ROUTES: [CHAT], OTHER: { any: 'thing' } }
-    expect(mistakesOf({ vars: fine })).toEqual([])
+    ],
+    ['SCOPES/a: must be array', { SCOPES: { a: 'b' } }],
+  ])('finds %s', (found, vars) => {
+    expect(editorMistakes({ vars }).join('\n')).toContain(`/vars/${found}`)
+    const inside = { env: { staging: { vars } } }
+    expect(editorMistakes(inside).join('\n')).toContain(`/env/staging/vars/${found}`)
+  })
+
+  it('says of each key what the documentation says', () => {
+    const { $defs } = configSchema({ allOf: [], definitions: {} }) as {
+      readonly $defs: Readonly<
+        Record<string, { readonly properties: Readonly<Record<string, object>> }>
+      >
+    }
+    for (const { name, key, doc } of ROWS) {
+      expect($defs[name]?.properties[key], `${name}, ${key}`).toMatchObject({
+        description: expect.stringMatching(/\S.*\.$/s),
+        examples: [doc.example],
+        ...(doc.default !== undefined && { default: doc.default }),
+      })
+    }
   })
 })
 

@@ -1,7 +1,8 @@
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { describe, expect, it } from 'vitest'
 import type { Revocation } from '../../src/core/model/revocation.ts'
 import { entryOf } from '../kit/revocation-store.ts'
-import { eachAnew, enrolled, found, leader, shard, wipe } from '../kit/shards.workerd.ts'
+import { alarm, eachAnew, enrolled, found, leader, shard, wipe } from '../kit/shards.workerd.ts'
 
 eachAnew()
 
@@ -42,6 +43,23 @@ describe('a replica', () => {
 })
 
 describe('the shard that leads', () => {
+  it('sends what is pending though its alarm was given up, under a version that refused its storage', async () => {
+    const [one, two] = (await Promise.all(['one', 'two'].map((value) => entryOf({ value })))) as [
+      Revocation,
+      Revocation,
+    ]
+    await enrolled('1')
+    await leader().add([one, two])
+    await runInDurableObject(leader(), async (_, { storage }) => {
+      storage.sql.exec('UPDATE replicas SET acked = acked - 1')
+      await storage.deleteAlarm()
+    })
+    await evictDurableObject(leader())
+    expect(await leader().get(one.id)).toMatchObject({ shards: { pending: [] } })
+    await expect.poll(() => alarm('0')).toBe(true)
+    expect(await leader().get(two.id)).toMatchObject({ shards: { acknowledged: 2, pending: [] } })
+  })
+
   it('takes over what is left where it lost its own', async () => {
     const [one, two] = (await Promise.all(['one', 'two'].map((value) => entryOf({ value })))) as [
       Revocation,

@@ -4,6 +4,7 @@ import type { JsonObject } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { PolicyIssue } from '../../policy/issues.ts'
 import { boundaryWarnings } from '../lints/boundary-warnings.ts'
+import { CHANGES, type Changed, isVersion } from '../lints/changes.ts'
 import { objectAdvice, objectIssues } from '../lints/durable-objects.ts'
 import { lint, placeholders, tooLarge } from '../lints/lint.ts'
 import { bindingMistakes, bindingWarnings } from '../lints/origin-bindings.ts'
@@ -22,13 +23,14 @@ import {
   issueLine,
   noEnvironment,
   type PlacedIssue,
-  type PolicyReading,
   placed,
   readEnvironment,
 } from './file-policy.ts'
 import { readText } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { changesOf, type EnvironmentReading, sinceLines } from './since.ts'
 import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
+import { overridden } from './wrangler-names.ts'
 
 export interface CheckOptions {
   readonly file?: string
@@ -36,6 +38,8 @@ export interface CheckOptions {
   readonly env?: string | undefined
   /** Lists what is allowed beside each unknown key. */
   readonly keys?: boolean
+  /** The version that the policy was last checked with: tells what is different since. */
+  readonly since?: string | undefined
 }
 
 export const checkCommand: CommandRow<CheckOptions> = {
@@ -47,7 +51,8 @@ export const checkCommand: CommandRow<CheckOptions> = {
     command
       .argument('[file]', 'the file to check', 'wrangler.toml')
       .option('--env <name>', 'only this environment')
-      .option('--keys', 'list what is allowed in place of each unknown key or name'),
+      .option('--keys', 'list what is allowed in place of each unknown key or name')
+      .option('--since <version>', 'tell what later versions change for this policy'),
   run: ([file = 'wrangler.toml'], options) => check({ ...options, file }),
 }
 
@@ -56,6 +61,8 @@ interface Finding {
   readonly environment: string | null
   readonly mistakes: readonly PlacedIssue[]
   readonly warnings: readonly (PlacedIssue | PolicyIssue)[]
+  /** What is different since the version that was asked about; absent where none was. */
+  readonly changes?: readonly (PlacedIssue & Changed)[]
   /** Secrets the policy names; a file cannot say whether they are set. */
   readonly secrets: readonly string[]
   /** Only of a valid policy. */
@@ -72,11 +79,13 @@ interface Summary {
  * Validates a wrangler.toml, every environment of it, and reports all mistakes at once. Asks no
  * network: whether hosts answer, keys are published and secrets are set is not known here.
  */
-export async function check({
-  file: named = 'wrangler.toml',
-  env,
-  keys = false,
-}: CheckOptions): Promise<Outcome> {
+export async function check(
+  { file: named = 'wrangler.toml', env, keys = false, since }: CheckOptions,
+  changes = CHANGES,
+): Promise<Outcome> {
+  if (since !== undefined && !isVersion(since)) {
+    return cannotTell('--since must be a version, such as 0.1.0.')
+  }
   const read = await readWranglerFile(named)
   if (!read.ok) {
     const { kind, message, ...place } = read.reason
@@ -91,23 +100,24 @@ export async function check({
   }))
   const chosen = readings.filter(({ environment: { name } }) => env === undefined || name === env)
   if (chosen.length === 0) return cannotTell(noEnvironment(file, env ?? '', read.value))
-  const findings = await Promise.all(chosen.map(judge))
+  const findings = await Promise.all(
+    chosen.map(async (reading) => ({
+      ...(await judge(reading)),
+      ...changesOf(reading, since, changes),
+    })),
+  )
   const valid = findings.every(({ mistakes }) => mistakes.length === 0)
   const isListed = keys || !findings.some(({ mistakes }) => mistakes.some(hasKeys))
   const count = findings.reduce((sum, { mistakes }) => sum + mistakes.length, 0)
   return {
     exitCode: valid ? EXIT.yes : EXIT.no,
     json: { valid, file, environments: findings },
-    out: findings.flatMap(summaryLines),
+    out: [...findings.flatMap(summaryLines), ...sinceLines(findings, since)],
     err: [
       ...findings.flatMap((finding) => issueLines(finding, keys)),
       ...(valid ? [] : [`${file}: ${counted(count, 'mistake')}${isListed ? '' : KEYS_ADVICE}`]),
     ],
   }
-}
-
-interface Reading extends PolicyReading {
-  readonly environment: WranglerEnvironment
 }
 
 const judge = async ({
@@ -117,7 +127,7 @@ const judge = async ({
   parsed,
   secrets,
   objects,
-}: Reading): Promise<Finding> => {
+}: EnvironmentReading): Promise<Finding> => {
   const { name, inheritedRoutes, issues } = environment
   const inherited =
     inheritedRoutes === undefined
@@ -164,7 +174,11 @@ const judge = async ({
   return {
     environment: name ?? null,
     mistakes: placed(environment, mistakes),
-    warnings: [...placed(environment, warnings), ...(await localSecrets(environment, unset))],
+    warnings: [
+      ...overridden(environment.file),
+      ...placed(environment, warnings),
+      ...(await localSecrets(environment, unset)),
+    ],
     secrets: [...secrets].sort(),
     ...(parsed.ok &&
       mistakes.length === 0 && { summary: summaryOf(parsed.value.policy, vars.ROUTES) }),
@@ -251,6 +265,9 @@ const issueLines = (finding: Finding, keys: boolean): readonly string[] => {
   return [
     ...finding.mistakes.flatMap((issue) => [issueLine(issue, label), ...keyLines(issue, keys)]),
     ...finding.warnings.map((issue) => issueLine(issue, `warning: ${label}`)),
+    ...(finding.changes ?? []).map((issue) =>
+      issueLine(issue, `changed in ${issue.version}: ${label}`),
+    ),
   ]
 }
 

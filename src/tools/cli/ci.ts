@@ -4,15 +4,18 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { Option } from 'commander'
+import { isObject, own, parseJsonObject } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
+import { isVersion } from '../lints/changes.ts'
 import { check } from './check.ts'
 import type { CommandRow } from './command.ts'
 import { diff } from './diff.ts'
-import { fileReason } from './files.ts'
+import { fileReason, ownManifest } from './files.ts'
 import { cannotTell, EXIT, type ExitCode, type Outcome, printable } from './output.ts'
 import { test } from './test.ts'
 import { annotation, type Fault } from './test-report.ts'
 import { readWranglerFile } from './wrangler-file.ts'
+import { otherNames, wranglerPath } from './wrangler-names.ts'
 
 export interface CiOptions {
   readonly config?: string
@@ -72,13 +75,16 @@ interface Part {
  */
 export async function ci(
   files: readonly string[],
-  { config = 'wrangler.toml', env, base, summary, ...options }: CiOptions,
+  { config: named = 'wrangler.toml', env, base, summary, ...options }: CiOptions,
   now: number,
 ): Promise<Outcome> {
+  const config = wranglerPath(named)
   const { minCoverage, report, allowWidening: isAllowed } = options
-  const before = base === undefined ? undefined : await fileOf(base, config)
+  const before =
+    base === undefined ? undefined : await fileOf(base, [config, ...otherNames(config)])
   if (before && !before.ok) return cannotTell(before.reason)
-  const checked = await check({ file: config, env })
+  const since = base === undefined ? undefined : await versionAt(base, config)
+  const checked = await check({ file: config, env, since })
   const isValid = checked.exitCode === EXIT.yes
   const tested = isValid ? await test(files, { config, env, minCoverage, report }, now) : undefined
   const compared = before && isValid ? await compare(before.value, config, env) : []
@@ -170,37 +176,60 @@ const placeIn = (text: string, file: string) => {
 
 const git = promisify(execFile)
 
-/** The text of a file in a commit; `undefined` where the commit does not have it. */
-const fileOf = async (base: string, file: string): Promise<Result<string | undefined, string>> => {
+/** A file of a commit. */
+interface Committed {
+  readonly name: string
+  readonly text: string
+}
+
+/** The first of these files of one folder that a commit has; `undefined` where it has none. */
+const fileOf = async (
+  base: string,
+  files: readonly string[],
+): Promise<Result<Committed | undefined, string>> => {
   const run = (...args: string[]) =>
-    git('git', args, { cwd: dirname(file), maxBuffer: 64 * 1024 * 1024 }).then(
+    git('git', args, { cwd: dirname(files[0] ?? ''), maxBuffer: 64 * 1024 * 1024 }).then(
       ({ stdout }) => stdout,
       () => undefined,
     )
-  const name = `./${basename(file)}`
   const commit = (
     await run('rev-parse', '--verify', '--end-of-options', `${base}^{commit}`)
   )?.trim()
   if (commit === undefined) {
     return fail(`git knows no commit ${base} here; fetch it first: git fetch origin ${base}`)
   }
-  if ((await run('ls-tree', '--name-only', commit, '--', name)) === '') return ok(undefined)
-  const text = await run('show', `${commit}:${name}`)
-  return text === undefined ? fail(`git cannot show ${name} of ${base}`) : ok(text)
+  for (const name of files.map((file) => basename(file))) {
+    if ((await run('ls-tree', '--name-only', commit, '--', `./${name}`)) === '') continue
+    const text = await run('show', `${commit}:./${name}`)
+    return text === undefined ? fail(`git cannot show ${name} of ${base}`) : ok({ name, text })
+  }
+  return ok(undefined)
+}
+
+/** The other version of this package that a commit's package.json beside the policy asks for, of a range the lowest. */
+const versionAt = async (base: string, config: string): Promise<string | undefined> => {
+  const read = await fileOf(base, [join(dirname(config), 'package.json')])
+  const manifest = read.ok && read.value ? parseJsonObject(read.value.text) : undefined
+  const wanted = ['dependencies', 'devDependencies']
+    .map((key) => manifest && own(manifest, key))
+    .map((packages) => isObject(packages) && own(packages, 'edgewarden'))
+    .find((one) => typeof one === 'string')
+  const version = typeof wanted === 'string' ? wanted.replace(/^[\^~]/, '') : ''
+  return isVersion(version) && version !== ownManifest().version ? version : undefined
 }
 
 /** Compares each environment with that of the same name. */
 const compare = async (
-  text: string | undefined,
+  committed: Committed | undefined,
   config: string,
   env: string | undefined,
 ): Promise<readonly Outcome[]> => {
-  if (text === undefined) return [nothing('the commit has no such file')]
+  if (committed === undefined) return [nothing('the commit has no such file')]
   const directory = await mkdtemp(join(tmpdir(), 'edgewarden-ci-'))
-  const old = join(directory, basename(config))
+  const old = join(directory, committed.name)
   const said = (line: string) => line.replaceAll(old, 'the file of the commit')
   try {
-    await writeFile(old, text)
+    await writeFile(old, committed.text)
     const [was, is] = await Promise.all([readWranglerFile(old), readWranglerFile(config)])
     if (!was.ok) return [cannotTell(said(was.reason.message))]
     const names = is.ok ? is.value.map(({ name }) => name) : []

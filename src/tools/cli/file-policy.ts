@@ -11,6 +11,7 @@ import { objectAdvice } from '../lints/durable-objects.ts'
 import { cannotTell, type ExitCode, type Outcome } from './output.ts'
 import type { Place } from './places.ts'
 import { readWranglerFile, type WranglerEnvironment, type WranglerFault } from './wrangler-file.ts'
+import { wranglerPath } from './wrangler-names.ts'
 
 /** A mistake or warning, and where in the file it is. */
 export interface PlacedIssue extends PolicyIssue, Place {
@@ -18,10 +19,10 @@ export interface PlacedIssue extends PolicyIssue, Place {
 }
 
 /** Issues of one environment with their places. */
-export function placed(
+export function placed<Issue extends PolicyIssue>(
   { file, placeOf, name }: WranglerEnvironment,
-  issues: readonly PolicyIssue[],
-): readonly PlacedIssue[] {
+  issues: readonly Issue[],
+): readonly (Issue & PlacedIssue)[] {
   return issues.map((issue) => ({ ...issue, file, ...placeOf(issue.path, name) }))
 }
 
@@ -145,9 +146,10 @@ export type FileFault =
  * Objects.
  */
 export async function readFilePolicy({
-  file,
+  file: named,
   env,
 }: PolicyChoice): Promise<Result<FilePolicy, FileFault>> {
+  const file = wranglerPath(named)
   const read = await readWranglerFile(file)
   if (!read.ok) return fail(unreadFault(file, read.reason))
   const chosen = read.value.find(({ name }) => name === env)

@@ -32,7 +32,8 @@ const CLASSES = ['RevocationShard', 'KeyKeeper', 'AssertionKeeper', 'RateLimiter
 
 const wranglerToml = (answers: Answers, { name }: Project): string => {
   const secrets = secretsOf(answers)
-  return `# The gate and its policy. After a change: npx edgewarden check
+  return `#:schema ./node_modules/edgewarden/config-schema.json
+# The gate and its policy. After a change: npx edgewarden check
 name = ${quoted(name)}
 main = "src/worker.ts"
 compatibility_date = "2026-11-01"

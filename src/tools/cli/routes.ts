@@ -22,6 +22,7 @@ import {
   routesOfAgent,
 } from './routes-of-agent.ts'
 import { detailText } from './steps.ts'
+import { wranglerPath } from './wrangler-names.ts'
 
 export interface RoutesOptions extends AgentOptions {
   readonly file?: string
@@ -117,11 +118,12 @@ const onlyText = (only: Reached['only'], many: Reached['many']): string =>
  * says nothing of any rule is left out. Warns of nothing: that is `check`.
  */
 export async function routes({
-  file = 'wrangler.toml',
+  file: named = 'wrangler.toml',
   env,
   ...options
 }: RoutesOptions): Promise<Outcome> {
   const agent = agentOf(options)
+  const file = wranglerPath(named)
   const read = await readFilePolicy({ file, env })
   if (!read.ok) return fileFaultOutcome(read.reason, EXIT.no)
   const { policy, environment } = read.value

@@ -86,7 +86,7 @@ export async function serve(
       err: [...issues.map((issue) => issueLine(issue)), ...(unset.length > 0 ? [where] : [])],
     }
   }
-  const started = await start(resolve(file), settings.value, options, around)
+  const started = await start(resolve(environment.file), settings.value, options, around)
   if (started.ok) return untilStopped(started.value, graceMs, around)
   // Of wrangler's words each line is one.
   return { ...cannotTell(started.reason), err: started.reason.trimEnd().split('\n') }

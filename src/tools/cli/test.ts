@@ -15,6 +15,7 @@ import { createJudge, type Verdict } from './test-case.ts'
 import { readTestFile, type TestCase, type TestFile } from './test-file.ts'
 import { type Fault, type Judged, REPORTS, type ReportForm, reportLines } from './test-report.ts'
 import { withExpectations } from './test-update.ts'
+import { wranglerPath } from './wrangler-names.ts'
 
 export interface TestOptions {
   readonly config?: string | undefined
@@ -74,7 +75,8 @@ export async function test(
   options: TestOptions,
   now: number,
 ): Promise<Outcome> {
-  const { config = 'wrangler.toml', env, report, output, minCoverage = '0' } = options
+  const { env, report, output, minCoverage = '0' } = options
+  const config = wranglerPath(options.config ?? 'wrangler.toml')
   const least = Number(minCoverage)
   if (!(least >= 0 && least <= 100)) return cannotTell('--min-coverage is a number from 0 to 100')
   if (output !== undefined && !report) return cannotTell('--output goes with --report')

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { parse, TomlError } from 'smol-toml'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -11,6 +10,7 @@ import {
 } from '../lints/durable-objects.ts'
 import { readText } from './files.ts'
 import { type Place, type PlaceOf, readJsonc, tomlPlaces } from './places.ts'
+import { wranglerPath } from './wrangler-names.ts'
 
 /** One environment of a wrangler file: what a deploy of it would give the Worker. */
 export interface WranglerEnvironment {
@@ -70,14 +70,14 @@ const TABLES: readonly string[] = [
 const VARIABLES = /^(?:GATE|ISSUERS|SCOPES|ROUTES)(?:_.*)?$/
 
 /**
- * Reads a wrangler.toml, or a wrangler.jsonc where it has that name or there is no wrangler.toml: the top level
+ * Reads a wrangler.toml, or a wrangler.json or .jsonc where that is named or there is no wrangler.toml: the top level
  * first, then each `[env.x]` with what wrangler inherits into it. Judges the names of tables only, not what they
  * say.
  */
 export async function readWranglerFile(
   path: string,
 ): Promise<Result<readonly WranglerEnvironment[], WranglerFault>> {
-  const file = existsSync(path) ? path : (besides(path).find(existsSync) ?? path)
+  const file = wranglerPath(path)
   const text = await readText(file)
   if (!text.ok) return fail({ kind: 'unreadable', message: text.reason })
   const read = /\.jsonc?$/i.test(file) ? readJsonc(text.value) : readToml(text.value)
@@ -89,12 +89,6 @@ export async function readWranglerFile(
   const { value, placeOf } = read
   return ok(environmentsOf(isObject(value) ? value : {}).map((one) => ({ ...one, file, placeOf })))
 }
-
-/** Other names of the file that commands read where none is named. */
-const besides = (path: string): readonly string[] =>
-  /(?:^|[/\\])wrangler\.toml$/.test(path)
-    ? ['jsonc', 'json'].map((ending) => path.replace(/toml$/, ending))
-    : []
 
 const readToml = (text: string): ReturnType<typeof readJsonc> => {
   try {

@@ -3,6 +3,7 @@ import { type CommandRow, optionName } from '../cli/command.ts'
 import { readToken } from '../cli/explain-request.ts'
 import { counted, fileFaultOutcome } from '../cli/file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from '../cli/output.ts'
+import { wranglerPath } from '../cli/wrangler-names.ts'
 import { CHECKS, type Finding, findingsOf } from './checks.ts'
 import { type Facts, factsOf } from './facts.ts'
 import { gather } from './gather.ts'
@@ -80,7 +81,9 @@ export async function doctor(
     const { config: file } = options
     return doctorMcp(mcp, { file, env, register, token: token?.value })
   }
-  const target = isUrl ? targetOfUrl(asked, options) : await targetOfTable(asked, config, env)
+  const target = isUrl
+    ? targetOfUrl(asked, options)
+    : await targetOfTable(asked, wranglerPath(config), env)
   if (!target.ok) return faultOutcome(asked, target.reason)
   const facts = await factsOf(target.value, await gather(target.value.issuer), token?.value)
   const findings = findingsOf(facts, CHECKS)

@@ -3,6 +3,7 @@ import { cut } from '../../core/text.ts'
 import { isLoopback, parseUrl } from '../../core/url.ts'
 import { counted, fileFaultOutcome, readFilePolicy } from '../cli/file-policy.ts'
 import { cannotTell, columns, EXIT, type Outcome } from '../cli/output.ts'
+import { wranglerPath } from '../cli/wrangler-names.ts'
 import { usesOf } from '../reach/mcp-entries.ts'
 import { findingsOf } from './checks.ts'
 import { shown } from './faults.ts'
@@ -35,7 +36,7 @@ export async function doctorMcp(
   let url = parseUrl(asked)
   let rule: McpTarget['rule']
   if (!url || (file ?? env) !== undefined) {
-    const name = file ?? 'wrangler.toml'
+    const name = wranglerPath(file ?? 'wrangler.toml')
     const found = await readFilePolicy({ file: name, env })
     if (!found.ok) return fileFaultOutcome(found.reason, EXIT.unknown)
     const { routes, includedBy } = found.value.policy

@@ -1,0 +1,33 @@
+/** What `check --since` tells. */
+import { type Change, type Changed, changesSince, isNewer } from '../lints/changes.ts'
+import { type PlacedIssue, type PolicyReading, placed } from './file-policy.ts'
+import { ownManifest } from './files.ts'
+import type { WranglerEnvironment } from './wrangler-file.ts'
+
+/** What the variables of an environment come to. */
+export interface EnvironmentReading extends PolicyReading {
+  readonly environment: WranglerEnvironment
+}
+
+/** What is different for the policy of one environment since a version, with its places; nothing without one. */
+export function changesOf(
+  { environment, vars, parsed }: EnvironmentReading,
+  since: string | undefined,
+  changes: readonly Change[],
+): { readonly changes?: readonly (Changed & PlacedIssue)[] } {
+  if (since === undefined) return {}
+  const policy = parsed.ok ? parsed.value.policy : undefined
+  return { changes: placed(environment, changesSince(since, vars, policy, changes)) }
+}
+
+/** A sentence where nothing is different in any environment. */
+export function sinceLines(
+  findings: readonly { readonly changes?: readonly Changed[] }[],
+  since: string | undefined,
+): readonly string[] {
+  if (since === undefined || findings.some(({ changes = [] }) => changes.length > 0)) return []
+  const { version } = ownManifest()
+  return isNewer(since, version)
+    ? [`this is ${version}, older than ${since}: what a rollback needs is in docs/upgrading.md`]
+    : [`since ${since}: nothing is different for this policy`]
+}

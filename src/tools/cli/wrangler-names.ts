@@ -1,0 +1,28 @@
+import { existsSync } from 'node:fs'
+import type { PolicyIssue } from '../../policy/issues.ts'
+
+/** In the order in which wrangler looks for its file. */
+const ENDINGS = ['json', 'jsonc', 'toml']
+
+/** The other names of a wrangler file in the same folder; none where a file has a name of its own. */
+export function otherNames(path: string): readonly string[] {
+  const [, stem, own] = /^(|.*[/\\])wrangler\.(toml|jsonc?)$/s.exec(path) ?? []
+  return stem === undefined
+    ? []
+    : ENDINGS.flatMap((ending) => (ending === own ? [] : [`${stem}wrangler.${ending}`]))
+}
+
+/** The file that is read where this one is named: where there is no wrangler.toml, the one beside it. */
+export function wranglerPath(path: string): string {
+  const others = path.endsWith('.toml') ? otherNames(path) : []
+  return existsSync(path) ? path : (others.find(existsSync) ?? path)
+}
+
+/** A wrangler.toml that wrangler does not read, because of another file beside it. */
+export function overridden(file: string): readonly PolicyIssue[] {
+  const others = file.endsWith('.toml') ? otherNames(file) : []
+  return others
+    .filter((one) => existsSync(one))
+    .slice(0, 1)
+    .map((one) => ({ path: file, message: `is not what wrangler reads: ${one} is beside it` }))
+}

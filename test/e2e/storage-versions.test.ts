@@ -1,0 +1,99 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { deserialize, serialize } from 'node:v8'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { Gate } from '../kit/gate.ts'
+import { askGate, outcome, type Setting, type SettingOptions, startSetting } from './setting.ts'
+
+/** One rule for each kind of what is stored, and one that needs nothing. */
+const OPTIONS: SettingOptions = {
+  issuer: { admin: 'all', agent_id: 'sub' },
+  gate: { assertion: 'identity' },
+  routes: [
+    { match: 'GET /v1/revoked', scopes: [], revocation: 'strict' },
+    { match: 'GET /v1/once', scopes: [], single_use: true },
+    { match: 'GET /v1/counted', scopes: [], rate_limit: { daily: 1 } },
+    { match: 'GET /v1/*', scopes: [] },
+  ],
+}
+
+let dataDir: string
+let setting: Setting
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-versions-'))
+  setting = await startSetting({ ...OPTIONS, dataDir })
+})
+afterAll(async () => {
+  await setting.close()
+  await rm(dataDir, { recursive: true, force: true })
+})
+
+/** Writes the version of what the objects of a class have stored on disk, while no gate runs. */
+const setVersion = async (className: string, version: number): Promise<number> => {
+  const files = (await readdir(dataDir, { recursive: true })).filter(
+    (path) => path.includes(className) && /[0-9a-f]{64}\.sqlite$/.test(path),
+  )
+  let written = 0
+  for (const file of files) {
+    const database = new DatabaseSync(join(dataDir, file))
+    for (const { key, value } of database.prepare('SELECT key, value FROM _cf_KV').all()) {
+      if (key !== 'schema' && key !== 'spent') continue
+      const next =
+        key === 'schema' ? version : { ...deserialize(value as Uint8Array), schema: version }
+      database.prepare('UPDATE _cf_KV SET value = ? WHERE key = ?').run(serialize(next), key)
+      written += 1
+    }
+    database.close()
+  }
+  return written
+}
+
+it('refuses with data of a newer version, and goes on where it is of its own again', async () => {
+  const [revoked, used, counted, other] = await Promise.all(
+    ['revoked', 'used', 'counted', 'other'].map((sub) => setting.token({ sub })),
+  )
+  const ask = async (gate: Gate, path: string, token: string | undefined) => {
+    const { status, code } = await outcome(await askGate(gate, path, { token: token ?? '' }))
+    return code ?? status
+  }
+  const all = async (gate: Gate) => [
+    await ask(gate, '/v1/revoked', revoked),
+    await ask(gate, '/v1/once', used),
+    await ask(gate, '/v1/counted', counted),
+    await ask(gate, '/v1/any', other),
+  ]
+  const keysOf = async (gate: Gate) => (await askGate(gate, '/.edgewarden/jwks.json')).text()
+  expect(await all(setting.gate)).toEqual([200, 200, 200, 200])
+  const entry = { kind: 'agent', value: 'revoked', issuer: setting.issuer.issuer }
+  const made = await askGate(setting.gate, '/.edgewarden/revocations', {
+    method: 'POST',
+    token: await setting.token({ scope: 'edgewarden:revoke' }),
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(entry),
+  })
+  expect(made.status).toBe(200)
+  const refused = ['token_revoked', 'token_replayed', 'rate_limited', 200]
+  expect(await all(setting.gate)).toEqual(refused)
+  const published = await keysOf(setting.gate)
+  await setting.gate.stop()
+
+  const again = async (use: (gate: Gate) => Promise<void>) => {
+    const gate = await setting.another({ ...OPTIONS, dataDir })
+    await use(gate).finally(() => gate.stop())
+  }
+  const newer = async (className: string, answers: readonly (string | number)[]) => {
+    expect(await setVersion(className, 2), className).toBeGreaterThan(0)
+    await again(async (gate) => expect(await all(gate), className).toEqual(answers))
+    await setVersion(className, 1)
+  }
+  await newer('RevocationShard', Array(4).fill('revocations_unavailable'))
+  await newer('ReplayShard', ['token_revoked', 'single_use_unavailable', 'rate_limited', 200])
+  await newer('RateLimiter', ['token_revoked', 'token_replayed', 'rate_limit_unavailable', 200])
+  await newer('AssertionKeeper', Array(4).fill('assertion_unavailable'))
+  await again(async (gate) => {
+    expect(await all(gate)).toEqual(refused)
+    expect(await keysOf(gate)).toBe(published)
+  })
+})
