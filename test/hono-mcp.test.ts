@@ -49,10 +49,14 @@ const guardWith = (gate: object = {}) => {
       {
         match: 'GET,POST,DELETE /mcp',
         scopes: ['mcp'],
-        mcp: { tools: TOOLS, origins: [APP] },
+        mcp: { list: 'allowed', tools: TOOLS, origins: [APP] },
         cors: { origins: [APP] },
       },
-      { match: 'GET,POST,DELETE /plain/mcp', scopes: ['mcp'], mcp: { tools: TOOLS } },
+      {
+        match: 'GET,POST,DELETE /plain/mcp',
+        scopes: ['mcp'],
+        mcp: { list: 'allowed', tools: TOOLS },
+      },
       { match: 'POST /v1/notes', scopes: ['mcp'] },
     ],
   })

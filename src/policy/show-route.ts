@@ -91,7 +91,7 @@ const MCP: Shows<typeof MCP_KEYS, McpRule> = {
   revisions: ({ revisions }) => [...revisions],
   origins: ({ origins }) => [...origins],
   max_body: ({ maxBody }) => maxBody,
-  offered_scopes: ({ offeredScopes }) => orNone(offeredScopes),
+  offered_scopes: ({ offeredScopes }) => offeredScopes,
 }
 
 const showUse = ({ scopes, agentTypes, when }: McpUse): unknown =>

@@ -11,6 +11,7 @@ const answering = {
   scopes: ['mcp:connect'],
   resource: `${RESOURCE}/mcp`,
   mcp: {
+    list: 'allowed',
     tools: { get_weather: ['weather:read'], 'files_*': ['files:read'], admin: ['admin'] },
     prompts: { 'greet*': [], secret: ['admin'] },
     resources: { 'file:///docs/*': ['files:read'], 'file:///etc/*': ['admin'], 'db://{id}': [] },

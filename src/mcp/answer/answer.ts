@@ -114,7 +114,7 @@ const filteredAnswer = async (
   }
 
   const edits = [...session.value, ...privateEdits(headers, names)]
-  const visibility = visibilityOf(rule, known)
+  const visibility = visibilityOf(rule, known, () => ports.clock.now())
   if (isEvents) {
     const open = idsOf(known.operation)
     const filter = (data: string) => {

@@ -207,6 +207,7 @@ const MCP_ROWS: Rows<McpRule> = {
   origins: [mcp({}), mcp({ origins: ['https://app.example.com'] })],
   maxBody: [mcp({}), mcp({ max_body: 2_048 })],
   refusals: [mcp({}), mcp({ refusals: 'http' })],
+  list: [mcp({}), mcp({ list: 'allowed' })],
   offeredScopes: [mcp({}), mcp({ offered_scopes: ['x'] })],
 }
 const tool = (use: object) => ({ mcp: { tools: { t: { scopes: ['x'], ...use } } } })
@@ -228,7 +229,7 @@ const NEUTRAL: readonly string[] = [
     'placement.locations',
   ],
   ...['keyTimes.cooldown', 'target.audience', 'target.timeout'],
-  ...['mcp.maxBody', 'mcp.refusals', 'mcp.offeredScopes'],
+  ...['mcp.maxBody', 'mcp.refusals', 'mcp.list', 'mcp.offeredScopes'],
 ]
 
 const acmeOf = ({ issuers }: Policy) => [...issuers.values()][0]
