@@ -202,6 +202,9 @@ describe('the files that it writes', () => {
     const names = [...(files['.dev.vars.example'] ?? '').matchAll(/^(\w+)=/gm)].map(([, n]) => n)
     expect(names).toEqual(['OPENAI_API_KEY', 'GATE_LOCAL', 'ISSUERS_DEV'])
     expect(wrangler.vars).toMatchObject({ GATE_LOCAL: {}, ISSUERS_DEV: {}, ROUTES_LOCAL: [] })
+    const page = readFileSync(join(ROOT, 'docs/local-development.md'), 'utf8')
+    const written = [...page.matchAll(/\b((?:GATE|ISSUERS|ROUTES)_\w+)=[{[$]/g)].map(([, n]) => n)
+    expect(new Set(written)).toEqual(new Set(['GATE_LOCAL', 'ISSUERS_DEV', 'ROUTES_LOCAL']))
   })
 
   it('bring a Node where the one here is too old', () => {
