@@ -39,6 +39,7 @@ const TOKEN_KEYS = [
   'on_revocation',
   'rate_limit',
   'forward_claims',
+  'token_subprotocols',
 ] as const satisfies readonly (keyof RouteEntry)[]
 
 const isUnder = (path: string, base: string): boolean =>
