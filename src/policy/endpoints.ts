@@ -77,6 +77,7 @@ export function ownRoutes({ prefix, resource, resources, target }: Own): readonl
       // Who administers the kill switch must not be one that was just revoked.
       revocation: STRICT,
       onRevocation: 'ignore',
+      finishWithin: 0,
       target,
       inject: Object.freeze([]),
       secrets: Object.freeze([]),

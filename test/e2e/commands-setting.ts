@@ -25,6 +25,7 @@ const echoing = { scopes: [], resource: `${RESOURCE}/echo`, mcp: { tools: { echo
 export const COMMANDS: SettingOptions = {
   gate: {
     clock_tolerance: '0s',
+    on_expiry: 'cut',
     // Streams end within it; for another reason where the set does not answer in two fifths of it.
     revocation: { consistency: 'bounded', max_staleness: '5s' },
   },

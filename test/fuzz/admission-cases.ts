@@ -146,6 +146,8 @@ export const OPTIONS: readonly object[] = [
   { timeout: '60s' },
   { on_revocation: 'end-all' },
   { on_revocation: 'ignore' },
+  { on_expiry: 'cut' },
+  { on_expiry: 'finish', finish_within: '1m' },
   { inject: { authorization: `Bearer \${KEY}` } },
   { inject: { 'x-key': `\${KEY}`, 'x-both': `a \${KEY} b` } },
   { forward_claims: { 'x-until': 'until', 'x-teams': 'groups' } },
@@ -222,6 +224,7 @@ const mixedRule = (chosen: readonly number[], i: number) => {
     ...Object.assign({}, ...chosen.map((one) => OPTIONS[one])),
   }
   for (const [kept, other] of EXCLUDED) if (kept in rule) delete rule[other]
+  if (rule.on_expiry === 'cut') delete rule.finish_within
   return rule
 }
 

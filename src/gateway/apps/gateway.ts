@@ -6,7 +6,13 @@ import type { Gate } from '../../core/model/policy.ts'
 import { METADATA_PATH } from '../../core/model/well-known.ts'
 import { readAddress } from '../../core/request.ts'
 import { refusal } from '../../mcp/refusal.ts'
-import { isRecorded, type RecordContext, recordOf, type Undecided } from '../answer/record.ts'
+import {
+  isRecorded,
+  lateOf,
+  type RecordContext,
+  recordOf,
+  type Undecided,
+} from '../answer/record.ts'
 import { requestIdOf } from '../answer/respond.ts'
 import type { Opened } from '../ports.ts'
 import { relay } from '../relay/relay.ts'
@@ -69,6 +75,16 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
       const context = { requestId, method, route, operation, docs, steps, limited }
       return refusal(denial, context, extra)
     },
+    /** Writes, once, that the answer goes on after its token has expired. */
+    follow(decision: Decision) {
+      if (decision.outcome !== 'passed') return
+      let isWritten = false
+      decision.onLate = () => {
+        if (isWritten) return
+        isWritten = true
+        ports.journal.record(lateOf(decision, { id, time: ports.clock.now(), requestId }))
+      }
+    },
     /** Writes the journal line and returns the answer. `what.denial`: a denial after the guard. */
     end(answer: Response, decision: Decision | undefined, what: Ended = {}): Response {
       const { denial, revocations } = what
@@ -94,7 +110,7 @@ type Ended = Pick<RecordContext, 'denial' | 'origin' | 'revocations'>
 const pass = async (request: Request, opened: Opened): Promise<Response> => {
   const { guard, ports, cf } = opened
   const exchange = beginExchange(request, opened)
-  const { requestId, clientIp, refuse, end } = exchange
+  const { requestId, clientIp, refuse, follow, end } = exchange
   let decision: Decision | undefined
   let ended: Ended | undefined
   try {
@@ -108,6 +124,7 @@ const pass = async (request: Request, opened: Opened): Promise<Response> => {
       const refused = refusalOf(decided)
       if (refused) return refuse(refused, decided)
       const { send } = ports
+      follow(decided)
       const { answer, origin } = await relay(request, decided, {
         send,
         requestId,

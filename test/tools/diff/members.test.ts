@@ -166,6 +166,7 @@ const ROUTE_ROWS: Rows<Route> = {
   forwardToken: [{}, { forward_token: true }],
   encodedSlash: [{}, { encoded_slash: true }],
   onRevocation: [{}, { on_revocation: 'ignore' }],
+  finishWithin: [{}, { finish_within: '1m' }],
   ambiguousPaths: [{}, { ambiguous_paths: 'allow' }],
   mcp: [{}, { mcp: { tools: { t: [] } } }],
   endpoint: 'no rule of a policy has one',
