@@ -56,10 +56,7 @@ export const warningsOf: Warn = (read, at) => {
     warnSingleUse(entry, takenIssuers(entry, { issuers }), own)
     warnSharedNames(entry, takenIssuers(entry, { issuers }), own)
     if (entry.token_subprotocols && (entry.mcp || !entry.match?.methods.includes('GET'))) {
-      own(
-        ['token_subprotocols'],
-        'has no effect: only GET opens a WebSocket, and not on a rule with mcp',
-      )
+      own(['token_subprotocols'], 'has no effect: only GET without mcp opens a WebSocket')
     }
     if (entry.forward_token)
       own(['forward_token'], "sends the agent's token to the origin, which can use it elsewhere")

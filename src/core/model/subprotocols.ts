@@ -24,9 +24,6 @@ export function subprotocolsOf(list: string | null): readonly string[] {
   return list === null ? [] : list.split(',').map((one) => one.trim())
 }
 
-/** Why no token can be read: the list is malformed, it has several tokens, or nothing but the token. */
-export type SubprotocolFault = 'malformed' | 'several' | 'alone'
-
 /**
  * The token in a list of subprotocols, by the prefixes that a rule takes; `undefined` without one. A token by any other
  * known prefix counts as a further token. `alone`: an answer would have to repeat the token.
@@ -35,7 +32,7 @@ export function tokenIn(
   list: string,
   prefixes: readonly string[],
   policy: Policy,
-): Result<string | undefined, SubprotocolFault> {
+): Result<string | undefined, 'malformed' | 'several' | 'alone'> {
   const offered = subprotocolsOf(list)
   if (!offered.every((one) => NAME.test(one)) || new Set(offered).size < offered.length) {
     return fail('malformed')

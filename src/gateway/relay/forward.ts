@@ -135,7 +135,10 @@ const sendOn = async (
     if (!sent.ok) return sent
     const { status } = sent.value
     if (!isAnswer(sent.value, outbound)) {
-      closeSocket(sent.value)
+      const socket = socketOf(sent.value)
+      socket?.accept()
+      // A protocol error (RFC 6455 §7.4.1).
+      socket?.close(1002)
       return fail({ denial: deny('origin_unreachable', { status }), status })
     }
     const denial = refusedAnswer(sent.value, route)
@@ -225,13 +228,6 @@ const isAnswer = (response: Response, { headers }: Outbound): boolean => {
   const chosen = response.headers.get(name)
   const isOffered = chosen === null || subprotocolsOf(headers.get(name)).includes(chosen)
   return isOffered && Boolean(socketOf(response))
-}
-
-/** RFC 6455 §7.4.1: 1002 is a protocol error. */
-const closeSocket = (response: Response): void => {
-  const socket = socketOf(response)
-  socket?.accept()
-  socket?.close(1002)
 }
 
 /** Whether `fetch` allows no body with this method. */
