@@ -276,6 +276,16 @@ describe('a token in a subprotocol that the rule does not read', () => {
     },
   )
 
+  it('is removed in shadow mode where it would be refused', async () => {
+    const sent = OPENAI + token
+    const answer = await shake('/v1/watched', offering(`realtime, ${sent}, ${sent}`))
+    expect([answer.status, seen()]).toEqual([101, [undefined, 'realtime']])
+    const shadowed = { route: 'GET /v1/watched', would_deny: true, code: 'subprotocols_malformed' }
+    await eventually(() =>
+      expect(setting.gate.journal()).toContainEqual(expect.objectContaining(shadowed)),
+    )
+  })
+
   it('is removed from other spellings of the header, with them', async () => {
     const odd: Header[] = [['Sec_WebSocket_Protocol', OPENAI + token]]
     await shake('/plain/public', [...offering('realtime'), ...odd])
