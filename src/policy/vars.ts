@@ -131,6 +131,9 @@ const isVariant = (text: string, base: Name): boolean =>
 const lacksUnderscore = (name: string, base: Name): boolean =>
   base !== 'GATE' && name.startsWith(base)
 
-/** A character off; in a short name, where other words are near, only more or less of one. */
+/** A character off; in a short name, where other words are near, not another one in its place. */
 const isNear = (text: string, base: Name): boolean =>
-  distance(text, base, 1) !== undefined && (base.length > 4 || text.length !== base.length)
+  distance(text, base, 1) !== undefined &&
+  (base.length > 4 || text.length !== base.length || sorted(text) === sorted(base))
+
+const sorted = (text: string): string => [...text].sort().join('')
