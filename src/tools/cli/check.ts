@@ -6,6 +6,7 @@ import type { PolicyIssue } from '../../policy/issues.ts'
 import { boundaryWarnings } from '../lints/boundary-warnings.ts'
 import { CHANGES, type Changed, isVersion } from '../lints/changes.ts'
 import { objectAdvice, objectIssues } from '../lints/durable-objects.ts'
+import { forgotten, type Level } from '../lints/environments.ts'
 import { lint, placeholders, tooLarge } from '../lints/lint.ts'
 import { bindingMistakes, bindingWarnings } from '../lints/origin-bindings.ts'
 import {
@@ -102,7 +103,7 @@ export async function check(
   if (chosen.length === 0) return cannotTell(noEnvironment(file, env ?? '', read.value))
   const findings = await Promise.all(
     chosen.map(async (reading) => ({
-      ...(await judge(reading)),
+      ...(await judge(reading, readings[0] ?? reading)),
       ...changesOf(reading, since, changes),
     })),
   )
@@ -120,14 +121,8 @@ export async function check(
   }
 }
 
-const judge = async ({
-  environment,
-  vars,
-  variableIssues,
-  parsed,
-  secrets,
-  objects,
-}: EnvironmentReading): Promise<Finding> => {
+const judge = async (reading: EnvironmentReading, top: Level): Promise<Finding> => {
+  const { environment, vars, variableIssues, parsed, secrets, objects } = reading
   const { name, inheritedRoutes, issues } = environment
   const inherited =
     inheritedRoutes === undefined
@@ -167,6 +162,7 @@ const judge = async ({
           ...issuerSlashes(parsed.value.policy),
           ...slashes(vars),
           ...revokers(parsed.value.policy),
+          ...forgotten(reading, top),
         ],
         parsed.value.warnings,
       )

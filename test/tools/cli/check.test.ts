@@ -85,6 +85,37 @@ describe('a file without mistakes', () => {
   })
 })
 
+describe('an environment beside the top level', () => {
+  const STAGING = environmentToml('staging')
+  const warned = async (more: string) => (await checkText(toml({ more }), 'staging')).err
+
+  it('is quiet where it has the same, or something else on purpose', async () => {
+    expect(await warned(STAGING)).toEqual([])
+    const other = STAGING.replaceAll('ISSUERS.acme', 'ISSUERS.try').replace('GET /a', 'GET /b')
+    expect(await warned(other)).toEqual([])
+  })
+
+  it('is told what it lacks', async () => {
+    const top = `[[vars.ROUTES]]\nmatch = "GET /b"\nscopes = ["a:read"]\n\n[vars.SCOPES]\n"a:write" = ["a:read"]`
+    expect(
+      await warned(`${top}\n\n[[services]]\nbinding = "API"\nservice = "api"\n\n${STAGING}`),
+    ).toEqual([
+      expect.stringMatching(/warning: env staging: .*SCOPES: lacks `a:write` of the top level/),
+      expect.stringMatching(
+        /warning: env staging: .*ROUTES: lacks `GET \/b` of the top level, and answers 404/,
+      ),
+      expect.stringMatching(/warning: env staging: .*bindings: lacks `API` of the top level/),
+    ])
+  })
+
+  it('is told that its tokens are good at both', async () => {
+    const [one] = await warned(STAGING.replace('//staging.acme.dev', '//api.acme.dev'))
+    expect(one).toMatch(
+      /env staging: .*GATE.resource: is that of the top level, and so is an issuer/,
+    )
+  })
+})
+
 const MISTAKES: readonly (readonly [what: string, text: string, ...expected: string[]])[] = [
   ['an empty file', '', 'GATE.resource: is required', 'ROUTES: must hold a rule'],
   ['an unknown key', toml({ route: `${PARTS.route}\nscope = []` }), 'ROUTES[0].scope: unknown key'],

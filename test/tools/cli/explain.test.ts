@@ -235,7 +235,11 @@ describe('the moment', () => {
 
 describe('the policy', () => {
   it('may be that of an environment', async () => {
-    const file = await write(directory, 'env.toml', environmentToml('staging'))
+    const file = await write(
+      directory,
+      'env.toml',
+      environmentToml('staging').replace('//staging.acme.dev', '//api.acme.dev'),
+    )
     const options = { config: file, token: await token() }
     const top = await ask('GET', '/a', options)
     expect(top).toMatchObject({ exitCode: 2, out: [] })

@@ -60,6 +60,7 @@ export const environmentToml = (name: string): string =>
   [PARTS.kv, PARTS.objects, PARTS.gate, PARTS.issuer, PARTS.route]
     .join('\n\n')
     .replace(/^(\[+)/gm, `$1env.${name}.`)
+    .replace('//api.acme.dev', `//${name}.acme.dev`)
 
 /** What the command is compiled to is kept, as vitest.config.ts says. */
 const { NODE_COMPILE_CACHE = '' } = process.env

@@ -1,0 +1,73 @@
+import { isObject, own } from '../../core/json.ts'
+import { type PolicyIssue, quoteAll } from '../../policy/issues.ts'
+import type { PolicyVars } from '../../policy/vars.ts'
+import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
+
+/** An environment with the policy's variables in it. */
+export interface Level {
+  readonly environment: WranglerEnvironment
+  readonly vars: PolicyVars
+}
+
+/**
+ * What an environment lacks of the top level, as wrangler hands down neither variables nor bindings, and tokens that
+ * are good at both. Issuers, scopes or rules of which it has some of its own are taken to differ on purpose.
+ */
+export function forgotten(level: Level, top: Level): readonly PolicyIssue[] {
+  if (level.environment.name === undefined) return []
+  const [here, there] = [level.vars, top.vars]
+  const bound = Object.keys(level.environment.bound)
+  const unbound = Object.keys(top.environment.bound).filter((name) => !bound.includes(name))
+  return [
+    ...lack('ISSUERS', keysOf(here.ISSUERS), keysOf(there.ISSUERS), 'and refuses their tokens'),
+    ...lack(
+      'SCOPES',
+      keysOf(here.SCOPES),
+      keysOf(there.SCOPES),
+      'which include no other scope here',
+    ),
+    ...lack('ROUTES', rulesOf(here), rulesOf(there), 'and answers 404 for them'),
+    ...lack('bindings', [], unbound, 'which the top level has'),
+    ...crossing(here, there),
+  ]
+}
+
+const lack = (
+  path: string,
+  here: readonly string[],
+  there: readonly string[],
+  so: string,
+): readonly PolicyIssue[] => {
+  const missing = there.filter((one) => !here.includes(one))
+  const isOwn = here.some((one) => !there.includes(one))
+  return missing.length === 0 || isOwn
+    ? []
+    : [{ path, message: `lacks ${quoteAll(missing)} of the top level, ${so}` }]
+}
+
+/** A token for one of two deployments that the other accepts as well. */
+const crossing = (here: PolicyVars, there: PolicyVars): readonly PolicyIssue[] => {
+  const resource = text(here.GATE, 'resource')
+  const issuers = new Set(valuesOf(there.ISSUERS).map((one) => text(one, 'issuer')))
+  const isShared = valuesOf(here.ISSUERS).some((one) => issuers.has(text(one, 'issuer')))
+  if (resource === undefined || resource !== text(there.GATE, 'resource') || !isShared) return []
+  return [
+    {
+      path: 'GATE.resource',
+      message:
+        'is that of the top level, and so is an issuer: a token for one deployment is accepted by the other',
+    },
+  ]
+}
+
+const text = (table: unknown, key: string): string | undefined => {
+  const value = isObject(table) ? own(table, key) : undefined
+  return typeof value === 'string' ? value : undefined
+}
+
+const keysOf = (table: unknown): readonly string[] => (isObject(table) ? Object.keys(table) : [])
+const valuesOf = (table: unknown): readonly unknown[] =>
+  isObject(table) ? Object.values(table) : []
+
+const rulesOf = ({ ROUTES }: PolicyVars): readonly string[] =>
+  Array.isArray(ROUTES) ? ROUTES.flatMap((rule) => text(rule, 'match') ?? []) : []
