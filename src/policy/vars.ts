@@ -8,9 +8,13 @@ export interface PolicyVars {
   readonly ISSUERS?: unknown
   readonly ROUTES?: unknown
   readonly SCOPES?: unknown
+  readonly AUDIT?: unknown
   /** Where each rule was written, beside ROUTES; without it `ROUTES[i]`. */
   readonly routePaths?: readonly string[]
 }
+
+/** A variable without others behind it: `AUDIT_LOG` is a binding. */
+const AUDIT = 'AUDIT'
 
 /** The names that hold policy; each also with `_` and anything behind it. */
 const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES'] as const
@@ -21,7 +25,7 @@ const HEADERS = ['var', 'vars']
 
 /** Whether a variable is one of the policy's: for telling when a policy must be read again. */
 export function isPolicyVariable(name: string): boolean {
-  return NAMES.some((base) => name === base || name.startsWith(`${base}_`))
+  return name === AUDIT || NAMES.some((base) => name === base || name.startsWith(`${base}_`))
 }
 
 /**
@@ -76,7 +80,10 @@ export function readVars(env: Readonly<Record<string, unknown>>): {
       routePaths.push(`${name}[${i}]`)
     }
   }
+  const audit = Object.hasOwn(env, AUDIT) ? readValue(env[AUDIT]) : undefined
+  if (audit && !audit.ok) report(AUDIT, audit.reason)
   const vars = {
+    ...(audit?.ok && { AUDIT: audit.value }),
     GATE: laid('GATE'),
     ISSUERS: merged('ISSUERS'),
     SCOPES: merged('SCOPES'),
