@@ -10,6 +10,7 @@ trap 'rm -f "$summary"' EXIT
 arguments=(--config "$POLICY_CONFIG" --report github --summary "$summary")
 if [ -n "${POLICY_ENV:-}" ]; then arguments+=(--env "$POLICY_ENV"); fi
 if [ -n "${POLICY_MIN_COVERAGE:-}" ]; then arguments+=(--min-coverage "$POLICY_MIN_COVERAGE"); fi
+if [ -n "${POLICY_OPENAPI:-}" ]; then arguments+=(--openapi "$POLICY_OPENAPI"); fi
 if [ "${POLICY_ALLOW_WIDENING:-}" = true ]; then arguments+=(--allow-widening); fi
 if [ -n "$POLICY_BASE" ]; then
   # A shallow clone has the change alone.

@@ -49,10 +49,14 @@ const guardWith = (gate: object = {}) => {
       {
         match: 'GET,POST,DELETE /mcp',
         scopes: ['mcp'],
-        mcp: { tools: TOOLS, origins: [APP] },
+        mcp: { list: 'allowed', tools: TOOLS, origins: [APP] },
         cors: { origins: [APP] },
       },
-      { match: 'GET,POST,DELETE /plain/mcp', scopes: ['mcp'], mcp: { tools: TOOLS } },
+      {
+        match: 'GET,POST,DELETE /plain/mcp',
+        scopes: ['mcp'],
+        mcp: { list: 'allowed', tools: TOOLS },
+      },
       { match: 'POST /v1/notes', scopes: ['mcp'] },
     ],
   })
@@ -182,7 +186,13 @@ describe('an MCP server in the app itself', () => {
     const id = await revocationId(subject, 'block')
     const created = Math.floor(Date.now() / 1000)
     await revocations.add([{ ...subject, id, mode: 'block', created, createdBy: 'test' }])
-    expect(await answer.text()).toContain('"code":"token_revoked"')
+    // It has no open request, so that it ends without a word; what asks next is refused.
+    expect(await answer.text()).toBe('')
+    const next = await sendTo(app, token, LIST, { 'mcp-session-id': session })
+    expect([next.status, await next.text()]).toEqual([
+      401,
+      expect.stringContaining('token_revoked'),
+    ])
   })
 
   it('is answered for where what it says cannot be read', async () => {

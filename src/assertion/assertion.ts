@@ -14,6 +14,7 @@ import type { Clock, SigningKey } from '../core/model/ports.ts'
 import { type Route, templateParams } from '../core/model/route.ts'
 import { holesOf } from '../core/model/scope.ts'
 import type { Actor } from '../core/model/token.ts'
+import { pathAtOrigin } from '../core/model/well-known.ts'
 
 /** Most seconds for which an assertion is valid. */
 const LIFE = 60
@@ -147,10 +148,10 @@ const literal = (path: string): string => path.replaceAll('*', '%2A')
 
 /** Methods and path of a rule as its origin sees them; `{+name}` may contain an escaped slash. */
 const routeOf = perObject(({ methods, path, target, encodedSlash }: Route): string => {
-  const { url, stripPrefix } = target
-  const base = literal(url.pathname === '/' ? '' : url.pathname.replace(/\/$/, ''))
-  const rest = path.slice(stripPrefix.length)
-  const text = `${methods.join(',')} ${base}${rest.startsWith('/') ? rest : `/${rest}`}`
+  const rest = path.slice(target.stripPrefix.length)
+  const whole = literal(pathAtOrigin(target, target.stripPrefix))
+  const below = whole.replace(/\/$/, '') + (rest.startsWith('/') ? rest : `/${rest}`)
+  const text = `${methods.join(',')} ${rest === '' ? whole : below}`
   return encodedSlash ? text.replace(/\{/g, '{+') : text
 })
 

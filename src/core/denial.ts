@@ -66,6 +66,8 @@ export interface DenialParams {
   readonly missingScopes?: readonly string[]
   /** Scopes the route needs, one of them. */
   readonly anyOf?: readonly string[]
+  /** The token's scopes that the resource of an MCP server offers: a client that steps up keeps them. */
+  readonly heldScopes?: readonly string[]
   /** Methods that a 405 lists in `Allow` (RFC 9110 §15.5.6). */
   readonly allow?: readonly string[]
   /** Authentication context classes, one of which the token must have (RFC 9470 §3). */

@@ -108,6 +108,10 @@ export type Decision = LineRun & {
   readonly ports: AnswerPorts
   /** The sealed session id that the answer of an MCP server contains. */
   sealed?: string
+  /** Whether the request's body has arrived whole; absent where the gate does not follow it. */
+  isReceived?: () => boolean
+  /** Called if the answer goes on after the token has expired; perhaps twice. */
+  onLate?: () => void
 }
 /** Ports for writing an answer. */
 export type AnswerPorts = Pick<GuardPorts, 'clock' | 'revocations' | 'bodies' | 'sessions'>

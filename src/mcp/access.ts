@@ -10,7 +10,7 @@ import {
   writtenName,
 } from '../core/model/mcp.ts'
 import { isOpenTo } from '../core/model/mcp-access.ts'
-import { isBuiltIn, isNotification, USING_METHODS } from '../core/model/mcp-methods.ts'
+import { isBuiltIn, isNotification, isRemoved, USING_METHODS } from '../core/model/mcp-methods.ts'
 import { isArgument } from '../core/model/mcp-scopes.ts'
 import type { Route } from '../core/model/route.ts'
 import { type AgentIdentity, typesOf } from '../core/model/token.ts'
@@ -110,6 +110,10 @@ export const mcpAccess = stage({
     const types = typesOf(agent)
     const uses: Used[] = []
     for (const message of operation.messages) {
+      const { method } = message
+      if (method !== undefined && isRemoved(method, operation.revision)) {
+        return fail(deny('mcp_method_not_allowed', { method }, OF_CALL))
+      }
       const refused = judge(message, mcp, types, uses)
       if (refused) return refused
     }

@@ -1,6 +1,7 @@
 import { utf8Encode } from '../core/bytes.ts'
 import { isObject, type JsonObject, jsonText, own } from '../core/json.ts'
 import { MCP_REVISIONS, type McpRevision, type McpRule } from '../core/model/mcp.ts'
+import { isRemoved } from '../core/model/mcp-methods.ts'
 import type { Policy } from '../core/model/policy.ts'
 import type { RequestHead } from '../core/request.ts'
 import { fail, ok } from '../core/result.ts'
@@ -82,11 +83,10 @@ export function toExplain(
   }
 }
 
-/** The newest accepted revision; one with sessions for `initialize`. */
+/** The newest accepted revision that has the method. */
 const newest = ({ revisions }: McpRule, method?: string): McpRevision =>
-  MCP_REVISIONS.findLast(
-    (one) => revisions.has(one) && !(method === 'initialize' && isStateless(one)),
-  ) ?? MCP_REVISIONS[0]
+  MCP_REVISIONS.findLast((one) => revisions.has(one) && !isRemoved(method ?? '', one)) ??
+  MCP_REVISIONS[0]
 
 const CLIENT = { name: 'edgewarden-explain', version: '1' }
 

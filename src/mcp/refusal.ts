@@ -36,7 +36,8 @@ export function rpcCodeOf({ code, answer }: Pick<Denial, 'code' | 'answer'>): nu
 /**
  * The answer to a denial. It is a JSON-RPC 2.0 error for one MCP request with a known id, and for a body that is no
  * message; else problem details (RFC 9457). Both have the same headers and status. But where {@link isInBand}, the
- * status is 200, since clients treat any other as the end of the connection.
+ * status is 200, since clients treat any other as the end of the connection. MCP 2026-07-28 has 404 for methods that
+ * do not exist, unless the rule says `json-rpc`.
  */
 export function refusal(
   denial: Denial,
@@ -49,12 +50,19 @@ export function refusal(
   if (!rule || id === undefined) return answer
   const { headers } = answer
   headers.set('Content-Type', 'application/json')
-  const status = id !== null && isInBand(denial, rule) ? 200 : answer.status
+  const isUnknown = rule.refusals !== 'json-rpc' && isUnknownMethod(denial, context)
+  const other = id !== null && isInBand(denial, rule) ? 200 : answer.status
+  const status = isUnknown ? 404 : other
   return new Response(JSON.stringify({ jsonrpc: '2.0', id, error: rpcErrorOf(denial, context) }), {
     status,
     headers,
   })
 }
+
+const isUnknownMethod = ({ code }: Denial, { operation }: RefusalContext): boolean =>
+  code === 'mcp_method_not_allowed' &&
+  operation?.kind === 'mcp' &&
+  operation.revision === '2026-07-28'
 
 /**
  * The id in the error; `null` where the body has no readable id (JSON-RPC 2.0 §5); `undefined` for batches and

@@ -90,6 +90,7 @@ export function ownRoutes({
       // Who administers the kill switch must not be one that was just revoked.
       revocation: STRICT,
       onRevocation: 'ignore',
+      finishWithin: 0,
       target,
       inject: Object.freeze([]),
       secrets: Object.freeze([]),

@@ -8,6 +8,7 @@ import { foldedName } from '../core/text.ts'
 import { addressLimitField } from '../limit/options.ts'
 import { placementOf, revocationTable, termsOf } from '../revocation/options.ts'
 import { claimHeaders, isIdentityHeader } from './claim-headers.ts'
+import { ENDING_KEYS, FINISH_WITHIN, ON_EXPIRY, ON_REVOCATION } from './ending.ts'
 import {
   bindingName,
   flag,
@@ -52,9 +53,6 @@ const clientIp = text<Gate['clientIp']>((value) => {
 /** Whether rules are enforced, or only judged; also a key of a rule. */
 export const modeField = word(['enforce', 'shadow'])
 
-/** What the end of a token ends; also a key of a rule. */
-export const onRevocationField = word(['end-streams', 'end-all', 'ignore'])
-
 const NO_SHARE = 'must be a number from 0 to 1'
 
 const revocationId = text((value) =>
@@ -85,7 +83,7 @@ export const GATE_KEYS = {
   client_ip: clientIp,
   address_limit: addressLimitField,
   timeout: milliseconds(),
-  on_revocation: onRevocationField,
+  ...ENDING_KEYS,
   request_id: word(['own', 'always']),
   shared_ids: flag,
   lift: list(revocationId, { empty: true }),
@@ -180,12 +178,9 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
       "Time from the last byte of a request to the origin's response headers; after it the answer is 504 `origin_timeout`. It never cuts a body; without it only the platform's limits apply, and 10m under [`edgewarden serve`](self-host.md).",
     example: '30s',
   },
-  on_revocation: {
-    description:
-      'What the gate ends when a token expires or is revoked: `"end-streams"`, [open streams](revocation.md#open-streams); `"end-all"`, every answer and upload in progress; `"ignore"`, nothing.',
-    default: 'end-streams',
-    example: 'end-all',
-  },
+  on_revocation: ON_REVOCATION,
+  on_expiry: ON_EXPIRY,
+  finish_within: FINISH_WITHIN,
   request_id: {
     description:
       "`X-Request-Id` of answers. `\"own\"`: the gate's id on the gate's own answers, the origin's on others; `\"always\"`: the gate's id on all, and the origin's as `X-Origin-Request-Id`.",

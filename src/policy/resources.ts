@@ -1,4 +1,6 @@
+import { MCP_KINDS } from '../core/model/mcp.ts'
 import type { ResourceInfo } from '../core/model/policy.ts'
+import type { ScopeRule } from '../core/model/scope.ts'
 import type { Report } from './issues.ts'
 import { type Surroundings, takenIssuers } from './route.ts'
 import type { RouteEntry } from './route-keys.ts'
@@ -39,6 +41,15 @@ export function resourcesOf(
   return new Map(named.flatMap((one) => (one ? [[one.text, one.url] as const] : [])))
 }
 
+/** The scopes of a rule that are no templates. */
+const plain = (rule: ScopeRule | undefined): readonly string[] =>
+  rule?.scopes.flatMap(({ source, parts }) => (parts.length === 1 ? [source] : [])) ?? []
+
+/** The scopes that an MCP server offers beside those of its rule: those of all names, unless they are set. */
+const offeredBy = ({ mcp }: RouteEntry): readonly string[] =>
+  mcp?.offeredScopes ??
+  MCP_KINDS.flatMap((kind) => mcp?.names[kind].all.flatMap((use) => plain(use.scopes)) ?? [])
+
 /** What a resource's metadata says, by the rules that are for it. */
 export function infoOf(
   identifier: string,
@@ -51,9 +62,7 @@ export function infoOf(
   const servers = new Set<string>()
   for (const { entry } of rules) {
     if ((entry.resource?.text ?? fallback) !== identifier || entry.access === 'public') continue
-    for (const { source, parts } of entry.scopes?.scopes ?? [])
-      if (parts.length === 1) scopes.add(source)
-    for (const scope of entry.mcp?.offeredScopes ?? []) scopes.add(scope)
+    for (const scope of [...plain(entry.scopes), ...offeredBy(entry)]) scopes.add(scope)
     for (const { type } of entry.authorization_details ?? []) detailTypes.add(type)
     for (const { keys, issuer } of takenIssuers(entry, around)) {
       if (keys.kind !== 'inline') servers.add(issuer)

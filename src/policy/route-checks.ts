@@ -9,7 +9,7 @@ import { checkActors } from './delegation.ts'
 import { checkIdentifiers } from './details.ts'
 import { DEFAULT_IDENTITY_PREFIX, DEFAULT_PREFIX } from './gate.ts'
 import { quote, quoteAll, type Report, under, unknownName } from './issues.ts'
-import { type Surroundings, takenIssuers } from './route.ts'
+import { onExpiryOf, type Surroundings, takenIssuers } from './route.ts'
 import { foldCase } from './route-index.ts'
 import type { RouteEntry } from './route-keys.ts'
 
@@ -37,6 +37,8 @@ const TOKEN_KEYS = [
   'when',
   'revocation',
   'on_revocation',
+  'on_expiry',
+  'finish_within',
   'rate_limit',
   'forward_claims',
 ] as const satisfies readonly (keyof RouteEntry)[]
@@ -71,6 +73,18 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
     if (entry.access !== 'public') return
     for (const key of TOKEN_KEYS) {
       if (has(key)) report([key], 'has no effect on a public rule, which reads no token; remove it')
+    }
+  },
+  function expiryHasEffect({ entry, gate, has, report }) {
+    if (entry.access === 'public') return
+    // Answers of MCP servers that have not begun are watched all the same.
+    if (!entry.mcp && (entry.on_revocation ?? gate.on_revocation) === 'ignore') {
+      for (const key of ['on_expiry', 'finish_within']) {
+        if (has(key))
+          report([key], 'has no effect with on_revocation = "ignore", which ends nothing')
+      }
+    } else if (has('finish_within') && onExpiryOf(entry, gate) === 'cut') {
+      report(['finish_within'], 'has no effect with on_expiry = "cut", the default of strict rules')
     }
   },
   function workflowIsInPath({ entry: { match, workflow }, report }) {

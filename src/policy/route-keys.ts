@@ -7,6 +7,7 @@ import { conditionField } from './conditions/field.ts'
 import { corsField } from './cors.ts'
 import { delegationField } from './delegation.ts'
 import { detailsField } from './details.ts'
+import { ENDING_KEYS } from './ending.ts'
 import {
   bindingName,
   flag,
@@ -19,7 +20,7 @@ import {
   seconds,
   word,
 } from './fields.ts'
-import { modeField, onRevocationField } from './gate.ts'
+import { modeField } from './gate.ts'
 import { injectField } from './inject.ts'
 import { acrValue, matchField, removableHeader, workflowField } from './route-fields.ts'
 import { scopeRule } from './scopes.ts'
@@ -50,7 +51,7 @@ export const ROUTE_KEYS = {
   remove_response_headers: list(removableHeader),
   strip_prefix: literalPath,
   timeout: milliseconds(),
-  on_revocation: onRevocationField,
+  ...ENDING_KEYS,
   inject: injectField,
   forward_token: flag,
   encoded_slash: flag,
@@ -179,6 +180,16 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
     description: 'As in [GATE](configuration/gate.md#keys-of-gate).',
     unset: "GATE's",
     example: 'end-all',
+  },
+  on_expiry: {
+    description: 'As in [GATE](configuration/gate.md#keys-of-gate).',
+    unset: "GATE's",
+    example: 'cut',
+  },
+  finish_within: {
+    description: 'As in [GATE](configuration/gate.md#keys-of-gate).',
+    unset: "GATE's",
+    example: '30s',
   },
   inject: {
     description: `Header name → template with \`\${NAME}\`, where NAME is a secret: the origin's [own credential](configuration/headers.md#injected-credentials). Only where access is \`"required"\`.`,

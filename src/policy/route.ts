@@ -76,6 +76,20 @@ const delegationRule = (
   return delegationOf(entry.delegation, unset, around.names, under(report, 'delegation'))
 }
 
+/** Seconds. */
+const DEFAULT_FINISH = 5 * 60
+
+/** What an expired token ends under a rule: a strict one is strict about expiry too. */
+export function onExpiryOf(entry: RouteEntry, gate: GateEntry): 'finish' | 'cut' {
+  const { consistency } = termsOf(entry.revocation ?? gate.revocation)
+  return entry.on_expiry ?? gate.on_expiry ?? (consistency === 'strict' ? 'cut' : 'finish')
+}
+
+const finishWithinOf = (entry: RouteEntry, gate: GateEntry): number =>
+  entry.access === 'public' || onExpiryOf(entry, gate) === 'cut'
+    ? 0
+    : (entry.finish_within ?? gate.finish_within ?? DEFAULT_FINISH)
+
 /** The rule with every default filled in; `undefined` where the gate or the match is unreadable. */
 export function routeOf(
   entry: RouteEntry,
@@ -123,6 +137,7 @@ export function routeOf(
     }),
     revocation: termsOf(entry.revocation ?? gate.revocation),
     onRevocation: entry.on_revocation ?? gate.on_revocation ?? 'end-streams',
+    finishWithin: finishWithinOf(entry, gate),
     ...(entry.rate_limit && { rateLimit: entry.rate_limit }),
     ...(entry.single_use && { singleUse: true }),
     // What an origin does not judge itself, as its credential and its tools, is never only watched.

@@ -59,6 +59,8 @@ const ROUTE: Shows<typeof ROUTE_KEYS, Route, RouteContext> = {
   strip_prefix: ({ target }) => target.stripPrefix || undefined,
   timeout: ({ target }) => target.timeout && millisecondsText(target.timeout),
   on_revocation: ofReading(({ onRevocation }) => onRevocation),
+  on_expiry: ofReading(({ finishWithin }) => (finishWithin > 0 ? 'finish' : 'cut')),
+  finish_within: ({ finishWithin }) => (finishWithin > 0 ? secondsText(finishWithin) : undefined),
   inject: ({ inject }) =>
     orNone(inject) && Object.fromEntries(inject.map(([header]) => [header, REDACTED])),
   revocation: ofReading(({ revocation }) => showTerms(revocation)),
@@ -91,7 +93,7 @@ const MCP: Shows<typeof MCP_KEYS, McpRule> = {
   revisions: ({ revisions }) => [...revisions],
   origins: ({ origins }) => [...origins],
   max_body: ({ maxBody }) => maxBody,
-  offered_scopes: ({ offeredScopes }) => orNone(offeredScopes),
+  offered_scopes: ({ offeredScopes }) => offeredScopes,
 }
 
 const showUse = ({ scopes, agentTypes, when }: McpUse): unknown =>

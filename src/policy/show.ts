@@ -86,6 +86,8 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
   address_limit: ({ addressLimit }) => addressLimit && showAddressLimit(addressLimit),
   timeout: notShown,
   on_revocation: notShown,
+  on_expiry: notShown,
+  finish_within: notShown,
   shared_ids: notShown,
   lift: ({ lift }) => [...lift],
   mode: notShown,

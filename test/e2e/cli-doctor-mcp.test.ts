@@ -127,12 +127,12 @@ describe('doctor --mcp on a server in order', () => {
     expect(server.registered()).toBe(0)
   })
 
-  it('lists what a token may use, and shows nothing of it', async () => {
+  it('lists the tools that a token shows, and shows nothing of the token', async () => {
     const token = await server.token('mcp:connect weather:read', `${base}/mcp`)
     const file = join(directory, 'token')
     await writeFile(file, token)
     const { code, report, stdout } = await examine('/mcp', '--token', `@${file}`)
-    expect([code, report.tools]).toEqual([0, ['get_weather', 'slow_count']])
+    expect([code, report.tools]).toEqual([0, SHOWN])
     for (const part of token.split('.')) expect(stdout).not.toContain(part)
     expect(origin.sessions()).toEqual([])
   })
@@ -141,7 +141,7 @@ describe('doctor --mcp on a server in order', () => {
     const token = await server.token('mcp:connect weather:read', base + path)
     const { code, report, found } = await examine(path, '--token', token)
     expect(found.map((one) => one.code)).toEqual(['pages_refused'])
-    expect([code, report.tools]).toEqual([0, ['get_weather', 'slow_count']])
+    expect([code, report.tools]).toEqual([0, SHOWN])
   })
 
   it('knows by the policy what a name needs', async () => {
@@ -158,10 +158,14 @@ describe('doctor --mcp on a server in order', () => {
       { name: 'slow_count', needs: '-', obtainable: 'from the start' },
     ])
     expect(report.warnings).toMatchObject([
+      { code: 'scopes_not_offered', message: expect.stringContaining('"files:read"') },
       { code: 'names_not_obtainable', message: expect.stringContaining('files_*') },
     ])
   })
 })
+
+/** What a token with `weather:read` may call, and what it may ask for. */
+const SHOWN = ['get_weather', 'files_read', 'files_write', 'slow_count']
 
 const without =
   (name: string): Edit =>
@@ -234,7 +238,7 @@ const FAULTS: readonly (readonly [
     (metadata) => ({ ...metadata, scopes_supported: ['openid'] }),
     'scopes_not_offered',
     0,
-    /"mcp:connect"/,
+    /"mcp:connect weather:read files:read"/,
     /invalid_scope/,
     'VS Code',
     'works',

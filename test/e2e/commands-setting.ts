@@ -11,6 +11,7 @@ const answering = {
   scopes: ['mcp:connect'],
   resource: `${RESOURCE}/mcp`,
   mcp: {
+    list: 'allowed',
     tools: { get_weather: ['weather:read'], 'files_*': ['files:read'], admin: ['admin'] },
     prompts: { 'greet*': [], secret: ['admin'] },
     resources: { 'file:///docs/*': ['files:read'], 'file:///etc/*': ['admin'], 'db://{id}': [] },
@@ -24,6 +25,7 @@ const echoing = { scopes: [], resource: `${RESOURCE}/echo`, mcp: { tools: { echo
 export const COMMANDS: SettingOptions = {
   gate: {
     clock_tolerance: '0s',
+    on_expiry: 'cut',
     // Streams end within it; for another reason where the set does not answer in two fifths of it.
     revocation: { consistency: 'bounded', max_staleness: '5s' },
   },

@@ -28,13 +28,13 @@ const clients = {
     client: 'sdk 1.32',
     revision,
     connect: sdkClient(revision),
-    first: ['get_weather', 'slow_count', 'interrupted', 'whoami'],
+    first: ['get_weather', 'files_read', 'files_write', 'slow_count', 'interrupted', 'whoami'],
   }),
   modern: (revision: string) => ({
     client: 'client 2.4',
     revision,
     connect: modernClient(revision),
-    first: ['slow_count', 'interrupted', 'whoami'],
+    first: ['get_weather', 'files_read', 'files_write', 'slow_count', 'interrupted', 'whoami'],
   }),
 }
 
@@ -80,10 +80,10 @@ describe.each(CASES)('$client with $revision at $path', ({ connect, revision, pa
     expect(session.revision).toBe(revision)
   })
 
-  it('lists only what its token may use', async () => {
+  it('lists what its token may use, and what a token with more of the offered scopes could', async () => {
     expect(await session.tools()).toEqual(first)
     expect(await session.prompts()).toEqual(['greeting'])
-    expect(await session.resources()).toEqual([])
+    expect(await session.resources()).toEqual(['docs://public/guide'])
   })
 
   it('calls a tool', async () => {

@@ -400,3 +400,20 @@ it('makes no error that nobody has caught', () => {
     .filter((line) => !others.test(line))
   expect(lines.filter((line) => /unexpected_error|uncaught|unhandled/i.test(line))).toEqual([])
 })
+
+it.each<[string, string, unknown]>([
+  ['the id of its message', JSON.stringify(PING), 2],
+  ['null where the body is no message', '{}', null],
+  ['null where the body is too long', call('x'.repeat(64 * 1024)), null],
+])('a refused revision is told with %s', async (_what, body, id) => {
+  const headers: [string, string][] = [['MCP-Protocol-Version', '1999-01-01']]
+  const response = await send({ headers, body })
+  expect(response.status).toBe(400)
+  expect(JSON.parse(response.body)).toMatchObject({
+    id,
+    error: {
+      code: -32022,
+      data: { requested: '1999-01-01', supported: expect.arrayContaining(['2026-07-28']) },
+    },
+  })
+})

@@ -221,7 +221,7 @@ describe('a scope that is missing', () => {
     expect(needs(await call('either'))).toBe('mcp:connect a')
     expect(needs(await call('read_file', { path: 'x/y' }))).toBe('mcp:connect files:read:x/y')
     const claims = { scope: 'weather:read' }
-    expect(needs(await call('get_weather', {}, { claims }))).toBe('mcp:connect')
+    expect(needs(await call('get_weather', {}, { claims }))).toBe('mcp:connect weather:read')
   })
 
   it('is asked for without a token, for the connection', async () => {

@@ -64,6 +64,7 @@ describe('the policy in force', () => {
       origin: world.origin.url,
       mode: 'enforce',
       on_revocation: 'end-streams',
+      on_expiry: 'cut',
     })
     expect(body.routes.at(-1)).toMatchObject({ match: '* /tools/*', strip_prefix: '/tools' })
     expect(body.routes.map(({ match }: Members) => match)).not.toContain(`GET ${POLICY}`)

@@ -14,6 +14,7 @@ export const BOUND = 5_000
 export const STREAMING = {
   gate: {
     clock_tolerance: '0s',
+    on_expiry: 'cut',
     revocation: { consistency: 'bounded', max_staleness: `${BOUND / 1_000}s` },
   },
   issuer: { admin: 'all' },

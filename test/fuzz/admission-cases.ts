@@ -146,6 +146,8 @@ export const OPTIONS: readonly object[] = [
   { timeout: '60s' },
   { on_revocation: 'end-all' },
   { on_revocation: 'ignore' },
+  { on_expiry: 'cut' },
+  { finish_within: '1m' },
   { inject: { authorization: `Bearer \${KEY}` } },
   { inject: { 'x-key': `\${KEY}`, 'x-both': `a \${KEY} b` } },
   { forward_claims: { 'x-until': 'until', 'x-teams': 'groups' } },

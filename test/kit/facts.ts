@@ -139,6 +139,7 @@ export const routeOf = (match: string, changes: Partial<Route> = {}): Route => {
     mode: 'enforce',
     revocation: STRICT,
     onRevocation: 'end-streams',
+    finishWithin: 0,
     target: targetOf(),
     inject: [],
     forwardClaims: [],

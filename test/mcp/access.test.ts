@@ -33,6 +33,16 @@ const read = (uri: string) => asked('resources/read', 'resources', uri)
 const patterns = (outcome: Awaited<ReturnType<typeof run>>) =>
   outcome.ok ? outcome.value.uses?.map(({ use }) => use.pattern) : outcome.reason.code
 
+it.each(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe'])(
+  '%s is no method of 2026-07-28',
+  async (method) => {
+    const { route } = mcpFacts({ resources: { '*': [] }, methods: ['logging/setLevel'] })
+    const operation = operationOf([{ id: 1, method }], { revision: '2026-07-28' })
+    const outcome = await mcpAccess.run({ route, operation, agent: agentOf() }, undefined)
+    expect(codeOf(outcome)).toBe('mcp_method_not_allowed')
+  },
+)
+
 describe('mcp_access', () => {
   it('asks nothing where there is no MCP server', async () => {
     const facts = { operation: { kind: 'http', method: 'POST' }, agent: agentOf() } as const

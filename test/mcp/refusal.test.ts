@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ANSWERS, type Answer, answerRow, type Denial } from '../../src/core/denial.ts'
 import type { Decision } from '../../src/core/guard.ts'
-import type { McpMessage, McpRefusals, McpRule } from '../../src/core/model/mcp.ts'
+import type { McpMessage, McpRefusals, McpRevision, McpRule } from '../../src/core/model/mcp.ts'
 import { problem } from '../../src/gateway/answer/problem.ts'
 import { respond } from '../../src/gateway/answer/respond.ts'
 import { isInBand, type RefusalContext, refusal, rpcCodeOf } from '../../src/mcp/refusal.ts'
@@ -86,6 +86,19 @@ describe('a refusal', () => {
       id: 'id-7',
       error: { data: { code: 'a_code' } },
     })
+  })
+
+  it.each<[McpRefusals, McpRevision, number]>([
+    ['auto', '2026-07-28', 404],
+    ['http', '2026-07-28', 404],
+    ['json-rpc', '2026-07-28', 200],
+    ['auto', '2025-11-25', 200],
+  ])('of a method (%s, %s) is %i', async (refusals, revision, status) => {
+    const operation = operationOf([{ id: 7, method: 'logging/setLevel' }], { revision })
+    const denial = { ...denialOf('forbidden', ofCall), code: 'mcp_method_not_allowed' }
+    const response = refusal(denial, { ...context(undefined, refusals), operation })
+    expect(response.status).toBe(status)
+    expect(await textOf(response)).toMatchObject({ id: 7, error: { code: -32601 } })
   })
 
   it.each<[string, readonly McpMessage[]]>([

@@ -227,6 +227,8 @@ describe('GATE', () => {
         client_ip: 'connection',
         timeout: '90s',
         on_revocation: 'end-all',
+        on_expiry: 'finish',
+        finish_within: '10s',
         request_id: 'always',
         shared_ids: true,
         lift: ['abc_-1'],

@@ -336,6 +336,26 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
   ['workflow on public', open({ workflow: 'query:a' }), at('workflow'), /no effect/],
   ['delegation on public', open({ delegation: { max_depth: 1 } }), at('delegation'), /no effect/],
   ['revocation on public', open({ revocation: 'strict' }), at('revocation'), /no effect/],
+  ['on_expiry on public', open({ on_expiry: 'cut' }), at('on_expiry'), /no effect/],
+  ['finish_within too long', chat({ finish_within: '61m' }), at('finish_within'), /at most 60m/],
+  [
+    'finish_within where nothing finishes',
+    chat({ finish_within: '1m', on_expiry: 'cut' }),
+    at('finish_within'),
+    /no effect with on_expiry = "cut"/,
+  ],
+  [
+    'finish_within on a strict rule',
+    chat({ finish_within: '1m', revocation: 'strict' }),
+    at('finish_within'),
+    /the default of strict rules/,
+  ],
+  [
+    'on_expiry where nothing ends',
+    chat({ on_expiry: 'cut', on_revocation: 'ignore' }),
+    at('on_expiry'),
+    /no effect with on_revocation = "ignore"/,
+  ],
   ['on_revocation on public', open({ on_revocation: 'ignore' }), at('on_revocation'), /no effect/],
 ]
 
@@ -377,6 +397,7 @@ describe('ROUTES', () => {
         stripPrefix: '',
       },
       onRevocation: 'end-streams',
+      finishWithin: 300,
       inject: [],
       secrets: [],
       forwardClaims: [],
@@ -436,6 +457,28 @@ describe('ROUTES', () => {
       inject: [['authorization', 'Bearer s3cr3t-value', `Bearer ${KEY}`]],
       encodedSlash: true,
     })
+  })
+
+  it.each<[string, object, object, number]>([
+    ['nothing', {}, {}, 300],
+    ['a strict rule', {}, { revocation: 'strict' }, 0],
+    ['a strict gate', { revocation: { consistency: 'strict' } }, {}, 0],
+    [
+      'a bounded rule of a strict gate',
+      { revocation: { consistency: 'strict' } },
+      { revocation: 'bounded' },
+      300,
+    ],
+    ['a strict rule that lets finish', {}, { revocation: 'strict', on_expiry: 'finish' }, 300],
+    ['GATE', { on_expiry: 'cut' }, {}, 0],
+    ['a rule, before GATE', { on_expiry: 'cut' }, { on_expiry: 'finish', finish_within: '1m' }, 60],
+    ['the time of GATE', { finish_within: '10s' }, {}, 10],
+  ])('answers finish within what %s says', (_, gate, more, within) => {
+    const { finishWithin } = rule({
+      GATE: { ...GATE, ...gate },
+      ROUTES: [{ match: 'POST /v1/chat', scopes: [], ...more }],
+    })
+    expect(finishWithin).toBe(within)
   })
 
   it('takes the timeout and origin of GATE', () => {

@@ -72,6 +72,8 @@ describe('showPolicy', () => {
           mode: 'enforce',
           revocation: { consistency: 'bounded', max_staleness: '5s' },
           on_revocation: 'end-streams',
+          on_expiry: 'finish',
+          finish_within: '300s',
           origin: 'https://origin.example.com',
           forward_token: false,
           encoded_slash: false,
@@ -117,6 +119,8 @@ describe('showPolicy', () => {
       mode: 'shadow',
       revocation: { consistency: 'bounded', max_staleness: '1500ms' },
       on_revocation: 'end-all',
+      on_expiry: 'finish',
+      finish_within: '30s',
     }
     const shown = showPolicy(
       policy({

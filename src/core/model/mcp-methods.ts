@@ -1,4 +1,4 @@
-import type { McpKind } from './mcp.ts'
+import type { McpKind, McpRevision } from './mcp.ts'
 
 /** Methods of the base protocol that need no rule; the answers of lists are filtered. */
 export const BASE_METHODS: ReadonlySet<string> = new Set([
@@ -25,6 +25,20 @@ export const REFERRING_METHODS: ReadonlySet<string> = new Set([
   'completion/complete',
   'subscriptions/listen',
 ])
+
+/** Methods that 2026-07-28 no longer has. */
+const REMOVED: ReadonlySet<string> = new Set([
+  'initialize',
+  'ping',
+  'logging/setLevel',
+  'resources/subscribe',
+  'resources/unsubscribe',
+])
+
+/** Whether a revision no longer has a method. */
+export function isRemoved(method: string, revision: McpRevision | undefined): boolean {
+  return revision === '2026-07-28' && REMOVED.has(method)
+}
 
 const METHOD = /^[A-Za-z0-9_$./-]{1,128}$/
 

@@ -36,6 +36,9 @@ export interface McpNames {
 /** How a refusal of one call is answered, if the refusal does not concern the connection. */
 export type McpRefusals = 'auto' | 'http' | 'json-rpc'
 
+/** What filtered lists show: what the token may use, and with `obtainable` what a wider token could. */
+export type McpList = 'obtainable' | 'allowed'
+
 /** The settings of an MCP endpoint. Names that are not listed are denied. */
 export interface McpRule {
   readonly names: Readonly<Record<McpKind, McpNames>>
@@ -47,8 +50,9 @@ export interface McpRule {
   /** Most bytes of a message. */
   readonly maxBody: number
   readonly refusals: McpRefusals
-  /** Scopes that the metadata offers to clients, beside those that the rule needs. */
-  readonly offeredScopes: readonly string[]
+  readonly list: McpList
+  /** Scopes that challenge and metadata offer beside those of the rule; absent: the metadata offers those of all names. */
+  readonly offeredScopes?: readonly string[]
 }
 
 /** A tool, prompt or resource by name, with the arguments of its call. */

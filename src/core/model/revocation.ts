@@ -89,14 +89,14 @@ export interface ShardStatus {
   readonly pending: readonly string[]
 }
 
-/** The id of an entry: 128 bits of SHA-256, base64url. */
+/** The id of an entry: 128 bits of SHA-256, base64url. It never begins as an option of a command does. */
 export async function revocationId(
   { kind, issuer, value }: RevocationSubject,
   mode: Mode,
   own = false,
 ): Promise<string> {
   const text = JSON.stringify([kind, issuer, value, mode, ...(own ? ['own'] : [])])
-  return (await sha256Name(text)).slice(0, 22)
+  return (await sha256Name(text)).slice(0, 22).replace(/^-/, '_')
 }
 
 /** What is full: the whole set, or the share of one issuer's administrators. */

@@ -101,6 +101,8 @@ export interface Route {
   readonly mode: Mode
   readonly revocation: RevocationTerms
   readonly onRevocation: OnRevocation
+  /** Seconds after `exp` for which answers to whole requests may go on; 0: they end with the token. */
+  readonly finishWithin: number
   /** Absent where requests are not limited. */
   readonly rateLimit?: RateLimit
   /** Whether each token is accepted only once, at all rules with this setting together. */

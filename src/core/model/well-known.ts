@@ -1,19 +1,24 @@
 import { perObject } from '../memo.ts'
 import type { Route, Target } from './route.ts'
 
-/** The path at the origin: the origin's base path, then the request's path without `strip_prefix`. */
+/**
+ * The path at the origin: the origin's base path, then the request's path without `strip_prefix`. Where `strip_prefix`
+ * is the whole path, it is the origin's path as written.
+ */
 export function pathAtOrigin(
   { url, stripPrefix }: Pick<Target, 'url' | 'stripPrefix'>,
   path: string,
 ): string {
   const rest = path.slice(stripPrefix.length)
-  return partsOf(url).base + (rest.startsWith('/') ? rest : `/${rest}`)
+  const { base, pathname } = partsOf(url)
+  return rest === '' ? pathname : base + (rest.startsWith('/') ? rest : `/${rest}`)
 }
 
 /** Parts of a URL that does not change. Cached, because each access is a call into the runtime. */
 export const partsOf = perObject(({ origin, host, pathname }: URL) => ({
   origin,
   host,
+  pathname,
   /** The path without a trailing slash. */
   base: pathname.replace(/\/$/, ''),
 }))

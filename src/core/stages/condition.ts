@@ -145,6 +145,12 @@ const judge = ({ when, facts, used }: Weight) => {
     : deny('condition_error', { ...detail, error: judged.reason }, params)
 }
 
+/** Whether a condition that reads no arguments is true for a request; `false` where it cannot be evaluated. */
+export function isTrue(when: Condition, needs: Needs, now: number): boolean {
+  const judged = when.evaluate(factsOf(needs, now))
+  return judged.ok && judged.value
+}
+
 const factsOf = (
   { request, address, params, caller, connection, access, agent, admission }: Needs,
   now: number,

@@ -29,7 +29,7 @@ const deny = denials({
 })
 
 interface Needs extends Pick<Routed, 'route' | 'params'>, Uses {
-  readonly policy: Pick<Policy, 'includedBy'>
+  readonly policy: Pick<Policy, 'includedBy' | 'resources'>
   readonly access: Pick<AccessToken, 'scopes'>
 }
 
@@ -111,14 +111,19 @@ const coverAll = ({ policy, route, params, access, uses }: Needs): Covering => {
   const detail = { held: access.scopes, ...about(uses[missing - 1]) }
   const asking = all.filter(({ needed }) => needed.length > 0)
   const [only] = asking
+  const offered = route.mcp && policy.resources.get(route.resource)?.scopes
+  const kept = {
+    ...(offered && { heldScopes: access.scopes.filter((one) => offered.includes(one)) }),
+    ...ofCall,
+  }
   if (asking.length === 1 && only?.mode === 'any') {
-    return fail(deny('scope_missing', detail, { anyOf: only.needed, ...ofCall }))
+    return fail(deny('scope_missing', detail, { anyOf: only.needed, ...kept }))
   }
   const requiredScopes = [...new Set(asking.flatMap(leastOf))]
   const missingScopes = requiredScopes.filter(
     (name) => !policy.includedBy(name).some((one) => access.scopes.includes(one)),
   )
-  return fail(deny('scope_missing', detail, { requiredScopes, missingScopes, ...ofCall }))
+  return fail(deny('scope_missing', detail, { requiredScopes, missingScopes, ...kept }))
 }
 
 /** How the token's scopes cover one rule. */
@@ -137,7 +142,7 @@ interface Covered {
 const cover = (
   { mode }: ScopeRule,
   resolved: readonly (string | undefined)[],
-  { policy, access }: Pick<Needs, 'policy' | 'access'>,
+  { policy, access }: Pick<Needs, 'access'> & { readonly policy: Pick<Policy, 'includedBy'> },
 ): Covered => {
   const needed = resolved.filter((name) => name !== undefined)
   const used = needed.map((name) =>

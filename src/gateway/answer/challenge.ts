@@ -9,7 +9,7 @@ const quoted = ([name, value]: readonly [string, string]): string => `${name}="$
 
 /**
  * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1): one challenge
- * per method. `undefined` if the status has none. Contains no values of request or token.
+ * per method. `undefined` if the status has none. Of the token it contains only scopes that the resource offers.
  */
 export function challenge(denial: Denial, route: Route): string | undefined {
   const row = answerRow(denial.answer)
@@ -33,12 +33,12 @@ export function challenge(denial: Denial, route: Route): string | undefined {
 }
 
 /**
- * All scopes the route needs; of alternatives, the first. Without a token, the rule's scopes
- * without templates, and the scopes the MCP server offers.
+ * All scopes the route needs; of alternatives, the first; and those that a client would lose by asking for no more.
+ * Without a token, the rule's scopes without templates, and the scopes the MCP server offers.
  */
 const scopesOf = ({ answer, params }: Denial, route: Route): string => {
-  if (params?.requiredScopes) return params.requiredScopes.join(' ')
-  if (params?.anyOf) return params.anyOf[0] ?? ''
+  const { requiredScopes = params?.anyOf?.slice(0, 1), heldScopes = [] } = params ?? {}
+  if (requiredScopes) return [...new Set([...requiredScopes, ...heldScopes])].join(' ')
   if (answer !== 'unauthenticated') return ''
   const { mode, scopes } = route.scopes
   const plain = scopes.filter(({ parts }) => parts.length === 1).map(({ source }) => source)

@@ -1,7 +1,13 @@
 import { networkOf } from '../../core/address.ts'
 import { perAdmission } from '../../core/admission.ts'
 import type { Denial } from '../../core/denial.ts'
-import { type Admitted, type Decision, type Facts, refusalOf } from '../../core/guard.ts'
+import {
+  type Admitted,
+  type Decision,
+  type Facts,
+  type Passed,
+  refusalOf,
+} from '../../core/guard.ts'
 import { own } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { AuditRule, Whose } from '../../core/model/audit.ts'
@@ -60,6 +66,17 @@ export function recordOf(decision: Decision | Undecided, context: RecordContext)
   // Serialized once per admission.
   const rest = known.admission ? admittedText(known.admission, known) : textOf(known)
   return `${head.slice(0, -1)},${rest.slice(1)}`
+}
+
+/** The line of an answer that goes on after its token has expired; `id` is that of the decision's line. */
+export function lateOf({ known }: Passed, { id, time, requestId }: RecordContext): string {
+  const head = JSON.stringify({
+    event: 'finished_after_expiry',
+    id,
+    time: new Date(time).toISOString(),
+    request_id: requestId,
+  })
+  return `${head.slice(0, -1)},${admittedText(known.admission, known).slice(1)}`
 }
 
 /** A request the guard did not decide. */

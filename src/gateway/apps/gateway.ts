@@ -9,6 +9,7 @@ import { refusal } from '../../mcp/refusal.ts'
 import {
   auditRecordOf,
   isRecorded,
+  lateOf,
   type RecordContext,
   recordOf,
   type Undecided,
@@ -78,6 +79,16 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
       const context = { requestId, method, route, operation, docs, steps, limited }
       return refusal(denial, context, extra)
     },
+    /** Writes, once, that the answer goes on after its token has expired. */
+    follow(decision: Decision) {
+      if (decision.outcome !== 'passed') return
+      let isWritten = false
+      decision.onLate = () => {
+        if (isWritten) return
+        isWritten = true
+        ports.journal.record(lateOf(decision, { id, time: ports.clock.now(), requestId }))
+      }
+    },
     /** Writes the journal line and returns the answer. `what.denial`: a denial after the guard. */
     end(answer: Response, decision: Decision | undefined, what: Ended = {}): Response {
       const { denial, revocations } = what
@@ -113,7 +124,7 @@ type Ended = Pick<RecordContext, 'denial' | 'origin' | 'revocations'>
 const pass = async (request: Request, opened: Opened): Promise<Response> => {
   const { guard, ports, cf } = opened
   const exchange = beginExchange(request, opened)
-  const { requestId, clientIp, refuse, end } = exchange
+  const { requestId, clientIp, refuse, follow, end } = exchange
   let decision: Decision | undefined
   let ended: Ended | undefined
   try {
@@ -127,6 +138,7 @@ const pass = async (request: Request, opened: Opened): Promise<Response> => {
       const refused = refusalOf(decided)
       if (refused) return refuse(refused, decided)
       const { send } = ports
+      follow(decided)
       const { answer, origin } = await relay(request, decided, {
         send,
         requestId,

@@ -116,6 +116,7 @@ export async function toRevocations(
   { policy, now, ...made }: { policy: Policy; now: number } & Pick<Revocation, 'createdBy' | 'own'>,
 ): Promise<Result<readonly Revocation[], readonly Problem[]>> {
   const tolerance = policy.gate.clockTolerance
+  const finish = longestFinish(policy)
   const life = longestLife(policy)
   const problems: Problem[] = []
   const stored: Revocation[] = []
@@ -123,8 +124,8 @@ export async function toRevocations(
     const { kind, issuer, mode = 'block', reason } = wanted
     const value = namedValue(policy, { kind, issuer, value: wanted.value ?? '' })
     const at = mode === 'before' ? (wanted.at ?? now) : undefined
-    // The gate accepts a token for a while after its `exp`, and callers often give `exp` here.
-    const late = kind === 'token' ? LIMITS.lateTokenSeconds : 0
+    // A token is accepted, and its answers finish, for a while after `exp`; callers often give `exp` here.
+    const late = kind === 'token' ? LIMITS.lateTokenSeconds + finish : 0
     const given = wanted.expires === undefined ? undefined : wanted.expires + late
     const expires =
       given ?? (at !== undefined ? at + life : kind === 'token' ? now + life : undefined)
@@ -183,12 +184,16 @@ const isKnown = ({ issuers }: Policy, { kind, issuer }: Pick<Revocation, 'kind' 
   issuers.has(issuer) ||
   (kind === 'agent' && [...issuers.values()].some((one) => one.delegation.issuers.has(issuer)))
 
-/** Seconds until every token issued now is too old, at least a day. */
-const longestLife = ({ issuers, gate }: Policy): number =>
-  Math.max(
-    DAY,
-    ...[...issuers.values()].map(({ maxLifetime }) => maxLifetime + 2 * gate.clockTolerance),
-  )
+/** Seconds after `exp` within which some answer may finish. */
+const longestFinish = ({ routes }: Policy): number =>
+  Math.max(0, ...routes.map(({ finishWithin }) => finishWithin))
+
+/** Seconds until every token issued now is too old and its last answer is over, at least a day. */
+const longestLife = (policy: Policy): number => {
+  const { issuers, gate } = policy
+  const late = 2 * gate.clockTolerance + longestFinish(policy)
+  return Math.max(DAY, ...[...issuers.values()].map(({ maxLifetime }) => maxLifetime + late))
+}
 
 const number = (pattern: RegExp, message: string) =>
   v.pipe(v.string(message), v.regex(pattern, message), v.transform(Number))

@@ -9,7 +9,7 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import { bodyDenials, ownerOf } from '../../core/stages/body.ts'
 import { isRead, type OriginContext, originHeaders } from './origin-headers.ts'
 import { isEventStream } from './stream-last.ts'
-import { following, patience, streamed, watchUpload } from './upload.ts'
+import { following, isWatchedPending, patience, streamed, watchRequest } from './upload.ts'
 import { isReadable } from './without-secrets.ts'
 
 const deny = denials({
@@ -125,10 +125,7 @@ const sendOn = async (
     ...(held && held.length > 0 && { body: held }),
     ...(body && { body }),
   } as Outbound
-  const isWatched =
-    !ENDS_WITH_REQUEST ||
-    target.timeout !== undefined ||
-    (body !== null && route.onRevocation === 'end-all')
+  const isWatched = !ENDS_WITH_REQUEST || target.timeout !== undefined || isWatchedPending(route)
   try {
     const sent = isWatched
       ? await sendWatched(request, body, { url, outbound }, context)
@@ -157,13 +154,14 @@ const sendWatched = async (
   { url, outbound }: { readonly url: string; readonly outbound: Outbound },
   { route, decision, send }: ForwardContext,
 ): Promise<Result<Response, ForwardFault>> => {
-  const { target, onRevocation } = route
+  const { target } = route
   const wait = patience(target.timeout)
-  const abort = body || !ENDS_WITH_REQUEST ? new AbortController() : undefined
+  const isAborted = body || !ENDS_WITH_REQUEST || isWatchedPending(route)
+  const abort = isAborted ? new AbortController() : undefined
   const overNetwork = (target.service ?? target.via) === undefined
   const upload = body && abort ? streamed(body, request, { wait, abort, overNetwork }) : undefined
-  const watched =
-    body && abort && onRevocation === 'end-all' ? watchUpload(request, decision, abort) : undefined
+  if (upload) decision.isReceived = upload.isWhole
+  const watched = watchRequest(decision, abort)
   const unfollow = abort && !ENDS_WITH_REQUEST ? following(request.signal, abort) : undefined
   // An origin may answer during the upload. Event streams are watched separately.
   let until: Promise<void> | undefined
@@ -179,23 +177,21 @@ const sendWatched = async (
       } as Outbound,
       isRead(route),
     )
-    const response = await Promise.race([sending, wait.timeout])
-    if (!response) {
+    const response = await Promise.race([sending, wait.timeout, watched.ended])
+    if (!response || 'code' in response) {
       abort?.abort()
       void sending.then((late) => late.body?.cancel()).catch(() => {})
-      return fail({ denial: deny('origin_timeout', { timeout: target.timeout }) })
+      return fail({ denial: response ?? deny('origin_timeout', { timeout: target.timeout }) })
     }
     if (ENDS_WITH_REQUEST && !isEventStream(response.headers)) until = upload?.through
     return ok(response)
   } catch (error) {
-    const ended = watched?.ended()
-    if (ended) return fail({ denial: ended })
     if (upload?.brokeOff()) return fail({ denial: bodyDenials('body_incomplete') })
     throw error
   } finally {
     unfollow?.()
-    if (watched && until) void until.then(watched.over)
-    else watched?.over()
+    if (until) void until.then(watched.over)
+    else watched.over()
     wait.over()
   }
 }

@@ -140,8 +140,8 @@ const rewriteLocation = (location: string, route: Route, address: Address): stri
   const base = url.pathname.replace(/\/$/, '')
   const isPath = location.startsWith('/') && !location.startsWith('//')
   const absolute = /^[a-z][a-z0-9+.-]*:|^\/\//i.test(location)
-  // A relative location without dot segments is right on both sides. An exception: the origin's
-  // path ends with a slash that the gate's lacks.
+  // A relative location without dot segments is right on both sides. An exception: the
+  // origin's whole path instead of `strip_prefix`, whose last segments differ.
   const isApart =
     address.path === stripPrefix ? !WITHOUT_PATH.test(location) : UPWARDS.test(location)
   if (!isPath && !absolute && !isApart) return undefined

@@ -32,6 +32,16 @@ const endingOf = (denial: Denial): Ending => {
 
 const EXPIRED = 'token_expired_during_request'
 
+/** What a watch is told about the answer, beside the token. */
+export interface Watched {
+  /** Whether the answer may go on after expiry; by default it ends. Asked at expiry, and from time to time after it. */
+  readonly mayFinish?: () => boolean
+  /** Called when it goes on. */
+  readonly onLate?: (() => void) | undefined
+  /** Whether the token was checked just now. */
+  readonly isChecked?: boolean
+}
+
 /** The ports a stream's watch uses. */
 export type WatchPorts = Pick<GuardPorts, 'clock' | 'revocations'>
 
@@ -47,17 +57,26 @@ const RETRY = 1 / 10
 const JITTER = 1 / 5
 
 /**
- * Checks an open stream's token on a timer. Calls `cut` once: when the token expires or is revoked,
- * or when its status was unknown for `max_staleness`. The returned function ends the watch.
+ * Checks the token of an open stream, or of a pending answer, on a timer. Calls `cut` once: when the token is revoked, or
+ * when its status was unknown for `max_staleness`. Also when the token expires; an answer that may finish gets
+ * `finish_within` more. The returned function ends the watch.
  */
-export function watch(facts: Facts, ports: WatchPorts, cut: (ending: Ending) => void): () => void {
+export function watch(
+  facts: Facts,
+  ports: WatchPorts,
+  cut: (ending: Ending) => void,
+  { mayFinish = () => false, onLate, isChecked }: Watched = {},
+): () => void {
   const { policy, route, access } = facts
   const { clock } = ports
   const { revocation } = route.revocation.consistency === 'bounded' ? route : policy.gate
   const { maxStaleness } = revocation
   const copy = maxStaleness * COPY
   const terms: RevocationTerms = { consistency: 'bounded', maxStaleness: copy }
-  const expires = (access.expires + policy.gate.clockTolerance) * 1000
+  const { clockTolerance } = policy.gate
+  const expires = (access.expires + clockTolerance) * 1000
+  const last = (access.expires + Math.max(clockTolerance, route.finishWithin)) * 1000
+  let deadline = expires
   let timer: ReturnType<typeof setTimeout> | undefined
   let isOver = false
   // An answer may be as old as `copy`.
@@ -80,7 +99,8 @@ export function watch(facts: Facts, ports: WatchPorts, cut: (ending: Ending) => 
         return arm(RETRY)
       }
       known = Math.max(known, asked - copy)
-      if (standing.ok) arm(PERIOD)
+      // Expiry has a timer of its own.
+      if (standing.ok || standing.reason.code === EXPIRED) arm(PERIOD)
       else end(standing.reason)
     }
     const retry = () => arm(RETRY)
@@ -94,7 +114,11 @@ export function watch(facts: Facts, ports: WatchPorts, cut: (ending: Ending) => 
   }
   const wake = () => {
     const now = clock.now()
-    if (now >= expires) return end(expiredDenials(EXPIRED))
+    if (now >= expires) {
+      if (now >= last || !mayFinish()) return end(expiredDenials(EXPIRED))
+      if (deadline === expires) onLate?.()
+      deadline = last
+    }
     arm(PERIOD)
     // A check may succeed at the last moment.
     look(now)
@@ -107,11 +131,11 @@ export function watch(facts: Facts, ports: WatchPorts, cut: (ending: Ending) => 
     const pause = maxStaleness * part * (1 - JITTER * Math.random())
     timer = setTimeout(
       wake,
-      Math.max(0, Math.min(pause, expires - now, known + maxStaleness - now)),
+      Math.max(0, Math.min(pause, deadline - now, known + maxStaleness - now)),
     )
   }
   arm(PERIOD)
   // The answer may begin long after the decision.
-  look(clock.now())
+  if (!isChecked) look(clock.now())
   return stop
 }

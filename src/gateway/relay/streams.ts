@@ -19,6 +19,8 @@ export interface StreamContext {
   readonly openRequests?: (() => readonly (string | number)[]) | undefined
 }
 
+type Asked = Pick<Request, 'method' | 'headers' | 'body'>
+
 /** The new body or WebSocket of an answer. */
 interface Bounded {
   readonly body: ConstructorParameters<typeof Response>[0]
@@ -35,10 +37,11 @@ interface Bounded {
  */
 export function limitedToToken(
   response: Response,
-  { method }: Pick<Request, 'method'>,
+  request: Asked,
   { decision, isFetched, openRequests }: StreamContext,
 ): Response | Promise<Response> {
   if (decision.outcome !== 'passed') return response
+  const { method } = request
   const { mode, onRevocation, target, secrets } = decision.known.route
   if (mode === 'shadow' || onRevocation === 'ignore') return response
   const { webSocket } = response as { readonly webSocket?: Socket | null }
@@ -56,8 +59,16 @@ export function limitedToToken(
   const { address } = decision.known
   const takesLast = length === undefined && !isEncoded
   const watched = ({ readable, over, cut }: Pipe): Response => {
-    const stop = watch(decision.known, decision.ports, (ending) =>
-      cut(takesLast ? lastOf(ending, { headers, method, address, openRequests }) : undefined),
+    const { known, ports, onLate } = decision
+    const stop = watch(
+      known,
+      ports,
+      (ending) =>
+        cut(takesLast ? lastOf(ending, { headers, method, address, openRequests }) : undefined),
+      {
+        mayFinish: () => (openRequests ? openRequests().length > 0 : isReceived(request, decision)),
+        onLate,
+      },
     )
     void over.then(stop)
     return answerWith(response, { body: readable, keepsLength: isFramed })
@@ -76,6 +87,12 @@ export function limitedToToken(
       : answerWith(response, { body: joined(chunks), keepsLength: isFramed }),
   )
 }
+
+/** Whether the request's body has arrived whole. A body that is not followed has, if its length was announced. */
+const isReceived = ({ body, headers }: Asked, { isReceived, known }: Passed): boolean =>
+  isReceived
+    ? isReceived()
+    : !body || known.held !== undefined || contentLength(headers) !== undefined
 
 /** Content types of streams; with several header lines any of them counts. */
 const STREAMS =

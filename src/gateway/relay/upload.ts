@@ -2,7 +2,8 @@ import { contentLength } from '../../core/body.ts'
 import type { Denial } from '../../core/denial.ts'
 import type { Decision } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
-import { type Ending, endingDenial, watch } from './stream-watch.ts'
+import type { Route } from '../../core/model/route.ts'
+import { endingDenial, watch } from './stream-watch.ts'
 
 /**
  * Times an origin: `timeout` resolves after `ms` milliseconds of waiting without a break, or never
@@ -69,6 +70,8 @@ export interface Streamed {
    * failed.
    */
   readonly brokeOff: () => boolean
+  /** Whether the whole body has arrived. */
+  readonly isWhole: () => boolean
   /** Resolves once the body has ended or broken off; never rejects. */
   readonly through: Promise<void>
 }
@@ -103,6 +106,7 @@ export function streamed(
   return {
     readable: pipe.readable,
     brokeOff: () => progress === 'broken' || hasLeft(),
+    isWhole: () => progress === 'whole',
     through,
   }
 }
@@ -135,31 +139,43 @@ const pump = async (
 }
 
 /** A request that ends when its token does. */
-export interface WatchedUpload {
-  /** The denial if the watch aborted the request. */
-  ended(): Denial | undefined
+export interface WatchedRequest {
+  /** Resolves with the denial once the token has ended. */
+  readonly ended: Promise<Denial>
   /** Ends the watch. */
   over(): void
 }
 
-const UNWATCHED: WatchedUpload = { ended: () => undefined, over: () => {} }
-
 /**
- * Aborts an upload when its token expires or is revoked. Ignores bodies that are small by
- * Content-Length, requests without a token, and shadow mode.
+ * Watches the token of a request until the origin answers, on rules with `mcp` and with `end-all`: aborts the request
+ * when the token is revoked, or expires before the body is whole. Ignores requests without a token, and shadow mode.
  */
-export function watchUpload(
-  { headers }: Request,
+export function watchRequest(
   decision: Decision,
-  abort: AbortController,
-): WatchedUpload {
-  const length = contentLength(headers)
-  if (length !== undefined && length <= LIMITS.smallBodyBytes) return UNWATCHED
-  if (decision.outcome !== 'passed' || decision.known.route.mode === 'shadow') return UNWATCHED
-  let ending: Ending | undefined
-  const over = watch(decision.known, decision.ports, (how) => {
-    ending = how
-    abort.abort()
+  abort: AbortController | undefined,
+): WatchedRequest {
+  let resolve: (denial: Denial) => void = () => {}
+  const ended = new Promise<Denial>((settle) => {
+    resolve = settle
   })
-  return { over, ended: () => ending && endingDenial(ending) }
+  const { outcome, known } = decision
+  if (outcome !== 'passed' || known.route.mode === 'shadow' || !isWatchedPending(known.route)) {
+    return { ended, over() {} }
+  }
+  const { ports, onLate } = decision
+  const over = watch(
+    known,
+    ports,
+    (ending) => {
+      resolve(endingDenial(ending))
+      abort?.abort()
+    },
+    { mayFinish: () => decision.isReceived?.() ?? true, onLate, isChecked: true },
+  )
+  return { ended, over }
+}
+
+/** Whether a rule's requests are watched until the origin answers. A timer for each costs too much on all rules. */
+export function isWatchedPending({ mcp, onRevocation }: Route): boolean {
+  return mcp !== undefined || onRevocation === 'end-all'
 }

@@ -114,7 +114,7 @@ const filteredAnswer = async (
   }
 
   const edits = [...session.value, ...privateEdits(headers, names)]
-  const visibility = visibilityOf(rule, known)
+  const visibility = visibilityOf(rule, known, () => ports.clock.now())
   if (isEvents) {
     const open = idsOf(known.operation)
     const filter = (data: string) => {
@@ -131,6 +131,7 @@ const filteredAnswer = async (
   const buffered = await bufferBody(body, known, {
     ...boundsOf(answer, request, known, { isJson, isListless }),
     ports,
+    onLate: decision.onLate,
     signal: request.signal,
   })
   if (!buffered.ok) return buffered
@@ -150,10 +151,14 @@ const filteredAnswer = async (
   return ok({ response: remade(answer, told, [...edits, length]), body: 'whole' })
 }
 
-/** The ids of the requests in a body. */
+/** The ids of the requests in a body whose response a client waits for: nobody waits for that of a subscription. */
 const idsOf = (operation: Operation): Set<Id> => {
   const messages = operation.kind === 'mcp' ? operation.messages : []
-  return new Set(messages.flatMap(({ id, method }) => (method === undefined ? [] : (id ?? []))))
+  return new Set(
+    messages.flatMap(({ id, method }) =>
+      method === undefined || method === 'subscriptions/listen' ? [] : (id ?? []),
+    ),
+  )
 }
 
 /** Members of a response (JSON-RPC 2.0 §5). */

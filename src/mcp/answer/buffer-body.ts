@@ -20,6 +20,8 @@ export interface BufferTerms {
   /** Length of the whole body, where Content-Length frames it. */
   readonly length?: number | undefined
   readonly ports: BufferPorts
+  /** Called when reading goes on after the token has expired. */
+  readonly onLate?: (() => void) | undefined
   /** Aborts when the caller disconnects. */
   readonly signal?: AbortSignal | undefined
 }
@@ -115,7 +117,7 @@ const stopped = (reader: Pick<ReadableStreamDefaultReader, 'cancel'>, denial: De
 }
 
 /** One timer for a quick body. The watch and the listeners are set up only after {@link QUICK_MS}. */
-const beginPatience = (known: Facts, ms: number, { ports, signal }: BufferTerms) => {
+const beginPatience = (known: Facts, ms: number, { ports, signal, onLate }: BufferTerms) => {
   const quick = Math.min(QUICK_MS, ms)
   let broken: Break | undefined
   let wake: (why: Break) => void = ignore
@@ -127,7 +129,10 @@ const beginPatience = (known: Facts, ms: number, { ports, signal }: BufferTerms)
   const leave = () => breakOff(unreachable())
   let timer = setTimeout(() => {
     timer = setTimeout(() => breakOff(forwardDenials('origin_timeout')), ms - quick)
-    unwatch = watch(known, ports, (ending) => breakOff(endingDenial(ending)))
+    unwatch = watch(known, ports, (ending) => breakOff(endingDenial(ending)), {
+      mayFinish: () => true,
+      onLate,
+    })
     if (signal?.aborted) leave()
     signal?.addEventListener('abort', leave)
   }, quick)

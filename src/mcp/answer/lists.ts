@@ -2,35 +2,55 @@ import type { Facts } from '../../core/guard.ts'
 import type { McpKind, McpRule, McpUse } from '../../core/model/mcp.ts'
 import { type McpCaller, mayUse } from '../../core/model/mcp-access.ts'
 import { typesOf } from '../../core/model/token.ts'
+import { isTrue } from '../../core/stages/condition.ts'
 import { cut, type Edit, edited, membersOf, type Span, valueSpan } from './json-ranges.ts'
 
 /** The names that a caller may see, by kind. */
 export interface Visibility {
   has(kind: McpKind, name: string): boolean
+  /** Whether the caller may be notified of a resource: only if its token may use it. */
+  hears(uri: string): boolean
   /** Whether a URI template (RFC 6570) may be seen. */
   hasTemplate(template: string): boolean
 }
 
-/** A caller sees the names for which its token could be used with some arguments. */
+/**
+ * A caller sees the names for which its token could be used with some arguments. With `list = "obtainable"` it also sees
+ * those for which it lacks only scopes that the resource offers, if their condition is true or reads arguments.
+ */
 export function visibilityOf(
-  { names }: McpRule,
-  { access, agent, params, policy }: Pick<Facts, 'access' | 'agent' | 'params' | 'policy'>,
+  { names, list }: McpRule,
+  facts: Facts,
+  now: () => number,
 ): Visibility {
+  const { access, agent, params, policy, route } = facts
   const caller: McpCaller = { scopes: access.scopes, types: typesOf(agent), params, policy }
+  const isObtainable = (use: McpUse): boolean => {
+    const { scopes = [] } = policy.resources.get(route.resource) ?? {}
+    if (!mayUse(use, { ...caller, scopes: [...access.scopes, ...scopes] })) return false
+    const { when } = use
+    return !when || (when.arguments ?? []).length > 0 || isTrue(when, facts, now())
+  }
   const verdicts = new Map<McpUse, boolean>()
-  const isUsable = (use: McpUse) => {
-    const known = verdicts.get(use) ?? mayUse(use, caller)
-    verdicts.set(use, known)
-    return known
+  const isSeen = (use: McpUse) => {
+    const known = verdicts.get(use)
+    if (known !== undefined) return known
+    const isShown = mayUse(use, caller) || (list === 'obtainable' && isObtainable(use))
+    verdicts.set(use, isShown)
+    return isShown
   }
   return {
     has(kind, name) {
       const use = names[kind].find(name)
-      return use !== undefined && isUsable(use)
+      return use !== undefined && isSeen(use)
+    },
+    hears(uri) {
+      const use = names.resources.find(uri)
+      return use !== undefined && mayUse(use, caller)
     },
     hasTemplate(template) {
       const needed = names.resources.template(template)
-      return needed.length > 0 && needed.every(isUsable)
+      return needed.length > 0 && needed.every(isSeen)
     },
   }
 }
@@ -187,7 +207,7 @@ const isAboutHidden = (text: string, at: number, visibility: Visibility): boolea
     if (name === 'method') isUpdate ||= parsed(text, value) === UPDATED
     if (name !== 'params') continue
     for (const uri of valuesOf(text, value[0], 'uri')) {
-      isSeen = isSeen !== false && isText(uri) && visibility.has('resources', uri)
+      isSeen = isSeen !== false && isText(uri) && visibility.hears(uri)
     }
   }
   return isUpdate && !isSeen

@@ -1,3 +1,4 @@
+import { isPlainJson } from '../../core/body.ts'
 import { type CodeOf, denials, joined } from '../../core/denial.ts'
 import {
   type McpMessage,
@@ -5,6 +6,7 @@ import {
   type McpRule,
   writtenName,
 } from '../../core/model/mcp.ts'
+import { isRemoved } from '../../core/model/mcp-methods.ts'
 import { fail, ok } from '../../core/result.ts'
 import { bodyDenials, heldBody, ownerOf } from '../../core/stages/body.ts'
 import {
@@ -18,7 +20,7 @@ import { headDenials, type McpHead, readHead, unsupported } from './head.ts'
 import { mismatch } from './headers.ts'
 import { messageDenials, readMessages } from './message.ts'
 import { paramsDenials, readParams } from './params.ts'
-import { UNSAID } from './revision.ts'
+import { REVISION_RULES, UNSAID } from './revision.ts'
 import { readSession, sessionDenials } from './session.ts'
 
 const deny = denials({
@@ -45,7 +47,8 @@ const readMcp = async (
 ): Promise<McpAsked> => {
   const { request, route, policy, agent, hold } = asking
   const head = readHead(request, route, mcp)
-  if (!head.ok) return head
+  if (!head.ok)
+    return head.reason.code === 'revision_unsupported' ? withId(head, asking, mcp) : head
   const { revision, rules } = head.value
   const session = rules.sessions ? await readSession(asking, sessions) : ok(undefined)
   if (!session.ok) return session
@@ -79,12 +82,30 @@ const readMcp = async (
   return ok({ operation: { ...operation, ...read.value, messages }, held: held.value })
 }
 
+/**
+ * Adds the message to the denial of its revision, so that the answer has its id: clients of 2026-07-28 send a call to
+ * learn which revisions there are. A body that cannot be read adds nothing.
+ */
+const withId = async (
+  denied: Extract<ReturnType<typeof readHead>, { ok: false }>,
+  { request, agent, hold }: Asking,
+  { maxBody }: McpRule,
+): Promise<McpAsked> => {
+  const { method, headers, body } = request
+  if (method !== 'POST' || body === undefined || !isPlainJson(headers)) return denied
+  const held = await heldBody(request, maxBody, hold(ownerOf(agent)), false)
+  if (!held.ok) return denied
+  const read = readMessages(held.value.bytes, REVISION_RULES['2026-07-28'])
+  if (!read.ok) return denied
+  return { ...denied, value: { operation: { kind: 'mcp', method, ...read.value } } }
+}
+
 const judge = (
   message: McpMessage,
   { revision, rules }: McpHead,
   { request, mcp }: Pick<Asking, 'request'> & { readonly mcp: McpRule },
 ) => {
-  const read = readParams(message, rules)
+  const read = isRemoved(message.method ?? '', revision) ? ok(message) : readParams(message, rules)
   if (!read.ok) return read
   const header = mismatch(message, request.headers, {
     mirrored: rules.mirrored,

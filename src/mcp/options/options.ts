@@ -134,7 +134,8 @@ export const MCP_KEYS = {
   origins: list(origin),
   max_body: whole(1_024, LIMITS.heldBodyBytesMost, 'number of bytes'),
   refusals: word(['auto', 'http', 'json-rpc']),
-  offered_scopes: list(offered),
+  list: word(['obtainable', 'allowed']),
+  offered_scopes: list(offered, { empty: true }),
 }
 
 /** The documentation of the keys of `mcp`. */
@@ -175,7 +176,8 @@ export const MCP_DOCS: KeyDocs<typeof MCP_KEYS> = {
   },
   offered_scopes: {
     description:
-      "Scopes that the first challenge and the metadata name in addition to the rule's `scopes`. They are not required. A client that requests all scopes it is offered sees, and may call, more tools from the start.",
+      "Scopes that the first challenge and the metadata name in addition to the rule's `scopes`. They are not required. Unset, the challenge names only the rule's, and the metadata also those of all tools, prompts and resources, so that a client [steps up](mcp/clients.md#step-up) when it calls one.",
+    unset: 'those of all names, without templates, in the metadata',
     example: ['tools:search'],
   },
   refusals: {
@@ -183,6 +185,12 @@ export const MCP_DOCS: KeyDocs<typeof MCP_KEYS> = {
       'How the gate [refuses one call](mcp/clients.md#when-a-call-is-refused): `"auto"`, `"http"` or `"json-rpc"`.',
     default: 'auto',
     example: 'http',
+  },
+  list: {
+    description:
+      'What [filtered lists](mcp/lists.md) show. `"obtainable"`: what the token may use, and what a token with more of the offered scopes could. `"allowed"`: only what the token may use.',
+    default: 'obtainable',
+    example: 'allowed',
   },
 }
 
@@ -204,6 +212,7 @@ export const mcpField = table(MCP_KEYS, (entry, report, value): McpRule => {
     origins: new Set(entry.origins),
     maxBody: entry.max_body ?? LIMITS.heldBodyBytes,
     refusals: entry.refusals ?? 'auto',
-    offeredScopes: Object.freeze(entry.offered_scopes ?? []),
+    list: entry.list ?? 'obtainable',
+    ...(entry.offered_scopes && { offeredScopes: Object.freeze(entry.offered_scopes) }),
   })
 })

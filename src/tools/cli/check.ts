@@ -16,6 +16,7 @@ import {
   revokers,
   slashes,
 } from '../lints/slips.ts'
+import { undiscoverable } from '../lints/undiscoverable.ts'
 import type { CommandRow } from './command.ts'
 import {
   counted,
@@ -156,6 +157,7 @@ const judge = async ({
         [
           ...lint(parsed.value.policy, vars),
           ...boundaryWarnings(parsed.value.policy, vars.routePaths),
+          ...undiscoverable(parsed.value.policy, vars.routePaths),
           ...bindingWarnings(environment, parsed.value.policy, vars),
           ...exposed(environment, secrets),
           ...unrenewed(environment, parsed.value.policy),

@@ -11,6 +11,7 @@ import { check } from './check.ts'
 import type { CommandRow } from './command.ts'
 import { diff } from './diff.ts'
 import { fileReason, ownManifest } from './files.ts'
+import { importOpenApi } from './import.ts'
 import { cannotTell, EXIT, type ExitCode, type Outcome, printable } from './output.ts'
 import { test } from './test.ts'
 import { annotation, type Fault } from './test-report.ts'
@@ -23,6 +24,8 @@ export interface CiOptions {
   /** The commit whose policy is in force. */
   readonly base?: string
   readonly minCoverage?: string
+  /** A document that the policy has to agree with. */
+  readonly openapi?: string
   /** A policy that lets more pass is told of, and is no failure. */
   readonly allowWidening?: boolean
   readonly report?: 'github'
@@ -37,7 +40,7 @@ export const ciCommand: CommandRow<CiOptions> = {
   example: 'ci --base origin/main --min-coverage 100',
   help: `
 Without --base nothing is compared. Each environment is compared with that of the same name.
-Exit status: 0 all is well, 1 a mistake, a failed case, or access widens, 2 cannot tell.`,
+Exit status: 0 all is well, 1 a mistake, a failed case, a difference, or access widens, 2 cannot tell.`,
   options: (command) =>
     command
       .argument('[files...]', 'files of cases')
@@ -45,6 +48,7 @@ Exit status: 0 all is well, 1 a mistake, a failed case, or access widens, 2 cann
       .option('--env <name>', 'only this environment')
       .option('--base <commit>', 'compare with the policy of this commit: origin/main')
       .option('--min-coverage <percent>', 'rules that cases have to reach, at least')
+      .option('--openapi <source>', 'the policy has to agree with this OpenAPI document')
       .option('--allow-widening', 'exit 0 also where access widens')
       .addOption(
         new Option('--report <form>', 'show findings at their place in the change').choices([
@@ -79,7 +83,7 @@ export async function ci(
   now: number,
 ): Promise<Outcome> {
   const config = wranglerPath(named)
-  const { minCoverage, report, allowWidening: isAllowed } = options
+  const { minCoverage, report, openapi, allowWidening: isAllowed } = options
   const before =
     base === undefined ? undefined : await fileOf(base, [config, ...otherNames(config)])
   if (before && !before.ok) return cannotTell(before.reason)
@@ -88,9 +92,16 @@ export async function ci(
   const isValid = checked.exitCode === EXIT.yes
   const tested = isValid ? await test(files, { config, env, minCoverage, report }, now) : undefined
   const compared = before && isValid ? await compare(before.value, config, env) : []
+  const document =
+    openapi !== undefined && isValid
+      ? await importOpenApi(openapi, { check: true, config, env })
+      : undefined
   const parts: readonly Part[] = [
     { name: 'check', rule: 'policy-check', outcome: checked },
     { name: 'test', rule: 'policy-test', outcome: tested },
+    ...(openapi === undefined
+      ? []
+      : [{ name: 'openapi', rule: 'policy-openapi', outcome: document } as const]),
     ...compared.map(
       (outcome): Part => ({
         name: `diff against ${base}`,

@@ -4,6 +4,7 @@ import { ciCommand } from './ci.ts'
 import type { CommandRow } from './command.ts'
 import { diffCommand } from './diff.ts'
 import { explainCommand } from './explain.ts'
+import { importCommand } from './import.ts'
 import { initCommand } from './init.ts'
 import { keygenCommand } from './keygen.ts'
 import { logCommand } from './log.ts'
@@ -18,6 +19,7 @@ import { whyCommand } from './why.ts'
 /** Every command, in the order of the help and of the documentation. */
 export const COMMANDS: readonly CommandRow[] = [
   initCommand,
+  importCommand,
   checkCommand,
   testCommand,
   routesCommand,

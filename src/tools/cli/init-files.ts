@@ -1,4 +1,6 @@
-import { type Answers, list, policyTests, policyToml, quoted, secretsOf } from './init-policy.ts'
+import type { ImportedRule } from '../openapi/rules.ts'
+import { type Answers, policyTests, policyToml, secretsOf } from './init-policy.ts'
+import { list, quoted } from './toml-statements.ts'
 
 /** What is said of the machine and of this package. */
 export interface Project {
@@ -8,6 +10,8 @@ export interface Project {
   readonly versions: Readonly<Record<'edgewarden' | 'wrangler' | 'node', string>>
   /** Whether the Node that runs here is too old for wrangler, so that the project brings one. */
   readonly bringsNode: boolean
+  /** Rules of an OpenAPI document, with the first of them. */
+  readonly imported?: { readonly toml: string; readonly first: ImportedRule } | undefined
 }
 
 /** Every file of a new project: path → text. */
@@ -18,7 +22,7 @@ export function projectFiles(
   return {
     'wrangler.toml': wranglerToml(answers, around),
     'src/worker.ts': WORKER,
-    'tests/policy.test.toml': testsToml(answers),
+    'tests/policy.test.toml': testsToml(answers, around),
     'package.json': packageJson(around),
     '.dev.vars.example': devVars(answers),
     '.github/workflows/gate.yml': WORKFLOW,
@@ -37,7 +41,7 @@ const CLASSES = [
   'AuditLog',
 ]
 
-const wranglerToml = (answers: Answers, { name }: Project): string => {
+const wranglerToml = (answers: Answers, { name, imported }: Project): string => {
   const secrets = secretsOf(answers)
   return `#:schema ./node_modules/edgewarden/config-schema.json
 # The gate and its policy. After a change: npx edgewarden check
@@ -92,8 +96,8 @@ GATE_LOCAL = {}
 ISSUERS_DEV = {}
 ROUTES_LOCAL = []
 
-${policyToml(answers)}
-`
+${policyToml(answers, imported?.first)}
+${imported ? `\n${imported.toml}\n` : ''}`
 }
 
 const WORKER = `// The gate. Its policy is in wrangler.toml.
@@ -101,10 +105,10 @@ export * from 'edgewarden/worker'
 export { default } from 'edgewarden/worker'
 `
 
-const testsToml = (answers: Answers): string =>
+const testsToml = (answers: Answers, { imported }: Project): string =>
   `# Requests, and what the policy has to decide about them.
 
-${policyTests(answers)}
+${policyTests(answers, imported?.first)}
 `
 
 const packageJson = ({ name, versions, bringsNode }: Project): string => {

@@ -1,5 +1,7 @@
 import { parseUrl } from '../../core/url.ts'
 import { PROFILE_NAMES, PROFILES, type Profile, type ProfileName } from '../../policy/profiles.ts'
+import type { ImportedRule } from '../openapi/rules.ts'
+import { list, quoted } from './toml-statements.ts'
 
 /** What a project is made from: each is an option of `init`, and a question in a terminal. */
 export interface Answers {
@@ -8,6 +10,7 @@ export interface Answers {
   readonly profile?: string
   readonly audience?: string
   readonly origin?: string
+  readonly openapi?: string
   readonly modelApi?: string
   readonly mcp?: string
 }
@@ -74,6 +77,11 @@ export const QUESTIONS: Readonly<Record<AnswerName, Question>> = {
     fault: () => undefined,
   },
   origin: { what: 'your API: where allowed requests go', otherwise: 'none', fault: urlFault },
+  openapi: {
+    what: 'OpenAPI document of your API, a file: a rule for each operation',
+    otherwise: 'rules for all of it',
+    fault: (file) => (parseUrl(file)?.host ? `"${file}" is no file; fetch it first` : undefined),
+  },
   modelApi: {
     what: `model API that the gate has a key for: ${Object.keys(MODEL_APIS).join(', ')}, or the URL of one like OpenAI's`,
     otherwise: 'none',
@@ -108,16 +116,6 @@ export function secretsOf({ modelApi }: Answers): readonly string[] {
   return modelApi === undefined ? [] : [modelApiOf(modelApi).secret]
 }
 
-/** A text as TOML; what TOML cannot hold is found when the file is read. */
-export function quoted(text: string): string {
-  return JSON.stringify(text)
-}
-
-/** Texts as an array of TOML. */
-export function list(texts: readonly string[]): string {
-  return `[${texts.map(quoted).join(', ')}]`
-}
-
 /** A rule as it is written, and what a test asks of it. */
 interface Rule {
   readonly lines: readonly string[]
@@ -133,7 +131,15 @@ const mainOrigin = ({ origin, modelApi, mcp }: Answers): string => {
   return origin ?? api ?? parseUrl(mcp ?? '')?.origin ?? ''
 }
 
-const rulesOf = (answers: Answers): readonly Rule[] => {
+/** A rule of a document, for a test alone: what is written is all of them together. */
+const importedRule = ({ match, scopes }: ImportedRule): Rule => ({
+  lines: [],
+  what: match,
+  scopes: 'any' in scopes ? scopes.any.slice(0, 1) : scopes,
+  request: quoted(match.replace(/,\S*/, '').replace(/\{\w+\}/g, 'example')),
+})
+
+const rulesOf = (answers: Answers, imported?: ImportedRule): readonly Rule[] => {
   const { resource, audience, origin, modelApi, mcp } = answers
   const elsewhere = (other: string) =>
     other === mainOrigin(answers) ? [] : [`origin = ${quoted(other)}`]
@@ -172,7 +178,8 @@ const rulesOf = (answers: Answers): readonly Rule[] => {
       })
     }
   }
-  if (origin !== undefined) {
+  if (imported) rules.push(importedRule(imported))
+  else if (origin !== undefined) {
     const api = (methods: string, scope: string): Rule => ({
       lines: [`match = ${quoted(`${methods} /*`)}`, `scopes = ${list([scope])}`],
       what: methods.split(',', 1).join(),
@@ -184,8 +191,8 @@ const rulesOf = (answers: Answers): readonly Rule[] => {
   return rules
 }
 
-/** The policy as the end of a wrangler.toml. */
-export function policyToml(answers: Answers): string {
+/** The policy as the end of a wrangler.toml; without rules of `imported`'s document. */
+export function policyToml(answers: Answers, imported?: ImportedRule): string {
   return [
     `[vars.GATE]
 resource = ${quoted(answers.resource)} # the default audience of tokens
@@ -193,15 +200,18 @@ origin = ${quoted(mainOrigin(answers))}
 assertion = "request" # what origins verify: who calls, and for which request`,
     issuerToml(answers),
     '# The first rule that matches decides; a request that no rule matches is 404.',
-    ...rulesOf(answers).map(({ lines }) => ['[[vars.ROUTES]]', ...lines].join('\n')),
+    ...rulesOf(answers, imported).flatMap(({ lines }) =>
+      lines.length === 0 ? [] : ['[[vars.ROUTES]]', ...lines].join('\n'),
+    ),
   ].join('\n\n')
 }
 
 /** Tests of that policy: each rule with the scopes it needs, and without one of them. */
-export function policyTests(answers: Answers): string {
+export function policyTests(answers: Answers, imported?: ImportedRule): string {
   const profile: Profile = PROFILES[(answers.profile ?? 'rfc9068') as ProfileName]
   const [[claim = 'scope'] = []] = profile.scope
-  const cases = rulesOf(answers).flatMap(({ what, scopes, request }) => [
+  const rules = rulesOf(answers, imported)
+  const cases = rules.flatMap(({ what, scopes, request }) => [
     [
       `name = ${quoted(`${what} with ${scopes.join(' ')}`)}`,
       `request = ${request}`,
@@ -219,7 +229,7 @@ export function policyTests(answers: Answers): string {
     ...cases,
     [
       'name = "a request without a token"',
-      `request = ${rulesOf(answers)[0]?.request}`,
+      `request = ${rules[0]?.request}`,
       'expect = { decision = "denied", code = "credential_missing" }',
     ],
   ]

@@ -5,7 +5,8 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import { check } from './check.ts'
 import { type Ask, type CommandRow, optionName, type Process } from './command.ts'
 import { fileReason, ownManifest } from './files.ts'
-import { projectFiles } from './init-files.ts'
+import { importedToml, readRules } from './import.ts'
+import { type Project, projectFiles } from './init-files.ts'
 import { ANSWER_NAMES, type AnswerName, type Answers, QUESTIONS } from './init-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
@@ -50,12 +51,15 @@ export async function init(
 ): Promise<Outcome> {
   const answers = await complete(given, converse)
   if (!answers.ok) return cannotTell(answers.reason)
+  const api = await importedBy(answers.value)
+  if (!api.ok) return cannotTell(api.reason)
   const { version, devDependencies } = ownManifest()
   const { wrangler = '', node = '' } = devDependencies
   const files = projectFiles(answers.value, {
     name: workerName(directory),
     versions: { edgewarden: version, wrangler, node },
     bringsNode: Number.parseInt(process.versions.node, 10) < WRANGLERS_NODE,
+    imported: api.value,
   })
   const judged = await judge(files['wrangler.toml'])
   if (judged.exitCode !== EXIT.yes) {
@@ -88,9 +92,29 @@ export async function init(
     err: [
       ...existing.map((path) => `kept ${join(directory, path)}`),
       ...judged.err,
+      ...(api.value
+        ? [
+            `What the document does not tell: npx edgewarden import openapi ${answers.value.openapi}`,
+          ]
+        : []),
       `Next: ${directory === '.' ? '' : `cd ${directory} && `}npm install && npx edgewarden check; README.md says more.`,
     ],
   }
+}
+
+/** Rules of the document that is named, if one is. */
+const importedBy = async ({
+  openapi,
+  origin,
+}: Answers): Promise<Result<Project['imported'], string>> => {
+  if (openapi === undefined) return ok(undefined)
+  if (origin === undefined) return fail('--openapi goes with --origin, which is where its API is')
+  const read = await readRules(openapi)
+  if (!read.ok) return read
+  const [first] = read.value.rules
+  return first
+    ? ok({ first, toml: importedToml(read.value.rules) })
+    : fail(`${openapi} has no operation that a rule can be made of`)
 }
 
 /** The answers, those that are missing asked for where somebody can answer. */
@@ -110,7 +134,11 @@ const complete = async (
     let isAnswered = true
     await converse(async (ask) => {
       for (const name of ANSWER_NAMES) {
-        if (isAnswered && !(name in answers)) isAnswered = await askFor(name, answers, ask)
+        // A document is one of the origin's.
+        const isIdle = name === 'openapi' && answers.origin === undefined
+        if (isAnswered && !isIdle && !(name in answers)) {
+          isAnswered = await askFor(name, answers, ask)
+        }
       }
     })
     if (!isAnswered) return fail('Nothing was written: not all was answered.')

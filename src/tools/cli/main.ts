@@ -68,7 +68,9 @@ try {
   } else {
     // What is given to a misspelt option may be a token.
     const message = error.message.replace(/^error: /, '').replace(/('--[^'=]+)=[^']*/, '$1')
-    print(cannotTell(`${message.replaceAll('\n', ' ')} (see: npx edgewarden --help)`))
+    const isOption = error.code === 'commander.unknownOption'
+    const dash = isOption ? '; a value that begins with - comes last, after --' : ''
+    print(cannotTell(`${message.replaceAll('\n', ' ')} (see: npx edgewarden --help${dash})`))
   }
 }
 

@@ -36,6 +36,7 @@ export interface Reached {
 const NOT_ASKED: ReadonlySet<string> = new Set([
   ...['match', 'host', 'resource', 'access', 'issuers', 'origin', 'origin_via', 'mode', 'needs'],
   ...['strip_prefix', 'timeout', 'inject', 'cors', 'revocation', 'on_revocation'],
+  ...['on_expiry', 'finish_within'],
   ...[
     'forward_claims',
     'forward_token',

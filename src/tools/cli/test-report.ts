@@ -7,7 +7,12 @@ export type ReportForm = (typeof REPORTS)[number]
 
 /** Something that is wrong at a place of a file. */
 export interface Fault {
-  readonly rule: 'policy-check' | 'policy-test' | 'policy-coverage' | 'policy-diff'
+  readonly rule:
+    | 'policy-check'
+    | 'policy-test'
+    | 'policy-coverage'
+    | 'policy-diff'
+    | 'policy-openapi'
   readonly file: string
   readonly line: number
   readonly title: string

@@ -80,3 +80,13 @@ const keyOf = (text: string): readonly string[] => {
   }
   return names
 }
+
+/** A text as TOML; what TOML cannot hold is found when the file is read. */
+export function quoted(text: string): string {
+  return JSON.stringify(text)
+}
+
+/** Texts as an array of TOML. */
+export function list(texts: readonly string[]): string {
+  return `[${texts.map(quoted).join(', ')}]`
+}

@@ -118,8 +118,13 @@ const ruleChanges = (before: Policy, after: Policy) => {
   }
 }
 
-/** If one of the rules is public, it allows everybody, so delays of revocation do not matter. */
-const PUBLIC_TABLE = { ...RULE_TABLE, 'revocation.late_by': () => [], on_revocation: () => [] }
+/** If one of the rules is public, it allows everybody, so it does not matter what the end of a token ends. */
+const PUBLIC_TABLE = {
+  ...RULE_TABLE,
+  'revocation.late_by': () => [],
+  on_revocation: () => [],
+  on_expiry: () => [],
+}
 
 /** The gate's own endpoints, one per required scope. */
 const OWN = ['GET /policy', 'GET /revocations']

@@ -79,6 +79,11 @@ export function larger(before: unknown, after: unknown): readonly Direction[] {
   return old === now ? [] : [now > old ? 'wider' : 'narrower']
 }
 
+/** {@link larger}; reports nothing if the setting appears or disappears. */
+export function largerPart(before: unknown, after: unknown): readonly Direction[] {
+  return before === undefined || after === undefined ? [] : larger(before, after)
+}
+
 /** Values in order, from the one that allows least. */
 export function words(...order: readonly unknown[]): Judge {
   return (before, after) => {

@@ -127,15 +127,18 @@ const yes = (is: boolean) => (is ? 'yes' : 'no')
 
 const FITS = { equal: 'as called', within: 'wider than what is called', other: 'ANOTHER' } as const
 
-const usesText = (facts: McpFacts) =>
-  (facts.rule?.uses ?? []).map((named) => {
+const usesText = (facts: McpFacts) => {
+  // Clients request the scopes of the challenge, or those of the metadata where it names none.
+  const requested = facts.told.scope?.split(' ') ?? facts.offered
+  return (facts.rule?.uses ?? []).map((named) => {
     const { pattern, scopes } = named.use
     const needed = scopes.scopes.map(({ source }) => source)
-    const isOffered = needed.every((scope) => facts.offered.includes(scope))
+    const isRequested = needed.every((scope) => requested.includes(scope))
     const missing = unobtainable(named, facts)
-    const when = isOffered ? 'from the start' : 'after a refusal that names the scopes'
+    const when = isRequested ? 'from the start' : 'after a refusal that names the scopes'
     return [pattern, needed.join(' ') || '-', missing.length > 0 ? 'NOT OBTAINABLE' : when]
   })
+}
 
 const mcpJson = (facts: McpFacts) => {
   const { challenge, told, resource, fit, offered, issuer, grants, pkce, scopes } = facts

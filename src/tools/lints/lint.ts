@@ -10,7 +10,7 @@ import { isPolicyVariable, type PolicyVars } from '../../policy/vars.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
 
 /** Bytes of a variable at Cloudflare. */
-const VARIABLE_BYTES = 5_120
+export const VARIABLE_BYTES = 5_120
 
 /** Variables that are larger than Cloudflare takes, and how to split each. */
 export function tooLarge(vars: JsonObject): readonly PolicyIssue[] {

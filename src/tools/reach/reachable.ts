@@ -251,8 +251,15 @@ const deepest = perObject(({ routes }: Policy) =>
   routes.reduce((most, { path }) => Math.max(most, partsOf(path).length), 0),
 )
 
-/** Tries `*` empty, and at every depth up to one below the longest rule path. */
-const pathsOf = ({ path }: Route, only: Only, depth: number): readonly string[] => {
+/**
+ * Paths that stand for all that a rule matches with these values. Tries `*` empty, and at every depth up to one below
+ * `depth`, the number of parts of the longest path.
+ */
+export function pathsOf(
+  { path }: Pick<Route, 'path'>,
+  only: Only,
+  depth: number,
+): readonly string[] {
   const parts = partsOf(path).map((part) =>
     part.replace(PARAM, (_, name: string, suffix: string) => valueFor(only, name) + suffix),
   )

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   type RevocationSubject,
   revocableSubjects,
+  revocationId,
   subjectHash,
 } from '../../../src/core/model/revocation.ts'
 import type { AccessToken, AgentIdentity } from '../../../src/core/model/token.ts'
@@ -14,6 +15,17 @@ describe('subjectHash', () => {
     const hash = await subjectHash('abc')
     expect(hash).toEqual(Uint8Array.of(0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea))
     expect(hash.buffer.byteLength).toBe(8)
+  })
+})
+
+describe('the id of a revocation', () => {
+  it('is 22 characters, of which the first begins no option of a command', async () => {
+    const values = Array.from({ length: 500 }, (_, i) => `agent-${i}`)
+    const ids = await Promise.all(
+      values.map((value) => revocationId({ kind: 'agent', issuer: ISSUER, value }, 'block')),
+    )
+    expect(new Set(ids).size).toBe(500)
+    for (const id of ids) expect(id).toMatch(/^\w[\w-]{21}$/)
   })
 })
 

@@ -141,10 +141,14 @@ describe('the scopes of what is used', () => {
     expect(codeOf(outcome)).toBe('scope_missing')
     if (outcome.ok) return
     const missingScopes = required.requiredScopes.filter((one) => !held.split(' ').includes(one))
-    expect(outcome.reason.params).toEqual({
-      ...required,
-      missingScopes,
-      ...(ofCall && { ofCall: true }),
+    const { heldScopes: _, ...params } = outcome.reason.params ?? {}
+    expect(params).toEqual({ ...required, missingScopes, ...(ofCall && { ofCall: true }) })
+  })
+
+  it('tell of the scopes that are offered and held, so that no wider token loses them', async () => {
+    const outcome = await run('docs:read other mcp:connect', [named('weather')])
+    expect(outcome).toMatchObject({
+      reason: { params: { heldScopes: ['docs:read', 'mcp:connect'] } },
     })
   })
 

@@ -101,4 +101,8 @@ it('names scopes that are offered to who has no token, and to nobody else', () =
   expect(challenge(denialOf('invalidToken'), offering)).not.toContain('scope=')
   const needed = { requiredScopes: ['a'] }
   expect(challenge(denialOf('insufficientScope', needed), offering)).toContain('scope="a"')
+  const keeping = { anyOf: ['a', 'b'], heldScopes: ['c', 'a'] }
+  expect(challenge(denialOf('insufficientScope', keeping), offering)).toContain('scope="a c"')
+  const unset = mcpFacts({ tools: { x: ['b'] } }, { scopes: ['a'] }).route
+  expect(challenge(denialOf('unauthenticated'), unset)).toContain('scope="a"')
 })

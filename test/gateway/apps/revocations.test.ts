@@ -38,8 +38,9 @@ const issuer = (name: string, maxLifetime: number, admin: AdminReach) =>
     delegation,
   }) as Partial<Issuer> as Issuer
 
-const policyOf = (admin: AdminReach, longest = 900) =>
+const policyOf = (admin: AdminReach, longest = 900, finish = 0) =>
   ({
+    routes: [{ finishWithin: finish }],
     gate: { clockTolerance: TOLERANCE, lift: new Set<string>() },
     issuers: new Map(
       [issuer(OPS, 60, admin), issuer(ACME, 900, false), issuer(LONG, longest, false)].map(
@@ -72,17 +73,19 @@ const agent: AgentIdentity = {
 interface Setting {
   readonly admin?: AdminReach
   readonly longest?: number
+  /** `finish_within` of the rule, in seconds. */
+  readonly finish?: number
   readonly store?: RevocationStore
   readonly capacity?: number
 }
 
-const gate = ({ admin = 'all', longest, store, capacity }: Setting = {}) => {
+const gate = ({ admin = 'all', longest, finish, store, capacity }: Setting = {}) => {
   let now = NOW * 1000
   const clock = { now: () => now }
   const kept = store ?? createMemoryRevocations({ clock, ...(capacity && { capacity }) })
   const app = new Hono<GateEnv>()
     .use(async (c, next) => {
-      c.set('policy', policyOf(admin, longest))
+      c.set('policy', policyOf(admin, longest, finish))
       const revocations = createMemoryRevocations({ clock })
       c.set('ports', { store: kept, revocations, clock, bodies: anyRooms } as unknown as GatePorts)
       c.set('access', access)
@@ -186,6 +189,16 @@ describe('POST /revocations', () => {
     expect(reach).toBe('all')
     const { kind, issuer, value, mode = 'block' } = entry as Record<string, unknown>
     expect(rest).toEqual({ kind, issuer, ...(value !== undefined && { value }), mode, ...expected })
+  })
+
+  it.each([
+    ['its own exp, which may be over', token('x', { expires: NOW - 300 }), NOW + 65],
+    ['the longest life', token('x'), NOW + LATER + 2 * TOLERANCE + 300],
+    ['before', token('x', { mode: 'before' }), NOW + LATER + 2 * TOLERANCE + 300],
+  ])('stores a token until its last answer has finished: %s', async (_, entry, expires) => {
+    const { status, body } = await gate({ longest: LATER, finish: 300 }).post(entry)
+    const [stored] = (body.revocations ?? []) as { expires: number }[]
+    expect([status, stored?.expires]).toEqual([200, expires])
   })
 
   it('is the same entry when repeated', async () => {

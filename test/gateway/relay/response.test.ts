@@ -94,7 +94,8 @@ describe('where a relative location points, on a rule whose whole path is taken 
     [whole, '?z', '?z'],
     [whole, '#z', '#z'],
     [whole, '', ''],
-    [based, 'y', '/api/y'],
+    [based, 'y', 'y'],
+    [based, 'base/y', '/api/y'],
     [based, '..', '..'],
     [based, '?z', '?z'],
   ])('%j: %s becomes %s', (route, location, expected) => {

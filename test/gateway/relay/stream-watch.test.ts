@@ -7,7 +7,7 @@ import {
   revocableSubjects,
   revocationId,
 } from '../../../src/core/model/revocation.ts'
-import { watch } from '../../../src/gateway/relay/stream-watch.ts'
+import { type Watched, watch } from '../../../src/gateway/relay/stream-watch.ts'
 import { createMemoryRevocations } from '../../../src/revocation/memory.ts'
 import { accessOf, agentOf, gateOf, ISSUER, NOW, policyOf, routeOf } from '../../kit/facts.ts'
 
@@ -34,6 +34,7 @@ interface Setup {
   readonly access?: Parameters<typeof accessOf>[0]
   readonly gate?: Parameters<typeof gateOf>[0]
   readonly route?: Parameters<typeof routeOf>[1]
+  readonly watched?: Watched
 }
 
 /** A watched stream: when it was cut, in milliseconds from its begin, and why. */
@@ -55,7 +56,8 @@ const start = (setup: Setup = {}) => {
     return set.lookup(subjects, terms)
   }
   const ports = { clock, revocations: { lookup } }
-  const stop = watch(facts, ports, ({ code }) => cuts.push([code, Date.now() - begun]))
+  const cut = ({ code }: { readonly code: string }) => cuts.push([code, Date.now() - begun])
+  const stop = watch(facts, ports, cut, setup.watched)
   return { cuts, lookups, stop, set }
 }
 
@@ -91,6 +93,77 @@ describe('a stream', () => {
     await vi.advanceTimersByTimeAsync(60_000)
     expect(cuts).toEqual([['token_expired', at]])
     expect(vi.getTimerCount()).toBe(0)
+  })
+
+  describe('that may finish', () => {
+    const expiring = (watched: Watched, more: Setup = {}) =>
+      start({
+        access: { expires: NOW + 60 },
+        gate: { clockTolerance: 5 },
+        route: { finishWithin: 300 },
+        watched,
+        ...more,
+      })
+
+    it('goes on for as long as the rule says, and that is told once', async () => {
+      const onLate = vi.fn(() => Date.now() - NOW * 1000)
+      const { cuts } = expiring({ mayFinish: () => true, onLate })
+      await vi.advanceTimersByTimeAsync(360_000 - 1)
+      expect(cuts).toEqual([])
+      expect(onLate.mock.results).toEqual([{ type: 'return', value: 65_000 }])
+      await vi.advanceTimersByTimeAsync(1)
+      expect(cuts).toEqual([['token_expired', 360_000]])
+      expect(vi.getTimerCount()).toBe(0)
+    })
+
+    it.each([
+      ['a rule that cuts', { route: { finishWithin: 0 } }, true],
+      ['a time that is within the clock tolerance', { route: { finishWithin: 2 } }, true],
+      ['an answer that may not', {}, false],
+    ])('is cut at expiry with %s', async (_name, more, may) => {
+      const onLate = vi.fn()
+      const { cuts } = expiring({ mayFinish: () => may, onLate }, more)
+      await vi.advanceTimersByTimeAsync(600_000)
+      expect(cuts).toEqual([['token_expired', 65_000]])
+      expect(onLate).not.toHaveBeenCalled()
+    })
+
+    it('is cut within the bound once it has nothing to finish', async () => {
+      let may = true
+      const { cuts } = expiring({ mayFinish: () => may })
+      await vi.advanceTimersByTimeAsync(100_000)
+      may = false
+      await vi.advanceTimersByTimeAsync(BOUND)
+      expect(cuts).toEqual([['token_expired', expect.any(Number)]])
+    })
+
+    it('is cut within the bound when it is revoked after expiry', async () => {
+      const revocations = createMemoryRevocations({ clock })
+      const { cuts } = expiring({ mayFinish: () => true }, { revocations })
+      await vi.advanceTimersByTimeAsync(100_000)
+      await revocations.add([await entryOf('agent', 'planner')])
+      await vi.advanceTimersByTimeAsync(BOUND / 4 + 1)
+      expect(cuts).toEqual([['token_revoked', expect.any(Number)]])
+    })
+
+    it('goes on where it begins after expiry', async () => {
+      const onLate = vi.fn()
+      const { cuts } = expiring(
+        { mayFinish: () => true, onLate },
+        { access: { expires: NOW - 60 } },
+      )
+      await vi.advanceTimersByTimeAsync(240_000 - 1)
+      expect([cuts, onLate.mock.calls.length]).toEqual([[], 1])
+      await vi.advanceTimersByTimeAsync(1)
+      expect(cuts).toEqual([['token_expired', 240_000]])
+    })
+  })
+
+  it('is not looked at when it was checked just now', async () => {
+    const { lookups } = start({ watched: { isChecked: true } })
+    await vi.advanceTimersByTimeAsync(BOUND / 4 + 1)
+    expect(lookups).toEqual([expect.any(Number)])
+    expect(lookups[0]).toBeGreaterThan(0)
   })
 
   it.each<[Kind, string]>([

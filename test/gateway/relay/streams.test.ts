@@ -1,3 +1,5 @@
+import type { ServerResponse } from 'node:http'
+import { setTimeout as wait } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { OnRevocation } from '../../../src/core/model/route.ts'
@@ -34,6 +36,7 @@ const start = (on_revocation: OnRevocation = 'end-streams') => {
       resource: RESOURCE,
       origin: origin.url,
       clock_tolerance: '0s',
+      on_expiry: 'cut',
       revocation: { consistency: 'bounded', max_staleness: '1s' },
     },
     ISSUERS: { acme: { issuer: issuer.issuer, allow_insecure_http: true } },
@@ -115,6 +118,32 @@ describe('in a process of its own, a stream', () => {
   })
 })
 
+describe('an answer that has not begun', () => {
+  const pending = async (on_revocation: OnRevocation) => {
+    const { ask, revoke } = start(on_revocation)
+    const agent = newAgent()
+    const held = Promise.withResolvers<ServerResponse>()
+    origin.on('/v1/stream', (_req, res) => held.resolve(res))
+    const answer = ask(agent)
+    const res = await held.promise
+    await revoke(agent)
+    return { answer, res }
+  }
+
+  it('is the denial when its token is revoked, and over for the origin', async () => {
+    const { answer } = await pending('end-all')
+    expect(await (await answer).json()).toMatchObject({ code: 'token_revoked' })
+    expect(await origin.requests[0]?.answered()).toBe('cut')
+  })
+
+  it('comes all the same where only streams end', async () => {
+    const { answer, res } = await pending('end-streams')
+    await wait(1_500)
+    res.end('done')
+    expect(await (await answer).text()).toBe('done')
+  })
+})
+
 describe('an answer', () => {
   /** What `send` gives, and what becomes of its body. */
   const through = async (given: Response, method?: string) => {
@@ -163,7 +192,7 @@ describe('what ends with its token', () => {
     const given = new Response(new ReadableStream(), { headers })
     const route = routeOf('GET /x', { onRevocation, target: targetOf(target) })
     const decision = passed({ route })
-    const answer = await limitedToToken(given, { method: 'GET' }, { decision, isFetched: true })
+    const answer = await limitedToToken(given, new Request(RESOURCE), { decision, isFetched: true })
     await answer.body?.cancel()
     return answer !== given
   }

@@ -6,6 +6,7 @@ import { tries } from '../../kit/property.ts'
 /** Everything that begins with `ok` is there for the caller. */
 const visibility: Visibility = {
   has: (_kind, name) => name.startsWith('ok'),
+  hears: (uri) => uri.startsWith('ok'),
   hasTemplate: (template) => template.startsWith('ok'),
 }
 

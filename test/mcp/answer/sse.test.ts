@@ -6,6 +6,7 @@ import { tries } from '../../kit/property.ts'
 
 const visibility: Visibility = {
   has: (_kind, name) => name.startsWith('ok'),
+  hears: (uri) => uri.startsWith('ok'),
   hasTemplate: (template) => template.startsWith('ok'),
 }
 

@@ -1,18 +1,84 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { AccessToken, Actor, AgentIdentity } from '../../../src/core/model/token.ts'
+import type { Facts } from '../../../src/core/guard.ts'
 import { visibilityOf } from '../../../src/mcp/answer/lists.ts'
 import { nameFault } from '../../../src/mcp/options/names.ts'
-import { mcpFacts } from '../../kit/mcp-facts.ts'
+import { accessOf, addressOf, admissionFor, agentOf, clock, requestTo } from '../../kit/facts.ts'
+import { type McpFacts, mcpFacts } from '../../kit/mcp-facts.ts'
 import { tries } from '../../kit/property.ts'
 
 /** What is named with a scope may not be used. */
 const sees = (resources: Readonly<Record<string, readonly string[]>>) => {
-  const { route, policy } = mcpFacts({ resources })
-  const access = { scopes: [] as readonly string[] } as AccessToken
-  const agent = { actors: [] as readonly Actor[] } as AgentIdentity
-  return visibilityOf(route.mcp, { access, agent, params: new Map(), policy }).hasTemplate
+  return visibilityFor(mcpFacts({ resources, list: 'allowed' })).hasTemplate
 }
+
+const visibilityFor = ({ route, policy }: McpFacts, scopes: readonly string[] = []) => {
+  const request = requestTo('https://api.example.com/mcp', { method: 'POST' })
+  const facts = {
+    ...{ route, policy, request, params: new Map(), admission: admissionFor() },
+    access: accessOf({ scopes }),
+    agent: agentOf({ type: 'worker' }),
+    address: addressOf(request.url),
+  }
+  return visibilityOf(route.mcp, facts as unknown as Facts, clock.now)
+}
+
+const TOOLS = {
+  free: [],
+  write: ['write'],
+  both: ['connect', 'write'],
+  either: { any: ['x:{arguments.id}', 'write'] },
+  template: ['x:{arguments.id}'],
+  included: ['y:{arguments.id}'],
+  typed: { scopes: ['write'], agent_types: ['orchestrator'] },
+  own_type: { scopes: ['write'], agent_types: ['worker'] },
+  never: { scopes: ['write'], when: 'agent.type == "orchestrator"' },
+  sometimes: { scopes: ['write'], when: 'agent.type == "orchestrator" || arguments.a == 1' },
+  always: { scopes: ['write'], when: 'agent.type == "worker"' },
+  failing: { scopes: ['write'], when: 'token.missing == "x"' },
+  held_never: { scopes: ['connect'], when: 'agent.type == "orchestrator"' },
+}
+
+describe('a list', () => {
+  const seen = (mcp: object, ...scopes: readonly string[]) => {
+    const facts = mcpFacts(
+      { tools: TOOLS, ...mcp },
+      { scopes: ['connect'] },
+      { SCOPES: { 'y:all': ['y:*'] } },
+    )
+    const { has } = visibilityFor(facts, scopes)
+    return Object.keys(TOOLS).filter((name) => has('tools', name))
+  }
+  const OBTAINABLE = ['free', 'write', 'both', 'either', 'own_type', 'sometimes', 'always']
+
+  it('shows what a wider token could use, and nothing that scopes do not help', () => {
+    expect(seen({}, 'connect')).toEqual([...OBTAINABLE, 'held_never'])
+  })
+
+  it('shows only what the token may use with "allowed"', () => {
+    expect(seen({ list: 'allowed' }, 'connect')).toEqual(['free', 'held_never'])
+  })
+
+  it('counts the scopes that are offered, and what they include', () => {
+    expect(seen({ offered_scopes: [] }, 'connect')).toEqual(['free', 'held_never'])
+    expect(seen({ offered_scopes: ['y:all'] }, 'connect')).toEqual([
+      'free',
+      'included',
+      'held_never',
+    ])
+  })
+
+  it('counts those that the token has beside those that are offered', () => {
+    expect(seen({ offered_scopes: ['write'] }, 'connect', 'x:7')).toEqual(
+      expect.arrayContaining([...OBTAINABLE, 'template']),
+    )
+  })
+
+  it('notifies only of resources that the token may use', () => {
+    const { has, hears } = visibilityFor(mcpFacts({ resources: { 'x://a': ['a'] } }))
+    expect([has('resources', 'x://a'), hears('x://a')]).toEqual([true, false])
+  })
+})
 
 const DOCS = { 'file:///docs/*': [], 'file:///docs/secret*': ['admin'] }
 

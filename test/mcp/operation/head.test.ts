@@ -154,7 +154,7 @@ describe('initialize', () => {
     expect(await initialize('2025-06-18', { mcp, headers })).toBe('ok')
     const other = version('2025-06-18')
     expect(await initialize('2025-11-25', { mcp, headers: other })).toBe('revision_unsupported')
-    expect(await initialize('2025-11-25', { headers: version(NEWEST) })).toBe('params_invalid')
+    expect(await initialize('2025-11-25', { headers: version(NEWEST) })).toBe('header_mismatch')
   })
 })
 

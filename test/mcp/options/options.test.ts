@@ -43,6 +43,7 @@ describe('mcp', () => {
       origins: ['https://app.example.com', 'http://localhost:3000'],
       max_body: 2_048,
       refusals: 'json-rpc',
+      list: 'allowed',
       offered_scopes: ['files:read', 'pay'],
     }
     const read = policy({ ROUTES: routes(mcp) })
@@ -63,6 +64,21 @@ describe('mcp', () => {
     ])
   })
 
+  it.each<[object, readonly string[]]>([
+    [{}, ['a', 'b', 'c']],
+    [{ offered_scopes: [] }, []],
+  ])('offers the scopes of all names without templates, unless they are set: %j', (more, names) => {
+    const mcp = {
+      tools: { one: ['a', 'x:{arguments.id}'], two: { any: ['b', 'a'] } },
+      prompts: { three: { scopes: ['c'], agent_types: ['agent'] } },
+      ...more,
+    }
+    const read = policy({ ROUTES: routes(mcp) })
+    const [route] = read.routes
+    const needed = route?.scopes.scopes.map(({ source }) => source) ?? []
+    expect(read.resources.get(route?.resource ?? '')?.scopes).toEqual([...needed, ...names])
+  })
+
   it('is shown without the kinds of which nothing is named', () => {
     expect(showPolicy(policy({ ROUTES: routes(TOOLS) })).routes[0]?.mcp).toEqual({
       tools: { read: ['files:read'] },
@@ -71,6 +87,7 @@ describe('mcp', () => {
       origins: [],
       max_body: 1_048_576,
       refusals: 'auto',
+      list: 'obtainable',
     })
   })
 
@@ -338,11 +355,6 @@ describe('mcp and the rest of its rule', () => {
     expect(wrong(TOOLS, { when: 'arguments.id == "a"' }).join()).toMatch(
       /^ROUTES\[0\]\.when: .*unknown variable `arguments`/,
     )
-  })
-
-  it('tells clients of the rule’s own scopes only', () => {
-    const { resources } = policy({ ROUTES: routes(TOOLS) })
-    expect([...resources.values()].flatMap(({ scopes }) => scopes)).toEqual(['mcp:connect'])
   })
 })
 

@@ -15,6 +15,7 @@ describe('the command', () => {
     [[], 'Usage: edgewarden'],
     [['nope'], "unknown command 'nope'"],
     [['check', '--evn', 'a'], "unknown option '--evn' (Did you mean --env?) (see: "],
+    [['revoke', 'token', '-a', '--gate', 'https://a.dev'], 'begins with - comes last, after --)'],
     [['revoke', 'x', 'y', '--gate', 'https://a.dev'], 'Allowed choices are token'],
     [['revoke', 'agent', 'a', 'b', '--gate', 'https://a.dev'], 'too many arguments'],
     [['revoke', 'agent', '--gate', 'https://a.dev'], '--issuer is missing'],

@@ -165,6 +165,7 @@ const ROUTE_ROWS: Rows<Route> = {
   forwardToken: [{}, { forward_token: true }],
   encodedSlash: [{}, { encoded_slash: true }],
   onRevocation: [{}, { on_revocation: 'ignore' }],
+  finishWithin: [{}, { finish_within: '1m' }],
   ambiguousPaths: [{}, { ambiguous_paths: 'allow' }],
   mcp: [{}, { mcp: { tools: { t: [] } } }],
   endpoint: 'no rule of a policy has one',
@@ -207,6 +208,7 @@ const MCP_ROWS: Rows<McpRule> = {
   origins: [mcp({}), mcp({ origins: ['https://app.example.com'] })],
   maxBody: [mcp({}), mcp({ max_body: 2_048 })],
   refusals: [mcp({}), mcp({ refusals: 'http' })],
+  list: [mcp({}), mcp({ list: 'allowed' })],
   offeredScopes: [mcp({}), mcp({ offered_scopes: ['x'] })],
 }
 const tool = (use: object) => ({ mcp: { tools: { t: { scopes: ['x'], ...use } } } })
@@ -228,7 +230,7 @@ const NEUTRAL: readonly string[] = [
     'placement.locations',
   ],
   ...['keyTimes.cooldown', 'target.audience', 'target.timeout'],
-  ...['mcp.maxBody', 'mcp.refusals', 'mcp.offeredScopes'],
+  ...['mcp.maxBody', 'mcp.refusals', 'mcp.list', 'mcp.offeredScopes'],
 ]
 
 const acmeOf = ({ issuers }: Policy) => [...issuers.values()][0]

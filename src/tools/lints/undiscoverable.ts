@@ -1,0 +1,54 @@
+import type { McpUse } from '../../core/model/mcp.ts'
+import { mayUse } from '../../core/model/mcp-access.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import type { Route } from '../../core/model/route.ts'
+import { holesOf } from '../../core/model/scope.ts'
+import { type PolicyIssue, pathText, quoteAll } from '../../policy/issues.ts'
+import { usesOf } from '../reach/mcp-entries.ts'
+
+/**
+ * Tools, prompts and resources of MCP servers that no client can discover: they need a scope that the resource does not
+ * offer, and that no offered scope includes. `places` are where the rules are written.
+ */
+export function undiscoverable(
+  policy: Policy,
+  places: readonly string[] = [],
+): readonly PolicyIssue[] {
+  return policy.routes.flatMap((route, i) =>
+    (route.mcp ? usesOf(route.mcp) : []).flatMap(({ kind, use }) => {
+      const missing = missingOf(use, route, policy)
+      if (missing.length === 0) return []
+      const path = pathText(places[i] ?? `ROUTES[${i}]`, ['mcp', kind, use.pattern])
+      return [
+        {
+          path,
+          message: `needs ${quoteAll(missing)}, which is not offered, nor included in an offered scope by SCOPES: a client that has to ask for scopes neither sees it nor asks for them; ${adviceOf(use, route)}`,
+        },
+      ]
+    }),
+  )
+}
+
+/** The scopes of a use that no client learns of; empty if some can be asked for that are enough. */
+const missingOf = (use: McpUse, route: Route, policy: Policy): readonly string[] => {
+  const { mode, scopes: templates } = use.scopes
+  const offered = policy.resources.get(route.resource)?.scopes ?? []
+  const isOffered = (template: (typeof templates)[number]) =>
+    mayUse(
+      { pattern: use.pattern, scopes: { mode: 'all', scopes: [template] } },
+      {
+        scopes: offered,
+        types: [],
+        params: new Map(holesOf(template).map((hole) => [hole, 'x'])),
+        policy,
+      },
+    )
+  const missing = templates.filter((one) => !isOffered(one))
+  const isMissing = mode === 'all' ? missing.length > 0 : missing.length === templates.length
+  return isMissing ? missing.map(({ source }) => source) : []
+}
+
+const adviceOf = ({ scopes: { scopes } }: McpUse, { mcp }: Route): string =>
+  mcp?.offeredScopes && scopes.every(({ parts }) => parts.length === 1)
+    ? 'name it in offered_scopes, or leave offered_scopes out'
+    : 'name a scope that includes it in offered_scopes'

@@ -1,0 +1,186 @@
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { perObject } from '../../core/memo.ts'
+import { METHODS, type Method } from '../../core/model/route.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { quote } from '../../policy/issues.ts'
+import { followed, type OpenApiDocument } from './document.ts'
+import { type Needs, needsOf } from './security.ts'
+
+/** An operation of a document, below one base path. */
+export interface Operation extends Needs {
+  readonly pointer: string
+  readonly method: Method
+  /** As `match` of a rule has it. */
+  readonly path: string
+}
+
+/** Something to tell about a place of a document. */
+export interface Note {
+  readonly pointer: string
+  readonly message: string
+  /** Whether there is no rule for it. */
+  readonly isLeftOut?: true
+}
+
+/** Members of all path items together. */
+const MOST_MEMBERS = 200_000
+
+/** Members of a path item that are no methods. */
+const NO_METHOD = /^(?:summary|description|servers|parameters|x-.*)$/
+const NONE: readonly unknown[] = []
+
+/**
+ * The operations that rules can be made of, and what cannot be told of them. Reads paths, servers, the style of path
+ * parameters, and security; where that names no scopes, they are `unnamed`. Fails where
+ * references make too many of them.
+ */
+export function operationsOf(
+  { root, url }: OpenApiDocument,
+  unnamed: readonly string[],
+): Result<{ readonly operations: readonly Operation[]; readonly notes: readonly Note[] }, string> {
+  const operations: Operation[] = []
+  const notes = new Map<string, Note>()
+  const tell = (pointer: string, message: string, more: Pick<Note, 'isLeftOut'> = {}) =>
+    void notes.set(`${pointer} ${message}`, { pointer, message, ...more })
+  // Aliases of YAML may repeat a large list.
+  const needsBy = perObject((list: readonly unknown[]) => needsOf(root, list, unnamed))
+  const basesBy = perObject((list: readonly unknown[]) => basesOf(list, url))
+  const checkStyles = perObject((list: readonly unknown[]) =>
+    list.map((one) => checkStyle(root, one)),
+  )
+  /** Does something about one place, and tells why there is no rule for it. */
+  const tryAt = (pointer: string, read: () => void) => {
+    try {
+      read()
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
+      tell(pointer, error.message, { isLeftOut: true })
+    }
+  }
+  const add = (method: Method, path: string, item: JsonObject, value: JsonObject) => {
+    const at = below('#/paths', path)
+    const pointer = below(at, method.toLowerCase())
+    const [operation, shared, top] = [
+      [value, pointer],
+      [item, at],
+      [root, '#'],
+    ] as const
+    const [list, securityAt] = nearest('security', [operation, top])
+    const { notes: told, ...needs } = needsBy(list)
+    for (const one of [item, value]) checkStyles(listOf(own(one, 'parameters')))
+    const [servers, serversAt] = nearest('servers', [operation, shared, top])
+    const pattern = patternOf(path)
+    for (const { path: base, fault, note } of basesBy(servers)) {
+      if (fault === undefined) operations.push({ ...needs, pointer, method, path: base + pattern })
+      if (fault !== undefined) tell(serversAt, fault, { isLeftOut: true })
+      if (note !== undefined) tell(serversAt, note)
+    }
+    for (const message of told) tell(securityAt, message)
+    if (serversAt.startsWith(at))
+      tell(serversAt, 'may be other hosts; rules for them need an `origin`')
+    if (own(value, 'deprecated') === true) tell(pointer, 'is deprecated, and has a rule')
+    if (isObject(own(value, 'callbacks'))) tell(below(pointer, 'callbacks'), SENT)
+  }
+  let members = 0
+  for (const [path, reference] of entriesOf(own(root, 'paths'))) {
+    const at = below('#/paths', path)
+    if (path.startsWith('x-')) continue
+    // References may repeat a large item.
+    if (members > MOST_MEMBERS) return fail('has too much in its paths')
+    tryAt(at, () => {
+      const item = followed(root, reference)
+      for (const [name, operation] of Object.entries(item)) {
+        members += 1
+        if (NO_METHOD.test(name)) continue
+        const method = METHODS.find((one) => one.toLowerCase() === name)
+        tryAt(below(at, name), () => {
+          if (!method) throw new SyntaxError('is no method that the gate knows')
+          add(method, path, item, followed(root, operation))
+        })
+      }
+    })
+  }
+  for (const [name] of entriesOf(own(root, 'webhooks'))) tell(below('#/webhooks', name), SENT)
+  return ok({ operations, notes: [...notes.values()] })
+}
+
+const SENT = 'is what the API sends: it passes no rule'
+
+const entriesOf = (value: unknown): readonly (readonly [name: string, value: unknown])[] =>
+  isObject(value) ? Object.entries(value) : []
+
+/** The pointer of a member. */
+const below = (pointer: string, name: string): string =>
+  `${pointer}/${name.replace(/~/g, '~0').replace(/\//g, '~1')}`
+
+/** The list of that name of the first that has one, and its pointer. */
+const nearest = (
+  name: string,
+  levels: readonly (readonly [value: JsonObject, pointer: string])[],
+): readonly [list: readonly unknown[], pointer: string] => {
+  const level = levels.find(([one]) => own(one, name) !== undefined)
+  if (!level) return [NONE, '#']
+  const list = own(level[0], name)
+  if (!Array.isArray(list)) throw new SyntaxError(`has \`${name}\` that is no list`)
+  return [list, below(level[1], name)]
+}
+
+const checkStyle = (root: JsonObject, parameter: unknown): void => {
+  const { in: place, style = 'simple' } = followed(root, parameter)
+  if (place !== 'path' || style === 'simple') return
+  throw new SyntaxError(`has a path parameter of style ${quote(String(style))}`)
+}
+
+interface Base {
+  readonly path: string
+  readonly fault?: string
+  readonly note?: string
+}
+
+/** Where servers begin, without a slash at the end; variables have their defaults. */
+const basesOf = (list: readonly unknown[], url?: string): readonly Base[] => {
+  const bases = (list.length === 0 ? [{ url: '/' }] : list).map((server): Base => {
+    const { url: template, variables } = isObject(server) ? server : {}
+    let isWhole = typeof template === 'string'
+    const text = String(template).replace(/\{([^{}]*)\}/g, (_, name: string) => {
+      const variable = isObject(variables) ? own(variables, name) : undefined
+      isWhole &&= isObject(variable) && own(variable, 'default') !== undefined
+      return isObject(variable) ? String(own(variable, 'default')) : ''
+    })
+    const base = url ?? 'https://document.invalid'
+    if (!isWhole || !URL.canParse(text, base)) {
+      return { path: text, fault: 'has one that is no URL, or a variable without a default' }
+    }
+    const path = new URL(text, base).pathname.replace(/\/$/, '')
+    const note = `has variables: rules are for ${quote(path || '/')}, by their defaults`
+    return { path, ...(text !== template && { note }) }
+  })
+  return [...new Map(bases.map((base) => [base.path, base])).values()]
+}
+
+/** A segment that is one parameter, before a literal that begins with `:` or `.`. */
+const PARAMETER = /^\{([\p{L}\p{N}_.~ -]+)\}((?:[:.][^{}]*)?)$/u
+
+/** A path as `match` has it. Parameters are renamed where a rule cannot have their name. */
+const patternOf = (path: string): string => {
+  if (!path.startsWith('/') || /[?#*]/.test(path)) {
+    throw new SyntaxError('has a path without a slash in front, or with ?, # or *')
+  }
+  const names = new Set<string>()
+  return path
+    .split('/')
+    .map((segment) => {
+      const [, name, suffix = ''] = PARAMETER.exec(segment) ?? []
+      if (name === undefined) {
+        if (!/[{}]/.test(segment)) return segment
+        throw new SyntaxError(
+          `has ${quote(segment)} in its path: a rule has one {name} in a segment, alone or before a literal that begins with : or .`,
+        )
+      }
+      let plain = name.replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_')
+      while (names.has(plain)) plain += '_'
+      names.add(plain)
+      return `{${plain}}${suffix}`
+    })
+    .join('/')
+}

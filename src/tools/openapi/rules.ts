@@ -1,0 +1,138 @@
+import { utf8Encode } from '../../core/bytes.ts'
+import type { Policy } from '../../core/model/policy.ts'
+import { METHODS } from '../../core/model/route.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { parsePolicy } from '../../policy/parse.ts'
+import { segmentsOf } from '../../policy/route-index.ts'
+import type { WrittenScopes } from '../../policy/rows.ts'
+import { list, quoted } from '../cli/toml-statements.ts'
+import { ruleFor } from '../diff/requests.ts'
+import { VARIABLE_BYTES } from '../lints/lint.ts'
+import { pathsOf } from '../reach/reachable.ts'
+import type { OpenApiDocument } from './document.ts'
+import { type Note, type Operation, operationsOf } from './operations.ts'
+
+/** A rule, and the operations that it is for. */
+export interface ImportedRule {
+  readonly match: string
+  readonly scopes: WrittenScopes
+  readonly operations: readonly Operation[]
+}
+
+/** What comes of a document. */
+export interface Imported {
+  /** In an order in which each operation meets its rule. */
+  readonly rules: readonly ImportedRule[]
+  readonly notes: readonly Note[]
+  /** The rules as a policy of their own, for the host {@link HOST}; absent without rules. */
+  readonly policy?: Policy
+}
+
+/** The only host of the policy of a document. */
+export const HOST = 'document.invalid'
+const VARS = {
+  GATE: { resource: `https://${HOST}`, origin: 'https://origin.invalid', assertion: 'identity' },
+  ISSUERS: { any: { issuer: 'https://issuer.invalid' } },
+}
+
+/**
+ * Rules for the operations of a document. Each is accepted by the policy's own reader, and the real router finds it for a
+ * request of each of its operations; operations where that is not so are left out, with a note.
+ */
+export async function importRules(
+  document: OpenApiDocument,
+  unnamed: readonly string[],
+): Promise<Result<Imported, string>> {
+  const read = operationsOf(document, unnamed)
+  if (!read.ok) return read
+  const { operations, notes } = read.value
+  const left: Note[] = []
+  for (let kept = operations; ; ) {
+    const rules = grouped(kept)
+    if (rules.length === 0) return ok({ rules, notes: [...notes, ...left] })
+    const ROUTES = rules.map(({ match, scopes }) => ({ match, scopes }))
+    const parsed = parsePolicy(
+      { ...VARS, ROUTES },
+      { has: (kind) => kind !== 'secret', secret: () => undefined },
+    )
+    const faults = new Map<Operation, string>()
+    if (parsed.ok) {
+      const { policy } = parsed.value
+      for (const [i, rule] of rules.entries()) {
+        for (const one of rule.operations) {
+          const [path = ''] = pathsOf(one, {}, 0)
+          const met = await ruleFor(policy, { ...one, host: HOST, path })
+          if (met?.route === policy.routes[i]) continue
+          faults.set(
+            one,
+            met ? `is decided by \`${met.route.name}\`` : 'has a path that another one is read as',
+          )
+        }
+      }
+      if (faults.size === 0) return ok({ rules, policy, notes: [...notes, ...left] })
+    } else {
+      for (const { path, message } of parsed.reason) {
+        const rule = rules[Number(/^ROUTES\[(\d+)\]/.exec(path)?.[1])]
+        for (const one of rule?.operations ?? [])
+          faults.set(one, `cannot be a rule: ${message.split(/[;\n]/, 1)[0]}`)
+      }
+      if (faults.size === 0) return fail(parsed.reason[0]?.message ?? '')
+    }
+    for (const [{ pointer }, message] of faults) left.push({ pointer, message, isLeftOut: true })
+    kept = kept.filter((one) => !faults.has(one))
+  }
+}
+
+/** Operations of one path with equal scopes as one rule; of two rules for a request the more specific is first. */
+const grouped = (operations: readonly Operation[]): readonly ImportedRule[] => {
+  const groups = new Map<string, Operation[]>()
+  for (const one of operations) {
+    const key = JSON.stringify([one.path, one.scopes])
+    groups.set(key, [...(groups.get(key) ?? []), one])
+  }
+  return [...groups.values()]
+    .map((all) => {
+      const [{ path = '', scopes = [] } = {}] = all
+      const methods = METHODS.filter((name) => all.some(({ method }) => method === name))
+      const isRead = methods.includes('GET')
+      const match = `${methods.filter((name) => name !== 'HEAD' || !isRead)} ${path}`
+      // GET takes HEAD along, so that a rule for HEAD alone is before it.
+      return {
+        place: `${placeOf(path)}\u0000\u0000${isRead || !methods.includes('HEAD') ? 1 : 0} ${match}`,
+        match,
+        scopes,
+        operations: all,
+      }
+    })
+    .sort((one, other) => (one.place < other.place ? -1 : 1))
+    .map(({ place: _, ...rule }) => rule)
+}
+
+/** A text by which paths are in order: literals before parameters, and these with the longest literal behind first. */
+const placeOf = (path: string): string =>
+  segmentsOf(path)
+    .map((one) =>
+      'literal' in one
+        ? `\u0001${one.literal}`
+        : `\u0002${String.fromCharCode(0xfffd - one.suffix.length)}${one.suffix}`,
+    )
+    .join('\u0000')
+
+/** Rules as TOML: variables `table_01`, `table_02` and so on, each as large as Cloudflare takes. */
+export function rulesToml(rules: readonly ImportedRule[], table: string): string {
+  let [count, bytes] = [0, VARIABLE_BYTES]
+  const numbers = rules.map(({ match, scopes }) => {
+    const own = utf8Encode(JSON.stringify({ match, scopes })).length + 1
+    if (bytes + own > VARIABLE_BYTES) [count, bytes] = [count + 1, 2]
+    bytes += own
+    return count
+  })
+  const digits = Math.max(2, `${count}`.length)
+  return rules
+    .map(({ match, scopes }, i) => {
+      const written = 'any' in scopes ? `{ any = ${list(scopes.any)} }` : list(scopes)
+      const name = `${table}_${`${numbers[i]}`.padStart(digits, '0')}`
+      return `[[${name}]]\nmatch = ${quoted(match)}\nscopes = ${written}\n`
+    })
+    .join('\n')
+}

@@ -1,0 +1,74 @@
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { quote, quoteAll } from '../../policy/issues.ts'
+import type { WrittenScopes } from '../../policy/rows.ts'
+import { followed } from './document.ts'
+
+/** What an operation asks of whoever calls it. */
+export interface Needs {
+  readonly scopes: WrittenScopes
+  /** Whether the document names the scopes. */
+  readonly isTold: boolean
+  /** Whether the document also takes requests without a token. */
+  readonly isOpen: boolean
+}
+
+/**
+ * What a list of security requirements asks for, and what to tell of it. Where it names no scopes, they are `unnamed`.
+ * Throws a SyntaxError where no rule can ask for it.
+ */
+export function needsOf(
+  root: JsonObject,
+  list: readonly unknown[],
+  unnamed: readonly string[],
+): Needs & { readonly notes: readonly string[] } {
+  const all = list.map((one) => requirementOf(root, one))
+  const others = [...new Set(all.flatMap((one) => one.others))]
+  const isOpen = all.every(({ size }) => size === 0) || all.some(({ size }) => size === 0)
+  const access = all.some(({ size }) => size > 0) ? 'optional' : 'public'
+  const texts = all.flatMap(({ hasToken, scopes }) => (hasToken ? JSON.stringify(scopes) : []))
+  const sets = [...new Set(texts)].map((text): readonly string[] => JSON.parse(text))
+  const [first = []] = sets
+  const isAny = sets.length > 1 && sets.every(({ length }) => length === 1)
+  const isTold = first.length > 0
+  const asked = unnamed.length > 0 ? `the scope ${quoteAll(unnamed)}` : 'any valid token'
+  const notes = {
+    [`names ${others.join(', ')}, which the gate does not check`]: others.length > 0,
+    [`takes requests without a token, but the rule does not; to allow them write access = "${access}"`]:
+      isOpen,
+    [`names no scope: the rule asks for ${asked}`]: !isTold,
+    'has alternatives of several scopes: the rule asks for the first': sets.length > 1 && !isAny,
+  }
+  return {
+    scopes: isAny ? { any: sets.flat() } : isTold ? first : unnamed,
+    isTold,
+    isOpen,
+    notes: Object.entries(notes).flatMap(([text, isTrue]) => (isTrue ? text : [])),
+  }
+}
+
+/** One requirement: all its schemes together. A bearer token is one, whatever the document says of its form. */
+const requirementOf = (root: JsonObject, requirement: unknown) => {
+  if (!isObject(requirement)) throw new SyntaxError('has a security requirement that is no object')
+  const components = own(root, 'components')
+  const schemes = isObject(components) ? own(components, 'securitySchemes') : undefined
+  const scopes = new Set<string>()
+  const others: string[] = []
+  const names = Object.keys(requirement)
+  for (const name of names) {
+    const found = followed(root, isObject(schemes) ? own(schemes, name) : undefined)
+    const { type, scheme = '', in: place = '' } = found
+    const kind = `${type} ${scheme}${place}`.trim()
+    if (!/^(?:oauth2|openIdConnect|http bearer)\b/i.test(kind)) {
+      others.push(`${quote(name)} (${quote(kind)})`)
+      continue
+    }
+    for (const scope of listOf(own(requirement, name))) {
+      if (typeof scope !== 'string' || /[{}]/.test(scope)) {
+        throw new SyntaxError(`names the scope ${quote(String(scope))}, which no rule can ask for`)
+      }
+      scopes.add(scope)
+    }
+  }
+  const { length: size } = names
+  return { size, scopes: [...scopes].sort(), others, hasToken: others.length < size }
+}
