@@ -30,18 +30,6 @@ interface LogOptions extends GateOptions {
   readonly [filter: string]: unknown
 }
 
-/** Each filter of the gate as an option, and what its help says. */
-const HELP: Readonly<Record<(typeof DECISION_FILTERS)[number], string>> = {
-  agent: 'only of this agent',
-  issuer: "only of this issuer's tokens",
-  subject: 'only for this subject',
-  code: 'only denials with this code',
-  rule: 'only of this rule, as match has it',
-  workflow: 'only of this workflow',
-  request_id: "only with this request id, the gate's or the origin's",
-  decision: 'only these',
-}
-
 const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
 
 export const logCommand: CommandRow<LogOptions> = {
@@ -64,7 +52,10 @@ With --json --follow each decision is a line of JSON.`,
 
 const withFilters = (command: Command): Command => {
   for (const name of DECISION_FILTERS) {
-    const option = new Option(`${optionName(camel(name))} <text>`, HELP[name])
+    const option = new Option(
+      `${optionName(camel(name))} <text>`,
+      `only with this ${name.replace('_', ' ')}`,
+    )
     command.addOption(name === 'decision' ? option.choices(['allowed', 'denied']) : option)
   }
   return command

@@ -58,38 +58,23 @@ const linesOf = (explained: JsonObject): readonly string[] => {
   const rows: readonly (readonly [label: string, text: string | undefined])[] = [
     ['when', whenText(record)],
     ['who', whoText(record)],
-    ['token', tokenText(record)],
     ['what', whatText(record)],
     ['refused by', denial?.stage],
     ['because', denial?.summary],
     ['found', pairs(tableIn(record, 'detail'))],
     ['what to do', denial?.hint],
-    ['origin', originText(record)],
-    ['duration', textIn(record, 'duration') && `${textIn(record, 'duration')} ms`],
     ['rule then', Object.keys(rule).length > 0 ? JSON.stringify(rule) : undefined],
-    ['policy', textIn(record, 'policy')],
-    ['decision', textIn(record, 'id')],
+    ...MEMBERS.map((name) => [name, textIn(record, name)] as const),
   ]
   const given = rows.filter((row): row is readonly [string, string] => Boolean(row[1]))
   return [decisionText(record), ...columns(given.map(([label, text]) => [`  ${label}`, text]))]
 }
 
-const tokenText = (record: JsonObject): string | undefined => {
-  const issuer = textIn(record, 'issuer')
-  const claimed = textIn(record, 'claimed_issuer')
-  if (issuer === undefined) return claimed && `unverified, says it is of ${claimed}`
-  const more = ['jti', 'client', 'workflow'].flatMap((name) => {
-    const text = textIn(record, name)
-    return text === undefined ? [] : [`${name} ${text}`]
-  })
-  return [`of ${issuer}`, ...more].join(', ')
-}
-
-const originText = (record: JsonObject): string | undefined => {
-  const status = textIn(record, 'origin_status')
-  const id = textIn(record, 'origin_request_id')
-  return status && (id === undefined ? status : `${status}, request id ${id}`)
-}
+/** Members of the record that are shown as they are. */
+const MEMBERS = [
+  ...['issuer', 'claimed_issuer', 'jti', 'client', 'workflow'],
+  ...['origin_status', 'origin_request_id', 'duration', 'policy', 'id'],
+]
 
 const pairs = (detail: JsonObject): string =>
   Object.entries(detail)
