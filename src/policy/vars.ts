@@ -13,8 +13,9 @@ export interface PolicyVars {
   readonly routePaths?: readonly string[]
 }
 
-/** A variable without others behind it: `AUDIT_LOG` is a binding. */
+/** A variable without others behind it, since its binding has such a name. */
 const AUDIT = 'AUDIT'
+const BINDING = 'AUDIT_LOG'
 
 /** The names that hold policy; each also with `_` and anything behind it. */
 const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES'] as const
@@ -118,12 +119,13 @@ const looksLikePolicy = (value: unknown): boolean =>
 
 /** What a mistyped name was meant to be, as a sentence. */
 const nearMiss = (name: string, value: unknown): string | undefined => {
-  if (isPolicyVariable(name) || !looksLikePolicy(value)) return undefined
+  if (isPolicyVariable(name) || name === BINDING || !looksLikePolicy(value)) return undefined
   if (HEADERS.includes(name.toLowerCase())) {
     return 'is not read; write [vars.GATE], [vars.ISSUERS.name], [[vars.ROUTES]]'
   }
   const upper = name.toUpperCase()
   const [head = ''] = /^[A-Z]*/.exec(upper) ?? []
+  if (head === AUDIT || isNear(upper, AUDIT)) return `is not read; did you mean \`${AUDIT}\`?`
   const base = NAMES.find(
     (one) => isVariant(head, one) || lacksUnderscore(name, one) || isNear(upper, one),
   )
@@ -139,5 +141,5 @@ const lacksUnderscore = (name: string, base: Name): boolean =>
   base !== 'GATE' && name.startsWith(base)
 
 /** A character off; in a short name, where other words are near, only more or less of one. */
-const isNear = (text: string, base: Name): boolean =>
+const isNear = (text: string, base: Name | typeof AUDIT): boolean =>
   distance(text, base, 1) !== undefined && (base.length > 4 || text.length !== base.length)

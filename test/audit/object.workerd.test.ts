@@ -146,7 +146,6 @@ describe('the object that keeps decisions', () => {
       return rows + alarms.mock.calls.length
     })
     expect(await rowsOf(name)).toEqual([0, 0])
-    console.log(`${written} billed rows for 200 decisions`)
     expect(written / 200).toBeLessThanOrEqual(0.3)
     expect(written).toBeGreaterThan(2)
   })

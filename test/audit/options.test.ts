@@ -84,5 +84,10 @@ describe('AUDIT', () => {
       vars: { AUDIT: { shards: 2 } },
       issues: [],
     })
+    const message = 'is not read; did you mean `AUDIT`?'
+    for (const path of ['AUDIT_LOCAL', 'AUDITS', 'Audit']) {
+      expect(readVars({ [path]: {} }).issues).toEqual([{ path, message }])
+    }
+    expect(readVars({ AUDIT_LOG: {}, AUDITOR: {} }).issues).toEqual([])
   })
 })
