@@ -23,7 +23,7 @@ fi
 tests=(${POLICY_TESTS:-})
 
 status=0
-# What the change brings along gets no token.
+# The command needs no token. This hides it from the environment, not from code of the change that looks for it.
 env -u GITHUB_TOKEN npx --no -- edgewarden ci "${arguments[@]}" ${tests[@]+"${tests[@]}"} || status=$?
 
 if [ -s "$summary" ] && [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then cat "$summary" >>"$GITHUB_STEP_SUMMARY"; fi

@@ -45,10 +45,10 @@ export async function* mcpWalk({ url, issuer, client }: McpWalk): AsyncGenerator
     const { tools } = await mcp.listTools()
     const names = tools.map(({ name }) => name).join(', ')
     yield {
-      what: `an MCP client lists its tools: ${names}`,
+      what: `an MCP client lists the tools it may call or request scopes for: ${names}`,
       status: last(),
       reason: 'allowed',
-      asExpected: last() === 200 && names === 'get_weather',
+      asExpected: last() === 200 && names === 'get_weather, read_report',
     }
     for (const [what, name, expected] of CALLS) {
       // A refused call is an error of JSON-RPC in an answer of status 200: the client's connection goes on.

@@ -9,6 +9,9 @@ const SPENT = 'spent'
 /** The version of the state. It is part of it, since a row of its own would be written with each new object. */
 const SCHEMA = 1
 
+/** What a state has, all of it numbers. */
+const NUMBERS = Object.keys(NOTHING_SPENT) as (keyof Spent)[]
+
 interface Stored extends Spent {
   readonly schema?: number
 }
@@ -42,11 +45,16 @@ export class RateLimiter extends DurableObject {
     else await storage.setAlarm(end + GRACE)
   }
 
-  /** The stored state. Throws for one of another version, which would count as nothing or be deleted. */
+  /**
+   * The stored state. Throws for one of another version, which would count as nothing or be deleted, and for one without
+   * all its numbers, which would never reach a limit.
+   */
   #spent(): Spent | undefined {
     const spent = this.ctx.storage.kv.get<Stored>(SPENT)
-    if (spent && (spent.schema ?? SCHEMA) !== SCHEMA) {
-      throw new Error(`data of schema ${spent.schema}`)
+    if (spent === undefined) return undefined
+    const { schema = SCHEMA, ...state } = { ...spent }
+    if (schema !== SCHEMA || !NUMBERS.every((name) => Number.isFinite(state[name]))) {
+      throw new Error(`data of schema ${schema}, or garbled`)
     }
     return spent
   }

@@ -101,7 +101,13 @@ export function isHeaderName(value: string): boolean {
   return isFieldName(value) && !value.includes('*')
 }
 
-const CREDENTIAL_HEADERS = ['authorization', 'proxy-authorization', 'dpop', 'cookie']
+const CREDENTIAL_HEADERS = [
+  'authorization',
+  'proxy-authorization',
+  'dpop',
+  'cookie',
+  'sec-websocket-protocol',
+]
 
 /** Whether a header holds a credential, in any spelling; its value is for no log and no origin. */
 export function isCredentialHeader(name: string): boolean {

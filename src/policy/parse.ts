@@ -105,7 +105,7 @@ export function parsePolicy(
     if (shadowed && by >= own.length) {
       shadowed.report(
         ['match'],
-        `can never match: ${quote(all[by]?.name ?? '')} before it takes all of it; put this rule first, or remove it`,
+        `can never match: ${quote(all[by]?.name ?? '')} before it takes all of it; put this rule before that one, or remove one of them`,
       )
     }
   }

@@ -41,6 +41,7 @@ const TOKEN_KEYS = [
   'finish_within',
   'rate_limit',
   'forward_claims',
+  'token_subprotocols',
 ] as const satisfies readonly (keyof RouteEntry)[]
 
 const isUnder = (path: string, base: string): boolean =>

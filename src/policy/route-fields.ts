@@ -39,6 +39,15 @@ export const acrValue = text((value) =>
     : fail(`${quote(value)} cannot stand in a challenge: visible ASCII, no space, no " or \\`),
 )
 
+/** A subprotocol's characters up to the token. */
+export const tokenSubprotocol = text((value) =>
+  /^[\w-]{1,63}(?:\.[\w-]{1,63}){0,9}\.$/.test(value)
+    ? ok(value)
+    : fail(
+        `${quote(value)} must be the subprotocol up to the token: letters, digits, - and _, with dots between and at the end, like \`mcp.auth.\``,
+      ),
+)
+
 /** What a rule says of the user's authentication; empty where it says nothing. */
 export function authenticationOf({
   acr_values: acrValues,

@@ -22,7 +22,13 @@ import {
 } from './fields.ts'
 import { modeField } from './gate.ts'
 import { injectField } from './inject.ts'
-import { acrValue, matchField, removableHeader, workflowField } from './route-fields.ts'
+import {
+  acrValue,
+  matchField,
+  removableHeader,
+  tokenSubprotocol,
+  workflowField,
+} from './route-fields.ts'
 import { scopeRule } from './scopes.ts'
 import { type KeyDocs, list, type Readable, required } from './table.ts'
 
@@ -60,6 +66,7 @@ export const ROUTE_KEYS = {
   revocation: revocationField,
   rate_limit: rateLimitField,
   single_use: flag,
+  token_subprotocols: list(tokenSubprotocol),
   mcp: mcpField,
 }
 
@@ -233,6 +240,12 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
       'Accepts each token [once](configuration/rate-limits.md#single-use). Only where access is `"required"`, and not with `mcp`.',
     default: false,
     example: true,
+  },
+  token_subprotocols: {
+    description:
+      'Prefixes of WebSocket subprotocols in which a browser may send its token: [tokens from a browser](configuration/routes.md#tokens-from-a-browser). Not on a public rule.',
+    unset: 'none',
+    example: ['openai-insecure-api-key.'],
   },
   mcp: {
     description:

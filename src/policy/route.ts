@@ -140,6 +140,9 @@ export function routeOf(
     finishWithin: finishWithinOf(entry, gate),
     ...(entry.rate_limit && { rateLimit: entry.rate_limit }),
     ...(entry.single_use && { singleUse: true }),
+    ...(entry.token_subprotocols && {
+      tokenSubprotocols: Object.freeze(entry.token_subprotocols),
+    }),
     // What an origin does not judge itself, as its credential and its tools, is never only watched.
     mode: entry.inject || entry.mcp ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
     target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout, viaOf(entry, gate)),

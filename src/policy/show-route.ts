@@ -65,6 +65,7 @@ const ROUTE: Shows<typeof ROUTE_KEYS, Route, RouteContext> = {
     orNone(inject) && Object.fromEntries(inject.map(([header]) => [header, REDACTED])),
   revocation: ofReading(({ revocation }) => showTerms(revocation)),
   rate_limit: ({ rateLimit }) => rateLimit && showRateLimit(rateLimit),
+  token_subprotocols: ({ tokenSubprotocols }) => tokenSubprotocols,
   mcp: ({ mcp }) => mcp && showTable(MCP_KEYS, MCP, mcp, undefined),
 }
 

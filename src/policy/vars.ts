@@ -125,7 +125,7 @@ const nearMiss = (name: string, value: unknown): string | undefined => {
   }
   const upper = name.toUpperCase()
   const [head = ''] = /^[A-Z]*/.exec(upper) ?? []
-  if (head === AUDIT || isNear(upper, AUDIT)) return `is not read; did you mean \`${AUDIT}\`?`
+  if (head === AUDIT || head === `${AUDIT}S`) return `is not read; did you mean \`${AUDIT}\`?`
   const base = NAMES.find(
     (one) => isVariant(head, one) || lacksUnderscore(name, one) || isNear(upper, one),
   )
@@ -140,6 +140,9 @@ const isVariant = (text: string, base: Name): boolean =>
 const lacksUnderscore = (name: string, base: Name): boolean =>
   base !== 'GATE' && name.startsWith(base)
 
-/** A character off; in a short name, where other words are near, only more or less of one. */
-const isNear = (text: string, base: Name | typeof AUDIT): boolean =>
-  distance(text, base, 1) !== undefined && (base.length > 4 || text.length !== base.length)
+/** A character off; in a short name, where other words are near, not another one in its place. */
+const isNear = (text: string, base: Name): boolean =>
+  distance(text, base, 1) !== undefined &&
+  (base.length > 4 || text.length !== base.length || sorted(text) === sorted(base))
+
+const sorted = (text: string): string => [...text].sort().join('')

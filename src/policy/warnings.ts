@@ -55,6 +55,9 @@ export const warningsOf: Warn = (read, at) => {
     warnMcpResource(entry, { gate, issuers }, own)
     warnSingleUse(entry, takenIssuers(entry, { issuers }), own)
     warnSharedNames(entry, takenIssuers(entry, { issuers }), own)
+    if (entry.token_subprotocols && (entry.mcp || !entry.match?.methods.includes('GET'))) {
+      own(['token_subprotocols'], 'has no effect: only GET without mcp opens a WebSocket')
+    }
     if (entry.forward_token)
       own(['forward_token'], "sends the agent's token to the origin, which can use it elsewhere")
     if (entry.resource && !hosts.has(entry.resource.url.hostname)) {

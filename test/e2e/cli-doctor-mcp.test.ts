@@ -444,6 +444,25 @@ describe('doctor --mcp and whoever answers', () => {
   })
 })
 
+it('shows no token that a server repeats, and little of a long hint', async () => {
+  const server = await startOrigin()
+  const json = { 'content-type': 'application/json' }
+  const place = '/.well-known/oauth-protected-resource/mcp'
+  server.on('/mcp', ({ headers }, res) => {
+    const hint = `${headers.authorization} ${'x'.repeat(100_000)}`
+    const challenge = { 'www-authenticate': `Bearer resource_metadata="${server.url}${place}"` }
+    res.writeHead(401, { ...json, ...challenge }).end(JSON.stringify({ code: hint, hint }))
+  })
+  const asked = ['doctor', '--mcp', `${server.url}/mcp`, '--token', 'a-token-that-is-secret']
+  for (const more of [[], ['--json']]) {
+    const { stdout, stderr } = await run([...asked, ...more])
+    expect(stdout + stderr).toContain('(the token)')
+    expect(stdout + stderr).not.toContain('a-token-that-is-secret')
+    expect((stdout + stderr).length).toBeLessThan(20_000)
+  }
+  await server.close()
+})
+
 describe('doctor --mcp that is called wrongly', () => {
   it.each([
     [[], /Give an issuer, or --mcp with a URL or a path/],

@@ -160,6 +160,18 @@ export const CASES: Readonly<Record<string, Case>> = {
     challenge: 'invalid_request',
     ask: token({}, { headers: [['Authorization', 'Bearer other']] }),
   },
+  subprotocols_malformed: {
+    status: 400,
+    challenge: 'invalid_request',
+    ask: bare({
+      target: '/v1/socket-of-browser',
+      headers: [
+        ['Connection', 'Upgrade'],
+        ['Upgrade', 'websocket'],
+        ['Sec-WebSocket-Protocol', 'mcp.auth.x'],
+      ],
+    }),
+  },
   credential_in_query: {
     status: 400,
     challenge: 'invalid_request',
@@ -500,6 +512,7 @@ export const EXEMPT: Readonly<Record<string, string>> = {
 
 /** Codes of requests that are not GET, or of MCP, so that there is no HEAD for them, or that take long. */
 export const NOT_GET: ReadonlySet<string> = new Set([
+  'subprotocols_malformed',
   'token_expired_during_request',
   'message_type_unsupported',
   'session_missing',

@@ -311,6 +311,20 @@ describe('a token outside the reach of who asks', () => {
       'steps',
     ])
   })
+
+  it('may come in a subprotocol as well', async () => {
+    const token = await world.token({ jti: 'jti-yankee' })
+    const headers = {
+      Upgrade: 'websocket',
+      'Sec-WebSocket-Protocol': `realtime, mcp.auth.${token}`,
+    }
+    const wanted = { path: '/v1/socket-of-browser', headers }
+    expect(Object.keys(await told('beta', wanted)).sort()).toEqual(['allowed', 'steps'])
+    expect(await told('ops', wanted)).toMatchObject({
+      allowed: true,
+      agent: { issuer: world.acme.issuer },
+    })
+  })
 })
 
 it('an encrypted token is shown by stage and code only, whoever asks', async () => {

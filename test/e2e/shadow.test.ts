@@ -57,7 +57,9 @@ const one = (): RecordedRequest => {
 }
 
 describe('a request that would be denied', () => {
-  it.each(SHADOWED)('(%s) goes on as it came', async (code) => {
+  // A handshake loses its token: subprotocols.test.ts.
+  const unchanged = SHADOWED.filter((code) => code !== 'subprotocols_malformed')
+  it.each(unchanged)('(%s) goes on as it came', async (code) => {
     const { at, ask } = caseOf(code)
     const plain = await ask(world)
     world.origin.clear()

@@ -272,6 +272,7 @@ function routesOf(): readonly Members[] {
     // In shadow mode nothing is spent, so that it never ends.
     { match: 'GET /v1/limited-always', ...any, rate_limit: SELDOM, mode: 'enforce' },
     { match: 'GET /v1/once', ...any, single_use: true },
+    { match: 'GET /v1/socket-of-browser', ...any, token_subprotocols: ['mcp.auth.'] },
     { match: 'GET /v1/once-always', ...any, single_use: true, mode: 'enforce' },
     { match: 'GET /v1/beta-only', ...any, issuers: ['beta'] },
     { match: 'GET /v1/tenant', ...any, claims: { tenant: 'blue' } },

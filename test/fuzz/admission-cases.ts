@@ -147,7 +147,7 @@ export const OPTIONS: readonly object[] = [
   { on_revocation: 'end-all' },
   { on_revocation: 'ignore' },
   { on_expiry: 'cut' },
-  { finish_within: '1m' },
+  { on_expiry: 'finish', finish_within: '1m' },
   { inject: { authorization: `Bearer \${KEY}` } },
   { inject: { 'x-key': `\${KEY}`, 'x-both': `a \${KEY} b` } },
   { forward_claims: { 'x-until': 'until', 'x-teams': 'groups' } },
@@ -161,6 +161,7 @@ export const OPTIONS: readonly object[] = [
   { rate_limit: { limit: 9, period: '1m', per: 'issuer' } },
   { rate_limit: { binding: 'RL' } },
   { single_use: true },
+  { token_subprotocols: ['mcp.auth.'] },
   { encoded_slash: true },
   { ambiguous_paths: 'allow' },
 ]
@@ -223,6 +224,7 @@ const mixedRule = (chosen: readonly number[], i: number) => {
     ...Object.assign({}, ...chosen.map((one) => OPTIONS[one])),
   }
   for (const [kept, other] of EXCLUDED) if (kept in rule) delete rule[other]
+  if (rule.on_expiry === 'cut') delete rule.finish_within
   return rule
 }
 

@@ -195,7 +195,11 @@ describe('npm create edgewarden', () => {
     ])
     const { tools } = await one.listTools()
     expect(tools.length).toBeGreaterThan(0)
-    expect((await other.listTools()).tools).toEqual([])
+    // A list has what more scopes would allow too; the call needs them.
+    expect((await other.listTools()).tools).toEqual(tools)
+    const weather = { name: 'get_weather', arguments: { city: 'Bern' } }
+    expect((await one.callTool(weather)).isError ?? false).toBe(false)
+    await expect(other.callTool(weather)).rejects.toThrow('scope_missing')
     await Promise.all([one.close(), other.close()])
   })
 

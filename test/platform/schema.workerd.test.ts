@@ -107,6 +107,21 @@ it('does not delete counts of another version', async () => {
   expect(held).toMatchObject({ schema: 2 })
 })
 
+it.each([
+  ['a text', 'x'],
+  ['zero', 0],
+  ['null', null],
+  ['an empty object', {}],
+  ['no number', { at: Number.NaN, owed: 0, limit: 0, period: 1, used: 0, schema: 1 }],
+])('refuses a count that is %s, which would never reach a limit', async (name, spent) => {
+  const stub = RATE_LIMITER.getByName(name)
+  await stub.take(ONE, true)
+  await runInDurableObject(stub, (_, { storage: { kv } }) => kv.put('spent', spent))
+  for (let i = 0; i < 2; i++) {
+    await expect((async () => await stub.take(ONE, true))()).rejects.toThrow('garbled')
+  }
+})
+
 describe('published keys in KV', () => {
   const place: KeyPlace = {
     name: 'acme',

@@ -302,6 +302,21 @@ describe('GATE', () => {
     [{ ISSUERS: { acme: { ...ACME, max_lifetime: '1h' } } }, 'ISSUERS.acme.max_lifetime'],
     [{ ISSUERS: { acme: { ...ACME, profile: 'generic' } } }, 'ISSUERS.acme'],
     [{ ROUTES: [{ ...CHAT, forward_token: true }] }, 'ROUTES[0].forward_token'],
+    [{ ROUTES: [{ ...CHAT, token_subprotocols: ['mcp.auth.'] }] }, 'ROUTES[0].token_subprotocols'],
+    [
+      {
+        ROUTES: [
+          {
+            match: 'GET,POST,DELETE /mcp',
+            scopes: [],
+            resource: 'https://api.example.com/mcp',
+            mcp: { tools: { one: [] } },
+            token_subprotocols: ['mcp.auth.'],
+          },
+        ],
+      },
+      'ROUTES[0].token_subprotocols',
+    ],
     [
       {
         ...gate({ hosts: ['api.example.com'] }),

@@ -289,6 +289,33 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
     /both/,
   ],
   ['encoded_slash', chat({ encoded_slash: true }), at('encoded_slash'), /\{parameter\}/],
+  ...['mcp.auth', '.', 'a..', 'a b.', 'a,b.', 'a|b.', ''].map(
+    (prefix) =>
+      [
+        `token_subprotocols ${prefix}`,
+        chat({ token_subprotocols: ['acme.key.', prefix] }),
+        'ROUTES[0].token_subprotocols[1]',
+        /up to the token/,
+      ] as const,
+  ),
+  [
+    'token_subprotocols, none',
+    chat({ token_subprotocols: [] }),
+    at('token_subprotocols'),
+    /empty list/,
+  ],
+  [
+    'token_subprotocols on public',
+    open({ token_subprotocols: ['mcp.auth.'] }),
+    at('token_subprotocols'),
+    /public/,
+  ],
+  [
+    'workflow in subprotocols',
+    chat({ workflow: 'header:Sec-WebSocket-Protocol' }),
+    at('workflow'),
+    /credential/,
+  ],
   ['under the prefix', chat({ match: 'GET /.edgewarden/x' }), at('match'), /gate itself/],
   [
     'under the prefix, escaped',

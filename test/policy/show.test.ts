@@ -115,6 +115,7 @@ describe('showPolicy', () => {
       strip_prefix: '/v1',
       timeout: '1500ms',
       forward_token: true,
+      token_subprotocols: ['mcp.auth.'],
       encoded_slash: true,
       mode: 'shadow',
       revocation: { consistency: 'bounded', max_staleness: '1500ms' },

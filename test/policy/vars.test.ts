@@ -76,6 +76,7 @@ describe('gathering variables', () => {
     ['lower case', { routes: '[]' }, 'routes', /did you mean `ROUTES`/],
     ['plural', { GATES: {} }, 'GATES', /did you mean `GATE`/],
     ['swapped', { SCPOES: {} }, 'SCPOES', /did you mean `SCOPES`/],
+    ['swapped, and short', { GAET: {} }, 'GAET', /did you mean `GATE`/],
     ['numbered', { ROUTES2: [] }, 'ROUTES2', /did you mean `ROUTES`/],
     ...['ROUTES01', 'ROUTES10', 'routes01', 'ROUTES2B', 'ROUTESADMIN', 'ROUTE10'].map((name) =>
       nearly(name, [], /did you mean `ROUTES` \(or `ROUTES_…`\)/),

@@ -107,6 +107,8 @@ export interface Route {
   readonly rateLimit?: RateLimit
   /** Whether each token is accepted only once, at all rules with this setting together. */
   readonly singleUse?: true
+  /** What stands before a token in a WebSocket subprotocol; absent: only `Authorization` is read. */
+  readonly tokenSubprotocols?: readonly string[]
   readonly target: Target
   /** Request headers that the gate sets. Values contain the operator's secrets; templates only name them. */
   readonly inject: readonly (readonly [name: string, value: string, template?: string])[]

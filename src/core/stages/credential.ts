@@ -1,5 +1,5 @@
 import { type Outcome, stage } from '../chain.ts'
-import { type CodeOf, denials } from '../denial.ts'
+import { type CodeOf, type Denial, denials } from '../denial.ts'
 import { own } from '../json.ts'
 import {
   decodeJwsPart,
@@ -13,11 +13,12 @@ import { LIMITS } from '../limits.ts'
 import { algorithmOf } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
 import type { RememberedToken, TokenMemory } from '../model/ports.ts'
+import { tokenIn } from '../model/subprotocols.ts'
 import { type Credential, seal } from '../model/token.ts'
 import { FORBIDDEN_TYPES } from '../model/types.ts'
 import { hasAccessToken } from '../query.ts'
 import type { RequestHead } from '../request.ts'
-import { fail, ok } from '../result.ts'
+import { fail, ok, type Result } from '../result.ts'
 import { isStillOpened, openersOf, openToken } from './decryption.ts'
 import { schemeOf } from './possession.ts'
 import type { Routed } from './route.ts'
@@ -44,6 +45,11 @@ const deny = denials({
     'invalidRequest',
     'An access token was sent in the query',
     'Send the token in the Authorization header only, and get a new one: URLs are logged',
+  ],
+  subprotocols_malformed: [
+    'invalidRequest',
+    'The WebSocket subprotocols are malformed, have nothing but the token, or there is a second credential',
+    'Offer one subprotocol with the token and at least one without, like `realtime`, and send no Authorization header',
   ],
   token_too_long: ['invalidToken', 'The token is longer than this gate reads', malformed],
   token_malformed: [
@@ -114,14 +120,15 @@ export interface Ports {
 }
 
 /**
- * Reads exactly one bearer token of bounded length from the Authorization header (RFC 6750 §2.1): a compact JWS with an
- * acceptable header, or one inside a JWE that a key for this rule decrypts. Verifies nothing, not even the claimed
- * issuer. Ends the line on a public route, and on an optional one without a credential.
+ * Reads exactly one bearer token of bounded length from the Authorization header (RFC 6750 §2.1), or from a WebSocket
+ * subprotocol where the rule allows it: a compact JWS with an acceptable header, or one inside a JWE that a key for this
+ * rule decrypts. Verifies nothing, not even the claimed issuer. Ends the line on a public route, and on an optional one
+ * without a credential.
  */
 export const credential = stage({
   name: 'credential',
   establishes:
-    'the Authorization header has exactly one well-formed token of bounded length, decrypted if it was encrypted; nothing in it is verified yet',
+    'the Authorization header, or a subprotocol where the rule takes one, has exactly one well-formed token of bounded length, decrypted if it was encrypted; nothing in it is verified yet',
   denials: [deny],
   found: ({ credential: { algorithm, type, kid, claimedIssuer } }) => ({
     alg: algorithm,
@@ -130,11 +137,13 @@ export const credential = stage({
     claimed_issuer: claimedIssuer,
   }),
   run(needs: Needs, { tokens }: Ports): Presented | Promise<Presented> {
-    const { request, route, address } = needs
+    const { route, address } = needs
     const anonymous = { ok: true, end: true, value: {} } as const
     if (route.access === 'public') return anonymous
-    const header = request.headers.get('authorization')
     if (hasAccessToken(address.query)) return fail(deny('credential_in_query'))
+    const sent = authorizationOf(needs)
+    if (!sent.ok) return sent
+    const header = sent.value
     if (header === null) {
       return route.access === 'optional' ? anonymous : fail(deny('credential_missing'))
     }
@@ -152,6 +161,23 @@ export const credential = stage({
     return fail(deny(bare.trim() === '' ? 'credential_missing' : 'scheme_unsupported'))
   },
 })
+
+type Authorization = Result<string | null, Denial<'subprotocols_malformed'>>
+
+/** The Authorization header, or what it would be with the token of a subprotocol. */
+const authorizationOf = ({ request: { method, headers }, route, policy }: Needs): Authorization => {
+  const header = headers.get('authorization')
+  const { tokenSubprotocols, mcp } = route
+  if (!tokenSubprotocols || mcp || method !== 'GET') return ok(header)
+  const list = headers.get('sec-websocket-protocol')
+  if (list === null || headers.get('upgrade')?.toLowerCase() !== 'websocket') return ok(header)
+  const found = tokenIn(list, tokenSubprotocols, policy)
+  if (!found.ok) return fail(deny('subprotocols_malformed', { fault: found.reason }))
+  if (found.value === undefined) return ok(header)
+  return header === null
+    ? ok(`Bearer ${found.value}`)
+    : fail(deny('subprotocols_malformed', { fault: 'several' }))
+}
 
 /**
  * Whether a header has several credentials, of any scheme: text after a comma that is no further parameter `name=` (RFC

@@ -44,7 +44,8 @@ export async function explainRequest(c: Context<GateEnv>): Promise<Response> {
   const { request, token, around, asked } = wanted.value
   const guard = createGuard(c.get('policy'), c.get('ports').explaining)
   const { explanation, decision } = await explain(guard, request, { notes: NOTES, around, asked })
-  const isShown = isTokenReached(c, token) && isRuleReached(c, decision)
+  const sent = token ?? decision.known.credential?.token
+  const isShown = isTokenReached(c, sent) && isRuleReached(c, decision)
   return c.json(isShown ? explanation : restricted(explanation), 200, {
     'Cache-Control': 'no-store',
   })

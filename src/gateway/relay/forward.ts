@@ -4,11 +4,13 @@ import { chainDenials } from '../../core/chain.ts'
 import { type Denial, denials } from '../../core/denial.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Route, Target } from '../../core/model/route.ts'
+import { subprotocolsOf } from '../../core/model/subprotocols.ts'
 import { partsOf, pathAtOrigin } from '../../core/model/well-known.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { bodyDenials, ownerOf } from '../../core/stages/body.ts'
 import { isRead, type OriginContext, originHeaders } from './origin-headers.ts'
 import { isEventStream } from './stream-last.ts'
+import type { Socket } from './stream-socket.ts'
 import { following, isWatchedPending, patience, streamed, watchRequest } from './upload.ts'
 import { isReadable } from './without-secrets.ts'
 
@@ -132,7 +134,11 @@ const sendOn = async (
       : ok(await context.send(target, url, outbound, isRead(route)))
     if (!sent.ok) return sent
     const { status } = sent.value
-    if (!isAnswer(sent.value)) {
+    if (!isAnswer(sent.value, outbound)) {
+      const socket = socketOf(sent.value)
+      socket?.accept()
+      // A protocol error (RFC 6455 §7.4.1).
+      socket?.close(1002)
       return fail({ denial: deny('origin_unreachable', { status }), status })
     }
     const denial = refusedAnswer(sent.value, route)
@@ -210,10 +216,19 @@ export function refusedAnswer(response: Response, route: Route): Denial | undefi
 /** Whether the runtime is workerd, which ends subrequests with their request. */
 const ENDS_WITH_REQUEST = 'FixedLengthStream' in globalThis
 
-/** Whether the response has a final status (RFC 9110 §15) or is a WebSocket. */
-const isAnswer = (response: Response): boolean =>
-  (response.status >= 200 && response.status <= 599) ||
-  Boolean((response as { webSocket?: unknown }).webSocket)
+const socketOf = (response: Response) => (response as { webSocket?: Socket | null }).webSocket
+
+/**
+ * Whether the response has a final status (RFC 9110 §15), or is a WebSocket with none of the
+ * subprotocols or one that was offered (RFC 6455 §4.1).
+ */
+const isAnswer = (response: Response, { headers }: Outbound): boolean => {
+  if (response.status >= 200 && response.status <= 599) return true
+  const name = 'sec-websocket-protocol'
+  const chosen = response.headers.get(name)
+  const isOffered = chosen === null || subprotocolsOf(headers.get(name)).includes(chosen)
+  return isOffered && Boolean(socketOf(response))
+}
 
 /** Whether `fetch` allows no body with this method. */
 export function isBodiless(method: string): boolean {

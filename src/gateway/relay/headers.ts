@@ -2,8 +2,9 @@ import { perAdmission } from '../../core/admission.ts'
 import type { Admitted, Facts } from '../../core/guard.ts'
 import { createTextMemo, perObject } from '../../core/memo.ts'
 import { claimHeaderValue } from '../../core/model/claim-headers.ts'
-import type { Gate } from '../../core/model/policy.ts'
+import type { Gate, Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
+import { removeTokens } from '../../core/model/subprotocols.ts'
 import type { AccessToken, Actor, AgentIdentity } from '../../core/model/token.ts'
 import { connectionOptions, foldedName, headerText } from '../../core/text.ts'
 
@@ -60,9 +61,11 @@ const removedBy = perObject(
 
 /**
  * Removes inbound headers in place: hop-by-hop ones, and those an origin could mistake for the
- * gate's. Credentials stay where the route forwards tokens, and in shadow mode. Adds nothing.
+ * gate's. Credentials stay where the route forwards tokens, and in shadow mode; tokens in
+ * subprotocols never do. Adds nothing.
  */
-export function stripInbound(headers: Headers, gate: Gate, route: Route): void {
+export function stripInbound(headers: Headers, policy: Policy, route: Route): void {
+  const { gate } = policy
   const known = knownNames(gate)
   const removed = removedBy(gate)
   const forwardsToken = route.forwardToken || route.mode === 'shadow'
@@ -74,15 +77,20 @@ export function stripInbound(headers: Headers, gate: Gate, route: Route): void {
     const kind = known.get(name) ?? known.keep(name, kindOf(name, removed))
     const goes = kind === 'credential' ? !forwardsToken : kind === 'removed'
     if (goes || named?.has(foldedName(name))) headers.delete(name)
+    else if (kind === 'subprotocols') removeTokens(headers, policy)
   }
 }
 
 /** By header name: its kind. Agents use few spellings. */
 const knownNames = perObject((_: Gate) => createTextMemo<ReturnType<typeof kindOf>>())
 
-const kindOf = (name: string, removed: RegExp): 'credential' | 'removed' | 'stays' => {
+const kindOf = (
+  name: string,
+  removed: RegExp,
+): 'credential' | 'subprotocols' | 'removed' | 'stays' => {
   const folded = foldedName(name)
   if (CREDENTIALS.includes(folded)) return name === folded ? 'credential' : 'removed'
+  if (folded === 'sec-websocket-protocol') return name === folded ? 'subprotocols' : 'removed'
   return removed.test(folded) ? 'removed' : 'stays'
 }
 

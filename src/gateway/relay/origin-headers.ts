@@ -64,7 +64,7 @@ export function originHeaders(
 const made = (inbound: Headers, { policy, route, address, decision }: OriginContext): Made => {
   const headers = new Headers(inbound)
   const upgrade = headers.get('upgrade')
-  stripInbound(headers, policy.gate, route)
+  stripInbound(headers, policy, route)
   headers.delete('host')
   if (route.mcp && decision.outcome === 'passed') stripMcpHeaders(headers)
   const kept = new Set<string>(headers.keys())
@@ -150,10 +150,15 @@ const copied = (
 }
 
 /**
- * A changed value of these needs new headers: the first two control which headers stay, and
- * `Set-Cookie` has several lines.
+ * A changed value of these needs new headers: the first two control which headers stay,
+ * subprotocols may hold a token, and `Set-Cookie` has several lines.
  */
-const RULING: ReadonlySet<string> = new Set(['connection', 'upgrade', 'set-cookie'])
+const RULING: ReadonlySet<string> = new Set([
+  'connection',
+  'upgrade',
+  'sec-websocket-protocol',
+  'set-cookie',
+])
 
 /** Other bytes may decode to equal text, so such values are not compared. */
 const ASCII = /^[\t\x20-\x7e]*$/
@@ -172,7 +177,7 @@ const weightOf = ({ names, values, headers }: Last): number =>
 export function handlerHeaders(inbound: Headers, known: Facts): Headers {
   const headers = new Headers(inbound)
   const token = inbound.get('authorization')
-  stripInbound(headers, known.policy.gate, known.route)
+  stripInbound(headers, known.policy, known.route)
   stripMcpHeaders(headers)
   if (token !== null) headers.set('Authorization', token)
   askWhole(headers)

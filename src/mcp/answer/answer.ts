@@ -161,14 +161,17 @@ const idsOf = (operation: Operation): Set<Id> => {
   )
 }
 
+/** Characters of an event that take longer to parse than to pass on. */
+const LONG = 16_384
+
 /** Members of a response (JSON-RPC 2.0 §5). */
 const RESPONSE = /"(?:result|error)"/
 
 /** Removes the ids that an event answers. An unread response keeps its id: clients ignore a second one. */
 const removeAnswered = (open: Set<Id>, data: string): void => {
   if (!RESPONSE.test(data)) return
-  // Long responses are not parsed: without `method` it is one.
-  if (open.size === 1 && !data.includes('"method"')) {
+  // Long responses are not parsed: without `method` it is one, and of the only id.
+  if (open.size === 1 && data.length > LONG && !data.includes('"method"')) {
     open.clear()
     return
   }

@@ -144,6 +144,7 @@ export function importedToml(rules: Imported['rules'], table = `vars.${VARIABLE}
 /** Puts such a text into a file: in place of the one before, else at its end. The answer is why that cannot be. */
 const put = async (file: string, toml: string, table: string): Promise<string | undefined> => {
   const [begin, end] = marks(table)
+  if (/\.jsonc?$/.test(file)) return `${file} is no TOML; write the rules of --json into it`
   const text = existsSync(file) ? await readText(file) : ok('')
   if (!text.ok) return text.reason
   const before = text.value.split(begin)

@@ -138,6 +138,10 @@ ${secretsOf(answers)
 # Laid over GATE and ISSUERS of wrangler.toml. The table of an issuer: npx edgewarden keygen --agent --issuer dev --json
 GATE_LOCAL={"resource":"http://localhost:8787","origin":"http://localhost:9000"}
 ISSUERS_DEV={}
+${answers.mcp === undefined ? '' : MCP_HERE}`
+
+const MCP_HERE = `# The MCP rule's resource is an https address, so on this machine its answer is 403 insecure_transport. To try the rule
+# here, begin its resource in wrangler.toml with http://localhost:8787 meanwhile.
 `
 
 const WORKFLOW = `name: gate

@@ -9,6 +9,7 @@ import { importedToml, readRules } from './import.ts'
 import { type Project, projectFiles } from './init-files.ts'
 import { ANSWER_NAMES, type AnswerName, type Answers, QUESTIONS } from './init-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { otherNames } from './wrangler-names.ts'
 
 export interface InitOptions extends Partial<Answers> {
   /** Leaves the files alone that are there, and writes the others. */
@@ -67,15 +68,25 @@ export async function init(
     return { ...judged, out: [], err }
   }
   const paths = Object.keys(files)
-  const there = await Promise.all(paths.map((path) => exists(join(directory, path))))
-  const existing = paths.filter((_, i) => there[i])
+  // wrangler reads one file: a wrangler.jsonc is a wrangler.toml that is there.
+  const there = await Promise.all(
+    paths
+      .flatMap((path) => [path, ...otherNames(path)])
+      .map(async (path) => ({
+        path,
+        isThere: await exists(join(directory, path)),
+      })),
+  )
+  const existing = there.flatMap(({ path, isThere }) => (isThere ? [path] : []))
   if (existing.length > 0 && !keep) {
     const error =
       'Nothing was written. Name another folder, or write only what is missing with --keep.'
     const err = [...existing.map((path) => `${join(directory, path)} is there already`), error]
     return { exitCode: EXIT.no, json: { error, directory, existing, written: [] }, out: [], err }
   }
-  const written = paths.filter((path) => !existing.includes(path))
+  const written = paths.filter(
+    (path) => ![path, ...otherNames(path)].some((one) => existing.includes(one)),
+  )
   for (const path of written) {
     const full = join(directory, path)
     try {

@@ -136,10 +136,13 @@ export function algorithms(before: unknown, after: unknown): readonly Direction[
   return [...accepts(before, after), ...(isOther ? (['unclear'] as const) : [])]
 }
 
-/** A list of required values; absent, none is required. */
-export function requires(before: unknown, after: unknown): readonly Direction[] {
-  return reversed(accepts)(before ?? [], after ?? [])
+/** A list of accepted values; absent, none is accepted. */
+export function acceptsMore(before: unknown, after: unknown): readonly Direction[] {
+  return accepts(before ?? [], after ?? [])
 }
+
+/** A list of required values; absent, none is required. */
+export const requires = reversed(acceptsMore)
 
 /** An additional restriction; present in both, `judge` compares it. */
 export function restrictionBy(judge: Judge): Judge {

@@ -2,6 +2,7 @@ import { isObject } from '../../core/json.ts'
 import type { Shown } from '../../policy/show-parts.ts'
 import {
   accepts,
+  acceptsMore,
   algorithms,
   type Direction,
   destination,
@@ -90,6 +91,7 @@ export const RULE_TABLE: Table = {
   ...each(restriction, 'when', 'authorization_details'),
   rate_limit: restrictionBy(quota),
   single_use: guard,
+  token_subprotocols: acceptsMore,
   mcp,
   acr_values: restrictionBy(accepts),
   max_age: restrictionBy(larger),

@@ -177,9 +177,10 @@ export const MCP_CHECKS: readonly Check<McpFacts>[] = [
     ({ listing }) =>
       listing?.refused &&
       `With the token the answer is ${listing.refused.status}: ${shown(refusalOf(listing.refused).code)}`,
-    ({ listing }) =>
-      (listing?.refused && refusalOf(listing.refused).hint) ||
-      'npx edgewarden explain --gate URL says why',
+    ({ listing }) => {
+      const hint = listing?.refused && refusalOf(listing.refused).hint
+      return hint ? shown(hint) : 'npx edgewarden explain --gate URL says why'
+    },
   ],
   [
     'wrong',

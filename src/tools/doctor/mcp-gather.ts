@@ -208,24 +208,27 @@ const registerAt = async (endpoint: string, scope: string | undefined) => {
 const send = async (
   url: string,
   method: string,
-  body?: JsonObject,
+  sending?: JsonObject,
   more: Readonly<Record<string, string>> = {},
 ): Promise<Answer> => {
   const accept = 'application/json, text/event-stream'
-  const headers = { accept, ...(body && { 'content-type': 'application/json' }), ...more }
-  const sent = body ? { body: jsonText(body) } : {}
+  const headers = { accept, ...(sending && { 'content-type': 'application/json' }), ...more }
+  const sent = sending ? { body: jsonText(sending) } : {}
   const signal = AbortSignal.timeout(TIMEOUT_MS)
   try {
     const response = await fetch(url, { method, headers, redirect: 'manual', signal, ...sent })
-    return { status: response.status, headers: response.headers, body: await objectIn(response) }
+    const text = await readBody(response)
+    // A server may repeat the token, and what it says is printed.
+    const secret = more.authorization?.replace('Bearer ', '')
+    const body = objectIn(response, secret ? text.replaceAll(secret, '(the token)') : text)
+    return { status: response.status, headers: response.headers, body }
   } catch (error) {
     return { headers: new Headers(), body: {}, failure: networkReason(error, TIMEOUT_MS) }
   }
 }
 
 /** The object of a JSON answer, or the response in a stream of events, which ends with it. */
-const objectIn = async (response: Response): Promise<JsonObject> => {
-  const text = await readBody(response)
+const objectIn = (response: Response, text: string): JsonObject => {
   if (!response.headers.get('content-type')?.startsWith('text/event-stream')) {
     return parseJsonObject(text) ?? {}
   }

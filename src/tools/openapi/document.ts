@@ -20,6 +20,8 @@ const MOST_YAML_BYTES = 10 * 1024 * 1024
 /** Levels of a document, and aliases of YAML in it. */
 const MOST_DEPTH = 500
 const MOST_ALIASES = 1_000
+/** References one after the other. */
+const MOST_REFERENCES = 100
 /** Milliseconds for a document from the network, with its redirects. */
 const TIMEOUT_MS = 30_000
 const MOST_REDIRECTS = 5
@@ -38,13 +40,18 @@ export async function readDocument(source: string): Promise<Result<OpenApiDocume
     if (text === undefined) throw new SyntaxError('it is not UTF-8')
     const root = /^\s*[{[]/.test(text) ? jsonOf(text) : await yamlOf(text)
     // In YAML a version without quotes is a number.
-    return isObject(root) && /^3(?:\.[01](?:\.\d.*)?)?$/.test(String(own(root, 'openapi')))
+    return isObject(root) && /^3(?:\.[01](?:\.\d.*)?)?$/.test(textOf(own(root, 'openapi')))
       ? ok({ root, ...(url !== undefined && { url }) })
       : fail(`${source} is no OpenAPI 3.0 or 3.1; convert other versions, such as Swagger 2.0`)
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     return fail(`Cannot read ${source}: ${error.message}`)
   }
+}
+
+/** A value of a document inside a sentence. An object may have a `toString` of its own, which is no function. */
+export function textOf(value: unknown): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
 const bytesOf = async (
@@ -146,12 +153,16 @@ export function followed(root: JsonObject, value: unknown): JsonObject {
     const { $ref: reference, ...more } = next
     members = { ...more, ...members }
     if (reference === undefined) return members
-    const isLocal = typeof reference === 'string' && reference.startsWith('#') && !seen.has(next)
+    const isLocal =
+      typeof reference === 'string' &&
+      reference.startsWith('#') &&
+      !seen.has(next) &&
+      seen.size < MOST_REFERENCES
     seen.add(next)
     next = isLocal ? valueAt(root, reference) : undefined
     if (next === undefined) {
       throw new SyntaxError(
-        `refers to ${quote(String(reference))}, which is not in the document or leads to itself`,
+        `refers to ${quote(textOf(reference))}, which is not in the document or leads to itself`,
       )
     }
   }

@@ -3,7 +3,7 @@ import { perObject } from '../../core/memo.ts'
 import { METHODS, type Method } from '../../core/model/route.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { quote } from '../../policy/issues.ts'
-import { followed, type OpenApiDocument } from './document.ts'
+import { followed, type OpenApiDocument, textOf } from './document.ts'
 import { type Needs, needsOf } from './security.ts'
 
 /** An operation of a document, below one base path. */
@@ -22,7 +22,12 @@ export interface Note {
   readonly isLeftOut?: true
 }
 
-/** Members of all path items together. */
+/** A note, and one request of each kind that it leaves without a rule of its own. */
+export interface NoteOf extends Note {
+  readonly requests?: readonly Pick<Operation, 'method' | 'path'>[]
+}
+
+/** Members of all path items together, and servers of all operations. */
 const MOST_MEMBERS = 200_000
 
 /** Members of a path item that are no methods. */
@@ -37,10 +42,14 @@ const NONE: readonly unknown[] = []
 export function operationsOf(
   { root, url }: OpenApiDocument,
   unnamed: readonly string[],
-): Result<{ readonly operations: readonly Operation[]; readonly notes: readonly Note[] }, string> {
+): Result<
+  { readonly operations: readonly Operation[]; readonly notes: readonly NoteOf[] },
+  string
+> {
+  let members = 0
   const operations: Operation[] = []
-  const notes = new Map<string, Note>()
-  const tell = (pointer: string, message: string, more: Pick<Note, 'isLeftOut'> = {}) =>
+  const notes = new Map<string, NoteOf>()
+  const tell = (pointer: string, message: string, more: Omit<NoteOf, 'pointer' | 'message'> = {}) =>
     void notes.set(`${pointer} ${message}`, { pointer, message, ...more })
   // Aliases of YAML may repeat a large list.
   const needsBy = perObject((list: readonly unknown[]) => needsOf(root, list, unnamed))
@@ -49,13 +58,26 @@ export function operationsOf(
     list.map((one) => checkStyle(root, one)),
   )
   /** Does something about one place, and tells why there is no rule for it. */
-  const tryAt = (pointer: string, read: () => void) => {
+  const tryAt = (
+    pointer: string,
+    read: () => void,
+    requests: () => readonly Pick<Operation, 'method' | 'path'>[],
+  ) => {
     try {
       read()
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
-      tell(pointer, error.message, { isLeftOut: true })
+      tell(pointer, error.message, { isLeftOut: true, requests: requests() })
     }
+  }
+  /** Requests of these methods for a path, whatever its parameters look like; none where its servers cannot be told. */
+  const requestsOf = (methods: readonly Method[], path: string, levels: readonly unknown[]) => {
+    const lists = [...levels, root].map((level) => isObject(level) && own(level, 'servers'))
+    const list = lists.find(Array.isArray) ?? NONE
+    const sample = path.replace(/\{[^{}]*\}/g, 'x')
+    return basesBy(list).flatMap(({ path: base, fault }) =>
+      fault === undefined ? methods.map((method) => ({ method, path: base + sample })) : [],
+    )
   }
   const add = (method: Method, path: string, item: JsonObject, value: JsonObject) => {
     const at = below('#/paths', path)
@@ -70,7 +92,9 @@ export function operationsOf(
     for (const one of [item, value]) checkStyles(listOf(own(one, 'parameters')))
     const [servers, serversAt] = nearest('servers', [operation, shared, top])
     const pattern = patternOf(path)
-    for (const { path: base, fault, note } of basesBy(servers)) {
+    const bases = basesBy(servers)
+    members += bases.length
+    for (const { path: base, fault, note } of bases) {
       if (fault === undefined) operations.push({ ...needs, pointer, method, path: base + pattern })
       if (fault !== undefined) tell(serversAt, fault, { isLeftOut: true })
       if (note !== undefined) tell(serversAt, note)
@@ -81,24 +105,28 @@ export function operationsOf(
     if (own(value, 'deprecated') === true) tell(pointer, 'is deprecated, and has a rule')
     if (isObject(own(value, 'callbacks'))) tell(below(pointer, 'callbacks'), SENT)
   }
-  let members = 0
   for (const [path, reference] of entriesOf(own(root, 'paths'))) {
     const at = below('#/paths', path)
     if (path.startsWith('x-')) continue
     // References may repeat a large item.
     if (members > MOST_MEMBERS) return fail('has too much in its paths')
-    tryAt(at, () => {
+    const read = () => {
       const item = followed(root, reference)
       for (const [name, operation] of Object.entries(item)) {
         members += 1
         if (NO_METHOD.test(name)) continue
         const method = METHODS.find((one) => one.toLowerCase() === name)
-        tryAt(below(at, name), () => {
-          if (!method) throw new SyntaxError('is no method that the gate knows')
-          add(method, path, item, followed(root, operation))
-        })
+        tryAt(
+          below(at, name),
+          () => {
+            if (!method) throw new SyntaxError('is no method that the gate knows')
+            add(method, path, item, followed(root, operation))
+          },
+          () => requestsOf(method ? [method] : [], path, [operation, item]),
+        )
       }
-    })
+    }
+    tryAt(at, read, () => requestsOf(METHODS, path, [reference]))
   }
   for (const [name] of entriesOf(own(root, 'webhooks'))) tell(below('#/webhooks', name), SENT)
   return ok({ operations, notes: [...notes.values()] })
@@ -128,7 +156,7 @@ const nearest = (
 const checkStyle = (root: JsonObject, parameter: unknown): void => {
   const { in: place, style = 'simple' } = followed(root, parameter)
   if (place !== 'path' || style === 'simple') return
-  throw new SyntaxError(`has a path parameter of style ${quote(String(style))}`)
+  throw new SyntaxError(`has a path parameter of style ${quote(textOf(style))}`)
 }
 
 interface Base {
@@ -142,10 +170,10 @@ const basesOf = (list: readonly unknown[], url?: string): readonly Base[] => {
   const bases = (list.length === 0 ? [{ url: '/' }] : list).map((server): Base => {
     const { url: template, variables } = isObject(server) ? server : {}
     let isWhole = typeof template === 'string'
-    const text = String(template).replace(/\{([^{}]*)\}/g, (_, name: string) => {
+    const text = textOf(template).replace(/\{([^{}]*)\}/g, (_, name: string) => {
       const variable = isObject(variables) ? own(variables, name) : undefined
       isWhole &&= isObject(variable) && own(variable, 'default') !== undefined
-      return isObject(variable) ? String(own(variable, 'default')) : ''
+      return isObject(variable) ? textOf(own(variable, 'default')) : ''
     })
     const base = url ?? 'https://document.invalid'
     if (!isWhole || !URL.canParse(text, base)) {
@@ -178,7 +206,7 @@ const patternOf = (path: string): string => {
         )
       }
       let plain = name.replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_')
-      while (names.has(plain)) plain += '_'
+      while (names.has(plain)) plain += `_${names.size}`
       names.add(plain)
       return `{${plain}}${suffix}`
     })

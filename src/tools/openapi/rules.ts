@@ -2,6 +2,7 @@ import { utf8Encode } from '../../core/bytes.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { METHODS } from '../../core/model/route.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
+import { quote } from '../../policy/issues.ts'
 import { parsePolicy } from '../../policy/parse.ts'
 import { segmentsOf } from '../../policy/route-index.ts'
 import type { WrittenScopes } from '../../policy/rows.ts'
@@ -10,7 +11,7 @@ import { ruleFor } from '../diff/requests.ts'
 import { VARIABLE_BYTES } from '../lints/lint.ts'
 import { pathsOf } from '../reach/reachable.ts'
 import type { OpenApiDocument } from './document.ts'
-import { type Note, type Operation, operationsOf } from './operations.ts'
+import { type Note, type NoteOf, type Operation, operationsOf } from './operations.ts'
 
 /** A rule, and the operations that it is for. */
 export interface ImportedRule {
@@ -46,10 +47,10 @@ export async function importRules(
   const read = operationsOf(document, unnamed)
   if (!read.ok) return read
   const { operations, notes } = read.value
-  const left: Note[] = []
+  const left: NoteOf[] = []
   for (let kept = operations; ; ) {
     const rules = grouped(kept)
-    if (rules.length === 0) return ok({ rules, notes: [...notes, ...left] })
+    if (rules.length === 0) return ok({ rules, notes: [...notes, ...left].map(plain) })
     const ROUTES = rules.map(({ match, scopes }) => ({ match, scopes }))
     const parsed = parsePolicy(
       { ...VARS, ROUTES },
@@ -69,7 +70,10 @@ export async function importRules(
           )
         }
       }
-      if (faults.size === 0) return ok({ rules, policy, notes: [...notes, ...left] })
+      if (faults.size === 0) {
+        const told = [...notes, ...left].map((note) => withDecider(note, policy))
+        return ok({ rules, policy, notes: await Promise.all(told) })
+      }
     } else {
       for (const { path, message } of parsed.reason) {
         const rule = rules[Number(/^ROUTES\[(\d+)\]/.exec(path)?.[1])]
@@ -78,8 +82,26 @@ export async function importRules(
       }
       if (faults.size === 0) return fail(parsed.reason[0]?.message ?? '')
     }
-    for (const [{ pointer }, message] of faults) left.push({ pointer, message, isLeftOut: true })
+    for (const [{ pointer, method, path }, message] of faults) {
+      const [sample = ''] = pathsOf({ path }, {}, 0)
+      left.push({ pointer, message, isLeftOut: true, requests: [{ method, path: sample }] })
+    }
     kept = kept.filter((one) => !faults.has(one))
+  }
+}
+
+const plain = ({ requests: _, ...note }: NoteOf): Note => note
+
+/** Says where a rule that was made of other operations allows the requests of one that is left out. */
+const withDecider = async (note: NoteOf, policy: Policy): Promise<Note> => {
+  const { requests = [], pointer, message } = note
+  const met = await Promise.all(requests.map((one) => ruleFor(policy, { ...one, host: HOST })))
+  const names = [...new Set(met.flatMap((one) => (one ? quote(one.route.name) : [])))]
+  if (names.length === 0 || names.every((name) => message.endsWith(name))) return plain(note)
+  return {
+    pointer,
+    message: `${message}; its requests are allowed by ${names.join(', ')}`,
+    isLeftOut: true,
   }
 }
 
@@ -88,7 +110,9 @@ const grouped = (operations: readonly Operation[]): readonly ImportedRule[] => {
   const groups = new Map<string, Operation[]>()
   for (const one of operations) {
     const key = JSON.stringify([one.path, one.scopes])
-    groups.set(key, [...(groups.get(key) ?? []), one])
+    const group = groups.get(key)
+    if (group) group.push(one)
+    else groups.set(key, [one])
   }
   return [...groups.values()]
     .map((all) => {

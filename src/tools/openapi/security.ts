@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { quote, quoteAll } from '../../policy/issues.ts'
 import type { WrittenScopes } from '../../policy/rows.ts'
-import { followed } from './document.ts'
+import { followed, textOf } from './document.ts'
 
 /** What an operation asks of whoever calls it. */
 export interface Needs {
@@ -57,14 +57,14 @@ const requirementOf = (root: JsonObject, requirement: unknown) => {
   for (const name of names) {
     const found = followed(root, isObject(schemes) ? own(schemes, name) : undefined)
     const { type, scheme = '', in: place = '' } = found
-    const kind = `${type} ${scheme}${place}`.trim()
+    const kind = `${textOf(type)} ${textOf(scheme)}${textOf(place)}`.trim()
     if (!/^(?:oauth2|openIdConnect|http bearer)\b/i.test(kind)) {
       others.push(`${quote(name)} (${quote(kind)})`)
       continue
     }
     for (const scope of listOf(own(requirement, name))) {
       if (typeof scope !== 'string' || /[{}]/.test(scope)) {
-        throw new SyntaxError(`names the scope ${quote(String(scope))}, which no rule can ask for`)
+        throw new SyntaxError(`names the scope ${quote(textOf(scope))}, which no rule can ask for`)
       }
       scopes.add(scope)
     }

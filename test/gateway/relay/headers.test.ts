@@ -15,7 +15,7 @@ const names = (
   { gate = gateOf(), route = {} as Partial<Route> } = {},
 ): string[] => {
   const headers = new Headers(inbound)
-  stripInbound(headers, gate, routeOf('GET /x', route))
+  stripInbound(headers, policyOf([], { gate }), routeOf('GET /x', route))
   return [...headers.keys()]
 }
 

@@ -238,6 +238,8 @@ describe('the requests of a POST that events have not answered yet', () => {
     ['nothing', [], [1]],
     ['a result', ['{"result":{},"jsonrpc":"2.0","id":1}'], []],
     ['an error', ['{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}}'], []],
+    ['an error for another id', ['{"jsonrpc":"2.0","id":99,"error":{"code":-1}}'], [1]],
+    ['a long result', [`{"id":1,"result":"${'x'.repeat(20_000)}"}`], []],
     ['a result with a method', ['{"id":1,"result":{"method":"GET"}}'], []],
     ['progress', ['{"method":"notifications/progress","params":{"progress":1}}'], [1]],
     ['a notification about a result', ['{"method":"x","params":{"result":1,"id":1}}'], [1]],

@@ -92,6 +92,13 @@ describe('import openapi', () => {
     expect(await readFile(out, 'utf8')).toBe(text)
   })
 
+  it('leaves a wrangler.jsonc alone, and says what to do with it', async () => {
+    const out = await file('{ "vars": {} }', 'wrangler.jsonc')
+    const { exitCode, err } = await importOpenApi(await source(PETS), { out })
+    expect([exitCode, err]).toEqual([2, [`${out} is no TOML; write the rules of --json into it`]])
+    expect(await readFile(out, 'utf8')).toBe('{ "vars": {} }')
+  })
+
   it.each<[string, object, ImportOptions, number, string]>([
     ['nothing to import', {}, {}, 1, 'has no operation that a rule can be made of'],
     ['two scopes', PETS, { scope: 'a b' }, 2, '--scope is one scope'],

@@ -73,6 +73,18 @@ describe('init', () => {
     expect(files['src/worker.ts']).toContain("export * from 'edgewarden/worker'")
   })
 
+  it('writes no wrangler.toml beside a wrangler.jsonc, which wrangler would read', async () => {
+    const path = fresh()
+    await mkdir(path)
+    await writeFile(join(path, 'wrangler.jsonc'), '{}')
+    const { exitCode, err } = await init(path, ORIGIN, {})
+    expect([exitCode, err[0]]).toEqual([1, `${join(path, 'wrangler.jsonc')} is there already`])
+    const kept = await init(path, { ...ORIGIN, keep: true }, {})
+    expect([kept.exitCode, kept.err[0]]).toEqual([0, `kept ${join(path, 'wrangler.jsonc')}`])
+    expect(Object.keys(await filesOf(path))).not.toContain('wrangler.toml')
+    expect(existsSync(join(path, 'src/worker.ts'))).toBe(true)
+  })
+
   it('pins what this package is and was tested with', async () => {
     const path = fresh()
     await init(path, ORIGIN, {})
@@ -190,6 +202,9 @@ describe('the files that it writes', () => {
     const names = [...(files['.dev.vars.example'] ?? '').matchAll(/^(\w+)=/gm)].map(([, n]) => n)
     expect(names).toEqual(['OPENAI_API_KEY', 'GATE_LOCAL', 'ISSUERS_DEV'])
     expect(wrangler.vars).toMatchObject({ GATE_LOCAL: {}, ISSUERS_DEV: {}, ROUTES_LOCAL: [] })
+    const page = readFileSync(join(ROOT, 'docs/local-development.md'), 'utf8')
+    const written = [...page.matchAll(/\b((?:GATE|ISSUERS|ROUTES)_\w+)=[{[$]/g)].map(([, n]) => n)
+    expect(new Set(written)).toEqual(new Set(['GATE_LOCAL', 'ISSUERS_DEV', 'ROUTES_LOCAL']))
   })
 
   it('bring a Node where the one here is too old', () => {

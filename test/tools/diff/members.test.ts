@@ -157,6 +157,7 @@ const ROUTE_ROWS: Rows<Route> = {
   revocation: [{}, { revocation: 'strict' }],
   rateLimit: [{}, { rate_limit: { limit: 9, period: '1s' } }],
   singleUse: [{}, { single_use: true }],
+  tokenSubprotocols: [{}, { token_subprotocols: ['mcp.auth.'] }],
   target: [{}, { origin: 'https://other.example.net' }],
   inject: [inject('$' + '{KEY}'), inject('$' + '{KEY}' + '$' + '{KEY}')],
   forwardClaims: [{}, { forward_claims: { 'x-user': 'sub' } }],

@@ -58,6 +58,12 @@ const ORDERED: readonly (readonly [key: string, narrow: Vars, wide: Vars])[] = [
   ['forward_token', chat({}), chat({ forward_token: true })],
   ['cors', chat({}), chat({ cors: { origins: ['https://app.example.com'] } })],
   ['single_use', chat({ single_use: true }), chat({})],
+  ['token_subprotocols', chat({}), chat({ token_subprotocols: ['a.'] })],
+  [
+    'token_subprotocols',
+    chat({ token_subprotocols: ['a.'] }),
+    chat({ token_subprotocols: ['a.', 'b.'] }),
+  ],
   ['single_use', chat({ single_use: true }), chat({ single_use: false })],
   [
     'inject',

@@ -158,9 +158,10 @@ describe('a header that some rule sets, and that no request brings of its own', 
 
   it('is told of where some request brings it that did not, and only there', async () => {
     const names = ['x-key', 'x-caller-key']
-    const isBrought = ({ gate, routes: [route] }: ReturnType<typeof policy>, name: string) => {
+    const isBrought = (of: ReturnType<typeof policy>, name: string) => {
       const headers = new Headers({ [name]: '1' })
-      if (route) stripInbound(headers, gate, route)
+      const [route] = of.routes
+      if (route) stripInbound(headers, of, route)
       return headers.has(name)
     }
     const PREFIX = { identity_prefix: 'x-caller-' }

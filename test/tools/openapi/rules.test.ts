@@ -284,3 +284,65 @@ describe('the real guard with imported rules', () => {
     expect(seen).toBeGreaterThan(100)
   })
 })
+
+describe('what is left out', () => {
+  const LEFT = 'left out #/paths/'
+
+  it('is told with the rule that allows its requests all the same', async () => {
+    const paths = {
+      '/users/{id}': { get: asking('read'), head: asking('two words') },
+      '/users/{id}.{format}': { get: asking('admin') },
+      '/users/export': { $ref: './export.yaml' },
+      '/users/me': { get: asking('of/{id}') },
+      '/teams/{id}.{format}': { get: asking('admin') },
+    }
+    const root = document(paths, { servers: [{ url: 'https://a.dev/v1' }] })
+    const told = (await notesOf(root)).map((note) => [
+      note.slice(LEFT.length).split(' ', 1)[0],
+      / its requests are allowed by (.*)$/.exec(note)?.[1],
+    ])
+    const allowed = '`GET /v1/users/{id}`'
+    expect(told).toEqual([
+      ['~1users~1{id}.{format}/get', allowed],
+      ['~1users~1export', allowed],
+      ['~1users~1me/get', allowed],
+      ['~1teams~1{id}.{format}/get', undefined],
+      ['~1users~1{id}/head', allowed],
+    ])
+  })
+
+  it('has objects where texts must be', async () => {
+    const object = { toString: 1 }
+    const paths = {
+      '/ref': { $ref: object },
+      '/scope': { get: { security: [{ oauth: [object] }] } },
+      '/style': { get: { parameters: [{ in: 'path', style: object }] } },
+      '/server': { servers: [{ url: object }], get: {} },
+    }
+    const notes = (await notesOf(document(paths))).filter((note) => note.startsWith(LEFT))
+    expect(notes.map((note) => note.slice(LEFT.length).split(' ', 1)[0])).toEqual([
+      '~1ref',
+      '~1scope/get',
+      '~1style/get',
+      '~1server/servers',
+    ])
+  })
+})
+
+describe('a document that makes much of little', () => {
+  it('is refused where servers and operations are too many together', async () => {
+    const many = Array.from({ length: 500 }, (_, i) => i)
+    const paths = Object.fromEntries(many.map((i) => [`/p${i}`, { get: asking('a') }]))
+    const root = document(paths, { servers: many.map((i) => ({ url: `/s${i}` })) })
+    const result = await importRules({ root }, [])
+    expect(result).toEqual({ ok: false, reason: 'has too much in its paths' })
+  })
+
+  it('is left out where references go on and on', async () => {
+    const chain = Object.fromEntries(
+      Array.from({ length: 200 }, (_, i) => [`${i}`, { $ref: `#/x/${i + 1}`, [`x-${i}`]: 1 }]),
+    )
+    const root = document({ '/a': { $ref: '#/x/0' } }, { x: { ...chain, 200: { get: {} } } })
+    expect(await rulesOf(root)).toEqual([])
+  })
+})
