@@ -136,6 +136,7 @@ const BLOCKS: Readonly<Record<string, (page: string) => string>> = {
 /** The pages that hold generated blocks, and the blocks that must be in each. */
 export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
   'README.md': ['commands'],
+  'docs/audit.md': ['keys-audit'],
   'docs/configuration/assertion.md': ['keys-assertion'],
   'docs/configuration/conditions.md': ['keys-when'],
   'docs/configuration/delegation.md': ['keys-delegation', 'keys-actor'],

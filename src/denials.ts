@@ -6,6 +6,7 @@ import { chainDenials } from './core/chain.ts'
 import type { DenialRow, DenialTable } from './core/denial.ts'
 import { GUARD } from './core/guard.ts'
 import { contentDenials } from './gateway/apps/body.ts'
+import { decisionDenials } from './gateway/apps/decisions.ts'
 import { explainDenials } from './gateway/apps/explain.ts'
 import { gatewayDenials } from './gateway/apps/gateway.ts'
 import { revocationDenials } from './gateway/apps/revocations.ts'
@@ -26,7 +27,13 @@ export function denialGroups(): readonly DenialGroup[] {
     ...GUARD.stages.map(({ name, denials }, i) => group(`${i + 1}. ${name}`, ...denials)),
     group('In any stage', chainDenials),
     group('At the origin', forwardDenials, serverSessionDenials, mcpAnswerDenials),
-    group("At the gate's own endpoints", contentDenials, revocationDenials, explainDenials),
+    group(
+      "At the gate's own endpoints",
+      contentDenials,
+      revocationDenials,
+      explainDenials,
+      decisionDenials,
+    ),
   ].filter(({ rows }) => rows.length > 0)
 }
 

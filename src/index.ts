@@ -4,6 +4,7 @@
  */
 import { createMemoryKeeping } from './assertion/key-service.ts'
 import { createAssertionKeys, createAssertionMemory } from './assertion/keys.ts'
+import { AUDIT_BINDING } from './audit/options.ts'
 import { type Guard, type GuardPorts, createGuard as guardWith } from './core/guard.ts'
 import type { Policy } from './core/model/policy.ts'
 import type { Clock, KeySource, SigningKeys } from './core/model/ports.ts'
@@ -88,7 +89,8 @@ export function parsePolicy(
   const has: PolicyEnv['has'] = (kind, name) => {
     if (kind === 'secret') return secret(name) !== undefined
     if (kind === 'ratelimit') return rateLimits.includes(name)
-    return kind === 'service' || kind === 'fetcher' ? services.includes(name) : true
+    if (kind === 'service' || kind === 'fetcher') return services.includes(name)
+    return name !== AUDIT_BINDING
   }
   return parse(vars, { secret, has }, warningsOf)
 }

@@ -3,6 +3,7 @@ import type { Env } from './gateway/platform/env.ts'
 import { openGate, refreshKeys } from './gateway/platform/open.ts'
 
 export { AssertionKeeper } from './assertion/object.ts'
+export { AuditLog } from './audit/object.ts'
 export { KeyKeeper } from './keys/object.ts'
 export { RateLimiter } from './limit/object.ts'
 export { ReplayShard } from './replay/object.ts'

@@ -27,6 +27,7 @@ const FLOORS: readonly (readonly [floor: number, prefix: string])[] = [
   [6, 'platform/'],
   [6, 'keys/'],
   [6, 'assertion/'],
+  [6, 'audit/'],
   [6, 'limit/'],
   [6, 'replay/'],
   [6, 'revocation/'],
@@ -65,7 +66,7 @@ const floorOf = (name: string): number | undefined =>
       : name === prefix || (prefix.endsWith('/') && name.startsWith(prefix)),
   )?.[0]
 
-const CAPABILITIES = ['assertion', 'keys', 'limit', 'mcp', 'replay', 'revocation']
+const CAPABILITIES = ['assertion', 'audit', 'keys', 'limit', 'mcp', 'replay', 'revocation']
 
 const roomOf = (name: string): string => name.split('/')[0] ?? ''
 

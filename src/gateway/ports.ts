@@ -1,4 +1,5 @@
 import type { Guard, GuardPorts } from '../core/guard.ts'
+import type { Audit } from '../core/model/audit.ts'
 import type { Policy } from '../core/model/policy.ts'
 import type { Journal, RevocationStore, SigningKeys } from '../core/model/ports.ts'
 import type { Send } from './relay/forward.ts'
@@ -8,6 +9,8 @@ export interface GatePorts extends GuardPorts {
   readonly store: RevocationStore
   readonly signingKeys: SigningKeys
   readonly journal: Journal
+  /** Absent where decisions are not stored. */
+  readonly audit?: Audit
   readonly send: Send
   /** The ports for explanations: without side effects. */
   readonly explaining: GuardPorts

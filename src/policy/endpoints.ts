@@ -19,6 +19,8 @@ interface Row {
   readonly scope?: string
 }
 
+const AUDIT_SCOPE = 'edgewarden:audit:read'
+
 /** The gate's endpoints under its prefix. */
 const ROWS: readonly Row[] = [
   { match: 'GET /health', endpoint: 'health', access: 'public' },
@@ -38,6 +40,9 @@ const ROWS: readonly Row[] = [
   },
   { match: 'POST /explain', endpoint: 'explain', access: 'required', scope: 'edgewarden:read' },
   { match: 'GET /policy', endpoint: 'policy', access: 'required', scope: 'edgewarden:read' },
+  ...['GET /decisions', 'GET /decisions/{id}'].map(
+    (match): Row => ({ match, endpoint: 'decisions', access: 'required', scope: AUDIT_SCOPE }),
+  ),
   { match: '*', endpoint: 'none', access: 'public' },
   { match: '* /*', endpoint: 'none', access: 'public' },
 ]
@@ -48,6 +53,8 @@ interface Own {
   readonly resource: string
   /** Identifiers of every resource, with their URLs. */
   readonly resources: ReadonlyMap<string, URL>
+  /** Whether decisions are stored, and can be read. */
+  readonly hasAudit: boolean
   /** Never used: nothing of the gate's own is forwarded. */
   readonly target: Target
 }
@@ -56,7 +63,13 @@ interface Own {
  * The gate's own rules, to stand before all others: its endpoints, one metadata document per
  * resource, and at last everything else under its prefix, which is not there.
  */
-export function ownRoutes({ prefix, resource, resources, target }: Own): readonly Route[] {
+export function ownRoutes({
+  prefix,
+  resource,
+  resources,
+  hasAudit,
+  target,
+}: Own): readonly Route[] {
   const rule = (
     match: string,
     endpoint: Endpoint,
@@ -89,7 +102,8 @@ export function ownRoutes({ prefix, resource, resources, target }: Own): readonl
       ...more,
     })
   }
-  const rows = ROWS.map(({ match, endpoint, access, scope }) => {
+  const served = ROWS.filter(({ endpoint }) => hasAudit || endpoint !== 'decisions')
+  const rows = served.map(({ match, endpoint, access, scope }) => {
     const [methods, path = ''] = match.split(' ')
     return rule(
       `${methods} ${prefix}${path}`,

@@ -228,8 +228,8 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
 export const JOURNAL_DOCS: KeyDocs<typeof JOURNAL_KEYS> = {
   allowed: {
     description:
-      'Share of allowed decisions that are written to the [journal](journal.md), 0 to 1. Denials are always written, also those that shadow mode lets through.',
-    default: 1,
+      'Share of allowed decisions that are written to the [journal](journal.md), 0 to 1. Denials are always written, also those that shadow mode lets through. An [audit](audit.md) stores all.',
+    unset: '`1`; with an audit `0`',
     example: 0.1,
   },
 }
@@ -261,7 +261,7 @@ export function gateOf(
   entry: GateEntry,
   resource: string,
   hosts: ReadonlySet<string>,
-  assertion: AssertionRule | undefined,
+  { assertion, isAudited }: { assertion: AssertionRule | undefined; isAudited: boolean },
   ownHeaders: ReadonlySet<string>,
 ): Gate {
   return Object.freeze({
@@ -277,7 +277,7 @@ export function gateOf(
     clientIp: Object.freeze(entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' }),
     ...(entry.address_limit && { addressLimit: entry.address_limit }),
     requestId: entry.request_id ?? 'own',
-    journal: Object.freeze({ allowed: entry.journal?.allowed ?? 1 }),
+    journal: Object.freeze({ allowed: entry.journal?.allowed ?? (isAudited ? 0 : 1) }),
     errors: entry.errors ?? 'standard',
     denialDocs: entry.denial_docs?.text ?? DENIAL_DOCS,
     revocation: termsOf(entry.revocation),

@@ -1,4 +1,5 @@
 import { assertionOf } from '../assertion/options.ts'
+import { auditOf } from '../audit/options.ts'
 import { isObject } from '../core/json.ts'
 import type { Policy } from '../core/model/policy.ts'
 import type { Route } from '../core/model/route.ts'
@@ -88,12 +89,14 @@ export function parsePolicy(
   checkLimits({ gate, rules, env }, at)
   checkReplays(rules, env, at('bindings'))
   const assertion = assertionOf(gate.assertion, env, under(at('GATE'), 'assertion'))
+  const audit = auditOf(given.AUDIT, env, at('AUDIT'), at('bindings'))
   if (!gate.resource || !gate.origin) return fail(issues)
   const resource = gate.resource.text
   const own = ownRoutes({
     prefix: gate.prefix ?? DEFAULT_PREFIX,
     resource,
     resources,
+    hasAudit: audit !== undefined,
     target: targetOf(gate.origin, resource, '', gate.timeout, gate.origin_via),
   })
   const all = Object.freeze([...own, ...routes.map(({ route }) => route)])
@@ -112,12 +115,13 @@ export function parsePolicy(
       gate,
       resource,
       hosts,
-      assertion,
+      { assertion, isAudited: audit !== undefined },
       ownHeadersOf(
         gate,
         rules.map(({ entry }) => entry),
       ),
     ),
+    ...(audit && { audit }),
     issuers: new Map([...issuers.values()].map((issuer) => [issuer.issuer, issuer])),
     routes: Object.freeze(routes.map(({ route }) => route)),
     router: Object.freeze(compileRouter(all)),

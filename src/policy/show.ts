@@ -1,6 +1,8 @@
 import { ASSERTION_KEYS } from '../assertion/options.ts'
+import { AUDIT_KEYS } from '../audit/options.ts'
 import { own } from '../core/json.ts'
 import type { AssertionRule } from '../core/model/assertion.ts'
+import type { AuditRule } from '../core/model/audit.ts'
 import { claimPathText } from '../core/model/claims.ts'
 import type { Decryption, Issuer, KeyTimes } from '../core/model/issuer.ts'
 import type { Gate, Policy } from '../core/model/policy.ts'
@@ -35,6 +37,8 @@ export interface ShownPolicy {
   /** In file order. */
   readonly routes: readonly Shown[]
   readonly scopes: Readonly<Record<string, readonly string[]>>
+  /** Where there is one; not for administrators of one issuer. */
+  readonly audit?: Shown
 }
 
 /**
@@ -54,6 +58,8 @@ export function showPolicy(policy: Policy, within?: string): ShownPolicy {
       .filter((route) => within === undefined || isWithin(route, within))
       .map((route) => showRoute(route, issuers, within)),
     scopes: Object.fromEntries(policy.scopes),
+    ...(policy.audit &&
+      within === undefined && { audit: showTable(AUDIT_KEYS, AUDIT, policy.audit, undefined) }),
   }
 }
 
@@ -87,6 +93,14 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
   mode: notShown,
   journal: ({ journal }) => ({ ...journal }),
   denial_docs: ({ denialDocs }) => denialDocs,
+}
+
+const AUDIT: Shows<typeof AUDIT_KEYS, AuditRule> = {
+  retention: ({ retention }) => secondsText(retention),
+  max_size: ({ maxBytes }) => `${maxBytes / 1e6}MB`,
+  shards: ({ shards }) => shards,
+  jurisdiction: ({ jurisdiction }) => jurisdiction,
+  path_values: ({ pathValues }) => [...pathValues],
 }
 
 const ASSERTION: Shows<typeof ASSERTION_KEYS, AssertionRule> = {

@@ -4,6 +4,7 @@
  */
 import { string } from 'valibot'
 import { ASSERTION_DOCS, ASSERTION_KEYS } from '../assertion/options.ts'
+import { AUDIT_DOCS, AUDIT_KEYS } from '../audit/options.ts'
 import { KEY_TIMES_DOCS, KEY_TIMES_KEYS } from '../keys/options.ts'
 import {
   ADDRESS_LIMIT_DOCS,
@@ -55,6 +56,7 @@ export const POLICY_KEYS = {
   ISSUERS: field((value) => value, namesTo(table(ISSUER_KEYS))),
   ROUTES: required(list(table(ROUTE_KEYS))),
   SCOPES: field((value) => value, namesTo(list(string(), { empty: true }))),
+  AUDIT: table(AUDIT_KEYS),
 }
 
 const POLICY_DOCS: KeyDocs<typeof POLICY_KEYS> = {
@@ -74,6 +76,11 @@ const POLICY_DOCS: KeyDocs<typeof POLICY_KEYS> = {
     description: 'Which scope includes which.',
     example: { 'documents:write': ['documents:read'] },
   },
+  AUDIT: {
+    description:
+      'What is kept of decisions, where the binding `AUDIT_LOG` is: [the audit](audit.md).',
+    example: { retention: '90d' },
+  },
 }
 
 /** Every table by the name of its block in the documentation. */
@@ -82,6 +89,7 @@ export const TABLES = {
   gate: documented(GATE_KEYS, GATE_DOCS),
   journal: documented(JOURNAL_KEYS, JOURNAL_DOCS),
   assertion: documented(ASSERTION_KEYS, ASSERTION_DOCS),
+  audit: documented(AUDIT_KEYS, AUDIT_DOCS),
   revocation: documented(REVOCATION_KEYS, REVOCATION_DOCS),
   'address-limit': documented(ADDRESS_LIMIT_KEYS, ADDRESS_LIMIT_DOCS),
   issuer: documented(ISSUER_KEYS, ISSUER_DOCS),

@@ -8,9 +8,14 @@ export interface PolicyVars {
   readonly ISSUERS?: unknown
   readonly ROUTES?: unknown
   readonly SCOPES?: unknown
+  readonly AUDIT?: unknown
   /** Where each rule was written, beside ROUTES; without it `ROUTES[i]`. */
   readonly routePaths?: readonly string[]
 }
+
+/** A variable without others behind it, since its binding has such a name. */
+const AUDIT = 'AUDIT'
+const BINDING = 'AUDIT_LOG'
 
 /** The names that hold policy; each also with `_` and anything behind it. */
 const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES'] as const
@@ -21,7 +26,7 @@ const HEADERS = ['var', 'vars']
 
 /** Whether a variable is one of the policy's: for telling when a policy must be read again. */
 export function isPolicyVariable(name: string): boolean {
-  return NAMES.some((base) => name === base || name.startsWith(`${base}_`))
+  return name === AUDIT || NAMES.some((base) => name === base || name.startsWith(`${base}_`))
 }
 
 /**
@@ -76,7 +81,10 @@ export function readVars(env: Readonly<Record<string, unknown>>): {
       routePaths.push(`${name}[${i}]`)
     }
   }
+  const audit = Object.hasOwn(env, AUDIT) ? readValue(env[AUDIT]) : undefined
+  if (audit && !audit.ok) report(AUDIT, audit.reason)
   const vars = {
+    ...(audit?.ok && { AUDIT: audit.value }),
     GATE: laid('GATE'),
     ISSUERS: merged('ISSUERS'),
     SCOPES: merged('SCOPES'),
@@ -111,12 +119,13 @@ const looksLikePolicy = (value: unknown): boolean =>
 
 /** What a mistyped name was meant to be, as a sentence. */
 const nearMiss = (name: string, value: unknown): string | undefined => {
-  if (isPolicyVariable(name) || !looksLikePolicy(value)) return undefined
+  if (isPolicyVariable(name) || name === BINDING || !looksLikePolicy(value)) return undefined
   if (HEADERS.includes(name.toLowerCase())) {
     return 'is not read; write [vars.GATE], [vars.ISSUERS.name], [[vars.ROUTES]]'
   }
   const upper = name.toUpperCase()
   const [head = ''] = /^[A-Z]*/.exec(upper) ?? []
+  if (head === AUDIT || head === `${AUDIT}S`) return `is not read; did you mean \`${AUDIT}\`?`
   const base = NAMES.find(
     (one) => isVariant(head, one) || lacksUnderscore(name, one) || isNear(upper, one),
   )

@@ -11,7 +11,7 @@ import { AGENT, type Ask, EXPLAIN, GONE, LATTICE, REVOCATIONS, TWINS, type World
 /**
  * Gates in one world. `main` takes encrypted tokens. `strictHttp` refuses http; the policy of `invalid` is
  * broken; `unsigned` has no key to sign with; at `flooded` an address has asked too often, and at
- * `unaddressed` nobody counts addresses. `faulty` has a set of revocations that fails, nobody who counts
+ * `unaddressed` nobody counts addresses. `audited` stores decisions; at `unaudited` what stores them fails. `faulty` has a set of revocations that fails, nobody who counts
  * requests or remembers tokens, and little time for bodies, which it holds against their digest.
  */
 export type GateName =
@@ -22,6 +22,8 @@ export type GateName =
   | 'unsigned'
   | 'flooded'
   | 'unaddressed'
+  | 'audited'
+  | 'unaudited'
 
 /** A request that is denied, and how. */
 export interface Case {
@@ -48,6 +50,10 @@ const now = () => Math.floor(Date.now() / 1000)
 const token =
   (claims: Members = {}, ask: Ask = {}, header: Members = {}) =>
   async (world: World): Promise<Ask> => ({ token: await world.token(claims, header), ...ask })
+
+/** Reads decisions as an administrator of `acme`. */
+const reader = (rest: string) =>
+  token({ scope: 'edgewarden:audit:read' }, { target: `/.edgewarden/decisions${rest}` })
 
 /** What a client of MCP opens a stream with. */
 const EVENTS: readonly Header[] = [['Accept', 'text/event-stream']]
@@ -451,6 +457,24 @@ export const CASES: Readonly<Record<string, Case>> = {
   revocation_unknown: {
     ...forbidden(admin({ target: `${REVOCATIONS}/AAAAAAAAAAAAAAAAAAAAAA` })),
     status: 404,
+  },
+  decision_query_invalid: {
+    ...forbidden(reader('?agent=')),
+    status: 400,
+    at: 'audited',
+    body: { problems: [{ path: 'agent', message: 'must be text of 1 to 2048 characters' }] },
+  },
+  decision_reach: { ...forbidden(reader('?issuer=https://other.example')), at: 'audited' },
+  decision_unknown: {
+    ...forbidden(reader('/00000000-0000-0000-0000-000000000000')),
+    status: 404,
+    at: 'audited',
+  },
+  audit_unavailable: {
+    ...forbidden(reader('')),
+    status: 503,
+    at: 'unaudited',
+    headers: [['Retry-After', '5']],
   },
   revocations_full: {
     ...forbidden(revoke(({ acme }) => ({ kind: 'agent', issuer: acme.issuer, value: 'x' }))),

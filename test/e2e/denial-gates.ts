@@ -42,13 +42,26 @@ export async function startDenialGates(
       { durableObjects: { ASSERTION_KEEPER: 'UnreachableShard' } },
       { gate: { address_limit: { limit: 1, period: '1d' } } },
       { gate: { address_limit: { binding: 'RL_ADDRESS' } } },
+      { durableObjects: { AUDIT_LOG: 'AuditLog' } },
+      { durableObjects: { AUDIT_LOG: 'UnreachableShard' } },
     ],
   })
-  const [strictHttp, invalid, faulty, unsigned, flooded, unaddressed] = world.beside as Senders
+  const [strictHttp, invalid, faulty, unsigned, flooded, unaddressed, audited, unaudited] =
+    world.beside as Senders
   await flooded.send({})
   return {
     world,
-    gates: { main: world, strictHttp, invalid, faulty, unsigned, flooded, unaddressed },
+    gates: {
+      main: world,
+      strictHttp,
+      invalid,
+      faulty,
+      unsigned,
+      flooded,
+      unaddressed,
+      audited,
+      unaudited,
+    },
     async close() {
       await world.close()
       await hurry.remove()
@@ -56,4 +69,4 @@ export async function startDenialGates(
   }
 }
 
-type Senders = [Sender, Sender, Sender, Sender, Sender, Sender]
+type Senders = [Sender, Sender, Sender, Sender, Sender, Sender, Sender, Sender]

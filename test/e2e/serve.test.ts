@@ -11,7 +11,7 @@ import { freePort } from '../kit/gate.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { ROOT } from '../kit/repository.ts'
-import { createProject, type Project, type Served } from '../kit/serve.ts'
+import { createProject, objectTables, type Project, type Served } from '../kit/serve.ts'
 import type { Members } from '../kit/signing.ts'
 import { run } from '../tools/cli/kit.ts'
 
@@ -104,10 +104,13 @@ describe('does not start', () => {
   })
 
   it('with a place for data that is not this disk', async () => {
-    await project.write(vars({ revocation: { jurisdiction: 'eu' } }))
+    const tables = objectTables({ AUDIT_LOG: 'AuditLog' })
+    const gate = vars({ revocation: { jurisdiction: 'eu' } })
+    await project.write({ ...gate, AUDIT: { jurisdiction: 'eu' } }, tables)
     const { code, err } = await start()
     expect(code).toBe(1)
     expect(err).toContain('GATE.revocation.jurisdiction: is for Cloudflare')
+    expect(err).toContain('AUDIT.jurisdiction: is for Cloudflare')
   })
 
   it('where it would refuse every request', async () => {
@@ -288,6 +291,27 @@ describe('behind a proxy that ends TLS', () => {
     finish()
     expect(await answer).toEqual({ status: 200, body: 'whole' })
     expect(await served.ended()).toBe(0)
+  })
+
+  it('keeps decisions on the disk', async () => {
+    const tables = objectTables({ AUDIT_LOG: 'AuditLog' })
+    await project.write({ ...vars({ client_ip: 'x-real-ip' }), AUDIT: {} }, tables)
+    const stored = async () => {
+      const token = await mint({ scope: 'edgewarden:audit:read' })
+      const path = '/.edgewarden/decisions?rule=GET+/v1/*'
+      return JSON.parse((await ask(port, path, token, secure)).body).decisions
+    }
+    const first = await start('audited')
+    await ask(port, '/v1/x', await mint(), secure)
+    await expect.poll(stored).toHaveLength(1)
+    const [decision] = await stored()
+    first.child.kill('SIGTERM')
+    await first.ended()
+    const second = await start('audited')
+    expect(await stored()).toEqual([decision])
+    second.child.kill('SIGTERM')
+    await second.ended()
+    await project.write(vars({ client_ip: 'x-real-ip' }))
   })
 
   it('cuts what does not finish in time', async () => {

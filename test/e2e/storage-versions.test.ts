@@ -4,11 +4,13 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { deserialize, serialize } from 'node:v8'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { WITH_AUDIT } from '../audit/support.ts'
 import type { Gate } from '../kit/gate.ts'
 import { askGate, outcome, type Setting, type SettingOptions, startSetting } from './setting.ts'
 
 /** One rule for each kind of what is stored, and one that needs nothing. */
 const OPTIONS: SettingOptions = {
+  durableObjects: WITH_AUDIT,
   issuer: { admin: 'all', agent_id: 'sub' },
   gate: { assertion: 'identity' },
   routes: [
@@ -65,7 +67,14 @@ it('refuses with data of a newer version, and goes on where it is of its own aga
     await ask(gate, '/v1/any', other),
   ]
   const keysOf = async (gate: Gate) => (await askGate(gate, '/.edgewarden/jwks.json')).text()
+  const reader = await setting.token({ scope: 'edgewarden:audit:read' })
+  const decisions = '/.edgewarden/decisions?decision=allowed&rule=GET+/v1/revoked'
+  const stored = async (gate: Gate) => {
+    const answer = await askGate(gate, decisions, { token: reader })
+    return ((await answer.json()) as { readonly decisions: readonly object[] }).decisions
+  }
   expect(await all(setting.gate)).toEqual([200, 200, 200, 200])
+  await expect.poll(() => stored(setting.gate)).toHaveLength(1)
   const entry = { kind: 'agent', value: 'revoked', issuer: setting.issuer.issuer }
   const made = await askGate(setting.gate, '/.edgewarden/revocations', {
     method: 'POST',
@@ -92,6 +101,12 @@ it('refuses with data of a newer version, and goes on where it is of its own aga
   await newer('ReplayShard', ['token_revoked', 'single_use_unavailable', 'rate_limited', 200])
   await newer('RateLimiter', ['token_revoked', 'token_replayed', 'rate_limit_unavailable', 200])
   await newer('AssertionKeeper', Array(4).fill('assertion_unavailable'))
+  // What is decided does not depend on whether it can be stored.
+  await newer('AuditLog', refused)
+  expect(await setVersion('AuditLog', 2)).toBeGreaterThan(0)
+  await again(async (gate) => expect(await ask(gate, decisions, reader)).toBe('audit_unavailable'))
+  await setVersion('AuditLog', 1)
+  await again(async (gate) => expect(await stored(gate)).toHaveLength(1))
   await again(async (gate) => {
     expect(await all(gate)).toEqual(refused)
     expect(await keysOf(gate)).toBe(published)

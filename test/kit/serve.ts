@@ -37,17 +37,25 @@ const CLASSES = {
   RATE_LIMITER: 'RateLimiter',
 }
 
+/** The tables of a wrangler.toml with the gate's own classes, and these beside them: binding → class. */
+export const objectTables = (more: Readonly<Record<string, string>> = {}) => {
+  const classes = { ...CLASSES, ...more }
+  return {
+    durable_objects: {
+      bindings: Object.entries(classes).map(([name, class_name]) => ({ name, class_name })),
+    },
+    exports: Object.fromEntries(
+      Object.values(classes).map((name) => [name, { type: 'durable-object', storage: 'sqlite' }]),
+    ),
+  }
+}
+
 const TABLES = {
   name: 'gate',
   main: join(ROOT, 'src/worker.ts'),
   compatibility_date: '2026-11-01',
   kv_namespaces: [{ binding: 'JWKS_CACHE' }],
-  durable_objects: {
-    bindings: Object.entries(CLASSES).map(([name, class_name]) => ({ name, class_name })),
-  },
-  exports: Object.fromEntries(
-    Object.values(CLASSES).map((name) => [name, { type: 'durable-object', storage: 'sqlite' }]),
-  ),
+  ...objectTables(),
   triggers: { crons: ['*/5 * * * *'] },
   version_metadata: { binding: 'CF_VERSION_METADATA' },
 }

@@ -14,9 +14,10 @@ export const ACME = { issuer: 'https://auth.acme.example' }
 export const CHAT = { match: 'POST /v1/chat', scopes: ['chat:write'] }
 export const ITEM = { match: 'GET /v1/items/{id}', scopes: ['items:read'] }
 
-/** Everything that has been bound, with one secret. */
+/** Everything has been bound but the audit, which is another default for the journal; with one secret. */
 export const ENV: PolicyEnv = {
-  has: (kind, name) => (kind === 'secret' ? name === 'KEY' : name !== 'MISSING'),
+  has: (kind, name) =>
+    kind === 'secret' ? name === 'KEY' : !['MISSING', 'AUDIT_LOG'].includes(name),
   secret: (name) => (name === 'KEY' ? 's3cr3t-value' : undefined),
 }
 

@@ -1,4 +1,5 @@
 import type { AssertionRule } from './assertion.ts'
+import type { AuditRule } from './audit.ts'
 import type { ClaimHeader } from './claim-headers.ts'
 import type { Issuer } from './issuer.ts'
 import type { AddressLimit } from './limit.ts'
@@ -58,6 +59,8 @@ export interface ResourceInfo {
 /** The validated configuration: the first fact of every line. Frozen. */
 export interface Policy {
   readonly gate: Gate
+  /** Absent where decisions are not stored. */
+  readonly audit?: AuditRule
   /** Issuers by exact `iss`. */
   readonly issuers: ReadonlyMap<string, Issuer>
   /** The configured rules in file order, without the gate's own endpoints. */

@@ -63,6 +63,7 @@ export type Endpoint =
   | 'revocations'
   | 'explain'
   | 'policy'
+  | 'decisions'
   | 'jwks'
   | 'none'
 

@@ -52,7 +52,8 @@ export const authorizationDetails = stage({
       if (!held.some((one) => authorizes(one, rule, identifier, resource))) {
         return fail(
           deny('authorization_details_missing', {
-            needed: { ...rule, identifier },
+            // As the rule writes it: the journal has no values of paths.
+            needed: { ...rule, identifier: rule.identifier?.source },
             held: held.map(({ type }) => type),
           }),
         )

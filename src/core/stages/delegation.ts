@@ -167,7 +167,7 @@ const widenedOf = (
  * The chain of `act`, outermost actor first (RFC 8693 §4.1); `undefined` where any actor is malformed. An actor without
  * `iss` belongs to the token's issuer, unless that issuer's entry requires `iss`.
  */
-function actorsOf({ claims, issuer, entry }: AccessToken): readonly Actor[] | undefined {
+export function actorsOf({ claims, issuer, entry }: AccessToken): readonly Actor[] | undefined {
   const actors: Actor[] = []
   let holder = claims
   while (Object.hasOwn(holder, 'act')) {

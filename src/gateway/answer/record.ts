@@ -1,3 +1,4 @@
+import { networkOf } from '../../core/address.ts'
 import { perAdmission } from '../../core/admission.ts'
 import type { Denial } from '../../core/denial.ts'
 import {
@@ -7,8 +8,15 @@ import {
   type Passed,
   refusalOf,
 } from '../../core/guard.ts'
+import { own } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
+import type { AuditRule, Whose } from '../../core/model/audit.ts'
 import type { Gate } from '../../core/model/policy.ts'
+import { holesOf } from '../../core/model/scope.ts'
+import { type AccessToken, type AgentIdentity, typesOf } from '../../core/model/token.ts'
+import { accessOf } from '../../core/stages/claims.ts'
+import { actorsOf } from '../../core/stages/delegation.ts'
+import { identityOf } from '../../core/stages/identity.ts'
 import { journalOf } from '../../core/stages/operation.ts'
 import { claimed } from '../../core/text.ts'
 import type { Relayed } from '../relay/relay.ts'
@@ -94,7 +102,7 @@ const headOf = (
     request_id: requestId,
     decision: refused ? 'denied' : 'allowed',
     code: reason?.code,
-    detail: reason && detailOf(reason),
+    detail: reason && detailOf(reason, known),
     would_deny: shadowed ? true : undefined,
     version,
     colo,
@@ -110,26 +118,133 @@ const headOf = (
 }
 
 /** The members that rule and token determine. */
-const textOf = ({ route, token, access, agent, possession }: Partial<Admitted>): string =>
-  JSON.stringify({
+const textOf = (known: Partial<Admitted>): string => {
+  const { route, token, possession } = known
+  const { access, agent } = bearerOf(known)
+  return JSON.stringify({
     route: route?.name,
     mode: route?.mode ?? 'enforce',
     issuer: token?.issuer.issuer,
     kid: token?.key.kid,
     agent: agent?.id,
-    client: agent?.clientId,
+    client: access?.clientId,
     jti: access?.id,
     subject: access?.subject,
     workflow: agent?.workflowId,
     actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
     possession: possession === 'bearer' ? undefined : possession,
   })
+}
+
+interface Bearer {
+  readonly access?: AccessToken | undefined
+  readonly agent?: AgentIdentity | undefined
+}
+
+/** Whose a token is. One with a verified signature that was refused is read as far as it is well-formed. */
+const bearerOf = ({ token, access, agent }: Partial<Admitted>): Bearer =>
+  token && !agent ? refusedBearer(access ?? accessOf(token)) : { access, agent }
+
+const refusedBearer = (access: AccessToken | undefined): Bearer => {
+  const actors = access && actorsOf(access)
+  const agent = actors && identityOf(access, actors)
+  return { access, agent: typeof agent === 'string' ? undefined : agent }
+}
 
 const admittedText = perAdmission(textOf, (text) => 2 * text.length)
 
-const detailOf = (denial: Denial) => {
-  const detail = { ...requiredBy(denial), ...denial.detail }
+/** Whose decision this is, for the audit. `refused`: the gate has refused the request. */
+export function whoseOf({ known }: Decision | Undecided, refused: boolean): Whose {
+  return !known.token ? 'stranger' : refused ? 'refused' : 'known'
+}
+
+/** The facts that only stored records have. */
+export interface AuditContext {
+  /** Milliseconds until the head of the answer. */
+  readonly duration: number
+  readonly method: string
+  /** The caller's, from the configured source. */
+  readonly address: string | undefined
+  readonly country: string | undefined
+}
+
+/**
+ * A record for the audit: the journal line with the members that only it has. Path values only of the parameters that
+ * the rule of the audit names; addresses only as networks, and only where it says so.
+ */
+export function auditRecordOf(
+  line: string,
+  decision: Decision | Undecided,
+  { duration, method, address, country }: AuditContext,
+  { addresses, pathValues }: AuditRule,
+): string {
+  const known: Partial<Facts> = decision.known
+  const { route, params } = known
+  const values = [...(params ?? [])].filter(([name]) => pathValues.has(name))
+  const more = JSON.stringify({
+    duration,
+    method: route && method,
+    host: known.address?.host,
+    path_values: values.length > 0 ? Object.fromEntries(values.map(cutValue)) : undefined,
+    network: addresses && address !== undefined ? networkTextOf(address) : undefined,
+    country: addresses ? country : undefined,
+  })
+  const token = known.admission ? admittedToken(known.admission, known) : tokenText(known)
+  return `${line.slice(0, -1)},${more.slice(1, -1)}${token === '{}' ? '}' : `,${token.slice(1)}`}`
+}
+
+/** The members that the token determines. */
+const tokenText = (known: Partial<Admitted>): string => {
+  const { access, agent } = bearerOf(known)
+  return JSON.stringify({
+    agent_name: agent?.name === agent?.id ? undefined : agent?.name,
+    agent_types: agent?.type === undefined ? undefined : typesOf(agent),
+    token_scopes: access?.scopes,
+    aud: access && textsIn(own(access.claims, 'aud')),
+    iat: timeOf(access?.issuedAt),
+    exp: timeOf(access?.expires),
+  })
+}
+
+const admittedToken = perAdmission(tokenText, (text) => 2 * text.length)
+
+/** A text or texts, as a list; `undefined` where a refused token has something else. */
+const textsIn = (value: unknown): readonly string[] | undefined => {
+  const texts = [value].flat()
+  return texts.every((text) => typeof text === 'string') ? texts : undefined
+}
+
+/** A claim may be a number that JSON cannot write. */
+const timeOf = (time: number | undefined) => (Number.isFinite(time) ? time : undefined)
+
+const cutValue = ([name, value]: readonly [string, string]) =>
+  [name, value.slice(0, LIMITS.claimedLength)] as const
+
+/** The first 24 bits of an IPv4 address, and 64 of an IPv6 address. */
+const networkTextOf = (address: string): string => {
+  const network = networkOf(address)
+  return network.replace(/^(\d+\.\d+\.\d+)\.\d+$/, '$1.0/24')
+}
+
+const detailOf = (denial: Denial, known: Partial<Facts>) => {
+  const needed = Object.entries(requiredBy(denial)).map(([name, scopes]) => [
+    name,
+    asWritten(scopes, known),
+  ])
+  const detail = { ...Object.fromEntries(needed), ...denial.detail }
   return Object.keys(detail).length > 0 ? short(detail) : undefined
+}
+
+/** Scopes as rules write them: in a template stands a value of the path, or an argument. */
+const asWritten = (scopes: readonly string[], { route, uses = [] }: Partial<Facts>) => {
+  const rules = [route?.scopes, ...uses.map(({ use }) => use.scopes)]
+  const templates = rules.flatMap((rule) => rule?.scopes ?? [])
+  const written = scopes.flatMap((scope) =>
+    templates.some(({ source }) => source === scope)
+      ? scope
+      : templates.filter((one) => holesOf(one).length > 0).map(({ source }) => source),
+  )
+  return [...new Set(written)]
 }
 
 /** Bounds each detail to a number or cut text: a stranger may have written it. */

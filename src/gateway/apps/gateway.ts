@@ -7,11 +7,13 @@ import { METADATA_PATH } from '../../core/model/well-known.ts'
 import { readAddress } from '../../core/request.ts'
 import { refusal } from '../../mcp/refusal.ts'
 import {
+  auditRecordOf,
   isRecorded,
   lateOf,
   type RecordContext,
   recordOf,
   type Undecided,
+  whoseOf,
 } from '../answer/record.ts'
 import { requestIdOf } from '../answer/respond.ts'
 import type { Opened } from '../ports.ts'
@@ -19,6 +21,7 @@ import { relay } from '../relay/relay.ts'
 import { createApp } from './app.ts'
 import { connectionOf } from './connection.ts'
 import type { GateEnv } from './context.ts'
+import { decisionsApp } from './decisions.ts'
 import { jwks, policyInForce, ready } from './endpoints.ts'
 import { explainRequest } from './explain.ts'
 import { guarding, resourceMetadata, withCors } from './guard-middleware.ts'
@@ -64,9 +67,10 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
   const time = ports.clock.now()
   const id = crypto.randomUUID()
   const requestId = requestIdOf(request, id)
+  const clientIp = policy && addressOf(request, policy.gate, cf)
   return {
     requestId,
-    clientIp: policy && addressOf(request, policy.gate, cf),
+    clientIp,
     refuse(denial: Denial, decision: Decision | undefined, extra?: Extra): Response {
       const { route, operation, limited }: Partial<Facts> = decision?.known ?? {}
       const { method } = request
@@ -88,10 +92,20 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
     /** Writes the journal line and returns the answer. `what.denial`: a denial after the guard. */
     end(answer: Response, decision: Decision | undefined, what: Ended = {}): Response {
       const { denial, revocations } = what
+      const { audit } = ports
+      const decided = decision ?? UNDECIDED
       // Changes to revocations are always written.
-      if (revocations || isRecorded(decision ?? UNDECIDED, denial, policy?.gate.journal)) {
-        const about = { id, time, requestId, version, colo, ...what }
-        ports.journal.record(recordOf(decision ?? UNDECIDED, about))
+      const isWritten = revocations || isRecorded(decided, denial, policy?.gate.journal)
+      if (isWritten || audit) {
+        const line = recordOf(decided, { id, time, requestId, version, colo, ...what })
+        if (isWritten) ports.journal.record(line)
+        if (audit) {
+          const duration = ports.clock.now() - time
+          const { country } = (audit.rule.addresses && cf()) || {}
+          const about = { duration, method: request.method, address: clientIp, country }
+          const isRefused = denial !== undefined || refusalOf(decided) !== undefined
+          audit.take(auditRecordOf(line, decided, about, audit.rule), whoseOf(decided, isRefused))
+        }
       }
       const steps = decision?.steps
       if (!steps) return answer
@@ -193,6 +207,7 @@ own.use((c, next) => {
 own.get(`${OWN}/ready`, ready)
 own.get(`${OWN}/jwks.json`, jwks)
 own.route(OWN, revocationsApp)
+own.route(OWN, decisionsApp)
 own.post(`${OWN}/explain`, explainRequest)
 own.get(`${OWN}/policy`, policyInForce)
 own.use(`${METADATA_PATH}/*`, resourceMetadata)

@@ -23,12 +23,11 @@ const DAY = 24 * 60 * 60
 /** The latest `expires`, in seconds: 2100-01-01. */
 const LAST_EXPIRY = Date.UTC(2100) / 1000
 
-const keys = (issue: v.StrictObjectIssue): string =>
-  issue.expected === 'never'
-    ? 'is not a known key'
-    : issue.received === 'undefined'
-      ? 'is required'
-      : 'must be an object'
+/** The message for an unknown or missing key. */
+export function unknownKeys(issue: v.StrictObjectIssue): string {
+  if (issue.expected === 'never') return 'is not a known key'
+  return issue.received === 'undefined' ? 'is required' : 'must be an object'
+}
 
 const text = (length: number) => {
   const message = `must be text of 1 to ${length} characters`
@@ -47,8 +46,10 @@ const seconds = v.pipe(
 )
 
 const kind = v.picklist(KINDS, `must be one of ${KINDS.join(', ')}`)
-const value = text(LIMITS.revocationValue)
-const issuer = text(LIMITS.revocationValue)
+/** Text of a parameter of a query. */
+export const queryText = text(LIMITS.revocationValue)
+const value = queryText
+const issuer = queryText
 
 const FIELDS = {
   kind,
@@ -62,8 +63,8 @@ const FIELDS = {
 const FORCE = { force: v.optional(v.boolean('must be true or false')) }
 
 const MANY_ENTRIES = `must be a list of 1 to ${LIMITS.revocationsPerCall} entries`
-const ENTRY = v.strictObject(FIELDS, keys)
-const ONE = v.strictObject({ ...FIELDS, ...FORCE }, keys)
+const ENTRY = v.strictObject(FIELDS, unknownKeys)
+const ONE = v.strictObject({ ...FIELDS, ...FORCE }, unknownKeys)
 const MANY = v.strictObject(
   {
     revocations: v.pipe(
@@ -73,7 +74,7 @@ const MANY = v.strictObject(
     ),
     ...FORCE,
   },
-  keys,
+  unknownKeys,
 )
 
 /** A requested entry, without defaults. */
@@ -207,7 +208,7 @@ const QUERY = v.strictObject(
     limit: v.optional(number(/^(?:[1-9]\d{0,2}|1000)$/, 'must be 1 to 1000')),
     cursor: v.optional(number(/^\d{1,15}$/, 'must be the cursor of a page before')),
   },
-  keys,
+  unknownKeys,
 )
 
 /** Decodes the query of a GET or DELETE. Refuses unknown and repeated parameters. */
@@ -235,11 +236,13 @@ export function decodeQuery(
   })
 }
 
-const problemsOf = (issues: readonly v.BaseIssue<unknown>[]): readonly Problem[] =>
-  issues.map(({ path = [], message }) => ({
+/** The mistakes that valibot found. */
+export function problemsOf(issues: readonly v.BaseIssue<unknown>[]): readonly Problem[] {
+  return issues.map(({ path = [], message }) => ({
     path: path
       .map(({ key }) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
       .join('')
       .replace(/^\./, ''),
     message,
   }))
+}

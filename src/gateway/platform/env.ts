@@ -1,4 +1,5 @@
 import type { AssertionKeeper } from '../../assertion/object.ts'
+import type { AuditLog } from '../../audit/object.ts'
 import type { KeyKeeper } from '../../keys/object.ts'
 import type { RateLimiter } from '../../limit/object.ts'
 import type { ReplayShard } from '../../replay/object.ts'
@@ -10,6 +11,7 @@ import type { RevocationShard } from '../../revocation/object.ts'
  */
 export interface Env {
   readonly ASSERTION_KEEPER?: DurableObjectNamespace<AssertionKeeper>
+  readonly AUDIT_LOG?: DurableObjectNamespace<AuditLog>
   readonly JWKS_CACHE?: KVNamespace
   readonly KEY_KEEPER?: DurableObjectNamespace<KeyKeeper>
   readonly RATE_LIMITER?: DurableObjectNamespace<RateLimiter>

@@ -1,6 +1,7 @@
 import { waitUntil } from 'cloudflare:workers'
 import { createAssertionKeys, createAssertionMemory } from '../../assertion/keys.ts'
 import { KEEPER_NAME } from '../../assertion/plan.ts'
+import { createAudit } from '../../audit/client.ts'
 import { createGuard } from '../../core/guard.ts'
 import { createRooms } from '../../core/room.ts'
 import { createKeyCache } from '../../keys/cache.ts'
@@ -10,6 +11,7 @@ import { createLimits, type RateLimitBinding } from '../../limit/client.ts'
 import { createAddressLimits } from '../../limit/memory.ts'
 import { retryOnce } from '../../platform/calls.ts'
 import { system } from '../../platform/system.ts'
+import { showPolicy } from '../../policy/show.ts'
 import { createReplays } from '../../replay/client.ts'
 import { createRevocations } from '../../revocation/client.ts'
 import { createSnapshotMemory } from '../../revocation/snapshot.ts'
@@ -101,6 +103,17 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     addresses,
   })
   const replays = createReplays({ objects: env.REPLAYS, jurisdiction })
+  const audit =
+    env.AUDIT_LOG && policy?.audit
+      ? createAudit({
+          objects: env.AUDIT_LOG,
+          rule: policy.audit,
+          policyText: () => JSON.stringify(showPolicy(policy)),
+          clock,
+          waitUntil,
+          log,
+        })
+      : undefined
   return {
     clock,
     keys: createKeySource(keyOptions),
@@ -112,6 +125,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     replays,
     signingKeys,
     sessions,
+    ...(audit && { audit }),
     journal: { record: (line) => console.log(line) },
     send: sender(env),
     explaining: explainingPorts(keyOptions, { revocations, limits, replays, signingKeys, bodies }),

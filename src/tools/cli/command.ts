@@ -29,6 +29,8 @@ export interface Process extends Surroundings {
   /** Standard input to its end. */
   readonly stdin: () => Promise<string>
   readonly waiting: Waiting
+  /** Writes a line on standard output, before the outcome. */
+  readonly print: (line: string) => void
   /** Talks with whoever sits at the terminal; not there where nobody does. */
   readonly converse?: (dialogue: (ask: Ask) => Promise<void>) => Promise<void>
 }

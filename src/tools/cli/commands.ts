@@ -7,12 +7,14 @@ import { explainCommand } from './explain.ts'
 import { importCommand } from './import.ts'
 import { initCommand } from './init.ts'
 import { keygenCommand } from './keygen.ts'
+import { logCommand } from './log.ts'
 import { mintCommand } from './mint.ts'
 import { liftCommand, listCommand } from './revocations.ts'
 import { revokeCommand } from './revoke.ts'
 import { routesCommand } from './routes.ts'
 import { serveCommand } from './serve.ts'
 import { testCommand } from './test.ts'
+import { whyCommand } from './why.ts'
 
 /** Every command, in the order of the help and of the documentation. */
 export const COMMANDS: readonly CommandRow[] = [
@@ -28,6 +30,8 @@ export const COMMANDS: readonly CommandRow[] = [
   revokeCommand,
   liftCommand,
   listCommand,
+  logCommand,
+  whyCommand,
   explainCommand,
   doctorCommand,
   serveCommand,

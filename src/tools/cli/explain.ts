@@ -83,7 +83,7 @@ export async function explain(
   method: string,
   url: string,
   options: ExplainOptions,
-  around: Omit<Process, 'waiting'>,
+  around: Omit<Process, 'waiting' | 'print'>,
 ): Promise<Outcome> {
   const { gate } = options
   const stray = (gate === undefined ? THERE : HERE).find((name) => options[name] !== undefined)
@@ -143,7 +143,7 @@ const errorOf = (exitCode: ExitCode) =>
 const explainThere = async (
   { method, url, token, headers, connection, mcp }: AskedRequest,
   options: GateOptions,
-  around: Omit<Process, 'waiting'>,
+  around: Omit<Process, 'waiting' | 'print'>,
 ): Promise<Outcome> => {
   const answer = await callAs(options, SCOPE, around, ({ prefix }) => ({
     method: 'POST',

@@ -32,7 +32,14 @@ export function projectFiles(
   }
 }
 
-const CLASSES = ['RevocationShard', 'KeyKeeper', 'AssertionKeeper', 'RateLimiter', 'ReplayShard']
+const CLASSES = [
+  'RevocationShard',
+  'KeyKeeper',
+  'AssertionKeeper',
+  'RateLimiter',
+  'ReplayShard',
+  'AuditLog',
+]
 
 const wranglerToml = (answers: Answers, { name, imported }: Project): string => {
   const secrets = secretsOf(answers)
@@ -67,6 +74,7 @@ bindings = [
   { name = "ASSERTION_KEEPER", class_name = "AssertionKeeper" }, # makes the keys that origins verify by
   { name = "RATE_LIMITER", class_name = "RateLimiter" }, # counts what rules with rate_limit are used for
   { name = "REPLAYS", class_name = "ReplayShard" }, # remembers tokens that rules with single_use took
+  { name = "AUDIT_LOG", class_name = "AuditLog" }, # keeps decisions: GET PREFIX/decisions
 ]
 
 ${CLASSES.map((one) => `[exports.${one}]\ntype = "durable-object"\nstorage = "sqlite"\n`).join('\n')}

@@ -18,6 +18,7 @@ const around: Process = {
     sleep: (ms) => sleep(ms),
     tell: (line) => void (wantsJson || process.stderr.write(`${printable(line)}\n`)),
   },
+  print: (line) => void process.stdout.write(`${printable(line)}\n`),
   ...(process.stdin.isTTY && process.stderr.isTTY && !wantsJson && { converse }),
 }
 

@@ -67,7 +67,7 @@ const TABLES: readonly string[] = [
   'env',
 ]
 /** Names of variables that are sometimes written without `vars.` in front. */
-const VARIABLES = /^(?:GATE|ISSUERS|SCOPES|ROUTES)(?:_.*)?$/
+const VARIABLES = /^(?:AUDIT|(?:GATE|ISSUERS|SCOPES|ROUTES)(?:_.*)?)$/
 
 /**
  * Reads a wrangler.toml, or a wrangler.json or .jsonc where that is named or there is no wrangler.toml: the top level

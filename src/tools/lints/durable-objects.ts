@@ -4,6 +4,7 @@ import { type PolicyIssue, quote } from '../../policy/issues.ts'
 /** The gate's own classes, by the binding through which it uses each. */
 const CLASSES = {
   ASSERTION_KEEPER: 'AssertionKeeper',
+  AUDIT_LOG: 'AuditLog',
   KEY_KEEPER: 'KeyKeeper',
   RATE_LIMITER: 'RateLimiter',
   REPLAYS: 'ReplayShard',
@@ -17,6 +18,7 @@ const ALL = 'every token would be refused'
 /** What a class that cannot be used comes to. */
 const COSTS: Readonly<Record<BindingName, string>> = {
   ASSERTION_KEEPER: ALL,
+  AUDIT_LOG: 'no decision would be stored',
   KEY_KEEPER: ALL,
   RATE_LIMITER: 'every request to a rule with rate_limit would be refused',
   REPLAYS: 'every request to a rule with single_use would be refused',

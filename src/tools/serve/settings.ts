@@ -132,16 +132,21 @@ const versionBindingOf = ({ table }: WranglerEnvironment): string | undefined =>
   return isObject(metadata) ? textOf(own(metadata, 'binding')) : undefined
 }
 
-/** A place for data, which only Cloudflare can promise. */
-const elsewhere = ({ gate }: Policy): readonly PolicyIssue[] =>
-  gate.placement.jurisdiction === undefined
-    ? []
-    : [
-        {
-          path: 'GATE.revocation.jurisdiction',
-          message: 'is for Cloudflare, and serve keeps the data on this disk; leave it out',
-        },
-      ]
+/** Places for data, which only Cloudflare can promise. */
+const elsewhere = ({ gate, audit }: Policy): readonly PolicyIssue[] =>
+  [
+    { path: 'GATE.revocation.jurisdiction', place: gate.placement.jurisdiction },
+    { path: 'AUDIT.jurisdiction', place: audit?.jurisdiction },
+  ].flatMap(({ path, place }) =>
+    place === undefined
+      ? []
+      : [
+          {
+            path,
+            message: 'is for Cloudflare, and serve keeps the data on this disk; leave it out',
+          },
+        ],
+  )
 
 /** Bindings that nothing but Cloudflare can give. */
 const foreign = (

@@ -1,0 +1,196 @@
+import type { Audit, AuditRule, DecisionPage, FoundDecision, Whose } from '../core/model/audit.ts'
+import { createObjectCalls, type Objects } from '../platform/calls.ts'
+import type { Background } from '../platform/system.ts'
+import type { Batch, ShardPage, ShardQuery } from './protocol.ts'
+import { readRecord, timeOf } from './terms.ts'
+
+/** An object of `AuditLog`, with the methods that the gate needs. */
+interface Shard {
+  append(batch: Batch): PromiseLike<void>
+  list(query: ShardQuery): PromiseLike<ShardPage>
+  get(id: string): PromiseLike<FoundDecision | undefined>
+}
+
+/** The dependencies of the audit. */
+export interface AuditOptions extends Background {
+  readonly objects: Objects<Shard>
+  readonly rule: AuditRule
+  /** The policy without secrets, as JSON. */
+  readonly policyText: () => string
+}
+
+/** Records that are handed over together. */
+const TOGETHER = 100
+/** Milliseconds until records are handed over, and between two of a refused agent: the first goes at once. */
+const LATEST_MS = 1_000
+const URGENT_MS = 100
+/** Milliseconds after which another request takes over, because the first was ended. */
+const OVERDUE_MS = LATEST_MS
+/** Records that wait while the object does not answer. More are dropped, those of strangers first. */
+const MOST_WAITING = 2_000
+/** Records of strangers that are kept of each handing over. */
+const MOST_STRANGERS = 100
+/** Milliseconds for one attempt to store or read. */
+const CALL_MS = 5_000
+/** Characters of a policy that are stored. */
+const POLICY_CHARACTERS = 1_000_000
+
+/**
+ * The audit in an isolate: gathers records, and hands them over behind answers. All records of an isolate go to one
+ * shard; lists merge those of all. A batch that was not stored is sent again with the next one, under the same id.
+ */
+export function createAudit(options: AuditOptions): Audit {
+  const { objects, rule, policyText, clock, waitUntil, log } = options
+  const { retention, maxBytes, shards, jurisdiction } = rule
+  const ask = createObjectCalls<Shard>({
+    binding: 'AUDIT_LOG',
+    objects,
+    jurisdiction,
+    timeout: CALL_MS,
+  })
+  let known: string[] = []
+  let strangers: string[] = []
+  let unsent: Batch[] = []
+  let dropped = 0
+  /** When a request will hand over what waits, and when one did. */
+  let dueMs = Number.POSITIVE_INFINITY
+  let handedMs = 0
+  let isPolicyStored = false
+  /** Hash and text of the policy, once they were needed. */
+  let policy: readonly [hash: string, text: string] | undefined
+  // Not before the first request: an isolate has no random numbers as it starts.
+  let own: string | undefined
+
+  const handOver = async (): Promise<void> => {
+    dueMs = Number.POSITIVE_INFINITY
+    handedMs = clock.now()
+    if (known.length + strangers.length + unsent.length === 0) return
+    const batches = unsent
+    const [ours, theirs] = [known, strangers]
+    known = []
+    strangers = []
+    unsent = []
+    own ??= String(Math.floor(Math.random() * shards))
+    if (dropped > 0) log({ event: 'audit_dropped', records: dropped })
+    dropped = 0
+    policy ??= await hashed(policyText())
+    const [hash, text] = policy
+    const withPolicy = (record: string) => `${record.slice(0, -1)},"policy":"${hash}"}`
+    if (ours.length + theirs.length > 0) {
+      batches.push({
+        id: crypto.randomUUID(),
+        known: ours.map(withPolicy),
+        strangers: theirs.map(withPolicy),
+        ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy }),
+        retention,
+        maxBytes,
+      })
+    }
+    const shard = own
+    await Promise.all(
+      batches.map((batch) =>
+        ask(shard, (object) => object.append(batch)).then(
+          () => {
+            isPolicyStored = true
+          },
+          (error: unknown) => {
+            log({ event: 'audit_not_stored', error: String(error) })
+            keep(batch)
+          },
+        ),
+      ),
+    )
+  }
+
+  /** Keeps a batch for the next time, as far as there is room. */
+  const keep = (batch: Batch): void => {
+    unsent.push(batch)
+    let waiting = unsent.reduce((sum, one) => sum + sizeOf(one), 0)
+    while (waiting > MOST_WAITING) {
+      const oldest = unsent.shift()
+      if (!oldest) break
+      waiting -= sizeOf(oldest)
+      dropped += sizeOf(oldest)
+    }
+  }
+
+  return {
+    rule,
+    take(record: string, whose: Whose) {
+      if (whose !== 'stranger') known.push(record)
+      else if (strangers.length < MOST_STRANGERS) strangers.push(record)
+      else dropped++
+      const now = clock.now()
+      const wait = whose === 'refused' ? Math.max(0, handedMs + URGENT_MS - now) : LATEST_MS
+      const due = known.length >= TOGETHER ? now : now + wait
+      if (dueMs <= due && now < dueMs + OVERDUE_MS) return
+      dueMs = due
+      waitUntil(
+        due === now
+          ? handOver()
+          : new Promise((done) => setTimeout(done, due - now)).then(handOver),
+      )
+    },
+    async list({ cursor, ...query }) {
+      const befores = cursor === undefined ? [] : cursor.split('~')
+      if (befores.some((one) => !POSITION.test(one))) throw new RangeError('no cursor')
+      const pages = await Promise.all(
+        Array.from({ length: shards }, async (_, shard): Promise<ShardPage> => {
+          const before = befores[shard] ?? ''
+          if (before === END) return { found: [] }
+          const asked = { ...query, ...(before !== '' && { before }) }
+          return ask(String(shard), (object) => object.list(asked))
+        }),
+      )
+      return merged(pages, befores, query.limit)
+    },
+    async get(id) {
+      const found = await Promise.all(
+        Array.from({ length: shards }, (_, shard) =>
+          ask(String(shard), (object) => object.get(id)),
+        ),
+      )
+      return found.find((one) => one !== undefined)
+    },
+  }
+}
+
+/** A cursor has a position for each shard: empty where its list begins, and `end` where nothing follows. */
+const END = 'end'
+const POSITION = /^(?:|end|\d{1,15}\.\d{1,9})$/
+
+/** The pages of all shards as one: always the latest of their next records. */
+const merged = (
+  pages: readonly ShardPage[],
+  befores: readonly string[],
+  limit: number,
+): DecisionPage => {
+  const taken = pages.map(() => 0)
+  const decisions: string[] = []
+  while (decisions.length < limit) {
+    const heads = pages.flatMap(({ found }, shard) => {
+      const record = found[taken[shard] ?? 0]?.record
+      return record === undefined ? [] : [{ shard, record, time: timeOf(readRecord(record)) }]
+    })
+    const [first] = heads.sort((a, b) => b.time - a.time)
+    if (!first) break
+    taken[first.shard] = (taken[first.shard] ?? 0) + 1
+    decisions.push(first.record)
+  }
+  const positions = pages.map(({ found, next = END }, shard) => {
+    const count = taken[shard] ?? 0
+    if (count === found.length) return next
+    return found[count - 1]?.position ?? befores[shard] ?? ''
+  })
+  const isEnd = positions.every((one) => one === END)
+  return { decisions, ...(!isEnd && { cursor: positions.join('~') }) }
+}
+
+const sizeOf = ({ known, strangers }: Batch): number => known.length + strangers.length
+
+/** Half of the SHA-256, as hexadecimal digits, and the text. */
+const hashed = async (text: string): Promise<readonly [string, string]> => {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
+  const hash = [...new Uint8Array(digest, 0, 16)].map((b) => b.toString(16).padStart(2, '0'))
+  return [hash.join(''), text]
+}

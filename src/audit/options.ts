@@ -1,0 +1,100 @@
+import type { AuditRule } from '../core/model/audit.ts'
+import { JURISDICTIONS } from '../core/model/revocation.ts'
+import { fail, ok } from '../core/result.ts'
+import type { PolicyEnv } from '../policy/env.ts'
+import { flag, nameText, seconds, text, whole, word } from '../policy/fields.ts'
+import type { Report } from '../policy/issues.ts'
+import { type KeyDocs, list, readTable } from '../policy/table.ts'
+
+/** The binding of the audit; without it there is no audit. */
+export const AUDIT_BINDING = 'AUDIT_LOG'
+
+const MB = 1_000_000
+const DAY = 86_400
+const SIZE = /^(\d{1,5})(MB|GB)$/
+/** Of a shard. A Durable Object stores 10 GB. */
+const LEAST_BYTES = 10 * MB
+const MOST_BYTES = 9_000 * MB
+
+const size = text((value) => {
+  const [, count, unit] = SIZE.exec(value) ?? []
+  const bytes = Number(count) * (unit === 'GB' ? 1_000 * MB : MB)
+  return bytes >= LEAST_BYTES && bytes <= MOST_BYTES
+    ? ok(bytes)
+    : fail('must be a size from "10MB" to "9GB"')
+})
+
+/** Every key of AUDIT. */
+export const AUDIT_KEYS = {
+  retention: seconds({ least: 3_600, most: 3_650 * DAY }),
+  max_size: size,
+  shards: whole(1, 64),
+  jurisdiction: word(JURISDICTIONS),
+  addresses: flag,
+  path_values: list(nameText, { empty: true }),
+}
+
+/** The documentation of the keys of AUDIT. */
+export const AUDIT_DOCS: KeyDocs<typeof AUDIT_KEYS> = {
+  retention: {
+    description: 'How long records are kept: 1h to 3650d.',
+    default: '30d',
+    example: '365d',
+  },
+  max_size: {
+    description:
+      'Most bytes of records in one shard, compressed: `"10MB"` to `"9GB"`. The oldest records are deleted first. A tenth is for refusals of strangers.',
+    default: '2GB',
+    example: '9GB',
+  },
+  shards: {
+    description:
+      'Number of Durable Objects that share the records, 1 to 64. A lower number hides the records of the others.',
+    default: 1,
+    example: 4,
+  },
+  jurisdiction: {
+    description:
+      'Where the records are stored: `"eu"`, `"us"`, `"fedramp"`, `"fedramp-high"`. Another jurisdiction starts with no records.',
+    example: 'eu',
+  },
+  addresses: {
+    description:
+      "Records the caller's country and network: the first 24 bits of an IPv4 address, the first 64 of an IPv6 address.",
+    default: false,
+    example: true,
+  },
+  path_values: {
+    description:
+      'Path parameters whose values are recorded, by their names in `match`. All others are left out.',
+    default: [],
+    example: ['id'],
+  },
+}
+
+/** The audit's settings, with every default; `undefined` without the binding, where AUDIT is then a mistake. */
+export function auditOf(
+  value: unknown,
+  env: PolicyEnv,
+  report: Report,
+  bindings: Report,
+): AuditRule | undefined {
+  const entry = readTable(AUDIT_KEYS, value ?? {}, report)
+  if (!env.has('durable_object', AUDIT_BINDING)) {
+    if (value !== undefined) {
+      bindings(
+        [AUDIT_BINDING],
+        'is not there: the Durable Object namespace of AuditLog, needed by AUDIT',
+      )
+    }
+    return undefined
+  }
+  return Object.freeze({
+    retention: entry.retention ?? 30 * DAY,
+    maxBytes: entry.max_size ?? 2_000 * MB,
+    shards: entry.shards ?? 1,
+    ...(entry.jurisdiction !== undefined && { jurisdiction: entry.jurisdiction }),
+    addresses: entry.addresses ?? false,
+    pathValues: new Set(entry.path_values),
+  })
+}

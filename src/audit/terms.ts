@@ -1,0 +1,83 @@
+import { isObject, type JsonObject, own } from '../core/json.ts'
+import { DECISION_FILTERS, type DecisionFilter, type DecisionQuery } from '../core/model/audit.ts'
+
+/** What a stored batch is found by: a filter, or the record's own id. */
+type Term = DecisionFilter | 'id'
+
+/** Each term's mark, which no hash has, and the members of a record that it compares. */
+const TERMS: Readonly<Record<Term, readonly [mark: string, ...members: readonly string[]]>> = {
+  id: ['.', 'id'],
+  request_id: ['~', 'request_id', 'origin_request_id'],
+  agent: ['!', 'agent'],
+  issuer: ['*', 'issuer'],
+  subject: [':', 'subject'],
+  code: [';', 'code'],
+  rule: [',', 'route'],
+  workflow: ['=', 'workflow'],
+  decision: ['@', 'decision'],
+}
+
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+/** 24 bits of FNV-1a, as four characters. An equal hash of other text costs a look at the batch, no more. */
+const hashOf = (text: string): string => {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  }
+  return [26, 20, 14, 8].map((shift) => DIGITS[(hash >>> shift) & 63]).join('')
+}
+
+/** A term as it stands in a batch's terms. */
+export function termText(term: Term, value: string): string {
+  return TERMS[term][0] + hashOf(value)
+}
+
+const valuesOf = (record: JsonObject, term: Term): readonly unknown[] => {
+  const [, ...members] = TERMS[term]
+  return members.map((member) => own(record, member)).filter((value) => value !== undefined)
+}
+
+/** The terms of some records, without duplicates. */
+export function termsOf(records: readonly JsonObject[]): string {
+  const terms = new Set<string>()
+  for (const record of records) {
+    for (const term of Object.keys(TERMS) as Term[]) {
+      for (const value of valuesOf(record, term)) terms.add(termText(term, String(value)))
+    }
+  }
+  return [...terms].join('')
+}
+
+/** The given filters with their values. */
+export function givenFilters({
+  filters,
+}: Pick<DecisionQuery, 'filters'>): readonly (readonly [DecisionFilter, string])[] {
+  return DECISION_FILTERS.flatMap((name) => {
+    const value = filters[name]
+    return value === undefined ? [] : [[name, value] as const]
+  })
+}
+
+/** Whether a record is one of a query's. */
+export function isOf(record: JsonObject, query: Pick<DecisionQuery, 'filters' | 'from' | 'until'>) {
+  const time = timeOf(record)
+  const { from = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY } = query
+  return (
+    time >= from &&
+    time < until &&
+    givenFilters(query).every(([name, value]) => valuesOf(record, name).includes(value))
+  )
+}
+
+/** When a record's request came, in milliseconds since the epoch. */
+export function timeOf(record: JsonObject): number {
+  return Date.parse(String(own(record, 'time')))
+}
+
+/** A stored record. Throws for text that is none, which nothing but this gate can have written. */
+export function readRecord(text: string): JsonObject {
+  const record: unknown = JSON.parse(text)
+  if (!isObject(record)) throw new Error('no record')
+  return record
+}

@@ -1,0 +1,66 @@
+/** Settings of the audit; see `[vars.AUDIT]`. */
+export interface AuditRule {
+  /** Seconds for which records are kept. */
+  readonly retention: number
+  /** Most bytes of records in one shard. */
+  readonly maxBytes: number
+  readonly shards: number
+  readonly jurisdiction?: string
+  /** Whether records have the caller's network and country. */
+  readonly addresses: boolean
+  /** Path parameters whose values are recorded. */
+  readonly pathValues: ReadonlySet<string>
+}
+
+/**
+ * Whose decision a record is of. `stranger`: no token was verified. `refused`: the request of a verified token was
+ * refused. `known`: any other.
+ */
+export type Whose = 'stranger' | 'refused' | 'known'
+
+/** The filters for decisions; all given ones must match. */
+export const DECISION_FILTERS = [
+  'agent',
+  'issuer',
+  'subject',
+  'code',
+  'rule',
+  'workflow',
+  'request_id',
+  'decision',
+] as const
+
+export type DecisionFilter = (typeof DECISION_FILTERS)[number]
+
+/** Which decisions to list, the latest first. */
+export interface DecisionQuery {
+  readonly filters: Readonly<Partial<Record<DecisionFilter, string>>>
+  /** Milliseconds since the epoch: the first that counts, and the first that does not. */
+  readonly from?: number
+  readonly until?: number
+  readonly limit: number
+  /** The `cursor` of the previous page. */
+  readonly cursor?: string
+}
+
+/** A page of records as JSON texts. It may be short or empty; `cursor` is present where more may follow. */
+export interface DecisionPage {
+  readonly decisions: readonly string[]
+  readonly cursor?: string
+}
+
+/** A record as JSON, and the policy that it was decided under, where that is stored. */
+export interface FoundDecision {
+  readonly decision: string
+  readonly policy?: string
+}
+
+/** Stores records of decisions. */
+export interface Audit {
+  readonly rule: AuditRule
+  /** Takes one record, as JSON. Never throws, and never delays an answer. */
+  take(record: string, whose: Whose): void
+  /** Rejects where the store cannot be reached, and for a cursor that is none. */
+  list(query: DecisionQuery): Promise<DecisionPage>
+  get(id: string): Promise<FoundDecision | undefined>
+}

@@ -1,0 +1,189 @@
+import * as v from 'valibot'
+import { type Denial, denials } from '../../core/denial.ts'
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import {
+  type Audit,
+  DECISION_FILTERS,
+  type DecisionPage,
+  type DecisionQuery,
+} from '../../core/model/audit.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { createApp } from './app.ts'
+import { type Admin, type GateEnv, isReached, ownIssuer } from './context.ts'
+import {
+  namedValue,
+  type Problem,
+  problemsOf,
+  queryText,
+  unknownKeys,
+} from './revocation-request.ts'
+
+/** The denials of the audit's endpoints. */
+export const decisionDenials = denials({
+  decision_query_invalid: [
+    'badRequest',
+    'The request does not describe a list of decisions',
+    'Correct what `problems` names',
+  ],
+  decision_reach: [
+    'forbidden',
+    "This token may not read that issuer's decisions",
+    'Use a token of that issuer, or of one that may administer every issuer',
+  ],
+  decision_unknown: [
+    'notFound',
+    'There is no such decision, or it is not one for this token',
+    'It may be older than what is kept, or not be stored yet: that takes about two seconds',
+  ],
+  audit_unavailable: [
+    'unavailable',
+    'The records of decisions cannot be read at the moment',
+    'Try again after Retry-After; requests are decided all the same',
+  ],
+})
+
+const deny = decisionDenials
+
+/** Of a record's own id: a UUID. */
+const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const NDJSON = 'application/x-ndjson'
+const MOST = 1_000
+const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/
+const NO_TIME = 'must be seconds since the epoch, or a date and time with its zone'
+
+/** Milliseconds of a moment: seconds since the epoch, or RFC 3339 §5.6. */
+const moment = v.pipe(
+  v.string(),
+  v.transform((text) =>
+    /^\d{1,11}(?:\.\d{1,3})?$/.test(text)
+      ? Number(text) * 1000
+      : DATE_TIME.test(text)
+        ? Date.parse(text)
+        : Number.NaN,
+  ),
+  v.number(NO_TIME),
+)
+
+const QUERY = v.strictObject(
+  {
+    ...v.entriesFromList(DECISION_FILTERS, v.optional(queryText)),
+    from: v.optional(moment),
+    until: v.optional(moment),
+    limit: v.optional(
+      v.pipe(
+        v.string(),
+        v.regex(/^(?:[1-9]\d{0,2}|1000)$/, `must be 1 to ${MOST}`),
+        v.transform(Number),
+      ),
+    ),
+    cursor: v.optional(v.string()),
+  },
+  unknownKeys,
+)
+
+/**
+ * `GET /decisions` and `GET /decisions/:id`: stored records of the caller's issuers. The guard before it checks token
+ * and scope; only the issuer is checked here.
+ */
+export const decisionsApp = createApp<GateEnv>()
+  .get('/decisions', async (c) => {
+    const query = decode(c, c.req.queries())
+    if (!query.ok) return c.get('deny')(deny('decision_query_invalid'), { problems: query.reason })
+    const { issuer } = query.value.filters
+    if (ownIssuer(c) !== undefined && issuer !== undefined && !isReached(c, issuer)) {
+      return c.get('deny')(deny('decision_reach'))
+    }
+    const page = await ask(c, (audit) => audit.list(query.value))
+    if (!page.ok) return c.get('deny')(page.reason)
+    return c.req.header('accept')?.includes(NDJSON) ? lines(c, page.value) : json(c, page.value)
+  })
+  .get('/decisions/:id', async (c) => {
+    const id = c.req.param('id')
+    const found = ID.test(id) ? await ask(c, (audit) => audit.get(id)) : ok(undefined)
+    if (!found.ok) return c.get('deny')(found.reason)
+    const decision = found.value && read(found.value.decision)
+    // The same denial for unknown records and those of other issuers.
+    if (!decision || (ownIssuer(c) !== undefined && !isReached(c, own(decision, 'issuer')))) {
+      return c.get('deny')(deny('decision_unknown'))
+    }
+    const rule = ownIssuer(c) === undefined ? ruleOf(decision, found.value?.policy) : undefined
+    return c.json({ decision, ...(rule && { rule }) }, 200, { 'cache-control': 'no-store' })
+  })
+
+/** Reads the query. Administrators of one issuer only ever get its decisions. */
+const decode = (
+  c: Admin,
+  given: Readonly<Record<string, readonly string[]>>,
+): Result<DecisionQuery, readonly Problem[]> => {
+  const repeated = Object.keys(given).filter((name) => given[name]?.length !== 1)
+  if (repeated.length > 0) {
+    return fail(repeated.map((path) => ({ path, message: 'must be given once' })))
+  }
+  const entries = Object.entries(given).map(([name, [first]]) => [name, first])
+  const parsed = v.safeParse(QUERY, Object.fromEntries(entries))
+  if (!parsed.success) return fail(problemsOf(parsed.issues))
+  const { from, until, limit = 100, cursor, ...filters } = parsed.output
+  const { agent, issuer = ownIssuer(c) } = filters
+  const name = { kind: 'agent', issuer } as const
+  return ok({
+    filters: {
+      ...filters,
+      ...(issuer !== undefined && { issuer }),
+      ...(agent !== undefined && { agent: namedValue(c.get('policy'), { ...name, value: agent }) }),
+    },
+    limit,
+    ...(from !== undefined && { from }),
+    ...(until !== undefined && { until }),
+    ...(cursor !== undefined && { cursor }),
+  } as DecisionQuery)
+}
+
+const ask = async <Value>(
+  c: Admin,
+  call: (audit: Audit) => Promise<Value>,
+): Promise<Result<Value, Denial>> => {
+  const { audit } = c.get('ports')
+  try {
+    if (!audit) throw new Error('AUDIT_LOG is not bound')
+    return ok(await call(audit))
+  } catch (error) {
+    const isCursor = error instanceof RangeError
+    return fail(
+      isCursor
+        ? deny('decision_query_invalid')
+        : deny('audit_unavailable', { error: String(error) }),
+    )
+  }
+}
+
+const read = (text: string): JsonObject => {
+  const value: unknown = JSON.parse(text)
+  return isObject(value) ? value : {}
+}
+
+/** The rule as it was then, of the policy that decided. */
+const ruleOf = (decision: JsonObject, policy: string | undefined): JsonObject | undefined => {
+  const routes = policy === undefined ? [] : listOf(own(read(policy), 'routes'))
+  const name = own(decision, 'route')
+  return routes.filter(isObject).find((route) => own(route, 'match') === name)
+}
+
+const json = (c: Admin, { decisions, cursor }: DecisionPage): Response =>
+  // Records are JSON already.
+  c.body(
+    `{"decisions":[${decisions.join(',')}]${cursor === undefined ? '' : `,"cursor":${JSON.stringify(cursor)}`}}`,
+    200,
+    { 'cache-control': 'no-store', 'content-type': 'application/json' },
+  )
+
+/** One record a line. The address of the next page is in `Link` (RFC 8288). */
+const lines = (c: Admin, { decisions, cursor }: DecisionPage): Response => {
+  const query = new URLSearchParams(c.req.query())
+  if (cursor !== undefined) query.set('cursor', cursor)
+  const path = `${c.get('policy').gate.prefix}/decisions?${query}`
+  return c.body(decisions.map((one) => `${one}\n`).join(''), 200, {
+    'cache-control': 'no-store',
+    'content-type': NDJSON,
+    ...(cursor !== undefined && { link: `<${path}>; rel="next"` }),
+  })
+}

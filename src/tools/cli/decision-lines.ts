@@ -1,0 +1,57 @@
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { utc } from './times.ts'
+
+/** The text of a member; `undefined` where it has none. */
+export function textIn(record: JsonObject, name: string): string | undefined {
+  const value = own(record, name)
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
+}
+
+/** When a decision was made: in UTC and, where that differs, on this machine's clock. */
+export function whenText(record: JsonObject): string {
+  const date = new Date(String(own(record, 'time')))
+  const text = utc(date.getTime() / 1000)
+  if (Number.isNaN(date.getTime()) || date.getTimezoneOffset() === 0) return text
+  return `${text} (${date.toTimeString().slice(0, 'HH:mm:ss'.length)} here)`
+}
+
+/** Who acted, and for whom: the agent, the further actors of the chain, and the subject. */
+export function whoText(record: JsonObject): string {
+  const agent = textIn(record, 'agent_name') ?? textIn(record, 'agent')
+  if (agent === undefined) return textIn(record, 'issuer') === undefined ? 'a stranger' : 'nobody'
+  const actors = listOf(own(record, 'actors'))
+    .filter(isObject)
+    .flatMap((actor) => textIn(actor, 'sub') ?? [])
+  const names = [...actors, textIn(record, 'subject')].filter((name) => name !== undefined)
+  const others = names.filter((name) => name !== textIn(record, 'agent') && name !== agent)
+  return [agent, ...new Set(others)].join(' for ')
+}
+
+/** What was asked for: the rule with the recorded values of its path, and what was used of an MCP server. */
+export function whatText(record: JsonObject): string {
+  const method = textIn(record, 'method')
+  const route = textIn(record, 'route')
+  if (route === undefined) return 'no rule'
+  const path = route.slice(route.indexOf(' ') + 1)
+  const values = Object.entries(tableIn(record, 'path_values'))
+  const mcp = tableIn(record, 'mcp')
+  return [
+    `${method ?? route.split(' ')[0]} ${path}`,
+    ...values.map(([name, value]) => `${name}=${value}`),
+    ...['method', 'name'].flatMap((name) => textIn(mcp, name) ?? []),
+  ].join(' ')
+}
+
+/** The decision, with its code. */
+export function decisionText(record: JsonObject): string {
+  const shadowed = own(record, 'would_deny') === true ? ['would deny'] : []
+  return [textIn(record, 'decision') ?? '', ...shadowed, textIn(record, 'code') ?? '']
+    .filter((text) => text !== '')
+    .join(' ')
+}
+
+/** A member that is a table; empty where it is none. */
+export function tableIn(record: JsonObject, name: string): JsonObject {
+  const value = own(record, name)
+  return isObject(value) ? value : {}
+}

@@ -1,0 +1,219 @@
+import { type Command, Option } from 'commander'
+import { durationMs } from '../../core/duration.ts'
+import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { DECISION_FILTERS } from '../../core/model/audit.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { callAs, type GateOptions } from './access.ts'
+import {
+  type CommandRow,
+  optionName,
+  type Process,
+  type Surroundings,
+  withGate,
+} from './command.ts'
+import { decisionText, textIn, whatText, whenText, whoText } from './decision-lines.ts'
+import { faultOutcome } from './gate-client.ts'
+import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
+import { instant } from './times.ts'
+
+/** What a token needs to read decisions. */
+export const AUDIT_SCOPE = 'edgewarden:audit:read'
+
+interface LogOptions extends GateOptions {
+  readonly from?: string
+  readonly until?: string
+  readonly limit?: string
+  readonly all?: boolean
+  readonly follow?: boolean
+  readonly csv?: boolean
+  readonly json?: boolean
+  readonly [filter: string]: unknown
+}
+
+const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
+
+export const logCommand: CommandRow<LogOptions> = {
+  name: 'log',
+  docs: ['log', 'shows what a running gate has decided: who did what for whom'],
+  description: 'Show the decisions that the audit of a running gate has stored, the latest last.',
+  example: 'log --gate https://api.my-company.com --key ops.jwk --agent agent-42 --from 1h',
+  options: (command) =>
+    withFilters(withGate(command, AUDIT_SCOPE))
+      .option('--from <time>', 'not before: a duration ago (1h), a date with time, or seconds')
+      .option('--until <time>', 'before that')
+      .option('--limit <count>', 'how many, the latest (default: 100)')
+      .option('--all', 'all of them')
+      .option('--follow', 'goes on with what is decided from now on, until ^C')
+      .option('--csv', 'comma-separated values'),
+  help: `
+With --json --follow each decision is a line of JSON.`,
+  run: (_, options, process) => log(options, process),
+}
+
+const withFilters = (command: Command): Command => {
+  for (const name of DECISION_FILTERS) {
+    const option = new Option(
+      `${optionName(camel(name))} <text>`,
+      `only with this ${name.replace('_', ' ')}`,
+    )
+    command.addOption(name === 'decision' ? option.choices(['allowed', 'denied']) : option)
+  }
+  return command
+}
+
+const LIMIT = 100
+/** Records of one call. */
+const PAGE = 1_000
+/** Calls at most: a gate cannot keep a command forever. */
+const CALLS = 10_000
+/** Milliseconds between two looks of `--follow`. */
+const PAUSE_MS = 2_000
+/** A record is stored some seconds after its decision was made. */
+const LATE_MS = 10_000
+/** Looks in a row that may fail. */
+const PATIENCE = 5
+
+const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
+  const query = queryOf(options, around.now())
+  if (!query.ok) return cannotTell(query.reason)
+  const most = options.all ? Number.POSITIVE_INFINITY : Number(options.limit ?? LIMIT)
+  if (!(most >= 1)) return cannotTell('--limit must be a number, 1 or more')
+  const { found, isCut, fault } = await decisions(query.value, most, options, around)
+  if (fault) return fault
+  const records = found.toReversed()
+  if (options.follow) return follow(query.value, records, options, around)
+  const more =
+    isCut && options.all !== true ? ['There are more: add --all, or a higher --limit.'] : []
+  const none = records.length === 0 && !options.csv ? ['No decision was found.'] : []
+  return {
+    exitCode: EXIT.yes,
+    json: { decisions: records },
+    out: [...linesOf(records, options.csv), ...none],
+    err: more,
+  }
+}
+
+interface Found {
+  /** The latest first. */
+  readonly found: readonly JsonObject[]
+  /** Whether there are more. */
+  readonly isCut?: boolean
+  readonly fault?: Outcome
+}
+
+/** The decisions of a query, over as many pages as it takes. */
+export async function decisions(
+  query: Readonly<Record<string, string>>,
+  most: number,
+  options: GateOptions,
+  around: Surroundings,
+): Promise<Found> {
+  const found: JsonObject[] = []
+  let cursor: string | undefined
+  for (let calls = 0; calls < CALLS; calls++) {
+    const limit = String(Math.min(PAGE, most - found.length))
+    const asked = new URLSearchParams({ ...query, limit, ...(cursor !== undefined && { cursor }) })
+    const answer = await callAs(options, AUDIT_SCOPE, around, ({ prefix }) => ({
+      method: 'GET',
+      path: `${prefix}/decisions?${asked}`,
+    }))
+    if (!answer.ok) return { found, fault: faultOutcome(answer.reason) }
+    const page = own(answer.value.body, 'decisions')
+    if (!Array.isArray(page)) {
+      const why = 'The gate answered without a list of decisions; is --gate right?'
+      return { found, fault: cannotTell(why) }
+    }
+    found.push(...page.filter(isObject))
+    cursor = textIn(answer.value.body, 'cursor')
+    if (cursor === undefined) return { found }
+    if (found.length >= most) return { found, isCut: true }
+  }
+  return { found, fault: cannotTell('The gate does not come to the end of its list.') }
+}
+
+/** Shows decisions, and then what is stored from now on, until it is ended or the gate does not answer any more. */
+const follow = async (
+  query: Readonly<Record<string, string>>,
+  first: readonly JsonObject[],
+  options: LogOptions,
+  around: Process,
+): Promise<Outcome> => {
+  const seen = new Map<string, number>()
+  const show = (records: readonly JsonObject[], isFirst: boolean) => {
+    const fresh = records.filter((record) => !seen.has(String(own(record, 'id'))))
+    for (const record of fresh) {
+      seen.set(String(own(record, 'id')), Date.parse(String(own(record, 'time'))))
+    }
+    const lines = options.json
+      ? fresh.map((record) => JSON.stringify(record))
+      : linesOf(fresh, options.csv).slice(options.csv && !isFirst ? 1 : 0)
+    for (const line of lines) around.print(line)
+  }
+  show(first, true)
+  let last = around.now() * 1000
+  for (let faults = 0; ; ) {
+    await around.waiting.sleep(PAUSE_MS)
+    last = Math.max(last, ...seen.values())
+    const since = last - LATE_MS
+    for (const [id, time] of seen) if (time < since) seen.delete(id)
+    const from = String(Math.max(Number(query.from ?? 0), since / 1000).toFixed(3))
+    const { found, fault } = await decisions({ ...query, from }, PAGE * 10, options, around)
+    faults = fault ? faults + 1 : 0
+    if (fault && (fault.exitCode === EXIT.no || faults > PATIENCE)) return fault
+    if (!fault) show(found.toReversed(), false)
+  }
+}
+
+/** The query as the gate takes it. */
+const queryOf = (
+  options: LogOptions,
+  now: number,
+): Result<Readonly<Record<string, string>>, string> => {
+  const query: Record<string, string> = {}
+  for (const name of DECISION_FILTERS) {
+    const value = options[camel(name)]
+    if (typeof value === 'string') query[name] = value
+  }
+  for (const name of ['from', 'until'] as const) {
+    const text = options[name]
+    if (text === undefined) continue
+    const ago = durationMs(text)
+    const at = ago === undefined ? instant(text) : ok(now - ago / 1000)
+    if (!at.ok) return fail(`--${name}: ${at.reason}, or a duration ago, such as 1h`)
+    query[name] = at.value.toFixed(3)
+  }
+  return ok(query)
+}
+
+const linesOf = (records: readonly JsonObject[], csv = false): readonly string[] =>
+  csv
+    ? [
+        CSV.join(','),
+        ...records.map((record) => CSV.map((name) => csvCell(record, name)).join(',')),
+      ]
+    : columns(
+        records.map((record) => [
+          whenText(record),
+          decisionText(record),
+          whoText(record),
+          whatText(record),
+          textIn(record, 'origin_status') ?? '–',
+          `${textIn(record, 'duration') ?? '–'} ms`,
+          textIn(record, 'request_id') ?? '',
+        ]),
+      )
+
+/** The members of a record that CSV has. */
+const CSV = [
+  ...['time', 'id', 'request_id', 'decision', 'code', 'issuer', 'agent', 'subject', 'workflow'],
+  ...['actors', 'jti', 'method', 'route', 'path_values', 'mcp', 'origin_status', 'duration'],
+]
+
+/** A cell (RFC 4180 §2). Spreadsheets run a text that begins like a formula, and callers choose some: it gets a `'`. */
+const csvCell = (record: JsonObject, name: string): string => {
+  const value = own(record, name)
+  if (value === undefined) return ''
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+}

@@ -1,0 +1,90 @@
+import { type JsonObject, own } from '../../core/json.ts'
+import { denialGroups } from '../../denials.ts'
+import { callAs, type GateOptions } from './access.ts'
+import { type CommandRow, type Surroundings, withGate } from './command.ts'
+import { decisionText, tableIn, textIn, whatText, whenText, whoText } from './decision-lines.ts'
+import { faultOutcome } from './gate-client.ts'
+import { AUDIT_SCOPE, decisions } from './log.ts'
+import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
+
+export const whyCommand: CommandRow<GateOptions> = {
+  name: 'why',
+  docs: ['why REQUEST_ID', 'says why a running gate allowed or refused a request, as of then'],
+  description: 'Say why a running gate allowed or refused a request, from its audit.',
+  example:
+    'why 5b0c8f6e-0f0d-4f0e-9a0a-2f1f5f0d7c11 --gate https://api.my-company.com --key ops.jwk',
+  options: (command) =>
+    withGate(command, AUDIT_SCOPE).argument(
+      '<request-id>',
+      "X-Request-Id of the answer, the gate's or the origin's",
+    ),
+  help: `
+Callers choose request ids, so there may be several decisions.`,
+  run: ([id], options, process) => why(id ?? '', options, process),
+}
+
+/** Decisions that are explained; a caller may send one id ever again. */
+const MOST = 10
+
+const why = async (id: string, options: GateOptions, around: Surroundings): Promise<Outcome> => {
+  if (id === '') return cannotTell('Which request? Give its id, as X-Request-Id has it.')
+  const { found, isCut, fault } = await decisions({ request_id: id }, MOST, options, around)
+  if (fault) return fault
+  if (found.length === 0) {
+    const message = `No decision with the request id ${id} is stored, or it is not one for this token.`
+    return { exitCode: EXIT.no, json: { decisions: [] }, out: [], err: [message] }
+  }
+  const explained: JsonObject[] = []
+  for (const record of found.toReversed()) {
+    const answer = await callAs(options, AUDIT_SCOPE, around, ({ prefix }) => ({
+      method: 'GET',
+      path: `${prefix}/decisions/${textIn(record, 'id')}`,
+    }))
+    if (!answer.ok) return faultOutcome(answer.reason)
+    explained.push({ decision: record, rule: own(answer.value.body, 'rule') })
+  }
+  return {
+    exitCode: EXIT.yes,
+    json: { decisions: explained },
+    out: explained.flatMap((one, i) => [...(i > 0 ? [''] : []), ...linesOf(one)]),
+    err: isCut ? [`Only the latest ${MOST} are shown; see edgewarden log --request-id.`] : [],
+  }
+}
+
+const linesOf = (explained: JsonObject): readonly string[] => {
+  const record = tableIn(explained, 'decision')
+  const rule = tableIn(explained, 'rule')
+  const denial = denialOf(textIn(record, 'code'))
+  const rows: readonly (readonly [label: string, text: string | undefined])[] = [
+    ['when', whenText(record)],
+    ['who', whoText(record)],
+    ['what', whatText(record)],
+    ['refused by', denial?.stage],
+    ['because', denial?.summary],
+    ['found', pairs(tableIn(record, 'detail'))],
+    ['what to do', denial?.hint],
+    ['rule then', Object.keys(rule).length > 0 ? JSON.stringify(rule) : undefined],
+    ...MEMBERS.map((name) => [name, textIn(record, name)] as const),
+  ]
+  const given = rows.filter((row): row is readonly [string, string] => Boolean(row[1]))
+  return [decisionText(record), ...columns(given.map(([label, text]) => [`  ${label}`, text]))]
+}
+
+/** Members of the record that are shown as they are. */
+const MEMBERS = [
+  ...['issuer', 'claimed_issuer', 'jti', 'client', 'workflow'],
+  ...['origin_status', 'origin_request_id', 'duration', 'policy', 'id'],
+]
+
+const pairs = (detail: JsonObject): string =>
+  Object.entries(detail)
+    .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(', ')
+
+/** What this version says of a code, and the stage that has it. */
+const denialOf = (code: string | undefined) =>
+  denialGroups()
+    .flatMap(({ title, rows }) =>
+      rows.map(([name, [, summary, hint]]) => ({ name, stage: title, summary, hint })),
+    )
+    .find(({ name }) => name === code)

@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest'
+import { parsePolicy } from '../../src/policy/parse.ts'
+import { showPolicy } from '../../src/policy/show.ts'
+import { readVars } from '../../src/policy/vars.ts'
+
+const VARS = {
+  GATE: { resource: 'https://api.example.com', origin: 'https://origin.example.com' },
+  ISSUERS: { acme: { issuer: 'https://auth.acme.example' } },
+  ROUTES: [{ match: 'GET /v1/files/{id}', scopes: [] }],
+}
+
+const read = (audit?: unknown, isBound = true) =>
+  parsePolicy(
+    { ...VARS, ...(audit !== undefined && { AUDIT: audit }) },
+    { has: (_, name) => isBound || name !== 'AUDIT_LOG', secret: () => undefined },
+  )
+
+const policyOf = (audit?: unknown, isBound?: boolean) => {
+  const bundle = read(audit, isBound)
+  if (!bundle.ok) throw new Error(JSON.stringify(bundle.reason))
+  return bundle.value.policy
+}
+
+const mistakes = (audit: unknown, isBound?: boolean) => {
+  const bundle = read(audit, isBound)
+  return bundle.ok ? [] : bundle.reason.map(({ path, message }) => `${path} ${message}`)
+}
+
+describe('AUDIT', () => {
+  it('has defaults, and none without the binding', () => {
+    expect(policyOf().audit).toEqual({
+      retention: 30 * 86_400,
+      maxBytes: 2e9,
+      shards: 1,
+      addresses: false,
+      pathValues: new Set(),
+    })
+    expect(policyOf(undefined, false)).not.toHaveProperty('audit')
+    expect([policyOf(), policyOf(undefined, false)].map(({ gate }) => gate.journal)).toEqual([
+      { allowed: 0 },
+      { allowed: 1 },
+    ])
+  })
+
+  it('is read, and shown', () => {
+    const given = {
+      retention: '365d',
+      max_size: '500MB',
+      shards: 4,
+      jurisdiction: 'eu',
+      addresses: true,
+      path_values: ['id'],
+    }
+    const policy = policyOf(given)
+    expect(policy.audit).toEqual({
+      retention: 365 * 86_400,
+      maxBytes: 5e8,
+      shards: 4,
+      jurisdiction: 'eu',
+      addresses: true,
+      pathValues: new Set(['id']),
+    })
+    expect(showPolicy(policy).audit).toEqual({ ...given, retention: `${365 * 86_400}s` })
+    expect(showPolicy(policy, 'https://auth.acme.example')).not.toHaveProperty('audit')
+  })
+
+  it.each([
+    [{ retention: '30m' }, 'AUDIT.retention must be at least 3600s'],
+    [{ max_size: '1MB' }, 'AUDIT.max_size must be a size from "10MB" to "9GB"'],
+    [{ max_size: '10GB' }, 'AUDIT.max_size must be a size from "10MB" to "9GB"'],
+    [{ shards: 0 }, 'AUDIT.shards must be a whole number from 1 to 64'],
+    [{ retain: '1d' }, 'AUDIT.retain '],
+    ['on', 'AUDIT must be a table'],
+  ])('%j is a mistake', (given, mistake) => {
+    expect(mistakes(given)).toEqual([expect.stringContaining(mistake)])
+  })
+
+  it('needs its binding, which is no part of it', () => {
+    expect(mistakes({}, false)).toEqual([
+      'bindings.AUDIT_LOG is not there: the Durable Object namespace of AuditLog, needed by AUDIT',
+    ])
+    const namespace = Object.assign(Object.create({ idFromName() {} }), {})
+    expect(readVars({ AUDIT: '{"shards":2}', AUDIT_LOG: namespace })).toMatchObject({
+      vars: { AUDIT: { shards: 2 } },
+      issues: [],
+    })
+    const message = 'is not read; did you mean `AUDIT`?'
+    for (const path of ['AUDIT_LOCAL', 'AUDITS', 'Audit']) {
+      expect(readVars({ [path]: {} }).issues).toEqual([{ path, message }])
+    }
+    expect(readVars({ AUDIT_LOG: {}, AUDITOR: {} }).issues).toEqual([])
+  })
+})

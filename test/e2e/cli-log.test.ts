@@ -1,0 +1,165 @@
+import { execFile, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parse } from 'smol-toml'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { WITH_AUDIT } from '../audit/support.ts'
+import { eventually } from '../kit/eventually.ts'
+import { RESOURCE, type Setting, startSetting } from './setting.ts'
+
+interface Run {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+let directory: string
+let setting: Setting
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'edgewarden-log-'))
+  const { stdout } = await edgewarden('keygen', '--operator', '--issuer', 'ops')
+  const { vars } = parse(stdout) as { vars: { ISSUERS: object } }
+  setting = await startSetting({
+    durableObjects: WITH_AUDIT,
+    issuer: { agent_prefix: 'acme/' },
+    routes: [
+      { match: 'GET /v1/files/{id}', scopes: ['files:read'] },
+      { match: 'DELETE /v1/files/{id}', scopes: ['files:delete'] },
+    ],
+    more: { ISSUERS_OPS: vars.ISSUERS, AUDIT: { path_values: ['id'] } },
+  })
+})
+afterAll(async () => {
+  await setting.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+const environment = () => {
+  const { EDGEWARDEN_TOKEN: _, ...around } = process.env
+  return { ...around, USER: 'maria', TZ: 'Europe/Amsterdam' }
+}
+
+function edgewarden(...args: readonly string[]): Promise<Run> {
+  const options = { cwd: directory, env: environment() }
+  return new Promise((done) => {
+    execFile(process.execPath, [inject('command'), ...args], options, (error, stdout, stderr) => {
+      done({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+    })
+  })
+}
+
+const withGate = () => ['--gate', setting.gate.url, '--key', 'ops.jwk', '--audience', RESOURCE]
+const asked = (...args: readonly string[]) => edgewarden(...args, ...withGate())
+
+/** Sends requests of an agent for alice: two that read, and one that may not delete. */
+const act = async (agent: string) => {
+  const claims = { client_id: agent, sub: 'alice', scope: 'files:read', act: { sub: 'planner' } }
+  const token = await setting.token(claims)
+  for (const id of ['7', '8']) {
+    await setting.ask(`/v1/files/${id}`, { token, headers: { 'x-request-id': `${agent}-${id}` } })
+  }
+  const headers = { 'x-request-id': `${agent}-no` }
+  await setting.ask('/v1/files/9', { token, method: 'DELETE', headers })
+  await eventually(async () => {
+    const { stdout } = await asked('log', '--agent', agent, '--json')
+    expect(JSON.parse(stdout).decisions).toHaveLength(3)
+  })
+}
+
+describe('log', () => {
+  it('says who did what for whom, the latest last', async () => {
+    await act('agent-log')
+    const { code, stdout, stderr } = await asked('log', '--agent', 'agent-log', '--from', '1h')
+    expect([code, stderr]).toEqual([0, ''])
+    const lines = stdout.trimEnd().split('\n')
+    expect(lines).toHaveLength(3)
+    const when = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC \(\d\d:\d\d:\d\d here\)`
+    const who = 'acme/agent-log for planner for alice'
+    const read = String.raw`allowed +${who} +GET /v1/files/\{id\} id=7 +200 +\d+ ms +agent-log-7`
+    expect(lines[0]).toMatch(new RegExp(`^${when} +${read}$`))
+    expect(lines[2]).toMatch(
+      /denied scope_missing .* DELETE \/v1\/files\/\{id\} id=9 +– .* agent-log-no$/,
+    )
+  })
+
+  it('has filters, a limit and CSV', async () => {
+    await act('=agent-csv')
+    const denied = await asked('log', '--agent', '=agent-csv', '--decision', 'denied', '--json')
+    expect(JSON.parse(denied.stdout).decisions).toMatchObject([{ code: 'scope_missing' }])
+    const limited = await asked('log', '--agent', '=agent-csv', '--limit', '1')
+    expect(limited.stdout.split('\n')).toHaveLength(2)
+    expect(limited.stderr).toBe('There are more: add --all, or a higher --limit.\n')
+    const { stdout } = await asked('log', '--agent', '=agent-csv', '--csv')
+    const [head, first] = stdout.split('\n')
+    expect(head).toMatch(/^time,id,request_id,decision,code,issuer,agent,subject/)
+    // A spreadsheet would run it.
+    expect(first).toContain(`,'=agent-csv,alice,`)
+    expect(first).toContain('"{""id"":""7""}"')
+    const none = await asked('log', '--agent', 'nobody')
+    expect([none.code, none.stdout]).toEqual([0, 'No decision was found.\n'])
+  })
+
+  it('follows what is decided from now on', async () => {
+    const args = ['log', '--follow', '--json', '--agent', 'agent-follow', ...withGate()]
+    const child = spawn(process.execPath, [inject('command'), ...args], {
+      cwd: directory,
+      env: environment(),
+    })
+    try {
+      let output = ''
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        output += text
+      })
+      await act('agent-follow')
+      await eventually(() => expect(output.split('\n')).toHaveLength(4))
+      const ids = output
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).request_id)
+      expect(ids).toEqual(['agent-follow-7', 'agent-follow-8', 'agent-follow-no'])
+    } finally {
+      child.kill()
+    }
+  })
+
+  it.each([
+    [['--from', 'yesterday'], 2, '--from: "yesterday" is no moment'],
+    [['--limit', 'x'], 2, '--limit must be a number, 1 or more'],
+    [['--prefix', '/no'], 1, 'route_unknown'],
+  ])('cannot tell with %j', async (args, code, message) => {
+    const run = await asked('log', ...args)
+    expect(run.code).toBe(code)
+    expect(run.stderr).toContain(message)
+  })
+})
+
+describe('why', () => {
+  it('says why a request was refused, and by which rule', async () => {
+    await act('agent-why')
+    const { code, stdout } = await asked('why', 'agent-why-no')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^denied scope_missing\n/)
+    for (const line of [
+      /^ {2}who +acme\/agent-why for planner for alice$/m,
+      /^ {2}what +DELETE \/v1\/files\/\{id\} id=9$/m,
+      /^ {2}refused by +\d+\. scope$/m,
+      /^ {2}because +The token lacks a scope this route needs$/m,
+      /^ {2}found +required_scopes \["files:delete"\], held \["files:read"\]$/m,
+      /^ {2}rule then +\{"match":"DELETE \/v1\/files\/\{id\}"/m,
+    ]) {
+      expect(stdout).toMatch(line)
+    }
+    const { stdout: json } = await asked('why', 'agent-why-7', '--json')
+    expect(JSON.parse(json).decisions).toMatchObject([
+      { decision: { decision: 'allowed' }, rule: { match: 'GET /v1/files/{id}' } },
+    ])
+  })
+
+  it('says no for a request that is not there', async () => {
+    const { code, stderr } = await asked('why', 'never-there')
+    expect(code).toBe(1)
+    expect(stderr).toContain('No decision with the request id never-there is stored')
+  })
+})
