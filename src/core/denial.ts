@@ -9,6 +9,9 @@ export const ANSWERS = {
   invalidRequest: { status: 400, challenge: true, error: 'invalid_request' },
   badRequest: { status: 400 },
   invalidToken: { status: 401, challenge: true, error: 'invalid_token' },
+  // RFC 9449 §7.1, §9: challenges of DPoP alone.
+  proofRequired: { status: 401, challenge: true, error: 'invalid_token', scheme: 'DPoP' },
+  invalidProof: { status: 401, challenge: true, error: 'invalid_dpop_proof', scheme: 'DPoP' },
   stepUp: { status: 401, challenge: true, error: 'insufficient_user_authentication' },
   insufficientScope: { status: 403, challenge: true, error: 'insufficient_scope' },
   forbidden: { status: 403 },
@@ -33,6 +36,8 @@ interface AnswerRow {
   readonly status: number
   readonly challenge?: boolean
   readonly error?: string
+  /** The only scheme that is challenged; absent: all. */
+  readonly scheme?: string
   /** Seconds to wait before a retry (`Retry-After`). */
   readonly retryAfter?: number
 }

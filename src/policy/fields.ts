@@ -254,3 +254,12 @@ export const claimPaths = field(
   },
   anyOf(claimPathField, list(claimPathField)),
 )
+
+/** Whether rules are enforced, or only judged; also a key of a rule. */
+export const modeField = word(['enforce', 'shadow'])
+
+/** Whether tokens must be bound to a key; a key of issuers and of rules. */
+export const possessionField = word(['if-bound', 'required'])
+
+/** What the end of a token ends; also a key of a rule. */
+export const onRevocationField = word(['end-streams', 'end-all', 'ignore'])

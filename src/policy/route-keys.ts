@@ -13,13 +13,15 @@ import {
   hostName,
   literalPath,
   milliseconds,
+  modeField,
   nameList,
+  onRevocationField,
   originField,
+  possessionField,
   resourceField,
   seconds,
   word,
 } from './fields.ts'
-import { modeField, onRevocationField } from './gate.ts'
 import { injectField } from './inject.ts'
 import { acrValue, matchField, removableHeader, workflowField } from './route-fields.ts'
 import { scopeRule } from './scopes.ts'
@@ -59,6 +61,8 @@ export const ROUTE_KEYS = {
   revocation: revocationField,
   rate_limit: rateLimitField,
   single_use: flag,
+  possession: possessionField,
+  replay: word(['exact', 'window']),
   mcp: mcpField,
 }
 
@@ -222,6 +226,18 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
       'Accepts each token [once](configuration/rate-limits.md#single-use). Only where access is `"required"`, and not with `mcp`.',
     default: false,
     example: true,
+  },
+  possession: {
+    description:
+      'Which tokens the rule accepts. `"if-bound"`: a token with `cnf` needs its [proof](possession.md), one without passes; `"required"`: only tokens with `cnf`. It can only narrow what the issuer has.',
+    default: 'if-bound',
+    example: 'required',
+  },
+  replay: {
+    description:
+      'How often a [DPoP proof](possession.md#replay) is accepted. `"exact"`: once, by a call to `REPLAYS`; `"window"`: until it is too old, without a call.',
+    default: 'exact',
+    example: 'window',
   },
   mcp: {
     description:

@@ -125,6 +125,8 @@ export function routeOf(
     onRevocation: entry.on_revocation ?? gate.on_revocation ?? 'end-streams',
     ...(entry.rate_limit && { rateLimit: entry.rate_limit }),
     ...(entry.single_use && { singleUse: true }),
+    ...(entry.possession === 'required' && { possession: 'required' }),
+    ...(entry.replay === 'window' && { replay: 'window' }),
     // What an origin does not judge itself, as its credential and its tools, is never only watched.
     mode: entry.inject || entry.mcp ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
     target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout, viaOf(entry, gate)),

@@ -159,6 +159,8 @@ export const OPTIONS: readonly object[] = [
   { rate_limit: { limit: 9, period: '1m', per: 'issuer' } },
   { rate_limit: { binding: 'RL' } },
   { single_use: true },
+  { possession: 'if-bound' },
+  { replay: 'window' },
   { encoded_slash: true },
   { ambiguous_paths: 'allow' },
 ]

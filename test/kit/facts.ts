@@ -42,6 +42,8 @@ export const gateOf = (changes: Partial<Gate> = {}): Gate => ({
   hosts: new Set(['api.example.com']),
   insecureHttp: false,
   clockTolerance: 5,
+  proofMaxAge: 60,
+  proofMaxAhead: 5,
   prefix: '/.edgewarden',
   identityPrefix: 'x-agent-',
   stripHeaders: new Set(),

@@ -99,6 +99,9 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
   ['hosts empty', gate({ hosts: [] }), 'GATE.hosts', /empty/],
   ['hosts no list', gate({ hosts: 'x' }), 'GATE.hosts', /list/],
   ['insecure_http', gate({ insecure_http: 'yes' }), 'GATE.insecure_http', /true or false/],
+  ['proof age', gate({ proof_max_age: '0s' }), 'GATE.proof_max_age', /at least 1s/],
+  ['old proofs', gate({ proof_max_age: '301s' }), 'GATE.proof_max_age', /at most/],
+  ['proofs ahead', gate({ proof_max_ahead: '61s' }), 'GATE.proof_max_ahead', /at most 60s/],
   ['tolerance', gate({ clock_tolerance: '61s' }), 'GATE.clock_tolerance', /at most 60s/],
   [
     'tolerance in parts',
@@ -185,6 +188,8 @@ describe('GATE', () => {
       hosts: new Set(['api.example.com']),
       insecureHttp: false,
       clockTolerance: 5,
+      proofMaxAge: 60,
+      proofMaxAhead: 5,
       prefix: '/.edgewarden',
       identityPrefix: 'x-agent-',
       stripHeaders: new Set(),

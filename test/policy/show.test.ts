@@ -28,6 +28,8 @@ describe('showPolicy', () => {
         hosts: ['api.example.com'],
         insecure_http: false,
         clock_tolerance: '5s',
+        proof_max_age: '60s',
+        proof_max_ahead: '5s',
         prefix: '/.edgewarden',
         assertion: { binding: 'identity', algorithm: 'ES256', max_body: 1_048_576, withdrawn: [] },
         identity_prefix: 'x-agent-',

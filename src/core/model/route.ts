@@ -104,6 +104,10 @@ export interface Route {
   readonly rateLimit?: RateLimit
   /** Whether each token is accepted only once, at all rules with this setting together. */
   readonly singleUse?: true
+  /** Whether each token must be bound to a key; absent: a bound token must be proved. */
+  readonly possession?: 'required'
+  /** `window`: a proof may be used again until it is too old; absent: it is accepted once. */
+  readonly replay?: 'window'
   readonly target: Target
   /** Request headers that the gate sets. Values contain the operator's secrets; templates only name them. */
   readonly inject: readonly (readonly [name: string, value: string, template?: string])[]

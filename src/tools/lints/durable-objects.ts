@@ -19,7 +19,7 @@ const COSTS: Readonly<Record<BindingName, string>> = {
   ASSERTION_KEEPER: ALL,
   KEY_KEEPER: ALL,
   RATE_LIMITER: 'every request to a rule with rate_limit would be refused',
-  REPLAYS: 'every request to a rule with single_use would be refused',
+  REPLAYS: 'every request to a rule with single_use, or with a DPoP proof, would be refused',
   REVOCATIONS: ALL,
 }
 

@@ -8,14 +8,13 @@ import {
   clock,
   codeOf,
   credentialOf,
-  noReplays,
   policyOf,
   RESOURCE,
   requestTo,
   routeOf,
 } from '../../kit/facts.ts'
 
-const PORTS: ProofPorts = { clock, replays: noReplays }
+const PORTS: ProofPorts = { clock }
 const ROUTE: Route = routeOf('GET /x')
 
 const needs = (claims: object, scheme = 'Bearer') => ({
@@ -29,7 +28,9 @@ const needs = (claims: object, scheme = 'Bearer') => ({
 
 it.each([
   [{}, 'ok'],
-  [{ cnf: { jkt: 'x' } }, 'confirmation_unsupported'],
+  [{ cnf: { jkt: 'x' } }, 'token_bound'],
+  [{ cnf: { jwk: {} } }, 'token_bound'],
+  [{ cnf: { jkt: 'x', jwk: {} } }, 'confirmation_unsupported'],
   [{ cnf: { 'x5t#S256': 'x' } }, 'confirmation_unsupported'],
   [{ cnf: { unheard_of: 1 } }, 'confirmation_unsupported'],
   [{ cnf: { __proto__: 1, toString: 1 } }, 'confirmation_unsupported'],
@@ -42,14 +43,28 @@ it.each([
   const outcome = await possession.run(needs(claims), PORTS)
   expect(codeOf(outcome)).toBe(code)
   expect(possession.without?.(needs(claims))).toEqual(
-    code === 'ok' ? { possession: 'bearer' } : undefined,
+    code === 'ok' ? { possession: 'bearer', proof: undefined } : undefined,
   )
-  if (outcome.ok) expect(outcome.value).toEqual({ possession: 'bearer' })
+  if (outcome.ok) expect(outcome.value).toEqual({ possession: 'bearer', proof: undefined })
 })
+
+it.each(['route', 'issuer'])(
+  'a token without a key is refused where the %s requires one',
+  async (by) => {
+    const { route, access, ...facts } = needs({})
+    const possessionOf = { possession: 'required' } as const
+    const asked =
+      by === 'route'
+        ? { ...facts, access, route: { ...route, ...possessionOf } }
+        : { ...facts, route, access: { ...access, entry: { ...access.entry, ...possessionOf } } }
+    expect(codeOf(await possession.run(asked, PORTS))).toBe('possession_required')
+    expect(possession.without?.(asked)).toBeUndefined()
+  },
+)
 
 describe('a method', () => {
   it('is for its scheme only', async () => {
-    expect(codeOf(await possession.run(needs({}, 'DPoP'), PORTS))).toBe('confirmation_unsupported')
+    expect(codeOf(await possession.run(needs({}, 'DPoP'), PORTS))).toBe('token_not_bound')
   })
 
   it('is found by its scheme in any case', () => {
@@ -62,9 +77,8 @@ describe('a method', () => {
     ])
   })
 
-  it('of several has a name, and a pair of scheme and member, of its own', () => {
-    const all: readonly { name: string; scheme: string; member?: string }[] = METHODS
-    expect(new Set(all.map(({ name }) => name)).size).toBe(all.length)
+  it('of several has a pair of scheme and member of its own', () => {
+    const all: readonly { scheme: string; member?: string }[] = METHODS
     const pairs = all.map(({ scheme, member }) => JSON.stringify([scheme.toLowerCase(), member]))
     expect(new Set(pairs).size).toBe(all.length)
   })
