@@ -4,6 +4,8 @@ export const LIMITS = {
   tokenLength: 16 * 1024,
   /** Characters of a DPoP proof. */
   proofLength: 8 * 1024,
+  /** Seconds by which a nonce of another isolate may be from the future. */
+  nonceAheadSeconds: 30,
   /** Nesting of a token's JSON. */
   jsonDepth: 32,
   /** Of MCP: nesting of a message, messages of one batch, and characters of a message's id. */

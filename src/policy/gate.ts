@@ -60,6 +60,7 @@ export const GATE_KEYS = {
   clock_tolerance: seconds({ least: 0, most: 60 }),
   proof_max_age: seconds({ least: 1, most: 300 }),
   proof_max_ahead: seconds({ least: 0, most: 60 }),
+  dpop_nonce: flag,
   prefix: literalPath,
   revocation: revocationTable,
   assertion: assertionField,
@@ -115,16 +116,20 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
     example: '10s',
   },
   proof_max_age: {
-    description:
-      'How old a [DPoP proof](possession.md) may be, by its `iat`: 1s to 5m. A proof that is accepted once is remembered for so long.',
+    description: 'How old a [DPoP proof](possession.md) may be, by its `iat`: 1s to 5m.',
     default: '60s',
     example: '30s',
   },
   proof_max_ahead: {
-    description:
-      'How far in the future the `iat` of a [DPoP proof](possession.md) may lie: 0s to 60s.',
+    description: 'How far the `iat` of such a proof may be ahead: 0s to 60s.',
     default: '5s',
     example: '10s',
+  },
+  dpop_nonce: {
+    description:
+      'Whether a DPoP proof needs a [nonce](possession.md#nonces) of the gate. It is a mistake with `assertion = "off"`, which leaves the gate without keys.',
+    default: false,
+    example: true,
   },
   prefix: {
     description:
@@ -247,6 +252,9 @@ export function readGate(value: unknown, report: Report): GateEntry {
       report(['identity_headers', header], 'is an identity header, whose value is not configured')
     }
   }
+  if (entry.dpop_nonce && entry.assertion?.binding === 'off') {
+    report(['dpop_nonce'], 'needs the keys that assertion = "off" does without: nonces are signed')
+  }
   if (prefix !== undefined && /^\/\.well-known(?:\/|$)/i.test(prefix)) {
     report(['prefix'], 'must not be under /.well-known, which other documents share')
   }
@@ -272,6 +280,7 @@ export function gateOf(
     clockTolerance: entry.clock_tolerance ?? 5,
     proofMaxAge: entry.proof_max_age ?? 60,
     proofMaxAhead: entry.proof_max_ahead ?? 5,
+    dpopNonce: entry.dpop_nonce ?? false,
     prefix: entry.prefix ?? DEFAULT_PREFIX,
     identityPrefix: entry.identity_prefix ?? DEFAULT_IDENTITY_PREFIX,
     stripHeaders: new Set((entry.strip_headers ?? []).map(foldedName)),

@@ -22,7 +22,7 @@ import {
 /**
  * Gates in one world. `main` takes encrypted tokens. `strictHttp` refuses http; the policy of `invalid` is
  * broken; `unsigned` has no key to sign with; at `flooded` an address has asked too often, and at
- * `unaddressed` nobody counts addresses. `faulty` has a set of revocations that fails, nobody who counts
+ * `unaddressed` nobody counts addresses. `nonces` asks for them. `faulty` has a set of revocations that fails, nobody who counts
  * requests or remembers tokens, and little time for bodies, which it holds against their digest.
  */
 export type GateName =
@@ -33,6 +33,7 @@ export type GateName =
   | 'unsigned'
   | 'flooded'
   | 'unaddressed'
+  | 'nonces'
 
 /** A request that is denied, and how. */
 export interface Case {
@@ -49,9 +50,17 @@ export interface Case {
 }
 
 /** What could be a session of an MCP server, until keys are asked for. */
-const SESSION = `${[{ alg: 'ES256', typ: 'mcp-session+jwt', kid: 'k' }, { session: 'x' }]
-  .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
-  .join('.')}.${'A'.repeat(86)}`
+const SESSION = sealedAs('mcp-session+jwt')
+/** What could be a nonce of the gate. */
+const NONCE = sealedAs('dpop-nonce+jwt')
+
+function sealedAs(typ: string): string {
+  const parts = [{ alg: 'ES256', typ, kid: 'k' }, { session: 'x' }]
+  const [header, payload] = parts.map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  )
+  return `${header}.${payload}.${'A'.repeat(86)}`
+}
 
 /** The key that a client's tokens are bound to, and the key of who has stolen them. */
 const [CLIENT, THIEF] = [await createProofKey(), await createProofKey()]
@@ -274,6 +283,7 @@ export const CASES: Readonly<Record<string, Case>> = {
     ask: token({}, { target: '/v1/bound' }),
   },
 
+  certificate_missing: badToken(token({ cnf: { 'x5t#S256': 'x' } })),
   proof_missing: badProof({ header: 'none' }),
   proof_malformed: badProof({ claims: { jti: undefined } }),
   proof_algorithm_forbidden: badProof({ header: { alg: 'HS256' } }),
@@ -285,7 +295,9 @@ export const CASES: Readonly<Record<string, Case>> = {
   proof_token_mismatch: badProof({ token: 'another' }),
   proof_key_mismatch: badProof({ key: THIEF }),
   proof_replayed: badProof({ url: `${RESOURCE}/v1/bound-always`, isReplayed: true }),
-  replay_unavailable: { ...unavailable(bound({}), 'faulty') },
+  proof_nonce_required: { ...badProof({}), challenge: 'use_dpop_nonce', at: 'nonces' },
+  nonce_unavailable: unavailable(bound({ claims: { nonce: NONCE } }), 'unsigned'),
+  replay_unavailable: unavailable(bound({}), 'faulty'),
 
   delegation_malformed: badToken(token({ act: [] })),
   delegation_too_deep: forbidden(
@@ -549,6 +561,7 @@ export const CASES: Readonly<Record<string, Case>> = {
 
 /** Codes that no request can bring about. */
 export const EXEMPT: Readonly<Record<string, string>> = {
+  certificate_mismatch: 'needs a certificate that the platform has verified: connection.test.ts',
   unavailable: 'stands for an error in the gate itself; a request that leads to it is a bug',
 }
 
@@ -556,6 +569,8 @@ export const EXEMPT: Readonly<Record<string, string>> = {
 export const NOT_GET: ReadonlySet<string> = new Set([
   // The proof is for GET.
   'replay_unavailable',
+  'nonce_unavailable',
+  'proof_nonce_required',
   'token_expired_during_request',
   'message_type_unsupported',
   'session_missing',

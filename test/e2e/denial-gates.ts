@@ -39,16 +39,18 @@ export async function startDenialGates(
           REPLAYS: 'UnreachableShard',
         },
       },
-      { durableObjects: { ASSERTION_KEEPER: 'UnreachableShard' } },
+      { gate: { dpop_nonce: true }, durableObjects: { ASSERTION_KEEPER: 'UnreachableShard' } },
       { gate: { address_limit: { limit: 1, period: '1d' } } },
       { gate: { address_limit: { binding: 'RL_ADDRESS' } } },
+      { gate: { dpop_nonce: true } },
     ],
   })
-  const [strictHttp, invalid, faulty, unsigned, flooded, unaddressed] = world.beside as Senders
+  const [strictHttp, invalid, faulty, unsigned, flooded, unaddressed, nonces] =
+    world.beside as Senders
   await flooded.send({})
   return {
     world,
-    gates: { main: world, strictHttp, invalid, faulty, unsigned, flooded, unaddressed },
+    gates: { main: world, strictHttp, invalid, faulty, unsigned, flooded, unaddressed, nonces },
     async close() {
       await world.close()
       await hurry.remove()
@@ -56,4 +58,4 @@ export async function startDenialGates(
   }
 }
 
-type Senders = [Sender, Sender, Sender, Sender, Sender, Sender]
+type Senders = [Sender, Sender, Sender, Sender, Sender, Sender, Sender]

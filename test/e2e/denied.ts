@@ -11,11 +11,13 @@ export type Challenge =
   | 'insufficient_scope'
   | 'insufficient_user_authentication'
   | 'invalid_dpop_proof'
+  | 'use_dpop_nonce'
   | 'token_bound'
 
 /** Challenges of DPoP alone, and their `error`. */
 const OF_DPOP: Partial<Record<Challenge, string>> = {
   invalid_dpop_proof: 'invalid_dpop_proof',
+  use_dpop_nonce: 'use_dpop_nonce',
   token_bound: 'invalid_token',
 }
 

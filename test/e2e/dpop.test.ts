@@ -20,7 +20,9 @@ let setting: Setting
 let bound: string
 beforeAll(async () => {
   const same = { routes: ROUTES }
-  setting = await startSetting({ ...same, beside: [same] })
+  const nonces = { ...same, gate: { dpop_nonce: true } }
+  const apart = { ...nonces, gate: { dpop_nonce: true, resource: 'https://other.example' } }
+  setting = await startSetting({ ...same, beside: [same, nonces, nonces, apart] })
   bound = await setting.token({ cnf: { jkt: KEY.jkt } })
 })
 beforeEach(() => setting.origin.clear())
@@ -171,7 +173,7 @@ describe('a replayed proof', () => {
   })
 
   it('is one of many at once', async () => {
-    const gates = [setting.gate, ...setting.gate.beside]
+    const gates = [setting.gate, ...setting.gate.beside.slice(0, 1)]
     const proof = await proofFor('/v1/x')
     const seen = await Promise.all(
       Array.from({ length: 30 }, async (_, i) =>
@@ -221,5 +223,57 @@ it('the metadata of the resource names the algorithms', async () => {
   expect(await metadata.json()).toMatchObject({
     bearer_methods_supported: ['header'],
     dpop_signing_alg_values_supported: expect.arrayContaining(['ES256', 'Ed25519']),
+  })
+})
+
+describe('a gate with nonces', () => {
+  const nonceOf = async (at: Gate, path = '/v1/x') => {
+    const answer = await send(path, { proof: await proofFor(path), at })
+    expect(answer.headers.get('www-authenticate')).toMatch(/^DPoP .*error="use_dpop_nonce"/)
+    expect(answer.headers.get('cache-control')).toBe('no-store')
+    const nonce = answer.headers.get('dpop-nonce') ?? ''
+    expect(nonce).toMatch(/^[\x21\x23-\x5b\x5d-\x7e]+$/)
+    expect(await outcome(answer)).toEqual({ status: 401, code: 'proof_nonce_required' })
+    return nonce
+  }
+  const withNonce = async (nonce: unknown, at: Gate) =>
+    outcome(await send('/v1/x', { proof: await proofFor('/v1/x', { claims: { nonce } }), at }))
+
+  it('asks for one, which is good for many proofs at every isolate', async () => {
+    const [, first, second] = setting.gate.beside as [Gate, Gate, Gate]
+    const nonce = await nonceOf(first)
+    for (const at of [first, second, first]) expect(await withNonce(nonce, at)).toEqual(PASSED)
+  })
+
+  it('refuses any other, also one of another resource, and still checks the rest', async () => {
+    const [, gate, , apart] = setting.gate.beside as [Gate, Gate, Gate, Gate]
+    const nonce = await nonceOf(gate)
+    const elsewhere = await proofFor('/v1/x', { url: 'https://other.example/v1/x' })
+    const theirs = (
+      await askGate(apart, '/v1/x', {
+        headers: {
+          host: 'other.example',
+          authorization: `DPoP ${await setting.token({ aud: 'https://other.example', cnf: { jkt: KEY.jkt } })}`,
+          dpop: elsewhere,
+        },
+      })
+    ).headers.get('dpop-nonce')
+    const others = [
+      `${nonce.slice(0, -4)}AAAA`,
+      '',
+      'x',
+      7,
+      theirs,
+      bound,
+      nonce.replace('.', 'A.'),
+    ]
+    for (const other of others) {
+      expect(await withNonce(other, gate)).toEqual({ status: 401, code: 'proof_nonce_required' })
+    }
+    const claims = { nonce, iat: 0 }
+    const proof = await proofFor('/v1/x', { claims })
+    expect(await outcome(await send('/v1/x', { proof, at: gate }))).toMatchObject({
+      code: 'proof_expired',
+    })
   })
 })

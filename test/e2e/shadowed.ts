@@ -25,6 +25,8 @@ const NEVER: readonly string[] = [
   'token_replayed',
   'proof_replayed',
   'admin_not_allowed',
+  // Plain workerd verifies no client certificate.
+  'certificate_mismatch',
 ]
 
 /** Every code that a rule in shadow mode lets through. */

@@ -44,6 +44,7 @@ export const gateOf = (changes: Partial<Gate> = {}): Gate => ({
   clockTolerance: 5,
   proofMaxAge: 60,
   proofMaxAhead: 5,
+  dpopNonce: false,
   prefix: '/.edgewarden',
   identityPrefix: 'x-agent-',
   stripHeaders: new Set(),

@@ -30,6 +30,7 @@ describe('showPolicy', () => {
         clock_tolerance: '5s',
         proof_max_age: '60s',
         proof_max_ahead: '5s',
+        dpop_nonce: false,
         prefix: '/.edgewarden',
         assertion: { binding: 'identity', algorithm: 'ES256', max_body: 1_048_576, withdrawn: [] },
         identity_prefix: 'x-agent-',

@@ -16,6 +16,8 @@ export interface Gate {
   /** Most seconds that the `iat` of a DPoP proof may lie in the past, and in the future. */
   readonly proofMaxAge: number
   readonly proofMaxAhead: number
+  /** Whether DPoP proofs need a nonce of the gate. */
+  readonly dpopNonce: boolean
   /** The path prefix of the gate's own endpoints. */
   readonly prefix: string
   readonly identityPrefix: string

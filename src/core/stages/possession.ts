@@ -6,16 +6,17 @@ import type { AccessToken, Possession, ProofUse } from '../model/token.ts'
 import { fail, ok, onceKnown } from '../result.ts'
 import { bearer } from './possession/bearer.ts'
 import { dpop, dpopOfJwk } from './possession/dpop.ts'
-import type { Method, ProofFacts, ProofPorts } from './possession/method.ts'
+import type { Method, ProofFacts, ProofPorts, Shown } from './possession/method.ts'
+import { mtls } from './possession/mtls.ts'
 
 /** Methods of proof of possession, in the order of their challenges. A new method is one row. */
-export const METHODS = [bearer, dpop, dpopOfJwk] as const
+export const METHODS = [bearer, dpop, dpopOfJwk, mtls] as const
 
 const deny = denials({
   confirmation_unsupported: [
     'invalidToken',
     'The token is bound to a key, and this gate cannot check the proof',
-    'Ask for a token whose cnf has one member, jkt or jwk, or for one without cnf',
+    'Ask for a token whose cnf has one member, jkt, jwk or x5t#S256, or for one without cnf',
   ],
   token_bound: [
     'proofRequired',
@@ -30,7 +31,7 @@ const deny = denials({
   possession_required: [
     'proofRequired',
     'Only tokens that are bound to a key are accepted here',
-    'Get a token that is bound to a key (RFC 9449), and send it with a proof',
+    'Get a token that is bound to a key (RFC 9449) or to a client certificate (RFC 8705), and send it with its proof',
   ],
 })
 
@@ -42,6 +43,8 @@ type Proven = Outcome<Proved, Code>
 export interface Proved {
   readonly possession: Possession
   readonly proof: ProofUse | undefined
+  /** The nonce for the next proof, which the answer tells. */
+  readonly nonce: string | undefined
 }
 
 type AnyMethod = Omit<Method<Possession, Code>, 'denials'>
@@ -116,9 +119,13 @@ export const possession = stage({
     const confirmation = own(own(facts.access.claims, 'cnf') as JsonObject, member)
     return onceKnown(verify(confirmation, facts, ports), (outcome): Proven => {
       if (!outcome.ok) return fail(outcome.reason)
-      return ok(proved(method, outcome.value.proof))
+      return ok(proved(method, outcome.value))
     })
   },
 })
 
-const proved = ({ name }: AnyMethod, proof?: ProofUse): Proved => ({ possession: name, proof })
+const proved = ({ name }: AnyMethod, { proof, nonce }: Shown = {}): Proved => ({
+  possession: name,
+  proof,
+  nonce,
+})

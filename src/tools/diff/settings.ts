@@ -43,6 +43,7 @@ export const GATE_TABLE: Table = {
   ...each(neutralPart, 'assertion.algorithm', 'assertion.max_body'),
   // A key that is no longer withdrawn may be trusted again.
   'assertion.withdrawn': requires,
+  dpop_nonce: guard,
   strip_headers: requires,
   // Another jurisdiction has another, empty set.
   'revocation.jurisdiction': opaque,

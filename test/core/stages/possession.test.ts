@@ -31,7 +31,8 @@ it.each([
   [{ cnf: { jkt: 'x' } }, 'token_bound'],
   [{ cnf: { jwk: {} } }, 'token_bound'],
   [{ cnf: { jkt: 'x', jwk: {} } }, 'confirmation_unsupported'],
-  [{ cnf: { 'x5t#S256': 'x' } }, 'confirmation_unsupported'],
+  [{ cnf: { 'x5t#S256': 'x' } }, 'certificate_missing'],
+  [{ cnf: { 'x5t#S256': 'x', jkt: 'x' } }, 'confirmation_unsupported'],
   [{ cnf: { unheard_of: 1 } }, 'confirmation_unsupported'],
   [{ cnf: { __proto__: 1, toString: 1 } }, 'confirmation_unsupported'],
   [{ cnf: {} }, 'confirmation_unsupported'],
@@ -59,6 +60,22 @@ it.each(['route', 'issuer'])(
         : { ...facts, route, access: { ...access, entry: { ...access.entry, ...possessionOf } } }
     expect(codeOf(await possession.run(asked, PORTS))).toBe('possession_required')
     expect(possession.without?.(asked)).toBeUndefined()
+  },
+)
+
+it.each([
+  ['x', 'x', 'Bearer', 'ok'],
+  ['x', 'y', 'Bearer', 'certificate_mismatch'],
+  ['x', undefined, 'Bearer', 'certificate_missing'],
+  ['x', 'x', 'DPoP', 'token_not_bound'],
+  [['x'], 'x', 'Bearer', 'certificate_mismatch'],
+])(
+  'a token bound to certificate %j, with %j and %s: %s',
+  async (bound, certificate, scheme, code) => {
+    const facts = { ...needs({ cnf: { 'x5t#S256': bound } }, scheme), connection: { certificate } }
+    const outcome = await possession.run(facts, PORTS)
+    expect(codeOf(outcome)).toBe(code)
+    if (outcome.ok) expect(outcome.value).toMatchObject({ possession: 'mtls', proof: undefined })
   },
 )
 

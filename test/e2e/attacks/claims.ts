@@ -134,7 +134,7 @@ export const CLAIMS: readonly TokenAttack[] = [
   ...[{ jkt: 'x' }, { jwk: {} }].map(
     (cnf): TokenAttack => [`cnf ${JSON.stringify(cnf)}`, 'token_bound', withClaims({ cnf })],
   ),
-  ...[{ jkt: 'x', jwk: {} }, { 'x5t#S256': 'x' }, {}, null, 'x'].map(
+  ...[{ jkt: 'x', jwk: {} }, { 'x5t#S256': 'x', jkt: 'x' }, {}, null, 'x'].map(
     (cnf): TokenAttack => [
       `cnf ${JSON.stringify(cnf)}`,
       'confirmation_unsupported',

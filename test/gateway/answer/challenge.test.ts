@@ -93,6 +93,7 @@ describe('challenge', () => {
   it.each([
     ['proofRequired', 'invalid_token'],
     ['invalidProof', 'invalid_dpop_proof'],
+    ['useNonce', 'use_dpop_nonce'],
   ] as const)('of %s is for DPoP alone', (answer, error) => {
     expect(challenge(denialOf(answer), all)).toBe(
       `DPoP realm="api.example.com", error="${error}", error_description="It is so", ${METADATA}, ${ALGS}`,

@@ -49,6 +49,7 @@ const GATE_ROWS: Rows<Gate> = {
   clockTolerance: [{}, { clock_tolerance: '9s' }],
   proofMaxAge: [{}, { proof_max_age: '9s' }],
   proofMaxAhead: [{}, { proof_max_ahead: '9s' }],
+  dpopNonce: [{}, { dpop_nonce: true }],
   prefix: [{}, { prefix: '/.gate' }],
   identityPrefix: [{}, { identity_prefix: 'x-caller-' }],
   stripHeaders: [{}, { strip_headers: ['x-role'] }],

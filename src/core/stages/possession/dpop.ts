@@ -1,6 +1,6 @@
 import { type CryptoKey, importJWK } from 'jose'
 import { sha256Name } from '../../bytes.ts'
-import { type CodeOf, denials } from '../../denial.ts'
+import { type CodeOf, type Denial, denials } from '../../denial.ts'
 import { isObject, type JsonObject, own } from '../../json.ts'
 import { decodeJwsPart, mediaType, splitJws } from '../../jws.ts'
 import { LIMITS } from '../../limits.ts'
@@ -46,6 +46,16 @@ const deny = denials({
     'The proof is for another URL',
     'Put the URL of the request into htu, without query and fragment, with the host that the metadata names',
   ],
+  proof_nonce_required: [
+    'useNonce',
+    'The proof has no nonce of this gate, or an old one',
+    'Make a new proof with the nonce of the DPoP-Nonce header',
+  ],
+  nonce_unavailable: [
+    'unavailable',
+    "The proof's nonce cannot be checked at the moment",
+    'Keep the token and try again after Retry-After',
+  ],
   proof_expired: [
     'invalidProof',
     'The proof is too old, or was made in the future',
@@ -74,6 +84,7 @@ interface Proof {
   readonly htu: string
   readonly iat: number
   readonly ath: string
+  readonly nonce: unknown
 }
 
 /** Reads a header as one proof. Several headers are joined by a comma, which no JWT has. */
@@ -92,7 +103,8 @@ const readProof = (header: string): Result<Proof, Code> => {
   const alg = ALGORITHMS.find((one) => one === own(head, 'alg'))
   const algorithm = algorithmOf(alg)
   if (!algorithm) return fail('proof_algorithm_forbidden')
-  return ok({ compact: header, algorithm, jwk: own(head, 'jwk'), jti, htm, htu, iat, ath })
+  const [jwk, nonce] = [own(head, 'jwk'), own(claims, 'nonce')]
+  return ok({ compact: header, algorithm, jwk, jti, htm, htu, iat, ath, nonce })
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
@@ -138,11 +150,28 @@ const originOf = ({ address: { host, scheme, authority }, route, policy }: Proof
   return isLoopback(host) ? new URL(`${scheme}://${authority}`).origin : `https://${host}`
 }
 
+/** Checks the nonce of a proof (RFC 9449 §9); the value is the nonce that the answer tells, if the client needs one. */
+const judgeNonce = async (
+  { nonce }: Proof,
+  resource: string,
+  nonces: ProofPorts['nonces'],
+): Promise<Result<string | undefined, Denial<Code>>> => {
+  try {
+    if (!nonces) throw new Error('there are no keys for nonces')
+    const { isGood, next } =
+      typeof nonce === 'string' ? await nonces.check(nonce, resource) : { isGood: false }
+    if (isGood) return ok(next)
+    return fail(deny('proof_nonce_required', undefined, { nonce: await nonces.issue(resource) }))
+  } catch (error) {
+    return fail(deny('nonce_unavailable', { error: String(error) }))
+  }
+}
+
 /** Every check of RFC 9449 §4.3. `bound`: the thumbprint of the token's key. */
 const verify = async (
   bound: string | undefined,
   facts: ProofFacts,
-  { clock }: Pick<ProofPorts, 'clock'>,
+  { clock, nonces }: ProofPorts,
 ) => {
   const { request, policy, credential } = facts
   const header = request.headers.get('dpop')
@@ -161,6 +190,10 @@ const verify = async (
   if (!isForUrl(htu, facts)) {
     return fail(deny('proof_url_mismatch', { htu, expected: originOf(facts) + facts.address.path }))
   }
+  const nonce = policy.gate.dpopNonce
+    ? await judgeNonce(read.value, policy.gate.resource, nonces)
+    : ok(undefined)
+  if (!nonce.ok) return nonce
   const now = Math.floor(clock.now() / 1000)
   const { proofMaxAge, proofMaxAhead } = policy.gate
   if (!(iat >= now - proofMaxAge && iat <= now + proofMaxAhead)) {
@@ -170,6 +203,7 @@ const verify = async (
   if (jkt !== bound) return fail(deny('proof_key_mismatch', { jkt, bound }))
   imported.keep(name, key)
   return ok({
+    nonce: nonce.value,
     // Another gate at the same store, or this gate's next deployment, may accept the proof for longer.
     proof: {
       jkt,

@@ -3,7 +3,7 @@ import type { Outcome } from '../../chain.ts'
 import type { Denial, DenialTable } from '../../denial.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Policy } from '../../model/policy.ts'
-import type { Clock } from '../../model/ports.ts'
+import type { Clock, Nonces } from '../../model/ports.ts'
 import type { AccessToken, Credential, Possession, ProofUse } from '../../model/token.ts'
 import type { RequestHead } from '../../request.ts'
 import type { Routed } from '../route.ts'
@@ -19,11 +19,15 @@ export interface ProofFacts extends Pick<Routed, 'route' | 'address'> {
 
 export interface ProofPorts {
   readonly clock: Clock
+  /** Absent where there are no keys for nonces. */
+  readonly nonces?: Nonces
 }
 
-/** What a proof establishes: `proof` where it may be used only once. */
+/** What a method establishes: `proof` where a proof may be used only once. */
 export interface Shown {
   readonly proof?: ProofUse
+  /** The nonce that the answer tells. */
+  readonly nonce?: string | undefined
 }
 
 /** Parameters of a challenge (RFC 9110 §11.3); their values need no escaping. */
