@@ -21,8 +21,9 @@ let bound: string
 beforeAll(async () => {
   const same = { routes: ROUTES }
   const nonces = { ...same, gate: { dpop_nonce: true } }
+  const required = { routes: [{ match: 'GET /v1/*', scopes: [], possession: 'required' }] }
   const apart = { ...nonces, gate: { dpop_nonce: true, resource: 'https://other.example' } }
-  setting = await startSetting({ ...same, beside: [same, nonces, nonces, apart] })
+  setting = await startSetting({ ...same, beside: [same, nonces, nonces, apart, required] })
   bound = await setting.token({ cnf: { jkt: KEY.jkt } })
 })
 beforeEach(() => setting.origin.clear())
@@ -218,12 +219,18 @@ describe('a replayed proof', () => {
   })
 })
 
-it('the metadata of the resource names the algorithms', async () => {
-  const metadata = await setting.ask('/.well-known/oauth-protected-resource')
-  expect(await metadata.json()).toMatchObject({
+it('the metadata of the resource names the algorithms, and says whether proofs are required', async () => {
+  const told = async (gate: Gate) =>
+    (await askGate(gate, '/.well-known/oauth-protected-resource')).json()
+  const names = {
     bearer_methods_supported: ['header'],
     dpop_signing_alg_values_supported: expect.arrayContaining(['ES256', 'Ed25519']),
-  })
+  }
+  const plain = await told(setting.gate)
+  expect(plain).toMatchObject(names)
+  expect(plain).not.toHaveProperty('dpop_bound_access_tokens_required')
+  const strict = await told(setting.gate.beside[4] as Gate)
+  expect(strict).toMatchObject({ ...names, dpop_bound_access_tokens_required: true })
 })
 
 describe('a gate with nonces', () => {
