@@ -101,7 +101,11 @@ const profileTable = (): string =>
 const commandTable = (): string =>
   tableOf(
     ['command', 'what it does'],
-    COMMANDS.map(({ docs: [usage, what] }) => [code(`npx edgewarden ${usage}`), what]),
+    // A bar would end the cell.
+    COMMANDS.map(({ docs: [usage, what] }) => [
+      code(`npx edgewarden ${usage.replaceAll('|', '\\|')}`),
+      what,
+    ]),
   )
 
 /** Of the last whole run of the bench. */

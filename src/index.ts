@@ -11,7 +11,7 @@ import type { Clock, KeySource, SigningKeys } from './core/model/ports.ts'
 import type { Result } from './core/result.ts'
 import { createRooms } from './core/room.ts'
 import { respond } from './gateway/answer/respond.ts'
-import { createSessions } from './gateway/platform/sessions.ts'
+import { createNonces, createSessions } from './gateway/platform/sessions.ts'
 import { createTokenMemory } from './gateway/platform/token-memory.ts'
 import { createKeyCache } from './keys/cache.ts'
 import { createMemoryKeepers } from './keys/key-service-client.ts'
@@ -167,6 +167,7 @@ export function createGuard(policy: Policy, ports: Partial<GuardPorts> = {}): Gu
     replays: ports.replays ?? createMemoryReplays({ clock }),
     signingKeys,
     sessions: ports.sessions ?? createSessions({ keys: signingKeys, clock }),
+    nonces: ports.nonces ?? createNonces({ keys: signingKeys, clock }),
     bodies: ports.bodies ?? createRooms(clock),
     onError: ports.onError ?? ((stage, error) => console.error('edgewarden', stage, error)),
   })

@@ -40,6 +40,8 @@ export interface TokenRequest {
   /** Scopes, separated by single spaces. */
   readonly scope: string
   readonly resource?: string
+  /** A DPoP proof for the token endpoint: the token is then bound to its key (RFC 9449 §5). */
+  readonly proof?: string
 }
 
 /** What an agent sends to have its token exchanged for one by which another agent acts. */
@@ -137,7 +139,8 @@ function createProvider(
   })
   const provider = new Provider(issuer, {
     // JWT access tokens are not stored: all that is ever looked up is a client nobody registered.
-    adapter: () => ({ find: async () => undefined }),
+    // Proofs that were used are looked up, and not found: this server is for one walk.
+    adapter: () => ({ find: async () => undefined, upsert: async () => undefined }),
     jwks: { keys: [key] },
     scopes: [...new Set(clients.flatMap((client) => client.scopes))],
     clients: clients.map((client) => ({
@@ -164,7 +167,7 @@ function createProvider(
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
-      dPoP: { enabled: false },
+      dPoP: { enabled: true },
       pushedAuthorizationRequests: { enabled: false },
       rpInitiatedLogout: { enabled: false },
       userinfo: { enabled: false },
@@ -210,7 +213,10 @@ async function requestToken(
   const [id, secret] = [request.clientId, request.clientSecret].map(encodeURIComponent)
   const response = await fetch(endpoint, {
     method: 'POST',
-    headers: { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` },
+    headers: {
+      authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`,
+      ...(request.proof !== undefined && { dpop: request.proof }),
+    },
     body: form,
     redirect: 'error',
     signal: AbortSignal.timeout(TOKEN_TIMEOUT),

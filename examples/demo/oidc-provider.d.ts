@@ -36,6 +36,7 @@ declare module 'oidc-provider' {
   interface Configuration {
     readonly adapter: (model: string) => {
       readonly find: (id: string) => Promise<undefined>
+      readonly upsert: (id: string) => Promise<undefined>
     }
     readonly clients: readonly {
       readonly client_id: string

@@ -1,6 +1,7 @@
 import type { AuthorizationServer, DemoClient } from './authorization-server.ts'
 import { createCall, type Step } from './call.ts'
 import { delegationWalk } from './delegation-walk.ts'
+import { dpopWalk } from './dpop-walk.ts'
 import { mcpWalk } from './mcp-walk.ts'
 
 interface Walk {
@@ -70,6 +71,7 @@ export async function* walk({ gate, server, clients, opsToken }: Walk): AsyncGen
     orchestratorToken: researcher,
     agentToken: await token('summarizer'),
   })
+  yield* dpopWalk({ call, gate, server, client: clientOf('researcher') })
   yield* mcpWalk({ url: `${gate}/mcp`, issuer: server.issuer, client: clientOf('researcher') })
   await until(expiryOf(sprint))
   yield await call('an expired token', [401, 'token_expired'], document, { token: sprint })

@@ -9,6 +9,10 @@ export const ANSWERS = {
   invalidRequest: { status: 400, challenge: true, error: 'invalid_request' },
   badRequest: { status: 400 },
   invalidToken: { status: 401, challenge: true, error: 'invalid_token' },
+  // RFC 9449 §7.1, §9: challenges of DPoP alone.
+  proofRequired: { status: 401, challenge: true, error: 'invalid_token', scheme: 'DPoP' },
+  invalidProof: { status: 401, challenge: true, error: 'invalid_dpop_proof', scheme: 'DPoP' },
+  useNonce: { status: 401, challenge: true, error: 'use_dpop_nonce', scheme: 'DPoP' },
   stepUp: { status: 401, challenge: true, error: 'insufficient_user_authentication' },
   insufficientScope: { status: 403, challenge: true, error: 'insufficient_scope' },
   forbidden: { status: 403 },
@@ -33,6 +37,8 @@ interface AnswerRow {
   readonly status: number
   readonly challenge?: boolean
   readonly error?: string
+  /** The only scheme that is challenged; absent: all. */
+  readonly scheme?: string
   /** Seconds to wait before a retry (`Retry-After`). */
   readonly retryAfter?: number
 }
@@ -76,6 +82,8 @@ export interface DenialParams {
   readonly maxAge?: number
   /** Seconds to wait before a retry; overrides the answer's own. */
   readonly retryAfter?: number
+  /** The nonce for the next DPoP proof (RFC 9449 §9). */
+  readonly nonce?: string
   /** Set where only one call to an MCP server is refused; other calls may still be allowed. */
   readonly ofCall?: true
   /** MCP revisions that the rule accepts. */

@@ -15,6 +15,7 @@ import type {
   Clock,
   KeySource,
   Limits,
+  Nonces,
   ReplayStore,
   Revocations,
   SigningKeys,
@@ -88,6 +89,8 @@ export interface GuardPorts {
   readonly replays: ReplayStore
   readonly signingKeys: Pick<SigningKeys, 'signing'>
   readonly sessions: Sessions
+  /** Nonces of DPoP proofs; only for `dpop_nonce`. */
+  readonly nonces?: Nonces
   /** Rooms for buffered bodies, by the issuer and id of the agent. */
   readonly bodies: Rooms
   /** Called with an unexpected error of a stage; the request is denied. Must not throw. */

@@ -2,6 +2,10 @@
 export const LIMITS = {
   /** Characters of a token, before anything in it is decoded. */
   tokenLength: 16 * 1024,
+  /** Characters of a DPoP proof. */
+  proofLength: 8 * 1024,
+  /** Seconds by which a nonce of another isolate may be from the future. */
+  nonceAheadSeconds: 30,
   /** Nesting of a token's JSON. */
   jsonDepth: 32,
   /** Of MCP: nesting of a message, messages of one batch, and characters of a message's id. */

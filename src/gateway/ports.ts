@@ -33,6 +33,11 @@ export interface PlatformFacts {
   readonly asn?: number
   readonly tlsVersion?: string
   readonly botManagement?: { readonly score?: number }
+  readonly tlsClientAuth?: {
+    readonly certVerified?: string
+    readonly certRevoked?: string
+    readonly certFingerprintSHA256?: string
+  }
   readonly clientIp?: string
 }
 

@@ -1,10 +1,27 @@
 import { isObject } from '../core/json.ts'
 import type { ClaimHeader } from '../core/model/claim-headers.ts'
 import { MCP_HEADERS } from '../core/model/mcp.ts'
+import { fail, ok } from '../core/result.ts'
 import { foldedName } from '../core/text.ts'
-import { claimPathField, isCredentialHeader, isHeaderName, readClaimPath } from './fields.ts'
+import { claimPathField, isCredentialHeader, isHeaderName, readClaimPath, text } from './fields.ts'
 import { NOT_INJECTED, OF_MCP } from './inject.ts'
+import { quote } from './issues.ts'
 import { field, namesTo } from './table.ts'
+
+const IDENTITY_PREFIX = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+-$/
+
+/** Families of headers that mean something else, and that the gate sets or a browser sends. */
+const TAKEN_PREFIXES = ['access-control-', 'sec-fetch-', 'x-forwarded-', 'x-request-']
+
+/** The beginning of the names of identity headers. */
+export const identityPrefix = text((value) => {
+  if (!IDENTITY_PREFIX.test(value)) {
+    return fail('must be at least two lower-case words, each followed by -, like `x-agent-`')
+  }
+  return TAKEN_PREFIXES.includes(value)
+    ? fail(`${quote(value)} is the beginning of other headers`)
+    : ok(value)
+})
 
 /** Whether a header is one of those whose names GATE chooses; the usual names are refused by themselves. */
 export function isIdentityHeader(header: string, prefix: string): boolean {

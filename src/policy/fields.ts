@@ -260,3 +260,9 @@ export const claimPaths = field(
   },
   anyOf(claimPathField, list(claimPathField)),
 )
+
+/** Whether rules are enforced, or only judged; also a key of a rule. */
+export const modeField = word(['enforce', 'shadow'])
+
+/** Whether tokens must be bound to a key; a key of issuers and of rules. */
+export const possessionField = word(['if-bound', 'required'])

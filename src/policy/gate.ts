@@ -7,7 +7,7 @@ import { fail, ok } from '../core/result.ts'
 import { foldedName } from '../core/text.ts'
 import { addressLimitField } from '../limit/options.ts'
 import { placementOf, revocationTable, termsOf } from '../revocation/options.ts'
-import { claimHeaders, isIdentityHeader } from './claim-headers.ts'
+import { claimHeaders, identityPrefix, isIdentityHeader } from './claim-headers.ts'
 import { ENDING_KEYS, FINISH_WITHIN, ON_EXPIRY, ON_REVOCATION } from './ending.ts'
 import {
   bindingName,
@@ -18,6 +18,7 @@ import {
   isHeaderName,
   literalPath,
   milliseconds,
+  modeField,
   originField,
   resourceField,
   seconds,
@@ -28,20 +29,6 @@ import {
 import { quote, type Report } from './issues.ts'
 import { type KeyDocs, list, type Readable, readTable, required, table } from './table.ts'
 
-const IDENTITY_PREFIX = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+-$/
-
-/** Families of headers that mean something else, and that the gate sets or a browser sends. */
-const TAKEN_PREFIXES = ['access-control-', 'sec-fetch-', 'x-forwarded-', 'x-request-']
-
-const identityPrefix = text((value) => {
-  if (!IDENTITY_PREFIX.test(value)) {
-    return fail('must be at least two lower-case words, each followed by -, like `x-agent-`')
-  }
-  return TAKEN_PREFIXES.includes(value)
-    ? fail(`${quote(value)} is the beginning of other headers`)
-    : ok(value)
-})
-
 const clientIp = text<Gate['clientIp']>((value) => {
   if (value === 'connection' || value === 'none') return ok({ from: value })
   if (isCredentialHeader(value)) return fail(`${quote(value)} holds a credential, not an address`)
@@ -49,9 +36,6 @@ const clientIp = text<Gate['clientIp']>((value) => {
     ? ok({ from: 'header', name: value.toLowerCase() })
     : fail('must be a header name, `connection` or `none`')
 })
-
-/** Whether rules are enforced, or only judged; also a key of a rule. */
-export const modeField = word(['enforce', 'shadow'])
 
 const NO_SHARE = 'must be a number from 0 to 1'
 
@@ -74,6 +58,9 @@ export const GATE_KEYS = {
   hosts: list(hostName),
   insecure_http: flag,
   clock_tolerance: seconds({ least: 0, most: 60 }),
+  proof_max_age: seconds({ least: 1, most: 300 }),
+  proof_max_ahead: seconds({ least: 0, most: 60 }),
+  dpop_nonce: flag,
   prefix: literalPath,
   revocation: revocationTable,
   assertion: assertionField,
@@ -127,6 +114,22 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
       "Clock difference that is allowed for `exp`, `nbf` and `iat`: 0s to 60s. Origins that [verify the assertion](origin/verify.md) need at least as much, or they refuse allowed requests in a token's last seconds.",
     default: '5s',
     example: '10s',
+  },
+  proof_max_age: {
+    description: 'How old a [DPoP proof](possession.md) may be, by its `iat`: 1s to 5m.',
+    default: '60s',
+    example: '30s',
+  },
+  proof_max_ahead: {
+    description: 'How far the `iat` of such a proof may be ahead: 0s to 60s.',
+    default: '5s',
+    example: '10s',
+  },
+  dpop_nonce: {
+    description:
+      'Whether a DPoP proof needs a [nonce](possession.md#nonces) of the gate. It is a mistake with `assertion = "off"`, which leaves the gate without keys.',
+    default: false,
+    example: true,
   },
   prefix: {
     description:
@@ -246,6 +249,9 @@ export function readGate(value: unknown, report: Report): GateEntry {
       report(['identity_headers', header], 'is an identity header, whose value is not configured')
     }
   }
+  if (entry.dpop_nonce && entry.assertion?.binding === 'off') {
+    report(['dpop_nonce'], 'needs the keys that assertion = "off" does without: nonces are signed')
+  }
   if (prefix !== undefined && /^\/\.well-known(?:\/|$)/i.test(prefix)) {
     report(['prefix'], 'must not be under /.well-known, which other documents share')
   }
@@ -269,6 +275,9 @@ export function gateOf(
     hosts,
     insecureHttp: entry.insecure_http ?? false,
     clockTolerance: entry.clock_tolerance ?? 5,
+    proofMaxAge: entry.proof_max_age ?? 60,
+    proofMaxAhead: entry.proof_max_ahead ?? 5,
+    dpopNonce: entry.dpop_nonce ?? false,
     prefix: entry.prefix ?? DEFAULT_PREFIX,
     identityPrefix: entry.identity_prefix ?? DEFAULT_IDENTITY_PREFIX,
     stripHeaders: new Set((entry.strip_headers ?? []).map(foldedName)),

@@ -13,6 +13,7 @@ import {
   claimPaths,
   flag,
   nameList,
+  possessionField,
   seconds,
   text,
   urlField,
@@ -112,6 +113,7 @@ export const ISSUER_KEYS = {
   scope: claimPaths,
   admin,
   rules: flag,
+  possession: possessionField,
   decrypt: decryptField,
   delegation: issuerDelegationField,
   allow_insecure_http: flag,
@@ -229,6 +231,12 @@ export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
       "Whether rules accept this issuer's tokens. With `false` only the gate's own endpoints do, which need `admin`: for [an operator's key](revocation.md#an-operator-key). Origins then never see its agents, so `agent_prefix` may be left out.",
     default: true,
     example: false,
+  },
+  possession: {
+    description:
+      'Which tokens of this issuer are accepted. `"if-bound"`: a token with `cnf` needs its [proof](possession.md), one without passes; `"required"`: only tokens with `cnf`.',
+    default: 'if-bound',
+    example: 'required',
   },
   decrypt: {
     description:

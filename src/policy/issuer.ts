@@ -129,6 +129,7 @@ export function issuerOf(
     scopeElse: Object.freeze(entry.scope ? [] : profile.scopeElse),
     admin: entry.admin ?? false,
     ...(entry.rules === false && { rules: false }),
+    ...(entry.possession === 'required' && { possession: 'required' }),
     ...(decrypt && { decrypt }),
     delegation,
     ...(profile.actorIssuer && { actorIssuer: true }),

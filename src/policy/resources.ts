@@ -60,17 +60,20 @@ export function infoOf(
   const scopes = new Set<string>()
   const detailTypes = new Set<string>()
   const servers = new Set<string>()
+  const needs: boolean[] = []
   for (const { entry } of rules) {
     if ((entry.resource?.text ?? fallback) !== identifier || entry.access === 'public') continue
     for (const scope of [...plain(entry.scopes), ...offeredBy(entry)]) scopes.add(scope)
     for (const { type } of entry.authorization_details ?? []) detailTypes.add(type)
-    for (const { keys, issuer } of takenIssuers(entry, around)) {
+    for (const { keys, issuer, possession } of takenIssuers(entry, around)) {
       if (keys.kind !== 'inline') servers.add(issuer)
+      needs.push((possession ?? entry.possession) === 'required')
     }
   }
   return Object.freeze({
     scopes: Object.freeze([...scopes]),
     detailTypes: Object.freeze([...detailTypes]),
     authorizationServers: Object.freeze([...servers]),
+    needsPossession: needs.length > 0 && !needs.includes(false),
   })
 }

@@ -14,13 +14,14 @@ import {
   hostName,
   literalPath,
   milliseconds,
+  modeField,
   nameList,
   originField,
+  possessionField,
   resourceField,
   seconds,
   word,
 } from './fields.ts'
-import { modeField } from './gate.ts'
 import { injectField } from './inject.ts'
 import {
   acrValue,
@@ -67,6 +68,8 @@ export const ROUTE_KEYS = {
   rate_limit: rateLimitField,
   single_use: flag,
   token_subprotocols: list(tokenSubprotocol),
+  possession: possessionField,
+  replay: word(['exact', 'window']),
   mcp: mcpField,
 }
 
@@ -246,6 +249,18 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
       'Prefixes of WebSocket subprotocols in which a browser may send its token: [tokens from a browser](configuration/routes.md#tokens-from-a-browser). Not on a public rule.',
     unset: 'none',
     example: ['openai-insecure-api-key.'],
+  },
+  possession: {
+    description:
+      'Which tokens the rule accepts. `"if-bound"`: a token with `cnf` needs its [proof](possession.md), one without passes; `"required"`: only tokens with `cnf`. It can only narrow what the issuer has.',
+    default: 'if-bound',
+    example: 'required',
+  },
+  replay: {
+    description:
+      'How often a [DPoP proof](possession.md#replay) is accepted. `"exact"`: once, by a call to `REPLAYS`; `"window"`: until it is too old, without a call.',
+    default: 'exact',
+    example: 'window',
   },
   mcp: {
     description:

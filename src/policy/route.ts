@@ -143,6 +143,8 @@ export function routeOf(
     ...(entry.token_subprotocols && {
       tokenSubprotocols: Object.freeze(entry.token_subprotocols),
     }),
+    ...(entry.possession === 'required' && { possession: 'required' }),
+    ...(entry.replay === 'window' && { replay: 'window' }),
     // What an origin does not judge itself, as its credential and its tools, is never only watched.
     mode: entry.inject || entry.mcp ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
     target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout, viaOf(entry, gate)),

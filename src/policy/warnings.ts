@@ -1,7 +1,7 @@
 import type { Issuer } from '../core/model/issuer.ts'
 import { warnMcp } from '../mcp/options/checks.ts'
 import { warnMcpResource } from '../mcp/options/resource.ts'
-import { warnSingleUse } from '../replay/options.ts'
+import { warnProofs, warnSingleUse } from '../replay/options.ts'
 import { issuerAdvice } from './advice.ts'
 import type { GateEntry } from './gate.ts'
 import { quote, quoteAll, type Report } from './issues.ts'
@@ -15,7 +15,7 @@ const VERIFIED_SECONDS = 5
 
 /** What is allowed, and what it costs. Changes nothing about the policy. */
 export const warningsOf: Warn = (read, at) => {
-  const { gate, hosts, issuers, rules } = read
+  const { gate, hosts, issuers, rules, env } = read
   const report = at('GATE')
   warnOfSecrets(read, at)
   if (gate.insecure_http && gate.resource?.url.protocol === 'https:') {
@@ -53,8 +53,10 @@ export const warningsOf: Warn = (read, at) => {
     }
     warnMcp(entry, gate, own)
     warnMcpResource(entry, { gate, issuers }, own)
-    warnSingleUse(entry, takenIssuers(entry, { issuers }), own)
-    warnSharedNames(entry, takenIssuers(entry, { issuers }), own)
+    const taken = takenIssuers(entry, { issuers })
+    warnSingleUse(entry, taken, own)
+    warnProofs(entry, taken, env, own)
+    warnSharedNames(entry, taken, own)
     if (entry.token_subprotocols && (entry.mcp || !entry.match?.methods.includes('GET'))) {
       own(['token_subprotocols'], 'has no effect: only GET without mcp opens a WebSocket')
     }

@@ -44,3 +44,36 @@ export function warnSingleUse(
     `refuses tokens without jti, which those of ${quoteAll(without.map(({ name }) => name))} need not have; leave these out of issuers, or see to it that they have it`,
   )
 }
+
+/**
+ * Warns of a rule that writes and accepts a proof again, and of one that expects proofs and cannot record them. A rule
+ * that says neither `possession` nor `replay` is not warned of: it may never see a bound token.
+ */
+export function warnProofs(
+  { match, access, single_use: isOnce, possession, replay }: RouteEntry,
+  issuers: readonly Issuer[],
+  env: PolicyEnv,
+  report: Report,
+): void {
+  if (access === 'public' || isOnce) return
+  const writing = match?.methods.filter((one) => !READING.has(one)) ?? []
+  if (replay === 'window' && writing.length > 0) {
+    report(
+      ['replay'],
+      `lets who copies a request repeat its proof until it is too old, and ${writing.join(', ')} may change something; leave it out, or put reading methods into a rule of their own`,
+    )
+  }
+  const isExpected =
+    replay === 'exact' ||
+    (replay === undefined &&
+      [possession, ...issuers.map((one) => one.possession)].includes('required'))
+  if (isExpected && !env.has('durable_object', 'REPLAYS')) {
+    report(
+      ['replay'],
+      'is `exact`, and without the Durable Object namespace REPLAYS each request with a DPoP proof is 503 `replay_unavailable`; bind it, or write replay = "window"',
+    )
+  }
+}
+
+/** Methods that change nothing (RFC 9110 §9.2.1). */
+const READING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])

@@ -4,14 +4,25 @@ import { type CodeOf, denials } from '../core/denial.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { ReplayStore } from '../core/model/ports.ts'
 import type { Route } from '../core/model/route.ts'
-import type { AccessToken } from '../core/model/token.ts'
+import type { AccessToken, ProofUse } from '../core/model/token.ts'
 import { fail, ok } from '../core/result.ts'
+import { mayUseProof } from '../core/stages/possession.ts'
 
 const deny = denials({
   token_replayed: [
     'invalidToken',
     'The token was used before, and this route takes each token once',
     'Get a new token for each request to this route',
+  ],
+  proof_replayed: [
+    'invalidProof',
+    'The proof was used before',
+    'Make a new proof, with a new jti, for each request',
+  ],
+  replay_unavailable: [
+    'unavailable',
+    'The gate cannot find out at the moment whether the proof was used before',
+    'Try again after Retry-After, with a new proof',
   ],
   single_use_unavailable: [
     'unavailable',
@@ -23,6 +34,7 @@ const deny = denials({
 interface Needs {
   readonly route: Route
   readonly access: AccessToken
+  readonly proof: ProofUse | undefined
 }
 
 export interface ReplayPorts {
@@ -31,42 +43,73 @@ export interface ReplayPorts {
 
 type Unused = Outcome<object, CodeOf<typeof deny>>
 
+/** What a request uses up: its name in the store, its end there, and what the denials are. */
+interface Use {
+  readonly name: () => Promise<string>
+  readonly expires: number
+  readonly replayed: CodeOf<typeof deny>
+  readonly unavailable: CodeOf<typeof deny>
+}
+
 /**
- * Records the token's use, where the rule accepts each token once; denies a used token. Runs before the rate limit, so
- * that simultaneous requests with one token count once. A request that is refused later, or fails at the origin, has
- * used its token. All rules with `single_use` share the record; uses on other rules are not recorded. In shadow mode it
- * only checks.
+ * Records the use of the token, where the rule accepts each token once, or else of the request's proof; denies what was
+ * used before. Runs before the rate limit, so that simultaneous requests with one token count once. A request that is
+ * refused later, or fails at the origin, has used it up. All rules with `single_use` share the record; uses on other
+ * rules are not recorded. In shadow mode it only checks.
  */
 export const replay = stage({
   name: 'replay',
-  establishes: 'the token was not used before, on a rule with `single_use`',
-  without: ({ route }: Pick<Needs, 'route'>) => (route.singleUse ? undefined : {}),
-  found: ({ route }: Needs) => (route.singleUse ? { single_use: true } : {}),
+  establishes: 'the token was not used before, on a rule with `single_use`, nor the DPoP proof',
+  without: (facts: Pick<Needs, 'route' | 'access'>) =>
+    facts.route.singleUse || mayUseProof(facts) ? undefined : {},
+  found: ({ route, proof }: Needs) => ({
+    ...(route.singleUse && { single_use: true }),
+    ...(proof && { replay: route.replay ?? 'exact' }),
+  }),
   denials: [deny],
-  run(needs: Needs, ports: ReplayPorts): Unused | Promise<Unused> {
-    const { route, access } = needs
-    if (!route.singleUse) return ok({})
-    if (route.mode === 'shadow') return unused(needs, ports)
-    // Another gate, or this gate's next deployment, may accept the token for longer.
-    const expires = Math.ceil(access.expires + LIMITS.lateTokenSeconds)
-    return judged(access, async (name) => (await ports.replays.claim(name, expires)) === true)
+  run(needs: Needs, { replays }: ReplayPorts): Unused | Promise<Unused> {
+    const use = useOf(needs)
+    if (!use) return ok({})
+    return judged(use, async (name) =>
+      needs.route.mode === 'shadow'
+        ? (await replays.isClaimed(name)) === false
+        : (await replays.claim(name, use.expires)) === true,
+    )
   },
 })
 
-/** Checks that the token was not used; records nothing. */
-const unused = ({ access }: Pick<Needs, 'access'>, { replays }: ReplayPorts): Promise<Unused> =>
-  judged(access, async (name) => (await replays.isClaimed(name)) === false)
+/** A proof is for one token, so that a token that is accepted once needs no record of its proof. */
+const useOf = ({ route, access: { issuer, id, expires }, proof }: Needs): Use | undefined => {
+  if (route.singleUse) {
+    return {
+      async name() {
+        if (id === undefined) throw new Error('the token has no jti')
+        return replayName(issuer, id)
+      },
+      // Another gate, or this gate's next deployment, may accept the token for longer.
+      expires: Math.ceil(expires + LIMITS.lateTokenSeconds),
+      replayed: 'token_replayed',
+      unavailable: 'single_use_unavailable',
+    }
+  }
+  if (!proof || route.replay === 'window') return undefined
+  return {
+    name: () => proofName(proof),
+    expires: proof.expires,
+    replayed: 'proof_replayed',
+    unavailable: 'replay_unavailable',
+  }
+}
 
 /** Only a clear `true` of `isFirst` allows the request. */
 const judged = async (
-  { issuer, id }: AccessToken,
+  { name, replayed, unavailable }: Use,
   isFirst: (name: string) => Promise<boolean>,
 ): Promise<Unused> => {
   try {
-    if (id === undefined) throw new Error('the token has no jti')
-    return (await isFirst(await replayName(issuer, id))) ? ok({}) : fail(deny('token_replayed'))
+    return (await isFirst(await name())) ? ok({}) : fail(deny(replayed))
   } catch (error) {
-    return fail(deny('single_use_unavailable', { error: String(error) }))
+    return fail(deny(unavailable, { error: String(error) }))
   }
 }
 
@@ -76,4 +119,12 @@ const judged = async (
  */
 export function replayName(issuer: string, id: string): Promise<string> {
   return sha256Name(JSON.stringify(['token', issuer, id]))
+}
+
+/**
+ * The storage key of a proof's use, as {@link replayName}: over its key, its id and its URL. The first character, which
+ * chooses the object, is that of the thumbprint: the proofs of one key are at one object.
+ */
+export async function proofName({ jkt, jti, htu }: ProofUse): Promise<string> {
+  return jkt.slice(0, 1) + (await sha256Name(JSON.stringify(['proof', jkt, jti, htu])))
 }

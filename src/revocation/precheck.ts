@@ -5,25 +5,27 @@ import type { Route } from '../core/model/route.ts'
 import { ok } from '../core/result.ts'
 import type { Asking } from '../core/stages/operation/operation-types.ts'
 import { holds, isHeld } from '../core/stages/operation.ts'
+import { mayUseProof } from '../core/stages/possession.ts'
 import type { StandingPorts } from './checks/check.ts'
 import { checkStanding, type Needs, type Standing } from './stage.ts'
 
 /**
- * Checks revocation before the first stage with a quota or single use, so that a stolen, revoked
- * token uses up nothing. Skipped on rules without both.
+ * Checks revocation before the first stage with a quota, single use or a proof, so that a stolen,
+ * revoked token uses up nothing. Skipped on rules without any.
  */
 export const revocationPrecheck = stage({
   name: 'revocation_precheck',
-  establishes: 'no revocation of the token is known, before quota or a single-use token is spent',
-  found: ({ route }: Needs) => (spends(route) ? { revocation: 'bounded' } : {}),
-  without: ({ route }: Pick<Needs, 'route'>) => (spends(route) ? undefined : {}),
+  establishes:
+    'no revocation of the token is known, before quota, a single-use token or a proof is spent',
+  found: (needs: Needs) => (spends(needs) ? { revocation: 'bounded' } : {}),
+  without: (needs: Pick<Needs, 'route' | 'access'>) => (spends(needs) ? undefined : {}),
   // The `revocation` stage declares these codes.
   denials: [],
-  run: (needs: Needs, ports: StandingPorts) => (spends(needs.route) ? early(needs, ports) : ok({})),
+  run: (needs: Needs, ports: StandingPorts) => (spends(needs) ? early(needs, ports) : ok({})),
 })
 
-const spends = ({ singleUse, rateLimit }: Route): boolean =>
-  singleUse === true || rateLimit?.kind === 'exact'
+const spends = ({ route, access }: Pick<Needs, 'route' | 'access'>): boolean =>
+  route.singleUse === true || route.rateLimit?.kind === 'exact' || mayUseProof({ route, access })
 
 /** The same check before a body is read, so that revoked agents occupy no memory. */
 export const holding = stage({

@@ -230,7 +230,8 @@ const askRaw = (path: string, headers: OutgoingHttpHeaders) =>
 
 describe('an admission is for a request that carries the token as it should', () => {
   it.each<[string, (token: string) => [string, OutgoingHttpHeaders], number, string]>([
-    ['by another scheme', (t) => ['', { authorization: `DPoP ${t}` }], 401, 'scheme_unsupported'],
+    ['by DPoP', (t) => ['', { authorization: `DPoP ${t}` }], 401, 'token_not_bound'],
+    ['by another scheme', (t) => ['', { authorization: `Token ${t}` }], 401, 'scheme_unsupported'],
     ['by Basic', (t) => ['', { authorization: `Basic ${t}` }], 401, 'scheme_unsupported'],
     ['without a scheme', (t) => ['', { authorization: t }], 401, 'scheme_unsupported'],
     [

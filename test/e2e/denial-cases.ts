@@ -1,17 +1,29 @@
 import { expect } from 'vitest'
 import { reply } from '../kit/answers.ts'
+import { createProofKey, type ProofKey, proofOf } from '../kit/dpop.ts'
 import { type EncryptionKey, encrypt } from '../kit/encryption.ts'
 import type { Header } from '../kit/raw.ts'
 import { createKey, type Members } from '../kit/signing.ts'
 import type { Challenge } from './denied.ts'
 import { BROKEN, SEALED } from './sealed.ts'
 import { UNREACHABLE } from './shards.ts'
-import { AGENT, type Ask, EXPLAIN, GONE, LATTICE, REVOCATIONS, TWINS, type World } from './world.ts'
+import {
+  AGENT,
+  type Ask,
+  EXPLAIN,
+  GONE,
+  LATTICE,
+  RESOURCE,
+  REVOCATIONS,
+  TWINS,
+  type World,
+} from './world.ts'
 
 /**
  * Gates in one world. `main` takes encrypted tokens. `strictHttp` refuses http; the policy of `invalid` is
  * broken; `unsigned` has no key to sign with; at `flooded` an address has asked too often, and at
- * `unaddressed` nobody counts addresses. `audited` stores decisions; at `unaudited` what stores them fails. `faulty` has a set of revocations that fails, nobody who counts
+ * `unaddressed` nobody counts addresses. `audited` stores decisions; at `unaudited` what stores them fails. `nonces` asks
+ * for them. `faulty` has a set of revocations that fails, nobody who counts
  * requests or remembers tokens, and little time for bodies, which it holds against their digest.
  */
 export type GateName =
@@ -24,6 +36,7 @@ export type GateName =
   | 'unaddressed'
   | 'audited'
   | 'unaudited'
+  | 'nonces'
 
 /** A request that is denied, and how. */
 export interface Case {
@@ -40,9 +53,20 @@ export interface Case {
 }
 
 /** What could be a session of an MCP server, until keys are asked for. */
-const SESSION = `${[{ alg: 'ES256', typ: 'mcp-session+jwt', kid: 'k' }, { session: 'x' }]
-  .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
-  .join('.')}.${'A'.repeat(86)}`
+const SESSION = sealedAs('mcp-session+jwt')
+/** What could be a nonce of the gate. */
+const NONCE = sealedAs('dpop-nonce+jwt')
+
+function sealedAs(typ: string): string {
+  const parts = [{ alg: 'ES256', typ, kid: 'k' }, { session: 'x' }]
+  const [header, payload] = parts.map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  )
+  return `${header}.${payload}.${'A'.repeat(86)}`
+}
+
+/** The key that a client's tokens are bound to, and the key of who has stolen them. */
+const [CLIENT, THIEF] = [await createProofKey(), await createProofKey()]
 
 const now = () => Math.floor(Date.now() / 1000)
 
@@ -132,6 +156,48 @@ const preflight: Header[] = [
   ['Access-Control-Request-Method', 'GET'],
 ]
 
+/** What is wrong with a proof of CLIENT's, or with whose it is. */
+interface ProofFault {
+  readonly key?: ProofKey
+  readonly url?: string
+  readonly method?: string
+  readonly token?: string
+  readonly now?: () => number
+  readonly claims?: Members
+  readonly header?: Members | 'none'
+  readonly isReplayed?: true
+}
+
+/** Sends a token of CLIENT's with a proof. */
+const bound =
+  ({ key = CLIENT, header = {}, isReplayed, now: at, ...fault }: ProofFault) =>
+  async (world: World): Promise<Ask> => {
+    const token = await world.token({ cnf: { jkt: CLIENT.jkt } })
+    const proof = await proofOf(key, {
+      url: `${RESOURCE}/v1/any`,
+      token,
+      ...(at && { now: at() }),
+      ...fault,
+      ...(header !== 'none' && { header }),
+    })
+    const ask: Ask = {
+      ...(isReplayed && { target: '/v1/bound-always' }),
+      headers: [
+        ['Authorization', `DPoP ${token}`],
+        ...(header === 'none' ? [] : [['DPoP', proof] as const]),
+      ],
+    }
+    if (isReplayed) await world.send(ask)
+    world.origin.clear()
+    return ask
+  }
+
+const badProof = (fault: ProofFault): Case => ({
+  status: 401,
+  challenge: 'invalid_dpop_proof',
+  ask: bound(fault),
+})
+
 /** One request for every code, and what comes back. */
 export const CASES: Readonly<Record<string, Case>> = {
   host_malformed: badRequest(token({}, { hosts: ['api.example.com, evil.example'] })),
@@ -153,7 +219,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   scheme_unsupported: {
     status: 401,
     challenge: 'plain',
-    ask: bare({ headers: [['Authorization', 'DPoP eyJhbGciOiJFUzI1NiJ9.e30.c2ln']] }),
+    ask: bare({ headers: [['Authorization', 'Token eyJhbGciOiJFUzI1NiJ9.e30.c2ln']] }),
   },
   credential_malformed: {
     status: 400,
@@ -225,7 +291,32 @@ export const CASES: Readonly<Record<string, Case>> = {
   claim_malformed: badToken(token({ sub: 'a\nb' })),
   claim_rejected: badToken(token({}, { target: '/v1/tenant' })),
   claim_not_encodable: badToken(token({ tenant: { id: 7 } }, { target: '/v1/told' })),
-  confirmation_unsupported: badToken(token({ cnf: { jkt: 'x' } })),
+  confirmation_unsupported: badToken(token({ cnf: { kid: 'x' } })),
+  token_bound: { status: 401, challenge: 'token_bound', ask: token({ cnf: { jkt: 'x' } }) },
+  token_not_bound: badToken(async (world) => ({
+    headers: [['Authorization', `DPoP ${await world.token()}`]],
+  })),
+  possession_required: {
+    status: 401,
+    challenge: 'token_bound',
+    ask: token({}, { target: '/v1/bound' }),
+  },
+
+  certificate_missing: badToken(token({ cnf: { 'x5t#S256': 'x' } })),
+  proof_missing: badProof({ header: 'none' }),
+  proof_malformed: badProof({ claims: { jti: undefined } }),
+  proof_algorithm_forbidden: badProof({ header: { alg: 'HS256' } }),
+  proof_key_invalid: badProof({ header: { jwk: CLIENT.privateJwk } }),
+  proof_signature_invalid: badProof({ header: { jwk: THIEF.publicJwk } }),
+  proof_method_mismatch: badProof({ method: 'get' }),
+  proof_url_mismatch: badProof({ url: `${RESOURCE}/v1/any/` }),
+  proof_expired: badProof({ now: () => now() - 600 }),
+  proof_token_mismatch: badProof({ token: 'another' }),
+  proof_key_mismatch: badProof({ key: THIEF }),
+  proof_replayed: badProof({ url: `${RESOURCE}/v1/bound-always`, isReplayed: true }),
+  proof_nonce_required: { ...badProof({}), challenge: 'use_dpop_nonce', at: 'nonces' },
+  nonce_unavailable: unavailable(bound({ claims: { nonce: NONCE } }), 'unsigned'),
+  replay_unavailable: unavailable(bound({}), 'faulty'),
 
   delegation_malformed: badToken(token({ act: [] })),
   delegation_too_deep: forbidden(
@@ -507,12 +598,17 @@ export const CASES: Readonly<Record<string, Case>> = {
 
 /** Codes that no request can bring about. */
 export const EXEMPT: Readonly<Record<string, string>> = {
+  certificate_mismatch: 'needs a certificate that the platform has verified: connection.test.ts',
   unavailable: 'stands for an error in the gate itself; a request that leads to it is a bug',
 }
 
 /** Codes of requests that are not GET, or of MCP, so that there is no HEAD for them, or that take long. */
 export const NOT_GET: ReadonlySet<string> = new Set([
   'subprotocols_malformed',
+  // The proof is for GET.
+  'replay_unavailable',
+  'nonce_unavailable',
+  'proof_nonce_required',
   'token_expired_during_request',
   'message_type_unsupported',
   'session_missing',

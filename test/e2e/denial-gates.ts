@@ -39,14 +39,15 @@ export async function startDenialGates(
           REPLAYS: 'UnreachableShard',
         },
       },
-      { durableObjects: { ASSERTION_KEEPER: 'UnreachableShard' } },
+      { gate: { dpop_nonce: true }, durableObjects: { ASSERTION_KEEPER: 'UnreachableShard' } },
       { gate: { address_limit: { limit: 1, period: '1d' } } },
       { gate: { address_limit: { binding: 'RL_ADDRESS' } } },
       { durableObjects: { AUDIT_LOG: 'AuditLog' } },
       { durableObjects: { AUDIT_LOG: 'UnreachableShard' } },
+      { gate: { dpop_nonce: true } },
     ],
   })
-  const [strictHttp, invalid, faulty, unsigned, flooded, unaddressed, audited, unaudited] =
+  const [strictHttp, invalid, faulty, unsigned, flooded, unaddressed, audited, unaudited, nonces] =
     world.beside as Senders
   await flooded.send({})
   return {
@@ -61,6 +62,7 @@ export async function startDenialGates(
       unaddressed,
       audited,
       unaudited,
+      nonces,
     },
     async close() {
       await world.close()
@@ -69,4 +71,4 @@ export async function startDenialGates(
   }
 }
 
-type Senders = [Sender, Sender, Sender, Sender, Sender, Sender, Sender, Sender]
+type Senders = [Sender, Sender, Sender, Sender, Sender, Sender, Sender, Sender, Sender]

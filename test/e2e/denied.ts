@@ -10,9 +10,19 @@ export type Challenge =
   | 'invalid_token'
   | 'insufficient_scope'
   | 'insufficient_user_authentication'
+  | 'invalid_dpop_proof'
+  | 'use_dpop_nonce'
+  | 'token_bound'
+
+/** Challenges of DPoP alone, and their `error`. */
+const OF_DPOP: Partial<Record<Challenge, string>> = {
+  invalid_dpop_proof: 'invalid_dpop_proof',
+  use_dpop_nonce: 'use_dpop_nonce',
+  token_bound: 'invalid_token',
+}
 
 const PARAMETERS = /([a-z_]+)="([^"\\]*)"/g
-const BEARER = /^Bearer (?:[a-z_]+="[^"\\]*")(?:, [a-z_]+="[^"\\]*")*$/
+const ONE = /^(?:Bearer|DPoP) (?:[a-z_]+="[^"\\]*")(?:, [a-z_]+="[^"\\]*")*$/
 
 /** The denial's form: problem details that agree with the status line, never cached, with an id. */
 export function expectDenial(response: RawResponse, status: number, code: string): void {
@@ -61,19 +71,28 @@ export function expectDenialHeaders(response: RawResponse, status: number): void
   expect(response.header('x-request-id')).toMatch(/^[A-Za-z0-9._-]{8,64}$/)
 }
 
-/** The challenge, parsed: one scheme, the gate's realm and metadata, and the right `error`. */
+/** The challenges, parsed: one of each scheme with the gate's realm and metadata, and the right `error`. */
 export function expectChallenge(response: RawResponse, challenge: Challenge): void {
   const header = response.header('www-authenticate')
   if (challenge === 'none') {
     expect(header).toBeUndefined()
     return
   }
-  expect(header).toMatch(BEARER)
-  const pairs = [...(header ?? '').matchAll(PARAMETERS)].map(([, name, value]) => [name, value])
+  const challenges = (header ?? '').split(/, (?=DPoP )/)
+  const schemes = challenge in OF_DPOP ? ['DPoP'] : ['Bearer', 'DPoP']
+  expect(challenges.map((one) => one.split(' ', 1)[0])).toEqual(schemes)
+  for (const one of challenges) expectOne(one, challenge)
+}
+
+const expectOne = (text: string, challenge: Challenge): void => {
+  expect(text).toMatch(ONE)
+  const pairs = [...text.matchAll(PARAMETERS)].map(([, name, value]) => [name, value])
   const parameters = Object.fromEntries(pairs)
   expect(pairs).toHaveLength(Object.keys(parameters).length)
   expect(parameters).toMatchObject({ realm: HOST, resource_metadata: METADATA })
-  expect(parameters.error).toBe(challenge === 'plain' ? undefined : challenge)
+  const error = challenge === 'plain' ? undefined : challenge
+  expect(parameters.error).toBe(OF_DPOP[challenge] ?? error)
+  if (text.startsWith('DPoP ')) expect(parameters.algs).toMatch(/^ES256( \w+)*$/)
   if (challenge === 'insufficient_scope') expect(parameters.scope).toMatch(/^\S+( \S+)*$/)
   if (challenge === 'insufficient_user_authentication') {
     expect(parameters).toMatchObject({ acr_values: 'urn:x:mfa', max_age: '300' })

@@ -113,7 +113,7 @@ const ROWS: readonly Row[] = [
     async () => setting.issuer.mint({}, { kid: setting.issuer.kid }, { key: await createKey() }),
   ],
   ['claims', 'token_expired', '/v1/x', () => token({ iat: now() - 100, exp: now() - 50 })],
-  ['possession', 'confirmation_unsupported', '/v1/x', () => token({ cnf: { jkt: 'x' } })],
+  ['possession', 'confirmation_unsupported', '/v1/x', () => token({ cnf: { kid: 'x' } })],
   ['delegation', 'delegation_malformed', '/v1/x', () => token({ act: [] })],
   ['agent', 'agent_type_not_allowed', '/v1/planners', token],
   ['workflow', 'workflow_mismatch', '/v1/runs/7', token],

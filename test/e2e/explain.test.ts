@@ -167,7 +167,7 @@ const DENIED: Denied[] = [
     { exp: expect.any(Number), now: expect.any(Number), tolerance: 5 },
   ],
   ['claims', 'audience_mismatch', 401, of({ aud: 'urn:other' }), { aud: 'urn:other' }],
-  ['possession', 'confirmation_unsupported', 401, of({ cnf: { jkt: 'x' } })],
+  ['possession', 'confirmation_unsupported', 401, of({ cnf: { kid: 'x' } })],
   ['delegation', 'actor_missing', 403, of({ sub: 'alice' }, { path: '/v1/delegated' })],
   ['agent', 'agent_type_not_allowed', 403, of({}, { path: '/v1/planners' })],
   [

@@ -718,6 +718,8 @@ describe('metadata', () => {
       authorization_servers: [setting.issuer.issuer],
       scopes_supported: expect.arrayContaining(['mcp:connect']),
       bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: expect.arrayContaining(['ES256']),
+      tls_client_certificate_bound_access_tokens: true,
     })
     expect(response.headers.get('cache-control')).toBe('public, max-age=300')
     for (const path of ['/mcp/', '/MCP', '/mcp/x', '/other', '/mcp%2F']) {

@@ -207,7 +207,7 @@ describe('a scope that is missing', () => {
     const response = await call('files_write', {}, { scope: 'files:audit' })
     expectRpcDenial(response, 403, { code: 'scope_missing', rpc: -32003 })
     const scope = 'mcp:connect files:write files:audit'
-    expect(response.header('www-authenticate')).toBe(
+    expect(response.header('www-authenticate')?.split(', DPoP ')[0]).toBe(
       `Bearer realm="api.example.com", error="insufficient_scope", error_description="The token lacks a scope this route needs", scope="${scope}", resource_metadata="${METADATA}"`,
     )
     expect(JSON.parse(response.body).error.data).toMatchObject({

@@ -85,7 +85,7 @@ describe('a broken policy', () => {
       {
         kv: false,
         durableObjects: { REVOCATIONS: 'RevocationShard', KEY_KEEPER: 'KeyKeeper' },
-        gate: { revocation: { consistency: 'eventual', regions: 4 }, dpop_nonce: true },
+        gate: { revocation: { consistency: 'eventual', regions: 4 }, dpop_nonce: 'yes' },
         vars: { ROUTS: [{ match: 'GET /x', scopes: [] }] },
       },
       [

@@ -17,13 +17,16 @@ const codesOf = ({ denials }: (typeof GUARD.stages)[number]): readonly string[] 
 /** Stages that say anything of MCP servers only, whose rules are always enforced. */
 const OF_SERVERS = ['operation', 'mcp_access']
 
-/** Shadow mode reads no bodies and spends no quota or token. The gate's own endpoints are always enforced. */
+/** Shadow mode reads no bodies and spends no quota, token or proof. The gate's own endpoints are always enforced. */
 const NEVER: readonly string[] = [
   ...Object.keys(bodyDenials.rows),
   ...GUARD.stages.filter(({ name }) => OF_SERVERS.includes(name)).flatMap(codesOf),
   'rate_limited',
   'token_replayed',
+  'proof_replayed',
   'admin_not_allowed',
+  // Plain workerd verifies no client certificate.
+  'certificate_mismatch',
 ]
 
 /** Every code that a rule in shadow mode lets through. */

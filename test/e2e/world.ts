@@ -274,6 +274,8 @@ function routesOf(): readonly Members[] {
     { match: 'GET /v1/once', ...any, single_use: true },
     { match: 'GET /v1/socket-of-browser', ...any, token_subprotocols: ['mcp.auth.'] },
     { match: 'GET /v1/once-always', ...any, single_use: true, mode: 'enforce' },
+    { match: 'GET /v1/bound', ...any, possession: 'required' },
+    { match: 'GET /v1/bound-always', ...any, mode: 'enforce' },
     { match: 'GET /v1/beta-only', ...any, issuers: ['beta'] },
     { match: 'GET /v1/tenant', ...any, claims: { tenant: 'blue' } },
     { match: 'GET /v1/told', ...any, forward_claims: { 'X-Tenant': 'tenant' } },

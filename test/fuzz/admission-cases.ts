@@ -162,6 +162,8 @@ export const OPTIONS: readonly object[] = [
   { rate_limit: { binding: 'RL' } },
   { single_use: true },
   { token_subprotocols: ['mcp.auth.'] },
+  { possession: 'if-bound' },
+  { replay: 'window' },
   { encoded_slash: true },
   { ambiguous_paths: 'allow' },
 ]

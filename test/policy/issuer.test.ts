@@ -28,7 +28,7 @@ const MISTAKES: readonly (readonly [title: string, vars: Vars, path: string, say
   ['issuers a list', { ISSUERS: [] }, 'ISSUERS', /table of name/],
   ['no issuer', { ISSUERS: { acme: {} } }, 'ISSUERS.acme.issuer', /required/],
   ['unknown key', acme({ algorithm: [] }), 'ISSUERS.acme.algorithm', /did you mean `algorithms`/],
-  ['a key not built yet', acme({ possession: 'dpop' }), 'ISSUERS.acme.possession', /unknown key/],
+  ['possession', acme({ possession: 'dpop' }), 'ISSUERS.acme.possession', /if-bound/],
   ['http', acme({ issuer: 'http://auth.acme.example' }), 'ISSUERS.acme.issuer', /https/],
   [
     'http on loopback',

@@ -562,11 +562,24 @@ describe('ROUTES', () => {
     expect(rule(open({ scopes: [] })).access).toBe('public')
   })
 
+  it.each([
+    [{ possession: 'required' }, {}, {}, true],
+    [{}, { possession: 'required' }, {}, true],
+    [{ possession: 'required' }, {}, { match: 'GET /other', scopes: [] }, false],
+    [{ possession: 'required' }, {}, { match: 'GET /other', access: 'public' }, true],
+    [{ possession: 'if-bound' }, {}, {}, false],
+  ])('says whether all tokens must be bound (%j, issuer %j, beside %j)', (own, acme, other, is) => {
+    const routes = [{ ...CHAT, ...own }, ...('match' in other ? [other] : [])]
+    const made = policy({ ISSUERS: { acme: { ...ACME, ...acme } }, ROUTES: routes })
+    expect(made.resources.get('https://api.example.com')?.needsPossession).toBe(is)
+  })
+
   it('gathers what the metadata says', () => {
     expect(policy({}).resources.get('https://api.example.com')).toEqual({
       scopes: ['chat:write'],
       detailTypes: [],
       authorizationServers: [ACME.issuer],
+      needsPossession: false,
     })
   })
 })

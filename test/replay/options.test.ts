@@ -75,3 +75,38 @@ describe('single_use', () => {
     expect(warnings(once({ single_use: false }))).toEqual([])
   })
 })
+
+describe('possession and replay', () => {
+  const NO_STORE = {
+    ...ENV,
+    has: (...[kind, name]: Parameters<typeof ENV.has>) => name !== 'REPLAYS' && ENV.has(kind, name),
+  }
+  const warned = (keys: object, env = ENV, acme: object = {}) => {
+    const vars = { ISSUERS: { acme: { ...ACME, ...acme } }, ROUTES: [{ ...CHAT, ...keys }] }
+    const parsed = parse(vars, env)
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed.reason))
+    return parsed.value.warnings.flatMap(({ path, message }) =>
+      path === 'ROUTES[0].replay' ? [message] : [],
+    )
+  }
+
+  it.each([
+    ['POST /x', 'window', [expect.stringMatching(/POST may change something/)]],
+    ['GET,PUT,DELETE /x', 'window', [expect.stringMatching(/PUT, DELETE may change/)]],
+    ['GET,OPTIONS /x', 'window', []],
+    ['POST /x', 'exact', []],
+  ])('%s with replay = %j', (match, replay, expected) => {
+    expect(warned({ match, replay })).toEqual(expected)
+  })
+
+  it('warns where proofs are expected and cannot be recorded', () => {
+    const missing = [expect.stringMatching(/REPLAYS.*503 `replay_unavailable`/)]
+    const required = { possession: 'required' }
+    expect(warned(required, NO_STORE)).toEqual(missing)
+    expect(warned({ replay: 'exact' }, NO_STORE)).toEqual(missing)
+    expect(warned({}, NO_STORE, required)).toEqual(missing)
+    expect(warned({ ...required, match: 'GET /x', replay: 'window' }, NO_STORE)).toEqual([])
+    expect(warned({}, NO_STORE)).toEqual([])
+    expect(warned(required)).toEqual([])
+  })
+})

@@ -2,12 +2,13 @@ import { describe, expect, it, vi } from 'vitest'
 import type { Route } from '../../src/core/model/route.ts'
 import type { AccessToken } from '../../src/core/model/token.ts'
 import { ok } from '../../src/core/result.ts'
-import { replay, replayName } from '../../src/replay/stage.ts'
+import { proofName, replay, replayName } from '../../src/replay/stage.ts'
 import { accessOf, codeOf, ISSUER, NOW, routeOf } from '../kit/facts.ts'
 
 const needs = (route: Partial<Route> = {}, access: Partial<AccessToken> = {}) => ({
   route: routeOf('GET /x', { singleUse: true, ...route }),
   access: accessOf(access),
+  proof: undefined,
 })
 
 const storeOf = (claimed: unknown = false) => ({
@@ -78,6 +79,68 @@ describe('replay', () => {
     const replays = storeOf(claimed)
     expect(codeOf(await replay.run(needs({ mode: 'shadow' }), { replays }))).toBe(code)
     expect(replays.claim).not.toHaveBeenCalled()
+  })
+})
+
+describe('a proof', () => {
+  const PROOF = {
+    jkt: 'K'.repeat(43),
+    jti: 'proof-1',
+    htu: 'https://a.example/x',
+    expires: NOW + 125,
+  }
+  const proved = (route: Partial<Route> = {}) => {
+    const { singleUse: _, ...plain } = needs(route).route
+    return { ...needs(), route: { ...plain, ...route }, proof: PROOF }
+  }
+
+  it('is claimed until no gate accepts it, at the object of its key', async () => {
+    const replays = storeOf()
+    expect(await replay.run(proved(), { replays })).toEqual(ok({}))
+    const name = await proofName(PROOF)
+    expect(name).toMatch(/^K[A-Za-z0-9_-]{43}$/)
+    expect(replays.claim).toHaveBeenCalledExactlyOnceWith(name, PROOF.expires)
+  })
+
+  it('has another name for another key, id or URL', async () => {
+    const changes = [{}, { jkt: 'KX' }, { jti: 'proof-2' }, { htu: 'https://a.example/y' }]
+    const names = await Promise.all(changes.map((one) => proofName({ ...PROOF, ...one })))
+    expect(new Set(names).size).toBe(changes.length)
+  })
+
+  it('that was used is refused, and an unreachable store is not passed over', async () => {
+    expect(codeOf(await replay.run(proved(), { replays: storeOf(true) }))).toBe('proof_replayed')
+    const down = () => Promise.reject(new Error('down'))
+    const replays = { claim: down, isClaimed: down }
+    expect(codeOf(await replay.run(proved(), { replays }))).toBe('replay_unavailable')
+  })
+
+  it('is only looked for in shadow mode', async () => {
+    const replays = storeOf(true)
+    expect(codeOf(await replay.run(proved({ mode: 'shadow' }), { replays }))).toBe('proof_replayed')
+    expect(replays.claim).not.toHaveBeenCalled()
+  })
+
+  it('costs no call with `window`', () => {
+    const replays = storeOf()
+    expect(replay.run(proved({ replay: 'window' }), { replays })).toEqual(ok({}))
+    expect(replays.claim).not.toHaveBeenCalled()
+  })
+
+  it('of a token that is accepted once needs no record of its own', async () => {
+    const replays = storeOf()
+    await replay.run({ ...needs(), proof: PROOF }, { replays })
+    const name = await replayName(ISSUER, 'token-1')
+    expect(replays.claim).toHaveBeenCalledExactlyOnceWith(name, expect.any(Number))
+  })
+
+  it('runs only for tokens that have a key', () => {
+    const { route, access } = proved()
+    const bound = { ...access, claims: { cnf: { jkt: 'x' } } }
+    const window = { ...route, replay: 'window' } as const
+    expect(replay.without?.({ route, access })).toEqual({})
+    expect(replay.without?.({ route, access: bound })).toBeUndefined()
+    expect(replay.without?.({ route: window, access: bound })).toEqual({})
   })
 })
 

@@ -11,6 +11,8 @@ export interface Connection {
   readonly colo?: string | undefined
   /** TLS version, as the platform names it. */
   readonly tls?: string | undefined
+  /** SHA-256 of the client certificate in base64url, only if the platform has verified it. */
+  readonly certificate?: string | undefined
   /** Bot score: 1 (surely a bot) to 99. */
   readonly botScore?: number | undefined
 }

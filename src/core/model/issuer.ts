@@ -114,6 +114,8 @@ export interface Issuer {
   readonly admin: AdminReach
   /** Where it is there, no rule takes its tokens: only the gate's own endpoints do. */
   readonly rules?: false
+  /** As the rule's. */
+  readonly possession?: 'required'
   /** Present where its tokens may be encrypted. */
   readonly decrypt?: Decryption
   readonly delegation: DelegationRule

@@ -14,6 +14,11 @@ export interface Gate {
   readonly insecureHttp: boolean
   /** Tolerance for `exp`, `nbf` and `iat`, in seconds. */
   readonly clockTolerance: number
+  /** Most seconds that the `iat` of a DPoP proof may lie in the past, and in the future. */
+  readonly proofMaxAge: number
+  readonly proofMaxAhead: number
+  /** Whether DPoP proofs need a nonce of the gate. */
+  readonly dpopNonce: boolean
   /** The path prefix of the gate's own endpoints. */
   readonly prefix: string
   readonly identityPrefix: string
@@ -54,6 +59,8 @@ export interface ResourceInfo {
   readonly detailTypes: readonly string[]
   /** Issuers that its rules accept, except those with inline keys. */
   readonly authorizationServers: readonly string[]
+  /** Whether each of its rules requires bound tokens. */
+  readonly needsPossession: boolean
 }
 
 /** The validated configuration: the first fact of every line. Frozen. */

@@ -143,6 +143,17 @@ export interface SigningKeys {
   held?(): readonly JWK[] | undefined
 }
 
+/** Makes and checks nonces for DPoP proofs (RFC 9449 §9). Both methods reject where there are no keys. */
+export interface Nonces {
+  /** A nonce that is fresh at all gates of the resource. */
+  issue(resource: string): Promise<string>
+  /** Whether a nonce of this resource is accepted; `next`: the nonce to use after it, before it is too old. */
+  check(
+    nonce: string,
+    resource: string,
+  ): Promise<{ readonly isGood: boolean; readonly next?: string }>
+}
+
 /** Counts requests. Rejects or throws where counting fails. If a response is lost, its request stays counted. */
 export interface Limits {
   /**

@@ -109,6 +109,10 @@ export interface Route {
   readonly singleUse?: true
   /** What stands before a token in a WebSocket subprotocol; absent: only `Authorization` is read. */
   readonly tokenSubprotocols?: readonly string[]
+  /** Whether each token must be bound to a key; absent: a bound token must be proved. */
+  readonly possession?: 'required'
+  /** `window`: a proof may be used again until it is too old; absent: it is accepted once. */
+  readonly replay?: 'window'
   readonly target: Target
   /** Request headers that the gate sets. Values contain the operator's secrets; templates only name them. */
   readonly inject: readonly (readonly [name: string, value: string, template?: string])[]

@@ -8,7 +8,7 @@ export interface Credential {
   readonly token: string
   /** The whole Authorization header; token memory finds tokens by it. */
   readonly authorization: string
-  /** The scheme of that header in its usual spelling: `Bearer`. */
+  /** The scheme of that header in its usual spelling: `Bearer` or `DPoP`. */
   readonly scheme: string
   /** The decrypted content, if the token was encrypted; the members below are then read from it. */
   readonly opened?: Opened
@@ -114,3 +114,13 @@ export type Grant = readonly string[]
 export const POSSESSIONS = ['bearer', 'dpop', 'mtls'] as const
 
 export type Possession = (typeof POSSESSIONS)[number]
+
+/** A verified proof that may be used once: its key, its id and its URL. */
+export interface ProofUse {
+  /** The thumbprint of its key (RFC 7638). */
+  readonly jkt: string
+  readonly jti: string
+  readonly htu: string
+  /** Whole seconds since the epoch, from which on no gate accepts it. */
+  readonly expires: number
+}

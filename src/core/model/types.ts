@@ -7,6 +7,7 @@ export const FORBIDDEN_TYPES: ReadonlySet<string> = new Set([
   'agent-assertion+jwt',
   'client-authentication+jwt',
   'dpop+jwt',
+  'dpop-nonce+jwt',
   'entity-statement+jwt',
   'jwk-set+jwt',
   'logout+jwt',

@@ -33,13 +33,13 @@ const deny = denials({
   ],
   credential_malformed: [
     'invalidRequest',
-    'The Authorization header is not one Bearer token',
-    'Send exactly one Authorization header: the word Bearer, a space, the token',
+    'The Authorization header is not one token',
+    'Send exactly one Authorization header: the word Bearer or DPoP, a space, the token',
   ],
   scheme_unsupported: [
     'unauthenticated',
     'The Authorization header has a scheme that is not accepted here',
-    'Send Authorization: Bearer with an access token; DPoP and other schemes are not accepted',
+    'Send Authorization: Bearer with an access token, or Authorization: DPoP with a token that is bound to a key',
   ],
   credential_in_query: [
     'invalidRequest',
@@ -99,7 +99,6 @@ const ONE_TOKEN = /^([!#$%&'*+\-.^_`|~\dA-Za-z]+) {1,16}([A-Za-z0-9\-._~+/]+=*)$
 /** A quoted string (RFC 9110 §5.6.4). An unclosed one matches too, so that matching takes linear time. */
 const QUOTED = /"(?:[^"\\]|\\.?)*("?)/g
 const PARAMETER = /^\s*[\w!#$%&'*+\-.^`|~]+\s*=/
-const DPOP = /^dpop +[A-Za-z0-9\-._~+/]+=*$/i
 
 /** The token of a request, and the remembered token of an equal header. */
 export interface CredentialFacts {
@@ -120,10 +119,10 @@ export interface Ports {
 }
 
 /**
- * Reads exactly one bearer token of bounded length from the Authorization header (RFC 6750 §2.1), or from a WebSocket
- * subprotocol where the rule allows it: a compact JWS with an acceptable header, or one inside a JWE that a key for this
- * rule decrypts. Verifies nothing, not even the claimed issuer. Ends the line on a public route, and on an optional one
- * without a credential.
+ * Reads exactly one token of bounded length from the Authorization header (RFC 6750 §2.1, RFC 9449 §7.1), or from a
+ * WebSocket subprotocol where the rule allows it: a compact JWS with an acceptable header, or one inside a JWE that a key
+ * for this rule decrypts. Verifies nothing, not even the claimed issuer. Ends the line on a public route, and on an
+ * optional one without a credential.
  */
 export const credential = stage({
   name: 'credential',
@@ -156,8 +155,7 @@ export const credential = stage({
     const scheme = schemeOf(written)
     if (scheme !== undefined) return readToken({ authorization: header, scheme, token }, needs)
     const bare = header.replace(QUOTED, (all, end) => (end === '' ? all : '""'))
-    const isMalformed = isSeveral(bare) || (hasTakenScheme(bare) && !DPOP.test(bare))
-    if (isMalformed) return fail(deny('credential_malformed'))
+    if (isSeveral(bare) || hasTakenScheme(bare)) return fail(deny('credential_malformed'))
     return fail(deny(bare.trim() === '' ? 'credential_missing' : 'scheme_unsupported'))
   },
 })
@@ -193,7 +191,7 @@ const isSeveral = (bare: string): boolean =>
 const hasTakenScheme = (bare: string): boolean =>
   bare.split(',').some((part) => {
     const [scheme = ''] = part.trim().split(/\s/, 1)
-    return schemeOf(scheme) !== undefined || scheme.toLowerCase() === 'dpop'
+    return schemeOf(scheme) !== undefined
   })
 
 /** Whether a remembered credential still applies. The keys of this rule must still decrypt an encrypted one. */

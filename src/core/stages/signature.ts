@@ -1,16 +1,13 @@
-import type { CryptoKey } from 'jose'
-import { base64UrlDecode, utf8Encode } from '../bytes.ts'
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import { deepFreeze } from '../json.ts'
-import { LIMITS } from '../limits.ts'
-import { perObject } from '../memo.ts'
-import type { Algorithm, Issuer } from '../model/issuer.ts'
+import type { Issuer } from '../model/issuer.ts'
 import type { KeyFault, KeySource } from '../model/ports.ts'
 import type { VerificationKey } from '../model/token.ts'
 import { type Credential, signedOf, unseal, type VerifiedToken } from '../model/token.ts'
 import { fail, ok, onceKnown } from '../result.ts'
 import type { CredentialFacts } from './credential.ts'
+import { isSigned } from './verify.ts'
 
 const deny = denials({
   key_unknown: [
@@ -59,57 +56,6 @@ const CODES = {
 
 type Signed = Outcome<{ token: VerifiedToken }, CodeOf<typeof deny>>
 
-/** A kind of key and the parameters of `crypto.subtle.verify` for it. */
-type Scheme = readonly [kind: string, parameters: VerifyParameters]
-
-interface VerifyParameters {
-  readonly name: string
-  readonly hash?: string
-  readonly saltLength?: number
-}
-
-const ecdsa = (curve: string, hash: string): Scheme => [`ECDSA ${curve}`, { name: 'ECDSA', hash }]
-const PKCS1 = 'RSASSA-PKCS1-v1_5'
-const pkcs1 = (hash: string): Scheme => [`${PKCS1} ${hash}`, { name: PKCS1 }]
-const pss = (hash: string, saltLength: number): Scheme => [
-  `RSA-PSS ${hash}`,
-  { name: 'RSA-PSS', saltLength },
-]
-const plain = (name: string): Scheme => [name, { name }]
-
-/** Algorithms of WebCrypto (RFC 7518 §3.3 to §3.5, RFC 8037 §3.1, RFC 9964). */
-const SCHEMES: Readonly<Record<Algorithm, Scheme>> = {
-  ES256: ecdsa('P-256', 'SHA-256'),
-  ES384: ecdsa('P-384', 'SHA-384'),
-  ES512: ecdsa('P-521', 'SHA-512'),
-  RS256: pkcs1('SHA-256'),
-  RS384: pkcs1('SHA-384'),
-  RS512: pkcs1('SHA-512'),
-  PS256: pss('SHA-256', 32),
-  PS384: pss('SHA-384', 48),
-  PS512: pss('SHA-512', 64),
-  Ed25519: plain('Ed25519'),
-  'ML-DSA-44': plain('ML-DSA-44'),
-  'ML-DSA-65': plain('ML-DSA-65'),
-  'ML-DSA-87': plain('ML-DSA-87'),
-}
-
-/** The kind of a key, as in {@link Scheme}; for an unusable key, the reason instead. */
-const kindOf = perObject(({ type, usages, algorithm }: CryptoKey): string => {
-  const { name, hash, namedCurve, modulusLength } = algorithm as KeyAlgorithm
-  const more = hash?.name ?? namedCurve
-  if (type !== 'public' || !usages.includes('verify')) return 'not for verifying'
-  if (modulusLength !== undefined && modulusLength < LIMITS.rsaBits) return 'RSA, too short'
-  return more === undefined ? name : `${name} ${more}`
-})
-
-interface KeyAlgorithm {
-  readonly name: string
-  readonly hash?: { readonly name: string }
-  readonly namedCurve?: string
-  readonly modulusLength?: number
-}
-
 /**
  * Verifies the signature by WebCrypto with one key and one algorithm of the issuer (RFC 7515 §5.2). A remembered token
  * is accepted if key and issuer's entry are the same objects as then. Only this stage creates a {@link VerifiedToken}.
@@ -146,24 +92,8 @@ const verify = async (
   key: VerificationKey,
 ): Promise<Signed> => {
   const claims = unseal(credential)
-  return claims && (await isSigned(credential, key.key))
+  return claims && (await isSigned(signedOf(credential), credential.algorithm, key.key))
     ? // Frozen, because other requests share the remembered token.
       ok({ token: Object.freeze({ claims: deepFreeze(claims), issuer, key }) as VerifiedToken })
     : fail(deny('signature_invalid'))
-}
-
-/** Whether the key made the signature; `false` where WebCrypto cannot read it. Throws for a key of the wrong kind. */
-const isSigned = async (credential: Credential, key: CryptoKey): Promise<boolean> => {
-  const [kind, parameters] = SCHEMES[credential.algorithm]
-  if (kindOf(key) !== kind)
-    throw new Error(`the key is not one of ${credential.algorithm}: ${kindOf(key)}`)
-  const signed = signedOf(credential)
-  const end = signed.lastIndexOf('.')
-  const signature = base64UrlDecode(signed.slice(end + 1))
-  if (!signature) return false
-  try {
-    return await crypto.subtle.verify(parameters, key, signature, utf8Encode(signed.slice(0, end)))
-  } catch {
-    return false
-  }
 }

@@ -8,8 +8,9 @@ import { METHODS } from '../../core/stages/possession.ts'
 const quoted = ([name, value]: readonly [string, string]): string => `${name}="${value}"`
 
 /**
- * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1): one challenge
- * per method. `undefined` if the status has none. Of the token it contains only scopes that the resource offers.
+ * The `WWW-Authenticate` value of a denial (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9728 §5.1): one challenge
+ * per method that the rule accepts. `undefined` if the status has none. Of the token it contains only scopes that the
+ * resource offers.
  */
 export function challenge(denial: Denial, route: Route): string | undefined {
   const row = answerRow(denial.answer)
@@ -25,7 +26,12 @@ export function challenge(denial: Denial, route: Route): string | undefined {
   if (scope !== '') parameters.push(['scope', scope])
   parameters.push(['resource_metadata', metadataUrl(route.resource)])
   const methods: readonly Method[] = METHODS
+  const isAsked = ({ scheme, member }: Method): boolean =>
+    row.scheme === undefined
+      ? member !== undefined || route.possession !== 'required'
+      : scheme === row.scheme
   return methods
+    .filter(isAsked)
     .flatMap(({ scheme, challenge }) =>
       challenge ? `${scheme} ${challenge(parameters, denial).map(quoted).join(', ')}` : [],
     )

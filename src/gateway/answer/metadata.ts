@@ -1,6 +1,9 @@
 import type { Decision } from '../../core/guard.ts'
 import type { RequestHead } from '../../core/request.ts'
+import type { Method } from '../../core/stages/possession/method.ts'
 import { METHODS } from '../../core/stages/possession.ts'
+
+const methods: readonly Method[] = METHODS
 
 /**
  * Answers a request for a protected resource's metadata (RFC 9728 §3.2), from the same table as the
@@ -25,7 +28,8 @@ export function metadataAnswer(
     ...list('authorization_servers', info?.authorizationServers),
     ...list('scopes_supported', info?.scopes),
     ...list('authorization_details_types_supported', info?.detailTypes),
-    ...Object.assign({}, ...METHODS.map(({ metadata }) => metadata)),
+    ...Object.assign({}, ...methods.map(({ metadata }) => metadata)),
+    ...(info?.needsPossession && { dpop_bound_access_tokens_required: true }),
   }
   return new Response(method === 'HEAD' ? null : JSON.stringify(body), {
     headers: {

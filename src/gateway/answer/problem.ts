@@ -31,7 +31,7 @@ export function problem(
   extra: Readonly<Record<string, unknown>> = {},
 ): Response {
   const row = answerRow(denial.answer)
-  const { allow, retryAfter = row.retryAfter } = denial.params ?? {}
+  const { allow, nonce, retryAfter = row.retryAfter } = denial.params ?? {}
   const headers = new Headers({
     'Content-Type': 'application/problem+json',
     'Cache-Control': 'no-store',
@@ -40,6 +40,7 @@ export function problem(
   const authenticate = route && challenge(denial, route)
   if (authenticate) headers.set('WWW-Authenticate', authenticate)
   if (retryAfter !== undefined) headers.set('Retry-After', String(retryAfter))
+  if (nonce !== undefined) headers.set('DPoP-Nonce', nonce)
   if (allow) headers.set('Allow', allow.join(', '))
   for (const [name, value] of limitHeaders(limited)) headers.set(name, value)
   const body = {

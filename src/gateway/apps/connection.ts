@@ -1,3 +1,4 @@
+import { base64url } from 'jose'
 import type { Connection } from '../../core/model/connection.ts'
 import { fail, ok } from '../../core/result.ts'
 import { text } from '../../policy/fields.ts'
@@ -22,10 +23,23 @@ export function connectionOf(told: () => PlatformFacts | undefined): Connection 
     get tls() {
       return only(isText, told()?.tlsVersion)
     },
+    get certificate() {
+      return certificateOf(told()?.tlsClientAuth)
+    },
     get botScore() {
       return only(isCount, told()?.botManagement?.score)
     },
   }
+}
+
+const FINGERPRINT = /^[0-9a-f]{64}$/i
+
+/** The certificate's SHA-256 in base64url (RFC 8705 §3.1); `undefined` unless it is verified and not revoked. */
+const certificateOf = (auth: PlatformFacts['tlsClientAuth']): string | undefined => {
+  const { certVerified, certRevoked, certFingerprintSHA256: hex = '' } = auth ?? {}
+  if (certVerified !== 'SUCCESS' || certRevoked !== '0' || !FINGERPRINT.test(hex)) return undefined
+  const bytes = hex.match(/../g)?.map((one) => Number.parseInt(one, 16)) ?? []
+  return base64url.encode(new Uint8Array(bytes))
 }
 
 const only = <Value>(is: (value: unknown) => value is Value, value: unknown): Value | undefined =>

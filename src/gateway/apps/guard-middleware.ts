@@ -78,16 +78,19 @@ export function guarding<E extends { Variables: AgentVariables }>(
         c.set('access', decision.known.access)
       }
       await hand(c, decision, next, (denial) => refuse(denial, context))
-      tellLimit(context, decision)
+      tell(context, decision)
     }
     const rule = corsFor(c.req.raw, decision)
     return rule ? corsOf(rule)(c, answer) : answer()
   }
 }
 
-/** Adds the rate limit headers to answers without them. */
-const tellLimit = (c: Context, { known }: Decision): void => {
-  const told = limitHeaders(known.limited)
+/** Adds the rate limit headers and the next nonce to answers without them. */
+const tell = (c: Context, { known: { limited, nonce } }: Decision): void => {
+  const told = [
+    ...limitHeaders(limited),
+    ...(nonce === undefined ? [] : [['DPoP-Nonce', nonce] as const]),
+  ]
   if (told.every(([name, value]) => c.res.headers.get(name) === value)) return
   // Through Hono: headers of a handler's answer may be immutable.
   for (const [name, value] of told) c.header(name, value)

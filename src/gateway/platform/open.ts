@@ -23,7 +23,7 @@ import { explainingPorts } from './explain-ports.ts'
 import { DECODED_IN_WORKERD } from './fetch-origin.ts'
 import { createPolicyLoader } from './policy.ts'
 import { createReadiness } from './readiness.ts'
-import { createSessions } from './sessions.ts'
+import { createNonces, createSessions } from './sessions.ts'
 import { createTokenMemory } from './token-memory.ts'
 
 const { clock, log } = system
@@ -126,6 +126,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
     signingKeys,
     sessions,
     ...(audit && { audit }),
+    nonces: createNonces({ keys: signingKeys, clock }),
     journal: { record: (line) => console.log(line) },
     send: sender(env),
     explaining: explainingPorts(keyOptions, { revocations, limits, replays, signingKeys, bodies }),

@@ -10,63 +10,83 @@ import {
   type SessionHolder,
   type Sessions,
 } from '../../core/model/mcp.ts'
-import type { Clock, SigningKeys } from '../../core/model/ports.ts'
+import type { Clock, Nonces, SigningKeys } from '../../core/model/ports.ts'
 
-/** The most verified sessions an isolate remembers, and the most characters of each. */
+/** The most verified seals an isolate remembers, and the most characters of each. */
 const KEPT = { entries: 1_000, length: 4_096 }
 
-/** A verified session: its key and its claims. */
+/** Something that was sealed: its key and its claims. */
 interface Opened {
   readonly key: JWK
   readonly claims: JsonObject
 }
 
+/** The keys of {@link createSeals}. Without `published` nothing can be opened. */
+export type SealKeys = Pick<SigningKeys, 'signing'> & Partial<SigningKeys>
+
 /** Options of {@link createSessions}. */
 export interface SessionsOptions {
-  /** Without `published` no session can be opened. */
-  readonly keys: Pick<SigningKeys, 'signing'> & Partial<SigningKeys>
+  readonly keys: SealKeys
   readonly clock: Clock
 }
 
+/** Seals claims, so that only gates with the same keys can make or read them. */
+export interface Seals {
+  /** The claims as a compact JWS. Rejects where there is no key. */
+  seal(claims: JsonObject): Promise<string>
+  /** The claims of text that was sealed with a key that is still published. Rejects where no keys are known. */
+  open(sealed: string): Promise<JsonObject | undefined>
+}
+
 /**
- * Seals session ids of MCP servers as compact JWS with the gate's signing key. Any published key
- * opens them, so a session ends at the latest when its key is withdrawn. A session names its
- * holder; the token is verified separately on each request. Only verified sessions are remembered.
+ * Seals claims as compact JWS of one type with the gate's signing key. Any published key opens them, so a seal ends at
+ * the latest when its key is withdrawn. Does not encrypt. Remembers what it has verified.
  */
-export function createSessions({ keys, clock }: SessionsOptions): Sessions {
+export function createSeals(keys: SealKeys, typ: string): Seals {
   const opened = new Map<string, Opened>()
-
-  const claimsOf = async (sealed: string): Promise<JsonObject | undefined> => {
-    const shape = shapeOf(sealed)
-    // Keys are read only for well-formed sessions.
-    if (!shape) return undefined
-    const published = await keys.published?.()
-    if (!published) throw new Error('the keys that are published are not known here')
-    const known = opened.get(sealed)
-    if (known && published.some(({ kid, x }) => kid === known.key.kid && x === known.key.x)) {
-      return known.claims
-    }
-    const found = await verified(sealed, shape, published)
-    if (found && sealed.length <= KEPT.length) {
-      if (opened.size >= KEPT.entries) opened.clear()
-      opened.set(sealed, found)
-    }
-    return found?.claims
-  }
-
   return {
-    async seal(session, holder) {
-      if (!isSessionId(session)) throw new TypeError('not the id of a session')
+    async seal(claims) {
       const signer = await keys.signing()
       if (!signer) throw new Error('there is no key to sign with')
       const { kid, algorithm, key } = signer
-      const iat = Math.floor(clock.now() / 1000)
-      return new CompactSign(utf8Encode(JSON.stringify({ session, ...namesOf(holder), iat })))
-        .setProtectedHeader({ alg: algorithm, typ: SESSION_TYP, kid })
+      return new CompactSign(utf8Encode(JSON.stringify(claims)))
+        .setProtectedHeader({ alg: algorithm, typ, kid })
         .sign(key)
     },
+    async open(sealed) {
+      const shape = shapeOf(sealed, typ)
+      // Keys are read only for well-formed text.
+      if (!shape) return undefined
+      const published = await keys.published?.()
+      if (!published) throw new Error('the keys that are published are not known here')
+      const known = opened.get(sealed)
+      if (known && published.some(({ kid, x }) => kid === known.key.kid && x === known.key.x)) {
+        return known.claims
+      }
+      const found = await verified(sealed, shape, published)
+      if (found && sealed.length <= KEPT.length) {
+        if (opened.size >= KEPT.entries) opened.clear()
+        opened.set(sealed, found)
+      }
+      return found?.claims
+    },
+  }
+}
+
+/**
+ * Seals session ids of MCP servers: see {@link createSeals}. A session names its holder; the token is verified
+ * separately on each request.
+ */
+export function createSessions({ keys, clock }: SessionsOptions): Sessions {
+  const seals = createSeals(keys, SESSION_TYP)
+  return {
+    async seal(session, holder) {
+      if (!isSessionId(session)) throw new TypeError('not the id of a session')
+      const iat = Math.floor(clock.now() / 1000)
+      return seals.seal({ session, ...namesOf(holder), iat })
+    },
     async open(sealed, holder) {
-      const claims = await claimsOf(sealed)
+      const claims = await seals.open(sealed)
       const session = claims && own(claims, 'session')
       if (typeof session !== 'string' || !isSessionId(session)) return undefined
       const isTheirs = Object.entries(namesOf(holder)).every(
@@ -86,19 +106,19 @@ const namesOf = ({ issuer, agent, subject, route, resource }: SessionHolder) => 
   resource,
 })
 
-/** The unverified content of a session. */
+/** The unverified content of sealed text. */
 interface Shape {
   readonly claims: JsonObject
   readonly kid: string
   readonly algorithm: AssertionAlgorithm
 }
 
-/** Decodes a session by its form; refuses other JWS types (RFC 8725 §3.11). Verifies nothing. */
-const shapeOf = (sealed: string): Shape | undefined => {
+/** Decodes sealed text by its form; refuses other JWS types (RFC 8725 §3.11). Verifies nothing. */
+const shapeOf = (sealed: string, typ: string): Shape | undefined => {
   const parts = sealed.length <= LIMITS.tokenLength ? splitJws(sealed) : undefined
   const header = parts && decodeJwsPart(parts.header)
   const claims = parts && decodeJwsPart(parts.payload)
-  if (!header || !claims || own(header, 'typ') !== SESSION_TYP) return undefined
+  if (!header || !claims || own(header, 'typ') !== typ) return undefined
   if (FORBIDDEN_PARAMETERS.some((name) => Object.hasOwn(header, name))) return undefined
   const [kid, alg] = [own(header, 'kid'), own(header, 'alg')]
   const algorithm = ASSERTION_ALGORITHMS.find((one) => one === alg)
@@ -132,16 +152,71 @@ const importedOf = async (jwk: JWK, algorithm: AssertionAlgorithm): Promise<Cryp
   return key
 }
 
+/** The `typ` of a nonce; no other token of the gate has it. */
+const NONCE_TYP = 'dpop-nonce+jwt'
+
+/** Seconds for which a nonce is accepted, and after which a new one is made. */
+const NONCE_SECONDS = { accepted: 300, fresh: 100 }
+
 /**
- * Sessions for explanations: opens with keys in memory only, and rejects without any. Seals
- * nothing.
+ * Nonces for DPoP proofs (RFC 9449 §9) without a store: each is sealed with its time and its resource, so that every
+ * isolate of the gate accepts it, and no other gate does. See {@link createSeals} for `keys`.
  */
-export function openingOnly(keys: Pick<SigningKeys, 'held'>, clock: Clock): Sessions {
-  const published = () =>
-    keys.held?.() ?? Promise.reject(new Error('no keys are in memory, and none are asked for'))
-  const signing = () => Promise.reject(new Error('nothing is signed for an explanation'))
+export function createNonces({ keys, clock }: SessionsOptions): Nonces {
+  const seals = createSeals(keys, NONCE_TYP)
+  const made = new Map<
+    string,
+    { readonly nonce: string; readonly iat: number; readonly kid: string }
+  >()
+  const now = () => Math.floor(clock.now() / 1000)
+  const issue = async (resource: string): Promise<string> => {
+    const signer = await keys.signing()
+    if (!signer) throw new Error('there is no key to sign with')
+    const known = made.get(resource)
+    const iat = now()
+    if (known?.kid === signer.kid && iat - known.iat <= NONCE_SECONDS.fresh) return known.nonce
+    const nonce = await seals.seal({ resource, iat })
+    made.set(resource, { nonce, iat, kid: signer.kid })
+    return nonce
+  }
   return {
-    open: createSessions({ keys: { signing, published }, clock }).open,
+    issue,
+    async check(nonce, resource) {
+      const claims = await seals.open(nonce)
+      const iat = claims && own(claims, 'iat')
+      if (typeof iat !== 'number' || claims?.resource !== resource) return { isGood: false }
+      const age = now() - iat
+      // Clocks of data centres differ a little.
+      if (age < -LIMITS.nonceAheadSeconds || age > NONCE_SECONDS.accepted) return { isGood: false }
+      if (age <= NONCE_SECONDS.accepted / 2) return { isGood: true }
+      const next = await issue(resource).catch(() => undefined)
+      return { isGood: true, ...(next !== undefined && { next }) }
+    },
+  }
+}
+
+/** Keys for explanations: those in memory, and none to sign with. */
+const inMemory = (keys: Pick<SigningKeys, 'held'>): SealKeys => ({
+  signing: () => Promise.reject(new Error('nothing is signed for an explanation')),
+  published: () =>
+    keys.held?.() ?? Promise.reject(new Error('no keys are in memory, and none are asked for')),
+})
+
+/** Sessions for explanations: opens with keys in memory only, and rejects without any. Seals nothing. */
+export function openingOnly(keys: Pick<SigningKeys, 'held'>, clock: Clock): Sessions {
+  return {
+    open: createSessions({ keys: inMemory(keys), clock }).open,
     seal: () => Promise.reject(new Error('nothing is sealed for an explanation')),
+  }
+}
+
+/** Nonces for explanations, as {@link openingOnly}: issues none that is accepted. */
+export function checkingOnly(keys: Pick<SigningKeys, 'held'>, clock: Clock): Nonces {
+  const { check } = createNonces({ keys: inMemory(keys), clock })
+  return {
+    async check(nonce, resource) {
+      return { isGood: (await check(nonce, resource)).isGood }
+    },
+    issue: async () => 'none-for-an-explanation',
   }
 }

@@ -48,7 +48,7 @@ const REMOVED_PREFIXES = [
   'x-auth-request-',
 ]
 
-/** The agent's credentials: sent only to origins that the policy allows. */
+/** The agent's credentials. The token is sent only to origins that the policy allows; a proof is for this gate alone. */
 const CREDENTIALS = ['authorization', 'dpop']
 
 /** One expression for all removed names, which contain only letters, digits and `-`. */
@@ -61,21 +61,22 @@ const removedBy = perObject(
 
 /**
  * Removes inbound headers in place: hop-by-hop ones, and those an origin could mistake for the
- * gate's. Credentials stay where the route forwards tokens, and in shadow mode; tokens in
- * subprotocols never do. Adds nothing.
+ * gate's. The token stays where the route forwards it, and all credentials in shadow mode; tokens in subprotocols
+ * never do. Adds nothing.
  */
 export function stripInbound(headers: Headers, policy: Policy, route: Route): void {
   const { gate } = policy
   const known = knownNames(gate)
   const removed = removedBy(gate)
-  const forwardsToken = route.forwardToken || route.mode === 'shadow'
+  const isShadow = route.mode === 'shadow'
   const names = [...headers.keys()]
   const named = names.includes('connection')
     ? connectionOptions(headers.get('connection'))
     : undefined
   for (const name of names) {
     const kind = known.get(name) ?? known.keep(name, kindOf(name, removed))
-    const goes = kind === 'credential' ? !forwardsToken : kind === 'removed'
+    const stays = isShadow || (route.forwardToken && name !== 'dpop')
+    const goes = kind === 'credential' ? !stays : kind === 'removed'
     if (goes || named?.has(foldedName(name))) headers.delete(name)
     else if (kind === 'subprotocols') removeTokens(headers, policy)
   }

@@ -35,7 +35,7 @@ export async function relay(
   decision: Decision,
   { send, requestId, clientIp, isFetched }: RelayOptions,
 ): Promise<Relayed> {
-  const { route, address, policy, limited } = decision.known
+  const { route, address, policy, limited, nonce } = decision.known
   if (!route || !address || !policy || route.endpoint) {
     return { answer: fail(chainDenials('unavailable')) }
   }
@@ -64,6 +64,7 @@ export async function relay(
     // In shadow mode the origin answers a denied preflight.
     keepsCors: method === 'OPTIONS' && decision.outcome === 'denied',
     limited,
+    nonce,
   }
   const searched = withoutSecrets(toAgent(sent.value, about), route)
   // Read from the masked answer, since the id may contain a secret.

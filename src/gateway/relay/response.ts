@@ -28,6 +28,8 @@ export interface ToAgent {
   readonly keepsCors?: boolean
   /** The state of the rule's limit, if it was checked. */
   readonly limited?: Limited | undefined
+  /** The nonce for the client's next DPoP proof. */
+  readonly nonce?: string | undefined
 }
 
 /** Sets a header, appends to it, or, without a value, removes it. */
@@ -52,7 +54,7 @@ export function toAgent(response: Response, about: ToAgent): Response {
 }
 
 const editsOf = ({ status, headers }: Response, about: ToAgent): readonly Edit[] => {
-  const { route, address, requestId, tellsId, keepsCors = false, limited } = about
+  const { route, address, requestId, tellsId, keepsCors = false, limited, nonce } = about
   // Names are read once: each read calls into the runtime.
   const sent = [...headers.keys()]
   const sentAs = (name: string) => (sent.includes(name) ? headers.get(name) : null)
@@ -85,6 +87,8 @@ const editsOf = ({ status, headers }: Response, about: ToAgent): readonly Edit[]
     }
   }
   edits.push(...limitFields(limited))
+  // RFC 9449 §8.2.
+  if (nonce !== undefined) edits.push(['DPoP-Nonce', nonce], ['Cache-Control', 'no-store'])
   return edits
 }
 

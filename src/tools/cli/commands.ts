@@ -2,6 +2,7 @@ import { doctorCommand } from '../doctor/doctor.ts'
 import { checkCommand } from './check.ts'
 import { ciCommand } from './ci.ts'
 import type { CommandRow } from './command.ts'
+import { curlCommand } from './curl.ts'
 import { diffCommand } from './diff.ts'
 import { explainCommand } from './explain.ts'
 import { importCommand } from './import.ts'
@@ -27,6 +28,7 @@ export const COMMANDS: readonly CommandRow[] = [
   ciCommand,
   keygenCommand,
   mintCommand,
+  curlCommand,
   revokeCommand,
   liftCommand,
   listCommand,

@@ -3,6 +3,7 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import { type CommandRow, collect } from './command.ts'
 import { accessTokenClaims, readKeyFile, signToken } from './key-file.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { proofKeyAt } from './proof.ts'
 import { durationSeconds, utc } from './times.ts'
 
 export interface MintOptions {
@@ -13,6 +14,8 @@ export interface MintOptions {
   readonly subject?: string
   readonly client?: string
   readonly lifetime?: string
+  /** Key file of a client, to which the token is bound; made where it is not there. */
+  readonly dpop?: string
   /** `name=json`, each. */
   readonly claim?: readonly string[]
 }
@@ -30,6 +33,7 @@ export const mintCommand: CommandRow<MintOptions> = {
       .option('--subject <sub>', 'subject (default: the client)')
       .option('--client <id>', 'client_id', 'edgewarden-cli')
       .option('--lifetime <duration>', 'how long it lives, at most 24h', '5m')
+      .option('--dpop <file>', 'bind it to the DPoP key in this file, made if it is not there')
       .option('--claim <name=json>', 'a further claim; may be repeated', collect),
   run: (_, options, { now }) => mint(options, now()),
 }
@@ -67,6 +71,11 @@ export async function mint(options: MintOptions, now: number): Promise<Outcome> 
   if (!claims.ok) return cannotTell(`--claim: ${claims.reason}`)
   const key = await readKeyFile(options.key)
   if (!key.ok) return cannotTell(key.reason)
+  if (options.dpop !== undefined && Object.hasOwn(claims.value, 'cnf')) {
+    return cannotTell('cnf comes from --dpop')
+  }
+  const bound = options.dpop === undefined ? undefined : await proofKeyAt(options.dpop)
+  if (bound && !bound.ok) return cannotTell(bound.reason)
   const client = options.client ?? 'edgewarden-cli'
   const all = accessTokenClaims(key.value.issuer, {
     audience: options.audience,
@@ -75,19 +84,25 @@ export async function mint(options: MintOptions, now: number): Promise<Outcome> 
     scopes,
     issuedAt: Math.floor(now),
     lifetime: Math.floor(lifetime.value),
-    claims: claims.value,
+    claims: { ...claims.value, ...(bound && { cnf: { jkt: bound.value.jkt } }) },
   })
   const token = await signToken(key.value, all)
   return {
     exitCode: EXIT.yes,
     json: { token, claims: all },
     out: [token],
-    err:
-      lifetime.value > USUAL_LIFETIME
+    err: [
+      ...(lifetime.value > USUAL_LIFETIME
         ? [
             `It ends ${utc(now + lifetime.value)}. A gate refuses tokens that live longer than max_lifetime (15m unless the issuer's table says otherwise).`,
           ]
-        : [],
+        : []),
+      ...(bound?.value.isNew
+        ? [
+            `The client's key is in ${options.dpop}. Send the token with: npx edgewarden curl URL --dpop ${options.dpop}`,
+          ]
+        : []),
+    ],
   }
 }
 

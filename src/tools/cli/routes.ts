@@ -68,6 +68,8 @@ const FURTHER = [
   'when',
   'rate_limit',
   'single_use',
+  'possession',
+  'replay',
 ]
 
 type Column<Row> = readonly [heading: string, cell: (row: Row) => string]

@@ -40,11 +40,12 @@ export const GATE_TABLE: Table = {
   // Compared as settings of rules.
   ...each(elsewhere, 'hosts', 'revocation.consistency', 'revocation.max_staleness'),
   insecure_http: flag,
-  clock_tolerance: larger,
+  ...each(larger, 'clock_tolerance', 'proof_max_age', 'proof_max_ahead'),
   'assertion.binding': words('body', 'request', 'identity', 'off'),
   ...each(neutralPart, 'assertion.algorithm', 'assertion.max_body'),
   // A key that is no longer withdrawn may be trusted again.
   'assertion.withdrawn': requires,
+  dpop_nonce: guard,
   strip_headers: requires,
   // Another jurisdiction has another, empty set.
   'revocation.jurisdiction': opaque,
@@ -66,6 +67,7 @@ export const ISSUER_TABLE: Table = {
   ...each(accepts, 'jwks', 'typ'),
   algorithms,
   required_claims: requires,
+  possession: restriction,
   admin: words(false, 'own', 'all'),
   decrypt: permission,
   'delegation.parent_scope': restriction,
@@ -92,6 +94,8 @@ export const RULE_TABLE: Table = {
   rate_limit: restrictionBy(quota),
   single_use: guard,
   token_subprotocols: acceptsMore,
+  possession: restriction,
+  replay: permission,
   mcp,
   acr_values: restrictionBy(accepts),
   max_age: restrictionBy(larger),

@@ -21,7 +21,7 @@ const COSTS: Readonly<Record<BindingName, string>> = {
   AUDIT_LOG: 'no decision would be stored',
   KEY_KEEPER: ALL,
   RATE_LIMITER: 'every request to a rule with rate_limit would be refused',
-  REPLAYS: 'every request to a rule with single_use would be refused',
+  REPLAYS: 'every request to a rule with single_use, or with a DPoP proof, would be refused',
   REVOCATIONS: ALL,
 }
 

@@ -95,7 +95,7 @@ describe('the memory of verified tokens', () => {
     ['credential_malformed', `Bearer ${TOKEN}, Bearer ${TOKEN}`],
     ['credential_malformed', `Bearer ${TOKEN} ${TOKEN}`],
     ['credential_malformed', `Bearer\t${TOKEN}`],
-    ['scheme_unsupported', `DPoP ${TOKEN}`],
+    ['scheme_unsupported', `Token ${TOKEN}`],
     ['scheme_unsupported', TOKEN],
   ])('never makes %s good for %.60j', async (code, authorization) => {
     const { tokens } = await memoryOf()

@@ -131,7 +131,10 @@ export const CLAIMS: readonly TokenAttack[] = [
   ...['nonce', 'at_hash', 'c_hash'].map(
     (name): TokenAttack => [`an ID token with ${name}`, 'id_token', withClaims({ [name]: 'x' })],
   ),
-  ...[{ jkt: 'x' }, { 'x5t#S256': 'x' }, {}, null, 'x'].map(
+  ...[{ jkt: 'x' }, { jwk: {} }].map(
+    (cnf): TokenAttack => [`cnf ${JSON.stringify(cnf)}`, 'token_bound', withClaims({ cnf })],
+  ),
+  ...[{ jkt: 'x', jwk: {} }, { 'x5t#S256': 'x', jkt: 'x' }, {}, null, 'x'].map(
     (cnf): TokenAttack => [
       `cnf ${JSON.stringify(cnf)}`,
       'confirmation_unsupported',

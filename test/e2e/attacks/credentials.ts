@@ -9,11 +9,11 @@ export const CREDENTIALS: readonly RequestAttack[] = [
       ['the token without a scheme', 'TOKEN'],
       ['another scheme', 'Token TOKEN'],
       ['a scheme that begins like Bearer', 'BearerX TOKEN'],
-      ['DPoP', 'DPoP TOKEN'],
     ] as const
   ).map(([name, value]): RequestAttack => {
     return [name, 401, 'scheme_unsupported', { headers: [['Authorization', value]] }]
   }),
+  ['DPoP', 401, 'token_not_bound', { headers: [['Authorization', 'DPoP TOKEN']] }],
   ...(
     [
       ['no credential', []],

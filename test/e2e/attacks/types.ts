@@ -3,6 +3,7 @@ import { signed, type TokenAttack } from './forging.ts'
 /** Types of JWTs that are never access tokens. */
 export const FOREIGN_TYPES = [
   'dpop+jwt',
+  'dpop-nonce+jwt',
   'oauth-id-jag+jwt',
   'oauth-client-attestation+jwt',
   'oauth-client-attestation-pop+jwt',

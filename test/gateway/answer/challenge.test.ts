@@ -18,6 +18,10 @@ const all = routeOf('GET /x', { scopes: scopesOf('all', 'a', 'b:{id}', 'c') })
 const any = routeOf('GET /x', { scopes: scopesOf('any', 'b:{id}', 'a', 'c') })
 const none = routeOf('GET /x')
 
+const ALGS = 'algs="ES256 Ed25519 EdDSA PS256 RS256 ES384"'
+/** The challenge of Bearer, and that of DPoP with the same parameters. */
+const both = (bearer: string) => `${bearer}, ${bearer.replace('Bearer', 'DPoP')}, ${ALGS}`
+
 describe('challenge', () => {
   it.each([
     ['unauthenticated', all, undefined, `Bearer realm="api.example.com", scope="a c", ${METADATA}`],
@@ -66,7 +70,7 @@ describe('challenge', () => {
       `Bearer realm="api.example.com", error="insufficient_user_authentication", error_description="It is so", max_age="1", ${METADATA}`,
     ],
   ] as const)('of %s', (answer, route, params, value) => {
-    expect(challenge(denialOf(answer, params), route)).toBe(value)
+    expect(challenge(denialOf(answer, params), route)).toBe(both(value))
   })
 
   it.each([
@@ -82,7 +86,24 @@ describe('challenge', () => {
     ],
   ])('names the metadata of %s (RFC 9728 §3.1)', (resource, realm, metadata) => {
     expect(challenge(denialOf('unauthenticated'), routeOf('GET /x', { resource }))).toBe(
-      `Bearer realm="${realm}", resource_metadata="${metadata}"`,
+      both(`Bearer realm="${realm}", resource_metadata="${metadata}"`),
+    )
+  })
+
+  it.each([
+    ['proofRequired', 'invalid_token'],
+    ['invalidProof', 'invalid_dpop_proof'],
+    ['useNonce', 'use_dpop_nonce'],
+  ] as const)('of %s is for DPoP alone', (answer, error) => {
+    expect(challenge(denialOf(answer), all)).toBe(
+      `DPoP realm="api.example.com", error="${error}", error_description="It is so", ${METADATA}, ${ALGS}`,
+    )
+  })
+
+  it('does not offer Bearer where a proof is required', () => {
+    const route = { ...none, possession: 'required' } as const
+    expect(challenge(denialOf('unauthenticated'), route)).toBe(
+      `DPoP realm="api.example.com", ${METADATA}, ${ALGS}`,
     )
   })
 

@@ -22,6 +22,25 @@ describe('what the platform tells of a request', () => {
     expect(connectionOf(() => cf as never)).toEqual(expected)
   })
 
+  const HEX = '00ff'.repeat(16)
+  const VERIFIED = { certVerified: 'SUCCESS', certRevoked: '0', certFingerprintSHA256: HEX }
+  it.each<[unknown, string | undefined]>([
+    [VERIFIED, Buffer.from(HEX, 'hex').toString('base64url')],
+    [
+      { ...VERIFIED, certFingerprintSHA256: HEX.toUpperCase() },
+      Buffer.from(HEX, 'hex').toString('base64url'),
+    ],
+    [{ ...VERIFIED, certVerified: 'NONE' }, undefined],
+    [{ ...VERIFIED, certVerified: 'FAILED:self signed certificate' }, undefined],
+    [{ ...VERIFIED, certRevoked: '1' }, undefined],
+    [{ ...VERIFIED, certRevoked: undefined }, undefined],
+    [{ ...VERIFIED, certFingerprintSHA256: HEX.slice(2) }, undefined],
+    [{ ...VERIFIED, certFingerprintSHA256: '' }, undefined],
+    [null, undefined],
+  ])('has a client certificate only if it is verified: %j', (tlsClientAuth, certificate) => {
+    expect(connectionOf(() => ({ tlsClientAuth }) as never).certificate).toBe(certificate)
+  })
+
   it('is asked for when somebody looks', () => {
     let asked = 0
     const connection = connectionOf(() => {

@@ -141,7 +141,8 @@ describe('stripInbound', () => {
   it.each<[Partial<Route>, Record<string, string>, string[]]>([
     [{}, { authorization: 'Bearer t', dpop: 'p' }, []],
     [{ access: 'public' }, { authorization: 'Bearer t' }, []],
-    [{ forwardToken: true }, { authorization: 'Bearer t', dpop: 'p' }, ['authorization', 'dpop']],
+    [{ forwardToken: true }, { authorization: 'DPoP t', dpop: 'p' }, ['authorization']],
+    [{ mode: 'shadow' }, { authorization: 'DPoP t', dpop: 'p' }, ['authorization', 'dpop']],
     [{ forwardToken: true, access: 'public' }, { authorization: 'Bearer t' }, ['authorization']],
     [{ forwardToken: true }, { 'proxy-authorization': 'x' }, []],
     [

@@ -209,6 +209,12 @@ describe('what a shared cache may not keep', () => {
     },
   )
 
+  it("but the gate's own nonce, which nobody stores", () => {
+    const { headers } = answerTo(told, {}, {}, { nonce: 'next' })
+    expect(headers.get('dpop-nonce')).toBe('next')
+    expect(headers.get('cache-control')).toBe('no-store')
+  })
+
   it('a public route passes it all', () => {
     const answer = answerTo(told, { access: 'public' })
     expect(Object.fromEntries(answer.headers)).toMatchObject(told)

@@ -92,7 +92,7 @@ describe('a rule that takes each token once', () => {
     ])
     expect(await errors({ route: ONCE, objects: withStore })).toEqual([
       expect.stringMatching(
-        /^exports\.ReplayShard: is not there with SQLite storage, .*: every request to a rule with single_use would be refused;/,
+        /^exports\.ReplayShard: is not there with SQLite storage, .*: every request to a rule with single_use, or with a DPoP proof, would be refused;/,
       ),
       expect.stringMatching(/: 1 mistake$/),
     ])

@@ -3,8 +3,8 @@ import type { Outcome } from '../../chain.ts'
 import type { Denial, DenialTable } from '../../denial.ts'
 import type { Connection } from '../../model/connection.ts'
 import type { Policy } from '../../model/policy.ts'
-import type { Clock, ReplayStore } from '../../model/ports.ts'
-import type { AccessToken, Credential, Possession } from '../../model/token.ts'
+import type { Clock, Nonces } from '../../model/ports.ts'
+import type { AccessToken, Credential, Possession, ProofUse } from '../../model/token.ts'
 import type { RequestHead } from '../../request.ts'
 import type { Routed } from '../route.ts'
 
@@ -19,7 +19,15 @@ export interface ProofFacts extends Pick<Routed, 'route' | 'address'> {
 
 export interface ProofPorts {
   readonly clock: Clock
-  readonly replays: ReplayStore
+  /** Absent where there are no keys for nonces. */
+  readonly nonces?: Nonces
+}
+
+/** What a method establishes: `proof` where a proof may be used only once. */
+export interface Shown {
+  readonly proof?: ProofUse
+  /** The nonce that the answer tells. */
+  readonly nonce?: string | undefined
 }
 
 /** Parameters of a challenge (RFC 9110 §11.3); their values need no escaping. */
@@ -29,7 +37,7 @@ export type Parameters = readonly (readonly [name: string, value: string])[]
 export interface Method<Name extends Possession = Possession, Code extends string = string> {
   /** Its name for origins (`X-Agent-Possession`, assertions) and for the journal. */
   readonly name: Name
-  /** Its `Authorization` scheme (RFC 9110 §11.1), in its usual spelling. Two methods may share a scheme. */
+  /** Its `Authorization` scheme (RFC 9110 §11.1), in its usual spelling. Methods may share a name or a scheme. */
   readonly scheme: string
   /** The member of `cnf` (RFC 7800 §3.1) with the key; a method without a member is for tokens without `cnf`. */
   readonly member?: string
@@ -42,7 +50,7 @@ export interface Method<Name extends Possession = Possession, Code extends strin
     confirmation: unknown,
     facts: ProofFacts,
     ports: ProofPorts,
-  ) => Outcome<object, Code> | Promise<Outcome<object, Code>>
+  ) => Outcome<Shown, Code> | Promise<Outcome<Shown, Code>>
   /** The parameters of its own challenge, made from the common ones; absent: it has no challenge. */
   readonly challenge?: (common: Parameters, denial: Denial) => Parameters
   /** Members of the resource's metadata (RFC 9728 §2). */

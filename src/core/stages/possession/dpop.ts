@@ -1,0 +1,242 @@
+import { type CryptoKey, importJWK } from 'jose'
+import { sha256Name } from '../../bytes.ts'
+import { type CodeOf, type Denial, denials } from '../../denial.ts'
+import { isObject, type JsonObject, own } from '../../json.ts'
+import { decodeJwsPart, mediaType, splitJws } from '../../jws.ts'
+import { LIMITS } from '../../limits.ts'
+import { createTextMemo } from '../../memo.ts'
+import { type Algorithm, algorithmOf } from '../../model/issuer.ts'
+import { type PublicKey, publicKeyOf } from '../../model/jwk.ts'
+import { fail, ok, type Result } from '../../result.ts'
+import { canonicalPath, isLoopback, parseUrl } from '../../url.ts'
+import { isSigned } from '../verify.ts'
+import { method, type ProofFacts, type ProofPorts } from './method.ts'
+
+const again = 'Make a new proof for each request, with the key that the token is bound to'
+
+const deny = denials({
+  proof_missing: [
+    'invalidProof',
+    'The token is bound to a key, and no proof was sent',
+    'Send a DPoP header with a proof for this request',
+  ],
+  proof_malformed: [
+    'invalidProof',
+    'The DPoP header is not one well-formed proof',
+    'Send one DPoP header with one proof as RFC 9449 §4.2 has it, with ath',
+  ],
+  proof_algorithm_forbidden: [
+    'invalidProof',
+    'The proof is not signed with an algorithm that is accepted here',
+    'Sign the proof with one of the algorithms that the challenge names',
+  ],
+  proof_key_invalid: [
+    'invalidProof',
+    "The proof's jwk is not one public key for its algorithm",
+    'Put the public key alone into the proof; an RSA key needs 2048 bits',
+  ],
+  proof_signature_invalid: ['invalidProof', "The proof's signature is not of its key", again],
+  proof_method_mismatch: [
+    'invalidProof',
+    'The proof is for another method',
+    'Put the method of the request into htm, in the same case',
+  ],
+  proof_url_mismatch: [
+    'invalidProof',
+    'The proof is for another URL',
+    'Put the URL of the request into htu, without query and fragment, with the host that the metadata names',
+  ],
+  proof_nonce_required: [
+    'useNonce',
+    'The proof has no nonce of this gate, or an old one',
+    'Make a new proof with the nonce of the DPoP-Nonce header',
+  ],
+  nonce_unavailable: [
+    'unavailable',
+    "The proof's nonce cannot be checked at the moment",
+    'Keep the token and try again after Retry-After',
+  ],
+  proof_expired: [
+    'invalidProof',
+    'The proof is too old, or was made in the future',
+    'Make a new proof for each request; the clock of the client may be wrong',
+  ],
+  proof_token_mismatch: [
+    'invalidProof',
+    'The proof is for another token',
+    'Put the SHA-256 of the token, in base64url, into ath',
+  ],
+  proof_key_mismatch: ['invalidProof', 'The token is bound to another key', again],
+})
+
+type Code = CodeOf<typeof deny>
+
+/** Algorithms of proofs, as challenges and metadata name them. ML-DSA and ES512 cost more than a stranger may ask. */
+const ALGORITHMS = ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256', 'ES384'] as const
+
+/** A proof with every part that is needed. Nothing in it is verified. */
+interface Proof {
+  readonly compact: string
+  readonly algorithm: Algorithm
+  readonly jwk: unknown
+  readonly jti: string
+  readonly htm: string
+  readonly htu: string
+  readonly iat: number
+  readonly ath: string
+  readonly nonce: unknown
+}
+
+/** Reads a header as one proof. Several headers are joined by a comma, which no JWT has. */
+const readProof = (header: string): Result<Proof, Code> => {
+  const parts = header.length <= LIMITS.proofLength ? splitJws(header) : undefined
+  const head = parts && decodeJwsPart(parts.header)
+  const claims = parts && decodeJwsPart(parts.payload)
+  if (!head || !claims || Object.hasOwn(head, 'crit')) return fail('proof_malformed')
+  const [jti, htm, htu, iat, ath] = ['jti', 'htm', 'htu', 'iat', 'ath'].map((name) =>
+    own(claims, name),
+  )
+  const typ = own(head, 'typ')
+  if (!isText(jti) || !isText(htm) || !isText(htu) || !isText(ath)) return fail('proof_malformed')
+  if (typeof iat !== 'number' || typeof typ !== 'string') return fail('proof_malformed')
+  if (mediaType(typ) !== 'dpop+jwt') return fail('proof_malformed')
+  const alg = ALGORITHMS.find((one) => one === own(head, 'alg'))
+  const algorithm = algorithmOf(alg)
+  if (!algorithm) return fail('proof_algorithm_forbidden')
+  const [jwk, nonce] = [own(head, 'jwk'), own(claims, 'nonce')]
+  return ok({ compact: header, algorithm, jwk, jti, htm, htu, iat, ath, nonce })
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+
+/** The thumbprint of a key (RFC 7638 §3): over its required members in the order of their names. */
+const thumbprintOf = ({ jwk }: PublicKey): Promise<string> => {
+  const { alg: _, ...members } = jwk
+  return sha256Name(JSON.stringify(members, Object.keys(members).sort()))
+}
+
+/** Imported keys of proofs that passed, by algorithm and thumbprint. A key says nothing about a later proof. */
+const imported = createTextMemo<CryptoKey>()
+
+const importKey = async ({ jwk, algorithm }: PublicKey): Promise<CryptoKey | undefined> => {
+  try {
+    return (await importJWK({ ...jwk }, algorithm)) as CryptoKey
+  } catch {
+    return undefined
+  }
+}
+
+const HTU = /^([a-z][a-z0-9+.-]*:\/\/[^/?#\\@]+)([^?#]*)/i
+
+/**
+ * Whether `htu` is the URL of the request, without query and fragment, in normal form (RFC 3986 §6.2.2, §6.2.3). Dot
+ * segments are refused. Scheme and port are those of the configured resource.
+ */
+const isForUrl = (htu: string, facts: ProofFacts): boolean => {
+  const [, origin = '', path = ''] = HTU.exec(htu) ?? []
+  const canonical = canonicalPath(path || '/')
+  return (
+    canonical.ok &&
+    canonical.value === facts.address.path &&
+    parseUrl(origin)?.origin === originOf(facts)
+  )
+}
+
+/** Scheme, host and port of the request: of the resource with that host. `Host` gives a port only on loopback. */
+const originOf = ({ address: { host, scheme, authority }, route, policy }: ProofFacts): string => {
+  const named = [route.resource, policy.gate.resource, ...policy.resources.keys()]
+  const resource = named.map((one) => new URL(one)).find(({ hostname }) => hostname === host)
+  if (resource) return resource.origin
+  return isLoopback(host) ? new URL(`${scheme}://${authority}`).origin : `https://${host}`
+}
+
+/** Checks the nonce of a proof (RFC 9449 §9); the value is the nonce that the answer tells, if the client needs one. */
+const judgeNonce = async (
+  { nonce }: Proof,
+  resource: string,
+  nonces: ProofPorts['nonces'],
+): Promise<Result<string | undefined, Denial<Code>>> => {
+  try {
+    if (!nonces) throw new Error('there are no keys for nonces')
+    const { isGood, next } =
+      typeof nonce === 'string' ? await nonces.check(nonce, resource) : { isGood: false }
+    if (isGood) return ok(next)
+    return fail(deny('proof_nonce_required', undefined, { nonce: await nonces.issue(resource) }))
+  } catch (error) {
+    return fail(deny('nonce_unavailable', { error: String(error) }))
+  }
+}
+
+/** Every check of RFC 9449 §4.3. `bound`: the thumbprint of the token's key. */
+const verify = async (
+  bound: string | undefined,
+  facts: ProofFacts,
+  { clock, nonces }: ProofPorts,
+) => {
+  const { request, policy, credential } = facts
+  const header = request.headers.get('dpop')
+  if (header === null) return fail(deny('proof_missing'))
+  const read = readProof(header)
+  if (!read.ok) return fail(deny(read.reason))
+  const { compact, algorithm, jwk, jti, htm, htu, iat, ath } = read.value
+  const publicKey = isObject(jwk) ? publicKeyOf(jwk, [algorithm]) : undefined
+  if (!publicKey) return fail(deny('proof_key_invalid'))
+  const jkt = await thumbprintOf(publicKey)
+  const name = `${algorithm} ${jkt}`
+  const key = imported.get(name) ?? (await importKey(publicKey))
+  if (!key) return fail(deny('proof_key_invalid'))
+  if (!(await isSigned(compact, algorithm, key))) return fail(deny('proof_signature_invalid'))
+  if (htm !== request.method) return fail(deny('proof_method_mismatch', { htm }))
+  if (!isForUrl(htu, facts)) {
+    return fail(deny('proof_url_mismatch', { htu, expected: originOf(facts) + facts.address.path }))
+  }
+  const nonce = policy.gate.dpopNonce
+    ? await judgeNonce(read.value, policy.gate.resource, nonces)
+    : ok(undefined)
+  if (!nonce.ok) return nonce
+  const now = Math.floor(clock.now() / 1000)
+  const { proofMaxAge, proofMaxAhead } = policy.gate
+  if (!(iat >= now - proofMaxAge && iat <= now + proofMaxAhead)) {
+    return fail(deny('proof_expired', { iat, now }))
+  }
+  if (ath !== (await sha256Name(credential.token))) return fail(deny('proof_token_mismatch'))
+  if (jkt !== bound) return fail(deny('proof_key_mismatch', { jkt, bound }))
+  imported.keep(name, key)
+  return ok({
+    nonce: nonce.value,
+    // Another gate at the same store, or this gate's next deployment, may accept the proof for longer.
+    proof: {
+      jkt,
+      jti,
+      htu: originOf(facts) + facts.address.path,
+      expires: Math.ceil(iat + proofMaxAge) + LIMITS.lateTokenSeconds,
+    },
+  })
+}
+
+const row = {
+  name: 'dpop',
+  scheme: 'DPoP',
+  denials: [deny],
+} as const
+
+/** DPoP (RFC 9449): each request has a proof, signed with the key whose thumbprint is in the token. */
+export const dpop = method({
+  ...row,
+  member: 'jkt',
+  verify: (jkt, facts, ports) => verify(typeof jkt === 'string' ? jkt : undefined, facts, ports),
+  challenge: (common) => [...common, ['algs', ALGORITHMS.join(' ')]],
+  metadata: { dpop_signing_alg_values_supported: ALGORITHMS },
+})
+
+/** The same proof, for a token that has the key itself (RFC 7800 §3.2), as Agentic JWT does. */
+export const dpopOfJwk = method({
+  ...row,
+  member: 'jwk',
+  async verify(jwk, facts, ports) {
+    const key = isObject(jwk) ? publicKeyOf(jwk as JsonObject, BOUND) : undefined
+    return verify(key && (await thumbprintOf(key)), facts, ports)
+  },
+})
+
+const BOUND = ALGORITHMS.flatMap((name) => algorithmOf(name) ?? [])

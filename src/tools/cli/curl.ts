@@ -1,0 +1,103 @@
+import { isLoopback, parseUrl } from '../../core/url.ts'
+import { tokenFor } from './access.ts'
+import { type CommandRow, collect, type Surroundings, TOKEN_VARIABLE } from './command.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { type ProofKey, readProofKey, signProof } from './proof.ts'
+
+export interface CurlOptions {
+  readonly method?: string
+  readonly data?: string
+  /** `Name: value`, each. */
+  readonly header?: readonly string[]
+  /** Key file of a client; without it the token is sent as a bearer token. */
+  readonly dpop?: string
+  readonly tokenEnv?: string
+  readonly tokenFile?: string
+}
+
+export const curlCommand: CommandRow<CurlOptions> = {
+  name: 'curl',
+  docs: ['curl URL --dpop FILE', 'sends one request with a token, and with a DPoP proof'],
+  description: 'Send one request with a token, and with a DPoP proof of it.',
+  example: 'curl https://api.my-company.com/v1/models --dpop client.jwk --token-file token.txt',
+  help: `
+A 401 that asks for a nonce is answered once, with a new proof.
+Exit status: 0 the status is below 400, 1 it is not, 2 cannot tell.`,
+  options: (command) =>
+    command
+      .argument('<url>', 'what to ask for')
+      .option('--method <method>', 'GET, or POST with --data')
+      .option('--data <text>', 'body, sent as JSON unless --header says otherwise')
+      .option('--header <line>', '"Name: value"; may be repeated', collect)
+      .option('--dpop <file>', 'key file of mint --dpop, which the token is bound to')
+      .option('--token-env <name>', `environment variable with a token (else ${TOKEN_VARIABLE})`)
+      .option('--token-file <file>', 'file with a token'),
+  run: ([url = ''], options, process) => curl(url, options, process),
+}
+
+const TIMEOUT_MS = 30_000
+
+/** Sends one request. A token passes over plain http only to this machine. Follows no redirect. */
+export async function curl(
+  address: string,
+  options: CurlOptions,
+  around: Surroundings,
+): Promise<Outcome> {
+  const url = parseUrl(address)
+  if (!url || !/^https?:$/.test(url.protocol)) return cannotTell('the URL must begin with https://')
+  const bad = options.header?.find((line) => !/^[^\s:]+:/.test(line))
+  if (bad !== undefined) return cannotTell(`--header: "${bad}" is not "Name: value"`)
+  const loopback = isLoopback(url.hostname)
+  if (url.protocol === 'http:' && !loopback) {
+    return cannotTell('the URL must be https: over plain http anyone could read the token')
+  }
+  const token = await tokenFor({ origin: url.origin, prefix: '', loopback }, options, '', around)
+  if (!token.ok) return cannotTell(token.reason.kind === 'silent' ? token.reason.message : '')
+  const key = options.dpop === undefined ? undefined : await readProofKey(options.dpop)
+  if (key && !key.ok) return cannotTell(key.reason)
+  const ask = (nonce?: string) => send(url, options, token.value, key?.value, nonce, around.now())
+  try {
+    let response = await ask()
+    const nonce = response.headers.get('dpop-nonce')
+    if (response.status === 401 && key && nonce !== null) {
+      await response.body?.cancel()
+      response = await ask(nonce)
+    }
+    const { status, headers } = response
+    const body = await response.text()
+    const challenge = headers.get('www-authenticate')
+    return {
+      exitCode: status < 400 ? EXIT.yes : EXIT.no,
+      json: { status, headers: Object.fromEntries(headers), body },
+      out: body === '' ? [] : body.trimEnd().split('\n'),
+      err: [`${status}`, ...(challenge === null ? [] : [`WWW-Authenticate: ${challenge}`])],
+    }
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    return cannotTell(`No answer of ${url.origin}: ${String(cause)}`)
+  }
+}
+
+const send = async (
+  url: URL,
+  { data, method = data === undefined ? 'GET' : 'POST', header = [] }: CurlOptions,
+  token: string,
+  key: ProofKey | undefined,
+  nonce: string | undefined,
+  now: number,
+): Promise<Response> => {
+  const headers = new Headers(data === undefined ? {} : { 'Content-Type': 'application/json' })
+  for (const line of header) {
+    const at = line.indexOf(':')
+    headers.set(line.slice(0, at), line.slice(at + 1).trim())
+  }
+  headers.set('Authorization', `${key ? 'DPoP' : 'Bearer'} ${token}`)
+  if (key) headers.set('DPoP', await signProof(key, { method, url, token, nonce, now }))
+  return fetch(url, {
+    method,
+    headers,
+    redirect: 'manual',
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+    ...(data !== undefined && { body: data }),
+  })
+}
