@@ -125,6 +125,8 @@ describe('the gate’s own documents', () => {
         authorization_servers: [setting.issuer.issuer],
         scopes_supported: expect.arrayContaining(['a:read', 'b:read']),
         bearer_methods_supported: ['header'],
+        dpop_signing_alg_values_supported: expect.arrayContaining(['ES256', 'Ed25519']),
+        tls_client_certificate_bound_access_tokens: true,
       })
       expect(await document(`${METADATA}/mcp`)).toMatchObject({
         resource: `${RESOURCE}/mcp`,

@@ -324,8 +324,8 @@ describe('all that is stored', () => {
     for (const record of all) expect(accepts(record) ? [] : [accepts.errors, record]).toEqual([])
     const seen = new Set(all.flatMap((record) => Object.keys(record)))
     const unseen = Object.keys(schema.properties).filter((name) => !seen.has(name))
-    // Plain workerd has no data centre and no country, and no rule here takes proofs of possession.
-    expect(unseen.sort()).toEqual(['colo', 'country', 'possession'])
+    // Plain workerd has no data centre and no country.
+    expect(unseen.sort()).toEqual(['colo', 'country'])
     // Lines of the journal are of it, too.
     for (const line of world.gate.journal()) {
       if ('v' in line) expect(accepts(line) ? [] : [accepts.errors, line]).toEqual([])
