@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { calculateJwkThumbprint, type JWK } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
-import { deployment } from '../kit/repository.ts'
+import { usualObjects } from '../kit/repository.ts'
 import { PATIENCE } from '../kit/wait.ts'
 import { assertionIn, JWKS, keysOf } from './asserting.ts'
 import { askGate, outcome, type Setting, startSetting, until, withGate } from './setting.ts'
@@ -232,7 +232,7 @@ describe('a keeper that cannot be reached', () => {
     gate = await setting.another({
       routes: ROUTES,
       bundle: await sharedShards(),
-      durableObjects: { ...deployment().durableObjects, ASSERTION_KEEPER: 'UnreachableShard' },
+      durableObjects: { ...usualObjects(), ASSERTION_KEEPER: 'UnreachableShard' },
     })
   })
 
@@ -268,7 +268,7 @@ describe('a keeper that cannot be reached', () => {
         routes: ROUTES,
         bundle: await sharedShards(),
         durableObjects: {
-          ...deployment().durableObjects,
+          ...usualObjects(),
           ASSERTION_KEEPER: 'OnceUnreachableKeeper',
         },
       },

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { deployment } from '../kit/repository.ts'
+import { usualObjects } from '../kit/repository.ts'
 import { PATIENCE } from '../kit/wait.ts'
 import { ALLOWED, clocked, forward, makePatient } from './keys-setting.ts'
 import { revoking } from './revoking.ts'
@@ -59,7 +59,7 @@ it('of a warm token asks no object, however often it is used', async () => {
   const gate = await setting.another({
     ...POLICY,
     bundle: await sharedShards(),
-    durableObjects: { ...deployment().durableObjects, REVOCATIONS: 'CountedShard' },
+    durableObjects: { ...usualObjects(), REVOCATIONS: 'CountedShard' },
   })
   const token = await setting.token({ client_id: 'agent-warm' })
   const ask = async () => expect((await askGate(gate, '/bounded/x', { token })).status).toBe(200)

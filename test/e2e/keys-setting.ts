@@ -1,6 +1,6 @@
 import type { Gate } from '../kit/gate.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
-import { deployment } from '../kit/repository.ts'
+import { usualObjects } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { askGate, outcome, type Setting, type SettingOptions, startSetting } from './setting.ts'
 import { sharedShards } from './shards.ts'
@@ -9,7 +9,7 @@ import { sharedShards } from './shards.ts'
 export const clocked = async (objects: Readonly<Record<string, string>> = {}) =>
   ({
     bundle: await sharedShards(),
-    durableObjects: { ...deployment().durableObjects, CLOCK: 'Clock', ...objects },
+    durableObjects: { ...usualObjects(), CLOCK: 'Clock', ...objects },
     reaching: true,
   }) as const satisfies SettingOptions
 

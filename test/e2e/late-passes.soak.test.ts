@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
 import type { Gate } from '../kit/gate.ts'
-import { deployment } from '../kit/repository.ts'
+import { usualObjects } from '../kit/repository.ts'
 import { CUT, createCallers, createCounter, createDice, type Got } from './load.ts'
 import { type Setting, startSetting } from './setting.ts'
 import { withShards } from './shards.ts'
@@ -88,7 +88,7 @@ beforeAll(async () => {
   setting = await startSetting({
     ...policyOf('old'),
     bundle: shards.path,
-    durableObjects: { ...deployment().durableObjects, REVOCATIONS: 'TroubledShard' },
+    durableObjects: { ...usualObjects(), REVOCATIONS: 'TroubledShard' },
     reaching: true,
     beside: [policyOf('large'), policyOf('back')],
   })

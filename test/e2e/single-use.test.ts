@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { reply } from '../kit/answers.ts'
 import type { Gate } from '../kit/gate.ts'
-import { deployment } from '../kit/repository.ts'
+import { usualObjects } from '../kit/repository.ts'
 import { explaining } from './explaining.ts'
 import { revoking } from './revoking.ts'
 import {
@@ -57,7 +57,7 @@ beforeAll(async () => {
     beside: [shown],
     dataDir,
     bundle: await sharedShards(),
-    durableObjects: { ...deployment().durableObjects, REPLAYS: 'TroubledReplays' },
+    durableObjects: { ...usualObjects(), REPLAYS: 'TroubledReplays' },
     reaching: true,
   }
   setting = await startSetting(options)
@@ -233,7 +233,7 @@ describe('the store of used tokens', () => {
   })
 
   it('must be bound where a rule needs it', async () => {
-    const { REPLAYS: _, ...durableObjects } = deployment().durableObjects
+    const { REPLAYS: _, ...durableObjects } = usualObjects()
     await withGate(setting, { routes: ROUTES, durableObjects }, async (gate) => {
       const invalid = { status: 503, code: 'policy_invalid' }
       expect(await use(await setting.token(), '/v1/once', gate)).toEqual(invalid)

@@ -3,7 +3,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { afterAll, beforeAll, expect, inject, it } from 'vitest'
 import { WebSocket } from 'ws'
 import type { Gate } from '../kit/gate.ts'
-import { deployment } from '../kit/repository.ts'
+import { usualObjects } from '../kit/repository.ts'
 import { PATIENCE } from '../kit/wait.ts'
 import { HOST, type Setting, startSetting } from './setting.ts'
 import { withShards } from './shards.ts'
@@ -28,7 +28,7 @@ beforeAll(async () => {
     ...STREAMING,
     gate: { ...STREAMING.gate, revocation },
     bundle: shards.path,
-    durableObjects: { ...deployment().durableObjects, REVOCATIONS: 'CountedShard' },
+    durableObjects: { ...usualObjects(), REVOCATIONS: 'CountedShard' },
   })
 })
 afterAll(async () => {

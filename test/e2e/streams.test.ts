@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, inject, it } from 'vitest'
 import { WebSocket } from 'ws'
-import { deployment } from '../kit/repository.ts'
+import { usualObjects } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { readEvents, type SseEvent } from '../kit/sse.ts'
 import { askGate, type Setting, sharedSetting } from './setting.ts'
@@ -148,7 +148,7 @@ it.concurrent('a set that is out of reach for longer than the bound ends streams
   const bundle = join(directory, 'worker.js')
   const code = await readFile(inject('bundle'), 'utf8')
   await writeFile(bundle, code.replace(/^\/\/# sourceMappingURL=.*$/m, '') + FADING)
-  const durableObjects = { ...deployment().durableObjects, REVOCATIONS: 'FadingShard' }
+  const durableObjects = { ...usualObjects(), REVOCATIONS: 'FadingShard' }
   const gate = await setting.another({ ...STREAMING, bundle, durableObjects })
   hanging(setting, '/v1/unwatched', SSE)
   const token = await setting.token()

@@ -10,7 +10,7 @@ import {
   type WorkerService,
 } from '../../src/tools/serve/workerd-config.ts'
 import type { Gate } from './gate.ts'
-import { deployment } from './repository.ts'
+import { deployment, usualObjects } from './repository.ts'
 
 /** What a gate under test is made of. */
 export interface GateOptions {
@@ -145,9 +145,7 @@ function gateWorker(options: GateOptions, directory: string): WorkerService {
 
 /** Binding name → class name of the gate's own objects. */
 function objectsOf({ durableObjects: wanted = true, keeper }: GateOptions) {
-  // Only tests of the audit bind it, since with it the journal has less.
-  const { AUDIT_LOG: _, ...usual } = deployment().durableObjects
-  const all = wanted === true ? usual : wanted === false ? {} : wanted
+  const all = wanted === true ? usualObjects() : wanted === false ? {} : wanted
   return Object.fromEntries(Object.entries(all).filter(([name]) => !keeper || name !== KEEPER))
 }
 

@@ -48,3 +48,9 @@ export function deployment(config: string = CONFIG): Deployment {
     main: file.main,
   }
 }
+
+/** The gate's own objects but the audit: only its tests bind it, since with it the journal has less. */
+export function usualObjects(): Readonly<Record<string, string>> {
+  const { AUDIT_LOG: _, ...usual } = deployment().durableObjects
+  return usual
+}
