@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -85,9 +85,12 @@ export const mastra = async (url, { provider, fetch }) => {
   }
 }
 
+const homes = mkdtempSync(join(tmpdir(), 'edgewarden-clients-'))
+process.once('exit', () => rmSync(homes, { recursive: true, force: true }))
+
 /** Their settings, apart from those of whoever runs this. */
 const home = () => {
-  const directory = mkdtempSync(join(tmpdir(), 'edgewarden-clients-'))
+  const directory = mkdtempSync(join(homes, 'home-'))
   return { ...process.env, HOME: directory, MCP_REMOTE_CONFIG_DIR: directory }
 }
 
