@@ -125,7 +125,7 @@ class OfferingTransport extends StreamableHTTPClientTransport {
  * Asks for the scopes of every challenge so far, beside its own: the SDK asks for a new token when a
  * challenge says `insufficient_scope`, but does not tell its provider which scope that was.
  */
-class SteppingProvider extends ClientCredentialsProvider {
+export class SteppingProvider extends ClientCredentialsProvider {
   readonly #scopes: Set<string>
 
   constructor(credentials: Credentials) {
