@@ -219,7 +219,7 @@ const EXCLUDED: readonly (readonly [string, string])[] = [
   ['origin', 'origin_via'],
 ]
 
-const mixedRule = (chosen: readonly number[], i: number) => {
+const mixedRule = (chosen: readonly number[], i: number, gate: { on_revocation?: unknown }) => {
   const rule: Record<string, unknown> = {
     match: `GET,POST,OPTIONS /mixed/${i}/{id}`,
     ...any,
@@ -227,16 +227,19 @@ const mixedRule = (chosen: readonly number[], i: number) => {
   }
   for (const [kept, other] of EXCLUDED) if (kept in rule) delete rule[other]
   if (rule.on_expiry === 'cut') delete rule.finish_within
+  if ((rule.on_revocation ?? gate.on_revocation) === 'ignore') {
+    delete rule.on_expiry
+    delete rule.finish_within
+  }
   return rule
 }
 
 /** A policy of rules of mixed options, behind one that some servers would read their paths as. */
 export const mixedPolicy = ({ gate, rules }: Mix): Policy => {
-  const ROUTES = [{ match: 'GET /mixed/0/admin', ...any }, ...rules.map(mixedRule)]
-  return policy(
-    { ISSUERS, ROUTES, GATE: Object.assign({}, GATE, ...gate.map((one) => GATES[one])) },
-    ENV,
-  )
+  const own = Object.assign({}, GATE, ...gate.map((one) => GATES[one]))
+  const mixed = rules.map((chosen, i) => mixedRule(chosen, i, own))
+  const ROUTES = [{ match: 'GET /mixed/0/admin', ...any }, ...mixed]
+  return policy({ ISSUERS, ROUTES, GATE: own }, ENV)
 }
 
 /** What most of the rules let pass. */
