@@ -4,7 +4,7 @@ import { type CodeOf, type Denial, denials } from '../../denial.ts'
 import { isObject, type JsonObject, own } from '../../json.ts'
 import { decodeJwsPart, mediaType, splitJws } from '../../jws.ts'
 import { LIMITS } from '../../limits.ts'
-import { createTextMemo } from '../../memo.ts'
+import { createTextMemo, perObject } from '../../memo.ts'
 import { type Algorithm, algorithmOf } from '../../model/issuer.ts'
 import { type PublicKey, publicKeyOf } from '../../model/jwk.ts'
 import { fail, ok, type Result } from '../../result.ts'
@@ -142,11 +142,17 @@ const isForUrl = (htu: string, facts: ProofFacts): boolean => {
   )
 }
 
+/** The origin of each resource by its hostname; of two with one hostname, that of the first. */
+const originsBy = perObject(({ gate, resources }: ProofFacts['policy']) => {
+  const urls = [gate.resource, ...resources.keys()].map((one) => new URL(one)).reverse()
+  return new Map(urls.map(({ hostname, origin }) => [hostname, origin]))
+})
+
 /** Scheme, host and port of the request: of the resource with that host. `Host` gives a port only on loopback. */
 const originOf = ({ address: { host, scheme, authority }, route, policy }: ProofFacts): string => {
-  const named = [route.resource, policy.gate.resource, ...policy.resources.keys()]
-  const resource = named.map((one) => new URL(one)).find(({ hostname }) => hostname === host)
-  if (resource) return resource.origin
+  const { hostname, origin } = new URL(route.resource)
+  const named = hostname === host ? origin : originsBy(policy).get(host)
+  if (named !== undefined) return named
   return isLoopback(host) ? new URL(`${scheme}://${authority}`).origin : `https://${host}`
 }
 
