@@ -19,6 +19,7 @@ const ALONE = filesWith('useFakeTimers').filter((path) => !path.endsWith('.worke
 
 /** Files that mostly wait, for a clock or a bound that is real: the longest first. */
 const WAITING = [
+  'e2e/expiry',
   'e2e/pending',
   'e2e/mcp-answers',
   'e2e/serve',
@@ -105,8 +106,8 @@ export default defineConfig(({ mode }) => {
   })
   return {
     test: {
-      // Many wait for a process or a clock, so that some can share a processor well.
-      maxWorkers: 3,
+      // Many wait for a process or a clock: with six, two processors are never idle.
+      maxWorkers: 6,
       maxConcurrency: 32,
       sequence: isShuffled ? {} : { sequencer: Spreading },
       projects: isSoak

@@ -105,19 +105,22 @@ it('a revoked agent uploads nothing, to a strict rule either', async () => {
 })
 
 const FULL = [503, 'bodies_full']
-/** How those are answered that are answered first. */
+/** The gate closes with bytes unread, so that a reset can reach the client before the answer does. */
+const RESET = 'reset'
+/** How those end that end first. */
 const firstOf = async (all: readonly RawConnection[], count: number) => {
   const codes: unknown[] = []
   const { promise, resolve } = Promise.withResolvers<void>()
   for (const one of all) {
-    void codeOf(one).then((code) => {
-      if (codes.push(code) === count) resolve()
-    }, ignore)
+    void codeOf(one)
+      .catch(() => RESET)
+      .then((code) => {
+        if (codes.push(code) === count) resolve()
+      })
   }
   await promise
   return codes
 }
-const ignore = () => {}
 const closeAll = (all: readonly RawConnection[]) => {
   for (const one of all) one.close()
 }
@@ -135,7 +138,7 @@ it('one agent holds an eighth of all that may be held, whatever for, and leaves 
     await stall('/mcp', greedy, MIB),
     await stall('/mcp', greedy, 1.5 * MIB),
   ]
-  expect(await firstOf(held, 1)).toEqual([FULL])
+  expect([FULL, RESET]).toContainEqual((await firstOf(held, 1))[0])
   const refused = await ask(greedy, '/mcp', 2 * MIB)
   expect(refused.headers.get('retry-after')).toBe('5')
   expect(Object.values(await outcome(refused))).toEqual(FULL)
@@ -149,7 +152,9 @@ it('all agents hold no more than there is, and leave it when they go', async () 
   for (let i = 0; i < 12; i++) {
     held.push(await stall('/mcp', { client_id: `one of many ${i}` }, 4_000_000))
   }
-  expect(await firstOf(held, 4)).toEqual([FULL, FULL, FULL, FULL])
+  const answered = (await firstOf(held, 4)).filter((one) => one !== RESET)
+  expect(answered).toContainEqual(FULL)
+  expect(answered).toEqual(answered.map(() => FULL))
   const other = { client_id: 'another' }
   expect(Object.values(await call(other, '/mcp', 2 * MIB))).toEqual(FULL)
   expect(await call(other, '/mcp')).toMatchObject({ status: 200 })
