@@ -98,7 +98,7 @@ const beginCall = async (call: Call) => {
   return { failing }
 }
 
-describe.each(MCP_CLIENTS)('a call over events of %s', (_name, connect, path) => {
+describe.concurrent.each(MCP_CLIENTS)('a call over events of %s', (_name, connect, path) => {
   it('fails with the reason when its token is revoked', async () => {
     const agent = newAgent()
     const call = await connect(path, await setting.token({ client_id: agent }))
@@ -194,7 +194,7 @@ const revokedStream = async ([, path, first, ask]: (typeof MODELS)[number]) => {
   return readAll(stream)
 }
 
-describe.each(MODELS)('a stream of %s', (...model) => {
+describe.concurrent.each(MODELS)('a stream of %s', (...model) => {
   const [name, path, first, ask] = model
 
   it('throws the reason when its token is revoked', async () => {
@@ -241,7 +241,7 @@ it('a stream of a model that is cut within an event tells the reason in the next
   ])
 })
 
-it.each([
+it.concurrent.each([
   ['GET', '/v1/chat/completions'],
   ['POST', '/v1/messages/7'],
   ['POST', '/v1/app/messages'],
@@ -258,7 +258,7 @@ it.each([
   expect([bytes.toString(), error]).toEqual([`data: one\n\n${lastEvent('token_revoked')}`, false])
 })
 
-describe('lines of JSON', () => {
+describe.concurrent('lines of JSON', () => {
   it.each(['/v1/lines', '/all/lines'])(
     'end with a line that tells the reason, and break off: %s',
     async (path) => {
@@ -285,9 +285,9 @@ describe('lines of JSON', () => {
 
   it('with a length break off', async () => {
     const agent = newAgent()
-    hanging(setting, '/v1/lines', { ...LINES, 'content-length': 100_000 }, '{"a":1}\n')
+    hanging(setting, '/v1/long', { ...LINES, 'content-length': 100_000 }, '{"a":1}\n')
     const token = await setting.token({ client_id: agent })
-    const response = await setting.ask('/v1/lines', { method: 'POST', token })
+    const response = await setting.ask('/v1/long', { method: 'POST', token })
     await revoke(setting, agent)
     const { bytes, error } = await fate(response)
     expect([bytes.toString(), error]).toEqual(['{"a":1}\n', true])
