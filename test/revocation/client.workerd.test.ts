@@ -1,146 +1,37 @@
 import { abortAllDurableObjects, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { LIMITS } from '../../src/core/limits.ts'
-import type { Objects } from '../../src/platform/calls.ts'
-import { createRevocations } from '../../src/revocation/client.ts'
+import { expect, it } from 'vitest'
 import type { RevocationShard } from '../../src/revocation/object.ts'
-import type { Shard } from '../../src/revocation/protocol.ts'
-import { createSnapshotMemory } from '../../src/revocation/snapshot.ts'
-import { ONE_SHARD } from '../kit/memory-shard.ts'
+import { BOUNDED, isolateOf } from '../kit/revocation-isolate.ts'
 import { entryOf } from '../kit/revocation-store.ts'
 
-beforeEach(() => void vi.useFakeTimers())
-afterEach(() => void vi.useRealTimers())
-
-const never = () => new Promise<never>(() => {})
-const nothing = async () => ({ epoch: 'e', version: 1, entries: [] })
-
-/** A namespace whose object answers one try after another in these ways. */
-const open = (...tries: readonly (() => Promise<unknown>)[]) => {
-  let asked = 0
-  const answer = () => tries[asked++]?.()
-  const shard = { lookup: answer, list: answer, get: answer }
-  const namespace = { getByName: () => shard } as unknown as Objects<Shard>
-  return { revocations: createRevocations(namespace, ONE_SHARD), asked: () => asked }
-}
-
-const READS = {
-  lookup: async ({ revocations }) => revocations.lookup([]),
-  list: ({ revocations }) => revocations.list({ limit: 1 }),
-  get: ({ revocations }) => revocations.get('id'),
-} satisfies Record<string, (opened: ReturnType<typeof open>) => Promise<unknown>>
-
-it.each(Object.entries(READS))('%s gives up a second try that never ends', async (_, read) => {
-  const opened = open(never, never)
-  const settled = vi.fn()
-  const outcome = read(opened).catch(String).finally(settled)
-  await vi.advanceTimersByTimeAsync(2 * LIMITS.revocationReadMs - 1)
-  expect(settled).not.toHaveBeenCalled()
-  await vi.advanceTimersByTimeAsync(1)
-  expect(settled).toHaveBeenCalled()
-  expect(await outcome).toContain('no answer within')
-  expect(opened.asked()).toBe(2)
-  expect(vi.getTimerCount()).toBe(0)
-})
-
-it('asks again when the first try never ends', async () => {
-  const opened = open(never, nothing)
-  const outcome = opened.revocations.lookup([])
-  await vi.advanceTimersByTimeAsync(LIMITS.revocationReadMs)
-  expect(await outcome).toEqual([])
-  expect(vi.getTimerCount()).toBe(0)
-})
-
-it.each([
-  ['answered', [nothing], []],
-  ['failed and answered', [() => Promise.reject(new Error('reset')), nothing], []],
-  [
-    'failed twice',
-    [() => Promise.reject(new Error('reset')), () => Promise.reject(new Error('gone'))],
-    'Error: gone',
-  ],
-])('leaves no timer behind when it %s', async (_, tries, expected) => {
-  const { revocations } = open(...tries)
-  expect(await READS.lookup({ revocations, asked: () => 0 }).catch(String)).toEqual(expected)
-  expect(vi.getTimerCount()).toBe(0)
-})
-
-describe('a copy of the set', () => {
-  const bounded = { consistency: 'bounded', maxStaleness: 5_000 } as const
-
-  /** An isolate before a namespace, with a clock and promises of its own. */
-  const isolateOf = (namespace: Objects<Shard>) => {
-    let now = Date.UTC(2041)
-    const kept: Promise<unknown>[] = []
-    const events: unknown[] = []
-    const revocations = createRevocations(namespace, ONE_SHARD, {
-      place: () => '',
-      memory: createSnapshotMemory(),
-      clock: { now: () => now },
-      waitUntil: (promise) => void kept.push(promise),
-      log: (event) => void events.push(event),
-    })
-    return {
-      revocations,
-      events,
-      advance: (ms: number) => {
-        now += ms
-      },
-      settle: async () => void (await Promise.all(kept.splice(0))),
-    }
+it('a copy of the set is that of the real object, by its changes and after it was wiped', async () => {
+  const { REVOCATIONS } = env as unknown as {
+    REVOCATIONS: DurableObjectNamespace<RevocationShard>
   }
-
-  it('is that of the real object, by its changes and after it was wiped', async () => {
-    vi.useRealTimers()
-    const { REVOCATIONS } = env as unknown as {
-      REVOCATIONS: DurableObjectNamespace<RevocationShard>
-    }
-    const { revocations, events, advance, settle } = isolateOf(REVOCATIONS)
-    const entries = await Promise.all(['one', 'two'].map((value) => entryOf({ value })))
-    const subjects = entries.map(({ kind, issuer, value }) => [{ kind, issuer, value }])
-    const seen = async () => {
-      advance(bounded.maxStaleness / 2)
-      await revocations.lookup([], bounded)
-      await settle()
-      const answers = await Promise.all(subjects.map((one) => revocations.lookup(one, bounded)))
-      // The second time there is nothing to wait for.
-      expect(subjects.map((one) => revocations.lookup(one, bounded))).toEqual(answers)
-      return answers.flat().map(({ value }) => value)
-    }
-    expect(await seen()).toEqual([])
-    await revocations.add(entries)
-    expect(await seen()).toEqual(['one', 'two'])
-    for (const { id } of entries.slice(1)) await revocations.remove(id)
-    expect(await seen()).toEqual(['one'])
-    await runInDurableObject(REVOCATIONS.getByName('0'), async (_, { storage }) => {
-      await storage.deleteAlarm()
-      await storage.deleteAll()
-    })
-    await abortAllDurableObjects()
-    await revocations.add(entries.slice(1))
-    expect(await seen()).toEqual(['two'])
-    expect(events).toEqual([])
-  })
-
-  it('is not waited for when pulling it never ends, and pulled again afterwards', async () => {
-    const pulls: unknown[] = []
-    const pullAll = () => {
-      pulls.push(undefined)
-      return never()
-    }
-    const namespace = { getByName: () => ({ lookup: nothing, pullAll }) }
-    const { revocations, events, settle, advance } = isolateOf(namespace as never)
-    for (let request = 0; request < 3; request++) {
-      expect(await revocations.lookup([], bounded)).toEqual([])
-    }
-    expect(pulls).toHaveLength(1)
-    await vi.advanceTimersByTimeAsync(LIMITS.revocationPageMs)
+  const { revocations, events, advance, settle } = isolateOf(REVOCATIONS)
+  const entries = await Promise.all(['one', 'two'].map((value) => entryOf({ value })))
+  const subjects = entries.map(({ kind, issuer, value }) => [{ kind, issuer, value }])
+  const seen = async () => {
+    advance(BOUNDED.maxStaleness / 2)
+    await revocations.lookup([], BOUNDED)
     await settle()
-    expect(events).toMatchObject([{ event: 'revocations_pull_failed' }])
-    expect(vi.getTimerCount()).toBe(0)
-    advance(LIMITS.revocationPageMs)
-    await revocations.lookup([], bounded)
-    expect(pulls).toHaveLength(2)
+    const answers = await Promise.all(subjects.map((one) => revocations.lookup(one, BOUNDED)))
+    // The second time there is nothing to wait for.
+    expect(subjects.map((one) => revocations.lookup(one, BOUNDED))).toEqual(answers)
+    return answers.flat().map(({ value }) => value)
+  }
+  expect(await seen()).toEqual([])
+  await revocations.add(entries)
+  expect(await seen()).toEqual(['one', 'two'])
+  for (const { id } of entries.slice(1)) await revocations.remove(id)
+  expect(await seen()).toEqual(['one'])
+  await runInDurableObject(REVOCATIONS.getByName('0'), async (_, { storage }) => {
+    await storage.deleteAlarm()
+    await storage.deleteAll()
   })
+  await abortAllDurableObjects()
+  await revocations.add(entries.slice(1))
+  expect(await seen()).toEqual(['two'])
+  expect(events).toEqual([])
 })
