@@ -51,10 +51,12 @@ const moved = (body: Body, writable: WritableStream<Uint8Array>, signal: AbortSi
     .catch((error) => writable.abort(error))
     .catch(ignore)
 
-const nativeStream = (length: number | undefined): ByteStream =>
-  length === undefined
+/** A pipe of workerd, which keeps a Content-Length. Requires {@link IS_NATIVE}. */
+export function nativeStream(length: number | undefined): ByteStream {
+  return length === undefined
     ? new (IdentityTransformStream as NonNullable<typeof IdentityTransformStream>)()
     : new (FixedLengthStream as NonNullable<typeof FixedLengthStream>)(length)
+}
 
 /**
  * Pipes a body unchanged. `length`: its exact length, so that workerd keeps Content-Length and

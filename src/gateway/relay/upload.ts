@@ -3,6 +3,7 @@ import type { Denial } from '../../core/denial.ts'
 import type { Decision } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Route } from '../../core/model/route.ts'
+import { IS_NATIVE, nativeStream } from './stream-pipe.ts'
 import { endingDenial, watch } from './stream-watch.ts'
 
 /**
@@ -33,14 +34,6 @@ export function patience(ms: number | undefined) {
   }
 }
 
-/** A stream type of workerd only, which keeps Content-Length. */
-type FixedLength = new (
-  length: number,
-) => {
-  readonly readable: ReadableStream<Uint8Array>
-  readonly writable: WritableStream<Uint8Array>
-}
-
 /**
  * Aborts when `signal` does, or has; the returned function ends that. Some runtimes give requests
  * no signal.
@@ -62,39 +55,21 @@ export interface Upload {
 /** The state of a body; `broken`: by its sender. */
 type Progress = 'flowing' | 'whole' | 'broken'
 
-/** A body in transit to the origin. */
-export interface Streamed {
-  readonly readable: ReadableStream<Uint8Array>
-  /**
-   * Whether the sender broke the body off or left before its end. Valid right after sending has
-   * failed.
-   */
-  readonly brokeOff: () => boolean
-  /** Whether the whole body has arrived. */
-  readonly isWhole: () => boolean
-  /** Resolves once the body has ended or broken off; never rejects. */
-  readonly through: Promise<void>
-}
-
 /**
  * Copies the request's body chunk by chunk; the origin's timer runs while it reads nothing. A small
  * body fits the connection's buffers and is piped by the runtime.
  */
-export function streamed(
-  body: ReadableStream<Uint8Array>,
-  request: Request,
-  upload: Upload,
-): Streamed {
+export function streamed(body: ReadableStream<Uint8Array>, request: Request, upload: Upload) {
   const length = contentLength(request.headers)
-  const Fixed = (globalThis as { FixedLengthStream?: FixedLength }).FixedLengthStream
-  const pipe = Fixed && length !== undefined ? new Fixed(length) : new TransformStream<Uint8Array>()
+  const pipe =
+    IS_NATIVE && length !== undefined ? nativeStream(length) : new TransformStream<Uint8Array>()
   let progress: Progress = 'flowing'
   const tell = (now: Progress) => {
     progress = now
     upload.wait.begin()
   }
   const isSmall =
-    Fixed && length !== undefined && length <= LIMITS.smallBodyBytes && upload.overNetwork
+    IS_NATIVE && length !== undefined && length <= LIMITS.smallBodyBytes && upload.overNetwork
   const through = isSmall
     ? // The pipe also breaks when the origin does, but only after sending has failed.
       body.pipeTo(pipe.writable).then(
@@ -105,8 +80,10 @@ export function streamed(
   const hasLeft = () => progress === 'flowing' && request.signal?.aborted
   return {
     readable: pipe.readable,
+    /** Whether the sender broke the body off or left before its end. Valid right after sending has failed. */
     brokeOff: () => progress === 'broken' || hasLeft(),
     isWhole: () => progress === 'whole',
+    /** Resolves once the body has ended or broken off; never rejects. */
     through,
   }
 }
