@@ -2,9 +2,9 @@ import { sha256Name } from '../core/bytes.ts'
 import { type Outcome, stage } from '../core/chain.ts'
 import { type CodeOf, denials } from '../core/denial.ts'
 import { LIMITS } from '../core/limits.ts'
+import type { LineFacts } from '../core/model/facts.ts'
 import type { ReplayStore } from '../core/model/ports.ts'
-import type { Route } from '../core/model/route.ts'
-import type { AccessToken, ProofUse } from '../core/model/token.ts'
+import type { ProofUse } from '../core/model/token.ts'
 import { fail, ok } from '../core/result.ts'
 import { mayUseProof } from '../core/stages/possession.ts'
 
@@ -31,9 +31,7 @@ const deny = denials({
   ],
 })
 
-interface Needs {
-  readonly route: Route
-  readonly access: AccessToken
+interface Needs extends Pick<LineFacts, 'route' | 'access'> {
   readonly proof: ProofUse | undefined
 }
 

@@ -1,7 +1,7 @@
 import { type Outcome, stage } from '../core/chain.ts'
 import { type CodeOf, type Denial, type DenialTable, joined } from '../core/denial.ts'
+import type { LineFacts } from '../core/model/facts.ts'
 import type { RevocationTerms } from '../core/model/revocation.ts'
-import type { Route } from '../core/model/route.ts'
 import { fail, ok } from '../core/result.ts'
 import type { StandingCheck, StandingFacts, StandingPorts } from './checks/check.ts'
 import { expired } from './checks/expired.ts'
@@ -10,9 +10,7 @@ import { revoked } from './checks/revoked.ts'
 /** The checks of a token's status, in order of their denials. */
 export const CHECKS = [revoked, expired] as const
 
-export interface Needs extends StandingFacts {
-  readonly route: Route
-}
+export type Needs = StandingFacts & Pick<LineFacts, 'route'>
 
 type Code = CodeOf<(typeof CHECKS)[number]['denials']>
 

@@ -5,8 +5,8 @@ import { type JsonObject, own } from '../json.ts'
 import { acceptedAudiences, isForRoute } from '../model/audience.ts'
 import { claimHeaderValue } from '../model/claim-headers.ts'
 import { claimPathText, firstPresent, readClaim } from '../model/claims.ts'
+import type { LineFacts } from '../model/facts.ts'
 import type { Issuer } from '../model/issuer.ts'
-import type { Policy } from '../model/policy.ts'
 import type { Clock } from '../model/ports.ts'
 import { longestLife, type Route } from '../model/route.ts'
 import { readScopes } from '../model/scope.ts'
@@ -72,12 +72,7 @@ const deny = denials({
 
 type Code = CodeOf<typeof deny>
 
-interface Needs {
-  readonly policy: Policy
-  readonly route: Route
-  readonly issuer: Issuer
-  readonly token: VerifiedToken
-}
+type Needs = Pick<LineFacts, 'policy' | 'route' | 'issuer' | 'token'>
 
 interface Judged extends Needs {
   readonly claims: JsonObject

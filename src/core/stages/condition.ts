@@ -4,11 +4,9 @@ import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, type Denial, denials } from '../denial.ts'
 import type { JsonObject } from '../json.ts'
 import type { Condition, ConditionFacts } from '../model/condition.ts'
-import type { Connection } from '../model/connection.ts'
+import type { LineFacts } from '../model/facts.ts'
 import { writtenName } from '../model/mcp.ts'
 import type { Clock } from '../model/ports.ts'
-import type { AccessToken, AgentIdentity } from '../model/token.ts'
-import type { RequestHead } from '../request.ts'
 import { fail, ok, type Result } from '../result.ts'
 import type { Routed } from './route.ts'
 
@@ -25,12 +23,9 @@ const deny = denials({
   ],
 })
 
-interface Needs extends Pick<Routed, 'route' | 'params' | 'address'> {
-  readonly request: RequestHead
-  readonly caller?: string | undefined
-  readonly connection?: Connection | undefined
-  readonly access: AccessToken
-  readonly agent: AgentIdentity
+interface Needs
+  extends Pick<Routed, 'route' | 'params' | 'address'>,
+    Pick<LineFacts, 'request' | 'caller' | 'connection' | 'access' | 'agent'> {
   readonly admission: Admission
 }
 

@@ -2,8 +2,8 @@ import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import { perObject } from '../memo.ts'
 import type { Condition } from '../model/condition.ts'
+import type { LineFacts } from '../model/facts.ts'
 import { MCP_KINDS } from '../model/mcp.ts'
-import type { Policy } from '../model/policy.ts'
 import {
   decidingParams,
   METHODS,
@@ -81,10 +81,7 @@ export interface Routed {
   readonly isPreflight: boolean
 }
 
-interface Needs {
-  readonly request: RequestHead
-  readonly policy: Policy
-}
+type Needs = Pick<LineFacts, 'request' | 'policy'>
 
 /**
  * Finds the first matching rule for a known host and a canonical path, and checks the transport. The header and query
