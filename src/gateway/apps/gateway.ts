@@ -27,15 +27,14 @@ import { explainRequest } from './explain.ts'
 import { guarding, resourceMetadata, withCors } from './guard-middleware.ts'
 import { revocationsApp } from './revocations.ts'
 
-const deny = denials({
+/** The denial while there is no policy. */
+export const gatewayDenials = denials({
   policy_invalid: [
     'unavailable',
     "The gate's configuration is not valid, so no request is allowed",
     'Tell the operator to run: npx edgewarden check',
   ],
 })
-
-export const gatewayDenials = deny
 
 /** The decision of a request the guard has not seen. */
 const UNDECIDED: Undecided = { outcome: 'ended', known: {}, waits: {} }
@@ -129,7 +128,7 @@ const pass = async (request: Request, opened: Opened): Promise<Response> => {
   let ended: Ended | undefined
   try {
     if (!guard) {
-      const denial = deny('policy_invalid')
+      const denial = gatewayDenials('policy_invalid')
       return end(refuse(denial, undefined), undefined, { denial })
     }
     const decided = await guard(request, { caller: clientIp, connection: connectionOf(cf) })
@@ -201,7 +200,7 @@ const guarded = perObject((guard: Guard) =>
 own.use((c, next) => {
   const { guard } = c.env
   if (guard) return guarded(guard)(c, next)
-  c.res = c.get('deny')(deny('policy_invalid'))
+  c.res = c.get('deny')(gatewayDenials('policy_invalid'))
   return Promise.resolve()
 })
 own.get(`${OWN}/ready`, ready)

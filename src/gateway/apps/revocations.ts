@@ -1,6 +1,4 @@
-import { utf8Decode } from '../../core/bytes.ts'
 import { type Denial, denials } from '../../core/denial.ts'
-import { parseJsonObject } from '../../core/json.ts'
 import type { RevocationPage, RevocationQuery, RevocationStore } from '../../core/model/ports.ts'
 import {
   isRevoked,
@@ -69,12 +67,8 @@ const ID = /^[A-Za-z0-9_-]{22}$/
  */
 export const revocationsApp = createApp<GateEnv>()
   .post('/revocations', async (c) => {
-    const body = await readAdminBody(c)
-    if (!body.ok) return c.get('deny')(body.reason)
-    const json = parseJsonObject(utf8Decode(body.value) ?? '')
-    if (!json) return invalid(c, [{ path: '', message: 'must be one JSON object in UTF-8' }])
-    const wanted = decodeRevocations(json)
-    if (!wanted.ok) return invalid(c, wanted.reason)
+    const wanted = await readAdminBody(c, decodeRevocations, deny('revocation_invalid'))
+    if (!wanted.ok) return wanted.reason
     // Checked before the policy, so that answers do not reveal other issuers' entries.
     if (!wanted.value.entries.every((one) => isReached(c, one.wanted.issuer))) return beyond(c)
     const { id, issuer, subject } = c.get('agent')
@@ -95,10 +89,7 @@ export const revocationsApp = createApp<GateEnv>()
     if (!stored.ok) return c.get('deny')(stored.reason)
     if ('full' in stored.value) return c.get('deny')(deny(FULL[stored.value.full]))
     const { added, shards } = stored.value
-    c.set(
-      'revocations',
-      added.map(({ id }) => id),
-    )
+    record(c, added)
     const told = { revocations: added.map(presenter(c)), ...presentShards(shards) }
     if (shards.pending.length === 0) return answer(c, told)
     // Shards apply changes in order: a shard with the last entry has all of them.
@@ -117,10 +108,7 @@ export const revocationsApp = createApp<GateEnv>()
     const given = { ...c.req.queries(), ...(reach && { reach }) }
     return answerPage(c, given, async (store, query) => {
       const page = await store.removePage(query)
-      c.set(
-        'revocations',
-        page.revocations.map(({ id }) => id),
-      )
+      record(c, page.revocations)
       return page
     })
   })
@@ -137,9 +125,16 @@ export const revocationsApp = createApp<GateEnv>()
       : ok(false)
     if (!removed.ok) return c.get('deny')(removed.reason)
     if (!removed.value) return c.get('deny')(deny('revocation_unknown'))
-    c.set('revocations', [id])
+    record(c, [{ id }])
     return c.body(null, 204, { 'cache-control': 'no-store' })
   })
+
+/** Names changed entries in the journal. */
+const record = (c: Admin, entries: readonly Pick<Revocation, 'id'>[]): void =>
+  c.set(
+    'revocations',
+    entries.map(({ id }) => id),
+  )
 
 const answer = (c: Admin, body: object, status: 200 | 202 = 200): Response =>
   c.json(body, status, { 'cache-control': 'no-store' })
