@@ -47,8 +47,14 @@ export function createRevocations(
     if (!found) throw new Error('no reading of others ended in time')
     return found
   }
-  const bounded =
-    isolate && createBoundedLookup(ask, { ...isolate, source: sourceOf(pull, isolate) })
+  const place = isolate?.place ?? (() => '')
+  const source: SnapshotSource = {
+    pullAll: (after) =>
+      pull(place(), (shard, hint) => shard.pullAll(after, hint), LIMITS.revocationPageMs),
+    pullSince: (epoch, version) =>
+      pull(place(), (shard, hint) => shard.pullSince(epoch, version, hint)),
+  }
+  const bounded = isolate && createBoundedLookup(ask, { ...isolate, source })
   const twice = <Value>(call: (shard: Shard) => PromiseLike<Value>): Promise<Value> =>
     retryOnce(() => inTime(() => call(primary())))
   return {
@@ -63,15 +69,6 @@ export function createRevocations(
     removePage: async (query) => await primary().removePage(query),
   }
 }
-
-type Shards = ReturnType<typeof createShards>
-
-const sourceOf = (pull: Shards['pull'], { place }: IsolateOptions): SnapshotSource => ({
-  pullAll: (after) =>
-    pull(place(), (shard, hint) => shard.pullAll(after, hint), LIMITS.revocationPageMs),
-  pullSince: (epoch, version) =>
-    pull(place(), (shard, hint) => shard.pullSince(epoch, version, hint)),
-})
 
 /** Once per admission, whose requests share the list. */
 const keysOf = perObject((subjects: readonly RevocationSubject[]) => subjects.map(subjectKey))

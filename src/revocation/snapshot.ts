@@ -66,7 +66,6 @@ export function createSnapshotMemory(): SnapshotMemory {
   }
 }
 
-/** Options of {@link createSnapshots}. */
 export interface SnapshotOptions extends Background {
   readonly memory: SnapshotMemory
   readonly source: SnapshotSource

@@ -91,44 +91,11 @@ type Rule = readonly [
   seen?: (judged: Judged) => Detail,
 ]
 
-/** The checks of every verified token, in order (RFC 7519 §4.1, RFC 9068 §4). */
-const RULES: readonly Rule[] = [
-  ['time_malformed', ({ exp, iat, nbf }) => [exp, iat, nbf].every(Number.isFinite)],
-  ['token_expired', ({ exp, now, tolerance }) => exp > now - tolerance],
-  ['token_not_yet_valid', ({ nbf, now, tolerance }) => nbf <= now + tolerance],
-  ['token_issued_in_future', ({ iat, now, tolerance }) => iat <= now + tolerance],
-  [
-    'token_lifetime',
-    (judged) => judged.exp - judged.iat <= longestLife(judged.issuer, judged.route),
-    (judged) => ({ max_lifetime: longestLife(judged.issuer, judged.route) }),
-  ],
-  [
-    'audience_mismatch',
-    ({ claims, issuer, route }) => isForRoute(claims, issuer, route),
-    ({ claims, issuer, route }) => ({
-      accepted: acceptedAudiences(issuer, route),
-      ...(issuer.audienceClaim === 'client_id' && {
-        client_id: own(claims, 'client_id'),
-        resource: route.resource,
-      }),
-    }),
-  ],
-  ['id_token', ({ claims }) => !ID_TOKEN_CLAIMS.some((name) => Object.hasOwn(claims, name))],
-  [
-    'claim_missing',
-    (judged) => missingClaims(judged).length === 0,
-    (judged) => ({ claims: missingClaims(judged) }),
-  ],
-  [
-    'claim_rejected',
-    (judged) => rejectedClaims(judged).length === 0,
-    (judged) => ({ claims: rejectedClaims(judged) }),
-  ],
-  [
-    'claim_not_encodable',
-    (judged) => unfitClaims(judged).length === 0,
-    (judged) => ({ claims: unfitClaims(judged) }),
-  ],
+/** The rule that there are no such claims. */
+const noneOf = (code: Code, find: (judged: Judged) => readonly string[]): Rule => [
+  code,
+  (judged) => find(judged).length === 0,
+  (judged) => ({ claims: find(judged) }),
 ]
 
 /** A single-use token is identified by its `jti`, so the claim is then required. */
@@ -156,6 +123,34 @@ const unfitClaims = ({ claims, policy, route }: Judged): readonly string[] =>
 
 /** Claims that only ID tokens have (OpenID Connect Core §2, §3.1.3.6). */
 const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash'] as const
+
+/** The checks of every verified token, in order (RFC 7519 §4.1, RFC 9068 §4). */
+const RULES: readonly Rule[] = [
+  ['time_malformed', ({ exp, iat, nbf }) => [exp, iat, nbf].every(Number.isFinite)],
+  ['token_expired', ({ exp, now, tolerance }) => exp > now - tolerance],
+  ['token_not_yet_valid', ({ nbf, now, tolerance }) => nbf <= now + tolerance],
+  ['token_issued_in_future', ({ iat, now, tolerance }) => iat <= now + tolerance],
+  [
+    'token_lifetime',
+    (judged) => judged.exp - judged.iat <= longestLife(judged.issuer, judged.route),
+    (judged) => ({ max_lifetime: longestLife(judged.issuer, judged.route) }),
+  ],
+  [
+    'audience_mismatch',
+    ({ claims, issuer, route }) => isForRoute(claims, issuer, route),
+    ({ claims, issuer, route }) => ({
+      accepted: acceptedAudiences(issuer, route),
+      ...(issuer.audienceClaim === 'client_id' && {
+        client_id: own(claims, 'client_id'),
+        resource: route.resource,
+      }),
+    }),
+  ],
+  ['id_token', ({ claims }) => !ID_TOKEN_CLAIMS.some((name) => Object.hasOwn(claims, name))],
+  noneOf('claim_missing', missingClaims),
+  noneOf('claim_rejected', rejectedClaims),
+  noneOf('claim_not_encodable', unfitClaims),
+]
 
 /**
  * Checks that the token is an access token for this resource, is currently valid, and has the claims that its issuer's

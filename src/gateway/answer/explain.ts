@@ -25,7 +25,6 @@ export interface Explanation {
   readonly steps: readonly ReturnType<typeof stepOf>[]
 }
 
-/** Options of {@link explain}. */
 export interface ExplainOptions {
   /** By denial code: a sentence to add to the denying step. */
   readonly notes?: Readonly<Record<string, string>>

@@ -6,7 +6,6 @@ import { readAdminBody } from './body.ts'
 import { type Admin, isReached, ownIssuer } from './context.ts'
 import { claimedBy, decodeExplanation } from './explain-request.ts'
 
-/** The denials of the explain endpoint. */
 export const explainDenials = denials({
   explain_invalid: [
     'badRequest',

@@ -27,7 +27,6 @@ import { explainRequest } from './explain.ts'
 import { guarding, resourceMetadata, withCors } from './guard-middleware.ts'
 import { revocationsApp } from './revocations.ts'
 
-/** The denial while there is no policy. */
 export const gatewayDenials = denials({
   policy_invalid: [
     'unavailable',

@@ -89,19 +89,14 @@ export interface WantedRevocations {
  * checks the meaning under the policy.
  */
 export function decodeRevocations(body: JsonObject): Result<WantedRevocations, readonly Problem[]> {
-  if (own(body, 'revocations') === undefined) {
-    const one = v.safeParse(ONE, body)
-    if (!one.success) return fail(problemsOf(one.issues))
-    const { force = false, ...wanted } = one.output
-    return ok({ entries: [{ path: '', wanted }], force })
-  }
-  const many = v.safeParse(MANY, body)
-  if (!many.success) return fail(problemsOf(many.issues))
-  const { revocations, force = false } = many.output
-  return ok({
-    entries: revocations.map((wanted, index) => ({ path: `revocations[${index}].`, wanted })),
-    force,
-  })
+  const parsed = v.safeParse(own(body, 'revocations') === undefined ? ONE : MANY, body)
+  if (!parsed.success) return fail(problemsOf(parsed.issues))
+  const { force = false, ...given } = parsed.output
+  const entries =
+    'revocations' in given
+      ? given.revocations.map((wanted, index) => ({ path: `revocations[${index}].`, wanted }))
+      : [{ path: '', wanted: given }]
+  return ok({ entries, force })
 }
 
 /**

@@ -21,7 +21,6 @@ import {
   toRevocations,
 } from './revocation-request.ts'
 
-/** The denials of the revocation endpoints. */
 export const revocationDenials = denials({
   revocation_invalid: [
     'badRequest',
@@ -113,9 +112,14 @@ export const revocationsApp = createApp<GateEnv>()
     })
   })
   .get('/revocations/:id', async (c) => {
-    const entry = await find(c, c.req.param('id'))
-    if (!entry.ok) return c.get('deny')(entry.reason)
-    const { revocation, shards } = entry.value
+    const id = c.req.param('id')
+    const found = ID.test(id) ? await ask(c, (store) => store.get(id)) : ok(undefined)
+    if (!found.ok) return c.get('deny')(found.reason)
+    // The same denial for unknown entries and those of other issuers.
+    if (!found.value || !isReached(c, found.value.revocation.issuer)) {
+      return c.get('deny')(deny('revocation_unknown'))
+    }
+    const { revocation, shards } = found.value
     return answer(c, { revocation: presenter(c)(revocation), ...presentShards(shards) })
   })
   .delete('/revocations/:id', async (c) => {
@@ -179,19 +183,6 @@ const ask = async <Value>(
   } catch (error) {
     return fail(revokedDenials('revocations_unavailable', { error: String(error) }))
   }
-}
-
-type Found = NonNullable<Awaited<ReturnType<RevocationStore['get']>>>
-
-/** The entry with this id, if its issuer is one of the caller's. */
-const find = async (c: Admin, id: string): Promise<Result<Found, Denial>> => {
-  if (!ID.test(id)) return fail(deny('revocation_unknown'))
-  const found = await ask(c, (store) => store.get(id))
-  if (!found.ok) return found
-  // The same denial for unknown entries and those of other issuers.
-  return found.value && isReached(c, found.value.revocation.issuer)
-    ? ok(found.value)
-    : fail(deny('revocation_unknown'))
 }
 
 /** Whether an entry would revoke the caller's own token. */

@@ -60,7 +60,6 @@ export type Send = (
   isRead: boolean,
 ) => Promise<Response>
 
-/** The context of {@link forward}. */
 export interface ForwardContext extends OriginContext {
   readonly send: Send
 }

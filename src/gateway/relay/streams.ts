@@ -7,7 +7,6 @@ import { relay, type Socket } from './stream-socket.ts'
 import { start } from './stream-start.ts'
 import { watch } from './stream-watch.ts'
 
-/** The context of {@link limitedToToken}. */
 export interface StreamContext {
   readonly decision: Decision
   /**

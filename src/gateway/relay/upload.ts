@@ -45,7 +45,6 @@ export function following(signal: AbortSignal | undefined, abort: AbortControlle
   return () => signal?.removeEventListener('abort', leave)
 }
 
-/** The timer and the abort controller of an upload. */
 export interface Upload {
   readonly wait: ReturnType<typeof patience>
   readonly abort: AbortController
