@@ -48,7 +48,7 @@ export async function readAdminBody<Value>(
     .bodies.open(ownerOf(c.get('agent')), LIMITS.bodyReadMs + LIMITS.heldSlackMs)
   try {
     const body = await readJsonBody(c.req.raw, room)
-    const denial = body.ok ? await fallenMeanwhile(c) : body.reason
+    const denial = body.ok ? await checkAgain(c) : body.reason
     if (denial || !body.ok) return fail(c.get('deny')(denial ?? invalid))
     const json = parseJsonObject(utf8Decode(body.value) ?? '')
     const decoded = json ? decode(json) : fail([NOT_JSON])
@@ -61,7 +61,7 @@ export async function readAdminBody<Value>(
 const NOT_JSON: Problem = { path: '', message: 'must be one JSON object in UTF-8' }
 
 /** The denial if the token has expired or been revoked while the body was read. */
-const fallenMeanwhile = async (c: Admin): Promise<Denial | undefined> => {
+const checkAgain = async (c: Admin): Promise<Denial | undefined> => {
   const [policy, access, agent] = [c.get('policy'), c.get('access'), c.get('agent')]
   const subjects = revocableSubjects(access, agent)
   const standing = await checkStanding({ policy, access, agent, subjects }, c.get('ports'))

@@ -107,9 +107,9 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
       }
       const steps = decision?.steps
       if (!steps) return answer
-      const told = new Response(answer.body, answer)
-      told.headers.append('Server-Timing', serverTiming(steps))
-      return told
+      const timed = new Response(answer.body, answer)
+      timed.headers.append('Server-Timing', serverTiming(steps))
+      return timed
     },
   }
 }
@@ -218,16 +218,12 @@ own.onError((error, c) => {
 
 const unexpected = (): Denial => chainDenials('unavailable')
 
-const addressOf = (
-  request: Request,
-  { clientIp }: Gate,
-  told: Opened['cf'],
-): string | undefined => {
+const addressOf = (request: Request, { clientIp }: Gate, cf: Opened['cf']): string | undefined => {
   switch (clientIp.from) {
     case 'header':
       return request.headers.get(clientIp.name) ?? undefined
     case 'connection':
-      return told()
+      return cf()
         ?.clientIp?.replace(/:\d+$/, '')
         .replace(/^\[|\]$/g, '')
     case 'none':

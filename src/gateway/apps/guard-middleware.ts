@@ -78,7 +78,7 @@ export function guarding<E extends { Variables: AgentVariables }>(
         c.set('access', decision.known.access)
       }
       await hand(c, decision, next, (denial) => refuse(denial, context))
-      tell(context, decision)
+      addHeaders(context, decision)
     }
     const rule = corsFor(c.req.raw, decision)
     return rule ? corsOf(rule)(c, answer) : answer()
@@ -86,14 +86,14 @@ export function guarding<E extends { Variables: AgentVariables }>(
 }
 
 /** Adds the rate limit headers and the next nonce to answers without them. */
-const tell = (c: Context, { known: { limited, nonce } }: Decision): void => {
-  const told = [
+const addHeaders = (c: Context, { known: { limited, nonce } }: Decision): void => {
+  const fields = [
     ...limitHeaders(limited),
     ...(nonce === undefined ? [] : [['DPoP-Nonce', nonce] as const]),
   ]
-  if (told.every(([name, value]) => c.res.headers.get(name) === value)) return
+  if (fields.every(([name, value]) => c.res.headers.get(name) === value)) return
   // Through Hono: headers of a handler's answer may be immutable.
-  for (const [name, value] of told) c.header(name, value)
+  for (const [name, value] of fields) c.header(name, value)
 }
 
 /** The CORS rule of an answer. Hono treats any OPTIONS as a preflight; others have no rule. */

@@ -89,12 +89,12 @@ export const revocationsApp = createApp<GateEnv>()
     if ('full' in stored.value) return c.get('deny')(deny(FULL[stored.value.full]))
     const { added, shards } = stored.value
     record(c, added)
-    const told = { revocations: added.map(presenter(c)), ...presentShards(shards) }
-    if (shards.pending.length === 0) return answer(c, told)
+    const body = { revocations: added.map(presenter(c)), ...presentShards(shards) }
+    if (shards.pending.length === 0) return answer(c, body)
     // Shards apply changes in order: a shard with the last entry has all of them.
     const last = entries.value.at(-1)?.id
     c.header('location', `${c.get('policy').gate.prefix}/revocations/${last}`)
-    return answer(c, told, 202)
+    return answer(c, body, 202)
   })
   .get('/revocations', (c) => answerPage(c, c.req.queries(), (store, query) => store.list(query)))
   .delete('/revocations', (c) => {
@@ -203,8 +203,8 @@ const presentShards = ({ total, acknowledged, pending }: ShardStatus) => ({
 })
 
 /** Formats an entry. An agent with a prefix also has the `name` that origins see. */
-const presenter = (c: Admin) => (told: Revocation) => {
-  const { value, created, createdBy, own, renewed, renewedBy, ...entry } = told
+const presenter = (c: Admin) => (revocation: Revocation) => {
+  const { value, created, createdBy, own, renewed, renewedBy, ...entry } = revocation
   const prefix = entry.kind === 'agent' ? prefixOf(c.get('policy'), entry.issuer) : ''
   return {
     ...entry,

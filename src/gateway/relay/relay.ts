@@ -56,8 +56,8 @@ export async function relay(
   const id = searched.headers.get(tellsId ? 'x-origin-request-id' : 'x-request-id')
   const origin = { status, requestId: id ?? undefined }
   const finishing = finished(searched, request, { decision, isFetched })
-  const told = finishing instanceof Promise ? await finishing : finishing
-  return { answer: told.ok ? told : fail(told.reason.denial), origin }
+  const done = finishing instanceof Promise ? await finishing : finishing
+  return { answer: done.ok ? done : fail(done.reason.denial), origin }
 }
 
 /**

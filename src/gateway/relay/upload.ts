@@ -10,7 +10,7 @@ import { endingDenial, watch } from './stream-watch.ts'
  * Times an origin: `timeout` resolves after `ms` milliseconds of waiting without a break, or never
  * without `ms`. Time spent on the caller, or after the answer, does not count.
  */
-export function patience(ms: number | undefined) {
+export function createOriginTimer(ms: number | undefined) {
   let expire = () => {}
   const timeout = new Promise<undefined>((resolve) => {
     expire = () => resolve(undefined)
@@ -38,7 +38,7 @@ export function patience(ms: number | undefined) {
  * Aborts when `signal` does, or has; the returned function ends that. Some runtimes give requests
  * no signal.
  */
-export function following(signal: AbortSignal | undefined, abort: AbortController) {
+export function abortWith(signal: AbortSignal | undefined, abort: AbortController) {
   const leave = () => abort.abort()
   if (signal?.aborted) leave()
   signal?.addEventListener('abort', leave)
@@ -46,7 +46,7 @@ export function following(signal: AbortSignal | undefined, abort: AbortControlle
 }
 
 export interface Upload {
-  readonly wait: ReturnType<typeof patience>
+  readonly wait: ReturnType<typeof createOriginTimer>
   readonly abort: AbortController
   readonly overNetwork: boolean
 }
@@ -63,7 +63,7 @@ export function streamed(body: ReadableStream<Uint8Array>, request: Request, upl
   const pipe =
     IS_NATIVE && length !== undefined ? nativeStream(length) : new TransformStream<Uint8Array>()
   let progress: Progress = 'flowing'
-  const tell = (now: Progress) => {
+  const report = (now: Progress) => {
     progress = now
     upload.wait.begin()
   }
@@ -72,10 +72,10 @@ export function streamed(body: ReadableStream<Uint8Array>, request: Request, upl
   const through = isSmall
     ? // The pipe also breaks when the origin does, but only after sending has failed.
       body.pipeTo(pipe.writable).then(
-        () => tell('whole'),
-        () => tell('broken'),
+        () => report('whole'),
+        () => report('broken'),
       )
-    : pump(body.getReader(), pipe.writable.getWriter(), upload, tell)
+    : pump(body.getReader(), pipe.writable.getWriter(), upload, report)
   const hasLeft = () => progress === 'flowing' && request.signal?.aborted
   return {
     readable: pipe.readable,
@@ -92,17 +92,17 @@ const pump = async (
   reader: ReadableStreamDefaultReader<Uint8Array>,
   writer: WritableStreamDefaultWriter<Uint8Array>,
   { wait, abort }: Upload,
-  tell: (progress: Progress) => void,
+  report: (progress: Progress) => void,
 ): Promise<void> => {
   try {
     for (;;) {
       // Only an abort breaks off the outgoing request: a failed stream would end as if complete.
       const { done, value } = await reader.read().catch((error: unknown) => {
-        tell('broken')
+        report('broken')
         abort.abort()
         throw error
       })
-      tell(done ? 'whole' : 'flowing')
+      report(done ? 'whole' : 'flowing')
       if (done) break
       await writer.write(value)
       wait.end()
