@@ -182,7 +182,9 @@ export const claims = stage({
     const broken = RULES.find(([, holds]) => !holds(judged))
     if (broken) {
       const [code, , seen] = broken
-      return fail(deny(code, { ...detailOf(judged), ...seen?.(judged) }))
+      const { now, tolerance } = judged
+      const [exp, iat, nbf, aud] = ['exp', 'iat', 'nbf', 'aud'].map((name) => own(claims, name))
+      return fail(deny(code, { exp, iat, nbf, now, tolerance, aud, ...seen?.(judged) }))
     }
     const access = accessOf(token)
     return access ? { ...ok({ access }), within: withinOf(judged) } : fail(deny('claim_malformed'))
@@ -221,16 +223,6 @@ const timeClaim = (claims: JsonObject, name: string, absent: number): number => 
   const value = own(claims, name)
   return value === undefined ? absent : typeof value === 'number' ? value : Number.NaN
 }
-
-/** The token's times and audience, for the details of a denial. */
-const detailOf = ({ now, tolerance, claims }: Judged) => ({
-  exp: own(claims, 'exp'),
-  iat: own(claims, 'iat'),
-  nbf: own(claims, 'nbf'),
-  now,
-  tolerance,
-  aud: own(claims, 'aud'),
-})
 
 /** The text of an identity claim; `null` where the claim is present but malformed. */
 const identityOf = (value: unknown): string | undefined | null =>

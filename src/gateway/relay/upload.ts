@@ -114,27 +114,17 @@ const pump = async (
   }
 }
 
-/** A request that ends when its token does. */
-export interface WatchedRequest {
-  /** Resolves with the denial once the token has ended. */
-  readonly ended: Promise<Denial>
-  /** Ends the watch. */
-  over(): void
-}
-
 /**
  * Watches the token of a request until the origin answers, on rules with `mcp` and with `end-all`: aborts the request
  * when the token is revoked, or expires before the body is whole. Ignores requests without a token, and shadow mode.
  */
-export function watchRequest(
-  decision: Decision,
-  abort: AbortController | undefined,
-): WatchedRequest {
+export function watchRequest(decision: Decision, abort: AbortController | undefined) {
   let resolve: (denial: Denial) => void = () => {}
   const ended = new Promise<Denial>((settle) => {
     resolve = settle
   })
   const { outcome, known } = decision
+  // `ended` resolves with the denial once the token has ended; `over` ends the watch.
   if (outcome !== 'passed' || known.route.mode === 'shadow' || !isWatchedPending(known.route)) {
     return { ended, over() {} }
   }
