@@ -62,19 +62,27 @@ export function createHold(most: number, room?: Room) {
     },
     /** All bytes in one array. */
     joined(): Uint8Array<ArrayBuffer> {
-      const [only] = blocks
-      if (only && blocks.length === 1) return only.subarray(0, length)
-      const all = new Uint8Array(length)
-      let at = 0
-      for (const block of blocks) {
-        all.set(block.subarray(0, length - at), at)
-        at += block.length
-      }
-      return all
+      const last = blocks.at(-1)
+      return joined(
+        last ? blocks.with(-1, last.subarray(0, last.length - (capacity - length))) : [],
+      )
     },
     /** Allocates the first block before the body arrives; `false` where the room is full. */
     begin: (): boolean => most === 0 || grow(),
   }
+}
+
+/** Concatenates chunks; a single one is not copied. */
+export function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const [only] = chunks
+  if (only && chunks.length === 1) return only as Uint8Array<ArrayBuffer>
+  const all = new Uint8Array(chunks.reduce((size, { length }) => size + length, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    all.set(chunk, at)
+    at += chunk.length
+  }
+  return all
 }
 
 /**

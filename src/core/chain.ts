@@ -87,7 +87,8 @@ export interface Watch {
   readonly trace?: ((step: Step) => void) | undefined
 }
 
-const deny = denials({
+/** The denial of a stage that throws. */
+export const chainDenials = denials({
   unavailable: [
     'unavailable',
     'The gate could not decide',
@@ -220,7 +221,7 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
           } else outcome = result
         } catch (error) {
           onError(name, error)
-          outcome = { ok: false, reason: deny('unavailable') }
+          outcome = { ok: false, reason: chainDenials('unavailable') }
         }
         Object.assign(known, outcome.value)
         if (!outcome.ok) {
@@ -248,6 +249,3 @@ const build = (places: readonly Place[], keyed: readonly string[] = []) => {
 export function chain<Given extends object>(): Chain<Given, Given, unknown, unknown, never> {
   return build([]) as unknown as Chain<Given, Given, unknown, unknown, never>
 }
-
-/** The denial of a stage that throws. */
-export const chainDenials = deny

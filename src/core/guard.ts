@@ -8,7 +8,7 @@ import { holdsAt } from './admission.ts'
 import { chain, type Step } from './chain.ts'
 import type { Denial } from './denial.ts'
 import { LIMITS } from './limits.ts'
-import type { Connection } from './model/connection.ts'
+import type { LineFacts } from './model/facts.ts'
 import type { Sessions } from './model/mcp.ts'
 import type { Policy } from './model/policy.ts'
 import type {
@@ -39,13 +39,7 @@ import { scope, useScope } from './stages/scope.ts'
 import { signature } from './stages/signature.ts'
 
 /** The facts that the line starts with. */
-export interface Given {
-  readonly request: RequestHead
-  readonly policy: Policy
-  /** The caller's network address, if known. Nothing is allowed because of it. */
-  readonly caller?: string | undefined
-  /** The platform's facts about the connection. */
-  readonly connection?: Connection | undefined
+export interface Given extends Pick<LineFacts, 'request' | 'policy' | 'caller' | 'connection'> {
   /** Opens the room that counts the buffered body. */
   readonly hold: (owner: string) => Room
 }
@@ -124,11 +118,7 @@ export type Facts = Passed['known']
 export type Admitted = Facts['admission']['facts'] & Pick<Facts, 'possession'>
 
 /** Optional input of a guard, beside the request. */
-export interface GuardContext {
-  /** The caller's network address, so that lookups of unknown keys are counted per caller. */
-  readonly caller?: string | undefined
-  /** The platform's facts about the connection, for conditions; never read from headers. */
-  readonly connection?: Connection | undefined
+export interface GuardContext extends Pick<LineFacts, 'caller' | 'connection'> {
   /** Called with each step. */
   readonly trace?: ((step: Step) => void) | undefined
 }

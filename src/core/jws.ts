@@ -2,18 +2,11 @@ import { base64UrlDecode, isCanonicalBase64Url, utf8Decode } from './bytes.ts'
 import { type JsonObject, parseJsonObject } from './json.ts'
 import { LIMITS } from './limits.ts'
 
-/** The three parts of a compact JWS (RFC 7515 §7.1), each canonical base64url. */
-export interface CompactJws {
-  readonly header: string
-  readonly payload: string
-  readonly signature: string
-}
-
 /**
- * Splits a compact JWS. `undefined` unless it has exactly three parts in canonical base64url. Decodes nothing and
+ * The three parts of a compact JWS (RFC 7515 §7.1). `undefined` unless it has exactly three parts in canonical base64url. Decodes nothing and
  * verifies nothing.
  */
-export function splitJws(token: string): CompactJws | undefined {
+export function splitJws(token: string) {
   const first = token.indexOf('.')
   const second = token.indexOf('.', first + 1)
   if (first < 1 || second < 0 || token.indexOf('.', second + 1) >= 0) return undefined

@@ -11,9 +11,6 @@ export interface Pattern {
   readonly states: number
 }
 
-/** A pattern, or an error for the operator: the problem, its position, and a fix. */
-export type PatternResult = Result<Pattern, string>
-
 /** UTF-16 units of the longest value that a pattern can match. */
 export const LONGEST_MATCHED = LONGEST_VALUE
 
@@ -22,9 +19,10 @@ const MAX_SOURCE = 512
 
 /**
  * Reads a pattern of the linear subset of ECMA-262 regular expressions. An accepted pattern means the same as `^(?:…)$`
- * with the `u` flag, except that long values never match. Never throws.
+ * with the `u` flag, except that long values never match. Never throws. An error is for the operator: the problem, its
+ * position, and a fix.
  */
-export function parsePattern(source: string): PatternResult {
+export function parsePattern(source: string): Result<Pattern, string> {
   if (source.length > MAX_SOURCE)
     return fail(
       `The pattern has ${source.length} characters, over ${MAX_SOURCE}; split it into a list of values`,
@@ -49,7 +47,7 @@ export function parsePattern(source: string): PatternResult {
  * Reads a pattern that is searched for in a value, as in RE2 and ECMA-262, unless it begins with `^` or ends in `$`.
  * The same subset; long values never match.
  */
-export function parseSearch(source: string): PatternResult {
+export function parseSearch(source: string): Result<Pattern, string> {
   const whole = parsePattern(source)
   if (!whole.ok) return whole
   const first = source.startsWith('^')

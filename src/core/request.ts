@@ -1,22 +1,12 @@
 import { createTextMemo } from './memo.ts'
 import { fail, ok, type Result } from './result.ts'
-import { canonicalPath, isPlainHost, type PathFault, splitUrl } from './url.ts'
+import { canonicalPath, isPlainHost, type PathFault, splitUrl, type UrlParts } from './url.ts'
 
 /** The part of a request that the line reads: all but its body. */
 export type RequestHead = Pick<Request, 'method' | 'url' | 'headers'>
 
-/** A request's address, read once. Every part of the gate uses this reading. */
-export interface Address {
-  readonly scheme: string
-  /** Lower-case, without port. */
-  readonly host: string
-  /** Host with its port as sent, lower-case. */
-  readonly authority: string
-  /** The canonical path. */
-  readonly path: string
-  /** With the leading `?`; empty without one. */
-  readonly query: string
-}
+/** A request's address, read once, with the canonical path. Every part of the gate uses this reading. */
+export type Address = UrlParts
 
 export type AddressFault = 'host' | PathFault
 

@@ -13,16 +13,10 @@ export type Result<Value, Reason> =
 
 /** A result with a value. */
 export function ok<Value>(value: Value): { readonly ok: true; readonly value: Value } {
-  return {
-    ok: true,
-    value,
-  }
+  return { ok: true, value }
 }
 
 /** A result with the reason why there is no value. */
 export function fail<Reason>(reason: Reason): { readonly ok: false; readonly reason: Reason } {
-  return {
-    ok: false,
-    reason,
-  }
+  return { ok: false, reason }
 }

@@ -4,7 +4,6 @@ import type { Policy } from '../core/model/policy.ts'
 import type { Journal, RevocationStore, SigningKeys } from '../core/model/ports.ts'
 import type { Send } from './relay/forward.ts'
 
-/** The ports of the gate's apps. */
 export interface GatePorts extends GuardPorts {
   readonly store: RevocationStore
   readonly signingKeys: SigningKeys

@@ -2,9 +2,9 @@ import { sha256Name } from '../core/bytes.ts'
 import { type Outcome, stage } from '../core/chain.ts'
 import { type CodeOf, denials } from '../core/denial.ts'
 import { LIMITS } from '../core/limits.ts'
+import type { LineFacts } from '../core/model/facts.ts'
 import type { ReplayStore } from '../core/model/ports.ts'
-import type { Route } from '../core/model/route.ts'
-import type { AccessToken, ProofUse } from '../core/model/token.ts'
+import type { ProofUse } from '../core/model/token.ts'
 import { fail, ok } from '../core/result.ts'
 import { mayUseProof } from '../core/stages/possession.ts'
 
@@ -31,9 +31,7 @@ const deny = denials({
   ],
 })
 
-interface Needs {
-  readonly route: Route
-  readonly access: AccessToken
+interface Needs extends Pick<LineFacts, 'route' | 'access'> {
   readonly proof: ProofUse | undefined
 }
 
@@ -69,12 +67,7 @@ export const replay = stage({
   denials: [deny],
   run(needs: Needs, { replays }: ReplayPorts): Unused | Promise<Unused> {
     const use = useOf(needs)
-    if (!use) return ok({})
-    return judged(use, async (name) =>
-      needs.route.mode === 'shadow'
-        ? (await replays.isClaimed(name)) === false
-        : (await replays.claim(name, use.expires)) === true,
-    )
+    return use ? recorded(use, needs.route, replays) : ok({})
   },
 })
 
@@ -101,13 +94,18 @@ const useOf = ({ route, access: { issuer, id, expires }, proof }: Needs): Use | 
   }
 }
 
-/** Only a clear `true` of `isFirst` allows the request. */
-const judged = async (
-  { name, replayed, unavailable }: Use,
-  isFirst: (name: string) => Promise<boolean>,
+/** Only a clear answer of the store allows the request. */
+const recorded = async (
+  { name, expires, replayed, unavailable }: Use,
+  { mode }: Pick<LineFacts['route'], 'mode'>,
+  replays: ReplayStore,
 ): Promise<Unused> => {
   try {
-    return (await isFirst(await name())) ? ok({}) : fail(deny(replayed))
+    const isFirst =
+      mode === 'shadow'
+        ? (await replays.isClaimed(await name())) === false
+        : (await replays.claim(await name(), expires)) === true
+    return isFirst ? ok({}) : fail(deny(replayed))
   } catch (error) {
     return fail(deny(unavailable, { error: String(error) }))
   }

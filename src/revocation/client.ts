@@ -27,11 +27,11 @@ export interface IsolateOptions extends Omit<SnapshotOptions, 'source'> {
  * {@link LIMITS.revocationReadMs} is tried again at the primary, then rejects. Writes are tried
  * once, without a deadline, since an abandoned write may still be stored. Concurrent requests of a
  * token share reads that start after them. Bounded lookups use the isolate's copy, strict ones
- * never; without `isolate` all are strict.
+ * never; without `isolate` all are strict. Without a namespace every call rejects.
  */
 export function createRevocations(
-  namespace: Objects<Shard>,
-  placement: RevocationPlacement,
+  namespace: Objects<Shard> | undefined,
+  placement: RevocationPlacement = { shards: 1, locations: [] },
   isolate?: IsolateOptions,
 ): Revocations & RevocationStore {
   const { primary, read, pull } = createShards(namespace, placement, isolate?.clock ?? system.clock)
@@ -47,8 +47,14 @@ export function createRevocations(
     if (!found) throw new Error('no reading of others ended in time')
     return found
   }
-  const bounded =
-    isolate && createBoundedLookup(ask, { ...isolate, source: sourceOf(pull, isolate) })
+  const place = isolate?.place ?? (() => '')
+  const source: SnapshotSource = {
+    pullAll: (after) =>
+      pull(place(), (shard, hint) => shard.pullAll(after, hint), LIMITS.revocationPageMs),
+    pullSince: (epoch, version) =>
+      pull(place(), (shard, hint) => shard.pullSince(epoch, version, hint)),
+  }
+  const bounded = isolate && createBoundedLookup(ask, { ...isolate, source })
   const twice = <Value>(call: (shard: Shard) => PromiseLike<Value>): Promise<Value> =>
     retryOnce(() => inTime(() => call(primary())))
   return {
@@ -63,15 +69,6 @@ export function createRevocations(
     removePage: async (query) => await primary().removePage(query),
   }
 }
-
-type Shards = ReturnType<typeof createShards>
-
-const sourceOf = (pull: Shards['pull'], { place }: IsolateOptions): SnapshotSource => ({
-  pullAll: (after) =>
-    pull(place(), (shard, hint) => shard.pullAll(after, hint), LIMITS.revocationPageMs),
-  pullSince: (epoch, version) =>
-    pull(place(), (shard, hint) => shard.pullSince(epoch, version, hint)),
-})
 
 /** Once per admission, whose requests share the list. */
 const keysOf = perObject((subjects: readonly RevocationSubject[]) => subjects.map(subjectKey))
@@ -88,17 +85,17 @@ const REST_MS = { failed: 10_000, unanswered: 1_000 }
  * {@link LIMITS.revocationReadMs} or the given `ms`.
  */
 export function createShards(
-  namespace: Objects<Shard>,
+  namespace: Objects<Shard> | undefined,
   { shards, locations, jurisdiction }: RevocationPlacement,
   clock: Clock,
 ) {
-  const objects = jurisdiction ? namespace.jurisdiction?.(jurisdiction) : namespace
+  const objects = jurisdiction ? namespace?.jurisdiction?.(jurisdiction) : namespace
   /** By shard: the end of its pause, in milliseconds. */
   const resting = new Map<string, number>()
 
   // Stubs are not kept: they belong to one request, and may fail for good.
   const shard = (name: string): Shard => {
-    if (!objects) throw new Error('this namespace knows no jurisdictions')
+    if (!objects) throw new Error('REVOCATIONS is not bound, or knows no jurisdictions')
     const locationHint = locations[Number(name) % locations.length]
     return locationHint ? objects.getByName(name, { locationHint }) : objects.getByName(name)
   }

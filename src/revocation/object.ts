@@ -4,19 +4,19 @@ import type { Revocation } from '../core/model/revocation.ts'
 import { hasSchema, noteSchema } from '../platform/schema.ts'
 import { createRevocationLog } from './log.ts'
 import { createPrimary } from './primary.ts'
-import type {
-  Found,
-  HashChanges,
-  HashPage,
-  Head,
-  Peer,
-  Replicated,
-  Reset,
-  RowChanges,
-  RowPage,
-  Version,
+import {
+  type Found,
+  type HashChanges,
+  type HashPage,
+  type Head,
+  type Peer,
+  PRIMARY,
+  type Replicated,
+  type Reset,
+  type RowChanges,
+  type RowPage,
+  type Version,
 } from './protocol.ts'
-import { PRIMARY } from './protocol.ts'
 import { createReplica } from './replica.ts'
 import { createReplication } from './replication.ts'
 import { createSnapshotFeed } from './snapshot-feed.ts'
@@ -196,9 +196,9 @@ const open = (ctx: DurableObjectState, name: string, sibling: (name: string) => 
   const log = createRevocationLog(storage)
   const replication = createReplication(storage, log)
   const store = createStore(storage, log)
-  const common = { ctx, log, replication, store, sibling }
-  const parts = { log, replication, store, feed: createSnapshotFeed(storage, log) }
+  const parts = { ctx, log, replication, store, sibling }
+  const feed = createSnapshotFeed(storage, log)
   return name === PRIMARY
-    ? { ...parts, primary: createPrimary(common), replica: undefined }
-    : { ...parts, primary: undefined, replica: createReplica({ ...common, name }) }
+    ? { ...parts, feed, primary: createPrimary(parts), replica: undefined }
+    : { ...parts, feed, primary: undefined, replica: createReplica(name, parts) }
 }

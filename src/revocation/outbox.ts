@@ -2,9 +2,7 @@ import { LIMITS } from '../core/limits.ts'
 import type { ShardStatus } from '../core/model/revocation.ts'
 import { createYielder, inTime } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
-import type { RevocationLog } from './log.ts'
-import type { Peer } from './protocol.ts'
-import type { Replication } from './replication.ts'
+import type { ShardParts } from './parts.ts'
 
 /** Milliseconds a change waits for replicas, which may be far behind. */
 export const SENDING_MS = LIMITS.revocationReadMs + 500
@@ -18,19 +16,12 @@ interface Enrolled {
   readonly acked: number
 }
 
-/** Options of {@link createOutbox}. */
-export interface OutboxOptions {
-  readonly storage: DurableObjectStorage
-  readonly log: RevocationLog
-  readonly replication: Replication
-  readonly sibling: (name: string) => Pick<Peer, 'replicate'>
-}
-
 /**
  * Sends every change to every enrolled replica. Storage records the acknowledged versions, and so
  * what is left to send. A replica that no longer serves is removed; an unreachable one is not.
  */
-export function createOutbox({ storage, log, replication, sibling }: OutboxOptions) {
+export function createOutbox({ ctx, log, replication, sibling }: Omit<ShardParts, 'store'>) {
+  const { storage } = ctx
   const { sql } = storage
   const sending = new Map<string, Promise<void>>()
 

@@ -1,45 +1,32 @@
 import type { RevocationPage, RevocationQuery, RevocationStore } from '../core/model/ports.ts'
 import type { Revocation } from '../core/model/revocation.ts'
 import { inTime } from '../platform/calls.ts'
-import type { RevocationLog } from './log.ts'
 import { createOutbox, SENDING_MS } from './outbox.ts'
-import type { Peer, Reset, Version } from './protocol.ts'
+import type { ShardParts } from './parts.ts'
+import { REGISTRY, type Reset, type Version } from './protocol.ts'
 import { recover } from './recovery.ts'
-import type { Replication } from './replication.ts'
-import type { Store } from './store.ts'
 import { toEntry } from './tables.ts'
 
-/** The object that stores only the names of all replicas ever enrolled. */
-const REGISTRY = 'replica-registry'
 /** The farthest alarm, in milliseconds: the platform refuses distant dates. */
 const ALARM_MS = 30 * 24 * 60 * 60 * 1000
 /** Milliseconds between retries of sending, first and at most. */
 const RETRY_MS = { first: 2_000, most: 15_000 }
 
-/** Options of {@link createPrimary}. */
-export interface PrimaryOptions {
-  readonly ctx: DurableObjectState
-  readonly log: RevocationLog
-  readonly replication: Replication
-  readonly store: Store
-  readonly sibling: (name: string) => Peer
-}
-
 /**
  * The primary writes entries, enrols replicas and sends them changes. An alarm sends pending
  * changes, also after a restart.
  */
-export function createPrimary({ ctx, log, replication, store, sibling }: PrimaryOptions) {
+export function createPrimary(parts: ShardParts) {
+  const { ctx, log, store, sibling } = parts
   const { storage } = ctx
-  const outbox = createOutbox({ storage, log, replication, sibling })
+  const outbox = createOutbox(parts)
   let recovering: Promise<void> | undefined
   let retryMs = RETRY_MS.first
 
   /** Resolves when this shard is ready; rejects if recovery cannot reach every replica. */
   const ready = async (): Promise<void> => {
     if (log.head().epoch !== '') return
-    const names = () => sibling(REGISTRY).names()
-    recovering ??= recover({ storage, log, replication, names, sibling, enrol: outbox.enrol })
+    recovering ??= recover(parts, outbox.enrol)
       .then(sendLater)
       .finally(() => {
         recovering = undefined

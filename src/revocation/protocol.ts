@@ -4,6 +4,9 @@ import type { Revocation } from '../core/model/revocation.ts'
 /** The shard that writes and lists entries. All others are its replicas. */
 export const PRIMARY = '0'
 
+/** The object that stores only the names of all replicas ever enrolled. */
+export const REGISTRY = 'replica-registry'
+
 /** A version of the set. Versions compare only within an epoch. */
 export interface Version {
   /**

@@ -1,19 +1,7 @@
 import { createYielder, inTime } from '../platform/calls.ts'
-import { isServing, type RevocationLog } from './log.ts'
-import type { Head, Peer } from './protocol.ts'
-import type { Replication } from './replication.ts'
-
-/** Options of {@link recover}. */
-export interface RecoveryOptions {
-  readonly storage: DurableObjectStorage
-  readonly log: RevocationLog
-  readonly replication: Replication
-  /** The names of all replicas ever enrolled. */
-  readonly names: () => PromiseLike<readonly string[]>
-  readonly sibling: (name: string) => Pick<Peer, 'head' | 'copyPage'>
-  /** Enrols a replica again. */
-  readonly enrol: (name: string, acked: number) => void
-}
+import { isServing } from './log.ts'
+import type { ShardParts } from './parts.ts'
+import { type Head, REGISTRY } from './protocol.ts'
 
 interface Survivor extends Head {
   readonly name: string
@@ -25,19 +13,23 @@ const NONE = -1
 /**
  * Starts an epoch in a primary without one: it is new, or has lost its data. First it copies the
  * entries of all replicas, and enrols those with data: they must acknowledge every change. Rejects
- * if a replica is unreachable.
+ * if a replica is unreachable. `enrol`: enrols a replica again.
  */
-export async function recover(options: RecoveryOptions): Promise<void> {
-  const { storage, log, names, sibling, enrol } = options
+export async function recover(
+  parts: Omit<ShardParts, 'store'>,
+  enrol: (name: string, acked: number) => void,
+): Promise<void> {
+  const { ctx, log, sibling } = parts
+  const names = await inTime(() => sibling(REGISTRY).names())
   const replicas = await Promise.all(
-    (await inTime(names)).map(async (name) => ({
+    names.map(async (name) => ({
       name,
       ...(await inTime(() => sibling(name).head())),
     })),
   )
   const survivors = replicas.filter(({ epoch }) => epoch !== '')
-  await takeOver(survivors, options)
-  storage.transactionSync(() => {
+  await takeOver(survivors, parts)
+  ctx.storage.transactionSync(() => {
     const version = Math.max(log.head().version, ...survivors.map((one) => one.version))
     for (const { name } of survivors) enrol(name, NONE)
     log.begin({ epoch: epochAfter(survivors), version })
@@ -58,7 +50,7 @@ const epochAfter = (survivors: readonly Survivor[]): string => {
  */
 const takeOver = async (
   survivors: readonly Survivor[],
-  { storage, replication, sibling }: RecoveryOptions,
+  { ctx, replication, sibling }: Omit<ShardParts, 'store'>,
 ): Promise<void> => {
   const last = survivors
     .map(({ epoch }) => epoch)
@@ -78,7 +70,7 @@ const takeOver = async (
       const after: number = from
       const page = await inTime(() => sibling(name).copyPage(after))
       const newer = page.rows.filter(({ version }) => version > above)
-      storage.transactionSync(() => replication.putNewer(newer))
+      ctx.storage.transactionSync(() => replication.putNewer(newer))
       from = page.after
     }
   }

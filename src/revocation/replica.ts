@@ -1,17 +1,9 @@
 import { createYielder, inTime } from '../platform/calls.ts'
 import { system } from '../platform/system.ts'
-import { isServing, type RevocationLog } from './log.ts'
-import { type Peer, PRIMARY, type Replicated, type RowChanges, type Version } from './protocol.ts'
-import { COPYING, type Replication } from './replication.ts'
-
-/** Options of {@link createReplica}. */
-export interface ReplicaOptions {
-  readonly name: string
-  readonly ctx: DurableObjectState
-  readonly log: RevocationLog
-  readonly replication: Replication
-  readonly sibling: (name: string) => Pick<Peer, 'copyPage' | 'enrol'>
-}
+import { isServing } from './log.ts'
+import type { ShardParts } from './parts.ts'
+import { PRIMARY, type Replicated, type RowChanges, type Version } from './protocol.ts'
+import { COPYING } from './replication.ts'
 
 /** The progress of a copy. */
 interface Copying extends Version {
@@ -28,7 +20,7 @@ const PAUSE_MS = 1_000
  * A replica copies all entries, enrols, and applies every change it is sent. Only then it answers,
  * so that its answers contain every change that all enrolled shards have acknowledged.
  */
-export function createReplica({ name, ctx, log, replication, sibling }: ReplicaOptions) {
+export function createReplica(name: string, { ctx, log, replication, sibling }: ShardParts) {
   const { storage } = ctx
   const primary = () => sibling(PRIMARY)
   let enrolling: Promise<void> | undefined

@@ -13,21 +13,15 @@ export interface SnapshotSource {
   pullSince(epoch: string, version: number): Promise<HashChanges | Reset>
 }
 
-/** The set's answer about a subject: all its live entries at that time. */
-export interface Answer {
-  readonly hash: Uint8Array
-  readonly entries: readonly Revocation[]
-}
-
 /** A complete copy of the set. */
 export interface Snapshot extends Version {
   readonly set: Pick<RevocationSet, 'has' | 'size'>
   /**
-   * Answers of the set while this copy was held, by `subjectKey`; valid as long as the copy. Each
-   * version has its own map with the answers its changes leave valid. So late answers end up in the
-   * old version's map.
+   * Answers of the set while this copy was held: all live entries by `subjectKey`, and the hash of
+   * that. Valid as long as the copy. Each version has its own map with the answers its changes leave
+   * valid. So late answers end up in the old version's map.
    */
-  readonly answers: Map<string, Answer>
+  readonly answers: Map<string, { hash: Uint8Array; entries: readonly Revocation[] }>
 }
 
 interface Held extends Snapshot {
@@ -66,7 +60,6 @@ export function createSnapshotMemory(): SnapshotMemory {
   }
 }
 
-/** Options of {@link createSnapshots}. */
 export interface SnapshotOptions extends Background {
   readonly memory: SnapshotMemory
   readonly source: SnapshotSource

@@ -1,7 +1,7 @@
 import { type Outcome, stage } from '../core/chain.ts'
-import { type CodeOf, type DenialTable, joined } from '../core/denial.ts'
+import { type CodeOf, type Denial, type DenialTable, joined } from '../core/denial.ts'
+import type { LineFacts } from '../core/model/facts.ts'
 import type { RevocationTerms } from '../core/model/revocation.ts'
-import type { Route } from '../core/model/route.ts'
 import { fail, ok } from '../core/result.ts'
 import type { StandingCheck, StandingFacts, StandingPorts } from './checks/check.ts'
 import { expired } from './checks/expired.ts'
@@ -10,9 +10,7 @@ import { revoked } from './checks/revoked.ts'
 /** The checks of a token's status, in order of their denials. */
 export const CHECKS = [revoked, expired] as const
 
-export interface Needs extends StandingFacts {
-  readonly route: Route
-}
+export type Needs = StandingFacts & Pick<LineFacts, 'route'>
 
 type Code = CodeOf<(typeof CHECKS)[number]['denials']>
 
@@ -46,64 +44,54 @@ export function checkStanding(
   ports: StandingPorts,
   terms?: RevocationTerms,
 ): Standing | Promise<Standing> {
-  const answers: unknown[] = []
+  const judges: (Judge | Promise<Judge>)[] = []
   let waits = false
   for (const check of checks) {
-    const answer = asked(check, facts, ports, terms)
-    waits ||= answer instanceof Promise
-    answers.push(answer)
+    const judge = asked(check, facts, ports, terms)
+    waits ||= judge instanceof Promise
+    judges.push(judge)
   }
+  const { clock } = ports
   return waits
-    ? Promise.all(answers).then((all) => judged(all, facts, ports))
-    : judged(answers, facts, ports)
+    ? Promise.all(judges).then((all) => judged(all, clock.now()))
+    : judged(judges as Judge[], clock.now())
 }
 
-/** The error of a failed lookup. */
-class Unanswered {
-  readonly error: unknown
-  constructor(error: unknown) {
-    this.error = error
-  }
-}
+/** Decides by the answer of a check's lookup. Throws for a failed one without a denial; then the stage denies. */
+type Judge = (now: number) => Denial<Code> | undefined
 
-/** The answer, a promise of it that never rejects, or an {@link Unanswered}. */
+/** Looks up. The promise never rejects. */
 const asked = (
   check: (typeof checks)[number],
   facts: StandingFacts,
   ports: StandingPorts,
   terms: RevocationTerms | undefined,
-): unknown => {
+): Judge | Promise<Judge> => {
+  const answered =
+    (answer: unknown): Judge =>
+    (now) =>
+      check.judge(answer, facts, now)
+  const failed =
+    (error: unknown): Judge =>
+    () => {
+      if (!check.unavailable) throw error
+      return check.unavailable(error)
+    }
   try {
     const answer = check.ask?.(facts, ports, terms)
-    return isThenable(answer)
-      ? Promise.resolve(answer).then(undefined, (error) => new Unanswered(error))
-      : answer
+    return isThenable(answer) ? Promise.resolve(answer).then(answered, failed) : answered(answer)
   } catch (error) {
-    return new Unanswered(error)
+    return failed(error)
   }
 }
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value
 
-const judged = (
-  answers: readonly unknown[],
-  facts: StandingFacts,
-  { clock }: StandingPorts,
-): Standing => {
-  const now = clock.now()
-  for (let i = 0; i < checks.length; i++) {
-    const check = checks[i] as (typeof checks)[number]
-    const answer = answers[i]
-    const denial =
-      answer instanceof Unanswered ? unanswered(check, answer) : check.judge(answer, facts, now)
+const judged = (judges: readonly Judge[], now: number): Standing => {
+  for (const judge of judges) {
+    const denial = judge(now)
     if (denial) return fail(denial)
   }
   return ok({})
-}
-
-/** Throws if the check has no denial; then the stage denies. */
-const unanswered = ({ unavailable }: (typeof checks)[number], { error }: Unanswered) => {
-  if (!unavailable) throw error
-  return unavailable(error)
 }

@@ -22,24 +22,17 @@ const DAY = 86_400_000
 const dayOf = (time: number): number => Math.floor(time / DAY)
 const nextDay = (time: number): number => (dayOf(time) + 1) * DAY
 
-/** The result of {@link takeOne}. */
-export interface Taken {
-  /** The new state to store; absent where it is unchanged. */
-  readonly spent?: Spent
-  readonly outcome: Result<Allowance, Exhausted>
-}
-
 /**
  * Takes one request at `time` (milliseconds since the epoch); `spend: false` only checks whether it could be taken.
  * Quotas may have changed since the last call, since two versions of a policy can run side by side. Debt is kept, up to
  * the size of a smaller bucket; an absent quota keeps its count. While the clock is behind `at`, nothing is paid back.
- * If it is behind by more than a day, `time` replaces `at`.
+ * If it is behind by more than a day, `time` replaces `at`. `spent`: the new state to store, absent where it is unchanged.
  */
 export function takeOne(
   before: Spent,
   { bucket, daily }: Quotas,
   { time, spend = true }: { readonly time: number; readonly spend?: boolean },
-): Taken {
+): { readonly spent?: Spent; readonly outcome: Result<Allowance, Exhausted> } {
   const last = before.at - time > DAY ? { ...before, at: time } : before
   const now = Math.max(time, last.at)
   const { limit, period } = bucket ?? last

@@ -1,7 +1,6 @@
 import type { JsonObject } from '../json.ts'
 import { readClaim } from './claims.ts'
-import type { ScopeTemplate } from './scope.ts'
-import { isScopeValue } from './scope.ts'
+import { pathValue, resolveScope, type ScopeTemplate } from './scope.ts'
 
 const ARGUMENT = 'arguments.'
 
@@ -31,26 +30,13 @@ const isSegment = (text: string): boolean => text !== '' && text !== '.' && text
  * text that is not allowed in a scope. Reads own members only.
  */
 export function resolveUse(
-  { parts }: ScopeTemplate,
+  template: ScopeTemplate,
   params: ReadonlyMap<string, string>,
   given: JsonObject,
 ): string | undefined {
-  let scope = ''
-  for (const [i, part] of parts.entries()) {
-    const text = i % 2 === 0 ? part : textOf(part, params, given)
-    if (text === undefined) return undefined
-    scope += text
-  }
-  return scope
-}
-
-const textOf = (
-  hole: string,
-  params: ReadonlyMap<string, string>,
-  given: JsonObject,
-): string | undefined => {
-  if (isArgument(hole))
-    return argumentText(readClaim(given, hole.slice(ARGUMENT.length).split('.')))
-  const value = params.get(hole)
-  return value !== undefined && isScopeValue(value) ? value : undefined
+  return resolveScope(template, params, (hole) =>
+    isArgument(hole)
+      ? argumentText(readClaim(given, hole.slice(ARGUMENT.length).split('.')))
+      : pathValue(hole, params),
+  )
 }

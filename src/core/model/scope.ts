@@ -57,27 +57,25 @@ export function readParentScopes(
 
 const SCOPE_VALUE = /^[A-Za-z0-9._~-]{1,128}$/
 
-/** Whether a scope template may insert a path parameter's value. */
-export function isScopeValue(value: string): boolean {
-  return SCOPE_VALUE.test(value)
-}
-
-/** The scope of a template; `undefined` where a parameter's value is not allowed in a scope. */
+/** The scope of a template; `undefined` where a value is missing, or not allowed in a scope. */
 export function resolveScope(
-  template: ScopeTemplate,
+  { parts }: ScopeTemplate,
   params: ReadonlyMap<string, string>,
+  textOf = pathValue,
 ): string | undefined {
   let scope = ''
-  for (const [i, part] of template.parts.entries()) {
-    if (i % 2 === 0) {
-      scope += part
-      continue
-    }
-    const value = params.get(part) ?? ''
-    if (!isScopeValue(value)) return undefined
-    scope += value
+  for (const [i, part] of parts.entries()) {
+    const text = i % 2 === 0 ? part : textOf(part, params)
+    if (text === undefined) return undefined
+    scope += text
   }
   return scope
+}
+
+/** The value of a path parameter, if a scope may have it. */
+export function pathValue(name: string, params: ReadonlyMap<string, string>): string | undefined {
+  const value = params.get(name)
+  return value !== undefined && SCOPE_VALUE.test(value) ? value : undefined
 }
 
 /** A scope token, or a template: text with `{parameter}` placeholders. */

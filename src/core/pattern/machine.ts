@@ -1,4 +1,5 @@
-import type { Accepts } from './characters.ts'
+/** Whether one code point is in a set. */
+export type Accepts = (codePoint: number) => boolean
 
 /** A state. With `accepts` it consumes one code point, without it none. The end state has no successors. */
 interface State {

@@ -1,5 +1,4 @@
-import { type Accepts, anyOf, LAST_CODE_POINT, type Range, SETS } from './characters.ts'
-import { choice, one, type Part, repeat, sequence } from './machine.ts'
+import { type Accepts, choice, one, type Part, repeat, sequence } from './machine.ts'
 
 /** The position in the source, in UTF-16 units, and the number of quantifiers read. */
 interface Reader {
@@ -92,43 +91,64 @@ const readAtom = (reader: Reader): Part => {
     return part
   }
   if (eat(reader, /\[/uy)) return one(readClass(reader, from))
-  return one(anyOf(rangesOf(readMember(reader, SET, LITERAL))))
+  return one(acceptsOf(readMember(reader, SET, LITERAL)))
 }
 
 const readClass = (reader: Reader, from: number): Accepts => {
   const negated = eat(reader, /\^/uy) !== null
   if (eat(reader, /\]/uy))
     throw refusal(reader.source, from, reader.at, 'is an empty class; name its characters')
-  const ranges: Range[] = []
+  const members: Accepts[] = []
   while (!eat(reader, /\]/uy)) {
     if (reader.at === reader.source.length) throw unclosed(reader, from, ']')
-    ranges.push(...readRange(reader))
+    members.push(readRange(reader))
   }
-  return anyOf(ranges, negated)
+  return remembering((codePoint) => members.some((accepts) => accepts(codePoint)) !== negated)
 }
 
-const readRange = (reader: Reader): readonly Range[] => {
+/** A repeat tests one code point once per copy, so the last result is remembered. */
+const remembering = (accepts: Accepts): Accepts => {
+  let asked = -1
+  let answer = false
+  return (codePoint) => {
+    if (codePoint !== asked) {
+      asked = codePoint
+      answer = accepts(codePoint)
+    }
+    return answer
+  }
+}
+
+const readRange = (reader: Reader): Accepts => {
   const from = reader.at
   const first = readMember(reader, CLASS_SET, CLASS_LITERAL)
-  if (!eat(reader, /-(?!\]|$)/uy)) return rangesOf(first)
+  if (!eat(reader, /-(?!\]|$)/uy)) return acceptsOf(first)
   const last = readMember(reader, CLASS_SET, CLASS_LITERAL)
   const refused = (why: string) => refusal(reader.source, from, reader.at, why)
   if (typeof first !== 'number' || typeof last !== 'number')
     throw refused(String.raw`has a set at an end of a range; write \- for a hyphen`)
   if (first > last) throw refused('runs backwards; write the smaller code point first')
-  return [[first, last]]
+  return (codePoint) => first <= codePoint && codePoint <= last
 }
 
-/** One code point, or the ranges of a class escape. */
-type Member = number | readonly Range[]
+/** One code point, or a set of them. */
+type Member = number | Accepts
 
-const rangesOf = (member: Member): readonly Range[] =>
-  typeof member === 'number' ? [[member, member]] : member
+const acceptsOf = (member: Member): Accepts =>
+  typeof member === 'number' ? (codePoint) => codePoint === member : member
+
+/** The set of `.` or of a class escape, by its spelling. ASCII is looked up, which is faster. */
+const setOf = (spelling: string): Accepts => {
+  const set = new RegExp(`^${spelling}$`, 'u')
+  const accepts: Accepts = (codePoint) => set.test(String.fromCodePoint(codePoint))
+  const ascii = Array.from({ length: 128 }, (_, codePoint) => accepts(codePoint))
+  return (codePoint) => ascii[codePoint] ?? accepts(codePoint)
+}
 
 const readMember = (reader: Reader, set: RegExp, literal: RegExp): Member => {
   const from = reader.at
-  const named = SETS.get(eat(reader, set)?.[0] ?? '')
-  if (named) return named
+  const named = eat(reader, set)?.[0]
+  if (named !== undefined) return setOf(named)
   const [, escaped, plain] = eat(reader, literal) ?? []
   const codePoint = (escaped ?? plain)?.codePointAt(0) ?? readEscape(reader)
   if (codePoint === undefined) throw misfit(reader.source, from)
@@ -142,7 +162,7 @@ const readEscape = (reader: Reader): number | undefined => {
   const [, four, any] = eat(reader, HEX) ?? []
   const codePoint = Number.parseInt(four ?? any ?? '', 16)
   const surrogate = codePoint >= 0xd800 && codePoint <= 0xdfff
-  return codePoint <= LAST_CODE_POINT && !surrogate ? codePoint : undefined
+  return codePoint <= 0x10ffff && !surrogate ? codePoint : undefined
 }
 
 const unclosed = (reader: Reader, from: number, close: string): SyntaxError =>

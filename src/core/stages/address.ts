@@ -1,8 +1,8 @@
 import { networkOf } from '../address.ts'
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
+import type { LineFacts } from '../model/facts.ts'
 import type { Exhausted } from '../model/limit.ts'
-import type { Policy } from '../model/policy.ts'
 import type { Limits } from '../model/ports.ts'
 import { fail, ok, type Result } from '../result.ts'
 
@@ -19,9 +19,7 @@ const deny = denials({
   ],
 })
 
-interface Needs {
-  readonly policy: Policy
-  readonly caller?: string | undefined
+interface Needs extends Pick<LineFacts, 'policy' | 'caller'> {
   /** Whether it is a CORS preflight, for which the line ends here. */
   readonly isPreflight: boolean
 }

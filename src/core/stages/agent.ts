@@ -1,6 +1,7 @@
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
-import { type AgentIdentity, typesOf } from '../model/token.ts'
+import type { LineFacts } from '../model/facts.ts'
+import { typesOf } from '../model/token.ts'
 import { fail, ok } from '../result.ts'
 import type { Routed } from './route.ts'
 
@@ -12,9 +13,7 @@ const deny = denials({
   ],
 })
 
-interface Needs extends Pick<Routed, 'route'> {
-  readonly agent: AgentIdentity
-}
+type Needs = Pick<LineFacts, 'route' | 'agent'>
 
 /**
  * Checks that the rule allows the agent's type; one of several types is enough. A token without a type is denied where

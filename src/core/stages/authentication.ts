@@ -2,9 +2,9 @@ import { ALWAYS, type Within } from '../admission.ts'
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import { own } from '../json.ts'
-import type { Policy } from '../model/policy.ts'
+import type { LineFacts } from '../model/facts.ts'
 import type { Clock } from '../model/ports.ts'
-import type { AuthenticationRule, Route } from '../model/route.ts'
+import type { AuthenticationRule } from '../model/route.ts'
 import type { AccessToken } from '../model/token.ts'
 import { fail, ok } from '../result.ts'
 
@@ -28,11 +28,7 @@ const deny = denials({
 
 type Code = CodeOf<typeof deny>
 
-interface Needs {
-  readonly policy: Policy
-  readonly route: Route
-  readonly access: AccessToken
-}
+type Needs = Pick<LineFacts, 'policy' | 'route' | 'access'>
 
 /**
  * Checks how and when the user was authenticated (RFC 9470). An agent without a user is denied without a challenge,

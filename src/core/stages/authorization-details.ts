@@ -2,6 +2,7 @@ import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import { own } from '../json.ts'
 import { type AuthorizationDetail, authorizes, readDetails } from '../model/details.ts'
+import type { LineFacts } from '../model/facts.ts'
 import { resolveScope } from '../model/scope.ts'
 import type { AccessToken } from '../model/token.ts'
 import { fail, ok } from '../result.ts'
@@ -25,9 +26,7 @@ const deny = denials({
   ],
 })
 
-interface Needs extends Pick<Routed, 'route' | 'deciding'> {
-  readonly access: AccessToken
-}
+type Needs = Pick<Routed, 'route' | 'deciding'> & Pick<LineFacts, 'access'>
 
 /**
  * Checks that for each authorization detail of the rule, one detail of the token covers it completely. Details are

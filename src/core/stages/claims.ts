@@ -5,8 +5,8 @@ import { type JsonObject, own } from '../json.ts'
 import { acceptedAudiences, isForRoute } from '../model/audience.ts'
 import { claimHeaderValue } from '../model/claim-headers.ts'
 import { claimPathText, firstPresent, readClaim } from '../model/claims.ts'
+import type { LineFacts } from '../model/facts.ts'
 import type { Issuer } from '../model/issuer.ts'
-import type { Policy } from '../model/policy.ts'
 import type { Clock } from '../model/ports.ts'
 import { longestLife, type Route } from '../model/route.ts'
 import { readScopes } from '../model/scope.ts'
@@ -72,12 +72,7 @@ const deny = denials({
 
 type Code = CodeOf<typeof deny>
 
-interface Needs {
-  readonly policy: Policy
-  readonly route: Route
-  readonly issuer: Issuer
-  readonly token: VerifiedToken
-}
+type Needs = Pick<LineFacts, 'policy' | 'route' | 'issuer' | 'token'>
 
 interface Judged extends Needs {
   readonly claims: JsonObject
@@ -96,44 +91,11 @@ type Rule = readonly [
   seen?: (judged: Judged) => Detail,
 ]
 
-/** The checks of every verified token, in order (RFC 7519 §4.1, RFC 9068 §4). */
-const RULES: readonly Rule[] = [
-  ['time_malformed', ({ exp, iat, nbf }) => [exp, iat, nbf].every(Number.isFinite)],
-  ['token_expired', ({ exp, now, tolerance }) => exp > now - tolerance],
-  ['token_not_yet_valid', ({ nbf, now, tolerance }) => nbf <= now + tolerance],
-  ['token_issued_in_future', ({ iat, now, tolerance }) => iat <= now + tolerance],
-  [
-    'token_lifetime',
-    (judged) => judged.exp - judged.iat <= longestLife(judged.issuer, judged.route),
-    (judged) => ({ max_lifetime: longestLife(judged.issuer, judged.route) }),
-  ],
-  [
-    'audience_mismatch',
-    ({ claims, issuer, route }) => isForRoute(claims, issuer, route),
-    ({ claims, issuer, route }) => ({
-      accepted: acceptedAudiences(issuer, route),
-      ...(issuer.audienceClaim === 'client_id' && {
-        client_id: own(claims, 'client_id'),
-        resource: route.resource,
-      }),
-    }),
-  ],
-  ['id_token', ({ claims }) => !ID_TOKEN_CLAIMS.some((name) => Object.hasOwn(claims, name))],
-  [
-    'claim_missing',
-    (judged) => missingClaims(judged).length === 0,
-    (judged) => ({ claims: missingClaims(judged) }),
-  ],
-  [
-    'claim_rejected',
-    (judged) => rejectedClaims(judged).length === 0,
-    (judged) => ({ claims: rejectedClaims(judged) }),
-  ],
-  [
-    'claim_not_encodable',
-    (judged) => unfitClaims(judged).length === 0,
-    (judged) => ({ claims: unfitClaims(judged) }),
-  ],
+/** The rule that there are no such claims. */
+const noneOf = (code: Code, find: (judged: Judged) => readonly string[]): Rule => [
+  code,
+  (judged) => find(judged).length === 0,
+  (judged) => ({ claims: find(judged) }),
 ]
 
 /** A single-use token is identified by its `jti`, so the claim is then required. */
@@ -161,6 +123,34 @@ const unfitClaims = ({ claims, policy, route }: Judged): readonly string[] =>
 
 /** Claims that only ID tokens have (OpenID Connect Core §2, §3.1.3.6). */
 const ID_TOKEN_CLAIMS = ['nonce', 'at_hash', 'c_hash'] as const
+
+/** The checks of every verified token, in order (RFC 7519 §4.1, RFC 9068 §4). */
+const RULES: readonly Rule[] = [
+  ['time_malformed', ({ exp, iat, nbf }) => [exp, iat, nbf].every(Number.isFinite)],
+  ['token_expired', ({ exp, now, tolerance }) => exp > now - tolerance],
+  ['token_not_yet_valid', ({ nbf, now, tolerance }) => nbf <= now + tolerance],
+  ['token_issued_in_future', ({ iat, now, tolerance }) => iat <= now + tolerance],
+  [
+    'token_lifetime',
+    (judged) => judged.exp - judged.iat <= longestLife(judged.issuer, judged.route),
+    (judged) => ({ max_lifetime: longestLife(judged.issuer, judged.route) }),
+  ],
+  [
+    'audience_mismatch',
+    ({ claims, issuer, route }) => isForRoute(claims, issuer, route),
+    ({ claims, issuer, route }) => ({
+      accepted: acceptedAudiences(issuer, route),
+      ...(issuer.audienceClaim === 'client_id' && {
+        client_id: own(claims, 'client_id'),
+        resource: route.resource,
+      }),
+    }),
+  ],
+  ['id_token', ({ claims }) => !ID_TOKEN_CLAIMS.some((name) => Object.hasOwn(claims, name))],
+  noneOf('claim_missing', missingClaims),
+  noneOf('claim_rejected', rejectedClaims),
+  noneOf('claim_not_encodable', unfitClaims),
+]
 
 /**
  * Checks that the token is an access token for this resource, is currently valid, and has the claims that its issuer's
@@ -192,7 +182,9 @@ export const claims = stage({
     const broken = RULES.find(([, holds]) => !holds(judged))
     if (broken) {
       const [code, , seen] = broken
-      return fail(deny(code, { ...detailOf(judged), ...seen?.(judged) }))
+      const { now, tolerance } = judged
+      const [exp, iat, nbf, aud] = ['exp', 'iat', 'nbf', 'aud'].map((name) => own(claims, name))
+      return fail(deny(code, { exp, iat, nbf, now, tolerance, aud, ...seen?.(judged) }))
     }
     const access = accessOf(token)
     return access ? { ...ok({ access }), within: withinOf(judged) } : fail(deny('claim_malformed'))
@@ -231,16 +223,6 @@ const timeClaim = (claims: JsonObject, name: string, absent: number): number => 
   const value = own(claims, name)
   return value === undefined ? absent : typeof value === 'number' ? value : Number.NaN
 }
-
-/** The token's times and audience, for the details of a denial. */
-const detailOf = ({ now, tolerance, claims }: Judged) => ({
-  exp: own(claims, 'exp'),
-  iat: own(claims, 'iat'),
-  nbf: own(claims, 'nbf'),
-  now,
-  tolerance,
-  aud: own(claims, 'aud'),
-})
 
 /** The text of an identity claim; `null` where the claim is present but malformed. */
 const identityOf = (value: unknown): string | undefined | null =>

@@ -4,11 +4,9 @@ import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, type Denial, denials } from '../denial.ts'
 import type { JsonObject } from '../json.ts'
 import type { Condition, ConditionFacts } from '../model/condition.ts'
-import type { Connection } from '../model/connection.ts'
+import type { LineFacts } from '../model/facts.ts'
 import { writtenName } from '../model/mcp.ts'
 import type { Clock } from '../model/ports.ts'
-import type { AccessToken, AgentIdentity } from '../model/token.ts'
-import type { RequestHead } from '../request.ts'
 import { fail, ok, type Result } from '../result.ts'
 import type { Routed } from './route.ts'
 
@@ -25,17 +23,14 @@ const deny = denials({
   ],
 })
 
-interface Needs extends Pick<Routed, 'route' | 'params' | 'address'> {
-  readonly request: RequestHead
-  readonly caller?: string | undefined
-  readonly connection?: Connection | undefined
-  readonly access: AccessToken
-  readonly agent: AgentIdentity
+interface Needs
+  extends Pick<Routed, 'route' | 'params' | 'address'>,
+    Pick<LineFacts, 'request' | 'caller' | 'connection' | 'access' | 'agent'> {
   readonly admission: Admission
 }
 
 /** A condition and the facts it was evaluated with. */
-interface Weight {
+interface Evaluation {
   readonly when: Condition
   readonly facts: ConditionFacts
   /** The tool, prompt or resource of the condition; absent for the rule's own condition. */
@@ -44,17 +39,16 @@ interface Weight {
 
 /** The evaluated conditions, up to the first that failed; `undefined` where there are none. */
 export interface Evaluated {
-  readonly evaluated: readonly Weight[] | undefined
+  readonly evaluated: readonly Evaluation[] | undefined
 }
 
 const NOT_EVALUATED: Evaluated = { evaluated: undefined }
-const UNWEIGHED = ok(NOT_EVALUATED)
 
 const operandsOf = ({ evaluated }: Partial<Evaluated>) =>
   evaluated ? { operands: evaluated.flatMap(({ when, facts }) => when.operands(facts)) } : {}
 
 /** The evaluated conditions of the tools, prompts and resources that are used. */
-export interface WeighedUses {
+export interface EvaluatedUses {
   readonly evaluatedUses: Evaluated['evaluated']
 }
 
@@ -74,13 +68,13 @@ export const condition = stage({
   denials: [deny],
   run(needs: Needs, { clock }: { readonly clock: Clock }): Outcome<Evaluated, Code> {
     const { when } = needs.route
-    return when ? weighAll([{ when, facts: factsOf(needs, clock.now()) }]) : UNWEIGHED
+    return when ? evaluateAll([{ when, facts: factsOf(needs, clock.now()) }]) : ok(NOT_EVALUATED)
   },
 })
 
 const NO_ARGUMENTS: JsonObject = Object.freeze({})
 
-const operandsOfUses = ({ evaluatedUses }: Partial<WeighedUses>) =>
+const operandsOfUses = ({ evaluatedUses }: Partial<EvaluatedUses>) =>
   operandsOf({ evaluated: evaluatedUses })
 
 /** Checks the conditions of all tools, prompts and resources that an MCP request uses, with their arguments. */
@@ -97,42 +91,37 @@ export const useCondition = stage({
     for (const { named } of uses) named.arguments = NO_ARGUMENTS
   },
   denials: [],
-  run(needs: Needs & Uses, { clock }: { readonly clock: Clock }): Outcome<WeighedUses, Code> {
+  run(needs: Needs & Uses, { clock }: { readonly clock: Clock }): Outcome<EvaluatedUses, Code> {
     const { uses } = needs
     if (uses.every(({ use }) => !use.when)) return ok({ evaluatedUses: undefined })
     const facts = factsOf(needs, clock.now())
-    const judged = weighAll(
-      uses.flatMap((used): Weight[] => {
+    const judged = evaluateAll(
+      uses.flatMap((used) => {
         const { when } = used.use
-        if (!when) return []
-        const { named } = used
-        return [
-          {
-            when,
-            used,
-            facts: {
-              ...facts,
-              get arguments() {
-                return named.arguments
-              },
-            },
-          },
-        ]
+        return when ? [{ when, used, facts: withArguments(facts, used) }] : []
       }),
     )
     return { ...judged, value: { evaluatedUses: judged.value.evaluated } }
   },
 })
 
-const weighAll = (evaluated: readonly Weight[]): Judged => {
-  for (const [i, weight] of evaluated.entries()) {
-    const denial = judge(weight)
+/** The arguments are not copied, so that `done` can release them. */
+const withArguments = (facts: ConditionFacts, { named }: Used): ConditionFacts => ({
+  ...facts,
+  get arguments() {
+    return named.arguments
+  },
+})
+
+const evaluateAll = (evaluated: readonly Evaluation[]): Judged => {
+  for (const [i, evaluation] of evaluated.entries()) {
+    const denial = judge(evaluation)
     if (denial) return { ...fail(denial), value: { evaluated: evaluated.slice(0, i + 1) } }
   }
   return ok({ evaluated })
 }
 
-const judge = ({ when, facts, used }: Weight) => {
+const judge = ({ when, facts, used }: Evaluation) => {
   const judged = when.evaluate(facts)
   if (judged.ok && judged.value) return undefined
   const detail = {

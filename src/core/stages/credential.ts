@@ -10,14 +10,13 @@ import {
   splitJws,
 } from '../jws.ts'
 import { LIMITS } from '../limits.ts'
+import type { LineFacts } from '../model/facts.ts'
 import { algorithmOf } from '../model/issuer.ts'
-import type { Policy } from '../model/policy.ts'
 import type { RememberedToken, TokenMemory } from '../model/ports.ts'
 import { tokenIn } from '../model/subprotocols.ts'
 import { type Credential, seal } from '../model/token.ts'
 import { FORBIDDEN_TYPES } from '../model/types.ts'
 import { hasAccessToken } from '../query.ts'
-import type { RequestHead } from '../request.ts'
 import { fail, ok, type Result } from '../result.ts'
 import { isStillOpened, openersOf, openToken } from './decryption.ts'
 import { schemeOf } from './possession.ts'
@@ -109,10 +108,7 @@ export interface CredentialFacts {
 
 type Presented = Outcome<CredentialFacts, CodeOf<typeof deny>>
 
-interface Needs extends Pick<Routed, 'route' | 'address'> {
-  readonly request: RequestHead
-  readonly policy: Policy
-}
+type Needs = Pick<Routed, 'route' | 'address'> & Pick<LineFacts, 'request' | 'policy'>
 
 export interface Ports {
   readonly tokens: TokenMemory
@@ -146,9 +142,10 @@ export const credential = stage({
     if (header === null) {
       return route.access === 'optional' ? anonymous : fail(deny('credential_missing'))
     }
-    // A remembered credential was read from this exact header.
+    // A remembered credential was read from this exact header. A key for this rule must still decrypt it.
     const remembered = tokens.find(header)
-    if (remembered && isStillGood(remembered.credential, needs)) {
+    const opened = remembered?.credential.opened
+    if (remembered && (!opened || isStillOpened(opened, needs.policy, route))) {
       return ok({ credential: remembered.credential, remembered })
     }
     const [, written = '', token = ''] = ONE_TOKEN.exec(header) ?? []
@@ -193,10 +190,6 @@ const hasTakenScheme = (bare: string): boolean =>
     const [scheme = ''] = part.trim().split(/\s/, 1)
     return schemeOf(scheme) !== undefined
   })
-
-/** Whether a remembered credential still applies. The keys of this rule must still decrypt an encrypted one. */
-const isStillGood = ({ opened }: Credential, { policy, route }: Needs): boolean =>
-  !opened || isStillOpened(opened, policy, route)
 
 type Sent = Pick<Credential, 'authorization' | 'scheme' | 'token' | 'opened'>
 

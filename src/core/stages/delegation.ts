@@ -1,12 +1,12 @@
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import { isObject, type JsonObject, own } from '../json.ts'
-import type { ActorRule, DelegationRule, Issuer, MayAct } from '../model/issuer.ts'
+import type { LineFacts } from '../model/facts.ts'
+import type { ActorRule, DelegationRule, MayAct } from '../model/issuer.ts'
 import type { Policy } from '../model/policy.ts'
-import { type RevocationSubject, revocableSubjects } from '../model/revocation.ts'
-import type { Route } from '../model/route.ts'
+import { revocableSubjects } from '../model/revocation.ts'
 import { readParentScopes } from '../model/scope.ts'
-import type { AccessToken, Actor, AgentIdentity } from '../model/token.ts'
+import type { AccessToken, Actor } from '../model/token.ts'
 import { fail, ok } from '../result.ts'
 import { isIdentityText } from '../text.ts'
 import { identityOf } from './identity.ts'
@@ -76,18 +76,11 @@ const deny = denials({
 
 type Code = CodeOf<typeof deny>
 
-/** The calling agent, and all subjects whose revocation would cover it. */
-export interface DelegationFacts {
-  readonly agent: AgentIdentity
-  readonly subjects: readonly RevocationSubject[]
+interface Needs extends Pick<LineFacts, 'route' | 'issuer' | 'access'> {
+  readonly policy: Pick<Policy, 'includedBy'>
 }
 
-interface Needs {
-  readonly policy: Pick<Policy, 'includedBy'>
-  readonly route: Route
-  readonly issuer: Issuer
-  readonly access: AccessToken
-}
+type Delegated = Outcome<Pick<LineFacts, 'agent' | 'subjects'>, Code>
 
 /**
  * Identifies the calling agent within its issuer and checks the chain of actors. Only the current (outermost) actor and
@@ -99,7 +92,7 @@ export const delegation = stage({
   establishes: "the agent's id within its issuer; the chain of actors is well-formed and allowed",
   found: ({ agent: { id, name, actors } }) => ({ agent: name, id, actors }),
   denials: [deny],
-  run({ policy, route, issuer, access }: Needs): Outcome<DelegationFacts, Code> {
+  run({ policy, route, issuer, access }: Needs): Delegated {
     const actors = actorsOf(access)
     if (!actors) return fail(deny('delegation_malformed'))
     if (issuer.parentScope) {

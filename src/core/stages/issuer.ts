@@ -1,9 +1,8 @@
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
+import type { LineFacts } from '../model/facts.ts'
 import type { Issuer } from '../model/issuer.ts'
-import type { Policy } from '../model/policy.ts'
-import { type Route, takesIssuer } from '../model/route.ts'
-import type { Credential } from '../model/token.ts'
+import { takesIssuer } from '../model/route.ts'
 import { fail, ok } from '../result.ts'
 
 const deny = denials({
@@ -34,11 +33,7 @@ const deny = denials({
   ],
 })
 
-interface Needs {
-  readonly policy: Policy
-  readonly route: Route
-  readonly credential: Credential
-}
+type Needs = Pick<LineFacts, 'policy' | 'route' | 'credential'>
 
 /**
  * Chooses the issuer's entry by the claimed `iss`, compared exactly. Checks that the rule accepts it, that its key

@@ -48,7 +48,8 @@ export interface Proved {
 }
 
 type AnyMethod = Omit<Method<Possession, Code>, 'denials'>
-const methods: readonly AnyMethod[] = METHODS
+/** {@link METHODS} with one type. */
+export const methods: readonly AnyMethod[] = METHODS
 
 /** The Authorization scheme (RFC 9110 §11.1) in the spelling of METHODS; `undefined` for other schemes. */
 export function schemeOf(written: string): string | undefined {

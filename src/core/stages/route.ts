@@ -2,8 +2,8 @@ import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import { perObject } from '../memo.ts'
 import type { Condition } from '../model/condition.ts'
+import type { LineFacts } from '../model/facts.ts'
 import { MCP_KINDS } from '../model/mcp.ts'
-import type { Policy } from '../model/policy.ts'
 import {
   decidingParams,
   METHODS,
@@ -81,10 +81,7 @@ export interface Routed {
   readonly isPreflight: boolean
 }
 
-interface Needs {
-  readonly request: RequestHead
-  readonly policy: Policy
-}
+type Needs = Pick<LineFacts, 'request' | 'policy'>
 
 /**
  * Finds the first matching rule for a known host and a canonical path, and checks the transport. The header and query
@@ -117,7 +114,10 @@ export const route = stage({
     if (!isMethod(request.method)) {
       return fail(deny('method_unknown', { method: request.method }, { allow: METHODS }))
     }
-    const announced = announcedMethod(request)
+    const { headers } = request
+    const announced = isPreflight(request)
+      ? (headers.get('access-control-request-method') ?? undefined)
+      : undefined
     if (announced !== undefined && !isMethod(announced)) return fail(deny('preflight_refused'))
     const method = announced ?? request.method
     const { match, ambiguous, reserved } = router.find(method, address.host, address.path)
@@ -152,25 +152,20 @@ export const route = stage({
     if (announced !== undefined) {
       return found.cors ? ok(facts) : { ...fail(deny('preflight_refused')), value: facts }
     }
-    const twice = repeated(request, address, readsOf(found))
-    if (twice !== undefined)
-      return { ...fail(deny('parameter_ambiguous', { parameter: twice })), value: facts }
-    if (!found.workflow) return ok(facts)
-    const named = workflowNamed(request, facts, found.workflow)
-    return named === undefined
-      ? { ...fail(deny('parameter_ambiguous', { parameter: found.workflow.name })), value: facts }
-      : ok({ ...facts, namedWorkflow: named })
+    const reads = readsOf(found)
+    const named = found.workflow && workflowNamed(request, facts, found.workflow)
+    const parameter =
+      ambiguousHeader(headers, reads.headers) ??
+      ambiguousParameter(address.query, reads.query) ??
+      (named === undefined ? found.workflow?.name : undefined)
+    return parameter === undefined
+      ? ok(named === undefined ? facts : { ...facts, namedWorkflow: named })
+      : { ...fail(deny('parameter_ambiguous', { parameter })), value: facts }
   },
 })
 
 const isMethod = (method: string): method is Method =>
   (METHODS as readonly string[]).includes(method)
-
-/** The method that a CORS preflight announces; `undefined` for other requests. */
-const announcedMethod = (request: RequestHead): string | undefined =>
-  isPreflight(request)
-    ? (request.headers.get('access-control-request-method') ?? undefined)
-    : undefined
 
 const slashesAreInParameters = (path: string, { route, params }: RouteMatch): boolean => {
   if (!route.encodedSlash) return false
@@ -194,13 +189,6 @@ const readsOf = perObject(({ when, mcp, workflow }: Route): Reads => {
   }
 })
 
-/** The first header or query parameter that the rule reads and that is ambiguous. */
-const repeated = (
-  request: RequestHead,
-  { query: asked }: Address,
-  { headers, query }: Reads,
-): string | undefined => ambiguousHeader(request, headers) ?? ambiguousParameter(asked, query)
-
 /** Several values, or bytes that some servers read as UTF-8 and others as Latin-1. */
 const NOT_PLAIN = /[^\t\x20-\x2b\x2d-\x7e]/
 
@@ -208,10 +196,7 @@ const NOT_PLAIN = /[^\t\x20-\x2b\x2d-\x7e]/
  * The first of these headers that an origin could read differently: it is sent twice, also under a name that some
  * servers treat as equal, or it is hop-by-hop.
  */
-const ambiguousHeader = (
-  { headers }: RequestHead,
-  names: readonly string[],
-): string | undefined => {
+const ambiguousHeader = (headers: Headers, names: readonly string[]): string | undefined => {
   if (names.length === 0) return undefined
   const sent = [...headers.keys()]
   const ending = connectionOptions(headers.get('connection'))

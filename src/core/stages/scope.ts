@@ -4,8 +4,7 @@ import { type CodeOf, type Denial, denials } from '../denial.ts'
 import { writtenName } from '../model/mcp.ts'
 import { resolveUse } from '../model/mcp-scopes.ts'
 import type { Policy } from '../model/policy.ts'
-import type { ScopeRule } from '../model/scope.ts'
-import { resolveScope } from '../model/scope.ts'
+import { resolveScope, type ScopeRule, type ScopeTemplate } from '../model/scope.ts'
 import type { AccessToken, Grant } from '../model/token.ts'
 import { fail, ok, type Result } from '../result.ts'
 import type { Routed } from './route.ts'
@@ -86,19 +85,12 @@ export const useScope = stage({
   },
 })
 
-const coverAll = ({ policy, route, params, access, uses }: Needs): Covering => {
-  const own = cover(
-    route.scopes,
-    route.scopes.scopes.map((template) => resolveScope(template, params)),
-    { policy, access },
-  )
+const coverAll = (needs: Needs): Covering => {
+  const { policy, route, params, access, uses } = needs
+  const own = cover(route.scopes, needs, (one) => resolveScope(one, params))
   if (uses.length === 0 && own.used) return ok(own.used)
-  const others = uses.map(({ use: { scopes }, named }) =>
-    cover(
-      scopes,
-      scopes.scopes.map((template) => resolveUse(template, params, named.arguments)),
-      { policy, access },
-    ),
+  const others = uses.map(({ use, named }) =>
+    cover(use.scopes, needs, (one) => resolveUse(one, params, named.arguments)),
   )
   const all = [own, ...others]
   const grant = all.flatMap(({ used }) => used ?? [])
@@ -132,33 +124,31 @@ interface Covered {
   /** The scopes of the rule that could be resolved. */
   readonly needed: readonly string[]
   /** The token's scopes that cover the rule; absent where it is not covered. */
-  readonly used?: readonly string[]
-  /** For `any`: the covered alternative. */
-  readonly met?: string
+  readonly used: readonly string[] | undefined
+  /** The first covered scope of the rule. */
+  readonly met: string | undefined
   /** Whether enough scopes could be resolved for the rule to be covered. */
   readonly isResolved: boolean
 }
 
 const cover = (
-  { mode }: ScopeRule,
-  resolved: readonly (string | undefined)[],
-  { policy, access }: Pick<Needs, 'access'> & { readonly policy: Pick<Policy, 'includedBy'> },
+  { mode, scopes }: ScopeRule,
+  { policy, access }: Pick<Needs, 'policy' | 'access'>,
+  resolve: (template: ScopeTemplate) => string | undefined,
 ): Covered => {
-  const needed = resolved.filter((name) => name !== undefined)
-  const used = needed.map((name) =>
+  const needed = scopes.map(resolve).filter((name) => name !== undefined)
+  const held = needed.map((name) =>
     policy.includedBy(name).find((one) => access.scopes.includes(one)),
   )
-  const covered = used.filter((one) => one !== undefined)
-  const [first] = covered
-  if (mode === 'any') {
-    const met = needed[used.findIndex((one) => one !== undefined)]
-    return first !== undefined && met !== undefined
-      ? { mode, needed, used: [first], met, isResolved: true }
-      : { mode, needed, isResolved: needed.length > 0 }
+  const covering = held.filter((one) => one !== undefined)
+  const isCovered = mode === 'any' ? covering.length > 0 : covering.length === scopes.length
+  return {
+    mode,
+    needed,
+    used: isCovered ? [...new Set(mode === 'any' ? covering.slice(0, 1) : covering)] : undefined,
+    met: needed[held.findIndex((one) => one !== undefined)],
+    isResolved: mode === 'any' ? needed.length > 0 : needed.length === scopes.length,
   }
-  return covered.length === resolved.length
-    ? { mode, needed, used: [...new Set(covered)], isResolved: true }
-    : { mode, needed, isResolved: needed.length === resolved.length }
 }
 
 /** The scopes that a token needs for a rule: of alternatives the covered one, else the first. */

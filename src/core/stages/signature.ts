@@ -1,6 +1,7 @@
 import { type Outcome, stage } from '../chain.ts'
 import { type CodeOf, denials } from '../denial.ts'
 import { deepFreeze } from '../json.ts'
+import type { LineFacts } from '../model/facts.ts'
 import type { Issuer } from '../model/issuer.ts'
 import type { KeyFault, KeySource } from '../model/ports.ts'
 import type { VerificationKey } from '../model/token.ts'
@@ -37,11 +38,7 @@ const deny = denials({
   ],
 })
 
-interface Needs extends CredentialFacts {
-  readonly issuer: Issuer
-  /** The caller's network address, if known. */
-  readonly caller?: string | undefined
-}
+type Needs = CredentialFacts & Pick<LineFacts, 'issuer' | 'caller'>
 
 export interface Ports {
   readonly keys: KeySource

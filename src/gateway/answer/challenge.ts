@@ -1,8 +1,7 @@
 import { answerRow, type Denial } from '../../core/denial.ts'
 import type { Route } from '../../core/model/route.ts'
 import { metadataUrl } from '../../core/model/well-known.ts'
-import type { Method } from '../../core/stages/possession/method.ts'
-import { METHODS } from '../../core/stages/possession.ts'
+import { methods } from '../../core/stages/possession.ts'
 
 /** A quoted-string (RFC 9110 §5.6.4). Values come from the policy and need no escaping. */
 const quoted = ([name, value]: readonly [string, string]): string => `${name}="${value}"`
@@ -25,13 +24,12 @@ export function challenge(denial: Denial, route: Route): string | undefined {
   if (maxAge !== undefined) parameters.push(['max_age', String(maxAge)])
   if (scope !== '') parameters.push(['scope', scope])
   parameters.push(['resource_metadata', metadataUrl(route.resource)])
-  const methods: readonly Method[] = METHODS
-  const isAsked = ({ scheme, member }: Method): boolean =>
-    row.scheme === undefined
-      ? member !== undefined || route.possession !== 'required'
-      : scheme === row.scheme
   return methods
-    .filter(isAsked)
+    .filter(({ scheme, member }) =>
+      row.scheme === undefined
+        ? member !== undefined || route.possession !== 'required'
+        : scheme === row.scheme,
+    )
     .flatMap(({ scheme, challenge }) =>
       challenge ? `${scheme} ${challenge(parameters, denial).map(quoted).join(', ')}` : [],
     )

@@ -2,10 +2,10 @@ import type { Detail, Step } from '../../core/chain.ts'
 import { answerRow, type Denial } from '../../core/denial.ts'
 import { type Decision, type Guard, type GuardContext, redactSteps } from '../../core/guard.ts'
 import type { Mode, Route } from '../../core/model/route.ts'
-import type { Actor, AgentIdentity } from '../../core/model/token.ts'
+import type { AgentIdentity } from '../../core/model/token.ts'
 import type { RequestHead } from '../../core/request.ts'
 import { type AskedOfMcp, toExplain } from '../../mcp/explain.ts'
-import { type WrittenScopes, writtenScopes } from '../../policy/rows.ts'
+import { writtenScopes } from '../../policy/rows.ts'
 import { challenge } from './challenge.ts'
 import { requiredBy } from './problem.ts'
 
@@ -14,70 +14,17 @@ export interface Explanation {
   /** The decision of the guard. In shadow mode a denied request is forwarded anyway; see `mode`. */
   readonly allowed: boolean
   readonly mode: Mode
-  readonly denial?: ExplainedDenial
+  readonly denial?: ReturnType<typeof denialOf>
   /** The caller; absent before it was identified, and for an encrypted token. */
-  readonly agent?: ExplainedAgent
+  readonly agent?: ReturnType<typeof agentOf>
   /** The rule the request matches, if any. */
-  readonly route?: ExplainedRoute
+  readonly route?: ReturnType<typeof routeOf>
   /** A limit of this explanation. */
   readonly note?: string
   /** The steps up to the stage that ended the decision. */
-  readonly steps: readonly ExplainedStep[]
+  readonly steps: readonly ReturnType<typeof stepOf>[]
 }
 
-/** The content of the answer to a denied request. */
-export interface ExplainedDenial {
-  readonly code: string
-  readonly status: number
-  readonly title: string
-  /** How to fix the request. */
-  readonly hint: string
-  readonly required_scopes?: readonly string[]
-  readonly any_of?: readonly string[]
-  /** The `WWW-Authenticate` value. */
-  readonly challenge?: string
-}
-
-export interface ExplainedAgent {
-  readonly id: string
-  readonly name: string
-  readonly issuer: string
-  readonly subject?: string
-  readonly client_id?: string
-  readonly type?: string
-  readonly workflow_id?: string
-  readonly actors: readonly Actor[]
-  readonly scopes: readonly string[]
-}
-
-export interface ExplainedRoute {
-  readonly match: string
-  readonly host?: string
-  readonly resource: string
-  readonly access: Route['access']
-  /** The scopes as written in the rule. */
-  readonly scopes: WrittenScopes
-  readonly mode: Mode
-}
-
-export interface ExplainedStep {
-  readonly stage: string
-  readonly outcome: Step['outcome']
-  /** Milliseconds of waiting for I/O; absent without any. */
-  readonly ms?: number
-  /** The stage's findings; of the denying stage also the code and the hint. */
-  readonly detail: Detail
-}
-
-/** An explanation without the content of the token. */
-export interface RestrictedExplanation {
-  readonly allowed: boolean
-  readonly denial?: Pick<ExplainedDenial, 'code'>
-  readonly note?: string
-  readonly steps: readonly Pick<ExplainedStep, 'stage' | 'outcome'>[]
-}
-
-/** Options of {@link explain}. */
 export interface ExplainOptions {
   /** By denial code: a sentence to add to the denying step. */
   readonly notes?: Readonly<Record<string, string>>
@@ -86,21 +33,15 @@ export interface ExplainOptions {
   readonly asked?: AskedOfMcp | undefined
 }
 
-/** An explanation and the decision it describes. */
-export interface Explained {
-  readonly explanation: Explanation
-  readonly decision: Decision
-}
-
 /**
  * Runs the guard on a request and records each step. It has the side effects of the guard's ports,
- * and no others. `url` of the request is text as sent: a URL parser would change it.
+ * and no others. Returns the decision too. `url` of the request is text as sent: a URL parser would change it.
  */
 export async function explain(
   guard: Guard,
   head: RequestHead,
   { notes, around = {}, asked }: ExplainOptions = {},
-): Promise<Explained> {
+): Promise<{ readonly explanation: Explanation; readonly decision: Decision }> {
   const steps: Step[] = []
   const { request, note } = toExplain(guard.policy, head, asked)
   const decision = await guard(request, { ...around, trace: (step) => void steps.push(step) })
@@ -128,7 +69,7 @@ export function explanationOf(
 }
 
 /** Reduces an explanation to stages and denial code, for callers who may not see the token. */
-export function restricted({ allowed, denial, note, steps }: Explanation): RestrictedExplanation {
+export function restricted({ allowed, denial, note, steps }: Explanation) {
   return {
     allowed,
     ...(denial && { denial: { code: denial.code } }),
@@ -137,7 +78,8 @@ export function restricted({ allowed, denial, note, steps }: Explanation): Restr
   }
 }
 
-const denialOf = (denial: Denial, route: Route | undefined): ExplainedDenial => {
+/** The content of the answer to a denied request. */
+const denialOf = (denial: Denial, route: Route | undefined) => {
   const authenticate = route && challenge(denial, route)
   return {
     code: denial.code,
@@ -149,7 +91,7 @@ const denialOf = (denial: Denial, route: Route | undefined): ExplainedDenial => 
   }
 }
 
-const agentOf = (agent: AgentIdentity, { known }: Decision): ExplainedAgent => ({
+const agentOf = (agent: AgentIdentity, { known }: Decision) => ({
   id: agent.id,
   name: agent.name,
   issuer: agent.issuer,
@@ -161,7 +103,7 @@ const agentOf = (agent: AgentIdentity, { known }: Decision): ExplainedAgent => (
   scopes: [...(known.access?.scopes ?? [])],
 })
 
-const routeOf = ({ name, host, resource, access, scopes, mode }: Route): ExplainedRoute => ({
+const routeOf = ({ name, host, resource, access, scopes, mode }: Route) => ({
   match: name,
   ...(host !== undefined && { host }),
   resource,
@@ -174,9 +116,10 @@ const stepOf = (
   { stage, outcome, ms, detail }: Step,
   denial: Denial | undefined,
   notes: Readonly<Record<string, string>>,
-): ExplainedStep => ({
+) => ({
   stage,
   outcome,
+  // The time of waiting for I/O.
   ...(ms > 0 && { ms }),
   detail: {
     ...Object.fromEntries(Object.entries(detail).filter(([, value]) => value !== undefined)),

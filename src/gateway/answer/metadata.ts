@@ -1,9 +1,6 @@
 import type { Decision } from '../../core/guard.ts'
 import type { RequestHead } from '../../core/request.ts'
-import type { Method } from '../../core/stages/possession/method.ts'
-import { METHODS } from '../../core/stages/possession.ts'
-
-const methods: readonly Method[] = METHODS
+import { methods } from '../../core/stages/possession.ts'
 
 /**
  * Answers a request for a protected resource's metadata (RFC 9728 §3.2), from the same table as the

@@ -5,7 +5,6 @@ import type { Limited } from '../../limit/stage.ts'
 import { limitHeaders } from '../relay/limit-headers.ts'
 import { challenge } from './challenge.ts'
 
-/** The context of {@link problem}. */
 export interface ProblemContext {
   readonly requestId: string
   /** The request's method: HEAD gets no body. */

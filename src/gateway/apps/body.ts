@@ -1,5 +1,7 @@
 import { isPlainJson } from '../../core/body.ts'
+import { utf8Decode } from '../../core/bytes.ts'
 import { type CodeOf, type Denial, denials } from '../../core/denial.ts'
+import { type JsonObject, parseJsonObject } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { revocableSubjects } from '../../core/model/revocation.ts'
 import { fail, type Result } from '../../core/result.ts'
@@ -7,6 +9,7 @@ import type { Room } from '../../core/room.ts'
 import { type bodyDenials, ownerOf, wholeBody } from '../../core/stages/body.ts'
 import { checkStanding } from '../../revocation/stage.ts'
 import type { Admin } from './context.ts'
+import type { Problem } from './revocation-request.ts'
 
 /** Denials of a body's content type, for the gate's own endpoints. */
 export const contentDenials = denials({
@@ -31,22 +34,34 @@ export async function readJsonBody(
   return wholeBody(request.body, LIMITS.adminBodyBytes, room)
 }
 
-/** {@link readJsonBody}; afterwards checks the caller's token again. */
-export async function readAdminBody(c: Admin): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> {
+/**
+ * Reads and decodes the JSON object of a request, and afterwards checks the caller's token again. For an unusable body
+ * it returns the answer; `invalid`: the denial that names its problems.
+ */
+export async function readAdminBody<Value>(
+  c: Admin,
+  decode: (body: JsonObject) => Result<Value, readonly Problem[]>,
+  invalid: Denial,
+): Promise<Result<Value, Response>> {
   const room = c
     .get('ports')
     .bodies.open(ownerOf(c.get('agent')), LIMITS.bodyReadMs + LIMITS.heldSlackMs)
   try {
     const body = await readJsonBody(c.req.raw, room)
-    const denial = body.ok ? await fallenMeanwhile(c) : undefined
-    return denial ? fail(denial) : body
+    const denial = body.ok ? await checkAgain(c) : body.reason
+    if (denial || !body.ok) return fail(c.get('deny')(denial ?? invalid))
+    const json = parseJsonObject(utf8Decode(body.value) ?? '')
+    const decoded = json ? decode(json) : fail([NOT_JSON])
+    return decoded.ok ? decoded : fail(c.get('deny')(invalid, { problems: decoded.reason }))
   } finally {
     room.leave()
   }
 }
 
+const NOT_JSON: Problem = { path: '', message: 'must be one JSON object in UTF-8' }
+
 /** The denial if the token has expired or been revoked while the body was read. */
-const fallenMeanwhile = async (c: Admin): Promise<Denial | undefined> => {
+const checkAgain = async (c: Admin): Promise<Denial | undefined> => {
   const [policy, access, agent] = [c.get('policy'), c.get('access'), c.get('agent')]
   const subjects = revocableSubjects(access, agent)
   const standing = await checkStanding({ policy, access, agent, subjects }, c.get('ports'))

@@ -9,25 +9,25 @@ import type { PlatformFacts } from '../ports.ts'
  * The platform's facts for conditions; malformed ones are absent. Read lazily: each read is costly
  * and few rules have such a condition.
  */
-export function connectionOf(told: () => PlatformFacts | undefined): Connection {
+export function connectionOf(facts: () => PlatformFacts | undefined): Connection {
   return {
     get country() {
-      return only(isText, told()?.country)
+      return only(isText, facts()?.country)
     },
     get asn() {
-      return only(isCount, told()?.asn)
+      return only(isCount, facts()?.asn)
     },
     get colo() {
-      return only(isText, told()?.colo)
+      return only(isText, facts()?.colo)
     },
     get tls() {
-      return only(isText, told()?.tlsVersion)
+      return only(isText, facts()?.tlsVersion)
     },
     get certificate() {
-      return certificateOf(told()?.tlsClientAuth)
+      return certificateOf(facts()?.tlsClientAuth)
     },
     get botScore() {
-      return only(isCount, told()?.botManagement?.score)
+      return only(isCount, facts()?.botManagement?.score)
     },
   }
 }

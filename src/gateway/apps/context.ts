@@ -23,7 +23,6 @@ export interface GateVariables extends AgentVariables {
   denial: Denial
 }
 
-/** The environment of the gate's Hono apps. */
 export interface GateEnv {
   Bindings: Opened
   Variables: GateVariables

@@ -1,27 +1,14 @@
-import type { GuardContext } from '../../core/guard.ts'
-import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { isObject, type JsonObject, own, ownText } from '../../core/json.ts'
 import { decodeJwsPart, splitJws } from '../../core/jws.ts'
-import type { RequestHead } from '../../core/request.ts'
-import { fail, ok, type Result } from '../../core/result.ts'
+import { fail, ok } from '../../core/result.ts'
 import { isFieldName } from '../../core/text.ts'
 import { splitUrl } from '../../core/url.ts'
-import { type AskedOfMcp, mcpField } from '../../mcp/explain.ts'
+import { mcpField } from '../../mcp/explain.ts'
 import { text } from '../../policy/fields.ts'
 import { pathText, type Report } from '../../policy/issues.ts'
 import { field, readTable, required } from '../../policy/table.ts'
 import { connectionField, toldConnection } from './connection.ts'
 import type { Problem } from './revocation-request.ts'
-
-/** A request to explain. */
-export interface WantedExplanation {
-  readonly request: RequestHead
-  /** The credential of `Authorization`, without the scheme; `undefined` without one. */
-  readonly token: string | undefined
-  /** The caller's address and connection, if given. */
-  readonly around: Pick<GuardContext, 'caller' | 'connection'>
-  /** The MCP operation, if given. */
-  readonly asked: AskedOfMcp | undefined
-}
 
 /** RFC 9110 §9.1: a method is a token. */
 const METHOD = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/
@@ -71,7 +58,7 @@ const FIELDS = {
  * Decodes a body to the request it describes, with the URL exactly as written. Headers that differ
  * only in case are combined, as on the wire. Checks the form only.
  */
-export function decodeExplanation(body: JsonObject): Result<WantedExplanation, readonly Problem[]> {
+export function decodeExplanation(body: JsonObject) {
   const problems: Problem[] = []
   const report: Report = (path, message) => problems.push({ path: pathText('', path), message })
   const entry = readTable(FIELDS, body, report)
@@ -86,11 +73,14 @@ export function decodeExplanation(body: JsonObject): Result<WantedExplanation, r
   const authorization = token === undefined ? [] : [['authorization', `Bearer ${token}`] as const]
   const sent = headersOf([...headers, ...authorization])
   if (problems.length > 0 || !sent || method === undefined || url === undefined)
-    return fail(problems)
+    return fail<readonly Problem[]>(problems)
   return ok({
     request: { method, url, headers: sent },
+    /** The credential of `Authorization`, without the scheme; `undefined` without one. */
     token: presented(sent),
+    /** The caller's address and connection, if given. */
     around: toldConnection(connection),
+    /** The MCP operation, if given. */
     asked: mcp,
   })
 }
@@ -107,23 +97,11 @@ const headersOf = (pairs: readonly (readonly [string, string])[]): Headers | und
 const presented = (headers: Headers): string | undefined =>
   headers.get('authorization')?.replace(/^bearer +/i, '')
 
-/** Unverified facts of a token that decide who may see its explanation. */
-export interface Claimed {
-  /** `iss`, not verified; `undefined` if unreadable. */
-  readonly issuer: string | undefined
-  /** Whether the token has the form of a JWE (RFC 7516 §3.1). */
-  readonly encrypted: boolean
-}
-
 const JWE = /^[^.,\s]*(?:\.[^.,\s]*){4}$/
 
-/** Reads the issuer a token claims. Verifies nothing. */
-export function claimedBy(token: string): Claimed {
+/** Whether a token has the form of a JWE (RFC 7516 §3.1), and the issuer that it claims. Verifies nothing. */
+export function claimedBy(token: string) {
   const parts = splitJws(token)
   const claims = parts && decodeJwsPart(parts.payload)
-  const issuer = claims && own(claims, 'iss')
-  return {
-    issuer: typeof issuer === 'string' ? issuer : undefined,
-    encrypted: JWE.test(token),
-  }
+  return { issuer: claims && ownText(claims, 'iss'), encrypted: JWE.test(token) }
 }

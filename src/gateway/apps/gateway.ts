@@ -27,15 +27,13 @@ import { explainRequest } from './explain.ts'
 import { guarding, resourceMetadata, withCors } from './guard-middleware.ts'
 import { revocationsApp } from './revocations.ts'
 
-const deny = denials({
+export const gatewayDenials = denials({
   policy_invalid: [
     'unavailable',
     "The gate's configuration is not valid, so no request is allowed",
     'Tell the operator to run: npx edgewarden check',
   ],
 })
-
-export const gatewayDenials = deny
 
 /** The decision of a request the guard has not seen. */
 const UNDECIDED: Undecided = { outcome: 'ended', known: {}, waits: {} }
@@ -109,9 +107,9 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
       }
       const steps = decision?.steps
       if (!steps) return answer
-      const told = new Response(answer.body, answer)
-      told.headers.append('Server-Timing', serverTiming(steps))
-      return told
+      const timed = new Response(answer.body, answer)
+      timed.headers.append('Server-Timing', serverTiming(steps))
+      return timed
     },
   }
 }
@@ -129,7 +127,7 @@ const pass = async (request: Request, opened: Opened): Promise<Response> => {
   let ended: Ended | undefined
   try {
     if (!guard) {
-      const denial = deny('policy_invalid')
+      const denial = gatewayDenials('policy_invalid')
       return end(refuse(denial, undefined), undefined, { denial })
     }
     const decided = await guard(request, { caller: clientIp, connection: connectionOf(cf) })
@@ -201,7 +199,7 @@ const guarded = perObject((guard: Guard) =>
 own.use((c, next) => {
   const { guard } = c.env
   if (guard) return guarded(guard)(c, next)
-  c.res = c.get('deny')(deny('policy_invalid'))
+  c.res = c.get('deny')(gatewayDenials('policy_invalid'))
   return Promise.resolve()
 })
 own.get(`${OWN}/ready`, ready)
@@ -220,16 +218,12 @@ own.onError((error, c) => {
 
 const unexpected = (): Denial => chainDenials('unavailable')
 
-const addressOf = (
-  request: Request,
-  { clientIp }: Gate,
-  told: Opened['cf'],
-): string | undefined => {
+const addressOf = (request: Request, { clientIp }: Gate, cf: Opened['cf']): string | undefined => {
   switch (clientIp.from) {
     case 'header':
       return request.headers.get(clientIp.name) ?? undefined
     case 'connection':
-      return told()
+      return cf()
         ?.clientIp?.replace(/:\d+$/, '')
         .replace(/^\[|\]$/g, '')
     case 'none':

@@ -39,7 +39,7 @@ export interface AgentGuardOptions<E extends { Variables: AgentVariables }> {
 }
 
 /** Runs the next handler; calls `refuse` if that fails. */
-type Hand = (
+type Handle = (
   c: Context,
   decision: Decision,
   next: () => Promise<void>,
@@ -47,7 +47,7 @@ type Hand = (
 ) => Promise<void>
 
 /**
- * The guard as Hono middleware: answers denied requests, and passes the others to `hand`. Adds the
+ * The guard as Hono middleware: answers denied requests, and passes the others to `handle`. Adds the
  * rule's CORS headers.
  */
 export function guarding<E extends { Variables: AgentVariables }>(
@@ -57,7 +57,7 @@ export function guarding<E extends { Variables: AgentVariables }>(
     clientIp,
     connection,
   }: AgentGuardOptions<E>,
-  hand: Hand = (_c, _decision, next) => next(),
+  handle: Handle = (_c, _decision, next) => next(),
 ): MiddlewareHandler<E> {
   return async (context, next) => {
     // Hono's types cannot narrow the variables of a generic environment.
@@ -77,8 +77,8 @@ export function guarding<E extends { Variables: AgentVariables }>(
         c.set('agent', decision.known.agent)
         c.set('access', decision.known.access)
       }
-      await hand(c, decision, next, (denial) => refuse(denial, context))
-      tell(context, decision)
+      await handle(c, decision, next, (denial) => refuse(denial, context))
+      addHeaders(context, decision)
     }
     const rule = corsFor(c.req.raw, decision)
     return rule ? corsOf(rule)(c, answer) : answer()
@@ -86,14 +86,14 @@ export function guarding<E extends { Variables: AgentVariables }>(
 }
 
 /** Adds the rate limit headers and the next nonce to answers without them. */
-const tell = (c: Context, { known: { limited, nonce } }: Decision): void => {
-  const told = [
+const addHeaders = (c: Context, { known: { limited, nonce } }: Decision): void => {
+  const fields = [
     ...limitHeaders(limited),
     ...(nonce === undefined ? [] : [['DPoP-Nonce', nonce] as const]),
   ]
-  if (told.every(([name, value]) => c.res.headers.get(name) === value)) return
+  if (fields.every(([name, value]) => c.res.headers.get(name) === value)) return
   // Through Hono: headers of a handler's answer may be immutable.
-  for (const [name, value] of told) c.header(name, value)
+  for (const [name, value] of fields) c.header(name, value)
 }
 
 /** The CORS rule of an answer. Hono treats any OPTIONS as a preflight; others have no rule. */

@@ -48,19 +48,17 @@ const seconds = v.pipe(
 const kind = v.picklist(KINDS, `must be one of ${KINDS.join(', ')}`)
 /** Text of a parameter of a query. */
 export const queryText = text(LIMITS.revocationValue)
-const value = queryText
-const issuer = queryText
 
 const FIELDS = {
   kind,
-  issuer,
-  value: v.optional(value),
-  mode: v.optional(v.picklist(MODES, `must be one of ${MODES.join(', ')}`)),
-  at: v.optional(seconds),
-  expires: v.optional(seconds),
-  reason: v.optional(text(LIMITS.revocationReason)),
+  issuer: queryText,
+  value: v.exactOptional(queryText),
+  mode: v.exactOptional(v.picklist(MODES, `must be one of ${MODES.join(', ')}`)),
+  at: v.exactOptional(seconds),
+  expires: v.exactOptional(seconds),
+  reason: v.exactOptional(text(LIMITS.revocationReason)),
 }
-const FORCE = { force: v.optional(v.boolean('must be true or false')) }
+const FORCE = { force: v.exactOptional(v.boolean('must be true or false')) }
 
 const MANY_ENTRIES = `must be a list of 1 to ${LIMITS.revocationsPerCall} entries`
 const ENTRY = v.strictObject(FIELDS, unknownKeys)
@@ -91,19 +89,14 @@ export interface WantedRevocations {
  * checks the meaning under the policy.
  */
 export function decodeRevocations(body: JsonObject): Result<WantedRevocations, readonly Problem[]> {
-  if (own(body, 'revocations') === undefined) {
-    const one = v.safeParse(ONE, body)
-    if (!one.success) return fail(problemsOf(one.issues))
-    const { force = false, ...wanted } = one.output
-    return ok({ entries: [{ path: '', wanted }], force })
-  }
-  const many = v.safeParse(MANY, body)
-  if (!many.success) return fail(problemsOf(many.issues))
-  const { revocations, force = false } = many.output
-  return ok({
-    entries: revocations.map((wanted, index) => ({ path: `revocations[${index}].`, wanted })),
-    force,
-  })
+  const parsed = v.safeParse(own(body, 'revocations') === undefined ? ONE : MANY, body)
+  if (!parsed.success) return fail(problemsOf(parsed.issues))
+  const { force = false, ...given } = parsed.output
+  const entries =
+    'revocations' in given
+      ? given.revocations.map((wanted, index) => ({ path: `revocations[${index}].`, wanted }))
+      : [{ path: '', wanted: given }]
+  return ok({ entries, force })
 }
 
 /**
@@ -200,13 +193,13 @@ const number = (pattern: RegExp, message: string) =>
 
 const QUERY = v.strictObject(
   {
-    kind: v.optional(kind),
-    issuer: v.optional(issuer),
-    value: v.optional(value),
-    created_by: v.optional(text(3 * LIMITS.revocationValue + 2)),
-    reach: v.optional(v.picklist(REACHES, `must be one of ${REACHES.join(', ')}`)),
-    limit: v.optional(number(/^(?:[1-9]\d{0,2}|1000)$/, 'must be 1 to 1000')),
-    cursor: v.optional(number(/^\d{1,15}$/, 'must be the cursor of a page before')),
+    kind: v.exactOptional(kind),
+    issuer: v.exactOptional(queryText),
+    value: v.exactOptional(queryText),
+    created_by: v.exactOptional(text(3 * LIMITS.revocationValue + 2)),
+    reach: v.exactOptional(v.picklist(REACHES, `must be one of ${REACHES.join(', ')}`)),
+    limit: v.exactOptional(number(/^(?:[1-9]\d{0,2}|1000)$/, 'must be 1 to 1000')),
+    cursor: v.exactOptional(number(/^\d{1,15}$/, 'must be the cursor of a page before')),
   },
   unknownKeys,
 )
@@ -224,15 +217,12 @@ export function decodeQuery(
     Object.fromEntries(Object.entries(given).map(([name, [first]]) => [name, first])),
   )
   if (!parsed.success) return fail(problemsOf(parsed.issues))
-  const { kind, issuer, value, created_by: createdBy, reach, limit = 100, cursor } = parsed.output
+  const { created_by: createdBy, reach, limit = 100, ...rest } = parsed.output
   return ok({
+    ...rest,
     limit,
-    ...(kind !== undefined && { kind }),
-    ...(issuer !== undefined && { issuer }),
-    ...(value !== undefined && { value }),
     ...(createdBy !== undefined && { createdBy }),
     ...(reach !== undefined && { own: reach === 'own' }),
-    ...(cursor !== undefined && { cursor }),
   })
 }
 

@@ -1,6 +1,4 @@
-import { utf8Decode } from '../../core/bytes.ts'
 import { type Denial, denials } from '../../core/denial.ts'
-import { parseJsonObject } from '../../core/json.ts'
 import type { RevocationPage, RevocationQuery, RevocationStore } from '../../core/model/ports.ts'
 import {
   isRevoked,
@@ -23,7 +21,6 @@ import {
   toRevocations,
 } from './revocation-request.ts'
 
-/** The denials of the revocation endpoints. */
 export const revocationDenials = denials({
   revocation_invalid: [
     'badRequest',
@@ -69,12 +66,8 @@ const ID = /^[A-Za-z0-9_-]{22}$/
  */
 export const revocationsApp = createApp<GateEnv>()
   .post('/revocations', async (c) => {
-    const body = await readAdminBody(c)
-    if (!body.ok) return c.get('deny')(body.reason)
-    const json = parseJsonObject(utf8Decode(body.value) ?? '')
-    if (!json) return invalid(c, [{ path: '', message: 'must be one JSON object in UTF-8' }])
-    const wanted = decodeRevocations(json)
-    if (!wanted.ok) return invalid(c, wanted.reason)
+    const wanted = await readAdminBody(c, decodeRevocations, deny('revocation_invalid'))
+    if (!wanted.ok) return wanted.reason
     // Checked before the policy, so that answers do not reveal other issuers' entries.
     if (!wanted.value.entries.every((one) => isReached(c, one.wanted.issuer))) return beyond(c)
     const { id, issuer, subject } = c.get('agent')
@@ -95,16 +88,13 @@ export const revocationsApp = createApp<GateEnv>()
     if (!stored.ok) return c.get('deny')(stored.reason)
     if ('full' in stored.value) return c.get('deny')(deny(FULL[stored.value.full]))
     const { added, shards } = stored.value
-    c.set(
-      'revocations',
-      added.map(({ id }) => id),
-    )
-    const told = { revocations: added.map(presenter(c)), ...presentShards(shards) }
-    if (shards.pending.length === 0) return answer(c, told)
+    record(c, added)
+    const body = { revocations: added.map(presenter(c)), ...presentShards(shards) }
+    if (shards.pending.length === 0) return answer(c, body)
     // Shards apply changes in order: a shard with the last entry has all of them.
     const last = entries.value.at(-1)?.id
     c.header('location', `${c.get('policy').gate.prefix}/revocations/${last}`)
-    return answer(c, told, 202)
+    return answer(c, body, 202)
   })
   .get('/revocations', (c) => answerPage(c, c.req.queries(), (store, query) => store.list(query)))
   .delete('/revocations', (c) => {
@@ -117,17 +107,19 @@ export const revocationsApp = createApp<GateEnv>()
     const given = { ...c.req.queries(), ...(reach && { reach }) }
     return answerPage(c, given, async (store, query) => {
       const page = await store.removePage(query)
-      c.set(
-        'revocations',
-        page.revocations.map(({ id }) => id),
-      )
+      record(c, page.revocations)
       return page
     })
   })
   .get('/revocations/:id', async (c) => {
-    const entry = await find(c, c.req.param('id'))
-    if (!entry.ok) return c.get('deny')(entry.reason)
-    const { revocation, shards } = entry.value
+    const id = c.req.param('id')
+    const found = ID.test(id) ? await ask(c, (store) => store.get(id)) : ok(undefined)
+    if (!found.ok) return c.get('deny')(found.reason)
+    // The same denial for unknown entries and those of other issuers.
+    if (!found.value || !isReached(c, found.value.revocation.issuer)) {
+      return c.get('deny')(deny('revocation_unknown'))
+    }
+    const { revocation, shards } = found.value
     return answer(c, { revocation: presenter(c)(revocation), ...presentShards(shards) })
   })
   .delete('/revocations/:id', async (c) => {
@@ -137,9 +129,16 @@ export const revocationsApp = createApp<GateEnv>()
       : ok(false)
     if (!removed.ok) return c.get('deny')(removed.reason)
     if (!removed.value) return c.get('deny')(deny('revocation_unknown'))
-    c.set('revocations', [id])
+    record(c, [{ id }])
     return c.body(null, 204, { 'cache-control': 'no-store' })
   })
+
+/** Names changed entries in the journal. */
+const record = (c: Admin, entries: readonly Pick<Revocation, 'id'>[]): void =>
+  c.set(
+    'revocations',
+    entries.map(({ id }) => id),
+  )
 
 const answer = (c: Admin, body: object, status: 200 | 202 = 200): Response =>
   c.json(body, status, { 'cache-control': 'no-store' })
@@ -186,19 +185,6 @@ const ask = async <Value>(
   }
 }
 
-type Found = NonNullable<Awaited<ReturnType<RevocationStore['get']>>>
-
-/** The entry with this id, if its issuer is one of the caller's. */
-const find = async (c: Admin, id: string): Promise<Result<Found, Denial>> => {
-  if (!ID.test(id)) return fail(deny('revocation_unknown'))
-  const found = await ask(c, (store) => store.get(id))
-  if (!found.ok) return found
-  // The same denial for unknown entries and those of other issuers.
-  return found.value && isReached(c, found.value.revocation.issuer)
-    ? ok(found.value)
-    : fail(deny('revocation_unknown'))
-}
-
 /** Whether an entry would revoke the caller's own token. */
 const locksOut = (c: Admin, entries: readonly Revocation[], now: number): boolean => {
   const access = c.get('access')
@@ -217,8 +203,8 @@ const presentShards = ({ total, acknowledged, pending }: ShardStatus) => ({
 })
 
 /** Formats an entry. An agent with a prefix also has the `name` that origins see. */
-const presenter = (c: Admin) => (told: Revocation) => {
-  const { value, created, createdBy, own, renewed, renewedBy, ...entry } = told
+const presenter = (c: Admin) => (revocation: Revocation) => {
+  const { value, created, createdBy, own, renewed, renewedBy, ...entry } = revocation
   const prefix = entry.kind === 'agent' ? prefixOf(c.get('policy'), entry.issuer) : ''
   return {
     ...entry,

@@ -3,7 +3,7 @@ import type { SigningKeys } from '../../core/model/ports.ts'
 import { createKeyReader, type KeySourceOptions } from '../../keys/source.ts'
 import { peeking } from '../../limit/client.ts'
 import { lookingOnly } from '../../replay/client.ts'
-import { checkingOnly, openingOnly } from './sessions.ts'
+import { explainingSeals } from './sessions.ts'
 
 /** The request ports that explanations read from. */
 interface Explained extends Pick<GuardPorts, 'revocations' | 'limits' | 'replays' | 'bodies'> {
@@ -28,8 +28,7 @@ export function explainingPorts(
     replays: lookingOnly(replays),
     // Explanations sign nothing.
     signingKeys: { signing: () => undefined },
-    sessions: openingOnly(signingKeys, keys.clock),
-    nonces: checkingOnly(signingKeys, keys.clock),
+    ...explainingSeals(signingKeys, keys.clock),
     // The message may quote the explained request, so only the error's name is logged.
     onError: (stage, error) =>
       keys.log({

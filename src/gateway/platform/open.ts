@@ -75,16 +75,13 @@ const gateOf = (env: Env): Gate => {
 }
 
 const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
-  const revocations =
-    env.REVOCATIONS && policy
-      ? createRevocations(env.REVOCATIONS, policy.gate.placement, {
-          memory: snapshotMemory,
-          clock,
-          waitUntil,
-          log,
-          place: () => colo ?? '',
-        })
-      : unbound
+  const revocations = createRevocations(env.REVOCATIONS, policy?.gate.placement, {
+    memory: snapshotMemory,
+    clock,
+    waitUntil,
+    log,
+    place: () => colo ?? '',
+  })
   const keyOptions: KeySourceOptions = {
     cache: keyCache,
     ...(env.JWKS_CACHE && { kv: env.JWKS_CACHE }),
@@ -152,19 +149,10 @@ const signingKeysOf = (env: Env, policy: Opened['policy']): GatePorts['signingKe
 }
 
 /** Never called: a policy without its bindings is invalid. */
-const unreachable = () => Promise.reject(new Error('REVOCATIONS is not bound'))
 const unkept = { ask: () => Promise.reject(new Error('KEY_KEEPER is not bound')) }
 const unsigned: GatePorts['signingKeys'] = {
   signing: () => Promise.reject(new Error('assertion is off')),
   published: () => [],
-}
-const unbound: ReturnType<typeof createRevocations> = {
-  lookup: unreachable,
-  list: unreachable,
-  get: unreachable,
-  add: unreachable,
-  remove: unreachable,
-  removePage: unreachable,
 }
 
 const sender =

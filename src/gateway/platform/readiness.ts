@@ -1,4 +1,5 @@
 import { LIMITS } from '../../core/limits.ts'
+import { perObject } from '../../core/memo.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Clock, Revocations, SigningKeys } from '../../core/model/ports.ts'
@@ -23,11 +24,13 @@ const PATIENCE_MS = LIMITS.revocationReadMs + 1_000
 
 /** The state of one policy. */
 interface Known {
-  readonly policy: Policy
   readonly inFlight: InFlight
   /** The last answer, and its time in milliseconds. */
   kept?: { readonly at: number; readonly readiness: Readiness }
 }
+
+/** What is asked, beside the policy. */
+type Asked = readonly [keys: KeySourceOptions, revocations: Revocations, signing: SigningKeys]
 
 const NOT_READY: Readiness = { keys: false, revocations: false, issuers: [] }
 
@@ -38,22 +41,16 @@ const NOT_READY: Readiness = { keys: false, revocations: false, issuers: [] }
  * asked, but no issuer. Each check waits at most {@link PATIENCE_MS}.
  */
 export function createReadiness(clock: Clock) {
-  let known: Known | undefined
-  return async (
-    policy: Policy | undefined,
-    keys: KeySourceOptions,
-    revocations: Revocations,
-    signing: SigningKeys,
-  ): Promise<Readiness> => {
+  const knownOf = perObject((_: Policy): Known => ({ inFlight: new Map() }))
+  return async (policy: Policy | undefined, ...asked: Asked): Promise<Readiness> => {
     if (!policy) return NOT_READY
-    if (known?.policy !== policy) known = { policy, inFlight: new Map() }
-    const own = known
+    const own = knownOf(policy)
     const kept = () =>
       own.kept && clock.now() - own.kept.at < KEPT_MS ? own.kept.readiness : undefined
-    const terms = { clock, waitUntil: keys.waitUntil, maxAgeMs: PATIENCE_MS + 1_000 }
+    const terms = { clock, waitUntil: asked[0].waitUntil, maxAgeMs: PATIENCE_MS + 1_000 }
     if (!kept()) {
       await share(own.inFlight, 'ask', terms, async () => {
-        const readiness = await ask(policy, keys, revocations, signing)
+        const readiness = await ask(policy, ...asked)
         own.kept = { at: clock.now(), readiness }
       })
     }
@@ -61,12 +58,7 @@ export function createReadiness(clock: Clock) {
   }
 }
 
-const ask = async (
-  policy: Policy,
-  keys: KeySourceOptions,
-  revocations: Revocations,
-  signing: SigningKeys,
-): Promise<Readiness> => {
+const ask = async (policy: Policy, ...[keys, revocations, signing]: Asked): Promise<Readiness> => {
   const [issuers, reachable, canSign] = await Promise.all([
     Promise.all([...policy.issuers.values()].map((issuer) => statusOf(issuer, keys))),
     isThere(() => revocations.lookup([{ kind: 'issuer', issuer: '', value: '' }])),

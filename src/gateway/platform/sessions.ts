@@ -15,45 +15,29 @@ import type { Clock, Nonces, SigningKeys } from '../../core/model/ports.ts'
 /** The most verified seals an isolate remembers, and the most characters of each. */
 const KEPT = { entries: 1_000, length: 4_096 }
 
-/** Something that was sealed: its key and its claims. */
-interface Opened {
-  readonly key: JWK
-  readonly claims: JsonObject
-}
-
 /** The keys of {@link createSeals}. Without `published` nothing can be opened. */
 export type SealKeys = Pick<SigningKeys, 'signing'> & Partial<SigningKeys>
 
-/** Options of {@link createSessions}. */
-export interface SessionsOptions {
+interface SessionsOptions {
   readonly keys: SealKeys
   readonly clock: Clock
 }
 
-/** Seals claims, so that only gates with the same keys can make or read them. */
-export interface Seals {
-  /** The claims as a compact JWS. Rejects where there is no key. */
-  seal(claims: JsonObject): Promise<string>
-  /** The claims of text that was sealed with a key that is still published. Rejects where no keys are known. */
-  open(sealed: string): Promise<JsonObject | undefined>
-}
-
 /**
  * Seals claims as compact JWS of one type with the gate's signing key. Any published key opens them, so a seal ends at
- * the latest when its key is withdrawn. Does not encrypt. Remembers what it has verified.
+ * the latest when its key is withdrawn. Does not encrypt. Remembers what it has verified. `seal` rejects where there is no
+ * key, and `open` where no published keys are known.
  */
-export function createSeals(keys: SealKeys, typ: string): Seals {
-  const opened = new Map<string, Opened>()
+const createSeals = (keys: SealKeys, typ: string) => {
+  const opened = new Map<string, { readonly key: JWK; readonly claims: JsonObject }>()
   return {
-    async seal(claims) {
-      const signer = await keys.signing()
-      if (!signer) throw new Error('there is no key to sign with')
-      const { kid, algorithm, key } = signer
+    async seal(claims: JsonObject): Promise<string> {
+      const { kid, algorithm, key } = await signerOf(keys)
       return new CompactSign(utf8Encode(JSON.stringify(claims)))
         .setProtectedHeader({ alg: algorithm, typ, kid })
         .sign(key)
     },
-    async open(sealed) {
+    async open(sealed: string): Promise<JsonObject | undefined> {
       const shape = shapeOf(sealed, typ)
       // Keys are read only for well-formed text.
       if (!shape) return undefined
@@ -63,14 +47,22 @@ export function createSeals(keys: SealKeys, typ: string): Seals {
       if (known && published.some(({ kid, x }) => kid === known.key.kid && x === known.key.x)) {
         return known.claims
       }
-      const found = await verified(sealed, shape, published)
-      if (found && sealed.length <= KEPT.length) {
+      const key = await verified(sealed, shape, published)
+      if (!key) return undefined
+      const { claims } = shape
+      if (sealed.length <= KEPT.length) {
         if (opened.size >= KEPT.entries) opened.clear()
-        opened.set(sealed, found)
+        opened.set(sealed, { key, claims })
       }
-      return found?.claims
+      return claims
     },
   }
+}
+
+const signerOf = async (keys: SealKeys) => {
+  const signer = await keys.signing()
+  if (!signer) throw new Error('there is no key to sign with')
+  return signer
 }
 
 /**
@@ -125,17 +117,17 @@ const shapeOf = (sealed: string, typ: string): Shape | undefined => {
   return algorithm && isKid(kid) ? { claims, kid, algorithm } : undefined
 }
 
-/** Verifies the signature by a published key; `undefined` if that fails. */
+/** The published key that verifies the signature; `undefined` if none does. */
 const verified = async (
   sealed: string,
-  { claims, kid, algorithm }: Shape,
+  { kid, algorithm }: Shape,
   published: readonly JWK[],
-): Promise<Opened | undefined> => {
+): Promise<JWK | undefined> => {
   const key = published.find((one) => one.kid === kid && one.alg === algorithm)
   if (!key) return undefined
   try {
     await compactVerify(sealed, await importedOf(key, algorithm), { algorithms: [algorithm] })
-    return { key, claims }
+    return key
   } catch {
     return undefined
   }
@@ -164,19 +156,15 @@ const NONCE_SECONDS = { accepted: 300, fresh: 100 }
  */
 export function createNonces({ keys, clock }: SessionsOptions): Nonces {
   const seals = createSeals(keys, NONCE_TYP)
-  const made = new Map<
-    string,
-    { readonly nonce: string; readonly iat: number; readonly kid: string }
-  >()
+  const made = new Map<string, { nonce: string; iat: number; kid: string }>()
   const now = () => Math.floor(clock.now() / 1000)
   const issue = async (resource: string): Promise<string> => {
-    const signer = await keys.signing()
-    if (!signer) throw new Error('there is no key to sign with')
+    const { kid } = await signerOf(keys)
     const known = made.get(resource)
     const iat = now()
-    if (known?.kid === signer.kid && iat - known.iat <= NONCE_SECONDS.fresh) return known.nonce
+    if (known?.kid === kid && iat - known.iat <= NONCE_SECONDS.fresh) return known.nonce
     const nonce = await seals.seal({ resource, iat })
-    made.set(resource, { nonce, iat, kid: signer.kid })
+    made.set(resource, { nonce, iat, kid })
     return nonce
   }
   return {
@@ -195,28 +183,19 @@ export function createNonces({ keys, clock }: SessionsOptions): Nonces {
   }
 }
 
-/** Keys for explanations: those in memory, and none to sign with. */
-const inMemory = (keys: Pick<SigningKeys, 'held'>): SealKeys => ({
-  signing: () => Promise.reject(new Error('nothing is signed for an explanation')),
-  published: () =>
-    keys.held?.() ?? Promise.reject(new Error('no keys are in memory, and none are asked for')),
-})
-
-/** Sessions for explanations: opens with keys in memory only, and rejects without any. Seals nothing. */
-export function openingOnly(keys: Pick<SigningKeys, 'held'>, clock: Clock): Sessions {
-  return {
-    open: createSessions({ keys: inMemory(keys), clock }).open,
-    seal: () => Promise.reject(new Error('nothing is sealed for an explanation')),
+/**
+ * Sessions and nonces for explanations: they open and check with the keys in memory only, and reject without any. They
+ * seal nothing, and issue no nonce that is accepted.
+ */
+export function explainingSeals({ held }: Pick<SigningKeys, 'held'>, clock: Clock) {
+  const keys: SealKeys = {
+    signing: () => Promise.reject(new Error('nothing is signed for an explanation')),
+    published: () =>
+      held?.() ?? Promise.reject(new Error('no keys are in memory, and none are asked for')),
   }
-}
-
-/** Nonces for explanations, as {@link openingOnly}: issues none that is accepted. */
-export function checkingOnly(keys: Pick<SigningKeys, 'held'>, clock: Clock): Nonces {
-  const { check } = createNonces({ keys: inMemory(keys), clock })
-  return {
-    async check(nonce, resource) {
-      return { isGood: (await check(nonce, resource)).isGood }
-    },
+  const nonces: Nonces = {
+    ...createNonces({ keys, clock }),
     issue: async () => 'none-for-an-explanation',
   }
+  return { sessions: createSessions({ keys, clock }), nonces }
 }

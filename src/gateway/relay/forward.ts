@@ -11,7 +11,7 @@ import { bodyDenials, ownerOf } from '../../core/stages/body.ts'
 import { isRead, type OriginContext, originHeaders } from './origin-headers.ts'
 import { isEventStream } from './stream-last.ts'
 import type { Socket } from './stream-socket.ts'
-import { following, isWatchedPending, patience, streamed, watchRequest } from './upload.ts'
+import { abortWith, createOriginTimer, isWatchedPending, streamed, watchRequest } from './upload.ts'
 import { isReadable } from './without-secrets.ts'
 
 const deny = denials({
@@ -60,7 +60,6 @@ export type Send = (
   isRead: boolean,
 ) => Promise<Response>
 
-/** The context of {@link forward}. */
 export interface ForwardContext extends OriginContext {
   readonly send: Send
 }
@@ -161,14 +160,14 @@ const sendWatched = async (
   { route, decision, send }: ForwardContext,
 ): Promise<Result<Response, ForwardFault>> => {
   const { target } = route
-  const wait = patience(target.timeout)
+  const wait = createOriginTimer(target.timeout)
   const isAborted = body || !ENDS_WITH_REQUEST || isWatchedPending(route)
   const abort = isAborted ? new AbortController() : undefined
   const overNetwork = (target.service ?? target.via) === undefined
   const upload = body && abort ? streamed(body, request, { wait, abort, overNetwork }) : undefined
   if (upload) decision.isReceived = upload.isWhole
   const watched = watchRequest(decision, abort)
-  const unfollow = abort && !ENDS_WITH_REQUEST ? following(request.signal, abort) : undefined
+  const unfollow = abort && !ENDS_WITH_REQUEST ? abortWith(request.signal, abort) : undefined
   // An origin may answer during the upload. Event streams are watched separately.
   let until: Promise<void> | undefined
   if (!body) wait.begin()

@@ -5,7 +5,7 @@ import { claimHeaderValue } from '../../core/model/claim-headers.ts'
 import type { Gate, Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
 import { removeTokens } from '../../core/model/subprotocols.ts'
-import type { AccessToken, Actor, AgentIdentity } from '../../core/model/token.ts'
+import type { Actor, AgentIdentity } from '../../core/model/token.ts'
 import { connectionOptions, foldedName, headerText } from '../../core/text.ts'
 
 /** Hop-by-hop header names (RFC 9110 §7.6.1). */
@@ -122,7 +122,9 @@ const admittedHeaders = perAdmission(
     ...claimHeaders(known),
     ...prefixed(known.policy.gate, [
       ...agentHeaders(known.agent),
-      ...tokenHeaders(known.access),
+      ...scopeList('scope', known.access.scopes),
+      ...optional('token-id', known.access.id),
+      ['token-expires', String(Math.floor(known.access.expires))],
       ...scopeList('grant', known.routeGrant),
       ['possession', known.possession],
     ]),
@@ -149,12 +151,6 @@ const agentHeaders = (agent: AgentIdentity): Pairs => [
   ...(agent.actors.length > 0
     ? [['delegation', agent.actors.map(actorText(agent.issuer)).join(',')] as const]
     : []),
-]
-
-const tokenHeaders = (access: AccessToken): Pairs => [
-  ...scopeList('scope', access.scopes),
-  ...optional('token-id', access.id),
-  ['token-expires', String(Math.floor(access.expires))],
 ]
 
 /**

@@ -1,5 +1,5 @@
+import { joined } from '../../core/body.ts'
 import { LINE_ENDS, LINE_LENGTH, type Spelled } from './secret-encodings.ts'
-import { joined } from './stream-start.ts'
 
 /** Start and end of a match; the end is exclusive. */
 type Range = readonly [from: number, to: number]

@@ -3,20 +3,13 @@ import type { Denial } from '../../core/denial.ts'
 import type { Decision } from '../../core/guard.ts'
 import { fail, ok, onceKnown, type Result } from '../../core/result.ts'
 import { mcpAnswer } from '../../mcp/answer/answer.ts'
-import { type ForwardFault, forward, type Send } from './forward.ts'
+import { type ForwardContext, type ForwardFault, forward } from './forward.ts'
 import { toAgent } from './response.ts'
 import { limitedToToken, type StreamContext } from './streams.ts'
 import { withoutSecrets } from './without-secrets.ts'
 
-/** Options of {@link relay}. */
-export interface RelayOptions {
-  readonly send: Send
-  readonly requestId: string
-  /** The caller's address, if known. */
-  readonly clientIp?: string | undefined
-  /** See `StreamContext`. */
-  readonly isFetched: boolean
-}
+type RelayOptions = Pick<ForwardContext, 'send' | 'requestId' | 'clientIp'> &
+  Pick<StreamContext, 'isFetched'>
 
 /** The result of a relayed request: the answer for the caller, or a denial. */
 export interface Relayed {
@@ -33,21 +26,13 @@ export interface Relayed {
 export async function relay(
   request: Request,
   decision: Decision,
-  { send, requestId, clientIp, isFetched }: RelayOptions,
+  { isFetched, ...options }: RelayOptions,
 ): Promise<Relayed> {
   const { route, address, policy, limited, nonce } = decision.known
   if (!route || !address || !policy || route.endpoint) {
     return { answer: fail(chainDenials('unavailable')) }
   }
-  const sent = await forward(request, {
-    policy,
-    route,
-    address,
-    decision,
-    requestId,
-    clientIp,
-    send,
-  })
+  const sent = await forward(request, { policy, route, address, decision, ...options })
   if (!sent.ok) {
     const { denial, status } = sent.reason
     return { answer: fail(denial), ...(status !== undefined && { origin: { status } }) }
@@ -58,7 +43,7 @@ export async function relay(
   const about = {
     route,
     address,
-    requestId,
+    requestId: options.requestId,
     method,
     tellsId,
     // In shadow mode the origin answers a denied preflight.
@@ -71,8 +56,8 @@ export async function relay(
   const id = searched.headers.get(tellsId ? 'x-origin-request-id' : 'x-request-id')
   const origin = { status, requestId: id ?? undefined }
   const finishing = finished(searched, request, { decision, isFetched })
-  const told = finishing instanceof Promise ? await finishing : finishing
-  return { answer: told.ok ? told : fail(told.reason.denial), origin }
+  const done = finishing instanceof Promise ? await finishing : finishing
+  return { answer: done.ok ? done : fail(done.reason.denial), origin }
 }
 
 /**

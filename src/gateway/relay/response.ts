@@ -1,10 +1,11 @@
+import type { Facts } from '../../core/guard.ts'
 import type { Route } from '../../core/model/route.ts'
 import { pathAtOrigin } from '../../core/model/well-known.ts'
 import type { Address } from '../../core/request.ts'
 import { connectionOptions } from '../../core/text.ts'
-import type { Limited } from '../../limit/stage.ts'
 import { isHopByHop } from './headers.ts'
 import { limitFields } from './limit-headers.ts'
+import type { OriginContext } from './origin-headers.ts'
 
 /** Headers not passed from origin to agent on a route that reads a token. */
 const CHALLENGES = ['www-authenticate', 'proxy-authenticate', 'dpop-nonce']
@@ -15,21 +16,16 @@ const CORS_PREFIX = 'access-control-'
 const ORIGIN_ID = 'x-origin-request-id'
 const LOCATIONS = ['location', 'content-location']
 
-/** The context of {@link toAgent}. */
-export interface ToAgent {
-  readonly route: Route
-  readonly address: Address
-  readonly requestId: string
+/** What {@link toAgent} needs to know, beside the response; limit and nonce if there are any. */
+export interface ToAgent
+  extends Pick<OriginContext, 'route' | 'address' | 'requestId'>,
+    Partial<Pick<Facts, 'limited' | 'nonce'>> {
   /** The method of the request. */
   readonly method: string
   /** Whether every answer has the gate's request id. */
   readonly tellsId?: boolean
   /** Whether to keep the origin's CORS headers, though the route has `cors`. */
   readonly keepsCors?: boolean
-  /** The state of the rule's limit, if it was checked. */
-  readonly limited?: Limited | undefined
-  /** The nonce for the client's next DPoP proof. */
-  readonly nonce?: string | undefined
 }
 
 /** Sets a header, appends to it, or, without a value, removes it. */

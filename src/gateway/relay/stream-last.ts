@@ -35,14 +35,14 @@ export function lastOf(ending: Ending, stream: Streaming): Last | undefined {
     if (!isLines(headers)) return undefined
     return { bytes: utf8Encode(`\n${JSON.stringify({ error: errorOf(denial) })}\n`), breaks: true }
   }
-  const told = openRequests
+  const events = openRequests
     ? openRequests().map((id) =>
         event('message', { jsonrpc: '2.0', id, error: rpcErrorOf(denial) }),
       )
     : method === 'POST' && MODEL_PATH.test(address.path)
       ? [event('error', { type: 'error', error: errorOf(denial) })]
       : [event('edgewarden.closed', { code: denial.code })]
-  return { bytes: utf8Encode(told.length === 0 ? '' : `\n\n${told.join('')}`) }
+  return { bytes: utf8Encode(events.length === 0 ? '' : `\n\n${events.join('')}`) }
 }
 
 const event = (name: string, data: object): string =>

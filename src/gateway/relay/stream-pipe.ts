@@ -51,28 +51,29 @@ const moved = (body: Body, writable: WritableStream<Uint8Array>, signal: AbortSi
     .catch((error) => writable.abort(error))
     .catch(ignore)
 
-const nativeStream = (length: number | undefined): ByteStream =>
-  length === undefined
+/** A pipe of workerd, which keeps a Content-Length. Requires {@link IS_NATIVE}. */
+export function nativeStream(length: number | undefined): ByteStream {
+  return length === undefined
     ? new (IdentityTransformStream as NonNullable<typeof IdentityTransformStream>)()
     : new (FixedLengthStream as NonNullable<typeof FixedLengthStream>)(length)
+}
 
 /**
  * Pipes a body unchanged. `length`: its exact length, so that workerd keeps Content-Length and
  * pipes without a script. Then `cut` ignores `last`.
  */
 export function piped(body: Body, length?: number): Pipe {
-  if (!IdentityTransformStream || !FixedLengthStream) return transformed(body)
+  if (!IS_NATIVE) return transformed(body)
   const controller = new AbortController()
   const { signal } = controller
+  const { readable, writable } = nativeStream(length)
   if (length !== undefined) {
-    const { readable, writable } = new FixedLengthStream(length)
     return {
       readable,
       over: moved(body, writable, signal),
       cut: () => controller.abort(wasCut()),
     }
   }
-  const { readable, writable } = new IdentityTransformStream()
   let words: Last | undefined
   // The writable side stays open, so that `last` can follow.
   const go = async () => {
@@ -137,7 +138,7 @@ export function resumed(body: Body, { chunks, rest }: Required<Started>, length?
  * pipe cannot be cut while such a body waits.
  */
 export function pumped(body: Body, length?: number): Pipe {
-  if (!IdentityTransformStream || !FixedLengthStream) return transformed(body)
+  if (!IS_NATIVE) return transformed(body)
   const { readable, writable } = nativeStream(length)
   const reader = body.getReader()
   const writer = writable.getWriter()

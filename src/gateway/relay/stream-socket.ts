@@ -17,14 +17,6 @@ interface SocketEvent {
   readonly reason: string
 }
 
-/** A WebSocket relayed message by message. */
-export interface Relay {
-  /** The agent's side, for the answer. */
-  readonly agent: Socket
-  /** Closes both sides and drops later messages. */
-  readonly cut: (ending: Ending) => void
-}
-
 /** RFC 6455 §7.4.1: no status was received; the connection was lost. */
 const NO_STATUS = 1005
 const LOST = 1006
@@ -33,9 +25,10 @@ const INTERNAL_ERROR = 1011
 /**
  * Relays between the origin's WebSocket and the agent. Messages and close codes are unchanged,
  * pings are answered per side, and a lost side closes the other with 1011. Calls `over` once a side
- * has closed. Masks the origin's secrets. Backlogs are buffered in memory without a bound.
+ * has closed. Masks the origin's secrets. Backlogs are buffered in memory without a bound. Returns
+ * the agent's side for the answer; `cut` closes both sides and drops later messages.
  */
-export function relay(origin: Socket, over: () => void, secrets?: Spelled): Relay {
+export function relay(origin: Socket, over: () => void, secrets?: Spelled) {
   const { WebSocketPair } = globalThis as unknown as {
     readonly WebSocketPair: new () => { readonly 0: Socket; readonly 1: Socket }
   }
@@ -53,7 +46,7 @@ export function relay(origin: Socket, over: () => void, secrets?: Spelled): Rela
   gate.accept()
   return {
     agent,
-    cut: ({ closeCode, code }) =>
+    cut: ({ closeCode, code }: Ending) =>
       close(() => {
         for (const side of [gate, origin]) attempt(() => side.close(closeCode, code))
       }),

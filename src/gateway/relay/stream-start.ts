@@ -39,16 +39,3 @@ export async function start(body: Body): Promise<Started> {
     if (timer !== undefined) clearTimeout(timer)
   }
 }
-
-/** Concatenates chunks; a single one is not copied. */
-export function joined(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const [only] = chunks
-  if (only && chunks.length === 1) return only as Uint8Array<ArrayBuffer>
-  const all = new Uint8Array(chunks.reduce((size, { length }) => size + length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return all
-}

@@ -1,13 +1,12 @@
-import { contentLength } from '../../core/body.ts'
+import { contentLength, joined } from '../../core/body.ts'
 import type { Decision, Passed } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { isEventStream, isLines, lastOf } from './stream-last.ts'
 import { IS_NATIVE, type Pipe, piped, pumped, resumed } from './stream-pipe.ts'
 import { relay, type Socket } from './stream-socket.ts'
-import { joined, start } from './stream-start.ts'
+import { start } from './stream-start.ts'
 import { watch } from './stream-watch.ts'
 
-/** The context of {@link limitedToToken}. */
 export interface StreamContext {
   readonly decision: Decision
   /**
@@ -20,14 +19,6 @@ export interface StreamContext {
 }
 
 type Asked = Pick<Request, 'method' | 'headers' | 'body'>
-
-/** The new body or WebSocket of an answer. */
-interface Bounded {
-  readonly body: ConstructorParameters<typeof Response>[0]
-  readonly webSocket?: Socket
-  /** Whether a Content-Length is still correct. */
-  readonly keepsLength: boolean
-}
 
 /**
  * Ends an answer with its token: expired, revoked, or its status could not be checked (see
@@ -45,7 +36,7 @@ export function limitedToToken(
   const { mode, onRevocation, target, secrets } = decision.known.route
   if (mode === 'shadow' || onRevocation === 'ignore') return response
   const { webSocket } = response as { readonly webSocket?: Socket | null }
-  if (webSocket) return answerWith(response, socketWithToken(webSocket, decision))
+  if (webSocket) return withSocket(response, webSocket, decision)
   const { headers, status } = response
   if (method === 'HEAD' || BODILESS.has(status)) return response
   // Over a service binding the header is a Worker's claim, and frames nothing.
@@ -71,7 +62,7 @@ export function limitedToToken(
       },
     )
     void over.then(stop)
-    return answerWith(response, { body: readable, keepsLength: isFramed })
+    return withBody(response, readable, isFramed)
   }
   // workerd's pipe cannot cut a script's body while it waits, nor read from another pipe.
   if (secrets.length > 0 || !isFetched) {
@@ -82,9 +73,7 @@ export function limitedToToken(
     return watched(piped(body, length))
   }
   return start(body).then(({ chunks, rest }) =>
-    rest
-      ? watched(resumed(body, { chunks, rest }))
-      : answerWith(response, { body: joined(chunks), keepsLength: isFramed }),
+    rest ? watched(resumed(body, { chunks, rest })) : withBody(response, joined(chunks), isFramed),
   )
 }
 
@@ -105,16 +94,20 @@ const isStream = (headers: Headers, length: number | undefined): boolean => {
   return STREAMS.test(type) || (length === undefined && UNBOUNDED.test(type))
 }
 
-const socketWithToken = (origin: Socket, { known, ports }: Passed): Bounded => {
+const withSocket = (response: Response, origin: Socket, { known, ports }: Passed): Response => {
   let stop = () => {}
   const { agent, cut } = relay(origin, () => stop())
   stop = watch(known, ports, cut)
-  return { body: null, webSocket: agent, keepsLength: true }
+  const { status, headers } = response
+  return new Response(null, { status, headers, webSocket: agent } as ResponseInit)
 }
 
-const answerWith = (response: Response, { body, webSocket, keepsLength }: Bounded): Response => {
-  const { status, headers } = response
-  if (webSocket) return new Response(null, { status, headers, webSocket } as ResponseInit)
+/** `keepsLength`: whether a Content-Length is still correct. */
+const withBody = (
+  response: Response,
+  body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer>,
+  keepsLength: boolean,
+): Response => {
   const answer = new Response(body, response)
   if (!keepsLength) answer.headers.delete('content-length')
   return answer

@@ -3,13 +3,14 @@ import type { Denial } from '../../core/denial.ts'
 import type { Decision } from '../../core/guard.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Route } from '../../core/model/route.ts'
+import { IS_NATIVE, nativeStream } from './stream-pipe.ts'
 import { endingDenial, watch } from './stream-watch.ts'
 
 /**
  * Times an origin: `timeout` resolves after `ms` milliseconds of waiting without a break, or never
  * without `ms`. Time spent on the caller, or after the answer, does not count.
  */
-export function patience(ms: number | undefined) {
+export function createOriginTimer(ms: number | undefined) {
   let expire = () => {}
   const timeout = new Promise<undefined>((resolve) => {
     expire = () => resolve(undefined)
@@ -33,28 +34,19 @@ export function patience(ms: number | undefined) {
   }
 }
 
-/** A stream type of workerd only, which keeps Content-Length. */
-type FixedLength = new (
-  length: number,
-) => {
-  readonly readable: ReadableStream<Uint8Array>
-  readonly writable: WritableStream<Uint8Array>
-}
-
 /**
  * Aborts when `signal` does, or has; the returned function ends that. Some runtimes give requests
  * no signal.
  */
-export function following(signal: AbortSignal | undefined, abort: AbortController) {
+export function abortWith(signal: AbortSignal | undefined, abort: AbortController) {
   const leave = () => abort.abort()
   if (signal?.aborted) leave()
   signal?.addEventListener('abort', leave)
   return () => signal?.removeEventListener('abort', leave)
 }
 
-/** The timer and the abort controller of an upload. */
 export interface Upload {
-  readonly wait: ReturnType<typeof patience>
+  readonly wait: ReturnType<typeof createOriginTimer>
   readonly abort: AbortController
   readonly overNetwork: boolean
 }
@@ -62,51 +54,35 @@ export interface Upload {
 /** The state of a body; `broken`: by its sender. */
 type Progress = 'flowing' | 'whole' | 'broken'
 
-/** A body in transit to the origin. */
-export interface Streamed {
-  readonly readable: ReadableStream<Uint8Array>
-  /**
-   * Whether the sender broke the body off or left before its end. Valid right after sending has
-   * failed.
-   */
-  readonly brokeOff: () => boolean
-  /** Whether the whole body has arrived. */
-  readonly isWhole: () => boolean
-  /** Resolves once the body has ended or broken off; never rejects. */
-  readonly through: Promise<void>
-}
-
 /**
  * Copies the request's body chunk by chunk; the origin's timer runs while it reads nothing. A small
  * body fits the connection's buffers and is piped by the runtime.
  */
-export function streamed(
-  body: ReadableStream<Uint8Array>,
-  request: Request,
-  upload: Upload,
-): Streamed {
+export function streamed(body: ReadableStream<Uint8Array>, request: Request, upload: Upload) {
   const length = contentLength(request.headers)
-  const Fixed = (globalThis as { FixedLengthStream?: FixedLength }).FixedLengthStream
-  const pipe = Fixed && length !== undefined ? new Fixed(length) : new TransformStream<Uint8Array>()
+  const pipe =
+    IS_NATIVE && length !== undefined ? nativeStream(length) : new TransformStream<Uint8Array>()
   let progress: Progress = 'flowing'
-  const tell = (now: Progress) => {
+  const report = (now: Progress) => {
     progress = now
     upload.wait.begin()
   }
   const isSmall =
-    Fixed && length !== undefined && length <= LIMITS.smallBodyBytes && upload.overNetwork
+    IS_NATIVE && length !== undefined && length <= LIMITS.smallBodyBytes && upload.overNetwork
   const through = isSmall
     ? // The pipe also breaks when the origin does, but only after sending has failed.
       body.pipeTo(pipe.writable).then(
-        () => tell('whole'),
-        () => tell('broken'),
+        () => report('whole'),
+        () => report('broken'),
       )
-    : pump(body.getReader(), pipe.writable.getWriter(), upload, tell)
+    : pump(body.getReader(), pipe.writable.getWriter(), upload, report)
   const hasLeft = () => progress === 'flowing' && request.signal?.aborted
   return {
     readable: pipe.readable,
+    /** Whether the sender broke the body off or left before its end. Valid right after sending has failed. */
     brokeOff: () => progress === 'broken' || hasLeft(),
     isWhole: () => progress === 'whole',
+    /** Resolves once the body has ended or broken off; never rejects. */
     through,
   }
 }
@@ -116,17 +92,17 @@ const pump = async (
   reader: ReadableStreamDefaultReader<Uint8Array>,
   writer: WritableStreamDefaultWriter<Uint8Array>,
   { wait, abort }: Upload,
-  tell: (progress: Progress) => void,
+  report: (progress: Progress) => void,
 ): Promise<void> => {
   try {
     for (;;) {
       // Only an abort breaks off the outgoing request: a failed stream would end as if complete.
       const { done, value } = await reader.read().catch((error: unknown) => {
-        tell('broken')
+        report('broken')
         abort.abort()
         throw error
       })
-      tell(done ? 'whole' : 'flowing')
+      report(done ? 'whole' : 'flowing')
       if (done) break
       await writer.write(value)
       wait.end()
@@ -138,27 +114,17 @@ const pump = async (
   }
 }
 
-/** A request that ends when its token does. */
-export interface WatchedRequest {
-  /** Resolves with the denial once the token has ended. */
-  readonly ended: Promise<Denial>
-  /** Ends the watch. */
-  over(): void
-}
-
 /**
  * Watches the token of a request until the origin answers, on rules with `mcp` and with `end-all`: aborts the request
  * when the token is revoked, or expires before the body is whole. Ignores requests without a token, and shadow mode.
  */
-export function watchRequest(
-  decision: Decision,
-  abort: AbortController | undefined,
-): WatchedRequest {
+export function watchRequest(decision: Decision, abort: AbortController | undefined) {
   let resolve: (denial: Denial) => void = () => {}
   const ended = new Promise<Denial>((settle) => {
     resolve = settle
   })
   const { outcome, known } = decision
+  // `ended` resolves with the denial once the token has ended; `over` ends the watch.
   if (outcome !== 'passed' || known.route.mode === 'shadow' || !isWatchedPending(known.route)) {
     return { ended, over() {} }
   }

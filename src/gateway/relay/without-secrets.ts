@@ -70,10 +70,12 @@ export function withoutCoding(response: Response, decoded: RegExp): Response {
 /** The runtime copies headers, so that unmasked ones keep their lines. */
 const maskHeaders = (headers: Headers, secrets: Spelled): Headers => {
   const masked = new Headers(headers)
-  const told = [...headers].map(([name, value]) => [name, value, maskText(value, secrets)] as const)
-  const changed = new Set(told.flatMap(([name, value, text]) => (text === value ? [] : [name])))
+  const fields = [...headers].map(
+    ([name, value]) => [name, value, maskText(value, secrets)] as const,
+  )
+  const changed = new Set(fields.flatMap(([name, value, text]) => (text === value ? [] : [name])))
   for (const name of changed) masked.delete(name)
-  for (const [name, , text] of told) if (changed.has(name)) masked.append(name, text)
-  for (const [name] of told) if (secrets.inName.test(name)) masked.delete(name)
+  for (const [name, , text] of fields) if (changed.has(name)) masked.append(name, text)
+  for (const [name] of fields) if (secrets.inName.test(name)) masked.delete(name)
   return masked
 }

@@ -1,6 +1,5 @@
-import { grown } from '../../core/body.ts'
+import { grown, joined } from '../../core/body.ts'
 import { utf8Encode } from '../../core/bytes.ts'
-import { joined } from '../../gateway/relay/stream-start.ts'
 import { beginsListless, type Filtered, passesUnread } from './lists.ts'
 
 /** The bounds of filtering an event stream. */

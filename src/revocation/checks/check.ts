@@ -1,17 +1,12 @@
 /** Checks that can end a token: each has its own file and a row in CHECKS. */
+
 import type { Denial, DenialTable } from '../../core/denial.ts'
-import type { Policy } from '../../core/model/policy.ts'
+import type { LineFacts } from '../../core/model/facts.ts'
 import type { Clock, Revocations } from '../../core/model/ports.ts'
-import type { RevocationSubject, RevocationTerms } from '../../core/model/revocation.ts'
-import type { AccessToken, AgentIdentity } from '../../core/model/token.ts'
+import type { RevocationTerms } from '../../core/model/revocation.ts'
 
 /** The facts of these checks: of the token only, not of the request. */
-export interface StandingFacts {
-  readonly policy: Policy
-  readonly access: AccessToken
-  readonly agent: AgentIdentity
-  readonly subjects: readonly RevocationSubject[]
-}
+export type StandingFacts = Pick<LineFacts, 'policy' | 'access' | 'agent' | 'subjects'>
 
 export interface StandingPorts {
   readonly clock: Clock

@@ -106,6 +106,6 @@ it('opens sessions by keys that are in memory, asks for none, and seals none', a
   expect(keeper).toHaveBeenCalledTimes(1)
   expect(await ports.sessions.open(sealed, holder)).toBe('one')
   expect(await ports.sessions.open(foreign, holder)).toBeUndefined()
-  await expect(ports.sessions.seal('one', holder)).rejects.toThrow('nothing is sealed')
+  await expect(ports.sessions.seal('one', holder)).rejects.toThrow('nothing is signed')
   expect(keeper).toHaveBeenCalledTimes(1)
 })

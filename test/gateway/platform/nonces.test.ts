@@ -1,7 +1,7 @@
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK } from 'jose'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { SigningKey } from '../../../src/core/model/ports.ts'
-import { checkingOnly, createNonces } from '../../../src/gateway/platform/sessions.ts'
+import { createNonces, explainingSeals } from '../../../src/gateway/platform/sessions.ts'
 import { NOW, RESOURCE } from '../../kit/facts.ts'
 
 const clock = { at: NOW * 1000, now: () => clock.at }
@@ -71,7 +71,7 @@ describe('a nonce', () => {
   })
 
   it('is checked in explanations, and not issued', async () => {
-    const nonces = checkingOnly({ held: () => [ONE.jwk] }, clock)
+    const { nonces } = explainingSeals({ held: () => [ONE.jwk] }, clock)
     const nonce = await isolate().issue(RESOURCE)
     later(200)
     expect(await nonces.check(nonce, RESOURCE)).toEqual({ isGood: true })

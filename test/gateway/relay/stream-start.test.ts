@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { joined, start } from '../../../src/gateway/relay/stream-start.ts'
+import { joined } from '../../../src/core/body.ts'
+import { start } from '../../../src/gateway/relay/stream-start.ts'
 
 const bytes = (...values: number[]) => Uint8Array.from(values)
 

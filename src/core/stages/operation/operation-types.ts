@@ -1,21 +1,17 @@
 /** Types of operation readers: each reader is one file and one row of READERS. */
 import type { Detail, Outcome } from '../../chain.ts'
 import type { DenialTable } from '../../denial.ts'
+import type { LineFacts } from '../../model/facts.ts'
 import type { Sessions } from '../../model/mcp.ts'
-import type { Policy } from '../../model/policy.ts'
 import type { Route } from '../../model/route.ts'
-import type { AgentIdentity } from '../../model/token.ts'
 import type { RequestHead } from '../../request.ts'
 import type { Room } from '../../room.ts'
 import type { HeldBody } from '../body.ts'
 
 /** The facts from which an operation is read. */
-export interface Asking {
+export interface Asking extends Pick<LineFacts, 'policy' | 'route' | 'agent'> {
   /** Without a `body` member there is only a head, as in an explanation; the body is then unknown. */
   readonly request: RequestHead & { readonly body?: ReadableStream<Uint8Array> | null }
-  readonly policy: Policy
-  readonly route: Route
-  readonly agent: AgentIdentity
   /** Opens the room for the body; the guard leaves it after the decision. */
   readonly hold: (owner: string) => Room
 }
