@@ -1,10 +1,10 @@
 import type { Issuer } from '../core/model/issuer.ts'
+import { type KeySet, keySetOf, publicKeys } from '../core/model/key-set.ts'
 import type { Clock } from '../core/model/ports.ts'
 import { dropOldest } from '../platform/buckets.ts'
 import type { InFlight } from '../platform/single-flight.ts'
 import { type Budget, isolateBudget } from './budget.ts'
 import type { KeyAnswer, KeyFailure } from './key-service.ts'
-import { type KeySet, keySetOf, publicKeys } from './set.ts'
 import type { KeyRecord, Rotation } from './store.ts'
 import { lifeOf, lifetimeOf } from './times.ts'
 

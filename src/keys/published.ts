@@ -1,10 +1,10 @@
 import { type JsonObject, own } from '../core/json.ts'
 import type { KeyTimes } from '../core/model/issuer.ts'
+import { publicKeys } from '../core/model/key-set.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { parseUrl } from '../core/url.ts'
 import type { Fetch } from '../platform/system.ts'
 import { type DocumentFault, type Fetched, fetchDocument } from './document.ts'
-import { publicKeys } from './set.ts'
 import type { KeyPlace } from './store.ts'
 import { KEY_TIMES, lifetimeOf } from './times.ts'
 

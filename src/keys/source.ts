@@ -1,5 +1,6 @@
 import { networkOf } from '../core/address.ts'
 import type { Issuer } from '../core/model/issuer.ts'
+import type { KeyHeader } from '../core/model/key-set.ts'
 import type { Clock, KeyFault, KeySource } from '../core/model/ports.ts'
 import type { VerificationKey } from '../core/model/token.ts'
 import { fail, ok, onceKnown, type Result } from '../core/result.ts'
@@ -16,7 +17,6 @@ import {
   takeAnswer,
 } from './cache.ts'
 import type { Keeper, Question } from './key-service.ts'
-import type { KeyHeader } from './set.ts'
 import { type KvLike, readRecord, recordName } from './store.ts'
 import { KEY_TIMES } from './times.ts'
 

@@ -1,7 +1,8 @@
 import { readBody } from '../core/body.ts'
 import { utf8Decode } from '../core/bytes.ts'
-import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts'
+import { type JsonObject, parseJsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
+import { publicKeys } from '../core/model/key-set.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 
 /** The options of a key request. */
@@ -45,19 +46,13 @@ export async function fetchKeys(
     const bounds = { bytes: LIMITS.documentBytes, ms: LIMITS.fetchMs }
     const body = await readBody(response.body, bounds)
     if (!body.ok) return fail(signal.aborted ? 'timeout' : body.reason)
-    const keys = entriesOf(utf8Decode(body.value) ?? '')
+    const keys = publicKeys(parseJsonObject(utf8Decode(body.value) ?? ''))
     return keys ? ok({ keys, freshMs: freshMs(response.headers) }) : fail('not a JWK set')
   } catch {
     return fail(signal.aborted ? 'timeout' : 'unreachable')
   } finally {
     clearTimeout(timer)
   }
-}
-
-const entriesOf = (text: string): readonly JsonObject[] | undefined => {
-  const document = parseJsonObject(text)
-  const keys = document && own(document, 'keys')
-  return Array.isArray(keys) ? keys.slice(0, LIMITS.keys).filter(isObject) : undefined
 }
 
 /** `max-age` minus `Age` (RFC 9111 §4.2.1), within bounds; the minimum without caching. */

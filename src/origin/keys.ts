@@ -1,9 +1,7 @@
-import { type CryptoKey, importJWK } from 'jose'
-import type { JsonObject } from '../core/json.ts'
-import { isKid } from '../core/jws.ts'
+import type { CryptoKey } from 'jose'
 import { LIMITS } from '../core/limits.ts'
 import type { Algorithm } from '../core/model/issuer.ts'
-import { type PublicKey, publicKeyOf } from '../core/model/jwk.ts'
+import { createKeySet, type KeySet } from '../core/model/key-set.ts'
 import type { Clock } from '../core/model/ports.ts'
 import { AgentError } from './errors.ts'
 import { fetchKeys, type KeyFetch } from './key-document.ts'
@@ -33,14 +31,8 @@ const TIMES = {
   lost: LIMITS.fetchMs + 1_000,
 } as const
 
-interface Imported {
-  readonly algorithm: Algorithm
-  readonly key: CryptoKey
-}
-
 interface Held {
-  /** By `kid`, then by the JWK's JSON text. */
-  readonly keys: ReadonlyMap<string, ReadonlyMap<string, Imported>>
+  readonly set: KeySet
   readonly fetchedAt: number
   readonly freshMs: number
 }
@@ -69,8 +61,7 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
       return
     }
     const { keys, freshMs } = fetched.value
-    const next = { keys: await importKeys(keys, algorithms, held), fetchedAt: clock.now(), freshMs }
-    held = next
+    held = { set: createKeySet(keys, algorithms, held?.set), fetchedAt: clock.now(), freshMs }
     failure = undefined
   }
 
@@ -127,12 +118,13 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
 
   return {
     async find(kid, algorithm, tools) {
-      const key = pick(await present(tools), kid, algorithm)
-      if (key) return key
+      const { set } = await present(tools)
+      const known = await set.find({ algorithm, kid })
+      if (typeof known !== 'string') return known.key
       const isDue = tools.clock.now() - askedAt >= TIMES.cooldown
       if (isDue || isUnderWay(tools)) await askAndWait(tools)
-      const found = held && pick(held, kid, algorithm)
-      if (found) return found
+      const found = await held?.set.find({ algorithm, kid })
+      if (found && typeof found !== 'string') return found.key
       // After a failed fetch the key may exist: it could be new.
       throw failure ? unavailable() : new AgentError('key_unknown')
     },
@@ -154,39 +146,5 @@ const isAnswered = async (promise: Promise<void>): Promise<boolean> => {
     return await Promise.race([answered, late])
   } finally {
     clearTimeout(timer)
-  }
-}
-
-/** The only key with this id and algorithm; `undefined` if there are several. */
-const pick = ({ keys }: Held, kid: string, algorithm: Algorithm): CryptoKey | undefined => {
-  const fitting = [...(keys.get(kid)?.values() ?? [])].filter((one) => one.algorithm === algorithm)
-  return fitting.length === 1 ? fitting[0]?.key : undefined
-}
-
-const importKeys = async (
-  entries: readonly JsonObject[],
-  algorithms: readonly Algorithm[],
-  before: Held | undefined,
-): Promise<Held['keys']> => {
-  const all = new Map<string, Map<string, Imported>>()
-  for (const entry of entries) {
-    const key = publicKeyOf(entry, algorithms)
-    const { kid } = key ?? {}
-    if (!key || !isKid(kid)) continue
-    const identity = JSON.stringify(key.jwk)
-    const imported = before?.keys.get(kid)?.get(identity) ?? (await importKey(key))
-    if (!imported) continue
-    const named = all.get(kid) ?? new Map()
-    all.set(kid, named.set(identity, imported))
-  }
-  return all
-}
-
-/** `undefined` for invalid keys, and for algorithms the runtime lacks. */
-const importKey = async ({ jwk, algorithm }: PublicKey): Promise<Imported | undefined> => {
-  try {
-    return { algorithm, key: (await importJWK({ ...jwk }, algorithm)) as CryptoKey }
-  } catch {
-    return undefined
   }
 }

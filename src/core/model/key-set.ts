@@ -1,10 +1,10 @@
 import { type CryptoKey, importJWK } from 'jose'
-import { isObject, type JsonObject, own } from '../core/json.ts'
-import { LIMITS } from '../core/limits.ts'
-import type { Algorithm, Issuer } from '../core/model/issuer.ts'
-import { isOfAnotherTenant, type PublicKey, publicKeyOf, secretMember } from '../core/model/jwk.ts'
-import type { KeyMiss } from '../core/model/ports.ts'
-import type { VerificationKey } from '../core/model/token.ts'
+import { isObject, type JsonObject, own } from '../json.ts'
+import { LIMITS } from '../limits.ts'
+import type { Algorithm, Issuer } from './issuer.ts'
+import { isOfAnotherTenant, type PublicKey, publicKeyOf, secretMember } from './jwk.ts'
+import type { KeyMiss } from './ports.ts'
+import type { VerificationKey } from './token.ts'
 
 /** The members of a token's header that select a key. */
 export interface KeyHeader {
