@@ -73,7 +73,6 @@ export class AgentError extends Error {
   }
 }
 
-/** Seconds of `Retry-After`. */
 const RETRY_AFTER = '5'
 
 /** An error's answer in parts, for servers without `Response`. */

@@ -6,7 +6,6 @@ import type { GateKeys } from './keys.ts'
 import type { Settings } from './options.ts'
 import type { AgentRequest } from './request.ts'
 
-/** Data of one request. */
 export interface RequestExtras {
   /** The body's bytes as sent; needed for Node and Express requests. */
   readonly rawBody?: Uint8Array | undefined
