@@ -4,7 +4,6 @@ import type { Clock } from '../core/model/ports.ts'
 import { makeKey } from './key-material.ts'
 import { type Kept, nextChange, planOf, type Wanted } from './plan.ts'
 
-/** The key to sign with, and the keys to publish. */
 export interface KeptKeys {
   readonly signer: {
     readonly kid: string
@@ -17,7 +16,6 @@ export interface KeptKeys {
   readonly changesAt: number
 }
 
-/** The storage of the keys; initially without keys. */
 export interface KeptState {
   read(): Kept
   write(kept: Kept): void

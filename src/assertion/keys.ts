@@ -36,7 +36,6 @@ export function createAssertionMemory(): AssertionMemory {
   }
 }
 
-/** The dependencies of signing keys. */
 export interface AssertionKeysOptions extends Background {
   readonly memory: AssertionMemory
   readonly rule: AssertionRule

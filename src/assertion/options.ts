@@ -23,7 +23,6 @@ import {
   table,
 } from '../policy/table.ts'
 
-/** The secret with the operator's own keys. */
 export const ASSERTION_SECRET = 'ASSERTION_KEYS'
 
 const BINDINGS = ['off', 'identity', 'request', 'body'] as const
@@ -34,7 +33,6 @@ const thumbprint = text((value) =>
     : fail('must be the kid of a key in jwks.json, 43 characters of base64url (RFC 7638)'),
 )
 
-/** The keys of `GATE.assertion`. */
 export const ASSERTION_KEYS = {
   binding: word(BINDINGS),
   algorithm: word(ASSERTION_ALGORITHMS),
@@ -45,7 +43,6 @@ export const ASSERTION_KEYS = {
   ),
 }
 
-/** The documentation of the keys of `GATE.assertion`. */
 export const ASSERTION_DOCS: KeyDocs<typeof ASSERTION_KEYS> = {
   binding: {
     description:

@@ -13,7 +13,6 @@ export interface HeldKeys {
   readonly set: KeySet
   readonly source: 'inline' | 'kv' | 'issuer'
   readonly record?: KeyRecord
-  /** When they were fetched from the issuer. */
   readonly fetchedAt: number
   /** From then on, requests use them while they are renewed in the background. */
   readonly renewFrom: number
@@ -28,7 +27,6 @@ export interface KeyEntry {
   /** A key made of all settings that decide on these keys; never of a key id. */
   readonly id: string
   held: HeldKeys | undefined
-  /** Set where the last question failed. */
   failure: KeyFailure | undefined
   /** When the key service was last unreachable, in milliseconds. */
   lostAt: number
@@ -129,7 +127,6 @@ export function rememberNetwork({ known }: KeyEntry, network: string): void {
   known.add(network)
 }
 
-/** Most rotations in a status. */
 const TOLD = 5
 
 /** The state of an issuer's keys, without a question to anyone. */

@@ -34,7 +34,6 @@ export interface KeyFailure {
   readonly error: string
   /** Milliseconds since the epoch. */
   readonly at: number
-  /** When the next attempt is due. */
   readonly retryAt: number
 }
 
@@ -54,13 +53,11 @@ export interface Keeper {
 export interface KeeperState extends KeyAnswer, Learned {
   /** When the issuer was last asked, with any result. */
   readonly askedAt?: number
-  /** Number of consecutive failures. */
   readonly failures?: number
   /** The last write to KV: its time, and the time of the last rotation in it. */
   readonly stored?: { readonly at: number; readonly changedAt: number }
 }
 
-/** The dependencies of a key service. */
 export interface KeeperOptions extends Background {
   readonly fetch: Fetch
   /** A number from 0 to 1, for the jitter between retries. */

@@ -2,12 +2,10 @@ import { DurableObject } from 'cloudflare:workers'
 import { system } from '../platform/system.ts'
 import { createKeeper, type KeeperState, type KeyAnswer, type Question } from './key-service.ts'
 
-/** The required bindings of wrangler.toml. */
 interface Env {
   readonly JWKS_CACHE?: KVNamespace
 }
 
-/** The storage key of the whole state. */
 const STATE = 'state'
 
 /**

@@ -113,7 +113,6 @@ const load = ({ place, fetch }: Asking, url: string, etag?: string) =>
 
 /** The key set's address in an issuer's metadata. */
 export interface Discovered {
-  /** The `jwks_uri`. */
   readonly uri: string
   /** Address of the metadata, as it was requested. */
   readonly url: string
@@ -121,7 +120,6 @@ export interface Discovered {
   readonly maxAge?: number
 }
 
-/** Why discovery found no address. */
 export type DiscoveryFault = DocumentFault | 'metadata of another issuer' | 'no jwks_uri'
 
 const ABSENT = /^status 4/

@@ -20,13 +20,10 @@ import type { Keeper, Question } from './key-service.ts'
 import { type KvLike, readRecord, recordName } from './store.ts'
 import { KEY_TIMES } from './times.ts'
 
-/** The dependencies of a request's key lookups. */
 export interface KeySourceOptions extends Background {
-  /** The isolate's key cache. */
   readonly cache: KeyCache
   /** The cache that starting isolates read first. Its loss costs time only. */
   readonly kv?: KvLike
-  /** The key service, which asks issuers. */
   readonly keeper: Keeper
 }
 

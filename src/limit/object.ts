@@ -3,7 +3,6 @@ import { forgottenAt, NOTHING_SPENT, type Spent, takeOne } from '../core/model/b
 import type { Allowance, Exhausted, Quotas } from '../core/model/limit.ts'
 import type { Result } from '../core/result.ts'
 
-/** The storage key of the whole state. */
 const SPENT = 'spent'
 
 /** The version of the state. It is part of it, since a row of its own would be written with each new object. */

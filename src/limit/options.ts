@@ -10,7 +10,6 @@ const count = whole(1, 1_000_000)
 
 const NUMBERS = { limit: count, period: seconds({ least: 1, most: 86_400 }) }
 
-/** The keys of `rate_limit`. */
 export const RATE_LIMIT_KEYS = {
   ...NUMBERS,
   daily: count,
@@ -18,10 +17,8 @@ export const RATE_LIMIT_KEYS = {
   binding: bindingName,
 }
 
-/** The keys of `GATE.address_limit`. */
 export const ADDRESS_LIMIT_KEYS = { ...NUMBERS, binding: bindingName }
 
-/** The documentation of the keys of `rate_limit`. */
 export const RATE_LIMIT_DOCS: KeyDocs<typeof RATE_LIMIT_KEYS> = {
   limit: {
     description:
@@ -51,7 +48,6 @@ export const RATE_LIMIT_DOCS: KeyDocs<typeof RATE_LIMIT_KEYS> = {
   },
 }
 
-/** The documentation of the keys of `GATE.address_limit`. */
 export const ADDRESS_LIMIT_DOCS: KeyDocs<typeof ADDRESS_LIMIT_KEYS> = {
   limit: {
     description:
@@ -84,7 +80,6 @@ const checkForm = (value: object, report: Report): void => {
   }
 }
 
-/** The field `rate_limit` of a rule. */
 export const rateLimitField = table(RATE_LIMIT_KEYS, (entry, report, value): RateLimit => {
   const { limit, period, daily, per = 'agent', binding } = entry
   if (isObject(value)) {
@@ -102,7 +97,6 @@ export const rateLimitField = table(RATE_LIMIT_KEYS, (entry, report, value): Rat
   return Object.freeze({ kind: 'exact', per, quotas: Object.freeze(quotas) })
 })
 
-/** The field `GATE.address_limit`. */
 export const addressLimitField = table(ADDRESS_LIMIT_KEYS, (entry, report, value): AddressLimit => {
   const { limit = 1, period = 1, binding } = entry
   if (isObject(value)) {

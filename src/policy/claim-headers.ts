@@ -13,7 +13,6 @@ const IDENTITY_PREFIX = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+-$/
 /** Families of headers that mean something else, and that the gate sets or a browser sends. */
 const TAKEN_PREFIXES = ['access-control-', 'sec-fetch-', 'x-forwarded-', 'x-request-']
 
-/** The beginning of the names of identity headers. */
 export const identityPrefix = text((value) => {
   if (!IDENTITY_PREFIX.test(value)) {
     return fail('must be at least two lower-case words, each followed by -, like `x-agent-`')

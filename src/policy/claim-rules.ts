@@ -86,7 +86,6 @@ const expectationOf = (value: ClaimExpectation): ClaimExpectation =>
 /** Every key of what a claim must be, where that is a table. {@link readRule} reads them together. */
 export const CLAIM_KEYS = { pattern: string(), min: number(), max: number() }
 
-/** What the documentation says of the keys of what a claim must be. */
 export const CLAIM_DOCS: KeyDocs<typeof CLAIM_KEYS> = {
   pattern: {
     description:

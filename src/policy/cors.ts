@@ -17,7 +17,6 @@ const origin = text((value) => {
 /** The name of one header, or `*` for all. */
 const header = text((value) => (value === '*' ? ok(value) : readHeaderName(value)))
 
-/** Every key of `cors`. */
 export const CORS_KEYS = {
   origins: required(list(origin)),
   methods: list(word(METHODS)),
@@ -27,7 +26,6 @@ export const CORS_KEYS = {
   max_age: seconds({ least: 0 }),
 }
 
-/** What the documentation says of the keys of `cors`. */
 export const CORS_DOCS: KeyDocs<typeof CORS_KEYS> = {
   origins: {
     description: 'Origins as browsers send them, each written whole, or `["*"]`.',
@@ -87,11 +85,9 @@ export interface CorsFacts {
   readonly methods: readonly Method[]
   /** Headers that its answers have besides, for callers to read. */
   readonly told?: readonly string[]
-  /** Whether it speaks MCP. */
   readonly isMcp?: boolean
 }
 
-/** `cors` of a rule. */
 export const corsField = table(CORS_KEYS, (entry, report): CorsEntry => {
   const { origins = [], headers, expose = [], credentials = false } = entry
   if (origins.includes('*') && origins.length > 1)

@@ -19,14 +19,12 @@ const secretName = text((value) =>
     : fail('must be the name of a secret: letters, digits and _'),
 )
 
-/** Every key of `decrypt`. */
 export const DECRYPT_KEYS = {
   secret: required(secretName),
   key_management: list(word(KEY_MANAGEMENT)),
   content_encryption: list(word(CONTENT_ENCRYPTION)),
 }
 
-/** What the documentation says of the keys of `decrypt`. */
 export const DECRYPT_DOCS: KeyDocs<typeof DECRYPT_KEYS> = {
   secret: {
     description:

@@ -17,10 +17,8 @@ import {
 /** Deepest chain a policy may allow. */
 const DEEPEST = 10
 
-/** Every key of an entry of `actors` and `subjects`. */
 export const ACTOR_KEYS = { sub: required(nameText), issuer: nameText }
 
-/** What the documentation says of the keys of `actors` and `subjects`. */
 export const ACTOR_DOCS: KeyDocs<typeof ACTOR_KEYS> = {
   sub: {
     description: 'The `sub` of the actor or subject.',
@@ -59,7 +57,6 @@ const FIELDS = {
 /** Every key of `delegation`: `parent_scope` is an issuer's, which also says what its tokens look like. */
 export const DELEGATION_KEYS = { ...FIELDS, parent_scope: claimPathField }
 
-/** What the documentation says of the keys of `delegation`. */
 export const DELEGATION_DOCS: KeyDocs<typeof DELEGATION_KEYS> = {
   max_depth: {
     description:
@@ -101,9 +98,7 @@ export const DELEGATION_DOCS: KeyDocs<typeof DELEGATION_KEYS> = {
   },
 }
 
-/** A `delegation` table of a rule (RFC 8693 §4.1). */
 export const delegationField = table(FIELDS)
-/** That of an issuer. */
 export const issuerDelegationField = table(DELEGATION_KEYS)
 export type DelegationEntry = Readable<typeof FIELDS>
 
@@ -153,11 +148,8 @@ export function delegationOf(
 }
 
 interface Judged {
-  /** The longest chain that can pass. */
   readonly maxDepth: number
-  /** Whether an issuer's actors count. */
   readonly counts: (iss: string) => boolean
-  /** Whether an issuer's tokens are taken. */
   readonly takes: (iss: string) => boolean
   readonly names: IssuerNames
 }

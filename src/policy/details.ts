@@ -14,7 +14,6 @@ const identifier = text((value) =>
     : fail('must be non-empty text without control characters'),
 )
 
-/** Every key of an entry of `authorization_details`. */
 export const DETAIL_KEYS = {
   type: required(nameText),
   actions: nameList,
@@ -24,7 +23,6 @@ export const DETAIL_KEYS = {
   locations: nameList,
 }
 
-/** What the documentation says of the keys of `authorization_details`. */
 export const DETAIL_DOCS: KeyDocs<typeof DETAIL_KEYS> = {
   type: {
     description: 'The `type` of the detail. Details of other types are ignored.',

@@ -21,7 +21,6 @@ interface Row {
 
 const AUDIT_SCOPE = 'edgewarden:audit:read'
 
-/** The gate's endpoints under its prefix. */
 const ROWS: readonly Row[] = [
   { match: 'GET /health', endpoint: 'health', access: 'public' },
   { match: 'GET /jwks.json', endpoint: 'jwks', access: 'public' },
@@ -49,9 +48,7 @@ const ROWS: readonly Row[] = [
 
 interface Own {
   readonly prefix: string
-  /** Identifier of the gate's own resource. */
   readonly resource: string
-  /** Identifiers of every resource, with their URLs. */
   readonly resources: ReadonlyMap<string, URL>
   /** Whether decisions are stored, and can be read. */
   readonly hasAudit: boolean

@@ -45,12 +45,10 @@ const revocationId = text((value) =>
     : fail('must be the id of a revocation, as its creation answered it'),
 )
 
-/** Every key of `GATE.journal`. */
 export const JOURNAL_KEYS = {
   allowed: pipe(number(NO_SHARE), minValue(0, NO_SHARE), maxValue(1, NO_SHARE)),
 }
 
-/** Every key of GATE. */
 export const GATE_KEYS = {
   resource: required(resourceField),
   origin: required(originField),
@@ -80,7 +78,6 @@ export const GATE_KEYS = {
   denial_docs: urlField({ http: 'loopback' }),
 }
 
-/** What the documentation says of the keys of GATE. */
 export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
   resource: {
     description:
@@ -227,7 +224,6 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
   },
 }
 
-/** What the documentation says of the keys of `GATE.journal`. */
 export const JOURNAL_DOCS: KeyDocs<typeof JOURNAL_KEYS> = {
   allowed: {
     description:

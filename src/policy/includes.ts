@@ -2,12 +2,21 @@ import { isObject } from '../core/json.ts'
 import { isScopeToken } from '../core/model/scope.ts'
 import { fail, ok } from '../core/result.ts'
 import { text } from './fields.ts'
-import { type Declared, type Included, reportCircles } from './includes-circles.ts'
 import { quote, type Report, under } from './issues.ts'
 import { readTemplate } from './scopes.ts'
 import { list, readField } from './table.ts'
 
-/** What SCOPES says. */
+/** What a scope is said to include: one scope, or every scope with a prefix. */
+interface Included {
+  readonly text: string
+  readonly prefix?: string
+}
+
+type Declared = ReadonlyMap<string, readonly Included[]>
+
+/** From one scope to another, by the entry of its list at this place. */
+type Step = readonly [to: string, entry: number]
+
 export interface Includes {
   /** As written: scope → what it includes. */
   readonly scopes: ReadonlyMap<string, readonly string[]>
@@ -100,4 +109,89 @@ const reachedFrom = (
     for (const parent of parentsOf(one)) reached.add(parent)
   }
   return [...reached]
+}
+
+/** Names of a circle that a message repeats, from either end. */
+const TOLD = 5
+
+/**
+ * Reports every circle of scopes that include one another, and every scope that names itself,
+ * each once and where it begins. A scope may be among those of its own wildcard, and several that
+ * are declared alike, word for word, with it: they say the same already.
+ */
+const reportCircles = (declared: Declared, report: Report): void => {
+  for (const [scope, entries] of declared) {
+    const own = entries.findIndex(({ text, prefix }) => prefix === undefined && text === scope)
+    if (own >= 0) report([scope, own], sentence([scope, scope]))
+  }
+  const stepsOf = stepsIn(declared)
+  const told = new Set<string>()
+  for (const scope of declared.keys()) {
+    const circle = told.has(scope) ? [] : circleOf(scope, stepsOf)
+    const [first] = circle
+    if (!first) continue
+    const names = circle.map(([to]) => to)
+    for (const name of names) told.add(name)
+    report([scope, first[1]], sentence([scope, ...names]))
+  }
+}
+
+/** Steps to other scopes, each once; of those that may be among each other's the first stands for all. */
+const stepsIn = (declared: Declared): ((scope: string) => readonly Step[]) => {
+  const first = new Map<string, string>()
+  const standIn = new Map<string, string>()
+  for (const [scope, entries] of declared) {
+    const isOwn = entries.some(({ prefix }) => prefix !== undefined && scope.startsWith(prefix))
+    const said = [...new Set(entries.map(({ text }) => text))].sort().join(' ')
+    if (isOwn && !first.has(said)) first.set(said, scope)
+    standIn.set(scope, (isOwn && first.get(said)) || scope)
+  }
+  const includedIn = ({ text, prefix }: Included): readonly string[] =>
+    prefix === undefined ? [text] : [...declared.keys()].filter((one) => one.startsWith(prefix))
+  const made = new Map<string, readonly Step[]>()
+  return (scope) => {
+    const known = made.get(scope)
+    if (known) return known
+    const steps = new Map<string, number>()
+    for (const [i, entry] of (declared.get(scope) ?? []).entries()) {
+      for (const one of includedIn(entry)) {
+        const to = standIn.get(one)
+        if (to !== undefined && to !== standIn.get(scope) && !steps.has(to)) steps.set(to, i)
+      }
+    }
+    const all = [...steps]
+    made.set(scope, all)
+    return all
+  }
+}
+
+/** The shortest way from a scope back to it; none where there is no way. */
+const circleOf = (scope: string, stepsOf: (scope: string) => readonly Step[]): readonly Step[] => {
+  const cameBy = new Map<string, readonly [from: string, step: Step]>()
+  const found = new Set([scope])
+  for (const at of found) {
+    for (const step of stepsOf(at)) {
+      const [to] = step
+      if (to === scope) return [...wayTo(at, cameBy), step]
+      if (!found.has(to)) cameBy.set(to, [at, step])
+      found.add(to)
+    }
+  }
+  return []
+}
+
+const wayTo = (
+  scope: string,
+  cameBy: ReadonlyMap<string, readonly [from: string, step: Step]>,
+): readonly Step[] => {
+  const way: Step[] = []
+  for (let last = cameBy.get(scope); last; last = cameBy.get(last[0])) way.unshift(last[1])
+  return way
+}
+
+const sentence = (names: readonly string[]): string => {
+  const quoted = names.map(quote)
+  const shown =
+    names.length > 2 * TOLD ? [...quoted.slice(0, TOLD), '…', ...quoted.slice(-TOLD)] : quoted
+  return `makes a circle: ${shown.join(' → ')}; take a step of it out`
 }

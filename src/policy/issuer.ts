@@ -62,7 +62,6 @@ const keysOf = ({ jwks, jwks_uri }: IssuerEntry, never: readonly string[]): KeyL
   return jwks_uri ? { kind: 'uri', uri: jwks_uri.text } : { kind: 'discovery', never }
 }
 
-/** What an issuer's entry is read beside. */
 export interface IssuerSurroundings {
   readonly names: IssuerNames
   readonly env: PolicyEnv

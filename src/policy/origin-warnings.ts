@@ -8,13 +8,11 @@ import { quote, type Report } from './issues.ts'
 import { viaOf } from './route.ts'
 import type { RouteEntry } from './route-keys.ts'
 
-/** A rule, and where it is written. */
 interface Rule {
   readonly entry: RouteEntry
   readonly path: string
 }
 
-/** Where to report what is said of a place. */
 type At = (base: string) => Report
 
 interface Read {

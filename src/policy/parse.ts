@@ -35,7 +35,6 @@ export interface PolicyBundle {
   readonly warnings: readonly PolicyIssue[]
 }
 
-/** Rules of one policy. */
 const MOST_RULES = 10_000
 
 /**

@@ -17,7 +17,6 @@ interface Judged extends Surroundings {
   readonly entry: RouteEntry
   /** Whether the key is written, readable or not. */
   readonly has: (key: string) => boolean
-  /** What is written there. */
   readonly rawOf: (key: string) => unknown
   readonly report: Report
 }

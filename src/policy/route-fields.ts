@@ -17,7 +17,6 @@ export const matchField = text<Match & { readonly text: string }>((value) => {
   return reading.ok ? ok({ ...reading.value, text: value }) : reading
 })
 
-/** Where a request names its workflow. */
 export const workflowField = text<WorkflowSource>((value) => {
   const [, from, name = ''] = /^(path|header|query):(.+)$/.exec(value) ?? []
   if (from === 'header' && !isHeaderName(name)) return fail(`${quote(name)} is no header name`)

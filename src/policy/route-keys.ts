@@ -33,7 +33,6 @@ import {
 import { scopeRule } from './scopes.ts'
 import { type KeyDocs, list, type Readable, required } from './table.ts'
 
-/** Every key of a rule. */
 export const ROUTE_KEYS = {
   match: required(matchField),
   host: hostName,
@@ -73,7 +72,6 @@ export const ROUTE_KEYS = {
   mcp: mcpField,
 }
 
-/** What the documentation says of the keys of a rule. */
 export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
   match: {
     description:

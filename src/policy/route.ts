@@ -18,7 +18,6 @@ export function readRoute(value: unknown, report: Report): RouteEntry {
   return readTable(ROUTE_KEYS, value, report)
 }
 
-/** What rules are judged against. */
 export interface Surroundings {
   readonly gate: GateEntry
   readonly hosts: ReadonlySet<string>

@@ -97,13 +97,10 @@ export function readUseTemplate(source: string): Result<ScopeTemplate, string> {
 const SCOPE = text((source) => readTemplate(source))
 const USE_SCOPE = text(readUseTemplate)
 
-/** The key of `scopes` where that is a table. */
 export const ANY_KEYS = { any: required(list(SCOPE)) }
 
-/** Likewise, of what a name needs. */
 export const USE_ANY_KEYS = { any: required(list(USE_SCOPE)) }
 
-/** What the documentation says of the key of `scopes`. */
 export const ANY_DOCS: KeyDocs<typeof ANY_KEYS> = {
   any: {
     description:

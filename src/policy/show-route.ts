@@ -20,7 +20,6 @@ import {
   showTerms,
 } from './show-parts.ts'
 
-/** What a rule is shown beside. */
 interface RouteContext {
   readonly issuers: readonly Issuer[]
   readonly within: string | undefined
