@@ -3,7 +3,7 @@ import { type AddressLimit, COUNTED, type RateLimit } from '../core/model/limit.
 import type { Gate } from '../core/model/policy.ts'
 import type { PolicyEnv } from '../policy/env.ts'
 import { bindingName, seconds, whole, word } from '../policy/fields.ts'
-import { quote, type Report } from '../policy/issues.ts'
+import { quote, type Report, under } from '../policy/issues.ts'
 import { type KeyDocs, table } from '../policy/table.ts'
 
 const count = whole(1, 1_000_000)
@@ -66,28 +66,30 @@ export const ADDRESS_LIMIT_DOCS: KeyDocs<typeof ADDRESS_LIMIT_KEYS> = {
   },
 }
 
-/** Reports keys that contradict a binding, which is configured elsewhere. */
-const checkForm = (value: object, report: Report): void => {
+/**
+ * Reports keys that contradict a binding, which is configured elsewhere, and a table without any of its
+ * `needed` keys.
+ */
+const checkForm = (
+  value: unknown,
+  needed: readonly string[],
+  otherwise: string,
+  report: Report,
+): void => {
+  if (!isObject(value)) return
   const has = (key: string) => Object.hasOwn(value, key)
   if (has('binding')) {
     for (const key of ['limit', 'period', 'daily'].filter(has)) {
       report([key], 'cannot stand beside binding, whose [[ratelimits]] table has the numbers')
     }
-    return
-  }
-  if (has('limit') !== has('period')) {
+  } else if (has('limit') !== has('period')) {
     report([has('limit') ? 'period' : 'limit'], 'is required: limit and period go together')
-  }
+  } else if (!needed.some(has)) report([], `must have ${otherwise}, or else binding`)
 }
 
 export const rateLimitField = table(RATE_LIMIT_KEYS, (entry, report, value): RateLimit => {
   const { limit, period, daily, per = 'agent', binding } = entry
-  if (isObject(value)) {
-    checkForm(value, report)
-    if (!['limit', 'period', 'daily', 'binding'].some((key) => Object.hasOwn(value, key))) {
-      report([], 'must have limit and period, or daily, or both, or else binding')
-    }
-  }
+  checkForm(value, ['limit', 'daily'], 'limit and period, or daily, or both', report)
   if (binding !== undefined) return Object.freeze({ kind: 'approximate', per, binding })
   const quotas = {
     ...(limit !== undefined &&
@@ -99,12 +101,7 @@ export const rateLimitField = table(RATE_LIMIT_KEYS, (entry, report, value): Rat
 
 export const addressLimitField = table(ADDRESS_LIMIT_KEYS, (entry, report, value): AddressLimit => {
   const { limit = 1, period = 1, binding } = entry
-  if (isObject(value)) {
-    checkForm(value, report)
-    if (!['limit', 'period', 'binding'].some((key) => Object.hasOwn(value, key))) {
-      report([], 'must have limit and period, or else binding')
-    }
-  }
+  checkForm(value, ['limit'], 'limit and period', report)
   return Object.freeze(
     binding === undefined
       ? { kind: 'memory', limit, period: period * 1000 }
@@ -130,15 +127,11 @@ export function checkLimits({ gate, rules, env }: Read, at: (base: string) => Re
       `needs the binding ${quote(binding)}, which is not there: a [[ratelimits]] table with that name`,
     )
   }
-  const limits = rules.flatMap(({ entry, report }) =>
-    entry.rate_limit ? [{ limit: entry.rate_limit, report }] : [],
-  )
-  for (const { limit, report } of limits) {
-    if (limit.kind === 'approximate') {
-      checkBinding(limit.binding, (path, message) => report(['rate_limit', ...path], message))
-    }
+  for (const { entry, report } of rules) {
+    const { rate_limit: limit } = entry
+    if (limit?.kind === 'approximate') checkBinding(limit.binding, under(report, 'rate_limit'))
   }
-  const isExact = limits.some(({ limit }) => limit.kind === 'exact')
+  const isExact = rules.some(({ entry }) => entry.rate_limit?.kind === 'exact')
   if (isExact && !env.has('durable_object', 'RATE_LIMITER')) {
     at('bindings')(
       ['RATE_LIMITER'],
@@ -147,11 +140,7 @@ export function checkLimits({ gate, rules, env }: Read, at: (base: string) => Re
   }
   const { address_limit: address, client_ip: client } = gate
   if (!address) return
-  if (address.kind === 'binding') {
-    checkBinding(address.binding, (path, message) =>
-      at('GATE')(['address_limit', ...path], message),
-    )
-  }
+  if (address.kind === 'binding') checkBinding(address.binding, under(at('GATE'), 'address_limit'))
   if (client?.from === 'none') {
     at('GATE')(['address_limit'], 'has no effect with client_ip = "none": no address is known')
   }

@@ -1,4 +1,3 @@
-import { isObject } from '../core/json.ts'
 import type { ClaimHeader } from '../core/model/claim-headers.ts'
 import { MCP_HEADERS } from '../core/model/mcp.ts'
 import { fail, ok } from '../core/result.ts'
@@ -6,7 +5,7 @@ import { foldedName } from '../core/text.ts'
 import { claimPathField, isCredentialHeader, isHeaderName, readClaimPath, text } from './fields.ts'
 import { NOT_INJECTED, OF_MCP } from './inject.ts'
 import { quote } from './issues.ts'
-import { field, namesTo } from './table.ts'
+import { field, namedEntries, namesTo } from './table.ts'
 
 const IDENTITY_PREFIX = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+-$/
 
@@ -33,11 +32,8 @@ const USUAL = 'x-agent-'
 /** `GATE.identity_headers` and `forward_claims` of a rule: header → claim path. */
 export const claimHeaders = field((value, report): readonly ClaimHeader[] => {
   const headers: ClaimHeader[] = []
-  if (!isObject(value)) {
-    report([], 'must be a table of header → claim path, like "X-Forwarded-User" = "sub"')
-    return headers
-  }
-  for (const [header, text] of Object.entries(value)) {
+  const otherwise = 'must be a table of header → claim path, like "X-Forwarded-User" = "sub"'
+  for (const [header, text] of namedEntries(value, report, otherwise)) {
     const folded = foldedName(header)
     if (!isHeaderName(header)) report([header], 'is no header name (RFC 9110 §5.1)')
     else if (NOT_INJECTED.has(folded) || isCredentialHeader(header)) {

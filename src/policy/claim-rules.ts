@@ -5,7 +5,7 @@ import { parsePattern } from '../core/pattern.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { readDecidingPath } from './fields.ts'
 import { unknownName } from './issues.ts'
-import { anyOf, field, type KeyDocs, list, namesTo, table } from './table.ts'
+import { anyOf, field, type KeyDocs, list, namedEntries, namesTo, table } from './table.ts'
 
 type Accepts = ClaimRule['accepts']
 type Scalar = string | number | boolean
@@ -108,11 +108,8 @@ const scalar = field((value) => value as Scalar, anyOf(string(), number(), boole
 export const claimRules = field(
   (value, report): readonly ClaimRule[] => {
     const rules: ClaimRule[] = []
-    if (!isObject(value)) {
-      report([], 'must be a table of claim path → value, list, { pattern } or { min, max }')
-      return rules
-    }
-    for (const [key, raw] of Object.entries(value)) {
+    const otherwise = 'must be a table of claim path → value, list, { pattern } or { min, max }'
+    for (const [key, raw] of namedEntries(value, report, otherwise)) {
       const path = readDecidingPath(key)
       const accepts = readRule(raw)
       if (!path.ok) report([key], path.reason)

@@ -1,10 +1,9 @@
-import { isObject } from '../core/json.ts'
 import { isScopeToken } from '../core/model/scope.ts'
 import { fail, ok } from '../core/result.ts'
 import { text } from './fields.ts'
 import { quote, type Report, under } from './issues.ts'
 import { readTemplate } from './scopes.ts'
-import { list, readField } from './table.ts'
+import { list, namedEntries, readField } from './table.ts'
 
 /** What a scope is said to include: one scope, or every scope with a prefix. */
 interface Included {
@@ -46,9 +45,8 @@ const included = text<Included>((value) => {
  */
 export function readIncludes(value: unknown, report: Report): Includes {
   const declared = new Map<string, readonly Included[]>()
-  if (value !== undefined && !isObject(value))
-    report([], 'must be a table of scope → list of scopes')
-  for (const [scope, raw] of isObject(value) ? Object.entries(value) : []) {
+  const otherwise = 'must be a table of scope → list of scopes'
+  for (const [scope, raw] of namedEntries(value ?? {}, report, otherwise)) {
     if (!isScopeToken(scope) || /[{}]/.test(scope)) {
       report([scope], `${quote(scope)} is not one scope token without templates (RFC 6749 §3.3)`)
     }

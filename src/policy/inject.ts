@@ -1,12 +1,11 @@
 import { string } from 'valibot'
-import { isObject } from '../core/json.ts'
 import { MCP_HEADERS } from '../core/model/mcp.ts'
 import type { Route } from '../core/model/route.ts'
 import { foldedName } from '../core/text.ts'
 import type { PolicyEnv } from './env.ts'
 import { isHeaderName } from './fields.ts'
 import { quote, type Report } from './issues.ts'
-import { field, namesTo } from './table.ts'
+import { field, namedEntries, namesTo } from './table.ts'
 
 /** A header to set, before the secrets are put in: text at even places, secret names at odd ones. */
 export interface Injection {
@@ -47,11 +46,8 @@ export const OF_MCP = 'is a header of MCP, which only clients and the gate set'
 /** An `inject` table: header → template with at least one `${NAME}`. Looks no secret up. */
 export const injectField = field((value, report): readonly Injection[] => {
   const injections: Injection[] = []
-  if (!isObject(value)) {
-    report([], `must be a table of header → template, like Authorization = "Bearer ${NAMED}"`)
-    return injections
-  }
-  for (const [name, template] of Object.entries(value)) {
+  const otherwise = `must be a table of header → template, like Authorization = "Bearer ${NAMED}"`
+  for (const [name, template] of namedEntries(value, report, otherwise)) {
     const header = name.toLowerCase()
     const folded = foldedName(name)
     if (!isHeaderName(name)) report([name], 'is no header name (RFC 9110 §5.1)')

@@ -14,7 +14,7 @@ import type { WrittenUrl } from './fields.ts'
 import { DEFAULT_ALGORITHMS, ISSUER_KEYS, type IssuerEntry } from './issuer-keys.ts'
 import { quote, type Report, under } from './issues.ts'
 import { PROFILES, type Profile } from './profiles.ts'
-import { readField, readTable } from './table.ts'
+import { namedEntries, readField, readTable } from './table.ts'
 
 /** Reads one table of ISSUERS by itself. */
 const readIssuer = (value: unknown, report: Report): IssuerEntry => {
@@ -62,21 +62,14 @@ const keysOf = ({ jwks, jwks_uri }: IssuerEntry, never: readonly string[]): KeyL
   return jwks_uri ? { kind: 'uri', uri: jwks_uri.text } : { kind: 'discovery', never }
 }
 
-export interface IssuerSurroundings {
-  readonly names: IssuerNames
-  readonly env: PolicyEnv
-  /** Origins that are the gate's own, so that discovery must not lead to them. */
-  readonly never: readonly string[]
-}
-
 /** The issuer with every default filled in. */
-export function issuerOf(
+const issuerOf = (
   name: string,
   iss: string,
   entry: IssuerEntry,
-  { names, never, env }: IssuerSurroundings,
+  { names, never, env }: { names: IssuerNames; never: readonly string[]; env: PolicyEnv },
   report: Report,
-): Issuer {
+): Issuer => {
   const profileName = entry.profile ?? 'rfc9068'
   const profile: Profile = PROFILES[profileName]
   const delegation = delegationOf(
@@ -136,7 +129,10 @@ export function issuerOf(
   })
 }
 
-/** Reads every issuer: its table as configured, and what becomes of it where that can be read. */
+/**
+ * Reads every issuer: its table as configured, and what becomes of it where that can be read. Discovery never leads to
+ * the gate's own origins.
+ */
 export function readIssuers(
   value: unknown,
   never: readonly string[],
@@ -144,8 +140,8 @@ export function readIssuers(
   report: Report,
 ) {
   const entries = new Map<string, IssuerEntry>()
-  if (!isObject(value)) report([], 'must be a table of name → issuer: [vars.ISSUERS.name]')
-  for (const [name, raw] of isObject(value) ? Object.entries(value) : []) {
+  const otherwise = 'must be a table of name → issuer: [vars.ISSUERS.name]'
+  for (const [name, raw] of namedEntries(value, report, otherwise)) {
     entries.set(name, readIssuer(raw, under(report, name)))
   }
   const names = new Map<string, string>()

@@ -7,24 +7,16 @@ import { injects } from './inject.ts'
 import { quote, type Report } from './issues.ts'
 import { viaOf } from './route.ts'
 import type { RouteEntry } from './route-keys.ts'
+import type { Read, Warn } from './secret-warnings.ts'
 
-interface Rule {
-  readonly entry: RouteEntry
-  readonly path: string
-}
-
-type At = (base: string) => Report
-
-interface Read {
-  readonly gate: GateEntry
-  readonly rules: readonly Rule[]
-}
+type Rule = Read['rules'][number]
+type At = Parameters<Warn>[1]
 
 /**
  * What the origins of a valid policy leave open: who else can reach them, and what they are told apart
  * by. Asks no network, and does not know what an origin checks.
  */
-export function warnOfOrigins(read: Read, at: At): void {
+export const warnOfOrigins: Warn = (read, at) => {
   const { gate, rules } = read
   warnPlain(gate, at('GATE'))
   for (const { entry, path } of rules) {

@@ -1,4 +1,4 @@
-import type { AuthenticationRule, WorkflowSource } from '../core/model/route.ts'
+import type { WorkflowSource } from '../core/model/route.ts'
 import { isScopeToken } from '../core/model/scope.ts'
 import { fail, ok } from '../core/result.ts'
 import {
@@ -46,24 +46,6 @@ export const tokenSubprotocol = text((value) =>
         `${quote(value)} must be the subprotocol up to the token: letters, digits, - and _, with dots between and at the end, like \`mcp.auth.\``,
       ),
 )
-
-/** What a rule says of the user's authentication; empty where it says nothing. */
-export function authenticationOf({
-  acr_values: acrValues,
-  max_age: maxAge,
-}: {
-  readonly acr_values?: readonly string[]
-  readonly max_age?: number
-}): { readonly authentication?: AuthenticationRule } {
-  return acrValues || maxAge !== undefined
-    ? {
-        authentication: Object.freeze({
-          ...(acrValues && { acrValues: Object.freeze(acrValues) }),
-          ...(maxAge !== undefined && { maxAge }),
-        }),
-      }
-    : {}
-}
 
 /** What frames an answer, keeps it from other agents, or is the gate's own. */
 const KEPT = [

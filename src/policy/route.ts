@@ -1,5 +1,4 @@
 import type { DelegationRule, Issuer } from '../core/model/issuer.ts'
-import { LIMIT_HEADERS } from '../core/model/limit.ts'
 import type { Route, Target } from '../core/model/route.ts'
 import { termsOf } from '../revocation/options.ts'
 import { corsOf } from './cors.ts'
@@ -9,7 +8,6 @@ import type { Origin } from './fields.ts'
 import { DEFAULT_IDENTITY_PREFIX, type GateEntry } from './gate.ts'
 import { injectionsOf, recognised } from './inject.ts'
 import { type Report, under } from './issues.ts'
-import { authenticationOf } from './route-fields.ts'
 import { ROUTE_KEYS, type RouteEntry } from './route-keys.ts'
 import { readTable } from './table.ts'
 
@@ -108,7 +106,6 @@ export function routeOf(
   if (!entry.match || resource === undefined || !origin) return undefined
   const { text: name, methods, path } = entry.match
   const timeout = entry.timeout ?? gate.timeout
-  const told = entry.rate_limit?.kind === 'exact' ? LIMIT_HEADERS : []
   return Object.freeze({
     name,
     methods: Object.freeze(methods),
@@ -129,11 +126,14 @@ export function routeOf(
     ...(entry.authorization_details && {
       authorizationDetails: Object.freeze(entry.authorization_details),
     }),
-    ...authenticationOf(entry),
-    ...(entry.when && { when: entry.when }),
-    ...(entry.cors && {
-      cors: corsOf(entry.cors, { methods, told, isMcp: entry.mcp !== undefined }),
+    ...((entry.acr_values || entry.max_age !== undefined) && {
+      authentication: Object.freeze({
+        ...(entry.acr_values && { acrValues: Object.freeze(entry.acr_values) }),
+        ...(entry.max_age !== undefined && { maxAge: entry.max_age }),
+      }),
     }),
+    ...(entry.when && { when: entry.when }),
+    ...(entry.cors && { cors: corsOf(entry.cors, methods, entry) }),
     revocation: termsOf(entry.revocation ?? gate.revocation),
     onRevocation: entry.on_revocation ?? gate.on_revocation ?? 'end-streams',
     finishWithin: finishWithinOf(entry, gate),

@@ -33,7 +33,7 @@ export const warningsOf: Warn = (read, at) => {
       `is more than the ${VERIFIED_SECONDS}s of \`verifyAgent\`: origins refuse tokens that the gate still accepts then, unless their own clockTolerance is as large`,
     )
   }
-  warnOfOrigins({ gate, rules }, at)
+  warnOfOrigins(read, at)
   if (gate.revocation?.shards === 1 && rules.some(({ entry }) => isStrict(entry, gate))) {
     report(
       ['revocation', 'shards'],
