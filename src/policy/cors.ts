@@ -92,19 +92,18 @@ export function corsOf(
   methods: readonly Method[],
   { mcp, rate_limit: limit }: { readonly mcp?: unknown; readonly rate_limit?: RateLimit },
 ): CorsRule {
-  const exposed = new Map<string, string>()
-  for (const name of [
+  const exposed = [
     ...(entry.expose ?? []),
     ...ALWAYS_EXPOSED,
     ...(limit?.kind === 'exact' ? LIMIT_HEADERS : []),
     ...(mcp ? MCP_EXPOSED : []),
-  ])
-    if (!exposed.has(name.toLowerCase())) exposed.set(name.toLowerCase(), name)
+  ]
+  const byName = new Map(exposed.map((name) => [name.toLowerCase(), name]))
   return Object.freeze({
     origins: Object.freeze(entry.origins ?? []),
     methods: Object.freeze(entry.methods ?? methods),
     headers: Object.freeze(entry.headers ?? [...DEFAULT_HEADERS, ...(mcp ? MCP_HEADERS : [])]),
-    expose: Object.freeze([...exposed.values()]),
+    expose: Object.freeze([...byName.values()]),
     credentials: entry.credentials ?? false,
     ...(entry.max_age !== undefined && { maxAge: entry.max_age }),
   })

@@ -12,39 +12,31 @@ const METADATA_CORS: CorsRule = Object.freeze({
   credentials: false,
 })
 
-interface Row {
-  readonly match: string
-  readonly endpoint: Endpoint
-  readonly access: Route['access']
-  readonly scope?: string
-}
-
-const AUDIT_SCOPE = 'edgewarden:audit:read'
-
-const ROWS: readonly Row[] = [
-  { match: 'GET /health', endpoint: 'health', access: 'public' },
-  { match: 'GET /jwks.json', endpoint: 'jwks', access: 'public' },
-  { match: 'GET /ready', endpoint: 'ready', access: 'optional' },
-  {
-    match: 'GET,POST,DELETE /revocations',
-    endpoint: 'revocations',
-    access: 'required',
-    scope: 'edgewarden:revoke',
-  },
-  {
-    match: 'GET,DELETE /revocations/{id}',
-    endpoint: 'revocations',
-    access: 'required',
-    scope: 'edgewarden:revoke',
-  },
-  { match: 'POST /explain', endpoint: 'explain', access: 'required', scope: 'edgewarden:read' },
-  { match: 'GET /policy', endpoint: 'policy', access: 'required', scope: 'edgewarden:read' },
-  ...['GET /decisions', 'GET /decisions/{id}'].map(
-    (match): Row => ({ match, endpoint: 'decisions', access: 'required', scope: AUDIT_SCOPE }),
-  ),
-  { match: '*', endpoint: 'none', access: 'public' },
-  { match: '* /*', endpoint: 'none', access: 'public' },
+type Row = readonly [
+  endpoint: Endpoint,
+  access: Route['access'],
+  matches: readonly string[],
+  scope?: string,
 ]
+
+/** Under the gate's prefix. */
+const ROWS: readonly Row[] = [
+  ['health', 'public', ['GET /health']],
+  ['jwks', 'public', ['GET /jwks.json']],
+  ['ready', 'optional', ['GET /ready']],
+  [
+    'revocations',
+    'required',
+    ['GET,POST,DELETE /revocations', 'GET,DELETE /revocations/{id}'],
+    'edgewarden:revoke',
+  ],
+  ['explain', 'required', ['POST /explain'], 'edgewarden:read'],
+  ['policy', 'required', ['GET /policy'], 'edgewarden:read'],
+  ['decisions', 'required', ['GET /decisions', 'GET /decisions/{id}'], 'edgewarden:audit:read'],
+]
+
+/** Everything else there. */
+const REST: Row = ['none', 'public', ['*', '* /*']]
 
 interface Own {
   readonly prefix: string
@@ -99,16 +91,13 @@ export function ownRoutes({
       ...more,
     })
   }
-  const served = ROWS.filter(({ endpoint }) => hasAudit || endpoint !== 'decisions')
-  const rows = served.map(({ match, endpoint, access, scope }) => {
-    const [methods, path = ''] = match.split(' ')
-    return rule(
-      `${methods} ${prefix}${path}`,
-      endpoint,
-      access,
-      scope === undefined ? {} : { scopes: one(scope) },
-    )
-  })
+  const rules = ([endpoint, access, matches, scope]: Row): readonly Route[] =>
+    matches.map((match) => {
+      const [methods, path = ''] = match.split(' ')
+      const more = scope === undefined ? {} : { scopes: one(scope) }
+      return rule(`${methods} ${prefix}${path}`, endpoint, access, more)
+    })
+  const served = ROWS.filter(([endpoint]) => hasAudit || endpoint !== 'decisions')
   const sharers = new Map<string, number>()
   for (const url of resources.values()) {
     const path = metadataPath(url.href)
@@ -123,7 +112,7 @@ export function ownRoutes({
       ...(shared && { host: url.hostname }),
     })
   })
-  return Object.freeze([...rows.slice(0, -2), ...metadata, ...rows.slice(-2)])
+  return Object.freeze([...served.flatMap(rules), ...metadata, ...rules(REST)])
 }
 
 const one = (scope: string): Route['scopes'] =>

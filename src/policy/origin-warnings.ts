@@ -113,33 +113,8 @@ const warnAddress = (hostname: string, rules: readonly Rule[], at: At) => {
   at(shared ? 'GATE' : (rules[0]?.path ?? 'GATE'))(['origin'], known.message)
 }
 
-/** Last words of headers by which APIs know their users, on some paths or on all. */
-const OF_AN_API: ReadonlySet<string> = new Set([
-  'account',
-  'apikey',
-  'authorization',
-  'cookie',
-  'email',
-  'id',
-  'key',
-  'organization',
-  'project',
-  'tenant',
-  'token',
-  'user',
-  'username',
-  'workspace',
-])
-const OF_A_GATE = /(?:^|-)(?:edge|edgewarden|gate|origin|proxy)-/
-
-/**
- * Whether a header is likely to be how an origin knows the gate, and no credential that an API wants
- * on some paths: it is called so; or at least two rules and half of those that could send it do, from
- * one template, and it is not called as such credentials are.
- */
-const isOfGate = (folded: string, sending: number, able: number): boolean =>
-  OF_A_GATE.test(folded) ||
-  (sending >= 2 && sending * 2 >= able && !OF_AN_API.has(folded.replace(/^.*-/, '')))
+/** Names, folded, of headers by which an origin is likely to know the gate. */
+const OF_A_GATE = /(?:^|-)(?:edge|edgewarden|gate|origin|proxy)-|^cf-access-client-secret$/
 
 /**
  * Warns of rules to one origin that anyone can reach, where some inject a header by which the origin is
@@ -147,17 +122,10 @@ const isOfGate = (folded: string, sending: number, able: number): boolean =>
  * everybody's.
  */
 const warnUnsent = (rules: readonly Rule[], at: At): void => {
-  const able = rules.filter(isAble)
-  const counts = new Map<string, number>()
-  const secrets = new Map<string, string>()
-  for (const { header, parts } of able.flatMap(({ entry }) => entry.inject ?? [])) {
-    const folded = foldedName(header)
-    const template = JSON.stringify([folded, parts])
-    const count = (counts.get(template) ?? 0) + 1
-    counts.set(template, count)
-    if (isOfGate(folded, count, able.length)) secrets.set(folded, header)
-  }
+  const injected = rules.flatMap(({ entry }) => entry.inject ?? [])
+  const secrets = new Map(injected.map(({ header }) => [foldedName(header), header]))
   for (const [folded, header] of secrets) {
+    if (!OF_A_GATE.test(folded)) continue
     const lacking = rules.filter(({ entry }) => !injects(entry.inject, folded))
     warnFirst(
       lacking.filter(isAble),
