@@ -1,3 +1,4 @@
+import { getOrMake } from '../core/memo.ts'
 import type { Issuer } from '../core/model/issuer.ts'
 import { type KeySet, keySetOf, publicKeys } from '../core/model/key-set.ts'
 import type { Clock } from '../core/model/ports.ts'
@@ -64,8 +65,7 @@ export function entryOf(cache: KeyCache, issuer: Issuer): KeyEntry {
   if (known) return known
   const { keys, keyTimes, allowInsecureHttp, algorithms } = issuer
   const id = JSON.stringify([issuer.issuer, keys, keyTimes, allowInsecureHttp, algorithms])
-  const entry = cache.entries.get(id) ?? newEntry(id, issuer, cache.clock)
-  cache.entries.set(id, entry)
+  const entry = getOrMake(cache.entries, id, () => newEntry(id, issuer, cache.clock))
   cache.byIssuer.set(issuer, entry)
   return entry
 }

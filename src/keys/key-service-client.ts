@@ -1,3 +1,4 @@
+import { getOrMake } from '../core/memo.ts'
 import type { Policy } from '../core/model/policy.ts'
 import { retryOnce } from '../platform/calls.ts'
 import {
@@ -30,9 +31,7 @@ export function createMemoryKeepers(options: Omit<KeeperOptions, 'state'>): Keep
   return {
     async ask(question) {
       const name = await recordName(question.place)
-      const keeper = keepers.get(name) ?? createKeeper(options)
-      keepers.set(name, keeper)
-      return keeper.ask(question)
+      return getOrMake(keepers, name, () => createKeeper(options)).ask(question)
     },
   }
 }

@@ -131,13 +131,6 @@ export function checkLimits({ gate, rules, env }: Read, at: (base: string) => Re
     const { rate_limit: limit } = entry
     if (limit?.kind === 'approximate') checkBinding(limit.binding, under(report, 'rate_limit'))
   }
-  const isExact = rules.some(({ entry }) => entry.rate_limit?.kind === 'exact')
-  if (isExact && !env.has('durable_object', 'RATE_LIMITER')) {
-    at('bindings')(
-      ['RATE_LIMITER'],
-      'is not there: the Durable Object namespace of RateLimiter, needed by rules with an exact rate_limit',
-    )
-  }
   const { address_limit: address, client_ip: client } = gate
   if (!address) return
   if (address.kind === 'binding') checkBinding(address.binding, under(at('GATE'), 'address_limit'))

@@ -2,7 +2,7 @@ import { isObject } from '../core/json.ts'
 import type { ActorRule, DelegationRule } from '../core/model/issuer.ts'
 import { isIdentityText } from '../core/text.ts'
 import { claimPathField, flag, nameText, whole, word } from './fields.ts'
-import { quote, type Report, unknownName } from './issues.ts'
+import { quote, type Report, under, unknownName } from './issues.ts'
 import {
   anyOf,
   field,
@@ -120,17 +120,13 @@ export function delegationOf(
   names: IssuerNames,
   report: Report,
 ): DelegationRule {
-  const at =
-    (...path: (string | number)[]): Report =>
-    (_, message) =>
-      report(path, message)
   const named = (key: 'actors' | 'subjects') =>
     entry?.[key] && {
       [key]: Object.freeze(
         entry[key].map(({ sub, issuer }, i) =>
           issuer === undefined
             ? { sub }
-            : { sub, issuer: issOf(issuer, names, at(key, i, 'issuer')) },
+            : { sub, issuer: issOf(issuer, names, under(report, key, i, 'issuer')) },
         ),
       ),
     }
@@ -139,7 +135,7 @@ export function delegationOf(
     // Who limits actors does not mean that nobody has to act.
     requireActor: entry?.require_actor ?? entry?.actors !== undefined,
     issuers: entry?.issuers
-      ? new Set(entry.issuers.map((one, i) => issOf(one, names, at('issuers', i))))
+      ? new Set(entry.issuers.map((one, i) => issOf(one, names, under(report, 'issuers', i))))
       : unset.issuers,
     ...named('actors'),
     ...named('subjects'),

@@ -1,5 +1,6 @@
 import { isObject, own } from '../core/json.ts'
 import type { DetailRule } from '../core/model/details.ts'
+import { holesOf } from '../core/model/scope.ts'
 import { fail } from '../core/result.ts'
 import { isIdentityText } from '../core/text.ts'
 import { nameList, nameText, text } from './fields.ts'
@@ -71,7 +72,7 @@ export function checkIdentifiers(raw: unknown, params: readonly string[], report
     const template = isObject(rule)
       ? readField(identifier, own(rule, 'identifier'), toldAlready)
       : undefined
-    const hole = template?.parts.find((part, n) => n % 2 === 1 && !params.includes(part))
+    const hole = template && holesOf(template).find((name) => !params.includes(name))
     if (!template || hole === undefined) continue
     const what = unknownName('path parameter', hole, params)
     report([i, 'identifier'], `${quote(template.source)}: ${what}`)

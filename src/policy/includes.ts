@@ -1,3 +1,4 @@
+import { getOrMake } from '../core/memo.ts'
 import { isScopeToken } from '../core/model/scope.ts'
 import { fail, ok } from '../core/result.ts'
 import { text } from './fields.ts'
@@ -69,9 +70,7 @@ const includedByOf = (declared: Declared): Includes['includedBy'] => {
   for (const [scope, entries] of declared) {
     for (const { text, prefix } of entries) {
       const [parents, key] = prefix === undefined ? [exact, text] : [byPrefix, prefix]
-      const known = parents.get(key)
-      if (known) known.push(scope)
-      else parents.set(key, [scope])
+      getOrMake(parents, key, () => []).push(scope)
     }
   }
   const prefixes = [...byPrefix.keys()].sort((a, b) => b.length - a.length)
@@ -80,13 +79,8 @@ const includedByOf = (declared: Declared): Includes['includedBy'] => {
     ...prefixes.flatMap((prefix) => (scope.startsWith(prefix) ? (byPrefix.get(prefix) ?? []) : [])),
   ]
   const closures = new Map<string, readonly string[]>()
-  const closureOf = (key: string, first: readonly string[]): readonly string[] => {
-    const known = closures.get(key)
-    if (known) return known
-    const closure = Object.freeze(reachedFrom(first, parentsOf))
-    closures.set(key, closure)
-    return closure
-  }
+  const closureOf = (key: string, first: readonly string[]): readonly string[] =>
+    getOrMake(closures, key, () => Object.freeze(reachedFrom(first, parentsOf)))
   return (scope) => {
     if (exact.has(scope)) return closureOf(scope, [scope])
     if (prefixes.length === 0) return [scope]
@@ -146,10 +140,7 @@ const stepsIn = (declared: Declared): ((scope: string) => readonly Step[]) => {
   }
   const includedIn = ({ text, prefix }: Included): readonly string[] =>
     prefix === undefined ? [text] : [...declared.keys()].filter((one) => one.startsWith(prefix))
-  const made = new Map<string, readonly Step[]>()
-  return (scope) => {
-    const known = made.get(scope)
-    if (known) return known
+  const stepsFrom = (scope: string): readonly Step[] => {
     const steps = new Map<string, number>()
     for (const [i, entry] of (declared.get(scope) ?? []).entries()) {
       for (const one of includedIn(entry)) {
@@ -157,10 +148,10 @@ const stepsIn = (declared: Declared): ((scope: string) => readonly Step[]) => {
         if (to !== undefined && to !== standIn.get(scope) && !steps.has(to)) steps.set(to, i)
       }
     }
-    const all = [...steps]
-    made.set(scope, all)
-    return all
+    return [...steps]
   }
+  const made = new Map<string, readonly Step[]>()
+  return (scope) => getOrMake(made, scope, () => stepsFrom(scope))
 }
 
 /** The shortest way from a scope back to it; none where there is no way. */

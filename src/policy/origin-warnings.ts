@@ -1,4 +1,5 @@
 import { isPrivateHost } from '../core/address.ts'
+import { getOrMake } from '../core/memo.ts'
 import { foldedName } from '../core/text.ts'
 import { isLoopback } from '../core/url.ts'
 import type { Origin } from './fields.ts'
@@ -69,10 +70,7 @@ const openOrigins = ({ gate, rules }: Read): ReadonlyMap<string, readonly Rule[]
     const origin: Origin | undefined = rule.entry.origin ?? gate.origin
     if (origin?.kind !== 'url' || viaOf(rule.entry, gate) !== undefined) continue
     if (isPrivateHost(origin.url.hostname)) continue
-    const { href } = origin.url
-    const reaching = found.get(href)
-    if (reaching) reaching.push(rule)
-    else found.set(href, [rule])
+    getOrMake(found, origin.url.href, () => []).push(rule)
   }
   return found
 }

@@ -1,4 +1,5 @@
 import { isObject, own } from '../core/json.ts'
+import { holesOf } from '../core/model/scope.ts'
 import { METADATA_PATH } from '../core/model/well-known.ts'
 import { foldedName } from '../core/text.ts'
 import { checkCondition, checkMcp } from '../mcp/options/checks.ts'
@@ -58,11 +59,11 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   },
   function scopesNameParameters({ entry: { match, scopes }, report }) {
     if (!match || !scopes) return
-    for (const [i, { source, parts }] of scopes.scopes.entries()) {
-      const hole = parts.find((part, n) => n % 2 === 1 && !match.params.includes(part))
+    for (const [i, scope] of scopes.scopes.entries()) {
+      const hole = holesOf(scope).find((name) => !match.params.includes(name))
       if (hole === undefined) continue
       const path = scopes.mode === 'any' ? ['scopes', 'any', i] : ['scopes', i]
-      report(path, `${quote(source)}: ${unknownName('path parameter', hole, match.params)}`)
+      report(path, `${quote(scope.source)}: ${unknownName('path parameter', hole, match.params)}`)
     }
   },
   function identifiersNameParameters({ entry: { match }, rawOf, report }) {
