@@ -1,12 +1,12 @@
 import { isPrivateHost } from '../core/address.ts'
 import { readBody } from '../core/body.ts'
 import { utf8Decode } from '../core/bytes.ts'
+import { type Freshness, freshnessOf, isEntityTag } from '../core/freshness.ts'
 import { type JsonObject, parseJsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { isLoopback, parseUrl, sameOrigin, serverOf } from '../core/url.ts'
 import type { Fetch } from '../platform/system.ts'
-import { type Freshness, freshnessOf, isEntityTag } from './freshness.ts'
 import { KEY_TIMES } from './times.ts'
 
 /** Why there is no document. Fixed words only, no content from the server. */

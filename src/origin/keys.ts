@@ -1,6 +1,7 @@
 import type { CryptoKey } from 'jose'
 import { readBody } from '../core/body.ts'
 import { utf8Decode } from '../core/bytes.ts'
+import { freshnessOf } from '../core/freshness.ts'
 import { type JsonObject, parseJsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Algorithm } from '../core/model/issuer.ts'
@@ -195,12 +196,9 @@ const fetchKeys = async (uri: string, fetch: KeyFetch): Promise<Result<KeyDocume
   }
 }
 
-/** `max-age` minus `Age` (RFC 9111 §4.2.1), within bounds; the minimum without caching. */
+/** As the gate says, within bounds. */
 const freshMs = (headers: Headers): number => {
-  const control = headers.get('cache-control') ?? ''
-  if (/(?:^|,)\s*no-(?:store|cache)\b/i.test(control)) return FRESH.least
-  const [, maxAge] = /(?:^|,)\s*max-age="?(\d+)/i.exec(control) ?? []
+  const { maxAge } = freshnessOf(headers)
   if (maxAge === undefined) return FRESH.usual
-  const [, age = '0'] = /^(\d+)/.exec(headers.get('age') ?? '') ?? []
-  return Math.min(Math.max((Number(maxAge) - Number(age)) * 1000, FRESH.least), FRESH.most)
+  return Math.min(Math.max(maxAge * 1000, FRESH.least), FRESH.most)
 }

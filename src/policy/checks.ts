@@ -6,12 +6,7 @@ import type { Origin } from './fields.ts'
 import type { GateEntry } from './gate.ts'
 import type { IssuerEntry } from './issuer-keys.ts'
 import { quote, type Report, under } from './issues.ts'
-import type { RouteEntry } from './route-keys.ts'
-
-interface Rule {
-  readonly entry: RouteEntry
-  readonly report: Report
-}
+import type { Rule } from './resources.ts'
 
 type Entries = ReadonlyMap<string, IssuerEntry>
 

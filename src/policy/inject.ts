@@ -101,22 +101,21 @@ export function injects(injections: readonly Injection[] | undefined, name: stri
 /** Characters of a secret that is looked for in answers, at least: shorter ones stand in them by chance. */
 const LEAST_RECOGNISED = 8
 
-/** Names of the secrets in an injection that are too short to be looked for in answers. */
-export function unrecognisable({ parts }: Injection, env: PolicyEnv): readonly string[] {
-  return namesIn(parts).filter((name) => {
-    const { length } = env.secret(name)?.trim() ?? { length: LEAST_RECOGNISED }
-    return length < LEAST_RECOGNISED
-  })
-}
+const isShort = (secret: string | undefined): boolean =>
+  secret !== undefined && secret.trim().length < LEAST_RECOGNISED
 
 /**
- * Whether what is secret in `Basic` credentials is too short to be looked for in answers. Not where the
- * secrets are not known.
+ * What is too short to be looked for in answers, in words: secrets, or what is secret in `Basic` credentials. Secrets
+ * that are not known are not counted.
  */
-export function hasShortPassword({ parts }: Injection, env: PolicyEnv): boolean {
+export function unrecognisable({ parts }: Injection, env: PolicyEnv): readonly string[] {
+  const short = namesIn(parts).filter((name) => isShort(env.secret(name)))
+  if (short.length > 0) return short.map((name) => `the secret ${quote(name)}`)
   const known = parts.map((part, i) => (i % 2 === 0 ? part : env.secret(part)))
   const [, password] = known.includes(undefined) ? [] : basicParts(known.join(''))
-  return password !== undefined && password.trim().length < LEAST_RECOGNISED
+  return isShort(password)
+    ? ['the password in its Basic credentials, or the user name where there is none,']
+    : []
 }
 
 /**

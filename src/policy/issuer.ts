@@ -72,20 +72,13 @@ const issuerOf = (
 ): Issuer => {
   const profileName = entry.profile ?? 'rfc9068'
   const profile: Profile = PROFILES[profileName]
-  const delegation = delegationOf(
-    entry.delegation,
-    { maxDepth: DEFAULT_DEPTH, issuers: new Set() },
-    names,
-    under(report, 'delegation'),
-  )
+  const at = under(report, 'delegation')
+  const unset = { maxDepth: DEFAULT_DEPTH, issuers: new Set<string>() }
+  const delegation = delegationOf(entry.delegation, unset, names, at)
   const { maxDepth, issuers } = delegation
   const counts = (one: string) => one === iss || issuers.has(one)
   const takes = (one: string) => one === iss
-  checkActors(
-    entry.delegation ?? {},
-    { maxDepth, counts, takes, names },
-    under(report, 'delegation'),
-  )
+  checkActors(entry.delegation ?? {}, { maxDepth, counts, takes, names }, at)
   if (profile.audienceClaim !== 'aud' && !entry.audiences) {
     report(
       ['audiences'],
