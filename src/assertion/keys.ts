@@ -1,7 +1,7 @@
 import type { JWK } from 'jose'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { SigningKey, SigningKeys } from '../core/model/ports.ts'
-import { type InFlight, share } from '../platform/single-flight.ts'
+import { type InFlight, share } from '../core/single-flight.ts'
 import type { Background } from '../platform/system.ts'
 import { type ImportedKey, importOperatorKeys, importPrivate } from './key-material.ts'
 import type { AssertionKeeping, KeptKeys } from './key-service.ts'

@@ -1,5 +1,5 @@
 import type { KeyTimes } from '../core/model/issuer.ts'
-import { type InFlight, isInFlight, share } from '../platform/single-flight.ts'
+import { type InFlight, isInFlight, share } from '../core/single-flight.ts'
 import type { Background, Fetch } from '../platform/system.ts'
 import { type Caller, serviceBudget } from './budget.ts'
 import { fetchPublished, type Learned, type Published } from './published.ts'

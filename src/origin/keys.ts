@@ -8,6 +8,7 @@ import type { Algorithm } from '../core/model/issuer.ts'
 import { createKeySet, type KeySet, publicKeys } from '../core/model/key-set.ts'
 import type { Clock } from '../core/model/ports.ts'
 import { fail, ok, type Result } from '../core/result.ts'
+import { type InFlight, isInFlight, share } from '../core/single-flight.ts'
 import { AgentError } from './errors.ts'
 
 /** The options of a key request. */
@@ -60,10 +61,7 @@ interface Held {
   readonly freshMs: number
 }
 
-interface Question {
-  readonly promise: Promise<void>
-  readonly askedAt: number
-}
+const FETCH = 'fetch'
 
 /**
  * Caches the keys of one address in memory. At most one fetch runs at a time. Keys are renewed in
@@ -72,47 +70,32 @@ interface Question {
  */
 export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): GateKeys {
   let held: Held | undefined
-  let question: Question | undefined
+  const inFlight: InFlight<true> = new Map()
   let askedAt = Number.NEGATIVE_INFINITY
   /** The failure of the last fetch. */
   let failure: { readonly at: number; readonly reason: string } | undefined
 
-  const load = async ({ fetch, clock }: KeyTools): Promise<void> => {
+  const load = async ({ fetch, clock }: KeyTools): Promise<true> => {
+    askedAt = clock.now()
     const fetched = await fetchKeys(uri, fetch)
     if (!fetched.ok) {
       failure = { at: clock.now(), reason: fetched.reason }
-      return
+      return true
     }
     const { keys, freshMs } = fetched.value
     held = { set: createKeySet(keys, algorithms, held?.set), fetchedAt: clock.now(), freshMs }
     failure = undefined
+    return true
   }
 
-  const isUnderWay = ({ clock }: KeyTools) =>
-    question !== undefined && clock.now() - question.askedAt < TIMES.lost
   const isWaitedOut = ({ clock }: KeyTools) =>
     failure !== undefined && clock.now() - failure.at < TIMES.failure
 
-  /** Joins the running fetch, or starts one. */
-  const ask = (tools: KeyTools): Question => {
-    if (question && isUnderWay(tools)) return question
-    askedAt = tools.clock.now()
-    const asked = { promise: load(tools), askedAt }
-    const end = () => {
-      if (question === asked) question = undefined
-    }
-    question = asked
-    tools.waitUntil(asked.promise.then(end, end))
-    return asked
-  }
-
-  /** Fetches once more if the first fetch was lost with its request. */
-  const askAndWait = async (tools: KeyTools): Promise<void> => {
-    const first = ask(tools)
-    if (await isAnswered(first.promise)) return
-    if (question === first) question = undefined
-    if (await isAnswered(ask(tools).promise)) return
-    failure = { at: tools.clock.now(), reason: 'timeout' }
+  /** Joins the running fetch, or starts one; starts another if the first was lost with its request. */
+  const ask = async (tools: KeyTools): Promise<void> => {
+    const terms = { ...tools, maxAgeMs: TIMES.lost }
+    const isAnswered = await share(inFlight, FETCH, terms, () => load(tools))
+    if (!isAnswered) failure = { at: tools.clock.now(), reason: 'timeout' }
   }
 
   const unavailable = () => {
@@ -130,11 +113,11 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
     }
     const isUsable = held !== undefined && age < TIMES.staleIfError
     if (!isUsable) {
-      if (!isWaitedOut(tools)) await askAndWait(tools)
+      if (!isWaitedOut(tools)) await ask(tools)
     } else if (failure) {
       // Stale keys are used at once while fetches fail.
       if (!isWaitedOut(tools)) ask(tools)
-    } else await askAndWait(tools)
+    } else await ask(tools)
     if (held && clock.now() - held.fetchedAt < TIMES.staleIfError) return held
     throw unavailable()
   }
@@ -145,7 +128,7 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
       const known = await set.find({ algorithm, kid })
       if (typeof known !== 'string') return known.key
       const isDue = tools.clock.now() - askedAt >= TIMES.cooldown
-      if (isDue || isUnderWay(tools)) await askAndWait(tools)
+      if (isDue || isInFlight(inFlight, FETCH, tools)) await ask(tools)
       const found = await held?.set.find({ algorithm, kid })
       if (found && typeof found !== 'string') return found.key
       // After a failed fetch the key may exist: it could be new.
@@ -153,20 +136,6 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
     },
   }
 }
-
-/** Whether a fetch ends in time. workerd rejects one whose request is over. */
-const isAnswered = (promise: Promise<void>): Promise<boolean> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(false), TIMES.lost)
-    const end = (isAnswered: boolean) => {
-      clearTimeout(timer)
-      resolve(isAnswered)
-    }
-    promise.then(
-      () => end(true),
-      () => end(false),
-    )
-  })
 
 /**
  * Fetches a JWK set (RFC 7517 §5). Accepts only status 200, without redirects, within

@@ -8,7 +8,7 @@ import { createMemoryKeepers } from '../../../src/keys/key-service-client.ts'
 import { DEFAULT_KEY_TIMES } from '../../../src/keys/options.ts'
 import { createKeySource } from '../../../src/keys/source.ts'
 import type { KvLike } from '../../../src/keys/store.ts'
-import { type InFlight, isInFlight, share } from '../../../src/platform/single-flight.ts'
+import { type InFlight, isInFlight, share } from '../../../src/core/single-flight.ts'
 
 interface Bindings {
   readonly JWKS_CACHE: KvLike
