@@ -3,7 +3,7 @@ import { MCP_HEADERS } from '../core/model/mcp.ts'
 import { fail, ok } from '../core/result.ts'
 import { foldedName } from '../core/text.ts'
 import { claimPathField, isCredentialHeader, isHeaderName, readClaimPath, text } from './fields.ts'
-import { NOT_INJECTED, OF_MCP } from './inject.ts'
+import { isAmong, NOT_INJECTED, OF_MCP } from './inject.ts'
 import { quote } from './issues.ts'
 import { field, namedEntries, namesTo } from './table.ts'
 
@@ -42,9 +42,7 @@ export const claimHeaders = field((value, report): readonly ClaimHeader[] => {
     else if (folded.startsWith(USUAL)) {
       report([header], 'is an identity header, whose value is not configured')
     }
-    if (headers.some((one) => foldedName(one.header) === folded)) {
-      report([header], 'is set twice')
-    }
+    if (isAmong(headers, header)) report([header], 'is set twice')
     const path = typeof text === 'string' ? readClaimPath(text) : undefined
     if (!path?.ok) report([header], path?.reason ?? 'must be a claim path, like `sub`')
     else headers.push(Object.freeze({ header, path: path.value }))

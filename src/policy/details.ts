@@ -24,26 +24,16 @@ export const DETAIL_KEYS = {
   locations: nameList,
 }
 
+const ALL_OF_THESE = 'The detail must have all of these, and may have more.'
+
 export const DETAIL_DOCS: KeyDocs<typeof DETAIL_KEYS> = {
   type: {
     description: 'The `type` of the detail. Details of other types are ignored.',
     example: 'document',
   },
-  actions: {
-    description: 'The detail must have all of these, and may have more.',
-    unset: 'any',
-    example: ['write'],
-  },
-  datatypes: {
-    description: 'The detail must have all of these, and may have more.',
-    unset: 'any',
-    example: ['text'],
-  },
-  privileges: {
-    description: 'The detail must have all of these, and may have more.',
-    unset: 'any',
-    example: ['editor'],
-  },
+  actions: { description: ALL_OF_THESE, unset: 'any', example: ['write'] },
+  datatypes: { description: ALL_OF_THESE, unset: 'any', example: ['text'] },
+  privileges: { description: ALL_OF_THESE, unset: 'any', example: ['editor'] },
   identifier: {
     description:
       'The detail must have exactly this one. `{name}` takes a path parameter, as in scopes.',
@@ -70,7 +60,7 @@ export const detailsField = list(detail)
 export function checkIdentifiers(raw: unknown, params: readonly string[], report: Report): void {
   for (const [i, rule] of (Array.isArray(raw) ? raw : []).entries()) {
     const template = isObject(rule)
-      ? readField(identifier, own(rule, 'identifier'), toldAlready)
+      ? readField(identifier, own(rule, 'identifier'), reportedAlready)
       : undefined
     const hole = template && holesOf(template).find((name) => !params.includes(name))
     if (!template || hole === undefined) continue
@@ -80,7 +70,7 @@ export function checkIdentifiers(raw: unknown, params: readonly string[], report
 }
 
 /** When the rule was read. */
-const toldAlready: Report = () => {}
+const reportedAlready: Report = () => {}
 
 /** As they are written. */
 export function showDetails(rules: readonly DetailRule[]): readonly Shown[] {

@@ -57,8 +57,7 @@ export const injectField = field((value, report): readonly Injection[] => {
         'is a header that cannot be injected: the gate or the connection sets it; remove it',
       )
     if (MCP_HEADERS.includes(folded)) report([name], OF_MCP)
-    if (injections.some((one) => foldedName(one.header) === folded))
-      report([name], 'is injected twice')
+    if (isAmong(injections, name)) report([name], 'is injected twice')
     const parts = typeof template === 'string' ? template.split(SECRET) : []
     if (parts.length < 3) {
       report([name], `must be a template that names a secret, like \`Bearer ${NAMED}\``)
@@ -93,9 +92,12 @@ export function injectionsOf(
 const templateText = (parts: readonly string[]): string =>
   parts.map((part, i) => (i % 2 === 0 ? part : `$\{${part}}`)).join('')
 
-/** Whether a header of this name is among them, in any spelling. */
-export function injects(injections: readonly Injection[] | undefined, name: string): boolean {
-  return injections?.some(({ header }) => foldedName(header) === foldedName(name)) ?? false
+/** Whether a header of this name is among these, in any spelling. */
+export function isAmong(
+  headers: readonly { readonly header: string }[] | undefined,
+  name: string,
+): boolean {
+  return headers?.some(({ header }) => foldedName(header) === foldedName(name)) ?? false
 }
 
 /** Characters of a secret that is looked for in answers, at least: shorter ones stand in them by chance. */

@@ -1,7 +1,6 @@
 import { isObject, own } from '../core/json.ts'
 import { holesOf } from '../core/model/scope.ts'
 import { METADATA_PATH } from '../core/model/well-known.ts'
-import { foldedName } from '../core/text.ts'
 import { checkCondition, checkMcp } from '../mcp/options/checks.ts'
 import { checkMcpAudiences } from '../mcp/options/resource.ts'
 import { checkSingleUse } from '../replay/options.ts'
@@ -9,6 +8,7 @@ import { isIdentityHeader } from './claim-headers.ts'
 import { checkActors } from './delegation.ts'
 import { checkIdentifiers } from './details.ts'
 import { DEFAULT_IDENTITY_PREFIX, DEFAULT_PREFIX } from './gate.ts'
+import { isAmong } from './inject.ts'
 import { quote, quoteAll, type Report, under, unknownName } from './issues.ts'
 import { onExpiryOf, type Surroundings, takenIssuers } from './route.ts'
 import { foldCase } from './route-index.ts'
@@ -116,19 +116,18 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
     checkSingleUse(entry, has, report)
   },
   function headersAreSetOnce({ entry, gate, report }) {
-    const taken = [...(gate.identity_headers ?? []), ...(entry.inject ?? [])]
-    const identity = gate.identity_prefix ?? DEFAULT_IDENTITY_PREFIX
-    for (const { header } of entry.forward_claims ?? []) {
-      if (isIdentityHeader(header, identity)) {
+    const { inject = [], forward_claims: claims = [] } = entry
+    const { identity_headers: ofGate = [], identity_prefix: prefix } = gate
+    for (const { header } of claims) {
+      if (isIdentityHeader(header, prefix ?? DEFAULT_IDENTITY_PREFIX)) {
         report(['forward_claims', header], 'is an identity header, whose value is not configured')
       }
-      if (taken.some((one) => foldedName(one.header) === foldedName(header))) {
+      if (isAmong([...ofGate, ...inject], header)) {
         report(['forward_claims', header], 'is set by GATE.identity_headers or inject already')
       }
     }
-    const ofGate = gate.identity_headers ?? []
-    for (const { header } of entry.inject ?? []) {
-      if (ofGate.some((one) => foldedName(one.header) === foldedName(header))) {
+    for (const { header } of inject) {
+      if (isAmong(ofGate, header)) {
         report(['inject', header], 'is set by GATE.identity_headers already')
       }
     }
