@@ -45,9 +45,9 @@ export const claimHeaders = field((value, report): readonly ClaimHeader[] => {
     if (isAmong(headers, header)) report([header], 'is set twice')
     const path = typeof text === 'string' ? readClaimPath(text) : undefined
     if (!path?.ok) report([header], path?.reason ?? 'must be a claim path, like `sub`')
-    else headers.push(Object.freeze({ header, path: path.value }))
+    else headers.push({ header, path: path.value })
   }
-  return Object.freeze(headers)
+  return headers
 }, namesTo(claimPathField))
 
 type Named = readonly { readonly header: string }[]

@@ -79,9 +79,7 @@ const rangeRule = (range: {
 
 /** A copy, so that nobody's changes to the variables reach the policy. */
 const expectationOf = (value: ClaimExpectation): ClaimExpectation =>
-  typeof value === 'object'
-    ? Object.freeze(Array.isArray(value) ? [...value] : { ...value })
-    : value
+  Array.isArray(value) ? [...value] : typeof value === 'object' ? { ...value } : value
 
 /** Every key of what a claim must be, where that is a table. {@link readRule} reads them together. */
 export const CLAIM_KEYS = { pattern: string(), min: number(), max: number() }
@@ -116,7 +114,7 @@ export const claimRules = field(
       if (!accepts.ok) report([key], accepts.reason)
       if (path.ok && accepts.ok) {
         const expected = expectationOf(raw as ClaimExpectation)
-        rules.push(Object.freeze({ path: path.value, expected, accepts: accepts.value }))
+        rules.push({ path: path.value, expected, accepts: accepts.value })
       }
     }
     return rules

@@ -99,12 +99,12 @@ export function corsOf(
     ...(mcp ? MCP_EXPOSED : []),
   ]
   const byName = new Map(exposed.map((name) => [name.toLowerCase(), name]))
-  return Object.freeze({
-    origins: Object.freeze(entry.origins ?? []),
-    methods: Object.freeze(entry.methods ?? methods),
-    headers: Object.freeze(entry.headers ?? [...DEFAULT_HEADERS, ...(mcp ? MCP_HEADERS : [])]),
-    expose: Object.freeze([...byName.values()]),
+  return {
+    origins: entry.origins ?? [],
+    methods: entry.methods ?? methods,
+    headers: entry.headers ?? [...DEFAULT_HEADERS, ...(mcp ? MCP_HEADERS : [])],
+    expose: [...byName.values()],
     credentials: entry.credentials ?? false,
     ...(entry.max_age !== undefined && { maxAge: entry.max_age }),
-  })
+  }
 }

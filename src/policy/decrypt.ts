@@ -68,12 +68,12 @@ export function decryptionOf(
     value === undefined || keyManagement.length === 0
       ? undefined
       : privateKeys(value, name, keyManagement, at)
-  return Object.freeze({
+  return {
     secret: name,
-    keyManagement: Object.freeze(keyManagement),
-    contentEncryption: Object.freeze(entry.content_encryption ?? DEFAULT_CONTENT_ENCRYPTION),
-    ...(keys && { keys: Object.freeze(keys) }),
-  })
+    keyManagement,
+    contentEncryption: entry.content_encryption ?? DEFAULT_CONTENT_ENCRYPTION,
+    ...(keys && { keys }),
+  }
 }
 
 /**

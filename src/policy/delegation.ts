@@ -122,15 +122,13 @@ export function delegationOf(
 ): DelegationRule {
   const named = (key: 'actors' | 'subjects') =>
     entry?.[key] && {
-      [key]: Object.freeze(
-        entry[key].map(({ sub, issuer }, i) =>
-          issuer === undefined
-            ? { sub }
-            : { sub, issuer: issOf(issuer, names, under(report, key, i, 'issuer')) },
-        ),
+      [key]: entry[key].map(({ sub, issuer }, i) =>
+        issuer === undefined
+          ? { sub }
+          : { sub, issuer: issOf(issuer, names, under(report, key, i, 'issuer')) },
       ),
     }
-  return Object.freeze({
+  return {
     maxDepth: entry?.max_depth ?? unset.maxDepth,
     // Who limits actors does not mean that nobody has to act.
     requireActor: entry?.require_actor ?? entry?.actors !== undefined,
@@ -140,7 +138,7 @@ export function delegationOf(
     ...named('actors'),
     ...named('subjects'),
     ...(entry?.may_act && { mayAct: entry.may_act }),
-  })
+  }
 }
 
 interface Judged {

@@ -48,10 +48,7 @@ export const DETAIL_DOCS: KeyDocs<typeof DETAIL_KEYS> = {
   },
 }
 
-const detail = table(
-  DETAIL_KEYS,
-  ({ type = '', ...rest }): DetailRule => Object.freeze({ type, ...rest }),
-)
+const detail = table(DETAIL_KEYS, ({ type = '', ...rest }): DetailRule => ({ type, ...rest }))
 
 /** A list of tables: what the details of a token have to authorize (RFC 9396 §2). */
 export const detailsField = list(detail)

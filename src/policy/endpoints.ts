@@ -1,16 +1,17 @@
+import { deepFreeze } from '../core/json.ts'
 import type { CorsRule, Endpoint, Route, Target } from '../core/model/route.ts'
 import { metadataPath } from '../core/model/well-known.ts'
 import { STRICT } from '../revocation/options.ts'
 import { parseMatch } from './router.ts'
 
 /** Any page may read what anyone may read. */
-const METADATA_CORS: CorsRule = Object.freeze({
-  origins: Object.freeze(['*']),
-  methods: Object.freeze(['GET']),
-  headers: Object.freeze(['*']),
-  expose: Object.freeze(['X-Request-Id']),
+const METADATA_CORS: CorsRule = {
+  origins: ['*'],
+  methods: ['GET'],
+  headers: ['*'],
+  expose: ['X-Request-Id'],
   credentials: false,
-})
+}
 
 type Row = readonly [
   endpoint: Endpoint,
@@ -67,24 +68,24 @@ export function ownRoutes({
   ): Route => {
     const reading = parseMatch(match)
     if (!reading.ok) throw new TypeError(`no rule: ${match}`)
-    return Object.freeze({
+    return deepFreeze({
       name: match,
       methods: reading.value.methods,
       path: reading.value.path,
       resource,
       access,
-      scopes: Object.freeze({ mode: 'all', scopes: Object.freeze([]) }),
-      claims: Object.freeze([]),
+      scopes: { mode: 'all', scopes: [] },
+      claims: [],
       mode: 'enforce',
       // Who administers the kill switch must not be one that was just revoked.
       revocation: STRICT,
       onRevocation: 'ignore',
       finishWithin: 0,
       target,
-      inject: Object.freeze([]),
-      secrets: Object.freeze([]),
-      forwardClaims: Object.freeze([]),
-      removedFromAnswers: Object.freeze([]),
+      inject: [],
+      secrets: [],
+      forwardClaims: [],
+      removedFromAnswers: [],
       forwardToken: false,
       encodedSlash: false,
       endpoint,
@@ -112,11 +113,10 @@ export function ownRoutes({
       ...(shared && { host: url.hostname }),
     })
   })
-  return Object.freeze([...served.flatMap(rules), ...metadata, ...rules(REST)])
+  return [...served.flatMap(rules), ...metadata, ...rules(REST)]
 }
 
-const one = (scope: string): Route['scopes'] =>
-  Object.freeze({
-    mode: 'all',
-    scopes: Object.freeze([Object.freeze({ source: scope, parts: [scope] })]),
-  })
+const one = (scope: string): Route['scopes'] => ({
+  mode: 'all',
+  scopes: [{ source: scope, parts: [scope] }],
+})

@@ -1,6 +1,7 @@
 import { maxValue, minValue, number, pipe } from 'valibot'
 import { assertionField } from '../assertion/options.ts'
 import { DENIAL_DOCS } from '../core/denial.ts'
+import { deepFreeze } from '../core/json.ts'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { Gate } from '../core/model/policy.ts'
 import { fail, ok } from '../core/result.ts'
@@ -266,7 +267,7 @@ export function gateOf(
   { assertion, isAudited }: { assertion: AssertionRule | undefined; isAudited: boolean },
   ownHeaders: ReadonlySet<string>,
 ): Gate {
-  return Object.freeze({
+  return deepFreeze({
     resource,
     hosts,
     insecureHttp: entry.insecure_http ?? false,
@@ -278,11 +279,11 @@ export function gateOf(
     identityPrefix: entry.identity_prefix ?? DEFAULT_IDENTITY_PREFIX,
     stripHeaders: new Set((entry.strip_headers ?? []).map(foldedName)),
     ownHeaders,
-    identityHeaders: entry.identity_headers ?? Object.freeze([]),
-    clientIp: Object.freeze(entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' }),
+    identityHeaders: entry.identity_headers ?? [],
+    clientIp: entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' },
     ...(entry.address_limit && { addressLimit: entry.address_limit }),
     requestId: entry.request_id ?? 'own',
-    journal: Object.freeze({ allowed: entry.journal?.allowed ?? (isAudited ? 0 : 1) }),
+    journal: { allowed: entry.journal?.allowed ?? (isAudited ? 0 : 1) },
     errors: entry.errors ?? 'standard',
     denialDocs: entry.denial_docs?.text ?? DENIAL_DOCS,
     revocation: termsOf(entry.revocation),

@@ -84,9 +84,9 @@ export function injectionsOf(
       report([header], 'is an identity header, which only the gate sets')
     }
     const value = parts.map((part, i) => (i % 2 === 0 ? part : secretOf(part, env, report, header)))
-    return Object.freeze([header, value.join(''), templateText(parts)] as const)
+    return [header, value.join(''), templateText(parts)] as const
   })
-  return Object.freeze(headers)
+  return headers
 }
 
 const templateText = (parts: readonly string[]): string =>
@@ -132,7 +132,7 @@ export function recognised(
   const secrets = injections.flatMap(({ parts }) => namesIn(parts).map((name) => env.secret(name)))
   const all = [...secrets, ...headers.flatMap(([, value]) => basicParts(value))]
   const texts = all.flatMap((text) => text?.trim() ?? [])
-  return Object.freeze([...new Set(texts.filter(({ length }) => length >= LEAST_RECOGNISED))])
+  return [...new Set(texts.filter(({ length }) => length >= LEAST_RECOGNISED))]
 }
 
 const namesIn = (parts: readonly string[]) => parts.filter((_, i) => i % 2 === 1)

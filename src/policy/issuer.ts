@@ -1,5 +1,5 @@
 import { isPrivateHost } from '../core/address.ts'
-import { isObject, own } from '../core/json.ts'
+import { deepFreeze, isObject, own } from '../core/json.ts'
 import { claimPath } from '../core/model/claims.ts'
 import type { Issuer, KeyLocation } from '../core/model/issuer.ts'
 import { publicKeyOf } from '../core/model/jwk.ts'
@@ -87,31 +87,31 @@ const issuerOf = (
   }
   const decrypt = entry.decrypt && decryptionOf(entry.decrypt, env, under(report, 'decrypt'))
   const told = readField(claimRules, profile.claims, under(report, 'profile')) ?? []
-  return Object.freeze({
+  return deepFreeze({
     name,
     profile: profileName,
     issuer: iss,
-    keys: Object.freeze(keysOf(entry, never)),
+    keys: keysOf(entry, never),
     keyTimes: keyTimesOf(entry.jwks_cache),
     allowInsecureHttp: entry.allow_insecure_http ?? false,
-    algorithms: Object.freeze(entry.algorithms ?? DEFAULT_ALGORITHMS),
+    algorithms: entry.algorithms ?? DEFAULT_ALGORITHMS,
     types: new Set<string>(entry.typ ?? profile.types),
     audienceClaim: profile.audienceClaim,
-    ...(entry.audiences && { audiences: Object.freeze(entry.audiences) }),
+    ...(entry.audiences && { audiences: entry.audiences }),
     maxLifetime: entry.max_lifetime ?? profile.maxLifetime,
-    requiredClaims: Object.freeze(entry.required_claims ?? profile.requiredClaims),
-    claims: Object.freeze([...told, ...(entry.claims ?? [])]),
-    clientId: Object.freeze(profile.clientId),
+    requiredClaims: entry.required_claims ?? profile.requiredClaims,
+    claims: [...told, ...(entry.claims ?? [])],
+    clientId: profile.clientId,
     clientRequired: profile.clientRequired,
-    agentId: Object.freeze(entry.agent_id ?? profile.agentId),
+    agentId: entry.agent_id ?? profile.agentId,
     agentPrefix: entry.agent_prefix ?? '',
     agentType: entry.agent_type ?? claimPath('agent_type'),
     ...((entry.entity_profiles ?? (profile.entityProfiles && !entry.agent_type)) && {
       entityProfiles: true,
     }),
-    workflowId: Object.freeze(entry.workflow_id ?? [claimPath('workflow_id')]),
-    scope: Object.freeze(entry.scope ?? profile.scope),
-    scopeElse: Object.freeze(entry.scope ? [] : profile.scopeElse),
+    workflowId: entry.workflow_id ?? [claimPath('workflow_id')],
+    scope: entry.scope ?? profile.scope,
+    scopeElse: entry.scope ? [] : profile.scopeElse,
     admin: entry.admin ?? false,
     ...(entry.rules === false && { rules: false }),
     ...(entry.possession === 'required' && { possession: 'required' }),

@@ -26,7 +26,7 @@ export const workflowField = text<WorkflowSource>((value) => {
   const parameter = from === 'query' ? readParameterName(name) : ok(name)
   if (!parameter.ok) return parameter
   if (from === 'path' || from === 'header' || from === 'query') {
-    return ok(Object.freeze({ from, name: from === 'header' ? name.toLowerCase() : name }))
+    return ok({ from, name: from === 'header' ? name.toLowerCase() : name })
   }
   return fail('must be `path:NAME`, `header:NAME` or `query:NAME`')
 })

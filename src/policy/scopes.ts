@@ -43,7 +43,7 @@ export function readHoles(
       `${quote(source)}: put a character like : between two parameters, or two ids could be read as others`,
     )
   }
-  return ok(Object.freeze({ source, parts: Object.freeze(parts) }))
+  return ok({ source, parts })
 }
 
 /** A scope token, or a template with `{parameter}` holes. Does not know the rule's parameters. */
@@ -115,7 +115,7 @@ const ruleOf = (scope: typeof SCOPE, keys: typeof ANY_KEYS) => {
     (value, report): ScopeRule | undefined => {
       if (Array.isArray(value)) {
         const scopes = readField(all, value, report)
-        return scopes && Object.freeze({ mode: 'all', scopes: Object.freeze(scopes) })
+        return scopes && { mode: 'all', scopes }
       }
       if (!isObject(value)) {
         const wanted =
@@ -128,7 +128,7 @@ const ruleOf = (scope: typeof SCOPE, keys: typeof ANY_KEYS) => {
         return undefined
       }
       const { any } = readTable(keys, value, report)
-      return any && Object.freeze({ mode: 'any', scopes: Object.freeze(any) })
+      return any && { mode: 'any', scopes: any }
     },
     anyOf(all, table(keys)),
   )
