@@ -22,10 +22,10 @@ export interface KeptState {
 }
 
 /** Returns the current keys; generates, rotates or retires keys first if due. */
-export type AssertionKeeping = (wanted: Wanted) => Promise<KeptKeys>
+export type AssertionKeyService = (wanted: Wanted) => Promise<KeptKeys>
 
 /** Manages keys in a given storage. Simultaneous callers share one new key. */
-export function createAssertionKeeping(state: KeptState, clock: Clock): AssertionKeeping {
+export function createAssertionKeyService(state: KeptState, clock: Clock): AssertionKeyService {
   let planning: Promise<unknown> = Promise.resolve()
 
   const plan = async (wanted: Wanted): Promise<KeptKeys> => {
@@ -56,10 +56,10 @@ export function createAssertionKeeping(state: KeptState, clock: Clock): Assertio
 }
 
 /** Manages keys in the memory of one process: they are lost with it, and no other process signs with them. */
-export function createMemoryKeeping(clock: Clock): AssertionKeeping {
+export function createMemoryAssertionKeys(clock: Clock): AssertionKeyService {
   let kept: Kept = { keys: [], withdrawn: [] }
   const write = (after: Kept) => {
     kept = after
   }
-  return createAssertionKeeping({ read: () => kept, write }, clock)
+  return createAssertionKeyService({ read: () => kept, write }, clock)
 }

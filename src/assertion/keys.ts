@@ -4,7 +4,7 @@ import type { SigningKey, SigningKeys } from '../core/model/ports.ts'
 import { type InFlight, share } from '../core/single-flight.ts'
 import type { Background } from '../platform/system.ts'
 import { type ImportedKey, importOperatorKeys, importPrivate } from './key-material.ts'
-import type { AssertionKeeping, KeptKeys } from './key-service.ts'
+import type { AssertionKeyService, KeptKeys } from './key-service.ts'
 import type { PublicKey } from './plan.ts'
 
 /** The keys in memory; the private key is not exportable. */
@@ -40,7 +40,7 @@ export interface AssertionKeysOptions extends Background {
   readonly memory: AssertionMemory
   readonly rule: AssertionRule
   /** Absent where only the operator's own keys exist. */
-  readonly keeper?: AssertionKeeping
+  readonly keeper?: AssertionKeyService
 }
 
 /**

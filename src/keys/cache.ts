@@ -127,7 +127,7 @@ export function rememberNetwork({ known }: KeyEntry, network: string): void {
   known.add(network)
 }
 
-const TOLD = 5
+const MOST_ROTATIONS = 5
 
 /** The state of an issuer's keys, without a question to anyone. */
 export interface KeyStatus {
@@ -149,7 +149,7 @@ export function keyStatus(cache: KeyCache, issuer: Issuer, now: number): KeyStat
   const { held, failure } = entryOf(cache, issuer)
   const isAging = held && held.source !== 'inline'
   const rotations = held?.record?.rotations
-    .slice(0, TOLD)
+    .slice(0, MOST_ROTATIONS)
     .map((rotation) => ({ ...rotation, at: Math.floor(rotation.at / 1000) }))
   return {
     age: isAging ? Math.floor((now - held.fetchedAt) / 1000) : undefined,

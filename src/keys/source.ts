@@ -16,7 +16,7 @@ import {
   rememberNetwork,
   takeAnswer,
 } from './cache.ts'
-import type { Keeper, Question } from './key-service.ts'
+import type { KeyService, Question } from './key-service.ts'
 import { type KvLike, readRecord, recordName } from './store.ts'
 import { KEY_TIMES } from './times.ts'
 
@@ -24,7 +24,7 @@ export interface KeySourceOptions extends Background {
   readonly cache: KeyCache
   /** The cache that starting isolates read first. Its loss costs time only. */
   readonly kv?: KvLike
-  readonly keeper: Keeper
+  readonly keeper: KeyService
 }
 
 type Found = Result<VerificationKey, KeyFault>

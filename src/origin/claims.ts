@@ -56,10 +56,10 @@ const LONGEST = 60
  */
 export function readClaims(claims: JsonObject, settings: Settings): ReadClaims {
   const iss = own(claims, 'iss')
-  if (iss !== settings.gate) throw new AgentError('issuer_mismatch', told('iss', iss))
+  if (iss !== settings.gate) throw new AgentError('issuer_mismatch', mismatch('iss', iss))
   const aud = own(claims, 'aud')
   if (typeof aud !== 'string' || !settings.audiences.includes(aud)) {
-    throw new AgentError('audience_mismatch', told('aud', aud))
+    throw new AgentError('audience_mismatch', mismatch('aud', aud))
   }
   const expires = checkTimes(claims, settings)
   const [id, issuer] = [needed(claims, 'sub'), needed(claims, 'agent_iss')]
@@ -109,7 +109,7 @@ const isTime = (value: unknown): value is number => Number.isFinite(value)
 const invalid = (names: string) => new AgentError('claims_invalid', { detail: names })
 
 /** A claim, cut short for logs. */
-const told = (name: string, value: unknown) => ({
+const mismatch = (name: string, value: unknown) => ({
   detail: `${name} is ${JSON.stringify(value)?.slice(0, 256)}`,
 })
 

@@ -104,7 +104,7 @@ const reachedFrom = (
 }
 
 /** Names of a circle that a message repeats, from either end. */
-const TOLD = 5
+const MOST_NAMES = 5
 
 /**
  * Reports every circle of scopes that include one another, and every scope that names itself,
@@ -117,13 +117,13 @@ const reportCircles = (declared: Declared, report: Report): void => {
     if (own >= 0) report([scope, own], sentence([scope, scope]))
   }
   const stepsOf = stepsIn(declared)
-  const told = new Set<string>()
+  const reported = new Set<string>()
   for (const scope of declared.keys()) {
-    const circle = told.has(scope) ? [] : circleOf(scope, stepsOf)
+    const circle = reported.has(scope) ? [] : circleOf(scope, stepsOf)
     const [first] = circle
     if (!first) continue
     const names = circle.map(([to]) => to)
-    for (const name of names) told.add(name)
+    for (const name of names) reported.add(name)
     report([scope, first[1]], sentence([scope, ...names]))
   }
 }
@@ -181,6 +181,8 @@ const wayTo = (
 const sentence = (names: readonly string[]): string => {
   const quoted = names.map(quote)
   const shown =
-    names.length > 2 * TOLD ? [...quoted.slice(0, TOLD), '…', ...quoted.slice(-TOLD)] : quoted
+    names.length > 2 * MOST_NAMES
+      ? [...quoted.slice(0, MOST_NAMES), '…', ...quoted.slice(-MOST_NAMES)]
+      : quoted
   return `makes a circle: ${shown.join(' → ')}; take a step of it out`
 }

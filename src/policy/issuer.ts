@@ -86,7 +86,7 @@ const issuerOf = (
     )
   }
   const decrypt = entry.decrypt && decryptionOf(entry.decrypt, env, under(report, 'decrypt'))
-  const told = readField(claimRules, profile.claims, under(report, 'profile')) ?? []
+  const ofProfile = readField(claimRules, profile.claims, under(report, 'profile')) ?? []
   return deepFreeze({
     name,
     profile: profileName,
@@ -100,7 +100,7 @@ const issuerOf = (
     ...(entry.audiences && { audiences: entry.audiences }),
     maxLifetime: entry.max_lifetime ?? profile.maxLifetime,
     requiredClaims: entry.required_claims ?? profile.requiredClaims,
-    claims: [...told, ...(entry.claims ?? [])],
+    claims: [...ofProfile, ...(entry.claims ?? [])],
     clientId: profile.clientId,
     clientRequired: profile.clientRequired,
     agentId: entry.agent_id ?? profile.agentId,

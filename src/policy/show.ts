@@ -80,7 +80,6 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
   clock_tolerance: ({ clockTolerance }) => secondsText(clockTolerance),
   proof_max_age: ({ proofMaxAge }) => secondsText(proofMaxAge),
   proof_max_ahead: ({ proofMaxAhead }) => secondsText(proofMaxAhead),
-  dpop_nonce: ({ dpopNonce }) => dpopNonce,
   prefix: ({ prefix }) => prefix,
   revocation: ({ revocation, placement }) => ({
     ...showTerms(revocation),
