@@ -11,10 +11,6 @@ const SCHEMA = 1
 /** What a state has, all of it numbers. */
 const NUMBERS = Object.keys(NOTHING_SPENT) as (keyof Spent)[]
 
-interface Stored extends Spent {
-  readonly schema?: number
-}
-
 /** Milliseconds that an outdated row is kept, so that it is not created anew each time. */
 const GRACE = 60_000
 
@@ -49,7 +45,7 @@ export class RateLimiter extends DurableObject {
    * all its numbers, which would never reach a limit.
    */
   #spent(): Spent | undefined {
-    const spent = this.ctx.storage.kv.get<Stored>(SPENT)
+    const spent = this.ctx.storage.kv.get<Spent & { readonly schema?: number }>(SPENT)
     if (spent === undefined) return undefined
     const { schema = SCHEMA, ...state } = { ...spent }
     if (schema !== SCHEMA || !NUMBERS.every((name) => Number.isFinite(state[name]))) {

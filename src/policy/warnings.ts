@@ -178,15 +178,11 @@ const openOrigins = ({ gate, rules }: Read): ReadonlyMap<string, readonly Rule[]
   return found
 }
 
-interface Address {
-  readonly domain: string
-  /** Whether a secret that every request to it has would make up for it. */
-  readonly isOpen: boolean
-  readonly message: string
-}
-
-/** Names of Cloudflare's own, for which there is something better to write. */
-const ADDRESSES: readonly Address[] = [
+/**
+ * Names of Cloudflare's own, for which there is something better to write. A secret that every request has makes up
+ * for an open one.
+ */
+const ADDRESSES = [
   {
     domain: 'cfargotunnel.com',
     isOpen: false,

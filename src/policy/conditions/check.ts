@@ -45,13 +45,9 @@ interface Bound {
   readonly items: number
 }
 
-interface Name {
-  readonly isGiven: boolean
-  readonly bound: Bound
-}
-
 interface Place extends Scope {
-  readonly names: ReadonlyMap<string, Name>
+  /** Variables for the members of a list. */
+  readonly names: ReadonlyMap<string, { readonly isGiven: boolean; readonly bound: Bound }>
   /** Whether it is evaluated per member of a list, or produces that list. */
   readonly isRepeated: boolean
   readonly whole: { sums: number; readonly mistakes: ParseError[]; readonly faults: CelTypeError[] }
