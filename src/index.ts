@@ -2,7 +2,7 @@
  * Edgewarden as a library for any runtime with Fetch and WebCrypto, without Workers or Node: guard,
  * policy and answers.
  */
-import { createMemoryKeeping } from './assertion/key-service.ts'
+import { createMemoryAssertionKeys } from './assertion/key-service.ts'
 import { createAssertionKeys, createAssertionMemory } from './assertion/keys.ts'
 import { AUDIT_BINDING } from './audit/options.ts'
 import { type Guard, type GuardPorts, createGuard as guardWith } from './core/guard.ts'
@@ -14,7 +14,7 @@ import { respond } from './gateway/answer/respond.ts'
 import { createNonces, createSessions } from './gateway/platform/sessions.ts'
 import { createTokenMemory } from './gateway/platform/token-memory.ts'
 import { createKeyCache } from './keys/cache.ts'
-import { createMemoryKeepers } from './keys/key-service-client.ts'
+import { createMemoryKeyServices } from './keys/key-service-client.ts'
 import { createKeySource } from './keys/source.ts'
 import { createMemoryLimits } from './limit/memory.ts'
 import type { PolicyEnv } from './policy/env.ts'
@@ -114,7 +114,7 @@ export function createMemoryKeys({
 } = {}): KeySource {
   return createKeySource({
     cache: createKeyCache(clock),
-    keeper: createMemoryKeepers({ fetch: load, clock, random: Math.random, log, waitUntil }),
+    keeper: createMemoryKeyServices({ fetch: load, clock, random: Math.random, log, waitUntil }),
     clock,
     log,
     waitUntil,
@@ -143,7 +143,7 @@ export function createSigningKeys(
   return createAssertionKeys({
     memory: createAssertionMemory(),
     rule,
-    ...(rule.operatorKeys.length === 0 && { keeper: createMemoryKeeping(clock) }),
+    ...(rule.operatorKeys.length === 0 && { keeper: createMemoryAssertionKeys(clock) }),
     clock,
     waitUntil,
     log,

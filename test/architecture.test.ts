@@ -153,8 +153,8 @@ describe('imports', () => {
     const deciding = [...files].filter(([name]) => (floorOf(name) ?? 0) <= 4)
     expect(deciding.length).toBeGreaterThan(100)
     const found = deciding.filter(([name, text]) => !name.startsWith('origin/') && world.test(text))
-    // A body that does not come is given up after a time.
-    expect(found.map(([name]) => name)).toEqual(['core/body.ts'])
+    // What does not come, a body or shared work, is given up after a time.
+    expect(found.map(([name]) => name)).toEqual(['core/body.ts', 'core/timeout.ts'])
   })
 
   it('of the language of conditions are in one place', () => {

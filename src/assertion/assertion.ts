@@ -23,7 +23,6 @@ const REUSED = 2 / 3
 /** Most assertions per admission: they differ by the scopes used and by the deciding parameters. */
 const MOST_KEPT = 16
 
-/** The facts that an assertion is made of. */
 export interface Asserted {
   readonly rule: AssertionRule
   readonly known: Facts

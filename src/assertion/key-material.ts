@@ -12,7 +12,6 @@ import { utf8Encode } from '../core/bytes.ts'
 import type { AssertionAlgorithm, AssertionRule, OperatorKey } from '../core/model/assertion.ts'
 import type { AssertionKey, PublicKey } from './plan.ts'
 
-/** An imported key of the operator's secret. */
 export interface ImportedKey extends PublicKey {
   /** Not exportable. */
   readonly key: CryptoKey

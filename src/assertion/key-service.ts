@@ -4,7 +4,6 @@ import type { Clock } from '../core/model/ports.ts'
 import { makeKey } from './key-material.ts'
 import { type Kept, nextChange, planOf, type Wanted } from './plan.ts'
 
-/** The key to sign with, and the keys to publish. */
 export interface KeptKeys {
   readonly signer: {
     readonly kid: string
@@ -17,17 +16,16 @@ export interface KeptKeys {
   readonly changesAt: number
 }
 
-/** The storage of the keys; initially without keys. */
 export interface KeptState {
   read(): Kept
   write(kept: Kept): void
 }
 
 /** Returns the current keys; generates, rotates or retires keys first if due. */
-export type AssertionKeeping = (wanted: Wanted) => Promise<KeptKeys>
+export type AssertionKeyService = (wanted: Wanted) => Promise<KeptKeys>
 
 /** Manages keys in a given storage. Simultaneous callers share one new key. */
-export function createAssertionKeeping(state: KeptState, clock: Clock): AssertionKeeping {
+export function createAssertionKeyService(state: KeptState, clock: Clock): AssertionKeyService {
   let planning: Promise<unknown> = Promise.resolve()
 
   const plan = async (wanted: Wanted): Promise<KeptKeys> => {
@@ -58,10 +56,10 @@ export function createAssertionKeeping(state: KeptState, clock: Clock): Assertio
 }
 
 /** Manages keys in the memory of one process: they are lost with it, and no other process signs with them. */
-export function createMemoryKeeping(clock: Clock): AssertionKeeping {
+export function createMemoryAssertionKeys(clock: Clock): AssertionKeyService {
   let kept: Kept = { keys: [], withdrawn: [] }
   const write = (after: Kept) => {
     kept = after
   }
-  return createAssertionKeeping({ read: () => kept, write }, clock)
+  return createAssertionKeyService({ read: () => kept, write }, clock)
 }

@@ -1,10 +1,10 @@
 import type { JWK } from 'jose'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { SigningKey, SigningKeys } from '../core/model/ports.ts'
-import { type InFlight, share } from '../platform/single-flight.ts'
+import { type InFlight, share } from '../core/single-flight.ts'
 import type { Background } from '../platform/system.ts'
 import { type ImportedKey, importOperatorKeys, importPrivate } from './key-material.ts'
-import type { AssertionKeeping, KeptKeys } from './key-service.ts'
+import type { AssertionKeyService, KeptKeys } from './key-service.ts'
 import type { PublicKey } from './plan.ts'
 
 /** The keys in memory; the private key is not exportable. */
@@ -36,12 +36,11 @@ export function createAssertionMemory(): AssertionMemory {
   }
 }
 
-/** The dependencies of signing keys. */
 export interface AssertionKeysOptions extends Background {
   readonly memory: AssertionMemory
   readonly rule: AssertionRule
   /** Absent where only the operator's own keys exist. */
-  readonly keeper?: AssertionKeeping
+  readonly keeper?: AssertionKeyService
 }
 
 /**

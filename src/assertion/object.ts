@@ -1,7 +1,11 @@
 import { DurableObject } from 'cloudflare:workers'
 import { noteSchema } from '../platform/schema.ts'
 import { system } from '../platform/system.ts'
-import { type AssertionKeeping, createAssertionKeeping, type KeptKeys } from './key-service.ts'
+import {
+  type AssertionKeyService,
+  createAssertionKeyService,
+  type KeptKeys,
+} from './key-service.ts'
 import type { AssertionKey, Wanted } from './plan.ts'
 
 /** The version of what is stored under these keys. */
@@ -16,13 +20,13 @@ const WANTED = 'wanted'
  * own code.
  */
 export class AssertionKeeper extends DurableObject {
-  readonly #keeping: AssertionKeeping
+  readonly #keeping: AssertionKeyService
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env)
     const { kv } = ctx.storage
     noteSchema(ctx.storage, SCHEMA)
-    this.#keeping = createAssertionKeeping(
+    this.#keeping = createAssertionKeyService(
       {
         read: () => ({
           keys: kv.get<readonly AssertionKey[]>(KEYS) ?? [],

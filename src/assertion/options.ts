@@ -1,7 +1,7 @@
 import type { JWK } from 'jose'
 import { maxLength, pipe } from 'valibot'
 import { base64UrlDecode } from '../core/bytes.ts'
-import { isObject, own, parseJsonObject } from '../core/json.ts'
+import { isObject, own } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import {
   ASSERTION_ALGORITHMS,
@@ -13,6 +13,7 @@ import { fail, ok } from '../core/result.ts'
 import type { PolicyEnv } from '../policy/env.ts'
 import { text, whole, word } from '../policy/fields.ts'
 import { quote, type Report } from '../policy/issues.ts'
+import { membersOf, readPrivateSet } from '../policy/private-keys.ts'
 import {
   anyOf,
   field,
@@ -23,7 +24,6 @@ import {
   table,
 } from '../policy/table.ts'
 
-/** The secret with the operator's own keys. */
 export const ASSERTION_SECRET = 'ASSERTION_KEYS'
 
 const BINDINGS = ['off', 'identity', 'request', 'body'] as const
@@ -34,7 +34,6 @@ const thumbprint = text((value) =>
     : fail('must be the kid of a key in jwks.json, 43 characters of base64url (RFC 7638)'),
 )
 
-/** The keys of `GATE.assertion`. */
 export const ASSERTION_KEYS = {
   binding: word(BINDINGS),
   algorithm: word(ASSERTION_ALGORITHMS),
@@ -45,7 +44,6 @@ export const ASSERTION_KEYS = {
   ),
 }
 
-/** The documentation of the keys of `GATE.assertion`. */
 export const ASSERTION_DOCS: KeyDocs<typeof ASSERTION_KEYS> = {
   binding: {
     description:
@@ -123,42 +121,24 @@ const SHAPES: Readonly<
 }
 
 const readKeys = (value: string, report: Report): readonly OperatorKey[] => {
-  const document = parseJsonObject(value)
-  const entries = document && own(document, 'keys')
-  const secret = `the secret ${quote(ASSERTION_SECRET)}`
-  if (!Array.isArray(entries) || entries.length === 0 || entries.length > LIMITS.assertionKeys) {
-    report(
-      [],
-      `${secret} must be a private JWK set as JSON, { "keys": [ … ] }, with 1 to ${LIMITS.assertionKeys} keys`,
-    )
-    return []
-  }
+  const set = { value, name: ASSERTION_SECRET, most: LIMITS.assertionKeys }
   const seen = new Set<unknown>()
-  return entries.flatMap((entry, i) => {
+  const read = (entry: unknown, place: number) => {
     const key = readKey(entry)
-    const isRepeated = seen.has(key?.privateJwk.x)
-    if (key && !isRepeated) {
-      seen.add(key.privateJwk.x)
-      return [Object.freeze({ place: i + 1, ...key })]
-    }
-    const fault = isRepeated
-      ? 'is there twice'
-      : `must be a private JWK for signing, of ${Object.keys(SHAPES).join(' or ')}`
-    report([], `key ${i + 1} of ${secret} ${fault}`)
-    return []
-  })
+    if (!key) return `must be a private JWK for signing, of ${Object.keys(SHAPES).join(' or ')}`
+    const { x } = key.privateJwk
+    if (seen.has(x)) return 'is there twice'
+    seen.add(x)
+    return Object.freeze({ place, ...key })
+  }
+  return readPrivateSet(set, read, report)
 }
 
 const readKey = (jwk: unknown): Omit<OperatorKey, 'place'> | undefined => {
   if (!isObject(jwk)) return undefined
   const [kty, crv, use] = ['kty', 'crv', 'use'].map((name) => own(jwk, name))
   const shape = Object.hasOwn(SHAPES, `${kty} ${crv}`) ? SHAPES[`${kty} ${crv}`] : undefined
-  if (!shape || (use !== undefined && use !== 'sig')) return undefined
-  const read: Record<string, string> = { kty: String(kty), crv: String(crv) }
-  for (const member of shape.members) {
-    const text = own(jwk, member)
-    if (typeof text !== 'string' || base64UrlDecode(text)?.length !== 32) return undefined
-    read[member] = text
-  }
-  return { algorithm: shape.algorithm, privateJwk: Object.freeze(read) as JWK }
+  const members = shape && membersOf(jwk, { ...shape, bytes: 32 })
+  if (!members || (use !== undefined && use !== 'sig')) return undefined
+  return { algorithm: shape.algorithm, privateJwk: Object.freeze({ kty, crv, ...members }) as JWK }
 }

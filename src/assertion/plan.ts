@@ -31,7 +31,6 @@ export interface Wanted {
   readonly withdrawn?: readonly string[]
 }
 
-/** The stored keys. */
 export interface Kept {
   readonly keys: readonly AssertionKey[]
   /** Ids of keys that never return, even for deployments that do not list them as withdrawn. */
@@ -42,7 +41,6 @@ export interface Kept {
 export interface Plan extends Kept {
   /** Absent only where there is no key yet. */
   readonly signer?: AssertionKey
-  /** When the missing key may first sign. */
   readonly make?: number
 }
 

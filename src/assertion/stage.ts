@@ -5,16 +5,14 @@ import type { SigningKey, SigningKeys } from '../core/model/ports.ts'
 import type { Route } from '../core/model/route.ts'
 import { fail, ok } from '../core/result.ts'
 
-const deny = denials({
+/** Also for code that signs elsewhere. */
+export const signingDenials = denials({
   assertion_unavailable: [
     'unavailable',
     'The gate has no key at the moment to sign the assertion for the origin',
     'Keep the token and try again after Retry-After',
   ],
 })
-
-/** The denial of this stage, for code that signs elsewhere. */
-export const signingDenials = deny
 
 interface Needs {
   readonly policy: Policy
@@ -29,7 +27,7 @@ export interface SigningFacts {
   readonly signing: SigningKey | undefined
 }
 
-type Ready = Outcome<SigningFacts, CodeOf<typeof deny>>
+type Ready = Outcome<SigningFacts, CodeOf<typeof signingDenials>>
 
 /**
  * Gets the key for the assertion, if the origin gets one. Runs before anything is spent and before revocation is
@@ -40,7 +38,7 @@ export const signing = stage({
   establishes: 'the gate has a key to sign the assertion, if it sends one',
   without: (needs: Needs) => (signs(needs) ? undefined : { signing: undefined }),
   found: ({ signing }: SigningFacts) => (signing ? { kid: signing.kid } : {}),
-  denials: [deny],
+  denials: [signingDenials],
   run({ policy, route }: Needs, { signingKeys }: SigningPorts): Ready | Promise<Ready> {
     if (!signs({ policy, route })) return ok({ signing: undefined })
     const key = signingKeys.signing()
@@ -54,4 +52,4 @@ const signs = ({ policy, route }: Needs): boolean =>
   policy.gate.assertion !== undefined && !route.endpoint
 
 const without = (error: unknown): Ready =>
-  fail(deny('assertion_unavailable', { error: String(error) }))
+  fail(signingDenials('assertion_unavailable', { error: String(error) }))

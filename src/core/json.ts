@@ -8,7 +8,7 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Freezes parsed JSON with everything in it; its depth is bounded by {@link parseJsonObject}. */
+/** Freezes a value of bounded depth with everything in it: parsed JSON, or a part of a policy. */
 export function deepFreeze<Value>(value: Value): Value {
   if (typeof value === 'object' && value !== null) {
     for (const inner of Object.values(value)) deepFreeze(inner)

@@ -1,3 +1,16 @@
+/** A map's value for a key; where it has none, a new one that it then has. */
+export function getOrMake<Key, Value>(
+  map: Pick<Map<Key, Value>, 'get' | 'set'>,
+  key: Key,
+  make: () => Value,
+): Value {
+  const known = map.get(key)
+  if (known !== undefined) return known
+  const made = make()
+  map.set(key, made)
+  return made
+}
+
 /** Makes a value once per object and keeps it as long as the object exists. `make` must not throw. */
 export function perObject<Key extends object, Value>(
   make: (key: Key) => Value,

@@ -1,10 +1,11 @@
+import { getOrMake } from '../core/memo.ts'
 import type { Issuer } from '../core/model/issuer.ts'
+import { type KeySet, keySetOf, publicKeys } from '../core/model/key-set.ts'
 import type { Clock } from '../core/model/ports.ts'
+import type { InFlight } from '../core/single-flight.ts'
 import { dropOldest } from '../platform/buckets.ts'
-import type { InFlight } from '../platform/single-flight.ts'
 import { type Budget, isolateBudget } from './budget.ts'
 import type { KeyAnswer, KeyFailure } from './key-service.ts'
-import { type KeySet, keySetOf, publicKeys } from './set.ts'
 import type { KeyRecord, Rotation } from './store.ts'
 import { lifeOf, lifetimeOf } from './times.ts'
 
@@ -13,7 +14,6 @@ export interface HeldKeys {
   readonly set: KeySet
   readonly source: 'inline' | 'kv' | 'issuer'
   readonly record?: KeyRecord
-  /** When they were fetched from the issuer. */
   readonly fetchedAt: number
   /** From then on, requests use them while they are renewed in the background. */
   readonly renewFrom: number
@@ -28,7 +28,6 @@ export interface KeyEntry {
   /** A key made of all settings that decide on these keys; never of a key id. */
   readonly id: string
   held: HeldKeys | undefined
-  /** Set where the last question failed. */
   failure: KeyFailure | undefined
   /** When the key service was last unreachable, in milliseconds. */
   lostAt: number
@@ -66,8 +65,7 @@ export function entryOf(cache: KeyCache, issuer: Issuer): KeyEntry {
   if (known) return known
   const { keys, keyTimes, allowInsecureHttp, algorithms } = issuer
   const id = JSON.stringify([issuer.issuer, keys, keyTimes, allowInsecureHttp, algorithms])
-  const entry = cache.entries.get(id) ?? newEntry(id, issuer, cache.clock)
-  cache.entries.set(id, entry)
+  const entry = getOrMake(cache.entries, id, () => newEntry(id, issuer, cache.clock))
   cache.byIssuer.set(issuer, entry)
   return entry
 }
@@ -129,8 +127,7 @@ export function rememberNetwork({ known }: KeyEntry, network: string): void {
   known.add(network)
 }
 
-/** Most rotations in a status. */
-const TOLD = 5
+const MOST_ROTATIONS = 5
 
 /** The state of an issuer's keys, without a question to anyone. */
 export interface KeyStatus {
@@ -152,7 +149,7 @@ export function keyStatus(cache: KeyCache, issuer: Issuer, now: number): KeyStat
   const { held, failure } = entryOf(cache, issuer)
   const isAging = held && held.source !== 'inline'
   const rotations = held?.record?.rotations
-    .slice(0, TOLD)
+    .slice(0, MOST_ROTATIONS)
     .map((rotation) => ({ ...rotation, at: Math.floor(rotation.at / 1000) }))
   return {
     age: isAging ? Math.floor((now - held.fetchedAt) / 1000) : undefined,

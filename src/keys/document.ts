@@ -1,11 +1,12 @@
 import { isPrivateHost } from '../core/address.ts'
+import { readBody } from '../core/body.ts'
 import { utf8Decode } from '../core/bytes.ts'
+import { type Freshness, freshnessOf, isEntityTag } from '../core/freshness.ts'
 import { type JsonObject, parseJsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { isLoopback, parseUrl, sameOrigin, serverOf } from '../core/url.ts'
 import type { Fetch } from '../platform/system.ts'
-import { type Freshness, freshnessOf, isEntityTag } from './freshness.ts'
 import { KEY_TIMES } from './times.ts'
 
 /** Why there is no document. Fixed words only, no content from the server. */
@@ -53,19 +54,18 @@ export async function fetchDocument(
   // Not `AbortSignal.timeout`: its timer would keep a finished Durable Object awake.
   const controller = new AbortController()
   const { signal } = controller
-  const timer = setTimeout(() => controller.abort(), rules.timeoutMs ?? LIMITS.fetchMs)
-  let broken: DocumentFault = 'unreachable'
+  const { timeoutMs: ms = LIMITS.fetchMs } = rules
+  const timer = setTimeout(() => controller.abort(), ms)
   try {
     const answer = await follow(url, rules, signal)
     if (!answer.ok) return answer
     const response = answer.value
     const freshness = freshnessOf(response.headers)
     if (response.status === 304) return ok({ kind: 'unchanged', ...freshness })
-    broken = 'truncated'
-    const document = await readObject(response)
+    const document = await readObject(response, ms, signal)
     return document.ok ? ok({ kind: 'document', document: document.value, ...freshness }) : document
   } catch {
-    return fail(signal.aborted ? 'timeout' : broken)
+    return fail(signal.aborted ? 'timeout' : 'unreachable')
   } finally {
     clearTimeout(timer)
   }
@@ -131,31 +131,21 @@ const discard = (response: Response): void => {
 
 const JSON_TYPE = /^(?:application\/json|[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\+json)\s*(?:;|$)/i
 
-/** Parses the body. A truncated body rejects or is no JSON, since an object ends with its last brace. */
-const readObject = async (response: Response): Promise<Result<JsonObject, DocumentFault>> => {
+/** Reads the body up to the limit, regardless of Content-Length and Content-Encoding. */
+const readObject = async (
+  response: Response,
+  ms: number,
+  signal: AbortSignal,
+): Promise<Result<JsonObject, DocumentFault>> => {
   if (!JSON_TYPE.test(response.headers.get('content-type') ?? '')) {
     discard(response)
     return fail('not served as JSON')
   }
-  const bytes = await read(response)
-  if (!bytes) return fail('too large')
-  const document = parseJsonObject(utf8Decode(bytes) ?? '')
-  return document ? ok(document) : fail('not a JSON object')
-}
-
-/** Reads up to the limit, regardless of Content-Length and Content-Encoding. */
-const read = async (response: Response): Promise<Uint8Array | undefined> => {
-  const reader = response.body?.getReader()
-  const bytes = new Uint8Array(LIMITS.documentBytes)
-  let length = 0
-  for (;;) {
-    const chunk: Uint8Array | undefined = (await reader?.read())?.value
-    if (!chunk) return bytes.subarray(0, length)
-    if (length + chunk.length > bytes.length) {
-      await reader?.cancel()
-      return undefined
-    }
-    bytes.set(chunk, length)
-    length += chunk.length
+  const body = await readBody(response.body, { bytes: LIMITS.documentBytes, ms, signal })
+  if (body.ok) {
+    const document = parseJsonObject(utf8Decode(body.value) ?? '')
+    return document ? ok(document) : fail('not a JSON object')
   }
+  if (body.reason === 'too_large') return fail('too large')
+  return fail(signal.aborted ? 'timeout' : 'truncated')
 }

@@ -1,21 +1,22 @@
+import { getOrMake } from '../core/memo.ts'
 import type { Policy } from '../core/model/policy.ts'
 import { retryOnce } from '../platform/calls.ts'
 import {
-  createKeeper,
-  type Keeper,
-  type KeeperOptions,
+  createKeyService,
   type KeyAnswer,
+  type KeyService,
+  type KeyServiceOptions,
   type Question,
 } from './key-service.ts'
 import { recordName } from './store.ts'
 
 /** A Durable Object namespace of `KeyKeeper`, with the methods that keys need. */
-export interface KeeperNamespace {
+export interface KeyServiceNamespace {
   getByName(name: string): { ask(question: Question): PromiseLike<KeyAnswer> }
 }
 
 /** A client of the key service: one Durable Object for each source of keys. */
-export function createKeepers(namespace: KeeperNamespace): Keeper {
+export function createKeyServiceClient(namespace: KeyServiceNamespace): KeyService {
   return {
     async ask(question) {
       const name = await recordName(question.place)
@@ -25,14 +26,12 @@ export function createKeepers(namespace: KeeperNamespace): Keeper {
 }
 
 /** A key service in the memory of this process, for each source of keys. */
-export function createMemoryKeepers(options: Omit<KeeperOptions, 'state'>): Keeper {
-  const keepers = new Map<string, Keeper>()
+export function createMemoryKeyServices(options: Omit<KeyServiceOptions, 'state'>): KeyService {
+  const services = new Map<string, KeyService>()
   return {
     async ask(question) {
       const name = await recordName(question.place)
-      const keeper = keepers.get(name) ?? createKeeper(options)
-      keepers.set(name, keeper)
-      return keeper.ask(question)
+      return getOrMake(services, name, () => createKeyService(options)).ask(question)
     },
   }
 }
@@ -40,7 +39,7 @@ export function createMemoryKeepers(options: Omit<KeeperOptions, 'state'>): Keep
 /** Renews the keys of all issuers ahead of time, so that no request waits for them. Never rejects. */
 export async function refreshAhead(
   policy: Policy,
-  keeper: Keeper,
+  keeper: KeyService,
   log: (event: Record<string, unknown>) => void,
 ): Promise<void> {
   const fetched = [...policy.issuers.values()].filter(({ keys }) => keys.kind !== 'inline')

@@ -1,5 +1,5 @@
 import type { KeyTimes } from '../core/model/issuer.ts'
-import { type InFlight, isInFlight, share } from '../platform/single-flight.ts'
+import { type InFlight, isInFlight, share } from '../core/single-flight.ts'
 import type { Background, Fetch } from '../platform/system.ts'
 import { type Caller, serviceBudget } from './budget.ts'
 import { fetchPublished, type Learned, type Published } from './published.ts'
@@ -34,7 +34,6 @@ export interface KeyFailure {
   readonly error: string
   /** Milliseconds since the epoch. */
   readonly at: number
-  /** When the next attempt is due. */
   readonly retryAt: number
 }
 
@@ -46,22 +45,20 @@ export interface KeyAnswer {
 }
 
 /** The key service of one source: the only one that fetches keys from the issuer. */
-export interface Keeper {
+export interface KeyService {
   ask(question: Question): Promise<KeyAnswer>
 }
 
 /** The state that outlives a key service. */
-export interface KeeperState extends KeyAnswer, Learned {
+export interface KeyServiceState extends KeyAnswer, Learned {
   /** When the issuer was last asked, with any result. */
   readonly askedAt?: number
-  /** Number of consecutive failures. */
   readonly failures?: number
   /** The last write to KV: its time, and the time of the last rotation in it. */
   readonly stored?: { readonly at: number; readonly changedAt: number }
 }
 
-/** The dependencies of a key service. */
-export interface KeeperOptions extends Background {
+export interface KeyServiceOptions extends Background {
   readonly fetch: Fetch
   /** A number from 0 to 1, for the jitter between retries. */
   readonly random: () => number
@@ -69,8 +66,8 @@ export interface KeeperOptions extends Background {
   readonly kv?: KvLike
   /** Persistent state; without it a restart begins anew. */
   readonly state?: {
-    read(): KeeperState | undefined
-    write(state: KeeperState): void
+    read(): KeyServiceState | undefined
+    write(state: KeyServiceState): void
   }
 }
 
@@ -79,18 +76,18 @@ export interface KeeperOptions extends Background {
  * Unknown key ids cause at most one fetch per cooldown, within {@link serviceBudget}. It trusts its callers, which are
  * the gate's own code.
  */
-export function createKeeper(options: KeeperOptions): Keeper {
+export function createKeyService(options: KeyServiceOptions): KeyService {
   const { clock, state, random, log, waitUntil } = options
   const permits = serviceBudget(clock)
   const inFlight: InFlight = new Map()
   const terms = { clock, waitUntil, maxAgeMs: KEY_TIMES.askMs }
-  let held: KeeperState | undefined
+  let held: KeyServiceState | undefined
 
-  const known = (): KeeperState => {
+  const known = (): KeyServiceState => {
     held ??= state?.read() ?? {}
     return held
   }
-  const learn = (next: KeeperState): void => {
+  const learn = (next: KeyServiceState): void => {
     held = next
     state?.write(next)
   }
@@ -147,7 +144,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
       waitUntil(tellKv(place))
     })
 
-  const failed = ({ failures = 0 }: KeeperState, error: string) => {
+  const failed = ({ failures = 0 }: KeyServiceState, error: string) => {
     const at = clock.now()
     const longest = Math.min(KEY_TIMES.failureMs * 2 ** failures, KEY_TIMES.longestFailureMs)
     // Jitter spreads the retries of key services with the same provider.

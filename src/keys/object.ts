@@ -1,13 +1,16 @@
 import { DurableObject } from 'cloudflare:workers'
 import { system } from '../platform/system.ts'
-import { createKeeper, type KeeperState, type KeyAnswer, type Question } from './key-service.ts'
+import {
+  createKeyService,
+  type KeyAnswer,
+  type KeyServiceState,
+  type Question,
+} from './key-service.ts'
 
-/** The required bindings of wrangler.toml. */
 interface Env {
   readonly JWKS_CACHE?: KVNamespace
 }
 
-/** The storage key of the whole state. */
 const STATE = 'state'
 
 /**
@@ -15,16 +18,16 @@ const STATE = 'state'
  * persistent. Trusts its callers, which are the gate's own code.
  */
 export class KeyKeeper extends DurableObject<Env> {
-  readonly #keeper
+  readonly #service
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     const { kv } = ctx.storage
-    this.#keeper = createKeeper({
+    this.#service = createKeyService({
       ...system,
       ...(env.JWKS_CACHE && { kv: env.JWKS_CACHE }),
       state: {
-        read: () => kv.get<KeeperState>(STATE),
+        read: () => kv.get<KeyServiceState>(STATE),
         write: (state) => kv.put(STATE, state),
       },
       waitUntil: (promise) => ctx.waitUntil(promise),
@@ -33,6 +36,6 @@ export class KeyKeeper extends DurableObject<Env> {
 
   /** Returns known keys, or fetches from the issuer first if the question requires it. */
   ask(question: Question): Promise<KeyAnswer> {
-    return this.#keeper.ask(question)
+    return this.#service.ask(question)
   }
 }

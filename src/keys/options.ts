@@ -7,21 +7,18 @@ import { type KeyDocs, type Readable, readField, table } from '../policy/table.t
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
-/** The defaults of `jwks_cache`. */
 export const DEFAULT_KEY_TIMES: KeyTimes = Object.freeze({
   maxFresh: HOUR,
   staleIfError: 24 * HOUR,
   cooldown: 30_000,
 })
 
-/** The keys of `jwks_cache`. */
 export const KEY_TIMES_KEYS = {
   max_fresh: milliseconds({ least: 1_000, most: 24 * HOUR }),
   stale_if_error: milliseconds({ least: 0, most: 24 * HOUR }),
   cooldown: milliseconds({ least: 1_000, most: 10 * MINUTE }),
 }
 
-/** The documentation of the keys of `jwks_cache`. */
 export const KEY_TIMES_DOCS: KeyDocs<typeof KEY_TIMES_KEYS> = {
   max_fresh: {
     description:

@@ -1,10 +1,10 @@
 import { type JsonObject, own } from '../core/json.ts'
 import type { KeyTimes } from '../core/model/issuer.ts'
+import { publicKeys } from '../core/model/key-set.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { parseUrl } from '../core/url.ts'
 import type { Fetch } from '../platform/system.ts'
 import { type DocumentFault, type Fetched, fetchDocument } from './document.ts'
-import { publicKeys } from './set.ts'
 import type { KeyPlace } from './store.ts'
 import { KEY_TIMES, lifetimeOf } from './times.ts'
 
@@ -113,7 +113,6 @@ const load = ({ place, fetch }: Asking, url: string, etag?: string) =>
 
 /** The key set's address in an issuer's metadata. */
 export interface Discovered {
-  /** The `jwks_uri`. */
   readonly uri: string
   /** Address of the metadata, as it was requested. */
   readonly url: string
@@ -121,7 +120,6 @@ export interface Discovered {
   readonly maxAge?: number
 }
 
-/** Why discovery found no address. */
 export type DiscoveryFault = DocumentFault | 'metadata of another issuer' | 'no jwks_uri'
 
 const ABSENT = /^status 4/

@@ -1,10 +1,11 @@
 import { networkOf } from '../core/address.ts'
 import type { Issuer } from '../core/model/issuer.ts'
+import type { KeyHeader } from '../core/model/key-set.ts'
 import type { Clock, KeyFault, KeySource } from '../core/model/ports.ts'
 import type { VerificationKey } from '../core/model/token.ts'
 import { fail, ok, onceKnown, type Result } from '../core/result.ts'
-import { within } from '../platform/calls.ts'
-import { isInFlight, share } from '../platform/single-flight.ts'
+import { isInFlight, share } from '../core/single-flight.ts'
+import { within } from '../core/timeout.ts'
 import type { Background } from '../platform/system.ts'
 import type { Caller } from './budget.ts'
 import {
@@ -15,19 +16,15 @@ import {
   rememberNetwork,
   takeAnswer,
 } from './cache.ts'
-import type { Keeper, Question } from './key-service.ts'
-import type { KeyHeader } from './set.ts'
+import type { KeyService, Question } from './key-service.ts'
 import { type KvLike, readRecord, recordName } from './store.ts'
 import { KEY_TIMES } from './times.ts'
 
-/** The dependencies of a request's key lookups. */
 export interface KeySourceOptions extends Background {
-  /** The isolate's key cache. */
   readonly cache: KeyCache
   /** The cache that starting isolates read first. Its loss costs time only. */
   readonly kv?: KvLike
-  /** The key service, which asks issuers. */
-  readonly keeper: Keeper
+  readonly keeper: KeyService
 }
 
 type Found = Result<VerificationKey, KeyFault>

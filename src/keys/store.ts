@@ -1,7 +1,7 @@
 import { sha256Name } from '../core/bytes.ts'
 import { isObject, type JsonObject, own } from '../core/json.ts'
 import type { Issuer } from '../core/model/issuer.ts'
-import { publicKeys } from './set.ts'
+import { publicKeys } from '../core/model/key-set.ts'
 import { KEY_TIMES } from './times.ts'
 
 /** A KV namespace, with the methods that keys need. */

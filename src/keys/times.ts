@@ -26,9 +26,7 @@ export const KEY_TIMES = {
   writeGapMs: 1_000,
   /** Milliseconds between two runs of the cron trigger in wrangler.toml. */
   cronMs: 5 * 60_000,
-  /** Most redirects of one document. */
   redirects: 2,
-  /** Most rotations in a record. */
   rotations: 20,
 } as const
 

@@ -9,14 +9,12 @@ interface Limiter {
   take(quotas: Quotas, spend: boolean): PromiseLike<Result<Allowance, Exhausted>>
 }
 
-/** A `[[ratelimits]]` binding. */
 export interface RateLimitBinding {
   limit(options: { readonly key: string }): PromiseLike<{ readonly success: boolean }>
 }
 
 /** The dependencies of limits in a Worker; `objects` is absent where no rule has an exact limit. */
 export interface LimitsOptions extends Partial<Omit<ObjectCalls<Limiter>, 'binding'>> {
-  /** Finds a rate limiting binding by name. */
   readonly binding: (name: string) => RateLimitBinding | undefined
   /** Counts addresses without a binding. */
   readonly addresses: Pick<Limits, 'takeAddress'>

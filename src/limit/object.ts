@@ -3,7 +3,6 @@ import { forgottenAt, NOTHING_SPENT, type Spent, takeOne } from '../core/model/b
 import type { Allowance, Exhausted, Quotas } from '../core/model/limit.ts'
 import type { Result } from '../core/result.ts'
 
-/** The storage key of the whole state. */
 const SPENT = 'spent'
 
 /** The version of the state. It is part of it, since a row of its own would be written with each new object. */
@@ -11,10 +10,6 @@ const SCHEMA = 1
 
 /** What a state has, all of it numbers. */
 const NUMBERS = Object.keys(NOTHING_SPENT) as (keyof Spent)[]
-
-interface Stored extends Spent {
-  readonly schema?: number
-}
 
 /** Milliseconds that an outdated row is kept, so that it is not created anew each time. */
 const GRACE = 60_000
@@ -50,7 +45,7 @@ export class RateLimiter extends DurableObject {
    * all its numbers, which would never reach a limit.
    */
   #spent(): Spent | undefined {
-    const spent = this.ctx.storage.kv.get<Stored>(SPENT)
+    const spent = this.ctx.storage.kv.get<Spent & { readonly schema?: number }>(SPENT)
     if (spent === undefined) return undefined
     const { schema = SCHEMA, ...state } = { ...spent }
     if (schema !== SCHEMA || !NUMBERS.every((name) => Number.isFinite(state[name]))) {

@@ -3,14 +3,13 @@ import { type AddressLimit, COUNTED, type RateLimit } from '../core/model/limit.
 import type { Gate } from '../core/model/policy.ts'
 import type { PolicyEnv } from '../policy/env.ts'
 import { bindingName, seconds, whole, word } from '../policy/fields.ts'
-import { quote, type Report } from '../policy/issues.ts'
+import { quote, type Report, under } from '../policy/issues.ts'
 import { type KeyDocs, table } from '../policy/table.ts'
 
 const count = whole(1, 1_000_000)
 
 const NUMBERS = { limit: count, period: seconds({ least: 1, most: 86_400 }) }
 
-/** The keys of `rate_limit`. */
 export const RATE_LIMIT_KEYS = {
   ...NUMBERS,
   daily: count,
@@ -18,10 +17,8 @@ export const RATE_LIMIT_KEYS = {
   binding: bindingName,
 }
 
-/** The keys of `GATE.address_limit`. */
 export const ADDRESS_LIMIT_KEYS = { ...NUMBERS, binding: bindingName }
 
-/** The documentation of the keys of `rate_limit`. */
 export const RATE_LIMIT_DOCS: KeyDocs<typeof RATE_LIMIT_KEYS> = {
   limit: {
     description:
@@ -51,7 +48,6 @@ export const RATE_LIMIT_DOCS: KeyDocs<typeof RATE_LIMIT_KEYS> = {
   },
 }
 
-/** The documentation of the keys of `GATE.address_limit`. */
 export const ADDRESS_LIMIT_DOCS: KeyDocs<typeof ADDRESS_LIMIT_KEYS> = {
   limit: {
     description:
@@ -70,29 +66,30 @@ export const ADDRESS_LIMIT_DOCS: KeyDocs<typeof ADDRESS_LIMIT_KEYS> = {
   },
 }
 
-/** Reports keys that contradict a binding, which is configured elsewhere. */
-const checkForm = (value: object, report: Report): void => {
+/**
+ * Reports keys that contradict a binding, which is configured elsewhere, and a table without any of its
+ * `needed` keys.
+ */
+const checkForm = (
+  value: unknown,
+  needed: readonly string[],
+  otherwise: string,
+  report: Report,
+): void => {
+  if (!isObject(value)) return
   const has = (key: string) => Object.hasOwn(value, key)
   if (has('binding')) {
     for (const key of ['limit', 'period', 'daily'].filter(has)) {
       report([key], 'cannot stand beside binding, whose [[ratelimits]] table has the numbers')
     }
-    return
-  }
-  if (has('limit') !== has('period')) {
+  } else if (has('limit') !== has('period')) {
     report([has('limit') ? 'period' : 'limit'], 'is required: limit and period go together')
-  }
+  } else if (!needed.some(has)) report([], `must have ${otherwise}, or else binding`)
 }
 
-/** The field `rate_limit` of a rule. */
 export const rateLimitField = table(RATE_LIMIT_KEYS, (entry, report, value): RateLimit => {
   const { limit, period, daily, per = 'agent', binding } = entry
-  if (isObject(value)) {
-    checkForm(value, report)
-    if (!['limit', 'period', 'daily', 'binding'].some((key) => Object.hasOwn(value, key))) {
-      report([], 'must have limit and period, or daily, or both, or else binding')
-    }
-  }
+  checkForm(value, ['limit', 'daily'], 'limit and period, or daily, or both', report)
   if (binding !== undefined) return Object.freeze({ kind: 'approximate', per, binding })
   const quotas = {
     ...(limit !== undefined &&
@@ -102,15 +99,9 @@ export const rateLimitField = table(RATE_LIMIT_KEYS, (entry, report, value): Rat
   return Object.freeze({ kind: 'exact', per, quotas: Object.freeze(quotas) })
 })
 
-/** The field `GATE.address_limit`. */
 export const addressLimitField = table(ADDRESS_LIMIT_KEYS, (entry, report, value): AddressLimit => {
   const { limit = 1, period = 1, binding } = entry
-  if (isObject(value)) {
-    checkForm(value, report)
-    if (!['limit', 'period', 'binding'].some((key) => Object.hasOwn(value, key))) {
-      report([], 'must have limit and period, or else binding')
-    }
-  }
+  checkForm(value, ['limit'], 'limit and period', report)
   return Object.freeze(
     binding === undefined
       ? { kind: 'memory', limit, period: period * 1000 }
@@ -136,28 +127,13 @@ export function checkLimits({ gate, rules, env }: Read, at: (base: string) => Re
       `needs the binding ${quote(binding)}, which is not there: a [[ratelimits]] table with that name`,
     )
   }
-  const limits = rules.flatMap(({ entry, report }) =>
-    entry.rate_limit ? [{ limit: entry.rate_limit, report }] : [],
-  )
-  for (const { limit, report } of limits) {
-    if (limit.kind === 'approximate') {
-      checkBinding(limit.binding, (path, message) => report(['rate_limit', ...path], message))
-    }
-  }
-  const isExact = limits.some(({ limit }) => limit.kind === 'exact')
-  if (isExact && !env.has('durable_object', 'RATE_LIMITER')) {
-    at('bindings')(
-      ['RATE_LIMITER'],
-      'is not there: the Durable Object namespace of RateLimiter, needed by rules with an exact rate_limit',
-    )
+  for (const { entry, report } of rules) {
+    const { rate_limit: limit } = entry
+    if (limit?.kind === 'approximate') checkBinding(limit.binding, under(report, 'rate_limit'))
   }
   const { address_limit: address, client_ip: client } = gate
   if (!address) return
-  if (address.kind === 'binding') {
-    checkBinding(address.binding, (path, message) =>
-      at('GATE')(['address_limit', ...path], message),
-    )
-  }
+  if (address.kind === 'binding') checkBinding(address.binding, under(at('GATE'), 'address_limit'))
   if (client?.from === 'none') {
     at('GATE')(['address_limit'], 'has no effect with client_ip = "none": no address is known')
   }

@@ -42,7 +42,6 @@ export interface LimitPorts {
   readonly limits: Pick<Limits, 'take'>
 }
 
-/** A limit and its remainder. */
 export interface Limited {
   readonly rule: RateLimit
   readonly allowance: Allowance

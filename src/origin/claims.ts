@@ -56,21 +56,20 @@ const LONGEST = 60
  */
 export function readClaims(claims: JsonObject, settings: Settings): ReadClaims {
   const iss = own(claims, 'iss')
-  if (iss !== settings.gate) throw new AgentError('issuer_mismatch', told('iss', iss))
+  if (iss !== settings.gate) throw new AgentError('issuer_mismatch', mismatch('iss', iss))
   const aud = own(claims, 'aud')
   if (typeof aud !== 'string' || !settings.audiences.includes(aud)) {
-    throw new AgentError('audience_mismatch', told('aud', aud))
+    throw new AgentError('audience_mismatch', mismatch('aud', aud))
   }
   const expires = checkTimes(claims, settings)
   const [id, issuer] = [needed(claims, 'sub'), needed(claims, 'agent_iss')]
   const route = located(claims, 'route')
-  if (route === undefined) throw new AgentError('claims_invalid', { detail: 'route' })
+  if (route === undefined) throw invalid('route')
   const [htm, htu, htq, bdh] = ['htm', 'htu', 'htq', 'bdh'].map((name) => located(claims, name))
   const possession = POSSESSIONS.find((one) => one === own(claims, 'possession'))
-  if (!possession) throw new AgentError('claims_invalid', { detail: 'possession' })
-  if ((htm === undefined) !== (htu === undefined) || ((htq ?? bdh) !== undefined && !htm)) {
-    throw new AgentError('claims_invalid', { detail: 'htm, htu, htq, bdh' })
-  }
+  if (!possession) throw invalid('possession')
+  if ((htm === undefined) !== (htu === undefined) || ((htq ?? bdh) !== undefined && !htm))
+    throw invalid('htm, htu, htq, bdh')
   const agent: VerifiedAgent = Object.freeze({
     id,
     issuer,
@@ -97,7 +96,7 @@ const checkTimes = (claims: JsonObject, { clock, clockTolerance }: Settings): nu
   const now = clock.now() / 1000
   const [iat, exp, nbf = iat] = ['iat', 'exp', 'nbf'].map((name) => own(claims, name))
   if (!isTime(iat) || !isTime(exp) || !isTime(nbf) || exp <= iat) {
-    throw new AgentError('claims_invalid', { detail: 'iat, exp, nbf' })
+    throw invalid('iat, exp, nbf')
   }
   if (now >= exp + clockTolerance) throw new AgentError('assertion_expired')
   if (Math.max(iat, nbf) > now + clockTolerance) throw new AgentError('assertion_early')
@@ -107,15 +106,17 @@ const checkTimes = (claims: JsonObject, { clock, clockTolerance }: Settings): nu
 
 const isTime = (value: unknown): value is number => Number.isFinite(value)
 
+const invalid = (names: string) => new AgentError('claims_invalid', { detail: names })
+
 /** A claim, cut short for logs. */
-const told = (name: string, value: unknown) => ({
+const mismatch = (name: string, value: unknown) => ({
   detail: `${name} is ${JSON.stringify(value)?.slice(0, 256)}`,
 })
 
 const optional = (claims: JsonObject, name: string): string | undefined => {
   const value = own(claims, name)
   if (value === undefined || isIdentityText(value)) return value
-  throw new AgentError('claims_invalid', { detail: name })
+  throw invalid(name)
 }
 
 /** Printable ASCII, long enough for a path and more. */
@@ -123,12 +124,12 @@ const located = (claims: JsonObject, name: string): string | undefined => {
   const value = own(claims, name)
   const isShort = typeof value === 'string' && value.length <= 2 * LIMITS.pathLength
   if (value === undefined || (isShort && /^[\x20-\x7e]+$/.test(value))) return value as string
-  throw new AgentError('claims_invalid', { detail: name })
+  throw invalid(name)
 }
 
 const needed = (claims: JsonObject, name: string): string => {
   const value = optional(claims, name)
-  if (value === undefined) throw new AgentError('claims_invalid', { detail: name })
+  if (value === undefined) throw invalid(name)
   return value
 }
 
@@ -138,7 +139,7 @@ const as = <Name extends string>(name: Name, value: string | undefined) =>
 const scopeList = (claims: JsonObject, name: string): readonly string[] => {
   const value = own(claims, name)
   if (value === undefined) return Object.freeze([])
-  if (typeof value !== 'string') throw new AgentError('claims_invalid', { detail: name })
+  if (typeof value !== 'string') throw invalid(name)
   return Object.freeze(value.split(' ').filter((scope) => scope !== ''))
 }
 
@@ -147,7 +148,7 @@ const actorsOf = (act: unknown): readonly Actor[] => {
   if (act === undefined) return []
   const [sub, issuer] = isObject(act) ? [own(act, 'sub'), own(act, 'iss')] : []
   if (!isObject(act) || !isIdentityText(sub) || !isIdentityText(issuer)) {
-    throw new AgentError('claims_invalid', { detail: 'act' })
+    throw invalid('act')
   }
   return [Object.freeze({ sub, issuer }), ...actorsOf(own(act, 'act'))]
 }

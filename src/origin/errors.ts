@@ -1,6 +1,3 @@
-/** The answer's status, and a sentence without confidential data. */
-type ErrorRow = readonly [status: number, title: string]
-
 /**
  * The codes of {@link AgentError}. 401: the assertion; 403: a missing scope; 503: an unavailable
  * key set or store; 400, 408 and 413: the body; 500: the origin's own fault.
@@ -36,15 +33,9 @@ export const AGENT_ERRORS = {
   replays_unavailable: [503, 'Whether the assertion has been used before cannot be told'],
   scope_missing: [403, 'The agent lacks a scope that this needs'],
   verification_failed: [500, 'The assertion could not be checked'],
-} as const satisfies Readonly<Record<string, ErrorRow>>
+} as const satisfies Readonly<Record<string, readonly [status: number, title: string]>>
 
 export type AgentErrorCode = keyof typeof AGENT_ERRORS
-
-/** Details of an {@link AgentError} for its operator. */
-export interface AgentErrorContext {
-  readonly detail?: string
-  readonly cause?: unknown
-}
 
 /**
  * A refusal. `code` is stable; `message` is its sentence. Neither they nor `detail` contain a token
@@ -58,7 +49,10 @@ export class AgentError extends Error {
   /** The expected value or the failure, for logs. Not for answers. */
   readonly detail?: string
 
-  constructor(code: AgentErrorCode, { detail, cause }: AgentErrorContext = {}) {
+  constructor(
+    code: AgentErrorCode,
+    { detail, cause }: { readonly detail?: string; readonly cause?: unknown } = {},
+  ) {
     const [status, title] = AGENT_ERRORS[code]
     super(title, cause === undefined ? {} : { cause })
     this.code = code
@@ -73,7 +67,6 @@ export class AgentError extends Error {
   }
 }
 
-/** Seconds of `Retry-After`. */
 const RETRY_AFTER = '5'
 
 /** An error's answer in parts, for servers without `Response`. */

@@ -1,12 +1,34 @@
-import { type CryptoKey, importJWK } from 'jose'
-import type { JsonObject } from '../core/json.ts'
-import { isKid } from '../core/jws.ts'
+import type { CryptoKey } from 'jose'
+import { readBody } from '../core/body.ts'
+import { utf8Decode } from '../core/bytes.ts'
+import { freshnessOf } from '../core/freshness.ts'
+import { type JsonObject, parseJsonObject } from '../core/json.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Algorithm } from '../core/model/issuer.ts'
-import { type PublicKey, publicKeyOf } from '../core/model/jwk.ts'
+import { createKeySet, type KeySet, publicKeys } from '../core/model/key-set.ts'
 import type { Clock } from '../core/model/ports.ts'
+import { fail, ok, type Result } from '../core/result.ts'
+import { type InFlight, isInFlight, share } from '../core/single-flight.ts'
 import { AgentError } from './errors.ts'
-import { fetchKeys, type KeyFetch } from './key-document.ts'
+
+/** The options of a key request. */
+export interface KeyRequestInit {
+  readonly headers: Readonly<Record<string, string>>
+  readonly redirect: 'manual'
+  readonly signal: AbortSignal
+}
+
+/** The part of `fetch` that keys need. */
+export type KeyFetch = (url: string, init: KeyRequestInit) => Promise<Response>
+
+/** The entries of a key set, and their freshness in milliseconds. */
+interface KeyDocument {
+  readonly keys: readonly JsonObject[]
+  readonly freshMs: number
+}
+
+/** Milliseconds a key set is fresh: minimum, maximum and default. */
+const FRESH = { least: 60_000, most: 3_600_000, usual: 600_000 } as const
 
 /** The request's tools for fetching keys. */
 export interface KeyTools {
@@ -33,22 +55,13 @@ const TIMES = {
   lost: LIMITS.fetchMs + 1_000,
 } as const
 
-interface Imported {
-  readonly algorithm: Algorithm
-  readonly key: CryptoKey
-}
-
 interface Held {
-  /** By `kid`, then by the JWK's JSON text. */
-  readonly keys: ReadonlyMap<string, ReadonlyMap<string, Imported>>
+  readonly set: KeySet
   readonly fetchedAt: number
   readonly freshMs: number
 }
 
-interface Question {
-  readonly promise: Promise<void>
-  readonly askedAt: number
-}
+const FETCH = 'fetch'
 
 /**
  * Caches the keys of one address in memory. At most one fetch runs at a time. Keys are renewed in
@@ -57,48 +70,32 @@ interface Question {
  */
 export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): GateKeys {
   let held: Held | undefined
-  let question: Question | undefined
+  const inFlight: InFlight<true> = new Map()
   let askedAt = Number.NEGATIVE_INFINITY
   /** The failure of the last fetch. */
   let failure: { readonly at: number; readonly reason: string } | undefined
 
-  const load = async ({ fetch, clock }: KeyTools): Promise<void> => {
+  const load = async ({ fetch, clock }: KeyTools): Promise<true> => {
+    askedAt = clock.now()
     const fetched = await fetchKeys(uri, fetch)
     if (!fetched.ok) {
       failure = { at: clock.now(), reason: fetched.reason }
-      return
+      return true
     }
     const { keys, freshMs } = fetched.value
-    const next = { keys: await importKeys(keys, algorithms, held), fetchedAt: clock.now(), freshMs }
-    held = next
+    held = { set: createKeySet(keys, algorithms, held?.set), fetchedAt: clock.now(), freshMs }
     failure = undefined
+    return true
   }
 
-  const isUnderWay = ({ clock }: KeyTools) =>
-    question !== undefined && clock.now() - question.askedAt < TIMES.lost
   const isWaitedOut = ({ clock }: KeyTools) =>
     failure !== undefined && clock.now() - failure.at < TIMES.failure
 
-  /** Joins the running fetch, or starts one. */
-  const ask = (tools: KeyTools): Question => {
-    if (question && isUnderWay(tools)) return question
-    askedAt = tools.clock.now()
-    const asked = { promise: load(tools), askedAt }
-    const end = () => {
-      if (question === asked) question = undefined
-    }
-    question = asked
-    tools.waitUntil(asked.promise.then(end, end))
-    return asked
-  }
-
-  /** Fetches once more if the first fetch was lost with its request. */
-  const askAndWait = async (tools: KeyTools): Promise<void> => {
-    const first = ask(tools)
-    if (await isAnswered(first.promise)) return
-    if (question === first) question = undefined
-    if (await isAnswered(ask(tools).promise)) return
-    failure = { at: tools.clock.now(), reason: 'timeout' }
+  /** Joins the running fetch, or starts one; starts another if the first was lost with its request. */
+  const ask = async (tools: KeyTools): Promise<void> => {
+    const terms = { ...tools, maxAgeMs: TIMES.lost }
+    const isAnswered = await share(inFlight, FETCH, terms, () => load(tools))
+    if (!isAnswered) failure = { at: tools.clock.now(), reason: 'timeout' }
   }
 
   const unavailable = () => {
@@ -116,77 +113,61 @@ export function createGateKeys(uri: string, algorithms: readonly Algorithm[]): G
     }
     const isUsable = held !== undefined && age < TIMES.staleIfError
     if (!isUsable) {
-      if (!isWaitedOut(tools)) await askAndWait(tools)
+      if (!isWaitedOut(tools)) await ask(tools)
     } else if (failure) {
       // Stale keys are used at once while fetches fail.
       if (!isWaitedOut(tools)) ask(tools)
-    } else await askAndWait(tools)
+    } else await ask(tools)
     if (held && clock.now() - held.fetchedAt < TIMES.staleIfError) return held
     throw unavailable()
   }
 
   return {
     async find(kid, algorithm, tools) {
-      const key = pick(await present(tools), kid, algorithm)
-      if (key) return key
+      const { set } = await present(tools)
+      const known = await set.find({ algorithm, kid })
+      if (typeof known !== 'string') return known.key
       const isDue = tools.clock.now() - askedAt >= TIMES.cooldown
-      if (isDue || isUnderWay(tools)) await askAndWait(tools)
-      const found = held && pick(held, kid, algorithm)
-      if (found) return found
+      if (isDue || isInFlight(inFlight, FETCH, tools)) await ask(tools)
+      const found = await held?.set.find({ algorithm, kid })
+      if (found && typeof found !== 'string') return found.key
       // After a failed fetch the key may exist: it could be new.
       throw failure ? unavailable() : new AgentError('key_unknown')
     },
   }
 }
 
-/** Whether a fetch ends in time. workerd rejects one whose request is over. */
-const isAnswered = async (promise: Promise<void>): Promise<boolean> => {
-  let giveUp = () => {}
-  const late = new Promise<boolean>((resolve) => {
-    giveUp = () => resolve(false)
-  })
-  const timer = setTimeout(() => giveUp(), TIMES.lost)
-  const answered = promise.then(
-    () => true,
-    () => false,
-  )
+/**
+ * Fetches a JWK set (RFC 7517 §5). Accepts only status 200, without redirects, within
+ * {@link LIMITS.fetchMs} and {@link LIMITS.documentBytes}. A reason contains no data of the
+ * response. Does not check the entries. Never rejects.
+ */
+const fetchKeys = async (uri: string, fetch: KeyFetch): Promise<Result<KeyDocument, string>> => {
+  const controller = new AbortController()
+  const { signal } = controller
+  const timer = setTimeout(() => controller.abort(), LIMITS.fetchMs)
   try {
-    return await Promise.race([answered, late])
+    const headers = { accept: 'application/jwk-set+json, application/json' }
+    const response = await fetch(uri, { headers, redirect: 'manual', signal })
+    if (response.status !== 200) {
+      response.body?.cancel().catch(() => {})
+      return fail(`status ${response.status}`)
+    }
+    const bounds = { bytes: LIMITS.documentBytes, ms: LIMITS.fetchMs }
+    const body = await readBody(response.body, bounds)
+    if (!body.ok) return fail(signal.aborted ? 'timeout' : body.reason)
+    const keys = publicKeys(parseJsonObject(utf8Decode(body.value) ?? ''))
+    return keys ? ok({ keys, freshMs: freshMs(response.headers) }) : fail('not a JWK set')
+  } catch {
+    return fail(signal.aborted ? 'timeout' : 'unreachable')
   } finally {
     clearTimeout(timer)
   }
 }
 
-/** The only key with this id and algorithm; `undefined` if there are several. */
-const pick = ({ keys }: Held, kid: string, algorithm: Algorithm): CryptoKey | undefined => {
-  const fitting = [...(keys.get(kid)?.values() ?? [])].filter((one) => one.algorithm === algorithm)
-  return fitting.length === 1 ? fitting[0]?.key : undefined
-}
-
-const importKeys = async (
-  entries: readonly JsonObject[],
-  algorithms: readonly Algorithm[],
-  before: Held | undefined,
-): Promise<Held['keys']> => {
-  const all = new Map<string, Map<string, Imported>>()
-  for (const entry of entries) {
-    const key = publicKeyOf(entry, algorithms)
-    const { kid } = key ?? {}
-    if (!key || !isKid(kid)) continue
-    const identity = JSON.stringify(key.jwk)
-    const imported = before?.keys.get(kid)?.get(identity) ?? (await importKey(key))
-    if (!imported) continue
-    const named = all.get(kid) ?? new Map()
-    all.set(kid, named.set(identity, imported))
-  }
-  return all
-}
-
-/** `undefined` for invalid keys, and for algorithms the runtime lacks. */
-const importKey = async ({ jwk, algorithm }: PublicKey): Promise<Imported | undefined> => {
-  try {
-    return { algorithm, key: (await importJWK({ ...jwk }, algorithm)) as CryptoKey }
-  } catch {
-    return undefined
-  }
+/** As the gate says, within bounds. */
+const freshMs = (headers: Headers): number => {
+  const { maxAge } = freshnessOf(headers)
+  if (maxAge === undefined) return FRESH.usual
+  return Math.min(Math.max(maxAge * 1000, FRESH.least), FRESH.most)
 }

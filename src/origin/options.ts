@@ -2,7 +2,7 @@ import type { AssertionBinding } from '../core/model/assertion.ts'
 import { type Algorithm, algorithmOf } from '../core/model/issuer.ts'
 import type { Clock } from '../core/model/ports.ts'
 import { isLoopback, parseUrl } from '../core/url.ts'
-import type { KeyFetch } from './key-document.ts'
+import type { KeyFetch } from './keys.ts'
 import type { Replays } from './replays.ts'
 
 /** Options of an origin: the accepted assertions and their requirements. */
@@ -37,22 +37,14 @@ export interface VerifyOptions {
   readonly clock?: Clock
 }
 
-/** {@link VerifyOptions} with defaults. */
-export interface Settings {
-  readonly gate: string
+/** {@link VerifyOptions} with defaults. `identityPrefix` is in lower case. */
+export interface Settings
+  extends Required<
+      Omit<VerifyOptions, 'audience' | 'algorithms' | 'hostHeader' | 'prefix' | 'replays'>
+    >,
+    Pick<VerifyOptions, 'hostHeader' | 'replays'> {
   readonly audiences: readonly string[]
-  /** By default the URL or `Host`. */
-  readonly hostHeader?: string | false
-  readonly jwksUri: string
-  /** Lower-case. */
-  readonly identityPrefix: string
-  readonly clockTolerance: number
   readonly algorithms: readonly Algorithm[]
-  readonly replays?: Replays
-  readonly requireBinding: AssertionBinding
-  readonly maxBodyBytes: number
-  readonly fetch: KeyFetch
-  readonly clock: Clock
 }
 
 const DEFAULT_BODY_BYTES = 1024 * 1024

@@ -25,19 +25,13 @@ export function createProcessReplays({
   readonly clock?: Clock
 } = {}): Replays {
   const used = new Map<string, number>()
-  /** Ids by the second of their expiry, so that a sweep skips unexpired ones. */
-  const due = new Map<number, string[]>()
   let sweptAt: number | undefined
+  /** At most once a second. */
   const sweep = (now: number) => {
     const second = Math.floor(now)
     if (second === sweptAt) return
     sweptAt = second
-    for (const [end, ids] of due) {
-      if (end > second) continue
-      due.delete(end)
-      // A new claim of the id has a later expiry.
-      for (const id of ids) if ((used.get(id) ?? now) <= now) used.delete(id)
-    }
+    for (const [id, expires] of used) if (expires <= now) used.delete(id)
   }
   return {
     claim(id, expires) {
@@ -46,10 +40,6 @@ export function createProcessReplays({
       if ((used.get(id) ?? now) > now) return false
       if (used.size >= max) throw new RangeError(`more than ${max} assertions are remembered`)
       used.set(id, expires)
-      const end = Math.ceil(expires)
-      const ids = due.get(end)
-      if (ids) ids.push(id)
-      else due.set(end, [id])
       return true
     },
   }

@@ -1,12 +1,16 @@
-import { assertionOf, signedClaims } from './assertion.ts'
+import { compactVerify } from 'jose'
+import { deepFreeze, type JsonObject, own } from '../core/json.ts'
+import { decodeJwsPart, FORBIDDEN_PARAMETERS, isKid, mediaType, splitJws } from '../core/jws.ts'
+import { LIMITS } from '../core/limits.ts'
+import { ASSERTION_HEADER, ASSERTION_TYP } from '../core/model/assertion.ts'
+import { algorithmOf } from '../core/model/issuer.ts'
 import { checkBinding } from './binding.ts'
 import { checkPlainHeaders, readClaims, type VerifiedAgent } from './claims.ts'
 import { AgentError } from './errors.ts'
-import type { GateKeys } from './keys.ts'
+import type { GateKeys, KeyTools } from './keys.ts'
 import type { Settings } from './options.ts'
-import type { AgentRequest } from './request.ts'
+import { type AgentRequest, headerValues } from './request.ts'
 
-/** Data of one request. */
 export interface RequestExtras {
   /** The body's bytes as sent; needed for Node and Express requests. */
   readonly rawBody?: Uint8Array | undefined
@@ -49,4 +53,47 @@ const claim = async (
     throw new AgentError('replays_unavailable', { cause })
   }
   if (isFirst !== true) throw new AgentError('assertion_replayed')
+}
+
+/** Reads the only assertion of a request, as text. Throws if there is none, or several. */
+const assertionOf = (request: AgentRequest, identityPrefix: string): string => {
+  const [value, ...more] = headerValues(request, identityPrefix + ASSERTION_HEADER)
+  if (value === undefined || value === '') throw new AgentError('assertion_missing')
+  // Repeated headers are joined by commas, which are not part of an assertion.
+  if (more.length > 0 || value.includes(',')) throw new AgentError('assertion_repeated')
+  return value
+}
+
+/**
+ * The claims of an assertion whose signature is valid (RFC 7515 §5.2). Checks `typ` and the
+ * algorithm against fixed lists, and finds the key by `kid` in the gate's key set. Does not check
+ * claims.
+ */
+const signedClaims = async (
+  assertion: string,
+  { algorithms }: Settings,
+  keys: GateKeys,
+  tools: KeyTools,
+): Promise<JsonObject> => {
+  const parts = assertion.length <= 4 * LIMITS.tokenLength ? splitJws(assertion) : undefined
+  const header = parts && decodeJwsPart(parts.header)
+  const claims = parts && decodeJwsPart(parts.payload)
+  if (!header || !claims) throw new AgentError('assertion_malformed')
+  const typ = own(header, 'typ')
+  if (typeof typ !== 'string' || mediaType(typ) !== ASSERTION_TYP)
+    throw new AgentError('type_wrong')
+  const algorithm = algorithmOf(own(header, 'alg'))
+  if (!algorithm || !algorithms.includes(algorithm)) throw new AgentError('algorithm_refused')
+  const kid = own(header, 'kid')
+  if (!isKid(kid) || FORBIDDEN_PARAMETERS.some((name) => Object.hasOwn(header, name))) {
+    throw new AgentError('assertion_malformed')
+  }
+  const key = await keys.find(kid, algorithm, tools)
+  try {
+    const names = algorithm === 'Ed25519' ? ['Ed25519', 'EdDSA'] : [algorithm]
+    await compactVerify(assertion, key, { algorithms: names })
+  } catch {
+    throw new AgentError('signature_invalid')
+  }
+  return deepFreeze(claims)
 }

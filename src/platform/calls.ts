@@ -1,4 +1,5 @@
 import { LIMITS } from '../core/limits.ts'
+import { within } from '../core/timeout.ts'
 
 /**
  * The result of a call to an object; rejects after `ms` milliseconds. The call itself goes on and may still take
@@ -11,25 +12,6 @@ export async function inTime<Value>(
   return within(call(), ms, () => {
     throw new Error(`no answer within ${ms} ms`)
   })
-}
-
-/** The result of a promise or, after `ms` milliseconds, of `late`. Leaves no timer. */
-export async function within<Value, Late>(
-  promise: PromiseLike<Value> | Value,
-  ms: number,
-  late: () => Late,
-): Promise<Value | Late> {
-  // Node 20 has no `Promise.withResolvers`.
-  let end = () => {}
-  const ended = new Promise<void>((resolve) => {
-    end = resolve
-  })
-  const timer = setTimeout(end, ms)
-  try {
-    return await Promise.race([promise, ended.then(late)])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /** Calls an object, and a second time if that fails. Get a new stub for each call: a failed stub may stay broken. */

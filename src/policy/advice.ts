@@ -9,18 +9,18 @@ interface Advice {
   readonly identify: string
 }
 
-const SHORTEN = 'have the issuer make them live 15m or less'
-
 const ANY: Advice = {
-  shorten: SHORTEN,
+  shorten: 'have the issuer make them live 15m or less',
   identify: 'have the issuer add jti, then require it',
 }
 
-/** What can be set at each issuer, in the words of its own console. */
-const ADVICE: Readonly<Record<ProfileName, Advice>> = {
-  rfc9068: ANY,
-  actor: ANY,
-  generic: ANY,
+/** Where tokens have `jti` already. */
+const hasId = (tokens: string) => ({
+  identify: `${tokens} have it: write it into required_claims`,
+})
+
+/** What can be set at an issuer, in the words of its own console. */
+const ADVICE: Readonly<Partial<Record<ProfileName, Advice>>> = {
   auth0: {
     shorten:
       'in Auth0, Applications > APIs > the API > Settings, set Maximum Access Token Lifetime (once called Token Expiration) to 900 seconds, and Implicit / Hybrid Flow Access Token Lifetime to no more',
@@ -30,7 +30,7 @@ const ADVICE: Readonly<Record<ProfileName, Advice>> = {
   okta: {
     shorten:
       'in Okta, Security > API > Authorization Servers > the server > Access Policies, set "Access token lifetime is" in every rule to 15 minutes (5 is the least)',
-    identify: 'tokens of Okta have it: write it into required_claims',
+    ...hasId('tokens of Okta'),
   },
   entra: {
     shorten:
@@ -41,25 +41,16 @@ const ADVICE: Readonly<Record<ProfileName, Advice>> = {
   keycloak: {
     shorten:
       "in Keycloak, Realm settings > Tokens, set Access Token Lifespan to 5 minutes, and look for a longer one in the clients' Advanced settings",
-    identify: 'tokens of Keycloak have it: write it into required_claims',
+    ...hasId('tokens of Keycloak'),
   },
   cognito: {
     shorten:
       'in Cognito, App clients > the client > Edit, set Access token expiration to 15 minutes (5 is the least), for each client in audiences',
-    identify: 'tokens of Cognito have it: write it into required_claims',
+    ...hasId('tokens of Cognito'),
   },
-  clerk: {
-    shorten: SHORTEN,
-    identify: 'OAuth access tokens of Clerk have it: write it into required_claims',
-  },
-  workos: {
-    shorten: SHORTEN,
-    identify: 'access tokens of WorkOS Connect have it: write it into required_claims',
-  },
-  stytch: {
-    shorten: SHORTEN,
-    identify: "access tokens of Stytch's Connected Apps have it: write it into required_claims",
-  },
+  clerk: { ...ANY, ...hasId('OAuth access tokens of Clerk') },
+  workos: { ...ANY, ...hasId('access tokens of WorkOS Connect') },
+  stytch: { ...ANY, ...hasId("access tokens of Stytch's Connected Apps") },
 }
 
 /** Hosts of Microsoft Entra ID at which the path names a tenant, and words there that name none. */

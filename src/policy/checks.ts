@@ -6,12 +6,7 @@ import type { Origin } from './fields.ts'
 import type { GateEntry } from './gate.ts'
 import type { IssuerEntry } from './issuer-keys.ts'
 import { quote, type Report, under } from './issues.ts'
-import type { RouteEntry } from './route-keys.ts'
-
-interface Rule {
-  readonly entry: RouteEntry
-  readonly report: Report
-}
+import type { Rule } from './resources.ts'
 
 type Entries = ReadonlyMap<string, IssuerEntry>
 
@@ -132,20 +127,24 @@ export function checkAddresses(
 /** The bindings every policy needs, and those this one does. */
 export function checkBindings(
   issuers: ReadonlyMap<string, Issuer>,
+  rules: readonly Rule[],
   env: PolicyEnv,
   report: Report,
 ): void {
-  const fetched = [...issuers.values()].some(({ keys }) => keys.kind !== 'inline')
-  if (fetched && !env.has('kv', 'JWKS_CACHE')) {
-    report(['JWKS_CACHE'], 'is not there: a KV namespace, needed by issuers without inline jwks')
-  }
-  if (fetched && !env.has('durable_object', 'KEY_KEEPER')) {
-    report(
-      ['KEY_KEEPER'],
-      'is not there: the Durable Object namespace of KeyKeeper, needed by issuers without inline jwks',
-    )
-  }
-  if (!env.has('durable_object', 'REVOCATIONS')) {
-    report(['REVOCATIONS'], 'is not there: the Durable Object namespace of RevocationShard')
+  const isFetching = [...issuers.values()].some(({ keys }) => keys.kind !== 'inline')
+  const isCounting = rules.some(({ entry }) => entry.rate_limit?.kind === 'exact')
+  const isOnce = rules.some(({ entry }) => entry.single_use)
+  const rows = [
+    ['JWKS_CACHE', isFetching, ', needed by issuers without inline jwks'],
+    ['KEY_KEEPER', isFetching, ' of KeyKeeper, needed by issuers without inline jwks'],
+    ['REVOCATIONS', true, ' of RevocationShard'],
+    ['RATE_LIMITER', isCounting, ' of RateLimiter, needed by rules with an exact rate_limit'],
+    ['REPLAYS', isOnce, ' of ReplayShard, needed by rules with single_use'],
+  ] as const
+  for (const [name, isNeeded, what] of rows) {
+    const isKv = name === 'JWKS_CACHE'
+    if (!isNeeded || env.has(isKv ? 'kv' : 'durable_object', name)) continue
+    const namespace = isKv ? 'a KV namespace' : 'the Durable Object namespace'
+    report([name], `is not there: ${namespace}${what}`)
   }
 }

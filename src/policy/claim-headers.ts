@@ -1,19 +1,17 @@
-import { isObject } from '../core/json.ts'
 import type { ClaimHeader } from '../core/model/claim-headers.ts'
 import { MCP_HEADERS } from '../core/model/mcp.ts'
 import { fail, ok } from '../core/result.ts'
 import { foldedName } from '../core/text.ts'
 import { claimPathField, isCredentialHeader, isHeaderName, readClaimPath, text } from './fields.ts'
-import { NOT_INJECTED, OF_MCP } from './inject.ts'
+import { isAmong, NOT_INJECTED, OF_MCP } from './inject.ts'
 import { quote } from './issues.ts'
-import { field, namesTo } from './table.ts'
+import { field, namedEntries, namesTo } from './table.ts'
 
 const IDENTITY_PREFIX = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)+-$/
 
 /** Families of headers that mean something else, and that the gate sets or a browser sends. */
 const TAKEN_PREFIXES = ['access-control-', 'sec-fetch-', 'x-forwarded-', 'x-request-']
 
-/** The beginning of the names of identity headers. */
 export const identityPrefix = text((value) => {
   if (!IDENTITY_PREFIX.test(value)) {
     return fail('must be at least two lower-case words, each followed by -, like `x-agent-`')
@@ -34,11 +32,8 @@ const USUAL = 'x-agent-'
 /** `GATE.identity_headers` and `forward_claims` of a rule: header → claim path. */
 export const claimHeaders = field((value, report): readonly ClaimHeader[] => {
   const headers: ClaimHeader[] = []
-  if (!isObject(value)) {
-    report([], 'must be a table of header → claim path, like "X-Forwarded-User" = "sub"')
-    return headers
-  }
-  for (const [header, text] of Object.entries(value)) {
+  const otherwise = 'must be a table of header → claim path, like "X-Forwarded-User" = "sub"'
+  for (const [header, text] of namedEntries(value, report, otherwise)) {
     const folded = foldedName(header)
     if (!isHeaderName(header)) report([header], 'is no header name (RFC 9110 §5.1)')
     else if (NOT_INJECTED.has(folded) || isCredentialHeader(header)) {
@@ -47,14 +42,12 @@ export const claimHeaders = field((value, report): readonly ClaimHeader[] => {
     else if (folded.startsWith(USUAL)) {
       report([header], 'is an identity header, whose value is not configured')
     }
-    if (headers.some((one) => foldedName(one.header) === folded)) {
-      report([header], 'is set twice')
-    }
+    if (isAmong(headers, header)) report([header], 'is set twice')
     const path = typeof text === 'string' ? readClaimPath(text) : undefined
     if (!path?.ok) report([header], path?.reason ?? 'must be a claim path, like `sub`')
-    else headers.push(Object.freeze({ header, path: path.value }))
+    else headers.push({ header, path: path.value })
   }
-  return Object.freeze(headers)
+  return headers
 }, namesTo(claimPathField))
 
 type Named = readonly { readonly header: string }[]

@@ -5,7 +5,7 @@ import { parsePattern } from '../core/pattern.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { readDecidingPath } from './fields.ts'
 import { unknownName } from './issues.ts'
-import { anyOf, field, type KeyDocs, list, namesTo, table } from './table.ts'
+import { anyOf, field, type KeyDocs, list, namedEntries, namesTo, table } from './table.ts'
 
 type Accepts = ClaimRule['accepts']
 type Scalar = string | number | boolean
@@ -79,14 +79,11 @@ const rangeRule = (range: {
 
 /** A copy, so that nobody's changes to the variables reach the policy. */
 const expectationOf = (value: ClaimExpectation): ClaimExpectation =>
-  typeof value === 'object'
-    ? Object.freeze(Array.isArray(value) ? [...value] : { ...value })
-    : value
+  Array.isArray(value) ? [...value] : typeof value === 'object' ? { ...value } : value
 
 /** Every key of what a claim must be, where that is a table. {@link readRule} reads them together. */
 export const CLAIM_KEYS = { pattern: string(), min: number(), max: number() }
 
-/** What the documentation says of the keys of what a claim must be. */
 export const CLAIM_DOCS: KeyDocs<typeof CLAIM_KEYS> = {
   pattern: {
     description:
@@ -109,18 +106,15 @@ const scalar = field((value) => value as Scalar, anyOf(string(), number(), boole
 export const claimRules = field(
   (value, report): readonly ClaimRule[] => {
     const rules: ClaimRule[] = []
-    if (!isObject(value)) {
-      report([], 'must be a table of claim path → value, list, { pattern } or { min, max }')
-      return rules
-    }
-    for (const [key, raw] of Object.entries(value)) {
+    const otherwise = 'must be a table of claim path → value, list, { pattern } or { min, max }'
+    for (const [key, raw] of namedEntries(value, report, otherwise)) {
       const path = readDecidingPath(key)
       const accepts = readRule(raw)
       if (!path.ok) report([key], path.reason)
       if (!accepts.ok) report([key], accepts.reason)
       if (path.ok && accepts.ok) {
         const expected = expectationOf(raw as ClaimExpectation)
-        rules.push(Object.freeze({ path: path.value, expected, accepts: accepts.value }))
+        rules.push({ path: path.value, expected, accepts: accepts.value })
       }
     }
     return rules

@@ -1,8 +1,9 @@
+import { LIMIT_HEADERS, type RateLimit } from '../core/model/limit.ts'
 import { type CorsRule, METHODS, type Method } from '../core/model/route.ts'
 import { fail, ok } from '../core/result.ts'
 import { flag, readHeaderName, seconds, text, word } from './fields.ts'
 import { quote } from './issues.ts'
-import { type KeyDocs, list, required, table } from './table.ts'
+import { type KeyDocs, list, type Readable, required, table } from './table.ts'
 
 const origin = text((value) => {
   if (value === '*') return ok(value)
@@ -17,7 +18,6 @@ const origin = text((value) => {
 /** The name of one header, or `*` for all. */
 const header = text((value) => (value === '*' ? ok(value) : readHeaderName(value)))
 
-/** Every key of `cors`. */
 export const CORS_KEYS = {
   origins: required(list(origin)),
   methods: list(word(METHODS)),
@@ -27,7 +27,6 @@ export const CORS_KEYS = {
   max_age: seconds({ least: 0 }),
 }
 
-/** What the documentation says of the keys of `cors`. */
 export const CORS_DOCS: KeyDocs<typeof CORS_KEYS> = {
   origins: {
     description: 'Origins as browsers send them, each written whole, or `["*"]`.',
@@ -76,54 +75,36 @@ const MCP_HEADERS = [
 ]
 const MCP_EXPOSED = ['Mcp-Session-Id']
 
-/** A `cors` table whose methods and headers are the rule's own where it names none. */
-export interface CorsEntry extends Omit<CorsRule, 'methods' | 'headers'> {
-  readonly methods?: readonly Method[]
-  readonly headers?: readonly string[]
-}
-
-/** What of a rule its CORS depends on, beside the table. */
-export interface CorsFacts {
-  readonly methods: readonly Method[]
-  /** Headers that its answers have besides, for callers to read. */
-  readonly told?: readonly string[]
-  /** Whether it speaks MCP. */
-  readonly isMcp?: boolean
-}
-
-/** `cors` of a rule. */
-export const corsField = table(CORS_KEYS, (entry, report): CorsEntry => {
-  const { origins = [], headers, expose = [], credentials = false } = entry
+export const corsField = table(CORS_KEYS, (entry, report) => {
+  const { origins = [], headers = [], expose = [], credentials } = entry
   if (origins.includes('*') && origins.length > 1)
     report(['origins'], '`*` already means every origin')
-  for (const [key, values] of Object.entries({ origins, headers: headers ?? [], expose })) {
+  for (const [key, values] of Object.entries({ origins, headers, expose })) {
     if (credentials && values.includes('*'))
       report([key], '`*` cannot stand beside credentials = true')
   }
-  const exposed = new Map([...expose, ...ALWAYS_EXPOSED].map((name) => [name.toLowerCase(), name]))
-  return {
-    origins: Object.freeze(origins),
-    ...(headers && { headers: Object.freeze(headers) }),
-    expose: Object.freeze([...exposed.values()]),
-    credentials,
-    ...(entry.methods && { methods: entry.methods }),
-    ...(entry.max_age !== undefined && { maxAge: entry.max_age }),
-  }
+  return entry
 })
 
-/** The rule with its methods and headers, and all that callers are to read. */
+/** The table of a rule with these methods, and with all that its callers are to send and read. */
 export function corsOf(
-  entry: CorsEntry,
-  { methods, told = [], isMcp = false }: CorsFacts,
+  entry: Readable<typeof CORS_KEYS>,
+  methods: readonly Method[],
+  { mcp, rate_limit: limit }: { readonly mcp?: unknown; readonly rate_limit?: RateLimit },
 ): CorsRule {
-  const named = new Set(entry.expose.map((name) => name.toLowerCase()))
-  const wanted = isMcp ? [...told, ...MCP_EXPOSED] : told
-  const more = wanted.filter((name) => !named.has(name.toLowerCase()))
-  const usual = isMcp ? [...DEFAULT_HEADERS, ...MCP_HEADERS] : DEFAULT_HEADERS
-  return Object.freeze({
-    ...entry,
-    methods: Object.freeze(entry.methods ?? methods),
-    headers: entry.headers ?? Object.freeze(usual),
-    expose: Object.freeze([...entry.expose, ...more]),
-  })
+  const exposed = [
+    ...(entry.expose ?? []),
+    ...ALWAYS_EXPOSED,
+    ...(limit?.kind === 'exact' ? LIMIT_HEADERS : []),
+    ...(mcp ? MCP_EXPOSED : []),
+  ]
+  const byName = new Map(exposed.map((name) => [name.toLowerCase(), name]))
+  return {
+    origins: entry.origins ?? [],
+    methods: entry.methods ?? methods,
+    headers: entry.headers ?? [...DEFAULT_HEADERS, ...(mcp ? MCP_HEADERS : [])],
+    expose: [...byName.values()],
+    credentials: entry.credentials ?? false,
+    ...(entry.max_age !== undefined && { maxAge: entry.max_age }),
+  }
 }

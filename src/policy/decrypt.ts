@@ -19,14 +19,12 @@ const secretName = text((value) =>
     : fail('must be the name of a secret: letters, digits and _'),
 )
 
-/** Every key of `decrypt`. */
 export const DECRYPT_KEYS = {
   secret: required(secretName),
   key_management: list(word(KEY_MANAGEMENT)),
   content_encryption: list(word(CONTENT_ENCRYPTION)),
 }
 
-/** What the documentation says of the keys of `decrypt`. */
 export const DECRYPT_DOCS: KeyDocs<typeof DECRYPT_KEYS> = {
   secret: {
     description:
@@ -70,12 +68,12 @@ export function decryptionOf(
     value === undefined || keyManagement.length === 0
       ? undefined
       : privateKeys(value, name, keyManagement, at)
-  return Object.freeze({
+  return {
     secret: name,
-    keyManagement: Object.freeze(keyManagement),
-    contentEncryption: Object.freeze(entry.content_encryption ?? DEFAULT_CONTENT_ENCRYPTION),
-    ...(keys && { keys: Object.freeze(keys) }),
-  })
+    keyManagement,
+    contentEncryption: entry.content_encryption ?? DEFAULT_CONTENT_ENCRYPTION,
+    ...(keys && { keys }),
+  }
 }
 
 /**

@@ -2,7 +2,7 @@ import { isObject } from '../core/json.ts'
 import type { ActorRule, DelegationRule } from '../core/model/issuer.ts'
 import { isIdentityText } from '../core/text.ts'
 import { claimPathField, flag, nameText, whole, word } from './fields.ts'
-import { quote, type Report, unknownName } from './issues.ts'
+import { quote, type Report, under, unknownName } from './issues.ts'
 import {
   anyOf,
   field,
@@ -17,10 +17,8 @@ import {
 /** Deepest chain a policy may allow. */
 const DEEPEST = 10
 
-/** Every key of an entry of `actors` and `subjects`. */
 export const ACTOR_KEYS = { sub: required(nameText), issuer: nameText }
 
-/** What the documentation says of the keys of `actors` and `subjects`. */
 export const ACTOR_DOCS: KeyDocs<typeof ACTOR_KEYS> = {
   sub: {
     description: 'The `sub` of the actor or subject.',
@@ -59,7 +57,6 @@ const FIELDS = {
 /** Every key of `delegation`: `parent_scope` is an issuer's, which also says what its tokens look like. */
 export const DELEGATION_KEYS = { ...FIELDS, parent_scope: claimPathField }
 
-/** What the documentation says of the keys of `delegation`. */
 export const DELEGATION_DOCS: KeyDocs<typeof DELEGATION_KEYS> = {
   max_depth: {
     description:
@@ -101,9 +98,7 @@ export const DELEGATION_DOCS: KeyDocs<typeof DELEGATION_KEYS> = {
   },
 }
 
-/** A `delegation` table of a rule (RFC 8693 §4.1). */
 export const delegationField = table(FIELDS)
-/** That of an issuer. */
 export const issuerDelegationField = table(DELEGATION_KEYS)
 export type DelegationEntry = Readable<typeof FIELDS>
 
@@ -125,39 +120,30 @@ export function delegationOf(
   names: IssuerNames,
   report: Report,
 ): DelegationRule {
-  const at =
-    (...path: (string | number)[]): Report =>
-    (_, message) =>
-      report(path, message)
   const named = (key: 'actors' | 'subjects') =>
     entry?.[key] && {
-      [key]: Object.freeze(
-        entry[key].map(({ sub, issuer }, i) =>
-          issuer === undefined
-            ? { sub }
-            : { sub, issuer: issOf(issuer, names, at(key, i, 'issuer')) },
-        ),
+      [key]: entry[key].map(({ sub, issuer }, i) =>
+        issuer === undefined
+          ? { sub }
+          : { sub, issuer: issOf(issuer, names, under(report, key, i, 'issuer')) },
       ),
     }
-  return Object.freeze({
+  return {
     maxDepth: entry?.max_depth ?? unset.maxDepth,
     // Who limits actors does not mean that nobody has to act.
     requireActor: entry?.require_actor ?? entry?.actors !== undefined,
     issuers: entry?.issuers
-      ? new Set(entry.issuers.map((one, i) => issOf(one, names, at('issuers', i))))
+      ? new Set(entry.issuers.map((one, i) => issOf(one, names, under(report, 'issuers', i))))
       : unset.issuers,
     ...named('actors'),
     ...named('subjects'),
     ...(entry?.may_act && { mayAct: entry.may_act }),
-  })
+  }
 }
 
 interface Judged {
-  /** The longest chain that can pass. */
   readonly maxDepth: number
-  /** Whether an issuer's actors count. */
   readonly counts: (iss: string) => boolean
-  /** Whether an issuer's tokens are taken. */
   readonly takes: (iss: string) => boolean
   readonly names: IssuerNames
 }

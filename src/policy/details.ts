@@ -1,5 +1,6 @@
 import { isObject, own } from '../core/json.ts'
 import type { DetailRule } from '../core/model/details.ts'
+import { holesOf } from '../core/model/scope.ts'
 import { fail } from '../core/result.ts'
 import { isIdentityText } from '../core/text.ts'
 import { nameList, nameText, text } from './fields.ts'
@@ -14,7 +15,6 @@ const identifier = text((value) =>
     : fail('must be non-empty text without control characters'),
 )
 
-/** Every key of an entry of `authorization_details`. */
 export const DETAIL_KEYS = {
   type: required(nameText),
   actions: nameList,
@@ -24,27 +24,16 @@ export const DETAIL_KEYS = {
   locations: nameList,
 }
 
-/** What the documentation says of the keys of `authorization_details`. */
+const ALL_OF_THESE = 'The detail must have all of these, and may have more.'
+
 export const DETAIL_DOCS: KeyDocs<typeof DETAIL_KEYS> = {
   type: {
     description: 'The `type` of the detail. Details of other types are ignored.',
     example: 'document',
   },
-  actions: {
-    description: 'The detail must have all of these, and may have more.',
-    unset: 'any',
-    example: ['write'],
-  },
-  datatypes: {
-    description: 'The detail must have all of these, and may have more.',
-    unset: 'any',
-    example: ['text'],
-  },
-  privileges: {
-    description: 'The detail must have all of these, and may have more.',
-    unset: 'any',
-    example: ['editor'],
-  },
+  actions: { description: ALL_OF_THESE, unset: 'any', example: ['write'] },
+  datatypes: { description: ALL_OF_THESE, unset: 'any', example: ['text'] },
+  privileges: { description: ALL_OF_THESE, unset: 'any', example: ['editor'] },
   identifier: {
     description:
       'The detail must have exactly this one. `{name}` takes a path parameter, as in scopes.',
@@ -59,10 +48,7 @@ export const DETAIL_DOCS: KeyDocs<typeof DETAIL_KEYS> = {
   },
 }
 
-const detail = table(
-  DETAIL_KEYS,
-  ({ type = '', ...rest }): DetailRule => Object.freeze({ type, ...rest }),
-)
+const detail = table(DETAIL_KEYS, ({ type = '', ...rest }): DetailRule => ({ type, ...rest }))
 
 /** A list of tables: what the details of a token have to authorize (RFC 9396 §2). */
 export const detailsField = list(detail)
@@ -71,9 +57,9 @@ export const detailsField = list(detail)
 export function checkIdentifiers(raw: unknown, params: readonly string[], report: Report): void {
   for (const [i, rule] of (Array.isArray(raw) ? raw : []).entries()) {
     const template = isObject(rule)
-      ? readField(identifier, own(rule, 'identifier'), toldAlready)
+      ? readField(identifier, own(rule, 'identifier'), reportedAlready)
       : undefined
-    const hole = template?.parts.find((part, n) => n % 2 === 1 && !params.includes(part))
+    const hole = template && holesOf(template).find((name) => !params.includes(name))
     if (!template || hole === undefined) continue
     const what = unknownName('path parameter', hole, params)
     report([i, 'identifier'], `${quote(template.source)}: ${what}`)
@@ -81,7 +67,7 @@ export function checkIdentifiers(raw: unknown, params: readonly string[], report
 }
 
 /** When the rule was read. */
-const toldAlready: Report = () => {}
+const reportedAlready: Report = () => {}
 
 /** As they are written. */
 export function showDetails(rules: readonly DetailRule[]): readonly Shown[] {

@@ -1,57 +1,47 @@
+import { deepFreeze } from '../core/json.ts'
 import type { CorsRule, Endpoint, Route, Target } from '../core/model/route.ts'
 import { metadataPath } from '../core/model/well-known.ts'
 import { STRICT } from '../revocation/options.ts'
 import { parseMatch } from './router.ts'
 
 /** Any page may read what anyone may read. */
-const METADATA_CORS: CorsRule = Object.freeze({
-  origins: Object.freeze(['*']),
-  methods: Object.freeze(['GET']),
-  headers: Object.freeze(['*']),
-  expose: Object.freeze(['X-Request-Id']),
+const METADATA_CORS: CorsRule = {
+  origins: ['*'],
+  methods: ['GET'],
+  headers: ['*'],
+  expose: ['X-Request-Id'],
   credentials: false,
-})
-
-interface Row {
-  readonly match: string
-  readonly endpoint: Endpoint
-  readonly access: Route['access']
-  readonly scope?: string
 }
 
-const AUDIT_SCOPE = 'edgewarden:audit:read'
-
-/** The gate's endpoints under its prefix. */
-const ROWS: readonly Row[] = [
-  { match: 'GET /health', endpoint: 'health', access: 'public' },
-  { match: 'GET /jwks.json', endpoint: 'jwks', access: 'public' },
-  { match: 'GET /ready', endpoint: 'ready', access: 'optional' },
-  {
-    match: 'GET,POST,DELETE /revocations',
-    endpoint: 'revocations',
-    access: 'required',
-    scope: 'edgewarden:revoke',
-  },
-  {
-    match: 'GET,DELETE /revocations/{id}',
-    endpoint: 'revocations',
-    access: 'required',
-    scope: 'edgewarden:revoke',
-  },
-  { match: 'POST /explain', endpoint: 'explain', access: 'required', scope: 'edgewarden:read' },
-  { match: 'GET /policy', endpoint: 'policy', access: 'required', scope: 'edgewarden:read' },
-  ...['GET /decisions', 'GET /decisions/{id}'].map(
-    (match): Row => ({ match, endpoint: 'decisions', access: 'required', scope: AUDIT_SCOPE }),
-  ),
-  { match: '*', endpoint: 'none', access: 'public' },
-  { match: '* /*', endpoint: 'none', access: 'public' },
+type Row = readonly [
+  endpoint: Endpoint,
+  access: Route['access'],
+  matches: readonly string[],
+  scope?: string,
 ]
+
+/** Under the gate's prefix. */
+const ROWS: readonly Row[] = [
+  ['health', 'public', ['GET /health']],
+  ['jwks', 'public', ['GET /jwks.json']],
+  ['ready', 'optional', ['GET /ready']],
+  [
+    'revocations',
+    'required',
+    ['GET,POST,DELETE /revocations', 'GET,DELETE /revocations/{id}'],
+    'edgewarden:revoke',
+  ],
+  ['explain', 'required', ['POST /explain'], 'edgewarden:read'],
+  ['policy', 'required', ['GET /policy'], 'edgewarden:read'],
+  ['decisions', 'required', ['GET /decisions', 'GET /decisions/{id}'], 'edgewarden:audit:read'],
+]
+
+/** Everything else there. */
+const REST: Row = ['none', 'public', ['*', '* /*']]
 
 interface Own {
   readonly prefix: string
-  /** Identifier of the gate's own resource. */
   readonly resource: string
-  /** Identifiers of every resource, with their URLs. */
   readonly resources: ReadonlyMap<string, URL>
   /** Whether decisions are stored, and can be read. */
   readonly hasAudit: boolean
@@ -78,40 +68,37 @@ export function ownRoutes({
   ): Route => {
     const reading = parseMatch(match)
     if (!reading.ok) throw new TypeError(`no rule: ${match}`)
-    return Object.freeze({
+    return deepFreeze({
       name: match,
       methods: reading.value.methods,
       path: reading.value.path,
       resource,
       access,
-      scopes: Object.freeze({ mode: 'all', scopes: Object.freeze([]) }),
-      claims: Object.freeze([]),
+      scopes: { mode: 'all', scopes: [] },
+      claims: [],
       mode: 'enforce',
       // Who administers the kill switch must not be one that was just revoked.
       revocation: STRICT,
       onRevocation: 'ignore',
       finishWithin: 0,
       target,
-      inject: Object.freeze([]),
-      secrets: Object.freeze([]),
-      forwardClaims: Object.freeze([]),
-      removedFromAnswers: Object.freeze([]),
+      inject: [],
+      secrets: [],
+      forwardClaims: [],
+      removedFromAnswers: [],
       forwardToken: false,
       encodedSlash: false,
       endpoint,
       ...more,
     })
   }
-  const served = ROWS.filter(({ endpoint }) => hasAudit || endpoint !== 'decisions')
-  const rows = served.map(({ match, endpoint, access, scope }) => {
-    const [methods, path = ''] = match.split(' ')
-    return rule(
-      `${methods} ${prefix}${path}`,
-      endpoint,
-      access,
-      scope === undefined ? {} : { scopes: one(scope) },
-    )
-  })
+  const rules = ([endpoint, access, matches, scope]: Row): readonly Route[] =>
+    matches.map((match) => {
+      const [methods, path = ''] = match.split(' ')
+      const more = scope === undefined ? {} : { scopes: one(scope) }
+      return rule(`${methods} ${prefix}${path}`, endpoint, access, more)
+    })
+  const served = ROWS.filter(([endpoint]) => hasAudit || endpoint !== 'decisions')
   const sharers = new Map<string, number>()
   for (const url of resources.values()) {
     const path = metadataPath(url.href)
@@ -126,11 +113,10 @@ export function ownRoutes({
       ...(shared && { host: url.hostname }),
     })
   })
-  return Object.freeze([...rows.slice(0, -2), ...metadata, ...rows.slice(-2)])
+  return [...served.flatMap(rules), ...metadata, ...rules(REST)]
 }
 
-const one = (scope: string): Route['scopes'] =>
-  Object.freeze({
-    mode: 'all',
-    scopes: Object.freeze([Object.freeze({ source: scope, parts: [scope] })]),
-  })
+const one = (scope: string): Route['scopes'] => ({
+  mode: 'all',
+  scopes: [{ source: scope, parts: [scope] }],
+})

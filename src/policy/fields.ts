@@ -202,14 +202,12 @@ export const resourceField = text<WrittenUrl>((value) => {
     : fail('must be a URL whose path a request can have, in canonical form, without *')
 })
 
-/** The name of a binding of the Worker. */
 export const bindingName = text((value) =>
   isBindingName(value) ? ok(value) : fail('must be the name of a binding'),
 )
 
 const isBindingName = (value: string): boolean => /^[A-Za-z_$][\w$]*$/.test(value)
 
-/** Where allowed requests go, as configured. */
 export type Origin =
   | { readonly kind: 'url'; readonly url: URL; readonly text: string }
   | { readonly kind: 'service'; readonly name: string; readonly text: string }

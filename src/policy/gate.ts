@@ -1,6 +1,7 @@
 import { maxValue, minValue, number, pipe } from 'valibot'
 import { assertionField } from '../assertion/options.ts'
 import { DENIAL_DOCS } from '../core/denial.ts'
+import { deepFreeze } from '../core/json.ts'
 import type { AssertionRule } from '../core/model/assertion.ts'
 import type { Gate } from '../core/model/policy.ts'
 import { fail, ok } from '../core/result.ts'
@@ -45,12 +46,10 @@ const revocationId = text((value) =>
     : fail('must be the id of a revocation, as its creation answered it'),
 )
 
-/** Every key of `GATE.journal`. */
 export const JOURNAL_KEYS = {
   allowed: pipe(number(NO_SHARE), minValue(0, NO_SHARE), maxValue(1, NO_SHARE)),
 }
 
-/** Every key of GATE. */
 export const GATE_KEYS = {
   resource: required(resourceField),
   origin: required(originField),
@@ -80,7 +79,6 @@ export const GATE_KEYS = {
   denial_docs: urlField({ http: 'loopback' }),
 }
 
-/** What the documentation says of the keys of GATE. */
 export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
   resource: {
     description:
@@ -227,7 +225,6 @@ export const GATE_DOCS: KeyDocs<typeof GATE_KEYS> = {
   },
 }
 
-/** What the documentation says of the keys of `GATE.journal`. */
 export const JOURNAL_DOCS: KeyDocs<typeof JOURNAL_KEYS> = {
   allowed: {
     description:
@@ -270,7 +267,7 @@ export function gateOf(
   { assertion, isAudited }: { assertion: AssertionRule | undefined; isAudited: boolean },
   ownHeaders: ReadonlySet<string>,
 ): Gate {
-  return Object.freeze({
+  return deepFreeze({
     resource,
     hosts,
     insecureHttp: entry.insecure_http ?? false,
@@ -282,11 +279,11 @@ export function gateOf(
     identityPrefix: entry.identity_prefix ?? DEFAULT_IDENTITY_PREFIX,
     stripHeaders: new Set((entry.strip_headers ?? []).map(foldedName)),
     ownHeaders,
-    identityHeaders: entry.identity_headers ?? Object.freeze([]),
-    clientIp: Object.freeze(entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' }),
+    identityHeaders: entry.identity_headers ?? [],
+    clientIp: entry.client_ip ?? { from: 'header', name: 'cf-connecting-ip' },
     ...(entry.address_limit && { addressLimit: entry.address_limit }),
     requestId: entry.request_id ?? 'own',
-    journal: Object.freeze({ allowed: entry.journal?.allowed ?? (isAudited ? 0 : 1) }),
+    journal: { allowed: entry.journal?.allowed ?? (isAudited ? 0 : 1) },
     errors: entry.errors ?? 'standard',
     denialDocs: entry.denial_docs?.text ?? DENIAL_DOCS,
     revocation: termsOf(entry.revocation),

@@ -1,13 +1,22 @@
-import { isObject } from '../core/json.ts'
+import { getOrMake } from '../core/memo.ts'
 import { isScopeToken } from '../core/model/scope.ts'
 import { fail, ok } from '../core/result.ts'
 import { text } from './fields.ts'
-import { type Declared, type Included, reportCircles } from './includes-circles.ts'
 import { quote, type Report, under } from './issues.ts'
 import { readTemplate } from './scopes.ts'
-import { list, readField } from './table.ts'
+import { list, namedEntries, readField } from './table.ts'
 
-/** What SCOPES says. */
+/** What a scope is said to include: one scope, or every scope with a prefix. */
+interface Included {
+  readonly text: string
+  readonly prefix?: string
+}
+
+type Declared = ReadonlyMap<string, readonly Included[]>
+
+/** From one scope to another, by the entry of its list at this place. */
+type Step = readonly [to: string, entry: number]
+
 export interface Includes {
   /** As written: scope → what it includes. */
   readonly scopes: ReadonlyMap<string, readonly string[]>
@@ -37,9 +46,8 @@ const included = text<Included>((value) => {
  */
 export function readIncludes(value: unknown, report: Report): Includes {
   const declared = new Map<string, readonly Included[]>()
-  if (value !== undefined && !isObject(value))
-    report([], 'must be a table of scope → list of scopes')
-  for (const [scope, raw] of isObject(value) ? Object.entries(value) : []) {
+  const otherwise = 'must be a table of scope → list of scopes'
+  for (const [scope, raw] of namedEntries(value ?? {}, report, otherwise)) {
     if (!isScopeToken(scope) || /[{}]/.test(scope)) {
       report([scope], `${quote(scope)} is not one scope token without templates (RFC 6749 §3.3)`)
     }
@@ -62,9 +70,7 @@ const includedByOf = (declared: Declared): Includes['includedBy'] => {
   for (const [scope, entries] of declared) {
     for (const { text, prefix } of entries) {
       const [parents, key] = prefix === undefined ? [exact, text] : [byPrefix, prefix]
-      const known = parents.get(key)
-      if (known) known.push(scope)
-      else parents.set(key, [scope])
+      getOrMake(parents, key, () => []).push(scope)
     }
   }
   const prefixes = [...byPrefix.keys()].sort((a, b) => b.length - a.length)
@@ -73,13 +79,8 @@ const includedByOf = (declared: Declared): Includes['includedBy'] => {
     ...prefixes.flatMap((prefix) => (scope.startsWith(prefix) ? (byPrefix.get(prefix) ?? []) : [])),
   ]
   const closures = new Map<string, readonly string[]>()
-  const closureOf = (key: string, first: readonly string[]): readonly string[] => {
-    const known = closures.get(key)
-    if (known) return known
-    const closure = Object.freeze(reachedFrom(first, parentsOf))
-    closures.set(key, closure)
-    return closure
-  }
+  const closureOf = (key: string, first: readonly string[]): readonly string[] =>
+    getOrMake(closures, key, () => Object.freeze(reachedFrom(first, parentsOf)))
   return (scope) => {
     if (exact.has(scope)) return closureOf(scope, [scope])
     if (prefixes.length === 0) return [scope]
@@ -100,4 +101,88 @@ const reachedFrom = (
     for (const parent of parentsOf(one)) reached.add(parent)
   }
   return [...reached]
+}
+
+/** Names of a circle that a message repeats, from either end. */
+const MOST_NAMES = 5
+
+/**
+ * Reports every circle of scopes that include one another, and every scope that names itself,
+ * each once and where it begins. A scope may be among those of its own wildcard, and several that
+ * are declared alike, word for word, with it: they say the same already.
+ */
+const reportCircles = (declared: Declared, report: Report): void => {
+  for (const [scope, entries] of declared) {
+    const own = entries.findIndex(({ text, prefix }) => prefix === undefined && text === scope)
+    if (own >= 0) report([scope, own], sentence([scope, scope]))
+  }
+  const stepsOf = stepsIn(declared)
+  const reported = new Set<string>()
+  for (const scope of declared.keys()) {
+    const circle = reported.has(scope) ? [] : circleOf(scope, stepsOf)
+    const [first] = circle
+    if (!first) continue
+    const names = circle.map(([to]) => to)
+    for (const name of names) reported.add(name)
+    report([scope, first[1]], sentence([scope, ...names]))
+  }
+}
+
+/** Steps to other scopes, each once; of those that may be among each other's the first stands for all. */
+const stepsIn = (declared: Declared): ((scope: string) => readonly Step[]) => {
+  const first = new Map<string, string>()
+  const standIn = new Map<string, string>()
+  for (const [scope, entries] of declared) {
+    const isOwn = entries.some(({ prefix }) => prefix !== undefined && scope.startsWith(prefix))
+    const said = [...new Set(entries.map(({ text }) => text))].sort().join(' ')
+    if (isOwn && !first.has(said)) first.set(said, scope)
+    standIn.set(scope, (isOwn && first.get(said)) || scope)
+  }
+  const includedIn = ({ text, prefix }: Included): readonly string[] =>
+    prefix === undefined ? [text] : [...declared.keys()].filter((one) => one.startsWith(prefix))
+  const stepsFrom = (scope: string): readonly Step[] => {
+    const steps = new Map<string, number>()
+    for (const [i, entry] of (declared.get(scope) ?? []).entries()) {
+      for (const one of includedIn(entry)) {
+        const to = standIn.get(one)
+        if (to !== undefined && to !== standIn.get(scope) && !steps.has(to)) steps.set(to, i)
+      }
+    }
+    return [...steps]
+  }
+  const made = new Map<string, readonly Step[]>()
+  return (scope) => getOrMake(made, scope, () => stepsFrom(scope))
+}
+
+/** The shortest way from a scope back to it; none where there is no way. */
+const circleOf = (scope: string, stepsOf: (scope: string) => readonly Step[]): readonly Step[] => {
+  const cameBy = new Map<string, readonly [from: string, step: Step]>()
+  const found = new Set([scope])
+  for (const at of found) {
+    for (const step of stepsOf(at)) {
+      const [to] = step
+      if (to === scope) return [...wayTo(at, cameBy), step]
+      if (!found.has(to)) cameBy.set(to, [at, step])
+      found.add(to)
+    }
+  }
+  return []
+}
+
+const wayTo = (
+  scope: string,
+  cameBy: ReadonlyMap<string, readonly [from: string, step: Step]>,
+): readonly Step[] => {
+  const way: Step[] = []
+  for (let last = cameBy.get(scope); last; last = cameBy.get(last[0])) way.unshift(last[1])
+  return way
+}
+
+const sentence = (names: readonly string[]): string => {
+  const quoted = names.map(quote)
+  const shown =
+    names.length > 2 * MOST_NAMES
+      ? [...quoted.slice(0, MOST_NAMES), '…', ...quoted.slice(-MOST_NAMES)]
+      : quoted
+  return `makes a circle: ${shown.join(' → ')}; take a step of it out`
 }

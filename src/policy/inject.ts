@@ -1,12 +1,11 @@
 import { string } from 'valibot'
-import { isObject } from '../core/json.ts'
 import { MCP_HEADERS } from '../core/model/mcp.ts'
 import type { Route } from '../core/model/route.ts'
 import { foldedName } from '../core/text.ts'
 import type { PolicyEnv } from './env.ts'
 import { isHeaderName } from './fields.ts'
 import { quote, type Report } from './issues.ts'
-import { field, namesTo } from './table.ts'
+import { field, namedEntries, namesTo } from './table.ts'
 
 /** A header to set, before the secrets are put in: text at even places, secret names at odd ones. */
 export interface Injection {
@@ -47,11 +46,8 @@ export const OF_MCP = 'is a header of MCP, which only clients and the gate set'
 /** An `inject` table: header → template with at least one `${NAME}`. Looks no secret up. */
 export const injectField = field((value, report): readonly Injection[] => {
   const injections: Injection[] = []
-  if (!isObject(value)) {
-    report([], `must be a table of header → template, like Authorization = "Bearer ${NAMED}"`)
-    return injections
-  }
-  for (const [name, template] of Object.entries(value)) {
+  const otherwise = `must be a table of header → template, like Authorization = "Bearer ${NAMED}"`
+  for (const [name, template] of namedEntries(value, report, otherwise)) {
     const header = name.toLowerCase()
     const folded = foldedName(name)
     if (!isHeaderName(name)) report([name], 'is no header name (RFC 9110 §5.1)')
@@ -61,8 +57,7 @@ export const injectField = field((value, report): readonly Injection[] => {
         'is a header that cannot be injected: the gate or the connection sets it; remove it',
       )
     if (MCP_HEADERS.includes(folded)) report([name], OF_MCP)
-    if (injections.some((one) => foldedName(one.header) === folded))
-      report([name], 'is injected twice')
+    if (isAmong(injections, name)) report([name], 'is injected twice')
     const parts = typeof template === 'string' ? template.split(SECRET) : []
     if (parts.length < 3) {
       report([name], `must be a template that names a secret, like \`Bearer ${NAMED}\``)
@@ -89,38 +84,40 @@ export function injectionsOf(
       report([header], 'is an identity header, which only the gate sets')
     }
     const value = parts.map((part, i) => (i % 2 === 0 ? part : secretOf(part, env, report, header)))
-    return Object.freeze([header, value.join(''), templateText(parts)] as const)
+    return [header, value.join(''), templateText(parts)] as const
   })
-  return Object.freeze(headers)
+  return headers
 }
 
 const templateText = (parts: readonly string[]): string =>
   parts.map((part, i) => (i % 2 === 0 ? part : `$\{${part}}`)).join('')
 
-/** Whether a header of this name is among them, in any spelling. */
-export function injects(injections: readonly Injection[] | undefined, name: string): boolean {
-  return injections?.some(({ header }) => foldedName(header) === foldedName(name)) ?? false
+/** Whether a header of this name is among these, in any spelling. */
+export function isAmong(
+  headers: readonly { readonly header: string }[] | undefined,
+  name: string,
+): boolean {
+  return headers?.some(({ header }) => foldedName(header) === foldedName(name)) ?? false
 }
 
 /** Characters of a secret that is looked for in answers, at least: shorter ones stand in them by chance. */
 const LEAST_RECOGNISED = 8
 
-/** Names of the secrets in an injection that are too short to be looked for in answers. */
-export function unrecognisable({ parts }: Injection, env: PolicyEnv): readonly string[] {
-  return namesIn(parts).filter((name) => {
-    const { length } = env.secret(name)?.trim() ?? { length: LEAST_RECOGNISED }
-    return length < LEAST_RECOGNISED
-  })
-}
+const isShort = (secret: string | undefined): boolean =>
+  secret !== undefined && secret.trim().length < LEAST_RECOGNISED
 
 /**
- * Whether what is secret in `Basic` credentials is too short to be looked for in answers. Not where the
- * secrets are not known.
+ * What is too short to be looked for in answers, in words: secrets, or what is secret in `Basic` credentials. Secrets
+ * that are not known are not counted.
  */
-export function hasShortPassword({ parts }: Injection, env: PolicyEnv): boolean {
+export function unrecognisable({ parts }: Injection, env: PolicyEnv): readonly string[] {
+  const short = namesIn(parts).filter((name) => isShort(env.secret(name)))
+  if (short.length > 0) return short.map((name) => `the secret ${quote(name)}`)
   const known = parts.map((part, i) => (i % 2 === 0 ? part : env.secret(part)))
   const [, password] = known.includes(undefined) ? [] : basicParts(known.join(''))
-  return password !== undefined && password.trim().length < LEAST_RECOGNISED
+  return isShort(password)
+    ? ['the password in its Basic credentials, or the user name where there is none,']
+    : []
 }
 
 /**
@@ -135,7 +132,7 @@ export function recognised(
   const secrets = injections.flatMap(({ parts }) => namesIn(parts).map((name) => env.secret(name)))
   const all = [...secrets, ...headers.flatMap(([, value]) => basicParts(value))]
   const texts = all.flatMap((text) => text?.trim() ?? [])
-  return Object.freeze([...new Set(texts.filter(({ length }) => length >= LEAST_RECOGNISED))])
+  return [...new Set(texts.filter(({ length }) => length >= LEAST_RECOGNISED))]
 }
 
 const namesIn = (parts: readonly string[]) => parts.filter((_, i) => i % 2 === 1)

@@ -89,7 +89,6 @@ const plainText = text((value) =>
     : fail('must be text without control characters'),
 )
 
-/** Every key of an issuer. */
 export const ISSUER_KEYS = {
   issuer: required(urlField({ http: 'any' })),
   jwks_uri: urlField({ http: 'any', query: true }),
@@ -119,7 +118,6 @@ export const ISSUER_KEYS = {
   allow_insecure_http: flag,
 }
 
-/** What the documentation says of the keys of an issuer. */
 export const ISSUER_DOCS: KeyDocs<typeof ISSUER_KEYS> = {
   issuer: {
     description: "The `iss` of this issuer's tokens, compared exactly.",

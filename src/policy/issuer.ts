@@ -1,5 +1,5 @@
 import { isPrivateHost } from '../core/address.ts'
-import { isObject, own } from '../core/json.ts'
+import { deepFreeze, isObject, own } from '../core/json.ts'
 import { claimPath } from '../core/model/claims.ts'
 import type { Issuer, KeyLocation } from '../core/model/issuer.ts'
 import { publicKeyOf } from '../core/model/jwk.ts'
@@ -14,7 +14,7 @@ import type { WrittenUrl } from './fields.ts'
 import { DEFAULT_ALGORITHMS, ISSUER_KEYS, type IssuerEntry } from './issuer-keys.ts'
 import { quote, type Report, under } from './issues.ts'
 import { PROFILES, type Profile } from './profiles.ts'
-import { readField, readTable } from './table.ts'
+import { namedEntries, readField, readTable } from './table.ts'
 
 /** Reads one table of ISSUERS by itself. */
 const readIssuer = (value: unknown, report: Report): IssuerEntry => {
@@ -62,38 +62,23 @@ const keysOf = ({ jwks, jwks_uri }: IssuerEntry, never: readonly string[]): KeyL
   return jwks_uri ? { kind: 'uri', uri: jwks_uri.text } : { kind: 'discovery', never }
 }
 
-/** What an issuer's entry is read beside. */
-export interface IssuerSurroundings {
-  readonly names: IssuerNames
-  readonly env: PolicyEnv
-  /** Origins that are the gate's own, so that discovery must not lead to them. */
-  readonly never: readonly string[]
-}
-
 /** The issuer with every default filled in. */
-export function issuerOf(
+const issuerOf = (
   name: string,
   iss: string,
   entry: IssuerEntry,
-  { names, never, env }: IssuerSurroundings,
+  { names, never, env }: { names: IssuerNames; never: readonly string[]; env: PolicyEnv },
   report: Report,
-): Issuer {
+): Issuer => {
   const profileName = entry.profile ?? 'rfc9068'
   const profile: Profile = PROFILES[profileName]
-  const delegation = delegationOf(
-    entry.delegation,
-    { maxDepth: DEFAULT_DEPTH, issuers: new Set() },
-    names,
-    under(report, 'delegation'),
-  )
+  const at = under(report, 'delegation')
+  const unset = { maxDepth: DEFAULT_DEPTH, issuers: new Set<string>() }
+  const delegation = delegationOf(entry.delegation, unset, names, at)
   const { maxDepth, issuers } = delegation
   const counts = (one: string) => one === iss || issuers.has(one)
   const takes = (one: string) => one === iss
-  checkActors(
-    entry.delegation ?? {},
-    { maxDepth, counts, takes, names },
-    under(report, 'delegation'),
-  )
+  checkActors(entry.delegation ?? {}, { maxDepth, counts, takes, names }, at)
   if (profile.audienceClaim !== 'aud' && !entry.audiences) {
     report(
       ['audiences'],
@@ -101,32 +86,32 @@ export function issuerOf(
     )
   }
   const decrypt = entry.decrypt && decryptionOf(entry.decrypt, env, under(report, 'decrypt'))
-  const told = readField(claimRules, profile.claims, under(report, 'profile')) ?? []
-  return Object.freeze({
+  const ofProfile = readField(claimRules, profile.claims, under(report, 'profile')) ?? []
+  return deepFreeze({
     name,
     profile: profileName,
     issuer: iss,
-    keys: Object.freeze(keysOf(entry, never)),
+    keys: keysOf(entry, never),
     keyTimes: keyTimesOf(entry.jwks_cache),
     allowInsecureHttp: entry.allow_insecure_http ?? false,
-    algorithms: Object.freeze(entry.algorithms ?? DEFAULT_ALGORITHMS),
+    algorithms: entry.algorithms ?? DEFAULT_ALGORITHMS,
     types: new Set<string>(entry.typ ?? profile.types),
     audienceClaim: profile.audienceClaim,
-    ...(entry.audiences && { audiences: Object.freeze(entry.audiences) }),
+    ...(entry.audiences && { audiences: entry.audiences }),
     maxLifetime: entry.max_lifetime ?? profile.maxLifetime,
-    requiredClaims: Object.freeze(entry.required_claims ?? profile.requiredClaims),
-    claims: Object.freeze([...told, ...(entry.claims ?? [])]),
-    clientId: Object.freeze(profile.clientId),
+    requiredClaims: entry.required_claims ?? profile.requiredClaims,
+    claims: [...ofProfile, ...(entry.claims ?? [])],
+    clientId: profile.clientId,
     clientRequired: profile.clientRequired,
-    agentId: Object.freeze(entry.agent_id ?? profile.agentId),
+    agentId: entry.agent_id ?? profile.agentId,
     agentPrefix: entry.agent_prefix ?? '',
     agentType: entry.agent_type ?? claimPath('agent_type'),
     ...((entry.entity_profiles ?? (profile.entityProfiles && !entry.agent_type)) && {
       entityProfiles: true,
     }),
-    workflowId: Object.freeze(entry.workflow_id ?? [claimPath('workflow_id')]),
-    scope: Object.freeze(entry.scope ?? profile.scope),
-    scopeElse: Object.freeze(entry.scope ? [] : profile.scopeElse),
+    workflowId: entry.workflow_id ?? [claimPath('workflow_id')],
+    scope: entry.scope ?? profile.scope,
+    scopeElse: entry.scope ? [] : profile.scopeElse,
     admin: entry.admin ?? false,
     ...(entry.rules === false && { rules: false }),
     ...(entry.possession === 'required' && { possession: 'required' }),
@@ -137,7 +122,10 @@ export function issuerOf(
   })
 }
 
-/** Reads every issuer: its table as configured, and what becomes of it where that can be read. */
+/**
+ * Reads every issuer: its table as configured, and what becomes of it where that can be read. Discovery never leads to
+ * the gate's own origins.
+ */
 export function readIssuers(
   value: unknown,
   never: readonly string[],
@@ -145,8 +133,8 @@ export function readIssuers(
   report: Report,
 ) {
   const entries = new Map<string, IssuerEntry>()
-  if (!isObject(value)) report([], 'must be a table of name → issuer: [vars.ISSUERS.name]')
-  for (const [name, raw] of isObject(value) ? Object.entries(value) : []) {
+  const otherwise = 'must be a table of name → issuer: [vars.ISSUERS.name]'
+  for (const [name, raw] of namedEntries(value, report, otherwise)) {
     entries.set(name, readIssuer(raw, under(report, name)))
   }
   const names = new Map<string, string>()

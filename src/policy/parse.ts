@@ -6,7 +6,6 @@ import type { Route } from '../core/model/route.ts'
 import { isWhollyReserved } from '../core/model/well-known.ts'
 import { fail, ok, type Result } from '../core/result.ts'
 import { checkLimits } from '../limit/options.ts'
-import { checkReplays } from '../replay/options.ts'
 import {
   checkAddresses,
   checkBindings,
@@ -35,7 +34,6 @@ export interface PolicyBundle {
   readonly warnings: readonly PolicyIssue[]
 }
 
-/** Rules of one policy. */
 const MOST_RULES = 10_000
 
 /**
@@ -85,9 +83,8 @@ export function parsePolicy(
   checkResources(resources, rules, gate, at('GATE'))
   checkErrors(gate, hosts, resources, at('GATE'))
   checkAddresses({ gate, gateOrigins, entries, rules, env }, at)
-  checkBindings(issuers, env, at('bindings'))
+  checkBindings(issuers, rules, env, at('bindings'))
   checkLimits({ gate, rules, env }, at)
-  checkReplays(rules, env, at('bindings'))
   const assertion = assertionOf(gate.assertion, env, under(at('GATE'), 'assertion'))
   const audit = auditOf(given.AUDIT, env, at('AUDIT'), at('bindings'))
   if (!gate.resource || !gate.origin) return fail(issues)
@@ -169,22 +166,18 @@ const readRoutes = (
   at: (base: string) => Report,
 ): readonly Rule[] => {
   const report = at('ROUTES')
-  if (ROUTES === undefined || (Array.isArray(ROUTES) && ROUTES.length === 0)) {
-    report([], 'must hold a rule: [[vars.ROUTES]]')
-    return []
-  }
-  if (!Array.isArray(ROUTES)) {
-    report([], 'must be a list of tables: [[vars.ROUTES]]')
-    return []
-  }
-  if (ROUTES.length > MOST_RULES) {
+  const rules = ROUTES ?? []
+  if (!Array.isArray(rules)) report([], 'must be a list of tables: [[vars.ROUTES]]')
+  else if (rules.length === 0) report([], 'must hold a rule: [[vars.ROUTES]]')
+  if (!Array.isArray(rules)) return []
+  if (rules.length > MOST_RULES) {
     report(
       [],
-      `holds ${ROUTES.length} rules, over ${MOST_RULES}; rules with {parameters} need fewer`,
+      `holds ${rules.length} rules, over ${MOST_RULES}; rules with {parameters} need fewer`,
     )
     return []
   }
-  return ROUTES.map((raw: unknown, i) => {
+  return rules.map((raw: unknown, i) => {
     const path = routePaths[i] ?? `ROUTES[${i}]`
     const own = at(path)
     return { path, raw, entry: readRoute(raw, own), report: own }

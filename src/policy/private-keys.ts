@@ -7,33 +7,44 @@ import type { DecryptionKey, KeyManagement } from '../core/model/issuer.ts'
 import { quote, quoteAll, type Report } from './issues.ts'
 
 /**
- * The keys of a secret that holds a private JWK set (RFC 7517 §5) as JSON, for these ways of key
- * management; every one must be usable. Reports mistakes by the name of the secret and the place of
- * the key, and repeats nothing of it. Imports none.
+ * Reads a secret that holds a private JWK set (RFC 7517 §5) as JSON. `read` makes a key of an entry, or says what is
+ * wrong with it: the end of a sentence. Reports mistakes by the name of the secret and the place of the key, and
+ * repeats nothing of it.
  */
+export function readPrivateSet<Key extends object>(
+  { value, name, most }: { readonly value: string; readonly name: string; readonly most: number },
+  read: (entry: unknown, place: number) => Key | string,
+  report: Report,
+): readonly Key[] {
+  const document = parseJsonObject(value)
+  const entries = document && own(document, 'keys')
+  const secret = `the secret ${quote(name)}`
+  if (!Array.isArray(entries) || entries.length === 0 || entries.length > most) {
+    report(
+      [],
+      `${secret} must be a private JWK set as JSON, { "keys": [ … ] }, with 1 to ${most} keys`,
+    )
+    return []
+  }
+  return entries.flatMap((entry, i) => {
+    const key = read(entry, i + 1)
+    if (typeof key !== 'string') return [key]
+    report([], `key ${i + 1} of ${secret} ${key}`)
+    return []
+  })
+}
+
+/** The private keys of a secret for these ways of key management; every one must be usable. Imports none. */
 export function privateKeys(
   value: string,
   name: string,
   among: readonly KeyManagement[],
   report: Report,
 ): readonly DecryptionKey[] {
-  const document = parseJsonObject(value)
-  const entries = document && own(document, 'keys')
-  const secret = `the secret ${quote(name)}`
-  if (!Array.isArray(entries) || entries.length === 0 || entries.length > LIMITS.keys) {
-    report(
-      [],
-      `${secret} must be a private JWK set as JSON, { "keys": [ … ] }, with 1 to ${LIMITS.keys} keys`,
-    )
-    return []
-  }
-  const keys: DecryptionKey[] = []
-  for (const [i, entry] of entries.entries()) {
-    const read = readKey(entry, among)
-    if (typeof read === 'string') report([], `key ${i + 1} of ${secret} ${read}`)
-    else keys.push(read)
-  }
+  const set = { value, name, most: LIMITS.keys }
+  const keys = readPrivateSet(set, (entry) => readKey(entry, among), report)
   const kids = keys.map(({ kid }) => kid)
+  const secret = `the secret ${quote(name)}`
   if (kids.length > 1 && kids.includes(undefined)) {
     report([], `${secret} holds several keys, so each needs a kid`)
   }
@@ -105,7 +116,11 @@ const isForOpening = (operations: unknown, shape: Shape): boolean =>
   operations === undefined ||
   (Array.isArray(operations) && shape.operations.some((one) => operations.includes(one)))
 
-const membersOf = (jwk: JsonObject, { members, bytes }: Shape) => {
+/** These members of a JWK; `undefined` unless each is base64url, of so many bytes where that is known. */
+export function membersOf(
+  jwk: JsonObject,
+  { members, bytes }: Pick<Shape, 'members' | 'bytes'>,
+): Readonly<Record<string, string>> | undefined {
   const read: Record<string, string> = {}
   for (const member of members) {
     const text = own(jwk, member)

@@ -43,12 +43,16 @@ const RFC9068 = {
   scope: paths('scope'),
   scopeElse: [],
   maxLifetime: 15 * MINUTE,
-} as const
+} as const satisfies Profile
 
-/** Where only access tokens have `client_id`, and a person's session may have an `azp`. */
-const CLIENT_ID = { clientId: paths('client_id'), clientRequired: true } as const
+/** An agent is the client that these claims name, and every access token names one. */
+const clientIn = (...names: readonly string[]) => ({
+  agentId: paths(...names),
+  clientId: paths(...names),
+  clientRequired: true,
+})
 
-/** By the name an issuer's entry gives. */
+/** By the name an issuer's entry gives. Each says where it differs from RFC 9068. */
 export const PROFILES = {
   rfc9068: RFC9068,
   /** RFC 9068 with draft-mcguinness-oauth-actor-profile: who acts is in `act`, or is the client. */
@@ -60,93 +64,79 @@ export const PROFILES = {
   },
   /** Both dialects of an Auth0 API: its own (`jwt`, `azp`) and RFC 9068 (`at+jwt`, `client_id`). */
   auth0: {
+    ...RFC9068,
     types: ['jwt', 'at+jwt'],
-    audienceClaim: 'aud',
     requiredClaims: ['iss', 'exp', 'aud', 'sub', 'iat'],
-    claims: {},
-    agentId: paths('azp', 'client_id'),
-    clientId: paths('azp', 'client_id'),
-    clientRequired: true,
+    ...clientIn('azp', 'client_id'),
     entityProfiles: true,
-    scope: paths('scope'),
-    scopeElse: [],
     maxLifetime: 24 * HOUR,
   },
   /** Custom authorization servers of Okta. Those of the org are for Okta's own API. */
   okta: {
+    ...RFC9068,
     types: ['absent'],
-    audienceClaim: 'aud',
     requiredClaims: ['iss', 'exp', 'aud', 'sub', 'cid', 'iat', 'jti'],
-    claims: {},
-    agentId: paths('cid'),
-    clientId: paths('cid'),
-    clientRequired: true,
+    ...clientIn('cid'),
     scope: paths('scp'),
-    scopeElse: [],
     maxLifetime: HOUR,
   },
   /** Microsoft Entra ID, tokens of version 1.0 (`appid`) and 2.0 (`azp`). */
   entra: {
+    ...RFC9068,
     types: ['jwt'],
-    audienceClaim: 'aud',
     requiredClaims: ['iss', 'exp', 'aud', 'sub', 'iat', 'tid', 'ver'],
-    claims: {},
-    agentId: paths('azp', 'appid'),
-    clientId: paths('azp', 'appid'),
-    clientRequired: true,
+    ...clientIn('azp', 'appid'),
     scope: paths('scp'),
     scopeElse: paths('roles'),
     maxLifetime: 90 * MINUTE,
   },
   /** The payload's `typ` says what a token of Keycloak is; all of them name a client. */
   keycloak: {
+    ...RFC9068,
     types: ['jwt', 'at+jwt'],
-    audienceClaim: 'aud',
     requiredClaims: ['iss', 'exp', 'aud', 'sub', 'azp', 'iat', 'jti'],
     claims: { typ: ['Bearer', 'DPoP'] },
-    agentId: paths('azp', 'client_id'),
-    clientId: paths('azp', 'client_id'),
-    clientRequired: true,
-    scope: paths('scope'),
+    ...clientIn('azp', 'client_id'),
     scopeElse: paths('realm_access.roles'),
-    maxLifetime: 15 * MINUTE,
   },
   /** User pools of Amazon Cognito, whose access tokens have `aud` only where one was asked for. */
   cognito: {
+    ...RFC9068,
     types: ['absent'],
     audienceClaim: 'client_id',
     requiredClaims: ['iss', 'exp', 'sub', 'client_id', 'token_use', 'iat', 'jti'],
     claims: { token_use: 'access' },
-    agentId: paths('client_id'),
-    clientId: paths('client_id'),
-    clientRequired: true,
-    scope: paths('scope'),
-    scopeElse: [],
+    ...clientIn('client_id'),
     maxLifetime: HOUR,
   },
   /** OAuth access tokens of Clerk, with `aud` only where `resource` was asked for. */
   clerk: {
     ...RFC9068,
-    ...CLIENT_ID,
+    ...clientIn('client_id'),
     scope: paths('scope', 'scp'),
     maxLifetime: 24 * HOUR,
   },
   /** WorkOS Connect. Session tokens of AuthKit have neither audience nor client. */
-  workos: { ...RFC9068, ...CLIENT_ID, types: ['absent', 'at+jwt'], maxLifetime: HOUR },
+  workos: {
+    ...RFC9068,
+    ...clientIn('client_id'),
+    types: ['absent', 'at+jwt'],
+    maxLifetime: HOUR,
+  },
   /** Connected Apps of Stytch. Session tokens have the same audience, and no client. */
-  stytch: { ...RFC9068, ...CLIENT_ID, types: ['jwt', 'at+jwt', 'absent'], maxLifetime: HOUR },
+  stytch: {
+    ...RFC9068,
+    ...clientIn('client_id'),
+    types: ['jwt', 'at+jwt', 'absent'],
+    maxLifetime: HOUR,
+  },
   /** Issuers that follow RFC 7519 only. */
   generic: {
+    ...RFC9068,
     types: ['at+jwt', 'jwt'],
-    audienceClaim: 'aud',
     requiredClaims: ['iss', 'exp', 'aud', 'iat'],
-    claims: {},
     agentId: paths('client_id', 'azp', 'sub'),
-    clientId: paths('client_id', 'azp'),
-    clientRequired: false,
     scope: paths('scope', 'scp'),
-    scopeElse: [],
-    maxLifetime: 15 * MINUTE,
   },
 } as const satisfies Record<string, Profile>
 

@@ -1,6 +1,6 @@
 import { isObject, own } from '../core/json.ts'
+import { holesOf } from '../core/model/scope.ts'
 import { METADATA_PATH } from '../core/model/well-known.ts'
-import { foldedName } from '../core/text.ts'
 import { checkCondition, checkMcp } from '../mcp/options/checks.ts'
 import { checkMcpAudiences } from '../mcp/options/resource.ts'
 import { checkSingleUse } from '../replay/options.ts'
@@ -8,6 +8,7 @@ import { isIdentityHeader } from './claim-headers.ts'
 import { checkActors } from './delegation.ts'
 import { checkIdentifiers } from './details.ts'
 import { DEFAULT_IDENTITY_PREFIX, DEFAULT_PREFIX } from './gate.ts'
+import { isAmong } from './inject.ts'
 import { quote, quoteAll, type Report, under, unknownName } from './issues.ts'
 import { onExpiryOf, type Surroundings, takenIssuers } from './route.ts'
 import { foldCase } from './route-index.ts'
@@ -17,7 +18,6 @@ interface Judged extends Surroundings {
   readonly entry: RouteEntry
   /** Whether the key is written, readable or not. */
   readonly has: (key: string) => boolean
-  /** What is written there. */
   readonly rawOf: (key: string) => unknown
   readonly report: Report
 }
@@ -59,11 +59,11 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
   },
   function scopesNameParameters({ entry: { match, scopes }, report }) {
     if (!match || !scopes) return
-    for (const [i, { source, parts }] of scopes.scopes.entries()) {
-      const hole = parts.find((part, n) => n % 2 === 1 && !match.params.includes(part))
+    for (const [i, scope] of scopes.scopes.entries()) {
+      const hole = holesOf(scope).find((name) => !match.params.includes(name))
       if (hole === undefined) continue
       const path = scopes.mode === 'any' ? ['scopes', 'any', i] : ['scopes', i]
-      report(path, `${quote(source)}: ${unknownName('path parameter', hole, match.params)}`)
+      report(path, `${quote(scope.source)}: ${unknownName('path parameter', hole, match.params)}`)
     }
   },
   function identifiersNameParameters({ entry: { match }, rawOf, report }) {
@@ -116,19 +116,18 @@ const CHECKS: readonly ((judged: Judged) => void)[] = [
     checkSingleUse(entry, has, report)
   },
   function headersAreSetOnce({ entry, gate, report }) {
-    const taken = [...(gate.identity_headers ?? []), ...(entry.inject ?? [])]
-    const identity = gate.identity_prefix ?? DEFAULT_IDENTITY_PREFIX
-    for (const { header } of entry.forward_claims ?? []) {
-      if (isIdentityHeader(header, identity)) {
+    const { inject = [], forward_claims: claims = [] } = entry
+    const { identity_headers: ofGate = [], identity_prefix: prefix } = gate
+    for (const { header } of claims) {
+      if (isIdentityHeader(header, prefix ?? DEFAULT_IDENTITY_PREFIX)) {
         report(['forward_claims', header], 'is an identity header, whose value is not configured')
       }
-      if (taken.some((one) => foldedName(one.header) === foldedName(header))) {
+      if (isAmong([...ofGate, ...inject], header)) {
         report(['forward_claims', header], 'is set by GATE.identity_headers or inject already')
       }
     }
-    const ofGate = gate.identity_headers ?? []
-    for (const { header } of entry.inject ?? []) {
-      if (ofGate.some((one) => foldedName(one.header) === foldedName(header))) {
+    for (const { header } of inject) {
+      if (isAmong(ofGate, header)) {
         report(['inject', header], 'is set by GATE.identity_headers already')
       }
     }

@@ -1,4 +1,4 @@
-import type { AuthenticationRule, WorkflowSource } from '../core/model/route.ts'
+import type { WorkflowSource } from '../core/model/route.ts'
 import { isScopeToken } from '../core/model/scope.ts'
 import { fail, ok } from '../core/result.ts'
 import {
@@ -17,7 +17,6 @@ export const matchField = text<Match & { readonly text: string }>((value) => {
   return reading.ok ? ok({ ...reading.value, text: value }) : reading
 })
 
-/** Where a request names its workflow. */
 export const workflowField = text<WorkflowSource>((value) => {
   const [, from, name = ''] = /^(path|header|query):(.+)$/.exec(value) ?? []
   if (from === 'header' && !isHeaderName(name)) return fail(`${quote(name)} is no header name`)
@@ -27,7 +26,7 @@ export const workflowField = text<WorkflowSource>((value) => {
   const parameter = from === 'query' ? readParameterName(name) : ok(name)
   if (!parameter.ok) return parameter
   if (from === 'path' || from === 'header' || from === 'query') {
-    return ok(Object.freeze({ from, name: from === 'header' ? name.toLowerCase() : name }))
+    return ok({ from, name: from === 'header' ? name.toLowerCase() : name })
   }
   return fail('must be `path:NAME`, `header:NAME` or `query:NAME`')
 })
@@ -47,24 +46,6 @@ export const tokenSubprotocol = text((value) =>
         `${quote(value)} must be the subprotocol up to the token: letters, digits, - and _, with dots between and at the end, like \`mcp.auth.\``,
       ),
 )
-
-/** What a rule says of the user's authentication; empty where it says nothing. */
-export function authenticationOf({
-  acr_values: acrValues,
-  max_age: maxAge,
-}: {
-  readonly acr_values?: readonly string[]
-  readonly max_age?: number
-}): { readonly authentication?: AuthenticationRule } {
-  return acrValues || maxAge !== undefined
-    ? {
-        authentication: Object.freeze({
-          ...(acrValues && { acrValues: Object.freeze(acrValues) }),
-          ...(maxAge !== undefined && { maxAge }),
-        }),
-      }
-    : {}
-}
 
 /** What frames an answer, keeps it from other agents, or is the gate's own. */
 const KEPT = [

@@ -1,4 +1,5 @@
 import { TrieRouter } from 'hono/router/trie-router'
+import { getOrMake } from '../core/memo.ts'
 import type { Method } from '../core/model/route.ts'
 
 /** One segment of a rule's path: literal text, or a parameter and the literal behind it. */
@@ -42,14 +43,6 @@ interface Suffixes {
 
 const noSuffixes = (): Suffixes => ({ next: new Map(), rules: [] })
 
-const entry = <Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value => {
-  const found = map.get(key)
-  if (found !== undefined) return found
-  const made = make()
-  map.set(key, made)
-  return made
-}
-
 /** Rules whose suffixes end a path's segments, each with a value before it. */
 const ending = (
   { next, rules }: Suffixes,
@@ -87,7 +80,7 @@ export class Index {
     const places = segments.flatMap((segment, i) => ('param' in segment ? [i] : []))
     const key = segments.map((one) => ('param' in one ? ':p' : one.literal)).join('/')
     for (const method of methods) {
-      const shape = entry(this.#shapes, `${method} ${key}`, () => {
+      const shape = getOrMake(this.#shapes, `${method} ${key}`, () => {
         const made: Shape = {
           places,
           suffixes: noSuffixes(),
@@ -100,8 +93,8 @@ export class Index {
       for (const segment of segments) {
         if (!('param' in segment)) continue
         const { suffix } = segment
-        const texts = entry(level.next, suffix.length, () => new Map<string, Suffixes>())
-        level = entry(texts, suffix, noSuffixes)
+        const texts = getOrMake(level.next, suffix.length, () => new Map<string, Suffixes>())
+        level = getOrMake(texts, suffix, noSuffixes)
       }
       level.rules.push(index)
     }

@@ -33,7 +33,6 @@ import {
 import { scopeRule } from './scopes.ts'
 import { type KeyDocs, list, type Readable, required } from './table.ts'
 
-/** Every key of a rule. */
 export const ROUTE_KEYS = {
   match: required(matchField),
   host: hostName,
@@ -73,7 +72,8 @@ export const ROUTE_KEYS = {
   mcp: mcpField,
 }
 
-/** What the documentation says of the keys of a rule. */
+const AS_IN_GATE = 'As in [GATE](configuration/gate.md#keys-of-gate).'
+
 export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
   match: {
     description:
@@ -181,26 +181,10 @@ export const ROUTE_DOCS: KeyDocs<typeof ROUTE_KEYS> = {
       'Literal segments to remove from the front of the path. Only whole segments are removed.',
     example: '/v1',
   },
-  timeout: {
-    description: 'As in [GATE](configuration/gate.md#keys-of-gate).',
-    unset: "GATE's",
-    example: '10s',
-  },
-  on_revocation: {
-    description: 'As in [GATE](configuration/gate.md#keys-of-gate).',
-    unset: "GATE's",
-    example: 'end-all',
-  },
-  on_expiry: {
-    description: 'As in [GATE](configuration/gate.md#keys-of-gate).',
-    unset: "GATE's",
-    example: 'cut',
-  },
-  finish_within: {
-    description: 'As in [GATE](configuration/gate.md#keys-of-gate).',
-    unset: "GATE's",
-    example: '30s',
-  },
+  timeout: { description: AS_IN_GATE, unset: "GATE's", example: '10s' },
+  on_revocation: { description: AS_IN_GATE, unset: "GATE's", example: 'end-all' },
+  on_expiry: { description: AS_IN_GATE, unset: "GATE's", example: 'cut' },
+  finish_within: { description: AS_IN_GATE, unset: "GATE's", example: '30s' },
   inject: {
     description: `Header name → template with \`\${NAME}\`, where NAME is a secret: the origin's [own credential](configuration/headers.md#injected-credentials). Only where access is \`"required"\`.`,
     example: { Authorization: `Bearer \${OPENAI_API_KEY}` },

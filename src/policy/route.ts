@@ -1,5 +1,5 @@
+import { deepFreeze } from '../core/json.ts'
 import type { DelegationRule, Issuer } from '../core/model/issuer.ts'
-import { LIMIT_HEADERS } from '../core/model/limit.ts'
 import type { Route, Target } from '../core/model/route.ts'
 import { termsOf } from '../revocation/options.ts'
 import { corsOf } from './cors.ts'
@@ -9,7 +9,6 @@ import type { Origin } from './fields.ts'
 import { DEFAULT_IDENTITY_PREFIX, type GateEntry } from './gate.ts'
 import { injectionsOf, recognised } from './inject.ts'
 import { type Report, under } from './issues.ts'
-import { authenticationOf } from './route-fields.ts'
 import { ROUTE_KEYS, type RouteEntry } from './route-keys.ts'
 import { readTable } from './table.ts'
 
@@ -18,7 +17,6 @@ export function readRoute(value: unknown, report: Report): RouteEntry {
   return readTable(ROUTE_KEYS, value, report)
 }
 
-/** What rules are judged against. */
 export interface Surroundings {
   readonly gate: GateEntry
   readonly hosts: ReadonlySet<string>
@@ -50,14 +48,14 @@ export function targetOf(
   timeout: number | undefined,
   via?: string,
 ): Target {
-  return Object.freeze({
+  return {
     url: origin.kind === 'url' ? origin.url : new URL('/', resource),
     audience: origin.text,
     ...(origin.kind === 'service' && { service: origin.name }),
     ...(via !== undefined && { via }),
     stripPrefix,
     ...(timeout !== undefined && { timeout }),
-  })
+  }
 }
 
 /** The binding of GATE is for GATE's origin. */
@@ -109,47 +107,45 @@ export function routeOf(
   if (!entry.match || resource === undefined || !origin) return undefined
   const { text: name, methods, path } = entry.match
   const timeout = entry.timeout ?? gate.timeout
-  const told = entry.rate_limit?.kind === 'exact' ? LIMIT_HEADERS : []
-  return Object.freeze({
+  return deepFreeze({
     name,
-    methods: Object.freeze(methods),
+    methods,
     path,
     ...(entry.host !== undefined && { host: entry.host }),
     resource,
     access: entry.access ?? 'required',
-    scopes: entry.scopes ?? Object.freeze({ mode: 'all', scopes: [] }),
+    scopes: entry.scopes ?? { mode: 'all', scopes: [] },
     ...((entry.issuers || takesNotAll(around)) && {
       issuers: new Set(takenIssuers(entry, around).map((one) => one.issuer)),
     }),
-    ...(entry.audiences && { audiences: Object.freeze(entry.audiences) }),
+    ...(entry.audiences && { audiences: entry.audiences }),
     ...(entry.max_lifetime !== undefined && { maxLifetime: entry.max_lifetime }),
-    claims: Object.freeze(entry.claims ?? []),
+    claims: entry.claims ?? [],
     ...(entry.agent_types && { agentTypes: new Set(entry.agent_types) }),
     ...(entry.workflow && { workflow: entry.workflow }),
     ...(delegation && { delegation }),
-    ...(entry.authorization_details && {
-      authorizationDetails: Object.freeze(entry.authorization_details),
+    ...(entry.authorization_details && { authorizationDetails: entry.authorization_details }),
+    ...((entry.acr_values || entry.max_age !== undefined) && {
+      authentication: {
+        ...(entry.acr_values && { acrValues: entry.acr_values }),
+        ...(entry.max_age !== undefined && { maxAge: entry.max_age }),
+      },
     }),
-    ...authenticationOf(entry),
     ...(entry.when && { when: entry.when }),
-    ...(entry.cors && {
-      cors: corsOf(entry.cors, { methods, told, isMcp: entry.mcp !== undefined }),
-    }),
+    ...(entry.cors && { cors: corsOf(entry.cors, methods, entry) }),
     revocation: termsOf(entry.revocation ?? gate.revocation),
     onRevocation: entry.on_revocation ?? gate.on_revocation ?? 'end-streams',
     finishWithin: finishWithinOf(entry, gate),
     ...(entry.rate_limit && { rateLimit: entry.rate_limit }),
     ...(entry.single_use && { singleUse: true }),
-    ...(entry.token_subprotocols && {
-      tokenSubprotocols: Object.freeze(entry.token_subprotocols),
-    }),
+    ...(entry.token_subprotocols && { tokenSubprotocols: entry.token_subprotocols }),
     ...(entry.possession === 'required' && { possession: 'required' }),
     ...(entry.replay === 'window' && { replay: 'window' }),
     // What an origin does not judge itself, as its credential and its tools, is never only watched.
     mode: entry.inject || entry.mcp ? 'enforce' : (entry.mode ?? gate.mode ?? 'enforce'),
     target: targetOf(origin, resource, entry.strip_prefix ?? '', timeout, viaOf(entry, gate)),
-    forwardClaims: entry.forward_claims ?? Object.freeze([]),
-    removedFromAnswers: Object.freeze(entry.remove_response_headers ?? []),
+    forwardClaims: entry.forward_claims ?? [],
+    removedFromAnswers: entry.remove_response_headers ?? [],
     inject,
     secrets: recognised(entry.inject ?? [], inject, around.env),
     forwardToken: entry.forward_token ?? false,

@@ -3,7 +3,6 @@ import type { Policy } from '../core/model/policy.ts'
 import { type Route, type Target, takesIssuer } from '../core/model/route.ts'
 import type { ScopeRule } from '../core/model/scope.ts'
 
-/** A rule in a table of rules. */
 export interface RouteRow {
   readonly match: string
   readonly host?: string

@@ -43,7 +43,7 @@ export function readHoles(
       `${quote(source)}: put a character like : between two parameters, or two ids could be read as others`,
     )
   }
-  return ok(Object.freeze({ source, parts: Object.freeze(parts) }))
+  return ok({ source, parts })
 }
 
 /** A scope token, or a template with `{parameter}` holes. Does not know the rule's parameters. */
@@ -97,13 +97,10 @@ export function readUseTemplate(source: string): Result<ScopeTemplate, string> {
 const SCOPE = text((source) => readTemplate(source))
 const USE_SCOPE = text(readUseTemplate)
 
-/** The key of `scopes` where that is a table. */
 export const ANY_KEYS = { any: required(list(SCOPE)) }
 
-/** Likewise, of what a name needs. */
 export const USE_ANY_KEYS = { any: required(list(USE_SCOPE)) }
 
-/** What the documentation says of the key of `scopes`. */
 export const ANY_DOCS: KeyDocs<typeof ANY_KEYS> = {
   any: {
     description:
@@ -118,7 +115,7 @@ const ruleOf = (scope: typeof SCOPE, keys: typeof ANY_KEYS) => {
     (value, report): ScopeRule | undefined => {
       if (Array.isArray(value)) {
         const scopes = readField(all, value, report)
-        return scopes && Object.freeze({ mode: 'all', scopes: Object.freeze(scopes) })
+        return scopes && { mode: 'all', scopes }
       }
       if (!isObject(value)) {
         const wanted =
@@ -131,7 +128,7 @@ const ruleOf = (scope: typeof SCOPE, keys: typeof ANY_KEYS) => {
         return undefined
       }
       const { any } = readTable(keys, value, report)
-      return any && Object.freeze({ mode: 'any', scopes: Object.freeze(any) })
+      return any && { mode: 'any', scopes: any }
     },
     anyOf(all, table(keys)),
   )

@@ -1,8 +1,8 @@
 import type { Issuer } from '../core/model/issuer.ts'
 import type { PolicyEnv } from './env.ts'
 import type { GateEntry } from './gate.ts'
-import { hasShortPassword, unrecognisable } from './inject.ts'
-import { quote, type Report } from './issues.ts'
+import { unrecognisable } from './inject.ts'
+import type { Report } from './issues.ts'
 import type { RouteEntry } from './route-keys.ts'
 
 /** What of a policy that is in order warnings are about. */
@@ -24,11 +24,7 @@ export type Warn = (read: Read, at: (base: string) => Report) => void
 export const warnOfSecrets: Warn = ({ rules, env }, at) => {
   for (const { entry, path } of rules) {
     for (const injection of entry.inject ?? []) {
-      const short = unrecognisable(injection, env).map((name) => `the secret ${quote(name)}`)
-      if (short.length === 0 && hasShortPassword(injection, env)) {
-        short.push('the password in its Basic credentials, or the user name where there is none,')
-      }
-      for (const what of short) {
+      for (const what of unrecognisable(injection, env)) {
         at(path)(
           ['inject', injection.header],
           `${what} is too short to be recognised: agents get answers that repeat it as they are; use one of 8 characters or more`,

@@ -15,11 +15,11 @@ type Camel<Name> = Name extends `${infer Head}_${infer Rest}`
   : Name
 
 /** Keys with a flag or one of a few words, which the policy has under the same name. */
-type Plain<F extends Fields, Held> = {
-  [K in keyof F]: Camel<K> extends keyof Held
-    ? string extends Held[Camel<K>]
+type Plain<F extends Fields, Model> = {
+  [K in keyof F]: Camel<K> extends keyof Model
+    ? string extends Model[Camel<K>]
       ? never
-      : [NonNullable<Held[Camel<K>]>] extends [InferOutput<F[K]> & (boolean | string)]
+      : [NonNullable<Model[Camel<K>]>] extends [InferOutput<F[K]> & (boolean | string)]
         ? K
         : never
     : never
@@ -29,21 +29,21 @@ type Plain<F extends Fields, Held> = {
  * How each key of a table is shown, `undefined` for one that is not. Flags and words need no row: they are shown as
  * the policy has them, and can be nobody's secret.
  */
-export type Shows<F extends Fields, Held, Context = void> = {
-  readonly [K in Exclude<keyof F, Plain<F, Held>>]: (held: Held, around: Context) => unknown
-} & { readonly [K in Plain<F, Held>]?: (held: Held, around: Context) => unknown }
+export type Shows<F extends Fields, Model, Context = void> = {
+  readonly [K in Exclude<keyof F, Plain<F, Model>>]: (model: Model, around: Context) => unknown
+} & { readonly [K in Plain<F, Model>]?: (model: Model, around: Context) => unknown }
 
 /** A table in the words of the configuration, key by key. */
-export function showTable<F extends Fields, Held extends object, Context = void>(
+export function showTable<F extends Fields, Model extends object, Context = void>(
   keys: F,
-  rows: Shows<F, Held, Context>,
-  held: Held,
+  rows: Shows<F, Model, Context>,
+  model: Model,
   around: Context,
 ): Shown {
   const shown: Record<string, unknown> = {}
   for (const key of Object.keys(keys)) {
-    const row = (rows as Readonly<Record<string, (held: Held, around: Context) => unknown>>)[key]
-    const value = row ? row(held, around) : own(held as JsonObject, camelCase(key))
+    const row = (rows as Readonly<Record<string, (model: Model, around: Context) => unknown>>)[key]
+    const value = row ? row(model, around) : own(model as JsonObject, camelCase(key))
     if (value !== undefined) shown[key] = value
   }
   return shown

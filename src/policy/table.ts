@@ -191,6 +191,17 @@ export function table<const F extends Fields, Value = Readable<F>>(
   })
 }
 
+/** The entries of a table whose keys are names; none, and `otherwise` is reported, where it is no table. */
+export function namedEntries(
+  value: unknown,
+  report: Report,
+  otherwise: string,
+): readonly (readonly [name: string, value: unknown])[] {
+  if (isObject(value)) return Object.entries(value)
+  report([], otherwise)
+  return []
+}
+
 /** A list, read item by item. */
 export function list<Item, Input>(
   item: Field<Item, Input>,

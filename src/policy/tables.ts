@@ -39,7 +39,6 @@ import {
 /** A policy as it may be written, in code as in wrangler.toml. */
 export type PolicyInput = TableInput<typeof POLICY_KEYS>
 
-/** A table of the configuration. */
 export interface DocumentedTable {
   readonly keys: Fields
   readonly docs: Readonly<Record<string, KeyDoc<unknown>>>

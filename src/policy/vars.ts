@@ -2,7 +2,6 @@ import { isObject, type JsonObject, own, parseJsonObject } from '../core/json.ts
 import { fail, ok, type Result } from '../core/result.ts'
 import { distance, type PolicyIssue, pathText, quote } from './issues.ts'
 
-/** The policy's variables, gathered. */
 export interface PolicyVars {
   readonly GATE?: unknown
   readonly ISSUERS?: unknown

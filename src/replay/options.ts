@@ -18,19 +18,6 @@ export function checkSingleUse(
   }
 }
 
-/** Reports a missing store for used tokens. */
-export function checkReplays(
-  rules: readonly { readonly entry: RouteEntry }[],
-  env: PolicyEnv,
-  report: Report,
-): void {
-  if (!rules.some(({ entry }) => entry.single_use) || env.has('durable_object', 'REPLAYS')) return
-  report(
-    ['REPLAYS'],
-    'is not there: the Durable Object namespace of ReplayShard, needed by rules with single_use',
-  )
-}
-
 /** Warns of issuers that need not give their tokens a `jti`, by which a used token is recognised. */
 export function warnSingleUse(
   { single_use: isOnce }: RouteEntry,

@@ -6,7 +6,7 @@ import {
   subjectHash,
   subjectKey,
 } from '../core/model/revocation.ts'
-import { share } from '../platform/single-flight.ts'
+import { share } from '../core/single-flight.ts'
 import type { Found } from './protocol.ts'
 import { createSnapshots, type Snapshot, type SnapshotOptions } from './snapshot.ts'
 

@@ -6,8 +6,8 @@ import {
   type RevocationSubject,
   subjectKey,
 } from '../core/model/revocation.ts'
+import { type InFlight, share } from '../core/single-flight.ts'
 import { inTime, type Objects, retryOnce } from '../platform/calls.ts'
-import { type InFlight, share } from '../platform/single-flight.ts'
 import { system } from '../platform/system.ts'
 import { createBoundedLookup } from './bounded.ts'
 import { type Found, PRIMARY, type Shard } from './protocol.ts'

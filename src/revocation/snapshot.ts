@@ -1,6 +1,6 @@
 import { LIMITS } from '../core/limits.ts'
 import type { Revocation } from '../core/model/revocation.ts'
-import { type InFlight, isInFlight, share } from '../platform/single-flight.ts'
+import { type InFlight, isInFlight, share } from '../core/single-flight.ts'
 import type { Background } from '../platform/system.ts'
 import type { HashChanges, HashPage, Reset, Version } from './protocol.ts'
 import { createRevocationSet, eachHash, type RevocationSet } from './set.ts'

@@ -3,8 +3,8 @@ import { type CryptoKey, exportJWK, type JWK, jwtVerify, SignJWT } from 'jose'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { makeKey, publicKeyOf } from '../../src/assertion/key-material.ts'
 import {
-  type AssertionKeeping,
-  createMemoryKeeping,
+  type AssertionKeyService,
+  createMemoryAssertionKeys,
   type KeptKeys,
 } from '../../src/assertion/key-service.ts'
 import { createAssertionKeys, createAssertionMemory } from '../../src/assertion/keys.ts'
@@ -43,7 +43,9 @@ const operatorKey = (algorithm: AssertionAlgorithm, place = 1): OperatorKey => {
 }
 
 /** A keeper whose answers are counted and can fail or wait. */
-const start = ({ keeper = createMemoryKeeping(clock) as AssertionKeeping | null } = {}) => {
+const start = ({
+  keeper = createMemoryAssertionKeys(clock) as AssertionKeyService | null,
+} = {}) => {
   const memory = createAssertionMemory()
   const asked: number[] = []
   const logged: Record<string, unknown>[] = []
@@ -244,7 +246,7 @@ describe('keys of the operator', () => {
 
   it('are told to the keeper without what is private', async () => {
     const wanted: unknown[] = []
-    const keeping = createMemoryKeeping(clock)
+    const keeping = createMemoryAssertionKeys(clock)
     const keys = start({
       keeper: (asked) => {
         wanted.push(asked)
@@ -304,7 +306,7 @@ describe('keys of the operator', () => {
     ['EdDSA, another x', first, { x: operatorKey('EdDSA').privateJwk.x as string }],
   ])('whose numbers do not belong together are none (%s)', async (_, good, part) => {
     const mixed = { ...good, place: 2, privateJwk: { ...good.privateJwk, ...part } as JWK }
-    for (const keeper of [null, createMemoryKeeping(clock)]) {
+    for (const keeper of [null, createMemoryAssertionKeys(clock)]) {
       const { of, logged, asked } = start({ keeper })
       const keys = of(ruleOf({ operatorKeys: [operatorKey('ES256'), mixed] }))
       await expect(keys.signing()).rejects.toThrow()

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Policy } from '../../src/core/model/policy.ts'
 import { createKeyCache } from '../../src/keys/cache.ts'
-import { createMemoryKeepers } from '../../src/keys/key-service-client.ts'
+import { createMemoryKeyServices } from '../../src/keys/key-service-client.ts'
 import { createKeySource } from '../../src/keys/source.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { startLine } from '../kit/line.ts'
@@ -33,7 +33,7 @@ beforeEach(async () => {
     waitUntil: (work: Promise<unknown>) => void left.push(work),
     log: () => {},
   }
-  const keeper = createMemoryKeepers({
+  const keeper = createMemoryKeyServices({
     ...ports,
     fetch: (url, init) => fetch(url, init),
     random: () => 1,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Question } from '../../src/keys/key-service.ts'
-import { createKeepers, refreshAhead } from '../../src/keys/key-service-client.ts'
+import { createKeyServiceClient, refreshAhead } from '../../src/keys/key-service-client.ts'
 import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
 
 const place = {
@@ -25,20 +25,20 @@ const namespaceOf = (...errors: (object | undefined)[]) => {
 describe('a keeper behind a namespace', () => {
   it('is asked again, by another stub, where the first has failed', async () => {
     const { names, namespace } = namespaceOf(new Error('broken'))
-    expect(await createKeepers(namespace).ask(question)).toEqual({})
+    expect(await createKeyServiceClient(namespace).ask(question)).toEqual({})
     expect(names).toHaveLength(2)
     expect(new Set(names).size).toBe(1)
   })
 
   it('is not asked again where it has too much to do', async () => {
     const { names, namespace } = namespaceOf(Object.assign(new Error('busy'), { overloaded: true }))
-    await expect(createKeepers(namespace).ask(question)).rejects.toThrow('busy')
+    await expect(createKeyServiceClient(namespace).ask(question)).rejects.toThrow('busy')
     expect(names).toHaveLength(1)
   })
 
   it('is another for each place keys come from', async () => {
     const { names, namespace } = namespaceOf()
-    const keepers = createKeepers(namespace)
+    const keepers = createKeyServiceClient(namespace)
     for (const over of [{}, { issuer: 'https://other.example' }, { allowInsecureHttp: true }]) {
       await keepers.ask({ ...question, place: { ...place, ...over } })
     }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Issuer } from '../../src/core/model/issuer.ts'
-import { createMemoryKeepers } from '../../src/keys/key-service-client.ts'
+import { createMemoryKeyServices } from '../../src/keys/key-service-client.ts'
 import { issuerOf, publicJwk, startClock, startServer } from './support.ts'
 
 const A = await publicJwk('ES256', { kid: 'a' })
@@ -10,7 +10,7 @@ const COOLDOWN = 30_000
 let server: Awaited<ReturnType<typeof startServer>>
 let clock: ReturnType<typeof startClock>
 let issuer: Issuer
-let keeper: ReturnType<typeof createMemoryKeepers>
+let keeper: ReturnType<typeof createMemoryKeyServices>
 
 const publish = (...keys: unknown[]) =>
   server.json('/jwks', { keys }, { 'cache-control': 'max-age=3600' })
@@ -26,7 +26,7 @@ beforeEach(async () => {
   clock = startClock()
   issuer = issuerOf({ keys: { kind: 'uri', uri: `${server.origin}/jwks` } })
   publish(A)
-  keeper = createMemoryKeepers({
+  keeper = createMemoryKeyServices({
     fetch: (url, init) => fetch(url, init),
     clock,
     random: () => 1,

@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Issuer } from '../../src/core/model/issuer.ts'
-import { createKeeper, type KeeperState, type Question } from '../../src/keys/key-service.ts'
+import {
+  createKeyService,
+  type KeyServiceState,
+  type Question,
+} from '../../src/keys/key-service.ts'
 import { issuerOf, publicJwk, startClock, startServer } from './support.ts'
 
 const A = await publicJwk('ES256', { kid: 'a' })
@@ -11,7 +15,7 @@ const HOUR = 60 * MINUTE
 let server: Awaited<ReturnType<typeof startServer>>
 let clock: ReturnType<typeof startClock>
 let issuer: Issuer
-let state: KeeperState | undefined
+let state: KeyServiceState | undefined
 let random: number
 let events: Record<string, unknown>[]
 const publish = (...keys: unknown[]) => server.json('/jwks', { keys })
@@ -19,7 +23,7 @@ const asked = () => server.requests.filter((path) => path === '/jwks').length
 
 /** A keeper that has just started, over what was kept. */
 const start = () =>
-  createKeeper({
+  createKeyService({
     fetch: (url, init) => fetch(url, init),
     clock,
     random: () => random,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Issuer } from '../../src/core/model/issuer.ts'
-import { createMemoryKeepers } from '../../src/keys/key-service-client.ts'
+import { createMemoryKeyServices } from '../../src/keys/key-service-client.ts'
 import { issuerOf, MemoryKv, publicJwk, startClock, startServer } from './support.ts'
 
 const A = await publicJwk('ES256', { kid: 'a' })
@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => server.close())
 
 const start = (kv?: MemoryKv) => {
-  const keepers = createMemoryKeepers({
+  const keepers = createMemoryKeyServices({
     fetch: (url, init) => fetch(url, init),
     clock: startClock(),
     random: Math.random,

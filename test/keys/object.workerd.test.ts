@@ -6,7 +6,7 @@ import {
 import { env } from 'cloudflare:workers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Question } from '../../src/keys/key-service.ts'
-import { createKeepers, refreshAhead } from '../../src/keys/key-service-client.ts'
+import { createKeyServiceClient, refreshAhead } from '../../src/keys/key-service-client.ts'
 import type { KeyKeeper } from '../../src/keys/object.ts'
 import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
 import { type KeyPlace, type KvLike, recordName } from '../../src/keys/store.ts'
@@ -51,7 +51,7 @@ const startSet = (path: string) => {
     }),
   }
 }
-const keeper = createKeepers(KEY_KEEPER)
+const keeper = createKeyServiceClient(KEY_KEEPER)
 
 let logged: string[]
 beforeEach(() => {
@@ -146,7 +146,7 @@ describe('a keeper that does not answer', () => {
       ask: () =>
         ++calls > times ? Promise.resolve({}) : Promise.reject(new Error('Network lost')),
     })
-    return { calls: () => calls, keeper: createKeepers({ getByName } as never) }
+    return { calls: () => calls, keeper: createKeyServiceClient({ getByName } as never) }
   }
 
   it('is asked once more, by a stub of its own', async () => {

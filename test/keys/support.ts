@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { Issuer } from '../../src/core/model/issuer.ts'
 import { createKeyCache, keyStatus } from '../../src/keys/cache.ts'
-import type { Keeper, Question } from '../../src/keys/key-service.ts'
-import { createMemoryKeepers } from '../../src/keys/key-service-client.ts'
+import type { KeyService, Question } from '../../src/keys/key-service.ts'
+import { createMemoryKeyServices } from '../../src/keys/key-service-client.ts'
 import { DEFAULT_KEY_TIMES } from '../../src/keys/options.ts'
 import { createKeyReader, createKeySource, type KeySourceOptions } from '../../src/keys/source.ts'
 import type { KvLike } from '../../src/keys/store.ts'
@@ -142,7 +142,7 @@ export const startWorld = ({ kv = new MemoryKv(), random = () => 1 }: WorldOptio
   const left: Promise<unknown>[] = []
   const waitUntil = (promise: Promise<unknown>) => void left.push(promise)
   const log = (event: Record<string, unknown>) => void events.push(event)
-  const keepers = createMemoryKeepers({
+  const keepers = createMemoryKeyServices({
     fetch: (url, init) => fetch(url, init),
     clock,
     random,
@@ -164,7 +164,7 @@ export const startWorld = ({ kv = new MemoryKv(), random = () => 1 }: WorldOptio
         // As across a network: plain data, a turn later.
         return structuredClone(await keepers.ask(structuredClone(question)))
       },
-    } satisfies Keeper as Keeper,
+    } satisfies KeyService as KeyService,
     /** All work that outlived its request is over. */
     async settle() {
       while (left.length > 0) await Promise.allSettled(left.splice(0))

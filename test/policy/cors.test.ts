@@ -46,6 +46,6 @@ describe('cors', () => {
     const { headers, expose } =
       corsOf({ headers: ['authorization'], expose: ['mcp-session-id'] }, MCP) ?? {}
     expect(headers).toEqual(['authorization'])
-    expect(expose).toEqual(['mcp-session-id', ...ALWAYS])
+    expect(expose).toEqual(['Mcp-Session-Id', ...ALWAYS])
   })
 })

@@ -5,7 +5,7 @@ import { createAudit } from '../../audit/client.ts'
 import { createGuard } from '../../core/guard.ts'
 import { createRooms } from '../../core/room.ts'
 import { createKeyCache } from '../../keys/cache.ts'
-import { createKeepers, refreshAhead } from '../../keys/key-service-client.ts'
+import { createKeyServiceClient, refreshAhead } from '../../keys/key-service-client.ts'
 import { createKeySource, type KeySourceOptions } from '../../keys/source.ts'
 import { createLimits, type RateLimitBinding } from '../../limit/client.ts'
 import { createAddressLimits } from '../../limit/memory.ts'
@@ -59,7 +59,8 @@ export function openGate(request: Request, env: Env): Opened {
 /** The cron trigger's task: see {@link refreshAhead}. */
 export async function refreshKeys(env: Env): Promise<void> {
   const { policy } = policyOf(env)
-  if (policy && env.KEY_KEEPER) await refreshAhead(policy, createKeepers(env.KEY_KEEPER), log)
+  if (policy && env.KEY_KEEPER)
+    await refreshAhead(policy, createKeyServiceClient(env.KEY_KEEPER), log)
 }
 
 const gateOf = (env: Env): Gate => {
@@ -85,7 +86,7 @@ const portsOf = (env: Env, policy: Opened['policy']): GatePorts => {
   const keyOptions: KeySourceOptions = {
     cache: keyCache,
     ...(env.JWKS_CACHE && { kv: env.JWKS_CACHE }),
-    keeper: env.KEY_KEEPER ? createKeepers(env.KEY_KEEPER) : unkept,
+    keeper: env.KEY_KEEPER ? createKeyServiceClient(env.KEY_KEEPER) : unkept,
     clock,
     waitUntil,
     log,

@@ -3,10 +3,10 @@ import { perObject } from '../../core/memo.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Clock, Revocations, SigningKeys } from '../../core/model/ports.ts'
+import { type InFlight, share } from '../../core/single-flight.ts'
 import { type KeyStatus, keyStatus } from '../../keys/cache.ts'
 import { type KeySourceOptions, look } from '../../keys/source.ts'
 import { inTime } from '../../platform/calls.ts'
-import { type InFlight, share } from '../../platform/single-flight.ts'
 import type { Readiness } from '../ports.ts'
 
 /** Milliseconds an answer is reused. */

@@ -26,7 +26,6 @@ import {
   type Scope,
 } from './reads.ts'
 
-/** The analysis of a condition. */
 export interface Checked {
   readonly reads: Reads
   /** The most steps of one evaluation, for any input. */
@@ -37,7 +36,6 @@ export interface Checked {
   readonly faults: readonly CelTypeError[]
 }
 
-/** Upper bounds of a part of a condition. */
 interface Bound {
   /** Steps of one evaluation: evaluated parts, and members compared, copied or looped over. */
   readonly steps: number
@@ -47,15 +45,9 @@ interface Bound {
   readonly items: number
 }
 
-/** A variable for the members of a list. */
-interface Name {
-  readonly isGiven: boolean
-  readonly bound: Bound
-}
-
-/** The context of a node. */
 interface Place extends Scope {
-  readonly names: ReadonlyMap<string, Name>
+  /** Variables for the members of a list. */
+  readonly names: ReadonlyMap<string, { readonly isGiven: boolean; readonly bound: Bound }>
   /** Whether it is evaluated per member of a list, or produces that list. */
   readonly isRepeated: boolean
   readonly whole: { sums: number; readonly mistakes: ParseError[]; readonly faults: CelTypeError[] }

@@ -71,7 +71,6 @@ export function readCondition(
 
 const startOf = ({ range }: ParseError): number => range?.start ?? 0
 
-/** The most mistakes of one condition that are reported. */
 const MOST_MISTAKES = 10
 
 /** The first mistake of types; `from` is the offset of the program in the source. */
@@ -194,7 +193,6 @@ const plainly = (summary: string): string =>
       '$& (these types do not go together; convert one, as with string(…) or int(…))',
     )
 
-/** The most characters shown of a library's message. */
 const SENTENCE = 400
 
 const isCelError = (error: unknown): error is ParseError | CelTypeError =>

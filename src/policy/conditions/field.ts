@@ -31,14 +31,12 @@ const readableHeader = text((value) => {
 
 const condition = text((value) => ok(value))
 
-/** Every key of `when`. */
 export const WHEN_KEYS = {
   condition: required(condition),
   headers: list(readableHeader),
   query: list(text(readParameterName)),
 }
 
-/** The documentation of the keys of `when`. */
 export const WHEN_DOCS: KeyDocs<typeof WHEN_KEYS> = {
   condition: {
     description:

@@ -92,7 +92,6 @@ const OWN_METHODS: Readonly<Record<string, Method>> = {
 /** A type without values: macros registered for it apply to every receiver. */
 function Receiver() {}
 
-/** Replaces the library's methods with {@link OWN_METHODS}. */
 const registerMethods = (environment: Environment): void => {
   environment.registerType('EdgewardenReceiver', { ctor: Receiver })
   for (const [name, method] of Object.entries(OWN_METHODS)) {

@@ -62,10 +62,8 @@ export interface Reads extends Allowed {
   readonly params: Set<string>
 }
 
-/** The context of a name. */
 export interface Scope {
   readonly reads: Reads
-  /** The available variables. */
   readonly variables: readonly string[]
   /** Loop variables, and whether they may be parts of arguments. */
   readonly names: ReadonlyMap<string, { readonly isGiven: boolean }>

@@ -1,11 +1,11 @@
 import { createGuard, type Guard } from '../../core/guard.ts'
 import { type JsonObject, parseJsonObject } from '../../core/json.ts'
+import { keySetOf, publicKeys } from '../../core/model/key-set.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { KeySource } from '../../core/model/ports.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { createRooms } from '../../core/room.ts'
 import { type Explanation, explain } from '../../gateway/answer/explain.ts'
-import { keySetOf, publicKeys } from '../../keys/set.ts'
 import type { AskedRequest } from './explain-request.ts'
 import { readText } from './files.ts'
 

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../core/json.ts'
-import { publicKeys } from '../../keys/set.ts'
+import { publicKeys } from '../../core/model/key-set.ts'
 import { lifetimeOf } from '../../keys/times.ts'
 import type { ProfileName } from '../../policy/profiles.ts'
 import type { Asked, Exchange, Gathered } from './gather.ts'

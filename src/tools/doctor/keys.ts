@@ -8,7 +8,7 @@ import {
   publicKeyOf,
   secretMember,
 } from '../../core/model/jwk.ts'
-import { type KeySet, keyIdentity, keySetOf, publicKeys } from '../../keys/set.ts'
+import { type KeySet, keyIdentity, keySetOf, publicKeys } from '../../core/model/key-set.ts'
 
 /** A reason in the table of keys, and its finding. */
 interface Reason {

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest'
-import { createMemoryKeeping } from '../../../src/assertion/key-service.ts'
+import { createMemoryAssertionKeys } from '../../../src/assertion/key-service.ts'
 import { createAssertionKeys, createAssertionMemory } from '../../../src/assertion/keys.ts'
 import { fail, ok } from '../../../src/core/result.ts'
 import { explainingPorts } from '../../../src/gateway/platform/explain-ports.ts'
@@ -12,7 +12,7 @@ const events: Record<string, unknown>[] = []
 const revocations = { lookup: async () => [] }
 const limits = vi.fn(() => ok({ day: { left: 3, reset: 9 } }))
 const replays = { claim: vi.fn(() => true), isClaimed: vi.fn(() => true) }
-const keeper = vi.fn(createMemoryKeeping(clock))
+const keeper = vi.fn(createMemoryAssertionKeys(clock))
 const signingKeys = createAssertionKeys({
   memory: createAssertionMemory(),
   rule: { binding: 'identity', algorithm: 'ES256', maxBody: 1, operatorKeys: [], withdrawn: [] },
@@ -93,7 +93,7 @@ it('opens sessions by keys that are in memory, asks for none, and seals none', a
   const other = createAssertionKeys({
     memory: createAssertionMemory(),
     rule: { binding: 'identity', algorithm: 'ES256', maxBody: 1, operatorKeys: [], withdrawn: [] },
-    keeper: createMemoryKeeping(clock),
+    keeper: createMemoryAssertionKeys(clock),
     clock,
     waitUntil: () => {},
     log: () => {},

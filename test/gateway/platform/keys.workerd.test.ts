@@ -3,12 +3,12 @@ import { env } from 'cloudflare:workers'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
 import type { Issuer } from '../../../src/core/model/issuer.ts'
+import { type InFlight, isInFlight, share } from '../../../src/core/single-flight.ts'
 import { createKeyCache, type KeyCache } from '../../../src/keys/cache.ts'
-import { createMemoryKeepers } from '../../../src/keys/key-service-client.ts'
+import { createMemoryKeyServices } from '../../../src/keys/key-service-client.ts'
 import { DEFAULT_KEY_TIMES } from '../../../src/keys/options.ts'
 import { createKeySource } from '../../../src/keys/source.ts'
 import type { KvLike } from '../../../src/keys/store.ts'
-import { type InFlight, isInFlight, share } from '../../../src/platform/single-flight.ts'
 
 interface Bindings {
   readonly JWKS_CACHE: KvLike
@@ -86,7 +86,7 @@ const startKeeper = (answer = async () => Response.json(KEYS)) => {
   const waitUntil = (promise: Promise<unknown>) => void left.push(promise)
   const log = (event: Record<string, unknown>) => void events.push(event)
   const asked: Request[] = []
-  const keeper = createMemoryKeepers({
+  const keeper = createMemoryKeyServices({
     fetch: async (url, init) => {
       asked.push(new Request(url, init))
       return answer()

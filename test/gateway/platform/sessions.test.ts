@@ -1,6 +1,6 @@
 import { type JWK, SignJWT } from 'jose'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { createMemoryKeeping } from '../../../src/assertion/key-service.ts'
+import { createMemoryAssertionKeys } from '../../../src/assertion/key-service.ts'
 import { createAssertionKeys, createAssertionMemory } from '../../../src/assertion/keys.ts'
 import { decodeJwsPart } from '../../../src/core/jws.ts'
 import { ASSERTION_TYP } from '../../../src/core/model/assertion.ts'
@@ -29,7 +29,7 @@ const newKeys = (algorithm: 'ES256' | 'EdDSA' = 'ES256'): SigningKeys =>
   createAssertionKeys({
     memory: createAssertionMemory(),
     rule: { ...rule, algorithm },
-    keeper: createMemoryKeeping(clock),
+    keeper: createMemoryAssertionKeys(clock),
     clock,
     waitUntil: () => {},
     log: () => {},

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { writtenCondition } from '../../../src/policy/conditions/field.ts'
-import { showRoute } from '../../../src/policy/show-route.ts'
+import { showRoute } from '../../../src/policy/show.ts'
 import { GATE, ITEM, mistakes, rule } from '../support.ts'
 
 const withWhen = (when: unknown, more: object = {}) => ({ ROUTES: [{ ...ITEM, ...more, when }] })

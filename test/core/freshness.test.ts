@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { freshnessOf, isEntityTag } from '../../src/keys/freshness.ts'
+import { freshnessOf, isEntityTag } from '../../src/core/freshness.ts'
 
-const DATE = 'Sun, 06 Nov 1994 08:49:37 GMT'
-const MINUTE_LATER = 'Sun, 06 Nov 1994 08:50:37 GMT'
 const MOST = 2 ** 31
 
 const maxAge = (headers: Record<string, string>) => freshnessOf(new Headers(headers)).maxAge
@@ -75,30 +73,6 @@ describe('maxAge', () => {
     ['9'.repeat(400), MOST - 5, '5'],
   ])('of max-age %.8s is %i where Age is %.8s', (most, left, age) =>
     expect(maxAge({ 'cache-control': `max-age=${most}`, age })).toBe(left),
-  )
-
-  it.each([
-    ['until Expires', { expires: MINUTE_LATER, date: DATE }, 60],
-    ['less Age', { expires: MINUTE_LATER, date: DATE, age: '45' }, 15],
-    ['never less than nothing', { expires: DATE, date: MINUTE_LATER }, 0],
-    ['none where both are one', { expires: DATE, date: DATE }, 0],
-    ['none where Expires is 0', { expires: '0', date: DATE }, 0],
-    ['none where Expires is -1', { expires: '-1' }, 0],
-    ['none where Expires is a number', { expires: '99999', date: DATE }, 0],
-    ['none where Expires is another form', { expires: '2030-01-01T00:00:00Z', date: DATE }, 0],
-    ['none where Expires is twice', { expires: `${MINUTE_LATER}, ${DATE}`, date: DATE }, 0],
-    ['none where Expires is no day', { expires: 'Sun, 99 Xyz 1994 08:50:37 GMT', date: DATE }, 0],
-    ['until Expires of RFC 850', { expires: 'Sunday, 06-Nov-94 08:50:37 GMT', date: DATE }, 60],
-    ['until Expires of asctime', { expires: 'Sun Nov  6 08:50:37 1994', date: DATE }, 60],
-    ['unknown without Date', { expires: MINUTE_LATER }, undefined],
-    ['unknown where Date is none', { expires: MINUTE_LATER, date: 'today' }, undefined],
-    ['unknown with Date alone', { date: DATE, age: '5' }, undefined],
-    ['bounded', { expires: 'Fri, 31 Dec 9999 23:59:59 GMT', date: DATE }, MOST],
-    ['max-age first', { 'cache-control': 'max-age=5', expires: MINUTE_LATER, date: DATE }, 5],
-    ['no-store first', { 'cache-control': 'no-store', expires: MINUTE_LATER, date: DATE }, 0],
-    ['Expires after', { 'cache-control': 'max-age=x', expires: MINUTE_LATER, date: DATE }, 60],
-  ])('is %s', (_, headers: Record<string, string>, seconds) =>
-    expect(maxAge(headers)).toBe(seconds),
   )
 
   it('is found in time, however long a header is', () => {

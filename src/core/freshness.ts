@@ -7,8 +7,7 @@ export interface Freshness {
 }
 
 /**
- * Reads a response's `ETag` and its remaining freshness: `max-age`, else `Expires` minus `Date`, less `Age` (RFC 9111
- * §4.2.1). 0 for `no-store` and `no-cache`, even if limited to some fields. Malformed numbers and tags count as absent.
+ * Reads a response's `ETag` and its remaining freshness: `max-age` less `Age` (RFC 9111 §4.2.1). 0 for `no-store` and `no-cache`, even if limited to some fields. Malformed numbers and tags count as absent.
  * Does not read the clock and does not limit the result.
  */
 export function freshnessOf(headers: Headers): Freshness {
@@ -40,17 +39,7 @@ const lifetimeOf = (headers: Headers): number | undefined => {
     const text = plain ?? quoted
     if (text !== undefined) return seconds(text)
   }
-  return untilExpiry(headers)
-}
-
-const untilExpiry = (headers: Headers): number | undefined => {
-  const expires = headers.get('expires')
-  if (expires === null) return undefined
-  const until = httpDate(expires)
-  // RFC 9111 §5.3: an invalid date, such as "0", counts as past.
-  if (until === undefined) return 0
-  const from = httpDate(headers.get('date') ?? '')
-  return from === undefined ? undefined : Math.min((until - from) / 1000, MOST_SECONDS)
+  return undefined
 }
 
 const ageOf = (headers: Headers): number => {
@@ -62,13 +51,3 @@ const ageOf = (headers: Headers): number => {
 const MOST_SECONDS = 2 ** 31
 
 const seconds = (digits: string): number => Math.min(Number(digits), MOST_SECONDS)
-
-/** IMF-fixdate, RFC 850 and asctime dates (RFC 9110 §5.6.7). */
-const HTTP_DATE = /^[A-Z][a-z]{2,8},? [\w -]{6,11} (?:\d{4} )?\d\d:\d\d:\d\d(?: GMT| \d{4})$/
-
-/** An HTTP date in milliseconds since the epoch. */
-const httpDate = (text: string): number | undefined => {
-  if (!HTTP_DATE.test(text)) return undefined
-  const time = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`)
-  return Number.isNaN(time) ? undefined : time
-}

@@ -1,19 +1,19 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { CompactSign, compactVerify, exportJWK, generateKeyPair, type JWK } from 'jose'
 import { describe, expect, it } from 'vitest'
-import type { JsonObject } from '../../src/core/json.ts'
-import { LIMITS } from '../../src/core/limits.ts'
-import { ALGORITHMS, type Algorithm } from '../../src/core/model/issuer.ts'
-import { publicKeyOf } from '../../src/core/model/jwk.ts'
-import type { VerificationKey } from '../../src/core/model/token.ts'
+import type { JsonObject } from '../../../src/core/json.ts'
+import { LIMITS } from '../../../src/core/limits.ts'
+import { ALGORITHMS, type Algorithm } from '../../../src/core/model/issuer.ts'
+import { publicKeyOf } from '../../../src/core/model/jwk.ts'
 import {
   createKeySet,
   type KeyFound,
   type KeySet,
   keyIdentity,
   publicKeys,
-} from '../../src/keys/set.ts'
-import { publicJwk } from './support.ts'
+} from '../../../src/core/model/key-set.ts'
+import type { VerificationKey } from '../../../src/core/model/token.ts'
+import { publicJwk } from '../../keys/support.ts'
 
 const rsaOf = (modulusLength: number, over: object = {}): JWK => ({
   ...(generateKeyPairSync('rsa', { modulusLength }).publicKey.export({ format: 'jwk' }) as JWK),

@@ -1,10 +1,11 @@
 import { type CryptoKey, importJWK } from 'jose'
-import { isObject, type JsonObject, own } from '../core/json.ts'
-import { LIMITS } from '../core/limits.ts'
-import type { Algorithm, Issuer } from '../core/model/issuer.ts'
-import { isOfAnotherTenant, type PublicKey, publicKeyOf, secretMember } from '../core/model/jwk.ts'
-import type { KeyMiss } from '../core/model/ports.ts'
-import type { VerificationKey } from '../core/model/token.ts'
+import { isObject, type JsonObject, own } from '../json.ts'
+import { LIMITS } from '../limits.ts'
+import { getOrMake } from '../memo.ts'
+import type { Algorithm, Issuer } from './issuer.ts'
+import { isOfAnotherTenant, type PublicKey, publicKeyOf, secretMember } from './jwk.ts'
+import type { KeyMiss } from './ports.ts'
+import type { VerificationKey } from './token.ts'
 
 /** The members of a token's header that select a key. */
 export interface KeyHeader {
@@ -102,6 +103,8 @@ interface Slot {
   found?: KeyFound
 }
 
+const newSlot = (): Slot => ({ candidates: [] })
+
 interface Fitting {
   readonly all: Slot
   readonly named: Map<string, Slot>
@@ -112,13 +115,9 @@ const indexOf = (candidates: Iterable<Candidate>): ReadonlyMap<Algorithm, Fittin
   const index = new Map<Algorithm, Fitting>()
   for (const candidate of candidates) {
     const { algorithm, kid } = candidate.key
-    const fitting: Fitting = index.get(algorithm) ?? { all: { candidates: [] }, named: new Map() }
-    index.set(algorithm, fitting)
-    fitting.all.candidates.push(candidate)
-    if (kid === undefined) continue
-    const slot: Slot = fitting.named.get(kid) ?? { candidates: [] }
-    fitting.named.set(kid, slot)
-    slot.candidates.push(candidate)
+    const { all, named } = getOrMake(index, algorithm, () => ({ all: newSlot(), named: new Map() }))
+    all.candidates.push(candidate)
+    if (kid !== undefined) getOrMake(named, kid, newSlot).candidates.push(candidate)
   }
   return index
 }

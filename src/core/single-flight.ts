@@ -1,6 +1,4 @@
-import type { Clock } from '../core/model/ports.ts'
-import { within } from './calls.ts'
-import type { Background } from './system.ts'
+import { within } from './timeout.ts'
 
 interface Flight<Value> {
   /** A running number, to compare a flight's start with a caller's arrival. */
@@ -14,7 +12,10 @@ interface Flight<Value> {
 export type InFlight<Value = void> = Map<string, Flight<Value>>
 
 /** The settings for shared work, by the request that starts it. */
-export interface FlightTerms extends Pick<Background, 'clock' | 'waitUntil'> {
+export interface FlightTerms {
+  readonly clock: { now(): number }
+  /** Keeps work alive after the request's answer. */
+  readonly waitUntil: (promise: Promise<unknown>) => void
   /** Milliseconds after which work counts as lost and may start again. */
   readonly maxAgeMs: number
   /**
@@ -78,7 +79,7 @@ export function isInFlight(
 const going = <Value>(
   flights: InFlight<Value>,
   name: string,
-  clock: Clock,
+  clock: FlightTerms['clock'],
 ): Flight<Value> | undefined => {
   const flight = flights.get(name)
   return flight && clock.now() - flight.startedAt < flight.maxAgeMs ? flight : undefined
@@ -88,7 +89,10 @@ const going = <Value>(
  * The result of work, or `undefined` once it counts as lost; rejects if the work does. A promise of a context that was
  * torn down may never settle, so a timer limits the wait.
  */
-const outcomeOf = <Value>({ promise, startedAt, maxAgeMs }: Flight<Value>, clock: Clock) =>
+const outcomeOf = <Value>(
+  { promise, startedAt, maxAgeMs }: Flight<Value>,
+  clock: FlightTerms['clock'],
+) =>
   within(
     promise.then((value) => ({ value })),
     startedAt + maxAgeMs - clock.now(),
