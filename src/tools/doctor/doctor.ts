@@ -20,7 +20,6 @@ export interface DoctorOptions extends IssuerOptions {
   readonly token?: string
   /** An MCP server in place of an issuer: its URL, or the path of its rule. */
   readonly mcp?: string
-  readonly register?: boolean
 }
 
 export const doctorCommand: CommandRow<DoctorOptions> = {
@@ -42,7 +41,6 @@ Exit status: 0 in order (warnings or not), 1 something is wrong, 2 cannot tell: 
       .argument('[issuer]', 'its URL, exactly as iss, or the name of its table in wrangler.toml')
       .option('--token <token>', 'a sample token to try: @FILE, - for standard input, or itself')
       .option('--mcp <url>', 'an MCP server instead: its URL, or the path of its rule')
-      .option('--register', 'with --mcp: register a client, and delete it again if possible')
       .optionsGroup('Of an issuer that is given by its URL:')
       .option('--jwks-uri <url>', 'where its keys are, instead of what its metadata says')
       .option('--profile <name>', `its profile: ${PROFILE_NAMES.join(', ')}`)
@@ -67,23 +65,20 @@ export async function doctor(
   options: DoctorOptions,
   stdin: () => Promise<string>,
 ): Promise<Outcome> {
-  const { mcp, register } = options
-  if ((mcp === undefined) === (asked === '') || (register && mcp === undefined)) {
-    return cannotTell('Give an issuer, or --mcp with a URL or a path; --register is for --mcp.')
+  const { mcp, token: given } = options
+  if ((mcp === undefined) === (asked === '') || (mcp !== undefined && given !== undefined)) {
+    return cannotTell('Give an issuer, or --mcp with a URL or a path; --token is for an issuer.')
   }
   const isUrl = mcp === undefined && asked.includes('://')
   const stray = (isUrl ? OF_TABLE : OF_URL).find((name) => options[name] !== undefined)
   if (stray !== undefined) return cannotTell(strayOption(stray, isUrl))
-  const { token: given, config = 'wrangler.toml', env } = options
+  const { config, env } = options
+  if (mcp !== undefined) return doctorMcp(mcp, config, env)
   const token = given === undefined ? undefined : await readToken(given, stdin)
   if (token && !token.ok) return cannotTell(token.reason)
-  if (mcp !== undefined) {
-    const { config: file } = options
-    return doctorMcp(mcp, { file, env, register, token: token?.value })
-  }
   const target = isUrl
     ? targetOfUrl(asked, options)
-    : await targetOfTable(asked, wranglerPath(config), env)
+    : await targetOfTable(asked, wranglerPath(config ?? 'wrangler.toml'), env)
   if (!target.ok) return faultOutcome(asked, target.reason)
   const facts = await factsOf(target.value, await gather(target.value.issuer), token?.value)
   const findings = findingsOf(facts, CHECKS)

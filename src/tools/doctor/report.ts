@@ -172,9 +172,7 @@ const keyLines = ({ keys, gathered: { keySet }, target }: Facts) => {
 
 const verdictText = ({ verifies, ignored = 'malformed', would }: KeyFact): string => {
   if (verifies) return verifies
-  return ignored === 'not_allowed' && would
-    ? `ignored: ${would} not allowed`
-    : IGNORED[ignored].cell
+  return ignored === 'not_allowed' && would ? `ignored: ${would} not allowed` : IGNORED[ignored]
 }
 
 const cachingLines = ({ caching, target }: Facts): readonly string[] => {
