@@ -10,8 +10,8 @@ export interface Project {
   readonly versions: Readonly<Record<'edgewarden' | 'wrangler' | 'node', string>>
   /** Whether the Node that runs here is too old for wrangler, so that the project brings one. */
   readonly bringsNode: boolean
-  /** Rules of an OpenAPI document, with the first of them. */
-  readonly imported?: { readonly toml: string; readonly first: ImportedRule } | undefined
+  /** Rules of an OpenAPI document. */
+  readonly imported: readonly ImportedRule[]
 }
 
 /** Every file of a new project: path → text. */
@@ -96,8 +96,8 @@ GATE_LOCAL = {}
 ISSUERS_DEV = {}
 ROUTES_LOCAL = []
 
-${policyToml(answers, imported?.first)}
-${imported ? `\n${imported.toml}\n` : ''}`
+${policyToml(answers, imported)}
+`
 }
 
 const WORKER = `// The gate. Its policy is in wrangler.toml.
@@ -108,7 +108,7 @@ export { default } from 'edgewarden/worker'
 const testsToml = (answers: Answers, { imported }: Project): string =>
   `# Requests, and what the policy has to decide about them.
 
-${policyTests(answers, imported?.first)}
+${policyTests(answers, imported)}
 `
 
 const packageJson = ({ name, versions, bringsNode }: Project): string => {

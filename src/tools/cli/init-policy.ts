@@ -1,6 +1,7 @@
 import { parseUrl } from '../../core/url.ts'
 import { PROFILE_NAMES, PROFILES, type Profile, type ProfileName } from '../../policy/profiles.ts'
-import type { ImportedRule } from '../openapi/rules.ts'
+import { type ImportedRule, rulesToml } from '../openapi/rules.ts'
+import { VARIABLE } from './import.ts'
 import { list, quoted } from './toml-statements.ts'
 
 /** What a project is made from: each is an option of `init`, and a question in a terminal. */
@@ -131,15 +132,13 @@ const mainOrigin = ({ origin, modelApi, mcp }: Answers): string => {
   return origin ?? api ?? parseUrl(mcp ?? '')?.origin ?? ''
 }
 
-/** A rule of a document, for a test alone: what is written is all of them together. */
-const importedRule = ({ match, scopes }: ImportedRule): Rule => ({
-  lines: [],
+const importedRule = ({ match, scopes }: ImportedRule): Omit<Rule, 'lines'> => ({
   what: match,
   scopes: 'any' in scopes ? scopes.any.slice(0, 1) : scopes,
   request: quoted(match.replace(/,\S*/, '').replace(/\{\w+\}/g, 'example')),
 })
 
-const rulesOf = (answers: Answers, imported?: ImportedRule): readonly Rule[] => {
+const rulesOf = (answers: Answers, isImported: boolean): readonly Rule[] => {
   const { resource, audience, origin, modelApi, mcp } = answers
   const elsewhere = (other: string) =>
     other === mainOrigin(answers) ? [] : [`origin = ${quoted(other)}`]
@@ -178,8 +177,7 @@ const rulesOf = (answers: Answers, imported?: ImportedRule): readonly Rule[] => 
       })
     }
   }
-  if (imported) rules.push(importedRule(imported))
-  else if (origin !== undefined) {
+  if (origin !== undefined && !isImported) {
     const api = (methods: string, scope: string): Rule => ({
       lines: [`match = ${quoted(`${methods} /*`)}`, `scopes = ${list([scope])}`],
       what: methods.split(',', 1).join(),
@@ -191,8 +189,8 @@ const rulesOf = (answers: Answers, imported?: ImportedRule): readonly Rule[] => 
   return rules
 }
 
-/** The policy as the end of a wrangler.toml; without rules of `imported`'s document. */
-export function policyToml(answers: Answers, imported?: ImportedRule): string {
+/** The policy as the end of a wrangler.toml. */
+export function policyToml(answers: Answers, imported: readonly ImportedRule[]): string {
   return [
     `[vars.GATE]
 resource = ${quoted(answers.resource)} # the default audience of tokens
@@ -200,17 +198,23 @@ origin = ${quoted(mainOrigin(answers))}
 assertion = "request" # what origins verify: who calls, and for which request`,
     issuerToml(answers),
     '# The first rule that matches decides; a request that no rule matches is 404.',
-    ...rulesOf(answers, imported).flatMap(({ lines }) =>
-      lines.length === 0 ? [] : ['[[vars.ROUTES]]', ...lines].join('\n'),
+    ...rulesOf(answers, imported.length > 0).map(({ lines }) =>
+      ['[[vars.ROUTES]]', ...lines].join('\n'),
     ),
-  ].join('\n\n')
+    rulesToml(imported, `vars.${VARIABLE}`),
+  ]
+    .join('\n\n')
+    .trimEnd()
 }
 
 /** Tests of that policy: each rule with the scopes it needs, and without one of them. */
-export function policyTests(answers: Answers, imported?: ImportedRule): string {
+export function policyTests(answers: Answers, imported: readonly ImportedRule[]): string {
   const profile: Profile = PROFILES[(answers.profile ?? 'rfc9068') as ProfileName]
   const [[claim = 'scope'] = []] = profile.scope
-  const rules = rulesOf(answers, imported)
+  const rules = [
+    ...rulesOf(answers, imported.length > 0),
+    ...imported.slice(0, 1).map(importedRule),
+  ]
   const cases = rules.flatMap(({ what, scopes, request }) => [
     [
       `name = ${quoted(`${what} with ${scopes.join(' ')}`)}`,

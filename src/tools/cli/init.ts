@@ -2,11 +2,12 @@ import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fail, ok, type Result } from '../../core/result.ts'
+import type { Imported } from '../openapi/rules.ts'
 import { check } from './check.ts'
 import { type Ask, type CommandRow, optionName, type Process } from './command.ts'
 import { fileReason, ownManifest } from './files.ts'
-import { importedToml, readRules } from './import.ts'
-import { type Project, projectFiles } from './init-files.ts'
+import { noteLine, readRules } from './import.ts'
+import { projectFiles } from './init-files.ts'
 import { ANSWER_NAMES, type AnswerName, type Answers, QUESTIONS } from './init-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { otherNames } from './wrangler-names.ts'
@@ -60,7 +61,7 @@ export async function init(
     name: workerName(directory),
     versions: { edgewarden: version, wrangler, node },
     bringsNode: Number.parseInt(process.versions.node, 10) < WRANGLERS_NODE,
-    imported: api.value,
+    imported: api.value.rules,
   })
   const judged = await judge(files['wrangler.toml'])
   if (judged.exitCode !== EXIT.yes) {
@@ -103,29 +104,20 @@ export async function init(
     err: [
       ...existing.map((path) => `kept ${join(directory, path)}`),
       ...judged.err,
-      ...(api.value
-        ? [
-            `What the document does not tell: npx edgewarden import openapi ${answers.value.openapi}`,
-          ]
-        : []),
+      ...api.value.notes.map(noteLine),
       `Next: ${directory === '.' ? '' : `cd ${directory} && `}npm install && npx edgewarden check; README.md says more.`,
     ],
   }
 }
 
 /** Rules of the document that is named, if one is. */
-const importedBy = async ({
-  openapi,
-  origin,
-}: Answers): Promise<Result<Project['imported'], string>> => {
-  if (openapi === undefined) return ok(undefined)
+const importedBy = async ({ openapi, origin }: Answers): Promise<Result<Imported, string>> => {
+  if (openapi === undefined) return ok({ rules: [], notes: [] })
   if (origin === undefined) return fail('--openapi goes with --origin, which is where its API is')
   const read = await readRules(openapi)
-  if (!read.ok) return read
-  const [first] = read.value.rules
-  return first
-    ? ok({ first, toml: importedToml(read.value.rules) })
-    : fail(`${openapi} has no operation that a rule can be made of`)
+  return read.ok && read.value.rules.length === 0
+    ? fail(`${openapi} has no operation that a rule can be made of`)
+    : read
 }
 
 /** The answers, those that are missing asked for where somebody can answer. */

@@ -2,6 +2,7 @@ import { isPrivateHost } from '../../core/address.ts'
 import { cut } from '../../core/text.ts'
 import { isLoopback, parseUrl } from '../../core/url.ts'
 import { counted, fileFaultOutcome, readFilePolicy } from '../cli/file-policy.ts'
+import { isSecure } from '../cli/gate-client.ts'
 import { cannotTell, columns, EXIT, type Outcome } from '../cli/output.ts'
 import { wranglerPath } from '../cli/wrangler-names.ts'
 import { usesOf } from '../reach/mcp-entries.ts'
@@ -48,12 +49,10 @@ export async function doctorMcp(
       covers: (scope, by) => includedBy(scope).some((one) => by.includes(one)),
     }
   }
-  const isHere = isLoopback(url.hostname)
-  const isSafe = url.protocol === 'https:' || (url.protocol === 'http:' && isHere)
-  if (!isSafe || url.username !== '' || url.password !== '') {
+  if (!isSecure(url)) {
     return cannotTell('--mcp must be https, or http to this machine, without name and password')
   }
-  const isLocal = isHere || isPrivateHost(url.hostname)
+  const isLocal = isLoopback(url.hostname) || isPrivateHost(url.hostname)
   const gathered = await gatherMcp(url, isLocal)
   const facts = mcpFactsOf({ url, isLocal, ...(rule && { rule }) }, gathered)
   const findings = findingsOf(facts, MCP_CHECKS)
