@@ -3,12 +3,13 @@ import { type CommandRow, optionName } from '../cli/command.ts'
 import { readToken } from '../cli/explain-request.ts'
 import { counted, fileFaultOutcome } from '../cli/file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from '../cli/output.ts'
+import { tomlTable } from '../cli/toml-statements.ts'
 import { wranglerPath } from '../cli/wrangler-names.ts'
 import { CHECKS, type Finding, findingsOf } from './checks.ts'
 import { type Facts, factsOf } from './facts.ts'
 import { gather } from './gather.ts'
 import { doctorMcp } from './mcp.ts'
-import { nameOf, tableText } from './profile.ts'
+import { nameOf } from './profile.ts'
 import { findingLines, refusedJson, reportJson, reportLines, verdictOf } from './report.ts'
 import { type IssuerOptions, type TargetFault, targetOfTable, targetOfUrl } from './target.ts'
 
@@ -126,7 +127,7 @@ const tomlOf = ({ target, keys, profile }: Facts): readonly string[] => {
   const name = nameOf(target.issuer.issuer)
   const verified = keys.entries.flatMap(({ verifies }) => verifies ?? [])
   const { issuer, jwks_uri, allow_insecure_http } = target.entry
-  return tableText(name, {
+  return tomlTable(`vars.ISSUERS.${name}`, {
     issuer,
     ...(jwks_uri !== undefined && { jwks_uri }),
     agent_prefix: `${name}/`,

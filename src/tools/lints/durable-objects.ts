@@ -2,7 +2,7 @@ import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { type PolicyIssue, quote } from '../../policy/issues.ts'
 
 /** The gate's own classes, by the binding through which it uses each. */
-const CLASSES = {
+export const OBJECT_CLASSES = {
   ASSERTION_KEEPER: 'AssertionKeeper',
   AUDIT_LOG: 'AuditLog',
   KEY_KEEPER: 'KeyKeeper',
@@ -11,7 +11,7 @@ const CLASSES = {
   REVOCATIONS: 'RevocationShard',
 } as const
 
-type BindingName = keyof typeof CLASSES
+type BindingName = keyof typeof OBJECT_CLASSES
 
 const ALL = 'every token would be refused'
 
@@ -25,7 +25,7 @@ const COSTS: Readonly<Record<BindingName, string>> = {
   REVOCATIONS: ALL,
 }
 
-const BINDING_NAMES = Object.keys(CLASSES) as readonly BindingName[]
+const BINDING_NAMES = Object.keys(OBJECT_CLASSES) as readonly BindingName[]
 
 /** A Durable Object binding as it is written. */
 export interface ObjectBinding {
@@ -117,7 +117,7 @@ export function objectIssues(
   return BINDING_NAMES.flatMap((name) => {
     const written = needed.has(name) ? bindings.durable_object.get(name) : undefined
     if (!written || written.isElsewhere) return []
-    const meant = CLASSES[name]
+    const meant = OBJECT_CLASSES[name]
     const { className } = written
     const said = className === undefined ? 'no class_name' : `class_name ${quote(className)}`
     const misnamed = {
@@ -155,7 +155,9 @@ export function objectAdvice(
     bindings.durable_object.size > 0
       ? `${entries.join(' and ')} among the bindings of ${place}`
       : `${place} with bindings = [${entries.join(', ')}]`
-  const undeclared = missing.map((name) => CLASSES[name]).filter((one) => !classes.sqlite.has(one))
+  const undeclared = missing
+    .map((name) => OBJECT_CLASSES[name])
+    .filter((one) => !classes.sqlite.has(one))
   const declared = undeclared.length > 0 ? `, and ${declarationText(undeclared, classes)}` : ''
   return {
     [`bindings.${first}`]: `write ${list}${declared}`,
@@ -166,7 +168,7 @@ export function objectAdvice(
 }
 
 const bindingText = (name: BindingName): string =>
-  `{ name = "${name}", class_name = "${CLASSES[name]}" }`
+  `{ name = "${name}", class_name = "${OBJECT_CLASSES[name]}" }`
 
 const declarationText = (names: readonly string[], { by, inside }: ObjectClasses): string => {
   if (by === 'migrations') {
