@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
-import { type PolicyIssue, quote } from '../../policy/issues.ts'
+import { issueIf, type PolicyIssue, quote } from '../../policy/issues.ts'
 
 /** The gate's own classes, by the binding through which it uses each. */
 export const OBJECT_CLASSES = {
@@ -120,17 +120,19 @@ export function objectIssues(
     const meant = OBJECT_CLASSES[name]
     const { className } = written
     const said = className === undefined ? 'no class_name' : `class_name ${quote(className)}`
-    const misnamed = {
-      path: `bindings.${name}`,
-      message: `has ${said}, and the gate's class is another; write ${bindingText(name)}`,
-    }
-    const undeclared = {
-      path: classes.by === 'exports' ? `exports.${meant}` : 'migrations',
-      message: `${classes.by === 'exports' ? 'is not there' : `have no ${meant}`} with SQLite storage, and the gate can use no other: ${COSTS[name]}; write ${declarationText([meant], classes)}`,
-    }
+    const place = classes.by === 'exports' ? `exports.${meant}` : 'migrations'
+    const lack = classes.by === 'exports' ? 'is not there' : `have no ${meant}`
     return [
-      ...(className === meant ? [] : [misnamed]),
-      ...(classes.sqlite.has(meant) ? [] : [undeclared]),
+      ...issueIf(
+        className !== meant,
+        `bindings.${name}`,
+        `has ${said}, and the gate's class is another; write ${bindingText(name)}`,
+      ),
+      ...issueIf(
+        !classes.sqlite.has(meant),
+        place,
+        `${lack} with SQLite storage, and the gate can use no other: ${COSTS[name]}; write ${declarationText([meant], classes)}`,
+      ),
     ]
   })
 }

@@ -1,12 +1,12 @@
 import { utf8Encode } from '../../core/bytes.ts'
-import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import type { Algorithm } from '../../core/model/issuer.ts'
 import { type PublicKey, publicKeyOf } from '../../core/model/jwk.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { parseUrl } from '../../core/url.ts'
 import { keyIdentity } from '../../keys/set.ts'
-import { type PolicyIssue, pathText, quote } from '../../policy/issues.ts'
-import { isPolicyVariable, type PolicyVars } from '../../policy/vars.ts'
+import { issueIf, type PolicyIssue, pathText, quote } from '../../policy/issues.ts'
+import { isPolicyVariable, type PolicyVars, rulePath } from '../../policy/vars.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
 
 /** Bytes of a variable at Cloudflare. */
@@ -17,14 +17,11 @@ export function tooLarge(vars: JsonObject): readonly PolicyIssue[] {
   return Object.entries(vars).flatMap(([name, value]) => {
     const text = typeof value === 'string' ? value : JSON.stringify(value)
     const bytes = utf8Encode(text).length
-    return bytes <= VARIABLE_BYTES
-      ? []
-      : [
-          {
-            path: name,
-            message: `is ${thousands(bytes)} bytes of JSON, and a variable holds ${thousands(VARIABLE_BYTES)}; ${splitAdvice(name)}`,
-          },
-        ]
+    return issueIf(
+      bytes > VARIABLE_BYTES,
+      name,
+      `is ${thousands(bytes)} bytes of JSON, and a variable holds ${thousands(VARIABLE_BYTES)}; ${splitAdvice(name)}`,
+    )
   })
 }
 
@@ -58,22 +55,23 @@ export function lint(policy: Policy, vars: PolicyVars): readonly PolicyIssue[] {
           : []
       const path = pathText('ISSUERS', [issuer.name, 'jwks'])
       return [
-        ...when(keyless.length > 0, {
+        ...issueIf(
+          keyless.length > 0,
           path,
-          message: `no inline key is for ${keyless.join(', ')}: tokens signed so are refused; add the key or leave the algorithm out`,
-        }),
+          `no inline key is for ${keyless.join(', ')}: tokens signed so are refused; add the key or leave the algorithm out`,
+        ),
         ...(keys.kind === 'inline' ? ambiguous(keys.keys, algorithms) : []).map((message) => ({
           path,
           message,
         })),
       ]
     }),
-    ...(Array.isArray(vars.ROUTES) ? vars.ROUTES : []).flatMap((rule: unknown, i) =>
-      when(isObject(rule) && own(rule, 'forward_token') === true, {
-        path: `${vars.routePaths?.[i] ?? `ROUTES[${i}]`}.forward_token`,
-        message:
-          "THE AGENT'S TOKEN IS SENT ON: whoever runs or reads the logs of that origin can act as the agent until the token ends; leave it out if the X-Agent- headers are enough",
-      }),
+    ...listOf(vars.ROUTES).flatMap((rule, i) =>
+      issueIf(
+        isObject(rule) && own(rule, 'forward_token') === true,
+        `${rulePath(vars, i)}.forward_token`,
+        "THE AGENT'S TOKEN IS SENT ON: whoever runs or reads the logs of that origin can act as the agent until the token ends; leave it out if the X-Agent- headers are enough",
+      ),
     ),
   ]
 }
@@ -103,8 +101,6 @@ const ambiguous = (
       `one of several keys has ${name}, so that tokens do not tell which is meant and are refused as key_ambiguous; give each key a kid of its own`,
   )
 }
-
-const when = (holds: boolean, issue: PolicyIssue): readonly PolicyIssue[] => (holds ? [issue] : [])
 
 /** Keys whose values name hosts, of one's own or of others. */
 const HOST_KEYS: ReadonlySet<string> = new Set([
@@ -138,11 +134,8 @@ export function placeholders(
   { routes }: WranglerEnvironment,
   vars: PolicyVars,
 ): readonly PolicyIssue[] {
-  const rules = Array.isArray(vars.ROUTES) ? vars.ROUTES : []
   const texts = [
-    ...textsOf(vars.GATE, 'GATE'),
-    ...textsOf(vars.ISSUERS, 'ISSUERS'),
-    ...rules.flatMap((rule, i) => textsOf(rule, vars.routePaths?.[i] ?? `ROUTES[${i}]`)),
+    ...policyTexts(vars, HOST_KEYS),
     ...routes.map(({ path, message }) => ({ path, text: message })),
   ]
   return texts.flatMap(({ path, text }) => {
@@ -161,13 +154,21 @@ interface Text {
   readonly text: string
 }
 
-/** Each text below one of some keys, with its place. */
-export function textsOf(
+/** Each text of a policy below one of some keys, with its place. */
+export function policyTexts(vars: PolicyVars, keys: ReadonlySet<string>): readonly Text[] {
+  return [
+    ...textsOf(vars.GATE, 'GATE', keys),
+    ...textsOf(vars.ISSUERS, 'ISSUERS', keys),
+    ...listOf(vars.ROUTES).flatMap((rule, i) => textsOf(rule, rulePath(vars, i), keys)),
+  ]
+}
+
+const textsOf = (
   value: unknown,
   path: string,
-  keys: ReadonlySet<string> = HOST_KEYS,
+  keys: ReadonlySet<string>,
   key = '',
-): readonly Text[] {
+): readonly Text[] => {
   if (typeof value === 'string') return keys.has(key) ? [{ path, text: value }] : []
   if (Array.isArray(value)) {
     return value.flatMap((one, i) => textsOf(one, pathText(path, [i]), keys, key))
