@@ -1,4 +1,4 @@
-import { listOf, own, ownText } from '../../core/json.ts'
+import { ownText } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { documentOf, type Facts } from './facts.ts'
 import { faultFix, faultLine, faultText, isSilent, issuerDifference, shown } from './faults.ts'
@@ -206,19 +206,6 @@ const warning: Checks<Facts>['warning'] = {
       ownText(metadata, 'token_endpoint') === undefined &&
       'The metadata names no token_endpoint',
     'Agents that find their authorization server by metadata (MCP) cannot get a token: have the issuer name it',
-  ],
-  algorithms_differ: [
-    ({ metadata, target: { issuer } }) => {
-      const names = listOf(own(metadata, 'id_token_signing_alg_values_supported'))
-      const allowed: readonly unknown[] = issuer.algorithms
-      const isCommon = names.some((name) => allowed.includes(name === 'EdDSA' ? 'Ed25519' : name))
-      return (
-        names.length > 0 &&
-        !isCommon &&
-        `The metadata names no algorithm for ID tokens that is allowed here (${allowed.join(', ')})`
-      )
-    },
-    'Only a hint, since access tokens may be signed otherwise: look at the alg of one, and write it into algorithms',
   ],
   not_kept: [
     ({ caching }) => caching?.maxAge === 0 && 'The key set is sent so that it must not be kept',

@@ -1,3 +1,4 @@
+import { durationText } from '../../core/duration.ts'
 import { ownText } from '../../core/json.ts'
 import { cut } from '../../core/text.ts'
 import { counted } from '../cli/file-policy.ts'
@@ -103,18 +104,16 @@ const documentJson = (asked: Asked, { target }: Facts) => ({
 
 const cachingJson = ({ caching, target }: Facts) => {
   if (!caching) return null
-  const { headers, maxAge, fresh, changed, revalidates } = caching
+  const { headers, maxAge, fresh } = caching
   return {
     cache_control: textOf(headers['cache-control']),
     expires: textOf(headers.expires),
     age: textOf(headers.age),
     etag: textOf(headers.etag),
     last_modified: textOf(headers['last-modified']),
-    changed_seconds_ago: changed ?? null,
     max_age_seconds: maxAge ?? null,
     fresh_seconds: fresh,
     cooldown_seconds: target.issuer.keyTimes.cooldown / 1000,
-    revalidates: revalidates ?? null,
   }
 }
 
@@ -177,20 +176,16 @@ const verdictText = ({ verifies, ignored = 'malformed', would }: KeyFact): strin
 
 const cachingLines = ({ caching, target }: Facts): readonly string[] => {
   if (!caching) return []
-  const { headers, fresh, revalidates, changed } = caching
+  const { headers, fresh } = caching
   const sent = (['cache-control', 'expires', 'age', 'etag', 'last-modified'] as const).flatMap(
     (name) => (headers[name] === undefined ? [] : `${name}: ${cut(headers[name], VALUE)}`),
   )
   const none = 'nothing sent: no Cache-Control, Expires, ETag or Last-Modified'
-  const again = `; asked again with its ETag: ${revalidates ? '' : 'no '}304`
-  const cooldown = spanText(target.issuer.keyTimes.cooldown / 1000)
+  const cooldown = durationText(target.issuer.keyTimes.cooldown / 1000)
   return section('Caching and rotation', [
     ...(sent.length > 0 ? sent : [none]),
-    `kept as fresh for ${spanText(fresh)}, renewed from ${spanText(fresh / 2)} on${revalidates === undefined ? '' : again}`,
-    `a new key is used with the first token that names it (one question each ${cooldown}); a withdrawn one ends within ${spanText(fresh)}`,
-    changed === undefined
-      ? 'how old the keys are is not told (no Last-Modified)'
-      : `the set was last changed ${agoText(changed)} ago`,
+    `kept as fresh for ${durationText(fresh)}, renewed from ${durationText(fresh / 2)} on`,
+    `a new key is used with the first token that names it (one question each ${cooldown}); a withdrawn one ends within ${durationText(fresh)}`,
   ])
 }
 
@@ -203,11 +198,10 @@ const clockText = ({ clock }: Facts): string => {
 }
 
 const profileLines = ({ profile, guess, target, token }: Facts): readonly string[] => {
-  const isGiven = target.isProfileGiven || target.table !== null
   const isGuessed = guess.profile !== undefined
   const by = isGuessed ? `by ${guess.by} this is an issuer of ${guess.profile}` : guess.by
   const chosen = token ? ', by the sample token' : ', the default'
-  const source = isGiven ? ', as configured' : isGuessed ? '' : chosen
+  const source = target.isProfileGiven ? ', as configured' : isGuessed ? '' : chosen
   const lines = [`${profile}${source}: ${by}`]
   if (token) {
     const { typ, alg, kid, denial } = token
@@ -244,29 +238,3 @@ export function verdictOf(
 }
 
 const LABELS = { wrong: 'Problem', unsure: 'Cannot tell', warning: 'Warning' } as const
-
-const UNITS = [
-  [3600, 'h'],
-  [60, 'm'],
-  [1, 's'],
-] as const
-
-/** Formats seconds as hours, minutes and seconds. */
-const spanText = (seconds: number): string => {
-  let rest = Math.round(seconds)
-  const parts = UNITS.flatMap(([size, unit]) => {
-    const count = Math.floor(rest / size)
-    rest %= size
-    return count > 0 ? [`${count}${unit}`] : []
-  })
-  return parts.join(' ') || '0s'
-}
-
-/** Formats seconds roughly. */
-const agoText = (seconds: number): string => {
-  const hours = seconds / 3600
-  if (hours >= 48) return counted(Math.floor(hours / 24), 'day')
-  return hours >= 2
-    ? counted(Math.floor(hours), 'hour')
-    : counted(Math.floor(seconds / 60), 'minute')
-}
