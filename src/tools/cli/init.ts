@@ -1,4 +1,5 @@
-import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -70,15 +71,9 @@ export async function init(
   }
   const paths = Object.keys(files)
   // wrangler reads one file: a wrangler.jsonc is a wrangler.toml that is there.
-  const there = await Promise.all(
-    paths
-      .flatMap((path) => [path, ...otherNames(path)])
-      .map(async (path) => ({
-        path,
-        isThere: await exists(join(directory, path)),
-      })),
-  )
-  const existing = there.flatMap(({ path, isThere }) => (isThere ? [path] : []))
+  const existing = paths
+    .flatMap((path) => [path, ...otherNames(path)])
+    .filter((path) => existsSync(join(directory, path)))
   if (existing.length > 0 && !keep) {
     const error =
       'Nothing was written. Name another folder, or write only what is missing with --keep.'
@@ -199,9 +194,3 @@ const judge = async (text: string): Promise<Outcome> => {
     await rm(folder, { recursive: true, force: true })
   }
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
