@@ -10,7 +10,7 @@ import { type Facts, factsOf } from './facts.ts'
 import { gather } from './gather.ts'
 import { doctorMcp } from './mcp.ts'
 import { nameOf } from './profile.ts'
-import { findingLines, refusedJson, reportJson, reportLines, verdictOf } from './report.ts'
+import { findingLines, findingsJson, reportJson, reportLines, verdictOf } from './report.ts'
 import { type IssuerOptions, type TargetFault, targetOfTable, targetOfUrl } from './target.ts'
 
 export interface DoctorOptions extends IssuerOptions {
@@ -117,7 +117,7 @@ const faultOutcome = (asked: string, fault: TargetFault): Outcome => {
       fix: 'An issuer is an https URL on the public internet, and what its tokens name as iss; http is for a loopback host in development',
     }),
   )
-  const json = refusedJson(asked, findings)
+  const json = { healthy: false, issuer: asked, ...findingsJson(findings) }
   return { exitCode: EXIT.no, json, out: [], err: findingLines(findings) }
 }
 

@@ -16,24 +16,6 @@ const CELL = 64
 
 const textOf = (text: string | undefined | null): string | null => text?.slice(0, TEXT) ?? null
 
-/** The report for a refused address, which is not fetched. */
-export function refusedJson(issuer: string, findings: readonly Finding[]) {
-  return {
-    healthy: false,
-    issuer,
-    table: null,
-    allow_insecure_http: false,
-    discovery: { documents: [], jwks_uri: null },
-    keys: { document: null, entries: [], beyond: 0, usable: 0 },
-    caching: null,
-    clock: null,
-    profile: null,
-    toml: null,
-    token: null,
-    ...findingsJson(findings),
-  }
-}
-
 /** The report as JSON; unknown members are `null`. `toml` is the table to paste. */
 export function reportJson(
   facts: Facts,
@@ -43,8 +25,8 @@ export function reportJson(
 ) {
   const { target, gathered, keys, clock, profile, guess, token } = facts
   return {
-    ...refusedJson(target.issuer.issuer, findings),
     healthy: exitCode === EXIT.yes,
+    issuer: target.issuer.issuer,
     ...(exitCode === EXIT.unknown && { error: 'The issuer did not answer; problems say where.' }),
     table: target.table,
     allow_insecure_http: target.issuer.allowInsecureHttp,
@@ -83,6 +65,7 @@ export function reportJson(
           denial: token.denial ?? null,
         }
       : null,
+    ...findingsJson(findings),
   }
 }
 

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, own, ownText } from '../../core/json.ts'
 import { issueIf, type PolicyIssue, quote } from '../../policy/issues.ts'
 
 /** The gate's own classes, by the binding through which it uses each. */
@@ -54,10 +54,9 @@ interface Written {
 export function objectBindings(table: unknown): ReadonlyMap<string, ObjectBinding> {
   const found = new Map<string, ObjectBinding>()
   for (const entry of tables(isObject(table) ? own(table, 'bindings') : undefined)) {
-    const [name, className, script] = ['name', 'class_name', 'script_name'].map((key) => {
-      const value = own(entry, key)
-      return typeof value === 'string' ? value : undefined
-    })
+    const [name, className, script] = ['name', 'class_name', 'script_name'].map((key) =>
+      ownText(entry, key),
+    )
     if (name === undefined) continue
     const isElsewhere = script !== undefined && script !== ''
     found.set(name, { isElsewhere, ...(className !== undefined && { className }) })
@@ -131,54 +130,37 @@ export function objectIssues(
       ...issueIf(
         !classes.sqlite.has(meant),
         place,
-        `${lack} with SQLite storage, and the gate can use no other: ${COSTS[name]}; write ${declarationText([meant], classes)}`,
+        `${lack} with SQLite storage, and the gate can use no other: ${COSTS[name]}; write ${declarationText(meant, classes)}`,
       ),
     ]
   })
 }
 
-/**
- * What to write for the bindings that are missing, by the path of each one's mistake: all at the
- * first, since a second list `bindings` would be the same key again.
- */
+/** What to write for each binding that is missing, by the path of its mistake. */
 export function objectAdvice(
   issues: readonly PolicyIssue[],
-  { bindings, classes }: Written,
+  { classes }: Pick<Written, 'classes'>,
   inside: string,
 ): Readonly<Record<string, string>> {
   const missing = BINDING_NAMES.filter((name) =>
     issues.some(({ path }) => path === `bindings.${name}`),
   )
-  const [first, ...others] = missing
-  if (first === undefined) return {}
-  const entries = missing.map(bindingText)
-  const place = `[${inside}durable_objects]`
-  const list =
-    bindings.durable_object.size > 0
-      ? `${entries.join(' and ')} among the bindings of ${place}`
-      : `${place} with bindings = [${entries.join(', ')}]`
-  const undeclared = missing
-    .map((name) => OBJECT_CLASSES[name])
-    .filter((one) => !classes.sqlite.has(one))
-  const declared = undeclared.length > 0 ? `, and ${declarationText(undeclared, classes)}` : ''
-  return {
-    [`bindings.${first}`]: `write ${list}${declared}`,
-    ...Object.fromEntries(
-      others.map((name) => [`bindings.${name}`, `what is to be written for ${first} has it too`]),
-    ),
-  }
+  return Object.fromEntries(
+    missing.map((name) => {
+      const meant = OBJECT_CLASSES[name]
+      const declared = classes.sqlite.has(meant) ? '' : `, and ${declarationText(meant, classes)}`
+      const place = `among the bindings of [${inside}durable_objects]`
+      return [`bindings.${name}`, `write ${bindingText(name)} ${place}${declared}`]
+    }),
+  )
 }
 
 const bindingText = (name: BindingName): string =>
   `{ name = "${name}", class_name = "${OBJECT_CLASSES[name]}" }`
 
-const declarationText = (names: readonly string[], { by, inside }: ObjectClasses): string => {
-  if (by === 'migrations') {
-    return `a further [[${inside}migrations]] with a tag and new_sqlite_classes = ${JSON.stringify(names)}`
-  }
-  const heads = names.map((name) => `[${inside}exports.${name}]`).join(' and ')
-  const each = names.length > 1 ? ', each' : ''
-  return `${heads}${each} with type = "durable-object" and storage = "sqlite"`
-}
+const declarationText = (name: string, { by, inside }: ObjectClasses): string =>
+  by === 'migrations'
+    ? `a further [[${inside}migrations]] with a tag and new_sqlite_classes = ["${name}"]`
+    : `[${inside}exports.${name}] with type = "durable-object" and storage = "sqlite"`
 
 const tables = (value: unknown): readonly JsonObject[] => listOf(value).filter(isObject)
