@@ -47,14 +47,14 @@ export function mcpFactsOf(target: McpTarget, gathered: McpGathered): McpFacts {
   }
   const resource = metadata && ownText(metadata, 'resource')
   const grants = texts(as, 'grant_types_supported')
-  const told = gathered.told.scope?.split(' ') ?? []
+  const challenged = gathered.challenge.scope?.split(' ') ?? []
   const isThere = (name: string) => ownText(as ?? {}, name) !== undefined
   return {
     ...target,
     ...gathered,
     ...{ resource, as, grants, fit: fitOf(resource, target.url) },
     issuer: issuerOf(gathered.metadata),
-    offered: [...new Set([...told, ...(texts(metadata, 'scopes_supported') ?? [])])],
+    offered: [...new Set([...challenged, ...(texts(metadata, 'scopes_supported') ?? [])])],
     scopes: texts(as, 'scopes_supported'),
     pkce: texts(as, 'code_challenge_methods_supported'),
     hasLogin: isThere('authorization_endpoint') && grants?.includes('authorization_code') !== false,
@@ -164,9 +164,9 @@ export const MCP_CHECKS: Checks<McpFacts> = {
   },
   warning: {
     challenge_without_metadata: [
-      ({ challenge: { status }, told }) =>
+      ({ challenge: { status, metadata } }) =>
         status === 401 &&
-        told.metadata === undefined &&
+        metadata === undefined &&
         'The 401 has no WWW-Authenticate: Bearer resource_metadata="…"',
       'The gate sends it: have what stands in front keep it. Not every client looks at the well-known place',
     ],

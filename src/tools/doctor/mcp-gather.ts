@@ -21,10 +21,11 @@ interface Answer {
 
 /** All results from the network. */
 export interface McpGathered {
-  /** To `initialize` without a token. */
-  readonly challenge: Answer
-  /** `resource_metadata` and `scope` of the challenge. */
-  readonly told: { readonly metadata: string | undefined; readonly scope: string | undefined }
+  /** The answer to `initialize` without a token, with `resource_metadata` and `scope` of its challenge. */
+  readonly challenge: Answer & {
+    readonly metadata: string | undefined
+    readonly scope: string | undefined
+  }
   /** Resource metadata: where the challenge says, and at the well-known places with and without path. */
   readonly metadata: readonly Asked[]
   /** Metadata of the first authorization server, in the order of MCP 2025-11-25, up to a good one. */
@@ -39,17 +40,20 @@ export interface McpGathered {
  */
 export async function gatherMcp(url: URL, isLocal: boolean): Promise<McpGathered> {
   const rules = { allowInsecureHttp: isLocal }
-  const challenge = await send(url.href, { method: 'POST', body: INITIALIZE, headers: JSON_TYPE })
-  const header = challenge.headers.get('www-authenticate') ?? ''
-  const told = {
+  const answer = await send(url.href, { method: 'POST', body: INITIALIZE, headers: JSON_TYPE })
+  const header = answer.headers.get('www-authenticate') ?? ''
+  const challenge = {
+    ...answer,
     metadata: parameter(header, 'resource_metadata'),
     scope: parameter(header, 'scope'),
   }
-  if (challenge.failure !== undefined) {
-    return { challenge, told, metadata: [], server: [], hidden: [] }
-  }
+  if (answer.failure !== undefined) return { challenge, metadata: [], server: [], hidden: [] }
   const metadata: Asked[] = []
-  const places = [told.metadata ?? [], metadataUrl(url.href), url.origin + METADATA_PATH].flat()
+  const places = [
+    challenge.metadata ?? [],
+    metadataUrl(url.href),
+    url.origin + METADATA_PATH,
+  ].flat()
   for (const place of new Set(places)) metadata.push(await askDocument(place, rules))
   const server: Asked[] = []
   for (const place of serverPlaces(issuerOf(metadata) ?? '')) {
@@ -75,7 +79,7 @@ export async function gatherMcp(url: URL, isLocal: boolean): Promise<McpGathered
     const sent = again?.exchanges.at(-1)?.headers['access-control-allow-origin']
     if (again && !mayRead(sent)) hidden.push(name)
   }
-  return { challenge, told, metadata, server, hidden }
+  return { challenge, metadata, server, hidden }
 }
 
 /** A parameter of a challenge (RFC 9110 §11.2), read as the official SDKs do. */

@@ -81,13 +81,14 @@ const listText = (list: readonly string[] | undefined): string =>
   list ? shown(cut(list.join(' '), LONG)).slice(1, -1) || 'none' : 'not listed'
 
 const mcpLines = (facts: McpFacts): readonly string[] => {
-  const { url, challenge, told, metadata, server, resource, offered, issuer, as, hidden } = facts
+  const { url, challenge, metadata, server, resource, offered, issuer, as, hidden } = facts
+  const { ways, grants } = facts
   const documents = (all: typeof metadata) =>
     columns(all.map((one) => [cut(one.url, LONG), mcpFault(one, facts) ?? 'status 200']))
   return [
     `MCP server ${url.href}`,
     ...section('Without a token', [
-      `${challenge.status ?? challenge.failure}, resource_metadata ${told.metadata ? 'named' : 'not named'}`,
+      `${challenge.status ?? challenge.failure}, resource_metadata ${challenge.metadata ? 'named' : 'not named'}`,
     ]),
     ...section('Resource metadata', [
       ...documents(metadata),
@@ -96,7 +97,14 @@ const mcpLines = (facts: McpFacts): readonly string[] => {
     ]),
     ...section(`Authorization server ${shown(issuer ?? 'none')}`, [
       ...documents(server),
-      ...(as ? DETAILS.map((detail) => detail(facts)) : []),
+      ...(as
+        ? [
+            `registration: metadata documents ${yes(ways.cimd)}, dynamic ${yes(ways.dcr)}`,
+            `grants ${listText(grants)}; PKCE ${listText(facts.pkce)}`,
+            `scopes ${listText(facts.scopes)}`,
+            'resource parameter (RFC 8707): metadata does not tell',
+          ]
+        : []),
     ]),
     ...section(`Pages at ${PAGE}`, [
       hidden.length > 0 ? `cannot read ${hidden.join(', ')}` : 'can read all',
@@ -105,20 +113,13 @@ const mcpLines = (facts: McpFacts): readonly string[] => {
   ]
 }
 
-const DETAILS: readonly ((facts: McpFacts) => string)[] = [
-  ({ ways }) => `registration: metadata documents ${yes(ways.cimd)}, dynamic ${yes(ways.dcr)}`,
-  ({ grants, pkce }) => `grants ${listText(grants)}; PKCE ${listText(pkce)}`,
-  ({ scopes }) => `scopes ${listText(scopes)}`,
-  () => 'resource parameter (RFC 8707): metadata does not tell',
-]
-
 const yes = (is: boolean) => (is ? 'yes' : 'no')
 
 const FITS = { equal: 'as called', within: 'wider than what is called', other: 'ANOTHER' } as const
 
 const usesText = (facts: McpFacts) => {
   // Clients request the scopes of the challenge, or those of the metadata where it names none.
-  const requested = facts.told.scope?.split(' ') ?? facts.offered
+  const requested = facts.challenge.scope?.split(' ') ?? facts.offered
   return (facts.rule?.uses ?? []).map((named) => {
     const { pattern, scopes } = named.use
     const needed = scopes.scopes.map(({ source }) => source)
@@ -130,13 +131,13 @@ const usesText = (facts: McpFacts) => {
 }
 
 const mcpJson = (facts: McpFacts) => {
-  const { challenge, told, resource, fit, offered, issuer, grants, pkce, scopes } = facts
+  const { challenge, resource, fit, offered, issuer, grants, pkce, scopes } = facts
   const documents = (all: typeof facts.metadata) =>
     all.map((one) => ({ url: cut(one.url, LONG), fault: mcpFault(one, facts) ?? null }))
   return {
     mcp: facts.url.href,
     rule: facts.rule?.path ?? null,
-    challenge: { status: challenge.status ?? null, scope: told.scope ?? null },
+    challenge: { status: challenge.status ?? null, scope: challenge.scope ?? null },
     resource: {
       value: resource ?? null,
       fit,
