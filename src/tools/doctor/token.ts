@@ -1,5 +1,5 @@
-import { base64UrlDecode, utf8Decode } from '../../core/bytes.ts'
-import { isObject, type JsonObject, own, parseJsonObject } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, own, ownText } from '../../core/json.ts'
+import { decodeJwsPart } from '../../core/jws.ts'
 import { PROFILE_NAMES, PROFILES, type ProfileName } from '../../policy/profiles.ts'
 import { explainOffline } from '../cli/explain-offline.ts'
 import type { Target } from './target.ts'
@@ -33,7 +33,7 @@ export async function judgeToken(
   keys: readonly JsonObject[],
   known: ProfileName | undefined,
 ): Promise<TokenFact> {
-  const [head = {}, payload = {}] = token.split('.').map(objectOf)
+  const [head = {}, payload = {}] = token.split('.').map(decodeJwsPart)
   const iat = own(payload, 'iat')
   const at = typeof iat === 'number' && Math.abs(iat) < LATEST ? iat : Date.now() / 1000
   const denialBy = async (profile: ProfileName) => {
@@ -52,10 +52,7 @@ export async function judgeToken(
   }
   const profile = known ?? LIKELY.find((one) => fits.includes(one)) ?? fits[0] ?? 'rfc9068'
   const denial = await denialBy(profile)
-  const text = (name: string) => {
-    const value = own(head, name)
-    return typeof value === 'string' ? value : null
-  }
+  const text = (name: string) => ownText(head, name) ?? null
   return {
     typ: text('typ'),
     alg: text('alg'),
@@ -79,30 +76,22 @@ const UNJUDGED = {
   claims: [],
 }
 
-const objectOf = (part: string): JsonObject | undefined => {
-  const bytes = base64UrlDecode(part)
-  return bytes && parseJsonObject(utf8Decode(bytes) ?? '')
-}
-
 const audiencesOf = (payload: JsonObject, profile: ProfileName): JsonObject => {
   const value = own(payload, PROFILES[profile].audienceClaim)
-  const audiences = (Array.isArray(value) ? value : [value]).filter(
-    (one) => typeof one === 'string',
-  )
+  const audiences = [value].flat().filter((one) => typeof one === 'string')
   return audiences.length > 0 ? { audiences } : {}
 }
 
 const denialOf = (explanation: JsonObject): TokenFact['denial'] => {
   const denial = own(explanation, 'denial')
   if (!isObject(denial)) return undefined
-  const steps = own(explanation, 'steps')
-  const last: unknown = Array.isArray(steps) ? steps.at(-1) : undefined
+  const last = listOf(own(explanation, 'steps')).at(-1)
   const detail = isObject(last) ? own(last, 'detail') : undefined
-  const claims = isObject(detail) ? own(detail, 'claims') : undefined
+  const claims = listOf(isObject(detail) ? own(detail, 'claims') : undefined)
   return {
     code: String(own(denial, 'code')),
     title: String(own(denial, 'title') ?? ''),
     hint: String(own(denial, 'hint') ?? ''),
-    claims: Array.isArray(claims) ? claims.map(String) : [],
+    claims: claims.map(String),
   }
 }

@@ -1,13 +1,13 @@
 import { utf8Encode } from '../../core/bytes.ts'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
-import type { Algorithm } from '../../core/model/issuer.ts'
-import { type PublicKey, publicKeyOf } from '../../core/model/jwk.ts'
+import type { Issuer } from '../../core/model/issuer.ts'
+import { publicKeyOf } from '../../core/model/jwk.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { parseUrl } from '../../core/url.ts'
-import { keyIdentity } from '../../keys/set.ts'
 import { issueIf, type PolicyIssue, pathText, quote } from '../../policy/issues.ts'
 import { isPolicyVariable, type PolicyVars, rulePath } from '../../policy/vars.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
+import { keyFactsOf } from '../doctor/keys.ts'
 
 /** Bytes of a variable at Cloudflare. */
 export const VARIABLE_BYTES = 5_120
@@ -41,31 +41,10 @@ const splitAdvice = (name: string): string => {
  * What is allowed but costs something in a file, for a policy that is valid; beside what the
  * policy's own reader warns of.
  */
-export function lint(policy: Policy, vars: PolicyVars): readonly PolicyIssue[] {
+export async function lint(policy: Policy, vars: PolicyVars): Promise<readonly PolicyIssue[]> {
+  const keys = [...policy.issuers.values()].map((issuer) => inlineKeyIssues(issuer, vars))
   return [
-    ...[...policy.issuers.values()].flatMap((issuer) => {
-      const { keys, algorithms } = issuer
-      const table = isObject(vars.ISSUERS) ? own(vars.ISSUERS, issuer.name) : undefined
-      const isWritten = isObject(table) && own(table, 'algorithms') !== undefined
-      const keyless =
-        keys.kind === 'inline' && isWritten
-          ? algorithms.filter(
-              (one) => !keys.keys.some((key) => publicKeyOf(key, algorithms)?.algorithm === one),
-            )
-          : []
-      const path = pathText('ISSUERS', [issuer.name, 'jwks'])
-      return [
-        ...issueIf(
-          keyless.length > 0,
-          path,
-          `no inline key is for ${keyless.join(', ')}: tokens signed so are refused; add the key or leave the algorithm out`,
-        ),
-        ...(keys.kind === 'inline' ? ambiguous(keys.keys, algorithms) : []).map((message) => ({
-          path,
-          message,
-        })),
-      ]
-    }),
+    ...(await Promise.all(keys)).flat(),
     ...listOf(vars.ROUTES).flatMap((rule, i) =>
       issueIf(
         isObject(rule) && own(rule, 'forward_token') === true,
@@ -76,30 +55,34 @@ export function lint(policy: Policy, vars: PolicyVars): readonly PolicyIssue[] {
   ]
 }
 
-/** What is said of inline keys among which a token's own cannot be told; one key twice is one. */
-const ambiguous = (
-  entries: readonly JsonObject[],
-  algorithms: readonly Algorithm[],
-): readonly string[] => {
-  const keys = new Map<string, PublicKey>()
-  for (const entry of entries) {
-    const key = publicKeyOf(entry, algorithms)
-    if (key) keys.set(keyIdentity(key), key)
-  }
-  const names = new Map<string, string>()
-  for (const [identity, { algorithm, kid }] of keys) {
-    const isShared = [...keys].some(
-      ([other, key]) =>
-        other !== identity && key.algorithm === algorithm && (kid ?? key.kid) === key.kid,
-    )
-    if (!isShared) continue
-    const name = kid === undefined ? 'no kid' : `the kid ${quote(kid)}`
-    names.set(JSON.stringify([algorithm, kid]), `${name} for ${algorithm}`)
-  }
-  return [...names.values()].map(
-    (name) =>
-      `one of several keys has ${name}, so that tokens do not tell which is meant and are refused as key_ambiguous; give each key a kid of its own`,
-  )
+/** Algorithms without an inline key, and inline keys among which a token's own cannot be told. */
+const inlineKeyIssues = async (
+  issuer: Issuer,
+  { ISSUERS }: PolicyVars,
+): Promise<readonly PolicyIssue[]> => {
+  const { name, keys, algorithms } = issuer
+  if (keys.kind !== 'inline') return []
+  const table = isObject(ISSUERS) ? own(ISSUERS, name) : undefined
+  const isWritten = isObject(table) && own(table, 'algorithms') !== undefined
+  const there = keys.keys.map((key) => publicKeyOf(key, algorithms)?.algorithm)
+  const keyless = isWritten ? algorithms.filter((one) => !there.includes(one)) : []
+  const { entries = [] } = (await keyFactsOf(keys, issuer)) ?? {}
+  const ambiguous = entries.flatMap(({ ignored, kid = '' }) => {
+    if (ignored === 'same_kid') return `the kid ${quote(kid)}`
+    return ignored === 'no_kid' ? 'no kid' : []
+  })
+  const path = pathText('ISSUERS', [name, 'jwks'])
+  return [
+    ...issueIf(
+      keyless.length > 0,
+      path,
+      `no inline key is for ${keyless.join(', ')}: tokens signed so are refused; add the key or leave the algorithm out`,
+    ),
+    ...[...new Set(ambiguous)].map((one) => ({
+      path,
+      message: `one of several keys has ${one}, so that tokens do not tell which is meant and are refused as key_ambiguous; give each key a kid of its own`,
+    })),
+  ]
 }
 
 /** Keys whose values name hosts, of one's own or of others. */
