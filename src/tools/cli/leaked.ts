@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, own, ownText } from '../../core/json.ts'
+import { isObject, type JsonObject, objectOf, own, ownText } from '../../core/json.ts'
 import { decodeJwsPart, hasJweParts, splitJws } from '../../core/jws.ts'
 import { claimPath, firstPresent } from '../../core/model/claims.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -17,13 +17,8 @@ export interface Leaked {
 
 /** The `iss` of an issuer by its name in the policy that a gate tells; another text as it is. */
 export function issuerNamed(name: string, policy: JsonObject): string {
-  const entry = own(issuersOf(policy), name)
-  return (isObject(entry) && ownText(entry, 'issuer')) || name
-}
-
-const issuersOf = (policy: JsonObject): JsonObject => {
-  const issuers = own(policy, 'issuers')
-  return isObject(issuers) ? issuers : {}
+  const entry = own(objectOf(own(policy, 'issuers')), name)
+  return ownText(objectOf(entry), 'issuer') || name
 }
 
 /** Whether an issuer is named by its table and not by its URL. */
@@ -45,7 +40,7 @@ export function readLeaked(text: string, policy: JsonObject): Result<Leaked, str
   )
   if (!header || !claims) return fail('This is no JWT: it names nobody. Name what to revoke')
   const issuer = ownText(claims, 'iss')
-  const entries = Object.values(issuersOf(policy)).filter(isObject)
+  const entries = Object.values(objectOf(own(policy, 'issuers'))).filter(isObject)
   const entry = entries.find((one) => own(one, 'issuer') === issuer)
   if (issuer === undefined || !entry) {
     return fail('The token is of no issuer that this gate tells of, so it takes no such token')

@@ -1,5 +1,5 @@
 import { durationMs } from '../../core/duration.ts'
-import { isObject, own } from '../../core/json.ts'
+import { isObject, objectOf, own } from '../../core/json.ts'
 
 /** The effect of a changed setting on access. */
 export type Direction = 'wider' | 'narrower' | 'unclear' | 'neutral'
@@ -105,9 +105,7 @@ export function secured(before: unknown, after: unknown): readonly Direction[] {
 
 /** An origin: neutral if only its name for assertions differs, else unclear. */
 export function destination(before: unknown, after: unknown): readonly Direction[] {
-  const [old, now] = [before, after].map((place) =>
-    isObject(place) ? own(place, 'at') : undefined,
-  )
+  const [old, now] = [before, after].map((place) => own(objectOf(place), 'at'))
   return [old !== undefined && old === now ? 'neutral' : 'unclear']
 }
 

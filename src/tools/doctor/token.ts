@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, listOf, own, ownText } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../core/json.ts'
 import { decodeJwsPart } from '../../core/jws.ts'
 import { PROFILE_NAMES, PROFILES, type ProfileName } from '../../policy/profiles.ts'
 import { explainOffline } from '../cli/explain-offline.ts'
@@ -85,9 +85,8 @@ const audiencesOf = (payload: JsonObject, profile: ProfileName): JsonObject => {
 const denialOf = (explanation: JsonObject): TokenFact['denial'] => {
   const denial = own(explanation, 'denial')
   if (!isObject(denial)) return undefined
-  const last = listOf(own(explanation, 'steps')).at(-1)
-  const detail = isObject(last) ? own(last, 'detail') : undefined
-  const claims = listOf(isObject(detail) ? own(detail, 'claims') : undefined)
+  const last = objectOf(listOf(own(explanation, 'steps')).at(-1))
+  const claims = listOf(own(objectOf(own(last, 'detail')), 'claims'))
   return {
     code: String(own(denial, 'code')),
     title: String(own(denial, 'title') ?? ''),

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, listOf, own, ownText } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../core/json.ts'
 import { issueIf, type PolicyIssue, quote } from '../../policy/issues.ts'
 
 /** The gate's own classes, by the binding through which it uses each. */
@@ -53,7 +53,7 @@ interface Written {
 /** The bindings of a `durable_objects` table, by name. Entries without a name are left out. */
 export function objectBindings(table: unknown): ReadonlyMap<string, ObjectBinding> {
   const found = new Map<string, ObjectBinding>()
-  for (const entry of tables(isObject(table) ? own(table, 'bindings') : undefined)) {
+  for (const entry of tables(own(objectOf(table), 'bindings'))) {
     const [name, className, script] = ['name', 'class_name', 'script_name'].map((key) =>
       ownText(entry, key),
     )
@@ -71,7 +71,7 @@ export function objectBindings(table: unknown): ReadonlyMap<string, ObjectBindin
 export function objectClasses(table: JsonObject, top = table, env?: string): ObjectClasses {
   const read = (key: ObjectClasses['by']) => own(table, key) ?? own(top, key)
   const exported = read('exports')
-  const objects = Object.entries(isObject(exported) ? exported : {}).filter(
+  const objects = Object.entries(objectOf(exported)).filter(
     ([, entry]) => isObject(entry) && own(entry, 'type') === 'durable-object',
   )
   const migrations = tables(read('migrations'))

@@ -1,4 +1,4 @@
-import { isObject, ownText } from '../../core/json.ts'
+import { listOf, objectOf, ownText } from '../../core/json.ts'
 import { issueIf, type PolicyIssue, quoteAll } from '../../policy/issues.ts'
 import type { PolicyVars } from '../../policy/vars.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
@@ -59,12 +59,9 @@ const crossing = (here: PolicyVars, there: PolicyVars): readonly PolicyIssue[] =
   )
 }
 
-const text = (table: unknown, key: string): string | undefined =>
-  isObject(table) ? ownText(table, key) : undefined
-
-const keysOf = (table: unknown): readonly string[] => (isObject(table) ? Object.keys(table) : [])
-const valuesOf = (table: unknown): readonly unknown[] =>
-  isObject(table) ? Object.values(table) : []
+const text = (table: unknown, key: string) => ownText(objectOf(table), key)
+const keysOf = (table: unknown) => Object.keys(objectOf(table))
+const valuesOf = (table: unknown) => Object.values(objectOf(table))
 
 const rulesOf = ({ ROUTES }: PolicyVars): readonly string[] =>
-  Array.isArray(ROUTES) ? ROUTES.flatMap((rule) => text(rule, 'match') ?? []) : []
+  listOf(ROUTES).flatMap((rule) => text(rule, 'match') ?? [])

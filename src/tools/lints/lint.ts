@@ -1,5 +1,5 @@
 import { utf8Encode } from '../../core/bytes.ts'
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
 import { publicKeyOf } from '../../core/model/jwk.ts'
 import type { Policy } from '../../core/model/policy.ts'
@@ -47,7 +47,7 @@ export async function lint(policy: Policy, vars: PolicyVars): Promise<readonly P
     ...(await Promise.all(keys)).flat(),
     ...listOf(vars.ROUTES).flatMap((rule, i) =>
       issueIf(
-        isObject(rule) && own(rule, 'forward_token') === true,
+        own(objectOf(rule), 'forward_token') === true,
         `${rulePath(vars, i)}.forward_token`,
         "THE AGENT'S TOKEN IS SENT ON: whoever runs or reads the logs of that origin can act as the agent until the token ends; leave it out if the X-Agent- headers are enough",
       ),
@@ -62,8 +62,8 @@ const inlineKeyIssues = async (
 ): Promise<readonly PolicyIssue[]> => {
   const { name, keys, algorithms } = issuer
   if (keys.kind !== 'inline') return []
-  const table = isObject(ISSUERS) ? own(ISSUERS, name) : undefined
-  const isWritten = isObject(table) && own(table, 'algorithms') !== undefined
+  const table = objectOf(own(objectOf(ISSUERS), name))
+  const isWritten = own(table, 'algorithms') !== undefined
   const there = keys.keys.map((key) => publicKeyOf(key, algorithms)?.algorithm)
   const keyless = isWritten ? algorithms.filter((one) => !there.includes(one)) : []
   const { entries = [] } = (await keyFactsOf(keys, issuer)) ?? {}

@@ -1,4 +1,4 @@
-import { isObject, listOf, own } from '../../core/json.ts'
+import { listOf, objectOf, own } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Target } from '../../core/model/route.ts'
 import { type PolicyIssue, quote } from '../../policy/issues.ts'
@@ -20,8 +20,7 @@ const viasOf = ({ bindings }: Bindings, { routes }: Policy, vars: PolicyVars): r
   for (const [i, { target }] of routes.entries()) {
     const { via: name } = target
     if (name === undefined) continue
-    const rule = listOf(vars.ROUTES)[i]
-    const isOwn = isObject(rule) && own(rule, 'origin_via') !== undefined
+    const isOwn = own(objectOf(listOf(vars.ROUTES)[i]), 'origin_via') !== undefined
     const base = isOwn ? rulePath(vars, i) : 'GATE'
     const path = `${base}.origin_via`
     found.set(path, { path, name, target, table: bindings.fetcher.get(name) })

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import { perObject } from '../../core/memo.ts'
 import { METHODS, type Method } from '../../core/model/route.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -104,7 +104,7 @@ export function operationsOf(
     if (own(value, 'deprecated') === true) tell(pointer, 'is deprecated, and has a rule')
     if (isObject(own(value, 'callbacks'))) tell(below(pointer, 'callbacks'), SENT)
   }
-  for (const [path, reference] of entriesOf(own(root, 'paths'))) {
+  for (const [path, reference] of Object.entries(objectOf(own(root, 'paths')))) {
     const at = below('#/paths', path)
     if (path.startsWith('x-')) continue
     // References may repeat a large item.
@@ -124,14 +124,12 @@ export function operationsOf(
     }
     tryAt(at, read, METHODS, path, [reference])
   }
-  for (const [name] of entriesOf(own(root, 'webhooks'))) tell(below('#/webhooks', name), SENT)
+  for (const name of Object.keys(objectOf(own(root, 'webhooks'))))
+    tell(below('#/webhooks', name), SENT)
   return ok({ operations, notes: [...notes.values()] })
 }
 
 const SENT = 'is what the API sends: it passes no rule'
-
-const entriesOf = (value: unknown): readonly (readonly [name: string, value: unknown])[] =>
-  isObject(value) ? Object.entries(value) : []
 
 /** The pointer of a member. */
 const below = (pointer: string, name: string): string =>
@@ -164,10 +162,10 @@ interface Base {
 /** Where servers begin, without a slash at the end; variables have their defaults. */
 const basesOf = (list: readonly unknown[], url?: string): readonly Base[] => {
   const bases = (list.length === 0 ? [{ url: '/' }] : list).map((server): Base => {
-    const { url: template, variables } = isObject(server) ? server : {}
+    const { url: template, variables } = objectOf(server)
     let isWhole = typeof template === 'string'
     const text = textOf(template).replace(/\{([^{}]*)\}/g, (_, name: string) => {
-      const variable = isObject(variables) ? own(variables, name) : undefined
+      const variable = own(objectOf(variables), name)
       isWhole &&= isObject(variable) && own(variable, 'default') !== undefined
       return isObject(variable) ? textOf(own(variable, 'default')) : ''
     })
