@@ -13,6 +13,11 @@ export interface Trusted {
 /** The most characters of a remote text. */
 const SHOWN = 200
 
+/** A remote text for JSON, cut; `null` if there is none. */
+export function textOf(text: string | undefined): string | null {
+  return text?.slice(0, 256) ?? null
+}
+
 /** Quotes and cuts a remote text, with all but visible ASCII escaped. */
 export function shown(text: string): string {
   return JSON.stringify(cut(text, SHOWN)).replace(

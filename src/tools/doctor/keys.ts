@@ -9,6 +9,7 @@ import {
   secretMember,
 } from '../../core/model/jwk.ts'
 import { type KeySet, keyIdentity, keySetOf, publicKeys } from '../../keys/set.ts'
+import { textOf } from './faults.ts'
 
 /** Why a gate ignores an entry of a JWK set, or refuses it as ambiguous: as the table of keys says it. */
 export const IGNORED = {
@@ -141,7 +142,7 @@ const described = (entry: JsonObject, place: number): KeyFact => {
   const bits = bitsOf(entry)
   const texts = (['kid', 'kty', 'crv', 'alg', 'use'] as const).flatMap((name) => {
     const value = own(entry, name)
-    return typeof value === 'string' ? [[name, value]] : []
+    return typeof value === 'string' ? [[name, textOf(value)]] : []
   })
   return { place, ...Object.fromEntries(texts), ...(bits !== undefined && { bits }) }
 }

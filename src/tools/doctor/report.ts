@@ -5,16 +5,19 @@ import { counted } from '../cli/file-policy.ts'
 import { columns, EXIT, type ExitCode } from '../cli/output.ts'
 import type { Finding } from './checks.ts'
 import { documentOf, type Facts } from './facts.ts'
-import { faultText, issuerDifference, shown } from './faults.ts'
+import { faultText, issuerDifference, shown, textOf } from './faults.ts'
 import type { Asked } from './gather.ts'
 import { IGNORED, type KeyFact } from './keys.ts'
 
-/** The most characters of a remote text in JSON, of a header, and of a table cell. */
-const TEXT = 256
+/** The most characters of a header, and of a table cell. */
 const VALUE = 200
 const CELL = 64
 
-const textOf = (text: string | undefined | null): string | null => text?.slice(0, TEXT) ?? null
+/** An entry of a key set of which nothing is known. */
+const NO_KEY = {
+  ...{ kid: null, kty: null, crv: null, alg: null, use: null, bits: null },
+  ...{ verifies: null, ignored: null },
+}
 
 /** The report as JSON; unknown members are `null`. `toml` is the table to paste. */
 export function reportJson(
@@ -39,15 +42,9 @@ export function reportJson(
     },
     keys: {
       document: gathered.keySet ? documentJson(gathered.keySet, facts) : null,
-      entries: (keys?.entries ?? []).map((key) => ({
-        kid: textOf(key.kid),
-        kty: textOf(key.kty),
-        crv: textOf(key.crv),
-        alg: textOf(key.alg),
-        use: textOf(key.use),
-        bits: key.bits ?? null,
-        verifies: key.verifies ?? null,
-        ignored: key.ignored ?? null,
+      entries: (keys?.entries ?? []).map(({ place: _, would: __, ...key }) => ({
+        ...NO_KEY,
+        ...key,
       })),
       beyond: keys?.beyond ?? 0,
       usable: keys?.usable ?? 0,
@@ -56,15 +53,7 @@ export function reportJson(
     clock: clock ? { ahead_seconds: clock.ahead, within_seconds: clock.within } : null,
     profile: { name: profile, guess: guess.profile ?? null, by: guess.by },
     toml: toml.length > 0 ? `${toml.join('\n')}\n` : null,
-    token: token
-      ? {
-          ...token,
-          typ: textOf(token.typ),
-          alg: textOf(token.alg),
-          kid: textOf(token.kid),
-          denial: token.denial ?? null,
-        }
-      : null,
+    token: token ?? null,
     ...findingsJson(findings),
   }
 }

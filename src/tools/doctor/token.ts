@@ -2,6 +2,7 @@ import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../..
 import { decodeJwsPart } from '../../core/jws.ts'
 import { PROFILE_NAMES, PROFILES, type ProfileName } from '../../policy/profiles.ts'
 import { explainOffline } from '../cli/explain-offline.ts'
+import { textOf } from './faults.ts'
 import type { Target } from './target.ts'
 
 /** The result of a sample token, without the token and its claim values. */
@@ -14,12 +15,12 @@ export interface TokenFact {
   /** The profiles that accept it. Empty for an issuer of a file. */
   readonly fits: readonly ProfileName[]
   /** The denial with that profile, if any. */
-  readonly denial?: {
+  readonly denial: {
     readonly code: string
     readonly title: string
     readonly hint: string
     readonly claims: readonly string[]
-  }
+  } | null
 }
 
 /**
@@ -52,14 +53,14 @@ export async function judgeToken(
   }
   const profile = known ?? LIKELY.find((one) => fits.includes(one)) ?? fits[0] ?? 'rfc9068'
   const denial = await denialBy(profile)
-  const text = (name: string) => ownText(head, name) ?? null
+  const text = (name: string) => textOf(ownText(head, name))
   return {
     typ: text('typ'),
     alg: text('alg'),
     kid: text('kid'),
     profile,
     fits,
-    ...(denial && { denial }),
+    denial,
   }
 }
 
@@ -84,7 +85,7 @@ const audiencesOf = (payload: JsonObject, profile: ProfileName): JsonObject => {
 
 const denialOf = (explanation: JsonObject): TokenFact['denial'] => {
   const denial = own(explanation, 'denial')
-  if (!isObject(denial)) return undefined
+  if (!isObject(denial)) return null
   const last = objectOf(listOf(own(explanation, 'steps')).at(-1))
   const claims = listOf(own(objectOf(own(last, 'detail')), 'claims'))
   return {
