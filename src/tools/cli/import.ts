@@ -76,9 +76,7 @@ export async function importOpenApi(source: string, options: ImportOptions): Pro
     const { config = 'wrangler.toml' } = options
     const file = await readFilePolicy({ file: config, env })
     if (!file.ok) return fileFaultOutcome(file.reason, EXIT.unknown)
-    const {
-      vars: { routePaths: paths = [] },
-    } = file.value
+    const { routePaths: paths = [] } = file.value.vars
     const drift = await driftOf(
       { rules, document: policy, policy: file.value.policy, paths },
       options.variable ?? '',

@@ -100,9 +100,8 @@ const pages = async (
 ): Promise<Pages> => {
   const { all = false } = options
   const found: JsonObject[] = []
-  const seen = new Set<string>()
   let cursor: string | undefined
-  do {
+  for (let page = 0; page < PAGES; page++) {
     const query = new URLSearchParams({
       ...filtersOf(options),
       ...(all && { limit: String(PAGE) }),
@@ -120,13 +119,12 @@ const pages = async (
     }
     found.push(...entriesOf(body))
     const next = own(body, 'cursor')
+    const last = cursor
     cursor = typeof next === 'string' || typeof next === 'number' ? String(next) : undefined
-    if (cursor !== undefined && (seen.has(cursor) || seen.size === PAGES)) {
-      return { found, fault: cannotTell('The gate does not come to the end of its list.') }
-    }
-    if (cursor !== undefined) seen.add(cursor)
-  } while (all && cursor !== undefined)
-  return { found, cursor }
+    if (!all || cursor === undefined) return { found, cursor }
+    if (cursor === last) break
+  }
+  return { found, fault: cannotTell('The gate does not come to the end of its list.') }
 }
 
 const call = (options: GateOptions, around: Surroundings, make: (gate: GateAddress) => GateCall) =>
