@@ -14,6 +14,13 @@ export function durationMs(text: string): number | undefined {
   return count === undefined ? undefined : Number(count) * (UNITS[unit] ?? Number.NaN)
 }
 
+/** Seconds in the largest unit in which they are whole, such as `15m`. */
+export function durationText(seconds: number): string {
+  const ms = seconds * 1000
+  const [unit, size] = Object.entries(UNITS).findLast(([, one]) => ms % one === 0) ?? ['ms', 1]
+  return `${ms / size}${unit}`
+}
+
 /** The longest duration within a bound that can be written in the unit of `text`, or else in the next smaller one. */
 export function longestLike(text: string, most: number): string {
   const [, , used = 's'] = DURATION.exec(text) ?? []

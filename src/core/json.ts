@@ -33,6 +33,11 @@ export function isExact(value: unknown): value is number {
   return Number.isFinite(value) && (Number.isSafeInteger(value) || !Number.isInteger(value))
 }
 
+/** The value if it is an object, else an empty object. */
+export function objectOf(value: unknown): JsonObject {
+  return isObject(value) ? value : {}
+}
+
 /** The value if it is an array, else an empty array. */
 export function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : []

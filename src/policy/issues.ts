@@ -6,6 +6,11 @@ export interface PolicyIssue {
   readonly message: string
 }
 
+/** One issue, if a condition holds. */
+export function issueIf(holds: unknown, path: string, message: string): readonly PolicyIssue[] {
+  return holds ? [{ path, message }] : []
+}
+
 export type Path = readonly (string | number)[]
 
 /** Takes one mistake, at a path from where the reader stands. */

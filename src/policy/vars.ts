@@ -12,6 +12,11 @@ export interface PolicyVars {
   readonly routePaths?: readonly string[]
 }
 
+/** Where a rule is written, by its index. */
+export function rulePath({ routePaths }: Pick<PolicyVars, 'routePaths'>, index: number): string {
+  return routePaths?.[index] ?? `ROUTES[${index}]`
+}
+
 /** A variable without others behind it, since its binding has such a name. */
 const AUDIT = 'AUDIT'
 const BINDING = 'AUDIT_LOG'

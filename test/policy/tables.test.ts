@@ -82,7 +82,9 @@ const ANSWERS = {
 }
 const projectOf = (answers: typeof ANSWERS & { readonly profile: string }): string => {
   const versions = { edgewarden: '1.0.0', wrangler: '4.0.0', node: '24.0.0' }
-  return projectFiles(answers, { name: 'gate', versions, bringsNode: false })['wrangler.toml']
+  return projectFiles(answers, { name: 'gate', versions, bringsNode: false, imported: [] })[
+    'wrangler.toml'
+  ]
 }
 
 describe('the JSON Schema that editors use', () => {

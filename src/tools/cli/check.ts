@@ -150,7 +150,7 @@ const judge = async (reading: EnvironmentReading, top: Level): Promise<Finding> 
   const warnings = parsed.ok
     ? merged(
         [
-          ...lint(parsed.value.policy, vars),
+          ...(await lint(parsed.value.policy, vars)),
           ...boundaryWarnings(parsed.value.policy, vars.routePaths),
           ...undiscoverable(parsed.value.policy, vars.routePaths),
           ...bindingWarnings(environment, parsed.value.policy, vars),

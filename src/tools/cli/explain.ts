@@ -1,6 +1,6 @@
 import { chainDenials } from '../../core/chain.ts'
 import { GUARD } from '../../core/guard.ts'
-import { isObject, type JsonObject, own, ownText } from '../../core/json.ts'
+import { isObject, type JsonObject, objectOf, own, ownText } from '../../core/json.ts'
 import { callAs, type GateOptions } from './access.ts'
 import {
   type CommandRow,
@@ -266,8 +266,6 @@ const denied = (explanation: JsonObject): readonly string[] => {
       : []),
   ]
 }
-
-const objectOf = (value: unknown): JsonObject => (isObject(value) ? value : {})
 
 const stepsOf = (explanation: JsonObject): readonly JsonObject[] => {
   const steps = own(explanation, 'steps')

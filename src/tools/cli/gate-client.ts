@@ -141,14 +141,20 @@ const problemLines = (problems: unknown): readonly string[] =>
     isObject(problem) ? [`  ${own(problem, 'path')}: ${own(problem, 'message')}`] : [],
   )
 
-/** The text of an answer; a `RangeError` if it is longer than 8 MiB. */
-export async function readBody(response: Response): Promise<string> {
+/** Whether a URL holds no password, and is https or on this machine. */
+export function isSecure({ protocol, hostname, username, password }: URL): boolean {
+  const isSafe = protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
+  return isSafe && username + password === ''
+}
+
+/** The text of an answer; a `RangeError` if it has more bytes than `most`. */
+export async function readBody(response: Response, most = ANSWER_BYTES): Promise<string> {
   const decoder = new TextDecoder()
   let bytes = 0
   let text = ''
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength
-    if (bytes > ANSWER_BYTES) throw new RangeError('answer too long')
+    if (bytes > most) throw new RangeError('answer too long')
     text += decoder.decode(chunk, { stream: true })
   }
   return text + decoder.decode()

@@ -1,15 +1,12 @@
-import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { Argument } from 'commander'
-import { parse, TomlError } from 'smol-toml'
 import { isScopeToken } from '../../core/model/scope.ts'
-import { fail, ok, type Result } from '../../core/result.ts'
+import { fail, type Result } from '../../core/result.ts'
 import { readDocument } from '../openapi/document.ts'
 import { driftOf } from '../openapi/drift.ts'
+import type { Note } from '../openapi/operations.ts'
 import { type Imported, importRules, rulesToml } from '../openapi/rules.ts'
 import type { CommandRow } from './command.ts'
 import { counted, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
-import { fileReason, readText } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 export interface ImportOptions {
@@ -17,13 +14,13 @@ export interface ImportOptions {
   readonly scope?: string | undefined
   /** Variables of the rules: this name, and a number behind it. */
   readonly variable?: string | undefined
-  readonly out?: string | undefined
   readonly check?: boolean | undefined
   readonly config?: string | undefined
   readonly env?: string | undefined
 }
 
-const VARIABLE = 'ROUTES_OPENAPI'
+/** The variables of imported rules, unless another name is given. */
+export const VARIABLE = 'ROUTES_OPENAPI'
 
 export const importCommand: CommandRow<ImportOptions> = {
   name: 'import',
@@ -32,7 +29,7 @@ export const importCommand: CommandRow<ImportOptions> = {
     'makes rules from an OpenAPI document, or says where the policy differs from it',
   ],
   description: 'Make rules from an OpenAPI document, or compare the policy with it.',
-  example: 'import openapi openapi.yaml --out wrangler.toml',
+  example: 'import openapi openapi.yaml >> wrangler.toml',
   help: `
 Reads OpenAPI 3.0 and 3.1, JSON or YAML, from a file or an https URL. What cannot be told is on standard
 error, with its JSON pointer. No rule is public. Rules for MCP servers are left alone.
@@ -46,32 +43,22 @@ Exit status: 0 rules were made, or with --check nothing differs, 1 none, or some
         '--variable <name>',
         `variables of the rules (default: ${VARIABLE}, with --check all)`,
       )
-      .option(
-        '--out <file>',
-        'put the rules into this TOML file, in place of those of an earlier import',
-      )
       .option('--check', 'say where the policy and the document differ')
       .option('--config <file>', 'with --check: the file with the policy (default: wrangler.toml)')
       .option('--env <name>', 'of this environment'),
   run: ([, source = ''], options) => importOpenApi(source, options),
 }
 
-/**
- * Makes rules from an OpenAPI document and prints them, or puts them into a file. With `check` it says where a policy
- * and the document differ.
- */
+/** Makes rules from an OpenAPI document and prints them. With `check` it says where a policy and the document differ. */
 export async function importOpenApi(source: string, options: ImportOptions): Promise<Outcome> {
-  const { scope, variable = VARIABLE, out, check, env } = options
+  const { scope, variable = VARIABLE, check, env } = options
   if (scope !== undefined && !isScopeToken(scope)) return cannotTell('--scope is one scope')
   if (!/^ROUTES(?:_\w+)?$/.test(variable))
     return cannotTell('--variable is ROUTES, or begins with ROUTES_')
   const read = await readRules(source, scope)
   if (!read.ok) return cannotTell(read.reason)
   const { rules, notes, policy } = read.value
-  const told = notes.map(
-    ({ pointer, message, isLeftOut }) =>
-      `${isLeftOut ? 'left out' : 'note'}: ${pointer} ${message}`,
-  )
+  const told = notes.map(noteLine)
   const json = {
     source,
     notes,
@@ -89,9 +76,7 @@ export async function importOpenApi(source: string, options: ImportOptions): Pro
     const { config = 'wrangler.toml' } = options
     const file = await readFilePolicy({ file: config, env })
     if (!file.ok) return fileFaultOutcome(file.reason, EXIT.unknown)
-    const {
-      vars: { routePaths: paths = [] },
-    } = file.value
+    const { routePaths: paths = [] } = file.value.vars
     const drift = await driftOf(
       { rules, document: policy, policy: file.value.policy, paths },
       options.variable ?? '',
@@ -107,18 +92,13 @@ export async function importOpenApi(source: string, options: ImportOptions): Pro
       err: told,
     }
   }
-  const table = `${env === undefined ? '' : `env.${env}.`}vars.${variable}`
-  const toml = importedToml(rules, table)
-  if (out !== undefined) {
-    const reason = await put(out, toml, table)
-    if (reason !== undefined) return cannotTell(reason)
-  }
+  const toml = rulesToml(rules, `${env === undefined ? '' : `env.${env}.`}vars.${variable}`)
   const operations = rules.reduce((sum, one) => sum + one.operations.length, 0)
   const summary = `${counted(rules.length, 'rule')} for ${counted(operations, 'operation')}; next: npx edgewarden check`
   return {
     exitCode: EXIT.yes,
     json: { ...json, toml },
-    out: out === undefined ? toml.split('\n') : [`wrote ${out}`],
+    out: toml.trimEnd().split('\n'),
     err: [...told, summary],
   }
 }
@@ -131,38 +111,7 @@ export async function readRules(source: string, scope?: string): Promise<Result<
   return imported.ok ? imported : fail(`${source} ${imported.reason}`)
 }
 
-/** The lines around imported rules, by which a later import finds them. */
-const marks = (table: string) =>
-  [`# begin ${table}: edgewarden import writes all up to the end`, `# end ${table}.`] as const
-
-/** Imported rules as TOML, between two lines that say what they are. */
-export function importedToml(rules: Imported['rules'], table = `vars.${VARIABLE}`): string {
-  const [begin, end] = marks(table)
-  return `${begin}\n${rulesToml(rules, table)}${end}`
-}
-
-/** Puts such a text into a file: in place of the one before, else at its end. The answer is why that cannot be. */
-const put = async (file: string, toml: string, table: string): Promise<string | undefined> => {
-  const [begin, end] = marks(table)
-  if (/\.jsonc?$/.test(file)) return `${file} is no TOML; write the rules of --json into it`
-  const text = existsSync(file) ? await readText(file) : ok('')
-  if (!text.ok) return text.reason
-  const before = text.value.split(begin)
-  const after = text.value.split(end)
-  if (before.length !== after.length || before.length > 2) {
-    return `${file} must have both of these lines, or none: "${begin}", "${end}".`
-  }
-  const gap = text.value === '' ? '' : text.value.endsWith('\n') ? '\n' : '\n\n'
-  const next =
-    before.length === 1 ? `${text.value}${gap}${toml}\n` : `${before[0]}${toml}${after[1]}`
-  try {
-    parse(next)
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error
-    return `${file} would be no TOML with these rules: ${error.message.split('\n', 1)[0]}`
-  }
-  return writeFile(file, next).then(
-    () => undefined,
-    (error: unknown) => `Cannot write ${file}: ${fileReason(error)}.`,
-  )
+/** What a document does not tell, on one line. */
+export function noteLine({ pointer, message, isLeftOut }: Note): string {
+  return `${isLeftOut ? 'left out' : 'note'}: ${pointer} ${message}`
 }

@@ -1,6 +1,7 @@
+import { OBJECT_CLASSES } from '../lints/durable-objects.ts'
 import type { ImportedRule } from '../openapi/rules.ts'
 import { type Answers, policyTests, policyToml, secretsOf } from './init-policy.ts'
-import { list, quoted } from './toml-statements.ts'
+import { tomlValue } from './toml-statements.ts'
 
 /** What is said of the machine and of this package. */
 export interface Project {
@@ -10,8 +11,8 @@ export interface Project {
   readonly versions: Readonly<Record<'edgewarden' | 'wrangler' | 'node', string>>
   /** Whether the Node that runs here is too old for wrangler, so that the project brings one. */
   readonly bringsNode: boolean
-  /** Rules of an OpenAPI document, with the first of them. */
-  readonly imported?: { readonly toml: string; readonly first: ImportedRule } | undefined
+  /** Rules of an OpenAPI document. */
+  readonly imported: readonly ImportedRule[]
 }
 
 /** Every file of a new project: path → text. */
@@ -32,20 +33,11 @@ export function projectFiles(
   }
 }
 
-const CLASSES = [
-  'RevocationShard',
-  'KeyKeeper',
-  'AssertionKeeper',
-  'RateLimiter',
-  'ReplayShard',
-  'AuditLog',
-]
-
 const wranglerToml = (answers: Answers, { name, imported }: Project): string => {
   const secrets = secretsOf(answers)
   return `#:schema ./node_modules/edgewarden/config-schema.json
 # The gate and its policy. After a change: npx edgewarden check
-name = ${quoted(name)}
+name = ${tomlValue(name)}
 main = "src/worker.ts"
 compatibility_date = "2026-11-01"
 workers_dev = true # the first deploy needs no domain; false once routes are on
@@ -61,7 +53,7 @@ ${
     ? ''
     : `
 [secrets]
-required = ${list(secrets)} # without them no deploy; beside them dev reads from .dev.vars only variables that are below
+required = ${tomlValue(secrets)} # without them no deploy; beside them dev reads from .dev.vars only variables that are below
 `
 }
 [[kv_namespaces]]
@@ -77,7 +69,9 @@ bindings = [
   { name = "AUDIT_LOG", class_name = "AuditLog" }, # keeps decisions: GET PREFIX/decisions
 ]
 
-${CLASSES.map((one) => `[exports.${one}]\ntype = "durable-object"\nstorage = "sqlite"\n`).join('\n')}
+${Object.values(OBJECT_CLASSES)
+  .map((one) => `[exports.${one}]\ntype = "durable-object"\nstorage = "sqlite"\n`)
+  .join('\n')}
 [triggers]
 crons = ["*/5 * * * *"] # renews issuers' keys ahead of time
 
@@ -96,8 +90,8 @@ GATE_LOCAL = {}
 ISSUERS_DEV = {}
 ROUTES_LOCAL = []
 
-${policyToml(answers, imported?.first)}
-${imported ? `\n${imported.toml}\n` : ''}`
+${policyToml(answers, imported)}
+`
 }
 
 const WORKER = `// The gate. Its policy is in wrangler.toml.
@@ -108,7 +102,7 @@ export { default } from 'edgewarden/worker'
 const testsToml = (answers: Answers, { imported }: Project): string =>
   `# Requests, and what the policy has to decide about them.
 
-${policyTests(answers, imported?.first)}
+${policyTests(answers, imported)}
 `
 
 const packageJson = ({ name, versions, bringsNode }: Project): string => {
@@ -152,7 +146,7 @@ on:
 permissions:
   contents: read
 jobs:
-  check:
+  gate:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v5
@@ -163,18 +157,9 @@ jobs:
       - run: npx edgewarden check
       - run: npx edgewarden test
       - run: npx wrangler deploy --dry-run
-  deploy:
-    # Once the repository has the variable DEPLOY and the two secrets below.
-    if: github.ref == 'refs/heads/main' && vars.DEPLOY == 'yes'
-    needs: check
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v5
-      - uses: actions/setup-node@v5
-        with:
-          node-version: 24
-      - run: npm ci
+      # Once the repository has the variable DEPLOY and the two secrets below.
       - run: npx wrangler deploy
+        if: github.ref == 'refs/heads/main' && vars.DEPLOY == 'yes'
         env:
           CLOUDFLARE_API_TOKEN: \${{ secrets.CLOUDFLARE_API_TOKEN }}
           CLOUDFLARE_ACCOUNT_ID: \${{ secrets.CLOUDFLARE_ACCOUNT_ID }}

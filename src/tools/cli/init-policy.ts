@@ -1,7 +1,8 @@
 import { parseUrl } from '../../core/url.ts'
 import { PROFILE_NAMES, PROFILES, type Profile, type ProfileName } from '../../policy/profiles.ts'
-import type { ImportedRule } from '../openapi/rules.ts'
-import { list, quoted } from './toml-statements.ts'
+import { type ImportedRule, rulesToml } from '../openapi/rules.ts'
+import { VARIABLE } from './import.ts'
+import { tomlValue } from './toml-statements.ts'
 
 /** What a project is made from: each is an option of `init`, and a question in a terminal. */
 export interface Answers {
@@ -131,34 +132,32 @@ const mainOrigin = ({ origin, modelApi, mcp }: Answers): string => {
   return origin ?? api ?? parseUrl(mcp ?? '')?.origin ?? ''
 }
 
-/** A rule of a document, for a test alone: what is written is all of them together. */
-const importedRule = ({ match, scopes }: ImportedRule): Rule => ({
-  lines: [],
+const importedRule = ({ match, scopes }: ImportedRule): Omit<Rule, 'lines'> => ({
   what: match,
   scopes: 'any' in scopes ? scopes.any.slice(0, 1) : scopes,
-  request: quoted(match.replace(/,\S*/, '').replace(/\{\w+\}/g, 'example')),
+  request: tomlValue(match.replace(/,\S*/, '').replace(/\{\w+\}/g, 'example')),
 })
 
-const rulesOf = (answers: Answers, imported?: ImportedRule): readonly Rule[] => {
+const rulesOf = (answers: Answers, isImported: boolean): readonly Rule[] => {
   const { resource, audience, origin, modelApi, mcp } = answers
   const elsewhere = (other: string) =>
-    other === mainOrigin(answers) ? [] : [`origin = ${quoted(other)}`]
+    other === mainOrigin(answers) ? [] : [`origin = ${tomlValue(other)}`]
   const rules: Rule[] = []
   const server = parseUrl(mcp ?? '')
   if (server) {
     const { pathname } = server
     rules.push({
       lines: [
-        `match = ${quoted(`GET,POST,DELETE ${pathname}`)}`,
-        `resource = ${quoted(resource.replace(/\/$/, '') + pathname)} # the URL for MCP clients`,
-        ...(audience === undefined ? [] : [`audiences = ${list([audience])}`]),
+        `match = ${tomlValue(`GET,POST,DELETE ${pathname}`)}`,
+        `resource = ${tomlValue(resource.replace(/\/$/, '') + pathname)} # the URL for MCP clients`,
+        ...(audience === undefined ? [] : [`audiences = ${tomlValue([audience])}`]),
         'scopes = ["mcp:connect"]',
         ...elsewhere(server.origin),
         'mcp = { tools = { "*" = ["mcp:tools"] } } # better: name each tool with the scopes it needs',
       ],
       what: 'a tool call',
       scopes: ['mcp:connect', 'mcp:tools'],
-      request: `{ method = "POST", url = ${quoted(pathname)}, mcp = { method = "tools/call", name = "search", arguments = {} } }`,
+      request: `{ method = "POST", url = ${tomlValue(pathname)}, mcp = { method = "tools/call", name = "search", arguments = {} } }`,
     })
   }
   if (modelApi !== undefined) {
@@ -167,61 +166,66 @@ const rulesOf = (answers: Answers, imported?: ImportedRule): readonly Rule[] => 
     for (const match of api.routes) {
       rules.push({
         lines: [
-          `match = ${quoted(match)}`,
+          `match = ${tomlValue(match)}`,
           'scopes = ["models:use"]',
           ...elsewhere(api.origin),
-          `inject = { ${name} = ${quoted(`${before}\${${api.secret}}`)} } # agents never see the key`,
+          `inject = { ${name} = ${tomlValue(`${before}\${${api.secret}}`)} } # agents never see the key`,
         ],
         what: match,
         scopes: ['models:use'],
-        request: quoted(match),
+        request: tomlValue(match),
       })
     }
   }
-  if (imported) rules.push(importedRule(imported))
-  else if (origin !== undefined) {
+  if (origin !== undefined && !isImported) {
     const api = (methods: string, scope: string): Rule => ({
-      lines: [`match = ${quoted(`${methods} /*`)}`, `scopes = ${list([scope])}`],
+      lines: [`match = ${tomlValue(`${methods} /*`)}`, `scopes = ${tomlValue([scope])}`],
       what: methods.split(',', 1).join(),
       scopes: [scope],
-      request: quoted(`${methods.split(',', 1)} /v1/things`),
+      request: tomlValue(`${methods.split(',', 1)} /v1/things`),
     })
     rules.push(api('GET', 'api:read'), api('POST,PUT,PATCH,DELETE', 'api:write'))
   }
   return rules
 }
 
-/** The policy as the end of a wrangler.toml; without rules of `imported`'s document. */
-export function policyToml(answers: Answers, imported?: ImportedRule): string {
+/** The policy as the end of a wrangler.toml. */
+export function policyToml(answers: Answers, imported: readonly ImportedRule[]): string {
   return [
     `[vars.GATE]
-resource = ${quoted(answers.resource)} # the default audience of tokens
-origin = ${quoted(mainOrigin(answers))}
+resource = ${tomlValue(answers.resource)} # the default audience of tokens
+origin = ${tomlValue(mainOrigin(answers))}
 assertion = "request" # what origins verify: who calls, and for which request`,
     issuerToml(answers),
     '# The first rule that matches decides; a request that no rule matches is 404.',
-    ...rulesOf(answers, imported).flatMap(({ lines }) =>
-      lines.length === 0 ? [] : ['[[vars.ROUTES]]', ...lines].join('\n'),
+    ...rulesOf(answers, imported.length > 0).map(({ lines }) =>
+      ['[[vars.ROUTES]]', ...lines].join('\n'),
     ),
-  ].join('\n\n')
+    rulesToml(imported, `vars.${VARIABLE}`),
+  ]
+    .join('\n\n')
+    .trimEnd()
 }
 
 /** Tests of that policy: each rule with the scopes it needs, and without one of them. */
-export function policyTests(answers: Answers, imported?: ImportedRule): string {
+export function policyTests(answers: Answers, imported: readonly ImportedRule[]): string {
   const profile: Profile = PROFILES[(answers.profile ?? 'rfc9068') as ProfileName]
   const [[claim = 'scope'] = []] = profile.scope
-  const rules = rulesOf(answers, imported)
+  const rules = [
+    ...rulesOf(answers, imported.length > 0),
+    ...imported.slice(0, 1).map(importedRule),
+  ]
   const cases = rules.flatMap(({ what, scopes, request }) => [
     [
-      `name = ${quoted(`${what} with ${scopes.join(' ')}`)}`,
+      `name = ${tomlValue(`${what} with ${scopes.join(' ')}`)}`,
       `request = ${request}`,
-      `claims = { ${claim} = ${quoted(scopes.join(' '))} }`,
+      `claims = { ${claim} = ${tomlValue(scopes.join(' '))} }`,
       'expect = { decision = "allowed" }',
     ],
     [
-      `name = ${quoted(`${what} without ${scopes.at(-1)}`)}`,
+      `name = ${tomlValue(`${what} without ${scopes.at(-1)}`)}`,
       `request = ${request}`,
-      `claims = { ${claim} = ${quoted(['other', ...scopes.slice(0, -1)].join(' '))} }`,
+      `claims = { ${claim} = ${tomlValue(['other', ...scopes.slice(0, -1)].join(' '))} }`,
       'expect = { decision = "denied", code = "scope_missing" }',
     ],
   ])
@@ -248,16 +252,16 @@ const profileClaims = (profile: Profile): readonly string[] => {
   ])
   const lines = [...names]
     .filter((name) => !PROFILES.rfc9068.requiredClaims.some((one) => one === name))
-    .map((name) => `${name} = ${quoted([claims[name] ?? 'test'].flat()[0] ?? '')}`)
+    .map((name) => `${name} = ${tomlValue([claims[name] ?? 'test'].flat()[0] ?? '')}`)
   return lines.length === 0 ? [] : [['[defaults.claims]', ...lines].join('\n')]
 }
 
 const issuerToml = ({ issuer, profile, audience }: Answers): string =>
   [
     '[vars.ISSUERS.main]',
-    `issuer = ${quoted(issuer)}`,
+    `issuer = ${tomlValue(issuer)}`,
     ...(issuer.startsWith('http:') ? ['allow_insecure_http = true # on this machine only'] : []),
-    ...(profile === undefined ? [] : [`profile = ${quoted(profile)}`]),
-    ...(audience === undefined ? [] : [`audiences = ${list([audience])}`]),
+    ...(profile === undefined ? [] : [`profile = ${tomlValue(profile)}`]),
+    ...(audience === undefined ? [] : [`audiences = ${tomlValue([audience])}`]),
     'agent_prefix = "main/" # X-Agent-Id is main/…, so that a second issuer has ids of its own',
   ].join('\n')

@@ -1,12 +1,14 @@
-import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fail, ok, type Result } from '../../core/result.ts'
+import type { Imported } from '../openapi/rules.ts'
 import { check } from './check.ts'
 import { type Ask, type CommandRow, optionName, type Process } from './command.ts'
 import { fileReason, ownManifest } from './files.ts'
-import { importedToml, readRules } from './import.ts'
-import { type Project, projectFiles } from './init-files.ts'
+import { noteLine, readRules } from './import.ts'
+import { projectFiles } from './init-files.ts'
 import { ANSWER_NAMES, type AnswerName, type Answers, QUESTIONS } from './init-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { otherNames } from './wrangler-names.ts'
@@ -60,7 +62,7 @@ export async function init(
     name: workerName(directory),
     versions: { edgewarden: version, wrangler, node },
     bringsNode: Number.parseInt(process.versions.node, 10) < WRANGLERS_NODE,
-    imported: api.value,
+    imported: api.value.rules,
   })
   const judged = await judge(files['wrangler.toml'])
   if (judged.exitCode !== EXIT.yes) {
@@ -69,15 +71,9 @@ export async function init(
   }
   const paths = Object.keys(files)
   // wrangler reads one file: a wrangler.jsonc is a wrangler.toml that is there.
-  const there = await Promise.all(
-    paths
-      .flatMap((path) => [path, ...otherNames(path)])
-      .map(async (path) => ({
-        path,
-        isThere: await exists(join(directory, path)),
-      })),
-  )
-  const existing = there.flatMap(({ path, isThere }) => (isThere ? [path] : []))
+  const existing = paths
+    .flatMap((path) => [path, ...otherNames(path)])
+    .filter((path) => existsSync(join(directory, path)))
   if (existing.length > 0 && !keep) {
     const error =
       'Nothing was written. Name another folder, or write only what is missing with --keep.'
@@ -103,29 +99,20 @@ export async function init(
     err: [
       ...existing.map((path) => `kept ${join(directory, path)}`),
       ...judged.err,
-      ...(api.value
-        ? [
-            `What the document does not tell: npx edgewarden import openapi ${answers.value.openapi}`,
-          ]
-        : []),
+      ...api.value.notes.map(noteLine),
       `Next: ${directory === '.' ? '' : `cd ${directory} && `}npm install && npx edgewarden check; README.md says more.`,
     ],
   }
 }
 
 /** Rules of the document that is named, if one is. */
-const importedBy = async ({
-  openapi,
-  origin,
-}: Answers): Promise<Result<Project['imported'], string>> => {
-  if (openapi === undefined) return ok(undefined)
+const importedBy = async ({ openapi, origin }: Answers): Promise<Result<Imported, string>> => {
+  if (openapi === undefined) return ok({ rules: [], notes: [] })
   if (origin === undefined) return fail('--openapi goes with --origin, which is where its API is')
   const read = await readRules(openapi)
-  if (!read.ok) return read
-  const [first] = read.value.rules
-  return first
-    ? ok({ first, toml: importedToml(read.value.rules) })
-    : fail(`${openapi} has no operation that a rule can be made of`)
+  return read.ok && read.value.rules.length === 0
+    ? fail(`${openapi} has no operation that a rule can be made of`)
+    : read
 }
 
 /** The answers, those that are missing asked for where somebody can answer. */
@@ -207,9 +194,3 @@ const judge = async (text: string): Promise<Outcome> => {
     await rm(folder, { recursive: true, force: true })
   }
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  )

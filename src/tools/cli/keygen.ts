@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose'
-import { stringify } from 'smol-toml'
 import { parseUrl } from '../../core/url.ts'
 import type { CommandRow } from './command.ts'
 import { fileReason } from './files.ts'
 import { keyFileText } from './key-file.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
+import { tomlTable } from './toml-statements.ts'
 
 export interface KeygenOptions {
   /** The name of the table under `[vars.ISSUERS]`. */
@@ -90,7 +90,7 @@ export async function keygen({
   return {
     exitCode: EXIT.yes,
     json: { name, table, key_file: path, kid },
-    out: tableLines(name, table),
+    out: tomlTable(`vars.ISSUERS.${name}`, table),
     err: [
       ...(operator ? OPERATOR_MAY : AGENT_MAY),
       `The private key is in ${path}. Keep it out of version control: whoever has it can do all that.`,
@@ -108,25 +108,5 @@ const OPERATOR_MAY = [
 const AGENT_MAY = [
   'This key may: use every rule that does not name other issuers, as any agent and with any scope.',
   'It may not: revoke, list, lift or explain.',
+  'Every other issuer now needs an agent_prefix of its own, or set GATE.shared_ids = true.',
 ]
-
-/** The table as TOML; the key set on one line, so that the whole is one block to paste. */
-const tableLines = (
-  name: string,
-  { jwks, ...rest }: { readonly jwks: { readonly keys: readonly object[] } },
-): readonly string[] => {
-  const keys = jwks.keys.map((key) => {
-    const members = Object.entries(key).map(([member, value]) => `${member} = "${value}"`)
-    return `{ ${members.join(', ')} }`
-  })
-  return [
-    `[vars.ISSUERS.${name}]`,
-    ...('agent_prefix' in rest
-      ? [
-          '# Every other issuer now needs an agent_prefix of its own, or set GATE.shared_ids = true.',
-        ]
-      : []),
-    ...stringify(rest).trimEnd().split('\n'),
-    `jwks = { keys = [${keys.join(', ')}] }`,
-  ]
-}

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { isObject, type JsonObject, objectOf, own, ownText } from '../../core/json.ts'
 import { decodeJwsPart, hasJweParts, splitJws } from '../../core/jws.ts'
 import { claimPath, firstPresent } from '../../core/model/claims.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -17,10 +17,8 @@ export interface Leaked {
 
 /** The `iss` of an issuer by its name in the policy that a gate tells; another text as it is. */
 export function issuerNamed(name: string, policy: JsonObject): string {
-  const issuers = own(policy, 'issuers')
-  const entry = isObject(issuers) ? own(issuers, name) : undefined
-  const issuer = isObject(entry) ? own(entry, 'issuer') : undefined
-  return typeof issuer === 'string' ? issuer : name
+  const entry = own(objectOf(own(policy, 'issuers')), name)
+  return ownText(objectOf(entry), 'issuer') || name
 }
 
 /** Whether an issuer is named by its table and not by its URL. */
@@ -41,11 +39,10 @@ export function readLeaked(text: string, policy: JsonObject): Result<Leaked, str
     (part) => part && decodeJwsPart(part),
   )
   if (!header || !claims) return fail('This is no JWT: it names nobody. Name what to revoke')
-  const issuer = own(claims, 'iss')
-  const issuers = own(policy, 'issuers')
-  const entries = isObject(issuers) ? Object.values(issuers).filter(isObject) : []
+  const issuer = ownText(claims, 'iss')
+  const entries = Object.values(objectOf(own(policy, 'issuers'))).filter(isObject)
   const entry = entries.find((one) => own(one, 'issuer') === issuer)
-  if (typeof issuer !== 'string' || !entry) {
+  if (issuer === undefined || !entry) {
     return fail('The token is of no issuer that this gate tells of, so it takes no such token')
   }
   const first = (...names: readonly string[]) => {
@@ -53,7 +50,6 @@ export function readLeaked(text: string, policy: JsonObject): Result<Leaked, str
     return typeof value === 'string' && value !== '' ? value : undefined
   }
   const pathsOf = (key: string) => [own(entry, key)].flat().filter((one) => typeof one === 'string')
-  const kid = own(header, 'kid')
   const found = new Map(
     Object.entries({
       token: first('jti'),
@@ -61,7 +57,7 @@ export function readLeaked(text: string, policy: JsonObject): Result<Leaked, str
       client: first('client_id', 'azp', 'cid', 'appid'),
       workflow: first(...pathsOf('workflow_id')),
       subject: first('sub'),
-      key: typeof kid === 'string' ? kid : undefined,
+      key: ownText(header, 'kid'),
     }).filter(([, value]) => value !== undefined),
   ).set('issuer', undefined)
   const exp = own(claims, 'exp')

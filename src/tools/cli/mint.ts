@@ -87,23 +87,18 @@ export async function mint(options: MintOptions, now: number): Promise<Outcome> 
     claims: { ...claims.value, ...(bound && { cnf: { jkt: bound.value.jkt } }) },
   })
   const token = await signToken(key.value, all)
-  return {
-    exitCode: EXIT.yes,
-    json: { token, claims: all },
-    out: [token],
-    err: [
-      ...(lifetime.value > USUAL_LIFETIME
-        ? [
-            `It ends ${utc(now + lifetime.value)}. A gate refuses tokens that live longer than max_lifetime (15m unless the issuer's table says otherwise).`,
-          ]
-        : []),
-      ...(bound?.value.isNew
-        ? [
-            `The client's key is in ${options.dpop}. Send the token with: npx edgewarden curl URL --dpop ${options.dpop}`,
-          ]
-        : []),
-    ],
+  const err: string[] = []
+  if (lifetime.value > USUAL_LIFETIME) {
+    err.push(
+      `It ends ${utc(now + lifetime.value)}. A gate refuses tokens that live longer than max_lifetime (15m unless the issuer's table says otherwise).`,
+    )
   }
+  if (bound?.value.isNew) {
+    err.push(
+      `The client's key is in ${options.dpop}. Send the token with: npx edgewarden curl URL --dpop ${options.dpop}`,
+    )
+  }
+  return { exitCode: EXIT.yes, json: { token, claims: all }, out: [token], err }
 }
 
 const readClaims = (

@@ -1,5 +1,4 @@
 import { type JsonObject, own } from '../../core/json.ts'
-import { KINDS } from '../../core/model/revocation.ts'
 import { callAs, type GateOptions } from './access.ts'
 import {
   type CommandRow,
@@ -10,7 +9,7 @@ import {
 } from './command.ts'
 import { faultOutcome, type GateAddress, type GateCall } from './gate-client.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
-import { describe, entriesOf, isOneOf, oneOf } from './revocation-entry.ts'
+import { describe, entriesOf } from './revocation-entry.ts'
 
 export interface ListOptions extends GateOptions, Filters {
   /** Every page, not only the first. */
@@ -99,14 +98,10 @@ const pages = async (
   options: ListOptions,
   around: Surroundings,
 ): Promise<Pages> => {
-  const { kind, all = false } = options
+  const { all = false } = options
   const found: JsonObject[] = []
-  if (kind !== undefined && !isOneOf(KINDS, kind)) {
-    return { found, fault: cannotTell(oneOf('--kind', KINDS)) }
-  }
-  const seen = new Set<string>()
   let cursor: string | undefined
-  do {
+  for (let page = 0; page < PAGES; page++) {
     const query = new URLSearchParams({
       ...filtersOf(options),
       ...(all && { limit: String(PAGE) }),
@@ -124,13 +119,12 @@ const pages = async (
     }
     found.push(...entriesOf(body))
     const next = own(body, 'cursor')
+    const last = cursor
     cursor = typeof next === 'string' || typeof next === 'number' ? String(next) : undefined
-    if (cursor !== undefined && (seen.has(cursor) || seen.size === PAGES)) {
-      return { found, fault: cannotTell('The gate does not come to the end of its list.') }
-    }
-    if (cursor !== undefined) seen.add(cursor)
-  } while (all && cursor !== undefined)
-  return { found, cursor }
+    if (!all || cursor === undefined) return { found, cursor }
+    if (cursor === last) break
+  }
+  return { found, fault: cannotTell('The gate does not come to the end of its list.') }
 }
 
 const call = (options: GateOptions, around: Surroundings, make: (gate: GateAddress) => GateCall) =>

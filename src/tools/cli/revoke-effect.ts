@@ -1,18 +1,34 @@
-import { isObject, type JsonObject, own } from '../../core/json.ts'
+import * as v from 'valibot'
+import { durationMs } from '../../core/duration.ts'
+import { type JsonObject, own } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { faultOutcome, type GateFault } from './gate-client.ts'
-import { EXIT, type Outcome } from './output.ts'
+import { EXIT, type ExitCode, type Outcome } from './output.ts'
 import { describe } from './revocation-entry.ts'
-import { durationSeconds, utc } from './times.ts'
+import { utc } from './times.ts'
 
 /** When a revocation counts, by what a gate says, and what is told of it. */
 
-/** How many shards have an entry, as far as the gate says so. */
-export interface Shards {
-  readonly total: number
-  readonly acknowledged: number
+const COUNT = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+const SHARDS = v.object({
+  total: v.pipe(COUNT, v.minValue(1)),
+  acknowledged: COUNT,
   /** Names of those that have not. */
-  readonly pending?: readonly string[]
+  pending: v.optional(v.array(v.string())),
+})
+
+/** How many shards have an entry, as far as the gate says so. */
+export type Shards = v.InferOutput<typeof SHARDS>
+
+/** How many shards have what an answer is about; nothing where it does not say. */
+export function shardsOf(body: JsonObject): Shards | undefined {
+  const read = v.safeParse(SHARDS, own(body, 'shards'))
+  return read.success ? read.output : undefined
+}
+
+/** Whether every shard has acknowledged. */
+export function haveAll({ total, acknowledged }: Shards): boolean {
+  return acknowledged >= total
 }
 
 /** What of a policy in force says when a revocation counts. */
@@ -28,26 +44,30 @@ export interface PolicyTerms {
 /** Milliseconds: no gate takes a bound that is longer. */
 const LONGEST = 60 * 60 * 1000
 
-/** How many shards have what an answer is about; nothing where it does not say. */
-export function shardsOf(body: JsonObject): Shards | undefined {
-  const shards = own(body, 'shards')
-  if (!isObject(shards)) return undefined
-  const total = own(shards, 'total')
-  const acknowledged = own(shards, 'acknowledged')
-  const pending = own(shards, 'pending')
-  const isNamed = Array.isArray(pending) && pending.every((name) => typeof name === 'string')
-  return isCount(total) && isCount(acknowledged) && total > 0
-    ? { total, acknowledged, ...(isNamed && { pending }) }
-    : undefined
-}
-
-const isCount = (value: unknown): value is number =>
-  Number.isSafeInteger(value) && Number(value) >= 0
-
-/** Whether every shard has acknowledged. */
-export function haveAll({ total, acknowledged }: Shards): boolean {
-  return acknowledged >= total
-}
+/** `revocation` of GATE or of a rule, as the milliseconds that it may be late. */
+const BOUND = v.union([
+  v.pipe(
+    v.object({ consistency: v.literal('strict') }),
+    v.transform(() => 0),
+  ),
+  v.pipe(
+    v.object({ consistency: v.literal('bounded'), max_staleness: v.string() }),
+    v.transform(({ max_staleness }) => durationMs(max_staleness)),
+    v.number(),
+    v.maxValue(LONGEST),
+  ),
+])
+const POLICY = v.object({
+  gate: v.object({ revocation: BOUND, lift: v.optional(v.array(v.string()), []) }),
+  routes: v.array(
+    v.object({
+      match: v.string(),
+      access: v.optional(v.string()),
+      mode: v.optional(v.string()),
+      revocation: v.optional(BOUND, { consistency: 'strict' }),
+    }),
+  ),
+})
 
 /**
  * The terms in the answer of `GET PREFIX/policy`: of GATE and of every rule that reads a token, and
@@ -55,38 +75,16 @@ export function haveAll({ total, acknowledged }: Shards): boolean {
  * a bound of nothing.
  */
 export function policyTerms(policy: JsonObject): Result<PolicyTerms, string> {
-  const gate = own(policy, 'gate')
-  const routes = own(policy, 'routes')
-  if (!isObject(gate) || !Array.isArray(routes) || !routes.every(isObject)) {
-    return fail('the gate does not tell its policy as a gate does')
-  }
-  const reading = routes.filter((route) => own(route, 'access') !== 'public')
-  const bounds = [gate, ...reading.filter((route) => Object.hasOwn(route, 'revocation'))].map(
-    (one) => boundOf(own(one, 'revocation')),
-  )
-  if (!bounds.every((bound) => bound !== undefined)) {
-    return fail('the gate tells terms of revocation that are not known here')
-  }
-  const lift = own(gate, 'lift')
+  const read = v.safeParse(POLICY, policy)
+  if (!read.success) return fail('the gate tells no policy, or terms that are not known here')
+  const { gate, routes } = read.output
+  const reading = routes.filter(({ access }) => access !== 'public')
   return ok({
-    bound: Math.max(...bounds),
-    lift: (Array.isArray(lift) ? lift : []).filter((id) => typeof id === 'string'),
-    shadow: reading.filter((route) => own(route, 'mode') === 'shadow').map(nameOf),
+    bound: Math.max(gate.revocation, ...reading.map(({ revocation }) => revocation)),
+    lift: gate.lift,
+    shadow: reading.filter(({ mode }) => mode === 'shadow').map(({ match }) => match),
   })
 }
-
-const boundOf = (terms: unknown): number | undefined => {
-  if (!isObject(terms)) return undefined
-  const consistency = own(terms, 'consistency')
-  if (consistency === 'strict') return 0
-  const staleness = own(terms, 'max_staleness')
-  if (consistency !== 'bounded' || typeof staleness !== 'string') return undefined
-  const seconds = durationSeconds(staleness)
-  const ms = seconds.ok ? seconds.value * 1000 : Number.POSITIVE_INFINITY
-  return ms <= LONGEST ? ms : undefined
-}
-
-const nameOf = (route: JsonObject): string => String(own(route, 'match'))
 
 /** Why the terms are not known where the policy could not be read, as the end of a sentence. */
 export function whyUnknown(fault: GateFault): string {
@@ -101,16 +99,6 @@ export interface Made {
   readonly entries: readonly JsonObject[]
 }
 
-interface Pending {
-  readonly location: string | undefined
-  readonly shards: Shards | undefined
-  /** Why it is not waited for any longer, where it was. */
-  readonly why?: string
-}
-
-const revoked = ({ entries }: Made): readonly string[] =>
-  entries.map((one) => `Revoked ${describe(one)}`)
-
 /** Milliseconds for people, to a tenth of a second. */
 export function secondsText(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`
@@ -124,53 +112,51 @@ export function countOf(shards: Shards | undefined): string {
   return ` (${acknowledged} of ${total}${lacking})`
 }
 
-/** Not every shard has it: nothing can be told yet. */
-export function pending({ body, entries }: Made, { location, shards, why }: Pending): Outcome {
-  const ask = `${location === undefined ? '' : `ask ${location}, or `}repeat the command`
-  return {
-    exitCode: EXIT.unknown,
-    json: {
-      ...body,
-      ...(shards && { shards }),
-      pending: true,
-      ...(location !== undefined && { location }),
-      ...(why !== undefined && { error: why }),
-    },
-    out: entries.map((one) => `Pending ${describe(one)}`),
-    err: [
-      `Not every shard has it yet${countOf(shards)}: ${why === undefined ? '' : `${why}; `}${ask}.`,
-    ],
+/** An outcome: what is said of each entry, and what is known beyond the gate's answer. */
+const outcomeOf = (
+  { body, entries }: Made,
+  exitCode: ExitCode,
+  word: 'Revoked' | 'Pending' | 'Stored',
+  more: JsonObject,
+  err: readonly string[],
+): Outcome => {
+  const out = entries.map((one) => `${word} ${describe(one)}`)
+  return { exitCode, json: { ...body, ...more }, out, err }
+}
+
+/** Not every shard has it: nothing can be told yet. `why` it is not waited for any longer, where it was. */
+export function pending(
+  made: Made,
+  location: string | undefined,
+  shards: Shards | undefined,
+  why?: string,
+): Outcome {
+  const more = {
+    ...(shards && { shards }),
+    pending: true,
+    ...(location !== undefined && { location }),
+    ...(why !== undefined && { error: why }),
   }
+  const ask = `${location === undefined ? '' : `ask ${location}, or `}repeat the command`
+  return outcomeOf(made, EXIT.unknown, 'Pending', more, [
+    `Not every shard has it yet${countOf(shards)}: ${why === undefined ? '' : `${why}; `}${ask}.`,
+  ])
 }
 
 /** Every shard has it, and when rules with a bound will is not known: no yes for who waits. */
-export function unknown(
-  made: Made,
-  shards: number,
-  why: string,
-  { wait = false }: { readonly wait?: boolean },
-): Outcome {
-  return {
-    exitCode: wait ? EXIT.unknown : EXIT.yes,
-    json: { ...made.body, effect: { shards_ms: shards, unknown: why } },
-    out: revoked(made),
-    err: [
-      `Every shard has it after ${secondsText(shards)}: strict rules go by it now. How late bounded rules are (max_staleness) is not known: ${why}.`,
-    ],
-  }
+export function unknown(made: Made, shards: number, why: string, waits = false): Outcome {
+  const effect = { shards_ms: shards, unknown: why }
+  return outcomeOf(made, waits ? EXIT.unknown : EXIT.yes, 'Revoked', { effect }, [
+    `Every shard has it after ${secondsText(shards)}: strict rules go by it now. How late bounded rules are (max_staleness) is not known: ${why}.`,
+  ])
 }
 
 /** The policy says that the entry does not count, whoever has it. */
 export function withoutEffect(made: Made, shards: number, id: string): Outcome {
-  return {
-    exitCode: EXIT.no,
-    json: { ...made.body, effect: { shards_ms: shards, lifted: id } },
-    out: [],
-    err: [
-      ...made.entries.map((one) => `Stored ${describe(one)}`),
-      `It has no effect: GATE.lift names ${id}. Take it out there, and deploy.`,
-    ],
-  }
+  const effect = { shards_ms: shards, lifted: id }
+  return outcomeOf(made, EXIT.no, 'Stored', { effect }, [
+    `It has no effect: GATE.lift names ${id}. Take it out there, and deploy.`,
+  ])
 }
 
 /** When it will be in effect, in seconds since the epoch, for who does not wait. */
@@ -200,16 +186,11 @@ const inEffect = (
   when: JsonObject,
   text: string,
 ): Outcome => {
-  const [first, ...others] = shadow
-  const more = others.length === 0 ? '' : ` (and ${others.length} more)`
-  const rules = shadow.length > 0 && { shadow_rules: shadow }
-  return {
-    exitCode: EXIT.yes,
-    json: { ...made.body, effect: { shards_ms: shards, bound_ms: bound, ...rules, ...when } },
-    out: [...revoked(made), text],
-    err:
-      first === undefined
-        ? []
-        : [`In shadow mode, and so letting it pass all the same: ${first}${more}.`],
-  }
+  const isShadow = shadow.length > 0
+  const rules = isShadow && { shadow_rules: shadow }
+  const effect = { shards_ms: shards, bound_ms: bound, ...rules, ...when }
+  const more = shadow.length > 1 ? ` (and ${shadow.length - 1} more)` : ''
+  const err = `In shadow mode, and so letting it pass all the same: ${shadow[0]}${more}.`
+  const { out, ...rest } = outcomeOf(made, EXIT.yes, 'Revoked', { effect }, isShadow ? [err] : [])
+  return { ...rest, out: [...out, text] }
 }

@@ -86,7 +86,7 @@ names it, 2 cannot tell.`,
 }
 
 /** The options with what the gate's policy tells of a leaked token, or of an issuer by its name. */
-const told = async (
+const completed = async (
   options: RevokeOptions,
   around: Surroundings & Partial<Pick<Process, 'stdin' | 'converse'>>,
   waiting: Waiting,
@@ -99,10 +99,7 @@ const told = async (
   if (leaked === undefined && !isIssuerName(issuer)) return ok(options)
   const text = leaked === undefined ? ok('') : await leakedText(leaked, around.stdin ?? NOTHING)
   if (!text.ok) return fail(cannotTell(text.reason))
-  const policy = await callAs(options, SCOPES, around, ({ prefix }) => ({
-    method: 'GET',
-    path: `${prefix}/policy`,
-  }))
+  const policy = await readPolicy(options, around)
   if (!policy.ok) return fail(faultOutcome(policy.reason))
   const { body } = policy.value
   if (isIssuerName(issuer)) {
@@ -118,6 +115,9 @@ const told = async (
   })
   return chosen.ok ? ok({ ...options, ...chosen.value }) : fail(cannotTell(chosen.reason))
 }
+
+const readPolicy = (options: GateOptions, around: Surroundings) =>
+  callAs(options, SCOPES, around, ({ prefix }) => ({ method: 'GET', path: `${prefix}/policy` }))
 
 const NOTHING = async (): Promise<string> => ''
 
@@ -137,7 +137,7 @@ export async function revoke(
   around: Surroundings & Partial<Pick<Process, 'stdin' | 'converse'>>,
   waiting: Waiting,
 ): Promise<Outcome> {
-  const wanted = await told(given, around, waiting)
+  const wanted = await completed(given, around, waiting)
   if (!wanted.ok) return wanted.reason
   const options = wanted.value
   const entry = readEntry(options, around.now())
@@ -156,18 +156,15 @@ export async function revoke(
   if (isPending(answer.value)) {
     const { location } = answer.value
     const shards = shardsOf(made.body)
-    if (!options.wait || location === undefined) return pending(made, { location, shards })
+    if (!options.wait || location === undefined) return pending(made, location, shards)
     waiting.tell(`Not every shard has it yet${countOf(shards)}: asking until they have.`)
     const all = await acknowledged(options, around, waiting, location)
-    if (!all.ok) return pending(made, { location, shards, ...all.reason })
+    if (!all.ok) return pending(made, location, all.reason.shards ?? shards, all.reason.why)
   }
   const shards = Math.round(waiting.elapsed() - began)
-  const read = await callAs(options, SCOPES, around, ({ prefix }) => ({
-    method: 'GET',
-    path: `${prefix}/policy`,
-  }))
+  const read = await readPolicy(options, around)
   const terms = read.ok ? policyTerms(read.value.body) : fail(whyUnknown(read.reason))
-  if (!terms.ok) return unknown(made, shards, terms.reason, options)
+  if (!terms.ok) return unknown(made, shards, terms.reason, options.wait)
   const ids = made.entries.map((one) => own(one, 'id'))
   const lifted = terms.value.lift.find((id) => ids.includes(id))
   if (lifted !== undefined) return withoutEffect(made, shards, lifted)

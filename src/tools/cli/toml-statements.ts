@@ -1,4 +1,5 @@
 import { parse } from 'smol-toml'
+import { isObject, type JsonObject } from '../../core/json.ts'
 
 /** One statement of a TOML document, and where it stands. */
 export interface Statement {
@@ -81,12 +82,16 @@ const keyOf = (text: string): readonly string[] => {
   return names
 }
 
-/** A text as TOML; what TOML cannot hold is found when the file is read. */
-export function quoted(text: string): string {
-  return JSON.stringify(text)
+/** A value as TOML on one line; what TOML cannot hold is found when the file is read. */
+export function tomlValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(tomlValue).join(', ')}]`
+  return isObject(value) ? `{ ${pairs(value).join(', ')} }` : JSON.stringify(value)
 }
 
-/** Texts as an array of TOML. */
-export function list(texts: readonly string[]): string {
-  return `[${texts.map(quoted).join(', ')}]`
+const pairs = (table: JsonObject): readonly string[] =>
+  Object.entries(table).map(([key, value]) => `${key} = ${tomlValue(value)}`)
+
+/** A table as lines, for the end of a file. */
+export function tomlTable(name: string, table: JsonObject): readonly string[] {
+  return [`[${name}]`, ...pairs(table)]
 }

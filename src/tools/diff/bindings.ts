@@ -52,15 +52,10 @@ const namedBy = ({ policy, objects }: Bound): ReadonlySet<string> => {
   return new Set(names.filter((name) => name !== undefined))
 }
 
-/** Tables of the bindings a policy can name, and their name keys. */
-const TABLES: readonly (readonly [table: string, key: string])[] = [
-  ['durable_objects', 'name'],
-  ['kv_namespaces', 'binding'],
-  ['mtls_certificates', 'binding'],
-  ['ratelimits', 'name'],
-  ['services', 'binding'],
-  ['vpc_networks', 'binding'],
-  ['vpc_services', 'binding'],
+/** Tables of the bindings a policy can name. */
+const TABLES = [
+  ...['durable_objects', 'kv_namespaces', 'mtls_certificates', 'ratelimits', 'services'],
+  ...['vpc_networks', 'vpc_services'],
 ]
 
 /**
@@ -69,10 +64,13 @@ const TABLES: readonly (readonly [table: string, key: string])[] = [
  */
 export function bindingsOf(table: JsonObject): ReadonlyMap<string, JsonObject> {
   return new Map(
-    TABLES.flatMap(([key, named]) => {
+    TABLES.flatMap((key) => {
       const value = own(table, key)
       const entries = listOf(isObject(value) ? own(value, 'bindings') : value).filter(isObject)
-      return entries.map((entry) => [String(own(entry, named)), { table: key, ...entry }] as const)
+      return entries.map((entry) => {
+        const name = own(entry, 'binding') ?? own(entry, 'name')
+        return [String(name), { table: key, ...entry }] as const
+      })
     }),
   )
 }

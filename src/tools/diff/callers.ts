@@ -1,3 +1,4 @@
+import { durationText } from '../../core/duration.ts'
 import { acceptedAudiences } from '../../core/model/audience.ts'
 import { type ClaimExpectation, claimPathText } from '../../core/model/claims.ts'
 import type { DelegationRule, Issuer } from '../../core/model/issuer.ts'
@@ -145,24 +146,13 @@ const workflow: Row = (one, other) => {
   return [tokens(rest, `the one that ${asked} names`)]
 }
 
-const UNITS = [
-  [3_600, 'h'],
-  [60, 'm'],
-] as const
-
-/** Formats seconds as in a policy. */
-const lifeText = (seconds: number): string => {
-  const [size, unit] = UNITS.find(([one]) => seconds % one === 0) ?? [1, 's']
-  return `${seconds / size}${unit}`
-}
-
 const lifetime: Row = (one, other) => {
   const [ours, theirs] = [
     longestLife(one.issuer, one.route),
     longestLife(other.issuer, other.route),
   ]
   return ours > theirs
-    ? [tokens(`that live up to ${lifeText(ours)}`, `up to ${lifeText(theirs)}`)]
+    ? [tokens(`that live up to ${durationText(ours)}`, `up to ${durationText(theirs)}`)]
     : []
 }
 

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../core/json.ts'
+import { type JsonObject, objectOf } from '../../core/json.ts'
 import { perObject } from '../../core/memo.ts'
 import type { Condition } from '../../core/model/condition.ts'
 import type { DetailRule } from '../../core/model/details.ts'
@@ -12,7 +12,6 @@ import { writtenCondition } from '../../policy/conditions/field.ts'
 import { originText } from '../../policy/rows.ts'
 import type { Shown } from '../../policy/show-parts.ts'
 import { asSet } from './judges.ts'
-import { tableOf } from './mcp.ts'
 import { type Met, templatesOfMcp } from './scopes.ts'
 import type { Compared } from './settings.ts'
 import { strippedBeside } from './shared.ts'
@@ -43,7 +42,7 @@ export function issuerSettings(shown: Shown, { keys, decrypt }: Issuer): Compare
       ...(keys.kind === 'uri' && { jwks_uri: keys.uri }),
       ...(decrypt && {
         decrypt: {
-          ...tableOf(shown.decrypt),
+          ...objectOf(shown.decrypt),
           key_management: asSet(decrypt.keyManagement),
           content_encryption: asSet(decrypt.contentEncryption),
         },
@@ -75,7 +74,7 @@ export function ruleSettings(shown: Shown, met: Met): Compared {
       }),
       ...(cors && { cors: corsFor(cors) }),
       ...(mcp && {
-        mcp: { ...tableOf(shown.mcp), ...tableOf(readings.mcp), ...besideNeeds(mcp, met) },
+        mcp: { ...objectOf(shown.mcp), ...objectOf(readings.mcp), ...besideNeeds(mcp, met) },
       }),
     },
   }

@@ -1,6 +1,6 @@
 import { type Excess, ISSUERS } from './callers.ts'
 import type { Changed } from './settings.ts'
-import { listed, type Side, told } from './words.ts'
+import { firstOf, listed, type Side } from './words.ts'
 
 /** A change of some rules, in words. */
 export interface Finding {
@@ -96,7 +96,7 @@ const joined = (noted: readonly Noted[]): readonly Finding[] => {
   }
   return [...same.values()].map(({ say, of, issuers, widens }) => {
     const names = [...of]
-    const text = say(told(names), listed(issuers, 'and'))
+    const text = say(firstOf(names), listed(issuers, 'and'))
     return { text, of: names, issuers: [...issuers], widens }
   })
 }

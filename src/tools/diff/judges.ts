@@ -1,5 +1,5 @@
 import { durationMs } from '../../core/duration.ts'
-import { isObject, own } from '../../core/json.ts'
+import { isObject, objectOf, own } from '../../core/json.ts'
 
 /** The effect of a changed setting on access. */
 export type Direction = 'wider' | 'narrower' | 'unclear' | 'neutral'
@@ -62,9 +62,10 @@ export function neutral(): readonly Direction[] {
   return ['neutral']
 }
 
-/** {@link neutral}; reports nothing if the setting appears or disappears. */
-export function neutralPart(before: unknown, after: unknown): readonly Direction[] {
-  return before === undefined || after === undefined ? [] : ['neutral']
+/** Reports nothing if the setting appears or disappears. */
+export function whereBoth(judge: Judge): Judge {
+  return (before, after) =>
+    before === undefined || after === undefined ? [] : judge(before, after)
 }
 
 /** Compared with the requests. */
@@ -77,11 +78,6 @@ export function larger(before: unknown, after: unknown): readonly Direction[] {
   const [old, now] = [sizeOf(before), sizeOf(after)]
   if (old === undefined || now === undefined) return ['unclear']
   return old === now ? [] : [now > old ? 'wider' : 'narrower']
-}
-
-/** {@link larger}; reports nothing if the setting appears or disappears. */
-export function largerPart(before: unknown, after: unknown): readonly Direction[] {
-  return before === undefined || after === undefined ? [] : larger(before, after)
 }
 
 /** Values in order, from the one that allows least. */
@@ -109,9 +105,7 @@ export function secured(before: unknown, after: unknown): readonly Direction[] {
 
 /** An origin: neutral if only its name for assertions differs, else unclear. */
 export function destination(before: unknown, after: unknown): readonly Direction[] {
-  const [old, now] = [before, after].map((place) =>
-    isObject(place) ? own(place, 'at') : undefined,
-  )
+  const [old, now] = [before, after].map((place) => own(objectOf(place), 'at'))
   return [old !== undefined && old === now ? 'neutral' : 'unclear']
 }
 

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { isObject, type JsonObject, objectOf, own } from '../../core/json.ts'
 import { MCP_KINDS, type McpKind } from '../../core/model/mcp.ts'
 import { isPattern, literalOf, looseText } from '../../mcp/options/spelling.ts'
 import {
@@ -11,16 +11,11 @@ import {
   restrictionBy,
 } from './judges.ts'
 
-/** The value if it is a table, else an empty one. */
-export function tableOf(value: unknown): JsonObject {
-  return isObject(value) ? value : {}
-}
-
 /** Compares what may be used of an MCP server. Absent: no restriction. */
 export const mcp: Judge = restrictionBy((before, after) => {
-  const [old, now] = [tableOf(before), tableOf(after)]
+  const [old, now] = [objectOf(before), objectOf(after)]
   const found = [
-    ...MCP_KINDS.flatMap((kind) => namesJudged(kind, tableOf(old[kind]), tableOf(now[kind]))),
+    ...MCP_KINDS.flatMap((kind) => namesJudged(kind, objectOf(old[kind]), objectOf(now[kind]))),
     ...coversJudged(old, now),
     ...['methods', 'revisions', 'origins'].flatMap((key) => accepts(own(old, key), own(now, key))),
   ]
@@ -37,7 +32,7 @@ const ofTheRule = ({ covers, includes, ...rule }: JsonObject): JsonObject => rul
  * less inclusion covers less; more inclusion may affect unknown scopes.
  */
 const coversJudged = (old: JsonObject, now: JsonObject): readonly Direction[] => {
-  const [one, other] = [tableOf(old.covers), tableOf(now.covers)]
+  const [one, other] = [objectOf(old.covers), objectOf(now.covers)]
   const known = Object.keys(one).filter((scope) => Object.hasOwn(other, scope))
   const found = known.flatMap((scope) => accepts(own(one, scope), own(other, scope)))
   if (old.includes === undefined || now.includes === undefined) return found
@@ -55,7 +50,7 @@ const namesJudged = (kind: McpKind, old: JsonObject, now: JsonObject): readonly 
       if (isUnderAnother(kind, name, isNew ? old : now)) return ['unclear']
       return [isNew ? 'wider' : 'narrower']
     }
-    const [before, after] = [tableOf(own(old, name)), tableOf(own(now, name))]
+    const [before, after] = [objectOf(own(old, name)), objectOf(own(now, name))]
     return Object.entries(NEED).flatMap(([part, judge]) => {
       const [one, other] = [own(before, part), own(after, part)]
       return isSame(one, other) ? [] : judge(one, other)

@@ -12,9 +12,7 @@ import {
   isSame,
   type Judge,
   larger,
-  largerPart,
   neutral,
-  neutralPart,
   opaque,
   permission,
   quota,
@@ -22,6 +20,7 @@ import {
   restriction,
   restrictionBy,
   secured,
+  whereBoth,
   words,
 } from './judges.ts'
 import { mcp } from './mcp.ts'
@@ -42,7 +41,7 @@ export const GATE_TABLE: Table = {
   insecure_http: flag,
   ...each(larger, 'clock_tolerance', 'proof_max_age', 'proof_max_ahead'),
   'assertion.binding': words('body', 'request', 'identity', 'off'),
-  ...each(neutralPart, 'assertion.algorithm', 'assertion.max_body'),
+  ...each(whereBoth(neutral), 'assertion.algorithm', 'assertion.max_body'),
   // A key that is no longer withdrawn may be trusted again.
   'assertion.withdrawn': requires,
   dpop_nonce: guard,
@@ -86,7 +85,7 @@ export const RULE_TABLE: Table = {
   'revocation.late_by': larger,
   on_revocation: words('end-all', 'end-streams', 'ignore'),
   on_expiry: words('cut', 'finish'),
-  finish_within: largerPart,
+  finish_within: whereBoth(larger),
   timeout: neutral,
   remove_response_headers: requires,
   ...each(flag, 'forward_token', 'encoded_slash'),

@@ -2,7 +2,7 @@ import type { Issuer } from '../../core/model/issuer.ts'
 import type { Gate, Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
 import { counted } from './scopes.ts'
-import { listed, type Side, told } from './words.ts'
+import { firstOf, listed, type Side } from './words.ts'
 
 /** A finding about several rules together. */
 
@@ -16,30 +16,31 @@ export function quotaChanges(
   pairs: readonly (readonly [old: Route, now: Route])[],
 ): readonly Said[] {
   const limited = pairs.filter(([old, now]) => old.rateLimit && now.rateLimit)
-  const several = (all: readonly (readonly [one: Route, other: Route])[]) => {
+  const several = (
+    side: Side,
+    all: readonly (readonly [one: Route, other: Route])[],
+    say: (rules: string) => string,
+  ): readonly Said[] => {
     const others = new Map<Route, Set<Route>>()
     for (const [one, other] of all) others.set(one, (others.get(one) ?? new Set()).add(other))
     return [...others]
       .filter(([, { size }]) => size > 1)
-      .map(([{ name, host }, rules]) => {
+      .map(([one, rules]) => {
         const names = [...rules].map(({ name, host }) => `\`${name}\`${onHost(host)}`).sort()
-        return [name + onHost(host), listed(names, 'and')] as const
+        return [side, one.name + onHost(one.host), say(listed(names, 'and'))]
       })
   }
+  const swapped = limited.map(([old, now]) => [now, old] as const)
   return [
-    ...several(limited).map(
-      ([of, rules]): Said => [
-        'gains',
-        of,
-        `its \`rate_limit\` is now counted for each of ${rules}: as wider`,
-      ],
+    ...several(
+      'gains',
+      limited,
+      (rules) => `its \`rate_limit\` is now counted for each of ${rules}: as wider`,
     ),
-    ...several(limited.map(([old, now]) => [now, old] as const)).map(
-      ([of, rules]): Said => [
-        'loses',
-        of,
-        `its \`rate_limit\` is now one for what was counted under ${rules}`,
-      ],
+    ...several(
+      'loses',
+      swapped,
+      (rules) => `its \`rate_limit\` is now one for what was counted under ${rules}`,
     ),
   ]
 }
@@ -51,24 +52,23 @@ const onHost = (host: string | undefined): string => (host === undefined ? '' : 
  * no rule sets. `strip_headers` is compared as a setting.
  */
 export function headerChanges(before: Gate, after: Gate): readonly Said[] {
-  const onlyIn = (one: Gate, other: Gate) => {
+  const onlyIn = (
+    side: Side,
+    may: string,
+    one: Gate,
+    other: Gate,
+    end: string,
+  ): readonly Said[] => {
     const names = [...one.ownHeaders].filter(
       (name) => !one.stripHeaders.has(name) && !isRemoved(name, other),
     )
-    return names.length === 0 ? [] : [told(names.map((name) => `\`${name}\``))]
+    const headers = firstOf(names.map((name) => `\`${name}\``))
+    const text = `callers ${may} send ${headers} of their own, ${end}`
+    return names.length === 0 ? [] : [[side, 'GATE', text]]
   }
-  const say = (side: Side, may: string, names: string, end: string): Said => [
-    side,
-    'GATE',
-    `callers ${may} send ${names} of their own, ${end}`,
-  ]
   return [
-    ...onlyIn(before, after).map((names) =>
-      say('gains', 'may now', names, 'which no rule sets any more'),
-    ),
-    ...onlyIn(after, before).map((names) =>
-      say('loses', 'may no longer', names, 'which a rule sets now'),
-    ),
+    ...onlyIn('gains', 'may now', before, after, 'which no rule sets any more'),
+    ...onlyIn('loses', 'may no longer', after, before, 'which a rule sets now'),
   ]
 }
 
@@ -101,7 +101,7 @@ export function parentChanges(before: Policy, after: Policy, issuer: Issuer): re
       .map(([parent, some]) => [
         side,
         `issuer ${issuer.name}`,
-        `a token with ${told([...some], 'or')} ${may} be made from one with \`${parent}\` (\`parent_scope\` by SCOPES)`,
+        `a token with ${firstOf([...some], 'or')} ${may} be made from one with \`${parent}\` (\`parent_scope\` by SCOPES)`,
       ])
   }
   return [

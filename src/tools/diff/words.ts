@@ -23,7 +23,7 @@ export function listed(names: Iterable<string>, last = 'or'): string {
 const TOLD = 12
 
 /** Names in a sentence; of many, only the first. */
-export function told(names: readonly string[], last = 'and'): string {
+export function firstOf(names: readonly string[], last = 'and'): string {
   return names.length > TOLD
     ? `${names.slice(0, TOLD).join(', ')} and ${names.length - TOLD} more`
     : listed(names, last)

@@ -1,12 +1,13 @@
-import { own, ownText } from '../../core/json.ts'
+import { ownText } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { documentOf, type Facts } from './facts.ts'
 import { faultFix, faultLine, faultText, isSilent, issuerDifference, shown } from './faults.ts'
-import { IGNORED, type KeyFact } from './keys.ts'
+import type { Ignored, KeyFact } from './keys.ts'
 import { isOktaOrg } from './profile.ts'
 
-/** `unsure`: the issuer did not answer, so a problem may exist. */
-export type Level = 'wrong' | 'unsure' | 'warning'
+/** In the order of a report. `unsure`: the issuer did not answer, so a problem may exist. */
+const LEVELS = ['wrong', 'unsure', 'warning'] as const
+type Level = (typeof LEVELS)[number]
 
 /** A problem or warning, and how to fix it. */
 export interface Finding {
@@ -16,25 +17,36 @@ export interface Finding {
   readonly fix: string
 }
 
-/** A check: `finds` returns a message, or `undefined`; `fix` says how to fix it. */
-export type Check<Of> = readonly [
-  level: Level,
-  code: string,
-  finds: (facts: Of) => string | undefined,
+/** A check: a message if something is found, and how to fix it. */
+type Check<Of> = readonly [
+  finds: (facts: Of) => string | false | undefined,
   fix: string | ((facts: Of) => string),
 ]
 
-/** The findings of a list of checks, in its order: problems first, then unsure ones, then warnings. */
-export function findingsOf<Of>(facts: Of, checks: readonly Check<Of>[]): readonly Finding[] {
-  return checks.flatMap(([level, code, finds, fix]) => {
-    const message = finds(facts)
-    if (message === undefined) return []
-    return [{ level, code, message, fix: typeof fix === 'string' ? fix : fix(facts) }]
-  })
+/** Checks by the level and the code of what they find. */
+export type Checks<Of> = Readonly<Record<Level, Readonly<Record<string, Check<Of>>>>>
+
+/** The findings of checks: problems first, then unsure ones, then warnings. */
+export function findingsOf<Of>(facts: Of, checks: Checks<Of>): readonly Finding[] {
+  return LEVELS.flatMap((level) =>
+    Object.entries(checks[level]).flatMap(([code, [finds, fix]]) => {
+      const message = finds(facts)
+      if (!message) return []
+      return [{ level, code, message, fix: typeof fix === 'string' ? fix : fix(facts) }]
+    }),
+  )
 }
 
 /** The most keys named in a finding. */
 const NAMED = 5
+
+/** Finds entries of the key set that are ignored for one reason. */
+const ignoredKeys =
+  (ignored: Ignored, what: string) =>
+  ({ keys }: Facts) => {
+    const found = keys?.entries.filter((key) => key.ignored === ignored) ?? []
+    return found.length > 0 && `In the key set ${what}: ${listed(found)}`
+  }
 
 const listed = (keys: readonly KeyFact[]): string => {
   const names = keys
@@ -42,18 +54,6 @@ const listed = (keys: readonly KeyFact[]): string => {
     .map(({ kid, place }) => (kid === undefined ? `entry ${place}` : shown(kid)))
   return [...names, ...(keys.length > NAMED ? [`${keys.length - NAMED} more`] : [])].join(', ')
 }
-
-/** Checks for ignored entries of the key set. */
-const entryChecks = (level: 'wrong' | 'warning'): readonly Check<Facts>[] =>
-  Object.entries(IGNORED).flatMap(([ignored, { found }]): readonly Check<Facts>[] => {
-    const [of, what, fix = ''] = found ?? []
-    if (of !== level) return []
-    const finds = ({ keys }: Facts) => {
-      const entries = keys?.entries.filter((key) => key.ignored === ignored) ?? []
-      return entries.length > 0 ? `In the key set ${what}: ${listed(entries)}` : undefined
-    }
-    return [[level, `key_${ignored}`, finds, fix]]
-  })
 
 const UNREACHABLE =
   'Check the address, its DNS and this network; a gate that cannot reach it either has no keys'
@@ -70,42 +70,40 @@ const mismatch = ({ gathered, target }: Facts): string | undefined => {
   return undefined
 }
 
-/** What is examined of an issuer. */
-export const CHECKS: readonly Check<Facts>[] = [
-  ...entryChecks('wrong'),
-  [
-    'wrong',
-    'keys_unreadable',
-    ({ gathered: { keySet }, target }) =>
-      keySet && !isSilent(keySet) ? faultLine(keySet, target) : undefined,
+const wrong: Checks<Facts>['wrong'] = {
+  key_private: [
+    ignoredKeys('private', 'PRIVATE KEY MATERIAL IS PUBLISHED'),
+    'Replace these keys NOW, and revoke them at the gate (npx edgewarden revoke key KID): everyone can sign tokens with them. The gate ignores the entries, but not another one with the same key; publish public members only',
+  ],
+  key_same_kid: [
+    ignoredKeys('same_kid', 'different keys have one kid'),
+    'Tokens that name it are refused, since which is meant is not known: give each key a kid of its own',
+  ],
+  key_no_kid: [
+    ignoredKeys('no_kid', 'a key without kid is one of several for its algorithm'),
+    'Tokens without kid are refused, since which key is meant is not known: give each key a kid, and name it in the tokens',
+  ],
+  keys_unreadable: [
+    ({ gathered: { keySet }, target }) => keySet && !isSilent(keySet) && faultLine(keySet, target),
     ({ gathered: { keySet } }) =>
       keySet?.fetched.ok === false ? faultFix(keySet.fetched.reason) : '',
   ],
-  [
-    'wrong',
-    'not_a_key_set',
+  not_a_key_set: [
     ({ gathered: { keySet }, keys }) =>
-      keySet?.fetched.ok && !keys
-        ? `${shown(keySet.url)} is no JWK set: it has no list "keys"`
-        : undefined,
+      keySet?.fetched.ok && !keys && `${shown(keySet.url)} is no JWK set: it has no list "keys"`,
     'jwks_uri must be the address of a JWK set (RFC 7517 §5)',
   ],
-  [
-    'wrong',
-    'no_keys',
-    ({ keys }) => (keys?.entries.length === 0 ? 'The key set is empty' : undefined),
+  no_keys: [
+    ({ keys }) => keys?.entries.length === 0 && 'The key set is empty',
     'Have the issuer publish the keys it signs with; a gate that has keys of it goes on with those for a while',
   ],
-  [
-    'wrong',
-    'no_usable_key',
+  no_usable_key: [
     ({ keys, target }) => {
       if (!keys || keys.usable > 0 || keys.entries.length === 0) return undefined
       // Ambiguous keys have a finding of their own.
       const isTold = keys.entries.some(({ ignored = '' }) => /^(?:same|no)_kid$/.test(ignored))
-      return isTold
-        ? undefined
-        : `No key of the set can verify a token with ${target.issuer.algorithms.join(', ')}`
+      const { algorithms } = target.issuer
+      return !isTold && `No key of the set can verify a token with ${algorithms.join(', ')}`
     },
     ({ keys }) => {
       const would = [...new Set(keys?.entries.flatMap((key) => key.would ?? []))]
@@ -114,15 +112,11 @@ export const CHECKS: readonly Check<Facts>[] = [
         : 'Have the issuer publish a signing key that the list above would not pass over'
     },
   ],
-  [
-    'wrong',
-    'issuer_mismatch',
-    (facts) => (facts.gathered.discovered?.ok ? undefined : mismatch(facts)),
+  issuer_mismatch: [
+    (facts) => !facts.gathered.discovered?.ok && mismatch(facts),
     'What iss says in the tokens is the issuer, to the letter: ask for that one and write it as issuer. If it is the one that was asked for, the metadata is wrong',
   ],
-  [
-    'wrong',
-    'metadata_missing',
+  metadata_missing: [
     (facts) => {
       const { metadata, discovered } = facts.gathered
       if (!discovered || discovered.ok || discovered.reason === 'no jwks_uri') return undefined
@@ -132,18 +126,14 @@ export const CHECKS: readonly Check<Facts>[] = [
     },
     ({ gathered: { discovered } }) => (discovered?.ok === false ? faultFix(discovered.reason) : ''),
   ],
-  [
-    'wrong',
-    'jwks_uri_missing',
+  jwks_uri_missing: [
     ({ gathered: { discovered } }) =>
-      discovered?.ok === false && discovered.reason === 'no jwks_uri'
-        ? 'The metadata names no jwks_uri'
-        : undefined,
+      discovered?.ok === false &&
+      discovered.reason === 'no jwks_uri' &&
+      'The metadata names no jwks_uri',
     'Have the issuer name it, or write the address of its keys as jwks_uri',
   ],
-  [
-    'wrong',
-    'token_refused',
+  token_refused: [
     ({ token }) => {
       if (!token?.denial) return undefined
       const { code, title, claims } = token.denial
@@ -155,82 +145,78 @@ export const CHECKS: readonly Check<Facts>[] = [
       return fits.length > 0 ? `It passes with profile ${fits.join(', ')}` : (denial?.hint ?? '')
     },
   ],
-  [
-    'unsure',
-    'keys_unreachable',
-    ({ gathered: { keySet }, target }) =>
-      keySet && isSilent(keySet) ? faultLine(keySet, target) : undefined,
+}
+
+const unsure: Checks<Facts>['unsure'] = {
+  keys_unreachable: [
+    ({ gathered: { keySet }, target }) => keySet && isSilent(keySet) && faultLine(keySet, target),
     UNREACHABLE,
   ],
-  [
-    'unsure',
-    'issuer_unreachable',
+  issuer_unreachable: [
     ({ gathered: { metadata }, target }) => faultLine(metadata.find(isSilent), target),
     UNREACHABLE,
   ],
-  ...entryChecks('warning'),
-  [
-    'warning',
-    'too_many_keys',
+}
+
+const warning: Checks<Facts>['warning'] = {
+  key_weak_rsa: [
+    ignoredKeys('weak_rsa', `an RSA key has less than ${LIMITS.rsaBits} bits`),
+    'Tokens signed with it are refused: replace it by a longer one (RFC 7518 §3.3)',
+  ],
+  key_not_allowed: [
+    ignoredKeys('not_allowed', 'a key is for an algorithm that is not allowed'),
+    'Tokens signed with it are refused: add its algorithm to algorithms, if access tokens use it',
+  ],
+  key_malformed: [
+    ignoredKeys('malformed', 'a key is not well formed for its type'),
+    'Tokens signed with it are refused: publish all its public members, each in base64url without padding (RFC 7518 §6)',
+  ],
+  key_invalid: [
+    ignoredKeys('invalid', 'a key cannot be imported'),
+    'Tokens signed with it are refused: its numbers are no key of its type; publish it anew',
+  ],
+  key_unsupported: [
+    ignoredKeys('unsupported', 'a key is for an algorithm that this runtime does not have'),
+    'Whether the gate has it is for its runtime: try a token',
+  ],
+  key_kid_unusable: [
+    ignoredKeys('kid_unusable', `a kid is no text of at most ${LIMITS.kidLength} characters`),
+    'Tokens signed with that key are refused: give it a short name',
+  ],
+  too_many_keys: [
     ({ keys }) =>
-      keys && keys.beyond > 0
-        ? `${keys.beyond} entries stand behind the first ${LIMITS.keys} and are never looked at`
-        : undefined,
+      keys &&
+      keys.beyond > 0 &&
+      `${keys.beyond} entries stand behind the first ${LIMITS.keys} and are never looked at`,
     'Have the issuer withdraw old keys',
   ],
-  [
-    'warning',
-    'post_quantum',
+  post_quantum: [
     ({ keys }) =>
-      keys?.entries.some(({ verifies }) => verifies?.startsWith('ML-DSA'))
-        ? 'ML-DSA keys are good only where the runtime of the gate has the algorithm'
-        : undefined,
+      keys?.entries.some(({ verifies }) => verifies?.startsWith('ML-DSA')) &&
+      'ML-DSA keys are good only where the runtime of the gate has the algorithm',
     'On Cloudflare set compatibility_flags = ["webcrypto_modern_algorithms"], and try a token',
   ],
-  [
-    'warning',
-    'metadata_disagrees',
-    (facts) => (facts.gathered.discovered?.ok ? mismatch(facts) : undefined),
+  metadata_disagrees: [
+    (facts) => facts.gathered.discovered?.ok && mismatch(facts),
     'The gate goes on to the other document; have the issuer correct this one',
   ],
-  [
-    'warning',
-    'token_endpoint_missing',
+  token_endpoint_missing: [
     ({ gathered, metadata }) =>
-      gathered.discovered?.ok && ownText(metadata, 'token_endpoint') === undefined
-        ? 'The metadata names no token_endpoint'
-        : undefined,
+      gathered.discovered?.ok &&
+      ownText(metadata, 'token_endpoint') === undefined &&
+      'The metadata names no token_endpoint',
     'Agents that find their authorization server by metadata (MCP) cannot get a token: have the issuer name it',
   ],
-  [
-    'warning',
-    'algorithms_differ',
-    ({ metadata, target: { issuer } }) => {
-      const names = own(metadata, 'id_token_signing_alg_values_supported')
-      if (!Array.isArray(names) || names.length === 0) return undefined
-      const allowed: readonly unknown[] = issuer.algorithms
-      const isCommon = names.some((name) => allowed.includes(name === 'EdDSA' ? 'Ed25519' : name))
-      return isCommon
-        ? undefined
-        : `The metadata names no algorithm for ID tokens that is allowed here (${issuer.algorithms.join(', ')})`
-    },
-    'Only a hint, since access tokens may be signed otherwise: look at the alg of one, and write it into algorithms',
-  ],
-  [
-    'warning',
-    'not_kept',
-    ({ caching }) =>
-      caching?.maxAge === 0 ? 'The key set is sent so that it must not be kept' : undefined,
+  not_kept: [
+    ({ caching }) => caching?.maxAge === 0 && 'The key set is sent so that it must not be kept',
     ({ caching }) =>
       `The gate keeps it for ${caching?.fresh} s all the same, and asks that often: have it sent with Cache-Control: max-age=600 or more`,
   ],
-  [
-    'warning',
-    'clock',
+  clock: [
     ({ clock, target }) =>
-      clock && Math.abs(clock.ahead) > target.tolerance
-        ? `The issuer's clock is ${Math.abs(clock.ahead)} s ${clock.ahead > 0 ? 'ahead of' : 'behind'} this machine's`
-        : undefined,
+      clock &&
+      Math.abs(clock.ahead) > target.tolerance &&
+      `The issuer's clock is ${Math.abs(clock.ahead)} s ${clock.ahead > 0 ? 'ahead of' : 'behind'} this machine's`,
     ({ clock, target }) =>
       `Find out which is wrong, and synchronise it (NTP). ${
         (clock?.ahead ?? 0) > 0
@@ -238,22 +224,20 @@ export const CHECKS: readonly Check<Facts>[] = [
           : 'Tokens of a clock that is behind expire early'
       }`,
   ],
-  [
-    'warning',
-    'profile_differs',
+  profile_differs: [
     ({ guess, profile }) =>
-      guess.profile !== undefined && guess.profile !== profile
-        ? `The profile is ${profile}, but by ${guess.by} this is ${guess.profile}`
-        : undefined,
+      guess.profile !== undefined &&
+      guess.profile !== profile &&
+      `The profile is ${profile}, but by ${guess.by} this is ${guess.profile}`,
     ({ guess }) => `Write profile = "${guess.profile}", unless a sample token passes as it is`,
   ],
-  [
-    'warning',
-    'okta_org',
+  okta_org: [
     ({ target }) =>
-      isOktaOrg(target.issuer.issuer)
-        ? "This is the Okta org itself, whose access tokens are for Okta's own API"
-        : undefined,
+      isOktaOrg(target.issuer.issuer) &&
+      "This is the Okta org itself, whose access tokens are for Okta's own API",
     'Use a custom authorization server: its issuer ends in /oauth2/default or /oauth2/ID',
   ],
-]
+}
+
+/** What is examined of an issuer. */
+export const CHECKS: Checks<Facts> = { wrong, unsure, warning }

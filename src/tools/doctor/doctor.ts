@@ -3,13 +3,14 @@ import { type CommandRow, optionName } from '../cli/command.ts'
 import { readToken } from '../cli/explain-request.ts'
 import { counted, fileFaultOutcome } from '../cli/file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from '../cli/output.ts'
+import { tomlTable } from '../cli/toml-statements.ts'
 import { wranglerPath } from '../cli/wrangler-names.ts'
 import { CHECKS, type Finding, findingsOf } from './checks.ts'
 import { type Facts, factsOf } from './facts.ts'
 import { gather } from './gather.ts'
 import { doctorMcp } from './mcp.ts'
-import { nameOf, tableText } from './profile.ts'
-import { findingLines, refusedJson, reportJson, reportLines, verdictOf } from './report.ts'
+import { nameOf } from './profile.ts'
+import { findingLines, findingsJson, reportJson, reportLines, verdictOf } from './report.ts'
 import { type IssuerOptions, type TargetFault, targetOfTable, targetOfUrl } from './target.ts'
 
 export interface DoctorOptions extends IssuerOptions {
@@ -20,7 +21,6 @@ export interface DoctorOptions extends IssuerOptions {
   readonly token?: string
   /** An MCP server in place of an issuer: its URL, or the path of its rule. */
   readonly mcp?: string
-  readonly register?: boolean
 }
 
 export const doctorCommand: CommandRow<DoctorOptions> = {
@@ -42,7 +42,6 @@ Exit status: 0 in order (warnings or not), 1 something is wrong, 2 cannot tell: 
       .argument('[issuer]', 'its URL, exactly as iss, or the name of its table in wrangler.toml')
       .option('--token <token>', 'a sample token to try: @FILE, - for standard input, or itself')
       .option('--mcp <url>', 'an MCP server instead: its URL, or the path of its rule')
-      .option('--register', 'with --mcp: register a client, and delete it again if possible')
       .optionsGroup('Of an issuer that is given by its URL:')
       .option('--jwks-uri <url>', 'where its keys are, instead of what its metadata says')
       .option('--profile <name>', `its profile: ${PROFILE_NAMES.join(', ')}`)
@@ -67,23 +66,20 @@ export async function doctor(
   options: DoctorOptions,
   stdin: () => Promise<string>,
 ): Promise<Outcome> {
-  const { mcp, register } = options
-  if ((mcp === undefined) === (asked === '') || (register && mcp === undefined)) {
-    return cannotTell('Give an issuer, or --mcp with a URL or a path; --register is for --mcp.')
+  const { mcp, token: given } = options
+  if ((mcp === undefined) === (asked === '') || (mcp !== undefined && given !== undefined)) {
+    return cannotTell('Give an issuer, or --mcp with a URL or a path; --token is for an issuer.')
   }
   const isUrl = mcp === undefined && asked.includes('://')
   const stray = (isUrl ? OF_TABLE : OF_URL).find((name) => options[name] !== undefined)
   if (stray !== undefined) return cannotTell(strayOption(stray, isUrl))
-  const { token: given, config = 'wrangler.toml', env } = options
+  const { config, env } = options
+  if (mcp !== undefined) return doctorMcp(mcp, config, env)
   const token = given === undefined ? undefined : await readToken(given, stdin)
   if (token && !token.ok) return cannotTell(token.reason)
-  if (mcp !== undefined) {
-    const { config: file } = options
-    return doctorMcp(mcp, { file, env, register, token: token?.value })
-  }
   const target = isUrl
     ? targetOfUrl(asked, options)
-    : await targetOfTable(asked, wranglerPath(config), env)
+    : await targetOfTable(asked, wranglerPath(config ?? 'wrangler.toml'), env)
   if (!target.ok) return faultOutcome(asked, target.reason)
   const facts = await factsOf(target.value, await gather(target.value.issuer), token?.value)
   const findings = findingsOf(facts, CHECKS)
@@ -121,7 +117,7 @@ const faultOutcome = (asked: string, fault: TargetFault): Outcome => {
       fix: 'An issuer is an https URL on the public internet, and what its tokens name as iss; http is for a loopback host in development',
     }),
   )
-  const json = refusedJson(asked, findings)
+  const json = { healthy: false, issuer: asked, ...findingsJson(findings) }
   return { exitCode: EXIT.no, json, out: [], err: findingLines(findings) }
 }
 
@@ -131,7 +127,7 @@ const tomlOf = ({ target, keys, profile }: Facts): readonly string[] => {
   const name = nameOf(target.issuer.issuer)
   const verified = keys.entries.flatMap(({ verifies }) => verifies ?? [])
   const { issuer, jwks_uri, allow_insecure_http } = target.entry
-  return tableText(name, {
+  return tomlTable(`vars.ISSUERS.${name}`, {
     issuer,
     ...(jwks_uri !== undefined && { jwks_uri }),
     agent_prefix: `${name}/`,

@@ -23,10 +23,6 @@ export interface CachingFact {
   readonly maxAge?: number
   /** Seconds until a withdrawn key no longer verifies. */
   readonly fresh: number
-  /** Seconds since the last change, by Last-Modified (RFC 9110 §8.8.2). */
-  readonly changed?: number
-  /** Whether a request with the entity-tag returns 304; absent without a tag. */
-  readonly revalidates?: boolean
 }
 
 /** All facts about an issuer, which the checks read. */
@@ -58,8 +54,7 @@ export async function factsOf(
   const caching = cachingOf(target, gathered)
   const clock = clockOf(issuer.issuer, gathered)
   const guess = guessProfile(issuer.issuer, metadata)
-  const said = target.isProfileGiven || target.table !== null
-  const known = said ? (issuer.profile as ProfileName) : guess.profile
+  const known = target.isProfileGiven ? (issuer.profile as ProfileName) : guess.profile
   const token =
     sample !== undefined && keys?.usable
       ? await judgeToken(sample, target, publicKeys(document) ?? [], known)
@@ -91,17 +86,13 @@ const metadataOf = ({ metadata, discovered }: Gathered): JsonObject => {
   return documentOf(good) ?? {}
 }
 
-const cachingOf = ({ issuer }: Target, { keySet, again }: Gathered): CachingFact | undefined => {
+const cachingOf = ({ issuer }: Target, { keySet }: Gathered): CachingFact | undefined => {
   if (!keySet?.fetched.ok) return undefined
   const { maxAge } = keySet.fetched.value
-  const { headers = {}, endedAt = 0 } = keySet.exchanges.at(-1) ?? {}
-  const changed = Math.round((endedAt - Date.parse(headers['last-modified'] ?? '')) / 1000)
   return {
-    headers,
+    headers: keySet.exchanges.at(-1)?.headers ?? {},
     ...(maxAge !== undefined && { maxAge }),
-    ...(changed >= 0 && { changed }),
     fresh: lifetimeOf(maxAge, issuer.keyTimes) / 1000,
-    ...(again && { revalidates: again.fetched.ok && again.fetched.value.kind === 'unchanged' }),
   }
 }
 
@@ -113,10 +104,8 @@ const IMF_DATE = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/
  * keys' origin. The answer with the smallest difference counts, since caches may send old dates.
  * Does not tell which clock is wrong.
  */
-export function clockOf(issuer: string, { metadata, keySet, again }: Gathered) {
-  const exchanges = [...metadata, ...[keySet, again].flatMap((one) => one ?? [])].flatMap(
-    (asked) => [...asked.exchanges],
-  )
+export function clockOf(issuer: string, { metadata, keySet }: Gathered) {
+  const exchanges = [...metadata, keySet].flatMap((asked) => asked?.exchanges ?? [])
   const { origin } = new URL(issuer)
   const known = exchanges.flatMap((exchange) => {
     const fact = compared(exchange)

@@ -13,6 +13,11 @@ export interface Trusted {
 /** The most characters of a remote text. */
 const SHOWN = 200
 
+/** A remote text for JSON, cut; `null` if there is none. */
+export function textOf(text: string | undefined): string | null {
+  return text?.slice(0, 256) ?? null
+}
+
 /** Quotes and cuts a remote text, with all but visible ASCII escaped. */
 export function shown(text: string): string {
   return JSON.stringify(cut(text, SHOWN)).replace(
@@ -58,42 +63,37 @@ const refusal = (address: string, { issuer }: Trusted): string => {
   return isPrivateHost(url.hostname) ? 'it is a private address' : "it is the gate's own"
 }
 
-const FIXES: readonly (readonly [RegExp, string])[] = [
-  [
-    /^address not allowed/,
+const NO_CREDENTIAL =
+  'Let everyone read the document: a gate sends no credential. Look for a firewall or bot check in front of it'
+const NOT_THERE =
+  "Check the address against the issuer's documentation; the keys' own address can be written as jwks_uri"
+const LATER = 'Ask again later, and have the issuer look into it'
+const WHOLE = 'Have the issuer serve one whole JSON object, no name twice in it'
+
+/** How to fix faults, by what they begin with. */
+const FIXES: Readonly<Record<string, string>> = {
+  'address not allowed':
     'Have the issuer publish https addresses on the public internet, without credentials',
-  ],
-  [
-    /^redirected/,
+  redirected:
     'A gate follows redirects only to the same scheme, host and port: have the issuer serve the document itself, or write the final address of the keys as jwks_uri',
-  ],
-  [/^too many redirects/, 'Have the issuer serve the document without redirects'],
-  [
-    /^status 40[13]/,
-    'Let everyone read the document: a gate sends no credential. Look for a firewall or bot check in front of it',
-  ],
-  [
-    /^status (?:404|410)/,
-    "Check the address against the issuer's documentation; the keys' own address can be written as jwks_uri",
-  ],
-  [/^status (?:429|5)/, 'Ask again later, and have the issuer look into it'],
-  [
-    /^not served as JSON/,
+  'too many redirects': 'Have the issuer serve the document without redirects',
+  'status 401': NO_CREDENTIAL,
+  'status 403': NO_CREDENTIAL,
+  'status 404': NOT_THERE,
+  'status 410': NOT_THERE,
+  'status 429': LATER,
+  'status 5': LATER,
+  'not served as JSON':
     'Have it served with Content-Type: application/json. A page often means a login or bot check in front of it',
-  ],
-  [/^too large/, 'Have the issuer keep the document within 64 KiB'],
-  [
-    /^(?:truncated|not a JSON object)/,
-    'Have the issuer serve one whole JSON object, no name twice in it',
-  ],
-]
+  'too large': 'Have the issuer keep the document within 64 KiB',
+  truncated: WHOLE,
+  'not a JSON object': WHOLE,
+}
 
 /** How to fix a failed fetch. */
 export function faultFix(fault: string): string {
-  return (
-    FIXES.find(([pattern]) => pattern.test(fault))?.[1] ??
-    'Have the issuer serve the document with status 200'
-  )
+  const [, fix] = Object.entries(FIXES).find(([begin]) => fault.startsWith(begin)) ?? []
+  return fix ?? 'Have the issuer serve the document with status 200'
 }
 
 /** The difference between the metadata's `issuer` and the configured one; `undefined` if equal. */

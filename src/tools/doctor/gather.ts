@@ -52,41 +52,28 @@ export interface Gathered {
   readonly discovered?: Result<Discovered, DiscoveryFault>
   /** Absent if the entry has the keys, or their address is unknown. */
   readonly keySet?: Asked
-  /** The key set, requested again with its entity-tag. */
-  readonly again?: Asked
 }
 
 /**
- * Fetches an issuer's documents with the gate's code, and records the answers. At most four
+ * Fetches an issuer's documents with the gate's code, and records the answers. At most three
  * documents of {@link LIMITS.fetchMs} each, in sequence. Evaluates nothing. Never rejects.
  */
 export async function gather(issuer: Issuer): Promise<Gathered> {
   const { keys } = issuer
   if (keys.kind === 'inline') return { metadata: [] }
-  if (keys.kind === 'uri') return { metadata: [], ...(await askKeys(issuer, keys.uri)) }
+  if (keys.kind === 'uri') return { metadata: [], keySet: await ask(issuer, keys.uri) }
   const metadata: Asked[] = []
   const discovered = await discover(issuer.issuer, async (url) => {
     const asked = await ask(issuer, url)
     metadata.push(asked)
     return asked.fetched
   })
-  const keySet = discovered.ok ? await askKeys(issuer, discovered.value.uri) : {}
-  return { metadata, discovered, ...keySet }
+  if (!discovered.ok) return { metadata, discovered }
+  return { metadata, discovered, keySet: await ask(issuer, discovered.value.uri) }
 }
 
-const askKeys = async (issuer: Issuer, uri: string): Promise<Omit<Gathered, 'metadata'>> => {
-  const keySet = await ask(issuer, uri)
-  const etag = keySet.fetched.ok ? keySet.fetched.value.etag : undefined
-  return { keySet, ...(etag !== undefined && { again: await ask(issuer, uri, etag) }) }
-}
-
-const ask = ({ allowInsecureHttp, keys }: Issuer, url: string, etag?: string): Promise<Asked> => {
-  return askDocument(url, {
-    allowInsecureHttp,
-    ...(keys.kind === 'discovery' && { never: keys.never }),
-    ...(etag !== undefined && { etag }),
-  })
-}
+const ask = ({ allowInsecureHttp, keys }: Issuer, url: string): Promise<Asked> =>
+  askDocument(url, { allowInsecureHttp, ...(keys.kind === 'discovery' && { never: keys.never }) })
 
 /** Fetches a document by the gate's rules and records the answers. Never rejects. */
 export async function askDocument(

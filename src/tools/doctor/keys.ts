@@ -9,112 +9,28 @@ import {
   secretMember,
 } from '../../core/model/jwk.ts'
 import { type KeySet, keyIdentity, keySetOf, publicKeys } from '../../core/model/key-set.ts'
+import { textOf } from './faults.ts'
 
-/** A reason in the table of keys, and its finding. */
-interface Reason {
-  readonly cell: string
-  readonly found?: readonly [level: 'wrong' | 'warning', what: string, fix: string]
-}
+/** Why a gate ignores an entry of a JWK set, or refuses it as ambiguous: as the table of keys says it. */
+export const IGNORED = {
+  private: 'IGNORED: PRIVATE KEY',
+  same_kid: 'REFUSED: kid twice',
+  no_kid: 'REFUSED: no kid, several keys',
+  weak_rsa: 'ignored: too small',
+  not_allowed: 'ignored: not allowed',
+  malformed: 'ignored: malformed',
+  invalid: 'ignored: not a key',
+  unsupported: 'ignored: not in this runtime',
+  kid_unusable: 'ignored: kid',
+  no_object: 'ignored: no JWK',
+  other_tenant: 'marked as the key of another tenant',
+  not_for_signatures: 'ignored: not for signatures',
+  unknown_type: 'ignored: unknown kty',
+  unknown_algorithm: 'ignored: unknown alg',
+  repeated: 'the same key again',
+} as const
 
-/** Why a gate ignores an entry of a JWK set, or refuses it as ambiguous. */
-export type Ignored =
-  | 'private'
-  | 'same_kid'
-  | 'no_kid'
-  | 'weak_rsa'
-  | 'not_allowed'
-  | 'malformed'
-  | 'invalid'
-  | 'unsupported'
-  | 'kid_unusable'
-  | 'no_object'
-  | 'other_tenant'
-  | 'not_for_signatures'
-  | 'unknown_type'
-  | 'unknown_algorithm'
-  | 'repeated'
-
-/** All reasons; those with a finding come first, in its order. */
-export const IGNORED: Readonly<Record<Ignored, Reason>> = {
-  private: {
-    cell: 'IGNORED: PRIVATE KEY',
-    found: [
-      'wrong',
-      'PRIVATE KEY MATERIAL IS PUBLISHED',
-      'Replace these keys NOW, and revoke them at the gate (npx edgewarden revoke key KID): everyone can sign tokens with them. The gate ignores the entries, but not another one with the same key; publish public members only',
-    ],
-  },
-  same_kid: {
-    cell: 'REFUSED: kid twice',
-    found: [
-      'wrong',
-      'different keys have one kid',
-      'Tokens that name it are refused, since which is meant is not known: give each key a kid of its own',
-    ],
-  },
-  no_kid: {
-    cell: 'REFUSED: no kid, several keys',
-    found: [
-      'wrong',
-      'a key without kid is one of several for its algorithm',
-      'Tokens without kid are refused, since which key is meant is not known: give each key a kid, and name it in the tokens',
-    ],
-  },
-  weak_rsa: {
-    cell: 'ignored: too small',
-    found: [
-      'warning',
-      `an RSA key has less than ${LIMITS.rsaBits} bits`,
-      'Tokens signed with it are refused: replace it by a longer one (RFC 7518 §3.3)',
-    ],
-  },
-  not_allowed: {
-    cell: 'ignored: not allowed',
-    found: [
-      'warning',
-      'a key is for an algorithm that is not allowed',
-      'Tokens signed with it are refused: add its algorithm to algorithms, if access tokens use it',
-    ],
-  },
-  malformed: {
-    cell: 'ignored: malformed',
-    found: [
-      'warning',
-      'a key is not well formed for its type',
-      'Tokens signed with it are refused: publish all its public members, each in base64url without padding (RFC 7518 §6)',
-    ],
-  },
-  invalid: {
-    cell: 'ignored: not a key',
-    found: [
-      'warning',
-      'a key cannot be imported',
-      'Tokens signed with it are refused: its numbers are no key of its type; publish it anew',
-    ],
-  },
-  unsupported: {
-    cell: 'ignored: not in this runtime',
-    found: [
-      'warning',
-      'a key is for an algorithm that this runtime does not have',
-      'Whether the gate has it is for its runtime: try a token',
-    ],
-  },
-  kid_unusable: {
-    cell: 'ignored: kid',
-    found: [
-      'warning',
-      `a kid is no text of at most ${LIMITS.kidLength} characters`,
-      'Tokens signed with that key are refused: give it a short name',
-    ],
-  },
-  no_object: { cell: 'ignored: no JWK' },
-  other_tenant: { cell: 'marked as the key of another tenant' },
-  not_for_signatures: { cell: 'ignored: not for signatures' },
-  unknown_type: { cell: 'ignored: unknown kty' },
-  unknown_algorithm: { cell: 'ignored: unknown alg' },
-  repeated: { cell: 'the same key again' },
-}
+export type Ignored = keyof typeof IGNORED
 
 /** An entry of a key set: the issuer's texts, without key material. */
 export interface KeyFact {
@@ -226,7 +142,7 @@ const described = (entry: JsonObject, place: number): KeyFact => {
   const bits = bitsOf(entry)
   const texts = (['kid', 'kty', 'crv', 'alg', 'use'] as const).flatMap((name) => {
     const value = own(entry, name)
-    return typeof value === 'string' ? [[name, value]] : []
+    return typeof value === 'string' ? [[name, textOf(value)]] : []
   })
   return { place, ...Object.fromEntries(texts), ...(bits !== undefined && { bits }) }
 }

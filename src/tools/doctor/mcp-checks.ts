@@ -1,10 +1,10 @@
-import { isObject, type JsonObject, own, ownText } from '../../core/json.ts'
+import { type JsonObject, own, ownText } from '../../core/json.ts'
 import type { KindOfUse } from '../reach/mcp-entries.ts'
-import type { Check } from './checks.ts'
+import type { Checks } from './checks.ts'
 import { documentOf } from './facts.ts'
 import { faultFix, faultText, isSilent, issuerDifference, shown } from './faults.ts'
 import type { Asked } from './gather.ts'
-import { type Answer, issuerOf, type McpGathered, PAGE } from './mcp-gather.ts'
+import { issuerOf, type McpGathered, PAGE } from './mcp-gather.ts'
 
 /** An MCP server, and what is known of it from a policy. */
 export interface McpTarget {
@@ -47,14 +47,14 @@ export function mcpFactsOf(target: McpTarget, gathered: McpGathered): McpFacts {
   }
   const resource = metadata && ownText(metadata, 'resource')
   const grants = texts(as, 'grant_types_supported')
-  const told = gathered.told.scope?.split(' ') ?? []
+  const challenged = gathered.challenge.scope?.split(' ') ?? []
   const isThere = (name: string) => ownText(as ?? {}, name) !== undefined
   return {
     ...target,
     ...gathered,
     ...{ resource, as, grants, fit: fitOf(resource, target.url) },
     issuer: issuerOf(gathered.metadata),
-    offered: [...new Set([...told, ...(texts(metadata, 'scopes_supported') ?? [])])],
+    offered: [...new Set([...challenged, ...(texts(metadata, 'scopes_supported') ?? [])])],
     scopes: texts(as, 'scopes_supported'),
     pkce: texts(as, 'code_challenge_methods_supported'),
     hasLogin: isThere('authorization_endpoint') && grants?.includes('authorization_code') !== false,
@@ -72,16 +72,6 @@ const fitOf = (resource: string | undefined, url: URL): McpFacts['fit'] => {
   if (href === url.href) return 'equal'
   const isWithin = `${url.pathname}/`.startsWith(pathname.replace(/\/?$/, '/'))
   return origin === url.origin && isWithin ? 'within' : 'other'
-}
-
-/** Code and hint of a refusal: of a problem document, a JSON-RPC error of the gate, or an OAuth error. */
-export function refusalOf({ status, body, failure = `status ${status}` }: Answer) {
-  const error = own(body, 'error')
-  const data = isObject(error) && own(error, 'data')
-  const from = isObject(data) ? data : body
-  const other = isObject(error) ? ownText(error, 'message') : ownText(body, 'error')
-  const hint = ownText(from, 'hint') ?? ownText(body, 'error_description') ?? ''
-  return { code: ownText(from, 'code') ?? other ?? failure, hint }
 }
 
 /** The scopes without templates that a name needs and no token of the authorization server can have. */
@@ -112,152 +102,114 @@ const UNCHALLENGED: readonly (readonly [status: RegExp, fix: string])[] = [
   [/^/, 'Look for the request in the journal of the gate'],
 ]
 
-/** What is examined of an MCP server, in the order in which clients meet it. */
-export const MCP_CHECKS: readonly Check<McpFacts>[] = [
-  [
-    'wrong',
-    'not_challenged',
-    ({ challenge: { status = 401 } }) =>
-      status === 401
-        ? undefined
-        : `Without a token the answer is ${status}, not 401: no client logs in`,
-    ({ challenge: { status } }) => UNCHALLENGED.find(([one]) => one.test(`${status}`))?.[1] ?? '',
-  ],
-  [
-    'wrong',
-    'resource_metadata_missing',
-    (facts) =>
-      facts.metadata.length > 0 && facts.resource === undefined
-        ? `There is no resource metadata: ${faults(facts.metadata, facts)}`
-        : undefined,
-    'The gate serves it: have what stands in front pass /.well-known/ on, and drop rules for that path',
-  ],
-  [
-    'wrong',
-    'resource_mismatch',
-    ({ resource, fit, url }) =>
-      resource !== undefined && fit === 'other'
-        ? `The metadata is of ${shown(resource)}; clients compare it with ${url.href}, and stop`
-        : undefined,
-    ({ url }) => `Write resource = "${url.href}" on the rule, and give clients this URL`,
-  ],
-  [
-    'wrong',
-    'server_metadata_missing',
-    (facts) =>
-      facts.resource !== undefined && !facts.as && !facts.server.some(isSilent)
-        ? `There is no metadata of the authorization server: ${faults(facts.server, facts) || 'the resource metadata names none'}`
-        : undefined,
-    ({ server: [asked] }) =>
-      asked?.fetched.ok === false
-        ? faultFix(asked.fetched.reason)
-        : 'Configure an issuer whose keys the gate fetches: one with inline jwks is not named',
-  ],
-  [
-    'wrong',
-    'server_issuer_mismatch',
-    ({ as, issuer = '' }) => {
-      const difference = as && issuerDifference(as, issuer)
-      return difference && `The authorization server's metadata is of another issuer: ${difference}`
-    },
-    'Write the issuer in ISSUERS as its metadata and its tokens have it (RFC 8414 §3.3)',
-  ],
-  [
-    'wrong',
-    's256_missing',
-    ({ hasLogin, pkce }) =>
-      hasLogin && !pkce?.includes('S256')
-        ? `The authorization server does not say that it takes PKCE with S256 (${pkce ? shown(pkce.join(' ')) : 'no code_challenge_methods_supported'})`
-        : undefined,
-    'Turn PKCE on, and have it list S256 in code_challenge_methods_supported: MCP clients must refuse without',
-  ],
-  [
-    'wrong',
-    'token_refused',
-    ({ listing }) =>
-      listing?.refused &&
-      `With the token the answer is ${listing.refused.status}: ${shown(refusalOf(listing.refused).code)}`,
-    ({ listing }) => {
-      const hint = listing?.refused && refusalOf(listing.refused).hint
-      return hint ? shown(hint) : 'npx edgewarden explain --gate URL says why'
-    },
-  ],
-  [
-    'wrong',
-    'registration_refused',
-    ({ registration }) => {
-      if (!registration || registration.clientId !== undefined) return undefined
-      const { code, hint } = refusalOf(registration.answer)
-      return `A client cannot register: ${shown(`${code} ${hint}`.trim())}`
-    },
-    'Let public clients (token_endpoint_auth_method none) with loopback redirects register, or hand out client ids',
-  ],
-  [
-    'unsure',
-    'unreachable',
-    (facts) => {
-      const { challenge, server, url } = facts
-      if (challenge.failure !== undefined) return `${url.href}: ${challenge.failure}`
-      return server.some(isSilent) ? `No answer: ${faults(server, facts)}` : undefined
-    },
-    'Check the address, its DNS and this network',
-  ],
-  [
-    'warning',
-    'challenge_without_metadata',
-    ({ challenge: { status }, told }) =>
-      status === 401 && told.metadata === undefined
-        ? 'The 401 has no WWW-Authenticate: Bearer resource_metadata="…"'
-        : undefined,
-    'The gate sends it: have what stands in front keep it. Not every client looks at the well-known place',
-  ],
-  [
-    'warning',
-    'no_login',
-    ({ as, hasLogin }) =>
-      as && !hasLogin
-        ? 'The authorization server has no authorization code grant: people cannot log in'
-        : undefined,
-    'Turn it on, unless only workers with credentials of their own are to connect',
-  ],
-  [
-    'warning',
-    'no_registration',
-    ({ hasLogin, ways: { cimd, dcr } }) =>
-      hasLogin && !cimd && !dcr
-        ? 'Clients cannot register: no client ID metadata documents, no registration_endpoint'
-        : undefined,
-    'Turn one of them on at the authorization server, or hand out client ids (docs/mcp/clients.md)',
-  ],
-  [
-    'warning',
-    'scopes_not_offered',
-    ({ offered, scopes }) => {
-      const missing = offered.filter((scope) => scopes?.includes(scope) === false)
-      return missing.length > 0
-        ? `Clients request scopes that the authorization server does not list: ${shown(missing.join(' '))}`
-        : undefined
-    },
-    'Add them there, and let clients have them: else they get invalid_scope, or a token without them',
-  ],
-  [
-    'warning',
-    'names_not_obtainable',
-    (facts) => {
-      const lost = facts.rule?.uses.filter((use) => unobtainable(use, facts).length > 0) ?? []
-      const names = lost.map(({ use }) => use.pattern).join(' ')
-      return names === '' ? undefined : `No token can have the scopes for ${shown(names)}`
-    },
-    (facts) =>
-      `Add at the authorization server: ${[...new Set(facts.rule?.uses.flatMap((use) => unobtainable(use, facts)))].join(' ')}`,
-  ],
-  [
-    'warning',
-    'pages_refused',
-    ({ hidden, resource }) =>
-      resource !== undefined && hidden.length > 0
-        ? `Clients in a browser cannot read ${hidden.join(', ')} (CORS, asked for ${PAGE})`
-        : undefined,
-    `If you have any: write cors = { origins = ["${PAGE}"] } and mcp.origins on the rule, and allow the page at the authorization server`,
-  ],
-]
+/** What is examined of an MCP server, of each level in the order in which clients meet it. */
+export const MCP_CHECKS: Checks<McpFacts> = {
+  wrong: {
+    not_challenged: [
+      ({ challenge: { status = 401 } }) =>
+        status !== 401 && `Without a token the answer is ${status}, not 401: no client logs in`,
+      ({ challenge: { status } }) => UNCHALLENGED.find(([one]) => one.test(`${status}`))?.[1] ?? '',
+    ],
+    resource_metadata_missing: [
+      (facts) =>
+        facts.metadata.length > 0 &&
+        facts.resource === undefined &&
+        `There is no resource metadata: ${faults(facts.metadata, facts)}`,
+      'The gate serves it: have what stands in front pass /.well-known/ on, and drop rules for that path',
+    ],
+    resource_mismatch: [
+      ({ resource, fit, url }) =>
+        resource !== undefined &&
+        fit === 'other' &&
+        `The metadata is of ${shown(resource)}; clients compare it with ${url.href}, and stop`,
+      ({ url }) => `Write resource = "${url.href}" on the rule, and give clients this URL`,
+    ],
+    server_metadata_missing: [
+      (facts) =>
+        facts.resource !== undefined &&
+        !facts.as &&
+        !facts.server.some(isSilent) &&
+        `There is no metadata of the authorization server: ${faults(facts.server, facts) || 'the resource metadata names none'}`,
+      ({ server: [asked] }) =>
+        asked?.fetched.ok === false
+          ? faultFix(asked.fetched.reason)
+          : 'Configure an issuer whose keys the gate fetches: one with inline jwks is not named',
+    ],
+    server_issuer_mismatch: [
+      ({ as, issuer = '' }) => {
+        const difference = as && issuerDifference(as, issuer)
+        return (
+          difference && `The authorization server's metadata is of another issuer: ${difference}`
+        )
+      },
+      'Write the issuer in ISSUERS as its metadata and its tokens have it (RFC 8414 §3.3)',
+    ],
+    s256_missing: [
+      ({ hasLogin, pkce }) =>
+        hasLogin &&
+        !pkce?.includes('S256') &&
+        `The authorization server does not say that it takes PKCE with S256 (${pkce ? shown(pkce.join(' ')) : 'no code_challenge_methods_supported'})`,
+      'Turn PKCE on, and have it list S256 in code_challenge_methods_supported: MCP clients must refuse without',
+    ],
+  },
+  unsure: {
+    unreachable: [
+      (facts) => {
+        const { challenge, server, url } = facts
+        if (challenge.failure !== undefined) return `${url.href}: ${challenge.failure}`
+        return server.some(isSilent) && `No answer: ${faults(server, facts)}`
+      },
+      'Check the address, its DNS and this network',
+    ],
+  },
+  warning: {
+    challenge_without_metadata: [
+      ({ challenge: { status, metadata } }) =>
+        status === 401 &&
+        metadata === undefined &&
+        'The 401 has no WWW-Authenticate: Bearer resource_metadata="…"',
+      'The gate sends it: have what stands in front keep it. Not every client looks at the well-known place',
+    ],
+    no_login: [
+      ({ as, hasLogin }) =>
+        as &&
+        !hasLogin &&
+        'The authorization server has no authorization code grant: people cannot log in',
+      'Turn it on, unless only workers with credentials of their own are to connect',
+    ],
+    no_registration: [
+      ({ hasLogin, ways: { cimd, dcr } }) =>
+        hasLogin &&
+        !cimd &&
+        !dcr &&
+        'Clients cannot register: no client ID metadata documents, no registration_endpoint',
+      'Turn one of them on at the authorization server, or hand out client ids (docs/mcp/clients.md)',
+    ],
+    scopes_not_offered: [
+      ({ offered, scopes }) => {
+        const missing = offered.filter((scope) => scopes?.includes(scope) === false)
+        return (
+          missing.length > 0 &&
+          `Clients request scopes that the authorization server does not list: ${shown(missing.join(' '))}`
+        )
+      },
+      'Add them there, and let clients have them: else they get invalid_scope, or a token without them',
+    ],
+    names_not_obtainable: [
+      (facts) => {
+        const lost = facts.rule?.uses.filter((use) => unobtainable(use, facts).length > 0) ?? []
+        const names = lost.map(({ use }) => use.pattern).join(' ')
+        return names !== '' && `No token can have the scopes for ${shown(names)}`
+      },
+      (facts) =>
+        `Add at the authorization server: ${[...new Set(facts.rule?.uses.flatMap((use) => unobtainable(use, facts)))].join(' ')}`,
+    ],
+    pages_refused: [
+      ({ hidden, resource }) =>
+        resource !== undefined &&
+        hidden.length > 0 &&
+        `Clients in a browser cannot read ${hidden.join(', ')} (CORS, asked for ${PAGE})`,
+      `If you have any: write cors = { origins = ["${PAGE}"] } and mcp.origins on the rule, and allow the page at the authorization server`,
+    ],
+  },
+}

@@ -92,7 +92,7 @@ const verdictOn = (
   facts: McpFacts,
   { kind, isExact, isTrusting, ways: own, id }: Omit<Client, 'name'>,
 ): Verdict => {
-  const { url, isLocal, challenge, as, issuer = '', fit, grants, pkce, ways, registration } = facts
+  const { url, isLocal, challenge, as, issuer = '', fit, grants, pkce, ways } = facts
   if (kind === 'remote' && (isLocal || url.protocol !== 'https:')) {
     return ['fails', 'it calls from the internet, and this is no public https address', 'https']
   }
@@ -117,8 +117,5 @@ const verdictOn = (
   }
   const hasDocument = own.includes('cimd') || (own.includes('cimd with none') && ways.none)
   if (ways.cimd && hasDocument) return ['works', 'by its client ID metadata document']
-  if (!ways.dcr) return ['needs a client id', id, 'id']
-  return registration && registration.clientId === undefined
-    ? ['needs a client id', `registration is refused; ${id}`, 'id']
-    : ['works', 'by registering']
+  return ways.dcr ? ['works', 'by registering'] : ['needs a client id', id, 'id']
 }

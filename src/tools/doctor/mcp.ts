@@ -2,6 +2,7 @@ import { isPrivateHost } from '../../core/address.ts'
 import { cut } from '../../core/text.ts'
 import { isLoopback, parseUrl } from '../../core/url.ts'
 import { counted, fileFaultOutcome, readFilePolicy } from '../cli/file-policy.ts'
+import { isSecure } from '../cli/gate-client.ts'
 import { cannotTell, columns, EXIT, type Outcome } from '../cli/output.ts'
 import { wranglerPath } from '../cli/wrangler-names.ts'
 import { usesOf } from '../reach/mcp-entries.ts'
@@ -16,22 +17,17 @@ import {
   unobtainable,
 } from './mcp-checks.ts'
 import { clientVerdicts } from './mcp-clients.ts'
-import { type Asking, gatherMcp, PAGE } from './mcp-gather.ts'
+import { gatherMcp, PAGE } from './mcp-gather.ts'
 import { findingLines, findingsJson, section, verdictOf } from './report.ts'
-
-interface McpDoctorOptions extends Asking {
-  readonly file: string | undefined
-  readonly env: string | undefined
-}
 
 /**
  * Examines an MCP server from outside, given by its URL or by the path of its rule, and says which clients can find
- * it, register and log in. With a path, `file` or `env` the policy says what its names need. Registers a client only
- * if told to. Exits as `doctor` does.
+ * it, register and log in. With a path, `file` or `env` the policy says what its names need. Exits as `doctor` does.
  */
 export async function doctorMcp(
   asked: string,
-  { file, env, ...asking }: McpDoctorOptions,
+  file: string | undefined,
+  env: string | undefined,
 ): Promise<Outcome> {
   let url = parseUrl(asked)
   let rule: McpTarget['rule']
@@ -53,13 +49,11 @@ export async function doctorMcp(
       covers: (scope, by) => includedBy(scope).some((one) => by.includes(one)),
     }
   }
-  const isHere = isLoopback(url.hostname)
-  const isSafe = url.protocol === 'https:' || (url.protocol === 'http:' && isHere)
-  if (!isSafe || url.username !== '' || url.password !== '') {
+  if (!isSecure(url)) {
     return cannotTell('--mcp must be https, or http to this machine, without name and password')
   }
-  const isLocal = isHere || isPrivateHost(url.hostname)
-  const gathered = await gatherMcp(url, isLocal, asking)
+  const isLocal = isLoopback(url.hostname) || isPrivateHost(url.hostname)
+  const gathered = await gatherMcp(url, isLocal)
   const facts = mcpFactsOf({ url, isLocal, ...(rule && { rule }) }, gathered)
   const findings = findingsOf(facts, MCP_CHECKS)
   const clients = clientVerdicts(facts)
@@ -81,22 +75,20 @@ export async function doctorMcp(
   }
 }
 
-/** The most characters of a remote list, and names of tools. */
+/** The most characters of a remote list. */
 const LONG = 300
 const listText = (list: readonly string[] | undefined): string =>
   list ? shown(cut(list.join(' '), LONG)).slice(1, -1) || 'none' : 'not listed'
 
 const mcpLines = (facts: McpFacts): readonly string[] => {
-  const { url, challenge, told, metadata, server, resource, offered, issuer, as, hidden } = facts
+  const { url, challenge, metadata, server, resource, offered, issuer, as, hidden } = facts
+  const { ways, grants } = facts
   const documents = (all: typeof metadata) =>
     columns(all.map((one) => [cut(one.url, LONG), mcpFault(one, facts) ?? 'status 200']))
-  const { clientId, isDeleted } = facts.registration ?? {}
-  const client = clientId && shown(clientId)
-  const registered = isDeleted ? ', and deleted' : ': delete it'
   return [
     `MCP server ${url.href}`,
     ...section('Without a token', [
-      `${challenge.status ?? challenge.failure}, resource_metadata ${told.metadata ? 'named' : 'not named'}`,
+      `${challenge.status ?? challenge.failure}, resource_metadata ${challenge.metadata ? 'named' : 'not named'}`,
     ]),
     ...section('Resource metadata', [
       ...documents(metadata),
@@ -105,23 +97,21 @@ const mcpLines = (facts: McpFacts): readonly string[] => {
     ]),
     ...section(`Authorization server ${shown(issuer ?? 'none')}`, [
       ...documents(server),
-      ...(as ? DETAILS.map((detail) => detail(facts)) : []),
-      ...(client ? [`client ${client} was registered${registered}`] : []),
+      ...(as
+        ? [
+            `registration: metadata documents ${yes(ways.cimd)}, dynamic ${yes(ways.dcr)}`,
+            `grants ${listText(grants)}; PKCE ${listText(facts.pkce)}`,
+            `scopes ${listText(facts.scopes)}`,
+            'resource parameter (RFC 8707): metadata does not tell',
+          ]
+        : []),
     ]),
     ...section(`Pages at ${PAGE}`, [
       hidden.length > 0 ? `cannot read ${hidden.join(', ')}` : 'can read all',
     ]),
     ...section(`Names of the rule ${facts.rule?.path}`, columns(usesText(facts))),
-    ...section('With the token', facts.listing ? [`tools ${listText(facts.listing.tools)}`] : []),
   ]
 }
-
-const DETAILS: readonly ((facts: McpFacts) => string)[] = [
-  ({ ways }) => `registration: metadata documents ${yes(ways.cimd)}, dynamic ${yes(ways.dcr)}`,
-  ({ grants, pkce }) => `grants ${listText(grants)}; PKCE ${listText(pkce)}`,
-  ({ scopes }) => `scopes ${listText(scopes)}`,
-  () => 'resource parameter (RFC 8707): metadata does not tell, a token does (--token)',
-]
 
 const yes = (is: boolean) => (is ? 'yes' : 'no')
 
@@ -129,7 +119,7 @@ const FITS = { equal: 'as called', within: 'wider than what is called', other: '
 
 const usesText = (facts: McpFacts) => {
   // Clients request the scopes of the challenge, or those of the metadata where it names none.
-  const requested = facts.told.scope?.split(' ') ?? facts.offered
+  const requested = facts.challenge.scope?.split(' ') ?? facts.offered
   return (facts.rule?.uses ?? []).map((named) => {
     const { pattern, scopes } = named.use
     const needed = scopes.scopes.map(({ source }) => source)
@@ -141,14 +131,13 @@ const usesText = (facts: McpFacts) => {
 }
 
 const mcpJson = (facts: McpFacts) => {
-  const { challenge, told, resource, fit, offered, issuer, grants, pkce, scopes } = facts
+  const { challenge, resource, fit, offered, issuer, grants, pkce, scopes } = facts
   const documents = (all: typeof facts.metadata) =>
     all.map((one) => ({ url: cut(one.url, LONG), fault: mcpFault(one, facts) ?? null }))
-  const { answer, clientId = null, isDeleted } = facts.registration ?? {}
   return {
     mcp: facts.url.href,
     rule: facts.rule?.path ?? null,
-    challenge: { status: challenge.status ?? null, scope: told.scope ?? null },
+    challenge: { status: challenge.status ?? null, scope: challenge.scope ?? null },
     resource: {
       value: resource ?? null,
       fit,
@@ -161,7 +150,5 @@ const mcpJson = (facts: McpFacts) => {
     },
     hidden_from_pages: facts.hidden,
     names: usesText(facts).map(([name, needs, obtainable]) => ({ name, needs, obtainable })),
-    tools: facts.listing?.tools ?? null,
-    registration: answer ? { client_id: clientId, deleted: isDeleted } : null,
   }
 }

@@ -95,15 +95,3 @@ export function nameOf(issuer: string): string {
   const own = labels.slice(0, -1).find((label) => !COMMON.test(label)) ?? labels[0] ?? ''
   return /^[a-z0-9][a-z0-9-]*$/.test(own) ? own : 'issuer'
 }
-
-/** The issuer's table for a wrangler.toml. */
-export function tableText(name: string, entry: JsonObject): readonly string[] {
-  return [
-    `[vars.ISSUERS.${name}]`,
-    ...Object.entries(entry).map(([key, value]) => `${key} = ${tomlText(value)}`),
-  ]
-}
-
-/** TOML writes strings, lists and booleans as JSON does. */
-const tomlText = (value: unknown): string =>
-  Array.isArray(value) ? `[${value.map(tomlText).join(', ')}]` : JSON.stringify(value)

@@ -1,36 +1,22 @@
+import { durationText } from '../../core/duration.ts'
 import { ownText } from '../../core/json.ts'
 import { cut } from '../../core/text.ts'
 import { counted } from '../cli/file-policy.ts'
 import { columns, EXIT, type ExitCode } from '../cli/output.ts'
 import type { Finding } from './checks.ts'
 import { documentOf, type Facts } from './facts.ts'
-import { faultText, issuerDifference, shown } from './faults.ts'
+import { faultText, issuerDifference, shown, textOf } from './faults.ts'
 import type { Asked } from './gather.ts'
 import { IGNORED, type KeyFact } from './keys.ts'
 
-/** The most characters of a remote text in JSON, of a header, and of a table cell. */
-const TEXT = 256
+/** The most characters of a header, and of a table cell. */
 const VALUE = 200
 const CELL = 64
 
-const textOf = (text: string | undefined | null): string | null => text?.slice(0, TEXT) ?? null
-
-/** The report for a refused address, which is not fetched. */
-export function refusedJson(issuer: string, findings: readonly Finding[]) {
-  return {
-    healthy: false,
-    issuer,
-    table: null,
-    allow_insecure_http: false,
-    discovery: { documents: [], jwks_uri: null },
-    keys: { document: null, entries: [], beyond: 0, usable: 0 },
-    caching: null,
-    clock: null,
-    profile: null,
-    toml: null,
-    token: null,
-    ...findingsJson(findings),
-  }
+/** An entry of a key set of which nothing is known. */
+const NO_KEY = {
+  ...{ kid: null, kty: null, crv: null, alg: null, use: null, bits: null },
+  ...{ verifies: null, ignored: null },
 }
 
 /** The report as JSON; unknown members are `null`. `toml` is the table to paste. */
@@ -42,8 +28,8 @@ export function reportJson(
 ) {
   const { target, gathered, keys, clock, profile, guess, token } = facts
   return {
-    ...refusedJson(target.issuer.issuer, findings),
     healthy: exitCode === EXIT.yes,
+    issuer: target.issuer.issuer,
     ...(exitCode === EXIT.unknown && { error: 'The issuer did not answer; problems say where.' }),
     table: target.table,
     allow_insecure_http: target.issuer.allowInsecureHttp,
@@ -56,15 +42,9 @@ export function reportJson(
     },
     keys: {
       document: gathered.keySet ? documentJson(gathered.keySet, facts) : null,
-      entries: (keys?.entries ?? []).map((key) => ({
-        kid: textOf(key.kid),
-        kty: textOf(key.kty),
-        crv: textOf(key.crv),
-        alg: textOf(key.alg),
-        use: textOf(key.use),
-        bits: key.bits ?? null,
-        verifies: key.verifies ?? null,
-        ignored: key.ignored ?? null,
+      entries: (keys?.entries ?? []).map(({ place: _, would: __, ...key }) => ({
+        ...NO_KEY,
+        ...key,
       })),
       beyond: keys?.beyond ?? 0,
       usable: keys?.usable ?? 0,
@@ -73,15 +53,8 @@ export function reportJson(
     clock: clock ? { ahead_seconds: clock.ahead, within_seconds: clock.within } : null,
     profile: { name: profile, guess: guess.profile ?? null, by: guess.by },
     toml: toml.length > 0 ? `${toml.join('\n')}\n` : null,
-    token: token
-      ? {
-          ...token,
-          typ: textOf(token.typ),
-          alg: textOf(token.alg),
-          kid: textOf(token.kid),
-          denial: token.denial ?? null,
-        }
-      : null,
+    token: token ?? null,
+    ...findingsJson(findings),
   }
 }
 
@@ -103,18 +76,16 @@ const documentJson = (asked: Asked, { target }: Facts) => ({
 
 const cachingJson = ({ caching, target }: Facts) => {
   if (!caching) return null
-  const { headers, maxAge, fresh, changed, revalidates } = caching
+  const { headers, maxAge, fresh } = caching
   return {
     cache_control: textOf(headers['cache-control']),
     expires: textOf(headers.expires),
     age: textOf(headers.age),
     etag: textOf(headers.etag),
     last_modified: textOf(headers['last-modified']),
-    changed_seconds_ago: changed ?? null,
     max_age_seconds: maxAge ?? null,
     fresh_seconds: fresh,
     cooldown_seconds: target.issuer.keyTimes.cooldown / 1000,
-    revalidates: revalidates ?? null,
   }
 }
 
@@ -172,27 +143,21 @@ const keyLines = ({ keys, gathered: { keySet }, target }: Facts) => {
 
 const verdictText = ({ verifies, ignored = 'malformed', would }: KeyFact): string => {
   if (verifies) return verifies
-  return ignored === 'not_allowed' && would
-    ? `ignored: ${would} not allowed`
-    : IGNORED[ignored].cell
+  return ignored === 'not_allowed' && would ? `ignored: ${would} not allowed` : IGNORED[ignored]
 }
 
 const cachingLines = ({ caching, target }: Facts): readonly string[] => {
   if (!caching) return []
-  const { headers, fresh, revalidates, changed } = caching
+  const { headers, fresh } = caching
   const sent = (['cache-control', 'expires', 'age', 'etag', 'last-modified'] as const).flatMap(
     (name) => (headers[name] === undefined ? [] : `${name}: ${cut(headers[name], VALUE)}`),
   )
   const none = 'nothing sent: no Cache-Control, Expires, ETag or Last-Modified'
-  const again = `; asked again with its ETag: ${revalidates ? '' : 'no '}304`
-  const cooldown = spanText(target.issuer.keyTimes.cooldown / 1000)
+  const cooldown = durationText(target.issuer.keyTimes.cooldown / 1000)
   return section('Caching and rotation', [
     ...(sent.length > 0 ? sent : [none]),
-    `kept as fresh for ${spanText(fresh)}, renewed from ${spanText(fresh / 2)} on${revalidates === undefined ? '' : again}`,
-    `a new key is used with the first token that names it (one question each ${cooldown}); a withdrawn one ends within ${spanText(fresh)}`,
-    changed === undefined
-      ? 'how old the keys are is not told (no Last-Modified)'
-      : `the set was last changed ${agoText(changed)} ago`,
+    `kept as fresh for ${durationText(fresh)}, renewed from ${durationText(fresh / 2)} on`,
+    `a new key is used with the first token that names it (one question each ${cooldown}); a withdrawn one ends within ${durationText(fresh)}`,
   ])
 }
 
@@ -205,11 +170,10 @@ const clockText = ({ clock }: Facts): string => {
 }
 
 const profileLines = ({ profile, guess, target, token }: Facts): readonly string[] => {
-  const isGiven = target.isProfileGiven || target.table !== null
   const isGuessed = guess.profile !== undefined
   const by = isGuessed ? `by ${guess.by} this is an issuer of ${guess.profile}` : guess.by
   const chosen = token ? ', by the sample token' : ', the default'
-  const source = isGiven ? ', as configured' : isGuessed ? '' : chosen
+  const source = target.isProfileGiven ? ', as configured' : isGuessed ? '' : chosen
   const lines = [`${profile}${source}: ${by}`]
   if (token) {
     const { typ, alg, kid, denial } = token
@@ -246,29 +210,3 @@ export function verdictOf(
 }
 
 const LABELS = { wrong: 'Problem', unsure: 'Cannot tell', warning: 'Warning' } as const
-
-const UNITS = [
-  [3600, 'h'],
-  [60, 'm'],
-  [1, 's'],
-] as const
-
-/** Formats seconds as hours, minutes and seconds. */
-const spanText = (seconds: number): string => {
-  let rest = Math.round(seconds)
-  const parts = UNITS.flatMap(([size, unit]) => {
-    const count = Math.floor(rest / size)
-    rest %= size
-    return count > 0 ? [`${count}${unit}`] : []
-  })
-  return parts.join(' ') || '0s'
-}
-
-/** Formats seconds roughly. */
-const agoText = (seconds: number): string => {
-  const hours = seconds / 3600
-  if (hours >= 48) return counted(Math.floor(hours / 24), 'day')
-  return hours >= 2
-    ? counted(Math.floor(hours), 'hour')
-    : counted(Math.floor(seconds / 60), 'minute')
-}

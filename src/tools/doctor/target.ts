@@ -25,7 +25,7 @@ export interface Target {
   readonly issuer: Issuer
   /** The name of its table, if from a file. The file's other settings apply too. */
   readonly table: string | null
-  /** Whether the profile was given explicitly. */
+  /** Whether its profile is known: by an option, or as it is from a file. */
   readonly isProfileGiven: boolean
   /** `GATE.clock_tolerance`, in seconds. */
   readonly tolerance: number
@@ -46,15 +46,34 @@ const GATE = { resource: 'https://gate.invalid', origin: 'https://origin.invalid
 const ANY_ENV: PolicyEnv = { has: () => true, secret: () => undefined }
 
 /** Parses an entry with the minimal rest of a policy, by the gate's own parser. */
-const read = (vars: PolicyVars, name: string, entry: JsonObject) =>
+const read = ({ routePaths: _, ...vars }: PolicyVars, name: string, entry: JsonObject) =>
   parsePolicy(
     {
       ...vars,
-      ISSUERS: { ...(vars.ISSUERS as JsonObject), [name]: entry },
+      ISSUERS: { ...(vars.ISSUERS as JsonObject), [name]: withAudiences(entry) },
       ROUTES: [{ match: 'GET /', scopes: [] }],
     },
     ANY_ENV,
   )
+
+/** What a valid policy has under a name: an entry as written, and as it is read. */
+const targetOf = (
+  { gate }: Policy,
+  issuer: Issuer,
+  [name, entry]: readonly [name: string, entry: JsonObject],
+  vars: PolicyVars,
+  table: string | null,
+): Target => ({
+  issuer,
+  table,
+  isProfileGiven: table !== null || own(entry, 'profile') !== undefined,
+  tolerance: gate.clockTolerance,
+  entry,
+  policyWith(changes) {
+    const changed = read(vars, name, { ...entry, ...changes })
+    return changed.ok ? changed.value.policy : undefined
+  },
+})
 
 /** The target of a URL. A loopback http URL is accepted. */
 export function targetOfUrl(
@@ -71,24 +90,11 @@ export function targetOfUrl(
     ...((allowInsecureHttp || isLocal) && { allow_insecure_http: true }),
   }
   const name = nameOf(url)
-  const policyOf = (changes: JsonObject) =>
-    read({ GATE }, name, withAudiences({ ...entry, ...changes }))
-  const bundle = policyOf({})
+  const bundle = read({ GATE }, name, entry)
   const issuer = bundle.ok && bundle.value.policy.issuers.get(url)
-  if (issuer) {
-    return ok({
-      issuer,
-      table: null,
-      isProfileGiven: profile !== undefined,
-      tolerance: bundle.value.policy.gate.clockTolerance,
-      entry,
-      policyWith(changes) {
-        const changed = policyOf(changes)
-        return changed.ok ? changed.value.policy : undefined
-      },
-    })
-  }
-  return fail(urlFault(`ISSUERS.${name}.`, bundle.ok ? [] : bundle.reason))
+  return issuer
+    ? ok(targetOf(bundle.value.policy, issuer, [name, entry], { GATE }, null))
+    : fail(urlFault(`ISSUERS.${name}.`, bundle.ok ? [] : bundle.reason))
 }
 
 /** Cognito's entries need audiences, which are unknown here. */
@@ -138,18 +144,5 @@ export async function targetOfTable(
       message: `${file} has no issuer "${name}"; those it has: ${names}. An issuer that is in no file is given by its URL.`,
     })
   }
-  const entry = tables[name] ?? {}
-  // The positions of the file's rules do not apply to the replaced rule.
-  const { routePaths: _, ...others } = vars
-  return ok({
-    issuer,
-    table: name,
-    isProfileGiven: own(entry, 'profile') !== undefined,
-    tolerance: policy.gate.clockTolerance,
-    entry,
-    policyWith(changes) {
-      const changed = read(others, name, { ...entry, ...changes })
-      return changed.ok ? changed.value.policy : undefined
-    },
-  })
+  return ok(targetOf(policy, issuer, [name, tables[name] ?? {}], vars, name))
 }

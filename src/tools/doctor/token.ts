@@ -1,7 +1,8 @@
-import { base64UrlDecode, utf8Decode } from '../../core/bytes.ts'
-import { isObject, type JsonObject, own, parseJsonObject } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../core/json.ts'
+import { decodeJwsPart } from '../../core/jws.ts'
 import { PROFILE_NAMES, PROFILES, type ProfileName } from '../../policy/profiles.ts'
 import { explainOffline } from '../cli/explain-offline.ts'
+import { textOf } from './faults.ts'
 import type { Target } from './target.ts'
 
 /** The result of a sample token, without the token and its claim values. */
@@ -14,12 +15,12 @@ export interface TokenFact {
   /** The profiles that accept it. Empty for an issuer of a file. */
   readonly fits: readonly ProfileName[]
   /** The denial with that profile, if any. */
-  readonly denial?: {
+  readonly denial: {
     readonly code: string
     readonly title: string
     readonly hint: string
     readonly claims: readonly string[]
-  }
+  } | null
 }
 
 /**
@@ -33,7 +34,7 @@ export async function judgeToken(
   keys: readonly JsonObject[],
   known: ProfileName | undefined,
 ): Promise<TokenFact> {
-  const [head = {}, payload = {}] = token.split('.').map(objectOf)
+  const [head = {}, payload = {}] = token.split('.').map(decodeJwsPart)
   const iat = own(payload, 'iat')
   const at = typeof iat === 'number' && Math.abs(iat) < LATEST ? iat : Date.now() / 1000
   const denialBy = async (profile: ProfileName) => {
@@ -52,17 +53,14 @@ export async function judgeToken(
   }
   const profile = known ?? LIKELY.find((one) => fits.includes(one)) ?? fits[0] ?? 'rfc9068'
   const denial = await denialBy(profile)
-  const text = (name: string) => {
-    const value = own(head, name)
-    return typeof value === 'string' ? value : null
-  }
+  const text = (name: string) => textOf(ownText(head, name))
   return {
     typ: text('typ'),
     alg: text('alg'),
     kid: text('kid'),
     profile,
     fits,
-    ...(denial && { denial }),
+    denial,
   }
 }
 
@@ -79,30 +77,21 @@ const UNJUDGED = {
   claims: [],
 }
 
-const objectOf = (part: string): JsonObject | undefined => {
-  const bytes = base64UrlDecode(part)
-  return bytes && parseJsonObject(utf8Decode(bytes) ?? '')
-}
-
 const audiencesOf = (payload: JsonObject, profile: ProfileName): JsonObject => {
   const value = own(payload, PROFILES[profile].audienceClaim)
-  const audiences = (Array.isArray(value) ? value : [value]).filter(
-    (one) => typeof one === 'string',
-  )
+  const audiences = [value].flat().filter((one) => typeof one === 'string')
   return audiences.length > 0 ? { audiences } : {}
 }
 
 const denialOf = (explanation: JsonObject): TokenFact['denial'] => {
   const denial = own(explanation, 'denial')
-  if (!isObject(denial)) return undefined
-  const steps = own(explanation, 'steps')
-  const last: unknown = Array.isArray(steps) ? steps.at(-1) : undefined
-  const detail = isObject(last) ? own(last, 'detail') : undefined
-  const claims = isObject(detail) ? own(detail, 'claims') : undefined
+  if (!isObject(denial)) return null
+  const last = objectOf(listOf(own(explanation, 'steps')).at(-1))
+  const claims = listOf(own(objectOf(own(last, 'detail')), 'claims'))
   return {
     code: String(own(denial, 'code')),
     title: String(own(denial, 'title') ?? ''),
     hint: String(own(denial, 'hint') ?? ''),
-    claims: Array.isArray(claims) ? claims.map(String) : [],
+    claims: claims.map(String),
   }
 }

@@ -1,9 +1,10 @@
 import type { Policy } from '../../core/model/policy.ts'
 import type { Method, Route } from '../../core/model/route.ts'
 import type { ScopeTemplate } from '../../core/model/scope.ts'
-import { type PolicyIssue, pathText, quote } from '../../policy/issues.ts'
+import { issueIf, type PolicyIssue, pathText, quote } from '../../policy/issues.ts'
 import { LONG_LIFETIME } from '../../policy/profiles.ts'
 import { isReading } from '../../policy/rows.ts'
+import { rulePath } from '../../policy/vars.ts'
 import { templatesOfMcp, valuesIn } from '../diff/scopes.ts'
 import { shadowed } from './unreachable-rules.ts'
 
@@ -57,51 +58,38 @@ const mustHave = (
 ): ScopeTemplate | undefined =>
   mode === 'all' || scopes.every(isSo) ? scopes.find(isSo) : undefined
 
-type Lint = (route: Route, place: string, policy: Policy) => readonly PolicyIssue[]
+/** What is to be said of a rule, if anything. */
+type Lint = (route: Route, policy: Policy) => string | false | undefined
 
-const adminToRead: Lint = (route, place) => {
+const adminToRead: Lint = (route) => {
   const isBroad = route.path.endsWith('/*') && route.methods.every((one) => READS.includes(one))
   const found =
-    isBroad && isReading(route)
-      ? mustHave(route, (one) => says(one, ADMINISTRATIVE) && !says(one, READING))
-      : undefined
-  return found
-    ? [
-        {
-          path: `${place}.scopes`,
-          message: `requires ${quote(found.source)} of agents that only read: to read all of ${quote(route.path)} they get a scope that allows more; require a scope for reading, and include it in SCOPES`,
-        },
-      ]
-    : []
+    isBroad &&
+    isReading(route) &&
+    mustHave(route, (one) => says(one, ADMINISTRATIVE) && !says(one, READING))
+  return (
+    found &&
+    `requires ${quote(found.source)} of agents that only read: to read all of ${quote(route.path)} they get a scope that allows more; require a scope for reading, and include it in SCOPES`
+  )
 }
 
-const writesOfAnyType: Lint = (route, place, { routes }) => {
-  if (route.agentTypes || !isReading(route) || !routes.some(({ agentTypes }) => agentTypes))
-    return []
-  const found = route.methods.some((one) => WRITES.includes(one))
-    ? mustHave(route, (one) => says(one, WRITING))
-    : undefined
-  return found
-    ? [
-        {
-          path: place,
-          message: `has no agent_types, while other rules have: agents of any type may write here with ${quote(found.source)}; name the types that may`,
-        },
-      ]
-    : []
+const writesOfAnyType: Lint = (route, { routes }) => {
+  if (route.agentTypes || !isReading(route) || !routes.some(({ agentTypes }) => agentTypes)) return
+  const found =
+    route.methods.some((one) => WRITES.includes(one)) &&
+    mustHave(route, (one) => says(one, WRITING))
+  return (
+    found &&
+    `has no agent_types, while other rules have: agents of any type may write here with ${quote(found.source)}; name the types that may`
+  )
 }
 
-const longLife: Lint = ({ maxLifetime = 0 }, place) =>
-  maxLifetime > LONG_LIFETIME
-    ? [
-        {
-          path: `${place}.max_lifetime`,
-          message: `lets tokens live ${maxLifetime / 60} minutes, and a stolen one works as long unless it is revoked; 15m is enough for an agent that can get a new one`,
-        },
-      ]
-    : []
+const longLife: Lint = ({ maxLifetime = 0 }) =>
+  maxLifetime > LONG_LIFETIME &&
+  `lets tokens live ${maxLifetime / 60} minutes, and a stolen one works as long unless it is revoked; 15m is enough for an agent that can get a new one`
 
-const LINTS: readonly Lint[] = [adminToRead, writesOfAnyType, longLife]
+/** By the key of a rule that they are about. */
+const LINTS = { '.scopes': adminToRead, '': writesOfAnyType, '.max_lifetime': longLife }
 
 /** Whether some rule asks for a scope, or for one of those with a prefix. */
 const isAsked = (scope: string, templates: readonly ScopeTemplate[]): boolean =>
@@ -125,42 +113,36 @@ const unused = ({ routes, scopes, includedBy }: Policy): readonly PolicyIssue[] 
     ...([scope, ...included].some((one) => isAsked(one, templates)) ? [scope] : []),
   ])
   const useful = new Set([...opening, ...opening.flatMap(includedBy)])
-  const isUseful = (scope: string): boolean => useful.has(scope)
   const message =
     'opens nothing: no rule asks for it, nor for what it includes; a scope that is misspelt in a rule looks like this'
-  const found = new Map<string, PolicyIssue>()
-  for (const [scope, included] of scopes) {
-    if (!isUseful(scope)) {
-      found.set(scope, { path: pathText('SCOPES', [scope]), message })
-      continue
-    }
-    for (const [i, one] of included.entries()) {
-      if (isUseful(one) || scopes.has(one) || found.has(one)) continue
-      found.set(one, {
-        path: pathText('SCOPES', [scope, i]),
-        message: `${quote(one)} ${message}`,
-      })
-    }
-  }
-  return [...found.values()]
+  return [...scopes].flatMap(([scope, included]) => {
+    if (!useful.has(scope)) return [{ path: pathText('SCOPES', [scope]), message }]
+    return included.flatMap((one, i) =>
+      issueIf(
+        !useful.has(one) && !scopes.has(one),
+        pathText('SCOPES', [scope, i]),
+        `${quote(one)} ${message}`,
+      ),
+    )
+  })
 }
 
 /**
  * What a valid policy allows and was hardly meant to: broad reading with a scope that does more,
  * writing by agents of any type where types count, long lives, scopes that open nothing, and rules
- * that take part of what a later one is for. Changes nothing about the policy; `places` are where
- * its rules are written.
+ * that take part of what a later one is for. Changes nothing about the policy; `routePaths` are
+ * where its rules are written.
  */
-export function boundaryWarnings(policy: Policy, places: Places = []): readonly PolicyIssue[] {
-  const placeOf = (index: number) => places[index] ?? `ROUTES[${index}]`
+export function boundaryWarnings(policy: Policy, routePaths: Places = []): readonly PolicyIssue[] {
+  const placeOf = (index: number) => rulePath({ routePaths }, index)
   return [
     ...policy.routes.flatMap((route, i) =>
-      LINTS.flatMap((lint) => lint(route, placeOf(i), policy)),
+      Object.entries(LINTS).flatMap(([key, lint]) => {
+        const message = lint(route, policy)
+        return message ? [{ path: placeOf(i) + key, message }] : []
+      }),
     ),
     ...unused(policy),
-    ...shadowed(policy).map(({ index, message }) => ({
-      path: `${placeOf(index)}.match`,
-      message,
-    })),
+    ...shadowed(policy).map(({ index, message }) => ({ path: `${placeOf(index)}.match`, message })),
   ]
 }

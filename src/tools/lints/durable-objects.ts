@@ -1,8 +1,8 @@
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
-import { type PolicyIssue, quote } from '../../policy/issues.ts'
+import { isObject, type JsonObject, listOf, objectOf, own, ownText } from '../../core/json.ts'
+import { issueIf, type PolicyIssue, quote } from '../../policy/issues.ts'
 
 /** The gate's own classes, by the binding through which it uses each. */
-const CLASSES = {
+export const OBJECT_CLASSES = {
   ASSERTION_KEEPER: 'AssertionKeeper',
   AUDIT_LOG: 'AuditLog',
   KEY_KEEPER: 'KeyKeeper',
@@ -11,7 +11,7 @@ const CLASSES = {
   REVOCATIONS: 'RevocationShard',
 } as const
 
-type BindingName = keyof typeof CLASSES
+type BindingName = keyof typeof OBJECT_CLASSES
 
 const ALL = 'every token would be refused'
 
@@ -25,7 +25,7 @@ const COSTS: Readonly<Record<BindingName, string>> = {
   REVOCATIONS: ALL,
 }
 
-const BINDING_NAMES = Object.keys(CLASSES) as readonly BindingName[]
+const BINDING_NAMES = Object.keys(OBJECT_CLASSES) as readonly BindingName[]
 
 /** A Durable Object binding as it is written. */
 export interface ObjectBinding {
@@ -53,11 +53,10 @@ interface Written {
 /** The bindings of a `durable_objects` table, by name. Entries without a name are left out. */
 export function objectBindings(table: unknown): ReadonlyMap<string, ObjectBinding> {
   const found = new Map<string, ObjectBinding>()
-  for (const entry of tables(isObject(table) ? own(table, 'bindings') : undefined)) {
-    const [name, className, script] = ['name', 'class_name', 'script_name'].map((key) => {
-      const value = own(entry, key)
-      return typeof value === 'string' ? value : undefined
-    })
+  for (const entry of tables(own(objectOf(table), 'bindings'))) {
+    const [name, className, script] = ['name', 'class_name', 'script_name'].map((key) =>
+      ownText(entry, key),
+    )
     if (name === undefined) continue
     const isElsewhere = script !== undefined && script !== ''
     found.set(name, { isElsewhere, ...(className !== undefined && { className }) })
@@ -72,7 +71,7 @@ export function objectBindings(table: unknown): ReadonlyMap<string, ObjectBindin
 export function objectClasses(table: JsonObject, top = table, env?: string): ObjectClasses {
   const read = (key: ObjectClasses['by']) => own(table, key) ?? own(top, key)
   const exported = read('exports')
-  const objects = Object.entries(isObject(exported) ? exported : {}).filter(
+  const objects = Object.entries(objectOf(exported)).filter(
     ([, entry]) => isObject(entry) && own(entry, 'type') === 'durable-object',
   )
   const migrations = tables(read('migrations'))
@@ -117,64 +116,51 @@ export function objectIssues(
   return BINDING_NAMES.flatMap((name) => {
     const written = needed.has(name) ? bindings.durable_object.get(name) : undefined
     if (!written || written.isElsewhere) return []
-    const meant = CLASSES[name]
+    const meant = OBJECT_CLASSES[name]
     const { className } = written
     const said = className === undefined ? 'no class_name' : `class_name ${quote(className)}`
-    const misnamed = {
-      path: `bindings.${name}`,
-      message: `has ${said}, and the gate's class is another; write ${bindingText(name)}`,
-    }
-    const undeclared = {
-      path: classes.by === 'exports' ? `exports.${meant}` : 'migrations',
-      message: `${classes.by === 'exports' ? 'is not there' : `have no ${meant}`} with SQLite storage, and the gate can use no other: ${COSTS[name]}; write ${declarationText([meant], classes)}`,
-    }
+    const place = classes.by === 'exports' ? `exports.${meant}` : 'migrations'
+    const lack = classes.by === 'exports' ? 'is not there' : `have no ${meant}`
     return [
-      ...(className === meant ? [] : [misnamed]),
-      ...(classes.sqlite.has(meant) ? [] : [undeclared]),
+      ...issueIf(
+        className !== meant,
+        `bindings.${name}`,
+        `has ${said}, and the gate's class is another; write ${bindingText(name)}`,
+      ),
+      ...issueIf(
+        !classes.sqlite.has(meant),
+        place,
+        `${lack} with SQLite storage, and the gate can use no other: ${COSTS[name]}; write ${declarationText(meant, classes)}`,
+      ),
     ]
   })
 }
 
-/**
- * What to write for the bindings that are missing, by the path of each one's mistake: all at the
- * first, since a second list `bindings` would be the same key again.
- */
+/** What to write for each binding that is missing, by the path of its mistake. */
 export function objectAdvice(
   issues: readonly PolicyIssue[],
-  { bindings, classes }: Written,
+  { classes }: Pick<Written, 'classes'>,
   inside: string,
 ): Readonly<Record<string, string>> {
   const missing = BINDING_NAMES.filter((name) =>
     issues.some(({ path }) => path === `bindings.${name}`),
   )
-  const [first, ...others] = missing
-  if (first === undefined) return {}
-  const entries = missing.map(bindingText)
-  const place = `[${inside}durable_objects]`
-  const list =
-    bindings.durable_object.size > 0
-      ? `${entries.join(' and ')} among the bindings of ${place}`
-      : `${place} with bindings = [${entries.join(', ')}]`
-  const undeclared = missing.map((name) => CLASSES[name]).filter((one) => !classes.sqlite.has(one))
-  const declared = undeclared.length > 0 ? `, and ${declarationText(undeclared, classes)}` : ''
-  return {
-    [`bindings.${first}`]: `write ${list}${declared}`,
-    ...Object.fromEntries(
-      others.map((name) => [`bindings.${name}`, `what is to be written for ${first} has it too`]),
-    ),
-  }
+  return Object.fromEntries(
+    missing.map((name) => {
+      const meant = OBJECT_CLASSES[name]
+      const declared = classes.sqlite.has(meant) ? '' : `, and ${declarationText(meant, classes)}`
+      const place = `among the bindings of [${inside}durable_objects]`
+      return [`bindings.${name}`, `write ${bindingText(name)} ${place}${declared}`]
+    }),
+  )
 }
 
 const bindingText = (name: BindingName): string =>
-  `{ name = "${name}", class_name = "${CLASSES[name]}" }`
+  `{ name = "${name}", class_name = "${OBJECT_CLASSES[name]}" }`
 
-const declarationText = (names: readonly string[], { by, inside }: ObjectClasses): string => {
-  if (by === 'migrations') {
-    return `a further [[${inside}migrations]] with a tag and new_sqlite_classes = ${JSON.stringify(names)}`
-  }
-  const heads = names.map((name) => `[${inside}exports.${name}]`).join(' and ')
-  const each = names.length > 1 ? ', each' : ''
-  return `${heads}${each} with type = "durable-object" and storage = "sqlite"`
-}
+const declarationText = (name: string, { by, inside }: ObjectClasses): string =>
+  by === 'migrations'
+    ? `a further [[${inside}migrations]] with a tag and new_sqlite_classes = ["${name}"]`
+    : `[${inside}exports.${name}] with type = "durable-object" and storage = "sqlite"`
 
 const tables = (value: unknown): readonly JsonObject[] => listOf(value).filter(isObject)

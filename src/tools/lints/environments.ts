@@ -1,5 +1,5 @@
-import { isObject, own } from '../../core/json.ts'
-import { type PolicyIssue, quoteAll } from '../../policy/issues.ts'
+import { listOf, objectOf, ownText } from '../../core/json.ts'
+import { issueIf, type PolicyIssue, quoteAll } from '../../policy/issues.ts'
 import type { PolicyVars } from '../../policy/vars.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
 
@@ -40,9 +40,11 @@ const lack = (
 ): readonly PolicyIssue[] => {
   const missing = there.filter((one) => !here.includes(one))
   const isOwn = here.some((one) => !there.includes(one))
-  return missing.length === 0 || isOwn
-    ? []
-    : [{ path, message: `lacks ${quoteAll(missing)} of the top level, ${so}` }]
+  return issueIf(
+    missing.length > 0 && !isOwn,
+    path,
+    `lacks ${quoteAll(missing)} of the top level, ${so}`,
+  )
 }
 
 /** A token for one of two deployments that the other accepts as well. */
@@ -50,24 +52,16 @@ const crossing = (here: PolicyVars, there: PolicyVars): readonly PolicyIssue[] =
   const resource = text(here.GATE, 'resource')
   const issuers = new Set(valuesOf(there.ISSUERS).map((one) => text(one, 'issuer')))
   const isShared = valuesOf(here.ISSUERS).some((one) => issuers.has(text(one, 'issuer')))
-  if (resource === undefined || resource !== text(there.GATE, 'resource') || !isShared) return []
-  return [
-    {
-      path: 'GATE.resource',
-      message:
-        'is that of the top level, and so is an issuer: a token for one deployment is accepted by the other',
-    },
-  ]
+  return issueIf(
+    resource !== undefined && resource === text(there.GATE, 'resource') && isShared,
+    'GATE.resource',
+    'is that of the top level, and so is an issuer: a token for one deployment is accepted by the other',
+  )
 }
 
-const text = (table: unknown, key: string): string | undefined => {
-  const value = isObject(table) ? own(table, key) : undefined
-  return typeof value === 'string' ? value : undefined
-}
-
-const keysOf = (table: unknown): readonly string[] => (isObject(table) ? Object.keys(table) : [])
-const valuesOf = (table: unknown): readonly unknown[] =>
-  isObject(table) ? Object.values(table) : []
+const text = (table: unknown, key: string) => ownText(objectOf(table), key)
+const keysOf = (table: unknown) => Object.keys(objectOf(table))
+const valuesOf = (table: unknown) => Object.values(objectOf(table))
 
 const rulesOf = ({ ROUTES }: PolicyVars): readonly string[] =>
-  Array.isArray(ROUTES) ? ROUTES.flatMap((rule) => text(rule, 'match') ?? []) : []
+  listOf(ROUTES).flatMap((rule) => text(rule, 'match') ?? [])

@@ -1,13 +1,13 @@
 import { utf8Encode } from '../../core/bytes.ts'
-import { isObject, type JsonObject, own } from '../../core/json.ts'
-import type { Algorithm } from '../../core/model/issuer.ts'
-import { type PublicKey, publicKeyOf } from '../../core/model/jwk.ts'
-import { keyIdentity } from '../../core/model/key-set.ts'
+import { isObject, type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
+import type { Issuer } from '../../core/model/issuer.ts'
+import { publicKeyOf } from '../../core/model/jwk.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { parseUrl } from '../../core/url.ts'
-import { type PolicyIssue, pathText, quote } from '../../policy/issues.ts'
-import { isPolicyVariable, type PolicyVars } from '../../policy/vars.ts'
+import { issueIf, type PolicyIssue, pathText, quote } from '../../policy/issues.ts'
+import { isPolicyVariable, type PolicyVars, rulePath } from '../../policy/vars.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
+import { keyFactsOf } from '../doctor/keys.ts'
 
 /** Bytes of a variable at Cloudflare. */
 export const VARIABLE_BYTES = 5_120
@@ -17,14 +17,11 @@ export function tooLarge(vars: JsonObject): readonly PolicyIssue[] {
   return Object.entries(vars).flatMap(([name, value]) => {
     const text = typeof value === 'string' ? value : JSON.stringify(value)
     const bytes = utf8Encode(text).length
-    return bytes <= VARIABLE_BYTES
-      ? []
-      : [
-          {
-            path: name,
-            message: `is ${thousands(bytes)} bytes of JSON, and a variable holds ${thousands(VARIABLE_BYTES)}; ${splitAdvice(name)}`,
-          },
-        ]
+    return issueIf(
+      bytes > VARIABLE_BYTES,
+      name,
+      `is ${thousands(bytes)} bytes of JSON, and a variable holds ${thousands(VARIABLE_BYTES)}; ${splitAdvice(name)}`,
+    )
   })
 }
 
@@ -44,67 +41,49 @@ const splitAdvice = (name: string): string => {
  * What is allowed but costs something in a file, for a policy that is valid; beside what the
  * policy's own reader warns of.
  */
-export function lint(policy: Policy, vars: PolicyVars): readonly PolicyIssue[] {
+export async function lint(policy: Policy, vars: PolicyVars): Promise<readonly PolicyIssue[]> {
+  const keys = [...policy.issuers.values()].map((issuer) => inlineKeyIssues(issuer, vars))
   return [
-    ...[...policy.issuers.values()].flatMap((issuer) => {
-      const { keys, algorithms } = issuer
-      const table = isObject(vars.ISSUERS) ? own(vars.ISSUERS, issuer.name) : undefined
-      const isWritten = isObject(table) && own(table, 'algorithms') !== undefined
-      const keyless =
-        keys.kind === 'inline' && isWritten
-          ? algorithms.filter(
-              (one) => !keys.keys.some((key) => publicKeyOf(key, algorithms)?.algorithm === one),
-            )
-          : []
-      const path = pathText('ISSUERS', [issuer.name, 'jwks'])
-      return [
-        ...when(keyless.length > 0, {
-          path,
-          message: `no inline key is for ${keyless.join(', ')}: tokens signed so are refused; add the key or leave the algorithm out`,
-        }),
-        ...(keys.kind === 'inline' ? ambiguous(keys.keys, algorithms) : []).map((message) => ({
-          path,
-          message,
-        })),
-      ]
-    }),
-    ...(Array.isArray(vars.ROUTES) ? vars.ROUTES : []).flatMap((rule: unknown, i) =>
-      when(isObject(rule) && own(rule, 'forward_token') === true, {
-        path: `${vars.routePaths?.[i] ?? `ROUTES[${i}]`}.forward_token`,
-        message:
-          "THE AGENT'S TOKEN IS SENT ON: whoever runs or reads the logs of that origin can act as the agent until the token ends; leave it out if the X-Agent- headers are enough",
-      }),
+    ...(await Promise.all(keys)).flat(),
+    ...listOf(vars.ROUTES).flatMap((rule, i) =>
+      issueIf(
+        own(objectOf(rule), 'forward_token') === true,
+        `${rulePath(vars, i)}.forward_token`,
+        "THE AGENT'S TOKEN IS SENT ON: whoever runs or reads the logs of that origin can act as the agent until the token ends; leave it out if the X-Agent- headers are enough",
+      ),
     ),
   ]
 }
 
-/** What is said of inline keys among which a token's own cannot be told; one key twice is one. */
-const ambiguous = (
-  entries: readonly JsonObject[],
-  algorithms: readonly Algorithm[],
-): readonly string[] => {
-  const keys = new Map<string, PublicKey>()
-  for (const entry of entries) {
-    const key = publicKeyOf(entry, algorithms)
-    if (key) keys.set(keyIdentity(key), key)
-  }
-  const names = new Map<string, string>()
-  for (const [identity, { algorithm, kid }] of keys) {
-    const isShared = [...keys].some(
-      ([other, key]) =>
-        other !== identity && key.algorithm === algorithm && (kid ?? key.kid) === key.kid,
-    )
-    if (!isShared) continue
-    const name = kid === undefined ? 'no kid' : `the kid ${quote(kid)}`
-    names.set(JSON.stringify([algorithm, kid]), `${name} for ${algorithm}`)
-  }
-  return [...names.values()].map(
-    (name) =>
-      `one of several keys has ${name}, so that tokens do not tell which is meant and are refused as key_ambiguous; give each key a kid of its own`,
-  )
+/** Algorithms without an inline key, and inline keys among which a token's own cannot be told. */
+const inlineKeyIssues = async (
+  issuer: Issuer,
+  { ISSUERS }: PolicyVars,
+): Promise<readonly PolicyIssue[]> => {
+  const { name, keys, algorithms } = issuer
+  if (keys.kind !== 'inline') return []
+  const table = objectOf(own(objectOf(ISSUERS), name))
+  const isWritten = own(table, 'algorithms') !== undefined
+  const there = keys.keys.map((key) => publicKeyOf(key, algorithms)?.algorithm)
+  const keyless = isWritten ? algorithms.filter((one) => !there.includes(one)) : []
+  const { entries = [] } = (await keyFactsOf(keys, issuer)) ?? {}
+  const ambiguous = entries.flatMap(({ ignored, kid = '' }) => {
+    if (ignored === 'same_kid') return `the kid ${quote(kid)}`
+    return ignored === 'no_kid' ? 'no kid' : []
+  })
+  const path = pathText('ISSUERS', [name, 'jwks'])
+  return [
+    ...issueIf(
+      keyless.length > 0,
+      path,
+      `no inline key is for ${keyless.join(', ')}: tokens signed so are refused; add the key or leave the algorithm out`,
+    ),
+    ...[...new Set(ambiguous)].map((one) => ({
+      path,
+      message: `one of several keys has ${one}, so that tokens do not tell which is meant and are refused as key_ambiguous; give each key a kid of its own`,
+    })),
+  ]
 }
-
-const when = (holds: boolean, issue: PolicyIssue): readonly PolicyIssue[] => (holds ? [issue] : [])
 
 /** Keys whose values name hosts, of one's own or of others. */
 const HOST_KEYS: ReadonlySet<string> = new Set([
@@ -138,11 +117,8 @@ export function placeholders(
   { routes }: WranglerEnvironment,
   vars: PolicyVars,
 ): readonly PolicyIssue[] {
-  const rules = Array.isArray(vars.ROUTES) ? vars.ROUTES : []
   const texts = [
-    ...textsOf(vars.GATE, 'GATE'),
-    ...textsOf(vars.ISSUERS, 'ISSUERS'),
-    ...rules.flatMap((rule, i) => textsOf(rule, vars.routePaths?.[i] ?? `ROUTES[${i}]`)),
+    ...policyTexts(vars, HOST_KEYS),
     ...routes.map(({ path, message }) => ({ path, text: message })),
   ]
   return texts.flatMap(({ path, text }) => {
@@ -161,13 +137,21 @@ interface Text {
   readonly text: string
 }
 
-/** Each text below one of some keys, with its place. */
-export function textsOf(
+/** Each text of a policy below one of some keys, with its place. */
+export function policyTexts(vars: PolicyVars, keys: ReadonlySet<string>): readonly Text[] {
+  return [
+    ...textsOf(vars.GATE, 'GATE', keys),
+    ...textsOf(vars.ISSUERS, 'ISSUERS', keys),
+    ...listOf(vars.ROUTES).flatMap((rule, i) => textsOf(rule, rulePath(vars, i), keys)),
+  ]
+}
+
+const textsOf = (
   value: unknown,
   path: string,
-  keys: ReadonlySet<string> = HOST_KEYS,
+  keys: ReadonlySet<string>,
   key = '',
-): readonly Text[] {
+): readonly Text[] => {
   if (typeof value === 'string') return keys.has(key) ? [{ path, text: value }] : []
   if (Array.isArray(value)) {
     return value.flatMap((one, i) => textsOf(one, pathText(path, [i]), keys, key))

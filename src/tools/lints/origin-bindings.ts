@@ -1,8 +1,8 @@
-import { isObject, own } from '../../core/json.ts'
+import { listOf, objectOf, own } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { Target } from '../../core/model/route.ts'
 import { type PolicyIssue, quote } from '../../policy/issues.ts'
-import type { PolicyVars } from '../../policy/vars.ts'
+import { type PolicyVars, rulePath } from '../../policy/vars.ts'
 import type { FetcherTable, WranglerEnvironment } from '../cli/wrangler-file.ts'
 
 type Bindings = Pick<WranglerEnvironment, 'bindings'>
@@ -15,18 +15,13 @@ interface Via {
   readonly target: Target
 }
 
-const viasOf = (
-  { bindings }: Bindings,
-  { routes }: Policy,
-  { ROUTES, routePaths }: PolicyVars,
-): readonly Via[] => {
+const viasOf = ({ bindings }: Bindings, { routes }: Policy, vars: PolicyVars): readonly Via[] => {
   const found = new Map<string, Via>()
   for (const [i, { target }] of routes.entries()) {
     const { via: name } = target
     if (name === undefined) continue
-    const rule: unknown = Array.isArray(ROUTES) ? ROUTES[i] : undefined
-    const isOwn = isObject(rule) && own(rule, 'origin_via') !== undefined
-    const base = isOwn ? (routePaths?.[i] ?? `ROUTES[${i}]`) : 'GATE'
+    const isOwn = own(objectOf(listOf(vars.ROUTES)[i]), 'origin_via') !== undefined
+    const base = isOwn ? rulePath(vars, i) : 'GATE'
     const path = `${base}.origin_via`
     found.set(path, { path, name, target, table: bindings.fetcher.get(name) })
   }

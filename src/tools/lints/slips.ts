@@ -5,24 +5,27 @@ import type { Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
 import type { ScopeRule } from '../../core/model/scope.ts'
 import { parseUrl } from '../../core/url.ts'
-import { distance, type PolicyIssue, pathText, quote, quoteAll } from '../../policy/issues.ts'
+import {
+  distance,
+  issueIf,
+  type PolicyIssue,
+  pathText,
+  quote,
+  quoteAll,
+} from '../../policy/issues.ts'
 import { isReading } from '../../policy/rows.ts'
-import type { PolicyVars } from '../../policy/vars.ts'
+import { type PolicyVars, rulePath } from '../../policy/vars.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
-import { textsOf } from './lint.ts'
+import { guessProfile } from '../doctor/profile.ts'
+import { policyTexts } from './lint.ts'
 
 /** A policy under which nobody can revoke anything, although tokens are taken. */
 export function revokers({ issuers, routes }: Policy): readonly PolicyIssue[] {
-  const isTold = [...issuers.values()].some(({ admin }) => admin !== false)
-  return isTold || !routes.some(isReading)
-    ? []
-    : [
-        {
-          path: 'ISSUERS',
-          message:
-            'none has admin, so nobody can revoke a token or an agent, nor ask why a request was refused; make a key for that: npx edgewarden keygen --operator --issuer ops',
-        },
-      ]
+  return issueIf(
+    [...issuers.values()].every(({ admin }) => admin === false) && routes.some(isReading),
+    'ISSUERS',
+    'none has admin, so nobody can revoke a token or an agent, nor ask why a request was refused; make a key for that: npx edgewarden keygen --operator --issuer ops',
+  )
 }
 
 /** Secrets that a deploy would be without; what `[secrets]` says is a promise that wrangler keeps. */
@@ -33,28 +36,20 @@ export function missingSecrets(
   const declared = own(table, 'secrets')
   const required = isObject(declared) ? listOf(own(declared, 'required')) : undefined
   const missing = [...secrets].filter((one) => !required?.includes(one)).sort()
-  if (missing.length === 0) return { mistakes: [], warnings: [] }
   const inside = name === undefined ? '' : `env.${name}.`
   const named = `${quoteAll(missing)}, which the policy names`
-  return required
-    ? {
-        mistakes: [
-          {
-            path: 'secrets.required',
-            message: `lacks ${named}: without it every request is 503; add it`,
-          },
-        ],
-        warnings: [],
-      }
-    : {
-        mistakes: [],
-        warnings: [
-          {
-            path: 'secrets',
-            message: `are not declared: no deploy is refused without ${named}, and every request is 503 then; write [${inside}secrets] with required = ${JSON.stringify([...secrets].sort())}`,
-          },
-        ],
-      }
+  return {
+    mistakes: issueIf(
+      missing.length > 0 && required,
+      'secrets.required',
+      `lacks ${named}: without it every request is 503; add it`,
+    ),
+    warnings: issueIf(
+      missing.length > 0 && !required,
+      'secrets',
+      `are not declared: no deploy is refused without ${named}, and every request is 503 then; write [${inside}secrets] with required = ${JSON.stringify([...secrets].sort())}`,
+    ),
+  }
 }
 
 /** Secrets that a file for local development lacks, by the names at the beginnings of its lines. */
@@ -79,11 +74,8 @@ interface Use {
 }
 
 /** Scopes and agent types that stand in the policy once and are nearly another's. */
-export function misspelt(
-  { routes, scopes }: Policy,
-  { routePaths }: PolicyVars,
-): readonly PolicyIssue[] {
-  const rules = routes.map((route, i) => [route, routePaths?.[i] ?? `ROUTES[${i}]`] as const)
+export function misspelt({ routes, scopes }: Policy, vars: PolicyVars): readonly PolicyIssue[] {
+  const rules = routes.map((route, i) => [route, rulePath(vars, i)] as const)
   const included = [...scopes].flatMap(([name, names]) => [
     { name, path: pathText('SCOPES', [name]) },
     ...names.map((one, i) => ({ name: one, path: pathText('SCOPES', [name, i]) })),
@@ -164,29 +156,24 @@ const isNear = (a: string, b: string): boolean => {
 
 const bare = (text: string): string => text.replace(/\/$/, '')
 
-/** Whether `iss` ends in a slash at services whose tokens are known: by host, or else by profile. */
-const SLASHES: readonly (readonly [profile: string, host: RegExp, slash: boolean])[] = [
-  ['auth0', /\.auth0\.com$/, true],
-  ['', /^sts\.windows\.net$/, true],
-  ['', /^login\.microsoftonline\.(?:com|us)$/, false],
-  ['okta', /\.okta(?:preview)?\.com$/, false],
-  ['keycloak', /(?!)/, false],
-  ['cognito', /^cognito-idp\./, false],
-  ['clerk', /\.clerk\.accounts\.dev$/, false],
-  ['workos', /\.authkit\.app$/, false],
-  ['stytch', /\.customers\.stytch\.(?:com|dev)$/, false],
-]
+/** Whether `iss` ends in a slash in the tokens of a service. */
+const SLASHES: Readonly<Partial<Record<string, boolean>>> = {
+  ...{ auth0: true, okta: false, entra: false, keycloak: false, cognito: false },
+  ...{ clerk: false, workos: false, stytch: false },
+}
 
 /** Issuers that are written with a slash at the end which their service's tokens do not have, or without. */
 export function issuerSlashes({ issuers }: Policy): readonly PolicyIssue[] {
   return [...issuers.values()].flatMap(({ name, profile, issuer }) => {
-    const host = parseUrl(issuer)?.hostname ?? ''
-    const row =
-      SLASHES.find(([, hosts]) => hosts.test(host)) ?? SLASHES.find(([one]) => one === profile)
-    const meant = row?.[2] ? `${bare(issuer)}/` : bare(issuer)
-    const message = `tokens of this service have iss ${row?.[2] ? 'with' : 'without'} a / at the end, and it is compared exactly; write ${quote(meant)}`
-    const path = pathText('ISSUERS', [name, 'issuer'])
-    return row && meant !== issuer ? [{ path, message }] : []
+    // Entra's tokens of version 1.
+    const isFirst = parseUrl(issuer)?.hostname === 'sts.windows.net'
+    const hasSlash = isFirst || SLASHES[guessProfile(issuer).profile ?? profile]
+    const meant = hasSlash ? `${bare(issuer)}/` : bare(issuer)
+    return issueIf(
+      hasSlash !== undefined && meant !== issuer,
+      pathText('ISSUERS', [name, 'issuer']),
+      `tokens of this service have iss ${hasSlash ? 'with' : 'without'} a / at the end, and it is compared exactly; write ${quote(meant)}`,
+    )
   })
 }
 
@@ -197,12 +184,7 @@ const COMPARED: ReadonlySet<string> = new Set(['resource', 'issuer', 'audiences'
  * both.
  */
 export function slashes(vars: PolicyVars): readonly PolicyIssue[] {
-  const rules = listOf(vars.ROUTES)
-  const all = [
-    ...textsOf(vars.GATE, 'GATE', COMPARED),
-    ...textsOf(vars.ISSUERS, 'ISSUERS', COMPARED),
-    ...rules.flatMap((rule, i) => textsOf(rule, vars.routePaths?.[i] ?? `ROUTES[${i}]`, COMPARED)),
-  ].filter(({ text }) => text.includes('://'))
+  const all = policyTexts(vars, COMPARED).filter(({ text }) => text.includes('://'))
   const told = new Set<string>()
   return all.flatMap(({ text, path }, i) => {
     const list = path.replace(/\[\d+\]$/, '')

@@ -4,21 +4,22 @@ import type { Policy } from '../../core/model/policy.ts'
 import type { Route } from '../../core/model/route.ts'
 import { holesOf } from '../../core/model/scope.ts'
 import { type PolicyIssue, pathText, quoteAll } from '../../policy/issues.ts'
+import { rulePath } from '../../policy/vars.ts'
 import { usesOf } from '../reach/mcp-entries.ts'
 
 /**
  * Tools, prompts and resources of MCP servers that no client can discover: they need a scope that the resource does not
- * offer, and that no offered scope includes. `places` are where the rules are written.
+ * offer, and that no offered scope includes. `routePaths` are where the rules are written.
  */
 export function undiscoverable(
   policy: Policy,
-  places: readonly string[] = [],
+  routePaths: readonly string[] = [],
 ): readonly PolicyIssue[] {
   return policy.routes.flatMap((route, i) =>
     (route.mcp ? usesOf(route.mcp) : []).flatMap(({ kind, use }) => {
       const missing = missingOf(use, route, policy)
       if (missing.length === 0) return []
-      const path = pathText(places[i] ?? `ROUTES[${i}]`, ['mcp', kind, use.pattern])
+      const path = pathText(rulePath({ routePaths }, i), ['mcp', kind, use.pattern])
       return [
         {
           path,

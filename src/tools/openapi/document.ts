@@ -1,47 +1,43 @@
-import { createReadStream } from 'node:fs'
-import { utf8Decode } from '../../core/bytes.ts'
 import { isObject, type JsonObject, own, parseJson } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
-import { isLoopback } from '../../core/url.ts'
+import { parseUrl } from '../../core/url.ts'
 import { quote } from '../../policy/issues.ts'
-import { fileReason } from '../cli/files.ts'
-import { networkReason } from '../cli/gate-client.ts'
+import { readText } from '../cli/files.ts'
+import { isSecure, networkReason, readBody } from '../cli/gate-client.ts'
 
 /** An OpenAPI document. */
 export interface OpenApiDocument {
   readonly root: JsonObject
-  /** Where it was fetched from, after redirects: relative servers begin there. */
+  /** Where it was fetched from: relative servers begin there. */
   readonly url?: string
 }
 
-/** Bytes of a document. YAML takes about ten times as long to read. */
+/** Bytes of a document from the network. */
 const MOST_BYTES = 32 * 1024 * 1024
-const MOST_YAML_BYTES = 10 * 1024 * 1024
+/** Characters of YAML, which takes about ten times as long to read as JSON. */
+const MOST_YAML = 10 * 1024 * 1024
 /** Levels of a document, and aliases of YAML in it. */
 const MOST_DEPTH = 500
 const MOST_ALIASES = 1_000
 /** References one after the other. */
 const MOST_REFERENCES = 100
-/** Milliseconds for a document from the network, with its redirects. */
+/** Milliseconds for a document from the network. */
 const TIMEOUT_MS = 30_000
-const MOST_REDIRECTS = 5
 
 /**
  * Reads an OpenAPI document, JSON or YAML, from a file or an https URL. Checks that its version is 3.0 or 3.1, and
  * nothing else of it. Fetches nothing that it refers to. The reason of a failure is a sentence for people.
  */
 export async function readDocument(source: string): Promise<Result<OpenApiDocument, string>> {
+  const isUrl = /^[a-z][a-z0-9+.-]+:\/\//i.test(source)
+  const read = await (isUrl ? fetched(source) : readText(source))
+  if (!read.ok) return read
+  const text = read.value.replace(/^\ufeff/, '')
   try {
-    const isUrl = /^[a-z][a-z0-9+.-]+:\/\//i.test(source)
-    const { bytes, url } = isUrl
-      ? await fetched(source)
-      : { bytes: await bytesOf(createReadStream(source), fileReason), url: undefined }
-    const text = utf8Decode(bytes)?.replace(/^\ufeff/, '')
-    if (text === undefined) throw new SyntaxError('it is not UTF-8')
     const root = /^\s*[{[]/.test(text) ? jsonOf(text) : await yamlOf(text)
     // In YAML a version without quotes is a number.
     return isObject(root) && /^3(?:\.[01](?:\.\d.*)?)?$/.test(textOf(own(root, 'openapi')))
-      ? ok({ root, ...(url !== undefined && { url }) })
+      ? ok({ root, ...(isUrl && { url: source }) })
       : fail(`${source} is no OpenAPI 3.0 or 3.1; convert other versions, such as Swagger 2.0`)
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
@@ -54,55 +50,23 @@ export function textOf(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
-const bytesOf = async (
-  chunks: AsyncIterable<Uint8Array>,
-  reasonOf: (error: unknown) => string,
-): Promise<Uint8Array> => {
-  const parts: Uint8Array[] = []
-  let size = 0
-  try {
-    for await (const chunk of chunks) {
-      size += chunk.byteLength
-      if (size > MOST_BYTES) break
-      parts.push(chunk)
-    }
-  } catch (error) {
-    throw new SyntaxError(reasonOf(error))
-  }
-  if (size > MOST_BYTES) throw new SyntaxError(`it is larger than ${megabytes(MOST_BYTES)}`)
-  return Buffer.concat(parts)
-}
-
-const megabytes = (bytes: number): string => `${bytes / 1024 / 1024} MB`
-
-/** Rules are made of what comes, so also a redirect may lead to plain http only on this machine. */
-const fetched = async (source: string) => {
+/** Rules are made of what comes, so it comes by https, and from the address that was given. */
+const fetched = async (source: string): Promise<Result<string, string>> => {
+  const cannot = (why: string) => fail(`Cannot read ${source}: ${why}`)
+  const url = parseUrl(source)
+  if (!url || !isSecure(url)) return cannot('it is no https URL')
   const signal = AbortSignal.timeout(TIMEOUT_MS)
-  const reasonOf = (error: unknown) => networkReason(error, TIMEOUT_MS)
-  let url = source
-  for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
-    if (!isTrusted(url)) throw new SyntaxError(`${url} is no https URL`)
-    const response = await fetch(url, { signal, redirect: 'manual' }).catch((error: unknown) => {
-      throw new SyntaxError(reasonOf(error))
-    })
-    if (response.ok) {
-      return { bytes: await bytesOf(response.body ?? new Blob([]).stream(), reasonOf), url }
-    }
+  try {
+    const response = await fetch(url, { signal, redirect: 'manual' })
+    if (response.ok) return ok(await readBody(response, MOST_BYTES))
     await response.body?.cancel()
-    const location = response.headers.get('location')
-    if (location === null) throw new SyntaxError(`the server answered ${response.status}`)
-    url = URL.canParse(location, url) ? new URL(location, url).href : location
+    const place = response.headers.get('location')
+    return cannot(
+      place === null ? `the server answered ${response.status}` : `it is said to be at ${place}`,
+    )
+  } catch (error) {
+    return cannot(networkReason(error, TIMEOUT_MS))
   }
-  throw new SyntaxError(`there are more than ${MOST_REDIRECTS} redirects`)
-}
-
-const isTrusted = (text: string): boolean => {
-  if (!URL.canParse(text)) return false
-  const { protocol, hostname, username, password } = new URL(text)
-  return (
-    (protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))) &&
-    username + password === ''
-  )
 }
 
 const jsonOf = (text: string): unknown => {
@@ -114,10 +78,8 @@ const jsonOf = (text: string): unknown => {
 }
 
 const yamlOf = async (text: string): Promise<unknown> => {
-  if (text.length > MOST_YAML_BYTES) {
-    throw new SyntaxError(
-      `as YAML it is larger than ${megabytes(MOST_YAML_BYTES)}; convert it to JSON`,
-    )
+  if (text.length > MOST_YAML) {
+    throw new SyntaxError('as YAML it is larger than 10 MB; convert it to JSON')
   }
   const { parseDocument, visit, YAMLParseError } = await import('yaml')
   let aliases = 0

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import { perObject } from '../../core/memo.ts'
 import { METHODS, type Method } from '../../core/model/route.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -57,27 +57,26 @@ export function operationsOf(
   const checkStyles = perObject((list: readonly unknown[]) =>
     list.map((one) => checkStyle(root, one)),
   )
-  /** Does something about one place, and tells why there is no rule for it. */
+  /** Does something about one place, or tells why there is no rule for requests of these methods there. */
   const tryAt = (
     pointer: string,
     read: () => void,
-    requests: () => readonly Pick<Operation, 'method' | 'path'>[],
+    methods: readonly Method[],
+    path: string,
+    levels: readonly unknown[],
   ) => {
     try {
       read()
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
-      tell(pointer, error.message, { isLeftOut: true, requests: requests() })
+      const lists = [...levels, root].map((level) => isObject(level) && own(level, 'servers'))
+      const sample = path.replace(/\{[^{}]*\}/g, 'x')
+      const bases = basesBy(lists.find(Array.isArray) ?? NONE).filter((one) => !one.fault)
+      const requests = bases.flatMap((base) =>
+        methods.map((method) => ({ method, path: base.path + sample })),
+      )
+      tell(pointer, error.message, { isLeftOut: true, requests })
     }
-  }
-  /** Requests of these methods for a path, whatever its parameters look like; none where its servers cannot be told. */
-  const requestsOf = (methods: readonly Method[], path: string, levels: readonly unknown[]) => {
-    const lists = [...levels, root].map((level) => isObject(level) && own(level, 'servers'))
-    const list = lists.find(Array.isArray) ?? NONE
-    const sample = path.replace(/\{[^{}]*\}/g, 'x')
-    return basesBy(list).flatMap(({ path: base, fault }) =>
-      fault === undefined ? methods.map((method) => ({ method, path: base + sample })) : [],
-    )
   }
   const add = (method: Method, path: string, item: JsonObject, value: JsonObject) => {
     const at = below('#/paths', path)
@@ -105,7 +104,7 @@ export function operationsOf(
     if (own(value, 'deprecated') === true) tell(pointer, 'is deprecated, and has a rule')
     if (isObject(own(value, 'callbacks'))) tell(below(pointer, 'callbacks'), SENT)
   }
-  for (const [path, reference] of entriesOf(own(root, 'paths'))) {
+  for (const [path, reference] of Object.entries(objectOf(own(root, 'paths')))) {
     const at = below('#/paths', path)
     if (path.startsWith('x-')) continue
     // References may repeat a large item.
@@ -116,26 +115,21 @@ export function operationsOf(
         members += 1
         if (NO_METHOD.test(name)) continue
         const method = METHODS.find((one) => one.toLowerCase() === name)
-        tryAt(
-          below(at, name),
-          () => {
-            if (!method) throw new SyntaxError('is no method that the gate knows')
-            add(method, path, item, followed(root, operation))
-          },
-          () => requestsOf(method ? [method] : [], path, [operation, item]),
-        )
+        const addIt = () => {
+          if (!method) throw new SyntaxError('is no method that the gate knows')
+          add(method, path, item, followed(root, operation))
+        }
+        tryAt(below(at, name), addIt, method ? [method] : [], path, [operation, item])
       }
     }
-    tryAt(at, read, () => requestsOf(METHODS, path, [reference]))
+    tryAt(at, read, METHODS, path, [reference])
   }
-  for (const [name] of entriesOf(own(root, 'webhooks'))) tell(below('#/webhooks', name), SENT)
+  for (const name of Object.keys(objectOf(own(root, 'webhooks'))))
+    tell(below('#/webhooks', name), SENT)
   return ok({ operations, notes: [...notes.values()] })
 }
 
 const SENT = 'is what the API sends: it passes no rule'
-
-const entriesOf = (value: unknown): readonly (readonly [name: string, value: unknown])[] =>
-  isObject(value) ? Object.entries(value) : []
 
 /** The pointer of a member. */
 const below = (pointer: string, name: string): string =>
@@ -168,10 +162,10 @@ interface Base {
 /** Where servers begin, without a slash at the end; variables have their defaults. */
 const basesOf = (list: readonly unknown[], url?: string): readonly Base[] => {
   const bases = (list.length === 0 ? [{ url: '/' }] : list).map((server): Base => {
-    const { url: template, variables } = isObject(server) ? server : {}
+    const { url: template, variables } = objectOf(server)
     let isWhole = typeof template === 'string'
     const text = textOf(template).replace(/\{([^{}]*)\}/g, (_, name: string) => {
-      const variable = isObject(variables) ? own(variables, name) : undefined
+      const variable = own(objectOf(variables), name)
       isWhole &&= isObject(variable) && own(variable, 'default') !== undefined
       return isObject(variable) ? textOf(own(variable, 'default')) : ''
     })

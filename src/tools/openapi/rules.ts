@@ -6,7 +6,7 @@ import { quote } from '../../policy/issues.ts'
 import { parsePolicy } from '../../policy/parse.ts'
 import { segmentsOf } from '../../policy/route-index.ts'
 import type { WrittenScopes } from '../../policy/rows.ts'
-import { list, quoted } from '../cli/toml-statements.ts'
+import { tomlValue } from '../cli/toml-statements.ts'
 import { ruleFor } from '../diff/requests.ts'
 import { VARIABLE_BYTES } from '../lints/lint.ts'
 import { pathsOf } from '../reach/reachable.ts'
@@ -154,9 +154,8 @@ export function rulesToml(rules: readonly ImportedRule[], table: string): string
   const digits = Math.max(2, `${count}`.length)
   return rules
     .map(({ match, scopes }, i) => {
-      const written = 'any' in scopes ? `{ any = ${list(scopes.any)} }` : list(scopes)
       const name = `${table}_${`${numbers[i]}`.padStart(digits, '0')}`
-      return `[[${name}]]\nmatch = ${quoted(match)}\nscopes = ${written}\n`
+      return `[[${name}]]\nmatch = ${tomlValue(match)}\nscopes = ${tomlValue(scopes)}\n`
     })
     .join('\n')
 }

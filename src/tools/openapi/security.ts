@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, objectOf, own } from '../../core/json.ts'
 import { quote, quoteAll } from '../../policy/issues.ts'
 import type { WrittenScopes } from '../../policy/rows.ts'
 import { followed, textOf } from './document.ts'
@@ -49,13 +49,12 @@ export function needsOf(
 /** One requirement: all its schemes together. A bearer token is one, whatever the document says of its form. */
 const requirementOf = (root: JsonObject, requirement: unknown) => {
   if (!isObject(requirement)) throw new SyntaxError('has a security requirement that is no object')
-  const components = own(root, 'components')
-  const schemes = isObject(components) ? own(components, 'securitySchemes') : undefined
+  const schemes = objectOf(own(objectOf(own(root, 'components')), 'securitySchemes'))
   const scopes = new Set<string>()
   const others: string[] = []
   const names = Object.keys(requirement)
   for (const name of names) {
-    const found = followed(root, isObject(schemes) ? own(schemes, name) : undefined)
+    const found = followed(root, own(schemes, name))
     const { type, scheme = '', in: place = '' } = found
     const kind = `${textOf(type)} ${textOf(scheme)}${textOf(place)}`.trim()
     if (!/^(?:oauth2|openIdConnect|http bearer)\b/i.test(kind)) {

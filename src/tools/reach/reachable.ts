@@ -2,7 +2,6 @@ import { perObject } from '../../core/memo.ts'
 import type { Issuer } from '../../core/model/issuer.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { type Route, takesIssuer } from '../../core/model/route.ts'
-import type { ScopeTemplate } from '../../core/model/scope.ts'
 import type { AccessToken, AgentIdentity } from '../../core/model/token.ts'
 import { agent, workflow as ofWorkflow } from '../../core/stages/agent.ts'
 import { scope } from '../../core/stages/scope.ts'
@@ -107,37 +106,24 @@ const waysOf = async (
 ): Promise<Ways> => {
   const names = route.path.split('/').flatMap((segment) => PARAM.exec(segment)?.[1] ?? [])
   const scopes = described.scopes && counted(described.scopes, issuer)
-  const passes = async (only: Only, asked: Route): Promise<boolean> => {
+  const factsOf = (only: Only) => {
     const params = new Map(names.map((name) => [name, valueFor(only, name)]))
-    // For an MCP server: whether the agent may connect.
-    const facts = { policy, route: asked, params, deciding: params }
-    const isTyped = await passesAgent(facts, issuer, described)
-    return (
-      isTyped &&
-      (scopes === undefined ||
-        (await scope.run({ ...facts, access: { scopes } as AccessToken }, undefined)).ok)
-    )
+    return { policy, route, params, deciding: params }
   }
+  // For an MCP server: whether the agent may connect.
+  const isScoped = async (only: Only): Promise<boolean> =>
+    scopes === undefined ||
+    (await scope.run({ ...factsOf(only), access: { scopes } as AccessToken }, undefined)).ok
+  const isAgent = (only: Only) => passesAgent(factsOf(only), issuer, described)
   const values = valuesOf(policy, route, scopes, described.workflow)
   const all = combined(values)
   const passing: Only[] = []
   for (const only of all ?? [{}]) {
     const isFound = Object.keys(only).length === 0 || (await isServed(policy, route, only))
-    if (isFound && (await passes(only, route))) passing.push(only)
+    if (isFound && (await isAgent(only)) && (await isScoped(only))) passing.push(only)
   }
   if (all || passing.length > 0) return { passing, untried: [] }
-  const workflow = workflowValue(route, described.workflow)
-  const about = [...(scopes ?? []), ...declaredScopes(policy)]
-  const isAlone = async (template: ScopeTemplate): Promise<boolean> => {
-    const alone: Route = { ...route, scopes: { mode: 'all', scopes: [template] } }
-    for (const values of [[], ...about.map((one) => valuesIn(template, one) ?? [])]) {
-      if (await passes(Object.fromEntries([...values, ...workflow]), alone)) return true
-    }
-    return false
-  }
-  const { mode, scopes: templates } = route.scopes
-  const met = await Promise.all(templates.map(isAlone))
-  const isPossible = mode === 'all' ? !met.includes(false) : met.includes(true)
+  const isPossible = await isAgent(Object.fromEntries(workflowValue(route, described.workflow)))
   return { passing, untried: isPossible ? [...values.keys()] : [] }
 }
 

@@ -9,12 +9,10 @@ export type Edit = (metadata: Record<string, unknown>) => Record<string, unknown
 /** oidc-provider as an authorization server for people's MCP clients: they register, log in, and use PKCE. */
 export interface LoginServer {
   readonly issuer: string
-  /** Clients that have registered and were not deleted. */
+  /** Clients that have registered. */
   readonly registered: () => number
   /** Serves other metadata from now on, without headers for other origins if `isHidden`. */
   fail(edit?: Edit, isHidden?: boolean): void
-  /** A token of a worker with these scopes. */
-  token(scope: string, resource: string): Promise<string>
   close(): Promise<void>
 }
 
@@ -60,7 +58,6 @@ export async function startLoginServer(scopes: readonly string[]): Promise<Login
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
       registration: { enabled: true },
-      registrationManagement: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (_context: unknown, audience: string) => ({
@@ -81,7 +78,6 @@ export async function startLoginServer(scopes: readonly string[]): Promise<Login
   koa.use(async (context, next) => {
     await next()
     if (context.path === '/reg' && context.status === 201) registered += 1
-    if (context.path.startsWith('/reg/') && context.status === 204) registered -= 1
     if (!context.path.startsWith('/.well-known/')) return
     const metadata = edit({ ...(context.body as object) })
     context.body = metadata ?? {}
@@ -95,17 +91,6 @@ export async function startLoginServer(scopes: readonly string[]): Promise<Login
     fail(change = (metadata) => metadata, isHidden = false) {
       edit = change
       hidden = isHidden
-    },
-    async token(scope, resource) {
-      const secret = Buffer.from(`${WORKER.client_id}:${WORKER.client_secret}`).toString('base64')
-      const response = await fetch(`${issuer}/token`, {
-        method: 'POST',
-        headers: { authorization: `Basic ${secret}` },
-        body: new URLSearchParams({ grant_type: 'client_credentials', scope, resource }),
-      })
-      const { access_token } = (await response.json()) as { access_token?: string }
-      if (access_token === undefined) throw new Error(`no token: ${response.status}`)
-      return access_token
     },
     close,
   }

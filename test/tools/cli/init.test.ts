@@ -183,7 +183,7 @@ describe('the policy that it writes', () => {
 
 describe('the files that it writes', () => {
   const versions = { edgewarden: '1.0.0', wrangler: '4.0.0', node: '24.0.0' }
-  const files = projectFiles(ALL, { name: 'gate', versions, bringsNode: true })
+  const files = projectFiles(ALL, { name: 'gate', versions, bringsNode: true, imported: [] })
   const wrangler = parse(files['wrangler.toml'])
 
   it('bind what the Worker has', () => {
@@ -210,13 +210,13 @@ describe('the files that it writes', () => {
   it('bring a Node where the one here is too old', () => {
     expect(files['package.json']).toContain('"node": "24.0.0"')
     expect(files['.npmrc']).toContain('loglevel=error')
-    const others = projectFiles(ALL, { name: 'gate', versions, bringsNode: false })
+    const others = projectFiles(ALL, { name: 'gate', versions, bringsNode: false, imported: [] })
     expect(others['package.json']).not.toContain('"node"')
     expect(Object.keys(others)).not.toContain('.npmrc')
   })
 
   it('demand no secret where none is needed', () => {
-    const text = projectFiles(ORIGIN, { name: 'gate', versions, bringsNode: false })
+    const text = projectFiles(ORIGIN, { name: 'gate', versions, bringsNode: false, imported: [] })
     expect(text['wrangler.toml']).not.toContain('[secrets]')
     expect(text['README.md']).not.toContain('secrets.env')
   })

@@ -55,7 +55,6 @@ describe('lift', () => {
   it.each<[string | undefined, object]>([
     [undefined, {}],
     [ENTRY.id, { kind: 'agent' }],
-    [undefined, { kind: 'agents' }],
   ])('asks nothing of a gate for %j and %j', async (id, filters) => {
     expect(await lift(id, { gate, ...filters }, around)).toMatchObject({ exitCode: 2 })
     expect(requests).toEqual([])

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Surroundings } from '../../../src/tools/cli/command.ts'
 import { type RevokeOptions, revoke as revokeAt } from '../../../src/tools/cli/revoke.ts'
-import { folder } from './kit.ts'
+import { folder, run } from './kit.ts'
 import {
   close,
   ENTRY,
@@ -135,8 +135,7 @@ describe('revoke', () => {
   })
 
   it.each<[Partial<RevokeOptions>, string]>([
-    [{ kind: 'robot' }, 'KIND must be one of token, agent'],
-    [{ mode: 'later' }, '--mode must be one of block, before'],
+    [{ kind: '' }, 'KIND must be one of token, agent'],
     [{ value: '' }, 'VALUE is missing: which agent?'],
     [{ kind: 'issuer' }, 'VALUE is not for kind issuer'],
     [{ at: '1' }, '--at is only for --mode before'],
@@ -160,6 +159,16 @@ describe('revoke', () => {
     const outcome = await revoke({ ...AGENT, ...options }, around)
     expect(outcome).toMatchObject({ exitCode: 2, out: [] })
     expect(outcome.err[0]).toContain(message)
+    expect(requests).toEqual([])
+  })
+
+  it.each([
+    ['revoke', 'robot'],
+    ['revoke', 'agent', 'a7', '--mode', 'later'],
+    ['list', '--kind', 'agents'],
+  ])('takes only kinds and modes that there are: %s %s', async (...args) => {
+    const { code, stderr } = await run([...args, '--gate', gate])
+    expect([code, stderr]).toEqual([2, expect.stringContaining('Allowed choices are')])
     expect(requests).toEqual([])
   })
 

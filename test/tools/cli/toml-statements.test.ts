@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { parse, stringify } from 'smol-toml'
 import { expect, it } from 'vitest'
-import { statementsOf } from '../../../src/tools/cli/toml-statements.ts'
+import { statementsOf, tomlTable } from '../../../src/tools/cli/toml-statements.ts'
 import { tries } from '../../kit/property.ts'
 
 /** What each statement says, by where it stands. */
@@ -71,4 +71,16 @@ it('finds them in any document', () => {
     }),
     tries(60),
   )
+})
+
+it('writes a table that is TOML', () => {
+  const entry = {
+    issuer: 'https://a.dev/"x',
+    algorithms: ['ES256', 'RS256'],
+    allow_insecure_http: true,
+    jwks: { keys: [{ kty: 'EC', crv: 'P-256' }] },
+  }
+  expect(parse(tomlTable('vars.ISSUERS.acme', entry).join('\n'))).toEqual({
+    vars: { ISSUERS: { acme: entry } },
+  })
 })

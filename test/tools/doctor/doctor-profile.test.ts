@@ -1,6 +1,5 @@
-import { parse } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
-import { guessProfile, isOktaOrg, nameOf, tableText } from '../../../src/tools/doctor/profile.ts'
+import { guessProfile, isOktaOrg, nameOf } from '../../../src/tools/doctor/profile.ts'
 
 const OWN = 'https://id.acme.dev'
 
@@ -54,13 +53,4 @@ describe('the profile an issuer seems to have', () => {
     expect(isOktaOrg('https://acme.okta.com/oauth2/default')).toBe(false)
     expect(isOktaOrg(OWN)).toBe(false)
   })
-})
-
-it('writes a table that is TOML', () => {
-  const entry = {
-    issuer: 'https://a.dev/"x',
-    algorithms: ['ES256', 'RS256'],
-    allow_insecure_http: true,
-  }
-  expect(parse(tableText('acme', entry).join('\n'))).toEqual({ vars: { ISSUERS: { acme: entry } } })
 })

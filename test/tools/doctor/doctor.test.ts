@@ -15,12 +15,10 @@ describe('an issuer in order', () => {
   it('is told with its keys, how long they hold, and the table to paste', async () => {
     const issuer = await startIssuer({ kid: 'first' })
     issuer.setKeys([issuer.jwk, { ...rsa.jwk, use: 'enc' }])
-    const changed = new Date(Date.now() - 3 * 86_400_000 - 60_000).toUTCString()
     issuer.setHeaders({
       etag: '"v1"',
       'cache-control': 'public, max-age=300',
       age: '60',
-      'last-modified': changed,
     })
     const { exitCode, report, out, err } = await examine(issuer.issuer)
     expect([exitCode, err]).toEqual([0, ''])
@@ -34,19 +32,16 @@ describe('an issuer in order', () => {
           { kid: 'rsa', bits: 2048, verifies: null, ignored: 'not_for_signatures' },
         ],
       },
-      caching: { max_age_seconds: 240, fresh_seconds: 240, revalidates: true, etag: '"v1"' },
+      caching: { max_age_seconds: 240, fresh_seconds: 240, etag: '"v1"' },
       clock: { ahead_seconds: 0 },
       profile: { name: 'rfc9068', guess: null },
       problems: [],
       warnings: [],
     })
     expect(report).not.toHaveProperty('error')
-    expect(out).toContain('the set was last changed 3 days ago')
     expect(out).toContain('etag: "v1"')
     expect(out).toContain('cache-control: public, max-age=300')
-    expect(out).toContain(
-      'kept as fresh for 4m, renewed from 2m on; asked again with its ETag: 304',
-    )
+    expect(out).toContain('kept as fresh for 4m, renewed from 2m on\n')
     expect(out).toMatch(/first +EC P-256 +- +ES256 +sig +ES256\n/)
     expect(out).toContain('In order: the gate gets 1 usable key')
     expect(parse(report.toml ?? '')).toEqual({
@@ -62,10 +57,6 @@ describe('an issuer in order', () => {
         },
       },
     })
-    expect(issuer.requests.map((request) => request.header('if-none-match'))).toEqual([
-      undefined,
-      '"v1"',
-    ])
   })
 
   it('is one that OpenID discovery finds, and one whose key address is given', async () => {
@@ -91,7 +82,6 @@ describe('an issuer in order', () => {
     const other = {
       issuer: iss,
       jwks_uri: jwksUri,
-      id_token_signing_alg_values_supported: ['HS256'],
     }
     issuer.setMetadata({ oauth: { ...other, issuer: 'https://other.dev' }, openid: other })
     const { exitCode, warnings, problems, err, out } = await examine(iss)
@@ -100,11 +90,10 @@ describe('an issuer in order', () => {
       'key_weak_rsa',
       'metadata_disagrees',
       'token_endpoint_missing',
-      'algorithms_differ',
       'not_kept',
     ])
     expect(err).toContain('Warning: In the key set an RSA key has less than 2048 bits: "weak"')
-    expect(out).toContain('In order: the gate gets 1 usable key, 5 warnings')
+    expect(out).toContain('In order: the gate gets 1 usable key, 4 warnings')
   })
 
   it.each(PROFILE_NAMES)('can be of profile %s', async (profile) => {

@@ -101,8 +101,8 @@ describe('warnings', () => {
 
 describe('inline keys that tokens do not tell apart', () => {
   const named = (key: string, kid: string) => key.replace('{', `{ kid = "${kid}",`)
-  /** Another key as far as its form goes: nothing is imported here. */
-  const OTHER = KEY.replace(/x = "f/, 'x = "g')
+  const OTHER =
+    '{ kty = "EC", crv = "P-256", x = "jMCh5iAqPoOe6YiJvxW5js7xVSKk-rKN0F5nEizvGxw", y = "NzpGwJyI6FOMObIbUBP6FW4RT8AkbbXEKL8z8cc_tTc" }'
   const found = async (...keys: readonly string[]) => {
     const issuer = `${PARTS.issuer}\njwks = { keys = [${keys.join(', ')}] }`
     const outcome = await checkText(toml({ issuer }))
@@ -112,10 +112,10 @@ describe('inline keys that tokens do not tell apart', () => {
 
   it('are warned of by their kid', async () => {
     expect(await found(named(KEY, 'a'), named(OTHER, 'a'), named(KEY, 'b'))).toEqual([
-      'warning: ISSUERS.acme.jwks: one of several keys has the kid `a` for ES256, so that tokens do not tell which is meant and are refused as key_ambiguous; give each key a kid of its own',
+      'warning: ISSUERS.acme.jwks: one of several keys has the kid `a`, so that tokens do not tell which is meant and are refused as key_ambiguous; give each key a kid of its own',
     ])
     expect(await found(KEY, named(OTHER, 'b'))).toEqual([
-      expect.stringContaining('one of several keys has no kid for ES256'),
+      expect.stringContaining('one of several keys has no kid'),
     ])
   })
 

@@ -56,7 +56,6 @@ describe('a document', () => {
       `a: ${'x'.repeat(10 * 1024 * 1024)}`,
       'larger than 10 MB; convert it to JSON',
     ],
-    ['too much', `{"a":"${'x'.repeat(50 * 1024 * 1024)}"}`, 'it is larger than 32 MB'],
   ])('is refused: %s', async (_, text, message) => {
     const told = await reason(text)
     expect(told).not.toBe('read')
@@ -76,9 +75,6 @@ describe('a document from the network', () => {
   const answers: Record<string, RequestListener> = {
     '/api/openapi.json': (_, response) => response.end(JSON.stringify(ROOT)),
     '/moved': (_, response) => response.writeHead(302, { location: '/api/openapi.json' }).end(),
-    '/round': (_, response) => response.writeHead(302, { location: '/round' }).end(),
-    '/away': (_, response) => response.writeHead(302, { location: 'http://192.0.2.1/' }).end(),
-    '/nowhere': (_, response) => response.writeHead(302, { location: 'http://' }).end(),
     '/cut': (_, response) => {
       response.writeHead(200, { 'content-length': '100' })
       response.write('{', () => response.destroy())
@@ -103,20 +99,17 @@ describe('a document from the network', () => {
   })
   afterAll(() => server.close())
 
-  it('is read, after redirects too, and knows where it is', async () => {
+  it('is read, and knows where it is', async () => {
     const gate = await started
     const value = { root: ROOT, url: `${gate}/api/openapi.json` }
     expect(await readDocument(`${gate}/api/openapi.json`)).toEqual({ ok: true, value })
-    expect(await readDocument(`${gate}/moved`)).toEqual({ ok: true, value })
   })
 
   it.each([
-    ['/round', 'there are more than 5 redirects'],
-    ['/away', 'http://192.0.2.1/ is no https URL'],
-    ['/nowhere', 'http:// is no https URL'],
+    ['/moved', 'it is said to be at /api/openapi.json'],
     ['/none', 'the server answered 404'],
     ['/cut', 'the connection was cut'],
-    ['/endless', 'it is larger than 32 MB'],
+    ['/endless', 'its answer is too long'],
   ])('is refused at %s', async (path, message) => {
     const result = await readDocument((await started) + path)
     expect(result).toMatchObject({ ok: false, reason: expect.stringContaining(message) })

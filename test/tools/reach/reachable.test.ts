@@ -92,13 +92,17 @@ describe('reachable', () => {
         { scopes: [...some('x', 1_000), 'y:1'] },
         ['/two/{a}/{b} a,b', '/any/{a}/{b} a,b', '/typed/{a}/{b} a,b', '/run/{a}/{b} a,b'],
       ],
-      // What no value helps is not reached.
+      // Of another type it reaches no rule, whatever the values.
       [
         'those it is of the type for',
         { scopes: [...some('x', 1_000), 'y:1'], type: 'other', workflow: 'a/b' },
-        ['/two/{a}/{b} a,b', '/any/{a}/{b} a,b'],
+        ['/two/{a}/{b} a,b', '/any/{a}/{b} a,b', '/run/{a}/{b} a,b'],
       ],
-      ['one of each', { scopes: [...some('x', 1_001), 'z'] }, ['/any/{a}/{b} a']],
+      [
+        'one of each, and another for all',
+        { scopes: [...some('x', 1_001), 'z'], type: 'other' },
+        ['/two/{a}/{b} a', '/any/{a}/{b} a', '/run/{a}/{b} a'],
+      ],
       [
         'no value that it needs',
         { scopes: [...some('x', 1_000), 'y:1', 'all-x', 'all-y'] },
