@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fetchDocument } from '../../src/keys/document.ts'
 import type { DocumentInit } from '../../src/platform/system.ts'
+import { PATIENCE } from '../kit/wait.ts'
 import { startServer } from './support.ts'
 
 /** One space at a time, for as long as somebody listens. */
@@ -32,7 +33,7 @@ const rules = {
   fetch: (url: string, init: DocumentInit) => fetch(url, init),
   allowInsecureHttp: true,
 }
-const load = (path: string, timeoutMs = 5_000) =>
+const load = (path: string, timeoutMs = PATIENCE) =>
   fetchDocument(server.origin + path, { ...rules, timeoutMs })
 
 const JSON_TYPE = { 'content-type': 'application/json' }
