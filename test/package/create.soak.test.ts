@@ -29,7 +29,7 @@ import {
   packCreate,
   packRepository,
 } from './project.ts'
-import { type Registry, startRegistry } from './registry.ts'
+import { type Packed, type Registry, startRegistry } from './registry.ts'
 
 /**
  * The first day of a user, from the packed tarballs: an empty folder, a real issuer, a model API and an MCP
@@ -46,6 +46,7 @@ const AGENT = {
 
 let directory: string
 let registry: Registry
+let create: Packed
 let empty: Project
 let issuer: AuthorizationServer
 let model: Origin
@@ -59,7 +60,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'edgewarden-create-'))
   port = await freePort()
   const packed = await packRepository(directory)
-  const create = await packCreate(directory)
+  create = await packCreate(directory)
   registry = await startRegistry(directory, { [ROOT]: packed, [CREATE]: create })
   empty = await createProject(join(directory, 'empty'), registry)
   await rm(join(empty.directory, 'package.json'))
@@ -109,6 +110,15 @@ const inProject = (...command: readonly [string, ...string[]]) =>
   empty.run('env', '-C', project(), ...command)
 
 describe('npm create edgewarden', () => {
+  it('has its licence with it', () => {
+    expect(create.files.map(({ path }) => path).sort()).toEqual([
+      'LICENSE',
+      'README.md',
+      'index.js',
+      'package.json',
+    ])
+  })
+
   it('writes a project', async () => {
     const options = {
       resource: resource(),
