@@ -23,6 +23,8 @@ export interface PolicyTerms {
   readonly lift: readonly string[]
   /** Rules that let a revoked token pass all the same. */
   readonly shadow: readonly string[]
+  /** Whether the gate stores decisions, as far as it tells its caller. */
+  readonly isAudited: boolean
 }
 
 /** Milliseconds: no gate takes a bound that is longer. */
@@ -72,6 +74,7 @@ export function policyTerms(policy: JsonObject): Result<PolicyTerms, string> {
     bound: Math.max(...bounds),
     lift: (Array.isArray(lift) ? lift : []).filter((id) => typeof id === 'string'),
     shadow: reading.filter((route) => own(route, 'mode') === 'shadow').map(nameOf),
+    isAudited: own(policy, 'audit') !== undefined,
   })
 }
 
