@@ -1,5 +1,5 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { type PolicyIssue, pathText, quoteAll, type Report } from '../../policy/issues.ts'
@@ -52,19 +52,17 @@ export async function readTeams(file: string, vars: JsonObject, placeOf: PlaceOf
   const rules: Record<string, unknown> = {}
   const places = new Map<string, PlaceOf>()
   for (const [name, table] of teams) {
-    const variable = `ROUTES_${name}`
     const team = readTable(TEAM_KEYS, table, (path, message) =>
       report(['TEAMS', name, ...path], message),
     )
-    if (own(vars, variable) !== undefined) report([variable], "is the name of a team's rules too")
     if (!files.includes(`${name}.toml`)) {
       report(['TEAMS', name], `has no file ${join(folder, name)}.toml`)
       continue
     }
     const read = await readTeam(join(folder, `${name}.toml`), team)
-    rules[variable] = read.rules
+    rules[`ROUTES_${name}`] = read.rules
     issues.push(...read.issues)
-    places.set(variable, read.placeOf)
+    places.set(`ROUTES_${name}`, read.placeOf)
   }
   return {
     vars: rules,
@@ -165,7 +163,7 @@ export async function writeTeams(
   for (const environment of environments) {
     const module = moduleIn(environment)
     if (module === undefined || written.has(module)) continue
-    const path = join(dirname(environment.file), module)
+    const path = resolve(dirname(environment.file), module)
     const before = await readText(path)
     if (before.ok && !before.value.startsWith(HEADER)) {
       return fail(`${path} was not written by check, and is not overwritten.`)

@@ -96,7 +96,13 @@ export async function readWranglerFile(
       placeOf: teams.placeOf,
       teams,
       vars: { ...teams.vars, ...one.vars },
-      issues: [...one.issues, ...teams.issues],
+      issues: [
+        ...one.issues,
+        ...teams.issues,
+        ...Object.keys(teams.vars)
+          .filter((path) => own(one.vars, path) !== undefined)
+          .map((path) => ({ path, message: 'would replace the rules of that team' })),
+      ],
     })),
   )
 }

@@ -202,7 +202,16 @@ describe('a mistake', () => {
     [
       'a variable of the same name',
       { 'wrangler.toml': toml({ more: `${TEAMS}\n[[vars.ROUTES_search]]\nmatch = "GET /x"` }) },
-      "ROUTES_search: is the name of a team's rules too",
+      'ROUTES_search: would replace the rules of that team',
+    ],
+    [
+      'such a variable of an environment',
+      {
+        'wrangler.toml': toml({
+          more: `${TEAMS}\n${environmentToml('staging')}\n[[env.staging.vars.ROUTES_search]]\nmatch = "GET /x"`,
+        }),
+      },
+      'env staging: ROUTES_search: would replace the rules of that team',
     ],
     [
       'no alias',
