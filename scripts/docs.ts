@@ -155,6 +155,7 @@ export const GENERATED_PAGES: Readonly<Record<string, readonly string[]>> = {
     'keys-cors',
   ],
   'docs/denials.md': ['denials'],
+  'docs/deploy.md': ['keys-team'],
   'docs/issuers.md': ['profiles'],
   'docs/mcp.md': ['keys-mcp', 'keys-mcp-name'],
   'docs/performance.md': ['bench', 'bench-targets', 'bench-all', 'bench-policy'],

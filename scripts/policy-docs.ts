@@ -158,7 +158,10 @@ export const policySchema = (tables: Readonly<Record<string, DocumentedTable>> =
   const ref = (name: string) => ({ $ref: `#/$defs/policy/properties/${name}` })
   const vars = {
     type: 'object',
-    properties: Object.fromEntries(names.map((name) => [name, ref(name)])),
+    properties: {
+      ...Object.fromEntries(names.map((name) => [name, ref(name)])),
+      TEAMS: { type: 'object', additionalProperties: { $ref: '#/$defs/team' } },
+    },
     patternProperties: Object.fromEntries(names.map((name) => [`^${name}_`, ref(name)])),
     allOf: required.map((key: string) => ({
       if: { patternProperties: { '^GATE_': { not: { required: [key] } } } },

@@ -34,6 +34,7 @@ const FLOORS: readonly (readonly [floor: number, prefix: string])[] = [
   [6, 'gateway/platform/'],
   [7, 'gateway/apps/'],
   [7, 'hono.ts'],
+  [0, 'team-rules.ts'],
   [8, 'index.ts'],
   [8, 'worker.ts'],
   [8, 'denials.ts'],

@@ -63,12 +63,12 @@ export function parsePolicy(
     at('ISSUERS'),
   )
   const around: Surroundings = { gate, hosts, issuers, names, declared, env }
-  const routes: { readonly route: Route; readonly report: Report }[] = []
-  for (const { raw, entry, report } of rules) {
+  const routes: { readonly route: Route; readonly path: string; readonly report: Report }[] = []
+  for (const { path, raw, entry, report } of rules) {
     checkRoute(raw, entry, around, report)
     const route = routeOf(entry, around, report)
     if (!route) continue
-    routes.push({ route, report })
+    routes.push({ route, path, report })
     if (isWhollyReserved(route))
       report(
         ['match'],
@@ -102,7 +102,7 @@ export function parsePolicy(
     if (shadowed && by >= own.length) {
       shadowed.report(
         ['match'],
-        `can never match: ${quote(all[by]?.name ?? '')} before it takes all of it; put this rule before that one, or remove one of them`,
+        `can never match: ${quote(all[by]?.name ?? '')} of ${routes[by - own.length]?.path} takes all of it before; put this rule before that one, or remove one of them`,
       )
     }
   }

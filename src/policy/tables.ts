@@ -35,6 +35,7 @@ import {
   type TableInput,
   table,
 } from './table.ts'
+import { TEAM_DOCS, TEAM_KEYS } from './team-keys.ts'
 
 /** A policy as it may be written, in code as in wrangler.toml. */
 export type PolicyInput = TableInput<typeof POLICY_KEYS>
@@ -105,5 +106,6 @@ export const TABLES = {
   'rate-limit': documented(RATE_LIMIT_KEYS, RATE_LIMIT_DOCS),
   mcp: documented(MCP_KEYS, MCP_DOCS),
   'mcp-name': documented(NAME_KEYS, NAME_DOCS),
+  team: documented(TEAM_KEYS, TEAM_DOCS),
   'mcp-scopes': documented(USE_ANY_KEYS, ANY_DOCS),
 } as const

@@ -135,6 +135,22 @@ describe('log', () => {
   })
 })
 
+describe('revoke', () => {
+  it('says what the agent did in the hour before, and warns of one that nobody knows', async () => {
+    await act('agent-gone')
+    const revoke = (agent: string) =>
+      asked('revoke', 'agent', agent, '--issuer', setting.issuer.issuer)
+    const { code, stdout, stderr } = await revoke('agent-gone')
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toMatch(/^Audit: 3 decisions about it in the hour before, 2 allowed; /m)
+    const unknown = await revoke('agent-gnoe')
+    expect(unknown.code).toBe(0)
+    expect(unknown.stderr).toBe(
+      `warning: the audit has no decision about this agent: is agent-gnoe of ${setting.issuer.issuer} right?\n`,
+    )
+  })
+})
+
 describe('why', () => {
   it('says why a request was refused, and by which rule', async () => {
     await act('agent-why')

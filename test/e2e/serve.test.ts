@@ -1,9 +1,9 @@
 import { once } from 'node:events'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { request as httpRequest, type ServerResponse } from 'node:http'
 import { createServer, request as httpsRequest, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -311,6 +311,29 @@ describe('behind a proxy that ends TLS', () => {
     expect(await stored()).toEqual([decision])
     second.child.kill('SIGTERM')
     await second.ended()
+    await project.write(vars({ client_ip: 'x-real-ip' }))
+  })
+
+  it('has the rules of teams as they are now, on a bundle that was made before', async () => {
+    const build = {
+      alias: { 'edgewarden/policy': './policy.mjs' },
+      build: { command: 'npx edgewarden check --write' },
+    }
+    const TEAMS = { pets: { owner: 'pets@acme.dev', paths: ['/pets'] } }
+    await project.write({ ...vars({ client_ip: 'x-real-ip' }), TEAMS }, build)
+    const file = join(project.directory, 'routes/pets.toml')
+    await mkdir(dirname(file))
+    await writeFile(file, '[[routes]]\nmatch = "GET /pets"\nscopes = ["chat:write"]\n')
+    const served = await start('teams')
+    expect((await ask(port, '/pets', await mint(), secure)).status).toBe(200)
+    expect((await ask(port, '/pets', await mint({ scope: 'x' }), secure)).status).toBe(403)
+    served.child.kill('SIGTERM')
+    await served.ended()
+    await writeFile(file, '[[routes]]\nmatch = "GET /v2"\nscopes = []\n')
+    const refused = project.serve(['--data', 'teams'])
+    expect(await refused.ended()).toBe(1)
+    expect(refused.stderr()).toContain('routes/pets.toml:2:1 (pets@acme.dev): routes[0].match')
+    await rm(dirname(file), { recursive: true })
     await project.write(vars({ client_ip: 'x-real-ip' }))
   })
 

@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, parse as parsePath } from 'node:path'
+import { delimiter, join, parse as parsePath } from 'node:path'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
@@ -18,7 +20,7 @@ import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
 import { deployment, ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
-import { run } from './host.ts'
+import { hostEnv, run } from './host.ts'
 import {
   CREATE,
   compile,
@@ -27,7 +29,7 @@ import {
   packCreate,
   packRepository,
 } from './project.ts'
-import { type Registry, startRegistry } from './registry.ts'
+import { type Packed, type Registry, startRegistry } from './registry.ts'
 
 /**
  * The first day of a user, from the packed tarballs: an empty folder, a real issuer, a model API and an MCP
@@ -44,6 +46,7 @@ const AGENT = {
 
 let directory: string
 let registry: Registry
+let create: Packed
 let empty: Project
 let issuer: AuthorizationServer
 let model: Origin
@@ -57,7 +60,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'edgewarden-create-'))
   port = await freePort()
   const packed = await packRepository(directory)
-  const create = await packCreate(directory)
+  create = await packCreate(directory)
   registry = await startRegistry(directory, { [ROOT]: packed, [CREATE]: create })
   empty = await createProject(join(directory, 'empty'), registry)
   await rm(join(empty.directory, 'package.json'))
@@ -82,13 +85,24 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true })
 })
 
-/** Seconds of each step. */
-const watch: Record<string, number> = {}
+/** Seconds of each step, and what processors gave to the commands that it ran. */
+const watch: Record<string, readonly [elapsed: number, processor: number]> = {}
 const timed = async <T>(name: string, step: () => Promise<T>): Promise<T> => {
-  const start = performance.now()
+  const [start, spent] = [performance.now(), childSeconds()]
   const value = await step()
-  watch[name] = (performance.now() - start) / 1000
+  watch[name] = [(performance.now() - start) / 1000, childSeconds() - spent]
   return value
+}
+
+/** Processor time of all commands that have ended, in seconds, as Linux tells it (proc_pid_stat(5)); elsewhere elapsed time. */
+const childSeconds = (): number => {
+  if (process.platform !== 'linux') return performance.now() / 1000
+  const stat = readFileSync('/proc/self/stat', 'utf8')
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(13)
+  return (Number(user) + Number(system)) / 100
 }
 
 /** Runs a command in the project that was made. */
@@ -96,6 +110,15 @@ const inProject = (...command: readonly [string, ...string[]]) =>
   empty.run('env', '-C', project(), ...command)
 
 describe('npm create edgewarden', () => {
+  it('has its licence with it', () => {
+    expect(create.files.map(({ path }) => path).sort()).toEqual([
+      'LICENSE',
+      'README.md',
+      'index.js',
+      'package.json',
+    ])
+  })
+
   it('writes a project', async () => {
     const options = {
       resource: resource(),
@@ -174,10 +197,12 @@ describe('npm create edgewarden', () => {
     expect(refused.status).toBe(403)
     expect(await refused.json()).toMatchObject({ code: 'scope_missing' })
     expect(model.requests).toHaveLength(1)
-    const total = Object.values(watch).reduce((sum, seconds) => sum + seconds, 0)
+    const total = [0, 1].map((i) => Object.values(watch).reduce((sum, s) => sum + (s[i] ?? 0), 0))
+    const column = (seconds: number) => `${seconds.toFixed(1).padStart(6)} s`
     const lines = Object.entries({ ...watch, 'in all': total })
-    console.log(lines.map(([name, s]) => `${s.toFixed(1).padStart(6)} s  ${name}`).join('\n'))
-    expect(total).toBeLessThan(600)
+    console.log(lines.map(([name, s]) => `${s.map(column).join('')}  ${name}`).join('\n'))
+    expect(total[1]).toBeGreaterThan(1)
+    expect(total[1]).toBeLessThan(120)
   })
 
   it('has an MCP server behind it', async () => {
@@ -257,5 +282,110 @@ describe('npm create edgewarden', () => {
     const deploy = inProject('npx', 'wrangler', 'deploy', '--dry-run')
     await expect(deploy).rejects.toThrow('did you mean `scopes`')
     await empty.write('gate/wrangler.toml', text)
+  })
+})
+
+const TEAM = 'payments@my-company.com'
+
+describe('rules of a team', () => {
+  const config = () => join(project(), 'wrangler.toml')
+  let text: string
+  beforeAll(async () => {
+    text = readFileSync(config(), 'utf8')
+    const [build, module] = [
+      '"npx edgewarden check --write"',
+      '"./.wrangler/edgewarden/policy.mjs"',
+    ]
+    await empty.write(
+      'gate/wrangler.toml',
+      `${text.replace('"npx edgewarden check"', build)}
+[vars.TEAMS.payments]
+owner = "${TEAM}"
+paths = ["/payments"]
+[alias]
+"edgewarden/policy" = ${module}
+`,
+    )
+    await mkdir(join(project(), 'routes'))
+  })
+  afterAll(() => empty.write('gate/wrangler.toml', text))
+
+  const rules = (scope: string) =>
+    empty.write(
+      'gate/routes/payments.toml',
+      `[[routes]]\nmatch = "GET /payments/{id}"\nscopes = ["${scope}"]\n`,
+    )
+  const bundle = async () => {
+    const { stdout } = await inProject('npx', 'wrangler', 'deploy', '--dry-run', '--outdir', 'dist')
+    expect(stdout).toContain('wrote ./.wrangler/edgewarden/policy.mjs')
+  }
+  const asked = async (client: typeof AGENT, scope: string) => {
+    const token = await issuer.token({ ...client, scope })
+    const headers = { authorization: `Bearer ${token}` }
+    return (await fetch(`${resource()}/payments/7`, { headers })).status
+  }
+  /** Asks a gate that has the variables of wrangler.toml and no others. */
+  const answers = async (client: typeof AGENT, scope: string) => {
+    const { vars } = parse(readFileSync(config(), 'utf8')) as { vars: Members }
+    await gate?.stop()
+    gate = await startGate({
+      port,
+      vars,
+      secrets: { MODEL_API_KEY: KEY },
+      bundle: join(project(), 'dist', `${parsePath(deployment(config()).main).name}.js`),
+      durableObjects: deployment(config()).durableObjects,
+    })
+    return asked(client, scope)
+  }
+
+  it('are in the bundle of each deploy, as they are then', async () => {
+    await rules('models:use')
+    await bundle()
+    expect(await answers(AGENT, 'models:use')).toBe(200)
+    expect(await answers(READER, 'other')).toBe(403)
+    await rules('other')
+    await bundle()
+    expect(await answers(AGENT, 'models:use')).toBe(403)
+    expect(await answers(READER, 'other')).toBe(200)
+  })
+
+  it('keep the gate from a deploy that has a mistake of theirs, which names file and owner', async () => {
+    await empty.write(
+      'gate/routes/payments.toml',
+      '[[routes]]\nmatch = "GET /search"\nscopes = []\n',
+    )
+    await expect(bundle()).rejects.toThrow(
+      `routes/payments.toml:2:1 (${TEAM}): routes[0].match: is outside the paths of this team`,
+    )
+    await empty.write('gate/routes/payments.toml', '[[routes]\n')
+    await expect(bundle()).rejects.toThrow(`routes/payments.toml:1:10 (${TEAM}): no valid TOML`)
+  })
+
+  it('are not deployed where nothing has written them', async () => {
+    await rules('other')
+    await rm(join(project(), '.wrangler/edgewarden'), { recursive: true })
+    const written = readFileSync(config(), 'utf8')
+    await empty.write('gate/wrangler.toml', written.replace(/\[build\]\ncommand.*\n/, ''))
+    await expect(bundle()).rejects.toThrow('policy.mjs')
+    await empty.write('gate/wrangler.toml', written)
+  })
+
+  it('are served off Cloudflare', async () => {
+    await rules('models:use')
+    await gate?.stop()
+    const bin = join(project(), 'node_modules/.bin')
+    const host = hostEnv()
+    // As npx has it: the Node of the project comes first.
+    const env = { ...host, PATH: `${bin}${delimiter}${host.PATH}`, MODEL_API_KEY: KEY }
+    const args = ['serve', '--listen', `127.0.0.1:${port}`]
+    const served = spawn(join(bin, 'edgewarden'), args, { cwd: project(), env, stdio: 'ignore' })
+    const ended = once(served, 'exit')
+    try {
+      await expect.poll(() => asked(AGENT, 'models:use').catch(() => 0)).toBe(200)
+      expect(await asked(READER, 'other')).toBe(403)
+    } finally {
+      served.kill()
+      await ended
+    }
   })
 })

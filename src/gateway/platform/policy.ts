@@ -1,3 +1,4 @@
+import { variables } from 'edgewarden/policy'
 import { isObject, own } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { workerEnv } from '../../policy/env.ts'
@@ -39,7 +40,7 @@ const inputsOf = (env: Env): readonly unknown[] =>
     })
 
 const load = (env: Env, log: (event: Record<string, unknown>) => void): LoadedPolicy => {
-  const read = readPolicy(env, workerEnv(env))
+  const read = readPolicy({ ...variables, ...env }, workerEnv(env))
   if (read.ok) {
     const { policy, warnings } = read.value
     if (warnings.length > 0) log({ event: 'policy_warnings', warnings: warnings.map(asText) })

@@ -19,17 +19,12 @@ import {
 } from '../lints/slips.ts'
 import { undiscoverable } from '../lints/undiscoverable.ts'
 import type { CommandRow } from './command.ts'
-import {
-  counted,
-  issueLine,
-  noEnvironment,
-  type PlacedIssue,
-  placed,
-  readEnvironment,
-} from './file-policy.ts'
+import { counted, issueLine, noEnvironment, placed, readEnvironment } from './file-policy.ts'
 import { readText } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
+import type { PlacedIssue } from './places.ts'
 import { changesOf, type EnvironmentReading, sinceLines } from './since.ts'
+import { undelivered, writeTeams } from './teams.ts'
 import { readWranglerFile, type WranglerEnvironment } from './wrangler-file.ts'
 import { overridden } from './wrangler-names.ts'
 
@@ -41,6 +36,8 @@ export interface CheckOptions {
   readonly keys?: boolean
   /** The version that the policy was last checked with: tells what is different since. */
   readonly since?: string | undefined
+  /** Writes the rules of teams where the Worker is built from. */
+  readonly write?: boolean
 }
 
 export const checkCommand: CommandRow<CheckOptions> = {
@@ -53,7 +50,8 @@ export const checkCommand: CommandRow<CheckOptions> = {
       .argument('[file]', 'the file to check', 'wrangler.toml')
       .option('--env <name>', 'only this environment')
       .option('--keys', 'list what is allowed in place of each unknown key or name')
-      .option('--since <version>', 'tell what later versions change for this policy'),
+      .option('--since <version>', 'tell what later versions change for this policy')
+      .option('--write', 'write the rules of teams where [alias] takes them from'),
   run: ([file = 'wrangler.toml'], options) => check({ ...options, file }),
 }
 
@@ -81,7 +79,7 @@ interface Summary {
  * network: whether hosts answer, keys are published and secrets are set is not known here.
  */
 export async function check(
-  { file: named = 'wrangler.toml', env, keys = false, since }: CheckOptions,
+  { file: named = 'wrangler.toml', env, keys = false, since, write = false }: CheckOptions,
   changes = CHANGES,
 ): Promise<Outcome> {
   if (since !== undefined && !isVersion(since)) {
@@ -108,12 +106,18 @@ export async function check(
     })),
   )
   const valid = findings.every(({ mistakes }) => mistakes.length === 0)
+  const written = await writeTeams(valid && write ? read.value : [])
+  if (!written.ok) return cannotTell(written.reason)
   const isListed = keys || !findings.some(({ mistakes }) => mistakes.some(hasKeys))
   const count = findings.reduce((sum, { mistakes }) => sum + mistakes.length, 0)
   return {
     exitCode: valid ? EXIT.yes : EXIT.no,
     json: { valid, file, environments: findings },
-    out: [...findings.flatMap(summaryLines), ...sinceLines(findings, since)],
+    out: [
+      ...findings.flatMap(summaryLines),
+      ...sinceLines(findings, since),
+      ...written.value.map((path) => `wrote ${path}`),
+    ],
     err: [
       ...findings.flatMap((finding) => issueLines(finding, keys)),
       ...(valid ? [] : [`${file}: ${counted(count, 'mistake')}${isListed ? '' : KEYS_ADVICE}`]),
@@ -144,7 +148,8 @@ const judge = async (reading: EnvironmentReading, top: Level): Promise<Finding> 
     ...objectIssues(objects, environment),
     ...environment.cacheIssues,
     ...placeholders(environment, vars),
-    ...tooLarge(environment.vars),
+    ...tooLarge(environment.table),
+    ...undelivered(environment),
     ...missing.mistakes,
   ]
   const warnings = parsed.ok

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -13,6 +13,7 @@ import { diff } from './diff.ts'
 import { fileReason, ownManifest } from './files.ts'
 import { importOpenApi } from './import.ts'
 import { cannotTell, EXIT, type ExitCode, type Outcome, printable } from './output.ts'
+import { FOLDER, teamFiles } from './teams.ts'
 import { test } from './test.ts'
 import { annotation, type Fault } from './test-report.ts'
 import { readWranglerFile } from './wrangler-file.ts'
@@ -85,7 +86,7 @@ export async function ci(
   const config = wranglerPath(named)
   const { minCoverage, report, openapi, allowWidening: isAllowed } = options
   const before =
-    base === undefined ? undefined : await fileOf(base, [config, ...otherNames(config)])
+    base === undefined ? undefined : await filesOf(base, [config, ...otherNames(config)])
   if (before && !before.ok) return cannotTell(before.reason)
   const since = base === undefined ? undefined : await versionAt(base, config)
   const checked = await check({ file: config, env, since })
@@ -174,15 +175,15 @@ const annotations = (failed: readonly Part[], file: string): readonly string[] =
     !outcome || (rule === 'policy-test' && outcome.exitCode === EXIT.no)
       ? []
       : (rule === 'policy-check' ? linesOf(outcome) : [linesOf(outcome).join('\n')]).flatMap(
-          (text) =>
-            annotation({ rule, file, title, line: 1, message: text, ...placeIn(text, file) }),
+          (text) => annotation({ rule, file, title, line: 1, message: text, ...placeIn(text) }),
         ),
   )
 
-/** The line of a mistake that says where it is. */
-const placeIn = (text: string, file: string) => {
-  const [, line, message] = /^:(\d+):\d+: (.*)$/.exec(text.replace(file, '')) ?? []
-  return message === undefined ? {} : { line: Number(line), message }
+/** The place of a mistake that says where it is. */
+const placeIn = (text: string) => {
+  const [, file, line, owner = '', message] =
+    /^((?:(?!: ).)*?):(\d+):\d+( \([^)]*\))?: (.*)$/.exec(text) ?? []
+  return file === undefined ? {} : { file, line: Number(line), message: `${message}${owner}` }
 }
 
 const git = promisify(execFile)
@@ -193,11 +194,11 @@ interface Committed {
   readonly text: string
 }
 
-/** The first of these files of one folder that a commit has; `undefined` where it has none. */
-const fileOf = async (
+/** The first of these files of one folder that a commit has, and the files of teams; none where it has not the first. */
+const filesOf = async (
   base: string,
   files: readonly string[],
-): Promise<Result<Committed | undefined, string>> => {
+): Promise<Result<readonly Committed[], string>> => {
   const run = (...args: string[]) =>
     git('git', args, { cwd: dirname(files[0] ?? ''), maxBuffer: 64 * 1024 * 1024 }).then(
       ({ stdout }) => stdout,
@@ -209,18 +210,24 @@ const fileOf = async (
   if (commit === undefined) {
     return fail(`git knows no commit ${base} here; fetch it first: git fetch origin ${base}`)
   }
+  const listed = async (path: string) =>
+    ((await run('ls-tree', '-z', '--name-only', commit, '--', `./${path}`)) ?? '').split('\0')
+  const found: Committed[] = []
   for (const name of files.map((file) => basename(file))) {
-    if ((await run('ls-tree', '--name-only', commit, '--', `./${name}`)) === '') continue
-    const text = await run('show', `${commit}:./${name}`)
-    return text === undefined ? fail(`git cannot show ${name} of ${base}`) : ok({ name, text })
+    if (found.length > 0 || !(await listed(name)).includes(name)) continue
+    for (const one of [name, ...teamFiles(await listed(`${FOLDER}/`))]) {
+      const text = await run('show', `${commit}:./${one}`)
+      if (text === undefined) return fail(`git cannot show ${one} of ${base}`)
+      found.push({ name: one, text })
+    }
   }
-  return ok(undefined)
+  return ok(found)
 }
 
 /** The other version of this package that a commit's package.json beside the policy asks for, of a range the lowest. */
 const versionAt = async (base: string, config: string): Promise<string | undefined> => {
-  const read = await fileOf(base, [join(dirname(config), 'package.json')])
-  const manifest = read.ok && read.value ? parseJsonObject(read.value.text) : undefined
+  const read = await filesOf(base, [join(dirname(config), 'package.json')])
+  const manifest = read.ok ? parseJsonObject(read.value[0]?.text ?? '') : undefined
   const wanted = ['dependencies', 'devDependencies']
     .map((key) => manifest && own(manifest, key))
     .map((packages) => isObject(packages) && own(packages, 'edgewarden'))
@@ -231,16 +238,18 @@ const versionAt = async (base: string, config: string): Promise<string | undefin
 
 /** Compares each environment with that of the same name. */
 const compare = async (
-  committed: Committed | undefined,
+  [committed, ...teams]: readonly Committed[],
   config: string,
   env: string | undefined,
 ): Promise<readonly Outcome[]> => {
   if (committed === undefined) return [nothing('the commit has no such file')]
   const directory = await mkdtemp(join(tmpdir(), 'edgewarden-ci-'))
   const old = join(directory, committed.name)
-  const said = (line: string) => line.replaceAll(old, 'the file of the commit')
+  const said = (line: string) =>
+    line.replaceAll(old, 'the file of the commit').replaceAll(`${directory}/`, 'the commit: ')
   try {
-    await writeFile(old, committed.text)
+    await mkdir(join(directory, FOLDER))
+    for (const { name, text } of [committed, ...teams]) await writeFile(join(directory, name), text)
     const [was, is] = await Promise.all([readWranglerFile(old), readWranglerFile(config)])
     if (!was.ok) return [cannotTell(said(was.reason.message))]
     const names = is.ok ? is.value.map(({ name }) => name) : []

@@ -2,8 +2,14 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import { type Bound, bindingsOf, compareBindings } from '../diff/bindings.ts'
 import { comparePolicies } from '../diff/compare.ts'
 import type { Finding } from '../diff/findings.ts'
+import { listed } from '../diff/words.ts'
 import type { CommandRow } from './command.ts'
-import { fileFaultOutcome, type PolicyChoice, readFilePolicy } from './file-policy.ts'
+import {
+  type FilePolicy,
+  fileFaultOutcome,
+  type PolicyChoice,
+  readFilePolicy,
+} from './file-policy.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 
 export interface DiffOptions {
@@ -49,7 +55,9 @@ export async function diff(
   if (!compared.ok) return cannotTell(`Cannot tell: ${compared.reason}.`)
   const parts = [compared.value, compareBindings(old.value, now.value)]
   const widens = parts.some((one) => one.widens)
-  const of = (side: 'gains' | 'loses' | 'changes') => parts.flatMap((one) => one[side])
+  const ownersOf = ownersIn(old.value, now.value)
+  const of = (side: 'gains' | 'loses' | 'changes') =>
+    parts.flatMap((one) => one[side].map((finding) => ownersOf(finding)))
   const [gains, loses, changes] = [of('gains'), of('loses'), of('changes')]
   const isSame = [gains, loses, changes].every((one) => one.length === 0)
   return {
@@ -66,11 +74,34 @@ export async function diff(
 }
 
 /** One of the two files. One without a policy lets nobody pass, but that is hardly what is asked. */
-const readSide = async (choice: PolicyChoice): Promise<Result<Bound, Outcome>> => {
+const readSide = async (choice: PolicyChoice): Promise<Result<FilePolicy & Bound, Outcome>> => {
   const read = await readFilePolicy(choice)
   if (!read.ok) return fail(fileFaultOutcome(read.reason, EXIT.unknown))
   return ok({ ...read.value, bindings: bindingsOf(read.value.table) })
 }
 
-const told = (side: string, findings: readonly Finding[]): readonly string[] =>
-  findings.map(({ text }) => `${side}: ${text}`)
+/** A finding, and who is responsible for the rules that it applies to. */
+type Owned = Finding & { readonly owners?: readonly string[] }
+
+/** Finds the owners of a finding by the names of rules, which begin its labels or stand in them. */
+const ownersIn = (...sides: readonly FilePolicy[]) => {
+  const owned = sides.flatMap(({ policy, owners }) =>
+    policy.routes.flatMap(({ name, host }, i) => {
+      const owner = owners[i]
+      return owner === undefined ? [] : [{ owner, name, on: host ? ` on ${host}` : '' }]
+    }),
+  )
+  return (finding: Finding): Owned => {
+    const isOf = ({ name, on }: { readonly name: string; readonly on: string }) =>
+      finding.of.some(
+        (label) => `${label} `.startsWith(`${name}${on} `) || label.includes(`\`${name}\``),
+      )
+    const owners = [...new Set(owned.filter(isOf).map(({ owner }) => owner))]
+    return owners.length === 0 ? finding : { ...finding, owners }
+  }
+}
+
+const told = (side: string, findings: readonly Owned[]): readonly string[] =>
+  findings.map(
+    ({ text, owners }) => `${side}: ${text}${owners ? ` (${listed(owners, 'and')})` : ''}`,
+  )

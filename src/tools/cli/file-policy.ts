@@ -9,21 +9,24 @@ import { isPolicyVariable, type PolicyVars, readVars } from '../../policy/vars.t
 import { warningsOf } from '../../policy/warnings.ts'
 import { objectAdvice } from '../lints/durable-objects.ts'
 import { cannotTell, type ExitCode, type Outcome } from './output.ts'
-import type { Place } from './places.ts'
+import type { PlacedIssue } from './places.ts'
 import { readWranglerFile, type WranglerEnvironment, type WranglerFault } from './wrangler-file.ts'
 import { wranglerPath } from './wrangler-names.ts'
 
-/** A mistake or warning, and where in the file it is. */
-export interface PlacedIssue extends PolicyIssue, Place {
-  readonly file: string
-}
-
-/** Issues of one environment with their places. */
+/** Issues of one environment with their places. Rules of teams that they mention are told by file and owner. */
 export function placed<Issue extends PolicyIssue>(
   { file, placeOf, name }: WranglerEnvironment,
   issues: readonly Issue[],
 ): readonly (Issue & PlacedIssue)[] {
-  return issues.map((issue) => ({ ...issue, file, ...placeOf(issue.path, name) }))
+  const told = (rule: string) => {
+    const { file, line, owner } = placeOf(rule)
+    return owner === undefined ? rule : `${file}:${line} (${owner})`
+  }
+  return issues.map((issue) => ({
+    ...issue,
+    message: issue.message.replace(/\bROUTES_[^\s[]+\[\d+\][^\s;,)]*/g, told),
+    ...('file' in issue ? {} : { file, ...placeOf(issue.path, name) }),
+  })) as readonly (Issue & PlacedIssue)[]
 }
 
 /** What the variables and bindings of one environment come to. */
@@ -128,6 +131,8 @@ export interface FilePolicy extends PolicyReading {
   readonly environment: string | null
   /** The environment's own, as it is written. */
   readonly table: JsonObject
+  /** Who is responsible for each rule; `undefined` for rules of the wrangler file. */
+  readonly owners: readonly (string | undefined)[]
 }
 
 /** Why a file gives no policy: it cannot be looked at, or it was, and is wrong. */
@@ -161,8 +166,9 @@ export async function readFilePolicy({
   const found = [...chosen.issues, ...variableIssues, ...(parsed.ok ? [] : parsed.reason)]
   const mistakes = placed(chosen, found)
   if (parsed.ok && mistakes.length === 0) {
-    const { table } = chosen
-    return ok({ ...reading, table, policy: parsed.value.policy, environment: env ?? null })
+    const { table, placeOf } = chosen
+    const owners = (reading.vars.routePaths ?? []).map((path) => placeOf(path).owner)
+    return ok({ ...reading, table, owners, policy: parsed.value.policy, environment: env ?? null })
   }
   const others = env === undefined ? environmentNames(read.value) : []
   const message = `${file}: ${counted(mistakes.length, 'mistake')}${
@@ -193,9 +199,13 @@ export function fileFaultOutcome(fault: FileFault, broken: ExitCode): Outcome {
  */
 export function issueLine(issue: PolicyIssue | PlacedIssue, label = ''): string {
   const { path, message } = issue
-  const place = 'file' in issue ? `${issue.file}:${issue.line}:${issue.column}: ` : ''
+  const place =
+    'file' in issue ? `${issue.file}:${issue.line}:${issue.column}${ownerText(issue)}: ` : ''
   return `${place}${label}${path === '' ? '' : `${path}: `}${message.split('\n', 1)[0]}`
 }
+
+/** Who is responsible for the file of an issue, in parentheses. */
+const ownerText = ({ owner }: PlacedIssue): string => (owner === undefined ? '' : ` (${owner})`)
 
 /** A number of things. */
 export function counted(count: number, thing: string): string {

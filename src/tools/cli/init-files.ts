@@ -150,12 +150,16 @@ jobs:
     runs-on: ubuntu-latest
     steps:
       - uses: actions/checkout@v5
+        with:
+          fetch-depth: 0 # the base of the pull request too
       - uses: actions/setup-node@v5
         with:
           node-version: 24
       - run: npm ci
-      - run: npx edgewarden check
-      - run: npx edgewarden test
+      # The summary says who gains and who loses access. Without --allow-widening, a change fails by which somebody gains.
+      - run: npx edgewarden ci --allow-widening --report github --summary "$GITHUB_STEP_SUMMARY" \${BASE:+--base "$BASE"}
+        env:
+          BASE: \${{ github.event.pull_request.base.sha }}
       - run: npx wrangler deploy --dry-run
       # Once the repository has the variable DEPLOY and the two secrets below.
       - run: npx wrangler deploy

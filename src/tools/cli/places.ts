@@ -1,12 +1,18 @@
-/**
- * Where each key and item of a wrangler file stands, so that a mistake can name line and column. Reads JSONC
- * too; of TOML only places, since the text has been read by then.
- */
+/** Reads TOML and JSONC, and where each key and item stands, so that a mistake can name line and column. */
+import { parse, TomlError } from 'smol-toml'
+import type { PolicyIssue } from '../../policy/issues.ts'
 
 /** Counted from 1, as editors do. */
 export interface Place {
   readonly line: number
   readonly column: number
+}
+
+/** A mistake or warning, and where it is. */
+export interface PlacedIssue extends PolicyIssue, Place {
+  readonly file: string
+  /** Who is responsible for the file, if it is a team's. */
+  readonly owner?: string
 }
 
 /** A key or an item, where it begins, and what is inside. */
@@ -150,20 +156,36 @@ const placeAt = (text: string, at: number): Place => {
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }
 
-/** What a path of the policy is in the file, and where. */
-export type PlaceOf = (path: string, env?: string) => Place
+/** What a path of the policy is in the file, and where; in a file of its own with the path in that. */
+export type PlaceOf = (
+  path: string,
+  env?: string,
+) => Place & Partial<Pick<PlacedIssue, 'file' | 'owner' | 'path'>>
 
-/** Places in a TOML text that has been read without a mistake. */
-export function tomlPlaces(text: string): PlaceOf {
-  return placesIn(text, tomlSpots(text))
+/** A text's value and places, or what is wrong and where. */
+export type ReadText =
+  | { readonly value: unknown; readonly placeOf: PlaceOf }
+  | { readonly mistake: string; readonly place: Place; readonly form: 'TOML' | 'JSONC' }
+
+/** Reads a TOML text. */
+export function readToml(text: string): ReadText {
+  try {
+    return { value: plain(parse(text)), placeOf: placesIn(text, tomlSpots(text)) }
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error
+    const { line, column } = error
+    const mistake = error.message.split('\n', 1)[0]?.replace(/^Invalid TOML document: /, '') ?? ''
+    return { mistake, place: { line, column }, form: 'TOML' }
+  }
 }
 
-/** A JSONC text: its value and places, or what is wrong and where. */
-export function readJsonc(
-  text: string,
-):
-  | { readonly value: unknown; readonly placeOf: PlaceOf }
-  | { readonly mistake: string; readonly place: Place; readonly form: 'TOML' | 'JSONC' } {
+/** The value as wrangler hands it on: dates become text, as in JSON. */
+export function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value))
+}
+
+/** Reads a JSONC text. */
+export function readJsonc(text: string): ReadText {
   const root: Spot = { at: 0, inside: new Map() }
   const { value, skip, at } = reader(text, true)
   try {

@@ -39,6 +39,8 @@ export interface PolicyTerms {
   readonly lift: readonly string[]
   /** Rules that let a revoked token pass all the same. */
   readonly shadow: readonly string[]
+  /** Whether the gate stores decisions, as far as it tells its caller. */
+  readonly isAudited: boolean
 }
 
 /** Milliseconds: no gate takes a bound that is longer. */
@@ -83,6 +85,7 @@ export function policyTerms(policy: JsonObject): Result<PolicyTerms, string> {
     bound: Math.max(gate.revocation, ...reading.map(({ revocation }) => revocation)),
     lift: gate.lift,
     shadow: reading.filter(({ mode }) => mode === 'shadow').map(({ match }) => match),
+    isAudited: own(policy, 'audit') !== undefined,
   })
 }
 

@@ -29,6 +29,7 @@ import {
   whyUnknown,
   withoutEffect,
 } from './revoke-effect.ts'
+import { withSeen } from './revoke-seen.ts'
 
 export interface RevokeOptions extends GateOptions, EntryOptions {
   /** Ends only once the revocation is in effect everywhere. */
@@ -140,7 +141,8 @@ export async function revoke(
   const wanted = await completed(given, around, waiting)
   if (!wanted.ok) return wanted.reason
   const options = wanted.value
-  const entry = readEntry(options, around.now())
+  const at = around.now()
+  const entry = readEntry(options, at)
   if (!entry.ok) return cannotTell(entry.reason)
   const began = waiting.elapsed()
   const answer = await callAs(options, SCOPES, around, ({ prefix }) => ({
@@ -168,10 +170,13 @@ export async function revoke(
   const ids = made.entries.map((one) => own(one, 'id'))
   const lifted = terms.value.lift.find((id) => ids.includes(id))
   if (lifted !== undefined) return withoutEffect(made, shards, lifted)
+  const { isAudited } = terms.value
+  const seen = (outcome: Outcome) =>
+    isAudited ? withSeen(outcome, entry.value, at, options, around) : outcome
   const ends = began + shards + terms.value.bound
   if (!options.wait) {
     const left = Math.max(0, ends - waiting.elapsed())
-    return expected(made, shards, terms.value, Math.ceil(around.now() + left / 1000))
+    return seen(expected(made, shards, terms.value, Math.ceil(around.now() + left / 1000)))
   }
   if (terms.value.bound > 0) {
     waiting.tell(`Every shard has it; waiting for the bound of ${secondsText(terms.value.bound)}.`)
@@ -179,7 +184,7 @@ export async function revoke(
   for (let left = ends - waiting.elapsed(); left > 0; left = ends - waiting.elapsed()) {
     await waiting.sleep(Math.ceil(left))
   }
-  return measured(made, shards, terms.value)
+  return seen(measured(made, shards, terms.value))
 }
 
 const isPending = ({ status, body }: GateAnswer): boolean => {

@@ -1,6 +1,5 @@
 import { type JsonObject, own } from '../../core/json.ts'
 import type { McpKind, McpRule } from '../../core/model/mcp.ts'
-import type { Policy } from '../../core/model/policy.ts'
 import { writtenCondition } from '../../policy/conditions/field.ts'
 import {
   type RouteRow,
@@ -12,7 +11,7 @@ import {
 import { showPolicy } from '../../policy/show.ts'
 import { type KindOfUse, usesOf } from '../reach/mcp-entries.ts'
 import type { CommandRow } from './command.ts'
-import { fileFaultOutcome, readFilePolicy } from './file-policy.ts'
+import { type FilePolicy, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import {
   type AgentOptions,
@@ -52,7 +51,7 @@ Exit status: 0 there are rules, 1 there are none that it could reach, 2 cannot t
 }
 
 /** A rule with everything the configuration says of it. */
-type Rule = RouteRow & JsonObject
+type Rule = RouteRow & JsonObject & { readonly owner?: string }
 
 /** What a rule may ask for beside scopes. */
 const FURTHER = [
@@ -83,6 +82,7 @@ const COLUMNS: readonly Column<Rule>[] = [
   ['ISSUERS', ({ issuers }) => issuers.join(', ')],
   ['ORIGIN', ({ origin }) => origin],
   ['MODE', ({ mode }) => (mode === 'enforce' ? '' : mode)],
+  ['OWNER', ({ owner = '' }) => owner],
 ]
 
 /** A rule that an agent could reach. */
@@ -99,6 +99,7 @@ const REACHED: readonly Column<ReachedRule>[] = [
   ['ISSUERS', ({ issuers }) => issuers.join(', ')],
   ['ORIGIN', ({ origin }) => origin],
   ['MODE', ({ mode }) => (mode === 'enforce' ? '' : `${mode}: denied requests go on`)],
+  ['OWNER', ({ owner = '' }) => owner],
 ]
 
 /** Values of path parameters, as alternatives. */
@@ -129,7 +130,7 @@ export async function routes({
   const read = await readFilePolicy({ file, env })
   if (!read.ok) return fileFaultOutcome(read.reason, EXIT.no)
   const { policy, environment } = read.value
-  const rules = rulesOf(policy)
+  const rules = rulesOf(read.value)
   const json = { valid: true, file, environment }
   if (!isDescribed(agent)) {
     const below = new Map(rules.map((rule, i) => [rule, usesBelow(policy.routes[i]?.mcp)] as const))
@@ -174,9 +175,13 @@ const tableOf = <Row>(
   ])
 }
 
-const rulesOf = (policy: Policy): readonly Rule[] => {
+const rulesOf = ({ policy, owners }: FilePolicy): readonly Rule[] => {
   const shown = showPolicy(policy).routes
-  return routesOf(policy).map((row, i) => ({ ...shown[i], ...row }))
+  return routesOf(policy).map((row, i) => ({
+    ...shown[i],
+    ...row,
+    ...(owners[i] !== undefined && { owner: owners[i] }),
+  }))
 }
 
 /** Something that may be used of an MCP server, as a line below its rule. */

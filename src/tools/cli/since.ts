@@ -1,7 +1,8 @@
 /** What `check --since` tells. */
 import { type Change, type Changed, changesSince, isNewer } from '../lints/changes.ts'
-import { type PlacedIssue, type PolicyReading, placed } from './file-policy.ts'
+import { type PolicyReading, placed } from './file-policy.ts'
 import { ownManifest } from './files.ts'
+import type { PlacedIssue } from './places.ts'
 import type { WranglerEnvironment } from './wrangler-file.ts'
 
 /** What the variables of an environment come to. */

@@ -14,9 +14,9 @@ import { list, type Readable, reads, readTable, required, table } from '../../po
 import { readToken } from './explain-request.ts'
 import { issueLine } from './file-policy.ts'
 import { readText } from './files.ts'
+import { plain } from './places.ts'
 import { instant } from './times.ts'
 import { type Statement, statementsOf } from './toml-statements.ts'
-import { plain } from './wrangler-file.ts'
 
 /** `would_deny`: a rule in shadow mode lets a request through that it would deny. */
 export const DECISIONS = ['allowed', 'denied', 'would_deny'] as const

@@ -2,9 +2,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { parse } from 'smol-toml'
 import type { JsonObject } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
+import { plain } from './places.ts'
 import type { Expected, TestFile } from './test-file.ts'
 import type { Statement } from './toml-statements.ts'
-import { plain } from './wrangler-file.ts'
 
 /**
  * The text of a file with other expectations, by the index of their case; all else stays byte for byte. Only

@@ -1,4 +1,3 @@
-import { parse, TomlError } from 'smol-toml'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { distance, type PolicyIssue } from '../../policy/issues.ts'
@@ -9,7 +8,8 @@ import {
   objectClasses,
 } from '../lints/durable-objects.ts'
 import { readText } from './files.ts'
-import { type Place, type PlaceOf, readJsonc, tomlPlaces } from './places.ts'
+import { type Place, type PlaceOf, readJsonc, readToml } from './places.ts'
+import { readTeams, type Teams } from './teams.ts'
 import { wranglerPath } from './wrangler-names.ts'
 
 /** One environment of a wrangler file: what a deploy of it would give the Worker. */
@@ -19,10 +19,11 @@ export interface WranglerEnvironment {
   /** Where it is written: the file's path, and the place in it of a key of the policy or of a table. */
   readonly file: string
   readonly placeOf: PlaceOf
-  /** As it is written; of the top level only what says when it is run is added. */
+  /** As it is written; of the top level only what says how it is built and when it is run is added. */
   readonly table: JsonObject
-  /** As the Worker gets them. */
+  /** As the Worker gets them, with the rules of teams. */
   readonly vars: JsonObject
+  readonly teams: Teams
   readonly bindings: {
     readonly kv: ReadonlySet<string>
     readonly durable_object: ReadonlyMap<string, ObjectBinding>
@@ -67,7 +68,7 @@ const TABLES: readonly string[] = [
   'env',
 ]
 /** Names of variables that are sometimes written without `vars.` in front. */
-const VARIABLES = /^(?:AUDIT|(?:GATE|ISSUERS|SCOPES|ROUTES)(?:_.*)?)$/
+const VARIABLES = /^(?:AUDIT|TEAMS|(?:GATE|ISSUERS|SCOPES|ROUTES)(?:_.*)?)$/
 
 /**
  * Reads a wrangler.toml, or a wrangler.json or .jsonc where that is named or there is no wrangler.toml: the top level
@@ -86,33 +87,36 @@ export async function readWranglerFile(
     const message = `${file}:${place.line}:${place.column}: no valid ${form}: ${mistake}`
     return fail({ kind: 'broken', message, ...place })
   }
-  const { value, placeOf } = read
-  return ok(environmentsOf(isObject(value) ? value : {}).map((one) => ({ ...one, file, placeOf })))
-}
-
-const readToml = (text: string): ReturnType<typeof readJsonc> => {
-  try {
-    return { value: plain(parse(text)), placeOf: tomlPlaces(text) }
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error
-    const { line, column } = error
-    const mistake = error.message.split('\n', 1)[0]?.replace(/^Invalid TOML document: /, '') ?? ''
-    return { mistake, place: { line, column }, form: 'TOML' }
-  }
-}
-
-/** The value as wrangler hands it on: dates become text, as in JSON. */
-export function plain(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value))
+  const environments = environmentsOf(isObject(read.value) ? read.value : {})
+  const teams = await readTeams(file, environments[0]?.vars ?? {}, read.placeOf)
+  return ok(
+    environments.map((one) => ({
+      ...one,
+      file,
+      placeOf: teams.placeOf,
+      teams,
+      vars: { ...teams.vars, ...one.vars },
+      issues: [
+        ...one.issues,
+        ...teams.issues,
+        ...Object.keys(teams.vars)
+          .filter((path) => own(one.vars, path) !== undefined)
+          .map((path) => ({ path, message: 'would replace the rules of that team' })),
+      ],
+    })),
+  )
 }
 
 /** An environment by itself, without the file that it is in. */
-type Environment = Omit<WranglerEnvironment, 'file' | 'placeOf'>
+type Environment = Omit<WranglerEnvironment, 'file' | 'placeOf' | 'teams'>
 
 const environmentsOf = (file: JsonObject): readonly Environment[] => {
   const top = environment(file, undefined)
   const tables = own(file, 'env')
   const named = isObject(tables) ? Object.entries(tables) : []
+  const inherited = Object.fromEntries(
+    ['triggers', 'alias', 'build'].map((key) => [key, own(file, key)]),
+  )
   return [
     top,
     ...named.map(([name, table]) => {
@@ -122,7 +126,7 @@ const environmentsOf = (file: JsonObject): readonly Environment[] => {
       }
       const inheritedRoutes = inheritedOf(table, file)
       return {
-        ...environment({ triggers: own(file, 'triggers'), ...table }, name),
+        ...environment({ ...inherited, ...table }, name),
         classes: objectClasses(table, file, name),
         cacheIssues: cacheIssues(table, file, name),
         ...(inheritedRoutes !== undefined && { inheritedRoutes }),
@@ -146,6 +150,9 @@ const isEmpty = (value: unknown): boolean =>
 const environment = (table: JsonObject, name: string | undefined): Environment => {
   const vars = own(table, 'vars')
   const issues = [...misspelt(table, name)]
+  if (name !== undefined && isObject(vars) && own(vars, 'TEAMS') !== undefined) {
+    issues.push({ path: 'TEAMS', message: 'is read at the top level, for every environment' })
+  }
   if (vars !== undefined && !isObject(vars)) {
     issues.push({ path: 'vars', message: 'must be a table: [vars.GATE], [vars.ISSUERS.name]' })
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { text as textOf } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { parse } from 'yaml'
+import { init } from '../../../src/tools/cli/init.ts'
 import { ROOT } from '../../kit/repository.ts'
 import { folder } from './kit.ts'
 import { close, listen } from './recording-gate.ts'
@@ -159,5 +160,47 @@ describe('the action', () => {
     const { code, stdout } = await act(clone, { base, comment: 'false' })
     expect(stdout).toContain('gains: tokens of acme without a scope may now call POST /b')
     expect(code).toBe(1)
+  })
+})
+
+describe('the workflow of a new project', () => {
+  /** Runs its step as a runner would; without a base for a push. */
+  const act = async (base: string) => {
+    const at = await repository({ 'wrangler.toml': WIDER })
+    const path = join(at, 'node_modules/new')
+    await init(
+      path,
+      {
+        resource: 'https://api.acme.dev',
+        issuer: 'https://auth.acme.dev',
+        origin: 'https://origin.acme.dev',
+      },
+      {},
+    )
+    const { jobs } = parse(await readFile(join(path, '.github/workflows/gate.yml'), 'utf8'))
+    const steps: { run?: string; with?: object; env?: Readonly<Record<string, string>> }[] =
+      jobs.check.steps
+    expect(steps[0]?.with).toEqual({ 'fetch-depth': 0 })
+    const step = steps.find(({ run = '' }) => run.includes('edgewarden ci'))
+    expect(step?.env).toEqual({ BASE: `\${{ github.event.pull_request.base.sha }}` })
+    const summary = join(at, 'node_modules/summary.md')
+    const env = { BASE: base, GITHUB_STEP_SUMMARY: summary }
+    const args = ['-e', '-o', 'pipefail', '-c', step?.run ?? '']
+    const { code, stderr } = await started('bash', args, { cwd: at, env })
+    return { code, stderr, summary: await readFile(summary, 'utf8') }
+  }
+
+  it('shows who gains by a pull request', async () => {
+    const { code, stderr, summary } = await act('main')
+    expect([code, stderr]).toEqual([0, ''])
+    expect(summary).toContain('gains: tokens of acme without a scope may now call POST /b')
+    expect(summary).toContain('test: passed')
+  })
+
+  it('checks and tests what is pushed', async () => {
+    const { code, stderr, summary } = await act('')
+    expect([code, stderr]).toEqual([0, ''])
+    expect(summary).toContain('test: passed')
+    expect(summary).not.toContain('gains')
   })
 })

@@ -229,7 +229,7 @@ const MISTAKES: readonly Row[] = [
     'match = "POST /v1/chat"',
     'match = "* /v1/*"',
     'match = "GET /v1/runs/{run}"',
-    'ROUTES[1].match: can never match: `* /v1/*` before it takes all of it; put this rule before that one, or remove one of them',
+    'ROUTES[1].match: can never match: `* /v1/*` of ROUTES[0] takes all of it before; put this rule before that one, or remove one of them',
   ],
   [
     'origin = "https://origin.acme.dev"',

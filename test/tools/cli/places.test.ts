@@ -1,6 +1,6 @@
 import { parse } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
-import { type PlaceOf, readJsonc, tomlPlaces } from '../../../src/tools/cli/places.ts'
+import { type PlaceOf, type ReadText, readJsonc, readToml } from '../../../src/tools/cli/places.ts'
 
 const TOML = `name = "gate" # [vars.GATE] is not here
 "odd.name" = '''
@@ -30,6 +30,12 @@ const told = (placeOf: PlaceOf, text: readonly string[], path: string, env?: str
   const { line, column } = placeOf(path, env)
   return `${line}: ${text[line - 1]?.slice(column - 1)}`
 }
+
+const placesIn = (read: ReadText): PlaceOf => {
+  if ('mistake' in read) throw new Error(read.mistake)
+  return read.placeOf
+}
+const tomlPlaces = (text: string) => placesIn(readToml(text))
 
 describe('places in TOML', () => {
   it.each([

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { PARTS, toml } from './kit.ts'
 
@@ -33,9 +33,11 @@ export const repository = async (
   first: Files = { 'wrangler.toml': POLICY },
 ): Promise<string> => {
   const at = await mkdtemp(join(directory, 'repository-'))
-  await mkdir(join(at, 'tests'))
   const write = async (files: Files) => {
-    for (const [name, text] of Object.entries(files)) await writeFile(join(at, name), text)
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(dirname(join(at, name)), { recursive: true })
+      await writeFile(join(at, name), text)
+    }
   }
   await write({ ...first, 'tests/policy.test.toml': CASES, '.gitignore': 'node_modules\n' })
   await git(at, 'init', '-q', '-b', 'main')

@@ -292,3 +292,80 @@ describe('what makes it count less', () => {
     expect(outcome.json).toMatchObject({ effect: { shadow_rules: ['GET /v2/x', 'GET /v3/x'] } })
   })
 })
+
+describe('a gate with an audit', () => {
+  const policy = { ...policyWith(strict), body: { ...Object(policyWith(strict).body), audit: {} } }
+  const at = (seconds: number) => new Date((NOW + seconds) * 1000).toISOString()
+  const HOUR = [
+    { time: at(0.1), decision: 'denied', code: 'token_revoked' },
+    { time: at(0.05), decision: 'denied', code: 'scope_missing' },
+    { time: at(-1), decision: 'denied', code: 'token_revoked' },
+    { time: at(-2), decision: 'allowed' },
+  ]
+  /** Answers what is asked of decisions: those of the hour, and without a time those of ever. */
+  const audited =
+    (hour: Reply, ever: Reply = hour) =>
+    (seen: Recorded): Reply => {
+      if (!seen.url?.includes('/decisions?')) return gateWith(policy)(seen)
+      return seen.url.includes('from=') ? hour : ever
+    }
+  const decisions = (list: readonly object[], cursor?: string): Reply => ({
+    status: 200,
+    body: { decisions: list, ...(cursor !== undefined && { cursor }) },
+  })
+
+  it('tells what was decided in the hour before, and what is refused since', async () => {
+    const { outcome } = await run({}, audited(decisions(HOUR)))
+    expect(outcome.out.at(-1)).toBe(
+      'Audit: 2 decisions about it in the hour before, 1 allowed; 1 refused as revoked since',
+    )
+    expect(outcome).toMatchObject({
+      exitCode: 0,
+      err: [],
+      json: { seen: { last_hour: 2, allowed: 1, revoked_since: 1 } },
+    })
+    const [asked] = requests.filter(({ url }) => url?.includes('/decisions?'))
+    const query = new URL(asked?.url ?? '', gate).searchParams
+    expect(Object.fromEntries(query)).toEqual({
+      issuer: ENTRY.issuer,
+      agent: 'a7',
+      from: `${NOW - 3600}.000`,
+      limit: '1000',
+    })
+  })
+
+  it('says that there may be more', async () => {
+    const { outcome } = await run({}, audited(decisions(HOUR, 'next')))
+    expect(outcome.out.at(-1)).toContain('at least 2 decisions')
+  })
+
+  it('warns where it knows nobody of that id', async () => {
+    const { outcome } = await run({}, audited(decisions([])))
+    expect(outcome).toMatchObject({ exitCode: 0, json: { seen: { last_hour: 0 } } })
+    expect(outcome.err).toEqual([
+      `warning: the audit has no decision about this agent: is a7 of ${ENTRY.issuer} right?`,
+    ])
+    const known = await run({}, audited(decisions([]), decisions(HOUR.slice(3))))
+    expect(known.outcome.err).toEqual([])
+    const unsure = await run({}, audited(decisions([]), decisions([], 'next')))
+    expect(unsure.outcome.err).toEqual([])
+  })
+
+  it.each<[string, Reply]>([
+    ['the token may not read it', refused(403, 'scope_missing')],
+    ['it is busy', refused(503, 'audit_unavailable')],
+    ['the answer is none', { status: 200, body: { decisions: 'x' } }],
+  ])('adds nothing where %s', async (_, reply) => {
+    const { outcome } = await run({}, audited(reply))
+    expect([outcome.exitCode, outcome.err]).toEqual([0, []])
+    expect(outcome.out.join()).not.toContain('Audit')
+  })
+
+  it('is not asked about what it finds no decisions by', async () => {
+    const { outcome } = await run({ kind: 'key' }, audited(decisions(HOUR)))
+    expect(outcome.exitCode).toBe(0)
+    expect(requests.some(({ url }) => url?.includes('/decisions'))).toBe(false)
+    await run({ kind: 'issuer', value: undefined } as never, audited(decisions(HOUR)))
+    expect(requests.at(-1)?.url).toMatch(/\/decisions\?issuer=[^&]*&from=/)
+  })
+})

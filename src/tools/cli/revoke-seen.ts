@@ -1,0 +1,64 @@
+import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { callAs, type GateOptions } from './access.ts'
+import type { Surroundings } from './command.ts'
+import { counted } from './file-policy.ts'
+import { AUDIT_SCOPE } from './log.ts'
+import type { Outcome } from './output.ts'
+
+const HOUR = 3_600
+
+/** Kinds that the audit finds decisions by; for the kind `issuer` the issuer is enough. */
+const FOUND_BY = ['agent', 'subject', 'workflow']
+
+/**
+ * A revocation's outcome with what the audit of the gate has about whom it is of. Where that cannot be told, the outcome
+ * is as it was. `at` is when it was made, in seconds since the epoch.
+ */
+export async function withSeen(
+  outcome: Outcome,
+  entry: JsonObject,
+  at: number,
+  options: GateOptions,
+  around: Surroundings,
+): Promise<Outcome> {
+  const [kind = '', value = '', issuer = ''] = ['kind', 'value', 'issuer'].map((name) =>
+    String(own(entry, name) ?? ''),
+  )
+  if (kind !== 'issuer' && !FOUND_BY.includes(kind)) return outcome
+  const asked = { issuer, ...(kind !== 'issuer' && { [kind]: value }) }
+  const pageOf = async (more: Readonly<Record<string, string>>) => {
+    const query = new URLSearchParams({ ...asked, ...more })
+    const answer = await callAs(options, AUDIT_SCOPE, around, ({ prefix }) => ({
+      method: 'GET',
+      path: `${prefix}/decisions?${query}`,
+    }))
+    if (!answer.ok) return undefined
+    const [found, cursor] = ['decisions', 'cursor'].map((name) => own(answer.value.body, name))
+    return Array.isArray(found)
+      ? { found: found.filter(isObject), isCut: cursor !== undefined }
+      : undefined
+  }
+  const page = await pageOf({ from: (at - HOUR).toFixed(3), limit: '1000' })
+  if (!page) return outcome
+  const { found, isCut } = page
+  const timeOf = (record: JsonObject) => Date.parse(String(own(record, 'time'))) / 1000
+  const before = found.filter((record) => timeOf(record) < at)
+  const since = found.filter((one) => timeOf(one) >= at && own(one, 'code') === 'token_revoked')
+  const seen = {
+    last_hour: before.length,
+    allowed: before.filter((record) => own(record, 'decision') === 'allowed').length,
+    revoked_since: since.length,
+  }
+  const ever = found.length === 0 && !isCut ? await pageOf({ limit: '1' }) : page
+  const isNobody = ever?.found.length === 0 && !ever.isCut
+  const least = isCut ? 'at least ' : ''
+  const line = `Audit: ${least}${counted(seen.last_hour, 'decision')} about it in the hour before, ${seen.allowed} allowed; ${least}${seen.revoked_since} refused as revoked since`
+  const named = kind === 'issuer' ? issuer : `${value} of ${issuer}`
+  const warning = `warning: the audit has no decision about this ${kind}: is ${named} right?`
+  return {
+    ...outcome,
+    json: { ...Object(outcome.json), seen },
+    out: isNobody ? outcome.out : [...outcome.out, line],
+    err: isNobody ? [...outcome.err, warning] : outcome.err,
+  }
+}

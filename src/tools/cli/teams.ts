@@ -1,0 +1,183 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { fail, ok, type Result } from '../../core/result.ts'
+import { type PolicyIssue, pathText, quoteAll, type Report } from '../../policy/issues.ts'
+import { readTable } from '../../policy/table.ts'
+import { TEAM_KEYS } from '../../policy/team-keys.ts'
+import { fileReason, readText } from './files.ts'
+import { type PlacedIssue, type PlaceOf, readToml } from './places.ts'
+
+/** The rules of teams, which each have a file of their own: `routes/NAME.toml` beside the wrangler file. */
+export interface Teams {
+  /** Their rules as the Worker gets them: a variable `ROUTES_NAME` for each team. */
+  readonly vars: JsonObject
+  readonly issues: readonly PlacedIssue[]
+  /** The place of a rule of a team, and of anything else that of the wrangler file. */
+  readonly placeOf: PlaceOf
+}
+
+/** Where the files of teams are, beside the wrangler file. */
+export const FOLDER = 'routes'
+const MODULE = 'edgewarden/policy'
+const WHERE = './.wrangler/edgewarden/policy.mjs'
+const COMMAND = 'npx edgewarden check --write'
+const HEADER = '// Written by edgewarden check --write.\n'
+
+/** The files of teams among names of files. */
+export function teamFiles(names: readonly string[]): readonly string[] {
+  return names.filter((name) => name.endsWith('.toml')).sort()
+}
+
+/**
+ * Reads the files of the teams that the top level of a wrangler file names under TEAMS. A file of no team, a team
+ * without a file, a rule outside the team's paths or hosts, and all that is no rule are mistakes.
+ */
+export async function readTeams(file: string, vars: JsonObject, placeOf: PlaceOf): Promise<Teams> {
+  const declared = own(vars, 'TEAMS')
+  const folder = join(dirname(file), FOLDER)
+  const files = teamFiles(await readdir(folder).catch(() => []))
+  const issues: PlacedIssue[] = []
+  const report: Report = (steps, message) => {
+    const path = pathText('', steps)
+    issues.push({ path, message, file, ...placeOf(path) })
+  }
+  if (declared !== undefined && !isObject(declared)) report(['TEAMS'], 'must be a table of teams')
+  const teams = new Map(Object.entries(isObject(declared) ? declared : {}))
+  for (const name of files.map((one) => one.slice(0, -'.toml'.length))) {
+    if (teams.has(name)) continue
+    const message = `is the file of no team; write [vars.TEAMS.${name}] with owner and paths`
+    issues.push({ path: '', message, file: join(folder, `${name}.toml`), line: 1, column: 1 })
+  }
+  const rules: Record<string, unknown> = {}
+  const places = new Map<string, PlaceOf>()
+  for (const [name, table] of teams) {
+    const team = readTable(TEAM_KEYS, table, (path, message) =>
+      report(['TEAMS', name, ...path], message),
+    )
+    if (!files.includes(`${name}.toml`)) {
+      report(['TEAMS', name], `has no file ${join(folder, name)}.toml`)
+      continue
+    }
+    const read = await readTeam(join(folder, `${name}.toml`), team)
+    rules[`ROUTES_${name}`] = read.rules
+    issues.push(...read.issues)
+    places.set(`ROUTES_${name}`, read.placeOf)
+  }
+  return {
+    vars: rules,
+    issues,
+    placeOf: (path, env) => {
+      const [, variable = '', rest] = /^(ROUTES_[^[]*)(\[.*)$/s.exec(path) ?? []
+      return places.get(variable)?.(`routes${rest}`) ?? placeOf(path, env)
+    },
+  }
+}
+
+type Limits = Partial<{ owner: string; paths: readonly string[]; hosts: readonly string[] }>
+
+const readTeam = async (file: string, { owner, paths, hosts }: Limits) => {
+  const of = { file, ...(owner !== undefined && { owner }) }
+  const start = { line: 1, column: 1 }
+  const broken = (message: string, place = start) => ({
+    rules: [],
+    issues: [{ path: '', message, ...of, ...place }],
+    placeOf: () => ({ ...of, ...place }),
+  })
+  const text = await readText(file)
+  if (!text.ok) return broken(text.reason)
+  const read = readToml(text.value)
+  if ('mistake' in read) return broken(`no valid TOML: ${read.mistake}`, read.place)
+  const placeOf = (path: string) => ({ path, ...of, ...read.placeOf(path) })
+  const issues: PlacedIssue[] = []
+  const report = (path: string, message: string) => issues.push({ message, ...placeOf(path) })
+  const table = isObject(read.value) ? read.value : {}
+  for (const key of Object.keys(table)) {
+    if (key !== 'routes') report(pathText('', [key]), 'is not read: the file holds only [[routes]]')
+  }
+  const written = own(table, 'routes') ?? []
+  if (!Array.isArray(written)) report('routes', 'must be a list of tables: [[routes]]')
+  const rules = listOf(written)
+  for (const [i, rule] of rules.entries()) {
+    const [match, host] = ['match', 'host'].map((key) => isObject(rule) && own(rule, key))
+    const path = typeof match === 'string' ? match.split(' ')[1] : undefined
+    const isBelow = (one: string) => path === one || path?.startsWith(`${one}/`)
+    if (paths && path !== undefined && !paths.some(isBelow)) {
+      report(`routes[${i}].match`, `is outside the paths of this team: ${quoteAll(paths)}`)
+    }
+    if (hosts && !hosts.some((one) => one === host)) {
+      report(`routes[${i}].host`, `must be a host of this team: ${quoteAll(hosts)}`)
+    }
+  }
+  return { rules, issues, placeOf }
+}
+
+/** An environment, as far as it says what it is built from. */
+interface Built {
+  readonly table: JsonObject
+}
+
+const moduleIn = ({ table }: Built): string | undefined => {
+  const alias = own(table, 'alias')
+  const path = isObject(alias) ? own(alias, MODULE) : undefined
+  return typeof path === 'string' ? path : undefined
+}
+
+/** What keeps the rules of teams from each deploy of an environment. */
+export function undelivered(
+  environment: Built & { readonly teams: Teams },
+): readonly PolicyIssue[] {
+  const build = own(environment.table, 'build')
+  const command = isObject(build) ? own(build, 'command') : undefined
+  const isMade = typeof command === 'string' && /edgewarden check\b.*--write\b/.test(command)
+  const isTaken = moduleIn(environment) !== undefined
+  const hasRules = Object.keys(environment.teams.vars).length > 0
+  return [
+    ...(hasRules && !isTaken
+      ? [
+          {
+            path: 'alias',
+            message: `lacks "${MODULE}": the Worker would not get the rules in ${FOLDER}/; write [alias] with "${MODULE}" = "${WHERE}"`,
+          },
+        ]
+      : []),
+    ...((hasRules || isTaken) && !isMade
+      ? [
+          {
+            path: 'build.command',
+            message: `does not run ${COMMAND}: a deploy would take the rules in ${FOLDER}/ as they once were; write [build] with command = "${COMMAND}"`,
+          },
+        ]
+      : []),
+  ]
+}
+
+/**
+ * Writes the rules of teams where `[alias]` of an environment takes them from, and returns the paths. Overwrites no file
+ * of somebody else.
+ */
+export async function writeTeams(
+  environments: readonly (Built & { readonly file: string; readonly teams: Teams })[],
+): Promise<Result<readonly string[], string>> {
+  const written = new Set<string>()
+  for (const environment of environments) {
+    const module = moduleIn(environment)
+    if (module === undefined || written.has(module)) continue
+    const path = resolve(dirname(environment.file), module)
+    const before = await readText(path)
+    if (before.ok && !before.value.startsWith(HEADER)) {
+      return fail(`${path} was not written by check, and is not overwritten.`)
+    }
+    try {
+      await mkdir(dirname(path), { recursive: true })
+      await writeFile(
+        path,
+        `${HEADER}export const variables = ${JSON.stringify(environment.teams.vars)}\n`,
+      )
+    } catch (error) {
+      return fail(`Cannot write ${path}: ${fileReason(error)}.`)
+    }
+    written.add(module)
+  }
+  return ok([...written])
+}
