@@ -9,6 +9,7 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import type { Operation } from '../../core/stages/operation.ts'
 import { type ForwardFault, forwardDenials } from '../../gateway/relay/forward.ts'
 import { BODILESS } from '../../gateway/relay/streams.ts'
+import { learnRevisions } from '../operation/head.ts'
 import { bufferBody } from './buffer-body.ts'
 import { type HeaderEdit, privateEdits, sessionEdits } from './headers.ts'
 import { beginsListless, filterText, passesUnread, visibilityOf } from './lists.ts'
@@ -45,6 +46,9 @@ const mayList = (operation: Operation): boolean =>
   operation.kind !== 'mcp' ||
   operation.messages.length === 0 ||
   !operation.messages.every(isListless)
+
+const isDiscovery = (operation: Operation): boolean =>
+  operation.kind === 'mcp' && operation.messages[0]?.method === 'server/discover'
 
 /** Bytes of an answer within which a list would begin: only an id and a cursor precede it. */
 const BEGINNING_BYTES = 64 * 1024
@@ -115,14 +119,18 @@ const filteredAnswer = async (
 
   const edits = [...session.value, ...privateEdits(headers, names)]
   const visibility = visibilityOf(rule, known, () => ports.clock.now())
+  const filter = (data: string) => {
+    if (isDiscovery(known.operation)) learnRevisions(rule, data)
+    return filterText(data, visibility)
+  }
   if (isEvents) {
     const open = idsOf(known.operation)
-    const filter = (data: string) => {
+    const filterEvent = (data: string) => {
       if (open.size > 0) removeAnswered(open, data)
-      return filterText(data, visibility)
+      return filter(data)
     }
     const events = body.pipeThrough(
-      filterEvents({ filter, most: LIMITS.mcpAnswerBytes, isListless }),
+      filterEvents({ filter: filterEvent, most: LIMITS.mcpAnswerBytes, isListless }),
     )
     const response = remade(answer, events, [...edits, ['content-length']])
     return ok({ response, body: 'moved', openRequests: () => [...open] })
@@ -143,7 +151,7 @@ const filteredAnswer = async (
   whole?.cancel().catch(() => {})
   if (text === undefined || whole) return fail(deny('mcp_answer_invalid'))
 
-  const filtered = filterText(text, visibility)
+  const filtered = filter(text)
   const isReadable = filtered.outcome !== 'unreadable' || (isListless && passesUnread(text))
   if (filtered.outcome === 'gone' || !isReadable) return fail(deny('mcp_answer_invalid'))
   const told = filtered.outcome === 'changed' ? utf8Encode(filtered.text) : bytes
