@@ -15,11 +15,12 @@ interface Check {
 const MANIFEST = '@modelcontextprotocol/conformance/package.json'
 const TOOL = join(createRequire(import.meta.url).resolve(MANIFEST), '../dist/index.js')
 
-/** Runs every scenario for servers that the conformance package has, against this URL. */
-export async function conformance(url: string): Promise<Results> {
+/** Runs every scenario for servers that the conformance package has for a revision, against this URL. */
+export async function conformance(url: string, revision: string): Promise<Results> {
   const directory = await mkdtemp(join(tmpdir(), 'edgewarden-conformance-'))
   try {
-    const given = [TOOL, 'server', '--url', url, '--suite', 'all', '--output-dir', directory]
+    const which = ['--suite', 'all', '--spec-version', revision]
+    const given = [TOOL, 'server', '--url', url, ...which, '--output-dir', directory]
     // Its exit code says whether all went well; what it wrote says what did not.
     await new Promise<void>((done) => execFile(process.execPath, given, () => done()))
     const folders = await readdir(directory)
@@ -29,10 +30,10 @@ export async function conformance(url: string): Promise<Results> {
           await readFile(join(directory, folder, 'checks.json'), 'utf8'),
         )
         const judged = checks.filter(({ status }) => status !== 'INFO')
-        return [
-          scenarioOf(folder),
-          Object.fromEntries(judged.map(({ id, status }) => [id, status])),
-        ]
+        const statuses: Record<string, string> = {}
+        // A check may be made several times.
+        for (const { id, status } of judged) statuses[id] = [statuses[id], status].join(' ').trim()
+        return [scenarioOf(folder), statuses]
       }),
     )
     return Object.fromEntries(results)
