@@ -1,3 +1,4 @@
+import { signingDenials } from '../../assertion/stage.ts'
 import { contentLength } from '../../core/body.ts'
 import { utf8Encode } from '../../core/bytes.ts'
 import { chainDenials } from '../../core/chain.ts'
@@ -12,13 +13,14 @@ import { BODILESS } from '../../gateway/relay/streams.ts'
 import { learnRevisions } from '../operation/head.ts'
 import { bufferBody } from './buffer-body.ts'
 import { type HeaderEdit, privateEdits, sessionEdits } from './headers.ts'
-import { beginsListless, filterText, passesUnread, visibilityOf } from './lists.ts'
+import { beginsListless, type Filtered, filterText, passesUnread, visibilityOf } from './lists.ts'
 import { filterEvents } from './sse.ts'
+import { sealTasks } from './tasks.ts'
 
 const deny = denials({
   mcp_answer_invalid: [
     'badOrigin',
-    'The MCP server gave an answer that cannot be read where it must be: no JSON, or too much of it',
+    'The MCP server gave an answer that cannot be read where it must be: no JSON, too much of it, or a task without a good id',
     'Your request is not at fault; ask for less at a time, or tell the operator the request_id',
   ],
 })
@@ -68,8 +70,8 @@ export interface McpAnswer {
 type Id = NonNullable<McpMessage['id']>
 
 /**
- * Prepares an MCP server's answer for its caller. It seals the session id, and removes from JSON and events all that
- * the caller may not use. Where the answer may contain a list, everything but events is buffered, whatever its status
+ * Prepares an MCP server's answer for its caller. It seals the session id and the ids of tasks, and removes from JSON and events
+ * all that the caller may not use. Where the answer may contain a list, everything but events is buffered, whatever its status
  * and type; if it cannot be read it is denied. Other JSON is buffered only until it is clear that it is no list; other
  * types are not read. Events are filtered one by one. An answer without changes is returned as the same object. A
  * denied answer is cancelled. Call it only for rules with `mcp`.
@@ -121,7 +123,7 @@ const filteredAnswer = async (
   const visibility = visibilityOf(rule, known, () => ports.clock.now())
   const filter = (data: string) => {
     if (isDiscovery(known.operation)) learnRevisions(rule, data)
-    return filterText(data, visibility)
+    return sealTasks(data, filterText(data, visibility), decision)
   }
   if (isEvents) {
     const open = idsOf(known.operation)
@@ -151,7 +153,13 @@ const filteredAnswer = async (
   whole?.cancel().catch(() => {})
   if (text === undefined || whole) return fail(deny('mcp_answer_invalid'))
 
-  const filtered = filter(text)
+  let filtered: Filtered
+  try {
+    filtered = await filter(text)
+  } catch (error) {
+    if (error instanceof TypeError) return fail(deny('mcp_answer_invalid'))
+    return fail(signingDenials('assertion_unavailable', { error: String(error) }))
+  }
   const isReadable = filtered.outcome !== 'unreadable' || (isListless && passesUnread(text))
   if (filtered.outcome === 'gone' || !isReadable) return fail(deny('mcp_answer_invalid'))
   const told = filtered.outcome === 'changed' ? utf8Encode(filtered.text) : bytes
