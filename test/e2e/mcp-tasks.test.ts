@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { reply } from '../kit/answers.ts'
 import { eventually } from '../kit/eventually.ts'
 import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
+import { createTaskHandler } from '../kit/mcp/task-extension.ts'
 import { type TaskServers, taskServers } from '../kit/mcp/task-server.ts'
 import { revoking } from './revoking.ts'
 import { type Setting, startSetting } from './setting.ts'
@@ -32,7 +33,7 @@ let setting: Setting
 
 beforeAll(async () => {
   servers = taskServers()
-  origin = await startMcpOrigin({ create: servers.create })
+  origin = await startMcpOrigin({ create: servers.create, modern: createTaskHandler() })
   const ruleOf = (path: string, more: object = {}) => ({
     match: `GET,POST,DELETE ${path}`,
     scopes: [],
@@ -45,7 +46,9 @@ beforeAll(async () => {
       ...['/mcp', '/stateless', '/raw'].map((path) => ruleOf(path)),
       { ...ruleOf('/other/stateless'), strip_prefix: '/other' },
       { ...ruleOf('/listing/mcp', { methods: ['tasks/list'] }), strip_prefix: '/listing' },
-      ruleOf('/extension', { methods: ['tasks/get', 'tasks/update', 'tasks/cancel'] }),
+      ...['/extension', '/modern'].map((path) =>
+        ruleOf(path, { methods: ['tasks/get', 'tasks/update', 'tasks/cancel'] }),
+      ),
     ],
   })
 })
@@ -360,16 +363,42 @@ describe('an answer', () => {
 })
 
 describe('tasks of the extension of 2026-07-28', () => {
-  const modern = (method: string, name: string, more: object, path: string) =>
+  const _meta = {
+    [META]: '2026-07-28',
+    'io.modelcontextprotocol/clientCapabilities': {
+      extensions: { 'io.modelcontextprotocol/tasks': {} },
+    },
+  }
+  const modern = (method: string, name: string, more: object, path: string, token?: string) =>
     send(
       method,
-      { _meta: { [META]: '2026-07-28' }, ...more },
+      { _meta, ...more },
       {
         path,
         version: '2026-07-28',
         headers: { 'mcp-method': method, ...(name && { 'mcp-name': name }) },
+        ...(token !== undefined && { token }),
       },
     )
+
+  it('belong to their agent, at a server that has them', async () => {
+    const given = { name: 'multi_input', arguments: {} }
+    const { result } = await modern('tools/call', given.name, given, '/modern')
+    const { taskId } = result
+    expect(result).toMatchObject({ resultType: 'task', taskId: expect.stringMatching(SEALED) })
+    const ask = (method: string, more: object = {}, token?: string) =>
+      modern(method, taskId, { taskId, ...more }, '/modern', token)
+    const thief = await setting.token({ client_id: 'thief' })
+    const before = origin.requests.length
+    for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel']) {
+      expect(await ask(method, { inputResponses: {} }, thief)).toMatchObject(UNKNOWN)
+    }
+    expect(origin.requests).toHaveLength(before)
+    const status = async () => (await ask('tasks/get')).result
+    await eventually(async () => expect(await status()).toMatchObject({ status: 'input_required' }))
+    expect(await ask('tasks/cancel')).toMatchObject({ result: { resultType: 'complete' } })
+    expect(await status()).toMatchObject({ taskId, status: 'cancelled' })
+  })
 
   it('are refused, unless the rule lists their methods', async () => {
     for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel', 'tasks/result']) {
