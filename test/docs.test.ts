@@ -8,7 +8,12 @@ import { anchorOf } from '../site/pages.ts'
 import { chainDenials } from '../src/core/chain.ts'
 import type { Decision, Facts } from '../src/core/guard.ts'
 import { ASSERTION_HEADER } from '../src/core/model/assertion.ts'
-import { BASE_METHODS, REFERRING_METHODS, USING_METHODS } from '../src/core/model/mcp-methods.ts'
+import {
+  BASE_METHODS,
+  REFERRING_METHODS,
+  TASK_METHODS,
+  USING_METHODS,
+} from '../src/core/model/mcp-methods.ts'
 import type { VerifiedToken } from '../src/core/model/token.ts'
 import { parsePattern } from '../src/core/pattern.ts'
 import { denialGroups } from '../src/denials.ts'
@@ -302,7 +307,9 @@ describe('docs/mcp.md', () => {
     const [, section = ''] = page.split(/^### Methods$/m)
     const [text = ''] = section.split(/^#/m)
     const named = all(text, /`([a-z]+(?:\/[a-z/]+)?)`/g).filter((name) => name !== 'methods')
-    const known = [...BASE_METHODS, ...USING_METHODS.keys(), ...REFERRING_METHODS]
+    const known = [BASE_METHODS, USING_METHODS.keys(), REFERRING_METHODS, TASK_METHODS].flatMap(
+      (methods) => [...methods],
+    )
     expect([...named].sort()).toEqual(known.sort())
   })
 })

@@ -5,12 +5,19 @@ import {
   type McpKind,
   type McpMessage,
   type McpNamed,
+  type McpRevision,
   type McpRule,
   type McpUse,
   writtenName,
 } from '../core/model/mcp.ts'
 import { isOpenTo } from '../core/model/mcp-access.ts'
-import { isBuiltIn, isNotification, isRemoved, USING_METHODS } from '../core/model/mcp-methods.ts'
+import {
+  isBuiltIn,
+  isNotification,
+  isRemoved,
+  isTaskCall,
+  USING_METHODS,
+} from '../core/model/mcp-methods.ts'
 import { isArgument } from '../core/model/mcp-scopes.ts'
 import type { Route } from '../core/model/route.ts'
 import { type AgentIdentity, typesOf } from '../core/model/token.ts'
@@ -114,7 +121,7 @@ export const mcpAccess = stage({
       if (method !== undefined && isRemoved(method, operation.revision)) {
         return fail(deny('mcp_method_not_allowed', { method }, OF_CALL))
       }
-      const refused = judge(message, mcp, types, uses)
+      const refused = judge(message, operation.revision, mcp, types, uses)
       if (refused) return refused
     }
     return uses.length > 0 ? ok({ uses }) : NOTHING
@@ -123,14 +130,16 @@ export const mcpAccess = stage({
 
 const judge = (
   message: McpMessage,
-  { methods, names }: McpRule,
+  revision: McpRevision | undefined,
+  mcp: McpRule,
   types: readonly string[],
   uses: Used[],
 ): Refused | undefined => {
+  const { methods, names } = mcp
   const { id, method, use: first, more = [] } = message
   if (method === undefined) return undefined
   const isKnown = isNotification(method) ? id === undefined : isBuiltIn(method)
-  if (!isKnown && !methods.has(method)) {
+  if (!isKnown && !methods.has(method) && !isTaskCall(method, revision, mcp)) {
     return fail(deny('mcp_method_not_allowed', { method }, OF_CALL))
   }
   const kind = USING_METHODS.get(method)

@@ -1,13 +1,14 @@
 import { utf8Encode } from '../core/bytes.ts'
 import { isObject, type JsonObject, jsonText, own } from '../core/json.ts'
 import { MCP_REVISIONS, type McpRevision, type McpRule } from '../core/model/mcp.ts'
-import { isRemoved } from '../core/model/mcp-methods.ts'
+import { isRemoved, TASK_METHODS } from '../core/model/mcp-methods.ts'
 import type { Policy } from '../core/model/policy.ts'
 import type { RequestHead } from '../core/request.ts'
 import { fail, ok } from '../core/result.ts'
 import { route } from '../core/stages/route.ts'
 import { text, word } from '../policy/fields.ts'
 import { type Field, reads, required, table } from '../policy/table.ts'
+import { mirroredValue } from './operation/headers.ts'
 import { isNegotiated } from './operation/revision.ts'
 
 /** A call of an MCP server, as a request for an explanation describes it. */
@@ -125,6 +126,7 @@ const paramsOf = (
     case 'completion/complete':
       return { ref: referenceOf(name, rule), argument: { name: 'name', value: '' } }
     default:
+      if (TASK_METHODS.has(method)) return { taskId: name }
       return name === undefined ? { ...given } : { name, ...(given && { arguments: given }) }
   }
 }
@@ -157,13 +159,7 @@ const mirrored = (method: string, params: JsonObject): readonly (readonly [strin
     .map((member) => own(params, member))
     .find((value) => typeof value === 'string')
   return [
-    ['mcp-method', encoded(method)],
-    ...(name === undefined ? [] : [['mcp-name', encoded(name)] as const]),
+    ['mcp-method', mirroredValue(method)],
+    ...(name === undefined ? [] : [['mcp-name', mirroredValue(name)] as const]),
   ]
 }
-
-/** A mirrored header: visible ASCII unchanged, other text and text that looks encoded as base64 (MCP 2026-07-28). */
-const encoded = (text: string): string =>
-  /^[\x21-\x7e]*$/.test(text) && !text.startsWith('=?base64?')
-    ? text
-    : `=?base64?${btoa(String.fromCharCode(...utf8Encode(text)))}?=`

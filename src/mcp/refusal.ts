@@ -19,6 +19,7 @@ const CODES: Readonly<Record<string, number>> = {
   params_ambiguous: -32602,
   arguments_ambiguous: -32602,
   scope_value_invalid: -32602,
+  task_unknown: -32602,
   header_mismatch: -32020,
   revision_unsupported: -32022,
 }

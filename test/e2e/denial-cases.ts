@@ -361,6 +361,7 @@ export const CASES: Readonly<Record<string, Case>> = {
   batch_not_allowed: unread(-32600, toMcp('[]', [['MCP-Protocol-Version', '2025-11-25']])),
   params_invalid: unread(-32602, message('tools/call', {}), 1),
   params_ambiguous: unread(-32602, message('tools/call', { name: 'allowed', Name: 'x' }), 1),
+  task_unknown: refused(-32602, 'tasks/get', { taskId: 'task-1' }),
   header_mismatch: unread(
     -32020,
     message('ping', { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } }),
@@ -619,6 +620,7 @@ export const NOT_GET: ReadonlySet<string> = new Set([
   'batch_not_allowed',
   'params_invalid',
   'params_ambiguous',
+  'task_unknown',
   'header_mismatch',
   'session_invalid',
   'mcp_answer_invalid',

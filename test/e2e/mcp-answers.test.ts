@@ -504,6 +504,39 @@ describe('a list that takes its time', () => {
   })
 })
 
+describe('an unsupported revision', () => {
+  const discover = async (text: string, type = JSON_TYPE) => {
+    setting.origin.on('/mcp', reply(200, type, text))
+    const params = { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } }
+    const headers = { 'mcp-method': 'server/discover' }
+    const answer = await post(call('server/discover', params), { version: '2026-07-28', headers })
+    await answer.text()
+    const refused = await post(call('ping'), { version: '2099-01-01' })
+    expect(refused.status).toBe(400)
+    const { error } = (await refused.json()) as { error: { data: { supported: string[] } } }
+    return error.data.supported
+  }
+  const ALL = ['2025-03-26', '2025-06-18', '2025-11-25', '2026-07-28']
+
+  it('is answered with those that the server named last, of the rule’s', async () => {
+    const unknown = [
+      '{}',
+      'x',
+      result({ supportedVersions: [] }),
+      result({ supportedVersions: ['2024-11-05'] }),
+      result({ supportedVersions: 'x' }),
+    ]
+    for (const text of unknown) expect(await discover(text)).toEqual(ALL)
+    const two = ['2026-07-28', '2027-01-01', '2025-11-25']
+    expect(await discover(result({ supportedVersions: two }))).toEqual(['2025-11-25', '2026-07-28'])
+    const one = `data: ${result({ supportedVersions: ['2026-07-28'] })}\n\n`
+    expect(await discover(one, SSE)).toEqual(['2026-07-28'])
+    const error = { code: -32022, message: 'x', data: { supported: ['2025-06-18'] } }
+    expect(await discover(JSON.stringify({ id: 1, error }))).toEqual(['2025-06-18'])
+    expect(await discover(result({ supportedVersions: ALL }))).toEqual(ALL)
+  })
+})
+
 describe('a notification', () => {
   const updated = (uri: string) =>
     JSON.stringify({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri } })

@@ -137,16 +137,25 @@ describe('mcp_access', () => {
     'resources/templates/list',
     'subscriptions/listen',
     'logging/setLevel',
+    'tasks/get',
+    'tasks/result',
+    'tasks/cancel',
   ])('lets %s be called without a rule', async (method) => {
     expect(patterns(await run([{ id: 1, method }]))).toEqual([])
   })
 
-  it.each(['tasks/get', 'Ping', 'tools/List', 'notifications', 'logging/setlevel', 'x', ''])(
-    'does not let %j be called',
-    async (method) => {
-      expect(codeOf(await run([{ id: 1, method }]))).toBe('mcp_method_not_allowed')
-    },
-  )
+  it.each([
+    'tasks/list',
+    'tasks/other',
+    'Ping',
+    'tools/List',
+    'notifications',
+    'logging/setlevel',
+    'x',
+    '',
+  ])('does not let %j be called', async (method) => {
+    expect(codeOf(await run([{ id: 1, method }]))).toBe('mcp_method_not_allowed')
+  })
 
   it.each(['notifications/initialized', 'notifications/anything/else'])(
     'lets %s be called without a rule by who waits for no answer',

@@ -88,6 +88,9 @@ describe('a request to an MCP server that is explained', () => {
       revision === '2026-07-28' ? 'mcp_method_not_allowed' : 'passed',
     )
     expect(await ask({ method: 'tasks/list' })).toBe('mcp_method_not_allowed')
+    expect(await ask({ method: 'tasks/get', name: 'task-1' })).toBe(
+      revision === '2026-07-28' ? 'mcp_method_not_allowed' : 'task_unknown',
+    )
   })
 
   it('has its bytes at last, and not what they say as values', async () => {

@@ -158,6 +158,7 @@ describe('a refusal', () => {
   it.each<[string, Answer, number]>([
     ['params_invalid', 'badRequest', -32602],
     ['params_ambiguous', 'badRequest', -32602],
+    ['task_unknown', 'badRequest', -32602],
     ['arguments_ambiguous', 'badRequest', -32602],
     ['scope_value_invalid', 'forbidden', -32602],
     ['header_mismatch', 'badRequest', -32020],

@@ -26,6 +26,14 @@ export const REFERRING_METHODS: ReadonlySet<string> = new Set([
   'subscriptions/listen',
 ])
 
+/** Methods that name a task: those of 2025-11-25, and those of the tasks extension of 2026-07-28. */
+export const TASK_METHODS: ReadonlySet<string> = new Set([
+  'tasks/get',
+  'tasks/result',
+  'tasks/cancel',
+  'tasks/update',
+])
+
 /** Methods that 2026-07-28 no longer has. */
 const REMOVED: ReadonlySet<string> = new Set([
   'initialize',
@@ -62,4 +70,14 @@ export function isBuiltIn(method: string): boolean {
     REFERRING_METHODS.has(method) ||
     isNotification(method)
   )
+}
+
+/** Whether a rule allows a method of tasks. Under 2026-07-28 they are an extension, which the rule must list. */
+export function isTaskCall(
+  method: string | undefined,
+  revision: McpRevision | undefined,
+  { methods }: { readonly methods: ReadonlySet<string> },
+): method is string {
+  if (method === undefined || !TASK_METHODS.has(method)) return false
+  return revision !== '2026-07-28' || methods.has(method)
 }

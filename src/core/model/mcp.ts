@@ -95,6 +95,8 @@ export interface McpOperation {
   readonly isBatch?: boolean
   /** The server's own session id, if the client sent a sealed id of this caller. */
   readonly session?: string
+  /** By the server's own ids of the tasks that the body names: the sealed ids that the client sent. */
+  readonly tasks?: ReadonlyMap<string, string>
 }
 
 /** The `typ` of a sealed session (RFC 8725 §3.11); no other token of the gate has it. */
@@ -116,8 +118,10 @@ export function isSessionId(text: string): boolean {
   return SESSION_ID.test(text)
 }
 
-/** The holder of a session; a sealed id opens only for the same holder. */
+/** The holder of a session or a task; a sealed id opens only for the same holder. */
 export interface SessionHolder {
+  /** Absent for a session. */
+  readonly kind?: 'task'
   readonly issuer: string
   /** The agent's id within its issuer. */
   readonly agent: string
@@ -142,12 +146,17 @@ export function sessionHolder(
   }
 }
 
+/** The holder of the tasks that a request starts. */
+export function taskHolder(...request: Parameters<typeof sessionHolder>): SessionHolder {
+  return { kind: 'task', ...sessionHolder(...request) }
+}
+
 /**
- * Seals session ids of servers, so that only their holder can use them. A sealed id is signed, not encrypted. Both
- * methods reject while the gate has no key.
+ * Seals session ids and task ids of servers, so that only their holder can use them. A sealed id is signed, not
+ * encrypted. Both methods reject while the gate has no key; `seal` also for text that is not {@link isSessionId}.
  */
 export interface Sessions {
   seal(session: string, holder: SessionHolder): Promise<string>
-  /** The server's own session id; `undefined` for text that was not sealed for this holder. */
+  /** The server's own id; `undefined` for text that was not sealed for this holder. */
   open(sealed: string, holder: SessionHolder): Promise<string | undefined>
 }

@@ -94,8 +94,12 @@ export async function heldBody(
   const bytes = read.value
   const said = request.headers.get('content-digest')
   if (said !== null && !(await isOf(bytes, said))) return fail(bodyDenials('digest_mismatch'))
-  if (!withDigest) return ok({ bytes })
-  return ok({ bytes, digest: base64url.encode(await digestOf('SHA-256', bytes)) })
+  return ok(withDigest ? { bytes, digest: await sha256Of(bytes) } : { bytes })
+}
+
+/** The digest of a body as the origin gets it. */
+export async function sha256Of(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return base64url.encode(await digestOf('SHA-256', bytes))
 }
 
 const KEY = '[a-z*][a-z0-9_.*-]*'

@@ -66,16 +66,28 @@ const signerOf = async (keys: SealKeys) => {
 }
 
 /**
- * Seals session ids of MCP servers: see {@link createSeals}. A session names its holder; the token is verified
- * separately on each request.
+ * Seals session ids and task ids of MCP servers: see {@link createSeals}. A seal names its holder; the token is verified
+ * separately on each request. A task is sealed alike each time, as far as this isolate remembers: a client compares the
+ * ids of tasks, and ES256 signs the same claims differently each time.
  */
 export function createSessions({ keys, clock }: SessionsOptions): Sessions {
   const seals = createSeals(keys, SESSION_TYP)
+  const tasks = new Map<string, string>()
+  const keepTask = (claims: JsonObject, sealed: string) => {
+    if (sealed.length > KEPT.length) return
+    if (tasks.size >= KEPT.entries) tasks.clear()
+    tasks.set(JSON.stringify(claims), sealed)
+  }
   return {
     async seal(session, holder) {
       if (!isSessionId(session)) throw new TypeError('not the id of a session')
-      const iat = Math.floor(clock.now() / 1000)
-      return seals.seal({ session, ...namesOf(holder), iat })
+      const claims = { session, ...namesOf(holder) }
+      if (!holder.kind) return seals.seal({ ...claims, iat: Math.floor(clock.now() / 1000) })
+      const known = tasks.get(JSON.stringify(claims))
+      if (known !== undefined && (await seals.open(known).catch(() => undefined))) return known
+      const sealed = await seals.seal(claims)
+      keepTask(claims, sealed)
+      return sealed
     },
     async open(sealed, holder) {
       const claims = await seals.open(sealed)
@@ -84,12 +96,15 @@ export function createSessions({ keys, clock }: SessionsOptions): Sessions {
       const isTheirs = Object.entries(namesOf(holder)).every(
         ([name, value]) => claims?.[name] === value,
       )
-      return isTheirs ? session : undefined
+      if (!isTheirs) return undefined
+      if (holder.kind) keepTask({ session, ...namesOf(holder) }, sealed)
+      return session
     },
   }
 }
 
-const namesOf = ({ issuer, agent, subject, route, resource }: SessionHolder) => ({
+const namesOf = ({ kind, issuer, agent, subject, route, resource }: SessionHolder) => ({
+  kind,
   agent_iss: issuer,
   agent,
   // Omitted if `undefined`; then it opens only for tokens without a subject.

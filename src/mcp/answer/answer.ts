@@ -1,3 +1,4 @@
+import { signingDenials } from '../../assertion/stage.ts'
 import { contentLength } from '../../core/body.ts'
 import { utf8Encode } from '../../core/bytes.ts'
 import { chainDenials } from '../../core/chain.ts'
@@ -9,15 +10,17 @@ import { fail, ok, type Result } from '../../core/result.ts'
 import type { Operation } from '../../core/stages/operation.ts'
 import { type ForwardFault, forwardDenials } from '../../gateway/relay/forward.ts'
 import { BODILESS } from '../../gateway/relay/streams.ts'
+import { learnRevisions } from '../operation/head.ts'
 import { bufferBody } from './buffer-body.ts'
 import { type HeaderEdit, privateEdits, sessionEdits } from './headers.ts'
-import { beginsListless, filterText, passesUnread, visibilityOf } from './lists.ts'
+import { beginsListless, type Filtered, filterText, passesUnread, visibilityOf } from './lists.ts'
 import { filterEvents } from './sse.ts'
+import { sealTasks } from './tasks.ts'
 
 const deny = denials({
   mcp_answer_invalid: [
     'badOrigin',
-    'The MCP server gave an answer that cannot be read where it must be: no JSON, or too much of it',
+    'The MCP server gave an answer that cannot be read where it must be: no JSON, too much of it, or a task without a good id',
     'Your request is not at fault; ask for less at a time, or tell the operator the request_id',
   ],
 })
@@ -46,6 +49,9 @@ const mayList = (operation: Operation): boolean =>
   operation.messages.length === 0 ||
   !operation.messages.every(isListless)
 
+const isDiscovery = (operation: Operation): boolean =>
+  operation.kind === 'mcp' && operation.messages[0]?.method === 'server/discover'
+
 /** Bytes of an answer within which a list would begin: only an id and a cursor precede it. */
 const BEGINNING_BYTES = 64 * 1024
 
@@ -64,8 +70,8 @@ export interface McpAnswer {
 type Id = NonNullable<McpMessage['id']>
 
 /**
- * Prepares an MCP server's answer for its caller. It seals the session id, and removes from JSON and events all that
- * the caller may not use. Where the answer may contain a list, everything but events is buffered, whatever its status
+ * Prepares an MCP server's answer for its caller. It seals the session id and the ids of tasks, and removes from JSON and events
+ * all that the caller may not use. Where the answer may contain a list, everything but events is buffered, whatever its status
  * and type; if it cannot be read it is denied. Other JSON is buffered only until it is clear that it is no list; other
  * types are not read. Events are filtered one by one. An answer without changes is returned as the same object. A
  * denied answer is cancelled. Call it only for rules with `mcp`.
@@ -115,14 +121,18 @@ const filteredAnswer = async (
 
   const edits = [...session.value, ...privateEdits(headers, names)]
   const visibility = visibilityOf(rule, known, () => ports.clock.now())
+  const filter = (data: string) => {
+    if (isDiscovery(known.operation)) learnRevisions(rule, data)
+    return sealTasks(data, filterText(data, visibility), decision)
+  }
   if (isEvents) {
     const open = idsOf(known.operation)
-    const filter = (data: string) => {
+    const filterEvent = (data: string) => {
       if (open.size > 0) removeAnswered(open, data)
-      return filterText(data, visibility)
+      return filter(data)
     }
     const events = body.pipeThrough(
-      filterEvents({ filter, most: LIMITS.mcpAnswerBytes, isListless }),
+      filterEvents({ filter: filterEvent, most: LIMITS.mcpAnswerBytes, isListless }),
     )
     const response = remade(answer, events, [...edits, ['content-length']])
     return ok({ response, body: 'moved', openRequests: () => [...open] })
@@ -143,7 +153,13 @@ const filteredAnswer = async (
   whole?.cancel().catch(() => {})
   if (text === undefined || whole) return fail(deny('mcp_answer_invalid'))
 
-  const filtered = filterText(text, visibility)
+  let filtered: Filtered
+  try {
+    filtered = await filter(text)
+  } catch (error) {
+    if (error instanceof TypeError) return fail(deny('mcp_answer_invalid'))
+    return fail(signingDenials('assertion_unavailable', { error: String(error) }))
+  }
   const isReadable = filtered.outcome !== 'unreadable' || (isListless && passesUnread(text))
   if (filtered.outcome === 'gone' || !isReadable) return fail(deny('mcp_answer_invalid'))
   const told = filtered.outcome === 'changed' ? utf8Encode(filtered.text) : bytes

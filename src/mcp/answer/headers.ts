@@ -5,6 +5,7 @@ import { isSessionId, MCP_HEADERS, sessionHolder } from '../../core/model/mcp.ts
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Operation } from '../../core/stages/operation.ts'
 import { foldedName } from '../../core/text.ts'
+import { mirroredValue } from '../operation/headers.ts'
 
 const deny = denials({
   session_invalid: [
@@ -43,6 +44,11 @@ export function setMcpHeaders(headers: Headers, operation: Operation): void {
     for (const name of MIRRORING) headers.delete(name)
   }
   if (operation.session !== undefined) headers.set('Mcp-Session-Id', operation.session)
+  if (!operation.tasks) return
+  // The body has other ids than the client sent.
+  for (const name of VALIDATORS) headers.delete(name)
+  const [[task, sealed] = ['', '']] = operation.tasks
+  if (headers.get('mcp-name') === sealed) headers.set('Mcp-Name', mirroredValue(task))
 }
 
 /** A header of an answer to set, or to remove where it has no value. */

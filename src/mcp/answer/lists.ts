@@ -1,9 +1,9 @@
 import type { Facts } from '../../core/guard.ts'
+import { cut, type Edit, edited, membersOf, type Span, valueSpan } from '../../core/json-ranges.ts'
 import type { McpKind, McpRule, McpUse } from '../../core/model/mcp.ts'
 import { type McpCaller, mayUse } from '../../core/model/mcp-access.ts'
 import { typesOf } from '../../core/model/token.ts'
 import { isTrue } from '../../core/stages/condition.ts'
-import { cut, type Edit, edited, membersOf, type Span, valueSpan } from './json-ranges.ts'
 
 /** The names that a caller may see, by kind. */
 export interface Visibility {

@@ -4,8 +4,8 @@ import { beginsListless, type Filtered, passesUnread } from './lists.ts'
 
 /** The bounds of filtering an event stream. */
 export interface EventTerms {
-  /** Filters the data of one event. */
-  readonly filter: (data: string) => Filtered
+  /** Filters the data of one event. A promise is never for an event that is gone. */
+  readonly filter: (data: string) => Filtered | Promise<Filtered>
   /** Most bytes of one event that are buffered. */
   readonly most: number
   /**
@@ -59,11 +59,11 @@ export function filterEvents(
     return bytes
   }
 
-  const ended = (event: Uint8Array): Uint8Array => {
+  const ended = (event: Uint8Array): Part => {
     size = 0
     const told = isPassing ? event : toldEvent(event, terms, isFirst)
     isWhole = told === event
-    if (told.length > 0) isFirst = false
+    if (told instanceof Promise || told.length > 0) isFirst = false
     isPassing = false
     return told
   }
@@ -76,7 +76,7 @@ export function filterEvents(
     isPassing = true
   }
 
-  const take = (chunk: Uint8Array, out: Uint8Array[]) => {
+  const take = (chunk: Uint8Array, out: Part[]) => {
     const ends = lineEnds(chunk)
     let from = 0
     for (let at = 0; at < chunk.length; at++) {
@@ -112,24 +112,33 @@ export function filterEvents(
 
   return new TransformStream({
     transform(chunk, controller) {
-      const out: Uint8Array[] = []
+      const out: Part[] = []
       let fault: unknown
+      const give = (parts: readonly Uint8Array[]) => {
+        const all = joined(parts)
+        if (all.length > 0) controller.enqueue(all)
+        return fault === undefined ? undefined : brokenOff(fault)
+      }
       try {
         take(chunk, out)
       } catch (error) {
         fault = error
       }
-      const all = joined(out)
-      if (all.length > 0) controller.enqueue(all)
-      return fault === undefined ? undefined : brokenOff(fault)
+      return isAtOnce(out) ? give(out) : Promise.all(out).then(give, brokenOff)
     },
-    flush(controller) {
+    async flush(controller) {
       if (held === 0) return
-      const last = ended(taken())
+      const last = await ended(taken())
       if (last.length > 0) controller.enqueue(last as Uint8Array<ArrayBuffer>)
     },
   })
 }
+
+/** A part of the output; a promise where ids are sealed first. */
+type Part = Uint8Array | Promise<Uint8Array>
+
+const isAtOnce = (parts: readonly Part[]): parts is readonly Uint8Array[] =>
+  !parts.some((part) => part instanceof Promise)
 
 /** Finds line ends in a chunk without reading each byte in a loop. */
 const lineEnds = (chunk: Uint8Array) => {
@@ -175,30 +184,29 @@ const linesOf = (event: Uint8Array, isFirst: boolean): readonly string[] => {
 const dataOf = (lines: readonly string[]): string =>
   lines.flatMap((line) => (DATA.test(line) ? [line.replace(DATA, '')] : [])).join('\n')
 
-const toldEvent = (
-  event: Uint8Array,
-  { filter, isListless }: EventTerms,
-  isFirst: boolean,
-): Uint8Array => {
+const toldEvent = (event: Uint8Array, terms: EventTerms, isFirst: boolean): Part => {
   const lines = linesOf(event, isFirst)
   const first = lines.findIndex((line) => DATA.test(line))
   if (first < 0) return event
   const data = dataOf(lines)
-  const told = filter(data)
-  switch (told.outcome) {
-    case 'same':
-      return event
-    case 'unreadable':
-      if (isListless && passesUnread(data)) return event
-      throw unreadable()
-    case 'gone':
-      return eventOf(lines.filter((line) => LASTING.test(line)))
-    case 'changed': {
-      // In JSON, line ends are only between tokens.
-      const line = `data: ${told.text.replace(/[\r\n]/g, ' ')}`
-      return eventOf(lines.flatMap((one, i) => (i === first ? line : DATA.test(one) ? [] : one)))
+  const tell = (told: Filtered): Uint8Array => {
+    switch (told.outcome) {
+      case 'same':
+        return event
+      case 'unreadable':
+        if (terms.isListless && passesUnread(data)) return event
+        throw unreadable()
+      case 'gone':
+        return eventOf(lines.filter((line) => LASTING.test(line)))
+      case 'changed': {
+        // In JSON, line ends are only between tokens.
+        const line = `data: ${told.text.replace(/[\r\n]/g, ' ')}`
+        return eventOf(lines.flatMap((one, i) => (i === first ? line : DATA.test(one) ? [] : one)))
+      }
     }
   }
+  const told = terms.filter(data)
+  return told instanceof Promise ? told.then(tell) : tell(told)
 }
 
 const eventOf = (lines: readonly string[]): Uint8Array =>

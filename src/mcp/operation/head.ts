@@ -86,13 +86,26 @@ const unsaid = (mcp: McpRule): McpRevision => (negotiates(mcp) ? UNSAID : '2026-
 const TOLD = 32
 const PRINTABLE = /^[\x20-\x7e]*$/
 
-/** The denial of an unsupported revision; it lists the supported ones. */
-export function unsupported(
-  { revisions }: McpRule,
-  requested?: string,
-): Denial<'revision_unsupported'> {
+/** Revisions of a rule that its server named last. */
+const named = new WeakMap<McpRule, readonly McpRevision[]>()
+
+/** Remembers for a rule which of its revisions the server names in an answer to `server/discover` (MCP 2026-07-28). */
+export function learnRevisions(rule: McpRule, answer: string): void {
+  try {
+    const { result, error } = JSON.parse(answer)
+    const versions: unknown = result?.supportedVersions ?? error?.data?.supported
+    if (!Array.isArray(versions)) return
+    const both = [...rule.revisions].filter((one) => versions.includes(one))
+    if (both.length > 0) named.set(rule, both)
+  } catch {
+    // Nothing is learned from what is no such answer.
+  }
+}
+
+/** The denial of an unsupported revision. It lists those of the rule, without those that its server does not speak. */
+export function unsupported(mcp: McpRule, requested?: string): Denial<'revision_unsupported'> {
   return deny('revision_unsupported', undefined, {
-    supported: [...revisions],
+    supported: named.get(mcp) ?? [...mcp.revisions],
     ...(requested !== undefined &&
       PRINTABLE.test(requested) && { requested: requested.slice(0, TOLD) }),
   })

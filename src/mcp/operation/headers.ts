@@ -1,9 +1,12 @@
-import { utf8Decode } from '../../core/bytes.ts'
+import { utf8Decode, utf8Encode } from '../../core/bytes.ts'
 import { type JsonObject, own } from '../../core/json.ts'
 import type { McpMessage, McpRevision } from '../../core/model/mcp.ts'
 
 /** The member of `params._meta` with the revision of a request, since 2026-07-28. */
 export const REVISION_MEMBER = 'io.modelcontextprotocol/protocolVersion'
+
+/** The member of `_meta` with the task that a message belongs to (MCP 2025-11-25, Tasks). */
+export const RELATED_MEMBER = 'io.modelcontextprotocol/related-task'
 
 /** The member of params that `Mcp-Name` mirrors (MCP 2026-07-28, and its tasks extension). */
 const NAMED_BY: Readonly<Record<string, string>> = {
@@ -36,6 +39,13 @@ export function mirroredText(value: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** A mirrored header: visible ASCII unchanged, other text and text that looks encoded as base64 (MCP 2026-07-28). */
+export function mirroredValue(text: string): string {
+  return /^[\x21-\x7e]*$/.test(text) && !text.startsWith('=?base64?')
+    ? text
+    : `=?base64?${btoa(String.fromCharCode(...utf8Encode(text)))}?=`
 }
 
 /** A header that differs from the body. */

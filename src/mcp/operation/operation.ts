@@ -8,7 +8,7 @@ import {
 } from '../../core/model/mcp.ts'
 import { isRemoved } from '../../core/model/mcp-methods.ts'
 import { fail, ok } from '../../core/result.ts'
-import { bodyDenials, heldBody, ownerOf } from '../../core/stages/body.ts'
+import { bodyDenials, heldBody, ownerOf, sha256Of } from '../../core/stages/body.ts'
 import {
   type Asked,
   type Asking,
@@ -22,6 +22,7 @@ import { messageDenials, readMessages } from './message.ts'
 import { paramsDenials, readParams } from './params.ts'
 import { REVISION_RULES, UNSAID } from './revision.ts'
 import { readSession, sessionDenials } from './session.ts'
+import { openTasks, taskDenials } from './tasks.ts'
 
 const deny = denials({
   header_mismatch: [
@@ -31,7 +32,15 @@ const deny = denials({
   ],
 })
 
-const tables = joined(bodyDenials, headDenials, sessionDenials, messageDenials, paramsDenials, deny)
+const tables = joined(
+  bodyDenials,
+  headDenials,
+  sessionDenials,
+  messageDenials,
+  paramsDenials,
+  taskDenials,
+  deny,
+)
 
 type McpAsked = Asked<McpOperation, CodeOf<typeof tables>>
 
@@ -72,14 +81,22 @@ const readMcp = async (
   if (!isMessage) return ok({ operation, held: held.value })
   const read = readMessages(held.value.bytes, rules, route.rateLimit !== undefined)
   if (!read.ok) return read
+  const asked = { ...operation, ...read.value }
   const messages: McpMessage[] = []
-  for (const sent of read.value.messages) {
+  for (const sent of asked.messages) {
     const judged = judge(sent, head.value, { request, mcp })
-    if (!judged.ok) return { ...judged, value: { operation: { ...operation, ...read.value } } }
+    if (!judged.ok) return { ...judged, value: { operation: asked } }
     const { params: _, ...message } = judged.value
     messages.push(message)
   }
-  return ok({ operation: { ...operation, ...read.value, messages }, held: held.value })
+  const opened = await openTasks(held.value.bytes, asked, asking, mcp, sessions)
+  if (!opened.ok) return { ...opened, value: { operation: asked } }
+  if (!opened.value) return ok({ operation: { ...asked, messages }, held: held.value })
+  const { bytes, tasks } = opened.value
+  return ok({
+    operation: { ...asked, messages, tasks },
+    held: withDigest ? { bytes, digest: await sha256Of(bytes) } : { bytes },
+  })
 }
 
 /**

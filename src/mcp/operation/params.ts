@@ -2,10 +2,10 @@ import { type CodeOf, type Denial, denials } from '../../core/denial.ts'
 import { isObject, type JsonObject, own } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { McpKind, McpMessage, McpNamed } from '../../core/model/mcp.ts'
-import { isBuiltIn, USING_METHODS } from '../../core/model/mcp-methods.ts'
+import { isBuiltIn, TASK_METHODS, USING_METHODS } from '../../core/model/mcp-methods.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { isIdentityText } from '../../core/text.ts'
-import { REVISION_MEMBER } from './headers.ts'
+import { RELATED_MEMBER, REVISION_MEMBER } from './headers.ts'
 import { isClear, type KnownNames, knownNames } from './members.ts'
 import type { RevisionRules } from './revision.ts'
 
@@ -27,7 +27,8 @@ export const paramsDenials = deny
 type Read<Value> = Result<Value, CodeOf<typeof paramsDenials>>
 
 /** Members that decide on access, of objects that no tool's schema defines. */
-const IN_META = knownNames(REVISION_MEMBER)
+const IN_META = knownNames(REVISION_MEMBER, RELATED_MEMBER)
+const IN_RELATED = knownNames('taskId')
 const IN_PARAMS: Readonly<Record<'any' | 'builtIn', KnownNames>> = {
   any: knownNames('_meta'),
   builtIn: knownNames(
@@ -38,10 +39,11 @@ const IN_PARAMS: Readonly<Record<'any' | 'builtIn', KnownNames>> = {
     'ref',
     'notifications',
     'protocolVersion',
+    'taskId',
   ),
 }
 const IN_REF = knownNames('type', 'name', 'uri')
-const IN_NOTIFICATIONS = knownNames('resourceSubscriptions')
+const IN_NOTIFICATIONS = knownNames('resourceSubscriptions', 'taskIds')
 
 /**
  * Adds to a message the names that it uses: the tool, prompt or resource; for a completion its reference; for a
@@ -57,8 +59,13 @@ export function readParams(
   if (method === undefined) return ok(message)
   const meta = own(params, '_meta')
   if (meta !== undefined && !isObject(meta)) return fail(deny('params_invalid', { at: '_meta' }))
-  const known = IN_PARAMS[isBuiltIn(method) ? 'builtIn' : 'any']
-  if (!isClear(params, known) || (meta && !isClear(meta, IN_META))) {
+  const known = IN_PARAMS[TASK_METHODS.has(method) || isBuiltIn(method) ? 'builtIn' : 'any']
+  const related = meta && own(meta, RELATED_MEMBER)
+  if (
+    !isClear(params, known) ||
+    (meta && !isClear(meta, IN_META)) ||
+    (isObject(related) && !isClear(related, IN_RELATED))
+  ) {
     return fail(deny('params_ambiguous'))
   }
   if (mirrored && id !== undefined && !(meta && Object.hasOwn(meta, REVISION_MEMBER))) {

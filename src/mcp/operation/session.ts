@@ -16,8 +16,8 @@ const deny = denials({
   ],
   session_unavailable: [
     'unavailable',
-    'Sessions cannot be checked at the moment',
-    'Keep token and session and try again after Retry-After',
+    'Sessions and tasks cannot be checked at the moment',
+    'Keep token, session and task and try again after Retry-After',
   ],
 })
 

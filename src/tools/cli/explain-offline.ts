@@ -31,7 +31,7 @@ const HINTS: Readonly<Record<string, string>> = {
   keys_unavailable:
     'Give the JWK set of the issuer with --jwks FILE (nothing is fetched here), or ask the running gate with --gate URL',
   session_unavailable:
-    'Sessions are sealed with keys of the gate, which are not known here: leave Mcp-Session-Id out, or ask the running gate with --gate URL',
+    'Sessions and tasks are sealed with keys of the gate, which are not known here: leave Mcp-Session-Id out, or ask the running gate with --gate URL',
 }
 
 /**

@@ -215,3 +215,51 @@ describe('keys', () => {
     }
   })
 })
+
+describe('a sealed task', () => {
+  const TASK: SessionHolder = { kind: 'task', ...HOLDER }
+
+  it.each(['ES256', 'EdDSA'] as const)('is sealed alike each time, by %s', async (algorithm) => {
+    const all = sessions(newKeys(algorithm))
+    const sealed = await all.seal('abc', TASK)
+    expect(await all.seal('abc', TASK)).toBe(sealed)
+    expect(await all.open(sealed, TASK)).toBe('abc')
+    expect(await all.seal('abd', TASK)).not.toBe(sealed)
+    expect(await all.seal('abc', { ...TASK, agent: 'other' })).not.toBe(sealed)
+  })
+
+  it('that another isolate has sealed stays as the client sent it', async () => {
+    const sealed = await sessions().seal('abc', TASK)
+    const here = sessions()
+    expect(await here.open(sealed, TASK)).toBe('abc')
+    expect(await here.seal('abc', TASK)).toBe(sealed)
+  })
+
+  it('is no session, and a session is no task', async () => {
+    const all = sessions()
+    expect(await all.open(await all.seal('abc', TASK), HOLDER)).toBeUndefined()
+    expect(await all.open(await all.seal('abc', HOLDER), TASK)).toBeUndefined()
+  })
+
+  it('is sealed anew when its key is published no longer', async () => {
+    let now = keys
+    const all = sessions({ signing: () => now.signing(), published: () => now.published() })
+    const sealed = await all.seal('abc', TASK)
+    now = newKeys()
+    const again = await all.seal('abc', TASK)
+    expect(again).not.toBe(sealed)
+    expect(await all.open(again, TASK)).toBe('abc')
+    expect(await all.open(sealed, TASK)).toBeUndefined()
+  })
+
+  it.each(['', 'a b', 'ü', 'x'.repeat(513)])('is nothing where its id is none (%s)', async (id) => {
+    await expect(sessions().seal(id, TASK)).rejects.toThrow(TypeError)
+  })
+
+  it('is remembered of no more than a bound', async () => {
+    const all = sessions()
+    const first = await all.seal('task-0', TASK)
+    for (let i = 1; i <= 1_000; i++) await all.seal(`task-${i}`, TASK)
+    expect(await all.open(first, TASK)).toBe('task-0')
+  }, 60_000)
+})

@@ -15,13 +15,24 @@ interface Check {
 const MANIFEST = '@modelcontextprotocol/conformance/package.json'
 const TOOL = join(createRequire(import.meta.url).resolve(MANIFEST), '../dist/index.js')
 
-/** Runs every scenario for servers that the conformance package has, against this URL. */
-export async function conformance(url: string): Promise<Results> {
+/** The flags for every scenario for servers of a revision. */
+export const ofRevision = (revision: string) => [['--suite', 'all', '--spec-version', revision]]
+
+/** The flags for scenarios by name: those of extensions are of no revision. */
+export const byName = (...names: readonly string[]) => names.map((name) => ['--scenario', name])
+
+/** Runs scenarios for servers of the conformance package against this URL, with each of these flags in turn. */
+export async function conformance(
+  url: string,
+  runs: readonly (readonly string[])[],
+): Promise<Results> {
   const directory = await mkdtemp(join(tmpdir(), 'edgewarden-conformance-'))
   try {
-    const given = [TOOL, 'server', '--url', url, '--suite', 'all', '--output-dir', directory]
-    // Its exit code says whether all went well; what it wrote says what did not.
-    await new Promise<void>((done) => execFile(process.execPath, given, () => done()))
+    for (const flags of runs) {
+      const given = [TOOL, 'server', '--url', url, ...flags, '--output-dir', directory]
+      // Its exit code says whether all went well; what it wrote says what did not.
+      await new Promise<void>((done) => execFile(process.execPath, given, () => done()))
+    }
     const folders = await readdir(directory)
     const results = await Promise.all(
       folders.map(async (folder) => {
@@ -29,10 +40,10 @@ export async function conformance(url: string): Promise<Results> {
           await readFile(join(directory, folder, 'checks.json'), 'utf8'),
         )
         const judged = checks.filter(({ status }) => status !== 'INFO')
-        return [
-          scenarioOf(folder),
-          Object.fromEntries(judged.map(({ id, status }) => [id, status])),
-        ]
+        const statuses: Record<string, string> = {}
+        // A check may be made several times.
+        for (const { id, status } of judged) statuses[id] = [statuses[id], status].join(' ').trim()
+        return [scenarioOf(folder), statuses]
       }),
     )
     return Object.fromEntries(results)

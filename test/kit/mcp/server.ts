@@ -7,6 +7,7 @@ import type { Server } from '@modelcontextprotocol/sdk/server/index.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { isInitializeRequest } from '@modelcontextprotocol/sdk/types.js'
+import type { McpHttpHandler } from '@modelcontextprotocol/server'
 import { type Handler, type Origin, type RecordedRequest, startOrigin } from '../origin.ts'
 import { createModernHandler } from './modern-server.ts'
 import { createSdkServer } from './sdk-server.ts'
@@ -27,6 +28,8 @@ export interface McpOriginOptions {
   readonly step?: () => Promise<void>
   /** What a session is served by; the kit's own things unless given. */
   readonly create?: () => Server
+  /** What serves 2026-07-28; the kit's own things unless given. */
+  readonly modern?: McpHttpHandler
 }
 
 /**
@@ -37,7 +40,7 @@ export async function startMcpOrigin(options: McpOriginOptions = {}): Promise<Mc
   const origin = await startOrigin()
   const create = options.create ?? (() => createSdkServer(options.step))
   const sessions = new Map<string, { transport: StreamableHTTPServerTransport; server: Server }>()
-  const modern = createModernHandler(options.step)
+  const modern = options.modern ?? createModernHandler(options.step)
 
   const begin = async () => {
     const server = create()

@@ -173,6 +173,29 @@ describe('a stream', () => {
     )
   })
 
+  it('is told alike where its events are told later', async () => {
+    const later: EventTerms = {
+      ...TERMS,
+      filter: (data) => {
+        const now = filterText(data, visibility)
+        return now.outcome === 'changed' ? Promise.resolve(now) : now
+      },
+    }
+    await fc.assert(
+      fc.asyncProperty(stream, fc.array(fc.nat(), { maxLength: 30 }), async (whole, places) => {
+        const expected = await toldOrBroken([whole])
+        expect(await told(cutAt(whole, places), later).catch(String)).toEqual(expected)
+      }),
+      tries(60),
+    )
+  })
+
+  it('ends with an error where what is told later fails', async () => {
+    const filter = () => Promise.reject(new Error('no key'))
+    await expect(told([bytes('data: x\n\n')], { ...TERMS, filter })).rejects.toThrow('no key')
+    await expect(told([bytes('data: x')], { ...TERMS, filter })).rejects.toThrow('no key')
+  })
+
   it('without a list or a hidden resource is the same, byte by byte', async () => {
     const plain = fc.uint8Array({ maxLength: 200 })
     const ends = fc.array(fc.constantFrom(10, 13, 58, 32, 100), { maxLength: 50 })

@@ -91,6 +91,30 @@ function* elementsOf(text: string, at: number): Generator<Span, undefined> {
 }
 
 /**
+ * The spans of the values at a path below a value, in order; `*` is each element of an array. The text must be JSON.
+ */
+export function* spansAt(
+  text: string,
+  value: Span,
+  [name, ...rest]: readonly string[],
+): Generator<Span, undefined> {
+  if (name === undefined) yield value
+  else if (name === '*') {
+    for (const element of elementsOf(text, value[0])) yield* spansAt(text, element, rest)
+  } else {
+    for (const member of membersOf(text, value[0])) {
+      if (member.name === name) yield* spansAt(text, member.value, rest)
+    }
+  }
+}
+
+/** The spans of the messages in a text: one, or each of an array. The text must be JSON. */
+export function messageSpans(text: string): readonly Span[] {
+  const whole = valueSpan(text)
+  return text[whole[0]] === '[' ? [...elementsOf(text, whole[0])] : [whole]
+}
+
+/**
  * The edits that remove from an array all elements but those that `stays` accepts, with the edits `inside` of these, in
  * order. Text between two remaining neighbours is unchanged.
  */
@@ -124,4 +148,21 @@ export function edited(text: string, edits: readonly Edit[]): string {
     at = to
   }
   return result + text.slice(at)
+}
+
+/**
+ * Replaces the values at these spans of JSON by the texts that `instead` gives for them; where it gives `undefined` the
+ * value stays. Rejects where `instead` does.
+ */
+export async function replaceTexts(
+  text: string,
+  spans: readonly Span[],
+  instead: (value: unknown, span: Span) => Promise<string | undefined>,
+): Promise<string> {
+  const edits: Edit[] = []
+  for (const span of [...spans].sort(([one], [other]) => one - other)) {
+    const given = await instead(JSON.parse(text.slice(...span)), span)
+    if (given !== undefined) edits.push([span, JSON.stringify(given)])
+  }
+  return edited(text, edits)
 }

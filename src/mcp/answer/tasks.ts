@@ -1,0 +1,58 @@
+import type { Passed } from '../../core/guard.ts'
+import { messageSpans, replaceTexts, type Span, spansAt } from '../../core/json-ranges.ts'
+import { taskHolder } from '../../core/model/mcp.ts'
+import { RELATED_MEMBER } from '../operation/headers.ts'
+import type { Filtered } from './lists.ts'
+
+const RELATED = ['_meta', RELATED_MEMBER, 'taskId']
+
+/** Where a server's message names tasks of the server (MCP 2025-11-25, Tasks; tasks extension of 2026-07-28). */
+const PATHS = [
+  ['result', 'taskId'],
+  ['result', 'task', 'taskId'],
+  ['result', 'tasks', '*', 'taskId'],
+  ['result', ...RELATED],
+  ['params', ...RELATED],
+]
+const IN_STATUS = ['params', 'taskId']
+
+/**
+ * Seals the ids of tasks in filtered text for the caller; the id that the caller sent stays the one it sent. A promise
+ * only where there may be some. Rejects with a TypeError where a server's id cannot be sealed, and while there is no key.
+ */
+export function sealTasks(
+  text: string,
+  told: Filtered,
+  decision: Passed,
+): Filtered | Promise<Filtered> {
+  const isKept = told.outcome === 'same' || told.outcome === 'changed'
+  const kept = told.outcome === 'changed' ? told.text : text
+  return isKept && kept.includes('taskId') ? sealedIn(kept, told, decision) : told
+}
+
+const sealedIn = async (
+  text: string,
+  told: Filtered,
+  { known: { operation, agent, route }, ports: { sessions } }: Passed,
+): Promise<Filtered> => {
+  const holder = taskHolder(agent, route)
+  const sent = operation.kind === 'mcp' ? operation.tasks : undefined
+  const sealed = await replaceTexts(text, spansIn(text), async (id) =>
+    typeof id === 'string' ? (sent?.get(id) ?? sessions.seal(id, holder)) : undefined,
+  )
+  return sealed === text ? told : { outcome: 'changed', text: sealed }
+}
+
+/** The ids in a text; none in text that is no JSON. */
+const spansIn = (text: string): readonly Span[] => {
+  try {
+    JSON.parse(text)
+  } catch {
+    return []
+  }
+  return messageSpans(text).flatMap((message) => {
+    const [method] = [...spansAt(text, message, ['method'])].map((span) => text.slice(...span))
+    const paths = method?.startsWith('"notifications/tasks') ? [IN_STATUS, ...PATHS] : PATHS
+    return paths.flatMap((path) => [...spansAt(text, message, path)])
+  })
+}

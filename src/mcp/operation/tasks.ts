@@ -1,0 +1,86 @@
+import { utf8Decode, utf8Encode } from '../../core/bytes.ts'
+import { denials } from '../../core/denial.ts'
+import { own } from '../../core/json.ts'
+import { messageSpans, replaceTexts, type Span, spansAt } from '../../core/json-ranges.ts'
+import {
+  type McpMessage,
+  type McpOperation,
+  type McpRule,
+  type Sessions,
+  taskHolder,
+} from '../../core/model/mcp.ts'
+import { isTaskCall } from '../../core/model/mcp-methods.ts'
+import { fail, ok } from '../../core/result.ts'
+import type { Asking } from '../../core/stages/operation/operation-types.ts'
+import { RELATED_MEMBER } from './headers.ts'
+import { sessionDenials } from './session.ts'
+
+const deny = denials({
+  task_unknown: [
+    'badRequest',
+    'There is no such task of this agent at this endpoint',
+    'Send the taskId exactly as this endpoint gave it to this agent; if the task is gone, call the tool again',
+  ],
+})
+
+export const taskDenials = deny
+
+const RELATED = ['_meta', RELATED_MEMBER, 'taskId']
+
+/** Where a message of a client names tasks of the server. */
+const pathsOf = (
+  { method, params = {} }: McpMessage,
+  isOfTask: boolean,
+): readonly (readonly string[])[] => {
+  if (method === undefined) return [['result', ...RELATED]]
+  if (method === 'subscriptions/listen') return [['params', 'notifications', 'taskIds', '*']]
+  const isRelated = Object.hasOwn((own(params, '_meta') ?? {}) as object, RELATED_MEMBER)
+  return [
+    ...(isOfTask ? [['params', 'taskId']] : []),
+    ...(isRelated ? [['params', ...RELATED]] : []),
+  ]
+}
+
+/**
+ * Replaces the sealed ids of tasks in a body by the server's own; all else stays byte for byte. A request, and a method
+ * of tasks, may name only tasks that were sealed for this agent, issuer, subject and rule. In notifications and
+ * responses an unsealed id stays: it names a task of the client. The result has the sealed ids by the server's own;
+ * `undefined` where nothing changes.
+ */
+export async function openTasks(
+  body: Uint8Array,
+  { messages, revision }: Pick<McpOperation, 'messages' | 'revision'>,
+  { route, agent }: Asking,
+  mcp: McpRule,
+  sessions: Pick<Sessions, 'open'>,
+) {
+  const asked = messages.map((message) => {
+    const isOfTask = isTaskCall(message.method, revision, mcp)
+    const isStrict = isOfTask || (message.method !== undefined && message.id !== undefined)
+    return { paths: pathsOf(message, isOfTask), isStrict }
+  })
+  if (asked.every(({ paths }) => paths.length === 0)) return ok(undefined)
+  const text = utf8Decode(body) ?? ''
+  const strict = new Set<Span>()
+  const spans = messageSpans(text).flatMap((message, i) => {
+    const { paths = [], isStrict } = asked[i] ?? {}
+    const found = paths.flatMap((path) => [...spansAt(text, message, path)])
+    if (isStrict) for (const span of found) strict.add(span)
+    return found
+  })
+  const holder = taskHolder(agent, route)
+  const tasks = new Map<string, string>()
+  let isUnknown = false
+  try {
+    const opened = await replaceTexts(text, spans, async (sent, span) => {
+      const task = typeof sent === 'string' ? await sessions.open(sent, holder) : undefined
+      if (task === undefined) isUnknown ||= strict.has(span)
+      else tasks.set(task, sent as string)
+      return task
+    })
+    if (isUnknown) return fail(deny('task_unknown', undefined, { ofCall: true }))
+    return ok(tasks.size > 0 ? { bytes: utf8Encode(opened), tasks } : undefined)
+  } catch (error) {
+    return fail(sessionDenials('session_unavailable', { error: String(error) }))
+  }
+}
