@@ -34,31 +34,37 @@ export async function readJsonBody(
   return wholeBody(request.body, LIMITS.adminBodyBytes, room)
 }
 
-/**
- * Reads and decodes the JSON object of a request, and afterwards checks the caller's token again. For an unusable body
- * it returns the answer; `invalid`: the denial that names its problems.
- */
-export async function readAdminBody<Value>(
-  c: Admin,
-  decode: (body: JsonObject) => Result<Value, readonly Problem[]>,
-  invalid: Denial,
-): Promise<Result<Value, Response>> {
+/** {@link readJsonBody}; afterwards checks the caller's token again. */
+export async function readAdminBody(c: Admin): Promise<Result<Uint8Array<ArrayBuffer>, Denial>> {
   const room = c
     .get('ports')
     .bodies.open(ownerOf(c.get('agent')), LIMITS.bodyReadMs + LIMITS.heldSlackMs)
   try {
     const body = await readJsonBody(c.req.raw, room)
-    const denial = body.ok ? await checkAgain(c) : body.reason
-    if (denial || !body.ok) return fail(c.get('deny')(denial ?? invalid))
-    const json = parseJsonObject(utf8Decode(body.value) ?? '')
-    const decoded = json ? decode(json) : fail([NOT_JSON])
-    return decoded.ok ? decoded : fail(c.get('deny')(invalid, { problems: decoded.reason }))
+    const denial = body.ok ? await checkAgain(c) : undefined
+    return denial ? fail(denial) : body
   } finally {
     room.leave()
   }
 }
 
 const NOT_JSON: Problem = { path: '', message: 'must be one JSON object in UTF-8' }
+
+/**
+ * Decodes the JSON object of {@link readAdminBody}. For an unusable body it returns the answer; `invalid`: the denial
+ * that names its problems.
+ */
+export async function readAdminJson<Value>(
+  c: Admin,
+  decode: (body: JsonObject) => Result<Value, readonly Problem[]>,
+  invalid: Denial,
+): Promise<Result<Value, Response>> {
+  const body = await readAdminBody(c)
+  if (!body.ok) return fail(c.get('deny')(body.reason))
+  const json = parseJsonObject(utf8Decode(body.value) ?? '')
+  const decoded = json ? decode(json) : fail([NOT_JSON])
+  return decoded.ok ? decoded : fail(c.get('deny')(invalid, { problems: decoded.reason }))
+}
 
 /** The denial if the token has expired or been revoked while the body was read. */
 const checkAgain = async (c: Admin): Promise<Denial | undefined> => {

@@ -2,7 +2,7 @@ import { denials } from '../../core/denial.ts'
 import { createGuard, type Decision } from '../../core/guard.ts'
 import { isWithin } from '../../policy/rows.ts'
 import { explain, restricted } from '../answer/explain.ts'
-import { readAdminBody } from './body.ts'
+import { readAdminJson } from './body.ts'
 import { type Admin, isReached, ownIssuer } from './context.ts'
 import { claimedBy, decodeExplanation } from './explain-request.ts'
 
@@ -28,7 +28,7 @@ const NOTES = {
  * issuers. The guard before it checks token and scope.
  */
 export async function explainRequest(c: Admin): Promise<Response> {
-  const wanted = await readAdminBody(c, decodeExplanation, explainDenials('explain_invalid'))
+  const wanted = await readAdminJson(c, decodeExplanation, explainDenials('explain_invalid'))
   if (!wanted.ok) return wanted.reason
   const { request, token, around, asked } = wanted.value
   const guard = createGuard(c.get('policy'), c.get('ports').explaining)

@@ -10,7 +10,7 @@ import {
 import { fail, ok, type Result } from '../../core/result.ts'
 import { revokedDenials } from '../../revocation/checks/revoked.ts'
 import { createApp } from './app.ts'
-import { readAdminBody } from './body.ts'
+import { readAdminJson } from './body.ts'
 import { type Admin, type GateEnv, isReached, ownIssuer } from './context.ts'
 import {
   decodeQuery,
@@ -66,7 +66,7 @@ const ID = /^[A-Za-z0-9_-]{22}$/
  */
 export const revocationsApp = createApp<GateEnv>()
   .post('/revocations', async (c) => {
-    const wanted = await readAdminBody(c, decodeRevocations, deny('revocation_invalid'))
+    const wanted = await readAdminJson(c, decodeRevocations, deny('revocation_invalid'))
     if (!wanted.ok) return wanted.reason
     // Checked before the policy, so that answers do not reveal other issuers' entries.
     if (!wanted.value.entries.every((one) => isReached(c, one.wanted.issuer))) return beyond(c)
