@@ -157,9 +157,9 @@ export function unknown(made: Made, shards: number, why: string, waits = false):
 /** The policy says that the entry does not count, whoever has it. */
 export function withoutEffect(made: Made, shards: number, id: string): Outcome {
   const effect = { shards_ms: shards, lifted: id }
-  return outcomeOf(made, EXIT.no, 'Stored', { effect }, [
-    `It has no effect: GATE.lift names ${id}. Take it out there, and deploy.`,
-  ])
+  const { out, ...outcome } = outcomeOf(made, EXIT.no, 'Stored', { effect }, [])
+  const why = `It has no effect: GATE.lift names ${id}. Take it out there, and deploy.`
+  return { ...outcome, out: [], err: [...out, why] }
 }
 
 /** When it will be in effect, in seconds since the epoch, for who does not wait. */

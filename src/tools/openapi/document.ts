@@ -62,7 +62,9 @@ const fetched = async (source: string): Promise<Result<string, string>> => {
     await response.body?.cancel()
     const place = response.headers.get('location')
     return cannot(
-      place === null ? `the server answered ${response.status}` : `it is said to be at ${place}`,
+      place === null
+        ? `the server answered ${response.status}`
+        : `it is said to be at ${quote(place)}`,
     )
   } catch (error) {
     return cannot(networkReason(error, TIMEOUT_MS))

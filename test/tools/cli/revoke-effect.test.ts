@@ -268,9 +268,9 @@ describe('what makes it count less', () => {
 
   it.each([false, true])('GATE.lift: the answer is no (wait: %s)', async (wait) => {
     const { outcome } = await run({ wait }, gateWith(withLift('x', ENTRY.id)))
-    expect(outcome).toMatchObject({ exitCode: 1, json: { effect: { lifted: ENTRY.id } } })
-    expect(outcome.out).toEqual([expect.stringMatching(/^Stored agent "a7"/)])
+    expect(outcome).toMatchObject({ exitCode: 1, out: [], json: { effect: { lifted: ENTRY.id } } })
     expect(outcome.err).toEqual([
+      expect.stringMatching(/^Stored agent "a7"/),
       `It has no effect: GATE.lift names ${ENTRY.id}. Take it out there, and deploy.`,
     ])
   })

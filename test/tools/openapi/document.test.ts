@@ -106,7 +106,7 @@ describe('a document from the network', () => {
   })
 
   it.each([
-    ['/moved', 'it is said to be at /api/openapi.json'],
+    ['/moved', 'it is said to be at `/api/openapi.json`'],
     ['/none', 'the server answered 404'],
     ['/cut', 'the connection was cut'],
     ['/endless', 'its answer is too long'],
