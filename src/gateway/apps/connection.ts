@@ -54,7 +54,15 @@ const count = reads<number>((value) =>
   isCount(value) ? ok(value) : fail('must be a whole number'),
 )
 
-const FIELDS = { ip: word, country: word, asn: count, colo: word, tls: word, bot_score: count }
+const FIELDS = {
+  ip: word,
+  country: word,
+  asn: count,
+  colo: word,
+  tls: word,
+  bot_score: count,
+  certificate: word,
+}
 
 /** A connection as JSON, with the names of conditions: `{ "country": "DE" }`. */
 export const connectionField = table(FIELDS)
