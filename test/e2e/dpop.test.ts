@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { athOf, createProofKey, type ProofOptions, proofOf } from '../kit/dpop.ts'
 import type { Gate } from '../kit/gate.ts'
+import { deployment } from '../kit/repository.ts'
 import {
   type AskInit,
   askGate,
@@ -9,6 +10,7 @@ import {
   RESOURCE,
   type Setting,
   startSetting,
+  withGate,
 } from './setting.ts'
 
 const PASSED = { status: 200, code: undefined }
@@ -18,15 +20,17 @@ const THIEF = await createProofKey()
 /** `bücher.example`, as clients send it. */
 const BOOKS = 'xn--bcher-kva.example'
 
+const WINDOW = { match: 'GET,POST /v1/window', scopes: [], replay: 'window' }
+const REST = { match: 'GET,POST /v1/*', scopes: [] }
 const ROUTES = [
-  { match: 'GET,POST /v1/window', scopes: [], replay: 'window' },
+  WINDOW,
   { match: 'GET /v1/required', scopes: [], possession: 'required' },
   { match: 'GET /v1/once', scopes: [], single_use: true },
   { match: 'GET /v1/scoped', scopes: ['docs:read'] },
   { match: 'GET /v1/forwarded', scopes: [], forward_token: true },
   { match: 'GET /v1/watched', scopes: [], mode: 'shadow' },
   { match: 'GET /v1/ported', scopes: [], resource: `${RESOURCE}:8443/v1` },
-  { match: 'GET,POST /v1/*', scopes: [] },
+  REST,
 ]
 
 let setting: Setting
@@ -315,6 +319,17 @@ describe('a replayed proof', () => {
     expect(await ask('/v1/once', { by, of: { token: by } })).toMatchObject({
       code: 'token_replayed',
     })
+  })
+})
+
+it('a gate without REPLAYS refuses proofs, and takes bearer tokens and `window`', async () => {
+  const { REPLAYS: _, ...durableObjects } = deployment().durableObjects
+  await withGate(setting, { routes: [WINDOW, REST], durableObjects }, async (at) => {
+    const refused = { status: 503, code: 'replay_unavailable' }
+    expect(await ask('/v1/x', { at })).toEqual(refused)
+    expect(await ask('/v1/window', { at })).toEqual(PASSED)
+    const token = await setting.token()
+    expect(await outcome(await askGate(at, '/v1/x', { token }))).toEqual(PASSED)
   })
 })
 
