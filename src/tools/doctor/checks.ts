@@ -1,6 +1,7 @@
-import { own, ownText } from '../../core/json.ts'
+import { type JsonObject, own, ownText } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
-import { documentOf, type Facts } from './facts.ts'
+import { PROOF_ALGORITHMS } from '../../core/stages/possession/dpop.ts'
+import { documentOf, type Facts, PROOFS } from './facts.ts'
 import { faultFix, faultLine, faultText, isSilent, issuerDifference, shown } from './faults.ts'
 import { IGNORED, type KeyFact } from './keys.ts'
 import { isOktaOrg } from './profile.ts'
@@ -68,6 +69,15 @@ const mismatch = ({ gathered, target }: Facts): string | undefined => {
     }
   }
   return undefined
+}
+
+const MTLS = 'tls_client_certificate_bound_access_tokens'
+
+/** Whether the metadata names algorithms, and none of those that are accepted here. */
+const namesOthers = (metadata: JsonObject, name: string, accepted: readonly unknown[]): boolean => {
+  const names = own(metadata, name)
+  if (!Array.isArray(names) || names.length === 0) return false
+  return !names.some((one) => accepted.includes(one === 'EdDSA' ? 'Ed25519' : one))
 }
 
 /** What is examined of an issuer. */
@@ -205,16 +215,29 @@ export const CHECKS: readonly Check<Facts>[] = [
   [
     'warning',
     'algorithms_differ',
-    ({ metadata, target: { issuer } }) => {
-      const names = own(metadata, 'id_token_signing_alg_values_supported')
-      if (!Array.isArray(names) || names.length === 0) return undefined
-      const allowed: readonly unknown[] = issuer.algorithms
-      const isCommon = names.some((name) => allowed.includes(name === 'EdDSA' ? 'Ed25519' : name))
-      return isCommon
-        ? undefined
-        : `The metadata names no algorithm for ID tokens that is allowed here (${issuer.algorithms.join(', ')})`
-    },
+    ({ metadata, target: { issuer } }) =>
+      namesOthers(metadata, 'id_token_signing_alg_values_supported', issuer.algorithms)
+        ? `The metadata names no algorithm for ID tokens that is allowed here (${issuer.algorithms.join(', ')})`
+        : undefined,
     'Only a hint, since access tokens may be signed otherwise: look at the alg of one, and write it into algorithms',
+  ],
+  [
+    'warning',
+    'proof_algorithms_differ',
+    ({ metadata }) =>
+      namesOthers(metadata, PROOFS, PROOF_ALGORITHMS)
+        ? `The metadata names no algorithm for DPoP proofs that the gate accepts (${PROOF_ALGORITHMS.join(', ')})`
+        : undefined,
+    'A client signs all proofs with the key of its token: have the issuer accept one of these algorithms',
+  ],
+  [
+    'warning',
+    'possession_unsupported',
+    ({ gathered, metadata, target: { issuer } }) =>
+      issuer.possession && gathered.discovered?.ok && !own(metadata, PROOFS) && !own(metadata, MTLS)
+        ? `The table has possession = "required", and the metadata names neither DPoP (${PROOFS}) nor mutual TLS`
+        : undefined,
+    'A token without a key is 401 possession_required: have the issuer bind its tokens (RFC 9449, RFC 8705), or leave possession out',
   ],
   [
     'warning',
@@ -236,7 +259,7 @@ export const CHECKS: readonly Check<Facts>[] = [
         (clock?.ahead ?? 0) > 0
           ? `Tokens of a clock more than ${target.tolerance} s ahead (GATE.clock_tolerance) are refused as not yet valid`
           : 'Tokens of a clock that is behind expire early'
-      }`,
+      }. Clients make DPoP proofs by their own clock: one that is wrong gets 401 proof_expired`,
   ],
   [
     'warning',

@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, own, ownText } from '../../core/json.ts'
 import type { KindOfUse } from '../reach/mcp-entries.ts'
 import type { Check } from './checks.ts'
-import { documentOf } from './facts.ts'
+import { documentOf, PROOFS } from './facts.ts'
 import { faultFix, faultText, isSilent, issuerDifference, shown } from './faults.ts'
 import type { Asked } from './gather.ts'
 import { type Answer, issuerOf, type McpGathered, PAGE } from './mcp-gather.ts'
@@ -228,6 +228,15 @@ export const MCP_CHECKS: readonly Check<McpFacts>[] = [
         ? 'Clients cannot register: no client ID metadata documents, no registration_endpoint'
         : undefined,
     'Turn one of them on at the authorization server, or hand out client ids (docs/mcp/clients.md)',
+  ],
+  [
+    'warning',
+    'proofs_required',
+    ({ metadata, as }) =>
+      own(documentOf(metadata.find(documentOf)) ?? {}, 'dpop_bound_access_tokens_required') === true
+        ? `Tokens must be bound to a key${as && !own(as, PROOFS) ? `, and the authorization server names no ${PROOFS}` : ''}`
+        : undefined,
+    'Clients that make no DPoP proofs are refused: leave possession = "required" out for them',
   ],
   [
     'warning',

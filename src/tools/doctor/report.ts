@@ -1,9 +1,9 @@
-import { ownText } from '../../core/json.ts'
+import { own, ownText } from '../../core/json.ts'
 import { cut } from '../../core/text.ts'
 import { counted } from '../cli/file-policy.ts'
 import { columns, EXIT, type ExitCode } from '../cli/output.ts'
 import type { Finding } from './checks.ts'
-import { documentOf, type Facts } from './facts.ts'
+import { documentOf, type Facts, PROOFS } from './facts.ts'
 import { faultText, issuerDifference, shown } from './faults.ts'
 import type { Asked } from './gather.ts'
 import { IGNORED, type KeyFact } from './keys.ts'
@@ -136,7 +136,7 @@ export function section(title: string, lines: readonly string[]): readonly strin
   return lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)]
 }
 
-const discoveryLines = ({ gathered: { metadata, discovered }, target }: Facts) => {
+const discoveryLines = ({ metadata: found, gathered: { metadata, discovered }, target }: Facts) => {
   if (!discovered) return section('Discovery', ['not asked: the entry says where the keys are'])
   const rows = metadata.map((asked) => {
     const document = documentOf(asked)
@@ -145,7 +145,9 @@ const discoveryLines = ({ gathered: { metadata, discovered }, target }: Facts) =
     return [asked.url, isSame ? 'status 200, issuer equal' : 'status 200, ANOTHER ISSUER']
   })
   const uri = discovered.ok ? [`jwks_uri ${shown(discovered.value.uri).slice(1, -1)}`] : []
-  return section('Discovery', [...columns(rows), ...uri])
+  const proofs = own(found, PROOFS)
+  const dpop = Array.isArray(proofs) ? [`DPoP proofs ${shown(proofs.join(' ')).slice(1, -1)}`] : []
+  return section('Discovery', [...columns(rows), ...uri, ...dpop])
 }
 
 const cell = (text: string | undefined | null): string => cut(text ?? '-', CELL)

@@ -1,4 +1,4 @@
-import { type CryptoKey, importJWK } from 'jose'
+import { type CryptoKey, calculateJwkThumbprint, importJWK } from 'jose'
 import { sha256Name } from '../../bytes.ts'
 import { type CodeOf, type Denial, denials } from '../../denial.ts'
 import { isObject, type JsonObject, own } from '../../json.ts'
@@ -72,7 +72,7 @@ const deny = denials({
 type Code = CodeOf<typeof deny>
 
 /** Algorithms of proofs, as challenges and metadata name them. ML-DSA and ES512 cost more than a stranger may ask. */
-const ALGORITHMS = ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256', 'ES384'] as const
+export const PROOF_ALGORITHMS = ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256', 'ES384'] as const
 
 /** The key of a proof, as its header names it. */
 interface ProofKey {
@@ -92,11 +92,8 @@ interface Proof extends ProofKey {
   readonly nonce: unknown
 }
 
-/** The longest header whose key is kept: of RSA with 4096 bits. */
-const HEADER_LENGTH = 1_500
-
-/** Keys of proofs that passed, by the text of their header. A key says nothing about a later proof. */
-const keys = createTextMemo<ProofKey>(HEADER_LENGTH)
+/** Keys of proofs that passed, by their header, with RSA too. A key says nothing about a later proof. */
+const keys = createTextMemo<ProofKey>(1_500)
 
 /** Reads a header as one proof. Several headers are joined by a comma, which no JWT has. */
 const readProof = async (compact: string): Promise<Result<Proof, Code>> => {
@@ -122,19 +119,13 @@ const readKey = async (header: string): Promise<Result<ProofKey, Code>> => {
   if (typeof typ !== 'string' || mediaType(typ) !== 'dpop+jwt' || Object.hasOwn(head, 'crit')) {
     return fail('proof_malformed')
   }
-  const algorithm = algorithmOf(ALGORITHMS.find((one) => one === alg))
+  const algorithm = algorithmOf(PROOF_ALGORITHMS.find((one) => one === alg))
   if (!algorithm) return fail('proof_algorithm_forbidden')
   const publicKey = isObject(jwk) ? publicKeyOf(jwk, [algorithm]) : undefined
   const key = publicKey && (await importKey(publicKey))
   return key
-    ? ok({ algorithm, jkt: await thumbprintOf(publicKey), key })
+    ? ok({ algorithm, jkt: await calculateJwkThumbprint(publicKey.jwk), key })
     : fail('proof_key_invalid')
-}
-
-/** The thumbprint of a key (RFC 7638 §3): over its required members in the order of their names. */
-const thumbprintOf = ({ jwk }: PublicKey): Promise<string> => {
-  const { alg: _, ...members } = jwk
-  return sha256Name(JSON.stringify(members, Object.keys(members).sort()))
 }
 
 const importKey = async ({ jwk, algorithm }: PublicKey): Promise<CryptoKey | undefined> => {
@@ -239,8 +230,8 @@ export const dpop = method({
   ...row,
   member: 'jkt',
   verify: (jkt, facts, ports) => verify(typeof jkt === 'string' ? jkt : undefined, facts, ports),
-  challenge: (common) => [...common, ['algs', ALGORITHMS.join(' ')]],
-  metadata: { dpop_signing_alg_values_supported: ALGORITHMS },
+  challenge: (common) => [...common, ['algs', PROOF_ALGORITHMS.join(' ')]],
+  metadata: { dpop_signing_alg_values_supported: PROOF_ALGORITHMS },
 })
 
 /** The same proof, for a token that has the key itself (RFC 7800 §3.2), as Agentic JWT does. */
@@ -249,8 +240,8 @@ export const dpopOfJwk = method({
   member: 'jwk',
   async verify(jwk, facts, ports) {
     const key = isObject(jwk) ? publicKeyOf(jwk as JsonObject, BOUND) : undefined
-    return verify(key && (await thumbprintOf(key)), facts, ports)
+    return verify(key && (await calculateJwkThumbprint(key.jwk)), facts, ports)
   },
 })
 
-const BOUND = ALGORITHMS.flatMap((name) => algorithmOf(name) ?? [])
+const BOUND = PROOF_ALGORITHMS.flatMap((name) => algorithmOf(name) ?? [])
