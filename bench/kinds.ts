@@ -13,6 +13,8 @@ export interface Kind {
   readonly connections?: number
   /** The gate's rule for it, where it is none of those that every policy has. */
   readonly rule?: Readonly<Record<string, unknown>>
+  /** Whether each request has a DPoP proof of its own (RFC 9449). */
+  readonly hasProof?: true
 }
 
 /** Keep-alive connections, each with one request at a time. */
@@ -68,6 +70,7 @@ const toolCall = (bytes: number): Kind => ({
 export const KINDS = {
   post: { id: 'post', title: 'POST of 1 KB', ...prompt, body: chat(false) },
   get: { id: 'get', title: 'GET', method: 'GET', path: PATH },
+  dpop: { id: 'dpop', title: 'GET with a DPoP proof', method: 'GET', path: PATH, hasProof: true },
   sse: {
     id: 'sse',
     title: `stream of ${EVENTS} events`,

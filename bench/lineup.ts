@@ -7,9 +7,11 @@ interface Contender {
   readonly name: string
   readonly title: string
   /** A file of `contenders/`, or `gate` for the Worker as it is deployed, or `other` for another build of it. */
-  readonly module: 'pass-through' | 'jose' | 'jose-plus' | 'gate' | 'other'
+  readonly module: 'pass-through' | 'jose' | 'jose-plus' | 'oauth4webapi' | 'gate' | 'other'
   /** No token is sent twice; else each connection repeats a token of its own. */
   readonly newTokens?: true
+  /** Proofs are for `http:`, which is what plain workerd says of a request; else for the resource. */
+  readonly httpProofs?: true
   readonly alg?: Algorithm
   /** Laid over the gate's GATE; every gate has one. */
   readonly gate?: Readonly<Record<string, unknown>>
@@ -42,6 +44,13 @@ const bPlus: Contender = {
   module: 'jose-plus',
 }
 
+const o: Contender = {
+  name: 'o',
+  title: '`validateJwtAccessToken` of oauth4webapi',
+  module: 'oauth4webapi',
+  httpProofs: true,
+}
+
 const gate = (name: string, what: string, more: Partial<Contender> = {}): Contender => ({
   name: `gate${name}`,
   title: `gate, ${what}`,
@@ -54,6 +63,8 @@ const gate = (name: string, what: string, more: Partial<Contender> = {}): Conten
 const known = gate('', 'known token')
 /** Sessions of MCP need the keys that assertions are signed with. */
 const knownMcp = gate('', 'known token', { gate: { assertion: 'identity' } })
+const window = gate('', 'known token, `replay = "window"`', { rule: { replay: 'window' } })
+const exact = gate('-exact', 'known token, `replay = "exact"`')
 const fresh = gate('-new', 'new token each request', { newTokens: true })
 
 const rowsOf = (kind: Kind, overHttp: boolean, ...contenders: readonly Contender[]): Row[] =>
@@ -99,6 +110,7 @@ export const LINEUP: readonly Row[] = [
     ...rowsOf(KINDS.post, overHttp, a, b, bPlus, known, fresh),
     ...rowsOf(KINDS.get, overHttp, a, b, bPlus, known, fresh),
     ...(overHttp ? [] : rowsOf(KINDS.get, false, ...VARIANTS)),
+    ...(overHttp ? [] : rowsOf(KINDS.dpop, false, a, o, window, exact)),
     ...rowsOf(KINDS.sse, overHttp, a, bPlus, known),
     ...rowsOf(KINDS.upload, overHttp, a, bPlus, known),
     ...rowsOf(KINDS.smallCall, overHttp, a, knownMcp),
@@ -108,6 +120,9 @@ export const LINEUP: readonly Row[] = [
 
 /** The row that others of its group are measured above. */
 export const baseOf = (group: string): string => `${group}.${a.name}`
+
+/** Whether a row is sent nothing twice, of what says who asks. */
+export const isSentOnce = ({ newTokens, kind }: Row): boolean => Boolean(newTokens || kind.hasProof)
 
 /** A row, and beside a gate another build of it that is sent the same. */
 export const withOther = (row: Row): readonly Row[] =>

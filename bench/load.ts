@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, type RequestOptions, request } from 'node:http'
 import { CONNECTIONS, HEADERS, type Kind } from './kinds.ts'
-import type { Row } from './lineup.ts'
+import { isSentOnce, type Row } from './lineup.ts'
 import { pathOf } from './policy.ts'
+import { authorized, type Credential } from './tokens.ts'
 import type { Server } from './workerd.ts'
 
 /** Paths of a connection, where each request has one of its own: in all more than the gate remembers. */
@@ -11,8 +12,8 @@ const PATHS = 128
 /** What is asked, and for how long. */
 export interface Task {
   readonly row: Row
-  /** A list for each connection, which it sends over and over; where tokens are to be new, once at most. */
-  readonly tokens: readonly (readonly string[])[]
+  /** A list for each connection, which it sends over and over; where nothing is sent twice, once at most. */
+  readonly credentials: readonly (readonly Credential[])[]
   readonly seconds: number
   readonly expectBody: string
 }
@@ -27,7 +28,7 @@ export interface Measure {
 
 /** Runs one task against the server. Throws when any answer is not a 200 with the expected body. */
 export const load = async (server: Server, task: Task): Promise<Measure> => {
-  const { row, tokens, seconds, expectBody } = task
+  const { row, credentials, seconds, expectBody } = task
   const agent = new Agent({ keepAlive: true })
   const to = { agent, host: '127.0.0.1', port: server.ports[row.id] }
   const { connections = CONNECTIONS } = row.kind
@@ -35,21 +36,21 @@ export const load = async (server: Server, task: Task): Promise<Measure> => {
   const used = () => ({ at: performance.now(), cpu: server.cpu(), answers })
   let start = used()
   let end: typeof start | undefined
-  const loop = async (list: readonly string[], connection: number): Promise<void> => {
+  const loop = async (list: readonly Credential[], connection: number): Promise<void> => {
     for (let i = 0; !end; i++) {
       const path = row.manyPaths ? pathOf(`${connection}_${i % PATHS}`) : row.kind.path
-      const answer = await ask({ ...to, path }, row.kind, list[i % list.length] ?? '')
+      const answer = await ask({ ...to, path }, row.kind, list[i % list.length])
       if (answer !== expectBody) throw new Error(`${row.id} answers ${answer}\n${server.errors()}`)
       answers++
       // As much was begun before the start as is open at the end: one request of each connection.
       if (answers === connections) start = used()
       if (answers <= connections || end) continue
       const isOver = performance.now() - start.at >= seconds * 1000 && answers % connections === 0
-      if (isOver || (row.newTokens && i + 1 === list.length)) end = used()
+      if (isOver || (isSentOnce(row) && i + 1 === list.length)) end = used()
     }
   }
   try {
-    await Promise.all(tokens.slice(0, connections).map(loop))
+    await Promise.all(credentials.slice(0, connections).map(loop))
   } finally {
     agent.destroy()
   }
@@ -62,7 +63,11 @@ export const load = async (server: Server, task: Task): Promise<Measure> => {
 }
 
 /** The body of the answer, once it is there to its end, or what is wrong with its status. */
-const ask = async (to: RequestOptions, kind: Kind, token: string): Promise<string> => {
+const ask = async (
+  to: RequestOptions,
+  kind: Kind,
+  credential: Credential | undefined,
+): Promise<string> => {
   const { method, headers, body } = kind
   const sent = request({
     ...to,
@@ -70,7 +75,7 @@ const ask = async (to: RequestOptions, kind: Kind, token: string): Promise<strin
     headers: {
       ...HEADERS,
       ...headers,
-      authorization: `Bearer ${token}`,
+      ...authorized(credential),
       ...(body !== undefined && { 'content-length': body.length }),
     },
   })

@@ -16,7 +16,7 @@ export const versions = (): Report['versions'] => ({
   edgewarden: versionIn(join(ROOT, 'package.json')),
   node: process.versions.node,
   ...Object.fromEntries(
-    ['workerd', 'jose', 'hono'].map((name) => [
+    ['workerd', 'jose', 'hono', 'oauth4webapi'].map((name) => [
       name,
       versionIn(join(ROOT, 'node_modules', name, 'package.json')),
     ]),

@@ -1,11 +1,11 @@
 import { CONNECTIONS } from './kinds.ts'
-import type { Row } from './lineup.ts'
+import { isSentOnce, type Row } from './lineup.ts'
 import { load, type Measure } from './load.ts'
-import { REVOKED_TOKEN } from './policy.ts'
-import { ALGORITHMS, type Algorithm } from './public-key.ts'
+import { HOST, RESOURCE, REVOKED_TOKEN } from './policy.ts'
+import type { Algorithm } from './public-key.ts'
 import { rehearse } from './rehearsal.ts'
 import { orderOf } from './statistics.ts'
-import type { Mint } from './tokens.ts'
+import type { Credential, Mint } from './tokens.ts'
 import type { Server } from './workerd.ts'
 
 /** Who, how long and how often. */
@@ -32,20 +32,34 @@ const WARMING = 4_000
 /** More new tokens than expected: a measurement whose tokens run out ends early. */
 const SPARE = 2
 
-type Feeds = ReadonlyMap<Algorithm, readonly (readonly string[])[]>
+const NONE: Credential = { token: '' }
 
-/** So many tokens for each connection. */
+type Feed = readonly (readonly Credential[])[]
+/** By algorithm of the token, or URL of the proof. */
+type Feeds = ReadonlyMap<string, Feed>
+
+/** So many credentials for each connection. */
 const mintFeeds = async (mint: Mint, rows: readonly Row[], each: number): Promise<Feeds> => {
-  const feeds = new Map<Algorithm, string[][]>()
-  for (const alg of ALGORITHMS.filter((alg) => rows.some((row) => algOf(row) === alg))) {
-    const tokens = await mint.mint(alg, each * CONNECTIONS)
+  const feeds = new Map<string, Feed>()
+  for (const row of rows) {
+    const name = feedOf(row)
+    if (feeds.has(name)) continue
+    if (row.kind.hasProof) {
+      feeds.set(name, await mint.prove(CONNECTIONS, each, name))
+      continue
+    }
+    const tokens = await mint.mint(algOf(row), each * CONNECTIONS)
+    const lists = Array.from({ length: CONNECTIONS }, (_, i) => i * each)
     feeds.set(
-      alg,
-      Array.from({ length: CONNECTIONS }, (_, i) => tokens.slice(i * each, (i + 1) * each)),
+      name,
+      lists.map((at) => tokens.slice(at, at + each)),
     )
   }
   return feeds
 }
+
+const feedOf = (row: Row): string =>
+  row.kind.hasProof ? `${row.httpProofs ? `http://${HOST}` : RESOURCE}${row.kind.path}` : algOf(row)
 
 const algOf = ({ alg = 'ES256' }: Row): Algorithm => alg
 
@@ -61,16 +75,17 @@ export const runMatch = async (
 ): Promise<readonly Series[]> => {
   const bodies = new Map<Row, string>()
   for (const row of rows) {
-    const [good = ''] = await mint.mint(algOf(row), 1)
-    const [revoked = ''] = await mint.mint(algOf(row), 1, REVOKED_TOKEN)
+    const [good = NONE] = (await mintFeeds(mint, [row], 1)).get(feedOf(row))?.[0] ?? []
+    const [revoked = NONE] = await mint.mint(algOf(row), 1, REVOKED_TOKEN)
     bodies.set(row, await rehearse(row, server.ports[row.id] ?? 0, { good, revoked }))
   }
-  const newcomers = rows.filter(({ newTokens }) => newTokens)
+  const newcomers = rows.filter(isSentOnce)
   const repeated = await mintFeeds(mint, rows, 1)
+  const feedFor = (row: Row, fresh: Feeds) => (isSentOnce(row) ? fresh : repeated).get(feedOf(row))
   const measure = (row: Row, fresh: Feeds, duration: number) =>
     load(server, {
       row,
-      tokens: (row.newTokens ? fresh : repeated).get(algOf(row)) ?? [],
+      credentials: feedFor(row, fresh) ?? [],
       seconds: duration,
       expectBody: bodies.get(row) ?? '',
     })
@@ -78,7 +93,7 @@ export const runMatch = async (
   const warming = await mintFeeds(mint, newcomers, Math.ceil(WARMING / CONNECTIONS))
   for (const row of rows) {
     const { rate } = await measure(row, warming, warmup)
-    if (row.newTokens) fastest = Math.max(fastest, rate)
+    if (isSentOnce(row)) fastest = Math.max(fastest, rate)
   }
   note('warm')
   await onWarm?.()

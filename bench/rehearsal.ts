@@ -1,12 +1,13 @@
 import { request } from '../test/kit/request.ts'
 import { HEADERS } from './kinds.ts'
 import type { Row } from './lineup.ts'
+import { authorized, type Credential } from './tokens.ts'
 
 /** What a row is asked with before anything is measured. */
 export interface RehearsalTokens {
-  readonly good: string
+  readonly good: Credential
   /** One that the large set revokes. */
-  readonly revoked: string
+  readonly revoked: Credential
 }
 
 /**
@@ -20,16 +21,27 @@ export const rehearse = async (
   tokens: RehearsalTokens,
 ): Promise<string> => {
   const { method, path, body } = kind
-  const ask = async (token: string) => {
-    const headers = { ...HEADERS, ...kind.headers, authorization: `Bearer ${token}` }
+  const ask = async (credential: Credential) => {
+    const headers = { ...HEADERS, ...kind.headers, ...authorized(credential) }
     const response = await request(port, path, { method, headers, ...(body && { body }) })
     return { status: response.status, body: await response.text() }
   }
   const good = await ask(tokens.good)
   if (good.status !== 200) throw new Error(`${id} answers a good token with ${describe(good)}`)
-  const forged = await ask(forge(tokens.good))
-  if (forged.status !== (name === 'a' ? 200 : 401)) {
-    throw new Error(`${id} answers a forged token with ${describe(forged)}`)
+  const { token, proof } = tokens.good
+  const forgeries = {
+    token: { ...tokens.good, token: forge(token) },
+    ...(proof !== undefined && { proof: { token, proof: forge(proof) } }),
+  }
+  for (const [what, credential] of Object.entries(forgeries)) {
+    const forged = await ask(credential)
+    if (forged.status !== (name === 'a' ? 200 : 401)) {
+      throw new Error(`${id} answers a forged ${what} with ${describe(forged)}`)
+    }
+  }
+  const again = kind.hasProof ? await ask(tokens.good) : good
+  if (again.status !== (name === 'gate-exact' ? 401 : 200)) {
+    throw new Error(`${id} answers a proof that is sent again with ${describe(again)}`)
   }
   const revoked = largeSet ? await ask(tokens.revoked) : undefined
   if (revoked && !/"code":"token_revoked"/.test(revoked.body)) {

@@ -32,12 +32,12 @@ const TEXTS = { entries: 1_000, length: 512 }
  * Caches values by text, for texts that repeat. Bounded: a full cache is emptied, so new texts from strangers cost
  * time, never correctness. Neither long texts nor `undefined` are cached.
  */
-export function createTextMemo<Value>() {
+export function createTextMemo<Value>(length = TEXTS.length) {
   const made = new Map<string, Value>()
   return {
     get: (text: string): Value | undefined => made.get(text),
     keep(text: string, value: Value): Value {
-      if (text.length > TEXTS.length) return value
+      if (text.length > length) return value
       if (made.size >= TEXTS.entries) made.clear()
       made.set(text, value)
       return value

@@ -42,6 +42,8 @@ const TOKEN_KEYS = [
   'rate_limit',
   'forward_claims',
   'token_subprotocols',
+  'possession',
+  'replay',
 ] as const satisfies readonly (keyof RouteEntry)[]
 
 const isUnder = (path: string, base: string): boolean =>

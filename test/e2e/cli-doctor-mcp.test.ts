@@ -45,6 +45,7 @@ beforeAll(async () => {
     ISSUERS: { login: { issuer: server.issuer, allow_insecure_http: true } },
     ROUTES: [
       rule('/mcp', { cors: { origins: [PAGE] } }),
+      rule('/bound', { cors: { origins: [PAGE] }, possession: 'required' }),
       rule('/stateless'),
       rule('/modern'),
       rule('/named/wrong', { resource: `${base}/another`, strip_prefix: '/named' }),
@@ -109,6 +110,15 @@ describe('doctor --mcp on a server in order', () => {
       result: 'fails',
       because: expect.stringContaining('https'),
     })
+  })
+
+  it('warns where clients must make DPoP proofs', async () => {
+    const { code, found, codes } = await examine('/bound')
+    expect([code, codes]).toEqual([0, ['proofs_required']])
+    expect(found[0]?.message).toBe('Tokens must be bound to a key')
+    server.fail(({ dpop_signing_alg_values_supported: _, ...metadata }) => metadata)
+    const { found: without } = await examine('/bound')
+    expect(without[0]?.message).toMatch(/names no dpop_signing_alg_values_supported$/)
   })
 
   it('says the same for people, and exits with 0', async () => {

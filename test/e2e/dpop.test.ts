@@ -1,25 +1,42 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { athOf, createProofKey, type ProofOptions, proofOf } from '../kit/dpop.ts'
 import type { Gate } from '../kit/gate.ts'
-import { type AskInit, askGate, outcome, RESOURCE, type Setting, startSetting } from './setting.ts'
+import { deployment } from '../kit/repository.ts'
+import {
+  type AskInit,
+  askGate,
+  HOST,
+  outcome,
+  RESOURCE,
+  type Setting,
+  startSetting,
+  withGate,
+} from './setting.ts'
 
 const PASSED = { status: 200, code: undefined }
 const KEY = await createProofKey()
 const THIEF = await createProofKey()
 
+/** `bücher.example`, as clients send it. */
+const BOOKS = 'xn--bcher-kva.example'
+
+const WINDOW = { match: 'GET,POST /v1/window', scopes: [], replay: 'window' }
+const REST = { match: 'GET,POST /v1/*', scopes: [] }
 const ROUTES = [
-  { match: 'GET,POST /v1/window', scopes: [], replay: 'window' },
+  WINDOW,
   { match: 'GET /v1/required', scopes: [], possession: 'required' },
   { match: 'GET /v1/once', scopes: [], single_use: true },
   { match: 'GET /v1/scoped', scopes: ['docs:read'] },
   { match: 'GET /v1/forwarded', scopes: [], forward_token: true },
-  { match: 'GET,POST /v1/*', scopes: [] },
+  { match: 'GET /v1/watched', scopes: [], mode: 'shadow' },
+  { match: 'GET /v1/ported', scopes: [], resource: `${RESOURCE}:8443/v1` },
+  REST,
 ]
 
 let setting: Setting
 let bound: string
 beforeAll(async () => {
-  const same = { routes: ROUTES }
+  const same = { routes: ROUTES, gate: { hosts: [HOST, BOOKS, '127.0.0.1'] } }
   const nonces = { ...same, gate: { dpop_nonce: true } }
   const required = { routes: [{ match: 'GET /v1/*', scopes: [], possession: 'required' }] }
   const apart = { ...nonces, gate: { dpop_nonce: true, resource: 'https://other.example' } }
@@ -131,6 +148,92 @@ describe('a stolen token', () => {
   })
 })
 
+describe('the URL of a proof', () => {
+  const X = `${RESOURCE}/v1/x`
+  it.each([
+    [`${RESOURCE}:443/v1/x`, '/v1/x', {}],
+    ['HTTPS://API.Example.COM/v1/x', '/v1/x', {}],
+    [X, '/v1/x', { host: `${HOST}:443` }],
+    [X, '/v1/x', { host: 'API.Example.COM' }],
+    [`${RESOURCE}/v1/%78`, '/v1/x', {}],
+    [X, '/v1/%78', {}],
+    [`${RESOURCE}/v1/%c3%bc`, '/v1/%C3%BC', {}],
+    [`${RESOURCE}/v1/%C3%BC`, '/v1/%c3%bc', {}],
+    [`${RESOURCE}/v1/x/`, '/v1/x/', {}],
+    ['https://bücher.example/v1/x', '/v1/x', { host: BOOKS }],
+    [`https://${BOOKS}/v1/x`, '/v1/x', { host: BOOKS }],
+  ])('%s is that of %s with %j', async (url, path, headers) => {
+    expect(await ask(path, { headers, of: { url } })).toEqual(PASSED)
+  })
+
+  it.each([
+    [`${RESOURCE}:8443/v1/x`, '/v1/x', {}],
+    [`${RESOURCE}:80/v1/x`, '/v1/x', {}],
+    [`http://${HOST}/v1/x`, '/v1/x', {}],
+    ['https://evil.example/v1/x', '/v1/x', {}],
+    [`${RESOURCE}/v1/x/`, '/v1/x', {}],
+    [X, '/v1/x/', {}],
+    [`${RESOURCE}/v1/X`, '/v1/x', {}],
+    [`${RESOURCE}/v1/a%2Fb`, '/v1/a/b', {}],
+    [`${RESOURCE}/v1/%2578`, '/v1/x', {}],
+    [`${RESOURCE}/v1/y/../x`, '/v1/x', {}],
+    [X, '/v1/x', { host: BOOKS }],
+    ['https://bücher.example/v1/x', '/v1/x', {}],
+    ['https://bucher.example/v1/x', '/v1/x', { host: BOOKS }],
+  ])('%s is not that of %s with %j', async (url, path, headers) => {
+    expect(await ask(path, { headers, of: { url } })).toEqual({
+      status: 401,
+      code: 'proof_url_mismatch',
+    })
+  })
+
+  it('has the port of the resource of its rule, where two have one host', async () => {
+    const theirs = await setting.token({ aud: `${RESOURCE}:8443/v1`, cnf: { jkt: KEY.jkt } })
+    for (const [path, by, good, bad] of [
+      ['/v1/ported', theirs, ':8443', ''],
+      ['/v1/x', bound, '', ':8443'],
+    ] as const) {
+      const at = (port: string) => ({ url: `${RESOURCE}${port}${path}`, token: by })
+      for (const host of [HOST, `${HOST}:8443`]) {
+        const headers = { host }
+        expect(await ask(path, { by, headers, of: at(good) })).toEqual(PASSED)
+        expect(await ask(path, { by, headers, of: at(bad) })).toMatchObject({
+          code: 'proof_url_mismatch',
+        })
+      }
+    }
+  })
+})
+
+describe('a rule in shadow mode', () => {
+  it('hands token and proof on, which are good nowhere else', async () => {
+    const proof = await proofFor('/v1/watched')
+    expect(await outcome(await send('/v1/watched', { proof }))).toEqual(PASSED)
+    const [request] = setting.origin.requests
+    expect(request?.header('authorization')).toBe(`DPoP ${bound}`)
+    expect(request?.header('dpop')).toBe(proof)
+    expect(request?.header('x-agent-possession')).toBe('dpop')
+    expect(await outcome(await send('/v1/x', { proof }))).toMatchObject({
+      code: 'proof_url_mismatch',
+    })
+    const bearer = await askGate(setting.gate, '/v1/x', { token: bound })
+    expect(await outcome(bearer)).toMatchObject({ code: 'token_bound' })
+  })
+
+  it('says what it would deny', async () => {
+    const sent = {
+      proof: await proofFor('/v1/x'),
+      headers: { 'x-request-id': 'with-another-proof' },
+    }
+    expect(await outcome(await send('/v1/watched', sent))).toEqual(PASSED)
+    const line = await setting.gate.journalLine(
+      ({ request_id }) => request_id === 'with-another-proof',
+    )
+    expect(line).toMatchObject({ would_deny: true, code: 'proof_url_mismatch' })
+    expect(setting.origin.requests[0]?.header('x-agent-possession')).toBeUndefined()
+  })
+})
+
 describe('a token without a key', () => {
   it('passes as a bearer token only, and not where a key is required', async () => {
     const token = await setting.token()
@@ -216,6 +319,17 @@ describe('a replayed proof', () => {
     expect(await ask('/v1/once', { by, of: { token: by } })).toMatchObject({
       code: 'token_replayed',
     })
+  })
+})
+
+it('a gate without REPLAYS refuses proofs, and takes bearer tokens and `window`', async () => {
+  const { REPLAYS: _, ...durableObjects } = deployment().durableObjects
+  await withGate(setting, { routes: [WINDOW, REST], durableObjects }, async (at) => {
+    const refused = { status: 503, code: 'replay_unavailable' }
+    expect(await ask('/v1/x', { at })).toEqual(refused)
+    expect(await ask('/v1/window', { at })).toEqual(PASSED)
+    const token = await setting.token()
+    expect(await outcome(await askGate(at, '/v1/x', { token }))).toEqual(PASSED)
   })
 })
 

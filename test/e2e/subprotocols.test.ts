@@ -218,6 +218,7 @@ describe('what is refused', () => {
   it.each([
     ['expired', 'token_expired', { exp: 1 }],
     ['for another', 'audience_mismatch', { aud: 'https://other.example' }],
+    ['bound to a key', 'token_bound', { cnf: { jkt: 'x' } }],
   ])('a token that is %s', async (_name, code, claims) => {
     const other = await setting.token(claims)
     const answer = await shake('/v1/bounded', offering(`realtime, ${OPENAI}${other}`))

@@ -54,7 +54,8 @@ const count = reads<number>((value) =>
   isCount(value) ? ok(value) : fail('must be a whole number'),
 )
 
-const FIELDS = { ip: word, country: word, asn: count, colo: word, tls: word, bot_score: count }
+const TEXTS = { ip: word, country: word, colo: word, tls: word, certificate: word }
+const FIELDS = { ...TEXTS, asn: count, bot_score: count }
 
 /** A connection as JSON, with the names of conditions: `{ "country": "DE" }`. */
 export const connectionField = table(FIELDS)

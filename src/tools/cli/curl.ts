@@ -2,7 +2,7 @@ import { isLoopback, parseUrl } from '../../core/url.ts'
 import { tokenFor } from './access.ts'
 import { type CommandRow, collect, type Surroundings, TOKEN_VARIABLE } from './command.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
-import { type ProofKey, readProofKey, signProof } from './proof.ts'
+import { authorize, type ProofKey, readProofKey } from './proof.ts'
 
 export interface CurlOptions {
   readonly method?: string
@@ -91,8 +91,7 @@ const send = async (
     const at = line.indexOf(':')
     headers.set(line.slice(0, at), line.slice(at + 1).trim())
   }
-  headers.set('Authorization', `${key ? 'DPoP' : 'Bearer'} ${token}`)
-  if (key) headers.set('DPoP', await signProof(key, { method, url, token, nonce, now }))
+  await authorize(headers, key, { method, url, token, nonce, now })
   return fetch(url, {
     method,
     headers,

@@ -79,6 +79,7 @@ export function offlineGuard(policy: Policy, keys: KeySource, at: number): Guard
     signingKeys: { signing: () => undefined },
     // By keys of the gate, which are not here.
     sessions: { seal: noSession, open: noSession },
+    nonces: { issue: async () => 'example', check: async () => ({ isGood: true }) },
     revocations: { lookup: async () => [] },
     limits: { take: () => ok({}), takeAddress: () => ok({}) },
     bodies: createRooms(clock),

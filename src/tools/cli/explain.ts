@@ -55,7 +55,7 @@ Exit status: 0 allowed, 1 denied (also where shadow mode lets it pass), 2 cannot
         .option('--mcp <json>', 'what is asked of an MCP server: method, name, arguments, revision')
         .option(
           '--connection <json>',
-          'where it comes from: ip, country, asn, colo, tls, bot_score',
+          'where it comes from: ip, country, asn, colo, tls, bot_score, certificate',
         )
         .optionsGroup('To judge by wrangler.toml:')
         .option('--config <file>', 'the file to judge by (default: wrangler.toml)')

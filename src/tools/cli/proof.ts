@@ -39,6 +39,13 @@ export async function readProofKey(path: string): Promise<Result<ProofKey, strin
   }
 }
 
+/** A new key, which is in no file. */
+export async function createProofKey(): Promise<ProofKey> {
+  const { privateKey, publicKey } = await generateKeyPair('ES256')
+  const publicJwk = await exportJWK(publicKey)
+  return { key: privateKey, publicJwk, jkt: await calculateJwkThumbprint(publicJwk) }
+}
+
 /** The key of a file, which is made where it is not there: only its owner can read it. Never overwrites a file. */
 export async function proofKeyAt(
   path: string,
@@ -67,19 +74,21 @@ export interface ProofRequest {
   readonly now: number
 }
 
-/** A DPoP proof of one request (RFC 9449 §4.2). */
-export async function signProof(
-  { key, publicJwk }: ProofKey,
+/** Sets the header of a token; of one that is bound to a key also a proof of it (RFC 9449 §4.2), if there is none. */
+export async function authorize(
+  headers: Headers,
+  bound: ProofKey | undefined,
   { method, url, token, nonce, now }: ProofRequest,
-): Promise<string> {
-  return new SignJWT({
+): Promise<void> {
+  headers.set('authorization', `${bound ? 'DPoP' : 'Bearer'} ${token}`)
+  if (!bound || headers.has('dpop')) return
+  const proof = new SignJWT({
     jti: crypto.randomUUID(),
     htm: method,
     htu: url.origin + url.pathname,
     iat: Math.floor(now),
     ath: await sha256Name(token),
     ...(nonce !== undefined && { nonce }),
-  })
-    .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: publicJwk })
-    .sign(key)
+  }).setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: bound.publicJwk })
+  headers.set('dpop', await proof.sign(bound.key))
 }

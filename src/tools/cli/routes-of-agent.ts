@@ -37,14 +37,8 @@ const NOT_ASKED: ReadonlySet<string> = new Set([
   ...['match', 'host', 'resource', 'access', 'issuers', 'origin', 'origin_via', 'mode', 'needs'],
   ...['strip_prefix', 'timeout', 'inject', 'cors', 'revocation', 'on_revocation'],
   ...['on_expiry', 'finish_within'],
-  ...[
-    'forward_claims',
-    'forward_token',
-    'encoded_slash',
-    'ambiguous_paths',
-    'remove_response_headers',
-    'mcp',
-  ],
+  ...['forward_claims', 'forward_token', 'encoded_slash', 'ambiguous_paths', 'mcp'],
+  ...['remove_response_headers', 'token_subprotocols'],
 ])
 
 /** What of all options describes an agent. */
@@ -126,26 +120,32 @@ const asksOf = (
   issuers: readonly Issuer[],
   { agentType, scopes, workflow }: AgentOptions,
 ): JsonObject => {
-  const answered = new Set([
+  const answered = [
     ...(agentType === undefined ? [] : ['agent_types']),
     ...(scopes === undefined ? [] : ['scopes']),
     // A path is told by the values it must have; a header or query still has to be sent.
     ...(workflow !== undefined && String(own(rule, 'workflow')).startsWith('path:')
       ? ['workflow']
       : []),
-  ])
-  const asked = Object.entries(rule).filter(
-    ([key, value]) => !NOT_ASKED.has(key) && !answered.has(key) && isAsked(value),
-  )
+  ]
   const limiting = issuers.filter(
     ({ delegation: { requireActor, actors, subjects } }) => requireActor || actors || subjects,
   )
   const claiming = issuers.filter(({ claims }) => claims.length > 0)
   return {
-    ...Object.fromEntries(asked),
+    ...askedBy(rule, answered),
     ...(limiting.length > 0 && { issuer_delegation: limiting.map(({ name }) => name) }),
     ...(claiming.length > 0 && { issuer_claims: claiming.map(({ name }) => name) }),
   }
+}
+
+/** What a rule as shown asks of an agent, but for these keys. */
+export function askedBy(rule: JsonObject, answered: readonly string[]): JsonObject {
+  return Object.fromEntries(
+    Object.entries(rule).filter(
+      ([key, value]) => !NOT_ASKED.has(key) && !answered.includes(key) && isAsked(value),
+    ),
+  )
 }
 
 const isAsked = (value: unknown): boolean =>

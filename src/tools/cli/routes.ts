@@ -1,4 +1,4 @@
-import { type JsonObject, own } from '../../core/json.ts'
+import type { JsonObject } from '../../core/json.ts'
 import type { McpKind, McpRule } from '../../core/model/mcp.ts'
 import { writtenCondition } from '../../policy/conditions/field.ts'
 import {
@@ -16,6 +16,7 @@ import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import {
   type AgentOptions,
   agentOf,
+  askedBy,
   isDescribed,
   type Reached,
   routesOfAgent,
@@ -53,24 +54,6 @@ Exit status: 0 there are rules, 1 there are none that it could reach, 2 cannot t
 /** A rule with everything the configuration says of it. */
 type Rule = RouteRow & JsonObject & { readonly owner?: string }
 
-/** What a rule may ask for beside scopes. */
-const FURTHER = [
-  'agent_types',
-  'workflow',
-  'audiences',
-  'max_lifetime',
-  'claims',
-  'delegation',
-  'authorization_details',
-  'acr_values',
-  'max_age',
-  'when',
-  'rate_limit',
-  'single_use',
-  'possession',
-  'replay',
-]
-
 type Column<Row> = readonly [heading: string, cell: (row: Row) => string]
 
 const COLUMNS: readonly Column<Rule>[] = [
@@ -78,7 +61,7 @@ const COLUMNS: readonly Column<Rule>[] = [
   ['HOST', ({ host = '' }) => host],
   ['ACCESS', ({ access }) => access],
   ['NEEDS', ({ needs }) => needs],
-  ['AND', (rule) => detailText(Object.fromEntries(FURTHER.map((name) => [name, own(rule, name)])))],
+  ['AND', (rule) => detailText(askedBy(rule, ['scopes']))],
   ['ISSUERS', ({ issuers }) => issuers.join(', ')],
   ['ORIGIN', ({ origin }) => origin],
   ['MODE', ({ mode }) => (mode === 'enforce' ? '' : mode)],

@@ -1,4 +1,4 @@
-import { CompactSign, type CryptoKey, generateKeyPair } from 'jose'
+import { CompactSign, type GenerateKeyPairResult, generateKeyPair } from 'jose'
 import { base64UrlDecode, utf8Encode } from '../../core/bytes.ts'
 import type { Step } from '../../core/chain.ts'
 import { type Decision, refusalOf } from '../../core/guard.ts'
@@ -16,6 +16,7 @@ import { originHeaders } from '../../gateway/relay/origin-headers.ts'
 import { toExplain } from '../../mcp/explain.ts'
 import { unknownName } from '../../policy/issues.ts'
 import { offlineGuard } from './explain-offline.ts'
+import { authorize, createProofKey, type ProofKey } from './proof.ts'
 import type { Expected, TestCase } from './test-file.ts'
 
 /** What the line decided about a case, and where that is not as expected. */
@@ -39,6 +40,7 @@ export function createJudge(
   now: number,
 ): (test: TestCase) => Promise<Result<Verdict, string>> {
   const signer = createSigner()
+  const boundTo = createProofKey()
   return async (test) => {
     const rule = ruleOf(policy, test)
     const issuer = issuerOf(policy, test, rule)
@@ -46,7 +48,8 @@ export function createJudge(
     const issuedAt =
       test.token === undefined ? own(test.claims ?? {}, 'iat') : issuedAtOf(test.token)
     const at = test.at ?? (typeof issuedAt === 'number' ? issuedAt : now)
-    const claims = test.claims && completed(test, issuer.value, rule, at)
+    const key = test.bound ? await boundTo : undefined
+    const claims = test.claims && completed(test, issuer.value, rule, at, key)
     const header = headerFor(issuer.value)
     const sent =
       test.token === undefined
@@ -54,9 +57,10 @@ export function createJudge(
         : await signer.resign(test.token)
     if (claims && !sent) return fail(`this version of Node cannot sign by ${own(header, 'alg')}`)
     const headers = new Headers(test.request.headers)
-    if (sent !== undefined) headers.set('authorization', `Bearer ${sent}`)
     const head = { ...test.request, headers }
     const { method, url } = head
+    const proof = { method, url: new URL(url), nonce: 'example', now: at }
+    if (sent !== undefined) await authorize(headers, key, { ...proof, token: sent })
     const request =
       test.body === undefined
         ? toExplain(policy, head, test.asked).request
@@ -223,6 +227,7 @@ const completed = (
   issuer: Issuer | undefined,
   rule: Route | undefined,
   at: number,
+  key: ProofKey | undefined,
 ): JsonObject => {
   const [audience = rule?.resource] = issuer && rule ? acceptedAudiences(issuer, rule) : []
   const now = Math.floor(at)
@@ -234,6 +239,7 @@ const completed = (
     client_id: 'example',
     [issuer?.audienceClaim ?? 'aud']: audience,
     jti: 'example',
+    cnf: key && { jkt: key.jkt },
     iat,
     exp: Math.min(now + 60, Number(iat) + longest),
     ...claims,
@@ -255,15 +261,10 @@ const headerFor = (issuer: Issuer | undefined): JsonObject => {
   return { alg, kid: 'test', ...(typ !== undefined && { typ }) }
 }
 
-interface Pair {
-  readonly privateKey: CryptoKey
-  readonly publicKey: CryptoKey
-}
-
 /** Signs by any algorithm, and is the source of all keys: each is one of whichever issuer is asked about. */
 const createSigner = () => {
-  const pairs = new Map<Algorithm, Promise<Pair>>()
-  const pairOf = (algorithm: Algorithm): Promise<Pair> => {
+  const pairs = new Map<Algorithm, Promise<GenerateKeyPairResult>>()
+  const pairOf = (algorithm: Algorithm): Promise<GenerateKeyPairResult> => {
     const pair = pairs.get(algorithm) ?? generateKeyPair(algorithm)
     pairs.set(algorithm, pair)
     return pair

@@ -8,7 +8,7 @@ import { isFieldName } from '../../core/text.ts'
 import { connectionField, toldConnection } from '../../gateway/apps/connection.ts'
 import { decodeExplanation } from '../../gateway/apps/explain-request.ts'
 import type { AskedOfMcp } from '../../mcp/explain.ts'
-import { text, word } from '../../policy/fields.ts'
+import { flag, text, word } from '../../policy/fields.ts'
 import { type PolicyIssue, pathText, type Report, under } from '../../policy/issues.ts'
 import { list, type Readable, reads, readTable, required, table } from '../../policy/table.ts'
 import { readToken } from './explain-request.ts'
@@ -49,6 +49,8 @@ export interface TestCase {
   readonly without: readonly string[]
   /** Taken as signed by its issuer. */
   readonly token?: string
+  /** The token is bound to a key of this run, and a DPoP proof is sent. */
+  readonly bound: boolean
   readonly around: Pick<GuardContext, 'caller' | 'connection'>
   /** Seconds since the epoch. */
   readonly at?: number
@@ -71,6 +73,7 @@ const tableField = reads<JsonObject>((value) =>
 const SHARED = {
   issuer: some,
   claims: tableField,
+  bound: flag,
   connection: connectionField,
   at: reads<number>((value) => instant(String(value))),
 }
@@ -170,12 +173,12 @@ const readCase = async (
 ): Promise<TestCase | undefined> => {
   const entry = readTable(FIELDS, value, report)
   const { name, request, token, without = [], expect } = entry
-  const isMinted = entry.claims !== undefined || entry.issuer !== undefined
+  const isMinted = entry.claims !== undefined || entry.issuer !== undefined || entry.bound === true
   if (token !== undefined && isMinted)
-    report(['token'], 'may not be written beside claims or issuer')
+    report(['token'], 'may not be written beside claims, issuer or bound')
   const head = request && readHead(request, origin, under(report, 'request'))
   if (head?.request.headers.has('authorization') && (isMinted || token !== undefined))
-    report(['request', 'headers'], 'has an Authorization beside claims, issuer or token')
+    report(['request', 'headers'], 'has an Authorization beside claims, issuer, bound or token')
   const sent = token === undefined ? undefined : await readToken(besides(file, token), noInput)
   if (sent && !sent.ok) report(['token'], sent.reason.replace('--token: ', ''))
   const at = entry.at ?? defaults.at
@@ -189,6 +192,7 @@ const readCase = async (
     ...(issuer !== undefined && { issuer }),
     ...(isMinted && { claims: { ...defaults.claims, ...entry.claims } }),
     ...(sent?.ok && { token: sent.value }),
+    bound: isMinted && (entry.bound ?? defaults.bound ?? false),
     without,
     around: toldConnection({ ...defaults.connection, ...entry.connection }),
     ...(at !== undefined && { at }),

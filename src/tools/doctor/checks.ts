@@ -1,6 +1,7 @@
-import { ownText } from '../../core/json.ts'
+import { type JsonObject, own, ownText } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
-import { documentOf, type Facts } from './facts.ts'
+import { PROOF_ALGORITHMS } from '../../core/stages/possession/dpop.ts'
+import { documentOf, type Facts, PROOFS } from './facts.ts'
 import { faultFix, faultLine, faultText, isSilent, issuerDifference, shown } from './faults.ts'
 import type { Ignored, KeyFact } from './keys.ts'
 import { isOktaOrg } from './profile.ts'
@@ -68,6 +69,15 @@ const mismatch = ({ gathered, target }: Facts): string | undefined => {
     }
   }
   return undefined
+}
+
+const MTLS = 'tls_client_certificate_bound_access_tokens'
+
+/** Whether the metadata names algorithms for DPoP proofs, and none of those that are accepted here. */
+const namesOtherProofs = (metadata: JsonObject): boolean => {
+  const names = own(metadata, PROOFS)
+  if (!Array.isArray(names) || names.length === 0) return false
+  return !names.some((one) => PROOF_ALGORITHMS.includes(one === 'EdDSA' ? 'Ed25519' : one))
 }
 
 const wrong: Checks<Facts>['wrong'] = {
@@ -207,6 +217,21 @@ const warning: Checks<Facts>['warning'] = {
       'The metadata names no token_endpoint',
     'Agents that find their authorization server by metadata (MCP) cannot get a token: have the issuer name it',
   ],
+  proof_algorithms_differ: [
+    ({ metadata }) =>
+      namesOtherProofs(metadata) &&
+      `The metadata names no algorithm for DPoP proofs that the gate accepts (${PROOF_ALGORITHMS.join(', ')})`,
+    'A client signs all proofs with the key of its token: have the issuer accept one of these algorithms',
+  ],
+  possession_unsupported: [
+    ({ gathered, metadata, target: { issuer } }) =>
+      issuer.possession &&
+      gathered.discovered?.ok &&
+      !own(metadata, PROOFS) &&
+      !own(metadata, MTLS) &&
+      `The table has possession = "required", and the metadata names neither DPoP (${PROOFS}) nor mutual TLS`,
+    'A token without a key is 401 possession_required: have the issuer bind its tokens (RFC 9449, RFC 8705), or leave possession out',
+  ],
   not_kept: [
     ({ caching }) => caching?.maxAge === 0 && 'The key set is sent so that it must not be kept',
     ({ caching }) =>
@@ -222,7 +247,7 @@ const warning: Checks<Facts>['warning'] = {
         (clock?.ahead ?? 0) > 0
           ? `Tokens of a clock more than ${target.tolerance} s ahead (GATE.clock_tolerance) are refused as not yet valid`
           : 'Tokens of a clock that is behind expire early'
-      }`,
+      }. Clients make DPoP proofs by their own clock: one that is wrong gets 401 proof_expired`,
   ],
   profile_differs: [
     ({ guess, profile }) =>

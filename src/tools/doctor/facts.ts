@@ -8,6 +8,9 @@ import { guessProfile, type ProfileGuess } from './profile.ts'
 import type { Target } from './target.ts'
 import { judgeToken, type TokenFact } from './token.ts'
 
+/** The member of metadata that names algorithms of DPoP proofs (RFC 9449 §5.1, RFC 9728 §2). */
+export const PROOFS = 'dpop_signing_alg_values_supported'
+
 /** A comparison of the issuer's clock with this machine's. */
 export interface ClockFact {
   /** Seconds it is ahead at least (negative: behind); 0 if the clocks may agree. */

@@ -1,7 +1,7 @@
 import { type JsonObject, own, ownText } from '../../core/json.ts'
 import type { KindOfUse } from '../reach/mcp-entries.ts'
 import type { Checks } from './checks.ts'
-import { documentOf } from './facts.ts'
+import { documentOf, PROOFS } from './facts.ts'
 import { faultFix, faultText, isSilent, issuerDifference, shown } from './faults.ts'
 import type { Asked } from './gather.ts'
 import { issuerOf, type McpGathered, PAGE } from './mcp-gather.ts'
@@ -184,6 +184,13 @@ export const MCP_CHECKS: Checks<McpFacts> = {
         !dcr &&
         'Clients cannot register: no client ID metadata documents, no registration_endpoint',
       'Turn one of them on at the authorization server, or hand out client ids (docs/mcp/clients.md)',
+    ],
+    proofs_required: [
+      ({ metadata, as }) =>
+        own(documentOf(metadata.find(documentOf)) ?? {}, 'dpop_bound_access_tokens_required') ===
+          true &&
+        `Tokens must be bound to a key${as && !own(as, PROOFS) ? `, and the authorization server names no ${PROOFS}` : ''}`,
+      'Clients that make no DPoP proofs are refused: leave possession = "required" out for them',
     ],
     scopes_not_offered: [
       ({ offered, scopes }) => {

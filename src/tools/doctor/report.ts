@@ -1,10 +1,10 @@
 import { durationText } from '../../core/duration.ts'
-import { ownText } from '../../core/json.ts'
+import { own, ownText } from '../../core/json.ts'
 import { cut } from '../../core/text.ts'
 import { counted } from '../cli/file-policy.ts'
 import { columns, EXIT, type ExitCode } from '../cli/output.ts'
 import type { Finding } from './checks.ts'
-import { documentOf, type Facts } from './facts.ts'
+import { documentOf, type Facts, PROOFS } from './facts.ts'
 import { faultText, issuerDifference, shown, textOf } from './faults.ts'
 import type { Asked } from './gather.ts'
 import { IGNORED, type KeyFact } from './keys.ts'
@@ -107,7 +107,7 @@ export function section(title: string, lines: readonly string[]): readonly strin
   return lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)]
 }
 
-const discoveryLines = ({ gathered: { metadata, discovered }, target }: Facts) => {
+const discoveryLines = ({ metadata: found, gathered: { metadata, discovered }, target }: Facts) => {
   if (!discovered) return section('Discovery', ['not asked: the entry says where the keys are'])
   const rows = metadata.map((asked) => {
     const document = documentOf(asked)
@@ -116,7 +116,9 @@ const discoveryLines = ({ gathered: { metadata, discovered }, target }: Facts) =
     return [asked.url, isSame ? 'status 200, issuer equal' : 'status 200, ANOTHER ISSUER']
   })
   const uri = discovered.ok ? [`jwks_uri ${shown(discovered.value.uri).slice(1, -1)}`] : []
-  return section('Discovery', [...columns(rows), ...uri])
+  const proofs = own(found, PROOFS)
+  const dpop = Array.isArray(proofs) ? [`DPoP proofs ${shown(proofs.join(' ')).slice(1, -1)}`] : []
+  return section('Discovery', [...columns(rows), ...uri, ...dpop])
 }
 
 const cell = (text: string | undefined | null): string => cut(text ?? '-', CELL)

@@ -232,6 +232,30 @@ describe('cases', () => {
     expect((await judge(text, { changes, update: true })).text).not.toContain('very-secret')
   })
 
+  it('prove possession of a key, as on the page', async () => {
+    const page = await readFile(join(ROOT, 'docs/policy-tests.md'), 'utf8')
+    const [, cases = ''] = /```toml\n([^`]*bound {3}= true[^`]*)```/.exec(page) ?? []
+    const route = '[[vars.ROUTES]]\nmatch = "POST /v1/payments"\nscopes = ["payments:write"]\n'
+    const changes = { issuer: ISSUERS, route: `${route}possession = "required"` }
+    const more = [
+      ['claims = {}\nbound = false', code('possession_required')],
+      [`bound = true\nexpect = { headers = { DPoP = false } }`, ''],
+      ['issuer = "beta"\nbound = true', ALLOWED],
+      ['bound = true\nclaims = { cnf = { jkt = "x" } }', code('proof_key_mismatch')],
+    ]
+    const request = 'request = "POST /v1/payments"\n'
+    const bad = `request = { method = "POST", url = "/v1/payments", headers = { DPoP = "x" } }\nbound = true\n${code('proof_malformed')}`
+    const all = [...more.map(([given, expect]) => `${request + given}\n${expect}`), bad].map(one)
+    const scoped = '[defaults]\nclaims = { scope = "payments:write" }\n'
+    for (const gate of [PARTS.gate, `${PARTS.gate}\ndpop_nonce = true`]) {
+      const { exitCode, err, out } = await judge(`${scoped}${all.join('')}${cases}`, {
+        changes: { ...changes, gate },
+      })
+      expect([exitCode, err]).toEqual([0, []])
+      expect(out).toContain('8 cases: 8 as expected, 0 not')
+    }
+  })
+
   it('share what stands in defaults, but no token', async () => {
     const text = `[defaults]\nissuer = "acme"\nclaims = { scope = "pay", amount = 1 }\nconnection = { country = "DE" }\nat = 2026-07-06T06:00:00Z
 [[case]]\nname = "with"\nrequest = "POST /pay/7"\nclaims = {}\n${ALLOWED}
@@ -288,6 +312,11 @@ describe('a file of cases', () => {
       'token and claims',
       one(`${PAY}token = "x"\nclaims = {}`),
       /token: may not be written beside claims/,
+    ],
+    [
+      'token and bound',
+      one(`${PAY}token = "x"\nbound = true`),
+      /token: may not be written beside claims, issuer or bound/,
     ],
     [
       'two tokens',

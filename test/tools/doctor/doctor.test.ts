@@ -122,6 +122,24 @@ describe('an issuer of a wrangler.toml', () => {
     expect(report).toMatchObject({ table: 'acme', toml: null, caching: { fresh_seconds: 120 } })
   })
 
+  it.each([
+    [{}, ['possession_unsupported'], ''],
+    [{ dpop_signing_alg_values_supported: ['ES256', 'ES512'] }, [], 'DPoP proofs ES256 ES512'],
+    [{ dpop_signing_alg_values_supported: ['EdDSA'] }, [], 'DPoP proofs EdDSA'],
+    [{ dpop_signing_alg_values_supported: ['ES512'] }, ['proof_algorithms_differ'], 'ES512'],
+    [{ tls_client_certificate_bound_access_tokens: true }, [], ''],
+    [{ tls_client_certificate_bound_access_tokens: false }, ['possession_unsupported'], ''],
+  ])('whose tokens must be bound, with metadata %j', async (said, expected, line) => {
+    const issuer = await startIssuer()
+    const { issuer: iss, jwksUri: jwks_uri } = issuer
+    const metadata = { issuer: iss, jwks_uri, token_endpoint: `${iss}/token`, ...said }
+    issuer.setMetadata({ oauth: metadata, openid: metadata })
+    const file = await config(iss, 'allow_insecure_http = true\npossession = "required"')
+    const { exitCode, warnings, out } = await examine('acme', { config: file })
+    expect([exitCode, warnings]).toEqual([0, expected])
+    expect(out).toContain(line)
+  })
+
   it('is not found, or its file is wrong', async () => {
     const file = await config('https://auth.acme.dev')
     const missing = await examine('other', { config: file })

@@ -1,4 +1,4 @@
-import { type CryptoKey, importJWK } from 'jose'
+import { type CryptoKey, calculateJwkThumbprint, importJWK } from 'jose'
 import { sha256Name } from '../../bytes.ts'
 import { type CodeOf, type Denial, denials } from '../../denial.ts'
 import { isObject, type JsonObject, own } from '../../json.ts'
@@ -72,13 +72,18 @@ const deny = denials({
 type Code = CodeOf<typeof deny>
 
 /** Algorithms of proofs, as challenges and metadata name them. ML-DSA and ES512 cost more than a stranger may ask. */
-const ALGORITHMS = ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256', 'ES384'] as const
+export const PROOF_ALGORITHMS = ['ES256', 'Ed25519', 'EdDSA', 'PS256', 'RS256', 'ES384'] as const
+
+/** The key of a proof, as its header names it. */
+interface ProofKey {
+  readonly algorithm: Algorithm
+  readonly jkt: string
+  readonly key: CryptoKey
+}
 
 /** A proof with every part that is needed. Nothing in it is verified. */
-interface Proof {
-  readonly compact: string
-  readonly algorithm: Algorithm
-  readonly jwk: unknown
+interface Proof extends ProofKey {
+  readonly header: string
   readonly jti: string
   readonly htm: string
   readonly htu: string
@@ -87,36 +92,41 @@ interface Proof {
   readonly nonce: unknown
 }
 
+/** Keys of proofs that passed, by their header, with RSA too. A key says nothing about a later proof. */
+const keys = createTextMemo<ProofKey>(1_500)
+
 /** Reads a header as one proof. Several headers are joined by a comma, which no JWT has. */
-const readProof = (header: string): Result<Proof, Code> => {
-  const parts = header.length <= LIMITS.proofLength ? splitJws(header) : undefined
-  const head = parts && decodeJwsPart(parts.header)
+const readProof = async (compact: string): Promise<Result<Proof, Code>> => {
+  const parts = compact.length <= LIMITS.proofLength ? splitJws(compact) : undefined
   const claims = parts && decodeJwsPart(parts.payload)
-  if (!head || !claims || Object.hasOwn(head, 'crit')) return fail('proof_malformed')
-  const [jti, htm, htu, iat, ath] = ['jti', 'htm', 'htu', 'iat', 'ath'].map((name) =>
-    own(claims, name),
+  if (!claims) return fail('proof_malformed')
+  const [jti, htm, htu, iat, ath, nonce] = ['jti', 'htm', 'htu', 'iat', 'ath', 'nonce'].map(
+    (name) => own(claims, name),
   )
-  const typ = own(head, 'typ')
   if (!isText(jti) || !isText(htm) || !isText(htu) || !isText(ath)) return fail('proof_malformed')
-  if (typeof iat !== 'number' || typeof typ !== 'string') return fail('proof_malformed')
-  if (mediaType(typ) !== 'dpop+jwt') return fail('proof_malformed')
-  const alg = ALGORITHMS.find((one) => one === own(head, 'alg'))
-  const algorithm = algorithmOf(alg)
-  if (!algorithm) return fail('proof_algorithm_forbidden')
-  const [jwk, nonce] = [own(head, 'jwk'), own(claims, 'nonce')]
-  return ok({ compact: header, algorithm, jwk, jti, htm, htu, iat, ath, nonce })
+  if (typeof iat !== 'number') return fail('proof_malformed')
+  const { header } = parts
+  const known = keys.get(header)
+  const key = known ? ok(known) : await readKey(header)
+  return key.ok ? ok({ ...key.value, header, jti, htm, htu, iat, ath, nonce }) : key
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 
-/** The thumbprint of a key (RFC 7638 §3): over its required members in the order of their names. */
-const thumbprintOf = ({ jwk }: PublicKey): Promise<string> => {
-  const { alg: _, ...members } = jwk
-  return sha256Name(JSON.stringify(members, Object.keys(members).sort()))
+const readKey = async (header: string): Promise<Result<ProofKey, Code>> => {
+  const head = decodeJwsPart(header) ?? {}
+  const [typ, alg, jwk] = ['typ', 'alg', 'jwk'].map((name) => own(head, name))
+  if (typeof typ !== 'string' || mediaType(typ) !== 'dpop+jwt' || Object.hasOwn(head, 'crit')) {
+    return fail('proof_malformed')
+  }
+  const algorithm = algorithmOf(PROOF_ALGORITHMS.find((one) => one === alg))
+  if (!algorithm) return fail('proof_algorithm_forbidden')
+  const publicKey = isObject(jwk) ? publicKeyOf(jwk, [algorithm]) : undefined
+  const key = publicKey && (await importKey(publicKey))
+  return key
+    ? ok({ algorithm, jkt: await calculateJwkThumbprint(publicKey.jwk), key })
+    : fail('proof_key_invalid')
 }
-
-/** Imported keys of proofs that passed, by algorithm and thumbprint. A key says nothing about a later proof. */
-const imported = createTextMemo<CryptoKey>()
 
 const importKey = async ({ jwk, algorithm }: PublicKey): Promise<CryptoKey | undefined> => {
   try {
@@ -129,17 +139,14 @@ const importKey = async ({ jwk, algorithm }: PublicKey): Promise<CryptoKey | und
 const HTU = /^([a-z][a-z0-9+.-]*:\/\/[^/?#\\@]+)([^?#]*)/i
 
 /**
- * Whether `htu` is the URL of the request, without query and fragment, in normal form (RFC 3986 §6.2.2, §6.2.3). Dot
- * segments are refused. Scheme and port are those of the configured resource.
+ * Whether `htu` is a URL in normal form (RFC 3986 §6.2.2, §6.2.3), once query and fragment are left out. Dot segments
+ * are refused.
  */
-const isForUrl = (htu: string, facts: ProofFacts): boolean => {
+const isForUrl = (htu: string, url: string): boolean => {
+  if (htu === url) return true
   const [, origin = '', path = ''] = HTU.exec(htu) ?? []
   const canonical = canonicalPath(path || '/')
-  return (
-    canonical.ok &&
-    canonical.value === facts.address.path &&
-    parseUrl(origin)?.origin === originOf(facts)
-  )
+  return canonical.ok && parseUrl(origin)?.origin + canonical.value === url
 }
 
 /** The origin of each resource by its hostname; of two with one hostname, that of the first. */
@@ -148,12 +155,18 @@ const originsBy = perObject(({ gate, resources }: ProofFacts['policy']) => {
   return new Map(urls.map(({ hostname, origin }) => [hostname, origin]))
 })
 
-/** Scheme, host and port of the request: of the resource with that host. `Host` gives a port only on loopback. */
-const originOf = ({ address: { host, scheme, authority }, route, policy }: ProofFacts): string => {
-  const { hostname, origin } = new URL(route.resource)
+const resourceOf = perObject(({ resource }: ProofFacts['route']) => new URL(resource))
+
+/**
+ * The URL of the request in normal form, without query. Scheme, host and port are those of the resource with its host:
+ * of the rule's, or of another. `Host` gives a port only on loopback.
+ */
+const urlOf = ({ address, route, policy }: ProofFacts): string => {
+  const { host, scheme, authority, path } = address
+  const { hostname, origin } = resourceOf(route)
   const named = hostname === host ? origin : originsBy(policy).get(host)
-  if (named !== undefined) return named
-  return isLoopback(host) ? new URL(`${scheme}://${authority}`).origin : `https://${host}`
+  if (named !== undefined) return named + path
+  return (isLoopback(host) ? new URL(`${scheme}://${authority}`).origin : `https://${host}`) + path
 }
 
 /** Checks the nonce of a proof (RFC 9449 §9); the value is the nonce that the answer tells, if the client needs one. */
@@ -180,22 +193,15 @@ const verify = async (
   { clock, nonces }: ProofPorts,
 ) => {
   const { request, policy, credential } = facts
-  const header = request.headers.get('dpop')
-  if (header === null) return fail(deny('proof_missing'))
-  const read = readProof(header)
+  const compact = request.headers.get('dpop')
+  if (compact === null) return fail(deny('proof_missing'))
+  const read = await readProof(compact)
   if (!read.ok) return fail(deny(read.reason))
-  const { compact, algorithm, jwk, jti, htm, htu, iat, ath } = read.value
-  const publicKey = isObject(jwk) ? publicKeyOf(jwk, [algorithm]) : undefined
-  if (!publicKey) return fail(deny('proof_key_invalid'))
-  const jkt = await thumbprintOf(publicKey)
-  const name = `${algorithm} ${jkt}`
-  const key = imported.get(name) ?? (await importKey(publicKey))
-  if (!key) return fail(deny('proof_key_invalid'))
+  const { header, algorithm, key, jkt, jti, htm, htu, iat, ath } = read.value
   if (!(await isSigned(compact, algorithm, key))) return fail(deny('proof_signature_invalid'))
   if (htm !== request.method) return fail(deny('proof_method_mismatch', { htm }))
-  if (!isForUrl(htu, facts)) {
-    return fail(deny('proof_url_mismatch', { htu, expected: originOf(facts) + facts.address.path }))
-  }
+  const url = urlOf(facts)
+  if (!isForUrl(htu, url)) return fail(deny('proof_url_mismatch', { htu, expected: url }))
   const nonce = policy.gate.dpopNonce
     ? await judgeNonce(read.value, policy.gate.resource, nonces)
     : ok(undefined)
@@ -207,17 +213,10 @@ const verify = async (
   }
   if (ath !== (await sha256Name(credential.token))) return fail(deny('proof_token_mismatch'))
   if (jkt !== bound) return fail(deny('proof_key_mismatch', { jkt, bound }))
-  imported.keep(name, key)
-  return ok({
-    nonce: nonce.value,
-    // Another gate at the same store, or this gate's next deployment, may accept the proof for longer.
-    proof: {
-      jkt,
-      jti,
-      htu: originOf(facts) + facts.address.path,
-      expires: Math.ceil(iat + proofMaxAge) + LIMITS.lateTokenSeconds,
-    },
-  })
+  keys.keep(header, { algorithm, jkt, key })
+  // Another gate at the same store, or this gate's next deployment, may accept the proof for longer.
+  const expires = Math.ceil(iat + proofMaxAge) + LIMITS.lateTokenSeconds
+  return ok({ nonce: nonce.value, proof: { jkt, jti, htu: url, expires } })
 }
 
 const row = {
@@ -231,8 +230,8 @@ export const dpop = method({
   ...row,
   member: 'jkt',
   verify: (jkt, facts, ports) => verify(typeof jkt === 'string' ? jkt : undefined, facts, ports),
-  challenge: (common) => [...common, ['algs', ALGORITHMS.join(' ')]],
-  metadata: { dpop_signing_alg_values_supported: ALGORITHMS },
+  challenge: (common) => [...common, ['algs', PROOF_ALGORITHMS.join(' ')]],
+  metadata: { dpop_signing_alg_values_supported: PROOF_ALGORITHMS },
 })
 
 /** The same proof, for a token that has the key itself (RFC 7800 §3.2), as Agentic JWT does. */
@@ -241,8 +240,8 @@ export const dpopOfJwk = method({
   member: 'jwk',
   async verify(jwk, facts, ports) {
     const key = isObject(jwk) ? publicKeyOf(jwk as JsonObject, BOUND) : undefined
-    return verify(key && (await thumbprintOf(key)), facts, ports)
+    return verify(key && (await calculateJwkThumbprint(key.jwk)), facts, ports)
   },
 })
 
-const BOUND = ALGORITHMS.flatMap((name) => algorithmOf(name) ?? [])
+const BOUND = PROOF_ALGORITHMS.flatMap((name) => algorithmOf(name) ?? [])
