@@ -15,8 +15,9 @@ export interface Ending {
 }
 
 /** The denial if the answer has not begun yet. */
-export function endingDenial({ denial }: Ending): Denial {
-  return denial
+export function endingDenial({ denial, closeCode }: Ending): Denial {
+  if (closeCode !== REVOKED) return denial
+  return { ...denial, params: { ...denial.params, wasForwarded: true } }
 }
 
 /** The denial to tell in a stream, with the code of streams. */
@@ -27,10 +28,11 @@ export function toldDenial({ denial, code }: Ending): Denial {
 const endingOf = (denial: Denial): Ending => {
   const { code, answer } = denial
   if (code === EXPIRED) return { denial, code: 'token_expired', closeCode: 4408 }
-  return { denial, code, closeCode: answer === 'unavailable' ? 4503 : 4401 }
+  return { denial, code, closeCode: answer === 'unavailable' ? 4503 : REVOKED }
 }
 
 const EXPIRED = 'token_expired_during_request'
+const REVOKED = 4401
 
 /** What a watch is told about the answer, beside the token. */
 export interface Watched {
