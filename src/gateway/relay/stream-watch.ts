@@ -36,8 +36,11 @@ const REVOKED = 4401
 
 /** What a watch is told about the answer, beside the token. */
 export interface Watched {
-  /** Whether the answer may go on after expiry; by default it ends. Asked at expiry, and from time to time after it. */
-  readonly mayFinish?: () => boolean
+  /**
+   * Whether the answer may go on so many milliseconds after expiry; by default it ends. Asked at expiry, and from time to
+   * time after it.
+   */
+  readonly mayFinish?: (since: number) => boolean
   /** Called when it goes on. */
   readonly onLate?: (() => void) | undefined
   /** Whether the token was checked just now. */
@@ -117,7 +120,7 @@ export function watch(
   const wake = () => {
     const now = clock.now()
     if (now >= expires) {
-      if (now >= last || !mayFinish()) return end(expiredDenials(EXPIRED))
+      if (now >= last || !mayFinish(now - expires)) return end(expiredDenials(EXPIRED))
       if (deadline === expires) onLate?.()
       deadline = last
     }
