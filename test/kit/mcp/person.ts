@@ -1,4 +1,4 @@
-import { auth } from '@modelcontextprotocol/sdk/client/auth.js'
+import { auth as sdkAuth } from '@modelcontextprotocol/sdk/client/auth.js'
 import { authorize } from './interactive-server.ts'
 
 /** Where a person's browser is sent with the code. Nobody listens there. */
@@ -44,8 +44,18 @@ export const person = (client?: object) => {
   return { provider, opened }
 }
 
-/** Signs them in at a resource with SDK 1.x. A client that is given the provider then finds tokens in it. */
-export async function signIn({ provider, opened }: Person, serverUrl: string): Promise<void> {
+/** What signs in: of SDK 1.x, or of a client that has its own. */
+type Auth = (
+  provider: Person['provider'],
+  options: { readonly serverUrl: string; readonly authorizationCode?: string },
+) => Promise<unknown>
+
+/** Signs them in at a resource. A client that is given the provider then finds tokens in it. */
+export async function signIn(
+  { provider, opened }: Person,
+  serverUrl: string,
+  auth: Auth = sdkAuth,
+): Promise<void> {
   await auth(provider, { serverUrl })
   const url = opened.at(-1)
   if (!url) throw new Error('no browser was opened')
