@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
+import { authorize } from '../test/kit/mcp/interactive-server.ts'
+import { signIn } from '../test/kit/mcp/person.ts'
 
 // Clients that only this folder installs, so that the type check has no types of them.
 
@@ -22,10 +24,9 @@ const find = (tool, name) => {
   return tool
 }
 
-export const aiSdk = async (url, who) => {
+const aiSdkWith = async (url, options) => {
   const { createMCPClient } = await import('@ai-sdk/mcp')
-  const headers = { Authorization: `Bearer ${await who.token()}` }
-  const client = await createMCPClient({ transport: { type: 'http', url, headers } })
+  const client = await createMCPClient({ transport: { type: 'http', url, ...options } })
   return {
     list: async () => Object.keys(await client.tools()),
     async call(name, given) {
@@ -35,6 +36,9 @@ export const aiSdk = async (url, who) => {
     close: () => client.close(),
   }
 }
+
+export const aiSdk = async (url, who) =>
+  aiSdkWith(url, { headers: { Authorization: `Bearer ${await who.token()}` } })
 
 export const langchain = async (url, { provider }) => {
   const { MultiServerMCPClient } = await import('@langchain/mcp-adapters')
@@ -94,20 +98,39 @@ const home = () => {
   return { ...process.env, HOME: directory, MCP_REMOTE_CONFIG_DIR: directory }
 }
 
-export const mcpRemote = async (url, who) => {
+const mcpRemoteWith = async (url, options, onLog = () => {}) => {
   const client = new Client({ name: 'kit', version: '1.0.0' })
-  const header = `Authorization:Bearer ${await who.token()}`
   const transport = new StdioClientTransport({
     command: process.execPath,
-    args: [pathOf('mcp-remote/dist/proxy.js'), url, '--allow-http', '--header', header],
-    ...{ env: home(), stderr: 'ignore' },
+    args: [pathOf('mcp-remote/dist/proxy.js'), url, '--allow-http', ...options],
+    ...{ env: home(), stderr: 'pipe' },
   })
+  transport.stderr.on('data', onLog)
   await client.connect(transport)
   return {
     list: async () => (await client.listTools()).tools.map(({ name }) => name),
     call: async (name, given) => textOf(await client.callTool({ name, arguments: given })),
     close: () => client.close(),
   }
+}
+
+export const mcpRemote = async (url, who) =>
+  mcpRemoteWith(url, ['--header', `Authorization:Bearer ${await who.token()}`])
+
+/** It prints the address that it cannot open, and listens for the code itself. */
+const mcpRemotePerson = (url, { provider, opened }) => {
+  const information = JSON.stringify(provider.clientInformation())
+  const options = ['--static-oauth-client-info', information, '--host', 'localhost']
+  let log = ''
+  return mcpRemoteWith(url, options, (text) => {
+    log += text
+    const [line, address] = /visiting:\s+(http\S+)\s/.exec(log) ?? []
+    if (!address) return
+    log = log.slice(log.indexOf(line) + line.length)
+    opened.push(new URL(address))
+    const redirect = new URL(address).searchParams.get('redirect_uri')
+    authorize(new URL(address), redirect).then((code) => fetch(`${redirect}?${code}`))
+  })
 }
 
 export const inspector = async (url, who) => {
@@ -134,4 +157,23 @@ export const inspector = async (url, who) => {
     },
     close: async () => ends.abort(),
   }
+}
+
+const signedIn = (connect) => async (url, who) => {
+  await signIn(who, url)
+  return connect(url, { ...who, fetch })
+}
+
+/** Of people who sign in. */
+export const people = {
+  // It wants the tokens that it got itself.
+  async aiSdk(url, who) {
+    const { auth } = await import('@ai-sdk/mcp')
+    await signIn(who, url, auth)
+    return aiSdkWith(url, { authProvider: who.provider })
+  },
+  langchain: signedIn(langchain),
+  openaiAgents: signedIn(openaiAgents),
+  mastra: signedIn(mastra),
+  mcpRemote: mcpRemotePerson,
 }

@@ -86,6 +86,8 @@ export interface DenialParams {
   readonly nonce?: string
   /** Set where only one call to an MCP server is refused; other calls may still be allowed. */
   readonly ofCall?: true
+  /** Set where a forwarded request was ended by a revocation before its answer began. */
+  readonly wasForwarded?: true
   /** MCP revisions that the rule accepts. */
   readonly supported?: readonly string[]
   /** The requested MCP revision, truncated. */

@@ -87,13 +87,17 @@ const idFor = (
   return isUnread && messages.length === 0 ? null : undefined
 }
 
-/** Whether a denial is a JSON-RPC error with status 200: by default, if another token would not help. */
+/**
+ * Whether a denial is a JSON-RPC error with status 200: by default, if another token would not help. A 401 would let
+ * the client get one and repeat a call whose agent was revoked.
+ */
 export function isInBand(
   { answer, params }: Pick<Denial, 'answer' | 'params'>,
   { refusals }: Pick<McpRule, 'refusals'>,
 ): boolean {
-  if (!params?.ofCall || refusals === 'http') return false
-  return refusals === 'json-rpc' || !answerRow(answer).challenge
+  if (refusals === 'http' || !params) return false
+  if (params.wasForwarded) return true
+  return params.ofCall === true && (refusals === 'json-rpc' || !answerRow(answer).challenge)
 }
 
 /** The JSON-RPC error of a denial. */

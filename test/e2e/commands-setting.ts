@@ -38,6 +38,7 @@ export const COMMANDS: SettingOptions = {
     { match: `${METHODS} /mcp`, ...answering, cors: { origins: [APP] } },
     { match: 'POST /mcp/whole', ...answering, on_revocation: 'end-all' },
     { match: `${METHODS} /other`, ...answering },
+    { match: 'POST /plainly', ...answering, mcp: { ...answering.mcp, refusals: 'http' } },
     { match: 'GET,POST /secret', ...answering, inject: { 'X-Key': `\${ORIGIN_KEY}` } },
     { match: `${METHODS} /echo`, ...echoing },
     { match: `${METHODS} /echo/*`, ...echoing },

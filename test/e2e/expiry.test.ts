@@ -51,7 +51,9 @@ beforeAll(async () => {
       { match: `${METHODS} /stateless`, ...serving },
       { match: `${METHODS} /modern`, ...serving },
       { match: 'POST /json/cut', scopes: [], audiences: [RESOURCE], mcp, on_expiry: 'cut' },
+      { match: 'POST /json/brief', scopes: [], audiences: [RESOURCE], mcp, finish_within: '2s' },
       { match: 'POST /json/*', scopes: [], audiences: [RESOURCE], mcp },
+      { match: `${METHODS} /brief/*`, ...serving, strip_prefix: '/brief', finish_within: '2s' },
       { match: 'GET /strict/*', scopes: [], revocation: 'strict' },
       { match: 'GET,POST /short/*', scopes: [], finish_within: '2s' },
       { match: 'GET,POST /all/*', scopes: [], on_revocation: 'end-all' },
@@ -255,21 +257,24 @@ describe.concurrent('an answer that has not begun', () => {
     (await setting.origin.arrival(({ url }) => url === path)).answered()
 
   it.each([
-    ['/json/pending', rpc(1)],
-    ['/all/pending', {}],
-    ['/all/pending-post', { method: 'POST', body: 'whole' }],
-  ])('is the denial when its agent is revoked, and over for the origin: %s', async (path, init) => {
-    const agent = newAgent()
-    const { asked } = await pend(path, await setting.token({ client_id: agent }), init)
-    await revoke(setting, agent)
-    const response = await asked
-    expect(response.status).toBe(401)
-    expect(response.headers.get('www-authenticate')).toContain('invalid_token')
-    expect(await response.text()).toContain('token_revoked')
-    expect(await answered(path)).toBe('cut')
-    const line = await setting.gate.journalLine((one) => one.agent === agent)
-    expect(line).toMatchObject({ decision: 'denied', code: 'token_revoked' })
-  })
+    ['/json/pending', rpc(1), 200],
+    ['/all/pending', {}, 401],
+    ['/all/pending-post', { method: 'POST', body: 'whole' }, 401],
+  ])(
+    'is the denial when its agent is revoked, and over for the origin: %s',
+    async (path, init, status) => {
+      const agent = newAgent()
+      const { asked } = await pend(path, await setting.token({ client_id: agent }), init)
+      await revoke(setting, agent)
+      const response = await asked
+      expect(response.status).toBe(status)
+      expect(response.headers.get('www-authenticate')).toContain('invalid_token')
+      expect(await response.text()).toContain('token_revoked')
+      expect(await answered(path)).toBe('cut')
+      const line = await setting.gate.journalLine((one) => one.agent === agent)
+      expect(line).toMatchObject({ decision: 'denied', code: 'token_revoked' })
+    },
+  )
 
   it('comes all the same on other rules', async () => {
     const agent = newAgent()
@@ -308,11 +313,22 @@ describe.concurrent('an answer that has not begun', () => {
   })
 })
 
-it('an event stream to an MCP client ends at expiry without a word once its call is answered', async () => {
-  const { response, exp } = await begin('/json/idle', SSE, `data: ${RESULT}\n\n`, rpc(1))
-  const { bytes, error } = await fate(response)
-  expect([bytes.toString(), error]).toEqual([`data: ${RESULT}\n\n`, false])
-  expect(Date.now()).toBeGreaterThanOrEqual(exp * 1000)
+describe.concurrent('an event stream to an MCP client whose call is answered', () => {
+  const RESPONSE = `data: ${RESULT}\n\n`
+
+  it('goes on for half of finish_within, and ends without a word', async () => {
+    const { response, exp } = await begin('/json/brief', SSE, RESPONSE, rpc(1))
+    const { bytes, error } = await fate(response)
+    expect([bytes.toString(), error]).toEqual([RESPONSE, false])
+    expect(Date.now()).toBeGreaterThanOrEqual((exp + 1) * 1000)
+  })
+
+  it('is still open after expiry, so that its client does not get the next token twice at once', async () => {
+    const { response, answer, exp } = await begin('/json/idle', SSE, RESPONSE, rpc(1))
+    await expired(exp)
+    answer.end(': later\n\n')
+    expect((await fate(response)).bytes.toString()).toBe(`${RESPONSE}: later\n\n`)
+  })
 })
 
 /** Holds one token at a time, and counts how often its user would have to log in. */
@@ -405,7 +421,7 @@ describe('an MCP client', () => {
       const { client, holder, exp } = await withShortToken(setting.token, async (token, exp) => {
         const seen = gets().length
         const holder = new Holder(token)
-        const connected = await connect('/mcp', holder).catch(() => undefined)
+        const connected = await connect('/brief/mcp', holder).catch(() => undefined)
         if (!connected) return undefined
         const isThere = await until(
           async () => gets().length > seen,
@@ -438,7 +454,7 @@ describe('an MCP client', () => {
   it('listens again after a subscription has ended with its token', async () => {
     const { client, holder, subscription } = await withShortToken(setting.token, async (token) => {
       const holder = new Holder(token)
-      const connected = await modern('2026-07-28')('/modern', holder).catch(() => undefined)
+      const connected = await modern('2026-07-28')('/brief/modern', holder).catch(() => undefined)
       const client = connected?.client as ModernClient | undefined
       const listening = client?.listen({ toolsListChanged: true })
       const subscription = await listening?.catch(() => undefined)

@@ -61,8 +61,12 @@ const get = async ({ path = '/mcp', ...init }: Init = {}) =>
     },
   })
 
+interface Told {
+  readonly data?: { readonly code: string }
+}
+
 const codeOf = async (response: Response) =>
-  ((await response.json()) as { error?: { data?: { code: string } } }).error?.data?.code
+  ((await response.json()) as { error?: Told }).error?.data?.code
 
 /** What comes of an answer that breaks off. */
 const beforeEnd = async (response: Response) => {
@@ -500,7 +504,53 @@ describe('a list that takes its time', () => {
     const asked = post(call('tools/list'), { token: await tokenOf({ client_id: agent }) })
     await setting.origin.arrival()
     await revoke(setting, agent)
-    expect(await fate(await asked)).toEqual([401, 'token_revoked', 'cut'])
+    expect(await fate(await asked)).toEqual([200, 'token_revoked', 'cut'])
+  })
+})
+
+describe('a request that the server has not answered when its agent is revoked', () => {
+  const asked = call('tools/call', { name: 'files_read', arguments: {} })
+  const notification = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
+
+  const revoked = async (agent: string, send: (token: string) => Promise<Response>) => {
+    setting.origin.on('*', () => {})
+    const response = send(await tokenOf({ client_id: agent }))
+    await setting.origin.arrival()
+    await revoke(setting, agent)
+    await response
+    expect(await setting.origin.requests[0]?.answered()).toBe('cut')
+    return response
+  }
+
+  it('fails in the words of the protocol, so that no client logs in and repeats it', async () => {
+    const agent = 'mcp-revoked-before-the-answer'
+    const response = await revoked(agent, (token) => post(asked, { token }))
+    expect([response.status, response.headers.get('content-type')]).toEqual([
+      200,
+      'application/json',
+    ])
+    expect(await response.json()).toMatchObject({
+      id: 1,
+      error: {
+        code: -32003,
+        message: expect.stringContaining('has been revoked'),
+        data: { code: 'token_revoked', error: 'invalid_token' },
+      },
+    })
+    const again = await post(asked, { token: await tokenOf({ client_id: agent }) })
+    expect(await outcome(again)).toMatchObject({ status: 401, code: 'token_revoked' })
+    expect(setting.origin.requests).toHaveLength(1)
+  })
+
+  it.each<[string, (token: string) => Promise<Response>]>([
+    ['whose rule says `http`', (token) => post(asked, { token, path: '/plainly' })],
+    ['that waits for no response', (token) => post(notification, { token })],
+    ['that opens a stream', (token) => get({ token })],
+  ])('is 401 (%s)', async (name, send) => {
+    const response = await revoked(`mcp-pending ${name}`, send)
+    const { code, error } = (await response.json()) as { code?: string; error?: Told }
+    expect([response.status, code ?? error?.data?.code]).toEqual([401, 'token_revoked'])
+    expect(response.headers.get('www-authenticate')).toContain('invalid_token')
   })
 })
 

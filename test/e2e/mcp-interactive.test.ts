@@ -11,9 +11,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Loopback } from '../../examples/demo/loopback.ts'
 import { freePort, type Gate, startGate } from '../kit/gate.ts'
 import { authorize, CLIENT_ID, startInteractiveServer } from '../kit/mcp/interactive-server.ts'
+import { type Person, person, REDIRECT } from '../kit/mcp/person.ts'
 import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
 
-const REDIRECT = 'http://127.0.0.1:7777/callback'
 const SCOPES = ['mcp:connect', 'weather:read', 'files:read']
 
 /** The rule of the README, to the letter but for the address. */
@@ -77,45 +77,6 @@ afterAll(async () => {
   await gate.stop()
   await Promise.all([origin, ...servers].map((one) => one.close()))
 })
-
-/** A provider of either SDK without anything to begin with, but a registration unless it is to make its own. */
-const person = (client?: object) => {
-  const kept: { client?: unknown; tokens?: unknown; verifier?: string; discovery?: unknown } = {
-    client,
-  }
-  const opened: URL[] = []
-  const provider = {
-    redirectUrl: REDIRECT,
-    clientMetadata: {
-      redirect_uris: [REDIRECT],
-      client_name: 'kit',
-      token_endpoint_auth_method: 'none',
-      application_type: 'native',
-    },
-    clientInformation: () => kept.client as never,
-    saveClientInformation(client: unknown) {
-      kept.client = client
-    },
-    tokens: () => kept.tokens as never,
-    saveTokens(tokens: unknown) {
-      kept.tokens = tokens
-    },
-    redirectToAuthorization(url: URL) {
-      opened.push(url)
-    },
-    saveCodeVerifier(verifier: string) {
-      kept.verifier = verifier
-    },
-    codeVerifier: () => kept.verifier ?? '',
-    saveDiscoveryState(state: unknown) {
-      kept.discovery = state
-    },
-    discoveryState: () => kept.discovery as never,
-  }
-  return { provider, opened }
-}
-
-type Person = ReturnType<typeof person>
 
 interface Sdk {
   readonly name: string

@@ -88,6 +88,15 @@ describe('a refusal', () => {
     })
   })
 
+  it.each<[McpRefusals, number]>([
+    ['auto', 200],
+    ['json-rpc', 200],
+    ['http', 401],
+  ])('of a request that was forwarded (%s) is %i', (refusals, status) => {
+    const denial = denialOf('invalidToken', { params: { wasForwarded: true } })
+    expect(refusal(denial, context(undefined, refusals)).status).toBe(status)
+  })
+
   it.each<[McpRefusals, McpRevision, number]>([
     ['auto', '2026-07-28', 404],
     ['http', '2026-07-28', 404],

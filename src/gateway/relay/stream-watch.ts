@@ -15,8 +15,9 @@ export interface Ending {
 }
 
 /** The denial if the answer has not begun yet. */
-export function endingDenial({ denial }: Ending): Denial {
-  return denial
+export function endingDenial({ denial, closeCode }: Ending): Denial {
+  if (closeCode !== REVOKED) return denial
+  return { ...denial, params: { ...denial.params, wasForwarded: true } }
 }
 
 /** The denial to tell in a stream, with the code of streams. */
@@ -27,15 +28,19 @@ export function toldDenial({ denial, code }: Ending): Denial {
 const endingOf = (denial: Denial): Ending => {
   const { code, answer } = denial
   if (code === EXPIRED) return { denial, code: 'token_expired', closeCode: 4408 }
-  return { denial, code, closeCode: answer === 'unavailable' ? 4503 : 4401 }
+  return { denial, code, closeCode: answer === 'unavailable' ? 4503 : REVOKED }
 }
 
 const EXPIRED = 'token_expired_during_request'
+const REVOKED = 4401
 
 /** What a watch is told about the answer, beside the token. */
 export interface Watched {
-  /** Whether the answer may go on after expiry; by default it ends. Asked at expiry, and from time to time after it. */
-  readonly mayFinish?: () => boolean
+  /**
+   * Whether the answer may go on so many milliseconds after expiry; by default it ends. Asked at expiry, and from time to
+   * time after it.
+   */
+  readonly mayFinish?: (since: number) => boolean
   /** Called when it goes on. */
   readonly onLate?: (() => void) | undefined
   /** Whether the token was checked just now. */
@@ -115,7 +120,7 @@ export function watch(
   const wake = () => {
     const now = clock.now()
     if (now >= expires) {
-      if (now >= last || !mayFinish()) return end(expiredDenials(EXPIRED))
+      if (now >= last || !mayFinish(now - expires)) return end(expiredDenials(EXPIRED))
       if (deadline === expires) onLate?.()
       deadline = last
     }

@@ -33,7 +33,7 @@ export function limitedToToken(
 ): Response | Promise<Response> {
   if (decision.outcome !== 'passed') return response
   const { method } = request
-  const { mode, onRevocation, target, secrets } = decision.known.route
+  const { mode, onRevocation, target, secrets, finishWithin } = decision.known.route
   if (mode === 'shadow' || onRevocation === 'ignore') return response
   const { webSocket } = response as { readonly webSocket?: Socket | null }
   if (webSocket) return withSocket(response, webSocket, decision)
@@ -57,7 +57,11 @@ export function limitedToToken(
       (ending) =>
         cut(takesLast ? lastOf(ending, { headers, method, address, openRequests }) : undefined),
       {
-        mayFinish: () => (openRequests ? openRequests().length > 0 : isReceived(request, decision)),
+        // An MCP client opens an idle stream again. By then it shall have its next token, and not get it twice at once.
+        mayFinish: (since) =>
+          openRequests?.().length === 0
+            ? since < finishWithin * (1000 / 2)
+            : isReceived(request, decision),
         onLate,
       },
     )

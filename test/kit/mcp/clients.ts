@@ -3,7 +3,10 @@ import {
   ClientCredentialsProvider as ModernProvider,
   StreamableHTTPClientTransport as ModernTransport,
 } from '@modelcontextprotocol/client'
-import { extractWWWAuthenticateParams } from '@modelcontextprotocol/sdk/client/auth.js'
+import {
+  extractWWWAuthenticateParams,
+  type OAuthClientProvider,
+} from '@modelcontextprotocol/sdk/client/auth.js'
 import { ClientCredentialsProvider } from '@modelcontextprotocol/sdk/client/auth-extensions.js'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
@@ -65,18 +68,19 @@ const SELF = { name: 'kit', version: '1.0.0' }
 
 /**
  * With @modelcontextprotocol/sdk, which offers 2025-11-25 unless told to begin with another. Its provider
- * heeds the scopes of challenges, unless it is to be the SDK's own.
+ * heeds the scopes of challenges, unless it is to be the SDK's own, or a person's who has signed in.
  */
 export const sdkClient =
-  (revision?: string, heeding = true): Connect =>
+  (revision?: string, heeding = true, signedIn?: OAuthClientProvider): Connect =>
   async (url, credentials) => {
     const { exchanges, recording } = recorder()
-    const provider = new SteppingProvider(credentials)
+    const provider = signedIn ?? new SteppingProvider(credentials)
     const transport = new OfferingTransport(new URL(url), {
       authProvider: provider,
       fetch: async (...given) => {
         const response = await recording(...given)
-        return heeding ? provider.heed(response) : response
+        const heeds = heeding && provider instanceof SteppingProvider
+        return heeds ? provider.heed(response) : response
       },
     })
     if (revision !== undefined) transport.offered = revision
@@ -90,11 +94,11 @@ export const sdkClient =
 
 /** With @modelcontextprotocol/client, which speaks 2026-07-28 and before. */
 export const modernClient =
-  (revision: string): Connect =>
+  (revision: string, signedIn?: OAuthClientProvider): Connect =>
   async (url, credentials) => {
     const { exchanges, recording } = recorder()
     const transport = new ModernTransport(new URL(url), {
-      authProvider: new ModernProvider(credentials),
+      authProvider: signedIn ?? new ModernProvider(credentials),
       fetch: recording,
     })
     const old = revision < '2026'

@@ -4,6 +4,7 @@ import {
   type RequestListener,
   type ServerResponse,
 } from 'node:http'
+import { setTimeout as wait } from 'node:timers/promises'
 import { exportJWK, generateKeyPair } from 'jose'
 import { Provider } from 'oidc-provider'
 import { type Loopback, listenOnLoopback } from '../../../examples/demo/loopback.ts'
@@ -14,12 +15,29 @@ export interface InteractiveOptions {
   readonly scopes: readonly string[]
   /** The address that codes are sent to. */
   readonly redirectUri: string
-  /** Whether clients get refresh tokens. */
+  /** Whether clients get refresh tokens. Each is good for once: used again, it revokes the grant. */
   readonly refreshing?: boolean
+  /** Seconds that access tokens live, by the id of each client; without it there is {@link CLIENT_ID}. */
+  readonly lifetimes?: Readonly<Record<string, number>>
+  /** Milliseconds that a token takes to come, as over a network. */
+  readonly tokenMs?: number
+}
+
+/** A running server. */
+export interface InteractiveServer extends Loopback {
+  /** Why it refused a client tokens, each time. */
+  refusals(clientId: string): readonly string[]
 }
 
 /** The client that is registered, a public one. */
 export const CLIENT_ID = 'desktop'
+
+/** Where clients that listen themselves are sent: on any port (RFC 8252 §7.3). */
+const LOCAL_REDIRECT = 'http://localhost/oauth/callback'
+
+interface Client {
+  readonly clientId: string
+}
 
 /** The part of the provider that the declarations of the demo leave out. */
 interface Interacting {
@@ -48,9 +66,24 @@ interface Interacting {
     addResourceScope(resource: string, scope: string): void
     save(): Promise<string>
   }
+  on(event: 'grant.error', listener: (context: Asking, error: Told) => void): void
+}
+
+interface Issued {
+  readonly resourceServer?: { readonly accessTokenTTL: number }
+}
+
+interface Asking {
+  readonly oidc: { readonly client?: Client }
+}
+
+interface Told {
+  readonly message: string
+  readonly error_detail?: string
 }
 
 const ALGORITHM = 'ES256'
+const LIFETIME = 300
 const ACCOUNT = 'ada'
 
 /**
@@ -62,15 +95,17 @@ export async function startInteractiveServer({
   scopes,
   redirectUri,
   refreshing = false,
-}: InteractiveOptions): Promise<Loopback> {
+  lifetimes = { [CLIENT_ID]: LIFETIME },
+  tokenMs = 0,
+}: InteractiveOptions): Promise<InteractiveServer> {
   const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true })
   const key = { ...(await exportJWK(privateKey)), alg: ALGORITHM, use: 'sig', kid: 'a' }
   const server = createServer()
   const loopback = await listenOnLoopback(server, 0)
-  const infoOf = (audience: string) => ({
+  const infoOf = (audience: string, clientId: string) => ({
     audience,
     scope: scopes.join(' '),
-    accessTokenTTL: 300,
+    accessTokenTTL: lifetimes[clientId] ?? LIFETIME,
     accessTokenFormat: 'jwt',
     jwt: { sign: { alg: ALGORITHM } },
   })
@@ -78,16 +113,14 @@ export async function startInteractiveServer({
     adapter: inMemory(),
     jwks: { keys: [key] },
     scopes,
-    clients: [
-      {
-        client_id: CLIENT_ID,
-        token_endpoint_auth_method: 'none',
-        application_type: 'native',
-        redirect_uris: [redirectUri],
-        grant_types: ['authorization_code', 'refresh_token'],
-        response_types: ['code'],
-      },
-    ],
+    clients: Object.keys(lifetimes).map((id) => ({
+      client_id: id,
+      token_endpoint_auth_method: 'none',
+      application_type: 'native',
+      redirect_uris: [redirectUri, LOCAL_REDIRECT],
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+    })),
     clientDefaults: { id_token_signed_response_alg: ALGORITHM },
     enabledJWA: { idTokenSigningAlgValues: [ALGORITHM] },
     findAccount: (_context: unknown, id: string) => ({
@@ -95,16 +128,21 @@ export async function startInteractiveServer({
       claims: () => ({ sub: id }),
     }),
     issueRefreshToken: () => refreshing,
+    rotateRefreshToken: true,
     interactions: { url: () => '/consent' },
     cookies: { keys: ['kit'] },
-    ttl: { AccessToken: 300, Interaction: 300, Session: 300, Grant: 300, RefreshToken: 300 },
+    ttl: {
+      AccessToken: (_context: unknown, token: Issued) => token.resourceServer?.accessTokenTTL,
+      ...{ Interaction: 300, Session: 300, Grant: 300, RefreshToken: 300 },
+    },
     features: {
       registration: { enabled: true },
       devInteractions: { enabled: false },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => resources[0],
-        getResourceServerInfo: (_context: unknown, resource: string) => infoOf(resource),
+        getResourceServerInfo: (_context: unknown, resource: string, client: Client) =>
+          infoOf(resource, client.clientId),
         useGrantedResource: () => true,
       },
     },
@@ -116,6 +154,10 @@ export async function startInteractiveServer({
     ) => Interacting & { silent: boolean }
   )(loopback.url, configuration)
   provider.silent = true
+  const refused: { readonly clientId: string | undefined; readonly why: string }[] = []
+  provider.on('grant.error', ({ oidc }, { message, error_detail }) => {
+    refused.push({ clientId: oidc.client?.clientId, why: error_detail ?? message })
+  })
   const consent = async (req: IncomingMessage, res: ServerResponse) => {
     const { prompt, params } = await provider.interactionDetails(req, res)
     if (prompt.name === 'login') {
@@ -127,11 +169,15 @@ export async function startInteractiveServer({
     return provider.interactionFinished(req, res, { consent: { grantId: await grant.save() } })
   }
   const callback = provider.callback()
-  server.on('request', (req, res) => {
+  server.on('request', async (req, res) => {
+    if (req.url === '/token' && tokenMs > 0) await wait(tokenMs)
     if (!req.url?.startsWith('/consent')) return callback(req, res)
     consent(req, res).catch((error: unknown) => res.writeHead(500).end(String(error)))
   })
-  return loopback
+  return {
+    ...loopback,
+    refusals: (id) => refused.filter(({ clientId }) => clientId === id).map(({ why }) => why),
+  }
 }
 
 /** What the provider stores, by model and id. */
@@ -149,7 +195,9 @@ const inMemory = () => {
     consume: async (id: string) => {
       Object.assign(stored.get(`${model} ${id}`) ?? {}, { consumed: Date.now() / 1000 })
     },
-    revokeByGrantId: async () => {},
+    revokeByGrantId: async (grantId: string) => {
+      for (const [key, one] of stored) if (one.grantId === grantId) stored.delete(key)
+    },
   })
 }
 
