@@ -109,7 +109,7 @@ const CREDENTIAL_HEADERS = [
   'sec-websocket-protocol',
 ]
 
-/** Whether a header holds a credential, in any spelling; its value is for no log and no origin. */
+/** Whether a header contains a credential, in any spelling; its value is for no log and no origin. */
 export function isCredentialHeader(name: string): boolean {
   return CREDENTIAL_HEADERS.includes(foldedName(name))
 }
@@ -117,7 +117,7 @@ export function isCredentialHeader(name: string): boolean {
 /** Not what parsers take for a part of something, take away, or read as the end of a name. */
 const PARAMETER = /^(?=.*[\p{L}\p{N}])[^\p{C}\p{Z}[\];&=+%#]{1,128}$/u
 
-/** The name of a query parameter that all parsers read alike; none that holds a credential. */
+/** The name of a query parameter that all parsers read alike; none that contains a credential. */
 export function readParameterName(value: string): Result<string, string> {
   if (value.toLowerCase() === 'access_token') {
     return fail('`access_token` in a query is refused as a credential (RFC 6750 §2.3)')

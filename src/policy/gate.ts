@@ -32,7 +32,8 @@ import { type KeyDocs, list, type Readable, readTable, required, table } from '.
 
 const clientIp = text<Gate['clientIp']>((value) => {
   if (value === 'connection' || value === 'none') return ok({ from: value })
-  if (isCredentialHeader(value)) return fail(`${quote(value)} holds a credential, not an address`)
+  if (isCredentialHeader(value))
+    return fail(`${quote(value)} contains a credential, not an address`)
   return isHeaderName(value)
     ? ok({ from: 'header', name: value.toLowerCase() })
     : fail('must be a header name, `connection` or `none`')

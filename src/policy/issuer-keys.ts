@@ -65,7 +65,7 @@ const inlineKeys = field((value, report): readonly JsonObject[] => {
       if (secret !== undefined) {
         report(
           path,
-          `holds the private member ${quote(secret)}: write the public key only, and replace this key`,
+          `contains the private member ${quote(secret)}: write the public key only, and replace this key`,
         )
       }
     }

@@ -6,7 +6,7 @@ export interface PolicyIssue {
   readonly message: string
 }
 
-/** One issue, if a condition holds. */
+/** One issue, if a condition is true. */
 export function issueIf(holds: unknown, path: string, message: string): readonly PolicyIssue[] {
   return holds ? [{ path, message }] : []
 }

@@ -173,7 +173,7 @@ const readRoutes = (
   if (rules.length > MOST_RULES) {
     report(
       [],
-      `holds ${rules.length} rules, over ${MOST_RULES}; rules with {parameters} need fewer`,
+      `contains ${rules.length} rules, over ${MOST_RULES}; rules with {parameters} need fewer`,
     )
     return []
   }

@@ -7,7 +7,7 @@ import type { DecryptionKey, KeyManagement } from '../core/model/issuer.ts'
 import { quote, quoteAll, type Report } from './issues.ts'
 
 /**
- * Reads a secret that holds a private JWK set (RFC 7517 §5) as JSON. `read` makes a key of an entry, or says what is
+ * Reads a secret that contains a private JWK set (RFC 7517 §5) as JSON. `read` makes a key of an entry, or says what is
  * wrong with it: the end of a sentence. Reports mistakes by the name of the secret and the place of the key, and
  * repeats nothing of it.
  */
@@ -46,10 +46,10 @@ export function privateKeys(
   const kids = keys.map(({ kid }) => kid)
   const secret = `the secret ${quote(name)}`
   if (kids.length > 1 && kids.includes(undefined)) {
-    report([], `${secret} holds several keys, so each needs a kid`)
+    report([], `${secret} contains several keys, so each needs a kid`)
   }
   if (kids.some((kid, i) => kid !== undefined && kids.indexOf(kid) !== i)) {
-    report([], `${secret} holds two keys with one kid`)
+    report([], `${secret} contains two keys with one kid`)
   }
   return keys
 }

@@ -21,7 +21,7 @@ export const workflowField = text<WorkflowSource>((value) => {
   const [, from, name = ''] = /^(path|header|query):(.+)$/.exec(value) ?? []
   if (from === 'header' && !isHeaderName(name)) return fail(`${quote(name)} is no header name`)
   if (from === 'header' && isCredentialHeader(name)) {
-    return fail(`${quote(name)} holds a credential, and names no workflow`)
+    return fail(`${quote(name)} contains a credential, and names no workflow`)
   }
   const parameter = from === 'query' ? readParameterName(name) : ok(name)
   if (!parameter.ok) return parameter

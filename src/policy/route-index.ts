@@ -125,7 +125,7 @@ export function foldCase(text: string): string {
     .toLowerCase()
 }
 
-/** UTF-8 of characters beyond ASCII; a canonical path holds no other such bytes. */
+/** UTF-8 of characters beyond ASCII; a canonical path contains no other such bytes. */
 const NOT_ASCII = /(?:%[89A-F][0-9A-F])+/g
 
 /** By way of upper case: some characters differ in lower case only, and `ẞ` has two upper cases. */

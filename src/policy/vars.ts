@@ -34,7 +34,7 @@ export function isPolicyVariable(name: string): boolean {
 }
 
 /**
- * Gathers the policy's variables from an environment that also holds secrets and bindings: ROUTES
+ * Gathers the policy's variables from an environment that also contains secrets and bindings: ROUTES
  * and then every `ROUTES_*` by code-unit order, ISSUERS and SCOPES merged, `GATE_*` laid over
  * GATE key by key. Text is read as JSON. Does not look into what the variables say.
  */

@@ -41,7 +41,7 @@ export const holding = stage({
 /**
  * Denies early, with the codes of `revocation`, which still runs last. Reads the set with bounded
  * staleness, so a fresh copy needs no wait; a recent revocation may be missed. A strict rule checks
- * again before denying, since a lifted entry counts at once. Denies if the set is unavailable.
+ * again before denying, since a lifted entry takes effect at once. Denies if the set is unavailable.
  */
 const early = (needs: Needs, ports: StandingPorts): Standing | Promise<Standing> => {
   const { policy, route } = needs

@@ -215,7 +215,7 @@ const CONVERSIONS: ReadonlyMap<string, Conversion> = new Map([
     'double',
     'double_conversion_error',
     doubleOf,
-    'numbers that a double holds exactly, in decimal digits',
+    'numbers that a double can represent exactly, in decimal digits',
   ),
   converts('timestamp', 'invalid_timestamp', timeOf, 'times of RFC 3339, or seconds'),
 ])

@@ -17,7 +17,7 @@ const readableHeader = text((value) => {
   const name = read.value
   const folded = foldedName(value)
   if (isCredentialHeader(value))
-    return fail(`${quote(name)} holds a credential, which no condition reads`)
+    return fail(`${quote(name)} contains a credential, which no condition reads`)
   if (folded.startsWith('x-agent-'))
     return fail(
       `${quote(name)} is an identity header, which only the gate sets; read agent or token`,

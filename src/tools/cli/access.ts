@@ -39,7 +39,7 @@ const unclear = (message: string): { readonly ok: false; readonly reason: GateFa
 
 /**
  * The token to call a gate with, read or signed for the scope given. Does not check that the gate
- * will take it. No reason of a failure holds any part of a token or key.
+ * will take it. No reason of a failure contains any part of a token or key.
  */
 export async function tokenFor(
   gate: GateAddress,

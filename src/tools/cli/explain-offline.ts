@@ -111,5 +111,5 @@ export async function readKeySet(path: string): Promise<Result<readonly JsonObje
   if (!text.ok) return text
   const keys = publicKeys(parseJsonObject(text.value))
   if (!keys) return fail(`${path} is no JWK set: { "keys": [ … ] } as an issuer publishes it`)
-  return keys.length > 0 ? ok(keys) : fail(`${path} holds no public key`)
+  return keys.length > 0 ? ok(keys) : fail(`${path} contains no public key`)
 }

@@ -141,7 +141,7 @@ const problemLines = (problems: unknown): readonly string[] =>
     isObject(problem) ? [`  ${own(problem, 'path')}: ${own(problem, 'message')}`] : [],
   )
 
-/** Whether a URL holds no password, and is https or on this machine. */
+/** Whether a URL contains no password, and is https or on this machine. */
 export function isSecure({ protocol, hostname, username, password }: URL): boolean {
   const isSafe = protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
   return isSafe && username + password === ''

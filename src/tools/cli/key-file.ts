@@ -18,7 +18,7 @@ export function keyFileText(jwk: JWK, issuer: string): string {
 
 /**
  * Reads a key file that `keygen` wrote. Refuses anything but one ES256 private key with its
- * issuer; the reason of a failure is a sentence for people and holds nothing of the file.
+ * issuer; the reason of a failure is a sentence for people and contains nothing of the file.
  */
 export async function readKeyFile(path: string): Promise<Result<SigningKey, string>> {
   const text = await readText(path)

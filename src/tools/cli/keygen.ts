@@ -43,7 +43,7 @@ export const keygenCommand: CommandRow<KeygenOptions> = {
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 /**
- * Makes an ES256 key pair. The outcome holds the issuer's table with the public key; the private
+ * Makes an ES256 key pair. The outcome contains the issuer's table with the public key; the private
  * key goes to a new file that only its owner can read, and nowhere else. Never overwrites a file.
  */
 export async function keygen({

@@ -28,7 +28,7 @@ export function isIssuerName(text: string | undefined): text is string {
 
 /**
  * Reads whom a leaked token is of, by the policy that the gate tells. Verifies nothing: whoever can change the
- * text can name another agent. No reason of a failure holds any part of the token.
+ * text can name another agent. No reason of a failure contains any part of the token.
  */
 export function readLeaked(text: string, policy: JsonObject): Result<Leaked, string> {
   const token = text.trim().replace(/^Bearer\s+/i, '')

@@ -21,7 +21,7 @@ export interface ProofKey {
   readonly jkt: string
 }
 
-/** Reads the file of a client's ES256 key, a private JWK. The reason of a failure holds nothing of the file. */
+/** Reads the file of a client's ES256 key, a private JWK. The reason of a failure contains nothing of the file. */
 export async function readProofKey(path: string): Promise<Result<ProofKey, string>> {
   const text = await readText(path)
   if (!text.ok) return text

@@ -215,7 +215,7 @@ const boundOf = (table: JsonObject): JsonObject =>
     }),
   )
 
-/** Each text of `route` and `routes`; `message` holds the pattern or zone. */
+/** Each text of `route` and `routes`; `message` contains the pattern or zone. */
 const routesOf = (table: JsonObject): readonly PolicyIssue[] => {
   const one = own(table, 'route')
   const all = listOf(own(table, 'routes')).map((route, i) => [`routes[${i}]`, route] as const)

@@ -21,7 +21,7 @@ export function tooLarge(table: JsonObject): readonly PolicyIssue[] {
     return issueIf(
       bytes > VARIABLE_BYTES,
       name,
-      `is ${thousands(bytes)} bytes of JSON, and a variable holds ${thousands(VARIABLE_BYTES)}; ${splitAdvice(name)}`,
+      `is ${thousands(bytes)} bytes of JSON, and a variable can have ${thousands(VARIABLE_BYTES)}; ${splitAdvice(name)}`,
     )
   })
 }

@@ -30,10 +30,10 @@ describe('when', () => {
     ['when.condition: is required', { headers: ['x-a'] }],
     ['when.header: unknown key', { condition: 'true', header: ['x-a'] }],
     [
-      'when.headers[0]: `authorization` holds a credential',
+      'when.headers[0]: `authorization` contains a credential',
       { condition: 'true', headers: ['Authorization'] },
     ],
-    ['when.headers[0]: `cookie` holds a credential', { condition: 'true', headers: ['cookie'] }],
+    ['when.headers[0]: `cookie` contains a credential', { condition: 'true', headers: ['cookie'] }],
     [
       'when.headers[0]: `x_agent_id` is an identity header',
       { condition: 'true', headers: ['X_Agent_Id'] },

@@ -188,7 +188,7 @@ authorization_details = { type = "pay", locations = ["https://pay.example"] }`,
         (_, i) => `[[vars.ROUTES]]\nmatch = "GET /r/${i}"\nscopes = ["scope:${i}"]`,
       ).join('\n'),
     }),
-    'and a variable holds 5,120; move rules to [[vars.ROUTES_01]], [[vars.ROUTES_02]]',
+    'and a variable can have 5,120; move rules to [[vars.ROUTES_01]], [[vars.ROUTES_02]]',
   ],
   [
     'text over what a variable holds, counted in bytes',

@@ -197,8 +197,8 @@ describe('keys', () => {
     ['is not there', undefined, 'there is no such file'],
     ['is no JSON', 'keys', 'is no JWK set'],
     ['is one key', JSON.stringify(key.jwk), 'is no JWK set'],
-    ['is empty', '{"keys":[]}', 'holds no public key'],
-    ['holds private keys', JSON.stringify({ keys: [key.privateJwk] }), 'holds no public key'],
+    ['is empty', '{"keys":[]}', 'contains no public key'],
+    ['holds private keys', JSON.stringify({ keys: [key.privateJwk] }), 'contains no public key'],
   ])('are not taken from a file that %s', async (what, text, message) => {
     const name = `${what.replaceAll(' ', '-')}.json`
     const path = text === undefined ? join(directory, name) : await write(directory, name, text)
