@@ -1,12 +1,19 @@
-import type { Audit, AuditRule, DecisionPage, FoundDecision, Whose } from '../core/model/audit.ts'
+import type {
+  Audit,
+  AuditRule,
+  DecisionPage,
+  Dropped,
+  FoundDecision,
+  Whose,
+} from '../core/model/audit.ts'
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import type { Background } from '../platform/system.ts'
-import type { Batch, ShardPage, ShardQuery } from './protocol.ts'
+import type { Appended, Batch, ShardPage, ShardQuery } from './protocol.ts'
 import { readRecord, timeOf } from './terms.ts'
 
 /** An object of `AuditLog`, with the methods that the gate needs. */
 interface Shard {
-  append(batch: Batch): PromiseLike<void>
+  append(batch: Batch): PromiseLike<Appended>
   list(query: ShardQuery): PromiseLike<ShardPage>
   get(id: string): PromiseLike<FoundDecision | undefined>
 }
@@ -30,6 +37,8 @@ const OVERDUE_MS = LATEST_MS
 const MOST_WAITING = 2_000
 /** Records of strangers that are kept of each handing over. */
 const MOST_STRANGERS = 100
+/** Milliseconds without an attempt, after the object refused records. */
+const PAUSE_MS = 60_000
 /** Milliseconds for one attempt to store or read. */
 const CALL_MS = 5_000
 /** Characters of a policy that are stored. */
@@ -41,7 +50,7 @@ const POLICY_CHARACTERS = 1_000_000
  */
 export function createAudit(options: AuditOptions): Audit {
   const { objects, rule, policyText, clock, waitUntil, log } = options
-  const { retention, maxBytes, shards, jurisdiction } = rule
+  const { retention, maxBytes, maxRows, shards, jurisdiction } = rule
   const ask = createObjectCalls<Shard>({
     binding: 'AUDIT_LOG',
     objects,
@@ -51,7 +60,11 @@ export function createAudit(options: AuditOptions): Audit {
   let known: string[] = []
   let strangers: string[] = []
   let unsent: Batch[] = []
-  let dropped = 0
+  let lost = 0
+  let refused = 0
+  /** Until when the object stores nothing, and when to hand over again. */
+  let stoppedUntil = 0
+  let pausedUntil = 0
   /** When a request will hand over what waits, and when one did. */
   let dueMs = Number.POSITIVE_INFINITY
   let handedMs = 0
@@ -71,8 +84,10 @@ export function createAudit(options: AuditOptions): Audit {
     strangers = []
     unsent = []
     own ??= String(Math.floor(Math.random() * shards))
-    if (dropped > 0) log({ event: 'audit_dropped', records: dropped })
-    dropped = 0
+    if (lost > 0) log({ event: 'audit_dropped', records: lost })
+    const missing = { ...(lost > 0 && { lost }), ...(refused > 0 && { refused }) }
+    lost = 0
+    refused = 0
     policy ??= await hashed(policyText())
     const [hash, text] = policy
     const withPolicy = (record: string) => `${record.slice(0, -1)},"policy":"${hash}"}`
@@ -82,16 +97,19 @@ export function createAudit(options: AuditOptions): Audit {
         known: ours.map(withPolicy),
         strangers: theirs.map(withPolicy),
         ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy }),
+        ...missing,
         retention,
         maxBytes,
+        maxRows: Math.floor(maxRows / shards),
       })
     }
     const shard = own
     await Promise.all(
       batches.map((batch) =>
         ask(shard, (object) => object.append(batch)).then(
-          () => {
-            isPolicyStored = true
+          ({ stoppedUntil: until }) => {
+            if (until === undefined) isPolicyStored = true
+            else stop(until)
           },
           (error: unknown) => {
             log({ event: 'audit_not_stored', error: String(error) })
@@ -102,6 +120,14 @@ export function createAudit(options: AuditOptions): Audit {
     )
   }
 
+  /** Hands nothing over for a while. */
+  const stop = (until: number): void => {
+    pausedUntil = Math.min(until, clock.now() + PAUSE_MS)
+    if (until === stoppedUntil) return
+    stoppedUntil = until
+    log({ event: 'audit_stopped', until: new Date(until).toISOString(), reason: 'rows_a_day' })
+  }
+
   /** Keeps a batch for the next time, as far as there is room. */
   const keep = (batch: Batch): void => {
     unsent.push(batch)
@@ -110,17 +136,21 @@ export function createAudit(options: AuditOptions): Audit {
       const oldest = unsent.shift()
       if (!oldest) break
       waiting -= sizeOf(oldest)
-      dropped += sizeOf(oldest)
+      lost += sizeOf(oldest)
     }
   }
 
   return {
     rule,
     take(record: string, whose: Whose) {
+      const now = clock.now()
+      if (now < pausedUntil) {
+        refused++
+        return
+      }
       if (whose !== 'stranger') known.push(record)
       else if (strangers.length < MOST_STRANGERS) strangers.push(record)
-      else dropped++
-      const now = clock.now()
+      else lost++
       const wait = whose === 'refused' ? Math.max(0, handedMs + URGENT_MS - now) : LATEST_MS
       const due = known.length >= TOGETHER ? now : now + wait
       if (dueMs <= due && now < dueMs + OVERDUE_MS) return
@@ -183,7 +213,24 @@ const merged = (
     return found[count - 1]?.position ?? befores[shard] ?? ''
   })
   const isEnd = positions.every((one) => one === END)
-  return { decisions, ...(!isEnd && { cursor: positions.join('~') }) }
+  const dropped = mergedGaps(pages.flatMap((page) => page.dropped ?? []))
+  return { decisions, dropped, ...(!isEnd && { cursor: positions.join('~') }) }
+}
+
+/** One gap for each reason and day. */
+const mergedGaps = (gaps: readonly Dropped[]): readonly Dropped[] => {
+  const merged = new Map<string, Dropped>()
+  for (const gap of gaps) {
+    const key = `${gap.reason} ${new Date(gap.since).toISOString().slice(0, 10)}`
+    const { since, until, records } = merged.get(key) ?? { ...gap, records: 0 }
+    merged.set(key, {
+      reason: gap.reason,
+      since: Math.min(since, gap.since),
+      until: Math.max(until, gap.until),
+      records: records + gap.records,
+    })
+  }
+  return [...merged.values()].sort((a, b) => a.since - b.since)
 }
 
 const sizeOf = ({ known, strangers }: Batch): number => known.length + strangers.length

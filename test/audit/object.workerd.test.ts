@@ -23,6 +23,7 @@ const batch = (known: readonly string[], more: Partial<Batch> = {}): Batch => ({
   strangers: [],
   retention: 86_400,
   maxBytes: 1e9,
+  maxRows: Number.POSITIVE_INFINITY,
   ...more,
 })
 
@@ -168,6 +169,65 @@ describe('the object that keeps decisions', () => {
         storage.sql.exec<{ n: number }>('SELECT SUM(bytes) AS n FROM strangers').one().n,
     )
     expect(bytes).toBeLessThanOrEqual(maxBytes / 10)
+  })
+
+  it('stops at its rows of the day, counts what is missing, and goes on the day after', async () => {
+    const name = 'stopped'
+    const maxRows = 12
+    const [strangers] = [[record('stranger')]]
+    const day = 86_400_000
+    const midnight = Math.ceil(T / day) * day
+    let stopped: number | undefined
+    let stored = 0
+    for (let i = 0; i < 10; i++) {
+      const one = batch([record(`day-${i}`)], { strangers, maxRows, lost: i === 1 ? 7 : 0 })
+      const { stoppedUntil } = await logOf(name).append(one)
+      // Sent again, it is counted once.
+      if (stoppedUntil !== undefined) await logOf(name).append(one)
+      stopped ??= stoppedUntil
+      stored += stoppedUntil === undefined ? 1 : 0
+    }
+    expect(stopped).toBe(midnight)
+    expect(stored).toBeGreaterThan(1)
+    expect(stored).toBeLessThan(5)
+    const droppedNow = async () => (await logOf(name).list(ALL)).dropped
+    const [full, overload] = [
+      { reason: 'rows_a_day', records: 2 * (10 - stored), until: midnight },
+      { reason: 'overload', records: 7 },
+    ]
+    expect(await droppedNow()).toEqual([
+      expect.objectContaining(overload),
+      expect.objectContaining(full),
+    ])
+    // Acts are stored all the same, and a restart forgets neither rows nor the gap.
+    await abortAllDurableObjects()
+    await logOf(name).append(batch([], { acts: [record('act')], maxRows }))
+    expect(await logOf(name).append(batch([record('still')], { maxRows, refused: 3 }))).toEqual({
+      stoppedUntil: midnight,
+    })
+    expect(await idsOf(name)).toContain('act')
+    expect(await idsOf(name)).not.toContain('still')
+    const after = (await droppedNow())?.find(({ reason }) => reason === 'rows_a_day')
+    expect(after?.records).toBeGreaterThanOrEqual(5 - stored)
+    // Its alarm deletes nothing either, and does so on the next day.
+    at(3 * day)
+    expect(await logOf(name).append(batch([record('next', 3 * day)], { maxRows: 1e6 }))).toEqual({})
+    expect(await idsOf(name)).toContain('next')
+    expect((await logOf(name).list({ ...ALL, from: T + 2 * day })).dropped).toEqual([])
+  })
+
+  it('leaves expired rows for the next day where its rows are used up', async () => {
+    const name = 'put-off'
+    await logOf(name).append(batch([record('old')]))
+    at(26 * HOUR)
+    for (let i = 0; i < 2; i++) {
+      await logOf(name).append(batch([record(`new-${i}`, 26 * HOUR)], { maxRows: 4 }))
+    }
+    expect(await runDurableObjectAlarm(logOf(name))).toBe(true)
+    expect(await idsOf(name)).toContain('old')
+    at(50 * HOUR)
+    expect(await runDurableObjectAlarm(logOf(name))).toBe(true)
+    expect(await idsOf(name)).not.toContain('old')
   })
 
   it('deletes what is older than the retention by its alarm', async () => {

@@ -106,7 +106,7 @@ describe('a million decisions in one shard', () => {
           const agent = `agent-${Math.floor(n / 100) % 500}`
           return recordAt(start + n * 80, { issuer, agent, ...denied, ...rare })
         })
-        const batch = { known, strangers: [], retention: 30 * 86_400, maxBytes: 9e9 }
+        const batch = { known, strangers: [], retention: 30 * 86_400, maxBytes: 9e9, maxRows: 1e9 }
         return setting.gate.call('AUDIT_LOG', '0', 'append', { ...batch, id: `million-${i}` })
       }
       for (let i = 0; i < batches; i += 4) {

@@ -4,6 +4,8 @@ export interface AuditRule {
   readonly retention: number
   /** Most bytes of records in one shard. */
   readonly maxBytes: number
+  /** Most rows that all shards write on a UTC day; may be infinite. */
+  readonly maxRows: number
   readonly shards: number
   readonly jurisdiction?: string
   /** Whether records have the caller's network and country. */
@@ -43,9 +45,22 @@ export interface DecisionQuery {
   readonly cursor?: string
 }
 
-/** A page of records as JSON texts. It may be short or empty; `cursor` is present where more may follow. */
+/** Records that were not stored, at least so many. Times in milliseconds since the epoch. */
+export interface Dropped {
+  /** `rows_a_day`: the rows of the day were used up. `overload`: more records came than could be stored. */
+  readonly reason: 'rows_a_day' | 'overload'
+  readonly since: number
+  readonly until: number
+  readonly records: number
+}
+
+/**
+ * A page of records as JSON texts. It may be short or empty; `cursor` is present where more may follow. The first page
+ * says what was dropped in its time.
+ */
 export interface DecisionPage {
   readonly decisions: readonly string[]
+  readonly dropped: readonly Dropped[]
   readonly cursor?: string
 }
 

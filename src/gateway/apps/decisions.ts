@@ -168,13 +168,23 @@ const ruleOf = (decision: JsonObject, policy: string | undefined): JsonObject | 
   return routes.filter(isObject).find((route) => own(route, 'match') === name)
 }
 
-const json = (c: Admin, { decisions, cursor }: DecisionPage): Response =>
+const json = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response => {
+  const isAll = ownIssuer(c) === undefined
+  const gaps = dropped.map(({ reason, since, until, records }) => ({
+    reason,
+    since: new Date(since).toISOString(),
+    until: new Date(until).toISOString(),
+    // Of all issuers together.
+    ...(isAll && { records }),
+  }))
+  const more = JSON.stringify({ ...(gaps.length > 0 && { dropped: gaps }), cursor })
   // Records are JSON already.
-  c.body(
-    `{"decisions":[${decisions.join(',')}]${cursor === undefined ? '' : `,"cursor":${JSON.stringify(cursor)}`}}`,
+  return c.body(
+    `{"decisions":[${decisions.join(',')}]${more === '{}' ? '' : `,${more.slice(1, -1)}`}}`,
     200,
     { 'cache-control': 'no-store', 'content-type': 'application/json' },
   )
+}
 
 /** One record a line. The address of the next page is in `Link` (RFC 8288). */
 const lines = (c: Admin, { decisions, cursor }: DecisionPage): Response => {

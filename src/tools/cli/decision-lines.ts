@@ -15,6 +15,17 @@ export function whenText(record: JsonObject): string {
   return `${text} (${date.toTimeString().slice(0, 'HH:mm:ss'.length)} here)`
 }
 
+/** What the audit did not store, and why. */
+export function gapText(gap: JsonObject): string {
+  const [since, until] = ['since', 'until'].map((name) => whenText({ time: own(gap, name) }))
+  const records = textIn(gap, 'records')
+  const missing =
+    records === undefined ? 'Decisions are missing' : `At least ${records} decisions are missing`
+  return own(gap, 'reason') === 'rows_a_day'
+    ? `The audit stopped at ${since}, because its rows of the day (AUDIT.rows_a_day) were used up. ${missing} until ${until}.`
+    : `More decisions were made than the audit could store. ${missing} between ${since} and ${until}.`
+}
+
 /** Who acted, and for whom: the agent, the further actors of the chain, and the subject. */
 export function whoText(record: JsonObject): string {
   const agent = textIn(record, 'agent_name') ?? textIn(record, 'agent')

@@ -1,0 +1,60 @@
+import type { JsonObject } from '../core/json.ts'
+import { gunzip } from './gzip.ts'
+import { RING_NAMES, type Ring } from './rings.ts'
+
+/** Rows that one call looks into, after their terms fit. */
+export const ROWS_OF_CALL = 200
+
+/** Which rows: from one downwards, whose times and terms fit. */
+export interface RowQuery {
+  readonly row: number
+  readonly terms: readonly string[]
+  readonly from?: number
+  readonly until?: number
+}
+
+/** Reads the tables of an object of the audit. */
+export function createReader(sql: SqlStorage) {
+  return {
+    /** The rows of a query, the latest first. */
+    rows({
+      row,
+      terms,
+      from = 0,
+      until = Number.MAX_SAFE_INTEGER,
+    }: RowQuery): readonly { readonly id: number; readonly ring: Ring }[] {
+      const fits = ['id <= ?', 'last >= ?', 'first < ?', ...terms.map(() => 'instr(terms, ?)')]
+      // Each by itself ends at its limit. Together SQLite would sort them first.
+      return RING_NAMES.flatMap((ring) =>
+        sql
+          .exec<{ id: number }>(
+            `SELECT id FROM ${ring} WHERE ${fits.join(' AND ')} ORDER BY id DESC LIMIT ${ROWS_OF_CALL}`,
+            ...[row, from, until, ...terms],
+          )
+          .toArray()
+          .map(({ id }) => ({ id, ring })),
+      )
+        .sort((a, b) => b.id - a.id)
+        .slice(0, ROWS_OF_CALL)
+    },
+
+    /** The records of a row; none where it was deleted meanwhile. */
+    async recordsOf(id: number): Promise<readonly string[]> {
+      const found = sql.exec<{ data: ArrayBuffer }>('SELECT data FROM records WHERE id = ?', id)
+      const [row] = found.toArray()
+      return row ? (await gunzip(row.data)).split('\n') : []
+    },
+
+    /** The text of the policy that a record names. */
+    async policyOf({ policy }: JsonObject): Promise<string | undefined> {
+      const query = 'SELECT text FROM policies WHERE hash = ?'
+      const found = sql.exec<{ text: ArrayBuffer }>(query, String(policy)).toArray()
+      return found[0] && gunzip(found[0].text)
+    },
+
+    /** The bytes of a ring. */
+    bytesIn: (ring: Ring): number =>
+      sql.exec<{ bytes: number }>(`SELECT COALESCE(SUM(bytes), 0) AS bytes FROM ${ring}`).one()
+        .bytes,
+  }
+}
