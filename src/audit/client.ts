@@ -1,10 +1,11 @@
-import type {
-  Audit,
-  AuditRule,
-  DecisionPage,
-  Dropped,
-  FoundDecision,
-  Whose,
+import {
+  type Audit,
+  type AuditRule,
+  type DecisionPage,
+  type Dropped,
+  type FoundDecision,
+  shardTerms,
+  type Whose,
 } from '../core/model/audit.ts'
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import type { Background } from '../platform/system.ts'
@@ -50,7 +51,7 @@ const POLICY_CHARACTERS = 1_000_000
  */
 export function createAudit(options: AuditOptions): Audit {
   const { objects, rule, policyText, clock, waitUntil, log } = options
-  const { retention, maxBytes, maxRows, shards, jurisdiction } = rule
+  const { shards, jurisdiction } = rule
   const ask = createObjectCalls<Shard>({
     binding: 'AUDIT_LOG',
     objects,
@@ -98,9 +99,7 @@ export function createAudit(options: AuditOptions): Audit {
         strangers: theirs.map(withPolicy),
         ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy }),
         ...missing,
-        retention,
-        maxBytes,
-        maxRows: Math.floor(maxRows / shards),
+        ...shardTerms(rule),
       })
     }
     const shard = own

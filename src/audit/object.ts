@@ -128,7 +128,7 @@ export class AuditLog extends DurableObject {
     const rows = [
       ...(await rowsOf('known', all('known'))),
       ...(await rowsOf('strangers', strangers.slice(0, STRANGERS))),
-      ...(await rowsOf('acts', all('acts'))),
+      ...(await rowsOf('acts', await this.#unknown(all('acts')))),
     ]
     const policies = await Promise.all(
       batches.flatMap(({ policy }) =>
@@ -155,6 +155,12 @@ export class AuditLog extends DurableObject {
       }
     })
     for (const [hash] of policies) this.#policies.add(hash)
+  }
+
+  /** The acts that are not stored yet: a sender that lost an answer sends again, however late. */
+  async #unknown(acts: readonly string[]): Promise<readonly string[]> {
+    const known = await Promise.all(acts.map((act) => this.get(String(readRecord(act).id))))
+    return acts.filter((_, at) => known[at] === undefined)
   }
 
   #keepTerms({ retention, maxRows }: Terms): void {

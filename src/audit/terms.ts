@@ -15,6 +15,7 @@ const TERMS: Readonly<Record<Term, readonly [mark: string, ...members: readonly 
   rule: [',', 'route'],
   workflow: ['=', 'workflow'],
   decision: ['@', 'decision'],
+  kind: ['#', 'kind'],
 }
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'

@@ -14,6 +14,30 @@ export interface AuditRule {
   readonly pathValues: ReadonlySet<string>
 }
 
+/** On what terms one shard keeps records. */
+export type ShardTerms = Pick<AuditRule, 'retention' | 'maxBytes' | 'maxRows'>
+
+/** The terms of one of the shards, which share the rows of a day. */
+export function shardTerms({ retention, maxBytes, maxRows, shards }: AuditRule): ShardTerms {
+  return { retention, maxBytes, maxRows: Math.floor(maxRows / shards) }
+}
+
+/** On what terms acts are kept, and where. */
+export interface ActTerms extends ShardTerms, Pick<AuditRule, 'jurisdiction'> {}
+
+/** The terms of acts. */
+export function actTerms(rule: AuditRule): ActTerms {
+  const { jurisdiction } = rule
+  return { ...shardTerms(rule), ...(jurisdiction !== undefined && { jurisdiction }) }
+}
+
+/** Who changes something, for the audit. It is stored with the change. */
+export interface Act extends ActTerms {
+  readonly id: string
+  /** The record without what is changed: an object as JSON. */
+  readonly record: string
+}
+
 /**
  * Whose decision a record is of. `stranger`: no token was verified. `refused`: the request of a verified token was
  * refused. `known`: any other.
@@ -30,6 +54,7 @@ export const DECISION_FILTERS = [
   'workflow',
   'request_id',
   'decision',
+  'kind',
 ] as const
 
 export type DecisionFilter = (typeof DECISION_FILTERS)[number]

@@ -10,7 +10,7 @@ import {
 } from '../../core/guard.ts'
 import { own } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
-import type { AuditRule, Whose } from '../../core/model/audit.ts'
+import type { Act, AuditRule, Whose } from '../../core/model/audit.ts'
 import type { Gate } from '../../core/model/policy.ts'
 import { holesOf } from '../../core/model/scope.ts'
 import { type AccessToken, type AgentIdentity, typesOf } from '../../core/model/token.ts'
@@ -37,6 +37,8 @@ export interface RecordContext {
   readonly origin?: Relayed['origin']
   /** Ids of the revocations the request made or lifted. */
   readonly revocations?: readonly string[] | undefined
+  /** The names of the filters with which the request read the audit. */
+  readonly read?: readonly string[] | undefined
 }
 
 /** The denial that shadow mode ignored. */
@@ -79,6 +81,16 @@ export function lateOf({ known }: Passed, { id, time, requestId }: RecordContext
   return `${head.slice(0, -1)},${admittedText(known.admission, known).slice(1)}`
 }
 
+/** The act of an administrator: who, when and by which call. What was changed is added to the record. */
+export function actOf(
+  { known }: Decision,
+  { time, requestId }: Pick<RecordContext, 'time' | 'requestId'>,
+): Pick<Act, 'id' | 'record'> {
+  const id = crypto.randomUUID()
+  const head = { v: 1, kind: 'act', id, time: new Date(time).toISOString(), request_id: requestId }
+  return { id, record: `${JSON.stringify(head).slice(0, -1)},${textOf(known).slice(1)}` }
+}
+
 /** A request the guard did not decide. */
 export type Undecided = Pick<
   Extract<Decision, { readonly outcome: 'ended' }>,
@@ -87,7 +99,7 @@ export type Undecided = Pick<
 
 const headOf = (
   decision: Decision | Undecided,
-  { id, time, requestId, version, colo, denial, origin, revocations }: RecordContext,
+  { id, time, requestId, version, colo, denial, origin, revocations, read }: RecordContext,
 ) => {
   const known: Partial<Facts> = decision.known
   const { token, credential, operation } = known
@@ -114,6 +126,7 @@ const headOf = (
     origin_status: origin?.status,
     origin_request_id: claimed(origin?.requestId),
     revocations,
+    ...(read && { kind: 'act', act: 'read', filters: read }),
   }
 }
 

@@ -67,6 +67,7 @@ const moment = v.pipe(
 const QUERY = v.strictObject(
   {
     ...v.entriesFromList(DECISION_FILTERS, v.optional(queryText)),
+    kind: v.optional(v.literal('act', 'must be act')),
     from: v.optional(moment),
     until: v.optional(moment),
     limit: v.optional(
@@ -93,12 +94,14 @@ export const decisionsApp = createApp<GateEnv>()
     if (ownIssuer(c) !== undefined && issuer !== undefined && !isReached(c, issuer)) {
       return c.get('deny')(deny('decision_reach'))
     }
+    c.set('read', Object.keys(c.req.queries()))
     const page = await ask(c, (audit) => audit.list(query.value))
     if (!page.ok) return c.get('deny')(page.reason)
     return c.req.header('accept')?.includes(NDJSON) ? lines(c, page.value) : json(c, page.value)
   })
   .get('/decisions/:id', async (c) => {
     const id = c.req.param('id')
+    c.set('read', ['id'])
     const found = ID.test(id) ? await ask(c, (audit) => audit.get(id)) : ok(undefined)
     if (!found.ok) return c.get('deny')(found.reason)
     const decision = found.value && read(found.value.decision)

@@ -29,6 +29,7 @@ export function gapText(gap: JsonObject): string {
 /** Who acted, and for whom: the agent, the further actors of the chain, and the subject. */
 export function whoText(record: JsonObject): string {
   const agent = textIn(record, 'agent_name') ?? textIn(record, 'agent')
+  if (agent === undefined && isAct(record)) return 'the gate'
   if (agent === undefined) return textIn(record, 'issuer') === undefined ? 'a stranger' : 'nobody'
   const actors = listOf(own(record, 'actors'))
     .filter(isObject)
@@ -38,8 +39,26 @@ export function whoText(record: JsonObject): string {
   return [agent, ...new Set(others)].join(' for ')
 }
 
-/** What was asked for: the rule with the recorded values of its path, and what was used of an MCP server. */
+/** Whether a record is of an administrator's act, and not of a call. */
+const isAct = (record: JsonObject): boolean =>
+  textIn(record, 'kind') === 'act' && textIn(record, 'decision') === undefined
+
+/** What an act has changed. */
+const changeText = (record: JsonObject): string => {
+  const entries = listOf(own(record, 'entries')).filter(isObject)
+  const keys = Object.entries(tableIn(record, 'keys')).flatMap(([name, kids]) =>
+    listOf(kids).map((kid) => `key ${kid} ${name}`),
+  )
+  const records = textIn(record, 'records')
+  const named = entries.map((entry) =>
+    ['kind', 'value'].flatMap((name) => textIn(entry, name) || []).join(' '),
+  )
+  return [...named, ...keys, ...(records === undefined ? [] : [`${records} records`])].join(', ')
+}
+
+/** What was asked for, or changed: the rule with the recorded values of its path, and what was used of an MCP server. */
 export function whatText(record: JsonObject): string {
+  if (isAct(record)) return changeText(record)
   const method = textIn(record, 'method')
   const route = textIn(record, 'route')
   if (route === undefined) return 'no rule'
@@ -53,8 +72,9 @@ export function whatText(record: JsonObject): string {
   ].join(' ')
 }
 
-/** The decision, with its code. */
+/** The decision, with its code; of an act, what was done. */
 export function decisionText(record: JsonObject): string {
+  if (isAct(record)) return `act ${textIn(record, 'act')}`
   const shadowed = own(record, 'would_deny') === true ? ['would deny'] : []
   return [textIn(record, 'decision') ?? '', ...shadowed, textIn(record, 'code') ?? '']
     .filter((text) => text !== '')

@@ -50,13 +50,20 @@ With --json --follow each decision is a line of JSON.`,
   run: (_, options, process) => log(options, process),
 }
 
+/** Filters that take certain words only. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  decision: ['allowed', 'denied'],
+  kind: ['act'],
+}
+
 const withFilters = (command: Command): Command => {
   for (const name of DECISION_FILTERS) {
     const option = new Option(
       `${optionName(camel(name))} <text>`,
       `only with this ${name.replace('_', ' ')}`,
     )
-    command.addOption(name === 'decision' ? option.choices(['allowed', 'denied']) : option)
+    const words = WORDS[name]
+    command.addOption(words ? option.choices(words) : option)
   }
   return command
 }
@@ -202,7 +209,7 @@ const linesOf = (records: readonly JsonObject[], csv = false): readonly string[]
           whoText(record),
           whatText(record),
           textIn(record, 'origin_status') ?? '–',
-          `${textIn(record, 'duration') ?? '–'} ms`,
+          textIn(record, 'duration') === undefined ? '–' : `${textIn(record, 'duration')} ms`,
           textIn(record, 'request_id') ?? '',
         ]),
       )
@@ -211,6 +218,7 @@ const linesOf = (records: readonly JsonObject[], csv = false): readonly string[]
 const CSV = [
   ...['time', 'id', 'request_id', 'decision', 'code', 'issuer', 'agent', 'subject', 'workflow'],
   ...['actors', 'jti', 'method', 'route', 'path_values', 'mcp', 'origin_status', 'duration'],
+  ...['act', 'entries'],
 ]
 
 /** A cell (RFC 4180 §2). Spreadsheets run a text that begins like a formula, and callers choose some: it gets a `'`. */

@@ -1,0 +1,162 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { WITH_AUDIT } from '../audit/support.ts'
+import { eventually } from '../kit/eventually.ts'
+import type { Gate } from '../kit/gate.ts'
+import { askGate, type Setting, startSetting } from './setting.ts'
+
+const OWN = '/.edgewarden'
+const OPTIONS = { durableObjects: WITH_AUDIT, issuer: { admin: 'all', agent_prefix: 'acme/' } }
+
+let directory: string
+let setting: Setting
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'edgewarden-acts-'))
+  setting = await startSetting(OPTIONS)
+})
+afterAll(async () => {
+  await setting.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+const SCOPE = 'edgewarden:audit:read edgewarden:revoke'
+const admin = () => setting.token({ scope: SCOPE, sub: 'maria', client_id: 'console' })
+
+interface Stored {
+  readonly [name: string]: unknown
+}
+
+const list = async (query: string, gate: Gate = setting.gate): Promise<readonly Stored[]> => {
+  const answer = await askGate(gate, `${OWN}/decisions?limit=1000&${query}`, {
+    token: await admin(),
+  })
+  expect(answer.status).toBe(200)
+  return ((await answer.json()) as { decisions: Stored[] }).decisions
+}
+
+const revoke = async (value: string, requestId: string, gate: Gate = setting.gate) =>
+  askGate(gate, `${OWN}/revocations`, {
+    method: 'POST',
+    token: await admin(),
+    headers: { 'content-type': 'application/json', 'x-request-id': requestId },
+    body: JSON.stringify({
+      kind: 'agent',
+      issuer: setting.issuer.issuer,
+      value,
+      reason: 'leaked',
+    }),
+  })
+
+describe('acts of administrators', () => {
+  it('say who has made and lifted which revocation, once', async () => {
+    const made = await revoke('agent-7', 'act-revoke-7')
+    const { revocations } = (await made.json()) as { revocations: { id: string }[] }
+    const id = revocations[0]?.id
+    const lifted = await setting.ask(`${OWN}/revocations/${id}`, {
+      method: 'DELETE',
+      token: await admin(),
+      headers: { 'x-request-id': 'act-lift-7' },
+    })
+    expect(lifted.status).toBe(204)
+    const entry = { id, kind: 'agent', issuer: setting.issuer.issuer, value: 'agent-7' }
+    for (const [request_id, act] of [
+      ['act-revoke-7', 'revoke'],
+      ['act-lift-7', 'lift'],
+    ]) {
+      const [found, ...more] = await eventually(async () => {
+        const acts = await list(`kind=act&request_id=${request_id}`)
+        expect(acts).not.toEqual([])
+        return acts
+      })
+      expect(more).toEqual([])
+      expect(found).toMatchObject({
+        v: 1,
+        kind: 'act',
+        act,
+        agent: 'console',
+        subject: 'maria',
+        issuer: setting.issuer.issuer,
+        entries: [{ ...entry, reason: 'leaked' }],
+      })
+      expect(found).not.toHaveProperty('decision')
+      // The call is a decision of its own.
+      await eventually(async () =>
+        expect(await list(`decision=allowed&request_id=${request_id}`)).toHaveLength(1),
+      )
+    }
+  })
+
+  it('have the calls that read the audit, with the names of their filters', async () => {
+    await list('subject=someone-73&from=1')
+    await eventually(async () => {
+      const reads = (await list('kind=act')).filter(({ act }) => act === 'read')
+      expect(reads.map(({ filters }) => filters)).toContainEqual(['limit', 'subject', 'from'])
+      expect(reads[0]).toMatchObject({ agent: 'console', subject: 'maria', decision: 'allowed' })
+      expect(JSON.stringify(reads)).not.toContain('someone-73')
+    })
+  })
+
+  it('are none where the change was refused', async () => {
+    const refused = await setting.ask(`${OWN}/revocations`, {
+      method: 'POST',
+      token: await admin(),
+      headers: { 'content-type': 'application/json', 'x-request-id': 'act-refused' },
+      body: '{"kind":"nothing"}',
+    })
+    expect(refused.status).toBe(400)
+    await eventually(async () => expect(await list('request_id=act-refused')).toHaveLength(1))
+    expect(await list('kind=act&request_id=act-refused')).toEqual([])
+    expect((await setting.ask(`${OWN}/decisions?kind=b`, { token: await admin() })).status).toBe(
+      400,
+    )
+  })
+
+  it('are lines of the command', async () => {
+    // The first request makes a key for assertions.
+    await setting.ask('/v1/x', { token: await setting.token() })
+    await eventually(async () =>
+      expect((await list('kind=act')).map(({ act }) => act)).toContain('rotate'),
+    )
+    await revoke('agent-8', 'act-revoke-8')
+    await eventually(async () =>
+      expect(await list('kind=act&request_id=act-revoke-8')).toHaveLength(1),
+    )
+    const env = { ...process.env, TOKEN: await admin(), TZ: 'UTC' }
+    const run = (...args: readonly string[]) =>
+      new Promise<string>((done) => {
+        const all = [...args, '--gate', setting.gate.url, '--token-env', 'TOKEN']
+        execFile(process.execPath, [inject('command'), ...all], { env }, (_, stdout) =>
+          done(stdout),
+        )
+      })
+    expect(await run('log', '--kind', 'act', '--request-id', 'act-revoke-8')).toMatch(
+      / UTC +act revoke +console for maria +agent agent-8 +– +– +act-revoke-8$/m,
+    )
+    expect(await run('log', '--kind', 'act')).toMatch(
+      / UTC +act rotate +the gate +key \S{43} added/,
+    )
+    expect(await run('why', 'act-revoke-8')).toMatch(
+      /^act revoke\n {2}when +.*\n {2}who +console for maria\n {2}what +agent agent-8$/m,
+    )
+  })
+
+  it('are there once after the gate was killed before the audit had them', async () => {
+    const options = { ...OPTIONS, dataDir: directory }
+    const first = await setting.another(options)
+    expect((await revoke('agent-9', 'act-killed', first)).status).toBe(200)
+    // The audit gathers for a quarter of a second before it writes.
+    await first.stop('SIGKILL')
+    const second = await setting.another(options)
+    await askGate(second, `${OWN}/revocations`, { token: await admin() })
+    await eventually(async () =>
+      expect(await list('kind=act&request_id=act-killed', second)).toMatchObject([
+        { act: 'revoke', entries: [{ value: 'agent-9' }] },
+      ]),
+    )
+    await second.stop()
+  })
+})
