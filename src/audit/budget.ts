@@ -14,6 +14,8 @@ interface Kept {
   readonly gaps: readonly Dropped[]
 }
 
+export type Budget = ReturnType<typeof createBudget>
+
 /**
  * Counts the rows that an object has written on this UTC day, as they are billed, and the records that were dropped.
  * Both are there after a restart; of a gap at least half of its records.

@@ -9,7 +9,14 @@ import {
 } from '../core/model/audit.ts'
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import type { Background } from '../platform/system.ts'
-import type { Appended, Batch, ShardPage, ShardQuery } from './protocol.ts'
+import type {
+  Appended,
+  Batch,
+  ShardErased,
+  ShardErasure,
+  ShardPage,
+  ShardQuery,
+} from './protocol.ts'
 import { readRecord, timeOf } from './terms.ts'
 
 /** An object of `AuditLog`, with the methods that the gate needs. */
@@ -17,6 +24,7 @@ interface Shard {
   append(batch: Batch): PromiseLike<Appended>
   list(query: ShardQuery): PromiseLike<ShardPage>
   get(id: string): PromiseLike<FoundDecision | undefined>
+  erase(erasure: ShardErasure): PromiseLike<ShardErased>
 }
 
 /** The dependencies of the audit. */
@@ -181,12 +189,26 @@ export function createAudit(options: AuditOptions): Audit {
       )
       return found.find((one) => one !== undefined)
     },
+    // One shard after the other: the cursor names the shard, and where it goes on.
+    async erase(erasure, act, cursor) {
+      if (cursor !== undefined && !ERASING.test(cursor)) throw new RangeError('no cursor')
+      const [shard = 0, row] = (cursor ?? '0').split('.').map(Number)
+      const isFirst = cursor === undefined
+      const asked = { ...erasure, act, isFirst, ...(row !== undefined && { row }) }
+      const { records, next, ...rest } = await ask(String(shard), (one) => one.erase(asked))
+      const more = next !== undefined ? `${shard}.${next}` : String(shard + 1)
+      const isEnd = next === undefined && shard + 1 >= shards
+      return { records, ...rest, ...(!isEnd && { cursor: more }) }
+    },
   }
 }
 
 /** A cursor has a position for each shard: empty where its list begins, and `end` where nothing follows. */
 const END = 'end'
 const POSITION = /^(?:|end|\d{1,15}\.\d{1,9})$/
+
+/** Where erasing goes on: a shard, and a row of it. */
+const ERASING = /^\d{1,2}(?:\.\d{1,16})?$/
 
 /** The pages of all shards as one: always the latest of their next records. */
 const merged = (

@@ -4,10 +4,18 @@ import { createYielder } from '../platform/calls.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { createBudget } from './budget.ts'
 import { gzip } from './gzip.ts'
-import type { Appended, Batch, ShardPage, ShardQuery } from './protocol.ts'
+import type {
+  Appended,
+  Batch,
+  ShardErased,
+  ShardErasure,
+  ShardPage,
+  ShardQuery,
+} from './protocol.ts'
 import { createReader, ROWS_OF_CALL } from './reader.ts'
-import { RING_NAMES, RINGS, type Ring, rowsOf, TABLES } from './rings.ts'
+import { RING_NAMES, type Ring, rowsOf, TABLES } from './rings.ts'
 import { givenFilters, isOf, readRecord, termText } from './terms.ts'
+import { createWriter } from './writer.ts'
 
 /** The version of the tables. */
 const SCHEMA = 1
@@ -42,9 +50,10 @@ export class AuditLog extends DurableObject {
   #waiting: Waiting[] = []
   /** By the id of a batch: resolves once it is stored, or refused. */
   readonly #taken = new Map<string, Promise<Appended>>()
+  #erasing: Promise<unknown> = Promise.resolve()
   readonly #budget: ReturnType<typeof createBudget>
   readonly #reader: ReturnType<typeof createReader>
-  readonly #bytes: Record<Ring, number>
+  readonly #writer: ReturnType<typeof createWriter>
   readonly #policies: Set<string>
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -54,12 +63,7 @@ export class AuditLog extends DurableObject {
     storage.sql.exec(TABLES)
     this.#budget = createBudget(storage)
     this.#reader = createReader(storage.sql)
-    const { bytesIn } = this.#reader
-    this.#bytes = {
-      known: bytesIn('known'),
-      strangers: bytesIn('strangers'),
-      acts: bytesIn('acts'),
-    }
+    this.#writer = createWriter(storage, this.#budget, this.#reader)
     for (const ring of RING_NAMES) {
       const sql = `SELECT batches FROM ${ring} ORDER BY id DESC LIMIT ${REMEMBERED_ROWS}`
       for (const { batches } of storage.sql.exec<{ batches: string }>(sql)) {
@@ -104,6 +108,7 @@ export class AuditLog extends DurableObject {
         done()
       }
     } catch (error) {
+      this.#writer.recount()
       for (const { batch, failed } of waiting) {
         this.#taken.delete(batch.id)
         failed(error)
@@ -137,22 +142,13 @@ export class AuditLog extends DurableObject {
           : [],
       ),
     )
-    const alarm = await storage.getAlarm()
-    const wanted = Date.now() + last.retention * 1000 + TOGETHER_MS
-    if (alarm === null || alarm > wanted) await this.#setAlarm(wanted)
+    await this.#wakeFor(last)
     storage.transactionSync(() => {
       this.#keepTerms(last)
       for (const [hash, text] of policies) {
         budget.write('INSERT OR IGNORE INTO policies VALUES (?, ?)', hash, text)
       }
-      let id = this.#lastId()
-      for (const { ring, first, last: latest, bytes, terms, data } of rows) {
-        this.#evict(ring, last.maxBytes * RINGS[ring] - bytes)
-        const values = [++id, first, latest, bytes, ...budget.stamp(2), ids, terms]
-        budget.write(`INSERT INTO ${ring} VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, ...values)
-        budget.write('INSERT INTO records VALUES (?, ?)', id, data)
-        this.#bytes[ring] += bytes
-      }
+      this.#writer.insert(rows, ids, last)
     })
     for (const [hash] of policies) this.#policies.add(hash)
   }
@@ -171,31 +167,16 @@ export class AuditLog extends DurableObject {
     this.#budget.add(1)
   }
 
+  /** Sets the alarm that deletes what is stored now. */
+  async #wakeFor({ retention }: Terms): Promise<void> {
+    const alarm = await this.ctx.storage.getAlarm()
+    const wanted = Date.now() + retention * 1000 + TOGETHER_MS
+    if (alarm === null || alarm > wanted) await this.#setAlarm(wanted)
+  }
+
   async #setAlarm(at: number): Promise<void> {
     this.#budget.add(1)
     await this.ctx.storage.setAlarm(at)
-  }
-
-  /** Rows of all rings are numbered together, in the order in which they were written. */
-  #lastId(): number {
-    const ids = RING_NAMES.map((ring) => `SELECT MAX(id) AS id FROM ${ring}`).join(' UNION ALL ')
-    const sql = `SELECT COALESCE(MAX(id), 0) AS id FROM (${ids})`
-    return this.ctx.storage.sql.exec<{ id: number }>(sql).one().id
-  }
-
-  /** Deletes the oldest rows of a ring that has more bytes. */
-  #evict(ring: Ring, most: number): void {
-    const { sql } = this.ctx.storage
-    while (this.#bytes[ring] > most) {
-      const oldest = sql.exec<{ id: number; bytes: number }>(
-        `SELECT id, bytes FROM ${ring} ORDER BY id LIMIT 1`,
-      )
-      const [row] = oldest.toArray()
-      if (!row) break
-      this.#budget.write('DELETE FROM records WHERE id = ?', row.id)
-      this.#budget.write(`DELETE FROM ${ring} WHERE id = ?`, row.id)
-      this.#bytes[ring] -= row.bytes
-    }
   }
 
   /** The records of a query, the latest first. Looks into a bounded number of rows, so a page may be short. */
@@ -238,6 +219,33 @@ export class AuditLog extends DurableObject {
     return undefined
   }
 
+  /** Removes a subject's values from the records of some rows, one call after the other. */
+  erase(erasure: ShardErasure): Promise<ShardErased> {
+    const done = this.#erasing.then(() => this.#erase(erasure))
+    this.#erasing = done.catch(() => {})
+    return done
+  }
+
+  async #erase(erasure: ShardErasure): Promise<ShardErased> {
+    const budget = this.#budget
+    const { row = Number.MAX_SAFE_INTEGER, act, isFirst } = erasure
+    // Each changed row is two, and the act two more.
+    const most = Math.floor(budget.left(act.maxRows) / 2) - 1
+    if (most < 1) return { records: 0, next: row, stoppedUntil: budget.nextDay() }
+    const { changed, records, next } = await this.#reader.erasedRows(erasure, row, most)
+    const record = `${act.record.slice(0, -1)},"act":"erase","records":${records}}`
+    const isTold = records > 0 || isFirst
+    const acts = await rowsOf('acts', isTold ? await this.#unknown([record]) : [])
+    await this.#wakeFor(act)
+    this.ctx.storage.transactionSync(() => {
+      this.#writer.replace(changed)
+      this.#keepTerms(act)
+      this.#writer.insert(acts, act.id, act)
+    })
+    budget.keep()
+    return { records, ...(next !== undefined && { next }) }
+  }
+
   /** Deletes the rows that are older than the retention, as far as the rows of the day allow it. */
   override async alarm(): Promise<void> {
     const { sql, kv } = this.ctx.storage
@@ -251,12 +259,12 @@ export class AuditLog extends DurableObject {
       const expired = `SELECT id FROM ${ring} WHERE last < ? ORDER BY id LIMIT ?`
       budget.write(`DELETE FROM records WHERE id IN (${expired})`, ...bound)
       budget.write(`DELETE FROM ${ring} WHERE id IN (${expired})`, ...bound)
-      this.#bytes[ring] = this.#reader.bytesIn(ring)
       const { first } = sql
         .exec<{ first: number | null }>(`SELECT MIN(last) AS first FROM ${ring}`)
         .one()
       if (first !== null) oldest = Math.min(oldest, first)
     }
+    this.#writer.recount()
     budget.keep()
     if (oldest === Number.POSITIVE_INFINITY) return
     const next = budget.left(maxRows) < 2 ? budget.nextDay() : 0

@@ -1,4 +1,4 @@
-import type { DecisionQuery, Dropped } from '../core/model/audit.ts'
+import type { Act, DecisionQuery, Dropped, Erasure } from '../core/model/audit.ts'
 
 /** What an isolate hands over at a time. */
 export interface Batch {
@@ -23,6 +23,20 @@ export interface Batch {
 /** `stoppedUntil` (milliseconds): the batch was not stored, since the rows of the day are used up. */
 export interface Appended {
   readonly stoppedUntil?: number
+}
+
+/** What to erase in one shard: in rows up to `row`. */
+export interface ShardErasure extends Erasure {
+  readonly row?: number
+  readonly act: Act
+  /** Whether to store the act in any case. */
+  readonly isFirst: boolean
+}
+
+/** `next`: the row to go on with; absent where there is nothing more. */
+export interface ShardErased extends Appended {
+  readonly records: number
+  readonly next?: number
 }
 
 /** Where a record is: its row and its place in it. As text `row.place`. */

@@ -1,6 +1,10 @@
 import type { JsonObject } from '../core/json.ts'
+import type { Erasure } from '../core/model/audit.ts'
+import { createYielder } from '../platform/calls.ts'
+import { erased } from './erase.ts'
 import { gunzip } from './gzip.ts'
-import { RING_NAMES, type Ring } from './rings.ts'
+import { type Packed, packed, RING_NAMES, type Ring } from './rings.ts'
+import { termText } from './terms.ts'
 
 /** Rows that one call looks into, after their terms fit. */
 export const ROWS_OF_CALL = 200
@@ -13,9 +17,11 @@ export interface RowQuery {
   readonly until?: number
 }
 
+export type Reader = ReturnType<typeof createReader>
+
 /** Reads the tables of an object of the audit. */
 export function createReader(sql: SqlStorage) {
-  return {
+  const reader = {
     /** The rows of a query, the latest first. */
     rows({
       row,
@@ -56,5 +62,29 @@ export function createReader(sql: SqlStorage) {
     bytesIn: (ring: Ring): number =>
       sql.exec<{ bytes: number }>(`SELECT COALESCE(SUM(bytes), 0) AS bytes FROM ${ring}`).one()
         .bytes,
+
+    /** Rows as they are without a subject's values, from one downwards. Looks into a bounded number of rows. */
+    async erasedRows(erasure: Erasure, row: number, most: number) {
+      const rows = reader.rows({ row, terms: [termText('subject', erasure.subject)] })
+      const changed: (Packed & { readonly id: number })[] = []
+      const breathe = createYielder()
+      let records = 0
+      let next = rows.length === ROWS_OF_CALL ? (rows.at(-1)?.id ?? 0) - 1 : undefined
+      for (const { id, ring } of rows) {
+        await breathe()
+        const before = await reader.recordsOf(id)
+        const after = before.map((text) => erased(text, erasure))
+        const count = after.filter((text, at) => text !== before[at]).length
+        if (count === 0) continue
+        if (changed.length === most) {
+          next = id
+          break
+        }
+        records += count
+        changed.push({ id, ...(await packed(ring, after)) })
+      }
+      return { changed, records, next }
+    },
   }
+  return reader
 }

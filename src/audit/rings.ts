@@ -29,11 +29,22 @@ export const TABLES = `${RING_NAMES.map(ringTable).join('\n')}
 CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS policies (hash TEXT PRIMARY KEY, text BLOB NOT NULL) WITHOUT ROWID;`
 
+/** Records as one row of a ring. */
+export interface Packed {
+  readonly ring: Ring
+  /** The times of the first and the last, in milliseconds since the epoch. */
+  readonly first: number
+  readonly last: number
+  readonly bytes: number
+  readonly terms: string
+  readonly data: ArrayBuffer
+}
+
 /** Characters of the records of one row. */
 const ROW_CHARACTERS = 512 * 1024
 
 /** Records as rows: one, unless they are very long. */
-export function rowsOf(ring: Ring, texts: readonly string[]) {
+export function rowsOf(ring: Ring, texts: readonly string[]): Promise<readonly Packed[]> {
   const parts: string[][] = []
   let characters = Number.POSITIVE_INFINITY
   for (const text of texts) {
@@ -44,15 +55,15 @@ export function rowsOf(ring: Ring, texts: readonly string[]) {
     }
     parts.at(-1)?.push(text)
   }
-  return Promise.all(parts.map(async (part) => ({ ring, ...(await packed(part)) })))
+  return Promise.all(parts.map((part) => packed(ring, part)))
 }
 
 /** Records as they are stored: compressed, with what finds them. */
-export async function packed(texts: readonly string[]) {
+export async function packed(ring: Ring, texts: readonly string[]): Promise<Packed> {
   const records = texts.map(readRecord)
   const times = records.map(timeOf)
   const data = await gzip(texts.join('\n'))
   const terms = termsOf(records)
   const [first, last] = [Math.min(...times), Math.max(...times)]
-  return { first, last, bytes: data.byteLength + terms.length, terms, data }
+  return { ring, first, last, bytes: data.byteLength + terms.length, terms, data }
 }

@@ -43,6 +43,12 @@ const ROWS: readonly Row[] = [
   ...['GET /decisions', 'GET /decisions/{id}'].map(
     (match): Row => ({ match, endpoint: 'decisions', access: 'required', scope: AUDIT_SCOPE }),
   ),
+  {
+    match: 'POST /audit/erase',
+    endpoint: 'decisions',
+    access: 'required',
+    scope: 'edgewarden:audit:erase',
+  },
   { match: '*', endpoint: 'none', access: 'public' },
   { match: '* /*', endpoint: 'none', access: 'public' },
 ]

@@ -144,6 +144,49 @@ describe('acts of administrators', () => {
     )
   })
 
+  it('have erasing a person, whose values are gone', async () => {
+    const token = await setting.token({
+      sub: 'erika',
+      client_id: 'agent-erased',
+      jti: 'erika-token',
+    })
+    for (let i = 0; i < 3; i++) await setting.ask('/v1/x', { token })
+    await eventually(async () => expect(await list('subject=erika')).toHaveLength(3))
+    const erase = async (body: object, claims: object = {}) =>
+      setting.ask(`${OWN}/audit/erase`, {
+        method: 'POST',
+        token: await setting.token({ scope: 'edgewarden:audit:erase', sub: 'maria', ...claims }),
+        headers: { 'content-type': 'application/json', 'x-request-id': 'act-erase-1' },
+        body: JSON.stringify(body),
+      })
+    const { issuer } = setting.issuer
+    expect((await erase({ subject: 'erika' })).status).toBe(400)
+    expect((await erase({ subject: 'erika', issuer }, { scope: SCOPE })).status).toBe(403)
+    expect((await erase({ subject: 'erika', issuer, cursor: '../0' })).status).toBe(400)
+    expect(await list('subject=erika')).toHaveLength(3)
+
+    const env = {
+      ...process.env,
+      TOKEN: await setting.token({ scope: 'edgewarden:audit:erase', sub: 'maria' }),
+    }
+    const args = ['audit', 'erase', '--subject', 'erika', '--issuer', issuer]
+    const run = await new Promise<string>((done) => {
+      const all = [...args, '--gate', setting.gate.url, '--token-env', 'TOKEN']
+      execFile(process.execPath, [inject('command'), ...all], { env }, (_, stdout) => done(stdout))
+    })
+    expect(run).toMatch(/^3 records changed\./)
+    expect(await list('subject=erika')).toEqual([])
+    expect(JSON.stringify(await list('kind=act')) + JSON.stringify(await list(''))).not.toContain(
+      'erika',
+    )
+    const kept = await list('agent=agent-erased')
+    expect(kept).toHaveLength(3)
+    for (const one of kept) expect(one).toMatchObject({ decision: 'allowed', erased: true })
+    const acts = (await list('kind=act')).filter(({ act }) => act === 'erase')
+    expect(acts).toMatchObject([{ subject: 'maria', records: 3 }])
+    expect((await erase({ subject: 'erika', issuer })).status).toBe(200)
+  })
+
   it('are there once after the gate was killed before the audit had them', async () => {
     const options = { ...OPTIONS, dataDir: directory }
     const first = await setting.another(options)

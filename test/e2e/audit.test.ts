@@ -304,6 +304,12 @@ describe('all that is stored', () => {
     for (const target of ['tools/path-secret-71', 'runs/path-secret-71/log', 'x/path-secret-71']) {
       await send({ token, target: `/v1/${target}` })
     }
+    await askGate(world.gate, '/.edgewarden/audit/erase', {
+      method: 'POST',
+      token: await world.ops.mint({ scope: 'edgewarden:audit:erase' }),
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ subject: 'paula', issuer: world.acme.issuer }),
+    })
     const last = await recordOf({ token })
     const all = await eventually(async () => {
       const found = await list({ limit: '1000' })

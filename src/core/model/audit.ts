@@ -95,6 +95,22 @@ export interface FoundDecision {
   readonly policy?: string
 }
 
+/** Whose values to remove from records. */
+export interface Erasure {
+  readonly issuer: string
+  readonly subject: string
+  /** Only in records about tokens, or by administrators, of that issuer. */
+  readonly isOwn: boolean
+}
+
+/** What one call has erased; `cursor` is present where more may follow. */
+export interface Erased {
+  readonly records: number
+  readonly cursor?: string
+  /** Milliseconds since the epoch: it goes on from then, since the rows of the day are used up. */
+  readonly stoppedUntil?: number
+}
+
 /** Stores records of decisions. */
 export interface Audit {
   readonly rule: AuditRule
@@ -103,4 +119,6 @@ export interface Audit {
   /** Rejects where the store cannot be reached, and for a cursor that is none. */
   list(query: DecisionQuery): Promise<DecisionPage>
   get(id: string): Promise<FoundDecision | undefined>
+  /** Removes a subject's values from some of the records, and stores the act if there were any, or it is the first call. */
+  erase(erasure: Erasure, act: Act, cursor?: string): Promise<Erased>
 }

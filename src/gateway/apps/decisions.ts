@@ -1,6 +1,7 @@
 import * as v from 'valibot'
+import { utf8Decode } from '../../core/bytes.ts'
 import { type Denial, denials } from '../../core/denial.ts'
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, own, parseJsonObject } from '../../core/json.ts'
 import {
   type Audit,
   DECISION_FILTERS,
@@ -9,6 +10,7 @@ import {
 } from '../../core/model/audit.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { createApp } from './app.ts'
+import { readAdminBody } from './body.ts'
 import { type Admin, type GateEnv, isReached, ownIssuer } from './context.ts'
 import {
   namedValue,
@@ -25,9 +27,14 @@ export const decisionDenials = denials({
     'The request does not describe a list of decisions',
     'Correct what `problems` names',
   ],
+  erasure_invalid: [
+    'badRequest',
+    'The request does not describe whose values to erase',
+    'Correct what `problems` names; nothing was changed',
+  ],
   decision_reach: [
     'forbidden',
-    "This token may not read that issuer's decisions",
+    "This token may not read that issuer's decisions, or erase values of its subjects",
     'Use a token of that issuer, or of one that may administer every issuer',
   ],
   decision_unknown: [
@@ -82,8 +89,14 @@ const QUERY = v.strictObject(
   unknownKeys,
 )
 
+const ERASURE = v.strictObject(
+  { subject: queryText, issuer: queryText, cursor: v.optional(v.string()) },
+  unknownKeys,
+)
+
 /**
- * `GET /decisions` and `GET /decisions/:id`: stored records of the caller's issuers. The guard before it checks token
+ * `GET /decisions` and `GET /decisions/:id`: stored records of the caller's issuers. `POST /audit/erase` removes a
+ * subject's values from them. The guard before it checks token
  * and scope; only the issuer is checked here.
  */
 export const decisionsApp = createApp<GateEnv>()
@@ -111,6 +124,29 @@ export const decisionsApp = createApp<GateEnv>()
     }
     const rule = ownIssuer(c) === undefined ? ruleOf(decision, found.value?.policy) : undefined
     return c.json({ decision, ...(rule && { rule }) }, 200, { 'cache-control': 'no-store' })
+  })
+  .post('/audit/erase', async (c) => {
+    const body = await readAdminBody(c)
+    if (!body.ok) return c.get('deny')(body.reason)
+    const given = parseJsonObject(utf8Decode(body.value) ?? '') ?? {}
+    const issuer = ownIssuer(c)
+    const parsed = v.safeParse(ERASURE, { ...(issuer !== undefined && { issuer }), ...given })
+    if (!parsed.success) {
+      return c.get('deny')(deny('erasure_invalid'), { problems: problemsOf(parsed.issues) })
+    }
+    const { cursor, ...person } = parsed.output
+    if (!isReached(c, person.issuer)) return c.get('deny')(deny('decision_reach'))
+    const act = c.get('act')?.()
+    const erased = await ask(c, async (audit) => {
+      if (!act) throw new Error('no audit')
+      return audit.erase({ ...person, isOwn: issuer !== undefined }, act, cursor)
+    })
+    if (!erased.ok) return c.get('deny')(erased.reason)
+    const { stoppedUntil, ...told } = erased.value
+    const stopped = stoppedUntil !== undefined && {
+      stopped_until: new Date(stoppedUntil).toISOString(),
+    }
+    return c.json({ ...told, ...stopped }, 200, { 'cache-control': 'no-store' })
   })
 
 /** Reads the query. Administrators of one issuer only ever get its decisions. */
