@@ -3,7 +3,7 @@ import type { AuditRule } from '../core/model/audit.ts'
 import { JURISDICTIONS } from '../core/model/revocation.ts'
 import { fail, ok } from '../core/result.ts'
 import type { PolicyEnv } from '../policy/env.ts'
-import { flag, nameText, seconds, text, whole, word } from '../policy/fields.ts'
+import { flag, nameText, readClaimPath, seconds, text, whole, word } from '../policy/fields.ts'
 import type { Report } from '../policy/issues.ts'
 import { anyOf, type KeyDocs, list, reads, readTable } from '../policy/table.ts'
 
@@ -47,6 +47,7 @@ export const AUDIT_KEYS = {
   jurisdiction: word(JURISDICTIONS),
   addresses: flag,
   path_values: list(nameText, { empty: true }),
+  claims: list(text(readClaimPath), { empty: true }),
 }
 
 /** The documentation of the keys of AUDIT. */
@@ -91,6 +92,12 @@ export const AUDIT_DOCS: KeyDocs<typeof AUDIT_KEYS> = {
     default: [],
     example: ['id'],
   },
+  claims: {
+    description:
+      'Claims of the token whose values are recorded, by their paths, such as those that a rule reads. A value is cut at 128 characters.',
+    default: [],
+    example: ['department'],
+  },
 }
 
 /** The audit's settings, with every default; `undefined` without the binding, where AUDIT is then a mistake. */
@@ -118,5 +125,6 @@ export function auditOf(
     ...(entry.jurisdiction !== undefined && { jurisdiction: entry.jurisdiction }),
     addresses: entry.addresses ?? false,
     pathValues: new Set(entry.path_values),
+    claims: entry.claims ?? [],
   })
 }

@@ -105,6 +105,7 @@ const AUDIT: Shows<typeof AUDIT_KEYS, AuditRule> = {
   shards: ({ shards }) => shards,
   jurisdiction: ({ jurisdiction }) => jurisdiction,
   path_values: ({ pathValues }) => [...pathValues],
+  claims: ({ claims }) => claims.map(claimPathText),
 }
 
 const ASSERTION: Shows<typeof ASSERTION_KEYS, AssertionRule> = {

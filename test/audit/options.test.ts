@@ -35,6 +35,7 @@ describe('AUDIT', () => {
       shards: 1,
       addresses: false,
       pathValues: new Set(),
+      claims: [],
     })
     expect(policyOf(undefined, false)).not.toHaveProperty('audit')
     expect([policyOf(), policyOf(undefined, false)].map(({ gate }) => gate.journal)).toEqual([
@@ -52,6 +53,7 @@ describe('AUDIT', () => {
       jurisdiction: 'eu',
       addresses: true,
       path_values: ['id'],
+      claims: ['department', 'org.id'],
     }
     const policy = policyOf(given)
     expect(policy.audit).toEqual({
@@ -62,6 +64,7 @@ describe('AUDIT', () => {
       jurisdiction: 'eu',
       addresses: true,
       pathValues: new Set(['id']),
+      claims: [['department'], ['org', 'id']],
     })
     expect(showPolicy(policy).audit).toEqual({ ...given, retention: `${365 * 86_400}s` })
     expect(showPolicy(policy, 'https://auth.acme.example')).not.toHaveProperty('audit')

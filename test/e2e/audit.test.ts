@@ -25,7 +25,9 @@ beforeAll(async () => {
     ...WORLD,
     start: {
       durableObjects: WITH_AUDIT,
-      vars: { AUDIT: { path_values: ['id'], addresses: true } },
+      vars: {
+        AUDIT: { path_values: ['id'], addresses: true, claims: ['department', 'org.id', 'x'] },
+      },
     },
   })
 })
@@ -79,6 +81,9 @@ describe('a record', () => {
       workflow_id: 'run-7',
       scope: 'docs:read other',
       act: { sub: 'agent-7', iss: world.beta.issuer },
+      nbf: 1_000_000,
+      department: ['sales', 'x'.repeat(200)],
+      org: { id: 7 },
     })
     const record = await recordOf({ target: '/v1/docs/file-7?secret=1', token })
     expect(record).toMatchObject({
@@ -99,6 +104,8 @@ describe('a record', () => {
       grant: ['docs:read'],
       token_scopes: ['docs:read', 'other'],
       aud: ['https://api.example.com'],
+      nbf: 1_000_000,
+      claims: { department: `["sales","${'x'.repeat(118)}`, 'org.id': 7 },
       origin_status: 206,
       origin_request_id: 'origin-7',
       network: '127.0.0.0/24',

@@ -1,3 +1,5 @@
+import type { ClaimPath } from './claims.ts'
+
 /** Settings of the audit; see `[vars.AUDIT]`. */
 export interface AuditRule {
   /** Seconds for which records are kept. */
@@ -12,6 +14,8 @@ export interface AuditRule {
   readonly addresses: boolean
   /** Path parameters whose values are recorded. */
   readonly pathValues: ReadonlySet<string>
+  /** Claims whose values are recorded. */
+  readonly claims: readonly ClaimPath[]
 }
 
 /** On what terms one shard keeps records. */
