@@ -83,6 +83,11 @@ export function createAudit(options: AuditOptions): Audit {
   // Not before the first request: an isolate has no random numbers as it starts.
   let own: string | undefined
 
+  const policyNow = async () => {
+    policy ??= await hashed(policyText())
+    return policy
+  }
+
   const handOver = async (): Promise<void> => {
     dueMs = Number.POSITIVE_INFINITY
     handedMs = clock.now()
@@ -97,15 +102,15 @@ export function createAudit(options: AuditOptions): Audit {
     const missing = { ...(lost > 0 && { lost }), ...(refused > 0 && { refused }) }
     lost = 0
     refused = 0
-    policy ??= await hashed(policyText())
-    const [hash, text] = policy
+    const now = await policyNow()
+    const [hash, text] = now
     const withPolicy = (record: string) => `${record.slice(0, -1)},"policy":"${hash}"}`
     if (ours.length + theirs.length > 0) {
       batches.push({
         id: crypto.randomUUID(),
         known: ours.map(withPolicy),
         strangers: theirs.map(withPolicy),
-        ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy }),
+        ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy: now }),
         ...missing,
         ...shardTerms(rule),
       })
@@ -189,6 +194,7 @@ export function createAudit(options: AuditOptions): Audit {
       )
       return found.find((one) => one !== undefined)
     },
+    policyHash: async () => (await policyNow())[0],
     // One shard after the other: the cursor names the shard, and where it goes on.
     async erase(erasure, act, cursor) {
       if (cursor !== undefined && !ERASING.test(cursor)) throw new RangeError('no cursor')

@@ -51,6 +51,32 @@ const revoke = async (value: string, requestId: string, gate: Gate = setting.gat
     }),
   })
 
+describe('a decision', () => {
+  it('is told with its rule then and today, where the policy has changed', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-today-'))
+    const rules = (scope: string) => [{ match: 'GET /v1/x', scopes: [scope] }]
+    const first = await setting.another({ ...OPTIONS, dataDir, routes: rules('x:read') })
+    const token = await setting.token({ client_id: 'agent-today', scope: 'x:read' })
+    await askGate(first, '/v1/x', { token })
+    const [decision] = await eventually(async () => {
+      const found = await list('agent=agent-today', first)
+      expect(found).toHaveLength(1)
+      return found
+    })
+    await first.stop()
+    const second = await setting.another({ ...OPTIONS, dataDir, routes: rules('x:write') })
+    const answer = await askGate(second, `${OWN}/decisions/${decision?.id}`, {
+      token: await admin(),
+    })
+    expect(await answer.json()).toMatchObject({
+      rule: { scopes: ['x:read'] },
+      today: { changed: true, rule: { scopes: ['x:write'] }, revocations: [] },
+    })
+    await second.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+})
+
 describe('acts of administrators', () => {
   it('say who has made and lifted which revocation, once', async () => {
     const made = await revoke('agent-7', 'act-revoke-7')

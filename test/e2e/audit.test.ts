@@ -208,7 +208,30 @@ describe('GET /decisions', () => {
     expect(await response.json()).toEqual({
       decision: record,
       rule: expect.objectContaining({ match: 'GET /v1/docs/{id}' }),
+      today: {
+        policy: record.policy,
+        changed: false,
+        rule: expect.objectContaining({ match: 'GET /v1/docs/{id}' }),
+        revocations: [],
+      },
     })
+  })
+
+  it('says what is revoked of its token today', async () => {
+    const record = await recordOf({ token: await world.token({ jti: 'revoked-today' }) })
+    const entry = { kind: 'token', issuer: world.acme.issuer, value: 'revoked-today' }
+    const made = await askGate(world.gate, '/.edgewarden/revocations', {
+      method: 'POST',
+      token: await world.ops.mint({ scope: 'edgewarden:revoke' }),
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(entry),
+    })
+    expect(made.status).toBe(200)
+    const told = async (token?: string) =>
+      ((await (await read(`/${record.id}`, token)).json()) as { today: object }).today
+    const revocations = [{ ...entry, id: expect.any(String) }]
+    expect(await told()).toMatchObject({ changed: false, revocations })
+    expect(await told(await ownReader())).toEqual({ revocations })
   })
 
   it('shows administrators of one issuer its decisions only', async () => {

@@ -123,6 +123,8 @@ export interface Audit {
   /** Rejects where the store cannot be reached, and for a cursor that is none. */
   list(query: DecisionQuery): Promise<DecisionPage>
   get(id: string): Promise<FoundDecision | undefined>
+  /** The hash of the policy in force, as records have it. */
+  policyHash(): Promise<string>
   /** Removes a subject's values from some of the records, and stores the act if there were any, or it is the first call. */
   erase(erasure: Erasure, act: Act, cursor?: string): Promise<Erased>
 }

@@ -19,6 +19,7 @@ import {
   queryText,
   unknownKeys,
 } from './revocation-request.ts'
+import { todayOf } from './today.ts'
 
 /** The denials of the audit's endpoints. */
 export const decisionDenials = denials({
@@ -123,7 +124,8 @@ export const decisionsApp = createApp<GateEnv>()
       return c.get('deny')(deny('decision_unknown'))
     }
     const rule = ownIssuer(c) === undefined ? ruleOf(decision, found.value?.policy) : undefined
-    return c.json({ decision, ...(rule && { rule }) }, 200, { 'cache-control': 'no-store' })
+    const today = await todayOf(c, decision)
+    return c.json({ decision, ...(rule && { rule }), today }, 200, { 'cache-control': 'no-store' })
   })
   .post('/audit/erase', async (c) => {
     const body = await readAdminBody(c)

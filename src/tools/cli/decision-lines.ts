@@ -1,4 +1,5 @@
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { denialGroups } from '../../denials.ts'
 import { utc } from './times.ts'
 
 /** The text of a member; `undefined` where it has none. */
@@ -85,4 +86,13 @@ export function decisionText(record: JsonObject): string {
 export function tableIn(record: JsonObject, name: string): JsonObject {
   const value = own(record, name)
   return isObject(value) ? value : {}
+}
+
+/** What this version says of a code, and the stage that has it. */
+export function denialOf(code: string | undefined) {
+  return denialGroups()
+    .flatMap(({ title, rows }) =>
+      rows.map(([name, [, summary, hint]]) => ({ name, stage: title, summary, hint })),
+    )
+    .find(({ name }) => name === code)
 }
