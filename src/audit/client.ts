@@ -2,7 +2,6 @@ import {
   type Audit,
   type AuditRule,
   type DecisionPage,
-  type Dropped,
   type FoundDecision,
   shardTerms,
   type Whose,
@@ -240,24 +239,8 @@ const merged = (
     return found[count - 1]?.position ?? befores[shard] ?? ''
   })
   const isEnd = positions.every((one) => one === END)
-  const dropped = mergedGaps(pages.flatMap((page) => page.dropped ?? []))
+  const dropped = pages.flatMap((page) => page.dropped ?? [])
   return { decisions, dropped, ...(!isEnd && { cursor: positions.join('~') }) }
-}
-
-/** One gap for each reason and day. */
-const mergedGaps = (gaps: readonly Dropped[]): readonly Dropped[] => {
-  const merged = new Map<string, Dropped>()
-  for (const gap of gaps) {
-    const key = `${gap.reason} ${new Date(gap.since).toISOString().slice(0, 10)}`
-    const { since, until, records } = merged.get(key) ?? { ...gap, records: 0 }
-    merged.set(key, {
-      reason: gap.reason,
-      since: Math.min(since, gap.since),
-      until: Math.max(until, gap.until),
-      records: records + gap.records,
-    })
-  }
-  return [...merged.values()].sort((a, b) => a.since - b.since)
 }
 
 const sizeOf = ({ known, strangers }: Batch): number => known.length + strangers.length

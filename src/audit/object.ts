@@ -155,7 +155,8 @@ export class AuditLog extends DurableObject {
 
   /** The acts that are not stored yet: a sender that lost an answer sends again, however late. */
   async #unknown(acts: readonly string[]): Promise<readonly string[]> {
-    const known = await Promise.all(acts.map((act) => this.get(String(readRecord(act).id))))
+    const find = (act: string) => this.#reader.find(String(readRecord(act).id), ['acts'])
+    const known = await Promise.all(acts.map(find))
     return acts.filter((_, at) => known[at] === undefined)
   }
 
@@ -207,16 +208,10 @@ export class AuditLog extends DurableObject {
 
   /** The record with this id of its own, and the policy it was decided under. */
   async get(id: string): Promise<FoundDecision | undefined> {
-    const terms = [termText('id', id)]
-    for (const { id: row } of this.#reader.rows({ row: Number.MAX_SAFE_INTEGER, terms })) {
-      for (const decision of await this.#reader.recordsOf(row)) {
-        const record = readRecord(decision)
-        if (record.id !== id) continue
-        const policy = await this.#reader.policyOf(record)
-        return { decision, ...(policy !== undefined && { policy }) }
-      }
-    }
-    return undefined
+    const decision = await this.#reader.find(id)
+    if (decision === undefined) return undefined
+    const policy = await this.#reader.policyOf(readRecord(decision))
+    return { decision, ...(policy !== undefined && { policy }) }
   }
 
   /** Removes a subject's values from the records of some rows, one call after the other. */

@@ -4,7 +4,7 @@ import { createYielder } from '../platform/calls.ts'
 import { erased } from './erase.ts'
 import { gunzip } from './gzip.ts'
 import { type Packed, packed, RING_NAMES, type Ring } from './rings.ts'
-import { termText } from './terms.ts'
+import { readRecord, termText } from './terms.ts'
 
 /** Rows that one call looks into, after their terms fit. */
 export const ROWS_OF_CALL = 200
@@ -13,6 +13,7 @@ export const ROWS_OF_CALL = 200
 export interface RowQuery {
   readonly row: number
   readonly terms: readonly string[]
+  readonly rings?: readonly Ring[]
   readonly from?: number
   readonly until?: number
 }
@@ -26,20 +27,22 @@ export function createReader(sql: SqlStorage) {
     rows({
       row,
       terms,
+      rings = RING_NAMES,
       from = 0,
       until = Number.MAX_SAFE_INTEGER,
     }: RowQuery): readonly { readonly id: number; readonly ring: Ring }[] {
       const fits = ['id <= ?', 'last >= ?', 'first < ?', ...terms.map(() => 'instr(terms, ?)')]
       // Each by itself ends at its limit. Together SQLite would sort them first.
-      return RING_NAMES.flatMap((ring) =>
-        sql
-          .exec<{ id: number }>(
-            `SELECT id FROM ${ring} WHERE ${fits.join(' AND ')} ORDER BY id DESC LIMIT ${ROWS_OF_CALL}`,
-            ...[row, from, until, ...terms],
-          )
-          .toArray()
-          .map(({ id }) => ({ id, ring })),
-      )
+      return rings
+        .flatMap((ring) =>
+          sql
+            .exec<{ id: number }>(
+              `SELECT id FROM ${ring} WHERE ${fits.join(' AND ')} ORDER BY id DESC LIMIT ${ROWS_OF_CALL}`,
+              ...[row, from, until, ...terms],
+            )
+            .toArray()
+            .map(({ id }) => ({ id, ring })),
+        )
         .sort((a, b) => b.id - a.id)
         .slice(0, ROWS_OF_CALL)
     },
@@ -49,6 +52,18 @@ export function createReader(sql: SqlStorage) {
       const found = sql.exec<{ data: ArrayBuffer }>('SELECT data FROM records WHERE id = ?', id)
       const [row] = found.toArray()
       return row ? (await gunzip(row.data)).split('\n') : []
+    },
+
+    /** The record with this id of its own. */
+    async find(id: string, rings?: readonly Ring[]): Promise<string | undefined> {
+      const terms = [termText('id', id)]
+      const query = { row: Number.MAX_SAFE_INTEGER, terms, ...(rings && { rings }) }
+      for (const { id: row } of reader.rows(query)) {
+        const records = await reader.recordsOf(row)
+        const found = records.find((text) => readRecord(text).id === id)
+        if (found !== undefined) return found
+      }
+      return undefined
     },
 
     /** The text of the policy that a record names. */

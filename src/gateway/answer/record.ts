@@ -9,10 +9,8 @@ import {
   refusalOf,
 } from '../../core/guard.ts'
 import { own } from '../../core/json.ts'
-import { decodeJwsPart, splitJws } from '../../core/jws.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Act, AuditRule, Whose } from '../../core/model/audit.ts'
-import { claimPathText, readClaim } from '../../core/model/claims.ts'
 import type { Gate } from '../../core/model/policy.ts'
 import { holesOf } from '../../core/model/scope.ts'
 import { type AccessToken, type AgentIdentity, typesOf } from '../../core/model/token.ts'
@@ -23,6 +21,7 @@ import { journalOf } from '../../core/stages/operation.ts'
 import { claimed } from '../../core/text.ts'
 import type { Relayed } from '../relay/relay.ts'
 import { requiredBy } from './problem.ts'
+import { assertionIdOf, recordedClaims } from './recorded.ts'
 
 /** The facts of a journal line besides the decision. */
 export interface RecordContext {
@@ -203,7 +202,7 @@ export function auditRecordOf(
     path_values: values.length > 0 ? Object.fromEntries(values.map(cutValue)) : undefined,
     network: addresses && address !== undefined ? networkTextOf(address) : undefined,
     country: addresses ? country : undefined,
-    assertion: assertionOf(decision),
+    assertion: decision.outcome === 'passed' ? assertionIdOf(decision) : undefined,
   })
   const token = known.admission ? admittedToken(known.admission, known) : tokenText(known)
   return `${line.slice(0, -1)},${more.slice(1, -1)}${token === '{}' ? '}' : `,${token.slice(1)}`}`
@@ -220,7 +219,7 @@ const tokenText = (known: Partial<Admitted>): string => {
     iat: timeOf(access?.issuedAt),
     nbf: timeOf(access && own(access.claims, 'nbf')),
     exp: timeOf(access?.expires),
-    claims: access && claimsOf(access, known.policy?.audit),
+    claims: access && recordedClaims(access, known.policy?.audit),
   })
 }
 
@@ -234,24 +233,6 @@ const textsIn = (value: unknown): readonly string[] | undefined => {
 
 /** A claim may be a number that JSON cannot write, or of a refused token anything. */
 const timeOf = (time: unknown) => (Number.isFinite(time) ? time : undefined)
-
-/** The claims that the audit names, as far as the token has them. */
-const claimsOf = ({ claims }: AccessToken, rule: AuditRule | undefined) => {
-  const found = (rule?.claims ?? []).flatMap((path) => {
-    const value = readClaim(claims, path)
-    const written = typeof value === 'object' ? JSON.stringify(value) : value
-    const cut = typeof written === 'string' ? written.slice(0, LIMITS.claimedLength) : written
-    return cut === undefined ? [] : [[claimPathText(path), cut] as const]
-  })
-  return found.length > 0 ? Object.fromEntries(found) : undefined
-}
-
-/** The id of the assertion that the origin got. */
-const assertionOf = (decision: Decision | Undecided): unknown => {
-  const text = decision.outcome === 'passed' ? decision.assertion : undefined
-  const payload = text && splitJws(text)?.payload
-  return payload && own(decodeJwsPart(payload) ?? {}, 'jti')
-}
 
 const cutValue = ([name, value]: readonly [string, string]) =>
   [name, value.slice(0, LIMITS.claimedLength)] as const
