@@ -196,8 +196,8 @@ export function createAudit(options: AuditOptions): Audit {
     policyHash: async () => (await policyNow())[0],
     // One shard after the other: the cursor names the shard, and where it goes on.
     async erase(erasure, act, cursor) {
-      if (cursor !== undefined && !ERASING.test(cursor)) throw new RangeError('no cursor')
       const [shard = 0, row] = (cursor ?? '0').split('.').map(Number)
+      if (!ERASING.test(cursor ?? '0') || shard >= shards) throw new RangeError('no cursor')
       const isFirst = cursor === undefined
       const asked = { ...erasure, act, isFirst, ...(row !== undefined && { row }) }
       const { records, next, ...rest } = await ask(String(shard), (one) => one.erase(asked))

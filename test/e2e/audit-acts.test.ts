@@ -188,7 +188,10 @@ describe('acts of administrators', () => {
     const { issuer } = setting.issuer
     expect((await erase({ subject: 'erika' })).status).toBe(400)
     expect((await erase({ subject: 'erika', issuer }, { scope: SCOPE })).status).toBe(403)
-    expect((await erase({ subject: 'erika', issuer, cursor: '../0' })).status).toBe(400)
+    for (const cursor of ['../0', '7', '0.x']) {
+      const answer = await erase({ subject: 'erika', issuer, cursor })
+      expect([answer.status, await answer.json()]).toMatchObject([400, { code: 'erasure_invalid' }])
+    }
     expect(await list('subject=erika')).toHaveLength(3)
 
     const env = {
@@ -211,6 +214,34 @@ describe('acts of administrators', () => {
     const acts = (await list('kind=act')).filter(({ act }) => act === 'erase')
     expect(acts).toMatchObject([{ subject: 'maria', records: 3 }])
     expect((await erase({ subject: 'erika', issuer })).status).toBe(200)
+  })
+
+  it('have erasing a person from every shard, call by call', async () => {
+    const gate = await setting.another({ ...OPTIONS, more: { AUDIT: { shards: 3 } } })
+    const token = await setting.token({ sub: 'erik', client_id: 'agent-shards' })
+    for (let i = 0; i < 3; i++) await askGate(gate, '/v1/x', { token })
+    await eventually(async () => expect(await list('subject=erik', gate)).toHaveLength(3))
+    const calls: (string | undefined)[] = []
+    let records = 0
+    let cursor: string | undefined
+    do {
+      const answer = await askGate(gate, `${OWN}/audit/erase`, {
+        method: 'POST',
+        token: await setting.token({ scope: 'edgewarden:audit:erase' }),
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ subject: 'erik', issuer: setting.issuer.issuer, cursor }),
+      })
+      expect(answer.status).toBe(200)
+      const told = (await answer.json()) as { records: number; cursor?: string }
+      records += told.records
+      cursor = told.cursor
+      calls.push(cursor)
+    } while (cursor !== undefined)
+    expect(calls).toEqual(['1', '2', undefined])
+    expect(records).toBe(3)
+    expect(await list('subject=erik', gate)).toEqual([])
+    expect(JSON.stringify(await list('', gate))).not.toContain('erik')
+    await gate.stop()
   })
 
   it('are there once after the gate was killed before the audit had them', async () => {

@@ -139,10 +139,12 @@ export const decisionsApp = createApp<GateEnv>()
     const { cursor, ...person } = parsed.output
     if (!isReached(c, person.issuer)) return c.get('deny')(deny('decision_reach'))
     const act = c.get('act')?.()
-    const erased = await ask(c, async (audit) => {
+    const whose = { ...person, isOwn: issuer !== undefined }
+    const call = async (audit: Audit) => {
       if (!act) throw new Error('no audit')
-      return audit.erase({ ...person, isOwn: issuer !== undefined }, act, cursor)
-    })
+      return audit.erase(whose, act, cursor)
+    }
+    const erased = await ask(c, call, 'erasure_invalid')
     if (!erased.ok) return c.get('deny')(erased.reason)
     const { stoppedUntil, ...told } = erased.value
     const stopped = stoppedUntil !== undefined && {
@@ -182,6 +184,7 @@ const decode = (
 const ask = async <Value>(
   c: Admin,
   call: (audit: Audit) => Promise<Value>,
+  invalid: keyof typeof deny.rows = 'decision_query_invalid',
 ): Promise<Result<Value, Denial>> => {
   const { audit } = c.get('ports')
   try {
@@ -189,11 +192,7 @@ const ask = async <Value>(
     return ok(await call(audit))
   } catch (error) {
     const isCursor = error instanceof RangeError
-    return fail(
-      isCursor
-        ? deny('decision_query_invalid')
-        : deny('audit_unavailable', { error: String(error) }),
-    )
+    return fail(isCursor ? deny(invalid) : deny('audit_unavailable', { error: String(error) }))
   }
 }
 
