@@ -10,7 +10,7 @@ import { readRecord, termText } from './terms.ts'
 export const ROWS_OF_CALL = 200
 
 /** Which rows: from one downwards, whose times and terms fit. */
-export interface RowQuery {
+interface RowQuery {
   readonly row: number
   readonly terms: readonly string[]
   readonly rings?: readonly Ring[]

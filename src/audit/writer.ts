@@ -4,7 +4,7 @@ import type { Reader } from './reader.ts'
 import { type Packed, RING_NAMES, RINGS, type Ring } from './rings.ts'
 
 /** A row that is stored. */
-export interface Stored extends Packed {
+interface Stored extends Packed {
   readonly id: number
 }
 
