@@ -1,4 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
+import { type ActObjects, type Acts, createActs } from '../audit/acts.ts'
+import type { ActTerms } from '../core/model/audit.ts'
 import { noteSchema } from '../platform/schema.ts'
 import { system } from '../platform/system.ts'
 import {
@@ -13,6 +15,10 @@ const SCHEMA = 1
 const KEYS = 'keys'
 const WITHDRAWN = 'withdrawn'
 const WANTED = 'wanted'
+/** The storage key of what acts are stored with. */
+const ACT_TERMS = 'act-terms'
+/** Milliseconds between attempts to carry acts over. */
+const RETRY_MS = 15_000
 
 /**
  * Generates and stores the keys for assertions: a Durable Object, so that all isolates sign with the same key and
@@ -21,19 +27,23 @@ const WANTED = 'wanted'
  */
 export class AssertionKeeper extends DurableObject {
   readonly #keeping: AssertionKeyService
+  readonly #acts: Acts
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
     super(ctx, env)
     const { kv } = ctx.storage
     noteSchema(ctx.storage, SCHEMA)
+    const { AUDIT_LOG: objects } = env as { readonly AUDIT_LOG?: ActObjects }
+    this.#acts = createActs({ storage: ctx.storage, objects })
     this.#keeping = createAssertionKeyService(
       {
         read: () => ({
           keys: kv.get<readonly AssertionKey[]>(KEYS) ?? [],
           withdrawn: kv.get<readonly string[]>(WITHDRAWN) ?? [],
         }),
-        // Written together: there is no await between the two.
-        write({ keys, withdrawn }) {
+        // Written together: there is no await between them.
+        write: ({ keys, withdrawn }) => {
+          this.#noteRotation(keys)
           kv.put(KEYS, keys)
           kv.put(WITHDRAWN, withdrawn)
         },
@@ -42,20 +52,51 @@ export class AssertionKeeper extends DurableObject {
     )
   }
 
-  /** Returns the current keys; generates, rotates or retires keys first if due. */
-  async keys(wanted: Wanted): Promise<KeptKeys> {
-    const kept = await this.#keeping(wanted)
+  /** Returns the current keys; generates, rotates or retires keys first if due. Acts are stored on these terms. */
+  async keys(wanted: Wanted, terms?: ActTerms): Promise<KeptKeys> {
     const { kv } = this.ctx.storage
+    if (terms && JSON.stringify(kv.get(ACT_TERMS)) !== JSON.stringify(terms)) {
+      kv.put(ACT_TERMS, terms)
+    }
+    const kept = await this.#keeping(wanted)
+    this.ctx.waitUntil(this.#acts.send())
     if (JSON.stringify(kv.get(WANTED)) !== JSON.stringify(wanted)) kv.put(WANTED, wanted)
-    if ((await this.ctx.storage.getAlarm()) === null) {
-      await this.ctx.storage.setAlarm(kept.changesAt)
+    const alarm = await this.ctx.storage.getAlarm()
+    const next = this.#nextAlarm(kept)
+    if (alarm === null || (next < alarm && this.#acts.isPending())) {
+      await this.ctx.storage.setAlarm(next)
     }
     return kept
   }
 
-  /** Publishes the next key in time, even without requests. */
+  /** Publishes the next key in time, even without requests, and carries acts over. */
   override async alarm(): Promise<void> {
     const wanted = this.ctx.storage.kv.get<Wanted>(WANTED)
-    if (wanted) await this.ctx.storage.setAlarm((await this.#keeping(wanted)).changesAt)
+    if (!wanted) return
+    const kept = await this.#keeping(wanted)
+    await this.#acts.send()
+    await this.ctx.storage.setAlarm(this.#nextAlarm(kept))
+  }
+
+  #nextAlarm({ changesAt }: KeptKeys): number {
+    return this.#acts.isPending() ? Math.min(changesAt, Date.now() + RETRY_MS) : changesAt
+  }
+
+  /** Stores as an act which keys come and go. Nobody's call does it. */
+  #noteRotation(keys: readonly AssertionKey[]): void {
+    const { kv } = this.ctx.storage
+    const terms = kv.get<ActTerms>(ACT_TERMS)
+    const [before, after] = [kv.get<readonly AssertionKey[]>(KEYS) ?? [], keys].map((some) =>
+      some.map(({ kid }) => kid),
+    ) as [string[], string[]]
+    const added = after.filter((kid) => !before.includes(kid))
+    const removed = before.filter((kid) => !after.includes(kid))
+    if (!terms || added.length + removed.length === 0) return
+    const id = crypto.randomUUID()
+    const record = { v: 1, kind: 'act', id, time: new Date(Date.now()).toISOString() }
+    this.#acts.note(
+      { ...terms, id, record: JSON.stringify(record) },
+      { act: 'rotate', keys: { added, removed } },
+    )
   }
 }

@@ -1,14 +1,29 @@
-import type { Audit, AuditRule, DecisionPage, FoundDecision, Whose } from '../core/model/audit.ts'
+import {
+  type Audit,
+  type AuditRule,
+  type DecisionPage,
+  type FoundDecision,
+  shardTerms,
+  type Whose,
+} from '../core/model/audit.ts'
 import { createObjectCalls, type Objects } from '../platform/calls.ts'
 import type { Background } from '../platform/system.ts'
-import type { Batch, ShardPage, ShardQuery } from './protocol.ts'
+import type {
+  Appended,
+  Batch,
+  ShardErased,
+  ShardErasure,
+  ShardPage,
+  ShardQuery,
+} from './protocol.ts'
 import { readRecord, timeOf } from './terms.ts'
 
 /** An object of `AuditLog`, with the methods that the gate needs. */
 interface Shard {
-  append(batch: Batch): PromiseLike<void>
+  append(batch: Batch): PromiseLike<Appended>
   list(query: ShardQuery): PromiseLike<ShardPage>
   get(id: string): PromiseLike<FoundDecision | undefined>
+  erase(erasure: ShardErasure): PromiseLike<ShardErased>
 }
 
 /** The dependencies of the audit. */
@@ -30,6 +45,8 @@ const OVERDUE_MS = LATEST_MS
 const MOST_WAITING = 2_000
 /** Records of strangers that are kept of each handing over. */
 const MOST_STRANGERS = 100
+/** Milliseconds without an attempt, after the object refused records. */
+const PAUSE_MS = 60_000
 /** Milliseconds for one attempt to store or read. */
 const CALL_MS = 5_000
 /** Characters of a policy that are stored. */
@@ -41,7 +58,7 @@ const POLICY_CHARACTERS = 1_000_000
  */
 export function createAudit(options: AuditOptions): Audit {
   const { objects, rule, policyText, clock, waitUntil, log } = options
-  const { retention, maxBytes, shards, jurisdiction } = rule
+  const { shards, jurisdiction } = rule
   const ask = createObjectCalls<Shard>({
     binding: 'AUDIT_LOG',
     objects,
@@ -51,7 +68,11 @@ export function createAudit(options: AuditOptions): Audit {
   let known: string[] = []
   let strangers: string[] = []
   let unsent: Batch[] = []
-  let dropped = 0
+  let lost = 0
+  let refused = 0
+  /** Until when the object stores nothing, and when to hand over again. */
+  let stoppedUntil = 0
+  let pausedUntil = 0
   /** When a request will hand over what waits, and when one did. */
   let dueMs = Number.POSITIVE_INFINITY
   let handedMs = 0
@@ -60,6 +81,11 @@ export function createAudit(options: AuditOptions): Audit {
   let policy: readonly [hash: string, text: string] | undefined
   // Not before the first request: an isolate has no random numbers as it starts.
   let own: string | undefined
+
+  const policyNow = async () => {
+    policy ??= await hashed(policyText())
+    return policy
+  }
 
   const handOver = async (): Promise<void> => {
     dueMs = Number.POSITIVE_INFINITY
@@ -71,27 +97,30 @@ export function createAudit(options: AuditOptions): Audit {
     strangers = []
     unsent = []
     own ??= String(Math.floor(Math.random() * shards))
-    if (dropped > 0) log({ event: 'audit_dropped', records: dropped })
-    dropped = 0
-    policy ??= await hashed(policyText())
-    const [hash, text] = policy
+    if (lost > 0) log({ event: 'audit_dropped', records: lost })
+    const missing = { ...(lost > 0 && { lost }), ...(refused > 0 && { refused }) }
+    lost = 0
+    refused = 0
+    const now = await policyNow()
+    const [hash, text] = now
     const withPolicy = (record: string) => `${record.slice(0, -1)},"policy":"${hash}"}`
     if (ours.length + theirs.length > 0) {
       batches.push({
         id: crypto.randomUUID(),
         known: ours.map(withPolicy),
         strangers: theirs.map(withPolicy),
-        ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy }),
-        retention,
-        maxBytes,
+        ...(!isPolicyStored && text.length <= POLICY_CHARACTERS && { policy: now }),
+        ...missing,
+        ...shardTerms(rule),
       })
     }
     const shard = own
     await Promise.all(
       batches.map((batch) =>
         ask(shard, (object) => object.append(batch)).then(
-          () => {
-            isPolicyStored = true
+          ({ stoppedUntil: until }) => {
+            if (until === undefined) isPolicyStored = true
+            else stop(until)
           },
           (error: unknown) => {
             log({ event: 'audit_not_stored', error: String(error) })
@@ -102,6 +131,14 @@ export function createAudit(options: AuditOptions): Audit {
     )
   }
 
+  /** Hands nothing over for a while. */
+  const stop = (until: number): void => {
+    pausedUntil = Math.min(until, clock.now() + PAUSE_MS)
+    if (until === stoppedUntil) return
+    stoppedUntil = until
+    log({ event: 'audit_stopped', until: new Date(until).toISOString(), reason: 'rows_a_day' })
+  }
+
   /** Keeps a batch for the next time, as far as there is room. */
   const keep = (batch: Batch): void => {
     unsent.push(batch)
@@ -110,17 +147,21 @@ export function createAudit(options: AuditOptions): Audit {
       const oldest = unsent.shift()
       if (!oldest) break
       waiting -= sizeOf(oldest)
-      dropped += sizeOf(oldest)
+      lost += sizeOf(oldest)
     }
   }
 
   return {
     rule,
     take(record: string, whose: Whose) {
+      const now = clock.now()
+      if (now < pausedUntil) {
+        refused++
+        return
+      }
       if (whose !== 'stranger') known.push(record)
       else if (strangers.length < MOST_STRANGERS) strangers.push(record)
-      else dropped++
-      const now = clock.now()
+      else lost++
       const wait = whose === 'refused' ? Math.max(0, handedMs + URGENT_MS - now) : LATEST_MS
       const due = known.length >= TOGETHER ? now : now + wait
       if (dueMs <= due && now < dueMs + OVERDUE_MS) return
@@ -152,12 +193,27 @@ export function createAudit(options: AuditOptions): Audit {
       )
       return found.find((one) => one !== undefined)
     },
+    policyHash: async () => (await policyNow())[0],
+    // One shard after the other: the cursor names the shard, and where it goes on.
+    async erase(erasure, act, cursor) {
+      const [shard = 0, row] = (cursor ?? '0').split('.').map(Number)
+      if (!ERASING.test(cursor ?? '0') || shard >= shards) throw new RangeError('no cursor')
+      const isFirst = cursor === undefined
+      const asked = { ...erasure, act, isFirst, ...(row !== undefined && { row }) }
+      const { records, next, ...rest } = await ask(String(shard), (one) => one.erase(asked))
+      const more = next !== undefined ? `${shard}.${next}` : String(shard + 1)
+      const isEnd = next === undefined && shard + 1 >= shards
+      return { records, ...rest, ...(!isEnd && { cursor: more }) }
+    },
   }
 }
 
 /** A cursor has a position for each shard: empty where its list begins, and `end` where nothing follows. */
 const END = 'end'
 const POSITION = /^(?:|end|\d{1,15}\.\d{1,9})$/
+
+/** Where erasing goes on: a shard, and a row of it. */
+const ERASING = /^\d{1,2}(?:\.\d{1,16})?$/
 
 /** The pages of all shards as one: always the latest of their next records. */
 const merged = (
@@ -183,7 +239,8 @@ const merged = (
     return found[count - 1]?.position ?? befores[shard] ?? ''
   })
   const isEnd = positions.every((one) => one === END)
-  return { decisions, ...(!isEnd && { cursor: positions.join('~') }) }
+  const dropped = pages.flatMap((page) => page.dropped ?? [])
+  return { decisions, dropped, ...(!isEnd && { cursor: positions.join('~') }) }
 }
 
 const sizeOf = ({ known, strangers }: Batch): number => known.length + strangers.length

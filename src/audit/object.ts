@@ -1,50 +1,37 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { JsonObject } from '../core/json.ts'
 import type { FoundDecision } from '../core/model/audit.ts'
 import { createYielder } from '../platform/calls.ts'
 import { noteSchema } from '../platform/schema.ts'
-import { gunzip, gzip } from './gzip.ts'
-import type { Batch, ShardPage, ShardQuery } from './protocol.ts'
-import { givenFilters, isOf, readRecord, termsOf, termText } from './terms.ts'
+import { createBudget } from './budget.ts'
+import { gzip } from './gzip.ts'
+import type {
+  Appended,
+  Batch,
+  ShardErased,
+  ShardErasure,
+  ShardPage,
+  ShardQuery,
+} from './protocol.ts'
+import { createReader, ROWS_OF_CALL } from './reader.ts'
+import { RING_NAMES, type Ring, rowsOf, TABLES } from './rings.ts'
+import { givenFilters, isOf, readRecord, termText } from './terms.ts'
+import { createWriter } from './writer.ts'
 
 /** The version of the tables. */
 const SCHEMA = 1
 
-/** The storage key of the retention, for the alarm. */
-const RETENTION = 'retention'
-
-/** A ring of records for those whose token was verified, and one for strangers, with its share of the bytes. */
-const RINGS = { known: 0.9, strangers: 0.1 } as const
-type Ring = keyof typeof RINGS
-const RING_NAMES = ['known', 'strangers'] as const satisfies readonly Ring[]
-
-/** Without an index: each would be another written row. */
-const ringTable = (ring: Ring): string => `CREATE TABLE IF NOT EXISTS ${ring} (
-  id INTEGER PRIMARY KEY,
-  first INTEGER NOT NULL,
-  last INTEGER NOT NULL,
-  bytes INTEGER NOT NULL,
-  batches TEXT NOT NULL,
-  terms TEXT NOT NULL
-);`
-
-/** Compressed records are in a table of their own, so that a search reads only terms. */
-const TABLES = `${RING_NAMES.map(ringTable).join('\n')}
-CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS policies (hash TEXT PRIMARY KEY, text BLOB NOT NULL) WITHOUT ROWID;`
+/** The storage key of the latest batch's {@link Terms}, for the alarm. */
+const KEPT_TERMS = 'terms'
+type Terms = Pick<Batch, 'retention' | 'maxRows'>
 
 /** Milliseconds in which batches come together to one row, so that a second has few rows however many isolates write. */
 const GATHER_MS = 250
-/** Characters of the records of one row. */
-const ROW_CHARACTERS = 512 * 1024
 /** Records of strangers that are stored of one gathering: a flood writes no more. */
 const STRANGERS = 500
 /** Rows whose batches are remembered after a restart. */
 const REMEMBERED_ROWS = 500
 /** Batches that are remembered. */
 const REMEMBERED = 5_000
-/** Rows that one call looks into, after their terms fit. */
-const ROWS_OF_CALL = 200
 /** Expired rows are deleted together, once an hour. */
 const TOGETHER_MS = 3_600_000
 
@@ -61,9 +48,12 @@ interface Waiting {
  */
 export class AuditLog extends DurableObject {
   #waiting: Waiting[] = []
-  /** By the id of a batch: resolves once it is stored. */
-  readonly #taken = new Map<string, Promise<void>>()
-  readonly #bytes: Record<Ring, number>
+  /** By the id of a batch: resolves once it is stored, or refused. */
+  readonly #taken = new Map<string, Promise<Appended>>()
+  #erasing: Promise<unknown> = Promise.resolve()
+  readonly #budget: ReturnType<typeof createBudget>
+  readonly #reader: ReturnType<typeof createReader>
+  readonly #writer: ReturnType<typeof createWriter>
   readonly #policies: Set<string>
 
   constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
@@ -71,34 +61,40 @@ export class AuditLog extends DurableObject {
     const { storage } = ctx
     noteSchema(storage, SCHEMA)
     storage.sql.exec(TABLES)
-    const bytesOf = (ring: Ring) =>
-      storage.sql
-        .exec<{ bytes: number }>(`SELECT COALESCE(SUM(bytes), 0) AS bytes FROM ${ring}`)
-        .one().bytes
-    this.#bytes = { known: bytesOf('known'), strangers: bytesOf('strangers') }
+    this.#budget = createBudget(storage)
+    this.#reader = createReader(storage.sql)
+    this.#writer = createWriter(storage, this.#budget, this.#reader)
     for (const ring of RING_NAMES) {
       const sql = `SELECT batches FROM ${ring} ORDER BY id DESC LIMIT ${REMEMBERED_ROWS}`
       for (const { batches } of storage.sql.exec<{ batches: string }>(sql)) {
-        for (const id of batches.split(' ')) this.#taken.set(id, Promise.resolve())
+        for (const id of batches.split(' ')) this.#taken.set(id, Promise.resolve({}))
       }
     }
     const hashes = storage.sql.exec<{ hash: string }>('SELECT hash FROM policies')
     this.#policies = new Set(hashes.toArray().map(({ hash }) => hash))
   }
 
-  /** Stores a batch, once. */
-  append(batch: Batch): Promise<void> {
+  /**
+   * Stores a batch, once. Once the rows of the day are used up, it stores acts only: the account's other objects need
+   * what is left.
+   */
+  append(batch: Batch): Promise<Appended> {
     const before = this.#taken.get(batch.id)
     if (before) return before
-    const stored = new Promise<void>((done, failed) => {
-      this.#waiting.push({ batch, done, failed })
-    })
+    const { known, strangers, acts = [], maxRows } = batch
+    const isRefused = acts.length === 0 && this.#budget.left(maxRows) === 0
+    if (isRefused) this.#noteDropped(batch, known.length + strangers.length)
+    const stored = isRefused
+      ? Promise.resolve({ stoppedUntil: this.#budget.nextDay() })
+      : new Promise<Appended>((done, failed) => {
+          this.#waiting.push({ batch, done: () => done({}), failed })
+        })
     this.#taken.set(batch.id, stored)
     for (const id of this.#taken.keys()) {
       if (this.#taken.size <= REMEMBERED) break
       this.#taken.delete(id)
     }
-    if (this.#waiting.length === 1) setTimeout(() => void this.#store(), GATHER_MS)
+    if (!isRefused && this.#waiting.length === 1) setTimeout(() => void this.#store(), GATHER_MS)
     return stored
   }
 
@@ -107,8 +103,12 @@ export class AuditLog extends DurableObject {
     this.#waiting = []
     try {
       await this.#write(waiting.map(({ batch }) => batch))
-      for (const { done } of waiting) done()
+      for (const { batch, done } of waiting) {
+        this.#noteDropped(batch)
+        done()
+      }
     } catch (error) {
+      this.#writer.recount()
       for (const { batch, failed } of waiting) {
         this.#taken.delete(batch.id)
         failed(error)
@@ -116,15 +116,24 @@ export class AuditLog extends DurableObject {
     }
   }
 
+  #noteDropped({ lost, refused = 0 }: Batch, now = 0): void {
+    this.#budget.drop('overload', lost)
+    this.#budget.drop('rows_a_day', refused + now)
+  }
+
   async #write(batches: readonly Batch[]): Promise<void> {
     const { storage } = this.ctx
+    const budget = this.#budget
     const last = batches.at(-1)
     if (!last) return
     const ids = batches.map(({ id }) => id).join(' ')
-    const all = (ring: Ring) => batches.flatMap((batch) => batch[ring])
+    const all = (ring: Ring) => batches.flatMap((batch) => batch[ring] ?? [])
+    const strangers = all('strangers')
+    budget.drop('overload', Math.max(0, strangers.length - STRANGERS))
     const rows = [
       ...(await rowsOf('known', all('known'))),
-      ...(await rowsOf('strangers', all('strangers').slice(0, STRANGERS))),
+      ...(await rowsOf('strangers', strangers.slice(0, STRANGERS))),
+      ...(await rowsOf('acts', await this.#unknown(all('acts')))),
     ]
     const policies = await Promise.all(
       batches.flatMap(({ policy }) =>
@@ -133,167 +142,127 @@ export class AuditLog extends DurableObject {
           : [],
       ),
     )
-    const alarm = await storage.getAlarm()
-    const wanted = Date.now() + last.retention * 1000 + TOGETHER_MS
-    if (alarm === null || alarm > wanted) await storage.setAlarm(wanted)
+    await this.#wakeFor(last)
     storage.transactionSync(() => {
-      const { sql, kv } = storage
-      if (kv.get(RETENTION) !== last.retention) kv.put(RETENTION, last.retention)
+      this.#keepTerms(last)
       for (const [hash, text] of policies) {
-        sql.exec('INSERT OR IGNORE INTO policies VALUES (?, ?)', hash, text)
+        budget.write('INSERT OR IGNORE INTO policies VALUES (?, ?)', hash, text)
       }
-      let id = this.#lastId()
-      for (const { ring, first, last, bytes, terms, data } of rows) {
-        const values = [++id, first, last, bytes, ids, terms]
-        sql.exec(`INSERT INTO ${ring} VALUES (?, ?, ?, ?, ?, ?)`, ...values)
-        sql.exec('INSERT INTO records VALUES (?, ?)', id, data)
-      }
+      this.#writer.insert(rows, ids, last)
     })
     for (const [hash] of policies) this.#policies.add(hash)
-    for (const { ring, bytes } of rows) this.#bytes[ring] += bytes
-    for (const ring of RING_NAMES) this.#evict(ring, last.maxBytes * RINGS[ring])
   }
 
-  /** Rows of both rings are numbered together, in the order in which they were written. */
-  #lastId(): number {
-    const sql =
-      'SELECT MAX((SELECT COALESCE(MAX(id), 0) FROM known), (SELECT COALESCE(MAX(id), 0) FROM strangers)) AS id'
-    return this.ctx.storage.sql.exec<{ id: number }>(sql).one().id
+  /** The acts that are not stored yet: a sender that lost an answer sends again, however late. */
+  async #unknown(acts: readonly string[]): Promise<readonly string[]> {
+    const find = (act: string) => this.#reader.find(String(readRecord(act).id), ['acts'])
+    const known = await Promise.all(acts.map(find))
+    return acts.filter((_, at) => known[at] === undefined)
   }
 
-  /** Deletes the oldest rows of a ring that has more bytes. */
-  #evict(ring: Ring, most: number): void {
-    const { sql } = this.ctx.storage
-    while (this.#bytes[ring] > most) {
-      const oldest = sql.exec<{ id: number; bytes: number }>(
-        `SELECT id, bytes FROM ${ring} ORDER BY id LIMIT 1`,
-      )
-      const [row] = oldest.toArray()
-      if (!row) break
-      sql.exec('DELETE FROM records WHERE id = ?', row.id)
-      sql.exec(`DELETE FROM ${ring} WHERE id = ?`, row.id)
-      this.#bytes[ring] -= row.bytes
-    }
+  #keepTerms({ retention, maxRows }: Terms): void {
+    const { kv } = this.ctx.storage
+    const kept = kv.get<Terms>(KEPT_TERMS)
+    if (kept?.retention === retention && kept.maxRows === maxRows) return
+    kv.put(KEPT_TERMS, { retention, maxRows })
+    this.#budget.add(1)
+  }
+
+  /** Sets the alarm that deletes what is stored now. */
+  async #wakeFor({ retention }: Terms): Promise<void> {
+    const alarm = await this.ctx.storage.getAlarm()
+    const wanted = Date.now() + retention * 1000 + TOGETHER_MS
+    if (alarm === null || alarm > wanted) await this.#setAlarm(wanted)
+  }
+
+  async #setAlarm(at: number): Promise<void> {
+    this.#budget.add(1)
+    await this.ctx.storage.setAlarm(at)
   }
 
   /** The records of a query, the latest first. Looks into a bounded number of rows, so a page may be short. */
   async list(query: ShardQuery): Promise<ShardPage> {
     const found: { position: string; record: string }[] = []
-    const [row = Number.MAX_SAFE_INTEGER, place = 0] = (query.before ?? '')
+    const { before, from, until } = query
+    const dropped = before === undefined ? this.#budget.droppedIn(from, until) : []
+    const [row = Number.MAX_SAFE_INTEGER, place = 0] = (before ?? '')
       .split('.')
       .flatMap((part) => (part === '' ? [] : [Number(part)]))
     const terms = givenFilters(query).map(([name, value]) => termText(name, value))
-    const rows = this.#rows({ ...query, row, terms })
+    const rows = this.#reader.rows({ ...query, row, terms })
     const breathe = createYielder()
     for (const { id } of rows) {
       await breathe()
-      const records = await this.#recordsOf(id)
+      const records = await this.#reader.recordsOf(id)
       for (let at = (id === row ? place : records.length) - 1; at >= 0; at--) {
         const record = records[at] ?? ''
         if (!isOf(readRecord(record), query)) continue
         const position = `${id}.${at}`
         found.push({ position, record })
-        if (found.length === query.limit) return { found, next: position }
+        if (found.length === query.limit) return { found, dropped, next: position }
       }
     }
     const last = rows.length === ROWS_OF_CALL ? rows.at(-1) : undefined
-    return { found, ...(last && { next: `${last.id}.0` }) }
+    return { found, dropped, ...(last && { next: `${last.id}.0` }) }
   }
 
   /** The record with this id of its own, and the policy it was decided under. */
   async get(id: string): Promise<FoundDecision | undefined> {
-    const terms = [termText('id', id)]
-    for (const { id: row } of this.#rows({ row: Number.MAX_SAFE_INTEGER, terms })) {
-      for (const decision of await this.#recordsOf(row)) {
-        const record = readRecord(decision)
-        if (record.id !== id) continue
-        const policy = await this.#policyOf(record)
-        return { decision, ...(policy !== undefined && { policy }) }
-      }
-    }
-    return undefined
+    const decision = await this.#reader.find(id)
+    if (decision === undefined) return undefined
+    const policy = await this.#reader.policyOf(readRecord(decision))
+    return { decision, ...(policy !== undefined && { policy }) }
   }
 
-  /** The rows up to one whose times and terms fit, the latest first. */
-  #rows(wanted: {
-    readonly row: number
-    readonly terms: readonly string[]
-    readonly from?: number
-    readonly until?: number
-  }): readonly { readonly id: number }[] {
-    const { row, terms, from = 0, until = Number.MAX_SAFE_INTEGER } = wanted
-    const fits = ['id <= ?', 'last >= ?', 'first < ?', ...terms.map(() => 'instr(terms, ?)')]
-    // Each by itself ends at its limit. Together SQLite would sort them first.
-    return RING_NAMES.flatMap((ring) =>
-      this.ctx.storage.sql
-        .exec<{ id: number }>(
-          `SELECT id FROM ${ring} WHERE ${fits.join(' AND ')} ORDER BY id DESC LIMIT ${ROWS_OF_CALL}`,
-          ...[row, from, until, ...terms],
-        )
-        .toArray(),
-    )
-      .sort((a, b) => b.id - a.id)
-      .slice(0, ROWS_OF_CALL)
+  /** Removes a subject's values from the records of some rows, one call after the other. */
+  erase(erasure: ShardErasure): Promise<ShardErased> {
+    const done = this.#erasing.then(() => this.#erase(erasure))
+    this.#erasing = done.catch(() => {})
+    return done
   }
 
-  /** The records of a row; none where it was deleted meanwhile. */
-  async #recordsOf(id: number): Promise<readonly string[]> {
-    const found = this.ctx.storage.sql.exec<{ data: ArrayBuffer }>(
-      'SELECT data FROM records WHERE id = ?',
-      id,
-    )
-    const [row] = found.toArray()
-    return row ? (await gunzip(row.data)).split('\n') : []
+  async #erase(erasure: ShardErasure): Promise<ShardErased> {
+    const budget = this.#budget
+    const { row = Number.MAX_SAFE_INTEGER, act, isFirst } = erasure
+    // Each changed row is two, and the act two more.
+    const most = Math.floor(budget.left(act.maxRows) / 2) - 1
+    if (most < 1) return { records: 0, next: row, stoppedUntil: budget.nextDay() }
+    const { changed, records, next } = await this.#reader.erasedRows(erasure, row, most)
+    const record = `${act.record.slice(0, -1)},"act":"erase","records":${records}}`
+    const isTold = records > 0 || isFirst
+    const acts = await rowsOf('acts', isTold ? await this.#unknown([record]) : [])
+    await this.#wakeFor(act)
+    this.ctx.storage.transactionSync(() => {
+      this.#writer.replace(changed)
+      this.#keepTerms(act)
+      this.#writer.insert(acts, act.id, act)
+    })
+    budget.keep()
+    return { records, ...(next !== undefined && { next }) }
   }
 
-  async #policyOf({ policy }: JsonObject): Promise<string | undefined> {
-    const sql = 'SELECT text FROM policies WHERE hash = ?'
-    const found = this.ctx.storage.sql.exec<{ text: ArrayBuffer }>(sql, String(policy)).toArray()
-    return found[0] && gunzip(found[0].text)
-  }
-
-  /** Deletes the rows that are older than the retention. */
+  /** Deletes the rows that are older than the retention, as far as the rows of the day allow it. */
   override async alarm(): Promise<void> {
-    const { storage } = this.ctx
-    const keptMs = (storage.kv.get<number>(RETENTION) ?? 0) * 1000
+    const { sql, kv } = this.ctx.storage
+    const budget = this.#budget
+    const { retention, maxRows } = kv.get<Terms>(KEPT_TERMS) ?? { retention: 0, maxRows: 0 }
+    const keptMs = retention * 1000
     let oldest = Number.POSITIVE_INFINITY
-    const end = Date.now() - keptMs
     for (const ring of RING_NAMES) {
-      const expired = `FROM ${ring} WHERE last < ?`
-      storage.sql.exec(`DELETE FROM records WHERE id IN (SELECT id ${expired})`, end)
-      storage.sql.exec(`DELETE ${expired}`, end)
-      const { first, bytes } = storage.sql
-        .exec<{ first: number | null; bytes: number }>(
-          `SELECT MIN(last) AS first, COALESCE(SUM(bytes), 0) AS bytes FROM ${ring}`,
-        )
+      const most = Math.min(Math.floor(budget.left(maxRows) / 2), Number.MAX_SAFE_INTEGER)
+      const bound = [Date.now() - keptMs, most]
+      const expired = `SELECT id FROM ${ring} WHERE last < ? ORDER BY id LIMIT ?`
+      budget.write(`DELETE FROM records WHERE id IN (${expired})`, ...bound)
+      budget.write(`DELETE FROM ${ring} WHERE id IN (${expired})`, ...bound)
+      const { first } = sql
+        .exec<{ first: number | null }>(`SELECT MIN(last) AS first FROM ${ring}`)
         .one()
-      this.#bytes[ring] = bytes
       if (first !== null) oldest = Math.min(oldest, first)
     }
-    if (oldest < Number.POSITIVE_INFINITY) await storage.setAlarm(oldest + keptMs + TOGETHER_MS)
+    this.#writer.recount()
+    budget.keep()
+    if (oldest === Number.POSITIVE_INFINITY) return
+    const next = budget.left(maxRows) < 2 ? budget.nextDay() : 0
+    await this.#setAlarm(Math.max(oldest + keptMs + TOGETHER_MS, next))
   }
-}
-
-/** Records as rows: one, unless they are very long. */
-const rowsOf = async (ring: Ring, texts: readonly string[]) => {
-  const parts: string[][] = []
-  let characters = Number.POSITIVE_INFINITY
-  for (const text of texts) {
-    characters += text.length
-    if (characters > ROW_CHARACTERS) {
-      parts.push([])
-      characters = text.length
-    }
-    parts.at(-1)?.push(text)
-  }
-  return Promise.all(
-    parts.map(async (part) => {
-      const records = part.map(readRecord)
-      const times = records.map(({ time }) => Date.parse(String(time)))
-      const data = await gzip(part.join('\n'))
-      const terms = termsOf(records)
-      const [first, last] = [Math.min(...times), Math.max(...times)]
-      return { ring, first, last, bytes: data.byteLength + terms.length, terms, data }
-    }),
-  )
 }

@@ -1,10 +1,11 @@
+import { is } from 'valibot'
 import type { AuditRule } from '../core/model/audit.ts'
 import { JURISDICTIONS } from '../core/model/revocation.ts'
 import { fail, ok } from '../core/result.ts'
 import type { PolicyEnv } from '../policy/env.ts'
-import { flag, nameText, seconds, text, whole, word } from '../policy/fields.ts'
+import { flag, nameText, readClaimPath, seconds, text, whole, word } from '../policy/fields.ts'
 import type { Report } from '../policy/issues.ts'
-import { type KeyDocs, list, readTable } from '../policy/table.ts'
+import { anyOf, type KeyDocs, list, reads, readTable } from '../policy/table.ts'
 
 /** The binding of the audit; without it there is no audit. */
 export const AUDIT_BINDING = 'AUDIT_LOG'
@@ -24,14 +25,29 @@ const size = text((value) => {
     : fail('must be a size from "10MB" to "9GB"')
 })
 
+/** Of all shards. The free plan has 100,000 for all objects of an account; a fifth is left to revocations. */
+const DEFAULT_ROWS = 80_000
+const rows = whole(100, 1_000_000_000)
+const daily = reads<number, number | 'unlimited'>(
+  (value) =>
+    value === 'unlimited'
+      ? ok(Number.POSITIVE_INFINITY)
+      : is(rows, value)
+        ? ok(value)
+        : fail('must be a whole number from 100 to 1000000000, or "unlimited"'),
+  anyOf(rows, word(['unlimited'])),
+)
+
 /** Every key of AUDIT. */
 export const AUDIT_KEYS = {
   retention: seconds({ least: 3_600, most: 3_650 * DAY }),
   max_size: size,
+  rows_a_day: daily,
   shards: whole(1, 64),
   jurisdiction: word(JURISDICTIONS),
   addresses: flag,
   path_values: list(nameText, { empty: true }),
+  claims: list(text(readClaimPath), { empty: true }),
 }
 
 /** The documentation of the keys of AUDIT. */
@@ -46,6 +62,12 @@ export const AUDIT_DOCS: KeyDocs<typeof AUDIT_KEYS> = {
       'Most bytes of records in one shard, compressed: `"10MB"` to `"9GB"`. The oldest records are deleted first. A tenth is for refusals of strangers.',
     default: '2GB',
     example: '9GB',
+  },
+  rows_a_day: {
+    description:
+      'Rows that the audit may write on a UTC day, in all shards together, or `"unlimited"`. Then it stores nothing more until the next day. The free plan has 100,000 for all Durable Objects, and revocations need some of them. On the paid plan, use `"unlimited"`.',
+    default: DEFAULT_ROWS,
+    example: 'unlimited',
   },
   shards: {
     description:
@@ -70,6 +92,12 @@ export const AUDIT_DOCS: KeyDocs<typeof AUDIT_KEYS> = {
     default: [],
     example: ['id'],
   },
+  claims: {
+    description:
+      'Claims of the token whose values are recorded, by their paths, such as those that a rule reads. A value is cut at 128 characters.',
+    default: [],
+    example: ['department'],
+  },
 }
 
 /** The audit's settings, with every default; `undefined` without the binding, where AUDIT is then a mistake. */
@@ -92,9 +120,11 @@ export function auditOf(
   return Object.freeze({
     retention: entry.retention ?? 30 * DAY,
     maxBytes: entry.max_size ?? 2_000 * MB,
+    maxRows: entry.rows_a_day ?? DEFAULT_ROWS,
     shards: entry.shards ?? 1,
     ...(entry.jurisdiction !== undefined && { jurisdiction: entry.jurisdiction }),
     addresses: entry.addresses ?? false,
     pathValues: new Set(entry.path_values),
+    claims: entry.claims ?? [],
   })
 }

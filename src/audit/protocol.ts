@@ -1,4 +1,4 @@
-import type { DecisionQuery } from '../core/model/audit.ts'
+import type { Act, DecisionQuery, Dropped, Erasure } from '../core/model/audit.ts'
 
 /** What an isolate hands over at a time. */
 export interface Batch {
@@ -7,10 +7,36 @@ export interface Batch {
   /** Records as JSON: of those whose token was verified, and of strangers. */
   readonly known: readonly string[]
   readonly strangers: readonly string[]
+  /** Acts of administrators; stored also when nothing else is. */
+  readonly acts?: readonly string[]
+  /** Records that the isolate has dropped since its last batch: too many waited, or the object refused records. */
+  readonly lost?: number
+  readonly refused?: number
   /** Hash and JSON of the policy; with an isolate's first batch. */
   readonly policy?: readonly [hash: string, text: string]
   readonly retention: number
   readonly maxBytes: number
+  /** Rows that the object may write on a UTC day; infinite where they have no bound. */
+  readonly maxRows: number
+}
+
+/** `stoppedUntil` (milliseconds): the batch was not stored, since the rows of the day are used up. */
+export interface Appended {
+  readonly stoppedUntil?: number
+}
+
+/** What to erase in one shard: in rows up to `row`. */
+export interface ShardErasure extends Erasure {
+  readonly row?: number
+  readonly act: Act
+  /** Whether to store the act in any case. */
+  readonly isFirst: boolean
+}
+
+/** `next`: the row to go on with; absent where there is nothing more. */
+export interface ShardErased extends Appended {
+  readonly records: number
+  readonly next?: number
 }
 
 /** Where a record is: its row and its place in it. As text `row.place`. */
@@ -24,5 +50,6 @@ export interface ShardQuery extends Omit<DecisionQuery, 'cursor'> {
 /** Records of one shard, the latest first. `next`: where to go on; absent where there is nothing more. */
 export interface ShardPage {
   readonly found: readonly { readonly position: Position; readonly record: string }[]
+  readonly dropped?: readonly Dropped[]
   readonly next?: Position
 }

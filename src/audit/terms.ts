@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, own } from '../core/json.ts'
+import { isObject, type JsonObject, listOf, own } from '../core/json.ts'
 import { DECISION_FILTERS, type DecisionFilter, type DecisionQuery } from '../core/model/audit.ts'
 
 /** What a stored batch is found by: a filter, or the record's own id. */
@@ -15,6 +15,7 @@ const TERMS: Readonly<Record<Term, readonly [mark: string, ...members: readonly 
   rule: [',', 'route'],
   workflow: ['=', 'workflow'],
   decision: ['@', 'decision'],
+  kind: ['#', 'kind'],
 }
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -38,12 +39,23 @@ const valuesOf = (record: JsonObject, term: Term): readonly unknown[] => {
   return members.map((member) => own(record, member)).filter((value) => value !== undefined)
 }
 
+/** Whom a record names: they find it as its subject does, to be erased. */
+const personsOf = (record: JsonObject): readonly unknown[] => [
+  ...listOf(own(record, 'actors')).map((actor) => isObject(actor) && own(actor, 'sub')),
+  ...listOf(own(record, 'entries')).map(
+    (entry) => isObject(entry) && own(entry, 'kind') === 'subject' && own(entry, 'value'),
+  ),
+]
+
 /** The terms of some records, without duplicates. */
 export function termsOf(records: readonly JsonObject[]): string {
   const terms = new Set<string>()
   for (const record of records) {
     for (const term of Object.keys(TERMS) as Term[]) {
       for (const value of valuesOf(record, term)) terms.add(termText(term, String(value)))
+    }
+    for (const name of personsOf(record)) {
+      if (typeof name === 'string') terms.add(termText('subject', name))
     }
   }
   return [...terms].join('')

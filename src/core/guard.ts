@@ -105,6 +105,8 @@ export type Decision = LineRun & {
   readonly ports: AnswerPorts
   /** The sealed session id that the answer of an MCP server contains. */
   sealed?: string
+  /** The assertion that the origin was sent. */
+  assertion?: string
   /** Whether the request's body has arrived whole; absent where the gate does not follow it. */
   isReceived?: () => boolean
   /** Called if the answer goes on after the token has expired; perhaps twice. */

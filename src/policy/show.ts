@@ -106,9 +106,11 @@ const GATE: Shows<typeof GATE_KEYS, Gate> = {
 const AUDIT: Shows<typeof AUDIT_KEYS, AuditRule> = {
   retention: ({ retention }) => secondsText(retention),
   max_size: ({ maxBytes }) => `${maxBytes / 1e6}MB`,
+  rows_a_day: ({ maxRows }) => (Number.isFinite(maxRows) ? maxRows : 'unlimited'),
   shards: ({ shards }) => shards,
   jurisdiction: ({ jurisdiction }) => jurisdiction,
   path_values: ({ pathValues }) => [...pathValues],
+  claims: ({ claims }) => claims.map(claimPathText),
 }
 
 const ASSERTION: Shows<typeof ASSERTION_KEYS, AssertionRule> = {

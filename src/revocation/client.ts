@@ -64,9 +64,9 @@ export function createRevocations(
         : ask(subjects).then(({ entries }) => entries),
     list: (query) => twice((shard) => shard.list(query)),
     get: (id) => twice((shard) => shard.get(id)),
-    add: async (entries) => await primary().add(entries),
-    remove: async (id, owner) => await primary().remove(id, owner),
-    removePage: async (query) => await primary().removePage(query),
+    add: async (entries, act) => await primary().add(entries, act),
+    remove: async (id, owner, act) => await primary().remove(id, owner, act),
+    removePage: async (query, act) => await primary().removePage(query, act),
   }
 }
 

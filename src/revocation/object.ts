@@ -1,4 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
+import { type ActObjects, type Acts, createActs } from '../audit/acts.ts'
+import type { Act } from '../core/model/audit.ts'
 import type { RevocationPage, RevocationQuery } from '../core/model/ports.ts'
 import type { Revocation } from '../core/model/revocation.ts'
 import { hasSchema, noteSchema } from '../platform/schema.ts'
@@ -77,8 +79,8 @@ export class RevocationShard extends DurableObject {
 
   // Methods of the primary: see `RevocationStore`, and `Peer` for `enrol`.
 
-  add(entries: readonly Revocation[]) {
-    return this.#primary.add(entries)
+  add(entries: readonly Revocation[], act?: Act) {
+    return this.#primary.add(entries, act)
   }
 
   list(query: RevocationQuery): Promise<RevocationPage> {
@@ -89,12 +91,12 @@ export class RevocationShard extends DurableObject {
     return this.#primary.get(id)
   }
 
-  remove(id: string, owner?: string): Promise<boolean> {
-    return this.#primary.remove(id, owner)
+  remove(id: string, owner?: string, act?: Act): Promise<boolean> {
+    return this.#primary.remove(id, owner, act)
   }
 
-  removePage(query: RevocationQuery): Promise<RevocationPage> {
-    return this.#primary.removePage(query)
+  removePage(query: RevocationQuery, act?: Act): Promise<RevocationPage> {
+    return this.#primary.removePage(query, act)
   }
 
   enrol(name: string, at: Version) {
@@ -140,7 +142,9 @@ export class RevocationShard extends DurableObject {
 
   /** Opened on first use: the registry has no tables. */
   get #parts() {
-    this.#opened ??= open(this.ctx, this.#name, (name) => this.#sibling(name))
+    const { AUDIT_LOG: objects } = this.env as { readonly AUDIT_LOG?: ActObjects }
+    const acts = createActs({ storage: this.ctx.storage, objects })
+    this.#opened ??= open(this.ctx, this.#name, (name) => this.#sibling(name), acts)
     return this.#opened
   }
 
@@ -189,7 +193,12 @@ export class RevocationShard extends DurableObject {
   }
 }
 
-const open = (ctx: DurableObjectState, name: string, sibling: (name: string) => Peer) => {
+const open = (
+  ctx: DurableObjectState,
+  name: string,
+  sibling: (name: string) => Peer,
+  acts: Acts,
+) => {
   const { storage } = ctx
   if (storage.kv.get(NAME) !== name) storage.kv.put(NAME, name)
   openTables(storage)
@@ -199,6 +208,6 @@ const open = (ctx: DurableObjectState, name: string, sibling: (name: string) => 
   const parts = { ctx, log, replication, store, sibling }
   const feed = createSnapshotFeed(storage, log)
   return name === PRIMARY
-    ? { ...parts, feed, primary: createPrimary(parts), replica: undefined }
+    ? { ...parts, feed, primary: createPrimary(parts, acts), replica: undefined }
     : { ...parts, feed, primary: undefined, replica: createReplica(name, parts) }
 }

@@ -1,3 +1,5 @@
+import { type Acts, entriesOf } from '../audit/acts.ts'
+import type { Act } from '../core/model/audit.ts'
 import type { RevocationPage, RevocationQuery, RevocationStore } from '../core/model/ports.ts'
 import type { Revocation } from '../core/model/revocation.ts'
 import { inTime } from '../platform/calls.ts'
@@ -16,7 +18,7 @@ const RETRY_MS = { first: 2_000, most: 15_000 }
  * The primary writes entries, enrols replicas and sends them changes. An alarm sends pending
  * changes, also after a restart.
  */
-export function createPrimary(parts: ShardParts) {
+export function createPrimary(parts: ShardParts, acts: Acts) {
   const { ctx, log, store, sibling } = parts
   const { storage } = ctx
   const outbox = createOutbox(parts)
@@ -34,13 +36,15 @@ export function createPrimary(parts: ShardParts) {
     await recovering
   }
 
+  const isPending = (): boolean => outbox.isPending() || acts.isPending()
+
   const sendLater = (): void => {
-    if (outbox.isPending()) void storage.setAlarm(Date.now() + retryMs)
+    if (isPending()) void storage.setAlarm(Date.now() + retryMs)
   }
 
   const send = async (): Promise<void> => {
     await inTime(() => outbox.send(), SENDING_MS).catch(() => {})
-    if (!outbox.isPending()) retryMs = RETRY_MS.first
+    if (!isPending()) retryMs = RETRY_MS.first
   }
 
   /** Sets the alarm for the next task, unless an earlier one is set. */
@@ -48,17 +52,22 @@ export function createPrimary(parts: ShardParts) {
     const next = store.nextExpiry()
     const at = Math.min(
       next === null ? Number.POSITIVE_INFINITY : Math.min(next * 1000, Date.now() + ALARM_MS),
-      outbox.isPending() ? Date.now() + retryMs : Number.POSITIVE_INFINITY,
+      isPending() ? Date.now() + retryMs : Number.POSITIVE_INFINITY,
     )
     const set = (await storage.getAlarm()) ?? Number.POSITIVE_INFINITY
     if (at < set) await storage.setAlarm(at)
   }
 
-  const removing = async <Removed>(remove: () => Removed): Promise<Removed> => {
+  const removing = async <Removed>(
+    remove: () => readonly [Removed, readonly Revocation[]],
+    act: Act | undefined,
+  ): Promise<Removed> => {
     await ready()
     const { version } = log.head()
-    const removed = remove()
+    const [removed, entries] = remove()
+    if (entries.length > 0) acts.note(act, { act: 'lift', ...entriesOf(entries) })
     sendLater()
+    ctx.waitUntil(acts.send())
     if (log.head().version > version) await send()
     return removed
   }
@@ -70,10 +79,14 @@ export function createPrimary(parts: ShardParts) {
     ready,
 
     /** Stores all entries, or none if they do not fit; returns the status of shards. */
-    async add(entries: readonly Revocation[]): ReturnType<RevocationStore['add']> {
+    async add(entries: readonly Revocation[], act?: Act): ReturnType<RevocationStore['add']> {
       await ready()
-      const rows = await store.add(entries, sendLater)
+      const rows = await store.add(entries, () => {
+        acts.note(act, { act: 'revoke', ...entriesOf(entries) })
+        sendLater()
+      })
       if (typeof rows === 'string') return { full: rows }
+      ctx.waitUntil(acts.send())
       await send()
       await arm()
       // An entry changed meanwhile has a later version, and only that was sent.
@@ -95,12 +108,19 @@ export function createPrimary(parts: ShardParts) {
     },
 
     /** Removes an entry; false without a live one of this id and owner. */
-    remove: (id: string, owner?: string): Promise<boolean> =>
-      removing(() => store.remove(id, owner)),
+    remove: (id: string, owner?: string, act?: Act): Promise<boolean> =>
+      removing(() => {
+        const row = store.find(id)
+        const isGone = store.remove(id, owner)
+        return [isGone, isGone && row ? [toEntry(row)] : []]
+      }, act),
 
     /** Removes the entries of a page. */
-    removePage: (query: RevocationQuery): Promise<RevocationPage> =>
-      removing(() => store.removePage(query)),
+    removePage: (query: RevocationQuery, act?: Act): Promise<RevocationPage> =>
+      removing(() => {
+        const page = store.removePage(query)
+        return [page, page.revocations]
+      }, act),
 
     /** Enrols a replica; `reset` if the log lacks changes it needs. */
     async enrol(name: string, { epoch, version }: Version): Promise<{ version: number } | Reset> {
@@ -127,6 +147,7 @@ export function createPrimary(parts: ShardParts) {
       // Ignored: the next caller retries and gets the error.
       await ready().catch(() => {})
       await send()
+      await acts.send()
       store.sweep()
       await arm()
     },

@@ -23,6 +23,7 @@ const batch = (known: readonly string[], more: Partial<Batch> = {}): Batch => ({
   strangers: [],
   retention: 86_400,
   maxBytes: 1e9,
+  maxRows: Number.POSITIVE_INFINITY,
   ...more,
 })
 
@@ -168,6 +169,205 @@ describe('the object that keeps decisions', () => {
         storage.sql.exec<{ n: number }>('SELECT SUM(bytes) AS n FROM strangers').one().n,
     )
     expect(bytes).toBeLessThanOrEqual(maxBytes / 10)
+  })
+
+  it('stops at its rows of the day, counts what is missing, and goes on the day after', async () => {
+    const name = 'stopped'
+    const maxRows = 12
+    const [strangers] = [[record('stranger')]]
+    const day = 86_400_000
+    const midnight = Math.ceil(T / day) * day
+    let stopped: number | undefined
+    let stored = 0
+    for (let i = 0; i < 10; i++) {
+      const one = batch([record(`day-${i}`)], { strangers, maxRows, lost: i === 1 ? 7 : 0 })
+      const { stoppedUntil } = await logOf(name).append(one)
+      // Sent again, it is counted once.
+      if (stoppedUntil !== undefined) await logOf(name).append(one)
+      stopped ??= stoppedUntil
+      stored += stoppedUntil === undefined ? 1 : 0
+    }
+    expect(stopped).toBe(midnight)
+    expect(stored).toBeGreaterThan(1)
+    expect(stored).toBeLessThan(5)
+    const droppedNow = async () => (await logOf(name).list(ALL)).dropped
+    const [full, overload] = [
+      { reason: 'rows_a_day', records: 2 * (10 - stored), until: midnight },
+      { reason: 'overload', records: 7 },
+    ]
+    expect(await droppedNow()).toEqual([
+      expect.objectContaining(overload),
+      expect.objectContaining(full),
+    ])
+    // Acts are stored all the same, and a restart forgets neither rows nor the gap.
+    await abortAllDurableObjects()
+    await logOf(name).append(batch([], { acts: [record('act')], maxRows }))
+    expect(await logOf(name).append(batch([record('still')], { maxRows, refused: 3 }))).toEqual({
+      stoppedUntil: midnight,
+    })
+    expect(await idsOf(name)).toContain('act')
+    expect(await idsOf(name)).not.toContain('still')
+    const after = (await droppedNow())?.find(({ reason }) => reason === 'rows_a_day')
+    expect(after?.records).toBeGreaterThanOrEqual(5 - stored)
+    // Its alarm deletes nothing either, and does so on the next day.
+    at(3 * day)
+    expect(await logOf(name).append(batch([record('next', 3 * day)], { maxRows: 1e6 }))).toEqual({})
+    expect(await idsOf(name)).toContain('next')
+    expect((await logOf(name).list({ ...ALL, from: T + 2 * day })).dropped).toEqual([])
+  })
+
+  it('leaves expired rows for the next day where its rows are used up', async () => {
+    const name = 'put-off'
+    await logOf(name).append(batch([record('old')]))
+    at(26 * HOUR)
+    for (let i = 0; i < 2; i++) {
+      await logOf(name).append(batch([record(`new-${i}`, 26 * HOUR)], { maxRows: 4 }))
+    }
+    expect(await runDurableObjectAlarm(logOf(name))).toBe(true)
+    expect(await idsOf(name)).toContain('old')
+    at(50 * HOUR)
+    expect(await runDurableObjectAlarm(logOf(name))).toBe(true)
+    expect(await idsOf(name)).not.toContain('old')
+  })
+
+  describe('that erases a subject', () => {
+    const issuer = 'https://auth.acme.example'
+    const other = 'https://auth.other.example'
+    const actOf = (maxRows = Number.POSITIVE_INFINITY) => {
+      const id = crypto.randomUUID()
+      const record = recordAt(T, { id, kind: 'act', agent: 'ops', subject: 'maria' })
+      return { id, record, retention: 86_400, maxBytes: 1e9, maxRows }
+    }
+    const erasure = { issuer, subject: 'alice', isOwn: false, isFirst: true }
+
+    /** All that is stored, as text. */
+    const everything = (name: string) =>
+      runInDurableObject(logOf(name), async (_, { storage }) => {
+        const rows = storage.sql.exec<{ data: ArrayBuffer }>('SELECT data FROM records').toArray()
+        const texts = rows.map(({ data }) =>
+          new Response(
+            new Blob([data]).stream().pipeThrough(new DecompressionStream('gzip')),
+          ).text(),
+        )
+        return (await Promise.all(texts)).join('\n')
+      })
+
+    it('removes its values from every record, and only them', async () => {
+      const name = 'erase'
+      await logOf(name).append(
+        batch([
+          record('hers', 0, {
+            workflow: 'alices-run',
+            jti: 'alices-token',
+            path_values: { id: 'alices-file' },
+            network: '192.0.2.0/24',
+            grant: ['files:read', 'files:read:alice'],
+            token_scopes: ['files:read', 'files:read:alice'],
+            agent: 'alice',
+            client: 'alice',
+            agent_name: 'acme/alice',
+            detail: { found: 'sub is alice' },
+          }),
+          record('alice-chose-this', 1),
+          record('elsewhere', 2, { issuer: other, path_values: { id: 'x' } }),
+          record('malice', 3, { subject: 'malice' }),
+          record('acting', 4, {
+            subject: 'bob',
+            actors: [
+              { sub: 'alice', issuer },
+              { sub: 'alice', issuer: other },
+            ],
+          }),
+        ]),
+      )
+      const entries = [
+        { id: 'r1', kind: 'subject', issuer, value: 'alice', reason: 'alice left' },
+        { id: 'r2', kind: 'subject', issuer, value: 'bob' },
+      ]
+      const revoke = { kind: 'act', act: 'revoke', subject: 'ops', entries, decision: undefined }
+      await logOf(name).append(batch([], { acts: [record('act', 5, revoke)] }))
+
+      expect(await logOf(name).erase({ ...erasure, act: actOf() })).toEqual({ records: 4 })
+      const { found } = await logOf(name).list(ALL)
+      const records = found.map(({ record }) => JSON.parse(record))
+      const byId = (id: string) => records.find(({ request_id }) => request_id === id)
+      const hers = records.filter(({ erased, subject }) => erased && subject === undefined)
+      expect(hers).toHaveLength(2)
+      expect(byId('hers')).toMatchObject({
+        decision: 'allowed',
+        route: 'GET /v1/files/{id}',
+        grant: ['files:read'],
+        token_scopes: ['files:read'],
+        issuer,
+      })
+      // A request id that a caller chose is replaced.
+      expect(hers.some(({ id, request_id }) => id === request_id)).toBe(true)
+      expect(byId('elsewhere')).toMatchObject({ subject: 'alice', path_values: { id: 'x' } })
+      expect(byId('malice')).toMatchObject({ subject: 'malice' })
+      expect(byId('acting')).toMatchObject({
+        subject: 'bob',
+        actors: [{ issuer }, { sub: 'alice', issuer: other }],
+      })
+      expect(byId('act').entries).toEqual([
+        { id: 'r1', kind: 'subject', issuer },
+        { id: 'r2', kind: 'subject', issuer, value: 'bob' },
+      ])
+      expect(records.find(({ act }) => act === 'erase')).toMatchObject({ agent: 'ops', records: 4 })
+
+      const stored = await everything(name)
+      for (const gone of ['alices-', '192.0.2.0', 'alice left', 'alice-chose', 'read:alice']) {
+        expect([gone, stored.includes(gone)]).toEqual([gone, false])
+      }
+      // Nor does the index find it: only the record of the other issuer, and its actor.
+      expect(await idsOf(name, { filters: { subject: 'alice', issuer } })).toEqual([])
+      expect(await idsOf(name, { filters: { subject: 'alice' } })).toEqual(['elsewhere'])
+      expect(await idsOf(name, { filters: { agent: 'alice' } })).toEqual([])
+      expect(await logOf(name).erase({ ...erasure, act: actOf(), isFirst: false })).toEqual({
+        records: 0,
+      })
+    })
+
+    it('goes on where a call ended, and stops at the rows of the day', async () => {
+      const name = 'erase-long'
+      for (let i = 0; i < 4; i++) await logOf(name).append(batch([record(`r-${i}`)]))
+      const [left] = await runInDurableObject(logOf(name), (_, { storage }) =>
+        storage.sql
+          .exec<{ n: number }>('SELECT day_rows AS n FROM known ORDER BY id DESC LIMIT 1')
+          .toArray(),
+      )
+      // Rows for two records, and for the act.
+      const act = actOf(Number(left?.n) + 6)
+      const first = await logOf(name).erase({ ...erasure, act })
+      expect(first).toMatchObject({ records: 2, next: expect.any(Number) })
+      const row = first.next
+      const stopped = await logOf(name).erase({ ...erasure, act, ...(row && { row }) })
+      expect(stopped).toMatchObject({ records: 0, next: row, stoppedUntil: expect.any(Number) })
+      const rest = await logOf(name).erase({ ...erasure, act: actOf(), ...(row && { row }) })
+      expect(rest).toEqual({ records: 2 })
+      expect(await idsOf(name, { filters: { subject: 'alice' } })).toEqual([])
+      expect(await everything(name)).not.toContain('alice')
+    })
+
+    it('tells of it once when the call is made again', async () => {
+      const name = 'erase-again'
+      await logOf(name).append(batch([record('one')]))
+      const act = actOf()
+      await logOf(name).erase({ ...erasure, act })
+      await logOf(name).erase({ ...erasure, act })
+      const { found } = await logOf(name).list({ ...ALL, filters: { kind: 'act' } })
+      expect(found.map(({ record }) => JSON.parse(record))).toMatchObject([
+        { act: 'erase', records: 1 },
+      ])
+    })
+
+    it('leaves records of other issuers to those who may administer them', async () => {
+      const name = 'erase-own'
+      const actors = [{ sub: 'alice', issuer }]
+      await logOf(name).append(batch([record('foreign', 0, { issuer: other, actors })]))
+      const own = { ...erasure, isOwn: true, act: actOf() }
+      expect(await logOf(name).erase(own)).toEqual({ records: 0 })
+      expect(await everything(name)).toContain('"sub":"alice"')
+    })
   })
 
   it('deletes what is older than the retention by its alarm', async () => {

@@ -31,9 +31,11 @@ describe('AUDIT', () => {
     expect(policyOf().audit).toEqual({
       retention: 30 * 86_400,
       maxBytes: 2e9,
+      maxRows: 80_000,
       shards: 1,
       addresses: false,
       pathValues: new Set(),
+      claims: [],
     })
     expect(policyOf(undefined, false)).not.toHaveProperty('audit')
     expect([policyOf(), policyOf(undefined, false)].map(({ gate }) => gate.journal)).toEqual([
@@ -46,19 +48,23 @@ describe('AUDIT', () => {
     const given = {
       retention: '365d',
       max_size: '500MB',
+      rows_a_day: 'unlimited',
       shards: 4,
       jurisdiction: 'eu',
       addresses: true,
       path_values: ['id'],
+      claims: ['department', 'org.id'],
     }
     const policy = policyOf(given)
     expect(policy.audit).toEqual({
       retention: 365 * 86_400,
       maxBytes: 5e8,
+      maxRows: Number.POSITIVE_INFINITY,
       shards: 4,
       jurisdiction: 'eu',
       addresses: true,
       pathValues: new Set(['id']),
+      claims: [['department'], ['org', 'id']],
     })
     expect(showPolicy(policy).audit).toEqual({ ...given, retention: `${365 * 86_400}s` })
     expect(showPolicy(policy, 'https://auth.acme.example')).not.toHaveProperty('audit')
@@ -68,6 +74,8 @@ describe('AUDIT', () => {
     [{ retention: '30m' }, 'AUDIT.retention must be at least 3600s'],
     [{ max_size: '1MB' }, 'AUDIT.max_size must be a size from "10MB" to "9GB"'],
     [{ max_size: '10GB' }, 'AUDIT.max_size must be a size from "10MB" to "9GB"'],
+    [{ rows_a_day: 99 }, 'AUDIT.rows_a_day must be a whole number from 100 to 1000000000, or'],
+    [{ rows_a_day: 'none' }, 'AUDIT.rows_a_day must be a whole number'],
     [{ shards: 0 }, 'AUDIT.shards must be a whole number from 1 to 64'],
     [{ retain: '1d' }, 'AUDIT.retain '],
     ['on', 'AUDIT must be a table'],

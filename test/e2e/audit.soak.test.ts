@@ -90,6 +90,57 @@ describe('a gate that is killed under load', () => {
   })
 })
 
+describe('revocations of a gate that is killed', () => {
+  it('are in the audit, each once', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-acts-'))
+    const setting = await startSetting(OPTIONS)
+    const answered: string[] = []
+    try {
+      const token = await setting.token({ scope: 'edgewarden:audit:read edgewarden:revoke' })
+      for (let round = 0; round < 50; round++) {
+        const gate = await setting.another({ ...OPTIONS, dataDir })
+        let isOver = false
+        const load = Promise.all(
+          [0, 1].map(async (lane) => {
+            for (let i = 0; !isOver; i++) {
+              const id = `act-${round}-${lane}-${i}`
+              const value = JSON.stringify({
+                kind: 'agent',
+                issuer: setting.issuer.issuer,
+                value: id,
+              })
+              const response = await askGate(gate, '/.edgewarden/revocations', {
+                method: 'POST',
+                token,
+                headers: { 'x-request-id': id, 'content-type': 'application/json' },
+                body: value,
+              }).catch(() => undefined)
+              if (response?.status === 200) answered.push(id)
+            }
+          }),
+        )
+        await new Promise((done) => setTimeout(done, 200 + 31 * (round % 20)))
+        isOver = true
+        await gate.stop('SIGKILL')
+        await load
+      }
+      const gate = await setting.another({ ...OPTIONS, dataDir })
+      await askGate(gate, '/.edgewarden/revocations', { token })
+      await eventually(async () => {
+        const found = await idsOf(gate, token, { kind: 'act' })
+        const acts = found.filter((id) => id.startsWith('act-'))
+        expect(new Set(acts).size).toBe(acts.length)
+        expect(answered.filter((id) => !acts.includes(id))).toEqual([])
+      })
+      console.log(`${answered.length} revocations answered in 50 kills`)
+      expect(answered.length).toBeGreaterThan(50)
+    } finally {
+      await setting.close()
+      await rm(dataDir, { recursive: true, force: true })
+    }
+  })
+})
+
 describe('a million decisions in one shard', () => {
   it('are found by each filter', async () => {
     const setting = await startSetting({ ...OPTIONS, reaching: true })
@@ -106,7 +157,7 @@ describe('a million decisions in one shard', () => {
           const agent = `agent-${Math.floor(n / 100) % 500}`
           return recordAt(start + n * 80, { issuer, agent, ...denied, ...rare })
         })
-        const batch = { known, strangers: [], retention: 30 * 86_400, maxBytes: 9e9 }
+        const batch = { known, strangers: [], retention: 30 * 86_400, maxBytes: 9e9, maxRows: 1e9 }
         return setting.gate.call('AUDIT_LOG', '0', 'append', { ...batch, id: `million-${i}` })
       }
       for (let i = 0; i < batches; i += 4) {

@@ -25,7 +25,9 @@ beforeAll(async () => {
     ...WORLD,
     start: {
       durableObjects: WITH_AUDIT,
-      vars: { AUDIT: { path_values: ['id'], addresses: true } },
+      vars: {
+        AUDIT: { path_values: ['id'], addresses: true, claims: ['department', 'org.id', 'x'] },
+      },
     },
   })
 })
@@ -79,6 +81,9 @@ describe('a record', () => {
       workflow_id: 'run-7',
       scope: 'docs:read other',
       act: { sub: 'agent-7', iss: world.beta.issuer },
+      nbf: 1_000_000,
+      department: ['sales', 'x'.repeat(200)],
+      org: { id: 7 },
     })
     const record = await recordOf({ target: '/v1/docs/file-7?secret=1', token })
     expect(record).toMatchObject({
@@ -99,6 +104,8 @@ describe('a record', () => {
       grant: ['docs:read'],
       token_scopes: ['docs:read', 'other'],
       aud: ['https://api.example.com'],
+      nbf: 1_000_000,
+      claims: { department: `["sales","${'x'.repeat(118)}`, 'org.id': 7 },
       origin_status: 206,
       origin_request_id: 'origin-7',
       network: '127.0.0.0/24',
@@ -201,7 +208,30 @@ describe('GET /decisions', () => {
     expect(await response.json()).toEqual({
       decision: record,
       rule: expect.objectContaining({ match: 'GET /v1/docs/{id}' }),
+      today: {
+        policy: record.policy,
+        changed: false,
+        rule: expect.objectContaining({ match: 'GET /v1/docs/{id}' }),
+        revocations: [],
+      },
     })
+  })
+
+  it('says what is revoked of its token today', async () => {
+    const record = await recordOf({ token: await world.token({ jti: 'revoked-today' }) })
+    const entry = { kind: 'token', issuer: world.acme.issuer, value: 'revoked-today' }
+    const made = await askGate(world.gate, '/.edgewarden/revocations', {
+      method: 'POST',
+      token: await world.ops.mint({ scope: 'edgewarden:revoke' }),
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(entry),
+    })
+    expect(made.status).toBe(200)
+    const told = async (token?: string) =>
+      ((await (await read(`/${record.id}`, token)).json()) as { today: object }).today
+    const revocations = [{ ...entry, id: expect.any(String) }]
+    expect(await told()).toMatchObject({ changed: false, revocations })
+    expect(await told(await ownReader())).toEqual({ revocations })
   })
 
   it('shows administrators of one issuer its decisions only', async () => {
@@ -304,6 +334,12 @@ describe('all that is stored', () => {
     for (const target of ['tools/path-secret-71', 'runs/path-secret-71/log', 'x/path-secret-71']) {
       await send({ token, target: `/v1/${target}` })
     }
+    await askGate(world.gate, '/.edgewarden/audit/erase', {
+      method: 'POST',
+      token: await world.ops.mint({ scope: 'edgewarden:audit:erase' }),
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ subject: 'paula', issuer: world.acme.issuer }),
+    })
     const last = await recordOf({ token })
     const all = await eventually(async () => {
       const found = await list({ limit: '1000' })

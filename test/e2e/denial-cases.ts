@@ -556,6 +556,26 @@ export const CASES: Readonly<Record<string, Case>> = {
     at: 'audited',
     body: { problems: [{ path: 'agent', message: 'must be text of 1 to 2048 characters' }] },
   },
+  erasure_invalid: {
+    ...forbidden(
+      token(
+        { scope: 'edgewarden:audit:erase' },
+        {
+          method: 'POST',
+          target: '/.edgewarden/audit/erase',
+          body: JSON.stringify({ sub: 'alice' }),
+        },
+      ),
+    ),
+    status: 400,
+    at: 'audited',
+    body: {
+      problems: [
+        { path: 'subject', message: 'is required' },
+        { path: 'sub', message: 'is not a known key' },
+      ],
+    },
+  },
   decision_reach: { ...forbidden(reader('?issuer=https://other.example')), at: 'audited' },
   decision_unknown: {
     ...forbidden(reader('/00000000-0000-0000-0000-000000000000')),
@@ -605,6 +625,7 @@ export const EXEMPT: Readonly<Record<string, string>> = {
 
 /** Codes of requests that are not GET, or of MCP, so that there is no HEAD for them, or that take long. */
 export const NOT_GET: ReadonlySet<string> = new Set([
+  'erasure_invalid',
   'subprotocols_malformed',
   // The proof is for GET.
   'replay_unavailable',

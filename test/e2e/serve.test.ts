@@ -305,6 +305,14 @@ describe('behind a proxy that ends TLS', () => {
     await ask(port, '/v1/x', await mint(), secure)
     await expect.poll(stored).toHaveLength(1)
     const [decision] = await stored()
+    // Rows of a disk have no bound.
+    const policy = await ask(
+      port,
+      '/.edgewarden/policy',
+      await mint({ scope: 'edgewarden:read' }),
+      secure,
+    )
+    expect(JSON.parse(policy.body).audit).toMatchObject({ rows_a_day: 'unlimited' })
     first.child.kill('SIGTERM')
     await first.ended()
     const second = await start('audited')

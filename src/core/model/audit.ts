@@ -1,15 +1,45 @@
+import type { ClaimPath } from './claims.ts'
+
 /** Settings of the audit; see `[vars.AUDIT]`. */
 export interface AuditRule {
   /** Seconds for which records are kept. */
   readonly retention: number
   /** Most bytes of records in one shard. */
   readonly maxBytes: number
+  /** Most rows that all shards write on a UTC day; may be infinite. */
+  readonly maxRows: number
   readonly shards: number
   readonly jurisdiction?: string
   /** Whether records have the caller's network and country. */
   readonly addresses: boolean
   /** Path parameters whose values are recorded. */
   readonly pathValues: ReadonlySet<string>
+  /** Claims whose values are recorded. */
+  readonly claims: readonly ClaimPath[]
+}
+
+/** On what terms one shard keeps records. */
+export type ShardTerms = Pick<AuditRule, 'retention' | 'maxBytes' | 'maxRows'>
+
+/** The terms of one of the shards, which share the rows of a day. */
+export function shardTerms({ retention, maxBytes, maxRows, shards }: AuditRule): ShardTerms {
+  return { retention, maxBytes, maxRows: Math.floor(maxRows / shards) }
+}
+
+/** On what terms acts are kept, and where. */
+export interface ActTerms extends ShardTerms, Pick<AuditRule, 'jurisdiction'> {}
+
+/** The terms of acts. */
+export function actTerms(rule: AuditRule): ActTerms {
+  const { jurisdiction } = rule
+  return { ...shardTerms(rule), ...(jurisdiction !== undefined && { jurisdiction }) }
+}
+
+/** Who changes something, for the audit. It is stored with the change. */
+export interface Act extends ActTerms {
+  readonly id: string
+  /** The record without what is changed: an object as JSON. */
+  readonly record: string
 }
 
 /**
@@ -28,6 +58,7 @@ export const DECISION_FILTERS = [
   'workflow',
   'request_id',
   'decision',
+  'kind',
 ] as const
 
 export type DecisionFilter = (typeof DECISION_FILTERS)[number]
@@ -43,9 +74,22 @@ export interface DecisionQuery {
   readonly cursor?: string
 }
 
-/** A page of records as JSON texts. It may be short or empty; `cursor` is present where more may follow. */
+/** Records that were not stored, at least so many. Times in milliseconds since the epoch. */
+export interface Dropped {
+  /** `rows_a_day`: the rows of the day were used up. `overload`: more records came than could be stored. */
+  readonly reason: 'rows_a_day' | 'overload'
+  readonly since: number
+  readonly until: number
+  readonly records: number
+}
+
+/**
+ * A page of records as JSON texts. It may be short or empty; `cursor` is present where more may follow. The first page
+ * says what was dropped in its time.
+ */
 export interface DecisionPage {
   readonly decisions: readonly string[]
+  readonly dropped: readonly Dropped[]
   readonly cursor?: string
 }
 
@@ -53,6 +97,22 @@ export interface DecisionPage {
 export interface FoundDecision {
   readonly decision: string
   readonly policy?: string
+}
+
+/** Whose values to remove from records. */
+export interface Erasure {
+  readonly issuer: string
+  readonly subject: string
+  /** Only in records about tokens, or by administrators, of that issuer. */
+  readonly isOwn: boolean
+}
+
+/** What one call has erased; `cursor` is present where more may follow. */
+export interface Erased {
+  readonly records: number
+  readonly cursor?: string
+  /** Milliseconds since the epoch: it goes on from then, since the rows of the day are used up. */
+  readonly stoppedUntil?: number
 }
 
 /** Stores records of decisions. */
@@ -63,4 +123,8 @@ export interface Audit {
   /** Rejects where the store cannot be reached, and for a cursor that is none. */
   list(query: DecisionQuery): Promise<DecisionPage>
   get(id: string): Promise<FoundDecision | undefined>
+  /** The hash of the policy in force, as records have it. */
+  policyHash(): Promise<string>
+  /** Removes a subject's values from some of the records, and stores the act if there were any, or it is the first call. */
+  erase(erasure: Erasure, act: Act, cursor?: string): Promise<Erased>
 }

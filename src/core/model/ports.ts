@@ -2,6 +2,7 @@ import type { CryptoKey, JWK } from 'jose'
 import type { Admission } from '../admission.ts'
 import type { Result } from '../result.ts'
 import type { AssertionAlgorithm } from './assertion.ts'
+import type { Act } from './audit.ts'
 import type { Algorithm, Issuer } from './issuer.ts'
 import type { AddressLimit, Allowance, Exhausted, RateLimit } from './limit.ts'
 import type {
@@ -108,10 +109,11 @@ export interface RevocationStore {
   /**
    * Stores all entries or, where they do not fit (see `fullness`), none. All must have the same administrator. An
    * existing entry is renewed and keeps its creation time and creator. After all shards have acknowledged, every later
-   * strict read finds the entries.
+   * strict read finds the entries. The act is stored with the change, here and below.
    */
   add(
     entries: readonly Revocation[],
+    act?: Act,
   ): Promise<
     | { readonly added: readonly Revocation[]; readonly shards: ShardStatus }
     | { readonly full: Fullness }
@@ -121,9 +123,9 @@ export interface RevocationStore {
     id: string,
   ): Promise<{ readonly revocation: Revocation; readonly shards: ShardStatus } | undefined>
   /** Removes an entry; `false` if it did not exist. With `owner`: only one by an administrator of that issuer. */
-  remove(id: string, owner?: string): Promise<boolean>
+  remove(id: string, owner?: string, act?: Act): Promise<boolean>
   /** Removes the entries that `list` gives for this query, and returns them. */
-  removePage(query: RevocationQuery): Promise<RevocationPage>
+  removePage(query: RevocationQuery, act?: Act): Promise<RevocationPage>
 }
 
 /** A private key for signing assertions; it cannot be exported. */

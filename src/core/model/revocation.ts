@@ -175,13 +175,15 @@ export function renewed(old: Revocation, next: Revocation): Revocation {
   }
 }
 
+type Partly<T> = { readonly [Name in keyof T]?: T[Name] | undefined }
+
 /**
  * All subjects whose revocation would cover this token, each within its issuer. Ids of agents and actors are those of
  * their issuer, without prefix.
  */
 export function revocableSubjects(
-  access: AccessToken,
-  agent: AgentIdentity,
+  access: Partly<Pick<AccessToken, 'kid' | 'id' | 'subject' | 'clientId'>> & { issuer: string },
+  agent: Partly<Pick<AgentIdentity, 'id' | 'workflowId'>> & Pick<AgentIdentity, 'actors'>,
 ): readonly RevocationSubject[] {
   const of = (kind: Kind, value: string | undefined, issuer = access.issuer) =>
     value === undefined ? [] : [{ kind, issuer, value }]

@@ -10,7 +10,7 @@ import {
 } from '../../core/guard.ts'
 import { own } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
-import type { AuditRule, Whose } from '../../core/model/audit.ts'
+import type { Act, AuditRule, Whose } from '../../core/model/audit.ts'
 import type { Gate } from '../../core/model/policy.ts'
 import { holesOf } from '../../core/model/scope.ts'
 import { type AccessToken, type AgentIdentity, typesOf } from '../../core/model/token.ts'
@@ -21,6 +21,7 @@ import { journalOf } from '../../core/stages/operation.ts'
 import { claimed } from '../../core/text.ts'
 import type { Relayed } from '../relay/relay.ts'
 import { requiredBy } from './problem.ts'
+import { assertionIdOf, recordedClaims } from './recorded.ts'
 
 /** The facts of a journal line besides the decision. */
 export interface RecordContext {
@@ -37,6 +38,8 @@ export interface RecordContext {
   readonly origin?: Relayed['origin']
   /** Ids of the revocations the request made or lifted. */
   readonly revocations?: readonly string[] | undefined
+  /** The names of the filters with which the request read the audit. */
+  readonly read?: readonly string[] | undefined
 }
 
 /** The denial that shadow mode ignored. */
@@ -79,6 +82,16 @@ export function lateOf({ known }: Passed, { id, time, requestId }: RecordContext
   return `${head.slice(0, -1)},${admittedText(known.admission, known).slice(1)}`
 }
 
+/** The act of an administrator: who, when and by which call. What was changed is added to the record. */
+export function actOf(
+  { known }: Decision,
+  { time, requestId }: Pick<RecordContext, 'time' | 'requestId'>,
+): Pick<Act, 'id' | 'record'> {
+  const id = crypto.randomUUID()
+  const head = { v: 1, kind: 'act', id, time: new Date(time).toISOString(), request_id: requestId }
+  return { id, record: `${JSON.stringify(head).slice(0, -1)},${textOf(known).slice(1)}` }
+}
+
 /** A request the guard did not decide. */
 export type Undecided = Pick<
   Extract<Decision, { readonly outcome: 'ended' }>,
@@ -87,7 +100,7 @@ export type Undecided = Pick<
 
 const headOf = (
   decision: Decision | Undecided,
-  { id, time, requestId, version, colo, denial, origin, revocations }: RecordContext,
+  { id, time, requestId, version, colo, denial, origin, revocations, read }: RecordContext,
 ) => {
   const known: Partial<Facts> = decision.known
   const { token, credential, operation } = known
@@ -114,6 +127,7 @@ const headOf = (
     origin_status: origin?.status,
     origin_request_id: claimed(origin?.requestId),
     revocations,
+    ...(read && { kind: 'act', act: 'read', filters: read }),
   }
 }
 
@@ -188,6 +202,7 @@ export function auditRecordOf(
     path_values: values.length > 0 ? Object.fromEntries(values.map(cutValue)) : undefined,
     network: addresses && address !== undefined ? networkTextOf(address) : undefined,
     country: addresses ? country : undefined,
+    assertion: decision.outcome === 'passed' ? assertionIdOf(decision) : undefined,
   })
   const token = known.admission ? admittedToken(known.admission, known) : tokenText(known)
   return `${line.slice(0, -1)},${more.slice(1, -1)}${token === '{}' ? '}' : `,${token.slice(1)}`}`
@@ -202,7 +217,9 @@ const tokenText = (known: Partial<Admitted>): string => {
     token_scopes: access?.scopes,
     aud: access && textsIn(own(access.claims, 'aud')),
     iat: timeOf(access?.issuedAt),
+    nbf: timeOf(access && own(access.claims, 'nbf')),
     exp: timeOf(access?.expires),
+    claims: access && recordedClaims(access, known.policy?.audit),
   })
 }
 
@@ -214,8 +231,8 @@ const textsIn = (value: unknown): readonly string[] | undefined => {
   return texts.every((text) => typeof text === 'string') ? texts : undefined
 }
 
-/** A claim may be a number that JSON cannot write. */
-const timeOf = (time: number | undefined) => (Number.isFinite(time) ? time : undefined)
+/** A claim may be a number that JSON cannot write, or of a refused token anything. */
+const timeOf = (time: unknown) => (Number.isFinite(time) ? time : undefined)
 
 const cutValue = ([name, value]: readonly [string, string]) =>
   [name, value.slice(0, LIMITS.claimedLength)] as const

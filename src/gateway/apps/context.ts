@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import type { Denial } from '../../core/denial.ts'
+import type { Act } from '../../core/model/audit.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import type { AccessToken, AgentIdentity } from '../../core/model/token.ts'
 import type { GatePorts, Opened } from '../ports.ts'
@@ -16,6 +17,10 @@ export interface GateVariables extends AgentVariables {
   access: AccessToken
   /** Answers a denial in the gate's own form; `extra` members are added to the body. */
   deny: (denial: Denial, extra?: Readonly<Record<string, unknown>>) => Response
+  /** The act of the caller, which is stored with what it changes; `undefined` without an audit. */
+  act: (() => Act | undefined) | undefined
+  /** The names of the filters with which the request read the audit. */
+  read: readonly string[]
   /** Whether to write no journal line: the request was not decided. */
   isUnwritten: boolean
   /** Ids of the revocations the request made or lifted, for the journal. */

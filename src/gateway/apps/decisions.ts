@@ -1,6 +1,7 @@
 import * as v from 'valibot'
+import { utf8Decode } from '../../core/bytes.ts'
 import { type Denial, denials } from '../../core/denial.ts'
-import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, own, parseJsonObject } from '../../core/json.ts'
 import {
   type Audit,
   DECISION_FILTERS,
@@ -9,6 +10,7 @@ import {
 } from '../../core/model/audit.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { createApp } from './app.ts'
+import { readAdminBody } from './body.ts'
 import { type Admin, type GateEnv, isReached, ownIssuer } from './context.ts'
 import {
   namedValue,
@@ -17,6 +19,7 @@ import {
   queryText,
   unknownKeys,
 } from './revocation-request.ts'
+import { todayOf } from './today.ts'
 
 /** The denials of the audit's endpoints. */
 export const decisionDenials = denials({
@@ -25,9 +28,14 @@ export const decisionDenials = denials({
     'The request does not describe a list of decisions',
     'Correct what `problems` names',
   ],
+  erasure_invalid: [
+    'badRequest',
+    'The request does not describe whose values to erase',
+    'Correct what `problems` names; nothing was changed',
+  ],
   decision_reach: [
     'forbidden',
-    "This token may not read that issuer's decisions",
+    "This token may not read that issuer's decisions, or erase values of its subjects",
     'Use a token of that issuer, or of one that may administer every issuer',
   ],
   decision_unknown: [
@@ -67,6 +75,7 @@ const moment = v.pipe(
 const QUERY = v.strictObject(
   {
     ...v.entriesFromList(DECISION_FILTERS, v.optional(queryText)),
+    kind: v.optional(v.literal('act', 'must be act')),
     from: v.optional(moment),
     until: v.optional(moment),
     limit: v.optional(
@@ -81,8 +90,14 @@ const QUERY = v.strictObject(
   unknownKeys,
 )
 
+const ERASURE = v.strictObject(
+  { subject: queryText, issuer: queryText, cursor: v.optional(v.string()) },
+  unknownKeys,
+)
+
 /**
- * `GET /decisions` and `GET /decisions/:id`: stored records of the caller's issuers. The guard before it checks token
+ * `GET /decisions` and `GET /decisions/:id`: stored records of the caller's issuers. `POST /audit/erase` removes a
+ * subject's values from them. The guard before it checks token
  * and scope; only the issuer is checked here.
  */
 export const decisionsApp = createApp<GateEnv>()
@@ -93,12 +108,14 @@ export const decisionsApp = createApp<GateEnv>()
     if (ownIssuer(c) !== undefined && issuer !== undefined && !isReached(c, issuer)) {
       return c.get('deny')(deny('decision_reach'))
     }
+    c.set('read', Object.keys(c.req.queries()))
     const page = await ask(c, (audit) => audit.list(query.value))
     if (!page.ok) return c.get('deny')(page.reason)
     return c.req.header('accept')?.includes(NDJSON) ? lines(c, page.value) : json(c, page.value)
   })
   .get('/decisions/:id', async (c) => {
     const id = c.req.param('id')
+    c.set('read', ['id'])
     const found = ID.test(id) ? await ask(c, (audit) => audit.get(id)) : ok(undefined)
     if (!found.ok) return c.get('deny')(found.reason)
     const decision = found.value && read(found.value.decision)
@@ -107,7 +124,33 @@ export const decisionsApp = createApp<GateEnv>()
       return c.get('deny')(deny('decision_unknown'))
     }
     const rule = ownIssuer(c) === undefined ? ruleOf(decision, found.value?.policy) : undefined
-    return c.json({ decision, ...(rule && { rule }) }, 200, { 'cache-control': 'no-store' })
+    const today = await todayOf(c, decision)
+    return c.json({ decision, ...(rule && { rule }), today }, 200, { 'cache-control': 'no-store' })
+  })
+  .post('/audit/erase', async (c) => {
+    const body = await readAdminBody(c)
+    if (!body.ok) return c.get('deny')(body.reason)
+    const given = parseJsonObject(utf8Decode(body.value) ?? '') ?? {}
+    const issuer = ownIssuer(c)
+    const parsed = v.safeParse(ERASURE, { ...(issuer !== undefined && { issuer }), ...given })
+    if (!parsed.success) {
+      return c.get('deny')(deny('erasure_invalid'), { problems: problemsOf(parsed.issues) })
+    }
+    const { cursor, ...person } = parsed.output
+    if (!isReached(c, person.issuer)) return c.get('deny')(deny('decision_reach'))
+    const act = c.get('act')?.()
+    const whose = { ...person, isOwn: issuer !== undefined }
+    const call = async (audit: Audit) => {
+      if (!act) throw new Error('no audit')
+      return audit.erase(whose, act, cursor)
+    }
+    const erased = await ask(c, call, 'erasure_invalid')
+    if (!erased.ok) return c.get('deny')(erased.reason)
+    const { stoppedUntil, ...told } = erased.value
+    const stopped = stoppedUntil !== undefined && {
+      stopped_until: new Date(stoppedUntil).toISOString(),
+    }
+    return c.json({ ...told, ...stopped }, 200, { 'cache-control': 'no-store' })
   })
 
 /** Reads the query. Administrators of one issuer only ever get its decisions. */
@@ -141,6 +184,7 @@ const decode = (
 const ask = async <Value>(
   c: Admin,
   call: (audit: Audit) => Promise<Value>,
+  invalid: keyof typeof deny.rows = 'decision_query_invalid',
 ): Promise<Result<Value, Denial>> => {
   const { audit } = c.get('ports')
   try {
@@ -148,11 +192,7 @@ const ask = async <Value>(
     return ok(await call(audit))
   } catch (error) {
     const isCursor = error instanceof RangeError
-    return fail(
-      isCursor
-        ? deny('decision_query_invalid')
-        : deny('audit_unavailable', { error: String(error) }),
-    )
+    return fail(isCursor ? deny(invalid) : deny('audit_unavailable', { error: String(error) }))
   }
 }
 
@@ -168,13 +208,23 @@ const ruleOf = (decision: JsonObject, policy: string | undefined): JsonObject | 
   return routes.filter(isObject).find((route) => own(route, 'match') === name)
 }
 
-const json = (c: Admin, { decisions, cursor }: DecisionPage): Response =>
+const json = (c: Admin, { decisions, dropped, cursor }: DecisionPage): Response => {
+  const isAll = ownIssuer(c) === undefined
+  const gaps = dropped.map(({ reason, since, until, records }) => ({
+    reason,
+    since: new Date(since).toISOString(),
+    until: new Date(until).toISOString(),
+    // Of all issuers together.
+    ...(isAll && { records }),
+  }))
+  const more = JSON.stringify({ ...(gaps.length > 0 && { dropped: gaps }), cursor })
   // Records are JSON already.
-  c.body(
-    `{"decisions":[${decisions.join(',')}]${cursor === undefined ? '' : `,"cursor":${JSON.stringify(cursor)}`}}`,
+  return c.body(
+    `{"decisions":[${decisions.join(',')}]${more === '{}' ? '' : `,${more.slice(1, -1)}`}}`,
     200,
     { 'cache-control': 'no-store', 'content-type': 'application/json' },
   )
+}
 
 /** One record a line. The address of the next page is in `Link` (RFC 8288). */
 const lines = (c: Admin, { decisions, cursor }: DecisionPage): Response => {

@@ -2,11 +2,13 @@ import { chainDenials, type Step } from '../../core/chain.ts'
 import { type Denial, denials } from '../../core/denial.ts'
 import { type Decision, type Facts, type Guard, refusalOf } from '../../core/guard.ts'
 import { perObject } from '../../core/memo.ts'
+import { type Act, actTerms } from '../../core/model/audit.ts'
 import type { Gate } from '../../core/model/policy.ts'
 import { METADATA_PATH } from '../../core/model/well-known.ts'
 import { readAddress } from '../../core/request.ts'
 import { refusal } from '../../mcp/refusal.ts'
 import {
+  actOf,
   auditRecordOf,
   isRecorded,
   lateOf,
@@ -77,6 +79,15 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
       const context = { requestId, method, route, operation, docs, steps, limited }
       return refusal(denial, context, extra)
     },
+    /** The act of a caller, for what is changed. */
+    act(decision: Decision): Act | undefined {
+      const { audit, clock } = ports
+      if (!audit) return undefined
+      return {
+        ...actOf(decision, { time: clock.now(), requestId }),
+        ...actTerms(audit.rule),
+      }
+    },
     /** Writes, once, that the answer goes on after its token has expired. */
     follow(decision: Decision) {
       if (decision.outcome !== 'passed') return
@@ -116,7 +127,7 @@ const beginExchange = (request: Request, { policy, ports, version, colo, cf }: O
 
 type Extra = Readonly<Record<string, unknown>>
 /** The result of a request after the guard. */
-type Ended = Pick<RecordContext, 'denial' | 'origin' | 'revocations'>
+type Ended = Pick<RecordContext, 'denial' | 'origin' | 'revocations' | 'read'>
 
 /** Decides and relays a request that is not for the gate's own endpoints. */
 const pass = async (request: Request, opened: Opened): Promise<Response> => {
@@ -166,12 +177,13 @@ const own = createApp<GateEnv>((request, options) => {
 own.use(async (c, next) => {
   const { policy, ports } = c.env
   const { raw } = c.req
-  const { requestId, clientIp, refuse, end } = beginExchange(raw, c.env)
+  const { requestId, clientIp, refuse, act, end } = beginExchange(raw, c.env)
   c.set('ports', ports)
   c.set('deny', (denial, extra) => {
     c.set('denial', denial)
     return refuse(denial, c.get('decision'), extra)
   })
+  c.set('act', () => act(c.get('decision')))
   if (policy) {
     c.set('policy', policy)
     c.set('clientIp', clientIp)
@@ -179,8 +191,8 @@ own.use(async (c, next) => {
   await next()
   c.res.headers.set('X-Request-Id', requestId)
   if (c.get('isUnwritten')) return
-  const [denial, revocations] = [c.get('denial'), c.get('revocations')]
-  c.res = end(c.res, c.get('decision'), { denial, revocations })
+  const { denial, revocations, read } = c.var
+  c.res = end(c.res, c.get('decision'), { denial, revocations, read })
 })
 
 own.get(`${OWN}/health`, (c) => {

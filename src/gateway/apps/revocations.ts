@@ -84,7 +84,7 @@ export const revocationsApp = createApp<GateEnv>()
     if (!wanted.value.force && locksOut(c, entries.value, now)) {
       return c.get('deny')(deny('would_lock_out'))
     }
-    const stored = await ask(c, (store) => store.add(entries.value))
+    const stored = await ask(c, (store) => store.add(entries.value, c.get('act')?.()))
     if (!stored.ok) return c.get('deny')(stored.reason)
     if ('full' in stored.value) return c.get('deny')(deny(FULL[stored.value.full]))
     const { added, shards } = stored.value
@@ -106,7 +106,7 @@ export const revocationsApp = createApp<GateEnv>()
     if (reach && filters.reach?.includes('all')) return beyond(c)
     const given = { ...c.req.queries(), ...(reach && { reach }) }
     return answerPage(c, given, async (store, query) => {
-      const page = await store.removePage(query)
+      const page = await store.removePage(query, c.get('act')?.())
       record(c, page.revocations)
       return page
     })
@@ -125,7 +125,7 @@ export const revocationsApp = createApp<GateEnv>()
   .delete('/revocations/:id', async (c) => {
     const id = c.req.param('id')
     const removed = ID.test(id)
-      ? await ask(c, (store) => store.remove(id, ownIssuer(c)))
+      ? await ask(c, (store) => store.remove(id, ownIssuer(c), c.get('act')?.()))
       : ok(false)
     if (!removed.ok) return c.get('deny')(removed.reason)
     if (!removed.value) return c.get('deny')(deny('revocation_unknown'))

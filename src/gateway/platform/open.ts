@@ -3,6 +3,7 @@ import { createAssertionKeys, createAssertionMemory } from '../../assertion/keys
 import { KEEPER_NAME } from '../../assertion/plan.ts'
 import { createAudit } from '../../audit/client.ts'
 import { createGuard } from '../../core/guard.ts'
+import { actTerms } from '../../core/model/audit.ts'
 import { createRooms } from '../../core/room.ts'
 import { createKeyCache } from '../../keys/cache.ts'
 import { createKeyServiceClient, refreshAhead } from '../../keys/key-service-client.ts'
@@ -137,11 +138,13 @@ const signingKeysOf = (env: Env, policy: Opened['policy']): GatePorts['signingKe
   const rule = policy?.gate.assertion
   if (!rule) return unsigned
   const { ASSERTION_KEEPER: objects } = env
+  const terms = env.AUDIT_LOG && policy.audit && actTerms(policy.audit)
   return createAssertionKeys({
     memory: assertionMemory,
     rule,
     ...(objects && {
-      keeper: (wanted) => retryOnce(async () => await objects.getByName(KEEPER_NAME).keys(wanted)),
+      keeper: (wanted) =>
+        retryOnce(async () => await objects.getByName(KEEPER_NAME).keys(wanted, terms)),
     }),
     clock,
     waitUntil,

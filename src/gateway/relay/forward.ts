@@ -115,6 +115,7 @@ const sendOn = async (
   const signed = assertionFor(method, url, decision)
   const assertion = signed instanceof Promise ? await signed : signed
   if (assertion === UNSIGNED) return fail({ denial: signingDenials('assertion_unavailable') })
+  if (assertion !== undefined) decision.assertion = assertion
   const outbound = {
     method,
     headers: originHeaders(request.headers, assertion, context),

@@ -1,4 +1,5 @@
 import { doctorCommand } from '../doctor/doctor.ts'
+import { auditCommand } from './audit.ts'
 import { checkCommand } from './check.ts'
 import { ciCommand } from './ci.ts'
 import type { CommandRow } from './command.ts'
@@ -34,6 +35,7 @@ export const COMMANDS: readonly CommandRow[] = [
   listCommand,
   logCommand,
   whyCommand,
+  auditCommand,
   explainCommand,
   doctorCommand,
   serveCommand,

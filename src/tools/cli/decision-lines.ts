@@ -1,4 +1,5 @@
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
+import { denialGroups } from '../../denials.ts'
 import { utc } from './times.ts'
 
 /** The text of a member; `undefined` where it has none. */
@@ -15,9 +16,21 @@ export function whenText(record: JsonObject): string {
   return `${text} (${date.toTimeString().slice(0, 'HH:mm:ss'.length)} here)`
 }
 
+/** What the audit did not store, and why. */
+export function gapText(gap: JsonObject): string {
+  const [since, until] = ['since', 'until'].map((name) => whenText({ time: own(gap, name) }))
+  const records = textIn(gap, 'records')
+  const missing =
+    records === undefined ? 'Decisions are missing' : `At least ${records} decisions are missing`
+  return own(gap, 'reason') === 'rows_a_day'
+    ? `The audit stopped at ${since}, because its rows of the day (AUDIT.rows_a_day) were used up. ${missing} until ${until}.`
+    : `More decisions were made than the audit could store. ${missing} between ${since} and ${until}.`
+}
+
 /** Who acted, and for whom: the agent, the further actors of the chain, and the subject. */
 export function whoText(record: JsonObject): string {
   const agent = textIn(record, 'agent_name') ?? textIn(record, 'agent')
+  if (agent === undefined && isAct(record)) return 'the gate'
   if (agent === undefined) return textIn(record, 'issuer') === undefined ? 'a stranger' : 'nobody'
   const actors = listOf(own(record, 'actors'))
     .filter(isObject)
@@ -27,8 +40,26 @@ export function whoText(record: JsonObject): string {
   return [agent, ...new Set(others)].join(' for ')
 }
 
-/** What was asked for: the rule with the recorded values of its path, and what was used of an MCP server. */
+/** Whether a record is of an administrator's act, and not of a call. */
+const isAct = (record: JsonObject): boolean =>
+  textIn(record, 'kind') === 'act' && textIn(record, 'decision') === undefined
+
+/** What an act has changed. */
+const changeText = (record: JsonObject): string => {
+  const entries = listOf(own(record, 'entries')).filter(isObject)
+  const keys = Object.entries(tableIn(record, 'keys')).flatMap(([name, kids]) =>
+    listOf(kids).map((kid) => `key ${kid} ${name}`),
+  )
+  const records = textIn(record, 'records')
+  const named = entries.map((entry) =>
+    ['kind', 'value'].flatMap((name) => textIn(entry, name) || []).join(' '),
+  )
+  return [...named, ...keys, ...(records === undefined ? [] : [`${records} records`])].join(', ')
+}
+
+/** What was asked for, or changed: the rule with the recorded values of its path, and what was used of an MCP server. */
 export function whatText(record: JsonObject): string {
+  if (isAct(record)) return changeText(record)
   const method = textIn(record, 'method')
   const route = textIn(record, 'route')
   if (route === undefined) return 'no rule'
@@ -42,8 +73,9 @@ export function whatText(record: JsonObject): string {
   ].join(' ')
 }
 
-/** The decision, with its code. */
+/** The decision, with its code; of an act, what was done. */
 export function decisionText(record: JsonObject): string {
+  if (isAct(record)) return `act ${textIn(record, 'act')}`
   const shadowed = own(record, 'would_deny') === true ? ['would deny'] : []
   return [textIn(record, 'decision') ?? '', ...shadowed, textIn(record, 'code') ?? '']
     .filter((text) => text !== '')
@@ -54,4 +86,13 @@ export function decisionText(record: JsonObject): string {
 export function tableIn(record: JsonObject, name: string): JsonObject {
   const value = own(record, name)
   return isObject(value) ? value : {}
+}
+
+/** What this version says of a code, and the stage that has it. */
+export function denialOf(code: string | undefined) {
+  return denialGroups()
+    .flatMap(({ title, rows }) =>
+      rows.map(([name, [, summary, hint]]) => ({ name, stage: title, summary, hint })),
+    )
+    .find(({ name }) => name === code)
 }

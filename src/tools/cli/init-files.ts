@@ -90,6 +90,9 @@ GATE_LOCAL = {}
 ISSUERS_DEV = {}
 ROUTES_LOCAL = []
 
+# [vars.AUDIT]
+# rows_a_day = "unlimited" # on the paid plan; else the audit stops so that the free plan has rows for revocations
+
 ${policyToml(answers, imported)}
 `
 }

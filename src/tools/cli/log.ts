@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { durationMs } from '../../core/duration.ts'
-import { isObject, type JsonObject, own } from '../../core/json.ts'
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { DECISION_FILTERS } from '../../core/model/audit.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { callAs, type GateOptions } from './access.ts'
@@ -11,7 +11,7 @@ import {
   type Surroundings,
   withGate,
 } from './command.ts'
-import { decisionText, textIn, whatText, whenText, whoText } from './decision-lines.ts'
+import { decisionText, gapText, textIn, whatText, whenText, whoText } from './decision-lines.ts'
 import { faultOutcome } from './gate-client.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
 import { instant } from './times.ts'
@@ -50,13 +50,20 @@ With --json --follow each decision is a line of JSON.`,
   run: (_, options, process) => log(options, process),
 }
 
+/** Filters that take certain words only. */
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  decision: ['allowed', 'denied'],
+  kind: ['act'],
+}
+
 const withFilters = (command: Command): Command => {
   for (const name of DECISION_FILTERS) {
     const option = new Option(
       `${optionName(camel(name))} <text>`,
       `only with this ${name.replace('_', ' ')}`,
     )
-    command.addOption(name === 'decision' ? option.choices(['allowed', 'denied']) : option)
+    const words = WORDS[name]
+    command.addOption(words ? option.choices(words) : option)
   }
   return command
 }
@@ -78,7 +85,7 @@ const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
   if (!query.ok) return cannotTell(query.reason)
   const most = options.all ? Number.POSITIVE_INFINITY : Number(options.limit ?? LIMIT)
   if (!(most >= 1)) return cannotTell('--limit must be a number, 1 or more')
-  const { found, isCut, fault } = await decisions(query.value, most, options, around)
+  const { found, isCut, fault, dropped = [] } = await decisions(query.value, most, options, around)
   if (fault) return fault
   const records = found.toReversed()
   if (options.follow) return follow(query.value, records, options, around)
@@ -87,9 +94,9 @@ const log = async (options: LogOptions, around: Process): Promise<Outcome> => {
   const none = records.length === 0 && !options.csv ? ['No decision was found.'] : []
   return {
     exitCode: EXIT.yes,
-    json: { decisions: records },
+    json: { decisions: records, ...(dropped.length > 0 && { dropped }) },
     out: [...linesOf(records, options.csv), ...none],
-    err: more,
+    err: [...dropped.map(gapText), ...more],
   }
 }
 
@@ -98,6 +105,8 @@ interface Found {
   readonly found: readonly JsonObject[]
   /** Whether there are more. */
   readonly isCut?: boolean
+  /** What was not stored. */
+  readonly dropped?: readonly JsonObject[]
   readonly fault?: Outcome
 }
 
@@ -110,6 +119,7 @@ export async function decisions(
 ): Promise<Found> {
   const found: JsonObject[] = []
   let cursor: string | undefined
+  let dropped: readonly JsonObject[] = []
   for (let calls = 0; calls < CALLS; calls++) {
     const limit = String(Math.min(PAGE, most - found.length))
     const asked = new URLSearchParams({ ...query, limit, ...(cursor !== undefined && { cursor }) })
@@ -124,9 +134,10 @@ export async function decisions(
       return { found, fault: cannotTell(why) }
     }
     found.push(...page.filter(isObject))
+    if (calls === 0) dropped = listOf(own(answer.value.body, 'dropped')).filter(isObject)
     cursor = textIn(answer.value.body, 'cursor')
-    if (cursor === undefined) return { found }
-    if (found.length >= most) return { found, isCut: true }
+    if (cursor === undefined) return { found, dropped }
+    if (found.length >= most) return { found, dropped, isCut: true }
   }
   return { found, fault: cannotTell('The gate does not come to the end of its list.') }
 }
@@ -198,7 +209,7 @@ const linesOf = (records: readonly JsonObject[], csv = false): readonly string[]
           whoText(record),
           whatText(record),
           textIn(record, 'origin_status') ?? '–',
-          `${textIn(record, 'duration') ?? '–'} ms`,
+          textIn(record, 'duration') === undefined ? '–' : `${textIn(record, 'duration')} ms`,
           textIn(record, 'request_id') ?? '',
         ]),
       )
@@ -207,6 +218,7 @@ const linesOf = (records: readonly JsonObject[], csv = false): readonly string[]
 const CSV = [
   ...['time', 'id', 'request_id', 'decision', 'code', 'issuer', 'agent', 'subject', 'workflow'],
   ...['actors', 'jti', 'method', 'route', 'path_values', 'mcp', 'origin_status', 'duration'],
+  ...['act', 'entries'],
 ]
 
 /** A cell (RFC 4180 §2). Spreadsheets run a text that begins like a formula, and callers choose some: it gets a `'`. */

@@ -1,23 +1,37 @@
-import { type JsonObject, own } from '../../core/json.ts'
-import { denialGroups } from '../../denials.ts'
+import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { callAs, type GateOptions } from './access.ts'
 import { type CommandRow, type Surroundings, withGate } from './command.ts'
-import { decisionText, tableIn, textIn, whatText, whenText, whoText } from './decision-lines.ts'
+import {
+  decisionText,
+  denialOf,
+  tableIn,
+  textIn,
+  whatText,
+  whenText,
+  whoText,
+} from './decision-lines.ts'
+import { fileFaultOutcome, readFilePolicy } from './file-policy.ts'
 import { faultOutcome } from './gate-client.ts'
 import { AUDIT_SCOPE, decisions } from './log.ts'
 import { cannotTell, columns, EXIT, type Outcome } from './output.ts'
+import { type Rejudged, rejudge, rejudgedText } from './rejudge.ts'
 
-export const whyCommand: CommandRow<GateOptions> = {
+interface WhyOptions extends GateOptions {
+  readonly config?: string
+  readonly env?: string
+}
+
+export const whyCommand: CommandRow<WhyOptions> = {
   name: 'why',
   docs: ['why REQUEST_ID', 'says why a running gate allowed or refused a request, as of then'],
   description: 'Say why a running gate allowed or refused a request, from its audit.',
   example:
     'why 5b0c8f6e-0f0d-4f0e-9a0a-2f1f5f0d7c11 --gate https://api.my-company.com --key ops.jwk',
   options: (command) =>
-    withGate(command, AUDIT_SCOPE).argument(
-      '<request-id>',
-      "X-Request-Id of the answer, the gate's or the origin's",
-    ),
+    withGate(command, AUDIT_SCOPE)
+      .argument('<request-id>', "X-Request-Id of the answer, the gate's or the origin's")
+      .option('--config <file>', 'also say what this wrangler.toml would decide')
+      .option('--env <name>', 'of this environment'),
   help: `
 Callers choose request ids, so there may be several decisions.`,
   run: ([id], options, process) => why(id ?? '', options, process),
@@ -26,22 +40,28 @@ Callers choose request ids, so there may be several decisions.`,
 /** Decisions that are explained; a caller may send one id ever again. */
 const MOST = 10
 
-const why = async (id: string, options: GateOptions, around: Surroundings): Promise<Outcome> => {
+const why = async (id: string, options: WhyOptions, around: Surroundings): Promise<Outcome> => {
   if (id === '') return cannotTell('Which request? Give its id, as X-Request-Id has it.')
+  const { config, env } = options
+  const read = config === undefined ? undefined : await readFilePolicy({ file: config, env })
+  if (read && !read.ok) return fileFaultOutcome(read.reason, EXIT.unknown)
   const { found, isCut, fault } = await decisions({ request_id: id }, MOST, options, around)
   if (fault) return fault
   if (found.length === 0) {
     const message = `No decision with the request id ${id} is stored, or it is not one for this token.`
     return { exitCode: EXIT.no, json: { decisions: [] }, out: [], err: [message] }
   }
-  const explained: JsonObject[] = []
+  const explained: Explained[] = []
   for (const record of found.toReversed()) {
     const answer = await callAs(options, AUDIT_SCOPE, around, ({ prefix }) => ({
       method: 'GET',
       path: `${prefix}/decisions/${textIn(record, 'id')}`,
     }))
     if (!answer.ok) return faultOutcome(answer.reason)
-    explained.push({ decision: record, rule: own(answer.value.body, 'rule') })
+    const { body } = answer.value
+    const here = read && (await rejudge(read.value.policy, record))
+    const today = own(body, 'today')
+    explained.push({ decision: record, rule: own(body, 'rule'), today, ...(here && { here }) })
   }
   return {
     exitCode: EXIT.yes,
@@ -51,7 +71,12 @@ const why = async (id: string, options: GateOptions, around: Surroundings): Prom
   }
 }
 
-const linesOf = (explained: JsonObject): readonly string[] => {
+/** A decision, its rule then and today, and what a file would decide. */
+interface Explained extends JsonObject {
+  readonly here?: Rejudged
+}
+
+const linesOf = (explained: Explained): readonly string[] => {
   const record = tableIn(explained, 'decision')
   const rule = tableIn(explained, 'rule')
   const denial = denialOf(textIn(record, 'code'))
@@ -64,10 +89,30 @@ const linesOf = (explained: JsonObject): readonly string[] => {
     ['found', pairs(tableIn(record, 'detail'))],
     ['what to do', denial?.hint],
     ['rule then', Object.keys(rule).length > 0 ? JSON.stringify(rule) : undefined],
+    ...todayRows(tableIn(explained, 'today'), rule),
+    ['by this file', explained.here && rejudgedText(explained.here)],
     ...MEMBERS.map((name) => [name, textIn(record, name)] as const),
   ]
   const given = rows.filter((row): row is readonly [string, string] => Boolean(row[1]))
   return [decisionText(record), ...columns(given.map(([label, text]) => [`  ${label}`, text]))]
+}
+
+/** What is otherwise today: the rule, and what is revoked. */
+const todayRows = (today: JsonObject, then: JsonObject) => {
+  const rule = tableIn(today, 'rule')
+  const isThere = Object.keys(rule).length > 0
+  const isSame = JSON.stringify(rule) === JSON.stringify(then)
+  const told = isThere ? (isSame ? 'the same' : JSON.stringify(rule)) : 'there is none of this name'
+  const revoked = listOf(own(today, 'revocations'))
+    .filter(isObject)
+    .map(
+      (entry) =>
+        `${['kind', 'value', 'id'].flatMap((name) => textIn(entry, name) ?? []).join(' ')}`,
+    )
+  return [
+    ['rule today', own(today, 'changed') === true ? told : undefined],
+    ['revoked now', revoked.join(', ')],
+  ] as const
 }
 
 /** Members of the record that are shown as they are. */
@@ -80,11 +125,3 @@ const pairs = (detail: JsonObject): string =>
   Object.entries(detail)
     .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
     .join(', ')
-
-/** What this version says of a code, and the stage that has it. */
-const denialOf = (code: string | undefined) =>
-  denialGroups()
-    .flatMap(({ title, rows }) =>
-      rows.map(([name, [, summary, hint]]) => ({ name, stage: title, summary, hint })),
-    )
-    .find(({ name }) => name === code)

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { ASSERTION_SECRET } from '../../assertion/options.ts'
+import { AUDIT_BINDING } from '../../audit/options.ts'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
@@ -39,6 +40,8 @@ const DEFAULTS = 'GATE_SERVE_DEFAULTS'
 
 /** workerd ends no request by itself, and sets no header with the caller's address. */
 const OFF_CLOUDFLARE = { timeout: '10m', client_ip: 'connection' }
+/** Written rows have no price on a disk. */
+const AUDIT_OFF_CLOUDFLARE = { rows_a_day: 'unlimited' }
 
 /**
  * Reads what `serve` serves: an environment of a file, the top level that it inherits from, and the secrets
@@ -64,7 +67,13 @@ export async function readSettings(
   const isSet = (key: string) => own(written, key) !== undefined
   const defaults = Object.entries(OFF_CLOUDFLARE).filter(([key]) => !isSet(key))
   const plain = Object.entries(environment.vars).filter(([name]) => !Object.hasOwn(secrets, name))
-  const vars = { [DEFAULTS]: Object.fromEntries(defaults), ...Object.fromEntries(plain) }
+  const audit = own(environment.vars, 'AUDIT') ?? {}
+  const isAudited = environment.bindings.durable_object.has(AUDIT_BINDING) && isObject(audit)
+  const vars = {
+    [DEFAULTS]: Object.fromEntries(defaults),
+    ...Object.fromEntries(plain),
+    ...(isAudited && { AUDIT: { ...AUDIT_OFF_CLOUDFLARE, ...audit } }),
+  }
   const known = readEnvironment({ ...environment, vars }, secrets)
   const inherited = (key: string) => own(environment.table, key) ?? own(top.table, key)
   const [main, date] = ['main', 'compatibility_date'].map((key) => textOf(inherited(key)))

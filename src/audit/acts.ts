@@ -1,0 +1,87 @@
+import type { JsonObject } from '../core/json.ts'
+import type { Act } from '../core/model/audit.ts'
+import { createObjectCalls, type Objects } from '../platform/calls.ts'
+import { system } from '../platform/system.ts'
+import type { Appended, Batch } from './protocol.ts'
+
+/** Beginning of the storage keys of acts. */
+const PREFIX = 'act:'
+/** Acts that are carried over at a time. */
+const TOGETHER = 100
+/** Characters of one act. */
+const MOST_CHARACTERS = 500_000
+/** Milliseconds for one attempt. */
+const CALL_MS = 5_000
+/** The audit's object that has all acts. */
+const SHARD = '0'
+
+/** The audit's objects, as far as acts need them. */
+export type ActObjects = Objects<Shard>
+
+export type Acts = ReturnType<typeof createActs>
+
+interface Shard {
+  append(batch: Batch): PromiseLike<Appended>
+}
+
+/** What an object needs to store acts: its storage, and the audit's objects where there are any. */
+export interface ActsOptions {
+  readonly storage: DurableObjectStorage
+  readonly objects: ActObjects | undefined
+}
+
+/**
+ * Acts of administrators, stored in the object that changes something, and carried over to the audit until it has them.
+ * So an audit that is down stops no change, and each act is there once.
+ */
+export function createActs({ storage: { kv }, objects }: ActsOptions) {
+  return {
+    /** Stores an act. Call it with the change, without an `await` between them: then both are stored, or none. */
+    note(by: Act | undefined, what: JsonObject): void {
+      if (!by) return
+      const { record, ...act } = by
+      const text = `${record.slice(0, -1)},${JSON.stringify(what).slice(1)}`
+      kv.put(PREFIX + by.id, { ...act, record: text } satisfies Act)
+    },
+
+    /** Whether the audit lacks acts. */
+    isPending: (): boolean => {
+      if (!objects) return false
+      const [first] = kv.list({ prefix: PREFIX, limit: 1 })
+      return first !== undefined
+    },
+
+    /** Carries acts over. Never rejects. */
+    async send(): Promise<void> {
+      const acts = objects ? [...kv.list<Act>({ prefix: PREFIX, limit: TOGETHER })] : []
+      const send = async (key: string, { id, record, jurisdiction, ...terms }: Act) => {
+        const ask = createObjectCalls<Shard>({
+          binding: 'AUDIT_LOG',
+          objects,
+          jurisdiction,
+          timeout: CALL_MS,
+        })
+        const batch: Batch = { id, known: [], strangers: [], acts: [record], ...terms }
+        await ask(SHARD, (shard) => shard.append(batch))
+        kv.delete(key)
+      }
+      await Promise.all(acts.map(([key, act]) => send(key, act).catch(notStored)))
+    },
+  }
+}
+
+const notStored = (error: unknown) => system.log({ event: 'act_not_stored', error: String(error) })
+
+/** The entries of an act, as far as they fit. */
+export function entriesOf(entries: readonly object[]): JsonObject {
+  const all = { entries }
+  return JSON.stringify(all).length <= MOST_CHARACTERS
+    ? (all as JsonObject)
+    : {
+        entries: (entries as readonly JsonObject[]).map(({ id, kind, issuer }) => ({
+          id,
+          kind,
+          issuer,
+        })),
+      }
+}

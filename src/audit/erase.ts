@@ -1,0 +1,82 @@
+import { isObject, type JsonObject, listOf, own } from '../core/json.ts'
+import type { Erasure } from '../core/model/audit.ts'
+import { readRecord } from './terms.ts'
+
+/** Members of a subject's records that say what it did, or can be traced to it. */
+const REMOVED: ReadonlySet<string> = new Set([
+  ...['subject', 'workflow', 'jti', 'path_values', 'claims', 'assertion', 'network', 'country'],
+])
+
+/** Members that the gate or the policy has written, whatever the subject is called. */
+const KEPT: ReadonlySet<string> = new Set([
+  ...['v', 'id', 'time', 'kind', 'act', 'decision', 'code', 'route', 'mode', 'issuer', 'kid'],
+  ...['method', 'host', 'policy', 'version', 'colo', 'revocations', 'ms'],
+])
+
+/**
+ * A record without the values of a subject; the same text if it has none. Administrators stay named in what they did.
+ */
+export function erased(text: string, { issuer, subject, isOwn }: Erasure): string {
+  const record = readRecord(text)
+  if (isOwn && own(record, 'issuer') !== issuer) return text
+  const isSubjects = own(record, 'issuer') === issuer && own(record, 'subject') === subject
+  const after =
+    own(record, 'kind') === 'act'
+      ? withoutEntries(record, { issuer, subject })
+      : isSubjects
+        ? withoutSubject(record, subject)
+        : withoutActor(record, { issuer, subject })
+  return after === record ? text : JSON.stringify({ ...after, erased: true })
+}
+
+type Person = Pick<Erasure, 'issuer' | 'subject'>
+
+const withoutSubject = (record: JsonObject, subject: string): JsonObject => {
+  const rest = Object.entries(record).flatMap(([name, value]) => {
+    if (REMOVED.has(name)) return []
+    if (KEPT.has(name)) return [[name, value] as const]
+    const left = withoutMentions(value, subject)
+    return left === undefined ? [] : [[name, left] as const]
+  })
+  // A caller may have chosen it.
+  return { request_id: own(record, 'id'), ...Object.fromEntries(rest) }
+}
+
+/** A value without the texts that mention a name. */
+const withoutMentions = (value: unknown, name: string): unknown => {
+  if (typeof value === 'string') return mentions(value, name) ? undefined : value
+  if (Array.isArray(value)) {
+    return value.map((item) => withoutMentions(item, name)).filter((item) => item !== undefined)
+  }
+  if (!isObject(value)) return value
+  const left = Object.entries(value).map(([key, item]) => [key, withoutMentions(item, name)])
+  return Object.fromEntries(left.filter(([, item]) => item !== undefined))
+}
+
+/** Whether a name stands in a text, not as a part of a longer word. */
+const mentions = (text: string, name: string): boolean => {
+  for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1)) {
+    const around = [text[at - 1], text[at + name.length]]
+    if (!around.some((one) => one !== undefined && /[\p{L}\p{N}]/u.test(one))) return true
+  }
+  return false
+}
+
+const withoutActor = (record: JsonObject, { issuer, subject }: Person): JsonObject => {
+  const actors = listOf(own(record, 'actors'))
+  const isThem = (actor: unknown) =>
+    isObject(actor) && own(actor, 'sub') === subject && own(actor, 'issuer') === issuer
+  if (!actors.some(isThem)) return record
+  return { ...record, actors: actors.map((actor) => (isThem(actor) ? { issuer } : actor)) }
+}
+
+const withoutEntries = (record: JsonObject, { issuer, subject }: Person): JsonObject => {
+  const entries = listOf(own(record, 'entries')).filter(isObject)
+  const isTheirs = (entry: JsonObject) =>
+    own(entry, 'kind') === 'subject' &&
+    own(entry, 'issuer') === issuer &&
+    own(entry, 'value') === subject
+  if (!entries.some(isTheirs)) return record
+  const without = ({ value: _, reason: __, ...entry }: JsonObject) => entry
+  return { ...record, entries: entries.map((entry) => (isTheirs(entry) ? without(entry) : entry)) }
+}

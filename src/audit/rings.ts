@@ -1,0 +1,69 @@
+import { gzip } from './gzip.ts'
+import { readRecord, termsOf, timeOf } from './terms.ts'
+
+/**
+ * A ring of records for those whose token was verified, one for strangers, and one for acts of administrators, each
+ * with its share of the bytes: none evicts records of another.
+ */
+export const RINGS = { known: 0.85, strangers: 0.1, acts: 0.05 } as const
+export type Ring = keyof typeof RINGS
+export const RING_NAMES = ['known', 'strangers', 'acts'] as const satisfies readonly Ring[]
+
+/**
+ * Without an index: each would be another written row. `day_rows` are the rows that were written on UTC day `day`, up
+ * to this one: counted here, they take no row of their own.
+ */
+const ringTable = (ring: Ring): string => `CREATE TABLE IF NOT EXISTS ${ring} (
+  id INTEGER PRIMARY KEY,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  day INTEGER NOT NULL,
+  day_rows INTEGER NOT NULL,
+  batches TEXT NOT NULL,
+  terms TEXT NOT NULL
+);`
+
+/** Compressed records are in a table of their own, so that a search reads only terms. */
+export const TABLES = `${RING_NAMES.map(ringTable).join('\n')}
+CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS policies (hash TEXT PRIMARY KEY, text BLOB NOT NULL) WITHOUT ROWID;`
+
+/** Records as one row of a ring. */
+export interface Packed {
+  readonly ring: Ring
+  /** The times of the first and the last, in milliseconds since the epoch. */
+  readonly first: number
+  readonly last: number
+  readonly bytes: number
+  readonly terms: string
+  readonly data: ArrayBuffer
+}
+
+/** Characters of the records of one row. */
+const ROW_CHARACTERS = 512 * 1024
+
+/** Records as rows: one, unless they are very long. */
+export function rowsOf(ring: Ring, texts: readonly string[]): Promise<readonly Packed[]> {
+  const parts: string[][] = []
+  let characters = Number.POSITIVE_INFINITY
+  for (const text of texts) {
+    characters += text.length
+    if (characters > ROW_CHARACTERS) {
+      parts.push([])
+      characters = text.length
+    }
+    parts.at(-1)?.push(text)
+  }
+  return Promise.all(parts.map((part) => packed(ring, part)))
+}
+
+/** Records as they are stored: compressed, with what finds them. */
+export async function packed(ring: Ring, texts: readonly string[]): Promise<Packed> {
+  const records = texts.map(readRecord)
+  const times = records.map(timeOf)
+  const data = await gzip(texts.join('\n'))
+  const terms = termsOf(records)
+  const [first, last] = [Math.min(...times), Math.max(...times)]
+  return { ring, first, last, bytes: data.byteLength + terms.length, terms, data }
+}

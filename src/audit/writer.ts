@@ -1,0 +1,71 @@
+import type { ShardTerms } from '../core/model/audit.ts'
+import type { Budget } from './budget.ts'
+import type { Reader } from './reader.ts'
+import { type Packed, RING_NAMES, RINGS, type Ring } from './rings.ts'
+
+/** A row that is stored. */
+interface Stored extends Packed {
+  readonly id: number
+}
+
+/** Writes the rows of an object's rings, and counts them. All need a transaction of the caller. */
+export function createWriter(
+  { sql }: DurableObjectStorage,
+  budget: Budget,
+  { bytesIn }: Pick<Reader, 'bytesIn'>,
+) {
+  const count = (): Record<Ring, number> => ({
+    known: bytesIn('known'),
+    strangers: bytesIn('strangers'),
+    acts: bytesIn('acts'),
+  })
+  let bytesOf = count()
+
+  /** Rows of all rings are numbered together, in the order in which they were written. */
+  const lastId = (): number => {
+    const ids = RING_NAMES.map((ring) => `SELECT MAX(id) AS id FROM ${ring}`).join(' UNION ALL ')
+    return sql.exec<{ id: number }>(`SELECT COALESCE(MAX(id), 0) AS id FROM (${ids})`).one().id
+  }
+
+  /** Deletes the oldest rows of a ring that has more bytes. */
+  const evict = (ring: Ring, most: number, maxRows: number): void => {
+    while (bytesOf[ring] > most && budget.left(maxRows) > 0) {
+      const oldest = sql.exec<{ id: number; bytes: number }>(
+        `SELECT id, bytes FROM ${ring} ORDER BY id LIMIT 1`,
+      )
+      const [row] = oldest.toArray()
+      if (!row) break
+      budget.write('DELETE FROM records WHERE id = ?', row.id)
+      budget.write(`DELETE FROM ${ring} WHERE id = ?`, row.id)
+      bytesOf[ring] -= row.bytes
+    }
+  }
+
+  return {
+    /** Stores rows of some batches. The oldest rows make room for them. */
+    insert(rows: readonly Packed[], batches: string, { maxBytes, maxRows }: ShardTerms): void {
+      let id = lastId()
+      for (const { ring, first, last, bytes, terms, data } of rows) {
+        evict(ring, maxBytes * RINGS[ring] - bytes, maxRows)
+        const values = [++id, first, last, bytes, ...budget.stamp(2), batches, terms]
+        budget.write(`INSERT INTO ${ring} VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, ...values)
+        budget.write('INSERT INTO records VALUES (?, ?)', id, data)
+        bytesOf[ring] += bytes
+      }
+    },
+
+    /** Stores rows in place of what they were; those that were deleted meanwhile stay deleted. */
+    replace(rows: readonly Stored[]): void {
+      for (const { id, ring, bytes, terms, data } of rows) {
+        budget.write(`UPDATE ${ring} SET bytes = ?, terms = ? WHERE id = ?`, bytes, terms, id)
+        budget.write('UPDATE records SET data = ? WHERE id = ?', data, id)
+      }
+      bytesOf = count()
+    },
+
+    /** Counts the bytes again, after rows were deleted. */
+    recount(): void {
+      bytesOf = count()
+    },
+  }
+}

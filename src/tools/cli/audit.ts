@@ -1,0 +1,65 @@
+import { Argument } from 'commander'
+import { own } from '../../core/json.ts'
+import { callAs, type GateOptions } from './access.ts'
+import { type CommandRow, type Surroundings, withGate } from './command.ts'
+import { textIn } from './decision-lines.ts'
+import { counted } from './file-policy.ts'
+import { faultOutcome } from './gate-client.ts'
+import { cannotTell, EXIT, type Outcome } from './output.ts'
+
+/** What a token needs to erase. */
+const SCOPE = 'edgewarden:audit:erase'
+
+interface EraseOptions extends GateOptions {
+  readonly subject: string
+  readonly issuer?: string
+}
+
+export const auditCommand: CommandRow<EraseOptions> = {
+  name: 'audit',
+  docs: ['audit erase --subject SUB', "removes a person's values from a running gate's audit"],
+  description: "Remove a person's values from the records of a running gate's audit.",
+  example:
+    'audit erase --subject alice --issuer https://auth.acme.example --gate https://api.my-company.com --key ops.jwk',
+  options: (command) =>
+    withGate(command, SCOPE)
+      .addArgument(new Argument('<what>', 'what to do').choices(['erase']))
+      .requiredOption('--subject <sub>', 'sub of the tokens')
+      .option(
+        '--issuer <iss>',
+        'iss of the tokens (default: the token\'s own, with admin = "own")',
+      ),
+  help: `
+The records stay, without the values. This cannot be undone.
+Exit status: 0 all is erased, 1 the gate refused, 2 cannot tell, or not all is erased yet.`,
+  run: (_, options, process) => erase(options, process),
+}
+
+const erase = async (options: EraseOptions, around: Surroundings): Promise<Outcome> => {
+  const { subject, issuer } = options
+  let records = 0
+  let cursor: string | undefined
+  do {
+    const answer = await callAs(options, SCOPE, around, ({ prefix }) => ({
+      method: 'POST',
+      path: `${prefix}/audit/erase`,
+      body: { subject, ...(issuer !== undefined && { issuer }), ...(cursor && { cursor }) },
+    }))
+    const told = `${counted(records, 'record')} changed.`
+    if (!answer.ok) {
+      const fault = faultOutcome(answer.reason)
+      return { ...fault, err: [...(records > 0 ? [told] : []), ...fault.err] }
+    }
+    const { body } = answer.value
+    records += Number(own(body, 'records'))
+    if (Number.isNaN(records))
+      return cannotTell('The gate answered without a number; is --gate right?')
+    cursor = textIn(body, 'cursor')
+    const until = textIn(body, 'stopped_until')
+    if (until !== undefined) {
+      return cannotTell(`${told} The audit's rows of the day are used up: go on after ${until}.`)
+    }
+  } while (cursor !== undefined)
+  const out = `${counted(records, 'record')} changed. Records of the last two seconds may still come.`
+  return { exitCode: EXIT.yes, json: { records }, out: [out], err: [] }
+}

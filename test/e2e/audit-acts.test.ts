@@ -1,0 +1,262 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { WITH_AUDIT } from '../audit/support.ts'
+import { eventually } from '../kit/eventually.ts'
+import type { Gate } from '../kit/gate.ts'
+import { askGate, type Setting, startSetting } from './setting.ts'
+
+const OWN = '/.edgewarden'
+const OPTIONS = { durableObjects: WITH_AUDIT, issuer: { admin: 'all', agent_prefix: 'acme/' } }
+
+let directory: string
+let setting: Setting
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'edgewarden-acts-'))
+  setting = await startSetting(OPTIONS)
+})
+afterAll(async () => {
+  await setting.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+const SCOPE = 'edgewarden:audit:read edgewarden:revoke'
+const admin = () => setting.token({ scope: SCOPE, sub: 'maria', client_id: 'console' })
+
+interface Stored {
+  readonly [name: string]: unknown
+}
+
+const list = async (query: string, gate: Gate = setting.gate): Promise<readonly Stored[]> => {
+  const answer = await askGate(gate, `${OWN}/decisions?limit=1000&${query}`, {
+    token: await admin(),
+  })
+  expect(answer.status).toBe(200)
+  return ((await answer.json()) as { decisions: Stored[] }).decisions
+}
+
+const revoke = async (value: string, requestId: string, gate: Gate = setting.gate) =>
+  askGate(gate, `${OWN}/revocations`, {
+    method: 'POST',
+    token: await admin(),
+    headers: { 'content-type': 'application/json', 'x-request-id': requestId },
+    body: JSON.stringify({
+      kind: 'agent',
+      issuer: setting.issuer.issuer,
+      value,
+      reason: 'leaked',
+    }),
+  })
+
+describe('a decision', () => {
+  it('is told with its rule then and today, where the policy has changed', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-today-'))
+    const rules = (scope: string) => [{ match: 'GET /v1/x', scopes: [scope] }]
+    const first = await setting.another({ ...OPTIONS, dataDir, routes: rules('x:read') })
+    const token = await setting.token({ client_id: 'agent-today', scope: 'x:read' })
+    await askGate(first, '/v1/x', { token })
+    const [decision] = await eventually(async () => {
+      const found = await list('agent=agent-today', first)
+      expect(found).toHaveLength(1)
+      return found
+    })
+    await first.stop()
+    const second = await setting.another({ ...OPTIONS, dataDir, routes: rules('x:write') })
+    const answer = await askGate(second, `${OWN}/decisions/${decision?.id}`, {
+      token: await admin(),
+    })
+    expect(await answer.json()).toMatchObject({
+      rule: { scopes: ['x:read'] },
+      today: { changed: true, rule: { scopes: ['x:write'] }, revocations: [] },
+    })
+    await second.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+})
+
+describe('acts of administrators', () => {
+  it('say who has made and lifted which revocation, once', async () => {
+    const made = await revoke('agent-7', 'act-revoke-7')
+    const { revocations } = (await made.json()) as { revocations: { id: string }[] }
+    const id = revocations[0]?.id
+    const lifted = await setting.ask(`${OWN}/revocations/${id}`, {
+      method: 'DELETE',
+      token: await admin(),
+      headers: { 'x-request-id': 'act-lift-7' },
+    })
+    expect(lifted.status).toBe(204)
+    const entry = { id, kind: 'agent', issuer: setting.issuer.issuer, value: 'agent-7' }
+    for (const [request_id, act] of [
+      ['act-revoke-7', 'revoke'],
+      ['act-lift-7', 'lift'],
+    ]) {
+      const [found, ...more] = await eventually(async () => {
+        const acts = await list(`kind=act&request_id=${request_id}`)
+        expect(acts).not.toEqual([])
+        return acts
+      })
+      expect(more).toEqual([])
+      expect(found).toMatchObject({
+        v: 1,
+        kind: 'act',
+        act,
+        agent: 'console',
+        subject: 'maria',
+        issuer: setting.issuer.issuer,
+        entries: [{ ...entry, reason: 'leaked' }],
+      })
+      expect(found).not.toHaveProperty('decision')
+      // The call is a decision of its own.
+      await eventually(async () =>
+        expect(await list(`decision=allowed&request_id=${request_id}`)).toHaveLength(1),
+      )
+    }
+  })
+
+  it('have the calls that read the audit, with the names of their filters', async () => {
+    await list('subject=someone-73&from=1')
+    await eventually(async () => {
+      const reads = (await list('kind=act')).filter(({ act }) => act === 'read')
+      expect(reads.map(({ filters }) => filters)).toContainEqual(['limit', 'subject', 'from'])
+      expect(reads[0]).toMatchObject({ agent: 'console', subject: 'maria', decision: 'allowed' })
+      expect(JSON.stringify(reads)).not.toContain('someone-73')
+    })
+  })
+
+  it('are none where the change was refused', async () => {
+    const refused = await setting.ask(`${OWN}/revocations`, {
+      method: 'POST',
+      token: await admin(),
+      headers: { 'content-type': 'application/json', 'x-request-id': 'act-refused' },
+      body: '{"kind":"nothing"}',
+    })
+    expect(refused.status).toBe(400)
+    await eventually(async () => expect(await list('request_id=act-refused')).toHaveLength(1))
+    expect(await list('kind=act&request_id=act-refused')).toEqual([])
+    expect((await setting.ask(`${OWN}/decisions?kind=b`, { token: await admin() })).status).toBe(
+      400,
+    )
+  })
+
+  it('are lines of the command', async () => {
+    // The first request makes a key for assertions.
+    await setting.ask('/v1/x', { token: await setting.token() })
+    await eventually(async () =>
+      expect((await list('kind=act')).map(({ act }) => act)).toContain('rotate'),
+    )
+    await revoke('agent-8', 'act-revoke-8')
+    await eventually(async () =>
+      expect(await list('kind=act&request_id=act-revoke-8')).toHaveLength(1),
+    )
+    const env = { ...process.env, TOKEN: await admin(), TZ: 'UTC' }
+    const run = (...args: readonly string[]) =>
+      new Promise<string>((done) => {
+        const all = [...args, '--gate', setting.gate.url, '--token-env', 'TOKEN']
+        execFile(process.execPath, [inject('command'), ...all], { env }, (_, stdout) =>
+          done(stdout),
+        )
+      })
+    expect(await run('log', '--kind', 'act', '--request-id', 'act-revoke-8')).toMatch(
+      / UTC +act revoke +console for maria +agent agent-8 +– +– +act-revoke-8$/m,
+    )
+    expect(await run('log', '--kind', 'act')).toMatch(
+      / UTC +act rotate +the gate +key \S{43} added/,
+    )
+    expect(await run('why', 'act-revoke-8')).toMatch(
+      /^act revoke\n {2}when +.*\n {2}who +console for maria\n {2}what +agent agent-8$/m,
+    )
+  })
+
+  it('have erasing a person, whose values are gone', async () => {
+    const token = await setting.token({
+      sub: 'erika',
+      client_id: 'agent-erased',
+      jti: 'erika-token',
+    })
+    for (let i = 0; i < 3; i++) await setting.ask('/v1/x', { token })
+    await eventually(async () => expect(await list('subject=erika')).toHaveLength(3))
+    const erase = async (body: object, claims: object = {}) =>
+      setting.ask(`${OWN}/audit/erase`, {
+        method: 'POST',
+        token: await setting.token({ scope: 'edgewarden:audit:erase', sub: 'maria', ...claims }),
+        headers: { 'content-type': 'application/json', 'x-request-id': 'act-erase-1' },
+        body: JSON.stringify(body),
+      })
+    const { issuer } = setting.issuer
+    expect((await erase({ subject: 'erika' })).status).toBe(400)
+    expect((await erase({ subject: 'erika', issuer }, { scope: SCOPE })).status).toBe(403)
+    for (const cursor of ['../0', '7', '0.x']) {
+      const answer = await erase({ subject: 'erika', issuer, cursor })
+      expect([answer.status, await answer.json()]).toMatchObject([400, { code: 'erasure_invalid' }])
+    }
+    expect(await list('subject=erika')).toHaveLength(3)
+
+    const env = {
+      ...process.env,
+      TOKEN: await setting.token({ scope: 'edgewarden:audit:erase', sub: 'maria' }),
+    }
+    const args = ['audit', 'erase', '--subject', 'erika', '--issuer', issuer]
+    const run = await new Promise<string>((done) => {
+      const all = [...args, '--gate', setting.gate.url, '--token-env', 'TOKEN']
+      execFile(process.execPath, [inject('command'), ...all], { env }, (_, stdout) => done(stdout))
+    })
+    expect(run).toMatch(/^3 records changed\./)
+    expect(await list('subject=erika')).toEqual([])
+    expect(JSON.stringify(await list('kind=act')) + JSON.stringify(await list(''))).not.toContain(
+      'erika',
+    )
+    const kept = await list('agent=agent-erased')
+    expect(kept).toHaveLength(3)
+    for (const one of kept) expect(one).toMatchObject({ decision: 'allowed', erased: true })
+    const acts = (await list('kind=act')).filter(({ act }) => act === 'erase')
+    expect(acts).toMatchObject([{ subject: 'maria', records: 3 }])
+    expect((await erase({ subject: 'erika', issuer })).status).toBe(200)
+  })
+
+  it('have erasing a person from every shard, call by call', async () => {
+    const gate = await setting.another({ ...OPTIONS, more: { AUDIT: { shards: 3 } } })
+    const token = await setting.token({ sub: 'erik', client_id: 'agent-shards' })
+    for (let i = 0; i < 3; i++) await askGate(gate, '/v1/x', { token })
+    await eventually(async () => expect(await list('subject=erik', gate)).toHaveLength(3))
+    const calls: (string | undefined)[] = []
+    let records = 0
+    let cursor: string | undefined
+    do {
+      const answer = await askGate(gate, `${OWN}/audit/erase`, {
+        method: 'POST',
+        token: await setting.token({ scope: 'edgewarden:audit:erase' }),
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ subject: 'erik', issuer: setting.issuer.issuer, cursor }),
+      })
+      expect(answer.status).toBe(200)
+      const told = (await answer.json()) as { records: number; cursor?: string }
+      records += told.records
+      cursor = told.cursor
+      calls.push(cursor)
+    } while (cursor !== undefined)
+    expect(calls).toEqual(['1', '2', undefined])
+    expect(records).toBe(3)
+    expect(await list('subject=erik', gate)).toEqual([])
+    expect(JSON.stringify(await list('', gate))).not.toContain('erik')
+    await gate.stop()
+  })
+
+  it('are there once after the gate was killed before the audit had them', async () => {
+    const options = { ...OPTIONS, dataDir: directory }
+    const first = await setting.another(options)
+    expect((await revoke('agent-9', 'act-killed', first)).status).toBe(200)
+    // The audit gathers for a quarter of a second before it writes.
+    await first.stop('SIGKILL')
+    const second = await setting.another(options)
+    await askGate(second, `${OWN}/revocations`, { token: await admin() })
+    await eventually(async () =>
+      expect(await list('kind=act&request_id=act-killed', second)).toMatchObject([
+        { act: 'revoke', entries: [{ value: 'agent-9' }] },
+      ]),
+    )
+    await second.stop()
+  })
+})
