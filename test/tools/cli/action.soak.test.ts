@@ -179,7 +179,7 @@ describe('the workflow of a new project', () => {
     )
     const { jobs } = parse(await readFile(join(path, '.github/workflows/gate.yml'), 'utf8'))
     const steps: { run?: string; with?: object; env?: Readonly<Record<string, string>> }[] =
-      jobs.check.steps
+      jobs.gate.steps
     expect(steps[0]?.with).toEqual({ 'fetch-depth': 0 })
     const step = steps.find(({ run = '' }) => run.includes('edgewarden ci'))
     expect(step?.env).toEqual({ BASE: `\${{ github.event.pull_request.base.sha }}` })
