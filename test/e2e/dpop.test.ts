@@ -108,6 +108,17 @@ describe('a request with a proof', () => {
     expect(line).toMatchObject({ decision: 'allowed', possession: 'dpop' })
     expect(setting.gate.output()).not.toContain(proof)
   })
+
+  it('is not told as proved where it was not, also for a token that is remembered', async () => {
+    expect(await ask('/v1/x')).toEqual(PASSED)
+    const proof = await proofFor('/v1/x', {}, THIEF)
+    await send('/v1/x', { proof, headers: { 'x-request-id': 'with-a-stolen-token' } })
+    const line = await setting.gate.journalLine(
+      ({ request_id }) => request_id === 'with-a-stolen-token',
+    )
+    expect(line).toMatchObject({ code: 'proof_key_mismatch', agent: expect.any(String) })
+    expect(line).not.toHaveProperty('possession')
+  })
 })
 
 describe('a stolen token', () => {
