@@ -135,6 +135,7 @@ describe('a stolen token', () => {
       ['proof_url_mismatch', { proof: await proofFor('/v1/y') }],
       ['proof_method_mismatch', { proof: await proofFor('/v1/x', { method: 'POST' }) }],
       ['proof_expired', { proof: await proofFor('/v1/x', { claims: { iat: 0 } }) }],
+      ['proof_expired', { proof: await proofFor('/v1/x', { claims: { exp: 1 } }) }],
       ['proof_token_mismatch', { proof: await proofFor('/v1/x', { claims: { ath: athOf('x') } }) }],
     ]
     for (const [code, sent] of stolen) {
@@ -178,6 +179,7 @@ describe('the URL of a proof', () => {
   })
 
   it.each([
+    [`https://${'\u{9fa5}'.repeat(1_500)}.example/v1/x`, '/v1/x', {}],
     [`${RESOURCE}:8443/v1/x`, '/v1/x', {}],
     [`${RESOURCE}:80/v1/x`, '/v1/x', {}],
     [`http://${HOST}/v1/x`, '/v1/x', {}],
