@@ -352,6 +352,7 @@ describe('what the gate writes and sends is documented', () => {
       passed({
         token: { issuer: issuerOf(), key: { kid: 'k' } } as unknown as VerifiedToken,
         agent: agentOf(named),
+        possession: 'dpop',
         operation: operationOf([callOf('t')]),
       }),
       {

@@ -4,6 +4,8 @@ export const LIMITS = {
   tokenLength: 16 * 1024,
   /** Characters of a DPoP proof. */
   proofLength: 8 * 1024,
+  /** Characters of its header, whose key anyone chooses: enough for RSA of 4096 bits, and longer keys cost more. */
+  proofHeaderLength: 1_500,
   /** Seconds by which a nonce of another isolate may be from the future. */
   nonceAheadSeconds: 30,
   /** Nesting of a token's JSON. */

@@ -619,7 +619,7 @@ export const CASES: Readonly<Record<string, Case>> = {
 
 /** Codes that no request can bring about. */
 export const EXEMPT: Readonly<Record<string, string>> = {
-  certificate_mismatch: 'needs a certificate that the platform has verified: connection.test.ts',
+  certificate_mismatch: 'needs a certificate that the platform has verified: mtls.test.ts',
   unavailable: 'stands for an error in the gate itself; a request that leads to it is a bug',
 }
 

@@ -108,6 +108,17 @@ describe('a request with a proof', () => {
     expect(line).toMatchObject({ decision: 'allowed', possession: 'dpop' })
     expect(setting.gate.output()).not.toContain(proof)
   })
+
+  it('is not told as proved where it was not, also for a token that is remembered', async () => {
+    expect(await ask('/v1/x')).toEqual(PASSED)
+    const proof = await proofFor('/v1/x', {}, THIEF)
+    await send('/v1/x', { proof, headers: { 'x-request-id': 'with-a-stolen-token' } })
+    const line = await setting.gate.journalLine(
+      ({ request_id }) => request_id === 'with-a-stolen-token',
+    )
+    expect(line).toMatchObject({ code: 'proof_key_mismatch', agent: expect.any(String) })
+    expect(line).not.toHaveProperty('possession')
+  })
 })
 
 describe('a stolen token', () => {
@@ -124,6 +135,7 @@ describe('a stolen token', () => {
       ['proof_url_mismatch', { proof: await proofFor('/v1/y') }],
       ['proof_method_mismatch', { proof: await proofFor('/v1/x', { method: 'POST' }) }],
       ['proof_expired', { proof: await proofFor('/v1/x', { claims: { iat: 0 } }) }],
+      ['proof_expired', { proof: await proofFor('/v1/x', { claims: { exp: 1 } }) }],
       ['proof_token_mismatch', { proof: await proofFor('/v1/x', { claims: { ath: athOf('x') } }) }],
     ]
     for (const [code, sent] of stolen) {
@@ -167,6 +179,7 @@ describe('the URL of a proof', () => {
   })
 
   it.each([
+    [`https://${'\u{9fa5}'.repeat(1_500)}.example/v1/x`, '/v1/x', {}],
     [`${RESOURCE}:8443/v1/x`, '/v1/x', {}],
     [`${RESOURCE}:80/v1/x`, '/v1/x', {}],
     [`http://${HOST}/v1/x`, '/v1/x', {}],

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { CompactEncrypt } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createProofKey, proofOf } from '../kit/dpop.ts'
 import {
   type EncryptionKey,
   encrypt,
@@ -12,7 +13,7 @@ import {
 import type { Gate } from '../kit/gate.ts'
 import { createKey, type Members } from '../kit/signing.ts'
 import { ACME, BETA, DIRECT, ENC, NEXT, RSA, type Sealing, startSealing } from './sealing.ts'
-import { askGate, outcome } from './setting.ts'
+import { askGate, outcome, RESOURCE } from './setting.ts'
 
 let setting: Sealing
 
@@ -56,6 +57,26 @@ describe('an encrypted token', () => {
     expect(setting.origin.requests[0]?.header('authorization')).toBe(`Bearer ${token}`)
     expect((await ask('a.b.c.d.e', '/public')).status).toBe(200)
     expect(told()).toEqual(['acme/agent-1', undefined])
+  })
+
+  it('needs its proof, over the token as it was sent', async () => {
+    const key = await createProofKey()
+    const inner = await setting.token({ cnf: { jkt: key.jkt } })
+    const token = await encrypt(inner, RSA)
+    const codeOf = async (over: string) => {
+      const proof = await proofOf(key, { url: `${RESOURCE}/v1/x`, token: over })
+      const headers = { authorization: `DPoP ${token}`, dpop: proof }
+      return (await outcome(await setting.ask('/v1/x', { headers }))).code
+    }
+    for (let i = 0; i < 2; i++) {
+      expect(await codeOf(token)).toBeUndefined()
+      expect(await codeOf(inner)).toBe('proof_token_mismatch')
+    }
+    expect(await codeAt('/v1/x', token)).toBe('token_bound')
+    expect(setting.origin.requests.map((one) => one.header('x-agent-possession'))).toEqual([
+      'dpop',
+      'dpop',
+    ])
   })
 
   it('does not have to be: one that is only signed passes as ever', async () => {

@@ -41,6 +41,8 @@ export interface GateOptions {
   readonly bundle?: string
   /** Further gates in the same process, each an isolate of its own, that use the objects of this one. */
   readonly beside?: readonly BesideOptions[]
+  /** The header in which the test says what the platform knows of a request (`request.cf`), as JSON. */
+  readonly factsHeader?: string
   /** Whether the test may call the gate's objects itself. */
   readonly reaching?: boolean
 }
@@ -89,7 +91,12 @@ export function gateConfig(options: GateOptions, directory: string, disk: string
     ),
     disk,
   }
-  return { text: capnp(config), sockets }
+  const facts = `http = (cfBlobHeader = ${JSON.stringify(options.factsHeader)}), service`
+  const text = capnp(config)
+  return {
+    text: options.factsHeader ? text.replaceAll('http = (), service', facts) : text,
+    sockets,
+  }
 }
 
 /** Service name → `host:port` of what the gate uses and is not part of its own process. */

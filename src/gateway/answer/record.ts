@@ -78,6 +78,7 @@ export function lateOf({ known }: Passed, { id, time, requestId }: RecordContext
     id,
     time: new Date(time).toISOString(),
     request_id: requestId,
+    possession: proofIn(known),
   })
   return `${head.slice(0, -1)},${admittedText(known.admission, known).slice(1)}`
 }
@@ -88,9 +89,20 @@ export function actOf(
   { time, requestId }: Pick<RecordContext, 'time' | 'requestId'>,
 ): Pick<Act, 'id' | 'record'> {
   const id = crypto.randomUUID()
-  const head = { v: 1, kind: 'act', id, time: new Date(time).toISOString(), request_id: requestId }
+  const head = {
+    v: 1,
+    kind: 'act',
+    id,
+    time: new Date(time).toISOString(),
+    request_id: requestId,
+    possession: proofIn(known),
+  }
   return { id, record: `${JSON.stringify(head).slice(0, -1)},${textOf(known).slice(1)}` }
 }
+
+/** How this request proved possession of the token's key. No admission has it: another request may prove nothing. */
+const proofIn = ({ possession }: Partial<Facts>) =>
+  possession === 'bearer' ? undefined : possession
 
 /** A request the guard did not decide. */
 export type Undecided = Pick<
@@ -121,6 +133,7 @@ const headOf = (
     colo,
     claimed_issuer: claimed(claims?.claimedIssuer),
     claimed_kid: claimed(claims?.kid),
+    possession: proofIn(known),
     grant: known.grant,
     ...(operation && journalOf(operation)),
     ms: decision.waits,
@@ -133,7 +146,7 @@ const headOf = (
 
 /** The members that rule and token determine. */
 const textOf = (known: Partial<Admitted>): string => {
-  const { route, token, possession } = known
+  const { route, token } = known
   const { access, agent } = bearerOf(known)
   return JSON.stringify({
     route: route?.name,
@@ -146,7 +159,6 @@ const textOf = (known: Partial<Admitted>): string => {
     subject: access?.subject,
     workflow: agent?.workflowId,
     actors: agent && agent.actors.length > 0 ? agent.actors : undefined,
-    possession: possession === 'bearer' ? undefined : possession,
   })
 }
 

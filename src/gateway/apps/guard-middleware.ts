@@ -89,7 +89,10 @@ export function guarding<E extends { Variables: AgentVariables }>(
 const addHeaders = (c: Context, { known: { limited, nonce } }: Decision): void => {
   const fields = [
     ...limitHeaders(limited),
-    ...(nonce === undefined ? [] : [['DPoP-Nonce', nonce] as const]),
+    // RFC 9449 §8.2.
+    ...Object.entries(
+      nonce === undefined ? {} : { 'DPoP-Nonce': nonce, 'Cache-Control': 'no-store' },
+    ),
   ]
   if (fields.every(([name, value]) => c.res.headers.get(name) === value)) return
   // Through Hono: headers of a handler's answer may be immutable.

@@ -102,6 +102,8 @@ describe('a proof', () => {
   const RSA = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({
     format: 'jwk',
   }) as Members
+  // An RSA key to look at; nobody has it.
+  const LONG = { ...RSA, n: Buffer.alloc(1024, 0xff).toString('base64url') }
   it.each<[string, Partial<ProofOptions>, string]>([
     ['without jti', { claims: { jti: undefined } }, 'proof_malformed'],
     ['with an empty jti', { claims: { jti: '' } }, 'proof_malformed'],
@@ -129,6 +131,7 @@ describe('a proof', () => {
       'proof_key_invalid',
     ],
     ['with a short RSA key', { header: { alg: 'RS256', jwk: RSA } }, 'proof_key_invalid'],
+    ['with an RSA key of 8,192 bits', { header: { alg: 'RS256', jwk: LONG } }, 'proof_key_invalid'],
     ['with the key of another algorithm', { header: { alg: 'RS256' } }, 'proof_key_invalid'],
     [
       'with a key for encryption',
@@ -143,6 +146,11 @@ describe('a proof', () => {
     ['that is ten minutes old', { now: NOW - 600 }, 'proof_expired'],
     ['from 5 seconds ahead', { now: NOW + 5 }, 'ok'],
     ['from later', { now: NOW + 6 }, 'proof_expired'],
+    ['that ends later', { claims: { exp: NOW + 1, nbf: NOW + 5 } }, 'ok'],
+    ['that has ended', { claims: { exp: NOW } }, 'proof_expired'],
+    ['whose end is text', { claims: { exp: String(NOW + 1) } }, 'proof_expired'],
+    ['that has not begun', { claims: { nbf: NOW + 6 } }, 'proof_expired'],
+    ['whose beginning is null', { claims: { nbf: null } }, 'proof_expired'],
     ['for another token', { token: 'e30.e30.AQ' }, 'proof_token_mismatch'],
     ['for the header with its scheme', { token: `DPoP ${TOKEN}` }, 'proof_token_mismatch'],
   ])('%s', async (_, options, code) => {
@@ -209,6 +217,10 @@ describe('the URL of a proof', () => {
     ['https://evil.example/x', `${RESOURCE}/x`, 'no'],
     ['https://api.example.com.evil.example/x', `${RESOURCE}/x`, 'no'],
     ['https://evil@api.example.com/x', `${RESOURCE}/x`, 'no'],
+    [`${RESOURCE.slice(0, -3)}\tcom/x`, `${RESOURCE}/x`, 'no'],
+    // 259 characters are host and port; what is longer is not parsed.
+    [`https://${'%61'.repeat(84)}pi.example.com/x`, `${RESOURCE}/x`, 'no'],
+    [`https://%61pi.example.com/x`, `${RESOURCE}/x`, 'ok'],
     ['/x', `${RESOURCE}/x`, 'no'],
     ['x', `${RESOURCE}/x`, 'no'],
     // Another host of the gate.

@@ -90,30 +90,33 @@ interface Proof extends ProofKey {
   readonly iat: number
   readonly ath: string
   readonly nonce: unknown
+  readonly exp: unknown
+  readonly nbf: unknown
 }
 
-/** Keys of proofs that passed, by their header, with RSA too. A key says nothing about a later proof. */
-const keys = createTextMemo<ProofKey>(1_500)
+/** Keys of proofs that passed, by their header. A key says nothing about a later proof. */
+const keys = createTextMemo<ProofKey>(LIMITS.proofHeaderLength)
 
 /** Reads a header as one proof. Several headers are joined by a comma, which no JWT has. */
 const readProof = async (compact: string): Promise<Result<Proof, Code>> => {
   const parts = compact.length <= LIMITS.proofLength ? splitJws(compact) : undefined
   const claims = parts && decodeJwsPart(parts.payload)
   if (!claims) return fail('proof_malformed')
-  const [jti, htm, htu, iat, ath, nonce] = ['jti', 'htm', 'htu', 'iat', 'ath', 'nonce'].map(
-    (name) => own(claims, name),
-  )
+  const [jti, htm, htu, iat, ath, nonce, exp, nbf] = CLAIMS.map((name) => own(claims, name))
   if (!isText(jti) || !isText(htm) || !isText(htu) || !isText(ath)) return fail('proof_malformed')
   if (typeof iat !== 'number') return fail('proof_malformed')
   const { header } = parts
   const known = keys.get(header)
   const key = known ? ok(known) : await readKey(header)
-  return key.ok ? ok({ ...key.value, header, jti, htm, htu, iat, ath, nonce }) : key
+  return key.ok ? ok({ ...key.value, header, jti, htm, htu, iat, ath, nonce, exp, nbf }) : key
 }
+
+const CLAIMS = ['jti', 'htm', 'htu', 'iat', 'ath', 'nonce', 'exp', 'nbf'] as const
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 
 const readKey = async (header: string): Promise<Result<ProofKey, Code>> => {
+  if (header.length > LIMITS.proofHeaderLength) return fail('proof_key_invalid')
   const head = decodeJwsPart(header) ?? {}
   const [typ, alg, jwk] = ['typ', 'alg', 'jwk'].map((name) => own(head, name))
   if (typeof typ !== 'string' || mediaType(typ) !== 'dpop+jwt' || Object.hasOwn(head, 'crit')) {
@@ -136,7 +139,8 @@ const importKey = async ({ jwk, algorithm }: PublicKey): Promise<CryptoKey | und
   }
 }
 
-const HTU = /^([a-z][a-z0-9+.-]*:\/\/[^/?#\\@]+)([^?#]*)/i
+/** Its host is bounded: a parser takes milliseconds for a long one in its own script. */
+const HTU = /^([a-z][a-z0-9+.-]*:\/\/[^/?#\\@\s]{1,259})([^?#]*)/i
 
 /**
  * Whether `htu` is a URL in normal form (RFC 3986 §6.2.2, §6.2.3), once query and fragment are left out. Dot segments
@@ -197,7 +201,7 @@ const verify = async (
   if (compact === null) return fail(deny('proof_missing'))
   const read = await readProof(compact)
   if (!read.ok) return fail(deny(read.reason))
-  const { header, algorithm, key, jkt, jti, htm, htu, iat, ath } = read.value
+  const { header, algorithm, key, jkt, jti, htm, htu, iat, ath, exp, nbf } = read.value
   if (!(await isSigned(compact, algorithm, key))) return fail(deny('proof_signature_invalid'))
   if (htm !== request.method) return fail(deny('proof_method_mismatch', { htm }))
   const url = urlOf(facts)
@@ -208,8 +212,11 @@ const verify = async (
   if (!nonce.ok) return nonce
   const now = Math.floor(clock.now() / 1000)
   const { proofMaxAge, proofMaxAhead } = policy.gate
-  if (!(iat >= now - proofMaxAge && iat <= now + proofMaxAhead)) {
-    return fail(deny('proof_expired', { iat, now }))
+  const hasBegun = (time: unknown) => typeof time === 'number' && time <= now + proofMaxAhead
+  const isFresh = hasBegun(iat) && iat >= now - proofMaxAge
+  const hasEnded = exp !== undefined && !(typeof exp === 'number' && exp > now)
+  if (!isFresh || hasEnded || !(nbf === undefined || hasBegun(nbf))) {
+    return fail(deny('proof_expired', { iat, exp, nbf, now }))
   }
   if (ath !== (await sha256Name(credential.token))) return fail(deny('proof_token_mismatch'))
   if (jkt !== bound) return fail(deny('proof_key_mismatch', { jkt, bound }))
