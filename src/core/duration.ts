@@ -14,11 +14,11 @@ export function durationMs(text: string): number | undefined {
   return count === undefined ? undefined : Number(count) * (UNITS[unit] ?? Number.NaN)
 }
 
-/** Seconds in the largest unit in which they are whole, such as `15m`. */
+/** Rounded seconds in hours, minutes or seconds: the largest unit in which they are whole, such as `15m`. */
 export function durationText(seconds: number): string {
-  const ms = seconds * 1000
-  const [unit, size] = Object.entries(UNITS).findLast(([, one]) => ms % one === 0) ?? ['ms', 1]
-  return `${ms / size}${unit}`
+  const whole = Math.round(seconds)
+  if (whole % 3_600 === 0 && whole > 0) return `${whole / 3_600}h`
+  return whole % 60 === 0 && whole > 0 ? `${whole / 60}m` : `${whole}s`
 }
 
 /** The longest duration within a bound that can be written in the unit of `text`, or else in the next smaller one. */

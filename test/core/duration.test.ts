@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { durationMs } from '../../src/core/duration.ts'
+import { durationMs, durationText } from '../../src/core/duration.ts'
 
 it.each([
   ['250ms', 250],
@@ -20,4 +20,14 @@ it.each([
   ['1000000000000000s', undefined],
 ])('%j are %j milliseconds', (text, expected) => {
   expect(durationMs(text)).toBe(expected)
+})
+
+it.each([
+  [86_400, '24h'],
+  [5_400, '90m'],
+  [60, '1m'],
+  [150.5, '151s'],
+  [0, '0s'],
+])('%j seconds are written %j', (seconds, expected) => {
+  expect(durationText(seconds)).toBe(expected)
 })
