@@ -112,6 +112,11 @@ describe.each([
       conformance(direct(), runs),
       conformance(proxy.url + path, runs),
     ])
+    // Some checks give up by the clock, on either side: what a busy machine made different is run again, one by one.
+    if (`${differences(one, other)}` !== `${different}`) {
+      one = await conformance(direct(), runs)
+      other = await conformance(proxy.url + path, runs)
+    }
   })
 
   it('runs against the server itself', () => {
