@@ -24,14 +24,15 @@ const READINGS: readonly Reading[] = [
   // Decoded twice, `?` and `#` end the path, and `;` begins parameters of the segment.
   { read: (segment) => segment.replace(/%(?:3f|23).*$/, ''), isEnd: true },
   { read: (segment) => segment.replace(/%3b.*$/, '') },
-  // Spaces at both ends, which `+` may stand for, and dots at the end are not there.
+  // Spaces at both ends, which `+` may stand for, are not there, and dots at the end neither.
+  { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!%2[0b])(?:%2[0b])+$/g, '') },
   { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!\.|%2[0b])(?:\.|%2[0b])+$/g, '') },
   // What ASP.NET puts in front of a path in place of a cookie is not there.
   { read: (segment) => segment.replace(/^(?:%28(?:[asf]%28(?:(?!%29).)*%29)+%29)+/, '') },
   // Two colons begin the name of a stream of the file.
   { read: (segment) => segment.replace(/%3a%3a.*$/, '') },
-  // What follows the last dot is a format.
-  { read: (segment) => segment.replace(/(?<=.)\.[^.]*$/, ''), isOfLast: true },
+  // What follows the last dot is a format, of a name that is not only dots.
+  { read: (segment) => segment.replace(/^(\.*[^.].*)\.[^.]*$/, '$1'), isOfLast: true },
 ]
 
 interface Part {
@@ -53,11 +54,18 @@ const readAs = (parts: readonly Part[], { read, isOfLast, isEnd }: Reading): rea
 
 const textOf = (parts: readonly Part[]): string => parts.map(({ text }) => text).join('/')
 
+/** A path that some server could read. */
+interface OtherReading {
+  readonly path: string
+  /** Whether a step up has come of it, by which it may leave what the rule is for. */
+  readonly goesUp: boolean
+}
+
 /**
  * All that some server could read in place of a path that {@link foldCase} gave, by one reading or
  * several after each other. What the rule spells out itself is meant so.
  */
-export function otherReadings(path: string, rule: readonly Segment[]): readonly string[] {
+export function otherReadings(path: string, rule: readonly Segment[]): readonly OtherReading[] {
   const parts = path
     .slice(1)
     .split('/')
@@ -77,7 +85,8 @@ export function otherReadings(path: string, rule: readonly Segment[]): readonly 
   }
   found.delete(textOf(parts))
   // Steps and empty segments that came of it are gone through, as servers do.
-  return [...found.keys()].map((text) =>
-    new URL(`http://x/${text}`).pathname.replace(/\/{2,}/g, '/'),
-  )
+  return [...found.keys()].map((text) => ({
+    path: new URL(`http://x/${text}`).pathname.replace(/\/{2,}/g, '/'),
+    goesUp: text.split('/').includes('..'),
+  }))
 }

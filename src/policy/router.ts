@@ -93,7 +93,7 @@ export function compileRouter(routes: readonly Route[]): Router {
         isEarlier(plain) ||
         (route !== undefined &&
           route.ambiguousPaths !== 'allow' &&
-          otherReadings(plain, rule).some(isEarlier)),
+          otherReadings(plain, rule).some(({ path, goesUp }) => goesUp || isEarlier(path))),
     }
   }
   return { find: remembering(find) }

@@ -25,6 +25,9 @@ const BINDING = 'AUDIT_LOG'
 const NAMES = ['GATE', 'ISSUERS', 'SCOPES', 'ROUTES'] as const
 type Name = (typeof NAMES)[number]
 
+/** The variable that only `serve` sets: values of GATE for a gate off Cloudflare. */
+export const SERVE_DEFAULTS = 'GATE_SERVE_DEFAULTS'
+
 /** Names that only a mistyped table header brings into the environment. */
 const HEADERS = ['var', 'vars']
 

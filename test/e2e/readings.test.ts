@@ -319,6 +319,20 @@ describe('a path that others read as one of an earlier rule', () => {
   })
 })
 
+it.each([
+  '..%20',
+  '%20..%20',
+  '..+',
+  '..%3B',
+  '..%3Fa',
+  '..::$DATA',
+  '.%E2%80%8B.',
+  '%EF%BC%8E%EF%BC%8E',
+])('a step up as some servers read it is refused, whatever is there: %s', async (step) => {
+  expect(await send(`/v1/files/${step}/later`)).toEqual(refused('path_ambiguous'))
+  expect(await send(`/w/files/${step}/later`)).toEqual(passed)
+})
+
 describe('a header that a rule reads', () => {
   it.each<[string, string, { status: number; code: string }]>([
     ['/h/run', 'mine', passed],

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { build } from '../kit/bundle.ts'
 import { freePort } from '../kit/gate.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
@@ -343,6 +344,27 @@ describe('behind a proxy that ends TLS', () => {
     expect(refused.stderr()).toContain('routes/pets.toml:2:1 (pets@acme.dev): routes[0].match')
     await rm(dirname(file), { recursive: true })
     await project.write(vars({ client_ip: 'x-real-ip' }))
+  })
+
+  it('has no rules of a team that is gone since its bundle was made', async () => {
+    const now = vars({ client_ip: 'x-real-ip' })
+    await project.write(now, { alias: { 'edgewarden/policy': './policy.mjs' } })
+    const rules = [{ match: 'GET /gone', scopes: [] }]
+    await writeFile(
+      join(project.directory, 'policy.mjs'),
+      `export const variables = ${JSON.stringify({ ROUTES_gone: rules })}\n`,
+    )
+    const bundle = await build(
+      join(project.directory, 'dist'),
+      join(project.directory, 'wrangler.toml'),
+    )
+    expect(await readFile(bundle, 'utf8')).toContain('GET /gone')
+    await project.write(now)
+    const served = await start('gone', '--bundle', bundle)
+    expect((await ask(port, '/v1/x', await mint(), secure)).status).toBe(200)
+    expect((await ask(port, '/gone', await mint(), secure)).status).toBe(404)
+    served.child.kill('SIGTERM')
+    await served.ended()
   })
 
   it('cuts what does not finish in time', async () => {

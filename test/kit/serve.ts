@@ -70,7 +70,7 @@ export async function createProject({ installed = true } = {}): Promise<Project>
     write: (vars, more = {}) =>
       writeFile(join(directory, 'wrangler.toml'), stringify({ ...TABLES, ...more, vars })),
     serve(args, env = {}, bundle = inject('bundle')) {
-      const all = ['serve', ...args, ...(bundle === '' ? [] : ['--bundle', bundle])]
+      const all = ['serve', ...(bundle === '' ? [] : ['--bundle', bundle]), ...args]
       return served(
         spawn(process.execPath, [inject('command'), ...all], {
           cwd: directory,

@@ -319,6 +319,13 @@ describe('isAmbiguous, of what some servers read as an earlier rule', () => {
     ['/y/1%3Fx/admin.xml', false],
     ['/z/%EF%BC%8E%EF%BC%8E/admin', false],
     ['/...', false],
+    ['/b/..a', false],
+    ['/b/..%20/c', true],
+    ['/b/..+/c', true],
+    ['/b/..%3B/c', true],
+    ['/b/%EF%BC%8E%EF%BC%8E/c', true],
+    ['/b/.%E2%80%8B./c', true],
+    ['/y/..%23/c', true],
   ])('%s: %s', (path, ambiguous) => {
     expect(compileRouter(rules).find('GET', HOST, path).ambiguous).toBe(ambiguous)
   })

@@ -5,7 +5,7 @@ import { workerEnv } from '../../policy/env.ts'
 import { DEFAULT_PREFIX } from '../../policy/gate.ts'
 import type { PolicyIssue } from '../../policy/issues.ts'
 import { readPolicy } from '../../policy/parse.ts'
-import { isPolicyVariable, readVars } from '../../policy/vars.ts'
+import { isPolicyVariable, readVars, SERVE_DEFAULTS } from '../../policy/vars.ts'
 import type { Env } from './env.ts'
 
 /** The policy of an environment. `prefix` is set even if the policy is invalid. */
@@ -40,7 +40,9 @@ const inputsOf = (env: Env): readonly unknown[] =>
     })
 
 const load = (env: Env, log: (event: Record<string, unknown>) => void): LoadedPolicy => {
-  const read = readPolicy({ ...variables, ...env }, workerEnv(env))
+  // `serve` hands over the rules of teams as they are now, and its bundle may be of a time with other teams.
+  const built = Object.hasOwn(env, SERVE_DEFAULTS) ? {} : variables
+  const read = readPolicy({ ...built, ...env }, workerEnv(env))
   if (read.ok) {
     const { policy, warnings } = read.value
     if (warnings.length > 0) log({ event: 'policy_warnings', warnings: warnings.map(asText) })

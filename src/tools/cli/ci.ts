@@ -182,7 +182,7 @@ const annotations = (failed: readonly Part[], file: string): readonly string[] =
 /** The place of a mistake that says where it is. */
 const placeIn = (text: string) => {
   const [, file, line, owner = '', message] =
-    /^((?:(?!: ).)*?):(\d+):\d+( \([^)]*\))?: (.*)$/.exec(text) ?? []
+    /^((?:(?!: ).)*?):(\d+):\d+( \(.*?\))?: (.*)$/.exec(text) ?? []
   return file === undefined ? {} : { file, line: Number(line), message: `${message}${owner}` }
 }
 

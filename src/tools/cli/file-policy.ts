@@ -13,18 +13,22 @@ import type { PlacedIssue } from './places.ts'
 import { readWranglerFile, type WranglerEnvironment, type WranglerFault } from './wrangler-file.ts'
 import { wranglerPath } from './wrangler-names.ts'
 
-/** Issues of one environment with their places. Rules of teams that they mention are told by file and owner. */
-export function placed<Issue extends PolicyIssue>(
-  { file, placeOf, name }: WranglerEnvironment,
-  issues: readonly Issue[],
-): readonly (Issue & PlacedIssue)[] {
-  const told = (rule: string) => {
+/** A text in which rules of teams are told by file and owner. */
+const withOwners = (text: string, { placeOf }: Pick<WranglerEnvironment, 'placeOf'>): string =>
+  text.replace(/\bROUTES_[^\s[]+\[\d+\][^\s;:,)]*/g, (rule) => {
     const { file, line, owner } = placeOf(rule)
     return owner === undefined ? rule : `${file}:${line} (${owner})`
-  }
+  })
+
+/** Issues of one environment with their places. Rules of teams that they mention are told by file and owner. */
+export function placed<Issue extends PolicyIssue>(
+  environment: WranglerEnvironment,
+  issues: readonly Issue[],
+): readonly (Issue & PlacedIssue)[] {
+  const { file, placeOf, name } = environment
   return issues.map((issue) => ({
     ...issue,
-    message: issue.message.replace(/\bROUTES_[^\s[]+\[\d+\][^\s;,)]*/g, told),
+    message: withOwners(issue.message, environment),
     ...('file' in issue ? {} : { file, ...placeOf(issue.path, name) }),
   })) as readonly (Issue & PlacedIssue)[]
 }
@@ -133,6 +137,8 @@ export interface FilePolicy extends PolicyReading {
   readonly table: JsonObject
   /** Who is responsible for each rule; `undefined` for rules of the wrangler file. */
   readonly owners: readonly (string | undefined)[]
+  /** Tells rules of teams that a text mentions by file and owner. */
+  readonly tell: (text: string) => string
 }
 
 /** Why a file gives no policy: it cannot be looked at, or it was, and is wrong. */
@@ -168,7 +174,9 @@ export async function readFilePolicy({
   if (parsed.ok && mistakes.length === 0) {
     const { table, placeOf } = chosen
     const owners = (reading.vars.routePaths ?? []).map((path) => placeOf(path).owner)
-    return ok({ ...reading, table, owners, policy: parsed.value.policy, environment: env ?? null })
+    const { policy } = parsed.value
+    const tell = (text: string) => withOwners(text, chosen)
+    return ok({ ...reading, table, owners, tell, policy, environment: env ?? null })
   }
   const others = env === undefined ? environmentNames(read.value) : []
   const message = `${file}: ${counted(mistakes.length, 'mistake')}${

@@ -77,10 +77,11 @@ export async function importOpenApi(source: string, options: ImportOptions): Pro
     const file = await readFilePolicy({ file: config, env })
     if (!file.ok) return fileFaultOutcome(file.reason, EXIT.unknown)
     const { routePaths: paths = [] } = file.value.vars
-    const drift = await driftOf(
+    const found = await driftOf(
       { rules, document: policy, policy: file.value.policy, paths },
       options.variable ?? '',
     )
+    const drift = found.map((one) => ({ ...one, message: file.value.tell(one.message) }))
     const isSame = drift.length === 0
     const summary = isSame
       ? `${config} and ${source} agree.`

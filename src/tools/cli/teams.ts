@@ -1,5 +1,5 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import { type PolicyIssue, pathText, quoteAll, type Report } from '../../policy/issues.ts'
@@ -7,6 +7,7 @@ import { readTable } from '../../policy/table.ts'
 import { TEAM_KEYS } from '../../policy/team-keys.ts'
 import { fileReason, readText } from './files.ts'
 import { type PlacedIssue, type PlaceOf, readToml } from './places.ts'
+import { wranglerPath } from './wrangler-names.ts'
 
 /** The rules of teams, which each have a file of their own: `routes/NAME.toml` beside the wrangler file. */
 export interface Teams {
@@ -123,13 +124,26 @@ const moduleIn = ({ table }: Built): string | undefined => {
   return typeof path === 'string' ? path : undefined
 }
 
+/** Whether a command of `[build]` fails or writes the rules of this file: it names it, and ends where it fails. */
+const isWriting = (command: string, file: string): boolean => {
+  const [, text = ''] = /\bedgewarden check((?: +[^\s&|;]+)*) *(?:$|&&)/.exec(command) ?? []
+  const words = text.replace(/ --(?:env|since) +\S+/g, '').split(' ')
+  const named = words.find((word) => /^[^-]/.test(word))
+  return words.includes('--write') && basename(named ?? usualName(file)) === basename(file)
+}
+
+/** The file beside this one that commands read where none is named. */
+const usualName = (file: string): string => wranglerPath(join(dirname(file), 'wrangler.toml'))
+
 /** What keeps the rules of teams from each deploy of an environment. */
 export function undelivered(
-  environment: Built & { readonly teams: Teams },
+  environment: Built & { readonly file: string; readonly teams: Teams },
 ): readonly PolicyIssue[] {
+  const name = basename(environment.file)
+  const wanted = `${COMMAND}${name === basename(usualName(environment.file)) ? '' : ` ${name}`}`
   const build = own(environment.table, 'build')
   const command = isObject(build) ? own(build, 'command') : undefined
-  const isMade = typeof command === 'string' && /edgewarden check\b.*--write\b/.test(command)
+  const isMade = typeof command === 'string' && isWriting(command, environment.file)
   const isTaken = moduleIn(environment) !== undefined
   const hasRules = Object.keys(environment.teams.vars).length > 0
   return [
@@ -145,7 +159,7 @@ export function undelivered(
       ? [
           {
             path: 'build.command',
-            message: `does not run ${COMMAND}: a deploy would take the rules in ${FOLDER}/ as they once were; write [build] with command = "${COMMAND}"`,
+            message: `does not run ${wanted}: a deploy would take the rules in ${FOLDER}/ as they once were; write [build] with command = "${wanted}"`,
           },
         ]
       : []),

@@ -2,13 +2,13 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Option } from 'commander'
 import { GUARD } from '../../core/guard.ts'
-import type { Policy } from '../../core/model/policy.ts'
 import { partsOf } from '../../core/model/well-known.ts'
 import type { Result } from '../../core/result.ts'
 import { ONE_OF } from '../../mcp/access.ts'
+import { rulePath } from '../../policy/vars.ts'
 import { usesOf } from '../reach/mcp-entries.ts'
 import type { CommandRow } from './command.ts'
-import { counted, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
+import { counted, type FilePolicy, fileFaultOutcome, readFilePolicy } from './file-policy.ts'
 import { fileReason } from './files.ts'
 import { cannotTell, EXIT, type Outcome } from './output.ts'
 import { createJudge, type Verdict } from './test-case.ts'
@@ -105,8 +105,8 @@ export async function test(
   const { tested, refused } = options.update
     ? await updated(files, judged)
     : { tested: judged, refused: [] }
-  const told = { ...options, config, least, refused, coverage: coverageOf(policy, tested) }
-  return outcomeOf(tested, told)
+  const coverage = coverageOf(read.value, tested)
+  return outcomeOf(tested, { ...options, config, least, refused, coverage, tell: read.value.tell })
 }
 
 const testedOf = (
@@ -157,12 +157,12 @@ const updated = async (files: readonly TestFile[], judged: readonly Tested[]) =>
 }
 
 /** Which rules, and which entries for an MCP server, cases reach; and which codes they are denied with. */
-const coverageOf = ({ routes }: Policy, tested: readonly Tested[]) => {
+const coverageOf = ({ policy, vars }: FilePolicy, tested: readonly Tested[]) => {
   const reached = new Set(tested.flatMap(({ verdict }) => [...(verdict?.reached ?? [])]))
-  const rules = routes.flatMap((route, i) => [
-    { path: `ROUTES[${i}]`, rule: route.name, isReached: reached.has(route) },
+  const rules = policy.routes.flatMap((route, i) => [
+    { path: rulePath(vars, i), rule: route.name, isReached: reached.has(route) },
     ...(route.mcp ? usesOf(route.mcp) : []).map(({ kind, use }) => ({
-      path: `ROUTES[${i}].mcp.${kind}`,
+      path: `${rulePath(vars, i)}.mcp.${kind}`,
       rule: `${ONE_OF[kind]} ${JSON.stringify(use.pattern)} of ${route.name}`,
       isReached: reached.has(use),
     })),
@@ -187,7 +187,7 @@ const CODES = GUARD.stages
   .flatMap(({ denials }) => denials.flatMap(({ rows }) => Object.entries(rows)))
   .flatMap(([code, [answer]]) => (answer === 'unavailable' ? [] : code))
 
-interface Told extends Pick<TestOptions, 'report' | 'output'> {
+interface Told extends Pick<TestOptions, 'report' | 'output'>, Pick<FilePolicy, 'tell'> {
   readonly config: string
   readonly least: number
   readonly refused: readonly string[]
@@ -196,10 +196,12 @@ interface Told extends Pick<TestOptions, 'report' | 'output'> {
 
 const outcomeOf = async (
   tested: readonly Tested[],
-  { config, report, output, least, refused, coverage }: Told,
+  { config, report, output, least, refused, coverage, tell }: Told,
 ): Promise<Outcome> => {
   const { rules, reached, missing, codes, missing_codes } = coverage
-  const uncovered = missing.map(({ path, rule }) => `${path}: no case reaches the rule ${rule}`)
+  const uncovered = missing.map(
+    ({ path, rule }) => `${tell(path)}: no case reaches the rule ${rule}`,
+  )
   const isCovered = 100 * reached >= least * rules
   const faults: readonly Fault[] = [
     ...tested.flatMap(({ file, line, name: title, failures }) =>

@@ -6,6 +6,7 @@ import { isObject, type JsonObject, listOf, own } from '../../core/json.ts'
 import type { Policy } from '../../core/model/policy.ts'
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { PolicyIssue } from '../../policy/issues.ts'
+import { SERVE_DEFAULTS } from '../../policy/vars.ts'
 import { type PolicyReading, readEnvironment } from '../cli/file-policy.ts'
 import { readText } from '../cli/files.ts'
 import type { WranglerEnvironment } from '../cli/wrangler-file.ts'
@@ -34,9 +35,6 @@ export interface Refusal {
   /** Names of secrets that are needed and nowhere to be found. */
   readonly unset: readonly string[]
 }
-
-/** The variable in which defaults stand that only a gate off Cloudflare has. */
-const DEFAULTS = 'GATE_SERVE_DEFAULTS'
 
 /** workerd ends no request by itself, and sets no header with the caller's address. */
 const OFF_CLOUDFLARE = { timeout: '10m', client_ip: 'connection' }
@@ -70,7 +68,7 @@ export async function readSettings(
   const audit = own(environment.vars, 'AUDIT') ?? {}
   const isAudited = environment.bindings.durable_object.has(AUDIT_BINDING) && isObject(audit)
   const vars = {
-    [DEFAULTS]: Object.fromEntries(defaults),
+    [SERVE_DEFAULTS]: Object.fromEntries(defaults),
     ...Object.fromEntries(plain),
     ...(isAudited && { AUDIT: { ...AUDIT_OFF_CLOUDFLARE, ...audit } }),
   }

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { check } from '../../../src/tools/cli/check.ts'
 import { ci } from '../../../src/tools/cli/ci.ts'
 import { diff } from '../../../src/tools/cli/diff.ts'
+import { importOpenApi } from '../../../src/tools/cli/import.ts'
 import { routes } from '../../../src/tools/cli/routes.ts'
 import { test } from '../../../src/tools/cli/test.ts'
 import { environmentToml, folder, PARTS, toml } from './kit.ts'
@@ -87,6 +88,29 @@ describe('rules in files of teams', () => {
     const options = { config: join(at, 'wrangler.toml') }
     const outcome = await test([join(at, 'tests/policy.test.toml')], options, 1_793_491_200)
     expect(outcome.exitCode).toBe(0)
+    await writeFile(
+      join(at, 'routes/search.toml'),
+      `${rule('GET /search')}${rule('GET /search/{q}')}`,
+    )
+    const { out } = await test([join(at, 'tests/policy.test.toml')], options, 1_793_491_200)
+    expect(out.at(-1)?.replace(`${at}/`, '')).toBe(
+      'routes/search.toml:4 (search@acme.dev): no case reaches the rule GET /search/{q}',
+    )
+  })
+
+  it('are told by file and owner where an OpenAPI document differs', async () => {
+    const document = {
+      openapi: '3.0.0',
+      info: { title: 'a', version: '1' },
+      components: { securitySchemes: { o: { type: 'oauth2', flows: {} } } },
+      paths: { '/search': { get: { security: [{ o: ['b:read'] }], responses: {} } } },
+    }
+    const at = await project({ 'openapi.json': JSON.stringify(document) })
+    const options = { check: true, config: join(at, 'wrangler.toml') }
+    const { out } = await importOpenApi(join(at, 'openapi.json'), options)
+    expect(out.join('\n').replaceAll(`${at}/`, '')).toContain(
+      'needs b:read, but routes/search.toml:1 (search@acme.dev) `GET /search` asks for a:read',
+    )
   })
 
   it('are in every environment', async () => {
@@ -228,11 +252,42 @@ describe('a mistake', () => {
       { 'wrangler.toml': toml({ more: TEAMS.replace(' --write', '') }) },
       'build.command: does not run npx edgewarden check --write',
     ],
+    ...[
+      'npx edgewarden check --write other.toml',
+      'npx edgewarden check --write || true',
+      'npx edgewarden check --write; npm run more',
+    ].map(
+      (command) =>
+        [
+          `the build command ${command}`,
+          { 'wrangler.toml': toml({ more: TEAMS.replace(/npx edgewarden.*--write/, command) }) },
+          'build.command: does not run npx edgewarden check --write:',
+        ] as const,
+    ),
   ])('%s is refused, at its place and with its owner', async (_, changes, told) => {
     const { exitCode, err, at } = await checked(changes, { write: true })
     expect(err.join('\n')).toContain(told)
     expect(exitCode).toBe(1)
     await expect(readFile(join(at, '.wrangler/edgewarden/policy.mjs'))).rejects.toThrow('ENOENT')
+  })
+
+  it('is that a file of another name is not the one that is checked before its deploy', async () => {
+    const at = await project()
+    const told = async (command: string) => {
+      const text = toml({ more: TEAMS.replace(/npx edgewarden.*--write/, command) })
+      await writeFile(join(at, 'prod.toml'), text)
+      return (await check({ file: join(at, 'prod.toml') })).err[0] ?? ''
+    }
+    const wanted = 'npx edgewarden check --write prod.toml'
+    expect(await told('npx edgewarden check --write')).toContain(
+      `build.command: does not run ${wanted}: `,
+    )
+    for (const command of [
+      wanted,
+      'npm ci && npx edgewarden check gates/prod.toml --env staging --write && true',
+    ]) {
+      expect(await told(command)).toBe('')
+    }
   })
 
   it('names both owners where two teams have one match', async () => {
@@ -360,9 +415,12 @@ describe('a change of a team', () => {
     const wider = await steps({ 'routes/search.toml': rule('GET /search').replace('"a:read"', '') })
     expect(wider.exitCode).toBe(1)
     expect(wider.text).toMatch(/gains: .* GET \/search .*\(search@acme\.dev\)/)
-    const broken = await steps({ 'routes/search.toml': rule('GET /b') })
+    const broken = await steps({
+      'wrangler.toml': toml({ more: TEAMS.replace('search@acme.dev', 'Search (EU)') }),
+      'routes/search.toml': rule('GET /b'),
+    })
     expect(broken.text).toMatch(
-      /^::error file=routes\/search\.toml,line=2,title=check::routes\[0\]\.match: is outside .* \(search@acme\.dev\)$/m,
+      /^::error file=routes\/search\.toml,line=2,title=check::routes\[0\]\.match: is outside .* \(Search \(EU\)\)$/m,
     )
   })
 })
