@@ -215,6 +215,14 @@ const BODIES: readonly Case[] = [
     'params_ambiguous',
     { body: call('echo', { 'name\u0000': 'drop_table' }) },
   ],
+  ...[
+    call('echo', { meta: { [META]: NEWEST } }),
+    inMessage('"method":"tasks/get","params":{"task_id":"t-1"}'),
+    inMessage('"method":"subscriptions/listen","params":{"notifications":{"task_ids":["t-1"]}}'),
+    inMessage(
+      '"method":"subscriptions/listen","params":{"notifications":{"resource_subscriptions":["x:y"]}}',
+    ),
+  ].map((body): Case => ['in snake case', 400, 'params_ambiguous', { body }]),
   [
     'with params in another case',
     400,

@@ -238,6 +238,10 @@ describe('a task of one agent', () => {
       [`{"taskId":"${sealed}","_meta":{"${RELATED}":{"taskId":"${own}"}}}`, 'task_unknown'],
       [`{"taskId":"${sealed}","_meta":{"${RELATED.toUpperCase()}":{}}}`, 'params_ambiguous'],
       [`{"taskId":"${sealed}","_meta":{"${RELATED}":{"TaskID":"${own}"}}}`, 'params_ambiguous'],
+      [`{"task_id":"${own}"}`, 'params_ambiguous'],
+      [`{"taskId":"${sealed}","task_id":"${own}"}`, 'params_ambiguous'],
+      ['{}', 'task_unknown'],
+      [`{"_meta":{"${RELATED}":{"taskId":"${sealed}"}}}`, 'task_unknown'],
     ] as const) {
       expect((await answered(await post(params(inner)))).error.data.code).toBe(code)
     }
@@ -273,16 +277,22 @@ describe('a task of one agent', () => {
 
   it('ends with its agent, and stays another’s', async () => {
     const { revoke, lift } = revoking(setting, setting.gate)
-    const [mine, theirs] = [{}, { token: await setting.token({ client_id: 'other' }) }]
+    const [mine, theirs] = [
+      { token: await setting.token({ client_id: 'revoked' }) },
+      { token: await setting.token({ client_id: 'other' }) },
+    ]
     const [one, other] = [await begin(mine), await begin(theirs)]
-    const id = await revoke({ kind: 'agent', value: 'agent-1' })
-    const refused = await post(message('tasks/result', { taskId: one.sealed }))
+    const id = await revoke({ kind: 'agent', value: 'revoked' })
+    const refused = await post(message('tasks/result', { taskId: one.sealed }), mine)
     expect(refused.status).toBe(401)
     expect(await refused.text()).toContain('token_revoked')
     const { result } = await send('tasks/get', { taskId: other.sealed }, theirs)
     expect(result).toMatchObject({ taskId: other.sealed, status: 'working' })
     await lift(id)
-    expect(await send('tasks/get', { taskId: one.sealed })).toHaveProperty('result.status')
+    // An answer that takes its time is watched by a copy of the set, which has the entry for a while.
+    await eventually(async () =>
+      expect(await send('tasks/get', { taskId: one.sealed }, mine)).toHaveProperty('result.status'),
+    )
   })
 })
 
@@ -339,6 +349,18 @@ describe('an answer', () => {
       await expect(broken.text()).rejects.toThrow()
     },
   )
+
+  it('tells of a status under the sealed id, however the server escapes it', async () => {
+    const params = { taskId: 'task-1', status: 'working' }
+    const text = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/tasks/status', params })
+    for (const told of [text, text.replaceAll('/', '\\/')]) {
+      origin.on('/raw', reply(200, { 'content-type': 'text/event-stream' }, `data: ${told}\n\n`))
+      const got = await answered(
+        await post(message('tools/call', { name: 'wait' }), { path: '/raw' }),
+      )
+      expect(got.params).toEqual({ taskId: expect.stringMatching(SEALED), status: 'working' })
+    }
+  })
 
   it('keeps what only looks like a task, and ids of the client’s own tasks', async () => {
     const texts = [
@@ -433,10 +455,40 @@ describe('tasks of the extension of 2026-07-28', () => {
     expect(await modern('tasks/get', '7-of-9', { taskId: '7-of-9' }, '/extension')).toMatchObject({
       error: { data: { code: 'task_unknown' } },
     })
-    const listen = (ids: readonly string[]) =>
+    const listen = (ids: unknown) =>
       modern('subscriptions/listen', '', { notifications: { taskIds: ids } }, '/extension')
     expect(await listen(['7-of-9'])).toMatchObject({ error: { data: { code: 'task_unknown' } } })
     await listen([taskId])
     expect(origin.requests.at(-1)?.body).toContain('"taskIds":["7-of-9"]')
+    const before = origin.requests.length
+    expect(await listen('7-of-9')).toMatchObject({ error: { data: { code: 'params_invalid' } } })
+    const related = { _meta: { ..._meta, [RELATED]: { taskId: '7-of-9' } } }
+    expect(await modern('subscriptions/listen', '', related, '/extension')).toMatchObject(UNKNOWN)
+    expect(origin.requests).toHaveLength(before)
+  })
+
+  it('have the server’s id in the header, however it came', async () => {
+    const begin = async (taskId: string) => {
+      const begun = { resultType: 'task', taskId, status: 'working' }
+      const text = JSON.stringify({ jsonrpc: '2.0', id: 1, result: begun })
+      origin.on('/extension', reply(200, JSON_TYPE, text))
+      const { result } = await modern('tools/call', 'wait', { name: 'wait' }, '/extension')
+      return result.taskId as string
+    }
+    const [one, other] = [await begin('task-1'), await begin('task-2')]
+    const related = { _meta: { ..._meta, [RELATED]: { taskId: other } }, taskId: one }
+    for (const [name, params] of [
+      [`=?base64?${btoa(one)}?=`, { taskId: one }],
+      [one, related],
+    ] as const) {
+      await modern('tasks/get', name, params, '/extension')
+      const got = origin.requests.at(-1)
+      expect(got?.header('mcp-name')).toBe('task-1')
+      expect(JSON.parse(got?.body ?? '').params.taskId).toBe('task-1')
+    }
+    expect(await modern('tasks/get', other, { taskId: one }, '/extension')).toMatchObject({
+      status: 400,
+      error: { data: { code: 'header_mismatch' } },
+    })
   })
 })

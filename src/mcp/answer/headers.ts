@@ -5,7 +5,7 @@ import { isSessionId, MCP_HEADERS, sessionHolder } from '../../core/model/mcp.ts
 import { fail, ok, type Result } from '../../core/result.ts'
 import type { Operation } from '../../core/stages/operation.ts'
 import { foldedName } from '../../core/text.ts'
-import { mirroredValue } from '../operation/headers.ts'
+import { mirroredText, mirroredValue } from '../operation/headers.ts'
 
 const deny = denials({
   session_invalid: [
@@ -47,8 +47,10 @@ export function setMcpHeaders(headers: Headers, operation: Operation): void {
   if (!operation.tasks) return
   // The body has other ids than the client sent.
   for (const name of VALIDATORS) headers.delete(name)
-  const [[task, sealed] = ['', '']] = operation.tasks
-  if (headers.get('mcp-name') === sealed) headers.set('Mcp-Name', mirroredValue(task))
+  const name = mirroredText(headers.get('mcp-name') ?? '')
+  for (const [task, sealed] of operation.tasks) {
+    if (name === sealed) headers.set('Mcp-Name', mirroredValue(task))
+  }
 }
 
 /** A header of an answer to set, or to remove where it has no value. */

@@ -51,8 +51,10 @@ const spansIn = (text: string): readonly Span[] => {
     return []
   }
   return messageSpans(text).flatMap((message) => {
-    const [method] = [...spansAt(text, message, ['method'])].map((span) => text.slice(...span))
-    const paths = method?.startsWith('"notifications/tasks') ? [IN_STATUS, ...PATHS] : PATHS
+    const [method] = [...spansAt(text, message, ['method'])].map((span) =>
+      String(JSON.parse(text.slice(...span))),
+    )
+    const paths = method?.startsWith('notifications/tasks') ? [IN_STATUS, ...PATHS] : PATHS
     return paths.flatMap((path) => [...spansAt(text, message, path)])
   })
 }

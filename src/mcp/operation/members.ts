@@ -17,6 +17,17 @@ export function knownNames(...names: readonly string[]): KnownNames {
   }
 }
 
+/**
+ * {@link knownNames} of the protocol, also in snake case and without the first `_`: the SDK for Python takes `task_id`
+ * for `taskId`, and `meta` for `_meta`.
+ */
+export function protocolNames(...names: readonly string[]): KnownNames {
+  const { loose } = knownNames(...names, ...names.map(snakeCase))
+  return { names: new Set(names), loose }
+}
+
+const snakeCase = (name: string): string => name.replace(/[A-Z]/g, '_$&').replace(/^_/, '')
+
 const NOTHING = knownNames()
 
 /**

@@ -6,7 +6,7 @@ import { isBuiltIn, TASK_METHODS, USING_METHODS } from '../../core/model/mcp-met
 import { fail, ok, type Result } from '../../core/result.ts'
 import { isIdentityText } from '../../core/text.ts'
 import { RELATED_MEMBER, REVISION_MEMBER } from './headers.ts'
-import { isClear, type KnownNames, knownNames } from './members.ts'
+import { isClear, type KnownNames, knownNames, protocolNames } from './members.ts'
 import type { RevisionRules } from './revision.ts'
 
 const deny = denials({
@@ -28,10 +28,10 @@ type Read<Value> = Result<Value, CodeOf<typeof paramsDenials>>
 
 /** Members that decide on access, of objects that no tool's schema defines. */
 const IN_META = knownNames(REVISION_MEMBER, RELATED_MEMBER)
-const IN_RELATED = knownNames('taskId')
+const IN_RELATED = protocolNames('taskId')
 const IN_PARAMS: Readonly<Record<'any' | 'builtIn', KnownNames>> = {
   any: knownNames('_meta'),
-  builtIn: knownNames(
+  builtIn: protocolNames(
     '_meta',
     'name',
     'uri',
@@ -43,7 +43,8 @@ const IN_PARAMS: Readonly<Record<'any' | 'builtIn', KnownNames>> = {
   ),
 }
 const IN_REF = knownNames('type', 'name', 'uri')
-const IN_NOTIFICATIONS = knownNames('resourceSubscriptions', 'taskIds')
+const SUBSCRIBED = ['resourceSubscriptions', 'taskIds'] as const
+const IN_NOTIFICATIONS = protocolNames(...SUBSCRIBED)
 
 /**
  * Adds to a message the names that it uses: the tool, prompt or resource; for a completion its reference; for a
@@ -95,6 +96,9 @@ const named = (method: string, params: JsonObject): Read<readonly McpNamed[]> | 
 
 const bare = (kind: McpKind, name: string): McpNamed => ({ kind, name, arguments: {} })
 
+const isShortList = (value: unknown): value is readonly unknown[] =>
+  Array.isArray(value) && value.length <= LIMITS.subscriptionsPerMessage
+
 /** Methods with their own params. */
 const READERS: Readonly<
   Record<string, (params: JsonObject) => Read<readonly McpNamed[]> | undefined>
@@ -120,11 +124,8 @@ const READERS: Readonly<
     if (wanted === undefined) return undefined
     if (!isObject(wanted)) return INVALID
     if (!isClear(wanted, IN_NOTIFICATIONS)) return fail('params_ambiguous')
-    const uris = own(wanted, 'resourceSubscriptions')
-    if (uris === undefined) return undefined
-    return Array.isArray(uris) &&
-      uris.length <= LIMITS.subscriptionsPerMessage &&
-      uris.every(isIdentityText)
+    const [uris = [], tasks = []] = SUBSCRIBED.map((name) => own(wanted, name))
+    return isShortList(uris) && isShortList(tasks) && uris.every(isIdentityText)
       ? ok(uris.map((uri) => bare('resources', uri)))
       : INVALID
   },

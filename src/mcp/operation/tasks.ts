@@ -9,7 +9,7 @@ import {
   type Sessions,
   taskHolder,
 } from '../../core/model/mcp.ts'
-import { isTaskCall } from '../../core/model/mcp-methods.ts'
+import { isNotification, isTaskCall } from '../../core/model/mcp-methods.ts'
 import { fail, ok } from '../../core/result.ts'
 import type { Asking } from '../../core/stages/operation/operation-types.ts'
 import { RELATED_MEMBER } from './headers.ts'
@@ -33,19 +33,19 @@ const pathsOf = (
   isOfTask: boolean,
 ): readonly (readonly string[])[] => {
   if (method === undefined) return [['result', ...RELATED]]
-  if (method === 'subscriptions/listen') return [['params', 'notifications', 'taskIds', '*']]
   const isRelated = Object.hasOwn((own(params, '_meta') ?? {}) as object, RELATED_MEMBER)
   return [
     ...(isOfTask ? [['params', 'taskId']] : []),
+    ...(method === 'subscriptions/listen' ? [['params', 'notifications', 'taskIds', '*']] : []),
     ...(isRelated ? [['params', ...RELATED]] : []),
   ]
 }
 
 /**
- * Replaces the sealed ids of tasks in a body by the server's own; all else stays byte for byte. A request, and a method
- * of tasks, may name only tasks that were sealed for this agent, issuer, subject and rule. In notifications and
- * responses an unsealed id stays: it names a task of the client. The result has the sealed ids by the server's own;
- * `undefined` where nothing changes.
+ * Replaces the sealed ids of tasks in a body by the server's own; all else stays byte for byte. All but notifications and
+ * responses may name only tasks that were sealed for this agent, issuer, subject and rule, and a method of tasks must
+ * name one. In notifications and responses an unsealed id stays: it names a task of the client. The result has the
+ * sealed ids by the server's own; `undefined` where nothing changes.
  */
 export async function openTasks(
   body: Uint8Array,
@@ -56,8 +56,10 @@ export async function openTasks(
 ) {
   const asked = messages.map((message) => {
     const isOfTask = isTaskCall(message.method, revision, mcp)
-    const isStrict = isOfTask || (message.method !== undefined && message.id !== undefined)
-    return { paths: pathsOf(message, isOfTask), isStrict }
+    const { method, params = {} } = message
+    const isStrict = method !== undefined && !isNotification(method)
+    const isNameless = isOfTask && !Object.hasOwn(params, 'taskId')
+    return { paths: pathsOf(message, isOfTask), isStrict, isNameless }
   })
   if (asked.every(({ paths }) => paths.length === 0)) return ok(undefined)
   const text = utf8Decode(body) ?? ''
@@ -70,10 +72,12 @@ export async function openTasks(
   })
   const holder = taskHolder(agent, route)
   const tasks = new Map<string, string>()
-  let isUnknown = false
+  let isUnknown = asked.some(({ isNameless }) => isNameless)
   try {
     const opened = await replaceTexts(text, spans, async (sent, span) => {
-      const task = typeof sent === 'string' ? await sessions.open(sent, holder) : undefined
+      // What is unknown is not forwarded, so nothing more is verified.
+      const isOpened = !isUnknown && typeof sent === 'string'
+      const task = isOpened ? await sessions.open(sent, holder) : undefined
       if (task === undefined) isUnknown ||= strict.has(span)
       else tasks.set(task, sent as string)
       return task

@@ -208,7 +208,10 @@ const connected = (
       return content.map(({ text }) => text).join()
     },
     async close() {
-      await transport.terminateSession()
+      await transport.terminateSession().catch((error: unknown) => {
+        // A token may have run out by now, and the SDK gets no other for this.
+        if (!String(error).endsWith('Unauthorized')) throw error
+      })
       await client.close()
     },
   }

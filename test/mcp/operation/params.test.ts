@@ -103,6 +103,12 @@ describe('params are not taken', () => {
     ['subscriptions/listen', { notifications: [] }],
     ['subscriptions/listen', { notifications: { resourceSubscriptions: 'docs://a' } }],
     ['subscriptions/listen', { notifications: { resourceSubscriptions: ['docs://a', 7] } }],
+    ['subscriptions/listen', { notifications: { taskIds: 'a' } }],
+    ['subscriptions/listen', { notifications: { taskIds: { 0: 'a' } } }],
+    [
+      'subscriptions/listen',
+      { notifications: { taskIds: Array(LIMITS.subscriptionsPerMessage + 1).fill('a') } },
+    ],
     [
       'subscriptions/listen',
       {
@@ -141,14 +147,20 @@ describe('params that another reader could read otherwise', () => {
       { notifications: { resourceSubscriptions: [], ResourceSubscriptions: ['docs://a'] } },
     ],
     ['vendor/do', { _Meta: {} }],
+    ['tools/call', { ...ECHO, meta: {} }],
+    ['tasks/get', { taskId: 'a', task_id: 'b' }],
+    ['initialize', { protocolVersion: '2025-11-25', protocol_version: '2025-03-26' }],
+    ['subscriptions/listen', { notifications: { resource_subscriptions: ['docs://a'] } }],
+    ['subscriptions/listen', { notifications: { task_ids: ['a'] } }],
+    ['ping', { _meta: { 'io.modelcontextprotocol/related-task': { task_id: 'a' } } }],
   ])('%s %j', async (method, params) => {
     expect(await codeFor({ body: call(method, params) })).toBe('params_ambiguous')
   })
 
   it.each<[string, object]>([
-    ['vendor/do', { Name: 'x', URI: 'y' }],
+    ['vendor/do', { Name: 'x', URI: 'y', meta: {} }],
     ['tools/call', { ...ECHO, arguments: { path: 1, Path: 2, deep: { a: 1, A: 2 } } }],
-    ['tools/call', { ...ECHO, arguments: { Name: 'x', _META: 1 } }],
+    ['tools/call', { ...ECHO, arguments: { Name: 'x', _META: 1, meta: 1, task_id: 'a' } }],
     ['prompts/get', { name: 'hi', arguments: { a: 1, A: 2 } }],
     ['tools/call', { ...ECHO, _meta: { progressToken: 1, 'com.example/x': { a: 1, A: 2 } } }],
   ])('are of no matter where nothing is decided by them: %s %j', async (method, params) => {
