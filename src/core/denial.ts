@@ -86,7 +86,7 @@ export interface DenialParams {
   readonly nonce?: string
   /** Set where only one call to an MCP server is refused; other calls may still be allowed. */
   readonly ofCall?: true
-  /** Set where a forwarded request was ended by a revocation before its answer began. */
+  /** Set where a forwarded request ended with its token before its answer began, and must not be sent again. */
   readonly wasForwarded?: true
   /** MCP revisions that the rule accepts. */
   readonly supported?: readonly string[]

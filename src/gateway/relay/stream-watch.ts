@@ -14,9 +14,14 @@ export interface Ending {
   readonly closeCode: number
 }
 
-/** The denial if the answer has not begun yet. */
-export function endingDenial({ denial, closeCode }: Ending): Denial {
-  if (closeCode !== REVOKED) return denial
+/** The denial if the answer has not begun yet. A client with a new token would have a tool called twice. */
+export function endingDenial(
+  { denial, closeCode }: Ending,
+  { operation }: Pick<Facts, 'operation'>,
+): Denial {
+  const messages = operation.kind === 'mcp' ? operation.messages : []
+  const isCall = messages.some(({ use }) => use?.kind === 'tools')
+  if (closeCode !== REVOKED && !(isCall && denial.code === EXPIRED)) return denial
   return { ...denial, params: { ...denial.params, wasForwarded: true } }
 }
 

@@ -133,7 +133,7 @@ export function watchRequest(decision: Decision, abort: AbortController | undefi
     known,
     ports,
     (ending) => {
-      resolve(endingDenial(ending))
+      resolve(endingDenial(ending, known))
       abort?.abort()
     },
     { mayFinish: () => decision.isReceived?.() ?? true, onLate, isChecked: true },

@@ -129,7 +129,7 @@ const beginPatience = (known: Facts, ms: number, { ports, signal, onLate }: Buff
   const leave = () => breakOff(unreachable())
   let timer = setTimeout(() => {
     timer = setTimeout(() => breakOff(forwardDenials('origin_timeout')), ms - quick)
-    unwatch = watch(known, ports, (ending) => breakOff(endingDenial(ending)), {
+    unwatch = watch(known, ports, (ending) => breakOff(endingDenial(ending, known)), {
       mayFinish: () => true,
       onLate,
     })
