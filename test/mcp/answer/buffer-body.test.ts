@@ -31,6 +31,7 @@ const begin = ({ parts = Number.POSITIVE_INFINITY, timeout = 600_000, expires = 
   })
   const access = accessOf({ expires: NOW + expires })
   const known = {
+    operation: { kind: 'http', method: 'POST' },
     policy: policyOf([], { gate: gateOf({ clockTolerance: 0 }) }),
     route: { ...route, target: { ...route.target, timeout } },
     access,
