@@ -97,8 +97,7 @@ const ERASURE = v.strictObject(
 
 /**
  * `GET /decisions` and `GET /decisions/:id`: stored records of the caller's issuers. `POST /audit/erase` removes a
- * subject's values from them. The guard before it checks token
- * and scope; only the issuer is checked here.
+ * subject's values from them. The guard before it checks token and scope; only the issuer is checked here.
  */
 export const decisionsApp = createApp<GateEnv>()
   .get('/decisions', async (c) => {
