@@ -14,13 +14,14 @@ import {
   startAuthorizationServer,
 } from '../examples/demo/authorization-server.ts'
 import { type Loopback, listenOnLoopback } from '../examples/demo/loopback.ts'
-import { freePort, startGate } from '../test/kit/gate.ts'
+import { startGate } from '../test/kit/gate.ts'
 import {
   type InteractiveServer,
   startInteractiveServer,
 } from '../test/kit/mcp/interactive-server.ts'
 import { REDIRECT } from '../test/kit/mcp/person.ts'
 import { startMcpOrigin } from '../test/kit/mcp/server.ts'
+import { freePort } from '../test/kit/port.ts'
 import { DENIED, MODEL_PATHS, serveModels } from './models.ts'
 
 /** The same servers twice: straight, behind a check of the token; and behind the gate. */

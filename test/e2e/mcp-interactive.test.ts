@@ -9,10 +9,11 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { parse } from 'smol-toml'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Loopback } from '../../examples/demo/loopback.ts'
-import { freePort, type Gate, startGate } from '../kit/gate.ts'
+import { type Gate, startGate } from '../kit/gate.ts'
 import { authorize, CLIENT_ID, startInteractiveServer } from '../kit/mcp/interactive-server.ts'
 import { type Person, person, REDIRECT } from '../kit/mcp/person.ts'
 import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
+import { freePort } from '../kit/port.ts'
 
 const SCOPES = ['mcp:connect', 'weather:read', 'files:read']
 

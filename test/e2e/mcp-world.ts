@@ -7,9 +7,10 @@ import {
   type AuthorizationServer,
   startAuthorizationServer,
 } from '../../examples/demo/authorization-server.ts'
-import { freePort, type Gate, startGate } from '../kit/gate.ts'
+import { type Gate, startGate } from '../kit/gate.ts'
 import type { Credentials } from '../kit/mcp/clients.ts'
 import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
+import { freePort } from '../kit/port.ts'
 import type { Members } from '../kit/signing.ts'
 import { changes, PATIENCE } from '../kit/wait.ts'
 

@@ -10,8 +10,9 @@ import {
   type VerifyOptions,
   verifyAgent,
 } from '../../src/origin/index.ts'
-import { freePort, type Gate, startGate } from '../kit/gate.ts'
+import { type Gate, startGate } from '../kit/gate.ts'
 import { createIssuer, type Issuer } from '../kit/issuer.ts'
+import { freePort } from '../kit/port.ts'
 import { onWorkerd } from '../package/runtimes.ts'
 import { JWKS } from './asserting.ts'
 import { HOST, RESOURCE } from './setting.ts'

@@ -1,6 +1,4 @@
-import { randomInt } from 'node:crypto'
 import { mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { besideName, type GateOptions, gateConfig } from './gate-config.ts'
@@ -54,22 +52,6 @@ export async function startGate(options: GateOptions): Promise<Gate> {
   // Secrets stand in it.
   await writeFile(path, text, { mode: 0o600 })
   return gateOf(await serve(path, sockets, directory), options)
-}
-
-/**
- * A port nobody listens on, below those that systems hand out by themselves: between its choice and its use no
- * connection of another test takes it.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(12_000, 30_000)
-    const server = createServer()
-    const isFree = await new Promise<boolean>((done) =>
-      server.on('error', () => done(false)).listen(port, '127.0.0.1', () => done(true)),
-    )
-    await new Promise((done) => server.close(done))
-    if (isFree) return port
-  }
 }
 
 function gateOf(workerd: Workerd, { kv = true, beside = [] }: GateOptions, name = 'gate'): Gate {

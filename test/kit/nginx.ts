@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { freePort } from './gate.ts'
+import { freePort } from './port.ts'
 import { request } from './request.ts'
 import { PATIENCE } from './wait.ts'
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { freePort } from './port.ts'
 import { type RecordedRequest, record } from './recorded.ts'
 import { changes, PATIENCE } from './wait.ts'
 
@@ -87,8 +87,9 @@ export async function startOrigin(): Promise<Origin> {
       ws.on('error', () => {})
     })
   })
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const { port } = server.address() as AddressInfo
+  // Nobody else takes it while the server refuses connections.
+  const port = await freePort()
+  await new Promise<void>((done) => server.listen(port, '127.0.0.1', done))
   const refuse = async () => {
     if (!server.listening) return
     for (const socket of sockets.clients) socket.terminate()

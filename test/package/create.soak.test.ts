@@ -15,9 +15,10 @@ import {
   startAuthorizationServer,
 } from '../../examples/demo/authorization-server.ts'
 import { COMMANDS } from '../../src/tools/cli/commands.ts'
-import { freePort, type Gate, startGate } from '../kit/gate.ts'
+import { type Gate, startGate } from '../kit/gate.ts'
 import { type McpOrigin, startMcpOrigin } from '../kit/mcp/server.ts'
 import { type Origin, startOrigin } from '../kit/origin.ts'
+import { freePort } from '../kit/port.ts'
 import { deployment, ROOT } from '../kit/repository.ts'
 import type { Members } from '../kit/signing.ts'
 import { hostEnv, run } from './host.ts'
