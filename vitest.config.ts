@@ -52,6 +52,7 @@ const isShuffled = process.argv.some((one) => one.startsWith('--sequence.shuffle
 
 const SOAK = 'test/**/*.soak.test.ts'
 const WORKERD = 'test/**/*.workerd.test.ts'
+const SOAK_IN_WORKERD = 'test/**/*.soak.workerd.test.ts'
 
 /** Where properties begin, and how many times as often they are tried as in `npm test`. */
 const TRYING = { seed: 20_261, factor: 1 }
@@ -101,6 +102,9 @@ export default defineConfig(({ mode }) => {
       provide: { trying },
       globalSetup: ['test/kit/expected-crashes.ts'],
       setupFiles: ['test/kit/anew.workerd.ts'],
+      // Each worker starts a workerd: more than two take longer to start than they save.
+      maxWorkers: 2,
+      sequence: { groupOrder: 1 },
       ...TIMES,
       ...test,
     },
@@ -119,9 +123,10 @@ export default defineConfig(({ mode }) => {
               ...SOAK_TIMES,
             }),
             workerd('soak in workerd', {
-              include: filesWith('kit/property.ts').filter((path) =>
-                path.endsWith('.workerd.test.ts'),
-              ),
+              include: [
+                SOAK_IN_WORKERD,
+                ...filesWith('kit/property.ts').filter((path) => path.endsWith('.workerd.test.ts')),
+              ],
               ...SOAK_TIMES,
             }),
           ]
@@ -132,7 +137,7 @@ export default defineConfig(({ mode }) => {
               exclude: [SOAK],
               globalSetup: [],
             }),
-            workerd('workerd', { include: [WORKERD] }),
+            workerd('workerd', { include: [WORKERD], exclude: [SOAK_IN_WORKERD] }),
           ],
     },
   }

@@ -25,7 +25,7 @@ const KEPT_TERMS = 'terms'
 type Terms = Pick<Batch, 'retention' | 'maxRows'>
 
 /** Milliseconds in which batches come together to one row, so that a second has few rows however many isolates write. */
-const GATHER_MS = 250
+export const GATHER = { ms: 250 }
 /** Records of strangers that are stored of one gathering: a flood writes no more. */
 const STRANGERS = 500
 /** Rows whose batches are remembered after a restart. */
@@ -94,7 +94,7 @@ export class AuditLog extends DurableObject {
       if (this.#taken.size <= REMEMBERED) break
       this.#taken.delete(id)
     }
-    if (!isRefused && this.#waiting.length === 1) setTimeout(() => void this.#store(), GATHER_MS)
+    if (!isRefused && this.#waiting.length === 1) setTimeout(() => void this.#store(), GATHER.ms)
     return stored
   }
 

@@ -243,20 +243,4 @@ describe('acts of administrators', () => {
     expect(JSON.stringify(await list('', gate))).not.toContain('erik')
     await gate.stop()
   })
-
-  it('are there once after the gate was killed before the audit had them', async () => {
-    const options = { ...OPTIONS, dataDir: directory }
-    const first = await setting.another(options)
-    expect((await revoke('agent-9', 'act-killed', first)).status).toBe(200)
-    // The audit gathers for a quarter of a second before it writes.
-    await first.stop('SIGKILL')
-    const second = await setting.another(options)
-    await askGate(second, `${OWN}/revocations`, { token: await admin() })
-    await eventually(async () =>
-      expect(await list('kind=act&request_id=act-killed', second)).toMatchObject([
-        { act: 'revoke', entries: [{ value: 'agent-9' }] },
-      ]),
-    )
-    await second.stop()
-  })
 })

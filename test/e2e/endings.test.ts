@@ -335,12 +335,14 @@ describe('what clients show of a refusal', () => {
       await revoke(setting, agent)
       return shown(await failing)
     }
-    return [
-      ['openai', shown((await revokedStream(chat)).error)],
-      ['anthropic', shown((await revokedStream(message)).error)],
-      ['MCP SDK 1.x', await called(sdk, '/stateless')],
-      ['MCP client 2.x', await called(modern('2026-07-28'), '/modern')],
-    ]
+    return Promise.all(
+      [
+        ['openai', revokedStream(chat).then(({ error }) => shown(error))] as const,
+        ['anthropic', revokedStream(message).then(({ error }) => shown(error))] as const,
+        ['MCP SDK 1.x', called(sdk, '/stateless')] as const,
+        ['MCP client 2.x', called(modern('2026-07-28'), '/modern')] as const,
+      ].map(async ([client, said]) => [client, await said]),
+    )
   }
 
   it('is what the page for agents says', async () => {
