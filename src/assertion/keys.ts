@@ -53,8 +53,8 @@ const ASK = 'ask'
 
 /**
  * The signing key and the published keys, by the keeper. An isolate asks once for all its requests, and renews in the
- * background. Without a keeper, the operator's first key signs and all are published. Rejects without a key, and rather
- * than sign with a key that may no longer be published.
+ * background. Without a keeper, the operator's first key signs and all are published. Rejects if there
+ * is no key, and if the key may no longer be published.
  */
 export function createAssertionKeys(options: AssertionKeysOptions): SigningKeys {
   const { memory, rule, clock, waitUntil, log } = options

@@ -27,7 +27,7 @@ const READINGS: readonly Reading[] = [
   // Spaces at both ends, which `+` may stand for, are not there, and dots at the end neither.
   { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!%2[0b])(?:%2[0b])+$/g, '') },
   { read: (segment) => segment.replace(/^(?:%2[0b])+|(?<!\.|%2[0b])(?:\.|%2[0b])+$/g, '') },
-  // What ASP.NET puts in front of a path in place of a cookie is not there.
+  // ASP.NET removes the parts, such as `(S(id))`, that replace a cookie.
   { read: (segment) => segment.replace(/^(?:%28(?:[asf]%28(?:(?!%29).)*%29)+%29)+/, '') },
   // Two colons begin the name of a stream of the file.
   { read: (segment) => segment.replace(/%3a%3a.*$/, '') },

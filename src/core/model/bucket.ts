@@ -25,7 +25,7 @@ const nextDay = (time: number): number => (dayOf(time) + 1) * DAY
 /**
  * Takes one request at `time` (milliseconds since the epoch); `spend: false` only checks whether it could be taken.
  * Quotas may have changed since the last call, since two versions of a policy can run side by side. Debt is kept, up to
- * the size of a smaller bucket; an absent quota keeps its count. While the clock is behind `at`, nothing is paid back.
+ * the size of a smaller bucket. The count of a quota that is absent is kept too. While the clock is behind `at`, nothing is paid back.
  * If it is behind by more than a day, `time` replaces `at`. `spent`: the new state to store, absent where it is unchanged.
  */
 export function takeOne(

@@ -35,8 +35,8 @@ const HINTS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Walks a request down the line of a policy. Fetches nothing and knows no revocation and no use:
- * it is judged as if nothing were revoked or had been spent.
+ * Walks a request down the line of a policy. Fetches nothing. It assumes that no token
+ * is revoked and that no token or proof has been used.
  */
 export async function explainOffline(
   policy: Policy,

@@ -204,8 +204,8 @@ const bindingTable = (name: unknown): string =>
   name === 'JWKS_CACHE' ? 'kv_namespaces' : 'durable_objects'
 
 /**
- * The place of what a path names: in the variables of an environment, in one that goes on from there
- * (`ROUTES_01`), beside them, or at the top level. Of what is not there, the place of what it would be in.
+ * Where in the file the value of a path is: in the variables of an environment, in a variable that continues
+ * another (`ROUTES_01`), beside them, or at the top level. For a missing value, where its table is.
  */
 const placesIn =
   (text: string, root: Spot): PlaceOf =>

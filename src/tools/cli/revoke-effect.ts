@@ -20,7 +20,7 @@ const SHARDS = v.object({
 /** How many shards have an entry, as far as the gate says so. */
 export type Shards = v.InferOutput<typeof SHARDS>
 
-/** How many shards have what an answer is about; nothing where it does not say. */
+/** How many shards have the change, as the answer of the gate says; `undefined` if it does not say. */
 export function shardsOf(body: JsonObject): Shards | undefined {
   const read = v.safeParse(SHARDS, own(body, 'shards'))
   return read.success ? read.output : undefined

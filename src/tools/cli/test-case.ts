@@ -200,7 +200,7 @@ const isTold = (name: string, { gate }: Policy, { at, token }: TestCase): boolea
     : folded.startsWith(gate.identityPrefix) || gate.ownHeaders.has(folded)
 }
 
-/** The rule that a request falls under, also where the request is not as the rule wants it. */
+/** The rule that matches a request, even if a later stage refuses the request. */
 const ruleOf = (policy: Policy, { request }: TestCase): Route | undefined => {
   const found = routeStage.run({ request, policy }, undefined)
   return 'value' in found ? found.value?.route : undefined

@@ -3,7 +3,7 @@ import type { Policy } from '../../core/model/policy.ts'
 import type { PolicyIssue } from '../../policy/issues.ts'
 import type { PolicyVars } from '../../policy/vars.ts'
 
-/** One change. What is only added is none: a policy without the new key is decided as before. */
+/** A change of what a policy means. A new key is no change: a policy without it is decided as before. */
 export interface Change {
   /** The version that brings it. */
   readonly version: string
