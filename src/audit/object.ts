@@ -19,7 +19,7 @@ import type {
 } from './protocol.ts'
 import { createReader } from './reader.ts'
 import { RING_NAMES, type Ring, rowsOf, TABLES } from './rings.ts'
-import { isOf, readRecord } from './terms.ts'
+import { finderOf, readRecord } from './terms.ts'
 import { count, type Tally } from './usage.ts'
 import { createWriter } from './writer.ts'
 
@@ -219,14 +219,15 @@ export class AuditLog extends DurableObject {
   async usage(query: UsageQuery): Promise<ShardUsage> {
     const { rows, since } = this.#reader.countable(query)
     const from = Math.max(query.from ?? 0, since)
+    const find = finderOf({ ...query, from })
     const tally: Tally = new Map()
     const breathe = createYielder()
     for (const { id, last } of rows) {
       if (last < from) continue
       await breathe()
       for (const text of await this.#reader.recordsOf(id)) {
-        const record = readRecord(text)
-        if (isOf(record, { ...query, from })) count(tally, record, query)
+        const record = find(text)
+        if (record) count(tally, record, query)
       }
     }
     return { tally, since, dropped: this.#budget.droppedIn(from, query.until) }

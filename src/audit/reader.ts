@@ -5,7 +5,7 @@ import { erased } from './erase.ts'
 import { gunzip } from './gzip.ts'
 import type { Position, ShardPage } from './protocol.ts'
 import { type Packed, packed, RING_NAMES, type Ring } from './rings.ts'
-import { givenFilters, isOf, readRecord, termText } from './terms.ts'
+import { finderOf, givenFilters, isOwnTerm, readRecord, termText } from './terms.ts'
 
 /** Rows that one call looks into, after their terms fit. */
 export const ROWS_OF_CALL = 200
@@ -59,7 +59,12 @@ export function createReader(sql: SqlStorage) {
       const [side, order, sign] = isUpwards
         ? (['>=', 'ASC', 1] as const)
         : (['<=', 'DESC', -1] as const)
-      const fits = [`id ${side} ?`, 'last >= ?', 'first < ?', ...terms.map(() => 'instr(terms, ?)')]
+      const fits = [
+        `id ${side} ?`,
+        'last >= ?',
+        'first < ?',
+        ...terms.map((term) => `instr(${isOwnTerm(term) ? 'ids' : 'terms'}, ?)`),
+      ]
       // Each by itself ends at its limit. Together SQLite would sort them first.
       return rings
         .flatMap((ring) =>
@@ -80,6 +85,7 @@ export function createReader(sql: SqlStorage) {
       const [row = 0, count = 0] = from.split('.').map(Number)
       const found: { position: string; record: string }[] = []
       const rows = reader.rows({ ...query, row, terms: termsIn(query), isUpwards })
+      const find = finderOf(query)
       const breathe = createYielder()
       for (const { id } of rows) {
         await breathe()
@@ -87,7 +93,7 @@ export function createReader(sql: SqlStorage) {
         let at = id === row ? count : isUpwards ? 0 : records.length
         while (isUpwards ? at < records.length : at > 0) {
           const record = records[isUpwards ? at++ : --at] ?? ''
-          if (!isOf(readRecord(record), query)) continue
+          if (!find(record)) continue
           const position = `${id}.${at}`
           found.push({ position, record })
           if (found.length === limit) return { found, next: position }

@@ -52,10 +52,10 @@ export function createWriter(
     insert(rows: readonly Packed[], batches: string, { maxBytes, maxRows }: ShardTerms): void {
       // No id is used again, also where all rows are deleted: readers go on from one.
       let id = Math.max(lastId(), Date.now())
-      for (const { ring, first, last, bytes, terms, data } of rows) {
+      for (const { ring, first, last, bytes, terms, ids, data } of rows) {
         evict(ring, maxBytes * RINGS[ring] - bytes, maxRows)
-        const values = [++id, first, last, bytes, ...budget.stamp(2), batches, terms]
-        budget.write(`INSERT INTO ${ring} VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, ...values)
+        const values = [++id, first, last, bytes, ...budget.stamp(2), batches, terms, ids]
+        budget.write(`INSERT INTO ${ring} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, ...values)
         budget.write('INSERT INTO records VALUES (?, ?)', id, data)
         bytesOf[ring] += bytes
       }
@@ -65,8 +65,9 @@ export function createWriter(
 
     /** Stores rows in place of what they were; those that were deleted meanwhile stay deleted. */
     replace(rows: readonly Stored[]): void {
-      for (const { id, ring, bytes, terms, data } of rows) {
-        budget.write(`UPDATE ${ring} SET bytes = ?, terms = ? WHERE id = ?`, bytes, terms, id)
+      for (const { id, ring, bytes, terms, ids, data } of rows) {
+        const set = 'bytes = ?, terms = ?, ids = ?'
+        budget.write(`UPDATE ${ring} SET ${set} WHERE id = ?`, bytes, terms, ids, id)
         budget.write('UPDATE records SET data = ? WHERE id = ?', data, id)
       }
       bytesOf = count()

@@ -37,6 +37,9 @@ const idsOf = async (gate: Gate, token: string, query: { readonly [name: string]
   return ids
 }
 
+const median = (times: readonly number[]) =>
+  times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0
+
 describe('a gate that is killed under load', () => {
   it('has every act that was answered, and every decision that was stored, each once', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'edgewarden-audit-'))
@@ -146,7 +149,11 @@ describe('a flood of refusals of strangers', () => {
       const pour = async (lane: number) => {
         for (let i = 0; i < 50; i++) {
           const strangers = Array.from({ length: 1_000 }, () =>
-            recordAt(Date.now(), { decision: 'denied', code: 'token_missing', agent: undefined }),
+            recordAt(Date.now(), {
+              decision: 'denied',
+              code: 'credential_missing',
+              agent: undefined,
+            }),
           )
           const batch = { id: `flood-${lane}-${i}`, known: [], strangers, ...terms }
           await gate.call('AUDIT_LOG', '0', 'append', batch)
@@ -158,7 +165,7 @@ describe('a flood of refusals of strangers', () => {
       console.log(
         `${flood.count} refusals by the gate and ${given} given to the object; ${sent.length} of a known agent`,
       )
-      expect([...flood.answers.keys()]).toEqual(['401 token_missing'])
+      expect([...flood.answers.keys()]).toEqual(['401 credential_missing'])
       expect(given).toBe(1_000_000)
       await eventually(async () => {
         const found = await idsOf(gate, reader, { agent: 'agent-known' })
@@ -253,7 +260,10 @@ describe('a million decisions in one shard', () => {
         workflow: 'none',
         from: String((times.at(-10) ?? 0) / 1000),
       })) {
-        found[name] = await timed({ [name]: value })
+        const all: (readonly [count: number, ms: number])[] = []
+        for (let i = 0; i < 5; i++) all.push(await timed({ [name]: value }))
+        const [count = 0] = all[0] ?? []
+        found[name] = [count, median(all.map(([, ms]) => ms))]
       }
       console.log(found)
       expect(found.subject?.[0]).toBe(1)
