@@ -61,7 +61,7 @@ describe('a gate that is killed under load', () => {
         const since = { agent: 'agent-load', from: String(((first?.at ?? 0) - 1_000) / 1_000) }
         const there = new Set(first ? await idsOf(gate, admin, since) : [])
         expect(
-          [...stored].filter((id) => id.startsWith(`${round - 1}-`) && !there.has(id)),
+          [...stored].filter((id) => id.startsWith(`killed-${round - 1}-`) && !there.has(id)),
         ).toEqual([])
         lost.push(...sent.flatMap(({ id, at }) => (there.has(id) ? [] : killed - at)))
         answered += sent.length
@@ -71,7 +71,7 @@ describe('a gate that is killed under load', () => {
         let isOver = false
         const lane = async (name: number, ask: (id: string, i: number) => Promise<Response>) => {
           for (let i = 0; !isOver; i++) {
-            const id = `${round}-${name}-${i}`
+            const id = `killed-${round}-${name}-${i}`
             const response = await ask(id, i).catch(() => undefined)
             if (response?.ok && name === 0) acts.push(id)
             else if (response && name > 0 && !isOver) sent.push({ id, at: Date.now() })
@@ -104,7 +104,7 @@ describe('a gate that is killed under load', () => {
       await askGate(gate, '/.edgewarden/revocations', { token: admin })
       await eventually(async () => {
         const found = await idsOf(gate, admin, { kind: 'act' })
-        const revoked = found.filter((id) => /^\d+-0-/.test(id))
+        const revoked = found.filter((id) => /^killed-\d+-0-/.test(id))
         expect(new Set(revoked).size).toBe(revoked.length)
         expect(acts.filter((id) => !revoked.includes(id))).toEqual([])
       })

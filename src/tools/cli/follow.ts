@@ -1,7 +1,7 @@
 import { type JsonObject, parseJsonObject } from '../../core/json.ts'
 import { AUDIT_SCOPE, callAs, type GateOptions } from './access.ts'
 import type { Process } from './command.ts'
-import { gapText, textIn } from './decision-lines.ts'
+import { textIn } from './decision-lines.ts'
 import { faultOutcome, networkReason } from './gate-client.ts'
 import { EXIT, type Outcome } from './output.ts'
 
@@ -15,6 +15,8 @@ interface Following {
   /** Called once the stream is open; an outcome ends the command. */
   readonly begin: () => Promise<Outcome | undefined>
   readonly show: (records: readonly JsonObject[]) => void
+  /** Told what is not stored. */
+  readonly showGap: (gap: JsonObject) => void
 }
 
 /**
@@ -25,7 +27,7 @@ export async function follow(
   query: Readonly<Record<string, string>>,
   options: GateOptions,
   around: Process,
-  { begin, show }: Following,
+  { begin, show, showGap }: Following,
 ): Promise<Outcome> {
   let after: string | undefined
   let isBegun = false
@@ -51,15 +53,13 @@ export async function follow(
           silence.refresh()
           for (const { event, id, data = {} } of events) {
             if (id !== undefined) after = id
-            if (event === 'dropped') around.waiting.tell(gapText(data))
+            if (event === 'dropped') showGap(data)
             if (event === 'edgewarden.closed') why += ` (${textIn(data, 'code')})`
           }
           const ended = isBegun ? undefined : await begin()
           if (ended) return ended
           isBegun = true
-          show(
-            events.flatMap(({ event, data }) => (event === undefined ? (data ? [data] : []) : [])),
-          )
+          show(events.flatMap(({ event, data }) => (data && event === undefined ? [data] : [])))
         }
       } catch (error) {
         why = `The stream broke off: ${networkReason(error, SILENCE_MS)}`

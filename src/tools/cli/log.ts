@@ -155,14 +155,19 @@ const followed = async (
       : linesOf(fresh, options.csv).slice(options.csv && !isFirst ? 1 : 0)
     for (const line of lines) around.print(line)
   }
+  const showGap = (gap: JsonObject) =>
+    options.json
+      ? around.print(JSON.stringify({ kind: 'dropped', ...gap }))
+      : around.waiting.tell(gapText(gap))
   const begin = async () => {
-    const { found, fault } = await read()
+    const { found, fault, dropped = [] } = await read()
     if (fault) return fault
+    for (const gap of dropped) showGap(gap)
     show(found.toReversed(), true)
     for (const record of found) seen.add(own(record, 'id'))
     return undefined
   }
-  return follow(query, options, around, { begin, show })
+  return follow(query, options, around, { begin, show, showGap })
 }
 
 /** The query as the gate takes it. */

@@ -50,7 +50,11 @@ const usage = async (options: UsageOptions, around: Surroundings): Promise<Outco
   return {
     exitCode: EXIT.yes,
     json: body,
-    out: csv ? csvLines(groups, names) : columns([names, ...rows]),
+    out: csv
+      ? csvLines(groups, names)
+      : rows.length === 0
+        ? ['No decision was found.']
+        : columns([names, ...rows]),
     err: notesOf(body),
   }
 }
