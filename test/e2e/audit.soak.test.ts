@@ -135,7 +135,7 @@ describe('a flood of refusals of strangers', () => {
       const token = await setting.token({ client_id: 'agent-known' })
       const sent: string[] = []
       const send = async () => {
-        const id = `known-${sent.length}`
+        const id = `known-agent-${sent.length}`
         const { status } = await askGate(gate, '/v1/x', { token, headers: { 'x-request-id': id } })
         expect(status).toBe(200)
         sent.push(id)
